@@ -1,0 +1,138 @@
+package kv
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/goinfer/goinfer/quant"
+)
+
+// PageLen is the number of positions in a page.
+const PageLen = 64
+
+// Kind is the way in which a layer remembers.
+type Kind uint8
+
+// KindFull keeps keys and values of every position.
+const KindFull Kind = 0
+
+// String names the kind.
+func (k Kind) String() string {
+	if k == KindFull {
+		return "full"
+	}
+	return fmt.Sprintf("kind(%d)", uint8(k))
+}
+
+// Spec says what one layer remembers of a position. The zero Spec is a layer that remembers nothing.
+type Spec struct {
+	Kind  Kind
+	Heads int // heads of keys and values
+	KDim  int // length of a key head
+	VDim  int // length of a value head; 0 for layers that read their values out of the keys
+}
+
+// Full is the layer of ordinary attention: heads key heads and value heads, both of length dim.
+func Full(heads, dim int) Spec { return Spec{Kind: KindFull, Heads: heads, KDim: dim, VDim: dim} }
+
+// Repeat is n layers alike.
+func Repeat(n int, s Spec) []Spec {
+	layers := make([]Spec, n)
+	for i := range layers {
+		layers[i] = s
+	}
+	return layers
+}
+
+// Type is the format of stored keys or values. It is a type of its own, rather than a quant.Type, so that its zero value is the default
+// of the field: half precision.
+type Type uint8
+
+// The formats that the store can keep.
+const (
+	F16 Type = iota // 2 bytes a number; the default
+	F32             // 4 bytes a number
+)
+
+// TypeOf is the Type that stores t, or an error that says what is supported.
+func TypeOf(t quant.Type) (Type, error) {
+	switch t {
+	case quant.F16:
+		return F16, nil
+	case quant.F32:
+		return F32, nil
+	}
+	return 0, fmt.Errorf("kv: want a cache of type F16 or F32, found %s", t)
+}
+
+// Quant is t as a weight format, by which kernels are chosen.
+func (t Type) Quant() quant.Type {
+	if t == F32 {
+		return quant.F32
+	}
+	return quant.F16
+}
+
+// String is the field's name of the format.
+func (t Type) String() string { return t.Quant().String() }
+
+// Config describes a store.
+type Config struct {
+	Layers []Spec // what each layer of the model remembers
+	KType  Type   // format of the keys; F16 if zero
+	VType  Type   // format of the values; F16 if zero
+
+	// MaxBytes limits the memory of all pages together, those kept for reuse included. 0 means no limit.
+	MaxBytes int64
+}
+
+// maxPage is the largest page that a configuration may ask for, in bytes; below it no product or sum of the layout overflows.
+const maxPage = math.MaxInt / 16
+
+// layout is where the keys and values of one layer lie in a page.
+type layout struct {
+	heads        int
+	k, v         int // offset of the first head
+	kHead, vHead int // bytes of a head, PageLen rows
+	kRow, vRow   int // bytes of a row
+}
+
+// plan checks the configuration and lays out a page: for every layer the keys, [head][PageLen][KDim], then the values,
+// [head][PageLen][VDim].
+func (c *Config) plan() (layers []layout, pageBytes int, err error) {
+	if c.KType > F32 || c.VType > F32 {
+		return nil, 0, fmt.Errorf("kv: unknown cache type %d, %d", c.KType, c.VType)
+	}
+	layers = make([]layout, len(c.Layers))
+	for i, s := range c.Layers {
+		if s.Kind != KindFull {
+			return nil, 0, fmt.Errorf("kv: layer %d: want kind %s, found %s", i, KindFull, s.Kind)
+		}
+		if s.Heads < 0 || s.KDim < 0 || s.VDim < 0 {
+			return nil, 0, fmt.Errorf("kv: layer %d: negative size in %d heads of %d and %d", i, s.Heads, s.KDim, s.VDim)
+		}
+		l := layout{heads: s.Heads}
+		place := func(t quant.Type, dim int) (off, head, row int) {
+			if err != nil {
+				return
+			}
+			if dim > maxPage/PageLen/8 || (dim > 0 && s.Heads > (maxPage-pageBytes)/(PageLen*t.RowBytes(dim))) {
+				err = fmt.Errorf("kv: layer %d: %d heads of %d are more than memory can address", i, s.Heads, dim)
+				return
+			}
+			off, row = pageBytes, t.RowBytes(dim)
+			pageBytes += s.Heads * PageLen * row
+			return off, PageLen * row, row
+		}
+		l.k, l.kHead, l.kRow = place(c.KType.Quant(), s.KDim)
+		l.v, l.vHead, l.vRow = place(c.VType.Quant(), s.VDim)
+		if err != nil {
+			return nil, 0, err
+		}
+		layers[i] = l
+	}
+	if c.MaxBytes < 0 || (c.MaxBytes > 0 && c.MaxBytes < int64(pageBytes)) {
+		return nil, 0, fmt.Errorf("kv: a limit of %d bytes is less than one page of %d bytes", c.MaxBytes, pageBytes)
+	}
+	return layers, pageBytes, nil
+}
