@@ -89,6 +89,9 @@ type Config struct {
 // maxPage is the largest page that a configuration may ask for, in bytes; below it no product or sum of the layout overflows.
 const maxPage = math.MaxInt / 16
 
+// maxDim bounds the heads of a layer and their lengths.
+const maxDim = 1 << 20
+
 // layout is where the keys and values of one layer lie in a page.
 type layout struct {
 	heads        int
@@ -108,21 +111,24 @@ func (c *Config) plan() (layers []layout, pageBytes int, err error) {
 		if s.Kind != KindFull {
 			return nil, 0, fmt.Errorf("kv: layer %d: want kind %s, found %s", i, KindFull, s.Kind)
 		}
-		if s.Heads < 0 || s.KDim < 0 || s.VDim < 0 {
-			return nil, 0, fmt.Errorf("kv: layer %d: negative size in %d heads of %d and %d", i, s.Heads, s.KDim, s.VDim)
+		for _, n := range []int{s.Heads, s.KDim, s.VDim} {
+			if n < 0 || n > maxDim {
+				return nil, 0, fmt.Errorf("kv: layer %d: want sizes from 0 to %d, found %d heads of %d and %d", i, maxDim, s.Heads, s.KDim, s.VDim)
+			}
 		}
 		l := layout{heads: s.Heads}
 		place := func(t quant.Type, dim int) (off, head, row int) {
 			if err != nil {
 				return
 			}
-			if dim > maxPage/PageLen/8 || (dim > 0 && s.Heads > (maxPage-pageBytes)/(PageLen*t.RowBytes(dim))) {
+			row = t.RowBytes(dim)
+			if head = PageLen * row; head > 0 && s.Heads > (maxPage-pageBytes)/head {
 				err = fmt.Errorf("kv: layer %d: %d heads of %d are more than memory can address", i, s.Heads, dim)
 				return
 			}
-			off, row = pageBytes, t.RowBytes(dim)
-			pageBytes += s.Heads * PageLen * row
-			return off, PageLen * row, row
+			off = pageBytes
+			pageBytes += s.Heads * head
+			return off, head, row
 		}
 		l.k, l.kHead, l.kRow = place(c.KType.Quant(), s.KDim)
 		l.v, l.vHead, l.vRow = place(c.VType.Quant(), s.VDim)
