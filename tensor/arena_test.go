@@ -103,6 +103,8 @@ func layers(a *Arena, n int) {
 	}
 	a.Rewind(m)
 	a.New(n, 32000)
+	a.Rewind(m)
+	a.New(n, 512)
 }
 
 func TestArenaWarm(t *testing.T) {
