@@ -276,7 +276,9 @@ func TestClose(t *testing.T) {
 		require.PanicsWithValue(t, "par: Run on a closed pool", func() { p.Run(newTally(6, 2), 2) })
 	}
 	asleep := New(6)
-	time.Sleep(20 * time.Millisecond)
+	for end := time.Now().Add(5 * time.Second); asleep.parked.Load() < 5 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
 	require.EqualValues(t, 5, asleep.parked.Load(), "workers without work go to sleep")
 	asleep.Close()
 	goroutines(t, before)
