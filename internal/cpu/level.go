@@ -1,0 +1,78 @@
+package cpu
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// Env is the name of the environment variable that lowers the level.
+const Env = "GOINFER_CPU"
+
+// level is a set of kernels and what it asks of the processor.
+type level struct {
+	name, arch string // arch "" is every architecture
+	needs      []string
+}
+
+// levels lists all of them, for each architecture from low to high.
+var levels = []level{
+	{"go", "", nil},
+	{"avx2", "amd64", []string{"avx2", "fma", "f16c"}},
+	{"avxvnni", "amd64", []string{"avx2", "fma", "f16c", "avxvnni"}},
+	{"avx512vnni", "amd64", []string{"avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni"}},
+	{"neon", "arm64", []string{"neon"}},
+	{"dotprod", "arm64", []string{"neon", "dotprod"}},
+	{"i8mm", "arm64", []string{"neon", "dotprod", "i8mm"}},
+}
+
+// built names the levels that this build has kernels for, from low to high.
+var built = []string{"go"}
+
+// Levels returns the names of the levels that this build has kernels for, from low to high, whether the processor has them or
+// not.
+func Levels() []string { return slices.Clone(built) }
+
+// Level returns the level in use: the highest that build and processor have, or the one that GOINFER_CPU names. A name that
+// is unknown, or that this build or processor lacks, is an error.
+func Level() (string, error) {
+	return choose(os.Getenv(Env), runtime.GOARCH, built, Features())
+}
+
+func choose(want, arch string, built, found []string) (string, error) {
+	best, known := "", []string{}
+	for _, l := range levels {
+		known = append(known, l.name)
+		if want != "" && want != l.name {
+			continue
+		}
+		if !slices.Contains(built, l.name) || l.arch != "" && l.arch != arch {
+			if want != "" {
+				return "", fmt.Errorf("cpu: %s=%s: this build for %s has no such kernels, only %s", Env, want, arch, strings.Join(built, ", "))
+			}
+			continue
+		}
+		if lacks := missing(l.needs, found); len(lacks) > 0 {
+			if want != "" {
+				return "", fmt.Errorf("cpu: %s=%s: the processor lacks %s", Env, want, strings.Join(lacks, ", "))
+			}
+			continue
+		}
+		best = l.name
+	}
+	if best == "" {
+		return "", fmt.Errorf("cpu: %s=%q is no level: want one of %s", Env, want, strings.Join(known, ", "))
+	}
+	return best, nil
+}
+
+func missing(needs, found []string) (lacks []string) {
+	for _, n := range needs {
+		if !slices.Contains(found, n) {
+			lacks = append(lacks, n)
+		}
+	}
+	return lacks
+}
