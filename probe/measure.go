@@ -1,0 +1,309 @@
+package probe
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/goinfer/goinfer/internal/cpu"
+	"github.com/goinfer/goinfer/internal/mem"
+	"github.com/goinfer/goinfer/internal/par"
+)
+
+// Peak is what so many threads reach.
+type Peak struct {
+	Threads   int     `json:"threads"`
+	ReadGBs   float64 `json:"read_gb_s"`  // bandwidth of reading memory, in 10⁹ bytes per second
+	FMAGFlops float64 `json:"fma_gflops"` // multiply-adds of float32, in 10⁹ operations per second, two to each
+	Int8GOps  float64 `json:"int8_gops"`  // multiply-adds of int8 dot products, likewise
+}
+
+// Peaks are the figures of one level for several numbers of threads.
+type Peaks struct {
+	Level       string `json:"level"`
+	BufferBytes int64  `json:"buffer_bytes"` // read to measure the bandwidth
+	// InCache says that memory was too short for a buffer well beyond the caches, so that the bandwidth is in part theirs.
+	InCache bool   `json:"in_cache,omitempty"`
+	Results []Peak `json:"results"`
+}
+
+// maxThreads bounds the goroutines that a number can ask for.
+const maxThreads = 4096
+
+// Measure takes all figures for each number of threads, under a second for each figure. done, if not nil, is called after each of
+// the total steps. It ends early with the context's error.
+func Measure(ctx context.Context, threads []int, done func(step, total int)) (Peaks, error) {
+	var p Peaks
+	level, err := loopLevel()
+	if err != nil {
+		return p, err
+	}
+	p.Level = level
+	step, total := 0, 3*len(threads)+1
+	tick := func() {
+		step++
+		if done != nil {
+			done(step, total)
+		}
+	}
+	for _, n := range threads {
+		if err := checkThreads(n); err != nil {
+			return p, err
+		}
+	}
+	buf, err := newBuffer(ctx)
+	if err != nil {
+		return p, err
+	}
+	p.BufferBytes, p.InCache = buf.bytes(), buf.inCache
+	tick()
+	for _, n := range threads {
+		r := Peak{Threads: n}
+		for _, m := range []struct {
+			to  *float64
+			job job
+		}{{&r.ReadGBs, buf}, {&r.FMAGFlops, newFMA(n)}, {&r.Int8GOps, newInt8Dot(n)}} {
+			if *m.to, err = rate(ctx, n, m.job); err != nil {
+				return p, err
+			}
+			tick()
+		}
+		p.Results = append(p.Results, r)
+	}
+	return p, nil
+}
+
+// Bandwidth returns how fast so many threads read memory, in GB/s (10⁹ bytes).
+func Bandwidth(ctx context.Context, threads int) (gbs float64, err error) {
+	if err := checkThreads(threads); err != nil {
+		return 0, err
+	}
+	buf, err := newBuffer(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return rate(ctx, threads, buf)
+}
+
+// PeakFMA returns the rate of float32 multiply-adds that kernels of the level in use can reach on so many threads, in GFLOPS
+// (10⁹ operations, two to a multiply-add).
+func PeakFMA(ctx context.Context, threads int) (gflops float64, err error) {
+	return peak(ctx, threads, func(n int) job { return newFMA(n) })
+}
+
+// PeakInt8Dot returns the rate of int8 dot products that kernels of the level in use can reach on so many threads, in GOPS
+// (10⁹ operations, two to a multiply-add).
+func PeakInt8Dot(ctx context.Context, threads int) (gops float64, err error) {
+	return peak(ctx, threads, func(n int) job { return newInt8Dot(n) })
+}
+
+func peak(ctx context.Context, threads int, make func(threads int) job) (float64, error) {
+	if err := checkThreads(threads); err != nil {
+		return 0, err
+	}
+	if _, err := loopLevel(); err != nil {
+		return 0, err
+	}
+	return rate(ctx, threads, make(threads))
+}
+
+func checkThreads(n int) error {
+	if n < 1 || n > maxThreads {
+		return fmt.Errorf("probe: %d threads: want 1 to %d", n, maxThreads)
+	}
+	return nil
+}
+
+// loopLevel returns the level in use. A level that brings kernels brings loops to measure them by.
+func loopLevel() (string, error) {
+	level, err := cpu.Level()
+	if err != nil {
+		return "", err
+	}
+	if level != "go" {
+		return "", fmt.Errorf("probe: there are no loops to measure level %s", level)
+	}
+	return level, nil
+}
+
+// job is work whose rate is measured.
+type job interface {
+	par.Job
+	// units is the work in a chunk: bytes or operations. chunks is the number of chunks in one pass, or 0 if they may be as
+	// many as one likes.
+	units() float64
+	chunks() int
+}
+
+const (
+	roundTime = 40 * time.Millisecond  // of one round; the best counts
+	rateTime  = 400 * time.Millisecond // of all rounds
+	minRounds = 3
+)
+
+// rate returns the best rate of several rounds, in 10⁹ units per second.
+func rate(ctx context.Context, threads int, j job) (float64, error) {
+	pool := par.New(threads)
+	defer pool.Close()
+	c := &cancellable{ctx: ctx, job: j}
+	chunks := j.chunks()
+	if chunks == 0 {
+		chunks = 8 * threads // to find out how many a round may have
+	}
+	best := 0.0
+	start := time.Now()
+	for round := 0; round < minRounds || time.Since(start) < rateTime; round++ {
+		t0 := time.Now()
+		pool.Run(c, chunks)
+		took := max(time.Since(t0), time.Microsecond)
+		if ctx.Err() != nil {
+			return 0, fmt.Errorf("probe: %w", context.Cause(ctx))
+		}
+		best = max(best, float64(chunks)*j.units()/float64(took.Nanoseconds()))
+		if round == 0 && j.chunks() == 0 {
+			chunks = int(max(1, min(1<<20, float64(chunks)*float64(roundTime)/float64(took))))
+		}
+		if time.Since(start) > 2*rateTime { // a slow machine: one round has to do
+			break
+		}
+	}
+	return best, nil
+}
+
+// cancellable leaves chunks out once the context is done. A chunk takes less than a millisecond.
+type cancellable struct {
+	ctx context.Context
+	job job
+}
+
+func (c *cancellable) Run(chunk, worker int) {
+	if c.ctx.Err() == nil {
+		c.job.Run(chunk, worker)
+	}
+}
+
+// line keeps the results of workers in cache lines of their own.
+const line = 16
+
+// buffer is read to measure the bandwidth.
+type buffer struct {
+	x       []uint64
+	sums    []uint64
+	inCache bool
+	filling bool
+}
+
+const (
+	minBuffer   = 16 << 20
+	plainBuffer = 256 << 20 // and more if the caches are large
+	bufferChunk = 1 << 17   // words
+)
+
+// bufferSize returns a size well beyond the caches that leaves at least three quarters of the available memory alone; available
+// is negative if unknown.
+func bufferSize(caches, available int64) (size int64, inCache bool, err error) {
+	size = max(plainBuffer, 4*caches)
+	if available >= 0 && size > available/4 {
+		size = available / 4
+	}
+	size -= size % (8 * bufferChunk)
+	if size < minBuffer {
+		return 0, false, fmt.Errorf("probe: a quarter of the available %d bytes of memory is too little to measure bandwidth: want %d", available, minBuffer)
+	}
+	return size, size < 2*caches, nil
+}
+
+// newBuffer makes a buffer and writes to all of it: pages that were never written are all the same page of zeros, in cache.
+func newBuffer(ctx context.Context) (*buffer, error) {
+	available, _, ok := mem.Available()
+	if !ok {
+		available = -1
+	}
+	size, inCache, err := bufferSize(cpu.Cache().Last, available)
+	if err != nil {
+		return nil, err
+	}
+	b := &buffer{x: make([]uint64, size/8), sums: make([]uint64, maxThreads*line), inCache: inCache, filling: true}
+	threads, _ := cpu.Threads()
+	pool := par.New(threads)
+	defer pool.Close()
+	pool.Run(&cancellable{ctx: ctx, job: b}, b.chunks())
+	b.filling = false
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("probe: %w", context.Cause(ctx))
+	}
+	return b, nil
+}
+
+func (b *buffer) bytes() int64   { return int64(8 * len(b.x)) }
+func (b *buffer) units() float64 { return 8 * bufferChunk }
+func (b *buffer) chunks() int    { return len(b.x) / bufferChunk }
+
+func (b *buffer) Run(chunk, worker int) {
+	x := b.x[chunk*bufferChunk : (chunk+1)*bufferChunk]
+	if b.filling {
+		for i := range x {
+			x[i] = uint64(chunk*bufferChunk + i)
+		}
+		return
+	}
+	b.sums[worker*line] += sum64(x)
+}
+
+// The operands of the arithmetic loops, together below the 32 KiB of small first-level caches.
+const (
+	fmaK   = 1024
+	int8K  = 1024
+	repeat = 64 // of the loops in a chunk
+)
+
+type fma struct {
+	a, b []float32
+	sums []float32
+}
+
+func newFMA(threads int) *fma {
+	f := &fma{a: make([]float32, tileRows*fmaK), b: make([]float32, tileCols*fmaK), sums: make([]float32, threads*line)}
+	for i := range f.a {
+		f.a[i] = float32(i%7) - 3
+	}
+	for i := range f.b {
+		f.b[i] = float32(i%5) - 2
+	}
+	return f
+}
+
+func (f *fma) units() float64 { return 2 * tileRows * tileCols * fmaK * repeat }
+func (f *fma) chunks() int    { return 0 }
+
+func (f *fma) Run(_, worker int) {
+	for range repeat {
+		f.sums[worker*line] += tile(f.a, f.b)
+	}
+}
+
+type int8Dot struct {
+	p    []int64
+	q    []int8
+	sums []int32
+}
+
+func newInt8Dot(threads int) *int8Dot {
+	d := &int8Dot{p: make([]int64, int8K), q: make([]int8, int8K), sums: make([]int32, threads*line)}
+	x, y, z := make([]int8, int8K), make([]int8, int8K), make([]int8, int8K)
+	for i := range int8K {
+		x[i], y[i], z[i], d.q[i] = int8(i%255-127), int8(i%91-45), int8(i%17-8), int8(i%253-126)
+	}
+	pack(d.p, x, y, z)
+	return d
+}
+
+func (d *int8Dot) units() float64 { return 2 * 3 * int8K * repeat }
+func (d *int8Dot) chunks() int    { return 0 }
+
+func (d *int8Dot) Run(_, worker int) {
+	for range repeat {
+		x, y, z := dot3(d.p, d.q)
+		d.sums[worker*line] += x + y + z
+	}
+}

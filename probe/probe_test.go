@@ -1,0 +1,199 @@
+package probe
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestMachine(t *testing.T) {
+	t.Setenv("GOINFER_CPU", "")
+	m, err := Machine()
+	require.NoError(t, err)
+	require.Equal(t, runtime.GOOS, m.OS)
+	require.Equal(t, runtime.GOARCH, m.Arch)
+	require.Equal(t, runtime.Version(), m.GoVersion)
+	require.NotEmpty(t, m.CPU)
+	require.Contains(t, m.Levels, m.Level)
+	require.True(t, m.Threads >= 1 && m.Threads <= m.PerformanceCores, "%+v", m)
+	require.NotEmpty(t, m.ThreadsWhy)
+	require.LessOrEqual(t, m.MemoryAvailable, m.MemoryTotal)
+
+	text, err := json.Marshal(m)
+	require.NoError(t, err)
+	var back map[string]any
+	require.NoError(t, json.Unmarshal(text, &back))
+	for _, key := range []string{"os", "arch", "go_version", "cpu", "features", "level", "levels", "logical_cores", "physical_cores",
+		"threads", "threads_why", "memory_total", "memory_available"} {
+		require.Contains(t, back, key)
+	}
+}
+
+func TestMachineWithABadLevel(t *testing.T) {
+	t.Setenv("GOINFER_CPU", "turbo")
+	m, err := Machine()
+	require.ErrorContains(t, err, `GOINFER_CPU="turbo"`)
+	require.Empty(t, m.Level)
+	require.NotZero(t, m.Threads)
+	_, err = Measure(t.Context(), []int{1}, nil)
+	require.ErrorContains(t, err, "turbo")
+	_, err = PeakFMA(t.Context(), 1)
+	require.ErrorContains(t, err, "turbo")
+}
+
+func TestSum64(t *testing.T) {
+	x := make([]uint64, 4096)
+	var want uint64
+	for i := range x {
+		x[i] = rand.Uint64()
+		want += x[i]
+	}
+	require.Equal(t, want, sum64(x))
+	x[4095]++
+	require.Equal(t, want+1, sum64(x))
+}
+
+func TestTile(t *testing.T) {
+	f := newFMA(1)
+	var want float64
+	for k := range fmaK {
+		for r := range tileRows {
+			for c := range tileCols {
+				want += float64(f.a[k*tileRows+r]) * float64(f.b[k*tileCols+c])
+			}
+		}
+	}
+	require.EqualValues(t, want, tile(f.a, f.b), "small whole numbers: exact")
+}
+
+func TestDot3(t *testing.T) {
+	x, y, z, q := make([]int8, 256), make([]int8, 256), make([]int8, 256), make([]int8, 256)
+	p := make([]int64, 256)
+	check := func() {
+		var wx, wy, wz int32
+		for i := range q {
+			wx += int32(x[i]) * int32(q[i])
+			wy += int32(y[i]) * int32(q[i])
+			wz += int32(z[i]) * int32(q[i])
+		}
+		pack(p, x, y, z)
+		gx, gy, gz := dot3(p, q)
+		require.Equal(t, [3]int32{wx, wy, wz}, [3]int32{gx, gy, gz})
+	}
+	for range 200 {
+		for i := range q {
+			x[i], y[i], z[i], q[i] = int8(rand.Int()), int8(rand.Int()), int8(rand.Int()), int8(rand.IntN(255)-127)
+		}
+		check()
+	}
+	for _, w := range []int8{-128, 127} {
+		for _, a := range []int8{-127, 127} {
+			for i := range q {
+				x[i], y[i], z[i], q[i] = w, -w-1, w, a
+			}
+			check()
+		}
+	}
+}
+
+// Every word of the buffer is written, and every one is read in a pass, by whatever number of threads.
+func TestBufferIsReadWhole(t *testing.T) {
+	b, err := newBuffer(t.Context())
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, b.bytes(), int64(minBuffer))
+	n := uint64(len(b.x))
+	for c := range b.chunks() {
+		b.Run(c, c%2)
+	}
+	require.Equal(t, n/2*(n-1), b.sums[0]+b.sums[line])
+	require.EqualValues(t, b.bytes(), float64(b.chunks())*b.units())
+}
+
+func TestBufferSize(t *testing.T) {
+	const mb = 1 << 20
+	for _, c := range []struct {
+		caches, available, size int64
+		inCache                 bool
+	}{
+		{32 * mb, -1, 256 * mb, false},
+		{0, 64 << 30, 256 * mb, false},
+		{384 * mb, 64 << 30, 1536 * mb, false},
+		{384 * mb, 2 << 30, 512 * mb, true},
+		{32 * mb, 256 * mb, 64 * mb, false},
+		{32 * mb, 71 * mb, 17 * mb, true},
+	} {
+		size, inCache, err := bufferSize(c.caches, c.available)
+		require.NoError(t, err)
+		require.Equal(t, c.size, size)
+		require.Equal(t, c.inCache, inCache)
+	}
+	_, _, err := bufferSize(32*mb, 20*mb)
+	require.EqualError(t, err, "probe: a quarter of the available 20971520 bytes of memory is too little to measure bandwidth: want 16777216")
+}
+
+func TestMeasure(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes over a second")
+	}
+	var steps []int
+	start := time.Now()
+	p, err := Measure(t.Context(), []int{1, 2}, func(step, total int) {
+		require.Equal(t, 7, total)
+		steps = append(steps, step)
+	})
+	require.NoError(t, err)
+	require.Less(t, time.Since(start), 10*time.Second)
+	require.Equal(t, []int{1, 2, 3, 4, 5, 6, 7}, steps)
+	require.Equal(t, "go", p.Level)
+	require.Len(t, p.Results, 2)
+	for i, r := range p.Results {
+		require.Equal(t, i+1, r.Threads)
+		// Wide bounds: what no machine of today falls short of or exceeds in plain Go, should a loop be left out.
+		within := func(v, least, most float64) {
+			require.True(t, v > least && v < most*float64(r.Threads), "%+v", r)
+		}
+		within(r.ReadGBs, 0.05, 200)
+		within(r.FMAGFlops, 0.02, 60)
+		within(r.Int8GOps, 0.02, 100)
+	}
+	text, err := json.Marshal(p)
+	require.NoError(t, err)
+	require.Regexp(t, `^\{"level":"go","buffer_bytes":\d+,("in_cache":true,)?"results":\[\{"threads":1,"read_gb_s":[\d.]+,"fma_gflops":[\d.]+,"int8_gops":[\d.]+\}`, string(text))
+}
+
+func TestCancel(t *testing.T) {
+	cause := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(cause)
+	for name, f := range map[string]func(context.Context, int) (float64, error){
+		"bandwidth": Bandwidth, "fma": PeakFMA, "int8": PeakInt8Dot} {
+		_, err := f(ctx, 1)
+		require.ErrorIs(t, err, cause, name)
+	}
+	_, err := Measure(ctx, []int{1}, nil)
+	require.ErrorIs(t, err, cause)
+
+	ctx, cancel2 := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	defer cancel2()
+	start := time.Now()
+	_, err = PeakFMA(ctx, 2)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.Less(t, time.Since(start), time.Second)
+}
+
+func TestThreadsAreChecked(t *testing.T) {
+	for _, n := range []int{0, -1, maxThreads + 1} {
+		_, err := Bandwidth(t.Context(), n)
+		require.ErrorContains(t, err, "want 1 to 4096")
+		_, err = PeakFMA(t.Context(), n)
+		require.ErrorContains(t, err, "want 1 to 4096")
+		_, err = Measure(t.Context(), []int{1, n}, nil)
+		require.ErrorContains(t, err, "want 1 to 4096")
+	}
+}
