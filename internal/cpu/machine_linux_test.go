@@ -1,33 +1,36 @@
 package cpu
 
 import (
-	"fmt"
-	"os"
-	"os/exec"
-	"strings"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
-// A process that may use one processor starts one thread.
+// A thread that may use one processor finds one core.
 func TestAffinity(t *testing.T) {
-	if os.Getenv("GOINFER_TEST_AFFINITY") != "" {
-		n, why := Threads()
-		fmt.Println(n, why)
-		os.Exit(0)
+	before := Count()
+	all := unix.NewCPUSet(maxCPU)
+	if err := unix.SchedGetaffinityDynamic(0, all); err != nil {
+		t.Skipf("the affinity cannot be read here: %v", err)
 	}
-	taskset, err := exec.LookPath("taskset")
-	if err != nil {
-		t.Skip("no taskset here: the affinity of a process cannot be set")
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	one := unix.NewCPUSet(maxCPU)
+	one.Set(affinity()[0])
+	if err := unix.SchedSetaffinityDynamic(0, one); err != nil {
+		t.Skipf("the affinity cannot be set here: %v", err)
 	}
-	first := fmt.Sprint(affinity()[0])
-	cmd := exec.Command(taskset, "-c", first, os.Args[0], "-test.run=^TestAffinity$")
-	cmd.Env = append(os.Environ(), "GOINFER_TEST_AFFINITY=1")
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	require.True(t, strings.HasPrefix(string(out), "1 1 of "), "%s", out)
-	if Count().Logical > 1 {
-		require.Contains(t, string(out), "affinity allows 1 processor on 1 core")
+	defer func() { require.NoError(t, unix.SchedSetaffinityDynamic(0, all)) }()
+	c := Count()
+	require.Equal(t, 1, c.Allowed)
+	require.Equal(t, 1, c.Usable)
+	require.Equal(t, before.Logical, c.Logical)
+	require.Equal(t, before.Physical, c.Physical)
+	n, why := threads(c, 0)
+	require.Equal(t, 1, n)
+	if c.Logical > 1 {
+		require.Contains(t, why, "affinity allows 1 processor on 1 core")
 	}
 }
