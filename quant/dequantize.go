@@ -1,0 +1,62 @@
+package quant
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+)
+
+// stretch is the number of weights that Dequantize decodes at once, on the stack: a whole number of blocks of any type.
+const stretch = 256
+
+// Dequantize turns a row of len(dst) weights into float32: floats of 16 and 32 bits and every block format. Block formats give the same bits as the reference
+// (ggml-quants.c, dequantize_row_*). It panics for other types and for a src too short.
+func Dequantize(t Type, dst []float32, src []byte) {
+	size := t.RowBytes(len(dst))
+	if len(src) < size {
+		panic(fmt.Sprintf("quant: %d %s weights want %d bytes, found %d", len(dst), t, size, len(src)))
+	}
+	switch t {
+	case F32:
+		for i := range dst {
+			dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(src[4*i:]))
+		}
+		return
+	case F16:
+		WidenHalf(dst, src)
+		return
+	case BF16:
+		for i := range dst {
+			dst[i] = BHalf(binary.LittleEndian.Uint16(src[2*i:]))
+		}
+		return
+	}
+	if t.Group() == 0 {
+		panic(fmt.Sprintf("quant: type %s holds no weights", t))
+	}
+	var (
+		q    [stretch]int8
+		s, m [stretch / 16]float32
+	)
+	g, min := t.Group(), t.HasMin()
+	for len(dst) > 0 {
+		n := len(dst)
+		if n > stretch {
+			n = stretch
+		}
+		Unpack(t, q[:n], s[:], m[:], src)
+		for i := range n / g {
+			out, in, d := dst[i*g:(i+1)*g], q[i*g:(i+1)*g], s[i]
+			if min {
+				for j, v := range in {
+					out[j] = float32(float32(v)*d) + m[i]
+				}
+				continue
+			}
+			for j, v := range in {
+				out[j] = float32(v) * d
+			}
+		}
+		dst, src = dst[n:], src[t.RowBytes(n):]
+	}
+}
