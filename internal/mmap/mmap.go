@@ -1,0 +1,109 @@
+// Package mmap gives the contents of a file as a read-only byte slice: mapped into memory where the system can, read where it cannot.
+//
+//	m, err := mmap.Open(path)
+//	defer m.Close()
+//	use(m.Data())
+package mmap
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+)
+
+// Map is a file's contents.
+type Map struct {
+	data   []byte
+	mapped bool
+}
+
+// Open maps the regular file at path. An empty file has empty data.
+func Open(path string) (*Map, error) {
+	f, n, err := regular(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if n > 0 {
+		if data, err := mapFile(f, n); err == nil {
+			return &Map{data, true}, nil
+		}
+	}
+	return read(f, n)
+}
+
+// Read reads the whole file in place of mapping it.
+func Read(path string) (*Map, error) {
+	f, n, err := regular(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return read(f, n)
+}
+
+func read(f *os.File, n int) (*Map, error) {
+	data := make([]byte, n)
+	if _, err := io.ReadFull(f, data); err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Name(), err)
+	}
+	return &Map{data: data}, nil
+}
+
+// regular opens a file that has a size.
+func regular(path string) (*os.File, int, error) {
+	// A pipe would block in Open.
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, 0, fmt.Errorf("%s: want a regular file, found %s", path, kind(info.Mode()))
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	if info, err = f.Stat(); err == nil && info.Size() > math.MaxInt {
+		err = fmt.Errorf("%s: %d bytes are more than this system can address", path, info.Size())
+	}
+	if err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	return f, int(info.Size()), nil
+}
+
+func kind(m os.FileMode) string {
+	switch {
+	case m.IsDir():
+		return "a directory"
+	case m&os.ModeNamedPipe != 0:
+		return "a pipe"
+	case m&os.ModeSocket != 0:
+		return "a socket"
+	}
+	return "a device"
+}
+
+// Data is the contents. It must not be written, nor used after Close.
+func (m *Map) Data() []byte { return m.data }
+
+// Lock keeps the contents in physical memory.
+func (m *Map) Lock() error {
+	if len(m.data) == 0 {
+		return nil
+	}
+	return lock(m.data)
+}
+
+// Close gives the contents back. It may be called more than once.
+func (m *Map) Close() error {
+	data := m.data
+	m.data = nil
+	if !m.mapped || data == nil {
+		return nil
+	}
+	return unmap(data)
+}
