@@ -1,0 +1,46 @@
+package gguf
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Sentinels for errors.Is.
+var (
+	// ErrFormat marks files that are damaged or not GGUF at all.
+	ErrFormat = errors.New("damaged file")
+	// ErrUnsupported marks files that are sound but of a kind that this package does not read.
+	ErrUnsupported = errors.New("unsupported")
+)
+
+// FormatError is a fault in a file.
+type FormatError struct {
+	Path   string
+	Offset int64  // where it was met, in bytes from the start of the file
+	Key    string // the metadata key or tensor name it concerns, may be empty
+	Err    error
+}
+
+// Error implements error.
+func (e *FormatError) Error() string {
+	if e.Key == "" {
+		return fmt.Sprintf("gguf: %s: %v (at byte %d)", e.Path, e.Err, e.Offset)
+	}
+	return fmt.Sprintf("gguf: %s: %q: %v (at byte %d)", e.Path, shorten(e.Key), e.Err, e.Offset)
+}
+
+// Unwrap makes every FormatError an ErrFormat, unless it is an ErrUnsupported.
+func (e *FormatError) Unwrap() []error {
+	if errors.Is(e.Err, ErrUnsupported) {
+		return []error{e.Err}
+	}
+	return []error{ErrFormat, e.Err}
+}
+
+// shorten keeps a name from a file that may be megabytes long within a line.
+func shorten(s string) string {
+	if len(s) > 80 {
+		return s[:77] + "..."
+	}
+	return s
+}

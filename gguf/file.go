@@ -1,0 +1,338 @@
+package gguf
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+
+	"github.com/goinfer/goinfer/internal/mmap"
+	"github.com/goinfer/goinfer/quant"
+)
+
+// Tensor is where a tensor lies and what it is.
+type Tensor struct {
+	Name   string
+	Type   quant.Type
+	Shape  []int // the fastest dimension first
+	Offset int64 // from the beginning of the shard's data
+	Bytes  int64
+	Shard  int // number of its file in a split model
+}
+
+// Options are how a file is opened. The zero value maps it.
+type Options struct {
+	NoMmap     bool // read the whole file in place of mapping it
+	HeaderOnly bool // read metadata and tensor descriptions only; Data is not available
+}
+
+// File is an open model.
+type File struct {
+	path    string
+	head    *header
+	shards  []shard
+	tensors []Tensor
+	index   map[string]int
+}
+
+// shard is one file of a model.
+type shard struct {
+	path string
+	file *mmap.Map // nil for bytes in memory and for headers
+	data []byte    // from the beginning of the tensors' data; nil for headers
+	size int64
+}
+
+// Open opens the file at path. If it is one of the files of a split model, all of them are opened.
+func Open(path string, o Options) (*File, error) {
+	f, err := openShard(path, o)
+	if err != nil {
+		return nil, err
+	}
+	n, no, err := f.split()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if n > 1 {
+		if err := f.Close(); err != nil {
+			return nil, err
+		}
+		return openSplit(path, no, n, o)
+	}
+	return f, nil
+}
+
+// OpenBytes opens a file in memory; name is what errors call it. data must not change until Close.
+func OpenBytes(name string, data []byte) (*File, error) {
+	f, err := parse(name, data, int64(len(data)))
+	if err != nil {
+		return nil, err
+	}
+	n, _, err := f.split()
+	if err == nil && n > 1 {
+		err = f.fault("split.count", fmt.Errorf("one of %d files of a model: open it by its path: %w", n, ErrUnsupported))
+	}
+	if err != nil {
+		return nil, err
+	}
+	f.shards[0].data = data[min(f.head.dataFrom, int64(len(data))):]
+	return f, nil
+}
+
+// openShard opens one file.
+func openShard(path string, o Options) (*File, error) {
+	if o.HeaderOnly {
+		return openHeader(path)
+	}
+	open := mmap.Open
+	if o.NoMmap {
+		open = mmap.Read
+	}
+	m, err := open(path)
+	if err != nil {
+		return nil, ioError(err)
+	}
+	data := m.Data()
+	f, err := parse(path, data, int64(len(data)))
+	if err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	f.shards[0].file = m
+	f.shards[0].data = data[min(f.head.dataFrom, int64(len(data))):]
+	return f, nil
+}
+
+// openHeader reads as much of a file as its header takes.
+func openHeader(path string) (*File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, ioError(err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("gguf: %s: want a regular file", path)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, ioError(err)
+	}
+	defer file.Close()
+	size := info.Size()
+	for n := min(size, 1<<20); ; n = min(size, 4*n) {
+		data := make([]byte, n)
+		if _, err := file.ReadAt(data, 0); err != nil && err != io.EOF {
+			return nil, ioError(err)
+		}
+		f, err := parse(path, data, size)
+		if !errors.Is(err, errShort) || n == size {
+			return f, err
+		}
+	}
+}
+
+// ioError says in which package and with which file the system refused something.
+func ioError(err error) error {
+	var p *os.PathError
+	if errors.As(err, &p) {
+		return fmt.Errorf("gguf: %s: %w", p.Path, p.Err)
+	}
+	return fmt.Errorf("gguf: %w", err)
+}
+
+// parse reads the header of a file of size bytes that begins with data, and checks the tensors' places.
+func parse(path string, data []byte, size int64) (*File, error) {
+	d := &decoder{data: data, size: size}
+	f := &File{path: path, index: map[string]int{}}
+	h, key, err := readHeader(d)
+	if err != nil {
+		return nil, &FormatError{Path: path, Offset: int64(d.off), Key: key, Err: err}
+	}
+	f.head = h
+	f.shards = []shard{{path: path, size: size}}
+	if err := f.add(h, 0); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// add enters the tensors of a shard after checking that they lie within it, and apart.
+func (f *File) add(h *header, no int) error {
+	s := &f.shards[no]
+	room := s.size - h.dataFrom
+	fault := func(t *Tensor, format string, args ...any) error {
+		return &FormatError{Path: s.path, Offset: h.dataFrom + t.Offset, Key: t.Name, Err: fmt.Errorf(format, args...)}
+	}
+	for i := range h.tensors {
+		t := &h.tensors[i]
+		if t.Bytes > room || t.Offset > room-t.Bytes {
+			return fault(t, "%d bytes from offset %d run past the end of the data (%d bytes)", t.Bytes, t.Offset, max(0, room))
+		}
+		if _, ok := f.index[t.Name]; ok {
+			return fault(t, "the tensor occurs twice")
+		}
+		t.Shard = no
+		f.index[t.Name] = len(f.tensors)
+		f.tensors = append(f.tensors, *t)
+	}
+	order := make([]*Tensor, len(h.tensors))
+	for i := range order {
+		order[i] = &h.tensors[i]
+	}
+	slices.SortFunc(order, func(a, b *Tensor) int { return cmp.Compare(a.Offset, b.Offset) })
+	for i := 1; i < len(order); i++ {
+		if a, b := order[i-1], order[i]; a.Offset+a.Bytes > b.Offset {
+			return fault(b, "overlaps the tensor %q", shorten(a.Name))
+		}
+	}
+	return nil
+}
+
+func (f *File) fault(key string, err error) error {
+	return &FormatError{Path: f.path, Offset: 0, Key: key, Err: err}
+}
+
+// split returns the number of files of the model and the number of this one.
+func (f *File) split() (count, no int, err error) {
+	for key, p := range map[string]*int{"split.count": &count, "split.no": &no} {
+		if v, ok := f.Value(key); ok {
+			n, ok := v.Uint()
+			if !ok || n > maxShards {
+				return 0, 0, f.fault(key, fmt.Errorf("want a number up to %d, found %v", maxShards, v.Any(1)))
+			}
+			*p = int(n)
+		}
+	}
+	if count > 1 && no >= count {
+		return 0, 0, f.fault("split.no", fmt.Errorf("file %d of %d", no, count))
+	}
+	return count, no, nil
+}
+
+// maxShards is the most files that names of the form -00001-of-00002.gguf can count.
+const maxShards = 99999
+
+var shardName = regexp.MustCompile(`^(.*)-(\d{5})-of-(\d{5})\.gguf$`)
+
+// openSplit opens all files of a model of n, one of which, number no, is path.
+func openSplit(path string, no, n int, o Options) (_ *File, err error) {
+	parts := shardName.FindStringSubmatch(path)
+	if parts == nil {
+		return nil, fmt.Errorf("gguf: %s: file %d of a model of %d, whose names end in -00001-of-%05d.gguf: rename it: %w", path, no+1, n, n, ErrFormat)
+	}
+	if i, _ := strconv.Atoi(parts[2]); i != no+1 || parts[3] != fmt.Sprintf("%05d", n) {
+		return nil, fmt.Errorf("gguf: %s: the name does not say that it is file %d of %d: %w", path, no+1, n, ErrFormat)
+	}
+	name := func(i int) string { return fmt.Sprintf("%s-%05d-of-%05d.gguf", parts[1], i+1, n) }
+	for i := range n {
+		if _, err := os.Stat(name(i)); err != nil {
+			return nil, fmt.Errorf("gguf: %s: file %d of %d is missing: %s: %w", path, i+1, n, filepath.Base(name(i)), err)
+		}
+	}
+	var all *File
+	defer func() {
+		if err != nil && all != nil {
+			err = errors.Join(err, all.Close())
+		}
+	}()
+	for i := range n {
+		f, err := openShard(name(i), o)
+		if err != nil {
+			return nil, err
+		}
+		count, number, err := f.split()
+		if err == nil && (count != n || number != i) {
+			err = f.fault("split.no", fmt.Errorf("want file %d of %d, found %d of %d", i+1, n, number+1, count))
+		}
+		if err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		if all == nil {
+			all = f
+			continue
+		}
+		all.shards = append(all.shards, f.shards[0])
+		if err := all.add(f.head, i); err != nil {
+			return nil, err
+		}
+	}
+	if v, ok := all.Value("split.tensors.count"); ok {
+		if want, _ := v.Uint(); want != uint64(len(all.tensors)) {
+			return nil, all.fault("split.tensors.count", fmt.Errorf("want %v tensors in all files, found %d", v.Any(1), len(all.tensors)))
+		}
+	}
+	all.path = path
+	return all, nil
+}
+
+// Path is the name that the file was opened by.
+func (f *File) Path() string { return f.path }
+
+// Version is the version of the format, 2 or 3.
+func (f *File) Version() int { return f.head.version }
+
+// Size is the number of bytes of all files of the model.
+func (f *File) Size() int64 {
+	var n int64
+	for i := range f.shards {
+		n += f.shards[i].size
+	}
+	return n
+}
+
+// Keys lists the metadata keys in the order of the file.
+func (f *File) Keys() []string { return f.head.keys }
+
+// Value finds metadata.
+func (f *File) Value(key string) (Value, bool) {
+	v, ok := f.head.values[key]
+	return v, ok
+}
+
+// Tensors lists the tensors in the order of the files.
+func (f *File) Tensors() []Tensor { return f.tensors }
+
+// Tensor finds a tensor by name.
+func (f *File) Tensor(name string) (*Tensor, bool) {
+	i, ok := f.index[name]
+	if !ok {
+		return nil, false
+	}
+	return &f.tensors[i], true
+}
+
+// Data is the bytes of a tensor of this file: a view that must not be written, nor used after Close. It is nil for files opened with HeaderOnly.
+func (f *File) Data(t *Tensor) []byte {
+	data := f.shards[t.Shard].data
+	if data == nil {
+		return nil
+	}
+	return data[t.Offset : t.Offset+t.Bytes : t.Offset+t.Bytes]
+}
+
+// Lock keeps mapped files in physical memory.
+func (f *File) Lock() error {
+	for i := range f.shards {
+		if m := f.shards[i].file; m != nil {
+			if err := m.Lock(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Close gives the files back; views into them end. It may be called more than once.
+func (f *File) Close() error {
+	var errs []error
+	for i := range f.shards {
+		if m := f.shards[i].file; m != nil {
+			errs = append(errs, m.Close())
+		}
+		f.shards[i].data = nil
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,237 @@
+package gguf
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+
+	"github.com/goinfer/goinfer/quant"
+)
+
+// Writer collects metadata and tensors and writes them as a file of version 3. Call Set and Add in the order in which the file shall hold them.
+type Writer struct {
+	keys    []byte
+	nKeys   uint64
+	seen    map[string]bool
+	align   int64
+	tensors []Tensor
+	data    [][]byte
+	size    int64
+}
+
+// NewWriter returns a writer with nothing in it.
+func NewWriter() *Writer { return &Writer{seen: map[string]bool{}, align: 32} }
+
+// Set adds a metadata entry. value is a bool, a string, a number of a sized type, a slice of these, or a [Value] of another file. The key general.alignment takes
+// effect on the file and must come before tensors.
+func (w *Writer) Set(key string, value any) error {
+	if w.seen[key] {
+		return fmt.Errorf("gguf: key %q is set twice", key)
+	}
+	kind, b, err := encode(value)
+	if err != nil {
+		return fmt.Errorf("gguf: key %q: %w", key, err)
+	}
+	if key == "general.alignment" {
+		n, ok := Value{kind: kind, data: b}.Uint()
+		if !ok || n == 0 || n > maxAlign || n&(n-1) != 0 || len(w.tensors) > 0 {
+			return fmt.Errorf("gguf: key %q: want a power of two up to %d, before tensors, found %v", key, maxAlign, value)
+		}
+		w.align = int64(n)
+	}
+	w.seen[key] = true
+	w.nKeys++
+	w.keys = appendString(w.keys, key)
+	w.keys = binary.LittleEndian.AppendUint32(w.keys, uint32(kind))
+	w.keys = append(w.keys, b...)
+	return nil
+}
+
+func appendString(b []byte, s string) []byte {
+	return append(binary.LittleEndian.AppendUint64(b, uint64(len(s))), s...)
+}
+
+// encode returns a value's kind and bytes.
+func encode(value any) (Kind, []byte, error) {
+	var b []byte
+	le := binary.LittleEndian
+	switch v := value.(type) {
+	case Value:
+		switch v.kind {
+		case Array:
+			b = le.AppendUint64(le.AppendUint32(nil, uint32(v.elem)), uint64(v.n))
+		case String:
+			b = le.AppendUint64(nil, uint64(v.n))
+		}
+		return v.kind, append(b, v.data...), nil
+	case bool:
+		if v {
+			return Bool, []byte{1}, nil
+		}
+		return Bool, []byte{0}, nil
+	case string:
+		return String, appendString(nil, v), nil
+	case uint8:
+		return Uint8, []byte{v}, nil
+	case int8:
+		return Int8, []byte{byte(v)}, nil
+	case uint16:
+		return Uint16, le.AppendUint16(nil, v), nil
+	case int16:
+		return Int16, le.AppendUint16(nil, uint16(v)), nil
+	case uint32:
+		return Uint32, le.AppendUint32(nil, v), nil
+	case int32:
+		return Int32, le.AppendUint32(nil, uint32(v)), nil
+	case float32:
+		return Float32, le.AppendUint32(nil, math.Float32bits(v)), nil
+	case uint64:
+		return Uint64, le.AppendUint64(nil, v), nil
+	case int64:
+		return Int64, le.AppendUint64(nil, uint64(v)), nil
+	case float64:
+		return Float64, le.AppendUint64(nil, math.Float64bits(v)), nil
+	case []bool:
+		return encodeArray(Bool, v)
+	case []string:
+		return encodeArray(String, v)
+	case []uint8:
+		return encodeArray(Uint8, v)
+	case []int8:
+		return encodeArray(Int8, v)
+	case []uint16:
+		return encodeArray(Uint16, v)
+	case []int16:
+		return encodeArray(Int16, v)
+	case []uint32:
+		return encodeArray(Uint32, v)
+	case []int32:
+		return encodeArray(Int32, v)
+	case []float32:
+		return encodeArray(Float32, v)
+	case []uint64:
+		return encodeArray(Uint64, v)
+	case []int64:
+		return encodeArray(Int64, v)
+	case []float64:
+		return encodeArray(Float64, v)
+	}
+	return 0, nil, fmt.Errorf("a %T has no place in a file: want a bool, a string, a number of a sized type, or a slice of these", value)
+}
+
+func encodeArray[T any](elem Kind, v []T) (Kind, []byte, error) {
+	b := binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint32(nil, uint32(elem)), uint64(len(v)))
+	for _, x := range v {
+		_, e, err := encode(x)
+		if err != nil {
+			return 0, nil, err
+		}
+		b = append(b, e...)
+	}
+	return Array, b, nil
+}
+
+// Add adds a tensor. shape is in the order of files, the fastest dimension first. data is kept, not copied, until the file is written.
+func (w *Writer) Add(name string, t quant.Type, shape []int, data []byte) error {
+	if !t.Valid() {
+		return fmt.Errorf("gguf: tensor %q: unknown type %d", name, uint32(t))
+	}
+	if len(shape) < 1 || len(shape) > maxDims || shape[0]%t.BlockSize() != 0 {
+		return fmt.Errorf("gguf: tensor %q: no %s tensor has shape %v", name, t, shape)
+	}
+	n := 1
+	for _, s := range shape {
+		if s < 1 || n > math.MaxInt/s {
+			return fmt.Errorf("gguf: tensor %q: no tensor has shape %v", name, shape)
+		}
+		n *= s
+	}
+	if want := n / t.BlockSize() * t.BlockBytes(); len(data) != want {
+		return fmt.Errorf("gguf: tensor %q: %v %s weights take %d bytes, found %d", name, shape, t, want, len(data))
+	}
+	for i := range w.tensors {
+		if w.tensors[i].Name == name {
+			return fmt.Errorf("gguf: tensor %q is added twice", name)
+		}
+	}
+	w.tensors = append(w.tensors, Tensor{Name: name, Type: t, Shape: append([]int(nil), shape...), Offset: w.size, Bytes: int64(len(data))})
+	w.data = append(w.data, data)
+	w.size += w.pad(int64(len(data)))
+	return nil
+}
+
+// pad rounds n up to the alignment.
+func (w *Writer) pad(n int64) int64 { return (n + w.align - 1) / w.align * w.align }
+
+// WriteTo writes the file.
+func (w *Writer) WriteTo(out io.Writer) (int64, error) {
+	le := binary.LittleEndian
+	b := append([]byte("GGUF"), 3, 0, 0, 0)
+	b = le.AppendUint64(b, uint64(len(w.tensors)))
+	b = le.AppendUint64(b, w.nKeys)
+	b = append(b, w.keys...)
+	for i := range w.tensors {
+		t := &w.tensors[i]
+		b = appendString(b, t.Name)
+		b = le.AppendUint32(b, uint32(len(t.Shape)))
+		for _, n := range t.Shape {
+			b = le.AppendUint64(b, uint64(n))
+		}
+		b = le.AppendUint32(b, uint32(t.Type))
+		b = le.AppendUint64(b, uint64(t.Offset))
+	}
+	b = append(b, make([]byte, w.pad(int64(len(b)))-int64(len(b)))...)
+	n, err := out.Write(b)
+	total := int64(n)
+	zeros := make([]byte, w.align)
+	for _, data := range w.data {
+		for _, part := range [][]byte{data, zeros[:w.pad(int64(len(data)))-int64(len(data))]} {
+			if err != nil {
+				return total, err
+			}
+			n, err = out.Write(part)
+			total += int64(n)
+		}
+	}
+	return total, err
+}
+
+// WriteFile writes the file under a temporary name in the folder of path and then renames it, so that path never holds half a file.
+func (w *Writer) WriteFile(path string) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
+	if err != nil {
+		return fmt.Errorf("gguf: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			// Close may have been called already; what counts is that nothing is left.
+			err = fmt.Errorf("gguf: %s: %w", path, errors.Join(err, ignoreClosed(f.Close()), os.Remove(f.Name())))
+		}
+	}()
+	buf := bufio.NewWriterSize(f, 1<<20)
+	if _, err = w.WriteTo(buf); err != nil {
+		return err
+	}
+	if err = buf.Flush(); err != nil {
+		return err
+	}
+	if err = f.Chmod(0o644); err != nil {
+		return err
+	}
+	if err = f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, os.ErrClosed) {
+		return nil
+	}
+	return err
+}
