@@ -1,0 +1,35 @@
+// Package kernels holds the inner loops of the engine: products of weight blocks with activations, attention over a
+// tile of keys, and the elementwise functions. It works on bytes and float slices, knows no tensors and starts no
+// threads; callers split the work by output rows.
+//
+// In order of use:
+//
+//   - [For] finds, for a weight type, the [Mat] of the level in use (see internal/cpu: "go", later "avx2", "neon" …);
+//     [Exact] finds the one that keeps activations in float32, the engine's own reference. It is looked up when a
+//     weight is bound, never per row.
+//   - [Acts] are the activations of some tokens, quantised once ([Acts.Quantize]) as Mat.Act asks and shared by every
+//     product that reads them.
+//   - Mat.Mul multiplies some rows of a weight with some tokens.
+//   - [Attention] folds tiles of keys and values into the running softmax of one query head.
+//   - [RMSNorm], [SwiGLU], [Rotate], [Softmax], [Widen], [Narrow] and [Add] work on single rows.
+//
+// # One order of additions
+//
+// The engine promises equal bits for any number of threads, any chunking of a prompt and any make-up of a batch. So an
+// output depends on its weight row and its token alone, and each level adds in one order, whatever the number of
+// rows or tokens it was handed:
+//
+//   - Block formats: the integer sum of a group of 16 or 32 products is exact, hence free in its order. Groups are then
+//     added from first to last: acc += float32(sum)*(s*d) and, for formats with a minimum, acc += m*(d*Σq), where s and
+//     m belong to the weight group (see quant.Unpack), d and q to the activations. Every product is rounded by itself.
+//   - Float formats: [Lanes] partial sums along k, lane l taking k ≡ l, combined by one fixed tree.
+//   - Attention: keys in tiles of [Tile] positions counted from position 0.
+//
+// Between levels results agree within rounding, not in bits.
+//
+// # Activations in eight bits
+//
+// Products with block formats take activations as int8 in groups of 32 with a float32 scale. The scale is chosen among
+// eight candidates by the least squared error and then refitted, which leaves about a tenth less noise than taking the
+// largest magnitude alone, at no cost to the product. Float formats take float32 activations.
+package kernels

@@ -1,0 +1,329 @@
+package kernels
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/goinfer/goinfer/internal/shared"
+	"github.com/goinfer/goinfer/quant"
+)
+
+// weightTypes are all types that a matrix may have.
+func weightTypes() []quant.Type {
+	var ts []quant.Type
+	for t := range quant.Type(quant.NumTypes) {
+		if t.IsWeight() {
+			ts = append(ts, t)
+		}
+	}
+	return ts
+}
+
+// weights makes rows of k from blocks of the reference data, in random order.
+func weights(t testing.TB, typ quant.Type, rows, k int) []byte {
+	rng := rand.New(rand.NewPCG(1, uint64(typ)))
+	n := typ.RowBytes(k) * rows
+	w := make([]byte, 0, n)
+	if typ == quant.F32 {
+		f := floats(2, rows*k)
+		w = w[:n]
+		require.NoError(t, quant.Quantize(typ, w, f))
+		return w
+	}
+	data, err := os.ReadFile(filepath.Join(shared.Root(t), "quant", "testdata", "quant", typ.String()+".bin"))
+	require.NoError(t, err)
+	size := typ.BlockBytes()
+	for len(w) < n {
+		b := rng.IntN(len(data) / size)
+		w = append(w, data[b*size:(b+1)*size]...)
+	}
+	return w
+}
+
+func floats(seed uint64, n int) []float32 {
+	rng := rand.New(rand.NewPCG(seed, 7))
+	f := make([]float32, n)
+	for i := range f {
+		f[i] = float32(rng.NormFloat64())
+	}
+	return f
+}
+
+// acts makes n tokens of k activations.
+func acts(n, k int) *Acts {
+	var a Acts
+	a.Reset(n, k, k%ActGroup == 0)
+	a.F = floats(3, n*k)
+	if k%ActGroup == 0 {
+		for t := range n {
+			a.Quantize(t, 0, k)
+		}
+	}
+	return &a
+}
+
+// TestMulAgainstFloat64 compares with sums in float64 over the same weights, and the same activations in the form that the product takes.
+func TestMulAgainstFloat64(t *testing.T) {
+	for _, typ := range weightTypes() {
+		for _, exact := range []bool{false, true} {
+			find := For
+			if exact {
+				find = Exact
+			}
+			m, err := find(typ)
+			require.NoError(t, err)
+			require.True(t, !exact || m.Act == ActF32)
+			for _, k := range []int{typ.BlockSize(), 512, 512 + 256} {
+				if typ.Group() == 0 && k == 1 {
+					k = 37
+				}
+				const rows, tokens = 16 + 5, 9
+				w, a := weights(t, typ, rows, k), acts(tokens, k)
+				got := make([]float32, tokens*rows)
+				m.Mul(got, rows, w, rows, k, a, 0, tokens, &Scratch{})
+				row := make([]float32, k)
+				for r := range rows {
+					quant.Dequantize(typ, row, w[r*typ.RowBytes(k):])
+					for tok := range tokens {
+						var sum, size float64
+						for i, x := range row {
+							v := float64(a.F[tok*k+i])
+							if m.Act == ActQ8 {
+								v = float64(a.D[(tok*k+i)/ActGroup]) * float64(a.Q[tok*k+i])
+							}
+							sum += float64(x) * v
+							size += math.Abs(float64(x) * v)
+						}
+						// Groups that have a minimum cancel: its part may be larger than the sum of products.
+						require.InDelta(t, sum, got[tok*rows+r], 2e-6*size+1e-6*size*float64(k)/64, "%s exact %v k %d row %d token %d", typ, exact, k, r, tok)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestMulOrder is the promise of the package: an output has the same bits whatever is computed beside it.
+func TestMulOrder(t *testing.T) {
+	for _, typ := range weightTypes() {
+		for _, find := range []func(quant.Type) (*Mat, error){For, Exact} {
+			m, err := find(typ)
+			require.NoError(t, err)
+			for _, k := range []int{max(32, typ.BlockSize()), 768} {
+				const rows, most = 16*2 + 5, 40
+				w, a := weights(t, typ, rows, k), acts(most, k)
+				size := typ.RowBytes(k)
+				var s Scratch
+				alone := make([]float32, most*rows)
+				for tok := range most {
+					for r := range rows {
+						one := make([]float32, tok+1)
+						m.Mul(one, 1, w[r*size:(r+1)*size], 1, k, a, tok, tok+1, &s)
+						alone[tok*rows+r] = one[tok]
+					}
+				}
+				for _, tokens := range []int{1, 2, 3, 4, 5, 7, 8, 16, 17, most} {
+					for _, n := range []int{1, 2, 3, 4, 16, rows} {
+						got := make([]float32, most*rows)
+						for r := 0; r < rows; r += n {
+							n := min(n, rows-r)
+							for t0 := 0; t0 < most; t0 += tokens {
+								m.Mul(got[r:], rows, w[r*size:(r+n)*size], n, k, a, t0, min(t0+tokens, most), &s)
+							}
+						}
+						require.Equal(t, bits(alone), bits(got), "%s act %d k %d: %d rows by %d tokens", typ, m.Act, k, n, tokens)
+					}
+				}
+			}
+		}
+	}
+}
+
+func bits(f []float32) []uint32 {
+	b := make([]uint32, len(f))
+	for i, v := range f {
+		b[i] = math.Float32bits(v)
+	}
+	return b
+}
+
+func TestMulChecks(t *testing.T) {
+	m, err := For(quant.Q8_0)
+	require.NoError(t, err)
+	w, a := weights(t, quant.Q8_0, 4, 64), acts(2, 64)
+	var s Scratch
+	dst := make([]float32, 8)
+	require.Panics(t, func() { m.Mul(dst, 4, w, 4, 32, a, 0, 2, &s) }, "wrong k")
+	require.Panics(t, func() { m.Mul(dst, 4, w[:100], 4, 64, a, 0, 2, &s) }, "weights cut")
+	require.Panics(t, func() { m.Mul(dst[:7], 4, w, 4, 64, a, 0, 2, &s) }, "destination cut")
+	require.Panics(t, func() { m.Mul(dst, 4, w, 4, 64, a, 0, 3, &s) }, "no such token")
+	_, err = For(quant.I32)
+	require.ErrorContains(t, err, "I32 holds no weights")
+	_, err = Exact(quant.F64)
+	require.ErrorContains(t, err, "F64 holds no weights")
+}
+
+// TestQuantizeGroup holds the noise of eight-bit activations to what the package comment says of it.
+func TestQuantizeGroup(t *testing.T) {
+	const groups = 4000
+	x := floats(5, groups*ActGroup)
+	var a Acts
+	a.Reset(1, len(x), true)
+	a.F = x
+	a.Quantize(0, 0, len(x))
+	var err2, plain2 float64
+	for g := range groups {
+		var amax float32
+		for _, v := range x[g*ActGroup : (g+1)*ActGroup] {
+			amax = max(amax, abs(v))
+		}
+		d := amax / 127
+		var sums [2]int32
+		for i := g * ActGroup; i < (g+1)*ActGroup; i++ {
+			e := float64(x[i]) - float64(a.D[g])*float64(a.Q[i])
+			err2 += e * e
+			p := float64(x[i]) - float64(d)*math.RoundToEven(float64(x[i]/d))
+			plain2 += p * p
+			sums[i%ActGroup/sumGroup] += int32(a.Q[i])
+		}
+		require.Equal(t, sums[:], a.S[2*g:2*g+2])
+	}
+	require.Less(t, math.Sqrt(err2/plain2), 0.92)
+
+	// The form does not depend on how the columns were cut.
+	var b Acts
+	b.Reset(1, len(x), true)
+	b.F = x
+	for k := 0; k < len(x); k += 32 * 7 {
+		b.Quantize(0, k, min(k+32*7, len(x)))
+	}
+	require.Equal(t, a.Q, b.Q)
+	require.Equal(t, bits(a.D), bits(b.D))
+	require.Equal(t, a.S, b.S)
+	var c Acts
+	c.Reset(2, len(x), true)
+	c.Copy(1, &a, 0)
+	require.Equal(t, a.Q, c.Q[len(x):])
+	require.Equal(t, a.S, c.S[len(x)/sumGroup:])
+}
+
+func TestQuantizeGroupExtremes(t *testing.T) {
+	inf, nan := float32(math.Inf(1)), float32(math.NaN())
+	for _, c := range []struct {
+		name  string
+		x     [ActGroup]float32
+		scale func(float32) bool
+	}{
+		{"zero", [ActGroup]float32{}, func(d float32) bool { return d == 0 }},
+		{"denormal", [ActGroup]float32{3: 1e-42}, func(d float32) bool { return d == 0 }},
+		{"small", [ActGroup]float32{3: 1e-35}, func(d float32) bool { return d > 0 && d < 1e-36 }},
+		{"large", [ActGroup]float32{3: math.MaxFloat32, 4: -math.MaxFloat32}, func(d float32) bool { return d > 2.6e36 && d < 2.9e36 }},
+		{"infinite", [ActGroup]float32{3: inf}, func(d float32) bool { return d != d }},
+		{"not a number", [ActGroup]float32{3: nan, 4: 1}, func(d float32) bool { return d != d }},
+	} {
+		var q [ActGroup]int8
+		d := quantizeGroup(&q, &c.x)
+		require.True(t, c.scale(d), "%s: scale %v", c.name, d)
+		for i, v := range q {
+			if d == d && d != 0 {
+				require.InEpsilon(t, 1+float64(c.x[i]), 1+float64(d)*float64(v), 1e-2, "%s: element %d", c.name, i)
+			} else {
+				require.Zero(t, v)
+			}
+		}
+	}
+}
+
+func TestDotOrder(t *testing.T) {
+	for n := range 40 {
+		x, y := floats(1, n), floats(2, n)
+		var lane [Lanes]float32
+		for i := range x {
+			lane[i%Lanes] += float32(x[i] * y[i])
+		}
+		want := ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]))
+		require.Equal(t, math.Float32bits(want), math.Float32bits(Dot(x, y)), n)
+	}
+}
+
+func TestLanes(t *testing.T) {
+	rng := rand.New(rand.NewPCG(9, 9))
+	for range 2000 {
+		var x, y, z [32]int8
+		var v [32]int8
+		fill := func(a *[32]int8) {
+			for i := range a {
+				a[i] = int8(rng.IntN(256) - 128)
+				if rng.IntN(8) == 0 {
+					a[i] = -128
+				}
+			}
+		}
+		fill(&x)
+		fill(&y)
+		fill(&z)
+		var p [32]int64
+		pack(p[:], x[:], y[:], z[:])
+		var sum int64
+		var want [3]int32
+		for i := range v {
+			v[i] = int8(rng.IntN(255) - 127)
+			sum += p[i] * int64(v[i])
+			want[0] += int32(x[i]) * int32(v[i])
+			want[1] += int32(y[i]) * int32(v[i])
+			want[2] += int32(z[i]) * int32(v[i])
+		}
+		a, b, c := lanes(sum)
+		require.Equal(t, want, [3]int32{a, b, c})
+	}
+	// All products at their largest.
+	for _, w := range []int8{-128, 127} {
+		for _, q := range []int8{-127, 127} {
+			var p [32]int64
+			row := slices.Repeat([]int8{w}, 32)
+			pack(p[:], row, row, row)
+			var sum int64
+			for i := range p {
+				sum += p[i] * int64(q)
+			}
+			a, b, c := lanes(sum)
+			want := 32 * int32(w) * int32(q)
+			require.Equal(t, [3]int32{want, want, want}, [3]int32{a, b, c})
+		}
+	}
+}
+
+func BenchmarkMul(b *testing.B) {
+	for _, typ := range []quant.Type{quant.F32, quant.F16, quant.Q4_0, quant.Q8_0, quant.Q4_K, quant.Q6_K} {
+		for _, tokens := range []int{1, 512} {
+			b.Run(fmt.Sprintf("%s/go/2048x2048/%d", typ, tokens), func(b *testing.B) {
+				const rows, k = 2048, 2048
+				w, a := weights(b, typ, rows, k), acts(tokens, k)
+				m, err := For(typ)
+				require.NoError(b, err)
+				dst := make([]float32, rows*tokens)
+				var s Scratch
+				b.SetBytes(int64(len(w)))
+				for b.Loop() {
+					m.Mul(dst, rows, w, rows, k, a, 0, tokens, &s)
+				}
+				b.ReportMetric(2*rows*k*float64(tokens)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GOPS")
+			})
+		}
+	}
+}
+
+func BenchmarkQuantize(b *testing.B) {
+	a := acts(1, 2048)
+	b.SetBytes(4 * 2048)
+	for b.Loop() {
+		a.Quantize(0, 0, 2048)
+	}
+}
