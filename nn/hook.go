@@ -1,0 +1,67 @@
+package nn
+
+import "github.com/goinfer/goinfer/tensor"
+
+// The names under which a pass shows what is not the output of a named weight.
+const (
+	NameEmbd         = "embd"          // [n_embd], the token's embedding: the residual stream before the first layer
+	NameAttnHeads    = "attn_heads"    // [n_head*head_dim], what each head read, before the output projection
+	NameAttnProbs    = "attn_probs"    // [n_head][pos+1], attention probabilities; writing them has no effect
+	NameLayerOut     = "l_out"         // [n_embd], the residual stream after a layer
+	NameRouterLogits = "router_logits" // [n_expert], before the softmax
+	NameRouterTopK   = "router_topk"   // [n_expert_used], the weights of the chosen experts, Event.Experts being their numbers
+)
+
+// A Hook observes rows of a batch on their way through the model, and may change them. It is called on the goroutine that runs the pass,
+// row after row, between the steps of the computation: what it writes to Event.Data (and Event.Experts) is what the next step reads. A hook that
+// writes nothing changes no bit of any result.
+type Hook interface {
+	// Wants says whether Observe shall be called for a name in a layer; layer is -1 outside the layers. It is asked often and
+	// should be cheap.
+	Wants(layer int, name string) bool
+	// Observe sees one row. The event and its slices are valid during the call only.
+	Observe(e *Event)
+}
+
+// Event is one row at one step.
+type Event struct {
+	Layer int    // -1 outside the layers
+	Name  string // base name of the weight whose output this is, or one of the Name constants
+	Token int32  // the token of the row
+	Pos   int    // its position in its sequence
+	Data  []float32
+	// Experts are the numbers of the chosen experts, best first, at [NameRouterTopK]; nil elsewhere.
+	Experts []int32
+}
+
+// show offers each row of t to the hook of that row.
+func (p *Pass) show(layer int, name string, t *tensor.Tensor) {
+	if len(p.batch.Hooks) == 0 || p.Dead() {
+		return
+	}
+	for i := range t.Rows {
+		row := i
+		if t.Rows != len(p.batch.Tokens) {
+			row = p.outputs[i] // after Outputs
+		}
+		if h := p.wants(row, layer, name); h != nil {
+			p.observe(h, row, layer, name, t.Row(i), nil)
+		}
+	}
+}
+
+// wants returns the hook of a row if it asks for name, and nil otherwise.
+func (p *Pass) wants(row, layer int, name string) Hook {
+	if len(p.batch.Hooks) == 0 {
+		return nil
+	}
+	if h := p.batch.Hooks[row]; h != nil && h.Wants(layer, name) {
+		return h
+	}
+	return nil
+}
+
+func (p *Pass) observe(h Hook, row, layer int, name string, data []float32, experts []int32) {
+	p.event = Event{Layer: layer, Name: name, Token: p.batch.Tokens[row], Pos: p.batch.Pos[row], Data: data, Experts: experts}
+	h.Observe(&p.event)
+}

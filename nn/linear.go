@@ -1,0 +1,173 @@
+package nn
+
+import (
+	"fmt"
+
+	"github.com/goinfer/goinfer/kernels"
+	"github.com/goinfer/goinfer/tensor"
+)
+
+// Linear returns W·x + bias for every row, [n_tokens][out].
+func (p *Pass) Linear(x *tensor.Tensor, l *Linear) *tensor.Tensor {
+	y := p.arena.New(x.Rows, l.w.Rows)
+	p.product(x, y, l)
+	p.show(p.layer, l.name, y)
+	return y
+}
+
+// QKV returns three products of the same input. It is Linear thrice, with the input quantised once and the rows of all three shared out among the threads
+// at once.
+func (p *Pass) QKV(x *tensor.Tensor, lq, lk, lv *Linear) (q, k, v *tensor.Tensor) {
+	q, k, v = p.arena.New(x.Rows, lq.w.Rows), p.arena.New(x.Rows, lk.w.Rows), p.arena.New(x.Rows, lv.w.Rows)
+	if !p.Dead() {
+		p.prod.begin(p)
+		p.prod.add(q, lq, p.input(x, lq))
+		p.prod.add(k, lk, p.input(x, lk, lq))
+		p.prod.add(v, lv, p.input(x, lv, lq, lk))
+		p.prod.run()
+	}
+	p.show(p.layer, lq.name, q)
+	p.show(p.layer, lk.name, k)
+	p.show(p.layer, lv.name, v)
+	return q, k, v
+}
+
+// SwiGLU returns silu(Wg·x)·(Wu·x), [n_tokens][n_ff].
+func (p *Pass) SwiGLU(x *tensor.Tensor, gate, up *Linear) *tensor.Tensor {
+	g, u := p.arena.New(x.Rows, gate.w.Rows), p.arena.New(x.Rows, up.w.Rows)
+	if !p.Dead() {
+		p.prod.begin(p)
+		p.prod.add(g, gate, p.input(x, gate))
+		p.prod.add(u, up, p.input(x, up, gate))
+		p.prod.run()
+	}
+	p.show(p.layer, gate.name, g)
+	p.show(p.layer, up.name, u)
+	p.eachRow(rowJob{kind: rowSwiGLU, dst: g, a: g, b: u})
+	return g
+}
+
+func (p *Pass) product(x, y *tensor.Tensor, l *Linear) {
+	if p.Dead() {
+		return
+	}
+	p.prod.begin(p)
+	p.prod.add(y, l, p.input(x, l))
+	p.prod.run()
+}
+
+// input makes x ready for the product with l, in the form that the products before it in the same call left behind.
+func (p *Pass) input(x *tensor.Tensor, l *Linear, before ...*Linear) *kernels.Acts {
+	quantised := l.mat.Act == kernels.ActQ8
+	for _, b := range before {
+		if b.mat.Act == kernels.ActQ8 {
+			quantised = false // done already
+		}
+	}
+	if len(before) == 0 || quantised {
+		p.acts.Reset(x.Rows, x.Cols, quantised)
+		p.acts.F = x.F
+	}
+	if quantised {
+		p.quant.run(p, &p.acts)
+	}
+	return &p.acts
+}
+
+// quantizeJob fills the int8 form of activations, some columns of a row per chunk.
+type quantizeJob struct {
+	p       *Pass
+	a       *kernels.Acts
+	columns int // per chunk
+	perRow  int // chunks
+}
+
+// quantizeWork is the number of activations that a thread quantises at once.
+const quantizeWork = 1024
+
+func (j *quantizeJob) run(p *Pass, a *kernels.Acts) {
+	*j = quantizeJob{p: p, a: a, columns: min(quantizeWork, a.K)}
+	j.perRow = (a.K + j.columns - 1) / j.columns
+	p.pool.Run(j, a.N*j.perRow)
+}
+
+// Run quantises a chunk.
+func (j *quantizeJob) Run(chunk, _ int) {
+	if j.p.interrupted.Load() {
+		return
+	}
+	k := chunk % j.perRow * j.columns
+	j.a.Quantize(chunk/j.perRow, k, min(k+j.columns, j.a.K))
+}
+
+// productJob multiplies weights with activations: a list of parts, cut into chunks of some weight rows with all their tokens.
+type productJob struct {
+	p      *Pass
+	parts  []part
+	chunks int
+}
+
+// part is one product: dst[t][r] for the tokens t0 ≤ t < t1 of acts.
+type part struct {
+	l      *Linear
+	acts   *kernels.Acts
+	dst    *tensor.Tensor
+	t0, t1 int
+	first  int // number of its first chunk
+}
+
+// rowsPerChunk is the number of weight rows in a chunk: a multiple of what kernels take at once (3, later 16), few enough that a chunk
+// of a long prompt takes milliseconds.
+const rowsPerChunk = 48
+
+func (j *productJob) begin(p *Pass) {
+	j.p, j.parts, j.chunks = p, j.parts[:0], 0
+}
+
+// add enters a product for all tokens.
+func (j *productJob) add(dst *tensor.Tensor, l *Linear, a *kernels.Acts) {
+	j.addRange(dst, l, a, 0, a.N)
+}
+
+// addRange enters a product for the tokens t0 ≤ t < t1.
+func (j *productJob) addRange(dst *tensor.Tensor, l *Linear, a *kernels.Acts, t0, t1 int) {
+	if l.w.Cols != a.K {
+		panic(fmt.Sprintf("nn: %s takes rows of %d, not %d", l.w.Name, l.w.Cols, a.K))
+	}
+	if t0 == t1 {
+		return
+	}
+	j.parts = append(j.parts, part{l, a, dst, t0, t1, j.chunks})
+	j.chunks += (l.w.Rows + rowsPerChunk - 1) / rowsPerChunk
+}
+
+func (j *productJob) run() { j.p.pool.Run(j, j.chunks) }
+
+// Run computes a chunk.
+func (j *productJob) Run(chunk, w int) {
+	if j.p.interrupted.Load() {
+		return
+	}
+	i := len(j.parts) - 1
+	for j.parts[i].first > chunk {
+		i--
+	}
+	t := &j.parts[i]
+	l := t.l
+	r0 := (chunk - t.first) * rowsPerChunk
+	r1 := min(r0+rowsPerChunk, l.w.Rows)
+	size := l.w.RowBytes()
+	l.mat.Mul(t.dst.F[r0:], t.dst.Cols, l.w.Data[r0*size:r1*size], r1-r0, l.w.Cols, t.acts, t.t0, t.t1, &j.p.workers[w].mul)
+	if l.scale == 1 && l.bias == nil {
+		return
+	}
+	for row := t.t0; row < t.t1; row++ {
+		y := t.dst.Row(row)[r0:r1]
+		if l.scale != 1 {
+			kernels.Scale(y, l.scale)
+		}
+		if l.bias != nil {
+			kernels.Add(y, l.bias[r0:r1])
+		}
+	}
+}
