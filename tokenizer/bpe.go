@@ -1,0 +1,239 @@
+package tokenizer
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// merges is the table of byte-level BPE. Its symbols are the tokens of the vocabulary and, numbered behind them, whatever else occurs in a
+// merge.
+type merges struct {
+	rank  map[uint64]int32 // left symbol << 32 | right symbol
+	to    []int32          // the symbol that a merge makes
+	extra map[string]int32 // symbols that are no tokens
+	first [256]int32       // the symbol of each byte
+}
+
+// GPT-2's alphabet: a byte is spelled as a printable character, itself if it is one in Latin 1, else one from U+0100 on. byteOfRune is the way
+// back, -1 for characters that spell none.
+var byteSpelling, byteOfRune = alphabet()
+
+func alphabet() (spelling [256]string, byteOf [0x144]int16) {
+	for i := range byteOf {
+		byteOf[i] = -1
+	}
+	next := rune(0x100)
+	for b := range rune(256) {
+		r := b
+		if b < 0x21 || b > 0x7E && b < 0xA1 || b == 0xAD {
+			r = next
+			next++
+		}
+		spelling[b] = string(r)
+		byteOf[r] = int16(b)
+	}
+	return spelling, byteOf
+}
+
+// buildMerges reads lines of the form "left right".
+func (t *Tokenizer) buildMerges(lines []string) error {
+	m := &merges{rank: make(map[uint64]int32, len(lines)), to: make([]int32, 0, len(lines)), extra: map[string]int32{}}
+	if len(lines) == 0 && t.pre.names[0] != "kimi-k2" {
+		return malformed("no merges")
+	}
+	if len(lines) > maxTokens {
+		return malformed("%d merges, at most %d", len(lines), maxTokens)
+	}
+	intern := func(s string) int32 {
+		id, ok := t.ids[s]
+		if !ok {
+			if id, ok = m.extra[s]; !ok {
+				id = int32(len(t.text) + len(m.extra))
+				m.extra[strings.Clone(s)] = id
+			}
+		}
+		return id
+	}
+	var both []byte
+	for i, line := range lines {
+		cut := -1
+		if line != "" {
+			cut = strings.IndexByte(line[1:], ' ') + 1
+		}
+		if cut <= 0 || cut == len(line)-1 {
+			return malformed("merge %d is %s, want two symbols", i, quoted(line))
+		}
+		if len(line) > 2*maxTokenLen {
+			return malformed("merge %d has %d bytes, at most %d", i, len(line), 2*maxTokenLen)
+		}
+		left, right := line[:cut], line[cut+1:]
+		both = append(append(both[:0], left...), right...)
+		m.to = append(m.to, intern(string(both)))
+		key := uint64(intern(left))<<32 | uint64(intern(right))
+		if _, ok := m.rank[key]; !ok {
+			m.rank[key] = int32(i)
+		}
+	}
+	for b := range m.first {
+		m.first[b] = intern(byteSpelling[b])
+	}
+	t.merges = m
+	return nil
+}
+
+// encodeBPE cuts text into words and merges inside each.
+func (t *Tokenizer) encodeBPE(dst []int32, s *scratch, text string) []int32 {
+	if t.model == ModelWhitespace {
+		for word := range strings.FieldsFuncSeq(text, unicode.IsSpace) {
+			if t.lowercase {
+				word = strings.Map(unicode.ToLower, word)
+			}
+			dst = t.encodeWords(dst, s, word)
+		}
+		return dst
+	}
+	if t.escape {
+		text = strings.ReplaceAll(text, " ", escaped)
+	}
+	return t.encodeWords(dst, s, text)
+}
+
+func (t *Tokenizer) encodeWords(dst []int32, s *scratch, text string) []int32 {
+	if !utf8.ValidString(text) {
+		text = replaceInvalid(text)
+	}
+	s.ends, s.spareEnds = t.pre.split(text, s.ends, s.spareEnds)
+	start := 0
+	for _, end := range s.ends {
+		dst = t.encodeWord(dst, s, text[start:end])
+		start = end
+	}
+	return dst
+}
+
+// replaceInvalid puts U+FFFD in the place of each byte that is not UTF-8.
+func replaceInvalid(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// shortWord is up to how many symbols a plain search for the best pair is faster than a heap.
+const shortWord = 32
+
+// encodeWord merges the symbols of one word, the pair of lowest rank first.
+func (t *Tokenizer) encodeWord(dst []int32, s *scratch, word string) []int32 {
+	m := t.merges
+	if t.pre.ignoreMerges || t.pre.forceBOS && word[0] == '\n' {
+		if id, ok := t.wholeWord(s, word); ok {
+			return append(dst, id)
+		}
+	}
+	s.syms = s.syms[:0]
+	if t.pre.raw {
+		for off := 0; off < len(word); {
+			n := min(charLen(word[off]), len(word)-off)
+			c := word[off : off+n]
+			id, ok := t.ids[c]
+			if !ok {
+				if id, ok = m.extra[c]; !ok {
+					id = -1
+				}
+			}
+			s.syms = append(s.syms, sym{off: int32(off), n: int32(n), id: id})
+			off += n
+		}
+	} else {
+		for i := range len(word) {
+			s.syms = append(s.syms, sym{off: int32(i), n: 1, id: m.first[word[i]]})
+		}
+	}
+	if len(s.syms) <= shortWord {
+		s.mergeShort(m)
+	} else {
+		s.link()
+		s.mergeAll(func(l, r *sym) (uint32, int32, bool) {
+			rank, ok := m.rank[uint64(uint32(l.id))<<32|uint64(uint32(r.id))]
+			if !ok {
+				return 0, 0, false
+			}
+			return uint32(rank), m.to[rank], true
+		})
+	}
+	for i := range s.syms {
+		y := &s.syms[i]
+		if y.n == 0 {
+			continue
+		}
+		if y.id >= 0 && int(y.id) < len(t.text) {
+			dst = append(dst, y.id)
+			continue
+		}
+		// No token: the bytes that the vocabulary has, as in llama.cpp.
+		for _, c := range []byte(word[y.off : y.off+y.n]) {
+			if id := t.bytes[c]; id >= 0 {
+				dst = append(dst, id)
+			}
+		}
+	}
+	return dst
+}
+
+// wholeWord looks word up as a token.
+func (t *Tokenizer) wholeWord(s *scratch, word string) (int32, bool) {
+	if len(word) > t.longest {
+		return 0, false
+	}
+	if t.pre.raw {
+		id, ok := t.ids[word]
+		return id, ok
+	}
+	s.text = s.text[:0]
+	for i := range len(word) {
+		s.text = append(s.text, byteSpelling[word[i]]...)
+	}
+	id, ok := t.ids[string(s.text)]
+	return id, ok
+}
+
+// mergeShort does what mergeAll does, in quadratic time and without a heap.
+func (s *scratch) mergeShort(m *merges) {
+	const none = 1<<31 - 1
+	var ranks [shortWord]int32 // ranks[i] is the rank of symbols i and i+1
+	syms := s.syms
+	rank := func(i int) int32 {
+		if i+1 < len(syms) {
+			if r, ok := m.rank[uint64(uint32(syms[i].id))<<32|uint64(uint32(syms[i+1].id))]; ok {
+				return r
+			}
+		}
+		return none
+	}
+	for i := range syms {
+		ranks[i] = rank(i)
+	}
+	for {
+		best, at := int32(none), 0
+		for i := range syms {
+			if ranks[i] < best {
+				best, at = ranks[i], i
+			}
+		}
+		if best == none {
+			s.syms = syms
+			return
+		}
+		syms[at].n += syms[at+1].n
+		syms[at].id = m.to[best]
+		copy(syms[at+1:], syms[at+2:])
+		copy(ranks[at+1:len(syms)], ranks[at+2:len(syms)])
+		syms = syms[:len(syms)-1]
+		ranks[at] = rank(at)
+		if at > 0 {
+			ranks[at-1] = rank(at - 1)
+		}
+	}
+}

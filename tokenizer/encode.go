@@ -1,0 +1,93 @@
+package tokenizer
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// scratch is the memory of one call of Encode.
+type scratch struct {
+	frags, spareFrags []fragment
+	text              []byte // the text of a fragment as the model wants it
+	ends, spareEnds   []int
+	syms              []sym
+	queue             queue
+	best              []bestPath
+	path              []int32
+}
+
+// maxText bounds what is tokenized at one go, so that positions fit 32 bits.
+const maxText = 1 << 28
+
+// Encode appends the ids of text to dst. With addSpecial the ids that the model wants at the beginning and at the end are added (BOS, EOS,
+// for WordPiece always [CLS] and [SEP]). With parseSpecial, text that spells a control token, such as "</s>", becomes that token; user-defined
+// tokens are found in either case. Any text is fine: what is not UTF-8 is spelled in bytes where the model can, and is U+FFFD elsewhere.
+func (t *Tokenizer) Encode(dst []int32, text string, addSpecial, parseSpecial bool) []int32 {
+	s := t.scratch.Get().(*scratch)
+	defer t.scratch.Put(s)
+	if addSpecial && t.addBOS {
+		dst = append(dst, t.bos)
+	}
+	s.frags = t.partition(s.frags[:0], &s.spareFrags, text, parseSpecial)
+	prefix := t.spacePrefix // the first text, and each one behind a special token, begins with a space
+	for _, f := range s.frags {
+		if f.id >= 0 {
+			dst = append(dst, f.id)
+			prefix = t.spacePrefix
+			continue
+		}
+		for part := text[f.from:f.to]; part != ""; prefix = false {
+			n := len(part)
+			if n > maxText {
+				for n = maxText; n > maxText-utf8.UTFMax && !utf8.RuneStart(part[n]); n-- {
+				}
+			}
+			switch t.kind {
+			case spm:
+				dst = t.encodeSPM(dst, s, part[:n], prefix)
+			case bpe:
+				dst = t.encodeBPE(dst, s, part[:n])
+			case wpm:
+				dst = t.encodeWPM(dst, s, part[:n])
+			case unigram:
+				dst = t.encodeUnigram(dst, s, part[:n])
+			}
+			part = part[n:]
+		}
+	}
+	switch {
+	case addSpecial && t.kind == wpm:
+		dst = append(dst, t.sep)
+	case addSpecial && t.addEOS:
+		dst = append(dst, t.eos)
+	}
+	return dst
+}
+
+const escaped = "\u2581" // what a space is spelled as
+
+// escapeSpaces appends text to dst with U+2581 for each space.
+func escapeSpaces(dst []byte, text string) []byte {
+	for {
+		i := strings.IndexByte(text, ' ')
+		if i < 0 {
+			return append(dst, text...)
+		}
+		dst = append(dst, text[:i]...)
+		dst = append(dst, escaped...)
+		text = text[i+1:]
+	}
+}
+
+// charLen is the number of bytes of the UTF-8 character that begins with b, 1 if none does.
+func charLen(b byte) int {
+	switch {
+	case b < 0xC0:
+		return 1
+	case b < 0xE0:
+		return 2
+	case b < 0xF0:
+		return 3
+	}
+	return 4
+}

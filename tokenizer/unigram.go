@@ -1,0 +1,236 @@
+package tokenizer
+
+import (
+	"encoding/binary"
+	"math"
+	"slices"
+	"unicode/utf8"
+)
+
+// unkPenalty is how much less likely than the least likely token an unknown character is taken to be.
+const unkPenalty = 10
+
+// bestPath is the most likely spelling of the text up to a position: its last token, where that begins, the sum of the scores.
+type bestPath struct {
+	score float64
+	from  int32
+	id    int32
+}
+
+func (t *Tokenizer) buildUnigram(chars []byte) error {
+	lowest := float32(math.MaxFloat32)
+	for id, a := range t.attr {
+		if a == isNormal {
+			lowest = min(lowest, t.score[id])
+		}
+	}
+	t.unkScore = float64(lowest - unkPenalty)
+	t.trie = newTrie(t.text, func(id int) bool { return t.attr[id]&(isNormal|isUser|isUnused) != 0 })
+	t.userTrie = newTrie(t.text, func(id int) bool { return t.attr[id] == isUser })
+	for _, id := range t.bytes {
+		if id < 0 || t.attr[id] != isByte {
+			t.bytes[0] = -1 // spelling in bytes needs them all
+		}
+	}
+	var err error
+	t.charsmap, err = newCharsmap(chars)
+	return err
+}
+
+// encodeUnigram finds the spelling of the normalised text whose tokens have the highest sum of scores (Viterbi). Characters that are no
+// tokens become [UNK], one for a run of them, or are spelled in bytes if the vocabulary has all 256.
+func (t *Tokenizer) encodeUnigram(dst []int32, s *scratch, text string) []int32 {
+	b := t.normalize(s.text[:0], text)
+	s.text = b
+	best := slices.Grow(s.best[:0], len(b)+1)[:len(b)+1]
+	s.best = best
+	for i := range best {
+		best[i] = bestPath{-math.MaxFloat64, 0, t.unk}
+	}
+	best[0].score = 0
+	for i := 0; i < len(b); {
+		n := min(charLen(b[i]), len(b)-i)
+		whole := false // the character is a token
+		here := best[i].score
+		node := int32(0)
+		for j := i; j < len(b); {
+			if node = t.trie.next(node, b[j]); node == 0 {
+				break
+			}
+			j++
+			id := t.trie.nodes[node].value
+			if id < 0 {
+				continue
+			}
+			whole = whole || j-i == n
+			score := here
+			if t.attr[id]&isUser == 0 {
+				score += float64(t.score[id])
+			}
+			if score > best[j].score {
+				best[j] = bestPath{score, int32(i), id}
+			}
+		}
+		if score := here + t.unkScore; !whole && score > best[i+n].score {
+			best[i+n] = bestPath{score, int32(i), t.unk}
+		}
+		i += n
+	}
+	start := len(dst)
+	unknown := false
+	for end := len(b); end > 0; end = int(best[end].from) {
+		id := best[end].id
+		switch {
+		case id != t.unk:
+			dst = append(dst, id)
+		case t.bytes[0] >= 0:
+			for i := end - 1; i >= int(best[end].from); i-- {
+				dst = append(dst, t.bytes[b[i]])
+			}
+		case !unknown:
+			dst = append(dst, id)
+		}
+		unknown = id == t.unk
+	}
+	slices.Reverse(dst[start:])
+	return dst
+}
+
+// normalize appends text as the model wants it: mapped by the charsmap, with U+2581 for spaces, one in front.
+func (t *Tokenizer) normalize(dst []byte, text string) []byte {
+	blank := " "
+	if t.escape {
+		blank = escaped
+	}
+	inWord, prefixed := false, false
+	for i := 0; i < len(text); {
+		piece, used := t.normalizeAt(text[i:])
+		for j := range len(piece) {
+			if c := piece[j]; c != ' ' {
+				if !inWord {
+					inWord = true
+					if t.spacePrefix && !prefixed || t.mergeSpaces {
+						dst = append(dst, blank...)
+						prefixed = true
+					}
+				}
+				dst = append(dst, c)
+				continue
+			}
+			inWord = false
+			if !t.mergeSpaces {
+				dst = append(dst, blank...)
+			}
+		}
+		i += used
+	}
+	return dst
+}
+
+// normalizeAt returns what the beginning of text becomes, and how long that beginning is: a user-defined token stays as it is, then the
+// longest match of the charsmap counts, then a character.
+func (t *Tokenizer) normalizeAt(text string) (piece string, used int) {
+	node := int32(0)
+	for j := 0; j < len(text); {
+		if node = t.userTrie.next(node, text[j]); node == 0 {
+			break
+		}
+		j++
+		if t.userTrie.nodes[node].value >= 0 {
+			used = j
+		}
+	}
+	if used > 0 {
+		return text[:used], used
+	}
+	if t.charsmap != nil {
+		if piece, used = t.charsmap.longest(text); used > 0 {
+			return piece, used
+		}
+	}
+	r, n := utf8.DecodeRuneInString(text)
+	if r == utf8.RuneError && n == 1 {
+		return "\uFFFD", 1
+	}
+	return text[:n], n
+}
+
+// A charsmap is SentencePiece's precompiled normalisation: an XOR-compressed double array (Kanda 2018, Space- and Time-Efficient String
+// Dictionaries) of the strings to be replaced, and the replacements, each ended by a zero byte.
+//
+// A unit has the label in bits 0-7, the mark of a leaf in bit 8, and in bits 10-30 the base, to be shifted left by 8 if bit 9 is set. With bit
+// 31 it is a value: the offset of a replacement.
+type charsmap struct {
+	units []uint32
+	texts string
+}
+
+// Bounds on a charsmap, an order of magnitude above the largest of Unicode's normal forms.
+const (
+	maxReplaced    = 256 // bytes in a string that is replaced
+	maxReplacement = 256 // bytes in a replacement
+)
+
+func newCharsmap(b []byte) (*charsmap, error) {
+	if len(b) == 0 {
+		return nil, nil
+	}
+	if len(b) < 4 {
+		return nil, malformed("precompiled_charsmap has %d bytes, want at least 4", len(b))
+	}
+	n := binary.LittleEndian.Uint32(b)
+	if b = b[4:]; uint64(n) >= uint64(len(b)) {
+		return nil, malformed("precompiled_charsmap: the array has %d bytes, %d are left", n, len(b))
+	}
+	m := &charsmap{units: make([]uint32, n/4), texts: string(b[n:])}
+	for i := range m.units {
+		m.units[i] = binary.LittleEndian.Uint32(b[4*i:])
+	}
+	if m.texts[len(m.texts)-1] != 0 {
+		return nil, malformed("precompiled_charsmap: the last replacement has no end")
+	}
+	size := 0
+	for i := range len(m.texts) {
+		if size++; m.texts[i] == 0 {
+			size = 0
+		}
+		if size > maxReplacement {
+			return nil, malformed("precompiled_charsmap: a replacement has over %d bytes", maxReplacement)
+		}
+	}
+	return m, nil
+}
+
+// longest returns the replacement of the longest string in the map that begins text, and that string's size, 0 if there is none.
+func (m *charsmap) longest(text string) (replacement string, size int) {
+	unit := func(i uint32) uint32 {
+		if int64(i) >= int64(len(m.units)) {
+			return 1 << 31 // fits no label
+		}
+		return m.units[i]
+	}
+	base := func(u uint32) uint32 { return u >> 10 << (u >> 9 & 1 * 8) }
+	offset := -1
+	node := base(unit(0))
+	for i := 0; i < len(text) && i < maxReplaced && text[i] != 0; i++ {
+		node ^= uint32(text[i])
+		u := unit(node)
+		if u&(1<<31|0xFF) != uint32(text[i]) {
+			break
+		}
+		node ^= base(u)
+		if u>>8&1 != 0 {
+			if at := unit(node) &^ (1 << 31); int64(at) < int64(len(m.texts)) {
+				offset, size = int(at), i+1
+			}
+		}
+	}
+	if size == 0 {
+		return "", 0
+	}
+	end := offset
+	for m.texts[end] != 0 {
+		end++
+	}
+	return m.texts[offset:end], size
+}
