@@ -1,0 +1,243 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/goinfer/goinfer/nn"
+)
+
+// ErrUnsupported marks files that are sound but ask for what the engine lacks.
+var ErrUnsupported = errors.New("unsupported")
+
+// Config holds the hyper-parameters of a model, named as the field names them.
+type Config struct {
+	Arch string // general.architecture
+	Name string // general.name, may be empty
+
+	HasVocab bool // the file has a tokenizer
+
+	NVocab  int // tokens
+	NCtx    int // positions the model was made for
+	NEmbd   int // width of the residual stream
+	NLayer  int
+	NHead   int // query heads
+	NHeadKV int // key and value heads
+	HeadDim int
+	NFF     int // inner width of the feed-forward block, of one expert in a MoE
+
+	NExpert     int // 0 in a dense model
+	NExpertUsed int
+
+	NormEps float32
+	Rope    nn.RopeConfig // without the factors, which are a tensor
+}
+
+// Bounds on what a file may claim, far above any model. They keep products of two dimensions within an int.
+const (
+	maxDim   = 1 << 24
+	maxLayer = 1 << 16
+)
+
+// Metadata is a file's key-value store.
+type Metadata interface {
+	// Uint returns the number under key; ok is false where the key is absent, err says that it holds something else.
+	Uint(key string) (v uint64, ok bool, err error)
+	Float(key string) (v float64, ok bool, err error)
+	Text(key string) (v string, ok bool, err error)
+	// Uints returns an array of numbers, or a single number as an array of one.
+	Uints(key string) (v []uint64, ok bool, err error)
+	// Len returns the length of an array.
+	Len(key string) (n int, ok bool)
+}
+
+// ReadConfig reads the hyper-parameters that architectures with attention share.
+func ReadConfig(m Metadata) (Config, error) {
+	r := reader{m: m}
+	c := Config{Arch: r.text("general.architecture", ""), Name: r.text("general.name", "")}
+	if r.err == nil && c.Arch == "" {
+		return c, errors.New("model: no key general.architecture")
+	}
+	r.prefix = c.Arch + "."
+	c.NLayer = r.dim("block_count", 1, maxLayer, 0)
+	c.NEmbd = r.dim("embedding_length", 1, maxDim, 0)
+	c.NCtx = r.dim("context_length", 1, math.MaxInt32, 0)
+	c.NHead = r.perLayer("attention.head_count", c.NLayer, 0)
+	c.NHeadKV = r.perLayer("attention.head_count_kv", c.NLayer, c.NHead)
+	c.NFF = r.perLayer("feed_forward_length", c.NLayer, 0)
+	c.NormEps = float32(r.float("attention.layer_norm_rms_epsilon", 0, true))
+	c.NExpert = r.dim("expert_count", 0, maxDim, -1)
+	c.NExpertUsed = r.dim("expert_used_count", 0, maxDim, -1)
+	if r.err != nil {
+		return c, r.err
+	}
+	c.NExpert, c.NExpertUsed = max(0, c.NExpert), max(0, c.NExpertUsed)
+	if n, ok := m.Len("tokenizer.ggml.tokens"); ok {
+		c.NVocab, c.HasVocab = n, true
+	} else {
+		c.NVocab = r.dim("vocab_size", 1, maxDim, 0)
+	}
+	c.HeadDim = r.dim("attention.key_length", 1, maxDim, c.NEmbd/c.NHead)
+	if v := r.dim("attention.value_length", 1, maxDim, c.HeadDim); r.err == nil && v != c.HeadDim {
+		return c, fmt.Errorf("model: keys of %d elements and values of %d: %w", c.HeadDim, v, ErrUnsupported)
+	}
+	switch {
+	case r.err != nil:
+		return c, r.err
+	case c.NVocab < 1 || c.NVocab > maxDim:
+		return c, fmt.Errorf("model: want 1 to %d tokens, found %d", maxDim, c.NVocab)
+	case c.HeadDim == 0:
+		return c, fmt.Errorf("model: %d heads share %d elements: want %sattention.key_length", c.NHead, c.NEmbd, r.prefix)
+	case c.NHead%c.NHeadKV != 0:
+		return c, fmt.Errorf("model: want %d query heads in whole groups per key head, found %d key heads", c.NHead, c.NHeadKV)
+	case c.NExpertUsed > c.NExpert || (c.NExpert > 0 && c.NExpertUsed == 0):
+		return c, fmt.Errorf("model: %d of %d experts used per token: want 1 to all", c.NExpertUsed, c.NExpert)
+	case c.NHead*c.HeadDim > maxDim || c.NExpert*c.NFF > math.MaxInt32:
+		return c, fmt.Errorf("model: %d heads of %d, %d experts of %d: beyond any model", c.NHead, c.HeadDim, c.NExpert, c.NFF)
+	}
+	c.Rope = r.rope(&c)
+	return c, r.err
+}
+
+// rope reads the position embedding and its scaling.
+func (r *reader) rope(c *Config) nn.RopeConfig {
+	o := nn.RopeConfig{
+		HeadDim: c.HeadDim,
+		Dim:     r.dim("rope.dimension_count", 0, maxDim, c.HeadDim),
+		Base:    r.float("rope.freq_base", 10000, false),
+	}
+	factor := r.float("rope.scaling.factor", 0, false)
+	if factor == 0 {
+		factor = r.float("rope.scale_linear", 0, false) // the key's name before 2023-09
+	}
+	if factor == 0 {
+		factor = 1
+	}
+	attn := r.float("rope.scaling.attn_factor", 1, false)
+	kind := r.text(r.prefix+"rope.scaling.type", "linear")
+	if r.err == nil && (factor < 0 || math.IsInf(factor, 0) || math.IsNaN(factor)) {
+		r.fail("%srope.scaling.factor: want a positive number, found %v", r.prefix, factor)
+		return o
+	}
+	o.Magnitude = attn
+	switch kind {
+	case "none":
+	case "linear":
+		o.Factor = factor
+	case "yarn":
+		o.Factor = factor
+		o.Yarn = &nn.Yarn{
+			OrigCtx:  r.dim("rope.scaling.original_context_length", 1, math.MaxInt32, c.NCtx),
+			BetaFast: r.float("rope.scaling.yarn_beta_fast", 32, false),
+			BetaSlow: r.float("rope.scaling.yarn_beta_slow", 1, false),
+			Ext:      r.float("rope.scaling.yarn_ext_factor", 1, false),
+		}
+		// Section 3.4 of the paper: queries and keys grow with the logarithm of the factor; the log multiplier of later models divides it out again.
+		grow := func(m float64) float64 {
+			if factor <= 1 {
+				return 1
+			}
+			return 1 + 0.1*m*math.Log(factor)
+		}
+		o.Magnitude = attn * grow(1)
+		if m := r.float("rope.scaling.yarn_log_multiplier", 0, false); m != 0 {
+			o.Magnitude = attn * grow(1) / grow(m)
+		}
+	default:
+		r.failUnsupported("%srope.scaling.type %q: supported are none, linear, yarn", r.prefix, kind)
+	}
+	return o
+}
+
+// reader reads keys below a prefix; the first fault sticks.
+type reader struct {
+	m      Metadata
+	prefix string
+	err    error
+}
+
+func (r *reader) fail(format string, args ...any) {
+	if r.err == nil {
+		r.err = fmt.Errorf("model: "+format, args...)
+	}
+}
+
+func (r *reader) failUnsupported(format string, args ...any) {
+	r.fail(format+": %w", append(args, ErrUnsupported)...)
+}
+
+func (r *reader) keep(err error) {
+	if r.err == nil && err != nil {
+		r.err = fmt.Errorf("model: %w", err)
+	}
+}
+
+// dim reads a number between lo and hi. Where the key is absent the result is def; a def of 0 makes the key required.
+func (r *reader) dim(key string, lo, hi uint64, def int) int {
+	v, ok, err := r.m.Uint(r.prefix + key)
+	r.keep(err)
+	switch {
+	case err != nil:
+	case !ok && def == 0:
+		r.fail("no key %s%s", r.prefix, key)
+	case !ok:
+		return def
+	case v < lo || v > hi:
+		r.fail("%s%s: want %d to %d, found %d", r.prefix, key, lo, hi, v)
+	default:
+		return int(v)
+	}
+	return 0
+}
+
+// perLayer reads a number that may also be given for every layer; all must be equal.
+func (r *reader) perLayer(key string, layers, def int) int {
+	vs, ok, err := r.m.Uints(r.prefix + key)
+	r.keep(err)
+	switch {
+	case err != nil || r.err != nil:
+		return 0
+	case !ok && def == 0:
+		r.fail("no key %s%s", r.prefix, key)
+		return 0
+	case !ok:
+		return def
+	case len(vs) == 0 || (len(vs) > 1 && len(vs) < layers):
+		r.fail("%s%s: want a number for each of %d layers, found %d", r.prefix, key, layers, len(vs))
+		return 0
+	}
+	for _, v := range vs {
+		if v != vs[0] {
+			r.failUnsupported("%s%s: layers of different widths (%d and %d)", r.prefix, key, vs[0], v)
+			return 0
+		}
+	}
+	if vs[0] < 1 || vs[0] > maxDim {
+		r.fail("%s%s: want 1 to %d, found %d", r.prefix, key, maxDim, vs[0])
+		return 0
+	}
+	return int(vs[0])
+}
+
+func (r *reader) float(key string, def float64, required bool) float64 {
+	v, ok, err := r.m.Float(r.prefix + key)
+	r.keep(err)
+	switch {
+	case ok && err == nil:
+		return v
+	case required && err == nil:
+		r.fail("no key %s%s", r.prefix, key)
+	}
+	return def
+}
+
+// text reads a string under the full key.
+func (r *reader) text(key, def string) string {
+	v, ok, err := r.m.Text(key)
+	r.keep(err)
+	if ok && err == nil {
+		return v
+	}
+	return def
+}

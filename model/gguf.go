@@ -1,0 +1,107 @@
+package model
+
+import (
+	"fmt"
+
+	"github.com/goinfer/goinfer/gguf"
+)
+
+// File is a GGUF file as Metadata and Source.
+type File struct{ f *gguf.File }
+
+// GGUF returns f as Metadata and Source.
+func GGUF(f *gguf.File) File { return File{f} }
+
+// Uint implements Metadata.
+func (g File) Uint(key string) (uint64, bool, error) {
+	v, ok := g.f.Value(key)
+	if !ok {
+		return 0, false, nil
+	}
+	n, ok := v.Uint()
+	if !ok {
+		return 0, false, wrong(key, "a whole number that is not negative", v)
+	}
+	return n, true, nil
+}
+
+// Float implements Metadata.
+func (g File) Float(key string) (float64, bool, error) {
+	v, ok := g.f.Value(key)
+	if !ok {
+		return 0, false, nil
+	}
+	x, ok := v.Float()
+	if !ok {
+		return 0, false, wrong(key, "a number", v)
+	}
+	return x, true, nil
+}
+
+// Text implements Metadata.
+func (g File) Text(key string) (string, bool, error) {
+	v, ok := g.f.Value(key)
+	if !ok {
+		return "", false, nil
+	}
+	s, ok := v.Text()
+	if !ok {
+		return "", false, wrong(key, "a string", v)
+	}
+	return s, true, nil
+}
+
+// Uints implements Metadata.
+func (g File) Uints(key string) ([]uint64, bool, error) {
+	v, ok := g.f.Value(key)
+	if !ok {
+		return nil, false, nil
+	}
+	if n, ok := v.Uint(); ok {
+		return []uint64{n}, true, nil
+	}
+	ns, ok := v.Ints()
+	if !ok {
+		return nil, false, wrong(key, "numbers", v)
+	}
+	us := make([]uint64, len(ns))
+	for i, n := range ns {
+		if n < 0 {
+			return nil, false, wrong(key, "numbers that are not negative", v)
+		}
+		us[i] = uint64(n)
+	}
+	return us, true, nil
+}
+
+// Len implements Metadata.
+func (g File) Len(key string) (int, bool) {
+	v, ok := g.f.Value(key)
+	if !ok || v.Kind() != gguf.Array {
+		return 0, false
+	}
+	return v.Len(), true
+}
+
+// Tensor implements Source.
+func (g File) Tensor(name string) (SourceTensor, bool) {
+	t, ok := g.f.Tensor(name)
+	if !ok {
+		return SourceTensor{}, false
+	}
+	return SourceTensor{Type: t.Type, Shape: t.Shape, Data: g.f.Data(t)}, true
+}
+
+// Names implements Source.
+func (g File) Names() []string {
+	ts := g.f.Tensors()
+	names := make([]string, len(ts))
+	for i := range ts {
+		names[i] = ts[i].Name
+	}
+	return names
+}
+
+func wrong(key, want string, v gguf.Value) error {
+	return fmt.Errorf("key %q: want %s, found %s", key, want, v.Kind())
+}
