@@ -24,8 +24,8 @@ const (
 	asciiLower                   // a-z
 	han                          // \p{Han}
 	digit                        // \p{Nd}
-	control                      // \p{C} without the unassigned
-	joiner                       // what \b counts as part of a word besides letters and digits: \p{Mn}, \p{Pc}
+	control                      // \p{Cc}, \p{Cf}, \p{Co}, \p{Cs}: \p{C} without the unassigned
+	joiner                       // what \b counts as part of a word besides letters and digits: \p{M}, \p{Nl}, \p{Pc}, Other_Alphabetic
 )
 
 // lastDense is where the dense table of classes ends: beyond lie only tags, variation selectors and private planes.
@@ -59,14 +59,18 @@ var properties = []struct {
 	{unicode.Ll, letter | lower},
 	{unicode.Lm, letter | caseless},
 	{unicode.Lo, letter | caseless},
-	{unicode.M, mark},
-	{unicode.Mn, joiner},
+	{unicode.M, mark | joiner},
+	{unicode.Nl, joiner},
+	{unicode.Other_Alphabetic, joiner},
 	{unicode.N, number},
 	{unicode.Nd, digit},
 	{unicode.P, punct},
 	{unicode.Pc, joiner},
 	{unicode.S, symbol},
-	{unicode.C, control},
+	{unicode.Cc, control}, // unicode.C has the unassigned too, since Go 1.25
+	{unicode.Cf, control},
+	{unicode.Co, control},
+	{unicode.Cs, control},
 	{unicode.White_Space, space},
 	{unicode.Han, han},
 	{&unicode.RangeTable{R16: []unicode.Range16{{Lo: '\n', Hi: '\n', Stride: 1}, {Lo: '\r', Hi: '\r', Stride: 1}}}, newline},
