@@ -1,0 +1,2 @@
+// Package sample chooses the next token.
+package sample

@@ -1,0 +1,141 @@
+package sample
+
+import "math"
+
+type topK int
+
+func (k topK) apply(c *candidates) { c.best(int(k)) }
+
+type topP struct {
+	p       float64
+	minKeep int
+}
+
+func (t topP) apply(c *candidates) {
+	if len(c.list) < 2 {
+		return
+	}
+	_, sum := c.weigh()
+	g := goal{mass: t.p * sum, count: t.minKeep}
+	if !c.sorted {
+		c.rank()
+		for i := range c.ranks {
+			c.ranks[i].key = -c.ranks[i].Logit
+		}
+		c.keepRanked(g)
+		return
+	}
+	var mass float64
+	for i, w := range c.weights {
+		if mass += float64(w); g.reached(mass, i+1) {
+			c.list = c.list[:i+1]
+			return
+		}
+	}
+}
+
+type minP struct {
+	log     float32 // of the share
+	minKeep int
+}
+
+func (m minP) apply(c *candidates) {
+	if len(c.list) < 2 {
+		return
+	}
+	limit, above := c.max()+m.log, 0
+	for _, x := range c.list {
+		if x.Logit >= limit {
+			above++
+		}
+	}
+	if above < m.minKeep {
+		c.best(m.minKeep)
+		return
+	}
+	c.keep(limit)
+}
+
+type topNSigma float32
+
+func (n topNSigma) apply(c *candidates) {
+	if len(c.list) < 2 {
+		return
+	}
+	var mean, variance float64
+	for _, x := range c.list {
+		mean += float64(x.Logit)
+	}
+	mean /= float64(len(c.list))
+	for _, x := range c.list {
+		d := float64(x.Logit) - mean
+		variance += d * d
+	}
+	variance /= float64(len(c.list))
+	c.keep(float32(float64(c.max()) - float64(n)*math.Sqrt(variance)))
+}
+
+type typical struct {
+	p       float64
+	minKeep int
+}
+
+func (t typical) apply(c *candidates) {
+	if len(c.list) < 2 {
+		return
+	}
+	top, sum := c.weigh()
+	// The surprise of a token is log(sum) - (logit - top); what is compared is how far it is from the entropy.
+	offset := math.Log(sum) - c.entropy(top, sum)
+	c.rank()
+	for i := range c.ranks {
+		r := &c.ranks[i]
+		r.key = float32(math.Abs(offset - (float64(r.Logit) - float64(top))))
+	}
+	c.keepRanked(goal{mass: t.p * sum, above: true, count: t.minKeep})
+}
+
+// rank puts candidates and weights into ranks, without keys.
+func (c *candidates) rank() {
+	if cap(c.ranks) < len(c.list) {
+		c.ranks = make([]ranked, cap(c.list))
+	}
+	c.ranks = c.ranks[:len(c.list)]
+	for i, x := range c.list {
+		c.ranks[i] = ranked{Candidate: x, weight: c.weights[i]}
+	}
+}
+
+type xtc struct {
+	probability float64
+	threshold   float64
+	minKeep     int
+}
+
+func (x xtc) apply(c *candidates) {
+	if len(c.list) < 2 || uniform(c.seed, c.pos, forXTC) >= x.probability {
+		return
+	}
+	_, sum := c.weigh()
+	limit := float32(x.threshold * sum)
+	count, last := 0, Candidate{}
+	for i, w := range c.weights {
+		if w >= limit {
+			if count == 0 || better(last, c.list[i]) {
+				last = c.list[i]
+			}
+			count++
+		}
+	}
+	if count < 2 || len(c.list)-(count-1) < x.minKeep {
+		return
+	}
+	n := 0
+	for i, w := range c.weights {
+		if w < limit || c.list[i] == last {
+			c.list[n] = c.list[i]
+			n++
+		}
+	}
+	c.list = c.list[:n]
+}
