@@ -1,0 +1,139 @@
+// Command _asm writes the assembly of package kernels. Run it through go generate ./kernels; the checked-in files must equal its output.
+//
+// It is an avo program (https://github.com/mmcloughlin/avo): one template per kind of kernel, and one small description per block format of how its bits
+// become bytes and its scales become floats.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+
+	"github.com/mmcloughlin/avo/attr"
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/buildtags"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/pass"
+	"github.com/mmcloughlin/avo/printer"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+func main() {
+	dir := flag.String("dir", "..", "where package kernels lies")
+	flag.Parse()
+	for _, f := range []struct {
+		name string
+		make func(*program)
+	}{
+		{"avx512", avx512},
+	} {
+		if err := write(*dir, f.name, f.make); err != nil {
+			fmt.Fprintln(os.Stderr, "_asm:", err)
+			os.Exit(1)
+		}
+	}
+}
+
+// write runs a program and leaves NAME_amd64.s and stubs_NAME_amd64.go in dir.
+func write(dir, name string, make func(*program)) error {
+	x := &program{Context: build.NewContext(), consts: map[string]Mem{}}
+	x.Constraint(buildtags.Not("purego"))
+	make(x)
+	x.emitConsts()
+	f, err := x.Result()
+	if err != nil {
+		build.LogError(log.New(os.Stderr, "", 0), err, 10)
+		return errors.New(name + ": the program has faults")
+	}
+	cfg := printer.Config{Name: "kernels/_asm", Pkg: "kernels"}
+	asm, err := os.Create(filepath.Join(dir, name+"_amd64.s"))
+	if err != nil {
+		return err
+	}
+	stubs, err := os.Create(filepath.Join(dir, name+"_stubs_amd64.go"))
+	if err != nil {
+		return err
+	}
+	return pass.Concat(pass.Compile,
+		&pass.Output{Writer: asm, Printer: printer.NewGoAsm(cfg)},
+		&pass.Output{Writer: stubs, Printer: printer.NewStubs(cfg)},
+	).Execute(f)
+}
+
+// program is a file of assembly in the making.
+type program struct {
+	*build.Context
+	consts map[string]Mem
+	order  []constant
+}
+
+type constant struct {
+	name  string
+	words []uint32
+}
+
+// function begins a function. The stub must not let its arguments escape: they are scratch on the caller's side.
+func (x *program) function(name, signature string, doc ...string) {
+	x.Function(name)
+	x.Attributes(attr.NOSPLIT)
+	x.SignatureExpr("func" + signature)
+	x.Pragma("noescape")
+	x.Doc(doc...)
+}
+
+func (x *program) arg(name string) reg.Register {
+	return x.Load(x.Param(name), x.GP64())
+}
+
+// words is 64 bytes of constant data, given as dwords; fewer are repeated.
+func (x *program) words(w ...uint32) Mem {
+	name := "c"
+	for _, v := range w {
+		name += fmt.Sprintf("_%x", v)
+	}
+	if m, ok := x.consts[name]; ok {
+		return m
+	}
+	m := Mem{Symbol: Symbol{Name: fmt.Sprintf("const%d", len(x.order)), Static: true}, Base: reg.StaticBase}
+	x.consts[name] = m
+	x.order = append(x.order, constant{m.Symbol.Name, w})
+	return m
+}
+
+func (x *program) emitConsts() {
+	for _, c := range x.order {
+		x.StaticGlobal(c.name)
+		x.DataAttributes(attr.RODATA | attr.NOPTR)
+		for i := range 16 {
+			x.AddDatum(4*i, U32(c.words[i%len(c.words)]))
+		}
+	}
+}
+
+// bytes is 16 bytes of constant data, repeated four times.
+func (x *program) bytes(b ...int) Mem {
+	w := make([]uint32, len(b)/4)
+	for i, v := range b {
+		w[i/4] |= uint32(byte(v)) << (8 * (i % 4))
+	}
+	return x.words(w...)
+}
+
+// constZ is a register that holds 64 bytes of constant data.
+func (x *program) constZ(w ...uint32) reg.VecVirtual {
+	z := x.ZMM()
+	x.VMOVDQU32(x.words(w...), z)
+	return z
+}
+
+// add is p += n.
+func (x *program) add(n int, p Op) {
+	if n < 128 {
+		x.ADDQ(U8(n), p)
+		return
+	}
+	x.ADDQ(U32(n), p)
+}
