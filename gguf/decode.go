@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"math/bits"
 
 	"github.com/goinfer/goinfer/quant"
@@ -18,6 +19,12 @@ const (
 	maxAlign   = 1 << 20
 )
 
+// The fewest bytes of an entry (an empty key, its type, a value of one byte) and of a tensor (an empty name, one dimension).
+const (
+	leastEntry  = 8 + 4 + 1
+	leastTensor = 8 + 4 + 8 + 4 + 8
+)
+
 // errShort says that the bytes at hand end before the value does, though the file may go on.
 var errShort = errors.New("the header goes on")
 
@@ -25,7 +32,7 @@ var errShort = errors.New("the header goes on")
 type decoder struct {
 	data []byte
 	off  int
-	size int64 // of the whole file; data may be its beginning. 0 means len(data)
+	size int64 // of the whole file; data may be its beginning
 }
 
 // need checks that n more bytes exist.
@@ -33,10 +40,10 @@ func (d *decoder) need(n uint64, what string) error {
 	if n <= uint64(len(d.data)-d.off) {
 		return nil
 	}
-	if n <= uint64(max(0, d.size-int64(d.off))) {
+	if n <= uint64(d.size)-uint64(d.off) {
 		return errShort
 	}
-	return fmt.Errorf("%s of %d bytes runs past the end of the file (%d bytes)", what, n, max(d.size, int64(len(d.data))))
+	return fmt.Errorf("%s of %d bytes runs past the end of the file (%d bytes)", what, n, d.size)
 }
 
 func (d *decoder) u32(what string) (uint32, error) {
@@ -63,8 +70,9 @@ func (d *decoder) bytes(n uint64, what string) ([]byte, error) {
 	return d.data[d.off-int(n) : d.off : d.off], nil
 }
 
-func (d *decoder) string(what string) ([]byte, error) {
-	n, err := d.u64("the length of " + what)
+// string reads a string; what and length are what errors call it and its length.
+func (d *decoder) string(what, length string) ([]byte, error) {
+	n, err := d.u64(length)
 	if err != nil {
 		return nil, err
 	}
@@ -77,10 +85,13 @@ func (d *decoder) value(k Kind, depth int) (Value, error) {
 	case k >= numKinds:
 		return Value{}, fmt.Errorf("unknown value type %d", uint32(k))
 	case k == String:
-		b, err := d.string("a string")
+		b, err := d.string("a string", "the length of a string")
 		return Value{kind: String, n: len(b), data: b}, err
 	case k != Array:
-		b, err := d.bytes(uint64(kinds[k].size), "a "+k.String())
+		b, err := d.bytes(uint64(kinds[k].size), "a value")
+		if err == nil && k == Bool {
+			err = truths(b)
+		}
 		return Value{kind: k, data: b}, err
 	}
 	if depth == maxDepth {
@@ -116,6 +127,11 @@ func (d *decoder) value(k Kind, depth int) (Value, error) {
 	start := d.off
 	if kinds[elem].size != 0 {
 		d.off += int(total)
+		if elem == Bool {
+			if err := truths(d.data[start:d.off]); err != nil {
+				return Value{}, err
+			}
+		}
 	} else {
 		for range n {
 			if _, err := d.value(elem, depth+1); err != nil {
@@ -124,6 +140,16 @@ func (d *decoder) value(k Kind, depth int) (Value, error) {
 		}
 	}
 	return Value{kind: Array, elem: elem, n: int(n), data: d.data[start:d.off:d.off]}, nil
+}
+
+// truths checks the bytes of bools.
+func truths(b []byte) error {
+	for _, x := range b {
+		if x > 1 {
+			return fmt.Errorf("want a bool of 0 or 1, found %d", x)
+		}
+	}
+	return nil
 }
 
 // header is what the front of a file holds.
@@ -138,10 +164,13 @@ type header struct {
 
 // readHeader parses the header of a file of d.size bytes. On a fault it returns the key or name that it concerns.
 func readHeader(d *decoder) (h *header, key string, err error) {
-	if magic := d.data[:min(4, len(d.data))]; string(magic) != "GGUF" {
-		if string(magic) == "FUGG" {
-			return nil, "", fmt.Errorf("a big-endian file: %w", ErrUnsupported)
-		}
+	switch magic := string(d.data[:min(4, len(d.data))]); magic {
+	case "GGUF":
+	case "":
+		return nil, "", errors.New("no GGUF file: it is empty")
+	case "FUGG":
+		return nil, "", fmt.Errorf("a big-endian file: %w", ErrUnsupported)
+	default:
 		return nil, "", fmt.Errorf("no GGUF file: it begins with %q", magic)
 	}
 	d.off = 4
@@ -169,9 +198,12 @@ func readHeader(d *decoder) (h *header, key string, err error) {
 	if nTensors > maxTensors || nKeys > maxKeys {
 		return nil, "", fmt.Errorf("%d tensors and %d metadata entries: want at most %d and %d", nTensors, nKeys, maxTensors, maxKeys)
 	}
-	h = &header{version: int(version), values: map[string]Value{}, align: 32}
+	if size := uint64(d.size); nTensors*leastTensor+nKeys*leastEntry > size-uint64(d.off) {
+		return nil, "", fmt.Errorf("%d tensors and %d metadata entries do not fit the file (%d bytes)", nTensors, nKeys, size)
+	}
+	h = &header{version: int(version), values: map[string]Value{}, tensors: make([]Tensor, 0, nTensors), align: 32}
 	for range nKeys {
-		k, err := d.string("a key")
+		k, err := d.string("a key", "the length of a key")
 		if err != nil {
 			return nil, "", err
 		}
@@ -193,7 +225,7 @@ func readHeader(d *decoder) (h *header, key string, err error) {
 	if v, ok := h.values["general.alignment"]; ok {
 		n, ok := v.Uint()
 		if !ok || n == 0 || n > maxAlign || n&(n-1) != 0 {
-			return nil, "general.alignment", fmt.Errorf("want a power of two up to %d, found %v", maxAlign, v.Any(1))
+			return nil, "general.alignment", fmt.Errorf("want a power of two up to %d, found %s", maxAlign, v)
 		}
 		h.align = int64(n)
 	}
@@ -210,7 +242,7 @@ func readHeader(d *decoder) (h *header, key string, err error) {
 
 // tensor reads a tensor's description. Its place is checked later, when the beginning of the data is known.
 func (d *decoder) tensor(align int64) (t Tensor, err error) {
-	name, err := d.string("a tensor name")
+	name, err := d.string("a tensor name", "the length of a tensor name")
 	if err != nil {
 		return t, err
 	}
@@ -222,17 +254,20 @@ func (d *decoder) tensor(align int64) (t Tensor, err error) {
 	if dims < 1 || dims > maxDims {
 		return t, fmt.Errorf("want 1 to %d dimensions, found %d", maxDims, dims)
 	}
-	size := uint64(max(d.size, int64(len(d.data))))
-	elements := uint64(1)
+	size, elements := uint64(d.size), uint64(1)
+	t.Shape = make([]int, 0, dims)
 	for range dims {
 		n, err := d.u64("a dimension")
 		if err != nil {
 			return t, err
 		}
+		if n == 0 {
+			return t, fmt.Errorf("dimension %d is 0: want at least 1", len(t.Shape))
+		}
 		// No format needs less than a bit per weight.
 		hi, product := bits.Mul64(elements, n)
-		if n == 0 || hi != 0 || product > 8*size {
-			return t, fmt.Errorf("a dimension of %d after %v: want a tensor that fits the file (%d bytes)", n, t.Shape, size)
+		if hi != 0 || product > 8*size || n > math.MaxInt {
+			return t, fmt.Errorf("dimension %d is %d, after %v: want a tensor that fits the file (%d bytes)", len(t.Shape), n, t.Shape, size)
 		}
 		elements = product
 		t.Shape = append(t.Shape, int(n))
@@ -243,7 +278,7 @@ func (d *decoder) tensor(align int64) (t Tensor, err error) {
 	}
 	t.Type = quant.Type(typ)
 	if !t.Type.Valid() {
-		return t, fmt.Errorf("tensor type %d: %w", typ, ErrUnsupported)
+		return t, fmt.Errorf("tensor type %d is none that this version reads: %w", typ, ErrUnsupported)
 	}
 	if b := t.Type.BlockSize(); t.Shape[0]%b != 0 {
 		return t, fmt.Errorf("rows of %d %s weights: want a multiple of %d", t.Shape[0], t.Type, b)

@@ -1,10 +1,10 @@
 package gguf
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -107,28 +107,45 @@ func openShard(path string, o Options) (*File, error) {
 	return f, nil
 }
 
-// openHeader reads as much of a file as its header takes.
+// openHeader maps a file and looks at its header only.
 func openHeader(path string) (*File, error) {
-	info, err := os.Stat(path)
+	m, err := mmap.OpenMapped(path)
+	if errors.Is(err, mmap.ErrUnmappable) {
+		return readFront(path)
+	}
 	if err != nil {
 		return nil, ioError(err)
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("gguf: %s: want a regular file", path)
+	f, err := parse(path, m.Data(), int64(len(m.Data())))
+	if err != nil {
+		return nil, errors.Join(err, m.Close())
 	}
+	f.shards[0].file = m
+	return f, nil
+}
+
+// maxHeader bounds what is read of a file that cannot be mapped.
+const maxHeader = 1 << 30
+
+// readFront reads as much of a file as its header takes.
+func readFront(path string) (*File, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, ioError(err)
 	}
 	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, ioError(err)
+	}
 	size := info.Size()
 	for n := min(size, 1<<20); ; n = min(size, 4*n) {
 		data := make([]byte, n)
-		if _, err := file.ReadAt(data, 0); err != nil && err != io.EOF {
+		if _, err := file.ReadAt(data, 0); err != nil {
 			return nil, ioError(err)
 		}
 		f, err := parse(path, data, size)
-		if !errors.Is(err, errShort) || n == size {
+		if !errors.Is(err, errShort) || n >= min(size, maxHeader) {
 			return f, err
 		}
 	}
@@ -146,13 +163,11 @@ func ioError(err error) error {
 // parse reads the header of a file of size bytes that begins with data, and checks the tensors' places.
 func parse(path string, data []byte, size int64) (*File, error) {
 	d := &decoder{data: data, size: size}
-	f := &File{path: path, index: map[string]int{}}
 	h, key, err := readHeader(d)
 	if err != nil {
 		return nil, &FormatError{Path: path, Offset: int64(d.off), Key: key, Err: err}
 	}
-	f.head = h
-	f.shards = []shard{{path: path, size: size}}
+	f := &File{path: path, head: h, shards: []shard{{path: path, size: size}}, index: make(map[string]int, len(h.tensors))}
 	if err := f.add(h, 0); err != nil {
 		return nil, err
 	}
@@ -175,8 +190,12 @@ func (f *File) add(h *header, no int) error {
 			return fault(t, "the tensor occurs twice")
 		}
 		t.Shard = no
-		f.index[t.Name] = len(f.tensors)
-		f.tensors = append(f.tensors, *t)
+		f.index[t.Name] = len(f.tensors) + i
+	}
+	if f.tensors == nil {
+		f.tensors = h.tensors
+	} else {
+		f.tensors = append(f.tensors, h.tensors...)
 	}
 	order := make([]*Tensor, len(h.tensors))
 	for i := range order {
@@ -185,7 +204,7 @@ func (f *File) add(h *header, no int) error {
 	slices.SortFunc(order, func(a, b *Tensor) int { return cmp.Compare(a.Offset, b.Offset) })
 	for i := 1; i < len(order); i++ {
 		if a, b := order[i-1], order[i]; a.Offset+a.Bytes > b.Offset {
-			return fault(b, "overlaps the tensor %q", shorten(a.Name))
+			return fault(b, "begins at offset %d, within the tensor %q (%d bytes from offset %d)", b.Offset, shorten(a.Name), a.Bytes, a.Offset)
 		}
 	}
 	return nil
@@ -197,17 +216,20 @@ func (f *File) fault(key string, err error) error {
 
 // split returns the number of files of the model and the number of this one.
 func (f *File) split() (count, no int, err error) {
-	for key, p := range map[string]*int{"split.count": &count, "split.no": &no} {
-		if v, ok := f.Value(key); ok {
+	for _, p := range [...]struct {
+		key string
+		to  *int
+	}{{"split.count", &count}, {"split.no", &no}} {
+		if v, ok := f.Value(p.key); ok {
 			n, ok := v.Uint()
 			if !ok || n > maxShards {
-				return 0, 0, f.fault(key, fmt.Errorf("want a number up to %d, found %v", maxShards, v.Any(1)))
+				return 0, 0, f.fault(p.key, fmt.Errorf("want a number up to %d, found %s", maxShards, v))
 			}
-			*p = int(n)
+			*p.to = int(n)
 		}
 	}
 	if count > 1 && no >= count {
-		return 0, 0, f.fault("split.no", fmt.Errorf("file %d of %d", no, count))
+		return 0, 0, f.fault("split.no", fmt.Errorf("want a number below split.count, which is %d, found %d", count, no))
 	}
 	return count, no, nil
 }
@@ -255,17 +277,35 @@ func openSplit(path string, no, n int, o Options) (_ *File, err error) {
 			continue
 		}
 		all.shards = append(all.shards, f.shards[0])
+		if err := all.sameModel(f); err != nil {
+			return nil, err
+		}
 		if err := all.add(f.head, i); err != nil {
 			return nil, err
 		}
 	}
-	if v, ok := all.Value("split.tensors.count"); ok {
-		if want, _ := v.Uint(); want != uint64(len(all.tensors)) {
-			return nil, all.fault("split.tensors.count", fmt.Errorf("want %v tensors in all files, found %d", v.Any(1), len(all.tensors)))
+	if v, ok := all.Value(tensorCount); ok {
+		if want, ok := v.Uint(); !ok || want != uint64(len(all.tensors)) {
+			return nil, all.fault(tensorCount, fmt.Errorf("want the number of tensors in all files, which is %d, found %s", len(all.tensors), v))
 		}
 	}
 	all.path = path
 	return all, nil
+}
+
+// tensorCount is the key of the number of tensors in all files of a model.
+const tensorCount = "split.tensors.count"
+
+// sameModel checks that what a further file of a model repeats of the first one's metadata is the same there. Usually it repeats only the keys split.*.
+func (f *File) sameModel(other *File) error {
+	for _, key := range []string{tensorCount, "general.architecture", "general.name"} {
+		a, inFirst := f.Value(key)
+		b, inOther := other.Value(key)
+		if inFirst && inOther && (a.kind != b.kind || !bytes.Equal(a.data, b.data)) {
+			return other.fault(key, fmt.Errorf("want %s, as the first file of the model has, found %s", a, b))
+		}
+	}
+	return nil
 }
 
 // Path is the name that the file was opened by.
@@ -316,7 +356,7 @@ func (f *File) Data(t *Tensor) []byte {
 // Lock keeps mapped files in physical memory.
 func (f *File) Lock() error {
 	for i := range f.shards {
-		if m := f.shards[i].file; m != nil {
+		if m := f.shards[i].file; m != nil && f.shards[i].data != nil {
 			if err := m.Lock(); err != nil {
 				return err
 			}

@@ -130,7 +130,7 @@ func (v Value) Each(f func(i int, e Value) bool) {
 	if v.kind != Array {
 		return
 	}
-	d := decoder{data: v.data}
+	d := decoder{data: v.data, size: int64(len(v.data))}
 	for i := range v.n {
 		// The header has been checked: this cannot fail.
 		e, err := d.value(v.elem, 0)
@@ -140,9 +140,9 @@ func (v Value) Each(f func(i int, e Value) bool) {
 	}
 }
 
-// collect decodes an array by a function that may refuse an element.
+// collect decodes an array by a function that refuses elements of other kinds, and perhaps some of these.
 func collect[T any](v Value, decode func(Value) (T, bool)) ([]T, bool) {
-	if v.kind != Array {
+	if v.kind != Array || v.elem == Bool || v.elem == String || v.elem == Array {
 		return nil, false
 	}
 	out := make([]T, 0, v.n)
@@ -156,8 +156,21 @@ func collect[T any](v Value, decode func(Value) (T, bool)) ([]T, bool) {
 	return out, len(out) == v.n
 }
 
-// Strings returns an array of strings.
-func (v Value) Strings() ([]string, bool) { return collect(v, Value.Text) }
+// Strings returns an array of strings. They are parts of one copy of the array.
+func (v Value) Strings() ([]string, bool) {
+	if v.kind != Array || v.elem != String {
+		return nil, false
+	}
+	all, out := string(v.data), make([]string, 0, v.n)
+	end := 0
+	v.Each(func(_ int, e Value) bool {
+		start := end + 8
+		end = start + e.n
+		out = append(out, all[start:end])
+		return true
+	})
+	return out, true
+}
 
 // Ints returns an array of whole numbers of any integer kind.
 func (v Value) Ints() ([]int64, bool) { return collect(v, Value.Int) }
@@ -171,6 +184,17 @@ func (v Value) Bytes() ([]byte, bool) {
 		return nil, false
 	}
 	return append([]byte(nil), v.data...), true
+}
+
+// String writes the value for a message, on one line and shortened: "uint32 7".
+func (v Value) String() string {
+	switch v.kind {
+	case Array:
+		return fmt.Sprintf("an array of %d %ss", v.n, v.elem)
+	case String:
+		return fmt.Sprintf("the string %q", shorten(string(v.data[:min(v.n, 100)])))
+	}
+	return fmt.Sprintf("%s %v", v.kind, v.Any(0))
 }
 
 // Any returns the value as a Go value: a number, a string, a bool, or a slice of any, of which at most limit elements are given (less than 0 means all).

@@ -17,7 +17,8 @@ import (
 type Writer struct {
 	keys    []byte
 	nKeys   uint64
-	seen    map[string]bool
+	seen    map[string]bool // keys
+	names   map[string]bool // tensors
 	align   int64
 	tensors []Tensor
 	data    [][]byte
@@ -25,7 +26,9 @@ type Writer struct {
 }
 
 // NewWriter returns a writer with nothing in it.
-func NewWriter() *Writer { return &Writer{seen: map[string]bool{}, align: 32} }
+func NewWriter() *Writer {
+	return &Writer{seen: map[string]bool{}, names: map[string]bool{}, align: 32}
+}
 
 // Set adds a metadata entry. value is a bool, a string, a number of a sized type, a slice of these, or a [Value] of another file. The key general.alignment takes
 // effect on the file and must come before tensors.
@@ -154,11 +157,10 @@ func (w *Writer) Add(name string, t quant.Type, shape []int, data []byte) error 
 	if want := n / t.BlockSize() * t.BlockBytes(); len(data) != want {
 		return fmt.Errorf("gguf: tensor %q: %v %s weights take %d bytes, found %d", name, shape, t, want, len(data))
 	}
-	for i := range w.tensors {
-		if w.tensors[i].Name == name {
-			return fmt.Errorf("gguf: tensor %q is added twice", name)
-		}
+	if w.names[name] {
+		return fmt.Errorf("gguf: tensor %q is added twice", name)
 	}
+	w.names[name] = true
 	w.tensors = append(w.tensors, Tensor{Name: name, Type: t, Shape: append([]int(nil), shape...), Offset: w.size, Bytes: int64(len(data))})
 	w.data = append(w.data, data)
 	w.size += w.pad(int64(len(data)))

@@ -19,19 +19,33 @@ type Map struct {
 	mapped bool
 }
 
-// Open maps the regular file at path. An empty file has empty data.
+// ErrUnmappable marks files that can only be read.
+var ErrUnmappable = errors.New("cannot be mapped into memory")
+
+// Open maps the regular file at path, or reads it where that is impossible. An empty file has empty data.
 func Open(path string) (*Map, error) {
+	m, err := OpenMapped(path)
+	if errors.Is(err, ErrUnmappable) {
+		return Read(path)
+	}
+	return m, err
+}
+
+// OpenMapped maps the file or, where that is impossible, returns [ErrUnmappable]: for those who need only some of it.
+func OpenMapped(path string) (*Map, error) {
 	f, n, err := regular(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	if n > 0 {
-		if data, err := mapFile(f, n); err == nil {
-			return &Map{data, true}, nil
-		}
+	if n == 0 {
+		return &Map{}, nil
 	}
-	return read(f, n)
+	data, err := mapFile(f, n)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", path, ErrUnmappable, err)
+	}
+	return &Map{data, true}, nil
 }
 
 // Read reads the whole file in place of mapping it.
@@ -41,10 +55,6 @@ func Read(path string) (*Map, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return read(f, n)
-}
-
-func read(f *os.File, n int) (*Map, error) {
 	data := make([]byte, n)
 	if _, err := io.ReadFull(f, data); err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Name(), err)
@@ -67,7 +77,7 @@ func regular(path string) (*os.File, int, error) {
 		return nil, 0, err
 	}
 	if info, err = f.Stat(); err == nil && info.Size() > math.MaxInt {
-		err = fmt.Errorf("%s: %d bytes are more than this system can address", path, info.Size())
+		err = fmt.Errorf("%s: %w: %d bytes are more than this system can address", path, ErrUnmappable, info.Size())
 	}
 	if err != nil {
 		return nil, 0, errors.Join(err, f.Close())
