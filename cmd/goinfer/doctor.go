@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/goinfer/goinfer"
+	"github.com/goinfer/goinfer/probe"
+)
+
+func newDoctor() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "doctor [flags]",
+		Short: "Show the machine as the engine sees it",
+		Long: `Shows instruction sets, cores, memory and the limits that are set on them, what the engine makes
+of these, and how fast the machine reads memory and calculates. Takes a few seconds.
+
+No token comes faster than the weights can be read, and no prompt faster than the peak allows.`,
+		Example: `  goinfer doctor
+  goinfer doctor --json`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("want no arguments, found %q", args[0])
+			}
+			return nil
+		},
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return doctor(cmd, asJSON) },
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "write everything as JSON")
+	return cmd
+}
+
+// diagnosis is what doctor writes as JSON.
+type diagnosis struct {
+	Machine probe.Info  `json:"machine"`
+	Peaks   probe.Peaks `json:"peaks"`
+	Faults  []string    `json:"faults,omitempty"`
+}
+
+func doctor(cmd *cobra.Command, asJSON bool) error {
+	var d diagnosis
+	var err, err2 error
+	out := bufio.NewWriter(cmd.OutOrStdout())
+	d.Machine, err = probe.Machine()
+	if !asJSON {
+		writeMachine(out, d.Machine)
+		if e := out.Flush(); e != nil {
+			return e
+		}
+	}
+	if err == nil {
+		threads := slices.Compact([]int{1, d.Machine.Threads})
+		bar := startProgress(cmd, "measuring", 3*len(threads)+1)
+		d.Peaks, err2 = probe.Measure(cmd.Context(), threads, bar.set)
+		bar.end()
+	}
+	err = errors.Join(err, err2)
+	if asJSON {
+		if err != nil {
+			d.Faults = []string{oneLine(err)}
+		}
+		if e := writeJSON(out, d); e != nil {
+			return e
+		}
+	} else if err == nil {
+		writePeaks(out, d.Peaks)
+	}
+	return errors.Join(err, out.Flush())
+}
+
+func writeMachine(out io.Writer, m probe.Info) {
+	w := table(out)
+	row := func(name, format string, args ...any) { fmt.Fprintf(w, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
+	row("system", "%s/%s, %s", m.OS, m.Arch, m.GoVersion)
+	row("processor", "%s", orUnknown(printable(m.CPU)))
+	row("instruction sets", "%s", orUnknown(strings.Join(m.Features, " ")))
+	level := m.Level
+	if level == "" {
+		level = "none"
+	}
+	row("kernels", "%s (this build has %s)", level, strings.Join(m.Levels, ", "))
+	row("cores", "%s, %s; usable %d, of them fast %d", plural(m.PhysicalCores, "core"), plural(m.LogicalCores, "thread"), m.UsableCores, m.PerformanceCores)
+	row("threads", "%d: %s", m.Threads, m.ThreadsWhy)
+	limit := "none"
+	if m.CgroupCPUs > 0 {
+		limit = fmt.Sprintf("%g processors", m.CgroupCPUs)
+	}
+	row("cgroup processors", "%s", limit)
+	limit = "none"
+	if m.CgroupMemory > 0 {
+		limit = fmt.Sprintf("%s, of which %s are used", goinfer.Bytes(m.CgroupMemory), goinfer.Bytes(m.CgroupMemoryUse))
+	}
+	row("cgroup memory", "%s", limit)
+	row("memory", "%s, available %s%s", size(m.MemoryTotal), size(m.MemoryAvailable), inBrackets(m.MemoryWhy))
+	row("caches", "L1 %s, L2 %s, L3 %s", size(m.L1Cache), size(m.L2Cache), size(m.L3Cache))
+	w.Flush()
+}
+
+func writePeaks(out io.Writer, p probe.Peaks) {
+	fmt.Fprintln(out)
+	w := table(out)
+	fmt.Fprintf(w, "threads\treading memory\tfloat32 multiply-adds\tint8 multiply-adds\n")
+	for _, r := range p.Results {
+		fmt.Fprintf(w, "%d\t%.1f GB/s\t%.1f GFLOPS\t%.1f GOPS\n", r.Threads, r.ReadGBs, r.FMAGFlops, r.Int8GOps)
+	}
+	w.Flush()
+	if p.InCache {
+		fmt.Fprintf(out, "There was too little memory for a buffer well beyond the caches: the reading is in part theirs.\n")
+	}
+}
+
+func orUnknown(s string) string {
+	if s == "" {
+		return "unknown"
+	}
+	return s
+}
+
+func size(n int64) string {
+	if n == 0 {
+		return "unknown"
+	}
+	return goinfer.Bytes(n)
+}
+
+func inBrackets(s string) string {
+	if s == "" {
+		return ""
+	}
+	return " (" + s + ")"
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// group marks the flags that were added by add as belonging under a heading of the help text.
+func group(fs *pflag.FlagSet, heading string, add func(*pflag.FlagSet)) {
+	g := pflag.NewFlagSet("", pflag.ContinueOnError)
+	g.SortFlags = false
+	add(g)
+	g.VisitAll(func(f *pflag.Flag) {
+		f.Annotations = map[string][]string{"heading": {heading}}
+		fs.AddFlag(f)
+	})
+}
+
+// printUsage writes what follows the description in a help text: usage, commands, flags under their headings, examples.
+func printUsage(cmd *cobra.Command) error {
+	var b strings.Builder
+	if cmd.Runnable() && cmd.HasParent() {
+		fmt.Fprintf(&b, "Usage:\n  %s\n", cmd.UseLine())
+	} else {
+		fmt.Fprintf(&b, "Usage:\n  %s COMMAND [flags] [arguments]\n", cmd.CommandPath())
+	}
+	if cmd.HasAvailableSubCommands() {
+		b.WriteString("\nCommands:\n")
+		for _, c := range cmd.Commands() {
+			if c.IsAvailableCommand() {
+				fmt.Fprintf(&b, "  %-*s  %s\n", cmd.NamePadding(), c.Name(), c.Short)
+			}
+		}
+	}
+	var headings []string
+	sets := map[string]*pflag.FlagSet{}
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		h := "Flags"
+		if a := f.Annotations["heading"]; len(a) > 0 {
+			h = a[0]
+		}
+		if sets[h] == nil {
+			sets[h] = pflag.NewFlagSet("", pflag.ContinueOnError)
+			sets[h].SortFlags = false
+			headings = append(headings, h)
+		}
+		sets[h].AddFlag(f)
+	})
+	for _, h := range headings {
+		if text := sets[h].FlagUsages(); text != "" {
+			fmt.Fprintf(&b, "\n%s:\n%s", h, text)
+		}
+	}
+	if cmd.HasExample() {
+		fmt.Fprintf(&b, "\nExamples:\n%s\n", cmd.Example)
+	}
+	if cmd.HasAvailableSubCommands() {
+		fmt.Fprintf(&b, "\n'%s COMMAND --help' tells more about a command.\n", cmd.CommandPath())
+	}
+	_, err := fmt.Fprint(cmd.OutOrStdout(), b.String())
+	return err
+}

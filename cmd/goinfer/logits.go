@@ -1,0 +1,152 @@
+package main
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// logitsFlags are the flags of logits.
+type logitsFlags struct {
+	model, ids, out string
+	opening         opening
+}
+
+func newLogits() *cobra.Command {
+	var f logitsFlags
+	cmd := &cobra.Command{
+		Use:   "logits [flags] [MODEL] --ids 1,5,9 -o FILE",
+		Short: "Write the logits after every token",
+		Long: `Evaluates tokens and writes the logits after each to a file, to compare with any other engine:
+for every token as many little-endian float32 numbers as the vocabulary is large. The file
+appears when it is complete.`,
+		Example: `  goinfer logits model.gguf --ids 1,5,9 -o out.f32
+  goinfer logits model.gguf --ids 1,5,9 -o out.f32 -ctk f32 -ctv f32 --exact
+  goinfer tokens --ids "The sun rises" | goinfer logits --ids - -o - | wc -c`,
+		ValidArgsFunction: completeModel,
+		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
+	}
+	fs := cmd.Flags()
+	fs.StringVar(&f.ids, "ids", "", "`IDS` to evaluate, separated by commas, or a JSON array; - means standard input")
+	fs.StringVarP(&f.out, "out", "o", "", "`FILE` to write, - meaning standard output")
+	addModel(fs, &f.model)
+	group(fs, "Flags of the model", f.opening.add)
+	return cmd
+}
+
+func (f *logitsFlags) run(cmd *cobra.Command, args []string) error {
+	model, err := modelOnly(f.model, args)
+	if err != nil {
+		return err
+	}
+	if f.ids == "" || f.out == "" {
+		return usagef("want --ids and -o FILE")
+	}
+	if f.out == "-" && isTerminal(cmd.OutOrStdout()) {
+		return usagef("-o -: standard output is a terminal, and logits are no text")
+	}
+	opts, err := f.opening.options(cmd)
+	if err != nil {
+		return err
+	}
+	s, err := find(model)
+	if err != nil {
+		return err
+	}
+	ids, err := f.tokens(cmd)
+	if err != nil {
+		return err
+	}
+	m, err := s.open(cmd, opts)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	return writeFile(cmd, f.out, func(w io.Writer) error {
+		bar := startProgress(cmd, "evaluating", len(ids))
+		defer bar.end()
+		buf := make([]byte, 4*m.Config().NVocab)
+		return m.Logits(cmd.Context(), ids, func(pos int, row []float32) error {
+			for i, v := range row {
+				binary.LittleEndian.PutUint32(buf[4*i:], math.Float32bits(v))
+			}
+			bar.set(pos+1, len(ids))
+			_, err := w.Write(buf)
+			return err
+		})
+	})
+}
+
+// tokens reads --ids.
+func (f *logitsFlags) tokens(cmd *cobra.Command) ([]int32, error) {
+	list := f.ids
+	if list == "-" {
+		data, err := await(cmd.Context(), func() ([]byte, error) { return io.ReadAll(cmd.InOrStdin()) })
+		if err != nil {
+			return nil, err
+		}
+		list = string(data)
+	}
+	list = strings.TrimSpace(list)
+	if inner, ok := strings.CutPrefix(list, "["); ok {
+		list = strings.TrimSuffix(inner, "]")
+	}
+	var ids []int32
+	for field := range strings.SplitSeq(list, ",") {
+		field = strings.TrimSpace(field)
+		id, err := strconv.ParseInt(field, 10, 32)
+		if err != nil {
+			return nil, usagef("--ids: want numbers separated by commas, found %q", shorten(field, 40))
+		}
+		ids = append(ids, int32(id))
+	}
+	return ids, nil
+}
+
+// writeFile has a file written under a temporary name and then renames it, so that path never holds half of it. What is no file, such as a pipe, is written directly.
+func writeFile(cmd *cobra.Command, path string, write func(io.Writer) error) error {
+	buffered := func(w io.Writer) error {
+		b := bufio.NewWriterSize(w, 1<<20)
+		if err := write(b); err != nil {
+			return err
+		}
+		return b.Flush()
+	}
+	if path == "-" {
+		return buffered(cmd.OutOrStdout())
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real // a link stays a link
+	}
+	name, flags := fmt.Sprintf("%s.%d.tmp", path, os.Getpid()), os.O_WRONLY|os.O_CREATE|os.O_EXCL
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		name, flags = path, os.O_WRONLY
+	}
+	f, err := os.OpenFile(name, flags, 0o666)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, errors.Unwrap(err))
+	}
+	err = buffered(f)
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if name == path {
+		return err
+	}
+	if err == nil {
+		err = os.Rename(name, path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(name))
+	}
+	return nil
+}

@@ -1,0 +1,247 @@
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/goinfer/goinfer"
+	"github.com/goinfer/goinfer/cmd/goinfer/embedded"
+)
+
+// source is where a model is: built in, or a file.
+type source struct {
+	name string
+	data []byte // nil for a file
+}
+
+// find returns the model that is meant by MODEL.
+func find(model string) (source, error) {
+	if data := embedded.Model(model); data != nil {
+		return source{model, data}, nil
+	}
+	if _, err := os.Stat(model); err != nil {
+		if os.IsNotExist(err) && !isPath(model) {
+			return source{}, fmt.Errorf("there is no model %q: want the path of a file, or one of %s", model, strings.Join(embedded.Names(), ", "))
+		}
+		return source{}, fileError(err)
+	}
+	if strings.EqualFold(filepath.Ext(model), ".safetensors") {
+		return source{}, fmt.Errorf("%s: safetensors files are not supported: want a GGUF file", model)
+	}
+	return source{name: model}, nil
+}
+
+// isModel reports whether an argument that may be a model or a text is a model.
+func isModel(arg string) bool { return embedded.Model(arg) != nil || isPath(arg) }
+
+// isPath reports whether an argument is the path of a file: it ends as model files do, or holds a separator and no white space.
+func isPath(arg string) bool {
+	switch strings.ToLower(filepath.Ext(arg)) {
+	case ".gguf", ".safetensors":
+		return true
+	}
+	return strings.ContainsFunc(arg, func(r rune) bool { return r < 0x80 && os.IsPathSeparator(byte(r)) }) && !strings.ContainsAny(arg, " \t\n\r\v\f")
+}
+
+// fileError is an error of the system with the path first.
+func fileError(err error) error {
+	if p, ok := err.(*fs.PathError); ok {
+		return fmt.Errorf("%s: %w", p.Path, p.Err)
+	}
+	return err
+}
+
+func (s source) String() string {
+	if s.data != nil {
+		return s.name + " (built in)"
+	}
+	return s.name
+}
+
+func (s source) tokenizer() (*goinfer.Tokenizer, error) {
+	if s.data != nil {
+		return goinfer.OpenTokenizerBytes(s.name, s.data)
+	}
+	return goinfer.OpenTokenizer(s.name)
+}
+
+func (s source) inspect(maxArray int) (*goinfer.FileInfo, error) {
+	if s.data != nil {
+		return goinfer.InspectBytes(s.name, s.data, maxArray)
+	}
+	return goinfer.Inspect(s.name, maxArray)
+}
+
+// modelAndText tells the arguments [MODEL] [TEXT] apart, given what -m says and whether a flag gives the text; what is the command's name of it. text is nil where there is none.
+func modelAndText(cmd *cobra.Command, flag string, given bool, what string, args []string) (model string, text *string, err error) {
+	most := 2
+	if flag != "" {
+		most--
+	}
+	if given {
+		most--
+	}
+	switch {
+	case len(args) > most:
+		hint := ""
+		if !given {
+			hint = fmt.Sprintf(": a %s of several words goes into quotation marks", strings.ToLower(what))
+		}
+		return "", nil, usagef("%s too many%s", plural(len(args)-most, "argument"), hint)
+	case len(args) == 2:
+		return args[0], &args[1], nil
+	case flag != "" && len(args) == 1:
+		return flag, &args[0], nil
+	case flag != "":
+		return flag, nil, nil
+	case len(args) == 0:
+		return embedded.Default, nil, nil
+	case given || isModel(args[0]):
+		return args[0], nil, nil
+	}
+	if info, err := os.Stat(args[0]); err == nil && info.Mode().IsRegular() {
+		note(cmd, "%q is taken for a %s; the file of that name is %s", args[0], strings.ToLower(what), "."+string(filepath.Separator)+args[0])
+	}
+	return embedded.Default, &args[0], nil
+}
+
+// modelOnly is MODEL where no text can follow.
+func modelOnly(flag string, args []string) (string, error) {
+	switch {
+	case flag != "" && len(args) > 0 || len(args) > 1:
+		return "", usagef("want one model, found %d", len(args)+min(1, len(flag)))
+	case flag != "":
+		return flag, nil
+	case len(args) == 1:
+		return args[0], nil
+	}
+	return embedded.Default, nil
+}
+
+// addModel adds -m.
+func addModel(fs *pflag.FlagSet, model *string) {
+	fs.StringVarP(model, "model", "m", "", "the same as MODEL")
+}
+
+// opening are the flags that say how a model is opened.
+type opening struct {
+	context, threads, threadsBatch, batch, ubatch, gpuLayers int
+	k, v                                                     cacheType
+	exact, noMmap, mlock, overcommit                         bool
+}
+
+func (o *opening) add(fs *pflag.FlagSet) {
+	fs.IntVarP(&o.context, "ctx-size", "c", 0, "positions, of the prompt and of what follows it (default the model's)")
+	fs.IntVarP(&o.threads, "threads", "t", 0, "threads (default one for every core that may be used)")
+	fs.IntVar(&o.ubatch, "ubatch-size", 512, "tokens of a prompt computed at once (-ub)")
+	fs.Var(&o.k, "cache-type-k", "format of cached keys: f16 or f32 (-ctk)")
+	fs.Var(&o.v, "cache-type-v", "format of cached values: f16 or f32 (-ctv)")
+	fs.BoolVar(&o.exact, "exact", false, "compute everything in float32 and plain Go: slow, a reference")
+	fs.BoolVar(&o.noMmap, "no-mmap", false, "read the file instead of mapping it")
+	fs.BoolVar(&o.mlock, "mlock", false, "keep the mapped file in memory")
+	fs.BoolVar(&o.overcommit, "overcommit", false, "open even what is expected not to fit in memory")
+
+	fs.IntVarP(&o.batch, "batch-size", "b", 0, "")
+	fs.IntVar(&o.threadsBatch, "threads-batch", 0, "")
+	fs.IntVar(&o.gpuLayers, "gpu-layers", 0, "")
+	fs.Bool("mmap", true, "")
+	fs.String("flash-attn", "auto", "")
+	fs.Lookup("flash-attn").NoOptDefVal = "on"
+	fs.Bool("no-warmup", false, "")
+	hide(fs, "batch-size", "threads-batch", "gpu-layers", "mmap", "flash-attn", "no-warmup")
+}
+
+// hide keeps flags out of help texts: they are accepted from llama.cpp's users, and are the default here or have little effect.
+func hide(fs *pflag.FlagSet, names ...string) {
+	for _, n := range names {
+		fs.Lookup(n).Hidden = true
+	}
+}
+
+// options turns the flags into the library's options.
+func (o *opening) options(cmd *cobra.Command) (goinfer.Options, error) {
+	fs := cmd.Flags()
+	switch {
+	case o.context < 0:
+		return goinfer.Options{}, usagef("-c, --ctx-size: want at least 0, found %d", o.context)
+	case o.ubatch < 1 || fs.Changed("batch-size") && o.batch < 1:
+		return goinfer.Options{}, usagef("a batch has at least 1 token")
+	}
+	if fs.Changed("threads-batch") && o.threadsBatch != o.threads {
+		if !fs.Changed("threads") {
+			o.threads = o.threadsBatch
+		}
+		note(cmd, "one number of threads, %d, serves prompts and generation", o.threads)
+	}
+	if o.gpuLayers > 0 {
+		note(cmd, "-ngl has no effect: this engine runs on the processor")
+	}
+	batch := o.ubatch
+	if o.batch > 0 {
+		batch = min(batch, o.batch)
+	}
+	return goinfer.Options{
+		Context: o.context, Threads: max(0, o.threads), Batch: batch, CacheK: goinfer.CacheType(o.k), CacheV: goinfer.CacheType(o.v),
+		Exact: o.exact, NoMmap: o.noMmap, Mlock: o.mlock, Overcommit: o.overcommit,
+	}, nil
+}
+
+// open opens a model, says what there is to say about it, and can be interrupted.
+func (s source) open(cmd *cobra.Command, o goinfer.Options) (*goinfer.Model, error) {
+	p := startProgress(cmd, "loading", -1)
+	m, err := await(cmd.Context(), func() (*goinfer.Model, error) {
+		if s.data != nil {
+			return goinfer.OpenBytes(s.name, s.data, o)
+		}
+		return goinfer.Open(s.name, o)
+	})
+	p.end()
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range m.Warnings() {
+		note(cmd, "%s", w)
+	}
+	return m, nil
+}
+
+// note says something on the side.
+func note(cmd *cobra.Command, format string, args ...any) {
+	fmt.Fprintf(cmd.ErrOrStderr(), "goinfer: note: %s\n", printable(fmt.Sprintf(format, args...)))
+}
+
+// cacheType is a flag whose value is a format of the cache.
+type cacheType goinfer.CacheType
+
+func (c *cacheType) Type() string { return "type" }
+
+func (c *cacheType) String() string { return strings.ToLower(goinfer.CacheType(*c).String()) }
+
+func (c *cacheType) Set(s string) error {
+	for _, t := range []goinfer.CacheType{goinfer.CacheF16, goinfer.CacheF32} {
+		if strings.EqualFold(s, t.String()) {
+			*c = cacheType(t)
+			return nil
+		}
+	}
+	return fmt.Errorf("want f16 or f32, found %q", s)
+}
+
+// completeModel completes MODEL in a shell: the names of what is built in, and files.
+func completeModel(_ *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	var names []string
+	if len(args) == 0 {
+		for _, n := range embedded.Names() {
+			if strings.HasPrefix(n, prefix) {
+				names = append(names, n)
+			}
+		}
+	}
+	return names, cobra.ShellCompDirectiveDefault
+}

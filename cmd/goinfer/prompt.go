@@ -1,0 +1,116 @@
+package main
+
+import (
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// texts are the flags that a text may come from.
+type texts struct {
+	what                 string // the command's name of it: PROMPT or TEXT
+	prompt, file, binary string
+	escapes              bool
+}
+
+func (t *texts) add(fs *pflag.FlagSet, what string) {
+	t.what = what
+	fs.StringVarP(&t.prompt, "prompt", "p", "", "the same as "+what)
+	fs.StringVarP(&t.file, "file", "f", "", "read "+what+" from `FILE`, - meaning standard input")
+	fs.StringVar(&t.binary, "binary-file", "", "")
+	hide(fs, "binary-file")
+}
+
+// given lists the flags that say where the text is.
+func (t *texts) given(cmd *cobra.Command) []string {
+	var from []string
+	for _, name := range []string{"prompt", "file", "binary-file"} {
+		if cmd.Flags().Changed(name) {
+			from = append(from, "--"+name)
+		}
+	}
+	return from
+}
+
+// read finds the text: the argument (nil if there is none), -p, -f, or standard input, which is read only if there is none of the others. Every byte of it counts
+// but, unless exact is set, a line break at the end of a file or of standard input.
+func (t *texts) read(cmd *cobra.Command, argument *string, exact bool) (string, error) {
+	from := t.given(cmd)
+	if argument != nil {
+		from = append(from, "an argument")
+	}
+	if len(from) > 1 {
+		return "", usagef("there is more than one %s: %s", t.what, strings.Join(from, " and "))
+	}
+	switch {
+	case argument != nil:
+		return t.unescape(*argument)
+	case cmd.Flags().Changed("prompt"):
+		return t.unescape(t.prompt)
+	}
+	path := t.file
+	if cmd.Flags().Changed("binary-file") {
+		path, exact = t.binary, true
+	}
+	in := cmd.InOrStdin()
+	if len(from) == 0 && isTerminal(in) {
+		return "", usagef("there is no %s: want it as an argument, by -f FILE or on standard input", t.what)
+	}
+	data, err := await(cmd.Context(), func() ([]byte, error) {
+		if path == "" || path == "-" {
+			return io.ReadAll(in)
+		}
+		return os.ReadFile(path)
+	})
+	if err != nil {
+		return "", fileError(err)
+	}
+	text := string(data)
+	if !exact {
+		if line, ok := strings.CutSuffix(text, "\n"); ok {
+			text = strings.TrimSuffix(line, "\r")
+		}
+	}
+	if text == "" && len(from) == 0 && !exact {
+		return "", usagef("there is no %s: standard input is empty (-p '' starts from nothing)", t.what)
+	}
+	return text, nil
+}
+
+// unescape resolves \n, \t and the like where that was asked for.
+func (t *texts) unescape(s string) (string, error) {
+	if !t.escapes {
+		return s, nil
+	}
+	var b []byte
+	for len(s) > 0 {
+		i := strings.IndexByte(s, '\\')
+		if i != 0 {
+			if i < 0 {
+				i = len(s)
+			}
+			b, s = append(b, s[:i]...), s[i:]
+			continue
+		}
+		if strings.HasPrefix(s, `\"`) || strings.HasPrefix(s, `\'`) {
+			b, s = append(b, s[1]), s[2:]
+			continue
+		}
+		r, multibyte, tail, err := strconv.UnquoteChar(s, 0)
+		if err != nil {
+			return "", usagef("-e: %s is no escape: want \\n, \\t, \\r, \\\\, \\x41 or \\u0041", strconv.Quote(shorten(s, 6)))
+		}
+		if multibyte {
+			b = utf8.AppendRune(b, r)
+		} else {
+			b = append(b, byte(r))
+		}
+		s = tail
+	}
+	return string(b), nil
+}

@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/goinfer/goinfer"
+	"github.com/goinfer/goinfer/probe"
+)
+
+// runFlags are the flags of run.
+type runFlags struct {
+	model              string
+	text               texts
+	predict            int
+	stop               []string
+	ignoreEOS, special bool
+	verbose            bool
+	opening            opening
+	sampling           sampling
+}
+
+func newRun() *cobra.Command {
+	var f runFlags
+	cmd := &cobra.Command{
+		Use:   "run [flags] [MODEL] [PROMPT]",
+		Short: "Continue a text",
+		Long: `Continues PROMPT and writes what follows it, as it is made, to standard output.
+
+A single argument is MODEL if it is the name of a built-in model, ends in .gguf or .safetensors,
+or holds a path separator and no white space; otherwise it is PROMPT. The prompt comes from the
+argument, from -p, from -f FILE or from standard input, which is read only if there is none of
+the others; of a file or standard input one line break at the end is left out. Special tokens
+that are spelled in it, such as </s>, are recognised.
+
+Generation ends at an end-of-generation token of the model, at a stop string, after -n tokens,
+or when the context is full, which is said on standard error. Ctrl-C ends it too.`,
+		Example: `  goinfer run "The sun rises in the"
+  goinfer run tiny-moe --temp 0 "Once upon a time"
+  goinfer run model.gguf -n 100 -f story.txt
+  goinfer run model.gguf --stop . -s 42 -v "The capital of France is"
+  echo "Once upon a time" | goinfer run`,
+		ValidArgsFunction: completeModel,
+		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
+	}
+	fs := cmd.Flags()
+	fs.IntVarP(&f.predict, "predict", "n", -1, "tokens to generate; -1 means no limit")
+	f.text.add(fs, "PROMPT")
+	addModel(fs, &f.model)
+	fs.StringArrayVarP(&f.stop, "stop", "r", nil, "end at this `STRING`, which is not written; may be repeated")
+	fs.BoolVar(&f.ignoreEOS, "ignore-eos", false, "go on past end-of-generation tokens")
+	fs.BoolVar(&f.special, "special", false, "write special tokens as they are spelled")
+	fs.BoolVarP(&f.text.escapes, "escapes", "e", false, `resolve \n, \t and the like in PROMPT, -p and stop strings`)
+	fs.BoolVarP(&f.verbose, "verbose", "v", false, "tell times, counts, the seed and the kernels")
+	group(fs, "Flags of the model", f.opening.add)
+	group(fs, "Flags of the sampler", f.sampling.add)
+
+	// The defaults here, by their names in llama.cpp.
+	for _, name := range []string{"no-display-prompt", "no-conversation", "single-turn", "simple-io", "log-disable", "no-perf", "offline", "no-escapes"} {
+		fs.Bool(name, false, "")
+		hide(fs, name)
+	}
+	fs.String("color", "auto", "")
+	fs.Lookup("color").NoOptDefVal = "on"
+	hide(fs, "color")
+	return cmd
+}
+
+func (f *runFlags) run(cmd *cobra.Command, args []string) error {
+	model, argument, err := modelAndText(cmd, f.model, len(f.text.given(cmd)) > 0, f.text.what, args)
+	if err != nil {
+		return err
+	}
+	opts, err := f.opening.options(cmd)
+	if err != nil {
+		return err
+	}
+	q, err := f.request(cmd)
+	if err != nil {
+		return err
+	}
+	s, err := find(model)
+	if err != nil {
+		return err
+	}
+	if q.Prompt, err = f.text.read(cmd, argument, false); err != nil {
+		return err
+	}
+	began := time.Now()
+	m, err := s.open(cmd, opts)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	if f.verbose {
+		f.describe(cmd, s, m, q, time.Since(began))
+	}
+	return f.generate(cmd, m, q)
+}
+
+// request is what the flags ask for, but for the prompt.
+func (f *runFlags) request(cmd *cobra.Command) (goinfer.Request, error) {
+	q := goinfer.Request{Stop: f.stop, IgnoreEOG: f.ignoreEOS, Special: f.special}
+	switch {
+	case f.predict == 0:
+		q.MaxTokens = -1 // none
+	case f.predict > 0:
+		q.MaxTokens = f.predict
+	}
+	for i, s := range q.Stop {
+		var err error
+		if q.Stop[i], err = f.text.unescape(s); err != nil {
+			return q, err
+		}
+		if q.Stop[i] == "" {
+			return q, usagef("--stop: a stop string is empty")
+		}
+	}
+	var err error
+	q.Sampling, err = f.sampling.params(cmd, f.text.unescape)
+	return q, err
+}
+
+// generate writes the pieces as they come.
+func (f *runFlags) generate(cmd *cobra.Command, m *goinfer.Model, q goinfer.Request) error {
+	out, ctx := cmd.OutOrStdout(), cmd.Context()
+	bar := startProgress(cmd, "reading the prompt", -1)
+	defer bar.end()
+	q.Progress = bar.set
+	var last goinfer.Piece
+	newline := true // the text ends a line, or there is none
+	for piece, err := range m.Generate(ctx, q) {
+		if err != nil {
+			if errors.Is(err, goinfer.ErrContextFull) {
+				return fmt.Errorf("%w; -c makes it larger", err)
+			}
+			return err
+		}
+		bar.end()
+		if n := len(piece.Bytes); n > 0 {
+			newline = piece.Bytes[n-1] == '\n'
+			if _, err := out.Write(piece.Bytes); err != nil {
+				return err
+			}
+		}
+		last = piece
+	}
+	if !newline && isTerminal(out) {
+		// So that the shell's prompt begins a line.
+		if _, err := io.WriteString(out, "\n"); err != nil {
+			return err
+		}
+	}
+	u := last.Usage
+	if f.verbose && !newline && !isTerminal(out) {
+		fmt.Fprintln(cmd.ErrOrStderr()) // in case both go to one file
+	}
+	if last.Stop == goinfer.StopContext {
+		note(cmd, "the context is full: %d tokens of the prompt and %d generated; -c makes it larger", u.Prompt, u.Generated)
+	}
+	if f.verbose {
+		printUsed(cmd.ErrOrStderr(), m, last)
+	}
+	if last.Stop == goinfer.StopCancelled {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// describe tells what is about to run.
+func (f *runFlags) describe(cmd *cobra.Command, s source, m *goinfer.Model, q goinfer.Request, took time.Duration) {
+	machine, err := probe.Machine()
+	kernels := machine.Level
+	switch {
+	case f.opening.exact:
+		kernels = "go, in float32 (--exact)"
+	case err != nil:
+		kernels = err.Error()
+	}
+	if len(machine.Features) > 0 {
+		kernels += "; the processor has " + strings.Join(machine.Features, " ")
+	}
+	threads := fmt.Sprintf("%d (%s)", machine.Threads, machine.ThreadsWhy)
+	if f.opening.threads > 0 {
+		threads = fmt.Sprintf("%d (-t)", f.opening.threads)
+	}
+	need := m.Memory()
+	out := cmd.ErrOrStderr()
+	printFact(out, "model", "%s, loaded in %s", printable(s.String()), seconds(took))
+	printFact(out, "memory", "weights %s, cache %s when full (%s keys, %s values), scratch %s",
+		goinfer.Bytes(need.Weights), goinfer.Bytes(need.Cache), &f.opening.k, &f.opening.v, goinfer.Bytes(need.Scratch))
+	printFact(out, "kernels", "%s", kernels)
+	printFact(out, "threads", "%s", threads)
+	printFact(out, "seed", "%s", f.sampling.describe(q.Sampling))
+}
+
+func printFact(out io.Writer, name, format string, args ...any) {
+	fmt.Fprintf(out, "%-11s %s\n", name, fmt.Sprintf(format, args...))
+}
+
+// printUsed tells what a generation took and why it ended.
+func printUsed(out io.Writer, m *goinfer.Model, last goinfer.Piece) {
+	why := string(last.Stop)
+	switch last.Stop {
+	case goinfer.StopEOG:
+		why = "end of generation"
+		if v := m.Tokenizer(); v != nil {
+			why += ", " + printable(v.Spelling(last.ID))
+		}
+	case goinfer.StopString:
+		why = "a stop string"
+	case goinfer.StopLength:
+		why = "-n is reached"
+	case goinfer.StopContext:
+		why = "the context is full"
+	case goinfer.StopCancelled:
+		why = "interrupted"
+	}
+	u := last.Usage
+	printFact(out, "prompt", "%s", rate(u.Prompt, u.PromptTime))
+	printFact(out, "generation", "%s", rate(u.Generated, u.GenerateTime))
+	printFact(out, "ended", "%s", why)
+}
+
+// rate tells how fast tokens were.
+func rate(n int, took time.Duration) string {
+	text := fmt.Sprintf("%s in %s", plural(n, "token"), seconds(took))
+	if n > 0 && took > 0 {
+		text += fmt.Sprintf(", %.2f tokens/s", float64(n)/took.Seconds())
+	}
+	return text
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.3f s", d.Seconds()) }
