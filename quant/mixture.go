@@ -1,0 +1,277 @@
+package quant
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Mixture is a recipe for a whole file: the type of most matrices, and which matrices are worth more bits or need fewer. The number is that of the metadata key
+// general.file_type (llama.h, LLAMA_FTYPE), and the recipes are those of llama-quantize (llama-quant.cpp), so that files have the same sizes.
+type Mixture uint32
+
+const (
+	mixF32 Mixture = iota
+	mixF16
+	mixQ4_0
+	mixQ4_1
+	_ // withdrawn
+	_
+	_
+	mixQ8_0
+	mixQ5_0
+	mixQ5_1
+	mixQ2_K
+	mixQ3_K_S
+	mixQ3_K_M
+	mixQ3_K_L
+	mixQ4_K_S
+	mixQ4_K_M
+	mixQ5_K_S
+	mixQ5_K_M
+	mixQ6_K
+	mixIQ2_XXS
+	mixIQ2_XS
+	mixQ2_K_S
+	mixIQ3_XS
+	mixIQ3_XXS
+	mixIQ1_S
+	mixIQ4_NL
+	mixIQ3_S
+	mixIQ3_M
+	mixIQ2_S
+	mixIQ2_M
+	mixIQ4_XS
+	mixIQ1_M
+	mixBF16
+	_
+	_
+	_
+	mixTQ1_0
+	mixTQ2_0
+	mixMXFP4_MOE
+	_ // NVFP4: written by converters, without a recipe
+	mixQ1_0
+	mixQ2_0
+)
+
+// mixtures are the name of each recipe and the type that it starts from.
+var mixtures = [...]struct {
+	name string
+	base Type
+}{
+	mixF32: {"F32", F32}, mixF16: {"F16", F16}, mixBF16: {"BF16", BF16},
+	mixQ4_0: {"Q4_0", Q4_0}, mixQ4_1: {"Q4_1", Q4_1}, mixQ5_0: {"Q5_0", Q5_0}, mixQ5_1: {"Q5_1", Q5_1}, mixQ8_0: {"Q8_0", Q8_0},
+	mixQ2_K: {"Q2_K", Q2_K}, mixQ2_K_S: {"Q2_K_S", Q2_K}, mixQ3_K_S: {"Q3_K_S", Q3_K}, mixQ3_K_M: {"Q3_K_M", Q3_K}, mixQ3_K_L: {"Q3_K_L", Q3_K},
+	mixQ4_K_S: {"Q4_K_S", Q4_K}, mixQ4_K_M: {"Q4_K_M", Q4_K}, mixQ5_K_S: {"Q5_K_S", Q5_K}, mixQ5_K_M: {"Q5_K_M", Q5_K}, mixQ6_K: {"Q6_K", Q6_K},
+	mixIQ1_S: {"IQ1_S", IQ1_S}, mixIQ1_M: {"IQ1_M", IQ1_M}, mixIQ2_XXS: {"IQ2_XXS", IQ2_XXS}, mixIQ2_XS: {"IQ2_XS", IQ2_XS},
+	mixIQ2_S: {"IQ2_S", IQ2_XS}, mixIQ2_M: {"IQ2_M", IQ2_S}, mixIQ3_XXS: {"IQ3_XXS", IQ3_XXS}, mixIQ3_XS: {"IQ3_XS", IQ3_S},
+	mixIQ3_S: {"IQ3_S", IQ3_S}, mixIQ3_M: {"IQ3_M", IQ3_S}, mixIQ4_NL: {"IQ4_NL", IQ4_NL}, mixIQ4_XS: {"IQ4_XS", IQ4_XS},
+	mixTQ1_0: {"TQ1_0", TQ1_0}, mixTQ2_0: {"TQ2_0", TQ2_0}, mixMXFP4_MOE: {"MXFP4_MOE", MXFP4}, mixQ1_0: {"Q1_0", Q1_0}, mixQ2_0: {"Q2_0", Q2_0},
+}
+
+// Valid reports whether m is a recipe this package knows.
+func (m Mixture) Valid() bool { return int(m) < len(mixtures) && mixtures[m].name != "" }
+
+// String is the name of the recipe, such as "Q4_K_M".
+func (m Mixture) String() string {
+	if !m.Valid() {
+		return fmt.Sprintf("mixture(%d)", uint32(m))
+	}
+	return mixtures[m].name
+}
+
+// ParseMixture finds a recipe by its name in any case, or by its number. "Q3_K", "Q4_K" and "Q5_K" are the recipes with M at the end.
+func ParseMixture(name string) (Mixture, error) {
+	key := strings.ToUpper(name)
+	switch key {
+	case "Q3_K", "Q4_K", "Q5_K":
+		key += "_M"
+	}
+	var names []string
+	for m, mix := range mixtures {
+		if mix.name == "" {
+			continue
+		}
+		if key == mix.name || key == strconv.Itoa(m) {
+			return Mixture(m), nil
+		}
+		names = append(names, mix.name)
+	}
+	return 0, fmt.Errorf("quant: unknown mixture %q: want one of %s", name, strings.Join(names, ", "))
+}
+
+// Facts are what a recipe asks of a model.
+type Facts struct {
+	Arch           string // general.architecture
+	NLayer         int    // block_count
+	NHead, NHeadKV int    // of the first layer
+	NExpert        int    // 0 for dense models
+	Importance     bool   // whether an importance matrix is at hand
+}
+
+// Tensor is what a recipe asks of a tensor.
+type Tensor struct {
+	Name  string
+	Type  Type  // what it is now; it stays so where it is not to be quantised
+	Shape []int // the fastest dimension first
+}
+
+// Types chooses the type of every tensor of a file; it needs to see all of them, since some rules count. Vectors, norms, routers, convolutions and their like keep their
+// type. Where rows are no whole number of blocks, a matrix gets a type with smaller blocks (Q4_K becomes Q5_0, and so on), and at last F16.
+func (m Mixture) Types(f Facts, tensors []Tensor) ([]Type, error) {
+	if !m.Valid() {
+		return nil, fmt.Errorf("quant: unknown mixture %d", uint32(m))
+	}
+	p := plan{m: m, f: f, tied: true}
+	order := make([]int, len(tensors))
+	for i, t := range tensors {
+		order[i] = i
+		role := roleOf(t.Name)
+		p.tied = p.tied && role != roleOutput
+		if role.likeV() {
+			p.nV++
+		}
+	}
+	// The rules count tensors by layer, then by name, wherever they lie in the file.
+	slices.SortStableFunc(order, func(a, b int) int {
+		if d := layerOf(tensors[a].Name) - layerOf(tensors[b].Name); d != 0 {
+			return d
+		}
+		return strings.Compare(tensors[a].Name, tensors[b].Name)
+	})
+	types := make([]Type, len(tensors))
+	for _, i := range order {
+		t := &tensors[i]
+		types[i] = t.Type
+		if !quantisable(t) {
+			continue
+		}
+		typ := mixtures[m].base
+		if typ.Group() != 0 {
+			var err error
+			if typ, err = p.choose(t, typ); err != nil {
+				return nil, err
+			}
+			typ = fitting(typ, t.Shape[0])
+		}
+		types[i] = typ
+	}
+	return types, nil
+}
+
+// NeedsImportance reports whether llama-quantize refuses to make a tensor of type t in a file of this recipe without an importance matrix,
+// since the result would be poor.
+func (m Mixture) NeedsImportance(name string, t Type) bool {
+	if role := roleOf(name); role == roleOutput || role == roleEmbd {
+		return false
+	}
+	switch t {
+	case IQ1_S, IQ1_M, IQ2_XXS, IQ2_XS, IQ2_S, IQ3_XXS:
+		return true
+	case Q2_K:
+		return m == mixQ2_K_S
+	}
+	return false
+}
+
+// fitting is t or, where rows of n are no whole number of its blocks, what takes its place.
+func fitting(t Type, n int) Type {
+	if n%t.BlockSize() == 0 {
+		return t
+	}
+	switch t {
+	case IQ1_S, IQ1_M, IQ2_XXS, IQ2_XS, IQ2_S, IQ3_XXS, IQ3_S, IQ4_XS:
+		t = IQ4_NL
+	case Q2_K, Q3_K, TQ1_0, TQ2_0, Q1_0, Q2_0:
+		t = Q4_0
+	case Q4_K:
+		t = Q5_0
+	case Q5_K:
+		t = Q5_1
+	case Q6_K:
+		t = Q8_0
+	}
+	if n%t.BlockSize() == 0 {
+		return t
+	}
+	return F16
+}
+
+// role is the part a tensor plays, as far as recipes tell parts apart.
+type role int
+
+const (
+	roleOther role = iota
+	roleOutput
+	roleEmbd
+	roleQ
+	roleK
+	roleV
+	roleQKV
+	roleKVB
+	roleAttnOutput
+	roleUp
+	roleGate
+	roleDown
+)
+
+// likeV reports whether the tensor holds attention values, which suffer most from few bits.
+func (r role) likeV() bool { return r == roleV || r == roleQKV || r == roleKVB }
+
+func roleOf(name string) role {
+	switch name {
+	case "output.weight":
+		return roleOutput
+	case "token_embd.weight", "per_layer_token_embd.weight":
+		return roleEmbd
+	}
+	for _, r := range [...]struct {
+		part string
+		role role
+	}{
+		{"attn_qkv.weight", roleQKV}, {"attn_kv_b.weight", roleKVB}, {"attn_v.weight", roleV}, {"attn_k.weight", roleK}, {"attn_q.weight", roleQ},
+		{"attn_output.weight", roleAttnOutput}, {"ffn_up", roleUp}, {"ffn_gate", roleGate}, {"ffn_down", roleDown},
+	} {
+		if strings.Contains(name, r.part) {
+			return r.role
+		}
+	}
+	return roleOther
+}
+
+// layerOf is the number in a name such as "blk.3.attn_q.weight", -1 where there is none.
+func layerOf(name string) int {
+	rest, ok := strings.CutPrefix(name, "blk.")
+	number, _, dot := strings.Cut(rest, ".")
+	n, err := strconv.Atoi(number)
+	if !ok || !dot || err != nil || n < 0 {
+		return -1
+	}
+	return n
+}
+
+// Parts of names of matrices that keep their type: they are small, or errors in them cost much.
+var kept = []string{
+	"_norm.weight", "ffn_gate_inp.weight", "ffn_gate_tid2eid.weight", "altup", "laurel", "per_layer_model_proj", "ssm_conv1d", "shortconv.conv.weight",
+	"indexer.k_proj.weight", "indexer.q_proj.weight",
+	"time_mix_first.weight", "time_mix_w0.weight", "time_mix_w1.weight", "time_mix_w2.weight", "time_mix_v0.weight", "time_mix_v1.weight", "time_mix_v2.weight",
+	"time_mix_a0.weight", "time_mix_a1.weight", "time_mix_a2.weight", "time_mix_g1.weight", "time_mix_g2.weight", "time_mix_decay_w1.weight",
+	"time_mix_decay_w2.weight", "time_mix_lerp_fused.weight", "attn_rel_b.weight",
+	".position_embd", "sam.pos_embd", "sam.neck.", "sam.net_", ".rel_pos", ".patch_embd", ".patch_merger", "a.rvq.codebook", "mm.a.code_embd",
+}
+
+// quantisable reports whether the tensor is a matrix, or several, that recipes change.
+func quantisable(t *Tensor) bool {
+	dims := 0
+	for i, n := range t.Shape {
+		if n > 1 {
+			dims = i + 1
+		}
+	}
+	if dims < 2 || !strings.HasSuffix(t.Name, "weight") || t.Name == "position_embd.weight" || t.Name == "token_types.weight" {
+		return false
+	}
+	return !slices.ContainsFunc(kept, func(part string) bool { return strings.Contains(t.Name, part) })
+}
