@@ -16,16 +16,27 @@ const (
 // ActGroup is the number of activations that share a scale.
 const ActGroup = 32
 
-// sumGroup is the number of activations whose sum is kept for formats with a minimum per group.
-const sumGroup = 16
+// sumGroup is the number of activations in half a group.
+const sumGroup = ActGroup / 2
 
 // Acts are the activations of N tokens of length K: float rows, and, after Quantize, the int8 form of the same rows.
 type Acts struct {
 	N, K int
 	F    []float32 // [N][K]
-	Q    []int8    // [N][K]
-	D    []float32 // [N][K/32], scales of Q
-	S    []int32   // [N][K/16], sums of Q
+
+	q []int8     // [N][K]
+	g []actGroup // [N][K/32], what belongs to the groups of q
+}
+
+// actGroup is what products ask of a group beside its integers. It is as many bytes long as the group, so that a kernel finds both by one
+// offset.
+type actGroup struct {
+	d     float32    // the scale
+	sum   int32      // of the integers
+	half  [2]int32   // the sums of the first and of the last 16 of them
+	dsum  float32    // d·sum
+	dhalf [2]float32 // d·half
+	_     float32
 }
 
 // Reset makes a hold n rows of length k and keeps the storage of earlier uses. The int8 form is made ready where quantised asks
@@ -38,9 +49,8 @@ func (a *Acts) Reset(n, k int, quantised bool) {
 	if k%ActGroup != 0 {
 		panic(fmt.Sprintf("kernels: %d activations are no whole number of groups of %d", k, ActGroup))
 	}
-	a.Q = grow(a.Q, n*k)
-	a.D = grow(a.D, n*k/ActGroup)
-	a.S = grow(a.S, n*k/sumGroup)
+	a.q = grow(a.q, n*k)
+	a.g = grow(a.g, n*k/ActGroup)
 }
 
 func grow[T any](s []T, n int) []T {
@@ -55,24 +65,31 @@ func (a *Acts) Quantize(t, k0, k1 int) {
 	x := a.F[t*a.K : (t+1)*a.K]
 	for k := k0; k < k1; k += ActGroup {
 		i := t*a.K + k
-		q := (*[ActGroup]int8)(a.Q[i:])
-		a.D[i/ActGroup] = quantizeGroup(q, (*[ActGroup]float32)(x[k:]))
-		s := (*[ActGroup / sumGroup]int32)(a.S[i/sumGroup:])
-		for h := range s {
-			n := int32(0)
-			for _, v := range q[h*sumGroup : (h+1)*sumGroup] {
-				n += int32(v)
-			}
-			s[h] = n
+		q := (*[ActGroup]int8)(a.q[i:])
+		d := quantizeGroup(q, (*[ActGroup]float32)(x[k:]))
+		var lo, hi int32
+		for j := range sumGroup {
+			lo += int32(q[j])
+			hi += int32(q[sumGroup+j])
+		}
+		a.g[i/ActGroup] = actGroup{
+			d: d, sum: lo + hi, half: [2]int32{lo, hi},
+			dsum: d * float32(lo+hi), dhalf: [2]float32{d * float32(lo), d * float32(hi)},
 		}
 	}
 }
 
 // Copy makes token t of a the same as token u of b, in the int8 form.
 func (a *Acts) Copy(t int, b *Acts, u int) {
-	copy(a.Q[t*a.K:(t+1)*a.K], b.Q[u*b.K:])
-	copy(a.D[t*a.K/ActGroup:(t+1)*a.K/ActGroup], b.D[u*b.K/ActGroup:])
-	copy(a.S[t*a.K/sumGroup:(t+1)*a.K/sumGroup], b.S[u*b.K/sumGroup:])
+	q, g := b.token(u)
+	copy(a.q[t*a.K:(t+1)*a.K], q)
+	copy(a.g[t*a.K/ActGroup:(t+1)*a.K/ActGroup], g)
+}
+
+// token is the int8 form of token t.
+func (a *Acts) token(t int) ([]int8, []actGroup) {
+	n := a.K / ActGroup
+	return a.q[t*a.K : (t+1)*a.K], a.g[t*n : (t+1)*n]
 }
 
 // The candidates for a group's scale map its largest magnitude to 127, 126.25, … 121.75.

@@ -1,7 +1,6 @@
 package kernels
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/goinfer/goinfer/internal/cpu"
 	"github.com/goinfer/goinfer/internal/shared"
 	"github.com/goinfer/goinfer/quant"
 )
@@ -24,6 +24,19 @@ func weightTypes() []quant.Type {
 		}
 	}
 	return ts
+}
+
+// forLevels runs a test at every level that the processor has.
+func forLevels(t *testing.T, test func(t *testing.T, l *level)) {
+	usable := cpu.Usable()
+	for _, l := range levels() {
+		t.Run(l.name, func(t *testing.T) {
+			if !slices.Contains(usable, l.name) {
+				t.Skip("the processor lacks it")
+			}
+			test(t, l)
+		})
+	}
 }
 
 // weights makes rows of k from blocks of the reference data, in random order.
@@ -70,10 +83,12 @@ func acts(n, k int) *Acts {
 }
 
 // TestMulAgainstFloat64 compares with sums in float64 over the same weights, and the same activations in the form that the product takes.
-func TestMulAgainstFloat64(t *testing.T) {
+func TestMulAgainstFloat64(t *testing.T) { forLevels(t, testMulAgainstFloat64) }
+
+func testMulAgainstFloat64(t *testing.T, l *level) {
 	for _, typ := range weightTypes() {
 		for _, exact := range []bool{false, true} {
-			find := For
+			find := l.mat
 			if exact {
 				find = Exact
 			}
@@ -96,7 +111,7 @@ func TestMulAgainstFloat64(t *testing.T) {
 						for i, x := range row {
 							v := float64(a.F[tok*k+i])
 							if m.Act == ActQ8 {
-								v = float64(a.D[(tok*k+i)/ActGroup]) * float64(a.Q[tok*k+i])
+								v = float64(a.g[(tok*k+i)/ActGroup].d) * float64(a.q[tok*k+i])
 							}
 							sum += float64(x) * v
 							size += math.Abs(float64(x) * v)
@@ -111,9 +126,11 @@ func TestMulAgainstFloat64(t *testing.T) {
 }
 
 // TestMulOrder is the promise of the package: an output has the same bits whatever is computed beside it.
-func TestMulOrder(t *testing.T) {
+func TestMulOrder(t *testing.T) { forLevels(t, testMulOrder) }
+
+func testMulOrder(t *testing.T, l *level) {
 	for _, typ := range weightTypes() {
-		for _, find := range []func(quant.Type) (*Mat, error){For, Exact} {
+		for _, find := range []func(quant.Type) (*Mat, error){l.mat, Exact} {
 			m, err := find(typ)
 			require.NoError(t, err)
 			for _, k := range []int{max(32, typ.BlockSize()), 768} {
@@ -184,16 +201,18 @@ func TestQuantizeGroup(t *testing.T) {
 		for _, v := range x[g*ActGroup : (g+1)*ActGroup] {
 			amax = max(amax, abs(v))
 		}
-		d := amax / 127
+		plain := amax / 127
 		var sums [2]int32
 		for i := g * ActGroup; i < (g+1)*ActGroup; i++ {
-			e := float64(x[i]) - float64(a.D[g])*float64(a.Q[i])
+			e := float64(x[i]) - float64(a.g[g].d)*float64(a.q[i])
 			err2 += e * e
-			p := float64(x[i]) - float64(d)*math.RoundToEven(float64(x[i]/d))
+			p := float64(x[i]) - float64(plain)*math.RoundToEven(float64(x[i]/plain))
 			plain2 += p * p
-			sums[i%ActGroup/sumGroup] += int32(a.Q[i])
+			sums[i%ActGroup/sumGroup] += int32(a.q[i])
 		}
-		require.Equal(t, sums[:], a.S[2*g:2*g+2])
+		d := a.g[g].d
+		require.Equal(t, actGroup{d: d, sum: sums[0] + sums[1], half: sums, dsum: d * float32(sums[0]+sums[1]),
+			dhalf: [2]float32{d * float32(sums[0]), d * float32(sums[1])}}, a.g[g])
 	}
 	require.Less(t, math.Sqrt(err2/plain2), 0.92)
 
@@ -204,14 +223,13 @@ func TestQuantizeGroup(t *testing.T) {
 	for k := 0; k < len(x); k += 32 * 7 {
 		b.Quantize(0, k, min(k+32*7, len(x)))
 	}
-	require.Equal(t, a.Q, b.Q)
-	require.Equal(t, bits(a.D), bits(b.D))
-	require.Equal(t, a.S, b.S)
+	require.Equal(t, a.q, b.q)
+	require.Equal(t, a.g, b.g)
 	var c Acts
 	c.Reset(2, len(x), true)
 	c.Copy(1, &a, 0)
-	require.Equal(t, a.Q, c.Q[len(x):])
-	require.Equal(t, a.S, c.S[len(x)/sumGroup:])
+	require.Equal(t, a.q, c.q[len(x):])
+	require.Equal(t, a.g, c.g[len(x)/ActGroup:])
 }
 
 func TestQuantizeGroupExtremes(t *testing.T) {
@@ -296,26 +314,6 @@ func TestLanes(t *testing.T) {
 			a, b, c := lanes(sum)
 			want := 32 * int32(w) * int32(q)
 			require.Equal(t, [3]int32{want, want, want}, [3]int32{a, b, c})
-		}
-	}
-}
-
-func BenchmarkMul(b *testing.B) {
-	for _, typ := range []quant.Type{quant.F32, quant.F16, quant.Q4_0, quant.Q8_0, quant.Q4_K, quant.Q6_K} {
-		for _, tokens := range []int{1, 512} {
-			b.Run(fmt.Sprintf("%s/go/2048x2048/%d", typ, tokens), func(b *testing.B) {
-				const rows, k = 2048, 2048
-				w, a := weights(b, typ, rows, k), acts(tokens, k)
-				m, err := For(typ)
-				require.NoError(b, err)
-				dst := make([]float32, rows*tokens)
-				var s Scratch
-				b.SetBytes(int64(len(w)))
-				for b.Loop() {
-					m.Mul(dst, rows, w, rows, k, a, 0, tokens, &s)
-				}
-				b.ReportMetric(2*rows*k*float64(tokens)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GOPS")
-			})
 		}
 	}
 }

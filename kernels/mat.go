@@ -12,7 +12,8 @@ type Mat struct {
 	Act  Act // the form in which Mul takes its activations
 
 	// mul is Mul without the checks.
-	mul func(m *Mat, dst []float32, ldd int, w []byte, rows, k int, a *Acts, t0, t1 int, s *Scratch)
+	mul  func(m *Mat, dst []float32, ldd int, w []byte, rows, k int, a *Acts, t0, t1 int, s *Scratch)
+	tile *tile // of mulTiles
 }
 
 // Mul sets dst[t*ldd+r] = Σk w[r][k]·a[t][k] for rows r < rows of w and the tokens t0 ≤ t < t1 of a. The weights are rows of k as
@@ -30,20 +31,22 @@ func (m *Mat) Mul(dst []float32, ldd int, w []byte, rows, k int, a *Acts, t0, t1
 
 // Scratch is what a thread needs beside its inputs; it grows to the largest row seen and is then kept.
 type Scratch struct {
-	f   []float32 // a row of weights, or tiles of keys and values
-	v   []float32
+	f   []float32 // a row of weights
 	q   []int8    // [3][k] unpacked rows
 	s   []float32 // [3][k/group] scales
 	m   []float32 // [3][k/group] minima
 	pan []int64   // [k] three rows in lanes
+
+	tile tileScratch
 }
 
-// For returns the product for weights of type t at the level in use, and an error where t holds no weights.
+// For returns the product for weights of type t at the level in use, and an error where t holds no weights or GOINFER_CPU names no level.
 func For(t quant.Type) (*Mat, error) {
-	if !t.IsWeight() {
-		return nil, fmt.Errorf("kernels: type %s holds no weights", t)
+	l, err := current()
+	if err != nil {
+		return nil, err
 	}
-	return &table[t], nil
+	return l.mat(t)
 }
 
 // Exact returns the product for weights of type t that takes float32 activations and runs in plain Go at every level: the
@@ -55,9 +58,17 @@ func Exact(t quant.Type) (*Mat, error) {
 	return &exact[t], nil
 }
 
-var table, exact = mats(false), mats(true)
+func (l *level) mat(t quant.Type) (*Mat, error) {
+	if !t.IsWeight() {
+		return nil, fmt.Errorf("kernels: type %s holds no weights", t)
+	}
+	return &l.mats[t], nil
+}
 
-func mats(exact bool) (m [quant.NumTypes]Mat) {
+var exact = goMats(true)
+
+// goMats is the table of plain Go.
+func goMats(exact bool) (m [quant.NumTypes]Mat) {
 	for i := range m {
 		t := quant.Type(i)
 		switch {

@@ -109,7 +109,7 @@ func (x *row) add(acc float32, i int, sum int32, d, dsum float32) float32 {
 }
 
 func row32(x *row, a *Acts, t int) float32 {
-	q, d, s := a.token(t)
+	q, g := a.token(t)
 	var acc float32
 	for i := range x.s {
 		u, v := (*[32]int8)(x.q[32*i:]), (*[32]int8)(q[32*i:])
@@ -118,13 +118,13 @@ func row32(x *row, a *Acts, t int) float32 {
 			s0 += int32(u[j])*int32(v[j]) + int32(u[j+1])*int32(v[j+1])
 			s1 += int32(u[j+2])*int32(v[j+2]) + int32(u[j+3])*int32(v[j+3])
 		}
-		acc = x.add(acc, i, s0+s1, d[i], float32(d[i]*float32(s[2*i]+s[2*i+1])))
+		acc = x.add(acc, i, s0+s1, g[i].d, g[i].dsum)
 	}
 	return acc
 }
 
 func row16(x *row, a *Acts, t int) float32 {
-	q, d, s := a.token(t)
+	q, g := a.token(t)
 	var acc float32
 	for i := range x.s {
 		u, v := (*[16]int8)(x.q[16*i:]), (*[16]int8)(q[16*i:])
@@ -133,7 +133,7 @@ func row16(x *row, a *Acts, t int) float32 {
 			s0 += int32(u[j])*int32(v[j]) + int32(u[j+1])*int32(v[j+1])
 			s1 += int32(u[j+2])*int32(v[j+2]) + int32(u[j+3])*int32(v[j+3])
 		}
-		acc = x.add(acc, i, s0+s1, d[i/2], float32(d[i/2]*float32(s[i])))
+		acc = x.add(acc, i, s0+s1, g[i/2].d, g[i/2].dhalf[i%2])
 	}
 	return acc
 }
@@ -158,9 +158,9 @@ func lanes(v int64) (x, y, z int32) {
 }
 
 func panel32(dst *[3]float32, p []int64, x0, x1, x2 *row, a *Acts, t int) {
-	q, d, s := a.token(t)
+	q, g := a.token(t)
 	var a0, a1, a2 float32
-	for i := range d {
+	for i := range g {
 		u, v := (*[32]int64)(p[32*i:]), (*[32]int8)(q[32*i:])
 		var l0, l1 int64
 		for j := 0; j < 32; j += 4 {
@@ -168,16 +168,16 @@ func panel32(dst *[3]float32, p []int64, x0, x1, x2 *row, a *Acts, t int) {
 			l1 += u[j+2]*int64(v[j+2]) + u[j+3]*int64(v[j+3])
 		}
 		n0, n1, n2 := lanes(l0 + l1)
-		ds := float32(d[i] * float32(s[2*i]+s[2*i+1]))
-		a0, a1, a2 = x0.add(a0, i, n0, d[i], ds), x1.add(a1, i, n1, d[i], ds), x2.add(a2, i, n2, d[i], ds)
+		d, ds := g[i].d, g[i].dsum
+		a0, a1, a2 = x0.add(a0, i, n0, d, ds), x1.add(a1, i, n1, d, ds), x2.add(a2, i, n2, d, ds)
 	}
 	dst[0], dst[1], dst[2] = a0, a1, a2
 }
 
 func panel16(dst *[3]float32, p []int64, x0, x1, x2 *row, a *Acts, t int) {
-	q, d, s := a.token(t)
+	q, g := a.token(t)
 	var a0, a1, a2 float32
-	for i := range s {
+	for i := range x0.s {
 		u, v := (*[16]int64)(p[16*i:]), (*[16]int8)(q[16*i:])
 		var l0, l1 int64
 		for j := 0; j < 16; j += 4 {
@@ -185,15 +185,8 @@ func panel16(dst *[3]float32, p []int64, x0, x1, x2 *row, a *Acts, t int) {
 			l1 += u[j+2]*int64(v[j+2]) + u[j+3]*int64(v[j+3])
 		}
 		n0, n1, n2 := lanes(l0 + l1)
-		di := d[i/2]
-		ds := float32(di * float32(s[i]))
-		a0, a1, a2 = x0.add(a0, i, n0, di, ds), x1.add(a1, i, n1, di, ds), x2.add(a2, i, n2, di, ds)
+		d, ds := g[i/2].d, g[i/2].dhalf[i%2]
+		a0, a1, a2 = x0.add(a0, i, n0, d, ds), x1.add(a1, i, n1, d, ds), x2.add(a2, i, n2, d, ds)
 	}
 	dst[0], dst[1], dst[2] = a0, a1, a2
-}
-
-// token is the int8 form of token t: values, scales per 32, sums per 16.
-func (a *Acts) token(t int) (q []int8, d []float32, s []int32) {
-	n, m := a.K/ActGroup, a.K/sumGroup
-	return a.Q[t*a.K : (t+1)*a.K], a.D[t*n : (t+1)*n], a.S[t*m : (t+1)*m]
 }

@@ -28,12 +28,18 @@ var levels = []level{
 	{"i8mm", "arm64", []string{"neon", "dotprod", "i8mm"}},
 }
 
-// built names the levels that this build has kernels for, from low to high.
-var built = []string{"go"}
-
 // Levels returns the names of the levels that this build has kernels for, from low to high, whether the processor has them or
 // not.
 func Levels() []string { return slices.Clone(built) }
+
+// Usable returns those of [Levels] that the processor can run.
+func Usable() []string {
+	found := Features()
+	return slices.DeleteFunc(Levels(), func(name string) bool {
+		_, err := choose(name, runtime.GOARCH, built, found)
+		return err != nil
+	})
+}
 
 // Level returns the level in use: the highest that build and processor have, or the one that GOINFER_CPU names. A name that
 // is unknown, or that this build or processor lacks, is an error.

@@ -100,19 +100,27 @@ func (x *program) start512(f *format512, w, stride reg.Register) *state512 {
 	return s
 }
 
+// An actGroup of package kernels is 32 bytes, as many as the activations it belongs to: the scale, then the sum of all 32 integers and of each 16, then the
+// same times the scale.
+const actGroup = 32
+
+func actScale(group, g int) int { return g * group / 32 * actGroup }
+
+func actSum(group, g int) int {
+	if group == 32 {
+		return g*actGroup + 4
+	}
+	return g/2*actGroup + 8 + 4*(g%2)
+}
+
+func actDSum(group, g int) int { return actSum(group, g) + 12 }
+
 // rows512 multiplies 16 rows, where they lie, with one token.
 func (x *program) rows512(f format512) {
-	x.function("rows"+f.name+"AVX512", "(dst *float32, w *byte, stride, blocks int, q *int8, d *float32, sum *int32, dsum *float32)",
+	x.function("rows"+f.name+"AVX512", "(dst *float32, w *byte, stride, blocks int, q *int8, groups *actGroup)",
 		fmt.Sprintf("rows%sAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.", f.name))
 	w, stride := x.arg("w"), x.arg("stride")
-	q, d := x.arg("q"), x.arg("d")
-	var sum, dsum reg.Register
-	if f.off >= 0 {
-		sum = x.arg("sum")
-	}
-	if f.min {
-		dsum = x.arg("dsum")
-	}
+	q, meta := x.arg("q"), x.arg("groups")
 	next := x.GP64() // the rows behind these, fetched in the order of addresses
 	x.MOVQ(stride, next)
 	x.SHLQ(Imm(4), next)
@@ -120,7 +128,7 @@ func (x *program) rows512(f format512) {
 	s := x.start512(&f, w, stride)
 	blocks := x.arg("blocks")
 	acc := x.ZMM()
-	x.VPXORD(acc, acc, acc)
+	x.zero(acc)
 
 	loop := "loop"
 	x.Label(loop)
@@ -138,20 +146,13 @@ func (x *program) rows512(f format512) {
 			g = x.dotUnit(&f, s, q, u)
 		}
 		for _, n := range g {
-			x.fold512(&f, s, acc, n, groups, d, sum, dsum)
+			x.fold512(&f, s, acc, n, groups, meta)
 			groups++
 		}
 	}
 	x.advance(s.rows, f.size)
 	x.add(f.weight, q)
-	x.add(f.weight/32*4, d)
-	perBlock := f.weight / f.group * 4
-	if sum != nil {
-		x.add(perBlock, sum)
-	}
-	if dsum != nil {
-		x.add(perBlock, dsum)
-	}
+	x.add(f.weight/32*actGroup, meta)
 	x.DECQ(blocks)
 	x.JNZ(LabelRef(loop))
 	dst := x.arg("dst")
@@ -161,10 +162,10 @@ func (x *program) rows512(f format512) {
 }
 
 // fold512 adds a group's contribution to acc: acc += float(n)·(scale·d), and min·dsum.
-func (x *program) fold512(f *format512, s *state512, acc, n reg.VecVirtual, g int, d, sum, dsum reg.Register) {
+func (x *program) fold512(f *format512, s *state512, acc, n reg.VecVirtual, g int, meta reg.Register) {
 	if f.off >= 0 {
 		z := x.ZMM()
-		x.VPBROADCASTD(Mem{Base: sum, Disp: 4 * g}, z)
+		x.VPBROADCASTD(Mem{Base: meta, Disp: actSum(f.group, g)}, z)
 		if f.off > 0 {
 			x.VPSLLD(Imm(uint64(f.off)), z, z)
 		}
@@ -173,10 +174,10 @@ func (x *program) fold512(f *format512, s *state512, acc, n reg.VecVirtual, g in
 	x.VCVTDQ2PS(n, n)
 	scale, min := f.scale(x, s, g)
 	sd := x.ZMM()
-	x.VMULPS_BCST(Mem{Base: d, Disp: g * f.group / 32 * 4}, scale, sd)
+	x.VMULPS_BCST(Mem{Base: meta, Disp: actScale(f.group, g)}, scale, sd)
 	x.VFMADD231PS(sd, n, acc)
 	if min != nil {
-		x.VFMADD231PS_BCST(Mem{Base: dsum, Disp: 4 * g}, min, acc)
+		x.VFMADD231PS_BCST(Mem{Base: meta, Disp: actDSum(f.group, g)}, min, acc)
 	}
 }
 
@@ -223,7 +224,7 @@ func (x *program) dotUnit(f *format512, s *state512, q reg.Register, u int) []re
 // dot multiplies bytes of weights with bytes of activations and adds each four.
 func (x *program) dot(w, a reg.VecVirtual) reg.VecVirtual {
 	c := x.ZMM()
-	x.VPXORD(c, c, c)
+	x.zero(c)
 	x.VPDPBUSD(a, w, c)
 	return c
 }
@@ -382,61 +383,47 @@ func (x *program) panel512(group int, min bool, tokens int) {
 		fM
 		fScales
 		fQ
+		fMeta
 		fK
-		fD
-		fSum
-		fDsum
 		fGroups
 		fOff
 	)
-	p0, panel := load(fP), load(fPanel)
-	p1, p2 := x.GP64(), x.GP64()
-	x.LEAQ(Mem{Base: p0, Index: panel, Scale: 1}, p1)
-	x.LEAQ(Mem{Base: p0, Index: panel, Scale: 2}, p2)
-	p := [tiles]reg.GPVirtual{p0, p1, p2}
+	p, panel := load(fP), load(fPanel)
 	sp, scales := load(fS), load(fScales)
 	var mp reg.GPVirtual
 	if min {
 		mp = load(fM)
 	}
-	q, k := load(fQ), load(fK)
-	// Token t's activations are at q + t·k, its scales at d + t·k/8, its sums at sum + t·k·4/group.
+	// Token t's activations are at q + t·k, and what belongs to them at meta + t·k.
+	q, meta, k := load(fQ), load(fMeta), load(fK)
 	k3 := x.GP64()
 	x.LEAQ(Mem{Base: k, Index: k, Scale: 2}, k3)
-	token := func(base, st, st3 reg.GPVirtual, t, disp int) Mem {
+	token := func(base reg.GPVirtual, t, disp int) Mem {
 		switch t {
 		case 0:
 			return Mem{Base: base, Disp: disp}
 		case 3:
-			return Mem{Base: base, Index: st3, Scale: 1, Disp: disp}
+			return Mem{Base: base, Index: k3, Scale: 1, Disp: disp}
 		}
-		return Mem{Base: base, Index: st, Scale: uint8(t), Disp: disp}
+		return Mem{Base: base, Index: k, Scale: uint8(t), Disp: disp}
 	}
-	d := load(fD)
-	kd, kd3 := x.GP64(), x.GP64()
-	x.MOVQ(k, kd)
-	x.SHRQ(Imm(3), kd)
-	x.LEAQ(Mem{Base: kd, Index: kd, Scale: 2}, kd3)
-	sum := load(fSum)
-	ks, ks3 := kd, kd3
-	if group == 16 {
-		ks, ks3 = x.GP64(), x.GP64()
-		x.LEAQ(Mem{Base: kd, Index: kd, Scale: 1}, ks)
-		x.LEAQ(Mem{Base: ks, Index: ks, Scale: 2}, ks3)
+	tile := func(base, st reg.GPVirtual, g, disp int) Mem {
+		m := Mem{Base: base, Disp: disp}
+		if g > 0 {
+			m.Index, m.Scale = st, uint8(g)
+		}
+		return m
 	}
 	var off reg.VecVirtual
-	if min {
-		sum = load(fDsum)
-	} else {
+	if !min {
 		off = x.ZMM()
 		x.VPBROADCASTD(field(fOff), off)
 	}
-	groups := load(fGroups)
 	var f, c [4][tiles]reg.VecVirtual
 	for t := range tokens {
 		for g := range tiles {
 			f[t][g] = x.ZMM()
-			x.VPXORD(f[t][g], f[t][g], f[t][g])
+			x.zero(f[t][g])
 			c[t][g] = x.ZMM()
 		}
 	}
@@ -445,11 +432,11 @@ func (x *program) panel512(group int, min bool, tokens int) {
 			var w [tiles]reg.VecVirtual
 			for g := range tiles {
 				w[g] = x.ZMM()
-				x.VMOVDQU32(Mem{Base: p[g], Disp: base + 64*j}, w[g])
+				x.VMOVDQU32(tile(p, panel, g, base+64*j), w[g])
 			}
 			for t := range tokens {
 				a := x.ZMM()
-				x.VPBROADCASTD(token(q, k, k3, t, base/16+4*j), a)
+				x.VPBROADCASTD(token(q, t, base/16+4*j), a)
 				for g := range tiles {
 					x.VPDPBUSD(a, w[g], c[t][g])
 				}
@@ -460,37 +447,30 @@ func (x *program) panel512(group int, min bool, tokens int) {
 		for t := range tokens {
 			if min {
 				for g := range tiles {
-					x.VPXORD(c[t][g], c[t][g], c[t][g])
+					x.zero(c[t][g])
 				}
 				continue
 			}
 			z := x.ZMM()
-			x.VPBROADCASTD(token(sum, ks, ks3, t, 4*i), z)
+			x.VPBROADCASTD(token(meta, t, actSum(group, i)), z)
 			x.VPSLLVD(off, z, z)
 			zero := c[t][0]
-			x.VPXORD(zero, zero, zero)
+			x.zero(zero)
 			x.VPSUBD(z, zero, zero)
 			for g := 1; g < tiles; g++ {
 				x.VMOVDQA32(zero, c[t][g])
 			}
 		}
 	}
-	scaleAt := func(base reg.GPVirtual, g, i int) Mem {
-		m := Mem{Base: base, Disp: 64 * i}
-		if g > 0 {
-			m.Index, m.Scale = scales, uint8(g)
-		}
-		return m
-	}
 	end := func(i int) {
 		var s [tiles]reg.VecVirtual
 		for g := range tiles {
 			s[g] = x.ZMM()
-			x.VMOVUPS(scaleAt(sp, g, i), s[g])
+			x.VMOVUPS(tile(sp, scales, g, 64*i), s[g])
 		}
 		for t := range tokens {
 			dt := x.ZMM()
-			x.VBROADCASTSS(token(d, kd, kd3, t, 4*(i*group/32)), dt)
+			x.VBROADCASTSS(token(meta, t, actScale(group, i)), dt)
 			for g := range tiles {
 				sd := x.ZMM()
 				x.VCVTDQ2PS(c[t][g], c[t][g])
@@ -502,11 +482,11 @@ func (x *program) panel512(group int, min bool, tokens int) {
 			return
 		}
 		for g := range tiles {
-			x.VMOVUPS(scaleAt(mp, g, i), s[g])
+			x.VMOVUPS(tile(mp, scales, g, 64*i), s[g])
 		}
 		for t := range tokens {
 			dt := x.ZMM()
-			x.VBROADCASTSS(token(sum, ks, ks3, t, 4*i), dt)
+			x.VBROADCASTSS(token(meta, t, actDSum(group, i)), dt)
 			for g := range tiles {
 				x.VFMADD231PS(dt, s[g], f[t][g])
 			}
@@ -521,17 +501,14 @@ func (x *program) panel512(group int, min bool, tokens int) {
 		quads(i * group / 4 * 64)
 		end(i)
 	}
-	for g := range tiles {
-		x.add(32/4*64, p[g])
-	}
+	x.add(32/4*64, p)
 	x.add(64*per, sp)
 	if min {
 		x.add(64*per, mp)
 	}
 	x.add(32, q)
-	x.add(4, d)
-	x.add(4*per, sum)
-	x.DECQ(groups)
+	x.add(actGroup, meta)
+	x.DECQ(field(fGroups))
 	x.JNZ(LabelRef(loop))
 
 	dst, ldd := load(fDst), load(fLdd)

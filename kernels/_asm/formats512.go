@@ -35,13 +35,13 @@ func halves(disp int) func(*program, *state512) {
 func (x *program) halves(r *rows16, disp int) reg.VecVirtual {
 	var h [2]reg.VecVirtual
 	for i := range h {
-		h[i] = x.XMM()
-		x.VMOVD(r.at(8*i, disp), h[i]) // the two bytes behind the first half float belong to its block and are overwritten
+		h[i] = x.ZMM()
+		x.load4(r.at(8*i, disp), h[i]) // the two bytes behind the half float belong to its block and are overwritten
 		for j := 1; j < 8; j++ {
-			x.VPINSRW(Imm(uint64(j)), r.at(8*i+j, disp), h[i], h[i])
+			x.VPINSRW(Imm(uint64(j)), r.at(8*i+j, disp), h[i].AsX(), h[i].AsX())
 		}
 	}
-	x.VINSERTI128(Imm(1), h[1], h[0].AsY(), h[0].AsY())
+	x.VINSERTI128(Imm(1), h[1].AsX(), h[0].AsY(), h[0].AsY())
 	z := x.ZMM()
 	x.VCVTPH2PS(h[0].AsY(), z)
 	return z
@@ -51,16 +51,16 @@ func (x *program) halves(r *rows16, disp int) reg.VecVirtual {
 func (x *program) dwords(r *rows16, disp int) reg.VecVirtual {
 	z := x.ZMM()
 	for i := range 4 {
-		v := x.XMM()
-		if i == 0 {
-			v = z.AsX().(reg.VecVirtual)
+		v := z
+		if i > 0 {
+			v = x.ZMM()
 		}
-		x.VMOVD(r.at(4*i, disp), v)
+		x.load4(r.at(4*i, disp), v)
 		for j := 1; j < 4; j++ {
-			x.VPINSRD(Imm(uint64(j)), r.at(4*i+j, disp), v, v)
+			x.VPINSRD(Imm(uint64(j)), r.at(4*i+j, disp), v.AsX(), v.AsX())
 		}
 		if i > 0 {
-			x.VINSERTI32X4(Imm(uint64(i)), v, z, z)
+			x.VINSERTI32X4(Imm(uint64(i)), v.AsX(), z, z)
 		}
 	}
 	return z
@@ -93,15 +93,16 @@ func plain(x *program, s *state512, g int) (d, m reg.VecVirtual) {
 func powers(x *program, s *state512) {
 	e := x.ZMM()
 	for i := range 4 {
-		v := x.XMM()
-		x.VPXOR(v, v, v)
-		for j := range 4 {
-			x.VPINSRB(Imm(uint64(4*j)), s.rows.at(4*i+j, 0), v, v)
+		v := e
+		if i > 0 {
+			v = x.ZMM()
 		}
-		if i == 0 {
-			x.VMOVDQA32(v.AsZ(), e)
-		} else {
-			x.VINSERTI32X4(Imm(uint64(i)), v, e, e)
+		x.zero(v)
+		for j := range 4 {
+			x.VPINSRB(Imm(uint64(4*j)), s.rows.at(4*i+j, 0), v.AsX(), v.AsX())
+		}
+		if i > 0 {
+			x.VINSERTI32X4(Imm(uint64(i)), v.AsX(), e, e)
 		}
 	}
 	k := x.K()
@@ -167,7 +168,7 @@ func signBits(x *program, s *state512) { s.c["80"] = x.constZ(0x80808080) }
 func loadBytes(disp int) func(*program, *state512, int, int) reg.VecVirtual {
 	return func(x *program, s *state512, i, _ int) reg.VecVirtual {
 		z := x.ZMM()
-		x.VMOVDQU(s.rows.at(i, disp), z.AsY())
+		x.load32(s.rows.at(i, disp), z)
 		x.VINSERTI64X4(Imm(1), s.rows.at(i+4, disp), z, z)
 		x.VPXORD(s.c["80"], z, z)
 		return z
@@ -209,7 +210,7 @@ func (x *program) headersShuffled(r *rows16, disp int, shuffle reg.VecVirtual) [
 	var v [4]reg.VecVirtual
 	for j := range v {
 		v[j] = x.ZMM()
-		x.VMOVDQU(r.at(j, disp), v[j].AsX())
+		x.load16(r.at(j, disp), v[j])
 		for i := 1; i < 4; i++ {
 			x.VINSERTI32X4(Imm(uint64(i)), r.at(4*i+j, disp), v[j], v[j])
 		}

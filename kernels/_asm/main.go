@@ -11,14 +11,17 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/buildtags"
+	"github.com/mmcloughlin/avo/ir"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/pass"
 	"github.com/mmcloughlin/avo/printer"
 	"github.com/mmcloughlin/avo/reg"
+	"github.com/mmcloughlin/avo/x86"
 )
 
 func main() {
@@ -79,7 +82,7 @@ type constant struct {
 func (x *program) function(name, signature string, doc ...string) {
 	x.Function(name)
 	x.Attributes(attr.NOSPLIT)
-	x.SignatureExpr("func" + signature)
+	x.SignatureExpr("func" + strings.NewReplacer("*actGroup", "*byte", "*panelArgs", "*byte").Replace(signature))
 	x.Pragma("noescape")
 	x.Doc(doc...)
 }
@@ -136,4 +139,36 @@ func (x *program) add(n int, p Op) {
 		return
 	}
 	x.ADDQ(U32(n), p)
+}
+
+// wide adds an instruction that writes a part of z and clears the rest, as VEX and EVEX instructions do, so that nothing of z counts as used before.
+func (x *program) wide(z reg.VecVirtual, i *ir.Instruction, err error) {
+	if err != nil {
+		panic(err)
+	}
+	i.Outputs = []Op{z}
+	x.Instruction(i)
+}
+
+// load16, load32 and load4 fill the lowest bytes of z from memory.
+func (x *program) load16(m Mem, z reg.VecVirtual) {
+	i, err := x86.VMOVDQU(m, z.AsX())
+	x.wide(z, i, err)
+}
+
+func (x *program) load32(m Mem, z reg.VecVirtual) {
+	i, err := x86.VMOVDQU(m, z.AsY())
+	x.wide(z, i, err)
+}
+
+func (x *program) load4(m Mem, z reg.VecVirtual) {
+	i, err := x86.VMOVD(m, z.AsX())
+	x.wide(z, i, err)
+}
+
+// zero clears z.
+func (x *program) zero(z reg.VecVirtual) {
+	i, err := x86.VPXORD(z, z, z)
+	i.Inputs = nil
+	x.wide(z, i, err)
 }

@@ -1,0 +1,45 @@
+//go:build !purego
+
+package kernels
+
+import "github.com/goinfer/goinfer/quant"
+
+//go:generate go run -C _asm . -dir ..
+
+func assembly(ls []*level) []*level {
+	return append(ls, avx512(*ls[0]))
+}
+
+// avx512 is the level avx512vnni.
+func avx512(l level) *level {
+	l.name = "avx512vnni"
+	type rows = func(dst *float32, w *byte, stride, blocks int, q *int8, groups *byte)
+	type unpack = func(p *byte, s, m *float32, w *byte, stride, blocks int)
+	set := func(t quant.Type, off int, r rows, u unpack) {
+		k := tile{size: 16, off: off, rows: r, unpack: u}
+		switch {
+		case t.Group() == 32 && t.HasMin():
+			k.panel = [4]func(*byte){panel32Minx1AVX512, panel32Minx2AVX512, panel32Minx3AVX512, panel32Minx4AVX512}
+		case t.Group() == 32:
+			k.panel = [4]func(*byte){panel32x1AVX512, panel32x2AVX512, panel32x3AVX512, panel32x4AVX512}
+		case t.HasMin():
+			k.panel = [4]func(*byte){panel16Minx1AVX512, panel16Minx2AVX512, panel16Minx3AVX512, panel16Minx4AVX512}
+		default:
+			k.panel = [4]func(*byte){panel16x1AVX512, panel16x2AVX512, panel16x3AVX512, panel16x4AVX512}
+		}
+		l.setTile(t, k)
+	}
+	set(quant.Q4_0, 3, rowsQ4_0AVX512, unpackQ4_0AVX512)
+	set(quant.Q4_1, 0, rowsQ4_1AVX512, unpackQ4_1AVX512)
+	set(quant.Q5_0, 4, rowsQ5_0AVX512, unpackQ5_0AVX512)
+	set(quant.Q5_1, 0, rowsQ5_1AVX512, unpackQ5_1AVX512)
+	set(quant.Q8_0, 7, rowsQ8_0AVX512, unpackQ8_0AVX512)
+	set(quant.IQ4_NL, 7, rowsIQ4_NLAVX512, unpackIQ4_NLAVX512)
+	set(quant.MXFP4, 4, rowsMXFP4AVX512, unpackMXFP4AVX512)
+	set(quant.Q2_K, 0, rowsQ2_KAVX512, unpackQ2_KAVX512)
+	set(quant.Q3_K, 2, rowsQ3_KAVX512, unpackQ3_KAVX512)
+	set(quant.Q4_K, 0, rowsQ4_KAVX512, unpackQ4_KAVX512)
+	set(quant.Q5_K, 0, rowsQ5_KAVX512, unpackQ5_KAVX512)
+	set(quant.Q6_K, 5, rowsQ6_KAVX512, unpackQ6_KAVX512)
+	return &l
+}

@@ -1,0 +1,160 @@
+package kernels
+
+import (
+	"unsafe"
+)
+
+// tile is a block format at a level of assembly. Outputs lie in the lanes of registers: a tile is as many weight rows as there are lanes.
+//
+// One token is multiplied with the rows where they lie. For several, tiles are first unpacked into panels, bytes [k/4][size][4] with scales and minima
+// [k/group][size], which stay in the cache while all tokens use them. The integer sum of a group is exact in both, and both add groups in order,
+// acc = fma(float(sum), scale·d, acc), then acc = fma(minimum, d·Σq, acc): hence equal bits.
+type tile struct {
+	size int // rows
+	off  int // log2 of what the bytes of weights without minimum are too large by
+
+	rows   func(dst *float32, w *byte, stride, blocks int, q *int8, groups *byte)
+	unpack func(p *byte, s, m *float32, w *byte, stride, blocks int)
+	panel  [4]func(args *byte) // panels times one to four tokens
+}
+
+const (
+	panelTiles  = 3  // tiles that are multiplied at once
+	maxTile     = 16 // rows
+	panelRows   = panelTiles * maxTile
+	tilesTokens = 4 // tokens at once
+	// unpackTokens is the number of tokens from which unpacking is worth its while.
+	unpackTokens = 3
+)
+
+// panelArgs is read by assembly, field by field of eight bytes.
+type panelArgs struct {
+	dst    *float32 // [tokens][panelTiles*size], with stride ldd
+	ldd    int
+	p      *byte
+	panel  int // bytes of one tile's panel
+	s, m   *float32
+	scales int // bytes of one tile's scales
+	q      *int8
+	g      *actGroup
+	k      int // the stride of tokens in q and g
+	groups int // of 32; counted down
+	off    int
+}
+
+// tileScratch is what mulTiles needs per thread.
+type tileScratch struct {
+	args panelArgs
+	mem  []byte
+	w    []byte                           // rows of the last tile, completed to a whole one
+	out  [tilesTokens * panelRows]float32 // what is more than the destination takes
+}
+
+// aligned returns n bytes on a cache line.
+func (s *tileScratch) aligned(n int) unsafe.Pointer {
+	const line = 64
+	s.mem = grow(s.mem, n+line)
+	p := unsafe.Pointer(unsafe.SliceData(s.mem))
+	return unsafe.Add(p, -uintptr(p)&(line-1))
+}
+
+func mulTiles(m *Mat, dst []float32, ldd int, w []byte, rows, k int, a *Acts, t0, t1 int, s *Scratch) {
+	x := product{m: m, t: m.tile, dst: dst, ldd: ldd, w: w, rows: rows, k: k, a: a, t0: t0, t1: t1, s: &s.tile, size: m.Type.RowBytes(k)}
+	if t1-t0 < unpackTokens {
+		x.byRows()
+	} else {
+		x.byPanels()
+	}
+}
+
+// product is a call of Mul.
+type product struct {
+	m       *Mat
+	t       *tile
+	dst     []float32
+	ldd     int
+	w       []byte
+	rows, k int
+	a       *Acts
+	t0, t1  int
+	s       *tileScratch
+	size    int // bytes of a row
+}
+
+// tileAt returns the tile of weights that begins with row r and how many of its rows are weights: the last tile may have fewer, and is then a copy that the rows of
+// an earlier use complete.
+func (x *product) tileAt(r int) (w *byte, n int) {
+	n = min(x.t.size, x.rows-r)
+	if n == x.t.size {
+		return &x.w[r*x.size], n
+	}
+	x.s.w = grow(x.s.w, x.t.size*x.size)
+	copy(x.s.w, x.w[r*x.size:x.rows*x.size])
+	return &x.s.w[0], n
+}
+
+func (x *product) blocks() int { return x.k / x.m.Type.BlockSize() }
+
+// byRows multiplies the rows where they lie with one token after the other.
+func (x *product) byRows() {
+	for r := 0; r < x.rows; r += x.t.size {
+		w, n := x.tileAt(r)
+		for t := x.t0; t < x.t1; t++ {
+			q, g := x.a.token(t)
+			out := x.dst[t*x.ldd+r:]
+			if n < x.t.size {
+				out = x.s.out[:]
+			}
+			x.t.rows(&out[0], w, x.size, x.blocks(), &q[0], (*byte)(unsafe.Pointer(&g[0])))
+			if n < x.t.size {
+				copy(x.dst[t*x.ldd+r:][:n], out)
+			}
+		}
+	}
+}
+
+// byPanels unpacks some tiles and multiplies them with all tokens.
+func (x *product) byPanels() {
+	t, args := x.t, &x.s.args
+	group := x.m.Type.Group()
+	bytes, scales := t.size*x.k, t.size*x.k/group*4
+	parts := bytes + scales
+	if x.m.Type.HasMin() {
+		parts += scales
+	}
+	mem := x.s.aligned(panelTiles * parts)
+	p := mem
+	sp := unsafe.Add(p, panelTiles*bytes)
+	mp := sp
+	if x.m.Type.HasMin() {
+		mp = unsafe.Add(sp, panelTiles*scales)
+	}
+	wide := panelTiles * t.size
+	for r := 0; r < x.rows; r += wide {
+		n := min(wide, x.rows-r)
+		for i := 0; i < n; i += t.size {
+			w, _ := x.tileAt(r + i)
+			j := i / t.size
+			t.unpack((*byte)(unsafe.Add(p, j*bytes)), (*float32)(unsafe.Add(sp, j*scales)), (*float32)(unsafe.Add(mp, j*scales)), w, x.size, x.blocks())
+		}
+		for tok := x.t0; tok < x.t1; tok += tilesTokens {
+			c := min(tilesTokens, x.t1-tok)
+			q, g := x.a.token(tok)
+			out, ldd := x.dst[tok*x.ldd+r:], x.ldd
+			if n < wide {
+				out, ldd = x.s.out[:], wide
+			}
+			*args = panelArgs{
+				dst: &out[0], ldd: ldd, p: (*byte)(p), panel: bytes, s: (*float32)(sp), m: (*float32)(mp), scales: scales,
+				q: &q[0], g: &g[0], k: x.k, groups: x.k / ActGroup, off: t.off,
+			}
+			t.panel[c-1]((*byte)(unsafe.Pointer(args)))
+			if n < wide {
+				for i := range c {
+					copy(x.dst[(tok+i)*x.ldd+r:][:n], out[i*wide:])
+				}
+			}
+		}
+	}
+	args.dst, args.q, args.g = nil, nil, nil // what the engine gives up shall not be held here
+}
