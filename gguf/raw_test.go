@@ -19,17 +19,16 @@ func newRaw(version uint32, tensors, keys uint64) *raw {
 	return r.u32(version).u64(tensors).u64(keys)
 }
 
-func (r *raw) u8(v byte) *raw         { *r = append(*r, v); return r }
-func (r *raw) u16(v uint16) *raw      { *r = le.AppendUint16(*r, v); return r }
-func (r *raw) u32(v uint32) *raw      { *r = le.AppendUint32(*r, v); return r }
-func (r *raw) u64(v uint64) *raw      { *r = le.AppendUint64(*r, v); return r }
-func (r *raw) kind(k Kind) *raw       { return r.u32(uint32(k)) }
-func (r *raw) str(s string) *raw      { r.u64(uint64(len(s))); *r = append(*r, s...); return r }
-func (r *raw) fill(n int, v byte)     { *r = append(*r, strings.Repeat(string([]byte{v}), n)...) }
-func (r *raw) array(k Kind) *raw      { return r.kind(Array).kind(k) }
-func (r *raw) align(n int) *raw       { r.fill((n-len(*r)%n)%n, 0); return r }
-func (r *raw) key(k, s string) *raw   { return r.str(k).kind(String).str(s) }
-func (r *raw) num(k string, v uint32) { r.str(k).kind(Uint32).u32(v) }
+func (r *raw) u8(v byte) *raw       { *r = append(*r, v); return r }
+func (r *raw) u16(v uint16) *raw    { *r = le.AppendUint16(*r, v); return r }
+func (r *raw) u32(v uint32) *raw    { *r = le.AppendUint32(*r, v); return r }
+func (r *raw) u64(v uint64) *raw    { *r = le.AppendUint64(*r, v); return r }
+func (r *raw) kind(k Kind) *raw     { return r.u32(uint32(k)) }
+func (r *raw) str(s string) *raw    { r.u64(uint64(len(s))); *r = append(*r, s...); return r }
+func (r *raw) fill(n int, v byte)   { *r = append(*r, strings.Repeat(string([]byte{v}), n)...) }
+func (r *raw) array(k Kind) *raw    { return r.kind(Array).kind(k) }
+func (r *raw) align(n int) *raw     { r.fill((n-len(*r)%n)%n, 0); return r }
+func (r *raw) key(k, s string) *raw { return r.str(k).kind(String).str(s) }
 
 func (r *raw) tensor(name string, typ uint32, offset uint64, dims ...uint64) *raw {
 	r.str(name).u32(uint32(len(dims)))
