@@ -1,0 +1,52 @@
+# make help lists the targets.
+export CGO_ENABLED = 0
+
+STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+# Packages in which goroutines meet.
+CONCURRENT = ./internal/par ./nn ./engine . ./cmd/goinfer
+FUZZTIME = 20s
+
+.PHONY: help build test race cross arm64 fuzz bench lint cover check clean
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 10
+
+build: ## build the command into ./goinfer
+	go build ./cmd/goinfer
+
+test: ## run all tests
+	go test ./...
+
+race: ## run the concurrent packages under the race detector (needs a C compiler)
+	CGO_ENABLED=1 go test -race -short $(CONCURRENT)
+
+cross: ## build for every supported system
+	@for t in linux/amd64 linux/arm64 linux/riscv64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64; do \
+		echo "build $$t"; GOOS=$${t%/*} GOARCH=$${t#*/} go build ./... || exit 1; done
+
+arm64: ## run the tests as arm64 under user-mode emulation (Debian's qemu-user-static)
+	GOARCH=arm64 go test -short -exec qemu-aarch64-static ./...
+
+fuzz: ## run every fuzz target for FUZZTIME
+	@set -e; \
+	for f in $$(grep -rlE --include='*_test.go' '^func Fuzz' .); do \
+		for target in $$(grep -oE '^func Fuzz[A-Za-z0-9]+' $$f | cut -c6-); do \
+			echo "fuzz $$(dirname $$f) $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$(dirname $$f) || exit 1; \
+		done; done
+
+bench: ## run the benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+lint: ## gofmt, go vet, staticcheck
+	@test -z "$$(gofmt -l .)" || { echo "not formatted:"; gofmt -l .; exit 1; }
+	go vet ./...
+	$(STATICCHECK) ./...
+
+cover: ## write cover.html
+	go test -coverprofile=cover.out ./... && go tool cover -html=cover.out -o cover.html
+
+check: lint test race cross arm64 fuzz ## all that .ci/run runs
+
+clean: ## remove what the targets make
+	rm -f goinfer goinfer.exe cover.out cover.html

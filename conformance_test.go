@@ -1,0 +1,225 @@
+package goinfer_test
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/goinfer/goinfer"
+	"github.com/goinfer/goinfer/internal/shared"
+)
+
+// The tolerances, all on single logits, which have a standard deviation of about 3.
+const (
+	tolF32    = 1e-4 // F32 weights against the reference; the reference against itself differs by 5e-5
+	tolExact  = 2e-3 // other weights, float32 activations, against the reference on dequantised weights
+	tolGolden = 0.05 // trained models in F16 against float32 PyTorch
+	gapGolden = 0.1  // greedy tokens may part from where the reference's two best are closer than this
+)
+
+// referenceModels lists the folders of the conformance models of a supported architecture: all of them where the reference data is at hand,
+// otherwise those in testdata.
+func referenceModels(t *testing.T) []string {
+	roots := []string{filepath.Join("testdata", "models")}
+	if dir := os.Getenv("GOINFER_SHARED"); dir != "" {
+		roots = []string{filepath.Join(dir, "conformance", "models")}
+	} else if _, err := os.Stat(filepath.Join("..", "shared", "conformance", "models")); err == nil {
+		roots = []string{filepath.Join("..", "shared", "conformance", "models")}
+	}
+	var dirs []string
+	for _, root := range roots {
+		metas, err := filepath.Glob(filepath.Join(root, "*", "meta.json"))
+		require.NoError(t, err)
+		for _, m := range metas {
+			var meta struct{ Arch string }
+			readJSON(t, m, &meta)
+			if meta.Arch == "llama" {
+				dirs = append(dirs, filepath.Dir(m))
+			}
+		}
+	}
+	require.NotEmpty(t, dirs)
+	return dirs
+}
+
+func readJSON(t testing.TB, path string, v any) {
+	b, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(b, v), path)
+}
+
+func readFloats(t testing.TB, path string) []float32 {
+	b, err := os.ReadFile(path)
+	require.NoError(t, err)
+	f := make([]float32, len(b)/4)
+	for i := range f {
+		f[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
+	}
+	return f
+}
+
+func open(t testing.TB, path string, o goinfer.Options) *goinfer.Model {
+	m, err := goinfer.Open(path, o)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, m.Close()) })
+	return m
+}
+
+// logitsOf evaluates tokens and returns all logits, [len(tokens)][n_vocab].
+func logitsOf(t testing.TB, m *goinfer.Model, tokens []int32) []float32 {
+	var all []float32
+	err := m.Logits(context.Background(), tokens, func(pos int, row []float32) error {
+		require.Equal(t, len(all), pos*len(row))
+		all = append(all, row...)
+		return nil
+	})
+	require.NoError(t, err)
+	return all
+}
+
+func greedy(t testing.TB, m *goinfer.Model, prompt []int32, n int) []int32 {
+	var ids []int32
+	for p, err := range m.Generate(context.Background(), goinfer.Request{Tokens: prompt, MaxTokens: n, IgnoreEOG: true}) {
+		require.NoError(t, err)
+		if p.Stop == "" {
+			ids = append(ids, p.ID)
+		}
+	}
+	return ids
+}
+
+func worst(a, b []float32) float64 {
+	w := 0.0
+	for i := range a {
+		d := math.Abs(float64(a[i]) - float64(b[i]))
+		if !(d <= w) {
+			w = d
+		}
+	}
+	return w
+}
+
+func rms(a, b []float32) float64 {
+	sum := 0.0
+	for i := range a {
+		d := float64(a[i]) - float64(b[i])
+		sum += d * d
+	}
+	return math.Sqrt(sum / float64(len(a)))
+}
+
+func sameBits(t testing.TB, want, got []float32, what string) {
+	t.Helper()
+	require.Equal(t, len(want), len(got), what)
+	for i := range want {
+		if math.Float32bits(want[i]) != math.Float32bits(got[i]) {
+			require.Failf(t, "bits differ", "%s: element %d: %v and %v", what, i, want[i], got[i])
+		}
+	}
+}
+
+type greedyFile struct {
+	Tokens []int32   `json:"tokens"`
+	Gap    []float64 `json:"top1_minus_top2"`
+}
+
+func TestConformance(t *testing.T) {
+	f32 := goinfer.Options{CacheK: goinfer.CacheF32, CacheV: goinfer.CacheF32}
+	for _, dir := range referenceModels(t) {
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			path := filepath.Join(dir, "model.gguf")
+			var prompt []int32
+			var next greedyFile
+			readJSON(t, filepath.Join(dir, "tokens.json"), &prompt)
+			readJSON(t, filepath.Join(dir, "greedy.json"), &next)
+			// Behind the prompt the reference's own greedy tokens are fed.
+			fed := append(append([]int32(nil), prompt...), next.Tokens...)
+			want := append(readFloats(t, filepath.Join(dir, "logits.f32")), readFloats(t, filepath.Join(dir, "greedy_logits.f32"))...)
+
+			m := open(t, path, f32)
+			require.Empty(t, m.Warnings())
+			vocab := m.Config().NVocab
+			got := logitsOf(t, m, fed)
+			require.Equal(t, len(want), len(got))
+			one := f32
+			one.Batch = 1
+			sameBits(t, got, logitsOf(t, open(t, path, one), fed), "token by token")
+
+			if _, err := os.Stat(filepath.Join(dir, "logits_deq.f32")); err != nil {
+				d := worst(want, got)
+				t.Logf("largest difference from the reference %.2g", d)
+				require.Less(t, d, tolF32)
+				require.Equal(t, next.Tokens, greedy(t, m, prompt, len(next.Tokens)))
+				exact := f32
+				exact.Exact = true
+				sameBits(t, got, logitsOf(t, open(t, path, exact), fed), "F32 weights are exact anyway")
+				return
+			}
+			// With float32 activations, the reference is its own run on dequantised weights.
+			var nextDeq greedyFile
+			readJSON(t, filepath.Join(dir, "greedy_deq.json"), &nextDeq)
+			fedDeq := append(append([]int32(nil), prompt...), nextDeq.Tokens...)
+			wantDeq := append(readFloats(t, filepath.Join(dir, "logits_deq.f32")), readFloats(t, filepath.Join(dir, "greedy_logits_deq.f32"))...)
+			exact := f32
+			exact.Exact = true
+			em := open(t, path, exact)
+			d := worst(wantDeq, logitsOf(t, em, fedDeq))
+			t.Logf("exact: largest difference from the reference on dequantised weights %.2g", d)
+			require.Less(t, d, tolExact)
+			require.Equal(t, nextDeq.Tokens, greedy(t, em, prompt, len(nextDeq.Tokens)))
+
+			// In the normal mode the noise of activations is no larger than the reference's own.
+			n := len(prompt) * vocab
+			ours, theirs := rms(got[:n], wantDeq[:n]), rms(want[:n], wantDeq[:n])
+			t.Logf("normal: rms difference from dequantised weights %.4f, the reference's own %.4f", ours, theirs)
+			require.LessOrEqual(t, ours, theirs)
+		})
+	}
+}
+
+// TestGolden checks trained models against float32 PyTorch.
+func TestGolden(t *testing.T) {
+	dir := filepath.Join(shared.Dir(t), "models")
+	for name, file := range map[string]string{"stories260K": "stories260K-f32.gguf", "tiny-dense": "tiny-dense-f16.gguf", "tiny-moe": "tiny-moe-f16.gguf"} {
+		t.Run(name, func(t *testing.T) {
+			var golden struct {
+				Cases []struct {
+					Prompt string
+					IDs    []int32
+					Top5   [][2]float64
+					Greedy []int32
+					Text   string
+				}
+			}
+			readJSON(t, filepath.Join(dir, name, "golden.json"), &golden)
+			require.NotEmpty(t, golden.Cases)
+			m := open(t, filepath.Join(dir, name, file), goinfer.Options{CacheK: goinfer.CacheF32, CacheV: goinfer.CacheF32})
+			for _, c := range golden.Cases {
+				require.Equal(t, c.IDs, m.Tokenizer().Encode(nil, c.Prompt, true, true), c.Prompt)
+				vocab := m.Config().NVocab
+				fed := append(append([]int32(nil), c.IDs...), c.Greedy...)
+				logits := logitsOf(t, m, fed)
+				last := logits[(len(c.IDs)-1)*vocab : len(c.IDs)*vocab]
+				for _, top := range c.Top5 {
+					require.InDelta(t, top[1], last[int(top[0])], tolGolden, "%q: token %v", c.Prompt, top[0])
+				}
+				ids := greedy(t, m, c.IDs, len(c.Greedy))
+				for i := range c.Greedy {
+					if ids[i] == c.Greedy[i] {
+						continue
+					}
+					row := logits[(len(c.IDs)-1+i)*vocab:][:vocab]
+					gap := math.Abs(float64(row[ids[i]] - row[c.Greedy[i]]))
+					require.Less(t, gap, gapGolden, "%q: greedy token %d", c.Prompt, i)
+					break
+				}
+			}
+		})
+	}
+}

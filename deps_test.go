@@ -1,0 +1,145 @@
+package goinfer
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/goinfer/goinfer"
+
+// house says what each package may import inside the module. "..." after a name allows what lies below it. ARCHITECTURE.md draws the picture.
+var house = map[string][]string{
+	"quant":           {},
+	"tokenizer":       {},
+	"sample":          {},
+	"internal/cpu":    {},
+	"internal/mem":    {},
+	"internal/mmap":   {},
+	"internal/par":    {},
+	"internal/shared": {},
+	"kernels":         {"quant", "internal/cpu"},
+	"tensor":          {"quant"},
+	"gguf":            {"quant", "internal/mmap"},
+	"kv":              {"tensor", "quant"},
+	"nn":              {"kernels", "tensor", "kv", "quant", "internal/par"},
+	"model":           {"nn", "kv", "tensor", "quant", "gguf", "tokenizer"},
+	"model/arch":      {"model", "nn", "kv", "tensor"},
+	"engine":          {"model", "nn", "kv", "tensor", "sample", "tokenizer", "internal/par"},
+	"": {"engine", "gguf", "kv", "model", "model/arch", "nn", "quant", "sample", "tokenizer",
+		"internal/cpu", "internal/mem", "internal/par"},
+	"probe":       {"kernels", "internal/cpu", "internal/mem", "internal/par"},
+	"cmd/goinfer": {"", "probe", "cmd/goinfer/..."},
+
+	"cmd/goinfer/embedded":     {},
+	"cmd/goinfer/embedded/gen": {"gguf", "quant"},
+}
+
+// libraries says who may import what from outside; "" stands for everyone. Test files may import testify and regexp2 besides.
+var libraries = map[string][]string{
+	"github.com/x448/float16":        {"quant"},
+	"github.com/klauspost/cpuid/v2":  {"internal/cpu"},
+	"golang.org/x/sys":               {"internal/cpu", "internal/mem", "internal/mmap"},
+	"golang.org/x/text":              {"tokenizer"},
+	"golang.org/x/term":              {"cmd/..."},
+	"github.com/spf13":               {"cmd/..."},
+	"github.com/schollz/progressbar": {"cmd/..."},
+	"github.com/stretchr/testify":    {"internal/shared"},
+}
+
+var testLibraries = []string{"github.com/stretchr/testify", "github.com/dlclark/regexp2", "github.com/x448/float16"}
+
+// TestHouse fails on any import that the tables do not allow, and on cgo anywhere. Test files may import any package of the module.
+func TestHouse(t *testing.T) {
+	seen := map[string]bool{}
+	err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
+		require.NoError(t, err)
+		if d.IsDir() && name != "." && (strings.HasPrefix(d.Name(), ".") || strings.HasPrefix(d.Name(), "_") || d.Name() == "testdata") {
+			return filepath.SkipDir
+		}
+		if d.IsDir() || !strings.HasSuffix(name, ".go") {
+			return nil
+		}
+		pkg := path.Dir(filepath.ToSlash(name))
+		if pkg == "." {
+			pkg = ""
+		}
+		seen[pkg] = true
+		allowed, known := house[pkg]
+		if !known {
+			t.Errorf("%s: the house has no package %q: add it to deps_test.go and ARCHITECTURE.md", name, pkg)
+			return nil
+		}
+		src, err := os.ReadFile(name)
+		require.NoError(t, err)
+		file, err := parser.ParseFile(token.NewFileSet(), name, src, parser.ImportsOnly)
+		require.NoError(t, err)
+		test := strings.HasSuffix(name, "_test.go")
+		for _, spec := range file.Imports {
+			imp, err := strconv.Unquote(spec.Path.Value)
+			require.NoError(t, err)
+			inside, isInside := strings.CutPrefix(imp+"/", module+"/")
+			inside = strings.TrimSuffix(inside, "/")
+			switch {
+			case imp == "C":
+				t.Errorf("%s imports C: there is no cgo in this house", name)
+			case isInside:
+				if !test && !matches(allowed, inside) {
+					t.Errorf("%s imports %q: package %q may import %v", name, inside, pkg, allowed)
+				}
+			case strings.Contains(imp, "."):
+				if test && underAny(testLibraries, imp) {
+					continue
+				}
+				if lib := library(imp); lib == "" || !matches(libraries[lib], pkg) {
+					t.Errorf("%s imports %s: the library may be used by %v", name, imp, libraries[lib])
+				}
+			}
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	for pkg := range house {
+		if !seen[pkg] {
+			t.Errorf("the house lists package %q, which does not exist", pkg)
+		}
+	}
+}
+
+func matches(allowed []string, pkg string) bool {
+	for _, a := range allowed {
+		below, tree := strings.CutSuffix(a, "...")
+		if a == pkg || tree && strings.HasPrefix(pkg+"/", below) {
+			return true
+		}
+	}
+	return false
+}
+
+func library(imp string) string {
+	for lib := range libraries {
+		if under(lib, imp) {
+			return lib
+		}
+	}
+	return ""
+}
+
+func under(lib, imp string) bool { return imp == lib || strings.HasPrefix(imp, lib+"/") }
+
+func underAny(libs []string, imp string) bool {
+	for _, l := range libs {
+		if under(l, imp) {
+			return true
+		}
+	}
+	return false
+}

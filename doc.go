@@ -1,0 +1,24 @@
+// Package goinfer runs transformer language models in pure Go: a GGUF file goes in, text comes out.
+//
+//	m, err := goinfer.Open("tinyllama.gguf", goinfer.Options{})
+//	if err != nil {
+//		…
+//	}
+//	defer m.Close()
+//	for piece, err := range m.Generate(ctx, goinfer.Request{Prompt: "The sun rises in the", MaxTokens: 64}) {
+//		if err != nil {
+//			…
+//		}
+//		os.Stdout.Write(piece.Bytes)
+//	}
+//
+// [Open] maps the file, checks it, and binds its weights as they lie in it; [OpenBytes] does the same for a model in memory. A [Model] may be used
+// from many goroutines: their generations are computed together, and the tokens of one do not depend on the others.
+//
+// [Request] says what to generate. Its Sampling is greedy unless told otherwise; [DefaultSampling] returns what most programs use. Generation ends at
+// the model's end-of-generation tokens, a stop string, a number of tokens, or the end of the context; the last [Piece] says which.
+//
+// A [Hook] sees the computation from inside (router decisions, attention heads, activations, the state after each layer) and may change it.
+//
+// The same file, request and seed give the same text on the same machine, whatever the number of threads and the company a request runs in.
+package goinfer

@@ -1,0 +1,449 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/internal/par"
+	"github.com/goinfer/goinfer/internal/shared"
+	"github.com/goinfer/goinfer/kv"
+	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/model/arch"
+	"github.com/goinfer/goinfer/nn"
+	"github.com/goinfer/goinfer/sample"
+)
+
+// start runs one of the models in testdata.
+func start(t testing.TB, name string, change func(*Config)) *Engine {
+	f, err := gguf.Open(filepath.Join(shared.Root(t), "testdata", "models", name, "model.gguf"), gguf.Options{})
+	require.NoError(t, err)
+	cfg, err := model.ReadConfig(model.GGUF(f))
+	require.NoError(t, err)
+	m, err := arch.Build(model.NewWeights(cfg, model.GGUF(f), model.Options{}))
+	require.NoError(t, err)
+	vocab, err := model.Vocabulary(f)
+	require.NoError(t, err)
+	pool := par.New(2)
+	c := Config{Model: m, Vocab: vocab, Pool: pool, NVocab: cfg.NVocab, NCtx: 200}
+	if change != nil {
+		change(&c)
+	}
+	e, err := New(c)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		e.Close()
+		require.Zero(t, e.store.Pages(), "pages still in use after Close")
+		pool.Close()
+		require.NoError(t, f.Close())
+	})
+	return e
+}
+
+func prompt(n int) []int32 {
+	ids := make([]int32, n)
+	for i := range ids {
+		ids[i] = int32(3 + (i*i*11+i*5+n)%290)
+	}
+	return ids
+}
+
+// result is a generation read to its end.
+type result struct {
+	ids  []int32
+	text string
+	last Piece
+	err  error
+}
+
+func collect(e *Engine, ctx context.Context, q Request) (r result) {
+	var b strings.Builder
+	for p, err := range e.Generate(ctx, q) {
+		if err != nil {
+			r.err = err
+			break
+		}
+		b.Write(p.Bytes)
+		if p.Stop == "" {
+			r.ids = append(r.ids, p.ID)
+		} else {
+			r.last = p
+			r.last.Bytes = bytes.Clone(p.Bytes)
+		}
+	}
+	r.text = b.String()
+	return r
+}
+
+func generate(t testing.TB, e *Engine, q Request) result {
+	r := collect(e, context.Background(), q)
+	require.NoError(t, r.err)
+	require.NotEmpty(t, r.last.Stop)
+	return r
+}
+
+func TestStopReasons(t *testing.T) {
+	e := start(t, "llama-dense", nil)
+	long := generate(t, e, Request{Prompt: prompt(20), MaxTokens: 40, IgnoreEOG: true})
+	require.Equal(t, StopLength, long.last.Stop)
+	require.Len(t, long.ids, 40)
+	require.Equal(t, 20, long.last.Usage.Prompt)
+	require.Equal(t, 40, long.last.Usage.Generated)
+	require.Positive(t, long.last.Usage.PromptTime)
+	require.Equal(t, long.text, e.c.Vocab.Decode(long.ids, false))
+
+	// A stop string that lies across tokens.
+	require.Greater(t, len(long.text), 20)
+	at := len(long.text) / 2
+	for at > 0 && long.text[at]&0xc0 == 0x80 {
+		at--
+	}
+	end := at + 7
+	for end < len(long.text) && long.text[end]&0xc0 == 0x80 {
+		end++
+	}
+	stop := long.text[at:end]
+	cut := generate(t, e, Request{Prompt: prompt(20), MaxTokens: 40, IgnoreEOG: true, Stop: []string{"never in it", stop}})
+	require.Equal(t, StopString, cut.last.Stop)
+	require.Equal(t, long.text[:strings.Index(long.text, stop)], cut.text)
+
+	// A stop string that only begins to appear is given out in the end.
+	half := generate(t, e, Request{Prompt: prompt(20), MaxTokens: 40, IgnoreEOG: true, Stop: []string{long.text[len(long.text)-3:] + "zzz"}})
+	require.Equal(t, long.text, half.text)
+
+	// Where the model itself ends.
+	eog := e.c.Vocab.EOS()
+	bias := func() *sample.Sampler {
+		s, err := sample.New(sample.Params{LogitBias: map[int32]float32{eog: 1000}}, e.c.Vocab)
+		require.NoError(t, err)
+		return s
+	}
+	ended := generate(t, e, Request{Prompt: prompt(5), MaxTokens: -1, Sampler: bias()})
+	require.Equal(t, StopEOG, ended.last.Stop)
+	require.Equal(t, eog, ended.last.ID)
+	require.Empty(t, ended.ids)
+	ignored := generate(t, e, Request{Prompt: prompt(5), MaxTokens: 3, IgnoreEOG: true, Sampler: bias()})
+	require.Equal(t, []int32{eog, eog, eog}, ignored.ids)
+
+	// Without a limit, the context's.
+	full := generate(t, e, Request{Prompt: prompt(150), MaxTokens: -1, IgnoreEOG: true})
+	require.Equal(t, StopContext, full.last.Stop)
+	require.Equal(t, 200, full.last.Usage.Prompt+full.last.Usage.Generated)
+
+	none := generate(t, e, Request{Prompt: prompt(5)})
+	require.Equal(t, StopLength, none.last.Stop)
+	require.Empty(t, none.ids)
+}
+
+func TestInvalidRequests(t *testing.T) {
+	e := start(t, "llama-dense", nil)
+	for want, q := range map[string]Request{
+		"prompt is empty":                {},
+		"prompt has 201 tokens":          {Prompt: prompt(201)},
+		"has 200 tokens":                 {Prompt: prompt(200), MaxTokens: 1},
+		"token 1 of the prompt is -1":    {Prompt: []int32{1, -1}},
+		"the vocabulary has 320":         {Prompt: []int32{320}},
+		"stop string is empty":           {Prompt: prompt(1), Stop: []string{""}},
+		"want at most 64 alternatives, ": {Prompt: prompt(1), Top: 65},
+	} {
+		r := collect(e, context.Background(), q)
+		require.ErrorContains(t, r.err, want)
+		if strings.Contains(want, "tokens") && len(q.Prompt) >= 200 {
+			require.ErrorIs(t, r.err, ErrContextFull)
+		}
+	}
+	require.NoError(t, collect(e, context.Background(), Request{Prompt: prompt(200)}).err, "a full context can be evaluated")
+}
+
+// TestCompanyAndCacheChangeNothing runs requests alone on fresh engines, then together and again on one whose cache has seen them.
+func TestCompanyAndCacheChangeNothing(t *testing.T) {
+	sampled := func(seed uint64) *sample.Sampler {
+		p := sample.Defaults()
+		p.Seed = seed
+		s, err := sample.New(p, nil)
+		require.NoError(t, err)
+		return s
+	}
+	requests := func() []Request {
+		common := prompt(90)
+		var qs []Request
+		for i := range 6 {
+			q := Request{Prompt: append(append([]int32(nil), common[:30+10*i]...), prompt(7+i)...), MaxTokens: 25, IgnoreEOG: true, LogProb: true}
+			if i%2 == 1 {
+				q.Sampler = sampled(uint64(i))
+			}
+			qs = append(qs, q)
+		}
+		return qs
+	}
+	for _, name := range []string{"llama-dense", "mixtral", "llama-quant-mix"} {
+		var alone []result
+		for _, q := range requests() {
+			alone = append(alone, generate(t, start(t, name, nil), q))
+		}
+		e := start(t, name, func(c *Config) { c.Batch = 33 })
+		for round := range 2 {
+			together := make([]result, len(alone))
+			var wg sync.WaitGroup
+			for i, q := range requests() {
+				wg.Go(func() { together[i] = collect(e, context.Background(), q) })
+			}
+			wg.Wait()
+			cached := 0
+			for i, r := range together {
+				require.NoError(t, r.err)
+				require.Equal(t, alone[i].ids, r.ids, "%s: request %d, round %d", name, i, round)
+				cached += r.last.Usage.Cached
+			}
+			if round == 1 {
+				require.Positive(t, cached, "the second round finds its prefixes in the cache")
+			}
+		}
+	}
+}
+
+func TestPrefixIsReused(t *testing.T) {
+	e := start(t, "llama-dense", nil)
+	ids := prompt(100)
+	first := generate(t, e, Request{Prompt: ids, MaxTokens: 5, IgnoreEOG: true})
+	require.Zero(t, first.last.Usage.Cached)
+	again := generate(t, e, Request{Prompt: ids, MaxTokens: 5, IgnoreEOG: true})
+	require.Equal(t, 99, again.last.Usage.Cached, "all but the token whose logits are needed")
+	require.Equal(t, first.ids, again.ids)
+	on := generate(t, e, Request{Prompt: append(append([]int32(nil), ids...), first.ids...), MaxTokens: 5, IgnoreEOG: true})
+	require.Equal(t, 104, on.last.Usage.Cached)
+	// A hook may have changed anything: no sharing either way.
+	hooked := generate(t, e, Request{Prompt: ids, MaxTokens: 5, IgnoreEOG: true, Hook: &hook{}})
+	require.Zero(t, hooked.last.Usage.Cached)
+	require.Equal(t, first.ids, hooked.ids)
+	none := start(t, "llama-dense", func(c *Config) { c.Retain = -1 })
+	generate(t, none, Request{Prompt: ids, MaxTokens: 5})
+	require.Zero(t, generate(t, none, Request{Prompt: ids, MaxTokens: 5}).last.Usage.Cached)
+	require.Zero(t, none.store.Pages())
+}
+
+type hook struct{ observe func(*nn.Event) }
+
+func (h *hook) Wants(_ int, name string) bool { return name == nn.NameLayerOut }
+func (h *hook) Observe(e *nn.Event) {
+	if h.observe != nil {
+		h.observe(e)
+	}
+}
+
+func TestHookPanicEndsItsBatchOnly(t *testing.T) {
+	e := start(t, "llama-dense", nil)
+	r := collect(e, context.Background(), Request{Prompt: prompt(5), Hook: &hook{observe: func(*nn.Event) { panic("boom") }}})
+	require.ErrorContains(t, r.err, "boom")
+	require.NoError(t, collect(e, context.Background(), Request{Prompt: prompt(5), MaxTokens: 2}).err)
+}
+
+func TestLogitsCallback(t *testing.T) {
+	e := start(t, "llama-dense", func(c *Config) { c.Batch = 7 })
+	var rows int
+	r := collect(e, context.Background(), Request{Prompt: prompt(40), Logits: func(pos int, row []float32) error {
+		require.Equal(t, rows, pos)
+		require.Len(t, row, 320)
+		rows++
+		return nil
+	}})
+	require.NoError(t, r.err)
+	require.Equal(t, 40, rows)
+	stop := errors.New("enough")
+	r = collect(e, context.Background(), Request{Prompt: prompt(40), Logits: func(pos int, _ []float32) error {
+		if pos == 9 {
+			return stop
+		}
+		return nil
+	}})
+	require.ErrorIs(t, r.err, stop)
+}
+
+func TestLogProbs(t *testing.T) {
+	e := start(t, "llama-dense", nil)
+	var logits []float32
+	ids := prompt(12)
+	require.NoError(t, collect(e, context.Background(), Request{Prompt: ids, Logits: func(_ int, row []float32) error {
+		logits = append(logits[:0], row...)
+		return nil
+	}}).err)
+	for p, err := range e.Generate(context.Background(), Request{Prompt: ids, MaxTokens: 1, IgnoreEOG: true, LogProb: true, Top: 3}) {
+		require.NoError(t, err)
+		if p.Stop != "" {
+			continue
+		}
+		var sum float64
+		for _, v := range logits {
+			sum += math.Exp(float64(v))
+		}
+		require.InDelta(t, float64(logits[p.ID])-math.Log(sum), p.LogProb, 1e-5)
+		require.Len(t, p.Top, 3)
+		require.Equal(t, p.ID, p.Top[0].ID, "greedy takes the best")
+		require.InDelta(t, p.LogProb, p.Top[0].Logit, 1e-6)
+		require.GreaterOrEqual(t, p.Top[0].Logit, p.Top[1].Logit)
+	}
+}
+
+func TestCancel(t *testing.T) {
+	e := start(t, "llama-dense", nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var got []int32
+	var last Piece
+	for p, err := range e.Generate(ctx, Request{Prompt: prompt(10), MaxTokens: -1, IgnoreEOG: true}) {
+		require.NoError(t, err)
+		last = p
+		if p.Stop == "" {
+			got = append(got, p.ID)
+		}
+		if len(got) == 5 {
+			cancel()
+		}
+	}
+	require.Equal(t, StopCancelled, last.Stop)
+	require.Less(t, len(got), 5+pieces+1)
+	require.Equal(t, 10, last.Usage.Prompt)
+
+	r := collect(e, ctx, Request{Prompt: prompt(10), MaxTokens: 5})
+	require.NoError(t, r.err)
+	require.Equal(t, StopCancelled, r.last.Stop, "cancelled before it began")
+
+	// Leaving the loop leaves nothing behind.
+	for range 3 {
+		for range e.Generate(context.Background(), Request{Prompt: prompt(10), MaxTokens: -1, IgnoreEOG: true}) {
+			break
+		}
+	}
+	require.Equal(t, StopLength, generate(t, e, Request{Prompt: prompt(10), MaxTokens: 2, IgnoreEOG: true}).last.Stop)
+}
+
+// TestCancelDuringPrompt interrupts the evaluation of a long prompt while another request is generating, which must not notice.
+func TestCancelDuringPrompt(t *testing.T) {
+	e := start(t, "llama-dense", func(c *Config) { c.NCtx = 5000 })
+	want := generate(t, e, Request{Prompt: prompt(10), MaxTokens: 60, IgnoreEOG: true}).ids
+	var wg sync.WaitGroup
+	var other result
+	wg.Go(func() {
+		other = collect(e, context.Background(), Request{Prompt: prompt(10), MaxTokens: 60, IgnoreEOG: true})
+	})
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	r := collect(e, ctx, Request{Prompt: prompt(4900), MaxTokens: -1, IgnoreEOG: true})
+	require.NoError(t, r.err)
+	require.Equal(t, StopCancelled, r.last.Stop)
+	wg.Wait()
+	require.NoError(t, other.err)
+	require.Equal(t, want, other.ids)
+}
+
+// TestSlowReader lets one reader sleep while another goes on.
+func TestSlowReader(t *testing.T) {
+	e := start(t, "llama-dense", nil)
+	want := generate(t, e, Request{Prompt: prompt(10), MaxTokens: 60, IgnoreEOG: true}).ids
+	first := true
+	var got []int32
+	for p, err := range e.Generate(context.Background(), Request{Prompt: prompt(10), MaxTokens: 60, IgnoreEOG: true}) {
+		require.NoError(t, err)
+		if first {
+			first = false
+			require.Len(t, generate(t, e, Request{Prompt: prompt(12), MaxTokens: 100, IgnoreEOG: true}).ids, 100)
+		}
+		if p.Stop == "" {
+			got = append(got, p.ID)
+		}
+	}
+	require.Equal(t, want, got)
+}
+
+func TestCacheMemory(t *testing.T) {
+	page := start(t, "llama-dense", nil).store.PageBytes()
+	e := start(t, "llama-dense", func(c *Config) { c.CacheBytes = 3 * page })
+	// Three pages hold 192 positions.
+	r := collect(e, context.Background(), Request{Prompt: prompt(199), MaxTokens: -1, IgnoreEOG: true})
+	require.ErrorIs(t, r.err, ErrCacheFull)
+	// What ended requests left behind gives way.
+	for i := range 5 {
+		generate(t, e, Request{Prompt: prompt(60 + i), MaxTokens: 3, IgnoreEOG: true})
+	}
+	// Of several that do not fit together, those that fit one after another all end.
+	var wg sync.WaitGroup
+	results := make([]result, 4)
+	for i := range results {
+		wg.Go(func() {
+			results[i] = collect(e, context.Background(), Request{Prompt: prompt(50 + i), MaxTokens: 4, IgnoreEOG: true})
+		})
+	}
+	wg.Wait()
+	for _, r := range results {
+		require.NoError(t, r.err)
+		require.Len(t, r.ids, 4)
+	}
+	_ = kv.PageLen
+}
+
+func TestClose(t *testing.T) {
+	e := start(t, "llama-dense", nil)
+	var wg sync.WaitGroup
+	errs := make([]error, 4)
+	for i := range errs {
+		wg.Go(func() {
+			errs[i] = collect(e, context.Background(), Request{Prompt: prompt(150 + i), MaxTokens: -1, IgnoreEOG: true}).err
+		})
+	}
+	time.Sleep(5 * time.Millisecond)
+	e.Close()
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			require.ErrorIs(t, err, ErrClosed)
+		}
+	}
+	e.Close()
+	require.ErrorIs(t, collect(e, context.Background(), Request{Prompt: prompt(1)}).err, ErrClosed)
+}
+
+func TestProgress(t *testing.T) {
+	e := start(t, "llama-dense", func(c *Config) { c.Batch = 40 })
+	var seen [][2]int
+	generate(t, e, Request{Prompt: prompt(100), Progress: func(done, total int) { seen = append(seen, [2]int{done, total}) }})
+	require.Equal(t, [][2]int{{40, 100}, {80, 100}, {100, 100}}, seen)
+}
+
+// BenchmarkDecode generates tokens one by one; a warmed-up engine allocates nothing for them.
+func BenchmarkDecode(b *testing.B) {
+	for _, name := range []string{"llama-dense", "mixtral", "llama-quant-mix"} {
+		b.Run(name, func(b *testing.B) {
+			e := start(b, name, func(c *Config) { c.NCtx = 1 << 20 })
+			s, err := sample.New(sample.Defaults(), nil)
+			require.NoError(b, err)
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			n := 0
+			b.ReportAllocs()
+			for p, err := range e.Generate(ctx, Request{Prompt: prompt(10), MaxTokens: -1, IgnoreEOG: true, Sampler: s, Stop: []string{"no such text"}}) {
+				require.NoError(b, err)
+				if p.Stop != "" {
+					break
+				}
+				// The first tokens grow buffers.
+				if n++; n == 100 {
+					b.ResetTimer()
+				}
+				if n == 100+b.N {
+					b.StopTimer()
+					b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "tok/s")
+					cancel()
+				}
+			}
+		})
+	}
+}

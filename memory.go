@@ -1,0 +1,66 @@
+package goinfer
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/internal/mem"
+	"github.com/goinfer/goinfer/kv"
+)
+
+// Memory is what a model needs, in bytes.
+type Memory struct {
+	Weights int64 // as they lie in the file
+	Cache   int64 // of one generation that fills its context; taken as it fills
+	Scratch int64 // for the activations of a full batch
+}
+
+// Total is the sum.
+func (m Memory) Total() int64 { return m.Weights + m.Cache + m.Scratch }
+
+// estimate works out what can be told from a file's header.
+func estimate(f *gguf.File, c Config, o Options) (Memory, error) {
+	var need Memory
+	for _, t := range f.Tensors() {
+		need.Weights += t.Bytes
+	}
+	row := int64(c.NHeadKV*c.HeadDim) * int64(o.CacheK.Quant().BlockBytes()+o.CacheV.Quant().BlockBytes())
+	pages := int64(o.Context+kv.PageLen-1) / kv.PageLen
+	perPage := row * kv.PageLen
+	if perPage > math.MaxInt64/pages/int64(c.NLayer) {
+		return need, fmt.Errorf("the cache of %d positions in %d layers: %w", o.Context, c.NLayer, ErrMemory)
+	}
+	need.Cache = pages * perPage * int64(c.NLayer)
+	if o.CacheBytes > 0 {
+		need.Cache = min(need.Cache, o.CacheBytes)
+	}
+	return need, need.check(o)
+}
+
+// check compares the need with what the machine has left.
+func (m Memory) check(o Options) error {
+	have, why, ok := mem.Available()
+	if !ok || o.Overcommit || m.Total() <= have {
+		return nil
+	}
+	hint := "a smaller model is needed"
+	if m.Weights+m.Scratch < have {
+		hint = fmt.Sprintf("a context of about %d would fit", (have-m.Weights-m.Scratch)/max(1, m.Cache/int64(o.Context)))
+	}
+	return fmt.Errorf("%w: weights %s, cache of %d positions %s, scratch %s, together %s; available are %s (%s); %s",
+		ErrMemory, Bytes(m.Weights), o.Context, Bytes(m.Cache), Bytes(m.Scratch), Bytes(m.Total()), Bytes(have), why, hint)
+}
+
+// Bytes writes a size with a binary unit, such as "1.5 GiB".
+func Bytes(n int64) string {
+	v, i := float64(n), 0
+	for v >= 1024 && i < 5 {
+		v /= 1024
+		i++
+	}
+	if i == 0 {
+		return fmt.Sprintf("%d B", n)
+	}
+	return fmt.Sprintf("%.1f %ciB", v, "KMGTP"[i-1])
+}
