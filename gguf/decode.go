@@ -1,7 +1,6 @@
 package gguf
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -51,7 +50,7 @@ func (d *decoder) u32(what string) (uint32, error) {
 		return 0, err
 	}
 	d.off += 4
-	return binary.LittleEndian.Uint32(d.data[d.off-4:]), nil
+	return le.Uint32(d.data[d.off-4:]), nil
 }
 
 func (d *decoder) u64(what string) (uint64, error) {
@@ -59,7 +58,7 @@ func (d *decoder) u64(what string) (uint64, error) {
 		return 0, err
 	}
 	d.off += 8
-	return binary.LittleEndian.Uint64(d.data[d.off-8:]), nil
+	return le.Uint64(d.data[d.off-8:]), nil
 }
 
 func (d *decoder) bytes(n uint64, what string) ([]byte, error) {

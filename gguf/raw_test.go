@@ -1,7 +1,6 @@
 package gguf
 
 import (
-	"encoding/binary"
 	"math"
 	"strings"
 	"testing"
@@ -11,8 +10,6 @@ import (
 
 // raw makes files byte by byte, sound or not.
 type raw []byte
-
-var le = binary.LittleEndian
 
 func newRaw(version uint32, tensors, keys uint64) *raw {
 	r := raw("GGUF")

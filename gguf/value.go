@@ -1,7 +1,6 @@
 package gguf
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math"
 )
@@ -113,11 +112,11 @@ func (v Value) raw() uint64 {
 	case 1:
 		return uint64(v.data[0])
 	case 2:
-		return uint64(binary.LittleEndian.Uint16(v.data))
+		return uint64(le.Uint16(v.data))
 	case 4:
-		return uint64(binary.LittleEndian.Uint32(v.data))
+		return uint64(le.Uint32(v.data))
 	}
-	return binary.LittleEndian.Uint64(v.data)
+	return le.Uint64(v.data)
 }
 
 func (v Value) signed() int64 {

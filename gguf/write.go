@@ -50,93 +50,103 @@ func (w *Writer) Set(key string, value any) error {
 	w.seen[key] = true
 	w.nKeys++
 	w.keys = appendString(w.keys, key)
-	w.keys = binary.LittleEndian.AppendUint32(w.keys, uint32(kind))
+	w.keys = le.AppendUint32(w.keys, uint32(kind))
 	w.keys = append(w.keys, b...)
 	return nil
 }
 
 func appendString(b []byte, s string) []byte {
-	return append(binary.LittleEndian.AppendUint64(b, uint64(len(s))), s...)
+	return append(le.AppendUint64(b, uint64(len(s))), s...)
 }
 
 // encode returns a value's kind and bytes.
 func encode(value any) (Kind, []byte, error) {
-	var b []byte
-	le := binary.LittleEndian
 	switch v := value.(type) {
 	case Value:
+		var b []byte
 		switch v.kind {
 		case Array:
-			b = le.AppendUint64(le.AppendUint32(nil, uint32(v.elem)), uint64(v.n))
+			b = arrayHeader(v.elem, v.n)
 		case String:
 			b = le.AppendUint64(nil, uint64(v.n))
 		}
 		return v.kind, append(b, v.data...), nil
-	case bool:
-		if v {
-			return Bool, []byte{1}, nil
-		}
-		return Bool, []byte{0}, nil
 	case string:
 		return String, appendString(nil, v), nil
-	case uint8:
-		return Uint8, []byte{v}, nil
-	case int8:
-		return Int8, []byte{byte(v)}, nil
-	case uint16:
-		return Uint16, le.AppendUint16(nil, v), nil
-	case int16:
-		return Int16, le.AppendUint16(nil, uint16(v)), nil
-	case uint32:
-		return Uint32, le.AppendUint32(nil, v), nil
-	case int32:
-		return Int32, le.AppendUint32(nil, uint32(v)), nil
-	case float32:
-		return Float32, le.AppendUint32(nil, math.Float32bits(v)), nil
-	case uint64:
-		return Uint64, le.AppendUint64(nil, v), nil
-	case int64:
-		return Int64, le.AppendUint64(nil, uint64(v)), nil
-	case float64:
-		return Float64, le.AppendUint64(nil, math.Float64bits(v)), nil
-	case []bool:
-		return encodeArray(Bool, v)
 	case []string:
-		return encodeArray(String, v)
-	case []uint8:
-		return encodeArray(Uint8, v)
-	case []int8:
-		return encodeArray(Int8, v)
-	case []uint16:
-		return encodeArray(Uint16, v)
-	case []int16:
-		return encodeArray(Int16, v)
-	case []uint32:
-		return encodeArray(Uint32, v)
-	case []int32:
-		return encodeArray(Int32, v)
-	case []float32:
-		return encodeArray(Float32, v)
-	case []uint64:
-		return encodeArray(Uint64, v)
-	case []int64:
-		return encodeArray(Int64, v)
-	case []float64:
-		return encodeArray(Float64, v)
+		b := arrayHeader(String, len(v))
+		for _, s := range v {
+			b = appendString(b, s)
+		}
+		return Array, b, nil
 	}
-	return 0, nil, fmt.Errorf("a %T has no place in a file: want a bool, a string, a number of a sized type, or a slice of these", value)
+	kind, n := kindOf(value)
+	if kind == Array {
+		return 0, nil, fmt.Errorf("a %T has no place in a file: want a bool, a string, a number of a sized type, or a slice of these", value)
+	}
+	var b []byte
+	if n >= 0 {
+		b, kind = arrayHeader(kind, n), Array
+	}
+	b, err := binary.Append(b, le, value)
+	return kind, b, err
 }
 
-func encodeArray[T any](elem Kind, v []T) (Kind, []byte, error) {
-	b := binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint32(nil, uint32(elem)), uint64(len(v)))
-	for _, x := range v {
-		_, e, err := encode(x)
-		if err != nil {
-			return 0, nil, err
-		}
-		b = append(b, e...)
+var le = binary.LittleEndian
+
+func arrayHeader(elem Kind, n int) []byte {
+	return le.AppendUint64(le.AppendUint32(nil, uint32(elem)), uint64(n))
+}
+
+// kindOf returns the kind of a number or bool, or that of the elements of a slice and its length. Of anything else it returns Array.
+func kindOf(value any) (kind Kind, n int) {
+	switch v := value.(type) {
+	case bool:
+		return Bool, -1
+	case uint8:
+		return Uint8, -1
+	case int8:
+		return Int8, -1
+	case uint16:
+		return Uint16, -1
+	case int16:
+		return Int16, -1
+	case uint32:
+		return Uint32, -1
+	case int32:
+		return Int32, -1
+	case float32:
+		return Float32, -1
+	case uint64:
+		return Uint64, -1
+	case int64:
+		return Int64, -1
+	case float64:
+		return Float64, -1
+	case []bool:
+		return Bool, len(v)
+	case []uint8:
+		return Uint8, len(v)
+	case []int8:
+		return Int8, len(v)
+	case []uint16:
+		return Uint16, len(v)
+	case []int16:
+		return Int16, len(v)
+	case []uint32:
+		return Uint32, len(v)
+	case []int32:
+		return Int32, len(v)
+	case []float32:
+		return Float32, len(v)
+	case []uint64:
+		return Uint64, len(v)
+	case []int64:
+		return Int64, len(v)
+	case []float64:
+		return Float64, len(v)
 	}
-	return Array, b, nil
+	return Array, -1
 }
 
 // Add adds a tensor. shape is in the order of files, the fastest dimension first. data is kept, not copied, until the file is written.
@@ -172,7 +182,6 @@ func (w *Writer) pad(n int64) int64 { return (n + w.align - 1) / w.align * w.ali
 
 // WriteTo writes the file.
 func (w *Writer) WriteTo(out io.Writer) (int64, error) {
-	le := binary.LittleEndian
 	b := append([]byte("GGUF"), 3, 0, 0, 0)
 	b = le.AppendUint64(b, uint64(len(w.tensors)))
 	b = le.AppendUint64(b, w.nKeys)

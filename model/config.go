@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 
 	"github.com/goinfer/goinfer/nn"
 )
@@ -48,8 +49,8 @@ type Metadata interface {
 	Text(key string) (v string, ok bool, err error)
 	// Uints returns an array of numbers, or a single number as an array of one.
 	Uints(key string) (v []uint64, ok bool, err error)
-	// Len returns the length of an array.
-	Len(key string) (n int, ok bool)
+	// Len returns the length of an array of strings.
+	Len(key string) (n int, ok bool, err error)
 }
 
 // ReadConfig reads the hyper-parameters that architectures with attention share.
@@ -66,34 +67,36 @@ func ReadConfig(m Metadata) (Config, error) {
 	c.NHead = r.perLayer("attention.head_count", c.NLayer, 0)
 	c.NHeadKV = r.perLayer("attention.head_count_kv", c.NLayer, c.NHead)
 	c.NFF = r.perLayer("feed_forward_length", c.NLayer, 0)
-	c.NormEps = float32(r.float("attention.layer_norm_rms_epsilon", 0, true))
-	c.NExpert = r.dim("expert_count", 0, maxDim, -1)
-	c.NExpertUsed = r.dim("expert_used_count", 0, maxDim, -1)
+	c.NormEps = float32(r.float("attention.layer_norm_rms_epsilon", -1, "a number from 0 to 1", func(v float64) bool { return v >= 0 && v <= 1 }))
+	c.NExpert = max(0, r.dim("expert_count", 0, maxDim, -1))
+	c.NExpertUsed = max(0, r.dim("expert_used_count", 0, maxDim, -1))
 	if r.err != nil {
 		return c, r.err
 	}
-	c.NExpert, c.NExpertUsed = max(0, c.NExpert), max(0, c.NExpertUsed)
-	if n, ok := m.Len("tokenizer.ggml.tokens"); ok {
-		c.NVocab, c.HasVocab = n, true
-	} else {
+	var err error
+	if c.NVocab, c.HasVocab, err = m.Len(vocabPrefix + "tokens"); err != nil {
+		r.keep(err)
+	} else if !c.HasVocab {
 		c.NVocab = r.dim("vocab_size", 1, maxDim, 0)
 	}
-	c.HeadDim = r.dim("attention.key_length", 1, maxDim, c.NEmbd/c.NHead)
+	if c.NEmbd < c.NHead {
+		c.HeadDim = r.dim("attention.key_length", 1, maxDim, 0)
+	} else {
+		c.HeadDim = r.dim("attention.key_length", 1, maxDim, c.NEmbd/c.NHead)
+	}
 	if v := r.dim("attention.value_length", 1, maxDim, c.HeadDim); r.err == nil && v != c.HeadDim {
-		return c, fmt.Errorf("model: keys of %d elements and values of %d: %w", c.HeadDim, v, ErrUnsupported)
+		r.failUnsupported("keys of %d elements and values of %d", c.HeadDim, v)
 	}
 	switch {
 	case r.err != nil:
 		return c, r.err
 	case c.NVocab < 1 || c.NVocab > maxDim:
 		return c, fmt.Errorf("model: want 1 to %d tokens, found %d", maxDim, c.NVocab)
-	case c.HeadDim == 0:
-		return c, fmt.Errorf("model: %d heads share %d elements: want %sattention.key_length", c.NHead, c.NEmbd, r.prefix)
 	case c.NHead%c.NHeadKV != 0:
 		return c, fmt.Errorf("model: want %d query heads in whole groups per key head, found %d key heads", c.NHead, c.NHeadKV)
 	case c.NExpertUsed > c.NExpert || (c.NExpert > 0 && c.NExpertUsed == 0):
 		return c, fmt.Errorf("model: %d of %d experts used per token: want 1 to all", c.NExpertUsed, c.NExpert)
-	case c.NHead*c.HeadDim > maxDim || c.NExpert*c.NFF > math.MaxInt32:
+	case int64(c.NHead)*int64(c.HeadDim) > maxDim || int64(max(1, c.NExpert))*int64(c.NFF) > math.MaxInt32:
 		return c, fmt.Errorf("model: %d heads of %d, %d experts of %d: beyond any model", c.NHead, c.HeadDim, c.NExpert, c.NFF)
 	}
 	c.Rope = r.rope(&c)
@@ -104,24 +107,21 @@ func ReadConfig(m Metadata) (Config, error) {
 func (r *reader) rope(c *Config) nn.RopeConfig {
 	o := nn.RopeConfig{
 		HeadDim: c.HeadDim,
-		Dim:     r.dim("rope.dimension_count", 0, maxDim, c.HeadDim),
-		Base:    r.float("rope.freq_base", 10000, false),
+		Dim:     r.dim("rope.dimension_count", 0, uint64(c.HeadDim), c.HeadDim),
+		Base:    r.positive("rope.freq_base", 10000),
 	}
-	factor := r.float("rope.scaling.factor", 0, false)
+	if o.Dim%2 != 0 {
+		r.fail("key %s: want an even number of rotated elements, found %d", r.key("rope.dimension_count"), o.Dim)
+	}
+	factor := r.factor("rope.scaling.factor")
 	if factor == 0 {
-		factor = r.float("rope.scale_linear", 0, false) // the key's name before 2023-09
+		factor = r.factor("rope.scale_linear") // the key's name before 2023-09
 	}
 	if factor == 0 {
 		factor = 1
 	}
-	attn := r.float("rope.scaling.attn_factor", 1, false)
-	kind := r.text(r.prefix+"rope.scaling.type", "linear")
-	if r.err == nil && (factor < 0 || math.IsInf(factor, 0) || math.IsNaN(factor)) {
-		r.fail("%srope.scaling.factor: want a positive number, found %v", r.prefix, factor)
-		return o
-	}
-	o.Magnitude = attn
-	switch kind {
+	o.Magnitude = r.positive("rope.scaling.attn_factor", 1)
+	switch kind := r.text(r.prefix+"rope.scaling.type", "linear"); kind {
 	case "none":
 	case "linear":
 		o.Factor = factor
@@ -129,9 +129,9 @@ func (r *reader) rope(c *Config) nn.RopeConfig {
 		o.Factor = factor
 		o.Yarn = &nn.Yarn{
 			OrigCtx:  r.dim("rope.scaling.original_context_length", 1, math.MaxInt32, c.NCtx),
-			BetaFast: r.float("rope.scaling.yarn_beta_fast", 32, false),
-			BetaSlow: r.float("rope.scaling.yarn_beta_slow", 1, false),
-			Ext:      r.float("rope.scaling.yarn_ext_factor", 1, false),
+			BetaFast: r.positive("rope.scaling.yarn_beta_fast", 32),
+			BetaSlow: r.positive("rope.scaling.yarn_beta_slow", 1),
+			Ext:      r.float("rope.scaling.yarn_ext_factor", 1, "a number from 0 to 1", func(v float64) bool { return v >= 0 && v <= 1 }),
 		}
 		// Section 3.4 of the paper: queries and keys grow with the logarithm of the factor; the log multiplier of later models divides it out again.
 		grow := func(m float64) float64 {
@@ -140,12 +140,12 @@ func (r *reader) rope(c *Config) nn.RopeConfig {
 			}
 			return 1 + 0.1*m*math.Log(factor)
 		}
-		o.Magnitude = attn * grow(1)
-		if m := r.float("rope.scaling.yarn_log_multiplier", 0, false); m != 0 {
-			o.Magnitude = attn * grow(1) / grow(m)
+		o.Magnitude *= grow(1)
+		if m := r.factor("rope.scaling.yarn_log_multiplier"); m != 0 {
+			o.Magnitude /= grow(m)
 		}
 	default:
-		r.failUnsupported("%srope.scaling.type %q: supported are none, linear, yarn", r.prefix, kind)
+		r.failUnsupported("key %s: %.60q, supported are none, linear, yarn", r.key("rope.scaling.type"), kind)
 	}
 	return o
 }
@@ -158,9 +158,7 @@ type reader struct {
 }
 
 func (r *reader) fail(format string, args ...any) {
-	if r.err == nil {
-		r.err = fmt.Errorf("model: "+format, args...)
-	}
+	r.keep(fmt.Errorf(format, args...))
 }
 
 func (r *reader) failUnsupported(format string, args ...any) {
@@ -173,6 +171,17 @@ func (r *reader) keep(err error) {
 	}
 }
 
+// key is a key's full name for a message.
+func (r *reader) key(key string) string { return quoted(r.prefix + key) }
+
+// quoted is a name from a file for a message: on one line, and not long.
+func quoted(name string) string {
+	if len(name) > 80 {
+		name = name[:77] + "..."
+	}
+	return strconv.Quote(name)
+}
+
 // dim reads a number between lo and hi. Where the key is absent the result is def; a def of 0 makes the key required.
 func (r *reader) dim(key string, lo, hi uint64, def int) int {
 	v, ok, err := r.m.Uint(r.prefix + key)
@@ -180,11 +189,11 @@ func (r *reader) dim(key string, lo, hi uint64, def int) int {
 	switch {
 	case err != nil:
 	case !ok && def == 0:
-		r.fail("no key %s%s", r.prefix, key)
+		r.fail("no key %s", r.key(key))
 	case !ok:
 		return def
 	case v < lo || v > hi:
-		r.fail("%s%s: want %d to %d, found %d", r.prefix, key, lo, hi, v)
+		r.fail("key %s: want %d to %d, found %d", r.key(key), lo, hi, v)
 	default:
 		return int(v)
 	}
@@ -199,37 +208,51 @@ func (r *reader) perLayer(key string, layers, def int) int {
 	case err != nil || r.err != nil:
 		return 0
 	case !ok && def == 0:
-		r.fail("no key %s%s", r.prefix, key)
+		r.fail("no key %s", r.key(key))
 		return 0
 	case !ok:
 		return def
-	case len(vs) == 0 || (len(vs) > 1 && len(vs) < layers):
-		r.fail("%s%s: want a number for each of %d layers, found %d", r.prefix, key, layers, len(vs))
+	case len(vs) != 1 && len(vs) < layers || len(vs) == 0:
+		r.fail("key %s: want a number for each of %d layers, found %d", r.key(key), layers, len(vs))
 		return 0
 	}
 	for _, v := range vs {
 		if v != vs[0] {
-			r.failUnsupported("%s%s: layers of different widths (%d and %d)", r.prefix, key, vs[0], v)
+			r.failUnsupported("key %s: layers of different widths (%d and %d)", r.key(key), vs[0], v)
 			return 0
 		}
 	}
 	if vs[0] < 1 || vs[0] > maxDim {
-		r.fail("%s%s: want 1 to %d, found %d", r.prefix, key, maxDim, vs[0])
+		r.fail("key %s: want 1 to %d, found %d", r.key(key), maxDim, vs[0])
 		return 0
 	}
 	return int(vs[0])
 }
 
-func (r *reader) float(key string, def float64, required bool) float64 {
+// float reads a number that is within bounds, which want describes. Where the key is absent the result is def; a def of -1 makes the key required.
+func (r *reader) float(key string, def float64, want string, within func(float64) bool) float64 {
 	v, ok, err := r.m.Float(r.prefix + key)
 	r.keep(err)
 	switch {
-	case ok && err == nil:
+	case err != nil:
+	case !ok && def == -1:
+		r.fail("no key %s", r.key(key))
+	case ok && !within(v):
+		r.fail("key %s: want %s, found %v", r.key(key), want, v)
+	case ok:
 		return v
-	case required && err == nil:
-		r.fail("no key %s%s", r.prefix, key)
 	}
 	return def
+}
+
+// positive reads a number above 0 that single precision can hold.
+func (r *reader) positive(key string, def float64) float64 {
+	return r.float(key, def, "a positive number", func(v float64) bool { return v > 0 && v <= math.MaxFloat32 })
+}
+
+// factor reads a number above 0, or 0 for none, which an absent key also means.
+func (r *reader) factor(key string) float64 {
+	return r.float(key, 0, "a positive number, or 0 for none", func(v float64) bool { return v >= 0 && v <= math.MaxFloat32 })
 }
 
 // text reads a string under the full key.

@@ -60,14 +60,17 @@ func (g File) Uints(key string) ([]uint64, bool, error) {
 	if n, ok := v.Uint(); ok {
 		return []uint64{n}, true, nil
 	}
+	if v.Len() > maxLayer {
+		return nil, false, wrong(key, fmt.Sprintf("at most %d numbers", maxLayer), v)
+	}
 	ns, ok := v.Ints()
 	if !ok {
-		return nil, false, wrong(key, "numbers", v)
+		return nil, false, wrong(key, "whole numbers that are not negative", v)
 	}
 	us := make([]uint64, len(ns))
 	for i, n := range ns {
 		if n < 0 {
-			return nil, false, wrong(key, "numbers that are not negative", v)
+			return nil, false, wrong(key, "whole numbers that are not negative", v)
 		}
 		us[i] = uint64(n)
 	}
@@ -75,12 +78,15 @@ func (g File) Uints(key string) ([]uint64, bool, error) {
 }
 
 // Len implements Metadata.
-func (g File) Len(key string) (int, bool) {
+func (g File) Len(key string) (int, bool, error) {
 	v, ok := g.f.Value(key)
-	if !ok || v.Kind() != gguf.Array {
-		return 0, false
+	if !ok {
+		return 0, false, nil
 	}
-	return v.Len(), true
+	if v.Kind() != gguf.Array || v.ElemKind() != gguf.String {
+		return 0, false, wrong(key, "an array of strings", v)
+	}
+	return v.Len(), true, nil
 }
 
 // Tensor implements Source.
@@ -103,5 +109,5 @@ func (g File) Names() []string {
 }
 
 func wrong(key, want string, v gguf.Value) error {
-	return fmt.Errorf("key %q: want %s, found %s", key, want, v.Kind())
+	return fmt.Errorf("key %s: want %s, found %s", quoted(key), want, v)
 }

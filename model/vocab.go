@@ -130,7 +130,7 @@ func (r *vocabReader) id(key string, tokens int, id *int32) {
 	case n <= math.MaxInt32:
 		*id = int32(n)
 	case key == "bos_token_id" || key == "eos_token_id" || key == "unknown_token_id":
-		r.fail("%s%s: %d is outside the vocabulary of %d tokens", r.prefix, key, n, tokens)
+		r.fail("key %s: %d is outside the vocabulary of %d tokens", r.key(key), n, tokens)
 	}
 }
 

@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -111,11 +112,8 @@ func (w *Weights) tensor(name string, required bool, shape ...int) (SourceTensor
 	w.used[name] = true
 	want := slices.Clone(shape)
 	slices.Reverse(want)
-	got := t.Shape
-	for len(got) > len(want) && got[len(got)-1] == 1 {
-		got = got[:len(got)-1]
-	}
-	if !slices.Equal(got, want) {
+	// Dimensions of 1 at the end may be written or not.
+	if !slices.Equal(trimOnes(t.Shape), trimOnes(want)) {
 		w.fail(fmt.Errorf("model: tensor %q: want shape %v, found %v", name, want, t.Shape))
 		return t, false
 	}
@@ -124,6 +122,13 @@ func (w *Weights) tensor(name string, required bool, shape ...int) (SourceTensor
 		return t, false
 	}
 	return t, true
+}
+
+func trimOnes(shape []int) []int {
+	for len(shape) > 1 && shape[len(shape)-1] == 1 {
+		shape = shape[:len(shape)-1]
+	}
+	return shape
 }
 
 // matrix finds NAME, [rows][cols].
@@ -195,6 +200,11 @@ func (w *Weights) factors(name string, n int) []float32 {
 	}
 	f := make([]float32, n)
 	quant.Dequantize(t.Type, f, t.Data)
+	for _, v := range f {
+		if v == 0 || math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+			w.fail(fmt.Errorf("model: tensor %q: want factors that are finite and not 0, found %v", t.Name, v))
+		}
+	}
 	return f
 }
 
@@ -221,7 +231,7 @@ func (w *Weights) Rope() *nn.Rope {
 		}
 	}
 	for i := range w.cfg.NLayer {
-		w.Ignore(fmt.Sprintf("blk.%d.rope_freqs.weight", i))
+		w.used[fmt.Sprintf("blk.%d.rope_freqs.weight", i)] = true
 	}
 	r, err := nn.NewRope(c)
 	w.fail(err)
@@ -260,7 +270,7 @@ func (w *Weights) experts(name string, in, out int) []*nn.Linear {
 	all := name + "_exps"
 	var ls []*nn.Linear
 	if !w.Has(all) && w.Has(name+".0") {
-		for e := range n {
+		for e := 0; e < n && w.err == nil; e++ {
 			ls = append(ls, w.Linear(fmt.Sprintf("%s.%d", name, e), in, out))
 		}
 		return ls
