@@ -16,6 +16,7 @@ const (
 	maxDepth   = 4 // arrays in arrays
 	maxDims    = 4
 	maxAlign   = 1 << 20
+	maxName    = 1<<16 - 1 // bytes, as the format has it for keys
 )
 
 // The fewest bytes of an entry (an empty key, its type, a value of one byte) and of a tensor (an empty name, one dimension).
@@ -76,6 +77,18 @@ func (d *decoder) string(what, length string) ([]byte, error) {
 		return nil, err
 	}
 	return d.bytes(n, what)
+}
+
+// name reads a string that is kept: of a key, of a tensor.
+func (d *decoder) name(what, length string) (string, error) {
+	b, err := d.string(what, length)
+	if err == nil && len(b) > maxName {
+		err = fmt.Errorf("%s of %d bytes: want at most %d", what, len(b), maxName)
+	}
+	if err != nil {
+		return "", err
+	}
+	return string(b), nil
 }
 
 // value reads a value of kind k.
@@ -200,13 +213,11 @@ func readHeader(d *decoder) (h *header, key string, err error) {
 	if size := uint64(d.size); nTensors*leastTensor+nKeys*leastEntry > size-uint64(d.off) {
 		return nil, "", fmt.Errorf("%d tensors and %d metadata entries do not fit the file (%d bytes)", nTensors, nKeys, size)
 	}
-	h = &header{version: int(version), values: map[string]Value{}, tensors: make([]Tensor, 0, nTensors), align: 32}
+	h = &header{version: int(version), keys: make([]string, 0, nKeys), values: make(map[string]Value, nKeys), tensors: make([]Tensor, 0, nTensors), align: 32}
 	for range nKeys {
-		k, err := d.string("a key", "the length of a key")
-		if err != nil {
+		if key, err = d.name("a key", "the length of a key"); err != nil {
 			return nil, "", err
 		}
-		key = string(k)
 		kind, err := d.u32("a value type")
 		if err != nil {
 			return nil, key, err
@@ -241,11 +252,9 @@ func readHeader(d *decoder) (h *header, key string, err error) {
 
 // tensor reads a tensor's description. Its place is checked later, when the beginning of the data is known.
 func (d *decoder) tensor(align int64) (t Tensor, err error) {
-	name, err := d.string("a tensor name", "the length of a tensor name")
-	if err != nil {
+	if t.Name, err = d.name("a tensor name", "the length of a tensor name"); err != nil {
 		return t, err
 	}
-	t.Name = string(name)
 	dims, err := d.u32("the number of dimensions")
 	if err != nil {
 		return t, err

@@ -249,6 +249,8 @@ func TestFaults(t *testing.T) {
 		"more keys than bytes":    {head(0, 60000), "60000 metadata entries do not fit the file", ErrFormat},
 		"key 2^64-1":              {head(0, 1).u64(math.MaxUint64).u32(0).u8(0), "a key of 18446744073709551615 bytes runs past the end of the file (37 bytes)", ErrFormat},
 		"key 2^63":                {head(0, 1).u64(1 << 63).u32(0).u8(0), "a key of 9223372036854775808 bytes", ErrFormat},
+		"key too long":            {head(0, 1).str(strings.Repeat("k\n", 1<<15)).kind(Uint8).u8(0), "a key of 65536 bytes: want at most 65535 (at byte", ErrFormat},
+		"tensor name too long":    {one(64, func(r *raw) { r.tensor(strings.Repeat("k\n", 1<<15), 0, 0, 1) }), "a tensor name of 65536 bytes: want at most 65535", ErrFormat},
 		"string 2^63-1":           {head(0, 1).str("k").kind(String).u64(math.MaxInt64), `"k": a string of 9223372036854775807 bytes runs past`, ErrFormat},
 		"string 2^64-1":           {head(0, 1).str("k").kind(String).u64(math.MaxUint64), "a string of 18446744073709551615 bytes", ErrFormat},
 		"array 2^63":              {head(0, 1).str("k").array(Uint8).u64(1 << 63), "an array of 9223372036854775808 bytes runs past", ErrFormat},

@@ -33,6 +33,9 @@ func NewWriter() *Writer {
 // Set adds a metadata entry. value is a bool, a string, a number of a sized type, a slice of these, or a [Value] of another file. The key general.alignment takes
 // effect on the file and must come before tensors.
 func (w *Writer) Set(key string, value any) error {
+	if len(key) > maxName {
+		return fmt.Errorf("gguf: a key of %d bytes: want at most %d", len(key), maxName)
+	}
 	if w.seen[key] {
 		return fmt.Errorf("gguf: key %q is set twice", key)
 	}
@@ -151,6 +154,9 @@ func kindOf(value any) (kind Kind, n int) {
 
 // Add adds a tensor. shape is in the order of files, the fastest dimension first. data is kept, not copied, until the file is written.
 func (w *Writer) Add(name string, t quant.Type, shape []int, data []byte) error {
+	if len(name) > maxName {
+		return fmt.Errorf("gguf: a tensor name of %d bytes: want at most %d", len(name), maxName)
+	}
 	if !t.Valid() {
 		return fmt.Errorf("gguf: tensor %q: unknown type %d", name, uint32(t))
 	}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -124,6 +125,9 @@ func TestWriterRefuses(t *testing.T) {
 	} {
 		require.ErrorContains(t, w.Add("bad", c.typ, c.shape, make([]byte, c.bytes)), c.want)
 	}
+	long := strings.Repeat("x", maxName+1)
+	require.EqualError(t, w.Set(long, true), "gguf: a key of 65536 bytes: want at most 65535")
+	require.EqualError(t, w.Add(long, quant.I8, []int{1}, []byte{1}), "gguf: a tensor name of 65536 bytes: want at most 65535")
 	// What was refused left nothing behind.
 	require.NoError(t, w.Add("bad", quant.F32, []int{1}, make([]byte, 4)))
 	var out bytes.Buffer

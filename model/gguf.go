@@ -9,6 +9,9 @@ import (
 // File is a GGUF file as Metadata and Source.
 type File struct{ f *gguf.File }
 
+// maxText bounds what is copied of a string.
+const maxText = 1 << 20
+
 // GGUF returns f as Metadata and Source.
 func GGUF(f *gguf.File) File { return File{f} }
 
@@ -43,6 +46,9 @@ func (g File) Text(key string) (string, bool, error) {
 	v, ok := g.f.Value(key)
 	if !ok {
 		return "", false, nil
+	}
+	if v.Kind() == gguf.String && v.Len() > maxText {
+		return "", false, fmt.Errorf("key %s: want at most %d bytes, found %d", quoted(key), maxText, v.Len())
 	}
 	s, ok := v.Text()
 	if !ok {

@@ -18,6 +18,7 @@ func Vocabulary(f *gguf.File) (*tokenizer.Tokenizer, error) {
 	c.Pre = r.text(vocabPrefix+"pre", "")
 	c.Name = r.text("general.name", "")
 	c.Arch = r.text("general.architecture", "")
+	r.rows()
 	c.Tokens = r.strings("tokens")
 	c.Merges = r.strings("merges")
 	n := len(c.Tokens)
@@ -29,7 +30,9 @@ func Vocabulary(f *gguf.File) (*tokenizer.Tokenizer, error) {
 		x, ok := v.Int()
 		return int32(x), ok && int64(int32(x)) == x
 	})
-	c.CharsMap = r.bytes("precompiled_charsmap")
+	if c.Model == tokenizer.ModelUnigram {
+		c.CharsMap = r.bytes("precompiled_charsmap")
+	}
 	for _, p := range [...]struct {
 		key string
 		id  *int32
@@ -73,6 +76,16 @@ func (r *vocabReader) value(key string) (gguf.Value, bool) {
 	return r.f.Value(r.prefix + key)
 }
 
+// rows checks that the embedding has a row for every token, before a vocabulary is built that may be far larger than the model.
+func (r *vocabReader) rows() {
+	n, ok, err := r.m.Len(r.prefix + "tokens")
+	r.keep(err)
+	t, has := r.f.Tensor("token_embd.weight")
+	if ok && has && (len(t.Shape) < 2 || t.Shape[1] != n) {
+		r.fail("%d tokens, but tensor %q has the shape %v: want a row for each", n, t.Name, t.Shape)
+	}
+}
+
 func (r *vocabReader) strings(key string) []string {
 	v, ok := r.value(key)
 	if !ok {
@@ -88,6 +101,10 @@ func (r *vocabReader) strings(key string) []string {
 func (r *vocabReader) bytes(key string) []byte {
 	v, ok := r.value(key)
 	if !ok {
+		return nil
+	}
+	if v.Len() > maxText {
+		r.keep(wrong(r.prefix+key, fmt.Sprintf("at most %d bytes", maxText), v))
 		return nil
 	}
 	b, ok := v.Bytes()

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"math"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/internal/shared"
+	"github.com/goinfer/goinfer/quant"
 	"github.com/goinfer/goinfer/tokenizer"
 )
 
@@ -160,7 +162,9 @@ func TestVocabularyFaults(t *testing.T) {
 		"bos -1":              {sentencePieces(), set{"tokenizer.ggml.bos_token_id": int32(-1)}, "want a whole number that is not negative, found int32 -1"},
 		"bos as text":         {sentencePieces(), set{"tokenizer.ggml.bos_token_id": "<s>"}, `found the string "<s>"`},
 		"add_bos as a number": {sentencePieces(), set{"tokenizer.ggml.add_bos_token": uint8(1)}, `key "tokenizer.ggml.add_bos_token": want true or false, found uint8 1`},
-		"charsmap as text":    {sentencePieces(), set{"tokenizer.ggml.precompiled_charsmap": "x"}, `want an array of bytes, found the string "x"`},
+		"charsmap as text":    {sentencePieces(), set{"tokenizer.ggml.model": "t5", "tokenizer.ggml.precompiled_charsmap": "x"}, `want an array of bytes, found the string "x"`},
+		"charsmap too long":   {sentencePieces(), set{"tokenizer.ggml.model": "t5", "tokenizer.ggml.precompiled_charsmap": make([]uint8, 1<<20+1)}, "want at most 1048576 bytes, found an array of 1048577 uint8s"},
+		"model too long":      {words(), set{"tokenizer.ggml.model": strings.Repeat("x", 1<<20+1)}, `key "tokenizer.ggml.model": want at most 1048576 bytes, found 1048577`},
 		"charsmap too short":  {sentencePieces(), set{"tokenizer.ggml.model": "t5", "tokenizer.ggml.precompiled_charsmap": []uint8{1}}, "precompiled_charsmap"},
 	} {
 		v, err := Vocabulary(file(t, small, c.base, c.set))
@@ -187,4 +191,26 @@ func TestVocabularyMemory(t *testing.T) {
 		runtime.ReadMemStats(&after)
 		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20), key)
 	}
+}
+
+// TestVocabularyRows: a vocabulary that does not fit the embedding is refused before it is built.
+func TestVocabularyRows(t *testing.T) {
+	meta := words()
+	meta["tokenizer.ggml.tokens"] = make([]string, 1<<20) // all empty: 8 bytes each in the file, many times that once built
+	w := gguf.NewWriter()
+	for key, value := range meta {
+		require.NoError(t, w.Set(key, value))
+	}
+	require.NoError(t, w.Add("token_embd.weight", quant.F32, []int{1, 8}, make([]byte, 32)))
+	var b bytes.Buffer
+	_, err := w.WriteTo(&b)
+	require.NoError(t, err)
+	f, err := gguf.OpenBytes("x", b.Bytes())
+	require.NoError(t, err)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err = Vocabulary(f)
+	runtime.ReadMemStats(&after)
+	require.EqualError(t, err, `model: 1048576 tokens, but tensor "token_embd.weight" has the shape [1 8]: want a row for each`)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20))
 }
