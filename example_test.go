@@ -51,7 +51,7 @@ func ExampleOpenBytes() {
 			fmt.Printf("%q ended by %s after %d tokens\n", text.String(), piece.Stop, piece.Usage.Generated)
 		}
 	}
-	// Output: " Paris" ended by stop after 2 tokens
+	// Output: " Paris" ended by stop after 4 tokens
 }
 
 // Sampling with a seed: the same text every time.
