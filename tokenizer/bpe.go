@@ -127,15 +127,15 @@ const shortWord = 32
 // encodeWord merges the symbols of one word, the pair of lowest rank first.
 func (t *Tokenizer) encodeWord(dst []int32, s *scratch, word string) []int32 {
 	m := t.merges
-	if t.pre.ignoreMerges || t.pre.forceBOS && word[0] == '\n' {
+	if t.pre.ignoreMerges || t.pre.wholeLines && word[0] == '\n' {
 		if id, ok := t.wholeWord(s, word); ok {
 			return append(dst, id)
 		}
 	}
 	s.syms = s.syms[:0]
 	if t.pre.raw {
-		for off := 0; off < len(word); {
-			n := min(charLen(word[off]), len(word)-off)
+		for off, r := range word {
+			n := utf8.RuneLen(r)
 			c := word[off : off+n]
 			id, ok := t.ids[c]
 			if !ok {
@@ -144,7 +144,6 @@ func (t *Tokenizer) encodeWord(dst []int32, s *scratch, word string) []int32 {
 				}
 			}
 			s.syms = append(s.syms, sym{off: int32(off), n: int32(n), id: id})
-			off += n
 		}
 	} else {
 		for i := range len(word) {
@@ -172,7 +171,7 @@ func (t *Tokenizer) encodeWord(dst []int32, s *scratch, word string) []int32 {
 			dst = append(dst, y.id)
 			continue
 		}
-		// No token: the bytes that the vocabulary has, as in llama.cpp.
+		// A merge made what is no token, or the character is unknown: the bytes that the vocabulary has.
 		for _, c := range []byte(word[y.off : y.off+y.n]) {
 			if id := t.bytes[c]; id >= 0 {
 				dst = append(dst, id)

@@ -3,7 +3,6 @@ package tokenizer
 import (
 	"errors"
 	"fmt"
-	"math"
 )
 
 // The types of tokens, as in tokenizer.ggml.token_type.
@@ -45,7 +44,7 @@ type Config struct {
 	FIMPre, FIMSuf, FIMMid, FIMPad, FIMRep, FIMSep int32  // fill in the middle; pad, repository and file separator end generation
 	AddBOS, AddEOS, AddSEP                         *bool  // add_bos_token, …; nil means the model's habit
 	AddSpacePrefix, RemoveExtraWhitespaces         *bool  // add_space_prefix, remove_extra_whitespaces; nil means the model's habit
-	EscapeWhitespaces                              *bool  // spaces are spelled U+2581; nil means the model's habit
+	EscapeWhitespaces                              *bool  // spaces are spelled U+2581 (nil: true); Pre decides for the BPE models
 	Lowercase, StripAccents                        *bool  // normalizer.lowercase (nil: true), normalizer.strip_accents (nil: as Lowercase)
 	CharsMap                                       []byte // precompiled_charsmap, only for ModelUnigram
 
@@ -64,6 +63,7 @@ func NewConfig(model string) Config {
 const (
 	maxTokenLen = 1 << 14 // bytes in the spelling of a token
 	maxTokens   = 1 << 28
+	maxSpelling = 1 << 30 // bytes in all spellings
 )
 
 // ErrFormat is wrapped by errors of [New] about a vocabulary that contradicts itself, ErrUnsupported by those about a Model or Pre that
@@ -122,12 +122,16 @@ func (t *Tokenizer) readTokens(c *Config) error {
 	t.text = make([]string, n)
 	t.attr = make([]attr, n)
 	t.ids = make(map[string]int32, n)
+	total := 0
 	for i, s := range c.Tokens {
 		if s == "" {
 			s = fmt.Sprintf("[EMPTY_%d]", i)
 		}
 		if len(s) > maxTokenLen {
 			return malformed("token %d has %d bytes, at most %d", i, len(s), maxTokenLen)
+		}
+		if total += len(s); total > maxSpelling {
+			return malformed("the tokens have over %d bytes", maxSpelling)
 		}
 		if first, ok := t.ids[s]; ok {
 			return malformed("token %d %s is also token %d", i, quoted(s), first)
@@ -148,8 +152,8 @@ func (t *Tokenizer) readTokens(c *Config) error {
 	if t.kind == spm || t.kind == unigram {
 		t.score = append([]float32(nil), c.Scores[:n]...)
 		for i, s := range t.score {
-			if math.IsNaN(float64(s)) {
-				return malformed("token %d %s has the score NaN", i, quoted(t.text[i]))
+			if s-s != 0 { // infinite or not a number
+				return malformed("token %d %s has the score %v", i, quoted(t.text[i]), s)
 			}
 		}
 	}
@@ -249,7 +253,10 @@ func (t *Tokenizer) readFlags(c *Config) error {
 	set(&t.addSEP, t.kind == wpm || p.addSEP, c.AddSEP)
 	set(&t.spacePrefix, t.kind == spm, c.AddSpacePrefix)
 	set(&t.mergeSpaces, false, c.RemoveExtraWhitespaces)
-	set(&t.escape, t.kind != bpe || p.escape, c.EscapeWhitespaces)
+	set(&t.escape, true, c.EscapeWhitespaces)
+	if t.kind == bpe {
+		t.escape = p.escape
+	}
 	set(&t.lowercase, t.kind == wpm, c.Lowercase)
 	set(&t.stripAccents, t.lowercase, c.StripAccents)
 	t.addBOS = t.addBOS || p.forceBOS || t.kind == wpm

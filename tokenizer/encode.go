@@ -7,13 +7,13 @@ import (
 
 // scratch is the memory of one call of Encode.
 type scratch struct {
-	frags, spareFrags []fragment
-	text              []byte // the text of a fragment as the model wants it
-	ends, spareEnds   []int
-	syms              []sym
-	queue             queue
-	best              []bestPath
-	path              []int32
+	frags, found    []fragment
+	taken           bitmap
+	text            []byte // the text of a fragment as the model wants it
+	ends, spareEnds []int
+	syms            []sym
+	queue           queue
+	best            []bestPath
 }
 
 // maxText bounds what is tokenized at one go, so that positions fit 32 bits.
@@ -28,9 +28,8 @@ func (t *Tokenizer) Encode(dst []int32, text string, addSpecial, parseSpecial bo
 	if addSpecial && t.addBOS {
 		dst = append(dst, t.bos)
 	}
-	s.frags = t.partition(s.frags[:0], &s.spareFrags, text, parseSpecial)
 	prefix := t.spacePrefix // the first text, and each one behind a special token, begins with a space
-	for _, f := range s.frags {
+	for _, f := range t.partition(s, text, parseSpecial) {
 		if f.id >= 0 {
 			dst = append(dst, f.id)
 			prefix = t.spacePrefix
@@ -79,15 +78,11 @@ func escapeSpaces(dst []byte, text string) []byte {
 	}
 }
 
-// charLen is the number of bytes of the UTF-8 character that begins with b, 1 if none does.
-func charLen(b byte) int {
-	switch {
-	case b < 0xC0:
+// charLen is the number of bytes of the character that s begins with, 1 if that is none.
+func charLen(s []byte) int {
+	if s[0] < utf8.RuneSelf {
 		return 1
-	case b < 0xE0:
-		return 2
-	case b < 0xF0:
-		return 3
 	}
-	return 4
+	_, n := utf8.DecodeRune(s)
+	return n
 }

@@ -16,6 +16,7 @@ type pretokenizer struct {
 	ignoreMerges bool // a word that is a token is that token, whatever the merges say
 	addBOS       bool
 	addSEP       bool
+	wholeLines   bool // a run of line breaks that is a token is that token
 	forceBOS     bool // add BOS even if the file says not to
 	clean        bool // decoding drops spaces before punctuation (clean_up_tokenization_spaces)
 	noBOS        bool // there is no BOS unless the file names one
@@ -114,7 +115,7 @@ var pretokenizers = []pretokenizer{
 		// Llama 3's with white space in powers of two
 		names:  []string{"jais-2"},
 		clean:  true,
-		stages: []stage{first(contractionFold, led(notWord, letters), upTo(3, numbers), spacedTail(other, eol), lines, gapPowers)},
+		stages: []stage{first(contractionFold, led(notWord, letters), upTo(3, numbers), spacedTail(other, eol), linesOnce, gapPowers)},
 	}, {
 		// \p{N}{1,3} ⟶ Llama 3's with \p{N}+
 		names:        []string{"minicpm5"},
@@ -153,7 +154,7 @@ var pretokenizers = []pretokenizer{
 	}, {
 		// [\r\n] ⟶ \s?[A-Za-zµÀ-…]+ ⟶ \s?[!-/:-~！-／：-～‘-‟　-。]+ ⟶ \s+$ ⟶ [一-龥ࠀ-一가-퟿]+ ⟶ \p{N}+
 		names: []string{"deepseek-llm"},
-		stages: []stage{first(upTo(1, eol)), first(led(whitespace, set{ranges: chars(deepseekLetters), but: space})),
+		stages: []stage{first(upTo(1, eol)), first(led(whitespace, set{ranges: chars(deepseekLetters)})),
 			first(led(whitespace, set{ranges: chars("!-/:-~！-／：-～‘-‟　-。"), but: space})), endSpace, first(run(cjk)), first(run(numbers))},
 	}, {
 		// [\r\n] ⟶ \s?\p{L}+ ⟶ \s?\p{P}+ ⟶ [一-龥ࠀ-一가-퟿]+ ⟶ \p{N}
@@ -222,12 +223,13 @@ var pretokenizers = []pretokenizer{
 		stages: []stage{first(sentinel), first(imageToken), first(indent), digits1, first(upTo(1, set{any: punct, ranges: chars("!-/:-@[-`{-~")})), gpt2Words},
 	}, {
 		// [^\n]+|[\n]+ on text whose spaces are U+2581
-		names:    []string{"gemma4", "granite-embed-multi-311m"},
-		raw:      true,
-		escape:   true,
-		clean:    true,
-		forceBOS: true,
-		stages:   []stage{first(lineRuns)},
+		names:      []string{"gemma4", "granite-embed-multi-311m"},
+		raw:        true,
+		escape:     true,
+		clean:      true,
+		wholeLines: true,
+		forceBOS:   true,
+		stages:     []stage{first(lineRuns)},
 	}, {
 		names:  []string{"sarvam-moe"},
 		raw:    true,

@@ -168,6 +168,15 @@ func lines(s string, i int) int {
 	}
 }
 
+// linesOnce is lines where the alternatives behind it cut a run of white space in many pieces. Behind one of these there is no line break in
+// the run, and to look for it again each time would take quadratic time.
+func linesOnce(s string, i int) int {
+	if r, _ := utf8.DecodeLastRuneInString(s[:i]); i > 0 && classOf(r)&(space|newline) == space {
+		return -1
+	}
+	return lines(s, i)
+}
+
 // gap is \s+(?!\S): a run of white space, without its last character where something follows.
 func gap(s string, i int) int {
 	end, last := i, i

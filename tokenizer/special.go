@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"cmp"
+	"math/bits"
 	"slices"
 	"strings"
 )
@@ -101,6 +102,11 @@ func (t *Tokenizer) findSpecials(c *Config) {
 		}
 	}
 	slices.SortStableFunc(t.specials, func(a, b int32) int { return cmp.Compare(len(t.text[b]), len(t.text[a])) })
+	spellings := make([]string, len(t.specials))
+	for i, id := range t.specials {
+		spellings[i] = t.text[id]
+	}
+	t.specialTrie = newTrie(spellings, func(int) bool { return true })
 }
 
 // setStrips marks the tokens that swallow white space beside them. GGUF files do not record it; llama.cpp goes by the model's name.
@@ -132,84 +138,112 @@ func (t *Tokenizer) setStrips(c *Config) {
 	}
 }
 
-// A fragment is a token, or a stretch of the text: text[from:to] if id is negative.
+// A fragment is a stretch of the text, text[from:to], and the token that it spells, or -1.
 type fragment struct {
 	id       int32
 	from, to int
 }
 
+// offsetBits is how many bits of a candidate's key hold its place in the text; above them stands the index in specials.
+const offsetBits = 36
+
 // partition cuts text at the special tokens in it: user-defined ones always, control and unknown ones if parse is set. Of tokens that
-// overlap the longest wins, wherever it stands.
-func (t *Tokenizer) partition(dst []fragment, spare *[]fragment, text string, parse bool) []fragment {
-	if text == "" {
-		return dst
-	}
-	dst = append(dst, fragment{-1, 0, len(text)})
-	if len(t.specials) == 0 {
-		return dst
-	}
-	// Most specials occur in no text, and the first two bytes tell.
-	var pairs [1 << 16 / 64]uint64
-	var singles [4]uint64
-	for i := 0; i < len(text); i++ {
-		singles[text[i]>>6] |= 1 << (text[i] & 63)
-		if i+1 < len(text) {
-			p := uint(text[i])<<8 | uint(text[i+1])
-			pairs[p>>6] |= 1 << (p & 63)
+// overlap the longest wins, wherever it stands, then the one with the lower id, then the one that begins first.
+//
+// The candidates wait in a queue, one for each place in the text: the longest that fits. One that has lost its room to a better one is
+// replaced by a shorter one.
+func (t *Tokenizer) partition(s *scratch, text string, parse bool) []fragment {
+	s.queue = s.queue[:0]
+	for at := range len(text) {
+		if t.specialTrie.roots[text[at]] != 0 {
+			t.offer(s, text, at, parse)
 		}
 	}
-	for _, id := range t.specials {
-		a, s := t.attr[id], t.text[id]
-		if !parse && a&(isControl|isUnknown) != 0 || len(s) > len(text) {
+	found := s.found[:0]
+	if len(s.queue) > 0 {
+		s.taken.reset(len(text))
+	}
+	for len(s.queue) > 0 {
+		c := s.queue.pop()
+		from := int(c.key & (1<<offsetBits - 1))
+		to := from + int(c.size)
+		if end := s.taken.first(from, to); end < to {
+			t.offer(s, text[:end], from, parse)
 			continue
 		}
-		if len(s) == 1 && singles[s[0]>>6]>>(s[0]&63)&1 == 0 {
-			continue
-		}
-		if len(s) > 1 {
-			if p := uint(s[0])<<8 | uint(s[1]); pairs[p>>6]>>(p&63)&1 == 0 {
-				continue
+		id := t.specials[c.key>>offsetBits]
+		if t.attr[id]&stripLeft != 0 {
+			for from > 0 && isSpaceByte(text[from-1]) && !s.taken.has(from-1) {
+				from--
 			}
 		}
-		if !strings.Contains(text, s) {
-			continue
-		}
-		out := (*spare)[:0]
-		for _, f := range dst {
-			if f.id >= 0 {
-				out = append(out, f)
-				continue
-			}
-			for {
-				at := strings.Index(text[f.from:f.to], s)
-				if at < 0 {
-					break
-				}
-				left := f.from + at
-				right := left + len(s)
-				if a&stripLeft != 0 {
-					for left > f.from && isSpaceByte(text[left-1]) {
-						left--
-					}
-				}
-				if left > f.from {
-					out = append(out, fragment{-1, f.from, left})
-				}
-				out = append(out, fragment{id: id})
-				if a&stripRight != 0 {
-					for right < f.to && isSpaceByte(text[right]) {
-						right++
-					}
-				}
-				f.from = right
-			}
-			if f.to > f.from {
-				out = append(out, f)
+		if t.attr[id]&stripRight != 0 {
+			for to < len(text) && isSpaceByte(text[to]) && !s.taken.has(to) {
+				to++
 			}
 		}
-		dst, *spare = out, dst
+		s.taken.set(from, to)
+		found = append(found, fragment{id, from, to})
 	}
-	return dst
+	slices.SortFunc(found, func(a, b fragment) int { return cmp.Compare(a.from, b.from) })
+	s.found = found
+
+	frags, done := s.frags[:0], 0
+	for _, f := range found {
+		if f.from > done {
+			frags = append(frags, fragment{-1, done, f.from})
+		}
+		frags = append(frags, f)
+		done = f.to
+	}
+	if done < len(text) {
+		frags = append(frags, fragment{-1, done, len(text)})
+	}
+	s.frags = frags
+	return frags
+}
+
+// offer puts the longest special token in text at the offset into the queue, if there is one.
+func (t *Tokenizer) offer(s *scratch, text string, at int, parse bool) {
+	node, best, size := int32(0), int32(-1), 0
+	for i := at; i < len(text); {
+		if node = t.specialTrie.next(node, text[i]); node == 0 {
+			break
+		}
+		i++
+		if v := t.specialTrie.nodes[node].value; v >= 0 && (parse || t.attr[t.specials[v]]&(isControl|isUnknown) == 0) {
+			best, size = v, i-at
+		}
+	}
+	if best >= 0 {
+		s.queue.push(candidate{key: uint64(best)<<offsetBits | uint64(at), size: int32(size)})
+	}
 }
 
 func isSpaceByte(b byte) bool { return b == ' ' || b-'\t' < 5 }
+
+// bitmap is a set of offsets.
+type bitmap []uint64
+
+func (b *bitmap) reset(n int) {
+	*b = slices.Grow((*b)[:0], n/64+1)[:n/64+1]
+	clear(*b)
+}
+
+func (b bitmap) has(i int) bool { return b[i/64]>>(i%64)&1 != 0 }
+
+func (b bitmap) set(from, to int) {
+	for i := from; i < to; i++ {
+		b[i/64] |= 1 << (i % 64)
+	}
+}
+
+// first returns the first member in [from, to), or to.
+func (b bitmap) first(from, to int) int {
+	for i := from; i < to; i = i&^63 + 64 {
+		if w := b[i/64] >> (i % 64); w != 0 {
+			return min(i+bits.TrailingZeros64(w), to)
+		}
+	}
+	return to
+}

@@ -19,7 +19,7 @@ func (t *Tokenizer) encodeSPM(dst []int32, s *scratch, text string, prefix bool)
 	s.text = b
 	s.syms = s.syms[:0]
 	for off := 0; off < len(b); {
-		n := min(charLen(b[off]), len(b)-off)
+		n := charLen(b[off:])
 		s.syms = append(s.syms, sym{off: int32(off), n: int32(n), id: -1})
 		off += n
 	}

@@ -36,8 +36,10 @@ type Tokenizer struct {
 	escape, clean            bool
 	lowercase, stripAccents  bool
 
-	specials []int32 // what is looked for in text before anything else, the longest first
-	pieces   []byte  // the bytes of all ids, one after the other
+	specials    []int32 // what is looked for in text before anything else, the longest first
+	specialTrie *trie   // their indices
+
+	pieces   []byte // the bytes of all ids, one after the other
 	pieceEnd []int
 
 	bytes    [256]int32 // the id that stands for a byte, or -1

@@ -37,11 +37,21 @@ func (t *Tokenizer) buildUnigram(chars []byte) error {
 	return err
 }
 
-// encodeUnigram finds the spelling of the normalised text whose tokens have the highest sum of scores (Viterbi). Characters that are no
-// tokens become [UNK], one for a run of them, or are spelled in bytes if the vocabulary has all 256.
+// encodeUnigram finds the spelling of the normalised text whose tokens have the highest sum of scores (Viterbi); user-defined tokens count
+// as 0. Characters that are no tokens become [UNK], one for a run of them, or are spelled in bytes if the vocabulary has all 256, as
+// SentencePiece does and llama.cpp does not.
 func (t *Tokenizer) encodeUnigram(dst []int32, s *scratch, text string) []int32 {
-	b := t.normalize(s.text[:0], text)
-	s.text = b
+	var st normalizer
+	for text != "" {
+		s.text, text = t.normalize(s.text[:0], text, &st, maxNormalized)
+		dst = t.mostLikely(dst, s)
+	}
+	return dst
+}
+
+// mostLikely appends the spelling of s.text.
+func (t *Tokenizer) mostLikely(dst []int32, s *scratch) []int32 {
+	b := s.text
 	best := slices.Grow(s.best[:0], len(b)+1)[:len(b)+1]
 	s.best = best
 	for i := range best {
@@ -49,7 +59,7 @@ func (t *Tokenizer) encodeUnigram(dst []int32, s *scratch, text string) []int32 
 	}
 	best[0].score = 0
 	for i := 0; i < len(b); {
-		n := min(charLen(b[i]), len(b)-i)
+		n := charLen(b[i:])
 		whole := false // the character is a token
 		here := best[i].score
 		node := int32(0)
@@ -96,35 +106,44 @@ func (t *Tokenizer) encodeUnigram(dst []int32, s *scratch, text string) []int32 
 	return dst
 }
 
-// normalize appends text as the model wants it: mapped by the charsmap, with U+2581 for spaces, one in front.
-func (t *Tokenizer) normalize(dst []byte, text string) []byte {
+// A normalizer is the state between two stretches of a text.
+type normalizer struct {
+	inWord   bool
+	prefixed bool // a space stands in front of the text
+}
+
+// maxNormalized bounds the memory that a charsmap with long replacements can ask for.
+const maxNormalized = 1 << 26
+
+// normalize appends text as the model wants it: mapped by the charsmap, with U+2581 for spaces, one in front. It stops behind limit bytes and
+// returns what is left of text.
+func (t *Tokenizer) normalize(dst []byte, text string, st *normalizer, limit int) (out []byte, rest string) {
 	blank := " "
 	if t.escape {
 		blank = escaped
 	}
-	inWord, prefixed := false, false
-	for i := 0; i < len(text); {
-		piece, used := t.normalizeAt(text[i:])
+	for text != "" && len(dst) < limit {
+		piece, used := t.normalizeAt(text)
+		text = text[used:]
 		for j := range len(piece) {
 			if c := piece[j]; c != ' ' {
-				if !inWord {
-					inWord = true
-					if t.spacePrefix && !prefixed || t.mergeSpaces {
+				if !st.inWord {
+					st.inWord = true
+					if t.spacePrefix && !st.prefixed || t.mergeSpaces {
 						dst = append(dst, blank...)
-						prefixed = true
+						st.prefixed = true
 					}
 				}
 				dst = append(dst, c)
 				continue
 			}
-			inWord = false
+			st.inWord = false
 			if !t.mergeSpaces {
 				dst = append(dst, blank...)
 			}
 		}
-		i += used
 	}
-	return dst
+	return dst, text
 }
 
 // normalizeAt returns what the beginning of text becomes, and how long that beginning is: a user-defined token stays as it is, then the
