@@ -40,14 +40,15 @@ func (c *candidates) fill(logits []float32) {
 	if cap(c.list) < len(logits) {
 		c.list = make([]Candidate, len(logits))
 	}
-	list, n := c.list[:len(logits)], 0
+	list, all := c.list[:len(logits)], true
 	for id, l := range logits {
-		list[n] = Candidate{int32(id), l} // overwritten by the next if not finite
-		if finite(l) {
-			n++
-		}
+		list[id] = Candidate{int32(id), l}
+		all = all && finite(l)
 	}
-	c.list, c.byID, c.sorted = list[:n], true, false
+	c.list, c.byID, c.sorted = list, true, false
+	if !all {
+		c.refill(list)
+	}
 }
 
 // fillBest is fill and best(k) in one pass.
@@ -92,14 +93,16 @@ func (c *candidates) max() float32 {
 	top := c.list[0].Logit
 	if !c.sorted {
 		for _, x := range c.list[1:] {
-			top = max(top, x.Logit)
+			if x.Logit > top {
+				top = x.Logit
+			}
 		}
 	}
 	return top
 }
 
-// weigh fills weights with the exponentials of the logits, the highest scaled to 1, and returns that highest logit and the sum. The probability of a candidate is its
-// weight divided by the sum.
+// weigh fills weights with the exponentials of the logits, the highest scaled to 1, and returns that highest logit and the sum. The probability of a
+// candidate is its weight divided by the sum.
 func (c *candidates) weigh() (top float32, sum float64) {
 	if cap(c.weights) < len(c.list) {
 		c.weights = make([]float32, cap(c.list))
@@ -107,9 +110,9 @@ func (c *candidates) weigh() (top float32, sum float64) {
 	c.weights = c.weights[:len(c.list)]
 	top = c.max()
 	for i, x := range c.list {
-		w := math.Exp(float64(x.Logit) - float64(top))
-		c.weights[i] = float32(w)
-		sum += w
+		w := float32(exp(float64(x.Logit) - float64(top)))
+		c.weights[i] = w
+		sum += float64(w)
 	}
 	return top, sum
 }
@@ -125,14 +128,24 @@ func (c *candidates) entropy(top float32, sum float64) float64 {
 	return math.Log(sum) - mean/sum
 }
 
-// best keeps the k best, sorted.
+// heaped is the largest k for which a heap of the k best is the quickest way to find them.
+const heaped = 512
+
+// best keeps the k best, and sorts them if they are few.
 func (c *candidates) best(k int) {
-	if c.sorted {
+	switch {
+	case c.sorted:
 		c.list = c.list[:min(k, len(c.list))]
-		return
+	case k <= heaped:
+		c.list = best(c.list[:0], c.list, k)
+		c.byID, c.sorted = false, true
+	case k < len(c.list):
+		ranks := c.rank(len(c.list))
+		for i, x := range c.list {
+			ranks[i] = ranked{Candidate: x, key: -x.Logit}
+		}
+		c.keepRanked(ranks, goal{mass: -1, count: k})
 	}
-	c.list = best(c.list[:0], c.list, k)
-	c.byID, c.sorted = false, true
 }
 
 // keep keeps the candidates with a logit of at least limit.
@@ -145,6 +158,16 @@ func (c *candidates) keep(limit float32) {
 		}
 	}
 	c.list = list[:n]
+}
+
+// count returns how many candidates keep would.
+func (c *candidates) count(limit float32) (n int) {
+	for _, x := range c.list {
+		if x.Logit >= limit {
+			n++
+		}
+	}
+	return n
 }
 
 // pick draws a candidate by its probability and returns its index, or -1 if there is none, and the probability.
@@ -174,10 +197,12 @@ func best(dst, list []Candidate, k int) []Candidate {
 	heap := dst[base:]
 	if k < len(list) {
 		heapify(heap)
+		worst := heap[0].Logit
 		for _, x := range list[k:] {
-			if better(x, heap[0]) {
+			if x.Logit >= worst && better(x, heap[0]) {
 				heap[0] = x
 				sink(heap, 0)
+				worst = heap[0].Logit
 			}
 		}
 	}
@@ -256,10 +281,17 @@ func (g goal) reached(mass float64, count int) bool {
 	return count >= g.count && (mass > g.mass || !g.above && mass == g.mass)
 }
 
-// keepRanked keeps the fewest of ranks, in their order, that reach the goal. It selects as quickselect does, by mass in place of an index, so that
+// rank returns memory for n ranks.
+func (c *candidates) rank(n int) []ranked {
+	if cap(c.ranks) < n {
+		c.ranks = make([]ranked, cap(c.list))
+	}
+	return c.ranks[:n]
+}
+
+// keepRanked keeps the fewest of r, in their order, that reach the goal, or all. It selects as quickselect does, by mass in place of an index, so that
 // a large vocabulary is never sorted.
-func (c *candidates) keepRanked(g goal) {
-	r := c.ranks
+func (c *candidates) keepRanked(r []ranked, g goal) {
 	lo, hi, mass := 0, len(r), 0.0
 	for tries := 2 * bits.Len(uint(len(r))); hi-lo > 64 && tries > 0; tries-- {
 		mid := lo + partition(r[lo:hi])
@@ -307,7 +339,7 @@ func partition(r []ranked) int {
 		for j--; before(b, r[j]); j-- {
 		}
 		if i >= j {
-			return max(1, i)
+			return i
 		}
 		r[i], r[j] = r[j], r[i]
 	}

@@ -103,7 +103,7 @@ func (p *Params) order() []string {
 	return names
 }
 
-func (p *Params) greedy() bool { return p.Temperature <= 0 && p.DynaTempRange == 0 }
+func (p *Params) greedy() bool { return p.Temperature <= 0 }
 
 // stage returns the stage of that name, or nil if it is off.
 func (p *Params) stage(name string, v Vocab) stage {
@@ -150,7 +150,10 @@ func (p *Params) penalties() stage {
 	if p.RepeatLastN == 0 || repeat == 1 && p.FrequencyPenalty == 0 && p.PresencePenalty == 0 {
 		return nil
 	}
-	return &penalties{repeat: repeat, frequency: p.FrequencyPenalty, presence: p.PresencePenalty, past: history{limit: p.RepeatLastN}}
+	return &penalties{
+		repeat: float64(repeat), frequency: float64(p.FrequencyPenalty), presence: float64(p.PresencePenalty),
+		past: history{limit: p.RepeatLastN},
+	}
 }
 
 func (p *Params) dry(v Vocab) stage {

@@ -37,13 +37,13 @@ func (d *dry) apply(c *candidates) {
 }
 
 // adjust subtracts the penalty for prolonging a repetition of n tokens.
-func (d *dry) adjust(x *Candidate, n int32) {
-	x.Logit -= float32(min(d.multiplier*math.Pow(d.base, float64(int(n)-d.allowed)), math.MaxFloat32))
+func (d *dry) adjust(logit float64, n int32) float64 {
+	return logit - d.multiplier*math.Pow(d.base, float64(int(n)-d.allowed))
 }
 
-// repeats fills z: the last z[k] tokens of w are also the z[k] tokens that end k before its end. This is the Z-function of w read backwards (Gusfield 1997, "Algorithms
-// on Strings, Trees and Sequences"), computed in linear time: [left, right) is the match found so far that reaches furthest, and inside it lengths are known from its
-// copy at the beginning.
+// repeats fills z: the last z[k] tokens of w are also the z[k] tokens that end k before its end. This is the Z-function of w read backwards (Gusfield
+// 1997, "Algorithms on Strings, Trees and Sequences"), computed in linear time: [left, right) is the match found so far that reaches furthest, and inside
+// it lengths are known from its copy at the beginning.
 func (d *dry) repeats(w []int32) {
 	n := len(w)
 	d.z = slices.Grow(d.z[:0], n)[:n]

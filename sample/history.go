@@ -1,6 +1,9 @@
 package sample
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
 // history is the last tokens of a sequence, in order.
 type history struct {
@@ -18,7 +21,7 @@ func (h *history) window() []int32 {
 
 // push remembers id. The window slides along the buffer and back to its beginning when the buffer is full, which costs one copy per token.
 func (h *history) push(id int32) {
-	if h.limit >= 0 && len(h.buf) >= 2*h.limit {
+	if h.limit >= 0 && len(h.buf)-h.limit >= h.limit {
 		h.buf = h.buf[:copy(h.buf, h.window())]
 	}
 	h.buf = append(h.buf, id)
@@ -101,34 +104,33 @@ func (t *tally) clear() {
 
 func (t tally) clone() tally { return tally{slices.Clone(t.slots), t.used} }
 
-// adjuster changes the logit of a token that has been counted n times.
+// adjuster says what becomes of the logit of a token that has been counted n times.
 type adjuster interface {
-	adjust(x *Candidate, n int32)
+	adjust(logit float64, n int32) float64
 }
 
 // adjust has a change every candidate that t counts.
 func (c *candidates) adjust(t *tally, a adjuster) {
-	lost := false
-	if c.byID {
-		for _, s := range t.slots {
-			if s.n == 0 {
-				continue
-			}
-			if i := c.find(s.id); i >= 0 {
-				a.adjust(&c.list[i], s.n)
-				lost = lost || !finite(c.list[i].Logit)
-			}
-		}
-	} else {
-		for i := range c.list {
-			if n := t.get(c.list[i].ID); n != 0 {
-				a.adjust(&c.list[i], n)
-				lost = lost || !finite(c.list[i].Logit)
-			}
-		}
-	}
 	c.sorted = false
-	if lost {
-		c.refill(c.list)
+	if !c.byID {
+		for i := range c.list {
+			x := &c.list[i]
+			if n := t.get(x.ID); n != 0 {
+				x.Logit = clamp(a.adjust(float64(x.Logit), n))
+			}
+		}
+		return
+	}
+	for _, s := range t.slots {
+		if s.n == 0 {
+			continue
+		}
+		if i := c.find(s.id); i >= 0 {
+			x := &c.list[i]
+			x.Logit = clamp(a.adjust(float64(x.Logit), s.n))
+		}
 	}
 }
+
+// clamp makes x a finite float32: a penalty may drive a token far out, but not out of the running.
+func clamp(x float64) float32 { return float32(min(max(x, -math.MaxFloat32), math.MaxFloat32)) }

@@ -40,7 +40,7 @@ func logSum(logits []float32) float64 {
 	var sum float64
 	for _, l := range logits {
 		if finite(l) {
-			sum += math.Exp(float64(l) - float64(top))
+			sum += exp(float64(l) - float64(top))
 		}
 	}
 	return float64(top) + math.Log(sum)

@@ -17,7 +17,7 @@ type Params struct {
 	// Temperature divides the logits: below 1 favours what is likely, above 1 what is not. Default 0. At 0 or less the most probable token is taken, the
 	// lowest id of equals, whatever the chain.
 	Temperature float32
-	// DynaTempRange lets the temperature vary by as much in both directions, with the entropy of the candidates. Default 0: off.
+	// DynaTempRange lets the temperature vary by as much in both directions, with the entropy of the candidates, but not below 0. Default 0: off.
 	DynaTempRange float32
 	// DynaTempExponent bends the way from entropy to temperature. Default 0, which means 1: straight.
 	DynaTempExponent float32
@@ -53,7 +53,7 @@ type Params struct {
 	DRYMultiplier float32
 	// DRYBase is the factor by which that penalty grows with every token repeated. At least 1; default 0, which means 1.75.
 	DRYBase float32
-	// DRYAllowedLength is the longest repetition that costs nothing but the multiplier. Default 0, which means 2.
+	// DRYAllowedLength is the length of a repetition that may not be prolonged for free: to do so costs DRYMultiplier. Default 0, which means 2.
 	DRYAllowedLength int
 	// DRYLastN is how many tokens, prompt included, DRY looks back on. Default 0: DRY off. -1: all.
 	DRYLastN int
@@ -80,8 +80,8 @@ type Params struct {
 	Trace func(stage string, before, after []Candidate)
 }
 
-// Defaults returns the field's usual chain with its usual numbers (llama.cpp, common_params_sampling): temperature 0.8, top-k 40, top-p 0.95, min-p 0.05; penalties look
-// back 64 tokens and are off.
+// Defaults returns the field's usual chain with its usual numbers (llama.cpp, common_params_sampling): temperature 0.8, top-k 40, top-p 0.95, min-p 0.05;
+// penalties look back 64 tokens and are off.
 func Defaults() Params {
 	return Params{
 		Temperature: 0.8, DynaTempExponent: 1,
@@ -129,7 +129,7 @@ func (p Params) Validate() error {
 	}
 	for i, name := range p.Chain {
 		if canonical(name) == "" {
-			f.add(fmt.Sprintf("Chain[%d]", i), known(), fmt.Sprintf("%q", name))
+			f.add(fmt.Sprintf("Chain[%d]", i), "one of "+known(), fmt.Sprintf("%q", name))
 		}
 	}
 	return errors.Join(f...)

@@ -2,7 +2,7 @@ package sample
 
 // penalties are those for repetition, frequency and presence.
 type penalties struct {
-	repeat, frequency, presence float32
+	repeat, frequency, presence float64
 
 	past  history
 	count tally
@@ -10,13 +10,14 @@ type penalties struct {
 
 func (p *penalties) apply(c *candidates) { c.adjust(&p.count, p) }
 
-func (p *penalties) adjust(x *Candidate, n int32) {
-	if x.Logit <= 0 {
-		x.Logit *= p.repeat
+// adjust multiplies a negative logit where it divides a positive one: Keskar et al. only divide, which would favour the repetition of unlikely tokens.
+func (p *penalties) adjust(logit float64, n int32) float64 {
+	if logit <= 0 {
+		logit *= p.repeat
 	} else {
-		x.Logit /= p.repeat
+		logit /= p.repeat
 	}
-	x.Logit -= float32(n)*p.frequency + p.presence
+	return logit - float64(n)*p.frequency - p.presence
 }
 
 func (p *penalties) accept(id int32) {
@@ -44,15 +45,20 @@ func (p *penalties) clone() stage {
 type logitBias []Candidate
 
 func (b logitBias) apply(c *candidates) {
-	lost := false
+	c.sorted = false
+	banned := false
 	for _, x := range b {
-		if i := c.find(x.ID); i >= 0 { // biases come first, so c is still by id
-			c.list[i].Logit += x.Logit
-			lost = lost || !finite(c.list[i].Logit)
+		i := c.find(x.ID) // biases come first, so c is still by id
+		switch {
+		case i < 0:
+		case finite(x.Logit):
+			c.list[i].Logit = clamp(float64(c.list[i].Logit) + float64(x.Logit))
+		default:
+			c.list[i].Logit = x.Logit
+			banned = true
 		}
 	}
-	c.sorted = false
-	if lost {
+	if banned {
 		c.refill(c.list)
 	}
 }

@@ -1,6 +1,10 @@
 package sample
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
 
 // Vocab is what a sampler asks of a vocabulary.
 type Vocab interface {
@@ -66,11 +70,9 @@ func New(p Params, v Vocab) (*Sampler, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
-	if v != nil {
-		for id := range p.LogitBias {
-			if int(id) >= v.Size() {
-				return nil, fmt.Errorf("sample: LogitBias: want ids below %d, the size of the vocabulary, found %d", v.Size(), id)
-			}
+	if v != nil && len(p.LogitBias) > 0 {
+		if id := slices.Max(slices.Collect(maps.Keys(p.LogitBias))); int(id) >= v.Size() {
+			return nil, fmt.Errorf("sample: LogitBias: want ids below %d, the size of the vocabulary, found %d", v.Size(), id)
 		}
 	}
 	return &Sampler{seed: p.Seed, trace: p.Trace, chain: p.stages(v)}, nil
@@ -85,12 +87,12 @@ func (s *Sampler) Accept(id int32) {
 	}
 }
 
-// Sample returns the token for position pos, or -1 if no token has a finite logit. It depends on the logits, the tokens accepted, the seed and pos alone: calls of Sample
-// do not influence each other. logits is not changed.
+// Sample returns the token for position pos, or -1 if no token has a finite logit, biases and the caller's stages included. It depends on the logits, the
+// tokens accepted, the seed and pos alone: calls of Sample do not influence each other. logits is not changed.
 func (s *Sampler) Sample(logits []float32, pos int) int32 {
 	c, chain := &s.c, s.chain
 	c.vocab, c.seed, c.pos = len(logits), s.seed, pos
-	if k, ok := s.first().(topK); ok && s.trace == nil {
+	if k, ok := s.first().(topK); ok && k <= heaped && s.trace == nil {
 		c.fillBest(logits, int(k))
 		chain = chain[1:]
 	} else {

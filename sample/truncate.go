@@ -18,11 +18,7 @@ func (t topP) apply(c *candidates) {
 	_, sum := c.weigh()
 	g := goal{mass: t.p * sum, count: t.minKeep}
 	if !c.sorted {
-		c.rank()
-		for i := range c.ranks {
-			c.ranks[i].key = -c.ranks[i].Logit
-		}
-		c.keepRanked(g)
+		c.keepRanked(t.rank(c, sum), g)
 		return
 	}
 	var mass float64
@@ -34,6 +30,22 @@ func (t topP) apply(c *candidates) {
 	}
 }
 
+// rank orders the candidates that may be needed. All those of less than (1-p)/n together have less than 1-p.
+func (t topP) rank(c *candidates, sum float64) []ranked {
+	least := float32((1 - t.p) * sum / float64(len(c.list)))
+	if t.minKeep > 1 {
+		least = 0
+	}
+	ranks, n := c.rank(len(c.list)), 0
+	for i, x := range c.list {
+		if w := c.weights[i]; w >= least {
+			ranks[n] = ranked{x, -x.Logit, w}
+			n++
+		}
+	}
+	return ranks[:n]
+}
+
 type minP struct {
 	log     float32 // of the share
 	minKeep int
@@ -43,13 +55,8 @@ func (m minP) apply(c *candidates) {
 	if len(c.list) < 2 {
 		return
 	}
-	limit, above := c.max()+m.log, 0
-	for _, x := range c.list {
-		if x.Logit >= limit {
-			above++
-		}
-	}
-	if above < m.minKeep {
+	limit := c.max() + m.log
+	if m.minKeep > 1 && c.count(limit) < m.minKeep {
 		c.best(m.minKeep)
 		return
 	}
@@ -87,23 +94,12 @@ func (t typical) apply(c *candidates) {
 	top, sum := c.weigh()
 	// The surprise of a token is log(sum) - (logit - top); what is compared is how far it is from the entropy.
 	offset := math.Log(sum) - c.entropy(top, sum)
-	c.rank()
-	for i := range c.ranks {
-		r := &c.ranks[i]
-		r.key = float32(math.Abs(offset - (float64(r.Logit) - float64(top))))
-	}
-	c.keepRanked(goal{mass: t.p * sum, above: true, count: t.minKeep})
-}
-
-// rank puts candidates and weights into ranks, without keys.
-func (c *candidates) rank() {
-	if cap(c.ranks) < len(c.list) {
-		c.ranks = make([]ranked, cap(c.list))
-	}
-	c.ranks = c.ranks[:len(c.list)]
+	ranks := c.rank(len(c.list))
 	for i, x := range c.list {
-		c.ranks[i] = ranked{Candidate: x, weight: c.weights[i]}
+		away := math.Abs(offset - (float64(x.Logit) - float64(top)))
+		ranks[i] = ranked{x, float32(away), c.weights[i]}
 	}
+	c.keepRanked(ranks, goal{mass: t.p * sum, above: true, count: t.minKeep})
 }
 
 type xtc struct {
