@@ -16,7 +16,7 @@ func avx512(l level) *level {
 	type rows = func(dst *float32, w *byte, stride, blocks int, q *int8, groups *byte)
 	type unpack = func(p *byte, s, m *float32, w *byte, stride, blocks int)
 	set := func(t quant.Type, off int, r rows, u unpack) {
-		k := tile{size: 16, off: off, rows: r, unpack: u}
+		k := tile{size: 16, at: 3, off: off, rows: r, unpack: u}
 		switch {
 		case t.Group() == 32 && t.HasMin():
 			k.panel = [4]func(*byte){panel32Minx1AVX512, panel32Minx2AVX512, panel32Minx3AVX512, panel32Minx4AVX512}

@@ -10,7 +10,8 @@ import (
 // [k/group][size], which stay in the cache while all tokens use them. The integer sum of a group is exact in both, and both add groups in order,
 // acc = fma(float(sum), scale·d, acc), then acc = fma(minimum, d·Σq, acc): hence equal bits.
 type tile struct {
-	size int // rows
+	size int // rows; divides panelRows
+	at   int // panels that are multiplied at once; divides panelRows/size
 	off  int // log2 of what the bytes of weights without minimum are too large by
 
 	rows   func(dst *float32, w *byte, stride, blocks int, q *int8, groups *byte)
@@ -19,17 +20,15 @@ type tile struct {
 }
 
 const (
-	panelTiles  = 3  // tiles that are multiplied at once
-	maxTile     = 16 // rows
-	panelRows   = panelTiles * maxTile
-	tilesTokens = 4 // tokens at once
+	panelRows   = 48 // rows that are unpacked at once
+	tilesTokens = 4  // tokens at once
 	// unpackTokens is the number of tokens from which unpacking is worth its while.
 	unpackTokens = 3
 )
 
 // panelArgs is read by assembly, field by field of eight bytes.
 type panelArgs struct {
-	dst    *float32 // [tokens][panelTiles*size], with stride ldd
+	dst    *float32 // [tokens][at*size], with stride ldd
 	ldd    int
 	p      *byte
 	panel  int // bytes of one tile's panel
@@ -113,26 +112,26 @@ func (x *product) byRows() {
 	}
 }
 
-// byPanels unpacks some tiles and multiplies them with all tokens.
+// byPanels unpacks some tiles and multiplies them with all tokens: a few tokens, which the nearest cache holds, with one panel after another.
 func (x *product) byPanels() {
 	t, args := x.t, &x.s.args
 	group := x.m.Type.Group()
+	tiles := panelRows / t.size
 	bytes, scales := t.size*x.k, t.size*x.k/group*4
 	parts := bytes + scales
 	if x.m.Type.HasMin() {
 		parts += scales
 	}
-	mem := x.s.aligned(panelTiles * parts)
-	p := mem
-	sp := unsafe.Add(p, panelTiles*bytes)
+	p := x.s.aligned(tiles * parts)
+	sp := unsafe.Add(p, tiles*bytes)
 	mp := sp
 	if x.m.Type.HasMin() {
-		mp = unsafe.Add(sp, panelTiles*scales)
+		mp = unsafe.Add(sp, tiles*scales)
 	}
-	wide := panelTiles * t.size
-	for r := 0; r < x.rows; r += wide {
-		n := min(wide, x.rows-r)
-		for i := 0; i < n; i += t.size {
+	wide := t.at * t.size
+	for r := 0; r < x.rows; r += panelRows {
+		rows := min(panelRows, x.rows-r)
+		for i := 0; i < rows; i += t.size {
 			w, _ := x.tileAt(r + i)
 			j := i / t.size
 			t.unpack((*byte)(unsafe.Add(p, j*bytes)), (*float32)(unsafe.Add(sp, j*scales)), (*float32)(unsafe.Add(mp, j*scales)), w, x.size, x.blocks())
@@ -140,18 +139,23 @@ func (x *product) byPanels() {
 		for tok := x.t0; tok < x.t1; tok += tilesTokens {
 			c := min(tilesTokens, x.t1-tok)
 			q, g := x.a.token(tok)
-			out, ldd := x.dst[tok*x.ldd+r:], x.ldd
-			if n < wide {
-				out, ldd = x.s.out[:], wide
-			}
-			*args = panelArgs{
-				dst: &out[0], ldd: ldd, p: (*byte)(p), panel: bytes, s: (*float32)(sp), m: (*float32)(mp), scales: scales,
-				q: &q[0], g: &g[0], k: x.k, groups: x.k / ActGroup, off: t.off,
-			}
-			t.panel[c-1]((*byte)(unsafe.Pointer(args)))
-			if n < wide {
-				for i := range c {
-					copy(x.dst[(tok+i)*x.ldd+r:][:n], out[i*wide:])
+			for i := 0; i < rows; i += wide {
+				n := min(wide, rows-i)
+				out, ldd := x.dst[tok*x.ldd+r+i:], x.ldd
+				if n < wide {
+					out, ldd = x.s.out[:], wide
+				}
+				j := i / t.size
+				*args = panelArgs{
+					dst: &out[0], ldd: ldd, p: (*byte)(unsafe.Add(p, j*bytes)), panel: bytes,
+					s: (*float32)(unsafe.Add(sp, j*scales)), m: (*float32)(unsafe.Add(mp, j*scales)), scales: scales,
+					q: &q[0], g: &g[0], k: x.k, groups: x.k / ActGroup, off: t.off,
+				}
+				t.panel[c-1]((*byte)(unsafe.Pointer(args)))
+				if n < wide {
+					for l := range c {
+						copy(x.dst[(tok+l)*x.ldd+r+i:][:n], out[l*wide:])
+					}
 				}
 			}
 		}
