@@ -4,7 +4,7 @@ package kernels
 
 import "github.com/goinfer/goinfer/quant"
 
-//go:generate go run -C _asm . -dir ..
+//go:generate go run -C _asm . -dir ../..
 
 func assembly(ls []*level) []*level {
 	return append(ls, avx512(*ls[0]))

@@ -34,7 +34,7 @@ const maxThreads = 4096
 // the total steps. It ends early with the context's error.
 func Measure(ctx context.Context, threads []int, done func(step, total int)) (Peaks, error) {
 	var p Peaks
-	level, err := loopLevel()
+	level, l, err := levelLoops()
 	if err != nil {
 		return p, err
 	}
@@ -51,7 +51,7 @@ func Measure(ctx context.Context, threads []int, done func(step, total int)) (Pe
 			return p, err
 		}
 	}
-	buf, err := newBuffer(ctx)
+	buf, err := newBuffer(ctx, l.sum)
 	if err != nil {
 		return p, err
 	}
@@ -62,7 +62,7 @@ func Measure(ctx context.Context, threads []int, done func(step, total int)) (Pe
 		for _, m := range []struct {
 			to  *float64
 			job job
-		}{{&r.ReadGBs, buf}, {&r.FMAGFlops, newFMA(n)}, {&r.Int8GOps, newInt8Dot(n)}} {
+		}{{&r.ReadGBs, buf}, {&r.FMAGFlops, l.fma(n)}, {&r.Int8GOps, l.int8(n)}} {
 			if *m.to, err = rate(ctx, n, m.job); err != nil {
 				return p, err
 			}
@@ -78,7 +78,11 @@ func Bandwidth(ctx context.Context, threads int) (gbs float64, err error) {
 	if err := checkThreads(threads); err != nil {
 		return 0, err
 	}
-	buf, err := newBuffer(ctx)
+	_, l, err := levelLoops()
+	if err != nil {
+		return 0, err
+	}
+	buf, err := newBuffer(ctx, l.sum)
 	if err != nil {
 		return 0, err
 	}
@@ -88,23 +92,24 @@ func Bandwidth(ctx context.Context, threads int) (gbs float64, err error) {
 // PeakFMA returns the rate of float32 multiply-adds that kernels of the level in use can reach on so many threads, in GFLOPS
 // (10⁹ operations, two to a multiply-add).
 func PeakFMA(ctx context.Context, threads int) (gflops float64, err error) {
-	return peak(ctx, threads, func(n int) job { return newFMA(n) })
+	return peak(ctx, threads, func(l loops) job { return l.fma(threads) })
 }
 
 // PeakInt8Dot returns the rate of int8 dot products that kernels of the level in use can reach on so many threads, in GOPS
 // (10⁹ operations, two to a multiply-add).
 func PeakInt8Dot(ctx context.Context, threads int) (gops float64, err error) {
-	return peak(ctx, threads, func(n int) job { return newInt8Dot(n) })
+	return peak(ctx, threads, func(l loops) job { return l.int8(threads) })
 }
 
-func peak(ctx context.Context, threads int, make func(threads int) job) (float64, error) {
+func peak(ctx context.Context, threads int, pick func(loops) job) (float64, error) {
 	if err := checkThreads(threads); err != nil {
 		return 0, err
 	}
-	if _, err := loopLevel(); err != nil {
+	_, l, err := levelLoops()
+	if err != nil {
 		return 0, err
 	}
-	return rate(ctx, threads, make(threads))
+	return rate(ctx, threads, pick(l))
 }
 
 func checkThreads(n int) error {
@@ -114,16 +119,23 @@ func checkThreads(n int) error {
 	return nil
 }
 
-// loopLevel returns the level in use. A level that brings kernels brings loops to measure them by.
-func loopLevel() (string, error) {
+// loops are what a level is measured by. A level that brings kernels brings loops.
+type loops struct {
+	sum       func(x []uint64) uint64
+	fma, int8 func(threads int) job
+}
+
+// levelLoops returns the level in use and its loops.
+func levelLoops() (string, loops, error) {
 	level, err := cpu.Level()
 	if err != nil {
-		return "", err
+		return "", loops{}, err
 	}
-	if level != "go" {
-		return "", fmt.Errorf("probe: there are no loops to measure level %s", level)
+	l, ok := assembly[level]
+	if !ok {
+		l = loops{sum64, func(n int) job { return newFMA(n) }, func(n int) job { return newInt8Dot(n) }}
 	}
-	return level, nil
+	return level, l, nil
 }
 
 // job is work whose rate is measured.
@@ -187,6 +199,7 @@ const line = 16
 
 // buffer is read to measure the bandwidth.
 type buffer struct {
+	sum     func([]uint64) uint64
 	x       []uint64
 	sums    []uint64
 	inCache bool
@@ -214,7 +227,7 @@ func bufferSize(caches, available int64) (size int64, inCache bool, err error) {
 }
 
 // newBuffer makes a buffer and writes to all of it: pages that were never written are all the same page of zeros, in cache.
-func newBuffer(ctx context.Context) (*buffer, error) {
+func newBuffer(ctx context.Context, sum func([]uint64) uint64) (*buffer, error) {
 	available, _, ok := mem.Available()
 	if !ok {
 		available = -1
@@ -223,7 +236,7 @@ func newBuffer(ctx context.Context) (*buffer, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &buffer{x: make([]uint64, size/8), sums: make([]uint64, maxThreads*line), inCache: inCache, filling: true}
+	b := &buffer{sum: sum, x: make([]uint64, size/8), sums: make([]uint64, maxThreads*line), inCache: inCache, filling: true}
 	threads, _ := cpu.Threads()
 	pool := par.New(threads)
 	defer pool.Close()
@@ -247,7 +260,7 @@ func (b *buffer) Run(chunk, worker int) {
 		}
 		return
 	}
-	b.sums[worker*line] += sum64(x)
+	b.sums[worker*line] += b.sum(x)
 }
 
 // The operands of the arithmetic loops, together below the 32 KiB of small first-level caches.
@@ -256,6 +269,17 @@ const (
 	int8K  = 1024
 	repeat = 64 // of the loops in a chunk
 )
+
+// spin is a loop of assembly that works in registers alone.
+type spin struct {
+	run   func(n int)
+	steps int
+	ops   float64 // of one step
+}
+
+func (s *spin) units() float64 { return float64(s.steps) * s.ops }
+func (s *spin) chunks() int    { return 0 }
+func (s *spin) Run(_, _ int)   { s.run(s.steps) }
 
 type fma struct {
 	a, b []float32

@@ -1,4 +1,4 @@
-// Command _asm writes the assembly of package kernels. Run it through go generate ./kernels; the checked-in files must equal its output.
+// Command _asm writes the assembly of packages kernels and probe. Run it through go generate ./kernels; the checked-in files must equal its output.
 //
 // It is an avo program (https://github.com/mmcloughlin/avo): one template per kind of kernel, and one small description per block format of how its bits
 // become bytes and its scales become floats.
@@ -25,23 +25,24 @@ import (
 )
 
 func main() {
-	dir := flag.String("dir", "..", "where package kernels lies")
+	dir := flag.String("dir", "../..", "where the module lies")
 	flag.Parse()
 	for _, f := range []struct {
-		name string
-		make func(*program)
+		pkg, name string
+		make      func(*program)
 	}{
-		{"avx512", avx512},
+		{"kernels", "avx512", avx512},
+		{"probe", "avx512", probe512},
 	} {
-		if err := write(*dir, f.name, f.make); err != nil {
+		if err := write(*dir, f.pkg, f.name, f.make); err != nil {
 			fmt.Fprintln(os.Stderr, "_asm:", err)
 			os.Exit(1)
 		}
 	}
 }
 
-// write runs a program and leaves NAME_amd64.s and stubs_NAME_amd64.go in dir.
-func write(dir, name string, make func(*program)) error {
+// write runs a program and leaves NAME_amd64.s and NAME_stubs_amd64.go in the package's folder.
+func write(dir, pkg, name string, make func(*program)) error {
 	x := &program{Context: build.NewContext(), consts: map[string]Mem{}}
 	x.Constraint(buildtags.Not("purego"))
 	make(x)
@@ -51,12 +52,12 @@ func write(dir, name string, make func(*program)) error {
 		build.LogError(log.New(os.Stderr, "", 0), err, 10)
 		return errors.New(name + ": the program has faults")
 	}
-	cfg := printer.Config{Name: "kernels/_asm", Pkg: "kernels"}
-	asm, err := os.Create(filepath.Join(dir, name+"_amd64.s"))
+	cfg := printer.Config{Name: "kernels/_asm", Pkg: pkg}
+	asm, err := os.Create(filepath.Join(dir, pkg, name+"_amd64.s"))
 	if err != nil {
 		return err
 	}
-	stubs, err := os.Create(filepath.Join(dir, name+"_stubs_amd64.go"))
+	stubs, err := os.Create(filepath.Join(dir, pkg, name+"_stubs_amd64.go"))
 	if err != nil {
 		return err
 	}
