@@ -46,6 +46,7 @@ lint: ## gofmt, go vet, staticcheck
 cover: ## write cover.html
 	go test -coverprofile=cover.out ./... && go tool cover -html=cover.out -o cover.html
 
+check: export GOINFER_LONG = 1
 check: lint test race cross arm64 fuzz ## all that .ci/run runs
 
 clean: ## remove what the targets make

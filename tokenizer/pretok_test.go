@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -121,10 +122,14 @@ type randomTexts struct {
 	long []string
 }
 
+// texts are 10⁵ with GOINFER_LONG=1, else a sample.
 var texts = sync.OnceValue(func() (t randomTexts) {
-	n := 100_000
-	if testing.Short() {
+	n := 20_000
+	switch {
+	case testing.Short():
 		n = 2000
+	case os.Getenv("GOINFER_LONG") != "":
+		n = 100_000
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
 	for i := range n {
