@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"time"
+	"unsafe"
 
 	"github.com/goinfer/goinfer/internal/cpu"
 	"github.com/goinfer/goinfer/internal/mem"
@@ -237,6 +238,7 @@ func newBuffer(ctx context.Context, sum func([]uint64) uint64) (*buffer, error) 
 		return nil, err
 	}
 	b := &buffer{sum: sum, x: make([]uint64, size/8), sums: make([]uint64, maxThreads*line), inCache: inCache, filling: true}
+	mem.Huge(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(b.x))), size)) // the bandwidth is meant, not the cost of small pages
 	threads, _ := cpu.Threads()
 	pool := par.New(threads)
 	defer pool.Close()

@@ -4,6 +4,7 @@
 //   - [Available] is what may still be used, and which limit it comes from.
 //   - [Total] is what the machine, or the control group, has altogether.
 //   - [PeakRSS] is the most that the process has held so far.
+//   - [Huge] asks for large pages.
 //
 // A sketch:
 //

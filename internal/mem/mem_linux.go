@@ -31,3 +31,5 @@ func peakRSS() int64 {
 	}
 	return maxRSS() << 10
 }
+
+func huge(b []byte) { _ = unix.Madvise(b, unix.MADV_HUGEPAGE) }

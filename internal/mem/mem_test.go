@@ -108,3 +108,15 @@ func TestPeakRSS(t *testing.T) {
 	require.Less(t, after-before, int64(256<<20))
 	block = nil
 }
+
+// Advice about memory must leave it as it is, whatever its bounds.
+func TestHuge(t *testing.T) {
+	b := make([]byte, 3*hugePage)
+	b[0], b[len(b)-1] = 1, 2
+	for _, part := range [][]byte{nil, b[:1], b[5:100], b[:hugePage], b[7 : len(b)-9], b} {
+		Huge(part)
+	}
+	require.EqualValues(t, 1, b[0])
+	require.EqualValues(t, 2, b[len(b)-1])
+	require.Zero(t, b[hugePage])
+}
