@@ -29,6 +29,8 @@ type Config struct {
 	NCtx   int     // positions a request may use
 	KType  kv.Type // of cached keys
 	VType  kv.Type // of cached values
+	// Exact computes in plain Go; the weights of Model have been bound likewise.
+	Exact bool
 	// CacheBytes bounds the cache; 0 means no bound.
 	CacheBytes int64
 	// Batch is the largest number of rows computed at once; 0 means DefaultBatch.
@@ -88,7 +90,11 @@ func New(c Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{c: c, store: store, pass: nn.NewPass(c.Pool, store), wake: make(chan struct{}, 1), done: make(chan struct{})}
+	pass, err := nn.NewPass(c.Pool, store, c.Exact)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{c: c, store: store, pass: pass, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	go e.run()
 	return e, nil
 }

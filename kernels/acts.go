@@ -19,7 +19,7 @@ const ActGroup = 32
 // sumGroup is the number of activations in half a group.
 const sumGroup = ActGroup / 2
 
-// Acts are the activations of N tokens of length K: float rows, and, after Quantize, the int8 form of the same rows.
+// Acts are the activations of N tokens of length K: float rows, and, after [Level.Quantize], the int8 form of the same rows.
 type Acts struct {
 	N, K int
 	F    []float32 // [N][K]
@@ -61,18 +61,21 @@ func grow[T any](s []T, n int) []T {
 }
 
 // Quantize fills the int8 form of columns k0 ≤ k < k1 of token t from F; k0 and k1 are multiples of [ActGroup].
-func (a *Acts) Quantize(t, k0, k1 int) {
-	x := a.F[t*a.K : (t+1)*a.K]
-	for k := k0; k < k1; k += ActGroup {
-		i := t*a.K + k
-		q := (*[ActGroup]int8)(a.q[i:])
-		d := quantizeGroup(q, (*[ActGroup]float32)(x[k:]))
+func (l *Level) Quantize(a *Acts, t, k0, k1 int) {
+	i, j := t*a.K+k0, t*a.K+k1
+	l.quantize(a.q[i:j], a.g[i/ActGroup:j/ActGroup], a.F[i:j])
+}
+
+func quantize(q []int8, g []actGroup, x []float32) {
+	for i := range g {
+		q := (*[ActGroup]int8)(q[i*ActGroup:])
+		d := quantizeGroup(q, (*[ActGroup]float32)(x[i*ActGroup:]))
 		var lo, hi int32
 		for j := range sumGroup {
 			lo += int32(q[j])
 			hi += int32(q[sumGroup+j])
 		}
-		a.g[i/ActGroup] = actGroup{
+		g[i] = actGroup{
 			d: d, sum: lo + hi, half: [2]int32{lo, hi},
 			dsum: d * float32(lo+hi), dhalf: [2]float32{d * float32(lo), d * float32(hi)},
 		}

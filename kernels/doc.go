@@ -4,14 +4,14 @@
 //
 // In order of use:
 //
-//   - [For] finds, for a weight type, the [Mat] of the level in use (see internal/cpu: "go", later "avx2", "neon" …);
-//     [Exact] finds the one that keeps activations in float32, the engine's own reference. It is looked up when a
-//     weight is bound, never per row.
-//   - [Acts] are the activations of some tokens, quantised once ([Acts.Quantize]) as Mat.Act asks and shared by every
+//   - [Use] returns the [Level] in use (see internal/cpu: "go", "avx512vnni" …), the table of all that follows; [Reference] returns plain Go that keeps
+//     activations in float32, the engine's own reference.
+//   - Level.Mat finds the [Mat] of a weight type, when a weight is bound, never per row.
+//   - [Acts] are the activations of some tokens, quantised once ([Level.Quantize]) as Mat.Act asks and shared by every
 //     product that reads them.
 //   - Mat.Mul multiplies some rows of a weight with some tokens.
-//   - [Attention] folds tiles of keys and values into the running softmax of one query head.
-//   - [RMSNorm], [SwiGLU], [Rotate], [Softmax], [Widen], [Narrow] and [Add] work on single rows.
+//   - [Attention] is the running softmax of query heads that share keys and values, into which Level.Fold takes one tile of these after another.
+//   - RMSNorm, SwiGLU, Rotate, Widen, Narrow, Add and others of the Level's methods work on single rows.
 //
 // # One order of additions
 //
@@ -22,8 +22,8 @@
 //   - Block formats: the integer sum of a group of 16 or 32 products is exact, hence free in its order. Groups are then
 //     added from first to last: acc += float32(sum)*(s*d) and, for formats with a minimum, acc += m*(d*Σq), where s and
 //     m belong to the weight group (see quant.Unpack), d and q to the activations. Every product is rounded by itself.
-//   - Float formats: [Lanes] partial sums along k, lane l taking k ≡ l, combined by one fixed tree.
-//   - Attention: keys in tiles of [Tile] positions counted from position 0.
+//   - Float formats: as many partial sums along k as a vector has lanes, eight in Go, lane l taking k ≡ l, combined by one fixed tree.
+//   - Attention: keys in tiles of [Tile] positions counted from position 0; within a tile along the head for scores, along the keys for values, from first to last.
 //
 // Between levels results agree within rounding, not in bits.
 //

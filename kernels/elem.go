@@ -8,17 +8,29 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
+var goOps = ops{
+	dot: dot, normalize: normalize, swiGLU: swiGLU, rotate: rotate, add: add, addScaled: addScaled, scale: scale,
+	widen: quant.WidenHalf, narrow: quant.NarrowHalf, quantize: quantize,
+	gemm: gemm, transpose: transpose, weigh: weigh, merge: merge,
+}
+
 // RMSNorm sets dst = w·x/√(mean(x²)+eps); Zhang and Sennrich 2019, arXiv:1910.07467. dst may be x.
-func RMSNorm(dst, x, w []float32, eps float32) {
+func (l *Level) RMSNorm(dst, x, w []float32, eps float32) {
+	scale := float32(1 / math.Sqrt(float64(l.dot(x, x)/float32(len(x))+eps)))
+	l.normalize(dst[:len(x)], x, w[:len(x)], scale)
+}
+
+func normalize(dst, x, w []float32, scale float32) {
 	dst, w = dst[:len(x)], w[:len(x)]
-	scale := float32(1 / math.Sqrt(float64(Dot(x, x)/float32(len(x))+eps)))
 	for i, v := range x {
 		dst[i] = float32(v*scale) * w[i]
 	}
 }
 
 // SwiGLU sets dst = gate·σ(gate)·up; Shazeer 2020, arXiv:2002.05202. dst may be gate or up.
-func SwiGLU(dst, gate, up []float32) {
+func (l *Level) SwiGLU(dst, gate, up []float32) { l.swiGLU(dst[:len(gate)], gate, up[:len(gate)]) }
+
+func swiGLU(dst, gate, up []float32) {
 	dst, up = dst[:len(gate)], up[:len(gate)]
 	for i, g := range gate {
 		dst[i] = g / (1 + Exp(-g)) * up[i]
@@ -46,7 +58,9 @@ func Softmax(x []float32) {
 
 // Rotate turns the pairs (x[0],x[1]), (x[2],x[3]) … by the angles whose cosines and sines are given, one per pair; the rest of x
 // stays. Su et al. 2021, arXiv:2104.09864.
-func Rotate(x, cos, sin []float32) {
+func (l *Level) Rotate(x, cos, sin []float32) { l.rotate(x[:2*len(cos)], cos, sin[:len(cos)]) }
+
+func rotate(x, cos, sin []float32) {
 	sin = sin[:len(cos)]
 	for i, c := range cos {
 		p := x[2*i : 2*i+2 : 2*i+2]
@@ -57,7 +71,9 @@ func Rotate(x, cos, sin []float32) {
 }
 
 // Add sets dst += x.
-func Add(dst, x []float32) {
+func (l *Level) Add(dst, x []float32) { l.add(dst, x[:len(dst)]) }
+
+func add(dst, x []float32) {
 	x = x[:len(dst)]
 	for i := range dst {
 		dst[i] += x[i]
@@ -65,7 +81,9 @@ func Add(dst, x []float32) {
 }
 
 // AddScaled sets dst += c·x.
-func AddScaled(dst, x []float32, c float32) {
+func (l *Level) AddScaled(dst, x []float32, c float32) { l.addScaled(dst, x[:len(dst)], c) }
+
+func addScaled(dst, x []float32, c float32) {
 	x = x[:len(dst)]
 	for i := range dst {
 		dst[i] += float32(c * x[i])
@@ -73,26 +91,28 @@ func AddScaled(dst, x []float32, c float32) {
 }
 
 // Scale sets x *= c.
-func Scale(x []float32, c float32) {
+func (l *Level) Scale(x []float32, c float32) { l.scale(x, c) }
+
+func scale(x []float32, c float32) {
 	for i := range x {
 		x[i] *= c
 	}
 }
 
 // Widen turns numbers of type F16 or F32 as they lie in memory into float32.
-func Widen(t quant.Type, dst []float32, src []byte) {
+func (l *Level) Widen(t quant.Type, dst []float32, src []byte) {
 	if t == quant.F16 {
-		quant.WidenHalf(dst, src)
+		l.widen(dst, src[:2*len(dst)])
 		return
 	}
 	quant.Dequantize(t, dst, src)
 }
 
 // Narrow stores float32 numbers as type F16 or F32.
-func Narrow(t quant.Type, dst []byte, src []float32) {
+func (l *Level) Narrow(t quant.Type, dst []byte, src []float32) {
 	switch t {
 	case quant.F16:
-		quant.NarrowHalf(dst, src)
+		l.narrow(dst[:2*len(src)], src)
 	case quant.F32:
 		dst = dst[:4*len(src)]
 		for i, v := range src {

@@ -1,13 +1,18 @@
 package kernels
 
 import (
+	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/goinfer/goinfer/quant"
 )
+
+// lengths are those at which vectors end in every way.
+var lengths = []int{1, 2, 3, 7, 8, 15, 16, 17, 31, 32, 33, 64, 100, 301}
 
 // TestExp compares with the float64 function over the whole range.
 func TestExp(t *testing.T) {
@@ -28,30 +33,62 @@ func TestExp(t *testing.T) {
 }
 
 func TestRMSNorm(t *testing.T) {
-	x, w := floats(1, 301), floats(2, 301)
-	got := make([]float32, len(x))
-	RMSNorm(got, x, w, 1e-5)
-	var sum float64
-	for _, v := range x {
-		sum += float64(v) * float64(v)
+	forLevels(t, func(t *testing.T, l *Level) {
+		for _, n := range lengths {
+			x, w := floats(1, n), floats(2, n)
+			got := guarded(n)
+			l.RMSNorm(got.f, x, w, 1e-5)
+			var sum float64
+			for _, v := range x {
+				sum += float64(v) * float64(v)
+			}
+			for i := range x {
+				want := float64(w[i]) * float64(x[i]) / math.Sqrt(sum/float64(len(x))+1e-5)
+				require.InDelta(t, want, got.f[i], 2e-6)
+			}
+			got.check(t)
+			l.RMSNorm(x, x, w, 1e-5)
+			require.Equal(t, bits(got.f), bits(x), "in place")
+		}
+	})
+}
+
+// guarded is a slice with neighbours that must not be written.
+type guard struct{ all, f []float32 }
+
+func guarded(n int) guard {
+	all := slices.Repeat([]float32{12345}, n+64)
+	return guard{all, all[32 : 32+n : 32+n]}
+}
+
+func (g guard) check(t *testing.T) {
+	t.Helper()
+	for i, v := range g.all {
+		if i < 32 || i >= 32+len(g.f) {
+			require.EqualValues(t, 12345, v, "written outside, at %d of %d", i-32, len(g.f))
+		}
 	}
-	for i := range x {
-		want := float64(w[i]) * float64(x[i]) / math.Sqrt(sum/float64(len(x))+1e-5)
-		require.InDelta(t, want, got[i], 2e-6)
-	}
-	RMSNorm(x, x, w, 1e-5)
-	require.Equal(t, bits(got), bits(x), "in place")
 }
 
 func TestSwiGLU(t *testing.T) {
-	g, u := floats(1, 100), floats(2, 100)
-	g[0], g[1], g[2] = 100, -100, 0
-	dst := make([]float32, len(g))
-	SwiGLU(dst, g, u)
-	for i := range g {
-		want := float64(g[i]) / (1 + math.Exp(-float64(g[i]))) * float64(u[i])
-		require.InDelta(t, want, dst[i], 1e-6*math.Abs(want)+1e-30)
-	}
+	inf := float32(math.Inf(1))
+	forLevels(t, func(t *testing.T, l *Level) {
+		for _, n := range lengths {
+			g, u := floats(1, n), floats(2, n)
+			copy(g, []float32{100, -100, 0, -87, 60, -1e30, 1e30})
+			dst := guarded(n)
+			l.SwiGLU(dst.f, g, u)
+			for i := range g {
+				want := float64(g[i]) / (1 + math.Exp(-float64(g[i]))) * float64(u[i])
+				require.InDelta(t, want, dst.f[i], 1e-6*math.Abs(want)+1e-30, g[i])
+			}
+			dst.check(t)
+		}
+		odd := []float32{float32(math.NaN()), inf}
+		l.SwiGLU(odd, odd, []float32{1, 1})
+		require.True(t, odd[0] != odd[0])
+		require.Equal(t, inf, odd[1])
+	})
 }
 
 func TestSoftmax(t *testing.T) {
@@ -73,68 +110,265 @@ func TestSoftmax(t *testing.T) {
 }
 
 func TestRotate(t *testing.T) {
-	x := []float32{1, 0, 0, 2, 5, 6}
-	c, s := float32(math.Cos(0.3)), float32(math.Sin(0.3))
-	Rotate(x, []float32{c, 0}, []float32{s, 1})
-	require.InDeltaSlice(t, []float32{c, s, -2, 0, 5, 6}, x, 1e-7)
+	forLevels(t, func(t *testing.T, l *Level) {
+		x := []float32{1, 0, 0, 2, 5, 6}
+		c, s := float32(math.Cos(0.3)), float32(math.Sin(0.3))
+		l.Rotate(x, []float32{c, 0}, []float32{s, 1})
+		require.InDeltaSlice(t, []float32{c, s, -2, 0, 5, 6}, x, 1e-7)
+		for _, n := range lengths {
+			x, cos, sin := guarded(2*n), floats(4, n), floats(5, n)
+			from := floats(6, 2*n)
+			copy(x.f, from)
+			l.Rotate(x.f, cos, sin)
+			for i := range cos {
+				require.InDelta(t, from[2*i]*cos[i]-from[2*i+1]*sin[i], x.f[2*i], 2e-6)
+				require.InDelta(t, from[2*i]*sin[i]+from[2*i+1]*cos[i], x.f[2*i+1], 2e-6)
+			}
+			x.check(t)
+		}
+	})
 }
 
-func TestNarrowWiden(t *testing.T) {
-	x := floats(1, 64)
-	for _, typ := range []quant.Type{quant.F16, quant.F32} {
-		b := make([]byte, typ.RowBytes(len(x)))
-		y := make([]float32, len(x))
-		Narrow(typ, b, x)
-		Widen(typ, y, b)
-		if typ == quant.F32 {
-			require.Equal(t, bits(x), bits(y))
-		} else {
-			require.InDeltaSlice(t, x, y, 2e-3)
+// TestAdd checks the functions of one rounding for equal bits.
+func TestAdd(t *testing.T) {
+	forLevels(t, func(t *testing.T, l *Level) {
+		for _, n := range lengths {
+			x, y := floats(1, n), floats(2, n)
+			sum, scaled, both := guarded(n), guarded(n), guarded(n)
+			copy(sum.f, y)
+			copy(scaled.f, y)
+			copy(both.f, y)
+			l.Add(sum.f, x)
+			l.Scale(scaled.f, 1.7)
+			l.AddScaled(both.f, x, 1.7)
+			for i := range x {
+				require.Equal(t, y[i]+x[i], sum.f[i])
+				require.Equal(t, y[i]*1.7, scaled.f[i])
+				require.InDelta(t, float64(y[i])+1.7*float64(x[i]), both.f[i], 1e-6)
+			}
+			sum.check(t)
+			scaled.check(t)
+			both.check(t)
 		}
-	}
-	require.Panics(t, func() { Narrow(quant.Q8_0, make([]byte, 100), x) })
+	})
+}
+
+// TestNarrowWiden checks every half-precision number, and the rounding to them.
+func TestNarrowWiden(t *testing.T) {
+	forLevels(t, func(t *testing.T, l *Level) {
+		all := make([]byte, 2<<16)
+		for i := range 1 << 16 {
+			all[2*i], all[2*i+1] = byte(i), byte(i>>8)
+		}
+		wide := make([]float32, 1<<16)
+		l.Widen(quant.F16, wide, all)
+		for i, v := range wide {
+			if want := quant.Half(uint16(i)); want == want {
+				require.Equal(t, math.Float32bits(want), math.Float32bits(v), i)
+			} else {
+				require.True(t, v != v)
+			}
+		}
+		x := append(floats(1, 1000), 65503, 65504, 65519.9, 65520, 1e9, -1e9, 6e-8, 2.9e-8, 3e-8, 5.96e-8, 6.1e-5, 1e-40, float32(math.Inf(1)))
+		for i := range wide { // halfway between neighbours, where ties go to the even one
+			if v := wide[i] + wide[min(i+1, len(wide)-1)]; v == v {
+				x = append(x, v/2)
+			}
+		}
+		got := make([]byte, 2*len(x))
+		l.Narrow(quant.F16, got, x)
+		for i, v := range x {
+			require.Equal(t, quant.ToHalf(v), uint16(got[2*i])|uint16(got[2*i+1])<<8, v)
+		}
+		for _, n := range lengths {
+			f := guarded(n)
+			l.Widen(quant.F16, f.f, all[2*1000:])
+			require.Equal(t, bits(wide[1000:1000+n]), bits(f.f))
+			f.check(t)
+			b := slices.Repeat([]byte{77}, 2*n+64)
+			l.Narrow(quant.F16, b[:2*n], x[:n])
+			require.Equal(t, got[:2*n], b[:2*n])
+			require.Equal(t, slices.Repeat([]byte{77}, 64), b[2*n:])
+			l.Narrow(quant.F32, make([]byte, 4*n), x[:n])
+		}
+		x = x[:64]
+		b, y := make([]byte, 4*len(x)), make([]float32, len(x))
+		l.Narrow(quant.F32, b, x)
+		l.Widen(quant.F32, y, b)
+		require.Equal(t, bits(x), bits(y))
+		require.Panics(t, func() { l.Narrow(quant.Q8_0, make([]byte, 100), x) })
+	})
+}
+
+// cache makes a page of n rows, the rest of which holds whatever it may.
+func cache(typ quant.Type, f []float32, n, d int) []byte {
+	all := slices.Repeat([]float32{float32(math.NaN())}, Tile*d)
+	copy(all, f[:n*d])
+	b := make([]byte, typ.RowBytes(Tile*d))
+	levels()[0].Narrow(typ, b, all)
+	return b
 }
 
 // TestAttention compares with a softmax over all keys in float64, for contexts around the edges of tiles.
 func TestAttention(t *testing.T) {
-	const d = 24
-	for _, n := range []int{1, 2, 5, 63, 64, 65, 130, 300} {
-		q, k, v := floats(1, d), floats(2, n*d), floats(3, n*d)
-		for i := range q {
-			q[i] *= 3
+	forLevels(t, func(t *testing.T, l *Level) {
+		for _, d := range []int{16, 24, 64, 80, 128, 7} {
+			for _, n := range []int{1, 2, 5, 63, 64, 65, 130, 300} {
+				for _, typ := range []quant.Type{quant.F16, quant.F32} {
+					testAttention(t, l, typ, d, n)
+				}
+			}
 		}
-		out, scratch := make([]float32, d), make([]float32, Tile+d)
+		// A tile whose scores are all -Inf adds nothing.
+		inf := float32(math.Inf(-1))
 		var a Attention
-		a.Begin(out)
+		copy(a.Begin(1, 2), []float32{1, 0})
+		k, out := make([]float32, 2*Tile), make([]float32, 2)
+		for i, key := range []float32{inf, 2, inf} {
+			k[0] = key
+			l.Fold(&a, k, [][]float32{{7, 7}, {3, 4}, {9, 9}}[i], 0, 1, 1, 1)
+		}
+		a.End(0, out)
+		require.Equal(t, []float32{3, 4}, out)
+	})
+}
+
+func testAttention(t *testing.T, l *Level, typ quant.Type, d, n int) {
+	const heads = 9
+	q, k, v := floats(1, heads*d), floats(2, n*d), floats(3, n*d)
+	for i := range q {
+		q[i] *= 3 / float32(math.Sqrt(float64(d)))
+	}
+	kt, vt := make([]float32, d*Tile), make([]float32, Tile*d)
+	// fold takes heads together, or one by one.
+	fold := func(heads int, alone bool) [][]float32 {
+		var a Attention
+		copy(a.Begin(heads, d), q)
 		for at := 0; at < n; at += Tile {
 			m := min(Tile, n-at)
-			a.Fold(out, q, k[at*d:], v[at*d:], m, 0.5, scratch)
+			l.Transpose(typ, kt, cache(typ, k[at*d:], m, d), m, d)
+			l.Widen(typ, vt[:m*d], cache(typ, v[at*d:], m, d))
+			if !alone {
+				l.Fold(&a, kt, vt, 0, heads, m, 0.5)
+				continue
+			}
+			for h := range heads {
+				l.Fold(&a, kt, vt, h, h+1, m, 0.5)
+			}
 		}
-		a.End(out)
+		out := make([][]float32, heads)
+		for h := range out {
+			out[h] = make([]float32, d)
+			a.End(h, out[h])
+		}
+		return out
+	}
+	got, name := fold(heads, false), fmt.Sprintf("%s, %d keys of %d", typ, n, d)
+	require.Equal(t, got, fold(heads, true), name)
+	for m := 1; m < heads; m++ {
+		require.Equal(t, got[:m], fold(m, false), name)
+	}
+	round := func(x float32) float64 {
+		if typ == quant.F16 {
+			return float64(quant.Half(quant.ToHalf(x)))
+		}
+		return float64(x)
+	}
+	p, scratch := make([]float32, min(n, Tile)), make([]float32, Tile)
+	l.Transpose(typ, kt, cache(typ, k, len(p), d), len(p), d)
+	for h := range heads {
+		l.Scores(p, q[h*d:(h+1)*d], kt, 0.5, scratch)
 		want := make([]float64, d)
 		var sum float64
 		for j := range n {
 			var s float64
-			for i := range q {
-				s += float64(q[i]) * float64(k[j*d+i])
+			for i, x := range q[h*d : (h+1)*d] {
+				s += float64(x) * round(k[j*d+i])
 			}
-			p := math.Exp(0.5 * s)
-			sum += p
+			if j < len(p) {
+				require.InDelta(t, 0.5*s, p[j], 1e-5, name)
+			}
+			w := math.Exp(0.5 * s)
+			sum += w
 			for i := range want {
-				want[i] += p * float64(v[j*d+i])
+				want[i] += w * round(v[j*d+i])
 			}
 		}
 		for i := range want {
-			require.InDelta(t, want[i]/sum, out[i], 2e-6, "%d keys", n)
+			require.InDelta(t, want[i]/sum, got[h][i], 4e-6, name)
 		}
 	}
-	// A tile whose scores are all -Inf adds nothing.
-	out, scratch := make([]float32, 2), make([]float32, Tile+2)
-	var a Attention
-	a.Begin(out)
-	inf := float32(math.Inf(-1))
-	a.Fold(out, []float32{1, 0}, []float32{inf, 0}, []float32{7, 7}, 1, 1, scratch)
-	a.Fold(out, []float32{1, 0}, []float32{2, 0}, []float32{3, 4}, 1, 1, scratch)
-	a.End(out)
-	require.Equal(t, []float32{3, 4}, out)
+}
+
+// TestDot compares with float64.
+func TestDot(t *testing.T) {
+	forLevels(t, func(t *testing.T, l *Level) {
+		for _, n := range append(lengths, 0, 2048) {
+			x, y := floats(1, n), floats(2, n)
+			var want float64
+			for i := range x {
+				want += float64(x[i]) * float64(y[i])
+			}
+			require.InDelta(t, want, l.dot(x, y), 3e-5)
+		}
+	})
+}
+
+// TestQuantizeLevels: the int8 form is the same at every level.
+func TestQuantizeLevels(t *testing.T) {
+	const k = 64 * ActGroup
+	x := floats(8, k)
+	for i := range x { // scales of all sizes, and groups that have none
+		x[i] *= float32(math.Pow(2, float64(i/ActGroup%50*5-125)))
+	}
+	for i, v := range []float32{float32(math.Inf(1)), float32(math.NaN()), 1e-42, 0, math.MaxFloat32, float32(math.Inf(-1))} {
+		x[(7*i+2)*ActGroup+5] = v
+	}
+	clear(x[20*ActGroup : 21*ActGroup])
+	forLevels(t, func(t *testing.T, l *Level) {
+		for groups := 1; groups <= 35; groups++ {
+			for at := range 12 {
+				n := groups * ActGroup
+				var got, want Acts
+				for _, a := range []*Acts{&got, &want} {
+					a.Reset(1, n, true)
+					a.F = x[at*ActGroup:][:n]
+				}
+				l.Quantize(&got, 0, 0, n)
+				levels()[0].Quantize(&want, 0, 0, n)
+				require.Equal(t, want.q, got.q)
+				for i := range want.g {
+					// NaNs are alike.
+					require.Equal(t, fmt.Sprint(want.g[i]), fmt.Sprint(got.g[i]), "group %d of %d", i, groups)
+				}
+			}
+		}
+	})
+}
+
+// BenchmarkAttention is one key head of a long context: 8 queries to a key for one token, and many tokens.
+func BenchmarkAttention(b *testing.B) {
+	const d, keys = 64, 8192
+	for _, l := range levels() {
+		for _, heads := range []int{1, 8, 96} {
+			b.Run(fmt.Sprintf("%s/%d", l.name, heads), func(b *testing.B) {
+				pages := make([][]byte, keys/Tile)
+				for i := range pages {
+					pages[i] = cache(quant.F16, floats(uint64(i), Tile*d), Tile, d)
+				}
+				var a Attention
+				copy(a.Begin(heads, d), floats(3, heads*d))
+				k, v := make([]float32, Tile*d), make([]float32, Tile*d)
+				b.SetBytes(2 * keys * d * 2)
+				for b.Loop() {
+					for _, p := range pages {
+						l.Transpose(quant.F16, k, p, Tile, d)
+						l.Widen(quant.F16, v, p)
+						l.Fold(&a, k, v, 0, heads, Tile, 0.1)
+					}
+				}
+				b.ReportMetric(4*keys*d*float64(heads)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOPS")
+			})
+		}
+	}
 }

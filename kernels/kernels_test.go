@@ -27,7 +27,7 @@ func weightTypes() []quant.Type {
 }
 
 // forLevels runs a test at every level that the processor has.
-func forLevels(t *testing.T, test func(t *testing.T, l *level)) {
+func forLevels(t *testing.T, test func(t *testing.T, l *Level)) {
 	usable := cpu.Usable()
 	for _, l := range levels() {
 		t.Run(l.name, func(t *testing.T) {
@@ -70,13 +70,15 @@ func floats(seed uint64, n int) []float32 {
 }
 
 // acts makes n tokens of k activations.
-func acts(n, k int) *Acts {
+func acts(n, k int) *Acts { return levels()[0].acts(n, k) }
+
+func (l *Level) acts(n, k int) *Acts {
 	var a Acts
 	a.Reset(n, k, k%ActGroup == 0)
 	a.F = floats(3, n*k)
 	if k%ActGroup == 0 {
 		for t := range n {
-			a.Quantize(t, 0, k)
+			l.Quantize(&a, t, 0, k)
 		}
 	}
 	return &a
@@ -85,12 +87,12 @@ func acts(n, k int) *Acts {
 // TestMulAgainstFloat64 compares with sums in float64 over the same weights, and the same activations in the form that the product takes.
 func TestMulAgainstFloat64(t *testing.T) { forLevels(t, testMulAgainstFloat64) }
 
-func testMulAgainstFloat64(t *testing.T, l *level) {
+func testMulAgainstFloat64(t *testing.T, l *Level) {
 	for _, typ := range weightTypes() {
 		for _, exact := range []bool{false, true} {
-			find := l.mat
+			find := l.Mat
 			if exact {
-				find = Exact
+				find = Reference().Mat
 			}
 			m, err := find(typ)
 			require.NoError(t, err)
@@ -128,9 +130,9 @@ func testMulAgainstFloat64(t *testing.T, l *level) {
 // TestMulOrder is the promise of the package: an output has the same bits whatever is computed beside it.
 func TestMulOrder(t *testing.T) { forLevels(t, testMulOrder) }
 
-func testMulOrder(t *testing.T, l *level) {
+func testMulOrder(t *testing.T, l *Level) {
 	for _, typ := range weightTypes() {
-		for _, find := range []func(quant.Type) (*Mat, error){l.mat, Exact} {
+		for _, find := range []func(quant.Type) (*Mat, error){l.Mat, Reference().Mat} {
 			m, err := find(typ)
 			require.NoError(t, err)
 			for _, k := range []int{max(32, typ.BlockSize()), 768} {
@@ -172,7 +174,7 @@ func bits(f []float32) []uint32 {
 }
 
 func TestMulChecks(t *testing.T) {
-	m, err := For(quant.Q8_0)
+	m, err := levels()[0].Mat(quant.Q8_0)
 	require.NoError(t, err)
 	w, a := weights(t, quant.Q8_0, 4, 64), acts(2, 64)
 	var s Scratch
@@ -181,9 +183,9 @@ func TestMulChecks(t *testing.T) {
 	require.Panics(t, func() { m.Mul(dst, 4, w[:100], 4, 64, a, 0, 2, &s) }, "weights cut")
 	require.Panics(t, func() { m.Mul(dst[:7], 4, w, 4, 64, a, 0, 2, &s) }, "destination cut")
 	require.Panics(t, func() { m.Mul(dst, 4, w, 4, 64, a, 0, 3, &s) }, "no such token")
-	_, err = For(quant.I32)
+	_, err = levels()[0].Mat(quant.I32)
 	require.ErrorContains(t, err, "I32 holds no weights")
-	_, err = Exact(quant.F64)
+	_, err = Reference().Mat(quant.F64)
 	require.ErrorContains(t, err, "F64 holds no weights")
 }
 
@@ -194,7 +196,7 @@ func TestQuantizeGroup(t *testing.T) {
 	var a Acts
 	a.Reset(1, len(x), true)
 	a.F = x
-	a.Quantize(0, 0, len(x))
+	levels()[0].Quantize(&a, 0, 0, len(x))
 	var err2, plain2 float64
 	for g := range groups {
 		var amax float32
@@ -221,7 +223,7 @@ func TestQuantizeGroup(t *testing.T) {
 	b.Reset(1, len(x), true)
 	b.F = x
 	for k := 0; k < len(x); k += 32 * 7 {
-		b.Quantize(0, k, min(k+32*7, len(x)))
+		levels()[0].Quantize(&b, 0, k, min(k+32*7, len(x)))
 	}
 	require.Equal(t, a.q, b.q)
 	require.Equal(t, a.g, b.g)
@@ -262,12 +264,12 @@ func TestQuantizeGroupExtremes(t *testing.T) {
 func TestDotOrder(t *testing.T) {
 	for n := range 40 {
 		x, y := floats(1, n), floats(2, n)
-		var lane [Lanes]float32
+		var lane [floatLanes]float32
 		for i := range x {
-			lane[i%Lanes] += float32(x[i] * y[i])
+			lane[i%floatLanes] += float32(x[i] * y[i])
 		}
 		want := ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]))
-		require.Equal(t, math.Float32bits(want), math.Float32bits(Dot(x, y)), n)
+		require.Equal(t, math.Float32bits(want), math.Float32bits(dot(x, y)), n)
 	}
 }
 
@@ -322,6 +324,6 @@ func BenchmarkQuantize(b *testing.B) {
 	a := acts(1, 2048)
 	b.SetBytes(4 * 2048)
 	for b.Loop() {
-		a.Quantize(0, 0, 2048)
+		levels()[0].Quantize(a, 0, 0, 2048)
 	}
 }

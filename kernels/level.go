@@ -1,27 +1,48 @@
 package kernels
 
 import (
+	"fmt"
 	"sync"
 
 	"github.com/goinfer/goinfer/internal/cpu"
 	"github.com/goinfer/goinfer/quant"
 )
 
-// level is what is computed how with one set of instructions.
-type level struct {
+// Level is the table of what is computed how with one set of instructions.
+type Level struct {
 	name string
 	mats [quant.NumTypes]Mat
+	ops
+}
+
+// ops are the functions on rows of float32, each described where its Go form stands. Lengths have been checked by the callers; none is negative.
+type ops struct {
+	dot       func(x, y []float32) float32
+	normalize func(dst, x, w []float32, scale float32)
+	swiGLU    func(dst, gate, up []float32)
+	rotate    func(x, cos, sin []float32)
+	add       func(dst, x []float32)
+	addScaled func(dst, x []float32, c float32)
+	scale     func(x []float32, c float32)
+	widen     func(dst []float32, src []byte) // from F16
+	narrow    func(dst []byte, src []float32) // to F16
+	quantize  func(q []int8, g []actGroup, x []float32)
+	gemm      func(c, a, b []float32, m, n, k int)
+	transpose func(dst []float32, src []byte, n, d int, half bool)
+	weigh     func(p, top, sum []float32, seen int, scale float32)
+	merge     func(s *mergeState)
 }
 
 // levels lists those of this build from low to high. Each begins as a copy of a lower one, so that what it has no assembly for is there all the
 // same.
-var levels = sync.OnceValue(func() []*level {
-	ls := []*level{{name: "go", mats: goMats(false)}}
-	return assembly(ls)
+var levels = sync.OnceValue(func() []*Level {
+	return assembly([]*Level{{name: "go", mats: goMats(false), ops: goOps}})
 })
 
-// current is the level in use.
-var current = sync.OnceValues(func() (*level, error) {
+// Use returns the level in use: see internal/cpu. It is an error if GOINFER_CPU names none.
+func Use() (*Level, error) { return current() }
+
+var current = sync.OnceValues(func() (*Level, error) {
 	name, err := cpu.Level()
 	if err != nil {
 		return nil, err
@@ -34,7 +55,20 @@ var current = sync.OnceValues(func() (*level, error) {
 	panic("kernels: internal/cpu chose level " + name + ", which has no kernels")
 })
 
+// Reference returns the engine's own reference: plain Go, and float32 activations for every weight type.
+func Reference() *Level { return reference }
+
+var reference = &Level{name: "reference", mats: goMats(true), ops: goOps}
+
+// Mat returns the product for weights of type t, and an error where t holds no weights.
+func (l *Level) Mat(t quant.Type) (*Mat, error) {
+	if !t.IsWeight() {
+		return nil, fmt.Errorf("kernels: type %s holds no weights", t)
+	}
+	return &l.mats[t], nil
+}
+
 // setTile enters a block format's kernels.
-func (l *level) setTile(t quant.Type, k tile) {
+func (l *Level) setTile(t quant.Type, k tile) {
 	l.mats[t] = Mat{Type: t, Act: ActQ8, mul: mulTiles, tile: &k}
 }

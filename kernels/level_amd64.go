@@ -6,12 +6,12 @@ import "github.com/goinfer/goinfer/quant"
 
 //go:generate go run -C _asm . -dir ../..
 
-func assembly(ls []*level) []*level {
+func assembly(ls []*Level) []*Level {
 	return append(ls, avx512(*ls[0]))
 }
 
 // avx512 is the level avx512vnni.
-func avx512(l level) *level {
+func avx512(l Level) *Level {
 	l.name = "avx512vnni"
 	type rows = func(dst *float32, w *byte, stride, blocks int, q *int8, groups *byte)
 	type unpack = func(p *byte, s, m *float32, w *byte, stride, blocks int)

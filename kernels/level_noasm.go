@@ -2,4 +2,4 @@
 
 package kernels
 
-func assembly(ls []*level) []*level { return ls }
+func assembly(ls []*Level) []*Level { return ls }

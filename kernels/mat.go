@@ -12,8 +12,9 @@ type Mat struct {
 	Act  Act // the form in which Mul takes its activations
 
 	// mul is Mul without the checks.
-	mul  func(m *Mat, dst []float32, ldd int, w []byte, rows, k int, a *Acts, t0, t1 int, s *Scratch)
-	tile *tile // of mulTiles
+	mul    func(m *Mat, dst []float32, ldd int, w []byte, rows, k int, a *Acts, t0, t1 int, s *Scratch)
+	tile   *tile      // of mulTiles
+	floats *floatTile // of mulTiled
 }
 
 // Mul sets dst[t*ldd+r] = Σk w[r][k]·a[t][k] for rows r < rows of w and the tokens t0 ≤ t < t1 of a. The weights are rows of k as
@@ -39,33 +40,6 @@ type Scratch struct {
 
 	tile tileScratch
 }
-
-// For returns the product for weights of type t at the level in use, and an error where t holds no weights or GOINFER_CPU names no level.
-func For(t quant.Type) (*Mat, error) {
-	l, err := current()
-	if err != nil {
-		return nil, err
-	}
-	return l.mat(t)
-}
-
-// Exact returns the product for weights of type t that takes float32 activations and runs in plain Go at every level: the
-// engine's own reference.
-func Exact(t quant.Type) (*Mat, error) {
-	if !t.IsWeight() {
-		return nil, fmt.Errorf("kernels: type %s holds no weights", t)
-	}
-	return &exact[t], nil
-}
-
-func (l *level) mat(t quant.Type) (*Mat, error) {
-	if !t.IsWeight() {
-		return nil, fmt.Errorf("kernels: type %s holds no weights", t)
-	}
-	return &l.mats[t], nil
-}
-
-var exact = goMats(true)
 
 // goMats is the table of plain Go.
 func goMats(exact bool) (m [quant.NumTypes]Mat) {

@@ -4,8 +4,8 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
-// Lanes is the number of partial sums in which products of floats are added at level "go".
-const Lanes = 8
+// floatLanes is the number of partial sums in which products of floats are added at level "go".
+const floatLanes = 8
 
 // mulFloat turns a row into float32 in scratch, then multiplies it with each token.
 func mulFloat(m *Mat, dst []float32, ldd int, w []byte, rows, k int, a *Acts, t0, t1 int, s *Scratch) {
@@ -14,17 +14,17 @@ func mulFloat(m *Mat, dst []float32, ldd int, w []byte, rows, k int, a *Acts, t0
 	for r := range rows {
 		quant.Dequantize(m.Type, s.f, w[r*size:(r+1)*size])
 		for t := t0; t < t1; t++ {
-			dst[t*ldd+r] = Dot(s.f, a.F[t*k:(t+1)*k])
+			dst[t*ldd+r] = dot(s.f, a.F[t*k:(t+1)*k])
 		}
 	}
 }
 
-// Dot is Σ x[i]·y[i] in the order that float products promise: lane i mod Lanes, then a tree.
-func Dot(x, y []float32) float32 {
+// dot is Σ x[i]·y[i] in the order that float products promise at level "go": lane i mod floatLanes, then a tree.
+func dot(x, y []float32) float32 {
 	var s0, s1, s2, s3, s4, s5, s6, s7 float32
 	y = y[:len(x)]
-	for len(x) >= Lanes && len(y) >= Lanes {
-		u, v := (*[Lanes]float32)(x), (*[Lanes]float32)(y)
+	for len(x) >= floatLanes && len(y) >= floatLanes {
+		u, v := (*[floatLanes]float32)(x), (*[floatLanes]float32)(y)
 		s0 += float32(u[0] * v[0])
 		s1 += float32(u[1] * v[1])
 		s2 += float32(u[2] * v[2])
@@ -33,9 +33,9 @@ func Dot(x, y []float32) float32 {
 		s5 += float32(u[5] * v[5])
 		s6 += float32(u[6] * v[6])
 		s7 += float32(u[7] * v[7])
-		x, y = x[Lanes:], y[Lanes:]
+		x, y = x[floatLanes:], y[floatLanes:]
 	}
-	tail := [Lanes]*float32{&s0, &s1, &s2, &s3, &s4, &s5, &s6}
+	tail := [floatLanes]*float32{&s0, &s1, &s2, &s3, &s4, &s5, &s6}
 	for i := range x {
 		*tail[i] += float32(x[i] * y[i])
 	}

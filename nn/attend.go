@@ -6,7 +6,6 @@ import (
 
 	"github.com/goinfer/goinfer/kernels"
 	"github.com/goinfer/goinfer/kv"
-	"github.com/goinfer/goinfer/quant"
 	"github.com/goinfer/goinfer/tensor"
 )
 
@@ -45,11 +44,12 @@ func (p *Pass) Attend(a *Attention, q, k, v *tensor.Tensor) *tensor.Tensor {
 		p.pool.Run(j, q.Rows)
 		j.storing = false
 		j.units = j.units[:0]
+		rows := max(1, attendHeads/a.group())
 		for i := range p.runs {
 			r := &p.runs[i]
-			for row := 0; row < r.n; row += attendRows {
+			for row := 0; row < r.n; row += rows {
 				for h := range a.c.HeadsKV {
-					j.units = append(j.units, unit{r, r.row + row, min(attendRows, r.n-row), h})
+					j.units = append(j.units, unit{r, r.row + row, min(rows, r.n-row), h})
 				}
 			}
 		}
@@ -60,8 +60,8 @@ func (p *Pass) Attend(a *Attention, q, k, v *tensor.Tensor) *tensor.Tensor {
 	return out
 }
 
-// attendRows is the number of rows for which a tile of keys and values is widened once.
-const attendRows = 32
+// attendHeads is the number of query heads for which a tile of keys and values is widened once: a multiple of six, which some kernels take at once.
+const attendHeads = 96
 
 // unit is the work of one thread at a time: some rows of a sequence and the query heads that share a key head.
 type unit struct {
@@ -95,8 +95,8 @@ func (j *attendJob) store(row int) {
 	seq, pos := p.batch.Seq[row], p.batch.Pos[row]
 	k, v := j.k.Row(row), j.v.Row(row)
 	for h := range j.a.c.HeadsKV {
-		kernels.Narrow(s.KType(), s.KRow(seq, p.layer, h, pos), k[h*d:(h+1)*d])
-		kernels.Narrow(s.VType(), s.VRow(seq, p.layer, h, pos), v[h*d:(h+1)*d])
+		p.level.Narrow(s.KType(), s.KRow(seq, p.layer, h, pos), k[h*d:(h+1)*d])
+		p.level.Narrow(s.VType(), s.VRow(seq, p.layer, h, pos), v[h*d:(h+1)*d])
 	}
 }
 
@@ -104,39 +104,35 @@ func (j *attendJob) store(row int) {
 func (a *Attention) group() int { return a.c.Heads / a.c.HeadsKV }
 
 func (j *attendJob) attend(u *unit, w *worker) {
-	s, d, group := j.p.store, j.a.c.Dim, j.a.group()
-	w.tmp = grow(w.tmp, kernels.Tile+d)
-	w.att = grow(w.att, u.n*group)
-	out := func(i, g int) []float32 { return head(j.out, u.row+i, u.head*group+g, d) }
-	for i := range w.att {
-		w.att[i].Begin(out(i/group, i%group))
+	p, s, d, group := j.p, j.p.store, j.a.c.Dim, j.a.group()
+	q := w.att.Begin(u.n*group, d)
+	for i := range u.n {
+		for g := range group {
+			copy(q[(i*group+g)*d:], head(j.q, u.row+i, u.head*group+g, d))
+		}
 	}
-	first := j.p.batch.Pos[u.row]
+	w.k, w.v = grow(w.k, kv.PageLen*d), grow(w.v, kv.PageLen*d)
+	first := p.batch.Pos[u.row]
 	last := first + u.n - 1
 	for page := 0; page*kv.PageLen <= last; page++ {
 		n := min(last+1-page*kv.PageLen, kv.PageLen)
-		w.k = widen(w.k, s.KType(), s.K(u.run.seq, j.p.layer, u.head, page), n, d)
-		w.v = widen(w.v, s.VType(), s.V(u.run.seq, j.p.layer, u.head, page), n, d)
+		p.level.Transpose(s.KType(), w.k, s.K(u.run.seq, p.layer, u.head, page), n, d)
+		p.level.Widen(s.VType(), w.v[:n*d], s.V(u.run.seq, p.layer, u.head, page))
+		if (page+1)*kv.PageLen <= first+1 { // every row sees all of it
+			p.level.Fold(&w.att, w.k, w.v, 0, u.n*group, n, j.a.c.Scale)
+			continue
+		}
 		for i := range u.n {
-			seen := min(first+i+1-page*kv.PageLen, n)
-			if seen <= 0 {
-				continue // the page lies after this row
-			}
-			for g := range group {
-				w.att[i*group+g].Fold(out(i, g), head(j.q, u.row+i, u.head*group+g, d), w.k, w.v, seen, j.a.c.Scale, w.tmp)
+			if seen := min(first+i+1-page*kv.PageLen, n); seen > 0 {
+				p.level.Fold(&w.att, w.k, w.v, i*group, (i+1)*group, seen, j.a.c.Scale)
 			}
 		}
 	}
-	for i := range w.att {
-		w.att[i].End(out(i/group, i%group))
+	for i := range u.n {
+		for g := range group {
+			w.att.End(i*group+g, head(j.out, u.row+i, u.head*group+g, d))
+		}
 	}
-}
-
-// widen turns the first n rows of d numbers of a page into float32. dst becomes large enough for a whole page.
-func widen(dst []float32, t quant.Type, page []byte, n, d int) []float32 {
-	dst = grow(dst, kv.PageLen*d)[:n*d]
-	kernels.Widen(t, dst, page[:t.RowBytes(n*d)])
-	return dst
 }
 
 // head is one head's part of a row.
@@ -166,16 +162,17 @@ func (p *Pass) showProbs(j *attendJob) {
 
 // rowProbs returns the probabilities of a row, [n_head][pos+1].
 func (j *attendJob) rowProbs(r *run, row int) []float32 {
-	w := &j.p.workers[0]
+	p, w := j.p, &j.p.workers[0]
 	s, d, group, n := j.p.store, j.a.c.Dim, j.a.group(), j.p.batch.Pos[row]+1
 	j.probs = grow(j.probs, j.a.c.Heads*n)
+	w.k, w.v = grow(w.k, kv.PageLen*d), grow(w.v, kv.PageLen*d)
 	for h := range j.a.c.HeadsKV {
 		for at := 0; at < n; at += kv.PageLen {
 			m := min(kv.PageLen, n-at)
-			w.k = widen(w.k, s.KType(), s.K(r.seq, j.p.layer, h, at/kv.PageLen), m, d)
+			p.level.Transpose(s.KType(), w.k, s.K(r.seq, p.layer, h, at/kv.PageLen), m, d)
 			for g := range group {
 				q := h*group + g
-				kernels.Scores(j.probs[q*n+at:q*n+at+m], head(j.q, row, q, d), w.k, j.a.c.Scale)
+				p.level.Scores(j.probs[q*n+at:q*n+at+m], head(j.q, row, q, d), w.k, j.a.c.Scale, w.v)
 			}
 		}
 	}

@@ -97,7 +97,7 @@ func (j *quantizeJob) Run(chunk, _ int) {
 		return
 	}
 	k := chunk % j.perRow * j.columns
-	j.a.Quantize(chunk/j.perRow, k, min(k+j.columns, j.a.K))
+	j.p.level.Quantize(j.a, chunk/j.perRow, k, min(k+j.columns, j.a.K))
 }
 
 // productJob multiplies weights with activations: a list of parts, cut into chunks of some weight rows with all their tokens.
@@ -164,10 +164,10 @@ func (j *productJob) Run(chunk, w int) {
 	for row := t.t0; row < t.t1; row++ {
 		y := t.dst.Row(row)[r0:r1]
 		if l.scale != 1 {
-			kernels.Scale(y, l.scale)
+			j.p.level.Scale(y, l.scale)
 		}
 		if l.bias != nil {
-			kernels.Add(y, l.bias[r0:r1])
+			j.p.level.Add(y, l.bias[r0:r1])
 		}
 	}
 }

@@ -182,7 +182,9 @@ func (s *moeState) choose(ids []int32, w, probs []float32, c *MoEConfig) {
 		}
 	}
 	if c.Scale != 1 {
-		kernels.Scale(w, c.Scale)
+		for r := range w {
+			w[r] *= c.Scale
+		}
 	}
 }
 
@@ -216,7 +218,7 @@ func (j *combineJob) Run(row, _ int) {
 	s, dst := &j.p.moe, j.out.Row(row)
 	clear(dst)
 	for r := row * j.used; r < (row+1)*j.used; r++ {
-		kernels.AddScaled(dst, j.y.Row(s.slot[r]), s.weights[r])
+		j.p.level.AddScaled(dst, j.y.Row(s.slot[r]), s.weights[r])
 	}
 }
 

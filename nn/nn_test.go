@@ -130,7 +130,9 @@ func newRig(t testing.TB, l *layer, threads int) *rig {
 	require.NoError(t, err)
 	pool := par.New(threads)
 	t.Cleanup(pool.Close)
-	return &rig{t, l, s, NewPass(pool, s)}
+	p, err := NewPass(pool, s, false)
+	require.NoError(t, err)
+	return &rig{t, l, s, p}
 }
 
 // run evaluates tokens of one sequence and returns the logits of every row.

@@ -61,18 +61,29 @@ type LinearOptions struct {
 	Exact bool           // float32 activations in plain Go
 }
 
+// level is the table of kernels in use, or that of the reference.
+func level(exact bool) (*kernels.Level, error) {
+	if exact {
+		return kernels.Reference(), nil
+	}
+	l, err := kernels.Use()
+	if err != nil {
+		return nil, fmt.Errorf("nn: %w", err)
+	}
+	return l, nil
+}
+
 // NewLinear makes y = scale·W·x + bias; name is what hooks know it by.
 func NewLinear(name string, w tensor.Weight, o LinearOptions) (*Linear, error) {
 	l := &Linear{name: name, w: w, scale: o.Scale}
 	if l.scale == 0 {
 		l.scale = 1
 	}
-	find := kernels.For
-	if o.Exact {
-		find = kernels.Exact
+	table, err := level(o.Exact)
+	if err != nil {
+		return nil, err
 	}
-	var err error
-	if l.mat, err = find(w.Type); err != nil {
+	if l.mat, err = table.Mat(w.Type); err != nil {
 		return nil, fmt.Errorf("nn: %s: %w", w.Name, err)
 	}
 	if o.Bias != nil {

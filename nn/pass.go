@@ -23,6 +23,7 @@ var errMeasure = errors.New("nn: dry run")
 type Pass struct {
 	pool  *par.Pool
 	store *kv.Store
+	level *kernels.Level
 	arena tensor.Arena
 
 	batch       *Batch
@@ -51,13 +52,17 @@ type Pass struct {
 type worker struct {
 	mul  kernels.Scratch
 	k, v []float32 // a tile of keys and of values
-	tmp  []float32
-	att  []kernels.Attention
+	att  kernels.Attention
 }
 
-// NewPass returns a pass that works with the pool's threads on the sequences of the store.
-func NewPass(pool *par.Pool, store *kv.Store) *Pass {
-	return &Pass{pool: pool, store: store, workers: make([]worker, pool.Threads())}
+// NewPass returns a pass that works with the pool's threads on the sequences of the store; exact asks for plain Go, as [LinearOptions] does. It is an
+// error if GOINFER_CPU names no level.
+func NewPass(pool *par.Pool, store *kv.Store, exact bool) (*Pass, error) {
+	l, err := level(exact)
+	if err != nil {
+		return nil, err
+	}
+	return &Pass{pool: pool, store: store, level: l, workers: make([]worker, pool.Threads())}, nil
 }
 
 // Begin starts a pass over the rows of b. b stays untouched until End.
@@ -220,15 +225,15 @@ func (r *rowJob) Run(chunk, _ int) {
 		dst := r.dst.Row(i)
 		switch r.kind {
 		case rowNorm:
-			kernels.RMSNorm(dst, r.a.Row(i), r.norm.w, r.norm.eps)
+			r.p.level.RMSNorm(dst, r.a.Row(i), r.norm.w, r.norm.eps)
 		case rowAdd:
-			kernels.Add(dst, r.a.Row(i))
+			r.p.level.Add(dst, r.a.Row(i))
 		case rowSwiGLU:
-			kernels.SwiGLU(dst, r.a.Row(i), r.b.Row(i))
+			r.p.level.SwiGLU(dst, r.a.Row(i), r.b.Row(i))
 		case rowRope:
 			cos, sin := r.angles.row(i)
 			for h := 0; h < len(dst); h += r.dim {
-				kernels.Rotate(dst[h:h+r.dim], cos, sin)
+				r.p.level.Rotate(dst[h:h+r.dim], cos, sin)
 			}
 		}
 	}

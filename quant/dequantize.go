@@ -4,10 +4,19 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"sync"
 )
 
-// stretch is the number of weights that Dequantize decodes at once, on the stack: a whole number of blocks of any type.
+// stretch is the number of weights that Dequantize decodes at once: a whole number of blocks of any type.
 const stretch = 256
+
+// buffer is what a stretch is decoded into. On the stack it could not stay, as the formats are called through a table.
+type buffer struct {
+	q    [stretch]int8
+	s, m [stretch / 16]float32
+}
+
+var buffers = sync.Pool{New: func() any { return new(buffer) }}
 
 // Dequantize turns a row of len(dst) weights into float32: floats of 16 and 32 bits and every block format. Block formats give the same bits as the reference
 // (ggml-quants.c, dequantize_row_*). It panics for other types and for a src too short.
@@ -34,10 +43,9 @@ func Dequantize(t Type, dst []float32, src []byte) {
 	if t.Group() == 0 {
 		panic(fmt.Sprintf("quant: type %s holds no weights", t))
 	}
-	var (
-		q    [stretch]int8
-		s, m [stretch / 16]float32
-	)
+	u := buffers.Get().(*buffer)
+	defer buffers.Put(u)
+	q, s, m := &u.q, &u.s, &u.m
 	g, min := t.Group(), t.HasMin()
 	for len(dst) > 0 {
 		n := len(dst)

@@ -59,7 +59,8 @@ func logits(t testing.TB, cfg model.Config, src tensors) []float32 {
 	for i, id := range ids {
 		b.Add(id, i, seq, i == len(ids)-1, nil)
 	}
-	p := nn.NewPass(pool, store)
+	p, err := nn.NewPass(pool, store, false)
+	require.NoError(t, err)
 	p.Begin(&b)
 	out := m.Logits(p, m.Forward(p))
 	require.NoError(t, p.End())
