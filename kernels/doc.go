@@ -33,3 +33,5 @@
 // eight candidates by the least squared error and then refitted, which leaves about a tenth less noise than taking the
 // largest magnitude alone, at no cost to the product. Float formats take float32 activations.
 package kernels
+
+//go:generate go run -C _asm ./arm64
