@@ -4,7 +4,7 @@ package kernels
 
 import "github.com/goinfer/goinfer/quant"
 
-func assembly(ls []*level) []*level {
+func assembly(ls []*Level) []*Level {
 	return append(ls, dotprod(*ls[0]))
 }
 
@@ -16,11 +16,11 @@ type kernels8 struct {
 }
 
 // set8 enters tiles of eight rows, whose bytes are signed.
-func (l *level) set8(k kernels8, panel [4]func(*byte)) {
+func (l *Level) set8(k kernels8, panel [4]func(*byte)) {
 	l.setTile(k.t, tile{size: 8, at: 1, rows: k.rows, unpack: k.unpack, panel: panel})
 }
 
-func dotprod(l level) *level {
+func dotprod(l Level) *Level {
 	l.name = "dotprod"
 	for _, k := range []kernels8{
 		{quant.Q4_0, rowsQ4_0DotProd, unpackQ4_0DotProd},
