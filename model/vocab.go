@@ -49,7 +49,7 @@ func Vocabulary(f *gguf.File) (*tokenizer.Tokenizer, error) {
 		flag **bool
 	}{
 		{"add_bos_token", &c.AddBOS}, {"add_eos_token", &c.AddEOS}, {"add_sep_token", &c.AddSEP}, {"add_space_prefix", &c.AddSpacePrefix},
-		{"remove_extra_whitespaces", &c.RemoveExtraWhitespaces}, {"escape_whitespaces", &c.EscapeWhitespaces},
+		{"remove_extra_whitespaces", &c.RemoveExtraWhitespaces},
 		{"normalizer.lowercase", &c.Lowercase}, {"normalizer.strip_accents", &c.StripAccents},
 	} {
 		r.flag(p.key, p.flag)

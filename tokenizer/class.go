@@ -73,6 +73,9 @@ var properties = []struct {
 	{unicode.Cs, control},
 	{unicode.White_Space, space},
 	{unicode.Han, han},
+	// What Unicode 15.1 added to 15.0, which the unicode package stands at.
+	{&unicode.RangeTable{R32: []unicode.Range32{{Lo: 0x2EBF0, Hi: 0x2EE5D, Stride: 1}}}, letter | caseless | han},
+	{&unicode.RangeTable{R16: []unicode.Range16{{Lo: 0x2FFC, Hi: 0x2FFF, Stride: 1}, {Lo: 0x31EF, Hi: 0x31EF, Stride: 1}}}, symbol},
 	{&unicode.RangeTable{R16: []unicode.Range16{{Lo: '\n', Hi: '\n', Stride: 1}, {Lo: '\r', Hi: '\r', Stride: 1}}}, newline},
 	{&unicode.RangeTable{R16: []unicode.Range16{{Lo: 'A', Hi: 'Z', Stride: 1}}}, asciiUpper},
 	{&unicode.RangeTable{R16: []unicode.Range16{{Lo: 'a', Hi: 'z', Stride: 1}}}, asciiLower},

@@ -44,7 +44,6 @@ type Config struct {
 	FIMPre, FIMSuf, FIMMid, FIMPad, FIMRep, FIMSep int32  // fill in the middle; pad, repository and file separator end generation
 	AddBOS, AddEOS, AddSEP                         *bool  // add_bos_token, …; nil means the model's habit
 	AddSpacePrefix, RemoveExtraWhitespaces         *bool  // add_space_prefix, remove_extra_whitespaces; nil means the model's habit
-	EscapeWhitespaces                              *bool  // spaces are spelled U+2581 (nil: true); Pre decides for the BPE models
 	Lowercase, StripAccents                        *bool  // normalizer.lowercase (nil: true), normalizer.strip_accents (nil: as Lowercase)
 	CharsMap                                       []byte // precompiled_charsmap, only for ModelUnigram
 
@@ -253,10 +252,7 @@ func (t *Tokenizer) readFlags(c *Config) error {
 	set(&t.addSEP, t.kind == wpm || p.addSEP, c.AddSEP)
 	set(&t.spacePrefix, t.kind == spm, c.AddSpacePrefix)
 	set(&t.mergeSpaces, false, c.RemoveExtraWhitespaces)
-	set(&t.escape, true, c.EscapeWhitespaces)
-	if t.kind == bpe {
-		t.escape = p.escape
-	}
+	t.escape = t.kind != bpe || p.escape
 	set(&t.lowercase, t.kind == wpm, c.Lowercase)
 	set(&t.stripAccents, t.lowercase, c.StripAccents)
 	t.addBOS = t.addBOS || p.forceBOS || t.kind == wpm

@@ -14,7 +14,7 @@ func (t *Tokenizer) buildPieces() {
 			b, _ := byteOf(s)
 			t.pieces = append(t.pieces, b)
 		case a&isNormal == 0:
-		case t.kind != bpe || t.escape:
+		case t.escape:
 			t.pieces = append(t.pieces, strings.ReplaceAll(s, escaped, " ")...)
 		case t.pre.raw:
 			t.pieces = append(t.pieces, s...)

@@ -36,8 +36,16 @@
 //
 // "gemma4" and "whitespace" are BPE on characters instead of bytes.
 //
-// Ids agree with llama.cpp (llama-vocab.cpp, unicode.cpp), bytes that are not UTF-8 and all. Where llama.cpp only approximates a published
-// pattern, because its engine does not tell upper from lower case outside ASCII (youtu, tiny_aya, kimi-k2), the published pattern is followed.
+// Ids agree with llama.cpp (llama-vocab.cpp, unicode.cpp), but for these:
+//
+//   - Where llama.cpp approximates a pattern so that words of ASCII letters or digits come out in other pieces than the model was trained on, the
+//     published pattern is followed: youtu, tiny_aya and kimi-k2, for which it does not tell upper from lower case or takes other digits, and
+//     superbpe, for which it knows the digits 0-9 only.
+//   - A byte that is not UTF-8 is one unknown character. To llama.cpp's SentencePiece the first byte of a character makes one with whatever
+//     follows, and elsewhere it decodes what only looks like UTF-8 (overlong forms, surrogates).
+//   - Unigram spells unknown characters in bytes if the vocabulary has them, and only the whole text of a user-defined token is kept from
+//     normalisation, as in SentencePiece; llama.cpp never does the one, and keeps beginnings as well.
+//   - Of special tokens of equal length that overlap in the text, the one with the lower id is found; which one llama.cpp finds is left to chance.
 //
 // # Hostile vocabularies
 //

@@ -88,7 +88,7 @@ func (r *configReader) config() Config {
 			*id = int32(v)
 		}
 	}
-	for _, f := range []**bool{&c.AddBOS, &c.AddEOS, &c.AddSEP, &c.AddSpacePrefix, &c.RemoveExtraWhitespaces, &c.EscapeWhitespaces, &c.Lowercase, &c.StripAccents} {
+	for _, f := range []**bool{&c.AddBOS, &c.AddEOS, &c.AddSEP, &c.AddSpacePrefix, &c.RemoveExtraWhitespaces, &c.Lowercase, &c.StripAccents} {
 		*f = r.flag()
 	}
 	switch r.byte() % 8 {

@@ -5,17 +5,9 @@ package tokenizer
 func (t *Tokenizer) encodeSPM(dst []int32, s *scratch, text string, prefix bool) []int32 {
 	b := s.text[:0]
 	if prefix {
-		if t.escape {
-			b = append(b, escaped...)
-		} else {
-			b = append(b, ' ')
-		}
+		b = append(b, escaped...)
 	}
-	if t.escape {
-		b = escapeSpaces(b, text)
-	} else {
-		b = append(b, text...)
-	}
+	b = escapeSpaces(b, text)
 	s.text = b
 	s.syms = s.syms[:0]
 	for off := 0; off < len(b); {

@@ -118,10 +118,6 @@ const maxNormalized = 1 << 26
 // normalize appends text as the model wants it: mapped by the charsmap, with U+2581 for spaces, one in front. It stops behind limit bytes and
 // returns what is left of text.
 func (t *Tokenizer) normalize(dst []byte, text string, st *normalizer, limit int) (out []byte, rest string) {
-	blank := " "
-	if t.escape {
-		blank = escaped
-	}
 	for text != "" && len(dst) < limit {
 		piece, used := t.normalizeAt(text)
 		text = text[used:]
@@ -130,7 +126,7 @@ func (t *Tokenizer) normalize(dst []byte, text string, st *normalizer, limit int
 				if !st.inWord {
 					st.inWord = true
 					if t.spacePrefix && !st.prefixed || t.mergeSpaces {
-						dst = append(dst, blank...)
+						dst = append(dst, escaped...)
 						st.prefixed = true
 					}
 				}
@@ -139,7 +135,7 @@ func (t *Tokenizer) normalize(dst []byte, text string, st *normalizer, limit int
 			}
 			st.inWord = false
 			if !t.mergeSpaces {
-				dst = append(dst, blank...)
+				dst = append(dst, escaped...)
 			}
 		}
 	}

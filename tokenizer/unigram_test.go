@@ -124,15 +124,11 @@ func plainNormalize(c *Config, m map[string]string, text string) string {
 		text = text[len(best):]
 	}
 	text = b.String()
-	blank := "▁"
-	if c.EscapeWhitespaces != nil && !*c.EscapeWhitespaces {
-		blank = " "
-	}
 	if c.RemoveExtraWhitespaces != nil && *c.RemoveExtraWhitespaces {
 		b.Reset()
 		for word := range strings.SplitSeq(text, " ") {
 			if word != "" {
-				b.WriteString(blank + word)
+				b.WriteString("▁" + word)
 			}
 		}
 		return b.String()
@@ -140,7 +136,7 @@ func plainNormalize(c *Config, m map[string]string, text string) string {
 	if rest := strings.TrimLeft(text, " "); c.AddSpacePrefix != nil && *c.AddSpacePrefix && rest != "" {
 		text = text[:len(text)-len(rest)] + " " + rest
 	}
-	return strings.ReplaceAll(text, " ", blank)
+	return strings.ReplaceAll(text, " ", "▁")
 }
 
 // plainUnigram tries all spellings of a normalised text and returns the best, and its score.
@@ -241,7 +237,6 @@ func TestUnigramAgainstPlain(t *testing.T) {
 		}
 		c.AddSpacePrefix = []*bool{nil, flag(true), flag(false)}[round%3]
 		c.RemoveExtraWhitespaces = []*bool{nil, flag(true), flag(false), nil, flag(true)}[round%5]
-		c.EscapeWhitespaces = []*bool{nil, nil, nil, nil, nil, nil, flag(false)}[round%7]
 		tok := mustNew(t, c)
 		for range 30 {
 			text := randomWord(rng, append([]string{" ", "  ", "x", "A", "B", "ab", "abc", "\u3000", "\n", "e\u0301", "x世", "\xff", "\xe4\xb8", "</s>", "\x00"}, letters...), []int{3, 10, 60}[rng.IntN(3)])
