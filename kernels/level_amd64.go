@@ -13,6 +13,7 @@ func assembly(ls []*Level) []*Level {
 // avx512 is the level avx512vnni.
 func avx512(l Level) *Level {
 	l.name = "avx512vnni"
+	l.setFloats512()
 	type rows = func(dst *float32, w *byte, stride, blocks int, q *int8, groups *byte)
 	type unpack = func(p *byte, s, m *float32, w *byte, stride, blocks int)
 	set := func(t quant.Type, off int, r rows, u unpack) {

@@ -114,11 +114,26 @@ type part struct {
 	dst    *tensor.Tensor
 	t0, t1 int
 	first  int // number of its first chunk
+	rows   int // of a chunk
 }
 
-// rowsPerChunk is the number of weight rows in a chunk: a multiple of what kernels take at once (3, later 16), few enough that a chunk
-// of a long prompt takes milliseconds.
-const rowsPerChunk = 48
+// A chunk is a multiple of chunkRows weight rows, which is one of what kernels take at once. Where many tokens use them that is enough, and takes milliseconds.
+// A few tokens use them as fast as they are read, which wants long stretches of addresses: then a chunk has about chunkBytes, if that leaves each thread
+// some chunks.
+const (
+	chunkRows       = 48
+	chunkBytes      = 512 << 10
+	chunkTokens     = 16
+	chunksPerThread = 3
+)
+
+func (j *productJob) chunkRows(l *Linear, tokens int) int {
+	if tokens > chunkTokens {
+		return chunkRows
+	}
+	n := min(chunkBytes/max(l.w.RowBytes(), 1), l.w.Rows/(chunksPerThread*j.p.pool.Threads()))
+	return max(n/chunkRows, 1) * chunkRows
+}
 
 func (j *productJob) begin(p *Pass) {
 	j.p, j.parts, j.chunks = p, j.parts[:0], 0
@@ -137,8 +152,9 @@ func (j *productJob) addRange(dst *tensor.Tensor, l *Linear, a *kernels.Acts, t0
 	if t0 == t1 {
 		return
 	}
-	j.parts = append(j.parts, part{l, a, dst, t0, t1, j.chunks})
-	j.chunks += (l.w.Rows + rowsPerChunk - 1) / rowsPerChunk
+	rows := j.chunkRows(l, t1-t0)
+	j.parts = append(j.parts, part{l, a, dst, t0, t1, j.chunks, rows})
+	j.chunks += (l.w.Rows + rows - 1) / rows
 }
 
 func (j *productJob) run() { j.p.pool.Run(j, j.chunks) }
@@ -154,8 +170,8 @@ func (j *productJob) Run(chunk, w int) {
 	}
 	t := &j.parts[i]
 	l := t.l
-	r0 := (chunk - t.first) * rowsPerChunk
-	r1 := min(r0+rowsPerChunk, l.w.Rows)
+	r0 := (chunk - t.first) * t.rows
+	r1 := min(r0+t.rows, l.w.Rows)
 	size := l.w.RowBytes()
 	l.mat.Mul(t.dst.F[r0:], t.dst.Cols, l.w.Data[r0*size:r1*size], r1-r0, l.w.Cols, t.acts, t.t0, t.t1, &j.p.workers[w].mul)
 	if l.scale == 1 && l.bias == nil {

@@ -32,6 +32,7 @@ func main() {
 		make      func(*program)
 	}{
 		{"kernels", "avx512", avx512},
+		{"kernels", "float512", floats512},
 		{"probe", "avx512", probe512},
 	} {
 		if err := write(*dir, f.pkg, f.name, f.make); err != nil {

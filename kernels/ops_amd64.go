@@ -1,0 +1,107 @@
+//go:build !purego
+
+package kernels
+
+import (
+	"unsafe"
+
+	"github.com/goinfer/goinfer/quant"
+)
+
+// first is the address of a slice that may be empty.
+func first[T any](s []T) *T { return unsafe.SliceData(s) }
+
+// setFloats enters what the level avx512vnni does with rows of float32 and with float weights.
+func (l *Level) setFloats512() {
+	l.dot = func(x, y []float32) float32 { return dotAVX512(first(x), first(y), len(x)) }
+	l.normalize = func(dst, x, w []float32, scale float32) {
+		normalizeAVX512(first(dst), first(x), first(w), len(x), scale)
+	}
+	l.swiGLU = func(dst, gate, up []float32) { swiGLUAVX512(first(dst), first(gate), first(up), len(gate)) }
+	l.rotate = func(x, cos, sin []float32) { rotateAVX512(first(x), first(cos), first(sin), len(cos)) }
+	l.add = func(dst, x []float32) { addAVX512(first(dst), first(x), len(dst)) }
+	l.addScaled = func(dst, x []float32, c float32) { addScaledAVX512(first(dst), first(x), len(dst), c) }
+	l.scale = func(x []float32, c float32) { scaleAVX512(first(x), len(x), c) }
+	l.widen = func(dst []float32, src []byte) { widenAVX512(first(dst), first(src), len(dst)) }
+	l.narrow = func(dst []byte, src []float32) { narrowAVX512(first(dst), first(src), len(src)) }
+	l.quantize, l.gemm, l.transpose = quantize512, gemm512, transpose512
+	l.weigh = func(p, top, sum []float32, seen int, scale float32) {
+		weighAVX512(first(p), first(top), first(sum), len(top), seen, scale)
+	}
+	l.merge = func(s *mergeState) {
+		mergeStateAVX512(first(s.max), first(s.sum), first(s.top), first(s.add), len(s.max))
+		mergeRowsAVX512(first(s.out), first(s.acc), first(s.top), first(s.add), len(s.max), s.d)
+	}
+	type tiles = [tokensAtOnce]func(dst *float32, ldd int, w *byte, stride int, a *float32, lda, k int)
+	set := func(t quant.Type, tile, one tiles) {
+		l.mats[t] = Mat{Type: t, Act: ActF32, mul: mulTiled, floats: &floatTile{tile, one}}
+	}
+	set(quant.F32, tiles{mulF324x1AVX512, mulF324x2AVX512, mulF324x3AVX512, mulF324x4AVX512, mulF324x5AVX512, mulF324x6AVX512},
+		tiles{mulF321x1AVX512, mulF321x2AVX512, mulF321x3AVX512, mulF321x4AVX512, mulF321x5AVX512, mulF321x6AVX512})
+	set(quant.F16, tiles{mulF164x1AVX512, mulF164x2AVX512, mulF164x3AVX512, mulF164x4AVX512, mulF164x5AVX512, mulF164x6AVX512},
+		tiles{mulF161x1AVX512, mulF161x2AVX512, mulF161x3AVX512, mulF161x4AVX512, mulF161x5AVX512, mulF161x6AVX512})
+	set(quant.BF16, tiles{mulBF164x1AVX512, mulBF164x2AVX512, mulBF164x3AVX512, mulBF164x4AVX512, mulBF164x5AVX512, mulBF164x6AVX512},
+		tiles{mulBF161x1AVX512, mulBF161x2AVX512, mulBF161x3AVX512, mulBF161x4AVX512, mulBF161x5AVX512, mulBF161x6AVX512})
+}
+
+// groups512 is the number of groups that quantizeAVX512 takes.
+const groups512 = 16
+
+func quantize512(q []int8, g []actGroup, x []float32) {
+	i := 0
+	for ; i+groups512 <= len(g); i += groups512 {
+		quantizeAVX512(&q[i*ActGroup], (*byte)(unsafe.Pointer(&g[i])), &x[i*ActGroup])
+	}
+	switch {
+	case i == len(g):
+	case i > 0: // the last groups, some of them once more
+		i = len(g) - groups512
+		quantizeAVX512(&q[i*ActGroup], (*byte)(unsafe.Pointer(&g[i])), &x[i*ActGroup])
+	default:
+		var (
+			x16 [groups512 * ActGroup]float32
+			q16 [groups512 * ActGroup]int8
+			g16 [groups512]actGroup
+		)
+		copy(x16[:], x)
+		quantizeAVX512(&q16[0], (*byte)(unsafe.Pointer(&g16[0])), &x16[0])
+		copy(q, q16[:])
+		copy(g, g16[:])
+	}
+}
+
+func gemm512(c, a, b []float32, m, n, k int) {
+	type wide = func(c, a, b *float32, lda, ld, k int)
+	type narrow = func(c, a, b *float32, lda, ld, k, mask int)
+	const most = 6
+	x64 := [most]wide{gemm1x64AVX512, gemm2x64AVX512, gemm3x64AVX512, gemm4x64AVX512, gemm5x64AVX512, gemm6x64AVX512}
+	x16 := [most]narrow{gemm1x16AVX512, gemm2x16AVX512, gemm3x16AVX512, gemm4x16AVX512, gemm5x16AVX512, gemm6x16AVX512}
+	lda := len(a) / m
+	for parts := (m + most - 1) / most; parts > 0; parts-- {
+		rows := (m + parts - 1) / parts // parts as even as they may be
+		j := 0
+		for ; j+64 <= n; j += 64 {
+			x64[rows-1](&c[j], &a[0], &b[j], 4*lda, 4*n, k)
+		}
+		for ; j < n; j += 16 {
+			x16[rows-1](&c[j], &a[0], &b[j], 4*lda, 4*n, k, 1<<min(n-j, 16)-1)
+		}
+		if m -= rows; m > 0 {
+			c, a = c[rows*n:], a[rows*lda:]
+		}
+	}
+}
+
+func transpose512(dst []float32, src []byte, n, d int, half bool) {
+	if d%16 != 0 {
+		transpose(dst, src, n, d, half)
+		return
+	}
+	size, f := 4, transposeF32AVX512
+	if half {
+		size, f = 2, transposeF16AVX512
+	}
+	for i := 0; i < n; i += 16 {
+		f(&dst[i], &src[i*d*size], d*size, d/16)
+	}
+}
