@@ -4,6 +4,8 @@
 
 package kernels
 
+import "github.com/goinfer/goinfer/quant"
+
 // rowsQ4_0DotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
@@ -213,3 +215,19 @@ func panel32Minx3DotProd(a *byte)
 //
 //go:noescape
 func panel32Minx4DotProd(a *byte)
+
+var formatsDotProd = []kernels8{
+	{quant.Q4_0, rowsQ4_0DotProd, unpackQ4_0DotProd, [4]func(*byte){panel32x1DotProd, panel32x2DotProd, panel32x3DotProd, panel32x4DotProd}},
+	{quant.Q4_1, rowsQ4_1DotProd, unpackQ4_1DotProd, [4]func(*byte){panel32Minx1DotProd, panel32Minx2DotProd, panel32Minx3DotProd, panel32Minx4DotProd}},
+	{quant.Q5_0, rowsQ5_0DotProd, unpackQ5_0DotProd, [4]func(*byte){panel32x1DotProd, panel32x2DotProd, panel32x3DotProd, panel32x4DotProd}},
+	{quant.Q5_1, rowsQ5_1DotProd, unpackQ5_1DotProd, [4]func(*byte){panel32Minx1DotProd, panel32Minx2DotProd, panel32Minx3DotProd, panel32Minx4DotProd}},
+	{quant.Q8_0, rowsQ8_0DotProd, unpackQ8_0DotProd, [4]func(*byte){panel32x1DotProd, panel32x2DotProd, panel32x3DotProd, panel32x4DotProd}},
+	{quant.IQ4_NL, rowsIQ4_NLDotProd, unpackIQ4_NLDotProd, [4]func(*byte){panel32x1DotProd, panel32x2DotProd, panel32x3DotProd, panel32x4DotProd}},
+	{quant.MXFP4, rowsMXFP4DotProd, unpackMXFP4DotProd, [4]func(*byte){panel32x1DotProd, panel32x2DotProd, panel32x3DotProd, panel32x4DotProd}},
+	{quant.Q2_K, rowsQ2_KDotProd, unpackQ2_KDotProd, [4]func(*byte){panel16Minx1DotProd, panel16Minx2DotProd, panel16Minx3DotProd, panel16Minx4DotProd}},
+	{quant.Q3_K, rowsQ3_KDotProd, unpackQ3_KDotProd, [4]func(*byte){panel16x1DotProd, panel16x2DotProd, panel16x3DotProd, panel16x4DotProd}},
+	{quant.Q4_K, rowsQ4_KDotProd, unpackQ4_KDotProd, [4]func(*byte){panel32Minx1DotProd, panel32Minx2DotProd, panel32Minx3DotProd, panel32Minx4DotProd}},
+	{quant.Q5_K, rowsQ5_KDotProd, unpackQ5_KDotProd, [4]func(*byte){panel32Minx1DotProd, panel32Minx2DotProd, panel32Minx3DotProd, panel32Minx4DotProd}},
+	{quant.Q6_K, rowsQ6_KDotProd, unpackQ6_KDotProd, [4]func(*byte){panel16x1DotProd, panel16x2DotProd, panel16x3DotProd, panel16x4DotProd}},
+	{quant.IQ4_XS, rowsIQ4_XSDotProd, unpackIQ4_XSDotProd, [4]func(*byte){panel32x1DotProd, panel32x2DotProd, panel32x3DotProd, panel32x4DotProd}},
+}

@@ -6,7 +6,9 @@ import "unsafe"
 
 // assembly holds the loops of the levels that have some.
 var assembly = map[string]loops{
+	"neon":    armLoops(&spin{dotNEON, 5000, 24 * 16 * 2}),
 	"dotprod": armLoops(&spin{dotDotProd, 5000, 24 * 16 * 2}),
+	"i8mm":    armLoops(&spin{dotI8MM, 5000, 24 * 32 * 2}),
 }
 
 func armLoops(int8 *spin) loops {

@@ -3,4 +3,4 @@
 package cpu
 
 // built names the levels that this build has kernels for, from low to high.
-var built = []string{"go", "dotprod"}
+var built = []string{"go", "neon", "dotprod", "i8mm"}

@@ -43,7 +43,11 @@ func (x *program) assembly() string {
 }
 
 func (x *program) stubs() string {
-	return generated + "package " + x.pkg + "\n" + x.stub.String()
+	imports := ""
+	if strings.Contains(x.stub.String(), "quant.") {
+		imports = "\nimport \"github.com/goinfer/goinfer/quant\"\n"
+	}
+	return generated + "package " + x.pkg + "\n" + imports + x.stub.String()
 }
 
 // function begins a function. Every parameter is of eight bytes. A stub does not let its arguments escape: they are scratch on the caller's side.
@@ -161,9 +165,12 @@ func (x *program) local(n int) R {
 
 func imm(n int) string { return fmt.Sprintf("$%d", n) }
 
-func (x *program) movr(d, n R)         { x.op("MOVD", n.String(), d.String()) }
-func (x *program) addr(d, n, m R)      { x.op("ADD", m.String(), n.String(), d.String()) }
-func (x *program) addi(d, n R, i int)  { x.op("ADD", imm(i), n.String(), d.String()) }
+func (x *program) movr(d, n R)        { x.op("MOVD", n.String(), d.String()) }
+func (x *program) addr(d, n, m R)     { x.op("ADD", m.String(), n.String(), d.String()) }
+func (x *program) addi(d, n R, i int) { x.op("ADD", imm(i), n.String(), d.String()) }
+func (x *program) addrShifted(d, m R, by int) {
+	x.op("ADD", fmt.Sprintf("%s<<%d", m, by), d.String(), d.String())
+}
 func (x *program) lsl(d, n R, i int)   { x.op("LSL", imm(i), n.String(), d.String()) }
 func (x *program) ldrX(d, p R, at int) { x.op("MOVD", mem(p, at), d.String()) }
 

@@ -17,6 +17,7 @@ var dotprodLevel = &level{
 		}
 	},
 	quadBytes: 16,
+	panel:     func(*format) string { return "" },
 }
 
 func dotprod(x *program) {
@@ -31,6 +32,7 @@ func dotprod(x *program) {
 			}
 		}
 	}
+	x.table(dotprodLevel, dotprodLevel)
 }
 
 // panelDotProd has 4·8 outputs at most, each in a lane of an accumulator of integers and of one of floats.

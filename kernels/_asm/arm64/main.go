@@ -37,6 +37,8 @@ var files = []struct {
 	pkg, name string
 	make      func(*program)
 }{
+	{"kernels", "neon", neon},
 	{"kernels", "dotprod", dotprod},
+	{"kernels", "i8mm", i8mm},
 	{"probe", "neon", probeLoops},
 }

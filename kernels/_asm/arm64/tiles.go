@@ -17,6 +17,8 @@ type level struct {
 	store func(x *program, v [4]V, p R, at int)
 	// quadBytes is how far from each other in a panel the quads of a tile are.
 	quadBytes int
+	// panel is what the names of the panel kernels for a format have behind group and minimum.
+	panel func(f *format) string
 }
 
 // format is a block format as a quad of rows sees it.
@@ -424,7 +426,7 @@ func (x *program) unpack(l *level, f *format) {
 	for i := range outs[1:] {
 		x.addi(base[1+i], base[1+i], 16)
 	}
-	x.op("ADD", fmt.Sprintf("%s<<2", stride), w.String(), w.String())
+	x.addrShifted(w, stride, 2)
 	x.loop(left, "quad")
 	s.release(x)
 	x.end()
@@ -454,12 +456,31 @@ type panel struct {
 	groups        R
 }
 
-func (x *program) beginPanel(l *level, kind string, group int, min bool, tokens int) *panel {
-	name := fmt.Sprintf("panel%d", group)
+func panelName(l *level, kind string, group int, min bool, tokens int) string {
 	if min {
-		name += "Min"
+		kind = "Min" + kind
 	}
-	name = fmt.Sprintf("%s%sx%d%s", name, kind, tokens, l.suffix)
+	return fmt.Sprintf("panel%d%sx%d%s", group, kind, tokens, l.suffix)
+}
+
+// table lists the kernels of a level, for one token those of another.
+func (x *program) table(l, rows *level) {
+	fmt.Fprintf(&x.stub, "\nvar formats%s = []kernels8{\n", l.suffix)
+	for _, f := range formats {
+		fmt.Fprintf(&x.stub, "\t{quant.%s, rows%s%s, unpack%s%s, [4]func(*byte){", f.name, f.name, rows.suffix, f.name, l.suffix)
+		for tokens := 1; tokens <= 4; tokens++ {
+			if tokens > 1 {
+				x.stub.WriteString(", ")
+			}
+			x.stub.WriteString(panelName(l, l.panel(&f), f.group, f.min, tokens))
+		}
+		x.stub.WriteString("}},\n")
+	}
+	x.stub.WriteString("}\n")
+}
+
+func (x *program) beginPanel(l *level, kind string, group int, min bool, tokens int) *panel {
+	name := panelName(l, kind, group, min, tokens)
 	x.function(name, "a *byte", fmt.Sprintf("%s multiplies a panel of 8 rows with %d tokens: a is a *panelArgs.", name, tokens))
 	n := &panel{group: group, min: min, tokens: tokens, args: x.arg("a")}
 	n.p, n.s, n.groups = x.field(n.args, "p"), x.field(n.args, "s"), x.field(n.args, "groups")
@@ -537,7 +558,7 @@ func (x *program) endPanel(n *panel, acc [][quads]V) {
 	for t := range n.tokens {
 		x.stp(acc[t][0], acc[t][1], dst, 0)
 		if t < n.tokens-1 {
-			x.op("ADD", fmt.Sprintf("%s<<2", ldd), dst.String(), dst.String())
+			x.addrShifted(dst, ldd, 2)
 		}
 		x.free(acc[t][:]...)
 	}
