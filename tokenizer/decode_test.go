@@ -68,6 +68,10 @@ func TestDecode(t *testing.T) {
 	require.Equal(t, "<s>  hello world", tok.Decode(ids, true)) // as llama.cpp shows it: the first token is no space
 	require.Equal(t, "hello world", tok.Decode(ids[2:], false))
 	require.Equal(t, "", tok.Decode(nil, true))
+	ids = tok.Encode(nil, "hello\xe9 the\xe4\xb8\x00", false, false) // a byte that is no character does not swallow what follows
+	require.Equal(t, []string{"▁hello", "<0xE9>", "▁the", "<0xE4>", "<0xB8>", "<0x00>"}, spellings(tok, ids))
+	require.Equal(t, "hello\xe9 the\xe4\xb8\x00", tok.Decode(ids, false))
+	ids = tok.Encode(nil, " hello world", true, false)
 	c := tinySPM()
 	c.AddSpacePrefix = flag(false)
 	require.Equal(t, " hello world", mustNew(t, c).Decode(ids[2:], false))
