@@ -1,0 +1,61 @@
+package kernels
+
+import (
+	"os"
+	"syscall"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+)
+
+// atPageEnd returns n bytes that end where a page begins that must not be touched, as the last tensor of a mapped file does.
+func atPageEnd(t *testing.T, n int) []byte {
+	page := os.Getpagesize()
+	size := (n + page - 1) / page * page
+	mem, err := syscall.Mmap(-1, 0, size+page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	require.NoError(t, err)
+	require.NoError(t, syscall.Mprotect(mem[size:], syscall.PROT_NONE))
+	t.Cleanup(func() { require.NoError(t, syscall.Munmap(mem)) })
+	return mem[size-n : size : size]
+}
+
+// TestMulStaysInside multiplies weights, activations and outputs behind which there is nothing, and looks at what lies before the outputs.
+func TestMulStaysInside(t *testing.T) { forLevels(t, testMulStaysInside) }
+
+func testMulStaysInside(t *testing.T, l *Level) {
+	for _, typ := range weightTypes() {
+		for _, rows := range []int{1, 7, 16, 49} {
+			for _, tokens := range []int{1, 2, 3, 4, 6} {
+				k := max(64, typ.BlockSize())
+				w := atPageEnd(t, rows*typ.RowBytes(k))
+				copy(w, weights(t, typ, rows, k))
+				a := acts(tokens, k)
+				q, g := atPageEnd(t, len(a.q)), atPageEnd(t, len(a.g)*int(unsafe.Sizeof(actGroup{})))
+				copy(q, unsafe.Slice((*byte)(unsafe.Pointer(&a.q[0])), len(q)))
+				copy(g, unsafe.Slice((*byte)(unsafe.Pointer(&a.g[0])), len(g)))
+				a.q, a.g = unsafe.Slice((*int8)(unsafe.Pointer(&q[0])), len(q)), unsafe.Slice((*actGroup)(unsafe.Pointer(&g[0])), len(a.g))
+				f := atPageEnd(t, 4*len(a.F))
+				floats := unsafe.Slice((*float32)(unsafe.Pointer(&f[0])), len(a.F))
+				copy(floats, a.F)
+				a.F = floats
+				const before = 64
+				out := atPageEnd(t, 4*(tokens*rows+before))
+				dst := unsafe.Slice((*float32)(unsafe.Pointer(&out[0])), tokens*rows+before)
+				for i := range dst[:before] {
+					dst[i] = 123
+				}
+				m, err := l.Mat(typ)
+				require.NoError(t, err)
+				var s Scratch
+				m.Mul(dst[before:], rows, w, rows, k, a, 0, tokens, &s)
+				for _, v := range dst[:before] {
+					require.EqualValues(t, 123, v)
+				}
+				want := make([]float32, tokens*rows)
+				m.Mul(want, rows, w, rows, k, acts(tokens, k), 0, tokens, &s)
+				require.Equal(t, bits(want), bits(dst[before:]), "%s: %d rows, %d tokens", typ, rows, tokens)
+			}
+		}
+	}
+}
