@@ -76,6 +76,56 @@ func rowsMXFP4DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, gr
 //go:noescape
 func unpackMXFP4DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
+// rowsNVFP4DotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsNVFP4DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackNVFP4DotProd makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackNVFP4DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsQ1_0DotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsQ1_0DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackQ1_0DotProd makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackQ1_0DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsQ2_0DotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsQ2_0DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackQ2_0DotProd makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackQ2_0DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsTQ1_0DotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsTQ1_0DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackTQ1_0DotProd makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackTQ1_0DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsTQ2_0DotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsTQ2_0DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackTQ2_0DotProd makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackTQ2_0DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
 // rowsQ2_KDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
@@ -224,6 +274,11 @@ var formatsDotProd = []kernels8{
 	{quant.Q8_0, rowsQ8_0DotProd, unpackQ8_0DotProd, [4]func(*byte){panel32x1DotProd, panel32x2DotProd, panel32x3DotProd, panel32x4DotProd}},
 	{quant.IQ4_NL, rowsIQ4_NLDotProd, unpackIQ4_NLDotProd, [4]func(*byte){panel32x1DotProd, panel32x2DotProd, panel32x3DotProd, panel32x4DotProd}},
 	{quant.MXFP4, rowsMXFP4DotProd, unpackMXFP4DotProd, [4]func(*byte){panel32x1DotProd, panel32x2DotProd, panel32x3DotProd, panel32x4DotProd}},
+	{quant.NVFP4, rowsNVFP4DotProd, unpackNVFP4DotProd, [4]func(*byte){panel16x1DotProd, panel16x2DotProd, panel16x3DotProd, panel16x4DotProd}},
+	{quant.Q1_0, rowsQ1_0DotProd, unpackQ1_0DotProd, [4]func(*byte){panel32x1DotProd, panel32x2DotProd, panel32x3DotProd, panel32x4DotProd}},
+	{quant.Q2_0, rowsQ2_0DotProd, unpackQ2_0DotProd, [4]func(*byte){panel32x1DotProd, panel32x2DotProd, panel32x3DotProd, panel32x4DotProd}},
+	{quant.TQ1_0, rowsTQ1_0DotProd, unpackTQ1_0DotProd, [4]func(*byte){panel32x1DotProd, panel32x2DotProd, panel32x3DotProd, panel32x4DotProd}},
+	{quant.TQ2_0, rowsTQ2_0DotProd, unpackTQ2_0DotProd, [4]func(*byte){panel32x1DotProd, panel32x2DotProd, panel32x3DotProd, panel32x4DotProd}},
 	{quant.Q2_K, rowsQ2_KDotProd, unpackQ2_KDotProd, [4]func(*byte){panel16Minx1DotProd, panel16Minx2DotProd, panel16Minx3DotProd, panel16Minx4DotProd}},
 	{quant.Q3_K, rowsQ3_KDotProd, unpackQ3_KDotProd, [4]func(*byte){panel16x1DotProd, panel16x2DotProd, panel16x3DotProd, panel16x4DotProd}},
 	{quant.Q4_K, rowsQ4_KDotProd, unpackQ4_KDotProd, [4]func(*byte){panel32Minx1DotProd, panel32Minx2DotProd, panel32Minx3DotProd, panel32Minx4DotProd}},

@@ -41,6 +41,31 @@ func unpackIQ4_NLI8MM(p *byte, s *float32, m *float32, w *byte, stride int, bloc
 //go:noescape
 func unpackMXFP4I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
+// unpackNVFP4I8MM makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackNVFP4I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// unpackQ1_0I8MM makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackQ1_0I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// unpackQ2_0I8MM makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackQ2_0I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// unpackTQ1_0I8MM makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackTQ1_0I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// unpackTQ2_0I8MM makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackTQ2_0I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
 // unpackQ2_KI8MM makes a panel of 8 rows of w.
 //
 //go:noescape
@@ -159,6 +184,11 @@ var formatsI8MM = []kernels8{
 	{quant.Q8_0, rowsQ8_0DotProd, unpackQ8_0I8MM, [4]func(*byte){panel32x1I8MM, panel32x2I8MM, panel32x3I8MM, panel32x4I8MM}},
 	{quant.IQ4_NL, rowsIQ4_NLDotProd, unpackIQ4_NLI8MM, [4]func(*byte){panel32x1I8MM, panel32x2I8MM, panel32x3I8MM, panel32x4I8MM}},
 	{quant.MXFP4, rowsMXFP4DotProd, unpackMXFP4I8MM, [4]func(*byte){panel32x1I8MM, panel32x2I8MM, panel32x3I8MM, panel32x4I8MM}},
+	{quant.NVFP4, rowsNVFP4DotProd, unpackNVFP4I8MM, [4]func(*byte){panel16x1I8MM, panel16x2I8MM, panel16x3I8MM, panel16x4I8MM}},
+	{quant.Q1_0, rowsQ1_0DotProd, unpackQ1_0I8MM, [4]func(*byte){panel32x1I8MM, panel32x2I8MM, panel32x3I8MM, panel32x4I8MM}},
+	{quant.Q2_0, rowsQ2_0DotProd, unpackQ2_0I8MM, [4]func(*byte){panel32x1I8MM, panel32x2I8MM, panel32x3I8MM, panel32x4I8MM}},
+	{quant.TQ1_0, rowsTQ1_0DotProd, unpackTQ1_0I8MM, [4]func(*byte){panel32x1I8MM, panel32x2I8MM, panel32x3I8MM, panel32x4I8MM}},
+	{quant.TQ2_0, rowsTQ2_0DotProd, unpackTQ2_0I8MM, [4]func(*byte){panel32x1I8MM, panel32x2I8MM, panel32x3I8MM, panel32x4I8MM}},
 	{quant.Q2_K, rowsQ2_KDotProd, unpackQ2_KI8MM, [4]func(*byte){panel16Minx1I8MM, panel16Minx2I8MM, panel16Minx3I8MM, panel16Minx4I8MM}},
 	{quant.Q3_K, rowsQ3_KDotProd, unpackQ3_KI8MM, [4]func(*byte){panel16x1I8MM, panel16x2I8MM, panel16x3I8MM, panel16x4I8MM}},
 	{quant.Q4_K, rowsQ4_KDotProd, unpackQ4_KI8MM, [4]func(*byte){panel32Minx1I8MM, panel32Minx2I8MM, panel32Minx3I8MM, panel32Minx4I8MM}},

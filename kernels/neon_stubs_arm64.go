@@ -76,6 +76,56 @@ func rowsMXFP4NEON(dst *float32, w *byte, stride int, blocks int, q *int8, group
 //go:noescape
 func unpackMXFP4NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
+// rowsNVFP4NEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsNVFP4NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackNVFP4NEON makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackNVFP4NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsQ1_0NEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsQ1_0NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackQ1_0NEON makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackQ1_0NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsQ2_0NEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsQ2_0NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackQ2_0NEON makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackQ2_0NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsTQ1_0NEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsTQ1_0NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackTQ1_0NEON makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackTQ1_0NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsTQ2_0NEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsTQ2_0NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackTQ2_0NEON makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackTQ2_0NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
 // rowsQ2_KNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
@@ -284,6 +334,11 @@ var formatsNEON = []kernels8{
 	{quant.Q8_0, rowsQ8_0NEON, unpackQ8_0NEON, [4]func(*byte){panel32UpTo128x1NEON, panel32UpTo128x2NEON, panel32UpTo128x3NEON, panel32UpTo128x4NEON}},
 	{quant.IQ4_NL, rowsIQ4_NLNEON, unpackIQ4_NLNEON, [4]func(*byte){panel32UpTo128x1NEON, panel32UpTo128x2NEON, panel32UpTo128x3NEON, panel32UpTo128x4NEON}},
 	{quant.MXFP4, rowsMXFP4NEON, unpackMXFP4NEON, [4]func(*byte){panel32UpTo16x1NEON, panel32UpTo16x2NEON, panel32UpTo16x3NEON, panel32UpTo16x4NEON}},
+	{quant.NVFP4, rowsNVFP4NEON, unpackNVFP4NEON, [4]func(*byte){panel16UpTo32x1NEON, panel16UpTo32x2NEON, panel16UpTo32x3NEON, panel16UpTo32x4NEON}},
+	{quant.Q1_0, rowsQ1_0NEON, unpackQ1_0NEON, [4]func(*byte){panel32UpTo16x1NEON, panel32UpTo16x2NEON, panel32UpTo16x3NEON, panel32UpTo16x4NEON}},
+	{quant.Q2_0, rowsQ2_0NEON, unpackQ2_0NEON, [4]func(*byte){panel32UpTo16x1NEON, panel32UpTo16x2NEON, panel32UpTo16x3NEON, panel32UpTo16x4NEON}},
+	{quant.TQ1_0, rowsTQ1_0NEON, unpackTQ1_0NEON, [4]func(*byte){panel32UpTo16x1NEON, panel32UpTo16x2NEON, panel32UpTo16x3NEON, panel32UpTo16x4NEON}},
+	{quant.TQ2_0, rowsTQ2_0NEON, unpackTQ2_0NEON, [4]func(*byte){panel32UpTo16x1NEON, panel32UpTo16x2NEON, panel32UpTo16x3NEON, panel32UpTo16x4NEON}},
 	{quant.Q2_K, rowsQ2_KNEON, unpackQ2_KNEON, [4]func(*byte){panel16MinUpTo32x1NEON, panel16MinUpTo32x2NEON, panel16MinUpTo32x3NEON, panel16MinUpTo32x4NEON}},
 	{quant.Q3_K, rowsQ3_KNEON, unpackQ3_KNEON, [4]func(*byte){panel16UpTo32x1NEON, panel16UpTo32x2NEON, panel16UpTo32x3NEON, panel16UpTo32x4NEON}},
 	{quant.Q4_K, rowsQ4_KNEON, unpackQ4_KNEON, [4]func(*byte){panel32MinUpTo32x1NEON, panel32MinUpTo32x2NEON, panel32MinUpTo32x3NEON, panel32MinUpTo32x4NEON}},

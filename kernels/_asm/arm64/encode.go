@@ -55,8 +55,12 @@ func shrn16(d, n V) word {
 	return word{regs(0x0f108400, d, n, 0), fmt.Sprintf("shrn v%d.4h, v%d.4s, #16", d, n)}
 }
 
-func ushl(d, n, m V) word { return same(0x6ea04400, "ushl", "4s", d, n, m) }
-func cmhi(d, n, m V) word { return same(0x6ea03400, "cmhi", "4s", d, n, m) }
+func ushl(d, n, m V) word  { return same(0x6ea04400, "ushl", "4s", d, n, m) }
+func ushlB(d, n, m V) word { return same(0x6e204400, "ushl", "16b", d, n, m) }
+func mulB(d, n, m V) word  { return same(0x4e209c00, "mul", "16b", d, n, m) }
+func cmhiB(d, n, m V) word { return same(0x6e203400, "cmhi", "16b", d, n, m) }
+func cmhsB(d, n, m V) word { return same(0x6e203c00, "cmhs", "16b", d, n, m) }
+func cmhi(d, n, m V) word  { return same(0x6ea03400, "cmhi", "4s", d, n, m) }
 
 // moviS fills dwords with an integer below 256.
 func moviS(d V, i int) word {

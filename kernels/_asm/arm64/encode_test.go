@@ -32,7 +32,7 @@ func words(rng *rand.Rand) []word {
 }
 
 var (
-	threes = []func(d, n, m V) word{sdot, smmla, smull, smull2, smlal, smlal2, ushl, cmhi, fmul}
+	threes = []func(d, n, m V) word{sdot, smmla, smull, smull2, smlal, smlal2, ushl, ushlB, mulB, cmhi, cmhiB, cmhsB, fmul}
 	lanes  = []func(d, n, m V, i int) word{sdotLane, mlaLane, mlsLane, fmulLane, fmlaLane}
 	twins  = []func(d, n V) word{saddlp, sadalp, xtn, shrn16, fneg, scvtf, ucvtf, fcvtl}
 )

@@ -42,6 +42,10 @@ func (x *program) columns(p [4]R, disp int) [4]V {
 func (x *program) lanes(v V, t string, p [4]R, disp int) {
 	a := x.R()
 	for r := range p {
+		if disp == 0 {
+			x.ld1(v, t, r, p[r])
+			continue
+		}
 		x.addi(a, p[r], disp)
 		x.ld1(v, t, r, a)
 	}
