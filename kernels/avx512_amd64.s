@@ -10091,11 +10091,14 @@ TEXT ·panel16x1AVX512(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), DI
 	MOVQ         64(AX), R8
 	MOVQ         72(AX), R9
-	LEAQ         (R9)(R9*2), R9
+	LEAQ         (R9)(R9*2), R10
 	VPBROADCASTD 88(AX), Z0
 	VPXORD       Z1, Z1, Z1
 	VPXORD       Z3, Z3, Z3
 	VPXORD       Z5, Z5, Z5
+	LEAQ         (DI)(R9*4), R10
+	LEAQ         (R8)(R9*4), R9
+	MOVQ         96(AX), R9
 
 loop:
 	VPBROADCASTD 8(R8), Z4
@@ -10225,6 +10228,9 @@ TEXT ·panel16x2AVX512(SB), NOSPLIT, $0-8
 	VPXORD       Z7, Z7, Z7
 	VPXORD       Z9, Z9, Z9
 	VPXORD       Z11, Z11, Z11
+	LEAQ         (DI)(R9*4), R10
+	LEAQ         (R8)(R9*4), R10
+	MOVQ         96(AX), R10
 
 loop:
 	VPBROADCASTD 8(R8), Z4
@@ -10425,6 +10431,9 @@ TEXT ·panel16x3AVX512(SB), NOSPLIT, $0-8
 	VPXORD       Z13, Z13, Z13
 	VPXORD       Z15, Z15, Z15
 	VPXORD       Z17, Z17, Z17
+	LEAQ         (DI)(R9*4), R10
+	LEAQ         (R8)(R9*4), R10
+	MOVQ         96(AX), R10
 
 loop:
 	VPBROADCASTD 8(R8), Z4
@@ -10672,7 +10681,7 @@ loop:
 	RET
 
 // func panel16x4AVX512(a *byte)
-// Requires: AVX, AVX512F, AVX512VNNI
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
 TEXT ·panel16x4AVX512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), CX
@@ -10696,8 +10705,19 @@ TEXT ·panel16x4AVX512(SB), NOSPLIT, $0-8
 	VPXORD       Z19, Z19, Z19
 	VPXORD       Z21, Z21, Z21
 	VPXORD       Z23, Z23, Z23
+	LEAQ         (DI)(R9*4), R11
+	LEAQ         (R8)(R9*4), R12
+	MOVQ         96(AX), R13
 
 loop:
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R11)
+	ADDQ         $0x00000080, R11
+	PREFETCHT0   (R12)
+	PREFETCHT0   64(R12)
+	ADDQ         $0x00000080, R12
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
 	VPBROADCASTD 8(R8), Z4
 	VPSLLVD      Z0, Z4, Z4
 	VPXORD       Z2, Z2, Z2
@@ -11022,10 +11042,13 @@ TEXT ·panel16Minx1AVX512(SB), NOSPLIT, $0-8
 	MOVQ   56(AX), R8
 	MOVQ   64(AX), R9
 	MOVQ   72(AX), R10
-	LEAQ   (R10)(R10*2), R10
+	LEAQ   (R10)(R10*2), R11
 	VPXORD Z0, Z0, Z0
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
+	LEAQ   (R8)(R10*4), R11
+	LEAQ   (R9)(R10*4), R10
+	MOVQ   96(AX), R10
 
 loop:
 	VPXORD       Z1, Z1, Z1
@@ -11164,6 +11187,9 @@ TEXT ·panel16Minx2AVX512(SB), NOSPLIT, $0-8
 	VPXORD Z6, Z6, Z6
 	VPXORD Z8, Z8, Z8
 	VPXORD Z10, Z10, Z10
+	LEAQ   (R8)(R10*4), R11
+	LEAQ   (R9)(R10*4), R11
+	MOVQ   96(AX), R11
 
 loop:
 	VPXORD       Z1, Z1, Z1
@@ -11375,6 +11401,9 @@ TEXT ·panel16Minx3AVX512(SB), NOSPLIT, $0-8
 	VPXORD Z12, Z12, Z12
 	VPXORD Z14, Z14, Z14
 	VPXORD Z16, Z16, Z16
+	LEAQ   (R8)(R10*4), R11
+	LEAQ   (R9)(R10*4), R11
+	MOVQ   96(AX), R11
 
 loop:
 	VPXORD       Z1, Z1, Z1
@@ -11635,7 +11664,7 @@ loop:
 	RET
 
 // func panel16Minx4AVX512(a *byte)
-// Requires: AVX, AVX512F, AVX512VNNI
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
 TEXT ·panel16Minx4AVX512(SB), NOSPLIT, $0-8
 	MOVQ   a+0(FP), AX
 	MOVQ   16(AX), CX
@@ -11659,8 +11688,19 @@ TEXT ·panel16Minx4AVX512(SB), NOSPLIT, $0-8
 	VPXORD Z18, Z18, Z18
 	VPXORD Z20, Z20, Z20
 	VPXORD Z22, Z22, Z22
+	LEAQ   (R8)(R10*4), R12
+	LEAQ   (R9)(R10*4), R13
+	MOVQ   96(AX), R14
 
 loop:
+	PREFETCHT0   (R12)
+	PREFETCHT0   64(R12)
+	ADDQ         $0x00000080, R12
+	PREFETCHT0   (R13)
+	PREFETCHT0   64(R13)
+	ADDQ         $0x00000080, R13
+	PREFETCHT1   (R14)
+	ADDQ         $0x40, R14
 	VPXORD       Z1, Z1, Z1
 	VPXORD       Z3, Z3, Z3
 	VPXORD       Z5, Z5, Z5
@@ -11999,11 +12039,14 @@ TEXT ·panel32x1AVX512(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), DI
 	MOVQ         64(AX), R8
 	MOVQ         72(AX), R9
-	LEAQ         (R9)(R9*2), R9
+	LEAQ         (R9)(R9*2), R10
 	VPBROADCASTD 88(AX), Z0
 	VPXORD       Z1, Z1, Z1
 	VPXORD       Z3, Z3, Z3
 	VPXORD       Z5, Z5, Z5
+	LEAQ         (DI)(R9*4), R10
+	LEAQ         (R8)(R9*4), R9
+	MOVQ         96(AX), R9
 
 loop:
 	VPBROADCASTD 4(R8), Z4
@@ -12114,6 +12157,9 @@ TEXT ·panel32x2AVX512(SB), NOSPLIT, $0-8
 	VPXORD       Z7, Z7, Z7
 	VPXORD       Z9, Z9, Z9
 	VPXORD       Z11, Z11, Z11
+	LEAQ         (DI)(R9*4), R10
+	LEAQ         (R8)(R9*4), R10
+	MOVQ         96(AX), R10
 
 loop:
 	VPBROADCASTD 4(R8), Z4
@@ -12279,6 +12325,9 @@ TEXT ·panel32x3AVX512(SB), NOSPLIT, $0-8
 	VPXORD       Z13, Z13, Z13
 	VPXORD       Z15, Z15, Z15
 	VPXORD       Z17, Z17, Z17
+	LEAQ         (DI)(R9*4), R10
+	LEAQ         (R8)(R9*4), R10
+	MOVQ         96(AX), R10
 
 loop:
 	VPBROADCASTD 4(R8), Z4
@@ -12475,7 +12524,7 @@ loop:
 	RET
 
 // func panel32x4AVX512(a *byte)
-// Requires: AVX, AVX512F, AVX512VNNI
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
 TEXT ·panel32x4AVX512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), CX
@@ -12499,8 +12548,19 @@ TEXT ·panel32x4AVX512(SB), NOSPLIT, $0-8
 	VPXORD       Z19, Z19, Z19
 	VPXORD       Z21, Z21, Z21
 	VPXORD       Z23, Z23, Z23
+	LEAQ         (DI)(R9*4), R11
+	LEAQ         (R8)(R9*4), R12
+	MOVQ         96(AX), R13
 
 loop:
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R11)
+	ADDQ         $0x00000080, R11
+	PREFETCHT0   (R12)
+	PREFETCHT0   64(R12)
+	ADDQ         $0x00000080, R12
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
 	VPBROADCASTD 4(R8), Z4
 	VPSLLVD      Z0, Z4, Z4
 	VPXORD       Z2, Z2, Z2
@@ -12758,10 +12818,13 @@ TEXT ·panel32Minx1AVX512(SB), NOSPLIT, $0-8
 	MOVQ   56(AX), R8
 	MOVQ   64(AX), R9
 	MOVQ   72(AX), R10
-	LEAQ   (R10)(R10*2), R10
+	LEAQ   (R10)(R10*2), R11
 	VPXORD Z0, Z0, Z0
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
+	LEAQ   (R8)(R10*4), R11
+	LEAQ   (R9)(R10*4), R10
+	MOVQ   96(AX), R10
 
 loop:
 	VPXORD       Z1, Z1, Z1
@@ -12877,6 +12940,9 @@ TEXT ·panel32Minx2AVX512(SB), NOSPLIT, $0-8
 	VPXORD Z6, Z6, Z6
 	VPXORD Z8, Z8, Z8
 	VPXORD Z10, Z10, Z10
+	LEAQ   (R8)(R10*4), R11
+	LEAQ   (R9)(R10*4), R11
+	MOVQ   96(AX), R11
 
 loop:
 	VPXORD       Z1, Z1, Z1
@@ -13048,6 +13114,9 @@ TEXT ·panel32Minx3AVX512(SB), NOSPLIT, $0-8
 	VPXORD Z12, Z12, Z12
 	VPXORD Z14, Z14, Z14
 	VPXORD Z16, Z16, Z16
+	LEAQ   (R8)(R10*4), R11
+	LEAQ   (R9)(R10*4), R11
+	MOVQ   96(AX), R11
 
 loop:
 	VPXORD       Z1, Z1, Z1
@@ -13251,7 +13320,7 @@ loop:
 	RET
 
 // func panel32Minx4AVX512(a *byte)
-// Requires: AVX, AVX512F, AVX512VNNI
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
 TEXT ·panel32Minx4AVX512(SB), NOSPLIT, $0-8
 	MOVQ   a+0(FP), AX
 	MOVQ   16(AX), CX
@@ -13275,8 +13344,19 @@ TEXT ·panel32Minx4AVX512(SB), NOSPLIT, $0-8
 	VPXORD Z18, Z18, Z18
 	VPXORD Z20, Z20, Z20
 	VPXORD Z22, Z22, Z22
+	LEAQ   (R8)(R10*4), R12
+	LEAQ   (R9)(R10*4), R13
+	MOVQ   96(AX), R14
 
 loop:
+	PREFETCHT0   (R12)
+	PREFETCHT0   64(R12)
+	ADDQ         $0x00000080, R12
+	PREFETCHT0   (R13)
+	PREFETCHT0   64(R13)
+	ADDQ         $0x00000080, R13
+	PREFETCHT1   (R14)
+	ADDQ         $0x40, R14
 	VPXORD       Z1, Z1, Z1
 	VPXORD       Z3, Z3, Z3
 	VPXORD       Z5, Z5, Z5

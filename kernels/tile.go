@@ -39,6 +39,7 @@ type panelArgs struct {
 	k      int // the stride of tokens in q and g
 	groups int // of 32; counted down
 	off    int
+	next   *byte // 2·k bytes from here are fetched into the second cache
 }
 
 // tileScratch is what mulTiles needs per thread.
@@ -136,6 +137,7 @@ func (x *product) byPanels() {
 			j := i / t.size
 			t.unpack((*byte)(unsafe.Add(p, j*bytes)), (*float32)(unsafe.Add(sp, j*scales)), (*float32)(unsafe.Add(mp, j*scales)), w, x.size, x.blocks())
 		}
+		next := (r + rows) * x.size // the weights that are unpacked after these
 		for tok := x.t0; tok < x.t1; tok += tilesTokens {
 			c := min(tilesTokens, x.t1-tok)
 			q, g := x.a.token(tok)
@@ -150,6 +152,12 @@ func (x *product) byPanels() {
 					dst: &out[0], ldd: ldd, p: (*byte)(unsafe.Add(p, j*bytes)), panel: bytes,
 					s: (*float32)(unsafe.Add(sp, j*scales)), m: (*float32)(unsafe.Add(mp, j*scales)), scales: scales,
 					q: &q[0], g: &g[0], k: x.k, groups: x.k / ActGroup, off: t.off,
+					next: &x.w[min(next, len(x.w)-1)],
+				}
+				if next < len(x.w) && next < (r+2*panelRows)*x.size {
+					next += 2 * x.k
+				} else {
+					next = r * x.size // nothing more to fetch
 				}
 				t.panel[c-1]((*byte)(unsafe.Pointer(args)))
 				if n < wide {
@@ -160,5 +168,5 @@ func (x *product) byPanels() {
 			}
 		}
 	}
-	args.dst, args.q, args.g = nil, nil, nil // what the engine gives up shall not be held here
+	args.dst, args.q, args.g, args.next = nil, nil, nil, nil // what the engine gives up shall not be held here
 }

@@ -117,21 +117,22 @@ type part struct {
 	rows   int // of a chunk
 }
 
-// A chunk is a multiple of chunkRows weight rows, which is one of what kernels take at once. Where many tokens use them that is enough, and takes milliseconds.
-// A few tokens use them as fast as they are read, which wants long stretches of addresses: then a chunk has about chunkBytes, if that leaves each thread
-// some chunks.
+// A chunk is a multiple of chunkRows weight rows, which is one of what kernels take at once, and leaves each thread some chunks. Where many tokens use them a few of
+// these will do, and take milliseconds. A few tokens use them as fast as they are read, which wants long stretches of addresses: about chunkBytes.
 const (
 	chunkRows       = 48
+	chunkMost       = 4 * chunkRows // for many tokens
 	chunkBytes      = 512 << 10
 	chunkTokens     = 16
 	chunksPerThread = 3
 )
 
 func (j *productJob) chunkRows(l *Linear, tokens int) int {
+	n := chunkBytes / max(l.w.RowBytes(), 1)
 	if tokens > chunkTokens {
-		return chunkRows
+		n = chunkMost
 	}
-	n := min(chunkBytes/max(l.w.RowBytes(), 1), l.w.Rows/(chunksPerThread*j.p.pool.Threads()))
+	n = min(n, l.w.Rows/(chunksPerThread*j.p.pool.Threads()))
 	return max(n/chunkRows, 1) * chunkRows
 }
 
