@@ -129,10 +129,10 @@ func exercise(t testing.TB, tok *Tokenizer, text string) {
 
 // TestNoLargeAllocation checks that what is refused costs no more than what is read.
 func TestNoLargeAllocation(t *testing.T) {
-	long := strings.Repeat("x", 1<<26)
+	long := strings.Repeat("x", 1<<23)
 	for _, change := range []func(*Config){
 		func(c *Config) { c.Tokens[9] = long },
-		func(c *Config) { c.Merges[0] = long[:1<<25] + " " + long[:1<<25] },
+		func(c *Config) { c.Merges[0] = long[:1<<22] + " " + long[:1<<22] },
 		func(c *Config) { c.Pre = long },
 		func(c *Config) { c.Model = long },
 		func(c *Config) { c.Model, c.CharsMap = ModelUnigram, []byte("\xff\xff\xff\xff\x00") },
