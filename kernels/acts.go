@@ -130,8 +130,9 @@ func quantizeGroup(q *[ActGroup]int8, x *[ActGroup]float32) float32 {
 		id := top / amax
 		var xq, qq float32
 		for _, v := range x {
-			r := round(v * id)
-			xq += float32(v * id * r)
+			u := float32(v * id) // rounded, where a processor could add without
+			r := round(u)
+			xq += float32(u * r)
 			qq += float32(r * r)
 		}
 		// (Σxq)²/Σq² in units of amax², which keeps it within range.
@@ -140,7 +141,7 @@ func quantizeGroup(q *[ActGroup]int8, x *[ActGroup]float32) float32 {
 		}
 	}
 	for i, v := range x {
-		q[i] = int8(round(v * inv))
+		q[i] = int8(round(float32(v * inv)))
 	}
 	return scale
 }

@@ -6,6 +6,7 @@ import "github.com/goinfer/goinfer/quant"
 
 func assembly(ls []*Level) []*Level {
 	l := *ls[0]
+	l.setFloats()
 	for _, a := range []struct {
 		name    string
 		formats []kernels8

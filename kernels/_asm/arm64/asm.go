@@ -14,6 +14,7 @@ type program struct {
 	// Of the function at hand.
 	name  string
 	args  []string
+	size  int // of the arguments
 	frame int
 	code  []string
 	vs    []V // registers that are free, the longest free first
@@ -50,13 +51,17 @@ func (x *program) stubs() string {
 	return generated + "package " + x.pkg + "\n" + imports + x.stub.String()
 }
 
-// function begins a function. Every parameter is of eight bytes. A stub does not let its arguments escape: they are scratch on the caller's side.
+// function begins a function. Every parameter is of eight bytes, but the last one may be a float32. A stub does not let its arguments escape: they are scratch on the caller's side.
 func (x *program) function(name, signature, doc string) {
 	x.name, x.args, x.frame, x.code = name, nil, 0, nil
 	fmt.Fprintf(&x.stub, "\n// %s\n//\n//go:noescape\nfunc %s(%s)\n", doc, name, signature)
 	fmt.Fprintf(&x.out, "\n// func %s(%s)\n", name, signature)
 	for _, field := range strings.Split(signature, ",") {
 		x.args = append(x.args, strings.Fields(field)[0])
+	}
+	x.size = 8 * len(x.args)
+	if strings.HasSuffix(signature, "float32") && !strings.HasSuffix(signature, "*float32") {
+		x.size -= 4
 	}
 	x.vs, x.rs = nil, nil
 	for v := range V(32) {
@@ -77,7 +82,7 @@ func (x *program) end() {
 	if x.frame > 0 {
 		flags = "0"
 	}
-	fmt.Fprintf(&x.out, "TEXT ·%s(SB), %s, $%d-%d\n", x.name, flags, x.frame, 8*len(x.args))
+	fmt.Fprintf(&x.out, "TEXT ·%s(SB), %s, $%d-%d\n", x.name, flags, x.frame, x.size)
 	for _, l := range x.code {
 		x.out.WriteString(l)
 		x.out.WriteByte('\n')
@@ -146,10 +151,14 @@ func (x *program) arg(name string) R {
 }
 
 func (x *program) argTo(name string, r R) {
+	x.op("MOVD", x.param(name), r.String())
+}
+
+// param is where a parameter is.
+func (x *program) param(name string) string {
 	for i, a := range x.args {
 		if a == name {
-			x.op("MOVD", fmt.Sprintf("%s+%d(FP)", name, 8*i), r.String())
-			return
+			return fmt.Sprintf("%s+%d(FP)", name, 8*i)
 		}
 	}
 	panic(x.name + ": no parameter " + name)

@@ -55,6 +55,30 @@ func shrn16(d, n V) word {
 	return word{regs(0x0f108400, d, n, 0), fmt.Sprintf("shrn v%d.4h, v%d.4s, #16", d, n)}
 }
 
+func cmgt(d, n, m V) word { return same(0x4ea03400, "cmgt", "4s", d, n, m) }
+func cmge(d, n, m V) word { return same(0x4ea03c00, "cmge", "4s", d, n, m) }
+func bic(d, n, m V) word  { return same(0x4e601c00, "bic", "16b", d, n, m) }
+
+// shll moves each half word to the upper half of a dword.
+func shll(d, n V) word {
+	return word{regs(0x2e613800, d, n, 0), fmt.Sprintf("shll v%d.4s, v%d.4h, #16", d, n)}
+}
+
+func shll2(d, n V) word {
+	return word{regs(0x6e613800, d, n, 0), fmt.Sprintf("shll2 v%d.4s, v%d.8h, #16", d, n)}
+}
+
+func sshr(d, n V, i int) word {
+	return word{regs(0x4f000400, d, n, 0) | uint32(64-i)<<16, fmt.Sprintf("sshr v%d.4s, v%d.4s, #%d", d, n, i)}
+}
+
+// saddlv is the sum of 16 bytes as a half word, sxtl the lowest half words as dwords.
+func saddlv(d, n V) word {
+	return word{regs(0x4e303800, d, n, 0), fmt.Sprintf("saddlv h%d, v%d.16b", d, n)}
+}
+
+func sxtl(d, n V) word { return unary(0x0f10a400, "sxtl", "4s", "4h", d, n) }
+
 func ushl(d, n, m V) word  { return same(0x6ea04400, "ushl", "4s", d, n, m) }
 func ushlB(d, n, m V) word { return same(0x6e204400, "ushl", "16b", d, n, m) }
 func mulB(d, n, m V) word  { return same(0x4e209c00, "mul", "16b", d, n, m) }
@@ -75,6 +99,20 @@ func moviS(d V, i int) word {
 func fmul(d, n, m V) word { return same(0x6e20dc00, "fmul", "4s", d, n, m) }
 func fneg(d, n V) word    { return unary(0x6ea0f800, "fneg", "4s", "4s", d, n) }
 
+func fadd(d, n, m V) word  { return same(0x4e20d400, "fadd", "4s", d, n, m) }
+func fsub(d, n, m V) word  { return same(0x4ea0d400, "fsub", "4s", d, n, m) }
+func fdiv(d, n, m V) word  { return same(0x6e20fc00, "fdiv", "4s", d, n, m) }
+func fmax(d, n, m V) word  { return same(0x4e20f400, "fmax", "4s", d, n, m) }
+func fmin(d, n, m V) word  { return same(0x4ea0f400, "fmin", "4s", d, n, m) }
+func faddp(d, n, m V) word { return same(0x6e20d400, "faddp", "4s", d, n, m) }
+func fmaxp(d, n, m V) word { return same(0x6e20f400, "fmaxp", "4s", d, n, m) }
+func fcmgt(d, n, m V) word { return same(0x6ea0e400, "fcmgt", "4s", d, n, m) }
+
+// frintn rounds to whole numbers, ties to even; fcvtns to integers.
+func frintn(d, n V) word { return unary(0x4e218800, "frintn", "4s", "4s", d, n) }
+func fcvtns(d, n V) word { return unary(0x4e21a800, "fcvtns", "4s", "4s", d, n) }
+
+func fmlsLane(d, n, m V, i int) word { return lane(0x4f805000, "fmls", "4s", "s", d, n, m, i) }
 func fmulLane(d, n, m V, i int) word { return lane(0x4f809000, "fmul", "4s", "s", d, n, m, i) }
 func fmlaLane(d, n, m V, i int) word { return lane(0x4f801000, "fmla", "4s", "s", d, n, m, i) }
 
@@ -87,4 +125,6 @@ func scvtfShift(d, n V, bits int) word {
 }
 
 // fcvtl makes float32 of four half floats.
-func fcvtl(d, n V) word { return unary(0x0e217800, "fcvtl", "4s", "4h", d, n) }
+func fcvtl(d, n V) word  { return unary(0x0e217800, "fcvtl", "4s", "4h", d, n) }
+func fcvtl2(d, n V) word { return unary(0x4e217800, "fcvtl2", "4s", "8h", d, n) }
+func fcvtn(d, n V) word  { return unary(0x0e216800, "fcvtn", "4h", "4s", d, n) }

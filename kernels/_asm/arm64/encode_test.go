@@ -28,13 +28,15 @@ func words(rng *rand.Rand) []word {
 	for _, f := range twins {
 		all = append(all, f(v(), v()))
 	}
-	return append(all, moviS(v(), rng.IntN(256)), scvtfShift(v(), v(), 1+rng.IntN(31)))
+	return append(all, moviS(v(), rng.IntN(256)), scvtfShift(v(), v(), 1+rng.IntN(31)), sshr(v(), v(), 1+rng.IntN(31)))
 }
 
 var (
-	threes = []func(d, n, m V) word{sdot, smmla, smull, smull2, smlal, smlal2, ushl, ushlB, mulB, cmhi, cmhiB, cmhsB, fmul}
-	lanes  = []func(d, n, m V, i int) word{sdotLane, mlaLane, mlsLane, fmulLane, fmlaLane}
-	twins  = []func(d, n V) word{saddlp, sadalp, xtn, shrn16, fneg, scvtf, ucvtf, fcvtl}
+	threes = []func(d, n, m V) word{sdot, smmla, smull, smull2, smlal, smlal2, ushl, ushlB, mulB, cmhi, cmhiB, cmhsB, fmul,
+		fadd, fsub, fdiv, fmax, fmin, faddp, fmaxp, fcmgt, cmgt, cmge, bic}
+	lanes = []func(d, n, m V, i int) word{sdotLane, mlaLane, mlsLane, fmulLane, fmlaLane, fmlsLane}
+	twins = []func(d, n V) word{saddlp, sadalp, xtn, shrn16, fneg, scvtf, ucvtf, fcvtl, fcvtl2, fcvtn,
+		frintn, fcvtns, shll, shll2, saddlv, sxtl}
 )
 
 // TestEncoders disassembles what every encoder makes.

@@ -37,6 +37,7 @@ var files = []struct {
 	pkg, name string
 	make      func(*program)
 }{
+	{"kernels", "floatneon", floatsNEON},
 	{"kernels", "neon", neon},
 	{"kernels", "dotprod", dotprod},
 	{"kernels", "i8mm", i8mm},

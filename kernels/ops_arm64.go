@@ -1,0 +1,98 @@
+//go:build !purego
+
+package kernels
+
+import (
+	"unsafe"
+
+	"github.com/goinfer/goinfer/quant"
+)
+
+// first is the address of a slice that may be empty.
+func first[T any](s []T) *T { return unsafe.SliceData(s) }
+
+// setFloats enters what all levels of arm64 do with rows of float32 and with float weights.
+func (l *Level) setFloats() {
+	l.dot = func(x, y []float32) (sum float32) {
+		dotNEON(first(x), first(y), len(x), &sum)
+		return sum
+	}
+	l.normalize = func(dst, x, w []float32, scale float32) { normalizeNEON(first(dst), first(x), first(w), len(x), scale) }
+	l.swiGLU = func(dst, gate, up []float32) { swiGLUNEON(first(dst), first(gate), first(up), len(gate)) }
+	l.rotate = func(x, cos, sin []float32) { rotateNEON(first(x), first(cos), first(sin), len(cos)) }
+	l.add = func(dst, x []float32) { addNEON(first(dst), first(x), len(dst)) }
+	l.addScaled = func(dst, x []float32, c float32) { addScaledNEON(first(dst), first(x), len(dst), c) }
+	l.scale = func(x []float32, c float32) { scaleNEON(first(x), len(x), c) }
+	l.widen = func(dst []float32, src []byte) { widenNEON(first(dst), first(src), len(dst)) }
+	l.narrow = func(dst []byte, src []float32) { narrowNEON(first(dst), first(src), len(src)) }
+	l.quantize, l.gemm, l.transpose = quantize4, gemm4, transpose4
+	l.weigh = func(p, top, sum []float32, seen int, scale float32) {
+		weighNEON(first(p), first(top), first(sum), len(top), seen, scale)
+	}
+	l.merge = func(s *mergeState) {
+		mergeNEON(first(s.out), first(s.acc), first(s.max), first(s.sum), first(s.top), first(s.add), len(s.max), s.d)
+	}
+	type tiles = [tokensAtOnce]func(dst *float32, ldd int, w *byte, stride int, a *float32, lda, k int)
+	set := func(t quant.Type, tile, one tiles) {
+		l.mats[t] = Mat{Type: t, Act: ActF32, mul: mulTiled, floats: &floatTile{tile, one}}
+	}
+	set(quant.F32, tiles{mulF324x1NEON, mulF324x2NEON, mulF324x3NEON, mulF324x4NEON, mulF324x5NEON, mulF324x6NEON},
+		tiles{mulF321x1NEON, mulF321x2NEON, mulF321x3NEON, mulF321x4NEON, mulF321x5NEON, mulF321x6NEON})
+	set(quant.F16, tiles{mulF164x1NEON, mulF164x2NEON, mulF164x3NEON, mulF164x4NEON, mulF164x5NEON, mulF164x6NEON},
+		tiles{mulF161x1NEON, mulF161x2NEON, mulF161x3NEON, mulF161x4NEON, mulF161x5NEON, mulF161x6NEON})
+	set(quant.BF16, tiles{mulBF164x1NEON, mulBF164x2NEON, mulBF164x3NEON, mulBF164x4NEON, mulBF164x5NEON, mulBF164x6NEON},
+		tiles{mulBF161x1NEON, mulBF161x2NEON, mulBF161x3NEON, mulBF161x4NEON, mulBF161x5NEON, mulBF161x6NEON})
+}
+
+// quantize4 takes four groups at a time. Where the last are fewer, some of those before are done once more.
+func quantize4(q []int8, g []actGroup, x []float32) {
+	const groups = 4
+	if len(g) < groups {
+		quantize(q, g, x)
+		return
+	}
+	for i := 0; i < len(g); i += groups {
+		i := min(i, len(g)-groups)
+		quantizeNEON(&q[i*ActGroup], (*byte)(unsafe.Pointer(&g[i])), &x[i*ActGroup])
+	}
+}
+
+func gemm4(c, a, b []float32, m, n, k int) {
+	type kernel = func(c, a, b *float32, lda, ld, k int)
+	const most = 4
+	by := [...]struct {
+		columns int
+		rows    [most]kernel
+	}{
+		{16, [most]kernel{gemm1x16NEON, gemm2x16NEON, gemm3x16NEON, gemm4x16NEON}},
+		{4, [most]kernel{gemm1x4NEON, gemm2x4NEON, gemm3x4NEON, gemm4x4NEON}},
+		{1, [most]kernel{gemm1x1NEON, gemm2x1NEON, gemm3x1NEON, gemm4x1NEON}},
+	}
+	lda := len(a) / m
+	for parts := (m + most - 1) / most; parts > 0; parts-- {
+		rows := (m + parts - 1) / parts // parts as even as they may be
+		j := 0
+		for i := range by {
+			for ; j+by[i].columns <= n; j += by[i].columns {
+				by[i].rows[rows-1](&c[j], &a[0], &b[j], 4*lda, 4*n, k)
+			}
+		}
+		if m -= rows; m > 0 {
+			c, a = c[rows*n:], a[rows*lda:]
+		}
+	}
+}
+
+func transpose4(dst []float32, src []byte, n, d int, half bool) {
+	if d%4 != 0 {
+		transpose(dst, src, n, d, half)
+		return
+	}
+	size, f := 4, transposeF32NEON
+	if half {
+		size, f = 2, transposeF16NEON
+	}
+	for i := 0; i < n; i += 4 {
+		f(&dst[i], &src[i*d*size], d*size, d/4)
+	}
+}
