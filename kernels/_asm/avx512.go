@@ -132,10 +132,19 @@ func (x *program) rows512(f format512) {
 
 	loop := "loop"
 	x.Label(loop)
-	for at := 0; at < 16*f.size; at += 64 {
-		x.PREFETCHT0(Mem{Base: next, Disp: at})
+	// Fetches are spread over the loads: too many at once would have to wait for each other.
+	loads, line := 16*f.units(), 0
+	if f.paired() {
+		loads = 8
 	}
-	x.add(16*f.size, next)
+	load := f.load
+	done := 0
+	f.load = func(x *program, s *state512, i, u int) reg.VecVirtual {
+		for done++; line*64*loads < 16*f.size*done; line++ {
+			x.PREFETCHT0(Mem{Base: next, Disp: 64 * line})
+		}
+		return load(x, s, i, u)
+	}
 	f.scales(x, s)
 	groups := 0 // of the block, so far
 	for u := range f.units() {
@@ -151,6 +160,7 @@ func (x *program) rows512(f format512) {
 		}
 	}
 	x.advance(s.rows, f.size)
+	x.add(16*f.size, next)
 	x.add(f.weight, q)
 	x.add(f.weight/32*actGroup, meta)
 	x.DECQ(blocks)
