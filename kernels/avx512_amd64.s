@@ -25,6 +25,417 @@ TEXT ·rowsQ4_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ      blocks+24(FP), R11
 	VPXORD    Z2, Z2, Z2
 
+some:
+	CMPQ            R11, $0x04
+	JLT             rest
+	VMOVD           (AX), X3
+	VPINSRW         $0x01, (AX)(CX*1), X3, X3
+	VPINSRW         $0x02, (AX)(CX*2), X3, X3
+	VPINSRW         $0x03, (AX)(DI*1), X3, X3
+	VPINSRW         $0x04, (R8), X3, X3
+	VPINSRW         $0x05, (R8)(CX*1), X3, X3
+	VPINSRW         $0x06, (R8)(CX*2), X3, X3
+	VPINSRW         $0x07, (R8)(DI*1), X3, X3
+	VMOVD           (R9), X4
+	VPINSRW         $0x01, (R9)(CX*1), X4, X4
+	VPINSRW         $0x02, (R9)(CX*2), X4, X4
+	VPINSRW         $0x03, (R9)(DI*1), X4, X4
+	VPINSRW         $0x04, (R10), X4, X4
+	VPINSRW         $0x05, (R10)(CX*1), X4, X4
+	VPINSRW         $0x06, (R10)(CX*2), X4, X4
+	VPINSRW         $0x07, (R10)(DI*1), X4, X4
+	VINSERTI128     $0x01, X4, Y3, Y3
+	VCVTPH2PS       Y3, Z3
+	VBROADCASTI64X4 (DX), Z4
+	PREFETCHT0      (SI)
+	VBROADCASTI32X4 2(AX), Z5
+	VBROADCASTI32X4 2(R8), K1, Z5
+	VPSRLVD         Z0, Z5, Z5
+	VPANDD          Z1, Z5, Z5
+	VPXORD          Z6, Z6, Z6
+	VPDPBUSD        Z4, Z5, Z6
+	PREFETCHT0      64(SI)
+	VBROADCASTI32X4 2(AX)(CX*1), Z5
+	VBROADCASTI32X4 2(R8)(CX*1), K1, Z5
+	VPSRLVD         Z0, Z5, Z5
+	VPANDD          Z1, Z5, Z5
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z4, Z5, Z7
+	VBROADCASTI32X4 2(AX)(CX*2), Z5
+	VBROADCASTI32X4 2(R8)(CX*2), K1, Z5
+	VPSRLVD         Z0, Z5, Z5
+	VPANDD          Z1, Z5, Z5
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z4, Z5, Z8
+	PREFETCHT0      128(SI)
+	VBROADCASTI32X4 2(AX)(DI*1), Z5
+	VBROADCASTI32X4 2(R8)(DI*1), K1, Z5
+	VPSRLVD         Z0, Z5, Z5
+	VPANDD          Z1, Z5, Z5
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z4, Z5, Z9
+	VPUNPCKLDQ      Z7, Z6, Z5
+	VPUNPCKHDQ      Z7, Z6, Z6
+	VPADDD          Z6, Z5, Z5
+	VPUNPCKLDQ      Z9, Z8, Z6
+	VPUNPCKHDQ      Z9, Z8, Z8
+	VPADDD          Z8, Z6, Z6
+	VPUNPCKLQDQ     Z6, Z5, Z7
+	VPUNPCKHQDQ     Z6, Z5, Z5
+	VPADDD          Z5, Z7, Z7
+	VBROADCASTI32X4 2(R9), Z5
+	VBROADCASTI32X4 2(R10), K1, Z5
+	VPSRLVD         Z0, Z5, Z5
+	VPANDD          Z1, Z5, Z5
+	VPXORD          Z6, Z6, Z6
+	VPDPBUSD        Z4, Z5, Z6
+	PREFETCHT0      192(SI)
+	VBROADCASTI32X4 2(R9)(CX*1), Z5
+	VBROADCASTI32X4 2(R10)(CX*1), K1, Z5
+	VPSRLVD         Z0, Z5, Z5
+	VPANDD          Z1, Z5, Z5
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z4, Z5, Z8
+	VBROADCASTI32X4 2(R9)(CX*2), Z5
+	VBROADCASTI32X4 2(R10)(CX*2), K1, Z5
+	VPSRLVD         Z0, Z5, Z5
+	VPANDD          Z1, Z5, Z5
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z4, Z5, Z9
+	PREFETCHT0      256(SI)
+	VBROADCASTI32X4 2(R9)(DI*1), Z5
+	VBROADCASTI32X4 2(R10)(DI*1), K1, Z5
+	VPSRLVD         Z0, Z5, Z5
+	VPANDD          Z1, Z5, Z5
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z4, Z5, Z10
+	VPUNPCKLDQ      Z8, Z6, Z4
+	VPUNPCKHDQ      Z8, Z6, Z6
+	VPADDD          Z6, Z4, Z4
+	VPUNPCKLDQ      Z10, Z9, Z5
+	VPUNPCKHDQ      Z10, Z9, Z9
+	VPADDD          Z9, Z5, Z5
+	VPUNPCKLQDQ     Z5, Z4, Z6
+	VPUNPCKHQDQ     Z5, Z4, Z4
+	VPADDD          Z4, Z6, Z6
+	VSHUFI32X4      $0x88, Z6, Z7, Z4
+	VSHUFI32X4      $0xdd, Z6, Z7, Z5
+	VPADDD          Z5, Z4, Z4
+	VPBROADCASTD    4(BX), Z5
+	VPSLLD          $0x03, Z5, Z5
+	VPSUBD          Z5, Z4, Z4
+	VCVTDQ2PS       Z4, Z4
+	VMULPS.BCST     (BX), Z3, Z3
+	VFMADD231PS     Z3, Z4, Z2
+	VMOVD           18(AX), X3
+	VPINSRW         $0x01, 18(AX)(CX*1), X3, X3
+	VPINSRW         $0x02, 18(AX)(CX*2), X3, X3
+	VPINSRW         $0x03, 18(AX)(DI*1), X3, X3
+	VPINSRW         $0x04, 18(R8), X3, X3
+	VPINSRW         $0x05, 18(R8)(CX*1), X3, X3
+	VPINSRW         $0x06, 18(R8)(CX*2), X3, X3
+	VPINSRW         $0x07, 18(R8)(DI*1), X3, X3
+	VMOVD           18(R9), X4
+	VPINSRW         $0x01, 18(R9)(CX*1), X4, X4
+	VPINSRW         $0x02, 18(R9)(CX*2), X4, X4
+	VPINSRW         $0x03, 18(R9)(DI*1), X4, X4
+	VPINSRW         $0x04, 18(R10), X4, X4
+	VPINSRW         $0x05, 18(R10)(CX*1), X4, X4
+	VPINSRW         $0x06, 18(R10)(CX*2), X4, X4
+	VPINSRW         $0x07, 18(R10)(DI*1), X4, X4
+	VINSERTI128     $0x01, X4, Y3, Y3
+	VCVTPH2PS       Y3, Z3
+	VBROADCASTI64X4 32(DX), Z4
+	PREFETCHT0      320(SI)
+	VBROADCASTI32X4 20(AX), Z5
+	VBROADCASTI32X4 20(R8), K1, Z5
+	VPSRLVD         Z0, Z5, Z5
+	VPANDD          Z1, Z5, Z5
+	VPXORD          Z6, Z6, Z6
+	VPDPBUSD        Z4, Z5, Z6
+	VBROADCASTI32X4 20(AX)(CX*1), Z5
+	VBROADCASTI32X4 20(R8)(CX*1), K1, Z5
+	VPSRLVD         Z0, Z5, Z5
+	VPANDD          Z1, Z5, Z5
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z4, Z5, Z7
+	PREFETCHT0      384(SI)
+	VBROADCASTI32X4 20(AX)(CX*2), Z5
+	VBROADCASTI32X4 20(R8)(CX*2), K1, Z5
+	VPSRLVD         Z0, Z5, Z5
+	VPANDD          Z1, Z5, Z5
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z4, Z5, Z8
+	VBROADCASTI32X4 20(AX)(DI*1), Z5
+	VBROADCASTI32X4 20(R8)(DI*1), K1, Z5
+	VPSRLVD         Z0, Z5, Z5
+	VPANDD          Z1, Z5, Z5
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z4, Z5, Z9
+	VPUNPCKLDQ      Z7, Z6, Z5
+	VPUNPCKHDQ      Z7, Z6, Z6
+	VPADDD          Z6, Z5, Z5
+	VPUNPCKLDQ      Z9, Z8, Z6
+	VPUNPCKHDQ      Z9, Z8, Z8
+	VPADDD          Z8, Z6, Z6
+	VPUNPCKLQDQ     Z6, Z5, Z7
+	VPUNPCKHQDQ     Z6, Z5, Z5
+	VPADDD          Z5, Z7, Z7
+	PREFETCHT0      448(SI)
+	VBROADCASTI32X4 20(R9), Z5
+	VBROADCASTI32X4 20(R10), K1, Z5
+	VPSRLVD         Z0, Z5, Z5
+	VPANDD          Z1, Z5, Z5
+	VPXORD          Z6, Z6, Z6
+	VPDPBUSD        Z4, Z5, Z6
+	VBROADCASTI32X4 20(R9)(CX*1), Z5
+	VBROADCASTI32X4 20(R10)(CX*1), K1, Z5
+	VPSRLVD         Z0, Z5, Z5
+	VPANDD          Z1, Z5, Z5
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z4, Z5, Z8
+	PREFETCHT0      512(SI)
+	VBROADCASTI32X4 20(R9)(CX*2), Z5
+	VBROADCASTI32X4 20(R10)(CX*2), K1, Z5
+	VPSRLVD         Z0, Z5, Z5
+	VPANDD          Z1, Z5, Z5
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z4, Z5, Z9
+	VBROADCASTI32X4 20(R9)(DI*1), Z5
+	VBROADCASTI32X4 20(R10)(DI*1), K1, Z5
+	VPSRLVD         Z0, Z5, Z5
+	VPANDD          Z1, Z5, Z5
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z4, Z5, Z10
+	VPUNPCKLDQ      Z8, Z6, Z4
+	VPUNPCKHDQ      Z8, Z6, Z6
+	VPADDD          Z6, Z4, Z4
+	VPUNPCKLDQ      Z10, Z9, Z5
+	VPUNPCKHDQ      Z10, Z9, Z9
+	VPADDD          Z9, Z5, Z5
+	VPUNPCKLQDQ     Z5, Z4, Z6
+	VPUNPCKHQDQ     Z5, Z4, Z4
+	VPADDD          Z4, Z6, Z6
+	VSHUFI32X4      $0x88, Z6, Z7, Z4
+	VSHUFI32X4      $0xdd, Z6, Z7, Z5
+	VPADDD          Z5, Z4, Z4
+	VPBROADCASTD    36(BX), Z5
+	VPSLLD          $0x03, Z5, Z5
+	VPSUBD          Z5, Z4, Z4
+	VCVTDQ2PS       Z4, Z4
+	VMULPS.BCST     32(BX), Z3, Z3
+	VFMADD231PS     Z3, Z4, Z2
+	VMOVD           36(AX), X3
+	VPINSRW         $0x01, 36(AX)(CX*1), X3, X3
+	VPINSRW         $0x02, 36(AX)(CX*2), X3, X3
+	VPINSRW         $0x03, 36(AX)(DI*1), X3, X3
+	VPINSRW         $0x04, 36(R8), X3, X3
+	VPINSRW         $0x05, 36(R8)(CX*1), X3, X3
+	VPINSRW         $0x06, 36(R8)(CX*2), X3, X3
+	VPINSRW         $0x07, 36(R8)(DI*1), X3, X3
+	VMOVD           36(R9), X4
+	VPINSRW         $0x01, 36(R9)(CX*1), X4, X4
+	VPINSRW         $0x02, 36(R9)(CX*2), X4, X4
+	VPINSRW         $0x03, 36(R9)(DI*1), X4, X4
+	VPINSRW         $0x04, 36(R10), X4, X4
+	VPINSRW         $0x05, 36(R10)(CX*1), X4, X4
+	VPINSRW         $0x06, 36(R10)(CX*2), X4, X4
+	VPINSRW         $0x07, 36(R10)(DI*1), X4, X4
+	VINSERTI128     $0x01, X4, Y3, Y3
+	VCVTPH2PS       Y3, Z3
+	VBROADCASTI64X4 64(DX), Z4
+	PREFETCHT0      576(SI)
+	VBROADCASTI32X4 38(AX), Z5
+	VBROADCASTI32X4 38(R8), K1, Z5
+	VPSRLVD         Z0, Z5, Z5
+	VPANDD          Z1, Z5, Z5
+	VPXORD          Z6, Z6, Z6
+	VPDPBUSD        Z4, Z5, Z6
+	PREFETCHT0      640(SI)
+	VBROADCASTI32X4 38(AX)(CX*1), Z5
+	VBROADCASTI32X4 38(R8)(CX*1), K1, Z5
+	VPSRLVD         Z0, Z5, Z5
+	VPANDD          Z1, Z5, Z5
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z4, Z5, Z7
+	VBROADCASTI32X4 38(AX)(CX*2), Z5
+	VBROADCASTI32X4 38(R8)(CX*2), K1, Z5
+	VPSRLVD         Z0, Z5, Z5
+	VPANDD          Z1, Z5, Z5
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z4, Z5, Z8
+	PREFETCHT0      704(SI)
+	VBROADCASTI32X4 38(AX)(DI*1), Z5
+	VBROADCASTI32X4 38(R8)(DI*1), K1, Z5
+	VPSRLVD         Z0, Z5, Z5
+	VPANDD          Z1, Z5, Z5
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z4, Z5, Z9
+	VPUNPCKLDQ      Z7, Z6, Z5
+	VPUNPCKHDQ      Z7, Z6, Z6
+	VPADDD          Z6, Z5, Z5
+	VPUNPCKLDQ      Z9, Z8, Z6
+	VPUNPCKHDQ      Z9, Z8, Z8
+	VPADDD          Z8, Z6, Z6
+	VPUNPCKLQDQ     Z6, Z5, Z7
+	VPUNPCKHQDQ     Z6, Z5, Z5
+	VPADDD          Z5, Z7, Z7
+	VBROADCASTI32X4 38(R9), Z5
+	VBROADCASTI32X4 38(R10), K1, Z5
+	VPSRLVD         Z0, Z5, Z5
+	VPANDD          Z1, Z5, Z5
+	VPXORD          Z6, Z6, Z6
+	VPDPBUSD        Z4, Z5, Z6
+	PREFETCHT0      768(SI)
+	VBROADCASTI32X4 38(R9)(CX*1), Z5
+	VBROADCASTI32X4 38(R10)(CX*1), K1, Z5
+	VPSRLVD         Z0, Z5, Z5
+	VPANDD          Z1, Z5, Z5
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z4, Z5, Z8
+	VBROADCASTI32X4 38(R9)(CX*2), Z5
+	VBROADCASTI32X4 38(R10)(CX*2), K1, Z5
+	VPSRLVD         Z0, Z5, Z5
+	VPANDD          Z1, Z5, Z5
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z4, Z5, Z9
+	PREFETCHT0      832(SI)
+	VBROADCASTI32X4 38(R9)(DI*1), Z5
+	VBROADCASTI32X4 38(R10)(DI*1), K1, Z5
+	VPSRLVD         Z0, Z5, Z5
+	VPANDD          Z1, Z5, Z5
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z4, Z5, Z10
+	VPUNPCKLDQ      Z8, Z6, Z4
+	VPUNPCKHDQ      Z8, Z6, Z6
+	VPADDD          Z6, Z4, Z4
+	VPUNPCKLDQ      Z10, Z9, Z5
+	VPUNPCKHDQ      Z10, Z9, Z9
+	VPADDD          Z9, Z5, Z5
+	VPUNPCKLQDQ     Z5, Z4, Z6
+	VPUNPCKHQDQ     Z5, Z4, Z4
+	VPADDD          Z4, Z6, Z6
+	VSHUFI32X4      $0x88, Z6, Z7, Z4
+	VSHUFI32X4      $0xdd, Z6, Z7, Z5
+	VPADDD          Z5, Z4, Z4
+	VPBROADCASTD    68(BX), Z5
+	VPSLLD          $0x03, Z5, Z5
+	VPSUBD          Z5, Z4, Z4
+	VCVTDQ2PS       Z4, Z4
+	VMULPS.BCST     64(BX), Z3, Z3
+	VFMADD231PS     Z3, Z4, Z2
+	VMOVD           54(AX), X3
+	VPINSRW         $0x01, 54(AX)(CX*1), X3, X3
+	VPINSRW         $0x02, 54(AX)(CX*2), X3, X3
+	VPINSRW         $0x03, 54(AX)(DI*1), X3, X3
+	VPINSRW         $0x04, 54(R8), X3, X3
+	VPINSRW         $0x05, 54(R8)(CX*1), X3, X3
+	VPINSRW         $0x06, 54(R8)(CX*2), X3, X3
+	VPINSRW         $0x07, 54(R8)(DI*1), X3, X3
+	VMOVD           54(R9), X4
+	VPINSRW         $0x01, 54(R9)(CX*1), X4, X4
+	VPINSRW         $0x02, 54(R9)(CX*2), X4, X4
+	VPINSRW         $0x03, 54(R9)(DI*1), X4, X4
+	VPINSRW         $0x04, 54(R10), X4, X4
+	VPINSRW         $0x05, 54(R10)(CX*1), X4, X4
+	VPINSRW         $0x06, 54(R10)(CX*2), X4, X4
+	VPINSRW         $0x07, 54(R10)(DI*1), X4, X4
+	VINSERTI128     $0x01, X4, Y3, Y3
+	VCVTPH2PS       Y3, Z3
+	VBROADCASTI64X4 96(DX), Z4
+	PREFETCHT0      896(SI)
+	VBROADCASTI32X4 56(AX), Z5
+	VBROADCASTI32X4 56(R8), K1, Z5
+	VPSRLVD         Z0, Z5, Z5
+	VPANDD          Z1, Z5, Z5
+	VPXORD          Z6, Z6, Z6
+	VPDPBUSD        Z4, Z5, Z6
+	VBROADCASTI32X4 56(AX)(CX*1), Z5
+	VBROADCASTI32X4 56(R8)(CX*1), K1, Z5
+	VPSRLVD         Z0, Z5, Z5
+	VPANDD          Z1, Z5, Z5
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z4, Z5, Z7
+	PREFETCHT0      960(SI)
+	VBROADCASTI32X4 56(AX)(CX*2), Z5
+	VBROADCASTI32X4 56(R8)(CX*2), K1, Z5
+	VPSRLVD         Z0, Z5, Z5
+	VPANDD          Z1, Z5, Z5
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z4, Z5, Z8
+	VBROADCASTI32X4 56(AX)(DI*1), Z5
+	VBROADCASTI32X4 56(R8)(DI*1), K1, Z5
+	VPSRLVD         Z0, Z5, Z5
+	VPANDD          Z1, Z5, Z5
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z4, Z5, Z9
+	VPUNPCKLDQ      Z7, Z6, Z5
+	VPUNPCKHDQ      Z7, Z6, Z6
+	VPADDD          Z6, Z5, Z5
+	VPUNPCKLDQ      Z9, Z8, Z6
+	VPUNPCKHDQ      Z9, Z8, Z8
+	VPADDD          Z8, Z6, Z6
+	VPUNPCKLQDQ     Z6, Z5, Z7
+	VPUNPCKHQDQ     Z6, Z5, Z5
+	VPADDD          Z5, Z7, Z7
+	PREFETCHT0      1024(SI)
+	VBROADCASTI32X4 56(R9), Z5
+	VBROADCASTI32X4 56(R10), K1, Z5
+	VPSRLVD         Z0, Z5, Z5
+	VPANDD          Z1, Z5, Z5
+	VPXORD          Z6, Z6, Z6
+	VPDPBUSD        Z4, Z5, Z6
+	VBROADCASTI32X4 56(R9)(CX*1), Z5
+	VBROADCASTI32X4 56(R10)(CX*1), K1, Z5
+	VPSRLVD         Z0, Z5, Z5
+	VPANDD          Z1, Z5, Z5
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z4, Z5, Z8
+	PREFETCHT0      1088(SI)
+	VBROADCASTI32X4 56(R9)(CX*2), Z5
+	VBROADCASTI32X4 56(R10)(CX*2), K1, Z5
+	VPSRLVD         Z0, Z5, Z5
+	VPANDD          Z1, Z5, Z5
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z4, Z5, Z9
+	VBROADCASTI32X4 56(R9)(DI*1), Z5
+	VBROADCASTI32X4 56(R10)(DI*1), K1, Z5
+	VPSRLVD         Z0, Z5, Z5
+	VPANDD          Z1, Z5, Z5
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z4, Z5, Z10
+	VPUNPCKLDQ      Z8, Z6, Z4
+	VPUNPCKHDQ      Z8, Z6, Z6
+	VPADDD          Z6, Z4, Z4
+	VPUNPCKLDQ      Z10, Z9, Z5
+	VPUNPCKHDQ      Z10, Z9, Z9
+	VPADDD          Z9, Z5, Z5
+	VPUNPCKLQDQ     Z5, Z4, Z6
+	VPUNPCKHQDQ     Z5, Z4, Z4
+	VPADDD          Z4, Z6, Z6
+	VSHUFI32X4      $0x88, Z6, Z7, Z4
+	VSHUFI32X4      $0xdd, Z6, Z7, Z5
+	VPADDD          Z5, Z4, Z4
+	VPBROADCASTD    100(BX), Z5
+	VPSLLD          $0x03, Z5, Z5
+	VPSUBD          Z5, Z4, Z4
+	VCVTDQ2PS       Z4, Z4
+	VMULPS.BCST     96(BX), Z3, Z3
+	VFMADD231PS     Z3, Z4, Z2
+	ADDQ            $0x48, AX
+	ADDQ            $0x48, R8
+	ADDQ            $0x48, R9
+	ADDQ            $0x48, R10
+	ADDQ            $0x00000480, SI
+	ADDQ            $0x00000080, DX
+	ADDQ            $0x00000080, BX
+	SUBQ            $0x04, R11
+	JMP             some
+
+rest:
+	TESTQ R11, R11
+	JZ    end
+
 loop:
 	VMOVD           (AX), X3
 	VPINSRW         $0x01, (AX)(CX*1), X3, X3
@@ -134,8 +545,10 @@ loop:
 	ADDQ            $0x20, BX
 	DECQ            R11
 	JNZ             loop
-	MOVQ            dst+0(FP), AX
-	VMOVUPS         Z2, (AX)
+
+end:
+	MOVQ    dst+0(FP), AX
+	VMOVUPS Z2, (AX)
 	VZEROUPPER
 	RET
 
@@ -272,6 +685,435 @@ TEXT ·rowsQ4_1AVX512(SB), NOSPLIT, $0-48
 	MOVQ      blocks+24(FP), R11
 	VPXORD    Z2, Z2, Z2
 
+some:
+	CMPQ             R11, $0x04
+	JLT              rest
+	VMOVD            (AX), X3
+	VPINSRD          $0x01, (AX)(CX*1), X3, X3
+	VPINSRD          $0x02, (AX)(CX*2), X3, X3
+	VPINSRD          $0x03, (AX)(DI*1), X3, X3
+	VMOVD            (R8), X4
+	VPINSRD          $0x01, (R8)(CX*1), X4, X4
+	VPINSRD          $0x02, (R8)(CX*2), X4, X4
+	VPINSRD          $0x03, (R8)(DI*1), X4, X4
+	VINSERTI32X4     $0x01, X4, Z3, Z3
+	VMOVD            (R9), X4
+	VPINSRD          $0x01, (R9)(CX*1), X4, X4
+	VPINSRD          $0x02, (R9)(CX*2), X4, X4
+	VPINSRD          $0x03, (R9)(DI*1), X4, X4
+	VINSERTI32X4     $0x02, X4, Z3, Z3
+	VMOVD            (R10), X4
+	VPINSRD          $0x01, (R10)(CX*1), X4, X4
+	VPINSRD          $0x02, (R10)(CX*2), X4, X4
+	VPINSRD          $0x03, (R10)(DI*1), X4, X4
+	VINSERTI32X4     $0x03, X4, Z3, Z3
+	VPMOVDW          Z3, Y4
+	VCVTPH2PS        Y4, Z4
+	VPSRLD           $0x10, Z3, Z3
+	VPMOVDW          Z3, Y3
+	VCVTPH2PS        Y3, Z3
+	VBROADCASTI64X4  (DX), Z5
+	PREFETCHT0       (SI)
+	VBROADCASTI32X4  4(AX), Z6
+	VBROADCASTI32X4  4(R8), K1, Z6
+	VPSRLVD          Z0, Z6, Z6
+	VPANDD           Z1, Z6, Z6
+	VPXORD           Z7, Z7, Z7
+	VPDPBUSD         Z5, Z6, Z7
+	PREFETCHT0       64(SI)
+	VBROADCASTI32X4  4(AX)(CX*1), Z6
+	VBROADCASTI32X4  4(R8)(CX*1), K1, Z6
+	VPSRLVD          Z0, Z6, Z6
+	VPANDD           Z1, Z6, Z6
+	VPXORD           Z8, Z8, Z8
+	VPDPBUSD         Z5, Z6, Z8
+	VBROADCASTI32X4  4(AX)(CX*2), Z6
+	VBROADCASTI32X4  4(R8)(CX*2), K1, Z6
+	VPSRLVD          Z0, Z6, Z6
+	VPANDD           Z1, Z6, Z6
+	VPXORD           Z9, Z9, Z9
+	VPDPBUSD         Z5, Z6, Z9
+	PREFETCHT0       128(SI)
+	VBROADCASTI32X4  4(AX)(DI*1), Z6
+	VBROADCASTI32X4  4(R8)(DI*1), K1, Z6
+	VPSRLVD          Z0, Z6, Z6
+	VPANDD           Z1, Z6, Z6
+	VPXORD           Z10, Z10, Z10
+	VPDPBUSD         Z5, Z6, Z10
+	VPUNPCKLDQ       Z8, Z7, Z6
+	VPUNPCKHDQ       Z8, Z7, Z7
+	VPADDD           Z7, Z6, Z6
+	VPUNPCKLDQ       Z10, Z9, Z7
+	VPUNPCKHDQ       Z10, Z9, Z9
+	VPADDD           Z9, Z7, Z7
+	VPUNPCKLQDQ      Z7, Z6, Z8
+	VPUNPCKHQDQ      Z7, Z6, Z6
+	VPADDD           Z6, Z8, Z8
+	PREFETCHT0       192(SI)
+	VBROADCASTI32X4  4(R9), Z6
+	VBROADCASTI32X4  4(R10), K1, Z6
+	VPSRLVD          Z0, Z6, Z6
+	VPANDD           Z1, Z6, Z6
+	VPXORD           Z7, Z7, Z7
+	VPDPBUSD         Z5, Z6, Z7
+	VBROADCASTI32X4  4(R9)(CX*1), Z6
+	VBROADCASTI32X4  4(R10)(CX*1), K1, Z6
+	VPSRLVD          Z0, Z6, Z6
+	VPANDD           Z1, Z6, Z6
+	VPXORD           Z9, Z9, Z9
+	VPDPBUSD         Z5, Z6, Z9
+	PREFETCHT0       256(SI)
+	VBROADCASTI32X4  4(R9)(CX*2), Z6
+	VBROADCASTI32X4  4(R10)(CX*2), K1, Z6
+	VPSRLVD          Z0, Z6, Z6
+	VPANDD           Z1, Z6, Z6
+	VPXORD           Z10, Z10, Z10
+	VPDPBUSD         Z5, Z6, Z10
+	VBROADCASTI32X4  4(R9)(DI*1), Z6
+	VBROADCASTI32X4  4(R10)(DI*1), K1, Z6
+	VPSRLVD          Z0, Z6, Z6
+	VPANDD           Z1, Z6, Z6
+	VPXORD           Z11, Z11, Z11
+	VPDPBUSD         Z5, Z6, Z11
+	VPUNPCKLDQ       Z9, Z7, Z5
+	VPUNPCKHDQ       Z9, Z7, Z7
+	VPADDD           Z7, Z5, Z5
+	VPUNPCKLDQ       Z11, Z10, Z6
+	VPUNPCKHDQ       Z11, Z10, Z10
+	VPADDD           Z10, Z6, Z6
+	VPUNPCKLQDQ      Z6, Z5, Z7
+	VPUNPCKHQDQ      Z6, Z5, Z5
+	VPADDD           Z5, Z7, Z7
+	VSHUFI32X4       $0x88, Z7, Z8, Z5
+	VSHUFI32X4       $0xdd, Z7, Z8, Z6
+	VPADDD           Z6, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS.BCST      (BX), Z4, Z4
+	VFMADD231PS      Z4, Z5, Z2
+	VFMADD231PS.BCST 16(BX), Z3, Z2
+	VMOVD            20(AX), X3
+	VPINSRD          $0x01, 20(AX)(CX*1), X3, X3
+	VPINSRD          $0x02, 20(AX)(CX*2), X3, X3
+	VPINSRD          $0x03, 20(AX)(DI*1), X3, X3
+	VMOVD            20(R8), X4
+	VPINSRD          $0x01, 20(R8)(CX*1), X4, X4
+	VPINSRD          $0x02, 20(R8)(CX*2), X4, X4
+	VPINSRD          $0x03, 20(R8)(DI*1), X4, X4
+	VINSERTI32X4     $0x01, X4, Z3, Z3
+	VMOVD            20(R9), X4
+	VPINSRD          $0x01, 20(R9)(CX*1), X4, X4
+	VPINSRD          $0x02, 20(R9)(CX*2), X4, X4
+	VPINSRD          $0x03, 20(R9)(DI*1), X4, X4
+	VINSERTI32X4     $0x02, X4, Z3, Z3
+	VMOVD            20(R10), X4
+	VPINSRD          $0x01, 20(R10)(CX*1), X4, X4
+	VPINSRD          $0x02, 20(R10)(CX*2), X4, X4
+	VPINSRD          $0x03, 20(R10)(DI*1), X4, X4
+	VINSERTI32X4     $0x03, X4, Z3, Z3
+	VPMOVDW          Z3, Y4
+	VCVTPH2PS        Y4, Z4
+	VPSRLD           $0x10, Z3, Z3
+	VPMOVDW          Z3, Y3
+	VCVTPH2PS        Y3, Z3
+	VBROADCASTI64X4  32(DX), Z5
+	PREFETCHT0       320(SI)
+	VBROADCASTI32X4  24(AX), Z6
+	VBROADCASTI32X4  24(R8), K1, Z6
+	VPSRLVD          Z0, Z6, Z6
+	VPANDD           Z1, Z6, Z6
+	VPXORD           Z7, Z7, Z7
+	VPDPBUSD         Z5, Z6, Z7
+	PREFETCHT0       384(SI)
+	VBROADCASTI32X4  24(AX)(CX*1), Z6
+	VBROADCASTI32X4  24(R8)(CX*1), K1, Z6
+	VPSRLVD          Z0, Z6, Z6
+	VPANDD           Z1, Z6, Z6
+	VPXORD           Z8, Z8, Z8
+	VPDPBUSD         Z5, Z6, Z8
+	VBROADCASTI32X4  24(AX)(CX*2), Z6
+	VBROADCASTI32X4  24(R8)(CX*2), K1, Z6
+	VPSRLVD          Z0, Z6, Z6
+	VPANDD           Z1, Z6, Z6
+	VPXORD           Z9, Z9, Z9
+	VPDPBUSD         Z5, Z6, Z9
+	PREFETCHT0       448(SI)
+	VBROADCASTI32X4  24(AX)(DI*1), Z6
+	VBROADCASTI32X4  24(R8)(DI*1), K1, Z6
+	VPSRLVD          Z0, Z6, Z6
+	VPANDD           Z1, Z6, Z6
+	VPXORD           Z10, Z10, Z10
+	VPDPBUSD         Z5, Z6, Z10
+	VPUNPCKLDQ       Z8, Z7, Z6
+	VPUNPCKHDQ       Z8, Z7, Z7
+	VPADDD           Z7, Z6, Z6
+	VPUNPCKLDQ       Z10, Z9, Z7
+	VPUNPCKHDQ       Z10, Z9, Z9
+	VPADDD           Z9, Z7, Z7
+	VPUNPCKLQDQ      Z7, Z6, Z8
+	VPUNPCKHQDQ      Z7, Z6, Z6
+	VPADDD           Z6, Z8, Z8
+	PREFETCHT0       512(SI)
+	VBROADCASTI32X4  24(R9), Z6
+	VBROADCASTI32X4  24(R10), K1, Z6
+	VPSRLVD          Z0, Z6, Z6
+	VPANDD           Z1, Z6, Z6
+	VPXORD           Z7, Z7, Z7
+	VPDPBUSD         Z5, Z6, Z7
+	VBROADCASTI32X4  24(R9)(CX*1), Z6
+	VBROADCASTI32X4  24(R10)(CX*1), K1, Z6
+	VPSRLVD          Z0, Z6, Z6
+	VPANDD           Z1, Z6, Z6
+	VPXORD           Z9, Z9, Z9
+	VPDPBUSD         Z5, Z6, Z9
+	PREFETCHT0       576(SI)
+	VBROADCASTI32X4  24(R9)(CX*2), Z6
+	VBROADCASTI32X4  24(R10)(CX*2), K1, Z6
+	VPSRLVD          Z0, Z6, Z6
+	VPANDD           Z1, Z6, Z6
+	VPXORD           Z10, Z10, Z10
+	VPDPBUSD         Z5, Z6, Z10
+	VBROADCASTI32X4  24(R9)(DI*1), Z6
+	VBROADCASTI32X4  24(R10)(DI*1), K1, Z6
+	VPSRLVD          Z0, Z6, Z6
+	VPANDD           Z1, Z6, Z6
+	VPXORD           Z11, Z11, Z11
+	VPDPBUSD         Z5, Z6, Z11
+	VPUNPCKLDQ       Z9, Z7, Z5
+	VPUNPCKHDQ       Z9, Z7, Z7
+	VPADDD           Z7, Z5, Z5
+	VPUNPCKLDQ       Z11, Z10, Z6
+	VPUNPCKHDQ       Z11, Z10, Z10
+	VPADDD           Z10, Z6, Z6
+	VPUNPCKLQDQ      Z6, Z5, Z7
+	VPUNPCKHQDQ      Z6, Z5, Z5
+	VPADDD           Z5, Z7, Z7
+	VSHUFI32X4       $0x88, Z7, Z8, Z5
+	VSHUFI32X4       $0xdd, Z7, Z8, Z6
+	VPADDD           Z6, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS.BCST      32(BX), Z4, Z4
+	VFMADD231PS      Z4, Z5, Z2
+	VFMADD231PS.BCST 48(BX), Z3, Z2
+	VMOVD            40(AX), X3
+	VPINSRD          $0x01, 40(AX)(CX*1), X3, X3
+	VPINSRD          $0x02, 40(AX)(CX*2), X3, X3
+	VPINSRD          $0x03, 40(AX)(DI*1), X3, X3
+	VMOVD            40(R8), X4
+	VPINSRD          $0x01, 40(R8)(CX*1), X4, X4
+	VPINSRD          $0x02, 40(R8)(CX*2), X4, X4
+	VPINSRD          $0x03, 40(R8)(DI*1), X4, X4
+	VINSERTI32X4     $0x01, X4, Z3, Z3
+	VMOVD            40(R9), X4
+	VPINSRD          $0x01, 40(R9)(CX*1), X4, X4
+	VPINSRD          $0x02, 40(R9)(CX*2), X4, X4
+	VPINSRD          $0x03, 40(R9)(DI*1), X4, X4
+	VINSERTI32X4     $0x02, X4, Z3, Z3
+	VMOVD            40(R10), X4
+	VPINSRD          $0x01, 40(R10)(CX*1), X4, X4
+	VPINSRD          $0x02, 40(R10)(CX*2), X4, X4
+	VPINSRD          $0x03, 40(R10)(DI*1), X4, X4
+	VINSERTI32X4     $0x03, X4, Z3, Z3
+	VPMOVDW          Z3, Y4
+	VCVTPH2PS        Y4, Z4
+	VPSRLD           $0x10, Z3, Z3
+	VPMOVDW          Z3, Y3
+	VCVTPH2PS        Y3, Z3
+	VBROADCASTI64X4  64(DX), Z5
+	PREFETCHT0       640(SI)
+	VBROADCASTI32X4  44(AX), Z6
+	VBROADCASTI32X4  44(R8), K1, Z6
+	VPSRLVD          Z0, Z6, Z6
+	VPANDD           Z1, Z6, Z6
+	VPXORD           Z7, Z7, Z7
+	VPDPBUSD         Z5, Z6, Z7
+	PREFETCHT0       704(SI)
+	VBROADCASTI32X4  44(AX)(CX*1), Z6
+	VBROADCASTI32X4  44(R8)(CX*1), K1, Z6
+	VPSRLVD          Z0, Z6, Z6
+	VPANDD           Z1, Z6, Z6
+	VPXORD           Z8, Z8, Z8
+	VPDPBUSD         Z5, Z6, Z8
+	VBROADCASTI32X4  44(AX)(CX*2), Z6
+	VBROADCASTI32X4  44(R8)(CX*2), K1, Z6
+	VPSRLVD          Z0, Z6, Z6
+	VPANDD           Z1, Z6, Z6
+	VPXORD           Z9, Z9, Z9
+	VPDPBUSD         Z5, Z6, Z9
+	PREFETCHT0       768(SI)
+	VBROADCASTI32X4  44(AX)(DI*1), Z6
+	VBROADCASTI32X4  44(R8)(DI*1), K1, Z6
+	VPSRLVD          Z0, Z6, Z6
+	VPANDD           Z1, Z6, Z6
+	VPXORD           Z10, Z10, Z10
+	VPDPBUSD         Z5, Z6, Z10
+	VPUNPCKLDQ       Z8, Z7, Z6
+	VPUNPCKHDQ       Z8, Z7, Z7
+	VPADDD           Z7, Z6, Z6
+	VPUNPCKLDQ       Z10, Z9, Z7
+	VPUNPCKHDQ       Z10, Z9, Z9
+	VPADDD           Z9, Z7, Z7
+	VPUNPCKLQDQ      Z7, Z6, Z8
+	VPUNPCKHQDQ      Z7, Z6, Z6
+	VPADDD           Z6, Z8, Z8
+	PREFETCHT0       832(SI)
+	VBROADCASTI32X4  44(R9), Z6
+	VBROADCASTI32X4  44(R10), K1, Z6
+	VPSRLVD          Z0, Z6, Z6
+	VPANDD           Z1, Z6, Z6
+	VPXORD           Z7, Z7, Z7
+	VPDPBUSD         Z5, Z6, Z7
+	VBROADCASTI32X4  44(R9)(CX*1), Z6
+	VBROADCASTI32X4  44(R10)(CX*1), K1, Z6
+	VPSRLVD          Z0, Z6, Z6
+	VPANDD           Z1, Z6, Z6
+	VPXORD           Z9, Z9, Z9
+	VPDPBUSD         Z5, Z6, Z9
+	PREFETCHT0       896(SI)
+	VBROADCASTI32X4  44(R9)(CX*2), Z6
+	VBROADCASTI32X4  44(R10)(CX*2), K1, Z6
+	VPSRLVD          Z0, Z6, Z6
+	VPANDD           Z1, Z6, Z6
+	VPXORD           Z10, Z10, Z10
+	VPDPBUSD         Z5, Z6, Z10
+	VBROADCASTI32X4  44(R9)(DI*1), Z6
+	VBROADCASTI32X4  44(R10)(DI*1), K1, Z6
+	VPSRLVD          Z0, Z6, Z6
+	VPANDD           Z1, Z6, Z6
+	VPXORD           Z11, Z11, Z11
+	VPDPBUSD         Z5, Z6, Z11
+	VPUNPCKLDQ       Z9, Z7, Z5
+	VPUNPCKHDQ       Z9, Z7, Z7
+	VPADDD           Z7, Z5, Z5
+	VPUNPCKLDQ       Z11, Z10, Z6
+	VPUNPCKHDQ       Z11, Z10, Z10
+	VPADDD           Z10, Z6, Z6
+	VPUNPCKLQDQ      Z6, Z5, Z7
+	VPUNPCKHQDQ      Z6, Z5, Z5
+	VPADDD           Z5, Z7, Z7
+	VSHUFI32X4       $0x88, Z7, Z8, Z5
+	VSHUFI32X4       $0xdd, Z7, Z8, Z6
+	VPADDD           Z6, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS.BCST      64(BX), Z4, Z4
+	VFMADD231PS      Z4, Z5, Z2
+	VFMADD231PS.BCST 80(BX), Z3, Z2
+	VMOVD            60(AX), X3
+	VPINSRD          $0x01, 60(AX)(CX*1), X3, X3
+	VPINSRD          $0x02, 60(AX)(CX*2), X3, X3
+	VPINSRD          $0x03, 60(AX)(DI*1), X3, X3
+	VMOVD            60(R8), X4
+	VPINSRD          $0x01, 60(R8)(CX*1), X4, X4
+	VPINSRD          $0x02, 60(R8)(CX*2), X4, X4
+	VPINSRD          $0x03, 60(R8)(DI*1), X4, X4
+	VINSERTI32X4     $0x01, X4, Z3, Z3
+	VMOVD            60(R9), X4
+	VPINSRD          $0x01, 60(R9)(CX*1), X4, X4
+	VPINSRD          $0x02, 60(R9)(CX*2), X4, X4
+	VPINSRD          $0x03, 60(R9)(DI*1), X4, X4
+	VINSERTI32X4     $0x02, X4, Z3, Z3
+	VMOVD            60(R10), X4
+	VPINSRD          $0x01, 60(R10)(CX*1), X4, X4
+	VPINSRD          $0x02, 60(R10)(CX*2), X4, X4
+	VPINSRD          $0x03, 60(R10)(DI*1), X4, X4
+	VINSERTI32X4     $0x03, X4, Z3, Z3
+	VPMOVDW          Z3, Y4
+	VCVTPH2PS        Y4, Z4
+	VPSRLD           $0x10, Z3, Z3
+	VPMOVDW          Z3, Y3
+	VCVTPH2PS        Y3, Z3
+	VBROADCASTI64X4  96(DX), Z5
+	PREFETCHT0       960(SI)
+	VBROADCASTI32X4  64(AX), Z6
+	VBROADCASTI32X4  64(R8), K1, Z6
+	VPSRLVD          Z0, Z6, Z6
+	VPANDD           Z1, Z6, Z6
+	VPXORD           Z7, Z7, Z7
+	VPDPBUSD         Z5, Z6, Z7
+	PREFETCHT0       1024(SI)
+	VBROADCASTI32X4  64(AX)(CX*1), Z6
+	VBROADCASTI32X4  64(R8)(CX*1), K1, Z6
+	VPSRLVD          Z0, Z6, Z6
+	VPANDD           Z1, Z6, Z6
+	VPXORD           Z8, Z8, Z8
+	VPDPBUSD         Z5, Z6, Z8
+	VBROADCASTI32X4  64(AX)(CX*2), Z6
+	VBROADCASTI32X4  64(R8)(CX*2), K1, Z6
+	VPSRLVD          Z0, Z6, Z6
+	VPANDD           Z1, Z6, Z6
+	VPXORD           Z9, Z9, Z9
+	VPDPBUSD         Z5, Z6, Z9
+	PREFETCHT0       1088(SI)
+	VBROADCASTI32X4  64(AX)(DI*1), Z6
+	VBROADCASTI32X4  64(R8)(DI*1), K1, Z6
+	VPSRLVD          Z0, Z6, Z6
+	VPANDD           Z1, Z6, Z6
+	VPXORD           Z10, Z10, Z10
+	VPDPBUSD         Z5, Z6, Z10
+	VPUNPCKLDQ       Z8, Z7, Z6
+	VPUNPCKHDQ       Z8, Z7, Z7
+	VPADDD           Z7, Z6, Z6
+	VPUNPCKLDQ       Z10, Z9, Z7
+	VPUNPCKHDQ       Z10, Z9, Z9
+	VPADDD           Z9, Z7, Z7
+	VPUNPCKLQDQ      Z7, Z6, Z8
+	VPUNPCKHQDQ      Z7, Z6, Z6
+	VPADDD           Z6, Z8, Z8
+	PREFETCHT0       1152(SI)
+	VBROADCASTI32X4  64(R9), Z6
+	VBROADCASTI32X4  64(R10), K1, Z6
+	VPSRLVD          Z0, Z6, Z6
+	VPANDD           Z1, Z6, Z6
+	VPXORD           Z7, Z7, Z7
+	VPDPBUSD         Z5, Z6, Z7
+	VBROADCASTI32X4  64(R9)(CX*1), Z6
+	VBROADCASTI32X4  64(R10)(CX*1), K1, Z6
+	VPSRLVD          Z0, Z6, Z6
+	VPANDD           Z1, Z6, Z6
+	VPXORD           Z9, Z9, Z9
+	VPDPBUSD         Z5, Z6, Z9
+	PREFETCHT0       1216(SI)
+	VBROADCASTI32X4  64(R9)(CX*2), Z6
+	VBROADCASTI32X4  64(R10)(CX*2), K1, Z6
+	VPSRLVD          Z0, Z6, Z6
+	VPANDD           Z1, Z6, Z6
+	VPXORD           Z10, Z10, Z10
+	VPDPBUSD         Z5, Z6, Z10
+	VBROADCASTI32X4  64(R9)(DI*1), Z6
+	VBROADCASTI32X4  64(R10)(DI*1), K1, Z6
+	VPSRLVD          Z0, Z6, Z6
+	VPANDD           Z1, Z6, Z6
+	VPXORD           Z11, Z11, Z11
+	VPDPBUSD         Z5, Z6, Z11
+	VPUNPCKLDQ       Z9, Z7, Z5
+	VPUNPCKHDQ       Z9, Z7, Z7
+	VPADDD           Z7, Z5, Z5
+	VPUNPCKLDQ       Z11, Z10, Z6
+	VPUNPCKHDQ       Z11, Z10, Z10
+	VPADDD           Z10, Z6, Z6
+	VPUNPCKLQDQ      Z6, Z5, Z7
+	VPUNPCKHQDQ      Z6, Z5, Z5
+	VPADDD           Z5, Z7, Z7
+	VSHUFI32X4       $0x88, Z7, Z8, Z5
+	VSHUFI32X4       $0xdd, Z7, Z8, Z6
+	VPADDD           Z6, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS.BCST      96(BX), Z4, Z4
+	VFMADD231PS      Z4, Z5, Z2
+	VFMADD231PS.BCST 112(BX), Z3, Z2
+	ADDQ             $0x50, AX
+	ADDQ             $0x50, R8
+	ADDQ             $0x50, R9
+	ADDQ             $0x50, R10
+	ADDQ             $0x00000500, SI
+	ADDQ             $0x00000080, DX
+	ADDQ             $0x00000080, BX
+	SUBQ             $0x04, R11
+	JMP              some
+
+rest:
+	TESTQ R11, R11
+	JZ    end
+
 loop:
 	VMOVD            (AX), X3
 	VPINSRD          $0x01, (AX)(CX*1), X3, X3
@@ -385,8 +1227,10 @@ loop:
 	ADDQ             $0x20, BX
 	DECQ             R11
 	JNZ              loop
-	MOVQ             dst+0(FP), AX
-	VMOVUPS          Z2, (AX)
+
+end:
+	MOVQ    dst+0(FP), AX
+	VMOVUPS Z2, (AX)
 	VZEROUPPER
 	RET
 
@@ -533,6 +1377,549 @@ TEXT ·rowsQ5_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ      blocks+24(FP), R11
 	VPXORD    Z3, Z3, Z3
 
+some:
+	CMPQ            R11, $0x04
+	JLT             rest
+	VMOVD           (AX), X4
+	VPINSRW         $0x01, (AX)(CX*1), X4, X4
+	VPINSRW         $0x02, (AX)(CX*2), X4, X4
+	VPINSRW         $0x03, (AX)(DI*1), X4, X4
+	VPINSRW         $0x04, (R8), X4, X4
+	VPINSRW         $0x05, (R8)(CX*1), X4, X4
+	VPINSRW         $0x06, (R8)(CX*2), X4, X4
+	VPINSRW         $0x07, (R8)(DI*1), X4, X4
+	VMOVD           (R9), X5
+	VPINSRW         $0x01, (R9)(CX*1), X5, X5
+	VPINSRW         $0x02, (R9)(CX*2), X5, X5
+	VPINSRW         $0x03, (R9)(DI*1), X5, X5
+	VPINSRW         $0x04, (R10), X5, X5
+	VPINSRW         $0x05, (R10)(CX*1), X5, X5
+	VPINSRW         $0x06, (R10)(CX*2), X5, X5
+	VPINSRW         $0x07, (R10)(DI*1), X5, X5
+	VINSERTI128     $0x01, X5, Y4, Y4
+	VCVTPH2PS       Y4, Z4
+	VBROADCASTI64X4 (DX), Z5
+	PREFETCHT0      (SI)
+	VBROADCASTI32X4 6(AX), Z6
+	VBROADCASTI32X4 6(R8), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	KMOVD           2(AX), K2
+	KMOVD           2(R8), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDB          Z2, Z6, K2, Z6
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z5, Z6, Z7
+	PREFETCHT0      64(SI)
+	VBROADCASTI32X4 6(AX)(CX*1), Z6
+	VBROADCASTI32X4 6(R8)(CX*1), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	KMOVD           2(AX)(CX*1), K2
+	KMOVD           2(R8)(CX*1), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDB          Z2, Z6, K2, Z6
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z5, Z6, Z8
+	PREFETCHT0      128(SI)
+	VBROADCASTI32X4 6(AX)(CX*2), Z6
+	VBROADCASTI32X4 6(R8)(CX*2), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	KMOVD           2(AX)(CX*2), K2
+	KMOVD           2(R8)(CX*2), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDB          Z2, Z6, K2, Z6
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z5, Z6, Z9
+	VBROADCASTI32X4 6(AX)(DI*1), Z6
+	VBROADCASTI32X4 6(R8)(DI*1), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	KMOVD           2(AX)(DI*1), K2
+	KMOVD           2(R8)(DI*1), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDB          Z2, Z6, K2, Z6
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z5, Z6, Z10
+	VPUNPCKLDQ      Z8, Z7, Z6
+	VPUNPCKHDQ      Z8, Z7, Z7
+	VPADDD          Z7, Z6, Z6
+	VPUNPCKLDQ      Z10, Z9, Z7
+	VPUNPCKHDQ      Z10, Z9, Z9
+	VPADDD          Z9, Z7, Z7
+	VPUNPCKLQDQ     Z7, Z6, Z8
+	VPUNPCKHQDQ     Z7, Z6, Z6
+	VPADDD          Z6, Z8, Z8
+	PREFETCHT0      192(SI)
+	VBROADCASTI32X4 6(R9), Z6
+	VBROADCASTI32X4 6(R10), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	KMOVD           2(R9), K2
+	KMOVD           2(R10), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDB          Z2, Z6, K2, Z6
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z5, Z6, Z7
+	PREFETCHT0      256(SI)
+	VBROADCASTI32X4 6(R9)(CX*1), Z6
+	VBROADCASTI32X4 6(R10)(CX*1), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	KMOVD           2(R9)(CX*1), K2
+	KMOVD           2(R10)(CX*1), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDB          Z2, Z6, K2, Z6
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z5, Z6, Z9
+	VBROADCASTI32X4 6(R9)(CX*2), Z6
+	VBROADCASTI32X4 6(R10)(CX*2), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	KMOVD           2(R9)(CX*2), K2
+	KMOVD           2(R10)(CX*2), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDB          Z2, Z6, K2, Z6
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z5, Z6, Z10
+	PREFETCHT0      320(SI)
+	VBROADCASTI32X4 6(R9)(DI*1), Z6
+	VBROADCASTI32X4 6(R10)(DI*1), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	KMOVD           2(R9)(DI*1), K2
+	KMOVD           2(R10)(DI*1), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDB          Z2, Z6, K2, Z6
+	VPXORD          Z11, Z11, Z11
+	VPDPBUSD        Z5, Z6, Z11
+	VPUNPCKLDQ      Z9, Z7, Z5
+	VPUNPCKHDQ      Z9, Z7, Z7
+	VPADDD          Z7, Z5, Z5
+	VPUNPCKLDQ      Z11, Z10, Z6
+	VPUNPCKHDQ      Z11, Z10, Z10
+	VPADDD          Z10, Z6, Z6
+	VPUNPCKLQDQ     Z6, Z5, Z7
+	VPUNPCKHQDQ     Z6, Z5, Z5
+	VPADDD          Z5, Z7, Z7
+	VSHUFI32X4      $0x88, Z7, Z8, Z5
+	VSHUFI32X4      $0xdd, Z7, Z8, Z6
+	VPADDD          Z6, Z5, Z5
+	VPBROADCASTD    4(BX), Z6
+	VPSLLD          $0x04, Z6, Z6
+	VPSUBD          Z6, Z5, Z5
+	VCVTDQ2PS       Z5, Z5
+	VMULPS.BCST     (BX), Z4, Z4
+	VFMADD231PS     Z4, Z5, Z3
+	VMOVD           22(AX), X4
+	VPINSRW         $0x01, 22(AX)(CX*1), X4, X4
+	VPINSRW         $0x02, 22(AX)(CX*2), X4, X4
+	VPINSRW         $0x03, 22(AX)(DI*1), X4, X4
+	VPINSRW         $0x04, 22(R8), X4, X4
+	VPINSRW         $0x05, 22(R8)(CX*1), X4, X4
+	VPINSRW         $0x06, 22(R8)(CX*2), X4, X4
+	VPINSRW         $0x07, 22(R8)(DI*1), X4, X4
+	VMOVD           22(R9), X5
+	VPINSRW         $0x01, 22(R9)(CX*1), X5, X5
+	VPINSRW         $0x02, 22(R9)(CX*2), X5, X5
+	VPINSRW         $0x03, 22(R9)(DI*1), X5, X5
+	VPINSRW         $0x04, 22(R10), X5, X5
+	VPINSRW         $0x05, 22(R10)(CX*1), X5, X5
+	VPINSRW         $0x06, 22(R10)(CX*2), X5, X5
+	VPINSRW         $0x07, 22(R10)(DI*1), X5, X5
+	VINSERTI128     $0x01, X5, Y4, Y4
+	VCVTPH2PS       Y4, Z4
+	VBROADCASTI64X4 32(DX), Z5
+	PREFETCHT0      384(SI)
+	VBROADCASTI32X4 28(AX), Z6
+	VBROADCASTI32X4 28(R8), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	KMOVD           24(AX), K2
+	KMOVD           24(R8), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDB          Z2, Z6, K2, Z6
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z5, Z6, Z7
+	VBROADCASTI32X4 28(AX)(CX*1), Z6
+	VBROADCASTI32X4 28(R8)(CX*1), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	KMOVD           24(AX)(CX*1), K2
+	KMOVD           24(R8)(CX*1), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDB          Z2, Z6, K2, Z6
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z5, Z6, Z8
+	PREFETCHT0      448(SI)
+	VBROADCASTI32X4 28(AX)(CX*2), Z6
+	VBROADCASTI32X4 28(R8)(CX*2), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	KMOVD           24(AX)(CX*2), K2
+	KMOVD           24(R8)(CX*2), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDB          Z2, Z6, K2, Z6
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z5, Z6, Z9
+	PREFETCHT0      512(SI)
+	VBROADCASTI32X4 28(AX)(DI*1), Z6
+	VBROADCASTI32X4 28(R8)(DI*1), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	KMOVD           24(AX)(DI*1), K2
+	KMOVD           24(R8)(DI*1), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDB          Z2, Z6, K2, Z6
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z5, Z6, Z10
+	VPUNPCKLDQ      Z8, Z7, Z6
+	VPUNPCKHDQ      Z8, Z7, Z7
+	VPADDD          Z7, Z6, Z6
+	VPUNPCKLDQ      Z10, Z9, Z7
+	VPUNPCKHDQ      Z10, Z9, Z9
+	VPADDD          Z9, Z7, Z7
+	VPUNPCKLQDQ     Z7, Z6, Z8
+	VPUNPCKHQDQ     Z7, Z6, Z6
+	VPADDD          Z6, Z8, Z8
+	VBROADCASTI32X4 28(R9), Z6
+	VBROADCASTI32X4 28(R10), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	KMOVD           24(R9), K2
+	KMOVD           24(R10), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDB          Z2, Z6, K2, Z6
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z5, Z6, Z7
+	PREFETCHT0      576(SI)
+	VBROADCASTI32X4 28(R9)(CX*1), Z6
+	VBROADCASTI32X4 28(R10)(CX*1), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	KMOVD           24(R9)(CX*1), K2
+	KMOVD           24(R10)(CX*1), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDB          Z2, Z6, K2, Z6
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z5, Z6, Z9
+	PREFETCHT0      640(SI)
+	VBROADCASTI32X4 28(R9)(CX*2), Z6
+	VBROADCASTI32X4 28(R10)(CX*2), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	KMOVD           24(R9)(CX*2), K2
+	KMOVD           24(R10)(CX*2), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDB          Z2, Z6, K2, Z6
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z5, Z6, Z10
+	VBROADCASTI32X4 28(R9)(DI*1), Z6
+	VBROADCASTI32X4 28(R10)(DI*1), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	KMOVD           24(R9)(DI*1), K2
+	KMOVD           24(R10)(DI*1), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDB          Z2, Z6, K2, Z6
+	VPXORD          Z11, Z11, Z11
+	VPDPBUSD        Z5, Z6, Z11
+	VPUNPCKLDQ      Z9, Z7, Z5
+	VPUNPCKHDQ      Z9, Z7, Z7
+	VPADDD          Z7, Z5, Z5
+	VPUNPCKLDQ      Z11, Z10, Z6
+	VPUNPCKHDQ      Z11, Z10, Z10
+	VPADDD          Z10, Z6, Z6
+	VPUNPCKLQDQ     Z6, Z5, Z7
+	VPUNPCKHQDQ     Z6, Z5, Z5
+	VPADDD          Z5, Z7, Z7
+	VSHUFI32X4      $0x88, Z7, Z8, Z5
+	VSHUFI32X4      $0xdd, Z7, Z8, Z6
+	VPADDD          Z6, Z5, Z5
+	VPBROADCASTD    36(BX), Z6
+	VPSLLD          $0x04, Z6, Z6
+	VPSUBD          Z6, Z5, Z5
+	VCVTDQ2PS       Z5, Z5
+	VMULPS.BCST     32(BX), Z4, Z4
+	VFMADD231PS     Z4, Z5, Z3
+	VMOVD           44(AX), X4
+	VPINSRW         $0x01, 44(AX)(CX*1), X4, X4
+	VPINSRW         $0x02, 44(AX)(CX*2), X4, X4
+	VPINSRW         $0x03, 44(AX)(DI*1), X4, X4
+	VPINSRW         $0x04, 44(R8), X4, X4
+	VPINSRW         $0x05, 44(R8)(CX*1), X4, X4
+	VPINSRW         $0x06, 44(R8)(CX*2), X4, X4
+	VPINSRW         $0x07, 44(R8)(DI*1), X4, X4
+	VMOVD           44(R9), X5
+	VPINSRW         $0x01, 44(R9)(CX*1), X5, X5
+	VPINSRW         $0x02, 44(R9)(CX*2), X5, X5
+	VPINSRW         $0x03, 44(R9)(DI*1), X5, X5
+	VPINSRW         $0x04, 44(R10), X5, X5
+	VPINSRW         $0x05, 44(R10)(CX*1), X5, X5
+	VPINSRW         $0x06, 44(R10)(CX*2), X5, X5
+	VPINSRW         $0x07, 44(R10)(DI*1), X5, X5
+	VINSERTI128     $0x01, X5, Y4, Y4
+	VCVTPH2PS       Y4, Z4
+	VBROADCASTI64X4 64(DX), Z5
+	PREFETCHT0      704(SI)
+	VBROADCASTI32X4 50(AX), Z6
+	VBROADCASTI32X4 50(R8), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	KMOVD           46(AX), K2
+	KMOVD           46(R8), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDB          Z2, Z6, K2, Z6
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z5, Z6, Z7
+	PREFETCHT0      768(SI)
+	VBROADCASTI32X4 50(AX)(CX*1), Z6
+	VBROADCASTI32X4 50(R8)(CX*1), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	KMOVD           46(AX)(CX*1), K2
+	KMOVD           46(R8)(CX*1), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDB          Z2, Z6, K2, Z6
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z5, Z6, Z8
+	PREFETCHT0      832(SI)
+	VBROADCASTI32X4 50(AX)(CX*2), Z6
+	VBROADCASTI32X4 50(R8)(CX*2), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	KMOVD           46(AX)(CX*2), K2
+	KMOVD           46(R8)(CX*2), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDB          Z2, Z6, K2, Z6
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z5, Z6, Z9
+	VBROADCASTI32X4 50(AX)(DI*1), Z6
+	VBROADCASTI32X4 50(R8)(DI*1), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	KMOVD           46(AX)(DI*1), K2
+	KMOVD           46(R8)(DI*1), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDB          Z2, Z6, K2, Z6
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z5, Z6, Z10
+	VPUNPCKLDQ      Z8, Z7, Z6
+	VPUNPCKHDQ      Z8, Z7, Z7
+	VPADDD          Z7, Z6, Z6
+	VPUNPCKLDQ      Z10, Z9, Z7
+	VPUNPCKHDQ      Z10, Z9, Z9
+	VPADDD          Z9, Z7, Z7
+	VPUNPCKLQDQ     Z7, Z6, Z8
+	VPUNPCKHQDQ     Z7, Z6, Z6
+	VPADDD          Z6, Z8, Z8
+	PREFETCHT0      896(SI)
+	VBROADCASTI32X4 50(R9), Z6
+	VBROADCASTI32X4 50(R10), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	KMOVD           46(R9), K2
+	KMOVD           46(R10), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDB          Z2, Z6, K2, Z6
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z5, Z6, Z7
+	PREFETCHT0      960(SI)
+	VBROADCASTI32X4 50(R9)(CX*1), Z6
+	VBROADCASTI32X4 50(R10)(CX*1), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	KMOVD           46(R9)(CX*1), K2
+	KMOVD           46(R10)(CX*1), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDB          Z2, Z6, K2, Z6
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z5, Z6, Z9
+	VBROADCASTI32X4 50(R9)(CX*2), Z6
+	VBROADCASTI32X4 50(R10)(CX*2), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	KMOVD           46(R9)(CX*2), K2
+	KMOVD           46(R10)(CX*2), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDB          Z2, Z6, K2, Z6
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z5, Z6, Z10
+	PREFETCHT0      1024(SI)
+	VBROADCASTI32X4 50(R9)(DI*1), Z6
+	VBROADCASTI32X4 50(R10)(DI*1), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	KMOVD           46(R9)(DI*1), K2
+	KMOVD           46(R10)(DI*1), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDB          Z2, Z6, K2, Z6
+	VPXORD          Z11, Z11, Z11
+	VPDPBUSD        Z5, Z6, Z11
+	VPUNPCKLDQ      Z9, Z7, Z5
+	VPUNPCKHDQ      Z9, Z7, Z7
+	VPADDD          Z7, Z5, Z5
+	VPUNPCKLDQ      Z11, Z10, Z6
+	VPUNPCKHDQ      Z11, Z10, Z10
+	VPADDD          Z10, Z6, Z6
+	VPUNPCKLQDQ     Z6, Z5, Z7
+	VPUNPCKHQDQ     Z6, Z5, Z5
+	VPADDD          Z5, Z7, Z7
+	VSHUFI32X4      $0x88, Z7, Z8, Z5
+	VSHUFI32X4      $0xdd, Z7, Z8, Z6
+	VPADDD          Z6, Z5, Z5
+	VPBROADCASTD    68(BX), Z6
+	VPSLLD          $0x04, Z6, Z6
+	VPSUBD          Z6, Z5, Z5
+	VCVTDQ2PS       Z5, Z5
+	VMULPS.BCST     64(BX), Z4, Z4
+	VFMADD231PS     Z4, Z5, Z3
+	VMOVD           66(AX), X4
+	VPINSRW         $0x01, 66(AX)(CX*1), X4, X4
+	VPINSRW         $0x02, 66(AX)(CX*2), X4, X4
+	VPINSRW         $0x03, 66(AX)(DI*1), X4, X4
+	VPINSRW         $0x04, 66(R8), X4, X4
+	VPINSRW         $0x05, 66(R8)(CX*1), X4, X4
+	VPINSRW         $0x06, 66(R8)(CX*2), X4, X4
+	VPINSRW         $0x07, 66(R8)(DI*1), X4, X4
+	VMOVD           66(R9), X5
+	VPINSRW         $0x01, 66(R9)(CX*1), X5, X5
+	VPINSRW         $0x02, 66(R9)(CX*2), X5, X5
+	VPINSRW         $0x03, 66(R9)(DI*1), X5, X5
+	VPINSRW         $0x04, 66(R10), X5, X5
+	VPINSRW         $0x05, 66(R10)(CX*1), X5, X5
+	VPINSRW         $0x06, 66(R10)(CX*2), X5, X5
+	VPINSRW         $0x07, 66(R10)(DI*1), X5, X5
+	VINSERTI128     $0x01, X5, Y4, Y4
+	VCVTPH2PS       Y4, Z4
+	VBROADCASTI64X4 96(DX), Z5
+	PREFETCHT0      1088(SI)
+	VBROADCASTI32X4 72(AX), Z6
+	VBROADCASTI32X4 72(R8), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	KMOVD           68(AX), K2
+	KMOVD           68(R8), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDB          Z2, Z6, K2, Z6
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z5, Z6, Z7
+	VBROADCASTI32X4 72(AX)(CX*1), Z6
+	VBROADCASTI32X4 72(R8)(CX*1), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	KMOVD           68(AX)(CX*1), K2
+	KMOVD           68(R8)(CX*1), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDB          Z2, Z6, K2, Z6
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z5, Z6, Z8
+	PREFETCHT0      1152(SI)
+	VBROADCASTI32X4 72(AX)(CX*2), Z6
+	VBROADCASTI32X4 72(R8)(CX*2), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	KMOVD           68(AX)(CX*2), K2
+	KMOVD           68(R8)(CX*2), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDB          Z2, Z6, K2, Z6
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z5, Z6, Z9
+	PREFETCHT0      1216(SI)
+	VBROADCASTI32X4 72(AX)(DI*1), Z6
+	VBROADCASTI32X4 72(R8)(DI*1), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	KMOVD           68(AX)(DI*1), K2
+	KMOVD           68(R8)(DI*1), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDB          Z2, Z6, K2, Z6
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z5, Z6, Z10
+	VPUNPCKLDQ      Z8, Z7, Z6
+	VPUNPCKHDQ      Z8, Z7, Z7
+	VPADDD          Z7, Z6, Z6
+	VPUNPCKLDQ      Z10, Z9, Z7
+	VPUNPCKHDQ      Z10, Z9, Z9
+	VPADDD          Z9, Z7, Z7
+	VPUNPCKLQDQ     Z7, Z6, Z8
+	VPUNPCKHQDQ     Z7, Z6, Z6
+	VPADDD          Z6, Z8, Z8
+	VBROADCASTI32X4 72(R9), Z6
+	VBROADCASTI32X4 72(R10), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	KMOVD           68(R9), K2
+	KMOVD           68(R10), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDB          Z2, Z6, K2, Z6
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z5, Z6, Z7
+	PREFETCHT0      1280(SI)
+	VBROADCASTI32X4 72(R9)(CX*1), Z6
+	VBROADCASTI32X4 72(R10)(CX*1), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	KMOVD           68(R9)(CX*1), K2
+	KMOVD           68(R10)(CX*1), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDB          Z2, Z6, K2, Z6
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z5, Z6, Z9
+	PREFETCHT0      1344(SI)
+	VBROADCASTI32X4 72(R9)(CX*2), Z6
+	VBROADCASTI32X4 72(R10)(CX*2), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	KMOVD           68(R9)(CX*2), K2
+	KMOVD           68(R10)(CX*2), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDB          Z2, Z6, K2, Z6
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z5, Z6, Z10
+	VBROADCASTI32X4 72(R9)(DI*1), Z6
+	VBROADCASTI32X4 72(R10)(DI*1), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	KMOVD           68(R9)(DI*1), K2
+	KMOVD           68(R10)(DI*1), K3
+	KUNPCKDQ        K2, K3, K2
+	VPADDB          Z2, Z6, K2, Z6
+	VPXORD          Z11, Z11, Z11
+	VPDPBUSD        Z5, Z6, Z11
+	VPUNPCKLDQ      Z9, Z7, Z5
+	VPUNPCKHDQ      Z9, Z7, Z7
+	VPADDD          Z7, Z5, Z5
+	VPUNPCKLDQ      Z11, Z10, Z6
+	VPUNPCKHDQ      Z11, Z10, Z10
+	VPADDD          Z10, Z6, Z6
+	VPUNPCKLQDQ     Z6, Z5, Z7
+	VPUNPCKHQDQ     Z6, Z5, Z5
+	VPADDD          Z5, Z7, Z7
+	VSHUFI32X4      $0x88, Z7, Z8, Z5
+	VSHUFI32X4      $0xdd, Z7, Z8, Z6
+	VPADDD          Z6, Z5, Z5
+	VPBROADCASTD    100(BX), Z6
+	VPSLLD          $0x04, Z6, Z6
+	VPSUBD          Z6, Z5, Z5
+	VCVTDQ2PS       Z5, Z5
+	VMULPS.BCST     96(BX), Z4, Z4
+	VFMADD231PS     Z4, Z5, Z3
+	ADDQ            $0x58, AX
+	ADDQ            $0x58, R8
+	ADDQ            $0x58, R9
+	ADDQ            $0x58, R10
+	ADDQ            $0x00000580, SI
+	ADDQ            $0x00000080, DX
+	ADDQ            $0x00000080, BX
+	SUBQ            $0x04, R11
+	JMP             some
+
+rest:
+	TESTQ R11, R11
+	JZ    end
+
 loop:
 	VMOVD           (AX), X4
 	VPINSRW         $0x01, (AX)(CX*1), X4, X4
@@ -675,8 +2062,10 @@ loop:
 	ADDQ            $0x20, BX
 	DECQ            R11
 	JNZ             loop
-	MOVQ            dst+0(FP), AX
-	VMOVUPS         Z3, (AX)
+
+end:
+	MOVQ    dst+0(FP), AX
+	VMOVUPS Z3, (AX)
 	VZEROUPPER
 	RET
 
@@ -847,6 +2236,567 @@ TEXT ·rowsQ5_1AVX512(SB), NOSPLIT, $0-48
 	MOVQ      blocks+24(FP), R11
 	VPXORD    Z3, Z3, Z3
 
+some:
+	CMPQ             R11, $0x04
+	JLT              rest
+	VMOVD            (AX), X4
+	VPINSRD          $0x01, (AX)(CX*1), X4, X4
+	VPINSRD          $0x02, (AX)(CX*2), X4, X4
+	VPINSRD          $0x03, (AX)(DI*1), X4, X4
+	VMOVD            (R8), X5
+	VPINSRD          $0x01, (R8)(CX*1), X5, X5
+	VPINSRD          $0x02, (R8)(CX*2), X5, X5
+	VPINSRD          $0x03, (R8)(DI*1), X5, X5
+	VINSERTI32X4     $0x01, X5, Z4, Z4
+	VMOVD            (R9), X5
+	VPINSRD          $0x01, (R9)(CX*1), X5, X5
+	VPINSRD          $0x02, (R9)(CX*2), X5, X5
+	VPINSRD          $0x03, (R9)(DI*1), X5, X5
+	VINSERTI32X4     $0x02, X5, Z4, Z4
+	VMOVD            (R10), X5
+	VPINSRD          $0x01, (R10)(CX*1), X5, X5
+	VPINSRD          $0x02, (R10)(CX*2), X5, X5
+	VPINSRD          $0x03, (R10)(DI*1), X5, X5
+	VINSERTI32X4     $0x03, X5, Z4, Z4
+	VPMOVDW          Z4, Y5
+	VCVTPH2PS        Y5, Z5
+	VPSRLD           $0x10, Z4, Z4
+	VPMOVDW          Z4, Y4
+	VCVTPH2PS        Y4, Z4
+	VBROADCASTI64X4  (DX), Z6
+	PREFETCHT0       (SI)
+	VBROADCASTI32X4  8(AX), Z7
+	VBROADCASTI32X4  8(R8), K1, Z7
+	VPSRLVD          Z0, Z7, Z7
+	VPANDD           Z1, Z7, Z7
+	KMOVD            4(AX), K2
+	KMOVD            4(R8), K3
+	KUNPCKDQ         K2, K3, K2
+	VPADDB           Z2, Z7, K2, Z7
+	VPXORD           Z8, Z8, Z8
+	VPDPBUSD         Z6, Z7, Z8
+	PREFETCHT0       64(SI)
+	VBROADCASTI32X4  8(AX)(CX*1), Z7
+	VBROADCASTI32X4  8(R8)(CX*1), K1, Z7
+	VPSRLVD          Z0, Z7, Z7
+	VPANDD           Z1, Z7, Z7
+	KMOVD            4(AX)(CX*1), K2
+	KMOVD            4(R8)(CX*1), K3
+	KUNPCKDQ         K2, K3, K2
+	VPADDB           Z2, Z7, K2, Z7
+	VPXORD           Z9, Z9, Z9
+	VPDPBUSD         Z6, Z7, Z9
+	PREFETCHT0       128(SI)
+	VBROADCASTI32X4  8(AX)(CX*2), Z7
+	VBROADCASTI32X4  8(R8)(CX*2), K1, Z7
+	VPSRLVD          Z0, Z7, Z7
+	VPANDD           Z1, Z7, Z7
+	KMOVD            4(AX)(CX*2), K2
+	KMOVD            4(R8)(CX*2), K3
+	KUNPCKDQ         K2, K3, K2
+	VPADDB           Z2, Z7, K2, Z7
+	VPXORD           Z10, Z10, Z10
+	VPDPBUSD         Z6, Z7, Z10
+	VBROADCASTI32X4  8(AX)(DI*1), Z7
+	VBROADCASTI32X4  8(R8)(DI*1), K1, Z7
+	VPSRLVD          Z0, Z7, Z7
+	VPANDD           Z1, Z7, Z7
+	KMOVD            4(AX)(DI*1), K2
+	KMOVD            4(R8)(DI*1), K3
+	KUNPCKDQ         K2, K3, K2
+	VPADDB           Z2, Z7, K2, Z7
+	VPXORD           Z11, Z11, Z11
+	VPDPBUSD         Z6, Z7, Z11
+	VPUNPCKLDQ       Z9, Z8, Z7
+	VPUNPCKHDQ       Z9, Z8, Z8
+	VPADDD           Z8, Z7, Z7
+	VPUNPCKLDQ       Z11, Z10, Z8
+	VPUNPCKHDQ       Z11, Z10, Z10
+	VPADDD           Z10, Z8, Z8
+	VPUNPCKLQDQ      Z8, Z7, Z9
+	VPUNPCKHQDQ      Z8, Z7, Z7
+	VPADDD           Z7, Z9, Z9
+	PREFETCHT0       192(SI)
+	VBROADCASTI32X4  8(R9), Z7
+	VBROADCASTI32X4  8(R10), K1, Z7
+	VPSRLVD          Z0, Z7, Z7
+	VPANDD           Z1, Z7, Z7
+	KMOVD            4(R9), K2
+	KMOVD            4(R10), K3
+	KUNPCKDQ         K2, K3, K2
+	VPADDB           Z2, Z7, K2, Z7
+	VPXORD           Z8, Z8, Z8
+	VPDPBUSD         Z6, Z7, Z8
+	PREFETCHT0       256(SI)
+	VBROADCASTI32X4  8(R9)(CX*1), Z7
+	VBROADCASTI32X4  8(R10)(CX*1), K1, Z7
+	VPSRLVD          Z0, Z7, Z7
+	VPANDD           Z1, Z7, Z7
+	KMOVD            4(R9)(CX*1), K2
+	KMOVD            4(R10)(CX*1), K3
+	KUNPCKDQ         K2, K3, K2
+	VPADDB           Z2, Z7, K2, Z7
+	VPXORD           Z10, Z10, Z10
+	VPDPBUSD         Z6, Z7, Z10
+	PREFETCHT0       320(SI)
+	VBROADCASTI32X4  8(R9)(CX*2), Z7
+	VBROADCASTI32X4  8(R10)(CX*2), K1, Z7
+	VPSRLVD          Z0, Z7, Z7
+	VPANDD           Z1, Z7, Z7
+	KMOVD            4(R9)(CX*2), K2
+	KMOVD            4(R10)(CX*2), K3
+	KUNPCKDQ         K2, K3, K2
+	VPADDB           Z2, Z7, K2, Z7
+	VPXORD           Z11, Z11, Z11
+	VPDPBUSD         Z6, Z7, Z11
+	VBROADCASTI32X4  8(R9)(DI*1), Z7
+	VBROADCASTI32X4  8(R10)(DI*1), K1, Z7
+	VPSRLVD          Z0, Z7, Z7
+	VPANDD           Z1, Z7, Z7
+	KMOVD            4(R9)(DI*1), K2
+	KMOVD            4(R10)(DI*1), K3
+	KUNPCKDQ         K2, K3, K2
+	VPADDB           Z2, Z7, K2, Z7
+	VPXORD           Z12, Z12, Z12
+	VPDPBUSD         Z6, Z7, Z12
+	VPUNPCKLDQ       Z10, Z8, Z6
+	VPUNPCKHDQ       Z10, Z8, Z8
+	VPADDD           Z8, Z6, Z6
+	VPUNPCKLDQ       Z12, Z11, Z7
+	VPUNPCKHDQ       Z12, Z11, Z11
+	VPADDD           Z11, Z7, Z7
+	VPUNPCKLQDQ      Z7, Z6, Z8
+	VPUNPCKHQDQ      Z7, Z6, Z6
+	VPADDD           Z6, Z8, Z8
+	VSHUFI32X4       $0x88, Z8, Z9, Z6
+	VSHUFI32X4       $0xdd, Z8, Z9, Z7
+	VPADDD           Z7, Z6, Z6
+	VCVTDQ2PS        Z6, Z6
+	VMULPS.BCST      (BX), Z5, Z5
+	VFMADD231PS      Z5, Z6, Z3
+	VFMADD231PS.BCST 16(BX), Z4, Z3
+	VMOVD            24(AX), X4
+	VPINSRD          $0x01, 24(AX)(CX*1), X4, X4
+	VPINSRD          $0x02, 24(AX)(CX*2), X4, X4
+	VPINSRD          $0x03, 24(AX)(DI*1), X4, X4
+	VMOVD            24(R8), X5
+	VPINSRD          $0x01, 24(R8)(CX*1), X5, X5
+	VPINSRD          $0x02, 24(R8)(CX*2), X5, X5
+	VPINSRD          $0x03, 24(R8)(DI*1), X5, X5
+	VINSERTI32X4     $0x01, X5, Z4, Z4
+	VMOVD            24(R9), X5
+	VPINSRD          $0x01, 24(R9)(CX*1), X5, X5
+	VPINSRD          $0x02, 24(R9)(CX*2), X5, X5
+	VPINSRD          $0x03, 24(R9)(DI*1), X5, X5
+	VINSERTI32X4     $0x02, X5, Z4, Z4
+	VMOVD            24(R10), X5
+	VPINSRD          $0x01, 24(R10)(CX*1), X5, X5
+	VPINSRD          $0x02, 24(R10)(CX*2), X5, X5
+	VPINSRD          $0x03, 24(R10)(DI*1), X5, X5
+	VINSERTI32X4     $0x03, X5, Z4, Z4
+	VPMOVDW          Z4, Y5
+	VCVTPH2PS        Y5, Z5
+	VPSRLD           $0x10, Z4, Z4
+	VPMOVDW          Z4, Y4
+	VCVTPH2PS        Y4, Z4
+	VBROADCASTI64X4  32(DX), Z6
+	PREFETCHT0       384(SI)
+	VBROADCASTI32X4  32(AX), Z7
+	VBROADCASTI32X4  32(R8), K1, Z7
+	VPSRLVD          Z0, Z7, Z7
+	VPANDD           Z1, Z7, Z7
+	KMOVD            28(AX), K2
+	KMOVD            28(R8), K3
+	KUNPCKDQ         K2, K3, K2
+	VPADDB           Z2, Z7, K2, Z7
+	VPXORD           Z8, Z8, Z8
+	VPDPBUSD         Z6, Z7, Z8
+	PREFETCHT0       448(SI)
+	VBROADCASTI32X4  32(AX)(CX*1), Z7
+	VBROADCASTI32X4  32(R8)(CX*1), K1, Z7
+	VPSRLVD          Z0, Z7, Z7
+	VPANDD           Z1, Z7, Z7
+	KMOVD            28(AX)(CX*1), K2
+	KMOVD            28(R8)(CX*1), K3
+	KUNPCKDQ         K2, K3, K2
+	VPADDB           Z2, Z7, K2, Z7
+	VPXORD           Z9, Z9, Z9
+	VPDPBUSD         Z6, Z7, Z9
+	PREFETCHT0       512(SI)
+	VBROADCASTI32X4  32(AX)(CX*2), Z7
+	VBROADCASTI32X4  32(R8)(CX*2), K1, Z7
+	VPSRLVD          Z0, Z7, Z7
+	VPANDD           Z1, Z7, Z7
+	KMOVD            28(AX)(CX*2), K2
+	KMOVD            28(R8)(CX*2), K3
+	KUNPCKDQ         K2, K3, K2
+	VPADDB           Z2, Z7, K2, Z7
+	VPXORD           Z10, Z10, Z10
+	VPDPBUSD         Z6, Z7, Z10
+	VBROADCASTI32X4  32(AX)(DI*1), Z7
+	VBROADCASTI32X4  32(R8)(DI*1), K1, Z7
+	VPSRLVD          Z0, Z7, Z7
+	VPANDD           Z1, Z7, Z7
+	KMOVD            28(AX)(DI*1), K2
+	KMOVD            28(R8)(DI*1), K3
+	KUNPCKDQ         K2, K3, K2
+	VPADDB           Z2, Z7, K2, Z7
+	VPXORD           Z11, Z11, Z11
+	VPDPBUSD         Z6, Z7, Z11
+	VPUNPCKLDQ       Z9, Z8, Z7
+	VPUNPCKHDQ       Z9, Z8, Z8
+	VPADDD           Z8, Z7, Z7
+	VPUNPCKLDQ       Z11, Z10, Z8
+	VPUNPCKHDQ       Z11, Z10, Z10
+	VPADDD           Z10, Z8, Z8
+	VPUNPCKLQDQ      Z8, Z7, Z9
+	VPUNPCKHQDQ      Z8, Z7, Z7
+	VPADDD           Z7, Z9, Z9
+	PREFETCHT0       576(SI)
+	VBROADCASTI32X4  32(R9), Z7
+	VBROADCASTI32X4  32(R10), K1, Z7
+	VPSRLVD          Z0, Z7, Z7
+	VPANDD           Z1, Z7, Z7
+	KMOVD            28(R9), K2
+	KMOVD            28(R10), K3
+	KUNPCKDQ         K2, K3, K2
+	VPADDB           Z2, Z7, K2, Z7
+	VPXORD           Z8, Z8, Z8
+	VPDPBUSD         Z6, Z7, Z8
+	PREFETCHT0       640(SI)
+	VBROADCASTI32X4  32(R9)(CX*1), Z7
+	VBROADCASTI32X4  32(R10)(CX*1), K1, Z7
+	VPSRLVD          Z0, Z7, Z7
+	VPANDD           Z1, Z7, Z7
+	KMOVD            28(R9)(CX*1), K2
+	KMOVD            28(R10)(CX*1), K3
+	KUNPCKDQ         K2, K3, K2
+	VPADDB           Z2, Z7, K2, Z7
+	VPXORD           Z10, Z10, Z10
+	VPDPBUSD         Z6, Z7, Z10
+	PREFETCHT0       704(SI)
+	VBROADCASTI32X4  32(R9)(CX*2), Z7
+	VBROADCASTI32X4  32(R10)(CX*2), K1, Z7
+	VPSRLVD          Z0, Z7, Z7
+	VPANDD           Z1, Z7, Z7
+	KMOVD            28(R9)(CX*2), K2
+	KMOVD            28(R10)(CX*2), K3
+	KUNPCKDQ         K2, K3, K2
+	VPADDB           Z2, Z7, K2, Z7
+	VPXORD           Z11, Z11, Z11
+	VPDPBUSD         Z6, Z7, Z11
+	VBROADCASTI32X4  32(R9)(DI*1), Z7
+	VBROADCASTI32X4  32(R10)(DI*1), K1, Z7
+	VPSRLVD          Z0, Z7, Z7
+	VPANDD           Z1, Z7, Z7
+	KMOVD            28(R9)(DI*1), K2
+	KMOVD            28(R10)(DI*1), K3
+	KUNPCKDQ         K2, K3, K2
+	VPADDB           Z2, Z7, K2, Z7
+	VPXORD           Z12, Z12, Z12
+	VPDPBUSD         Z6, Z7, Z12
+	VPUNPCKLDQ       Z10, Z8, Z6
+	VPUNPCKHDQ       Z10, Z8, Z8
+	VPADDD           Z8, Z6, Z6
+	VPUNPCKLDQ       Z12, Z11, Z7
+	VPUNPCKHDQ       Z12, Z11, Z11
+	VPADDD           Z11, Z7, Z7
+	VPUNPCKLQDQ      Z7, Z6, Z8
+	VPUNPCKHQDQ      Z7, Z6, Z6
+	VPADDD           Z6, Z8, Z8
+	VSHUFI32X4       $0x88, Z8, Z9, Z6
+	VSHUFI32X4       $0xdd, Z8, Z9, Z7
+	VPADDD           Z7, Z6, Z6
+	VCVTDQ2PS        Z6, Z6
+	VMULPS.BCST      32(BX), Z5, Z5
+	VFMADD231PS      Z5, Z6, Z3
+	VFMADD231PS.BCST 48(BX), Z4, Z3
+	VMOVD            48(AX), X4
+	VPINSRD          $0x01, 48(AX)(CX*1), X4, X4
+	VPINSRD          $0x02, 48(AX)(CX*2), X4, X4
+	VPINSRD          $0x03, 48(AX)(DI*1), X4, X4
+	VMOVD            48(R8), X5
+	VPINSRD          $0x01, 48(R8)(CX*1), X5, X5
+	VPINSRD          $0x02, 48(R8)(CX*2), X5, X5
+	VPINSRD          $0x03, 48(R8)(DI*1), X5, X5
+	VINSERTI32X4     $0x01, X5, Z4, Z4
+	VMOVD            48(R9), X5
+	VPINSRD          $0x01, 48(R9)(CX*1), X5, X5
+	VPINSRD          $0x02, 48(R9)(CX*2), X5, X5
+	VPINSRD          $0x03, 48(R9)(DI*1), X5, X5
+	VINSERTI32X4     $0x02, X5, Z4, Z4
+	VMOVD            48(R10), X5
+	VPINSRD          $0x01, 48(R10)(CX*1), X5, X5
+	VPINSRD          $0x02, 48(R10)(CX*2), X5, X5
+	VPINSRD          $0x03, 48(R10)(DI*1), X5, X5
+	VINSERTI32X4     $0x03, X5, Z4, Z4
+	VPMOVDW          Z4, Y5
+	VCVTPH2PS        Y5, Z5
+	VPSRLD           $0x10, Z4, Z4
+	VPMOVDW          Z4, Y4
+	VCVTPH2PS        Y4, Z4
+	VBROADCASTI64X4  64(DX), Z6
+	PREFETCHT0       768(SI)
+	VBROADCASTI32X4  56(AX), Z7
+	VBROADCASTI32X4  56(R8), K1, Z7
+	VPSRLVD          Z0, Z7, Z7
+	VPANDD           Z1, Z7, Z7
+	KMOVD            52(AX), K2
+	KMOVD            52(R8), K3
+	KUNPCKDQ         K2, K3, K2
+	VPADDB           Z2, Z7, K2, Z7
+	VPXORD           Z8, Z8, Z8
+	VPDPBUSD         Z6, Z7, Z8
+	PREFETCHT0       832(SI)
+	VBROADCASTI32X4  56(AX)(CX*1), Z7
+	VBROADCASTI32X4  56(R8)(CX*1), K1, Z7
+	VPSRLVD          Z0, Z7, Z7
+	VPANDD           Z1, Z7, Z7
+	KMOVD            52(AX)(CX*1), K2
+	KMOVD            52(R8)(CX*1), K3
+	KUNPCKDQ         K2, K3, K2
+	VPADDB           Z2, Z7, K2, Z7
+	VPXORD           Z9, Z9, Z9
+	VPDPBUSD         Z6, Z7, Z9
+	PREFETCHT0       896(SI)
+	VBROADCASTI32X4  56(AX)(CX*2), Z7
+	VBROADCASTI32X4  56(R8)(CX*2), K1, Z7
+	VPSRLVD          Z0, Z7, Z7
+	VPANDD           Z1, Z7, Z7
+	KMOVD            52(AX)(CX*2), K2
+	KMOVD            52(R8)(CX*2), K3
+	KUNPCKDQ         K2, K3, K2
+	VPADDB           Z2, Z7, K2, Z7
+	VPXORD           Z10, Z10, Z10
+	VPDPBUSD         Z6, Z7, Z10
+	VBROADCASTI32X4  56(AX)(DI*1), Z7
+	VBROADCASTI32X4  56(R8)(DI*1), K1, Z7
+	VPSRLVD          Z0, Z7, Z7
+	VPANDD           Z1, Z7, Z7
+	KMOVD            52(AX)(DI*1), K2
+	KMOVD            52(R8)(DI*1), K3
+	KUNPCKDQ         K2, K3, K2
+	VPADDB           Z2, Z7, K2, Z7
+	VPXORD           Z11, Z11, Z11
+	VPDPBUSD         Z6, Z7, Z11
+	VPUNPCKLDQ       Z9, Z8, Z7
+	VPUNPCKHDQ       Z9, Z8, Z8
+	VPADDD           Z8, Z7, Z7
+	VPUNPCKLDQ       Z11, Z10, Z8
+	VPUNPCKHDQ       Z11, Z10, Z10
+	VPADDD           Z10, Z8, Z8
+	VPUNPCKLQDQ      Z8, Z7, Z9
+	VPUNPCKHQDQ      Z8, Z7, Z7
+	VPADDD           Z7, Z9, Z9
+	PREFETCHT0       960(SI)
+	VBROADCASTI32X4  56(R9), Z7
+	VBROADCASTI32X4  56(R10), K1, Z7
+	VPSRLVD          Z0, Z7, Z7
+	VPANDD           Z1, Z7, Z7
+	KMOVD            52(R9), K2
+	KMOVD            52(R10), K3
+	KUNPCKDQ         K2, K3, K2
+	VPADDB           Z2, Z7, K2, Z7
+	VPXORD           Z8, Z8, Z8
+	VPDPBUSD         Z6, Z7, Z8
+	PREFETCHT0       1024(SI)
+	VBROADCASTI32X4  56(R9)(CX*1), Z7
+	VBROADCASTI32X4  56(R10)(CX*1), K1, Z7
+	VPSRLVD          Z0, Z7, Z7
+	VPANDD           Z1, Z7, Z7
+	KMOVD            52(R9)(CX*1), K2
+	KMOVD            52(R10)(CX*1), K3
+	KUNPCKDQ         K2, K3, K2
+	VPADDB           Z2, Z7, K2, Z7
+	VPXORD           Z10, Z10, Z10
+	VPDPBUSD         Z6, Z7, Z10
+	PREFETCHT0       1088(SI)
+	VBROADCASTI32X4  56(R9)(CX*2), Z7
+	VBROADCASTI32X4  56(R10)(CX*2), K1, Z7
+	VPSRLVD          Z0, Z7, Z7
+	VPANDD           Z1, Z7, Z7
+	KMOVD            52(R9)(CX*2), K2
+	KMOVD            52(R10)(CX*2), K3
+	KUNPCKDQ         K2, K3, K2
+	VPADDB           Z2, Z7, K2, Z7
+	VPXORD           Z11, Z11, Z11
+	VPDPBUSD         Z6, Z7, Z11
+	VBROADCASTI32X4  56(R9)(DI*1), Z7
+	VBROADCASTI32X4  56(R10)(DI*1), K1, Z7
+	VPSRLVD          Z0, Z7, Z7
+	VPANDD           Z1, Z7, Z7
+	KMOVD            52(R9)(DI*1), K2
+	KMOVD            52(R10)(DI*1), K3
+	KUNPCKDQ         K2, K3, K2
+	VPADDB           Z2, Z7, K2, Z7
+	VPXORD           Z12, Z12, Z12
+	VPDPBUSD         Z6, Z7, Z12
+	VPUNPCKLDQ       Z10, Z8, Z6
+	VPUNPCKHDQ       Z10, Z8, Z8
+	VPADDD           Z8, Z6, Z6
+	VPUNPCKLDQ       Z12, Z11, Z7
+	VPUNPCKHDQ       Z12, Z11, Z11
+	VPADDD           Z11, Z7, Z7
+	VPUNPCKLQDQ      Z7, Z6, Z8
+	VPUNPCKHQDQ      Z7, Z6, Z6
+	VPADDD           Z6, Z8, Z8
+	VSHUFI32X4       $0x88, Z8, Z9, Z6
+	VSHUFI32X4       $0xdd, Z8, Z9, Z7
+	VPADDD           Z7, Z6, Z6
+	VCVTDQ2PS        Z6, Z6
+	VMULPS.BCST      64(BX), Z5, Z5
+	VFMADD231PS      Z5, Z6, Z3
+	VFMADD231PS.BCST 80(BX), Z4, Z3
+	VMOVD            72(AX), X4
+	VPINSRD          $0x01, 72(AX)(CX*1), X4, X4
+	VPINSRD          $0x02, 72(AX)(CX*2), X4, X4
+	VPINSRD          $0x03, 72(AX)(DI*1), X4, X4
+	VMOVD            72(R8), X5
+	VPINSRD          $0x01, 72(R8)(CX*1), X5, X5
+	VPINSRD          $0x02, 72(R8)(CX*2), X5, X5
+	VPINSRD          $0x03, 72(R8)(DI*1), X5, X5
+	VINSERTI32X4     $0x01, X5, Z4, Z4
+	VMOVD            72(R9), X5
+	VPINSRD          $0x01, 72(R9)(CX*1), X5, X5
+	VPINSRD          $0x02, 72(R9)(CX*2), X5, X5
+	VPINSRD          $0x03, 72(R9)(DI*1), X5, X5
+	VINSERTI32X4     $0x02, X5, Z4, Z4
+	VMOVD            72(R10), X5
+	VPINSRD          $0x01, 72(R10)(CX*1), X5, X5
+	VPINSRD          $0x02, 72(R10)(CX*2), X5, X5
+	VPINSRD          $0x03, 72(R10)(DI*1), X5, X5
+	VINSERTI32X4     $0x03, X5, Z4, Z4
+	VPMOVDW          Z4, Y5
+	VCVTPH2PS        Y5, Z5
+	VPSRLD           $0x10, Z4, Z4
+	VPMOVDW          Z4, Y4
+	VCVTPH2PS        Y4, Z4
+	VBROADCASTI64X4  96(DX), Z6
+	PREFETCHT0       1152(SI)
+	VBROADCASTI32X4  80(AX), Z7
+	VBROADCASTI32X4  80(R8), K1, Z7
+	VPSRLVD          Z0, Z7, Z7
+	VPANDD           Z1, Z7, Z7
+	KMOVD            76(AX), K2
+	KMOVD            76(R8), K3
+	KUNPCKDQ         K2, K3, K2
+	VPADDB           Z2, Z7, K2, Z7
+	VPXORD           Z8, Z8, Z8
+	VPDPBUSD         Z6, Z7, Z8
+	PREFETCHT0       1216(SI)
+	VBROADCASTI32X4  80(AX)(CX*1), Z7
+	VBROADCASTI32X4  80(R8)(CX*1), K1, Z7
+	VPSRLVD          Z0, Z7, Z7
+	VPANDD           Z1, Z7, Z7
+	KMOVD            76(AX)(CX*1), K2
+	KMOVD            76(R8)(CX*1), K3
+	KUNPCKDQ         K2, K3, K2
+	VPADDB           Z2, Z7, K2, Z7
+	VPXORD           Z9, Z9, Z9
+	VPDPBUSD         Z6, Z7, Z9
+	PREFETCHT0       1280(SI)
+	VBROADCASTI32X4  80(AX)(CX*2), Z7
+	VBROADCASTI32X4  80(R8)(CX*2), K1, Z7
+	VPSRLVD          Z0, Z7, Z7
+	VPANDD           Z1, Z7, Z7
+	KMOVD            76(AX)(CX*2), K2
+	KMOVD            76(R8)(CX*2), K3
+	KUNPCKDQ         K2, K3, K2
+	VPADDB           Z2, Z7, K2, Z7
+	VPXORD           Z10, Z10, Z10
+	VPDPBUSD         Z6, Z7, Z10
+	VBROADCASTI32X4  80(AX)(DI*1), Z7
+	VBROADCASTI32X4  80(R8)(DI*1), K1, Z7
+	VPSRLVD          Z0, Z7, Z7
+	VPANDD           Z1, Z7, Z7
+	KMOVD            76(AX)(DI*1), K2
+	KMOVD            76(R8)(DI*1), K3
+	KUNPCKDQ         K2, K3, K2
+	VPADDB           Z2, Z7, K2, Z7
+	VPXORD           Z11, Z11, Z11
+	VPDPBUSD         Z6, Z7, Z11
+	VPUNPCKLDQ       Z9, Z8, Z7
+	VPUNPCKHDQ       Z9, Z8, Z8
+	VPADDD           Z8, Z7, Z7
+	VPUNPCKLDQ       Z11, Z10, Z8
+	VPUNPCKHDQ       Z11, Z10, Z10
+	VPADDD           Z10, Z8, Z8
+	VPUNPCKLQDQ      Z8, Z7, Z9
+	VPUNPCKHQDQ      Z8, Z7, Z7
+	VPADDD           Z7, Z9, Z9
+	PREFETCHT0       1344(SI)
+	VBROADCASTI32X4  80(R9), Z7
+	VBROADCASTI32X4  80(R10), K1, Z7
+	VPSRLVD          Z0, Z7, Z7
+	VPANDD           Z1, Z7, Z7
+	KMOVD            76(R9), K2
+	KMOVD            76(R10), K3
+	KUNPCKDQ         K2, K3, K2
+	VPADDB           Z2, Z7, K2, Z7
+	VPXORD           Z8, Z8, Z8
+	VPDPBUSD         Z6, Z7, Z8
+	PREFETCHT0       1408(SI)
+	VBROADCASTI32X4  80(R9)(CX*1), Z7
+	VBROADCASTI32X4  80(R10)(CX*1), K1, Z7
+	VPSRLVD          Z0, Z7, Z7
+	VPANDD           Z1, Z7, Z7
+	KMOVD            76(R9)(CX*1), K2
+	KMOVD            76(R10)(CX*1), K3
+	KUNPCKDQ         K2, K3, K2
+	VPADDB           Z2, Z7, K2, Z7
+	VPXORD           Z10, Z10, Z10
+	VPDPBUSD         Z6, Z7, Z10
+	PREFETCHT0       1472(SI)
+	VBROADCASTI32X4  80(R9)(CX*2), Z7
+	VBROADCASTI32X4  80(R10)(CX*2), K1, Z7
+	VPSRLVD          Z0, Z7, Z7
+	VPANDD           Z1, Z7, Z7
+	KMOVD            76(R9)(CX*2), K2
+	KMOVD            76(R10)(CX*2), K3
+	KUNPCKDQ         K2, K3, K2
+	VPADDB           Z2, Z7, K2, Z7
+	VPXORD           Z11, Z11, Z11
+	VPDPBUSD         Z6, Z7, Z11
+	VBROADCASTI32X4  80(R9)(DI*1), Z7
+	VBROADCASTI32X4  80(R10)(DI*1), K1, Z7
+	VPSRLVD          Z0, Z7, Z7
+	VPANDD           Z1, Z7, Z7
+	KMOVD            76(R9)(DI*1), K2
+	KMOVD            76(R10)(DI*1), K3
+	KUNPCKDQ         K2, K3, K2
+	VPADDB           Z2, Z7, K2, Z7
+	VPXORD           Z12, Z12, Z12
+	VPDPBUSD         Z6, Z7, Z12
+	VPUNPCKLDQ       Z10, Z8, Z6
+	VPUNPCKHDQ       Z10, Z8, Z8
+	VPADDD           Z8, Z6, Z6
+	VPUNPCKLDQ       Z12, Z11, Z7
+	VPUNPCKHDQ       Z12, Z11, Z11
+	VPADDD           Z11, Z7, Z7
+	VPUNPCKLQDQ      Z7, Z6, Z8
+	VPUNPCKHQDQ      Z7, Z6, Z6
+	VPADDD           Z6, Z8, Z8
+	VSHUFI32X4       $0x88, Z8, Z9, Z6
+	VSHUFI32X4       $0xdd, Z8, Z9, Z7
+	VPADDD           Z7, Z6, Z6
+	VCVTDQ2PS        Z6, Z6
+	VMULPS.BCST      96(BX), Z5, Z5
+	VFMADD231PS      Z5, Z6, Z3
+	VFMADD231PS.BCST 112(BX), Z4, Z3
+	ADDQ             $0x60, AX
+	ADDQ             $0x60, R8
+	ADDQ             $0x60, R9
+	ADDQ             $0x60, R10
+	ADDQ             $0x00000600, SI
+	ADDQ             $0x00000080, DX
+	ADDQ             $0x00000080, BX
+	SUBQ             $0x04, R11
+	JMP              some
+
+rest:
+	TESTQ R11, R11
+	JZ    end
+
 loop:
 	VMOVD            (AX), X4
 	VPINSRD          $0x01, (AX)(CX*1), X4, X4
@@ -993,8 +2943,10 @@ loop:
 	ADDQ             $0x20, BX
 	DECQ             R11
 	JNZ              loop
-	MOVQ             dst+0(FP), AX
-	VMOVUPS          Z3, (AX)
+
+end:
+	MOVQ    dst+0(FP), AX
+	VMOVUPS Z3, (AX)
 	VZEROUPPER
 	RET
 
@@ -1170,6 +3122,401 @@ TEXT ·rowsQ8_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ      blocks+24(FP), R11
 	VPXORD    Z1, Z1, Z1
 
+some:
+	CMPQ            R11, $0x04
+	JLT             rest
+	VMOVD           (AX), X2
+	VPINSRW         $0x01, (AX)(CX*1), X2, X2
+	VPINSRW         $0x02, (AX)(CX*2), X2, X2
+	VPINSRW         $0x03, (AX)(DI*1), X2, X2
+	VPINSRW         $0x04, (R8), X2, X2
+	VPINSRW         $0x05, (R8)(CX*1), X2, X2
+	VPINSRW         $0x06, (R8)(CX*2), X2, X2
+	VPINSRW         $0x07, (R8)(DI*1), X2, X2
+	VMOVD           (R9), X3
+	VPINSRW         $0x01, (R9)(CX*1), X3, X3
+	VPINSRW         $0x02, (R9)(CX*2), X3, X3
+	VPINSRW         $0x03, (R9)(DI*1), X3, X3
+	VPINSRW         $0x04, (R10), X3, X3
+	VPINSRW         $0x05, (R10)(CX*1), X3, X3
+	VPINSRW         $0x06, (R10)(CX*2), X3, X3
+	VPINSRW         $0x07, (R10)(DI*1), X3, X3
+	VINSERTI128     $0x01, X3, Y2, Y2
+	VCVTPH2PS       Y2, Z2
+	VBROADCASTI64X4 (DX), Z3
+	PREFETCHT0      (SI)
+	PREFETCHT0      64(SI)
+	VMOVDQU         2(AX), Y4
+	VINSERTI64X4    $0x01, 2(R8), Z4, Z4
+	VPXORD          Z0, Z4, Z4
+	VPXORD          Z5, Z5, Z5
+	VPDPBUSD        Z3, Z4, Z5
+	PREFETCHT0      128(SI)
+	VMOVDQU         2(AX)(CX*1), Y4
+	VINSERTI64X4    $0x01, 2(R8)(CX*1), Z4, Z4
+	VPXORD          Z0, Z4, Z4
+	VPXORD          Z6, Z6, Z6
+	VPDPBUSD        Z3, Z4, Z6
+	PREFETCHT0      192(SI)
+	VMOVDQU         2(AX)(CX*2), Y4
+	VINSERTI64X4    $0x01, 2(R8)(CX*2), Z4, Z4
+	VPXORD          Z0, Z4, Z4
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z3, Z4, Z7
+	PREFETCHT0      256(SI)
+	VMOVDQU         2(AX)(DI*1), Y4
+	VINSERTI64X4    $0x01, 2(R8)(DI*1), Z4, Z4
+	VPXORD          Z0, Z4, Z4
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z3, Z4, Z8
+	VPUNPCKLDQ      Z6, Z5, Z4
+	VPUNPCKHDQ      Z6, Z5, Z5
+	VPADDD          Z5, Z4, Z4
+	VPUNPCKLDQ      Z8, Z7, Z5
+	VPUNPCKHDQ      Z8, Z7, Z7
+	VPADDD          Z7, Z5, Z5
+	VPUNPCKLQDQ     Z5, Z4, Z6
+	VPUNPCKHQDQ     Z5, Z4, Z4
+	VPADDD          Z4, Z6, Z6
+	PREFETCHT0      320(SI)
+	VMOVDQU         2(R9), Y4
+	VINSERTI64X4    $0x01, 2(R10), Z4, Z4
+	VPXORD          Z0, Z4, Z4
+	VPXORD          Z5, Z5, Z5
+	VPDPBUSD        Z3, Z4, Z5
+	PREFETCHT0      384(SI)
+	VMOVDQU         2(R9)(CX*1), Y4
+	VINSERTI64X4    $0x01, 2(R10)(CX*1), Z4, Z4
+	VPXORD          Z0, Z4, Z4
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z3, Z4, Z7
+	PREFETCHT0      448(SI)
+	VMOVDQU         2(R9)(CX*2), Y4
+	VINSERTI64X4    $0x01, 2(R10)(CX*2), Z4, Z4
+	VPXORD          Z0, Z4, Z4
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z3, Z4, Z8
+	PREFETCHT0      512(SI)
+	VMOVDQU         2(R9)(DI*1), Y4
+	VINSERTI64X4    $0x01, 2(R10)(DI*1), Z4, Z4
+	VPXORD          Z0, Z4, Z4
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z3, Z4, Z9
+	VPUNPCKLDQ      Z7, Z5, Z3
+	VPUNPCKHDQ      Z7, Z5, Z5
+	VPADDD          Z5, Z3, Z3
+	VPUNPCKLDQ      Z9, Z8, Z4
+	VPUNPCKHDQ      Z9, Z8, Z8
+	VPADDD          Z8, Z4, Z4
+	VPUNPCKLQDQ     Z4, Z3, Z5
+	VPUNPCKHQDQ     Z4, Z3, Z3
+	VPADDD          Z3, Z5, Z5
+	VSHUFI32X4      $0x88, Z5, Z6, Z3
+	VSHUFI32X4      $0xdd, Z5, Z6, Z4
+	VPADDD          Z4, Z3, Z3
+	VPBROADCASTD    4(BX), Z4
+	VPSLLD          $0x07, Z4, Z4
+	VPSUBD          Z4, Z3, Z3
+	VCVTDQ2PS       Z3, Z3
+	VMULPS.BCST     (BX), Z2, Z2
+	VFMADD231PS     Z2, Z3, Z1
+	VMOVD           34(AX), X2
+	VPINSRW         $0x01, 34(AX)(CX*1), X2, X2
+	VPINSRW         $0x02, 34(AX)(CX*2), X2, X2
+	VPINSRW         $0x03, 34(AX)(DI*1), X2, X2
+	VPINSRW         $0x04, 34(R8), X2, X2
+	VPINSRW         $0x05, 34(R8)(CX*1), X2, X2
+	VPINSRW         $0x06, 34(R8)(CX*2), X2, X2
+	VPINSRW         $0x07, 34(R8)(DI*1), X2, X2
+	VMOVD           34(R9), X3
+	VPINSRW         $0x01, 34(R9)(CX*1), X3, X3
+	VPINSRW         $0x02, 34(R9)(CX*2), X3, X3
+	VPINSRW         $0x03, 34(R9)(DI*1), X3, X3
+	VPINSRW         $0x04, 34(R10), X3, X3
+	VPINSRW         $0x05, 34(R10)(CX*1), X3, X3
+	VPINSRW         $0x06, 34(R10)(CX*2), X3, X3
+	VPINSRW         $0x07, 34(R10)(DI*1), X3, X3
+	VINSERTI128     $0x01, X3, Y2, Y2
+	VCVTPH2PS       Y2, Z2
+	VBROADCASTI64X4 32(DX), Z3
+	PREFETCHT0      576(SI)
+	VMOVDQU         36(AX), Y4
+	VINSERTI64X4    $0x01, 36(R8), Z4, Z4
+	VPXORD          Z0, Z4, Z4
+	VPXORD          Z5, Z5, Z5
+	VPDPBUSD        Z3, Z4, Z5
+	PREFETCHT0      640(SI)
+	VMOVDQU         36(AX)(CX*1), Y4
+	VINSERTI64X4    $0x01, 36(R8)(CX*1), Z4, Z4
+	VPXORD          Z0, Z4, Z4
+	VPXORD          Z6, Z6, Z6
+	VPDPBUSD        Z3, Z4, Z6
+	PREFETCHT0      704(SI)
+	VMOVDQU         36(AX)(CX*2), Y4
+	VINSERTI64X4    $0x01, 36(R8)(CX*2), Z4, Z4
+	VPXORD          Z0, Z4, Z4
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z3, Z4, Z7
+	PREFETCHT0      768(SI)
+	VMOVDQU         36(AX)(DI*1), Y4
+	VINSERTI64X4    $0x01, 36(R8)(DI*1), Z4, Z4
+	VPXORD          Z0, Z4, Z4
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z3, Z4, Z8
+	VPUNPCKLDQ      Z6, Z5, Z4
+	VPUNPCKHDQ      Z6, Z5, Z5
+	VPADDD          Z5, Z4, Z4
+	VPUNPCKLDQ      Z8, Z7, Z5
+	VPUNPCKHDQ      Z8, Z7, Z7
+	VPADDD          Z7, Z5, Z5
+	VPUNPCKLQDQ     Z5, Z4, Z6
+	VPUNPCKHQDQ     Z5, Z4, Z4
+	VPADDD          Z4, Z6, Z6
+	PREFETCHT0      832(SI)
+	VMOVDQU         36(R9), Y4
+	VINSERTI64X4    $0x01, 36(R10), Z4, Z4
+	VPXORD          Z0, Z4, Z4
+	VPXORD          Z5, Z5, Z5
+	VPDPBUSD        Z3, Z4, Z5
+	PREFETCHT0      896(SI)
+	VMOVDQU         36(R9)(CX*1), Y4
+	VINSERTI64X4    $0x01, 36(R10)(CX*1), Z4, Z4
+	VPXORD          Z0, Z4, Z4
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z3, Z4, Z7
+	PREFETCHT0      960(SI)
+	VMOVDQU         36(R9)(CX*2), Y4
+	VINSERTI64X4    $0x01, 36(R10)(CX*2), Z4, Z4
+	VPXORD          Z0, Z4, Z4
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z3, Z4, Z8
+	PREFETCHT0      1024(SI)
+	VMOVDQU         36(R9)(DI*1), Y4
+	VINSERTI64X4    $0x01, 36(R10)(DI*1), Z4, Z4
+	VPXORD          Z0, Z4, Z4
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z3, Z4, Z9
+	VPUNPCKLDQ      Z7, Z5, Z3
+	VPUNPCKHDQ      Z7, Z5, Z5
+	VPADDD          Z5, Z3, Z3
+	VPUNPCKLDQ      Z9, Z8, Z4
+	VPUNPCKHDQ      Z9, Z8, Z8
+	VPADDD          Z8, Z4, Z4
+	VPUNPCKLQDQ     Z4, Z3, Z5
+	VPUNPCKHQDQ     Z4, Z3, Z3
+	VPADDD          Z3, Z5, Z5
+	VSHUFI32X4      $0x88, Z5, Z6, Z3
+	VSHUFI32X4      $0xdd, Z5, Z6, Z4
+	VPADDD          Z4, Z3, Z3
+	VPBROADCASTD    36(BX), Z4
+	VPSLLD          $0x07, Z4, Z4
+	VPSUBD          Z4, Z3, Z3
+	VCVTDQ2PS       Z3, Z3
+	VMULPS.BCST     32(BX), Z2, Z2
+	VFMADD231PS     Z2, Z3, Z1
+	VMOVD           68(AX), X2
+	VPINSRW         $0x01, 68(AX)(CX*1), X2, X2
+	VPINSRW         $0x02, 68(AX)(CX*2), X2, X2
+	VPINSRW         $0x03, 68(AX)(DI*1), X2, X2
+	VPINSRW         $0x04, 68(R8), X2, X2
+	VPINSRW         $0x05, 68(R8)(CX*1), X2, X2
+	VPINSRW         $0x06, 68(R8)(CX*2), X2, X2
+	VPINSRW         $0x07, 68(R8)(DI*1), X2, X2
+	VMOVD           68(R9), X3
+	VPINSRW         $0x01, 68(R9)(CX*1), X3, X3
+	VPINSRW         $0x02, 68(R9)(CX*2), X3, X3
+	VPINSRW         $0x03, 68(R9)(DI*1), X3, X3
+	VPINSRW         $0x04, 68(R10), X3, X3
+	VPINSRW         $0x05, 68(R10)(CX*1), X3, X3
+	VPINSRW         $0x06, 68(R10)(CX*2), X3, X3
+	VPINSRW         $0x07, 68(R10)(DI*1), X3, X3
+	VINSERTI128     $0x01, X3, Y2, Y2
+	VCVTPH2PS       Y2, Z2
+	VBROADCASTI64X4 64(DX), Z3
+	PREFETCHT0      1088(SI)
+	PREFETCHT0      1152(SI)
+	VMOVDQU         70(AX), Y4
+	VINSERTI64X4    $0x01, 70(R8), Z4, Z4
+	VPXORD          Z0, Z4, Z4
+	VPXORD          Z5, Z5, Z5
+	VPDPBUSD        Z3, Z4, Z5
+	PREFETCHT0      1216(SI)
+	VMOVDQU         70(AX)(CX*1), Y4
+	VINSERTI64X4    $0x01, 70(R8)(CX*1), Z4, Z4
+	VPXORD          Z0, Z4, Z4
+	VPXORD          Z6, Z6, Z6
+	VPDPBUSD        Z3, Z4, Z6
+	PREFETCHT0      1280(SI)
+	VMOVDQU         70(AX)(CX*2), Y4
+	VINSERTI64X4    $0x01, 70(R8)(CX*2), Z4, Z4
+	VPXORD          Z0, Z4, Z4
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z3, Z4, Z7
+	PREFETCHT0      1344(SI)
+	VMOVDQU         70(AX)(DI*1), Y4
+	VINSERTI64X4    $0x01, 70(R8)(DI*1), Z4, Z4
+	VPXORD          Z0, Z4, Z4
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z3, Z4, Z8
+	VPUNPCKLDQ      Z6, Z5, Z4
+	VPUNPCKHDQ      Z6, Z5, Z5
+	VPADDD          Z5, Z4, Z4
+	VPUNPCKLDQ      Z8, Z7, Z5
+	VPUNPCKHDQ      Z8, Z7, Z7
+	VPADDD          Z7, Z5, Z5
+	VPUNPCKLQDQ     Z5, Z4, Z6
+	VPUNPCKHQDQ     Z5, Z4, Z4
+	VPADDD          Z4, Z6, Z6
+	PREFETCHT0      1408(SI)
+	VMOVDQU         70(R9), Y4
+	VINSERTI64X4    $0x01, 70(R10), Z4, Z4
+	VPXORD          Z0, Z4, Z4
+	VPXORD          Z5, Z5, Z5
+	VPDPBUSD        Z3, Z4, Z5
+	PREFETCHT0      1472(SI)
+	VMOVDQU         70(R9)(CX*1), Y4
+	VINSERTI64X4    $0x01, 70(R10)(CX*1), Z4, Z4
+	VPXORD          Z0, Z4, Z4
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z3, Z4, Z7
+	PREFETCHT0      1536(SI)
+	VMOVDQU         70(R9)(CX*2), Y4
+	VINSERTI64X4    $0x01, 70(R10)(CX*2), Z4, Z4
+	VPXORD          Z0, Z4, Z4
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z3, Z4, Z8
+	PREFETCHT0      1600(SI)
+	VMOVDQU         70(R9)(DI*1), Y4
+	VINSERTI64X4    $0x01, 70(R10)(DI*1), Z4, Z4
+	VPXORD          Z0, Z4, Z4
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z3, Z4, Z9
+	VPUNPCKLDQ      Z7, Z5, Z3
+	VPUNPCKHDQ      Z7, Z5, Z5
+	VPADDD          Z5, Z3, Z3
+	VPUNPCKLDQ      Z9, Z8, Z4
+	VPUNPCKHDQ      Z9, Z8, Z8
+	VPADDD          Z8, Z4, Z4
+	VPUNPCKLQDQ     Z4, Z3, Z5
+	VPUNPCKHQDQ     Z4, Z3, Z3
+	VPADDD          Z3, Z5, Z5
+	VSHUFI32X4      $0x88, Z5, Z6, Z3
+	VSHUFI32X4      $0xdd, Z5, Z6, Z4
+	VPADDD          Z4, Z3, Z3
+	VPBROADCASTD    68(BX), Z4
+	VPSLLD          $0x07, Z4, Z4
+	VPSUBD          Z4, Z3, Z3
+	VCVTDQ2PS       Z3, Z3
+	VMULPS.BCST     64(BX), Z2, Z2
+	VFMADD231PS     Z2, Z3, Z1
+	VMOVD           102(AX), X2
+	VPINSRW         $0x01, 102(AX)(CX*1), X2, X2
+	VPINSRW         $0x02, 102(AX)(CX*2), X2, X2
+	VPINSRW         $0x03, 102(AX)(DI*1), X2, X2
+	VPINSRW         $0x04, 102(R8), X2, X2
+	VPINSRW         $0x05, 102(R8)(CX*1), X2, X2
+	VPINSRW         $0x06, 102(R8)(CX*2), X2, X2
+	VPINSRW         $0x07, 102(R8)(DI*1), X2, X2
+	VMOVD           102(R9), X3
+	VPINSRW         $0x01, 102(R9)(CX*1), X3, X3
+	VPINSRW         $0x02, 102(R9)(CX*2), X3, X3
+	VPINSRW         $0x03, 102(R9)(DI*1), X3, X3
+	VPINSRW         $0x04, 102(R10), X3, X3
+	VPINSRW         $0x05, 102(R10)(CX*1), X3, X3
+	VPINSRW         $0x06, 102(R10)(CX*2), X3, X3
+	VPINSRW         $0x07, 102(R10)(DI*1), X3, X3
+	VINSERTI128     $0x01, X3, Y2, Y2
+	VCVTPH2PS       Y2, Z2
+	VBROADCASTI64X4 96(DX), Z3
+	PREFETCHT0      1664(SI)
+	VMOVDQU         104(AX), Y4
+	VINSERTI64X4    $0x01, 104(R8), Z4, Z4
+	VPXORD          Z0, Z4, Z4
+	VPXORD          Z5, Z5, Z5
+	VPDPBUSD        Z3, Z4, Z5
+	PREFETCHT0      1728(SI)
+	VMOVDQU         104(AX)(CX*1), Y4
+	VINSERTI64X4    $0x01, 104(R8)(CX*1), Z4, Z4
+	VPXORD          Z0, Z4, Z4
+	VPXORD          Z6, Z6, Z6
+	VPDPBUSD        Z3, Z4, Z6
+	PREFETCHT0      1792(SI)
+	VMOVDQU         104(AX)(CX*2), Y4
+	VINSERTI64X4    $0x01, 104(R8)(CX*2), Z4, Z4
+	VPXORD          Z0, Z4, Z4
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z3, Z4, Z7
+	PREFETCHT0      1856(SI)
+	VMOVDQU         104(AX)(DI*1), Y4
+	VINSERTI64X4    $0x01, 104(R8)(DI*1), Z4, Z4
+	VPXORD          Z0, Z4, Z4
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z3, Z4, Z8
+	VPUNPCKLDQ      Z6, Z5, Z4
+	VPUNPCKHDQ      Z6, Z5, Z5
+	VPADDD          Z5, Z4, Z4
+	VPUNPCKLDQ      Z8, Z7, Z5
+	VPUNPCKHDQ      Z8, Z7, Z7
+	VPADDD          Z7, Z5, Z5
+	VPUNPCKLQDQ     Z5, Z4, Z6
+	VPUNPCKHQDQ     Z5, Z4, Z4
+	VPADDD          Z4, Z6, Z6
+	PREFETCHT0      1920(SI)
+	VMOVDQU         104(R9), Y4
+	VINSERTI64X4    $0x01, 104(R10), Z4, Z4
+	VPXORD          Z0, Z4, Z4
+	VPXORD          Z5, Z5, Z5
+	VPDPBUSD        Z3, Z4, Z5
+	PREFETCHT0      1984(SI)
+	VMOVDQU         104(R9)(CX*1), Y4
+	VINSERTI64X4    $0x01, 104(R10)(CX*1), Z4, Z4
+	VPXORD          Z0, Z4, Z4
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z3, Z4, Z7
+	PREFETCHT0      2048(SI)
+	VMOVDQU         104(R9)(CX*2), Y4
+	VINSERTI64X4    $0x01, 104(R10)(CX*2), Z4, Z4
+	VPXORD          Z0, Z4, Z4
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z3, Z4, Z8
+	PREFETCHT0      2112(SI)
+	VMOVDQU         104(R9)(DI*1), Y4
+	VINSERTI64X4    $0x01, 104(R10)(DI*1), Z4, Z4
+	VPXORD          Z0, Z4, Z4
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z3, Z4, Z9
+	VPUNPCKLDQ      Z7, Z5, Z3
+	VPUNPCKHDQ      Z7, Z5, Z5
+	VPADDD          Z5, Z3, Z3
+	VPUNPCKLDQ      Z9, Z8, Z4
+	VPUNPCKHDQ      Z9, Z8, Z8
+	VPADDD          Z8, Z4, Z4
+	VPUNPCKLQDQ     Z4, Z3, Z5
+	VPUNPCKHQDQ     Z4, Z3, Z3
+	VPADDD          Z3, Z5, Z5
+	VSHUFI32X4      $0x88, Z5, Z6, Z3
+	VSHUFI32X4      $0xdd, Z5, Z6, Z4
+	VPADDD          Z4, Z3, Z3
+	VPBROADCASTD    100(BX), Z4
+	VPSLLD          $0x07, Z4, Z4
+	VPSUBD          Z4, Z3, Z3
+	VCVTDQ2PS       Z3, Z3
+	VMULPS.BCST     96(BX), Z2, Z2
+	VFMADD231PS     Z2, Z3, Z1
+	ADDQ            $0x00000088, AX
+	ADDQ            $0x00000088, R8
+	ADDQ            $0x00000088, R9
+	ADDQ            $0x00000088, R10
+	ADDQ            $0x00000880, SI
+	ADDQ            $0x00000080, DX
+	ADDQ            $0x00000080, BX
+	SUBQ            $0x04, R11
+	JMP             some
+
+rest:
+	TESTQ R11, R11
+	JZ    end
+
 loop:
 	VMOVD           (AX), X2
 	VPINSRW         $0x01, (AX)(CX*1), X2, X2
@@ -1275,8 +3622,10 @@ loop:
 	ADDQ            $0x20, BX
 	DECQ            R11
 	JNZ             loop
-	MOVQ            dst+0(FP), AX
-	VMOVUPS         Z1, (AX)
+
+end:
+	MOVQ    dst+0(FP), AX
+	VMOVUPS Z1, (AX)
 	VZEROUPPER
 	RET
 
@@ -1403,6 +3752,449 @@ TEXT ·rowsIQ4_NLAVX512(SB), NOSPLIT, $0-48
 	MOVQ      blocks+24(FP), R11
 	VPXORD    Z3, Z3, Z3
 
+some:
+	CMPQ            R11, $0x04
+	JLT             rest
+	VMOVD           (AX), X4
+	VPINSRW         $0x01, (AX)(CX*1), X4, X4
+	VPINSRW         $0x02, (AX)(CX*2), X4, X4
+	VPINSRW         $0x03, (AX)(DI*1), X4, X4
+	VPINSRW         $0x04, (R8), X4, X4
+	VPINSRW         $0x05, (R8)(CX*1), X4, X4
+	VPINSRW         $0x06, (R8)(CX*2), X4, X4
+	VPINSRW         $0x07, (R8)(DI*1), X4, X4
+	VMOVD           (R9), X5
+	VPINSRW         $0x01, (R9)(CX*1), X5, X5
+	VPINSRW         $0x02, (R9)(CX*2), X5, X5
+	VPINSRW         $0x03, (R9)(DI*1), X5, X5
+	VPINSRW         $0x04, (R10), X5, X5
+	VPINSRW         $0x05, (R10)(CX*1), X5, X5
+	VPINSRW         $0x06, (R10)(CX*2), X5, X5
+	VPINSRW         $0x07, (R10)(DI*1), X5, X5
+	VINSERTI128     $0x01, X5, Y4, Y4
+	VCVTPH2PS       Y4, Z4
+	VBROADCASTI64X4 (DX), Z5
+	PREFETCHT0      (SI)
+	VBROADCASTI32X4 2(AX), Z6
+	VBROADCASTI32X4 2(R8), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	VPSHUFB         Z6, Z2, Z6
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z5, Z6, Z7
+	PREFETCHT0      64(SI)
+	VBROADCASTI32X4 2(AX)(CX*1), Z6
+	VBROADCASTI32X4 2(R8)(CX*1), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	VPSHUFB         Z6, Z2, Z6
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z5, Z6, Z8
+	VBROADCASTI32X4 2(AX)(CX*2), Z6
+	VBROADCASTI32X4 2(R8)(CX*2), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	VPSHUFB         Z6, Z2, Z6
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z5, Z6, Z9
+	PREFETCHT0      128(SI)
+	VBROADCASTI32X4 2(AX)(DI*1), Z6
+	VBROADCASTI32X4 2(R8)(DI*1), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	VPSHUFB         Z6, Z2, Z6
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z5, Z6, Z10
+	VPUNPCKLDQ      Z8, Z7, Z6
+	VPUNPCKHDQ      Z8, Z7, Z7
+	VPADDD          Z7, Z6, Z6
+	VPUNPCKLDQ      Z10, Z9, Z7
+	VPUNPCKHDQ      Z10, Z9, Z9
+	VPADDD          Z9, Z7, Z7
+	VPUNPCKLQDQ     Z7, Z6, Z8
+	VPUNPCKHQDQ     Z7, Z6, Z6
+	VPADDD          Z6, Z8, Z8
+	VBROADCASTI32X4 2(R9), Z6
+	VBROADCASTI32X4 2(R10), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	VPSHUFB         Z6, Z2, Z6
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z5, Z6, Z7
+	PREFETCHT0      192(SI)
+	VBROADCASTI32X4 2(R9)(CX*1), Z6
+	VBROADCASTI32X4 2(R10)(CX*1), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	VPSHUFB         Z6, Z2, Z6
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z5, Z6, Z9
+	VBROADCASTI32X4 2(R9)(CX*2), Z6
+	VBROADCASTI32X4 2(R10)(CX*2), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	VPSHUFB         Z6, Z2, Z6
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z5, Z6, Z10
+	PREFETCHT0      256(SI)
+	VBROADCASTI32X4 2(R9)(DI*1), Z6
+	VBROADCASTI32X4 2(R10)(DI*1), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	VPSHUFB         Z6, Z2, Z6
+	VPXORD          Z11, Z11, Z11
+	VPDPBUSD        Z5, Z6, Z11
+	VPUNPCKLDQ      Z9, Z7, Z5
+	VPUNPCKHDQ      Z9, Z7, Z7
+	VPADDD          Z7, Z5, Z5
+	VPUNPCKLDQ      Z11, Z10, Z6
+	VPUNPCKHDQ      Z11, Z10, Z10
+	VPADDD          Z10, Z6, Z6
+	VPUNPCKLQDQ     Z6, Z5, Z7
+	VPUNPCKHQDQ     Z6, Z5, Z5
+	VPADDD          Z5, Z7, Z7
+	VSHUFI32X4      $0x88, Z7, Z8, Z5
+	VSHUFI32X4      $0xdd, Z7, Z8, Z6
+	VPADDD          Z6, Z5, Z5
+	VPBROADCASTD    4(BX), Z6
+	VPSLLD          $0x07, Z6, Z6
+	VPSUBD          Z6, Z5, Z5
+	VCVTDQ2PS       Z5, Z5
+	VMULPS.BCST     (BX), Z4, Z4
+	VFMADD231PS     Z4, Z5, Z3
+	VMOVD           18(AX), X4
+	VPINSRW         $0x01, 18(AX)(CX*1), X4, X4
+	VPINSRW         $0x02, 18(AX)(CX*2), X4, X4
+	VPINSRW         $0x03, 18(AX)(DI*1), X4, X4
+	VPINSRW         $0x04, 18(R8), X4, X4
+	VPINSRW         $0x05, 18(R8)(CX*1), X4, X4
+	VPINSRW         $0x06, 18(R8)(CX*2), X4, X4
+	VPINSRW         $0x07, 18(R8)(DI*1), X4, X4
+	VMOVD           18(R9), X5
+	VPINSRW         $0x01, 18(R9)(CX*1), X5, X5
+	VPINSRW         $0x02, 18(R9)(CX*2), X5, X5
+	VPINSRW         $0x03, 18(R9)(DI*1), X5, X5
+	VPINSRW         $0x04, 18(R10), X5, X5
+	VPINSRW         $0x05, 18(R10)(CX*1), X5, X5
+	VPINSRW         $0x06, 18(R10)(CX*2), X5, X5
+	VPINSRW         $0x07, 18(R10)(DI*1), X5, X5
+	VINSERTI128     $0x01, X5, Y4, Y4
+	VCVTPH2PS       Y4, Z4
+	VBROADCASTI64X4 32(DX), Z5
+	PREFETCHT0      320(SI)
+	VBROADCASTI32X4 20(AX), Z6
+	VBROADCASTI32X4 20(R8), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	VPSHUFB         Z6, Z2, Z6
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z5, Z6, Z7
+	VBROADCASTI32X4 20(AX)(CX*1), Z6
+	VBROADCASTI32X4 20(R8)(CX*1), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	VPSHUFB         Z6, Z2, Z6
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z5, Z6, Z8
+	PREFETCHT0      384(SI)
+	VBROADCASTI32X4 20(AX)(CX*2), Z6
+	VBROADCASTI32X4 20(R8)(CX*2), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	VPSHUFB         Z6, Z2, Z6
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z5, Z6, Z9
+	VBROADCASTI32X4 20(AX)(DI*1), Z6
+	VBROADCASTI32X4 20(R8)(DI*1), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	VPSHUFB         Z6, Z2, Z6
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z5, Z6, Z10
+	VPUNPCKLDQ      Z8, Z7, Z6
+	VPUNPCKHDQ      Z8, Z7, Z7
+	VPADDD          Z7, Z6, Z6
+	VPUNPCKLDQ      Z10, Z9, Z7
+	VPUNPCKHDQ      Z10, Z9, Z9
+	VPADDD          Z9, Z7, Z7
+	VPUNPCKLQDQ     Z7, Z6, Z8
+	VPUNPCKHQDQ     Z7, Z6, Z6
+	VPADDD          Z6, Z8, Z8
+	PREFETCHT0      448(SI)
+	VBROADCASTI32X4 20(R9), Z6
+	VBROADCASTI32X4 20(R10), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	VPSHUFB         Z6, Z2, Z6
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z5, Z6, Z7
+	VBROADCASTI32X4 20(R9)(CX*1), Z6
+	VBROADCASTI32X4 20(R10)(CX*1), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	VPSHUFB         Z6, Z2, Z6
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z5, Z6, Z9
+	PREFETCHT0      512(SI)
+	VBROADCASTI32X4 20(R9)(CX*2), Z6
+	VBROADCASTI32X4 20(R10)(CX*2), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	VPSHUFB         Z6, Z2, Z6
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z5, Z6, Z10
+	VBROADCASTI32X4 20(R9)(DI*1), Z6
+	VBROADCASTI32X4 20(R10)(DI*1), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	VPSHUFB         Z6, Z2, Z6
+	VPXORD          Z11, Z11, Z11
+	VPDPBUSD        Z5, Z6, Z11
+	VPUNPCKLDQ      Z9, Z7, Z5
+	VPUNPCKHDQ      Z9, Z7, Z7
+	VPADDD          Z7, Z5, Z5
+	VPUNPCKLDQ      Z11, Z10, Z6
+	VPUNPCKHDQ      Z11, Z10, Z10
+	VPADDD          Z10, Z6, Z6
+	VPUNPCKLQDQ     Z6, Z5, Z7
+	VPUNPCKHQDQ     Z6, Z5, Z5
+	VPADDD          Z5, Z7, Z7
+	VSHUFI32X4      $0x88, Z7, Z8, Z5
+	VSHUFI32X4      $0xdd, Z7, Z8, Z6
+	VPADDD          Z6, Z5, Z5
+	VPBROADCASTD    36(BX), Z6
+	VPSLLD          $0x07, Z6, Z6
+	VPSUBD          Z6, Z5, Z5
+	VCVTDQ2PS       Z5, Z5
+	VMULPS.BCST     32(BX), Z4, Z4
+	VFMADD231PS     Z4, Z5, Z3
+	VMOVD           36(AX), X4
+	VPINSRW         $0x01, 36(AX)(CX*1), X4, X4
+	VPINSRW         $0x02, 36(AX)(CX*2), X4, X4
+	VPINSRW         $0x03, 36(AX)(DI*1), X4, X4
+	VPINSRW         $0x04, 36(R8), X4, X4
+	VPINSRW         $0x05, 36(R8)(CX*1), X4, X4
+	VPINSRW         $0x06, 36(R8)(CX*2), X4, X4
+	VPINSRW         $0x07, 36(R8)(DI*1), X4, X4
+	VMOVD           36(R9), X5
+	VPINSRW         $0x01, 36(R9)(CX*1), X5, X5
+	VPINSRW         $0x02, 36(R9)(CX*2), X5, X5
+	VPINSRW         $0x03, 36(R9)(DI*1), X5, X5
+	VPINSRW         $0x04, 36(R10), X5, X5
+	VPINSRW         $0x05, 36(R10)(CX*1), X5, X5
+	VPINSRW         $0x06, 36(R10)(CX*2), X5, X5
+	VPINSRW         $0x07, 36(R10)(DI*1), X5, X5
+	VINSERTI128     $0x01, X5, Y4, Y4
+	VCVTPH2PS       Y4, Z4
+	VBROADCASTI64X4 64(DX), Z5
+	PREFETCHT0      576(SI)
+	VBROADCASTI32X4 38(AX), Z6
+	VBROADCASTI32X4 38(R8), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	VPSHUFB         Z6, Z2, Z6
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z5, Z6, Z7
+	PREFETCHT0      640(SI)
+	VBROADCASTI32X4 38(AX)(CX*1), Z6
+	VBROADCASTI32X4 38(R8)(CX*1), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	VPSHUFB         Z6, Z2, Z6
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z5, Z6, Z8
+	VBROADCASTI32X4 38(AX)(CX*2), Z6
+	VBROADCASTI32X4 38(R8)(CX*2), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	VPSHUFB         Z6, Z2, Z6
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z5, Z6, Z9
+	PREFETCHT0      704(SI)
+	VBROADCASTI32X4 38(AX)(DI*1), Z6
+	VBROADCASTI32X4 38(R8)(DI*1), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	VPSHUFB         Z6, Z2, Z6
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z5, Z6, Z10
+	VPUNPCKLDQ      Z8, Z7, Z6
+	VPUNPCKHDQ      Z8, Z7, Z7
+	VPADDD          Z7, Z6, Z6
+	VPUNPCKLDQ      Z10, Z9, Z7
+	VPUNPCKHDQ      Z10, Z9, Z9
+	VPADDD          Z9, Z7, Z7
+	VPUNPCKLQDQ     Z7, Z6, Z8
+	VPUNPCKHQDQ     Z7, Z6, Z6
+	VPADDD          Z6, Z8, Z8
+	VBROADCASTI32X4 38(R9), Z6
+	VBROADCASTI32X4 38(R10), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	VPSHUFB         Z6, Z2, Z6
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z5, Z6, Z7
+	PREFETCHT0      768(SI)
+	VBROADCASTI32X4 38(R9)(CX*1), Z6
+	VBROADCASTI32X4 38(R10)(CX*1), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	VPSHUFB         Z6, Z2, Z6
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z5, Z6, Z9
+	VBROADCASTI32X4 38(R9)(CX*2), Z6
+	VBROADCASTI32X4 38(R10)(CX*2), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	VPSHUFB         Z6, Z2, Z6
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z5, Z6, Z10
+	PREFETCHT0      832(SI)
+	VBROADCASTI32X4 38(R9)(DI*1), Z6
+	VBROADCASTI32X4 38(R10)(DI*1), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	VPSHUFB         Z6, Z2, Z6
+	VPXORD          Z11, Z11, Z11
+	VPDPBUSD        Z5, Z6, Z11
+	VPUNPCKLDQ      Z9, Z7, Z5
+	VPUNPCKHDQ      Z9, Z7, Z7
+	VPADDD          Z7, Z5, Z5
+	VPUNPCKLDQ      Z11, Z10, Z6
+	VPUNPCKHDQ      Z11, Z10, Z10
+	VPADDD          Z10, Z6, Z6
+	VPUNPCKLQDQ     Z6, Z5, Z7
+	VPUNPCKHQDQ     Z6, Z5, Z5
+	VPADDD          Z5, Z7, Z7
+	VSHUFI32X4      $0x88, Z7, Z8, Z5
+	VSHUFI32X4      $0xdd, Z7, Z8, Z6
+	VPADDD          Z6, Z5, Z5
+	VPBROADCASTD    68(BX), Z6
+	VPSLLD          $0x07, Z6, Z6
+	VPSUBD          Z6, Z5, Z5
+	VCVTDQ2PS       Z5, Z5
+	VMULPS.BCST     64(BX), Z4, Z4
+	VFMADD231PS     Z4, Z5, Z3
+	VMOVD           54(AX), X4
+	VPINSRW         $0x01, 54(AX)(CX*1), X4, X4
+	VPINSRW         $0x02, 54(AX)(CX*2), X4, X4
+	VPINSRW         $0x03, 54(AX)(DI*1), X4, X4
+	VPINSRW         $0x04, 54(R8), X4, X4
+	VPINSRW         $0x05, 54(R8)(CX*1), X4, X4
+	VPINSRW         $0x06, 54(R8)(CX*2), X4, X4
+	VPINSRW         $0x07, 54(R8)(DI*1), X4, X4
+	VMOVD           54(R9), X5
+	VPINSRW         $0x01, 54(R9)(CX*1), X5, X5
+	VPINSRW         $0x02, 54(R9)(CX*2), X5, X5
+	VPINSRW         $0x03, 54(R9)(DI*1), X5, X5
+	VPINSRW         $0x04, 54(R10), X5, X5
+	VPINSRW         $0x05, 54(R10)(CX*1), X5, X5
+	VPINSRW         $0x06, 54(R10)(CX*2), X5, X5
+	VPINSRW         $0x07, 54(R10)(DI*1), X5, X5
+	VINSERTI128     $0x01, X5, Y4, Y4
+	VCVTPH2PS       Y4, Z4
+	VBROADCASTI64X4 96(DX), Z5
+	PREFETCHT0      896(SI)
+	VBROADCASTI32X4 56(AX), Z6
+	VBROADCASTI32X4 56(R8), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	VPSHUFB         Z6, Z2, Z6
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z5, Z6, Z7
+	VBROADCASTI32X4 56(AX)(CX*1), Z6
+	VBROADCASTI32X4 56(R8)(CX*1), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	VPSHUFB         Z6, Z2, Z6
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z5, Z6, Z8
+	PREFETCHT0      960(SI)
+	VBROADCASTI32X4 56(AX)(CX*2), Z6
+	VBROADCASTI32X4 56(R8)(CX*2), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	VPSHUFB         Z6, Z2, Z6
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z5, Z6, Z9
+	VBROADCASTI32X4 56(AX)(DI*1), Z6
+	VBROADCASTI32X4 56(R8)(DI*1), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	VPSHUFB         Z6, Z2, Z6
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z5, Z6, Z10
+	VPUNPCKLDQ      Z8, Z7, Z6
+	VPUNPCKHDQ      Z8, Z7, Z7
+	VPADDD          Z7, Z6, Z6
+	VPUNPCKLDQ      Z10, Z9, Z7
+	VPUNPCKHDQ      Z10, Z9, Z9
+	VPADDD          Z9, Z7, Z7
+	VPUNPCKLQDQ     Z7, Z6, Z8
+	VPUNPCKHQDQ     Z7, Z6, Z6
+	VPADDD          Z6, Z8, Z8
+	PREFETCHT0      1024(SI)
+	VBROADCASTI32X4 56(R9), Z6
+	VBROADCASTI32X4 56(R10), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	VPSHUFB         Z6, Z2, Z6
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z5, Z6, Z7
+	VBROADCASTI32X4 56(R9)(CX*1), Z6
+	VBROADCASTI32X4 56(R10)(CX*1), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	VPSHUFB         Z6, Z2, Z6
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z5, Z6, Z9
+	PREFETCHT0      1088(SI)
+	VBROADCASTI32X4 56(R9)(CX*2), Z6
+	VBROADCASTI32X4 56(R10)(CX*2), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	VPSHUFB         Z6, Z2, Z6
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z5, Z6, Z10
+	VBROADCASTI32X4 56(R9)(DI*1), Z6
+	VBROADCASTI32X4 56(R10)(DI*1), K1, Z6
+	VPSRLVD         Z0, Z6, Z6
+	VPANDD          Z1, Z6, Z6
+	VPSHUFB         Z6, Z2, Z6
+	VPXORD          Z11, Z11, Z11
+	VPDPBUSD        Z5, Z6, Z11
+	VPUNPCKLDQ      Z9, Z7, Z5
+	VPUNPCKHDQ      Z9, Z7, Z7
+	VPADDD          Z7, Z5, Z5
+	VPUNPCKLDQ      Z11, Z10, Z6
+	VPUNPCKHDQ      Z11, Z10, Z10
+	VPADDD          Z10, Z6, Z6
+	VPUNPCKLQDQ     Z6, Z5, Z7
+	VPUNPCKHQDQ     Z6, Z5, Z5
+	VPADDD          Z5, Z7, Z7
+	VSHUFI32X4      $0x88, Z7, Z8, Z5
+	VSHUFI32X4      $0xdd, Z7, Z8, Z6
+	VPADDD          Z6, Z5, Z5
+	VPBROADCASTD    100(BX), Z6
+	VPSLLD          $0x07, Z6, Z6
+	VPSUBD          Z6, Z5, Z5
+	VCVTDQ2PS       Z5, Z5
+	VMULPS.BCST     96(BX), Z4, Z4
+	VFMADD231PS     Z4, Z5, Z3
+	ADDQ            $0x48, AX
+	ADDQ            $0x48, R8
+	ADDQ            $0x48, R9
+	ADDQ            $0x48, R10
+	ADDQ            $0x00000480, SI
+	ADDQ            $0x00000080, DX
+	ADDQ            $0x00000080, BX
+	SUBQ            $0x04, R11
+	JMP             some
+
+rest:
+	TESTQ R11, R11
+	JZ    end
+
 loop:
 	VMOVD           (AX), X4
 	VPINSRW         $0x01, (AX)(CX*1), X4, X4
@@ -1520,8 +4312,10 @@ loop:
 	ADDQ            $0x20, BX
 	DECQ            R11
 	JNZ             loop
-	MOVQ            dst+0(FP), AX
-	VMOVUPS         Z3, (AX)
+
+end:
+	MOVQ    dst+0(FP), AX
+	VMOVUPS Z3, (AX)
 	VZEROUPPER
 	RET
 
@@ -1668,127 +4462,595 @@ TEXT ·rowsMXFP4AVX512(SB), NOSPLIT, $0-48
 	VMOVDQU32 const6<>+0(SB), Z3
 	VMOVDQU32 const7<>+0(SB), Z4
 	VMOVDQU32 const8<>+0(SB), Z5
+	VMOVDQU32 const9<>+0(SB), Z6
 	MOVQ      blocks+24(FP), R11
-	VPXORD    Z6, Z6, Z6
+	VPXORD    Z7, Z7, Z7
 
-loop:
-	VPXORD          Z7, Z7, Z7
-	VPINSRB         $0x00, (AX), X7, X7
-	VPINSRB         $0x04, (AX)(CX*1), X7, X7
-	VPINSRB         $0x08, (AX)(CX*2), X7, X7
-	VPINSRB         $0x0c, (AX)(DI*1), X7, X7
-	VPXORD          Z8, Z8, Z8
-	VPINSRB         $0x00, (R8), X8, X8
-	VPINSRB         $0x04, (R8)(CX*1), X8, X8
-	VPINSRB         $0x08, (R8)(CX*2), X8, X8
-	VPINSRB         $0x0c, (R8)(DI*1), X8, X8
-	VINSERTI32X4    $0x01, X8, Z7, Z7
-	VPXORD          Z8, Z8, Z8
-	VPINSRB         $0x00, (R9), X8, X8
-	VPINSRB         $0x04, (R9)(CX*1), X8, X8
-	VPINSRB         $0x08, (R9)(CX*2), X8, X8
-	VPINSRB         $0x0c, (R9)(DI*1), X8, X8
-	VINSERTI32X4    $0x02, X8, Z7, Z7
-	VPXORD          Z8, Z8, Z8
-	VPINSRB         $0x00, (R10), X8, X8
-	VPINSRB         $0x04, (R10)(CX*1), X8, X8
-	VPINSRB         $0x08, (R10)(CX*2), X8, X8
-	VPINSRB         $0x0c, (R10)(DI*1), X8, X8
-	VINSERTI32X4    $0x03, X8, Z7, Z7
-	VPCMPUD         $0x01, Z4, Z7, K2
-	VPSLLVD         Z7, Z5, Z8
-	VPSUBD          Z3, Z7, Z7
-	VPSLLD          $0x17, Z7, Z7
-	VMOVDQA32       Z8, K2, Z7
-	VBROADCASTI64X4 (DX), Z8
+some:
+	CMPQ            R11, $0x04
+	JLT             rest
+	VMOVD           (AX), X8
+	VPINSRD         $0x01, (AX)(CX*1), X8, X8
+	VPINSRD         $0x02, (AX)(CX*2), X8, X8
+	VPINSRD         $0x03, (AX)(DI*1), X8, X8
+	VMOVD           (R8), X9
+	VPINSRD         $0x01, (R8)(CX*1), X9, X9
+	VPINSRD         $0x02, (R8)(CX*2), X9, X9
+	VPINSRD         $0x03, (R8)(DI*1), X9, X9
+	VINSERTI32X4    $0x01, X9, Z8, Z8
+	VMOVD           (R9), X9
+	VPINSRD         $0x01, (R9)(CX*1), X9, X9
+	VPINSRD         $0x02, (R9)(CX*2), X9, X9
+	VPINSRD         $0x03, (R9)(DI*1), X9, X9
+	VINSERTI32X4    $0x02, X9, Z8, Z8
+	VMOVD           (R10), X9
+	VPINSRD         $0x01, (R10)(CX*1), X9, X9
+	VPINSRD         $0x02, (R10)(CX*2), X9, X9
+	VPINSRD         $0x03, (R10)(DI*1), X9, X9
+	VINSERTI32X4    $0x03, X9, Z8, Z8
+	VPANDD          Z6, Z8, Z8
+	VPCMPUD         $0x01, Z4, Z8, K2
+	VPSLLVD         Z8, Z5, Z9
+	VPSUBD          Z3, Z8, Z8
+	VPSLLD          $0x17, Z8, Z8
+	VMOVDQA32       Z9, K2, Z8
+	VBROADCASTI64X4 (DX), Z9
 	PREFETCHT0      (SI)
-	VBROADCASTI32X4 1(AX), Z9
-	VBROADCASTI32X4 1(R8), K1, Z9
-	VPSRLVD         Z0, Z9, Z9
-	VPANDD          Z1, Z9, Z9
-	VPSHUFB         Z9, Z2, Z9
-	VPXORD          Z10, Z10, Z10
-	VPDPBUSD        Z8, Z9, Z10
-	PREFETCHT0      64(SI)
-	VBROADCASTI32X4 1(AX)(CX*1), Z9
-	VBROADCASTI32X4 1(R8)(CX*1), K1, Z9
-	VPSRLVD         Z0, Z9, Z9
-	VPANDD          Z1, Z9, Z9
-	VPSHUFB         Z9, Z2, Z9
+	VBROADCASTI32X4 1(AX), Z10
+	VBROADCASTI32X4 1(R8), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
 	VPXORD          Z11, Z11, Z11
-	VPDPBUSD        Z8, Z9, Z11
-	VBROADCASTI32X4 1(AX)(CX*2), Z9
-	VBROADCASTI32X4 1(R8)(CX*2), K1, Z9
-	VPSRLVD         Z0, Z9, Z9
-	VPANDD          Z1, Z9, Z9
-	VPSHUFB         Z9, Z2, Z9
+	VPDPBUSD        Z9, Z10, Z11
+	PREFETCHT0      64(SI)
+	VBROADCASTI32X4 1(AX)(CX*1), Z10
+	VBROADCASTI32X4 1(R8)(CX*1), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
 	VPXORD          Z12, Z12, Z12
-	VPDPBUSD        Z8, Z9, Z12
-	PREFETCHT0      128(SI)
-	VBROADCASTI32X4 1(AX)(DI*1), Z9
-	VBROADCASTI32X4 1(R8)(DI*1), K1, Z9
-	VPSRLVD         Z0, Z9, Z9
-	VPANDD          Z1, Z9, Z9
-	VPSHUFB         Z9, Z2, Z9
+	VPDPBUSD        Z9, Z10, Z12
+	VBROADCASTI32X4 1(AX)(CX*2), Z10
+	VBROADCASTI32X4 1(R8)(CX*2), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
 	VPXORD          Z13, Z13, Z13
-	VPDPBUSD        Z8, Z9, Z13
-	VPUNPCKLDQ      Z11, Z10, Z9
-	VPUNPCKHDQ      Z11, Z10, Z10
-	VPADDD          Z10, Z9, Z9
-	VPUNPCKLDQ      Z13, Z12, Z10
-	VPUNPCKHDQ      Z13, Z12, Z12
-	VPADDD          Z12, Z10, Z10
+	VPDPBUSD        Z9, Z10, Z13
+	PREFETCHT0      128(SI)
+	VBROADCASTI32X4 1(AX)(DI*1), Z10
+	VBROADCASTI32X4 1(R8)(DI*1), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPXORD          Z14, Z14, Z14
+	VPDPBUSD        Z9, Z10, Z14
+	VPUNPCKLDQ      Z12, Z11, Z10
+	VPUNPCKHDQ      Z12, Z11, Z11
+	VPADDD          Z11, Z10, Z10
+	VPUNPCKLDQ      Z14, Z13, Z11
+	VPUNPCKHDQ      Z14, Z13, Z13
+	VPADDD          Z13, Z11, Z11
+	VPUNPCKLQDQ     Z11, Z10, Z12
+	VPUNPCKHQDQ     Z11, Z10, Z10
+	VPADDD          Z10, Z12, Z12
+	VBROADCASTI32X4 1(R9), Z10
+	VBROADCASTI32X4 1(R10), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPXORD          Z11, Z11, Z11
+	VPDPBUSD        Z9, Z10, Z11
+	PREFETCHT0      192(SI)
+	VBROADCASTI32X4 1(R9)(CX*1), Z10
+	VBROADCASTI32X4 1(R10)(CX*1), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPXORD          Z13, Z13, Z13
+	VPDPBUSD        Z9, Z10, Z13
+	VBROADCASTI32X4 1(R9)(CX*2), Z10
+	VBROADCASTI32X4 1(R10)(CX*2), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPXORD          Z14, Z14, Z14
+	VPDPBUSD        Z9, Z10, Z14
+	PREFETCHT0      256(SI)
+	VBROADCASTI32X4 1(R9)(DI*1), Z10
+	VBROADCASTI32X4 1(R10)(DI*1), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPXORD          Z15, Z15, Z15
+	VPDPBUSD        Z9, Z10, Z15
+	VPUNPCKLDQ      Z13, Z11, Z9
+	VPUNPCKHDQ      Z13, Z11, Z11
+	VPADDD          Z11, Z9, Z9
+	VPUNPCKLDQ      Z15, Z14, Z10
+	VPUNPCKHDQ      Z15, Z14, Z14
+	VPADDD          Z14, Z10, Z10
 	VPUNPCKLQDQ     Z10, Z9, Z11
 	VPUNPCKHQDQ     Z10, Z9, Z9
 	VPADDD          Z9, Z11, Z11
-	VBROADCASTI32X4 1(R9), Z9
-	VBROADCASTI32X4 1(R10), K1, Z9
-	VPSRLVD         Z0, Z9, Z9
-	VPANDD          Z1, Z9, Z9
-	VPSHUFB         Z9, Z2, Z9
-	VPXORD          Z10, Z10, Z10
-	VPDPBUSD        Z8, Z9, Z10
-	PREFETCHT0      192(SI)
-	VBROADCASTI32X4 1(R9)(CX*1), Z9
-	VBROADCASTI32X4 1(R10)(CX*1), K1, Z9
-	VPSRLVD         Z0, Z9, Z9
-	VPANDD          Z1, Z9, Z9
-	VPSHUFB         Z9, Z2, Z9
+	VSHUFI32X4      $0x88, Z11, Z12, Z9
+	VSHUFI32X4      $0xdd, Z11, Z12, Z10
+	VPADDD          Z10, Z9, Z9
+	VPBROADCASTD    4(BX), Z10
+	VPSLLD          $0x04, Z10, Z10
+	VPSUBD          Z10, Z9, Z9
+	VCVTDQ2PS       Z9, Z9
+	VMULPS.BCST     (BX), Z8, Z8
+	VFMADD231PS     Z8, Z9, Z7
+	VMOVD           17(AX), X8
+	VPINSRD         $0x01, 17(AX)(CX*1), X8, X8
+	VPINSRD         $0x02, 17(AX)(CX*2), X8, X8
+	VPINSRD         $0x03, 17(AX)(DI*1), X8, X8
+	VMOVD           17(R8), X9
+	VPINSRD         $0x01, 17(R8)(CX*1), X9, X9
+	VPINSRD         $0x02, 17(R8)(CX*2), X9, X9
+	VPINSRD         $0x03, 17(R8)(DI*1), X9, X9
+	VINSERTI32X4    $0x01, X9, Z8, Z8
+	VMOVD           17(R9), X9
+	VPINSRD         $0x01, 17(R9)(CX*1), X9, X9
+	VPINSRD         $0x02, 17(R9)(CX*2), X9, X9
+	VPINSRD         $0x03, 17(R9)(DI*1), X9, X9
+	VINSERTI32X4    $0x02, X9, Z8, Z8
+	VMOVD           17(R10), X9
+	VPINSRD         $0x01, 17(R10)(CX*1), X9, X9
+	VPINSRD         $0x02, 17(R10)(CX*2), X9, X9
+	VPINSRD         $0x03, 17(R10)(DI*1), X9, X9
+	VINSERTI32X4    $0x03, X9, Z8, Z8
+	VPANDD          Z6, Z8, Z8
+	VPCMPUD         $0x01, Z4, Z8, K2
+	VPSLLVD         Z8, Z5, Z9
+	VPSUBD          Z3, Z8, Z8
+	VPSLLD          $0x17, Z8, Z8
+	VMOVDQA32       Z9, K2, Z8
+	VBROADCASTI64X4 32(DX), Z9
+	VBROADCASTI32X4 18(AX), Z10
+	VBROADCASTI32X4 18(R8), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPXORD          Z11, Z11, Z11
+	VPDPBUSD        Z9, Z10, Z11
+	PREFETCHT0      320(SI)
+	VBROADCASTI32X4 18(AX)(CX*1), Z10
+	VBROADCASTI32X4 18(R8)(CX*1), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
 	VPXORD          Z12, Z12, Z12
-	VPDPBUSD        Z8, Z9, Z12
-	VBROADCASTI32X4 1(R9)(CX*2), Z9
-	VBROADCASTI32X4 1(R10)(CX*2), K1, Z9
-	VPSRLVD         Z0, Z9, Z9
-	VPANDD          Z1, Z9, Z9
-	VPSHUFB         Z9, Z2, Z9
+	VPDPBUSD        Z9, Z10, Z12
+	VBROADCASTI32X4 18(AX)(CX*2), Z10
+	VBROADCASTI32X4 18(R8)(CX*2), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
 	VPXORD          Z13, Z13, Z13
-	VPDPBUSD        Z8, Z9, Z13
-	PREFETCHT0      256(SI)
-	VBROADCASTI32X4 1(R9)(DI*1), Z9
-	VBROADCASTI32X4 1(R10)(DI*1), K1, Z9
-	VPSRLVD         Z0, Z9, Z9
-	VPANDD          Z1, Z9, Z9
-	VPSHUFB         Z9, Z2, Z9
+	VPDPBUSD        Z9, Z10, Z13
+	PREFETCHT0      384(SI)
+	VBROADCASTI32X4 18(AX)(DI*1), Z10
+	VBROADCASTI32X4 18(R8)(DI*1), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
 	VPXORD          Z14, Z14, Z14
-	VPDPBUSD        Z8, Z9, Z14
-	VPUNPCKLDQ      Z12, Z10, Z8
-	VPUNPCKHDQ      Z12, Z10, Z10
-	VPADDD          Z10, Z8, Z8
-	VPUNPCKLDQ      Z14, Z13, Z9
+	VPDPBUSD        Z9, Z10, Z14
+	VPUNPCKLDQ      Z12, Z11, Z10
+	VPUNPCKHDQ      Z12, Z11, Z11
+	VPADDD          Z11, Z10, Z10
+	VPUNPCKLDQ      Z14, Z13, Z11
 	VPUNPCKHDQ      Z14, Z13, Z13
-	VPADDD          Z13, Z9, Z9
-	VPUNPCKLQDQ     Z9, Z8, Z10
-	VPUNPCKHQDQ     Z9, Z8, Z8
-	VPADDD          Z8, Z10, Z10
-	VSHUFI32X4      $0x88, Z10, Z11, Z8
-	VSHUFI32X4      $0xdd, Z10, Z11, Z9
-	VPADDD          Z9, Z8, Z8
-	VPBROADCASTD    4(BX), Z9
-	VPSLLD          $0x04, Z9, Z9
-	VPSUBD          Z9, Z8, Z8
-	VCVTDQ2PS       Z8, Z8
-	VMULPS.BCST     (BX), Z7, Z7
-	VFMADD231PS     Z7, Z8, Z6
+	VPADDD          Z13, Z11, Z11
+	VPUNPCKLQDQ     Z11, Z10, Z12
+	VPUNPCKHQDQ     Z11, Z10, Z10
+	VPADDD          Z10, Z12, Z12
+	VBROADCASTI32X4 18(R9), Z10
+	VBROADCASTI32X4 18(R10), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPXORD          Z11, Z11, Z11
+	VPDPBUSD        Z9, Z10, Z11
+	PREFETCHT0      448(SI)
+	VBROADCASTI32X4 18(R9)(CX*1), Z10
+	VBROADCASTI32X4 18(R10)(CX*1), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPXORD          Z13, Z13, Z13
+	VPDPBUSD        Z9, Z10, Z13
+	VBROADCASTI32X4 18(R9)(CX*2), Z10
+	VBROADCASTI32X4 18(R10)(CX*2), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPXORD          Z14, Z14, Z14
+	VPDPBUSD        Z9, Z10, Z14
+	PREFETCHT0      512(SI)
+	VBROADCASTI32X4 18(R9)(DI*1), Z10
+	VBROADCASTI32X4 18(R10)(DI*1), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPXORD          Z15, Z15, Z15
+	VPDPBUSD        Z9, Z10, Z15
+	VPUNPCKLDQ      Z13, Z11, Z9
+	VPUNPCKHDQ      Z13, Z11, Z11
+	VPADDD          Z11, Z9, Z9
+	VPUNPCKLDQ      Z15, Z14, Z10
+	VPUNPCKHDQ      Z15, Z14, Z14
+	VPADDD          Z14, Z10, Z10
+	VPUNPCKLQDQ     Z10, Z9, Z11
+	VPUNPCKHQDQ     Z10, Z9, Z9
+	VPADDD          Z9, Z11, Z11
+	VSHUFI32X4      $0x88, Z11, Z12, Z9
+	VSHUFI32X4      $0xdd, Z11, Z12, Z10
+	VPADDD          Z10, Z9, Z9
+	VPBROADCASTD    36(BX), Z10
+	VPSLLD          $0x04, Z10, Z10
+	VPSUBD          Z10, Z9, Z9
+	VCVTDQ2PS       Z9, Z9
+	VMULPS.BCST     32(BX), Z8, Z8
+	VFMADD231PS     Z8, Z9, Z7
+	VMOVD           34(AX), X8
+	VPINSRD         $0x01, 34(AX)(CX*1), X8, X8
+	VPINSRD         $0x02, 34(AX)(CX*2), X8, X8
+	VPINSRD         $0x03, 34(AX)(DI*1), X8, X8
+	VMOVD           34(R8), X9
+	VPINSRD         $0x01, 34(R8)(CX*1), X9, X9
+	VPINSRD         $0x02, 34(R8)(CX*2), X9, X9
+	VPINSRD         $0x03, 34(R8)(DI*1), X9, X9
+	VINSERTI32X4    $0x01, X9, Z8, Z8
+	VMOVD           34(R9), X9
+	VPINSRD         $0x01, 34(R9)(CX*1), X9, X9
+	VPINSRD         $0x02, 34(R9)(CX*2), X9, X9
+	VPINSRD         $0x03, 34(R9)(DI*1), X9, X9
+	VINSERTI32X4    $0x02, X9, Z8, Z8
+	VMOVD           34(R10), X9
+	VPINSRD         $0x01, 34(R10)(CX*1), X9, X9
+	VPINSRD         $0x02, 34(R10)(CX*2), X9, X9
+	VPINSRD         $0x03, 34(R10)(DI*1), X9, X9
+	VINSERTI32X4    $0x03, X9, Z8, Z8
+	VPANDD          Z6, Z8, Z8
+	VPCMPUD         $0x01, Z4, Z8, K2
+	VPSLLVD         Z8, Z5, Z9
+	VPSUBD          Z3, Z8, Z8
+	VPSLLD          $0x17, Z8, Z8
+	VMOVDQA32       Z9, K2, Z8
+	VBROADCASTI64X4 64(DX), Z9
+	PREFETCHT0      576(SI)
+	VBROADCASTI32X4 35(AX), Z10
+	VBROADCASTI32X4 35(R8), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPXORD          Z11, Z11, Z11
+	VPDPBUSD        Z9, Z10, Z11
+	VBROADCASTI32X4 35(AX)(CX*1), Z10
+	VBROADCASTI32X4 35(R8)(CX*1), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPXORD          Z12, Z12, Z12
+	VPDPBUSD        Z9, Z10, Z12
+	PREFETCHT0      640(SI)
+	VBROADCASTI32X4 35(AX)(CX*2), Z10
+	VBROADCASTI32X4 35(R8)(CX*2), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPXORD          Z13, Z13, Z13
+	VPDPBUSD        Z9, Z10, Z13
+	VBROADCASTI32X4 35(AX)(DI*1), Z10
+	VBROADCASTI32X4 35(R8)(DI*1), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPXORD          Z14, Z14, Z14
+	VPDPBUSD        Z9, Z10, Z14
+	VPUNPCKLDQ      Z12, Z11, Z10
+	VPUNPCKHDQ      Z12, Z11, Z11
+	VPADDD          Z11, Z10, Z10
+	VPUNPCKLDQ      Z14, Z13, Z11
+	VPUNPCKHDQ      Z14, Z13, Z13
+	VPADDD          Z13, Z11, Z11
+	VPUNPCKLQDQ     Z11, Z10, Z12
+	VPUNPCKHQDQ     Z11, Z10, Z10
+	VPADDD          Z10, Z12, Z12
+	PREFETCHT0      704(SI)
+	VBROADCASTI32X4 35(R9), Z10
+	VBROADCASTI32X4 35(R10), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPXORD          Z11, Z11, Z11
+	VPDPBUSD        Z9, Z10, Z11
+	VBROADCASTI32X4 35(R9)(CX*1), Z10
+	VBROADCASTI32X4 35(R10)(CX*1), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPXORD          Z13, Z13, Z13
+	VPDPBUSD        Z9, Z10, Z13
+	PREFETCHT0      768(SI)
+	VBROADCASTI32X4 35(R9)(CX*2), Z10
+	VBROADCASTI32X4 35(R10)(CX*2), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPXORD          Z14, Z14, Z14
+	VPDPBUSD        Z9, Z10, Z14
+	VBROADCASTI32X4 35(R9)(DI*1), Z10
+	VBROADCASTI32X4 35(R10)(DI*1), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPXORD          Z15, Z15, Z15
+	VPDPBUSD        Z9, Z10, Z15
+	VPUNPCKLDQ      Z13, Z11, Z9
+	VPUNPCKHDQ      Z13, Z11, Z11
+	VPADDD          Z11, Z9, Z9
+	VPUNPCKLDQ      Z15, Z14, Z10
+	VPUNPCKHDQ      Z15, Z14, Z14
+	VPADDD          Z14, Z10, Z10
+	VPUNPCKLQDQ     Z10, Z9, Z11
+	VPUNPCKHQDQ     Z10, Z9, Z9
+	VPADDD          Z9, Z11, Z11
+	VSHUFI32X4      $0x88, Z11, Z12, Z9
+	VSHUFI32X4      $0xdd, Z11, Z12, Z10
+	VPADDD          Z10, Z9, Z9
+	VPBROADCASTD    68(BX), Z10
+	VPSLLD          $0x04, Z10, Z10
+	VPSUBD          Z10, Z9, Z9
+	VCVTDQ2PS       Z9, Z9
+	VMULPS.BCST     64(BX), Z8, Z8
+	VFMADD231PS     Z8, Z9, Z7
+	VMOVD           51(AX), X8
+	VPINSRD         $0x01, 51(AX)(CX*1), X8, X8
+	VPINSRD         $0x02, 51(AX)(CX*2), X8, X8
+	VPINSRD         $0x03, 51(AX)(DI*1), X8, X8
+	VMOVD           51(R8), X9
+	VPINSRD         $0x01, 51(R8)(CX*1), X9, X9
+	VPINSRD         $0x02, 51(R8)(CX*2), X9, X9
+	VPINSRD         $0x03, 51(R8)(DI*1), X9, X9
+	VINSERTI32X4    $0x01, X9, Z8, Z8
+	VMOVD           51(R9), X9
+	VPINSRD         $0x01, 51(R9)(CX*1), X9, X9
+	VPINSRD         $0x02, 51(R9)(CX*2), X9, X9
+	VPINSRD         $0x03, 51(R9)(DI*1), X9, X9
+	VINSERTI32X4    $0x02, X9, Z8, Z8
+	VMOVD           51(R10), X9
+	VPINSRD         $0x01, 51(R10)(CX*1), X9, X9
+	VPINSRD         $0x02, 51(R10)(CX*2), X9, X9
+	VPINSRD         $0x03, 51(R10)(DI*1), X9, X9
+	VINSERTI32X4    $0x03, X9, Z8, Z8
+	VPANDD          Z6, Z8, Z8
+	VPCMPUD         $0x01, Z4, Z8, K2
+	VPSLLVD         Z8, Z5, Z9
+	VPSUBD          Z3, Z8, Z8
+	VPSLLD          $0x17, Z8, Z8
+	VMOVDQA32       Z9, K2, Z8
+	VBROADCASTI64X4 96(DX), Z9
+	PREFETCHT0      832(SI)
+	VBROADCASTI32X4 52(AX), Z10
+	VBROADCASTI32X4 52(R8), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPXORD          Z11, Z11, Z11
+	VPDPBUSD        Z9, Z10, Z11
+	VBROADCASTI32X4 52(AX)(CX*1), Z10
+	VBROADCASTI32X4 52(R8)(CX*1), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPXORD          Z12, Z12, Z12
+	VPDPBUSD        Z9, Z10, Z12
+	PREFETCHT0      896(SI)
+	VBROADCASTI32X4 52(AX)(CX*2), Z10
+	VBROADCASTI32X4 52(R8)(CX*2), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPXORD          Z13, Z13, Z13
+	VPDPBUSD        Z9, Z10, Z13
+	VBROADCASTI32X4 52(AX)(DI*1), Z10
+	VBROADCASTI32X4 52(R8)(DI*1), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPXORD          Z14, Z14, Z14
+	VPDPBUSD        Z9, Z10, Z14
+	VPUNPCKLDQ      Z12, Z11, Z10
+	VPUNPCKHDQ      Z12, Z11, Z11
+	VPADDD          Z11, Z10, Z10
+	VPUNPCKLDQ      Z14, Z13, Z11
+	VPUNPCKHDQ      Z14, Z13, Z13
+	VPADDD          Z13, Z11, Z11
+	VPUNPCKLQDQ     Z11, Z10, Z12
+	VPUNPCKHQDQ     Z11, Z10, Z10
+	VPADDD          Z10, Z12, Z12
+	PREFETCHT0      960(SI)
+	VBROADCASTI32X4 52(R9), Z10
+	VBROADCASTI32X4 52(R10), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPXORD          Z11, Z11, Z11
+	VPDPBUSD        Z9, Z10, Z11
+	VBROADCASTI32X4 52(R9)(CX*1), Z10
+	VBROADCASTI32X4 52(R10)(CX*1), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPXORD          Z13, Z13, Z13
+	VPDPBUSD        Z9, Z10, Z13
+	PREFETCHT0      1024(SI)
+	VBROADCASTI32X4 52(R9)(CX*2), Z10
+	VBROADCASTI32X4 52(R10)(CX*2), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPXORD          Z14, Z14, Z14
+	VPDPBUSD        Z9, Z10, Z14
+	VBROADCASTI32X4 52(R9)(DI*1), Z10
+	VBROADCASTI32X4 52(R10)(DI*1), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPXORD          Z15, Z15, Z15
+	VPDPBUSD        Z9, Z10, Z15
+	VPUNPCKLDQ      Z13, Z11, Z9
+	VPUNPCKHDQ      Z13, Z11, Z11
+	VPADDD          Z11, Z9, Z9
+	VPUNPCKLDQ      Z15, Z14, Z10
+	VPUNPCKHDQ      Z15, Z14, Z14
+	VPADDD          Z14, Z10, Z10
+	VPUNPCKLQDQ     Z10, Z9, Z11
+	VPUNPCKHQDQ     Z10, Z9, Z9
+	VPADDD          Z9, Z11, Z11
+	VSHUFI32X4      $0x88, Z11, Z12, Z9
+	VSHUFI32X4      $0xdd, Z11, Z12, Z10
+	VPADDD          Z10, Z9, Z9
+	VPBROADCASTD    100(BX), Z10
+	VPSLLD          $0x04, Z10, Z10
+	VPSUBD          Z10, Z9, Z9
+	VCVTDQ2PS       Z9, Z9
+	VMULPS.BCST     96(BX), Z8, Z8
+	VFMADD231PS     Z8, Z9, Z7
+	ADDQ            $0x44, AX
+	ADDQ            $0x44, R8
+	ADDQ            $0x44, R9
+	ADDQ            $0x44, R10
+	ADDQ            $0x00000440, SI
+	ADDQ            $0x00000080, DX
+	ADDQ            $0x00000080, BX
+	SUBQ            $0x04, R11
+	JMP             some
+
+rest:
+	TESTQ R11, R11
+	JZ    end
+
+loop:
+	VMOVD           (AX), X8
+	VPINSRD         $0x01, (AX)(CX*1), X8, X8
+	VPINSRD         $0x02, (AX)(CX*2), X8, X8
+	VPINSRD         $0x03, (AX)(DI*1), X8, X8
+	VMOVD           (R8), X9
+	VPINSRD         $0x01, (R8)(CX*1), X9, X9
+	VPINSRD         $0x02, (R8)(CX*2), X9, X9
+	VPINSRD         $0x03, (R8)(DI*1), X9, X9
+	VINSERTI32X4    $0x01, X9, Z8, Z8
+	VMOVD           (R9), X9
+	VPINSRD         $0x01, (R9)(CX*1), X9, X9
+	VPINSRD         $0x02, (R9)(CX*2), X9, X9
+	VPINSRD         $0x03, (R9)(DI*1), X9, X9
+	VINSERTI32X4    $0x02, X9, Z8, Z8
+	VMOVD           (R10), X9
+	VPINSRD         $0x01, (R10)(CX*1), X9, X9
+	VPINSRD         $0x02, (R10)(CX*2), X9, X9
+	VPINSRD         $0x03, (R10)(DI*1), X9, X9
+	VINSERTI32X4    $0x03, X9, Z8, Z8
+	VPANDD          Z6, Z8, Z8
+	VPCMPUD         $0x01, Z4, Z8, K2
+	VPSLLVD         Z8, Z5, Z9
+	VPSUBD          Z3, Z8, Z8
+	VPSLLD          $0x17, Z8, Z8
+	VMOVDQA32       Z9, K2, Z8
+	VBROADCASTI64X4 (DX), Z9
+	PREFETCHT0      (SI)
+	VBROADCASTI32X4 1(AX), Z10
+	VBROADCASTI32X4 1(R8), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPXORD          Z11, Z11, Z11
+	VPDPBUSD        Z9, Z10, Z11
+	PREFETCHT0      64(SI)
+	VBROADCASTI32X4 1(AX)(CX*1), Z10
+	VBROADCASTI32X4 1(R8)(CX*1), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPXORD          Z12, Z12, Z12
+	VPDPBUSD        Z9, Z10, Z12
+	VBROADCASTI32X4 1(AX)(CX*2), Z10
+	VBROADCASTI32X4 1(R8)(CX*2), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPXORD          Z13, Z13, Z13
+	VPDPBUSD        Z9, Z10, Z13
+	PREFETCHT0      128(SI)
+	VBROADCASTI32X4 1(AX)(DI*1), Z10
+	VBROADCASTI32X4 1(R8)(DI*1), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPXORD          Z14, Z14, Z14
+	VPDPBUSD        Z9, Z10, Z14
+	VPUNPCKLDQ      Z12, Z11, Z10
+	VPUNPCKHDQ      Z12, Z11, Z11
+	VPADDD          Z11, Z10, Z10
+	VPUNPCKLDQ      Z14, Z13, Z11
+	VPUNPCKHDQ      Z14, Z13, Z13
+	VPADDD          Z13, Z11, Z11
+	VPUNPCKLQDQ     Z11, Z10, Z12
+	VPUNPCKHQDQ     Z11, Z10, Z10
+	VPADDD          Z10, Z12, Z12
+	VBROADCASTI32X4 1(R9), Z10
+	VBROADCASTI32X4 1(R10), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPXORD          Z11, Z11, Z11
+	VPDPBUSD        Z9, Z10, Z11
+	PREFETCHT0      192(SI)
+	VBROADCASTI32X4 1(R9)(CX*1), Z10
+	VBROADCASTI32X4 1(R10)(CX*1), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPXORD          Z13, Z13, Z13
+	VPDPBUSD        Z9, Z10, Z13
+	VBROADCASTI32X4 1(R9)(CX*2), Z10
+	VBROADCASTI32X4 1(R10)(CX*2), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPXORD          Z14, Z14, Z14
+	VPDPBUSD        Z9, Z10, Z14
+	PREFETCHT0      256(SI)
+	VBROADCASTI32X4 1(R9)(DI*1), Z10
+	VBROADCASTI32X4 1(R10)(DI*1), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPXORD          Z15, Z15, Z15
+	VPDPBUSD        Z9, Z10, Z15
+	VPUNPCKLDQ      Z13, Z11, Z9
+	VPUNPCKHDQ      Z13, Z11, Z11
+	VPADDD          Z11, Z9, Z9
+	VPUNPCKLDQ      Z15, Z14, Z10
+	VPUNPCKHDQ      Z15, Z14, Z14
+	VPADDD          Z14, Z10, Z10
+	VPUNPCKLQDQ     Z10, Z9, Z11
+	VPUNPCKHQDQ     Z10, Z9, Z9
+	VPADDD          Z9, Z11, Z11
+	VSHUFI32X4      $0x88, Z11, Z12, Z9
+	VSHUFI32X4      $0xdd, Z11, Z12, Z10
+	VPADDD          Z10, Z9, Z9
+	VPBROADCASTD    4(BX), Z10
+	VPSLLD          $0x04, Z10, Z10
+	VPSUBD          Z10, Z9, Z9
+	VCVTDQ2PS       Z9, Z9
+	VMULPS.BCST     (BX), Z8, Z8
+	VFMADD231PS     Z8, Z9, Z7
 	ADDQ            $0x11, AX
 	ADDQ            $0x11, R8
 	ADDQ            $0x11, R9
@@ -1798,8 +5060,10 @@ loop:
 	ADDQ            $0x20, BX
 	DECQ            R11
 	JNZ             loop
-	MOVQ            dst+0(FP), AX
-	VMOVUPS         Z6, (AX)
+
+end:
+	MOVQ    dst+0(FP), AX
+	VMOVUPS Z7, (AX)
 	VZEROUPPER
 	RET
 
@@ -1822,110 +5086,108 @@ TEXT ·unpackMXFP4AVX512(SB), NOSPLIT, $0-48
 	VMOVDQU32 const6<>+0(SB), Z3
 	VMOVDQU32 const7<>+0(SB), Z4
 	VMOVDQU32 const8<>+0(SB), Z5
+	VMOVDQU32 const9<>+0(SB), Z6
 	MOVQ      blocks+40(FP), R10
 
 loop:
-	VPXORD          Z6, Z6, Z6
-	VPINSRB         $0x00, (AX), X6, X6
-	VPINSRB         $0x04, (AX)(CX*1), X6, X6
-	VPINSRB         $0x08, (AX)(CX*2), X6, X6
-	VPINSRB         $0x0c, (AX)(SI*1), X6, X6
-	VPXORD          Z7, Z7, Z7
-	VPINSRB         $0x00, (DI), X7, X7
-	VPINSRB         $0x04, (DI)(CX*1), X7, X7
-	VPINSRB         $0x08, (DI)(CX*2), X7, X7
-	VPINSRB         $0x0c, (DI)(SI*1), X7, X7
-	VINSERTI32X4    $0x01, X7, Z6, Z6
-	VPXORD          Z7, Z7, Z7
-	VPINSRB         $0x00, (R8), X7, X7
-	VPINSRB         $0x04, (R8)(CX*1), X7, X7
-	VPINSRB         $0x08, (R8)(CX*2), X7, X7
-	VPINSRB         $0x0c, (R8)(SI*1), X7, X7
-	VINSERTI32X4    $0x02, X7, Z6, Z6
-	VPXORD          Z7, Z7, Z7
-	VPINSRB         $0x00, (R9), X7, X7
-	VPINSRB         $0x04, (R9)(CX*1), X7, X7
-	VPINSRB         $0x08, (R9)(CX*2), X7, X7
-	VPINSRB         $0x0c, (R9)(SI*1), X7, X7
-	VINSERTI32X4    $0x03, X7, Z6, Z6
-	VPCMPUD         $0x01, Z4, Z6, K2
-	VPSLLVD         Z6, Z5, Z7
-	VPSUBD          Z3, Z6, Z6
-	VPSLLD          $0x17, Z6, Z6
-	VMOVDQA32       Z7, K2, Z6
-	VMOVUPS         Z6, (BX)
-	VBROADCASTI32X4 1(AX), Z6
-	VBROADCASTI32X4 1(DI), K1, Z6
-	VPSRLVD         Z0, Z6, Z6
-	VPANDD          Z1, Z6, Z6
-	VPSHUFB         Z6, Z2, Z6
-	VBROADCASTI32X4 1(AX)(CX*1), Z7
-	VBROADCASTI32X4 1(DI)(CX*1), K1, Z7
+	VMOVD           (AX), X7
+	VPINSRD         $0x01, (AX)(CX*1), X7, X7
+	VPINSRD         $0x02, (AX)(CX*2), X7, X7
+	VPINSRD         $0x03, (AX)(SI*1), X7, X7
+	VMOVD           (DI), X8
+	VPINSRD         $0x01, (DI)(CX*1), X8, X8
+	VPINSRD         $0x02, (DI)(CX*2), X8, X8
+	VPINSRD         $0x03, (DI)(SI*1), X8, X8
+	VINSERTI32X4    $0x01, X8, Z7, Z7
+	VMOVD           (R8), X8
+	VPINSRD         $0x01, (R8)(CX*1), X8, X8
+	VPINSRD         $0x02, (R8)(CX*2), X8, X8
+	VPINSRD         $0x03, (R8)(SI*1), X8, X8
+	VINSERTI32X4    $0x02, X8, Z7, Z7
+	VMOVD           (R9), X8
+	VPINSRD         $0x01, (R9)(CX*1), X8, X8
+	VPINSRD         $0x02, (R9)(CX*2), X8, X8
+	VPINSRD         $0x03, (R9)(SI*1), X8, X8
+	VINSERTI32X4    $0x03, X8, Z7, Z7
+	VPANDD          Z6, Z7, Z7
+	VPCMPUD         $0x01, Z4, Z7, K2
+	VPSLLVD         Z7, Z5, Z8
+	VPSUBD          Z3, Z7, Z7
+	VPSLLD          $0x17, Z7, Z7
+	VMOVDQA32       Z8, K2, Z7
+	VMOVUPS         Z7, (BX)
+	VBROADCASTI32X4 1(AX), Z7
+	VBROADCASTI32X4 1(DI), K1, Z7
 	VPSRLVD         Z0, Z7, Z7
 	VPANDD          Z1, Z7, Z7
 	VPSHUFB         Z7, Z2, Z7
-	VBROADCASTI32X4 1(AX)(CX*2), Z8
-	VBROADCASTI32X4 1(DI)(CX*2), K1, Z8
+	VBROADCASTI32X4 1(AX)(CX*1), Z8
+	VBROADCASTI32X4 1(DI)(CX*1), K1, Z8
 	VPSRLVD         Z0, Z8, Z8
 	VPANDD          Z1, Z8, Z8
 	VPSHUFB         Z8, Z2, Z8
-	VBROADCASTI32X4 1(AX)(SI*1), Z9
-	VBROADCASTI32X4 1(DI)(SI*1), K1, Z9
+	VBROADCASTI32X4 1(AX)(CX*2), Z9
+	VBROADCASTI32X4 1(DI)(CX*2), K1, Z9
 	VPSRLVD         Z0, Z9, Z9
 	VPANDD          Z1, Z9, Z9
 	VPSHUFB         Z9, Z2, Z9
-	VPUNPCKLDQ      Z7, Z6, Z11
-	VPUNPCKLDQ      Z9, Z8, Z12
-	VPUNPCKLQDQ     Z12, Z11, Z10
-	VPUNPCKHQDQ     Z12, Z11, Z11
-	VPUNPCKHDQ      Z7, Z6, Z6
-	VPUNPCKHDQ      Z9, Z8, Z8
-	VPUNPCKLQDQ     Z8, Z6, Z7
-	VPUNPCKHQDQ     Z8, Z6, Z6
-	VBROADCASTI32X4 1(R8), Z8
-	VBROADCASTI32X4 1(R9), K1, Z8
-	VPSRLVD         Z0, Z8, Z8
-	VPANDD          Z1, Z8, Z8
-	VPSHUFB         Z8, Z2, Z8
-	VBROADCASTI32X4 1(R8)(CX*1), Z9
-	VBROADCASTI32X4 1(R9)(CX*1), K1, Z9
+	VBROADCASTI32X4 1(AX)(SI*1), Z10
+	VBROADCASTI32X4 1(DI)(SI*1), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VPUNPCKLDQ      Z8, Z7, Z12
+	VPUNPCKLDQ      Z10, Z9, Z13
+	VPUNPCKLQDQ     Z13, Z12, Z11
+	VPUNPCKHQDQ     Z13, Z12, Z12
+	VPUNPCKHDQ      Z8, Z7, Z7
+	VPUNPCKHDQ      Z10, Z9, Z9
+	VPUNPCKLQDQ     Z9, Z7, Z8
+	VPUNPCKHQDQ     Z9, Z7, Z7
+	VBROADCASTI32X4 1(R8), Z9
+	VBROADCASTI32X4 1(R9), K1, Z9
 	VPSRLVD         Z0, Z9, Z9
 	VPANDD          Z1, Z9, Z9
 	VPSHUFB         Z9, Z2, Z9
-	VBROADCASTI32X4 1(R8)(CX*2), Z12
-	VBROADCASTI32X4 1(R9)(CX*2), K1, Z12
-	VPSRLVD         Z0, Z12, Z12
-	VPANDD          Z1, Z12, Z12
-	VPSHUFB         Z12, Z2, Z12
-	VBROADCASTI32X4 1(R8)(SI*1), Z13
-	VBROADCASTI32X4 1(R9)(SI*1), K1, Z13
+	VBROADCASTI32X4 1(R8)(CX*1), Z10
+	VBROADCASTI32X4 1(R9)(CX*1), K1, Z10
+	VPSRLVD         Z0, Z10, Z10
+	VPANDD          Z1, Z10, Z10
+	VPSHUFB         Z10, Z2, Z10
+	VBROADCASTI32X4 1(R8)(CX*2), Z13
+	VBROADCASTI32X4 1(R9)(CX*2), K1, Z13
 	VPSRLVD         Z0, Z13, Z13
 	VPANDD          Z1, Z13, Z13
 	VPSHUFB         Z13, Z2, Z13
-	VPUNPCKLDQ      Z9, Z8, Z15
-	VPUNPCKLDQ      Z13, Z12, Z16
-	VPUNPCKLQDQ     Z16, Z15, Z14
-	VPUNPCKHQDQ     Z16, Z15, Z15
-	VPUNPCKHDQ      Z9, Z8, Z8
-	VPUNPCKHDQ      Z13, Z12, Z12
-	VPUNPCKLQDQ     Z12, Z8, Z9
-	VPUNPCKHQDQ     Z12, Z8, Z8
-	VSHUFI32X4      $0x88, Z14, Z10, Z12
-	VSHUFI32X4      $0xdd, Z14, Z10, Z10
-	VMOVDQU32       Z12, (DX)
-	VMOVDQU32       Z10, 256(DX)
-	VSHUFI32X4      $0x88, Z15, Z11, Z10
+	VBROADCASTI32X4 1(R8)(SI*1), Z14
+	VBROADCASTI32X4 1(R9)(SI*1), K1, Z14
+	VPSRLVD         Z0, Z14, Z14
+	VPANDD          Z1, Z14, Z14
+	VPSHUFB         Z14, Z2, Z14
+	VPUNPCKLDQ      Z10, Z9, Z16
+	VPUNPCKLDQ      Z14, Z13, Z17
+	VPUNPCKLQDQ     Z17, Z16, Z15
+	VPUNPCKHQDQ     Z17, Z16, Z16
+	VPUNPCKHDQ      Z10, Z9, Z9
+	VPUNPCKHDQ      Z14, Z13, Z13
+	VPUNPCKLQDQ     Z13, Z9, Z10
+	VPUNPCKHQDQ     Z13, Z9, Z9
+	VSHUFI32X4      $0x88, Z15, Z11, Z13
 	VSHUFI32X4      $0xdd, Z15, Z11, Z11
-	VMOVDQU32       Z10, 64(DX)
-	VMOVDQU32       Z11, 320(DX)
-	VSHUFI32X4      $0x88, Z9, Z7, Z10
+	VMOVDQU32       Z13, (DX)
+	VMOVDQU32       Z11, 256(DX)
+	VSHUFI32X4      $0x88, Z16, Z12, Z11
+	VSHUFI32X4      $0xdd, Z16, Z12, Z12
+	VMOVDQU32       Z11, 64(DX)
+	VMOVDQU32       Z12, 320(DX)
+	VSHUFI32X4      $0x88, Z10, Z8, Z11
+	VSHUFI32X4      $0xdd, Z10, Z8, Z8
+	VMOVDQU32       Z11, 128(DX)
+	VMOVDQU32       Z8, 384(DX)
+	VSHUFI32X4      $0x88, Z9, Z7, Z8
 	VSHUFI32X4      $0xdd, Z9, Z7, Z7
-	VMOVDQU32       Z10, 128(DX)
-	VMOVDQU32       Z7, 384(DX)
-	VSHUFI32X4      $0x88, Z8, Z6, Z7
-	VSHUFI32X4      $0xdd, Z8, Z6, Z6
-	VMOVDQU32       Z7, 192(DX)
-	VMOVDQU32       Z6, 448(DX)
+	VMOVDQU32       Z8, 192(DX)
+	VMOVDQU32       Z7, 448(DX)
 	ADDQ            $0x11, AX
 	ADDQ            $0x11, DI
 	ADDQ            $0x11, R8
@@ -1951,9 +5213,9 @@ TEXT ·rowsQ4_KAVX512(SB), NOSPLIT, $0-48
 	LEAQ      (AX)(CX*4), R8
 	LEAQ      (R8)(CX*4), R9
 	LEAQ      (R9)(CX*4), R10
-	VMOVDQU32 const9<>+0(SB), Z0
+	VMOVDQU32 const10<>+0(SB), Z0
 	VMOVDQU32 const1<>+0(SB), Z1
-	VMOVDQU32 const10<>+0(SB), Z2
+	VMOVDQU32 const9<>+0(SB), Z2
 	VMOVDQU32 const11<>+0(SB), Z3
 	VMOVDQU32 const12<>+0(SB), Z4
 	VMOVDQU32 const13<>+0(SB), Z5
@@ -2652,9 +5914,9 @@ TEXT ·unpackQ4_KAVX512(SB), NOSPLIT, $0-48
 	LEAQ      (AX)(CX*4), R8
 	LEAQ      (R8)(CX*4), R9
 	LEAQ      (R9)(CX*4), R10
-	VMOVDQU32 const9<>+0(SB), Z0
+	VMOVDQU32 const10<>+0(SB), Z0
 	VMOVDQU32 const1<>+0(SB), Z1
-	VMOVDQU32 const10<>+0(SB), Z2
+	VMOVDQU32 const9<>+0(SB), Z2
 	VMOVDQU32 const11<>+0(SB), Z3
 	VMOVDQU32 const12<>+0(SB), Z4
 	VMOVDQU32 const13<>+0(SB), Z5
@@ -3312,9 +6574,9 @@ TEXT ·rowsQ5_KAVX512(SB), NOSPLIT, $0-48
 	LEAQ      (AX)(CX*4), R8
 	LEAQ      (R8)(CX*4), R9
 	LEAQ      (R9)(CX*4), R10
-	VMOVDQU32 const9<>+0(SB), Z0
+	VMOVDQU32 const10<>+0(SB), Z0
 	VMOVDQU32 const1<>+0(SB), Z1
-	VMOVDQU32 const10<>+0(SB), Z2
+	VMOVDQU32 const9<>+0(SB), Z2
 	VMOVDQU32 const11<>+0(SB), Z3
 	VMOVDQU32 const12<>+0(SB), Z4
 	VMOVDQU32 const13<>+0(SB), Z5
@@ -4214,9 +7476,9 @@ TEXT ·unpackQ5_KAVX512(SB), NOSPLIT, $0-48
 	LEAQ      (AX)(CX*4), R8
 	LEAQ      (R8)(CX*4), R9
 	LEAQ      (R9)(CX*4), R10
-	VMOVDQU32 const9<>+0(SB), Z0
+	VMOVDQU32 const10<>+0(SB), Z0
 	VMOVDQU32 const1<>+0(SB), Z1
-	VMOVDQU32 const10<>+0(SB), Z2
+	VMOVDQU32 const9<>+0(SB), Z2
 	VMOVDQU32 const11<>+0(SB), Z3
 	VMOVDQU32 const12<>+0(SB), Z4
 	VMOVDQU32 const13<>+0(SB), Z5
@@ -6713,7 +9975,7 @@ TEXT ·rowsQ3_KAVX512(SB), NOSPLIT, $0-48
 	VMOVDQU32 const21<>+0(SB), Z1
 	VMOVDQU32 const1<>+0(SB), Z2
 	VMOVDQU32 const12<>+0(SB), Z3
-	VMOVDQU32 const10<>+0(SB), Z4
+	VMOVDQU32 const9<>+0(SB), Z4
 	VMOVDQU32 const22<>+0(SB), Z5
 	VMOVDQU32 const23<>+0(SB), Z6
 	MOVQ      blocks+24(FP), R11
@@ -7684,7 +10946,7 @@ TEXT ·unpackQ3_KAVX512(SB), NOSPLIT, $0-48
 	VMOVDQU32 const21<>+0(SB), Z1
 	VMOVDQU32 const1<>+0(SB), Z2
 	VMOVDQU32 const12<>+0(SB), Z3
-	VMOVDQU32 const10<>+0(SB), Z4
+	VMOVDQU32 const9<>+0(SB), Z4
 	VMOVDQU32 const22<>+0(SB), Z5
 	VMOVDQU32 const23<>+0(SB), Z6
 	MOVQ      blocks+40(FP), R10
@@ -13772,40 +17034,40 @@ DATA const8<>+56(SB)/4, $0x00200000
 DATA const8<>+60(SB)/4, $0x00200000
 GLOBL const8<>(SB), RODATA|NOPTR, $64
 
-DATA const9<>+0(SB)/4, $0x00000000
-DATA const9<>+4(SB)/4, $0x00000000
-DATA const9<>+8(SB)/4, $0x00000000
-DATA const9<>+12(SB)/4, $0x00000000
-DATA const9<>+16(SB)/4, $0x00000000
-DATA const9<>+20(SB)/4, $0x00000000
-DATA const9<>+24(SB)/4, $0x00000000
-DATA const9<>+28(SB)/4, $0x00000000
-DATA const9<>+32(SB)/4, $0x00000004
-DATA const9<>+36(SB)/4, $0x00000004
-DATA const9<>+40(SB)/4, $0x00000004
-DATA const9<>+44(SB)/4, $0x00000004
-DATA const9<>+48(SB)/4, $0x00000004
-DATA const9<>+52(SB)/4, $0x00000004
-DATA const9<>+56(SB)/4, $0x00000004
-DATA const9<>+60(SB)/4, $0x00000004
+DATA const9<>+0(SB)/4, $0x000000ff
+DATA const9<>+4(SB)/4, $0x000000ff
+DATA const9<>+8(SB)/4, $0x000000ff
+DATA const9<>+12(SB)/4, $0x000000ff
+DATA const9<>+16(SB)/4, $0x000000ff
+DATA const9<>+20(SB)/4, $0x000000ff
+DATA const9<>+24(SB)/4, $0x000000ff
+DATA const9<>+28(SB)/4, $0x000000ff
+DATA const9<>+32(SB)/4, $0x000000ff
+DATA const9<>+36(SB)/4, $0x000000ff
+DATA const9<>+40(SB)/4, $0x000000ff
+DATA const9<>+44(SB)/4, $0x000000ff
+DATA const9<>+48(SB)/4, $0x000000ff
+DATA const9<>+52(SB)/4, $0x000000ff
+DATA const9<>+56(SB)/4, $0x000000ff
+DATA const9<>+60(SB)/4, $0x000000ff
 GLOBL const9<>(SB), RODATA|NOPTR, $64
 
-DATA const10<>+0(SB)/4, $0x000000ff
-DATA const10<>+4(SB)/4, $0x000000ff
-DATA const10<>+8(SB)/4, $0x000000ff
-DATA const10<>+12(SB)/4, $0x000000ff
-DATA const10<>+16(SB)/4, $0x000000ff
-DATA const10<>+20(SB)/4, $0x000000ff
-DATA const10<>+24(SB)/4, $0x000000ff
-DATA const10<>+28(SB)/4, $0x000000ff
-DATA const10<>+32(SB)/4, $0x000000ff
-DATA const10<>+36(SB)/4, $0x000000ff
-DATA const10<>+40(SB)/4, $0x000000ff
-DATA const10<>+44(SB)/4, $0x000000ff
-DATA const10<>+48(SB)/4, $0x000000ff
-DATA const10<>+52(SB)/4, $0x000000ff
-DATA const10<>+56(SB)/4, $0x000000ff
-DATA const10<>+60(SB)/4, $0x000000ff
+DATA const10<>+0(SB)/4, $0x00000000
+DATA const10<>+4(SB)/4, $0x00000000
+DATA const10<>+8(SB)/4, $0x00000000
+DATA const10<>+12(SB)/4, $0x00000000
+DATA const10<>+16(SB)/4, $0x00000000
+DATA const10<>+20(SB)/4, $0x00000000
+DATA const10<>+24(SB)/4, $0x00000000
+DATA const10<>+28(SB)/4, $0x00000000
+DATA const10<>+32(SB)/4, $0x00000004
+DATA const10<>+36(SB)/4, $0x00000004
+DATA const10<>+40(SB)/4, $0x00000004
+DATA const10<>+44(SB)/4, $0x00000004
+DATA const10<>+48(SB)/4, $0x00000004
+DATA const10<>+52(SB)/4, $0x00000004
+DATA const10<>+56(SB)/4, $0x00000004
+DATA const10<>+60(SB)/4, $0x00000004
 GLOBL const10<>(SB), RODATA|NOPTR, $64
 
 DATA const11<>+0(SB)/4, $0x3f3f3f3f

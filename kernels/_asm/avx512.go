@@ -26,6 +26,7 @@ func avx512(x *program) {
 type rows16 struct {
 	p       [4]reg.GPVirtual
 	st, st3 reg.GPVirtual
+	disp    int // added to every address
 }
 
 func (x *program) rows16(w, stride reg.Register) *rows16 {
@@ -44,7 +45,7 @@ func (x *program) rows16(w, stride reg.Register) *rows16 {
 }
 
 func (r *rows16) at(row, disp int) Mem {
-	m := Mem{Base: r.p[row/4], Disp: disp}
+	m := Mem{Base: r.p[row/4], Disp: r.disp + disp}
 	switch row % 4 {
 	case 1:
 		m.Index, m.Scale = r.st, 1
@@ -130,49 +131,74 @@ func (x *program) rows512(f format512) {
 	acc := x.ZMM()
 	x.zero(acc)
 
-	loop := "loop"
-	x.Label(loop)
-	// Fetches are spread over the loads: too many at once would have to wait for each other.
-	loads, line := 16*f.units(), 0
+	// Short blocks go by some at a time.
 	if f.paired() {
-		loads = 8
+		const some = 4
+		x.Label("some")
+		x.CMPQ(blocks, Imm(some))
+		x.JLT(LabelRef("rest"))
+		x.rowsStep(f, s, acc, some, q, meta, next)
+		x.SUBQ(Imm(some), blocks)
+		x.JMP(LabelRef("some"))
+		x.Label("rest")
+		x.TESTQ(blocks, blocks)
+		x.JZ(LabelRef("end"))
 	}
-	load := f.load
-	done := 0
-	f.load = func(x *program, s *state512, i, u int) reg.VecVirtual {
-		for done++; line*64*loads < 16*f.size*done; line++ {
-			x.PREFETCHT0(Mem{Base: next, Disp: 64 * line})
-		}
-		return load(x, s, i, u)
-	}
-	f.scales(x, s)
-	groups := 0 // of the block, so far
-	for u := range f.units() {
-		var g []reg.VecVirtual
-		if f.paired() {
-			g = []reg.VecVirtual{x.dotPaired(&f, s, q)}
-		} else {
-			g = x.dotUnit(&f, s, q, u)
-		}
-		for _, n := range g {
-			x.fold512(&f, s, acc, n, groups, meta)
-			groups++
-		}
-	}
-	x.advance(s.rows, f.size)
-	x.add(16*f.size, next)
-	x.add(f.weight, q)
-	x.add(f.weight/32*actGroup, meta)
+	x.Label("loop")
+	x.rowsStep(f, s, acc, 1, q, meta, next)
 	x.DECQ(blocks)
-	x.JNZ(LabelRef(loop))
+	x.JNZ(LabelRef("loop"))
+	if f.paired() {
+		x.Label("end")
+	}
 	dst := x.arg("dst")
 	x.VMOVUPS(acc, Mem{Base: dst})
 	x.VZEROUPPER()
 	x.RET()
 }
 
-// fold512 adds a group's contribution to acc: acc += float(n)·(scale·d), and min·dsum.
-func (x *program) fold512(f *format512, s *state512, acc, n reg.VecVirtual, g int, meta reg.Register) {
+// rowsStep takes n blocks of each row.
+func (x *program) rowsStep(f format512, s *state512, acc reg.VecVirtual, n int, q, meta, next reg.Register) {
+	// Fetches are spread over the loads: too many at once would have to wait for each other.
+	loads, line := 16*f.units()*n, 0
+	if f.paired() {
+		loads = 8 * n
+	}
+	load := f.load
+	done := 0
+	f.load = func(x *program, s *state512, i, u int) reg.VecVirtual {
+		for done++; line*64*loads < 16*f.size*n*done; line++ {
+			x.PREFETCHT0(Mem{Base: next, Disp: 64 * line})
+		}
+		return load(x, s, i, u)
+	}
+	groups := 0
+	for b := range n {
+		s.rows.disp = b * f.size
+		f.scales(x, s)
+		in := groups // of the block
+		for u := range f.units() {
+			var g []reg.VecVirtual
+			if f.paired() {
+				g = []reg.VecVirtual{x.dotPaired(&f, s, q, 32*b)}
+			} else {
+				g = x.dotUnit(&f, s, q, u)
+			}
+			for _, sum := range g {
+				x.fold512(&f, s, acc, sum, groups-in, groups, meta)
+				groups++
+			}
+		}
+	}
+	s.rows.disp = 0
+	x.advance(s.rows, n*f.size)
+	x.add(n*16*f.size, next)
+	x.add(n*f.weight, q)
+	x.add(n*f.weight/32*actGroup, meta)
+}
+
+// fold512 adds a group's contribution to acc: acc += float(n)·(scale·d), and min·dsum. It is group in of its block, and group g of those at meta.
+func (x *program) fold512(f *format512, s *state512, acc, n reg.VecVirtual, in, g int, meta reg.Register) {
 	if f.off >= 0 {
 		z := x.ZMM()
 		x.VPBROADCASTD(Mem{Base: meta, Disp: actSum(f.group, g)}, z)
@@ -182,7 +208,7 @@ func (x *program) fold512(f *format512, s *state512, acc, n reg.VecVirtual, g in
 		x.VPSUBD(z, n, n)
 	}
 	x.VCVTDQ2PS(n, n)
-	scale, min := f.scale(x, s, g)
+	scale, min := f.scale(x, s, in)
 	sd := x.ZMM()
 	x.VMULPS_BCST(Mem{Base: meta, Disp: actScale(f.group, g)}, scale, sd)
 	x.VFMADD231PS(sd, n, acc)
@@ -192,9 +218,9 @@ func (x *program) fold512(f *format512, s *state512, acc, n reg.VecVirtual, g in
 }
 
 // dotPaired returns the products of 16 rows with a group of 32, a lane per row.
-func (x *program) dotPaired(f *format512, s *state512, q reg.Register) reg.VecVirtual {
+func (x *program) dotPaired(f *format512, s *state512, q reg.Register, disp int) reg.VecVirtual {
 	a := x.ZMM()
-	x.VBROADCASTI64X4(Mem{Base: q}, a)
+	x.VBROADCASTI64X4(Mem{Base: q, Disp: disp}, a)
 	var half [2]reg.VecVirtual
 	for h := range half {
 		var quad [4]reg.VecVirtual

@@ -91,20 +91,8 @@ func plain(x *program, s *state512, g int) (d, m reg.VecVirtual) {
 
 // powers makes half of 2^(e-127) of the byte that begins a block: as 2^(e-128), and below that as a denormal number.
 func powers(x *program, s *state512) {
-	e := x.ZMM()
-	for i := range 4 {
-		v := e
-		if i > 0 {
-			v = x.ZMM()
-		}
-		x.zero(v)
-		for j := range 4 {
-			x.VPINSRB(Imm(uint64(4*j)), s.rows.at(4*i+j, 0), v.AsX(), v.AsX())
-		}
-		if i > 0 {
-			x.VINSERTI32X4(Imm(uint64(i)), v.AsX(), e, e)
-		}
-	}
+	e := x.dwords(s.rows, 0) // what is behind the byte is of the same block
+	x.VPANDD(s.c["ff"], e, e)
 	k := x.K()
 	x.VPCMPUD(Imm(1), s.c["two"], e, k) // e < 2
 	small, d := x.ZMM(), x.ZMM()
@@ -185,7 +173,7 @@ func levels(disp, off int, table []int) func(*program, *state512) {
 		s.c["levels"] = x.ZMM()
 		x.VMOVDQU32(x.bytes(b...), s.c["levels"])
 		if off == 16 {
-			s.c["one"], s.c["two"], s.c["small"] = x.constZ(1), x.constZ(2), x.constZ(0x00200000)
+			s.c["one"], s.c["two"], s.c["small"], s.c["ff"] = x.constZ(1), x.constZ(2), x.constZ(0x00200000), x.constZ(0xff)
 		}
 	}
 }
