@@ -505,9 +505,8 @@ func (x *program) floatTile512(f floatFormat512, rows, tokens int) {
 		fmt.Sprintf("%s multiplies %d rows of %s with %d tokens.", name, rows, f.name, tokens))
 	w, a, n := x.arg("w"), x.arg("a"), x.arg("k")
 	lda := x.arg("lda")
-	step := 64
 	var rowsAt [4]Mem
-	ptrs := []pointer{{w, 16 * f.size}, {a, step}}
+	ptrs := []pointer{{w, 16 * f.size}, {a, 64}}
 	var next reg.GPVirtual
 	if rows == 4 {
 		stride := x.arg("stride")
@@ -527,7 +526,7 @@ func (x *program) floatTile512(f floatFormat512, rows, tokens int) {
 		a3 = x.GP64()
 		x.LEAQ(Mem{Base: lda, Index: lda, Scale: 2}, a3)
 		x.ADDQ(a, a3)
-		ptrs = append(ptrs, pointer{a3, step})
+		ptrs = append(ptrs, pointer{a3, 64})
 	}
 	token := func(t int) Mem {
 		m := at(a, 0)
@@ -546,23 +545,42 @@ func (x *program) floatTile512(f floatFormat512, rows, tokens int) {
 			x.zero(acc[t][r])
 		}
 	}
-	x.each16("loop", n, func(k *reg.OpmaskVirtual) {
+	step := func(i int, k *reg.OpmaskVirtual) {
 		if next != nil && k == nil {
-			for i := 0; i < 4*16*f.size; i += 64 {
-				x.PREFETCHT0(at(next, i))
+			for j := 0; j < 4*16*f.size; j += 64 {
+				x.PREFETCHT0(at(next, 4*16*f.size*i+j))
 			}
 		}
 		var v [4]reg.VecVirtual
 		for r := range rows {
-			v[r] = f.load(x, rowsAt[r], k)
+			m := rowsAt[r]
+			m.Disp += 16 * f.size * i
+			v[r] = f.load(x, m, k)
 		}
 		for t := range tokens {
-			z := x.get(token(t), k)
+			m := token(t)
+			m.Disp += 64 * i
+			z := x.get(m, k)
 			for r := range rows {
 				x.VFMADD231PS(v[r], z, acc[t][r])
 			}
 		}
-	}, ptrs...)
+	}
+	if tokens == 1 { // by whole lines
+		const some = 8
+		x.Label("some")
+		x.CMPQ(n, U32(16*some))
+		x.JLT(LabelRef("loop"))
+		for i := range some {
+			step(i, nil)
+		}
+		for _, p := range ptrs {
+			x.add(some*p.size, p.p)
+		}
+		x.SUBQ(U32(16*some), n)
+		x.JMP(LabelRef("some"))
+	}
+	x.each16("loop", n, func(k *reg.OpmaskVirtual) { step(0, k) }, ptrs...)
 	dst, ldd := x.arg("dst"), x.arg("ldd")
 	for t := range tokens {
 		// The tree, the same for four rows as for one: within lanes of 128 bits, then across them.
