@@ -3,7 +3,7 @@ export CGO_ENABLED = 0
 
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Packages in which goroutines meet.
-CONCURRENT = ./internal/par ./nn ./engine . ./cmd/goinfer
+CONCURRENT = ./internal/par ./tokenizer ./nn ./engine . ./cmd/goinfer
 FUZZTIME = 20s
 
 .PHONY: help build test race cross arm64 fuzz bench lint cover check clean

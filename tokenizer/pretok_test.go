@@ -68,7 +68,7 @@ var published = map[string][]string{
 	"deepseek-coder": {`[\r\n]`, `\s?\p{L}+`, `\s?\p{P}+`, deepseekCJK, `\p{N}`},
 	"deepseek-v3":    {`\p{N}{1,3}`, `[一-龥぀-ゟ゠-ヿ]+`, deepseekWord},
 	// The first pattern is what llama.cpp's function for \p{AFMoE_digits} does: groups of three from the right, the first one with what precedes it.
-	"afmoe":                   {`[^\p{N}]*\p{N}{1,3}?(?=(?:\p{N}{3})*(?!\p{N}))`, `[一-鿿㐀-䶿豈-﫿぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-๿຀-໿ក-៿က-႟ꩠ-ꩿꧠ-꧿가-힯ᄀ-ᇿ]+`, deepseekWord},
+	"afmoe":                   {`\G(?>[^\p{N}]*)\p{N}{1,3}?(?=(?:\p{N}{3})*(?!\p{N}))`, `[一-鿿㐀-䶿豈-﫿぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-๿຀-໿ក-៿က-႟ꩠ-ꩿꧠ-꧿가-힯ᄀ-ᇿ]+`, deepseekWord},
 	"youtu":                   {`[가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-ㄯ]+|[一-龥぀-ゟ゠-ヿ]+`, gpt4oHead + `|\p{N}` + slashes},
 	"bloom":                   {bloomPattern},
 	"poro-chat":               {bloomPattern},

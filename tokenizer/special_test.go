@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -238,4 +239,26 @@ func TestNamedTokens(t *testing.T) {
 	tok = mustNew(t, c)
 	require.Equal(t, []string{"<|tool_response>", "<eos>"}, eog(tok))
 	require.Equal(t, "</s>", string(tok.Bytes(2)))
+}
+
+// TestConcurrent uses one Tokenizer from many goroutines, for the race detector to watch.
+func TestConcurrent(t *testing.T) {
+	for name, c := range tinyConfigs() {
+		tok := mustNew(t, c)
+		text := strings.Repeat("<s>Hello 世界, the world 123\n <think>é</think>", 20)
+		want := tok.Encode(nil, text, true, true)
+		decoded := tok.Decode(want, true)
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				for range 10 {
+					got := tok.Encode(nil, text, true, true)
+					if !slices.Equal(want, got) || tok.Decode(got, true) != decoded {
+						t.Errorf("%s: another result", name)
+					}
+				}
+			})
+		}
+		wg.Wait()
+	}
 }

@@ -215,7 +215,7 @@ func plainUnigram(c *Config, text string) (ids []int32, score float64) {
 func TestUnigramAgainstPlain(t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 10))
 	letters := []string{"a", "b", "c", "é", "世", "▁"}
-	for round := range 400 {
+	for round := range 200 {
 		c := NewConfig(ModelUnigram)
 		c.add(TypeControl, 0, "<pad>", "</s>")
 		c.add(TypeUnknown, 0, "<unk>")
