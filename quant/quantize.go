@@ -104,6 +104,7 @@ func encodeRow(t Type, dst []byte, src, importance []float32) error {
 var encoders = [NumTypes]func(dst []byte, x, imp []float32, mean float32) bool{
 	Q4_0: encodeQ4_0, Q4_1: encodeQ4_1, Q5_0: encodeQ5_0, Q5_1: encodeQ5_1, Q8_0: encodeQ8_0,
 	Q2_K: encodeQ2_K, Q3_K: encodeQ3_K, Q4_K: encodeQ4_K, Q5_K: encodeQ5_K, Q6_K: encodeQ6_K,
+	IQ1_S: encodeIQ1_S, IQ1_M: encodeIQ1_M, IQ2_XXS: encodeIQ2_XXS, IQ2_XS: encodeIQ2_XS, IQ2_S: encodeIQ2_S, IQ3_XXS: encodeIQ3_XXS, IQ3_S: encodeIQ3_S,
 	IQ4_NL: encodeIQ4_NL, IQ4_XS: encodeIQ4_XS,
 	TQ1_0: encodeTQ1_0, TQ2_0: encodeTQ2_0, MXFP4: encodeMXFP4, NVFP4: encodeNVFP4, Q1_0: encodeQ1_0, Q2_0: encodeQ2_0,
 }
