@@ -126,6 +126,76 @@ func rowsTQ2_0DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, gr
 //go:noescape
 func unpackTQ2_0DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
+// rowsIQ1_SDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsIQ1_SDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackIQ1_SDotProd makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackIQ1_SDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsIQ1_MDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsIQ1_MDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackIQ1_MDotProd makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackIQ1_MDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsIQ2_XXSDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsIQ2_XXSDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackIQ2_XXSDotProd makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackIQ2_XXSDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsIQ2_XSDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsIQ2_XSDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackIQ2_XSDotProd makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackIQ2_XSDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsIQ2_SDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsIQ2_SDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackIQ2_SDotProd makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackIQ2_SDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsIQ3_XXSDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsIQ3_XXSDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackIQ3_XXSDotProd makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackIQ3_XXSDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsIQ3_SDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsIQ3_SDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackIQ3_SDotProd makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackIQ3_SDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
 // rowsQ2_KDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
@@ -279,6 +349,13 @@ var formatsDotProd = []kernels8{
 	{quant.Q2_0, rowsQ2_0DotProd, unpackQ2_0DotProd, [4]func(*byte){panel32x1DotProd, panel32x2DotProd, panel32x3DotProd, panel32x4DotProd}},
 	{quant.TQ1_0, rowsTQ1_0DotProd, unpackTQ1_0DotProd, [4]func(*byte){panel32x1DotProd, panel32x2DotProd, panel32x3DotProd, panel32x4DotProd}},
 	{quant.TQ2_0, rowsTQ2_0DotProd, unpackTQ2_0DotProd, [4]func(*byte){panel32x1DotProd, panel32x2DotProd, panel32x3DotProd, panel32x4DotProd}},
+	{quant.IQ1_S, rowsIQ1_SDotProd, unpackIQ1_SDotProd, [4]func(*byte){panel32x1DotProd, panel32x2DotProd, panel32x3DotProd, panel32x4DotProd}},
+	{quant.IQ1_M, rowsIQ1_MDotProd, unpackIQ1_MDotProd, [4]func(*byte){panel16x1DotProd, panel16x2DotProd, panel16x3DotProd, panel16x4DotProd}},
+	{quant.IQ2_XXS, rowsIQ2_XXSDotProd, unpackIQ2_XXSDotProd, [4]func(*byte){panel32x1DotProd, panel32x2DotProd, panel32x3DotProd, panel32x4DotProd}},
+	{quant.IQ2_XS, rowsIQ2_XSDotProd, unpackIQ2_XSDotProd, [4]func(*byte){panel16x1DotProd, panel16x2DotProd, panel16x3DotProd, panel16x4DotProd}},
+	{quant.IQ2_S, rowsIQ2_SDotProd, unpackIQ2_SDotProd, [4]func(*byte){panel16x1DotProd, panel16x2DotProd, panel16x3DotProd, panel16x4DotProd}},
+	{quant.IQ3_XXS, rowsIQ3_XXSDotProd, unpackIQ3_XXSDotProd, [4]func(*byte){panel32x1DotProd, panel32x2DotProd, panel32x3DotProd, panel32x4DotProd}},
+	{quant.IQ3_S, rowsIQ3_SDotProd, unpackIQ3_SDotProd, [4]func(*byte){panel32x1DotProd, panel32x2DotProd, panel32x3DotProd, panel32x4DotProd}},
 	{quant.Q2_K, rowsQ2_KDotProd, unpackQ2_KDotProd, [4]func(*byte){panel16Minx1DotProd, panel16Minx2DotProd, panel16Minx3DotProd, panel16Minx4DotProd}},
 	{quant.Q3_K, rowsQ3_KDotProd, unpackQ3_KDotProd, [4]func(*byte){panel16x1DotProd, panel16x2DotProd, panel16x3DotProd, panel16x4DotProd}},
 	{quant.Q4_K, rowsQ4_KDotProd, unpackQ4_KDotProd, [4]func(*byte){panel32Minx1DotProd, panel32Minx2DotProd, panel32Minx3DotProd, panel32Minx4DotProd}},

@@ -66,6 +66,41 @@ func unpackTQ1_0I8MM(p *byte, s *float32, m *float32, w *byte, stride int, block
 //go:noescape
 func unpackTQ2_0I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
+// unpackIQ1_SI8MM makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackIQ1_SI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// unpackIQ1_MI8MM makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackIQ1_MI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// unpackIQ2_XXSI8MM makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackIQ2_XXSI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// unpackIQ2_XSI8MM makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackIQ2_XSI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// unpackIQ2_SI8MM makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackIQ2_SI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// unpackIQ3_XXSI8MM makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackIQ3_XXSI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// unpackIQ3_SI8MM makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackIQ3_SI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
 // unpackQ2_KI8MM makes a panel of 8 rows of w.
 //
 //go:noescape
@@ -189,6 +224,13 @@ var formatsI8MM = []kernels8{
 	{quant.Q2_0, rowsQ2_0DotProd, unpackQ2_0I8MM, [4]func(*byte){panel32x1I8MM, panel32x2I8MM, panel32x3I8MM, panel32x4I8MM}},
 	{quant.TQ1_0, rowsTQ1_0DotProd, unpackTQ1_0I8MM, [4]func(*byte){panel32x1I8MM, panel32x2I8MM, panel32x3I8MM, panel32x4I8MM}},
 	{quant.TQ2_0, rowsTQ2_0DotProd, unpackTQ2_0I8MM, [4]func(*byte){panel32x1I8MM, panel32x2I8MM, panel32x3I8MM, panel32x4I8MM}},
+	{quant.IQ1_S, rowsIQ1_SDotProd, unpackIQ1_SI8MM, [4]func(*byte){panel32x1I8MM, panel32x2I8MM, panel32x3I8MM, panel32x4I8MM}},
+	{quant.IQ1_M, rowsIQ1_MDotProd, unpackIQ1_MI8MM, [4]func(*byte){panel16x1I8MM, panel16x2I8MM, panel16x3I8MM, panel16x4I8MM}},
+	{quant.IQ2_XXS, rowsIQ2_XXSDotProd, unpackIQ2_XXSI8MM, [4]func(*byte){panel32x1I8MM, panel32x2I8MM, panel32x3I8MM, panel32x4I8MM}},
+	{quant.IQ2_XS, rowsIQ2_XSDotProd, unpackIQ2_XSI8MM, [4]func(*byte){panel16x1I8MM, panel16x2I8MM, panel16x3I8MM, panel16x4I8MM}},
+	{quant.IQ2_S, rowsIQ2_SDotProd, unpackIQ2_SI8MM, [4]func(*byte){panel16x1I8MM, panel16x2I8MM, panel16x3I8MM, panel16x4I8MM}},
+	{quant.IQ3_XXS, rowsIQ3_XXSDotProd, unpackIQ3_XXSI8MM, [4]func(*byte){panel32x1I8MM, panel32x2I8MM, panel32x3I8MM, panel32x4I8MM}},
+	{quant.IQ3_S, rowsIQ3_SDotProd, unpackIQ3_SI8MM, [4]func(*byte){panel32x1I8MM, panel32x2I8MM, panel32x3I8MM, panel32x4I8MM}},
 	{quant.Q2_K, rowsQ2_KDotProd, unpackQ2_KI8MM, [4]func(*byte){panel16Minx1I8MM, panel16Minx2I8MM, panel16Minx3I8MM, panel16Minx4I8MM}},
 	{quant.Q3_K, rowsQ3_KDotProd, unpackQ3_KI8MM, [4]func(*byte){panel16x1I8MM, panel16x2I8MM, panel16x3I8MM, panel16x4I8MM}},
 	{quant.Q4_K, rowsQ4_KDotProd, unpackQ4_KI8MM, [4]func(*byte){panel32Minx1I8MM, panel32Minx2I8MM, panel32Minx3I8MM, panel32Minx4I8MM}},

@@ -126,6 +126,76 @@ func rowsTQ2_0NEON(dst *float32, w *byte, stride int, blocks int, q *int8, group
 //go:noescape
 func unpackTQ2_0NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
+// rowsIQ1_SNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsIQ1_SNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackIQ1_SNEON makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackIQ1_SNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsIQ1_MNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsIQ1_MNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackIQ1_MNEON makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackIQ1_MNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsIQ2_XXSNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsIQ2_XXSNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackIQ2_XXSNEON makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackIQ2_XXSNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsIQ2_XSNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsIQ2_XSNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackIQ2_XSNEON makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackIQ2_XSNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsIQ2_SNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsIQ2_SNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackIQ2_SNEON makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackIQ2_SNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsIQ3_XXSNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsIQ3_XXSNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackIQ3_XXSNEON makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackIQ3_XXSNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsIQ3_SNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsIQ3_SNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackIQ3_SNEON makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackIQ3_SNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
 // rowsQ2_KNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
@@ -339,6 +409,13 @@ var formatsNEON = []kernels8{
 	{quant.Q2_0, rowsQ2_0NEON, unpackQ2_0NEON, [4]func(*byte){panel32UpTo16x1NEON, panel32UpTo16x2NEON, panel32UpTo16x3NEON, panel32UpTo16x4NEON}},
 	{quant.TQ1_0, rowsTQ1_0NEON, unpackTQ1_0NEON, [4]func(*byte){panel32UpTo16x1NEON, panel32UpTo16x2NEON, panel32UpTo16x3NEON, panel32UpTo16x4NEON}},
 	{quant.TQ2_0, rowsTQ2_0NEON, unpackTQ2_0NEON, [4]func(*byte){panel32UpTo16x1NEON, panel32UpTo16x2NEON, panel32UpTo16x3NEON, panel32UpTo16x4NEON}},
+	{quant.IQ1_S, rowsIQ1_SNEON, unpackIQ1_SNEON, [4]func(*byte){panel32UpTo16x1NEON, panel32UpTo16x2NEON, panel32UpTo16x3NEON, panel32UpTo16x4NEON}},
+	{quant.IQ1_M, rowsIQ1_MNEON, unpackIQ1_MNEON, [4]func(*byte){panel16UpTo32x1NEON, panel16UpTo32x2NEON, panel16UpTo32x3NEON, panel16UpTo32x4NEON}},
+	{quant.IQ2_XXS, rowsIQ2_XXSNEON, unpackIQ2_XXSNEON, [4]func(*byte){panel32UpTo64x1NEON, panel32UpTo64x2NEON, panel32UpTo64x3NEON, panel32UpTo64x4NEON}},
+	{quant.IQ2_XS, rowsIQ2_XSNEON, unpackIQ2_XSNEON, [4]func(*byte){panel16UpTo64x1NEON, panel16UpTo64x2NEON, panel16UpTo64x3NEON, panel16UpTo64x4NEON}},
+	{quant.IQ2_S, rowsIQ2_SNEON, unpackIQ2_SNEON, [4]func(*byte){panel16UpTo64x1NEON, panel16UpTo64x2NEON, panel16UpTo64x3NEON, panel16UpTo64x4NEON}},
+	{quant.IQ3_XXS, rowsIQ3_XXSNEON, unpackIQ3_XXSNEON, [4]func(*byte){panel32UpTo64x1NEON, panel32UpTo64x2NEON, panel32UpTo64x3NEON, panel32UpTo64x4NEON}},
+	{quant.IQ3_S, rowsIQ3_SNEON, unpackIQ3_SNEON, [4]func(*byte){panel32UpTo16x1NEON, panel32UpTo16x2NEON, panel32UpTo16x3NEON, panel32UpTo16x4NEON}},
 	{quant.Q2_K, rowsQ2_KNEON, unpackQ2_KNEON, [4]func(*byte){panel16MinUpTo32x1NEON, panel16MinUpTo32x2NEON, panel16MinUpTo32x3NEON, panel16MinUpTo32x4NEON}},
 	{quant.Q3_K, rowsQ3_KNEON, unpackQ3_KNEON, [4]func(*byte){panel16UpTo32x1NEON, panel16UpTo32x2NEON, panel16UpTo32x3NEON, panel16UpTo32x4NEON}},
 	{quant.Q4_K, rowsQ4_KNEON, unpackQ4_KNEON, [4]func(*byte){panel32MinUpTo32x1NEON, panel32MinUpTo32x2NEON, panel32MinUpTo32x3NEON, panel32MinUpTo32x4NEON}},

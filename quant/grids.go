@@ -193,3 +193,23 @@ const codesIQ1S = "" +
 	"50945029502050085002500050015004501050155068506250605061506450495040504651a0518851815185519851905122512151255109510051015106511a" +
 	"51195161514a51405141514451585152515156aa56a956a656a5569a5699569656955608560256015604566a5669566656655640565a56595656565554a05482" +
 	"5484549854905428540a54005405541854115414544a544155aa55a955a655a5559a559955965595550855025501556a5569556655655540555a555955565555"
+
+// Grid is the codebook of an IQ type: a word per point of 8 numbers, or of 4 for IQ3, a byte each, the first number lowest. It is nil for other types and not to be
+// written to. IQ1_M has that of IQ1_S.
+func Grid(t Type) []uint64 {
+	switch t {
+	case IQ1_S, IQ1_M:
+		return gridIQ1S
+	case IQ2_XXS:
+		return gridIQ2XXS
+	case IQ2_XS:
+		return gridIQ2XS
+	case IQ2_S:
+		return gridIQ2S
+	case IQ3_XXS:
+		return gridIQ3XXS
+	case IQ3_S:
+		return gridIQ3S
+	}
+	return nil
+}

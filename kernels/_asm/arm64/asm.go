@@ -189,6 +189,13 @@ func (x *program) loop(n R, label string) {
 	x.op("BNE", label)
 }
 
+// next ends a loop that counts n up to a limit.
+func (x *program) next(n R, limit int, label string) {
+	x.addi(n, n, 1)
+	x.op("CMP", imm(limit), n.String())
+	x.op("BNE", label)
+}
+
 func (x *program) prefetch(p R, at int) { x.op("PRFM", mem(p, at), "PLDL1KEEP") }
 
 // Loads and stores. With post they move the address on behind what they read.

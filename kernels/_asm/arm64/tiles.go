@@ -32,6 +32,7 @@ type format struct {
 	off     int  // what the bytes of load are too large by
 	most    int  // the largest magnitude of these
 	post    bool // scales and load leave the row pointers at the next block
+	loop    bool // units are run through by a loop, to keep long ones short; each is as units has the first of them, at state.unit times what it asks
 
 	// begin sets up constants, before the loop over blocks.
 	begin func(x *program, s *state)
@@ -59,6 +60,9 @@ func (f *format) scaleOf(g int) int { return g * f.scaleCount() / f.groups() }
 type state struct {
 	quads [][4]R // pointers to the rows
 	c     map[string]V
+
+	unit        R // number of the unit, in a loop
+	grid, signs R // addresses of tables
 }
 
 // hold keeps a constant for the whole function.
@@ -134,6 +138,7 @@ func (x *program) rows(l *level, f *format) {
 		s.quads = append(s.quads, x.quad(w, stride, i > 0))
 		w = s.quads[i][3]
 	}
+	x.freeR(stride)
 	vectors := 1 // per scale
 	if f.min {
 		vectors = 2
@@ -175,9 +180,20 @@ func (x *program) rows(l *level, f *format) {
 			x.free(dv)
 		}
 	})
-	whole := f.weights == 32 // then activations are read once, in order
+	inOrder := f.loop || f.weights == 32 // then activations are read once, in order
 	ready := map[int][quads]V{}
 	folded := 0
+	walk := scratch
+	if f.loop {
+		s.unit, walk = x.R(), x.R()
+		x.movr(walk, scratch)
+		x.op("MOVD", "ZR", s.unit.String())
+		x.label("unit")
+	}
+	groups := 0
+	for _, pieces := range f.units {
+		groups += len(pieces) * 16 / f.group
+	}
 	for u, pieces := range f.units {
 		act := map[int]V{}
 		for _, p := range pieces {
@@ -186,7 +202,7 @@ func (x *program) rows(l *level, f *format) {
 		for i := 0; i < len(pieces); i++ {
 			p := pieces[i]
 			switch b, ok := act[p+1]; {
-			case ok && whole:
+			case ok && inOrder:
 				x.ldpPost(act[p], b, q, 32)
 				i++
 			case ok && i+1 < len(pieces) && pieces[i+1] == p+1:
@@ -215,7 +231,7 @@ func (x *program) rows(l *level, f *format) {
 		// Groups are added in order.
 		loaded := -1
 		m0, m1 := x.V(), x.V()
-		for ; folded < f.groups(); folded++ {
+		for ; folded < groups; folded++ {
 			g := folded
 			n, ok := ready[g]
 			if !ok {
@@ -223,11 +239,11 @@ func (x *program) rows(l *level, f *format) {
 			}
 			if a := g * f.group / 32; a != loaded {
 				switch {
-				case f.min && whole:
+				case f.min && inOrder:
 					x.ldpPost(m0, m1, meta, actGroup)
 				case f.min:
 					x.ldp(m0, m1, meta, actGroup*a)
-				case whole:
+				case inOrder:
 					x.ldrPost(m0, meta, actGroup)
 				default:
 					x.ldr(m0, meta, actGroup*a)
@@ -240,9 +256,9 @@ func (x *program) rows(l *level, f *format) {
 					dv = x.V()
 					if f.min {
 						mv = x.V()
-						x.ldp(dv, mv, scratch, at(i, f.scaleOf(g)))
+						x.ldp(dv, mv, walk, at(i, f.scaleOf(g)))
 					} else {
-						x.ldr(dv, scratch, at(i, f.scaleOf(g)))
+						x.ldr(dv, walk, at(i, f.scaleOf(g)))
 					}
 				}
 				switch {
@@ -269,6 +285,11 @@ func (x *program) rows(l *level, f *format) {
 		}
 		x.free(m0, m1)
 	}
+	if f.loop {
+		x.addi(walk, walk, at(0, groups))
+		x.next(s.unit, f.groups()/groups, "unit")
+		x.freeR(s.unit, walk)
+	}
 	if one {
 		for i := range quads {
 			x.free(d[i])
@@ -284,7 +305,7 @@ func (x *program) rows(l *level, f *format) {
 			}
 		}
 	}
-	if !whole {
+	if !inOrder {
 		x.addi(q, q, f.weights)
 		x.addi(meta, meta, f.weights/32*actGroup)
 	}
@@ -396,6 +417,12 @@ func (x *program) unpack(l *level, f *format) {
 			x.free(m)
 		}
 	})
+	stored := 0
+	if f.loop {
+		s.unit = x.R()
+		x.op("MOVD", "ZR", s.unit.String())
+		x.label("unit")
+	}
 	for u, pieces := range f.units {
 		got := map[int][4]V{}
 		for r := range p {
@@ -410,14 +437,19 @@ func (x *program) unpack(l *level, f *format) {
 		}
 		for _, piece := range pieces {
 			l.store(x, got[piece], ps[0], 16*tileRows*piece)
+			stored += 16
 		}
+	}
+	x.addi(ps[0], ps[0], tileRows*stored)
+	if f.loop {
+		x.next(s.unit, f.weights/stored, "unit")
+		x.freeR(s.unit)
 	}
 	if !f.post {
 		for _, p := range p {
 			x.addi(p, p, f.size)
 		}
 	}
-	x.addi(ps[0], ps[0], tileRows*f.weights)
 	for i := range outs[1:] {
 		x.addi(ps[1+i], ps[1+i], 4*tileRows*f.groups())
 	}
