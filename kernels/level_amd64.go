@@ -7,7 +7,10 @@ import "github.com/goinfer/goinfer/quant"
 //go:generate go run -C _asm . -dir ../..
 
 func assembly(ls []*Level) []*Level {
-	return append(ls, avx512(*ls[0]))
+	for _, next := range []func(Level) *Level{avx2, avxvnni, avx512} {
+		ls = append(ls, next(*ls[len(ls)-1]))
+	}
+	return ls
 }
 
 // avx512 is the level avx512vnni.

@@ -30,20 +30,23 @@ func main() {
 	for _, f := range []struct {
 		pkg, name string
 		make      func(*program)
+		finish    pass.Interface
 	}{
-		{"kernels", "avx512", avx512},
-		{"kernels", "float512", floats512},
-		{"probe", "avx512", probe512},
+		{"kernels", "avx2", avx2, vex},
+		{"kernels", "avxvnni", avxvnni, vex},
+		{"kernels", "avx512", avx512, pass.Concat()},
+		{"kernels", "float512", floats512, pass.Concat()},
+		{"probe", "avx512", probe512, pass.Concat()},
 	} {
-		if err := write(*dir, f.pkg, f.name, f.make); err != nil {
+		if err := write(*dir, f.pkg, f.name, f.make, f.finish); err != nil {
 			fmt.Fprintln(os.Stderr, "_asm:", err)
 			os.Exit(1)
 		}
 	}
 }
 
-// write runs a program and leaves NAME_amd64.s and NAME_stubs_amd64.go in the package's folder.
-func write(dir, pkg, name string, make func(*program)) error {
+// write runs a program, then a last pass over its instructions, and leaves NAME_amd64.s and NAME_stubs_amd64.go in the package's folder.
+func write(dir, pkg, name string, make func(*program), finish pass.Interface) error {
 	x := &program{Context: build.NewContext(), consts: map[string]Mem{}}
 	x.Constraint(buildtags.Not("purego"))
 	make(x)
@@ -62,7 +65,7 @@ func write(dir, pkg, name string, make func(*program)) error {
 	if err != nil {
 		return err
 	}
-	return pass.Concat(pass.Compile,
+	return pass.Concat(pass.Compile, finish,
 		&pass.Output{Writer: asm, Printer: printer.NewGoAsm(cfg)},
 		&pass.Output{Writer: stubs, Printer: printer.NewStubs(cfg)},
 	).Execute(f)
