@@ -65,7 +65,9 @@ func translate(root *cobra.Command, args []string) []string {
 			next = args[i+1]
 		}
 		switch takes := takesValue(cmd.Flags(), a); {
-		case attached || takes == nothing || i+1 == len(args):
+		case attached || takes == nothing:
+		case takes == required && i+1 == len(args):
+			return append(flags, a) // the value is missing, which the flags library will say
 		case takes == required:
 			flags = append(flags, a, next)
 			i++

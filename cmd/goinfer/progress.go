@@ -35,12 +35,20 @@ func startProgress(cmd *cobra.Command, what string, total int) *progress {
 		if p.ended {
 			return
 		}
-		p.bar = progressbar.NewOptions(p.total,
-			progressbar.OptionSetDescription(what), progressbar.OptionSetWriter(w), progressbar.OptionShowCount(), progressbar.OptionSetWidth(30),
-			progressbar.OptionClearOnFinish(), progressbar.OptionSetElapsedTime(true), progressbar.OptionSetPredictTime(true))
+		options := []progressbar.Option{
+			progressbar.OptionSetDescription(what), progressbar.OptionSetWriter(w), progressbar.OptionSetWidth(30), progressbar.OptionClearOnFinish(),
+			progressbar.OptionThrottle(100 * time.Millisecond), progressbar.OptionSetElapsedTime(true), progressbar.OptionSetPredictTime(true),
+		}
+		if p.total > 0 {
+			options = append(options, progressbar.OptionShowCount())
+		}
+		p.bar = progressbar.NewOptions(p.total, options...)
 		// What fails to be drawn, here and below, is not worth an error.
-		_ = p.bar.RenderBlank()
-		_ = p.bar.Set(p.done)
+		if p.done > 0 {
+			_ = p.bar.Set(p.done)
+		} else {
+			_ = p.bar.RenderBlank()
+		}
 	})
 	return p
 }

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"github.com/stretchr/testify/require"
+
+	"github.com/goinfer/goinfer/cmd/goinfer/embedded"
+	"github.com/goinfer/goinfer/internal/shared"
+)
+
+// result is what a command left behind.
+type result struct {
+	code     int
+	out, err string
+}
+
+// command runs goinfer in this process. No stream is a terminal.
+func command(t *testing.T, stdin string, args ...string) result {
+	t.Helper()
+	return commandContext(t.Context(), stdin, args...)
+}
+
+func commandContext(ctx context.Context, stdin string, args ...string) result {
+	var out, stderr bytes.Buffer
+	code := run(ctx, args, strings.NewReader(stdin), &out, &stderr)
+	return result{code, out.String(), stderr.String()}
+}
+
+// ok requires that a command went well and had nothing to say but its text, and returns that.
+func ok(t *testing.T, r result) string {
+	t.Helper()
+	require.Equal(t, 0, r.code, r.err)
+	require.Empty(t, r.err)
+	return r.out
+}
+
+// wrong requires a usage error: one line, and the hint.
+func wrong(t *testing.T, r result, want string) {
+	t.Helper()
+	require.Equal(t, exitUsage, r.code, "%+v", r)
+	require.Empty(t, r.out)
+	require.Regexp(t, `^goinfer: .+\nTry 'goinfer.* --help'\.\n$`, r.err)
+	require.Contains(t, r.err, want)
+}
+
+// fault requires a fault, told in one line.
+func fault(t *testing.T, r result, want string) {
+	t.Helper()
+	require.Equal(t, exitFault, r.code, "%+v", r)
+	require.Empty(t, r.out)
+	require.Regexp(t, `^goinfer: .+\n$`, r.err)
+	require.Equal(t, 1, strings.Count(r.err, "\n"), r.err)
+	require.Contains(t, r.err, want)
+}
+
+// built builds the command once.
+var built = sync.OnceValues(func() (string, error) {
+	name := filepath.Join(binaryDir, "goinfer")
+	if runtime.GOOS == "windows" {
+		name += ".exe"
+	}
+	out, err := exec.Command("go", "build", "-o", name, ".").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("go build: %w: %s", err, out)
+	}
+	return name, nil
+})
+
+var binaryDir string
+
+func TestMain(m *testing.M) {
+	cobra.EnableCommandSorting = false // as main does
+	dir, err := os.MkdirTemp("", "goinfer")
+	if err != nil {
+		panic(err)
+	}
+	binaryDir = dir
+	code := m.Run()
+	if err := os.RemoveAll(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(code)
+}
+
+// The first command of the README, shortened, is the first thing that a newcomer sees.
+func TestREADME(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join(shared.Root(t), "README.md"))
+	require.NoError(t, err)
+	require.Contains(t, string(data), "\ngo run ./cmd/goinfer run --temp 0 \"The sun rises in the\"\n")
+	require.Equal(t, " east and sets in the west.\n", ok(t, command(t, "", "run", "--temp", "0", "The sun rises in the", "-n", "8")))
+}
+
+func TestNoCommand(t *testing.T) {
+	r := command(t, "")
+	require.Equal(t, exitUsage, r.code)
+	require.Empty(t, r.out)
+	require.Contains(t, r.err, "Commands:\n  run ")
+
+	wrong(t, command(t, "", "rnu", "hello"), "did you mean run?")
+	wrong(t, command(t, "", "The sun"), `did you mean: goinfer run "The sun"`)
+	wrong(t, command(t, "", "tiny-moe"), `did you mean: goinfer run "tiny-moe"`)
+	wrong(t, command(t, "", "xyzzy"), `"xyzzy"`)
+	wrong(t, command(t, "", "--frob"), "--frob")
+	wrong(t, command(t, "", "completion", "tcsh"), "tcsh")
+}
+
+func TestVersion(t *testing.T) {
+	require.Regexp(t, `^goinfer \S+( \(\w+(, modified)?\))? go\S+ \w+/\w+\n$`, ok(t, command(t, "", "--version")))
+}
+
+func TestHelp(t *testing.T) {
+	top := ok(t, command(t, "", "--help"))
+	require.Equal(t, top, ok(t, command(t, "", "help")))
+	var began bool
+	for _, c := range newRoot(&began).Commands() {
+		require.Contains(t, top, "\n  "+c.Name()+" ")
+		help := ok(t, command(t, "", c.Name(), "--help"))
+		require.Equal(t, help, ok(t, command(t, "", c.Name(), "-h")))
+		require.Contains(t, help, "Usage:\n  goinfer "+c.Name())
+		require.Contains(t, help, "Examples:\n  ")
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			require.Equal(t, f.Hidden, f.Usage == "", "%s --%s: a flag is explained or hidden", c.Name(), f.Name)
+			require.Equal(t, !f.Hidden, strings.Contains(help, "--"+f.Name+" "), "%s --%s", c.Name(), f.Name)
+		})
+		for _, line := range strings.Split(help, "\n") {
+			require.LessOrEqual(t, len([]rune(line)), 150, line)
+		}
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		require.Contains(t, ok(t, command(t, "", "completion", shell)), "goinfer", shell)
+	}
+	r := command(t, "", "__complete", "run", "tiny-m")
+	require.Equal(t, "tiny-moe\n:0\n", r.out)
+	r = command(t, "", "__complete", "run", "--mirostat-")
+	require.Contains(t, r.out, "--mirostat-lr")
+}
+
+func TestModels(t *testing.T) {
+	t.Chdir(t.TempDir())
+	names := embedded.Names()
+	require.Equal(t, embedded.Default, names[0])
+	for _, n := range names {
+		require.NotEmpty(t, embedded.Model(n))
+		require.Contains(t, embedded.Card, n)
+		// A file of that name does not come in the way, but for ./name.
+		require.NoError(t, os.WriteFile(n, []byte("GGUF"), 0o644))
+		require.Contains(t, ok(t, command(t, "", "inspect", n)), n+" (built in)")
+		fault(t, command(t, "", "inspect", "."+string(filepath.Separator)+n), "."+string(filepath.Separator)+n+": ")
+	}
+	require.Nil(t, embedded.Model("tiny"))
+}
+
+// What is a path is no prompt, and the other way round.
+func TestModelOrText(t *testing.T) {
+	t.Chdir(t.TempDir())
+	sep := string(filepath.Separator)
+	for _, path := range []string{"no.gguf", "NO.GGUF", "two words.gguf", "no.safetensors", "." + sep + "no", "a" + sep + "b", sep + "no"} {
+		require.True(t, isModel(path), path)
+		fault(t, command(t, "", "run", path), path+": ")
+		fault(t, command(t, "", "run", path, "Hello"), path+": ")
+		fault(t, command(t, "", "run", "-m", path, "Hello"), path+": ")
+		fault(t, command(t, "", "tokens", path), path+": ")
+		fault(t, command(t, "", "inspect", path), path+": ")
+		fault(t, command(t, "", "logits", path, "--ids", "1", "-o", "x"), path+": ")
+	}
+	for _, text := range []string{"Hello", "a" + sep + "b or c", "", "gguf", "tiny", "."} {
+		require.False(t, isModel(text), text)
+	}
+	fault(t, command(t, "", "run", "nothing", "Hello"), `no model "nothing": want the path of a file, or one of tiny-dense, tiny-moe`)
+	fault(t, command(t, "", "run", "-p", "Hello", "nothing"), `no model "nothing"`)
+
+	require.NoError(t, os.WriteFile("x.safetensors", []byte("{}"), 0o644))
+	fault(t, command(t, "", "run", "x.safetensors", "Hello"), "safetensors files are not supported")
+
+	// A file without an ending is found where only a model can be meant; alone it is a prompt, which is said.
+	require.NoError(t, os.WriteFile("bare", embedded.Model("tiny-moe"), 0o644))
+	want := ok(t, command(t, "", "run", "tiny-moe", "The sun", "--temp", "0", "-n", "3"))
+	require.Equal(t, want, ok(t, command(t, "", "run", "bare", "The sun", "--temp", "0", "-n", "3")))
+	require.Equal(t, want, ok(t, command(t, "", "run", "bare", "-p", "The sun", "--temp", "0", "-n", "3")))
+	require.Equal(t, want, ok(t, command(t, "", "run", "-m", "bare", "The sun", "--temp", "0", "-n", "3")))
+	r := command(t, "", "tokens", "bare")
+	require.Equal(t, 0, r.code)
+	require.Contains(t, r.err, "taken for a text; the file of that name is ."+sep+"bare")
+
+	wrong(t, command(t, "", "run", "tiny-dense", "two", "words"), "1 argument too many")
+	wrong(t, command(t, "", "run", "-m", "tiny-dense", "tiny-dense", "word"), "1 argument too many")
+	wrong(t, command(t, "", "run", "-p", "a", "-m", "tiny-dense", "word"), "1 argument too many")
+	wrong(t, command(t, "", "inspect", "tiny-dense", "tiny-moe"), "want one model, found 2")
+	wrong(t, command(t, "", "inspect", "-m", "tiny-dense", "tiny-moe"), "want one model, found 2")
+}
+
+// Files that are no models are refused in one line.
+func TestHostileFiles(t *testing.T) {
+	dir := t.TempDir()
+	whole := embedded.Model("tiny-dense")
+	huge := append([]byte("GGUF\x03\x00\x00\x00"), bytes.Repeat([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f}, 3)...)
+	for name, data := range map[string][]byte{
+		"empty.gguf": {}, "text.gguf": []byte("Once upon a time"), "head.gguf": whole[:40], "half.gguf": whole[:len(whole)/2], "vocabulary.gguf": whole[:20000],
+		"huge.gguf": huge, "line\nbreak.gguf": []byte("GGUF"), "escape\x1b[31m.gguf": []byte("GGUF"), "version.gguf": []byte("GGUF\x01\x00\x00\x00" + strings.Repeat("\x00", 16)),
+	} {
+		if runtime.GOOS == "windows" && strings.ContainsAny(name, "\n\x1b") {
+			continue
+		}
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, data, 0o644))
+		for _, args := range [][]string{{"run", path, "Hello"}, {"inspect", path}, {"logits", path, "--ids", "1", "-o", filepath.Join(dir, "out")}, {"tokens", path, "Hello"}} {
+			fault(t, command(t, "", args...), printable(strings.ReplaceAll(path, "\n", "; ")))
+		}
+	}
+	require.NoFileExists(t, filepath.Join(dir, "out"))
+}
