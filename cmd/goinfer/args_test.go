@@ -11,7 +11,7 @@ func TestTranslate(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"", ""},
 		{"--version", "--version"},
-		{"help run -ub", "help run -ub"},
+		{"help run -ub", "help --ubatch-size -- run"},
 		{"frob -ub 1", "frob -ub 1"},
 		{"run", "run --"},
 		{"run a b", "run -- a b"},

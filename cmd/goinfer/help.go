@@ -19,6 +19,35 @@ func group(fs *pflag.FlagSet, heading string, add func(*pflag.FlagSet)) {
 	})
 }
 
+func newHelp() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Tell about a command",
+		Long:  "Tells about COMMAND, as its flag --help does, or about goinfer.",
+		Example: `  goinfer help
+  goinfer help run`,
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			var names []string
+			for _, c := range cmd.Root().Commands() {
+				if len(args) == 0 && c.IsAvailableCommand() {
+					names = append(names, c.Name()+"\t"+c.Short)
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usagef("want one command, found %s", plural(len(args), "argument"))
+			}
+			about, _, err := cmd.Root().Find(args)
+			if err != nil || len(args) > 0 && !about.HasParent() {
+				return noCommand(cmd.Root(), args)
+			}
+			return about.Help()
+		},
+	}
+}
+
 // printUsage writes what follows the description in a help text: usage, commands, flags under their headings, examples.
 func printUsage(cmd *cobra.Command) error {
 	var b strings.Builder
@@ -30,7 +59,7 @@ func printUsage(cmd *cobra.Command) error {
 	if cmd.HasAvailableSubCommands() {
 		b.WriteString("\nCommands:\n")
 		for _, c := range cmd.Commands() {
-			if c.IsAvailableCommand() {
+			if c.IsAvailableCommand() || c.Name() == "help" {
 				fmt.Fprintf(&b, "  %-*s  %s\n", cmd.NamePadding(), c.Name(), c.Short)
 			}
 		}

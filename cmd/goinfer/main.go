@@ -89,7 +89,9 @@ built in: ` + strings.Join(embedded.Names(), ", ") + `. Where MODEL is left out 
 	root.SetVersionTemplate("goinfer {{.Version}}\n")
 	root.SetUsageFunc(printUsage)
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newRun(), newTokens(), newLogits(), newInspect(), newDoctor())
+	root.AddCommand(newRun(), newTokens(), newLogits(), newInspect(), newDoctor(), newCompletion())
+	root.SetHelpCommand(newHelp())
+	root.InitDefaultHelpCmd()
 	for _, c := range root.Commands() {
 		c.Flags().SetNormalizeFunc(canonical)
 		c.Flags().SortFlags = false
@@ -107,8 +109,13 @@ func runRoot(cmd *cobra.Command, args []string) error {
 		cmd.SetOut(cmd.ErrOrStderr())
 		return errors.Join(cmd.Help(), errNoCommand)
 	}
+	return noCommand(cmd, args)
+}
+
+// noCommand is the error of asking for a command that does not exist.
+func noCommand(root *cobra.Command, args []string) error {
 	hint := ""
-	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
+	if s := root.SuggestionsFor(args[0]); len(s) > 0 {
 		hint = fmt.Sprintf("; did you mean %s?", s[0])
 	} else if len(args) == 1 && (strings.ContainsAny(args[0], " \t\n") || isModel(args[0])) {
 		hint = fmt.Sprintf("; did you mean: goinfer run %q", args[0])

@@ -113,7 +113,10 @@ func TestNoCommand(t *testing.T) {
 	wrong(t, command(t, "", "tiny-moe"), `did you mean: goinfer run "tiny-moe"`)
 	wrong(t, command(t, "", "xyzzy"), `"xyzzy"`)
 	wrong(t, command(t, "", "--frob"), "--frob")
-	wrong(t, command(t, "", "completion", "tcsh"), "tcsh")
+	wrong(t, command(t, "", "completion", "tcsh"), `"tcsh": want bash, zsh, fish or powershell`)
+	wrong(t, command(t, "", "completion"), "want one shell")
+	wrong(t, command(t, "", "help", "rnu"), "did you mean run?")
+	wrong(t, command(t, "", "help", "run", "tokens"), "want one command")
 }
 
 func TestVersion(t *testing.T) {
