@@ -130,6 +130,8 @@ func (x *product) byPanels() {
 		mp = unsafe.Add(sp, tiles*scales)
 	}
 	wide := t.at * t.size
+	// The fields are set one by one: a struct copied in larger pieces than it was written in would have to wait until all that a panel stores is out.
+	args.panel, args.scales, args.k, args.off = bytes, scales, x.k, t.off
 	for r := 0; r < x.rows; r += panelRows {
 		rows := min(panelRows, x.rows-r)
 		for i := 0; i < rows; i += t.size {
@@ -141,28 +143,24 @@ func (x *product) byPanels() {
 		for tok := x.t0; tok < x.t1; tok += tilesTokens {
 			c := min(tilesTokens, x.t1-tok)
 			q, g := x.a.token(tok)
+			args.q, args.g = &q[0], &g[0]
 			for i := 0; i < rows; i += wide {
 				n := min(wide, rows-i)
-				out, ldd := x.dst[tok*x.ldd+r+i:], x.ldd
+				args.dst, args.ldd = &x.dst[tok*x.ldd+r+i], x.ldd
 				if n < wide {
-					out, ldd = x.s.out[:], wide
+					args.dst, args.ldd = &x.s.out[0], wide
 				}
 				j := i / t.size
-				*args = panelArgs{
-					dst: &out[0], ldd: ldd, p: (*byte)(unsafe.Add(p, j*bytes)), panel: bytes,
-					s: (*float32)(unsafe.Add(sp, j*scales)), m: (*float32)(unsafe.Add(mp, j*scales)), scales: scales,
-					q: &q[0], g: &g[0], k: x.k, groups: x.k / ActGroup, off: t.off,
-					next: &x.w[min(next, len(x.w)-1)],
-				}
-				if next < len(x.w) && next < (r+2*panelRows)*x.size {
+				args.p, args.s, args.m = (*byte)(unsafe.Add(p, j*bytes)), (*float32)(unsafe.Add(sp, j*scales)), (*float32)(unsafe.Add(mp, j*scales))
+				args.groups = x.k / ActGroup
+				args.next = &x.w[min(next, len(x.w)-1)]
+				if next < (r+2*panelRows)*x.size {
 					next += 2 * x.k
-				} else {
-					next = r * x.size // nothing more to fetch
 				}
 				t.panel[c-1]((*byte)(unsafe.Pointer(args)))
 				if n < wide {
 					for l := range c {
-						copy(x.dst[(tok+l)*x.ldd+r+i:][:n], out[l*wide:])
+						copy(x.dst[(tok+l)*x.ldd+r+i:][:n], x.s.out[l*wide:])
 					}
 				}
 			}
