@@ -8,6 +8,7 @@
 //     w.Block(3).Norm("attn_norm", n_embd). The first missing name or wrong shape sticks and is returned by [Weights.Err], so that an architecture
 //     need not look at every step.
 //   - An architecture is a [Model]: the state it keeps per layer, and Forward and Logits over an nn.Pass.
+//   - [Weights.Tensors] lists what the architecture took, and how much of it a token needs; with a builder of [Declare] without any weights.
 //   - [Weights.Unused] lists the tensors that the architecture left alone, so that nothing is dropped silently.
 //
 // Metadata keys and tensor names are those of GGUF: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md.

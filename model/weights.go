@@ -42,6 +42,24 @@ type Options struct {
 	Exact bool
 }
 
+// Tensor is a tensor that an architecture takes.
+type Tensor struct {
+	Name  string
+	Shape []int      // in GGUF's order, the fastest dimension first
+	Type  quant.Type // of the source; F32 in a declaration
+	// A token needs Used of the Of equal parts of the tensor: one row of an embedding that is no head, the chosen ones of all experts, and 1 of 1 of everything else.
+	Used, Of int
+}
+
+// Elements is the number of weights.
+func (t Tensor) Elements() int64 {
+	n := int64(1)
+	for _, s := range t.Shape {
+		n *= int64(s)
+	}
+	return n
+}
+
 // Weights makes parts of nn from named tensors. Names are given without ".weight".
 type Weights struct {
 	*binding
@@ -55,11 +73,51 @@ type binding struct {
 	opt  Options
 	used map[string]bool
 	err  error
+
+	tensors  []Tensor       // taken so far
+	numbers  map[string]int // of tensors, by name
+	optional func(name string) bool
 }
 
 // NewWeights returns a builder over the tensors of src.
 func NewWeights(c Config, src Source, o Options) *Weights {
-	return &Weights{binding: &binding{cfg: c, src: src, opt: o, used: map[string]bool{}}}
+	return &Weights{binding: &binding{cfg: c, src: src, opt: o, used: map[string]bool{}, numbers: map[string]int{}}}
+}
+
+// Declare returns a builder without weights, which an architecture is given to learn what it takes: every part is nil, and [Weights.Tensors] lists what was asked
+// for. Of the tensors that a model may have or not (output.weight, biases), it has those for whose full names has returns true. Of the model that the architecture
+// makes of it, State alone may be used.
+func Declare(c Config, has func(name string) bool) *Weights {
+	w := NewWeights(c, nothing{}, Options{})
+	w.optional = has
+	return w
+}
+
+// nothing is the source of a declaration.
+type nothing struct{}
+
+func (nothing) Tensor(string) (SourceTensor, bool) { return SourceTensor{}, false }
+func (nothing) Names() []string                    { return nil }
+
+// declaring reports whether there are no weights.
+func (b *binding) declaring() bool { return b.optional != nil }
+
+// Tensors lists the tensors taken so far, in the order in which they were first asked for.
+func (w *Weights) Tensors() []Tensor { return slices.Clone(w.tensors) }
+
+// note enters a tensor that is taken, all of which a token needs unless share says otherwise.
+func (w *Weights) note(name string, t SourceTensor) {
+	if _, ok := w.numbers[name]; !ok {
+		w.numbers[name] = len(w.tensors)
+		w.tensors = append(w.tensors, Tensor{Name: name, Shape: slices.Clone(t.Shape), Type: t.Type, Used: 1, Of: 1})
+	}
+}
+
+// share says that a token needs only used of so many parts of a tensor that was taken.
+func (w *Weights) share(name string, used, of int) {
+	if i, ok := w.numbers[w.prefix+name]; ok {
+		w.tensors[i].Used, w.tensors[i].Of = used, of
+	}
 }
 
 // Config returns the model's hyper-parameters.
@@ -75,7 +133,11 @@ func (w *Weights) Err() error { return w.err }
 
 // Has reports whether the tensor NAME.weight exists.
 func (w *Weights) Has(name string) bool {
-	_, ok := w.src.Tensor(w.prefix + name + ".weight")
+	name = w.prefix + name + ".weight"
+	if w.declaring() {
+		return w.optional(name)
+	}
+	_, ok := w.src.Tensor(name)
 	return ok
 }
 
@@ -102,6 +164,14 @@ func (w *Weights) fail(err error) {
 // tensor finds a tensor of the given shape (slowest dimension first, as the architectures write it), and says whether it is there.
 func (w *Weights) tensor(name string, required bool, shape ...int) (SourceTensor, bool) {
 	name = w.prefix + name
+	want := slices.Clone(shape)
+	slices.Reverse(want)
+	if w.declaring() {
+		if required || w.optional(name) {
+			w.note(name, SourceTensor{Type: quant.F32, Shape: want})
+		}
+		return SourceTensor{}, false
+	}
 	t, ok := w.src.Tensor(name)
 	if !ok {
 		if required {
@@ -110,8 +180,6 @@ func (w *Weights) tensor(name string, required bool, shape ...int) (SourceTensor
 		return t, false
 	}
 	w.used[name] = true
-	want := slices.Clone(shape)
-	slices.Reverse(want)
 	// Dimensions of 1 at the end may be written or not.
 	if !slices.Equal(trimOnes(t.Shape), trimOnes(want)) {
 		w.fail(fmt.Errorf("model: tensor %q: want shape %v, found %v", name, want, t.Shape))
@@ -121,6 +189,7 @@ func (w *Weights) tensor(name string, required bool, shape ...int) (SourceTensor
 		w.fail(fmt.Errorf("model: tensor %q: type %s holds no weights", name, t.Type))
 		return t, false
 	}
+	w.note(name, t)
 	return t, true
 }
 
@@ -145,7 +214,11 @@ func (w *Weights) vector(name string, required bool, n int) (tensor.Weight, bool
 
 // Embedding makes a table of n_vocab rows.
 func (w *Weights) Embedding(name string, vocab, embd int) *nn.Embedding {
+	_, head := w.numbers[w.prefix+name+".weight"] // taken before, as a matrix
 	t, ok := w.matrix(name+".weight", vocab, embd)
+	if !head {
+		w.share(name+".weight", 1, vocab)
+	}
 	if !ok {
 		return nil
 	}
@@ -168,10 +241,11 @@ func (w *Weights) Norm(name string, n int) *nn.Norm {
 // Linear makes a matrix from rows of in to rows of out, with the bias NAME.bias and the factor NAME.scale where the file has them.
 func (w *Weights) Linear(name string, in, out int) *nn.Linear {
 	t, ok := w.matrix(name+".weight", out, in)
+	bias, factor := w.bias(name, out), w.factors(name, 1)
 	if !ok {
 		return nil
 	}
-	return w.linear(name, t, w.bias(name, out), w.factors(name, 1))
+	return w.linear(name, t, bias, factor)
 }
 
 func (w *Weights) linear(name string, t tensor.Weight, bias *tensor.Weight, factor []float32) *nn.Linear {
@@ -214,6 +288,7 @@ func (w *Weights) Head(embd, vocab int) *nn.Linear {
 		return w.Linear("output", embd, vocab)
 	}
 	t, ok := w.matrix("token_embd.weight", vocab, embd)
+	w.share("token_embd.weight", 1, 1)
 	if !ok {
 		return nil
 	}
@@ -257,7 +332,7 @@ func (w *Weights) MoE(renormalise bool) *nn.MoE {
 		Down:        w.experts("ffn_down", c.NFF, c.NEmbd),
 		Renormalise: renormalise,
 	}
-	if w.err != nil {
+	if w.err != nil || w.declaring() {
 		return nil
 	}
 	m, err := nn.NewMoE(o)
@@ -272,14 +347,16 @@ func (w *Weights) experts(name string, in, out int) []*nn.Linear {
 	if !w.Has(all) && w.Has(name+".0") {
 		for e := 0; e < n && w.err == nil; e++ {
 			ls = append(ls, w.Linear(fmt.Sprintf("%s.%d", name, e), in, out))
+			w.share(fmt.Sprintf("%s.%d.weight", name, e), w.cfg.NExpertUsed, n)
 		}
 		return ls
 	}
 	t, ok := w.tensor(all+".weight", true, n, out, in)
+	w.share(all+".weight", w.cfg.NExpertUsed, n)
+	factor := w.factors(all, n)
 	if !ok {
 		return nil
 	}
-	factor := w.factors(all, n)
 	size := out * t.Type.RowBytes(in)
 	for e := range n {
 		m := tensor.Weight{Name: w.prefix + all, Type: t.Type, Rows: out, Cols: in, Data: t.Data[e*size : (e+1)*size]}

@@ -205,3 +205,44 @@ func TestNames(t *testing.T) {
 		require.ErrorIs(t, err, model.ErrUnsupported)
 	}
 }
+
+// TestDeclare: what an architecture asks for without weights is what it takes from a file, and how much of it a token needs is known.
+func TestDeclare(t *testing.T) {
+	for _, file := range []string{"llama-dense", "mixtral", "llama-quant-mix"} {
+		cfg, src := load(t, file)
+		src["blk.0.attn_q.bias"] = f32(0, cfg.NHead*cfg.HeadDim)
+		bound := model.NewWeights(cfg, src, model.Options{})
+		_, err := Build(bound)
+		require.NoError(t, err)
+		require.Len(t, bound.Tensors(), len(src))
+
+		declare := func() ([]model.Tensor, model.Model) {
+			w := model.Declare(cfg, func(name string) bool { _, ok := src[name]; return ok })
+			m, err := Build(w)
+			require.NoError(t, err)
+			require.Empty(t, w.Unused())
+			return w.Tensors(), m
+		}
+		declared, m := declare()
+		require.Len(t, m.State(), cfg.NLayer)
+		for i, x := range bound.Tensors() {
+			require.Equal(t, src[x.Name].Type, x.Type)
+			x.Type = quant.F32
+			require.Equal(t, x, declared[i])
+			used, of := 1, 1
+			switch {
+			case x.Name == "token_embd.weight":
+				of = cfg.NVocab
+			case strings.Contains(x.Name, "_exps."):
+				used, of = cfg.NExpertUsed, cfg.NExpert
+			}
+			require.Equal(t, []int{used, of}, []int{x.Used, x.Of}, x.Name)
+		}
+
+		delete(src, "output.weight")
+		declared, _ = declare()
+		require.Len(t, declared, len(src))
+		i := slices.IndexFunc(declared, func(x model.Tensor) bool { return x.Name == "token_embd.weight" })
+		require.Equal(t, []int{1, 1}, []int{declared[i].Used, declared[i].Of}, "an embedding that is the head is read whole")
+	}
+}
