@@ -6,7 +6,7 @@ STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 CONCURRENT = ./internal/par ./tokenizer ./nn ./engine . ./cmd/goinfer
 FUZZTIME = 20s
 
-.PHONY: help build test race cross arm64 fuzz bench lint cover check clean
+.PHONY: help build test race purego generate generated cross arm64 fuzz bench lint cover check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 10
@@ -20,12 +20,21 @@ test: ## run all tests
 race: ## run the concurrent packages under the race detector (needs a C compiler)
 	CGO_ENABLED=1 go test -race -short $(CONCURRENT)
 
+purego: ## run the tests of packages that have assembly without it
+	go test -tags purego ./kernels ./nn ./probe ./engine
+
+generate: ## write the assembly anew
+	go generate ./kernels
+
+generated: generate ## check that the assembly is what its generators write
+	@git diff --exit-code --stat -- kernels probe || { echo "the assembly differs from what go generate writes"; exit 1; }
+
 cross: ## build for every supported system
 	@for t in linux/amd64 linux/arm64 linux/riscv64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64; do \
 		echo "build $$t"; GOOS=$${t%/*} GOARCH=$${t#*/} go build ./... || exit 1; done
 
 arm64: ## run the tests as arm64 under user-mode emulation (Debian's qemu-user-static)
-	GOARCH=arm64 go test -short -exec qemu-aarch64-static ./...
+	GOARCH=arm64 go test -short -exec "qemu-aarch64-static -cpu max" ./...
 
 fuzz: ## run every fuzz target for FUZZTIME, little of it spent on making inputs short
 	@set -e; \
@@ -47,7 +56,7 @@ cover: ## write cover.html
 	go test -coverprofile=cover.out ./... && go tool cover -html=cover.out -o cover.html
 
 check: export GOINFER_LONG = 1
-check: lint test race cross arm64 fuzz ## all that .ci/run runs
+check: lint generated test race purego cross arm64 fuzz ## all that .ci/run runs
 
 clean: ## remove what the targets make
 	rm -f goinfer goinfer.exe cover.out cover.html

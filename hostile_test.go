@@ -203,7 +203,7 @@ func refused(t *testing.T, path string, want ...string) {
 		"read":     func() (*goinfer.Model, error) { return goinfer.Open(path, goinfer.Options{NoMmap: true}) },
 		"of bytes": func() (*goinfer.Model, error) { return goinfer.OpenBytes(path, data, goinfer.Options{}) },
 	} {
-		m, err, took, memory := measured(open)
+		m, took, memory, err := measured(open)
 		require.Error(t, err, how)
 		require.Nil(t, m, how)
 		oneLine(t, err, path)
@@ -222,14 +222,14 @@ func refused(t *testing.T, path string, want ...string) {
 	}
 }
 
-func measured(open func() (*goinfer.Model, error)) (m *goinfer.Model, err error, took time.Duration, memory uint64) {
+func measured(open func() (*goinfer.Model, error)) (m *goinfer.Model, took time.Duration, memory uint64, err error) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	start := time.Now()
 	m, err = open()
 	took = time.Since(start)
 	runtime.ReadMemStats(&after)
-	return m, err, took, after.TotalAlloc - before.TotalAlloc
+	return m, took, after.TotalAlloc - before.TotalAlloc, err
 }
 
 func oneLine(t testing.TB, err error, path string) {
@@ -570,7 +570,7 @@ func TestContext(t *testing.T) {
 
 	for _, o := range []goinfer.Options{{Context: 64}, {CacheBytes: 1 << 20}, {Overcommit: true}} {
 		o.Threads = 1
-		m, err, _, memory := measured(func() (*goinfer.Model, error) { return goinfer.OpenBytes("giant.gguf", data, o) })
+		m, _, memory, err := measured(func() (*goinfer.Model, error) { return goinfer.OpenBytes("giant.gguf", data, o) })
 		require.NoError(t, err)
 		require.Less(t, memory, uint64(hostileMemory+2*len(data)))
 		require.NoError(t, twoTokens(m))
@@ -658,7 +658,7 @@ func TestHostileFlips(t *testing.T) {
 			if i%3 == 0 {
 				data[at] = was ^ 1<<rng.IntN(8)
 			}
-			m, err, took, memory := measured(func() (*goinfer.Model, error) {
+			m, took, memory, err := measured(func() (*goinfer.Model, error) {
 				return goinfer.OpenBytes("flipped.gguf", data, goinfer.Options{Threads: 1})
 			})
 			slowest, most = max(slowest, took), max(most, memory)

@@ -55,7 +55,6 @@ type layer struct {
 	rope                     *Rope
 	attn                     *Attention
 	moe                      *MoE
-	experts                  [3][]tensor.Weight
 	dense, separate, withMoE bool
 }
 
