@@ -223,10 +223,10 @@ func encodeMXFP4(dst []byte, x, _ []float32, _ float32) bool {
 		e = max(0, int(math.Floor(float64(float32(math.Log2(float64(peak))))))+125)
 	}
 	dst[0] = byte(e)
-	inv := inverse(halfE8M0(byte(e))) // a power of two: dividing by it and multiplying by this are one
+	inv := 0.5 / halfE8M0(byte(e)) // half the inverse of a power of two: exact, and finite where the inverse of the smallest, 2^-128, is not
 	var q [32]uint8
 	for i, v := range x[:32] {
-		q[i] = fp4(v * inv)
+		q[i] = fp4(2 * (v * inv))
 	}
 	packNibbles(dst[1:], &q)
 	return true

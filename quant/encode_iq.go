@@ -231,11 +231,11 @@ func (p plain) weigh(w, x []float32, power float32) {
 }
 
 var (
-	pointsIQ2XXS = pointFormat{latticeIQ2XXS, 32, 6, 0.1, true, negligible, 1, againAlways, 1, plainRoot}
-	pointsIQ2XS  = pointFormat{latticeIQ2XS, 16, 9, 0.1, true, negligible, 1, againMisses, 1, plainRoot}
-	pointsIQ2S   = pointFormat{latticeIQ2S, 16, 9, 0.1, false, 1e-8, 2, againMisses, 0.9875, plainSum}
-	pointsIQ3XXS = pointFormat{latticeIQ3XXS, 32, 15, 0.2, true, 1e-8, 2, againMisses, 1.0125, plainSquare}
-	pointsIQ3S   = pointFormat{latticeIQ3S, 32, 9, 0.2, false, math.SmallestNonzeroFloat32, 2, againAll, 1.033, plainSquare}
+	pointsIQ2XXS = pointFormat{lattice: latticeIQ2XXS, group: 32, tries: 6, by: 0.1, even: true, tiny: negligible, power: 1, again: againAlways, fudge: 1, plain: plainRoot}
+	pointsIQ2XS  = pointFormat{lattice: latticeIQ2XS, group: 16, tries: 9, by: 0.1, even: true, tiny: negligible, power: 1, again: againMisses, fudge: 1, plain: plainRoot}
+	pointsIQ2S   = pointFormat{lattice: latticeIQ2S, group: 16, tries: 9, by: 0.1, even: false, tiny: 1e-8, power: 2, again: againMisses, fudge: 0.9875, plain: plainSum}
+	pointsIQ3XXS = pointFormat{lattice: latticeIQ3XXS, group: 32, tries: 15, by: 0.2, even: true, tiny: 1e-8, power: 2, again: againMisses, fudge: 1.0125, plain: plainSquare}
+	pointsIQ3S   = pointFormat{lattice: latticeIQ3S, group: 32, tries: 9, by: 0.2, even: false, tiny: math.SmallestNonzeroFloat32, power: 2, again: againAll, fudge: 1.033, plain: plainSquare}
 )
 
 // encoding is a block as points: with 8 or 4 numbers each, signs of eight weights each, and levels of scales.
