@@ -13517,6 +13517,5876 @@ loop:
 	VZEROUPPER
 	RET
 
+// func rowsNVFP4AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·rowsNVFP4AVX2(SB), NOSPLIT, $0-48
+	MOVQ    w+8(FP), AX
+	MOVQ    stride+16(FP), CX
+	MOVQ    q+32(FP), DX
+	MOVQ    groups+40(FP), BX
+	MOVQ    CX, SI
+	SHLQ    $0x03, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	LEAQ    (AX)(CX*4), R8
+	VMOVDQU const0<>+0(SB), Y0
+	VMOVDQU const1<>+0(SB), Y0
+	VMOVDQU const8<>+0(SB), Y1
+	MOVQ    blocks+24(FP), R9
+	VPXOR   Y2, Y2, Y2
+
+some:
+	CMPQ         R9, $0x02
+	JLT          rest
+	VMOVD        (AX), X3
+	VPINSRD      $0x01, (AX)(CX*1), X3, X3
+	VPINSRD      $0x02, (AX)(CX*2), X3, X3
+	VPINSRD      $0x03, (AX)(DI*1), X3, X3
+	VMOVD        (R8), X4
+	VPINSRD      $0x01, (R8)(CX*1), X4, X4
+	VPINSRD      $0x02, (R8)(CX*2), X4, X4
+	VPINSRD      $0x03, (R8)(DI*1), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	VMOVDQU      (DX), Y4
+	PREFETCHT0   (SI)
+	VPMOVZXBW    4(AX), Y5
+	VPSLLW       $0x04, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPMADDUBSW   Y4, Y5, Y5
+	VPMOVZXBW    4(AX)(CX*1), Y6
+	VPSLLW       $0x04, Y6, Y7
+	VPOR         Y7, Y6, Y6
+	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPMADDUBSW   Y4, Y6, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDW       Y7, Y5, Y5
+	VPMOVZXBW    4(AX)(CX*2), Y6
+	VPSLLW       $0x04, Y6, Y7
+	VPOR         Y7, Y6, Y6
+	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPMADDUBSW   Y4, Y6, Y6
+	PREFETCHT0   64(SI)
+	VPMOVZXBW    4(AX)(DI*1), Y7
+	VPSLLW       $0x04, Y7, Y8
+	VPOR         Y8, Y7, Y7
+	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPMADDUBSW   Y4, Y7, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDW       Y8, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y7
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDW       Y7, Y5, Y5
+	VPMADDWD     const2<>+0(SB), Y5, Y5
+	VPMOVZXBW    4(R8), Y6
+	VPSLLW       $0x04, Y6, Y7
+	VPOR         Y7, Y6, Y6
+	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPMADDUBSW   Y4, Y6, Y6
+	VPMOVZXBW    4(R8)(CX*1), Y7
+	VPSLLW       $0x04, Y7, Y8
+	VPOR         Y8, Y7, Y7
+	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPMADDUBSW   Y4, Y7, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDW       Y8, Y6, Y6
+	VPMOVZXBW    4(R8)(CX*2), Y7
+	VPSLLW       $0x04, Y7, Y8
+	VPOR         Y8, Y7, Y7
+	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPMADDUBSW   Y4, Y7, Y7
+	PREFETCHT0   128(SI)
+	VPMOVZXBW    4(R8)(DI*1), Y8
+	VPSLLW       $0x04, Y8, Y9
+	VPOR         Y9, Y8, Y8
+	VPSHUFB      const21<>+0(SB), Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPSHUFB      Y8, Y1, Y8
+	VPMADDUBSW   Y4, Y8, Y4
+	VPBLENDD     $0xcc, Y4, Y7, Y8
+	VPALIGNR     $0x08, Y7, Y4, Y4
+	VPADDW       Y8, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y7
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDW       Y7, Y4, Y4
+	VPMADDWD     const2<>+0(SB), Y4, Y4
+	VPERM2I128   $0x20, Y4, Y5, Y6
+	VPERM2I128   $0x31, Y4, Y5, Y4
+	VPBROADCASTD 8(BX), Y5
+	VPSLLD       $0x04, Y5, Y5
+	VPSUBD       Y5, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VPAND        const17<>+0(SB), Y3, Y5
+	VPCMPEQD     const22<>+0(SB), Y5, Y7
+	VPAND        const22<>+0(SB), Y5, Y5
+	VPSLLD       $0x14, Y5, Y5
+	VMULPS       const23<>+0(SB), Y5, Y5
+	VANDNPS      Y5, Y7, Y5
+	VBROADCASTSS (BX), Y7
+	VMULPS       Y5, Y7, Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VPBROADCASTD 12(BX), Y5
+	VPSLLD       $0x04, Y5, Y5
+	VPSUBD       Y5, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x08, Y3, Y5
+	VPAND        const17<>+0(SB), Y5, Y5
+	VPCMPEQD     const22<>+0(SB), Y5, Y6
+	VPAND        const22<>+0(SB), Y5, Y5
+	VPSLLD       $0x14, Y5, Y5
+	VMULPS       const23<>+0(SB), Y5, Y5
+	VANDNPS      Y5, Y6, Y5
+	VBROADCASTSS (BX), Y6
+	VMULPS       Y5, Y6, Y6
+	VFMADD231PS  Y6, Y4, Y2
+	VMOVDQU      32(DX), Y4
+	VPMOVZXBW    20(AX), Y5
+	VPSLLW       $0x04, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPMADDUBSW   Y4, Y5, Y5
+	VPMOVZXBW    20(AX)(CX*1), Y6
+	VPSLLW       $0x04, Y6, Y7
+	VPOR         Y7, Y6, Y6
+	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPMADDUBSW   Y4, Y6, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDW       Y7, Y5, Y5
+	PREFETCHT0   192(SI)
+	VPMOVZXBW    20(AX)(CX*2), Y6
+	VPSLLW       $0x04, Y6, Y7
+	VPOR         Y7, Y6, Y6
+	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPMADDUBSW   Y4, Y6, Y6
+	VPMOVZXBW    20(AX)(DI*1), Y7
+	VPSLLW       $0x04, Y7, Y8
+	VPOR         Y8, Y7, Y7
+	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPMADDUBSW   Y4, Y7, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDW       Y8, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y7
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDW       Y7, Y5, Y5
+	VPMADDWD     const2<>+0(SB), Y5, Y5
+	VPMOVZXBW    20(R8), Y6
+	VPSLLW       $0x04, Y6, Y7
+	VPOR         Y7, Y6, Y6
+	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPMADDUBSW   Y4, Y6, Y6
+	VPMOVZXBW    20(R8)(CX*1), Y7
+	VPSLLW       $0x04, Y7, Y8
+	VPOR         Y8, Y7, Y7
+	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPMADDUBSW   Y4, Y7, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDW       Y8, Y6, Y6
+	PREFETCHT0   256(SI)
+	VPMOVZXBW    20(R8)(CX*2), Y7
+	VPSLLW       $0x04, Y7, Y8
+	VPOR         Y8, Y7, Y7
+	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPMADDUBSW   Y4, Y7, Y7
+	VPMOVZXBW    20(R8)(DI*1), Y8
+	VPSLLW       $0x04, Y8, Y9
+	VPOR         Y9, Y8, Y8
+	VPSHUFB      const21<>+0(SB), Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPSHUFB      Y8, Y1, Y8
+	VPMADDUBSW   Y4, Y8, Y4
+	VPBLENDD     $0xcc, Y4, Y7, Y8
+	VPALIGNR     $0x08, Y7, Y4, Y4
+	VPADDW       Y8, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y7
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDW       Y7, Y4, Y4
+	VPMADDWD     const2<>+0(SB), Y4, Y4
+	VPERM2I128   $0x20, Y4, Y5, Y6
+	VPERM2I128   $0x31, Y4, Y5, Y4
+	VPBROADCASTD 40(BX), Y5
+	VPSLLD       $0x04, Y5, Y5
+	VPSUBD       Y5, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VPSRLD       $0x10, Y3, Y5
+	VPAND        const17<>+0(SB), Y5, Y5
+	VPCMPEQD     const22<>+0(SB), Y5, Y7
+	VPAND        const22<>+0(SB), Y5, Y5
+	VPSLLD       $0x14, Y5, Y5
+	VMULPS       const23<>+0(SB), Y5, Y5
+	VANDNPS      Y5, Y7, Y5
+	VBROADCASTSS 32(BX), Y7
+	VMULPS       Y5, Y7, Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VPBROADCASTD 44(BX), Y5
+	VPSLLD       $0x04, Y5, Y5
+	VPSUBD       Y5, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x18, Y3, Y3
+	VPCMPEQD     const22<>+0(SB), Y3, Y5
+	VPAND        const22<>+0(SB), Y3, Y3
+	VPSLLD       $0x14, Y3, Y3
+	VMULPS       const23<>+0(SB), Y3, Y3
+	VANDNPS      Y3, Y5, Y3
+	VBROADCASTSS 32(BX), Y5
+	VMULPS       Y3, Y5, Y5
+	VFMADD231PS  Y5, Y4, Y2
+	VMOVD        36(AX), X3
+	VPINSRD      $0x01, 36(AX)(CX*1), X3, X3
+	VPINSRD      $0x02, 36(AX)(CX*2), X3, X3
+	VPINSRD      $0x03, 36(AX)(DI*1), X3, X3
+	VMOVD        36(R8), X4
+	VPINSRD      $0x01, 36(R8)(CX*1), X4, X4
+	VPINSRD      $0x02, 36(R8)(CX*2), X4, X4
+	VPINSRD      $0x03, 36(R8)(DI*1), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	VMOVDQU      64(DX), Y4
+	VPMOVZXBW    40(AX), Y5
+	VPSLLW       $0x04, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPMADDUBSW   Y4, Y5, Y5
+	PREFETCHT0   320(SI)
+	VPMOVZXBW    40(AX)(CX*1), Y6
+	VPSLLW       $0x04, Y6, Y7
+	VPOR         Y7, Y6, Y6
+	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPMADDUBSW   Y4, Y6, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDW       Y7, Y5, Y5
+	VPMOVZXBW    40(AX)(CX*2), Y6
+	VPSLLW       $0x04, Y6, Y7
+	VPOR         Y7, Y6, Y6
+	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPMADDUBSW   Y4, Y6, Y6
+	VPMOVZXBW    40(AX)(DI*1), Y7
+	VPSLLW       $0x04, Y7, Y8
+	VPOR         Y8, Y7, Y7
+	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPMADDUBSW   Y4, Y7, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDW       Y8, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y7
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDW       Y7, Y5, Y5
+	VPMADDWD     const2<>+0(SB), Y5, Y5
+	VPMOVZXBW    40(R8), Y6
+	VPSLLW       $0x04, Y6, Y7
+	VPOR         Y7, Y6, Y6
+	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPMADDUBSW   Y4, Y6, Y6
+	PREFETCHT0   384(SI)
+	VPMOVZXBW    40(R8)(CX*1), Y7
+	VPSLLW       $0x04, Y7, Y8
+	VPOR         Y8, Y7, Y7
+	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPMADDUBSW   Y4, Y7, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDW       Y8, Y6, Y6
+	VPMOVZXBW    40(R8)(CX*2), Y7
+	VPSLLW       $0x04, Y7, Y8
+	VPOR         Y8, Y7, Y7
+	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPMADDUBSW   Y4, Y7, Y7
+	VPMOVZXBW    40(R8)(DI*1), Y8
+	VPSLLW       $0x04, Y8, Y9
+	VPOR         Y9, Y8, Y8
+	VPSHUFB      const21<>+0(SB), Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPSHUFB      Y8, Y1, Y8
+	VPMADDUBSW   Y4, Y8, Y4
+	VPBLENDD     $0xcc, Y4, Y7, Y8
+	VPALIGNR     $0x08, Y7, Y4, Y4
+	VPADDW       Y8, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y7
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDW       Y7, Y4, Y4
+	VPMADDWD     const2<>+0(SB), Y4, Y4
+	VPERM2I128   $0x20, Y4, Y5, Y6
+	VPERM2I128   $0x31, Y4, Y5, Y4
+	VPBROADCASTD 72(BX), Y5
+	VPSLLD       $0x04, Y5, Y5
+	VPSUBD       Y5, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VPAND        const17<>+0(SB), Y3, Y5
+	VPCMPEQD     const22<>+0(SB), Y5, Y7
+	VPAND        const22<>+0(SB), Y5, Y5
+	VPSLLD       $0x14, Y5, Y5
+	VMULPS       const23<>+0(SB), Y5, Y5
+	VANDNPS      Y5, Y7, Y5
+	VBROADCASTSS 64(BX), Y7
+	VMULPS       Y5, Y7, Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VPBROADCASTD 76(BX), Y5
+	VPSLLD       $0x04, Y5, Y5
+	VPSUBD       Y5, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x08, Y3, Y5
+	VPAND        const17<>+0(SB), Y5, Y5
+	VPCMPEQD     const22<>+0(SB), Y5, Y6
+	VPAND        const22<>+0(SB), Y5, Y5
+	VPSLLD       $0x14, Y5, Y5
+	VMULPS       const23<>+0(SB), Y5, Y5
+	VANDNPS      Y5, Y6, Y5
+	VBROADCASTSS 64(BX), Y6
+	VMULPS       Y5, Y6, Y6
+	VFMADD231PS  Y6, Y4, Y2
+	VMOVDQU      96(DX), Y4
+	PREFETCHT0   448(SI)
+	VPMOVZXBW    56(AX), Y5
+	VPSLLW       $0x04, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPMADDUBSW   Y4, Y5, Y5
+	VPMOVZXBW    56(AX)(CX*1), Y6
+	VPSLLW       $0x04, Y6, Y7
+	VPOR         Y7, Y6, Y6
+	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPMADDUBSW   Y4, Y6, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDW       Y7, Y5, Y5
+	VPMOVZXBW    56(AX)(CX*2), Y6
+	VPSLLW       $0x04, Y6, Y7
+	VPOR         Y7, Y6, Y6
+	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPMADDUBSW   Y4, Y6, Y6
+	VPMOVZXBW    56(AX)(DI*1), Y7
+	VPSLLW       $0x04, Y7, Y8
+	VPOR         Y8, Y7, Y7
+	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPMADDUBSW   Y4, Y7, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDW       Y8, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y7
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDW       Y7, Y5, Y5
+	VPMADDWD     const2<>+0(SB), Y5, Y5
+	PREFETCHT0   512(SI)
+	VPMOVZXBW    56(R8), Y6
+	VPSLLW       $0x04, Y6, Y7
+	VPOR         Y7, Y6, Y6
+	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPMADDUBSW   Y4, Y6, Y6
+	VPMOVZXBW    56(R8)(CX*1), Y7
+	VPSLLW       $0x04, Y7, Y8
+	VPOR         Y8, Y7, Y7
+	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPMADDUBSW   Y4, Y7, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDW       Y8, Y6, Y6
+	VPMOVZXBW    56(R8)(CX*2), Y7
+	VPSLLW       $0x04, Y7, Y8
+	VPOR         Y8, Y7, Y7
+	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPMADDUBSW   Y4, Y7, Y7
+	VPMOVZXBW    56(R8)(DI*1), Y8
+	VPSLLW       $0x04, Y8, Y9
+	VPOR         Y9, Y8, Y8
+	VPSHUFB      const21<>+0(SB), Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPSHUFB      Y8, Y1, Y8
+	VPMADDUBSW   Y4, Y8, Y4
+	VPBLENDD     $0xcc, Y4, Y7, Y8
+	VPALIGNR     $0x08, Y7, Y4, Y4
+	VPADDW       Y8, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y7
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDW       Y7, Y4, Y4
+	VPMADDWD     const2<>+0(SB), Y4, Y4
+	VPERM2I128   $0x20, Y4, Y5, Y6
+	VPERM2I128   $0x31, Y4, Y5, Y4
+	VPBROADCASTD 104(BX), Y5
+	VPSLLD       $0x04, Y5, Y5
+	VPSUBD       Y5, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VPSRLD       $0x10, Y3, Y5
+	VPAND        const17<>+0(SB), Y5, Y5
+	VPCMPEQD     const22<>+0(SB), Y5, Y7
+	VPAND        const22<>+0(SB), Y5, Y5
+	VPSLLD       $0x14, Y5, Y5
+	VMULPS       const23<>+0(SB), Y5, Y5
+	VANDNPS      Y5, Y7, Y5
+	VBROADCASTSS 96(BX), Y7
+	VMULPS       Y5, Y7, Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VPBROADCASTD 108(BX), Y5
+	VPSLLD       $0x04, Y5, Y5
+	VPSUBD       Y5, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x18, Y3, Y3
+	VPCMPEQD     const22<>+0(SB), Y3, Y5
+	VPAND        const22<>+0(SB), Y3, Y3
+	VPSLLD       $0x14, Y3, Y3
+	VMULPS       const23<>+0(SB), Y3, Y3
+	VANDNPS      Y3, Y5, Y3
+	VBROADCASTSS 96(BX), Y5
+	VMULPS       Y3, Y5, Y5
+	VFMADD231PS  Y5, Y4, Y2
+	ADDQ         $0x48, AX
+	ADDQ         $0x48, R8
+	ADDQ         $0x00000240, SI
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000080, BX
+	SUBQ         $0x02, R9
+	JMP          some
+
+rest:
+	TESTQ R9, R9
+	JZ    end
+
+loop:
+	VMOVD        (AX), X3
+	VPINSRD      $0x01, (AX)(CX*1), X3, X3
+	VPINSRD      $0x02, (AX)(CX*2), X3, X3
+	VPINSRD      $0x03, (AX)(DI*1), X3, X3
+	VMOVD        (R8), X4
+	VPINSRD      $0x01, (R8)(CX*1), X4, X4
+	VPINSRD      $0x02, (R8)(CX*2), X4, X4
+	VPINSRD      $0x03, (R8)(DI*1), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	VMOVDQU      (DX), Y4
+	PREFETCHT0   (SI)
+	VPMOVZXBW    4(AX), Y5
+	VPSLLW       $0x04, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPMADDUBSW   Y4, Y5, Y5
+	VPMOVZXBW    4(AX)(CX*1), Y6
+	VPSLLW       $0x04, Y6, Y7
+	VPOR         Y7, Y6, Y6
+	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPMADDUBSW   Y4, Y6, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDW       Y7, Y5, Y5
+	VPMOVZXBW    4(AX)(CX*2), Y6
+	VPSLLW       $0x04, Y6, Y7
+	VPOR         Y7, Y6, Y6
+	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPMADDUBSW   Y4, Y6, Y6
+	PREFETCHT0   64(SI)
+	VPMOVZXBW    4(AX)(DI*1), Y7
+	VPSLLW       $0x04, Y7, Y8
+	VPOR         Y8, Y7, Y7
+	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPMADDUBSW   Y4, Y7, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDW       Y8, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y7
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDW       Y7, Y5, Y5
+	VPMADDWD     const2<>+0(SB), Y5, Y5
+	VPMOVZXBW    4(R8), Y6
+	VPSLLW       $0x04, Y6, Y7
+	VPOR         Y7, Y6, Y6
+	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPMADDUBSW   Y4, Y6, Y6
+	VPMOVZXBW    4(R8)(CX*1), Y7
+	VPSLLW       $0x04, Y7, Y8
+	VPOR         Y8, Y7, Y7
+	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPMADDUBSW   Y4, Y7, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDW       Y8, Y6, Y6
+	VPMOVZXBW    4(R8)(CX*2), Y7
+	VPSLLW       $0x04, Y7, Y8
+	VPOR         Y8, Y7, Y7
+	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPMADDUBSW   Y4, Y7, Y7
+	PREFETCHT0   128(SI)
+	VPMOVZXBW    4(R8)(DI*1), Y8
+	VPSLLW       $0x04, Y8, Y9
+	VPOR         Y9, Y8, Y8
+	VPSHUFB      const21<>+0(SB), Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPSHUFB      Y8, Y1, Y8
+	VPMADDUBSW   Y4, Y8, Y4
+	VPBLENDD     $0xcc, Y4, Y7, Y8
+	VPALIGNR     $0x08, Y7, Y4, Y4
+	VPADDW       Y8, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y7
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDW       Y7, Y4, Y4
+	VPMADDWD     const2<>+0(SB), Y4, Y4
+	VPERM2I128   $0x20, Y4, Y5, Y6
+	VPERM2I128   $0x31, Y4, Y5, Y4
+	VPBROADCASTD 8(BX), Y5
+	VPSLLD       $0x04, Y5, Y5
+	VPSUBD       Y5, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VPAND        const17<>+0(SB), Y3, Y5
+	VPCMPEQD     const22<>+0(SB), Y5, Y7
+	VPAND        const22<>+0(SB), Y5, Y5
+	VPSLLD       $0x14, Y5, Y5
+	VMULPS       const23<>+0(SB), Y5, Y5
+	VANDNPS      Y5, Y7, Y5
+	VBROADCASTSS (BX), Y7
+	VMULPS       Y5, Y7, Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VPBROADCASTD 12(BX), Y5
+	VPSLLD       $0x04, Y5, Y5
+	VPSUBD       Y5, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x08, Y3, Y5
+	VPAND        const17<>+0(SB), Y5, Y5
+	VPCMPEQD     const22<>+0(SB), Y5, Y6
+	VPAND        const22<>+0(SB), Y5, Y5
+	VPSLLD       $0x14, Y5, Y5
+	VMULPS       const23<>+0(SB), Y5, Y5
+	VANDNPS      Y5, Y6, Y5
+	VBROADCASTSS (BX), Y6
+	VMULPS       Y5, Y6, Y6
+	VFMADD231PS  Y6, Y4, Y2
+	VMOVDQU      32(DX), Y4
+	VPMOVZXBW    20(AX), Y5
+	VPSLLW       $0x04, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPMADDUBSW   Y4, Y5, Y5
+	VPMOVZXBW    20(AX)(CX*1), Y6
+	VPSLLW       $0x04, Y6, Y7
+	VPOR         Y7, Y6, Y6
+	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPMADDUBSW   Y4, Y6, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDW       Y7, Y5, Y5
+	PREFETCHT0   192(SI)
+	VPMOVZXBW    20(AX)(CX*2), Y6
+	VPSLLW       $0x04, Y6, Y7
+	VPOR         Y7, Y6, Y6
+	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPMADDUBSW   Y4, Y6, Y6
+	VPMOVZXBW    20(AX)(DI*1), Y7
+	VPSLLW       $0x04, Y7, Y8
+	VPOR         Y8, Y7, Y7
+	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPMADDUBSW   Y4, Y7, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDW       Y8, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y7
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDW       Y7, Y5, Y5
+	VPMADDWD     const2<>+0(SB), Y5, Y5
+	VPMOVZXBW    20(R8), Y6
+	VPSLLW       $0x04, Y6, Y7
+	VPOR         Y7, Y6, Y6
+	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPMADDUBSW   Y4, Y6, Y6
+	VPMOVZXBW    20(R8)(CX*1), Y7
+	VPSLLW       $0x04, Y7, Y8
+	VPOR         Y8, Y7, Y7
+	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPMADDUBSW   Y4, Y7, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDW       Y8, Y6, Y6
+	PREFETCHT0   256(SI)
+	VPMOVZXBW    20(R8)(CX*2), Y7
+	VPSLLW       $0x04, Y7, Y8
+	VPOR         Y8, Y7, Y7
+	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPMADDUBSW   Y4, Y7, Y7
+	VPMOVZXBW    20(R8)(DI*1), Y8
+	VPSLLW       $0x04, Y8, Y9
+	VPOR         Y9, Y8, Y8
+	VPSHUFB      const21<>+0(SB), Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPSHUFB      Y8, Y1, Y8
+	VPMADDUBSW   Y4, Y8, Y4
+	VPBLENDD     $0xcc, Y4, Y7, Y8
+	VPALIGNR     $0x08, Y7, Y4, Y4
+	VPADDW       Y8, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y7
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDW       Y7, Y4, Y4
+	VPMADDWD     const2<>+0(SB), Y4, Y4
+	VPERM2I128   $0x20, Y4, Y5, Y6
+	VPERM2I128   $0x31, Y4, Y5, Y4
+	VPBROADCASTD 40(BX), Y5
+	VPSLLD       $0x04, Y5, Y5
+	VPSUBD       Y5, Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VPSRLD       $0x10, Y3, Y5
+	VPAND        const17<>+0(SB), Y5, Y5
+	VPCMPEQD     const22<>+0(SB), Y5, Y7
+	VPAND        const22<>+0(SB), Y5, Y5
+	VPSLLD       $0x14, Y5, Y5
+	VMULPS       const23<>+0(SB), Y5, Y5
+	VANDNPS      Y5, Y7, Y5
+	VBROADCASTSS 32(BX), Y7
+	VMULPS       Y5, Y7, Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VPBROADCASTD 44(BX), Y5
+	VPSLLD       $0x04, Y5, Y5
+	VPSUBD       Y5, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x18, Y3, Y3
+	VPCMPEQD     const22<>+0(SB), Y3, Y5
+	VPAND        const22<>+0(SB), Y3, Y3
+	VPSLLD       $0x14, Y3, Y3
+	VMULPS       const23<>+0(SB), Y3, Y3
+	VANDNPS      Y3, Y5, Y3
+	VBROADCASTSS 32(BX), Y5
+	VMULPS       Y3, Y5, Y5
+	VFMADD231PS  Y5, Y4, Y2
+	ADDQ         $0x24, AX
+	ADDQ         $0x24, R8
+	ADDQ         $0x00000120, SI
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	DECQ         R9
+	JNZ          loop
+
+end:
+	MOVQ    dst+0(FP), AX
+	VMOVUPS Y2, (AX)
+	VZEROUPPER
+	RET
+
+// func unpackNVFP4AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// Requires: AVX, AVX2
+TEXT ·unpackNVFP4AVX2(SB), NOSPLIT, $0-48
+	MOVQ    w+24(FP), AX
+	MOVQ    stride+32(FP), CX
+	MOVQ    p+0(FP), DX
+	MOVQ    s+8(FP), BX
+	LEAQ    (CX)(CX*2), SI
+	LEAQ    (AX)(CX*4), DI
+	VMOVDQU const0<>+0(SB), Y0
+	VMOVDQU const1<>+0(SB), Y0
+	VMOVDQU const8<>+0(SB), Y1
+	MOVQ    blocks+40(FP), R8
+
+loop:
+	VMOVD       (AX), X2
+	VPINSRD     $0x01, (AX)(CX*1), X2, X2
+	VPINSRD     $0x02, (AX)(CX*2), X2, X2
+	VPINSRD     $0x03, (AX)(SI*1), X2, X2
+	VMOVD       (DI), X3
+	VPINSRD     $0x01, (DI)(CX*1), X3, X3
+	VPINSRD     $0x02, (DI)(CX*2), X3, X3
+	VPINSRD     $0x03, (DI)(SI*1), X3, X3
+	VINSERTI128 $0x01, X3, Y2, Y2
+	VPAND       const17<>+0(SB), Y2, Y3
+	VPCMPEQD    const22<>+0(SB), Y3, Y4
+	VPAND       const22<>+0(SB), Y3, Y3
+	VPSLLD      $0x14, Y3, Y3
+	VMULPS      const23<>+0(SB), Y3, Y3
+	VANDNPS     Y3, Y4, Y3
+	VMOVUPS     Y3, (BX)
+	VPSRLD      $0x08, Y2, Y3
+	VPAND       const17<>+0(SB), Y3, Y3
+	VPCMPEQD    const22<>+0(SB), Y3, Y4
+	VPAND       const22<>+0(SB), Y3, Y3
+	VPSLLD      $0x14, Y3, Y3
+	VMULPS      const23<>+0(SB), Y3, Y3
+	VANDNPS     Y3, Y4, Y3
+	VMOVUPS     Y3, 32(BX)
+	VPSRLD      $0x10, Y2, Y3
+	VPAND       const17<>+0(SB), Y3, Y3
+	VPCMPEQD    const22<>+0(SB), Y3, Y4
+	VPAND       const22<>+0(SB), Y3, Y3
+	VPSLLD      $0x14, Y3, Y3
+	VMULPS      const23<>+0(SB), Y3, Y3
+	VANDNPS     Y3, Y4, Y3
+	VMOVUPS     Y3, 64(BX)
+	VPSRLD      $0x18, Y2, Y2
+	VPCMPEQD    const22<>+0(SB), Y2, Y3
+	VPAND       const22<>+0(SB), Y2, Y2
+	VPSLLD      $0x14, Y2, Y2
+	VMULPS      const23<>+0(SB), Y2, Y2
+	VANDNPS     Y2, Y3, Y2
+	VMOVUPS     Y2, 96(BX)
+	VPMOVZXBW   4(AX), Y2
+	VPSLLW      $0x04, Y2, Y3
+	VPOR        Y3, Y2, Y2
+	VPSHUFB     const21<>+0(SB), Y2, Y2
+	VPAND       Y0, Y2, Y2
+	VPSHUFB     Y2, Y1, Y2
+	VPMOVZXBW   4(AX)(CX*1), Y3
+	VPSLLW      $0x04, Y3, Y4
+	VPOR        Y4, Y3, Y3
+	VPSHUFB     const21<>+0(SB), Y3, Y3
+	VPAND       Y0, Y3, Y3
+	VPSHUFB     Y3, Y1, Y3
+	VPMOVZXBW   4(AX)(CX*2), Y4
+	VPSLLW      $0x04, Y4, Y5
+	VPOR        Y5, Y4, Y4
+	VPSHUFB     const21<>+0(SB), Y4, Y4
+	VPAND       Y0, Y4, Y4
+	VPSHUFB     Y4, Y1, Y4
+	VPMOVZXBW   4(AX)(SI*1), Y5
+	VPSLLW      $0x04, Y5, Y6
+	VPOR        Y6, Y5, Y5
+	VPSHUFB     const21<>+0(SB), Y5, Y5
+	VPAND       Y0, Y5, Y5
+	VPSHUFB     Y5, Y1, Y5
+	VPUNPCKLDQ  Y3, Y2, Y7
+	VPUNPCKLDQ  Y5, Y4, Y8
+	VPUNPCKLQDQ Y8, Y7, Y6
+	VPUNPCKHQDQ Y8, Y7, Y7
+	VPUNPCKHDQ  Y3, Y2, Y2
+	VPUNPCKHDQ  Y5, Y4, Y4
+	VPUNPCKLQDQ Y4, Y2, Y3
+	VPUNPCKHQDQ Y4, Y2, Y2
+	VPMOVZXBW   4(DI), Y4
+	VPSLLW      $0x04, Y4, Y5
+	VPOR        Y5, Y4, Y4
+	VPSHUFB     const21<>+0(SB), Y4, Y4
+	VPAND       Y0, Y4, Y4
+	VPSHUFB     Y4, Y1, Y4
+	VPMOVZXBW   4(DI)(CX*1), Y5
+	VPSLLW      $0x04, Y5, Y8
+	VPOR        Y8, Y5, Y5
+	VPSHUFB     const21<>+0(SB), Y5, Y5
+	VPAND       Y0, Y5, Y5
+	VPSHUFB     Y5, Y1, Y5
+	VPMOVZXBW   4(DI)(CX*2), Y8
+	VPSLLW      $0x04, Y8, Y9
+	VPOR        Y9, Y8, Y8
+	VPSHUFB     const21<>+0(SB), Y8, Y8
+	VPAND       Y0, Y8, Y8
+	VPSHUFB     Y8, Y1, Y8
+	VPMOVZXBW   4(DI)(SI*1), Y9
+	VPSLLW      $0x04, Y9, Y10
+	VPOR        Y10, Y9, Y9
+	VPSHUFB     const21<>+0(SB), Y9, Y9
+	VPAND       Y0, Y9, Y9
+	VPSHUFB     Y9, Y1, Y9
+	VPUNPCKLDQ  Y5, Y4, Y11
+	VPUNPCKLDQ  Y9, Y8, Y12
+	VPUNPCKLQDQ Y12, Y11, Y10
+	VPUNPCKHQDQ Y12, Y11, Y11
+	VPUNPCKHDQ  Y5, Y4, Y4
+	VPUNPCKHDQ  Y9, Y8, Y8
+	VPUNPCKLQDQ Y8, Y4, Y5
+	VPUNPCKHQDQ Y8, Y4, Y4
+	VPERM2I128  $0x20, Y10, Y6, Y8
+	VPERM2I128  $0x31, Y10, Y6, Y6
+	VMOVDQU     Y8, (DX)
+	VMOVDQU     Y6, 128(DX)
+	VPERM2I128  $0x20, Y11, Y7, Y6
+	VPERM2I128  $0x31, Y11, Y7, Y7
+	VMOVDQU     Y6, 32(DX)
+	VMOVDQU     Y7, 160(DX)
+	VPERM2I128  $0x20, Y5, Y3, Y6
+	VPERM2I128  $0x31, Y5, Y3, Y3
+	VMOVDQU     Y6, 64(DX)
+	VMOVDQU     Y3, 192(DX)
+	VPERM2I128  $0x20, Y4, Y2, Y3
+	VPERM2I128  $0x31, Y4, Y2, Y2
+	VMOVDQU     Y3, 96(DX)
+	VMOVDQU     Y2, 224(DX)
+	VPMOVZXBW   20(AX), Y2
+	VPSLLW      $0x04, Y2, Y3
+	VPOR        Y3, Y2, Y2
+	VPSHUFB     const21<>+0(SB), Y2, Y2
+	VPAND       Y0, Y2, Y2
+	VPSHUFB     Y2, Y1, Y2
+	VPMOVZXBW   20(AX)(CX*1), Y3
+	VPSLLW      $0x04, Y3, Y4
+	VPOR        Y4, Y3, Y3
+	VPSHUFB     const21<>+0(SB), Y3, Y3
+	VPAND       Y0, Y3, Y3
+	VPSHUFB     Y3, Y1, Y3
+	VPMOVZXBW   20(AX)(CX*2), Y4
+	VPSLLW      $0x04, Y4, Y5
+	VPOR        Y5, Y4, Y4
+	VPSHUFB     const21<>+0(SB), Y4, Y4
+	VPAND       Y0, Y4, Y4
+	VPSHUFB     Y4, Y1, Y4
+	VPMOVZXBW   20(AX)(SI*1), Y5
+	VPSLLW      $0x04, Y5, Y6
+	VPOR        Y6, Y5, Y5
+	VPSHUFB     const21<>+0(SB), Y5, Y5
+	VPAND       Y0, Y5, Y5
+	VPSHUFB     Y5, Y1, Y5
+	VPUNPCKLDQ  Y3, Y2, Y7
+	VPUNPCKLDQ  Y5, Y4, Y8
+	VPUNPCKLQDQ Y8, Y7, Y6
+	VPUNPCKHQDQ Y8, Y7, Y7
+	VPUNPCKHDQ  Y3, Y2, Y2
+	VPUNPCKHDQ  Y5, Y4, Y4
+	VPUNPCKLQDQ Y4, Y2, Y3
+	VPUNPCKHQDQ Y4, Y2, Y2
+	VPMOVZXBW   20(DI), Y4
+	VPSLLW      $0x04, Y4, Y5
+	VPOR        Y5, Y4, Y4
+	VPSHUFB     const21<>+0(SB), Y4, Y4
+	VPAND       Y0, Y4, Y4
+	VPSHUFB     Y4, Y1, Y4
+	VPMOVZXBW   20(DI)(CX*1), Y5
+	VPSLLW      $0x04, Y5, Y8
+	VPOR        Y8, Y5, Y5
+	VPSHUFB     const21<>+0(SB), Y5, Y5
+	VPAND       Y0, Y5, Y5
+	VPSHUFB     Y5, Y1, Y5
+	VPMOVZXBW   20(DI)(CX*2), Y8
+	VPSLLW      $0x04, Y8, Y9
+	VPOR        Y9, Y8, Y8
+	VPSHUFB     const21<>+0(SB), Y8, Y8
+	VPAND       Y0, Y8, Y8
+	VPSHUFB     Y8, Y1, Y8
+	VPMOVZXBW   20(DI)(SI*1), Y9
+	VPSLLW      $0x04, Y9, Y10
+	VPOR        Y10, Y9, Y9
+	VPSHUFB     const21<>+0(SB), Y9, Y9
+	VPAND       Y0, Y9, Y9
+	VPSHUFB     Y9, Y1, Y9
+	VPUNPCKLDQ  Y5, Y4, Y11
+	VPUNPCKLDQ  Y9, Y8, Y12
+	VPUNPCKLQDQ Y12, Y11, Y10
+	VPUNPCKHQDQ Y12, Y11, Y11
+	VPUNPCKHDQ  Y5, Y4, Y4
+	VPUNPCKHDQ  Y9, Y8, Y8
+	VPUNPCKLQDQ Y8, Y4, Y5
+	VPUNPCKHQDQ Y8, Y4, Y4
+	VPERM2I128  $0x20, Y10, Y6, Y8
+	VPERM2I128  $0x31, Y10, Y6, Y6
+	VMOVDQU     Y8, 256(DX)
+	VMOVDQU     Y6, 384(DX)
+	VPERM2I128  $0x20, Y11, Y7, Y6
+	VPERM2I128  $0x31, Y11, Y7, Y7
+	VMOVDQU     Y6, 288(DX)
+	VMOVDQU     Y7, 416(DX)
+	VPERM2I128  $0x20, Y5, Y3, Y6
+	VPERM2I128  $0x31, Y5, Y3, Y3
+	VMOVDQU     Y6, 320(DX)
+	VMOVDQU     Y3, 448(DX)
+	VPERM2I128  $0x20, Y4, Y2, Y3
+	VPERM2I128  $0x31, Y4, Y2, Y2
+	VMOVDQU     Y3, 352(DX)
+	VMOVDQU     Y2, 480(DX)
+	ADDQ        $0x24, AX
+	ADDQ        $0x24, DI
+	ADDQ        $0x00000200, DX
+	ADDQ        $0x00000080, BX
+	DECQ        R8
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+// func rowsTQ1_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·rowsTQ1_0AVX2(SB), NOSPLIT, $0-48
+	MOVQ  w+8(FP), AX
+	MOVQ  stride+16(FP), CX
+	MOVQ  q+32(FP), DX
+	MOVQ  groups+40(FP), BX
+	MOVQ  CX, SI
+	SHLQ  $0x03, SI
+	ADDQ  AX, SI
+	LEAQ  (CX)(CX*2), DI
+	LEAQ  (AX)(CX*4), R8
+	MOVQ  blocks+24(FP), R9
+	VPXOR Y0, Y0, Y0
+
+loop:
+	VMOVD          50(AX), X1
+	VPINSRD        $0x01, 50(AX)(CX*1), X1, X1
+	VPINSRD        $0x02, 50(AX)(CX*2), X1, X1
+	VPINSRD        $0x03, 50(AX)(DI*1), X1, X1
+	VMOVD          50(R8), X2
+	VPINSRD        $0x01, 50(R8)(CX*1), X2, X2
+	VPINSRD        $0x02, 50(R8)(CX*2), X2, X2
+	VPINSRD        $0x03, 50(R8)(DI*1), X2, X2
+	VINSERTI128    $0x01, X2, Y1, Y1
+	VPSRLD         $0x10, Y1, Y1
+	VPSHUFB        const3<>+0(SB), Y1, Y1
+	VPERMQ         $0xd8, Y1, Y1
+	VCVTPH2PS      X1, Y1
+	VMOVDQU        (DX), Y2
+	PREFETCHT0     (SI)
+	VMOVDQU        (AX), Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPCMPEQB       Y3, Y4, Y4
+	VPMAXUB        const25<>+0(SB), Y3, Y5
+	VPCMPEQB       Y3, Y5, Y5
+	VPADDB         Y5, Y4, Y4
+	VPABSB         Y4, Y4
+	VPMADDUBSW     Y2, Y4, Y3
+	VMOVDQU        (AX)(CX*1), Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPMADDUBSW     Y2, Y5, Y4
+	VPBLENDD       $0xcc, Y4, Y3, Y5
+	VPALIGNR       $0x08, Y3, Y4, Y3
+	VPADDW         Y5, Y3, Y3
+	VMOVDQU        (AX)(CX*2), Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPMADDUBSW     Y2, Y5, Y4
+	VMOVDQU        (AX)(DI*1), Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPMADDUBSW     Y2, Y6, Y5
+	VPBLENDD       $0xcc, Y5, Y4, Y6
+	VPALIGNR       $0x08, Y4, Y5, Y4
+	VPADDW         Y6, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y3, Y5
+	VSHUFPS        $0xdd, Y4, Y3, Y3
+	VPADDW         Y5, Y3, Y3
+	VMOVDQU        (R8), Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPMADDUBSW     Y2, Y5, Y4
+	VMOVDQU        (R8)(CX*1), Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPMADDUBSW     Y2, Y6, Y5
+	VPBLENDD       $0xcc, Y5, Y4, Y6
+	VPALIGNR       $0x08, Y4, Y5, Y4
+	VPADDW         Y6, Y4, Y4
+	VMOVDQU        (R8)(CX*2), Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPMADDUBSW     Y2, Y6, Y5
+	VMOVDQU        (R8)(DI*1), Y6
+	VPMAXUB        const24<>+0(SB), Y6, Y7
+	VPCMPEQB       Y6, Y7, Y7
+	VPMAXUB        const25<>+0(SB), Y6, Y8
+	VPCMPEQB       Y6, Y8, Y8
+	VPADDB         Y8, Y7, Y7
+	VPABSB         Y7, Y7
+	VPMADDUBSW     Y2, Y7, Y2
+	VPBLENDD       $0xcc, Y2, Y5, Y6
+	VPALIGNR       $0x08, Y5, Y2, Y2
+	VPADDW         Y6, Y2, Y2
+	VSHUFPS        $0x88, Y2, Y4, Y5
+	VSHUFPS        $0xdd, Y2, Y4, Y2
+	VPADDW         Y5, Y2, Y2
+	VPBLENDD       $0xf0, Y2, Y3, Y4
+	VPERM2I128     $0x21, Y2, Y3, Y2
+	VPADDW         Y4, Y2, Y2
+	VPMADDWD       const2<>+0(SB), Y2, Y2
+	VPBROADCASTD   4(BX), Y3
+	VPSUBD         Y3, Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VBROADCASTSS   (BX), Y3
+	VMULPS         Y1, Y3, Y3
+	VFMADD231PS    Y3, Y2, Y0
+	VMOVDQU        32(DX), Y2
+	VMOVDQU        (AX), Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPCMPEQB       Y3, Y4, Y4
+	VPMAXUB        const25<>+0(SB), Y3, Y5
+	VPCMPEQB       Y3, Y5, Y5
+	VPADDB         Y5, Y4, Y4
+	VPABSB         Y4, Y4
+	VPMADDUBSW     Y2, Y4, Y3
+	PREFETCHT0     64(SI)
+	VMOVDQU        (AX)(CX*1), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPMADDUBSW     Y2, Y5, Y4
+	VPBLENDD       $0xcc, Y4, Y3, Y5
+	VPALIGNR       $0x08, Y3, Y4, Y3
+	VPADDW         Y5, Y3, Y3
+	VMOVDQU        (AX)(CX*2), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPMADDUBSW     Y2, Y5, Y4
+	VMOVDQU        (AX)(DI*1), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPMADDUBSW     Y2, Y6, Y5
+	VPBLENDD       $0xcc, Y5, Y4, Y6
+	VPALIGNR       $0x08, Y4, Y5, Y4
+	VPADDW         Y6, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y3, Y5
+	VSHUFPS        $0xdd, Y4, Y3, Y3
+	VPADDW         Y5, Y3, Y3
+	VMOVDQU        (R8), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPMADDUBSW     Y2, Y5, Y4
+	VMOVDQU        (R8)(CX*1), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPMADDUBSW     Y2, Y6, Y5
+	VPBLENDD       $0xcc, Y5, Y4, Y6
+	VPALIGNR       $0x08, Y4, Y5, Y4
+	VPADDW         Y6, Y4, Y4
+	VMOVDQU        (R8)(CX*2), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPMADDUBSW     Y2, Y6, Y5
+	VMOVDQU        (R8)(DI*1), Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPMAXUB        const24<>+0(SB), Y6, Y7
+	VPCMPEQB       Y6, Y7, Y7
+	VPMAXUB        const25<>+0(SB), Y6, Y8
+	VPCMPEQB       Y6, Y8, Y8
+	VPADDB         Y8, Y7, Y7
+	VPABSB         Y7, Y7
+	VPMADDUBSW     Y2, Y7, Y2
+	VPBLENDD       $0xcc, Y2, Y5, Y6
+	VPALIGNR       $0x08, Y5, Y2, Y2
+	VPADDW         Y6, Y2, Y2
+	VSHUFPS        $0x88, Y2, Y4, Y5
+	VSHUFPS        $0xdd, Y2, Y4, Y2
+	VPADDW         Y5, Y2, Y2
+	VPBLENDD       $0xf0, Y2, Y3, Y4
+	VPERM2I128     $0x21, Y2, Y3, Y2
+	VPADDW         Y4, Y2, Y2
+	VPMADDWD       const2<>+0(SB), Y2, Y2
+	VPBROADCASTD   36(BX), Y3
+	VPSUBD         Y3, Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VBROADCASTSS   32(BX), Y3
+	VMULPS         Y1, Y3, Y3
+	VFMADD231PS    Y3, Y2, Y0
+	VMOVDQU        64(DX), Y2
+	VMOVDQU        (AX), Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPCMPEQB       Y3, Y4, Y4
+	VPMAXUB        const25<>+0(SB), Y3, Y5
+	VPCMPEQB       Y3, Y5, Y5
+	VPADDB         Y5, Y4, Y4
+	VPABSB         Y4, Y4
+	VPMADDUBSW     Y2, Y4, Y3
+	VMOVDQU        (AX)(CX*1), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPMADDUBSW     Y2, Y5, Y4
+	VPBLENDD       $0xcc, Y4, Y3, Y5
+	VPALIGNR       $0x08, Y3, Y4, Y3
+	VPADDW         Y5, Y3, Y3
+	PREFETCHT0     128(SI)
+	VMOVDQU        (AX)(CX*2), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPMADDUBSW     Y2, Y5, Y4
+	VMOVDQU        (AX)(DI*1), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPMADDUBSW     Y2, Y6, Y5
+	VPBLENDD       $0xcc, Y5, Y4, Y6
+	VPALIGNR       $0x08, Y4, Y5, Y4
+	VPADDW         Y6, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y3, Y5
+	VSHUFPS        $0xdd, Y4, Y3, Y3
+	VPADDW         Y5, Y3, Y3
+	VMOVDQU        (R8), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPMADDUBSW     Y2, Y5, Y4
+	VMOVDQU        (R8)(CX*1), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPMADDUBSW     Y2, Y6, Y5
+	VPBLENDD       $0xcc, Y5, Y4, Y6
+	VPALIGNR       $0x08, Y4, Y5, Y4
+	VPADDW         Y6, Y4, Y4
+	VMOVDQU        (R8)(CX*2), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPMADDUBSW     Y2, Y6, Y5
+	VMOVDQU        (R8)(DI*1), Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPMAXUB        const24<>+0(SB), Y6, Y7
+	VPCMPEQB       Y6, Y7, Y7
+	VPMAXUB        const25<>+0(SB), Y6, Y8
+	VPCMPEQB       Y6, Y8, Y8
+	VPADDB         Y8, Y7, Y7
+	VPABSB         Y7, Y7
+	VPMADDUBSW     Y2, Y7, Y2
+	VPBLENDD       $0xcc, Y2, Y5, Y6
+	VPALIGNR       $0x08, Y5, Y2, Y2
+	VPADDW         Y6, Y2, Y2
+	VSHUFPS        $0x88, Y2, Y4, Y5
+	VSHUFPS        $0xdd, Y2, Y4, Y2
+	VPADDW         Y5, Y2, Y2
+	VPBLENDD       $0xf0, Y2, Y3, Y4
+	VPERM2I128     $0x21, Y2, Y3, Y2
+	VPADDW         Y4, Y2, Y2
+	VPMADDWD       const2<>+0(SB), Y2, Y2
+	VPBROADCASTD   68(BX), Y3
+	VPSUBD         Y3, Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VBROADCASTSS   64(BX), Y3
+	VMULPS         Y1, Y3, Y3
+	VFMADD231PS    Y3, Y2, Y0
+	VMOVDQU        96(DX), Y2
+	VMOVDQU        (AX), Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPCMPEQB       Y3, Y4, Y4
+	VPMAXUB        const25<>+0(SB), Y3, Y5
+	VPCMPEQB       Y3, Y5, Y5
+	VPADDB         Y5, Y4, Y4
+	VPABSB         Y4, Y4
+	VPMADDUBSW     Y2, Y4, Y3
+	VMOVDQU        (AX)(CX*1), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPMADDUBSW     Y2, Y5, Y4
+	VPBLENDD       $0xcc, Y4, Y3, Y5
+	VPALIGNR       $0x08, Y3, Y4, Y3
+	VPADDW         Y5, Y3, Y3
+	VMOVDQU        (AX)(CX*2), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPMADDUBSW     Y2, Y5, Y4
+	VMOVDQU        (AX)(DI*1), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPMADDUBSW     Y2, Y6, Y5
+	VPBLENDD       $0xcc, Y5, Y4, Y6
+	VPALIGNR       $0x08, Y4, Y5, Y4
+	VPADDW         Y6, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y3, Y5
+	VSHUFPS        $0xdd, Y4, Y3, Y3
+	VPADDW         Y5, Y3, Y3
+	PREFETCHT0     192(SI)
+	VMOVDQU        (R8), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPMADDUBSW     Y2, Y5, Y4
+	VMOVDQU        (R8)(CX*1), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPMADDUBSW     Y2, Y6, Y5
+	VPBLENDD       $0xcc, Y5, Y4, Y6
+	VPALIGNR       $0x08, Y4, Y5, Y4
+	VPADDW         Y6, Y4, Y4
+	VMOVDQU        (R8)(CX*2), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPMADDUBSW     Y2, Y6, Y5
+	VMOVDQU        (R8)(DI*1), Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPMAXUB        const24<>+0(SB), Y6, Y7
+	VPCMPEQB       Y6, Y7, Y7
+	VPMAXUB        const25<>+0(SB), Y6, Y8
+	VPCMPEQB       Y6, Y8, Y8
+	VPADDB         Y8, Y7, Y7
+	VPABSB         Y7, Y7
+	VPMADDUBSW     Y2, Y7, Y2
+	VPBLENDD       $0xcc, Y2, Y5, Y6
+	VPALIGNR       $0x08, Y5, Y2, Y2
+	VPADDW         Y6, Y2, Y2
+	VSHUFPS        $0x88, Y2, Y4, Y5
+	VSHUFPS        $0xdd, Y2, Y4, Y2
+	VPADDW         Y5, Y2, Y2
+	VPBLENDD       $0xf0, Y2, Y3, Y4
+	VPERM2I128     $0x21, Y2, Y3, Y2
+	VPADDW         Y4, Y2, Y2
+	VPMADDWD       const2<>+0(SB), Y2, Y2
+	VPBROADCASTD   100(BX), Y3
+	VPSUBD         Y3, Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VBROADCASTSS   96(BX), Y3
+	VMULPS         Y1, Y3, Y3
+	VFMADD231PS    Y3, Y2, Y0
+	VMOVDQU        128(DX), Y2
+	VMOVDQU        (AX), Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPCMPEQB       Y3, Y4, Y4
+	VPMAXUB        const25<>+0(SB), Y3, Y5
+	VPCMPEQB       Y3, Y5, Y5
+	VPADDB         Y5, Y4, Y4
+	VPABSB         Y4, Y4
+	VPMADDUBSW     Y2, Y4, Y3
+	VMOVDQU        (AX)(CX*1), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPMADDUBSW     Y2, Y5, Y4
+	VPBLENDD       $0xcc, Y4, Y3, Y5
+	VPALIGNR       $0x08, Y3, Y4, Y3
+	VPADDW         Y5, Y3, Y3
+	VMOVDQU        (AX)(CX*2), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPMADDUBSW     Y2, Y5, Y4
+	VMOVDQU        (AX)(DI*1), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPMADDUBSW     Y2, Y6, Y5
+	VPBLENDD       $0xcc, Y5, Y4, Y6
+	VPALIGNR       $0x08, Y4, Y5, Y4
+	VPADDW         Y6, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y3, Y5
+	VSHUFPS        $0xdd, Y4, Y3, Y3
+	VPADDW         Y5, Y3, Y3
+	VMOVDQU        (R8), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPMADDUBSW     Y2, Y5, Y4
+	PREFETCHT0     256(SI)
+	VMOVDQU        (R8)(CX*1), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPMADDUBSW     Y2, Y6, Y5
+	VPBLENDD       $0xcc, Y5, Y4, Y6
+	VPALIGNR       $0x08, Y4, Y5, Y4
+	VPADDW         Y6, Y4, Y4
+	VMOVDQU        (R8)(CX*2), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPMADDUBSW     Y2, Y6, Y5
+	VMOVDQU        (R8)(DI*1), Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPMAXUB        const24<>+0(SB), Y6, Y7
+	VPCMPEQB       Y6, Y7, Y7
+	VPMAXUB        const25<>+0(SB), Y6, Y8
+	VPCMPEQB       Y6, Y8, Y8
+	VPADDB         Y8, Y7, Y7
+	VPABSB         Y7, Y7
+	VPMADDUBSW     Y2, Y7, Y2
+	VPBLENDD       $0xcc, Y2, Y5, Y6
+	VPALIGNR       $0x08, Y5, Y2, Y2
+	VPADDW         Y6, Y2, Y2
+	VSHUFPS        $0x88, Y2, Y4, Y5
+	VSHUFPS        $0xdd, Y2, Y4, Y2
+	VPADDW         Y5, Y2, Y2
+	VPBLENDD       $0xf0, Y2, Y3, Y4
+	VPERM2I128     $0x21, Y2, Y3, Y2
+	VPADDW         Y4, Y2, Y2
+	VPMADDWD       const2<>+0(SB), Y2, Y2
+	VPBROADCASTD   132(BX), Y3
+	VPSUBD         Y3, Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VBROADCASTSS   128(BX), Y3
+	VMULPS         Y1, Y3, Y3
+	VFMADD231PS    Y3, Y2, Y0
+	VMOVDQU        160(DX), Y2
+	VBROADCASTI128 32(AX), Y3
+	VMOVDQA        Y3, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPCMPEQB       Y3, Y4, Y4
+	VPMAXUB        const25<>+0(SB), Y3, Y5
+	VPCMPEQB       Y3, Y5, Y5
+	VPADDB         Y5, Y4, Y4
+	VPABSB         Y4, Y4
+	VPMADDUBSW     Y2, Y4, Y3
+	VBROADCASTI128 32(AX)(CX*1), Y4
+	VMOVDQA        Y4, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPMADDUBSW     Y2, Y5, Y4
+	VPBLENDD       $0xcc, Y4, Y3, Y5
+	VPALIGNR       $0x08, Y3, Y4, Y3
+	VPADDW         Y5, Y3, Y3
+	VBROADCASTI128 32(AX)(CX*2), Y4
+	VMOVDQA        Y4, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPMADDUBSW     Y2, Y5, Y4
+	VBROADCASTI128 32(AX)(DI*1), Y5
+	VMOVDQA        Y5, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPMADDUBSW     Y2, Y6, Y5
+	VPBLENDD       $0xcc, Y5, Y4, Y6
+	VPALIGNR       $0x08, Y4, Y5, Y4
+	VPADDW         Y6, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y3, Y5
+	VSHUFPS        $0xdd, Y4, Y3, Y3
+	VPADDW         Y5, Y3, Y3
+	VBROADCASTI128 32(R8), Y4
+	VMOVDQA        Y4, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPMADDUBSW     Y2, Y5, Y4
+	VBROADCASTI128 32(R8)(CX*1), Y5
+	VMOVDQA        Y5, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPMADDUBSW     Y2, Y6, Y5
+	VPBLENDD       $0xcc, Y5, Y4, Y6
+	VPALIGNR       $0x08, Y4, Y5, Y4
+	VPADDW         Y6, Y4, Y4
+	VBROADCASTI128 32(R8)(CX*2), Y5
+	VMOVDQA        Y5, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPMADDUBSW     Y2, Y6, Y5
+	PREFETCHT0     320(SI)
+	VBROADCASTI128 32(R8)(DI*1), Y6
+	VMOVDQA        Y6, Y7
+	VPADDB         Y7, Y7, Y8
+	VPADDB         Y8, Y7, Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VPMAXUB        const24<>+0(SB), Y6, Y7
+	VPCMPEQB       Y6, Y7, Y7
+	VPMAXUB        const25<>+0(SB), Y6, Y8
+	VPCMPEQB       Y6, Y8, Y8
+	VPADDB         Y8, Y7, Y7
+	VPABSB         Y7, Y7
+	VPMADDUBSW     Y2, Y7, Y2
+	VPBLENDD       $0xcc, Y2, Y5, Y6
+	VPALIGNR       $0x08, Y5, Y2, Y2
+	VPADDW         Y6, Y2, Y2
+	VSHUFPS        $0x88, Y2, Y4, Y5
+	VSHUFPS        $0xdd, Y2, Y4, Y2
+	VPADDW         Y5, Y2, Y2
+	VPBLENDD       $0xf0, Y2, Y3, Y4
+	VPERM2I128     $0x21, Y2, Y3, Y2
+	VPADDW         Y4, Y2, Y2
+	VPMADDWD       const2<>+0(SB), Y2, Y2
+	VPBROADCASTD   164(BX), Y3
+	VPSUBD         Y3, Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VBROADCASTSS   160(BX), Y3
+	VMULPS         Y1, Y3, Y3
+	VFMADD231PS    Y3, Y2, Y0
+	VMOVDQU        192(DX), Y2
+	VBROADCASTI128 32(AX), Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VMOVDQA        Y3, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPCMPEQB       Y3, Y4, Y4
+	VPMAXUB        const25<>+0(SB), Y3, Y5
+	VPCMPEQB       Y3, Y5, Y5
+	VPADDB         Y5, Y4, Y4
+	VPABSB         Y4, Y4
+	VPMADDUBSW     Y2, Y4, Y3
+	VBROADCASTI128 32(AX)(CX*1), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VMOVDQA        Y4, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPMADDUBSW     Y2, Y5, Y4
+	VPBLENDD       $0xcc, Y4, Y3, Y5
+	VPALIGNR       $0x08, Y3, Y4, Y3
+	VPADDW         Y5, Y3, Y3
+	VBROADCASTI128 32(AX)(CX*2), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VMOVDQA        Y4, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPMADDUBSW     Y2, Y5, Y4
+	VBROADCASTI128 32(AX)(DI*1), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VMOVDQA        Y5, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPMADDUBSW     Y2, Y6, Y5
+	VPBLENDD       $0xcc, Y5, Y4, Y6
+	VPALIGNR       $0x08, Y4, Y5, Y4
+	VPADDW         Y6, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y3, Y5
+	VSHUFPS        $0xdd, Y4, Y3, Y3
+	VPADDW         Y5, Y3, Y3
+	VBROADCASTI128 32(R8), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VMOVDQA        Y4, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPMADDUBSW     Y2, Y5, Y4
+	VBROADCASTI128 32(R8)(CX*1), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VMOVDQA        Y5, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPMADDUBSW     Y2, Y6, Y5
+	VPBLENDD       $0xcc, Y5, Y4, Y6
+	VPALIGNR       $0x08, Y4, Y5, Y4
+	VPADDW         Y6, Y4, Y4
+	VBROADCASTI128 32(R8)(CX*2), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VMOVDQA        Y5, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPMADDUBSW     Y2, Y6, Y5
+	VBROADCASTI128 32(R8)(DI*1), Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VMOVDQA        Y6, Y7
+	VPADDB         Y7, Y7, Y8
+	VPADDB         Y8, Y7, Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VPMAXUB        const24<>+0(SB), Y6, Y7
+	VPCMPEQB       Y6, Y7, Y7
+	VPMAXUB        const25<>+0(SB), Y6, Y8
+	VPCMPEQB       Y6, Y8, Y8
+	VPADDB         Y8, Y7, Y7
+	VPABSB         Y7, Y7
+	VPMADDUBSW     Y2, Y7, Y2
+	VPBLENDD       $0xcc, Y2, Y5, Y6
+	VPALIGNR       $0x08, Y5, Y2, Y2
+	VPADDW         Y6, Y2, Y2
+	VSHUFPS        $0x88, Y2, Y4, Y5
+	VSHUFPS        $0xdd, Y2, Y4, Y2
+	VPADDW         Y5, Y2, Y2
+	VPBLENDD       $0xf0, Y2, Y3, Y4
+	VPERM2I128     $0x21, Y2, Y3, Y2
+	VPADDW         Y4, Y2, Y2
+	VPMADDWD       const2<>+0(SB), Y2, Y2
+	VPBROADCASTD   196(BX), Y3
+	VPSUBD         Y3, Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VBROADCASTSS   192(BX), Y3
+	VMULPS         Y1, Y3, Y3
+	VFMADD231PS    Y3, Y2, Y0
+	VMOVDQU        224(DX), Y2
+	PREFETCHT0     384(SI)
+	VBROADCASTI128 32(AX), Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPBROADCASTD   48(AX), Y4
+	VMOVDQA        Y4, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VMOVDQA        Y5, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VMOVDQA        Y6, Y7
+	VPADDB         Y7, Y7, Y8
+	VPADDB         Y8, Y7, Y7
+	VPBLENDD       $0x10, Y4, Y3, Y3
+	VPBLENDD       $0x20, Y5, Y3, Y3
+	VPBLENDD       $0x40, Y6, Y3, Y3
+	VPBLENDD       $0x80, Y7, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPCMPEQB       Y3, Y4, Y4
+	VPMAXUB        const25<>+0(SB), Y3, Y5
+	VPCMPEQB       Y3, Y5, Y5
+	VPADDB         Y5, Y4, Y4
+	VPABSB         Y4, Y4
+	VPMADDUBSW     Y2, Y4, Y3
+	VBROADCASTI128 32(AX)(CX*1), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPBROADCASTD   48(AX)(CX*1), Y5
+	VMOVDQA        Y5, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VMOVDQA        Y6, Y7
+	VPADDB         Y7, Y7, Y8
+	VPADDB         Y8, Y7, Y7
+	VMOVDQA        Y7, Y8
+	VPADDB         Y8, Y8, Y9
+	VPADDB         Y9, Y8, Y8
+	VPBLENDD       $0x10, Y5, Y4, Y4
+	VPBLENDD       $0x20, Y6, Y4, Y4
+	VPBLENDD       $0x40, Y7, Y4, Y4
+	VPBLENDD       $0x80, Y8, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPMADDUBSW     Y2, Y5, Y4
+	VPBLENDD       $0xcc, Y4, Y3, Y5
+	VPALIGNR       $0x08, Y3, Y4, Y3
+	VPADDW         Y5, Y3, Y3
+	VBROADCASTI128 32(AX)(CX*2), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPBROADCASTD   48(AX)(CX*2), Y5
+	VMOVDQA        Y5, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VMOVDQA        Y6, Y7
+	VPADDB         Y7, Y7, Y8
+	VPADDB         Y8, Y7, Y7
+	VMOVDQA        Y7, Y8
+	VPADDB         Y8, Y8, Y9
+	VPADDB         Y9, Y8, Y8
+	VPBLENDD       $0x10, Y5, Y4, Y4
+	VPBLENDD       $0x20, Y6, Y4, Y4
+	VPBLENDD       $0x40, Y7, Y4, Y4
+	VPBLENDD       $0x80, Y8, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPMADDUBSW     Y2, Y5, Y4
+	VBROADCASTI128 32(AX)(DI*1), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPBROADCASTD   48(AX)(DI*1), Y6
+	VMOVDQA        Y6, Y7
+	VPADDB         Y7, Y7, Y8
+	VPADDB         Y8, Y7, Y7
+	VMOVDQA        Y7, Y8
+	VPADDB         Y8, Y8, Y9
+	VPADDB         Y9, Y8, Y8
+	VMOVDQA        Y8, Y9
+	VPADDB         Y9, Y9, Y10
+	VPADDB         Y10, Y9, Y9
+	VPBLENDD       $0x10, Y6, Y5, Y5
+	VPBLENDD       $0x20, Y7, Y5, Y5
+	VPBLENDD       $0x40, Y8, Y5, Y5
+	VPBLENDD       $0x80, Y9, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPMADDUBSW     Y2, Y6, Y5
+	VPBLENDD       $0xcc, Y5, Y4, Y6
+	VPALIGNR       $0x08, Y4, Y5, Y4
+	VPADDW         Y6, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y3, Y5
+	VSHUFPS        $0xdd, Y4, Y3, Y3
+	VPADDW         Y5, Y3, Y3
+	VBROADCASTI128 32(R8), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPBROADCASTD   48(R8), Y5
+	VMOVDQA        Y5, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VMOVDQA        Y6, Y7
+	VPADDB         Y7, Y7, Y8
+	VPADDB         Y8, Y7, Y7
+	VMOVDQA        Y7, Y8
+	VPADDB         Y8, Y8, Y9
+	VPADDB         Y9, Y8, Y8
+	VPBLENDD       $0x10, Y5, Y4, Y4
+	VPBLENDD       $0x20, Y6, Y4, Y4
+	VPBLENDD       $0x40, Y7, Y4, Y4
+	VPBLENDD       $0x80, Y8, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPMADDUBSW     Y2, Y5, Y4
+	VBROADCASTI128 32(R8)(CX*1), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPBROADCASTD   48(R8)(CX*1), Y6
+	VMOVDQA        Y6, Y7
+	VPADDB         Y7, Y7, Y8
+	VPADDB         Y8, Y7, Y7
+	VMOVDQA        Y7, Y8
+	VPADDB         Y8, Y8, Y9
+	VPADDB         Y9, Y8, Y8
+	VMOVDQA        Y8, Y9
+	VPADDB         Y9, Y9, Y10
+	VPADDB         Y10, Y9, Y9
+	VPBLENDD       $0x10, Y6, Y5, Y5
+	VPBLENDD       $0x20, Y7, Y5, Y5
+	VPBLENDD       $0x40, Y8, Y5, Y5
+	VPBLENDD       $0x80, Y9, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPMADDUBSW     Y2, Y6, Y5
+	VPBLENDD       $0xcc, Y5, Y4, Y6
+	VPALIGNR       $0x08, Y4, Y5, Y4
+	VPADDW         Y6, Y4, Y4
+	VBROADCASTI128 32(R8)(CX*2), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPBROADCASTD   48(R8)(CX*2), Y6
+	VMOVDQA        Y6, Y7
+	VPADDB         Y7, Y7, Y8
+	VPADDB         Y8, Y7, Y7
+	VMOVDQA        Y7, Y8
+	VPADDB         Y8, Y8, Y9
+	VPADDB         Y9, Y8, Y8
+	VMOVDQA        Y8, Y9
+	VPADDB         Y9, Y9, Y10
+	VPADDB         Y10, Y9, Y9
+	VPBLENDD       $0x10, Y6, Y5, Y5
+	VPBLENDD       $0x20, Y7, Y5, Y5
+	VPBLENDD       $0x40, Y8, Y5, Y5
+	VPBLENDD       $0x80, Y9, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPMADDUBSW     Y2, Y6, Y5
+	VBROADCASTI128 32(R8)(DI*1), Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPBROADCASTD   48(R8)(DI*1), Y7
+	VMOVDQA        Y7, Y8
+	VPADDB         Y8, Y8, Y9
+	VPADDB         Y9, Y8, Y8
+	VMOVDQA        Y8, Y9
+	VPADDB         Y9, Y9, Y10
+	VPADDB         Y10, Y9, Y9
+	VMOVDQA        Y9, Y10
+	VPADDB         Y10, Y10, Y11
+	VPADDB         Y11, Y10, Y10
+	VPBLENDD       $0x10, Y7, Y6, Y6
+	VPBLENDD       $0x20, Y8, Y6, Y6
+	VPBLENDD       $0x40, Y9, Y6, Y6
+	VPBLENDD       $0x80, Y10, Y6, Y6
+	VPMAXUB        const24<>+0(SB), Y6, Y7
+	VPCMPEQB       Y6, Y7, Y7
+	VPMAXUB        const25<>+0(SB), Y6, Y8
+	VPCMPEQB       Y6, Y8, Y8
+	VPADDB         Y8, Y7, Y7
+	VPABSB         Y7, Y7
+	VPMADDUBSW     Y2, Y7, Y2
+	VPBLENDD       $0xcc, Y2, Y5, Y6
+	VPALIGNR       $0x08, Y5, Y2, Y2
+	VPADDW         Y6, Y2, Y2
+	VSHUFPS        $0x88, Y2, Y4, Y5
+	VSHUFPS        $0xdd, Y2, Y4, Y2
+	VPADDW         Y5, Y2, Y2
+	VPBLENDD       $0xf0, Y2, Y3, Y4
+	VPERM2I128     $0x21, Y2, Y3, Y2
+	VPADDW         Y4, Y2, Y2
+	VPMADDWD       const2<>+0(SB), Y2, Y2
+	VPBROADCASTD   228(BX), Y3
+	VPSUBD         Y3, Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VBROADCASTSS   224(BX), Y3
+	VMULPS         Y1, Y3, Y3
+	VFMADD231PS    Y3, Y2, Y0
+	ADDQ           $0x36, AX
+	ADDQ           $0x36, R8
+	ADDQ           $0x000001b0, SI
+	ADDQ           $0x00000100, DX
+	ADDQ           $0x00000100, BX
+	DECQ           R9
+	JNZ            loop
+	MOVQ           dst+0(FP), AX
+	VMOVUPS        Y0, (AX)
+	VZEROUPPER
+	RET
+
+// func unpackTQ1_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// Requires: AVX, AVX2, F16C
+TEXT ·unpackTQ1_0AVX2(SB), NOSPLIT, $0-48
+	MOVQ w+24(FP), AX
+	MOVQ stride+32(FP), CX
+	MOVQ p+0(FP), DX
+	MOVQ s+8(FP), BX
+	LEAQ (CX)(CX*2), SI
+	LEAQ (AX)(CX*4), DI
+	MOVQ blocks+40(FP), R8
+
+loop:
+	VMOVD          50(AX), X0
+	VPINSRD        $0x01, 50(AX)(CX*1), X0, X0
+	VPINSRD        $0x02, 50(AX)(CX*2), X0, X0
+	VPINSRD        $0x03, 50(AX)(SI*1), X0, X0
+	VMOVD          50(DI), X1
+	VPINSRD        $0x01, 50(DI)(CX*1), X1, X1
+	VPINSRD        $0x02, 50(DI)(CX*2), X1, X1
+	VPINSRD        $0x03, 50(DI)(SI*1), X1, X1
+	VINSERTI128    $0x01, X1, Y0, Y0
+	VPSRLD         $0x10, Y0, Y0
+	VPSHUFB        const3<>+0(SB), Y0, Y0
+	VPERMQ         $0xd8, Y0, Y0
+	VCVTPH2PS      X0, Y0
+	VMOVUPS        Y0, (BX)
+	VMOVUPS        Y0, 32(BX)
+	VMOVUPS        Y0, 64(BX)
+	VMOVUPS        Y0, 96(BX)
+	VMOVUPS        Y0, 128(BX)
+	VMOVUPS        Y0, 160(BX)
+	VMOVUPS        Y0, 192(BX)
+	VMOVUPS        Y0, 224(BX)
+	VMOVDQU        (AX), Y0
+	VPMAXUB        const24<>+0(SB), Y0, Y1
+	VPCMPEQB       Y0, Y1, Y1
+	VPMAXUB        const25<>+0(SB), Y0, Y2
+	VPCMPEQB       Y0, Y2, Y2
+	VPADDB         Y2, Y1, Y1
+	VPABSB         Y1, Y1
+	VMOVDQU        (AX)(CX*1), Y0
+	VPMAXUB        const24<>+0(SB), Y0, Y2
+	VPCMPEQB       Y0, Y2, Y2
+	VPMAXUB        const25<>+0(SB), Y0, Y3
+	VPCMPEQB       Y0, Y3, Y3
+	VPADDB         Y3, Y2, Y2
+	VPABSB         Y2, Y2
+	VMOVDQU        (AX)(CX*2), Y0
+	VPMAXUB        const24<>+0(SB), Y0, Y3
+	VPCMPEQB       Y0, Y3, Y3
+	VPMAXUB        const25<>+0(SB), Y0, Y4
+	VPCMPEQB       Y0, Y4, Y4
+	VPADDB         Y4, Y3, Y3
+	VPABSB         Y3, Y3
+	VMOVDQU        (AX)(SI*1), Y0
+	VPMAXUB        const24<>+0(SB), Y0, Y4
+	VPCMPEQB       Y0, Y4, Y4
+	VPMAXUB        const25<>+0(SB), Y0, Y5
+	VPCMPEQB       Y0, Y5, Y5
+	VPADDB         Y5, Y4, Y4
+	VPABSB         Y4, Y4
+	VPUNPCKLDQ     Y2, Y1, Y5
+	VPUNPCKLDQ     Y4, Y3, Y6
+	VPUNPCKLQDQ    Y6, Y5, Y0
+	VPUNPCKHQDQ    Y6, Y5, Y5
+	VPUNPCKHDQ     Y2, Y1, Y1
+	VPUNPCKHDQ     Y4, Y3, Y3
+	VPUNPCKLQDQ    Y3, Y1, Y2
+	VPUNPCKHQDQ    Y3, Y1, Y1
+	VMOVDQU        (DI), Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPCMPEQB       Y3, Y4, Y4
+	VPMAXUB        const25<>+0(SB), Y3, Y6
+	VPCMPEQB       Y3, Y6, Y6
+	VPADDB         Y6, Y4, Y4
+	VPABSB         Y4, Y4
+	VMOVDQU        (DI)(CX*1), Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y6
+	VPCMPEQB       Y3, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y3, Y7
+	VPCMPEQB       Y3, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VMOVDQU        (DI)(CX*2), Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y7
+	VPCMPEQB       Y3, Y7, Y7
+	VPMAXUB        const25<>+0(SB), Y3, Y8
+	VPCMPEQB       Y3, Y8, Y8
+	VPADDB         Y8, Y7, Y7
+	VPABSB         Y7, Y7
+	VMOVDQU        (DI)(SI*1), Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y8
+	VPCMPEQB       Y3, Y8, Y8
+	VPMAXUB        const25<>+0(SB), Y3, Y9
+	VPCMPEQB       Y3, Y9, Y9
+	VPADDB         Y9, Y8, Y8
+	VPABSB         Y8, Y8
+	VPUNPCKLDQ     Y6, Y4, Y9
+	VPUNPCKLDQ     Y8, Y7, Y10
+	VPUNPCKLQDQ    Y10, Y9, Y3
+	VPUNPCKHQDQ    Y10, Y9, Y9
+	VPUNPCKHDQ     Y6, Y4, Y4
+	VPUNPCKHDQ     Y8, Y7, Y7
+	VPUNPCKLQDQ    Y7, Y4, Y6
+	VPUNPCKHQDQ    Y7, Y4, Y4
+	VPERM2I128     $0x20, Y3, Y0, Y7
+	VPERM2I128     $0x31, Y3, Y0, Y0
+	VMOVDQU        Y7, (DX)
+	VMOVDQU        Y0, 128(DX)
+	VPERM2I128     $0x20, Y9, Y5, Y0
+	VPERM2I128     $0x31, Y9, Y5, Y3
+	VMOVDQU        Y0, 32(DX)
+	VMOVDQU        Y3, 160(DX)
+	VPERM2I128     $0x20, Y6, Y2, Y0
+	VPERM2I128     $0x31, Y6, Y2, Y2
+	VMOVDQU        Y0, 64(DX)
+	VMOVDQU        Y2, 192(DX)
+	VPERM2I128     $0x20, Y4, Y1, Y0
+	VPERM2I128     $0x31, Y4, Y1, Y1
+	VMOVDQU        Y0, 96(DX)
+	VMOVDQU        Y1, 224(DX)
+	VMOVDQU        (AX), Y0
+	VPADDB         Y0, Y0, Y1
+	VPADDB         Y1, Y0, Y0
+	VPMAXUB        const24<>+0(SB), Y0, Y1
+	VPCMPEQB       Y0, Y1, Y1
+	VPMAXUB        const25<>+0(SB), Y0, Y2
+	VPCMPEQB       Y0, Y2, Y2
+	VPADDB         Y2, Y1, Y1
+	VPABSB         Y1, Y1
+	VMOVDQU        (AX)(CX*1), Y0
+	VPADDB         Y0, Y0, Y2
+	VPADDB         Y2, Y0, Y0
+	VPMAXUB        const24<>+0(SB), Y0, Y2
+	VPCMPEQB       Y0, Y2, Y2
+	VPMAXUB        const25<>+0(SB), Y0, Y3
+	VPCMPEQB       Y0, Y3, Y3
+	VPADDB         Y3, Y2, Y2
+	VPABSB         Y2, Y2
+	VMOVDQU        (AX)(CX*2), Y0
+	VPADDB         Y0, Y0, Y3
+	VPADDB         Y3, Y0, Y0
+	VPMAXUB        const24<>+0(SB), Y0, Y3
+	VPCMPEQB       Y0, Y3, Y3
+	VPMAXUB        const25<>+0(SB), Y0, Y4
+	VPCMPEQB       Y0, Y4, Y4
+	VPADDB         Y4, Y3, Y3
+	VPABSB         Y3, Y3
+	VMOVDQU        (AX)(SI*1), Y0
+	VPADDB         Y0, Y0, Y4
+	VPADDB         Y4, Y0, Y0
+	VPMAXUB        const24<>+0(SB), Y0, Y4
+	VPCMPEQB       Y0, Y4, Y4
+	VPMAXUB        const25<>+0(SB), Y0, Y5
+	VPCMPEQB       Y0, Y5, Y5
+	VPADDB         Y5, Y4, Y4
+	VPABSB         Y4, Y4
+	VPUNPCKLDQ     Y2, Y1, Y5
+	VPUNPCKLDQ     Y4, Y3, Y6
+	VPUNPCKLQDQ    Y6, Y5, Y0
+	VPUNPCKHQDQ    Y6, Y5, Y5
+	VPUNPCKHDQ     Y2, Y1, Y1
+	VPUNPCKHDQ     Y4, Y3, Y3
+	VPUNPCKLQDQ    Y3, Y1, Y2
+	VPUNPCKHQDQ    Y3, Y1, Y1
+	VMOVDQU        (DI), Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPCMPEQB       Y3, Y4, Y4
+	VPMAXUB        const25<>+0(SB), Y3, Y6
+	VPCMPEQB       Y3, Y6, Y6
+	VPADDB         Y6, Y4, Y4
+	VPABSB         Y4, Y4
+	VMOVDQU        (DI)(CX*1), Y3
+	VPADDB         Y3, Y3, Y6
+	VPADDB         Y6, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y6
+	VPCMPEQB       Y3, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y3, Y7
+	VPCMPEQB       Y3, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VMOVDQU        (DI)(CX*2), Y3
+	VPADDB         Y3, Y3, Y7
+	VPADDB         Y7, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y7
+	VPCMPEQB       Y3, Y7, Y7
+	VPMAXUB        const25<>+0(SB), Y3, Y8
+	VPCMPEQB       Y3, Y8, Y8
+	VPADDB         Y8, Y7, Y7
+	VPABSB         Y7, Y7
+	VMOVDQU        (DI)(SI*1), Y3
+	VPADDB         Y3, Y3, Y8
+	VPADDB         Y8, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y8
+	VPCMPEQB       Y3, Y8, Y8
+	VPMAXUB        const25<>+0(SB), Y3, Y9
+	VPCMPEQB       Y3, Y9, Y9
+	VPADDB         Y9, Y8, Y8
+	VPABSB         Y8, Y8
+	VPUNPCKLDQ     Y6, Y4, Y9
+	VPUNPCKLDQ     Y8, Y7, Y10
+	VPUNPCKLQDQ    Y10, Y9, Y3
+	VPUNPCKHQDQ    Y10, Y9, Y9
+	VPUNPCKHDQ     Y6, Y4, Y4
+	VPUNPCKHDQ     Y8, Y7, Y7
+	VPUNPCKLQDQ    Y7, Y4, Y6
+	VPUNPCKHQDQ    Y7, Y4, Y4
+	VPERM2I128     $0x20, Y3, Y0, Y7
+	VPERM2I128     $0x31, Y3, Y0, Y0
+	VMOVDQU        Y7, 256(DX)
+	VMOVDQU        Y0, 384(DX)
+	VPERM2I128     $0x20, Y9, Y5, Y0
+	VPERM2I128     $0x31, Y9, Y5, Y3
+	VMOVDQU        Y0, 288(DX)
+	VMOVDQU        Y3, 416(DX)
+	VPERM2I128     $0x20, Y6, Y2, Y0
+	VPERM2I128     $0x31, Y6, Y2, Y2
+	VMOVDQU        Y0, 320(DX)
+	VMOVDQU        Y2, 448(DX)
+	VPERM2I128     $0x20, Y4, Y1, Y0
+	VPERM2I128     $0x31, Y4, Y1, Y1
+	VMOVDQU        Y0, 352(DX)
+	VMOVDQU        Y1, 480(DX)
+	VMOVDQU        (AX), Y0
+	VPADDB         Y0, Y0, Y1
+	VPADDB         Y1, Y0, Y0
+	VPADDB         Y0, Y0, Y1
+	VPADDB         Y1, Y0, Y0
+	VPMAXUB        const24<>+0(SB), Y0, Y1
+	VPCMPEQB       Y0, Y1, Y1
+	VPMAXUB        const25<>+0(SB), Y0, Y2
+	VPCMPEQB       Y0, Y2, Y2
+	VPADDB         Y2, Y1, Y1
+	VPABSB         Y1, Y1
+	VMOVDQU        (AX)(CX*1), Y0
+	VPADDB         Y0, Y0, Y2
+	VPADDB         Y2, Y0, Y0
+	VPADDB         Y0, Y0, Y2
+	VPADDB         Y2, Y0, Y0
+	VPMAXUB        const24<>+0(SB), Y0, Y2
+	VPCMPEQB       Y0, Y2, Y2
+	VPMAXUB        const25<>+0(SB), Y0, Y3
+	VPCMPEQB       Y0, Y3, Y3
+	VPADDB         Y3, Y2, Y2
+	VPABSB         Y2, Y2
+	VMOVDQU        (AX)(CX*2), Y0
+	VPADDB         Y0, Y0, Y3
+	VPADDB         Y3, Y0, Y0
+	VPADDB         Y0, Y0, Y3
+	VPADDB         Y3, Y0, Y0
+	VPMAXUB        const24<>+0(SB), Y0, Y3
+	VPCMPEQB       Y0, Y3, Y3
+	VPMAXUB        const25<>+0(SB), Y0, Y4
+	VPCMPEQB       Y0, Y4, Y4
+	VPADDB         Y4, Y3, Y3
+	VPABSB         Y3, Y3
+	VMOVDQU        (AX)(SI*1), Y0
+	VPADDB         Y0, Y0, Y4
+	VPADDB         Y4, Y0, Y0
+	VPADDB         Y0, Y0, Y4
+	VPADDB         Y4, Y0, Y0
+	VPMAXUB        const24<>+0(SB), Y0, Y4
+	VPCMPEQB       Y0, Y4, Y4
+	VPMAXUB        const25<>+0(SB), Y0, Y5
+	VPCMPEQB       Y0, Y5, Y5
+	VPADDB         Y5, Y4, Y4
+	VPABSB         Y4, Y4
+	VPUNPCKLDQ     Y2, Y1, Y5
+	VPUNPCKLDQ     Y4, Y3, Y6
+	VPUNPCKLQDQ    Y6, Y5, Y0
+	VPUNPCKHQDQ    Y6, Y5, Y5
+	VPUNPCKHDQ     Y2, Y1, Y1
+	VPUNPCKHDQ     Y4, Y3, Y3
+	VPUNPCKLQDQ    Y3, Y1, Y2
+	VPUNPCKHQDQ    Y3, Y1, Y1
+	VMOVDQU        (DI), Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPCMPEQB       Y3, Y4, Y4
+	VPMAXUB        const25<>+0(SB), Y3, Y6
+	VPCMPEQB       Y3, Y6, Y6
+	VPADDB         Y6, Y4, Y4
+	VPABSB         Y4, Y4
+	VMOVDQU        (DI)(CX*1), Y3
+	VPADDB         Y3, Y3, Y6
+	VPADDB         Y6, Y3, Y3
+	VPADDB         Y3, Y3, Y6
+	VPADDB         Y6, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y6
+	VPCMPEQB       Y3, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y3, Y7
+	VPCMPEQB       Y3, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VMOVDQU        (DI)(CX*2), Y3
+	VPADDB         Y3, Y3, Y7
+	VPADDB         Y7, Y3, Y3
+	VPADDB         Y3, Y3, Y7
+	VPADDB         Y7, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y7
+	VPCMPEQB       Y3, Y7, Y7
+	VPMAXUB        const25<>+0(SB), Y3, Y8
+	VPCMPEQB       Y3, Y8, Y8
+	VPADDB         Y8, Y7, Y7
+	VPABSB         Y7, Y7
+	VMOVDQU        (DI)(SI*1), Y3
+	VPADDB         Y3, Y3, Y8
+	VPADDB         Y8, Y3, Y3
+	VPADDB         Y3, Y3, Y8
+	VPADDB         Y8, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y8
+	VPCMPEQB       Y3, Y8, Y8
+	VPMAXUB        const25<>+0(SB), Y3, Y9
+	VPCMPEQB       Y3, Y9, Y9
+	VPADDB         Y9, Y8, Y8
+	VPABSB         Y8, Y8
+	VPUNPCKLDQ     Y6, Y4, Y9
+	VPUNPCKLDQ     Y8, Y7, Y10
+	VPUNPCKLQDQ    Y10, Y9, Y3
+	VPUNPCKHQDQ    Y10, Y9, Y9
+	VPUNPCKHDQ     Y6, Y4, Y4
+	VPUNPCKHDQ     Y8, Y7, Y7
+	VPUNPCKLQDQ    Y7, Y4, Y6
+	VPUNPCKHQDQ    Y7, Y4, Y4
+	VPERM2I128     $0x20, Y3, Y0, Y7
+	VPERM2I128     $0x31, Y3, Y0, Y0
+	VMOVDQU        Y7, 512(DX)
+	VMOVDQU        Y0, 640(DX)
+	VPERM2I128     $0x20, Y9, Y5, Y0
+	VPERM2I128     $0x31, Y9, Y5, Y3
+	VMOVDQU        Y0, 544(DX)
+	VMOVDQU        Y3, 672(DX)
+	VPERM2I128     $0x20, Y6, Y2, Y0
+	VPERM2I128     $0x31, Y6, Y2, Y2
+	VMOVDQU        Y0, 576(DX)
+	VMOVDQU        Y2, 704(DX)
+	VPERM2I128     $0x20, Y4, Y1, Y0
+	VPERM2I128     $0x31, Y4, Y1, Y1
+	VMOVDQU        Y0, 608(DX)
+	VMOVDQU        Y1, 736(DX)
+	VMOVDQU        (AX), Y0
+	VPADDB         Y0, Y0, Y1
+	VPADDB         Y1, Y0, Y0
+	VPADDB         Y0, Y0, Y1
+	VPADDB         Y1, Y0, Y0
+	VPADDB         Y0, Y0, Y1
+	VPADDB         Y1, Y0, Y0
+	VPMAXUB        const24<>+0(SB), Y0, Y1
+	VPCMPEQB       Y0, Y1, Y1
+	VPMAXUB        const25<>+0(SB), Y0, Y2
+	VPCMPEQB       Y0, Y2, Y2
+	VPADDB         Y2, Y1, Y1
+	VPABSB         Y1, Y1
+	VMOVDQU        (AX)(CX*1), Y0
+	VPADDB         Y0, Y0, Y2
+	VPADDB         Y2, Y0, Y0
+	VPADDB         Y0, Y0, Y2
+	VPADDB         Y2, Y0, Y0
+	VPADDB         Y0, Y0, Y2
+	VPADDB         Y2, Y0, Y0
+	VPMAXUB        const24<>+0(SB), Y0, Y2
+	VPCMPEQB       Y0, Y2, Y2
+	VPMAXUB        const25<>+0(SB), Y0, Y3
+	VPCMPEQB       Y0, Y3, Y3
+	VPADDB         Y3, Y2, Y2
+	VPABSB         Y2, Y2
+	VMOVDQU        (AX)(CX*2), Y0
+	VPADDB         Y0, Y0, Y3
+	VPADDB         Y3, Y0, Y0
+	VPADDB         Y0, Y0, Y3
+	VPADDB         Y3, Y0, Y0
+	VPADDB         Y0, Y0, Y3
+	VPADDB         Y3, Y0, Y0
+	VPMAXUB        const24<>+0(SB), Y0, Y3
+	VPCMPEQB       Y0, Y3, Y3
+	VPMAXUB        const25<>+0(SB), Y0, Y4
+	VPCMPEQB       Y0, Y4, Y4
+	VPADDB         Y4, Y3, Y3
+	VPABSB         Y3, Y3
+	VMOVDQU        (AX)(SI*1), Y0
+	VPADDB         Y0, Y0, Y4
+	VPADDB         Y4, Y0, Y0
+	VPADDB         Y0, Y0, Y4
+	VPADDB         Y4, Y0, Y0
+	VPADDB         Y0, Y0, Y4
+	VPADDB         Y4, Y0, Y0
+	VPMAXUB        const24<>+0(SB), Y0, Y4
+	VPCMPEQB       Y0, Y4, Y4
+	VPMAXUB        const25<>+0(SB), Y0, Y5
+	VPCMPEQB       Y0, Y5, Y5
+	VPADDB         Y5, Y4, Y4
+	VPABSB         Y4, Y4
+	VPUNPCKLDQ     Y2, Y1, Y5
+	VPUNPCKLDQ     Y4, Y3, Y6
+	VPUNPCKLQDQ    Y6, Y5, Y0
+	VPUNPCKHQDQ    Y6, Y5, Y5
+	VPUNPCKHDQ     Y2, Y1, Y1
+	VPUNPCKHDQ     Y4, Y3, Y3
+	VPUNPCKLQDQ    Y3, Y1, Y2
+	VPUNPCKHQDQ    Y3, Y1, Y1
+	VMOVDQU        (DI), Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPCMPEQB       Y3, Y4, Y4
+	VPMAXUB        const25<>+0(SB), Y3, Y6
+	VPCMPEQB       Y3, Y6, Y6
+	VPADDB         Y6, Y4, Y4
+	VPABSB         Y4, Y4
+	VMOVDQU        (DI)(CX*1), Y3
+	VPADDB         Y3, Y3, Y6
+	VPADDB         Y6, Y3, Y3
+	VPADDB         Y3, Y3, Y6
+	VPADDB         Y6, Y3, Y3
+	VPADDB         Y3, Y3, Y6
+	VPADDB         Y6, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y6
+	VPCMPEQB       Y3, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y3, Y7
+	VPCMPEQB       Y3, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VMOVDQU        (DI)(CX*2), Y3
+	VPADDB         Y3, Y3, Y7
+	VPADDB         Y7, Y3, Y3
+	VPADDB         Y3, Y3, Y7
+	VPADDB         Y7, Y3, Y3
+	VPADDB         Y3, Y3, Y7
+	VPADDB         Y7, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y7
+	VPCMPEQB       Y3, Y7, Y7
+	VPMAXUB        const25<>+0(SB), Y3, Y8
+	VPCMPEQB       Y3, Y8, Y8
+	VPADDB         Y8, Y7, Y7
+	VPABSB         Y7, Y7
+	VMOVDQU        (DI)(SI*1), Y3
+	VPADDB         Y3, Y3, Y8
+	VPADDB         Y8, Y3, Y3
+	VPADDB         Y3, Y3, Y8
+	VPADDB         Y8, Y3, Y3
+	VPADDB         Y3, Y3, Y8
+	VPADDB         Y8, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y8
+	VPCMPEQB       Y3, Y8, Y8
+	VPMAXUB        const25<>+0(SB), Y3, Y9
+	VPCMPEQB       Y3, Y9, Y9
+	VPADDB         Y9, Y8, Y8
+	VPABSB         Y8, Y8
+	VPUNPCKLDQ     Y6, Y4, Y9
+	VPUNPCKLDQ     Y8, Y7, Y10
+	VPUNPCKLQDQ    Y10, Y9, Y3
+	VPUNPCKHQDQ    Y10, Y9, Y9
+	VPUNPCKHDQ     Y6, Y4, Y4
+	VPUNPCKHDQ     Y8, Y7, Y7
+	VPUNPCKLQDQ    Y7, Y4, Y6
+	VPUNPCKHQDQ    Y7, Y4, Y4
+	VPERM2I128     $0x20, Y3, Y0, Y7
+	VPERM2I128     $0x31, Y3, Y0, Y0
+	VMOVDQU        Y7, 768(DX)
+	VMOVDQU        Y0, 896(DX)
+	VPERM2I128     $0x20, Y9, Y5, Y0
+	VPERM2I128     $0x31, Y9, Y5, Y3
+	VMOVDQU        Y0, 800(DX)
+	VMOVDQU        Y3, 928(DX)
+	VPERM2I128     $0x20, Y6, Y2, Y0
+	VPERM2I128     $0x31, Y6, Y2, Y2
+	VMOVDQU        Y0, 832(DX)
+	VMOVDQU        Y2, 960(DX)
+	VPERM2I128     $0x20, Y4, Y1, Y0
+	VPERM2I128     $0x31, Y4, Y1, Y1
+	VMOVDQU        Y0, 864(DX)
+	VMOVDQU        Y1, 992(DX)
+	VMOVDQU        (AX), Y0
+	VPADDB         Y0, Y0, Y1
+	VPADDB         Y1, Y0, Y0
+	VPADDB         Y0, Y0, Y1
+	VPADDB         Y1, Y0, Y0
+	VPADDB         Y0, Y0, Y1
+	VPADDB         Y1, Y0, Y0
+	VPADDB         Y0, Y0, Y1
+	VPADDB         Y1, Y0, Y0
+	VPMAXUB        const24<>+0(SB), Y0, Y1
+	VPCMPEQB       Y0, Y1, Y1
+	VPMAXUB        const25<>+0(SB), Y0, Y2
+	VPCMPEQB       Y0, Y2, Y2
+	VPADDB         Y2, Y1, Y1
+	VPABSB         Y1, Y1
+	VMOVDQU        (AX)(CX*1), Y0
+	VPADDB         Y0, Y0, Y2
+	VPADDB         Y2, Y0, Y0
+	VPADDB         Y0, Y0, Y2
+	VPADDB         Y2, Y0, Y0
+	VPADDB         Y0, Y0, Y2
+	VPADDB         Y2, Y0, Y0
+	VPADDB         Y0, Y0, Y2
+	VPADDB         Y2, Y0, Y0
+	VPMAXUB        const24<>+0(SB), Y0, Y2
+	VPCMPEQB       Y0, Y2, Y2
+	VPMAXUB        const25<>+0(SB), Y0, Y3
+	VPCMPEQB       Y0, Y3, Y3
+	VPADDB         Y3, Y2, Y2
+	VPABSB         Y2, Y2
+	VMOVDQU        (AX)(CX*2), Y0
+	VPADDB         Y0, Y0, Y3
+	VPADDB         Y3, Y0, Y0
+	VPADDB         Y0, Y0, Y3
+	VPADDB         Y3, Y0, Y0
+	VPADDB         Y0, Y0, Y3
+	VPADDB         Y3, Y0, Y0
+	VPADDB         Y0, Y0, Y3
+	VPADDB         Y3, Y0, Y0
+	VPMAXUB        const24<>+0(SB), Y0, Y3
+	VPCMPEQB       Y0, Y3, Y3
+	VPMAXUB        const25<>+0(SB), Y0, Y4
+	VPCMPEQB       Y0, Y4, Y4
+	VPADDB         Y4, Y3, Y3
+	VPABSB         Y3, Y3
+	VMOVDQU        (AX)(SI*1), Y0
+	VPADDB         Y0, Y0, Y4
+	VPADDB         Y4, Y0, Y0
+	VPADDB         Y0, Y0, Y4
+	VPADDB         Y4, Y0, Y0
+	VPADDB         Y0, Y0, Y4
+	VPADDB         Y4, Y0, Y0
+	VPADDB         Y0, Y0, Y4
+	VPADDB         Y4, Y0, Y0
+	VPMAXUB        const24<>+0(SB), Y0, Y4
+	VPCMPEQB       Y0, Y4, Y4
+	VPMAXUB        const25<>+0(SB), Y0, Y5
+	VPCMPEQB       Y0, Y5, Y5
+	VPADDB         Y5, Y4, Y4
+	VPABSB         Y4, Y4
+	VPUNPCKLDQ     Y2, Y1, Y5
+	VPUNPCKLDQ     Y4, Y3, Y6
+	VPUNPCKLQDQ    Y6, Y5, Y0
+	VPUNPCKHQDQ    Y6, Y5, Y5
+	VPUNPCKHDQ     Y2, Y1, Y1
+	VPUNPCKHDQ     Y4, Y3, Y3
+	VPUNPCKLQDQ    Y3, Y1, Y2
+	VPUNPCKHQDQ    Y3, Y1, Y1
+	VMOVDQU        (DI), Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPCMPEQB       Y3, Y4, Y4
+	VPMAXUB        const25<>+0(SB), Y3, Y6
+	VPCMPEQB       Y3, Y6, Y6
+	VPADDB         Y6, Y4, Y4
+	VPABSB         Y4, Y4
+	VMOVDQU        (DI)(CX*1), Y3
+	VPADDB         Y3, Y3, Y6
+	VPADDB         Y6, Y3, Y3
+	VPADDB         Y3, Y3, Y6
+	VPADDB         Y6, Y3, Y3
+	VPADDB         Y3, Y3, Y6
+	VPADDB         Y6, Y3, Y3
+	VPADDB         Y3, Y3, Y6
+	VPADDB         Y6, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y6
+	VPCMPEQB       Y3, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y3, Y7
+	VPCMPEQB       Y3, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VMOVDQU        (DI)(CX*2), Y3
+	VPADDB         Y3, Y3, Y7
+	VPADDB         Y7, Y3, Y3
+	VPADDB         Y3, Y3, Y7
+	VPADDB         Y7, Y3, Y3
+	VPADDB         Y3, Y3, Y7
+	VPADDB         Y7, Y3, Y3
+	VPADDB         Y3, Y3, Y7
+	VPADDB         Y7, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y7
+	VPCMPEQB       Y3, Y7, Y7
+	VPMAXUB        const25<>+0(SB), Y3, Y8
+	VPCMPEQB       Y3, Y8, Y8
+	VPADDB         Y8, Y7, Y7
+	VPABSB         Y7, Y7
+	VMOVDQU        (DI)(SI*1), Y3
+	VPADDB         Y3, Y3, Y8
+	VPADDB         Y8, Y3, Y3
+	VPADDB         Y3, Y3, Y8
+	VPADDB         Y8, Y3, Y3
+	VPADDB         Y3, Y3, Y8
+	VPADDB         Y8, Y3, Y3
+	VPADDB         Y3, Y3, Y8
+	VPADDB         Y8, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y8
+	VPCMPEQB       Y3, Y8, Y8
+	VPMAXUB        const25<>+0(SB), Y3, Y9
+	VPCMPEQB       Y3, Y9, Y9
+	VPADDB         Y9, Y8, Y8
+	VPABSB         Y8, Y8
+	VPUNPCKLDQ     Y6, Y4, Y9
+	VPUNPCKLDQ     Y8, Y7, Y10
+	VPUNPCKLQDQ    Y10, Y9, Y3
+	VPUNPCKHQDQ    Y10, Y9, Y9
+	VPUNPCKHDQ     Y6, Y4, Y4
+	VPUNPCKHDQ     Y8, Y7, Y7
+	VPUNPCKLQDQ    Y7, Y4, Y6
+	VPUNPCKHQDQ    Y7, Y4, Y4
+	VPERM2I128     $0x20, Y3, Y0, Y7
+	VPERM2I128     $0x31, Y3, Y0, Y0
+	VMOVDQU        Y7, 1024(DX)
+	VMOVDQU        Y0, 1152(DX)
+	VPERM2I128     $0x20, Y9, Y5, Y0
+	VPERM2I128     $0x31, Y9, Y5, Y3
+	VMOVDQU        Y0, 1056(DX)
+	VMOVDQU        Y3, 1184(DX)
+	VPERM2I128     $0x20, Y6, Y2, Y0
+	VPERM2I128     $0x31, Y6, Y2, Y2
+	VMOVDQU        Y0, 1088(DX)
+	VMOVDQU        Y2, 1216(DX)
+	VPERM2I128     $0x20, Y4, Y1, Y0
+	VPERM2I128     $0x31, Y4, Y1, Y1
+	VMOVDQU        Y0, 1120(DX)
+	VMOVDQU        Y1, 1248(DX)
+	VBROADCASTI128 32(AX), Y0
+	VMOVDQA        Y0, Y1
+	VPADDB         Y1, Y1, Y2
+	VPADDB         Y2, Y1, Y1
+	VPBLENDD       $0xf0, Y1, Y0, Y0
+	VPMAXUB        const24<>+0(SB), Y0, Y1
+	VPCMPEQB       Y0, Y1, Y1
+	VPMAXUB        const25<>+0(SB), Y0, Y2
+	VPCMPEQB       Y0, Y2, Y2
+	VPADDB         Y2, Y1, Y1
+	VPABSB         Y1, Y1
+	VBROADCASTI128 32(AX)(CX*1), Y0
+	VMOVDQA        Y0, Y2
+	VPADDB         Y2, Y2, Y3
+	VPADDB         Y3, Y2, Y2
+	VPBLENDD       $0xf0, Y2, Y0, Y0
+	VPMAXUB        const24<>+0(SB), Y0, Y2
+	VPCMPEQB       Y0, Y2, Y2
+	VPMAXUB        const25<>+0(SB), Y0, Y3
+	VPCMPEQB       Y0, Y3, Y3
+	VPADDB         Y3, Y2, Y2
+	VPABSB         Y2, Y2
+	VBROADCASTI128 32(AX)(CX*2), Y0
+	VMOVDQA        Y0, Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPBLENDD       $0xf0, Y3, Y0, Y0
+	VPMAXUB        const24<>+0(SB), Y0, Y3
+	VPCMPEQB       Y0, Y3, Y3
+	VPMAXUB        const25<>+0(SB), Y0, Y4
+	VPCMPEQB       Y0, Y4, Y4
+	VPADDB         Y4, Y3, Y3
+	VPABSB         Y3, Y3
+	VBROADCASTI128 32(AX)(SI*1), Y0
+	VMOVDQA        Y0, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPBLENDD       $0xf0, Y4, Y0, Y0
+	VPMAXUB        const24<>+0(SB), Y0, Y4
+	VPCMPEQB       Y0, Y4, Y4
+	VPMAXUB        const25<>+0(SB), Y0, Y5
+	VPCMPEQB       Y0, Y5, Y5
+	VPADDB         Y5, Y4, Y4
+	VPABSB         Y4, Y4
+	VPUNPCKLDQ     Y2, Y1, Y5
+	VPUNPCKLDQ     Y4, Y3, Y6
+	VPUNPCKLQDQ    Y6, Y5, Y0
+	VPUNPCKHQDQ    Y6, Y5, Y5
+	VPUNPCKHDQ     Y2, Y1, Y1
+	VPUNPCKHDQ     Y4, Y3, Y3
+	VPUNPCKLQDQ    Y3, Y1, Y2
+	VPUNPCKHQDQ    Y3, Y1, Y1
+	VBROADCASTI128 32(DI), Y3
+	VMOVDQA        Y3, Y4
+	VPADDB         Y4, Y4, Y6
+	VPADDB         Y6, Y4, Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPCMPEQB       Y3, Y4, Y4
+	VPMAXUB        const25<>+0(SB), Y3, Y6
+	VPCMPEQB       Y3, Y6, Y6
+	VPADDB         Y6, Y4, Y4
+	VPABSB         Y4, Y4
+	VBROADCASTI128 32(DI)(CX*1), Y3
+	VMOVDQA        Y3, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPBLENDD       $0xf0, Y6, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y6
+	VPCMPEQB       Y3, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y3, Y7
+	VPCMPEQB       Y3, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VBROADCASTI128 32(DI)(CX*2), Y3
+	VMOVDQA        Y3, Y7
+	VPADDB         Y7, Y7, Y8
+	VPADDB         Y8, Y7, Y7
+	VPBLENDD       $0xf0, Y7, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y7
+	VPCMPEQB       Y3, Y7, Y7
+	VPMAXUB        const25<>+0(SB), Y3, Y8
+	VPCMPEQB       Y3, Y8, Y8
+	VPADDB         Y8, Y7, Y7
+	VPABSB         Y7, Y7
+	VBROADCASTI128 32(DI)(SI*1), Y3
+	VMOVDQA        Y3, Y8
+	VPADDB         Y8, Y8, Y9
+	VPADDB         Y9, Y8, Y8
+	VPBLENDD       $0xf0, Y8, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y8
+	VPCMPEQB       Y3, Y8, Y8
+	VPMAXUB        const25<>+0(SB), Y3, Y9
+	VPCMPEQB       Y3, Y9, Y9
+	VPADDB         Y9, Y8, Y8
+	VPABSB         Y8, Y8
+	VPUNPCKLDQ     Y6, Y4, Y9
+	VPUNPCKLDQ     Y8, Y7, Y10
+	VPUNPCKLQDQ    Y10, Y9, Y3
+	VPUNPCKHQDQ    Y10, Y9, Y9
+	VPUNPCKHDQ     Y6, Y4, Y4
+	VPUNPCKHDQ     Y8, Y7, Y7
+	VPUNPCKLQDQ    Y7, Y4, Y6
+	VPUNPCKHQDQ    Y7, Y4, Y4
+	VPERM2I128     $0x20, Y3, Y0, Y7
+	VPERM2I128     $0x31, Y3, Y0, Y0
+	VMOVDQU        Y7, 1280(DX)
+	VMOVDQU        Y0, 1408(DX)
+	VPERM2I128     $0x20, Y9, Y5, Y0
+	VPERM2I128     $0x31, Y9, Y5, Y3
+	VMOVDQU        Y0, 1312(DX)
+	VMOVDQU        Y3, 1440(DX)
+	VPERM2I128     $0x20, Y6, Y2, Y0
+	VPERM2I128     $0x31, Y6, Y2, Y2
+	VMOVDQU        Y0, 1344(DX)
+	VMOVDQU        Y2, 1472(DX)
+	VPERM2I128     $0x20, Y4, Y1, Y0
+	VPERM2I128     $0x31, Y4, Y1, Y1
+	VMOVDQU        Y0, 1376(DX)
+	VMOVDQU        Y1, 1504(DX)
+	VBROADCASTI128 32(AX), Y0
+	VPADDB         Y0, Y0, Y1
+	VPADDB         Y1, Y0, Y0
+	VPADDB         Y0, Y0, Y1
+	VPADDB         Y1, Y0, Y0
+	VMOVDQA        Y0, Y1
+	VPADDB         Y1, Y1, Y2
+	VPADDB         Y2, Y1, Y1
+	VPBLENDD       $0xf0, Y1, Y0, Y0
+	VPMAXUB        const24<>+0(SB), Y0, Y1
+	VPCMPEQB       Y0, Y1, Y1
+	VPMAXUB        const25<>+0(SB), Y0, Y2
+	VPCMPEQB       Y0, Y2, Y2
+	VPADDB         Y2, Y1, Y1
+	VPABSB         Y1, Y1
+	VBROADCASTI128 32(AX)(CX*1), Y0
+	VPADDB         Y0, Y0, Y2
+	VPADDB         Y2, Y0, Y0
+	VPADDB         Y0, Y0, Y2
+	VPADDB         Y2, Y0, Y0
+	VMOVDQA        Y0, Y2
+	VPADDB         Y2, Y2, Y3
+	VPADDB         Y3, Y2, Y2
+	VPBLENDD       $0xf0, Y2, Y0, Y0
+	VPMAXUB        const24<>+0(SB), Y0, Y2
+	VPCMPEQB       Y0, Y2, Y2
+	VPMAXUB        const25<>+0(SB), Y0, Y3
+	VPCMPEQB       Y0, Y3, Y3
+	VPADDB         Y3, Y2, Y2
+	VPABSB         Y2, Y2
+	VBROADCASTI128 32(AX)(CX*2), Y0
+	VPADDB         Y0, Y0, Y3
+	VPADDB         Y3, Y0, Y0
+	VPADDB         Y0, Y0, Y3
+	VPADDB         Y3, Y0, Y0
+	VMOVDQA        Y0, Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPBLENDD       $0xf0, Y3, Y0, Y0
+	VPMAXUB        const24<>+0(SB), Y0, Y3
+	VPCMPEQB       Y0, Y3, Y3
+	VPMAXUB        const25<>+0(SB), Y0, Y4
+	VPCMPEQB       Y0, Y4, Y4
+	VPADDB         Y4, Y3, Y3
+	VPABSB         Y3, Y3
+	VBROADCASTI128 32(AX)(SI*1), Y0
+	VPADDB         Y0, Y0, Y4
+	VPADDB         Y4, Y0, Y0
+	VPADDB         Y0, Y0, Y4
+	VPADDB         Y4, Y0, Y0
+	VMOVDQA        Y0, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPBLENDD       $0xf0, Y4, Y0, Y0
+	VPMAXUB        const24<>+0(SB), Y0, Y4
+	VPCMPEQB       Y0, Y4, Y4
+	VPMAXUB        const25<>+0(SB), Y0, Y5
+	VPCMPEQB       Y0, Y5, Y5
+	VPADDB         Y5, Y4, Y4
+	VPABSB         Y4, Y4
+	VPUNPCKLDQ     Y2, Y1, Y5
+	VPUNPCKLDQ     Y4, Y3, Y6
+	VPUNPCKLQDQ    Y6, Y5, Y0
+	VPUNPCKHQDQ    Y6, Y5, Y5
+	VPUNPCKHDQ     Y2, Y1, Y1
+	VPUNPCKHDQ     Y4, Y3, Y3
+	VPUNPCKLQDQ    Y3, Y1, Y2
+	VPUNPCKHQDQ    Y3, Y1, Y1
+	VBROADCASTI128 32(DI), Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VMOVDQA        Y3, Y4
+	VPADDB         Y4, Y4, Y6
+	VPADDB         Y6, Y4, Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPCMPEQB       Y3, Y4, Y4
+	VPMAXUB        const25<>+0(SB), Y3, Y6
+	VPCMPEQB       Y3, Y6, Y6
+	VPADDB         Y6, Y4, Y4
+	VPABSB         Y4, Y4
+	VBROADCASTI128 32(DI)(CX*1), Y3
+	VPADDB         Y3, Y3, Y6
+	VPADDB         Y6, Y3, Y3
+	VPADDB         Y3, Y3, Y6
+	VPADDB         Y6, Y3, Y3
+	VMOVDQA        Y3, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPBLENDD       $0xf0, Y6, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y6
+	VPCMPEQB       Y3, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y3, Y7
+	VPCMPEQB       Y3, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VBROADCASTI128 32(DI)(CX*2), Y3
+	VPADDB         Y3, Y3, Y7
+	VPADDB         Y7, Y3, Y3
+	VPADDB         Y3, Y3, Y7
+	VPADDB         Y7, Y3, Y3
+	VMOVDQA        Y3, Y7
+	VPADDB         Y7, Y7, Y8
+	VPADDB         Y8, Y7, Y7
+	VPBLENDD       $0xf0, Y7, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y7
+	VPCMPEQB       Y3, Y7, Y7
+	VPMAXUB        const25<>+0(SB), Y3, Y8
+	VPCMPEQB       Y3, Y8, Y8
+	VPADDB         Y8, Y7, Y7
+	VPABSB         Y7, Y7
+	VBROADCASTI128 32(DI)(SI*1), Y3
+	VPADDB         Y3, Y3, Y8
+	VPADDB         Y8, Y3, Y3
+	VPADDB         Y3, Y3, Y8
+	VPADDB         Y8, Y3, Y3
+	VMOVDQA        Y3, Y8
+	VPADDB         Y8, Y8, Y9
+	VPADDB         Y9, Y8, Y8
+	VPBLENDD       $0xf0, Y8, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y8
+	VPCMPEQB       Y3, Y8, Y8
+	VPMAXUB        const25<>+0(SB), Y3, Y9
+	VPCMPEQB       Y3, Y9, Y9
+	VPADDB         Y9, Y8, Y8
+	VPABSB         Y8, Y8
+	VPUNPCKLDQ     Y6, Y4, Y9
+	VPUNPCKLDQ     Y8, Y7, Y10
+	VPUNPCKLQDQ    Y10, Y9, Y3
+	VPUNPCKHQDQ    Y10, Y9, Y9
+	VPUNPCKHDQ     Y6, Y4, Y4
+	VPUNPCKHDQ     Y8, Y7, Y7
+	VPUNPCKLQDQ    Y7, Y4, Y6
+	VPUNPCKHQDQ    Y7, Y4, Y4
+	VPERM2I128     $0x20, Y3, Y0, Y7
+	VPERM2I128     $0x31, Y3, Y0, Y0
+	VMOVDQU        Y7, 1536(DX)
+	VMOVDQU        Y0, 1664(DX)
+	VPERM2I128     $0x20, Y9, Y5, Y0
+	VPERM2I128     $0x31, Y9, Y5, Y3
+	VMOVDQU        Y0, 1568(DX)
+	VMOVDQU        Y3, 1696(DX)
+	VPERM2I128     $0x20, Y6, Y2, Y0
+	VPERM2I128     $0x31, Y6, Y2, Y2
+	VMOVDQU        Y0, 1600(DX)
+	VMOVDQU        Y2, 1728(DX)
+	VPERM2I128     $0x20, Y4, Y1, Y0
+	VPERM2I128     $0x31, Y4, Y1, Y1
+	VMOVDQU        Y0, 1632(DX)
+	VMOVDQU        Y1, 1760(DX)
+	VBROADCASTI128 32(AX), Y0
+	VPADDB         Y0, Y0, Y1
+	VPADDB         Y1, Y0, Y0
+	VPADDB         Y0, Y0, Y1
+	VPADDB         Y1, Y0, Y0
+	VPADDB         Y0, Y0, Y1
+	VPADDB         Y1, Y0, Y0
+	VPADDB         Y0, Y0, Y1
+	VPADDB         Y1, Y0, Y0
+	VPBROADCASTD   48(AX), Y1
+	VMOVDQA        Y1, Y2
+	VPADDB         Y2, Y2, Y3
+	VPADDB         Y3, Y2, Y2
+	VMOVDQA        Y2, Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VMOVDQA        Y3, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPBLENDD       $0x10, Y1, Y0, Y0
+	VPBLENDD       $0x20, Y2, Y0, Y0
+	VPBLENDD       $0x40, Y3, Y0, Y0
+	VPBLENDD       $0x80, Y4, Y0, Y0
+	VPMAXUB        const24<>+0(SB), Y0, Y1
+	VPCMPEQB       Y0, Y1, Y1
+	VPMAXUB        const25<>+0(SB), Y0, Y2
+	VPCMPEQB       Y0, Y2, Y2
+	VPADDB         Y2, Y1, Y1
+	VPABSB         Y1, Y1
+	VBROADCASTI128 32(AX)(CX*1), Y0
+	VPADDB         Y0, Y0, Y2
+	VPADDB         Y2, Y0, Y0
+	VPADDB         Y0, Y0, Y2
+	VPADDB         Y2, Y0, Y0
+	VPADDB         Y0, Y0, Y2
+	VPADDB         Y2, Y0, Y0
+	VPADDB         Y0, Y0, Y2
+	VPADDB         Y2, Y0, Y0
+	VPBROADCASTD   48(AX)(CX*1), Y2
+	VMOVDQA        Y2, Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VMOVDQA        Y3, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VMOVDQA        Y4, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPBLENDD       $0x10, Y2, Y0, Y0
+	VPBLENDD       $0x20, Y3, Y0, Y0
+	VPBLENDD       $0x40, Y4, Y0, Y0
+	VPBLENDD       $0x80, Y5, Y0, Y0
+	VPMAXUB        const24<>+0(SB), Y0, Y2
+	VPCMPEQB       Y0, Y2, Y2
+	VPMAXUB        const25<>+0(SB), Y0, Y3
+	VPCMPEQB       Y0, Y3, Y3
+	VPADDB         Y3, Y2, Y2
+	VPABSB         Y2, Y2
+	VBROADCASTI128 32(AX)(CX*2), Y0
+	VPADDB         Y0, Y0, Y3
+	VPADDB         Y3, Y0, Y0
+	VPADDB         Y0, Y0, Y3
+	VPADDB         Y3, Y0, Y0
+	VPADDB         Y0, Y0, Y3
+	VPADDB         Y3, Y0, Y0
+	VPADDB         Y0, Y0, Y3
+	VPADDB         Y3, Y0, Y0
+	VPBROADCASTD   48(AX)(CX*2), Y3
+	VMOVDQA        Y3, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VMOVDQA        Y4, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VMOVDQA        Y5, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPBLENDD       $0x10, Y3, Y0, Y0
+	VPBLENDD       $0x20, Y4, Y0, Y0
+	VPBLENDD       $0x40, Y5, Y0, Y0
+	VPBLENDD       $0x80, Y6, Y0, Y0
+	VPMAXUB        const24<>+0(SB), Y0, Y3
+	VPCMPEQB       Y0, Y3, Y3
+	VPMAXUB        const25<>+0(SB), Y0, Y4
+	VPCMPEQB       Y0, Y4, Y4
+	VPADDB         Y4, Y3, Y3
+	VPABSB         Y3, Y3
+	VBROADCASTI128 32(AX)(SI*1), Y0
+	VPADDB         Y0, Y0, Y4
+	VPADDB         Y4, Y0, Y0
+	VPADDB         Y0, Y0, Y4
+	VPADDB         Y4, Y0, Y0
+	VPADDB         Y0, Y0, Y4
+	VPADDB         Y4, Y0, Y0
+	VPADDB         Y0, Y0, Y4
+	VPADDB         Y4, Y0, Y0
+	VPBROADCASTD   48(AX)(SI*1), Y4
+	VMOVDQA        Y4, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VMOVDQA        Y5, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VMOVDQA        Y6, Y7
+	VPADDB         Y7, Y7, Y8
+	VPADDB         Y8, Y7, Y7
+	VPBLENDD       $0x10, Y4, Y0, Y0
+	VPBLENDD       $0x20, Y5, Y0, Y0
+	VPBLENDD       $0x40, Y6, Y0, Y0
+	VPBLENDD       $0x80, Y7, Y0, Y0
+	VPMAXUB        const24<>+0(SB), Y0, Y4
+	VPCMPEQB       Y0, Y4, Y4
+	VPMAXUB        const25<>+0(SB), Y0, Y5
+	VPCMPEQB       Y0, Y5, Y5
+	VPADDB         Y5, Y4, Y4
+	VPABSB         Y4, Y4
+	VPUNPCKLDQ     Y2, Y1, Y5
+	VPUNPCKLDQ     Y4, Y3, Y6
+	VPUNPCKLQDQ    Y6, Y5, Y0
+	VPUNPCKHQDQ    Y6, Y5, Y5
+	VPUNPCKHDQ     Y2, Y1, Y1
+	VPUNPCKHDQ     Y4, Y3, Y3
+	VPUNPCKLQDQ    Y3, Y1, Y2
+	VPUNPCKHQDQ    Y3, Y1, Y1
+	VBROADCASTI128 32(DI), Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPBROADCASTD   48(DI), Y4
+	VMOVDQA        Y4, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VMOVDQA        Y6, Y7
+	VPADDB         Y7, Y7, Y8
+	VPADDB         Y8, Y7, Y7
+	VMOVDQA        Y7, Y8
+	VPADDB         Y8, Y8, Y9
+	VPADDB         Y9, Y8, Y8
+	VPBLENDD       $0x10, Y4, Y3, Y3
+	VPBLENDD       $0x20, Y6, Y3, Y3
+	VPBLENDD       $0x40, Y7, Y3, Y3
+	VPBLENDD       $0x80, Y8, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPCMPEQB       Y3, Y4, Y4
+	VPMAXUB        const25<>+0(SB), Y3, Y6
+	VPCMPEQB       Y3, Y6, Y6
+	VPADDB         Y6, Y4, Y4
+	VPABSB         Y4, Y4
+	VBROADCASTI128 32(DI)(CX*1), Y3
+	VPADDB         Y3, Y3, Y6
+	VPADDB         Y6, Y3, Y3
+	VPADDB         Y3, Y3, Y6
+	VPADDB         Y6, Y3, Y3
+	VPADDB         Y3, Y3, Y6
+	VPADDB         Y6, Y3, Y3
+	VPADDB         Y3, Y3, Y6
+	VPADDB         Y6, Y3, Y3
+	VPBROADCASTD   48(DI)(CX*1), Y6
+	VMOVDQA        Y6, Y7
+	VPADDB         Y7, Y7, Y8
+	VPADDB         Y8, Y7, Y7
+	VMOVDQA        Y7, Y8
+	VPADDB         Y8, Y8, Y9
+	VPADDB         Y9, Y8, Y8
+	VMOVDQA        Y8, Y9
+	VPADDB         Y9, Y9, Y10
+	VPADDB         Y10, Y9, Y9
+	VPBLENDD       $0x10, Y6, Y3, Y3
+	VPBLENDD       $0x20, Y7, Y3, Y3
+	VPBLENDD       $0x40, Y8, Y3, Y3
+	VPBLENDD       $0x80, Y9, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y6
+	VPCMPEQB       Y3, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y3, Y7
+	VPCMPEQB       Y3, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VBROADCASTI128 32(DI)(CX*2), Y3
+	VPADDB         Y3, Y3, Y7
+	VPADDB         Y7, Y3, Y3
+	VPADDB         Y3, Y3, Y7
+	VPADDB         Y7, Y3, Y3
+	VPADDB         Y3, Y3, Y7
+	VPADDB         Y7, Y3, Y3
+	VPADDB         Y3, Y3, Y7
+	VPADDB         Y7, Y3, Y3
+	VPBROADCASTD   48(DI)(CX*2), Y7
+	VMOVDQA        Y7, Y8
+	VPADDB         Y8, Y8, Y9
+	VPADDB         Y9, Y8, Y8
+	VMOVDQA        Y8, Y9
+	VPADDB         Y9, Y9, Y10
+	VPADDB         Y10, Y9, Y9
+	VMOVDQA        Y9, Y10
+	VPADDB         Y10, Y10, Y11
+	VPADDB         Y11, Y10, Y10
+	VPBLENDD       $0x10, Y7, Y3, Y3
+	VPBLENDD       $0x20, Y8, Y3, Y3
+	VPBLENDD       $0x40, Y9, Y3, Y3
+	VPBLENDD       $0x80, Y10, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y7
+	VPCMPEQB       Y3, Y7, Y7
+	VPMAXUB        const25<>+0(SB), Y3, Y8
+	VPCMPEQB       Y3, Y8, Y8
+	VPADDB         Y8, Y7, Y7
+	VPABSB         Y7, Y7
+	VBROADCASTI128 32(DI)(SI*1), Y3
+	VPADDB         Y3, Y3, Y8
+	VPADDB         Y8, Y3, Y3
+	VPADDB         Y3, Y3, Y8
+	VPADDB         Y8, Y3, Y3
+	VPADDB         Y3, Y3, Y8
+	VPADDB         Y8, Y3, Y3
+	VPADDB         Y3, Y3, Y8
+	VPADDB         Y8, Y3, Y3
+	VPBROADCASTD   48(DI)(SI*1), Y8
+	VMOVDQA        Y8, Y9
+	VPADDB         Y9, Y9, Y10
+	VPADDB         Y10, Y9, Y9
+	VMOVDQA        Y9, Y10
+	VPADDB         Y10, Y10, Y11
+	VPADDB         Y11, Y10, Y10
+	VMOVDQA        Y10, Y11
+	VPADDB         Y11, Y11, Y12
+	VPADDB         Y12, Y11, Y11
+	VPBLENDD       $0x10, Y8, Y3, Y3
+	VPBLENDD       $0x20, Y9, Y3, Y3
+	VPBLENDD       $0x40, Y10, Y3, Y3
+	VPBLENDD       $0x80, Y11, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y8
+	VPCMPEQB       Y3, Y8, Y8
+	VPMAXUB        const25<>+0(SB), Y3, Y9
+	VPCMPEQB       Y3, Y9, Y9
+	VPADDB         Y9, Y8, Y8
+	VPABSB         Y8, Y8
+	VPUNPCKLDQ     Y6, Y4, Y9
+	VPUNPCKLDQ     Y8, Y7, Y10
+	VPUNPCKLQDQ    Y10, Y9, Y3
+	VPUNPCKHQDQ    Y10, Y9, Y9
+	VPUNPCKHDQ     Y6, Y4, Y4
+	VPUNPCKHDQ     Y8, Y7, Y7
+	VPUNPCKLQDQ    Y7, Y4, Y6
+	VPUNPCKHQDQ    Y7, Y4, Y4
+	VPERM2I128     $0x20, Y3, Y0, Y7
+	VPERM2I128     $0x31, Y3, Y0, Y0
+	VMOVDQU        Y7, 1792(DX)
+	VMOVDQU        Y0, 1920(DX)
+	VPERM2I128     $0x20, Y9, Y5, Y0
+	VPERM2I128     $0x31, Y9, Y5, Y3
+	VMOVDQU        Y0, 1824(DX)
+	VMOVDQU        Y3, 1952(DX)
+	VPERM2I128     $0x20, Y6, Y2, Y0
+	VPERM2I128     $0x31, Y6, Y2, Y2
+	VMOVDQU        Y0, 1856(DX)
+	VMOVDQU        Y2, 1984(DX)
+	VPERM2I128     $0x20, Y4, Y1, Y0
+	VPERM2I128     $0x31, Y4, Y1, Y1
+	VMOVDQU        Y0, 1888(DX)
+	VMOVDQU        Y1, 2016(DX)
+	ADDQ           $0x36, AX
+	ADDQ           $0x36, DI
+	ADDQ           $0x00000800, DX
+	ADDQ           $0x00000100, BX
+	DECQ           R8
+	JNZ            loop
+	VZEROUPPER
+	RET
+
+// func rowsTQ2_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·rowsTQ2_0AVX2(SB), NOSPLIT, $0-48
+	MOVQ  w+8(FP), AX
+	MOVQ  stride+16(FP), CX
+	MOVQ  q+32(FP), DX
+	MOVQ  groups+40(FP), BX
+	MOVQ  CX, SI
+	SHLQ  $0x03, SI
+	ADDQ  AX, SI
+	LEAQ  (CX)(CX*2), DI
+	LEAQ  (AX)(CX*4), R8
+	MOVQ  blocks+24(FP), R9
+	VPXOR Y0, Y0, Y0
+
+loop:
+	VMOVD        62(AX), X1
+	VPINSRD      $0x01, 62(AX)(CX*1), X1, X1
+	VPINSRD      $0x02, 62(AX)(CX*2), X1, X1
+	VPINSRD      $0x03, 62(AX)(DI*1), X1, X1
+	VMOVD        62(R8), X2
+	VPINSRD      $0x01, 62(R8)(CX*1), X2, X2
+	VPINSRD      $0x02, 62(R8)(CX*2), X2, X2
+	VPINSRD      $0x03, 62(R8)(DI*1), X2, X2
+	VINSERTI128  $0x01, X2, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VPSHUFB      const3<>+0(SB), Y1, Y1
+	VPERMQ       $0xd8, Y1, Y1
+	VCVTPH2PS    X1, Y1
+	VMOVDQU      (DX), Y2
+	PREFETCHT0   (SI)
+	VMOVDQU      (AX), Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPMADDUBSW   Y2, Y3, Y3
+	VMOVDQU      (AX)(CX*1), Y4
+	VPAND        const12<>+0(SB), Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDW       Y5, Y3, Y3
+	VMOVDQU      (AX)(CX*2), Y4
+	VPAND        const12<>+0(SB), Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VMOVDQU      (AX)(DI*1), Y5
+	VPAND        const12<>+0(SB), Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDW       Y6, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDW       Y5, Y3, Y3
+	VMOVDQU      (R8), Y4
+	VPAND        const12<>+0(SB), Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VMOVDQU      (R8)(CX*1), Y5
+	VPAND        const12<>+0(SB), Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDW       Y6, Y4, Y4
+	VMOVDQU      (R8)(CX*2), Y5
+	VPAND        const12<>+0(SB), Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	PREFETCHT0   64(SI)
+	VMOVDQU      (R8)(DI*1), Y6
+	VPAND        const12<>+0(SB), Y6, Y6
+	VPMADDUBSW   Y2, Y6, Y2
+	VPBLENDD     $0xcc, Y2, Y5, Y6
+	VPALIGNR     $0x08, Y5, Y2, Y2
+	VPADDW       Y6, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y4, Y5
+	VSHUFPS      $0xdd, Y2, Y4, Y2
+	VPADDW       Y5, Y2, Y2
+	VPBLENDD     $0xf0, Y2, Y3, Y4
+	VPERM2I128   $0x21, Y2, Y3, Y2
+	VPADDW       Y4, Y2, Y2
+	VPMADDWD     const2<>+0(SB), Y2, Y2
+	VPBROADCASTD 4(BX), Y3
+	VPSUBD       Y3, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS (BX), Y3
+	VMULPS       Y1, Y3, Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VMOVDQU      32(DX), Y2
+	VMOVDQU      (AX), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPMADDUBSW   Y2, Y3, Y3
+	VMOVDQU      (AX)(CX*1), Y4
+	VPSRLD       $0x02, Y4, Y4
+	VPAND        const12<>+0(SB), Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDW       Y5, Y3, Y3
+	VMOVDQU      (AX)(CX*2), Y4
+	VPSRLD       $0x02, Y4, Y4
+	VPAND        const12<>+0(SB), Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VMOVDQU      (AX)(DI*1), Y5
+	VPSRLD       $0x02, Y5, Y5
+	VPAND        const12<>+0(SB), Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDW       Y6, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDW       Y5, Y3, Y3
+	VMOVDQU      (R8), Y4
+	VPSRLD       $0x02, Y4, Y4
+	VPAND        const12<>+0(SB), Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VMOVDQU      (R8)(CX*1), Y5
+	VPSRLD       $0x02, Y5, Y5
+	VPAND        const12<>+0(SB), Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDW       Y6, Y4, Y4
+	VMOVDQU      (R8)(CX*2), Y5
+	VPSRLD       $0x02, Y5, Y5
+	VPAND        const12<>+0(SB), Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	PREFETCHT0   128(SI)
+	VMOVDQU      (R8)(DI*1), Y6
+	VPSRLD       $0x02, Y6, Y6
+	VPAND        const12<>+0(SB), Y6, Y6
+	VPMADDUBSW   Y2, Y6, Y2
+	VPBLENDD     $0xcc, Y2, Y5, Y6
+	VPALIGNR     $0x08, Y5, Y2, Y2
+	VPADDW       Y6, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y4, Y5
+	VSHUFPS      $0xdd, Y2, Y4, Y2
+	VPADDW       Y5, Y2, Y2
+	VPBLENDD     $0xf0, Y2, Y3, Y4
+	VPERM2I128   $0x21, Y2, Y3, Y2
+	VPADDW       Y4, Y2, Y2
+	VPMADDWD     const2<>+0(SB), Y2, Y2
+	VPBROADCASTD 36(BX), Y3
+	VPSUBD       Y3, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 32(BX), Y3
+	VMULPS       Y1, Y3, Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VMOVDQU      64(DX), Y2
+	VMOVDQU      (AX), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPMADDUBSW   Y2, Y3, Y3
+	VMOVDQU      (AX)(CX*1), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        const12<>+0(SB), Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDW       Y5, Y3, Y3
+	VMOVDQU      (AX)(CX*2), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        const12<>+0(SB), Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VMOVDQU      (AX)(DI*1), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const12<>+0(SB), Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDW       Y6, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDW       Y5, Y3, Y3
+	VMOVDQU      (R8), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        const12<>+0(SB), Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VMOVDQU      (R8)(CX*1), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const12<>+0(SB), Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDW       Y6, Y4, Y4
+	VMOVDQU      (R8)(CX*2), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const12<>+0(SB), Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	PREFETCHT0   192(SI)
+	VMOVDQU      (R8)(DI*1), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const12<>+0(SB), Y6, Y6
+	VPMADDUBSW   Y2, Y6, Y2
+	VPBLENDD     $0xcc, Y2, Y5, Y6
+	VPALIGNR     $0x08, Y5, Y2, Y2
+	VPADDW       Y6, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y4, Y5
+	VSHUFPS      $0xdd, Y2, Y4, Y2
+	VPADDW       Y5, Y2, Y2
+	VPBLENDD     $0xf0, Y2, Y3, Y4
+	VPERM2I128   $0x21, Y2, Y3, Y2
+	VPADDW       Y4, Y2, Y2
+	VPMADDWD     const2<>+0(SB), Y2, Y2
+	VPBROADCASTD 68(BX), Y3
+	VPSUBD       Y3, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 64(BX), Y3
+	VMULPS       Y1, Y3, Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VMOVDQU      96(DX), Y2
+	VMOVDQU      (AX), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPMADDUBSW   Y2, Y3, Y3
+	VMOVDQU      (AX)(CX*1), Y4
+	VPSRLD       $0x06, Y4, Y4
+	VPAND        const12<>+0(SB), Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDW       Y5, Y3, Y3
+	VMOVDQU      (AX)(CX*2), Y4
+	VPSRLD       $0x06, Y4, Y4
+	VPAND        const12<>+0(SB), Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VMOVDQU      (AX)(DI*1), Y5
+	VPSRLD       $0x06, Y5, Y5
+	VPAND        const12<>+0(SB), Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDW       Y6, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDW       Y5, Y3, Y3
+	VMOVDQU      (R8), Y4
+	VPSRLD       $0x06, Y4, Y4
+	VPAND        const12<>+0(SB), Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VMOVDQU      (R8)(CX*1), Y5
+	VPSRLD       $0x06, Y5, Y5
+	VPAND        const12<>+0(SB), Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDW       Y6, Y4, Y4
+	VMOVDQU      (R8)(CX*2), Y5
+	VPSRLD       $0x06, Y5, Y5
+	VPAND        const12<>+0(SB), Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	PREFETCHT0   256(SI)
+	VMOVDQU      (R8)(DI*1), Y6
+	VPSRLD       $0x06, Y6, Y6
+	VPAND        const12<>+0(SB), Y6, Y6
+	VPMADDUBSW   Y2, Y6, Y2
+	VPBLENDD     $0xcc, Y2, Y5, Y6
+	VPALIGNR     $0x08, Y5, Y2, Y2
+	VPADDW       Y6, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y4, Y5
+	VSHUFPS      $0xdd, Y2, Y4, Y2
+	VPADDW       Y5, Y2, Y2
+	VPBLENDD     $0xf0, Y2, Y3, Y4
+	VPERM2I128   $0x21, Y2, Y3, Y2
+	VPADDW       Y4, Y2, Y2
+	VPMADDWD     const2<>+0(SB), Y2, Y2
+	VPBROADCASTD 100(BX), Y3
+	VPSUBD       Y3, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 96(BX), Y3
+	VMULPS       Y1, Y3, Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VMOVDQU      128(DX), Y2
+	VMOVDQU      32(AX), Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPMADDUBSW   Y2, Y3, Y3
+	VMOVDQU      32(AX)(CX*1), Y4
+	VPAND        const12<>+0(SB), Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDW       Y5, Y3, Y3
+	VMOVDQU      32(AX)(CX*2), Y4
+	VPAND        const12<>+0(SB), Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VMOVDQU      32(AX)(DI*1), Y5
+	VPAND        const12<>+0(SB), Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDW       Y6, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDW       Y5, Y3, Y3
+	VMOVDQU      32(R8), Y4
+	VPAND        const12<>+0(SB), Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VMOVDQU      32(R8)(CX*1), Y5
+	VPAND        const12<>+0(SB), Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDW       Y6, Y4, Y4
+	PREFETCHT0   320(SI)
+	VMOVDQU      32(R8)(CX*2), Y5
+	VPAND        const12<>+0(SB), Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VMOVDQU      32(R8)(DI*1), Y6
+	VPAND        const12<>+0(SB), Y6, Y6
+	VPMADDUBSW   Y2, Y6, Y2
+	VPBLENDD     $0xcc, Y2, Y5, Y6
+	VPALIGNR     $0x08, Y5, Y2, Y2
+	VPADDW       Y6, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y4, Y5
+	VSHUFPS      $0xdd, Y2, Y4, Y2
+	VPADDW       Y5, Y2, Y2
+	VPBLENDD     $0xf0, Y2, Y3, Y4
+	VPERM2I128   $0x21, Y2, Y3, Y2
+	VPADDW       Y4, Y2, Y2
+	VPMADDWD     const2<>+0(SB), Y2, Y2
+	VPBROADCASTD 132(BX), Y3
+	VPSUBD       Y3, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 128(BX), Y3
+	VMULPS       Y1, Y3, Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VMOVDQU      160(DX), Y2
+	VMOVDQU      32(AX), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPMADDUBSW   Y2, Y3, Y3
+	VMOVDQU      32(AX)(CX*1), Y4
+	VPSRLD       $0x02, Y4, Y4
+	VPAND        const12<>+0(SB), Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDW       Y5, Y3, Y3
+	VMOVDQU      32(AX)(CX*2), Y4
+	VPSRLD       $0x02, Y4, Y4
+	VPAND        const12<>+0(SB), Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VMOVDQU      32(AX)(DI*1), Y5
+	VPSRLD       $0x02, Y5, Y5
+	VPAND        const12<>+0(SB), Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDW       Y6, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDW       Y5, Y3, Y3
+	VMOVDQU      32(R8), Y4
+	VPSRLD       $0x02, Y4, Y4
+	VPAND        const12<>+0(SB), Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VMOVDQU      32(R8)(CX*1), Y5
+	VPSRLD       $0x02, Y5, Y5
+	VPAND        const12<>+0(SB), Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDW       Y6, Y4, Y4
+	PREFETCHT0   384(SI)
+	VMOVDQU      32(R8)(CX*2), Y5
+	VPSRLD       $0x02, Y5, Y5
+	VPAND        const12<>+0(SB), Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VMOVDQU      32(R8)(DI*1), Y6
+	VPSRLD       $0x02, Y6, Y6
+	VPAND        const12<>+0(SB), Y6, Y6
+	VPMADDUBSW   Y2, Y6, Y2
+	VPBLENDD     $0xcc, Y2, Y5, Y6
+	VPALIGNR     $0x08, Y5, Y2, Y2
+	VPADDW       Y6, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y4, Y5
+	VSHUFPS      $0xdd, Y2, Y4, Y2
+	VPADDW       Y5, Y2, Y2
+	VPBLENDD     $0xf0, Y2, Y3, Y4
+	VPERM2I128   $0x21, Y2, Y3, Y2
+	VPADDW       Y4, Y2, Y2
+	VPMADDWD     const2<>+0(SB), Y2, Y2
+	VPBROADCASTD 164(BX), Y3
+	VPSUBD       Y3, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 160(BX), Y3
+	VMULPS       Y1, Y3, Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VMOVDQU      192(DX), Y2
+	VMOVDQU      32(AX), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPMADDUBSW   Y2, Y3, Y3
+	VMOVDQU      32(AX)(CX*1), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        const12<>+0(SB), Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDW       Y5, Y3, Y3
+	VMOVDQU      32(AX)(CX*2), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        const12<>+0(SB), Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VMOVDQU      32(AX)(DI*1), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const12<>+0(SB), Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDW       Y6, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDW       Y5, Y3, Y3
+	VMOVDQU      32(R8), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        const12<>+0(SB), Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VMOVDQU      32(R8)(CX*1), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const12<>+0(SB), Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDW       Y6, Y4, Y4
+	PREFETCHT0   448(SI)
+	VMOVDQU      32(R8)(CX*2), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const12<>+0(SB), Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VMOVDQU      32(R8)(DI*1), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const12<>+0(SB), Y6, Y6
+	VPMADDUBSW   Y2, Y6, Y2
+	VPBLENDD     $0xcc, Y2, Y5, Y6
+	VPALIGNR     $0x08, Y5, Y2, Y2
+	VPADDW       Y6, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y4, Y5
+	VSHUFPS      $0xdd, Y2, Y4, Y2
+	VPADDW       Y5, Y2, Y2
+	VPBLENDD     $0xf0, Y2, Y3, Y4
+	VPERM2I128   $0x21, Y2, Y3, Y2
+	VPADDW       Y4, Y2, Y2
+	VPMADDWD     const2<>+0(SB), Y2, Y2
+	VPBROADCASTD 196(BX), Y3
+	VPSUBD       Y3, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 192(BX), Y3
+	VMULPS       Y1, Y3, Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VMOVDQU      224(DX), Y2
+	VMOVDQU      32(AX), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPMADDUBSW   Y2, Y3, Y3
+	VMOVDQU      32(AX)(CX*1), Y4
+	VPSRLD       $0x06, Y4, Y4
+	VPAND        const12<>+0(SB), Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDW       Y5, Y3, Y3
+	VMOVDQU      32(AX)(CX*2), Y4
+	VPSRLD       $0x06, Y4, Y4
+	VPAND        const12<>+0(SB), Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VMOVDQU      32(AX)(DI*1), Y5
+	VPSRLD       $0x06, Y5, Y5
+	VPAND        const12<>+0(SB), Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDW       Y6, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDW       Y5, Y3, Y3
+	VMOVDQU      32(R8), Y4
+	VPSRLD       $0x06, Y4, Y4
+	VPAND        const12<>+0(SB), Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VMOVDQU      32(R8)(CX*1), Y5
+	VPSRLD       $0x06, Y5, Y5
+	VPAND        const12<>+0(SB), Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDW       Y6, Y4, Y4
+	PREFETCHT0   512(SI)
+	VMOVDQU      32(R8)(CX*2), Y5
+	VPSRLD       $0x06, Y5, Y5
+	VPAND        const12<>+0(SB), Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VMOVDQU      32(R8)(DI*1), Y6
+	VPSRLD       $0x06, Y6, Y6
+	VPAND        const12<>+0(SB), Y6, Y6
+	VPMADDUBSW   Y2, Y6, Y2
+	VPBLENDD     $0xcc, Y2, Y5, Y6
+	VPALIGNR     $0x08, Y5, Y2, Y2
+	VPADDW       Y6, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y4, Y5
+	VSHUFPS      $0xdd, Y2, Y4, Y2
+	VPADDW       Y5, Y2, Y2
+	VPBLENDD     $0xf0, Y2, Y3, Y4
+	VPERM2I128   $0x21, Y2, Y3, Y2
+	VPADDW       Y4, Y2, Y2
+	VPMADDWD     const2<>+0(SB), Y2, Y2
+	VPBROADCASTD 228(BX), Y3
+	VPSUBD       Y3, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 224(BX), Y3
+	VMULPS       Y1, Y3, Y3
+	VFMADD231PS  Y3, Y2, Y0
+	ADDQ         $0x42, AX
+	ADDQ         $0x42, R8
+	ADDQ         $0x00000210, SI
+	ADDQ         $0x00000100, DX
+	ADDQ         $0x00000100, BX
+	DECQ         R9
+	JNZ          loop
+	MOVQ         dst+0(FP), AX
+	VMOVUPS      Y0, (AX)
+	VZEROUPPER
+	RET
+
+// func unpackTQ2_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// Requires: AVX, AVX2, F16C
+TEXT ·unpackTQ2_0AVX2(SB), NOSPLIT, $0-48
+	MOVQ w+24(FP), AX
+	MOVQ stride+32(FP), CX
+	MOVQ p+0(FP), DX
+	MOVQ s+8(FP), BX
+	LEAQ (CX)(CX*2), SI
+	LEAQ (AX)(CX*4), DI
+	MOVQ blocks+40(FP), R8
+
+loop:
+	VMOVD       62(AX), X0
+	VPINSRD     $0x01, 62(AX)(CX*1), X0, X0
+	VPINSRD     $0x02, 62(AX)(CX*2), X0, X0
+	VPINSRD     $0x03, 62(AX)(SI*1), X0, X0
+	VMOVD       62(DI), X1
+	VPINSRD     $0x01, 62(DI)(CX*1), X1, X1
+	VPINSRD     $0x02, 62(DI)(CX*2), X1, X1
+	VPINSRD     $0x03, 62(DI)(SI*1), X1, X1
+	VINSERTI128 $0x01, X1, Y0, Y0
+	VPSRLD      $0x10, Y0, Y0
+	VPSHUFB     const3<>+0(SB), Y0, Y0
+	VPERMQ      $0xd8, Y0, Y0
+	VCVTPH2PS   X0, Y0
+	VMOVUPS     Y0, (BX)
+	VMOVUPS     Y0, 32(BX)
+	VMOVUPS     Y0, 64(BX)
+	VMOVUPS     Y0, 96(BX)
+	VMOVUPS     Y0, 128(BX)
+	VMOVUPS     Y0, 160(BX)
+	VMOVUPS     Y0, 192(BX)
+	VMOVUPS     Y0, 224(BX)
+	VMOVDQU     (AX), Y0
+	VPAND       const12<>+0(SB), Y0, Y0
+	VMOVDQU     (AX)(CX*1), Y1
+	VPAND       const12<>+0(SB), Y1, Y1
+	VMOVDQU     (AX)(CX*2), Y2
+	VPAND       const12<>+0(SB), Y2, Y2
+	VMOVDQU     (AX)(SI*1), Y3
+	VPAND       const12<>+0(SB), Y3, Y3
+	VPUNPCKLDQ  Y1, Y0, Y5
+	VPUNPCKLDQ  Y3, Y2, Y6
+	VPUNPCKLQDQ Y6, Y5, Y4
+	VPUNPCKHQDQ Y6, Y5, Y5
+	VPUNPCKHDQ  Y1, Y0, Y0
+	VPUNPCKHDQ  Y3, Y2, Y2
+	VPUNPCKLQDQ Y2, Y0, Y1
+	VPUNPCKHQDQ Y2, Y0, Y0
+	VMOVDQU     (DI), Y2
+	VPAND       const12<>+0(SB), Y2, Y2
+	VMOVDQU     (DI)(CX*1), Y3
+	VPAND       const12<>+0(SB), Y3, Y3
+	VMOVDQU     (DI)(CX*2), Y6
+	VPAND       const12<>+0(SB), Y6, Y6
+	VMOVDQU     (DI)(SI*1), Y7
+	VPAND       const12<>+0(SB), Y7, Y7
+	VPUNPCKLDQ  Y3, Y2, Y9
+	VPUNPCKLDQ  Y7, Y6, Y10
+	VPUNPCKLQDQ Y10, Y9, Y8
+	VPUNPCKHQDQ Y10, Y9, Y9
+	VPUNPCKHDQ  Y3, Y2, Y2
+	VPUNPCKHDQ  Y7, Y6, Y6
+	VPUNPCKLQDQ Y6, Y2, Y3
+	VPUNPCKHQDQ Y6, Y2, Y2
+	VPERM2I128  $0x20, Y8, Y4, Y6
+	VPERM2I128  $0x31, Y8, Y4, Y4
+	VMOVDQU     Y6, (DX)
+	VMOVDQU     Y4, 128(DX)
+	VPERM2I128  $0x20, Y9, Y5, Y4
+	VPERM2I128  $0x31, Y9, Y5, Y5
+	VMOVDQU     Y4, 32(DX)
+	VMOVDQU     Y5, 160(DX)
+	VPERM2I128  $0x20, Y3, Y1, Y4
+	VPERM2I128  $0x31, Y3, Y1, Y1
+	VMOVDQU     Y4, 64(DX)
+	VMOVDQU     Y1, 192(DX)
+	VPERM2I128  $0x20, Y2, Y0, Y1
+	VPERM2I128  $0x31, Y2, Y0, Y0
+	VMOVDQU     Y1, 96(DX)
+	VMOVDQU     Y0, 224(DX)
+	VMOVDQU     (AX), Y0
+	VPSRLD      $0x02, Y0, Y0
+	VPAND       const12<>+0(SB), Y0, Y0
+	VMOVDQU     (AX)(CX*1), Y1
+	VPSRLD      $0x02, Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
+	VMOVDQU     (AX)(CX*2), Y2
+	VPSRLD      $0x02, Y2, Y2
+	VPAND       const12<>+0(SB), Y2, Y2
+	VMOVDQU     (AX)(SI*1), Y3
+	VPSRLD      $0x02, Y3, Y3
+	VPAND       const12<>+0(SB), Y3, Y3
+	VPUNPCKLDQ  Y1, Y0, Y5
+	VPUNPCKLDQ  Y3, Y2, Y6
+	VPUNPCKLQDQ Y6, Y5, Y4
+	VPUNPCKHQDQ Y6, Y5, Y5
+	VPUNPCKHDQ  Y1, Y0, Y0
+	VPUNPCKHDQ  Y3, Y2, Y2
+	VPUNPCKLQDQ Y2, Y0, Y1
+	VPUNPCKHQDQ Y2, Y0, Y0
+	VMOVDQU     (DI), Y2
+	VPSRLD      $0x02, Y2, Y2
+	VPAND       const12<>+0(SB), Y2, Y2
+	VMOVDQU     (DI)(CX*1), Y3
+	VPSRLD      $0x02, Y3, Y3
+	VPAND       const12<>+0(SB), Y3, Y3
+	VMOVDQU     (DI)(CX*2), Y6
+	VPSRLD      $0x02, Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
+	VMOVDQU     (DI)(SI*1), Y7
+	VPSRLD      $0x02, Y7, Y7
+	VPAND       const12<>+0(SB), Y7, Y7
+	VPUNPCKLDQ  Y3, Y2, Y9
+	VPUNPCKLDQ  Y7, Y6, Y10
+	VPUNPCKLQDQ Y10, Y9, Y8
+	VPUNPCKHQDQ Y10, Y9, Y9
+	VPUNPCKHDQ  Y3, Y2, Y2
+	VPUNPCKHDQ  Y7, Y6, Y6
+	VPUNPCKLQDQ Y6, Y2, Y3
+	VPUNPCKHQDQ Y6, Y2, Y2
+	VPERM2I128  $0x20, Y8, Y4, Y6
+	VPERM2I128  $0x31, Y8, Y4, Y4
+	VMOVDQU     Y6, 256(DX)
+	VMOVDQU     Y4, 384(DX)
+	VPERM2I128  $0x20, Y9, Y5, Y4
+	VPERM2I128  $0x31, Y9, Y5, Y5
+	VMOVDQU     Y4, 288(DX)
+	VMOVDQU     Y5, 416(DX)
+	VPERM2I128  $0x20, Y3, Y1, Y4
+	VPERM2I128  $0x31, Y3, Y1, Y1
+	VMOVDQU     Y4, 320(DX)
+	VMOVDQU     Y1, 448(DX)
+	VPERM2I128  $0x20, Y2, Y0, Y1
+	VPERM2I128  $0x31, Y2, Y0, Y0
+	VMOVDQU     Y1, 352(DX)
+	VMOVDQU     Y0, 480(DX)
+	VMOVDQU     (AX), Y0
+	VPSRLD      $0x04, Y0, Y0
+	VPAND       const12<>+0(SB), Y0, Y0
+	VMOVDQU     (AX)(CX*1), Y1
+	VPSRLD      $0x04, Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
+	VMOVDQU     (AX)(CX*2), Y2
+	VPSRLD      $0x04, Y2, Y2
+	VPAND       const12<>+0(SB), Y2, Y2
+	VMOVDQU     (AX)(SI*1), Y3
+	VPSRLD      $0x04, Y3, Y3
+	VPAND       const12<>+0(SB), Y3, Y3
+	VPUNPCKLDQ  Y1, Y0, Y5
+	VPUNPCKLDQ  Y3, Y2, Y6
+	VPUNPCKLQDQ Y6, Y5, Y4
+	VPUNPCKHQDQ Y6, Y5, Y5
+	VPUNPCKHDQ  Y1, Y0, Y0
+	VPUNPCKHDQ  Y3, Y2, Y2
+	VPUNPCKLQDQ Y2, Y0, Y1
+	VPUNPCKHQDQ Y2, Y0, Y0
+	VMOVDQU     (DI), Y2
+	VPSRLD      $0x04, Y2, Y2
+	VPAND       const12<>+0(SB), Y2, Y2
+	VMOVDQU     (DI)(CX*1), Y3
+	VPSRLD      $0x04, Y3, Y3
+	VPAND       const12<>+0(SB), Y3, Y3
+	VMOVDQU     (DI)(CX*2), Y6
+	VPSRLD      $0x04, Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
+	VMOVDQU     (DI)(SI*1), Y7
+	VPSRLD      $0x04, Y7, Y7
+	VPAND       const12<>+0(SB), Y7, Y7
+	VPUNPCKLDQ  Y3, Y2, Y9
+	VPUNPCKLDQ  Y7, Y6, Y10
+	VPUNPCKLQDQ Y10, Y9, Y8
+	VPUNPCKHQDQ Y10, Y9, Y9
+	VPUNPCKHDQ  Y3, Y2, Y2
+	VPUNPCKHDQ  Y7, Y6, Y6
+	VPUNPCKLQDQ Y6, Y2, Y3
+	VPUNPCKHQDQ Y6, Y2, Y2
+	VPERM2I128  $0x20, Y8, Y4, Y6
+	VPERM2I128  $0x31, Y8, Y4, Y4
+	VMOVDQU     Y6, 512(DX)
+	VMOVDQU     Y4, 640(DX)
+	VPERM2I128  $0x20, Y9, Y5, Y4
+	VPERM2I128  $0x31, Y9, Y5, Y5
+	VMOVDQU     Y4, 544(DX)
+	VMOVDQU     Y5, 672(DX)
+	VPERM2I128  $0x20, Y3, Y1, Y4
+	VPERM2I128  $0x31, Y3, Y1, Y1
+	VMOVDQU     Y4, 576(DX)
+	VMOVDQU     Y1, 704(DX)
+	VPERM2I128  $0x20, Y2, Y0, Y1
+	VPERM2I128  $0x31, Y2, Y0, Y0
+	VMOVDQU     Y1, 608(DX)
+	VMOVDQU     Y0, 736(DX)
+	VMOVDQU     (AX), Y0
+	VPSRLD      $0x06, Y0, Y0
+	VPAND       const12<>+0(SB), Y0, Y0
+	VMOVDQU     (AX)(CX*1), Y1
+	VPSRLD      $0x06, Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
+	VMOVDQU     (AX)(CX*2), Y2
+	VPSRLD      $0x06, Y2, Y2
+	VPAND       const12<>+0(SB), Y2, Y2
+	VMOVDQU     (AX)(SI*1), Y3
+	VPSRLD      $0x06, Y3, Y3
+	VPAND       const12<>+0(SB), Y3, Y3
+	VPUNPCKLDQ  Y1, Y0, Y5
+	VPUNPCKLDQ  Y3, Y2, Y6
+	VPUNPCKLQDQ Y6, Y5, Y4
+	VPUNPCKHQDQ Y6, Y5, Y5
+	VPUNPCKHDQ  Y1, Y0, Y0
+	VPUNPCKHDQ  Y3, Y2, Y2
+	VPUNPCKLQDQ Y2, Y0, Y1
+	VPUNPCKHQDQ Y2, Y0, Y0
+	VMOVDQU     (DI), Y2
+	VPSRLD      $0x06, Y2, Y2
+	VPAND       const12<>+0(SB), Y2, Y2
+	VMOVDQU     (DI)(CX*1), Y3
+	VPSRLD      $0x06, Y3, Y3
+	VPAND       const12<>+0(SB), Y3, Y3
+	VMOVDQU     (DI)(CX*2), Y6
+	VPSRLD      $0x06, Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
+	VMOVDQU     (DI)(SI*1), Y7
+	VPSRLD      $0x06, Y7, Y7
+	VPAND       const12<>+0(SB), Y7, Y7
+	VPUNPCKLDQ  Y3, Y2, Y9
+	VPUNPCKLDQ  Y7, Y6, Y10
+	VPUNPCKLQDQ Y10, Y9, Y8
+	VPUNPCKHQDQ Y10, Y9, Y9
+	VPUNPCKHDQ  Y3, Y2, Y2
+	VPUNPCKHDQ  Y7, Y6, Y6
+	VPUNPCKLQDQ Y6, Y2, Y3
+	VPUNPCKHQDQ Y6, Y2, Y2
+	VPERM2I128  $0x20, Y8, Y4, Y6
+	VPERM2I128  $0x31, Y8, Y4, Y4
+	VMOVDQU     Y6, 768(DX)
+	VMOVDQU     Y4, 896(DX)
+	VPERM2I128  $0x20, Y9, Y5, Y4
+	VPERM2I128  $0x31, Y9, Y5, Y5
+	VMOVDQU     Y4, 800(DX)
+	VMOVDQU     Y5, 928(DX)
+	VPERM2I128  $0x20, Y3, Y1, Y4
+	VPERM2I128  $0x31, Y3, Y1, Y1
+	VMOVDQU     Y4, 832(DX)
+	VMOVDQU     Y1, 960(DX)
+	VPERM2I128  $0x20, Y2, Y0, Y1
+	VPERM2I128  $0x31, Y2, Y0, Y0
+	VMOVDQU     Y1, 864(DX)
+	VMOVDQU     Y0, 992(DX)
+	VMOVDQU     32(AX), Y0
+	VPAND       const12<>+0(SB), Y0, Y0
+	VMOVDQU     32(AX)(CX*1), Y1
+	VPAND       const12<>+0(SB), Y1, Y1
+	VMOVDQU     32(AX)(CX*2), Y2
+	VPAND       const12<>+0(SB), Y2, Y2
+	VMOVDQU     32(AX)(SI*1), Y3
+	VPAND       const12<>+0(SB), Y3, Y3
+	VPUNPCKLDQ  Y1, Y0, Y5
+	VPUNPCKLDQ  Y3, Y2, Y6
+	VPUNPCKLQDQ Y6, Y5, Y4
+	VPUNPCKHQDQ Y6, Y5, Y5
+	VPUNPCKHDQ  Y1, Y0, Y0
+	VPUNPCKHDQ  Y3, Y2, Y2
+	VPUNPCKLQDQ Y2, Y0, Y1
+	VPUNPCKHQDQ Y2, Y0, Y0
+	VMOVDQU     32(DI), Y2
+	VPAND       const12<>+0(SB), Y2, Y2
+	VMOVDQU     32(DI)(CX*1), Y3
+	VPAND       const12<>+0(SB), Y3, Y3
+	VMOVDQU     32(DI)(CX*2), Y6
+	VPAND       const12<>+0(SB), Y6, Y6
+	VMOVDQU     32(DI)(SI*1), Y7
+	VPAND       const12<>+0(SB), Y7, Y7
+	VPUNPCKLDQ  Y3, Y2, Y9
+	VPUNPCKLDQ  Y7, Y6, Y10
+	VPUNPCKLQDQ Y10, Y9, Y8
+	VPUNPCKHQDQ Y10, Y9, Y9
+	VPUNPCKHDQ  Y3, Y2, Y2
+	VPUNPCKHDQ  Y7, Y6, Y6
+	VPUNPCKLQDQ Y6, Y2, Y3
+	VPUNPCKHQDQ Y6, Y2, Y2
+	VPERM2I128  $0x20, Y8, Y4, Y6
+	VPERM2I128  $0x31, Y8, Y4, Y4
+	VMOVDQU     Y6, 1024(DX)
+	VMOVDQU     Y4, 1152(DX)
+	VPERM2I128  $0x20, Y9, Y5, Y4
+	VPERM2I128  $0x31, Y9, Y5, Y5
+	VMOVDQU     Y4, 1056(DX)
+	VMOVDQU     Y5, 1184(DX)
+	VPERM2I128  $0x20, Y3, Y1, Y4
+	VPERM2I128  $0x31, Y3, Y1, Y1
+	VMOVDQU     Y4, 1088(DX)
+	VMOVDQU     Y1, 1216(DX)
+	VPERM2I128  $0x20, Y2, Y0, Y1
+	VPERM2I128  $0x31, Y2, Y0, Y0
+	VMOVDQU     Y1, 1120(DX)
+	VMOVDQU     Y0, 1248(DX)
+	VMOVDQU     32(AX), Y0
+	VPSRLD      $0x02, Y0, Y0
+	VPAND       const12<>+0(SB), Y0, Y0
+	VMOVDQU     32(AX)(CX*1), Y1
+	VPSRLD      $0x02, Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
+	VMOVDQU     32(AX)(CX*2), Y2
+	VPSRLD      $0x02, Y2, Y2
+	VPAND       const12<>+0(SB), Y2, Y2
+	VMOVDQU     32(AX)(SI*1), Y3
+	VPSRLD      $0x02, Y3, Y3
+	VPAND       const12<>+0(SB), Y3, Y3
+	VPUNPCKLDQ  Y1, Y0, Y5
+	VPUNPCKLDQ  Y3, Y2, Y6
+	VPUNPCKLQDQ Y6, Y5, Y4
+	VPUNPCKHQDQ Y6, Y5, Y5
+	VPUNPCKHDQ  Y1, Y0, Y0
+	VPUNPCKHDQ  Y3, Y2, Y2
+	VPUNPCKLQDQ Y2, Y0, Y1
+	VPUNPCKHQDQ Y2, Y0, Y0
+	VMOVDQU     32(DI), Y2
+	VPSRLD      $0x02, Y2, Y2
+	VPAND       const12<>+0(SB), Y2, Y2
+	VMOVDQU     32(DI)(CX*1), Y3
+	VPSRLD      $0x02, Y3, Y3
+	VPAND       const12<>+0(SB), Y3, Y3
+	VMOVDQU     32(DI)(CX*2), Y6
+	VPSRLD      $0x02, Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
+	VMOVDQU     32(DI)(SI*1), Y7
+	VPSRLD      $0x02, Y7, Y7
+	VPAND       const12<>+0(SB), Y7, Y7
+	VPUNPCKLDQ  Y3, Y2, Y9
+	VPUNPCKLDQ  Y7, Y6, Y10
+	VPUNPCKLQDQ Y10, Y9, Y8
+	VPUNPCKHQDQ Y10, Y9, Y9
+	VPUNPCKHDQ  Y3, Y2, Y2
+	VPUNPCKHDQ  Y7, Y6, Y6
+	VPUNPCKLQDQ Y6, Y2, Y3
+	VPUNPCKHQDQ Y6, Y2, Y2
+	VPERM2I128  $0x20, Y8, Y4, Y6
+	VPERM2I128  $0x31, Y8, Y4, Y4
+	VMOVDQU     Y6, 1280(DX)
+	VMOVDQU     Y4, 1408(DX)
+	VPERM2I128  $0x20, Y9, Y5, Y4
+	VPERM2I128  $0x31, Y9, Y5, Y5
+	VMOVDQU     Y4, 1312(DX)
+	VMOVDQU     Y5, 1440(DX)
+	VPERM2I128  $0x20, Y3, Y1, Y4
+	VPERM2I128  $0x31, Y3, Y1, Y1
+	VMOVDQU     Y4, 1344(DX)
+	VMOVDQU     Y1, 1472(DX)
+	VPERM2I128  $0x20, Y2, Y0, Y1
+	VPERM2I128  $0x31, Y2, Y0, Y0
+	VMOVDQU     Y1, 1376(DX)
+	VMOVDQU     Y0, 1504(DX)
+	VMOVDQU     32(AX), Y0
+	VPSRLD      $0x04, Y0, Y0
+	VPAND       const12<>+0(SB), Y0, Y0
+	VMOVDQU     32(AX)(CX*1), Y1
+	VPSRLD      $0x04, Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
+	VMOVDQU     32(AX)(CX*2), Y2
+	VPSRLD      $0x04, Y2, Y2
+	VPAND       const12<>+0(SB), Y2, Y2
+	VMOVDQU     32(AX)(SI*1), Y3
+	VPSRLD      $0x04, Y3, Y3
+	VPAND       const12<>+0(SB), Y3, Y3
+	VPUNPCKLDQ  Y1, Y0, Y5
+	VPUNPCKLDQ  Y3, Y2, Y6
+	VPUNPCKLQDQ Y6, Y5, Y4
+	VPUNPCKHQDQ Y6, Y5, Y5
+	VPUNPCKHDQ  Y1, Y0, Y0
+	VPUNPCKHDQ  Y3, Y2, Y2
+	VPUNPCKLQDQ Y2, Y0, Y1
+	VPUNPCKHQDQ Y2, Y0, Y0
+	VMOVDQU     32(DI), Y2
+	VPSRLD      $0x04, Y2, Y2
+	VPAND       const12<>+0(SB), Y2, Y2
+	VMOVDQU     32(DI)(CX*1), Y3
+	VPSRLD      $0x04, Y3, Y3
+	VPAND       const12<>+0(SB), Y3, Y3
+	VMOVDQU     32(DI)(CX*2), Y6
+	VPSRLD      $0x04, Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
+	VMOVDQU     32(DI)(SI*1), Y7
+	VPSRLD      $0x04, Y7, Y7
+	VPAND       const12<>+0(SB), Y7, Y7
+	VPUNPCKLDQ  Y3, Y2, Y9
+	VPUNPCKLDQ  Y7, Y6, Y10
+	VPUNPCKLQDQ Y10, Y9, Y8
+	VPUNPCKHQDQ Y10, Y9, Y9
+	VPUNPCKHDQ  Y3, Y2, Y2
+	VPUNPCKHDQ  Y7, Y6, Y6
+	VPUNPCKLQDQ Y6, Y2, Y3
+	VPUNPCKHQDQ Y6, Y2, Y2
+	VPERM2I128  $0x20, Y8, Y4, Y6
+	VPERM2I128  $0x31, Y8, Y4, Y4
+	VMOVDQU     Y6, 1536(DX)
+	VMOVDQU     Y4, 1664(DX)
+	VPERM2I128  $0x20, Y9, Y5, Y4
+	VPERM2I128  $0x31, Y9, Y5, Y5
+	VMOVDQU     Y4, 1568(DX)
+	VMOVDQU     Y5, 1696(DX)
+	VPERM2I128  $0x20, Y3, Y1, Y4
+	VPERM2I128  $0x31, Y3, Y1, Y1
+	VMOVDQU     Y4, 1600(DX)
+	VMOVDQU     Y1, 1728(DX)
+	VPERM2I128  $0x20, Y2, Y0, Y1
+	VPERM2I128  $0x31, Y2, Y0, Y0
+	VMOVDQU     Y1, 1632(DX)
+	VMOVDQU     Y0, 1760(DX)
+	VMOVDQU     32(AX), Y0
+	VPSRLD      $0x06, Y0, Y0
+	VPAND       const12<>+0(SB), Y0, Y0
+	VMOVDQU     32(AX)(CX*1), Y1
+	VPSRLD      $0x06, Y1, Y1
+	VPAND       const12<>+0(SB), Y1, Y1
+	VMOVDQU     32(AX)(CX*2), Y2
+	VPSRLD      $0x06, Y2, Y2
+	VPAND       const12<>+0(SB), Y2, Y2
+	VMOVDQU     32(AX)(SI*1), Y3
+	VPSRLD      $0x06, Y3, Y3
+	VPAND       const12<>+0(SB), Y3, Y3
+	VPUNPCKLDQ  Y1, Y0, Y5
+	VPUNPCKLDQ  Y3, Y2, Y6
+	VPUNPCKLQDQ Y6, Y5, Y4
+	VPUNPCKHQDQ Y6, Y5, Y5
+	VPUNPCKHDQ  Y1, Y0, Y0
+	VPUNPCKHDQ  Y3, Y2, Y2
+	VPUNPCKLQDQ Y2, Y0, Y1
+	VPUNPCKHQDQ Y2, Y0, Y0
+	VMOVDQU     32(DI), Y2
+	VPSRLD      $0x06, Y2, Y2
+	VPAND       const12<>+0(SB), Y2, Y2
+	VMOVDQU     32(DI)(CX*1), Y3
+	VPSRLD      $0x06, Y3, Y3
+	VPAND       const12<>+0(SB), Y3, Y3
+	VMOVDQU     32(DI)(CX*2), Y6
+	VPSRLD      $0x06, Y6, Y6
+	VPAND       const12<>+0(SB), Y6, Y6
+	VMOVDQU     32(DI)(SI*1), Y7
+	VPSRLD      $0x06, Y7, Y7
+	VPAND       const12<>+0(SB), Y7, Y7
+	VPUNPCKLDQ  Y3, Y2, Y9
+	VPUNPCKLDQ  Y7, Y6, Y10
+	VPUNPCKLQDQ Y10, Y9, Y8
+	VPUNPCKHQDQ Y10, Y9, Y9
+	VPUNPCKHDQ  Y3, Y2, Y2
+	VPUNPCKHDQ  Y7, Y6, Y6
+	VPUNPCKLQDQ Y6, Y2, Y3
+	VPUNPCKHQDQ Y6, Y2, Y2
+	VPERM2I128  $0x20, Y8, Y4, Y6
+	VPERM2I128  $0x31, Y8, Y4, Y4
+	VMOVDQU     Y6, 1792(DX)
+	VMOVDQU     Y4, 1920(DX)
+	VPERM2I128  $0x20, Y9, Y5, Y4
+	VPERM2I128  $0x31, Y9, Y5, Y5
+	VMOVDQU     Y4, 1824(DX)
+	VMOVDQU     Y5, 1952(DX)
+	VPERM2I128  $0x20, Y3, Y1, Y4
+	VPERM2I128  $0x31, Y3, Y1, Y1
+	VMOVDQU     Y4, 1856(DX)
+	VMOVDQU     Y1, 1984(DX)
+	VPERM2I128  $0x20, Y2, Y0, Y1
+	VPERM2I128  $0x31, Y2, Y0, Y0
+	VMOVDQU     Y1, 1888(DX)
+	VMOVDQU     Y0, 2016(DX)
+	ADDQ        $0x42, AX
+	ADDQ        $0x42, DI
+	ADDQ        $0x00000800, DX
+	ADDQ        $0x00000100, BX
+	DECQ        R8
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+// func rowsQ1_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·rowsQ1_0AVX2(SB), NOSPLIT, $0-48
+	MOVQ    w+8(FP), AX
+	MOVQ    stride+16(FP), CX
+	MOVQ    q+32(FP), DX
+	MOVQ    groups+40(FP), BX
+	MOVQ    CX, SI
+	SHLQ    $0x03, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	LEAQ    (AX)(CX*4), R8
+	VMOVDQU const0<>+0(SB), Y0
+	VMOVDQU const1<>+0(SB), Y0
+	VMOVDQU const4<>+0(SB), Y0
+	VMOVDQU const5<>+0(SB), Y1
+	MOVQ    blocks+24(FP), R9
+	VPXOR   Y2, Y2, Y2
+
+loop:
+	VMOVD        (AX), X3
+	VPINSRW      $0x01, (AX)(CX*1), X3, X3
+	VPINSRW      $0x02, (AX)(CX*2), X3, X3
+	VPINSRW      $0x03, (AX)(DI*1), X3, X3
+	VPINSRW      $0x04, (R8), X3, X3
+	VPINSRW      $0x05, (R8)(CX*1), X3, X3
+	VPINSRW      $0x06, (R8)(CX*2), X3, X3
+	VPINSRW      $0x07, (R8)(DI*1), X3, X3
+	VCVTPH2PS    X3, Y3
+	VMOVDQU      (DX), Y4
+	PREFETCHT0   (SI)
+	VPBROADCASTD 2(AX), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPMADDUBSW   Y4, Y5, Y5
+	VPBROADCASTD 2(AX)(CX*1), Y6
+	VPSHUFB      Y1, Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPCMPEQB     Y0, Y6, Y6
+	VPAND        const26<>+0(SB), Y6, Y6
+	VPMADDUBSW   Y4, Y6, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDW       Y7, Y5, Y5
+	VPBROADCASTD 2(AX)(CX*2), Y6
+	VPSHUFB      Y1, Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPCMPEQB     Y0, Y6, Y6
+	VPAND        const26<>+0(SB), Y6, Y6
+	VPMADDUBSW   Y4, Y6, Y6
+	VPBROADCASTD 2(AX)(DI*1), Y7
+	VPSHUFB      Y1, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPCMPEQB     Y0, Y7, Y7
+	VPAND        const26<>+0(SB), Y7, Y7
+	VPMADDUBSW   Y4, Y7, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDW       Y8, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y7
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDW       Y7, Y5, Y5
+	VPBROADCASTD 2(R8), Y6
+	VPSHUFB      Y1, Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPCMPEQB     Y0, Y6, Y6
+	VPAND        const26<>+0(SB), Y6, Y6
+	VPMADDUBSW   Y4, Y6, Y6
+	VPBROADCASTD 2(R8)(CX*1), Y7
+	VPSHUFB      Y1, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPCMPEQB     Y0, Y7, Y7
+	VPAND        const26<>+0(SB), Y7, Y7
+	VPMADDUBSW   Y4, Y7, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDW       Y8, Y6, Y6
+	VPBROADCASTD 2(R8)(CX*2), Y7
+	VPSHUFB      Y1, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPCMPEQB     Y0, Y7, Y7
+	VPAND        const26<>+0(SB), Y7, Y7
+	VPMADDUBSW   Y4, Y7, Y7
+	VPBROADCASTD 2(R8)(DI*1), Y8
+	VPSHUFB      Y1, Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPCMPEQB     Y0, Y8, Y8
+	VPAND        const26<>+0(SB), Y8, Y8
+	VPMADDUBSW   Y4, Y8, Y4
+	VPBLENDD     $0xcc, Y4, Y7, Y8
+	VPALIGNR     $0x08, Y7, Y4, Y4
+	VPADDW       Y8, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y7
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDW       Y7, Y4, Y4
+	VPBLENDD     $0xf0, Y4, Y5, Y6
+	VPERM2I128   $0x21, Y4, Y5, Y4
+	VPADDW       Y6, Y4, Y4
+	VPMADDWD     const2<>+0(SB), Y4, Y4
+	VPBROADCASTD 4(BX), Y5
+	VPSUBD       Y5, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VBROADCASTSS (BX), Y5
+	VMULPS       Y3, Y5, Y5
+	VFMADD231PS  Y5, Y4, Y2
+	VMOVDQU      32(DX), Y4
+	VPBROADCASTD 6(AX), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPMADDUBSW   Y4, Y5, Y5
+	VPBROADCASTD 6(AX)(CX*1), Y6
+	VPSHUFB      Y1, Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPCMPEQB     Y0, Y6, Y6
+	VPAND        const26<>+0(SB), Y6, Y6
+	VPMADDUBSW   Y4, Y6, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDW       Y7, Y5, Y5
+	VPBROADCASTD 6(AX)(CX*2), Y6
+	VPSHUFB      Y1, Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPCMPEQB     Y0, Y6, Y6
+	VPAND        const26<>+0(SB), Y6, Y6
+	VPMADDUBSW   Y4, Y6, Y6
+	VPBROADCASTD 6(AX)(DI*1), Y7
+	VPSHUFB      Y1, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPCMPEQB     Y0, Y7, Y7
+	VPAND        const26<>+0(SB), Y7, Y7
+	VPMADDUBSW   Y4, Y7, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDW       Y8, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y7
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDW       Y7, Y5, Y5
+	VPBROADCASTD 6(R8), Y6
+	VPSHUFB      Y1, Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPCMPEQB     Y0, Y6, Y6
+	VPAND        const26<>+0(SB), Y6, Y6
+	VPMADDUBSW   Y4, Y6, Y6
+	VPBROADCASTD 6(R8)(CX*1), Y7
+	VPSHUFB      Y1, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPCMPEQB     Y0, Y7, Y7
+	VPAND        const26<>+0(SB), Y7, Y7
+	VPMADDUBSW   Y4, Y7, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDW       Y8, Y6, Y6
+	PREFETCHT0   64(SI)
+	VPBROADCASTD 6(R8)(CX*2), Y7
+	VPSHUFB      Y1, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPCMPEQB     Y0, Y7, Y7
+	VPAND        const26<>+0(SB), Y7, Y7
+	VPMADDUBSW   Y4, Y7, Y7
+	VPBROADCASTD 6(R8)(DI*1), Y8
+	VPSHUFB      Y1, Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPCMPEQB     Y0, Y8, Y8
+	VPAND        const26<>+0(SB), Y8, Y8
+	VPMADDUBSW   Y4, Y8, Y4
+	VPBLENDD     $0xcc, Y4, Y7, Y8
+	VPALIGNR     $0x08, Y7, Y4, Y4
+	VPADDW       Y8, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y7
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDW       Y7, Y4, Y4
+	VPBLENDD     $0xf0, Y4, Y5, Y6
+	VPERM2I128   $0x21, Y4, Y5, Y4
+	VPADDW       Y6, Y4, Y4
+	VPMADDWD     const2<>+0(SB), Y4, Y4
+	VPBROADCASTD 36(BX), Y5
+	VPSUBD       Y5, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VBROADCASTSS 32(BX), Y5
+	VMULPS       Y3, Y5, Y5
+	VFMADD231PS  Y5, Y4, Y2
+	VMOVDQU      64(DX), Y4
+	VPBROADCASTD 10(AX), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPMADDUBSW   Y4, Y5, Y5
+	VPBROADCASTD 10(AX)(CX*1), Y6
+	VPSHUFB      Y1, Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPCMPEQB     Y0, Y6, Y6
+	VPAND        const26<>+0(SB), Y6, Y6
+	VPMADDUBSW   Y4, Y6, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDW       Y7, Y5, Y5
+	VPBROADCASTD 10(AX)(CX*2), Y6
+	VPSHUFB      Y1, Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPCMPEQB     Y0, Y6, Y6
+	VPAND        const26<>+0(SB), Y6, Y6
+	VPMADDUBSW   Y4, Y6, Y6
+	VPBROADCASTD 10(AX)(DI*1), Y7
+	VPSHUFB      Y1, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPCMPEQB     Y0, Y7, Y7
+	VPAND        const26<>+0(SB), Y7, Y7
+	VPMADDUBSW   Y4, Y7, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDW       Y8, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y7
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDW       Y7, Y5, Y5
+	VPBROADCASTD 10(R8), Y6
+	VPSHUFB      Y1, Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPCMPEQB     Y0, Y6, Y6
+	VPAND        const26<>+0(SB), Y6, Y6
+	VPMADDUBSW   Y4, Y6, Y6
+	VPBROADCASTD 10(R8)(CX*1), Y7
+	VPSHUFB      Y1, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPCMPEQB     Y0, Y7, Y7
+	VPAND        const26<>+0(SB), Y7, Y7
+	VPMADDUBSW   Y4, Y7, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDW       Y8, Y6, Y6
+	VPBROADCASTD 10(R8)(CX*2), Y7
+	VPSHUFB      Y1, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPCMPEQB     Y0, Y7, Y7
+	VPAND        const26<>+0(SB), Y7, Y7
+	VPMADDUBSW   Y4, Y7, Y7
+	VPBROADCASTD 10(R8)(DI*1), Y8
+	VPSHUFB      Y1, Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPCMPEQB     Y0, Y8, Y8
+	VPAND        const26<>+0(SB), Y8, Y8
+	VPMADDUBSW   Y4, Y8, Y4
+	VPBLENDD     $0xcc, Y4, Y7, Y8
+	VPALIGNR     $0x08, Y7, Y4, Y4
+	VPADDW       Y8, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y7
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDW       Y7, Y4, Y4
+	VPBLENDD     $0xf0, Y4, Y5, Y6
+	VPERM2I128   $0x21, Y4, Y5, Y4
+	VPADDW       Y6, Y4, Y4
+	VPMADDWD     const2<>+0(SB), Y4, Y4
+	VPBROADCASTD 68(BX), Y5
+	VPSUBD       Y5, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VBROADCASTSS 64(BX), Y5
+	VMULPS       Y3, Y5, Y5
+	VFMADD231PS  Y5, Y4, Y2
+	VMOVDQU      96(DX), Y4
+	VPBROADCASTD 14(AX), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPMADDUBSW   Y4, Y5, Y5
+	VPBROADCASTD 14(AX)(CX*1), Y6
+	VPSHUFB      Y1, Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPCMPEQB     Y0, Y6, Y6
+	VPAND        const26<>+0(SB), Y6, Y6
+	VPMADDUBSW   Y4, Y6, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDW       Y7, Y5, Y5
+	VPBROADCASTD 14(AX)(CX*2), Y6
+	VPSHUFB      Y1, Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPCMPEQB     Y0, Y6, Y6
+	VPAND        const26<>+0(SB), Y6, Y6
+	VPMADDUBSW   Y4, Y6, Y6
+	VPBROADCASTD 14(AX)(DI*1), Y7
+	VPSHUFB      Y1, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPCMPEQB     Y0, Y7, Y7
+	VPAND        const26<>+0(SB), Y7, Y7
+	VPMADDUBSW   Y4, Y7, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDW       Y8, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y7
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDW       Y7, Y5, Y5
+	PREFETCHT0   128(SI)
+	VPBROADCASTD 14(R8), Y6
+	VPSHUFB      Y1, Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPCMPEQB     Y0, Y6, Y6
+	VPAND        const26<>+0(SB), Y6, Y6
+	VPMADDUBSW   Y4, Y6, Y6
+	VPBROADCASTD 14(R8)(CX*1), Y7
+	VPSHUFB      Y1, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPCMPEQB     Y0, Y7, Y7
+	VPAND        const26<>+0(SB), Y7, Y7
+	VPMADDUBSW   Y4, Y7, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDW       Y8, Y6, Y6
+	VPBROADCASTD 14(R8)(CX*2), Y7
+	VPSHUFB      Y1, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPCMPEQB     Y0, Y7, Y7
+	VPAND        const26<>+0(SB), Y7, Y7
+	VPMADDUBSW   Y4, Y7, Y7
+	VPBROADCASTD 14(R8)(DI*1), Y8
+	VPSHUFB      Y1, Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPCMPEQB     Y0, Y8, Y8
+	VPAND        const26<>+0(SB), Y8, Y8
+	VPMADDUBSW   Y4, Y8, Y4
+	VPBLENDD     $0xcc, Y4, Y7, Y8
+	VPALIGNR     $0x08, Y7, Y4, Y4
+	VPADDW       Y8, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y7
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDW       Y7, Y4, Y4
+	VPBLENDD     $0xf0, Y4, Y5, Y6
+	VPERM2I128   $0x21, Y4, Y5, Y4
+	VPADDW       Y6, Y4, Y4
+	VPMADDWD     const2<>+0(SB), Y4, Y4
+	VPBROADCASTD 100(BX), Y5
+	VPSUBD       Y5, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VBROADCASTSS 96(BX), Y5
+	VMULPS       Y3, Y5, Y5
+	VFMADD231PS  Y5, Y4, Y2
+	ADDQ         $0x12, AX
+	ADDQ         $0x12, R8
+	ADDQ         $0x00000090, SI
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000080, BX
+	DECQ         R9
+	JNZ          loop
+	MOVQ         dst+0(FP), AX
+	VMOVUPS      Y2, (AX)
+	VZEROUPPER
+	RET
+
+// func unpackQ1_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// Requires: AVX, AVX2, F16C
+TEXT ·unpackQ1_0AVX2(SB), NOSPLIT, $0-48
+	MOVQ    w+24(FP), AX
+	MOVQ    stride+32(FP), CX
+	MOVQ    p+0(FP), DX
+	MOVQ    s+8(FP), BX
+	LEAQ    (CX)(CX*2), SI
+	LEAQ    (AX)(CX*4), DI
+	VMOVDQU const0<>+0(SB), Y0
+	VMOVDQU const1<>+0(SB), Y0
+	VMOVDQU const4<>+0(SB), Y0
+	VMOVDQU const5<>+0(SB), Y1
+	MOVQ    blocks+40(FP), R8
+
+loop:
+	VMOVD        (AX), X2
+	VPINSRW      $0x01, (AX)(CX*1), X2, X2
+	VPINSRW      $0x02, (AX)(CX*2), X2, X2
+	VPINSRW      $0x03, (AX)(SI*1), X2, X2
+	VPINSRW      $0x04, (DI), X2, X2
+	VPINSRW      $0x05, (DI)(CX*1), X2, X2
+	VPINSRW      $0x06, (DI)(CX*2), X2, X2
+	VPINSRW      $0x07, (DI)(SI*1), X2, X2
+	VCVTPH2PS    X2, Y2
+	VMOVUPS      Y2, (BX)
+	VMOVUPS      Y2, 32(BX)
+	VMOVUPS      Y2, 64(BX)
+	VMOVUPS      Y2, 96(BX)
+	VPBROADCASTD 2(AX), Y2
+	VPSHUFB      Y1, Y2, Y2
+	VPAND        Y0, Y2, Y2
+	VPCMPEQB     Y0, Y2, Y2
+	VPAND        const26<>+0(SB), Y2, Y2
+	VPBROADCASTD 2(AX)(CX*1), Y3
+	VPSHUFB      Y1, Y3, Y3
+	VPAND        Y0, Y3, Y3
+	VPCMPEQB     Y0, Y3, Y3
+	VPAND        const26<>+0(SB), Y3, Y3
+	VPBROADCASTD 2(AX)(CX*2), Y4
+	VPSHUFB      Y1, Y4, Y4
+	VPAND        Y0, Y4, Y4
+	VPCMPEQB     Y0, Y4, Y4
+	VPAND        const26<>+0(SB), Y4, Y4
+	VPBROADCASTD 2(AX)(SI*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPUNPCKLDQ   Y3, Y2, Y7
+	VPUNPCKLDQ   Y5, Y4, Y8
+	VPUNPCKLQDQ  Y8, Y7, Y6
+	VPUNPCKHQDQ  Y8, Y7, Y7
+	VPUNPCKHDQ   Y3, Y2, Y2
+	VPUNPCKHDQ   Y5, Y4, Y4
+	VPUNPCKLQDQ  Y4, Y2, Y3
+	VPUNPCKHQDQ  Y4, Y2, Y2
+	VPBROADCASTD 2(DI), Y4
+	VPSHUFB      Y1, Y4, Y4
+	VPAND        Y0, Y4, Y4
+	VPCMPEQB     Y0, Y4, Y4
+	VPAND        const26<>+0(SB), Y4, Y4
+	VPBROADCASTD 2(DI)(CX*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPBROADCASTD 2(DI)(CX*2), Y8
+	VPSHUFB      Y1, Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPCMPEQB     Y0, Y8, Y8
+	VPAND        const26<>+0(SB), Y8, Y8
+	VPBROADCASTD 2(DI)(SI*1), Y9
+	VPSHUFB      Y1, Y9, Y9
+	VPAND        Y0, Y9, Y9
+	VPCMPEQB     Y0, Y9, Y9
+	VPAND        const26<>+0(SB), Y9, Y9
+	VPUNPCKLDQ   Y5, Y4, Y11
+	VPUNPCKLDQ   Y9, Y8, Y12
+	VPUNPCKLQDQ  Y12, Y11, Y10
+	VPUNPCKHQDQ  Y12, Y11, Y11
+	VPUNPCKHDQ   Y5, Y4, Y4
+	VPUNPCKHDQ   Y9, Y8, Y8
+	VPUNPCKLQDQ  Y8, Y4, Y5
+	VPUNPCKHQDQ  Y8, Y4, Y4
+	VPERM2I128   $0x20, Y10, Y6, Y8
+	VPERM2I128   $0x31, Y10, Y6, Y6
+	VMOVDQU      Y8, (DX)
+	VMOVDQU      Y6, 128(DX)
+	VPERM2I128   $0x20, Y11, Y7, Y6
+	VPERM2I128   $0x31, Y11, Y7, Y7
+	VMOVDQU      Y6, 32(DX)
+	VMOVDQU      Y7, 160(DX)
+	VPERM2I128   $0x20, Y5, Y3, Y6
+	VPERM2I128   $0x31, Y5, Y3, Y3
+	VMOVDQU      Y6, 64(DX)
+	VMOVDQU      Y3, 192(DX)
+	VPERM2I128   $0x20, Y4, Y2, Y3
+	VPERM2I128   $0x31, Y4, Y2, Y2
+	VMOVDQU      Y3, 96(DX)
+	VMOVDQU      Y2, 224(DX)
+	VPBROADCASTD 6(AX), Y2
+	VPSHUFB      Y1, Y2, Y2
+	VPAND        Y0, Y2, Y2
+	VPCMPEQB     Y0, Y2, Y2
+	VPAND        const26<>+0(SB), Y2, Y2
+	VPBROADCASTD 6(AX)(CX*1), Y3
+	VPSHUFB      Y1, Y3, Y3
+	VPAND        Y0, Y3, Y3
+	VPCMPEQB     Y0, Y3, Y3
+	VPAND        const26<>+0(SB), Y3, Y3
+	VPBROADCASTD 6(AX)(CX*2), Y4
+	VPSHUFB      Y1, Y4, Y4
+	VPAND        Y0, Y4, Y4
+	VPCMPEQB     Y0, Y4, Y4
+	VPAND        const26<>+0(SB), Y4, Y4
+	VPBROADCASTD 6(AX)(SI*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPUNPCKLDQ   Y3, Y2, Y7
+	VPUNPCKLDQ   Y5, Y4, Y8
+	VPUNPCKLQDQ  Y8, Y7, Y6
+	VPUNPCKHQDQ  Y8, Y7, Y7
+	VPUNPCKHDQ   Y3, Y2, Y2
+	VPUNPCKHDQ   Y5, Y4, Y4
+	VPUNPCKLQDQ  Y4, Y2, Y3
+	VPUNPCKHQDQ  Y4, Y2, Y2
+	VPBROADCASTD 6(DI), Y4
+	VPSHUFB      Y1, Y4, Y4
+	VPAND        Y0, Y4, Y4
+	VPCMPEQB     Y0, Y4, Y4
+	VPAND        const26<>+0(SB), Y4, Y4
+	VPBROADCASTD 6(DI)(CX*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPBROADCASTD 6(DI)(CX*2), Y8
+	VPSHUFB      Y1, Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPCMPEQB     Y0, Y8, Y8
+	VPAND        const26<>+0(SB), Y8, Y8
+	VPBROADCASTD 6(DI)(SI*1), Y9
+	VPSHUFB      Y1, Y9, Y9
+	VPAND        Y0, Y9, Y9
+	VPCMPEQB     Y0, Y9, Y9
+	VPAND        const26<>+0(SB), Y9, Y9
+	VPUNPCKLDQ   Y5, Y4, Y11
+	VPUNPCKLDQ   Y9, Y8, Y12
+	VPUNPCKLQDQ  Y12, Y11, Y10
+	VPUNPCKHQDQ  Y12, Y11, Y11
+	VPUNPCKHDQ   Y5, Y4, Y4
+	VPUNPCKHDQ   Y9, Y8, Y8
+	VPUNPCKLQDQ  Y8, Y4, Y5
+	VPUNPCKHQDQ  Y8, Y4, Y4
+	VPERM2I128   $0x20, Y10, Y6, Y8
+	VPERM2I128   $0x31, Y10, Y6, Y6
+	VMOVDQU      Y8, 256(DX)
+	VMOVDQU      Y6, 384(DX)
+	VPERM2I128   $0x20, Y11, Y7, Y6
+	VPERM2I128   $0x31, Y11, Y7, Y7
+	VMOVDQU      Y6, 288(DX)
+	VMOVDQU      Y7, 416(DX)
+	VPERM2I128   $0x20, Y5, Y3, Y6
+	VPERM2I128   $0x31, Y5, Y3, Y3
+	VMOVDQU      Y6, 320(DX)
+	VMOVDQU      Y3, 448(DX)
+	VPERM2I128   $0x20, Y4, Y2, Y3
+	VPERM2I128   $0x31, Y4, Y2, Y2
+	VMOVDQU      Y3, 352(DX)
+	VMOVDQU      Y2, 480(DX)
+	VPBROADCASTD 10(AX), Y2
+	VPSHUFB      Y1, Y2, Y2
+	VPAND        Y0, Y2, Y2
+	VPCMPEQB     Y0, Y2, Y2
+	VPAND        const26<>+0(SB), Y2, Y2
+	VPBROADCASTD 10(AX)(CX*1), Y3
+	VPSHUFB      Y1, Y3, Y3
+	VPAND        Y0, Y3, Y3
+	VPCMPEQB     Y0, Y3, Y3
+	VPAND        const26<>+0(SB), Y3, Y3
+	VPBROADCASTD 10(AX)(CX*2), Y4
+	VPSHUFB      Y1, Y4, Y4
+	VPAND        Y0, Y4, Y4
+	VPCMPEQB     Y0, Y4, Y4
+	VPAND        const26<>+0(SB), Y4, Y4
+	VPBROADCASTD 10(AX)(SI*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPUNPCKLDQ   Y3, Y2, Y7
+	VPUNPCKLDQ   Y5, Y4, Y8
+	VPUNPCKLQDQ  Y8, Y7, Y6
+	VPUNPCKHQDQ  Y8, Y7, Y7
+	VPUNPCKHDQ   Y3, Y2, Y2
+	VPUNPCKHDQ   Y5, Y4, Y4
+	VPUNPCKLQDQ  Y4, Y2, Y3
+	VPUNPCKHQDQ  Y4, Y2, Y2
+	VPBROADCASTD 10(DI), Y4
+	VPSHUFB      Y1, Y4, Y4
+	VPAND        Y0, Y4, Y4
+	VPCMPEQB     Y0, Y4, Y4
+	VPAND        const26<>+0(SB), Y4, Y4
+	VPBROADCASTD 10(DI)(CX*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPBROADCASTD 10(DI)(CX*2), Y8
+	VPSHUFB      Y1, Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPCMPEQB     Y0, Y8, Y8
+	VPAND        const26<>+0(SB), Y8, Y8
+	VPBROADCASTD 10(DI)(SI*1), Y9
+	VPSHUFB      Y1, Y9, Y9
+	VPAND        Y0, Y9, Y9
+	VPCMPEQB     Y0, Y9, Y9
+	VPAND        const26<>+0(SB), Y9, Y9
+	VPUNPCKLDQ   Y5, Y4, Y11
+	VPUNPCKLDQ   Y9, Y8, Y12
+	VPUNPCKLQDQ  Y12, Y11, Y10
+	VPUNPCKHQDQ  Y12, Y11, Y11
+	VPUNPCKHDQ   Y5, Y4, Y4
+	VPUNPCKHDQ   Y9, Y8, Y8
+	VPUNPCKLQDQ  Y8, Y4, Y5
+	VPUNPCKHQDQ  Y8, Y4, Y4
+	VPERM2I128   $0x20, Y10, Y6, Y8
+	VPERM2I128   $0x31, Y10, Y6, Y6
+	VMOVDQU      Y8, 512(DX)
+	VMOVDQU      Y6, 640(DX)
+	VPERM2I128   $0x20, Y11, Y7, Y6
+	VPERM2I128   $0x31, Y11, Y7, Y7
+	VMOVDQU      Y6, 544(DX)
+	VMOVDQU      Y7, 672(DX)
+	VPERM2I128   $0x20, Y5, Y3, Y6
+	VPERM2I128   $0x31, Y5, Y3, Y3
+	VMOVDQU      Y6, 576(DX)
+	VMOVDQU      Y3, 704(DX)
+	VPERM2I128   $0x20, Y4, Y2, Y3
+	VPERM2I128   $0x31, Y4, Y2, Y2
+	VMOVDQU      Y3, 608(DX)
+	VMOVDQU      Y2, 736(DX)
+	VPBROADCASTD 14(AX), Y2
+	VPSHUFB      Y1, Y2, Y2
+	VPAND        Y0, Y2, Y2
+	VPCMPEQB     Y0, Y2, Y2
+	VPAND        const26<>+0(SB), Y2, Y2
+	VPBROADCASTD 14(AX)(CX*1), Y3
+	VPSHUFB      Y1, Y3, Y3
+	VPAND        Y0, Y3, Y3
+	VPCMPEQB     Y0, Y3, Y3
+	VPAND        const26<>+0(SB), Y3, Y3
+	VPBROADCASTD 14(AX)(CX*2), Y4
+	VPSHUFB      Y1, Y4, Y4
+	VPAND        Y0, Y4, Y4
+	VPCMPEQB     Y0, Y4, Y4
+	VPAND        const26<>+0(SB), Y4, Y4
+	VPBROADCASTD 14(AX)(SI*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPUNPCKLDQ   Y3, Y2, Y7
+	VPUNPCKLDQ   Y5, Y4, Y8
+	VPUNPCKLQDQ  Y8, Y7, Y6
+	VPUNPCKHQDQ  Y8, Y7, Y7
+	VPUNPCKHDQ   Y3, Y2, Y2
+	VPUNPCKHDQ   Y5, Y4, Y4
+	VPUNPCKLQDQ  Y4, Y2, Y3
+	VPUNPCKHQDQ  Y4, Y2, Y2
+	VPBROADCASTD 14(DI), Y4
+	VPSHUFB      Y1, Y4, Y4
+	VPAND        Y0, Y4, Y4
+	VPCMPEQB     Y0, Y4, Y4
+	VPAND        const26<>+0(SB), Y4, Y4
+	VPBROADCASTD 14(DI)(CX*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPBROADCASTD 14(DI)(CX*2), Y8
+	VPSHUFB      Y1, Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPCMPEQB     Y0, Y8, Y8
+	VPAND        const26<>+0(SB), Y8, Y8
+	VPBROADCASTD 14(DI)(SI*1), Y9
+	VPSHUFB      Y1, Y9, Y9
+	VPAND        Y0, Y9, Y9
+	VPCMPEQB     Y0, Y9, Y9
+	VPAND        const26<>+0(SB), Y9, Y9
+	VPUNPCKLDQ   Y5, Y4, Y11
+	VPUNPCKLDQ   Y9, Y8, Y12
+	VPUNPCKLQDQ  Y12, Y11, Y10
+	VPUNPCKHQDQ  Y12, Y11, Y11
+	VPUNPCKHDQ   Y5, Y4, Y4
+	VPUNPCKHDQ   Y9, Y8, Y8
+	VPUNPCKLQDQ  Y8, Y4, Y5
+	VPUNPCKHQDQ  Y8, Y4, Y4
+	VPERM2I128   $0x20, Y10, Y6, Y8
+	VPERM2I128   $0x31, Y10, Y6, Y6
+	VMOVDQU      Y8, 768(DX)
+	VMOVDQU      Y6, 896(DX)
+	VPERM2I128   $0x20, Y11, Y7, Y6
+	VPERM2I128   $0x31, Y11, Y7, Y7
+	VMOVDQU      Y6, 800(DX)
+	VMOVDQU      Y7, 928(DX)
+	VPERM2I128   $0x20, Y5, Y3, Y6
+	VPERM2I128   $0x31, Y5, Y3, Y3
+	VMOVDQU      Y6, 832(DX)
+	VMOVDQU      Y3, 960(DX)
+	VPERM2I128   $0x20, Y4, Y2, Y3
+	VPERM2I128   $0x31, Y4, Y2, Y2
+	VMOVDQU      Y3, 864(DX)
+	VMOVDQU      Y2, 992(DX)
+	ADDQ         $0x12, AX
+	ADDQ         $0x12, DI
+	ADDQ         $0x00000400, DX
+	ADDQ         $0x00000080, BX
+	DECQ         R8
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func rowsQ2_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·rowsQ2_0AVX2(SB), NOSPLIT, $0-48
+	MOVQ  w+8(FP), AX
+	MOVQ  stride+16(FP), CX
+	MOVQ  q+32(FP), DX
+	MOVQ  groups+40(FP), BX
+	MOVQ  CX, SI
+	SHLQ  $0x03, SI
+	ADDQ  AX, SI
+	LEAQ  (CX)(CX*2), DI
+	LEAQ  (AX)(CX*4), R8
+	MOVQ  blocks+24(FP), R9
+	VPXOR Y0, Y0, Y0
+
+some:
+	CMPQ         R9, $0x02
+	JLT          rest
+	VMOVD        (AX), X1
+	VPINSRW      $0x01, (AX)(CX*1), X1, X1
+	VPINSRW      $0x02, (AX)(CX*2), X1, X1
+	VPINSRW      $0x03, (AX)(DI*1), X1, X1
+	VPINSRW      $0x04, (R8), X1, X1
+	VPINSRW      $0x05, (R8)(CX*1), X1, X1
+	VPINSRW      $0x06, (R8)(CX*2), X1, X1
+	VPINSRW      $0x07, (R8)(DI*1), X1, X1
+	VCVTPH2PS    X1, Y1
+	VMOVDQU      (DX), Y2
+	PREFETCHT0   (SI)
+	VPMOVZXBD    2(AX), Y3
+	VPSLLD       $0x0c, Y3, Y4
+	VPOR         Y4, Y3, Y3
+	VPSLLD       $0x06, Y3, Y4
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y4, Y4
+	VPOR         Y4, Y3, Y3
+	VPMADDUBSW   Y2, Y3, Y3
+	VPMOVZXBD    2(AX)(CX*1), Y4
+	VPSLLD       $0x0c, Y4, Y5
+	VPOR         Y5, Y4, Y4
+	VPSLLD       $0x06, Y4, Y5
+	VPAND        const27<>+0(SB), Y4, Y4
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDW       Y5, Y3, Y3
+	VPMOVZXBD    2(AX)(CX*2), Y4
+	VPSLLD       $0x0c, Y4, Y5
+	VPOR         Y5, Y4, Y4
+	VPSLLD       $0x06, Y4, Y5
+	VPAND        const27<>+0(SB), Y4, Y4
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VPMOVZXBD    2(AX)(DI*1), Y5
+	VPSLLD       $0x0c, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSLLD       $0x06, Y5, Y6
+	VPAND        const27<>+0(SB), Y5, Y5
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDW       Y6, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDW       Y5, Y3, Y3
+	VPMOVZXBD    2(R8), Y4
+	VPSLLD       $0x0c, Y4, Y5
+	VPOR         Y5, Y4, Y4
+	VPSLLD       $0x06, Y4, Y5
+	VPAND        const27<>+0(SB), Y4, Y4
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VPMOVZXBD    2(R8)(CX*1), Y5
+	VPSLLD       $0x0c, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSLLD       $0x06, Y5, Y6
+	VPAND        const27<>+0(SB), Y5, Y5
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDW       Y6, Y4, Y4
+	VPMOVZXBD    2(R8)(CX*2), Y5
+	VPSLLD       $0x0c, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSLLD       $0x06, Y5, Y6
+	VPAND        const27<>+0(SB), Y5, Y5
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	PREFETCHT0   64(SI)
+	VPMOVZXBD    2(R8)(DI*1), Y6
+	VPSLLD       $0x0c, Y6, Y7
+	VPOR         Y7, Y6, Y6
+	VPSLLD       $0x06, Y6, Y7
+	VPAND        const27<>+0(SB), Y6, Y6
+	VPAND        const28<>+0(SB), Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VPMADDUBSW   Y2, Y6, Y2
+	VPBLENDD     $0xcc, Y2, Y5, Y6
+	VPALIGNR     $0x08, Y5, Y2, Y2
+	VPADDW       Y6, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y4, Y5
+	VSHUFPS      $0xdd, Y2, Y4, Y2
+	VPADDW       Y5, Y2, Y2
+	VPBLENDD     $0xf0, Y2, Y3, Y4
+	VPERM2I128   $0x21, Y2, Y3, Y2
+	VPADDW       Y4, Y2, Y2
+	VPMADDWD     const2<>+0(SB), Y2, Y2
+	VPBROADCASTD 4(BX), Y3
+	VPSUBD       Y3, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS (BX), Y3
+	VMULPS       Y1, Y3, Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VMOVDQU      32(DX), Y2
+	VPMOVZXBD    10(AX), Y3
+	VPSLLD       $0x0c, Y3, Y4
+	VPOR         Y4, Y3, Y3
+	VPSLLD       $0x06, Y3, Y4
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y4, Y4
+	VPOR         Y4, Y3, Y3
+	VPMADDUBSW   Y2, Y3, Y3
+	VPMOVZXBD    10(AX)(CX*1), Y4
+	VPSLLD       $0x0c, Y4, Y5
+	VPOR         Y5, Y4, Y4
+	VPSLLD       $0x06, Y4, Y5
+	VPAND        const27<>+0(SB), Y4, Y4
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDW       Y5, Y3, Y3
+	VPMOVZXBD    10(AX)(CX*2), Y4
+	VPSLLD       $0x0c, Y4, Y5
+	VPOR         Y5, Y4, Y4
+	VPSLLD       $0x06, Y4, Y5
+	VPAND        const27<>+0(SB), Y4, Y4
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VPMOVZXBD    10(AX)(DI*1), Y5
+	VPSLLD       $0x0c, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSLLD       $0x06, Y5, Y6
+	VPAND        const27<>+0(SB), Y5, Y5
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDW       Y6, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDW       Y5, Y3, Y3
+	VPMOVZXBD    10(R8), Y4
+	VPSLLD       $0x0c, Y4, Y5
+	VPOR         Y5, Y4, Y4
+	VPSLLD       $0x06, Y4, Y5
+	VPAND        const27<>+0(SB), Y4, Y4
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VPMOVZXBD    10(R8)(CX*1), Y5
+	VPSLLD       $0x0c, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSLLD       $0x06, Y5, Y6
+	VPAND        const27<>+0(SB), Y5, Y5
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDW       Y6, Y4, Y4
+	PREFETCHT0   128(SI)
+	VPMOVZXBD    10(R8)(CX*2), Y5
+	VPSLLD       $0x0c, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSLLD       $0x06, Y5, Y6
+	VPAND        const27<>+0(SB), Y5, Y5
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VPMOVZXBD    10(R8)(DI*1), Y6
+	VPSLLD       $0x0c, Y6, Y7
+	VPOR         Y7, Y6, Y6
+	VPSLLD       $0x06, Y6, Y7
+	VPAND        const27<>+0(SB), Y6, Y6
+	VPAND        const28<>+0(SB), Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VPMADDUBSW   Y2, Y6, Y2
+	VPBLENDD     $0xcc, Y2, Y5, Y6
+	VPALIGNR     $0x08, Y5, Y2, Y2
+	VPADDW       Y6, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y4, Y5
+	VSHUFPS      $0xdd, Y2, Y4, Y2
+	VPADDW       Y5, Y2, Y2
+	VPBLENDD     $0xf0, Y2, Y3, Y4
+	VPERM2I128   $0x21, Y2, Y3, Y2
+	VPADDW       Y4, Y2, Y2
+	VPMADDWD     const2<>+0(SB), Y2, Y2
+	VPBROADCASTD 36(BX), Y3
+	VPSUBD       Y3, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 32(BX), Y3
+	VMULPS       Y1, Y3, Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VMOVD        18(AX), X1
+	VPINSRW      $0x01, 18(AX)(CX*1), X1, X1
+	VPINSRW      $0x02, 18(AX)(CX*2), X1, X1
+	VPINSRW      $0x03, 18(AX)(DI*1), X1, X1
+	VPINSRW      $0x04, 18(R8), X1, X1
+	VPINSRW      $0x05, 18(R8)(CX*1), X1, X1
+	VPINSRW      $0x06, 18(R8)(CX*2), X1, X1
+	VPINSRW      $0x07, 18(R8)(DI*1), X1, X1
+	VCVTPH2PS    X1, Y1
+	VMOVDQU      64(DX), Y2
+	VPMOVZXBD    20(AX), Y3
+	VPSLLD       $0x0c, Y3, Y4
+	VPOR         Y4, Y3, Y3
+	VPSLLD       $0x06, Y3, Y4
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y4, Y4
+	VPOR         Y4, Y3, Y3
+	VPMADDUBSW   Y2, Y3, Y3
+	VPMOVZXBD    20(AX)(CX*1), Y4
+	VPSLLD       $0x0c, Y4, Y5
+	VPOR         Y5, Y4, Y4
+	VPSLLD       $0x06, Y4, Y5
+	VPAND        const27<>+0(SB), Y4, Y4
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDW       Y5, Y3, Y3
+	VPMOVZXBD    20(AX)(CX*2), Y4
+	VPSLLD       $0x0c, Y4, Y5
+	VPOR         Y5, Y4, Y4
+	VPSLLD       $0x06, Y4, Y5
+	VPAND        const27<>+0(SB), Y4, Y4
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VPMOVZXBD    20(AX)(DI*1), Y5
+	VPSLLD       $0x0c, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSLLD       $0x06, Y5, Y6
+	VPAND        const27<>+0(SB), Y5, Y5
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDW       Y6, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDW       Y5, Y3, Y3
+	VPMOVZXBD    20(R8), Y4
+	VPSLLD       $0x0c, Y4, Y5
+	VPOR         Y5, Y4, Y4
+	VPSLLD       $0x06, Y4, Y5
+	VPAND        const27<>+0(SB), Y4, Y4
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	PREFETCHT0   192(SI)
+	VPMOVZXBD    20(R8)(CX*1), Y5
+	VPSLLD       $0x0c, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSLLD       $0x06, Y5, Y6
+	VPAND        const27<>+0(SB), Y5, Y5
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDW       Y6, Y4, Y4
+	VPMOVZXBD    20(R8)(CX*2), Y5
+	VPSLLD       $0x0c, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSLLD       $0x06, Y5, Y6
+	VPAND        const27<>+0(SB), Y5, Y5
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VPMOVZXBD    20(R8)(DI*1), Y6
+	VPSLLD       $0x0c, Y6, Y7
+	VPOR         Y7, Y6, Y6
+	VPSLLD       $0x06, Y6, Y7
+	VPAND        const27<>+0(SB), Y6, Y6
+	VPAND        const28<>+0(SB), Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VPMADDUBSW   Y2, Y6, Y2
+	VPBLENDD     $0xcc, Y2, Y5, Y6
+	VPALIGNR     $0x08, Y5, Y2, Y2
+	VPADDW       Y6, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y4, Y5
+	VSHUFPS      $0xdd, Y2, Y4, Y2
+	VPADDW       Y5, Y2, Y2
+	VPBLENDD     $0xf0, Y2, Y3, Y4
+	VPERM2I128   $0x21, Y2, Y3, Y2
+	VPADDW       Y4, Y2, Y2
+	VPMADDWD     const2<>+0(SB), Y2, Y2
+	VPBROADCASTD 68(BX), Y3
+	VPSUBD       Y3, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 64(BX), Y3
+	VMULPS       Y1, Y3, Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VMOVDQU      96(DX), Y2
+	VPMOVZXBD    28(AX), Y3
+	VPSLLD       $0x0c, Y3, Y4
+	VPOR         Y4, Y3, Y3
+	VPSLLD       $0x06, Y3, Y4
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y4, Y4
+	VPOR         Y4, Y3, Y3
+	VPMADDUBSW   Y2, Y3, Y3
+	VPMOVZXBD    28(AX)(CX*1), Y4
+	VPSLLD       $0x0c, Y4, Y5
+	VPOR         Y5, Y4, Y4
+	VPSLLD       $0x06, Y4, Y5
+	VPAND        const27<>+0(SB), Y4, Y4
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDW       Y5, Y3, Y3
+	VPMOVZXBD    28(AX)(CX*2), Y4
+	VPSLLD       $0x0c, Y4, Y5
+	VPOR         Y5, Y4, Y4
+	VPSLLD       $0x06, Y4, Y5
+	VPAND        const27<>+0(SB), Y4, Y4
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VPMOVZXBD    28(AX)(DI*1), Y5
+	VPSLLD       $0x0c, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSLLD       $0x06, Y5, Y6
+	VPAND        const27<>+0(SB), Y5, Y5
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDW       Y6, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDW       Y5, Y3, Y3
+	PREFETCHT0   256(SI)
+	VPMOVZXBD    28(R8), Y4
+	VPSLLD       $0x0c, Y4, Y5
+	VPOR         Y5, Y4, Y4
+	VPSLLD       $0x06, Y4, Y5
+	VPAND        const27<>+0(SB), Y4, Y4
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VPMOVZXBD    28(R8)(CX*1), Y5
+	VPSLLD       $0x0c, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSLLD       $0x06, Y5, Y6
+	VPAND        const27<>+0(SB), Y5, Y5
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDW       Y6, Y4, Y4
+	VPMOVZXBD    28(R8)(CX*2), Y5
+	VPSLLD       $0x0c, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSLLD       $0x06, Y5, Y6
+	VPAND        const27<>+0(SB), Y5, Y5
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VPMOVZXBD    28(R8)(DI*1), Y6
+	VPSLLD       $0x0c, Y6, Y7
+	VPOR         Y7, Y6, Y6
+	VPSLLD       $0x06, Y6, Y7
+	VPAND        const27<>+0(SB), Y6, Y6
+	VPAND        const28<>+0(SB), Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VPMADDUBSW   Y2, Y6, Y2
+	VPBLENDD     $0xcc, Y2, Y5, Y6
+	VPALIGNR     $0x08, Y5, Y2, Y2
+	VPADDW       Y6, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y4, Y5
+	VSHUFPS      $0xdd, Y2, Y4, Y2
+	VPADDW       Y5, Y2, Y2
+	VPBLENDD     $0xf0, Y2, Y3, Y4
+	VPERM2I128   $0x21, Y2, Y3, Y2
+	VPADDW       Y4, Y2, Y2
+	VPMADDWD     const2<>+0(SB), Y2, Y2
+	VPBROADCASTD 100(BX), Y3
+	VPSUBD       Y3, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 96(BX), Y3
+	VMULPS       Y1, Y3, Y3
+	VFMADD231PS  Y3, Y2, Y0
+	ADDQ         $0x24, AX
+	ADDQ         $0x24, R8
+	ADDQ         $0x00000120, SI
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000080, BX
+	SUBQ         $0x02, R9
+	JMP          some
+
+rest:
+	TESTQ R9, R9
+	JZ    end
+
+loop:
+	VMOVD        (AX), X1
+	VPINSRW      $0x01, (AX)(CX*1), X1, X1
+	VPINSRW      $0x02, (AX)(CX*2), X1, X1
+	VPINSRW      $0x03, (AX)(DI*1), X1, X1
+	VPINSRW      $0x04, (R8), X1, X1
+	VPINSRW      $0x05, (R8)(CX*1), X1, X1
+	VPINSRW      $0x06, (R8)(CX*2), X1, X1
+	VPINSRW      $0x07, (R8)(DI*1), X1, X1
+	VCVTPH2PS    X1, Y1
+	VMOVDQU      (DX), Y2
+	PREFETCHT0   (SI)
+	VPMOVZXBD    2(AX), Y3
+	VPSLLD       $0x0c, Y3, Y4
+	VPOR         Y4, Y3, Y3
+	VPSLLD       $0x06, Y3, Y4
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y4, Y4
+	VPOR         Y4, Y3, Y3
+	VPMADDUBSW   Y2, Y3, Y3
+	VPMOVZXBD    2(AX)(CX*1), Y4
+	VPSLLD       $0x0c, Y4, Y5
+	VPOR         Y5, Y4, Y4
+	VPSLLD       $0x06, Y4, Y5
+	VPAND        const27<>+0(SB), Y4, Y4
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDW       Y5, Y3, Y3
+	VPMOVZXBD    2(AX)(CX*2), Y4
+	VPSLLD       $0x0c, Y4, Y5
+	VPOR         Y5, Y4, Y4
+	VPSLLD       $0x06, Y4, Y5
+	VPAND        const27<>+0(SB), Y4, Y4
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VPMOVZXBD    2(AX)(DI*1), Y5
+	VPSLLD       $0x0c, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSLLD       $0x06, Y5, Y6
+	VPAND        const27<>+0(SB), Y5, Y5
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDW       Y6, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDW       Y5, Y3, Y3
+	VPMOVZXBD    2(R8), Y4
+	VPSLLD       $0x0c, Y4, Y5
+	VPOR         Y5, Y4, Y4
+	VPSLLD       $0x06, Y4, Y5
+	VPAND        const27<>+0(SB), Y4, Y4
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VPMOVZXBD    2(R8)(CX*1), Y5
+	VPSLLD       $0x0c, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSLLD       $0x06, Y5, Y6
+	VPAND        const27<>+0(SB), Y5, Y5
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDW       Y6, Y4, Y4
+	VPMOVZXBD    2(R8)(CX*2), Y5
+	VPSLLD       $0x0c, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSLLD       $0x06, Y5, Y6
+	VPAND        const27<>+0(SB), Y5, Y5
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	PREFETCHT0   64(SI)
+	VPMOVZXBD    2(R8)(DI*1), Y6
+	VPSLLD       $0x0c, Y6, Y7
+	VPOR         Y7, Y6, Y6
+	VPSLLD       $0x06, Y6, Y7
+	VPAND        const27<>+0(SB), Y6, Y6
+	VPAND        const28<>+0(SB), Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VPMADDUBSW   Y2, Y6, Y2
+	VPBLENDD     $0xcc, Y2, Y5, Y6
+	VPALIGNR     $0x08, Y5, Y2, Y2
+	VPADDW       Y6, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y4, Y5
+	VSHUFPS      $0xdd, Y2, Y4, Y2
+	VPADDW       Y5, Y2, Y2
+	VPBLENDD     $0xf0, Y2, Y3, Y4
+	VPERM2I128   $0x21, Y2, Y3, Y2
+	VPADDW       Y4, Y2, Y2
+	VPMADDWD     const2<>+0(SB), Y2, Y2
+	VPBROADCASTD 4(BX), Y3
+	VPSUBD       Y3, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS (BX), Y3
+	VMULPS       Y1, Y3, Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VMOVDQU      32(DX), Y2
+	VPMOVZXBD    10(AX), Y3
+	VPSLLD       $0x0c, Y3, Y4
+	VPOR         Y4, Y3, Y3
+	VPSLLD       $0x06, Y3, Y4
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y4, Y4
+	VPOR         Y4, Y3, Y3
+	VPMADDUBSW   Y2, Y3, Y3
+	VPMOVZXBD    10(AX)(CX*1), Y4
+	VPSLLD       $0x0c, Y4, Y5
+	VPOR         Y5, Y4, Y4
+	VPSLLD       $0x06, Y4, Y5
+	VPAND        const27<>+0(SB), Y4, Y4
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDW       Y5, Y3, Y3
+	VPMOVZXBD    10(AX)(CX*2), Y4
+	VPSLLD       $0x0c, Y4, Y5
+	VPOR         Y5, Y4, Y4
+	VPSLLD       $0x06, Y4, Y5
+	VPAND        const27<>+0(SB), Y4, Y4
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VPMOVZXBD    10(AX)(DI*1), Y5
+	VPSLLD       $0x0c, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSLLD       $0x06, Y5, Y6
+	VPAND        const27<>+0(SB), Y5, Y5
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDW       Y6, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDW       Y5, Y3, Y3
+	VPMOVZXBD    10(R8), Y4
+	VPSLLD       $0x0c, Y4, Y5
+	VPOR         Y5, Y4, Y4
+	VPSLLD       $0x06, Y4, Y5
+	VPAND        const27<>+0(SB), Y4, Y4
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VPMADDUBSW   Y2, Y4, Y4
+	VPMOVZXBD    10(R8)(CX*1), Y5
+	VPSLLD       $0x0c, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSLLD       $0x06, Y5, Y6
+	VPAND        const27<>+0(SB), Y5, Y5
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDW       Y6, Y4, Y4
+	PREFETCHT0   128(SI)
+	VPMOVZXBD    10(R8)(CX*2), Y5
+	VPSLLD       $0x0c, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSLLD       $0x06, Y5, Y6
+	VPAND        const27<>+0(SB), Y5, Y5
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VPMADDUBSW   Y2, Y5, Y5
+	VPMOVZXBD    10(R8)(DI*1), Y6
+	VPSLLD       $0x0c, Y6, Y7
+	VPOR         Y7, Y6, Y6
+	VPSLLD       $0x06, Y6, Y7
+	VPAND        const27<>+0(SB), Y6, Y6
+	VPAND        const28<>+0(SB), Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VPMADDUBSW   Y2, Y6, Y2
+	VPBLENDD     $0xcc, Y2, Y5, Y6
+	VPALIGNR     $0x08, Y5, Y2, Y2
+	VPADDW       Y6, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y4, Y5
+	VSHUFPS      $0xdd, Y2, Y4, Y2
+	VPADDW       Y5, Y2, Y2
+	VPBLENDD     $0xf0, Y2, Y3, Y4
+	VPERM2I128   $0x21, Y2, Y3, Y2
+	VPADDW       Y4, Y2, Y2
+	VPMADDWD     const2<>+0(SB), Y2, Y2
+	VPBROADCASTD 36(BX), Y3
+	VPSUBD       Y3, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VBROADCASTSS 32(BX), Y3
+	VMULPS       Y1, Y3, Y3
+	VFMADD231PS  Y3, Y2, Y0
+	ADDQ         $0x12, AX
+	ADDQ         $0x12, R8
+	ADDQ         $0x00000090, SI
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	DECQ         R9
+	JNZ          loop
+
+end:
+	MOVQ    dst+0(FP), AX
+	VMOVUPS Y0, (AX)
+	VZEROUPPER
+	RET
+
+// func unpackQ2_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// Requires: AVX, AVX2, F16C
+TEXT ·unpackQ2_0AVX2(SB), NOSPLIT, $0-48
+	MOVQ w+24(FP), AX
+	MOVQ stride+32(FP), CX
+	MOVQ p+0(FP), DX
+	MOVQ s+8(FP), BX
+	LEAQ (CX)(CX*2), SI
+	LEAQ (AX)(CX*4), DI
+	MOVQ blocks+40(FP), R8
+
+loop:
+	VMOVD       (AX), X0
+	VPINSRW     $0x01, (AX)(CX*1), X0, X0
+	VPINSRW     $0x02, (AX)(CX*2), X0, X0
+	VPINSRW     $0x03, (AX)(SI*1), X0, X0
+	VPINSRW     $0x04, (DI), X0, X0
+	VPINSRW     $0x05, (DI)(CX*1), X0, X0
+	VPINSRW     $0x06, (DI)(CX*2), X0, X0
+	VPINSRW     $0x07, (DI)(SI*1), X0, X0
+	VCVTPH2PS   X0, Y0
+	VMOVUPS     Y0, (BX)
+	VMOVUPS     Y0, 32(BX)
+	VPMOVZXBD   2(AX), Y0
+	VPSLLD      $0x0c, Y0, Y1
+	VPOR        Y1, Y0, Y0
+	VPSLLD      $0x06, Y0, Y1
+	VPAND       const27<>+0(SB), Y0, Y0
+	VPAND       const28<>+0(SB), Y1, Y1
+	VPOR        Y1, Y0, Y0
+	VPMOVZXBD   2(AX)(CX*1), Y1
+	VPSLLD      $0x0c, Y1, Y2
+	VPOR        Y2, Y1, Y1
+	VPSLLD      $0x06, Y1, Y2
+	VPAND       const27<>+0(SB), Y1, Y1
+	VPAND       const28<>+0(SB), Y2, Y2
+	VPOR        Y2, Y1, Y1
+	VPMOVZXBD   2(AX)(CX*2), Y2
+	VPSLLD      $0x0c, Y2, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x06, Y2, Y3
+	VPAND       const27<>+0(SB), Y2, Y2
+	VPAND       const28<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPMOVZXBD   2(AX)(SI*1), Y3
+	VPSLLD      $0x0c, Y3, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x06, Y3, Y4
+	VPAND       const27<>+0(SB), Y3, Y3
+	VPAND       const28<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPUNPCKLDQ  Y1, Y0, Y5
+	VPUNPCKLDQ  Y3, Y2, Y6
+	VPUNPCKLQDQ Y6, Y5, Y4
+	VPUNPCKHQDQ Y6, Y5, Y5
+	VPUNPCKHDQ  Y1, Y0, Y0
+	VPUNPCKHDQ  Y3, Y2, Y2
+	VPUNPCKLQDQ Y2, Y0, Y1
+	VPUNPCKHQDQ Y2, Y0, Y0
+	VPMOVZXBD   2(DI), Y2
+	VPSLLD      $0x0c, Y2, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x06, Y2, Y3
+	VPAND       const27<>+0(SB), Y2, Y2
+	VPAND       const28<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPMOVZXBD   2(DI)(CX*1), Y3
+	VPSLLD      $0x0c, Y3, Y6
+	VPOR        Y6, Y3, Y3
+	VPSLLD      $0x06, Y3, Y6
+	VPAND       const27<>+0(SB), Y3, Y3
+	VPAND       const28<>+0(SB), Y6, Y6
+	VPOR        Y6, Y3, Y3
+	VPMOVZXBD   2(DI)(CX*2), Y6
+	VPSLLD      $0x0c, Y6, Y7
+	VPOR        Y7, Y6, Y6
+	VPSLLD      $0x06, Y6, Y7
+	VPAND       const27<>+0(SB), Y6, Y6
+	VPAND       const28<>+0(SB), Y7, Y7
+	VPOR        Y7, Y6, Y6
+	VPMOVZXBD   2(DI)(SI*1), Y7
+	VPSLLD      $0x0c, Y7, Y8
+	VPOR        Y8, Y7, Y7
+	VPSLLD      $0x06, Y7, Y8
+	VPAND       const27<>+0(SB), Y7, Y7
+	VPAND       const28<>+0(SB), Y8, Y8
+	VPOR        Y8, Y7, Y7
+	VPUNPCKLDQ  Y3, Y2, Y9
+	VPUNPCKLDQ  Y7, Y6, Y10
+	VPUNPCKLQDQ Y10, Y9, Y8
+	VPUNPCKHQDQ Y10, Y9, Y9
+	VPUNPCKHDQ  Y3, Y2, Y2
+	VPUNPCKHDQ  Y7, Y6, Y6
+	VPUNPCKLQDQ Y6, Y2, Y3
+	VPUNPCKHQDQ Y6, Y2, Y2
+	VPERM2I128  $0x20, Y8, Y4, Y6
+	VPERM2I128  $0x31, Y8, Y4, Y4
+	VMOVDQU     Y6, (DX)
+	VMOVDQU     Y4, 128(DX)
+	VPERM2I128  $0x20, Y9, Y5, Y4
+	VPERM2I128  $0x31, Y9, Y5, Y5
+	VMOVDQU     Y4, 32(DX)
+	VMOVDQU     Y5, 160(DX)
+	VPERM2I128  $0x20, Y3, Y1, Y4
+	VPERM2I128  $0x31, Y3, Y1, Y1
+	VMOVDQU     Y4, 64(DX)
+	VMOVDQU     Y1, 192(DX)
+	VPERM2I128  $0x20, Y2, Y0, Y1
+	VPERM2I128  $0x31, Y2, Y0, Y0
+	VMOVDQU     Y1, 96(DX)
+	VMOVDQU     Y0, 224(DX)
+	VPMOVZXBD   10(AX), Y0
+	VPSLLD      $0x0c, Y0, Y1
+	VPOR        Y1, Y0, Y0
+	VPSLLD      $0x06, Y0, Y1
+	VPAND       const27<>+0(SB), Y0, Y0
+	VPAND       const28<>+0(SB), Y1, Y1
+	VPOR        Y1, Y0, Y0
+	VPMOVZXBD   10(AX)(CX*1), Y1
+	VPSLLD      $0x0c, Y1, Y2
+	VPOR        Y2, Y1, Y1
+	VPSLLD      $0x06, Y1, Y2
+	VPAND       const27<>+0(SB), Y1, Y1
+	VPAND       const28<>+0(SB), Y2, Y2
+	VPOR        Y2, Y1, Y1
+	VPMOVZXBD   10(AX)(CX*2), Y2
+	VPSLLD      $0x0c, Y2, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x06, Y2, Y3
+	VPAND       const27<>+0(SB), Y2, Y2
+	VPAND       const28<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPMOVZXBD   10(AX)(SI*1), Y3
+	VPSLLD      $0x0c, Y3, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x06, Y3, Y4
+	VPAND       const27<>+0(SB), Y3, Y3
+	VPAND       const28<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPUNPCKLDQ  Y1, Y0, Y5
+	VPUNPCKLDQ  Y3, Y2, Y6
+	VPUNPCKLQDQ Y6, Y5, Y4
+	VPUNPCKHQDQ Y6, Y5, Y5
+	VPUNPCKHDQ  Y1, Y0, Y0
+	VPUNPCKHDQ  Y3, Y2, Y2
+	VPUNPCKLQDQ Y2, Y0, Y1
+	VPUNPCKHQDQ Y2, Y0, Y0
+	VPMOVZXBD   10(DI), Y2
+	VPSLLD      $0x0c, Y2, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x06, Y2, Y3
+	VPAND       const27<>+0(SB), Y2, Y2
+	VPAND       const28<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPMOVZXBD   10(DI)(CX*1), Y3
+	VPSLLD      $0x0c, Y3, Y6
+	VPOR        Y6, Y3, Y3
+	VPSLLD      $0x06, Y3, Y6
+	VPAND       const27<>+0(SB), Y3, Y3
+	VPAND       const28<>+0(SB), Y6, Y6
+	VPOR        Y6, Y3, Y3
+	VPMOVZXBD   10(DI)(CX*2), Y6
+	VPSLLD      $0x0c, Y6, Y7
+	VPOR        Y7, Y6, Y6
+	VPSLLD      $0x06, Y6, Y7
+	VPAND       const27<>+0(SB), Y6, Y6
+	VPAND       const28<>+0(SB), Y7, Y7
+	VPOR        Y7, Y6, Y6
+	VPMOVZXBD   10(DI)(SI*1), Y7
+	VPSLLD      $0x0c, Y7, Y8
+	VPOR        Y8, Y7, Y7
+	VPSLLD      $0x06, Y7, Y8
+	VPAND       const27<>+0(SB), Y7, Y7
+	VPAND       const28<>+0(SB), Y8, Y8
+	VPOR        Y8, Y7, Y7
+	VPUNPCKLDQ  Y3, Y2, Y9
+	VPUNPCKLDQ  Y7, Y6, Y10
+	VPUNPCKLQDQ Y10, Y9, Y8
+	VPUNPCKHQDQ Y10, Y9, Y9
+	VPUNPCKHDQ  Y3, Y2, Y2
+	VPUNPCKHDQ  Y7, Y6, Y6
+	VPUNPCKLQDQ Y6, Y2, Y3
+	VPUNPCKHQDQ Y6, Y2, Y2
+	VPERM2I128  $0x20, Y8, Y4, Y6
+	VPERM2I128  $0x31, Y8, Y4, Y4
+	VMOVDQU     Y6, 256(DX)
+	VMOVDQU     Y4, 384(DX)
+	VPERM2I128  $0x20, Y9, Y5, Y4
+	VPERM2I128  $0x31, Y9, Y5, Y5
+	VMOVDQU     Y4, 288(DX)
+	VMOVDQU     Y5, 416(DX)
+	VPERM2I128  $0x20, Y3, Y1, Y4
+	VPERM2I128  $0x31, Y3, Y1, Y1
+	VMOVDQU     Y4, 320(DX)
+	VMOVDQU     Y1, 448(DX)
+	VPERM2I128  $0x20, Y2, Y0, Y1
+	VPERM2I128  $0x31, Y2, Y0, Y0
+	VMOVDQU     Y1, 352(DX)
+	VMOVDQU     Y0, 480(DX)
+	ADDQ        $0x12, AX
+	ADDQ        $0x12, DI
+	ADDQ        $0x00000200, DX
+	ADDQ        $0x40, BX
+	DECQ        R8
+	JNZ         loop
+	VZEROUPPER
+	RET
+
 // func panel32By8x1AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3
 TEXT ·panel32By8x1AVX2(SB), NOSPLIT, $96-8
@@ -20976,3 +26846,147 @@ DATA const20<>+52(SB)/4, $0x00000030
 DATA const20<>+56(SB)/4, $0x00000030
 DATA const20<>+60(SB)/4, $0x00000030
 GLOBL const20<>(SB), RODATA|NOPTR, $64
+
+DATA const21<>+0(SB)/4, $0x06040200
+DATA const21<>+4(SB)/4, $0x0e0c0a08
+DATA const21<>+8(SB)/4, $0x07050301
+DATA const21<>+12(SB)/4, $0x0f0d0b09
+DATA const21<>+16(SB)/4, $0x06040200
+DATA const21<>+20(SB)/4, $0x0e0c0a08
+DATA const21<>+24(SB)/4, $0x07050301
+DATA const21<>+28(SB)/4, $0x0f0d0b09
+DATA const21<>+32(SB)/4, $0x06040200
+DATA const21<>+36(SB)/4, $0x0e0c0a08
+DATA const21<>+40(SB)/4, $0x07050301
+DATA const21<>+44(SB)/4, $0x0f0d0b09
+DATA const21<>+48(SB)/4, $0x06040200
+DATA const21<>+52(SB)/4, $0x0e0c0a08
+DATA const21<>+56(SB)/4, $0x07050301
+DATA const21<>+60(SB)/4, $0x0f0d0b09
+GLOBL const21<>(SB), RODATA|NOPTR, $64
+
+DATA const22<>+0(SB)/4, $0x0000007f
+DATA const22<>+4(SB)/4, $0x0000007f
+DATA const22<>+8(SB)/4, $0x0000007f
+DATA const22<>+12(SB)/4, $0x0000007f
+DATA const22<>+16(SB)/4, $0x0000007f
+DATA const22<>+20(SB)/4, $0x0000007f
+DATA const22<>+24(SB)/4, $0x0000007f
+DATA const22<>+28(SB)/4, $0x0000007f
+DATA const22<>+32(SB)/4, $0x0000007f
+DATA const22<>+36(SB)/4, $0x0000007f
+DATA const22<>+40(SB)/4, $0x0000007f
+DATA const22<>+44(SB)/4, $0x0000007f
+DATA const22<>+48(SB)/4, $0x0000007f
+DATA const22<>+52(SB)/4, $0x0000007f
+DATA const22<>+56(SB)/4, $0x0000007f
+DATA const22<>+60(SB)/4, $0x0000007f
+GLOBL const22<>(SB), RODATA|NOPTR, $64
+
+DATA const23<>+0(SB)/4, $0x7b000000
+DATA const23<>+4(SB)/4, $0x7b000000
+DATA const23<>+8(SB)/4, $0x7b000000
+DATA const23<>+12(SB)/4, $0x7b000000
+DATA const23<>+16(SB)/4, $0x7b000000
+DATA const23<>+20(SB)/4, $0x7b000000
+DATA const23<>+24(SB)/4, $0x7b000000
+DATA const23<>+28(SB)/4, $0x7b000000
+DATA const23<>+32(SB)/4, $0x7b000000
+DATA const23<>+36(SB)/4, $0x7b000000
+DATA const23<>+40(SB)/4, $0x7b000000
+DATA const23<>+44(SB)/4, $0x7b000000
+DATA const23<>+48(SB)/4, $0x7b000000
+DATA const23<>+52(SB)/4, $0x7b000000
+DATA const23<>+56(SB)/4, $0x7b000000
+DATA const23<>+60(SB)/4, $0x7b000000
+GLOBL const23<>(SB), RODATA|NOPTR, $64
+
+DATA const24<>+0(SB)/4, $0x56565656
+DATA const24<>+4(SB)/4, $0x56565656
+DATA const24<>+8(SB)/4, $0x56565656
+DATA const24<>+12(SB)/4, $0x56565656
+DATA const24<>+16(SB)/4, $0x56565656
+DATA const24<>+20(SB)/4, $0x56565656
+DATA const24<>+24(SB)/4, $0x56565656
+DATA const24<>+28(SB)/4, $0x56565656
+DATA const24<>+32(SB)/4, $0x56565656
+DATA const24<>+36(SB)/4, $0x56565656
+DATA const24<>+40(SB)/4, $0x56565656
+DATA const24<>+44(SB)/4, $0x56565656
+DATA const24<>+48(SB)/4, $0x56565656
+DATA const24<>+52(SB)/4, $0x56565656
+DATA const24<>+56(SB)/4, $0x56565656
+DATA const24<>+60(SB)/4, $0x56565656
+GLOBL const24<>(SB), RODATA|NOPTR, $64
+
+DATA const25<>+0(SB)/4, $0xabababab
+DATA const25<>+4(SB)/4, $0xabababab
+DATA const25<>+8(SB)/4, $0xabababab
+DATA const25<>+12(SB)/4, $0xabababab
+DATA const25<>+16(SB)/4, $0xabababab
+DATA const25<>+20(SB)/4, $0xabababab
+DATA const25<>+24(SB)/4, $0xabababab
+DATA const25<>+28(SB)/4, $0xabababab
+DATA const25<>+32(SB)/4, $0xabababab
+DATA const25<>+36(SB)/4, $0xabababab
+DATA const25<>+40(SB)/4, $0xabababab
+DATA const25<>+44(SB)/4, $0xabababab
+DATA const25<>+48(SB)/4, $0xabababab
+DATA const25<>+52(SB)/4, $0xabababab
+DATA const25<>+56(SB)/4, $0xabababab
+DATA const25<>+60(SB)/4, $0xabababab
+GLOBL const25<>(SB), RODATA|NOPTR, $64
+
+DATA const26<>+0(SB)/4, $0x02020202
+DATA const26<>+4(SB)/4, $0x02020202
+DATA const26<>+8(SB)/4, $0x02020202
+DATA const26<>+12(SB)/4, $0x02020202
+DATA const26<>+16(SB)/4, $0x02020202
+DATA const26<>+20(SB)/4, $0x02020202
+DATA const26<>+24(SB)/4, $0x02020202
+DATA const26<>+28(SB)/4, $0x02020202
+DATA const26<>+32(SB)/4, $0x02020202
+DATA const26<>+36(SB)/4, $0x02020202
+DATA const26<>+40(SB)/4, $0x02020202
+DATA const26<>+44(SB)/4, $0x02020202
+DATA const26<>+48(SB)/4, $0x02020202
+DATA const26<>+52(SB)/4, $0x02020202
+DATA const26<>+56(SB)/4, $0x02020202
+DATA const26<>+60(SB)/4, $0x02020202
+GLOBL const26<>(SB), RODATA|NOPTR, $64
+
+DATA const27<>+0(SB)/4, $0x00030003
+DATA const27<>+4(SB)/4, $0x00030003
+DATA const27<>+8(SB)/4, $0x00030003
+DATA const27<>+12(SB)/4, $0x00030003
+DATA const27<>+16(SB)/4, $0x00030003
+DATA const27<>+20(SB)/4, $0x00030003
+DATA const27<>+24(SB)/4, $0x00030003
+DATA const27<>+28(SB)/4, $0x00030003
+DATA const27<>+32(SB)/4, $0x00030003
+DATA const27<>+36(SB)/4, $0x00030003
+DATA const27<>+40(SB)/4, $0x00030003
+DATA const27<>+44(SB)/4, $0x00030003
+DATA const27<>+48(SB)/4, $0x00030003
+DATA const27<>+52(SB)/4, $0x00030003
+DATA const27<>+56(SB)/4, $0x00030003
+DATA const27<>+60(SB)/4, $0x00030003
+GLOBL const27<>(SB), RODATA|NOPTR, $64
+
+DATA const28<>+0(SB)/4, $0x03000300
+DATA const28<>+4(SB)/4, $0x03000300
+DATA const28<>+8(SB)/4, $0x03000300
+DATA const28<>+12(SB)/4, $0x03000300
+DATA const28<>+16(SB)/4, $0x03000300
+DATA const28<>+20(SB)/4, $0x03000300
+DATA const28<>+24(SB)/4, $0x03000300
+DATA const28<>+28(SB)/4, $0x03000300
+DATA const28<>+32(SB)/4, $0x03000300
+DATA const28<>+36(SB)/4, $0x03000300
+DATA const28<>+40(SB)/4, $0x03000300
+DATA const28<>+44(SB)/4, $0x03000300
+DATA const28<>+48(SB)/4, $0x03000300
+DATA const28<>+52(SB)/4, $0x03000300
+DATA const28<>+56(SB)/4, $0x03000300
+DATA const28<>+60(SB)/4, $0x03000300
+GLOBL const28<>(SB), RODATA|NOPTR, $64

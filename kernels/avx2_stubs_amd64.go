@@ -134,6 +134,56 @@ func rowsIQ4_XSAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, grou
 //go:noescape
 func unpackIQ4_XSAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
+// rowsNVFP4AVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsNVFP4AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackNVFP4AVX2 makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackNVFP4AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsTQ1_0AVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsTQ1_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackTQ1_0AVX2 makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackTQ1_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsTQ2_0AVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsTQ2_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackTQ2_0AVX2 makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackTQ2_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsQ1_0AVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsQ1_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackQ1_0AVX2 makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackQ1_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsQ2_0AVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsQ2_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackQ2_0AVX2 makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackQ2_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
 // panel32By8x1AVX2 multiplies 2 panels of 8 rows with 1 tokens.
 //
 //go:noescape

@@ -9511,6 +9511,3685 @@ loop:
 	VZEROUPPER
 	RET
 
+// func rowsNVFP4AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// Requires: AVX, AVX2, AVXVNNI, FMA3, MMX+
+TEXT ·rowsNVFP4AVXVNNI(SB), NOSPLIT, $0-48
+	MOVQ    w+8(FP), AX
+	MOVQ    stride+16(FP), CX
+	MOVQ    q+32(FP), DX
+	MOVQ    groups+40(FP), BX
+	MOVQ    CX, SI
+	SHLQ    $0x03, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	LEAQ    (AX)(CX*4), R8
+	VMOVDQU const0<>+0(SB), Y0
+	VMOVDQU const1<>+0(SB), Y0
+	VMOVDQU const8<>+0(SB), Y1
+	MOVQ    blocks+24(FP), R9
+	VPXOR   Y2, Y2, Y2
+
+some:
+	CMPQ         R9, $0x02
+	JLT          rest
+	VMOVD        (AX), X3
+	VPINSRD      $0x01, (AX)(CX*1), X3, X3
+	VPINSRD      $0x02, (AX)(CX*2), X3, X3
+	VPINSRD      $0x03, (AX)(DI*1), X3, X3
+	VMOVD        (R8), X4
+	VPINSRD      $0x01, (R8)(CX*1), X4, X4
+	VPINSRD      $0x02, (R8)(CX*2), X4, X4
+	VPINSRD      $0x03, (R8)(DI*1), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	VMOVDQU      (DX), Y4
+	PREFETCHT0   (SI)
+	VPMOVZXBW    4(AX), Y5
+	VPSLLW       $0x04, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	VPMOVZXBW    4(AX)(CX*1), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y5, Y6, Y6
+	VPMOVZXBW    4(AX)(CX*2), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	PREFETCHT0   64(SI)
+	VPMOVZXBW    4(AX)(DI*1), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	VPMOVZXBW    4(R8), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPMOVZXBW    4(R8)(CX*1), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VPMOVZXBW    4(R8)(CX*2), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	PREFETCHT0   128(SI)
+	VPMOVZXBW    4(R8)(DI*1), Y5
+	VPSLLW       $0x04, Y5, Y9
+	VPOR         Y9, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPERM2I128   $0x20, Y5, Y6, Y4
+	VPERM2I128   $0x31, Y5, Y6, Y5
+	VPBROADCASTD 8(BX), Y6
+	VPSLLD       $0x04, Y6, Y6
+	VPSUBD       Y6, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPAND        const17<>+0(SB), Y3, Y6
+	VPCMPEQD     const22<>+0(SB), Y6, Y7
+	VPAND        const22<>+0(SB), Y6, Y6
+	VPSLLD       $0x14, Y6, Y6
+	VMULPS       const23<>+0(SB), Y6, Y6
+	VANDNPS      Y6, Y7, Y6
+	VBROADCASTSS (BX), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y7, Y4, Y2
+	VPBROADCASTD 12(BX), Y4
+	VPSLLD       $0x04, Y4, Y4
+	VPSUBD       Y4, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VPSRLD       $0x08, Y3, Y4
+	VPAND        const17<>+0(SB), Y4, Y4
+	VPCMPEQD     const22<>+0(SB), Y4, Y6
+	VPAND        const22<>+0(SB), Y4, Y4
+	VPSLLD       $0x14, Y4, Y4
+	VMULPS       const23<>+0(SB), Y4, Y4
+	VANDNPS      Y4, Y6, Y4
+	VBROADCASTSS (BX), Y6
+	VMULPS       Y4, Y6, Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VMOVDQU      32(DX), Y4
+	VPMOVZXBW    20(AX), Y5
+	VPSLLW       $0x04, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	VPMOVZXBW    20(AX)(CX*1), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y5, Y6, Y6
+	PREFETCHT0   192(SI)
+	VPMOVZXBW    20(AX)(CX*2), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPMOVZXBW    20(AX)(DI*1), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	VPMOVZXBW    20(R8), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPMOVZXBW    20(R8)(CX*1), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	PREFETCHT0   256(SI)
+	VPMOVZXBW    20(R8)(CX*2), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPMOVZXBW    20(R8)(DI*1), Y5
+	VPSLLW       $0x04, Y5, Y9
+	VPOR         Y9, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPERM2I128   $0x20, Y5, Y6, Y4
+	VPERM2I128   $0x31, Y5, Y6, Y5
+	VPBROADCASTD 40(BX), Y6
+	VPSLLD       $0x04, Y6, Y6
+	VPSUBD       Y6, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x10, Y3, Y6
+	VPAND        const17<>+0(SB), Y6, Y6
+	VPCMPEQD     const22<>+0(SB), Y6, Y7
+	VPAND        const22<>+0(SB), Y6, Y6
+	VPSLLD       $0x14, Y6, Y6
+	VMULPS       const23<>+0(SB), Y6, Y6
+	VANDNPS      Y6, Y7, Y6
+	VBROADCASTSS 32(BX), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y7, Y4, Y2
+	VPBROADCASTD 44(BX), Y4
+	VPSLLD       $0x04, Y4, Y4
+	VPSUBD       Y4, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VPSRLD       $0x18, Y3, Y3
+	VPCMPEQD     const22<>+0(SB), Y3, Y4
+	VPAND        const22<>+0(SB), Y3, Y3
+	VPSLLD       $0x14, Y3, Y3
+	VMULPS       const23<>+0(SB), Y3, Y3
+	VANDNPS      Y3, Y4, Y3
+	VBROADCASTSS 32(BX), Y4
+	VMULPS       Y3, Y4, Y4
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVD        36(AX), X3
+	VPINSRD      $0x01, 36(AX)(CX*1), X3, X3
+	VPINSRD      $0x02, 36(AX)(CX*2), X3, X3
+	VPINSRD      $0x03, 36(AX)(DI*1), X3, X3
+	VMOVD        36(R8), X4
+	VPINSRD      $0x01, 36(R8)(CX*1), X4, X4
+	VPINSRD      $0x02, 36(R8)(CX*2), X4, X4
+	VPINSRD      $0x03, 36(R8)(DI*1), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	VMOVDQU      64(DX), Y4
+	VPMOVZXBW    40(AX), Y5
+	VPSLLW       $0x04, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	PREFETCHT0   320(SI)
+	VPMOVZXBW    40(AX)(CX*1), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y5, Y6, Y6
+	VPMOVZXBW    40(AX)(CX*2), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPMOVZXBW    40(AX)(DI*1), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	VPMOVZXBW    40(R8), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	PREFETCHT0   384(SI)
+	VPMOVZXBW    40(R8)(CX*1), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VPMOVZXBW    40(R8)(CX*2), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPMOVZXBW    40(R8)(DI*1), Y5
+	VPSLLW       $0x04, Y5, Y9
+	VPOR         Y9, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPERM2I128   $0x20, Y5, Y6, Y4
+	VPERM2I128   $0x31, Y5, Y6, Y5
+	VPBROADCASTD 72(BX), Y6
+	VPSLLD       $0x04, Y6, Y6
+	VPSUBD       Y6, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPAND        const17<>+0(SB), Y3, Y6
+	VPCMPEQD     const22<>+0(SB), Y6, Y7
+	VPAND        const22<>+0(SB), Y6, Y6
+	VPSLLD       $0x14, Y6, Y6
+	VMULPS       const23<>+0(SB), Y6, Y6
+	VANDNPS      Y6, Y7, Y6
+	VBROADCASTSS 64(BX), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y7, Y4, Y2
+	VPBROADCASTD 76(BX), Y4
+	VPSLLD       $0x04, Y4, Y4
+	VPSUBD       Y4, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VPSRLD       $0x08, Y3, Y4
+	VPAND        const17<>+0(SB), Y4, Y4
+	VPCMPEQD     const22<>+0(SB), Y4, Y6
+	VPAND        const22<>+0(SB), Y4, Y4
+	VPSLLD       $0x14, Y4, Y4
+	VMULPS       const23<>+0(SB), Y4, Y4
+	VANDNPS      Y4, Y6, Y4
+	VBROADCASTSS 64(BX), Y6
+	VMULPS       Y4, Y6, Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VMOVDQU      96(DX), Y4
+	PREFETCHT0   448(SI)
+	VPMOVZXBW    56(AX), Y5
+	VPSLLW       $0x04, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	VPMOVZXBW    56(AX)(CX*1), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y5, Y6, Y6
+	VPMOVZXBW    56(AX)(CX*2), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPMOVZXBW    56(AX)(DI*1), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	PREFETCHT0   512(SI)
+	VPMOVZXBW    56(R8), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPMOVZXBW    56(R8)(CX*1), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VPMOVZXBW    56(R8)(CX*2), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPMOVZXBW    56(R8)(DI*1), Y5
+	VPSLLW       $0x04, Y5, Y9
+	VPOR         Y9, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPERM2I128   $0x20, Y5, Y6, Y4
+	VPERM2I128   $0x31, Y5, Y6, Y5
+	VPBROADCASTD 104(BX), Y6
+	VPSLLD       $0x04, Y6, Y6
+	VPSUBD       Y6, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x10, Y3, Y6
+	VPAND        const17<>+0(SB), Y6, Y6
+	VPCMPEQD     const22<>+0(SB), Y6, Y7
+	VPAND        const22<>+0(SB), Y6, Y6
+	VPSLLD       $0x14, Y6, Y6
+	VMULPS       const23<>+0(SB), Y6, Y6
+	VANDNPS      Y6, Y7, Y6
+	VBROADCASTSS 96(BX), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y7, Y4, Y2
+	VPBROADCASTD 108(BX), Y4
+	VPSLLD       $0x04, Y4, Y4
+	VPSUBD       Y4, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VPSRLD       $0x18, Y3, Y3
+	VPCMPEQD     const22<>+0(SB), Y3, Y4
+	VPAND        const22<>+0(SB), Y3, Y3
+	VPSLLD       $0x14, Y3, Y3
+	VMULPS       const23<>+0(SB), Y3, Y3
+	VANDNPS      Y3, Y4, Y3
+	VBROADCASTSS 96(BX), Y4
+	VMULPS       Y3, Y4, Y4
+	VFMADD231PS  Y4, Y5, Y2
+	ADDQ         $0x48, AX
+	ADDQ         $0x48, R8
+	ADDQ         $0x00000240, SI
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000080, BX
+	SUBQ         $0x02, R9
+	JMP          some
+
+rest:
+	TESTQ R9, R9
+	JZ    end
+
+loop:
+	VMOVD        (AX), X3
+	VPINSRD      $0x01, (AX)(CX*1), X3, X3
+	VPINSRD      $0x02, (AX)(CX*2), X3, X3
+	VPINSRD      $0x03, (AX)(DI*1), X3, X3
+	VMOVD        (R8), X4
+	VPINSRD      $0x01, (R8)(CX*1), X4, X4
+	VPINSRD      $0x02, (R8)(CX*2), X4, X4
+	VPINSRD      $0x03, (R8)(DI*1), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	VMOVDQU      (DX), Y4
+	PREFETCHT0   (SI)
+	VPMOVZXBW    4(AX), Y5
+	VPSLLW       $0x04, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	VPMOVZXBW    4(AX)(CX*1), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y5, Y6, Y6
+	VPMOVZXBW    4(AX)(CX*2), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	PREFETCHT0   64(SI)
+	VPMOVZXBW    4(AX)(DI*1), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	VPMOVZXBW    4(R8), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPMOVZXBW    4(R8)(CX*1), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VPMOVZXBW    4(R8)(CX*2), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	PREFETCHT0   128(SI)
+	VPMOVZXBW    4(R8)(DI*1), Y5
+	VPSLLW       $0x04, Y5, Y9
+	VPOR         Y9, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPERM2I128   $0x20, Y5, Y6, Y4
+	VPERM2I128   $0x31, Y5, Y6, Y5
+	VPBROADCASTD 8(BX), Y6
+	VPSLLD       $0x04, Y6, Y6
+	VPSUBD       Y6, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPAND        const17<>+0(SB), Y3, Y6
+	VPCMPEQD     const22<>+0(SB), Y6, Y7
+	VPAND        const22<>+0(SB), Y6, Y6
+	VPSLLD       $0x14, Y6, Y6
+	VMULPS       const23<>+0(SB), Y6, Y6
+	VANDNPS      Y6, Y7, Y6
+	VBROADCASTSS (BX), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y7, Y4, Y2
+	VPBROADCASTD 12(BX), Y4
+	VPSLLD       $0x04, Y4, Y4
+	VPSUBD       Y4, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VPSRLD       $0x08, Y3, Y4
+	VPAND        const17<>+0(SB), Y4, Y4
+	VPCMPEQD     const22<>+0(SB), Y4, Y6
+	VPAND        const22<>+0(SB), Y4, Y4
+	VPSLLD       $0x14, Y4, Y4
+	VMULPS       const23<>+0(SB), Y4, Y4
+	VANDNPS      Y4, Y6, Y4
+	VBROADCASTSS (BX), Y6
+	VMULPS       Y4, Y6, Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VMOVDQU      32(DX), Y4
+	VPMOVZXBW    20(AX), Y5
+	VPSLLW       $0x04, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	VPMOVZXBW    20(AX)(CX*1), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y5, Y6, Y6
+	PREFETCHT0   192(SI)
+	VPMOVZXBW    20(AX)(CX*2), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPMOVZXBW    20(AX)(DI*1), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	VPMOVZXBW    20(R8), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPMOVZXBW    20(R8)(CX*1), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	PREFETCHT0   256(SI)
+	VPMOVZXBW    20(R8)(CX*2), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPMOVZXBW    20(R8)(DI*1), Y5
+	VPSLLW       $0x04, Y5, Y9
+	VPOR         Y9, Y5, Y5
+	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPERM2I128   $0x20, Y5, Y6, Y4
+	VPERM2I128   $0x31, Y5, Y6, Y5
+	VPBROADCASTD 40(BX), Y6
+	VPSLLD       $0x04, Y6, Y6
+	VPSUBD       Y6, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x10, Y3, Y6
+	VPAND        const17<>+0(SB), Y6, Y6
+	VPCMPEQD     const22<>+0(SB), Y6, Y7
+	VPAND        const22<>+0(SB), Y6, Y6
+	VPSLLD       $0x14, Y6, Y6
+	VMULPS       const23<>+0(SB), Y6, Y6
+	VANDNPS      Y6, Y7, Y6
+	VBROADCASTSS 32(BX), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y7, Y4, Y2
+	VPBROADCASTD 44(BX), Y4
+	VPSLLD       $0x04, Y4, Y4
+	VPSUBD       Y4, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VPSRLD       $0x18, Y3, Y3
+	VPCMPEQD     const22<>+0(SB), Y3, Y4
+	VPAND        const22<>+0(SB), Y3, Y3
+	VPSLLD       $0x14, Y3, Y3
+	VMULPS       const23<>+0(SB), Y3, Y3
+	VANDNPS      Y3, Y4, Y3
+	VBROADCASTSS 32(BX), Y4
+	VMULPS       Y3, Y4, Y4
+	VFMADD231PS  Y4, Y5, Y2
+	ADDQ         $0x24, AX
+	ADDQ         $0x24, R8
+	ADDQ         $0x00000120, SI
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	DECQ         R9
+	JNZ          loop
+
+end:
+	MOVQ    dst+0(FP), AX
+	VMOVUPS Y2, (AX)
+	VZEROUPPER
+	RET
+
+// func rowsTQ1_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
+TEXT ·rowsTQ1_0AVXVNNI(SB), NOSPLIT, $0-48
+	MOVQ  w+8(FP), AX
+	MOVQ  stride+16(FP), CX
+	MOVQ  q+32(FP), DX
+	MOVQ  groups+40(FP), BX
+	MOVQ  CX, SI
+	SHLQ  $0x03, SI
+	ADDQ  AX, SI
+	LEAQ  (CX)(CX*2), DI
+	LEAQ  (AX)(CX*4), R8
+	MOVQ  blocks+24(FP), R9
+	VPXOR Y0, Y0, Y0
+
+loop:
+	VMOVD          50(AX), X1
+	VPINSRD        $0x01, 50(AX)(CX*1), X1, X1
+	VPINSRD        $0x02, 50(AX)(CX*2), X1, X1
+	VPINSRD        $0x03, 50(AX)(DI*1), X1, X1
+	VMOVD          50(R8), X2
+	VPINSRD        $0x01, 50(R8)(CX*1), X2, X2
+	VPINSRD        $0x02, 50(R8)(CX*2), X2, X2
+	VPINSRD        $0x03, 50(R8)(DI*1), X2, X2
+	VINSERTI128    $0x01, X2, Y1, Y1
+	VPSRLD         $0x10, Y1, Y1
+	VPSHUFB        const2<>+0(SB), Y1, Y1
+	VPERMQ         $0xd8, Y1, Y1
+	VCVTPH2PS      X1, Y1
+	VMOVDQU        (DX), Y2
+	PREFETCHT0     (SI)
+	VMOVDQU        (AX), Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPCMPEQB       Y3, Y4, Y4
+	VPMAXUB        const25<>+0(SB), Y3, Y5
+	VPCMPEQB       Y3, Y5, Y5
+	VPADDB         Y5, Y4, Y4
+	VPABSB         Y4, Y4
+	VPXOR          Y3, Y3, Y3
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
+	VMOVDQU        (AX)(CX*1), Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPXOR          Y4, Y4, Y4
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPBLENDD       $0xcc, Y4, Y3, Y5
+	VPALIGNR       $0x08, Y3, Y4, Y3
+	VPADDD         Y5, Y3, Y3
+	VMOVDQU        (AX)(CX*2), Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPXOR          Y4, Y4, Y4
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VMOVDQU        (AX)(DI*1), Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPXOR          Y5, Y5, Y5
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD       $0xcc, Y5, Y4, Y6
+	VPALIGNR       $0x08, Y4, Y5, Y4
+	VPADDD         Y6, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y3, Y5
+	VSHUFPS        $0xdd, Y4, Y3, Y3
+	VPADDD         Y5, Y3, Y3
+	VMOVDQU        (R8), Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPXOR          Y4, Y4, Y4
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VMOVDQU        (R8)(CX*1), Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPXOR          Y5, Y5, Y5
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD       $0xcc, Y5, Y4, Y6
+	VPALIGNR       $0x08, Y4, Y5, Y4
+	VPADDD         Y6, Y4, Y4
+	VMOVDQU        (R8)(CX*2), Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPXOR          Y5, Y5, Y5
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VMOVDQU        (R8)(DI*1), Y6
+	VPMAXUB        const24<>+0(SB), Y6, Y7
+	VPCMPEQB       Y6, Y7, Y7
+	VPMAXUB        const25<>+0(SB), Y6, Y8
+	VPCMPEQB       Y6, Y8, Y8
+	VPADDB         Y8, Y7, Y7
+	VPABSB         Y7, Y7
+	VPXOR          Y6, Y6, Y6
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VPBLENDD       $0xcc, Y6, Y5, Y2
+	VPALIGNR       $0x08, Y5, Y6, Y5
+	VPADDD         Y2, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y4, Y2
+	VSHUFPS        $0xdd, Y5, Y4, Y4
+	VPADDD         Y2, Y4, Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y2
+	VPERM2I128     $0x21, Y4, Y3, Y3
+	VPADDD         Y2, Y3, Y3
+	VPBROADCASTD   4(BX), Y2
+	VPSUBD         Y2, Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VBROADCASTSS   (BX), Y2
+	VMULPS         Y1, Y2, Y2
+	VFMADD231PS    Y2, Y3, Y0
+	VMOVDQU        32(DX), Y2
+	VMOVDQU        (AX), Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPCMPEQB       Y3, Y4, Y4
+	VPMAXUB        const25<>+0(SB), Y3, Y5
+	VPCMPEQB       Y3, Y5, Y5
+	VPADDB         Y5, Y4, Y4
+	VPABSB         Y4, Y4
+	VPXOR          Y3, Y3, Y3
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
+	PREFETCHT0     64(SI)
+	VMOVDQU        (AX)(CX*1), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPXOR          Y4, Y4, Y4
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPBLENDD       $0xcc, Y4, Y3, Y5
+	VPALIGNR       $0x08, Y3, Y4, Y3
+	VPADDD         Y5, Y3, Y3
+	VMOVDQU        (AX)(CX*2), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPXOR          Y4, Y4, Y4
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VMOVDQU        (AX)(DI*1), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPXOR          Y5, Y5, Y5
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD       $0xcc, Y5, Y4, Y6
+	VPALIGNR       $0x08, Y4, Y5, Y4
+	VPADDD         Y6, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y3, Y5
+	VSHUFPS        $0xdd, Y4, Y3, Y3
+	VPADDD         Y5, Y3, Y3
+	VMOVDQU        (R8), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPXOR          Y4, Y4, Y4
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VMOVDQU        (R8)(CX*1), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPXOR          Y5, Y5, Y5
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD       $0xcc, Y5, Y4, Y6
+	VPALIGNR       $0x08, Y4, Y5, Y4
+	VPADDD         Y6, Y4, Y4
+	VMOVDQU        (R8)(CX*2), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPXOR          Y5, Y5, Y5
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VMOVDQU        (R8)(DI*1), Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPMAXUB        const24<>+0(SB), Y6, Y7
+	VPCMPEQB       Y6, Y7, Y7
+	VPMAXUB        const25<>+0(SB), Y6, Y8
+	VPCMPEQB       Y6, Y8, Y8
+	VPADDB         Y8, Y7, Y7
+	VPABSB         Y7, Y7
+	VPXOR          Y6, Y6, Y6
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VPBLENDD       $0xcc, Y6, Y5, Y2
+	VPALIGNR       $0x08, Y5, Y6, Y5
+	VPADDD         Y2, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y4, Y2
+	VSHUFPS        $0xdd, Y5, Y4, Y4
+	VPADDD         Y2, Y4, Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y2
+	VPERM2I128     $0x21, Y4, Y3, Y3
+	VPADDD         Y2, Y3, Y3
+	VPBROADCASTD   36(BX), Y2
+	VPSUBD         Y2, Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VBROADCASTSS   32(BX), Y2
+	VMULPS         Y1, Y2, Y2
+	VFMADD231PS    Y2, Y3, Y0
+	VMOVDQU        64(DX), Y2
+	VMOVDQU        (AX), Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPCMPEQB       Y3, Y4, Y4
+	VPMAXUB        const25<>+0(SB), Y3, Y5
+	VPCMPEQB       Y3, Y5, Y5
+	VPADDB         Y5, Y4, Y4
+	VPABSB         Y4, Y4
+	VPXOR          Y3, Y3, Y3
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
+	VMOVDQU        (AX)(CX*1), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPXOR          Y4, Y4, Y4
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPBLENDD       $0xcc, Y4, Y3, Y5
+	VPALIGNR       $0x08, Y3, Y4, Y3
+	VPADDD         Y5, Y3, Y3
+	PREFETCHT0     128(SI)
+	VMOVDQU        (AX)(CX*2), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPXOR          Y4, Y4, Y4
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VMOVDQU        (AX)(DI*1), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPXOR          Y5, Y5, Y5
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD       $0xcc, Y5, Y4, Y6
+	VPALIGNR       $0x08, Y4, Y5, Y4
+	VPADDD         Y6, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y3, Y5
+	VSHUFPS        $0xdd, Y4, Y3, Y3
+	VPADDD         Y5, Y3, Y3
+	VMOVDQU        (R8), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPXOR          Y4, Y4, Y4
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VMOVDQU        (R8)(CX*1), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPXOR          Y5, Y5, Y5
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD       $0xcc, Y5, Y4, Y6
+	VPALIGNR       $0x08, Y4, Y5, Y4
+	VPADDD         Y6, Y4, Y4
+	VMOVDQU        (R8)(CX*2), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPXOR          Y5, Y5, Y5
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VMOVDQU        (R8)(DI*1), Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPMAXUB        const24<>+0(SB), Y6, Y7
+	VPCMPEQB       Y6, Y7, Y7
+	VPMAXUB        const25<>+0(SB), Y6, Y8
+	VPCMPEQB       Y6, Y8, Y8
+	VPADDB         Y8, Y7, Y7
+	VPABSB         Y7, Y7
+	VPXOR          Y6, Y6, Y6
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VPBLENDD       $0xcc, Y6, Y5, Y2
+	VPALIGNR       $0x08, Y5, Y6, Y5
+	VPADDD         Y2, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y4, Y2
+	VSHUFPS        $0xdd, Y5, Y4, Y4
+	VPADDD         Y2, Y4, Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y2
+	VPERM2I128     $0x21, Y4, Y3, Y3
+	VPADDD         Y2, Y3, Y3
+	VPBROADCASTD   68(BX), Y2
+	VPSUBD         Y2, Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VBROADCASTSS   64(BX), Y2
+	VMULPS         Y1, Y2, Y2
+	VFMADD231PS    Y2, Y3, Y0
+	VMOVDQU        96(DX), Y2
+	VMOVDQU        (AX), Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPCMPEQB       Y3, Y4, Y4
+	VPMAXUB        const25<>+0(SB), Y3, Y5
+	VPCMPEQB       Y3, Y5, Y5
+	VPADDB         Y5, Y4, Y4
+	VPABSB         Y4, Y4
+	VPXOR          Y3, Y3, Y3
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
+	VMOVDQU        (AX)(CX*1), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPXOR          Y4, Y4, Y4
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPBLENDD       $0xcc, Y4, Y3, Y5
+	VPALIGNR       $0x08, Y3, Y4, Y3
+	VPADDD         Y5, Y3, Y3
+	VMOVDQU        (AX)(CX*2), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPXOR          Y4, Y4, Y4
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VMOVDQU        (AX)(DI*1), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPXOR          Y5, Y5, Y5
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD       $0xcc, Y5, Y4, Y6
+	VPALIGNR       $0x08, Y4, Y5, Y4
+	VPADDD         Y6, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y3, Y5
+	VSHUFPS        $0xdd, Y4, Y3, Y3
+	VPADDD         Y5, Y3, Y3
+	PREFETCHT0     192(SI)
+	VMOVDQU        (R8), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPXOR          Y4, Y4, Y4
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VMOVDQU        (R8)(CX*1), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPXOR          Y5, Y5, Y5
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD       $0xcc, Y5, Y4, Y6
+	VPALIGNR       $0x08, Y4, Y5, Y4
+	VPADDD         Y6, Y4, Y4
+	VMOVDQU        (R8)(CX*2), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPXOR          Y5, Y5, Y5
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VMOVDQU        (R8)(DI*1), Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPMAXUB        const24<>+0(SB), Y6, Y7
+	VPCMPEQB       Y6, Y7, Y7
+	VPMAXUB        const25<>+0(SB), Y6, Y8
+	VPCMPEQB       Y6, Y8, Y8
+	VPADDB         Y8, Y7, Y7
+	VPABSB         Y7, Y7
+	VPXOR          Y6, Y6, Y6
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VPBLENDD       $0xcc, Y6, Y5, Y2
+	VPALIGNR       $0x08, Y5, Y6, Y5
+	VPADDD         Y2, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y4, Y2
+	VSHUFPS        $0xdd, Y5, Y4, Y4
+	VPADDD         Y2, Y4, Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y2
+	VPERM2I128     $0x21, Y4, Y3, Y3
+	VPADDD         Y2, Y3, Y3
+	VPBROADCASTD   100(BX), Y2
+	VPSUBD         Y2, Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VBROADCASTSS   96(BX), Y2
+	VMULPS         Y1, Y2, Y2
+	VFMADD231PS    Y2, Y3, Y0
+	VMOVDQU        128(DX), Y2
+	VMOVDQU        (AX), Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPCMPEQB       Y3, Y4, Y4
+	VPMAXUB        const25<>+0(SB), Y3, Y5
+	VPCMPEQB       Y3, Y5, Y5
+	VPADDB         Y5, Y4, Y4
+	VPABSB         Y4, Y4
+	VPXOR          Y3, Y3, Y3
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
+	VMOVDQU        (AX)(CX*1), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPXOR          Y4, Y4, Y4
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPBLENDD       $0xcc, Y4, Y3, Y5
+	VPALIGNR       $0x08, Y3, Y4, Y3
+	VPADDD         Y5, Y3, Y3
+	VMOVDQU        (AX)(CX*2), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPXOR          Y4, Y4, Y4
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VMOVDQU        (AX)(DI*1), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPXOR          Y5, Y5, Y5
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD       $0xcc, Y5, Y4, Y6
+	VPALIGNR       $0x08, Y4, Y5, Y4
+	VPADDD         Y6, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y3, Y5
+	VSHUFPS        $0xdd, Y4, Y3, Y3
+	VPADDD         Y5, Y3, Y3
+	VMOVDQU        (R8), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPXOR          Y4, Y4, Y4
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	PREFETCHT0     256(SI)
+	VMOVDQU        (R8)(CX*1), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPXOR          Y5, Y5, Y5
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD       $0xcc, Y5, Y4, Y6
+	VPALIGNR       $0x08, Y4, Y5, Y4
+	VPADDD         Y6, Y4, Y4
+	VMOVDQU        (R8)(CX*2), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPXOR          Y5, Y5, Y5
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VMOVDQU        (R8)(DI*1), Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPMAXUB        const24<>+0(SB), Y6, Y7
+	VPCMPEQB       Y6, Y7, Y7
+	VPMAXUB        const25<>+0(SB), Y6, Y8
+	VPCMPEQB       Y6, Y8, Y8
+	VPADDB         Y8, Y7, Y7
+	VPABSB         Y7, Y7
+	VPXOR          Y6, Y6, Y6
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VPBLENDD       $0xcc, Y6, Y5, Y2
+	VPALIGNR       $0x08, Y5, Y6, Y5
+	VPADDD         Y2, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y4, Y2
+	VSHUFPS        $0xdd, Y5, Y4, Y4
+	VPADDD         Y2, Y4, Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y2
+	VPERM2I128     $0x21, Y4, Y3, Y3
+	VPADDD         Y2, Y3, Y3
+	VPBROADCASTD   132(BX), Y2
+	VPSUBD         Y2, Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VBROADCASTSS   128(BX), Y2
+	VMULPS         Y1, Y2, Y2
+	VFMADD231PS    Y2, Y3, Y0
+	VMOVDQU        160(DX), Y2
+	VBROADCASTI128 32(AX), Y3
+	VMOVDQA        Y3, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPCMPEQB       Y3, Y4, Y4
+	VPMAXUB        const25<>+0(SB), Y3, Y5
+	VPCMPEQB       Y3, Y5, Y5
+	VPADDB         Y5, Y4, Y4
+	VPABSB         Y4, Y4
+	VPXOR          Y3, Y3, Y3
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
+	VBROADCASTI128 32(AX)(CX*1), Y4
+	VMOVDQA        Y4, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPXOR          Y4, Y4, Y4
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPBLENDD       $0xcc, Y4, Y3, Y5
+	VPALIGNR       $0x08, Y3, Y4, Y3
+	VPADDD         Y5, Y3, Y3
+	VBROADCASTI128 32(AX)(CX*2), Y4
+	VMOVDQA        Y4, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPXOR          Y4, Y4, Y4
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VBROADCASTI128 32(AX)(DI*1), Y5
+	VMOVDQA        Y5, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPXOR          Y5, Y5, Y5
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD       $0xcc, Y5, Y4, Y6
+	VPALIGNR       $0x08, Y4, Y5, Y4
+	VPADDD         Y6, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y3, Y5
+	VSHUFPS        $0xdd, Y4, Y3, Y3
+	VPADDD         Y5, Y3, Y3
+	VBROADCASTI128 32(R8), Y4
+	VMOVDQA        Y4, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPXOR          Y4, Y4, Y4
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VBROADCASTI128 32(R8)(CX*1), Y5
+	VMOVDQA        Y5, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPXOR          Y5, Y5, Y5
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD       $0xcc, Y5, Y4, Y6
+	VPALIGNR       $0x08, Y4, Y5, Y4
+	VPADDD         Y6, Y4, Y4
+	VBROADCASTI128 32(R8)(CX*2), Y5
+	VMOVDQA        Y5, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPXOR          Y5, Y5, Y5
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	PREFETCHT0     320(SI)
+	VBROADCASTI128 32(R8)(DI*1), Y6
+	VMOVDQA        Y6, Y7
+	VPADDB         Y7, Y7, Y8
+	VPADDB         Y8, Y7, Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VPMAXUB        const24<>+0(SB), Y6, Y7
+	VPCMPEQB       Y6, Y7, Y7
+	VPMAXUB        const25<>+0(SB), Y6, Y8
+	VPCMPEQB       Y6, Y8, Y8
+	VPADDB         Y8, Y7, Y7
+	VPABSB         Y7, Y7
+	VPXOR          Y6, Y6, Y6
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VPBLENDD       $0xcc, Y6, Y5, Y2
+	VPALIGNR       $0x08, Y5, Y6, Y5
+	VPADDD         Y2, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y4, Y2
+	VSHUFPS        $0xdd, Y5, Y4, Y4
+	VPADDD         Y2, Y4, Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y2
+	VPERM2I128     $0x21, Y4, Y3, Y3
+	VPADDD         Y2, Y3, Y3
+	VPBROADCASTD   164(BX), Y2
+	VPSUBD         Y2, Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VBROADCASTSS   160(BX), Y2
+	VMULPS         Y1, Y2, Y2
+	VFMADD231PS    Y2, Y3, Y0
+	VMOVDQU        192(DX), Y2
+	VBROADCASTI128 32(AX), Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VMOVDQA        Y3, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPCMPEQB       Y3, Y4, Y4
+	VPMAXUB        const25<>+0(SB), Y3, Y5
+	VPCMPEQB       Y3, Y5, Y5
+	VPADDB         Y5, Y4, Y4
+	VPABSB         Y4, Y4
+	VPXOR          Y3, Y3, Y3
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
+	VBROADCASTI128 32(AX)(CX*1), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VMOVDQA        Y4, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPXOR          Y4, Y4, Y4
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPBLENDD       $0xcc, Y4, Y3, Y5
+	VPALIGNR       $0x08, Y3, Y4, Y3
+	VPADDD         Y5, Y3, Y3
+	VBROADCASTI128 32(AX)(CX*2), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VMOVDQA        Y4, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPXOR          Y4, Y4, Y4
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VBROADCASTI128 32(AX)(DI*1), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VMOVDQA        Y5, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPXOR          Y5, Y5, Y5
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD       $0xcc, Y5, Y4, Y6
+	VPALIGNR       $0x08, Y4, Y5, Y4
+	VPADDD         Y6, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y3, Y5
+	VSHUFPS        $0xdd, Y4, Y3, Y3
+	VPADDD         Y5, Y3, Y3
+	VBROADCASTI128 32(R8), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VMOVDQA        Y4, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPXOR          Y4, Y4, Y4
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VBROADCASTI128 32(R8)(CX*1), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VMOVDQA        Y5, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPXOR          Y5, Y5, Y5
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD       $0xcc, Y5, Y4, Y6
+	VPALIGNR       $0x08, Y4, Y5, Y4
+	VPADDD         Y6, Y4, Y4
+	VBROADCASTI128 32(R8)(CX*2), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VMOVDQA        Y5, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPXOR          Y5, Y5, Y5
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VBROADCASTI128 32(R8)(DI*1), Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VMOVDQA        Y6, Y7
+	VPADDB         Y7, Y7, Y8
+	VPADDB         Y8, Y7, Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VPMAXUB        const24<>+0(SB), Y6, Y7
+	VPCMPEQB       Y6, Y7, Y7
+	VPMAXUB        const25<>+0(SB), Y6, Y8
+	VPCMPEQB       Y6, Y8, Y8
+	VPADDB         Y8, Y7, Y7
+	VPABSB         Y7, Y7
+	VPXOR          Y6, Y6, Y6
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VPBLENDD       $0xcc, Y6, Y5, Y2
+	VPALIGNR       $0x08, Y5, Y6, Y5
+	VPADDD         Y2, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y4, Y2
+	VSHUFPS        $0xdd, Y5, Y4, Y4
+	VPADDD         Y2, Y4, Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y2
+	VPERM2I128     $0x21, Y4, Y3, Y3
+	VPADDD         Y2, Y3, Y3
+	VPBROADCASTD   196(BX), Y2
+	VPSUBD         Y2, Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VBROADCASTSS   192(BX), Y2
+	VMULPS         Y1, Y2, Y2
+	VFMADD231PS    Y2, Y3, Y0
+	VMOVDQU        224(DX), Y2
+	PREFETCHT0     384(SI)
+	VBROADCASTI128 32(AX), Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPADDB         Y3, Y3, Y4
+	VPADDB         Y4, Y3, Y3
+	VPBROADCASTD   48(AX), Y4
+	VMOVDQA        Y4, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VMOVDQA        Y5, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VMOVDQA        Y6, Y7
+	VPADDB         Y7, Y7, Y8
+	VPADDB         Y8, Y7, Y7
+	VPBLENDD       $0x10, Y4, Y3, Y3
+	VPBLENDD       $0x20, Y5, Y3, Y3
+	VPBLENDD       $0x40, Y6, Y3, Y3
+	VPBLENDD       $0x80, Y7, Y3, Y3
+	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPCMPEQB       Y3, Y4, Y4
+	VPMAXUB        const25<>+0(SB), Y3, Y5
+	VPCMPEQB       Y3, Y5, Y5
+	VPADDB         Y5, Y4, Y4
+	VPABSB         Y4, Y4
+	VPXOR          Y3, Y3, Y3
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
+	VBROADCASTI128 32(AX)(CX*1), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPBROADCASTD   48(AX)(CX*1), Y5
+	VMOVDQA        Y5, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VMOVDQA        Y6, Y7
+	VPADDB         Y7, Y7, Y8
+	VPADDB         Y8, Y7, Y7
+	VMOVDQA        Y7, Y8
+	VPADDB         Y8, Y8, Y9
+	VPADDB         Y9, Y8, Y8
+	VPBLENDD       $0x10, Y5, Y4, Y4
+	VPBLENDD       $0x20, Y6, Y4, Y4
+	VPBLENDD       $0x40, Y7, Y4, Y4
+	VPBLENDD       $0x80, Y8, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPXOR          Y4, Y4, Y4
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPBLENDD       $0xcc, Y4, Y3, Y5
+	VPALIGNR       $0x08, Y3, Y4, Y3
+	VPADDD         Y5, Y3, Y3
+	VBROADCASTI128 32(AX)(CX*2), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPBROADCASTD   48(AX)(CX*2), Y5
+	VMOVDQA        Y5, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VMOVDQA        Y6, Y7
+	VPADDB         Y7, Y7, Y8
+	VPADDB         Y8, Y7, Y7
+	VMOVDQA        Y7, Y8
+	VPADDB         Y8, Y8, Y9
+	VPADDB         Y9, Y8, Y8
+	VPBLENDD       $0x10, Y5, Y4, Y4
+	VPBLENDD       $0x20, Y6, Y4, Y4
+	VPBLENDD       $0x40, Y7, Y4, Y4
+	VPBLENDD       $0x80, Y8, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPXOR          Y4, Y4, Y4
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VBROADCASTI128 32(AX)(DI*1), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPBROADCASTD   48(AX)(DI*1), Y6
+	VMOVDQA        Y6, Y7
+	VPADDB         Y7, Y7, Y8
+	VPADDB         Y8, Y7, Y7
+	VMOVDQA        Y7, Y8
+	VPADDB         Y8, Y8, Y9
+	VPADDB         Y9, Y8, Y8
+	VMOVDQA        Y8, Y9
+	VPADDB         Y9, Y9, Y10
+	VPADDB         Y10, Y9, Y9
+	VPBLENDD       $0x10, Y6, Y5, Y5
+	VPBLENDD       $0x20, Y7, Y5, Y5
+	VPBLENDD       $0x40, Y8, Y5, Y5
+	VPBLENDD       $0x80, Y9, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPXOR          Y5, Y5, Y5
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD       $0xcc, Y5, Y4, Y6
+	VPALIGNR       $0x08, Y4, Y5, Y4
+	VPADDD         Y6, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y3, Y5
+	VSHUFPS        $0xdd, Y4, Y3, Y3
+	VPADDD         Y5, Y3, Y3
+	VBROADCASTI128 32(R8), Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPADDB         Y4, Y4, Y5
+	VPADDB         Y5, Y4, Y4
+	VPBROADCASTD   48(R8), Y5
+	VMOVDQA        Y5, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VMOVDQA        Y6, Y7
+	VPADDB         Y7, Y7, Y8
+	VPADDB         Y8, Y7, Y7
+	VMOVDQA        Y7, Y8
+	VPADDB         Y8, Y8, Y9
+	VPADDB         Y9, Y8, Y8
+	VPBLENDD       $0x10, Y5, Y4, Y4
+	VPBLENDD       $0x20, Y6, Y4, Y4
+	VPBLENDD       $0x40, Y7, Y4, Y4
+	VPBLENDD       $0x80, Y8, Y4, Y4
+	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPCMPEQB       Y4, Y5, Y5
+	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPCMPEQB       Y4, Y6, Y6
+	VPADDB         Y6, Y5, Y5
+	VPABSB         Y5, Y5
+	VPXOR          Y4, Y4, Y4
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VBROADCASTI128 32(R8)(CX*1), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPBROADCASTD   48(R8)(CX*1), Y6
+	VMOVDQA        Y6, Y7
+	VPADDB         Y7, Y7, Y8
+	VPADDB         Y8, Y7, Y7
+	VMOVDQA        Y7, Y8
+	VPADDB         Y8, Y8, Y9
+	VPADDB         Y9, Y8, Y8
+	VMOVDQA        Y8, Y9
+	VPADDB         Y9, Y9, Y10
+	VPADDB         Y10, Y9, Y9
+	VPBLENDD       $0x10, Y6, Y5, Y5
+	VPBLENDD       $0x20, Y7, Y5, Y5
+	VPBLENDD       $0x40, Y8, Y5, Y5
+	VPBLENDD       $0x80, Y9, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPXOR          Y5, Y5, Y5
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD       $0xcc, Y5, Y4, Y6
+	VPALIGNR       $0x08, Y4, Y5, Y4
+	VPADDD         Y6, Y4, Y4
+	VBROADCASTI128 32(R8)(CX*2), Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPADDB         Y5, Y5, Y6
+	VPADDB         Y6, Y5, Y5
+	VPBROADCASTD   48(R8)(CX*2), Y6
+	VMOVDQA        Y6, Y7
+	VPADDB         Y7, Y7, Y8
+	VPADDB         Y8, Y7, Y7
+	VMOVDQA        Y7, Y8
+	VPADDB         Y8, Y8, Y9
+	VPADDB         Y9, Y8, Y8
+	VMOVDQA        Y8, Y9
+	VPADDB         Y9, Y9, Y10
+	VPADDB         Y10, Y9, Y9
+	VPBLENDD       $0x10, Y6, Y5, Y5
+	VPBLENDD       $0x20, Y7, Y5, Y5
+	VPBLENDD       $0x40, Y8, Y5, Y5
+	VPBLENDD       $0x80, Y9, Y5, Y5
+	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPCMPEQB       Y5, Y6, Y6
+	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPCMPEQB       Y5, Y7, Y7
+	VPADDB         Y7, Y6, Y6
+	VPABSB         Y6, Y6
+	VPXOR          Y5, Y5, Y5
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VBROADCASTI128 32(R8)(DI*1), Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPADDB         Y6, Y6, Y7
+	VPADDB         Y7, Y6, Y6
+	VPBROADCASTD   48(R8)(DI*1), Y7
+	VMOVDQA        Y7, Y8
+	VPADDB         Y8, Y8, Y9
+	VPADDB         Y9, Y8, Y8
+	VMOVDQA        Y8, Y9
+	VPADDB         Y9, Y9, Y10
+	VPADDB         Y10, Y9, Y9
+	VMOVDQA        Y9, Y10
+	VPADDB         Y10, Y10, Y11
+	VPADDB         Y11, Y10, Y10
+	VPBLENDD       $0x10, Y7, Y6, Y6
+	VPBLENDD       $0x20, Y8, Y6, Y6
+	VPBLENDD       $0x40, Y9, Y6, Y6
+	VPBLENDD       $0x80, Y10, Y6, Y6
+	VPMAXUB        const24<>+0(SB), Y6, Y7
+	VPCMPEQB       Y6, Y7, Y7
+	VPMAXUB        const25<>+0(SB), Y6, Y8
+	VPCMPEQB       Y6, Y8, Y8
+	VPADDB         Y8, Y7, Y7
+	VPABSB         Y7, Y7
+	VPXOR          Y6, Y6, Y6
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VPBLENDD       $0xcc, Y6, Y5, Y2
+	VPALIGNR       $0x08, Y5, Y6, Y5
+	VPADDD         Y2, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y4, Y2
+	VSHUFPS        $0xdd, Y5, Y4, Y4
+	VPADDD         Y2, Y4, Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y2
+	VPERM2I128     $0x21, Y4, Y3, Y3
+	VPADDD         Y2, Y3, Y3
+	VPBROADCASTD   228(BX), Y2
+	VPSUBD         Y2, Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VBROADCASTSS   224(BX), Y2
+	VMULPS         Y1, Y2, Y2
+	VFMADD231PS    Y2, Y3, Y0
+	ADDQ           $0x36, AX
+	ADDQ           $0x36, R8
+	ADDQ           $0x000001b0, SI
+	ADDQ           $0x00000100, DX
+	ADDQ           $0x00000100, BX
+	DECQ           R9
+	JNZ            loop
+	MOVQ           dst+0(FP), AX
+	VMOVUPS        Y0, (AX)
+	VZEROUPPER
+	RET
+
+// func rowsTQ2_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
+TEXT ·rowsTQ2_0AVXVNNI(SB), NOSPLIT, $0-48
+	MOVQ  w+8(FP), AX
+	MOVQ  stride+16(FP), CX
+	MOVQ  q+32(FP), DX
+	MOVQ  groups+40(FP), BX
+	MOVQ  CX, SI
+	SHLQ  $0x03, SI
+	ADDQ  AX, SI
+	LEAQ  (CX)(CX*2), DI
+	LEAQ  (AX)(CX*4), R8
+	MOVQ  blocks+24(FP), R9
+	VPXOR Y0, Y0, Y0
+
+loop:
+	VMOVD        62(AX), X1
+	VPINSRD      $0x01, 62(AX)(CX*1), X1, X1
+	VPINSRD      $0x02, 62(AX)(CX*2), X1, X1
+	VPINSRD      $0x03, 62(AX)(DI*1), X1, X1
+	VMOVD        62(R8), X2
+	VPINSRD      $0x01, 62(R8)(CX*1), X2, X2
+	VPINSRD      $0x02, 62(R8)(CX*2), X2, X2
+	VPINSRD      $0x03, 62(R8)(DI*1), X2, X2
+	VINSERTI128  $0x01, X2, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VPSHUFB      const2<>+0(SB), Y1, Y1
+	VPERMQ       $0xd8, Y1, Y1
+	VCVTPH2PS    X1, Y1
+	VMOVDQU      (DX), Y2
+	PREFETCHT0   (SI)
+	VMOVDQU      (AX), Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	VMOVDQU      (AX)(CX*1), Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      (AX)(CX*2), Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      (AX)(DI*1), Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      (R8), Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      (R8)(CX*1), Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VMOVDQU      (R8)(CX*2), Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	PREFETCHT0   64(SI)
+	VMOVDQU      (R8)(DI*1), Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBROADCASTD 4(BX), Y2
+	VPSUBD       Y2, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VBROADCASTSS (BX), Y2
+	VMULPS       Y1, Y2, Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVDQU      32(DX), Y2
+	VMOVDQU      (AX), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	VMOVDQU      (AX)(CX*1), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      (AX)(CX*2), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      (AX)(DI*1), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      (R8), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      (R8)(CX*1), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VMOVDQU      (R8)(CX*2), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	PREFETCHT0   128(SI)
+	VMOVDQU      (R8)(DI*1), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBROADCASTD 36(BX), Y2
+	VPSUBD       Y2, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VBROADCASTSS 32(BX), Y2
+	VMULPS       Y1, Y2, Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVDQU      64(DX), Y2
+	VMOVDQU      (AX), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	VMOVDQU      (AX)(CX*1), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      (AX)(CX*2), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      (AX)(DI*1), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      (R8), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      (R8)(CX*1), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VMOVDQU      (R8)(CX*2), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	PREFETCHT0   192(SI)
+	VMOVDQU      (R8)(DI*1), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBROADCASTD 68(BX), Y2
+	VPSUBD       Y2, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VBROADCASTSS 64(BX), Y2
+	VMULPS       Y1, Y2, Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVDQU      96(DX), Y2
+	VMOVDQU      (AX), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	VMOVDQU      (AX)(CX*1), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      (AX)(CX*2), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      (AX)(DI*1), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      (R8), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      (R8)(CX*1), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VMOVDQU      (R8)(CX*2), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	PREFETCHT0   256(SI)
+	VMOVDQU      (R8)(DI*1), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBROADCASTD 100(BX), Y2
+	VPSUBD       Y2, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VBROADCASTSS 96(BX), Y2
+	VMULPS       Y1, Y2, Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVDQU      128(DX), Y2
+	VMOVDQU      32(AX), Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	VMOVDQU      32(AX)(CX*1), Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      32(AX)(CX*2), Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      32(AX)(DI*1), Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      32(R8), Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      32(R8)(CX*1), Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	PREFETCHT0   320(SI)
+	VMOVDQU      32(R8)(CX*2), Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VMOVDQU      32(R8)(DI*1), Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBROADCASTD 132(BX), Y2
+	VPSUBD       Y2, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VBROADCASTSS 128(BX), Y2
+	VMULPS       Y1, Y2, Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVDQU      160(DX), Y2
+	VMOVDQU      32(AX), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	VMOVDQU      32(AX)(CX*1), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      32(AX)(CX*2), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      32(AX)(DI*1), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      32(R8), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      32(R8)(CX*1), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	PREFETCHT0   384(SI)
+	VMOVDQU      32(R8)(CX*2), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VMOVDQU      32(R8)(DI*1), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBROADCASTD 164(BX), Y2
+	VPSUBD       Y2, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VBROADCASTSS 160(BX), Y2
+	VMULPS       Y1, Y2, Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVDQU      192(DX), Y2
+	VMOVDQU      32(AX), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	VMOVDQU      32(AX)(CX*1), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      32(AX)(CX*2), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      32(AX)(DI*1), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      32(R8), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      32(R8)(CX*1), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	PREFETCHT0   448(SI)
+	VMOVDQU      32(R8)(CX*2), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VMOVDQU      32(R8)(DI*1), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBROADCASTD 196(BX), Y2
+	VPSUBD       Y2, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VBROADCASTSS 192(BX), Y2
+	VMULPS       Y1, Y2, Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVDQU      224(DX), Y2
+	VMOVDQU      32(AX), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	VMOVDQU      32(AX)(CX*1), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      32(AX)(CX*2), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      32(AX)(DI*1), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      32(R8), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      32(R8)(CX*1), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	PREFETCHT0   512(SI)
+	VMOVDQU      32(R8)(CX*2), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VMOVDQU      32(R8)(DI*1), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const12<>+0(SB), Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBROADCASTD 228(BX), Y2
+	VPSUBD       Y2, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VBROADCASTSS 224(BX), Y2
+	VMULPS       Y1, Y2, Y2
+	VFMADD231PS  Y2, Y3, Y0
+	ADDQ         $0x42, AX
+	ADDQ         $0x42, R8
+	ADDQ         $0x00000210, SI
+	ADDQ         $0x00000100, DX
+	ADDQ         $0x00000100, BX
+	DECQ         R9
+	JNZ          loop
+	MOVQ         dst+0(FP), AX
+	VMOVUPS      Y0, (AX)
+	VZEROUPPER
+	RET
+
+// func rowsQ1_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
+TEXT ·rowsQ1_0AVXVNNI(SB), NOSPLIT, $0-48
+	MOVQ    w+8(FP), AX
+	MOVQ    stride+16(FP), CX
+	MOVQ    q+32(FP), DX
+	MOVQ    groups+40(FP), BX
+	MOVQ    CX, SI
+	SHLQ    $0x03, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	LEAQ    (AX)(CX*4), R8
+	VMOVDQU const0<>+0(SB), Y0
+	VMOVDQU const1<>+0(SB), Y0
+	VMOVDQU const3<>+0(SB), Y0
+	VMOVDQU const4<>+0(SB), Y1
+	MOVQ    blocks+24(FP), R9
+	VPXOR   Y2, Y2, Y2
+
+loop:
+	VMOVD        (AX), X3
+	VPINSRW      $0x01, (AX)(CX*1), X3, X3
+	VPINSRW      $0x02, (AX)(CX*2), X3, X3
+	VPINSRW      $0x03, (AX)(DI*1), X3, X3
+	VPINSRW      $0x04, (R8), X3, X3
+	VPINSRW      $0x05, (R8)(CX*1), X3, X3
+	VPINSRW      $0x06, (R8)(CX*2), X3, X3
+	VPINSRW      $0x07, (R8)(DI*1), X3, X3
+	VCVTPH2PS    X3, Y3
+	VMOVDQU      (DX), Y4
+	PREFETCHT0   (SI)
+	VPBROADCASTD 2(AX), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	VPBROADCASTD 2(AX)(CX*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y5, Y6, Y6
+	VPBROADCASTD 2(AX)(CX*2), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBROADCASTD 2(AX)(DI*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	VPBROADCASTD 2(R8), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBROADCASTD 2(R8)(CX*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VPBROADCASTD 2(R8)(CX*2), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBROADCASTD 2(R8)(DI*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPBLENDD     $0xf0, Y5, Y6, Y4
+	VPERM2I128   $0x21, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
+	VPBROADCASTD 4(BX), Y4
+	VPSUBD       Y4, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VBROADCASTSS (BX), Y4
+	VMULPS       Y3, Y4, Y4
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVDQU      32(DX), Y4
+	VPBROADCASTD 6(AX), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	VPBROADCASTD 6(AX)(CX*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y5, Y6, Y6
+	VPBROADCASTD 6(AX)(CX*2), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBROADCASTD 6(AX)(DI*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	VPBROADCASTD 6(R8), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBROADCASTD 6(R8)(CX*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	PREFETCHT0   64(SI)
+	VPBROADCASTD 6(R8)(CX*2), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBROADCASTD 6(R8)(DI*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPBLENDD     $0xf0, Y5, Y6, Y4
+	VPERM2I128   $0x21, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
+	VPBROADCASTD 36(BX), Y4
+	VPSUBD       Y4, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VBROADCASTSS 32(BX), Y4
+	VMULPS       Y3, Y4, Y4
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVDQU      64(DX), Y4
+	VPBROADCASTD 10(AX), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	VPBROADCASTD 10(AX)(CX*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y5, Y6, Y6
+	VPBROADCASTD 10(AX)(CX*2), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBROADCASTD 10(AX)(DI*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	VPBROADCASTD 10(R8), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBROADCASTD 10(R8)(CX*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VPBROADCASTD 10(R8)(CX*2), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBROADCASTD 10(R8)(DI*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPBLENDD     $0xf0, Y5, Y6, Y4
+	VPERM2I128   $0x21, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
+	VPBROADCASTD 68(BX), Y4
+	VPSUBD       Y4, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VBROADCASTSS 64(BX), Y4
+	VMULPS       Y3, Y4, Y4
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVDQU      96(DX), Y4
+	VPBROADCASTD 14(AX), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	VPBROADCASTD 14(AX)(CX*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y5, Y6, Y6
+	VPBROADCASTD 14(AX)(CX*2), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBROADCASTD 14(AX)(DI*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	PREFETCHT0   128(SI)
+	VPBROADCASTD 14(R8), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBROADCASTD 14(R8)(CX*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VPBROADCASTD 14(R8)(CX*2), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBROADCASTD 14(R8)(DI*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const26<>+0(SB), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPBLENDD     $0xf0, Y5, Y6, Y4
+	VPERM2I128   $0x21, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
+	VPBROADCASTD 100(BX), Y4
+	VPSUBD       Y4, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VBROADCASTSS 96(BX), Y4
+	VMULPS       Y3, Y4, Y4
+	VFMADD231PS  Y4, Y5, Y2
+	ADDQ         $0x12, AX
+	ADDQ         $0x12, R8
+	ADDQ         $0x00000090, SI
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000080, BX
+	DECQ         R9
+	JNZ          loop
+	MOVQ         dst+0(FP), AX
+	VMOVUPS      Y2, (AX)
+	VZEROUPPER
+	RET
+
+// func rowsQ2_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
+TEXT ·rowsQ2_0AVXVNNI(SB), NOSPLIT, $0-48
+	MOVQ  w+8(FP), AX
+	MOVQ  stride+16(FP), CX
+	MOVQ  q+32(FP), DX
+	MOVQ  groups+40(FP), BX
+	MOVQ  CX, SI
+	SHLQ  $0x03, SI
+	ADDQ  AX, SI
+	LEAQ  (CX)(CX*2), DI
+	LEAQ  (AX)(CX*4), R8
+	MOVQ  blocks+24(FP), R9
+	VPXOR Y0, Y0, Y0
+
+some:
+	CMPQ         R9, $0x02
+	JLT          rest
+	VMOVD        (AX), X1
+	VPINSRW      $0x01, (AX)(CX*1), X1, X1
+	VPINSRW      $0x02, (AX)(CX*2), X1, X1
+	VPINSRW      $0x03, (AX)(DI*1), X1, X1
+	VPINSRW      $0x04, (R8), X1, X1
+	VPINSRW      $0x05, (R8)(CX*1), X1, X1
+	VPINSRW      $0x06, (R8)(CX*2), X1, X1
+	VPINSRW      $0x07, (R8)(DI*1), X1, X1
+	VCVTPH2PS    X1, Y1
+	VMOVDQU      (DX), Y2
+	PREFETCHT0   (SI)
+	VPMOVZXBD    2(AX), Y3
+	VPSLLD       $0x0c, Y3, Y4
+	VPOR         Y4, Y3, Y3
+	VPSLLD       $0x06, Y3, Y4
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y4, Y4
+	VPOR         Y4, Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	VPMOVZXBD    2(AX)(CX*1), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	VPMOVZXBD    2(AX)(CX*2), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPMOVZXBD    2(AX)(DI*1), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	VPMOVZXBD    2(R8), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPMOVZXBD    2(R8)(CX*1), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VPMOVZXBD    2(R8)(CX*2), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	PREFETCHT0   64(SI)
+	VPMOVZXBD    2(R8)(DI*1), Y3
+	VPSLLD       $0x0c, Y3, Y7
+	VPOR         Y7, Y3, Y3
+	VPSLLD       $0x06, Y3, Y7
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y7, Y7
+	VPOR         Y7, Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBROADCASTD 4(BX), Y2
+	VPSUBD       Y2, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VBROADCASTSS (BX), Y2
+	VMULPS       Y1, Y2, Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVDQU      32(DX), Y2
+	VPMOVZXBD    10(AX), Y3
+	VPSLLD       $0x0c, Y3, Y4
+	VPOR         Y4, Y3, Y3
+	VPSLLD       $0x06, Y3, Y4
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y4, Y4
+	VPOR         Y4, Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	VPMOVZXBD    10(AX)(CX*1), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	VPMOVZXBD    10(AX)(CX*2), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPMOVZXBD    10(AX)(DI*1), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	VPMOVZXBD    10(R8), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPMOVZXBD    10(R8)(CX*1), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	PREFETCHT0   128(SI)
+	VPMOVZXBD    10(R8)(CX*2), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPMOVZXBD    10(R8)(DI*1), Y3
+	VPSLLD       $0x0c, Y3, Y7
+	VPOR         Y7, Y3, Y3
+	VPSLLD       $0x06, Y3, Y7
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y7, Y7
+	VPOR         Y7, Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBROADCASTD 36(BX), Y2
+	VPSUBD       Y2, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VBROADCASTSS 32(BX), Y2
+	VMULPS       Y1, Y2, Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVD        18(AX), X1
+	VPINSRW      $0x01, 18(AX)(CX*1), X1, X1
+	VPINSRW      $0x02, 18(AX)(CX*2), X1, X1
+	VPINSRW      $0x03, 18(AX)(DI*1), X1, X1
+	VPINSRW      $0x04, 18(R8), X1, X1
+	VPINSRW      $0x05, 18(R8)(CX*1), X1, X1
+	VPINSRW      $0x06, 18(R8)(CX*2), X1, X1
+	VPINSRW      $0x07, 18(R8)(DI*1), X1, X1
+	VCVTPH2PS    X1, Y1
+	VMOVDQU      64(DX), Y2
+	VPMOVZXBD    20(AX), Y3
+	VPSLLD       $0x0c, Y3, Y4
+	VPOR         Y4, Y3, Y3
+	VPSLLD       $0x06, Y3, Y4
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y4, Y4
+	VPOR         Y4, Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	VPMOVZXBD    20(AX)(CX*1), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	VPMOVZXBD    20(AX)(CX*2), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPMOVZXBD    20(AX)(DI*1), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	VPMOVZXBD    20(R8), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	PREFETCHT0   192(SI)
+	VPMOVZXBD    20(R8)(CX*1), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VPMOVZXBD    20(R8)(CX*2), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPMOVZXBD    20(R8)(DI*1), Y3
+	VPSLLD       $0x0c, Y3, Y7
+	VPOR         Y7, Y3, Y3
+	VPSLLD       $0x06, Y3, Y7
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y7, Y7
+	VPOR         Y7, Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBROADCASTD 68(BX), Y2
+	VPSUBD       Y2, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VBROADCASTSS 64(BX), Y2
+	VMULPS       Y1, Y2, Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVDQU      96(DX), Y2
+	VPMOVZXBD    28(AX), Y3
+	VPSLLD       $0x0c, Y3, Y4
+	VPOR         Y4, Y3, Y3
+	VPSLLD       $0x06, Y3, Y4
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y4, Y4
+	VPOR         Y4, Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	VPMOVZXBD    28(AX)(CX*1), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	VPMOVZXBD    28(AX)(CX*2), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPMOVZXBD    28(AX)(DI*1), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	PREFETCHT0   256(SI)
+	VPMOVZXBD    28(R8), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPMOVZXBD    28(R8)(CX*1), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VPMOVZXBD    28(R8)(CX*2), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPMOVZXBD    28(R8)(DI*1), Y3
+	VPSLLD       $0x0c, Y3, Y7
+	VPOR         Y7, Y3, Y3
+	VPSLLD       $0x06, Y3, Y7
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y7, Y7
+	VPOR         Y7, Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBROADCASTD 100(BX), Y2
+	VPSUBD       Y2, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VBROADCASTSS 96(BX), Y2
+	VMULPS       Y1, Y2, Y2
+	VFMADD231PS  Y2, Y3, Y0
+	ADDQ         $0x24, AX
+	ADDQ         $0x24, R8
+	ADDQ         $0x00000120, SI
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000080, BX
+	SUBQ         $0x02, R9
+	JMP          some
+
+rest:
+	TESTQ R9, R9
+	JZ    end
+
+loop:
+	VMOVD        (AX), X1
+	VPINSRW      $0x01, (AX)(CX*1), X1, X1
+	VPINSRW      $0x02, (AX)(CX*2), X1, X1
+	VPINSRW      $0x03, (AX)(DI*1), X1, X1
+	VPINSRW      $0x04, (R8), X1, X1
+	VPINSRW      $0x05, (R8)(CX*1), X1, X1
+	VPINSRW      $0x06, (R8)(CX*2), X1, X1
+	VPINSRW      $0x07, (R8)(DI*1), X1, X1
+	VCVTPH2PS    X1, Y1
+	VMOVDQU      (DX), Y2
+	PREFETCHT0   (SI)
+	VPMOVZXBD    2(AX), Y3
+	VPSLLD       $0x0c, Y3, Y4
+	VPOR         Y4, Y3, Y3
+	VPSLLD       $0x06, Y3, Y4
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y4, Y4
+	VPOR         Y4, Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	VPMOVZXBD    2(AX)(CX*1), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	VPMOVZXBD    2(AX)(CX*2), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPMOVZXBD    2(AX)(DI*1), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	VPMOVZXBD    2(R8), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPMOVZXBD    2(R8)(CX*1), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VPMOVZXBD    2(R8)(CX*2), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	PREFETCHT0   64(SI)
+	VPMOVZXBD    2(R8)(DI*1), Y3
+	VPSLLD       $0x0c, Y3, Y7
+	VPOR         Y7, Y3, Y3
+	VPSLLD       $0x06, Y3, Y7
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y7, Y7
+	VPOR         Y7, Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBROADCASTD 4(BX), Y2
+	VPSUBD       Y2, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VBROADCASTSS (BX), Y2
+	VMULPS       Y1, Y2, Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVDQU      32(DX), Y2
+	VPMOVZXBD    10(AX), Y3
+	VPSLLD       $0x0c, Y3, Y4
+	VPOR         Y4, Y3, Y3
+	VPSLLD       $0x06, Y3, Y4
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y4, Y4
+	VPOR         Y4, Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	VPMOVZXBD    10(AX)(CX*1), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	VPMOVZXBD    10(AX)(CX*2), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPMOVZXBD    10(AX)(DI*1), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	VPMOVZXBD    10(R8), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPOR         Y5, Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPMOVZXBD    10(R8)(CX*1), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	PREFETCHT0   128(SI)
+	VPMOVZXBD    10(R8)(CX*2), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPOR         Y6, Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPMOVZXBD    10(R8)(DI*1), Y3
+	VPSLLD       $0x0c, Y3, Y7
+	VPOR         Y7, Y3, Y3
+	VPSLLD       $0x06, Y3, Y7
+	VPAND        const27<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y7, Y7
+	VPOR         Y7, Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBROADCASTD 36(BX), Y2
+	VPSUBD       Y2, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VBROADCASTSS 32(BX), Y2
+	VMULPS       Y1, Y2, Y2
+	VFMADD231PS  Y2, Y3, Y0
+	ADDQ         $0x12, AX
+	ADDQ         $0x12, R8
+	ADDQ         $0x00000090, SI
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	DECQ         R9
+	JNZ          loop
+
+end:
+	MOVQ    dst+0(FP), AX
+	VMOVUPS Y0, (AX)
+	VZEROUPPER
+	RET
+
 // func panel16x1AVXVNNI(a *byte)
 // Requires: AVX, AVX2, AVXVNNI, FMA3
 TEXT ·panel16x1AVXVNNI(SB), NOSPLIT, $128-8
@@ -13614,3 +17293,147 @@ DATA const20<>+52(SB)/4, $0x00000030
 DATA const20<>+56(SB)/4, $0x00000030
 DATA const20<>+60(SB)/4, $0x00000030
 GLOBL const20<>(SB), RODATA|NOPTR, $64
+
+DATA const21<>+0(SB)/4, $0x06040200
+DATA const21<>+4(SB)/4, $0x0e0c0a08
+DATA const21<>+8(SB)/4, $0x07050301
+DATA const21<>+12(SB)/4, $0x0f0d0b09
+DATA const21<>+16(SB)/4, $0x06040200
+DATA const21<>+20(SB)/4, $0x0e0c0a08
+DATA const21<>+24(SB)/4, $0x07050301
+DATA const21<>+28(SB)/4, $0x0f0d0b09
+DATA const21<>+32(SB)/4, $0x06040200
+DATA const21<>+36(SB)/4, $0x0e0c0a08
+DATA const21<>+40(SB)/4, $0x07050301
+DATA const21<>+44(SB)/4, $0x0f0d0b09
+DATA const21<>+48(SB)/4, $0x06040200
+DATA const21<>+52(SB)/4, $0x0e0c0a08
+DATA const21<>+56(SB)/4, $0x07050301
+DATA const21<>+60(SB)/4, $0x0f0d0b09
+GLOBL const21<>(SB), RODATA|NOPTR, $64
+
+DATA const22<>+0(SB)/4, $0x0000007f
+DATA const22<>+4(SB)/4, $0x0000007f
+DATA const22<>+8(SB)/4, $0x0000007f
+DATA const22<>+12(SB)/4, $0x0000007f
+DATA const22<>+16(SB)/4, $0x0000007f
+DATA const22<>+20(SB)/4, $0x0000007f
+DATA const22<>+24(SB)/4, $0x0000007f
+DATA const22<>+28(SB)/4, $0x0000007f
+DATA const22<>+32(SB)/4, $0x0000007f
+DATA const22<>+36(SB)/4, $0x0000007f
+DATA const22<>+40(SB)/4, $0x0000007f
+DATA const22<>+44(SB)/4, $0x0000007f
+DATA const22<>+48(SB)/4, $0x0000007f
+DATA const22<>+52(SB)/4, $0x0000007f
+DATA const22<>+56(SB)/4, $0x0000007f
+DATA const22<>+60(SB)/4, $0x0000007f
+GLOBL const22<>(SB), RODATA|NOPTR, $64
+
+DATA const23<>+0(SB)/4, $0x7b000000
+DATA const23<>+4(SB)/4, $0x7b000000
+DATA const23<>+8(SB)/4, $0x7b000000
+DATA const23<>+12(SB)/4, $0x7b000000
+DATA const23<>+16(SB)/4, $0x7b000000
+DATA const23<>+20(SB)/4, $0x7b000000
+DATA const23<>+24(SB)/4, $0x7b000000
+DATA const23<>+28(SB)/4, $0x7b000000
+DATA const23<>+32(SB)/4, $0x7b000000
+DATA const23<>+36(SB)/4, $0x7b000000
+DATA const23<>+40(SB)/4, $0x7b000000
+DATA const23<>+44(SB)/4, $0x7b000000
+DATA const23<>+48(SB)/4, $0x7b000000
+DATA const23<>+52(SB)/4, $0x7b000000
+DATA const23<>+56(SB)/4, $0x7b000000
+DATA const23<>+60(SB)/4, $0x7b000000
+GLOBL const23<>(SB), RODATA|NOPTR, $64
+
+DATA const24<>+0(SB)/4, $0x56565656
+DATA const24<>+4(SB)/4, $0x56565656
+DATA const24<>+8(SB)/4, $0x56565656
+DATA const24<>+12(SB)/4, $0x56565656
+DATA const24<>+16(SB)/4, $0x56565656
+DATA const24<>+20(SB)/4, $0x56565656
+DATA const24<>+24(SB)/4, $0x56565656
+DATA const24<>+28(SB)/4, $0x56565656
+DATA const24<>+32(SB)/4, $0x56565656
+DATA const24<>+36(SB)/4, $0x56565656
+DATA const24<>+40(SB)/4, $0x56565656
+DATA const24<>+44(SB)/4, $0x56565656
+DATA const24<>+48(SB)/4, $0x56565656
+DATA const24<>+52(SB)/4, $0x56565656
+DATA const24<>+56(SB)/4, $0x56565656
+DATA const24<>+60(SB)/4, $0x56565656
+GLOBL const24<>(SB), RODATA|NOPTR, $64
+
+DATA const25<>+0(SB)/4, $0xabababab
+DATA const25<>+4(SB)/4, $0xabababab
+DATA const25<>+8(SB)/4, $0xabababab
+DATA const25<>+12(SB)/4, $0xabababab
+DATA const25<>+16(SB)/4, $0xabababab
+DATA const25<>+20(SB)/4, $0xabababab
+DATA const25<>+24(SB)/4, $0xabababab
+DATA const25<>+28(SB)/4, $0xabababab
+DATA const25<>+32(SB)/4, $0xabababab
+DATA const25<>+36(SB)/4, $0xabababab
+DATA const25<>+40(SB)/4, $0xabababab
+DATA const25<>+44(SB)/4, $0xabababab
+DATA const25<>+48(SB)/4, $0xabababab
+DATA const25<>+52(SB)/4, $0xabababab
+DATA const25<>+56(SB)/4, $0xabababab
+DATA const25<>+60(SB)/4, $0xabababab
+GLOBL const25<>(SB), RODATA|NOPTR, $64
+
+DATA const26<>+0(SB)/4, $0x02020202
+DATA const26<>+4(SB)/4, $0x02020202
+DATA const26<>+8(SB)/4, $0x02020202
+DATA const26<>+12(SB)/4, $0x02020202
+DATA const26<>+16(SB)/4, $0x02020202
+DATA const26<>+20(SB)/4, $0x02020202
+DATA const26<>+24(SB)/4, $0x02020202
+DATA const26<>+28(SB)/4, $0x02020202
+DATA const26<>+32(SB)/4, $0x02020202
+DATA const26<>+36(SB)/4, $0x02020202
+DATA const26<>+40(SB)/4, $0x02020202
+DATA const26<>+44(SB)/4, $0x02020202
+DATA const26<>+48(SB)/4, $0x02020202
+DATA const26<>+52(SB)/4, $0x02020202
+DATA const26<>+56(SB)/4, $0x02020202
+DATA const26<>+60(SB)/4, $0x02020202
+GLOBL const26<>(SB), RODATA|NOPTR, $64
+
+DATA const27<>+0(SB)/4, $0x00030003
+DATA const27<>+4(SB)/4, $0x00030003
+DATA const27<>+8(SB)/4, $0x00030003
+DATA const27<>+12(SB)/4, $0x00030003
+DATA const27<>+16(SB)/4, $0x00030003
+DATA const27<>+20(SB)/4, $0x00030003
+DATA const27<>+24(SB)/4, $0x00030003
+DATA const27<>+28(SB)/4, $0x00030003
+DATA const27<>+32(SB)/4, $0x00030003
+DATA const27<>+36(SB)/4, $0x00030003
+DATA const27<>+40(SB)/4, $0x00030003
+DATA const27<>+44(SB)/4, $0x00030003
+DATA const27<>+48(SB)/4, $0x00030003
+DATA const27<>+52(SB)/4, $0x00030003
+DATA const27<>+56(SB)/4, $0x00030003
+DATA const27<>+60(SB)/4, $0x00030003
+GLOBL const27<>(SB), RODATA|NOPTR, $64
+
+DATA const28<>+0(SB)/4, $0x03000300
+DATA const28<>+4(SB)/4, $0x03000300
+DATA const28<>+8(SB)/4, $0x03000300
+DATA const28<>+12(SB)/4, $0x03000300
+DATA const28<>+16(SB)/4, $0x03000300
+DATA const28<>+20(SB)/4, $0x03000300
+DATA const28<>+24(SB)/4, $0x03000300
+DATA const28<>+28(SB)/4, $0x03000300
+DATA const28<>+32(SB)/4, $0x03000300
+DATA const28<>+36(SB)/4, $0x03000300
+DATA const28<>+40(SB)/4, $0x03000300
+DATA const28<>+44(SB)/4, $0x03000300
+DATA const28<>+48(SB)/4, $0x03000300
+DATA const28<>+52(SB)/4, $0x03000300
+DATA const28<>+56(SB)/4, $0x03000300
+DATA const28<>+60(SB)/4, $0x03000300
+GLOBL const28<>(SB), RODATA|NOPTR, $64

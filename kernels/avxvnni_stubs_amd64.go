@@ -84,6 +84,31 @@ func rowsIQ4_XSAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, g
 //go:noescape
 func unpackIQ4_XSAVXVNNI(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
+// rowsNVFP4AVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsNVFP4AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// rowsTQ1_0AVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsTQ1_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// rowsTQ2_0AVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsTQ2_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// rowsQ1_0AVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsQ1_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// rowsQ2_0AVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsQ2_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
 // panel16x1AVXVNNI multiplies 3 panels of 8 rows with 1 tokens.
 //
 //go:noescape

@@ -40,6 +40,11 @@ var tilesAVX2 = []tiles256{
 	{quant.Q5_K, 0, rowsQ5_KAVX2, unpackQ5_KAVX2, panel32MinBy4AVX2},
 	{quant.Q6_K, 5, rowsQ6_KAVX2, unpackQ6_KAVX2, panel16By2AVX2},
 	{quant.IQ4_XS, 0, rowsIQ4_XSAVX2, unpackIQ4_XSAVX2, panel32SignedAVX2},
+	{quant.NVFP4, 4, rowsNVFP4AVX2, unpackNVFP4AVX2, panel16By4AVX2},
+	{quant.TQ1_0, 0, rowsTQ1_0AVX2, unpackTQ1_0AVX2, panel32By8AVX2},
+	{quant.TQ2_0, 0, rowsTQ2_0AVX2, unpackTQ2_0AVX2, panel32By8AVX2},
+	{quant.Q1_0, 0, rowsQ1_0AVX2, unpackQ1_0AVX2, panel32By8AVX2},
+	{quant.Q2_0, 0, rowsQ2_0AVX2, unpackQ2_0AVX2, panel32By8AVX2},
 }
 
 // avx2 is the level avx2.
@@ -72,6 +77,11 @@ var tilesAVXVNNI = []tiles256{
 	{quant.Q5_K, 0, rowsQ5_KAVXVNNI, unpackQ5_KAVX2, panel32MinAVXVNNI},
 	{quant.Q6_K, 5, rowsQ6_KAVXVNNI, unpackQ6_KAVX2, panel16AVXVNNI},
 	{quant.IQ4_XS, 7, rowsIQ4_XSAVXVNNI, unpackIQ4_XSAVXVNNI, panel32AVXVNNI},
+	{quant.NVFP4, 4, rowsNVFP4AVXVNNI, unpackNVFP4AVX2, panel16AVXVNNI},
+	{quant.TQ1_0, 0, rowsTQ1_0AVXVNNI, unpackTQ1_0AVX2, panel32AVXVNNI},
+	{quant.TQ2_0, 0, rowsTQ2_0AVXVNNI, unpackTQ2_0AVX2, panel32AVXVNNI},
+	{quant.Q1_0, 0, rowsQ1_0AVXVNNI, unpackQ1_0AVX2, panel32AVXVNNI},
+	{quant.Q2_0, 0, rowsQ2_0AVXVNNI, unpackQ2_0AVX2, panel32AVXVNNI},
 }
 
 // avxvnni is the level avxvnni.

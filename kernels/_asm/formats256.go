@@ -19,6 +19,11 @@ var formats256 = []format256{
 	{name: "Q5_K", weight: 256, size: 176, group: 32, off: -1, min: true, most: 31, begin: nothing256, scales: scales6x256, scale: scale6x256, load: loadQ5K256},
 	{name: "Q6_K", weight: 256, size: 210, group: 16, off: 5, most: 63, begin: nothing256, scales: scalesQ6K256, scale: scaleQ6K256, load: loadQ6K256},
 	{name: "IQ4_XS", weight: 256, size: 136, group: 32, off: 7, most: 255, begin: levels256(128, levelsIQ4), scales: scalesIQ4XS256, scale: scaleIQ4XS256, load: loadLevels256(8, 16)},
+	{name: "NVFP4", weight: 64, size: 36, group: 16, off: 4, most: 28, begin: levels256(16, levelsFP4), scales: scalesNVFP4256, scale: scaleNVFP4256, load: loadNVFP4256},
+	{name: "TQ1_0", weight: 256, size: 54, group: 32, off: 0, most: 2, begin: nothing256, scales: halvesBefore256(52), scale: plain256, load: loadTQ1256},
+	{name: "TQ2_0", weight: 256, size: 66, group: 32, off: 0, most: 3, begin: nothing256, scales: halvesBefore256(64), scale: plain256, load: loadTwos256(0)},
+	{name: "Q1_0", weight: 128, size: 18, group: 32, off: 0, most: 2, begin: fives256, scales: halves256(0), scale: plain256, load: loadOnes256},
+	{name: "Q2_0", weight: 64, size: 18, group: 32, off: 0, most: 3, begin: nothing256, scales: halves256(0), scale: plain256, load: loadQuarters256},
 }
 
 func nothing256(*program, *state256) {}
@@ -293,8 +298,12 @@ func scalesQ6K256(x *program, s *state256) {
 	for i, t := range x.headers256(s.rows, 192) {
 		s.v["t"+digit(i)] = t
 	}
-	// The half float ends the block: what is read begins before it.
-	s.v["d"] = x.highHalves256(x.dwords256(s.rows, 206))
+	halvesBefore256(208)(x, s)
+}
+
+// halvesBefore256 is halves256 for f16 that end their block: it reads nothing behind them.
+func halvesBefore256(disp int) func(*program, *state256) {
+	return func(x *program, s *state256) { s.v["d"] = x.highHalves256(x.dwords256(s.rows, disp-2)) }
 }
 
 func scaleQ6K256(x *program, s *state256, g int) (d, m reg.VecVirtual) {
@@ -372,4 +381,107 @@ func scaleIQ4XS256(x *program, s *state256, g int) (d, m reg.VecVirtual) {
 	n := x.or256(x.shifted256(s.v["low"], 4*g, x.words(0x0f)), x.shifted256(s.v["high"], 12+2*g, x.words(0x30)))
 	x.VPSUBD(x.words(32), n, n)
 	return x.times256(n, s.v["d"]), nil
+}
+
+// Small formats.
+
+// scalesNVFP4256 reads four bytes of UE4M3 per row.
+func scalesNVFP4256(x *program, s *state256) { s.v["e"] = x.dwords256(s.rows, 0) }
+
+// scaleNVFP4256 is half of a UE4M3: its seven bits, as the upper ones of a float, are too small by 2^119; also where they make a denormal number. 0x7f,
+// without the eighth, counts as 0.
+func scaleNVFP4256(x *program, s *state256, g int) (d, m reg.VecVirtual) {
+	e, nan := x.byteOf256(s.v["e"], g), x.YMM()
+	x.VPCMPEQD(x.words(0x7f), e, nan)
+	x.VPAND(x.words(0x7f), e, e)
+	x.VPSLLD(Imm(20), e, e)
+	x.VMULPS(x.words(0x7b000000), e, e)
+	x.VANDNPS(e, nan, e)
+	return e, nil
+}
+
+// loadNVFP4256 makes 16 numbers of the low nibbles of eight bytes and their high ones, twice.
+func loadNVFP4256(x *program, s *state256, i, c int) reg.VecVirtual {
+	y := x.YMM()
+	x.VPMOVZXBW(s.rows.at(i, 4+16*c), y)
+	h := x.YMM()
+	x.VPSLLW(Imm(4), y, h)
+	x.VPOR(h, y, y)
+	x.VPSHUFB(x.bytes(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15), y, y)
+	x.VPAND(s.c["0f"], y, y)
+	x.VPSHUFB(y, s.c["levels"], y)
+	return y
+}
+
+// loadOnes256 is 2 where a bit is set.
+func loadOnes256(x *program, s *state256, i, c int) reg.VecVirtual {
+	y := x.bits256(s, s.rows.at(i, 2+4*c))
+	x.VPAND(x.bytes256(2), y, y)
+	return y
+}
+
+// loadQuarters256 is two bits per weight, four to a byte.
+func loadQuarters256(x *program, s *state256, i, c int) reg.VecVirtual {
+	y, h := x.YMM(), x.YMM()
+	x.VPMOVZXBD(s.rows.at(i, 2+8*c), y)
+	// Each dword: the byte in its lower word, and 4 bits of it moved down in its upper one; then the same, 2 bits moved down, in the upper byte of each.
+	x.VPSLLD(Imm(12), y, h)
+	x.VPOR(h, y, y)
+	x.VPSLLD(Imm(6), y, h)
+	x.VPAND(x.words(0x00030003), y, y)
+	x.VPAND(x.words(0x03000300), h, h)
+	x.VPOR(h, y, y)
+	return y
+}
+
+// loadTQ1256 is a ternary digit per weight. A byte is a fraction of 1 = 3^5/256 or so: times a power of three, its digit is how many thirds it holds. The digits of
+// 32 bytes are five chunks, those of the next 16 five half ones, and those of the last four an eighth each.
+func loadTQ1256(x *program, s *state256, i, c int) reg.VecVirtual {
+	y := x.YMM()
+	switch {
+	case c < 5:
+		x.VMOVDQU(s.rows.at(i, 0), y)
+		x.timesThree256(y, c)
+	case c < 7:
+		x.VBROADCASTI128(s.rows.at(i, 32), y)
+		x.timesThree256(y, 2*(c-5))
+		h := x.YMM()
+		x.VMOVDQA(y, h)
+		x.timesThree256(h, 1)
+		x.VPBLENDD(Imm(0xf0), h, y, y)
+	default:
+		x.VBROADCASTI128(s.rows.at(i, 32), y)
+		x.timesThree256(y, 4)
+		var h [4]reg.VecVirtual
+		for l := range h {
+			h[l] = x.YMM()
+			if l == 0 {
+				x.VPBROADCASTD(s.rows.at(i, 48), h[0])
+				continue
+			}
+			x.VMOVDQA(h[l-1], h[l])
+			x.timesThree256(h[l], 1)
+		}
+		for l, v := range h {
+			x.VPBLENDD(Imm(uint64(0x10<<l)), v, y, y)
+		}
+	}
+	// Two of three thirds begin at 171/256, one at 86/256.
+	one, two := x.YMM(), x.YMM()
+	x.VPMAXUB(x.bytes256(86), y, one)
+	x.VPCMPEQB(y, one, one)
+	x.VPMAXUB(x.bytes256(171), y, two)
+	x.VPCMPEQB(y, two, two)
+	x.VPADDB(two, one, one)
+	x.VPABSB(one, one)
+	return one
+}
+
+// timesThree256 multiplies bytes n times by three.
+func (x *program) timesThree256(y reg.VecVirtual, n int) {
+	for range n {
+		t := x.YMM()
+		x.VPADDB(y, y, t)
+		x.VPADDB(t, y, y)
+	}
 }
