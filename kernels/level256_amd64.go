@@ -50,6 +50,7 @@ var tilesAVX2 = []tiles256{
 // avx2 is the level avx2.
 func avx2(l Level) *Level {
 	l.name = "avx2"
+	l.setFloats256()
 	for _, k := range tilesAVX2 {
 		l.setTile(k.t, tile{size: 8, at: 2, off: k.off, rows: k.rows, unpack: k.unpack, panel: k.panel})
 	}

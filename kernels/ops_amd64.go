@@ -32,16 +32,15 @@ func (l *Level) setFloats512() {
 		mergeStateAVX512(first(s.max), first(s.sum), first(s.top), first(s.add), len(s.max))
 		mergeRowsAVX512(first(s.out), first(s.acc), first(s.top), first(s.add), len(s.max), s.d)
 	}
-	type tiles = [tokensAtOnce]func(dst *float32, ldd int, w *byte, stride int, a *float32, lda, k int)
-	set := func(t quant.Type, tile, one tiles) {
+	set := func(t quant.Type, tile, one floatTiles) {
 		l.mats[t] = Mat{Type: t, Act: ActF32, mul: mulTiled, floats: &floatTile{tile, one}}
 	}
-	set(quant.F32, tiles{mulF324x1AVX512, mulF324x2AVX512, mulF324x3AVX512, mulF324x4AVX512, mulF324x5AVX512, mulF324x6AVX512},
-		tiles{mulF321x1AVX512, mulF321x2AVX512, mulF321x3AVX512, mulF321x4AVX512, mulF321x5AVX512, mulF321x6AVX512})
-	set(quant.F16, tiles{mulF164x1AVX512, mulF164x2AVX512, mulF164x3AVX512, mulF164x4AVX512, mulF164x5AVX512, mulF164x6AVX512},
-		tiles{mulF161x1AVX512, mulF161x2AVX512, mulF161x3AVX512, mulF161x4AVX512, mulF161x5AVX512, mulF161x6AVX512})
-	set(quant.BF16, tiles{mulBF164x1AVX512, mulBF164x2AVX512, mulBF164x3AVX512, mulBF164x4AVX512, mulBF164x5AVX512, mulBF164x6AVX512},
-		tiles{mulBF161x1AVX512, mulBF161x2AVX512, mulBF161x3AVX512, mulBF161x4AVX512, mulBF161x5AVX512, mulBF161x6AVX512})
+	set(quant.F32, floatTiles{mulF324x1AVX512, mulF324x2AVX512, mulF324x3AVX512, mulF324x4AVX512, mulF324x5AVX512, mulF324x6AVX512},
+		floatTiles{mulF321x1AVX512, mulF321x2AVX512, mulF321x3AVX512, mulF321x4AVX512, mulF321x5AVX512, mulF321x6AVX512})
+	set(quant.F16, floatTiles{mulF164x1AVX512, mulF164x2AVX512, mulF164x3AVX512, mulF164x4AVX512, mulF164x5AVX512, mulF164x6AVX512},
+		floatTiles{mulF161x1AVX512, mulF161x2AVX512, mulF161x3AVX512, mulF161x4AVX512, mulF161x5AVX512, mulF161x6AVX512})
+	set(quant.BF16, floatTiles{mulBF164x1AVX512, mulBF164x2AVX512, mulBF164x3AVX512, mulBF164x4AVX512, mulBF164x5AVX512, mulBF164x6AVX512},
+		floatTiles{mulBF161x1AVX512, mulBF161x2AVX512, mulBF161x3AVX512, mulBF161x4AVX512, mulBF161x5AVX512, mulBF161x6AVX512})
 }
 
 // groups512 is the number of groups that quantizeAVX512 takes.

@@ -32,16 +32,15 @@ func (l *Level) setFloats() {
 	l.merge = func(s *mergeState) {
 		mergeNEON(first(s.out), first(s.acc), first(s.max), first(s.sum), first(s.top), first(s.add), len(s.max), s.d)
 	}
-	type tiles = [tokensAtOnce]func(dst *float32, ldd int, w *byte, stride int, a *float32, lda, k int)
-	set := func(t quant.Type, tile, one tiles) {
+	set := func(t quant.Type, tile, one floatTiles) {
 		l.mats[t] = Mat{Type: t, Act: ActF32, mul: mulTiled, floats: &floatTile{tile, one}}
 	}
-	set(quant.F32, tiles{mulF324x1NEON, mulF324x2NEON, mulF324x3NEON, mulF324x4NEON, mulF324x5NEON, mulF324x6NEON},
-		tiles{mulF321x1NEON, mulF321x2NEON, mulF321x3NEON, mulF321x4NEON, mulF321x5NEON, mulF321x6NEON})
-	set(quant.F16, tiles{mulF164x1NEON, mulF164x2NEON, mulF164x3NEON, mulF164x4NEON, mulF164x5NEON, mulF164x6NEON},
-		tiles{mulF161x1NEON, mulF161x2NEON, mulF161x3NEON, mulF161x4NEON, mulF161x5NEON, mulF161x6NEON})
-	set(quant.BF16, tiles{mulBF164x1NEON, mulBF164x2NEON, mulBF164x3NEON, mulBF164x4NEON, mulBF164x5NEON, mulBF164x6NEON},
-		tiles{mulBF161x1NEON, mulBF161x2NEON, mulBF161x3NEON, mulBF161x4NEON, mulBF161x5NEON, mulBF161x6NEON})
+	set(quant.F32, floatTiles{mulF324x1NEON, mulF324x2NEON, mulF324x3NEON, mulF324x4NEON, mulF324x5NEON, mulF324x6NEON},
+		floatTiles{mulF321x1NEON, mulF321x2NEON, mulF321x3NEON, mulF321x4NEON, mulF321x5NEON, mulF321x6NEON})
+	set(quant.F16, floatTiles{mulF164x1NEON, mulF164x2NEON, mulF164x3NEON, mulF164x4NEON, mulF164x5NEON, mulF164x6NEON},
+		floatTiles{mulF161x1NEON, mulF161x2NEON, mulF161x3NEON, mulF161x4NEON, mulF161x5NEON, mulF161x6NEON})
+	set(quant.BF16, floatTiles{mulBF164x1NEON, mulBF164x2NEON, mulBF164x3NEON, mulBF164x4NEON, mulBF164x5NEON, mulBF164x6NEON},
+		floatTiles{mulBF161x1NEON, mulBF161x2NEON, mulBF161x3NEON, mulBF161x4NEON, mulBF161x5NEON, mulBF161x6NEON})
 }
 
 // quantize4 takes four groups at a time. Where the last are fewer, some of those before are done once more.

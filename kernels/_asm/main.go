@@ -34,6 +34,7 @@ func main() {
 	}{
 		{"kernels", "avx2", avx2, vex},
 		{"kernels", "avxvnni", avxvnni, vex},
+		{"kernels", "float256", floats256, vex},
 		{"kernels", "avx512", avx512, pass.Concat()},
 		{"kernels", "float512", floats512, pass.Concat()},
 		{"probe", "avx512", probe512, pass.Concat()},

@@ -1,0 +1,112 @@
+//go:build !purego
+
+package kernels
+
+import (
+	"unsafe"
+
+	"github.com/goinfer/goinfer/quant"
+)
+
+// setFloats256 enters what the levels avx2 and avxvnni do with rows of float32 and with float weights.
+func (l *Level) setFloats256() {
+	l.dot = func(x, y []float32) float32 { return dotAVX2(first(x), first(y), len(x)) }
+	l.normalize = func(dst, x, w []float32, scale float32) {
+		normalizeAVX2(first(dst), first(x), first(w), len(x), scale)
+	}
+	l.swiGLU = func(dst, gate, up []float32) { swiGLUAVX2(first(dst), first(gate), first(up), len(gate)) }
+	l.rotate = func(x, cos, sin []float32) { rotateAVX2(first(x), first(cos), first(sin), len(cos)) }
+	l.add = func(dst, x []float32) { addAVX2(first(dst), first(x), len(dst)) }
+	l.addScaled = func(dst, x []float32, c float32) { addScaledAVX2(first(dst), first(x), len(dst), c) }
+	l.scale = func(x []float32, c float32) { scaleAVX2(first(x), len(x), c) }
+	l.widen, l.narrow = widen256, narrow256
+	l.quantize, l.gemm, l.transpose = quantize256, gemm256, transpose256
+	l.weigh = func(p, top, sum []float32, seen int, scale float32) {
+		weighAVX2(first(p), first(top), first(sum), len(top), seen, scale)
+	}
+	l.merge = func(s *mergeState) {
+		mergeStateAVX2(first(s.max), first(s.sum), first(s.top), first(s.add), len(s.max))
+		mergeRowsAVX2(first(s.out), first(s.acc), first(s.top), first(s.add), len(s.max), s.d)
+	}
+	set := func(t quant.Type, tile, one floatTiles) {
+		l.mats[t] = Mat{Type: t, Act: ActF32, mul: mulTiled, floats: &floatTile{tile, one}}
+	}
+	set(quant.F32, floatTiles{mulF324x1AVX2, mulF324x2AVX2, mulF324x3AVX2}, floatTiles{mulF321x1AVX2, mulF321x2AVX2, mulF321x3AVX2})
+	set(quant.F16, floatTiles{mulF164x1AVX2, mulF164x2AVX2, mulF164x3AVX2}, floatTiles{mulF161x1AVX2, mulF161x2AVX2, mulF161x3AVX2})
+	set(quant.BF16, floatTiles{mulBF164x1AVX2, mulBF164x2AVX2, mulBF164x3AVX2}, floatTiles{mulBF161x1AVX2, mulBF161x2AVX2, mulBF161x3AVX2})
+	// The kernels of halves read eight at a time, also the last.
+	for _, t := range []quant.Type{quant.F16, quant.BF16} {
+		l.mats[t].mul = func(m *Mat, dst []float32, ldd int, w []byte, rows, k int, a *Acts, t0, t1 int, s *Scratch) {
+			if k < 8 {
+				mulFloat(m, dst, ldd, w, rows, k, a, t0, t1, s)
+				return
+			}
+			mulTiled(m, dst, ldd, w, rows, k, a, t0, t1, s)
+		}
+	}
+}
+
+func widen256(dst []float32, src []byte) {
+	n := len(dst) &^ 7
+	if n > 0 {
+		widenAVX2(&dst[0], &src[0], n)
+	}
+	quant.WidenHalf(dst[n:], src[2*n:])
+}
+
+func narrow256(dst []byte, src []float32) {
+	n := len(src) &^ 7
+	if n > 0 {
+		narrowAVX2(&dst[0], &src[0], n)
+	}
+	quant.NarrowHalf(dst[2*n:], src[n:])
+}
+
+// quantize256 takes eight groups at a time. Where the last are fewer, some of those before are done once more.
+func quantize256(q []int8, g []actGroup, x []float32) {
+	const groups = 8
+	if len(g) < groups {
+		quantize(q, g, x)
+		return
+	}
+	for i := 0; i < len(g); i += groups {
+		i := min(i, len(g)-groups)
+		quantizeAVX2(&q[i*ActGroup], (*byte)(unsafe.Pointer(&g[i])), &x[i*ActGroup])
+	}
+}
+
+func gemm256(c, a, b []float32, m, n, k int) {
+	type wide = func(c, a, b *float32, lda, ld, k int)
+	type narrow = func(c, a, b *float32, lda, ld, k, columns int)
+	const most = 6
+	x16 := [most]wide{gemm1x16AVX2, gemm2x16AVX2, gemm3x16AVX2, gemm4x16AVX2, gemm5x16AVX2, gemm6x16AVX2}
+	x8 := [most]narrow{gemm1x8AVX2, gemm2x8AVX2, gemm3x8AVX2, gemm4x8AVX2, gemm5x8AVX2, gemm6x8AVX2}
+	lda := len(a) / m
+	for parts := (m + most - 1) / most; parts > 0; parts-- {
+		rows := (m + parts - 1) / parts // parts as even as they may be
+		j := 0
+		for ; j+16 <= n; j += 16 {
+			x16[rows-1](&c[j], &a[0], &b[j], 4*lda, 4*n, k)
+		}
+		for ; j < n; j += 8 {
+			x8[rows-1](&c[j], &a[0], &b[j], 4*lda, 4*n, k, min(n-j, 8))
+		}
+		if m -= rows; m > 0 {
+			c, a = c[rows*n:], a[rows*lda:]
+		}
+	}
+}
+
+func transpose256(dst []float32, src []byte, n, d int, half bool) {
+	if d%8 != 0 {
+		transpose(dst, src, n, d, half)
+		return
+	}
+	size, f := 4, transposeF32AVX2
+	if half {
+		size, f = 2, transposeF16AVX2
+	}
+	for i := 0; i < n; i += 8 {
+		f(&dst[i], &src[i*d*size], d*size, d/8)
+	}
+}
