@@ -188,30 +188,37 @@ func (f *rawFile) tokens(replace map[int]string) {
 	f.set("tokenizer.ggml.tokens", v)
 }
 
-const (
-	hostileTime   = time.Second
-	hostileMemory = 64 << 20 // and twice the file
-)
+const hostileMemory = 64 << 20 // and twice the file
+
+// hostileTime is longer in short mode, which is how the race detector and emulated machines, ten times slower or more, run these tests.
+func hostileTime() time.Duration {
+	if testing.Short() {
+		return 20 * time.Second
+	}
+	return time.Second
+}
 
 // refused opens a file in every way; each must fail within the bounds, with one line that names the file and what is wanted.
 func refused(t *testing.T, path string, want ...string) {
 	t.Helper()
 	data, err := os.ReadFile(path)
 	require.NoError(t, err)
-	for how, open := range map[string]func() (*goinfer.Model, error){
+	ways := map[string]func() (*goinfer.Model, error){
 		"mapped":   func() (*goinfer.Model, error) { return goinfer.Open(path, goinfer.Options{}) },
 		"read":     func() (*goinfer.Model, error) { return goinfer.Open(path, goinfer.Options{NoMmap: true}) },
 		"of bytes": func() (*goinfer.Model, error) { return goinfer.OpenBytes(path, data, goinfer.Options{}) },
-	} {
-		m, took, memory, err := measured(open)
+	}
+	for how, open := range ways {
+		if how != "mapped" && testing.Short() {
+			continue
+		}
+		m, err := bounded(t, how, len(data), open)
 		require.Error(t, err, how)
 		require.Nil(t, m, how)
 		oneLine(t, err, path)
 		for _, w := range want {
 			require.ErrorContains(t, err, w, how)
 		}
-		require.Less(t, took, hostileTime, how)
-		require.Less(t, memory, uint64(hostileMemory+2*len(data)), "%s: bytes allocated", how)
 	}
 	// What only looks at the file need not find the fault, but must stand it.
 	if _, err := goinfer.Inspect(path, 3); err != nil {
@@ -222,14 +229,25 @@ func refused(t *testing.T, path string, want ...string) {
 	}
 }
 
-func measured(open func() (*goinfer.Model, error)) (m *goinfer.Model, took time.Duration, memory uint64, err error) {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	start := time.Now()
-	m, err = open()
-	took = time.Since(start)
-	runtime.ReadMemStats(&after)
-	return m, took, after.TotalAlloc - before.TotalAlloc, err
+// bounded opens a file of some size and checks time and memory. What took too long may owe it to a busy machine, and is tried twice more.
+func bounded(t testing.TB, what string, size int, open func() (*goinfer.Model, error)) (m *goinfer.Model, err error) {
+	t.Helper()
+	for try := 1; ; try++ {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		start := time.Now()
+		m, err = open()
+		took := time.Since(start)
+		runtime.ReadMemStats(&after)
+		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(hostileMemory+2*size), "%s: bytes allocated", what)
+		if took < hostileTime() {
+			return m, err
+		}
+		require.Less(t, try, 3, "%s: took %v", what, took)
+		if err == nil {
+			require.NoError(t, m.Close())
+		}
+	}
 }
 
 func oneLine(t testing.TB, err error, path string) {
@@ -260,7 +278,7 @@ func twoTokens(m *goinfer.Model) error {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), 20*time.Second, errSlow)
 	defer cancel()
 	n := 0
-	for p, err := range m.Generate(ctx, goinfer.Request{Tokens: []int32{0}, MaxTokens: 2, IgnoreEOG: true}) {
+	for p, err := range m.Generate(ctx, goinfer.Request{Tokens: []int32{0, 5, 1}, MaxTokens: 2, IgnoreEOG: true}) {
 		if err != nil {
 			return err
 		}
@@ -382,6 +400,18 @@ func TestHostileFiles(t *testing.T) {
 		"no data":                {dense, func(f *rawFile) { f.data = nil }, []string{"within the file"}},
 		"no tensors":             {dense, func(f *rawFile) { f.tensors = nil }, []string{`no tensor "token_embd.weight"`}},
 		"no tensors and no data": {dense, func(f *rawFile) { f.tensors, f.data = nil, nil }, []string{"no tensor"}},
+
+		// Strings of no bytes.
+		"empty architecture":   {dense, set("general.architecture", text("")), []string{`key "general.architecture": want a name, found ""`}},
+		"empty tensor name":    {dense, func(f *rawFile) { f.tensor("output_norm.weight").name = "" }, []string{"output_norm.weight"}},
+		"empty tensor names":   {dense, func(f *rawFile) { f.tensors[0].name, f.tensors[1].name = "", "" }, []string{"twice"}},
+		"empty tokenizer":      {dense, set("tokenizer.ggml.model", text("")), []string{`unknown model ""`}},
+		"empty scaling":        {dense, set("llama.rope.scaling.type", text("")), []string{`"llama.rope.scaling.type"`}},
+		"empty tokens, no end": {dense, set("tokenizer.ggml.tokens", zeros(list(rawString, 320), 8*320)), []string{"token "}},
+		"empty merges": {dense, func(f *rawFile) {
+			f.set("tokenizer.ggml.model", text("gpt2"))
+			f.set("tokenizer.ggml.merges", texts("a b", ""))
+		}, []string{`merge 1 is "", want two symbols`}},
 
 		// Hyper-parameters.
 		"no architecture":        {dense, func(f *rawFile) { f.drop("general.architecture") }, []string{"no key general.architecture"}},
@@ -570,9 +600,8 @@ func TestContext(t *testing.T) {
 
 	for _, o := range []goinfer.Options{{Context: 64}, {CacheBytes: 1 << 20}, {Overcommit: true}} {
 		o.Threads = 1
-		m, _, memory, err := measured(func() (*goinfer.Model, error) { return goinfer.OpenBytes("giant.gguf", data, o) })
+		m, err := bounded(t, fmt.Sprintf("%+v", o), len(data), func() (*goinfer.Model, error) { return goinfer.OpenBytes("giant.gguf", data, o) })
 		require.NoError(t, err)
-		require.Less(t, memory, uint64(hostileMemory+2*len(data)))
 		require.NoError(t, twoTokens(m))
 		require.NoError(t, m.Close())
 	}
@@ -625,14 +654,33 @@ func TestHostileMany(t *testing.T) {
 	}
 }
 
-// TestHostileTruncated cuts a real file at fifty places.
+// TestHostileTruncated cuts a real file at every byte of the header, in memory, and at fifty places as a file.
 func TestHostileTruncated(t *testing.T) {
 	data := sound(t, "llama-dense")
-	began := takeApart(t, data).dataBegan
+	f := takeApart(t, data)
+	cuts, step := []int{len(data) - 1}, 1
+	if testing.Short() {
+		step = 13
+	}
+	for n := 0; n < f.dataBegan; n += step {
+		cuts = append(cuts, n)
+	}
+	for _, x := range f.tensors {
+		for n := -1; n <= 1; n++ {
+			cuts = append(cuts, f.dataBegan+max(0, int(x.offset)+n))
+		}
+	}
+	for _, n := range cuts {
+		_, err := bounded(t, fmt.Sprintf("%d bytes", n), n, func() (*goinfer.Model, error) {
+			return goinfer.OpenBytes("cut.gguf", data[:n:n], goinfer.Options{Threads: 1})
+		})
+		require.Error(t, err, "%d bytes", n)
+		oneLine(t, err, "cut.gguf")
+	}
 	for i := range 50 {
-		n := i * began / 25 // in the header
+		n := i * f.dataBegan / 25 // in the header
 		if i >= 25 {
-			n = began + (i-25)*(len(data)-began-1)/24
+			n = f.dataBegan + (i-25)*(len(data)-f.dataBegan-1)/24
 		}
 		path := filepath.Join(t.TempDir(), "cut.gguf")
 		require.NoError(t, os.WriteFile(path, data[:n], 0o600))
@@ -640,34 +688,38 @@ func TestHostileTruncated(t *testing.T) {
 	}
 }
 
-// TestHostileFlips changes bytes of the header at random: the file opens or it does not, and if it does it runs.
+// TestHostileFlips changes bytes at random, three of four times in the header, one to eight at once: the file opens or it does not, and if it does it runs.
 func TestHostileFlips(t *testing.T) {
-	n := 1200
+	n := 400
 	if testing.Short() {
-		n = 200
+		n = 60
 	}
 	rng := rand.New(rand.NewPCG(7, 7))
-	opened, failed, slowest, most := 0, map[string]int{}, time.Duration(0), uint64(0)
-	for _, name := range []string{"llama-dense", "mixtral"} {
-		data := slices.Clone(sound(t, name))
-		began := takeApart(t, data).dataBegan
-		for i := range n / 2 {
-			at, was := rng.IntN(began), byte(0)
-			// One change of three is of a single bit.
-			was, data[at] = data[at], byte(rng.Uint32())
-			if i%3 == 0 {
-				data[at] = was ^ 1<<rng.IntN(8)
+	opened, failed := 0, map[string]int{}
+	for _, name := range []string{"llama-dense", "mixtral", "llama-quant-mix"} {
+		whole := sound(t, name)
+		began := takeApart(t, whole).dataBegan
+		data := slices.Clone(whole)
+		for i := range n {
+			within := began
+			if i%4 == 3 {
+				within = len(data)
 			}
-			m, took, memory, err := measured(func() (*goinfer.Model, error) {
+			what := name
+			for range 1 << rng.IntN(4) {
+				at := rng.IntN(within)
+				data[at] = byte(rng.Uint32())
+				if i%3 == 0 {
+					data[at] = whole[at] ^ 1<<rng.IntN(8)
+				}
+				what += fmt.Sprintf(", byte %d is %d", at, data[at])
+			}
+			m, err := bounded(t, what, len(data), func() (*goinfer.Model, error) {
 				return goinfer.OpenBytes("flipped.gguf", data, goinfer.Options{Threads: 1})
 			})
-			slowest, most = max(slowest, took), max(most, memory)
-			what := fmt.Sprintf("%s: byte %d was %d, is %d", name, at, was, data[at])
-			require.Less(t, memory, uint64(hostileMemory+2*len(data)), what)
-			require.Less(t, took, 5*time.Second, what)
 			if err != nil {
 				oneLine(t, err, "flipped.gguf")
-				failed[strings.SplitN(err.Error(), ":", 2)[0]]++
+				failed[strings.SplitN(err.Error(), ":", 3)[1]]++
 			} else {
 				opened++
 				if err := twoTokens(m); err != nil {
@@ -676,10 +728,10 @@ func TestHostileFlips(t *testing.T) {
 				}
 				require.NoError(t, m.Close())
 			}
-			data[at] = was
+			copy(data, whole)
 		}
 	}
-	t.Logf("%d opened, refused: %v, the slowest took %v, the greediest allocated %d bytes", opened, failed, slowest, most)
+	t.Logf("%d opened, refused: %v", opened, failed)
 }
 
 // TestHostilePlaces: what is no file is refused and named.

@@ -58,6 +58,9 @@ func ReadConfig(m Metadata) (Config, error) {
 	r := reader{m: m}
 	c := Config{Arch: r.text("general.architecture", ""), Name: r.text("general.name", "")}
 	if r.err == nil && c.Arch == "" {
+		if _, ok, _ := m.Text("general.architecture"); ok {
+			return c, errors.New(`model: key "general.architecture": want a name, found ""`)
+		}
 		return c, errors.New("model: no key general.architecture")
 	}
 	r.prefix = c.Arch + "."

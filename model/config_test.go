@@ -118,7 +118,7 @@ func TestConfigFaults(t *testing.T) {
 		want string
 	}{
 		"no architecture":     {set{"general.architecture": nil}, "no key general.architecture"},
-		"architecture empty":  {set{"general.architecture": ""}, "no key general.architecture"},
+		"architecture empty":  {set{"general.architecture": ""}, `key "general.architecture": want a name, found ""`},
 		"architecture number": {set{"general.architecture": uint32(7)}, `key "general.architecture": want a string, found uint32 7`},
 		"architecture ugly":   {set{"general.architecture": ugly}, `a...`},
 		"name is a list":      {set{"general.name": []string{"a"}}, `key "general.name": want a string, found an array of 1 strings`},
