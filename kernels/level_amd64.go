@@ -7,10 +7,9 @@ import "github.com/goinfer/goinfer/quant"
 //go:generate go run -C _asm . -dir ../..
 
 func assembly(ls []*Level) []*Level {
-	for _, next := range []func(Level) *Level{avx2, avxvnni, avx512} {
-		ls = append(ls, next(*ls[len(ls)-1]))
-	}
-	return ls
+	two := avx2(*ls[0])
+	// AVX-512 VNNI is not the higher of AVX-VNNI: many processors have the one without the other's encodings.
+	return append(ls, two, avxvnni(*two), avx512(*two))
 }
 
 // avx512 is the level avx512vnni.
