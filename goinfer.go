@@ -81,10 +81,13 @@ var (
 // DefaultSampling returns the field's usual chain of samplers with its usual settings and a seed of 0.
 func DefaultSampling() Sampling { return sample.Defaults() }
 
+// MaxThreads bounds Options.Threads.
+const MaxThreads = 1024
+
 // Options are how a model is opened. The zero value works.
 type Options struct {
 	Context    int       // positions per generation; 0 means the model's own
-	Threads    int       // 0 means one for every core the process may use
+	Threads    int       // at most MaxThreads; 0 means one for every core the process may use
 	Batch      int       // rows computed at once; 0 means 512
 	CacheK     CacheType // format of cached keys, CacheF16 (the zero value) or CacheF32
 	CacheV     CacheType // format of cached values
@@ -171,6 +174,9 @@ func configOf(f *gguf.File, o *Options) (Config, error) {
 	}
 	if o.Batch == 0 {
 		o.Batch = engine.DefaultBatch
+	}
+	if o.Threads > MaxThreads {
+		return cfg, fmt.Errorf("want at most %d threads, found %d", MaxThreads, o.Threads)
 	}
 	if o.Context < 1 || o.Batch < 1 || o.Threads < 0 || o.CacheBytes < 0 {
 		return cfg, fmt.Errorf("want a context and a batch of at least 1 and threads and cache bytes of at least 0, found %d, %d, %d, %d",
@@ -274,7 +280,7 @@ type Request struct {
 	LogProb   bool     // fill Piece.LogProb
 	Top       int      // fill Piece.Top with that many alternatives
 	Hook      Hook
-	Progress  func(done, total int) // called as the prompt is evaluated
+	Progress  func(done, total int) // called before the prompt is evaluated and as it is
 }
 
 // Generate continues a prompt and yields its pieces as they are made; the last has Stop and Usage set. Cancelling ctx ends the generation with a last piece

@@ -48,8 +48,12 @@ func (m Memory) check(o Options) error {
 	if m.Weights+m.Scratch < have {
 		hint = fmt.Sprintf("a context of about %d would fit", (have-m.Weights-m.Scratch)/max(1, m.Cache/int64(o.Context)))
 	}
-	return fmt.Errorf("%w: weights %s, cache of %d positions %s, scratch %s, together %s; available are %s (%s); %s",
-		ErrMemory, Bytes(m.Weights), o.Context, Bytes(m.Cache), Bytes(m.Scratch), Bytes(m.Total()), Bytes(have), why, hint)
+	scratch := ""
+	if m.Scratch > 0 { // it is not known before the weights are bound
+		scratch = fmt.Sprintf(", scratch %s", Bytes(m.Scratch))
+	}
+	return fmt.Errorf("%w: weights %s, cache of %d positions %s%s, together %s; available are %s (%s); %s",
+		ErrMemory, Bytes(m.Weights), o.Context, Bytes(m.Cache), scratch, Bytes(m.Total()), Bytes(have), why, hint)
 }
 
 // Bytes writes a size with a binary unit, such as "1.5 GiB".

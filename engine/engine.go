@@ -340,6 +340,10 @@ func (e *Engine) open(r *request) {
 		r.seq = e.store.Open()
 	}
 	r.opened, r.usage.Cached = true, max(0, best)
+	if r.Progress != nil {
+		r.reported = r.usage.Cached
+		r.Progress(r.reported, len(r.Prompt))
+	}
 }
 
 // common is the length of the common prefix.

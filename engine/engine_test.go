@@ -416,7 +416,7 @@ func TestProgress(t *testing.T) {
 	e := start(t, "llama-dense", func(c *Config) { c.Batch = 40 })
 	var seen [][2]int
 	generate(t, e, Request{Prompt: prompt(100), Progress: func(done, total int) { seen = append(seen, [2]int{done, total}) }})
-	require.Equal(t, [][2]int{{40, 100}, {80, 100}, {100, 100}}, seen)
+	require.Equal(t, [][2]int{{0, 100}, {40, 100}, {80, 100}, {100, 100}}, seen)
 }
 
 // BenchmarkDecode generates tokens one by one; a warmed-up engine allocates nothing for them.

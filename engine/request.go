@@ -41,7 +41,7 @@ type Request struct {
 	Hook nn.Hook
 	// Logits, if set, is given the logits after every prompt token, in order. The row is valid during the call. An error ends the request.
 	Logits func(pos int, row []float32) error
-	// Progress, if set, is called on the engine's goroutine as the prompt is evaluated; it must be quick.
+	// Progress, if set, is called on the engine's goroutine before the prompt is evaluated and as it is; it must be quick.
 	Progress func(done, total int)
 }
 

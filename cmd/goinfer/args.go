@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,11 +15,13 @@ import (
 // that this command lacks are here so that an error names them, and nobody's -hf is taken for -h.
 var dashes = map[string]string{
 	"-tb": "threads-batch", "-ub": "ubatch-size", "-ctk": "cache-type-k", "-ctv": "cache-type-v", "-bf": "binary-file", "-sp": "special",
-	"-fa": "flash-attn", "-ngl": "gpu-layers", "-st": "single-turn", "-no-cnv": "no-conversation", "-co": "color",
+	"-fa": "flash-attn", "-ngl": "gpu-layers", "-st": "single-turn", "-no-cnv": "no-conversation", "-co": "color", "-lm": "load-mode", "-np": "parallel",
 
-	"-cnv": "conversation", "-hf": "hf-repo", "-hfr": "hf-repo", "-hff": "hf-file", "-sys": "system-prompt", "-sysf": "system-prompt-file", "-np": "parallel",
-	"-mu": "model-url", "-md": "model-draft", "-mm": "mmproj", "-jf": "json-schema-file", "-dev": "device", "-sm": "split-mode", "-ts": "tensor-split",
-	"-mg": "main-gpu", "-ot": "override-tensor", "-cmoe": "cpu-moe", "-nkvo": "no-kv-offload", "-lv": "verbosity", "-mli": "multiline-input", "-ptc": "print-token-count",
+	"-bs": "backend-sampling", "-cb": "cont-batching", "-cl": "cache-list", "-cmoe": "cpu-moe", "-cnv": "conversation", "-ctkd": "cache-type-k-draft", "-ctvd": "cache-type-v-draft",
+	"-dev": "device", "-fit": "fit", "-fitc": "fit-ctx", "-fitt": "fit-target", "-hf": "hf-repo", "-hfd": "hf-repo-draft", "-hff": "hf-file", "-hfr": "hf-repo", "-hft": "hf-token",
+	"-jf": "json-schema-file", "-lv": "verbosity", "-md": "model-draft", "-mg": "main-gpu", "-mli": "multiline-input", "-mm": "mmproj", "-mmu": "mmproj-url", "-mu": "model-url",
+	"-ncmoe": "n-cpu-moe", "-ndio": "no-direct-io", "-nkvo": "no-kv-offload", "-nocb": "no-cont-batching", "-nr": "no-repack", "-ot": "override-tensor", "-ptc": "print-token-count",
+	"-rea": "reasoning", "-sm": "split-mode", "-sys": "system-prompt", "-sysf": "system-prompt-file", "-tbd": "threads-batch-draft", "-td": "threads-draft", "-ts": "tensor-split",
 }
 
 // aliases are further names of flags.
@@ -130,14 +134,25 @@ func flagError(cmd *cobra.Command, err error) error {
 	)
 	switch {
 	case errors.As(err, &unknown):
+		name, hint := unknown.GetSpecifiedName(), ""
 		if s := unknown.GetSpecifiedShortnames(); s != "" {
-			in := ""
+			name, hint = "-"+name, "; a text that begins with a dash goes behind --"
 			if len(s) > 1 {
-				in = fmt.Sprintf(" (in -%s)", s)
+				name += fmt.Sprintf(" (in -%s)", s)
 			}
-			return usagef("there is no flag -%s%s; a text that begins with a dash goes behind --", unknown.GetSpecifiedName(), in)
+		} else {
+			hint = suggest(cmd.Flags(), name)
+			name = "--" + name
+			for _, short := range slices.Sorted(maps.Keys(dashes)) {
+				if name == "--"+dashes[short] {
+					name += " (" + short + ")"
+				}
+			}
 		}
-		return usagef("there is no flag --%s%s", unknown.GetSpecifiedName(), suggest(cmd.Flags(), unknown.GetSpecifiedName()))
+		if !cmd.HasParent() {
+			hint = "; those of a command go behind it, as in: goinfer run -n 100"
+		}
+		return usagef("there is no flag %s%s", name, hint)
 	case errors.As(err, &missing):
 		return usagef("%s wants a value", flagName(missing.GetFlag()))
 	case errors.As(err, &invalid):

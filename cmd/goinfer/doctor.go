@@ -87,7 +87,11 @@ func writeMachine(out io.Writer, m probe.Info) {
 		level = "none"
 	}
 	row("kernels", "%s (this build has %s)", level, strings.Join(m.Levels, ", "))
-	row("cores", "%s, %s; usable %d, of them fast %d", plural(m.PhysicalCores, "core"), plural(m.LogicalCores, "thread"), m.UsableCores, m.PerformanceCores)
+	fast := ""
+	if m.PerformanceCores < m.UsableCores {
+		fast = fmt.Sprintf(", %d of them fast", m.PerformanceCores)
+	}
+	row("cores", "%d with %s; this process may use %d%s", m.PhysicalCores, plural(m.LogicalCores, "thread"), m.UsableCores, fast)
 	row("threads", "%d: %s", m.Threads, m.ThreadsWhy)
 	limit := "none"
 	if m.CgroupCPUs > 0 {

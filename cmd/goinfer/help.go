@@ -48,6 +48,22 @@ func newHelp() *cobra.Command {
 	}
 }
 
+// placeholder is the value of a flag in a help text: its type is a word for what the flag wants.
+type placeholder struct{ pflag.Value }
+
+func (p placeholder) Type() string {
+	switch t := p.Value.Type(); t {
+	case "int", "int64":
+		return "N"
+	case "float32":
+		return "X"
+	case "type":
+		return "TYPE"
+	default:
+		return t
+	}
+}
+
 // printUsage writes what follows the description in a help text: usage, commands, flags under their headings, examples.
 func printUsage(cmd *cobra.Command) error {
 	var b strings.Builder
@@ -67,6 +83,10 @@ func printUsage(cmd *cobra.Command) error {
 	var headings []string
 	sets := map[string]*pflag.FlagSet{}
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		shown := *f
+		if shown.Value = (placeholder{f.Value}); f.DefValue == "[]" {
+			shown.DefValue = ""
+		}
 		h := "Flags"
 		if a := f.Annotations["heading"]; len(a) > 0 {
 			h = a[0]
@@ -76,7 +96,7 @@ func printUsage(cmd *cobra.Command) error {
 			sets[h].SortFlags = false
 			headings = append(headings, h)
 		}
-		sets[h].AddFlag(f)
+		sets[h].AddFlag(&shown)
 	})
 	for _, h := range headings {
 		if text := sets[h].FlagUsages(); text != "" {

@@ -31,8 +31,9 @@ const (
 func newInspect() *cobra.Command {
 	var f inspectFlags
 	cmd := &cobra.Command{
-		Use:   "inspect [flags] [MODEL]",
-		Short: "Show what is in a model file",
+		Use:        "inspect [flags] [MODEL]",
+		Short:      "Show what is in a model file",
+		SuggestFor: []string{"show", "info", "dump"},
 		Long: `Shows the metadata and the tensors of a GGUF file of any architecture. Only the header is read,
 no weight. Long values are cut, but for --json.`,
 		Example: `  goinfer inspect model.gguf

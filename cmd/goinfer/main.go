@@ -11,8 +11,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
+	"regexp"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -59,7 +61,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, stderr io.Writer
 		return exitOK
 	case errors.Is(err, errNoCommand):
 		return exitUsage
-	case errors.As(err, &usage) || !began:
+	case errors.As(err, &usage) || !began && !errors.As(err, new(*fs.PathError)):
 		fmt.Fprintf(stderr, "goinfer: %s\nTry '%s --help'.\n", oneLine(err), cmd.CommandPath())
 		return exitUsage
 	}
@@ -115,7 +117,9 @@ func runRoot(cmd *cobra.Command, args []string) error {
 // noCommand is the error of asking for a command that does not exist.
 func noCommand(root *cobra.Command, args []string) error {
 	hint := ""
-	if s := root.SuggestionsFor(args[0]); len(s) > 0 {
+	if args[0] == "version" {
+		hint = "; did you mean --version?"
+	} else if s := root.SuggestionsFor(args[0]); len(s) > 0 {
 		hint = fmt.Sprintf("; did you mean %s?", s[0])
 	} else if len(args) == 1 && (strings.ContainsAny(args[0], " \t\n") || isModel(args[0])) {
 		hint = fmt.Sprintf("; did you mean: goinfer run %q", args[0])
@@ -166,14 +170,14 @@ func closedPipe(err error) bool {
 	return runtime.GOOS == "windows" && errors.As(err, &no) && (no == 109 || no == 232)
 }
 
-// oneLine is the text of an error in one line, with flags for the library's parameters and without the name of the package it comes from. It is safe to print
+// packages are the names of packages that errors begin with.
+var packages = regexp.MustCompile(`(^|: )(?:(?:arch|cpu|engine|gguf|kv|model|nn|probe|quant|sample|tensor|tokenizer): )+`)
+
+// oneLine is the text of an error in one line, with flags for the library's parameters and without the names of the packages it comes from. It is safe to print
 // whatever names of files and tensors are in it.
 func oneLine(err error) string {
 	text := strings.ReplaceAll(flagNames.Replace(err.Error()), "\n", "; ")
-	for _, p := range []string{"gguf: ", "engine: ", "probe: ", "sample: ", "tokenizer: "} {
-		text = strings.TrimPrefix(text, p)
-	}
-	return printable(text)
+	return printable(packages.ReplaceAllString(text, "$1"))
 }
 
 // await runs f, which cannot be cancelled, and leaves it behind when ctx is done.

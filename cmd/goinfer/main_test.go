@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -112,7 +113,11 @@ func TestNoCommand(t *testing.T) {
 	wrong(t, command(t, "", "The sun"), `did you mean: goinfer run "The sun"`)
 	wrong(t, command(t, "", "tiny-moe"), `did you mean: goinfer run "tiny-moe"`)
 	wrong(t, command(t, "", "xyzzy"), `"xyzzy"`)
-	wrong(t, command(t, "", "--frob"), "--frob")
+	wrong(t, command(t, "", "--frob"), "there is no flag --frob; those of a command go behind it")
+	wrong(t, command(t, "", "-m", "model.gguf", "-p", "Hello"), "there is no flag -m; those of a command go behind it")
+	wrong(t, command(t, "", "version"), "did you mean --version?")
+	wrong(t, command(t, "", "show", "tiny-moe"), "did you mean inspect?")
+	wrong(t, command(t, "", "tokenize", "tiny-moe"), "did you mean tokens?")
 	wrong(t, command(t, "", "completion", "tcsh"), `"tcsh": want bash, zsh, fish or powershell`)
 	wrong(t, command(t, "", "completion"), "want one shell")
 	wrong(t, command(t, "", "help", "rnu"), "did you mean run?")
@@ -121,6 +126,11 @@ func TestNoCommand(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	require.Regexp(t, `^goinfer \S+( \(\w+(, modified)?\))? go\S+ \w+/\w+\n$`, ok(t, command(t, "", "--version")))
+	var stderr bytes.Buffer
+	require.Equal(t, exitOK, run(t.Context(), []string{"--version"}, strings.NewReader(""), brokenPipe{}, &stderr))
+	require.Empty(t, stderr.String())
+	require.Equal(t, exitFault, run(t.Context(), []string{"--version"}, strings.NewReader(""), fullDisk{}, &stderr))
+	require.Equal(t, "goinfer: write out: disk full\n", stderr.String())
 }
 
 func TestHelp(t *testing.T) {
@@ -137,6 +147,7 @@ func TestHelp(t *testing.T) {
 			require.Equal(t, f.Hidden, f.Usage == "", "%s --%s: a flag is explained or hidden", c.Name(), f.Name)
 			require.Equal(t, !f.Hidden, strings.Contains(help, "--"+f.Name+" "), "%s --%s", c.Name(), f.Name)
 		})
+		require.NotRegexp(t, `--[a-z-]+ (int|float|string)|default \[\]`, help, "types of Go are no words for a user")
 		for _, line := range strings.Split(help, "\n") {
 			require.LessOrEqual(t, len([]rune(line)), 150, line)
 		}
@@ -184,6 +195,8 @@ func TestModelOrText(t *testing.T) {
 	for _, text := range []string{"Hello", "a" + sep + "b or c", "", "gguf", "tiny", "."} {
 		require.False(t, isModel(text), text)
 	}
+	fault(t, command(t, "", "run", ".", "-p", "Hello"), ".: want a GGUF file, found a directory")
+	fault(t, command(t, "", "inspect", t.TempDir()), ": want a GGUF file, found a directory")
 	fault(t, command(t, "", "run", "nothing", "Hello"), `no model "nothing": want the path of a file, or one of tiny-dense, tiny-moe`)
 	fault(t, command(t, "", "run", "-p", "Hello", "nothing"), `no model "nothing"`)
 
@@ -226,4 +239,17 @@ func TestHostileFiles(t *testing.T) {
 		}
 	}
 	require.NoFileExists(t, filepath.Join(dir, "out"))
+}
+
+func TestOneLine(t *testing.T) {
+	for in, want := range map[string]string{
+		"gguf: a.gguf: nn: cpu: GOINFER_CPU=x":   "a.gguf: GOINFER_CPU=x",
+		"cpu: nn.gguf: x":                        "nn.gguf: x",
+		"models: a":                              "models: a",
+		"two\nlines":                             "two; lines",
+		"sample: TopP: want 0 to 1":              "--top-p: want 0 to 1",
+		"a\x1b[2J.gguf: engine: context is full": `a\x1b[2J.gguf: context is full`,
+	} {
+		require.Equal(t, want, oneLine(errors.New(in)))
+	}
 }

@@ -25,11 +25,13 @@ func find(model string) (source, error) {
 	if data := embedded.Model(model); data != nil {
 		return source{model, data}, nil
 	}
-	if _, err := os.Stat(model); err != nil {
-		if os.IsNotExist(err) && !isPath(model) {
-			return source{}, fmt.Errorf("there is no model %q: want the path of a file, or one of %s", model, strings.Join(embedded.Names(), ", "))
-		}
+	switch info, err := os.Stat(model); {
+	case err != nil && os.IsNotExist(err) && !isPath(model):
+		return source{}, fmt.Errorf("there is no model %q: want the path of a file, or one of %s", model, strings.Join(embedded.Names(), ", "))
+	case err != nil:
 		return source{}, fileError(err)
+	case info.IsDir():
+		return source{}, fmt.Errorf("%s: want a GGUF file, found a directory", model)
 	}
 	if strings.EqualFold(filepath.Ext(model), ".safetensors") {
 		return source{}, fmt.Errorf("%s: safetensors files are not supported: want a GGUF file", model)
@@ -126,14 +128,15 @@ func modelOnly(flag string, args []string) (string, error) {
 
 // addModel adds -m.
 func addModel(fs *pflag.FlagSet, model *string) {
-	fs.StringVarP(model, "model", "m", "", "the same as MODEL")
+	fs.StringVarP(model, "model", "m", "", "the same as `MODEL`")
 }
 
 // opening are the flags that say how a model is opened.
 type opening struct {
-	context, threads, threadsBatch, batch, ubatch, gpuLayers int
-	k, v                                                     cacheType
-	exact, noMmap, mlock, overcommit                         bool
+	context, threads, threadsBatch, batch, ubatch, parallel int
+	gpuLayers, loadMode                                     string
+	k, v                                                    cacheType
+	exact, noMmap, mlock, overcommit                        bool
 }
 
 func (o *opening) add(fs *pflag.FlagSet) {
@@ -149,12 +152,15 @@ func (o *opening) add(fs *pflag.FlagSet) {
 
 	fs.IntVarP(&o.batch, "batch-size", "b", 0, "")
 	fs.IntVar(&o.threadsBatch, "threads-batch", 0, "")
-	fs.IntVar(&o.gpuLayers, "gpu-layers", 0, "")
+	fs.IntVar(&o.parallel, "parallel", 1, "")
+	fs.StringVar(&o.gpuLayers, "gpu-layers", "0", "")
+	fs.StringVar(&o.loadMode, "load-mode", "", "")
 	fs.Bool("mmap", true, "")
 	fs.String("flash-attn", "auto", "")
 	fs.Lookup("flash-attn").NoOptDefVal = "on"
 	fs.Bool("no-warmup", false, "")
-	hide(fs, "batch-size", "threads-batch", "gpu-layers", "mmap", "flash-attn", "no-warmup")
+	fs.Bool("no-context-shift", false, "")
+	hide(fs, "batch-size", "threads-batch", "parallel", "gpu-layers", "load-mode", "mmap", "flash-attn", "no-warmup", "no-context-shift")
 }
 
 // hide keeps flags out of help texts: they are accepted from llama.cpp's users, and are the default here or have little effect.
@@ -172,6 +178,17 @@ func (o *opening) options(cmd *cobra.Command) (goinfer.Options, error) {
 		return goinfer.Options{}, usagef("-c, --ctx-size: want at least 0, found %d", o.context)
 	case o.ubatch < 1 || fs.Changed("batch-size") && o.batch < 1:
 		return goinfer.Options{}, usagef("a batch has at least 1 token")
+	case o.threads > goinfer.MaxThreads || o.threadsBatch > goinfer.MaxThreads:
+		return goinfer.Options{}, usagef("-t, --threads: want at most %d, found %d", goinfer.MaxThreads, max(o.threads, o.threadsBatch))
+	}
+	switch o.loadMode {
+	case "", "mmap":
+	case "none", "dio":
+		o.noMmap = true
+	case "mlock":
+		o.mlock = true
+	default:
+		return goinfer.Options{}, usagef("--load-mode: want mmap, mlock or none, found %q", o.loadMode)
 	}
 	if fs.Changed("threads-batch") && o.threadsBatch != o.threads {
 		if !fs.Changed("threads") {
@@ -179,8 +196,13 @@ func (o *opening) options(cmd *cobra.Command) (goinfer.Options, error) {
 		}
 		note(cmd, "one number of threads, %d, serves prompts and generation", o.threads)
 	}
-	if o.gpuLayers > 0 {
+	switch o.gpuLayers {
+	case "0", "auto":
+	default:
 		note(cmd, "-ngl has no effect: this engine runs on the processor")
+	}
+	if o.parallel > 1 {
+		note(cmd, "-np has no effect: there is one prompt")
 	}
 	batch := o.ubatch
 	if o.batch > 0 {

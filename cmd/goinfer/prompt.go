@@ -20,7 +20,7 @@ type texts struct {
 
 func (t *texts) add(fs *pflag.FlagSet, what string) {
 	t.what = what
-	fs.StringVarP(&t.prompt, "prompt", "p", "", "the same as "+what)
+	fs.StringVarP(&t.prompt, "prompt", "p", "", "the same as `"+what+"`")
 	fs.StringVarP(&t.file, "file", "f", "", "read "+what+" from `FILE`, - meaning standard input")
 	fs.StringVar(&t.binary, "binary-file", "", "")
 	hide(fs, "binary-file")
@@ -76,8 +76,8 @@ func (t *texts) read(cmd *cobra.Command, argument *string, exact bool) (string, 
 			text = strings.TrimSuffix(line, "\r")
 		}
 	}
-	if text == "" && len(from) == 0 && !exact {
-		return "", usagef("there is no %s: standard input is empty (-p '' starts from nothing)", t.what)
+	if text == "" && !exact {
+		note(cmd, "the %s is empty: the text begins from nothing", strings.ToLower(t.what))
 	}
 	return text, nil
 }

@@ -29,14 +29,15 @@ type runFlags struct {
 func newRun() *cobra.Command {
 	var f runFlags
 	cmd := &cobra.Command{
-		Use:   "run [flags] [MODEL] [PROMPT]",
-		Short: "Continue a text",
+		Use:        "run [flags] [MODEL] [PROMPT]",
+		Short:      "Continue a text",
+		SuggestFor: []string{"generate", "complete", "chat"},
 		Long: `Continues PROMPT and writes what follows it, as it is made, to standard output.
 
 A single argument is MODEL if it is the name of a built-in model, ends in .gguf or .safetensors,
 or holds a path separator and no white space; otherwise it is PROMPT. The prompt comes from the
 argument, from -p, from -f FILE or from standard input, which is read only if there is none of
-the others; of a file or standard input one line break at the end is left out. Special tokens
+the others; one line break at the end of a file or of standard input is left out. Special tokens
 that are spelled in it, such as </s>, are recognised.
 
 Generation ends at an end-of-generation token of the model, at a stop string, after -n tokens,
@@ -151,15 +152,16 @@ func (f *runFlags) generate(cmd *cobra.Command, m *goinfer.Model, q goinfer.Requ
 		}
 		last = piece
 	}
-	if !newline && isTerminal(out) {
+	u, talks := last.Usage, f.verbose || last.Stop == goinfer.StopContext
+	switch {
+	case newline:
+	case isTerminal(out):
 		// So that the shell's prompt begins a line.
 		if _, err := io.WriteString(out, "\n"); err != nil {
 			return err
 		}
-	}
-	u := last.Usage
-	if f.verbose && !newline && !isTerminal(out) {
-		fmt.Fprintln(cmd.ErrOrStderr()) // in case both go to one file
+	case talks && sameFile(out, cmd.ErrOrStderr()):
+		fmt.Fprintln(cmd.ErrOrStderr())
 	}
 	if last.Stop == goinfer.StopContext {
 		note(cmd, "the context is full: %d tokens of the prompt and %d generated; -c makes it larger", u.Prompt, u.Generated)
@@ -223,16 +225,21 @@ func printUsed(out io.Writer, m *goinfer.Model, last goinfer.Piece) {
 		why = "interrupted"
 	}
 	u := last.Usage
-	printFact(out, "prompt", "%s", rate(u.Prompt, u.PromptTime))
-	printFact(out, "generation", "%s", rate(u.Generated, u.GenerateTime))
+	// The first token comes of the prompt, and what ended the text took a pass of its own unless it was a limit or a string.
+	passes := u.Generated - 1
+	if last.Stop == goinfer.StopEOG {
+		passes++
+	}
+	printFact(out, "prompt", "%s", rate(u.Prompt, u.Prompt-u.Cached, u.PromptTime))
+	printFact(out, "generation", "%s", rate(u.Generated, passes, u.GenerateTime))
 	printFact(out, "ended", "%s", why)
 }
 
-// rate tells how fast tokens were.
-func rate(n int, took time.Duration) string {
+// rate tells how fast n tokens were, of which so many were computed in that time.
+func rate(n, computed int, took time.Duration) string {
 	text := fmt.Sprintf("%s in %s", plural(n, "token"), seconds(took))
-	if n > 0 && took > 0 {
-		text += fmt.Sprintf(", %.2f tokens/s", float64(n)/took.Seconds())
+	if computed > 0 && took > 0 {
+		text += fmt.Sprintf(", %.2f tokens/s", float64(computed)/took.Seconds())
 	}
 	return text
 }

@@ -48,7 +48,7 @@ func TestRun(t *testing.T) {
 		"small batch":    {"", []string{"-b", "2", sun}},
 		"no mmap":        {"", []string{model, sun, "--no-mmap"}},
 		"exact":          {"", []string{sun, "--exact", "-ctk", "f32", "-ctv=f32"}},
-		"llama.cpp":      {"", []string{"-fa", "on", "--no-display-prompt", "-no-cnv", "--color", "-st", "--simple-io", "-c", "0", "-s", "1", "-p", sun}},
+		"llama.cpp":      {"", []string{"-fa", "on", "--no-display-prompt", "-no-cnv", "--color", "-st", "--simple-io", "-c", "0", "-s", "1", "-lm", "none", "-np", "1", "-ngl", "auto", "-p", sun}},
 		"top-k 1":        {"", []string{"--top-k", "1", "--temp", "2", sun}},
 		"top-p 0":        {"", []string{"--top-p", "0", "--temp", "2", sun}},
 		"seed":           {"", []string{"-s", "7", sun}},
@@ -79,7 +79,13 @@ func TestRunEnds(t *testing.T) {
 	fault(t, greedy(sun, "-c", "6"), "the prompt has 7 tokens, the context 6")
 	r = greedy(sun, "-c", "600", "-n", "1")
 	require.Equal(t, result{0, " east", "goinfer: note: a context of 600 is more than the 512 positions the model was made for\n"}, r)
-	fault(t, greedy(sun, "-c", "1000000000"), "not enough memory")
+	r = greedy(sun, "-c", "1000000000")
+	fault(t, r, "tiny-dense: not enough memory: weights 5.9 MiB, cache of 1000000000 positions 2.8 TiB, together 2.8 TiB; available are ")
+	require.Regexp(t, `; a context of about \d+ would fit\n$`, r.err)
+
+	r = greedy("-n", "3") // standard input is empty
+	require.Equal(t, result{0, ok(t, greedy("-n", "3", "-p", "")), "goinfer: note: the prompt is empty: the text begins from nothing\n"}, r)
+	require.NotEmpty(t, r.out)
 }
 
 func TestRunSampling(t *testing.T) {
@@ -109,13 +115,14 @@ func TestRunSampling(t *testing.T) {
 
 func TestRunWrong(t *testing.T) {
 	for want, args := range map[string][]string{
-		"no PROMPT": {},
 		"more than one PROMPT: --prompt and --file":      {"-p", "a", "-f", "b"},
 		"--tmp; did you mean --temp?":                    {"--tmp", "0", "a"},
 		"no flag -x;":                                    {"-x", "a"},
 		"no flag -x (in -xyz);":                          {"-xyz", "a"},
 		"no flag -x; a text":                             {"-ex", "a"},
-		"no flag --hf-repo":                              {"-hf", "a", "b"},
+		"no flag --hf-repo (-hf)":                        {"-hf", "a", "b"},
+		"--load-mode: want mmap, mlock or none":          {"-lm", "fast", "a"},
+		"--threads: want at most 1024, found 5000":       {"-t", "5000", "a"},
 		"-n, --predict wants a value":                    {"a", "-n"},
 		`-n, --predict: want a whole number`:             {"-n", "few", "a"},
 		`--temp: want a number, found "hot"`:             {"--temp", "hot", "a"},
@@ -149,8 +156,8 @@ seed        42
 generation  5 tokens in \d+\.\d+ s, \d+\.\d+ tokens/s
 ended       -n is reached
 $`, r.err)
-	r = command(t, "", "run", "-v", "--temp", "0", "-t", "1", "--exact", "-ctk", "f32", "-r", ".", sun)
-	for _, want := range []string{"(f32 keys, f16 values)", "kernels     go, in float32 (--exact)", "threads     1 (-t)", "seed        none", "ended       a stop string"} {
+	r = command(t, "", "run", "-v", "--temp", "0", "-t", "1", "--exact", "-ctk", "f32", "-r", ".", "-s", "7", sun)
+	for _, want := range []string{"(f32 keys, f16 values)", "kernels     go, in float32 (--exact)", "threads     1 (-t)", "seed        7, not used", "ended       a stop string"} {
 		require.Contains(t, r.err, want)
 	}
 	r = command(t, "", "run", "-v", "--temp", "0", "<|user|>\nWhat is the capital of France?<|end|>\n<|assistant|>\n")
@@ -159,6 +166,8 @@ $`, r.err)
 	require.Equal(t, 0, r.code)
 	require.Contains(t, r.err, "one number of threads, 1,")
 	require.Contains(t, r.err, "-ngl has no effect")
+	r = command(t, "", "run", "--temp", "0", "-n", "1", "-np", "2", "-ngl", "all", sun)
+	require.Equal(t, result{0, " east", "goinfer: note: -ngl has no effect: this engine runs on the processor\ngoinfer: note: -np has no effect: there is one prompt\n"}, r)
 }
 
 // interrupted cancels a context once something was written.
@@ -185,6 +194,16 @@ func TestRunInterrupted(t *testing.T) {
 	r := commandContext(ctx, "", "run", "--temp", "0", sun)
 	require.Equal(t, result{exitInterrupted, "", ""}, r)
 
+	// While it reads a prompt that takes it many seconds.
+	ctx, cancel = context.WithCancel(t.Context())
+	began := time.Now()
+	time.AfterFunc(200*time.Millisecond, cancel)
+	r = commandContext(ctx, strings.Repeat(sun+" east. ", 5000), "run", "-v", "-c", "100000")
+	require.Equal(t, exitInterrupted, r.code)
+	require.Empty(t, r.out)
+	require.Contains(t, r.err, "ended       interrupted")
+	require.Less(t, time.Since(began), 3*time.Second)
+
 	// While it waits for a prompt.
 	ctx, cancel = context.WithCancel(t.Context())
 	time.AfterFunc(20*time.Millisecond, cancel)
@@ -204,7 +223,9 @@ func (brokenPipe) Write([]byte) (int, error) {
 
 type fullDisk struct{}
 
-func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("disk full") }
+func (fullDisk) Write([]byte) (int, error) {
+	return 0, &os.PathError{Op: "write", Path: "out", Err: errors.New("disk full")}
+}
 
 func TestOutputFaults(t *testing.T) {
 	for _, args := range [][]string{
@@ -214,7 +235,24 @@ func TestOutputFaults(t *testing.T) {
 		require.Equal(t, exitOK, run(t.Context(), args, strings.NewReader(""), brokenPipe{}, &stderr), args)
 		require.Empty(t, stderr.String())
 		require.Equal(t, exitFault, run(t.Context(), args, strings.NewReader(""), fullDisk{}, &stderr), args)
-		require.Equal(t, "goinfer: disk full\n", stderr.String())
+		require.Equal(t, "goinfer: write out: disk full\n", stderr.String())
+	}
+}
+
+// What is said follows the text on a line of its own where both go to one file.
+func TestOneFile(t *testing.T) {
+	for want, args := range map[string][]string{
+		" east and\ngoinfer: note: the context is full: 7 tokens of the prompt and 2 generated; -c makes it larger\n": {"-c", "9"},
+		" east and": {"-n", "2"},
+		" east and sets in the west.\nThe opposite": {"-n", "10"},
+	} {
+		f, err := os.Create(filepath.Join(t.TempDir(), "both"))
+		require.NoError(t, err)
+		require.Equal(t, 0, run(t.Context(), append([]string{"run", "--temp", "0", sun}, args...), strings.NewReader(""), f, f))
+		require.NoError(t, f.Close())
+		got, err := os.ReadFile(f.Name())
+		require.NoError(t, err)
+		require.Equal(t, want, string(got))
 	}
 }
 

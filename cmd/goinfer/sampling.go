@@ -49,8 +49,7 @@ func (s *sampling) add(fs *pflag.FlagSet) {
 	fs.Float32Var(&p.MirostatEta, "mirostat-lr", p.MirostatEta, "its learning rate")
 	fs.Float32Var(&p.MirostatTau, "mirostat-ent", p.MirostatTau, "its target in bits per token")
 	fs.StringArrayVarP(&s.bias, "logit-bias", "l", nil, "`ID+BIAS` or ID-BIAS is added to the logit of a token, such as 15-inf; may be repeated")
-	fs.StringVar(&s.chain, "samplers", "", `order of the samplers, separated by ";" (default
-"penalties;dry;top_n_sigma;top_k;typ_p;top_p;min_p;xtc;temperature")`)
+	fs.StringVar(&s.chain, "samplers", "", "`NAMES` of the samplers in their order, separated by \";\" (default\n"+`"penalties;dry;top_n_sigma;top_k;typ_p;top_p;min_p;xtc;temperature")`)
 }
 
 // params returns what the flags ask for. unescape resolves escapes in texts if that was asked for.
@@ -126,10 +125,10 @@ var flagNames = strings.NewReplacer(
 	"sample: LogitBias", "--logit-bias", "sample: Chain", "--samplers",
 )
 
-// describe tells the seed, where it matters.
+// describe tells the seed, and whether it matters.
 func (s *sampling) describe(p goinfer.Sampling) string {
 	if p.Temperature <= 0 && p.DynaTempRange == 0 {
-		return "none: the most probable token is taken"
+		return fmt.Sprintf("%d, not used: the most probable token is taken", p.Seed)
 	}
 	return fmt.Sprint(p.Seed)
 }

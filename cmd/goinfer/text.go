@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -45,6 +46,19 @@ func grouped(n int64) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
+}
+
+// sameFile reports whether two streams end in one file, pipe or terminal.
+func sameFile(a, b any) bool {
+	type file interface{ Stat() (os.FileInfo, error) }
+	f, ok1 := a.(file)
+	g, ok2 := b.(file)
+	if !ok1 || !ok2 {
+		return false
+	}
+	x, err1 := f.Stat()
+	y, err2 := g.Stat()
+	return err1 == nil && err2 == nil && os.SameFile(x, y)
 }
 
 // plural writes a number and what it counts.

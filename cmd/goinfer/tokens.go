@@ -19,8 +19,9 @@ type tokensFlags struct {
 func newTokens() *cobra.Command {
 	var f tokensFlags
 	cmd := &cobra.Command{
-		Use:   "tokens [flags] [MODEL] [TEXT]",
-		Short: "Show the tokens of a text",
+		Use:        "tokens [flags] [MODEL] [TEXT]",
+		Short:      "Show the tokens of a text",
+		SuggestFor: []string{"tokenize", "tokenise", "encode"},
 		Long: `Writes the tokens of TEXT, one to a line: its id, and the bytes it stands for in quotation marks.
 Control tokens stand without. Works on any GGUF file with a vocabulary, with or without weights.
 

@@ -33,7 +33,7 @@ func Build(w *model.Weights) (model.Model, error) {
 // Check returns an error that names what is supported if there is no architecture of that name.
 func Check(name string) error {
 	if builders[name] == nil {
-		return fmt.Errorf("arch: architecture %.60q: supported are %s: %w", name, strings.Join(Names(), ", "), model.ErrUnsupported)
+		return fmt.Errorf("arch: %w architecture %.60q: supported are %s", model.ErrUnsupported, name, strings.Join(Names(), ", "))
 	}
 	return nil
 }
