@@ -220,7 +220,8 @@ func encodeMXFP4(dst []byte, x, _ []float32, _ float32) bool {
 	e := 0
 	if peak := abs(extreme(x)); peak > 0 {
 		// The reference takes the logarithm in single precision, which a number just below a power of two rounds to the next.
-		e = max(0, int(math.Floor(float64(float32(math.Log2(float64(peak))))))+125)
+		// Beyond 252, where it does so just below 2^128, the upper levels would be infinite.
+		e = max(0, min(252, int(math.Floor(float64(float32(math.Log2(float64(peak))))))+125))
 	}
 	dst[0] = byte(e)
 	inv := 0.5 / halfE8M0(byte(e)) // half the inverse of a power of two: exact, and finite where the inverse of the smallest, 2^-128, is not

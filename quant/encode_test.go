@@ -151,8 +151,8 @@ func TestQuantizeOdd(t *testing.T) {
 	}
 }
 
-// TestQuantizeSmallestScale: the smallest scale of MXFP4, 2^-128, has an inverse beyond float32.
-func TestQuantizeSmallestScale(t *testing.T) {
+// TestQuantizeEnds: the smallest scale of MXFP4, 2^-128, has an inverse beyond float32, and the largest has levels beyond it.
+func TestQuantizeEnds(t *testing.T) {
 	for exp := -132; exp <= -120; exp++ {
 		x, y, b := make([]float32, 32), make([]float32, 32), make([]byte, MXFP4.BlockBytes())
 		for i := range x {
@@ -165,6 +165,10 @@ func TestQuantizeSmallestScale(t *testing.T) {
 			require.LessOrEqual(t, abs(x[i]-y[i]), step, "2^%d, weight %d: %v became %v", exp, i, x[i], y[i])
 		}
 	}
+	x, y, b := slices.Repeat([]float32{math.MaxFloat32, -math.MaxFloat32}, 16), make([]float32, 32), make([]byte, MXFP4.BlockBytes())
+	require.NoError(t, Quantize(MXFP4, b, x))
+	Dequantize(MXFP4, y, b)
+	require.Equal(t, slices.Repeat([]float32{0x1.8p127, -0x1.8p127}, 16), y)
 }
 
 // TestQuantizeAgain encodes what an encoding stands for: little is lost the second time.
