@@ -3105,7 +3105,7 @@ loop:
 	RET
 
 // func rowsQ8_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-// Requires: AVX, AVX2, AVX512F, AVX512VNNI, MMX+
+// Requires: AVX, AVX2, AVX512F, AVX512VL, AVX512VNNI, MMX+
 TEXT ·rowsQ8_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+8(FP), AX
 	MOVQ      stride+16(FP), CX
@@ -3146,25 +3146,25 @@ some:
 	VBROADCASTI64X4 (DX), Z3
 	PREFETCHT0      (SI)
 	PREFETCHT0      64(SI)
-	VMOVDQU         2(AX), Y4
+	VMOVDQU32       2(AX), Y4
 	VINSERTI64X4    $0x01, 2(R8), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z5, Z5, Z5
 	VPDPBUSD        Z3, Z4, Z5
 	PREFETCHT0      128(SI)
-	VMOVDQU         2(AX)(CX*1), Y4
+	VMOVDQU32       2(AX)(CX*1), Y4
 	VINSERTI64X4    $0x01, 2(R8)(CX*1), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z6, Z6, Z6
 	VPDPBUSD        Z3, Z4, Z6
 	PREFETCHT0      192(SI)
-	VMOVDQU         2(AX)(CX*2), Y4
+	VMOVDQU32       2(AX)(CX*2), Y4
 	VINSERTI64X4    $0x01, 2(R8)(CX*2), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z7, Z7, Z7
 	VPDPBUSD        Z3, Z4, Z7
 	PREFETCHT0      256(SI)
-	VMOVDQU         2(AX)(DI*1), Y4
+	VMOVDQU32       2(AX)(DI*1), Y4
 	VINSERTI64X4    $0x01, 2(R8)(DI*1), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z8, Z8, Z8
@@ -3179,25 +3179,25 @@ some:
 	VPUNPCKHQDQ     Z5, Z4, Z4
 	VPADDD          Z4, Z6, Z6
 	PREFETCHT0      320(SI)
-	VMOVDQU         2(R9), Y4
+	VMOVDQU32       2(R9), Y4
 	VINSERTI64X4    $0x01, 2(R10), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z5, Z5, Z5
 	VPDPBUSD        Z3, Z4, Z5
 	PREFETCHT0      384(SI)
-	VMOVDQU         2(R9)(CX*1), Y4
+	VMOVDQU32       2(R9)(CX*1), Y4
 	VINSERTI64X4    $0x01, 2(R10)(CX*1), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z7, Z7, Z7
 	VPDPBUSD        Z3, Z4, Z7
 	PREFETCHT0      448(SI)
-	VMOVDQU         2(R9)(CX*2), Y4
+	VMOVDQU32       2(R9)(CX*2), Y4
 	VINSERTI64X4    $0x01, 2(R10)(CX*2), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z8, Z8, Z8
 	VPDPBUSD        Z3, Z4, Z8
 	PREFETCHT0      512(SI)
-	VMOVDQU         2(R9)(DI*1), Y4
+	VMOVDQU32       2(R9)(DI*1), Y4
 	VINSERTI64X4    $0x01, 2(R10)(DI*1), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z9, Z9, Z9
@@ -3240,25 +3240,25 @@ some:
 	VCVTPH2PS       Y2, Z2
 	VBROADCASTI64X4 32(DX), Z3
 	PREFETCHT0      576(SI)
-	VMOVDQU         36(AX), Y4
+	VMOVDQU32       36(AX), Y4
 	VINSERTI64X4    $0x01, 36(R8), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z5, Z5, Z5
 	VPDPBUSD        Z3, Z4, Z5
 	PREFETCHT0      640(SI)
-	VMOVDQU         36(AX)(CX*1), Y4
+	VMOVDQU32       36(AX)(CX*1), Y4
 	VINSERTI64X4    $0x01, 36(R8)(CX*1), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z6, Z6, Z6
 	VPDPBUSD        Z3, Z4, Z6
 	PREFETCHT0      704(SI)
-	VMOVDQU         36(AX)(CX*2), Y4
+	VMOVDQU32       36(AX)(CX*2), Y4
 	VINSERTI64X4    $0x01, 36(R8)(CX*2), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z7, Z7, Z7
 	VPDPBUSD        Z3, Z4, Z7
 	PREFETCHT0      768(SI)
-	VMOVDQU         36(AX)(DI*1), Y4
+	VMOVDQU32       36(AX)(DI*1), Y4
 	VINSERTI64X4    $0x01, 36(R8)(DI*1), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z8, Z8, Z8
@@ -3273,25 +3273,25 @@ some:
 	VPUNPCKHQDQ     Z5, Z4, Z4
 	VPADDD          Z4, Z6, Z6
 	PREFETCHT0      832(SI)
-	VMOVDQU         36(R9), Y4
+	VMOVDQU32       36(R9), Y4
 	VINSERTI64X4    $0x01, 36(R10), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z5, Z5, Z5
 	VPDPBUSD        Z3, Z4, Z5
 	PREFETCHT0      896(SI)
-	VMOVDQU         36(R9)(CX*1), Y4
+	VMOVDQU32       36(R9)(CX*1), Y4
 	VINSERTI64X4    $0x01, 36(R10)(CX*1), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z7, Z7, Z7
 	VPDPBUSD        Z3, Z4, Z7
 	PREFETCHT0      960(SI)
-	VMOVDQU         36(R9)(CX*2), Y4
+	VMOVDQU32       36(R9)(CX*2), Y4
 	VINSERTI64X4    $0x01, 36(R10)(CX*2), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z8, Z8, Z8
 	VPDPBUSD        Z3, Z4, Z8
 	PREFETCHT0      1024(SI)
-	VMOVDQU         36(R9)(DI*1), Y4
+	VMOVDQU32       36(R9)(DI*1), Y4
 	VINSERTI64X4    $0x01, 36(R10)(DI*1), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z9, Z9, Z9
@@ -3335,25 +3335,25 @@ some:
 	VBROADCASTI64X4 64(DX), Z3
 	PREFETCHT0      1088(SI)
 	PREFETCHT0      1152(SI)
-	VMOVDQU         70(AX), Y4
+	VMOVDQU32       70(AX), Y4
 	VINSERTI64X4    $0x01, 70(R8), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z5, Z5, Z5
 	VPDPBUSD        Z3, Z4, Z5
 	PREFETCHT0      1216(SI)
-	VMOVDQU         70(AX)(CX*1), Y4
+	VMOVDQU32       70(AX)(CX*1), Y4
 	VINSERTI64X4    $0x01, 70(R8)(CX*1), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z6, Z6, Z6
 	VPDPBUSD        Z3, Z4, Z6
 	PREFETCHT0      1280(SI)
-	VMOVDQU         70(AX)(CX*2), Y4
+	VMOVDQU32       70(AX)(CX*2), Y4
 	VINSERTI64X4    $0x01, 70(R8)(CX*2), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z7, Z7, Z7
 	VPDPBUSD        Z3, Z4, Z7
 	PREFETCHT0      1344(SI)
-	VMOVDQU         70(AX)(DI*1), Y4
+	VMOVDQU32       70(AX)(DI*1), Y4
 	VINSERTI64X4    $0x01, 70(R8)(DI*1), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z8, Z8, Z8
@@ -3368,25 +3368,25 @@ some:
 	VPUNPCKHQDQ     Z5, Z4, Z4
 	VPADDD          Z4, Z6, Z6
 	PREFETCHT0      1408(SI)
-	VMOVDQU         70(R9), Y4
+	VMOVDQU32       70(R9), Y4
 	VINSERTI64X4    $0x01, 70(R10), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z5, Z5, Z5
 	VPDPBUSD        Z3, Z4, Z5
 	PREFETCHT0      1472(SI)
-	VMOVDQU         70(R9)(CX*1), Y4
+	VMOVDQU32       70(R9)(CX*1), Y4
 	VINSERTI64X4    $0x01, 70(R10)(CX*1), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z7, Z7, Z7
 	VPDPBUSD        Z3, Z4, Z7
 	PREFETCHT0      1536(SI)
-	VMOVDQU         70(R9)(CX*2), Y4
+	VMOVDQU32       70(R9)(CX*2), Y4
 	VINSERTI64X4    $0x01, 70(R10)(CX*2), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z8, Z8, Z8
 	VPDPBUSD        Z3, Z4, Z8
 	PREFETCHT0      1600(SI)
-	VMOVDQU         70(R9)(DI*1), Y4
+	VMOVDQU32       70(R9)(DI*1), Y4
 	VINSERTI64X4    $0x01, 70(R10)(DI*1), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z9, Z9, Z9
@@ -3429,25 +3429,25 @@ some:
 	VCVTPH2PS       Y2, Z2
 	VBROADCASTI64X4 96(DX), Z3
 	PREFETCHT0      1664(SI)
-	VMOVDQU         104(AX), Y4
+	VMOVDQU32       104(AX), Y4
 	VINSERTI64X4    $0x01, 104(R8), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z5, Z5, Z5
 	VPDPBUSD        Z3, Z4, Z5
 	PREFETCHT0      1728(SI)
-	VMOVDQU         104(AX)(CX*1), Y4
+	VMOVDQU32       104(AX)(CX*1), Y4
 	VINSERTI64X4    $0x01, 104(R8)(CX*1), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z6, Z6, Z6
 	VPDPBUSD        Z3, Z4, Z6
 	PREFETCHT0      1792(SI)
-	VMOVDQU         104(AX)(CX*2), Y4
+	VMOVDQU32       104(AX)(CX*2), Y4
 	VINSERTI64X4    $0x01, 104(R8)(CX*2), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z7, Z7, Z7
 	VPDPBUSD        Z3, Z4, Z7
 	PREFETCHT0      1856(SI)
-	VMOVDQU         104(AX)(DI*1), Y4
+	VMOVDQU32       104(AX)(DI*1), Y4
 	VINSERTI64X4    $0x01, 104(R8)(DI*1), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z8, Z8, Z8
@@ -3462,25 +3462,25 @@ some:
 	VPUNPCKHQDQ     Z5, Z4, Z4
 	VPADDD          Z4, Z6, Z6
 	PREFETCHT0      1920(SI)
-	VMOVDQU         104(R9), Y4
+	VMOVDQU32       104(R9), Y4
 	VINSERTI64X4    $0x01, 104(R10), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z5, Z5, Z5
 	VPDPBUSD        Z3, Z4, Z5
 	PREFETCHT0      1984(SI)
-	VMOVDQU         104(R9)(CX*1), Y4
+	VMOVDQU32       104(R9)(CX*1), Y4
 	VINSERTI64X4    $0x01, 104(R10)(CX*1), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z7, Z7, Z7
 	VPDPBUSD        Z3, Z4, Z7
 	PREFETCHT0      2048(SI)
-	VMOVDQU         104(R9)(CX*2), Y4
+	VMOVDQU32       104(R9)(CX*2), Y4
 	VINSERTI64X4    $0x01, 104(R10)(CX*2), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z8, Z8, Z8
 	VPDPBUSD        Z3, Z4, Z8
 	PREFETCHT0      2112(SI)
-	VMOVDQU         104(R9)(DI*1), Y4
+	VMOVDQU32       104(R9)(DI*1), Y4
 	VINSERTI64X4    $0x01, 104(R10)(DI*1), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z9, Z9, Z9
@@ -3539,25 +3539,25 @@ loop:
 	VBROADCASTI64X4 (DX), Z3
 	PREFETCHT0      (SI)
 	PREFETCHT0      64(SI)
-	VMOVDQU         2(AX), Y4
+	VMOVDQU32       2(AX), Y4
 	VINSERTI64X4    $0x01, 2(R8), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z5, Z5, Z5
 	VPDPBUSD        Z3, Z4, Z5
 	PREFETCHT0      128(SI)
-	VMOVDQU         2(AX)(CX*1), Y4
+	VMOVDQU32       2(AX)(CX*1), Y4
 	VINSERTI64X4    $0x01, 2(R8)(CX*1), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z6, Z6, Z6
 	VPDPBUSD        Z3, Z4, Z6
 	PREFETCHT0      192(SI)
-	VMOVDQU         2(AX)(CX*2), Y4
+	VMOVDQU32       2(AX)(CX*2), Y4
 	VINSERTI64X4    $0x01, 2(R8)(CX*2), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z7, Z7, Z7
 	VPDPBUSD        Z3, Z4, Z7
 	PREFETCHT0      256(SI)
-	VMOVDQU         2(AX)(DI*1), Y4
+	VMOVDQU32       2(AX)(DI*1), Y4
 	VINSERTI64X4    $0x01, 2(R8)(DI*1), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z8, Z8, Z8
@@ -3572,25 +3572,25 @@ loop:
 	VPUNPCKHQDQ     Z5, Z4, Z4
 	VPADDD          Z4, Z6, Z6
 	PREFETCHT0      320(SI)
-	VMOVDQU         2(R9), Y4
+	VMOVDQU32       2(R9), Y4
 	VINSERTI64X4    $0x01, 2(R10), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z5, Z5, Z5
 	VPDPBUSD        Z3, Z4, Z5
 	PREFETCHT0      384(SI)
-	VMOVDQU         2(R9)(CX*1), Y4
+	VMOVDQU32       2(R9)(CX*1), Y4
 	VINSERTI64X4    $0x01, 2(R10)(CX*1), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z7, Z7, Z7
 	VPDPBUSD        Z3, Z4, Z7
 	PREFETCHT0      448(SI)
-	VMOVDQU         2(R9)(CX*2), Y4
+	VMOVDQU32       2(R9)(CX*2), Y4
 	VINSERTI64X4    $0x01, 2(R10)(CX*2), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z8, Z8, Z8
 	VPDPBUSD        Z3, Z4, Z8
 	PREFETCHT0      512(SI)
-	VMOVDQU         2(R9)(DI*1), Y4
+	VMOVDQU32       2(R9)(DI*1), Y4
 	VINSERTI64X4    $0x01, 2(R10)(DI*1), Z4, Z4
 	VPXORD          Z0, Z4, Z4
 	VPXORD          Z9, Z9, Z9
@@ -3630,7 +3630,7 @@ end:
 	RET
 
 // func unpackQ8_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-// Requires: AVX, AVX2, AVX512F
+// Requires: AVX, AVX2, AVX512F, AVX512VL
 TEXT ·unpackQ8_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+24(FP), AX
 	MOVQ      stride+32(FP), CX
@@ -3663,16 +3663,16 @@ loop:
 	VINSERTI128  $0x01, X2, Y1, Y1
 	VCVTPH2PS    Y1, Z1
 	VMOVUPS      Z1, (BX)
-	VMOVDQU      2(AX), Y1
+	VMOVDQU32    2(AX), Y1
 	VINSERTI64X4 $0x01, 2(DI), Z1, Z1
 	VPXORD       Z0, Z1, Z1
-	VMOVDQU      2(AX)(CX*1), Y2
+	VMOVDQU32    2(AX)(CX*1), Y2
 	VINSERTI64X4 $0x01, 2(DI)(CX*1), Z2, Z2
 	VPXORD       Z0, Z2, Z2
-	VMOVDQU      2(AX)(CX*2), Y3
+	VMOVDQU32    2(AX)(CX*2), Y3
 	VINSERTI64X4 $0x01, 2(DI)(CX*2), Z3, Z3
 	VPXORD       Z0, Z3, Z3
-	VMOVDQU      2(AX)(SI*1), Y4
+	VMOVDQU32    2(AX)(SI*1), Y4
 	VINSERTI64X4 $0x01, 2(DI)(SI*1), Z4, Z4
 	VPXORD       Z0, Z4, Z4
 	VPUNPCKLDQ   Z2, Z1, Z6
@@ -3683,16 +3683,16 @@ loop:
 	VPUNPCKHDQ   Z4, Z3, Z3
 	VPUNPCKLQDQ  Z3, Z1, Z2
 	VPUNPCKHQDQ  Z3, Z1, Z1
-	VMOVDQU      2(R8), Y3
+	VMOVDQU32    2(R8), Y3
 	VINSERTI64X4 $0x01, 2(R9), Z3, Z3
 	VPXORD       Z0, Z3, Z3
-	VMOVDQU      2(R8)(CX*1), Y4
+	VMOVDQU32    2(R8)(CX*1), Y4
 	VINSERTI64X4 $0x01, 2(R9)(CX*1), Z4, Z4
 	VPXORD       Z0, Z4, Z4
-	VMOVDQU      2(R8)(CX*2), Y7
+	VMOVDQU32    2(R8)(CX*2), Y7
 	VINSERTI64X4 $0x01, 2(R9)(CX*2), Z7, Z7
 	VPXORD       Z0, Z7, Z7
-	VMOVDQU      2(R8)(SI*1), Y8
+	VMOVDQU32    2(R8)(SI*1), Y8
 	VINSERTI64X4 $0x01, 2(R9)(SI*1), Z8, Z8
 	VPXORD       Z0, Z8, Z8
 	VPUNPCKLDQ   Z4, Z3, Z10
@@ -13342,6 +13342,6208 @@ loop:
 	VZEROUPPER
 	RET
 
+// func rowsIQ4_XSAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·rowsIQ4_XSAVX512(SB), NOSPLIT, $0-48
+	MOVQ      w+8(FP), AX
+	MOVQ      stride+16(FP), CX
+	MOVQ      q+32(FP), DX
+	MOVQ      groups+40(FP), BX
+	MOVQ      CX, SI
+	SHLQ      $0x04, SI
+	ADDQ      AX, SI
+	LEAQ      (CX)(CX*2), DI
+	LEAQ      (AX)(CX*4), R8
+	LEAQ      (R8)(CX*4), R9
+	LEAQ      (R9)(CX*4), R10
+	VMOVDQU32 const0<>+0(SB), Z0
+	VMOVDQU32 const1<>+0(SB), Z0
+	MOVL      $0x0000ff00, R11
+	KMOVW     R11, K1
+	VMOVDQU32 const4<>+0(SB), Z1
+	VMOVDQU32 const10<>+0(SB), Z2
+	VMOVDQU32 const27<>+0(SB), Z3
+	VMOVDQU32 const28<>+0(SB), Z4
+	VMOVDQU32 const22<>+0(SB), Z5
+	MOVQ      blocks+24(FP), R11
+	VPXORD    Z6, Z6, Z6
+
+loop:
+	VMOVDQU         (AX), X7
+	VINSERTI32X4    $0x01, (R8), Z7, Z7
+	VINSERTI32X4    $0x02, (R9), Z7, Z7
+	VINSERTI32X4    $0x03, (R10), Z7, Z7
+	VMOVDQU         (AX)(CX*1), X8
+	VINSERTI32X4    $0x01, (R8)(CX*1), Z8, Z8
+	VINSERTI32X4    $0x02, (R9)(CX*1), Z8, Z8
+	VINSERTI32X4    $0x03, (R10)(CX*1), Z8, Z8
+	VMOVDQU         (AX)(CX*2), X9
+	VINSERTI32X4    $0x01, (R8)(CX*2), Z9, Z9
+	VINSERTI32X4    $0x02, (R9)(CX*2), Z9, Z9
+	VINSERTI32X4    $0x03, (R10)(CX*2), Z9, Z9
+	VMOVDQU         (AX)(DI*1), X10
+	VINSERTI32X4    $0x01, (R8)(DI*1), Z10, Z10
+	VINSERTI32X4    $0x02, (R9)(DI*1), Z10, Z10
+	VINSERTI32X4    $0x03, (R10)(DI*1), Z10, Z10
+	VPUNPCKLDQ      Z8, Z7, Z12
+	VPUNPCKLDQ      Z10, Z9, Z13
+	VPUNPCKLQDQ     Z13, Z12, Z11
+	VPUNPCKHQDQ     Z13, Z12, Z12
+	VPUNPCKHDQ      Z8, Z7, Z7
+	VPUNPCKHDQ      Z10, Z9, Z9
+	VPUNPCKLQDQ     Z9, Z7, Z8
+	VPUNPCKHQDQ     Z9, Z7, Z7
+	VPMOVDW         Z11, Y7
+	VCVTPH2PS       Y7, Z7
+	VMOVDQU32       (DX), Z8
+	VSHUFI32X4      $0xd8, Z8, Z8, Z8
+	PREFETCHT0      (SI)
+	VBROADCASTI64X4 8(AX), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z8, Z9, Z10
+	PREFETCHT0      64(SI)
+	VBROADCASTI64X4 8(AX)(CX*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z13, Z13, Z13
+	VPDPBUSD        Z8, Z9, Z13
+	VBROADCASTI64X4 8(AX)(CX*2), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z14, Z14, Z14
+	VPDPBUSD        Z8, Z9, Z14
+	PREFETCHT0      128(SI)
+	VBROADCASTI64X4 8(AX)(DI*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z15, Z15, Z15
+	VPDPBUSD        Z8, Z9, Z15
+	VPUNPCKLDQ      Z13, Z10, Z9
+	VPUNPCKHDQ      Z13, Z10, Z10
+	VPADDD          Z10, Z9, Z9
+	VPUNPCKLDQ      Z15, Z14, Z10
+	VPUNPCKHDQ      Z15, Z14, Z14
+	VPADDD          Z14, Z10, Z10
+	VPUNPCKLQDQ     Z10, Z9, Z13
+	VPUNPCKHQDQ     Z10, Z9, Z9
+	VPADDD          Z9, Z13, Z13
+	VBROADCASTI64X4 8(R8), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z8, Z9, Z10
+	PREFETCHT0      192(SI)
+	VBROADCASTI64X4 8(R8)(CX*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z14, Z14, Z14
+	VPDPBUSD        Z8, Z9, Z14
+	VBROADCASTI64X4 8(R8)(CX*2), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z15, Z15, Z15
+	VPDPBUSD        Z8, Z9, Z15
+	PREFETCHT0      256(SI)
+	VBROADCASTI64X4 8(R8)(DI*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z16, Z16, Z16
+	VPDPBUSD        Z8, Z9, Z16
+	VPUNPCKLDQ      Z14, Z10, Z9
+	VPUNPCKHDQ      Z14, Z10, Z10
+	VPADDD          Z10, Z9, Z9
+	VPUNPCKLDQ      Z16, Z15, Z10
+	VPUNPCKHDQ      Z16, Z15, Z15
+	VPADDD          Z15, Z10, Z10
+	VPUNPCKLQDQ     Z10, Z9, Z14
+	VPUNPCKHQDQ     Z10, Z9, Z9
+	VPADDD          Z9, Z14, Z14
+	VBROADCASTI64X4 8(R9), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z8, Z9, Z10
+	PREFETCHT0      320(SI)
+	VBROADCASTI64X4 8(R9)(CX*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z15, Z15, Z15
+	VPDPBUSD        Z8, Z9, Z15
+	VBROADCASTI64X4 8(R9)(CX*2), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z16, Z16, Z16
+	VPDPBUSD        Z8, Z9, Z16
+	PREFETCHT0      384(SI)
+	VBROADCASTI64X4 8(R9)(DI*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z17, Z17, Z17
+	VPDPBUSD        Z8, Z9, Z17
+	VPUNPCKLDQ      Z15, Z10, Z9
+	VPUNPCKHDQ      Z15, Z10, Z10
+	VPADDD          Z10, Z9, Z9
+	VPUNPCKLDQ      Z17, Z16, Z10
+	VPUNPCKHDQ      Z17, Z16, Z16
+	VPADDD          Z16, Z10, Z10
+	VPUNPCKLQDQ     Z10, Z9, Z15
+	VPUNPCKHQDQ     Z10, Z9, Z9
+	VPADDD          Z9, Z15, Z15
+	VBROADCASTI64X4 8(R10), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z8, Z9, Z10
+	PREFETCHT0      448(SI)
+	VBROADCASTI64X4 8(R10)(CX*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z16, Z16, Z16
+	VPDPBUSD        Z8, Z9, Z16
+	VBROADCASTI64X4 8(R10)(CX*2), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z17, Z17, Z17
+	VPDPBUSD        Z8, Z9, Z17
+	PREFETCHT0      512(SI)
+	VBROADCASTI64X4 8(R10)(DI*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z18, Z18, Z18
+	VPDPBUSD        Z8, Z9, Z18
+	VPUNPCKLDQ      Z16, Z10, Z8
+	VPUNPCKHDQ      Z16, Z10, Z10
+	VPADDD          Z10, Z8, Z8
+	VPUNPCKLDQ      Z18, Z17, Z9
+	VPUNPCKHDQ      Z18, Z17, Z17
+	VPADDD          Z17, Z9, Z9
+	VPUNPCKLQDQ     Z9, Z8, Z10
+	VPUNPCKHQDQ     Z9, Z8, Z8
+	VPADDD          Z8, Z10, Z10
+	VSHUFI32X4      $0x44, Z14, Z13, Z8
+	VSHUFI32X4      $0xee, Z14, Z13, Z9
+	VPADDD          Z9, Z8, Z8
+	VSHUFI32X4      $0x44, Z10, Z15, Z9
+	VSHUFI32X4      $0xee, Z10, Z15, Z10
+	VPADDD          Z10, Z9, Z9
+	VSHUFI32X4      $0x88, Z9, Z8, Z10
+	VSHUFI32X4      $0xdd, Z9, Z8, Z8
+	VPBROADCASTD    4(BX), Z9
+	VPSLLD          $0x07, Z9, Z9
+	VPSUBD          Z9, Z10, Z10
+	VCVTDQ2PS       Z10, Z10
+	VPANDD          Z3, Z12, Z9
+	VPSRLD          $0x0c, Z11, Z13
+	VPANDD          Z4, Z13, Z13
+	VPORD           Z13, Z9, Z9
+	VPSUBD          Z5, Z9, Z9
+	VCVTDQ2PS       Z9, Z9
+	VMULPS          Z7, Z9, Z9
+	VMULPS.BCST     (BX), Z9, Z9
+	VFMADD231PS     Z9, Z10, Z6
+	VPBROADCASTD    36(BX), Z9
+	VPSLLD          $0x07, Z9, Z9
+	VPSUBD          Z9, Z8, Z8
+	VCVTDQ2PS       Z8, Z8
+	VPSRLD          $0x04, Z12, Z9
+	VPANDD          Z3, Z9, Z9
+	VPSRLD          $0x0e, Z11, Z10
+	VPANDD          Z4, Z10, Z10
+	VPORD           Z10, Z9, Z9
+	VPSUBD          Z5, Z9, Z9
+	VCVTDQ2PS       Z9, Z9
+	VMULPS          Z7, Z9, Z9
+	VMULPS.BCST     32(BX), Z9, Z9
+	VFMADD231PS     Z9, Z8, Z6
+	VMOVDQU32       64(DX), Z8
+	VSHUFI32X4      $0xd8, Z8, Z8, Z8
+	PREFETCHT0      576(SI)
+	VBROADCASTI64X4 40(AX), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z8, Z9, Z10
+	VBROADCASTI64X4 40(AX)(CX*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z13, Z13, Z13
+	VPDPBUSD        Z8, Z9, Z13
+	PREFETCHT0      640(SI)
+	VBROADCASTI64X4 40(AX)(CX*2), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z14, Z14, Z14
+	VPDPBUSD        Z8, Z9, Z14
+	VBROADCASTI64X4 40(AX)(DI*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z15, Z15, Z15
+	VPDPBUSD        Z8, Z9, Z15
+	VPUNPCKLDQ      Z13, Z10, Z9
+	VPUNPCKHDQ      Z13, Z10, Z10
+	VPADDD          Z10, Z9, Z9
+	VPUNPCKLDQ      Z15, Z14, Z10
+	VPUNPCKHDQ      Z15, Z14, Z14
+	VPADDD          Z14, Z10, Z10
+	VPUNPCKLQDQ     Z10, Z9, Z13
+	VPUNPCKHQDQ     Z10, Z9, Z9
+	VPADDD          Z9, Z13, Z13
+	PREFETCHT0      704(SI)
+	VBROADCASTI64X4 40(R8), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z8, Z9, Z10
+	VBROADCASTI64X4 40(R8)(CX*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z14, Z14, Z14
+	VPDPBUSD        Z8, Z9, Z14
+	PREFETCHT0      768(SI)
+	VBROADCASTI64X4 40(R8)(CX*2), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z15, Z15, Z15
+	VPDPBUSD        Z8, Z9, Z15
+	VBROADCASTI64X4 40(R8)(DI*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z16, Z16, Z16
+	VPDPBUSD        Z8, Z9, Z16
+	VPUNPCKLDQ      Z14, Z10, Z9
+	VPUNPCKHDQ      Z14, Z10, Z10
+	VPADDD          Z10, Z9, Z9
+	VPUNPCKLDQ      Z16, Z15, Z10
+	VPUNPCKHDQ      Z16, Z15, Z15
+	VPADDD          Z15, Z10, Z10
+	VPUNPCKLQDQ     Z10, Z9, Z14
+	VPUNPCKHQDQ     Z10, Z9, Z9
+	VPADDD          Z9, Z14, Z14
+	PREFETCHT0      832(SI)
+	VBROADCASTI64X4 40(R9), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z8, Z9, Z10
+	VBROADCASTI64X4 40(R9)(CX*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z15, Z15, Z15
+	VPDPBUSD        Z8, Z9, Z15
+	PREFETCHT0      896(SI)
+	VBROADCASTI64X4 40(R9)(CX*2), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z16, Z16, Z16
+	VPDPBUSD        Z8, Z9, Z16
+	VBROADCASTI64X4 40(R9)(DI*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z17, Z17, Z17
+	VPDPBUSD        Z8, Z9, Z17
+	VPUNPCKLDQ      Z15, Z10, Z9
+	VPUNPCKHDQ      Z15, Z10, Z10
+	VPADDD          Z10, Z9, Z9
+	VPUNPCKLDQ      Z17, Z16, Z10
+	VPUNPCKHDQ      Z17, Z16, Z16
+	VPADDD          Z16, Z10, Z10
+	VPUNPCKLQDQ     Z10, Z9, Z15
+	VPUNPCKHQDQ     Z10, Z9, Z9
+	VPADDD          Z9, Z15, Z15
+	PREFETCHT0      960(SI)
+	VBROADCASTI64X4 40(R10), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z8, Z9, Z10
+	VBROADCASTI64X4 40(R10)(CX*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z16, Z16, Z16
+	VPDPBUSD        Z8, Z9, Z16
+	PREFETCHT0      1024(SI)
+	VBROADCASTI64X4 40(R10)(CX*2), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z17, Z17, Z17
+	VPDPBUSD        Z8, Z9, Z17
+	VBROADCASTI64X4 40(R10)(DI*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z18, Z18, Z18
+	VPDPBUSD        Z8, Z9, Z18
+	VPUNPCKLDQ      Z16, Z10, Z8
+	VPUNPCKHDQ      Z16, Z10, Z10
+	VPADDD          Z10, Z8, Z8
+	VPUNPCKLDQ      Z18, Z17, Z9
+	VPUNPCKHDQ      Z18, Z17, Z17
+	VPADDD          Z17, Z9, Z9
+	VPUNPCKLQDQ     Z9, Z8, Z10
+	VPUNPCKHQDQ     Z9, Z8, Z8
+	VPADDD          Z8, Z10, Z10
+	VSHUFI32X4      $0x44, Z14, Z13, Z8
+	VSHUFI32X4      $0xee, Z14, Z13, Z9
+	VPADDD          Z9, Z8, Z8
+	VSHUFI32X4      $0x44, Z10, Z15, Z9
+	VSHUFI32X4      $0xee, Z10, Z15, Z10
+	VPADDD          Z10, Z9, Z9
+	VSHUFI32X4      $0x88, Z9, Z8, Z10
+	VSHUFI32X4      $0xdd, Z9, Z8, Z8
+	VPBROADCASTD    68(BX), Z9
+	VPSLLD          $0x07, Z9, Z9
+	VPSUBD          Z9, Z10, Z10
+	VCVTDQ2PS       Z10, Z10
+	VPSRLD          $0x08, Z12, Z9
+	VPANDD          Z3, Z9, Z9
+	VPSRLD          $0x10, Z11, Z13
+	VPANDD          Z4, Z13, Z13
+	VPORD           Z13, Z9, Z9
+	VPSUBD          Z5, Z9, Z9
+	VCVTDQ2PS       Z9, Z9
+	VMULPS          Z7, Z9, Z9
+	VMULPS.BCST     64(BX), Z9, Z9
+	VFMADD231PS     Z9, Z10, Z6
+	VPBROADCASTD    100(BX), Z9
+	VPSLLD          $0x07, Z9, Z9
+	VPSUBD          Z9, Z8, Z8
+	VCVTDQ2PS       Z8, Z8
+	VPSRLD          $0x0c, Z12, Z9
+	VPANDD          Z3, Z9, Z9
+	VPSRLD          $0x12, Z11, Z10
+	VPANDD          Z4, Z10, Z10
+	VPORD           Z10, Z9, Z9
+	VPSUBD          Z5, Z9, Z9
+	VCVTDQ2PS       Z9, Z9
+	VMULPS          Z7, Z9, Z9
+	VMULPS.BCST     96(BX), Z9, Z9
+	VFMADD231PS     Z9, Z8, Z6
+	VMOVDQU32       128(DX), Z8
+	VSHUFI32X4      $0xd8, Z8, Z8, Z8
+	PREFETCHT0      1088(SI)
+	VBROADCASTI64X4 72(AX), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z8, Z9, Z10
+	PREFETCHT0      1152(SI)
+	VBROADCASTI64X4 72(AX)(CX*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z13, Z13, Z13
+	VPDPBUSD        Z8, Z9, Z13
+	VBROADCASTI64X4 72(AX)(CX*2), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z14, Z14, Z14
+	VPDPBUSD        Z8, Z9, Z14
+	PREFETCHT0      1216(SI)
+	VBROADCASTI64X4 72(AX)(DI*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z15, Z15, Z15
+	VPDPBUSD        Z8, Z9, Z15
+	VPUNPCKLDQ      Z13, Z10, Z9
+	VPUNPCKHDQ      Z13, Z10, Z10
+	VPADDD          Z10, Z9, Z9
+	VPUNPCKLDQ      Z15, Z14, Z10
+	VPUNPCKHDQ      Z15, Z14, Z14
+	VPADDD          Z14, Z10, Z10
+	VPUNPCKLQDQ     Z10, Z9, Z13
+	VPUNPCKHQDQ     Z10, Z9, Z9
+	VPADDD          Z9, Z13, Z13
+	VBROADCASTI64X4 72(R8), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z8, Z9, Z10
+	PREFETCHT0      1280(SI)
+	VBROADCASTI64X4 72(R8)(CX*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z14, Z14, Z14
+	VPDPBUSD        Z8, Z9, Z14
+	VBROADCASTI64X4 72(R8)(CX*2), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z15, Z15, Z15
+	VPDPBUSD        Z8, Z9, Z15
+	PREFETCHT0      1344(SI)
+	VBROADCASTI64X4 72(R8)(DI*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z16, Z16, Z16
+	VPDPBUSD        Z8, Z9, Z16
+	VPUNPCKLDQ      Z14, Z10, Z9
+	VPUNPCKHDQ      Z14, Z10, Z10
+	VPADDD          Z10, Z9, Z9
+	VPUNPCKLDQ      Z16, Z15, Z10
+	VPUNPCKHDQ      Z16, Z15, Z15
+	VPADDD          Z15, Z10, Z10
+	VPUNPCKLQDQ     Z10, Z9, Z14
+	VPUNPCKHQDQ     Z10, Z9, Z9
+	VPADDD          Z9, Z14, Z14
+	VBROADCASTI64X4 72(R9), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z8, Z9, Z10
+	PREFETCHT0      1408(SI)
+	VBROADCASTI64X4 72(R9)(CX*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z15, Z15, Z15
+	VPDPBUSD        Z8, Z9, Z15
+	VBROADCASTI64X4 72(R9)(CX*2), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z16, Z16, Z16
+	VPDPBUSD        Z8, Z9, Z16
+	PREFETCHT0      1472(SI)
+	VBROADCASTI64X4 72(R9)(DI*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z17, Z17, Z17
+	VPDPBUSD        Z8, Z9, Z17
+	VPUNPCKLDQ      Z15, Z10, Z9
+	VPUNPCKHDQ      Z15, Z10, Z10
+	VPADDD          Z10, Z9, Z9
+	VPUNPCKLDQ      Z17, Z16, Z10
+	VPUNPCKHDQ      Z17, Z16, Z16
+	VPADDD          Z16, Z10, Z10
+	VPUNPCKLQDQ     Z10, Z9, Z15
+	VPUNPCKHQDQ     Z10, Z9, Z9
+	VPADDD          Z9, Z15, Z15
+	VBROADCASTI64X4 72(R10), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z8, Z9, Z10
+	PREFETCHT0      1536(SI)
+	VBROADCASTI64X4 72(R10)(CX*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z16, Z16, Z16
+	VPDPBUSD        Z8, Z9, Z16
+	VBROADCASTI64X4 72(R10)(CX*2), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z17, Z17, Z17
+	VPDPBUSD        Z8, Z9, Z17
+	PREFETCHT0      1600(SI)
+	VBROADCASTI64X4 72(R10)(DI*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z18, Z18, Z18
+	VPDPBUSD        Z8, Z9, Z18
+	VPUNPCKLDQ      Z16, Z10, Z8
+	VPUNPCKHDQ      Z16, Z10, Z10
+	VPADDD          Z10, Z8, Z8
+	VPUNPCKLDQ      Z18, Z17, Z9
+	VPUNPCKHDQ      Z18, Z17, Z17
+	VPADDD          Z17, Z9, Z9
+	VPUNPCKLQDQ     Z9, Z8, Z10
+	VPUNPCKHQDQ     Z9, Z8, Z8
+	VPADDD          Z8, Z10, Z10
+	VSHUFI32X4      $0x44, Z14, Z13, Z8
+	VSHUFI32X4      $0xee, Z14, Z13, Z9
+	VPADDD          Z9, Z8, Z8
+	VSHUFI32X4      $0x44, Z10, Z15, Z9
+	VSHUFI32X4      $0xee, Z10, Z15, Z10
+	VPADDD          Z10, Z9, Z9
+	VSHUFI32X4      $0x88, Z9, Z8, Z10
+	VSHUFI32X4      $0xdd, Z9, Z8, Z8
+	VPBROADCASTD    132(BX), Z9
+	VPSLLD          $0x07, Z9, Z9
+	VPSUBD          Z9, Z10, Z10
+	VCVTDQ2PS       Z10, Z10
+	VPSRLD          $0x10, Z12, Z9
+	VPANDD          Z3, Z9, Z9
+	VPSRLD          $0x14, Z11, Z13
+	VPANDD          Z4, Z13, Z13
+	VPORD           Z13, Z9, Z9
+	VPSUBD          Z5, Z9, Z9
+	VCVTDQ2PS       Z9, Z9
+	VMULPS          Z7, Z9, Z9
+	VMULPS.BCST     128(BX), Z9, Z9
+	VFMADD231PS     Z9, Z10, Z6
+	VPBROADCASTD    164(BX), Z9
+	VPSLLD          $0x07, Z9, Z9
+	VPSUBD          Z9, Z8, Z8
+	VCVTDQ2PS       Z8, Z8
+	VPSRLD          $0x14, Z12, Z9
+	VPANDD          Z3, Z9, Z9
+	VPSRLD          $0x16, Z11, Z10
+	VPANDD          Z4, Z10, Z10
+	VPORD           Z10, Z9, Z9
+	VPSUBD          Z5, Z9, Z9
+	VCVTDQ2PS       Z9, Z9
+	VMULPS          Z7, Z9, Z9
+	VMULPS.BCST     160(BX), Z9, Z9
+	VFMADD231PS     Z9, Z8, Z6
+	VMOVDQU32       192(DX), Z8
+	VSHUFI32X4      $0xd8, Z8, Z8, Z8
+	PREFETCHT0      1664(SI)
+	VBROADCASTI64X4 104(AX), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z8, Z9, Z10
+	VBROADCASTI64X4 104(AX)(CX*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z13, Z13, Z13
+	VPDPBUSD        Z8, Z9, Z13
+	PREFETCHT0      1728(SI)
+	VBROADCASTI64X4 104(AX)(CX*2), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z14, Z14, Z14
+	VPDPBUSD        Z8, Z9, Z14
+	VBROADCASTI64X4 104(AX)(DI*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z15, Z15, Z15
+	VPDPBUSD        Z8, Z9, Z15
+	VPUNPCKLDQ      Z13, Z10, Z9
+	VPUNPCKHDQ      Z13, Z10, Z10
+	VPADDD          Z10, Z9, Z9
+	VPUNPCKLDQ      Z15, Z14, Z10
+	VPUNPCKHDQ      Z15, Z14, Z14
+	VPADDD          Z14, Z10, Z10
+	VPUNPCKLQDQ     Z10, Z9, Z13
+	VPUNPCKHQDQ     Z10, Z9, Z9
+	VPADDD          Z9, Z13, Z13
+	PREFETCHT0      1792(SI)
+	VBROADCASTI64X4 104(R8), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z8, Z9, Z10
+	VBROADCASTI64X4 104(R8)(CX*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z14, Z14, Z14
+	VPDPBUSD        Z8, Z9, Z14
+	PREFETCHT0      1856(SI)
+	VBROADCASTI64X4 104(R8)(CX*2), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z15, Z15, Z15
+	VPDPBUSD        Z8, Z9, Z15
+	VBROADCASTI64X4 104(R8)(DI*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z16, Z16, Z16
+	VPDPBUSD        Z8, Z9, Z16
+	VPUNPCKLDQ      Z14, Z10, Z9
+	VPUNPCKHDQ      Z14, Z10, Z10
+	VPADDD          Z10, Z9, Z9
+	VPUNPCKLDQ      Z16, Z15, Z10
+	VPUNPCKHDQ      Z16, Z15, Z15
+	VPADDD          Z15, Z10, Z10
+	VPUNPCKLQDQ     Z10, Z9, Z14
+	VPUNPCKHQDQ     Z10, Z9, Z9
+	VPADDD          Z9, Z14, Z14
+	PREFETCHT0      1920(SI)
+	VBROADCASTI64X4 104(R9), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z8, Z9, Z10
+	VBROADCASTI64X4 104(R9)(CX*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z15, Z15, Z15
+	VPDPBUSD        Z8, Z9, Z15
+	PREFETCHT0      1984(SI)
+	VBROADCASTI64X4 104(R9)(CX*2), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z16, Z16, Z16
+	VPDPBUSD        Z8, Z9, Z16
+	VBROADCASTI64X4 104(R9)(DI*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z17, Z17, Z17
+	VPDPBUSD        Z8, Z9, Z17
+	VPUNPCKLDQ      Z15, Z10, Z9
+	VPUNPCKHDQ      Z15, Z10, Z10
+	VPADDD          Z10, Z9, Z9
+	VPUNPCKLDQ      Z17, Z16, Z10
+	VPUNPCKHDQ      Z17, Z16, Z16
+	VPADDD          Z16, Z10, Z10
+	VPUNPCKLQDQ     Z10, Z9, Z15
+	VPUNPCKHQDQ     Z10, Z9, Z9
+	VPADDD          Z9, Z15, Z15
+	PREFETCHT0      2048(SI)
+	VBROADCASTI64X4 104(R10), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z8, Z9, Z10
+	VBROADCASTI64X4 104(R10)(CX*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z16, Z16, Z16
+	VPDPBUSD        Z8, Z9, Z16
+	PREFETCHT0      2112(SI)
+	VBROADCASTI64X4 104(R10)(CX*2), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z17, Z17, Z17
+	VPDPBUSD        Z8, Z9, Z17
+	VBROADCASTI64X4 104(R10)(DI*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPXORD          Z18, Z18, Z18
+	VPDPBUSD        Z8, Z9, Z18
+	VPUNPCKLDQ      Z16, Z10, Z8
+	VPUNPCKHDQ      Z16, Z10, Z10
+	VPADDD          Z10, Z8, Z8
+	VPUNPCKLDQ      Z18, Z17, Z9
+	VPUNPCKHDQ      Z18, Z17, Z17
+	VPADDD          Z17, Z9, Z9
+	VPUNPCKLQDQ     Z9, Z8, Z10
+	VPUNPCKHQDQ     Z9, Z8, Z8
+	VPADDD          Z8, Z10, Z10
+	VSHUFI32X4      $0x44, Z14, Z13, Z8
+	VSHUFI32X4      $0xee, Z14, Z13, Z9
+	VPADDD          Z9, Z8, Z8
+	VSHUFI32X4      $0x44, Z10, Z15, Z9
+	VSHUFI32X4      $0xee, Z10, Z15, Z10
+	VPADDD          Z10, Z9, Z9
+	VSHUFI32X4      $0x88, Z9, Z8, Z10
+	VSHUFI32X4      $0xdd, Z9, Z8, Z8
+	VPBROADCASTD    196(BX), Z9
+	VPSLLD          $0x07, Z9, Z9
+	VPSUBD          Z9, Z10, Z10
+	VCVTDQ2PS       Z10, Z10
+	VPSRLD          $0x18, Z12, Z9
+	VPANDD          Z3, Z9, Z9
+	VPSRLD          $0x18, Z11, Z13
+	VPANDD          Z4, Z13, Z13
+	VPORD           Z13, Z9, Z9
+	VPSUBD          Z5, Z9, Z9
+	VCVTDQ2PS       Z9, Z9
+	VMULPS          Z7, Z9, Z9
+	VMULPS.BCST     192(BX), Z9, Z9
+	VFMADD231PS     Z9, Z10, Z6
+	VPBROADCASTD    228(BX), Z9
+	VPSLLD          $0x07, Z9, Z9
+	VPSUBD          Z9, Z8, Z8
+	VCVTDQ2PS       Z8, Z8
+	VPSRLD          $0x1c, Z12, Z9
+	VPANDD          Z3, Z9, Z9
+	VPSRLD          $0x1a, Z11, Z10
+	VPANDD          Z4, Z10, Z10
+	VPORD           Z10, Z9, Z9
+	VPSUBD          Z5, Z9, Z9
+	VCVTDQ2PS       Z9, Z9
+	VMULPS          Z7, Z9, Z9
+	VMULPS.BCST     224(BX), Z9, Z7
+	VFMADD231PS     Z7, Z8, Z6
+	ADDQ            $0x00000088, AX
+	ADDQ            $0x00000088, R8
+	ADDQ            $0x00000088, R9
+	ADDQ            $0x00000088, R10
+	ADDQ            $0x00000880, SI
+	ADDQ            $0x00000100, DX
+	ADDQ            $0x00000100, BX
+	DECQ            R11
+	JNZ             loop
+	MOVQ            dst+0(FP), AX
+	VMOVUPS         Z6, (AX)
+	VZEROUPPER
+	RET
+
+// func unpackIQ4_XSAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·unpackIQ4_XSAVX512(SB), NOSPLIT, $0-48
+	MOVQ      w+24(FP), AX
+	MOVQ      stride+32(FP), CX
+	MOVQ      p+0(FP), DX
+	MOVQ      s+8(FP), BX
+	LEAQ      (CX)(CX*2), SI
+	LEAQ      (AX)(CX*4), DI
+	LEAQ      (DI)(CX*4), R8
+	LEAQ      (R8)(CX*4), R9
+	VMOVDQU32 const0<>+0(SB), Z0
+	VMOVDQU32 const1<>+0(SB), Z0
+	MOVL      $0x0000ff00, R10
+	KMOVW     R10, K1
+	VMOVDQU32 const4<>+0(SB), Z1
+	VMOVDQU32 const10<>+0(SB), Z2
+	VMOVDQU32 const27<>+0(SB), Z3
+	VMOVDQU32 const28<>+0(SB), Z4
+	VMOVDQU32 const22<>+0(SB), Z5
+	MOVQ      blocks+40(FP), R10
+
+loop:
+	VMOVDQU         (AX), X6
+	VINSERTI32X4    $0x01, (DI), Z6, Z6
+	VINSERTI32X4    $0x02, (R8), Z6, Z6
+	VINSERTI32X4    $0x03, (R9), Z6, Z6
+	VMOVDQU         (AX)(CX*1), X7
+	VINSERTI32X4    $0x01, (DI)(CX*1), Z7, Z7
+	VINSERTI32X4    $0x02, (R8)(CX*1), Z7, Z7
+	VINSERTI32X4    $0x03, (R9)(CX*1), Z7, Z7
+	VMOVDQU         (AX)(CX*2), X8
+	VINSERTI32X4    $0x01, (DI)(CX*2), Z8, Z8
+	VINSERTI32X4    $0x02, (R8)(CX*2), Z8, Z8
+	VINSERTI32X4    $0x03, (R9)(CX*2), Z8, Z8
+	VMOVDQU         (AX)(SI*1), X9
+	VINSERTI32X4    $0x01, (DI)(SI*1), Z9, Z9
+	VINSERTI32X4    $0x02, (R8)(SI*1), Z9, Z9
+	VINSERTI32X4    $0x03, (R9)(SI*1), Z9, Z9
+	VPUNPCKLDQ      Z7, Z6, Z11
+	VPUNPCKLDQ      Z9, Z8, Z12
+	VPUNPCKLQDQ     Z12, Z11, Z10
+	VPUNPCKHQDQ     Z12, Z11, Z11
+	VPUNPCKHDQ      Z7, Z6, Z6
+	VPUNPCKHDQ      Z9, Z8, Z8
+	VPUNPCKLQDQ     Z8, Z6, Z7
+	VPUNPCKHQDQ     Z8, Z6, Z6
+	VPMOVDW         Z10, Y6
+	VCVTPH2PS       Y6, Z6
+	VPANDD          Z3, Z11, Z7
+	VPSRLD          $0x0c, Z10, Z8
+	VPANDD          Z4, Z8, Z8
+	VPORD           Z8, Z7, Z7
+	VPSUBD          Z5, Z7, Z7
+	VCVTDQ2PS       Z7, Z7
+	VMULPS          Z6, Z7, Z7
+	VMOVUPS         Z7, (BX)
+	VPSRLD          $0x04, Z11, Z7
+	VPANDD          Z3, Z7, Z7
+	VPSRLD          $0x0e, Z10, Z8
+	VPANDD          Z4, Z8, Z8
+	VPORD           Z8, Z7, Z7
+	VPSUBD          Z5, Z7, Z7
+	VCVTDQ2PS       Z7, Z7
+	VMULPS          Z6, Z7, Z7
+	VMOVUPS         Z7, 64(BX)
+	VPSRLD          $0x08, Z11, Z7
+	VPANDD          Z3, Z7, Z7
+	VPSRLD          $0x10, Z10, Z8
+	VPANDD          Z4, Z8, Z8
+	VPORD           Z8, Z7, Z7
+	VPSUBD          Z5, Z7, Z7
+	VCVTDQ2PS       Z7, Z7
+	VMULPS          Z6, Z7, Z7
+	VMOVUPS         Z7, 128(BX)
+	VPSRLD          $0x0c, Z11, Z7
+	VPANDD          Z3, Z7, Z7
+	VPSRLD          $0x12, Z10, Z8
+	VPANDD          Z4, Z8, Z8
+	VPORD           Z8, Z7, Z7
+	VPSUBD          Z5, Z7, Z7
+	VCVTDQ2PS       Z7, Z7
+	VMULPS          Z6, Z7, Z7
+	VMOVUPS         Z7, 192(BX)
+	VPSRLD          $0x10, Z11, Z7
+	VPANDD          Z3, Z7, Z7
+	VPSRLD          $0x14, Z10, Z8
+	VPANDD          Z4, Z8, Z8
+	VPORD           Z8, Z7, Z7
+	VPSUBD          Z5, Z7, Z7
+	VCVTDQ2PS       Z7, Z7
+	VMULPS          Z6, Z7, Z7
+	VMOVUPS         Z7, 256(BX)
+	VPSRLD          $0x14, Z11, Z7
+	VPANDD          Z3, Z7, Z7
+	VPSRLD          $0x16, Z10, Z8
+	VPANDD          Z4, Z8, Z8
+	VPORD           Z8, Z7, Z7
+	VPSUBD          Z5, Z7, Z7
+	VCVTDQ2PS       Z7, Z7
+	VMULPS          Z6, Z7, Z7
+	VMOVUPS         Z7, 320(BX)
+	VPSRLD          $0x18, Z11, Z7
+	VPANDD          Z3, Z7, Z7
+	VPSRLD          $0x18, Z10, Z8
+	VPANDD          Z4, Z8, Z8
+	VPORD           Z8, Z7, Z7
+	VPSUBD          Z5, Z7, Z7
+	VCVTDQ2PS       Z7, Z7
+	VMULPS          Z6, Z7, Z7
+	VMOVUPS         Z7, 384(BX)
+	VPSRLD          $0x1c, Z11, Z7
+	VPANDD          Z3, Z7, Z7
+	VPSRLD          $0x1a, Z10, Z8
+	VPANDD          Z4, Z8, Z8
+	VPORD           Z8, Z7, Z7
+	VPSUBD          Z5, Z7, Z7
+	VCVTDQ2PS       Z7, Z7
+	VMULPS          Z6, Z7, Z7
+	VMOVUPS         Z7, 448(BX)
+	VBROADCASTI64X4 8(AX), Z6
+	VPSRLVD         Z2, Z6, Z6
+	VPANDD          Z0, Z6, Z6
+	VPSHUFB         Z6, Z1, Z6
+	VBROADCASTI64X4 8(AX)(CX*1), Z7
+	VPSRLVD         Z2, Z7, Z7
+	VPANDD          Z0, Z7, Z7
+	VPSHUFB         Z7, Z1, Z7
+	VBROADCASTI64X4 8(AX)(CX*2), Z8
+	VPSRLVD         Z2, Z8, Z8
+	VPANDD          Z0, Z8, Z8
+	VPSHUFB         Z8, Z1, Z8
+	VBROADCASTI64X4 8(AX)(SI*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPUNPCKLDQ      Z7, Z6, Z11
+	VPUNPCKLDQ      Z9, Z8, Z12
+	VPUNPCKLQDQ     Z12, Z11, Z10
+	VPUNPCKHQDQ     Z12, Z11, Z11
+	VPUNPCKHDQ      Z7, Z6, Z6
+	VPUNPCKHDQ      Z9, Z8, Z8
+	VPUNPCKLQDQ     Z8, Z6, Z7
+	VPUNPCKHQDQ     Z8, Z6, Z6
+	VBROADCASTI64X4 8(DI), Z8
+	VPSRLVD         Z2, Z8, Z8
+	VPANDD          Z0, Z8, Z8
+	VPSHUFB         Z8, Z1, Z8
+	VBROADCASTI64X4 8(DI)(CX*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VBROADCASTI64X4 8(DI)(CX*2), Z12
+	VPSRLVD         Z2, Z12, Z12
+	VPANDD          Z0, Z12, Z12
+	VPSHUFB         Z12, Z1, Z12
+	VBROADCASTI64X4 8(DI)(SI*1), Z13
+	VPSRLVD         Z2, Z13, Z13
+	VPANDD          Z0, Z13, Z13
+	VPSHUFB         Z13, Z1, Z13
+	VPUNPCKLDQ      Z9, Z8, Z15
+	VPUNPCKLDQ      Z13, Z12, Z16
+	VPUNPCKLQDQ     Z16, Z15, Z14
+	VPUNPCKHQDQ     Z16, Z15, Z15
+	VPUNPCKHDQ      Z9, Z8, Z8
+	VPUNPCKHDQ      Z13, Z12, Z12
+	VPUNPCKLQDQ     Z12, Z8, Z9
+	VPUNPCKHQDQ     Z12, Z8, Z8
+	VBROADCASTI64X4 8(R8), Z12
+	VPSRLVD         Z2, Z12, Z12
+	VPANDD          Z0, Z12, Z12
+	VPSHUFB         Z12, Z1, Z12
+	VBROADCASTI64X4 8(R8)(CX*1), Z13
+	VPSRLVD         Z2, Z13, Z13
+	VPANDD          Z0, Z13, Z13
+	VPSHUFB         Z13, Z1, Z13
+	VBROADCASTI64X4 8(R8)(CX*2), Z16
+	VPSRLVD         Z2, Z16, Z16
+	VPANDD          Z0, Z16, Z16
+	VPSHUFB         Z16, Z1, Z16
+	VBROADCASTI64X4 8(R8)(SI*1), Z17
+	VPSRLVD         Z2, Z17, Z17
+	VPANDD          Z0, Z17, Z17
+	VPSHUFB         Z17, Z1, Z17
+	VPUNPCKLDQ      Z13, Z12, Z19
+	VPUNPCKLDQ      Z17, Z16, Z20
+	VPUNPCKLQDQ     Z20, Z19, Z18
+	VPUNPCKHQDQ     Z20, Z19, Z19
+	VPUNPCKHDQ      Z13, Z12, Z12
+	VPUNPCKHDQ      Z17, Z16, Z16
+	VPUNPCKLQDQ     Z16, Z12, Z13
+	VPUNPCKHQDQ     Z16, Z12, Z12
+	VBROADCASTI64X4 8(R9), Z16
+	VPSRLVD         Z2, Z16, Z16
+	VPANDD          Z0, Z16, Z16
+	VPSHUFB         Z16, Z1, Z16
+	VBROADCASTI64X4 8(R9)(CX*1), Z17
+	VPSRLVD         Z2, Z17, Z17
+	VPANDD          Z0, Z17, Z17
+	VPSHUFB         Z17, Z1, Z17
+	VBROADCASTI64X4 8(R9)(CX*2), Z20
+	VPSRLVD         Z2, Z20, Z20
+	VPANDD          Z0, Z20, Z20
+	VPSHUFB         Z20, Z1, Z20
+	VBROADCASTI64X4 8(R9)(SI*1), Z21
+	VPSRLVD         Z2, Z21, Z21
+	VPANDD          Z0, Z21, Z21
+	VPSHUFB         Z21, Z1, Z21
+	VPUNPCKLDQ      Z17, Z16, Z23
+	VPUNPCKLDQ      Z21, Z20, Z24
+	VPUNPCKLQDQ     Z24, Z23, Z22
+	VPUNPCKHQDQ     Z24, Z23, Z23
+	VPUNPCKHDQ      Z17, Z16, Z16
+	VPUNPCKHDQ      Z21, Z20, Z20
+	VPUNPCKLQDQ     Z20, Z16, Z17
+	VPUNPCKHQDQ     Z20, Z16, Z16
+	VSHUFI32X4      $0x44, Z14, Z10, Z20
+	VSHUFI32X4      $0x44, Z22, Z18, Z21
+	VSHUFI32X4      $0x88, Z21, Z20, Z24
+	VSHUFI32X4      $0xdd, Z21, Z20, Z20
+	VSHUFI32X4      $0xee, Z14, Z10, Z10
+	VSHUFI32X4      $0xee, Z22, Z18, Z14
+	VSHUFI32X4      $0x88, Z14, Z10, Z18
+	VSHUFI32X4      $0xdd, Z14, Z10, Z10
+	VMOVDQU32       Z24, (DX)
+	VMOVDQU32       Z18, 256(DX)
+	VMOVDQU32       Z20, 512(DX)
+	VMOVDQU32       Z10, 768(DX)
+	VSHUFI32X4      $0x44, Z15, Z11, Z10
+	VSHUFI32X4      $0x44, Z23, Z19, Z14
+	VSHUFI32X4      $0x88, Z14, Z10, Z18
+	VSHUFI32X4      $0xdd, Z14, Z10, Z10
+	VSHUFI32X4      $0xee, Z15, Z11, Z11
+	VSHUFI32X4      $0xee, Z23, Z19, Z14
+	VSHUFI32X4      $0x88, Z14, Z11, Z15
+	VSHUFI32X4      $0xdd, Z14, Z11, Z11
+	VMOVDQU32       Z18, 64(DX)
+	VMOVDQU32       Z15, 320(DX)
+	VMOVDQU32       Z10, 576(DX)
+	VMOVDQU32       Z11, 832(DX)
+	VSHUFI32X4      $0x44, Z9, Z7, Z10
+	VSHUFI32X4      $0x44, Z17, Z13, Z11
+	VSHUFI32X4      $0x88, Z11, Z10, Z14
+	VSHUFI32X4      $0xdd, Z11, Z10, Z10
+	VSHUFI32X4      $0xee, Z9, Z7, Z7
+	VSHUFI32X4      $0xee, Z17, Z13, Z9
+	VSHUFI32X4      $0x88, Z9, Z7, Z11
+	VSHUFI32X4      $0xdd, Z9, Z7, Z7
+	VMOVDQU32       Z14, 128(DX)
+	VMOVDQU32       Z11, 384(DX)
+	VMOVDQU32       Z10, 640(DX)
+	VMOVDQU32       Z7, 896(DX)
+	VSHUFI32X4      $0x44, Z8, Z6, Z7
+	VSHUFI32X4      $0x44, Z16, Z12, Z9
+	VSHUFI32X4      $0x88, Z9, Z7, Z10
+	VSHUFI32X4      $0xdd, Z9, Z7, Z7
+	VSHUFI32X4      $0xee, Z8, Z6, Z6
+	VSHUFI32X4      $0xee, Z16, Z12, Z8
+	VSHUFI32X4      $0x88, Z8, Z6, Z9
+	VSHUFI32X4      $0xdd, Z8, Z6, Z6
+	VMOVDQU32       Z10, 192(DX)
+	VMOVDQU32       Z9, 448(DX)
+	VMOVDQU32       Z7, 704(DX)
+	VMOVDQU32       Z6, 960(DX)
+	VBROADCASTI64X4 40(AX), Z6
+	VPSRLVD         Z2, Z6, Z6
+	VPANDD          Z0, Z6, Z6
+	VPSHUFB         Z6, Z1, Z6
+	VBROADCASTI64X4 40(AX)(CX*1), Z7
+	VPSRLVD         Z2, Z7, Z7
+	VPANDD          Z0, Z7, Z7
+	VPSHUFB         Z7, Z1, Z7
+	VBROADCASTI64X4 40(AX)(CX*2), Z8
+	VPSRLVD         Z2, Z8, Z8
+	VPANDD          Z0, Z8, Z8
+	VPSHUFB         Z8, Z1, Z8
+	VBROADCASTI64X4 40(AX)(SI*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPUNPCKLDQ      Z7, Z6, Z11
+	VPUNPCKLDQ      Z9, Z8, Z12
+	VPUNPCKLQDQ     Z12, Z11, Z10
+	VPUNPCKHQDQ     Z12, Z11, Z11
+	VPUNPCKHDQ      Z7, Z6, Z6
+	VPUNPCKHDQ      Z9, Z8, Z8
+	VPUNPCKLQDQ     Z8, Z6, Z7
+	VPUNPCKHQDQ     Z8, Z6, Z6
+	VBROADCASTI64X4 40(DI), Z8
+	VPSRLVD         Z2, Z8, Z8
+	VPANDD          Z0, Z8, Z8
+	VPSHUFB         Z8, Z1, Z8
+	VBROADCASTI64X4 40(DI)(CX*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VBROADCASTI64X4 40(DI)(CX*2), Z12
+	VPSRLVD         Z2, Z12, Z12
+	VPANDD          Z0, Z12, Z12
+	VPSHUFB         Z12, Z1, Z12
+	VBROADCASTI64X4 40(DI)(SI*1), Z13
+	VPSRLVD         Z2, Z13, Z13
+	VPANDD          Z0, Z13, Z13
+	VPSHUFB         Z13, Z1, Z13
+	VPUNPCKLDQ      Z9, Z8, Z15
+	VPUNPCKLDQ      Z13, Z12, Z16
+	VPUNPCKLQDQ     Z16, Z15, Z14
+	VPUNPCKHQDQ     Z16, Z15, Z15
+	VPUNPCKHDQ      Z9, Z8, Z8
+	VPUNPCKHDQ      Z13, Z12, Z12
+	VPUNPCKLQDQ     Z12, Z8, Z9
+	VPUNPCKHQDQ     Z12, Z8, Z8
+	VBROADCASTI64X4 40(R8), Z12
+	VPSRLVD         Z2, Z12, Z12
+	VPANDD          Z0, Z12, Z12
+	VPSHUFB         Z12, Z1, Z12
+	VBROADCASTI64X4 40(R8)(CX*1), Z13
+	VPSRLVD         Z2, Z13, Z13
+	VPANDD          Z0, Z13, Z13
+	VPSHUFB         Z13, Z1, Z13
+	VBROADCASTI64X4 40(R8)(CX*2), Z16
+	VPSRLVD         Z2, Z16, Z16
+	VPANDD          Z0, Z16, Z16
+	VPSHUFB         Z16, Z1, Z16
+	VBROADCASTI64X4 40(R8)(SI*1), Z17
+	VPSRLVD         Z2, Z17, Z17
+	VPANDD          Z0, Z17, Z17
+	VPSHUFB         Z17, Z1, Z17
+	VPUNPCKLDQ      Z13, Z12, Z19
+	VPUNPCKLDQ      Z17, Z16, Z20
+	VPUNPCKLQDQ     Z20, Z19, Z18
+	VPUNPCKHQDQ     Z20, Z19, Z19
+	VPUNPCKHDQ      Z13, Z12, Z12
+	VPUNPCKHDQ      Z17, Z16, Z16
+	VPUNPCKLQDQ     Z16, Z12, Z13
+	VPUNPCKHQDQ     Z16, Z12, Z12
+	VBROADCASTI64X4 40(R9), Z16
+	VPSRLVD         Z2, Z16, Z16
+	VPANDD          Z0, Z16, Z16
+	VPSHUFB         Z16, Z1, Z16
+	VBROADCASTI64X4 40(R9)(CX*1), Z17
+	VPSRLVD         Z2, Z17, Z17
+	VPANDD          Z0, Z17, Z17
+	VPSHUFB         Z17, Z1, Z17
+	VBROADCASTI64X4 40(R9)(CX*2), Z20
+	VPSRLVD         Z2, Z20, Z20
+	VPANDD          Z0, Z20, Z20
+	VPSHUFB         Z20, Z1, Z20
+	VBROADCASTI64X4 40(R9)(SI*1), Z21
+	VPSRLVD         Z2, Z21, Z21
+	VPANDD          Z0, Z21, Z21
+	VPSHUFB         Z21, Z1, Z21
+	VPUNPCKLDQ      Z17, Z16, Z23
+	VPUNPCKLDQ      Z21, Z20, Z24
+	VPUNPCKLQDQ     Z24, Z23, Z22
+	VPUNPCKHQDQ     Z24, Z23, Z23
+	VPUNPCKHDQ      Z17, Z16, Z16
+	VPUNPCKHDQ      Z21, Z20, Z20
+	VPUNPCKLQDQ     Z20, Z16, Z17
+	VPUNPCKHQDQ     Z20, Z16, Z16
+	VSHUFI32X4      $0x44, Z14, Z10, Z20
+	VSHUFI32X4      $0x44, Z22, Z18, Z21
+	VSHUFI32X4      $0x88, Z21, Z20, Z24
+	VSHUFI32X4      $0xdd, Z21, Z20, Z20
+	VSHUFI32X4      $0xee, Z14, Z10, Z10
+	VSHUFI32X4      $0xee, Z22, Z18, Z14
+	VSHUFI32X4      $0x88, Z14, Z10, Z18
+	VSHUFI32X4      $0xdd, Z14, Z10, Z10
+	VMOVDQU32       Z24, 1024(DX)
+	VMOVDQU32       Z18, 1280(DX)
+	VMOVDQU32       Z20, 1536(DX)
+	VMOVDQU32       Z10, 1792(DX)
+	VSHUFI32X4      $0x44, Z15, Z11, Z10
+	VSHUFI32X4      $0x44, Z23, Z19, Z14
+	VSHUFI32X4      $0x88, Z14, Z10, Z18
+	VSHUFI32X4      $0xdd, Z14, Z10, Z10
+	VSHUFI32X4      $0xee, Z15, Z11, Z11
+	VSHUFI32X4      $0xee, Z23, Z19, Z14
+	VSHUFI32X4      $0x88, Z14, Z11, Z15
+	VSHUFI32X4      $0xdd, Z14, Z11, Z11
+	VMOVDQU32       Z18, 1088(DX)
+	VMOVDQU32       Z15, 1344(DX)
+	VMOVDQU32       Z10, 1600(DX)
+	VMOVDQU32       Z11, 1856(DX)
+	VSHUFI32X4      $0x44, Z9, Z7, Z10
+	VSHUFI32X4      $0x44, Z17, Z13, Z11
+	VSHUFI32X4      $0x88, Z11, Z10, Z14
+	VSHUFI32X4      $0xdd, Z11, Z10, Z10
+	VSHUFI32X4      $0xee, Z9, Z7, Z7
+	VSHUFI32X4      $0xee, Z17, Z13, Z9
+	VSHUFI32X4      $0x88, Z9, Z7, Z11
+	VSHUFI32X4      $0xdd, Z9, Z7, Z7
+	VMOVDQU32       Z14, 1152(DX)
+	VMOVDQU32       Z11, 1408(DX)
+	VMOVDQU32       Z10, 1664(DX)
+	VMOVDQU32       Z7, 1920(DX)
+	VSHUFI32X4      $0x44, Z8, Z6, Z7
+	VSHUFI32X4      $0x44, Z16, Z12, Z9
+	VSHUFI32X4      $0x88, Z9, Z7, Z10
+	VSHUFI32X4      $0xdd, Z9, Z7, Z7
+	VSHUFI32X4      $0xee, Z8, Z6, Z6
+	VSHUFI32X4      $0xee, Z16, Z12, Z8
+	VSHUFI32X4      $0x88, Z8, Z6, Z9
+	VSHUFI32X4      $0xdd, Z8, Z6, Z6
+	VMOVDQU32       Z10, 1216(DX)
+	VMOVDQU32       Z9, 1472(DX)
+	VMOVDQU32       Z7, 1728(DX)
+	VMOVDQU32       Z6, 1984(DX)
+	VBROADCASTI64X4 72(AX), Z6
+	VPSRLVD         Z2, Z6, Z6
+	VPANDD          Z0, Z6, Z6
+	VPSHUFB         Z6, Z1, Z6
+	VBROADCASTI64X4 72(AX)(CX*1), Z7
+	VPSRLVD         Z2, Z7, Z7
+	VPANDD          Z0, Z7, Z7
+	VPSHUFB         Z7, Z1, Z7
+	VBROADCASTI64X4 72(AX)(CX*2), Z8
+	VPSRLVD         Z2, Z8, Z8
+	VPANDD          Z0, Z8, Z8
+	VPSHUFB         Z8, Z1, Z8
+	VBROADCASTI64X4 72(AX)(SI*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPUNPCKLDQ      Z7, Z6, Z11
+	VPUNPCKLDQ      Z9, Z8, Z12
+	VPUNPCKLQDQ     Z12, Z11, Z10
+	VPUNPCKHQDQ     Z12, Z11, Z11
+	VPUNPCKHDQ      Z7, Z6, Z6
+	VPUNPCKHDQ      Z9, Z8, Z8
+	VPUNPCKLQDQ     Z8, Z6, Z7
+	VPUNPCKHQDQ     Z8, Z6, Z6
+	VBROADCASTI64X4 72(DI), Z8
+	VPSRLVD         Z2, Z8, Z8
+	VPANDD          Z0, Z8, Z8
+	VPSHUFB         Z8, Z1, Z8
+	VBROADCASTI64X4 72(DI)(CX*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VBROADCASTI64X4 72(DI)(CX*2), Z12
+	VPSRLVD         Z2, Z12, Z12
+	VPANDD          Z0, Z12, Z12
+	VPSHUFB         Z12, Z1, Z12
+	VBROADCASTI64X4 72(DI)(SI*1), Z13
+	VPSRLVD         Z2, Z13, Z13
+	VPANDD          Z0, Z13, Z13
+	VPSHUFB         Z13, Z1, Z13
+	VPUNPCKLDQ      Z9, Z8, Z15
+	VPUNPCKLDQ      Z13, Z12, Z16
+	VPUNPCKLQDQ     Z16, Z15, Z14
+	VPUNPCKHQDQ     Z16, Z15, Z15
+	VPUNPCKHDQ      Z9, Z8, Z8
+	VPUNPCKHDQ      Z13, Z12, Z12
+	VPUNPCKLQDQ     Z12, Z8, Z9
+	VPUNPCKHQDQ     Z12, Z8, Z8
+	VBROADCASTI64X4 72(R8), Z12
+	VPSRLVD         Z2, Z12, Z12
+	VPANDD          Z0, Z12, Z12
+	VPSHUFB         Z12, Z1, Z12
+	VBROADCASTI64X4 72(R8)(CX*1), Z13
+	VPSRLVD         Z2, Z13, Z13
+	VPANDD          Z0, Z13, Z13
+	VPSHUFB         Z13, Z1, Z13
+	VBROADCASTI64X4 72(R8)(CX*2), Z16
+	VPSRLVD         Z2, Z16, Z16
+	VPANDD          Z0, Z16, Z16
+	VPSHUFB         Z16, Z1, Z16
+	VBROADCASTI64X4 72(R8)(SI*1), Z17
+	VPSRLVD         Z2, Z17, Z17
+	VPANDD          Z0, Z17, Z17
+	VPSHUFB         Z17, Z1, Z17
+	VPUNPCKLDQ      Z13, Z12, Z19
+	VPUNPCKLDQ      Z17, Z16, Z20
+	VPUNPCKLQDQ     Z20, Z19, Z18
+	VPUNPCKHQDQ     Z20, Z19, Z19
+	VPUNPCKHDQ      Z13, Z12, Z12
+	VPUNPCKHDQ      Z17, Z16, Z16
+	VPUNPCKLQDQ     Z16, Z12, Z13
+	VPUNPCKHQDQ     Z16, Z12, Z12
+	VBROADCASTI64X4 72(R9), Z16
+	VPSRLVD         Z2, Z16, Z16
+	VPANDD          Z0, Z16, Z16
+	VPSHUFB         Z16, Z1, Z16
+	VBROADCASTI64X4 72(R9)(CX*1), Z17
+	VPSRLVD         Z2, Z17, Z17
+	VPANDD          Z0, Z17, Z17
+	VPSHUFB         Z17, Z1, Z17
+	VBROADCASTI64X4 72(R9)(CX*2), Z20
+	VPSRLVD         Z2, Z20, Z20
+	VPANDD          Z0, Z20, Z20
+	VPSHUFB         Z20, Z1, Z20
+	VBROADCASTI64X4 72(R9)(SI*1), Z21
+	VPSRLVD         Z2, Z21, Z21
+	VPANDD          Z0, Z21, Z21
+	VPSHUFB         Z21, Z1, Z21
+	VPUNPCKLDQ      Z17, Z16, Z23
+	VPUNPCKLDQ      Z21, Z20, Z24
+	VPUNPCKLQDQ     Z24, Z23, Z22
+	VPUNPCKHQDQ     Z24, Z23, Z23
+	VPUNPCKHDQ      Z17, Z16, Z16
+	VPUNPCKHDQ      Z21, Z20, Z20
+	VPUNPCKLQDQ     Z20, Z16, Z17
+	VPUNPCKHQDQ     Z20, Z16, Z16
+	VSHUFI32X4      $0x44, Z14, Z10, Z20
+	VSHUFI32X4      $0x44, Z22, Z18, Z21
+	VSHUFI32X4      $0x88, Z21, Z20, Z24
+	VSHUFI32X4      $0xdd, Z21, Z20, Z20
+	VSHUFI32X4      $0xee, Z14, Z10, Z10
+	VSHUFI32X4      $0xee, Z22, Z18, Z14
+	VSHUFI32X4      $0x88, Z14, Z10, Z18
+	VSHUFI32X4      $0xdd, Z14, Z10, Z10
+	VMOVDQU32       Z24, 2048(DX)
+	VMOVDQU32       Z18, 2304(DX)
+	VMOVDQU32       Z20, 2560(DX)
+	VMOVDQU32       Z10, 2816(DX)
+	VSHUFI32X4      $0x44, Z15, Z11, Z10
+	VSHUFI32X4      $0x44, Z23, Z19, Z14
+	VSHUFI32X4      $0x88, Z14, Z10, Z18
+	VSHUFI32X4      $0xdd, Z14, Z10, Z10
+	VSHUFI32X4      $0xee, Z15, Z11, Z11
+	VSHUFI32X4      $0xee, Z23, Z19, Z14
+	VSHUFI32X4      $0x88, Z14, Z11, Z15
+	VSHUFI32X4      $0xdd, Z14, Z11, Z11
+	VMOVDQU32       Z18, 2112(DX)
+	VMOVDQU32       Z15, 2368(DX)
+	VMOVDQU32       Z10, 2624(DX)
+	VMOVDQU32       Z11, 2880(DX)
+	VSHUFI32X4      $0x44, Z9, Z7, Z10
+	VSHUFI32X4      $0x44, Z17, Z13, Z11
+	VSHUFI32X4      $0x88, Z11, Z10, Z14
+	VSHUFI32X4      $0xdd, Z11, Z10, Z10
+	VSHUFI32X4      $0xee, Z9, Z7, Z7
+	VSHUFI32X4      $0xee, Z17, Z13, Z9
+	VSHUFI32X4      $0x88, Z9, Z7, Z11
+	VSHUFI32X4      $0xdd, Z9, Z7, Z7
+	VMOVDQU32       Z14, 2176(DX)
+	VMOVDQU32       Z11, 2432(DX)
+	VMOVDQU32       Z10, 2688(DX)
+	VMOVDQU32       Z7, 2944(DX)
+	VSHUFI32X4      $0x44, Z8, Z6, Z7
+	VSHUFI32X4      $0x44, Z16, Z12, Z9
+	VSHUFI32X4      $0x88, Z9, Z7, Z10
+	VSHUFI32X4      $0xdd, Z9, Z7, Z7
+	VSHUFI32X4      $0xee, Z8, Z6, Z6
+	VSHUFI32X4      $0xee, Z16, Z12, Z8
+	VSHUFI32X4      $0x88, Z8, Z6, Z9
+	VSHUFI32X4      $0xdd, Z8, Z6, Z6
+	VMOVDQU32       Z10, 2240(DX)
+	VMOVDQU32       Z9, 2496(DX)
+	VMOVDQU32       Z7, 2752(DX)
+	VMOVDQU32       Z6, 3008(DX)
+	VBROADCASTI64X4 104(AX), Z6
+	VPSRLVD         Z2, Z6, Z6
+	VPANDD          Z0, Z6, Z6
+	VPSHUFB         Z6, Z1, Z6
+	VBROADCASTI64X4 104(AX)(CX*1), Z7
+	VPSRLVD         Z2, Z7, Z7
+	VPANDD          Z0, Z7, Z7
+	VPSHUFB         Z7, Z1, Z7
+	VBROADCASTI64X4 104(AX)(CX*2), Z8
+	VPSRLVD         Z2, Z8, Z8
+	VPANDD          Z0, Z8, Z8
+	VPSHUFB         Z8, Z1, Z8
+	VBROADCASTI64X4 104(AX)(SI*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VPUNPCKLDQ      Z7, Z6, Z11
+	VPUNPCKLDQ      Z9, Z8, Z12
+	VPUNPCKLQDQ     Z12, Z11, Z10
+	VPUNPCKHQDQ     Z12, Z11, Z11
+	VPUNPCKHDQ      Z7, Z6, Z6
+	VPUNPCKHDQ      Z9, Z8, Z8
+	VPUNPCKLQDQ     Z8, Z6, Z7
+	VPUNPCKHQDQ     Z8, Z6, Z6
+	VBROADCASTI64X4 104(DI), Z8
+	VPSRLVD         Z2, Z8, Z8
+	VPANDD          Z0, Z8, Z8
+	VPSHUFB         Z8, Z1, Z8
+	VBROADCASTI64X4 104(DI)(CX*1), Z9
+	VPSRLVD         Z2, Z9, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSHUFB         Z9, Z1, Z9
+	VBROADCASTI64X4 104(DI)(CX*2), Z12
+	VPSRLVD         Z2, Z12, Z12
+	VPANDD          Z0, Z12, Z12
+	VPSHUFB         Z12, Z1, Z12
+	VBROADCASTI64X4 104(DI)(SI*1), Z13
+	VPSRLVD         Z2, Z13, Z13
+	VPANDD          Z0, Z13, Z13
+	VPSHUFB         Z13, Z1, Z13
+	VPUNPCKLDQ      Z9, Z8, Z15
+	VPUNPCKLDQ      Z13, Z12, Z16
+	VPUNPCKLQDQ     Z16, Z15, Z14
+	VPUNPCKHQDQ     Z16, Z15, Z15
+	VPUNPCKHDQ      Z9, Z8, Z8
+	VPUNPCKHDQ      Z13, Z12, Z12
+	VPUNPCKLQDQ     Z12, Z8, Z9
+	VPUNPCKHQDQ     Z12, Z8, Z8
+	VBROADCASTI64X4 104(R8), Z12
+	VPSRLVD         Z2, Z12, Z12
+	VPANDD          Z0, Z12, Z12
+	VPSHUFB         Z12, Z1, Z12
+	VBROADCASTI64X4 104(R8)(CX*1), Z13
+	VPSRLVD         Z2, Z13, Z13
+	VPANDD          Z0, Z13, Z13
+	VPSHUFB         Z13, Z1, Z13
+	VBROADCASTI64X4 104(R8)(CX*2), Z16
+	VPSRLVD         Z2, Z16, Z16
+	VPANDD          Z0, Z16, Z16
+	VPSHUFB         Z16, Z1, Z16
+	VBROADCASTI64X4 104(R8)(SI*1), Z17
+	VPSRLVD         Z2, Z17, Z17
+	VPANDD          Z0, Z17, Z17
+	VPSHUFB         Z17, Z1, Z17
+	VPUNPCKLDQ      Z13, Z12, Z19
+	VPUNPCKLDQ      Z17, Z16, Z20
+	VPUNPCKLQDQ     Z20, Z19, Z18
+	VPUNPCKHQDQ     Z20, Z19, Z19
+	VPUNPCKHDQ      Z13, Z12, Z12
+	VPUNPCKHDQ      Z17, Z16, Z16
+	VPUNPCKLQDQ     Z16, Z12, Z13
+	VPUNPCKHQDQ     Z16, Z12, Z12
+	VBROADCASTI64X4 104(R9), Z16
+	VPSRLVD         Z2, Z16, Z16
+	VPANDD          Z0, Z16, Z16
+	VPSHUFB         Z16, Z1, Z16
+	VBROADCASTI64X4 104(R9)(CX*1), Z17
+	VPSRLVD         Z2, Z17, Z17
+	VPANDD          Z0, Z17, Z17
+	VPSHUFB         Z17, Z1, Z17
+	VBROADCASTI64X4 104(R9)(CX*2), Z20
+	VPSRLVD         Z2, Z20, Z20
+	VPANDD          Z0, Z20, Z20
+	VPSHUFB         Z20, Z1, Z20
+	VBROADCASTI64X4 104(R9)(SI*1), Z21
+	VPSRLVD         Z2, Z21, Z21
+	VPANDD          Z0, Z21, Z21
+	VPSHUFB         Z21, Z1, Z21
+	VPUNPCKLDQ      Z17, Z16, Z23
+	VPUNPCKLDQ      Z21, Z20, Z24
+	VPUNPCKLQDQ     Z24, Z23, Z22
+	VPUNPCKHQDQ     Z24, Z23, Z23
+	VPUNPCKHDQ      Z17, Z16, Z16
+	VPUNPCKHDQ      Z21, Z20, Z20
+	VPUNPCKLQDQ     Z20, Z16, Z17
+	VPUNPCKHQDQ     Z20, Z16, Z16
+	VSHUFI32X4      $0x44, Z14, Z10, Z20
+	VSHUFI32X4      $0x44, Z22, Z18, Z21
+	VSHUFI32X4      $0x88, Z21, Z20, Z24
+	VSHUFI32X4      $0xdd, Z21, Z20, Z20
+	VSHUFI32X4      $0xee, Z14, Z10, Z10
+	VSHUFI32X4      $0xee, Z22, Z18, Z14
+	VSHUFI32X4      $0x88, Z14, Z10, Z18
+	VSHUFI32X4      $0xdd, Z14, Z10, Z10
+	VMOVDQU32       Z24, 3072(DX)
+	VMOVDQU32       Z18, 3328(DX)
+	VMOVDQU32       Z20, 3584(DX)
+	VMOVDQU32       Z10, 3840(DX)
+	VSHUFI32X4      $0x44, Z15, Z11, Z10
+	VSHUFI32X4      $0x44, Z23, Z19, Z14
+	VSHUFI32X4      $0x88, Z14, Z10, Z18
+	VSHUFI32X4      $0xdd, Z14, Z10, Z10
+	VSHUFI32X4      $0xee, Z15, Z11, Z11
+	VSHUFI32X4      $0xee, Z23, Z19, Z14
+	VSHUFI32X4      $0x88, Z14, Z11, Z15
+	VSHUFI32X4      $0xdd, Z14, Z11, Z11
+	VMOVDQU32       Z18, 3136(DX)
+	VMOVDQU32       Z15, 3392(DX)
+	VMOVDQU32       Z10, 3648(DX)
+	VMOVDQU32       Z11, 3904(DX)
+	VSHUFI32X4      $0x44, Z9, Z7, Z10
+	VSHUFI32X4      $0x44, Z17, Z13, Z11
+	VSHUFI32X4      $0x88, Z11, Z10, Z14
+	VSHUFI32X4      $0xdd, Z11, Z10, Z10
+	VSHUFI32X4      $0xee, Z9, Z7, Z7
+	VSHUFI32X4      $0xee, Z17, Z13, Z9
+	VSHUFI32X4      $0x88, Z9, Z7, Z11
+	VSHUFI32X4      $0xdd, Z9, Z7, Z7
+	VMOVDQU32       Z14, 3200(DX)
+	VMOVDQU32       Z11, 3456(DX)
+	VMOVDQU32       Z10, 3712(DX)
+	VMOVDQU32       Z7, 3968(DX)
+	VSHUFI32X4      $0x44, Z8, Z6, Z7
+	VSHUFI32X4      $0x44, Z16, Z12, Z9
+	VSHUFI32X4      $0x88, Z9, Z7, Z10
+	VSHUFI32X4      $0xdd, Z9, Z7, Z7
+	VSHUFI32X4      $0xee, Z8, Z6, Z6
+	VSHUFI32X4      $0xee, Z16, Z12, Z8
+	VSHUFI32X4      $0x88, Z8, Z6, Z9
+	VSHUFI32X4      $0xdd, Z8, Z6, Z6
+	VMOVDQU32       Z10, 3264(DX)
+	VMOVDQU32       Z9, 3520(DX)
+	VMOVDQU32       Z7, 3776(DX)
+	VMOVDQU32       Z6, 4032(DX)
+	ADDQ            $0x00000088, AX
+	ADDQ            $0x00000088, DI
+	ADDQ            $0x00000088, R8
+	ADDQ            $0x00000088, R9
+	ADDQ            $0x00001000, DX
+	ADDQ            $0x00000200, BX
+	DECQ            R10
+	JNZ             loop
+	VZEROUPPER
+	RET
+
+// func rowsNVFP4AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, MMX+
+TEXT ·rowsNVFP4AVX512(SB), NOSPLIT, $0-48
+	MOVQ      w+8(FP), AX
+	MOVQ      stride+16(FP), CX
+	MOVQ      q+32(FP), DX
+	MOVQ      groups+40(FP), BX
+	MOVQ      CX, SI
+	SHLQ      $0x04, SI
+	ADDQ      AX, SI
+	LEAQ      (CX)(CX*2), DI
+	LEAQ      (AX)(CX*4), R8
+	LEAQ      (R8)(CX*4), R9
+	LEAQ      (R9)(CX*4), R10
+	VMOVDQU32 const0<>+0(SB), Z0
+	VMOVDQU32 const1<>+0(SB), Z0
+	MOVL      $0x0000ff00, R11
+	KMOVW     R11, K1
+	VMOVDQU32 const5<>+0(SB), Z1
+	VMOVDQU32 const6<>+0(SB), Z2
+	VMOVDQU32 const7<>+0(SB), Z2
+	VMOVDQU32 const8<>+0(SB), Z2
+	VMOVDQU32 const9<>+0(SB), Z2
+	VMOVDQU32 const29<>+0(SB), Z2
+	VMOVDQU32 const30<>+0(SB), Z3
+	VMOVDQU32 const31<>+0(SB), Z4
+	VMOVDQU32 const32<>+0(SB), Z5
+	VMOVDQU32 const33<>+0(SB), Z6
+	MOVQ      blocks+24(FP), R11
+	VPXORD    Z7, Z7, Z7
+
+loop:
+	VMOVD        (AX), X8
+	VPINSRD      $0x01, (AX)(CX*1), X8, X8
+	VPINSRD      $0x02, (AX)(CX*2), X8, X8
+	VPINSRD      $0x03, (AX)(DI*1), X8, X8
+	VMOVD        (R8), X9
+	VPINSRD      $0x01, (R8)(CX*1), X9, X9
+	VPINSRD      $0x02, (R8)(CX*2), X9, X9
+	VPINSRD      $0x03, (R8)(DI*1), X9, X9
+	VINSERTI32X4 $0x01, X9, Z8, Z8
+	VMOVD        (R9), X9
+	VPINSRD      $0x01, (R9)(CX*1), X9, X9
+	VPINSRD      $0x02, (R9)(CX*2), X9, X9
+	VPINSRD      $0x03, (R9)(DI*1), X9, X9
+	VINSERTI32X4 $0x02, X9, Z8, Z8
+	VMOVD        (R10), X9
+	VPINSRD      $0x01, (R10)(CX*1), X9, X9
+	VPINSRD      $0x02, (R10)(CX*2), X9, X9
+	VPINSRD      $0x03, (R10)(DI*1), X9, X9
+	VINSERTI32X4 $0x03, X9, Z8, Z8
+	VPCMPUB      $0x04, Z4, Z8, K1
+	VMOVDQU8.Z   Z8, K1, Z8
+	VPSLLD       $0x07, Z8, Z9
+	VPANDD       Z5, Z9, Z9
+	VPSRLD       $0x01, Z8, Z8
+	VPANDD       Z5, Z8, Z8
+	VPMOVDW      Z9, Y10
+	VCVTPH2PS    Y10, Z10
+	VPMOVDW      Z8, Y11
+	VCVTPH2PS    Y11, Z11
+	VPSRLD       $0x10, Z9, Z9
+	VPMOVDW      Z9, Y9
+	VCVTPH2PS    Y9, Z9
+	VPSRLD       $0x10, Z8, Z8
+	VPMOVDW      Z8, Y8
+	VCVTPH2PS    Y8, Z8
+	VMULPS       Z6, Z10, Z10
+	VMULPS       Z6, Z11, Z11
+	VMULPS       Z6, Z9, Z9
+	VMULPS       Z6, Z8, Z8
+	VMOVDQU32    (DX), Z12
+	PREFETCHT0   (SI)
+	VMOVDQU32    4(AX), Y13
+	VPERMQ       Z13, Z3, Z13
+	VPSRLVD      Z2, Z13, Z13
+	VPANDD       Z0, Z13, Z13
+	VPSHUFB      Z13, Z1, Z13
+	VPXORD       Z14, Z14, Z14
+	VPDPBUSD     Z12, Z13, Z14
+	PREFETCHT0   64(SI)
+	VMOVDQU32    4(AX)(CX*1), Y13
+	VPERMQ       Z13, Z3, Z13
+	VPSRLVD      Z2, Z13, Z13
+	VPANDD       Z0, Z13, Z13
+	VPSHUFB      Z13, Z1, Z13
+	VPXORD       Z15, Z15, Z15
+	VPDPBUSD     Z12, Z13, Z15
+	VMOVDQU32    4(AX)(CX*2), Y13
+	VPERMQ       Z13, Z3, Z13
+	VPSRLVD      Z2, Z13, Z13
+	VPANDD       Z0, Z13, Z13
+	VPSHUFB      Z13, Z1, Z13
+	VPXORD       Z16, Z16, Z16
+	VPDPBUSD     Z12, Z13, Z16
+	PREFETCHT0   128(SI)
+	VMOVDQU32    4(AX)(DI*1), Y13
+	VPERMQ       Z13, Z3, Z13
+	VPSRLVD      Z2, Z13, Z13
+	VPANDD       Z0, Z13, Z13
+	VPSHUFB      Z13, Z1, Z13
+	VPXORD       Z17, Z17, Z17
+	VPDPBUSD     Z12, Z13, Z17
+	VPUNPCKLDQ   Z15, Z14, Z13
+	VPUNPCKHDQ   Z15, Z14, Z14
+	VPADDD       Z14, Z13, Z13
+	VPUNPCKLDQ   Z17, Z16, Z14
+	VPUNPCKHDQ   Z17, Z16, Z16
+	VPADDD       Z16, Z14, Z14
+	VPUNPCKLQDQ  Z14, Z13, Z15
+	VPUNPCKHQDQ  Z14, Z13, Z13
+	VPADDD       Z13, Z15, Z15
+	VMOVDQU32    4(R8), Y13
+	VPERMQ       Z13, Z3, Z13
+	VPSRLVD      Z2, Z13, Z13
+	VPANDD       Z0, Z13, Z13
+	VPSHUFB      Z13, Z1, Z13
+	VPXORD       Z14, Z14, Z14
+	VPDPBUSD     Z12, Z13, Z14
+	PREFETCHT0   192(SI)
+	VMOVDQU32    4(R8)(CX*1), Y13
+	VPERMQ       Z13, Z3, Z13
+	VPSRLVD      Z2, Z13, Z13
+	VPANDD       Z0, Z13, Z13
+	VPSHUFB      Z13, Z1, Z13
+	VPXORD       Z16, Z16, Z16
+	VPDPBUSD     Z12, Z13, Z16
+	VMOVDQU32    4(R8)(CX*2), Y13
+	VPERMQ       Z13, Z3, Z13
+	VPSRLVD      Z2, Z13, Z13
+	VPANDD       Z0, Z13, Z13
+	VPSHUFB      Z13, Z1, Z13
+	VPXORD       Z17, Z17, Z17
+	VPDPBUSD     Z12, Z13, Z17
+	PREFETCHT0   256(SI)
+	VMOVDQU32    4(R8)(DI*1), Y13
+	VPERMQ       Z13, Z3, Z13
+	VPSRLVD      Z2, Z13, Z13
+	VPANDD       Z0, Z13, Z13
+	VPSHUFB      Z13, Z1, Z13
+	VPXORD       Z18, Z18, Z18
+	VPDPBUSD     Z12, Z13, Z18
+	VPUNPCKLDQ   Z16, Z14, Z13
+	VPUNPCKHDQ   Z16, Z14, Z14
+	VPADDD       Z14, Z13, Z13
+	VPUNPCKLDQ   Z18, Z17, Z14
+	VPUNPCKHDQ   Z18, Z17, Z17
+	VPADDD       Z17, Z14, Z14
+	VPUNPCKLQDQ  Z14, Z13, Z16
+	VPUNPCKHQDQ  Z14, Z13, Z13
+	VPADDD       Z13, Z16, Z16
+	PREFETCHT0   320(SI)
+	VMOVDQU32    4(R9), Y13
+	VPERMQ       Z13, Z3, Z13
+	VPSRLVD      Z2, Z13, Z13
+	VPANDD       Z0, Z13, Z13
+	VPSHUFB      Z13, Z1, Z13
+	VPXORD       Z14, Z14, Z14
+	VPDPBUSD     Z12, Z13, Z14
+	VMOVDQU32    4(R9)(CX*1), Y13
+	VPERMQ       Z13, Z3, Z13
+	VPSRLVD      Z2, Z13, Z13
+	VPANDD       Z0, Z13, Z13
+	VPSHUFB      Z13, Z1, Z13
+	VPXORD       Z17, Z17, Z17
+	VPDPBUSD     Z12, Z13, Z17
+	PREFETCHT0   384(SI)
+	VMOVDQU32    4(R9)(CX*2), Y13
+	VPERMQ       Z13, Z3, Z13
+	VPSRLVD      Z2, Z13, Z13
+	VPANDD       Z0, Z13, Z13
+	VPSHUFB      Z13, Z1, Z13
+	VPXORD       Z18, Z18, Z18
+	VPDPBUSD     Z12, Z13, Z18
+	VMOVDQU32    4(R9)(DI*1), Y13
+	VPERMQ       Z13, Z3, Z13
+	VPSRLVD      Z2, Z13, Z13
+	VPANDD       Z0, Z13, Z13
+	VPSHUFB      Z13, Z1, Z13
+	VPXORD       Z19, Z19, Z19
+	VPDPBUSD     Z12, Z13, Z19
+	VPUNPCKLDQ   Z17, Z14, Z13
+	VPUNPCKHDQ   Z17, Z14, Z14
+	VPADDD       Z14, Z13, Z13
+	VPUNPCKLDQ   Z19, Z18, Z14
+	VPUNPCKHDQ   Z19, Z18, Z18
+	VPADDD       Z18, Z14, Z14
+	VPUNPCKLQDQ  Z14, Z13, Z17
+	VPUNPCKHQDQ  Z14, Z13, Z13
+	VPADDD       Z13, Z17, Z17
+	PREFETCHT0   448(SI)
+	VMOVDQU32    4(R10), Y13
+	VPERMQ       Z13, Z3, Z13
+	VPSRLVD      Z2, Z13, Z13
+	VPANDD       Z0, Z13, Z13
+	VPSHUFB      Z13, Z1, Z13
+	VPXORD       Z14, Z14, Z14
+	VPDPBUSD     Z12, Z13, Z14
+	VMOVDQU32    4(R10)(CX*1), Y13
+	VPERMQ       Z13, Z3, Z13
+	VPSRLVD      Z2, Z13, Z13
+	VPANDD       Z0, Z13, Z13
+	VPSHUFB      Z13, Z1, Z13
+	VPXORD       Z18, Z18, Z18
+	VPDPBUSD     Z12, Z13, Z18
+	PREFETCHT0   512(SI)
+	VMOVDQU32    4(R10)(CX*2), Y13
+	VPERMQ       Z13, Z3, Z13
+	VPSRLVD      Z2, Z13, Z13
+	VPANDD       Z0, Z13, Z13
+	VPSHUFB      Z13, Z1, Z13
+	VPXORD       Z19, Z19, Z19
+	VPDPBUSD     Z12, Z13, Z19
+	VMOVDQU32    4(R10)(DI*1), Y13
+	VPERMQ       Z13, Z3, Z13
+	VPSRLVD      Z2, Z13, Z13
+	VPANDD       Z0, Z13, Z13
+	VPSHUFB      Z13, Z1, Z13
+	VPXORD       Z20, Z20, Z20
+	VPDPBUSD     Z12, Z13, Z20
+	VPUNPCKLDQ   Z18, Z14, Z12
+	VPUNPCKHDQ   Z18, Z14, Z14
+	VPADDD       Z14, Z12, Z12
+	VPUNPCKLDQ   Z20, Z19, Z13
+	VPUNPCKHDQ   Z20, Z19, Z19
+	VPADDD       Z19, Z13, Z13
+	VPUNPCKLQDQ  Z13, Z12, Z14
+	VPUNPCKHQDQ  Z13, Z12, Z12
+	VPADDD       Z12, Z14, Z14
+	VSHUFI32X4   $0x44, Z16, Z15, Z12
+	VSHUFI32X4   $0x44, Z14, Z17, Z13
+	VSHUFI32X4   $0x88, Z13, Z12, Z18
+	VSHUFI32X4   $0xdd, Z13, Z12, Z12
+	VSHUFI32X4   $0xee, Z16, Z15, Z13
+	VSHUFI32X4   $0xee, Z14, Z17, Z14
+	VSHUFI32X4   $0x88, Z14, Z13, Z15
+	VSHUFI32X4   $0xdd, Z14, Z13, Z13
+	VPBROADCASTD 8(BX), Z14
+	VPSLLD       $0x04, Z14, Z14
+	VPSUBD       Z14, Z18, Z18
+	VCVTDQ2PS    Z18, Z18
+	VMULPS.BCST  (BX), Z10, Z10
+	VFMADD231PS  Z10, Z18, Z7
+	VPBROADCASTD 12(BX), Z10
+	VPSLLD       $0x04, Z10, Z10
+	VPSUBD       Z10, Z12, Z12
+	VCVTDQ2PS    Z12, Z12
+	VMULPS.BCST  (BX), Z11, Z10
+	VFMADD231PS  Z10, Z12, Z7
+	VPBROADCASTD 40(BX), Z10
+	VPSLLD       $0x04, Z10, Z10
+	VPSUBD       Z10, Z15, Z15
+	VCVTDQ2PS    Z15, Z15
+	VMULPS.BCST  32(BX), Z9, Z9
+	VFMADD231PS  Z9, Z15, Z7
+	VPBROADCASTD 44(BX), Z9
+	VPSLLD       $0x04, Z9, Z9
+	VPSUBD       Z9, Z13, Z13
+	VCVTDQ2PS    Z13, Z13
+	VMULPS.BCST  32(BX), Z8, Z8
+	VFMADD231PS  Z8, Z13, Z7
+	ADDQ         $0x24, AX
+	ADDQ         $0x24, R8
+	ADDQ         $0x24, R9
+	ADDQ         $0x24, R10
+	ADDQ         $0x00000240, SI
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	DECQ         R11
+	JNZ          loop
+	MOVQ         dst+0(FP), AX
+	VMOVUPS      Z7, (AX)
+	VZEROUPPER
+	RET
+
+// func unpackNVFP4AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL
+TEXT ·unpackNVFP4AVX512(SB), NOSPLIT, $0-48
+	MOVQ      w+24(FP), AX
+	MOVQ      stride+32(FP), CX
+	MOVQ      p+0(FP), DX
+	MOVQ      s+8(FP), BX
+	LEAQ      (CX)(CX*2), SI
+	LEAQ      (AX)(CX*4), DI
+	LEAQ      (DI)(CX*4), R8
+	LEAQ      (R8)(CX*4), R9
+	VMOVDQU32 const0<>+0(SB), Z0
+	VMOVDQU32 const1<>+0(SB), Z0
+	MOVL      $0x0000ff00, R10
+	KMOVW     R10, K1
+	VMOVDQU32 const5<>+0(SB), Z1
+	VMOVDQU32 const6<>+0(SB), Z2
+	VMOVDQU32 const7<>+0(SB), Z2
+	VMOVDQU32 const8<>+0(SB), Z2
+	VMOVDQU32 const9<>+0(SB), Z2
+	VMOVDQU32 const29<>+0(SB), Z2
+	VMOVDQU32 const30<>+0(SB), Z3
+	VMOVDQU32 const31<>+0(SB), Z4
+	VMOVDQU32 const32<>+0(SB), Z5
+	VMOVDQU32 const33<>+0(SB), Z6
+	MOVQ      blocks+40(FP), R10
+
+loop:
+	VMOVD        (AX), X7
+	VPINSRD      $0x01, (AX)(CX*1), X7, X7
+	VPINSRD      $0x02, (AX)(CX*2), X7, X7
+	VPINSRD      $0x03, (AX)(SI*1), X7, X7
+	VMOVD        (DI), X8
+	VPINSRD      $0x01, (DI)(CX*1), X8, X8
+	VPINSRD      $0x02, (DI)(CX*2), X8, X8
+	VPINSRD      $0x03, (DI)(SI*1), X8, X8
+	VINSERTI32X4 $0x01, X8, Z7, Z7
+	VMOVD        (R8), X8
+	VPINSRD      $0x01, (R8)(CX*1), X8, X8
+	VPINSRD      $0x02, (R8)(CX*2), X8, X8
+	VPINSRD      $0x03, (R8)(SI*1), X8, X8
+	VINSERTI32X4 $0x02, X8, Z7, Z7
+	VMOVD        (R9), X8
+	VPINSRD      $0x01, (R9)(CX*1), X8, X8
+	VPINSRD      $0x02, (R9)(CX*2), X8, X8
+	VPINSRD      $0x03, (R9)(SI*1), X8, X8
+	VINSERTI32X4 $0x03, X8, Z7, Z7
+	VPCMPUB      $0x04, Z4, Z7, K1
+	VMOVDQU8.Z   Z7, K1, Z7
+	VPSLLD       $0x07, Z7, Z8
+	VPANDD       Z5, Z8, Z8
+	VPSRLD       $0x01, Z7, Z7
+	VPANDD       Z5, Z7, Z7
+	VPMOVDW      Z8, Y9
+	VCVTPH2PS    Y9, Z9
+	VPMOVDW      Z7, Y10
+	VCVTPH2PS    Y10, Z10
+	VPSRLD       $0x10, Z8, Z8
+	VPMOVDW      Z8, Y8
+	VCVTPH2PS    Y8, Z8
+	VPSRLD       $0x10, Z7, Z7
+	VPMOVDW      Z7, Y7
+	VCVTPH2PS    Y7, Z7
+	VMULPS       Z6, Z9, Z9
+	VMULPS       Z6, Z10, Z10
+	VMULPS       Z6, Z8, Z8
+	VMULPS       Z6, Z7, Z7
+	VMOVUPS      Z9, (BX)
+	VMOVUPS      Z10, 64(BX)
+	VMOVUPS      Z8, 128(BX)
+	VMOVUPS      Z7, 192(BX)
+	VMOVDQU32    4(AX), Y7
+	VPERMQ       Z7, Z3, Z7
+	VPSRLVD      Z2, Z7, Z7
+	VPANDD       Z0, Z7, Z7
+	VPSHUFB      Z7, Z1, Z7
+	VMOVDQU32    4(AX)(CX*1), Y8
+	VPERMQ       Z8, Z3, Z8
+	VPSRLVD      Z2, Z8, Z8
+	VPANDD       Z0, Z8, Z8
+	VPSHUFB      Z8, Z1, Z8
+	VMOVDQU32    4(AX)(CX*2), Y9
+	VPERMQ       Z9, Z3, Z9
+	VPSRLVD      Z2, Z9, Z9
+	VPANDD       Z0, Z9, Z9
+	VPSHUFB      Z9, Z1, Z9
+	VMOVDQU32    4(AX)(SI*1), Y10
+	VPERMQ       Z10, Z3, Z10
+	VPSRLVD      Z2, Z10, Z10
+	VPANDD       Z0, Z10, Z10
+	VPSHUFB      Z10, Z1, Z10
+	VPUNPCKLDQ   Z8, Z7, Z12
+	VPUNPCKLDQ   Z10, Z9, Z13
+	VPUNPCKLQDQ  Z13, Z12, Z11
+	VPUNPCKHQDQ  Z13, Z12, Z12
+	VPUNPCKHDQ   Z8, Z7, Z7
+	VPUNPCKHDQ   Z10, Z9, Z9
+	VPUNPCKLQDQ  Z9, Z7, Z8
+	VPUNPCKHQDQ  Z9, Z7, Z7
+	VMOVDQU32    4(DI), Y9
+	VPERMQ       Z9, Z3, Z9
+	VPSRLVD      Z2, Z9, Z9
+	VPANDD       Z0, Z9, Z9
+	VPSHUFB      Z9, Z1, Z9
+	VMOVDQU32    4(DI)(CX*1), Y10
+	VPERMQ       Z10, Z3, Z10
+	VPSRLVD      Z2, Z10, Z10
+	VPANDD       Z0, Z10, Z10
+	VPSHUFB      Z10, Z1, Z10
+	VMOVDQU32    4(DI)(CX*2), Y13
+	VPERMQ       Z13, Z3, Z13
+	VPSRLVD      Z2, Z13, Z13
+	VPANDD       Z0, Z13, Z13
+	VPSHUFB      Z13, Z1, Z13
+	VMOVDQU32    4(DI)(SI*1), Y14
+	VPERMQ       Z14, Z3, Z14
+	VPSRLVD      Z2, Z14, Z14
+	VPANDD       Z0, Z14, Z14
+	VPSHUFB      Z14, Z1, Z14
+	VPUNPCKLDQ   Z10, Z9, Z16
+	VPUNPCKLDQ   Z14, Z13, Z17
+	VPUNPCKLQDQ  Z17, Z16, Z15
+	VPUNPCKHQDQ  Z17, Z16, Z16
+	VPUNPCKHDQ   Z10, Z9, Z9
+	VPUNPCKHDQ   Z14, Z13, Z13
+	VPUNPCKLQDQ  Z13, Z9, Z10
+	VPUNPCKHQDQ  Z13, Z9, Z9
+	VMOVDQU32    4(R8), Y13
+	VPERMQ       Z13, Z3, Z13
+	VPSRLVD      Z2, Z13, Z13
+	VPANDD       Z0, Z13, Z13
+	VPSHUFB      Z13, Z1, Z13
+	VMOVDQU32    4(R8)(CX*1), Y14
+	VPERMQ       Z14, Z3, Z14
+	VPSRLVD      Z2, Z14, Z14
+	VPANDD       Z0, Z14, Z14
+	VPSHUFB      Z14, Z1, Z14
+	VMOVDQU32    4(R8)(CX*2), Y17
+	VPERMQ       Z17, Z3, Z17
+	VPSRLVD      Z2, Z17, Z17
+	VPANDD       Z0, Z17, Z17
+	VPSHUFB      Z17, Z1, Z17
+	VMOVDQU32    4(R8)(SI*1), Y18
+	VPERMQ       Z18, Z3, Z18
+	VPSRLVD      Z2, Z18, Z18
+	VPANDD       Z0, Z18, Z18
+	VPSHUFB      Z18, Z1, Z18
+	VPUNPCKLDQ   Z14, Z13, Z20
+	VPUNPCKLDQ   Z18, Z17, Z21
+	VPUNPCKLQDQ  Z21, Z20, Z19
+	VPUNPCKHQDQ  Z21, Z20, Z20
+	VPUNPCKHDQ   Z14, Z13, Z13
+	VPUNPCKHDQ   Z18, Z17, Z17
+	VPUNPCKLQDQ  Z17, Z13, Z14
+	VPUNPCKHQDQ  Z17, Z13, Z13
+	VMOVDQU32    4(R9), Y17
+	VPERMQ       Z17, Z3, Z17
+	VPSRLVD      Z2, Z17, Z17
+	VPANDD       Z0, Z17, Z17
+	VPSHUFB      Z17, Z1, Z17
+	VMOVDQU32    4(R9)(CX*1), Y18
+	VPERMQ       Z18, Z3, Z18
+	VPSRLVD      Z2, Z18, Z18
+	VPANDD       Z0, Z18, Z18
+	VPSHUFB      Z18, Z1, Z18
+	VMOVDQU32    4(R9)(CX*2), Y21
+	VPERMQ       Z21, Z3, Z21
+	VPSRLVD      Z2, Z21, Z21
+	VPANDD       Z0, Z21, Z21
+	VPSHUFB      Z21, Z1, Z21
+	VMOVDQU32    4(R9)(SI*1), Y22
+	VPERMQ       Z22, Z3, Z22
+	VPSRLVD      Z2, Z22, Z22
+	VPANDD       Z0, Z22, Z22
+	VPSHUFB      Z22, Z1, Z22
+	VPUNPCKLDQ   Z18, Z17, Z24
+	VPUNPCKLDQ   Z22, Z21, Z25
+	VPUNPCKLQDQ  Z25, Z24, Z23
+	VPUNPCKHQDQ  Z25, Z24, Z24
+	VPUNPCKHDQ   Z18, Z17, Z17
+	VPUNPCKHDQ   Z22, Z21, Z21
+	VPUNPCKLQDQ  Z21, Z17, Z18
+	VPUNPCKHQDQ  Z21, Z17, Z17
+	VSHUFI32X4   $0x44, Z15, Z11, Z21
+	VSHUFI32X4   $0x44, Z23, Z19, Z22
+	VSHUFI32X4   $0x88, Z22, Z21, Z25
+	VSHUFI32X4   $0xdd, Z22, Z21, Z21
+	VSHUFI32X4   $0xee, Z15, Z11, Z11
+	VSHUFI32X4   $0xee, Z23, Z19, Z15
+	VSHUFI32X4   $0x88, Z15, Z11, Z19
+	VSHUFI32X4   $0xdd, Z15, Z11, Z11
+	VMOVDQU32    Z25, (DX)
+	VMOVDQU32    Z21, 256(DX)
+	VMOVDQU32    Z19, 512(DX)
+	VMOVDQU32    Z11, 768(DX)
+	VSHUFI32X4   $0x44, Z16, Z12, Z11
+	VSHUFI32X4   $0x44, Z24, Z20, Z15
+	VSHUFI32X4   $0x88, Z15, Z11, Z19
+	VSHUFI32X4   $0xdd, Z15, Z11, Z11
+	VSHUFI32X4   $0xee, Z16, Z12, Z12
+	VSHUFI32X4   $0xee, Z24, Z20, Z15
+	VSHUFI32X4   $0x88, Z15, Z12, Z16
+	VSHUFI32X4   $0xdd, Z15, Z12, Z12
+	VMOVDQU32    Z19, 64(DX)
+	VMOVDQU32    Z11, 320(DX)
+	VMOVDQU32    Z16, 576(DX)
+	VMOVDQU32    Z12, 832(DX)
+	VSHUFI32X4   $0x44, Z10, Z8, Z11
+	VSHUFI32X4   $0x44, Z18, Z14, Z12
+	VSHUFI32X4   $0x88, Z12, Z11, Z15
+	VSHUFI32X4   $0xdd, Z12, Z11, Z11
+	VSHUFI32X4   $0xee, Z10, Z8, Z8
+	VSHUFI32X4   $0xee, Z18, Z14, Z10
+	VSHUFI32X4   $0x88, Z10, Z8, Z12
+	VSHUFI32X4   $0xdd, Z10, Z8, Z8
+	VMOVDQU32    Z15, 128(DX)
+	VMOVDQU32    Z11, 384(DX)
+	VMOVDQU32    Z12, 640(DX)
+	VMOVDQU32    Z8, 896(DX)
+	VSHUFI32X4   $0x44, Z9, Z7, Z8
+	VSHUFI32X4   $0x44, Z17, Z13, Z10
+	VSHUFI32X4   $0x88, Z10, Z8, Z11
+	VSHUFI32X4   $0xdd, Z10, Z8, Z8
+	VSHUFI32X4   $0xee, Z9, Z7, Z7
+	VSHUFI32X4   $0xee, Z17, Z13, Z9
+	VSHUFI32X4   $0x88, Z9, Z7, Z10
+	VSHUFI32X4   $0xdd, Z9, Z7, Z7
+	VMOVDQU32    Z11, 192(DX)
+	VMOVDQU32    Z8, 448(DX)
+	VMOVDQU32    Z10, 704(DX)
+	VMOVDQU32    Z7, 960(DX)
+	ADDQ         $0x24, AX
+	ADDQ         $0x24, DI
+	ADDQ         $0x24, R8
+	ADDQ         $0x24, R9
+	ADDQ         $0x00000400, DX
+	ADDQ         $0x00000100, BX
+	DECQ         R10
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func rowsQ1_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·rowsQ1_0AVX512(SB), NOSPLIT, $0-48
+	MOVQ      w+8(FP), AX
+	MOVQ      stride+16(FP), CX
+	MOVQ      q+32(FP), DX
+	MOVQ      groups+40(FP), BX
+	MOVQ      CX, SI
+	SHLQ      $0x04, SI
+	ADDQ      AX, SI
+	LEAQ      (CX)(CX*2), DI
+	LEAQ      (AX)(CX*4), R8
+	LEAQ      (R8)(CX*4), R9
+	LEAQ      (R9)(CX*4), R10
+	VMOVDQU32 const34<>+0(SB), Z0
+	MOVQ      blocks+24(FP), R11
+	VPXORD    Z1, Z1, Z1
+
+loop:
+	VMOVD        (AX), X2
+	VPINSRW      $0x01, (AX)(CX*1), X2, X2
+	VPINSRW      $0x02, (AX)(CX*2), X2, X2
+	VPINSRW      $0x03, (AX)(DI*1), X2, X2
+	VPINSRW      $0x04, (R8), X2, X2
+	VPINSRW      $0x05, (R8)(CX*1), X2, X2
+	VPINSRW      $0x06, (R8)(CX*2), X2, X2
+	VPINSRW      $0x07, (R8)(DI*1), X2, X2
+	VMOVD        (R9), X3
+	VPINSRW      $0x01, (R9)(CX*1), X3, X3
+	VPINSRW      $0x02, (R9)(CX*2), X3, X3
+	VPINSRW      $0x03, (R9)(DI*1), X3, X3
+	VPINSRW      $0x04, (R10), X3, X3
+	VPINSRW      $0x05, (R10)(CX*1), X3, X3
+	VPINSRW      $0x06, (R10)(CX*2), X3, X3
+	VPINSRW      $0x07, (R10)(DI*1), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VCVTPH2PS    Y2, Z2
+	VMOVDQU32    (DX), Z3
+	PREFETCHT0   (SI)
+	KMOVQ        2(AX), K1
+	VMOVDQU8.Z   Z0, K1, Z4
+	VPXORD       Z5, Z5, Z5
+	VPDPBUSD     Z3, Z4, Z5
+	KMOVQ        2(AX)(CX*1), K1
+	VMOVDQU8.Z   Z0, K1, Z4
+	VPXORD       Z6, Z6, Z6
+	VPDPBUSD     Z3, Z4, Z6
+	KMOVQ        2(AX)(CX*2), K1
+	VMOVDQU8.Z   Z0, K1, Z4
+	VPXORD       Z7, Z7, Z7
+	VPDPBUSD     Z3, Z4, Z7
+	KMOVQ        2(AX)(DI*1), K1
+	VMOVDQU8.Z   Z0, K1, Z4
+	VPXORD       Z8, Z8, Z8
+	VPDPBUSD     Z3, Z4, Z8
+	VPUNPCKLDQ   Z6, Z5, Z4
+	VPUNPCKHDQ   Z6, Z5, Z5
+	VPADDD       Z5, Z4, Z4
+	VPUNPCKLDQ   Z8, Z7, Z5
+	VPUNPCKHDQ   Z8, Z7, Z7
+	VPADDD       Z7, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z4, Z6
+	VPUNPCKHQDQ  Z5, Z4, Z4
+	VPADDD       Z4, Z6, Z6
+	KMOVQ        2(R8), K1
+	VMOVDQU8.Z   Z0, K1, Z4
+	VPXORD       Z5, Z5, Z5
+	VPDPBUSD     Z3, Z4, Z5
+	KMOVQ        2(R8)(CX*1), K1
+	VMOVDQU8.Z   Z0, K1, Z4
+	VPXORD       Z7, Z7, Z7
+	VPDPBUSD     Z3, Z4, Z7
+	KMOVQ        2(R8)(CX*2), K1
+	VMOVDQU8.Z   Z0, K1, Z4
+	VPXORD       Z8, Z8, Z8
+	VPDPBUSD     Z3, Z4, Z8
+	PREFETCHT0   64(SI)
+	KMOVQ        2(R8)(DI*1), K1
+	VMOVDQU8.Z   Z0, K1, Z4
+	VPXORD       Z9, Z9, Z9
+	VPDPBUSD     Z3, Z4, Z9
+	VPUNPCKLDQ   Z7, Z5, Z4
+	VPUNPCKHDQ   Z7, Z5, Z5
+	VPADDD       Z5, Z4, Z4
+	VPUNPCKLDQ   Z9, Z8, Z5
+	VPUNPCKHDQ   Z9, Z8, Z8
+	VPADDD       Z8, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z4, Z7
+	VPUNPCKHQDQ  Z5, Z4, Z4
+	VPADDD       Z4, Z7, Z7
+	KMOVQ        2(R9), K1
+	VMOVDQU8.Z   Z0, K1, Z4
+	VPXORD       Z5, Z5, Z5
+	VPDPBUSD     Z3, Z4, Z5
+	KMOVQ        2(R9)(CX*1), K1
+	VMOVDQU8.Z   Z0, K1, Z4
+	VPXORD       Z8, Z8, Z8
+	VPDPBUSD     Z3, Z4, Z8
+	KMOVQ        2(R9)(CX*2), K1
+	VMOVDQU8.Z   Z0, K1, Z4
+	VPXORD       Z9, Z9, Z9
+	VPDPBUSD     Z3, Z4, Z9
+	KMOVQ        2(R9)(DI*1), K1
+	VMOVDQU8.Z   Z0, K1, Z4
+	VPXORD       Z10, Z10, Z10
+	VPDPBUSD     Z3, Z4, Z10
+	VPUNPCKLDQ   Z8, Z5, Z4
+	VPUNPCKHDQ   Z8, Z5, Z5
+	VPADDD       Z5, Z4, Z4
+	VPUNPCKLDQ   Z10, Z9, Z5
+	VPUNPCKHDQ   Z10, Z9, Z9
+	VPADDD       Z9, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z4, Z8
+	VPUNPCKHQDQ  Z5, Z4, Z4
+	VPADDD       Z4, Z8, Z8
+	KMOVQ        2(R10), K1
+	VMOVDQU8.Z   Z0, K1, Z4
+	VPXORD       Z5, Z5, Z5
+	VPDPBUSD     Z3, Z4, Z5
+	KMOVQ        2(R10)(CX*1), K1
+	VMOVDQU8.Z   Z0, K1, Z4
+	VPXORD       Z9, Z9, Z9
+	VPDPBUSD     Z3, Z4, Z9
+	PREFETCHT0   128(SI)
+	KMOVQ        2(R10)(CX*2), K1
+	VMOVDQU8.Z   Z0, K1, Z4
+	VPXORD       Z10, Z10, Z10
+	VPDPBUSD     Z3, Z4, Z10
+	KMOVQ        2(R10)(DI*1), K1
+	VMOVDQU8.Z   Z0, K1, Z4
+	VPXORD       Z11, Z11, Z11
+	VPDPBUSD     Z3, Z4, Z11
+	VPUNPCKLDQ   Z9, Z5, Z3
+	VPUNPCKHDQ   Z9, Z5, Z5
+	VPADDD       Z5, Z3, Z3
+	VPUNPCKLDQ   Z11, Z10, Z4
+	VPUNPCKHDQ   Z11, Z10, Z10
+	VPADDD       Z10, Z4, Z4
+	VPUNPCKLQDQ  Z4, Z3, Z5
+	VPUNPCKHQDQ  Z4, Z3, Z3
+	VPADDD       Z3, Z5, Z5
+	VSHUFI32X4   $0x88, Z7, Z6, Z3
+	VSHUFI32X4   $0xdd, Z7, Z6, Z4
+	VPADDD       Z4, Z3, Z3
+	VSHUFI32X4   $0x88, Z5, Z8, Z4
+	VSHUFI32X4   $0xdd, Z5, Z8, Z5
+	VPADDD       Z5, Z4, Z4
+	VSHUFI32X4   $0x88, Z4, Z3, Z5
+	VSHUFI32X4   $0xdd, Z4, Z3, Z3
+	VPBROADCASTD 4(BX), Z4
+	VPSUBD       Z4, Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VMULPS.BCST  (BX), Z2, Z4
+	VFMADD231PS  Z4, Z5, Z1
+	VPBROADCASTD 36(BX), Z4
+	VPSUBD       Z4, Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VMULPS.BCST  32(BX), Z2, Z4
+	VFMADD231PS  Z4, Z3, Z1
+	VMOVDQU32    64(DX), Z3
+	KMOVQ        10(AX), K1
+	VMOVDQU8.Z   Z0, K1, Z4
+	VPXORD       Z5, Z5, Z5
+	VPDPBUSD     Z3, Z4, Z5
+	KMOVQ        10(AX)(CX*1), K1
+	VMOVDQU8.Z   Z0, K1, Z4
+	VPXORD       Z6, Z6, Z6
+	VPDPBUSD     Z3, Z4, Z6
+	KMOVQ        10(AX)(CX*2), K1
+	VMOVDQU8.Z   Z0, K1, Z4
+	VPXORD       Z7, Z7, Z7
+	VPDPBUSD     Z3, Z4, Z7
+	KMOVQ        10(AX)(DI*1), K1
+	VMOVDQU8.Z   Z0, K1, Z4
+	VPXORD       Z8, Z8, Z8
+	VPDPBUSD     Z3, Z4, Z8
+	VPUNPCKLDQ   Z6, Z5, Z4
+	VPUNPCKHDQ   Z6, Z5, Z5
+	VPADDD       Z5, Z4, Z4
+	VPUNPCKLDQ   Z8, Z7, Z5
+	VPUNPCKHDQ   Z8, Z7, Z7
+	VPADDD       Z7, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z4, Z6
+	VPUNPCKHQDQ  Z5, Z4, Z4
+	VPADDD       Z4, Z6, Z6
+	KMOVQ        10(R8), K1
+	VMOVDQU8.Z   Z0, K1, Z4
+	VPXORD       Z5, Z5, Z5
+	VPDPBUSD     Z3, Z4, Z5
+	PREFETCHT0   192(SI)
+	KMOVQ        10(R8)(CX*1), K1
+	VMOVDQU8.Z   Z0, K1, Z4
+	VPXORD       Z7, Z7, Z7
+	VPDPBUSD     Z3, Z4, Z7
+	KMOVQ        10(R8)(CX*2), K1
+	VMOVDQU8.Z   Z0, K1, Z4
+	VPXORD       Z8, Z8, Z8
+	VPDPBUSD     Z3, Z4, Z8
+	KMOVQ        10(R8)(DI*1), K1
+	VMOVDQU8.Z   Z0, K1, Z4
+	VPXORD       Z9, Z9, Z9
+	VPDPBUSD     Z3, Z4, Z9
+	VPUNPCKLDQ   Z7, Z5, Z4
+	VPUNPCKHDQ   Z7, Z5, Z5
+	VPADDD       Z5, Z4, Z4
+	VPUNPCKLDQ   Z9, Z8, Z5
+	VPUNPCKHDQ   Z9, Z8, Z8
+	VPADDD       Z8, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z4, Z7
+	VPUNPCKHQDQ  Z5, Z4, Z4
+	VPADDD       Z4, Z7, Z7
+	KMOVQ        10(R9), K1
+	VMOVDQU8.Z   Z0, K1, Z4
+	VPXORD       Z5, Z5, Z5
+	VPDPBUSD     Z3, Z4, Z5
+	KMOVQ        10(R9)(CX*1), K1
+	VMOVDQU8.Z   Z0, K1, Z4
+	VPXORD       Z8, Z8, Z8
+	VPDPBUSD     Z3, Z4, Z8
+	KMOVQ        10(R9)(CX*2), K1
+	VMOVDQU8.Z   Z0, K1, Z4
+	VPXORD       Z9, Z9, Z9
+	VPDPBUSD     Z3, Z4, Z9
+	KMOVQ        10(R9)(DI*1), K1
+	VMOVDQU8.Z   Z0, K1, Z4
+	VPXORD       Z10, Z10, Z10
+	VPDPBUSD     Z3, Z4, Z10
+	VPUNPCKLDQ   Z8, Z5, Z4
+	VPUNPCKHDQ   Z8, Z5, Z5
+	VPADDD       Z5, Z4, Z4
+	VPUNPCKLDQ   Z10, Z9, Z5
+	VPUNPCKHDQ   Z10, Z9, Z9
+	VPADDD       Z9, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z4, Z8
+	VPUNPCKHQDQ  Z5, Z4, Z4
+	VPADDD       Z4, Z8, Z8
+	PREFETCHT0   256(SI)
+	KMOVQ        10(R10), K1
+	VMOVDQU8.Z   Z0, K1, Z4
+	VPXORD       Z5, Z5, Z5
+	VPDPBUSD     Z3, Z4, Z5
+	KMOVQ        10(R10)(CX*1), K1
+	VMOVDQU8.Z   Z0, K1, Z4
+	VPXORD       Z9, Z9, Z9
+	VPDPBUSD     Z3, Z4, Z9
+	KMOVQ        10(R10)(CX*2), K1
+	VMOVDQU8.Z   Z0, K1, Z4
+	VPXORD       Z10, Z10, Z10
+	VPDPBUSD     Z3, Z4, Z10
+	KMOVQ        10(R10)(DI*1), K1
+	VMOVDQU8.Z   Z0, K1, Z4
+	VPXORD       Z11, Z11, Z11
+	VPDPBUSD     Z3, Z4, Z11
+	VPUNPCKLDQ   Z9, Z5, Z3
+	VPUNPCKHDQ   Z9, Z5, Z5
+	VPADDD       Z5, Z3, Z3
+	VPUNPCKLDQ   Z11, Z10, Z4
+	VPUNPCKHDQ   Z11, Z10, Z10
+	VPADDD       Z10, Z4, Z4
+	VPUNPCKLQDQ  Z4, Z3, Z5
+	VPUNPCKHQDQ  Z4, Z3, Z3
+	VPADDD       Z3, Z5, Z5
+	VSHUFI32X4   $0x88, Z7, Z6, Z3
+	VSHUFI32X4   $0xdd, Z7, Z6, Z4
+	VPADDD       Z4, Z3, Z3
+	VSHUFI32X4   $0x88, Z5, Z8, Z4
+	VSHUFI32X4   $0xdd, Z5, Z8, Z5
+	VPADDD       Z5, Z4, Z4
+	VSHUFI32X4   $0x88, Z4, Z3, Z5
+	VSHUFI32X4   $0xdd, Z4, Z3, Z3
+	VPBROADCASTD 68(BX), Z4
+	VPSUBD       Z4, Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VMULPS.BCST  64(BX), Z2, Z4
+	VFMADD231PS  Z4, Z5, Z1
+	VPBROADCASTD 100(BX), Z4
+	VPSUBD       Z4, Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VMULPS.BCST  96(BX), Z2, Z2
+	VFMADD231PS  Z2, Z3, Z1
+	ADDQ         $0x12, AX
+	ADDQ         $0x12, R8
+	ADDQ         $0x12, R9
+	ADDQ         $0x12, R10
+	ADDQ         $0x00000120, SI
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000080, BX
+	DECQ         R11
+	JNZ          loop
+	MOVQ         dst+0(FP), AX
+	VMOVUPS      Z1, (AX)
+	VZEROUPPER
+	RET
+
+// func unpackQ1_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F
+TEXT ·unpackQ1_0AVX512(SB), NOSPLIT, $0-48
+	MOVQ      w+24(FP), AX
+	MOVQ      stride+32(FP), CX
+	MOVQ      p+0(FP), DX
+	MOVQ      s+8(FP), BX
+	LEAQ      (CX)(CX*2), SI
+	LEAQ      (AX)(CX*4), DI
+	LEAQ      (DI)(CX*4), R8
+	LEAQ      (R8)(CX*4), R9
+	VMOVDQU32 const34<>+0(SB), Z0
+	MOVQ      blocks+40(FP), R10
+
+loop:
+	VMOVD       (AX), X1
+	VPINSRW     $0x01, (AX)(CX*1), X1, X1
+	VPINSRW     $0x02, (AX)(CX*2), X1, X1
+	VPINSRW     $0x03, (AX)(SI*1), X1, X1
+	VPINSRW     $0x04, (DI), X1, X1
+	VPINSRW     $0x05, (DI)(CX*1), X1, X1
+	VPINSRW     $0x06, (DI)(CX*2), X1, X1
+	VPINSRW     $0x07, (DI)(SI*1), X1, X1
+	VMOVD       (R8), X2
+	VPINSRW     $0x01, (R8)(CX*1), X2, X2
+	VPINSRW     $0x02, (R8)(CX*2), X2, X2
+	VPINSRW     $0x03, (R8)(SI*1), X2, X2
+	VPINSRW     $0x04, (R9), X2, X2
+	VPINSRW     $0x05, (R9)(CX*1), X2, X2
+	VPINSRW     $0x06, (R9)(CX*2), X2, X2
+	VPINSRW     $0x07, (R9)(SI*1), X2, X2
+	VINSERTI128 $0x01, X2, Y1, Y1
+	VCVTPH2PS   Y1, Z1
+	VMOVUPS     Z1, (BX)
+	VMOVUPS     Z1, 64(BX)
+	VMOVUPS     Z1, 128(BX)
+	VMOVUPS     Z1, 192(BX)
+	KMOVQ       2(AX), K1
+	VMOVDQU8.Z  Z0, K1, Z1
+	KMOVQ       2(AX)(CX*1), K1
+	VMOVDQU8.Z  Z0, K1, Z2
+	KMOVQ       2(AX)(CX*2), K1
+	VMOVDQU8.Z  Z0, K1, Z3
+	KMOVQ       2(AX)(SI*1), K1
+	VMOVDQU8.Z  Z0, K1, Z4
+	VPUNPCKLDQ  Z2, Z1, Z6
+	VPUNPCKLDQ  Z4, Z3, Z7
+	VPUNPCKLQDQ Z7, Z6, Z5
+	VPUNPCKHQDQ Z7, Z6, Z6
+	VPUNPCKHDQ  Z2, Z1, Z1
+	VPUNPCKHDQ  Z4, Z3, Z3
+	VPUNPCKLQDQ Z3, Z1, Z2
+	VPUNPCKHQDQ Z3, Z1, Z1
+	KMOVQ       2(DI), K1
+	VMOVDQU8.Z  Z0, K1, Z3
+	KMOVQ       2(DI)(CX*1), K1
+	VMOVDQU8.Z  Z0, K1, Z4
+	KMOVQ       2(DI)(CX*2), K1
+	VMOVDQU8.Z  Z0, K1, Z7
+	KMOVQ       2(DI)(SI*1), K1
+	VMOVDQU8.Z  Z0, K1, Z8
+	VPUNPCKLDQ  Z4, Z3, Z10
+	VPUNPCKLDQ  Z8, Z7, Z11
+	VPUNPCKLQDQ Z11, Z10, Z9
+	VPUNPCKHQDQ Z11, Z10, Z10
+	VPUNPCKHDQ  Z4, Z3, Z3
+	VPUNPCKHDQ  Z8, Z7, Z7
+	VPUNPCKLQDQ Z7, Z3, Z4
+	VPUNPCKHQDQ Z7, Z3, Z3
+	KMOVQ       2(R8), K1
+	VMOVDQU8.Z  Z0, K1, Z7
+	KMOVQ       2(R8)(CX*1), K1
+	VMOVDQU8.Z  Z0, K1, Z8
+	KMOVQ       2(R8)(CX*2), K1
+	VMOVDQU8.Z  Z0, K1, Z11
+	KMOVQ       2(R8)(SI*1), K1
+	VMOVDQU8.Z  Z0, K1, Z12
+	VPUNPCKLDQ  Z8, Z7, Z14
+	VPUNPCKLDQ  Z12, Z11, Z15
+	VPUNPCKLQDQ Z15, Z14, Z13
+	VPUNPCKHQDQ Z15, Z14, Z14
+	VPUNPCKHDQ  Z8, Z7, Z7
+	VPUNPCKHDQ  Z12, Z11, Z11
+	VPUNPCKLQDQ Z11, Z7, Z8
+	VPUNPCKHQDQ Z11, Z7, Z7
+	KMOVQ       2(R9), K1
+	VMOVDQU8.Z  Z0, K1, Z11
+	KMOVQ       2(R9)(CX*1), K1
+	VMOVDQU8.Z  Z0, K1, Z12
+	KMOVQ       2(R9)(CX*2), K1
+	VMOVDQU8.Z  Z0, K1, Z15
+	KMOVQ       2(R9)(SI*1), K1
+	VMOVDQU8.Z  Z0, K1, Z16
+	VPUNPCKLDQ  Z12, Z11, Z18
+	VPUNPCKLDQ  Z16, Z15, Z19
+	VPUNPCKLQDQ Z19, Z18, Z17
+	VPUNPCKHQDQ Z19, Z18, Z18
+	VPUNPCKHDQ  Z12, Z11, Z11
+	VPUNPCKHDQ  Z16, Z15, Z15
+	VPUNPCKLQDQ Z15, Z11, Z12
+	VPUNPCKHQDQ Z15, Z11, Z11
+	VSHUFI32X4  $0x44, Z9, Z5, Z15
+	VSHUFI32X4  $0x44, Z17, Z13, Z16
+	VSHUFI32X4  $0x88, Z16, Z15, Z19
+	VSHUFI32X4  $0xdd, Z16, Z15, Z15
+	VSHUFI32X4  $0xee, Z9, Z5, Z5
+	VSHUFI32X4  $0xee, Z17, Z13, Z9
+	VSHUFI32X4  $0x88, Z9, Z5, Z13
+	VSHUFI32X4  $0xdd, Z9, Z5, Z5
+	VMOVDQU32   Z19, (DX)
+	VMOVDQU32   Z15, 256(DX)
+	VMOVDQU32   Z13, 512(DX)
+	VMOVDQU32   Z5, 768(DX)
+	VSHUFI32X4  $0x44, Z10, Z6, Z5
+	VSHUFI32X4  $0x44, Z18, Z14, Z9
+	VSHUFI32X4  $0x88, Z9, Z5, Z13
+	VSHUFI32X4  $0xdd, Z9, Z5, Z5
+	VSHUFI32X4  $0xee, Z10, Z6, Z6
+	VSHUFI32X4  $0xee, Z18, Z14, Z9
+	VSHUFI32X4  $0x88, Z9, Z6, Z10
+	VSHUFI32X4  $0xdd, Z9, Z6, Z6
+	VMOVDQU32   Z13, 64(DX)
+	VMOVDQU32   Z5, 320(DX)
+	VMOVDQU32   Z10, 576(DX)
+	VMOVDQU32   Z6, 832(DX)
+	VSHUFI32X4  $0x44, Z4, Z2, Z5
+	VSHUFI32X4  $0x44, Z12, Z8, Z6
+	VSHUFI32X4  $0x88, Z6, Z5, Z9
+	VSHUFI32X4  $0xdd, Z6, Z5, Z5
+	VSHUFI32X4  $0xee, Z4, Z2, Z2
+	VSHUFI32X4  $0xee, Z12, Z8, Z4
+	VSHUFI32X4  $0x88, Z4, Z2, Z6
+	VSHUFI32X4  $0xdd, Z4, Z2, Z2
+	VMOVDQU32   Z9, 128(DX)
+	VMOVDQU32   Z5, 384(DX)
+	VMOVDQU32   Z6, 640(DX)
+	VMOVDQU32   Z2, 896(DX)
+	VSHUFI32X4  $0x44, Z3, Z1, Z2
+	VSHUFI32X4  $0x44, Z11, Z7, Z4
+	VSHUFI32X4  $0x88, Z4, Z2, Z5
+	VSHUFI32X4  $0xdd, Z4, Z2, Z2
+	VSHUFI32X4  $0xee, Z3, Z1, Z1
+	VSHUFI32X4  $0xee, Z11, Z7, Z3
+	VSHUFI32X4  $0x88, Z3, Z1, Z4
+	VSHUFI32X4  $0xdd, Z3, Z1, Z1
+	VMOVDQU32   Z5, 192(DX)
+	VMOVDQU32   Z2, 448(DX)
+	VMOVDQU32   Z4, 704(DX)
+	VMOVDQU32   Z1, 960(DX)
+	KMOVQ       10(AX), K1
+	VMOVDQU8.Z  Z0, K1, Z1
+	KMOVQ       10(AX)(CX*1), K1
+	VMOVDQU8.Z  Z0, K1, Z2
+	KMOVQ       10(AX)(CX*2), K1
+	VMOVDQU8.Z  Z0, K1, Z3
+	KMOVQ       10(AX)(SI*1), K1
+	VMOVDQU8.Z  Z0, K1, Z4
+	VPUNPCKLDQ  Z2, Z1, Z6
+	VPUNPCKLDQ  Z4, Z3, Z7
+	VPUNPCKLQDQ Z7, Z6, Z5
+	VPUNPCKHQDQ Z7, Z6, Z6
+	VPUNPCKHDQ  Z2, Z1, Z1
+	VPUNPCKHDQ  Z4, Z3, Z3
+	VPUNPCKLQDQ Z3, Z1, Z2
+	VPUNPCKHQDQ Z3, Z1, Z1
+	KMOVQ       10(DI), K1
+	VMOVDQU8.Z  Z0, K1, Z3
+	KMOVQ       10(DI)(CX*1), K1
+	VMOVDQU8.Z  Z0, K1, Z4
+	KMOVQ       10(DI)(CX*2), K1
+	VMOVDQU8.Z  Z0, K1, Z7
+	KMOVQ       10(DI)(SI*1), K1
+	VMOVDQU8.Z  Z0, K1, Z8
+	VPUNPCKLDQ  Z4, Z3, Z10
+	VPUNPCKLDQ  Z8, Z7, Z11
+	VPUNPCKLQDQ Z11, Z10, Z9
+	VPUNPCKHQDQ Z11, Z10, Z10
+	VPUNPCKHDQ  Z4, Z3, Z3
+	VPUNPCKHDQ  Z8, Z7, Z7
+	VPUNPCKLQDQ Z7, Z3, Z4
+	VPUNPCKHQDQ Z7, Z3, Z3
+	KMOVQ       10(R8), K1
+	VMOVDQU8.Z  Z0, K1, Z7
+	KMOVQ       10(R8)(CX*1), K1
+	VMOVDQU8.Z  Z0, K1, Z8
+	KMOVQ       10(R8)(CX*2), K1
+	VMOVDQU8.Z  Z0, K1, Z11
+	KMOVQ       10(R8)(SI*1), K1
+	VMOVDQU8.Z  Z0, K1, Z12
+	VPUNPCKLDQ  Z8, Z7, Z14
+	VPUNPCKLDQ  Z12, Z11, Z15
+	VPUNPCKLQDQ Z15, Z14, Z13
+	VPUNPCKHQDQ Z15, Z14, Z14
+	VPUNPCKHDQ  Z8, Z7, Z7
+	VPUNPCKHDQ  Z12, Z11, Z11
+	VPUNPCKLQDQ Z11, Z7, Z8
+	VPUNPCKHQDQ Z11, Z7, Z7
+	KMOVQ       10(R9), K1
+	VMOVDQU8.Z  Z0, K1, Z11
+	KMOVQ       10(R9)(CX*1), K1
+	VMOVDQU8.Z  Z0, K1, Z12
+	KMOVQ       10(R9)(CX*2), K1
+	VMOVDQU8.Z  Z0, K1, Z15
+	KMOVQ       10(R9)(SI*1), K1
+	VMOVDQU8.Z  Z0, K1, Z16
+	VPUNPCKLDQ  Z12, Z11, Z18
+	VPUNPCKLDQ  Z16, Z15, Z19
+	VPUNPCKLQDQ Z19, Z18, Z17
+	VPUNPCKHQDQ Z19, Z18, Z18
+	VPUNPCKHDQ  Z12, Z11, Z11
+	VPUNPCKHDQ  Z16, Z15, Z15
+	VPUNPCKLQDQ Z15, Z11, Z12
+	VPUNPCKHQDQ Z15, Z11, Z11
+	VSHUFI32X4  $0x44, Z9, Z5, Z15
+	VSHUFI32X4  $0x44, Z17, Z13, Z16
+	VSHUFI32X4  $0x88, Z16, Z15, Z19
+	VSHUFI32X4  $0xdd, Z16, Z15, Z15
+	VSHUFI32X4  $0xee, Z9, Z5, Z5
+	VSHUFI32X4  $0xee, Z17, Z13, Z9
+	VSHUFI32X4  $0x88, Z9, Z5, Z13
+	VSHUFI32X4  $0xdd, Z9, Z5, Z5
+	VMOVDQU32   Z19, 1024(DX)
+	VMOVDQU32   Z15, 1280(DX)
+	VMOVDQU32   Z13, 1536(DX)
+	VMOVDQU32   Z5, 1792(DX)
+	VSHUFI32X4  $0x44, Z10, Z6, Z5
+	VSHUFI32X4  $0x44, Z18, Z14, Z9
+	VSHUFI32X4  $0x88, Z9, Z5, Z13
+	VSHUFI32X4  $0xdd, Z9, Z5, Z5
+	VSHUFI32X4  $0xee, Z10, Z6, Z6
+	VSHUFI32X4  $0xee, Z18, Z14, Z9
+	VSHUFI32X4  $0x88, Z9, Z6, Z10
+	VSHUFI32X4  $0xdd, Z9, Z6, Z6
+	VMOVDQU32   Z13, 1088(DX)
+	VMOVDQU32   Z5, 1344(DX)
+	VMOVDQU32   Z10, 1600(DX)
+	VMOVDQU32   Z6, 1856(DX)
+	VSHUFI32X4  $0x44, Z4, Z2, Z5
+	VSHUFI32X4  $0x44, Z12, Z8, Z6
+	VSHUFI32X4  $0x88, Z6, Z5, Z9
+	VSHUFI32X4  $0xdd, Z6, Z5, Z5
+	VSHUFI32X4  $0xee, Z4, Z2, Z2
+	VSHUFI32X4  $0xee, Z12, Z8, Z4
+	VSHUFI32X4  $0x88, Z4, Z2, Z6
+	VSHUFI32X4  $0xdd, Z4, Z2, Z2
+	VMOVDQU32   Z9, 1152(DX)
+	VMOVDQU32   Z5, 1408(DX)
+	VMOVDQU32   Z6, 1664(DX)
+	VMOVDQU32   Z2, 1920(DX)
+	VSHUFI32X4  $0x44, Z3, Z1, Z2
+	VSHUFI32X4  $0x44, Z11, Z7, Z4
+	VSHUFI32X4  $0x88, Z4, Z2, Z5
+	VSHUFI32X4  $0xdd, Z4, Z2, Z2
+	VSHUFI32X4  $0xee, Z3, Z1, Z1
+	VSHUFI32X4  $0xee, Z11, Z7, Z3
+	VSHUFI32X4  $0x88, Z3, Z1, Z4
+	VSHUFI32X4  $0xdd, Z3, Z1, Z1
+	VMOVDQU32   Z5, 1216(DX)
+	VMOVDQU32   Z2, 1472(DX)
+	VMOVDQU32   Z4, 1728(DX)
+	VMOVDQU32   Z1, 1984(DX)
+	ADDQ        $0x12, AX
+	ADDQ        $0x12, DI
+	ADDQ        $0x12, R8
+	ADDQ        $0x12, R9
+	ADDQ        $0x00000800, DX
+	ADDQ        $0x00000100, BX
+	DECQ        R10
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+// func rowsQ2_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// Requires: AVX, AVX2, AVX512F, AVX512VNNI, MMX+
+TEXT ·rowsQ2_0AVX512(SB), NOSPLIT, $0-48
+	MOVQ      w+8(FP), AX
+	MOVQ      stride+16(FP), CX
+	MOVQ      q+32(FP), DX
+	MOVQ      groups+40(FP), BX
+	MOVQ      CX, SI
+	SHLQ      $0x04, SI
+	ADDQ      AX, SI
+	LEAQ      (CX)(CX*2), DI
+	LEAQ      (AX)(CX*4), R8
+	LEAQ      (R8)(CX*4), R9
+	LEAQ      (R9)(CX*4), R10
+	VMOVDQU32 const20<>+0(SB), Z0
+	MOVQ      blocks+24(FP), R11
+	VPXORD    Z1, Z1, Z1
+
+loop:
+	VMOVD        (AX), X2
+	VPINSRW      $0x01, (AX)(CX*1), X2, X2
+	VPINSRW      $0x02, (AX)(CX*2), X2, X2
+	VPINSRW      $0x03, (AX)(DI*1), X2, X2
+	VPINSRW      $0x04, (R8), X2, X2
+	VPINSRW      $0x05, (R8)(CX*1), X2, X2
+	VPINSRW      $0x06, (R8)(CX*2), X2, X2
+	VPINSRW      $0x07, (R8)(DI*1), X2, X2
+	VMOVD        (R9), X3
+	VPINSRW      $0x01, (R9)(CX*1), X3, X3
+	VPINSRW      $0x02, (R9)(CX*2), X3, X3
+	VPINSRW      $0x03, (R9)(DI*1), X3, X3
+	VPINSRW      $0x04, (R10), X3, X3
+	VPINSRW      $0x05, (R10)(CX*1), X3, X3
+	VPINSRW      $0x06, (R10)(CX*2), X3, X3
+	VPINSRW      $0x07, (R10)(DI*1), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VCVTPH2PS    Y2, Z2
+	VMOVDQU32    (DX), Z3
+	PREFETCHT0   (SI)
+	VPMOVZXBD    2(AX), Z4
+	VPSLLD       $0x0c, Z4, Z5
+	VPORD        Z5, Z4, Z4
+	VPSLLD       $0x06, Z4, Z5
+	VPTERNLOGD   $0xa8, Z0, Z5, Z4
+	VPXORD       Z5, Z5, Z5
+	VPDPBUSD     Z3, Z4, Z5
+	VPMOVZXBD    2(AX)(CX*1), Z4
+	VPSLLD       $0x0c, Z4, Z6
+	VPORD        Z6, Z4, Z4
+	VPSLLD       $0x06, Z4, Z6
+	VPTERNLOGD   $0xa8, Z0, Z6, Z4
+	VPXORD       Z6, Z6, Z6
+	VPDPBUSD     Z3, Z4, Z6
+	VPMOVZXBD    2(AX)(CX*2), Z4
+	VPSLLD       $0x0c, Z4, Z7
+	VPORD        Z7, Z4, Z4
+	VPSLLD       $0x06, Z4, Z7
+	VPTERNLOGD   $0xa8, Z0, Z7, Z4
+	VPXORD       Z7, Z7, Z7
+	VPDPBUSD     Z3, Z4, Z7
+	PREFETCHT0   64(SI)
+	VPMOVZXBD    2(AX)(DI*1), Z4
+	VPSLLD       $0x0c, Z4, Z8
+	VPORD        Z8, Z4, Z4
+	VPSLLD       $0x06, Z4, Z8
+	VPTERNLOGD   $0xa8, Z0, Z8, Z4
+	VPXORD       Z8, Z8, Z8
+	VPDPBUSD     Z3, Z4, Z8
+	VPUNPCKLDQ   Z6, Z5, Z4
+	VPUNPCKHDQ   Z6, Z5, Z5
+	VPADDD       Z5, Z4, Z4
+	VPUNPCKLDQ   Z8, Z7, Z5
+	VPUNPCKHDQ   Z8, Z7, Z7
+	VPADDD       Z7, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z4, Z6
+	VPUNPCKHQDQ  Z5, Z4, Z4
+	VPADDD       Z4, Z6, Z6
+	VPMOVZXBD    2(R8), Z4
+	VPSLLD       $0x0c, Z4, Z5
+	VPORD        Z5, Z4, Z4
+	VPSLLD       $0x06, Z4, Z5
+	VPTERNLOGD   $0xa8, Z0, Z5, Z4
+	VPXORD       Z5, Z5, Z5
+	VPDPBUSD     Z3, Z4, Z5
+	VPMOVZXBD    2(R8)(CX*1), Z4
+	VPSLLD       $0x0c, Z4, Z7
+	VPORD        Z7, Z4, Z4
+	VPSLLD       $0x06, Z4, Z7
+	VPTERNLOGD   $0xa8, Z0, Z7, Z4
+	VPXORD       Z7, Z7, Z7
+	VPDPBUSD     Z3, Z4, Z7
+	VPMOVZXBD    2(R8)(CX*2), Z4
+	VPSLLD       $0x0c, Z4, Z8
+	VPORD        Z8, Z4, Z4
+	VPSLLD       $0x06, Z4, Z8
+	VPTERNLOGD   $0xa8, Z0, Z8, Z4
+	VPXORD       Z8, Z8, Z8
+	VPDPBUSD     Z3, Z4, Z8
+	PREFETCHT0   128(SI)
+	VPMOVZXBD    2(R8)(DI*1), Z4
+	VPSLLD       $0x0c, Z4, Z9
+	VPORD        Z9, Z4, Z4
+	VPSLLD       $0x06, Z4, Z9
+	VPTERNLOGD   $0xa8, Z0, Z9, Z4
+	VPXORD       Z9, Z9, Z9
+	VPDPBUSD     Z3, Z4, Z9
+	VPUNPCKLDQ   Z7, Z5, Z4
+	VPUNPCKHDQ   Z7, Z5, Z5
+	VPADDD       Z5, Z4, Z4
+	VPUNPCKLDQ   Z9, Z8, Z5
+	VPUNPCKHDQ   Z9, Z8, Z8
+	VPADDD       Z8, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z4, Z7
+	VPUNPCKHQDQ  Z5, Z4, Z4
+	VPADDD       Z4, Z7, Z7
+	VPMOVZXBD    2(R9), Z4
+	VPSLLD       $0x0c, Z4, Z5
+	VPORD        Z5, Z4, Z4
+	VPSLLD       $0x06, Z4, Z5
+	VPTERNLOGD   $0xa8, Z0, Z5, Z4
+	VPXORD       Z5, Z5, Z5
+	VPDPBUSD     Z3, Z4, Z5
+	VPMOVZXBD    2(R9)(CX*1), Z4
+	VPSLLD       $0x0c, Z4, Z8
+	VPORD        Z8, Z4, Z4
+	VPSLLD       $0x06, Z4, Z8
+	VPTERNLOGD   $0xa8, Z0, Z8, Z4
+	VPXORD       Z8, Z8, Z8
+	VPDPBUSD     Z3, Z4, Z8
+	PREFETCHT0   192(SI)
+	VPMOVZXBD    2(R9)(CX*2), Z4
+	VPSLLD       $0x0c, Z4, Z9
+	VPORD        Z9, Z4, Z4
+	VPSLLD       $0x06, Z4, Z9
+	VPTERNLOGD   $0xa8, Z0, Z9, Z4
+	VPXORD       Z9, Z9, Z9
+	VPDPBUSD     Z3, Z4, Z9
+	VPMOVZXBD    2(R9)(DI*1), Z4
+	VPSLLD       $0x0c, Z4, Z10
+	VPORD        Z10, Z4, Z4
+	VPSLLD       $0x06, Z4, Z10
+	VPTERNLOGD   $0xa8, Z0, Z10, Z4
+	VPXORD       Z10, Z10, Z10
+	VPDPBUSD     Z3, Z4, Z10
+	VPUNPCKLDQ   Z8, Z5, Z4
+	VPUNPCKHDQ   Z8, Z5, Z5
+	VPADDD       Z5, Z4, Z4
+	VPUNPCKLDQ   Z10, Z9, Z5
+	VPUNPCKHDQ   Z10, Z9, Z9
+	VPADDD       Z9, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z4, Z8
+	VPUNPCKHQDQ  Z5, Z4, Z4
+	VPADDD       Z4, Z8, Z8
+	VPMOVZXBD    2(R10), Z4
+	VPSLLD       $0x0c, Z4, Z5
+	VPORD        Z5, Z4, Z4
+	VPSLLD       $0x06, Z4, Z5
+	VPTERNLOGD   $0xa8, Z0, Z5, Z4
+	VPXORD       Z5, Z5, Z5
+	VPDPBUSD     Z3, Z4, Z5
+	VPMOVZXBD    2(R10)(CX*1), Z4
+	VPSLLD       $0x0c, Z4, Z9
+	VPORD        Z9, Z4, Z4
+	VPSLLD       $0x06, Z4, Z9
+	VPTERNLOGD   $0xa8, Z0, Z9, Z4
+	VPXORD       Z9, Z9, Z9
+	VPDPBUSD     Z3, Z4, Z9
+	PREFETCHT0   256(SI)
+	VPMOVZXBD    2(R10)(CX*2), Z4
+	VPSLLD       $0x0c, Z4, Z10
+	VPORD        Z10, Z4, Z4
+	VPSLLD       $0x06, Z4, Z10
+	VPTERNLOGD   $0xa8, Z0, Z10, Z4
+	VPXORD       Z10, Z10, Z10
+	VPDPBUSD     Z3, Z4, Z10
+	VPMOVZXBD    2(R10)(DI*1), Z4
+	VPSLLD       $0x0c, Z4, Z11
+	VPORD        Z11, Z4, Z4
+	VPSLLD       $0x06, Z4, Z11
+	VPTERNLOGD   $0xa8, Z0, Z11, Z4
+	VPXORD       Z11, Z11, Z11
+	VPDPBUSD     Z3, Z4, Z11
+	VPUNPCKLDQ   Z9, Z5, Z3
+	VPUNPCKHDQ   Z9, Z5, Z5
+	VPADDD       Z5, Z3, Z3
+	VPUNPCKLDQ   Z11, Z10, Z4
+	VPUNPCKHDQ   Z11, Z10, Z10
+	VPADDD       Z10, Z4, Z4
+	VPUNPCKLQDQ  Z4, Z3, Z5
+	VPUNPCKHQDQ  Z4, Z3, Z3
+	VPADDD       Z3, Z5, Z5
+	VSHUFI32X4   $0x88, Z7, Z6, Z3
+	VSHUFI32X4   $0xdd, Z7, Z6, Z4
+	VPADDD       Z4, Z3, Z3
+	VSHUFI32X4   $0x88, Z5, Z8, Z4
+	VSHUFI32X4   $0xdd, Z5, Z8, Z5
+	VPADDD       Z5, Z4, Z4
+	VSHUFI32X4   $0x88, Z4, Z3, Z5
+	VSHUFI32X4   $0xdd, Z4, Z3, Z3
+	VPBROADCASTD 4(BX), Z4
+	VPSUBD       Z4, Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VMULPS.BCST  (BX), Z2, Z4
+	VFMADD231PS  Z4, Z5, Z1
+	VPBROADCASTD 36(BX), Z4
+	VPSUBD       Z4, Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VMULPS.BCST  32(BX), Z2, Z2
+	VFMADD231PS  Z2, Z3, Z1
+	ADDQ         $0x12, AX
+	ADDQ         $0x12, R8
+	ADDQ         $0x12, R9
+	ADDQ         $0x12, R10
+	ADDQ         $0x00000120, SI
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	DECQ         R11
+	JNZ          loop
+	MOVQ         dst+0(FP), AX
+	VMOVUPS      Z1, (AX)
+	VZEROUPPER
+	RET
+
+// func unpackQ2_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·unpackQ2_0AVX512(SB), NOSPLIT, $0-48
+	MOVQ      w+24(FP), AX
+	MOVQ      stride+32(FP), CX
+	MOVQ      p+0(FP), DX
+	MOVQ      s+8(FP), BX
+	LEAQ      (CX)(CX*2), SI
+	LEAQ      (AX)(CX*4), DI
+	LEAQ      (DI)(CX*4), R8
+	LEAQ      (R8)(CX*4), R9
+	VMOVDQU32 const20<>+0(SB), Z0
+	MOVQ      blocks+40(FP), R10
+
+loop:
+	VMOVD       (AX), X1
+	VPINSRW     $0x01, (AX)(CX*1), X1, X1
+	VPINSRW     $0x02, (AX)(CX*2), X1, X1
+	VPINSRW     $0x03, (AX)(SI*1), X1, X1
+	VPINSRW     $0x04, (DI), X1, X1
+	VPINSRW     $0x05, (DI)(CX*1), X1, X1
+	VPINSRW     $0x06, (DI)(CX*2), X1, X1
+	VPINSRW     $0x07, (DI)(SI*1), X1, X1
+	VMOVD       (R8), X2
+	VPINSRW     $0x01, (R8)(CX*1), X2, X2
+	VPINSRW     $0x02, (R8)(CX*2), X2, X2
+	VPINSRW     $0x03, (R8)(SI*1), X2, X2
+	VPINSRW     $0x04, (R9), X2, X2
+	VPINSRW     $0x05, (R9)(CX*1), X2, X2
+	VPINSRW     $0x06, (R9)(CX*2), X2, X2
+	VPINSRW     $0x07, (R9)(SI*1), X2, X2
+	VINSERTI128 $0x01, X2, Y1, Y1
+	VCVTPH2PS   Y1, Z1
+	VMOVUPS     Z1, (BX)
+	VMOVUPS     Z1, 64(BX)
+	VPMOVZXBD   2(AX), Z1
+	VPSLLD      $0x0c, Z1, Z2
+	VPORD       Z2, Z1, Z1
+	VPSLLD      $0x06, Z1, Z2
+	VPTERNLOGD  $0xa8, Z0, Z2, Z1
+	VPMOVZXBD   2(AX)(CX*1), Z2
+	VPSLLD      $0x0c, Z2, Z3
+	VPORD       Z3, Z2, Z2
+	VPSLLD      $0x06, Z2, Z3
+	VPTERNLOGD  $0xa8, Z0, Z3, Z2
+	VPMOVZXBD   2(AX)(CX*2), Z3
+	VPSLLD      $0x0c, Z3, Z4
+	VPORD       Z4, Z3, Z3
+	VPSLLD      $0x06, Z3, Z4
+	VPTERNLOGD  $0xa8, Z0, Z4, Z3
+	VPMOVZXBD   2(AX)(SI*1), Z4
+	VPSLLD      $0x0c, Z4, Z5
+	VPORD       Z5, Z4, Z4
+	VPSLLD      $0x06, Z4, Z5
+	VPTERNLOGD  $0xa8, Z0, Z5, Z4
+	VPUNPCKLDQ  Z2, Z1, Z6
+	VPUNPCKLDQ  Z4, Z3, Z7
+	VPUNPCKLQDQ Z7, Z6, Z5
+	VPUNPCKHQDQ Z7, Z6, Z6
+	VPUNPCKHDQ  Z2, Z1, Z1
+	VPUNPCKHDQ  Z4, Z3, Z3
+	VPUNPCKLQDQ Z3, Z1, Z2
+	VPUNPCKHQDQ Z3, Z1, Z1
+	VPMOVZXBD   2(DI), Z3
+	VPSLLD      $0x0c, Z3, Z4
+	VPORD       Z4, Z3, Z3
+	VPSLLD      $0x06, Z3, Z4
+	VPTERNLOGD  $0xa8, Z0, Z4, Z3
+	VPMOVZXBD   2(DI)(CX*1), Z4
+	VPSLLD      $0x0c, Z4, Z7
+	VPORD       Z7, Z4, Z4
+	VPSLLD      $0x06, Z4, Z7
+	VPTERNLOGD  $0xa8, Z0, Z7, Z4
+	VPMOVZXBD   2(DI)(CX*2), Z7
+	VPSLLD      $0x0c, Z7, Z8
+	VPORD       Z8, Z7, Z7
+	VPSLLD      $0x06, Z7, Z8
+	VPTERNLOGD  $0xa8, Z0, Z8, Z7
+	VPMOVZXBD   2(DI)(SI*1), Z8
+	VPSLLD      $0x0c, Z8, Z9
+	VPORD       Z9, Z8, Z8
+	VPSLLD      $0x06, Z8, Z9
+	VPTERNLOGD  $0xa8, Z0, Z9, Z8
+	VPUNPCKLDQ  Z4, Z3, Z10
+	VPUNPCKLDQ  Z8, Z7, Z11
+	VPUNPCKLQDQ Z11, Z10, Z9
+	VPUNPCKHQDQ Z11, Z10, Z10
+	VPUNPCKHDQ  Z4, Z3, Z3
+	VPUNPCKHDQ  Z8, Z7, Z7
+	VPUNPCKLQDQ Z7, Z3, Z4
+	VPUNPCKHQDQ Z7, Z3, Z3
+	VPMOVZXBD   2(R8), Z7
+	VPSLLD      $0x0c, Z7, Z8
+	VPORD       Z8, Z7, Z7
+	VPSLLD      $0x06, Z7, Z8
+	VPTERNLOGD  $0xa8, Z0, Z8, Z7
+	VPMOVZXBD   2(R8)(CX*1), Z8
+	VPSLLD      $0x0c, Z8, Z11
+	VPORD       Z11, Z8, Z8
+	VPSLLD      $0x06, Z8, Z11
+	VPTERNLOGD  $0xa8, Z0, Z11, Z8
+	VPMOVZXBD   2(R8)(CX*2), Z11
+	VPSLLD      $0x0c, Z11, Z12
+	VPORD       Z12, Z11, Z11
+	VPSLLD      $0x06, Z11, Z12
+	VPTERNLOGD  $0xa8, Z0, Z12, Z11
+	VPMOVZXBD   2(R8)(SI*1), Z12
+	VPSLLD      $0x0c, Z12, Z13
+	VPORD       Z13, Z12, Z12
+	VPSLLD      $0x06, Z12, Z13
+	VPTERNLOGD  $0xa8, Z0, Z13, Z12
+	VPUNPCKLDQ  Z8, Z7, Z14
+	VPUNPCKLDQ  Z12, Z11, Z15
+	VPUNPCKLQDQ Z15, Z14, Z13
+	VPUNPCKHQDQ Z15, Z14, Z14
+	VPUNPCKHDQ  Z8, Z7, Z7
+	VPUNPCKHDQ  Z12, Z11, Z11
+	VPUNPCKLQDQ Z11, Z7, Z8
+	VPUNPCKHQDQ Z11, Z7, Z7
+	VPMOVZXBD   2(R9), Z11
+	VPSLLD      $0x0c, Z11, Z12
+	VPORD       Z12, Z11, Z11
+	VPSLLD      $0x06, Z11, Z12
+	VPTERNLOGD  $0xa8, Z0, Z12, Z11
+	VPMOVZXBD   2(R9)(CX*1), Z12
+	VPSLLD      $0x0c, Z12, Z15
+	VPORD       Z15, Z12, Z12
+	VPSLLD      $0x06, Z12, Z15
+	VPTERNLOGD  $0xa8, Z0, Z15, Z12
+	VPMOVZXBD   2(R9)(CX*2), Z15
+	VPSLLD      $0x0c, Z15, Z16
+	VPORD       Z16, Z15, Z15
+	VPSLLD      $0x06, Z15, Z16
+	VPTERNLOGD  $0xa8, Z0, Z16, Z15
+	VPMOVZXBD   2(R9)(SI*1), Z16
+	VPSLLD      $0x0c, Z16, Z17
+	VPORD       Z17, Z16, Z16
+	VPSLLD      $0x06, Z16, Z17
+	VPTERNLOGD  $0xa8, Z0, Z17, Z16
+	VPUNPCKLDQ  Z12, Z11, Z18
+	VPUNPCKLDQ  Z16, Z15, Z19
+	VPUNPCKLQDQ Z19, Z18, Z17
+	VPUNPCKHQDQ Z19, Z18, Z18
+	VPUNPCKHDQ  Z12, Z11, Z11
+	VPUNPCKHDQ  Z16, Z15, Z15
+	VPUNPCKLQDQ Z15, Z11, Z12
+	VPUNPCKHQDQ Z15, Z11, Z11
+	VSHUFI32X4  $0x44, Z9, Z5, Z15
+	VSHUFI32X4  $0x44, Z17, Z13, Z16
+	VSHUFI32X4  $0x88, Z16, Z15, Z19
+	VSHUFI32X4  $0xdd, Z16, Z15, Z15
+	VSHUFI32X4  $0xee, Z9, Z5, Z5
+	VSHUFI32X4  $0xee, Z17, Z13, Z9
+	VSHUFI32X4  $0x88, Z9, Z5, Z13
+	VSHUFI32X4  $0xdd, Z9, Z5, Z5
+	VMOVDQU32   Z19, (DX)
+	VMOVDQU32   Z15, 256(DX)
+	VMOVDQU32   Z13, 512(DX)
+	VMOVDQU32   Z5, 768(DX)
+	VSHUFI32X4  $0x44, Z10, Z6, Z5
+	VSHUFI32X4  $0x44, Z18, Z14, Z9
+	VSHUFI32X4  $0x88, Z9, Z5, Z13
+	VSHUFI32X4  $0xdd, Z9, Z5, Z5
+	VSHUFI32X4  $0xee, Z10, Z6, Z6
+	VSHUFI32X4  $0xee, Z18, Z14, Z9
+	VSHUFI32X4  $0x88, Z9, Z6, Z10
+	VSHUFI32X4  $0xdd, Z9, Z6, Z6
+	VMOVDQU32   Z13, 64(DX)
+	VMOVDQU32   Z5, 320(DX)
+	VMOVDQU32   Z10, 576(DX)
+	VMOVDQU32   Z6, 832(DX)
+	VSHUFI32X4  $0x44, Z4, Z2, Z5
+	VSHUFI32X4  $0x44, Z12, Z8, Z6
+	VSHUFI32X4  $0x88, Z6, Z5, Z9
+	VSHUFI32X4  $0xdd, Z6, Z5, Z5
+	VSHUFI32X4  $0xee, Z4, Z2, Z2
+	VSHUFI32X4  $0xee, Z12, Z8, Z4
+	VSHUFI32X4  $0x88, Z4, Z2, Z6
+	VSHUFI32X4  $0xdd, Z4, Z2, Z2
+	VMOVDQU32   Z9, 128(DX)
+	VMOVDQU32   Z5, 384(DX)
+	VMOVDQU32   Z6, 640(DX)
+	VMOVDQU32   Z2, 896(DX)
+	VSHUFI32X4  $0x44, Z3, Z1, Z2
+	VSHUFI32X4  $0x44, Z11, Z7, Z4
+	VSHUFI32X4  $0x88, Z4, Z2, Z5
+	VSHUFI32X4  $0xdd, Z4, Z2, Z2
+	VSHUFI32X4  $0xee, Z3, Z1, Z1
+	VSHUFI32X4  $0xee, Z11, Z7, Z3
+	VSHUFI32X4  $0x88, Z3, Z1, Z4
+	VSHUFI32X4  $0xdd, Z3, Z1, Z1
+	VMOVDQU32   Z5, 192(DX)
+	VMOVDQU32   Z2, 448(DX)
+	VMOVDQU32   Z4, 704(DX)
+	VMOVDQU32   Z1, 960(DX)
+	ADDQ        $0x12, AX
+	ADDQ        $0x12, DI
+	ADDQ        $0x12, R8
+	ADDQ        $0x12, R9
+	ADDQ        $0x00000400, DX
+	ADDQ        $0x00000080, BX
+	DECQ        R10
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+// func rowsTQ1_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, MMX+
+TEXT ·rowsTQ1_0AVX512(SB), NOSPLIT, $0-48
+	MOVQ      w+8(FP), AX
+	MOVQ      stride+16(FP), CX
+	MOVQ      q+32(FP), DX
+	MOVQ      groups+40(FP), BX
+	MOVQ      CX, SI
+	SHLQ      $0x04, SI
+	ADDQ      AX, SI
+	LEAQ      (CX)(CX*2), DI
+	LEAQ      (AX)(CX*4), R8
+	LEAQ      (R8)(CX*4), R9
+	LEAQ      (R9)(CX*4), R10
+	VMOVDQU32 const35<>+0(SB), Z0
+	VMOVDQU32 const36<>+0(SB), Z1
+	VMOVDQU32 const37<>+0(SB), Z2
+	VMOVDQU32 const38<>+0(SB), Z3
+	MOVL      $0x0000ff00, R11
+	KMOVW     R11, K1
+	MOVL      $0x0000f000, R11
+	KMOVW     R11, K2
+	MOVQ      blocks+24(FP), R11
+	VPXORD    Z4, Z4, Z4
+
+loop:
+	VMOVD           50(AX), X5
+	VPINSRD         $0x01, 50(AX)(CX*1), X5, X5
+	VPINSRD         $0x02, 50(AX)(CX*2), X5, X5
+	VPINSRD         $0x03, 50(AX)(DI*1), X5, X5
+	VMOVD           50(R8), X6
+	VPINSRD         $0x01, 50(R8)(CX*1), X6, X6
+	VPINSRD         $0x02, 50(R8)(CX*2), X6, X6
+	VPINSRD         $0x03, 50(R8)(DI*1), X6, X6
+	VINSERTI32X4    $0x01, X6, Z5, Z5
+	VMOVD           50(R9), X6
+	VPINSRD         $0x01, 50(R9)(CX*1), X6, X6
+	VPINSRD         $0x02, 50(R9)(CX*2), X6, X6
+	VPINSRD         $0x03, 50(R9)(DI*1), X6, X6
+	VINSERTI32X4    $0x02, X6, Z5, Z5
+	VMOVD           50(R10), X6
+	VPINSRD         $0x01, 50(R10)(CX*1), X6, X6
+	VPINSRD         $0x02, 50(R10)(CX*2), X6, X6
+	VPINSRD         $0x03, 50(R10)(DI*1), X6, X6
+	VINSERTI32X4    $0x03, X6, Z5, Z5
+	VPSRLD          $0x10, Z5, Z5
+	VPMOVDW         Z5, Y5
+	VCVTPH2PS       Y5, Z5
+	VMOVDQU32       (DX), Z6
+	PREFETCHT0      (SI)
+	VBROADCASTI64X4 (AX), Z7
+	VPANDD          Z0, Z7, Z8
+	VPMULLW         const39<>+0(SB), Z7, Z7
+	VPMULLW         const39<>+0(SB), Z8, Z8
+	VPTERNLOGD      $0xd8, Z0, Z8, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z6, Z7, Z8
+	VBROADCASTI64X4 (AX)(CX*1), Z7
+	VPANDD          Z0, Z7, Z9
+	VPMULLW         const39<>+0(SB), Z7, Z7
+	VPMULLW         const39<>+0(SB), Z9, Z9
+	VPTERNLOGD      $0xd8, Z0, Z9, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z6, Z7, Z9
+	VBROADCASTI64X4 (AX)(CX*2), Z7
+	VPANDD          Z0, Z7, Z10
+	VPMULLW         const39<>+0(SB), Z7, Z7
+	VPMULLW         const39<>+0(SB), Z10, Z10
+	VPTERNLOGD      $0xd8, Z0, Z10, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z6, Z7, Z10
+	VBROADCASTI64X4 (AX)(DI*1), Z7
+	VPANDD          Z0, Z7, Z11
+	VPMULLW         const39<>+0(SB), Z7, Z7
+	VPMULLW         const39<>+0(SB), Z11, Z11
+	VPTERNLOGD      $0xd8, Z0, Z11, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z11, Z11, Z11
+	VPDPBUSD        Z6, Z7, Z11
+	VPUNPCKLDQ      Z9, Z8, Z7
+	VPUNPCKHDQ      Z9, Z8, Z8
+	VPADDD          Z8, Z7, Z7
+	VPUNPCKLDQ      Z11, Z10, Z8
+	VPUNPCKHDQ      Z11, Z10, Z10
+	VPADDD          Z10, Z8, Z8
+	VPUNPCKLQDQ     Z8, Z7, Z9
+	VPUNPCKHQDQ     Z8, Z7, Z7
+	VPADDD          Z7, Z9, Z9
+	PREFETCHT0      64(SI)
+	VBROADCASTI64X4 (R8), Z7
+	VPANDD          Z0, Z7, Z8
+	VPMULLW         const39<>+0(SB), Z7, Z7
+	VPMULLW         const39<>+0(SB), Z8, Z8
+	VPTERNLOGD      $0xd8, Z0, Z8, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z6, Z7, Z8
+	VBROADCASTI64X4 (R8)(CX*1), Z7
+	VPANDD          Z0, Z7, Z10
+	VPMULLW         const39<>+0(SB), Z7, Z7
+	VPMULLW         const39<>+0(SB), Z10, Z10
+	VPTERNLOGD      $0xd8, Z0, Z10, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z6, Z7, Z10
+	VBROADCASTI64X4 (R8)(CX*2), Z7
+	VPANDD          Z0, Z7, Z11
+	VPMULLW         const39<>+0(SB), Z7, Z7
+	VPMULLW         const39<>+0(SB), Z11, Z11
+	VPTERNLOGD      $0xd8, Z0, Z11, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z11, Z11, Z11
+	VPDPBUSD        Z6, Z7, Z11
+	VBROADCASTI64X4 (R8)(DI*1), Z7
+	VPANDD          Z0, Z7, Z12
+	VPMULLW         const39<>+0(SB), Z7, Z7
+	VPMULLW         const39<>+0(SB), Z12, Z12
+	VPTERNLOGD      $0xd8, Z0, Z12, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z12, Z12, Z12
+	VPDPBUSD        Z6, Z7, Z12
+	VPUNPCKLDQ      Z10, Z8, Z7
+	VPUNPCKHDQ      Z10, Z8, Z8
+	VPADDD          Z8, Z7, Z7
+	VPUNPCKLDQ      Z12, Z11, Z8
+	VPUNPCKHDQ      Z12, Z11, Z11
+	VPADDD          Z11, Z8, Z8
+	VPUNPCKLQDQ     Z8, Z7, Z10
+	VPUNPCKHQDQ     Z8, Z7, Z7
+	VPADDD          Z7, Z10, Z10
+	VBROADCASTI64X4 (R9), Z7
+	VPANDD          Z0, Z7, Z8
+	VPMULLW         const39<>+0(SB), Z7, Z7
+	VPMULLW         const39<>+0(SB), Z8, Z8
+	VPTERNLOGD      $0xd8, Z0, Z8, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z6, Z7, Z8
+	PREFETCHT0      128(SI)
+	VBROADCASTI64X4 (R9)(CX*1), Z7
+	VPANDD          Z0, Z7, Z11
+	VPMULLW         const39<>+0(SB), Z7, Z7
+	VPMULLW         const39<>+0(SB), Z11, Z11
+	VPTERNLOGD      $0xd8, Z0, Z11, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z11, Z11, Z11
+	VPDPBUSD        Z6, Z7, Z11
+	VBROADCASTI64X4 (R9)(CX*2), Z7
+	VPANDD          Z0, Z7, Z12
+	VPMULLW         const39<>+0(SB), Z7, Z7
+	VPMULLW         const39<>+0(SB), Z12, Z12
+	VPTERNLOGD      $0xd8, Z0, Z12, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z12, Z12, Z12
+	VPDPBUSD        Z6, Z7, Z12
+	VBROADCASTI64X4 (R9)(DI*1), Z7
+	VPANDD          Z0, Z7, Z13
+	VPMULLW         const39<>+0(SB), Z7, Z7
+	VPMULLW         const39<>+0(SB), Z13, Z13
+	VPTERNLOGD      $0xd8, Z0, Z13, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z13, Z13, Z13
+	VPDPBUSD        Z6, Z7, Z13
+	VPUNPCKLDQ      Z11, Z8, Z7
+	VPUNPCKHDQ      Z11, Z8, Z8
+	VPADDD          Z8, Z7, Z7
+	VPUNPCKLDQ      Z13, Z12, Z8
+	VPUNPCKHDQ      Z13, Z12, Z12
+	VPADDD          Z12, Z8, Z8
+	VPUNPCKLQDQ     Z8, Z7, Z11
+	VPUNPCKHQDQ     Z8, Z7, Z7
+	VPADDD          Z7, Z11, Z11
+	VBROADCASTI64X4 (R10), Z7
+	VPANDD          Z0, Z7, Z8
+	VPMULLW         const39<>+0(SB), Z7, Z7
+	VPMULLW         const39<>+0(SB), Z8, Z8
+	VPTERNLOGD      $0xd8, Z0, Z8, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z6, Z7, Z8
+	VBROADCASTI64X4 (R10)(CX*1), Z7
+	VPANDD          Z0, Z7, Z12
+	VPMULLW         const39<>+0(SB), Z7, Z7
+	VPMULLW         const39<>+0(SB), Z12, Z12
+	VPTERNLOGD      $0xd8, Z0, Z12, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z12, Z12, Z12
+	VPDPBUSD        Z6, Z7, Z12
+	PREFETCHT0      192(SI)
+	VBROADCASTI64X4 (R10)(CX*2), Z7
+	VPANDD          Z0, Z7, Z13
+	VPMULLW         const39<>+0(SB), Z7, Z7
+	VPMULLW         const39<>+0(SB), Z13, Z13
+	VPTERNLOGD      $0xd8, Z0, Z13, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z13, Z13, Z13
+	VPDPBUSD        Z6, Z7, Z13
+	VBROADCASTI64X4 (R10)(DI*1), Z7
+	VPANDD          Z0, Z7, Z14
+	VPMULLW         const39<>+0(SB), Z7, Z7
+	VPMULLW         const39<>+0(SB), Z14, Z14
+	VPTERNLOGD      $0xd8, Z0, Z14, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z14, Z14, Z14
+	VPDPBUSD        Z6, Z7, Z14
+	VPUNPCKLDQ      Z12, Z8, Z6
+	VPUNPCKHDQ      Z12, Z8, Z8
+	VPADDD          Z8, Z6, Z6
+	VPUNPCKLDQ      Z14, Z13, Z7
+	VPUNPCKHDQ      Z14, Z13, Z13
+	VPADDD          Z13, Z7, Z7
+	VPUNPCKLQDQ     Z7, Z6, Z8
+	VPUNPCKHQDQ     Z7, Z6, Z6
+	VPADDD          Z6, Z8, Z8
+	VSHUFI32X4      $0x88, Z10, Z9, Z6
+	VSHUFI32X4      $0xdd, Z10, Z9, Z7
+	VPADDD          Z7, Z6, Z6
+	VSHUFI32X4      $0x88, Z8, Z11, Z7
+	VSHUFI32X4      $0xdd, Z8, Z11, Z8
+	VPADDD          Z8, Z7, Z7
+	VSHUFI32X4      $0x88, Z7, Z6, Z8
+	VSHUFI32X4      $0xdd, Z7, Z6, Z6
+	VPBROADCASTD    4(BX), Z7
+	VPSUBD          Z7, Z8, Z8
+	VCVTDQ2PS       Z8, Z8
+	VMULPS.BCST     (BX), Z5, Z7
+	VFMADD231PS     Z7, Z8, Z4
+	VPBROADCASTD    36(BX), Z7
+	VPSUBD          Z7, Z6, Z6
+	VCVTDQ2PS       Z6, Z6
+	VMULPS.BCST     32(BX), Z5, Z7
+	VFMADD231PS     Z7, Z6, Z4
+	VMOVDQU32       64(DX), Z6
+	VBROADCASTI64X4 (AX), Z7
+	VPANDD          Z0, Z7, Z8
+	VPMULLW         const40<>+0(SB), Z7, Z7
+	VPMULLW         const40<>+0(SB), Z8, Z8
+	VPTERNLOGD      $0xd8, Z0, Z8, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z6, Z7, Z8
+	VBROADCASTI64X4 (AX)(CX*1), Z7
+	VPANDD          Z0, Z7, Z9
+	VPMULLW         const40<>+0(SB), Z7, Z7
+	VPMULLW         const40<>+0(SB), Z9, Z9
+	VPTERNLOGD      $0xd8, Z0, Z9, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z6, Z7, Z9
+	PREFETCHT0      256(SI)
+	VBROADCASTI64X4 (AX)(CX*2), Z7
+	VPANDD          Z0, Z7, Z10
+	VPMULLW         const40<>+0(SB), Z7, Z7
+	VPMULLW         const40<>+0(SB), Z10, Z10
+	VPTERNLOGD      $0xd8, Z0, Z10, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z6, Z7, Z10
+	VBROADCASTI64X4 (AX)(DI*1), Z7
+	VPANDD          Z0, Z7, Z11
+	VPMULLW         const40<>+0(SB), Z7, Z7
+	VPMULLW         const40<>+0(SB), Z11, Z11
+	VPTERNLOGD      $0xd8, Z0, Z11, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z11, Z11, Z11
+	VPDPBUSD        Z6, Z7, Z11
+	VPUNPCKLDQ      Z9, Z8, Z7
+	VPUNPCKHDQ      Z9, Z8, Z8
+	VPADDD          Z8, Z7, Z7
+	VPUNPCKLDQ      Z11, Z10, Z8
+	VPUNPCKHDQ      Z11, Z10, Z10
+	VPADDD          Z10, Z8, Z8
+	VPUNPCKLQDQ     Z8, Z7, Z9
+	VPUNPCKHQDQ     Z8, Z7, Z7
+	VPADDD          Z7, Z9, Z9
+	VBROADCASTI64X4 (R8), Z7
+	VPANDD          Z0, Z7, Z8
+	VPMULLW         const40<>+0(SB), Z7, Z7
+	VPMULLW         const40<>+0(SB), Z8, Z8
+	VPTERNLOGD      $0xd8, Z0, Z8, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z6, Z7, Z8
+	VBROADCASTI64X4 (R8)(CX*1), Z7
+	VPANDD          Z0, Z7, Z10
+	VPMULLW         const40<>+0(SB), Z7, Z7
+	VPMULLW         const40<>+0(SB), Z10, Z10
+	VPTERNLOGD      $0xd8, Z0, Z10, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z6, Z7, Z10
+	VBROADCASTI64X4 (R8)(CX*2), Z7
+	VPANDD          Z0, Z7, Z11
+	VPMULLW         const40<>+0(SB), Z7, Z7
+	VPMULLW         const40<>+0(SB), Z11, Z11
+	VPTERNLOGD      $0xd8, Z0, Z11, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z11, Z11, Z11
+	VPDPBUSD        Z6, Z7, Z11
+	PREFETCHT0      320(SI)
+	VBROADCASTI64X4 (R8)(DI*1), Z7
+	VPANDD          Z0, Z7, Z12
+	VPMULLW         const40<>+0(SB), Z7, Z7
+	VPMULLW         const40<>+0(SB), Z12, Z12
+	VPTERNLOGD      $0xd8, Z0, Z12, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z12, Z12, Z12
+	VPDPBUSD        Z6, Z7, Z12
+	VPUNPCKLDQ      Z10, Z8, Z7
+	VPUNPCKHDQ      Z10, Z8, Z8
+	VPADDD          Z8, Z7, Z7
+	VPUNPCKLDQ      Z12, Z11, Z8
+	VPUNPCKHDQ      Z12, Z11, Z11
+	VPADDD          Z11, Z8, Z8
+	VPUNPCKLQDQ     Z8, Z7, Z10
+	VPUNPCKHQDQ     Z8, Z7, Z7
+	VPADDD          Z7, Z10, Z10
+	VBROADCASTI64X4 (R9), Z7
+	VPANDD          Z0, Z7, Z8
+	VPMULLW         const40<>+0(SB), Z7, Z7
+	VPMULLW         const40<>+0(SB), Z8, Z8
+	VPTERNLOGD      $0xd8, Z0, Z8, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z6, Z7, Z8
+	VBROADCASTI64X4 (R9)(CX*1), Z7
+	VPANDD          Z0, Z7, Z11
+	VPMULLW         const40<>+0(SB), Z7, Z7
+	VPMULLW         const40<>+0(SB), Z11, Z11
+	VPTERNLOGD      $0xd8, Z0, Z11, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z11, Z11, Z11
+	VPDPBUSD        Z6, Z7, Z11
+	VBROADCASTI64X4 (R9)(CX*2), Z7
+	VPANDD          Z0, Z7, Z12
+	VPMULLW         const40<>+0(SB), Z7, Z7
+	VPMULLW         const40<>+0(SB), Z12, Z12
+	VPTERNLOGD      $0xd8, Z0, Z12, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z12, Z12, Z12
+	VPDPBUSD        Z6, Z7, Z12
+	VBROADCASTI64X4 (R9)(DI*1), Z7
+	VPANDD          Z0, Z7, Z13
+	VPMULLW         const40<>+0(SB), Z7, Z7
+	VPMULLW         const40<>+0(SB), Z13, Z13
+	VPTERNLOGD      $0xd8, Z0, Z13, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z13, Z13, Z13
+	VPDPBUSD        Z6, Z7, Z13
+	VPUNPCKLDQ      Z11, Z8, Z7
+	VPUNPCKHDQ      Z11, Z8, Z8
+	VPADDD          Z8, Z7, Z7
+	VPUNPCKLDQ      Z13, Z12, Z8
+	VPUNPCKHDQ      Z13, Z12, Z12
+	VPADDD          Z12, Z8, Z8
+	VPUNPCKLQDQ     Z8, Z7, Z11
+	VPUNPCKHQDQ     Z8, Z7, Z7
+	VPADDD          Z7, Z11, Z11
+	PREFETCHT0      384(SI)
+	VBROADCASTI64X4 (R10), Z7
+	VPANDD          Z0, Z7, Z8
+	VPMULLW         const40<>+0(SB), Z7, Z7
+	VPMULLW         const40<>+0(SB), Z8, Z8
+	VPTERNLOGD      $0xd8, Z0, Z8, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z6, Z7, Z8
+	VBROADCASTI64X4 (R10)(CX*1), Z7
+	VPANDD          Z0, Z7, Z12
+	VPMULLW         const40<>+0(SB), Z7, Z7
+	VPMULLW         const40<>+0(SB), Z12, Z12
+	VPTERNLOGD      $0xd8, Z0, Z12, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z12, Z12, Z12
+	VPDPBUSD        Z6, Z7, Z12
+	VBROADCASTI64X4 (R10)(CX*2), Z7
+	VPANDD          Z0, Z7, Z13
+	VPMULLW         const40<>+0(SB), Z7, Z7
+	VPMULLW         const40<>+0(SB), Z13, Z13
+	VPTERNLOGD      $0xd8, Z0, Z13, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z13, Z13, Z13
+	VPDPBUSD        Z6, Z7, Z13
+	VBROADCASTI64X4 (R10)(DI*1), Z7
+	VPANDD          Z0, Z7, Z14
+	VPMULLW         const40<>+0(SB), Z7, Z7
+	VPMULLW         const40<>+0(SB), Z14, Z14
+	VPTERNLOGD      $0xd8, Z0, Z14, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z14, Z14, Z14
+	VPDPBUSD        Z6, Z7, Z14
+	VPUNPCKLDQ      Z12, Z8, Z6
+	VPUNPCKHDQ      Z12, Z8, Z8
+	VPADDD          Z8, Z6, Z6
+	VPUNPCKLDQ      Z14, Z13, Z7
+	VPUNPCKHDQ      Z14, Z13, Z13
+	VPADDD          Z13, Z7, Z7
+	VPUNPCKLQDQ     Z7, Z6, Z8
+	VPUNPCKHQDQ     Z7, Z6, Z6
+	VPADDD          Z6, Z8, Z8
+	VSHUFI32X4      $0x88, Z10, Z9, Z6
+	VSHUFI32X4      $0xdd, Z10, Z9, Z7
+	VPADDD          Z7, Z6, Z6
+	VSHUFI32X4      $0x88, Z8, Z11, Z7
+	VSHUFI32X4      $0xdd, Z8, Z11, Z8
+	VPADDD          Z8, Z7, Z7
+	VSHUFI32X4      $0x88, Z7, Z6, Z8
+	VSHUFI32X4      $0xdd, Z7, Z6, Z6
+	VPBROADCASTD    68(BX), Z7
+	VPSUBD          Z7, Z8, Z8
+	VCVTDQ2PS       Z8, Z8
+	VMULPS.BCST     64(BX), Z5, Z7
+	VFMADD231PS     Z7, Z8, Z4
+	VPBROADCASTD    100(BX), Z7
+	VPSUBD          Z7, Z6, Z6
+	VCVTDQ2PS       Z6, Z6
+	VMULPS.BCST     96(BX), Z5, Z7
+	VFMADD231PS     Z7, Z6, Z4
+	VMOVDQU32       128(DX), Z6
+	VMOVDQU32       (AX), Y7
+	VBROADCASTI32X4 32(AX), K1, Z7
+	VPANDD          Z0, Z7, Z8
+	VPMULLW         const41<>+0(SB), Z7, Z7
+	VPMULLW         const41<>+0(SB), Z8, Z8
+	VPTERNLOGD      $0xd8, Z0, Z8, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z6, Z7, Z8
+	PREFETCHT0      448(SI)
+	VMOVDQU32       (AX)(CX*1), Y7
+	VBROADCASTI32X4 32(AX)(CX*1), K1, Z7
+	VPANDD          Z0, Z7, Z9
+	VPMULLW         const41<>+0(SB), Z7, Z7
+	VPMULLW         const41<>+0(SB), Z9, Z9
+	VPTERNLOGD      $0xd8, Z0, Z9, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z6, Z7, Z9
+	VMOVDQU32       (AX)(CX*2), Y7
+	VBROADCASTI32X4 32(AX)(CX*2), K1, Z7
+	VPANDD          Z0, Z7, Z10
+	VPMULLW         const41<>+0(SB), Z7, Z7
+	VPMULLW         const41<>+0(SB), Z10, Z10
+	VPTERNLOGD      $0xd8, Z0, Z10, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z6, Z7, Z10
+	VMOVDQU32       (AX)(DI*1), Y7
+	VBROADCASTI32X4 32(AX)(DI*1), K1, Z7
+	VPANDD          Z0, Z7, Z11
+	VPMULLW         const41<>+0(SB), Z7, Z7
+	VPMULLW         const41<>+0(SB), Z11, Z11
+	VPTERNLOGD      $0xd8, Z0, Z11, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z11, Z11, Z11
+	VPDPBUSD        Z6, Z7, Z11
+	VPUNPCKLDQ      Z9, Z8, Z7
+	VPUNPCKHDQ      Z9, Z8, Z8
+	VPADDD          Z8, Z7, Z7
+	VPUNPCKLDQ      Z11, Z10, Z8
+	VPUNPCKHDQ      Z11, Z10, Z10
+	VPADDD          Z10, Z8, Z8
+	VPUNPCKLQDQ     Z8, Z7, Z9
+	VPUNPCKHQDQ     Z8, Z7, Z7
+	VPADDD          Z7, Z9, Z9
+	VMOVDQU32       (R8), Y7
+	VBROADCASTI32X4 32(R8), K1, Z7
+	VPANDD          Z0, Z7, Z8
+	VPMULLW         const41<>+0(SB), Z7, Z7
+	VPMULLW         const41<>+0(SB), Z8, Z8
+	VPTERNLOGD      $0xd8, Z0, Z8, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z6, Z7, Z8
+	PREFETCHT0      512(SI)
+	VMOVDQU32       (R8)(CX*1), Y7
+	VBROADCASTI32X4 32(R8)(CX*1), K1, Z7
+	VPANDD          Z0, Z7, Z10
+	VPMULLW         const41<>+0(SB), Z7, Z7
+	VPMULLW         const41<>+0(SB), Z10, Z10
+	VPTERNLOGD      $0xd8, Z0, Z10, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z6, Z7, Z10
+	VMOVDQU32       (R8)(CX*2), Y7
+	VBROADCASTI32X4 32(R8)(CX*2), K1, Z7
+	VPANDD          Z0, Z7, Z11
+	VPMULLW         const41<>+0(SB), Z7, Z7
+	VPMULLW         const41<>+0(SB), Z11, Z11
+	VPTERNLOGD      $0xd8, Z0, Z11, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z11, Z11, Z11
+	VPDPBUSD        Z6, Z7, Z11
+	VMOVDQU32       (R8)(DI*1), Y7
+	VBROADCASTI32X4 32(R8)(DI*1), K1, Z7
+	VPANDD          Z0, Z7, Z12
+	VPMULLW         const41<>+0(SB), Z7, Z7
+	VPMULLW         const41<>+0(SB), Z12, Z12
+	VPTERNLOGD      $0xd8, Z0, Z12, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z12, Z12, Z12
+	VPDPBUSD        Z6, Z7, Z12
+	VPUNPCKLDQ      Z10, Z8, Z7
+	VPUNPCKHDQ      Z10, Z8, Z8
+	VPADDD          Z8, Z7, Z7
+	VPUNPCKLDQ      Z12, Z11, Z8
+	VPUNPCKHDQ      Z12, Z11, Z11
+	VPADDD          Z11, Z8, Z8
+	VPUNPCKLQDQ     Z8, Z7, Z10
+	VPUNPCKHQDQ     Z8, Z7, Z7
+	VPADDD          Z7, Z10, Z10
+	VMOVDQU32       (R9), Y7
+	VBROADCASTI32X4 32(R9), K1, Z7
+	VPANDD          Z0, Z7, Z8
+	VPMULLW         const41<>+0(SB), Z7, Z7
+	VPMULLW         const41<>+0(SB), Z8, Z8
+	VPTERNLOGD      $0xd8, Z0, Z8, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z6, Z7, Z8
+	VMOVDQU32       (R9)(CX*1), Y7
+	VBROADCASTI32X4 32(R9)(CX*1), K1, Z7
+	VPANDD          Z0, Z7, Z11
+	VPMULLW         const41<>+0(SB), Z7, Z7
+	VPMULLW         const41<>+0(SB), Z11, Z11
+	VPTERNLOGD      $0xd8, Z0, Z11, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z11, Z11, Z11
+	VPDPBUSD        Z6, Z7, Z11
+	PREFETCHT0      576(SI)
+	VMOVDQU32       (R9)(CX*2), Y7
+	VBROADCASTI32X4 32(R9)(CX*2), K1, Z7
+	VPANDD          Z0, Z7, Z12
+	VPMULLW         const41<>+0(SB), Z7, Z7
+	VPMULLW         const41<>+0(SB), Z12, Z12
+	VPTERNLOGD      $0xd8, Z0, Z12, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z12, Z12, Z12
+	VPDPBUSD        Z6, Z7, Z12
+	VMOVDQU32       (R9)(DI*1), Y7
+	VBROADCASTI32X4 32(R9)(DI*1), K1, Z7
+	VPANDD          Z0, Z7, Z13
+	VPMULLW         const41<>+0(SB), Z7, Z7
+	VPMULLW         const41<>+0(SB), Z13, Z13
+	VPTERNLOGD      $0xd8, Z0, Z13, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z13, Z13, Z13
+	VPDPBUSD        Z6, Z7, Z13
+	VPUNPCKLDQ      Z11, Z8, Z7
+	VPUNPCKHDQ      Z11, Z8, Z8
+	VPADDD          Z8, Z7, Z7
+	VPUNPCKLDQ      Z13, Z12, Z8
+	VPUNPCKHDQ      Z13, Z12, Z12
+	VPADDD          Z12, Z8, Z8
+	VPUNPCKLQDQ     Z8, Z7, Z11
+	VPUNPCKHQDQ     Z8, Z7, Z7
+	VPADDD          Z7, Z11, Z11
+	VMOVDQU32       (R10), Y7
+	VBROADCASTI32X4 32(R10), K1, Z7
+	VPANDD          Z0, Z7, Z8
+	VPMULLW         const41<>+0(SB), Z7, Z7
+	VPMULLW         const41<>+0(SB), Z8, Z8
+	VPTERNLOGD      $0xd8, Z0, Z8, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z6, Z7, Z8
+	VMOVDQU32       (R10)(CX*1), Y7
+	VBROADCASTI32X4 32(R10)(CX*1), K1, Z7
+	VPANDD          Z0, Z7, Z12
+	VPMULLW         const41<>+0(SB), Z7, Z7
+	VPMULLW         const41<>+0(SB), Z12, Z12
+	VPTERNLOGD      $0xd8, Z0, Z12, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z12, Z12, Z12
+	VPDPBUSD        Z6, Z7, Z12
+	VMOVDQU32       (R10)(CX*2), Y7
+	VBROADCASTI32X4 32(R10)(CX*2), K1, Z7
+	VPANDD          Z0, Z7, Z13
+	VPMULLW         const41<>+0(SB), Z7, Z7
+	VPMULLW         const41<>+0(SB), Z13, Z13
+	VPTERNLOGD      $0xd8, Z0, Z13, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z13, Z13, Z13
+	VPDPBUSD        Z6, Z7, Z13
+	PREFETCHT0      640(SI)
+	VMOVDQU32       (R10)(DI*1), Y7
+	VBROADCASTI32X4 32(R10)(DI*1), K1, Z7
+	VPANDD          Z0, Z7, Z14
+	VPMULLW         const41<>+0(SB), Z7, Z7
+	VPMULLW         const41<>+0(SB), Z14, Z14
+	VPTERNLOGD      $0xd8, Z0, Z14, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z14, Z14, Z14
+	VPDPBUSD        Z6, Z7, Z14
+	VPUNPCKLDQ      Z12, Z8, Z6
+	VPUNPCKHDQ      Z12, Z8, Z8
+	VPADDD          Z8, Z6, Z6
+	VPUNPCKLDQ      Z14, Z13, Z7
+	VPUNPCKHDQ      Z14, Z13, Z13
+	VPADDD          Z13, Z7, Z7
+	VPUNPCKLQDQ     Z7, Z6, Z8
+	VPUNPCKHQDQ     Z7, Z6, Z6
+	VPADDD          Z6, Z8, Z8
+	VSHUFI32X4      $0x88, Z10, Z9, Z6
+	VSHUFI32X4      $0xdd, Z10, Z9, Z7
+	VPADDD          Z7, Z6, Z6
+	VSHUFI32X4      $0x88, Z8, Z11, Z7
+	VSHUFI32X4      $0xdd, Z8, Z11, Z8
+	VPADDD          Z8, Z7, Z7
+	VSHUFI32X4      $0x88, Z7, Z6, Z8
+	VSHUFI32X4      $0xdd, Z7, Z6, Z6
+	VPBROADCASTD    132(BX), Z7
+	VPSUBD          Z7, Z8, Z8
+	VCVTDQ2PS       Z8, Z8
+	VMULPS.BCST     128(BX), Z5, Z7
+	VFMADD231PS     Z7, Z8, Z4
+	VPBROADCASTD    164(BX), Z7
+	VPSUBD          Z7, Z6, Z6
+	VCVTDQ2PS       Z6, Z6
+	VMULPS.BCST     160(BX), Z5, Z7
+	VFMADD231PS     Z7, Z6, Z4
+	VMOVDQU32       192(DX), Z6
+	VBROADCASTI32X4 32(AX), Z7
+	VPBROADCASTD    48(AX), K2, Z7
+	VPANDD          Z0, Z7, Z8
+	VPMULLW         const42<>+0(SB), Z7, Z7
+	VPMULLW         const42<>+0(SB), Z8, Z8
+	VPTERNLOGD      $0xd8, Z0, Z8, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z6, Z7, Z8
+	VBROADCASTI32X4 32(AX)(CX*1), Z7
+	VPBROADCASTD    48(AX)(CX*1), K2, Z7
+	VPANDD          Z0, Z7, Z9
+	VPMULLW         const42<>+0(SB), Z7, Z7
+	VPMULLW         const42<>+0(SB), Z9, Z9
+	VPTERNLOGD      $0xd8, Z0, Z9, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z6, Z7, Z9
+	VBROADCASTI32X4 32(AX)(CX*2), Z7
+	VPBROADCASTD    48(AX)(CX*2), K2, Z7
+	VPANDD          Z0, Z7, Z10
+	VPMULLW         const42<>+0(SB), Z7, Z7
+	VPMULLW         const42<>+0(SB), Z10, Z10
+	VPTERNLOGD      $0xd8, Z0, Z10, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z6, Z7, Z10
+	VBROADCASTI32X4 32(AX)(DI*1), Z7
+	VPBROADCASTD    48(AX)(DI*1), K2, Z7
+	VPANDD          Z0, Z7, Z11
+	VPMULLW         const42<>+0(SB), Z7, Z7
+	VPMULLW         const42<>+0(SB), Z11, Z11
+	VPTERNLOGD      $0xd8, Z0, Z11, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z11, Z11, Z11
+	VPDPBUSD        Z6, Z7, Z11
+	VPUNPCKLDQ      Z9, Z8, Z7
+	VPUNPCKHDQ      Z9, Z8, Z8
+	VPADDD          Z8, Z7, Z7
+	VPUNPCKLDQ      Z11, Z10, Z8
+	VPUNPCKHDQ      Z11, Z10, Z10
+	VPADDD          Z10, Z8, Z8
+	VPUNPCKLQDQ     Z8, Z7, Z9
+	VPUNPCKHQDQ     Z8, Z7, Z7
+	VPADDD          Z7, Z9, Z9
+	PREFETCHT0      704(SI)
+	VBROADCASTI32X4 32(R8), Z7
+	VPBROADCASTD    48(R8), K2, Z7
+	VPANDD          Z0, Z7, Z8
+	VPMULLW         const42<>+0(SB), Z7, Z7
+	VPMULLW         const42<>+0(SB), Z8, Z8
+	VPTERNLOGD      $0xd8, Z0, Z8, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z6, Z7, Z8
+	VBROADCASTI32X4 32(R8)(CX*1), Z7
+	VPBROADCASTD    48(R8)(CX*1), K2, Z7
+	VPANDD          Z0, Z7, Z10
+	VPMULLW         const42<>+0(SB), Z7, Z7
+	VPMULLW         const42<>+0(SB), Z10, Z10
+	VPTERNLOGD      $0xd8, Z0, Z10, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z6, Z7, Z10
+	VBROADCASTI32X4 32(R8)(CX*2), Z7
+	VPBROADCASTD    48(R8)(CX*2), K2, Z7
+	VPANDD          Z0, Z7, Z11
+	VPMULLW         const42<>+0(SB), Z7, Z7
+	VPMULLW         const42<>+0(SB), Z11, Z11
+	VPTERNLOGD      $0xd8, Z0, Z11, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z11, Z11, Z11
+	VPDPBUSD        Z6, Z7, Z11
+	VBROADCASTI32X4 32(R8)(DI*1), Z7
+	VPBROADCASTD    48(R8)(DI*1), K2, Z7
+	VPANDD          Z0, Z7, Z12
+	VPMULLW         const42<>+0(SB), Z7, Z7
+	VPMULLW         const42<>+0(SB), Z12, Z12
+	VPTERNLOGD      $0xd8, Z0, Z12, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z12, Z12, Z12
+	VPDPBUSD        Z6, Z7, Z12
+	VPUNPCKLDQ      Z10, Z8, Z7
+	VPUNPCKHDQ      Z10, Z8, Z8
+	VPADDD          Z8, Z7, Z7
+	VPUNPCKLDQ      Z12, Z11, Z8
+	VPUNPCKHDQ      Z12, Z11, Z11
+	VPADDD          Z11, Z8, Z8
+	VPUNPCKLQDQ     Z8, Z7, Z10
+	VPUNPCKHQDQ     Z8, Z7, Z7
+	VPADDD          Z7, Z10, Z10
+	PREFETCHT0      768(SI)
+	VBROADCASTI32X4 32(R9), Z7
+	VPBROADCASTD    48(R9), K2, Z7
+	VPANDD          Z0, Z7, Z8
+	VPMULLW         const42<>+0(SB), Z7, Z7
+	VPMULLW         const42<>+0(SB), Z8, Z8
+	VPTERNLOGD      $0xd8, Z0, Z8, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z6, Z7, Z8
+	VBROADCASTI32X4 32(R9)(CX*1), Z7
+	VPBROADCASTD    48(R9)(CX*1), K2, Z7
+	VPANDD          Z0, Z7, Z11
+	VPMULLW         const42<>+0(SB), Z7, Z7
+	VPMULLW         const42<>+0(SB), Z11, Z11
+	VPTERNLOGD      $0xd8, Z0, Z11, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z11, Z11, Z11
+	VPDPBUSD        Z6, Z7, Z11
+	VBROADCASTI32X4 32(R9)(CX*2), Z7
+	VPBROADCASTD    48(R9)(CX*2), K2, Z7
+	VPANDD          Z0, Z7, Z12
+	VPMULLW         const42<>+0(SB), Z7, Z7
+	VPMULLW         const42<>+0(SB), Z12, Z12
+	VPTERNLOGD      $0xd8, Z0, Z12, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z12, Z12, Z12
+	VPDPBUSD        Z6, Z7, Z12
+	VBROADCASTI32X4 32(R9)(DI*1), Z7
+	VPBROADCASTD    48(R9)(DI*1), K2, Z7
+	VPANDD          Z0, Z7, Z13
+	VPMULLW         const42<>+0(SB), Z7, Z7
+	VPMULLW         const42<>+0(SB), Z13, Z13
+	VPTERNLOGD      $0xd8, Z0, Z13, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z13, Z13, Z13
+	VPDPBUSD        Z6, Z7, Z13
+	VPUNPCKLDQ      Z11, Z8, Z7
+	VPUNPCKHDQ      Z11, Z8, Z8
+	VPADDD          Z8, Z7, Z7
+	VPUNPCKLDQ      Z13, Z12, Z8
+	VPUNPCKHDQ      Z13, Z12, Z12
+	VPADDD          Z12, Z8, Z8
+	VPUNPCKLQDQ     Z8, Z7, Z11
+	VPUNPCKHQDQ     Z8, Z7, Z7
+	VPADDD          Z7, Z11, Z11
+	VBROADCASTI32X4 32(R10), Z7
+	VPBROADCASTD    48(R10), K2, Z7
+	VPANDD          Z0, Z7, Z8
+	VPMULLW         const42<>+0(SB), Z7, Z7
+	VPMULLW         const42<>+0(SB), Z8, Z8
+	VPTERNLOGD      $0xd8, Z0, Z8, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z6, Z7, Z8
+	PREFETCHT0      832(SI)
+	VBROADCASTI32X4 32(R10)(CX*1), Z7
+	VPBROADCASTD    48(R10)(CX*1), K2, Z7
+	VPANDD          Z0, Z7, Z12
+	VPMULLW         const42<>+0(SB), Z7, Z7
+	VPMULLW         const42<>+0(SB), Z12, Z12
+	VPTERNLOGD      $0xd8, Z0, Z12, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z12, Z12, Z12
+	VPDPBUSD        Z6, Z7, Z12
+	VBROADCASTI32X4 32(R10)(CX*2), Z7
+	VPBROADCASTD    48(R10)(CX*2), K2, Z7
+	VPANDD          Z0, Z7, Z13
+	VPMULLW         const42<>+0(SB), Z7, Z7
+	VPMULLW         const42<>+0(SB), Z13, Z13
+	VPTERNLOGD      $0xd8, Z0, Z13, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z13, Z13, Z13
+	VPDPBUSD        Z6, Z7, Z13
+	VBROADCASTI32X4 32(R10)(DI*1), Z7
+	VPBROADCASTD    48(R10)(DI*1), K2, Z7
+	VPANDD          Z0, Z7, Z14
+	VPMULLW         const42<>+0(SB), Z7, Z7
+	VPMULLW         const42<>+0(SB), Z14, Z14
+	VPTERNLOGD      $0xd8, Z0, Z14, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPXORD          Z14, Z14, Z14
+	VPDPBUSD        Z6, Z7, Z14
+	VPUNPCKLDQ      Z12, Z8, Z6
+	VPUNPCKHDQ      Z12, Z8, Z8
+	VPADDD          Z8, Z6, Z6
+	VPUNPCKLDQ      Z14, Z13, Z7
+	VPUNPCKHDQ      Z14, Z13, Z13
+	VPADDD          Z13, Z7, Z7
+	VPUNPCKLQDQ     Z7, Z6, Z8
+	VPUNPCKHQDQ     Z7, Z6, Z6
+	VPADDD          Z6, Z8, Z8
+	VSHUFI32X4      $0x88, Z10, Z9, Z6
+	VSHUFI32X4      $0xdd, Z10, Z9, Z7
+	VPADDD          Z7, Z6, Z6
+	VSHUFI32X4      $0x88, Z8, Z11, Z7
+	VSHUFI32X4      $0xdd, Z8, Z11, Z8
+	VPADDD          Z8, Z7, Z7
+	VSHUFI32X4      $0x88, Z7, Z6, Z8
+	VSHUFI32X4      $0xdd, Z7, Z6, Z6
+	VPBROADCASTD    196(BX), Z7
+	VPSUBD          Z7, Z8, Z8
+	VCVTDQ2PS       Z8, Z8
+	VMULPS.BCST     192(BX), Z5, Z7
+	VFMADD231PS     Z7, Z8, Z4
+	VPBROADCASTD    228(BX), Z7
+	VPSUBD          Z7, Z6, Z6
+	VCVTDQ2PS       Z6, Z6
+	VMULPS.BCST     224(BX), Z5, Z5
+	VFMADD231PS     Z5, Z6, Z4
+	ADDQ            $0x36, AX
+	ADDQ            $0x36, R8
+	ADDQ            $0x36, R9
+	ADDQ            $0x36, R10
+	ADDQ            $0x00000360, SI
+	ADDQ            $0x00000100, DX
+	ADDQ            $0x00000100, BX
+	DECQ            R11
+	JNZ             loop
+	MOVQ            dst+0(FP), AX
+	VMOVUPS         Z4, (AX)
+	VZEROUPPER
+	RET
+
+// func unpackTQ1_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL
+TEXT ·unpackTQ1_0AVX512(SB), NOSPLIT, $0-48
+	MOVQ      w+24(FP), AX
+	MOVQ      stride+32(FP), CX
+	MOVQ      p+0(FP), DX
+	MOVQ      s+8(FP), BX
+	LEAQ      (CX)(CX*2), SI
+	LEAQ      (AX)(CX*4), DI
+	LEAQ      (DI)(CX*4), R8
+	LEAQ      (R8)(CX*4), R9
+	VMOVDQU32 const35<>+0(SB), Z0
+	VMOVDQU32 const36<>+0(SB), Z1
+	VMOVDQU32 const37<>+0(SB), Z2
+	VMOVDQU32 const38<>+0(SB), Z3
+	MOVL      $0x0000ff00, R10
+	KMOVW     R10, K1
+	MOVL      $0x0000f000, R10
+	KMOVW     R10, K2
+	MOVQ      blocks+40(FP), R10
+
+loop:
+	VMOVD           50(AX), X4
+	VPINSRD         $0x01, 50(AX)(CX*1), X4, X4
+	VPINSRD         $0x02, 50(AX)(CX*2), X4, X4
+	VPINSRD         $0x03, 50(AX)(SI*1), X4, X4
+	VMOVD           50(DI), X5
+	VPINSRD         $0x01, 50(DI)(CX*1), X5, X5
+	VPINSRD         $0x02, 50(DI)(CX*2), X5, X5
+	VPINSRD         $0x03, 50(DI)(SI*1), X5, X5
+	VINSERTI32X4    $0x01, X5, Z4, Z4
+	VMOVD           50(R8), X5
+	VPINSRD         $0x01, 50(R8)(CX*1), X5, X5
+	VPINSRD         $0x02, 50(R8)(CX*2), X5, X5
+	VPINSRD         $0x03, 50(R8)(SI*1), X5, X5
+	VINSERTI32X4    $0x02, X5, Z4, Z4
+	VMOVD           50(R9), X5
+	VPINSRD         $0x01, 50(R9)(CX*1), X5, X5
+	VPINSRD         $0x02, 50(R9)(CX*2), X5, X5
+	VPINSRD         $0x03, 50(R9)(SI*1), X5, X5
+	VINSERTI32X4    $0x03, X5, Z4, Z4
+	VPSRLD          $0x10, Z4, Z4
+	VPMOVDW         Z4, Y4
+	VCVTPH2PS       Y4, Z4
+	VMOVUPS         Z4, (BX)
+	VMOVUPS         Z4, 64(BX)
+	VMOVUPS         Z4, 128(BX)
+	VMOVUPS         Z4, 192(BX)
+	VMOVUPS         Z4, 256(BX)
+	VMOVUPS         Z4, 320(BX)
+	VMOVUPS         Z4, 384(BX)
+	VMOVUPS         Z4, 448(BX)
+	VBROADCASTI64X4 (AX), Z4
+	VPANDD          Z0, Z4, Z5
+	VPMULLW         const39<>+0(SB), Z4, Z4
+	VPMULLW         const39<>+0(SB), Z5, Z5
+	VPTERNLOGD      $0xd8, Z0, Z5, Z4
+	VPCMPUB         $0x05, Z2, Z4, K3
+	VPCMPUB         $0x05, Z3, Z4, K4
+	VMOVDQU8.Z      Z1, K3, Z4
+	VPADDB          Z1, Z4, K4, Z4
+	VBROADCASTI64X4 (AX)(CX*1), Z5
+	VPANDD          Z0, Z5, Z6
+	VPMULLW         const39<>+0(SB), Z5, Z5
+	VPMULLW         const39<>+0(SB), Z6, Z6
+	VPTERNLOGD      $0xd8, Z0, Z6, Z5
+	VPCMPUB         $0x05, Z2, Z5, K3
+	VPCMPUB         $0x05, Z3, Z5, K4
+	VMOVDQU8.Z      Z1, K3, Z5
+	VPADDB          Z1, Z5, K4, Z5
+	VBROADCASTI64X4 (AX)(CX*2), Z6
+	VPANDD          Z0, Z6, Z7
+	VPMULLW         const39<>+0(SB), Z6, Z6
+	VPMULLW         const39<>+0(SB), Z7, Z7
+	VPTERNLOGD      $0xd8, Z0, Z7, Z6
+	VPCMPUB         $0x05, Z2, Z6, K3
+	VPCMPUB         $0x05, Z3, Z6, K4
+	VMOVDQU8.Z      Z1, K3, Z6
+	VPADDB          Z1, Z6, K4, Z6
+	VBROADCASTI64X4 (AX)(SI*1), Z7
+	VPANDD          Z0, Z7, Z8
+	VPMULLW         const39<>+0(SB), Z7, Z7
+	VPMULLW         const39<>+0(SB), Z8, Z8
+	VPTERNLOGD      $0xd8, Z0, Z8, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPUNPCKLDQ      Z5, Z4, Z9
+	VPUNPCKLDQ      Z7, Z6, Z10
+	VPUNPCKLQDQ     Z10, Z9, Z8
+	VPUNPCKHQDQ     Z10, Z9, Z9
+	VPUNPCKHDQ      Z5, Z4, Z4
+	VPUNPCKHDQ      Z7, Z6, Z6
+	VPUNPCKLQDQ     Z6, Z4, Z5
+	VPUNPCKHQDQ     Z6, Z4, Z4
+	VBROADCASTI64X4 (DI), Z6
+	VPANDD          Z0, Z6, Z7
+	VPMULLW         const39<>+0(SB), Z6, Z6
+	VPMULLW         const39<>+0(SB), Z7, Z7
+	VPTERNLOGD      $0xd8, Z0, Z7, Z6
+	VPCMPUB         $0x05, Z2, Z6, K3
+	VPCMPUB         $0x05, Z3, Z6, K4
+	VMOVDQU8.Z      Z1, K3, Z6
+	VPADDB          Z1, Z6, K4, Z6
+	VBROADCASTI64X4 (DI)(CX*1), Z7
+	VPANDD          Z0, Z7, Z10
+	VPMULLW         const39<>+0(SB), Z7, Z7
+	VPMULLW         const39<>+0(SB), Z10, Z10
+	VPTERNLOGD      $0xd8, Z0, Z10, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VBROADCASTI64X4 (DI)(CX*2), Z10
+	VPANDD          Z0, Z10, Z11
+	VPMULLW         const39<>+0(SB), Z10, Z10
+	VPMULLW         const39<>+0(SB), Z11, Z11
+	VPTERNLOGD      $0xd8, Z0, Z11, Z10
+	VPCMPUB         $0x05, Z2, Z10, K3
+	VPCMPUB         $0x05, Z3, Z10, K4
+	VMOVDQU8.Z      Z1, K3, Z10
+	VPADDB          Z1, Z10, K4, Z10
+	VBROADCASTI64X4 (DI)(SI*1), Z11
+	VPANDD          Z0, Z11, Z12
+	VPMULLW         const39<>+0(SB), Z11, Z11
+	VPMULLW         const39<>+0(SB), Z12, Z12
+	VPTERNLOGD      $0xd8, Z0, Z12, Z11
+	VPCMPUB         $0x05, Z2, Z11, K3
+	VPCMPUB         $0x05, Z3, Z11, K4
+	VMOVDQU8.Z      Z1, K3, Z11
+	VPADDB          Z1, Z11, K4, Z11
+	VPUNPCKLDQ      Z7, Z6, Z13
+	VPUNPCKLDQ      Z11, Z10, Z14
+	VPUNPCKLQDQ     Z14, Z13, Z12
+	VPUNPCKHQDQ     Z14, Z13, Z13
+	VPUNPCKHDQ      Z7, Z6, Z6
+	VPUNPCKHDQ      Z11, Z10, Z10
+	VPUNPCKLQDQ     Z10, Z6, Z7
+	VPUNPCKHQDQ     Z10, Z6, Z6
+	VBROADCASTI64X4 (R8), Z10
+	VPANDD          Z0, Z10, Z11
+	VPMULLW         const39<>+0(SB), Z10, Z10
+	VPMULLW         const39<>+0(SB), Z11, Z11
+	VPTERNLOGD      $0xd8, Z0, Z11, Z10
+	VPCMPUB         $0x05, Z2, Z10, K3
+	VPCMPUB         $0x05, Z3, Z10, K4
+	VMOVDQU8.Z      Z1, K3, Z10
+	VPADDB          Z1, Z10, K4, Z10
+	VBROADCASTI64X4 (R8)(CX*1), Z11
+	VPANDD          Z0, Z11, Z14
+	VPMULLW         const39<>+0(SB), Z11, Z11
+	VPMULLW         const39<>+0(SB), Z14, Z14
+	VPTERNLOGD      $0xd8, Z0, Z14, Z11
+	VPCMPUB         $0x05, Z2, Z11, K3
+	VPCMPUB         $0x05, Z3, Z11, K4
+	VMOVDQU8.Z      Z1, K3, Z11
+	VPADDB          Z1, Z11, K4, Z11
+	VBROADCASTI64X4 (R8)(CX*2), Z14
+	VPANDD          Z0, Z14, Z15
+	VPMULLW         const39<>+0(SB), Z14, Z14
+	VPMULLW         const39<>+0(SB), Z15, Z15
+	VPTERNLOGD      $0xd8, Z0, Z15, Z14
+	VPCMPUB         $0x05, Z2, Z14, K3
+	VPCMPUB         $0x05, Z3, Z14, K4
+	VMOVDQU8.Z      Z1, K3, Z14
+	VPADDB          Z1, Z14, K4, Z14
+	VBROADCASTI64X4 (R8)(SI*1), Z15
+	VPANDD          Z0, Z15, Z16
+	VPMULLW         const39<>+0(SB), Z15, Z15
+	VPMULLW         const39<>+0(SB), Z16, Z16
+	VPTERNLOGD      $0xd8, Z0, Z16, Z15
+	VPCMPUB         $0x05, Z2, Z15, K3
+	VPCMPUB         $0x05, Z3, Z15, K4
+	VMOVDQU8.Z      Z1, K3, Z15
+	VPADDB          Z1, Z15, K4, Z15
+	VPUNPCKLDQ      Z11, Z10, Z17
+	VPUNPCKLDQ      Z15, Z14, Z18
+	VPUNPCKLQDQ     Z18, Z17, Z16
+	VPUNPCKHQDQ     Z18, Z17, Z17
+	VPUNPCKHDQ      Z11, Z10, Z10
+	VPUNPCKHDQ      Z15, Z14, Z14
+	VPUNPCKLQDQ     Z14, Z10, Z11
+	VPUNPCKHQDQ     Z14, Z10, Z10
+	VBROADCASTI64X4 (R9), Z14
+	VPANDD          Z0, Z14, Z15
+	VPMULLW         const39<>+0(SB), Z14, Z14
+	VPMULLW         const39<>+0(SB), Z15, Z15
+	VPTERNLOGD      $0xd8, Z0, Z15, Z14
+	VPCMPUB         $0x05, Z2, Z14, K3
+	VPCMPUB         $0x05, Z3, Z14, K4
+	VMOVDQU8.Z      Z1, K3, Z14
+	VPADDB          Z1, Z14, K4, Z14
+	VBROADCASTI64X4 (R9)(CX*1), Z15
+	VPANDD          Z0, Z15, Z18
+	VPMULLW         const39<>+0(SB), Z15, Z15
+	VPMULLW         const39<>+0(SB), Z18, Z18
+	VPTERNLOGD      $0xd8, Z0, Z18, Z15
+	VPCMPUB         $0x05, Z2, Z15, K3
+	VPCMPUB         $0x05, Z3, Z15, K4
+	VMOVDQU8.Z      Z1, K3, Z15
+	VPADDB          Z1, Z15, K4, Z15
+	VBROADCASTI64X4 (R9)(CX*2), Z18
+	VPANDD          Z0, Z18, Z19
+	VPMULLW         const39<>+0(SB), Z18, Z18
+	VPMULLW         const39<>+0(SB), Z19, Z19
+	VPTERNLOGD      $0xd8, Z0, Z19, Z18
+	VPCMPUB         $0x05, Z2, Z18, K3
+	VPCMPUB         $0x05, Z3, Z18, K4
+	VMOVDQU8.Z      Z1, K3, Z18
+	VPADDB          Z1, Z18, K4, Z18
+	VBROADCASTI64X4 (R9)(SI*1), Z19
+	VPANDD          Z0, Z19, Z20
+	VPMULLW         const39<>+0(SB), Z19, Z19
+	VPMULLW         const39<>+0(SB), Z20, Z20
+	VPTERNLOGD      $0xd8, Z0, Z20, Z19
+	VPCMPUB         $0x05, Z2, Z19, K3
+	VPCMPUB         $0x05, Z3, Z19, K4
+	VMOVDQU8.Z      Z1, K3, Z19
+	VPADDB          Z1, Z19, K4, Z19
+	VPUNPCKLDQ      Z15, Z14, Z21
+	VPUNPCKLDQ      Z19, Z18, Z22
+	VPUNPCKLQDQ     Z22, Z21, Z20
+	VPUNPCKHQDQ     Z22, Z21, Z21
+	VPUNPCKHDQ      Z15, Z14, Z14
+	VPUNPCKHDQ      Z19, Z18, Z18
+	VPUNPCKLQDQ     Z18, Z14, Z15
+	VPUNPCKHQDQ     Z18, Z14, Z14
+	VSHUFI32X4      $0x44, Z12, Z8, Z18
+	VSHUFI32X4      $0x44, Z20, Z16, Z19
+	VSHUFI32X4      $0x88, Z19, Z18, Z22
+	VSHUFI32X4      $0xdd, Z19, Z18, Z18
+	VSHUFI32X4      $0xee, Z12, Z8, Z8
+	VSHUFI32X4      $0xee, Z20, Z16, Z12
+	VSHUFI32X4      $0x88, Z12, Z8, Z16
+	VSHUFI32X4      $0xdd, Z12, Z8, Z8
+	VMOVDQU32       Z22, (DX)
+	VMOVDQU32       Z18, 256(DX)
+	VMOVDQU32       Z16, 512(DX)
+	VMOVDQU32       Z8, 768(DX)
+	VSHUFI32X4      $0x44, Z13, Z9, Z8
+	VSHUFI32X4      $0x44, Z21, Z17, Z12
+	VSHUFI32X4      $0x88, Z12, Z8, Z16
+	VSHUFI32X4      $0xdd, Z12, Z8, Z8
+	VSHUFI32X4      $0xee, Z13, Z9, Z9
+	VSHUFI32X4      $0xee, Z21, Z17, Z12
+	VSHUFI32X4      $0x88, Z12, Z9, Z13
+	VSHUFI32X4      $0xdd, Z12, Z9, Z9
+	VMOVDQU32       Z16, 64(DX)
+	VMOVDQU32       Z8, 320(DX)
+	VMOVDQU32       Z13, 576(DX)
+	VMOVDQU32       Z9, 832(DX)
+	VSHUFI32X4      $0x44, Z7, Z5, Z8
+	VSHUFI32X4      $0x44, Z15, Z11, Z9
+	VSHUFI32X4      $0x88, Z9, Z8, Z12
+	VSHUFI32X4      $0xdd, Z9, Z8, Z8
+	VSHUFI32X4      $0xee, Z7, Z5, Z5
+	VSHUFI32X4      $0xee, Z15, Z11, Z7
+	VSHUFI32X4      $0x88, Z7, Z5, Z9
+	VSHUFI32X4      $0xdd, Z7, Z5, Z5
+	VMOVDQU32       Z12, 128(DX)
+	VMOVDQU32       Z8, 384(DX)
+	VMOVDQU32       Z9, 640(DX)
+	VMOVDQU32       Z5, 896(DX)
+	VSHUFI32X4      $0x44, Z6, Z4, Z5
+	VSHUFI32X4      $0x44, Z14, Z10, Z7
+	VSHUFI32X4      $0x88, Z7, Z5, Z8
+	VSHUFI32X4      $0xdd, Z7, Z5, Z5
+	VSHUFI32X4      $0xee, Z6, Z4, Z4
+	VSHUFI32X4      $0xee, Z14, Z10, Z6
+	VSHUFI32X4      $0x88, Z6, Z4, Z7
+	VSHUFI32X4      $0xdd, Z6, Z4, Z4
+	VMOVDQU32       Z8, 192(DX)
+	VMOVDQU32       Z5, 448(DX)
+	VMOVDQU32       Z7, 704(DX)
+	VMOVDQU32       Z4, 960(DX)
+	VBROADCASTI64X4 (AX), Z4
+	VPANDD          Z0, Z4, Z5
+	VPMULLW         const40<>+0(SB), Z4, Z4
+	VPMULLW         const40<>+0(SB), Z5, Z5
+	VPTERNLOGD      $0xd8, Z0, Z5, Z4
+	VPCMPUB         $0x05, Z2, Z4, K3
+	VPCMPUB         $0x05, Z3, Z4, K4
+	VMOVDQU8.Z      Z1, K3, Z4
+	VPADDB          Z1, Z4, K4, Z4
+	VBROADCASTI64X4 (AX)(CX*1), Z5
+	VPANDD          Z0, Z5, Z6
+	VPMULLW         const40<>+0(SB), Z5, Z5
+	VPMULLW         const40<>+0(SB), Z6, Z6
+	VPTERNLOGD      $0xd8, Z0, Z6, Z5
+	VPCMPUB         $0x05, Z2, Z5, K3
+	VPCMPUB         $0x05, Z3, Z5, K4
+	VMOVDQU8.Z      Z1, K3, Z5
+	VPADDB          Z1, Z5, K4, Z5
+	VBROADCASTI64X4 (AX)(CX*2), Z6
+	VPANDD          Z0, Z6, Z7
+	VPMULLW         const40<>+0(SB), Z6, Z6
+	VPMULLW         const40<>+0(SB), Z7, Z7
+	VPTERNLOGD      $0xd8, Z0, Z7, Z6
+	VPCMPUB         $0x05, Z2, Z6, K3
+	VPCMPUB         $0x05, Z3, Z6, K4
+	VMOVDQU8.Z      Z1, K3, Z6
+	VPADDB          Z1, Z6, K4, Z6
+	VBROADCASTI64X4 (AX)(SI*1), Z7
+	VPANDD          Z0, Z7, Z8
+	VPMULLW         const40<>+0(SB), Z7, Z7
+	VPMULLW         const40<>+0(SB), Z8, Z8
+	VPTERNLOGD      $0xd8, Z0, Z8, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPUNPCKLDQ      Z5, Z4, Z9
+	VPUNPCKLDQ      Z7, Z6, Z10
+	VPUNPCKLQDQ     Z10, Z9, Z8
+	VPUNPCKHQDQ     Z10, Z9, Z9
+	VPUNPCKHDQ      Z5, Z4, Z4
+	VPUNPCKHDQ      Z7, Z6, Z6
+	VPUNPCKLQDQ     Z6, Z4, Z5
+	VPUNPCKHQDQ     Z6, Z4, Z4
+	VBROADCASTI64X4 (DI), Z6
+	VPANDD          Z0, Z6, Z7
+	VPMULLW         const40<>+0(SB), Z6, Z6
+	VPMULLW         const40<>+0(SB), Z7, Z7
+	VPTERNLOGD      $0xd8, Z0, Z7, Z6
+	VPCMPUB         $0x05, Z2, Z6, K3
+	VPCMPUB         $0x05, Z3, Z6, K4
+	VMOVDQU8.Z      Z1, K3, Z6
+	VPADDB          Z1, Z6, K4, Z6
+	VBROADCASTI64X4 (DI)(CX*1), Z7
+	VPANDD          Z0, Z7, Z10
+	VPMULLW         const40<>+0(SB), Z7, Z7
+	VPMULLW         const40<>+0(SB), Z10, Z10
+	VPTERNLOGD      $0xd8, Z0, Z10, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VBROADCASTI64X4 (DI)(CX*2), Z10
+	VPANDD          Z0, Z10, Z11
+	VPMULLW         const40<>+0(SB), Z10, Z10
+	VPMULLW         const40<>+0(SB), Z11, Z11
+	VPTERNLOGD      $0xd8, Z0, Z11, Z10
+	VPCMPUB         $0x05, Z2, Z10, K3
+	VPCMPUB         $0x05, Z3, Z10, K4
+	VMOVDQU8.Z      Z1, K3, Z10
+	VPADDB          Z1, Z10, K4, Z10
+	VBROADCASTI64X4 (DI)(SI*1), Z11
+	VPANDD          Z0, Z11, Z12
+	VPMULLW         const40<>+0(SB), Z11, Z11
+	VPMULLW         const40<>+0(SB), Z12, Z12
+	VPTERNLOGD      $0xd8, Z0, Z12, Z11
+	VPCMPUB         $0x05, Z2, Z11, K3
+	VPCMPUB         $0x05, Z3, Z11, K4
+	VMOVDQU8.Z      Z1, K3, Z11
+	VPADDB          Z1, Z11, K4, Z11
+	VPUNPCKLDQ      Z7, Z6, Z13
+	VPUNPCKLDQ      Z11, Z10, Z14
+	VPUNPCKLQDQ     Z14, Z13, Z12
+	VPUNPCKHQDQ     Z14, Z13, Z13
+	VPUNPCKHDQ      Z7, Z6, Z6
+	VPUNPCKHDQ      Z11, Z10, Z10
+	VPUNPCKLQDQ     Z10, Z6, Z7
+	VPUNPCKHQDQ     Z10, Z6, Z6
+	VBROADCASTI64X4 (R8), Z10
+	VPANDD          Z0, Z10, Z11
+	VPMULLW         const40<>+0(SB), Z10, Z10
+	VPMULLW         const40<>+0(SB), Z11, Z11
+	VPTERNLOGD      $0xd8, Z0, Z11, Z10
+	VPCMPUB         $0x05, Z2, Z10, K3
+	VPCMPUB         $0x05, Z3, Z10, K4
+	VMOVDQU8.Z      Z1, K3, Z10
+	VPADDB          Z1, Z10, K4, Z10
+	VBROADCASTI64X4 (R8)(CX*1), Z11
+	VPANDD          Z0, Z11, Z14
+	VPMULLW         const40<>+0(SB), Z11, Z11
+	VPMULLW         const40<>+0(SB), Z14, Z14
+	VPTERNLOGD      $0xd8, Z0, Z14, Z11
+	VPCMPUB         $0x05, Z2, Z11, K3
+	VPCMPUB         $0x05, Z3, Z11, K4
+	VMOVDQU8.Z      Z1, K3, Z11
+	VPADDB          Z1, Z11, K4, Z11
+	VBROADCASTI64X4 (R8)(CX*2), Z14
+	VPANDD          Z0, Z14, Z15
+	VPMULLW         const40<>+0(SB), Z14, Z14
+	VPMULLW         const40<>+0(SB), Z15, Z15
+	VPTERNLOGD      $0xd8, Z0, Z15, Z14
+	VPCMPUB         $0x05, Z2, Z14, K3
+	VPCMPUB         $0x05, Z3, Z14, K4
+	VMOVDQU8.Z      Z1, K3, Z14
+	VPADDB          Z1, Z14, K4, Z14
+	VBROADCASTI64X4 (R8)(SI*1), Z15
+	VPANDD          Z0, Z15, Z16
+	VPMULLW         const40<>+0(SB), Z15, Z15
+	VPMULLW         const40<>+0(SB), Z16, Z16
+	VPTERNLOGD      $0xd8, Z0, Z16, Z15
+	VPCMPUB         $0x05, Z2, Z15, K3
+	VPCMPUB         $0x05, Z3, Z15, K4
+	VMOVDQU8.Z      Z1, K3, Z15
+	VPADDB          Z1, Z15, K4, Z15
+	VPUNPCKLDQ      Z11, Z10, Z17
+	VPUNPCKLDQ      Z15, Z14, Z18
+	VPUNPCKLQDQ     Z18, Z17, Z16
+	VPUNPCKHQDQ     Z18, Z17, Z17
+	VPUNPCKHDQ      Z11, Z10, Z10
+	VPUNPCKHDQ      Z15, Z14, Z14
+	VPUNPCKLQDQ     Z14, Z10, Z11
+	VPUNPCKHQDQ     Z14, Z10, Z10
+	VBROADCASTI64X4 (R9), Z14
+	VPANDD          Z0, Z14, Z15
+	VPMULLW         const40<>+0(SB), Z14, Z14
+	VPMULLW         const40<>+0(SB), Z15, Z15
+	VPTERNLOGD      $0xd8, Z0, Z15, Z14
+	VPCMPUB         $0x05, Z2, Z14, K3
+	VPCMPUB         $0x05, Z3, Z14, K4
+	VMOVDQU8.Z      Z1, K3, Z14
+	VPADDB          Z1, Z14, K4, Z14
+	VBROADCASTI64X4 (R9)(CX*1), Z15
+	VPANDD          Z0, Z15, Z18
+	VPMULLW         const40<>+0(SB), Z15, Z15
+	VPMULLW         const40<>+0(SB), Z18, Z18
+	VPTERNLOGD      $0xd8, Z0, Z18, Z15
+	VPCMPUB         $0x05, Z2, Z15, K3
+	VPCMPUB         $0x05, Z3, Z15, K4
+	VMOVDQU8.Z      Z1, K3, Z15
+	VPADDB          Z1, Z15, K4, Z15
+	VBROADCASTI64X4 (R9)(CX*2), Z18
+	VPANDD          Z0, Z18, Z19
+	VPMULLW         const40<>+0(SB), Z18, Z18
+	VPMULLW         const40<>+0(SB), Z19, Z19
+	VPTERNLOGD      $0xd8, Z0, Z19, Z18
+	VPCMPUB         $0x05, Z2, Z18, K3
+	VPCMPUB         $0x05, Z3, Z18, K4
+	VMOVDQU8.Z      Z1, K3, Z18
+	VPADDB          Z1, Z18, K4, Z18
+	VBROADCASTI64X4 (R9)(SI*1), Z19
+	VPANDD          Z0, Z19, Z20
+	VPMULLW         const40<>+0(SB), Z19, Z19
+	VPMULLW         const40<>+0(SB), Z20, Z20
+	VPTERNLOGD      $0xd8, Z0, Z20, Z19
+	VPCMPUB         $0x05, Z2, Z19, K3
+	VPCMPUB         $0x05, Z3, Z19, K4
+	VMOVDQU8.Z      Z1, K3, Z19
+	VPADDB          Z1, Z19, K4, Z19
+	VPUNPCKLDQ      Z15, Z14, Z21
+	VPUNPCKLDQ      Z19, Z18, Z22
+	VPUNPCKLQDQ     Z22, Z21, Z20
+	VPUNPCKHQDQ     Z22, Z21, Z21
+	VPUNPCKHDQ      Z15, Z14, Z14
+	VPUNPCKHDQ      Z19, Z18, Z18
+	VPUNPCKLQDQ     Z18, Z14, Z15
+	VPUNPCKHQDQ     Z18, Z14, Z14
+	VSHUFI32X4      $0x44, Z12, Z8, Z18
+	VSHUFI32X4      $0x44, Z20, Z16, Z19
+	VSHUFI32X4      $0x88, Z19, Z18, Z22
+	VSHUFI32X4      $0xdd, Z19, Z18, Z18
+	VSHUFI32X4      $0xee, Z12, Z8, Z8
+	VSHUFI32X4      $0xee, Z20, Z16, Z12
+	VSHUFI32X4      $0x88, Z12, Z8, Z16
+	VSHUFI32X4      $0xdd, Z12, Z8, Z8
+	VMOVDQU32       Z22, 1024(DX)
+	VMOVDQU32       Z18, 1280(DX)
+	VMOVDQU32       Z16, 1536(DX)
+	VMOVDQU32       Z8, 1792(DX)
+	VSHUFI32X4      $0x44, Z13, Z9, Z8
+	VSHUFI32X4      $0x44, Z21, Z17, Z12
+	VSHUFI32X4      $0x88, Z12, Z8, Z16
+	VSHUFI32X4      $0xdd, Z12, Z8, Z8
+	VSHUFI32X4      $0xee, Z13, Z9, Z9
+	VSHUFI32X4      $0xee, Z21, Z17, Z12
+	VSHUFI32X4      $0x88, Z12, Z9, Z13
+	VSHUFI32X4      $0xdd, Z12, Z9, Z9
+	VMOVDQU32       Z16, 1088(DX)
+	VMOVDQU32       Z8, 1344(DX)
+	VMOVDQU32       Z13, 1600(DX)
+	VMOVDQU32       Z9, 1856(DX)
+	VSHUFI32X4      $0x44, Z7, Z5, Z8
+	VSHUFI32X4      $0x44, Z15, Z11, Z9
+	VSHUFI32X4      $0x88, Z9, Z8, Z12
+	VSHUFI32X4      $0xdd, Z9, Z8, Z8
+	VSHUFI32X4      $0xee, Z7, Z5, Z5
+	VSHUFI32X4      $0xee, Z15, Z11, Z7
+	VSHUFI32X4      $0x88, Z7, Z5, Z9
+	VSHUFI32X4      $0xdd, Z7, Z5, Z5
+	VMOVDQU32       Z12, 1152(DX)
+	VMOVDQU32       Z8, 1408(DX)
+	VMOVDQU32       Z9, 1664(DX)
+	VMOVDQU32       Z5, 1920(DX)
+	VSHUFI32X4      $0x44, Z6, Z4, Z5
+	VSHUFI32X4      $0x44, Z14, Z10, Z7
+	VSHUFI32X4      $0x88, Z7, Z5, Z8
+	VSHUFI32X4      $0xdd, Z7, Z5, Z5
+	VSHUFI32X4      $0xee, Z6, Z4, Z4
+	VSHUFI32X4      $0xee, Z14, Z10, Z6
+	VSHUFI32X4      $0x88, Z6, Z4, Z7
+	VSHUFI32X4      $0xdd, Z6, Z4, Z4
+	VMOVDQU32       Z8, 1216(DX)
+	VMOVDQU32       Z5, 1472(DX)
+	VMOVDQU32       Z7, 1728(DX)
+	VMOVDQU32       Z4, 1984(DX)
+	VMOVDQU32       (AX), Y4
+	VBROADCASTI32X4 32(AX), K1, Z4
+	VPANDD          Z0, Z4, Z5
+	VPMULLW         const41<>+0(SB), Z4, Z4
+	VPMULLW         const41<>+0(SB), Z5, Z5
+	VPTERNLOGD      $0xd8, Z0, Z5, Z4
+	VPCMPUB         $0x05, Z2, Z4, K3
+	VPCMPUB         $0x05, Z3, Z4, K4
+	VMOVDQU8.Z      Z1, K3, Z4
+	VPADDB          Z1, Z4, K4, Z4
+	VMOVDQU32       (AX)(CX*1), Y5
+	VBROADCASTI32X4 32(AX)(CX*1), K1, Z5
+	VPANDD          Z0, Z5, Z6
+	VPMULLW         const41<>+0(SB), Z5, Z5
+	VPMULLW         const41<>+0(SB), Z6, Z6
+	VPTERNLOGD      $0xd8, Z0, Z6, Z5
+	VPCMPUB         $0x05, Z2, Z5, K3
+	VPCMPUB         $0x05, Z3, Z5, K4
+	VMOVDQU8.Z      Z1, K3, Z5
+	VPADDB          Z1, Z5, K4, Z5
+	VMOVDQU32       (AX)(CX*2), Y6
+	VBROADCASTI32X4 32(AX)(CX*2), K1, Z6
+	VPANDD          Z0, Z6, Z7
+	VPMULLW         const41<>+0(SB), Z6, Z6
+	VPMULLW         const41<>+0(SB), Z7, Z7
+	VPTERNLOGD      $0xd8, Z0, Z7, Z6
+	VPCMPUB         $0x05, Z2, Z6, K3
+	VPCMPUB         $0x05, Z3, Z6, K4
+	VMOVDQU8.Z      Z1, K3, Z6
+	VPADDB          Z1, Z6, K4, Z6
+	VMOVDQU32       (AX)(SI*1), Y7
+	VBROADCASTI32X4 32(AX)(SI*1), K1, Z7
+	VPANDD          Z0, Z7, Z8
+	VPMULLW         const41<>+0(SB), Z7, Z7
+	VPMULLW         const41<>+0(SB), Z8, Z8
+	VPTERNLOGD      $0xd8, Z0, Z8, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPUNPCKLDQ      Z5, Z4, Z9
+	VPUNPCKLDQ      Z7, Z6, Z10
+	VPUNPCKLQDQ     Z10, Z9, Z8
+	VPUNPCKHQDQ     Z10, Z9, Z9
+	VPUNPCKHDQ      Z5, Z4, Z4
+	VPUNPCKHDQ      Z7, Z6, Z6
+	VPUNPCKLQDQ     Z6, Z4, Z5
+	VPUNPCKHQDQ     Z6, Z4, Z4
+	VMOVDQU32       (DI), Y6
+	VBROADCASTI32X4 32(DI), K1, Z6
+	VPANDD          Z0, Z6, Z7
+	VPMULLW         const41<>+0(SB), Z6, Z6
+	VPMULLW         const41<>+0(SB), Z7, Z7
+	VPTERNLOGD      $0xd8, Z0, Z7, Z6
+	VPCMPUB         $0x05, Z2, Z6, K3
+	VPCMPUB         $0x05, Z3, Z6, K4
+	VMOVDQU8.Z      Z1, K3, Z6
+	VPADDB          Z1, Z6, K4, Z6
+	VMOVDQU32       (DI)(CX*1), Y7
+	VBROADCASTI32X4 32(DI)(CX*1), K1, Z7
+	VPANDD          Z0, Z7, Z10
+	VPMULLW         const41<>+0(SB), Z7, Z7
+	VPMULLW         const41<>+0(SB), Z10, Z10
+	VPTERNLOGD      $0xd8, Z0, Z10, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VMOVDQU32       (DI)(CX*2), Y10
+	VBROADCASTI32X4 32(DI)(CX*2), K1, Z10
+	VPANDD          Z0, Z10, Z11
+	VPMULLW         const41<>+0(SB), Z10, Z10
+	VPMULLW         const41<>+0(SB), Z11, Z11
+	VPTERNLOGD      $0xd8, Z0, Z11, Z10
+	VPCMPUB         $0x05, Z2, Z10, K3
+	VPCMPUB         $0x05, Z3, Z10, K4
+	VMOVDQU8.Z      Z1, K3, Z10
+	VPADDB          Z1, Z10, K4, Z10
+	VMOVDQU32       (DI)(SI*1), Y11
+	VBROADCASTI32X4 32(DI)(SI*1), K1, Z11
+	VPANDD          Z0, Z11, Z12
+	VPMULLW         const41<>+0(SB), Z11, Z11
+	VPMULLW         const41<>+0(SB), Z12, Z12
+	VPTERNLOGD      $0xd8, Z0, Z12, Z11
+	VPCMPUB         $0x05, Z2, Z11, K3
+	VPCMPUB         $0x05, Z3, Z11, K4
+	VMOVDQU8.Z      Z1, K3, Z11
+	VPADDB          Z1, Z11, K4, Z11
+	VPUNPCKLDQ      Z7, Z6, Z13
+	VPUNPCKLDQ      Z11, Z10, Z14
+	VPUNPCKLQDQ     Z14, Z13, Z12
+	VPUNPCKHQDQ     Z14, Z13, Z13
+	VPUNPCKHDQ      Z7, Z6, Z6
+	VPUNPCKHDQ      Z11, Z10, Z10
+	VPUNPCKLQDQ     Z10, Z6, Z7
+	VPUNPCKHQDQ     Z10, Z6, Z6
+	VMOVDQU32       (R8), Y10
+	VBROADCASTI32X4 32(R8), K1, Z10
+	VPANDD          Z0, Z10, Z11
+	VPMULLW         const41<>+0(SB), Z10, Z10
+	VPMULLW         const41<>+0(SB), Z11, Z11
+	VPTERNLOGD      $0xd8, Z0, Z11, Z10
+	VPCMPUB         $0x05, Z2, Z10, K3
+	VPCMPUB         $0x05, Z3, Z10, K4
+	VMOVDQU8.Z      Z1, K3, Z10
+	VPADDB          Z1, Z10, K4, Z10
+	VMOVDQU32       (R8)(CX*1), Y11
+	VBROADCASTI32X4 32(R8)(CX*1), K1, Z11
+	VPANDD          Z0, Z11, Z14
+	VPMULLW         const41<>+0(SB), Z11, Z11
+	VPMULLW         const41<>+0(SB), Z14, Z14
+	VPTERNLOGD      $0xd8, Z0, Z14, Z11
+	VPCMPUB         $0x05, Z2, Z11, K3
+	VPCMPUB         $0x05, Z3, Z11, K4
+	VMOVDQU8.Z      Z1, K3, Z11
+	VPADDB          Z1, Z11, K4, Z11
+	VMOVDQU32       (R8)(CX*2), Y14
+	VBROADCASTI32X4 32(R8)(CX*2), K1, Z14
+	VPANDD          Z0, Z14, Z15
+	VPMULLW         const41<>+0(SB), Z14, Z14
+	VPMULLW         const41<>+0(SB), Z15, Z15
+	VPTERNLOGD      $0xd8, Z0, Z15, Z14
+	VPCMPUB         $0x05, Z2, Z14, K3
+	VPCMPUB         $0x05, Z3, Z14, K4
+	VMOVDQU8.Z      Z1, K3, Z14
+	VPADDB          Z1, Z14, K4, Z14
+	VMOVDQU32       (R8)(SI*1), Y15
+	VBROADCASTI32X4 32(R8)(SI*1), K1, Z15
+	VPANDD          Z0, Z15, Z16
+	VPMULLW         const41<>+0(SB), Z15, Z15
+	VPMULLW         const41<>+0(SB), Z16, Z16
+	VPTERNLOGD      $0xd8, Z0, Z16, Z15
+	VPCMPUB         $0x05, Z2, Z15, K3
+	VPCMPUB         $0x05, Z3, Z15, K4
+	VMOVDQU8.Z      Z1, K3, Z15
+	VPADDB          Z1, Z15, K4, Z15
+	VPUNPCKLDQ      Z11, Z10, Z17
+	VPUNPCKLDQ      Z15, Z14, Z18
+	VPUNPCKLQDQ     Z18, Z17, Z16
+	VPUNPCKHQDQ     Z18, Z17, Z17
+	VPUNPCKHDQ      Z11, Z10, Z10
+	VPUNPCKHDQ      Z15, Z14, Z14
+	VPUNPCKLQDQ     Z14, Z10, Z11
+	VPUNPCKHQDQ     Z14, Z10, Z10
+	VMOVDQU32       (R9), Y14
+	VBROADCASTI32X4 32(R9), K1, Z14
+	VPANDD          Z0, Z14, Z15
+	VPMULLW         const41<>+0(SB), Z14, Z14
+	VPMULLW         const41<>+0(SB), Z15, Z15
+	VPTERNLOGD      $0xd8, Z0, Z15, Z14
+	VPCMPUB         $0x05, Z2, Z14, K3
+	VPCMPUB         $0x05, Z3, Z14, K4
+	VMOVDQU8.Z      Z1, K3, Z14
+	VPADDB          Z1, Z14, K4, Z14
+	VMOVDQU32       (R9)(CX*1), Y15
+	VBROADCASTI32X4 32(R9)(CX*1), K1, Z15
+	VPANDD          Z0, Z15, Z18
+	VPMULLW         const41<>+0(SB), Z15, Z15
+	VPMULLW         const41<>+0(SB), Z18, Z18
+	VPTERNLOGD      $0xd8, Z0, Z18, Z15
+	VPCMPUB         $0x05, Z2, Z15, K3
+	VPCMPUB         $0x05, Z3, Z15, K4
+	VMOVDQU8.Z      Z1, K3, Z15
+	VPADDB          Z1, Z15, K4, Z15
+	VMOVDQU32       (R9)(CX*2), Y18
+	VBROADCASTI32X4 32(R9)(CX*2), K1, Z18
+	VPANDD          Z0, Z18, Z19
+	VPMULLW         const41<>+0(SB), Z18, Z18
+	VPMULLW         const41<>+0(SB), Z19, Z19
+	VPTERNLOGD      $0xd8, Z0, Z19, Z18
+	VPCMPUB         $0x05, Z2, Z18, K3
+	VPCMPUB         $0x05, Z3, Z18, K4
+	VMOVDQU8.Z      Z1, K3, Z18
+	VPADDB          Z1, Z18, K4, Z18
+	VMOVDQU32       (R9)(SI*1), Y19
+	VBROADCASTI32X4 32(R9)(SI*1), K1, Z19
+	VPANDD          Z0, Z19, Z20
+	VPMULLW         const41<>+0(SB), Z19, Z19
+	VPMULLW         const41<>+0(SB), Z20, Z20
+	VPTERNLOGD      $0xd8, Z0, Z20, Z19
+	VPCMPUB         $0x05, Z2, Z19, K3
+	VPCMPUB         $0x05, Z3, Z19, K4
+	VMOVDQU8.Z      Z1, K3, Z19
+	VPADDB          Z1, Z19, K4, Z19
+	VPUNPCKLDQ      Z15, Z14, Z21
+	VPUNPCKLDQ      Z19, Z18, Z22
+	VPUNPCKLQDQ     Z22, Z21, Z20
+	VPUNPCKHQDQ     Z22, Z21, Z21
+	VPUNPCKHDQ      Z15, Z14, Z14
+	VPUNPCKHDQ      Z19, Z18, Z18
+	VPUNPCKLQDQ     Z18, Z14, Z15
+	VPUNPCKHQDQ     Z18, Z14, Z14
+	VSHUFI32X4      $0x44, Z12, Z8, Z18
+	VSHUFI32X4      $0x44, Z20, Z16, Z19
+	VSHUFI32X4      $0x88, Z19, Z18, Z22
+	VSHUFI32X4      $0xdd, Z19, Z18, Z18
+	VSHUFI32X4      $0xee, Z12, Z8, Z8
+	VSHUFI32X4      $0xee, Z20, Z16, Z12
+	VSHUFI32X4      $0x88, Z12, Z8, Z16
+	VSHUFI32X4      $0xdd, Z12, Z8, Z8
+	VMOVDQU32       Z22, 2048(DX)
+	VMOVDQU32       Z18, 2304(DX)
+	VMOVDQU32       Z16, 2560(DX)
+	VMOVDQU32       Z8, 2816(DX)
+	VSHUFI32X4      $0x44, Z13, Z9, Z8
+	VSHUFI32X4      $0x44, Z21, Z17, Z12
+	VSHUFI32X4      $0x88, Z12, Z8, Z16
+	VSHUFI32X4      $0xdd, Z12, Z8, Z8
+	VSHUFI32X4      $0xee, Z13, Z9, Z9
+	VSHUFI32X4      $0xee, Z21, Z17, Z12
+	VSHUFI32X4      $0x88, Z12, Z9, Z13
+	VSHUFI32X4      $0xdd, Z12, Z9, Z9
+	VMOVDQU32       Z16, 2112(DX)
+	VMOVDQU32       Z8, 2368(DX)
+	VMOVDQU32       Z13, 2624(DX)
+	VMOVDQU32       Z9, 2880(DX)
+	VSHUFI32X4      $0x44, Z7, Z5, Z8
+	VSHUFI32X4      $0x44, Z15, Z11, Z9
+	VSHUFI32X4      $0x88, Z9, Z8, Z12
+	VSHUFI32X4      $0xdd, Z9, Z8, Z8
+	VSHUFI32X4      $0xee, Z7, Z5, Z5
+	VSHUFI32X4      $0xee, Z15, Z11, Z7
+	VSHUFI32X4      $0x88, Z7, Z5, Z9
+	VSHUFI32X4      $0xdd, Z7, Z5, Z5
+	VMOVDQU32       Z12, 2176(DX)
+	VMOVDQU32       Z8, 2432(DX)
+	VMOVDQU32       Z9, 2688(DX)
+	VMOVDQU32       Z5, 2944(DX)
+	VSHUFI32X4      $0x44, Z6, Z4, Z5
+	VSHUFI32X4      $0x44, Z14, Z10, Z7
+	VSHUFI32X4      $0x88, Z7, Z5, Z8
+	VSHUFI32X4      $0xdd, Z7, Z5, Z5
+	VSHUFI32X4      $0xee, Z6, Z4, Z4
+	VSHUFI32X4      $0xee, Z14, Z10, Z6
+	VSHUFI32X4      $0x88, Z6, Z4, Z7
+	VSHUFI32X4      $0xdd, Z6, Z4, Z4
+	VMOVDQU32       Z8, 2240(DX)
+	VMOVDQU32       Z5, 2496(DX)
+	VMOVDQU32       Z7, 2752(DX)
+	VMOVDQU32       Z4, 3008(DX)
+	VBROADCASTI32X4 32(AX), Z4
+	VPBROADCASTD    48(AX), K2, Z4
+	VPANDD          Z0, Z4, Z5
+	VPMULLW         const42<>+0(SB), Z4, Z4
+	VPMULLW         const42<>+0(SB), Z5, Z5
+	VPTERNLOGD      $0xd8, Z0, Z5, Z4
+	VPCMPUB         $0x05, Z2, Z4, K3
+	VPCMPUB         $0x05, Z3, Z4, K4
+	VMOVDQU8.Z      Z1, K3, Z4
+	VPADDB          Z1, Z4, K4, Z4
+	VBROADCASTI32X4 32(AX)(CX*1), Z5
+	VPBROADCASTD    48(AX)(CX*1), K2, Z5
+	VPANDD          Z0, Z5, Z6
+	VPMULLW         const42<>+0(SB), Z5, Z5
+	VPMULLW         const42<>+0(SB), Z6, Z6
+	VPTERNLOGD      $0xd8, Z0, Z6, Z5
+	VPCMPUB         $0x05, Z2, Z5, K3
+	VPCMPUB         $0x05, Z3, Z5, K4
+	VMOVDQU8.Z      Z1, K3, Z5
+	VPADDB          Z1, Z5, K4, Z5
+	VBROADCASTI32X4 32(AX)(CX*2), Z6
+	VPBROADCASTD    48(AX)(CX*2), K2, Z6
+	VPANDD          Z0, Z6, Z7
+	VPMULLW         const42<>+0(SB), Z6, Z6
+	VPMULLW         const42<>+0(SB), Z7, Z7
+	VPTERNLOGD      $0xd8, Z0, Z7, Z6
+	VPCMPUB         $0x05, Z2, Z6, K3
+	VPCMPUB         $0x05, Z3, Z6, K4
+	VMOVDQU8.Z      Z1, K3, Z6
+	VPADDB          Z1, Z6, K4, Z6
+	VBROADCASTI32X4 32(AX)(SI*1), Z7
+	VPBROADCASTD    48(AX)(SI*1), K2, Z7
+	VPANDD          Z0, Z7, Z8
+	VPMULLW         const42<>+0(SB), Z7, Z7
+	VPMULLW         const42<>+0(SB), Z8, Z8
+	VPTERNLOGD      $0xd8, Z0, Z8, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VPUNPCKLDQ      Z5, Z4, Z9
+	VPUNPCKLDQ      Z7, Z6, Z10
+	VPUNPCKLQDQ     Z10, Z9, Z8
+	VPUNPCKHQDQ     Z10, Z9, Z9
+	VPUNPCKHDQ      Z5, Z4, Z4
+	VPUNPCKHDQ      Z7, Z6, Z6
+	VPUNPCKLQDQ     Z6, Z4, Z5
+	VPUNPCKHQDQ     Z6, Z4, Z4
+	VBROADCASTI32X4 32(DI), Z6
+	VPBROADCASTD    48(DI), K2, Z6
+	VPANDD          Z0, Z6, Z7
+	VPMULLW         const42<>+0(SB), Z6, Z6
+	VPMULLW         const42<>+0(SB), Z7, Z7
+	VPTERNLOGD      $0xd8, Z0, Z7, Z6
+	VPCMPUB         $0x05, Z2, Z6, K3
+	VPCMPUB         $0x05, Z3, Z6, K4
+	VMOVDQU8.Z      Z1, K3, Z6
+	VPADDB          Z1, Z6, K4, Z6
+	VBROADCASTI32X4 32(DI)(CX*1), Z7
+	VPBROADCASTD    48(DI)(CX*1), K2, Z7
+	VPANDD          Z0, Z7, Z10
+	VPMULLW         const42<>+0(SB), Z7, Z7
+	VPMULLW         const42<>+0(SB), Z10, Z10
+	VPTERNLOGD      $0xd8, Z0, Z10, Z7
+	VPCMPUB         $0x05, Z2, Z7, K3
+	VPCMPUB         $0x05, Z3, Z7, K4
+	VMOVDQU8.Z      Z1, K3, Z7
+	VPADDB          Z1, Z7, K4, Z7
+	VBROADCASTI32X4 32(DI)(CX*2), Z10
+	VPBROADCASTD    48(DI)(CX*2), K2, Z10
+	VPANDD          Z0, Z10, Z11
+	VPMULLW         const42<>+0(SB), Z10, Z10
+	VPMULLW         const42<>+0(SB), Z11, Z11
+	VPTERNLOGD      $0xd8, Z0, Z11, Z10
+	VPCMPUB         $0x05, Z2, Z10, K3
+	VPCMPUB         $0x05, Z3, Z10, K4
+	VMOVDQU8.Z      Z1, K3, Z10
+	VPADDB          Z1, Z10, K4, Z10
+	VBROADCASTI32X4 32(DI)(SI*1), Z11
+	VPBROADCASTD    48(DI)(SI*1), K2, Z11
+	VPANDD          Z0, Z11, Z12
+	VPMULLW         const42<>+0(SB), Z11, Z11
+	VPMULLW         const42<>+0(SB), Z12, Z12
+	VPTERNLOGD      $0xd8, Z0, Z12, Z11
+	VPCMPUB         $0x05, Z2, Z11, K3
+	VPCMPUB         $0x05, Z3, Z11, K4
+	VMOVDQU8.Z      Z1, K3, Z11
+	VPADDB          Z1, Z11, K4, Z11
+	VPUNPCKLDQ      Z7, Z6, Z13
+	VPUNPCKLDQ      Z11, Z10, Z14
+	VPUNPCKLQDQ     Z14, Z13, Z12
+	VPUNPCKHQDQ     Z14, Z13, Z13
+	VPUNPCKHDQ      Z7, Z6, Z6
+	VPUNPCKHDQ      Z11, Z10, Z10
+	VPUNPCKLQDQ     Z10, Z6, Z7
+	VPUNPCKHQDQ     Z10, Z6, Z6
+	VBROADCASTI32X4 32(R8), Z10
+	VPBROADCASTD    48(R8), K2, Z10
+	VPANDD          Z0, Z10, Z11
+	VPMULLW         const42<>+0(SB), Z10, Z10
+	VPMULLW         const42<>+0(SB), Z11, Z11
+	VPTERNLOGD      $0xd8, Z0, Z11, Z10
+	VPCMPUB         $0x05, Z2, Z10, K3
+	VPCMPUB         $0x05, Z3, Z10, K4
+	VMOVDQU8.Z      Z1, K3, Z10
+	VPADDB          Z1, Z10, K4, Z10
+	VBROADCASTI32X4 32(R8)(CX*1), Z11
+	VPBROADCASTD    48(R8)(CX*1), K2, Z11
+	VPANDD          Z0, Z11, Z14
+	VPMULLW         const42<>+0(SB), Z11, Z11
+	VPMULLW         const42<>+0(SB), Z14, Z14
+	VPTERNLOGD      $0xd8, Z0, Z14, Z11
+	VPCMPUB         $0x05, Z2, Z11, K3
+	VPCMPUB         $0x05, Z3, Z11, K4
+	VMOVDQU8.Z      Z1, K3, Z11
+	VPADDB          Z1, Z11, K4, Z11
+	VBROADCASTI32X4 32(R8)(CX*2), Z14
+	VPBROADCASTD    48(R8)(CX*2), K2, Z14
+	VPANDD          Z0, Z14, Z15
+	VPMULLW         const42<>+0(SB), Z14, Z14
+	VPMULLW         const42<>+0(SB), Z15, Z15
+	VPTERNLOGD      $0xd8, Z0, Z15, Z14
+	VPCMPUB         $0x05, Z2, Z14, K3
+	VPCMPUB         $0x05, Z3, Z14, K4
+	VMOVDQU8.Z      Z1, K3, Z14
+	VPADDB          Z1, Z14, K4, Z14
+	VBROADCASTI32X4 32(R8)(SI*1), Z15
+	VPBROADCASTD    48(R8)(SI*1), K2, Z15
+	VPANDD          Z0, Z15, Z16
+	VPMULLW         const42<>+0(SB), Z15, Z15
+	VPMULLW         const42<>+0(SB), Z16, Z16
+	VPTERNLOGD      $0xd8, Z0, Z16, Z15
+	VPCMPUB         $0x05, Z2, Z15, K3
+	VPCMPUB         $0x05, Z3, Z15, K4
+	VMOVDQU8.Z      Z1, K3, Z15
+	VPADDB          Z1, Z15, K4, Z15
+	VPUNPCKLDQ      Z11, Z10, Z17
+	VPUNPCKLDQ      Z15, Z14, Z18
+	VPUNPCKLQDQ     Z18, Z17, Z16
+	VPUNPCKHQDQ     Z18, Z17, Z17
+	VPUNPCKHDQ      Z11, Z10, Z10
+	VPUNPCKHDQ      Z15, Z14, Z14
+	VPUNPCKLQDQ     Z14, Z10, Z11
+	VPUNPCKHQDQ     Z14, Z10, Z10
+	VBROADCASTI32X4 32(R9), Z14
+	VPBROADCASTD    48(R9), K2, Z14
+	VPANDD          Z0, Z14, Z15
+	VPMULLW         const42<>+0(SB), Z14, Z14
+	VPMULLW         const42<>+0(SB), Z15, Z15
+	VPTERNLOGD      $0xd8, Z0, Z15, Z14
+	VPCMPUB         $0x05, Z2, Z14, K3
+	VPCMPUB         $0x05, Z3, Z14, K4
+	VMOVDQU8.Z      Z1, K3, Z14
+	VPADDB          Z1, Z14, K4, Z14
+	VBROADCASTI32X4 32(R9)(CX*1), Z15
+	VPBROADCASTD    48(R9)(CX*1), K2, Z15
+	VPANDD          Z0, Z15, Z18
+	VPMULLW         const42<>+0(SB), Z15, Z15
+	VPMULLW         const42<>+0(SB), Z18, Z18
+	VPTERNLOGD      $0xd8, Z0, Z18, Z15
+	VPCMPUB         $0x05, Z2, Z15, K3
+	VPCMPUB         $0x05, Z3, Z15, K4
+	VMOVDQU8.Z      Z1, K3, Z15
+	VPADDB          Z1, Z15, K4, Z15
+	VBROADCASTI32X4 32(R9)(CX*2), Z18
+	VPBROADCASTD    48(R9)(CX*2), K2, Z18
+	VPANDD          Z0, Z18, Z19
+	VPMULLW         const42<>+0(SB), Z18, Z18
+	VPMULLW         const42<>+0(SB), Z19, Z19
+	VPTERNLOGD      $0xd8, Z0, Z19, Z18
+	VPCMPUB         $0x05, Z2, Z18, K3
+	VPCMPUB         $0x05, Z3, Z18, K4
+	VMOVDQU8.Z      Z1, K3, Z18
+	VPADDB          Z1, Z18, K4, Z18
+	VBROADCASTI32X4 32(R9)(SI*1), Z19
+	VPBROADCASTD    48(R9)(SI*1), K2, Z19
+	VPANDD          Z0, Z19, Z20
+	VPMULLW         const42<>+0(SB), Z19, Z19
+	VPMULLW         const42<>+0(SB), Z20, Z20
+	VPTERNLOGD      $0xd8, Z0, Z20, Z19
+	VPCMPUB         $0x05, Z2, Z19, K3
+	VPCMPUB         $0x05, Z3, Z19, K4
+	VMOVDQU8.Z      Z1, K3, Z19
+	VPADDB          Z1, Z19, K4, Z19
+	VPUNPCKLDQ      Z15, Z14, Z21
+	VPUNPCKLDQ      Z19, Z18, Z22
+	VPUNPCKLQDQ     Z22, Z21, Z20
+	VPUNPCKHQDQ     Z22, Z21, Z21
+	VPUNPCKHDQ      Z15, Z14, Z14
+	VPUNPCKHDQ      Z19, Z18, Z18
+	VPUNPCKLQDQ     Z18, Z14, Z15
+	VPUNPCKHQDQ     Z18, Z14, Z14
+	VSHUFI32X4      $0x44, Z12, Z8, Z18
+	VSHUFI32X4      $0x44, Z20, Z16, Z19
+	VSHUFI32X4      $0x88, Z19, Z18, Z22
+	VSHUFI32X4      $0xdd, Z19, Z18, Z18
+	VSHUFI32X4      $0xee, Z12, Z8, Z8
+	VSHUFI32X4      $0xee, Z20, Z16, Z12
+	VSHUFI32X4      $0x88, Z12, Z8, Z16
+	VSHUFI32X4      $0xdd, Z12, Z8, Z8
+	VMOVDQU32       Z22, 3072(DX)
+	VMOVDQU32       Z18, 3328(DX)
+	VMOVDQU32       Z16, 3584(DX)
+	VMOVDQU32       Z8, 3840(DX)
+	VSHUFI32X4      $0x44, Z13, Z9, Z8
+	VSHUFI32X4      $0x44, Z21, Z17, Z12
+	VSHUFI32X4      $0x88, Z12, Z8, Z16
+	VSHUFI32X4      $0xdd, Z12, Z8, Z8
+	VSHUFI32X4      $0xee, Z13, Z9, Z9
+	VSHUFI32X4      $0xee, Z21, Z17, Z12
+	VSHUFI32X4      $0x88, Z12, Z9, Z13
+	VSHUFI32X4      $0xdd, Z12, Z9, Z9
+	VMOVDQU32       Z16, 3136(DX)
+	VMOVDQU32       Z8, 3392(DX)
+	VMOVDQU32       Z13, 3648(DX)
+	VMOVDQU32       Z9, 3904(DX)
+	VSHUFI32X4      $0x44, Z7, Z5, Z8
+	VSHUFI32X4      $0x44, Z15, Z11, Z9
+	VSHUFI32X4      $0x88, Z9, Z8, Z12
+	VSHUFI32X4      $0xdd, Z9, Z8, Z8
+	VSHUFI32X4      $0xee, Z7, Z5, Z5
+	VSHUFI32X4      $0xee, Z15, Z11, Z7
+	VSHUFI32X4      $0x88, Z7, Z5, Z9
+	VSHUFI32X4      $0xdd, Z7, Z5, Z5
+	VMOVDQU32       Z12, 3200(DX)
+	VMOVDQU32       Z8, 3456(DX)
+	VMOVDQU32       Z9, 3712(DX)
+	VMOVDQU32       Z5, 3968(DX)
+	VSHUFI32X4      $0x44, Z6, Z4, Z5
+	VSHUFI32X4      $0x44, Z14, Z10, Z7
+	VSHUFI32X4      $0x88, Z7, Z5, Z8
+	VSHUFI32X4      $0xdd, Z7, Z5, Z5
+	VSHUFI32X4      $0xee, Z6, Z4, Z4
+	VSHUFI32X4      $0xee, Z14, Z10, Z6
+	VSHUFI32X4      $0x88, Z6, Z4, Z7
+	VSHUFI32X4      $0xdd, Z6, Z4, Z4
+	VMOVDQU32       Z8, 3264(DX)
+	VMOVDQU32       Z5, 3520(DX)
+	VMOVDQU32       Z7, 3776(DX)
+	VMOVDQU32       Z4, 4032(DX)
+	ADDQ            $0x36, AX
+	ADDQ            $0x36, DI
+	ADDQ            $0x36, R8
+	ADDQ            $0x36, R9
+	ADDQ            $0x00001000, DX
+	ADDQ            $0x00000200, BX
+	DECQ            R10
+	JNZ             loop
+	VZEROUPPER
+	RET
+
+// func rowsTQ2_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
+TEXT ·rowsTQ2_0AVX512(SB), NOSPLIT, $0-48
+	MOVQ      w+8(FP), AX
+	MOVQ      stride+16(FP), CX
+	MOVQ      q+32(FP), DX
+	MOVQ      groups+40(FP), BX
+	MOVQ      CX, SI
+	SHLQ      $0x04, SI
+	ADDQ      AX, SI
+	LEAQ      (CX)(CX*2), DI
+	LEAQ      (AX)(CX*4), R8
+	LEAQ      (R8)(CX*4), R9
+	LEAQ      (R9)(CX*4), R10
+	VMOVDQU32 const20<>+0(SB), Z0
+	MOVQ      blocks+24(FP), R11
+	VPXORD    Z1, Z1, Z1
+
+loop:
+	VMOVD           62(AX), X2
+	VPINSRD         $0x01, 62(AX)(CX*1), X2, X2
+	VPINSRD         $0x02, 62(AX)(CX*2), X2, X2
+	VPINSRD         $0x03, 62(AX)(DI*1), X2, X2
+	VMOVD           62(R8), X3
+	VPINSRD         $0x01, 62(R8)(CX*1), X3, X3
+	VPINSRD         $0x02, 62(R8)(CX*2), X3, X3
+	VPINSRD         $0x03, 62(R8)(DI*1), X3, X3
+	VINSERTI32X4    $0x01, X3, Z2, Z2
+	VMOVD           62(R9), X3
+	VPINSRD         $0x01, 62(R9)(CX*1), X3, X3
+	VPINSRD         $0x02, 62(R9)(CX*2), X3, X3
+	VPINSRD         $0x03, 62(R9)(DI*1), X3, X3
+	VINSERTI32X4    $0x02, X3, Z2, Z2
+	VMOVD           62(R10), X3
+	VPINSRD         $0x01, 62(R10)(CX*1), X3, X3
+	VPINSRD         $0x02, 62(R10)(CX*2), X3, X3
+	VPINSRD         $0x03, 62(R10)(DI*1), X3, X3
+	VINSERTI32X4    $0x03, X3, Z2, Z2
+	VPSRLD          $0x10, Z2, Z2
+	VPMOVDW         Z2, Y2
+	VCVTPH2PS       Y2, Z2
+	VMOVDQU32       (DX), Z3
+	PREFETCHT0      (SI)
+	VBROADCASTI64X4 (AX), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z5, Z5, Z5
+	VPDPBUSD        Z3, Z4, Z5
+	VBROADCASTI64X4 (AX)(CX*1), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z6, Z6, Z6
+	VPDPBUSD        Z3, Z4, Z6
+	VBROADCASTI64X4 (AX)(CX*2), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z3, Z4, Z7
+	PREFETCHT0      64(SI)
+	VBROADCASTI64X4 (AX)(DI*1), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z3, Z4, Z8
+	VPUNPCKLDQ      Z6, Z5, Z4
+	VPUNPCKHDQ      Z6, Z5, Z5
+	VPADDD          Z5, Z4, Z4
+	VPUNPCKLDQ      Z8, Z7, Z5
+	VPUNPCKHDQ      Z8, Z7, Z7
+	VPADDD          Z7, Z5, Z5
+	VPUNPCKLQDQ     Z5, Z4, Z6
+	VPUNPCKHQDQ     Z5, Z4, Z4
+	VPADDD          Z4, Z6, Z6
+	VBROADCASTI64X4 (R8), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z5, Z5, Z5
+	VPDPBUSD        Z3, Z4, Z5
+	VBROADCASTI64X4 (R8)(CX*1), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z3, Z4, Z7
+	VBROADCASTI64X4 (R8)(CX*2), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z3, Z4, Z8
+	PREFETCHT0      128(SI)
+	VBROADCASTI64X4 (R8)(DI*1), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z3, Z4, Z9
+	VPUNPCKLDQ      Z7, Z5, Z4
+	VPUNPCKHDQ      Z7, Z5, Z5
+	VPADDD          Z5, Z4, Z4
+	VPUNPCKLDQ      Z9, Z8, Z5
+	VPUNPCKHDQ      Z9, Z8, Z8
+	VPADDD          Z8, Z5, Z5
+	VPUNPCKLQDQ     Z5, Z4, Z7
+	VPUNPCKHQDQ     Z5, Z4, Z4
+	VPADDD          Z4, Z7, Z7
+	VBROADCASTI64X4 (R9), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z5, Z5, Z5
+	VPDPBUSD        Z3, Z4, Z5
+	VBROADCASTI64X4 (R9)(CX*1), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z3, Z4, Z8
+	VBROADCASTI64X4 (R9)(CX*2), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z3, Z4, Z9
+	PREFETCHT0      192(SI)
+	VBROADCASTI64X4 (R9)(DI*1), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z3, Z4, Z10
+	VPUNPCKLDQ      Z8, Z5, Z4
+	VPUNPCKHDQ      Z8, Z5, Z5
+	VPADDD          Z5, Z4, Z4
+	VPUNPCKLDQ      Z10, Z9, Z5
+	VPUNPCKHDQ      Z10, Z9, Z9
+	VPADDD          Z9, Z5, Z5
+	VPUNPCKLQDQ     Z5, Z4, Z8
+	VPUNPCKHQDQ     Z5, Z4, Z4
+	VPADDD          Z4, Z8, Z8
+	VBROADCASTI64X4 (R10), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z5, Z5, Z5
+	VPDPBUSD        Z3, Z4, Z5
+	VBROADCASTI64X4 (R10)(CX*1), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z3, Z4, Z9
+	VBROADCASTI64X4 (R10)(CX*2), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z3, Z4, Z10
+	PREFETCHT0      256(SI)
+	VBROADCASTI64X4 (R10)(DI*1), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z11, Z11, Z11
+	VPDPBUSD        Z3, Z4, Z11
+	VPUNPCKLDQ      Z9, Z5, Z3
+	VPUNPCKHDQ      Z9, Z5, Z5
+	VPADDD          Z5, Z3, Z3
+	VPUNPCKLDQ      Z11, Z10, Z4
+	VPUNPCKHDQ      Z11, Z10, Z10
+	VPADDD          Z10, Z4, Z4
+	VPUNPCKLQDQ     Z4, Z3, Z5
+	VPUNPCKHQDQ     Z4, Z3, Z3
+	VPADDD          Z3, Z5, Z5
+	VSHUFI32X4      $0x88, Z7, Z6, Z3
+	VSHUFI32X4      $0xdd, Z7, Z6, Z4
+	VPADDD          Z4, Z3, Z3
+	VSHUFI32X4      $0x88, Z5, Z8, Z4
+	VSHUFI32X4      $0xdd, Z5, Z8, Z5
+	VPADDD          Z5, Z4, Z4
+	VSHUFI32X4      $0x88, Z4, Z3, Z5
+	VSHUFI32X4      $0xdd, Z4, Z3, Z3
+	VPBROADCASTD    4(BX), Z4
+	VPSUBD          Z4, Z5, Z5
+	VCVTDQ2PS       Z5, Z5
+	VMULPS.BCST     (BX), Z2, Z4
+	VFMADD231PS     Z4, Z5, Z1
+	VPBROADCASTD    36(BX), Z4
+	VPSUBD          Z4, Z3, Z3
+	VCVTDQ2PS       Z3, Z3
+	VMULPS.BCST     32(BX), Z2, Z4
+	VFMADD231PS     Z4, Z3, Z1
+	VMOVDQU32       64(DX), Z3
+	VBROADCASTI64X4 (AX), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z5, Z5, Z5
+	VPDPBUSD        Z3, Z4, Z5
+	VBROADCASTI64X4 (AX)(CX*1), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z6, Z6, Z6
+	VPDPBUSD        Z3, Z4, Z6
+	VBROADCASTI64X4 (AX)(CX*2), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z3, Z4, Z7
+	PREFETCHT0      320(SI)
+	VBROADCASTI64X4 (AX)(DI*1), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z3, Z4, Z8
+	VPUNPCKLDQ      Z6, Z5, Z4
+	VPUNPCKHDQ      Z6, Z5, Z5
+	VPADDD          Z5, Z4, Z4
+	VPUNPCKLDQ      Z8, Z7, Z5
+	VPUNPCKHDQ      Z8, Z7, Z7
+	VPADDD          Z7, Z5, Z5
+	VPUNPCKLQDQ     Z5, Z4, Z6
+	VPUNPCKHQDQ     Z5, Z4, Z4
+	VPADDD          Z4, Z6, Z6
+	VBROADCASTI64X4 (R8), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z5, Z5, Z5
+	VPDPBUSD        Z3, Z4, Z5
+	VBROADCASTI64X4 (R8)(CX*1), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z3, Z4, Z7
+	VBROADCASTI64X4 (R8)(CX*2), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z3, Z4, Z8
+	PREFETCHT0      384(SI)
+	VBROADCASTI64X4 (R8)(DI*1), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z3, Z4, Z9
+	VPUNPCKLDQ      Z7, Z5, Z4
+	VPUNPCKHDQ      Z7, Z5, Z5
+	VPADDD          Z5, Z4, Z4
+	VPUNPCKLDQ      Z9, Z8, Z5
+	VPUNPCKHDQ      Z9, Z8, Z8
+	VPADDD          Z8, Z5, Z5
+	VPUNPCKLQDQ     Z5, Z4, Z7
+	VPUNPCKHQDQ     Z5, Z4, Z4
+	VPADDD          Z4, Z7, Z7
+	VBROADCASTI64X4 (R9), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z5, Z5, Z5
+	VPDPBUSD        Z3, Z4, Z5
+	VBROADCASTI64X4 (R9)(CX*1), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z3, Z4, Z8
+	VBROADCASTI64X4 (R9)(CX*2), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z3, Z4, Z9
+	PREFETCHT0      448(SI)
+	VBROADCASTI64X4 (R9)(DI*1), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z3, Z4, Z10
+	VPUNPCKLDQ      Z8, Z5, Z4
+	VPUNPCKHDQ      Z8, Z5, Z5
+	VPADDD          Z5, Z4, Z4
+	VPUNPCKLDQ      Z10, Z9, Z5
+	VPUNPCKHDQ      Z10, Z9, Z9
+	VPADDD          Z9, Z5, Z5
+	VPUNPCKLQDQ     Z5, Z4, Z8
+	VPUNPCKHQDQ     Z5, Z4, Z4
+	VPADDD          Z4, Z8, Z8
+	VBROADCASTI64X4 (R10), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z5, Z5, Z5
+	VPDPBUSD        Z3, Z4, Z5
+	VBROADCASTI64X4 (R10)(CX*1), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z3, Z4, Z9
+	VBROADCASTI64X4 (R10)(CX*2), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z3, Z4, Z10
+	PREFETCHT0      512(SI)
+	VBROADCASTI64X4 (R10)(DI*1), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z11, Z11, Z11
+	VPDPBUSD        Z3, Z4, Z11
+	VPUNPCKLDQ      Z9, Z5, Z3
+	VPUNPCKHDQ      Z9, Z5, Z5
+	VPADDD          Z5, Z3, Z3
+	VPUNPCKLDQ      Z11, Z10, Z4
+	VPUNPCKHDQ      Z11, Z10, Z10
+	VPADDD          Z10, Z4, Z4
+	VPUNPCKLQDQ     Z4, Z3, Z5
+	VPUNPCKHQDQ     Z4, Z3, Z3
+	VPADDD          Z3, Z5, Z5
+	VSHUFI32X4      $0x88, Z7, Z6, Z3
+	VSHUFI32X4      $0xdd, Z7, Z6, Z4
+	VPADDD          Z4, Z3, Z3
+	VSHUFI32X4      $0x88, Z5, Z8, Z4
+	VSHUFI32X4      $0xdd, Z5, Z8, Z5
+	VPADDD          Z5, Z4, Z4
+	VSHUFI32X4      $0x88, Z4, Z3, Z5
+	VSHUFI32X4      $0xdd, Z4, Z3, Z3
+	VPBROADCASTD    68(BX), Z4
+	VPSUBD          Z4, Z5, Z5
+	VCVTDQ2PS       Z5, Z5
+	VMULPS.BCST     64(BX), Z2, Z4
+	VFMADD231PS     Z4, Z5, Z1
+	VPBROADCASTD    100(BX), Z4
+	VPSUBD          Z4, Z3, Z3
+	VCVTDQ2PS       Z3, Z3
+	VMULPS.BCST     96(BX), Z2, Z4
+	VFMADD231PS     Z4, Z3, Z1
+	VMOVDQU32       128(DX), Z3
+	VBROADCASTI64X4 32(AX), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z5, Z5, Z5
+	VPDPBUSD        Z3, Z4, Z5
+	VBROADCASTI64X4 32(AX)(CX*1), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z6, Z6, Z6
+	VPDPBUSD        Z3, Z4, Z6
+	PREFETCHT0      576(SI)
+	VBROADCASTI64X4 32(AX)(CX*2), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z3, Z4, Z7
+	VBROADCASTI64X4 32(AX)(DI*1), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z3, Z4, Z8
+	VPUNPCKLDQ      Z6, Z5, Z4
+	VPUNPCKHDQ      Z6, Z5, Z5
+	VPADDD          Z5, Z4, Z4
+	VPUNPCKLDQ      Z8, Z7, Z5
+	VPUNPCKHDQ      Z8, Z7, Z7
+	VPADDD          Z7, Z5, Z5
+	VPUNPCKLQDQ     Z5, Z4, Z6
+	VPUNPCKHQDQ     Z5, Z4, Z4
+	VPADDD          Z4, Z6, Z6
+	VBROADCASTI64X4 32(R8), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z5, Z5, Z5
+	VPDPBUSD        Z3, Z4, Z5
+	VBROADCASTI64X4 32(R8)(CX*1), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z3, Z4, Z7
+	PREFETCHT0      640(SI)
+	VBROADCASTI64X4 32(R8)(CX*2), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z3, Z4, Z8
+	VBROADCASTI64X4 32(R8)(DI*1), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z3, Z4, Z9
+	VPUNPCKLDQ      Z7, Z5, Z4
+	VPUNPCKHDQ      Z7, Z5, Z5
+	VPADDD          Z5, Z4, Z4
+	VPUNPCKLDQ      Z9, Z8, Z5
+	VPUNPCKHDQ      Z9, Z8, Z8
+	VPADDD          Z8, Z5, Z5
+	VPUNPCKLQDQ     Z5, Z4, Z7
+	VPUNPCKHQDQ     Z5, Z4, Z4
+	VPADDD          Z4, Z7, Z7
+	VBROADCASTI64X4 32(R9), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z5, Z5, Z5
+	VPDPBUSD        Z3, Z4, Z5
+	VBROADCASTI64X4 32(R9)(CX*1), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z3, Z4, Z8
+	PREFETCHT0      704(SI)
+	VBROADCASTI64X4 32(R9)(CX*2), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z3, Z4, Z9
+	VBROADCASTI64X4 32(R9)(DI*1), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z3, Z4, Z10
+	VPUNPCKLDQ      Z8, Z5, Z4
+	VPUNPCKHDQ      Z8, Z5, Z5
+	VPADDD          Z5, Z4, Z4
+	VPUNPCKLDQ      Z10, Z9, Z5
+	VPUNPCKHDQ      Z10, Z9, Z9
+	VPADDD          Z9, Z5, Z5
+	VPUNPCKLQDQ     Z5, Z4, Z8
+	VPUNPCKHQDQ     Z5, Z4, Z4
+	VPADDD          Z4, Z8, Z8
+	VBROADCASTI64X4 32(R10), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z5, Z5, Z5
+	VPDPBUSD        Z3, Z4, Z5
+	VBROADCASTI64X4 32(R10)(CX*1), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z3, Z4, Z9
+	PREFETCHT0      768(SI)
+	VBROADCASTI64X4 32(R10)(CX*2), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z3, Z4, Z10
+	VBROADCASTI64X4 32(R10)(DI*1), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z11, Z11, Z11
+	VPDPBUSD        Z3, Z4, Z11
+	VPUNPCKLDQ      Z9, Z5, Z3
+	VPUNPCKHDQ      Z9, Z5, Z5
+	VPADDD          Z5, Z3, Z3
+	VPUNPCKLDQ      Z11, Z10, Z4
+	VPUNPCKHDQ      Z11, Z10, Z10
+	VPADDD          Z10, Z4, Z4
+	VPUNPCKLQDQ     Z4, Z3, Z5
+	VPUNPCKHQDQ     Z4, Z3, Z3
+	VPADDD          Z3, Z5, Z5
+	VSHUFI32X4      $0x88, Z7, Z6, Z3
+	VSHUFI32X4      $0xdd, Z7, Z6, Z4
+	VPADDD          Z4, Z3, Z3
+	VSHUFI32X4      $0x88, Z5, Z8, Z4
+	VSHUFI32X4      $0xdd, Z5, Z8, Z5
+	VPADDD          Z5, Z4, Z4
+	VSHUFI32X4      $0x88, Z4, Z3, Z5
+	VSHUFI32X4      $0xdd, Z4, Z3, Z3
+	VPBROADCASTD    132(BX), Z4
+	VPSUBD          Z4, Z5, Z5
+	VCVTDQ2PS       Z5, Z5
+	VMULPS.BCST     128(BX), Z2, Z4
+	VFMADD231PS     Z4, Z5, Z1
+	VPBROADCASTD    164(BX), Z4
+	VPSUBD          Z4, Z3, Z3
+	VCVTDQ2PS       Z3, Z3
+	VMULPS.BCST     160(BX), Z2, Z4
+	VFMADD231PS     Z4, Z3, Z1
+	VMOVDQU32       192(DX), Z3
+	VBROADCASTI64X4 32(AX), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z5, Z5, Z5
+	VPDPBUSD        Z3, Z4, Z5
+	VBROADCASTI64X4 32(AX)(CX*1), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z6, Z6, Z6
+	VPDPBUSD        Z3, Z4, Z6
+	PREFETCHT0      832(SI)
+	VBROADCASTI64X4 32(AX)(CX*2), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z3, Z4, Z7
+	VBROADCASTI64X4 32(AX)(DI*1), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z3, Z4, Z8
+	VPUNPCKLDQ      Z6, Z5, Z4
+	VPUNPCKHDQ      Z6, Z5, Z5
+	VPADDD          Z5, Z4, Z4
+	VPUNPCKLDQ      Z8, Z7, Z5
+	VPUNPCKHDQ      Z8, Z7, Z7
+	VPADDD          Z7, Z5, Z5
+	VPUNPCKLQDQ     Z5, Z4, Z6
+	VPUNPCKHQDQ     Z5, Z4, Z4
+	VPADDD          Z4, Z6, Z6
+	VBROADCASTI64X4 32(R8), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z5, Z5, Z5
+	VPDPBUSD        Z3, Z4, Z5
+	VBROADCASTI64X4 32(R8)(CX*1), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z7, Z7, Z7
+	VPDPBUSD        Z3, Z4, Z7
+	PREFETCHT0      896(SI)
+	VBROADCASTI64X4 32(R8)(CX*2), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z3, Z4, Z8
+	VBROADCASTI64X4 32(R8)(DI*1), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z3, Z4, Z9
+	VPUNPCKLDQ      Z7, Z5, Z4
+	VPUNPCKHDQ      Z7, Z5, Z5
+	VPADDD          Z5, Z4, Z4
+	VPUNPCKLDQ      Z9, Z8, Z5
+	VPUNPCKHDQ      Z9, Z8, Z8
+	VPADDD          Z8, Z5, Z5
+	VPUNPCKLQDQ     Z5, Z4, Z7
+	VPUNPCKHQDQ     Z5, Z4, Z4
+	VPADDD          Z4, Z7, Z7
+	VBROADCASTI64X4 32(R9), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z5, Z5, Z5
+	VPDPBUSD        Z3, Z4, Z5
+	VBROADCASTI64X4 32(R9)(CX*1), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z8, Z8, Z8
+	VPDPBUSD        Z3, Z4, Z8
+	PREFETCHT0      960(SI)
+	VBROADCASTI64X4 32(R9)(CX*2), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z3, Z4, Z9
+	VBROADCASTI64X4 32(R9)(DI*1), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z3, Z4, Z10
+	VPUNPCKLDQ      Z8, Z5, Z4
+	VPUNPCKHDQ      Z8, Z5, Z5
+	VPADDD          Z5, Z4, Z4
+	VPUNPCKLDQ      Z10, Z9, Z5
+	VPUNPCKHDQ      Z10, Z9, Z9
+	VPADDD          Z9, Z5, Z5
+	VPUNPCKLQDQ     Z5, Z4, Z8
+	VPUNPCKHQDQ     Z5, Z4, Z4
+	VPADDD          Z4, Z8, Z8
+	VBROADCASTI64X4 32(R10), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z5, Z5, Z5
+	VPDPBUSD        Z3, Z4, Z5
+	VBROADCASTI64X4 32(R10)(CX*1), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z9, Z9, Z9
+	VPDPBUSD        Z3, Z4, Z9
+	PREFETCHT0      1024(SI)
+	VBROADCASTI64X4 32(R10)(CX*2), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z10, Z10, Z10
+	VPDPBUSD        Z3, Z4, Z10
+	VBROADCASTI64X4 32(R10)(DI*1), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPXORD          Z11, Z11, Z11
+	VPDPBUSD        Z3, Z4, Z11
+	VPUNPCKLDQ      Z9, Z5, Z3
+	VPUNPCKHDQ      Z9, Z5, Z5
+	VPADDD          Z5, Z3, Z3
+	VPUNPCKLDQ      Z11, Z10, Z4
+	VPUNPCKHDQ      Z11, Z10, Z10
+	VPADDD          Z10, Z4, Z4
+	VPUNPCKLQDQ     Z4, Z3, Z5
+	VPUNPCKHQDQ     Z4, Z3, Z3
+	VPADDD          Z3, Z5, Z5
+	VSHUFI32X4      $0x88, Z7, Z6, Z3
+	VSHUFI32X4      $0xdd, Z7, Z6, Z4
+	VPADDD          Z4, Z3, Z3
+	VSHUFI32X4      $0x88, Z5, Z8, Z4
+	VSHUFI32X4      $0xdd, Z5, Z8, Z5
+	VPADDD          Z5, Z4, Z4
+	VSHUFI32X4      $0x88, Z4, Z3, Z5
+	VSHUFI32X4      $0xdd, Z4, Z3, Z3
+	VPBROADCASTD    196(BX), Z4
+	VPSUBD          Z4, Z5, Z5
+	VCVTDQ2PS       Z5, Z5
+	VMULPS.BCST     192(BX), Z2, Z4
+	VFMADD231PS     Z4, Z5, Z1
+	VPBROADCASTD    228(BX), Z4
+	VPSUBD          Z4, Z3, Z3
+	VCVTDQ2PS       Z3, Z3
+	VMULPS.BCST     224(BX), Z2, Z2
+	VFMADD231PS     Z2, Z3, Z1
+	ADDQ            $0x42, AX
+	ADDQ            $0x42, R8
+	ADDQ            $0x42, R9
+	ADDQ            $0x42, R10
+	ADDQ            $0x00000420, SI
+	ADDQ            $0x00000100, DX
+	ADDQ            $0x00000100, BX
+	DECQ            R11
+	JNZ             loop
+	MOVQ            dst+0(FP), AX
+	VMOVUPS         Z1, (AX)
+	VZEROUPPER
+	RET
+
+// func unpackTQ2_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// Requires: AVX, AVX512F
+TEXT ·unpackTQ2_0AVX512(SB), NOSPLIT, $0-48
+	MOVQ      w+24(FP), AX
+	MOVQ      stride+32(FP), CX
+	MOVQ      p+0(FP), DX
+	MOVQ      s+8(FP), BX
+	LEAQ      (CX)(CX*2), SI
+	LEAQ      (AX)(CX*4), DI
+	LEAQ      (DI)(CX*4), R8
+	LEAQ      (R8)(CX*4), R9
+	VMOVDQU32 const20<>+0(SB), Z0
+	MOVQ      blocks+40(FP), R10
+
+loop:
+	VMOVD           62(AX), X1
+	VPINSRD         $0x01, 62(AX)(CX*1), X1, X1
+	VPINSRD         $0x02, 62(AX)(CX*2), X1, X1
+	VPINSRD         $0x03, 62(AX)(SI*1), X1, X1
+	VMOVD           62(DI), X2
+	VPINSRD         $0x01, 62(DI)(CX*1), X2, X2
+	VPINSRD         $0x02, 62(DI)(CX*2), X2, X2
+	VPINSRD         $0x03, 62(DI)(SI*1), X2, X2
+	VINSERTI32X4    $0x01, X2, Z1, Z1
+	VMOVD           62(R8), X2
+	VPINSRD         $0x01, 62(R8)(CX*1), X2, X2
+	VPINSRD         $0x02, 62(R8)(CX*2), X2, X2
+	VPINSRD         $0x03, 62(R8)(SI*1), X2, X2
+	VINSERTI32X4    $0x02, X2, Z1, Z1
+	VMOVD           62(R9), X2
+	VPINSRD         $0x01, 62(R9)(CX*1), X2, X2
+	VPINSRD         $0x02, 62(R9)(CX*2), X2, X2
+	VPINSRD         $0x03, 62(R9)(SI*1), X2, X2
+	VINSERTI32X4    $0x03, X2, Z1, Z1
+	VPSRLD          $0x10, Z1, Z1
+	VPMOVDW         Z1, Y1
+	VCVTPH2PS       Y1, Z1
+	VMOVUPS         Z1, (BX)
+	VMOVUPS         Z1, 64(BX)
+	VMOVUPS         Z1, 128(BX)
+	VMOVUPS         Z1, 192(BX)
+	VMOVUPS         Z1, 256(BX)
+	VMOVUPS         Z1, 320(BX)
+	VMOVUPS         Z1, 384(BX)
+	VMOVUPS         Z1, 448(BX)
+	VBROADCASTI64X4 (AX), Z1
+	VPSRLVD         const24<>+0(SB), Z1, Z1
+	VPANDD          Z0, Z1, Z1
+	VBROADCASTI64X4 (AX)(CX*1), Z2
+	VPSRLVD         const24<>+0(SB), Z2, Z2
+	VPANDD          Z0, Z2, Z2
+	VBROADCASTI64X4 (AX)(CX*2), Z3
+	VPSRLVD         const24<>+0(SB), Z3, Z3
+	VPANDD          Z0, Z3, Z3
+	VBROADCASTI64X4 (AX)(SI*1), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPUNPCKLDQ      Z2, Z1, Z6
+	VPUNPCKLDQ      Z4, Z3, Z7
+	VPUNPCKLQDQ     Z7, Z6, Z5
+	VPUNPCKHQDQ     Z7, Z6, Z6
+	VPUNPCKHDQ      Z2, Z1, Z1
+	VPUNPCKHDQ      Z4, Z3, Z3
+	VPUNPCKLQDQ     Z3, Z1, Z2
+	VPUNPCKHQDQ     Z3, Z1, Z1
+	VBROADCASTI64X4 (DI), Z3
+	VPSRLVD         const24<>+0(SB), Z3, Z3
+	VPANDD          Z0, Z3, Z3
+	VBROADCASTI64X4 (DI)(CX*1), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VBROADCASTI64X4 (DI)(CX*2), Z7
+	VPSRLVD         const24<>+0(SB), Z7, Z7
+	VPANDD          Z0, Z7, Z7
+	VBROADCASTI64X4 (DI)(SI*1), Z8
+	VPSRLVD         const24<>+0(SB), Z8, Z8
+	VPANDD          Z0, Z8, Z8
+	VPUNPCKLDQ      Z4, Z3, Z10
+	VPUNPCKLDQ      Z8, Z7, Z11
+	VPUNPCKLQDQ     Z11, Z10, Z9
+	VPUNPCKHQDQ     Z11, Z10, Z10
+	VPUNPCKHDQ      Z4, Z3, Z3
+	VPUNPCKHDQ      Z8, Z7, Z7
+	VPUNPCKLQDQ     Z7, Z3, Z4
+	VPUNPCKHQDQ     Z7, Z3, Z3
+	VBROADCASTI64X4 (R8), Z7
+	VPSRLVD         const24<>+0(SB), Z7, Z7
+	VPANDD          Z0, Z7, Z7
+	VBROADCASTI64X4 (R8)(CX*1), Z8
+	VPSRLVD         const24<>+0(SB), Z8, Z8
+	VPANDD          Z0, Z8, Z8
+	VBROADCASTI64X4 (R8)(CX*2), Z11
+	VPSRLVD         const24<>+0(SB), Z11, Z11
+	VPANDD          Z0, Z11, Z11
+	VBROADCASTI64X4 (R8)(SI*1), Z12
+	VPSRLVD         const24<>+0(SB), Z12, Z12
+	VPANDD          Z0, Z12, Z12
+	VPUNPCKLDQ      Z8, Z7, Z14
+	VPUNPCKLDQ      Z12, Z11, Z15
+	VPUNPCKLQDQ     Z15, Z14, Z13
+	VPUNPCKHQDQ     Z15, Z14, Z14
+	VPUNPCKHDQ      Z8, Z7, Z7
+	VPUNPCKHDQ      Z12, Z11, Z11
+	VPUNPCKLQDQ     Z11, Z7, Z8
+	VPUNPCKHQDQ     Z11, Z7, Z7
+	VBROADCASTI64X4 (R9), Z11
+	VPSRLVD         const24<>+0(SB), Z11, Z11
+	VPANDD          Z0, Z11, Z11
+	VBROADCASTI64X4 (R9)(CX*1), Z12
+	VPSRLVD         const24<>+0(SB), Z12, Z12
+	VPANDD          Z0, Z12, Z12
+	VBROADCASTI64X4 (R9)(CX*2), Z15
+	VPSRLVD         const24<>+0(SB), Z15, Z15
+	VPANDD          Z0, Z15, Z15
+	VBROADCASTI64X4 (R9)(SI*1), Z16
+	VPSRLVD         const24<>+0(SB), Z16, Z16
+	VPANDD          Z0, Z16, Z16
+	VPUNPCKLDQ      Z12, Z11, Z18
+	VPUNPCKLDQ      Z16, Z15, Z19
+	VPUNPCKLQDQ     Z19, Z18, Z17
+	VPUNPCKHQDQ     Z19, Z18, Z18
+	VPUNPCKHDQ      Z12, Z11, Z11
+	VPUNPCKHDQ      Z16, Z15, Z15
+	VPUNPCKLQDQ     Z15, Z11, Z12
+	VPUNPCKHQDQ     Z15, Z11, Z11
+	VSHUFI32X4      $0x44, Z9, Z5, Z15
+	VSHUFI32X4      $0x44, Z17, Z13, Z16
+	VSHUFI32X4      $0x88, Z16, Z15, Z19
+	VSHUFI32X4      $0xdd, Z16, Z15, Z15
+	VSHUFI32X4      $0xee, Z9, Z5, Z5
+	VSHUFI32X4      $0xee, Z17, Z13, Z9
+	VSHUFI32X4      $0x88, Z9, Z5, Z13
+	VSHUFI32X4      $0xdd, Z9, Z5, Z5
+	VMOVDQU32       Z19, (DX)
+	VMOVDQU32       Z15, 256(DX)
+	VMOVDQU32       Z13, 512(DX)
+	VMOVDQU32       Z5, 768(DX)
+	VSHUFI32X4      $0x44, Z10, Z6, Z5
+	VSHUFI32X4      $0x44, Z18, Z14, Z9
+	VSHUFI32X4      $0x88, Z9, Z5, Z13
+	VSHUFI32X4      $0xdd, Z9, Z5, Z5
+	VSHUFI32X4      $0xee, Z10, Z6, Z6
+	VSHUFI32X4      $0xee, Z18, Z14, Z9
+	VSHUFI32X4      $0x88, Z9, Z6, Z10
+	VSHUFI32X4      $0xdd, Z9, Z6, Z6
+	VMOVDQU32       Z13, 64(DX)
+	VMOVDQU32       Z5, 320(DX)
+	VMOVDQU32       Z10, 576(DX)
+	VMOVDQU32       Z6, 832(DX)
+	VSHUFI32X4      $0x44, Z4, Z2, Z5
+	VSHUFI32X4      $0x44, Z12, Z8, Z6
+	VSHUFI32X4      $0x88, Z6, Z5, Z9
+	VSHUFI32X4      $0xdd, Z6, Z5, Z5
+	VSHUFI32X4      $0xee, Z4, Z2, Z2
+	VSHUFI32X4      $0xee, Z12, Z8, Z4
+	VSHUFI32X4      $0x88, Z4, Z2, Z6
+	VSHUFI32X4      $0xdd, Z4, Z2, Z2
+	VMOVDQU32       Z9, 128(DX)
+	VMOVDQU32       Z5, 384(DX)
+	VMOVDQU32       Z6, 640(DX)
+	VMOVDQU32       Z2, 896(DX)
+	VSHUFI32X4      $0x44, Z3, Z1, Z2
+	VSHUFI32X4      $0x44, Z11, Z7, Z4
+	VSHUFI32X4      $0x88, Z4, Z2, Z5
+	VSHUFI32X4      $0xdd, Z4, Z2, Z2
+	VSHUFI32X4      $0xee, Z3, Z1, Z1
+	VSHUFI32X4      $0xee, Z11, Z7, Z3
+	VSHUFI32X4      $0x88, Z3, Z1, Z4
+	VSHUFI32X4      $0xdd, Z3, Z1, Z1
+	VMOVDQU32       Z5, 192(DX)
+	VMOVDQU32       Z2, 448(DX)
+	VMOVDQU32       Z4, 704(DX)
+	VMOVDQU32       Z1, 960(DX)
+	VBROADCASTI64X4 (AX), Z1
+	VPSRLVD         const25<>+0(SB), Z1, Z1
+	VPANDD          Z0, Z1, Z1
+	VBROADCASTI64X4 (AX)(CX*1), Z2
+	VPSRLVD         const25<>+0(SB), Z2, Z2
+	VPANDD          Z0, Z2, Z2
+	VBROADCASTI64X4 (AX)(CX*2), Z3
+	VPSRLVD         const25<>+0(SB), Z3, Z3
+	VPANDD          Z0, Z3, Z3
+	VBROADCASTI64X4 (AX)(SI*1), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPUNPCKLDQ      Z2, Z1, Z6
+	VPUNPCKLDQ      Z4, Z3, Z7
+	VPUNPCKLQDQ     Z7, Z6, Z5
+	VPUNPCKHQDQ     Z7, Z6, Z6
+	VPUNPCKHDQ      Z2, Z1, Z1
+	VPUNPCKHDQ      Z4, Z3, Z3
+	VPUNPCKLQDQ     Z3, Z1, Z2
+	VPUNPCKHQDQ     Z3, Z1, Z1
+	VBROADCASTI64X4 (DI), Z3
+	VPSRLVD         const25<>+0(SB), Z3, Z3
+	VPANDD          Z0, Z3, Z3
+	VBROADCASTI64X4 (DI)(CX*1), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VBROADCASTI64X4 (DI)(CX*2), Z7
+	VPSRLVD         const25<>+0(SB), Z7, Z7
+	VPANDD          Z0, Z7, Z7
+	VBROADCASTI64X4 (DI)(SI*1), Z8
+	VPSRLVD         const25<>+0(SB), Z8, Z8
+	VPANDD          Z0, Z8, Z8
+	VPUNPCKLDQ      Z4, Z3, Z10
+	VPUNPCKLDQ      Z8, Z7, Z11
+	VPUNPCKLQDQ     Z11, Z10, Z9
+	VPUNPCKHQDQ     Z11, Z10, Z10
+	VPUNPCKHDQ      Z4, Z3, Z3
+	VPUNPCKHDQ      Z8, Z7, Z7
+	VPUNPCKLQDQ     Z7, Z3, Z4
+	VPUNPCKHQDQ     Z7, Z3, Z3
+	VBROADCASTI64X4 (R8), Z7
+	VPSRLVD         const25<>+0(SB), Z7, Z7
+	VPANDD          Z0, Z7, Z7
+	VBROADCASTI64X4 (R8)(CX*1), Z8
+	VPSRLVD         const25<>+0(SB), Z8, Z8
+	VPANDD          Z0, Z8, Z8
+	VBROADCASTI64X4 (R8)(CX*2), Z11
+	VPSRLVD         const25<>+0(SB), Z11, Z11
+	VPANDD          Z0, Z11, Z11
+	VBROADCASTI64X4 (R8)(SI*1), Z12
+	VPSRLVD         const25<>+0(SB), Z12, Z12
+	VPANDD          Z0, Z12, Z12
+	VPUNPCKLDQ      Z8, Z7, Z14
+	VPUNPCKLDQ      Z12, Z11, Z15
+	VPUNPCKLQDQ     Z15, Z14, Z13
+	VPUNPCKHQDQ     Z15, Z14, Z14
+	VPUNPCKHDQ      Z8, Z7, Z7
+	VPUNPCKHDQ      Z12, Z11, Z11
+	VPUNPCKLQDQ     Z11, Z7, Z8
+	VPUNPCKHQDQ     Z11, Z7, Z7
+	VBROADCASTI64X4 (R9), Z11
+	VPSRLVD         const25<>+0(SB), Z11, Z11
+	VPANDD          Z0, Z11, Z11
+	VBROADCASTI64X4 (R9)(CX*1), Z12
+	VPSRLVD         const25<>+0(SB), Z12, Z12
+	VPANDD          Z0, Z12, Z12
+	VBROADCASTI64X4 (R9)(CX*2), Z15
+	VPSRLVD         const25<>+0(SB), Z15, Z15
+	VPANDD          Z0, Z15, Z15
+	VBROADCASTI64X4 (R9)(SI*1), Z16
+	VPSRLVD         const25<>+0(SB), Z16, Z16
+	VPANDD          Z0, Z16, Z16
+	VPUNPCKLDQ      Z12, Z11, Z18
+	VPUNPCKLDQ      Z16, Z15, Z19
+	VPUNPCKLQDQ     Z19, Z18, Z17
+	VPUNPCKHQDQ     Z19, Z18, Z18
+	VPUNPCKHDQ      Z12, Z11, Z11
+	VPUNPCKHDQ      Z16, Z15, Z15
+	VPUNPCKLQDQ     Z15, Z11, Z12
+	VPUNPCKHQDQ     Z15, Z11, Z11
+	VSHUFI32X4      $0x44, Z9, Z5, Z15
+	VSHUFI32X4      $0x44, Z17, Z13, Z16
+	VSHUFI32X4      $0x88, Z16, Z15, Z19
+	VSHUFI32X4      $0xdd, Z16, Z15, Z15
+	VSHUFI32X4      $0xee, Z9, Z5, Z5
+	VSHUFI32X4      $0xee, Z17, Z13, Z9
+	VSHUFI32X4      $0x88, Z9, Z5, Z13
+	VSHUFI32X4      $0xdd, Z9, Z5, Z5
+	VMOVDQU32       Z19, 1024(DX)
+	VMOVDQU32       Z15, 1280(DX)
+	VMOVDQU32       Z13, 1536(DX)
+	VMOVDQU32       Z5, 1792(DX)
+	VSHUFI32X4      $0x44, Z10, Z6, Z5
+	VSHUFI32X4      $0x44, Z18, Z14, Z9
+	VSHUFI32X4      $0x88, Z9, Z5, Z13
+	VSHUFI32X4      $0xdd, Z9, Z5, Z5
+	VSHUFI32X4      $0xee, Z10, Z6, Z6
+	VSHUFI32X4      $0xee, Z18, Z14, Z9
+	VSHUFI32X4      $0x88, Z9, Z6, Z10
+	VSHUFI32X4      $0xdd, Z9, Z6, Z6
+	VMOVDQU32       Z13, 1088(DX)
+	VMOVDQU32       Z5, 1344(DX)
+	VMOVDQU32       Z10, 1600(DX)
+	VMOVDQU32       Z6, 1856(DX)
+	VSHUFI32X4      $0x44, Z4, Z2, Z5
+	VSHUFI32X4      $0x44, Z12, Z8, Z6
+	VSHUFI32X4      $0x88, Z6, Z5, Z9
+	VSHUFI32X4      $0xdd, Z6, Z5, Z5
+	VSHUFI32X4      $0xee, Z4, Z2, Z2
+	VSHUFI32X4      $0xee, Z12, Z8, Z4
+	VSHUFI32X4      $0x88, Z4, Z2, Z6
+	VSHUFI32X4      $0xdd, Z4, Z2, Z2
+	VMOVDQU32       Z9, 1152(DX)
+	VMOVDQU32       Z5, 1408(DX)
+	VMOVDQU32       Z6, 1664(DX)
+	VMOVDQU32       Z2, 1920(DX)
+	VSHUFI32X4      $0x44, Z3, Z1, Z2
+	VSHUFI32X4      $0x44, Z11, Z7, Z4
+	VSHUFI32X4      $0x88, Z4, Z2, Z5
+	VSHUFI32X4      $0xdd, Z4, Z2, Z2
+	VSHUFI32X4      $0xee, Z3, Z1, Z1
+	VSHUFI32X4      $0xee, Z11, Z7, Z3
+	VSHUFI32X4      $0x88, Z3, Z1, Z4
+	VSHUFI32X4      $0xdd, Z3, Z1, Z1
+	VMOVDQU32       Z5, 1216(DX)
+	VMOVDQU32       Z2, 1472(DX)
+	VMOVDQU32       Z4, 1728(DX)
+	VMOVDQU32       Z1, 1984(DX)
+	VBROADCASTI64X4 32(AX), Z1
+	VPSRLVD         const24<>+0(SB), Z1, Z1
+	VPANDD          Z0, Z1, Z1
+	VBROADCASTI64X4 32(AX)(CX*1), Z2
+	VPSRLVD         const24<>+0(SB), Z2, Z2
+	VPANDD          Z0, Z2, Z2
+	VBROADCASTI64X4 32(AX)(CX*2), Z3
+	VPSRLVD         const24<>+0(SB), Z3, Z3
+	VPANDD          Z0, Z3, Z3
+	VBROADCASTI64X4 32(AX)(SI*1), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPUNPCKLDQ      Z2, Z1, Z6
+	VPUNPCKLDQ      Z4, Z3, Z7
+	VPUNPCKLQDQ     Z7, Z6, Z5
+	VPUNPCKHQDQ     Z7, Z6, Z6
+	VPUNPCKHDQ      Z2, Z1, Z1
+	VPUNPCKHDQ      Z4, Z3, Z3
+	VPUNPCKLQDQ     Z3, Z1, Z2
+	VPUNPCKHQDQ     Z3, Z1, Z1
+	VBROADCASTI64X4 32(DI), Z3
+	VPSRLVD         const24<>+0(SB), Z3, Z3
+	VPANDD          Z0, Z3, Z3
+	VBROADCASTI64X4 32(DI)(CX*1), Z4
+	VPSRLVD         const24<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VBROADCASTI64X4 32(DI)(CX*2), Z7
+	VPSRLVD         const24<>+0(SB), Z7, Z7
+	VPANDD          Z0, Z7, Z7
+	VBROADCASTI64X4 32(DI)(SI*1), Z8
+	VPSRLVD         const24<>+0(SB), Z8, Z8
+	VPANDD          Z0, Z8, Z8
+	VPUNPCKLDQ      Z4, Z3, Z10
+	VPUNPCKLDQ      Z8, Z7, Z11
+	VPUNPCKLQDQ     Z11, Z10, Z9
+	VPUNPCKHQDQ     Z11, Z10, Z10
+	VPUNPCKHDQ      Z4, Z3, Z3
+	VPUNPCKHDQ      Z8, Z7, Z7
+	VPUNPCKLQDQ     Z7, Z3, Z4
+	VPUNPCKHQDQ     Z7, Z3, Z3
+	VBROADCASTI64X4 32(R8), Z7
+	VPSRLVD         const24<>+0(SB), Z7, Z7
+	VPANDD          Z0, Z7, Z7
+	VBROADCASTI64X4 32(R8)(CX*1), Z8
+	VPSRLVD         const24<>+0(SB), Z8, Z8
+	VPANDD          Z0, Z8, Z8
+	VBROADCASTI64X4 32(R8)(CX*2), Z11
+	VPSRLVD         const24<>+0(SB), Z11, Z11
+	VPANDD          Z0, Z11, Z11
+	VBROADCASTI64X4 32(R8)(SI*1), Z12
+	VPSRLVD         const24<>+0(SB), Z12, Z12
+	VPANDD          Z0, Z12, Z12
+	VPUNPCKLDQ      Z8, Z7, Z14
+	VPUNPCKLDQ      Z12, Z11, Z15
+	VPUNPCKLQDQ     Z15, Z14, Z13
+	VPUNPCKHQDQ     Z15, Z14, Z14
+	VPUNPCKHDQ      Z8, Z7, Z7
+	VPUNPCKHDQ      Z12, Z11, Z11
+	VPUNPCKLQDQ     Z11, Z7, Z8
+	VPUNPCKHQDQ     Z11, Z7, Z7
+	VBROADCASTI64X4 32(R9), Z11
+	VPSRLVD         const24<>+0(SB), Z11, Z11
+	VPANDD          Z0, Z11, Z11
+	VBROADCASTI64X4 32(R9)(CX*1), Z12
+	VPSRLVD         const24<>+0(SB), Z12, Z12
+	VPANDD          Z0, Z12, Z12
+	VBROADCASTI64X4 32(R9)(CX*2), Z15
+	VPSRLVD         const24<>+0(SB), Z15, Z15
+	VPANDD          Z0, Z15, Z15
+	VBROADCASTI64X4 32(R9)(SI*1), Z16
+	VPSRLVD         const24<>+0(SB), Z16, Z16
+	VPANDD          Z0, Z16, Z16
+	VPUNPCKLDQ      Z12, Z11, Z18
+	VPUNPCKLDQ      Z16, Z15, Z19
+	VPUNPCKLQDQ     Z19, Z18, Z17
+	VPUNPCKHQDQ     Z19, Z18, Z18
+	VPUNPCKHDQ      Z12, Z11, Z11
+	VPUNPCKHDQ      Z16, Z15, Z15
+	VPUNPCKLQDQ     Z15, Z11, Z12
+	VPUNPCKHQDQ     Z15, Z11, Z11
+	VSHUFI32X4      $0x44, Z9, Z5, Z15
+	VSHUFI32X4      $0x44, Z17, Z13, Z16
+	VSHUFI32X4      $0x88, Z16, Z15, Z19
+	VSHUFI32X4      $0xdd, Z16, Z15, Z15
+	VSHUFI32X4      $0xee, Z9, Z5, Z5
+	VSHUFI32X4      $0xee, Z17, Z13, Z9
+	VSHUFI32X4      $0x88, Z9, Z5, Z13
+	VSHUFI32X4      $0xdd, Z9, Z5, Z5
+	VMOVDQU32       Z19, 2048(DX)
+	VMOVDQU32       Z15, 2304(DX)
+	VMOVDQU32       Z13, 2560(DX)
+	VMOVDQU32       Z5, 2816(DX)
+	VSHUFI32X4      $0x44, Z10, Z6, Z5
+	VSHUFI32X4      $0x44, Z18, Z14, Z9
+	VSHUFI32X4      $0x88, Z9, Z5, Z13
+	VSHUFI32X4      $0xdd, Z9, Z5, Z5
+	VSHUFI32X4      $0xee, Z10, Z6, Z6
+	VSHUFI32X4      $0xee, Z18, Z14, Z9
+	VSHUFI32X4      $0x88, Z9, Z6, Z10
+	VSHUFI32X4      $0xdd, Z9, Z6, Z6
+	VMOVDQU32       Z13, 2112(DX)
+	VMOVDQU32       Z5, 2368(DX)
+	VMOVDQU32       Z10, 2624(DX)
+	VMOVDQU32       Z6, 2880(DX)
+	VSHUFI32X4      $0x44, Z4, Z2, Z5
+	VSHUFI32X4      $0x44, Z12, Z8, Z6
+	VSHUFI32X4      $0x88, Z6, Z5, Z9
+	VSHUFI32X4      $0xdd, Z6, Z5, Z5
+	VSHUFI32X4      $0xee, Z4, Z2, Z2
+	VSHUFI32X4      $0xee, Z12, Z8, Z4
+	VSHUFI32X4      $0x88, Z4, Z2, Z6
+	VSHUFI32X4      $0xdd, Z4, Z2, Z2
+	VMOVDQU32       Z9, 2176(DX)
+	VMOVDQU32       Z5, 2432(DX)
+	VMOVDQU32       Z6, 2688(DX)
+	VMOVDQU32       Z2, 2944(DX)
+	VSHUFI32X4      $0x44, Z3, Z1, Z2
+	VSHUFI32X4      $0x44, Z11, Z7, Z4
+	VSHUFI32X4      $0x88, Z4, Z2, Z5
+	VSHUFI32X4      $0xdd, Z4, Z2, Z2
+	VSHUFI32X4      $0xee, Z3, Z1, Z1
+	VSHUFI32X4      $0xee, Z11, Z7, Z3
+	VSHUFI32X4      $0x88, Z3, Z1, Z4
+	VSHUFI32X4      $0xdd, Z3, Z1, Z1
+	VMOVDQU32       Z5, 2240(DX)
+	VMOVDQU32       Z2, 2496(DX)
+	VMOVDQU32       Z4, 2752(DX)
+	VMOVDQU32       Z1, 3008(DX)
+	VBROADCASTI64X4 32(AX), Z1
+	VPSRLVD         const25<>+0(SB), Z1, Z1
+	VPANDD          Z0, Z1, Z1
+	VBROADCASTI64X4 32(AX)(CX*1), Z2
+	VPSRLVD         const25<>+0(SB), Z2, Z2
+	VPANDD          Z0, Z2, Z2
+	VBROADCASTI64X4 32(AX)(CX*2), Z3
+	VPSRLVD         const25<>+0(SB), Z3, Z3
+	VPANDD          Z0, Z3, Z3
+	VBROADCASTI64X4 32(AX)(SI*1), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPUNPCKLDQ      Z2, Z1, Z6
+	VPUNPCKLDQ      Z4, Z3, Z7
+	VPUNPCKLQDQ     Z7, Z6, Z5
+	VPUNPCKHQDQ     Z7, Z6, Z6
+	VPUNPCKHDQ      Z2, Z1, Z1
+	VPUNPCKHDQ      Z4, Z3, Z3
+	VPUNPCKLQDQ     Z3, Z1, Z2
+	VPUNPCKHQDQ     Z3, Z1, Z1
+	VBROADCASTI64X4 32(DI), Z3
+	VPSRLVD         const25<>+0(SB), Z3, Z3
+	VPANDD          Z0, Z3, Z3
+	VBROADCASTI64X4 32(DI)(CX*1), Z4
+	VPSRLVD         const25<>+0(SB), Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VBROADCASTI64X4 32(DI)(CX*2), Z7
+	VPSRLVD         const25<>+0(SB), Z7, Z7
+	VPANDD          Z0, Z7, Z7
+	VBROADCASTI64X4 32(DI)(SI*1), Z8
+	VPSRLVD         const25<>+0(SB), Z8, Z8
+	VPANDD          Z0, Z8, Z8
+	VPUNPCKLDQ      Z4, Z3, Z10
+	VPUNPCKLDQ      Z8, Z7, Z11
+	VPUNPCKLQDQ     Z11, Z10, Z9
+	VPUNPCKHQDQ     Z11, Z10, Z10
+	VPUNPCKHDQ      Z4, Z3, Z3
+	VPUNPCKHDQ      Z8, Z7, Z7
+	VPUNPCKLQDQ     Z7, Z3, Z4
+	VPUNPCKHQDQ     Z7, Z3, Z3
+	VBROADCASTI64X4 32(R8), Z7
+	VPSRLVD         const25<>+0(SB), Z7, Z7
+	VPANDD          Z0, Z7, Z7
+	VBROADCASTI64X4 32(R8)(CX*1), Z8
+	VPSRLVD         const25<>+0(SB), Z8, Z8
+	VPANDD          Z0, Z8, Z8
+	VBROADCASTI64X4 32(R8)(CX*2), Z11
+	VPSRLVD         const25<>+0(SB), Z11, Z11
+	VPANDD          Z0, Z11, Z11
+	VBROADCASTI64X4 32(R8)(SI*1), Z12
+	VPSRLVD         const25<>+0(SB), Z12, Z12
+	VPANDD          Z0, Z12, Z12
+	VPUNPCKLDQ      Z8, Z7, Z14
+	VPUNPCKLDQ      Z12, Z11, Z15
+	VPUNPCKLQDQ     Z15, Z14, Z13
+	VPUNPCKHQDQ     Z15, Z14, Z14
+	VPUNPCKHDQ      Z8, Z7, Z7
+	VPUNPCKHDQ      Z12, Z11, Z11
+	VPUNPCKLQDQ     Z11, Z7, Z8
+	VPUNPCKHQDQ     Z11, Z7, Z7
+	VBROADCASTI64X4 32(R9), Z11
+	VPSRLVD         const25<>+0(SB), Z11, Z11
+	VPANDD          Z0, Z11, Z11
+	VBROADCASTI64X4 32(R9)(CX*1), Z12
+	VPSRLVD         const25<>+0(SB), Z12, Z12
+	VPANDD          Z0, Z12, Z12
+	VBROADCASTI64X4 32(R9)(CX*2), Z15
+	VPSRLVD         const25<>+0(SB), Z15, Z15
+	VPANDD          Z0, Z15, Z15
+	VBROADCASTI64X4 32(R9)(SI*1), Z16
+	VPSRLVD         const25<>+0(SB), Z16, Z16
+	VPANDD          Z0, Z16, Z16
+	VPUNPCKLDQ      Z12, Z11, Z18
+	VPUNPCKLDQ      Z16, Z15, Z19
+	VPUNPCKLQDQ     Z19, Z18, Z17
+	VPUNPCKHQDQ     Z19, Z18, Z18
+	VPUNPCKHDQ      Z12, Z11, Z11
+	VPUNPCKHDQ      Z16, Z15, Z15
+	VPUNPCKLQDQ     Z15, Z11, Z12
+	VPUNPCKHQDQ     Z15, Z11, Z11
+	VSHUFI32X4      $0x44, Z9, Z5, Z15
+	VSHUFI32X4      $0x44, Z17, Z13, Z16
+	VSHUFI32X4      $0x88, Z16, Z15, Z19
+	VSHUFI32X4      $0xdd, Z16, Z15, Z15
+	VSHUFI32X4      $0xee, Z9, Z5, Z5
+	VSHUFI32X4      $0xee, Z17, Z13, Z9
+	VSHUFI32X4      $0x88, Z9, Z5, Z13
+	VSHUFI32X4      $0xdd, Z9, Z5, Z5
+	VMOVDQU32       Z19, 3072(DX)
+	VMOVDQU32       Z15, 3328(DX)
+	VMOVDQU32       Z13, 3584(DX)
+	VMOVDQU32       Z5, 3840(DX)
+	VSHUFI32X4      $0x44, Z10, Z6, Z5
+	VSHUFI32X4      $0x44, Z18, Z14, Z9
+	VSHUFI32X4      $0x88, Z9, Z5, Z13
+	VSHUFI32X4      $0xdd, Z9, Z5, Z5
+	VSHUFI32X4      $0xee, Z10, Z6, Z6
+	VSHUFI32X4      $0xee, Z18, Z14, Z9
+	VSHUFI32X4      $0x88, Z9, Z6, Z10
+	VSHUFI32X4      $0xdd, Z9, Z6, Z6
+	VMOVDQU32       Z13, 3136(DX)
+	VMOVDQU32       Z5, 3392(DX)
+	VMOVDQU32       Z10, 3648(DX)
+	VMOVDQU32       Z6, 3904(DX)
+	VSHUFI32X4      $0x44, Z4, Z2, Z5
+	VSHUFI32X4      $0x44, Z12, Z8, Z6
+	VSHUFI32X4      $0x88, Z6, Z5, Z9
+	VSHUFI32X4      $0xdd, Z6, Z5, Z5
+	VSHUFI32X4      $0xee, Z4, Z2, Z2
+	VSHUFI32X4      $0xee, Z12, Z8, Z4
+	VSHUFI32X4      $0x88, Z4, Z2, Z6
+	VSHUFI32X4      $0xdd, Z4, Z2, Z2
+	VMOVDQU32       Z9, 3200(DX)
+	VMOVDQU32       Z5, 3456(DX)
+	VMOVDQU32       Z6, 3712(DX)
+	VMOVDQU32       Z2, 3968(DX)
+	VSHUFI32X4      $0x44, Z3, Z1, Z2
+	VSHUFI32X4      $0x44, Z11, Z7, Z4
+	VSHUFI32X4      $0x88, Z4, Z2, Z5
+	VSHUFI32X4      $0xdd, Z4, Z2, Z2
+	VSHUFI32X4      $0xee, Z3, Z1, Z1
+	VSHUFI32X4      $0xee, Z11, Z7, Z3
+	VSHUFI32X4      $0x88, Z3, Z1, Z4
+	VSHUFI32X4      $0xdd, Z3, Z1, Z1
+	VMOVDQU32       Z5, 3264(DX)
+	VMOVDQU32       Z2, 3520(DX)
+	VMOVDQU32       Z4, 3776(DX)
+	VMOVDQU32       Z1, 4032(DX)
+	ADDQ            $0x42, AX
+	ADDQ            $0x42, DI
+	ADDQ            $0x42, R8
+	ADDQ            $0x42, R9
+	ADDQ            $0x00001000, DX
+	ADDQ            $0x00000200, BX
+	DECQ            R10
+	JNZ             loop
+	VZEROUPPER
+	RET
+
 // func panel16x1AVX512(a *byte)
 // Requires: AVX, AVX512F, AVX512VNNI
 TEXT ·panel16x1AVX512(SB), NOSPLIT, $0-8
@@ -17375,3 +23577,273 @@ DATA const27<>+52(SB)/4, $0x0000000f
 DATA const27<>+56(SB)/4, $0x0000000f
 DATA const27<>+60(SB)/4, $0x0000000f
 GLOBL const27<>(SB), RODATA|NOPTR, $64
+
+DATA const28<>+0(SB)/4, $0x00000030
+DATA const28<>+4(SB)/4, $0x00000030
+DATA const28<>+8(SB)/4, $0x00000030
+DATA const28<>+12(SB)/4, $0x00000030
+DATA const28<>+16(SB)/4, $0x00000030
+DATA const28<>+20(SB)/4, $0x00000030
+DATA const28<>+24(SB)/4, $0x00000030
+DATA const28<>+28(SB)/4, $0x00000030
+DATA const28<>+32(SB)/4, $0x00000030
+DATA const28<>+36(SB)/4, $0x00000030
+DATA const28<>+40(SB)/4, $0x00000030
+DATA const28<>+44(SB)/4, $0x00000030
+DATA const28<>+48(SB)/4, $0x00000030
+DATA const28<>+52(SB)/4, $0x00000030
+DATA const28<>+56(SB)/4, $0x00000030
+DATA const28<>+60(SB)/4, $0x00000030
+GLOBL const28<>(SB), RODATA|NOPTR, $64
+
+DATA const29<>+0(SB)/4, $0x00000000
+DATA const29<>+4(SB)/4, $0x00000000
+DATA const29<>+8(SB)/4, $0x00000004
+DATA const29<>+12(SB)/4, $0x00000004
+DATA const29<>+16(SB)/4, $0x00000000
+DATA const29<>+20(SB)/4, $0x00000000
+DATA const29<>+24(SB)/4, $0x00000004
+DATA const29<>+28(SB)/4, $0x00000004
+DATA const29<>+32(SB)/4, $0x00000000
+DATA const29<>+36(SB)/4, $0x00000000
+DATA const29<>+40(SB)/4, $0x00000004
+DATA const29<>+44(SB)/4, $0x00000004
+DATA const29<>+48(SB)/4, $0x00000000
+DATA const29<>+52(SB)/4, $0x00000000
+DATA const29<>+56(SB)/4, $0x00000004
+DATA const29<>+60(SB)/4, $0x00000004
+GLOBL const29<>(SB), RODATA|NOPTR, $64
+
+DATA const30<>+0(SB)/4, $0x00000000
+DATA const30<>+4(SB)/4, $0x00000000
+DATA const30<>+8(SB)/4, $0x00000000
+DATA const30<>+12(SB)/4, $0x00000000
+DATA const30<>+16(SB)/4, $0x00000001
+DATA const30<>+20(SB)/4, $0x00000000
+DATA const30<>+24(SB)/4, $0x00000001
+DATA const30<>+28(SB)/4, $0x00000000
+DATA const30<>+32(SB)/4, $0x00000002
+DATA const30<>+36(SB)/4, $0x00000000
+DATA const30<>+40(SB)/4, $0x00000002
+DATA const30<>+44(SB)/4, $0x00000000
+DATA const30<>+48(SB)/4, $0x00000003
+DATA const30<>+52(SB)/4, $0x00000000
+DATA const30<>+56(SB)/4, $0x00000003
+DATA const30<>+60(SB)/4, $0x00000000
+GLOBL const30<>(SB), RODATA|NOPTR, $64
+
+DATA const31<>+0(SB)/4, $0x7f7f7f7f
+DATA const31<>+4(SB)/4, $0x7f7f7f7f
+DATA const31<>+8(SB)/4, $0x7f7f7f7f
+DATA const31<>+12(SB)/4, $0x7f7f7f7f
+DATA const31<>+16(SB)/4, $0x7f7f7f7f
+DATA const31<>+20(SB)/4, $0x7f7f7f7f
+DATA const31<>+24(SB)/4, $0x7f7f7f7f
+DATA const31<>+28(SB)/4, $0x7f7f7f7f
+DATA const31<>+32(SB)/4, $0x7f7f7f7f
+DATA const31<>+36(SB)/4, $0x7f7f7f7f
+DATA const31<>+40(SB)/4, $0x7f7f7f7f
+DATA const31<>+44(SB)/4, $0x7f7f7f7f
+DATA const31<>+48(SB)/4, $0x7f7f7f7f
+DATA const31<>+52(SB)/4, $0x7f7f7f7f
+DATA const31<>+56(SB)/4, $0x7f7f7f7f
+DATA const31<>+60(SB)/4, $0x7f7f7f7f
+GLOBL const31<>(SB), RODATA|NOPTR, $64
+
+DATA const32<>+0(SB)/4, $0x3f803f80
+DATA const32<>+4(SB)/4, $0x3f803f80
+DATA const32<>+8(SB)/4, $0x3f803f80
+DATA const32<>+12(SB)/4, $0x3f803f80
+DATA const32<>+16(SB)/4, $0x3f803f80
+DATA const32<>+20(SB)/4, $0x3f803f80
+DATA const32<>+24(SB)/4, $0x3f803f80
+DATA const32<>+28(SB)/4, $0x3f803f80
+DATA const32<>+32(SB)/4, $0x3f803f80
+DATA const32<>+36(SB)/4, $0x3f803f80
+DATA const32<>+40(SB)/4, $0x3f803f80
+DATA const32<>+44(SB)/4, $0x3f803f80
+DATA const32<>+48(SB)/4, $0x3f803f80
+DATA const32<>+52(SB)/4, $0x3f803f80
+DATA const32<>+56(SB)/4, $0x3f803f80
+DATA const32<>+60(SB)/4, $0x3f803f80
+GLOBL const32<>(SB), RODATA|NOPTR, $64
+
+DATA const33<>+0(SB)/4, $0x43000000
+DATA const33<>+4(SB)/4, $0x43000000
+DATA const33<>+8(SB)/4, $0x43000000
+DATA const33<>+12(SB)/4, $0x43000000
+DATA const33<>+16(SB)/4, $0x43000000
+DATA const33<>+20(SB)/4, $0x43000000
+DATA const33<>+24(SB)/4, $0x43000000
+DATA const33<>+28(SB)/4, $0x43000000
+DATA const33<>+32(SB)/4, $0x43000000
+DATA const33<>+36(SB)/4, $0x43000000
+DATA const33<>+40(SB)/4, $0x43000000
+DATA const33<>+44(SB)/4, $0x43000000
+DATA const33<>+48(SB)/4, $0x43000000
+DATA const33<>+52(SB)/4, $0x43000000
+DATA const33<>+56(SB)/4, $0x43000000
+DATA const33<>+60(SB)/4, $0x43000000
+GLOBL const33<>(SB), RODATA|NOPTR, $64
+
+DATA const34<>+0(SB)/4, $0x02020202
+DATA const34<>+4(SB)/4, $0x02020202
+DATA const34<>+8(SB)/4, $0x02020202
+DATA const34<>+12(SB)/4, $0x02020202
+DATA const34<>+16(SB)/4, $0x02020202
+DATA const34<>+20(SB)/4, $0x02020202
+DATA const34<>+24(SB)/4, $0x02020202
+DATA const34<>+28(SB)/4, $0x02020202
+DATA const34<>+32(SB)/4, $0x02020202
+DATA const34<>+36(SB)/4, $0x02020202
+DATA const34<>+40(SB)/4, $0x02020202
+DATA const34<>+44(SB)/4, $0x02020202
+DATA const34<>+48(SB)/4, $0x02020202
+DATA const34<>+52(SB)/4, $0x02020202
+DATA const34<>+56(SB)/4, $0x02020202
+DATA const34<>+60(SB)/4, $0x02020202
+GLOBL const34<>(SB), RODATA|NOPTR, $64
+
+DATA const35<>+0(SB)/4, $0xff00ff00
+DATA const35<>+4(SB)/4, $0xff00ff00
+DATA const35<>+8(SB)/4, $0xff00ff00
+DATA const35<>+12(SB)/4, $0xff00ff00
+DATA const35<>+16(SB)/4, $0xff00ff00
+DATA const35<>+20(SB)/4, $0xff00ff00
+DATA const35<>+24(SB)/4, $0xff00ff00
+DATA const35<>+28(SB)/4, $0xff00ff00
+DATA const35<>+32(SB)/4, $0xff00ff00
+DATA const35<>+36(SB)/4, $0xff00ff00
+DATA const35<>+40(SB)/4, $0xff00ff00
+DATA const35<>+44(SB)/4, $0xff00ff00
+DATA const35<>+48(SB)/4, $0xff00ff00
+DATA const35<>+52(SB)/4, $0xff00ff00
+DATA const35<>+56(SB)/4, $0xff00ff00
+DATA const35<>+60(SB)/4, $0xff00ff00
+GLOBL const35<>(SB), RODATA|NOPTR, $64
+
+DATA const36<>+0(SB)/4, $0x01010101
+DATA const36<>+4(SB)/4, $0x01010101
+DATA const36<>+8(SB)/4, $0x01010101
+DATA const36<>+12(SB)/4, $0x01010101
+DATA const36<>+16(SB)/4, $0x01010101
+DATA const36<>+20(SB)/4, $0x01010101
+DATA const36<>+24(SB)/4, $0x01010101
+DATA const36<>+28(SB)/4, $0x01010101
+DATA const36<>+32(SB)/4, $0x01010101
+DATA const36<>+36(SB)/4, $0x01010101
+DATA const36<>+40(SB)/4, $0x01010101
+DATA const36<>+44(SB)/4, $0x01010101
+DATA const36<>+48(SB)/4, $0x01010101
+DATA const36<>+52(SB)/4, $0x01010101
+DATA const36<>+56(SB)/4, $0x01010101
+DATA const36<>+60(SB)/4, $0x01010101
+GLOBL const36<>(SB), RODATA|NOPTR, $64
+
+DATA const37<>+0(SB)/4, $0x56565656
+DATA const37<>+4(SB)/4, $0x56565656
+DATA const37<>+8(SB)/4, $0x56565656
+DATA const37<>+12(SB)/4, $0x56565656
+DATA const37<>+16(SB)/4, $0x56565656
+DATA const37<>+20(SB)/4, $0x56565656
+DATA const37<>+24(SB)/4, $0x56565656
+DATA const37<>+28(SB)/4, $0x56565656
+DATA const37<>+32(SB)/4, $0x56565656
+DATA const37<>+36(SB)/4, $0x56565656
+DATA const37<>+40(SB)/4, $0x56565656
+DATA const37<>+44(SB)/4, $0x56565656
+DATA const37<>+48(SB)/4, $0x56565656
+DATA const37<>+52(SB)/4, $0x56565656
+DATA const37<>+56(SB)/4, $0x56565656
+DATA const37<>+60(SB)/4, $0x56565656
+GLOBL const37<>(SB), RODATA|NOPTR, $64
+
+DATA const38<>+0(SB)/4, $0xabababab
+DATA const38<>+4(SB)/4, $0xabababab
+DATA const38<>+8(SB)/4, $0xabababab
+DATA const38<>+12(SB)/4, $0xabababab
+DATA const38<>+16(SB)/4, $0xabababab
+DATA const38<>+20(SB)/4, $0xabababab
+DATA const38<>+24(SB)/4, $0xabababab
+DATA const38<>+28(SB)/4, $0xabababab
+DATA const38<>+32(SB)/4, $0xabababab
+DATA const38<>+36(SB)/4, $0xabababab
+DATA const38<>+40(SB)/4, $0xabababab
+DATA const38<>+44(SB)/4, $0xabababab
+DATA const38<>+48(SB)/4, $0xabababab
+DATA const38<>+52(SB)/4, $0xabababab
+DATA const38<>+56(SB)/4, $0xabababab
+DATA const38<>+60(SB)/4, $0xabababab
+GLOBL const38<>(SB), RODATA|NOPTR, $64
+
+DATA const39<>+0(SB)/4, $0x00010001
+DATA const39<>+4(SB)/4, $0x00010001
+DATA const39<>+8(SB)/4, $0x00010001
+DATA const39<>+12(SB)/4, $0x00010001
+DATA const39<>+16(SB)/4, $0x00010001
+DATA const39<>+20(SB)/4, $0x00010001
+DATA const39<>+24(SB)/4, $0x00010001
+DATA const39<>+28(SB)/4, $0x00010001
+DATA const39<>+32(SB)/4, $0x00030003
+DATA const39<>+36(SB)/4, $0x00030003
+DATA const39<>+40(SB)/4, $0x00030003
+DATA const39<>+44(SB)/4, $0x00030003
+DATA const39<>+48(SB)/4, $0x00030003
+DATA const39<>+52(SB)/4, $0x00030003
+DATA const39<>+56(SB)/4, $0x00030003
+DATA const39<>+60(SB)/4, $0x00030003
+GLOBL const39<>(SB), RODATA|NOPTR, $64
+
+DATA const40<>+0(SB)/4, $0x00090009
+DATA const40<>+4(SB)/4, $0x00090009
+DATA const40<>+8(SB)/4, $0x00090009
+DATA const40<>+12(SB)/4, $0x00090009
+DATA const40<>+16(SB)/4, $0x00090009
+DATA const40<>+20(SB)/4, $0x00090009
+DATA const40<>+24(SB)/4, $0x00090009
+DATA const40<>+28(SB)/4, $0x00090009
+DATA const40<>+32(SB)/4, $0x001b001b
+DATA const40<>+36(SB)/4, $0x001b001b
+DATA const40<>+40(SB)/4, $0x001b001b
+DATA const40<>+44(SB)/4, $0x001b001b
+DATA const40<>+48(SB)/4, $0x001b001b
+DATA const40<>+52(SB)/4, $0x001b001b
+DATA const40<>+56(SB)/4, $0x001b001b
+DATA const40<>+60(SB)/4, $0x001b001b
+GLOBL const40<>(SB), RODATA|NOPTR, $64
+
+DATA const41<>+0(SB)/4, $0x00510051
+DATA const41<>+4(SB)/4, $0x00510051
+DATA const41<>+8(SB)/4, $0x00510051
+DATA const41<>+12(SB)/4, $0x00510051
+DATA const41<>+16(SB)/4, $0x00510051
+DATA const41<>+20(SB)/4, $0x00510051
+DATA const41<>+24(SB)/4, $0x00510051
+DATA const41<>+28(SB)/4, $0x00510051
+DATA const41<>+32(SB)/4, $0x00010001
+DATA const41<>+36(SB)/4, $0x00010001
+DATA const41<>+40(SB)/4, $0x00010001
+DATA const41<>+44(SB)/4, $0x00010001
+DATA const41<>+48(SB)/4, $0x00030003
+DATA const41<>+52(SB)/4, $0x00030003
+DATA const41<>+56(SB)/4, $0x00030003
+DATA const41<>+60(SB)/4, $0x00030003
+GLOBL const41<>(SB), RODATA|NOPTR, $64
+
+DATA const42<>+0(SB)/4, $0x00090009
+DATA const42<>+4(SB)/4, $0x00090009
+DATA const42<>+8(SB)/4, $0x00090009
+DATA const42<>+12(SB)/4, $0x00090009
+DATA const42<>+16(SB)/4, $0x001b001b
+DATA const42<>+20(SB)/4, $0x001b001b
+DATA const42<>+24(SB)/4, $0x001b001b
+DATA const42<>+28(SB)/4, $0x001b001b
+DATA const42<>+32(SB)/4, $0x00510051
+DATA const42<>+36(SB)/4, $0x00510051
+DATA const42<>+40(SB)/4, $0x00510051
+DATA const42<>+44(SB)/4, $0x00510051
+DATA const42<>+48(SB)/4, $0x00010001
+DATA const42<>+52(SB)/4, $0x00030003
+DATA const42<>+56(SB)/4, $0x00090009
+DATA const42<>+60(SB)/4, $0x001b001b
+GLOBL const42<>(SB), RODATA|NOPTR, $64

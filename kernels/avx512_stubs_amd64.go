@@ -124,6 +124,66 @@ func rowsQ2_KAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, grou
 //go:noescape
 func unpackQ2_KAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
+// rowsIQ4_XSAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+//
+//go:noescape
+func rowsIQ4_XSAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackIQ4_XSAVX512 makes a panel of 16 rows of w.
+//
+//go:noescape
+func unpackIQ4_XSAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsNVFP4AVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+//
+//go:noescape
+func rowsNVFP4AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackNVFP4AVX512 makes a panel of 16 rows of w.
+//
+//go:noescape
+func unpackNVFP4AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsQ1_0AVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+//
+//go:noescape
+func rowsQ1_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackQ1_0AVX512 makes a panel of 16 rows of w.
+//
+//go:noescape
+func unpackQ1_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsQ2_0AVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+//
+//go:noescape
+func rowsQ2_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackQ2_0AVX512 makes a panel of 16 rows of w.
+//
+//go:noescape
+func unpackQ2_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsTQ1_0AVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+//
+//go:noescape
+func rowsTQ1_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackTQ1_0AVX512 makes a panel of 16 rows of w.
+//
+//go:noescape
+func unpackTQ1_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsTQ2_0AVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+//
+//go:noescape
+func rowsTQ2_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackTQ2_0AVX512 makes a panel of 16 rows of w.
+//
+//go:noescape
+func unpackTQ2_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
 // panel16x1AVX512 multiplies three panels of 16 rows with 1 tokens.
 //
 //go:noescape

@@ -267,7 +267,7 @@ loopdone:
 	RET
 
 // func rotateAVX512(x *float32, cos *float32, sin *float32, pairs int)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·rotateAVX512(SB), NOSPLIT, $0-32
 	MOVQ      x+0(FP), AX
 	MOVQ      pairs+24(FP), CX
@@ -280,8 +280,8 @@ loop:
 	CMPQ           CX, $0x10
 	JLT            looptail
 	VMOVUPS        (AX), Z1
-	VMOVDQU        (DX), Y2
-	VMOVDQU        (BX), Y3
+	VMOVDQU32      (DX), Y2
+	VMOVDQU32      (BX), Y3
 	VPERMPS        Z2, Z0, Z2
 	VPERMPS        Z3, Z0, Z3
 	VPERMILPS      $0xb1, Z1, Z4

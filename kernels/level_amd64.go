@@ -44,5 +44,11 @@ func avx512(l Level) *Level {
 	set(quant.Q4_K, 0, rowsQ4_KAVX512, unpackQ4_KAVX512)
 	set(quant.Q5_K, 0, rowsQ5_KAVX512, unpackQ5_KAVX512)
 	set(quant.Q6_K, 5, rowsQ6_KAVX512, unpackQ6_KAVX512)
+	set(quant.IQ4_XS, 7, rowsIQ4_XSAVX512, unpackIQ4_XSAVX512)
+	set(quant.NVFP4, 4, rowsNVFP4AVX512, unpackNVFP4AVX512)
+	set(quant.Q1_0, 0, rowsQ1_0AVX512, unpackQ1_0AVX512)
+	set(quant.Q2_0, 0, rowsQ2_0AVX512, unpackQ2_0AVX512)
+	set(quant.TQ1_0, 0, rowsTQ1_0AVX512, unpackTQ1_0AVX512)
+	set(quant.TQ2_0, 0, rowsTQ2_0AVX512, unpackTQ2_0AVX512)
 	return &l
 }

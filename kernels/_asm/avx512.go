@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -9,7 +10,7 @@ import (
 
 // avx512 is the level avx512vnni: tiles of 16 weight rows, one output per lane of a ZMM register.
 func avx512(x *program) {
-	for _, f := range formats512 {
+	for _, f := range slices.Concat(formats512, formats512Few) {
 		x.rows512(f)
 		x.unpack512(f)
 	}
@@ -71,6 +72,8 @@ type format512 struct {
 	group  int  // weights that share a scale
 	min    bool // a minimum is added per group
 	off    int  // log2 of what the bytes of a weight are too large by; -1: nothing
+	// crossed says that load returns weights 16 to 31 of a unit behind weights 32 to 47. The groups are of 32.
+	crossed bool
 
 	// begin sets up constants, before the loop over blocks.
 	begin func(x *program, s *state512)
@@ -237,6 +240,11 @@ func (x *program) dotPaired(f *format512, s *state512, q reg.Register, disp int)
 func (x *program) dotUnit(f *format512, s *state512, q reg.Register, u int) []reg.VecVirtual {
 	a := x.ZMM()
 	x.VMOVDQU32(Mem{Base: q, Disp: 64 * u}, a)
+	even, odd := uint64(0x88), uint64(0xdd) // lanes 0 and 2, and 1 and 3
+	if f.crossed {
+		x.VSHUFI32X4(Imm(0xd8), a, a, a)
+		even, odd = 0x44, 0xee
+	}
 	var quarter [4]reg.VecVirtual // rows 4i to 4i+3; lane j of 128 bits is weights 16j to 16j+15
 	for i := range quarter {
 		var quad [4]reg.VecVirtual
@@ -246,8 +254,8 @@ func (x *program) dotUnit(f *format512, s *state512, q reg.Register, u int) []re
 		quarter[i] = x.add4(quad)
 	}
 	if f.group == 32 {
-		lo := x.addLanes(quarter[0], quarter[1], 0x88, 0xdd) // groups 0, 1 of rows 0–3, then of rows 4–7
-		hi := x.addLanes(quarter[2], quarter[3], 0x88, 0xdd)
+		lo := x.addLanes(quarter[0], quarter[1], even, odd) // groups 0, 1 of rows 0–3, then of rows 4–7
+		hi := x.addLanes(quarter[2], quarter[3], even, odd)
 		g0, g1 := x.ZMM(), x.ZMM()
 		x.VSHUFI32X4(Imm(0x88), hi, lo, g0)
 		x.VSHUFI32X4(Imm(0xdd), hi, lo, g1)
@@ -376,6 +384,9 @@ func (x *program) unpack512(f format512) {
 				continue
 			}
 			out := x.lanes4x4([4]reg.VecVirtual{quarter[0][j], quarter[1][j], quarter[2][j], quarter[3][j]})
+			if f.crossed {
+				out[1], out[2] = out[2], out[1]
+			}
 			for l, z := range out {
 				x.VMOVDQU32(z, Mem{Base: p, Disp: 64 * (16*u + 4*l + j)})
 			}

@@ -115,9 +115,11 @@ func nibbles(int) func(*program, *state512) {
 }
 
 // upper masks the upper eight dwords.
-func (x *program) upper() reg.OpmaskVirtual {
+func (x *program) upper() reg.OpmaskVirtual { return x.mask(0xff00) }
+
+func (x *program) mask(lanes uint32) reg.OpmaskVirtual {
 	r, k := x.GP32(), x.K()
-	x.MOVL(U32(0xff00), r)
+	x.MOVL(U32(lanes), r)
 	x.KMOVW(r, k)
 	return k
 }

@@ -163,7 +163,7 @@ func (x *program) load16(m Mem, z reg.VecVirtual) {
 }
 
 func (x *program) load32(m Mem, z reg.VecVirtual) {
-	i, err := x86.VMOVDQU(m, z.AsY())
+	i, err := x86.VMOVDQU32(m, z.AsY())
 	x.wide(z, i, err)
 }
 
