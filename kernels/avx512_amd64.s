@@ -589,6 +589,7 @@ loop:
 	VINSERTI128     $0x01, X3, Y2, Y2
 	VCVTPH2PS       Y2, Z2
 	VMOVUPS         Z2, (BX)
+	ADDQ            $0x40, BX
 	VBROADCASTI32X4 2(AX), Z2
 	VBROADCASTI32X4 2(DI), K1, Z2
 	VPSRLVD         Z0, Z2, Z2
@@ -653,12 +654,11 @@ loop:
 	VSHUFI32X4      $0xdd, Z4, Z2, Z2
 	VMOVDQU32       Z3, 192(DX)
 	VMOVDQU32       Z2, 448(DX)
+	ADDQ            $0x00000200, DX
 	ADDQ            $0x12, AX
 	ADDQ            $0x12, DI
 	ADDQ            $0x12, R8
 	ADDQ            $0x12, R9
-	ADDQ            $0x00000200, DX
-	ADDQ            $0x40, BX
 	DECQ            R10
 	JNZ             loop
 	VZEROUPPER
@@ -1279,6 +1279,8 @@ loop:
 	VCVTPH2PS       Y2, Z2
 	VMOVUPS         Z3, (BX)
 	VMOVUPS         Z2, (SI)
+	ADDQ            $0x40, BX
+	ADDQ            $0x40, SI
 	VBROADCASTI32X4 4(AX), Z2
 	VBROADCASTI32X4 4(R8), K1, Z2
 	VPSRLVD         Z0, Z2, Z2
@@ -1343,13 +1345,11 @@ loop:
 	VSHUFI32X4      $0xdd, Z4, Z2, Z2
 	VMOVDQU32       Z3, 192(DX)
 	VMOVDQU32       Z2, 448(DX)
+	ADDQ            $0x00000200, DX
 	ADDQ            $0x14, AX
 	ADDQ            $0x14, R8
 	ADDQ            $0x14, R9
 	ADDQ            $0x14, R10
-	ADDQ            $0x00000200, DX
-	ADDQ            $0x40, BX
-	ADDQ            $0x40, SI
 	DECQ            R11
 	JNZ             loop
 	VZEROUPPER
@@ -2107,6 +2107,7 @@ loop:
 	VINSERTI128     $0x01, X4, Y3, Y3
 	VCVTPH2PS       Y3, Z3
 	VMOVUPS         Z3, (BX)
+	ADDQ            $0x40, BX
 	VBROADCASTI32X4 6(AX), Z3
 	VBROADCASTI32X4 6(DI), K1, Z3
 	VPSRLVD         Z0, Z3, Z3
@@ -2203,12 +2204,11 @@ loop:
 	VSHUFI32X4      $0xdd, Z5, Z3, Z3
 	VMOVDQU32       Z4, 192(DX)
 	VMOVDQU32       Z3, 448(DX)
+	ADDQ            $0x00000200, DX
 	ADDQ            $0x16, AX
 	ADDQ            $0x16, DI
 	ADDQ            $0x16, R8
 	ADDQ            $0x16, R9
-	ADDQ            $0x00000200, DX
-	ADDQ            $0x40, BX
 	DECQ            R10
 	JNZ             loop
 	VZEROUPPER
@@ -2996,6 +2996,8 @@ loop:
 	VCVTPH2PS       Y3, Z3
 	VMOVUPS         Z4, (BX)
 	VMOVUPS         Z3, (SI)
+	ADDQ            $0x40, BX
+	ADDQ            $0x40, SI
 	VBROADCASTI32X4 8(AX), Z3
 	VBROADCASTI32X4 8(R8), K1, Z3
 	VPSRLVD         Z0, Z3, Z3
@@ -3092,13 +3094,11 @@ loop:
 	VSHUFI32X4      $0xdd, Z5, Z3, Z3
 	VMOVDQU32       Z4, 192(DX)
 	VMOVDQU32       Z3, 448(DX)
+	ADDQ            $0x00000200, DX
 	ADDQ            $0x18, AX
 	ADDQ            $0x18, R8
 	ADDQ            $0x18, R9
 	ADDQ            $0x18, R10
-	ADDQ            $0x00000200, DX
-	ADDQ            $0x40, BX
-	ADDQ            $0x40, SI
 	DECQ            R11
 	JNZ             loop
 	VZEROUPPER
@@ -3663,6 +3663,7 @@ loop:
 	VINSERTI128  $0x01, X2, Y1, Y1
 	VCVTPH2PS    Y1, Z1
 	VMOVUPS      Z1, (BX)
+	ADDQ         $0x40, BX
 	VMOVDQU32    2(AX), Y1
 	VINSERTI64X4 $0x01, 2(DI), Z1, Z1
 	VPXORD       Z0, Z1, Z1
@@ -3719,12 +3720,11 @@ loop:
 	VSHUFI32X4   $0xdd, Z3, Z1, Z1
 	VMOVDQU32    Z2, 192(DX)
 	VMOVDQU32    Z1, 448(DX)
+	ADDQ         $0x00000200, DX
 	ADDQ         $0x22, AX
 	ADDQ         $0x22, DI
 	ADDQ         $0x22, R8
 	ADDQ         $0x22, R9
-	ADDQ         $0x00000200, DX
-	ADDQ         $0x40, BX
 	DECQ         R10
 	JNZ          loop
 	VZEROUPPER
@@ -4357,6 +4357,7 @@ loop:
 	VINSERTI128     $0x01, X4, Y3, Y3
 	VCVTPH2PS       Y3, Z3
 	VMOVUPS         Z3, (BX)
+	ADDQ            $0x40, BX
 	VBROADCASTI32X4 2(AX), Z3
 	VBROADCASTI32X4 2(DI), K1, Z3
 	VPSRLVD         Z0, Z3, Z3
@@ -4429,12 +4430,11 @@ loop:
 	VSHUFI32X4      $0xdd, Z5, Z3, Z3
 	VMOVDQU32       Z4, 192(DX)
 	VMOVDQU32       Z3, 448(DX)
+	ADDQ            $0x00000200, DX
 	ADDQ            $0x12, AX
 	ADDQ            $0x12, DI
 	ADDQ            $0x12, R8
 	ADDQ            $0x12, R9
-	ADDQ            $0x00000200, DX
-	ADDQ            $0x40, BX
 	DECQ            R10
 	JNZ             loop
 	VZEROUPPER
@@ -5116,6 +5116,7 @@ loop:
 	VPSLLD          $0x17, Z7, Z7
 	VMOVDQA32       Z8, K2, Z7
 	VMOVUPS         Z7, (BX)
+	ADDQ            $0x40, BX
 	VBROADCASTI32X4 1(AX), Z7
 	VBROADCASTI32X4 1(DI), K1, Z7
 	VPSRLVD         Z0, Z7, Z7
@@ -5188,12 +5189,11 @@ loop:
 	VSHUFI32X4      $0xdd, Z9, Z7, Z7
 	VMOVDQU32       Z8, 192(DX)
 	VMOVDQU32       Z7, 448(DX)
+	ADDQ            $0x00000200, DX
 	ADDQ            $0x11, AX
 	ADDQ            $0x11, DI
 	ADDQ            $0x11, R8
 	ADDQ            $0x11, R9
-	ADDQ            $0x00000200, DX
-	ADDQ            $0x40, BX
 	DECQ            R10
 	JNZ             loop
 	VZEROUPPER
@@ -6036,6 +6036,8 @@ loop:
 	VMULPS          Z9, Z6, Z6
 	VMOVUPS         Z7, 448(BX)
 	VMOVUPS         Z6, 448(SI)
+	ADDQ            $0x00000200, BX
+	ADDQ            $0x00000200, SI
 	VBROADCASTI64X4 16(AX), Z6
 	VPSRLVD         Z0, Z6, Z6
 	VPANDD          Z1, Z6, Z6
@@ -6548,13 +6550,11 @@ loop:
 	VMOVDQU32       Z7, 3520(DX)
 	VMOVDQU32       Z9, 3776(DX)
 	VMOVDQU32       Z6, 4032(DX)
+	ADDQ            $0x00001000, DX
 	ADDQ            $0x00000090, AX
 	ADDQ            $0x00000090, R8
 	ADDQ            $0x00000090, R9
 	ADDQ            $0x00000090, R10
-	ADDQ            $0x00001000, DX
-	ADDQ            $0x00000200, BX
-	ADDQ            $0x00000200, SI
 	DECQ            R11
 	JNZ             loop
 	VZEROUPPER
@@ -7599,6 +7599,8 @@ loop:
 	VMULPS          Z10, Z7, Z7
 	VMOVUPS         Z8, 448(BX)
 	VMOVUPS         Z7, 448(SI)
+	ADDQ            $0x00000200, BX
+	ADDQ            $0x00000200, SI
 	VBROADCASTI64X4 48(AX), Z7
 	VPSRLVD         Z0, Z7, Z7
 	VPANDD          Z1, Z7, Z7
@@ -8303,13 +8305,11 @@ loop:
 	VMOVDQU32       Z8, 3520(DX)
 	VMOVDQU32       Z10, 3776(DX)
 	VMOVDQU32       Z7, 4032(DX)
+	ADDQ            $0x00001000, DX
 	ADDQ            $0x000000b0, AX
 	ADDQ            $0x000000b0, R8
 	ADDQ            $0x000000b0, R9
 	ADDQ            $0x000000b0, R10
-	ADDQ            $0x00001000, DX
-	ADDQ            $0x00000200, BX
-	ADDQ            $0x00000200, SI
 	DECQ            R11
 	JNZ             loop
 	VZEROUPPER
@@ -9338,6 +9338,7 @@ loop:
 	VCVTDQ2PS       Z2, Z2
 	VMULPS          Z4, Z2, Z2
 	VMOVUPS         Z2, 960(BX)
+	ADDQ            $0x00000400, BX
 	VPANDD          (AX), Z0, Z2
 	VBROADCASTI64X4 128(AX), Z3
 	VPROLVD         const18<>+0(SB), Z3, Z3
@@ -9946,12 +9947,11 @@ loop:
 	VMOVDQU32       Z3, 3520(DX)
 	VMOVDQU32       Z5, 3776(DX)
 	VMOVDQU32       Z2, 4032(DX)
+	ADDQ            $0x00001000, DX
 	ADDQ            $0x000000d2, AX
 	ADDQ            $0x000000d2, DI
 	ADDQ            $0x000000d2, R8
 	ADDQ            $0x000000d2, R9
-	ADDQ            $0x00001000, DX
-	ADDQ            $0x00000400, BX
 	DECQ            R10
 	JNZ             loop
 	VZEROUPPER
@@ -11087,6 +11087,7 @@ loop:
 	VCVTDQ2PS       Z8, Z8
 	VMULPS          Z7, Z8, Z8
 	VMOVUPS         Z8, 960(BX)
+	ADDQ            $0x00000400, BX
 	VBROADCASTI64X4 32(AX), Z7
 	VPSRLVD         const24<>+0(SB), Z7, Z7
 	VPANDD          Z0, Z7, Z7
@@ -11791,12 +11792,11 @@ loop:
 	VMOVDQU32       Z8, 3520(DX)
 	VMOVDQU32       Z10, 3776(DX)
 	VMOVDQU32       Z7, 4032(DX)
+	ADDQ            $0x00001000, DX
 	ADDQ            $0x6e, AX
 	ADDQ            $0x6e, DI
 	ADDQ            $0x6e, R8
 	ADDQ            $0x6e, R9
-	ADDQ            $0x00001000, DX
-	ADDQ            $0x00000400, BX
 	DECQ            R10
 	JNZ             loop
 	VZEROUPPER
@@ -12818,6 +12818,8 @@ loop:
 	VMULPS          Z5, Z3, Z3
 	VMOVUPS         Z4, 960(BX)
 	VMOVUPS         Z3, 960(SI)
+	ADDQ            $0x00000400, BX
+	ADDQ            $0x00000400, SI
 	VBROADCASTI64X4 16(AX), Z3
 	VPSRLVD         const24<>+0(SB), Z3, Z3
 	VPANDD          Z0, Z3, Z3
@@ -13330,13 +13332,11 @@ loop:
 	VMOVDQU32       Z4, 3520(DX)
 	VMOVDQU32       Z6, 3776(DX)
 	VMOVDQU32       Z3, 4032(DX)
+	ADDQ            $0x00001000, DX
 	ADDQ            $0x54, AX
 	ADDQ            $0x54, R8
 	ADDQ            $0x54, R9
 	ADDQ            $0x54, R10
-	ADDQ            $0x00001000, DX
-	ADDQ            $0x00000400, BX
-	ADDQ            $0x00000400, SI
 	DECQ            R11
 	JNZ             loop
 	VZEROUPPER
@@ -14242,6 +14242,7 @@ loop:
 	VCVTDQ2PS       Z7, Z7
 	VMULPS          Z6, Z7, Z7
 	VMOVUPS         Z7, 448(BX)
+	ADDQ            $0x00000200, BX
 	VBROADCASTI64X4 8(AX), Z6
 	VPSRLVD         Z2, Z6, Z6
 	VPANDD          Z0, Z6, Z6
@@ -14818,12 +14819,11 @@ loop:
 	VMOVDQU32       Z9, 3520(DX)
 	VMOVDQU32       Z7, 3776(DX)
 	VMOVDQU32       Z6, 4032(DX)
+	ADDQ            $0x00001000, DX
 	ADDQ            $0x00000088, AX
 	ADDQ            $0x00000088, DI
 	ADDQ            $0x00000088, R8
 	ADDQ            $0x00000088, R9
-	ADDQ            $0x00001000, DX
-	ADDQ            $0x00000200, BX
 	DECQ            R10
 	JNZ             loop
 	VZEROUPPER
@@ -15175,6 +15175,7 @@ loop:
 	VMOVUPS      Z10, 64(BX)
 	VMOVUPS      Z8, 128(BX)
 	VMOVUPS      Z7, 192(BX)
+	ADDQ         $0x00000100, BX
 	VMOVDQU32    4(AX), Y7
 	VPERMQ       Z7, Z3, Z7
 	VPSRLVD      Z2, Z7, Z7
@@ -15335,12 +15336,11 @@ loop:
 	VMOVDQU32    Z8, 448(DX)
 	VMOVDQU32    Z10, 704(DX)
 	VMOVDQU32    Z7, 960(DX)
+	ADDQ         $0x00000400, DX
 	ADDQ         $0x24, AX
 	ADDQ         $0x24, DI
 	ADDQ         $0x24, R8
 	ADDQ         $0x24, R9
-	ADDQ         $0x00000400, DX
-	ADDQ         $0x00000100, BX
 	DECQ         R10
 	JNZ          loop
 	VZEROUPPER
@@ -15677,6 +15677,7 @@ loop:
 	VMOVUPS     Z1, 64(BX)
 	VMOVUPS     Z1, 128(BX)
 	VMOVUPS     Z1, 192(BX)
+	ADDQ        $0x00000100, BX
 	KMOVQ       2(AX), K1
 	VMOVDQU8.Z  Z0, K1, Z1
 	KMOVQ       2(AX)(CX*1), K1
@@ -15901,12 +15902,11 @@ loop:
 	VMOVDQU32   Z2, 1472(DX)
 	VMOVDQU32   Z4, 1728(DX)
 	VMOVDQU32   Z1, 1984(DX)
+	ADDQ        $0x00000800, DX
 	ADDQ        $0x12, AX
 	ADDQ        $0x12, DI
 	ADDQ        $0x12, R8
 	ADDQ        $0x12, R9
-	ADDQ        $0x00000800, DX
-	ADDQ        $0x00000100, BX
 	DECQ        R10
 	JNZ         loop
 	VZEROUPPER
@@ -16170,6 +16170,7 @@ loop:
 	VCVTPH2PS   Y1, Z1
 	VMOVUPS     Z1, (BX)
 	VMOVUPS     Z1, 64(BX)
+	ADDQ        $0x00000080, BX
 	VPMOVZXBD   2(AX), Z1
 	VPSLLD      $0x0c, Z1, Z2
 	VPORD       Z2, Z1, Z1
@@ -16330,12 +16331,11 @@ loop:
 	VMOVDQU32   Z2, 448(DX)
 	VMOVDQU32   Z4, 704(DX)
 	VMOVDQU32   Z1, 960(DX)
+	ADDQ        $0x00000400, DX
 	ADDQ        $0x12, AX
 	ADDQ        $0x12, DI
 	ADDQ        $0x12, R8
 	ADDQ        $0x12, R9
-	ADDQ        $0x00000400, DX
-	ADDQ        $0x00000080, BX
 	DECQ        R10
 	JNZ         loop
 	VZEROUPPER
@@ -17425,6 +17425,7 @@ loop:
 	VMOVUPS         Z4, 320(BX)
 	VMOVUPS         Z4, 384(BX)
 	VMOVUPS         Z4, 448(BX)
+	ADDQ            $0x00000200, BX
 	VBROADCASTI64X4 (AX), Z4
 	VPANDD          Z0, Z4, Z5
 	VPMULLW         const39<>+0(SB), Z4, Z4
@@ -18353,12 +18354,11 @@ loop:
 	VMOVDQU32       Z5, 3520(DX)
 	VMOVDQU32       Z7, 3776(DX)
 	VMOVDQU32       Z4, 4032(DX)
+	ADDQ            $0x00001000, DX
 	ADDQ            $0x36, AX
 	ADDQ            $0x36, DI
 	ADDQ            $0x36, R8
 	ADDQ            $0x36, R9
-	ADDQ            $0x00001000, DX
-	ADDQ            $0x00000200, BX
 	DECQ            R10
 	JNZ             loop
 	VZEROUPPER
@@ -19021,6 +19021,7 @@ loop:
 	VMOVUPS         Z1, 320(BX)
 	VMOVUPS         Z1, 384(BX)
 	VMOVUPS         Z1, 448(BX)
+	ADDQ            $0x00000200, BX
 	VBROADCASTI64X4 (AX), Z1
 	VPSRLVD         const24<>+0(SB), Z1, Z1
 	VPANDD          Z0, Z1, Z1
@@ -19533,14 +19534,11261 @@ loop:
 	VMOVDQU32       Z2, 3520(DX)
 	VMOVDQU32       Z4, 3776(DX)
 	VMOVDQU32       Z1, 4032(DX)
+	ADDQ            $0x00001000, DX
 	ADDQ            $0x42, AX
 	ADDQ            $0x42, DI
 	ADDQ            $0x42, R8
 	ADDQ            $0x42, R9
-	ADDQ            $0x00001000, DX
-	ADDQ            $0x00000200, BX
 	DECQ            R10
 	JNZ             loop
+	VZEROUPPER
+	RET
+
+// func rowsIQ1_SAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, MMX+
+TEXT ·rowsIQ1_SAVX512(SB), $3584-48
+	MOVQ      w+8(FP), AX
+	MOVQ      stride+16(FP), CX
+	MOVQ      q+32(FP), DX
+	MOVQ      groups+40(FP), BX
+	MOVQ      CX, SI
+	SHLQ      $0x04, SI
+	ADDQ      AX, SI
+	LEAQ      (CX)(CX*2), DI
+	LEAQ      (AX)(CX*4), R8
+	LEAQ      (R8)(CX*4), R9
+	LEAQ      (R9)(CX*4), R10
+	MOVQ      ·gridIQ1S+0(SB), R12
+	MOVL      $0x00000004, R11
+	KMOVW     R11, K1
+	MOVL      $0x00000008, R11
+	KMOVW     R11, K2
+	MOVL      $0x00000010, R11
+	KMOVW     R11, K3
+	MOVL      $0x00000020, R11
+	KMOVW     R11, K4
+	MOVL      $0x00000040, R11
+	KMOVW     R11, K5
+	MOVL      $0x00000080, R11
+	KMOVW     R11, K6
+	VMOVDQU32 const43<>+0(SB), Z1
+	VMOVDQU32 const34<>+0(SB), Z2
+	VMOVDQU32 const44<>+0(SB), Z0
+	MOVQ      blocks+24(FP), R13
+	VPXORD    Z3, Z3, Z3
+
+loop:
+	VBROADCASTI32X4 34(AX), Z4
+	VPSHUFB         const45<>+0(SB), Z4, Z4
+	VPMOVW2M        Z4, K7
+	KMOVD           K7, R11
+	VMOVD           R11, X5
+	VPMOVZXBQ       X5, Y5
+	VMOVDQU32       Y5, 2048(SP)
+	VPSRLVW         const46<>+0(SB), Z4, Z4
+	VPSLLVW         const47<>+0(SB), Z4, Z4
+	VPMOVZXBW       2(AX), Z5
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z4, Z5
+	VMOVDQU32       Z5, (SP)
+	VBROADCASTI32X4 34(AX)(CX*1), Z4
+	VPSHUFB         const45<>+0(SB), Z4, Z4
+	VPMOVW2M        Z4, K7
+	KMOVD           K7, R11
+	VMOVD           R11, X5
+	VPMOVZXBQ       X5, Y5
+	VMOVDQU32       Y5, 2080(SP)
+	VPSRLVW         const46<>+0(SB), Z4, Z4
+	VPSLLVW         const47<>+0(SB), Z4, Z4
+	VPMOVZXBW       2(AX)(CX*1), Z5
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z4, Z5
+	VMOVDQU32       Z5, 64(SP)
+	VBROADCASTI32X4 34(AX)(CX*2), Z4
+	VPSHUFB         const45<>+0(SB), Z4, Z4
+	VPMOVW2M        Z4, K7
+	KMOVD           K7, R11
+	VMOVD           R11, X5
+	VPMOVZXBQ       X5, Y5
+	VMOVDQU32       Y5, 2112(SP)
+	VPSRLVW         const46<>+0(SB), Z4, Z4
+	VPSLLVW         const47<>+0(SB), Z4, Z4
+	VPMOVZXBW       2(AX)(CX*2), Z5
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z4, Z5
+	VMOVDQU32       Z5, 128(SP)
+	VBROADCASTI32X4 34(AX)(DI*1), Z4
+	VPSHUFB         const45<>+0(SB), Z4, Z4
+	VPMOVW2M        Z4, K7
+	KMOVD           K7, R11
+	VMOVD           R11, X5
+	VPMOVZXBQ       X5, Y5
+	VMOVDQU32       Y5, 2144(SP)
+	VPSRLVW         const46<>+0(SB), Z4, Z4
+	VPSLLVW         const47<>+0(SB), Z4, Z4
+	VPMOVZXBW       2(AX)(DI*1), Z5
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z4, Z5
+	VMOVDQU32       Z5, 192(SP)
+	VBROADCASTI32X4 34(R8), Z4
+	VPSHUFB         const45<>+0(SB), Z4, Z4
+	VPMOVW2M        Z4, K7
+	KMOVD           K7, R11
+	VMOVD           R11, X5
+	VPMOVZXBQ       X5, Y5
+	VMOVDQU32       Y5, 2176(SP)
+	VPSRLVW         const46<>+0(SB), Z4, Z4
+	VPSLLVW         const47<>+0(SB), Z4, Z4
+	VPMOVZXBW       2(R8), Z5
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z4, Z5
+	VMOVDQU32       Z5, 256(SP)
+	VBROADCASTI32X4 34(R8)(CX*1), Z4
+	VPSHUFB         const45<>+0(SB), Z4, Z4
+	VPMOVW2M        Z4, K7
+	KMOVD           K7, R11
+	VMOVD           R11, X5
+	VPMOVZXBQ       X5, Y5
+	VMOVDQU32       Y5, 2208(SP)
+	VPSRLVW         const46<>+0(SB), Z4, Z4
+	VPSLLVW         const47<>+0(SB), Z4, Z4
+	VPMOVZXBW       2(R8)(CX*1), Z5
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z4, Z5
+	VMOVDQU32       Z5, 320(SP)
+	VBROADCASTI32X4 34(R8)(CX*2), Z4
+	VPSHUFB         const45<>+0(SB), Z4, Z4
+	VPMOVW2M        Z4, K7
+	KMOVD           K7, R11
+	VMOVD           R11, X5
+	VPMOVZXBQ       X5, Y5
+	VMOVDQU32       Y5, 2240(SP)
+	VPSRLVW         const46<>+0(SB), Z4, Z4
+	VPSLLVW         const47<>+0(SB), Z4, Z4
+	VPMOVZXBW       2(R8)(CX*2), Z5
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z4, Z5
+	VMOVDQU32       Z5, 384(SP)
+	VBROADCASTI32X4 34(R8)(DI*1), Z4
+	VPSHUFB         const45<>+0(SB), Z4, Z4
+	VPMOVW2M        Z4, K7
+	KMOVD           K7, R11
+	VMOVD           R11, X5
+	VPMOVZXBQ       X5, Y5
+	VMOVDQU32       Y5, 2272(SP)
+	VPSRLVW         const46<>+0(SB), Z4, Z4
+	VPSLLVW         const47<>+0(SB), Z4, Z4
+	VPMOVZXBW       2(R8)(DI*1), Z5
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z4, Z5
+	VMOVDQU32       Z5, 448(SP)
+	VBROADCASTI32X4 34(R9), Z4
+	VPSHUFB         const45<>+0(SB), Z4, Z4
+	VPMOVW2M        Z4, K7
+	KMOVD           K7, R11
+	VMOVD           R11, X5
+	VPMOVZXBQ       X5, Y5
+	VMOVDQU32       Y5, 2304(SP)
+	VPSRLVW         const46<>+0(SB), Z4, Z4
+	VPSLLVW         const47<>+0(SB), Z4, Z4
+	VPMOVZXBW       2(R9), Z5
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z4, Z5
+	VMOVDQU32       Z5, 512(SP)
+	VBROADCASTI32X4 34(R9)(CX*1), Z4
+	VPSHUFB         const45<>+0(SB), Z4, Z4
+	VPMOVW2M        Z4, K7
+	KMOVD           K7, R11
+	VMOVD           R11, X5
+	VPMOVZXBQ       X5, Y5
+	VMOVDQU32       Y5, 2336(SP)
+	VPSRLVW         const46<>+0(SB), Z4, Z4
+	VPSLLVW         const47<>+0(SB), Z4, Z4
+	VPMOVZXBW       2(R9)(CX*1), Z5
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z4, Z5
+	VMOVDQU32       Z5, 576(SP)
+	VBROADCASTI32X4 34(R9)(CX*2), Z4
+	VPSHUFB         const45<>+0(SB), Z4, Z4
+	VPMOVW2M        Z4, K7
+	KMOVD           K7, R11
+	VMOVD           R11, X5
+	VPMOVZXBQ       X5, Y5
+	VMOVDQU32       Y5, 2368(SP)
+	VPSRLVW         const46<>+0(SB), Z4, Z4
+	VPSLLVW         const47<>+0(SB), Z4, Z4
+	VPMOVZXBW       2(R9)(CX*2), Z5
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z4, Z5
+	VMOVDQU32       Z5, 640(SP)
+	VBROADCASTI32X4 34(R9)(DI*1), Z4
+	VPSHUFB         const45<>+0(SB), Z4, Z4
+	VPMOVW2M        Z4, K7
+	KMOVD           K7, R11
+	VMOVD           R11, X5
+	VPMOVZXBQ       X5, Y5
+	VMOVDQU32       Y5, 2400(SP)
+	VPSRLVW         const46<>+0(SB), Z4, Z4
+	VPSLLVW         const47<>+0(SB), Z4, Z4
+	VPMOVZXBW       2(R9)(DI*1), Z5
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z4, Z5
+	VMOVDQU32       Z5, 704(SP)
+	VBROADCASTI32X4 34(R10), Z4
+	VPSHUFB         const45<>+0(SB), Z4, Z4
+	VPMOVW2M        Z4, K7
+	KMOVD           K7, R11
+	VMOVD           R11, X5
+	VPMOVZXBQ       X5, Y5
+	VMOVDQU32       Y5, 2432(SP)
+	VPSRLVW         const46<>+0(SB), Z4, Z4
+	VPSLLVW         const47<>+0(SB), Z4, Z4
+	VPMOVZXBW       2(R10), Z5
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z4, Z5
+	VMOVDQU32       Z5, 768(SP)
+	VBROADCASTI32X4 34(R10)(CX*1), Z4
+	VPSHUFB         const45<>+0(SB), Z4, Z4
+	VPMOVW2M        Z4, K7
+	KMOVD           K7, R11
+	VMOVD           R11, X5
+	VPMOVZXBQ       X5, Y5
+	VMOVDQU32       Y5, 2464(SP)
+	VPSRLVW         const46<>+0(SB), Z4, Z4
+	VPSLLVW         const47<>+0(SB), Z4, Z4
+	VPMOVZXBW       2(R10)(CX*1), Z5
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z4, Z5
+	VMOVDQU32       Z5, 832(SP)
+	VBROADCASTI32X4 34(R10)(CX*2), Z4
+	VPSHUFB         const45<>+0(SB), Z4, Z4
+	VPMOVW2M        Z4, K7
+	KMOVD           K7, R11
+	VMOVD           R11, X5
+	VPMOVZXBQ       X5, Y5
+	VMOVDQU32       Y5, 2496(SP)
+	VPSRLVW         const46<>+0(SB), Z4, Z4
+	VPSLLVW         const47<>+0(SB), Z4, Z4
+	VPMOVZXBW       2(R10)(CX*2), Z5
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z4, Z5
+	VMOVDQU32       Z5, 896(SP)
+	VBROADCASTI32X4 34(R10)(DI*1), Z4
+	VPSHUFB         const45<>+0(SB), Z4, Z4
+	VPMOVW2M        Z4, K7
+	KMOVD           K7, R11
+	VMOVD           R11, X5
+	VPMOVZXBQ       X5, Y5
+	VMOVDQU32       Y5, 2528(SP)
+	VPSRLVW         const46<>+0(SB), Z4, Z4
+	VPSLLVW         const47<>+0(SB), Z4, Z4
+	VPMOVZXBW       2(R10)(DI*1), Z5
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z4, Z5
+	VMOVDQU32       Z5, 960(SP)
+	VMOVD           (AX), X4
+	VPINSRW         $0x01, (AX)(CX*1), X4, X4
+	VPINSRW         $0x02, (AX)(CX*2), X4, X4
+	VPINSRW         $0x03, (AX)(DI*1), X4, X4
+	VPINSRW         $0x04, (R8), X4, X4
+	VPINSRW         $0x05, (R8)(CX*1), X4, X4
+	VPINSRW         $0x06, (R8)(CX*2), X4, X4
+	VPINSRW         $0x07, (R8)(DI*1), X4, X4
+	VMOVD           (R9), X5
+	VPINSRW         $0x01, (R9)(CX*1), X5, X5
+	VPINSRW         $0x02, (R9)(CX*2), X5, X5
+	VPINSRW         $0x03, (R9)(DI*1), X5, X5
+	VPINSRW         $0x04, (R10), X5, X5
+	VPINSRW         $0x05, (R10)(CX*1), X5, X5
+	VPINSRW         $0x06, (R10)(CX*2), X5, X5
+	VPINSRW         $0x07, (R10)(DI*1), X5, X5
+	VINSERTI128     $0x01, X5, Y4, Y4
+	VCVTPH2PS       Y4, Z4
+	VMULPS          const49<>+0(SB), Z4, Z4
+	VMOVDQU         34(AX), X5
+	VINSERTI32X4    $0x01, 34(R8), Z5, Z5
+	VINSERTI32X4    $0x02, 34(R9), Z5, Z5
+	VINSERTI32X4    $0x03, 34(R10), Z5, Z5
+	VMOVDQU         34(AX)(CX*1), X6
+	VINSERTI32X4    $0x01, 34(R8)(CX*1), Z6, Z6
+	VINSERTI32X4    $0x02, 34(R9)(CX*1), Z6, Z6
+	VINSERTI32X4    $0x03, 34(R10)(CX*1), Z6, Z6
+	VMOVDQU         34(AX)(CX*2), X7
+	VINSERTI32X4    $0x01, 34(R8)(CX*2), Z7, Z7
+	VINSERTI32X4    $0x02, 34(R9)(CX*2), Z7, Z7
+	VINSERTI32X4    $0x03, 34(R10)(CX*2), Z7, Z7
+	VMOVDQU         34(AX)(DI*1), X8
+	VINSERTI32X4    $0x01, 34(R8)(DI*1), Z8, Z8
+	VINSERTI32X4    $0x02, 34(R9)(DI*1), Z8, Z8
+	VINSERTI32X4    $0x03, 34(R10)(DI*1), Z8, Z8
+	VPUNPCKLDQ      Z6, Z5, Z10
+	VPUNPCKLDQ      Z8, Z7, Z11
+	VPUNPCKLQDQ     Z11, Z10, Z9
+	VPUNPCKHQDQ     Z11, Z10, Z10
+	VPUNPCKHDQ      Z6, Z5, Z5
+	VPUNPCKHDQ      Z8, Z7, Z7
+	VPUNPCKLQDQ     Z7, Z5, Z6
+	VPUNPCKHQDQ     Z7, Z5, Z5
+	VPSRLD          $0x0c, Z9, Z7
+	VPANDD          const50<>+0(SB), Z7, Z7
+	VCVTDQ2PS       Z7, Z7
+	VADDPS          const51<>+0(SB), Z7, Z7
+	VMULPS          Z4, Z7, Z7
+	VMOVUPS         Z7, 2560(SP)
+	VPSRLD          $0x1c, Z9, Z7
+	VPANDD          const50<>+0(SB), Z7, Z7
+	VCVTDQ2PS       Z7, Z7
+	VADDPS          const51<>+0(SB), Z7, Z7
+	VMULPS          Z4, Z7, Z7
+	VMOVUPS         Z7, 2816(SP)
+	VPSRLD          $0x0c, Z10, Z7
+	VPANDD          const50<>+0(SB), Z7, Z7
+	VCVTDQ2PS       Z7, Z7
+	VADDPS          const51<>+0(SB), Z7, Z7
+	VMULPS          Z4, Z7, Z7
+	VMOVUPS         Z7, 2624(SP)
+	VPSRLD          $0x1c, Z10, Z7
+	VPANDD          const50<>+0(SB), Z7, Z7
+	VCVTDQ2PS       Z7, Z7
+	VADDPS          const51<>+0(SB), Z7, Z7
+	VMULPS          Z4, Z7, Z7
+	VMOVUPS         Z7, 2880(SP)
+	VPSRLD          $0x0c, Z6, Z7
+	VPANDD          const50<>+0(SB), Z7, Z7
+	VCVTDQ2PS       Z7, Z7
+	VADDPS          const51<>+0(SB), Z7, Z7
+	VMULPS          Z4, Z7, Z7
+	VMOVUPS         Z7, 2688(SP)
+	VPSRLD          $0x1c, Z6, Z6
+	VPANDD          const50<>+0(SB), Z6, Z6
+	VCVTDQ2PS       Z6, Z6
+	VADDPS          const51<>+0(SB), Z6, Z6
+	VMULPS          Z4, Z6, Z6
+	VMOVUPS         Z6, 2944(SP)
+	VPSRLD          $0x0c, Z5, Z6
+	VPANDD          const50<>+0(SB), Z6, Z6
+	VCVTDQ2PS       Z6, Z6
+	VADDPS          const51<>+0(SB), Z6, Z6
+	VMULPS          Z4, Z6, Z6
+	VMOVUPS         Z6, 2752(SP)
+	VPSRLD          $0x1c, Z5, Z5
+	VPANDD          const50<>+0(SB), Z5, Z5
+	VCVTDQ2PS       Z5, Z5
+	VADDPS          const51<>+0(SB), Z5, Z5
+	VMULPS          Z4, Z5, Z5
+	VMOVUPS         Z5, 3008(SP)
+	XORL            R11, R11
+
+unit:
+	VMOVDQU32    (DX), Z4
+	PREFETCHT0   (SI)
+	MOVWQZX      (SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X5
+	MOVWQZX      2(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X5, X5
+	MOVWQZX      4(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z5
+	MOVWQZX      6(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z5
+	MOVWQZX      8(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z5
+	MOVWQZX      10(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z5
+	MOVWQZX      12(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z5
+	MOVWQZX      14(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2048(SP)(R11*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	VPXORD       Z6, Z6, Z6
+	VPDPBUSD     Z4, Z5, Z6
+	MOVWQZX      64(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X5
+	MOVWQZX      66(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X5, X5
+	MOVWQZX      68(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z5
+	MOVWQZX      70(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z5
+	MOVWQZX      72(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z5
+	MOVWQZX      74(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z5
+	MOVWQZX      76(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z5
+	MOVWQZX      78(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2080(SP)(R11*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	VPXORD       Z7, Z7, Z7
+	VPDPBUSD     Z4, Z5, Z7
+	MOVWQZX      128(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X5
+	MOVWQZX      130(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X5, X5
+	MOVWQZX      132(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z5
+	MOVWQZX      134(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z5
+	MOVWQZX      136(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z5
+	MOVWQZX      138(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z5
+	MOVWQZX      140(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z5
+	MOVWQZX      142(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2112(SP)(R11*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	VPXORD       Z8, Z8, Z8
+	VPDPBUSD     Z4, Z5, Z8
+	MOVWQZX      192(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X5
+	MOVWQZX      194(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X5, X5
+	MOVWQZX      196(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z5
+	MOVWQZX      198(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z5
+	MOVWQZX      200(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z5
+	MOVWQZX      202(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z5
+	MOVWQZX      204(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z5
+	MOVWQZX      206(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2144(SP)(R11*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	VPXORD       Z9, Z9, Z9
+	VPDPBUSD     Z4, Z5, Z9
+	VPUNPCKLDQ   Z7, Z6, Z5
+	VPUNPCKHDQ   Z7, Z6, Z6
+	VPADDD       Z6, Z5, Z5
+	VPUNPCKLDQ   Z9, Z8, Z6
+	VPUNPCKHDQ   Z9, Z8, Z8
+	VPADDD       Z8, Z6, Z6
+	VPUNPCKLQDQ  Z6, Z5, Z7
+	VPUNPCKHQDQ  Z6, Z5, Z5
+	VPADDD       Z5, Z7, Z7
+	MOVWQZX      256(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X5
+	MOVWQZX      258(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X5, X5
+	MOVWQZX      260(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z5
+	MOVWQZX      262(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z5
+	MOVWQZX      264(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z5
+	MOVWQZX      266(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z5
+	MOVWQZX      268(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z5
+	MOVWQZX      270(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2176(SP)(R11*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	VPXORD       Z6, Z6, Z6
+	VPDPBUSD     Z4, Z5, Z6
+	PREFETCHT0   64(SI)
+	MOVWQZX      320(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X5
+	MOVWQZX      322(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X5, X5
+	MOVWQZX      324(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z5
+	MOVWQZX      326(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z5
+	MOVWQZX      328(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z5
+	MOVWQZX      330(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z5
+	MOVWQZX      332(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z5
+	MOVWQZX      334(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2208(SP)(R11*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	VPXORD       Z8, Z8, Z8
+	VPDPBUSD     Z4, Z5, Z8
+	MOVWQZX      384(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X5
+	MOVWQZX      386(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X5, X5
+	MOVWQZX      388(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z5
+	MOVWQZX      390(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z5
+	MOVWQZX      392(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z5
+	MOVWQZX      394(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z5
+	MOVWQZX      396(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z5
+	MOVWQZX      398(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2240(SP)(R11*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	VPXORD       Z9, Z9, Z9
+	VPDPBUSD     Z4, Z5, Z9
+	MOVWQZX      448(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X5
+	MOVWQZX      450(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X5, X5
+	MOVWQZX      452(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z5
+	MOVWQZX      454(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z5
+	MOVWQZX      456(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z5
+	MOVWQZX      458(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z5
+	MOVWQZX      460(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z5
+	MOVWQZX      462(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2272(SP)(R11*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	VPXORD       Z10, Z10, Z10
+	VPDPBUSD     Z4, Z5, Z10
+	VPUNPCKLDQ   Z8, Z6, Z5
+	VPUNPCKHDQ   Z8, Z6, Z6
+	VPADDD       Z6, Z5, Z5
+	VPUNPCKLDQ   Z10, Z9, Z6
+	VPUNPCKHDQ   Z10, Z9, Z9
+	VPADDD       Z9, Z6, Z6
+	VPUNPCKLQDQ  Z6, Z5, Z8
+	VPUNPCKHQDQ  Z6, Z5, Z5
+	VPADDD       Z5, Z8, Z8
+	MOVWQZX      512(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X5
+	MOVWQZX      514(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X5, X5
+	MOVWQZX      516(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z5
+	MOVWQZX      518(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z5
+	MOVWQZX      520(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z5
+	MOVWQZX      522(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z5
+	MOVWQZX      524(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z5
+	MOVWQZX      526(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2304(SP)(R11*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	VPXORD       Z6, Z6, Z6
+	VPDPBUSD     Z4, Z5, Z6
+	MOVWQZX      576(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X5
+	MOVWQZX      578(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X5, X5
+	MOVWQZX      580(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z5
+	MOVWQZX      582(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z5
+	MOVWQZX      584(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z5
+	MOVWQZX      586(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z5
+	MOVWQZX      588(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z5
+	MOVWQZX      590(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2336(SP)(R11*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	VPXORD       Z9, Z9, Z9
+	VPDPBUSD     Z4, Z5, Z9
+	PREFETCHT0   128(SI)
+	MOVWQZX      640(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X5
+	MOVWQZX      642(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X5, X5
+	MOVWQZX      644(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z5
+	MOVWQZX      646(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z5
+	MOVWQZX      648(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z5
+	MOVWQZX      650(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z5
+	MOVWQZX      652(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z5
+	MOVWQZX      654(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2368(SP)(R11*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	VPXORD       Z10, Z10, Z10
+	VPDPBUSD     Z4, Z5, Z10
+	MOVWQZX      704(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X5
+	MOVWQZX      706(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X5, X5
+	MOVWQZX      708(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z5
+	MOVWQZX      710(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z5
+	MOVWQZX      712(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z5
+	MOVWQZX      714(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z5
+	MOVWQZX      716(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z5
+	MOVWQZX      718(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2400(SP)(R11*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	VPXORD       Z11, Z11, Z11
+	VPDPBUSD     Z4, Z5, Z11
+	VPUNPCKLDQ   Z9, Z6, Z5
+	VPUNPCKHDQ   Z9, Z6, Z6
+	VPADDD       Z6, Z5, Z5
+	VPUNPCKLDQ   Z11, Z10, Z6
+	VPUNPCKHDQ   Z11, Z10, Z10
+	VPADDD       Z10, Z6, Z6
+	VPUNPCKLQDQ  Z6, Z5, Z9
+	VPUNPCKHQDQ  Z6, Z5, Z5
+	VPADDD       Z5, Z9, Z9
+	MOVWQZX      768(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X5
+	MOVWQZX      770(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X5, X5
+	MOVWQZX      772(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z5
+	MOVWQZX      774(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z5
+	MOVWQZX      776(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z5
+	MOVWQZX      778(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z5
+	MOVWQZX      780(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z5
+	MOVWQZX      782(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2432(SP)(R11*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	VPXORD       Z6, Z6, Z6
+	VPDPBUSD     Z4, Z5, Z6
+	MOVWQZX      832(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X5
+	MOVWQZX      834(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X5, X5
+	MOVWQZX      836(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z5
+	MOVWQZX      838(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z5
+	MOVWQZX      840(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z5
+	MOVWQZX      842(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z5
+	MOVWQZX      844(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z5
+	MOVWQZX      846(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2464(SP)(R11*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	VPXORD       Z10, Z10, Z10
+	VPDPBUSD     Z4, Z5, Z10
+	MOVWQZX      896(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X5
+	MOVWQZX      898(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X5, X5
+	MOVWQZX      900(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z5
+	MOVWQZX      902(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z5
+	MOVWQZX      904(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z5
+	MOVWQZX      906(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z5
+	MOVWQZX      908(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z5
+	MOVWQZX      910(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2496(SP)(R11*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	VPXORD       Z11, Z11, Z11
+	VPDPBUSD     Z4, Z5, Z11
+	PREFETCHT0   192(SI)
+	MOVWQZX      960(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X5
+	MOVWQZX      962(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X5, X5
+	MOVWQZX      964(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z5
+	MOVWQZX      966(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z5
+	MOVWQZX      968(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z5
+	MOVWQZX      970(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z5
+	MOVWQZX      972(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z5
+	MOVWQZX      974(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2528(SP)(R11*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	VPXORD       Z12, Z12, Z12
+	VPDPBUSD     Z4, Z5, Z12
+	VPUNPCKLDQ   Z10, Z6, Z4
+	VPUNPCKHDQ   Z10, Z6, Z6
+	VPADDD       Z6, Z4, Z4
+	VPUNPCKLDQ   Z12, Z11, Z5
+	VPUNPCKHDQ   Z12, Z11, Z11
+	VPADDD       Z11, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z4, Z6
+	VPUNPCKHQDQ  Z5, Z4, Z4
+	VPADDD       Z4, Z6, Z6
+	VSHUFI32X4   $0x88, Z8, Z7, Z4
+	VSHUFI32X4   $0xdd, Z8, Z7, Z5
+	VPADDD       Z5, Z4, Z4
+	VSHUFI32X4   $0x88, Z6, Z9, Z5
+	VSHUFI32X4   $0xdd, Z6, Z9, Z6
+	VPADDD       Z6, Z5, Z5
+	VSHUFI32X4   $0x88, Z5, Z4, Z6
+	VSHUFI32X4   $0xdd, Z5, Z4, Z4
+	VPBROADCASTD 4(BX), Z5
+	VPSLLD       $0x04, Z5, Z5
+	VPSUBD       Z5, Z6, Z6
+	VCVTDQ2PS    Z6, Z6
+	VMOVUPS      2560(SP)(R11*8), Z5
+	VMULPS.BCST  (BX), Z5, Z5
+	VFMADD231PS  Z5, Z6, Z3
+	VPBROADCASTD 36(BX), Z5
+	VPSLLD       $0x04, Z5, Z5
+	VPSUBD       Z5, Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VMOVUPS      2816(SP)(R11*8), Z5
+	VMULPS.BCST  32(BX), Z5, Z5
+	VFMADD231PS  Z5, Z4, Z3
+	ADDQ         $0x000000c8, SI
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	ADDQ         $0x08, R11
+	CMPQ         R11, $0x20
+	JNE          unit
+	ADDQ         $0x32, AX
+	ADDQ         $0x32, R8
+	ADDQ         $0x32, R9
+	ADDQ         $0x32, R10
+	DECQ         R13
+	JNZ          loop
+	MOVQ         dst+0(FP), AX
+	VMOVUPS      Z3, (AX)
+	VZEROUPPER
+	RET
+
+// func unpackIQ1_SAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VL
+TEXT ·unpackIQ1_SAVX512(SB), $3584-48
+	MOVQ      w+24(FP), AX
+	MOVQ      stride+32(FP), CX
+	MOVQ      p+0(FP), DX
+	MOVQ      s+8(FP), BX
+	LEAQ      (CX)(CX*2), SI
+	LEAQ      (AX)(CX*4), DI
+	LEAQ      (DI)(CX*4), R8
+	LEAQ      (R8)(CX*4), R9
+	MOVQ      ·gridIQ1S+0(SB), R11
+	MOVL      $0x00000004, R10
+	KMOVW     R10, K1
+	MOVL      $0x00000008, R10
+	KMOVW     R10, K2
+	MOVL      $0x00000010, R10
+	KMOVW     R10, K3
+	MOVL      $0x00000020, R10
+	KMOVW     R10, K4
+	MOVL      $0x00000040, R10
+	KMOVW     R10, K5
+	MOVL      $0x00000080, R10
+	KMOVW     R10, K6
+	VMOVDQU32 const43<>+0(SB), Z1
+	VMOVDQU32 const34<>+0(SB), Z2
+	VMOVDQU32 const44<>+0(SB), Z0
+	MOVQ      blocks+40(FP), R12
+
+loop:
+	VBROADCASTI32X4 34(AX), Z3
+	VPSHUFB         const45<>+0(SB), Z3, Z3
+	VPMOVW2M        Z3, K7
+	KMOVD           K7, R10
+	VMOVD           R10, X4
+	VPMOVZXBQ       X4, Y4
+	VMOVDQU32       Y4, 2048(SP)
+	VPSRLVW         const46<>+0(SB), Z3, Z3
+	VPSLLVW         const47<>+0(SB), Z3, Z3
+	VPMOVZXBW       2(AX), Z4
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z3, Z4
+	VMOVDQU32       Z4, (SP)
+	VBROADCASTI32X4 34(AX)(CX*1), Z3
+	VPSHUFB         const45<>+0(SB), Z3, Z3
+	VPMOVW2M        Z3, K7
+	KMOVD           K7, R10
+	VMOVD           R10, X4
+	VPMOVZXBQ       X4, Y4
+	VMOVDQU32       Y4, 2080(SP)
+	VPSRLVW         const46<>+0(SB), Z3, Z3
+	VPSLLVW         const47<>+0(SB), Z3, Z3
+	VPMOVZXBW       2(AX)(CX*1), Z4
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z3, Z4
+	VMOVDQU32       Z4, 64(SP)
+	VBROADCASTI32X4 34(AX)(CX*2), Z3
+	VPSHUFB         const45<>+0(SB), Z3, Z3
+	VPMOVW2M        Z3, K7
+	KMOVD           K7, R10
+	VMOVD           R10, X4
+	VPMOVZXBQ       X4, Y4
+	VMOVDQU32       Y4, 2112(SP)
+	VPSRLVW         const46<>+0(SB), Z3, Z3
+	VPSLLVW         const47<>+0(SB), Z3, Z3
+	VPMOVZXBW       2(AX)(CX*2), Z4
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z3, Z4
+	VMOVDQU32       Z4, 128(SP)
+	VBROADCASTI32X4 34(AX)(SI*1), Z3
+	VPSHUFB         const45<>+0(SB), Z3, Z3
+	VPMOVW2M        Z3, K7
+	KMOVD           K7, R10
+	VMOVD           R10, X4
+	VPMOVZXBQ       X4, Y4
+	VMOVDQU32       Y4, 2144(SP)
+	VPSRLVW         const46<>+0(SB), Z3, Z3
+	VPSLLVW         const47<>+0(SB), Z3, Z3
+	VPMOVZXBW       2(AX)(SI*1), Z4
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z3, Z4
+	VMOVDQU32       Z4, 192(SP)
+	VBROADCASTI32X4 34(DI), Z3
+	VPSHUFB         const45<>+0(SB), Z3, Z3
+	VPMOVW2M        Z3, K7
+	KMOVD           K7, R10
+	VMOVD           R10, X4
+	VPMOVZXBQ       X4, Y4
+	VMOVDQU32       Y4, 2176(SP)
+	VPSRLVW         const46<>+0(SB), Z3, Z3
+	VPSLLVW         const47<>+0(SB), Z3, Z3
+	VPMOVZXBW       2(DI), Z4
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z3, Z4
+	VMOVDQU32       Z4, 256(SP)
+	VBROADCASTI32X4 34(DI)(CX*1), Z3
+	VPSHUFB         const45<>+0(SB), Z3, Z3
+	VPMOVW2M        Z3, K7
+	KMOVD           K7, R10
+	VMOVD           R10, X4
+	VPMOVZXBQ       X4, Y4
+	VMOVDQU32       Y4, 2208(SP)
+	VPSRLVW         const46<>+0(SB), Z3, Z3
+	VPSLLVW         const47<>+0(SB), Z3, Z3
+	VPMOVZXBW       2(DI)(CX*1), Z4
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z3, Z4
+	VMOVDQU32       Z4, 320(SP)
+	VBROADCASTI32X4 34(DI)(CX*2), Z3
+	VPSHUFB         const45<>+0(SB), Z3, Z3
+	VPMOVW2M        Z3, K7
+	KMOVD           K7, R10
+	VMOVD           R10, X4
+	VPMOVZXBQ       X4, Y4
+	VMOVDQU32       Y4, 2240(SP)
+	VPSRLVW         const46<>+0(SB), Z3, Z3
+	VPSLLVW         const47<>+0(SB), Z3, Z3
+	VPMOVZXBW       2(DI)(CX*2), Z4
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z3, Z4
+	VMOVDQU32       Z4, 384(SP)
+	VBROADCASTI32X4 34(DI)(SI*1), Z3
+	VPSHUFB         const45<>+0(SB), Z3, Z3
+	VPMOVW2M        Z3, K7
+	KMOVD           K7, R10
+	VMOVD           R10, X4
+	VPMOVZXBQ       X4, Y4
+	VMOVDQU32       Y4, 2272(SP)
+	VPSRLVW         const46<>+0(SB), Z3, Z3
+	VPSLLVW         const47<>+0(SB), Z3, Z3
+	VPMOVZXBW       2(DI)(SI*1), Z4
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z3, Z4
+	VMOVDQU32       Z4, 448(SP)
+	VBROADCASTI32X4 34(R8), Z3
+	VPSHUFB         const45<>+0(SB), Z3, Z3
+	VPMOVW2M        Z3, K7
+	KMOVD           K7, R10
+	VMOVD           R10, X4
+	VPMOVZXBQ       X4, Y4
+	VMOVDQU32       Y4, 2304(SP)
+	VPSRLVW         const46<>+0(SB), Z3, Z3
+	VPSLLVW         const47<>+0(SB), Z3, Z3
+	VPMOVZXBW       2(R8), Z4
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z3, Z4
+	VMOVDQU32       Z4, 512(SP)
+	VBROADCASTI32X4 34(R8)(CX*1), Z3
+	VPSHUFB         const45<>+0(SB), Z3, Z3
+	VPMOVW2M        Z3, K7
+	KMOVD           K7, R10
+	VMOVD           R10, X4
+	VPMOVZXBQ       X4, Y4
+	VMOVDQU32       Y4, 2336(SP)
+	VPSRLVW         const46<>+0(SB), Z3, Z3
+	VPSLLVW         const47<>+0(SB), Z3, Z3
+	VPMOVZXBW       2(R8)(CX*1), Z4
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z3, Z4
+	VMOVDQU32       Z4, 576(SP)
+	VBROADCASTI32X4 34(R8)(CX*2), Z3
+	VPSHUFB         const45<>+0(SB), Z3, Z3
+	VPMOVW2M        Z3, K7
+	KMOVD           K7, R10
+	VMOVD           R10, X4
+	VPMOVZXBQ       X4, Y4
+	VMOVDQU32       Y4, 2368(SP)
+	VPSRLVW         const46<>+0(SB), Z3, Z3
+	VPSLLVW         const47<>+0(SB), Z3, Z3
+	VPMOVZXBW       2(R8)(CX*2), Z4
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z3, Z4
+	VMOVDQU32       Z4, 640(SP)
+	VBROADCASTI32X4 34(R8)(SI*1), Z3
+	VPSHUFB         const45<>+0(SB), Z3, Z3
+	VPMOVW2M        Z3, K7
+	KMOVD           K7, R10
+	VMOVD           R10, X4
+	VPMOVZXBQ       X4, Y4
+	VMOVDQU32       Y4, 2400(SP)
+	VPSRLVW         const46<>+0(SB), Z3, Z3
+	VPSLLVW         const47<>+0(SB), Z3, Z3
+	VPMOVZXBW       2(R8)(SI*1), Z4
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z3, Z4
+	VMOVDQU32       Z4, 704(SP)
+	VBROADCASTI32X4 34(R9), Z3
+	VPSHUFB         const45<>+0(SB), Z3, Z3
+	VPMOVW2M        Z3, K7
+	KMOVD           K7, R10
+	VMOVD           R10, X4
+	VPMOVZXBQ       X4, Y4
+	VMOVDQU32       Y4, 2432(SP)
+	VPSRLVW         const46<>+0(SB), Z3, Z3
+	VPSLLVW         const47<>+0(SB), Z3, Z3
+	VPMOVZXBW       2(R9), Z4
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z3, Z4
+	VMOVDQU32       Z4, 768(SP)
+	VBROADCASTI32X4 34(R9)(CX*1), Z3
+	VPSHUFB         const45<>+0(SB), Z3, Z3
+	VPMOVW2M        Z3, K7
+	KMOVD           K7, R10
+	VMOVD           R10, X4
+	VPMOVZXBQ       X4, Y4
+	VMOVDQU32       Y4, 2464(SP)
+	VPSRLVW         const46<>+0(SB), Z3, Z3
+	VPSLLVW         const47<>+0(SB), Z3, Z3
+	VPMOVZXBW       2(R9)(CX*1), Z4
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z3, Z4
+	VMOVDQU32       Z4, 832(SP)
+	VBROADCASTI32X4 34(R9)(CX*2), Z3
+	VPSHUFB         const45<>+0(SB), Z3, Z3
+	VPMOVW2M        Z3, K7
+	KMOVD           K7, R10
+	VMOVD           R10, X4
+	VPMOVZXBQ       X4, Y4
+	VMOVDQU32       Y4, 2496(SP)
+	VPSRLVW         const46<>+0(SB), Z3, Z3
+	VPSLLVW         const47<>+0(SB), Z3, Z3
+	VPMOVZXBW       2(R9)(CX*2), Z4
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z3, Z4
+	VMOVDQU32       Z4, 896(SP)
+	VBROADCASTI32X4 34(R9)(SI*1), Z3
+	VPSHUFB         const45<>+0(SB), Z3, Z3
+	VPMOVW2M        Z3, K7
+	KMOVD           K7, R10
+	VMOVD           R10, X4
+	VPMOVZXBQ       X4, Y4
+	VMOVDQU32       Y4, 2528(SP)
+	VPSRLVW         const46<>+0(SB), Z3, Z3
+	VPSLLVW         const47<>+0(SB), Z3, Z3
+	VPMOVZXBW       2(R9)(SI*1), Z4
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z3, Z4
+	VMOVDQU32       Z4, 960(SP)
+	VMOVD           (AX), X3
+	VPINSRW         $0x01, (AX)(CX*1), X3, X3
+	VPINSRW         $0x02, (AX)(CX*2), X3, X3
+	VPINSRW         $0x03, (AX)(SI*1), X3, X3
+	VPINSRW         $0x04, (DI), X3, X3
+	VPINSRW         $0x05, (DI)(CX*1), X3, X3
+	VPINSRW         $0x06, (DI)(CX*2), X3, X3
+	VPINSRW         $0x07, (DI)(SI*1), X3, X3
+	VMOVD           (R8), X4
+	VPINSRW         $0x01, (R8)(CX*1), X4, X4
+	VPINSRW         $0x02, (R8)(CX*2), X4, X4
+	VPINSRW         $0x03, (R8)(SI*1), X4, X4
+	VPINSRW         $0x04, (R9), X4, X4
+	VPINSRW         $0x05, (R9)(CX*1), X4, X4
+	VPINSRW         $0x06, (R9)(CX*2), X4, X4
+	VPINSRW         $0x07, (R9)(SI*1), X4, X4
+	VINSERTI128     $0x01, X4, Y3, Y3
+	VCVTPH2PS       Y3, Z3
+	VMULPS          const49<>+0(SB), Z3, Z3
+	VMOVDQU         34(AX), X4
+	VINSERTI32X4    $0x01, 34(DI), Z4, Z4
+	VINSERTI32X4    $0x02, 34(R8), Z4, Z4
+	VINSERTI32X4    $0x03, 34(R9), Z4, Z4
+	VMOVDQU         34(AX)(CX*1), X5
+	VINSERTI32X4    $0x01, 34(DI)(CX*1), Z5, Z5
+	VINSERTI32X4    $0x02, 34(R8)(CX*1), Z5, Z5
+	VINSERTI32X4    $0x03, 34(R9)(CX*1), Z5, Z5
+	VMOVDQU         34(AX)(CX*2), X6
+	VINSERTI32X4    $0x01, 34(DI)(CX*2), Z6, Z6
+	VINSERTI32X4    $0x02, 34(R8)(CX*2), Z6, Z6
+	VINSERTI32X4    $0x03, 34(R9)(CX*2), Z6, Z6
+	VMOVDQU         34(AX)(SI*1), X7
+	VINSERTI32X4    $0x01, 34(DI)(SI*1), Z7, Z7
+	VINSERTI32X4    $0x02, 34(R8)(SI*1), Z7, Z7
+	VINSERTI32X4    $0x03, 34(R9)(SI*1), Z7, Z7
+	VPUNPCKLDQ      Z5, Z4, Z9
+	VPUNPCKLDQ      Z7, Z6, Z10
+	VPUNPCKLQDQ     Z10, Z9, Z8
+	VPUNPCKHQDQ     Z10, Z9, Z9
+	VPUNPCKHDQ      Z5, Z4, Z4
+	VPUNPCKHDQ      Z7, Z6, Z6
+	VPUNPCKLQDQ     Z6, Z4, Z5
+	VPUNPCKHQDQ     Z6, Z4, Z4
+	VPSRLD          $0x0c, Z8, Z6
+	VPANDD          const50<>+0(SB), Z6, Z6
+	VCVTDQ2PS       Z6, Z6
+	VADDPS          const51<>+0(SB), Z6, Z6
+	VMULPS          Z3, Z6, Z6
+	VMOVUPS         Z6, 2560(SP)
+	VPSRLD          $0x1c, Z8, Z6
+	VPANDD          const50<>+0(SB), Z6, Z6
+	VCVTDQ2PS       Z6, Z6
+	VADDPS          const51<>+0(SB), Z6, Z6
+	VMULPS          Z3, Z6, Z6
+	VMOVUPS         Z6, 2816(SP)
+	VPSRLD          $0x0c, Z9, Z6
+	VPANDD          const50<>+0(SB), Z6, Z6
+	VCVTDQ2PS       Z6, Z6
+	VADDPS          const51<>+0(SB), Z6, Z6
+	VMULPS          Z3, Z6, Z6
+	VMOVUPS         Z6, 2624(SP)
+	VPSRLD          $0x1c, Z9, Z6
+	VPANDD          const50<>+0(SB), Z6, Z6
+	VCVTDQ2PS       Z6, Z6
+	VADDPS          const51<>+0(SB), Z6, Z6
+	VMULPS          Z3, Z6, Z6
+	VMOVUPS         Z6, 2880(SP)
+	VPSRLD          $0x0c, Z5, Z6
+	VPANDD          const50<>+0(SB), Z6, Z6
+	VCVTDQ2PS       Z6, Z6
+	VADDPS          const51<>+0(SB), Z6, Z6
+	VMULPS          Z3, Z6, Z6
+	VMOVUPS         Z6, 2688(SP)
+	VPSRLD          $0x1c, Z5, Z5
+	VPANDD          const50<>+0(SB), Z5, Z5
+	VCVTDQ2PS       Z5, Z5
+	VADDPS          const51<>+0(SB), Z5, Z5
+	VMULPS          Z3, Z5, Z5
+	VMOVUPS         Z5, 2944(SP)
+	VPSRLD          $0x0c, Z4, Z5
+	VPANDD          const50<>+0(SB), Z5, Z5
+	VCVTDQ2PS       Z5, Z5
+	VADDPS          const51<>+0(SB), Z5, Z5
+	VMULPS          Z3, Z5, Z5
+	VMOVUPS         Z5, 2752(SP)
+	VPSRLD          $0x1c, Z4, Z4
+	VPANDD          const50<>+0(SB), Z4, Z4
+	VCVTDQ2PS       Z4, Z4
+	VADDPS          const51<>+0(SB), Z4, Z4
+	VMULPS          Z3, Z4, Z4
+	VMOVUPS         Z4, 3008(SP)
+	XORL            R10, R10
+
+unit:
+	VMOVUPS      2560(SP)(R10*8), Z3
+	VMOVUPS      Z3, (BX)
+	VMOVUPS      2816(SP)(R10*8), Z3
+	VMOVUPS      Z3, 64(BX)
+	ADDQ         $0x00000080, BX
+	MOVWQZX      (SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X3
+	MOVWQZX      2(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X3, X3
+	MOVWQZX      4(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z3
+	MOVWQZX      6(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z3
+	MOVWQZX      8(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z3
+	MOVWQZX      10(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z3
+	MOVWQZX      12(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z3
+	MOVWQZX      14(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z3
+	VPSHUFB      Z3, Z0, Z3
+	VPADDB       Z1, Z3, Z3
+	KMOVB        2048(SP)(R10*1), K7
+	VPSUBQ       Z2, Z3, K7, Z3
+	MOVWQZX      64(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X4
+	MOVWQZX      66(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X4, X4
+	MOVWQZX      68(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z4
+	MOVWQZX      70(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z4
+	MOVWQZX      72(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z4
+	MOVWQZX      74(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z4
+	MOVWQZX      76(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z4
+	MOVWQZX      78(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z4
+	VPSHUFB      Z4, Z0, Z4
+	VPADDB       Z1, Z4, Z4
+	KMOVB        2080(SP)(R10*1), K7
+	VPSUBQ       Z2, Z4, K7, Z4
+	MOVWQZX      128(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X5
+	MOVWQZX      130(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X5, X5
+	MOVWQZX      132(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z5
+	MOVWQZX      134(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z5
+	MOVWQZX      136(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z5
+	MOVWQZX      138(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z5
+	MOVWQZX      140(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z5
+	MOVWQZX      142(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2112(SP)(R10*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	MOVWQZX      192(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X6
+	MOVWQZX      194(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X6, X6
+	MOVWQZX      196(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z6
+	MOVWQZX      198(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z6
+	MOVWQZX      200(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z6
+	MOVWQZX      202(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z6
+	MOVWQZX      204(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z6
+	MOVWQZX      206(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z6
+	VPSHUFB      Z6, Z0, Z6
+	VPADDB       Z1, Z6, Z6
+	KMOVB        2144(SP)(R10*1), K7
+	VPSUBQ       Z2, Z6, K7, Z6
+	VPUNPCKLDQ   Z4, Z3, Z8
+	VPUNPCKLDQ   Z6, Z5, Z9
+	VPUNPCKLQDQ  Z9, Z8, Z7
+	VPUNPCKHQDQ  Z9, Z8, Z8
+	VPUNPCKHDQ   Z4, Z3, Z3
+	VPUNPCKHDQ   Z6, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z3, Z4
+	VPUNPCKHQDQ  Z5, Z3, Z3
+	MOVWQZX      256(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X5
+	MOVWQZX      258(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X5, X5
+	MOVWQZX      260(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z5
+	MOVWQZX      262(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z5
+	MOVWQZX      264(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z5
+	MOVWQZX      266(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z5
+	MOVWQZX      268(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z5
+	MOVWQZX      270(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2176(SP)(R10*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	MOVWQZX      320(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X6
+	MOVWQZX      322(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X6, X6
+	MOVWQZX      324(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z6
+	MOVWQZX      326(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z6
+	MOVWQZX      328(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z6
+	MOVWQZX      330(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z6
+	MOVWQZX      332(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z6
+	MOVWQZX      334(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z6
+	VPSHUFB      Z6, Z0, Z6
+	VPADDB       Z1, Z6, Z6
+	KMOVB        2208(SP)(R10*1), K7
+	VPSUBQ       Z2, Z6, K7, Z6
+	MOVWQZX      384(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X9
+	MOVWQZX      386(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X9, X9
+	MOVWQZX      388(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z9
+	MOVWQZX      390(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z9
+	MOVWQZX      392(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z9
+	MOVWQZX      394(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z9
+	MOVWQZX      396(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z9
+	MOVWQZX      398(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z9
+	VPSHUFB      Z9, Z0, Z9
+	VPADDB       Z1, Z9, Z9
+	KMOVB        2240(SP)(R10*1), K7
+	VPSUBQ       Z2, Z9, K7, Z9
+	MOVWQZX      448(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X10
+	MOVWQZX      450(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X10, X10
+	MOVWQZX      452(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z10
+	MOVWQZX      454(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z10
+	MOVWQZX      456(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z10
+	MOVWQZX      458(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z10
+	MOVWQZX      460(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z10
+	MOVWQZX      462(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z10
+	VPSHUFB      Z10, Z0, Z10
+	VPADDB       Z1, Z10, Z10
+	KMOVB        2272(SP)(R10*1), K7
+	VPSUBQ       Z2, Z10, K7, Z10
+	VPUNPCKLDQ   Z6, Z5, Z12
+	VPUNPCKLDQ   Z10, Z9, Z13
+	VPUNPCKLQDQ  Z13, Z12, Z11
+	VPUNPCKHQDQ  Z13, Z12, Z12
+	VPUNPCKHDQ   Z6, Z5, Z5
+	VPUNPCKHDQ   Z10, Z9, Z9
+	VPUNPCKLQDQ  Z9, Z5, Z6
+	VPUNPCKHQDQ  Z9, Z5, Z5
+	MOVWQZX      512(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X9
+	MOVWQZX      514(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X9, X9
+	MOVWQZX      516(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z9
+	MOVWQZX      518(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z9
+	MOVWQZX      520(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z9
+	MOVWQZX      522(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z9
+	MOVWQZX      524(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z9
+	MOVWQZX      526(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z9
+	VPSHUFB      Z9, Z0, Z9
+	VPADDB       Z1, Z9, Z9
+	KMOVB        2304(SP)(R10*1), K7
+	VPSUBQ       Z2, Z9, K7, Z9
+	MOVWQZX      576(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X10
+	MOVWQZX      578(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X10, X10
+	MOVWQZX      580(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z10
+	MOVWQZX      582(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z10
+	MOVWQZX      584(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z10
+	MOVWQZX      586(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z10
+	MOVWQZX      588(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z10
+	MOVWQZX      590(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z10
+	VPSHUFB      Z10, Z0, Z10
+	VPADDB       Z1, Z10, Z10
+	KMOVB        2336(SP)(R10*1), K7
+	VPSUBQ       Z2, Z10, K7, Z10
+	MOVWQZX      640(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X13
+	MOVWQZX      642(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X13, X13
+	MOVWQZX      644(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z13
+	MOVWQZX      646(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z13
+	MOVWQZX      648(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z13
+	MOVWQZX      650(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z13
+	MOVWQZX      652(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z13
+	MOVWQZX      654(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z13
+	VPSHUFB      Z13, Z0, Z13
+	VPADDB       Z1, Z13, Z13
+	KMOVB        2368(SP)(R10*1), K7
+	VPSUBQ       Z2, Z13, K7, Z13
+	MOVWQZX      704(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X14
+	MOVWQZX      706(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X14, X14
+	MOVWQZX      708(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z14
+	MOVWQZX      710(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z14
+	MOVWQZX      712(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z14
+	MOVWQZX      714(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z14
+	MOVWQZX      716(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z14
+	MOVWQZX      718(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z14
+	VPSHUFB      Z14, Z0, Z14
+	VPADDB       Z1, Z14, Z14
+	KMOVB        2400(SP)(R10*1), K7
+	VPSUBQ       Z2, Z14, K7, Z14
+	VPUNPCKLDQ   Z10, Z9, Z16
+	VPUNPCKLDQ   Z14, Z13, Z17
+	VPUNPCKLQDQ  Z17, Z16, Z15
+	VPUNPCKHQDQ  Z17, Z16, Z16
+	VPUNPCKHDQ   Z10, Z9, Z9
+	VPUNPCKHDQ   Z14, Z13, Z13
+	VPUNPCKLQDQ  Z13, Z9, Z10
+	VPUNPCKHQDQ  Z13, Z9, Z9
+	MOVWQZX      768(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X13
+	MOVWQZX      770(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X13, X13
+	MOVWQZX      772(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z13
+	MOVWQZX      774(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z13
+	MOVWQZX      776(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z13
+	MOVWQZX      778(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z13
+	MOVWQZX      780(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z13
+	MOVWQZX      782(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z13
+	VPSHUFB      Z13, Z0, Z13
+	VPADDB       Z1, Z13, Z13
+	KMOVB        2432(SP)(R10*1), K7
+	VPSUBQ       Z2, Z13, K7, Z13
+	MOVWQZX      832(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X14
+	MOVWQZX      834(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X14, X14
+	MOVWQZX      836(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z14
+	MOVWQZX      838(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z14
+	MOVWQZX      840(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z14
+	MOVWQZX      842(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z14
+	MOVWQZX      844(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z14
+	MOVWQZX      846(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z14
+	VPSHUFB      Z14, Z0, Z14
+	VPADDB       Z1, Z14, Z14
+	KMOVB        2464(SP)(R10*1), K7
+	VPSUBQ       Z2, Z14, K7, Z14
+	MOVWQZX      896(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X17
+	MOVWQZX      898(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X17, X17
+	MOVWQZX      900(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z17
+	MOVWQZX      902(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z17
+	MOVWQZX      904(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z17
+	MOVWQZX      906(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z17
+	MOVWQZX      908(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z17
+	MOVWQZX      910(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z17
+	VPSHUFB      Z17, Z0, Z17
+	VPADDB       Z1, Z17, Z17
+	KMOVB        2496(SP)(R10*1), K7
+	VPSUBQ       Z2, Z17, K7, Z17
+	MOVWQZX      960(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X18
+	MOVWQZX      962(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X18, X18
+	MOVWQZX      964(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z18
+	MOVWQZX      966(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z18
+	MOVWQZX      968(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z18
+	MOVWQZX      970(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z18
+	MOVWQZX      972(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z18
+	MOVWQZX      974(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z18
+	VPSHUFB      Z18, Z0, Z18
+	VPADDB       Z1, Z18, Z18
+	KMOVB        2528(SP)(R10*1), K7
+	VPSUBQ       Z2, Z18, K7, Z18
+	VPUNPCKLDQ   Z14, Z13, Z20
+	VPUNPCKLDQ   Z18, Z17, Z21
+	VPUNPCKLQDQ  Z21, Z20, Z19
+	VPUNPCKHQDQ  Z21, Z20, Z20
+	VPUNPCKHDQ   Z14, Z13, Z13
+	VPUNPCKHDQ   Z18, Z17, Z17
+	VPUNPCKLQDQ  Z17, Z13, Z14
+	VPUNPCKHQDQ  Z17, Z13, Z13
+	VSHUFI32X4   $0x44, Z11, Z7, Z17
+	VSHUFI32X4   $0x44, Z19, Z15, Z18
+	VSHUFI32X4   $0x88, Z18, Z17, Z21
+	VSHUFI32X4   $0xdd, Z18, Z17, Z17
+	VSHUFI32X4   $0xee, Z11, Z7, Z7
+	VSHUFI32X4   $0xee, Z19, Z15, Z11
+	VSHUFI32X4   $0x88, Z11, Z7, Z15
+	VSHUFI32X4   $0xdd, Z11, Z7, Z7
+	VMOVDQU32    Z21, (DX)
+	VMOVDQU32    Z17, 256(DX)
+	VMOVDQU32    Z15, 512(DX)
+	VMOVDQU32    Z7, 768(DX)
+	VSHUFI32X4   $0x44, Z12, Z8, Z7
+	VSHUFI32X4   $0x44, Z20, Z16, Z11
+	VSHUFI32X4   $0x88, Z11, Z7, Z15
+	VSHUFI32X4   $0xdd, Z11, Z7, Z7
+	VSHUFI32X4   $0xee, Z12, Z8, Z8
+	VSHUFI32X4   $0xee, Z20, Z16, Z11
+	VSHUFI32X4   $0x88, Z11, Z8, Z12
+	VSHUFI32X4   $0xdd, Z11, Z8, Z8
+	VMOVDQU32    Z15, 64(DX)
+	VMOVDQU32    Z7, 320(DX)
+	VMOVDQU32    Z12, 576(DX)
+	VMOVDQU32    Z8, 832(DX)
+	VSHUFI32X4   $0x44, Z6, Z4, Z7
+	VSHUFI32X4   $0x44, Z14, Z10, Z8
+	VSHUFI32X4   $0x88, Z8, Z7, Z11
+	VSHUFI32X4   $0xdd, Z8, Z7, Z7
+	VSHUFI32X4   $0xee, Z6, Z4, Z4
+	VSHUFI32X4   $0xee, Z14, Z10, Z6
+	VSHUFI32X4   $0x88, Z6, Z4, Z8
+	VSHUFI32X4   $0xdd, Z6, Z4, Z4
+	VMOVDQU32    Z11, 128(DX)
+	VMOVDQU32    Z7, 384(DX)
+	VMOVDQU32    Z8, 640(DX)
+	VMOVDQU32    Z4, 896(DX)
+	VSHUFI32X4   $0x44, Z5, Z3, Z4
+	VSHUFI32X4   $0x44, Z13, Z9, Z6
+	VSHUFI32X4   $0x88, Z6, Z4, Z7
+	VSHUFI32X4   $0xdd, Z6, Z4, Z4
+	VSHUFI32X4   $0xee, Z5, Z3, Z3
+	VSHUFI32X4   $0xee, Z13, Z9, Z5
+	VSHUFI32X4   $0x88, Z5, Z3, Z6
+	VSHUFI32X4   $0xdd, Z5, Z3, Z3
+	VMOVDQU32    Z7, 192(DX)
+	VMOVDQU32    Z4, 448(DX)
+	VMOVDQU32    Z6, 704(DX)
+	VMOVDQU32    Z3, 960(DX)
+	ADDQ         $0x00000400, DX
+	ADDQ         $0x08, R10
+	CMPQ         R10, $0x20
+	JNE          unit
+	ADDQ         $0x32, AX
+	ADDQ         $0x32, DI
+	ADDQ         $0x32, R8
+	ADDQ         $0x32, R9
+	DECQ         R12
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func rowsIQ1_MAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, MMX+
+TEXT ·rowsIQ1_MAVX512(SB), $3584-48
+	MOVQ      w+8(FP), AX
+	MOVQ      stride+16(FP), CX
+	MOVQ      q+32(FP), DX
+	MOVQ      groups+40(FP), BX
+	MOVQ      CX, SI
+	SHLQ      $0x04, SI
+	ADDQ      AX, SI
+	LEAQ      (CX)(CX*2), DI
+	LEAQ      (AX)(CX*4), R8
+	LEAQ      (R8)(CX*4), R9
+	LEAQ      (R9)(CX*4), R10
+	MOVQ      ·gridIQ1S+0(SB), R12
+	MOVL      $0x00000004, R11
+	KMOVW     R11, K1
+	MOVL      $0x00000008, R11
+	KMOVW     R11, K2
+	MOVL      $0x00000010, R11
+	KMOVW     R11, K3
+	MOVL      $0x00000020, R11
+	KMOVW     R11, K4
+	MOVL      $0x00000040, R11
+	KMOVW     R11, K5
+	MOVL      $0x00000080, R11
+	KMOVW     R11, K6
+	VMOVDQU32 const43<>+0(SB), Z1
+	VMOVDQU32 const34<>+0(SB), Z2
+	VMOVDQU32 const44<>+0(SB), Z0
+	MOVQ      blocks+24(FP), R13
+	VPXORD    Z3, Z3, Z3
+
+loop:
+	VBROADCASTI32X4 32(AX), Z4
+	VPSHUFB         const52<>+0(SB), Z4, Z4
+	VPSRLVW         const53<>+0(SB), Z4, Z4
+	VPTESTMW        const54<>+0(SB), Z4, K7
+	KMOVD           K7, R11
+	VMOVD           R11, X5
+	VPMOVZXBQ       X5, Y5
+	VMOVDQU32       Y5, 2048(SP)
+	VPMOVZXBW       (AX), Z5
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z4, Z5
+	VMOVDQU32       Z5, (SP)
+	VBROADCASTI32X4 32(AX)(CX*1), Z4
+	VPSHUFB         const52<>+0(SB), Z4, Z4
+	VPSRLVW         const53<>+0(SB), Z4, Z4
+	VPTESTMW        const54<>+0(SB), Z4, K7
+	KMOVD           K7, R11
+	VMOVD           R11, X5
+	VPMOVZXBQ       X5, Y5
+	VMOVDQU32       Y5, 2080(SP)
+	VPMOVZXBW       (AX)(CX*1), Z5
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z4, Z5
+	VMOVDQU32       Z5, 64(SP)
+	VBROADCASTI32X4 32(AX)(CX*2), Z4
+	VPSHUFB         const52<>+0(SB), Z4, Z4
+	VPSRLVW         const53<>+0(SB), Z4, Z4
+	VPTESTMW        const54<>+0(SB), Z4, K7
+	KMOVD           K7, R11
+	VMOVD           R11, X5
+	VPMOVZXBQ       X5, Y5
+	VMOVDQU32       Y5, 2112(SP)
+	VPMOVZXBW       (AX)(CX*2), Z5
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z4, Z5
+	VMOVDQU32       Z5, 128(SP)
+	VBROADCASTI32X4 32(AX)(DI*1), Z4
+	VPSHUFB         const52<>+0(SB), Z4, Z4
+	VPSRLVW         const53<>+0(SB), Z4, Z4
+	VPTESTMW        const54<>+0(SB), Z4, K7
+	KMOVD           K7, R11
+	VMOVD           R11, X5
+	VPMOVZXBQ       X5, Y5
+	VMOVDQU32       Y5, 2144(SP)
+	VPMOVZXBW       (AX)(DI*1), Z5
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z4, Z5
+	VMOVDQU32       Z5, 192(SP)
+	VBROADCASTI32X4 32(R8), Z4
+	VPSHUFB         const52<>+0(SB), Z4, Z4
+	VPSRLVW         const53<>+0(SB), Z4, Z4
+	VPTESTMW        const54<>+0(SB), Z4, K7
+	KMOVD           K7, R11
+	VMOVD           R11, X5
+	VPMOVZXBQ       X5, Y5
+	VMOVDQU32       Y5, 2176(SP)
+	VPMOVZXBW       (R8), Z5
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z4, Z5
+	VMOVDQU32       Z5, 256(SP)
+	VBROADCASTI32X4 32(R8)(CX*1), Z4
+	VPSHUFB         const52<>+0(SB), Z4, Z4
+	VPSRLVW         const53<>+0(SB), Z4, Z4
+	VPTESTMW        const54<>+0(SB), Z4, K7
+	KMOVD           K7, R11
+	VMOVD           R11, X5
+	VPMOVZXBQ       X5, Y5
+	VMOVDQU32       Y5, 2208(SP)
+	VPMOVZXBW       (R8)(CX*1), Z5
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z4, Z5
+	VMOVDQU32       Z5, 320(SP)
+	VBROADCASTI32X4 32(R8)(CX*2), Z4
+	VPSHUFB         const52<>+0(SB), Z4, Z4
+	VPSRLVW         const53<>+0(SB), Z4, Z4
+	VPTESTMW        const54<>+0(SB), Z4, K7
+	KMOVD           K7, R11
+	VMOVD           R11, X5
+	VPMOVZXBQ       X5, Y5
+	VMOVDQU32       Y5, 2240(SP)
+	VPMOVZXBW       (R8)(CX*2), Z5
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z4, Z5
+	VMOVDQU32       Z5, 384(SP)
+	VBROADCASTI32X4 32(R8)(DI*1), Z4
+	VPSHUFB         const52<>+0(SB), Z4, Z4
+	VPSRLVW         const53<>+0(SB), Z4, Z4
+	VPTESTMW        const54<>+0(SB), Z4, K7
+	KMOVD           K7, R11
+	VMOVD           R11, X5
+	VPMOVZXBQ       X5, Y5
+	VMOVDQU32       Y5, 2272(SP)
+	VPMOVZXBW       (R8)(DI*1), Z5
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z4, Z5
+	VMOVDQU32       Z5, 448(SP)
+	VBROADCASTI32X4 32(R9), Z4
+	VPSHUFB         const52<>+0(SB), Z4, Z4
+	VPSRLVW         const53<>+0(SB), Z4, Z4
+	VPTESTMW        const54<>+0(SB), Z4, K7
+	KMOVD           K7, R11
+	VMOVD           R11, X5
+	VPMOVZXBQ       X5, Y5
+	VMOVDQU32       Y5, 2304(SP)
+	VPMOVZXBW       (R9), Z5
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z4, Z5
+	VMOVDQU32       Z5, 512(SP)
+	VBROADCASTI32X4 32(R9)(CX*1), Z4
+	VPSHUFB         const52<>+0(SB), Z4, Z4
+	VPSRLVW         const53<>+0(SB), Z4, Z4
+	VPTESTMW        const54<>+0(SB), Z4, K7
+	KMOVD           K7, R11
+	VMOVD           R11, X5
+	VPMOVZXBQ       X5, Y5
+	VMOVDQU32       Y5, 2336(SP)
+	VPMOVZXBW       (R9)(CX*1), Z5
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z4, Z5
+	VMOVDQU32       Z5, 576(SP)
+	VBROADCASTI32X4 32(R9)(CX*2), Z4
+	VPSHUFB         const52<>+0(SB), Z4, Z4
+	VPSRLVW         const53<>+0(SB), Z4, Z4
+	VPTESTMW        const54<>+0(SB), Z4, K7
+	KMOVD           K7, R11
+	VMOVD           R11, X5
+	VPMOVZXBQ       X5, Y5
+	VMOVDQU32       Y5, 2368(SP)
+	VPMOVZXBW       (R9)(CX*2), Z5
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z4, Z5
+	VMOVDQU32       Z5, 640(SP)
+	VBROADCASTI32X4 32(R9)(DI*1), Z4
+	VPSHUFB         const52<>+0(SB), Z4, Z4
+	VPSRLVW         const53<>+0(SB), Z4, Z4
+	VPTESTMW        const54<>+0(SB), Z4, K7
+	KMOVD           K7, R11
+	VMOVD           R11, X5
+	VPMOVZXBQ       X5, Y5
+	VMOVDQU32       Y5, 2400(SP)
+	VPMOVZXBW       (R9)(DI*1), Z5
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z4, Z5
+	VMOVDQU32       Z5, 704(SP)
+	VBROADCASTI32X4 32(R10), Z4
+	VPSHUFB         const52<>+0(SB), Z4, Z4
+	VPSRLVW         const53<>+0(SB), Z4, Z4
+	VPTESTMW        const54<>+0(SB), Z4, K7
+	KMOVD           K7, R11
+	VMOVD           R11, X5
+	VPMOVZXBQ       X5, Y5
+	VMOVDQU32       Y5, 2432(SP)
+	VPMOVZXBW       (R10), Z5
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z4, Z5
+	VMOVDQU32       Z5, 768(SP)
+	VBROADCASTI32X4 32(R10)(CX*1), Z4
+	VPSHUFB         const52<>+0(SB), Z4, Z4
+	VPSRLVW         const53<>+0(SB), Z4, Z4
+	VPTESTMW        const54<>+0(SB), Z4, K7
+	KMOVD           K7, R11
+	VMOVD           R11, X5
+	VPMOVZXBQ       X5, Y5
+	VMOVDQU32       Y5, 2464(SP)
+	VPMOVZXBW       (R10)(CX*1), Z5
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z4, Z5
+	VMOVDQU32       Z5, 832(SP)
+	VBROADCASTI32X4 32(R10)(CX*2), Z4
+	VPSHUFB         const52<>+0(SB), Z4, Z4
+	VPSRLVW         const53<>+0(SB), Z4, Z4
+	VPTESTMW        const54<>+0(SB), Z4, K7
+	KMOVD           K7, R11
+	VMOVD           R11, X5
+	VPMOVZXBQ       X5, Y5
+	VMOVDQU32       Y5, 2496(SP)
+	VPMOVZXBW       (R10)(CX*2), Z5
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z4, Z5
+	VMOVDQU32       Z5, 896(SP)
+	VBROADCASTI32X4 32(R10)(DI*1), Z4
+	VPSHUFB         const52<>+0(SB), Z4, Z4
+	VPSRLVW         const53<>+0(SB), Z4, Z4
+	VPTESTMW        const54<>+0(SB), Z4, K7
+	KMOVD           K7, R11
+	VMOVD           R11, X5
+	VPMOVZXBQ       X5, Y5
+	VMOVDQU32       Y5, 2528(SP)
+	VPMOVZXBW       (R10)(DI*1), Z5
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z4, Z5
+	VMOVDQU32       Z5, 960(SP)
+	VMOVDQU         40(AX), X4
+	VINSERTI32X4    $0x01, 40(R8), Z4, Z4
+	VINSERTI32X4    $0x02, 40(R9), Z4, Z4
+	VINSERTI32X4    $0x03, 40(R10), Z4, Z4
+	VMOVDQU         40(AX)(CX*1), X5
+	VINSERTI32X4    $0x01, 40(R8)(CX*1), Z5, Z5
+	VINSERTI32X4    $0x02, 40(R9)(CX*1), Z5, Z5
+	VINSERTI32X4    $0x03, 40(R10)(CX*1), Z5, Z5
+	VMOVDQU         40(AX)(CX*2), X6
+	VINSERTI32X4    $0x01, 40(R8)(CX*2), Z6, Z6
+	VINSERTI32X4    $0x02, 40(R9)(CX*2), Z6, Z6
+	VINSERTI32X4    $0x03, 40(R10)(CX*2), Z6, Z6
+	VMOVDQU         40(AX)(DI*1), X7
+	VINSERTI32X4    $0x01, 40(R8)(DI*1), Z7, Z7
+	VINSERTI32X4    $0x02, 40(R9)(DI*1), Z7, Z7
+	VINSERTI32X4    $0x03, 40(R10)(DI*1), Z7, Z7
+	VPUNPCKLDQ      Z5, Z4, Z9
+	VPUNPCKLDQ      Z7, Z6, Z10
+	VPUNPCKLQDQ     Z10, Z9, Z8
+	VPUNPCKHQDQ     Z10, Z9, Z8
+	VPUNPCKHDQ      Z5, Z4, Z4
+	VPUNPCKHDQ      Z7, Z6, Z6
+	VPUNPCKLQDQ     Z6, Z4, Z5
+	VPUNPCKHQDQ     Z6, Z4, Z4
+	VPSRLD          $0x0c, Z5, Z6
+	VPANDD          const27<>+0(SB), Z6, Z6
+	VPSRLD          $0x18, Z5, Z7
+	VPTERNLOGD      $0xf8, const55<>+0(SB), Z7, Z6
+	VPSRLD          $0x04, Z4, Z7
+	VPTERNLOGD      $0xf8, const56<>+0(SB), Z7, Z6
+	VPSRLD          $0x10, Z4, Z7
+	VPTERNLOGD      $0xf8, const57<>+0(SB), Z7, Z6
+	VPMOVDW         Z6, Y6
+	VCVTPH2PS       Y6, Z6
+	VMULPS          const49<>+0(SB), Z6, Z6
+	VPANDD          const50<>+0(SB), Z5, Z7
+	VCVTDQ2PS       Z7, Z7
+	VADDPS          const51<>+0(SB), Z7, Z7
+	VMULPS          Z6, Z7, Z7
+	VMOVUPS         Z7, 2560(SP)
+	VPSRLD          $0x03, Z5, Z7
+	VPANDD          const50<>+0(SB), Z7, Z7
+	VCVTDQ2PS       Z7, Z7
+	VADDPS          const51<>+0(SB), Z7, Z7
+	VMULPS          Z6, Z7, Z7
+	VMOVUPS         Z7, 2816(SP)
+	VPSRLD          $0x06, Z5, Z7
+	VPANDD          const50<>+0(SB), Z7, Z7
+	VCVTDQ2PS       Z7, Z7
+	VADDPS          const51<>+0(SB), Z7, Z7
+	VMULPS          Z6, Z7, Z7
+	VMOVUPS         Z7, 3072(SP)
+	VPSRLD          $0x09, Z5, Z7
+	VPANDD          const50<>+0(SB), Z7, Z7
+	VCVTDQ2PS       Z7, Z7
+	VADDPS          const51<>+0(SB), Z7, Z7
+	VMULPS          Z6, Z7, Z7
+	VMOVUPS         Z7, 3328(SP)
+	VPSRLD          $0x10, Z5, Z7
+	VPANDD          const50<>+0(SB), Z7, Z7
+	VCVTDQ2PS       Z7, Z7
+	VADDPS          const51<>+0(SB), Z7, Z7
+	VMULPS          Z6, Z7, Z7
+	VMOVUPS         Z7, 2624(SP)
+	VPSRLD          $0x13, Z5, Z7
+	VPANDD          const50<>+0(SB), Z7, Z7
+	VCVTDQ2PS       Z7, Z7
+	VADDPS          const51<>+0(SB), Z7, Z7
+	VMULPS          Z6, Z7, Z7
+	VMOVUPS         Z7, 2880(SP)
+	VPSRLD          $0x16, Z5, Z7
+	VPANDD          const50<>+0(SB), Z7, Z7
+	VCVTDQ2PS       Z7, Z7
+	VADDPS          const51<>+0(SB), Z7, Z7
+	VMULPS          Z6, Z7, Z7
+	VMOVUPS         Z7, 3136(SP)
+	VPSRLD          $0x19, Z5, Z5
+	VPANDD          const50<>+0(SB), Z5, Z5
+	VCVTDQ2PS       Z5, Z5
+	VADDPS          const51<>+0(SB), Z5, Z5
+	VMULPS          Z6, Z5, Z5
+	VMOVUPS         Z5, 3392(SP)
+	VPANDD          const50<>+0(SB), Z4, Z5
+	VCVTDQ2PS       Z5, Z5
+	VADDPS          const51<>+0(SB), Z5, Z5
+	VMULPS          Z6, Z5, Z5
+	VMOVUPS         Z5, 2688(SP)
+	VPSRLD          $0x03, Z4, Z5
+	VPANDD          const50<>+0(SB), Z5, Z5
+	VCVTDQ2PS       Z5, Z5
+	VADDPS          const51<>+0(SB), Z5, Z5
+	VMULPS          Z6, Z5, Z5
+	VMOVUPS         Z5, 2944(SP)
+	VPSRLD          $0x06, Z4, Z5
+	VPANDD          const50<>+0(SB), Z5, Z5
+	VCVTDQ2PS       Z5, Z5
+	VADDPS          const51<>+0(SB), Z5, Z5
+	VMULPS          Z6, Z5, Z5
+	VMOVUPS         Z5, 3200(SP)
+	VPSRLD          $0x09, Z4, Z5
+	VPANDD          const50<>+0(SB), Z5, Z5
+	VCVTDQ2PS       Z5, Z5
+	VADDPS          const51<>+0(SB), Z5, Z5
+	VMULPS          Z6, Z5, Z5
+	VMOVUPS         Z5, 3456(SP)
+	VPSRLD          $0x10, Z4, Z5
+	VPANDD          const50<>+0(SB), Z5, Z5
+	VCVTDQ2PS       Z5, Z5
+	VADDPS          const51<>+0(SB), Z5, Z5
+	VMULPS          Z6, Z5, Z5
+	VMOVUPS         Z5, 2752(SP)
+	VPSRLD          $0x13, Z4, Z5
+	VPANDD          const50<>+0(SB), Z5, Z5
+	VCVTDQ2PS       Z5, Z5
+	VADDPS          const51<>+0(SB), Z5, Z5
+	VMULPS          Z6, Z5, Z5
+	VMOVUPS         Z5, 3008(SP)
+	VPSRLD          $0x16, Z4, Z5
+	VPANDD          const50<>+0(SB), Z5, Z5
+	VCVTDQ2PS       Z5, Z5
+	VADDPS          const51<>+0(SB), Z5, Z5
+	VMULPS          Z6, Z5, Z5
+	VMOVUPS         Z5, 3264(SP)
+	VPSRLD          $0x19, Z4, Z4
+	VPANDD          const50<>+0(SB), Z4, Z4
+	VCVTDQ2PS       Z4, Z4
+	VADDPS          const51<>+0(SB), Z4, Z4
+	VMULPS          Z6, Z4, Z4
+	VMOVUPS         Z4, 3520(SP)
+	XORL            R11, R11
+
+unit:
+	VMOVDQU32    (DX), Z4
+	PREFETCHT0   (SI)
+	MOVWQZX      (SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X5
+	MOVWQZX      2(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X5, X5
+	MOVWQZX      4(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z5
+	MOVWQZX      6(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z5
+	MOVWQZX      8(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z5
+	MOVWQZX      10(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z5
+	MOVWQZX      12(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z5
+	MOVWQZX      14(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2048(SP)(R11*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	VPXORD       Z6, Z6, Z6
+	VPDPBUSD     Z4, Z5, Z6
+	MOVWQZX      64(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X5
+	MOVWQZX      66(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X5, X5
+	MOVWQZX      68(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z5
+	MOVWQZX      70(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z5
+	MOVWQZX      72(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z5
+	MOVWQZX      74(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z5
+	MOVWQZX      76(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z5
+	MOVWQZX      78(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2080(SP)(R11*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	VPXORD       Z7, Z7, Z7
+	VPDPBUSD     Z4, Z5, Z7
+	MOVWQZX      128(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X5
+	MOVWQZX      130(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X5, X5
+	MOVWQZX      132(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z5
+	MOVWQZX      134(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z5
+	MOVWQZX      136(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z5
+	MOVWQZX      138(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z5
+	MOVWQZX      140(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z5
+	MOVWQZX      142(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2112(SP)(R11*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	VPXORD       Z8, Z8, Z8
+	VPDPBUSD     Z4, Z5, Z8
+	MOVWQZX      192(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X5
+	MOVWQZX      194(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X5, X5
+	MOVWQZX      196(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z5
+	MOVWQZX      198(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z5
+	MOVWQZX      200(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z5
+	MOVWQZX      202(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z5
+	MOVWQZX      204(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z5
+	MOVWQZX      206(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2144(SP)(R11*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	VPXORD       Z9, Z9, Z9
+	VPDPBUSD     Z4, Z5, Z9
+	VPUNPCKLDQ   Z7, Z6, Z5
+	VPUNPCKHDQ   Z7, Z6, Z6
+	VPADDD       Z6, Z5, Z5
+	VPUNPCKLDQ   Z9, Z8, Z6
+	VPUNPCKHDQ   Z9, Z8, Z8
+	VPADDD       Z8, Z6, Z6
+	VPUNPCKLQDQ  Z6, Z5, Z7
+	VPUNPCKHQDQ  Z6, Z5, Z5
+	VPADDD       Z5, Z7, Z7
+	PREFETCHT0   64(SI)
+	MOVWQZX      256(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X5
+	MOVWQZX      258(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X5, X5
+	MOVWQZX      260(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z5
+	MOVWQZX      262(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z5
+	MOVWQZX      264(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z5
+	MOVWQZX      266(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z5
+	MOVWQZX      268(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z5
+	MOVWQZX      270(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2176(SP)(R11*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	VPXORD       Z6, Z6, Z6
+	VPDPBUSD     Z4, Z5, Z6
+	MOVWQZX      320(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X5
+	MOVWQZX      322(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X5, X5
+	MOVWQZX      324(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z5
+	MOVWQZX      326(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z5
+	MOVWQZX      328(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z5
+	MOVWQZX      330(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z5
+	MOVWQZX      332(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z5
+	MOVWQZX      334(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2208(SP)(R11*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	VPXORD       Z8, Z8, Z8
+	VPDPBUSD     Z4, Z5, Z8
+	MOVWQZX      384(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X5
+	MOVWQZX      386(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X5, X5
+	MOVWQZX      388(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z5
+	MOVWQZX      390(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z5
+	MOVWQZX      392(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z5
+	MOVWQZX      394(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z5
+	MOVWQZX      396(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z5
+	MOVWQZX      398(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2240(SP)(R11*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	VPXORD       Z9, Z9, Z9
+	VPDPBUSD     Z4, Z5, Z9
+	MOVWQZX      448(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X5
+	MOVWQZX      450(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X5, X5
+	MOVWQZX      452(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z5
+	MOVWQZX      454(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z5
+	MOVWQZX      456(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z5
+	MOVWQZX      458(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z5
+	MOVWQZX      460(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z5
+	MOVWQZX      462(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2272(SP)(R11*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	VPXORD       Z10, Z10, Z10
+	VPDPBUSD     Z4, Z5, Z10
+	VPUNPCKLDQ   Z8, Z6, Z5
+	VPUNPCKHDQ   Z8, Z6, Z6
+	VPADDD       Z6, Z5, Z5
+	VPUNPCKLDQ   Z10, Z9, Z6
+	VPUNPCKHDQ   Z10, Z9, Z9
+	VPADDD       Z9, Z6, Z6
+	VPUNPCKLQDQ  Z6, Z5, Z8
+	VPUNPCKHQDQ  Z6, Z5, Z5
+	VPADDD       Z5, Z8, Z8
+	MOVWQZX      512(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X5
+	MOVWQZX      514(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X5, X5
+	MOVWQZX      516(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z5
+	MOVWQZX      518(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z5
+	MOVWQZX      520(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z5
+	MOVWQZX      522(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z5
+	MOVWQZX      524(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z5
+	MOVWQZX      526(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2304(SP)(R11*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	VPXORD       Z6, Z6, Z6
+	VPDPBUSD     Z4, Z5, Z6
+	PREFETCHT0   128(SI)
+	MOVWQZX      576(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X5
+	MOVWQZX      578(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X5, X5
+	MOVWQZX      580(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z5
+	MOVWQZX      582(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z5
+	MOVWQZX      584(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z5
+	MOVWQZX      586(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z5
+	MOVWQZX      588(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z5
+	MOVWQZX      590(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2336(SP)(R11*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	VPXORD       Z9, Z9, Z9
+	VPDPBUSD     Z4, Z5, Z9
+	MOVWQZX      640(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X5
+	MOVWQZX      642(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X5, X5
+	MOVWQZX      644(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z5
+	MOVWQZX      646(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z5
+	MOVWQZX      648(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z5
+	MOVWQZX      650(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z5
+	MOVWQZX      652(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z5
+	MOVWQZX      654(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2368(SP)(R11*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	VPXORD       Z10, Z10, Z10
+	VPDPBUSD     Z4, Z5, Z10
+	MOVWQZX      704(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X5
+	MOVWQZX      706(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X5, X5
+	MOVWQZX      708(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z5
+	MOVWQZX      710(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z5
+	MOVWQZX      712(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z5
+	MOVWQZX      714(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z5
+	MOVWQZX      716(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z5
+	MOVWQZX      718(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2400(SP)(R11*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	VPXORD       Z11, Z11, Z11
+	VPDPBUSD     Z4, Z5, Z11
+	VPUNPCKLDQ   Z9, Z6, Z5
+	VPUNPCKHDQ   Z9, Z6, Z6
+	VPADDD       Z6, Z5, Z5
+	VPUNPCKLDQ   Z11, Z10, Z6
+	VPUNPCKHDQ   Z11, Z10, Z10
+	VPADDD       Z10, Z6, Z6
+	VPUNPCKLQDQ  Z6, Z5, Z9
+	VPUNPCKHQDQ  Z6, Z5, Z5
+	VPADDD       Z5, Z9, Z9
+	MOVWQZX      768(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X5
+	MOVWQZX      770(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X5, X5
+	MOVWQZX      772(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z5
+	MOVWQZX      774(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z5
+	MOVWQZX      776(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z5
+	MOVWQZX      778(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z5
+	MOVWQZX      780(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z5
+	MOVWQZX      782(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2432(SP)(R11*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	VPXORD       Z6, Z6, Z6
+	VPDPBUSD     Z4, Z5, Z6
+	PREFETCHT0   192(SI)
+	MOVWQZX      832(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X5
+	MOVWQZX      834(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X5, X5
+	MOVWQZX      836(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z5
+	MOVWQZX      838(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z5
+	MOVWQZX      840(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z5
+	MOVWQZX      842(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z5
+	MOVWQZX      844(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z5
+	MOVWQZX      846(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2464(SP)(R11*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	VPXORD       Z10, Z10, Z10
+	VPDPBUSD     Z4, Z5, Z10
+	MOVWQZX      896(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X5
+	MOVWQZX      898(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X5, X5
+	MOVWQZX      900(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z5
+	MOVWQZX      902(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z5
+	MOVWQZX      904(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z5
+	MOVWQZX      906(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z5
+	MOVWQZX      908(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z5
+	MOVWQZX      910(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2496(SP)(R11*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	VPXORD       Z11, Z11, Z11
+	VPDPBUSD     Z4, Z5, Z11
+	MOVWQZX      960(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X5
+	MOVWQZX      962(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X5, X5
+	MOVWQZX      964(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z5
+	MOVWQZX      966(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z5
+	MOVWQZX      968(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z5
+	MOVWQZX      970(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z5
+	MOVWQZX      972(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z5
+	MOVWQZX      974(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2528(SP)(R11*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	VPXORD       Z12, Z12, Z12
+	VPDPBUSD     Z4, Z5, Z12
+	VPUNPCKLDQ   Z10, Z6, Z4
+	VPUNPCKHDQ   Z10, Z6, Z6
+	VPADDD       Z6, Z4, Z4
+	VPUNPCKLDQ   Z12, Z11, Z5
+	VPUNPCKHDQ   Z12, Z11, Z11
+	VPADDD       Z11, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z4, Z6
+	VPUNPCKHQDQ  Z5, Z4, Z4
+	VPADDD       Z4, Z6, Z6
+	VSHUFI32X4   $0x44, Z8, Z7, Z4
+	VSHUFI32X4   $0x44, Z6, Z9, Z5
+	VSHUFI32X4   $0x88, Z5, Z4, Z10
+	VSHUFI32X4   $0xdd, Z5, Z4, Z4
+	VSHUFI32X4   $0xee, Z8, Z7, Z5
+	VSHUFI32X4   $0xee, Z6, Z9, Z6
+	VSHUFI32X4   $0x88, Z6, Z5, Z7
+	VSHUFI32X4   $0xdd, Z6, Z5, Z5
+	VPBROADCASTD 8(BX), Z6
+	VPSLLD       $0x04, Z6, Z6
+	VPSUBD       Z6, Z10, Z10
+	VCVTDQ2PS    Z10, Z10
+	VMOVUPS      2560(SP)(R11*8), Z6
+	VMULPS.BCST  (BX), Z6, Z6
+	VFMADD231PS  Z6, Z10, Z3
+	VPBROADCASTD 12(BX), Z6
+	VPSLLD       $0x04, Z6, Z6
+	VPSUBD       Z6, Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VMOVUPS      2816(SP)(R11*8), Z6
+	VMULPS.BCST  (BX), Z6, Z6
+	VFMADD231PS  Z6, Z4, Z3
+	VPBROADCASTD 40(BX), Z4
+	VPSLLD       $0x04, Z4, Z4
+	VPSUBD       Z4, Z7, Z7
+	VCVTDQ2PS    Z7, Z7
+	VMOVUPS      3072(SP)(R11*8), Z4
+	VMULPS.BCST  32(BX), Z4, Z4
+	VFMADD231PS  Z4, Z7, Z3
+	VPBROADCASTD 44(BX), Z4
+	VPSLLD       $0x04, Z4, Z4
+	VPSUBD       Z4, Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VMOVUPS      3328(SP)(R11*8), Z4
+	VMULPS.BCST  32(BX), Z4, Z4
+	VFMADD231PS  Z4, Z5, Z3
+	ADDQ         $0x000000e0, SI
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	ADDQ         $0x08, R11
+	CMPQ         R11, $0x20
+	JNE          unit
+	ADDQ         $0x38, AX
+	ADDQ         $0x38, R8
+	ADDQ         $0x38, R9
+	ADDQ         $0x38, R10
+	DECQ         R13
+	JNZ          loop
+	MOVQ         dst+0(FP), AX
+	VMOVUPS      Z3, (AX)
+	VZEROUPPER
+	RET
+
+// func unpackIQ1_MAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VL
+TEXT ·unpackIQ1_MAVX512(SB), $3584-48
+	MOVQ      w+24(FP), AX
+	MOVQ      stride+32(FP), CX
+	MOVQ      p+0(FP), DX
+	MOVQ      s+8(FP), BX
+	LEAQ      (CX)(CX*2), SI
+	LEAQ      (AX)(CX*4), DI
+	LEAQ      (DI)(CX*4), R8
+	LEAQ      (R8)(CX*4), R9
+	MOVQ      ·gridIQ1S+0(SB), R11
+	MOVL      $0x00000004, R10
+	KMOVW     R10, K1
+	MOVL      $0x00000008, R10
+	KMOVW     R10, K2
+	MOVL      $0x00000010, R10
+	KMOVW     R10, K3
+	MOVL      $0x00000020, R10
+	KMOVW     R10, K4
+	MOVL      $0x00000040, R10
+	KMOVW     R10, K5
+	MOVL      $0x00000080, R10
+	KMOVW     R10, K6
+	VMOVDQU32 const43<>+0(SB), Z1
+	VMOVDQU32 const34<>+0(SB), Z2
+	VMOVDQU32 const44<>+0(SB), Z0
+	MOVQ      blocks+40(FP), R12
+
+loop:
+	VBROADCASTI32X4 32(AX), Z3
+	VPSHUFB         const52<>+0(SB), Z3, Z3
+	VPSRLVW         const53<>+0(SB), Z3, Z3
+	VPTESTMW        const54<>+0(SB), Z3, K7
+	KMOVD           K7, R10
+	VMOVD           R10, X4
+	VPMOVZXBQ       X4, Y4
+	VMOVDQU32       Y4, 2048(SP)
+	VPMOVZXBW       (AX), Z4
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z3, Z4
+	VMOVDQU32       Z4, (SP)
+	VBROADCASTI32X4 32(AX)(CX*1), Z3
+	VPSHUFB         const52<>+0(SB), Z3, Z3
+	VPSRLVW         const53<>+0(SB), Z3, Z3
+	VPTESTMW        const54<>+0(SB), Z3, K7
+	KMOVD           K7, R10
+	VMOVD           R10, X4
+	VPMOVZXBQ       X4, Y4
+	VMOVDQU32       Y4, 2080(SP)
+	VPMOVZXBW       (AX)(CX*1), Z4
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z3, Z4
+	VMOVDQU32       Z4, 64(SP)
+	VBROADCASTI32X4 32(AX)(CX*2), Z3
+	VPSHUFB         const52<>+0(SB), Z3, Z3
+	VPSRLVW         const53<>+0(SB), Z3, Z3
+	VPTESTMW        const54<>+0(SB), Z3, K7
+	KMOVD           K7, R10
+	VMOVD           R10, X4
+	VPMOVZXBQ       X4, Y4
+	VMOVDQU32       Y4, 2112(SP)
+	VPMOVZXBW       (AX)(CX*2), Z4
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z3, Z4
+	VMOVDQU32       Z4, 128(SP)
+	VBROADCASTI32X4 32(AX)(SI*1), Z3
+	VPSHUFB         const52<>+0(SB), Z3, Z3
+	VPSRLVW         const53<>+0(SB), Z3, Z3
+	VPTESTMW        const54<>+0(SB), Z3, K7
+	KMOVD           K7, R10
+	VMOVD           R10, X4
+	VPMOVZXBQ       X4, Y4
+	VMOVDQU32       Y4, 2144(SP)
+	VPMOVZXBW       (AX)(SI*1), Z4
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z3, Z4
+	VMOVDQU32       Z4, 192(SP)
+	VBROADCASTI32X4 32(DI), Z3
+	VPSHUFB         const52<>+0(SB), Z3, Z3
+	VPSRLVW         const53<>+0(SB), Z3, Z3
+	VPTESTMW        const54<>+0(SB), Z3, K7
+	KMOVD           K7, R10
+	VMOVD           R10, X4
+	VPMOVZXBQ       X4, Y4
+	VMOVDQU32       Y4, 2176(SP)
+	VPMOVZXBW       (DI), Z4
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z3, Z4
+	VMOVDQU32       Z4, 256(SP)
+	VBROADCASTI32X4 32(DI)(CX*1), Z3
+	VPSHUFB         const52<>+0(SB), Z3, Z3
+	VPSRLVW         const53<>+0(SB), Z3, Z3
+	VPTESTMW        const54<>+0(SB), Z3, K7
+	KMOVD           K7, R10
+	VMOVD           R10, X4
+	VPMOVZXBQ       X4, Y4
+	VMOVDQU32       Y4, 2208(SP)
+	VPMOVZXBW       (DI)(CX*1), Z4
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z3, Z4
+	VMOVDQU32       Z4, 320(SP)
+	VBROADCASTI32X4 32(DI)(CX*2), Z3
+	VPSHUFB         const52<>+0(SB), Z3, Z3
+	VPSRLVW         const53<>+0(SB), Z3, Z3
+	VPTESTMW        const54<>+0(SB), Z3, K7
+	KMOVD           K7, R10
+	VMOVD           R10, X4
+	VPMOVZXBQ       X4, Y4
+	VMOVDQU32       Y4, 2240(SP)
+	VPMOVZXBW       (DI)(CX*2), Z4
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z3, Z4
+	VMOVDQU32       Z4, 384(SP)
+	VBROADCASTI32X4 32(DI)(SI*1), Z3
+	VPSHUFB         const52<>+0(SB), Z3, Z3
+	VPSRLVW         const53<>+0(SB), Z3, Z3
+	VPTESTMW        const54<>+0(SB), Z3, K7
+	KMOVD           K7, R10
+	VMOVD           R10, X4
+	VPMOVZXBQ       X4, Y4
+	VMOVDQU32       Y4, 2272(SP)
+	VPMOVZXBW       (DI)(SI*1), Z4
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z3, Z4
+	VMOVDQU32       Z4, 448(SP)
+	VBROADCASTI32X4 32(R8), Z3
+	VPSHUFB         const52<>+0(SB), Z3, Z3
+	VPSRLVW         const53<>+0(SB), Z3, Z3
+	VPTESTMW        const54<>+0(SB), Z3, K7
+	KMOVD           K7, R10
+	VMOVD           R10, X4
+	VPMOVZXBQ       X4, Y4
+	VMOVDQU32       Y4, 2304(SP)
+	VPMOVZXBW       (R8), Z4
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z3, Z4
+	VMOVDQU32       Z4, 512(SP)
+	VBROADCASTI32X4 32(R8)(CX*1), Z3
+	VPSHUFB         const52<>+0(SB), Z3, Z3
+	VPSRLVW         const53<>+0(SB), Z3, Z3
+	VPTESTMW        const54<>+0(SB), Z3, K7
+	KMOVD           K7, R10
+	VMOVD           R10, X4
+	VPMOVZXBQ       X4, Y4
+	VMOVDQU32       Y4, 2336(SP)
+	VPMOVZXBW       (R8)(CX*1), Z4
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z3, Z4
+	VMOVDQU32       Z4, 576(SP)
+	VBROADCASTI32X4 32(R8)(CX*2), Z3
+	VPSHUFB         const52<>+0(SB), Z3, Z3
+	VPSRLVW         const53<>+0(SB), Z3, Z3
+	VPTESTMW        const54<>+0(SB), Z3, K7
+	KMOVD           K7, R10
+	VMOVD           R10, X4
+	VPMOVZXBQ       X4, Y4
+	VMOVDQU32       Y4, 2368(SP)
+	VPMOVZXBW       (R8)(CX*2), Z4
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z3, Z4
+	VMOVDQU32       Z4, 640(SP)
+	VBROADCASTI32X4 32(R8)(SI*1), Z3
+	VPSHUFB         const52<>+0(SB), Z3, Z3
+	VPSRLVW         const53<>+0(SB), Z3, Z3
+	VPTESTMW        const54<>+0(SB), Z3, K7
+	KMOVD           K7, R10
+	VMOVD           R10, X4
+	VPMOVZXBQ       X4, Y4
+	VMOVDQU32       Y4, 2400(SP)
+	VPMOVZXBW       (R8)(SI*1), Z4
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z3, Z4
+	VMOVDQU32       Z4, 704(SP)
+	VBROADCASTI32X4 32(R9), Z3
+	VPSHUFB         const52<>+0(SB), Z3, Z3
+	VPSRLVW         const53<>+0(SB), Z3, Z3
+	VPTESTMW        const54<>+0(SB), Z3, K7
+	KMOVD           K7, R10
+	VMOVD           R10, X4
+	VPMOVZXBQ       X4, Y4
+	VMOVDQU32       Y4, 2432(SP)
+	VPMOVZXBW       (R9), Z4
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z3, Z4
+	VMOVDQU32       Z4, 768(SP)
+	VBROADCASTI32X4 32(R9)(CX*1), Z3
+	VPSHUFB         const52<>+0(SB), Z3, Z3
+	VPSRLVW         const53<>+0(SB), Z3, Z3
+	VPTESTMW        const54<>+0(SB), Z3, K7
+	KMOVD           K7, R10
+	VMOVD           R10, X4
+	VPMOVZXBQ       X4, Y4
+	VMOVDQU32       Y4, 2464(SP)
+	VPMOVZXBW       (R9)(CX*1), Z4
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z3, Z4
+	VMOVDQU32       Z4, 832(SP)
+	VBROADCASTI32X4 32(R9)(CX*2), Z3
+	VPSHUFB         const52<>+0(SB), Z3, Z3
+	VPSRLVW         const53<>+0(SB), Z3, Z3
+	VPTESTMW        const54<>+0(SB), Z3, K7
+	KMOVD           K7, R10
+	VMOVD           R10, X4
+	VPMOVZXBQ       X4, Y4
+	VMOVDQU32       Y4, 2496(SP)
+	VPMOVZXBW       (R9)(CX*2), Z4
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z3, Z4
+	VMOVDQU32       Z4, 896(SP)
+	VBROADCASTI32X4 32(R9)(SI*1), Z3
+	VPSHUFB         const52<>+0(SB), Z3, Z3
+	VPSRLVW         const53<>+0(SB), Z3, Z3
+	VPTESTMW        const54<>+0(SB), Z3, K7
+	KMOVD           K7, R10
+	VMOVD           R10, X4
+	VPMOVZXBQ       X4, Y4
+	VMOVDQU32       Y4, 2528(SP)
+	VPMOVZXBW       (R9)(SI*1), Z4
+	VPTERNLOGD      $0xf8, const48<>+0(SB), Z3, Z4
+	VMOVDQU32       Z4, 960(SP)
+	VMOVDQU         40(AX), X3
+	VINSERTI32X4    $0x01, 40(DI), Z3, Z3
+	VINSERTI32X4    $0x02, 40(R8), Z3, Z3
+	VINSERTI32X4    $0x03, 40(R9), Z3, Z3
+	VMOVDQU         40(AX)(CX*1), X4
+	VINSERTI32X4    $0x01, 40(DI)(CX*1), Z4, Z4
+	VINSERTI32X4    $0x02, 40(R8)(CX*1), Z4, Z4
+	VINSERTI32X4    $0x03, 40(R9)(CX*1), Z4, Z4
+	VMOVDQU         40(AX)(CX*2), X5
+	VINSERTI32X4    $0x01, 40(DI)(CX*2), Z5, Z5
+	VINSERTI32X4    $0x02, 40(R8)(CX*2), Z5, Z5
+	VINSERTI32X4    $0x03, 40(R9)(CX*2), Z5, Z5
+	VMOVDQU         40(AX)(SI*1), X6
+	VINSERTI32X4    $0x01, 40(DI)(SI*1), Z6, Z6
+	VINSERTI32X4    $0x02, 40(R8)(SI*1), Z6, Z6
+	VINSERTI32X4    $0x03, 40(R9)(SI*1), Z6, Z6
+	VPUNPCKLDQ      Z4, Z3, Z8
+	VPUNPCKLDQ      Z6, Z5, Z9
+	VPUNPCKLQDQ     Z9, Z8, Z7
+	VPUNPCKHQDQ     Z9, Z8, Z7
+	VPUNPCKHDQ      Z4, Z3, Z3
+	VPUNPCKHDQ      Z6, Z5, Z5
+	VPUNPCKLQDQ     Z5, Z3, Z4
+	VPUNPCKHQDQ     Z5, Z3, Z3
+	VPSRLD          $0x0c, Z4, Z5
+	VPANDD          const27<>+0(SB), Z5, Z5
+	VPSRLD          $0x18, Z4, Z6
+	VPTERNLOGD      $0xf8, const55<>+0(SB), Z6, Z5
+	VPSRLD          $0x04, Z3, Z6
+	VPTERNLOGD      $0xf8, const56<>+0(SB), Z6, Z5
+	VPSRLD          $0x10, Z3, Z6
+	VPTERNLOGD      $0xf8, const57<>+0(SB), Z6, Z5
+	VPMOVDW         Z5, Y5
+	VCVTPH2PS       Y5, Z5
+	VMULPS          const49<>+0(SB), Z5, Z5
+	VPANDD          const50<>+0(SB), Z4, Z6
+	VCVTDQ2PS       Z6, Z6
+	VADDPS          const51<>+0(SB), Z6, Z6
+	VMULPS          Z5, Z6, Z6
+	VMOVUPS         Z6, 2560(SP)
+	VPSRLD          $0x03, Z4, Z6
+	VPANDD          const50<>+0(SB), Z6, Z6
+	VCVTDQ2PS       Z6, Z6
+	VADDPS          const51<>+0(SB), Z6, Z6
+	VMULPS          Z5, Z6, Z6
+	VMOVUPS         Z6, 2816(SP)
+	VPSRLD          $0x06, Z4, Z6
+	VPANDD          const50<>+0(SB), Z6, Z6
+	VCVTDQ2PS       Z6, Z6
+	VADDPS          const51<>+0(SB), Z6, Z6
+	VMULPS          Z5, Z6, Z6
+	VMOVUPS         Z6, 3072(SP)
+	VPSRLD          $0x09, Z4, Z6
+	VPANDD          const50<>+0(SB), Z6, Z6
+	VCVTDQ2PS       Z6, Z6
+	VADDPS          const51<>+0(SB), Z6, Z6
+	VMULPS          Z5, Z6, Z6
+	VMOVUPS         Z6, 3328(SP)
+	VPSRLD          $0x10, Z4, Z6
+	VPANDD          const50<>+0(SB), Z6, Z6
+	VCVTDQ2PS       Z6, Z6
+	VADDPS          const51<>+0(SB), Z6, Z6
+	VMULPS          Z5, Z6, Z6
+	VMOVUPS         Z6, 2624(SP)
+	VPSRLD          $0x13, Z4, Z6
+	VPANDD          const50<>+0(SB), Z6, Z6
+	VCVTDQ2PS       Z6, Z6
+	VADDPS          const51<>+0(SB), Z6, Z6
+	VMULPS          Z5, Z6, Z6
+	VMOVUPS         Z6, 2880(SP)
+	VPSRLD          $0x16, Z4, Z6
+	VPANDD          const50<>+0(SB), Z6, Z6
+	VCVTDQ2PS       Z6, Z6
+	VADDPS          const51<>+0(SB), Z6, Z6
+	VMULPS          Z5, Z6, Z6
+	VMOVUPS         Z6, 3136(SP)
+	VPSRLD          $0x19, Z4, Z4
+	VPANDD          const50<>+0(SB), Z4, Z4
+	VCVTDQ2PS       Z4, Z4
+	VADDPS          const51<>+0(SB), Z4, Z4
+	VMULPS          Z5, Z4, Z4
+	VMOVUPS         Z4, 3392(SP)
+	VPANDD          const50<>+0(SB), Z3, Z4
+	VCVTDQ2PS       Z4, Z4
+	VADDPS          const51<>+0(SB), Z4, Z4
+	VMULPS          Z5, Z4, Z4
+	VMOVUPS         Z4, 2688(SP)
+	VPSRLD          $0x03, Z3, Z4
+	VPANDD          const50<>+0(SB), Z4, Z4
+	VCVTDQ2PS       Z4, Z4
+	VADDPS          const51<>+0(SB), Z4, Z4
+	VMULPS          Z5, Z4, Z4
+	VMOVUPS         Z4, 2944(SP)
+	VPSRLD          $0x06, Z3, Z4
+	VPANDD          const50<>+0(SB), Z4, Z4
+	VCVTDQ2PS       Z4, Z4
+	VADDPS          const51<>+0(SB), Z4, Z4
+	VMULPS          Z5, Z4, Z4
+	VMOVUPS         Z4, 3200(SP)
+	VPSRLD          $0x09, Z3, Z4
+	VPANDD          const50<>+0(SB), Z4, Z4
+	VCVTDQ2PS       Z4, Z4
+	VADDPS          const51<>+0(SB), Z4, Z4
+	VMULPS          Z5, Z4, Z4
+	VMOVUPS         Z4, 3456(SP)
+	VPSRLD          $0x10, Z3, Z4
+	VPANDD          const50<>+0(SB), Z4, Z4
+	VCVTDQ2PS       Z4, Z4
+	VADDPS          const51<>+0(SB), Z4, Z4
+	VMULPS          Z5, Z4, Z4
+	VMOVUPS         Z4, 2752(SP)
+	VPSRLD          $0x13, Z3, Z4
+	VPANDD          const50<>+0(SB), Z4, Z4
+	VCVTDQ2PS       Z4, Z4
+	VADDPS          const51<>+0(SB), Z4, Z4
+	VMULPS          Z5, Z4, Z4
+	VMOVUPS         Z4, 3008(SP)
+	VPSRLD          $0x16, Z3, Z4
+	VPANDD          const50<>+0(SB), Z4, Z4
+	VCVTDQ2PS       Z4, Z4
+	VADDPS          const51<>+0(SB), Z4, Z4
+	VMULPS          Z5, Z4, Z4
+	VMOVUPS         Z4, 3264(SP)
+	VPSRLD          $0x19, Z3, Z3
+	VPANDD          const50<>+0(SB), Z3, Z3
+	VCVTDQ2PS       Z3, Z3
+	VADDPS          const51<>+0(SB), Z3, Z3
+	VMULPS          Z5, Z3, Z3
+	VMOVUPS         Z3, 3520(SP)
+	XORL            R10, R10
+
+unit:
+	VMOVUPS      2560(SP)(R10*8), Z3
+	VMOVUPS      Z3, (BX)
+	VMOVUPS      2816(SP)(R10*8), Z3
+	VMOVUPS      Z3, 64(BX)
+	VMOVUPS      3072(SP)(R10*8), Z3
+	VMOVUPS      Z3, 128(BX)
+	VMOVUPS      3328(SP)(R10*8), Z3
+	VMOVUPS      Z3, 192(BX)
+	ADDQ         $0x00000100, BX
+	MOVWQZX      (SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X3
+	MOVWQZX      2(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X3, X3
+	MOVWQZX      4(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z3
+	MOVWQZX      6(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z3
+	MOVWQZX      8(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z3
+	MOVWQZX      10(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z3
+	MOVWQZX      12(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z3
+	MOVWQZX      14(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z3
+	VPSHUFB      Z3, Z0, Z3
+	VPADDB       Z1, Z3, Z3
+	KMOVB        2048(SP)(R10*1), K7
+	VPSUBQ       Z2, Z3, K7, Z3
+	MOVWQZX      64(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X4
+	MOVWQZX      66(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X4, X4
+	MOVWQZX      68(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z4
+	MOVWQZX      70(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z4
+	MOVWQZX      72(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z4
+	MOVWQZX      74(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z4
+	MOVWQZX      76(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z4
+	MOVWQZX      78(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z4
+	VPSHUFB      Z4, Z0, Z4
+	VPADDB       Z1, Z4, Z4
+	KMOVB        2080(SP)(R10*1), K7
+	VPSUBQ       Z2, Z4, K7, Z4
+	MOVWQZX      128(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X5
+	MOVWQZX      130(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X5, X5
+	MOVWQZX      132(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z5
+	MOVWQZX      134(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z5
+	MOVWQZX      136(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z5
+	MOVWQZX      138(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z5
+	MOVWQZX      140(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z5
+	MOVWQZX      142(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2112(SP)(R10*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	MOVWQZX      192(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X6
+	MOVWQZX      194(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X6, X6
+	MOVWQZX      196(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z6
+	MOVWQZX      198(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z6
+	MOVWQZX      200(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z6
+	MOVWQZX      202(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z6
+	MOVWQZX      204(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z6
+	MOVWQZX      206(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z6
+	VPSHUFB      Z6, Z0, Z6
+	VPADDB       Z1, Z6, Z6
+	KMOVB        2144(SP)(R10*1), K7
+	VPSUBQ       Z2, Z6, K7, Z6
+	VPUNPCKLDQ   Z4, Z3, Z8
+	VPUNPCKLDQ   Z6, Z5, Z9
+	VPUNPCKLQDQ  Z9, Z8, Z7
+	VPUNPCKHQDQ  Z9, Z8, Z8
+	VPUNPCKHDQ   Z4, Z3, Z3
+	VPUNPCKHDQ   Z6, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z3, Z4
+	VPUNPCKHQDQ  Z5, Z3, Z3
+	MOVWQZX      256(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X5
+	MOVWQZX      258(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X5, X5
+	MOVWQZX      260(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z5
+	MOVWQZX      262(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z5
+	MOVWQZX      264(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z5
+	MOVWQZX      266(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z5
+	MOVWQZX      268(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z5
+	MOVWQZX      270(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z5
+	VPSHUFB      Z5, Z0, Z5
+	VPADDB       Z1, Z5, Z5
+	KMOVB        2176(SP)(R10*1), K7
+	VPSUBQ       Z2, Z5, K7, Z5
+	MOVWQZX      320(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X6
+	MOVWQZX      322(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X6, X6
+	MOVWQZX      324(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z6
+	MOVWQZX      326(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z6
+	MOVWQZX      328(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z6
+	MOVWQZX      330(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z6
+	MOVWQZX      332(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z6
+	MOVWQZX      334(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z6
+	VPSHUFB      Z6, Z0, Z6
+	VPADDB       Z1, Z6, Z6
+	KMOVB        2208(SP)(R10*1), K7
+	VPSUBQ       Z2, Z6, K7, Z6
+	MOVWQZX      384(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X9
+	MOVWQZX      386(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X9, X9
+	MOVWQZX      388(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z9
+	MOVWQZX      390(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z9
+	MOVWQZX      392(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z9
+	MOVWQZX      394(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z9
+	MOVWQZX      396(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z9
+	MOVWQZX      398(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z9
+	VPSHUFB      Z9, Z0, Z9
+	VPADDB       Z1, Z9, Z9
+	KMOVB        2240(SP)(R10*1), K7
+	VPSUBQ       Z2, Z9, K7, Z9
+	MOVWQZX      448(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X10
+	MOVWQZX      450(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X10, X10
+	MOVWQZX      452(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z10
+	MOVWQZX      454(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z10
+	MOVWQZX      456(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z10
+	MOVWQZX      458(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z10
+	MOVWQZX      460(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z10
+	MOVWQZX      462(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z10
+	VPSHUFB      Z10, Z0, Z10
+	VPADDB       Z1, Z10, Z10
+	KMOVB        2272(SP)(R10*1), K7
+	VPSUBQ       Z2, Z10, K7, Z10
+	VPUNPCKLDQ   Z6, Z5, Z12
+	VPUNPCKLDQ   Z10, Z9, Z13
+	VPUNPCKLQDQ  Z13, Z12, Z11
+	VPUNPCKHQDQ  Z13, Z12, Z12
+	VPUNPCKHDQ   Z6, Z5, Z5
+	VPUNPCKHDQ   Z10, Z9, Z9
+	VPUNPCKLQDQ  Z9, Z5, Z6
+	VPUNPCKHQDQ  Z9, Z5, Z5
+	MOVWQZX      512(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X9
+	MOVWQZX      514(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X9, X9
+	MOVWQZX      516(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z9
+	MOVWQZX      518(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z9
+	MOVWQZX      520(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z9
+	MOVWQZX      522(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z9
+	MOVWQZX      524(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z9
+	MOVWQZX      526(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z9
+	VPSHUFB      Z9, Z0, Z9
+	VPADDB       Z1, Z9, Z9
+	KMOVB        2304(SP)(R10*1), K7
+	VPSUBQ       Z2, Z9, K7, Z9
+	MOVWQZX      576(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X10
+	MOVWQZX      578(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X10, X10
+	MOVWQZX      580(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z10
+	MOVWQZX      582(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z10
+	MOVWQZX      584(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z10
+	MOVWQZX      586(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z10
+	MOVWQZX      588(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z10
+	MOVWQZX      590(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z10
+	VPSHUFB      Z10, Z0, Z10
+	VPADDB       Z1, Z10, Z10
+	KMOVB        2336(SP)(R10*1), K7
+	VPSUBQ       Z2, Z10, K7, Z10
+	MOVWQZX      640(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X13
+	MOVWQZX      642(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X13, X13
+	MOVWQZX      644(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z13
+	MOVWQZX      646(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z13
+	MOVWQZX      648(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z13
+	MOVWQZX      650(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z13
+	MOVWQZX      652(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z13
+	MOVWQZX      654(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z13
+	VPSHUFB      Z13, Z0, Z13
+	VPADDB       Z1, Z13, Z13
+	KMOVB        2368(SP)(R10*1), K7
+	VPSUBQ       Z2, Z13, K7, Z13
+	MOVWQZX      704(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X14
+	MOVWQZX      706(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X14, X14
+	MOVWQZX      708(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z14
+	MOVWQZX      710(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z14
+	MOVWQZX      712(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z14
+	MOVWQZX      714(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z14
+	MOVWQZX      716(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z14
+	MOVWQZX      718(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z14
+	VPSHUFB      Z14, Z0, Z14
+	VPADDB       Z1, Z14, Z14
+	KMOVB        2400(SP)(R10*1), K7
+	VPSUBQ       Z2, Z14, K7, Z14
+	VPUNPCKLDQ   Z10, Z9, Z16
+	VPUNPCKLDQ   Z14, Z13, Z17
+	VPUNPCKLQDQ  Z17, Z16, Z15
+	VPUNPCKHQDQ  Z17, Z16, Z16
+	VPUNPCKHDQ   Z10, Z9, Z9
+	VPUNPCKHDQ   Z14, Z13, Z13
+	VPUNPCKLQDQ  Z13, Z9, Z10
+	VPUNPCKHQDQ  Z13, Z9, Z9
+	MOVWQZX      768(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X13
+	MOVWQZX      770(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X13, X13
+	MOVWQZX      772(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z13
+	MOVWQZX      774(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z13
+	MOVWQZX      776(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z13
+	MOVWQZX      778(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z13
+	MOVWQZX      780(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z13
+	MOVWQZX      782(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z13
+	VPSHUFB      Z13, Z0, Z13
+	VPADDB       Z1, Z13, Z13
+	KMOVB        2432(SP)(R10*1), K7
+	VPSUBQ       Z2, Z13, K7, Z13
+	MOVWQZX      832(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X14
+	MOVWQZX      834(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X14, X14
+	MOVWQZX      836(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z14
+	MOVWQZX      838(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z14
+	MOVWQZX      840(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z14
+	MOVWQZX      842(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z14
+	MOVWQZX      844(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z14
+	MOVWQZX      846(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z14
+	VPSHUFB      Z14, Z0, Z14
+	VPADDB       Z1, Z14, Z14
+	KMOVB        2464(SP)(R10*1), K7
+	VPSUBQ       Z2, Z14, K7, Z14
+	MOVWQZX      896(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X17
+	MOVWQZX      898(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X17, X17
+	MOVWQZX      900(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z17
+	MOVWQZX      902(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z17
+	MOVWQZX      904(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z17
+	MOVWQZX      906(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z17
+	MOVWQZX      908(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z17
+	MOVWQZX      910(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z17
+	VPSHUFB      Z17, Z0, Z17
+	VPADDB       Z1, Z17, Z17
+	KMOVB        2496(SP)(R10*1), K7
+	VPSUBQ       Z2, Z17, K7, Z17
+	MOVWQZX      960(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X18
+	MOVWQZX      962(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X18, X18
+	MOVWQZX      964(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z18
+	MOVWQZX      966(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z18
+	MOVWQZX      968(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z18
+	MOVWQZX      970(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z18
+	MOVWQZX      972(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z18
+	MOVWQZX      974(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z18
+	VPSHUFB      Z18, Z0, Z18
+	VPADDB       Z1, Z18, Z18
+	KMOVB        2528(SP)(R10*1), K7
+	VPSUBQ       Z2, Z18, K7, Z18
+	VPUNPCKLDQ   Z14, Z13, Z20
+	VPUNPCKLDQ   Z18, Z17, Z21
+	VPUNPCKLQDQ  Z21, Z20, Z19
+	VPUNPCKHQDQ  Z21, Z20, Z20
+	VPUNPCKHDQ   Z14, Z13, Z13
+	VPUNPCKHDQ   Z18, Z17, Z17
+	VPUNPCKLQDQ  Z17, Z13, Z14
+	VPUNPCKHQDQ  Z17, Z13, Z13
+	VSHUFI32X4   $0x44, Z11, Z7, Z17
+	VSHUFI32X4   $0x44, Z19, Z15, Z18
+	VSHUFI32X4   $0x88, Z18, Z17, Z21
+	VSHUFI32X4   $0xdd, Z18, Z17, Z17
+	VSHUFI32X4   $0xee, Z11, Z7, Z7
+	VSHUFI32X4   $0xee, Z19, Z15, Z11
+	VSHUFI32X4   $0x88, Z11, Z7, Z15
+	VSHUFI32X4   $0xdd, Z11, Z7, Z7
+	VMOVDQU32    Z21, (DX)
+	VMOVDQU32    Z17, 256(DX)
+	VMOVDQU32    Z15, 512(DX)
+	VMOVDQU32    Z7, 768(DX)
+	VSHUFI32X4   $0x44, Z12, Z8, Z7
+	VSHUFI32X4   $0x44, Z20, Z16, Z11
+	VSHUFI32X4   $0x88, Z11, Z7, Z15
+	VSHUFI32X4   $0xdd, Z11, Z7, Z7
+	VSHUFI32X4   $0xee, Z12, Z8, Z8
+	VSHUFI32X4   $0xee, Z20, Z16, Z11
+	VSHUFI32X4   $0x88, Z11, Z8, Z12
+	VSHUFI32X4   $0xdd, Z11, Z8, Z8
+	VMOVDQU32    Z15, 64(DX)
+	VMOVDQU32    Z7, 320(DX)
+	VMOVDQU32    Z12, 576(DX)
+	VMOVDQU32    Z8, 832(DX)
+	VSHUFI32X4   $0x44, Z6, Z4, Z7
+	VSHUFI32X4   $0x44, Z14, Z10, Z8
+	VSHUFI32X4   $0x88, Z8, Z7, Z11
+	VSHUFI32X4   $0xdd, Z8, Z7, Z7
+	VSHUFI32X4   $0xee, Z6, Z4, Z4
+	VSHUFI32X4   $0xee, Z14, Z10, Z6
+	VSHUFI32X4   $0x88, Z6, Z4, Z8
+	VSHUFI32X4   $0xdd, Z6, Z4, Z4
+	VMOVDQU32    Z11, 128(DX)
+	VMOVDQU32    Z7, 384(DX)
+	VMOVDQU32    Z8, 640(DX)
+	VMOVDQU32    Z4, 896(DX)
+	VSHUFI32X4   $0x44, Z5, Z3, Z4
+	VSHUFI32X4   $0x44, Z13, Z9, Z6
+	VSHUFI32X4   $0x88, Z6, Z4, Z7
+	VSHUFI32X4   $0xdd, Z6, Z4, Z4
+	VSHUFI32X4   $0xee, Z5, Z3, Z3
+	VSHUFI32X4   $0xee, Z13, Z9, Z5
+	VSHUFI32X4   $0x88, Z5, Z3, Z6
+	VSHUFI32X4   $0xdd, Z5, Z3, Z3
+	VMOVDQU32    Z7, 192(DX)
+	VMOVDQU32    Z4, 448(DX)
+	VMOVDQU32    Z6, 704(DX)
+	VMOVDQU32    Z3, 960(DX)
+	ADDQ         $0x00000400, DX
+	ADDQ         $0x08, R10
+	CMPQ         R10, $0x20
+	JNE          unit
+	ADDQ         $0x38, AX
+	ADDQ         $0x38, DI
+	ADDQ         $0x38, R8
+	ADDQ         $0x38, R9
+	DECQ         R12
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func rowsIQ2_XXSAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·rowsIQ2_XXSAVX512(SB), $3584-48
+	MOVQ      w+8(FP), AX
+	MOVQ      stride+16(FP), CX
+	MOVQ      q+32(FP), DX
+	MOVQ      groups+40(FP), BX
+	MOVQ      CX, SI
+	SHLQ      $0x04, SI
+	ADDQ      AX, SI
+	LEAQ      (CX)(CX*2), DI
+	LEAQ      (AX)(CX*4), R8
+	LEAQ      (R8)(CX*4), R9
+	LEAQ      (R9)(CX*4), R10
+	MOVQ      ·gridIQ2XXS+0(SB), R12
+	MOVL      $0x00000004, R11
+	KMOVW     R11, K1
+	MOVL      $0x00000008, R11
+	KMOVW     R11, K2
+	MOVL      $0x00000010, R11
+	KMOVW     R11, K3
+	MOVL      $0x00000020, R11
+	KMOVW     R11, K4
+	MOVL      $0x00000040, R11
+	KMOVW     R11, K5
+	MOVL      $0x00000080, R11
+	KMOVW     R11, K6
+	VMOVDQU32 const58<>+0(SB), Z1
+	VPXORD    Z0, Z0, Z0
+	MOVQ      blocks+24(FP), R13
+	VPXORD    Z2, Z2, Z2
+
+loop:
+	VMOVDQU32    2(AX), Z3
+	VMOVDQU32    2(AX)(CX*1), Z4
+	VMOVDQU32    Z3, (SP)
+	VMOVDQU32    Z4, 64(SP)
+	VMOVDQU32    const59<>+0(SB), Z5
+	VPERMT2D     Z4, Z5, Z3
+	VPSLLD       $0x02, Z3, Z4
+	VPTERNLOGD   $0xd8, const60<>+0(SB), Z4, Z3
+	VPADDW       Z3, Z3, Z4
+	VPTERNLOGD   $0xd8, const35<>+0(SB), Z4, Z3
+	VPANDD       const31<>+0(SB), Z3, Z3
+	VPSRLD       $0x04, Z3, Z4
+	VPXORD       Z3, Z4, Z4
+	VPANDD       const1<>+0(SB), Z4, Z4
+	VMOVDQU32    const61<>+0(SB), Z5
+	VPSHUFB      Z4, Z5, Z4
+	VPORD        Z4, Z3, Z3
+	VMOVDQU32    Z3, 2048(SP)
+	VMOVDQU32    2(AX)(CX*2), Z3
+	VMOVDQU32    2(AX)(DI*1), Z4
+	VMOVDQU32    Z3, 128(SP)
+	VMOVDQU32    Z4, 192(SP)
+	VMOVDQU32    const59<>+0(SB), Z5
+	VPERMT2D     Z4, Z5, Z3
+	VPSLLD       $0x02, Z3, Z4
+	VPTERNLOGD   $0xd8, const60<>+0(SB), Z4, Z3
+	VPADDW       Z3, Z3, Z4
+	VPTERNLOGD   $0xd8, const35<>+0(SB), Z4, Z3
+	VPANDD       const31<>+0(SB), Z3, Z3
+	VPSRLD       $0x04, Z3, Z4
+	VPXORD       Z3, Z4, Z4
+	VPANDD       const1<>+0(SB), Z4, Z4
+	VMOVDQU32    const61<>+0(SB), Z5
+	VPSHUFB      Z4, Z5, Z4
+	VPORD        Z4, Z3, Z3
+	VMOVDQU32    Z3, 2112(SP)
+	VMOVDQU32    2(R8), Z3
+	VMOVDQU32    2(R8)(CX*1), Z4
+	VMOVDQU32    Z3, 256(SP)
+	VMOVDQU32    Z4, 320(SP)
+	VMOVDQU32    const59<>+0(SB), Z5
+	VPERMT2D     Z4, Z5, Z3
+	VPSLLD       $0x02, Z3, Z4
+	VPTERNLOGD   $0xd8, const60<>+0(SB), Z4, Z3
+	VPADDW       Z3, Z3, Z4
+	VPTERNLOGD   $0xd8, const35<>+0(SB), Z4, Z3
+	VPANDD       const31<>+0(SB), Z3, Z3
+	VPSRLD       $0x04, Z3, Z4
+	VPXORD       Z3, Z4, Z4
+	VPANDD       const1<>+0(SB), Z4, Z4
+	VMOVDQU32    const61<>+0(SB), Z5
+	VPSHUFB      Z4, Z5, Z4
+	VPORD        Z4, Z3, Z3
+	VMOVDQU32    Z3, 2176(SP)
+	VMOVDQU32    2(R8)(CX*2), Z3
+	VMOVDQU32    2(R8)(DI*1), Z4
+	VMOVDQU32    Z3, 384(SP)
+	VMOVDQU32    Z4, 448(SP)
+	VMOVDQU32    const59<>+0(SB), Z5
+	VPERMT2D     Z4, Z5, Z3
+	VPSLLD       $0x02, Z3, Z4
+	VPTERNLOGD   $0xd8, const60<>+0(SB), Z4, Z3
+	VPADDW       Z3, Z3, Z4
+	VPTERNLOGD   $0xd8, const35<>+0(SB), Z4, Z3
+	VPANDD       const31<>+0(SB), Z3, Z3
+	VPSRLD       $0x04, Z3, Z4
+	VPXORD       Z3, Z4, Z4
+	VPANDD       const1<>+0(SB), Z4, Z4
+	VMOVDQU32    const61<>+0(SB), Z5
+	VPSHUFB      Z4, Z5, Z4
+	VPORD        Z4, Z3, Z3
+	VMOVDQU32    Z3, 2240(SP)
+	VMOVDQU32    2(R9), Z3
+	VMOVDQU32    2(R9)(CX*1), Z4
+	VMOVDQU32    Z3, 512(SP)
+	VMOVDQU32    Z4, 576(SP)
+	VMOVDQU32    const59<>+0(SB), Z5
+	VPERMT2D     Z4, Z5, Z3
+	VPSLLD       $0x02, Z3, Z4
+	VPTERNLOGD   $0xd8, const60<>+0(SB), Z4, Z3
+	VPADDW       Z3, Z3, Z4
+	VPTERNLOGD   $0xd8, const35<>+0(SB), Z4, Z3
+	VPANDD       const31<>+0(SB), Z3, Z3
+	VPSRLD       $0x04, Z3, Z4
+	VPXORD       Z3, Z4, Z4
+	VPANDD       const1<>+0(SB), Z4, Z4
+	VMOVDQU32    const61<>+0(SB), Z5
+	VPSHUFB      Z4, Z5, Z4
+	VPORD        Z4, Z3, Z3
+	VMOVDQU32    Z3, 2304(SP)
+	VMOVDQU32    2(R9)(CX*2), Z3
+	VMOVDQU32    2(R9)(DI*1), Z4
+	VMOVDQU32    Z3, 640(SP)
+	VMOVDQU32    Z4, 704(SP)
+	VMOVDQU32    const59<>+0(SB), Z5
+	VPERMT2D     Z4, Z5, Z3
+	VPSLLD       $0x02, Z3, Z4
+	VPTERNLOGD   $0xd8, const60<>+0(SB), Z4, Z3
+	VPADDW       Z3, Z3, Z4
+	VPTERNLOGD   $0xd8, const35<>+0(SB), Z4, Z3
+	VPANDD       const31<>+0(SB), Z3, Z3
+	VPSRLD       $0x04, Z3, Z4
+	VPXORD       Z3, Z4, Z4
+	VPANDD       const1<>+0(SB), Z4, Z4
+	VMOVDQU32    const61<>+0(SB), Z5
+	VPSHUFB      Z4, Z5, Z4
+	VPORD        Z4, Z3, Z3
+	VMOVDQU32    Z3, 2368(SP)
+	VMOVDQU32    2(R10), Z3
+	VMOVDQU32    2(R10)(CX*1), Z4
+	VMOVDQU32    Z3, 768(SP)
+	VMOVDQU32    Z4, 832(SP)
+	VMOVDQU32    const59<>+0(SB), Z5
+	VPERMT2D     Z4, Z5, Z3
+	VPSLLD       $0x02, Z3, Z4
+	VPTERNLOGD   $0xd8, const60<>+0(SB), Z4, Z3
+	VPADDW       Z3, Z3, Z4
+	VPTERNLOGD   $0xd8, const35<>+0(SB), Z4, Z3
+	VPANDD       const31<>+0(SB), Z3, Z3
+	VPSRLD       $0x04, Z3, Z4
+	VPXORD       Z3, Z4, Z4
+	VPANDD       const1<>+0(SB), Z4, Z4
+	VMOVDQU32    const61<>+0(SB), Z5
+	VPSHUFB      Z4, Z5, Z4
+	VPORD        Z4, Z3, Z3
+	VMOVDQU32    Z3, 2432(SP)
+	VMOVDQU32    2(R10)(CX*2), Z3
+	VMOVDQU32    2(R10)(DI*1), Z4
+	VMOVDQU32    Z3, 896(SP)
+	VMOVDQU32    Z4, 960(SP)
+	VMOVDQU32    const59<>+0(SB), Z5
+	VPERMT2D     Z4, Z5, Z3
+	VPSLLD       $0x02, Z3, Z4
+	VPTERNLOGD   $0xd8, const60<>+0(SB), Z4, Z3
+	VPADDW       Z3, Z3, Z4
+	VPTERNLOGD   $0xd8, const35<>+0(SB), Z4, Z3
+	VPANDD       const31<>+0(SB), Z3, Z3
+	VPSRLD       $0x04, Z3, Z4
+	VPXORD       Z3, Z4, Z4
+	VPANDD       const1<>+0(SB), Z4, Z4
+	VMOVDQU32    const61<>+0(SB), Z5
+	VPSHUFB      Z4, Z5, Z4
+	VPORD        Z4, Z3, Z3
+	VMOVDQU32    Z3, 2496(SP)
+	VMOVD        (AX), X3
+	VPINSRW      $0x01, (AX)(CX*1), X3, X3
+	VPINSRW      $0x02, (AX)(CX*2), X3, X3
+	VPINSRW      $0x03, (AX)(DI*1), X3, X3
+	VPINSRW      $0x04, (R8), X3, X3
+	VPINSRW      $0x05, (R8)(CX*1), X3, X3
+	VPINSRW      $0x06, (R8)(CX*2), X3, X3
+	VPINSRW      $0x07, (R8)(DI*1), X3, X3
+	VMOVD        (R9), X4
+	VPINSRW      $0x01, (R9)(CX*1), X4, X4
+	VPINSRW      $0x02, (R9)(CX*2), X4, X4
+	VPINSRW      $0x03, (R9)(DI*1), X4, X4
+	VPINSRW      $0x04, (R10), X4, X4
+	VPINSRW      $0x05, (R10)(CX*1), X4, X4
+	VPINSRW      $0x06, (R10)(CX*2), X4, X4
+	VPINSRW      $0x07, (R10)(DI*1), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	VCVTPH2PS    Y3, Z3
+	VMULPS       const49<>+0(SB), Z3, Z3
+	VMOVDQU      2(AX), X4
+	VINSERTI32X4 $0x01, 2(R8), Z4, Z4
+	VINSERTI32X4 $0x02, 2(R9), Z4, Z4
+	VINSERTI32X4 $0x03, 2(R10), Z4, Z4
+	VMOVDQU      2(AX)(CX*1), X5
+	VINSERTI32X4 $0x01, 2(R8)(CX*1), Z5, Z5
+	VINSERTI32X4 $0x02, 2(R9)(CX*1), Z5, Z5
+	VINSERTI32X4 $0x03, 2(R10)(CX*1), Z5, Z5
+	VMOVDQU      2(AX)(CX*2), X6
+	VINSERTI32X4 $0x01, 2(R8)(CX*2), Z6, Z6
+	VINSERTI32X4 $0x02, 2(R9)(CX*2), Z6, Z6
+	VINSERTI32X4 $0x03, 2(R10)(CX*2), Z6, Z6
+	VMOVDQU      2(AX)(DI*1), X7
+	VINSERTI32X4 $0x01, 2(R8)(DI*1), Z7, Z7
+	VINSERTI32X4 $0x02, 2(R9)(DI*1), Z7, Z7
+	VINSERTI32X4 $0x03, 2(R10)(DI*1), Z7, Z7
+	VPUNPCKLDQ   Z5, Z4, Z9
+	VPUNPCKLDQ   Z7, Z6, Z10
+	VPUNPCKLQDQ  Z10, Z9, Z8
+	VPUNPCKHQDQ  Z10, Z9, Z8
+	VPUNPCKHDQ   Z5, Z4, Z4
+	VPUNPCKHDQ   Z7, Z6, Z6
+	VPUNPCKLQDQ  Z6, Z4, Z5
+	VPUNPCKHQDQ  Z6, Z4, Z4
+	VPSRLD       $0x1c, Z8, Z5
+	VCVTDQ2PS    Z5, Z5
+	VADDPS       const51<>+0(SB), Z5, Z5
+	VMULPS       Z3, Z5, Z5
+	VMOVUPS      Z5, 2560(SP)
+	VPSRLD       $0x1c, Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z3, Z4, Z4
+	VMOVUPS      Z4, 2816(SP)
+	VMOVDQU      18(AX), X4
+	VINSERTI32X4 $0x01, 18(R8), Z4, Z4
+	VINSERTI32X4 $0x02, 18(R9), Z4, Z4
+	VINSERTI32X4 $0x03, 18(R10), Z4, Z4
+	VMOVDQU      18(AX)(CX*1), X5
+	VINSERTI32X4 $0x01, 18(R8)(CX*1), Z5, Z5
+	VINSERTI32X4 $0x02, 18(R9)(CX*1), Z5, Z5
+	VINSERTI32X4 $0x03, 18(R10)(CX*1), Z5, Z5
+	VMOVDQU      18(AX)(CX*2), X6
+	VINSERTI32X4 $0x01, 18(R8)(CX*2), Z6, Z6
+	VINSERTI32X4 $0x02, 18(R9)(CX*2), Z6, Z6
+	VINSERTI32X4 $0x03, 18(R10)(CX*2), Z6, Z6
+	VMOVDQU      18(AX)(DI*1), X7
+	VINSERTI32X4 $0x01, 18(R8)(DI*1), Z7, Z7
+	VINSERTI32X4 $0x02, 18(R9)(DI*1), Z7, Z7
+	VINSERTI32X4 $0x03, 18(R10)(DI*1), Z7, Z7
+	VPUNPCKLDQ   Z5, Z4, Z9
+	VPUNPCKLDQ   Z7, Z6, Z10
+	VPUNPCKLQDQ  Z10, Z9, Z8
+	VPUNPCKHQDQ  Z10, Z9, Z8
+	VPUNPCKHDQ   Z5, Z4, Z4
+	VPUNPCKHDQ   Z7, Z6, Z6
+	VPUNPCKLQDQ  Z6, Z4, Z5
+	VPUNPCKHQDQ  Z6, Z4, Z4
+	VPSRLD       $0x1c, Z8, Z5
+	VCVTDQ2PS    Z5, Z5
+	VADDPS       const51<>+0(SB), Z5, Z5
+	VMULPS       Z3, Z5, Z5
+	VMOVUPS      Z5, 2624(SP)
+	VPSRLD       $0x1c, Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z3, Z4, Z4
+	VMOVUPS      Z4, 2880(SP)
+	VMOVDQU      34(AX), X4
+	VINSERTI32X4 $0x01, 34(R8), Z4, Z4
+	VINSERTI32X4 $0x02, 34(R9), Z4, Z4
+	VINSERTI32X4 $0x03, 34(R10), Z4, Z4
+	VMOVDQU      34(AX)(CX*1), X5
+	VINSERTI32X4 $0x01, 34(R8)(CX*1), Z5, Z5
+	VINSERTI32X4 $0x02, 34(R9)(CX*1), Z5, Z5
+	VINSERTI32X4 $0x03, 34(R10)(CX*1), Z5, Z5
+	VMOVDQU      34(AX)(CX*2), X6
+	VINSERTI32X4 $0x01, 34(R8)(CX*2), Z6, Z6
+	VINSERTI32X4 $0x02, 34(R9)(CX*2), Z6, Z6
+	VINSERTI32X4 $0x03, 34(R10)(CX*2), Z6, Z6
+	VMOVDQU      34(AX)(DI*1), X7
+	VINSERTI32X4 $0x01, 34(R8)(DI*1), Z7, Z7
+	VINSERTI32X4 $0x02, 34(R9)(DI*1), Z7, Z7
+	VINSERTI32X4 $0x03, 34(R10)(DI*1), Z7, Z7
+	VPUNPCKLDQ   Z5, Z4, Z9
+	VPUNPCKLDQ   Z7, Z6, Z10
+	VPUNPCKLQDQ  Z10, Z9, Z8
+	VPUNPCKHQDQ  Z10, Z9, Z8
+	VPUNPCKHDQ   Z5, Z4, Z4
+	VPUNPCKHDQ   Z7, Z6, Z6
+	VPUNPCKLQDQ  Z6, Z4, Z5
+	VPUNPCKHQDQ  Z6, Z4, Z4
+	VPSRLD       $0x1c, Z8, Z5
+	VCVTDQ2PS    Z5, Z5
+	VADDPS       const51<>+0(SB), Z5, Z5
+	VMULPS       Z3, Z5, Z5
+	VMOVUPS      Z5, 2688(SP)
+	VPSRLD       $0x1c, Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z3, Z4, Z4
+	VMOVUPS      Z4, 2944(SP)
+	VMOVDQU      50(AX), X4
+	VINSERTI32X4 $0x01, 50(R8), Z4, Z4
+	VINSERTI32X4 $0x02, 50(R9), Z4, Z4
+	VINSERTI32X4 $0x03, 50(R10), Z4, Z4
+	VMOVDQU      50(AX)(CX*1), X5
+	VINSERTI32X4 $0x01, 50(R8)(CX*1), Z5, Z5
+	VINSERTI32X4 $0x02, 50(R9)(CX*1), Z5, Z5
+	VINSERTI32X4 $0x03, 50(R10)(CX*1), Z5, Z5
+	VMOVDQU      50(AX)(CX*2), X6
+	VINSERTI32X4 $0x01, 50(R8)(CX*2), Z6, Z6
+	VINSERTI32X4 $0x02, 50(R9)(CX*2), Z6, Z6
+	VINSERTI32X4 $0x03, 50(R10)(CX*2), Z6, Z6
+	VMOVDQU      50(AX)(DI*1), X7
+	VINSERTI32X4 $0x01, 50(R8)(DI*1), Z7, Z7
+	VINSERTI32X4 $0x02, 50(R9)(DI*1), Z7, Z7
+	VINSERTI32X4 $0x03, 50(R10)(DI*1), Z7, Z7
+	VPUNPCKLDQ   Z5, Z4, Z9
+	VPUNPCKLDQ   Z7, Z6, Z10
+	VPUNPCKLQDQ  Z10, Z9, Z8
+	VPUNPCKHQDQ  Z10, Z9, Z8
+	VPUNPCKHDQ   Z5, Z4, Z4
+	VPUNPCKHDQ   Z7, Z6, Z6
+	VPUNPCKLQDQ  Z6, Z4, Z5
+	VPUNPCKHQDQ  Z6, Z4, Z4
+	VPSRLD       $0x1c, Z8, Z5
+	VCVTDQ2PS    Z5, Z5
+	VADDPS       const51<>+0(SB), Z5, Z5
+	VMULPS       Z3, Z5, Z5
+	VMOVUPS      Z5, 2752(SP)
+	VPSRLD       $0x1c, Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z3, Z4, Z4
+	VMOVUPS      Z4, 3008(SP)
+	XORL         R11, R11
+
+unit:
+	VMOVDQU32    (DX), Z3
+	PREFETCHT0   (SI)
+	MOVBQZX      (SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVBQZX      1(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVBQZX      2(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVBQZX      3(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVBQZX      8(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVBQZX      9(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVBQZX      10(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVBQZX      11(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2048(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPDPBUSD     Z3, Z4, Z5
+	MOVBQZX      64(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVBQZX      65(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVBQZX      66(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVBQZX      67(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVBQZX      72(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVBQZX      73(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVBQZX      74(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVBQZX      75(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2080(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z6, Z6, Z6
+	VPDPBUSD     Z3, Z4, Z6
+	MOVBQZX      128(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVBQZX      129(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVBQZX      130(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVBQZX      131(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVBQZX      136(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVBQZX      137(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVBQZX      138(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVBQZX      139(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2112(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z7, Z7, Z7
+	VPDPBUSD     Z3, Z4, Z7
+	PREFETCHT0   64(SI)
+	MOVBQZX      192(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVBQZX      193(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVBQZX      194(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVBQZX      195(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVBQZX      200(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVBQZX      201(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVBQZX      202(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVBQZX      203(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2144(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z8, Z8, Z8
+	VPDPBUSD     Z3, Z4, Z8
+	VPUNPCKLDQ   Z6, Z5, Z4
+	VPUNPCKHDQ   Z6, Z5, Z5
+	VPADDD       Z5, Z4, Z4
+	VPUNPCKLDQ   Z8, Z7, Z5
+	VPUNPCKHDQ   Z8, Z7, Z7
+	VPADDD       Z7, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z4, Z6
+	VPUNPCKHQDQ  Z5, Z4, Z4
+	VPADDD       Z4, Z6, Z6
+	MOVBQZX      256(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVBQZX      257(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVBQZX      258(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVBQZX      259(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVBQZX      264(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVBQZX      265(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVBQZX      266(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVBQZX      267(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2176(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPDPBUSD     Z3, Z4, Z5
+	MOVBQZX      320(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVBQZX      321(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVBQZX      322(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVBQZX      323(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVBQZX      328(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVBQZX      329(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVBQZX      330(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVBQZX      331(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2208(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z7, Z7, Z7
+	VPDPBUSD     Z3, Z4, Z7
+	MOVBQZX      384(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVBQZX      385(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVBQZX      386(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVBQZX      387(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVBQZX      392(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVBQZX      393(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVBQZX      394(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVBQZX      395(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2240(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z8, Z8, Z8
+	VPDPBUSD     Z3, Z4, Z8
+	PREFETCHT0   128(SI)
+	MOVBQZX      448(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVBQZX      449(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVBQZX      450(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVBQZX      451(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVBQZX      456(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVBQZX      457(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVBQZX      458(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVBQZX      459(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2272(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z9, Z9, Z9
+	VPDPBUSD     Z3, Z4, Z9
+	VPUNPCKLDQ   Z7, Z5, Z4
+	VPUNPCKHDQ   Z7, Z5, Z5
+	VPADDD       Z5, Z4, Z4
+	VPUNPCKLDQ   Z9, Z8, Z5
+	VPUNPCKHDQ   Z9, Z8, Z8
+	VPADDD       Z8, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z4, Z7
+	VPUNPCKHQDQ  Z5, Z4, Z4
+	VPADDD       Z4, Z7, Z7
+	MOVBQZX      512(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVBQZX      513(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVBQZX      514(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVBQZX      515(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVBQZX      520(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVBQZX      521(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVBQZX      522(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVBQZX      523(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2304(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPDPBUSD     Z3, Z4, Z5
+	MOVBQZX      576(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVBQZX      577(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVBQZX      578(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVBQZX      579(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVBQZX      584(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVBQZX      585(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVBQZX      586(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVBQZX      587(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2336(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z8, Z8, Z8
+	VPDPBUSD     Z3, Z4, Z8
+	MOVBQZX      640(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVBQZX      641(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVBQZX      642(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVBQZX      643(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVBQZX      648(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVBQZX      649(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVBQZX      650(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVBQZX      651(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2368(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z9, Z9, Z9
+	VPDPBUSD     Z3, Z4, Z9
+	PREFETCHT0   192(SI)
+	MOVBQZX      704(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVBQZX      705(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVBQZX      706(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVBQZX      707(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVBQZX      712(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVBQZX      713(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVBQZX      714(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVBQZX      715(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2400(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z10, Z10, Z10
+	VPDPBUSD     Z3, Z4, Z10
+	VPUNPCKLDQ   Z8, Z5, Z4
+	VPUNPCKHDQ   Z8, Z5, Z5
+	VPADDD       Z5, Z4, Z4
+	VPUNPCKLDQ   Z10, Z9, Z5
+	VPUNPCKHDQ   Z10, Z9, Z9
+	VPADDD       Z9, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z4, Z8
+	VPUNPCKHQDQ  Z5, Z4, Z4
+	VPADDD       Z4, Z8, Z8
+	MOVBQZX      768(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVBQZX      769(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVBQZX      770(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVBQZX      771(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVBQZX      776(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVBQZX      777(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVBQZX      778(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVBQZX      779(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2432(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPDPBUSD     Z3, Z4, Z5
+	MOVBQZX      832(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVBQZX      833(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVBQZX      834(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVBQZX      835(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVBQZX      840(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVBQZX      841(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVBQZX      842(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVBQZX      843(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2464(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z9, Z9, Z9
+	VPDPBUSD     Z3, Z4, Z9
+	MOVBQZX      896(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVBQZX      897(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVBQZX      898(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVBQZX      899(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVBQZX      904(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVBQZX      905(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVBQZX      906(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVBQZX      907(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2496(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z10, Z10, Z10
+	VPDPBUSD     Z3, Z4, Z10
+	PREFETCHT0   256(SI)
+	MOVBQZX      960(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVBQZX      961(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVBQZX      962(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVBQZX      963(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVBQZX      968(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVBQZX      969(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVBQZX      970(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVBQZX      971(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2528(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z11, Z11, Z11
+	VPDPBUSD     Z3, Z4, Z11
+	VPUNPCKLDQ   Z9, Z5, Z3
+	VPUNPCKHDQ   Z9, Z5, Z5
+	VPADDD       Z5, Z3, Z3
+	VPUNPCKLDQ   Z11, Z10, Z4
+	VPUNPCKHDQ   Z11, Z10, Z10
+	VPADDD       Z10, Z4, Z4
+	VPUNPCKLQDQ  Z4, Z3, Z5
+	VPUNPCKHQDQ  Z4, Z3, Z3
+	VPADDD       Z3, Z5, Z5
+	VSHUFI32X4   $0x88, Z7, Z6, Z3
+	VSHUFI32X4   $0xdd, Z7, Z6, Z4
+	VPADDD       Z4, Z3, Z3
+	VSHUFI32X4   $0x88, Z5, Z8, Z4
+	VSHUFI32X4   $0xdd, Z5, Z8, Z5
+	VPADDD       Z5, Z4, Z4
+	VSHUFI32X4   $0x88, Z4, Z3, Z5
+	VSHUFI32X4   $0xdd, Z4, Z3, Z3
+	VPBROADCASTD 4(BX), Z4
+	VPSLLD       $0x06, Z4, Z4
+	VPSUBD       Z4, Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VMOVUPS      2560(SP)(R11*8), Z4
+	VMULPS.BCST  (BX), Z4, Z4
+	VFMADD231PS  Z4, Z5, Z2
+	VPBROADCASTD 36(BX), Z4
+	VPSLLD       $0x06, Z4, Z4
+	VPSUBD       Z4, Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VMOVUPS      2816(SP)(R11*8), Z4
+	VMULPS.BCST  32(BX), Z4, Z4
+	VFMADD231PS  Z4, Z3, Z2
+	ADDQ         $0x00000108, SI
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	ADDQ         $0x08, R11
+	CMPQ         R11, $0x20
+	JNE          unit
+	ADDQ         $0x42, AX
+	ADDQ         $0x42, R8
+	ADDQ         $0x42, R9
+	ADDQ         $0x42, R10
+	DECQ         R13
+	JNZ          loop
+	MOVQ         dst+0(FP), AX
+	VMOVUPS      Z2, (AX)
+	VZEROUPPER
+	RET
+
+// func unpackIQ2_XXSAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F
+TEXT ·unpackIQ2_XXSAVX512(SB), $3584-48
+	MOVQ      w+24(FP), AX
+	MOVQ      stride+32(FP), CX
+	MOVQ      p+0(FP), DX
+	MOVQ      s+8(FP), BX
+	LEAQ      (CX)(CX*2), SI
+	LEAQ      (AX)(CX*4), DI
+	LEAQ      (DI)(CX*4), R8
+	LEAQ      (R8)(CX*4), R9
+	MOVQ      ·gridIQ2XXS+0(SB), R11
+	MOVL      $0x00000004, R10
+	KMOVW     R10, K1
+	MOVL      $0x00000008, R10
+	KMOVW     R10, K2
+	MOVL      $0x00000010, R10
+	KMOVW     R10, K3
+	MOVL      $0x00000020, R10
+	KMOVW     R10, K4
+	MOVL      $0x00000040, R10
+	KMOVW     R10, K5
+	MOVL      $0x00000080, R10
+	KMOVW     R10, K6
+	VMOVDQU32 const58<>+0(SB), Z1
+	VPXORD    Z0, Z0, Z0
+	MOVQ      blocks+40(FP), R12
+
+loop:
+	VMOVDQU32    2(AX), Z2
+	VMOVDQU32    2(AX)(CX*1), Z3
+	VMOVDQU32    Z2, (SP)
+	VMOVDQU32    Z3, 64(SP)
+	VMOVDQU32    const59<>+0(SB), Z4
+	VPERMT2D     Z3, Z4, Z2
+	VPSLLD       $0x02, Z2, Z3
+	VPTERNLOGD   $0xd8, const60<>+0(SB), Z3, Z2
+	VPADDW       Z2, Z2, Z3
+	VPTERNLOGD   $0xd8, const35<>+0(SB), Z3, Z2
+	VPANDD       const31<>+0(SB), Z2, Z2
+	VPSRLD       $0x04, Z2, Z3
+	VPXORD       Z2, Z3, Z3
+	VPANDD       const1<>+0(SB), Z3, Z3
+	VMOVDQU32    const61<>+0(SB), Z4
+	VPSHUFB      Z3, Z4, Z3
+	VPORD        Z3, Z2, Z2
+	VMOVDQU32    Z2, 2048(SP)
+	VMOVDQU32    2(AX)(CX*2), Z2
+	VMOVDQU32    2(AX)(SI*1), Z3
+	VMOVDQU32    Z2, 128(SP)
+	VMOVDQU32    Z3, 192(SP)
+	VMOVDQU32    const59<>+0(SB), Z4
+	VPERMT2D     Z3, Z4, Z2
+	VPSLLD       $0x02, Z2, Z3
+	VPTERNLOGD   $0xd8, const60<>+0(SB), Z3, Z2
+	VPADDW       Z2, Z2, Z3
+	VPTERNLOGD   $0xd8, const35<>+0(SB), Z3, Z2
+	VPANDD       const31<>+0(SB), Z2, Z2
+	VPSRLD       $0x04, Z2, Z3
+	VPXORD       Z2, Z3, Z3
+	VPANDD       const1<>+0(SB), Z3, Z3
+	VMOVDQU32    const61<>+0(SB), Z4
+	VPSHUFB      Z3, Z4, Z3
+	VPORD        Z3, Z2, Z2
+	VMOVDQU32    Z2, 2112(SP)
+	VMOVDQU32    2(DI), Z2
+	VMOVDQU32    2(DI)(CX*1), Z3
+	VMOVDQU32    Z2, 256(SP)
+	VMOVDQU32    Z3, 320(SP)
+	VMOVDQU32    const59<>+0(SB), Z4
+	VPERMT2D     Z3, Z4, Z2
+	VPSLLD       $0x02, Z2, Z3
+	VPTERNLOGD   $0xd8, const60<>+0(SB), Z3, Z2
+	VPADDW       Z2, Z2, Z3
+	VPTERNLOGD   $0xd8, const35<>+0(SB), Z3, Z2
+	VPANDD       const31<>+0(SB), Z2, Z2
+	VPSRLD       $0x04, Z2, Z3
+	VPXORD       Z2, Z3, Z3
+	VPANDD       const1<>+0(SB), Z3, Z3
+	VMOVDQU32    const61<>+0(SB), Z4
+	VPSHUFB      Z3, Z4, Z3
+	VPORD        Z3, Z2, Z2
+	VMOVDQU32    Z2, 2176(SP)
+	VMOVDQU32    2(DI)(CX*2), Z2
+	VMOVDQU32    2(DI)(SI*1), Z3
+	VMOVDQU32    Z2, 384(SP)
+	VMOVDQU32    Z3, 448(SP)
+	VMOVDQU32    const59<>+0(SB), Z4
+	VPERMT2D     Z3, Z4, Z2
+	VPSLLD       $0x02, Z2, Z3
+	VPTERNLOGD   $0xd8, const60<>+0(SB), Z3, Z2
+	VPADDW       Z2, Z2, Z3
+	VPTERNLOGD   $0xd8, const35<>+0(SB), Z3, Z2
+	VPANDD       const31<>+0(SB), Z2, Z2
+	VPSRLD       $0x04, Z2, Z3
+	VPXORD       Z2, Z3, Z3
+	VPANDD       const1<>+0(SB), Z3, Z3
+	VMOVDQU32    const61<>+0(SB), Z4
+	VPSHUFB      Z3, Z4, Z3
+	VPORD        Z3, Z2, Z2
+	VMOVDQU32    Z2, 2240(SP)
+	VMOVDQU32    2(R8), Z2
+	VMOVDQU32    2(R8)(CX*1), Z3
+	VMOVDQU32    Z2, 512(SP)
+	VMOVDQU32    Z3, 576(SP)
+	VMOVDQU32    const59<>+0(SB), Z4
+	VPERMT2D     Z3, Z4, Z2
+	VPSLLD       $0x02, Z2, Z3
+	VPTERNLOGD   $0xd8, const60<>+0(SB), Z3, Z2
+	VPADDW       Z2, Z2, Z3
+	VPTERNLOGD   $0xd8, const35<>+0(SB), Z3, Z2
+	VPANDD       const31<>+0(SB), Z2, Z2
+	VPSRLD       $0x04, Z2, Z3
+	VPXORD       Z2, Z3, Z3
+	VPANDD       const1<>+0(SB), Z3, Z3
+	VMOVDQU32    const61<>+0(SB), Z4
+	VPSHUFB      Z3, Z4, Z3
+	VPORD        Z3, Z2, Z2
+	VMOVDQU32    Z2, 2304(SP)
+	VMOVDQU32    2(R8)(CX*2), Z2
+	VMOVDQU32    2(R8)(SI*1), Z3
+	VMOVDQU32    Z2, 640(SP)
+	VMOVDQU32    Z3, 704(SP)
+	VMOVDQU32    const59<>+0(SB), Z4
+	VPERMT2D     Z3, Z4, Z2
+	VPSLLD       $0x02, Z2, Z3
+	VPTERNLOGD   $0xd8, const60<>+0(SB), Z3, Z2
+	VPADDW       Z2, Z2, Z3
+	VPTERNLOGD   $0xd8, const35<>+0(SB), Z3, Z2
+	VPANDD       const31<>+0(SB), Z2, Z2
+	VPSRLD       $0x04, Z2, Z3
+	VPXORD       Z2, Z3, Z3
+	VPANDD       const1<>+0(SB), Z3, Z3
+	VMOVDQU32    const61<>+0(SB), Z4
+	VPSHUFB      Z3, Z4, Z3
+	VPORD        Z3, Z2, Z2
+	VMOVDQU32    Z2, 2368(SP)
+	VMOVDQU32    2(R9), Z2
+	VMOVDQU32    2(R9)(CX*1), Z3
+	VMOVDQU32    Z2, 768(SP)
+	VMOVDQU32    Z3, 832(SP)
+	VMOVDQU32    const59<>+0(SB), Z4
+	VPERMT2D     Z3, Z4, Z2
+	VPSLLD       $0x02, Z2, Z3
+	VPTERNLOGD   $0xd8, const60<>+0(SB), Z3, Z2
+	VPADDW       Z2, Z2, Z3
+	VPTERNLOGD   $0xd8, const35<>+0(SB), Z3, Z2
+	VPANDD       const31<>+0(SB), Z2, Z2
+	VPSRLD       $0x04, Z2, Z3
+	VPXORD       Z2, Z3, Z3
+	VPANDD       const1<>+0(SB), Z3, Z3
+	VMOVDQU32    const61<>+0(SB), Z4
+	VPSHUFB      Z3, Z4, Z3
+	VPORD        Z3, Z2, Z2
+	VMOVDQU32    Z2, 2432(SP)
+	VMOVDQU32    2(R9)(CX*2), Z2
+	VMOVDQU32    2(R9)(SI*1), Z3
+	VMOVDQU32    Z2, 896(SP)
+	VMOVDQU32    Z3, 960(SP)
+	VMOVDQU32    const59<>+0(SB), Z4
+	VPERMT2D     Z3, Z4, Z2
+	VPSLLD       $0x02, Z2, Z3
+	VPTERNLOGD   $0xd8, const60<>+0(SB), Z3, Z2
+	VPADDW       Z2, Z2, Z3
+	VPTERNLOGD   $0xd8, const35<>+0(SB), Z3, Z2
+	VPANDD       const31<>+0(SB), Z2, Z2
+	VPSRLD       $0x04, Z2, Z3
+	VPXORD       Z2, Z3, Z3
+	VPANDD       const1<>+0(SB), Z3, Z3
+	VMOVDQU32    const61<>+0(SB), Z4
+	VPSHUFB      Z3, Z4, Z3
+	VPORD        Z3, Z2, Z2
+	VMOVDQU32    Z2, 2496(SP)
+	VMOVD        (AX), X2
+	VPINSRW      $0x01, (AX)(CX*1), X2, X2
+	VPINSRW      $0x02, (AX)(CX*2), X2, X2
+	VPINSRW      $0x03, (AX)(SI*1), X2, X2
+	VPINSRW      $0x04, (DI), X2, X2
+	VPINSRW      $0x05, (DI)(CX*1), X2, X2
+	VPINSRW      $0x06, (DI)(CX*2), X2, X2
+	VPINSRW      $0x07, (DI)(SI*1), X2, X2
+	VMOVD        (R8), X3
+	VPINSRW      $0x01, (R8)(CX*1), X3, X3
+	VPINSRW      $0x02, (R8)(CX*2), X3, X3
+	VPINSRW      $0x03, (R8)(SI*1), X3, X3
+	VPINSRW      $0x04, (R9), X3, X3
+	VPINSRW      $0x05, (R9)(CX*1), X3, X3
+	VPINSRW      $0x06, (R9)(CX*2), X3, X3
+	VPINSRW      $0x07, (R9)(SI*1), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VCVTPH2PS    Y2, Z2
+	VMULPS       const49<>+0(SB), Z2, Z2
+	VMOVDQU      2(AX), X3
+	VINSERTI32X4 $0x01, 2(DI), Z3, Z3
+	VINSERTI32X4 $0x02, 2(R8), Z3, Z3
+	VINSERTI32X4 $0x03, 2(R9), Z3, Z3
+	VMOVDQU      2(AX)(CX*1), X4
+	VINSERTI32X4 $0x01, 2(DI)(CX*1), Z4, Z4
+	VINSERTI32X4 $0x02, 2(R8)(CX*1), Z4, Z4
+	VINSERTI32X4 $0x03, 2(R9)(CX*1), Z4, Z4
+	VMOVDQU      2(AX)(CX*2), X5
+	VINSERTI32X4 $0x01, 2(DI)(CX*2), Z5, Z5
+	VINSERTI32X4 $0x02, 2(R8)(CX*2), Z5, Z5
+	VINSERTI32X4 $0x03, 2(R9)(CX*2), Z5, Z5
+	VMOVDQU      2(AX)(SI*1), X6
+	VINSERTI32X4 $0x01, 2(DI)(SI*1), Z6, Z6
+	VINSERTI32X4 $0x02, 2(R8)(SI*1), Z6, Z6
+	VINSERTI32X4 $0x03, 2(R9)(SI*1), Z6, Z6
+	VPUNPCKLDQ   Z4, Z3, Z8
+	VPUNPCKLDQ   Z6, Z5, Z9
+	VPUNPCKLQDQ  Z9, Z8, Z7
+	VPUNPCKHQDQ  Z9, Z8, Z7
+	VPUNPCKHDQ   Z4, Z3, Z3
+	VPUNPCKHDQ   Z6, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z3, Z4
+	VPUNPCKHQDQ  Z5, Z3, Z3
+	VPSRLD       $0x1c, Z7, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z2, Z4, Z4
+	VMOVUPS      Z4, 2560(SP)
+	VPSRLD       $0x1c, Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VADDPS       const51<>+0(SB), Z3, Z3
+	VMULPS       Z2, Z3, Z3
+	VMOVUPS      Z3, 2816(SP)
+	VMOVDQU      18(AX), X3
+	VINSERTI32X4 $0x01, 18(DI), Z3, Z3
+	VINSERTI32X4 $0x02, 18(R8), Z3, Z3
+	VINSERTI32X4 $0x03, 18(R9), Z3, Z3
+	VMOVDQU      18(AX)(CX*1), X4
+	VINSERTI32X4 $0x01, 18(DI)(CX*1), Z4, Z4
+	VINSERTI32X4 $0x02, 18(R8)(CX*1), Z4, Z4
+	VINSERTI32X4 $0x03, 18(R9)(CX*1), Z4, Z4
+	VMOVDQU      18(AX)(CX*2), X5
+	VINSERTI32X4 $0x01, 18(DI)(CX*2), Z5, Z5
+	VINSERTI32X4 $0x02, 18(R8)(CX*2), Z5, Z5
+	VINSERTI32X4 $0x03, 18(R9)(CX*2), Z5, Z5
+	VMOVDQU      18(AX)(SI*1), X6
+	VINSERTI32X4 $0x01, 18(DI)(SI*1), Z6, Z6
+	VINSERTI32X4 $0x02, 18(R8)(SI*1), Z6, Z6
+	VINSERTI32X4 $0x03, 18(R9)(SI*1), Z6, Z6
+	VPUNPCKLDQ   Z4, Z3, Z8
+	VPUNPCKLDQ   Z6, Z5, Z9
+	VPUNPCKLQDQ  Z9, Z8, Z7
+	VPUNPCKHQDQ  Z9, Z8, Z7
+	VPUNPCKHDQ   Z4, Z3, Z3
+	VPUNPCKHDQ   Z6, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z3, Z4
+	VPUNPCKHQDQ  Z5, Z3, Z3
+	VPSRLD       $0x1c, Z7, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z2, Z4, Z4
+	VMOVUPS      Z4, 2624(SP)
+	VPSRLD       $0x1c, Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VADDPS       const51<>+0(SB), Z3, Z3
+	VMULPS       Z2, Z3, Z3
+	VMOVUPS      Z3, 2880(SP)
+	VMOVDQU      34(AX), X3
+	VINSERTI32X4 $0x01, 34(DI), Z3, Z3
+	VINSERTI32X4 $0x02, 34(R8), Z3, Z3
+	VINSERTI32X4 $0x03, 34(R9), Z3, Z3
+	VMOVDQU      34(AX)(CX*1), X4
+	VINSERTI32X4 $0x01, 34(DI)(CX*1), Z4, Z4
+	VINSERTI32X4 $0x02, 34(R8)(CX*1), Z4, Z4
+	VINSERTI32X4 $0x03, 34(R9)(CX*1), Z4, Z4
+	VMOVDQU      34(AX)(CX*2), X5
+	VINSERTI32X4 $0x01, 34(DI)(CX*2), Z5, Z5
+	VINSERTI32X4 $0x02, 34(R8)(CX*2), Z5, Z5
+	VINSERTI32X4 $0x03, 34(R9)(CX*2), Z5, Z5
+	VMOVDQU      34(AX)(SI*1), X6
+	VINSERTI32X4 $0x01, 34(DI)(SI*1), Z6, Z6
+	VINSERTI32X4 $0x02, 34(R8)(SI*1), Z6, Z6
+	VINSERTI32X4 $0x03, 34(R9)(SI*1), Z6, Z6
+	VPUNPCKLDQ   Z4, Z3, Z8
+	VPUNPCKLDQ   Z6, Z5, Z9
+	VPUNPCKLQDQ  Z9, Z8, Z7
+	VPUNPCKHQDQ  Z9, Z8, Z7
+	VPUNPCKHDQ   Z4, Z3, Z3
+	VPUNPCKHDQ   Z6, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z3, Z4
+	VPUNPCKHQDQ  Z5, Z3, Z3
+	VPSRLD       $0x1c, Z7, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z2, Z4, Z4
+	VMOVUPS      Z4, 2688(SP)
+	VPSRLD       $0x1c, Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VADDPS       const51<>+0(SB), Z3, Z3
+	VMULPS       Z2, Z3, Z3
+	VMOVUPS      Z3, 2944(SP)
+	VMOVDQU      50(AX), X3
+	VINSERTI32X4 $0x01, 50(DI), Z3, Z3
+	VINSERTI32X4 $0x02, 50(R8), Z3, Z3
+	VINSERTI32X4 $0x03, 50(R9), Z3, Z3
+	VMOVDQU      50(AX)(CX*1), X4
+	VINSERTI32X4 $0x01, 50(DI)(CX*1), Z4, Z4
+	VINSERTI32X4 $0x02, 50(R8)(CX*1), Z4, Z4
+	VINSERTI32X4 $0x03, 50(R9)(CX*1), Z4, Z4
+	VMOVDQU      50(AX)(CX*2), X5
+	VINSERTI32X4 $0x01, 50(DI)(CX*2), Z5, Z5
+	VINSERTI32X4 $0x02, 50(R8)(CX*2), Z5, Z5
+	VINSERTI32X4 $0x03, 50(R9)(CX*2), Z5, Z5
+	VMOVDQU      50(AX)(SI*1), X6
+	VINSERTI32X4 $0x01, 50(DI)(SI*1), Z6, Z6
+	VINSERTI32X4 $0x02, 50(R8)(SI*1), Z6, Z6
+	VINSERTI32X4 $0x03, 50(R9)(SI*1), Z6, Z6
+	VPUNPCKLDQ   Z4, Z3, Z8
+	VPUNPCKLDQ   Z6, Z5, Z9
+	VPUNPCKLQDQ  Z9, Z8, Z7
+	VPUNPCKHQDQ  Z9, Z8, Z7
+	VPUNPCKHDQ   Z4, Z3, Z3
+	VPUNPCKHDQ   Z6, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z3, Z4
+	VPUNPCKHQDQ  Z5, Z3, Z3
+	VPSRLD       $0x1c, Z7, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z2, Z4, Z4
+	VMOVUPS      Z4, 2752(SP)
+	VPSRLD       $0x1c, Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VADDPS       const51<>+0(SB), Z3, Z3
+	VMULPS       Z2, Z3, Z3
+	VMOVUPS      Z3, 3008(SP)
+	XORL         R10, R10
+
+unit:
+	VMOVUPS      2560(SP)(R10*8), Z2
+	VMOVUPS      Z2, (BX)
+	VMOVUPS      2816(SP)(R10*8), Z2
+	VMOVUPS      Z2, 64(BX)
+	ADDQ         $0x00000080, BX
+	MOVBQZX      (SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X2
+	MOVBQZX      1(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X2, X2
+	MOVBQZX      2(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z2
+	MOVBQZX      3(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z2
+	MOVBQZX      8(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z2
+	MOVBQZX      9(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z2
+	MOVBQZX      10(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z2
+	MOVBQZX      11(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z2
+	KMOVQ        2048(SP)(R10*1), K7
+	VPSUBB       Z2, Z0, K7, Z2
+	VPADDB       Z1, Z2, Z2
+	MOVBQZX      64(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X3
+	MOVBQZX      65(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X3, X3
+	MOVBQZX      66(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z3
+	MOVBQZX      67(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z3
+	MOVBQZX      72(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z3
+	MOVBQZX      73(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z3
+	MOVBQZX      74(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z3
+	MOVBQZX      75(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z3
+	KMOVQ        2080(SP)(R10*1), K7
+	VPSUBB       Z3, Z0, K7, Z3
+	VPADDB       Z1, Z3, Z3
+	MOVBQZX      128(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X4
+	MOVBQZX      129(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X4, X4
+	MOVBQZX      130(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z4
+	MOVBQZX      131(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z4
+	MOVBQZX      136(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z4
+	MOVBQZX      137(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z4
+	MOVBQZX      138(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z4
+	MOVBQZX      139(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z4
+	KMOVQ        2112(SP)(R10*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	MOVBQZX      192(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X5
+	MOVBQZX      193(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X5, X5
+	MOVBQZX      194(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z5
+	MOVBQZX      195(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z5
+	MOVBQZX      200(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z5
+	MOVBQZX      201(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z5
+	MOVBQZX      202(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z5
+	MOVBQZX      203(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z5
+	KMOVQ        2144(SP)(R10*1), K7
+	VPSUBB       Z5, Z0, K7, Z5
+	VPADDB       Z1, Z5, Z5
+	VPUNPCKLDQ   Z3, Z2, Z7
+	VPUNPCKLDQ   Z5, Z4, Z8
+	VPUNPCKLQDQ  Z8, Z7, Z6
+	VPUNPCKHQDQ  Z8, Z7, Z7
+	VPUNPCKHDQ   Z3, Z2, Z2
+	VPUNPCKHDQ   Z5, Z4, Z4
+	VPUNPCKLQDQ  Z4, Z2, Z3
+	VPUNPCKHQDQ  Z4, Z2, Z2
+	MOVBQZX      256(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X4
+	MOVBQZX      257(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X4, X4
+	MOVBQZX      258(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z4
+	MOVBQZX      259(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z4
+	MOVBQZX      264(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z4
+	MOVBQZX      265(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z4
+	MOVBQZX      266(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z4
+	MOVBQZX      267(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z4
+	KMOVQ        2176(SP)(R10*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	MOVBQZX      320(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X5
+	MOVBQZX      321(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X5, X5
+	MOVBQZX      322(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z5
+	MOVBQZX      323(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z5
+	MOVBQZX      328(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z5
+	MOVBQZX      329(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z5
+	MOVBQZX      330(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z5
+	MOVBQZX      331(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z5
+	KMOVQ        2208(SP)(R10*1), K7
+	VPSUBB       Z5, Z0, K7, Z5
+	VPADDB       Z1, Z5, Z5
+	MOVBQZX      384(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X8
+	MOVBQZX      385(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X8, X8
+	MOVBQZX      386(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z8
+	MOVBQZX      387(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z8
+	MOVBQZX      392(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z8
+	MOVBQZX      393(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z8
+	MOVBQZX      394(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z8
+	MOVBQZX      395(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z8
+	KMOVQ        2240(SP)(R10*1), K7
+	VPSUBB       Z8, Z0, K7, Z8
+	VPADDB       Z1, Z8, Z8
+	MOVBQZX      448(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X9
+	MOVBQZX      449(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X9, X9
+	MOVBQZX      450(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z9
+	MOVBQZX      451(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z9
+	MOVBQZX      456(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z9
+	MOVBQZX      457(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z9
+	MOVBQZX      458(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z9
+	MOVBQZX      459(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z9
+	KMOVQ        2272(SP)(R10*1), K7
+	VPSUBB       Z9, Z0, K7, Z9
+	VPADDB       Z1, Z9, Z9
+	VPUNPCKLDQ   Z5, Z4, Z11
+	VPUNPCKLDQ   Z9, Z8, Z12
+	VPUNPCKLQDQ  Z12, Z11, Z10
+	VPUNPCKHQDQ  Z12, Z11, Z11
+	VPUNPCKHDQ   Z5, Z4, Z4
+	VPUNPCKHDQ   Z9, Z8, Z8
+	VPUNPCKLQDQ  Z8, Z4, Z5
+	VPUNPCKHQDQ  Z8, Z4, Z4
+	MOVBQZX      512(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X8
+	MOVBQZX      513(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X8, X8
+	MOVBQZX      514(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z8
+	MOVBQZX      515(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z8
+	MOVBQZX      520(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z8
+	MOVBQZX      521(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z8
+	MOVBQZX      522(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z8
+	MOVBQZX      523(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z8
+	KMOVQ        2304(SP)(R10*1), K7
+	VPSUBB       Z8, Z0, K7, Z8
+	VPADDB       Z1, Z8, Z8
+	MOVBQZX      576(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X9
+	MOVBQZX      577(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X9, X9
+	MOVBQZX      578(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z9
+	MOVBQZX      579(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z9
+	MOVBQZX      584(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z9
+	MOVBQZX      585(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z9
+	MOVBQZX      586(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z9
+	MOVBQZX      587(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z9
+	KMOVQ        2336(SP)(R10*1), K7
+	VPSUBB       Z9, Z0, K7, Z9
+	VPADDB       Z1, Z9, Z9
+	MOVBQZX      640(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X12
+	MOVBQZX      641(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X12, X12
+	MOVBQZX      642(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z12
+	MOVBQZX      643(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z12
+	MOVBQZX      648(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z12
+	MOVBQZX      649(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z12
+	MOVBQZX      650(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z12
+	MOVBQZX      651(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z12
+	KMOVQ        2368(SP)(R10*1), K7
+	VPSUBB       Z12, Z0, K7, Z12
+	VPADDB       Z1, Z12, Z12
+	MOVBQZX      704(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X13
+	MOVBQZX      705(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X13, X13
+	MOVBQZX      706(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z13
+	MOVBQZX      707(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z13
+	MOVBQZX      712(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z13
+	MOVBQZX      713(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z13
+	MOVBQZX      714(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z13
+	MOVBQZX      715(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z13
+	KMOVQ        2400(SP)(R10*1), K7
+	VPSUBB       Z13, Z0, K7, Z13
+	VPADDB       Z1, Z13, Z13
+	VPUNPCKLDQ   Z9, Z8, Z15
+	VPUNPCKLDQ   Z13, Z12, Z16
+	VPUNPCKLQDQ  Z16, Z15, Z14
+	VPUNPCKHQDQ  Z16, Z15, Z15
+	VPUNPCKHDQ   Z9, Z8, Z8
+	VPUNPCKHDQ   Z13, Z12, Z12
+	VPUNPCKLQDQ  Z12, Z8, Z9
+	VPUNPCKHQDQ  Z12, Z8, Z8
+	MOVBQZX      768(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X12
+	MOVBQZX      769(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X12, X12
+	MOVBQZX      770(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z12
+	MOVBQZX      771(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z12
+	MOVBQZX      776(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z12
+	MOVBQZX      777(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z12
+	MOVBQZX      778(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z12
+	MOVBQZX      779(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z12
+	KMOVQ        2432(SP)(R10*1), K7
+	VPSUBB       Z12, Z0, K7, Z12
+	VPADDB       Z1, Z12, Z12
+	MOVBQZX      832(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X13
+	MOVBQZX      833(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X13, X13
+	MOVBQZX      834(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z13
+	MOVBQZX      835(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z13
+	MOVBQZX      840(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z13
+	MOVBQZX      841(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z13
+	MOVBQZX      842(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z13
+	MOVBQZX      843(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z13
+	KMOVQ        2464(SP)(R10*1), K7
+	VPSUBB       Z13, Z0, K7, Z13
+	VPADDB       Z1, Z13, Z13
+	MOVBQZX      896(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X16
+	MOVBQZX      897(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X16, X16
+	MOVBQZX      898(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z16
+	MOVBQZX      899(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z16
+	MOVBQZX      904(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z16
+	MOVBQZX      905(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z16
+	MOVBQZX      906(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z16
+	MOVBQZX      907(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z16
+	KMOVQ        2496(SP)(R10*1), K7
+	VPSUBB       Z16, Z0, K7, Z16
+	VPADDB       Z1, Z16, Z16
+	MOVBQZX      960(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X17
+	MOVBQZX      961(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X17, X17
+	MOVBQZX      962(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z17
+	MOVBQZX      963(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z17
+	MOVBQZX      968(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z17
+	MOVBQZX      969(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z17
+	MOVBQZX      970(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z17
+	MOVBQZX      971(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z17
+	KMOVQ        2528(SP)(R10*1), K7
+	VPSUBB       Z17, Z0, K7, Z17
+	VPADDB       Z1, Z17, Z17
+	VPUNPCKLDQ   Z13, Z12, Z19
+	VPUNPCKLDQ   Z17, Z16, Z20
+	VPUNPCKLQDQ  Z20, Z19, Z18
+	VPUNPCKHQDQ  Z20, Z19, Z19
+	VPUNPCKHDQ   Z13, Z12, Z12
+	VPUNPCKHDQ   Z17, Z16, Z16
+	VPUNPCKLQDQ  Z16, Z12, Z13
+	VPUNPCKHQDQ  Z16, Z12, Z12
+	VSHUFI32X4   $0x44, Z10, Z6, Z16
+	VSHUFI32X4   $0x44, Z18, Z14, Z17
+	VSHUFI32X4   $0x88, Z17, Z16, Z20
+	VSHUFI32X4   $0xdd, Z17, Z16, Z16
+	VSHUFI32X4   $0xee, Z10, Z6, Z6
+	VSHUFI32X4   $0xee, Z18, Z14, Z10
+	VSHUFI32X4   $0x88, Z10, Z6, Z14
+	VSHUFI32X4   $0xdd, Z10, Z6, Z6
+	VMOVDQU32    Z20, (DX)
+	VMOVDQU32    Z16, 256(DX)
+	VMOVDQU32    Z14, 512(DX)
+	VMOVDQU32    Z6, 768(DX)
+	VSHUFI32X4   $0x44, Z11, Z7, Z6
+	VSHUFI32X4   $0x44, Z19, Z15, Z10
+	VSHUFI32X4   $0x88, Z10, Z6, Z14
+	VSHUFI32X4   $0xdd, Z10, Z6, Z6
+	VSHUFI32X4   $0xee, Z11, Z7, Z7
+	VSHUFI32X4   $0xee, Z19, Z15, Z10
+	VSHUFI32X4   $0x88, Z10, Z7, Z11
+	VSHUFI32X4   $0xdd, Z10, Z7, Z7
+	VMOVDQU32    Z14, 64(DX)
+	VMOVDQU32    Z6, 320(DX)
+	VMOVDQU32    Z11, 576(DX)
+	VMOVDQU32    Z7, 832(DX)
+	VSHUFI32X4   $0x44, Z5, Z3, Z6
+	VSHUFI32X4   $0x44, Z13, Z9, Z7
+	VSHUFI32X4   $0x88, Z7, Z6, Z10
+	VSHUFI32X4   $0xdd, Z7, Z6, Z6
+	VSHUFI32X4   $0xee, Z5, Z3, Z3
+	VSHUFI32X4   $0xee, Z13, Z9, Z5
+	VSHUFI32X4   $0x88, Z5, Z3, Z7
+	VSHUFI32X4   $0xdd, Z5, Z3, Z3
+	VMOVDQU32    Z10, 128(DX)
+	VMOVDQU32    Z6, 384(DX)
+	VMOVDQU32    Z7, 640(DX)
+	VMOVDQU32    Z3, 896(DX)
+	VSHUFI32X4   $0x44, Z4, Z2, Z3
+	VSHUFI32X4   $0x44, Z12, Z8, Z5
+	VSHUFI32X4   $0x88, Z5, Z3, Z6
+	VSHUFI32X4   $0xdd, Z5, Z3, Z3
+	VSHUFI32X4   $0xee, Z4, Z2, Z2
+	VSHUFI32X4   $0xee, Z12, Z8, Z4
+	VSHUFI32X4   $0x88, Z4, Z2, Z5
+	VSHUFI32X4   $0xdd, Z4, Z2, Z2
+	VMOVDQU32    Z6, 192(DX)
+	VMOVDQU32    Z3, 448(DX)
+	VMOVDQU32    Z5, 704(DX)
+	VMOVDQU32    Z2, 960(DX)
+	ADDQ         $0x00000400, DX
+	ADDQ         $0x08, R10
+	CMPQ         R10, $0x20
+	JNE          unit
+	ADDQ         $0x42, AX
+	ADDQ         $0x42, DI
+	ADDQ         $0x42, R8
+	ADDQ         $0x42, R9
+	DECQ         R12
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func rowsIQ2_XSAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·rowsIQ2_XSAVX512(SB), $3584-48
+	MOVQ      w+8(FP), AX
+	MOVQ      stride+16(FP), CX
+	MOVQ      q+32(FP), DX
+	MOVQ      groups+40(FP), BX
+	MOVQ      CX, SI
+	SHLQ      $0x04, SI
+	ADDQ      AX, SI
+	LEAQ      (CX)(CX*2), DI
+	LEAQ      (AX)(CX*4), R8
+	LEAQ      (R8)(CX*4), R9
+	LEAQ      (R9)(CX*4), R10
+	MOVQ      ·gridIQ2XS+0(SB), R12
+	MOVL      $0x00000004, R11
+	KMOVW     R11, K1
+	MOVL      $0x00000008, R11
+	KMOVW     R11, K2
+	MOVL      $0x00000010, R11
+	KMOVW     R11, K3
+	MOVL      $0x00000020, R11
+	KMOVW     R11, K4
+	MOVL      $0x00000040, R11
+	KMOVW     R11, K5
+	MOVL      $0x00000080, R11
+	KMOVW     R11, K6
+	VMOVDQU32 const58<>+0(SB), Z1
+	VPXORD    Z0, Z0, Z0
+	MOVQ      blocks+24(FP), R13
+	VPXORD    Z2, Z2, Z2
+
+loop:
+	VMOVDQU32    2(AX), Z3
+	VPSRLW       $0x09, Z3, Z4
+	VPANDD       const62<>+0(SB), Z3, Z3
+	VMOVDQU32    Z3, (SP)
+	VMOVDQU32    2(AX)(CX*1), Z3
+	VPSRLW       $0x09, Z3, Z5
+	VPANDD       const62<>+0(SB), Z3, Z3
+	VMOVDQU32    Z3, 64(SP)
+	VPACKUSWB    Z5, Z4, Z4
+	VMOVDQU32    const63<>+0(SB), Z3
+	VPERMQ       Z4, Z3, Z4
+	VPSRLD       $0x04, Z4, Z3
+	VPXORD       Z4, Z3, Z3
+	VPANDD       const1<>+0(SB), Z3, Z3
+	VMOVDQU32    const61<>+0(SB), Z5
+	VPSHUFB      Z3, Z5, Z3
+	VPORD        Z3, Z4, Z4
+	VMOVDQU32    Z4, 2048(SP)
+	VMOVDQU32    2(AX)(CX*2), Z3
+	VPSRLW       $0x09, Z3, Z4
+	VPANDD       const62<>+0(SB), Z3, Z3
+	VMOVDQU32    Z3, 128(SP)
+	VMOVDQU32    2(AX)(DI*1), Z3
+	VPSRLW       $0x09, Z3, Z5
+	VPANDD       const62<>+0(SB), Z3, Z3
+	VMOVDQU32    Z3, 192(SP)
+	VPACKUSWB    Z5, Z4, Z4
+	VMOVDQU32    const63<>+0(SB), Z3
+	VPERMQ       Z4, Z3, Z4
+	VPSRLD       $0x04, Z4, Z3
+	VPXORD       Z4, Z3, Z3
+	VPANDD       const1<>+0(SB), Z3, Z3
+	VMOVDQU32    const61<>+0(SB), Z5
+	VPSHUFB      Z3, Z5, Z3
+	VPORD        Z3, Z4, Z4
+	VMOVDQU32    Z4, 2112(SP)
+	VMOVDQU32    2(R8), Z3
+	VPSRLW       $0x09, Z3, Z4
+	VPANDD       const62<>+0(SB), Z3, Z3
+	VMOVDQU32    Z3, 256(SP)
+	VMOVDQU32    2(R8)(CX*1), Z3
+	VPSRLW       $0x09, Z3, Z5
+	VPANDD       const62<>+0(SB), Z3, Z3
+	VMOVDQU32    Z3, 320(SP)
+	VPACKUSWB    Z5, Z4, Z4
+	VMOVDQU32    const63<>+0(SB), Z3
+	VPERMQ       Z4, Z3, Z4
+	VPSRLD       $0x04, Z4, Z3
+	VPXORD       Z4, Z3, Z3
+	VPANDD       const1<>+0(SB), Z3, Z3
+	VMOVDQU32    const61<>+0(SB), Z5
+	VPSHUFB      Z3, Z5, Z3
+	VPORD        Z3, Z4, Z4
+	VMOVDQU32    Z4, 2176(SP)
+	VMOVDQU32    2(R8)(CX*2), Z3
+	VPSRLW       $0x09, Z3, Z4
+	VPANDD       const62<>+0(SB), Z3, Z3
+	VMOVDQU32    Z3, 384(SP)
+	VMOVDQU32    2(R8)(DI*1), Z3
+	VPSRLW       $0x09, Z3, Z5
+	VPANDD       const62<>+0(SB), Z3, Z3
+	VMOVDQU32    Z3, 448(SP)
+	VPACKUSWB    Z5, Z4, Z4
+	VMOVDQU32    const63<>+0(SB), Z3
+	VPERMQ       Z4, Z3, Z4
+	VPSRLD       $0x04, Z4, Z3
+	VPXORD       Z4, Z3, Z3
+	VPANDD       const1<>+0(SB), Z3, Z3
+	VMOVDQU32    const61<>+0(SB), Z5
+	VPSHUFB      Z3, Z5, Z3
+	VPORD        Z3, Z4, Z4
+	VMOVDQU32    Z4, 2240(SP)
+	VMOVDQU32    2(R9), Z3
+	VPSRLW       $0x09, Z3, Z4
+	VPANDD       const62<>+0(SB), Z3, Z3
+	VMOVDQU32    Z3, 512(SP)
+	VMOVDQU32    2(R9)(CX*1), Z3
+	VPSRLW       $0x09, Z3, Z5
+	VPANDD       const62<>+0(SB), Z3, Z3
+	VMOVDQU32    Z3, 576(SP)
+	VPACKUSWB    Z5, Z4, Z4
+	VMOVDQU32    const63<>+0(SB), Z3
+	VPERMQ       Z4, Z3, Z4
+	VPSRLD       $0x04, Z4, Z3
+	VPXORD       Z4, Z3, Z3
+	VPANDD       const1<>+0(SB), Z3, Z3
+	VMOVDQU32    const61<>+0(SB), Z5
+	VPSHUFB      Z3, Z5, Z3
+	VPORD        Z3, Z4, Z4
+	VMOVDQU32    Z4, 2304(SP)
+	VMOVDQU32    2(R9)(CX*2), Z3
+	VPSRLW       $0x09, Z3, Z4
+	VPANDD       const62<>+0(SB), Z3, Z3
+	VMOVDQU32    Z3, 640(SP)
+	VMOVDQU32    2(R9)(DI*1), Z3
+	VPSRLW       $0x09, Z3, Z5
+	VPANDD       const62<>+0(SB), Z3, Z3
+	VMOVDQU32    Z3, 704(SP)
+	VPACKUSWB    Z5, Z4, Z4
+	VMOVDQU32    const63<>+0(SB), Z3
+	VPERMQ       Z4, Z3, Z4
+	VPSRLD       $0x04, Z4, Z3
+	VPXORD       Z4, Z3, Z3
+	VPANDD       const1<>+0(SB), Z3, Z3
+	VMOVDQU32    const61<>+0(SB), Z5
+	VPSHUFB      Z3, Z5, Z3
+	VPORD        Z3, Z4, Z4
+	VMOVDQU32    Z4, 2368(SP)
+	VMOVDQU32    2(R10), Z3
+	VPSRLW       $0x09, Z3, Z4
+	VPANDD       const62<>+0(SB), Z3, Z3
+	VMOVDQU32    Z3, 768(SP)
+	VMOVDQU32    2(R10)(CX*1), Z3
+	VPSRLW       $0x09, Z3, Z5
+	VPANDD       const62<>+0(SB), Z3, Z3
+	VMOVDQU32    Z3, 832(SP)
+	VPACKUSWB    Z5, Z4, Z4
+	VMOVDQU32    const63<>+0(SB), Z3
+	VPERMQ       Z4, Z3, Z4
+	VPSRLD       $0x04, Z4, Z3
+	VPXORD       Z4, Z3, Z3
+	VPANDD       const1<>+0(SB), Z3, Z3
+	VMOVDQU32    const61<>+0(SB), Z5
+	VPSHUFB      Z3, Z5, Z3
+	VPORD        Z3, Z4, Z4
+	VMOVDQU32    Z4, 2432(SP)
+	VMOVDQU32    2(R10)(CX*2), Z3
+	VPSRLW       $0x09, Z3, Z4
+	VPANDD       const62<>+0(SB), Z3, Z3
+	VMOVDQU32    Z3, 896(SP)
+	VMOVDQU32    2(R10)(DI*1), Z3
+	VPSRLW       $0x09, Z3, Z5
+	VPANDD       const62<>+0(SB), Z3, Z3
+	VMOVDQU32    Z3, 960(SP)
+	VPACKUSWB    Z5, Z4, Z4
+	VMOVDQU32    const63<>+0(SB), Z3
+	VPERMQ       Z4, Z3, Z4
+	VPSRLD       $0x04, Z4, Z3
+	VPXORD       Z4, Z3, Z3
+	VPANDD       const1<>+0(SB), Z3, Z3
+	VMOVDQU32    const61<>+0(SB), Z5
+	VPSHUFB      Z3, Z5, Z3
+	VPORD        Z3, Z4, Z4
+	VMOVDQU32    Z4, 2496(SP)
+	VMOVDQU      58(AX), X3
+	VINSERTI32X4 $0x01, 58(R8), Z3, Z3
+	VINSERTI32X4 $0x02, 58(R9), Z3, Z3
+	VINSERTI32X4 $0x03, 58(R10), Z3, Z3
+	VMOVDQU      58(AX)(CX*1), X4
+	VINSERTI32X4 $0x01, 58(R8)(CX*1), Z4, Z4
+	VINSERTI32X4 $0x02, 58(R9)(CX*1), Z4, Z4
+	VINSERTI32X4 $0x03, 58(R10)(CX*1), Z4, Z4
+	VMOVDQU      58(AX)(CX*2), X5
+	VINSERTI32X4 $0x01, 58(R8)(CX*2), Z5, Z5
+	VINSERTI32X4 $0x02, 58(R9)(CX*2), Z5, Z5
+	VINSERTI32X4 $0x03, 58(R10)(CX*2), Z5, Z5
+	VMOVDQU      58(AX)(DI*1), X6
+	VINSERTI32X4 $0x01, 58(R8)(DI*1), Z6, Z6
+	VINSERTI32X4 $0x02, 58(R9)(DI*1), Z6, Z6
+	VINSERTI32X4 $0x03, 58(R10)(DI*1), Z6, Z6
+	VPUNPCKLDQ   Z4, Z3, Z8
+	VPUNPCKLDQ   Z6, Z5, Z9
+	VPUNPCKLQDQ  Z9, Z8, Z7
+	VPUNPCKHQDQ  Z9, Z8, Z7
+	VPUNPCKHDQ   Z4, Z3, Z3
+	VPUNPCKHDQ   Z6, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z3, Z4
+	VPUNPCKHQDQ  Z5, Z3, Z3
+	VMOVD        (AX), X5
+	VPINSRW      $0x01, (AX)(CX*1), X5, X5
+	VPINSRW      $0x02, (AX)(CX*2), X5, X5
+	VPINSRW      $0x03, (AX)(DI*1), X5, X5
+	VPINSRW      $0x04, (R8), X5, X5
+	VPINSRW      $0x05, (R8)(CX*1), X5, X5
+	VPINSRW      $0x06, (R8)(CX*2), X5, X5
+	VPINSRW      $0x07, (R8)(DI*1), X5, X5
+	VMOVD        (R9), X6
+	VPINSRW      $0x01, (R9)(CX*1), X6, X6
+	VPINSRW      $0x02, (R9)(CX*2), X6, X6
+	VPINSRW      $0x03, (R9)(DI*1), X6, X6
+	VPINSRW      $0x04, (R10), X6, X6
+	VPINSRW      $0x05, (R10)(CX*1), X6, X6
+	VPINSRW      $0x06, (R10)(CX*2), X6, X6
+	VPINSRW      $0x07, (R10)(DI*1), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VCVTPH2PS    Y5, Z5
+	VMULPS       const49<>+0(SB), Z5, Z5
+	VPANDD       const27<>+0(SB), Z4, Z6
+	VCVTDQ2PS    Z6, Z6
+	VADDPS       const51<>+0(SB), Z6, Z6
+	VMULPS       Z5, Z6, Z6
+	VMOVUPS      Z6, 2560(SP)
+	VPSRLD       $0x04, Z4, Z6
+	VPANDD       const27<>+0(SB), Z6, Z6
+	VCVTDQ2PS    Z6, Z6
+	VADDPS       const51<>+0(SB), Z6, Z6
+	VMULPS       Z5, Z6, Z6
+	VMOVUPS      Z6, 2816(SP)
+	VPSRLD       $0x08, Z4, Z6
+	VPANDD       const27<>+0(SB), Z6, Z6
+	VCVTDQ2PS    Z6, Z6
+	VADDPS       const51<>+0(SB), Z6, Z6
+	VMULPS       Z5, Z6, Z6
+	VMOVUPS      Z6, 3072(SP)
+	VPSRLD       $0x0c, Z4, Z6
+	VPANDD       const27<>+0(SB), Z6, Z6
+	VCVTDQ2PS    Z6, Z6
+	VADDPS       const51<>+0(SB), Z6, Z6
+	VMULPS       Z5, Z6, Z6
+	VMOVUPS      Z6, 3328(SP)
+	VPSRLD       $0x10, Z4, Z6
+	VPANDD       const27<>+0(SB), Z6, Z6
+	VCVTDQ2PS    Z6, Z6
+	VADDPS       const51<>+0(SB), Z6, Z6
+	VMULPS       Z5, Z6, Z6
+	VMOVUPS      Z6, 2624(SP)
+	VPSRLD       $0x14, Z4, Z6
+	VPANDD       const27<>+0(SB), Z6, Z6
+	VCVTDQ2PS    Z6, Z6
+	VADDPS       const51<>+0(SB), Z6, Z6
+	VMULPS       Z5, Z6, Z6
+	VMOVUPS      Z6, 2880(SP)
+	VPSRLD       $0x18, Z4, Z6
+	VPANDD       const27<>+0(SB), Z6, Z6
+	VCVTDQ2PS    Z6, Z6
+	VADDPS       const51<>+0(SB), Z6, Z6
+	VMULPS       Z5, Z6, Z6
+	VMOVUPS      Z6, 3136(SP)
+	VPSRLD       $0x1c, Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z5, Z4, Z4
+	VMOVUPS      Z4, 3392(SP)
+	VPANDD       const27<>+0(SB), Z3, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z5, Z4, Z4
+	VMOVUPS      Z4, 2688(SP)
+	VPSRLD       $0x04, Z3, Z4
+	VPANDD       const27<>+0(SB), Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z5, Z4, Z4
+	VMOVUPS      Z4, 2944(SP)
+	VPSRLD       $0x08, Z3, Z4
+	VPANDD       const27<>+0(SB), Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z5, Z4, Z4
+	VMOVUPS      Z4, 3200(SP)
+	VPSRLD       $0x0c, Z3, Z4
+	VPANDD       const27<>+0(SB), Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z5, Z4, Z4
+	VMOVUPS      Z4, 3456(SP)
+	VPSRLD       $0x10, Z3, Z4
+	VPANDD       const27<>+0(SB), Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z5, Z4, Z4
+	VMOVUPS      Z4, 2752(SP)
+	VPSRLD       $0x14, Z3, Z4
+	VPANDD       const27<>+0(SB), Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z5, Z4, Z4
+	VMOVUPS      Z4, 3008(SP)
+	VPSRLD       $0x18, Z3, Z4
+	VPANDD       const27<>+0(SB), Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z5, Z4, Z4
+	VMOVUPS      Z4, 3264(SP)
+	VPSRLD       $0x1c, Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VADDPS       const51<>+0(SB), Z3, Z3
+	VMULPS       Z5, Z3, Z3
+	VMOVUPS      Z3, 3520(SP)
+	XORL         R11, R11
+
+unit:
+	VMOVDQU32    (DX), Z3
+	PREFETCHT0   (SI)
+	MOVWQZX      (SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVWQZX      2(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVWQZX      4(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVWQZX      6(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVWQZX      8(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVWQZX      10(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVWQZX      12(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVWQZX      14(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2048(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPDPBUSD     Z3, Z4, Z5
+	MOVWQZX      64(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVWQZX      66(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVWQZX      68(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVWQZX      70(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVWQZX      72(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVWQZX      74(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVWQZX      76(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVWQZX      78(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2080(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z6, Z6, Z6
+	VPDPBUSD     Z3, Z4, Z6
+	MOVWQZX      128(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVWQZX      130(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVWQZX      132(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVWQZX      134(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVWQZX      136(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVWQZX      138(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVWQZX      140(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVWQZX      142(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2112(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z7, Z7, Z7
+	VPDPBUSD     Z3, Z4, Z7
+	PREFETCHT0   64(SI)
+	MOVWQZX      192(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVWQZX      194(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVWQZX      196(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVWQZX      198(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVWQZX      200(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVWQZX      202(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVWQZX      204(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVWQZX      206(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2144(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z8, Z8, Z8
+	VPDPBUSD     Z3, Z4, Z8
+	VPUNPCKLDQ   Z6, Z5, Z4
+	VPUNPCKHDQ   Z6, Z5, Z5
+	VPADDD       Z5, Z4, Z4
+	VPUNPCKLDQ   Z8, Z7, Z5
+	VPUNPCKHDQ   Z8, Z7, Z7
+	VPADDD       Z7, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z4, Z6
+	VPUNPCKHQDQ  Z5, Z4, Z4
+	VPADDD       Z4, Z6, Z6
+	MOVWQZX      256(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVWQZX      258(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVWQZX      260(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVWQZX      262(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVWQZX      264(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVWQZX      266(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVWQZX      268(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVWQZX      270(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2176(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPDPBUSD     Z3, Z4, Z5
+	MOVWQZX      320(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVWQZX      322(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVWQZX      324(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVWQZX      326(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVWQZX      328(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVWQZX      330(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVWQZX      332(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVWQZX      334(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2208(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z7, Z7, Z7
+	VPDPBUSD     Z3, Z4, Z7
+	PREFETCHT0   128(SI)
+	MOVWQZX      384(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVWQZX      386(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVWQZX      388(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVWQZX      390(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVWQZX      392(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVWQZX      394(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVWQZX      396(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVWQZX      398(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2240(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z8, Z8, Z8
+	VPDPBUSD     Z3, Z4, Z8
+	MOVWQZX      448(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVWQZX      450(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVWQZX      452(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVWQZX      454(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVWQZX      456(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVWQZX      458(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVWQZX      460(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVWQZX      462(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2272(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z9, Z9, Z9
+	VPDPBUSD     Z3, Z4, Z9
+	VPUNPCKLDQ   Z7, Z5, Z4
+	VPUNPCKHDQ   Z7, Z5, Z5
+	VPADDD       Z5, Z4, Z4
+	VPUNPCKLDQ   Z9, Z8, Z5
+	VPUNPCKHDQ   Z9, Z8, Z8
+	VPADDD       Z8, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z4, Z7
+	VPUNPCKHQDQ  Z5, Z4, Z4
+	VPADDD       Z4, Z7, Z7
+	MOVWQZX      512(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVWQZX      514(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVWQZX      516(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVWQZX      518(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVWQZX      520(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVWQZX      522(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVWQZX      524(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVWQZX      526(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2304(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPDPBUSD     Z3, Z4, Z5
+	MOVWQZX      576(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVWQZX      578(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVWQZX      580(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVWQZX      582(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVWQZX      584(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVWQZX      586(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVWQZX      588(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVWQZX      590(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2336(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z8, Z8, Z8
+	VPDPBUSD     Z3, Z4, Z8
+	PREFETCHT0   192(SI)
+	MOVWQZX      640(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVWQZX      642(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVWQZX      644(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVWQZX      646(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVWQZX      648(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVWQZX      650(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVWQZX      652(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVWQZX      654(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2368(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z9, Z9, Z9
+	VPDPBUSD     Z3, Z4, Z9
+	MOVWQZX      704(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVWQZX      706(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVWQZX      708(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVWQZX      710(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVWQZX      712(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVWQZX      714(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVWQZX      716(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVWQZX      718(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2400(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z10, Z10, Z10
+	VPDPBUSD     Z3, Z4, Z10
+	VPUNPCKLDQ   Z8, Z5, Z4
+	VPUNPCKHDQ   Z8, Z5, Z5
+	VPADDD       Z5, Z4, Z4
+	VPUNPCKLDQ   Z10, Z9, Z5
+	VPUNPCKHDQ   Z10, Z9, Z9
+	VPADDD       Z9, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z4, Z8
+	VPUNPCKHQDQ  Z5, Z4, Z4
+	VPADDD       Z4, Z8, Z8
+	MOVWQZX      768(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVWQZX      770(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVWQZX      772(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVWQZX      774(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVWQZX      776(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVWQZX      778(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVWQZX      780(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVWQZX      782(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2432(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPDPBUSD     Z3, Z4, Z5
+	PREFETCHT0   256(SI)
+	MOVWQZX      832(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVWQZX      834(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVWQZX      836(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVWQZX      838(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVWQZX      840(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVWQZX      842(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVWQZX      844(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVWQZX      846(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2464(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z9, Z9, Z9
+	VPDPBUSD     Z3, Z4, Z9
+	MOVWQZX      896(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVWQZX      898(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVWQZX      900(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVWQZX      902(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVWQZX      904(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVWQZX      906(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVWQZX      908(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVWQZX      910(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2496(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z10, Z10, Z10
+	VPDPBUSD     Z3, Z4, Z10
+	MOVWQZX      960(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVWQZX      962(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVWQZX      964(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVWQZX      966(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVWQZX      968(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVWQZX      970(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVWQZX      972(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVWQZX      974(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2528(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z11, Z11, Z11
+	VPDPBUSD     Z3, Z4, Z11
+	VPUNPCKLDQ   Z9, Z5, Z3
+	VPUNPCKHDQ   Z9, Z5, Z5
+	VPADDD       Z5, Z3, Z3
+	VPUNPCKLDQ   Z11, Z10, Z4
+	VPUNPCKHDQ   Z11, Z10, Z10
+	VPADDD       Z10, Z4, Z4
+	VPUNPCKLQDQ  Z4, Z3, Z5
+	VPUNPCKHQDQ  Z4, Z3, Z3
+	VPADDD       Z3, Z5, Z5
+	VSHUFI32X4   $0x44, Z7, Z6, Z3
+	VSHUFI32X4   $0x44, Z5, Z8, Z4
+	VSHUFI32X4   $0x88, Z4, Z3, Z9
+	VSHUFI32X4   $0xdd, Z4, Z3, Z3
+	VSHUFI32X4   $0xee, Z7, Z6, Z4
+	VSHUFI32X4   $0xee, Z5, Z8, Z5
+	VSHUFI32X4   $0x88, Z5, Z4, Z6
+	VSHUFI32X4   $0xdd, Z5, Z4, Z4
+	VPBROADCASTD 8(BX), Z5
+	VPSLLD       $0x06, Z5, Z5
+	VPSUBD       Z5, Z9, Z9
+	VCVTDQ2PS    Z9, Z9
+	VMOVUPS      2560(SP)(R11*8), Z5
+	VMULPS.BCST  (BX), Z5, Z5
+	VFMADD231PS  Z5, Z9, Z2
+	VPBROADCASTD 12(BX), Z5
+	VPSLLD       $0x06, Z5, Z5
+	VPSUBD       Z5, Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VMOVUPS      2816(SP)(R11*8), Z5
+	VMULPS.BCST  (BX), Z5, Z5
+	VFMADD231PS  Z5, Z3, Z2
+	VPBROADCASTD 40(BX), Z3
+	VPSLLD       $0x06, Z3, Z3
+	VPSUBD       Z3, Z6, Z6
+	VCVTDQ2PS    Z6, Z6
+	VMOVUPS      3072(SP)(R11*8), Z3
+	VMULPS.BCST  32(BX), Z3, Z3
+	VFMADD231PS  Z3, Z6, Z2
+	VPBROADCASTD 44(BX), Z3
+	VPSLLD       $0x06, Z3, Z3
+	VPSUBD       Z3, Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VMOVUPS      3328(SP)(R11*8), Z3
+	VMULPS.BCST  32(BX), Z3, Z3
+	VFMADD231PS  Z3, Z4, Z2
+	ADDQ         $0x00000128, SI
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	ADDQ         $0x08, R11
+	CMPQ         R11, $0x20
+	JNE          unit
+	ADDQ         $0x4a, AX
+	ADDQ         $0x4a, R8
+	ADDQ         $0x4a, R9
+	ADDQ         $0x4a, R10
+	DECQ         R13
+	JNZ          loop
+	MOVQ         dst+0(FP), AX
+	VMOVUPS      Z2, (AX)
+	VZEROUPPER
+	RET
+
+// func unpackIQ2_XSAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F
+TEXT ·unpackIQ2_XSAVX512(SB), $3584-48
+	MOVQ      w+24(FP), AX
+	MOVQ      stride+32(FP), CX
+	MOVQ      p+0(FP), DX
+	MOVQ      s+8(FP), BX
+	LEAQ      (CX)(CX*2), SI
+	LEAQ      (AX)(CX*4), DI
+	LEAQ      (DI)(CX*4), R8
+	LEAQ      (R8)(CX*4), R9
+	MOVQ      ·gridIQ2XS+0(SB), R11
+	MOVL      $0x00000004, R10
+	KMOVW     R10, K1
+	MOVL      $0x00000008, R10
+	KMOVW     R10, K2
+	MOVL      $0x00000010, R10
+	KMOVW     R10, K3
+	MOVL      $0x00000020, R10
+	KMOVW     R10, K4
+	MOVL      $0x00000040, R10
+	KMOVW     R10, K5
+	MOVL      $0x00000080, R10
+	KMOVW     R10, K6
+	VMOVDQU32 const58<>+0(SB), Z1
+	VPXORD    Z0, Z0, Z0
+	MOVQ      blocks+40(FP), R12
+
+loop:
+	VMOVDQU32    2(AX), Z2
+	VPSRLW       $0x09, Z2, Z3
+	VPANDD       const62<>+0(SB), Z2, Z2
+	VMOVDQU32    Z2, (SP)
+	VMOVDQU32    2(AX)(CX*1), Z2
+	VPSRLW       $0x09, Z2, Z4
+	VPANDD       const62<>+0(SB), Z2, Z2
+	VMOVDQU32    Z2, 64(SP)
+	VPACKUSWB    Z4, Z3, Z3
+	VMOVDQU32    const63<>+0(SB), Z2
+	VPERMQ       Z3, Z2, Z3
+	VPSRLD       $0x04, Z3, Z2
+	VPXORD       Z3, Z2, Z2
+	VPANDD       const1<>+0(SB), Z2, Z2
+	VMOVDQU32    const61<>+0(SB), Z4
+	VPSHUFB      Z2, Z4, Z2
+	VPORD        Z2, Z3, Z3
+	VMOVDQU32    Z3, 2048(SP)
+	VMOVDQU32    2(AX)(CX*2), Z2
+	VPSRLW       $0x09, Z2, Z3
+	VPANDD       const62<>+0(SB), Z2, Z2
+	VMOVDQU32    Z2, 128(SP)
+	VMOVDQU32    2(AX)(SI*1), Z2
+	VPSRLW       $0x09, Z2, Z4
+	VPANDD       const62<>+0(SB), Z2, Z2
+	VMOVDQU32    Z2, 192(SP)
+	VPACKUSWB    Z4, Z3, Z3
+	VMOVDQU32    const63<>+0(SB), Z2
+	VPERMQ       Z3, Z2, Z3
+	VPSRLD       $0x04, Z3, Z2
+	VPXORD       Z3, Z2, Z2
+	VPANDD       const1<>+0(SB), Z2, Z2
+	VMOVDQU32    const61<>+0(SB), Z4
+	VPSHUFB      Z2, Z4, Z2
+	VPORD        Z2, Z3, Z3
+	VMOVDQU32    Z3, 2112(SP)
+	VMOVDQU32    2(DI), Z2
+	VPSRLW       $0x09, Z2, Z3
+	VPANDD       const62<>+0(SB), Z2, Z2
+	VMOVDQU32    Z2, 256(SP)
+	VMOVDQU32    2(DI)(CX*1), Z2
+	VPSRLW       $0x09, Z2, Z4
+	VPANDD       const62<>+0(SB), Z2, Z2
+	VMOVDQU32    Z2, 320(SP)
+	VPACKUSWB    Z4, Z3, Z3
+	VMOVDQU32    const63<>+0(SB), Z2
+	VPERMQ       Z3, Z2, Z3
+	VPSRLD       $0x04, Z3, Z2
+	VPXORD       Z3, Z2, Z2
+	VPANDD       const1<>+0(SB), Z2, Z2
+	VMOVDQU32    const61<>+0(SB), Z4
+	VPSHUFB      Z2, Z4, Z2
+	VPORD        Z2, Z3, Z3
+	VMOVDQU32    Z3, 2176(SP)
+	VMOVDQU32    2(DI)(CX*2), Z2
+	VPSRLW       $0x09, Z2, Z3
+	VPANDD       const62<>+0(SB), Z2, Z2
+	VMOVDQU32    Z2, 384(SP)
+	VMOVDQU32    2(DI)(SI*1), Z2
+	VPSRLW       $0x09, Z2, Z4
+	VPANDD       const62<>+0(SB), Z2, Z2
+	VMOVDQU32    Z2, 448(SP)
+	VPACKUSWB    Z4, Z3, Z3
+	VMOVDQU32    const63<>+0(SB), Z2
+	VPERMQ       Z3, Z2, Z3
+	VPSRLD       $0x04, Z3, Z2
+	VPXORD       Z3, Z2, Z2
+	VPANDD       const1<>+0(SB), Z2, Z2
+	VMOVDQU32    const61<>+0(SB), Z4
+	VPSHUFB      Z2, Z4, Z2
+	VPORD        Z2, Z3, Z3
+	VMOVDQU32    Z3, 2240(SP)
+	VMOVDQU32    2(R8), Z2
+	VPSRLW       $0x09, Z2, Z3
+	VPANDD       const62<>+0(SB), Z2, Z2
+	VMOVDQU32    Z2, 512(SP)
+	VMOVDQU32    2(R8)(CX*1), Z2
+	VPSRLW       $0x09, Z2, Z4
+	VPANDD       const62<>+0(SB), Z2, Z2
+	VMOVDQU32    Z2, 576(SP)
+	VPACKUSWB    Z4, Z3, Z3
+	VMOVDQU32    const63<>+0(SB), Z2
+	VPERMQ       Z3, Z2, Z3
+	VPSRLD       $0x04, Z3, Z2
+	VPXORD       Z3, Z2, Z2
+	VPANDD       const1<>+0(SB), Z2, Z2
+	VMOVDQU32    const61<>+0(SB), Z4
+	VPSHUFB      Z2, Z4, Z2
+	VPORD        Z2, Z3, Z3
+	VMOVDQU32    Z3, 2304(SP)
+	VMOVDQU32    2(R8)(CX*2), Z2
+	VPSRLW       $0x09, Z2, Z3
+	VPANDD       const62<>+0(SB), Z2, Z2
+	VMOVDQU32    Z2, 640(SP)
+	VMOVDQU32    2(R8)(SI*1), Z2
+	VPSRLW       $0x09, Z2, Z4
+	VPANDD       const62<>+0(SB), Z2, Z2
+	VMOVDQU32    Z2, 704(SP)
+	VPACKUSWB    Z4, Z3, Z3
+	VMOVDQU32    const63<>+0(SB), Z2
+	VPERMQ       Z3, Z2, Z3
+	VPSRLD       $0x04, Z3, Z2
+	VPXORD       Z3, Z2, Z2
+	VPANDD       const1<>+0(SB), Z2, Z2
+	VMOVDQU32    const61<>+0(SB), Z4
+	VPSHUFB      Z2, Z4, Z2
+	VPORD        Z2, Z3, Z3
+	VMOVDQU32    Z3, 2368(SP)
+	VMOVDQU32    2(R9), Z2
+	VPSRLW       $0x09, Z2, Z3
+	VPANDD       const62<>+0(SB), Z2, Z2
+	VMOVDQU32    Z2, 768(SP)
+	VMOVDQU32    2(R9)(CX*1), Z2
+	VPSRLW       $0x09, Z2, Z4
+	VPANDD       const62<>+0(SB), Z2, Z2
+	VMOVDQU32    Z2, 832(SP)
+	VPACKUSWB    Z4, Z3, Z3
+	VMOVDQU32    const63<>+0(SB), Z2
+	VPERMQ       Z3, Z2, Z3
+	VPSRLD       $0x04, Z3, Z2
+	VPXORD       Z3, Z2, Z2
+	VPANDD       const1<>+0(SB), Z2, Z2
+	VMOVDQU32    const61<>+0(SB), Z4
+	VPSHUFB      Z2, Z4, Z2
+	VPORD        Z2, Z3, Z3
+	VMOVDQU32    Z3, 2432(SP)
+	VMOVDQU32    2(R9)(CX*2), Z2
+	VPSRLW       $0x09, Z2, Z3
+	VPANDD       const62<>+0(SB), Z2, Z2
+	VMOVDQU32    Z2, 896(SP)
+	VMOVDQU32    2(R9)(SI*1), Z2
+	VPSRLW       $0x09, Z2, Z4
+	VPANDD       const62<>+0(SB), Z2, Z2
+	VMOVDQU32    Z2, 960(SP)
+	VPACKUSWB    Z4, Z3, Z3
+	VMOVDQU32    const63<>+0(SB), Z2
+	VPERMQ       Z3, Z2, Z3
+	VPSRLD       $0x04, Z3, Z2
+	VPXORD       Z3, Z2, Z2
+	VPANDD       const1<>+0(SB), Z2, Z2
+	VMOVDQU32    const61<>+0(SB), Z4
+	VPSHUFB      Z2, Z4, Z2
+	VPORD        Z2, Z3, Z3
+	VMOVDQU32    Z3, 2496(SP)
+	VMOVDQU      58(AX), X2
+	VINSERTI32X4 $0x01, 58(DI), Z2, Z2
+	VINSERTI32X4 $0x02, 58(R8), Z2, Z2
+	VINSERTI32X4 $0x03, 58(R9), Z2, Z2
+	VMOVDQU      58(AX)(CX*1), X3
+	VINSERTI32X4 $0x01, 58(DI)(CX*1), Z3, Z3
+	VINSERTI32X4 $0x02, 58(R8)(CX*1), Z3, Z3
+	VINSERTI32X4 $0x03, 58(R9)(CX*1), Z3, Z3
+	VMOVDQU      58(AX)(CX*2), X4
+	VINSERTI32X4 $0x01, 58(DI)(CX*2), Z4, Z4
+	VINSERTI32X4 $0x02, 58(R8)(CX*2), Z4, Z4
+	VINSERTI32X4 $0x03, 58(R9)(CX*2), Z4, Z4
+	VMOVDQU      58(AX)(SI*1), X5
+	VINSERTI32X4 $0x01, 58(DI)(SI*1), Z5, Z5
+	VINSERTI32X4 $0x02, 58(R8)(SI*1), Z5, Z5
+	VINSERTI32X4 $0x03, 58(R9)(SI*1), Z5, Z5
+	VPUNPCKLDQ   Z3, Z2, Z7
+	VPUNPCKLDQ   Z5, Z4, Z8
+	VPUNPCKLQDQ  Z8, Z7, Z6
+	VPUNPCKHQDQ  Z8, Z7, Z6
+	VPUNPCKHDQ   Z3, Z2, Z2
+	VPUNPCKHDQ   Z5, Z4, Z4
+	VPUNPCKLQDQ  Z4, Z2, Z3
+	VPUNPCKHQDQ  Z4, Z2, Z2
+	VMOVD        (AX), X4
+	VPINSRW      $0x01, (AX)(CX*1), X4, X4
+	VPINSRW      $0x02, (AX)(CX*2), X4, X4
+	VPINSRW      $0x03, (AX)(SI*1), X4, X4
+	VPINSRW      $0x04, (DI), X4, X4
+	VPINSRW      $0x05, (DI)(CX*1), X4, X4
+	VPINSRW      $0x06, (DI)(CX*2), X4, X4
+	VPINSRW      $0x07, (DI)(SI*1), X4, X4
+	VMOVD        (R8), X5
+	VPINSRW      $0x01, (R8)(CX*1), X5, X5
+	VPINSRW      $0x02, (R8)(CX*2), X5, X5
+	VPINSRW      $0x03, (R8)(SI*1), X5, X5
+	VPINSRW      $0x04, (R9), X5, X5
+	VPINSRW      $0x05, (R9)(CX*1), X5, X5
+	VPINSRW      $0x06, (R9)(CX*2), X5, X5
+	VPINSRW      $0x07, (R9)(SI*1), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VCVTPH2PS    Y4, Z4
+	VMULPS       const49<>+0(SB), Z4, Z4
+	VPANDD       const27<>+0(SB), Z3, Z5
+	VCVTDQ2PS    Z5, Z5
+	VADDPS       const51<>+0(SB), Z5, Z5
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, 2560(SP)
+	VPSRLD       $0x04, Z3, Z5
+	VPANDD       const27<>+0(SB), Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VADDPS       const51<>+0(SB), Z5, Z5
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, 2816(SP)
+	VPSRLD       $0x08, Z3, Z5
+	VPANDD       const27<>+0(SB), Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VADDPS       const51<>+0(SB), Z5, Z5
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, 3072(SP)
+	VPSRLD       $0x0c, Z3, Z5
+	VPANDD       const27<>+0(SB), Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VADDPS       const51<>+0(SB), Z5, Z5
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, 3328(SP)
+	VPSRLD       $0x10, Z3, Z5
+	VPANDD       const27<>+0(SB), Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VADDPS       const51<>+0(SB), Z5, Z5
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, 2624(SP)
+	VPSRLD       $0x14, Z3, Z5
+	VPANDD       const27<>+0(SB), Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VADDPS       const51<>+0(SB), Z5, Z5
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, 2880(SP)
+	VPSRLD       $0x18, Z3, Z5
+	VPANDD       const27<>+0(SB), Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VADDPS       const51<>+0(SB), Z5, Z5
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, 3136(SP)
+	VPSRLD       $0x1c, Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VADDPS       const51<>+0(SB), Z3, Z3
+	VMULPS       Z4, Z3, Z3
+	VMOVUPS      Z3, 3392(SP)
+	VPANDD       const27<>+0(SB), Z2, Z3
+	VCVTDQ2PS    Z3, Z3
+	VADDPS       const51<>+0(SB), Z3, Z3
+	VMULPS       Z4, Z3, Z3
+	VMOVUPS      Z3, 2688(SP)
+	VPSRLD       $0x04, Z2, Z3
+	VPANDD       const27<>+0(SB), Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VADDPS       const51<>+0(SB), Z3, Z3
+	VMULPS       Z4, Z3, Z3
+	VMOVUPS      Z3, 2944(SP)
+	VPSRLD       $0x08, Z2, Z3
+	VPANDD       const27<>+0(SB), Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VADDPS       const51<>+0(SB), Z3, Z3
+	VMULPS       Z4, Z3, Z3
+	VMOVUPS      Z3, 3200(SP)
+	VPSRLD       $0x0c, Z2, Z3
+	VPANDD       const27<>+0(SB), Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VADDPS       const51<>+0(SB), Z3, Z3
+	VMULPS       Z4, Z3, Z3
+	VMOVUPS      Z3, 3456(SP)
+	VPSRLD       $0x10, Z2, Z3
+	VPANDD       const27<>+0(SB), Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VADDPS       const51<>+0(SB), Z3, Z3
+	VMULPS       Z4, Z3, Z3
+	VMOVUPS      Z3, 2752(SP)
+	VPSRLD       $0x14, Z2, Z3
+	VPANDD       const27<>+0(SB), Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VADDPS       const51<>+0(SB), Z3, Z3
+	VMULPS       Z4, Z3, Z3
+	VMOVUPS      Z3, 3008(SP)
+	VPSRLD       $0x18, Z2, Z3
+	VPANDD       const27<>+0(SB), Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VADDPS       const51<>+0(SB), Z3, Z3
+	VMULPS       Z4, Z3, Z3
+	VMOVUPS      Z3, 3264(SP)
+	VPSRLD       $0x1c, Z2, Z2
+	VCVTDQ2PS    Z2, Z2
+	VADDPS       const51<>+0(SB), Z2, Z2
+	VMULPS       Z4, Z2, Z2
+	VMOVUPS      Z2, 3520(SP)
+	XORL         R10, R10
+
+unit:
+	VMOVUPS      2560(SP)(R10*8), Z2
+	VMOVUPS      Z2, (BX)
+	VMOVUPS      2816(SP)(R10*8), Z2
+	VMOVUPS      Z2, 64(BX)
+	VMOVUPS      3072(SP)(R10*8), Z2
+	VMOVUPS      Z2, 128(BX)
+	VMOVUPS      3328(SP)(R10*8), Z2
+	VMOVUPS      Z2, 192(BX)
+	ADDQ         $0x00000100, BX
+	MOVWQZX      (SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X2
+	MOVWQZX      2(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X2, X2
+	MOVWQZX      4(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z2
+	MOVWQZX      6(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z2
+	MOVWQZX      8(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z2
+	MOVWQZX      10(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z2
+	MOVWQZX      12(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z2
+	MOVWQZX      14(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z2
+	KMOVQ        2048(SP)(R10*1), K7
+	VPSUBB       Z2, Z0, K7, Z2
+	VPADDB       Z1, Z2, Z2
+	MOVWQZX      64(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X3
+	MOVWQZX      66(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X3, X3
+	MOVWQZX      68(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z3
+	MOVWQZX      70(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z3
+	MOVWQZX      72(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z3
+	MOVWQZX      74(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z3
+	MOVWQZX      76(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z3
+	MOVWQZX      78(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z3
+	KMOVQ        2080(SP)(R10*1), K7
+	VPSUBB       Z3, Z0, K7, Z3
+	VPADDB       Z1, Z3, Z3
+	MOVWQZX      128(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X4
+	MOVWQZX      130(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X4, X4
+	MOVWQZX      132(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z4
+	MOVWQZX      134(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z4
+	MOVWQZX      136(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z4
+	MOVWQZX      138(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z4
+	MOVWQZX      140(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z4
+	MOVWQZX      142(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z4
+	KMOVQ        2112(SP)(R10*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	MOVWQZX      192(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X5
+	MOVWQZX      194(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X5, X5
+	MOVWQZX      196(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z5
+	MOVWQZX      198(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z5
+	MOVWQZX      200(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z5
+	MOVWQZX      202(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z5
+	MOVWQZX      204(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z5
+	MOVWQZX      206(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z5
+	KMOVQ        2144(SP)(R10*1), K7
+	VPSUBB       Z5, Z0, K7, Z5
+	VPADDB       Z1, Z5, Z5
+	VPUNPCKLDQ   Z3, Z2, Z7
+	VPUNPCKLDQ   Z5, Z4, Z8
+	VPUNPCKLQDQ  Z8, Z7, Z6
+	VPUNPCKHQDQ  Z8, Z7, Z7
+	VPUNPCKHDQ   Z3, Z2, Z2
+	VPUNPCKHDQ   Z5, Z4, Z4
+	VPUNPCKLQDQ  Z4, Z2, Z3
+	VPUNPCKHQDQ  Z4, Z2, Z2
+	MOVWQZX      256(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X4
+	MOVWQZX      258(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X4, X4
+	MOVWQZX      260(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z4
+	MOVWQZX      262(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z4
+	MOVWQZX      264(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z4
+	MOVWQZX      266(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z4
+	MOVWQZX      268(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z4
+	MOVWQZX      270(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z4
+	KMOVQ        2176(SP)(R10*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	MOVWQZX      320(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X5
+	MOVWQZX      322(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X5, X5
+	MOVWQZX      324(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z5
+	MOVWQZX      326(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z5
+	MOVWQZX      328(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z5
+	MOVWQZX      330(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z5
+	MOVWQZX      332(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z5
+	MOVWQZX      334(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z5
+	KMOVQ        2208(SP)(R10*1), K7
+	VPSUBB       Z5, Z0, K7, Z5
+	VPADDB       Z1, Z5, Z5
+	MOVWQZX      384(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X8
+	MOVWQZX      386(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X8, X8
+	MOVWQZX      388(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z8
+	MOVWQZX      390(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z8
+	MOVWQZX      392(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z8
+	MOVWQZX      394(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z8
+	MOVWQZX      396(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z8
+	MOVWQZX      398(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z8
+	KMOVQ        2240(SP)(R10*1), K7
+	VPSUBB       Z8, Z0, K7, Z8
+	VPADDB       Z1, Z8, Z8
+	MOVWQZX      448(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X9
+	MOVWQZX      450(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X9, X9
+	MOVWQZX      452(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z9
+	MOVWQZX      454(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z9
+	MOVWQZX      456(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z9
+	MOVWQZX      458(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z9
+	MOVWQZX      460(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z9
+	MOVWQZX      462(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z9
+	KMOVQ        2272(SP)(R10*1), K7
+	VPSUBB       Z9, Z0, K7, Z9
+	VPADDB       Z1, Z9, Z9
+	VPUNPCKLDQ   Z5, Z4, Z11
+	VPUNPCKLDQ   Z9, Z8, Z12
+	VPUNPCKLQDQ  Z12, Z11, Z10
+	VPUNPCKHQDQ  Z12, Z11, Z11
+	VPUNPCKHDQ   Z5, Z4, Z4
+	VPUNPCKHDQ   Z9, Z8, Z8
+	VPUNPCKLQDQ  Z8, Z4, Z5
+	VPUNPCKHQDQ  Z8, Z4, Z4
+	MOVWQZX      512(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X8
+	MOVWQZX      514(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X8, X8
+	MOVWQZX      516(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z8
+	MOVWQZX      518(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z8
+	MOVWQZX      520(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z8
+	MOVWQZX      522(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z8
+	MOVWQZX      524(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z8
+	MOVWQZX      526(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z8
+	KMOVQ        2304(SP)(R10*1), K7
+	VPSUBB       Z8, Z0, K7, Z8
+	VPADDB       Z1, Z8, Z8
+	MOVWQZX      576(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X9
+	MOVWQZX      578(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X9, X9
+	MOVWQZX      580(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z9
+	MOVWQZX      582(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z9
+	MOVWQZX      584(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z9
+	MOVWQZX      586(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z9
+	MOVWQZX      588(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z9
+	MOVWQZX      590(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z9
+	KMOVQ        2336(SP)(R10*1), K7
+	VPSUBB       Z9, Z0, K7, Z9
+	VPADDB       Z1, Z9, Z9
+	MOVWQZX      640(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X12
+	MOVWQZX      642(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X12, X12
+	MOVWQZX      644(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z12
+	MOVWQZX      646(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z12
+	MOVWQZX      648(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z12
+	MOVWQZX      650(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z12
+	MOVWQZX      652(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z12
+	MOVWQZX      654(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z12
+	KMOVQ        2368(SP)(R10*1), K7
+	VPSUBB       Z12, Z0, K7, Z12
+	VPADDB       Z1, Z12, Z12
+	MOVWQZX      704(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X13
+	MOVWQZX      706(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X13, X13
+	MOVWQZX      708(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z13
+	MOVWQZX      710(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z13
+	MOVWQZX      712(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z13
+	MOVWQZX      714(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z13
+	MOVWQZX      716(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z13
+	MOVWQZX      718(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z13
+	KMOVQ        2400(SP)(R10*1), K7
+	VPSUBB       Z13, Z0, K7, Z13
+	VPADDB       Z1, Z13, Z13
+	VPUNPCKLDQ   Z9, Z8, Z15
+	VPUNPCKLDQ   Z13, Z12, Z16
+	VPUNPCKLQDQ  Z16, Z15, Z14
+	VPUNPCKHQDQ  Z16, Z15, Z15
+	VPUNPCKHDQ   Z9, Z8, Z8
+	VPUNPCKHDQ   Z13, Z12, Z12
+	VPUNPCKLQDQ  Z12, Z8, Z9
+	VPUNPCKHQDQ  Z12, Z8, Z8
+	MOVWQZX      768(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X12
+	MOVWQZX      770(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X12, X12
+	MOVWQZX      772(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z12
+	MOVWQZX      774(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z12
+	MOVWQZX      776(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z12
+	MOVWQZX      778(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z12
+	MOVWQZX      780(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z12
+	MOVWQZX      782(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z12
+	KMOVQ        2432(SP)(R10*1), K7
+	VPSUBB       Z12, Z0, K7, Z12
+	VPADDB       Z1, Z12, Z12
+	MOVWQZX      832(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X13
+	MOVWQZX      834(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X13, X13
+	MOVWQZX      836(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z13
+	MOVWQZX      838(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z13
+	MOVWQZX      840(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z13
+	MOVWQZX      842(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z13
+	MOVWQZX      844(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z13
+	MOVWQZX      846(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z13
+	KMOVQ        2464(SP)(R10*1), K7
+	VPSUBB       Z13, Z0, K7, Z13
+	VPADDB       Z1, Z13, Z13
+	MOVWQZX      896(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X16
+	MOVWQZX      898(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X16, X16
+	MOVWQZX      900(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z16
+	MOVWQZX      902(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z16
+	MOVWQZX      904(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z16
+	MOVWQZX      906(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z16
+	MOVWQZX      908(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z16
+	MOVWQZX      910(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z16
+	KMOVQ        2496(SP)(R10*1), K7
+	VPSUBB       Z16, Z0, K7, Z16
+	VPADDB       Z1, Z16, Z16
+	MOVWQZX      960(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X17
+	MOVWQZX      962(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X17, X17
+	MOVWQZX      964(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z17
+	MOVWQZX      966(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z17
+	MOVWQZX      968(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z17
+	MOVWQZX      970(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z17
+	MOVWQZX      972(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z17
+	MOVWQZX      974(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z17
+	KMOVQ        2528(SP)(R10*1), K7
+	VPSUBB       Z17, Z0, K7, Z17
+	VPADDB       Z1, Z17, Z17
+	VPUNPCKLDQ   Z13, Z12, Z19
+	VPUNPCKLDQ   Z17, Z16, Z20
+	VPUNPCKLQDQ  Z20, Z19, Z18
+	VPUNPCKHQDQ  Z20, Z19, Z19
+	VPUNPCKHDQ   Z13, Z12, Z12
+	VPUNPCKHDQ   Z17, Z16, Z16
+	VPUNPCKLQDQ  Z16, Z12, Z13
+	VPUNPCKHQDQ  Z16, Z12, Z12
+	VSHUFI32X4   $0x44, Z10, Z6, Z16
+	VSHUFI32X4   $0x44, Z18, Z14, Z17
+	VSHUFI32X4   $0x88, Z17, Z16, Z20
+	VSHUFI32X4   $0xdd, Z17, Z16, Z16
+	VSHUFI32X4   $0xee, Z10, Z6, Z6
+	VSHUFI32X4   $0xee, Z18, Z14, Z10
+	VSHUFI32X4   $0x88, Z10, Z6, Z14
+	VSHUFI32X4   $0xdd, Z10, Z6, Z6
+	VMOVDQU32    Z20, (DX)
+	VMOVDQU32    Z16, 256(DX)
+	VMOVDQU32    Z14, 512(DX)
+	VMOVDQU32    Z6, 768(DX)
+	VSHUFI32X4   $0x44, Z11, Z7, Z6
+	VSHUFI32X4   $0x44, Z19, Z15, Z10
+	VSHUFI32X4   $0x88, Z10, Z6, Z14
+	VSHUFI32X4   $0xdd, Z10, Z6, Z6
+	VSHUFI32X4   $0xee, Z11, Z7, Z7
+	VSHUFI32X4   $0xee, Z19, Z15, Z10
+	VSHUFI32X4   $0x88, Z10, Z7, Z11
+	VSHUFI32X4   $0xdd, Z10, Z7, Z7
+	VMOVDQU32    Z14, 64(DX)
+	VMOVDQU32    Z6, 320(DX)
+	VMOVDQU32    Z11, 576(DX)
+	VMOVDQU32    Z7, 832(DX)
+	VSHUFI32X4   $0x44, Z5, Z3, Z6
+	VSHUFI32X4   $0x44, Z13, Z9, Z7
+	VSHUFI32X4   $0x88, Z7, Z6, Z10
+	VSHUFI32X4   $0xdd, Z7, Z6, Z6
+	VSHUFI32X4   $0xee, Z5, Z3, Z3
+	VSHUFI32X4   $0xee, Z13, Z9, Z5
+	VSHUFI32X4   $0x88, Z5, Z3, Z7
+	VSHUFI32X4   $0xdd, Z5, Z3, Z3
+	VMOVDQU32    Z10, 128(DX)
+	VMOVDQU32    Z6, 384(DX)
+	VMOVDQU32    Z7, 640(DX)
+	VMOVDQU32    Z3, 896(DX)
+	VSHUFI32X4   $0x44, Z4, Z2, Z3
+	VSHUFI32X4   $0x44, Z12, Z8, Z5
+	VSHUFI32X4   $0x88, Z5, Z3, Z6
+	VSHUFI32X4   $0xdd, Z5, Z3, Z3
+	VSHUFI32X4   $0xee, Z4, Z2, Z2
+	VSHUFI32X4   $0xee, Z12, Z8, Z4
+	VSHUFI32X4   $0x88, Z4, Z2, Z5
+	VSHUFI32X4   $0xdd, Z4, Z2, Z2
+	VMOVDQU32    Z6, 192(DX)
+	VMOVDQU32    Z3, 448(DX)
+	VMOVDQU32    Z5, 704(DX)
+	VMOVDQU32    Z2, 960(DX)
+	ADDQ         $0x00000400, DX
+	ADDQ         $0x08, R10
+	CMPQ         R10, $0x20
+	JNE          unit
+	ADDQ         $0x4a, AX
+	ADDQ         $0x4a, DI
+	ADDQ         $0x4a, R8
+	ADDQ         $0x4a, R9
+	DECQ         R12
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func rowsIQ2_SAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, MMX+
+TEXT ·rowsIQ2_SAVX512(SB), $3584-48
+	MOVQ      w+8(FP), AX
+	MOVQ      stride+16(FP), CX
+	MOVQ      q+32(FP), DX
+	MOVQ      groups+40(FP), BX
+	MOVQ      CX, SI
+	SHLQ      $0x04, SI
+	ADDQ      AX, SI
+	LEAQ      (CX)(CX*2), DI
+	LEAQ      (AX)(CX*4), R8
+	LEAQ      (R8)(CX*4), R9
+	LEAQ      (R9)(CX*4), R10
+	MOVQ      ·gridIQ2S+0(SB), R12
+	MOVL      $0x00000004, R11
+	KMOVW     R11, K1
+	MOVL      $0x00000008, R11
+	KMOVW     R11, K2
+	MOVL      $0x00000010, R11
+	KMOVW     R11, K3
+	MOVL      $0x00000020, R11
+	KMOVW     R11, K4
+	MOVL      $0x00000040, R11
+	KMOVW     R11, K5
+	MOVL      $0x00000080, R11
+	KMOVW     R11, K6
+	VMOVDQU32 const58<>+0(SB), Z1
+	VPXORD    Z0, Z0, Z0
+	MOVQ      blocks+24(FP), R13
+	VPXORD    Z2, Z2, Z2
+
+loop:
+	VPBROADCASTQ 66(AX), Z3
+	VPSHUFB      const64<>+0(SB), Z3, Z3
+	VPSRLVW      const65<>+0(SB), Z3, Z3
+	VPMOVZXBW    2(AX), Z4
+	VPTERNLOGD   $0xf8, const66<>+0(SB), Z3, Z4
+	VMOVDQU32    Z4, (SP)
+	VMOVDQU32    34(AX), Y3
+	VINSERTI64X4 $0x01, 34(AX)(CX*1), Z3, Z3
+	VMOVDQU32    Z3, 2048(SP)
+	VPBROADCASTQ 66(AX)(CX*1), Z3
+	VPSHUFB      const64<>+0(SB), Z3, Z3
+	VPSRLVW      const65<>+0(SB), Z3, Z3
+	VPMOVZXBW    2(AX)(CX*1), Z4
+	VPTERNLOGD   $0xf8, const66<>+0(SB), Z3, Z4
+	VMOVDQU32    Z4, 64(SP)
+	VPBROADCASTQ 66(AX)(CX*2), Z3
+	VPSHUFB      const64<>+0(SB), Z3, Z3
+	VPSRLVW      const65<>+0(SB), Z3, Z3
+	VPMOVZXBW    2(AX)(CX*2), Z4
+	VPTERNLOGD   $0xf8, const66<>+0(SB), Z3, Z4
+	VMOVDQU32    Z4, 128(SP)
+	VMOVDQU32    34(AX)(CX*2), Y3
+	VINSERTI64X4 $0x01, 34(AX)(DI*1), Z3, Z3
+	VMOVDQU32    Z3, 2112(SP)
+	VPBROADCASTQ 66(AX)(DI*1), Z3
+	VPSHUFB      const64<>+0(SB), Z3, Z3
+	VPSRLVW      const65<>+0(SB), Z3, Z3
+	VPMOVZXBW    2(AX)(DI*1), Z4
+	VPTERNLOGD   $0xf8, const66<>+0(SB), Z3, Z4
+	VMOVDQU32    Z4, 192(SP)
+	VPBROADCASTQ 66(R8), Z3
+	VPSHUFB      const64<>+0(SB), Z3, Z3
+	VPSRLVW      const65<>+0(SB), Z3, Z3
+	VPMOVZXBW    2(R8), Z4
+	VPTERNLOGD   $0xf8, const66<>+0(SB), Z3, Z4
+	VMOVDQU32    Z4, 256(SP)
+	VMOVDQU32    34(R8), Y3
+	VINSERTI64X4 $0x01, 34(R8)(CX*1), Z3, Z3
+	VMOVDQU32    Z3, 2176(SP)
+	VPBROADCASTQ 66(R8)(CX*1), Z3
+	VPSHUFB      const64<>+0(SB), Z3, Z3
+	VPSRLVW      const65<>+0(SB), Z3, Z3
+	VPMOVZXBW    2(R8)(CX*1), Z4
+	VPTERNLOGD   $0xf8, const66<>+0(SB), Z3, Z4
+	VMOVDQU32    Z4, 320(SP)
+	VPBROADCASTQ 66(R8)(CX*2), Z3
+	VPSHUFB      const64<>+0(SB), Z3, Z3
+	VPSRLVW      const65<>+0(SB), Z3, Z3
+	VPMOVZXBW    2(R8)(CX*2), Z4
+	VPTERNLOGD   $0xf8, const66<>+0(SB), Z3, Z4
+	VMOVDQU32    Z4, 384(SP)
+	VMOVDQU32    34(R8)(CX*2), Y3
+	VINSERTI64X4 $0x01, 34(R8)(DI*1), Z3, Z3
+	VMOVDQU32    Z3, 2240(SP)
+	VPBROADCASTQ 66(R8)(DI*1), Z3
+	VPSHUFB      const64<>+0(SB), Z3, Z3
+	VPSRLVW      const65<>+0(SB), Z3, Z3
+	VPMOVZXBW    2(R8)(DI*1), Z4
+	VPTERNLOGD   $0xf8, const66<>+0(SB), Z3, Z4
+	VMOVDQU32    Z4, 448(SP)
+	VPBROADCASTQ 66(R9), Z3
+	VPSHUFB      const64<>+0(SB), Z3, Z3
+	VPSRLVW      const65<>+0(SB), Z3, Z3
+	VPMOVZXBW    2(R9), Z4
+	VPTERNLOGD   $0xf8, const66<>+0(SB), Z3, Z4
+	VMOVDQU32    Z4, 512(SP)
+	VMOVDQU32    34(R9), Y3
+	VINSERTI64X4 $0x01, 34(R9)(CX*1), Z3, Z3
+	VMOVDQU32    Z3, 2304(SP)
+	VPBROADCASTQ 66(R9)(CX*1), Z3
+	VPSHUFB      const64<>+0(SB), Z3, Z3
+	VPSRLVW      const65<>+0(SB), Z3, Z3
+	VPMOVZXBW    2(R9)(CX*1), Z4
+	VPTERNLOGD   $0xf8, const66<>+0(SB), Z3, Z4
+	VMOVDQU32    Z4, 576(SP)
+	VPBROADCASTQ 66(R9)(CX*2), Z3
+	VPSHUFB      const64<>+0(SB), Z3, Z3
+	VPSRLVW      const65<>+0(SB), Z3, Z3
+	VPMOVZXBW    2(R9)(CX*2), Z4
+	VPTERNLOGD   $0xf8, const66<>+0(SB), Z3, Z4
+	VMOVDQU32    Z4, 640(SP)
+	VMOVDQU32    34(R9)(CX*2), Y3
+	VINSERTI64X4 $0x01, 34(R9)(DI*1), Z3, Z3
+	VMOVDQU32    Z3, 2368(SP)
+	VPBROADCASTQ 66(R9)(DI*1), Z3
+	VPSHUFB      const64<>+0(SB), Z3, Z3
+	VPSRLVW      const65<>+0(SB), Z3, Z3
+	VPMOVZXBW    2(R9)(DI*1), Z4
+	VPTERNLOGD   $0xf8, const66<>+0(SB), Z3, Z4
+	VMOVDQU32    Z4, 704(SP)
+	VPBROADCASTQ 66(R10), Z3
+	VPSHUFB      const64<>+0(SB), Z3, Z3
+	VPSRLVW      const65<>+0(SB), Z3, Z3
+	VPMOVZXBW    2(R10), Z4
+	VPTERNLOGD   $0xf8, const66<>+0(SB), Z3, Z4
+	VMOVDQU32    Z4, 768(SP)
+	VMOVDQU32    34(R10), Y3
+	VINSERTI64X4 $0x01, 34(R10)(CX*1), Z3, Z3
+	VMOVDQU32    Z3, 2432(SP)
+	VPBROADCASTQ 66(R10)(CX*1), Z3
+	VPSHUFB      const64<>+0(SB), Z3, Z3
+	VPSRLVW      const65<>+0(SB), Z3, Z3
+	VPMOVZXBW    2(R10)(CX*1), Z4
+	VPTERNLOGD   $0xf8, const66<>+0(SB), Z3, Z4
+	VMOVDQU32    Z4, 832(SP)
+	VPBROADCASTQ 66(R10)(CX*2), Z3
+	VPSHUFB      const64<>+0(SB), Z3, Z3
+	VPSRLVW      const65<>+0(SB), Z3, Z3
+	VPMOVZXBW    2(R10)(CX*2), Z4
+	VPTERNLOGD   $0xf8, const66<>+0(SB), Z3, Z4
+	VMOVDQU32    Z4, 896(SP)
+	VMOVDQU32    34(R10)(CX*2), Y3
+	VINSERTI64X4 $0x01, 34(R10)(DI*1), Z3, Z3
+	VMOVDQU32    Z3, 2496(SP)
+	VPBROADCASTQ 66(R10)(DI*1), Z3
+	VPSHUFB      const64<>+0(SB), Z3, Z3
+	VPSRLVW      const65<>+0(SB), Z3, Z3
+	VPMOVZXBW    2(R10)(DI*1), Z4
+	VPTERNLOGD   $0xf8, const66<>+0(SB), Z3, Z4
+	VMOVDQU32    Z4, 960(SP)
+	VMOVDQU      66(AX), X3
+	VINSERTI32X4 $0x01, 66(R8), Z3, Z3
+	VINSERTI32X4 $0x02, 66(R9), Z3, Z3
+	VINSERTI32X4 $0x03, 66(R10), Z3, Z3
+	VMOVDQU      66(AX)(CX*1), X4
+	VINSERTI32X4 $0x01, 66(R8)(CX*1), Z4, Z4
+	VINSERTI32X4 $0x02, 66(R9)(CX*1), Z4, Z4
+	VINSERTI32X4 $0x03, 66(R10)(CX*1), Z4, Z4
+	VMOVDQU      66(AX)(CX*2), X5
+	VINSERTI32X4 $0x01, 66(R8)(CX*2), Z5, Z5
+	VINSERTI32X4 $0x02, 66(R9)(CX*2), Z5, Z5
+	VINSERTI32X4 $0x03, 66(R10)(CX*2), Z5, Z5
+	VMOVDQU      66(AX)(DI*1), X6
+	VINSERTI32X4 $0x01, 66(R8)(DI*1), Z6, Z6
+	VINSERTI32X4 $0x02, 66(R9)(DI*1), Z6, Z6
+	VINSERTI32X4 $0x03, 66(R10)(DI*1), Z6, Z6
+	VPUNPCKLDQ   Z4, Z3, Z8
+	VPUNPCKLDQ   Z6, Z5, Z9
+	VPUNPCKLQDQ  Z9, Z8, Z7
+	VPUNPCKHQDQ  Z9, Z8, Z7
+	VPUNPCKHDQ   Z4, Z3, Z3
+	VPUNPCKHDQ   Z6, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z3, Z4
+	VPUNPCKHQDQ  Z5, Z3, Z3
+	VMOVD        (AX), X5
+	VPINSRW      $0x01, (AX)(CX*1), X5, X5
+	VPINSRW      $0x02, (AX)(CX*2), X5, X5
+	VPINSRW      $0x03, (AX)(DI*1), X5, X5
+	VPINSRW      $0x04, (R8), X5, X5
+	VPINSRW      $0x05, (R8)(CX*1), X5, X5
+	VPINSRW      $0x06, (R8)(CX*2), X5, X5
+	VPINSRW      $0x07, (R8)(DI*1), X5, X5
+	VMOVD        (R9), X6
+	VPINSRW      $0x01, (R9)(CX*1), X6, X6
+	VPINSRW      $0x02, (R9)(CX*2), X6, X6
+	VPINSRW      $0x03, (R9)(DI*1), X6, X6
+	VPINSRW      $0x04, (R10), X6, X6
+	VPINSRW      $0x05, (R10)(CX*1), X6, X6
+	VPINSRW      $0x06, (R10)(CX*2), X6, X6
+	VPINSRW      $0x07, (R10)(DI*1), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VCVTPH2PS    Y5, Z5
+	VMULPS       const49<>+0(SB), Z5, Z5
+	VPANDD       const27<>+0(SB), Z4, Z6
+	VCVTDQ2PS    Z6, Z6
+	VADDPS       const51<>+0(SB), Z6, Z6
+	VMULPS       Z5, Z6, Z6
+	VMOVUPS      Z6, 2560(SP)
+	VPSRLD       $0x04, Z4, Z6
+	VPANDD       const27<>+0(SB), Z6, Z6
+	VCVTDQ2PS    Z6, Z6
+	VADDPS       const51<>+0(SB), Z6, Z6
+	VMULPS       Z5, Z6, Z6
+	VMOVUPS      Z6, 2816(SP)
+	VPSRLD       $0x08, Z4, Z6
+	VPANDD       const27<>+0(SB), Z6, Z6
+	VCVTDQ2PS    Z6, Z6
+	VADDPS       const51<>+0(SB), Z6, Z6
+	VMULPS       Z5, Z6, Z6
+	VMOVUPS      Z6, 3072(SP)
+	VPSRLD       $0x0c, Z4, Z6
+	VPANDD       const27<>+0(SB), Z6, Z6
+	VCVTDQ2PS    Z6, Z6
+	VADDPS       const51<>+0(SB), Z6, Z6
+	VMULPS       Z5, Z6, Z6
+	VMOVUPS      Z6, 3328(SP)
+	VPSRLD       $0x10, Z4, Z6
+	VPANDD       const27<>+0(SB), Z6, Z6
+	VCVTDQ2PS    Z6, Z6
+	VADDPS       const51<>+0(SB), Z6, Z6
+	VMULPS       Z5, Z6, Z6
+	VMOVUPS      Z6, 2624(SP)
+	VPSRLD       $0x14, Z4, Z6
+	VPANDD       const27<>+0(SB), Z6, Z6
+	VCVTDQ2PS    Z6, Z6
+	VADDPS       const51<>+0(SB), Z6, Z6
+	VMULPS       Z5, Z6, Z6
+	VMOVUPS      Z6, 2880(SP)
+	VPSRLD       $0x18, Z4, Z6
+	VPANDD       const27<>+0(SB), Z6, Z6
+	VCVTDQ2PS    Z6, Z6
+	VADDPS       const51<>+0(SB), Z6, Z6
+	VMULPS       Z5, Z6, Z6
+	VMOVUPS      Z6, 3136(SP)
+	VPSRLD       $0x1c, Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z5, Z4, Z4
+	VMOVUPS      Z4, 3392(SP)
+	VPANDD       const27<>+0(SB), Z3, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z5, Z4, Z4
+	VMOVUPS      Z4, 2688(SP)
+	VPSRLD       $0x04, Z3, Z4
+	VPANDD       const27<>+0(SB), Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z5, Z4, Z4
+	VMOVUPS      Z4, 2944(SP)
+	VPSRLD       $0x08, Z3, Z4
+	VPANDD       const27<>+0(SB), Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z5, Z4, Z4
+	VMOVUPS      Z4, 3200(SP)
+	VPSRLD       $0x0c, Z3, Z4
+	VPANDD       const27<>+0(SB), Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z5, Z4, Z4
+	VMOVUPS      Z4, 3456(SP)
+	VPSRLD       $0x10, Z3, Z4
+	VPANDD       const27<>+0(SB), Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z5, Z4, Z4
+	VMOVUPS      Z4, 2752(SP)
+	VPSRLD       $0x14, Z3, Z4
+	VPANDD       const27<>+0(SB), Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z5, Z4, Z4
+	VMOVUPS      Z4, 3008(SP)
+	VPSRLD       $0x18, Z3, Z4
+	VPANDD       const27<>+0(SB), Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z5, Z4, Z4
+	VMOVUPS      Z4, 3264(SP)
+	VPSRLD       $0x1c, Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VADDPS       const51<>+0(SB), Z3, Z3
+	VMULPS       Z5, Z3, Z3
+	VMOVUPS      Z3, 3520(SP)
+	XORL         R11, R11
+
+unit:
+	VMOVDQU32    (DX), Z3
+	PREFETCHT0   (SI)
+	MOVWQZX      (SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVWQZX      2(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVWQZX      4(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVWQZX      6(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVWQZX      8(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVWQZX      10(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVWQZX      12(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVWQZX      14(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2048(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPDPBUSD     Z3, Z4, Z5
+	MOVWQZX      64(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVWQZX      66(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVWQZX      68(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVWQZX      70(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVWQZX      72(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVWQZX      74(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVWQZX      76(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVWQZX      78(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2080(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z6, Z6, Z6
+	VPDPBUSD     Z3, Z4, Z6
+	MOVWQZX      128(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVWQZX      130(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVWQZX      132(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVWQZX      134(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVWQZX      136(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVWQZX      138(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVWQZX      140(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVWQZX      142(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2112(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z7, Z7, Z7
+	VPDPBUSD     Z3, Z4, Z7
+	PREFETCHT0   64(SI)
+	MOVWQZX      192(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVWQZX      194(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVWQZX      196(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVWQZX      198(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVWQZX      200(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVWQZX      202(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVWQZX      204(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVWQZX      206(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2144(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z8, Z8, Z8
+	VPDPBUSD     Z3, Z4, Z8
+	VPUNPCKLDQ   Z6, Z5, Z4
+	VPUNPCKHDQ   Z6, Z5, Z5
+	VPADDD       Z5, Z4, Z4
+	VPUNPCKLDQ   Z8, Z7, Z5
+	VPUNPCKHDQ   Z8, Z7, Z7
+	VPADDD       Z7, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z4, Z6
+	VPUNPCKHQDQ  Z5, Z4, Z4
+	VPADDD       Z4, Z6, Z6
+	MOVWQZX      256(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVWQZX      258(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVWQZX      260(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVWQZX      262(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVWQZX      264(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVWQZX      266(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVWQZX      268(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVWQZX      270(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2176(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPDPBUSD     Z3, Z4, Z5
+	MOVWQZX      320(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVWQZX      322(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVWQZX      324(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVWQZX      326(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVWQZX      328(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVWQZX      330(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVWQZX      332(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVWQZX      334(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2208(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z7, Z7, Z7
+	VPDPBUSD     Z3, Z4, Z7
+	PREFETCHT0   128(SI)
+	MOVWQZX      384(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVWQZX      386(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVWQZX      388(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVWQZX      390(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVWQZX      392(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVWQZX      394(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVWQZX      396(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVWQZX      398(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2240(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z8, Z8, Z8
+	VPDPBUSD     Z3, Z4, Z8
+	MOVWQZX      448(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVWQZX      450(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVWQZX      452(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVWQZX      454(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVWQZX      456(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVWQZX      458(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVWQZX      460(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVWQZX      462(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2272(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z9, Z9, Z9
+	VPDPBUSD     Z3, Z4, Z9
+	VPUNPCKLDQ   Z7, Z5, Z4
+	VPUNPCKHDQ   Z7, Z5, Z5
+	VPADDD       Z5, Z4, Z4
+	VPUNPCKLDQ   Z9, Z8, Z5
+	VPUNPCKHDQ   Z9, Z8, Z8
+	VPADDD       Z8, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z4, Z7
+	VPUNPCKHQDQ  Z5, Z4, Z4
+	VPADDD       Z4, Z7, Z7
+	MOVWQZX      512(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVWQZX      514(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVWQZX      516(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVWQZX      518(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVWQZX      520(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVWQZX      522(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVWQZX      524(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVWQZX      526(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2304(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPDPBUSD     Z3, Z4, Z5
+	PREFETCHT0   192(SI)
+	MOVWQZX      576(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVWQZX      578(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVWQZX      580(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVWQZX      582(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVWQZX      584(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVWQZX      586(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVWQZX      588(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVWQZX      590(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2336(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z8, Z8, Z8
+	VPDPBUSD     Z3, Z4, Z8
+	MOVWQZX      640(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVWQZX      642(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVWQZX      644(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVWQZX      646(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVWQZX      648(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVWQZX      650(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVWQZX      652(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVWQZX      654(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2368(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z9, Z9, Z9
+	VPDPBUSD     Z3, Z4, Z9
+	MOVWQZX      704(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVWQZX      706(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVWQZX      708(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVWQZX      710(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVWQZX      712(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVWQZX      714(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVWQZX      716(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVWQZX      718(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2400(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z10, Z10, Z10
+	VPDPBUSD     Z3, Z4, Z10
+	VPUNPCKLDQ   Z8, Z5, Z4
+	VPUNPCKHDQ   Z8, Z5, Z5
+	VPADDD       Z5, Z4, Z4
+	VPUNPCKLDQ   Z10, Z9, Z5
+	VPUNPCKHDQ   Z10, Z9, Z9
+	VPADDD       Z9, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z4, Z8
+	VPUNPCKHQDQ  Z5, Z4, Z4
+	VPADDD       Z4, Z8, Z8
+	PREFETCHT0   256(SI)
+	MOVWQZX      768(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVWQZX      770(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVWQZX      772(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVWQZX      774(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVWQZX      776(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVWQZX      778(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVWQZX      780(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVWQZX      782(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2432(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPDPBUSD     Z3, Z4, Z5
+	MOVWQZX      832(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVWQZX      834(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVWQZX      836(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVWQZX      838(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVWQZX      840(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVWQZX      842(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVWQZX      844(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVWQZX      846(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2464(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z9, Z9, Z9
+	VPDPBUSD     Z3, Z4, Z9
+	MOVWQZX      896(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVWQZX      898(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVWQZX      900(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVWQZX      902(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVWQZX      904(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVWQZX      906(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVWQZX      908(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVWQZX      910(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2496(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z10, Z10, Z10
+	VPDPBUSD     Z3, Z4, Z10
+	PREFETCHT0   320(SI)
+	MOVWQZX      960(SP)(R11*2), R14
+	VMOVQ        (R12)(R14*8), X4
+	MOVWQZX      962(SP)(R11*2), R14
+	VMOVHPS      (R12)(R14*8), X4, X4
+	MOVWQZX      964(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K1, Z4
+	MOVWQZX      966(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K2, Z4
+	MOVWQZX      968(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K3, Z4
+	MOVWQZX      970(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K4, Z4
+	MOVWQZX      972(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K5, Z4
+	MOVWQZX      974(SP)(R11*2), R14
+	VPBROADCASTQ (R12)(R14*8), K6, Z4
+	KMOVQ        2528(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z11, Z11, Z11
+	VPDPBUSD     Z3, Z4, Z11
+	VPUNPCKLDQ   Z9, Z5, Z3
+	VPUNPCKHDQ   Z9, Z5, Z5
+	VPADDD       Z5, Z3, Z3
+	VPUNPCKLDQ   Z11, Z10, Z4
+	VPUNPCKHDQ   Z11, Z10, Z10
+	VPADDD       Z10, Z4, Z4
+	VPUNPCKLQDQ  Z4, Z3, Z5
+	VPUNPCKHQDQ  Z4, Z3, Z3
+	VPADDD       Z3, Z5, Z5
+	VSHUFI32X4   $0x44, Z7, Z6, Z3
+	VSHUFI32X4   $0x44, Z5, Z8, Z4
+	VSHUFI32X4   $0x88, Z4, Z3, Z9
+	VSHUFI32X4   $0xdd, Z4, Z3, Z3
+	VSHUFI32X4   $0xee, Z7, Z6, Z4
+	VSHUFI32X4   $0xee, Z5, Z8, Z5
+	VSHUFI32X4   $0x88, Z5, Z4, Z6
+	VSHUFI32X4   $0xdd, Z5, Z4, Z4
+	VPBROADCASTD 8(BX), Z5
+	VPSLLD       $0x06, Z5, Z5
+	VPSUBD       Z5, Z9, Z9
+	VCVTDQ2PS    Z9, Z9
+	VMOVUPS      2560(SP)(R11*8), Z5
+	VMULPS.BCST  (BX), Z5, Z5
+	VFMADD231PS  Z5, Z9, Z2
+	VPBROADCASTD 12(BX), Z5
+	VPSLLD       $0x06, Z5, Z5
+	VPSUBD       Z5, Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VMOVUPS      2816(SP)(R11*8), Z5
+	VMULPS.BCST  (BX), Z5, Z5
+	VFMADD231PS  Z5, Z3, Z2
+	VPBROADCASTD 40(BX), Z3
+	VPSLLD       $0x06, Z3, Z3
+	VPSUBD       Z3, Z6, Z6
+	VCVTDQ2PS    Z6, Z6
+	VMOVUPS      3072(SP)(R11*8), Z3
+	VMULPS.BCST  32(BX), Z3, Z3
+	VFMADD231PS  Z3, Z6, Z2
+	VPBROADCASTD 44(BX), Z3
+	VPSLLD       $0x06, Z3, Z3
+	VPSUBD       Z3, Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VMOVUPS      3328(SP)(R11*8), Z3
+	VMULPS.BCST  32(BX), Z3, Z3
+	VFMADD231PS  Z3, Z4, Z2
+	ADDQ         $0x00000148, SI
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	ADDQ         $0x08, R11
+	CMPQ         R11, $0x20
+	JNE          unit
+	ADDQ         $0x52, AX
+	ADDQ         $0x52, R8
+	ADDQ         $0x52, R9
+	ADDQ         $0x52, R10
+	DECQ         R13
+	JNZ          loop
+	MOVQ         dst+0(FP), AX
+	VMOVUPS      Z2, (AX)
+	VZEROUPPER
+	RET
+
+// func unpackIQ2_SAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL
+TEXT ·unpackIQ2_SAVX512(SB), $3584-48
+	MOVQ      w+24(FP), AX
+	MOVQ      stride+32(FP), CX
+	MOVQ      p+0(FP), DX
+	MOVQ      s+8(FP), BX
+	LEAQ      (CX)(CX*2), SI
+	LEAQ      (AX)(CX*4), DI
+	LEAQ      (DI)(CX*4), R8
+	LEAQ      (R8)(CX*4), R9
+	MOVQ      ·gridIQ2S+0(SB), R11
+	MOVL      $0x00000004, R10
+	KMOVW     R10, K1
+	MOVL      $0x00000008, R10
+	KMOVW     R10, K2
+	MOVL      $0x00000010, R10
+	KMOVW     R10, K3
+	MOVL      $0x00000020, R10
+	KMOVW     R10, K4
+	MOVL      $0x00000040, R10
+	KMOVW     R10, K5
+	MOVL      $0x00000080, R10
+	KMOVW     R10, K6
+	VMOVDQU32 const58<>+0(SB), Z1
+	VPXORD    Z0, Z0, Z0
+	MOVQ      blocks+40(FP), R12
+
+loop:
+	VPBROADCASTQ 66(AX), Z2
+	VPSHUFB      const64<>+0(SB), Z2, Z2
+	VPSRLVW      const65<>+0(SB), Z2, Z2
+	VPMOVZXBW    2(AX), Z3
+	VPTERNLOGD   $0xf8, const66<>+0(SB), Z2, Z3
+	VMOVDQU32    Z3, (SP)
+	VMOVDQU32    34(AX), Y2
+	VINSERTI64X4 $0x01, 34(AX)(CX*1), Z2, Z2
+	VMOVDQU32    Z2, 2048(SP)
+	VPBROADCASTQ 66(AX)(CX*1), Z2
+	VPSHUFB      const64<>+0(SB), Z2, Z2
+	VPSRLVW      const65<>+0(SB), Z2, Z2
+	VPMOVZXBW    2(AX)(CX*1), Z3
+	VPTERNLOGD   $0xf8, const66<>+0(SB), Z2, Z3
+	VMOVDQU32    Z3, 64(SP)
+	VPBROADCASTQ 66(AX)(CX*2), Z2
+	VPSHUFB      const64<>+0(SB), Z2, Z2
+	VPSRLVW      const65<>+0(SB), Z2, Z2
+	VPMOVZXBW    2(AX)(CX*2), Z3
+	VPTERNLOGD   $0xf8, const66<>+0(SB), Z2, Z3
+	VMOVDQU32    Z3, 128(SP)
+	VMOVDQU32    34(AX)(CX*2), Y2
+	VINSERTI64X4 $0x01, 34(AX)(SI*1), Z2, Z2
+	VMOVDQU32    Z2, 2112(SP)
+	VPBROADCASTQ 66(AX)(SI*1), Z2
+	VPSHUFB      const64<>+0(SB), Z2, Z2
+	VPSRLVW      const65<>+0(SB), Z2, Z2
+	VPMOVZXBW    2(AX)(SI*1), Z3
+	VPTERNLOGD   $0xf8, const66<>+0(SB), Z2, Z3
+	VMOVDQU32    Z3, 192(SP)
+	VPBROADCASTQ 66(DI), Z2
+	VPSHUFB      const64<>+0(SB), Z2, Z2
+	VPSRLVW      const65<>+0(SB), Z2, Z2
+	VPMOVZXBW    2(DI), Z3
+	VPTERNLOGD   $0xf8, const66<>+0(SB), Z2, Z3
+	VMOVDQU32    Z3, 256(SP)
+	VMOVDQU32    34(DI), Y2
+	VINSERTI64X4 $0x01, 34(DI)(CX*1), Z2, Z2
+	VMOVDQU32    Z2, 2176(SP)
+	VPBROADCASTQ 66(DI)(CX*1), Z2
+	VPSHUFB      const64<>+0(SB), Z2, Z2
+	VPSRLVW      const65<>+0(SB), Z2, Z2
+	VPMOVZXBW    2(DI)(CX*1), Z3
+	VPTERNLOGD   $0xf8, const66<>+0(SB), Z2, Z3
+	VMOVDQU32    Z3, 320(SP)
+	VPBROADCASTQ 66(DI)(CX*2), Z2
+	VPSHUFB      const64<>+0(SB), Z2, Z2
+	VPSRLVW      const65<>+0(SB), Z2, Z2
+	VPMOVZXBW    2(DI)(CX*2), Z3
+	VPTERNLOGD   $0xf8, const66<>+0(SB), Z2, Z3
+	VMOVDQU32    Z3, 384(SP)
+	VMOVDQU32    34(DI)(CX*2), Y2
+	VINSERTI64X4 $0x01, 34(DI)(SI*1), Z2, Z2
+	VMOVDQU32    Z2, 2240(SP)
+	VPBROADCASTQ 66(DI)(SI*1), Z2
+	VPSHUFB      const64<>+0(SB), Z2, Z2
+	VPSRLVW      const65<>+0(SB), Z2, Z2
+	VPMOVZXBW    2(DI)(SI*1), Z3
+	VPTERNLOGD   $0xf8, const66<>+0(SB), Z2, Z3
+	VMOVDQU32    Z3, 448(SP)
+	VPBROADCASTQ 66(R8), Z2
+	VPSHUFB      const64<>+0(SB), Z2, Z2
+	VPSRLVW      const65<>+0(SB), Z2, Z2
+	VPMOVZXBW    2(R8), Z3
+	VPTERNLOGD   $0xf8, const66<>+0(SB), Z2, Z3
+	VMOVDQU32    Z3, 512(SP)
+	VMOVDQU32    34(R8), Y2
+	VINSERTI64X4 $0x01, 34(R8)(CX*1), Z2, Z2
+	VMOVDQU32    Z2, 2304(SP)
+	VPBROADCASTQ 66(R8)(CX*1), Z2
+	VPSHUFB      const64<>+0(SB), Z2, Z2
+	VPSRLVW      const65<>+0(SB), Z2, Z2
+	VPMOVZXBW    2(R8)(CX*1), Z3
+	VPTERNLOGD   $0xf8, const66<>+0(SB), Z2, Z3
+	VMOVDQU32    Z3, 576(SP)
+	VPBROADCASTQ 66(R8)(CX*2), Z2
+	VPSHUFB      const64<>+0(SB), Z2, Z2
+	VPSRLVW      const65<>+0(SB), Z2, Z2
+	VPMOVZXBW    2(R8)(CX*2), Z3
+	VPTERNLOGD   $0xf8, const66<>+0(SB), Z2, Z3
+	VMOVDQU32    Z3, 640(SP)
+	VMOVDQU32    34(R8)(CX*2), Y2
+	VINSERTI64X4 $0x01, 34(R8)(SI*1), Z2, Z2
+	VMOVDQU32    Z2, 2368(SP)
+	VPBROADCASTQ 66(R8)(SI*1), Z2
+	VPSHUFB      const64<>+0(SB), Z2, Z2
+	VPSRLVW      const65<>+0(SB), Z2, Z2
+	VPMOVZXBW    2(R8)(SI*1), Z3
+	VPTERNLOGD   $0xf8, const66<>+0(SB), Z2, Z3
+	VMOVDQU32    Z3, 704(SP)
+	VPBROADCASTQ 66(R9), Z2
+	VPSHUFB      const64<>+0(SB), Z2, Z2
+	VPSRLVW      const65<>+0(SB), Z2, Z2
+	VPMOVZXBW    2(R9), Z3
+	VPTERNLOGD   $0xf8, const66<>+0(SB), Z2, Z3
+	VMOVDQU32    Z3, 768(SP)
+	VMOVDQU32    34(R9), Y2
+	VINSERTI64X4 $0x01, 34(R9)(CX*1), Z2, Z2
+	VMOVDQU32    Z2, 2432(SP)
+	VPBROADCASTQ 66(R9)(CX*1), Z2
+	VPSHUFB      const64<>+0(SB), Z2, Z2
+	VPSRLVW      const65<>+0(SB), Z2, Z2
+	VPMOVZXBW    2(R9)(CX*1), Z3
+	VPTERNLOGD   $0xf8, const66<>+0(SB), Z2, Z3
+	VMOVDQU32    Z3, 832(SP)
+	VPBROADCASTQ 66(R9)(CX*2), Z2
+	VPSHUFB      const64<>+0(SB), Z2, Z2
+	VPSRLVW      const65<>+0(SB), Z2, Z2
+	VPMOVZXBW    2(R9)(CX*2), Z3
+	VPTERNLOGD   $0xf8, const66<>+0(SB), Z2, Z3
+	VMOVDQU32    Z3, 896(SP)
+	VMOVDQU32    34(R9)(CX*2), Y2
+	VINSERTI64X4 $0x01, 34(R9)(SI*1), Z2, Z2
+	VMOVDQU32    Z2, 2496(SP)
+	VPBROADCASTQ 66(R9)(SI*1), Z2
+	VPSHUFB      const64<>+0(SB), Z2, Z2
+	VPSRLVW      const65<>+0(SB), Z2, Z2
+	VPMOVZXBW    2(R9)(SI*1), Z3
+	VPTERNLOGD   $0xf8, const66<>+0(SB), Z2, Z3
+	VMOVDQU32    Z3, 960(SP)
+	VMOVDQU      66(AX), X2
+	VINSERTI32X4 $0x01, 66(DI), Z2, Z2
+	VINSERTI32X4 $0x02, 66(R8), Z2, Z2
+	VINSERTI32X4 $0x03, 66(R9), Z2, Z2
+	VMOVDQU      66(AX)(CX*1), X3
+	VINSERTI32X4 $0x01, 66(DI)(CX*1), Z3, Z3
+	VINSERTI32X4 $0x02, 66(R8)(CX*1), Z3, Z3
+	VINSERTI32X4 $0x03, 66(R9)(CX*1), Z3, Z3
+	VMOVDQU      66(AX)(CX*2), X4
+	VINSERTI32X4 $0x01, 66(DI)(CX*2), Z4, Z4
+	VINSERTI32X4 $0x02, 66(R8)(CX*2), Z4, Z4
+	VINSERTI32X4 $0x03, 66(R9)(CX*2), Z4, Z4
+	VMOVDQU      66(AX)(SI*1), X5
+	VINSERTI32X4 $0x01, 66(DI)(SI*1), Z5, Z5
+	VINSERTI32X4 $0x02, 66(R8)(SI*1), Z5, Z5
+	VINSERTI32X4 $0x03, 66(R9)(SI*1), Z5, Z5
+	VPUNPCKLDQ   Z3, Z2, Z7
+	VPUNPCKLDQ   Z5, Z4, Z8
+	VPUNPCKLQDQ  Z8, Z7, Z6
+	VPUNPCKHQDQ  Z8, Z7, Z6
+	VPUNPCKHDQ   Z3, Z2, Z2
+	VPUNPCKHDQ   Z5, Z4, Z4
+	VPUNPCKLQDQ  Z4, Z2, Z3
+	VPUNPCKHQDQ  Z4, Z2, Z2
+	VMOVD        (AX), X4
+	VPINSRW      $0x01, (AX)(CX*1), X4, X4
+	VPINSRW      $0x02, (AX)(CX*2), X4, X4
+	VPINSRW      $0x03, (AX)(SI*1), X4, X4
+	VPINSRW      $0x04, (DI), X4, X4
+	VPINSRW      $0x05, (DI)(CX*1), X4, X4
+	VPINSRW      $0x06, (DI)(CX*2), X4, X4
+	VPINSRW      $0x07, (DI)(SI*1), X4, X4
+	VMOVD        (R8), X5
+	VPINSRW      $0x01, (R8)(CX*1), X5, X5
+	VPINSRW      $0x02, (R8)(CX*2), X5, X5
+	VPINSRW      $0x03, (R8)(SI*1), X5, X5
+	VPINSRW      $0x04, (R9), X5, X5
+	VPINSRW      $0x05, (R9)(CX*1), X5, X5
+	VPINSRW      $0x06, (R9)(CX*2), X5, X5
+	VPINSRW      $0x07, (R9)(SI*1), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VCVTPH2PS    Y4, Z4
+	VMULPS       const49<>+0(SB), Z4, Z4
+	VPANDD       const27<>+0(SB), Z3, Z5
+	VCVTDQ2PS    Z5, Z5
+	VADDPS       const51<>+0(SB), Z5, Z5
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, 2560(SP)
+	VPSRLD       $0x04, Z3, Z5
+	VPANDD       const27<>+0(SB), Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VADDPS       const51<>+0(SB), Z5, Z5
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, 2816(SP)
+	VPSRLD       $0x08, Z3, Z5
+	VPANDD       const27<>+0(SB), Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VADDPS       const51<>+0(SB), Z5, Z5
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, 3072(SP)
+	VPSRLD       $0x0c, Z3, Z5
+	VPANDD       const27<>+0(SB), Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VADDPS       const51<>+0(SB), Z5, Z5
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, 3328(SP)
+	VPSRLD       $0x10, Z3, Z5
+	VPANDD       const27<>+0(SB), Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VADDPS       const51<>+0(SB), Z5, Z5
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, 2624(SP)
+	VPSRLD       $0x14, Z3, Z5
+	VPANDD       const27<>+0(SB), Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VADDPS       const51<>+0(SB), Z5, Z5
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, 2880(SP)
+	VPSRLD       $0x18, Z3, Z5
+	VPANDD       const27<>+0(SB), Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VADDPS       const51<>+0(SB), Z5, Z5
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, 3136(SP)
+	VPSRLD       $0x1c, Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VADDPS       const51<>+0(SB), Z3, Z3
+	VMULPS       Z4, Z3, Z3
+	VMOVUPS      Z3, 3392(SP)
+	VPANDD       const27<>+0(SB), Z2, Z3
+	VCVTDQ2PS    Z3, Z3
+	VADDPS       const51<>+0(SB), Z3, Z3
+	VMULPS       Z4, Z3, Z3
+	VMOVUPS      Z3, 2688(SP)
+	VPSRLD       $0x04, Z2, Z3
+	VPANDD       const27<>+0(SB), Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VADDPS       const51<>+0(SB), Z3, Z3
+	VMULPS       Z4, Z3, Z3
+	VMOVUPS      Z3, 2944(SP)
+	VPSRLD       $0x08, Z2, Z3
+	VPANDD       const27<>+0(SB), Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VADDPS       const51<>+0(SB), Z3, Z3
+	VMULPS       Z4, Z3, Z3
+	VMOVUPS      Z3, 3200(SP)
+	VPSRLD       $0x0c, Z2, Z3
+	VPANDD       const27<>+0(SB), Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VADDPS       const51<>+0(SB), Z3, Z3
+	VMULPS       Z4, Z3, Z3
+	VMOVUPS      Z3, 3456(SP)
+	VPSRLD       $0x10, Z2, Z3
+	VPANDD       const27<>+0(SB), Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VADDPS       const51<>+0(SB), Z3, Z3
+	VMULPS       Z4, Z3, Z3
+	VMOVUPS      Z3, 2752(SP)
+	VPSRLD       $0x14, Z2, Z3
+	VPANDD       const27<>+0(SB), Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VADDPS       const51<>+0(SB), Z3, Z3
+	VMULPS       Z4, Z3, Z3
+	VMOVUPS      Z3, 3008(SP)
+	VPSRLD       $0x18, Z2, Z3
+	VPANDD       const27<>+0(SB), Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VADDPS       const51<>+0(SB), Z3, Z3
+	VMULPS       Z4, Z3, Z3
+	VMOVUPS      Z3, 3264(SP)
+	VPSRLD       $0x1c, Z2, Z2
+	VCVTDQ2PS    Z2, Z2
+	VADDPS       const51<>+0(SB), Z2, Z2
+	VMULPS       Z4, Z2, Z2
+	VMOVUPS      Z2, 3520(SP)
+	XORL         R10, R10
+
+unit:
+	VMOVUPS      2560(SP)(R10*8), Z2
+	VMOVUPS      Z2, (BX)
+	VMOVUPS      2816(SP)(R10*8), Z2
+	VMOVUPS      Z2, 64(BX)
+	VMOVUPS      3072(SP)(R10*8), Z2
+	VMOVUPS      Z2, 128(BX)
+	VMOVUPS      3328(SP)(R10*8), Z2
+	VMOVUPS      Z2, 192(BX)
+	ADDQ         $0x00000100, BX
+	MOVWQZX      (SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X2
+	MOVWQZX      2(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X2, X2
+	MOVWQZX      4(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z2
+	MOVWQZX      6(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z2
+	MOVWQZX      8(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z2
+	MOVWQZX      10(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z2
+	MOVWQZX      12(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z2
+	MOVWQZX      14(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z2
+	KMOVQ        2048(SP)(R10*1), K7
+	VPSUBB       Z2, Z0, K7, Z2
+	VPADDB       Z1, Z2, Z2
+	MOVWQZX      64(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X3
+	MOVWQZX      66(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X3, X3
+	MOVWQZX      68(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z3
+	MOVWQZX      70(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z3
+	MOVWQZX      72(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z3
+	MOVWQZX      74(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z3
+	MOVWQZX      76(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z3
+	MOVWQZX      78(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z3
+	KMOVQ        2080(SP)(R10*1), K7
+	VPSUBB       Z3, Z0, K7, Z3
+	VPADDB       Z1, Z3, Z3
+	MOVWQZX      128(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X4
+	MOVWQZX      130(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X4, X4
+	MOVWQZX      132(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z4
+	MOVWQZX      134(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z4
+	MOVWQZX      136(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z4
+	MOVWQZX      138(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z4
+	MOVWQZX      140(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z4
+	MOVWQZX      142(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z4
+	KMOVQ        2112(SP)(R10*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	MOVWQZX      192(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X5
+	MOVWQZX      194(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X5, X5
+	MOVWQZX      196(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z5
+	MOVWQZX      198(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z5
+	MOVWQZX      200(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z5
+	MOVWQZX      202(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z5
+	MOVWQZX      204(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z5
+	MOVWQZX      206(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z5
+	KMOVQ        2144(SP)(R10*1), K7
+	VPSUBB       Z5, Z0, K7, Z5
+	VPADDB       Z1, Z5, Z5
+	VPUNPCKLDQ   Z3, Z2, Z7
+	VPUNPCKLDQ   Z5, Z4, Z8
+	VPUNPCKLQDQ  Z8, Z7, Z6
+	VPUNPCKHQDQ  Z8, Z7, Z7
+	VPUNPCKHDQ   Z3, Z2, Z2
+	VPUNPCKHDQ   Z5, Z4, Z4
+	VPUNPCKLQDQ  Z4, Z2, Z3
+	VPUNPCKHQDQ  Z4, Z2, Z2
+	MOVWQZX      256(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X4
+	MOVWQZX      258(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X4, X4
+	MOVWQZX      260(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z4
+	MOVWQZX      262(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z4
+	MOVWQZX      264(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z4
+	MOVWQZX      266(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z4
+	MOVWQZX      268(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z4
+	MOVWQZX      270(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z4
+	KMOVQ        2176(SP)(R10*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	MOVWQZX      320(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X5
+	MOVWQZX      322(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X5, X5
+	MOVWQZX      324(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z5
+	MOVWQZX      326(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z5
+	MOVWQZX      328(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z5
+	MOVWQZX      330(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z5
+	MOVWQZX      332(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z5
+	MOVWQZX      334(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z5
+	KMOVQ        2208(SP)(R10*1), K7
+	VPSUBB       Z5, Z0, K7, Z5
+	VPADDB       Z1, Z5, Z5
+	MOVWQZX      384(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X8
+	MOVWQZX      386(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X8, X8
+	MOVWQZX      388(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z8
+	MOVWQZX      390(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z8
+	MOVWQZX      392(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z8
+	MOVWQZX      394(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z8
+	MOVWQZX      396(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z8
+	MOVWQZX      398(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z8
+	KMOVQ        2240(SP)(R10*1), K7
+	VPSUBB       Z8, Z0, K7, Z8
+	VPADDB       Z1, Z8, Z8
+	MOVWQZX      448(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X9
+	MOVWQZX      450(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X9, X9
+	MOVWQZX      452(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z9
+	MOVWQZX      454(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z9
+	MOVWQZX      456(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z9
+	MOVWQZX      458(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z9
+	MOVWQZX      460(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z9
+	MOVWQZX      462(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z9
+	KMOVQ        2272(SP)(R10*1), K7
+	VPSUBB       Z9, Z0, K7, Z9
+	VPADDB       Z1, Z9, Z9
+	VPUNPCKLDQ   Z5, Z4, Z11
+	VPUNPCKLDQ   Z9, Z8, Z12
+	VPUNPCKLQDQ  Z12, Z11, Z10
+	VPUNPCKHQDQ  Z12, Z11, Z11
+	VPUNPCKHDQ   Z5, Z4, Z4
+	VPUNPCKHDQ   Z9, Z8, Z8
+	VPUNPCKLQDQ  Z8, Z4, Z5
+	VPUNPCKHQDQ  Z8, Z4, Z4
+	MOVWQZX      512(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X8
+	MOVWQZX      514(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X8, X8
+	MOVWQZX      516(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z8
+	MOVWQZX      518(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z8
+	MOVWQZX      520(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z8
+	MOVWQZX      522(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z8
+	MOVWQZX      524(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z8
+	MOVWQZX      526(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z8
+	KMOVQ        2304(SP)(R10*1), K7
+	VPSUBB       Z8, Z0, K7, Z8
+	VPADDB       Z1, Z8, Z8
+	MOVWQZX      576(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X9
+	MOVWQZX      578(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X9, X9
+	MOVWQZX      580(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z9
+	MOVWQZX      582(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z9
+	MOVWQZX      584(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z9
+	MOVWQZX      586(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z9
+	MOVWQZX      588(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z9
+	MOVWQZX      590(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z9
+	KMOVQ        2336(SP)(R10*1), K7
+	VPSUBB       Z9, Z0, K7, Z9
+	VPADDB       Z1, Z9, Z9
+	MOVWQZX      640(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X12
+	MOVWQZX      642(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X12, X12
+	MOVWQZX      644(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z12
+	MOVWQZX      646(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z12
+	MOVWQZX      648(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z12
+	MOVWQZX      650(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z12
+	MOVWQZX      652(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z12
+	MOVWQZX      654(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z12
+	KMOVQ        2368(SP)(R10*1), K7
+	VPSUBB       Z12, Z0, K7, Z12
+	VPADDB       Z1, Z12, Z12
+	MOVWQZX      704(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X13
+	MOVWQZX      706(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X13, X13
+	MOVWQZX      708(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z13
+	MOVWQZX      710(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z13
+	MOVWQZX      712(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z13
+	MOVWQZX      714(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z13
+	MOVWQZX      716(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z13
+	MOVWQZX      718(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z13
+	KMOVQ        2400(SP)(R10*1), K7
+	VPSUBB       Z13, Z0, K7, Z13
+	VPADDB       Z1, Z13, Z13
+	VPUNPCKLDQ   Z9, Z8, Z15
+	VPUNPCKLDQ   Z13, Z12, Z16
+	VPUNPCKLQDQ  Z16, Z15, Z14
+	VPUNPCKHQDQ  Z16, Z15, Z15
+	VPUNPCKHDQ   Z9, Z8, Z8
+	VPUNPCKHDQ   Z13, Z12, Z12
+	VPUNPCKLQDQ  Z12, Z8, Z9
+	VPUNPCKHQDQ  Z12, Z8, Z8
+	MOVWQZX      768(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X12
+	MOVWQZX      770(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X12, X12
+	MOVWQZX      772(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z12
+	MOVWQZX      774(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z12
+	MOVWQZX      776(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z12
+	MOVWQZX      778(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z12
+	MOVWQZX      780(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z12
+	MOVWQZX      782(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z12
+	KMOVQ        2432(SP)(R10*1), K7
+	VPSUBB       Z12, Z0, K7, Z12
+	VPADDB       Z1, Z12, Z12
+	MOVWQZX      832(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X13
+	MOVWQZX      834(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X13, X13
+	MOVWQZX      836(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z13
+	MOVWQZX      838(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z13
+	MOVWQZX      840(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z13
+	MOVWQZX      842(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z13
+	MOVWQZX      844(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z13
+	MOVWQZX      846(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z13
+	KMOVQ        2464(SP)(R10*1), K7
+	VPSUBB       Z13, Z0, K7, Z13
+	VPADDB       Z1, Z13, Z13
+	MOVWQZX      896(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X16
+	MOVWQZX      898(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X16, X16
+	MOVWQZX      900(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z16
+	MOVWQZX      902(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z16
+	MOVWQZX      904(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z16
+	MOVWQZX      906(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z16
+	MOVWQZX      908(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z16
+	MOVWQZX      910(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z16
+	KMOVQ        2496(SP)(R10*1), K7
+	VPSUBB       Z16, Z0, K7, Z16
+	VPADDB       Z1, Z16, Z16
+	MOVWQZX      960(SP)(R10*2), R13
+	VMOVQ        (R11)(R13*8), X17
+	MOVWQZX      962(SP)(R10*2), R13
+	VMOVHPS      (R11)(R13*8), X17, X17
+	MOVWQZX      964(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K1, Z17
+	MOVWQZX      966(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K2, Z17
+	MOVWQZX      968(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K3, Z17
+	MOVWQZX      970(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K4, Z17
+	MOVWQZX      972(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K5, Z17
+	MOVWQZX      974(SP)(R10*2), R13
+	VPBROADCASTQ (R11)(R13*8), K6, Z17
+	KMOVQ        2528(SP)(R10*1), K7
+	VPSUBB       Z17, Z0, K7, Z17
+	VPADDB       Z1, Z17, Z17
+	VPUNPCKLDQ   Z13, Z12, Z19
+	VPUNPCKLDQ   Z17, Z16, Z20
+	VPUNPCKLQDQ  Z20, Z19, Z18
+	VPUNPCKHQDQ  Z20, Z19, Z19
+	VPUNPCKHDQ   Z13, Z12, Z12
+	VPUNPCKHDQ   Z17, Z16, Z16
+	VPUNPCKLQDQ  Z16, Z12, Z13
+	VPUNPCKHQDQ  Z16, Z12, Z12
+	VSHUFI32X4   $0x44, Z10, Z6, Z16
+	VSHUFI32X4   $0x44, Z18, Z14, Z17
+	VSHUFI32X4   $0x88, Z17, Z16, Z20
+	VSHUFI32X4   $0xdd, Z17, Z16, Z16
+	VSHUFI32X4   $0xee, Z10, Z6, Z6
+	VSHUFI32X4   $0xee, Z18, Z14, Z10
+	VSHUFI32X4   $0x88, Z10, Z6, Z14
+	VSHUFI32X4   $0xdd, Z10, Z6, Z6
+	VMOVDQU32    Z20, (DX)
+	VMOVDQU32    Z16, 256(DX)
+	VMOVDQU32    Z14, 512(DX)
+	VMOVDQU32    Z6, 768(DX)
+	VSHUFI32X4   $0x44, Z11, Z7, Z6
+	VSHUFI32X4   $0x44, Z19, Z15, Z10
+	VSHUFI32X4   $0x88, Z10, Z6, Z14
+	VSHUFI32X4   $0xdd, Z10, Z6, Z6
+	VSHUFI32X4   $0xee, Z11, Z7, Z7
+	VSHUFI32X4   $0xee, Z19, Z15, Z10
+	VSHUFI32X4   $0x88, Z10, Z7, Z11
+	VSHUFI32X4   $0xdd, Z10, Z7, Z7
+	VMOVDQU32    Z14, 64(DX)
+	VMOVDQU32    Z6, 320(DX)
+	VMOVDQU32    Z11, 576(DX)
+	VMOVDQU32    Z7, 832(DX)
+	VSHUFI32X4   $0x44, Z5, Z3, Z6
+	VSHUFI32X4   $0x44, Z13, Z9, Z7
+	VSHUFI32X4   $0x88, Z7, Z6, Z10
+	VSHUFI32X4   $0xdd, Z7, Z6, Z6
+	VSHUFI32X4   $0xee, Z5, Z3, Z3
+	VSHUFI32X4   $0xee, Z13, Z9, Z5
+	VSHUFI32X4   $0x88, Z5, Z3, Z7
+	VSHUFI32X4   $0xdd, Z5, Z3, Z3
+	VMOVDQU32    Z10, 128(DX)
+	VMOVDQU32    Z6, 384(DX)
+	VMOVDQU32    Z7, 640(DX)
+	VMOVDQU32    Z3, 896(DX)
+	VSHUFI32X4   $0x44, Z4, Z2, Z3
+	VSHUFI32X4   $0x44, Z12, Z8, Z5
+	VSHUFI32X4   $0x88, Z5, Z3, Z6
+	VSHUFI32X4   $0xdd, Z5, Z3, Z3
+	VSHUFI32X4   $0xee, Z4, Z2, Z2
+	VSHUFI32X4   $0xee, Z12, Z8, Z4
+	VSHUFI32X4   $0x88, Z4, Z2, Z5
+	VSHUFI32X4   $0xdd, Z4, Z2, Z2
+	VMOVDQU32    Z6, 192(DX)
+	VMOVDQU32    Z3, 448(DX)
+	VMOVDQU32    Z5, 704(DX)
+	VMOVDQU32    Z2, 960(DX)
+	ADDQ         $0x00000400, DX
+	ADDQ         $0x08, R10
+	CMPQ         R10, $0x20
+	JNE          unit
+	ADDQ         $0x52, AX
+	ADDQ         $0x52, DI
+	ADDQ         $0x52, R8
+	ADDQ         $0x52, R9
+	DECQ         R12
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func rowsIQ3_XXSAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, MMX+
+TEXT ·rowsIQ3_XXSAVX512(SB), $3584-48
+	MOVQ      w+8(FP), AX
+	MOVQ      stride+16(FP), CX
+	MOVQ      q+32(FP), DX
+	MOVQ      groups+40(FP), BX
+	MOVQ      CX, SI
+	SHLQ      $0x04, SI
+	ADDQ      AX, SI
+	LEAQ      (CX)(CX*2), DI
+	LEAQ      (AX)(CX*4), R8
+	LEAQ      (R8)(CX*4), R9
+	LEAQ      (R9)(CX*4), R10
+	MOVQ      ·gridIQ3XXS+0(SB), R12
+	MOVL      $0x00000004, R11
+	KMOVW     R11, K1
+	MOVL      $0x00000008, R11
+	KMOVW     R11, K2
+	MOVL      $0x00000010, R11
+	KMOVW     R11, K3
+	MOVL      $0x00000020, R11
+	KMOVW     R11, K4
+	MOVL      $0x00000040, R11
+	KMOVW     R11, K5
+	MOVL      $0x00000080, R11
+	KMOVW     R11, K6
+	VMOVDQU32 const58<>+0(SB), Z1
+	VPXORD    Z0, Z0, Z0
+	MOVQ      blocks+24(FP), R13
+	VPXORD    Z2, Z2, Z2
+
+loop:
+	VMOVDQU32    2(AX), Z3
+	VMOVDQU32    Z3, (SP)
+	VMOVDQU32    2(AX)(CX*1), Z3
+	VMOVDQU32    Z3, 64(SP)
+	VMOVDQU32    66(AX), Y3
+	VINSERTI64X4 $0x01, 66(AX)(CX*1), Z3, Z3
+	VPSLLD       $0x02, Z3, Z4
+	VPTERNLOGD   $0xd8, const60<>+0(SB), Z4, Z3
+	VPADDW       Z3, Z3, Z4
+	VPTERNLOGD   $0xd8, const35<>+0(SB), Z4, Z3
+	VPANDD       const31<>+0(SB), Z3, Z3
+	VPSRLD       $0x04, Z3, Z4
+	VPXORD       Z3, Z4, Z4
+	VPANDD       const1<>+0(SB), Z4, Z4
+	VMOVDQU32    const61<>+0(SB), Z5
+	VPSHUFB      Z4, Z5, Z4
+	VPORD        Z4, Z3, Z3
+	VMOVDQU32    Z3, 2048(SP)
+	VMOVDQU32    2(AX)(CX*2), Z3
+	VMOVDQU32    Z3, 128(SP)
+	VMOVDQU32    2(AX)(DI*1), Z3
+	VMOVDQU32    Z3, 192(SP)
+	VMOVDQU32    66(AX)(CX*2), Y3
+	VINSERTI64X4 $0x01, 66(AX)(DI*1), Z3, Z3
+	VPSLLD       $0x02, Z3, Z4
+	VPTERNLOGD   $0xd8, const60<>+0(SB), Z4, Z3
+	VPADDW       Z3, Z3, Z4
+	VPTERNLOGD   $0xd8, const35<>+0(SB), Z4, Z3
+	VPANDD       const31<>+0(SB), Z3, Z3
+	VPSRLD       $0x04, Z3, Z4
+	VPXORD       Z3, Z4, Z4
+	VPANDD       const1<>+0(SB), Z4, Z4
+	VMOVDQU32    const61<>+0(SB), Z5
+	VPSHUFB      Z4, Z5, Z4
+	VPORD        Z4, Z3, Z3
+	VMOVDQU32    Z3, 2112(SP)
+	VMOVDQU32    2(R8), Z3
+	VMOVDQU32    Z3, 256(SP)
+	VMOVDQU32    2(R8)(CX*1), Z3
+	VMOVDQU32    Z3, 320(SP)
+	VMOVDQU32    66(R8), Y3
+	VINSERTI64X4 $0x01, 66(R8)(CX*1), Z3, Z3
+	VPSLLD       $0x02, Z3, Z4
+	VPTERNLOGD   $0xd8, const60<>+0(SB), Z4, Z3
+	VPADDW       Z3, Z3, Z4
+	VPTERNLOGD   $0xd8, const35<>+0(SB), Z4, Z3
+	VPANDD       const31<>+0(SB), Z3, Z3
+	VPSRLD       $0x04, Z3, Z4
+	VPXORD       Z3, Z4, Z4
+	VPANDD       const1<>+0(SB), Z4, Z4
+	VMOVDQU32    const61<>+0(SB), Z5
+	VPSHUFB      Z4, Z5, Z4
+	VPORD        Z4, Z3, Z3
+	VMOVDQU32    Z3, 2176(SP)
+	VMOVDQU32    2(R8)(CX*2), Z3
+	VMOVDQU32    Z3, 384(SP)
+	VMOVDQU32    2(R8)(DI*1), Z3
+	VMOVDQU32    Z3, 448(SP)
+	VMOVDQU32    66(R8)(CX*2), Y3
+	VINSERTI64X4 $0x01, 66(R8)(DI*1), Z3, Z3
+	VPSLLD       $0x02, Z3, Z4
+	VPTERNLOGD   $0xd8, const60<>+0(SB), Z4, Z3
+	VPADDW       Z3, Z3, Z4
+	VPTERNLOGD   $0xd8, const35<>+0(SB), Z4, Z3
+	VPANDD       const31<>+0(SB), Z3, Z3
+	VPSRLD       $0x04, Z3, Z4
+	VPXORD       Z3, Z4, Z4
+	VPANDD       const1<>+0(SB), Z4, Z4
+	VMOVDQU32    const61<>+0(SB), Z5
+	VPSHUFB      Z4, Z5, Z4
+	VPORD        Z4, Z3, Z3
+	VMOVDQU32    Z3, 2240(SP)
+	VMOVDQU32    2(R9), Z3
+	VMOVDQU32    Z3, 512(SP)
+	VMOVDQU32    2(R9)(CX*1), Z3
+	VMOVDQU32    Z3, 576(SP)
+	VMOVDQU32    66(R9), Y3
+	VINSERTI64X4 $0x01, 66(R9)(CX*1), Z3, Z3
+	VPSLLD       $0x02, Z3, Z4
+	VPTERNLOGD   $0xd8, const60<>+0(SB), Z4, Z3
+	VPADDW       Z3, Z3, Z4
+	VPTERNLOGD   $0xd8, const35<>+0(SB), Z4, Z3
+	VPANDD       const31<>+0(SB), Z3, Z3
+	VPSRLD       $0x04, Z3, Z4
+	VPXORD       Z3, Z4, Z4
+	VPANDD       const1<>+0(SB), Z4, Z4
+	VMOVDQU32    const61<>+0(SB), Z5
+	VPSHUFB      Z4, Z5, Z4
+	VPORD        Z4, Z3, Z3
+	VMOVDQU32    Z3, 2304(SP)
+	VMOVDQU32    2(R9)(CX*2), Z3
+	VMOVDQU32    Z3, 640(SP)
+	VMOVDQU32    2(R9)(DI*1), Z3
+	VMOVDQU32    Z3, 704(SP)
+	VMOVDQU32    66(R9)(CX*2), Y3
+	VINSERTI64X4 $0x01, 66(R9)(DI*1), Z3, Z3
+	VPSLLD       $0x02, Z3, Z4
+	VPTERNLOGD   $0xd8, const60<>+0(SB), Z4, Z3
+	VPADDW       Z3, Z3, Z4
+	VPTERNLOGD   $0xd8, const35<>+0(SB), Z4, Z3
+	VPANDD       const31<>+0(SB), Z3, Z3
+	VPSRLD       $0x04, Z3, Z4
+	VPXORD       Z3, Z4, Z4
+	VPANDD       const1<>+0(SB), Z4, Z4
+	VMOVDQU32    const61<>+0(SB), Z5
+	VPSHUFB      Z4, Z5, Z4
+	VPORD        Z4, Z3, Z3
+	VMOVDQU32    Z3, 2368(SP)
+	VMOVDQU32    2(R10), Z3
+	VMOVDQU32    Z3, 768(SP)
+	VMOVDQU32    2(R10)(CX*1), Z3
+	VMOVDQU32    Z3, 832(SP)
+	VMOVDQU32    66(R10), Y3
+	VINSERTI64X4 $0x01, 66(R10)(CX*1), Z3, Z3
+	VPSLLD       $0x02, Z3, Z4
+	VPTERNLOGD   $0xd8, const60<>+0(SB), Z4, Z3
+	VPADDW       Z3, Z3, Z4
+	VPTERNLOGD   $0xd8, const35<>+0(SB), Z4, Z3
+	VPANDD       const31<>+0(SB), Z3, Z3
+	VPSRLD       $0x04, Z3, Z4
+	VPXORD       Z3, Z4, Z4
+	VPANDD       const1<>+0(SB), Z4, Z4
+	VMOVDQU32    const61<>+0(SB), Z5
+	VPSHUFB      Z4, Z5, Z4
+	VPORD        Z4, Z3, Z3
+	VMOVDQU32    Z3, 2432(SP)
+	VMOVDQU32    2(R10)(CX*2), Z3
+	VMOVDQU32    Z3, 896(SP)
+	VMOVDQU32    2(R10)(DI*1), Z3
+	VMOVDQU32    Z3, 960(SP)
+	VMOVDQU32    66(R10)(CX*2), Y3
+	VINSERTI64X4 $0x01, 66(R10)(DI*1), Z3, Z3
+	VPSLLD       $0x02, Z3, Z4
+	VPTERNLOGD   $0xd8, const60<>+0(SB), Z4, Z3
+	VPADDW       Z3, Z3, Z4
+	VPTERNLOGD   $0xd8, const35<>+0(SB), Z4, Z3
+	VPANDD       const31<>+0(SB), Z3, Z3
+	VPSRLD       $0x04, Z3, Z4
+	VPXORD       Z3, Z4, Z4
+	VPANDD       const1<>+0(SB), Z4, Z4
+	VMOVDQU32    const61<>+0(SB), Z5
+	VPSHUFB      Z4, Z5, Z4
+	VPORD        Z4, Z3, Z3
+	VMOVDQU32    Z3, 2496(SP)
+	VMOVD        (AX), X3
+	VPINSRW      $0x01, (AX)(CX*1), X3, X3
+	VPINSRW      $0x02, (AX)(CX*2), X3, X3
+	VPINSRW      $0x03, (AX)(DI*1), X3, X3
+	VPINSRW      $0x04, (R8), X3, X3
+	VPINSRW      $0x05, (R8)(CX*1), X3, X3
+	VPINSRW      $0x06, (R8)(CX*2), X3, X3
+	VPINSRW      $0x07, (R8)(DI*1), X3, X3
+	VMOVD        (R9), X4
+	VPINSRW      $0x01, (R9)(CX*1), X4, X4
+	VPINSRW      $0x02, (R9)(CX*2), X4, X4
+	VPINSRW      $0x03, (R9)(DI*1), X4, X4
+	VPINSRW      $0x04, (R10), X4, X4
+	VPINSRW      $0x05, (R10)(CX*1), X4, X4
+	VPINSRW      $0x06, (R10)(CX*2), X4, X4
+	VPINSRW      $0x07, (R10)(DI*1), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	VCVTPH2PS    Y3, Z3
+	VMULPS       const51<>+0(SB), Z3, Z3
+	VMOVDQU      66(AX), X4
+	VINSERTI32X4 $0x01, 66(R8), Z4, Z4
+	VINSERTI32X4 $0x02, 66(R9), Z4, Z4
+	VINSERTI32X4 $0x03, 66(R10), Z4, Z4
+	VMOVDQU      66(AX)(CX*1), X5
+	VINSERTI32X4 $0x01, 66(R8)(CX*1), Z5, Z5
+	VINSERTI32X4 $0x02, 66(R9)(CX*1), Z5, Z5
+	VINSERTI32X4 $0x03, 66(R10)(CX*1), Z5, Z5
+	VMOVDQU      66(AX)(CX*2), X6
+	VINSERTI32X4 $0x01, 66(R8)(CX*2), Z6, Z6
+	VINSERTI32X4 $0x02, 66(R9)(CX*2), Z6, Z6
+	VINSERTI32X4 $0x03, 66(R10)(CX*2), Z6, Z6
+	VMOVDQU      66(AX)(DI*1), X7
+	VINSERTI32X4 $0x01, 66(R8)(DI*1), Z7, Z7
+	VINSERTI32X4 $0x02, 66(R9)(DI*1), Z7, Z7
+	VINSERTI32X4 $0x03, 66(R10)(DI*1), Z7, Z7
+	VPUNPCKLDQ   Z5, Z4, Z9
+	VPUNPCKLDQ   Z7, Z6, Z10
+	VPUNPCKLQDQ  Z10, Z9, Z8
+	VPUNPCKHQDQ  Z10, Z9, Z9
+	VPUNPCKHDQ   Z5, Z4, Z4
+	VPUNPCKHDQ   Z7, Z6, Z6
+	VPUNPCKLQDQ  Z6, Z4, Z5
+	VPUNPCKHQDQ  Z6, Z4, Z4
+	VPSRLD       $0x1c, Z8, Z6
+	VCVTDQ2PS    Z6, Z6
+	VADDPS       const51<>+0(SB), Z6, Z6
+	VMULPS       Z3, Z6, Z6
+	VMOVUPS      Z6, 2560(SP)
+	VPSRLD       $0x1c, Z9, Z6
+	VCVTDQ2PS    Z6, Z6
+	VADDPS       const51<>+0(SB), Z6, Z6
+	VMULPS       Z3, Z6, Z6
+	VMOVUPS      Z6, 2816(SP)
+	VPSRLD       $0x1c, Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VADDPS       const51<>+0(SB), Z5, Z5
+	VMULPS       Z3, Z5, Z5
+	VMOVUPS      Z5, 2624(SP)
+	VPSRLD       $0x1c, Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z3, Z4, Z4
+	VMOVUPS      Z4, 2880(SP)
+	VMOVDQU      82(AX), X4
+	VINSERTI32X4 $0x01, 82(R8), Z4, Z4
+	VINSERTI32X4 $0x02, 82(R9), Z4, Z4
+	VINSERTI32X4 $0x03, 82(R10), Z4, Z4
+	VMOVDQU      82(AX)(CX*1), X5
+	VINSERTI32X4 $0x01, 82(R8)(CX*1), Z5, Z5
+	VINSERTI32X4 $0x02, 82(R9)(CX*1), Z5, Z5
+	VINSERTI32X4 $0x03, 82(R10)(CX*1), Z5, Z5
+	VMOVDQU      82(AX)(CX*2), X6
+	VINSERTI32X4 $0x01, 82(R8)(CX*2), Z6, Z6
+	VINSERTI32X4 $0x02, 82(R9)(CX*2), Z6, Z6
+	VINSERTI32X4 $0x03, 82(R10)(CX*2), Z6, Z6
+	VMOVDQU      82(AX)(DI*1), X7
+	VINSERTI32X4 $0x01, 82(R8)(DI*1), Z7, Z7
+	VINSERTI32X4 $0x02, 82(R9)(DI*1), Z7, Z7
+	VINSERTI32X4 $0x03, 82(R10)(DI*1), Z7, Z7
+	VPUNPCKLDQ   Z5, Z4, Z9
+	VPUNPCKLDQ   Z7, Z6, Z10
+	VPUNPCKLQDQ  Z10, Z9, Z8
+	VPUNPCKHQDQ  Z10, Z9, Z9
+	VPUNPCKHDQ   Z5, Z4, Z4
+	VPUNPCKHDQ   Z7, Z6, Z6
+	VPUNPCKLQDQ  Z6, Z4, Z5
+	VPUNPCKHQDQ  Z6, Z4, Z4
+	VPSRLD       $0x1c, Z8, Z6
+	VCVTDQ2PS    Z6, Z6
+	VADDPS       const51<>+0(SB), Z6, Z6
+	VMULPS       Z3, Z6, Z6
+	VMOVUPS      Z6, 2688(SP)
+	VPSRLD       $0x1c, Z9, Z6
+	VCVTDQ2PS    Z6, Z6
+	VADDPS       const51<>+0(SB), Z6, Z6
+	VMULPS       Z3, Z6, Z6
+	VMOVUPS      Z6, 2944(SP)
+	VPSRLD       $0x1c, Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VADDPS       const51<>+0(SB), Z5, Z5
+	VMULPS       Z3, Z5, Z5
+	VMOVUPS      Z5, 2752(SP)
+	VPSRLD       $0x1c, Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z3, Z4, Z4
+	VMOVUPS      Z4, 3008(SP)
+	XORL         R11, R11
+
+unit:
+	VMOVDQU32    (DX), Z3
+	PREFETCHT0   (SI)
+	MOVBQZX      (SP)(R11*2), R14
+	VMOVD        (R12)(R14*4), X4
+	MOVBQZX      1(SP)(R11*2), R14
+	VPINSRD      $0x01, (R12)(R14*4), X4, X4
+	MOVBQZX      2(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y4
+	MOVBQZX      3(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y4
+	MOVBQZX      4(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y4
+	MOVBQZX      5(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y4
+	MOVBQZX      6(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y4
+	MOVBQZX      7(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y4
+	MOVBQZX      8(SP)(R11*2), R14
+	VMOVD        (R12)(R14*4), X5
+	MOVBQZX      9(SP)(R11*2), R14
+	VPINSRD      $0x01, (R12)(R14*4), X5, X5
+	MOVBQZX      10(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y5
+	MOVBQZX      11(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y5
+	MOVBQZX      12(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y5
+	MOVBQZX      13(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y5
+	MOVBQZX      14(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y5
+	MOVBQZX      15(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y5
+	VINSERTI64X4 $0x01, Y5, Z4, Z4
+	KMOVQ        2048(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPDPBUSD     Z3, Z4, Z5
+	MOVBQZX      64(SP)(R11*2), R14
+	VMOVD        (R12)(R14*4), X4
+	MOVBQZX      65(SP)(R11*2), R14
+	VPINSRD      $0x01, (R12)(R14*4), X4, X4
+	MOVBQZX      66(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y4
+	MOVBQZX      67(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y4
+	MOVBQZX      68(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y4
+	MOVBQZX      69(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y4
+	MOVBQZX      70(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y4
+	MOVBQZX      71(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y4
+	MOVBQZX      72(SP)(R11*2), R14
+	VMOVD        (R12)(R14*4), X6
+	MOVBQZX      73(SP)(R11*2), R14
+	VPINSRD      $0x01, (R12)(R14*4), X6, X6
+	MOVBQZX      74(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y6
+	MOVBQZX      75(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y6
+	MOVBQZX      76(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y6
+	MOVBQZX      77(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y6
+	MOVBQZX      78(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y6
+	MOVBQZX      79(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y6
+	VINSERTI64X4 $0x01, Y6, Z4, Z4
+	KMOVQ        2080(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z6, Z6, Z6
+	VPDPBUSD     Z3, Z4, Z6
+	PREFETCHT0   64(SI)
+	MOVBQZX      128(SP)(R11*2), R14
+	VMOVD        (R12)(R14*4), X4
+	MOVBQZX      129(SP)(R11*2), R14
+	VPINSRD      $0x01, (R12)(R14*4), X4, X4
+	MOVBQZX      130(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y4
+	MOVBQZX      131(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y4
+	MOVBQZX      132(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y4
+	MOVBQZX      133(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y4
+	MOVBQZX      134(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y4
+	MOVBQZX      135(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y4
+	MOVBQZX      136(SP)(R11*2), R14
+	VMOVD        (R12)(R14*4), X7
+	MOVBQZX      137(SP)(R11*2), R14
+	VPINSRD      $0x01, (R12)(R14*4), X7, X7
+	MOVBQZX      138(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y7
+	MOVBQZX      139(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y7
+	MOVBQZX      140(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y7
+	MOVBQZX      141(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y7
+	MOVBQZX      142(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y7
+	MOVBQZX      143(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y7
+	VINSERTI64X4 $0x01, Y7, Z4, Z4
+	KMOVQ        2112(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z7, Z7, Z7
+	VPDPBUSD     Z3, Z4, Z7
+	MOVBQZX      192(SP)(R11*2), R14
+	VMOVD        (R12)(R14*4), X4
+	MOVBQZX      193(SP)(R11*2), R14
+	VPINSRD      $0x01, (R12)(R14*4), X4, X4
+	MOVBQZX      194(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y4
+	MOVBQZX      195(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y4
+	MOVBQZX      196(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y4
+	MOVBQZX      197(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y4
+	MOVBQZX      198(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y4
+	MOVBQZX      199(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y4
+	MOVBQZX      200(SP)(R11*2), R14
+	VMOVD        (R12)(R14*4), X8
+	MOVBQZX      201(SP)(R11*2), R14
+	VPINSRD      $0x01, (R12)(R14*4), X8, X8
+	MOVBQZX      202(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y8
+	MOVBQZX      203(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y8
+	MOVBQZX      204(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y8
+	MOVBQZX      205(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y8
+	MOVBQZX      206(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y8
+	MOVBQZX      207(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y8
+	VINSERTI64X4 $0x01, Y8, Z4, Z4
+	KMOVQ        2144(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z8, Z8, Z8
+	VPDPBUSD     Z3, Z4, Z8
+	VPUNPCKLDQ   Z6, Z5, Z4
+	VPUNPCKHDQ   Z6, Z5, Z5
+	VPADDD       Z5, Z4, Z4
+	VPUNPCKLDQ   Z8, Z7, Z5
+	VPUNPCKHDQ   Z8, Z7, Z7
+	VPADDD       Z7, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z4, Z6
+	VPUNPCKHQDQ  Z5, Z4, Z4
+	VPADDD       Z4, Z6, Z6
+	MOVBQZX      256(SP)(R11*2), R14
+	VMOVD        (R12)(R14*4), X4
+	MOVBQZX      257(SP)(R11*2), R14
+	VPINSRD      $0x01, (R12)(R14*4), X4, X4
+	MOVBQZX      258(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y4
+	MOVBQZX      259(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y4
+	MOVBQZX      260(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y4
+	MOVBQZX      261(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y4
+	MOVBQZX      262(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y4
+	MOVBQZX      263(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y4
+	MOVBQZX      264(SP)(R11*2), R14
+	VMOVD        (R12)(R14*4), X5
+	MOVBQZX      265(SP)(R11*2), R14
+	VPINSRD      $0x01, (R12)(R14*4), X5, X5
+	MOVBQZX      266(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y5
+	MOVBQZX      267(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y5
+	MOVBQZX      268(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y5
+	MOVBQZX      269(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y5
+	MOVBQZX      270(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y5
+	MOVBQZX      271(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y5
+	VINSERTI64X4 $0x01, Y5, Z4, Z4
+	KMOVQ        2176(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPDPBUSD     Z3, Z4, Z5
+	PREFETCHT0   128(SI)
+	MOVBQZX      320(SP)(R11*2), R14
+	VMOVD        (R12)(R14*4), X4
+	MOVBQZX      321(SP)(R11*2), R14
+	VPINSRD      $0x01, (R12)(R14*4), X4, X4
+	MOVBQZX      322(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y4
+	MOVBQZX      323(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y4
+	MOVBQZX      324(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y4
+	MOVBQZX      325(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y4
+	MOVBQZX      326(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y4
+	MOVBQZX      327(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y4
+	MOVBQZX      328(SP)(R11*2), R14
+	VMOVD        (R12)(R14*4), X7
+	MOVBQZX      329(SP)(R11*2), R14
+	VPINSRD      $0x01, (R12)(R14*4), X7, X7
+	MOVBQZX      330(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y7
+	MOVBQZX      331(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y7
+	MOVBQZX      332(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y7
+	MOVBQZX      333(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y7
+	MOVBQZX      334(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y7
+	MOVBQZX      335(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y7
+	VINSERTI64X4 $0x01, Y7, Z4, Z4
+	KMOVQ        2208(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z7, Z7, Z7
+	VPDPBUSD     Z3, Z4, Z7
+	MOVBQZX      384(SP)(R11*2), R14
+	VMOVD        (R12)(R14*4), X4
+	MOVBQZX      385(SP)(R11*2), R14
+	VPINSRD      $0x01, (R12)(R14*4), X4, X4
+	MOVBQZX      386(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y4
+	MOVBQZX      387(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y4
+	MOVBQZX      388(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y4
+	MOVBQZX      389(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y4
+	MOVBQZX      390(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y4
+	MOVBQZX      391(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y4
+	MOVBQZX      392(SP)(R11*2), R14
+	VMOVD        (R12)(R14*4), X8
+	MOVBQZX      393(SP)(R11*2), R14
+	VPINSRD      $0x01, (R12)(R14*4), X8, X8
+	MOVBQZX      394(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y8
+	MOVBQZX      395(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y8
+	MOVBQZX      396(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y8
+	MOVBQZX      397(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y8
+	MOVBQZX      398(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y8
+	MOVBQZX      399(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y8
+	VINSERTI64X4 $0x01, Y8, Z4, Z4
+	KMOVQ        2240(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z8, Z8, Z8
+	VPDPBUSD     Z3, Z4, Z8
+	PREFETCHT0   192(SI)
+	MOVBQZX      448(SP)(R11*2), R14
+	VMOVD        (R12)(R14*4), X4
+	MOVBQZX      449(SP)(R11*2), R14
+	VPINSRD      $0x01, (R12)(R14*4), X4, X4
+	MOVBQZX      450(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y4
+	MOVBQZX      451(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y4
+	MOVBQZX      452(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y4
+	MOVBQZX      453(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y4
+	MOVBQZX      454(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y4
+	MOVBQZX      455(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y4
+	MOVBQZX      456(SP)(R11*2), R14
+	VMOVD        (R12)(R14*4), X9
+	MOVBQZX      457(SP)(R11*2), R14
+	VPINSRD      $0x01, (R12)(R14*4), X9, X9
+	MOVBQZX      458(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y9
+	MOVBQZX      459(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y9
+	MOVBQZX      460(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y9
+	MOVBQZX      461(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y9
+	MOVBQZX      462(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y9
+	MOVBQZX      463(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y9
+	VINSERTI64X4 $0x01, Y9, Z4, Z4
+	KMOVQ        2272(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z9, Z9, Z9
+	VPDPBUSD     Z3, Z4, Z9
+	VPUNPCKLDQ   Z7, Z5, Z4
+	VPUNPCKHDQ   Z7, Z5, Z5
+	VPADDD       Z5, Z4, Z4
+	VPUNPCKLDQ   Z9, Z8, Z5
+	VPUNPCKHDQ   Z9, Z8, Z8
+	VPADDD       Z8, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z4, Z7
+	VPUNPCKHQDQ  Z5, Z4, Z4
+	VPADDD       Z4, Z7, Z7
+	MOVBQZX      512(SP)(R11*2), R14
+	VMOVD        (R12)(R14*4), X4
+	MOVBQZX      513(SP)(R11*2), R14
+	VPINSRD      $0x01, (R12)(R14*4), X4, X4
+	MOVBQZX      514(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y4
+	MOVBQZX      515(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y4
+	MOVBQZX      516(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y4
+	MOVBQZX      517(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y4
+	MOVBQZX      518(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y4
+	MOVBQZX      519(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y4
+	MOVBQZX      520(SP)(R11*2), R14
+	VMOVD        (R12)(R14*4), X5
+	MOVBQZX      521(SP)(R11*2), R14
+	VPINSRD      $0x01, (R12)(R14*4), X5, X5
+	MOVBQZX      522(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y5
+	MOVBQZX      523(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y5
+	MOVBQZX      524(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y5
+	MOVBQZX      525(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y5
+	MOVBQZX      526(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y5
+	MOVBQZX      527(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y5
+	VINSERTI64X4 $0x01, Y5, Z4, Z4
+	KMOVQ        2304(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPDPBUSD     Z3, Z4, Z5
+	MOVBQZX      576(SP)(R11*2), R14
+	VMOVD        (R12)(R14*4), X4
+	MOVBQZX      577(SP)(R11*2), R14
+	VPINSRD      $0x01, (R12)(R14*4), X4, X4
+	MOVBQZX      578(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y4
+	MOVBQZX      579(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y4
+	MOVBQZX      580(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y4
+	MOVBQZX      581(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y4
+	MOVBQZX      582(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y4
+	MOVBQZX      583(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y4
+	MOVBQZX      584(SP)(R11*2), R14
+	VMOVD        (R12)(R14*4), X8
+	MOVBQZX      585(SP)(R11*2), R14
+	VPINSRD      $0x01, (R12)(R14*4), X8, X8
+	MOVBQZX      586(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y8
+	MOVBQZX      587(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y8
+	MOVBQZX      588(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y8
+	MOVBQZX      589(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y8
+	MOVBQZX      590(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y8
+	MOVBQZX      591(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y8
+	VINSERTI64X4 $0x01, Y8, Z4, Z4
+	KMOVQ        2336(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z8, Z8, Z8
+	VPDPBUSD     Z3, Z4, Z8
+	PREFETCHT0   256(SI)
+	MOVBQZX      640(SP)(R11*2), R14
+	VMOVD        (R12)(R14*4), X4
+	MOVBQZX      641(SP)(R11*2), R14
+	VPINSRD      $0x01, (R12)(R14*4), X4, X4
+	MOVBQZX      642(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y4
+	MOVBQZX      643(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y4
+	MOVBQZX      644(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y4
+	MOVBQZX      645(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y4
+	MOVBQZX      646(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y4
+	MOVBQZX      647(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y4
+	MOVBQZX      648(SP)(R11*2), R14
+	VMOVD        (R12)(R14*4), X9
+	MOVBQZX      649(SP)(R11*2), R14
+	VPINSRD      $0x01, (R12)(R14*4), X9, X9
+	MOVBQZX      650(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y9
+	MOVBQZX      651(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y9
+	MOVBQZX      652(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y9
+	MOVBQZX      653(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y9
+	MOVBQZX      654(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y9
+	MOVBQZX      655(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y9
+	VINSERTI64X4 $0x01, Y9, Z4, Z4
+	KMOVQ        2368(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z9, Z9, Z9
+	VPDPBUSD     Z3, Z4, Z9
+	MOVBQZX      704(SP)(R11*2), R14
+	VMOVD        (R12)(R14*4), X4
+	MOVBQZX      705(SP)(R11*2), R14
+	VPINSRD      $0x01, (R12)(R14*4), X4, X4
+	MOVBQZX      706(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y4
+	MOVBQZX      707(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y4
+	MOVBQZX      708(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y4
+	MOVBQZX      709(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y4
+	MOVBQZX      710(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y4
+	MOVBQZX      711(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y4
+	MOVBQZX      712(SP)(R11*2), R14
+	VMOVD        (R12)(R14*4), X10
+	MOVBQZX      713(SP)(R11*2), R14
+	VPINSRD      $0x01, (R12)(R14*4), X10, X10
+	MOVBQZX      714(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y10
+	MOVBQZX      715(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y10
+	MOVBQZX      716(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y10
+	MOVBQZX      717(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y10
+	MOVBQZX      718(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y10
+	MOVBQZX      719(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y10
+	VINSERTI64X4 $0x01, Y10, Z4, Z4
+	KMOVQ        2400(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z10, Z10, Z10
+	VPDPBUSD     Z3, Z4, Z10
+	VPUNPCKLDQ   Z8, Z5, Z4
+	VPUNPCKHDQ   Z8, Z5, Z5
+	VPADDD       Z5, Z4, Z4
+	VPUNPCKLDQ   Z10, Z9, Z5
+	VPUNPCKHDQ   Z10, Z9, Z9
+	VPADDD       Z9, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z4, Z8
+	VPUNPCKHQDQ  Z5, Z4, Z4
+	VPADDD       Z4, Z8, Z8
+	MOVBQZX      768(SP)(R11*2), R14
+	VMOVD        (R12)(R14*4), X4
+	MOVBQZX      769(SP)(R11*2), R14
+	VPINSRD      $0x01, (R12)(R14*4), X4, X4
+	MOVBQZX      770(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y4
+	MOVBQZX      771(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y4
+	MOVBQZX      772(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y4
+	MOVBQZX      773(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y4
+	MOVBQZX      774(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y4
+	MOVBQZX      775(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y4
+	MOVBQZX      776(SP)(R11*2), R14
+	VMOVD        (R12)(R14*4), X5
+	MOVBQZX      777(SP)(R11*2), R14
+	VPINSRD      $0x01, (R12)(R14*4), X5, X5
+	MOVBQZX      778(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y5
+	MOVBQZX      779(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y5
+	MOVBQZX      780(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y5
+	MOVBQZX      781(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y5
+	MOVBQZX      782(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y5
+	MOVBQZX      783(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y5
+	VINSERTI64X4 $0x01, Y5, Z4, Z4
+	KMOVQ        2432(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPDPBUSD     Z3, Z4, Z5
+	PREFETCHT0   320(SI)
+	MOVBQZX      832(SP)(R11*2), R14
+	VMOVD        (R12)(R14*4), X4
+	MOVBQZX      833(SP)(R11*2), R14
+	VPINSRD      $0x01, (R12)(R14*4), X4, X4
+	MOVBQZX      834(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y4
+	MOVBQZX      835(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y4
+	MOVBQZX      836(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y4
+	MOVBQZX      837(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y4
+	MOVBQZX      838(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y4
+	MOVBQZX      839(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y4
+	MOVBQZX      840(SP)(R11*2), R14
+	VMOVD        (R12)(R14*4), X9
+	MOVBQZX      841(SP)(R11*2), R14
+	VPINSRD      $0x01, (R12)(R14*4), X9, X9
+	MOVBQZX      842(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y9
+	MOVBQZX      843(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y9
+	MOVBQZX      844(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y9
+	MOVBQZX      845(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y9
+	MOVBQZX      846(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y9
+	MOVBQZX      847(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y9
+	VINSERTI64X4 $0x01, Y9, Z4, Z4
+	KMOVQ        2464(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z9, Z9, Z9
+	VPDPBUSD     Z3, Z4, Z9
+	MOVBQZX      896(SP)(R11*2), R14
+	VMOVD        (R12)(R14*4), X4
+	MOVBQZX      897(SP)(R11*2), R14
+	VPINSRD      $0x01, (R12)(R14*4), X4, X4
+	MOVBQZX      898(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y4
+	MOVBQZX      899(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y4
+	MOVBQZX      900(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y4
+	MOVBQZX      901(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y4
+	MOVBQZX      902(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y4
+	MOVBQZX      903(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y4
+	MOVBQZX      904(SP)(R11*2), R14
+	VMOVD        (R12)(R14*4), X10
+	MOVBQZX      905(SP)(R11*2), R14
+	VPINSRD      $0x01, (R12)(R14*4), X10, X10
+	MOVBQZX      906(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y10
+	MOVBQZX      907(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y10
+	MOVBQZX      908(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y10
+	MOVBQZX      909(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y10
+	MOVBQZX      910(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y10
+	MOVBQZX      911(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y10
+	VINSERTI64X4 $0x01, Y10, Z4, Z4
+	KMOVQ        2496(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z10, Z10, Z10
+	VPDPBUSD     Z3, Z4, Z10
+	PREFETCHT0   384(SI)
+	MOVBQZX      960(SP)(R11*2), R14
+	VMOVD        (R12)(R14*4), X4
+	MOVBQZX      961(SP)(R11*2), R14
+	VPINSRD      $0x01, (R12)(R14*4), X4, X4
+	MOVBQZX      962(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y4
+	MOVBQZX      963(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y4
+	MOVBQZX      964(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y4
+	MOVBQZX      965(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y4
+	MOVBQZX      966(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y4
+	MOVBQZX      967(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y4
+	MOVBQZX      968(SP)(R11*2), R14
+	VMOVD        (R12)(R14*4), X11
+	MOVBQZX      969(SP)(R11*2), R14
+	VPINSRD      $0x01, (R12)(R14*4), X11, X11
+	MOVBQZX      970(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y11
+	MOVBQZX      971(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y11
+	MOVBQZX      972(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y11
+	MOVBQZX      973(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y11
+	MOVBQZX      974(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y11
+	MOVBQZX      975(SP)(R11*2), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y11
+	VINSERTI64X4 $0x01, Y11, Z4, Z4
+	KMOVQ        2528(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z11, Z11, Z11
+	VPDPBUSD     Z3, Z4, Z11
+	VPUNPCKLDQ   Z9, Z5, Z3
+	VPUNPCKHDQ   Z9, Z5, Z5
+	VPADDD       Z5, Z3, Z3
+	VPUNPCKLDQ   Z11, Z10, Z4
+	VPUNPCKHDQ   Z11, Z10, Z10
+	VPADDD       Z10, Z4, Z4
+	VPUNPCKLQDQ  Z4, Z3, Z5
+	VPUNPCKHQDQ  Z4, Z3, Z3
+	VPADDD       Z3, Z5, Z5
+	VSHUFI32X4   $0x88, Z7, Z6, Z3
+	VSHUFI32X4   $0xdd, Z7, Z6, Z4
+	VPADDD       Z4, Z3, Z3
+	VSHUFI32X4   $0x88, Z5, Z8, Z4
+	VSHUFI32X4   $0xdd, Z5, Z8, Z5
+	VPADDD       Z5, Z4, Z4
+	VSHUFI32X4   $0x88, Z4, Z3, Z5
+	VSHUFI32X4   $0xdd, Z4, Z3, Z3
+	VPBROADCASTD 4(BX), Z4
+	VPSLLD       $0x06, Z4, Z4
+	VPSUBD       Z4, Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VMOVUPS      2560(SP)(R11*8), Z4
+	VMULPS.BCST  (BX), Z4, Z4
+	VFMADD231PS  Z4, Z5, Z2
+	VPBROADCASTD 36(BX), Z4
+	VPSLLD       $0x06, Z4, Z4
+	VPSUBD       Z4, Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VMOVUPS      2816(SP)(R11*8), Z4
+	VMULPS.BCST  32(BX), Z4, Z4
+	VFMADD231PS  Z4, Z3, Z2
+	ADDQ         $0x00000188, SI
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	ADDQ         $0x08, R11
+	CMPQ         R11, $0x20
+	JNE          unit
+	ADDQ         $0x62, AX
+	ADDQ         $0x62, R8
+	ADDQ         $0x62, R9
+	ADDQ         $0x62, R10
+	DECQ         R13
+	JNZ          loop
+	MOVQ         dst+0(FP), AX
+	VMOVUPS      Z2, (AX)
+	VZEROUPPER
+	RET
+
+// func unpackIQ3_XXSAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL
+TEXT ·unpackIQ3_XXSAVX512(SB), $3584-48
+	MOVQ      w+24(FP), AX
+	MOVQ      stride+32(FP), CX
+	MOVQ      p+0(FP), DX
+	MOVQ      s+8(FP), BX
+	LEAQ      (CX)(CX*2), SI
+	LEAQ      (AX)(CX*4), DI
+	LEAQ      (DI)(CX*4), R8
+	LEAQ      (R8)(CX*4), R9
+	MOVQ      ·gridIQ3XXS+0(SB), R11
+	MOVL      $0x00000004, R10
+	KMOVW     R10, K1
+	MOVL      $0x00000008, R10
+	KMOVW     R10, K2
+	MOVL      $0x00000010, R10
+	KMOVW     R10, K3
+	MOVL      $0x00000020, R10
+	KMOVW     R10, K4
+	MOVL      $0x00000040, R10
+	KMOVW     R10, K5
+	MOVL      $0x00000080, R10
+	KMOVW     R10, K6
+	VMOVDQU32 const58<>+0(SB), Z1
+	VPXORD    Z0, Z0, Z0
+	MOVQ      blocks+40(FP), R12
+
+loop:
+	VMOVDQU32    2(AX), Z2
+	VMOVDQU32    Z2, (SP)
+	VMOVDQU32    2(AX)(CX*1), Z2
+	VMOVDQU32    Z2, 64(SP)
+	VMOVDQU32    66(AX), Y2
+	VINSERTI64X4 $0x01, 66(AX)(CX*1), Z2, Z2
+	VPSLLD       $0x02, Z2, Z3
+	VPTERNLOGD   $0xd8, const60<>+0(SB), Z3, Z2
+	VPADDW       Z2, Z2, Z3
+	VPTERNLOGD   $0xd8, const35<>+0(SB), Z3, Z2
+	VPANDD       const31<>+0(SB), Z2, Z2
+	VPSRLD       $0x04, Z2, Z3
+	VPXORD       Z2, Z3, Z3
+	VPANDD       const1<>+0(SB), Z3, Z3
+	VMOVDQU32    const61<>+0(SB), Z4
+	VPSHUFB      Z3, Z4, Z3
+	VPORD        Z3, Z2, Z2
+	VMOVDQU32    Z2, 2048(SP)
+	VMOVDQU32    2(AX)(CX*2), Z2
+	VMOVDQU32    Z2, 128(SP)
+	VMOVDQU32    2(AX)(SI*1), Z2
+	VMOVDQU32    Z2, 192(SP)
+	VMOVDQU32    66(AX)(CX*2), Y2
+	VINSERTI64X4 $0x01, 66(AX)(SI*1), Z2, Z2
+	VPSLLD       $0x02, Z2, Z3
+	VPTERNLOGD   $0xd8, const60<>+0(SB), Z3, Z2
+	VPADDW       Z2, Z2, Z3
+	VPTERNLOGD   $0xd8, const35<>+0(SB), Z3, Z2
+	VPANDD       const31<>+0(SB), Z2, Z2
+	VPSRLD       $0x04, Z2, Z3
+	VPXORD       Z2, Z3, Z3
+	VPANDD       const1<>+0(SB), Z3, Z3
+	VMOVDQU32    const61<>+0(SB), Z4
+	VPSHUFB      Z3, Z4, Z3
+	VPORD        Z3, Z2, Z2
+	VMOVDQU32    Z2, 2112(SP)
+	VMOVDQU32    2(DI), Z2
+	VMOVDQU32    Z2, 256(SP)
+	VMOVDQU32    2(DI)(CX*1), Z2
+	VMOVDQU32    Z2, 320(SP)
+	VMOVDQU32    66(DI), Y2
+	VINSERTI64X4 $0x01, 66(DI)(CX*1), Z2, Z2
+	VPSLLD       $0x02, Z2, Z3
+	VPTERNLOGD   $0xd8, const60<>+0(SB), Z3, Z2
+	VPADDW       Z2, Z2, Z3
+	VPTERNLOGD   $0xd8, const35<>+0(SB), Z3, Z2
+	VPANDD       const31<>+0(SB), Z2, Z2
+	VPSRLD       $0x04, Z2, Z3
+	VPXORD       Z2, Z3, Z3
+	VPANDD       const1<>+0(SB), Z3, Z3
+	VMOVDQU32    const61<>+0(SB), Z4
+	VPSHUFB      Z3, Z4, Z3
+	VPORD        Z3, Z2, Z2
+	VMOVDQU32    Z2, 2176(SP)
+	VMOVDQU32    2(DI)(CX*2), Z2
+	VMOVDQU32    Z2, 384(SP)
+	VMOVDQU32    2(DI)(SI*1), Z2
+	VMOVDQU32    Z2, 448(SP)
+	VMOVDQU32    66(DI)(CX*2), Y2
+	VINSERTI64X4 $0x01, 66(DI)(SI*1), Z2, Z2
+	VPSLLD       $0x02, Z2, Z3
+	VPTERNLOGD   $0xd8, const60<>+0(SB), Z3, Z2
+	VPADDW       Z2, Z2, Z3
+	VPTERNLOGD   $0xd8, const35<>+0(SB), Z3, Z2
+	VPANDD       const31<>+0(SB), Z2, Z2
+	VPSRLD       $0x04, Z2, Z3
+	VPXORD       Z2, Z3, Z3
+	VPANDD       const1<>+0(SB), Z3, Z3
+	VMOVDQU32    const61<>+0(SB), Z4
+	VPSHUFB      Z3, Z4, Z3
+	VPORD        Z3, Z2, Z2
+	VMOVDQU32    Z2, 2240(SP)
+	VMOVDQU32    2(R8), Z2
+	VMOVDQU32    Z2, 512(SP)
+	VMOVDQU32    2(R8)(CX*1), Z2
+	VMOVDQU32    Z2, 576(SP)
+	VMOVDQU32    66(R8), Y2
+	VINSERTI64X4 $0x01, 66(R8)(CX*1), Z2, Z2
+	VPSLLD       $0x02, Z2, Z3
+	VPTERNLOGD   $0xd8, const60<>+0(SB), Z3, Z2
+	VPADDW       Z2, Z2, Z3
+	VPTERNLOGD   $0xd8, const35<>+0(SB), Z3, Z2
+	VPANDD       const31<>+0(SB), Z2, Z2
+	VPSRLD       $0x04, Z2, Z3
+	VPXORD       Z2, Z3, Z3
+	VPANDD       const1<>+0(SB), Z3, Z3
+	VMOVDQU32    const61<>+0(SB), Z4
+	VPSHUFB      Z3, Z4, Z3
+	VPORD        Z3, Z2, Z2
+	VMOVDQU32    Z2, 2304(SP)
+	VMOVDQU32    2(R8)(CX*2), Z2
+	VMOVDQU32    Z2, 640(SP)
+	VMOVDQU32    2(R8)(SI*1), Z2
+	VMOVDQU32    Z2, 704(SP)
+	VMOVDQU32    66(R8)(CX*2), Y2
+	VINSERTI64X4 $0x01, 66(R8)(SI*1), Z2, Z2
+	VPSLLD       $0x02, Z2, Z3
+	VPTERNLOGD   $0xd8, const60<>+0(SB), Z3, Z2
+	VPADDW       Z2, Z2, Z3
+	VPTERNLOGD   $0xd8, const35<>+0(SB), Z3, Z2
+	VPANDD       const31<>+0(SB), Z2, Z2
+	VPSRLD       $0x04, Z2, Z3
+	VPXORD       Z2, Z3, Z3
+	VPANDD       const1<>+0(SB), Z3, Z3
+	VMOVDQU32    const61<>+0(SB), Z4
+	VPSHUFB      Z3, Z4, Z3
+	VPORD        Z3, Z2, Z2
+	VMOVDQU32    Z2, 2368(SP)
+	VMOVDQU32    2(R9), Z2
+	VMOVDQU32    Z2, 768(SP)
+	VMOVDQU32    2(R9)(CX*1), Z2
+	VMOVDQU32    Z2, 832(SP)
+	VMOVDQU32    66(R9), Y2
+	VINSERTI64X4 $0x01, 66(R9)(CX*1), Z2, Z2
+	VPSLLD       $0x02, Z2, Z3
+	VPTERNLOGD   $0xd8, const60<>+0(SB), Z3, Z2
+	VPADDW       Z2, Z2, Z3
+	VPTERNLOGD   $0xd8, const35<>+0(SB), Z3, Z2
+	VPANDD       const31<>+0(SB), Z2, Z2
+	VPSRLD       $0x04, Z2, Z3
+	VPXORD       Z2, Z3, Z3
+	VPANDD       const1<>+0(SB), Z3, Z3
+	VMOVDQU32    const61<>+0(SB), Z4
+	VPSHUFB      Z3, Z4, Z3
+	VPORD        Z3, Z2, Z2
+	VMOVDQU32    Z2, 2432(SP)
+	VMOVDQU32    2(R9)(CX*2), Z2
+	VMOVDQU32    Z2, 896(SP)
+	VMOVDQU32    2(R9)(SI*1), Z2
+	VMOVDQU32    Z2, 960(SP)
+	VMOVDQU32    66(R9)(CX*2), Y2
+	VINSERTI64X4 $0x01, 66(R9)(SI*1), Z2, Z2
+	VPSLLD       $0x02, Z2, Z3
+	VPTERNLOGD   $0xd8, const60<>+0(SB), Z3, Z2
+	VPADDW       Z2, Z2, Z3
+	VPTERNLOGD   $0xd8, const35<>+0(SB), Z3, Z2
+	VPANDD       const31<>+0(SB), Z2, Z2
+	VPSRLD       $0x04, Z2, Z3
+	VPXORD       Z2, Z3, Z3
+	VPANDD       const1<>+0(SB), Z3, Z3
+	VMOVDQU32    const61<>+0(SB), Z4
+	VPSHUFB      Z3, Z4, Z3
+	VPORD        Z3, Z2, Z2
+	VMOVDQU32    Z2, 2496(SP)
+	VMOVD        (AX), X2
+	VPINSRW      $0x01, (AX)(CX*1), X2, X2
+	VPINSRW      $0x02, (AX)(CX*2), X2, X2
+	VPINSRW      $0x03, (AX)(SI*1), X2, X2
+	VPINSRW      $0x04, (DI), X2, X2
+	VPINSRW      $0x05, (DI)(CX*1), X2, X2
+	VPINSRW      $0x06, (DI)(CX*2), X2, X2
+	VPINSRW      $0x07, (DI)(SI*1), X2, X2
+	VMOVD        (R8), X3
+	VPINSRW      $0x01, (R8)(CX*1), X3, X3
+	VPINSRW      $0x02, (R8)(CX*2), X3, X3
+	VPINSRW      $0x03, (R8)(SI*1), X3, X3
+	VPINSRW      $0x04, (R9), X3, X3
+	VPINSRW      $0x05, (R9)(CX*1), X3, X3
+	VPINSRW      $0x06, (R9)(CX*2), X3, X3
+	VPINSRW      $0x07, (R9)(SI*1), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VCVTPH2PS    Y2, Z2
+	VMULPS       const51<>+0(SB), Z2, Z2
+	VMOVDQU      66(AX), X3
+	VINSERTI32X4 $0x01, 66(DI), Z3, Z3
+	VINSERTI32X4 $0x02, 66(R8), Z3, Z3
+	VINSERTI32X4 $0x03, 66(R9), Z3, Z3
+	VMOVDQU      66(AX)(CX*1), X4
+	VINSERTI32X4 $0x01, 66(DI)(CX*1), Z4, Z4
+	VINSERTI32X4 $0x02, 66(R8)(CX*1), Z4, Z4
+	VINSERTI32X4 $0x03, 66(R9)(CX*1), Z4, Z4
+	VMOVDQU      66(AX)(CX*2), X5
+	VINSERTI32X4 $0x01, 66(DI)(CX*2), Z5, Z5
+	VINSERTI32X4 $0x02, 66(R8)(CX*2), Z5, Z5
+	VINSERTI32X4 $0x03, 66(R9)(CX*2), Z5, Z5
+	VMOVDQU      66(AX)(SI*1), X6
+	VINSERTI32X4 $0x01, 66(DI)(SI*1), Z6, Z6
+	VINSERTI32X4 $0x02, 66(R8)(SI*1), Z6, Z6
+	VINSERTI32X4 $0x03, 66(R9)(SI*1), Z6, Z6
+	VPUNPCKLDQ   Z4, Z3, Z8
+	VPUNPCKLDQ   Z6, Z5, Z9
+	VPUNPCKLQDQ  Z9, Z8, Z7
+	VPUNPCKHQDQ  Z9, Z8, Z8
+	VPUNPCKHDQ   Z4, Z3, Z3
+	VPUNPCKHDQ   Z6, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z3, Z4
+	VPUNPCKHQDQ  Z5, Z3, Z3
+	VPSRLD       $0x1c, Z7, Z5
+	VCVTDQ2PS    Z5, Z5
+	VADDPS       const51<>+0(SB), Z5, Z5
+	VMULPS       Z2, Z5, Z5
+	VMOVUPS      Z5, 2560(SP)
+	VPSRLD       $0x1c, Z8, Z5
+	VCVTDQ2PS    Z5, Z5
+	VADDPS       const51<>+0(SB), Z5, Z5
+	VMULPS       Z2, Z5, Z5
+	VMOVUPS      Z5, 2816(SP)
+	VPSRLD       $0x1c, Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z2, Z4, Z4
+	VMOVUPS      Z4, 2624(SP)
+	VPSRLD       $0x1c, Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VADDPS       const51<>+0(SB), Z3, Z3
+	VMULPS       Z2, Z3, Z3
+	VMOVUPS      Z3, 2880(SP)
+	VMOVDQU      82(AX), X3
+	VINSERTI32X4 $0x01, 82(DI), Z3, Z3
+	VINSERTI32X4 $0x02, 82(R8), Z3, Z3
+	VINSERTI32X4 $0x03, 82(R9), Z3, Z3
+	VMOVDQU      82(AX)(CX*1), X4
+	VINSERTI32X4 $0x01, 82(DI)(CX*1), Z4, Z4
+	VINSERTI32X4 $0x02, 82(R8)(CX*1), Z4, Z4
+	VINSERTI32X4 $0x03, 82(R9)(CX*1), Z4, Z4
+	VMOVDQU      82(AX)(CX*2), X5
+	VINSERTI32X4 $0x01, 82(DI)(CX*2), Z5, Z5
+	VINSERTI32X4 $0x02, 82(R8)(CX*2), Z5, Z5
+	VINSERTI32X4 $0x03, 82(R9)(CX*2), Z5, Z5
+	VMOVDQU      82(AX)(SI*1), X6
+	VINSERTI32X4 $0x01, 82(DI)(SI*1), Z6, Z6
+	VINSERTI32X4 $0x02, 82(R8)(SI*1), Z6, Z6
+	VINSERTI32X4 $0x03, 82(R9)(SI*1), Z6, Z6
+	VPUNPCKLDQ   Z4, Z3, Z8
+	VPUNPCKLDQ   Z6, Z5, Z9
+	VPUNPCKLQDQ  Z9, Z8, Z7
+	VPUNPCKHQDQ  Z9, Z8, Z8
+	VPUNPCKHDQ   Z4, Z3, Z3
+	VPUNPCKHDQ   Z6, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z3, Z4
+	VPUNPCKHQDQ  Z5, Z3, Z3
+	VPSRLD       $0x1c, Z7, Z5
+	VCVTDQ2PS    Z5, Z5
+	VADDPS       const51<>+0(SB), Z5, Z5
+	VMULPS       Z2, Z5, Z5
+	VMOVUPS      Z5, 2688(SP)
+	VPSRLD       $0x1c, Z8, Z5
+	VCVTDQ2PS    Z5, Z5
+	VADDPS       const51<>+0(SB), Z5, Z5
+	VMULPS       Z2, Z5, Z5
+	VMOVUPS      Z5, 2944(SP)
+	VPSRLD       $0x1c, Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z2, Z4, Z4
+	VMOVUPS      Z4, 2752(SP)
+	VPSRLD       $0x1c, Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VADDPS       const51<>+0(SB), Z3, Z3
+	VMULPS       Z2, Z3, Z3
+	VMOVUPS      Z3, 3008(SP)
+	XORL         R10, R10
+
+unit:
+	VMOVUPS      2560(SP)(R10*8), Z2
+	VMOVUPS      Z2, (BX)
+	VMOVUPS      2816(SP)(R10*8), Z2
+	VMOVUPS      Z2, 64(BX)
+	ADDQ         $0x00000080, BX
+	MOVBQZX      (SP)(R10*2), R13
+	VMOVD        (R11)(R13*4), X2
+	MOVBQZX      1(SP)(R10*2), R13
+	VPINSRD      $0x01, (R11)(R13*4), X2, X2
+	MOVBQZX      2(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y2
+	MOVBQZX      3(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y2
+	MOVBQZX      4(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y2
+	MOVBQZX      5(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y2
+	MOVBQZX      6(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y2
+	MOVBQZX      7(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y2
+	MOVBQZX      8(SP)(R10*2), R13
+	VMOVD        (R11)(R13*4), X3
+	MOVBQZX      9(SP)(R10*2), R13
+	VPINSRD      $0x01, (R11)(R13*4), X3, X3
+	MOVBQZX      10(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y3
+	MOVBQZX      11(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y3
+	MOVBQZX      12(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y3
+	MOVBQZX      13(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y3
+	MOVBQZX      14(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y3
+	MOVBQZX      15(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y3
+	VINSERTI64X4 $0x01, Y3, Z2, Z2
+	KMOVQ        2048(SP)(R10*1), K7
+	VPSUBB       Z2, Z0, K7, Z2
+	VPADDB       Z1, Z2, Z2
+	MOVBQZX      64(SP)(R10*2), R13
+	VMOVD        (R11)(R13*4), X3
+	MOVBQZX      65(SP)(R10*2), R13
+	VPINSRD      $0x01, (R11)(R13*4), X3, X3
+	MOVBQZX      66(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y3
+	MOVBQZX      67(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y3
+	MOVBQZX      68(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y3
+	MOVBQZX      69(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y3
+	MOVBQZX      70(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y3
+	MOVBQZX      71(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y3
+	MOVBQZX      72(SP)(R10*2), R13
+	VMOVD        (R11)(R13*4), X4
+	MOVBQZX      73(SP)(R10*2), R13
+	VPINSRD      $0x01, (R11)(R13*4), X4, X4
+	MOVBQZX      74(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y4
+	MOVBQZX      75(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y4
+	MOVBQZX      76(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y4
+	MOVBQZX      77(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y4
+	MOVBQZX      78(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y4
+	MOVBQZX      79(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y4
+	VINSERTI64X4 $0x01, Y4, Z3, Z3
+	KMOVQ        2080(SP)(R10*1), K7
+	VPSUBB       Z3, Z0, K7, Z3
+	VPADDB       Z1, Z3, Z3
+	MOVBQZX      128(SP)(R10*2), R13
+	VMOVD        (R11)(R13*4), X4
+	MOVBQZX      129(SP)(R10*2), R13
+	VPINSRD      $0x01, (R11)(R13*4), X4, X4
+	MOVBQZX      130(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y4
+	MOVBQZX      131(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y4
+	MOVBQZX      132(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y4
+	MOVBQZX      133(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y4
+	MOVBQZX      134(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y4
+	MOVBQZX      135(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y4
+	MOVBQZX      136(SP)(R10*2), R13
+	VMOVD        (R11)(R13*4), X5
+	MOVBQZX      137(SP)(R10*2), R13
+	VPINSRD      $0x01, (R11)(R13*4), X5, X5
+	MOVBQZX      138(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y5
+	MOVBQZX      139(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y5
+	MOVBQZX      140(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y5
+	MOVBQZX      141(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y5
+	MOVBQZX      142(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y5
+	MOVBQZX      143(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y5
+	VINSERTI64X4 $0x01, Y5, Z4, Z4
+	KMOVQ        2112(SP)(R10*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	MOVBQZX      192(SP)(R10*2), R13
+	VMOVD        (R11)(R13*4), X5
+	MOVBQZX      193(SP)(R10*2), R13
+	VPINSRD      $0x01, (R11)(R13*4), X5, X5
+	MOVBQZX      194(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y5
+	MOVBQZX      195(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y5
+	MOVBQZX      196(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y5
+	MOVBQZX      197(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y5
+	MOVBQZX      198(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y5
+	MOVBQZX      199(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y5
+	MOVBQZX      200(SP)(R10*2), R13
+	VMOVD        (R11)(R13*4), X6
+	MOVBQZX      201(SP)(R10*2), R13
+	VPINSRD      $0x01, (R11)(R13*4), X6, X6
+	MOVBQZX      202(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y6
+	MOVBQZX      203(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y6
+	MOVBQZX      204(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y6
+	MOVBQZX      205(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y6
+	MOVBQZX      206(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y6
+	MOVBQZX      207(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y6
+	VINSERTI64X4 $0x01, Y6, Z5, Z5
+	KMOVQ        2144(SP)(R10*1), K7
+	VPSUBB       Z5, Z0, K7, Z5
+	VPADDB       Z1, Z5, Z5
+	VPUNPCKLDQ   Z3, Z2, Z7
+	VPUNPCKLDQ   Z5, Z4, Z8
+	VPUNPCKLQDQ  Z8, Z7, Z6
+	VPUNPCKHQDQ  Z8, Z7, Z7
+	VPUNPCKHDQ   Z3, Z2, Z2
+	VPUNPCKHDQ   Z5, Z4, Z4
+	VPUNPCKLQDQ  Z4, Z2, Z3
+	VPUNPCKHQDQ  Z4, Z2, Z2
+	MOVBQZX      256(SP)(R10*2), R13
+	VMOVD        (R11)(R13*4), X4
+	MOVBQZX      257(SP)(R10*2), R13
+	VPINSRD      $0x01, (R11)(R13*4), X4, X4
+	MOVBQZX      258(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y4
+	MOVBQZX      259(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y4
+	MOVBQZX      260(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y4
+	MOVBQZX      261(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y4
+	MOVBQZX      262(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y4
+	MOVBQZX      263(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y4
+	MOVBQZX      264(SP)(R10*2), R13
+	VMOVD        (R11)(R13*4), X5
+	MOVBQZX      265(SP)(R10*2), R13
+	VPINSRD      $0x01, (R11)(R13*4), X5, X5
+	MOVBQZX      266(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y5
+	MOVBQZX      267(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y5
+	MOVBQZX      268(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y5
+	MOVBQZX      269(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y5
+	MOVBQZX      270(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y5
+	MOVBQZX      271(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y5
+	VINSERTI64X4 $0x01, Y5, Z4, Z4
+	KMOVQ        2176(SP)(R10*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	MOVBQZX      320(SP)(R10*2), R13
+	VMOVD        (R11)(R13*4), X5
+	MOVBQZX      321(SP)(R10*2), R13
+	VPINSRD      $0x01, (R11)(R13*4), X5, X5
+	MOVBQZX      322(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y5
+	MOVBQZX      323(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y5
+	MOVBQZX      324(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y5
+	MOVBQZX      325(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y5
+	MOVBQZX      326(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y5
+	MOVBQZX      327(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y5
+	MOVBQZX      328(SP)(R10*2), R13
+	VMOVD        (R11)(R13*4), X8
+	MOVBQZX      329(SP)(R10*2), R13
+	VPINSRD      $0x01, (R11)(R13*4), X8, X8
+	MOVBQZX      330(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y8
+	MOVBQZX      331(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y8
+	MOVBQZX      332(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y8
+	MOVBQZX      333(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y8
+	MOVBQZX      334(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y8
+	MOVBQZX      335(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y8
+	VINSERTI64X4 $0x01, Y8, Z5, Z5
+	KMOVQ        2208(SP)(R10*1), K7
+	VPSUBB       Z5, Z0, K7, Z5
+	VPADDB       Z1, Z5, Z5
+	MOVBQZX      384(SP)(R10*2), R13
+	VMOVD        (R11)(R13*4), X8
+	MOVBQZX      385(SP)(R10*2), R13
+	VPINSRD      $0x01, (R11)(R13*4), X8, X8
+	MOVBQZX      386(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y8
+	MOVBQZX      387(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y8
+	MOVBQZX      388(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y8
+	MOVBQZX      389(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y8
+	MOVBQZX      390(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y8
+	MOVBQZX      391(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y8
+	MOVBQZX      392(SP)(R10*2), R13
+	VMOVD        (R11)(R13*4), X9
+	MOVBQZX      393(SP)(R10*2), R13
+	VPINSRD      $0x01, (R11)(R13*4), X9, X9
+	MOVBQZX      394(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y9
+	MOVBQZX      395(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y9
+	MOVBQZX      396(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y9
+	MOVBQZX      397(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y9
+	MOVBQZX      398(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y9
+	MOVBQZX      399(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y9
+	VINSERTI64X4 $0x01, Y9, Z8, Z8
+	KMOVQ        2240(SP)(R10*1), K7
+	VPSUBB       Z8, Z0, K7, Z8
+	VPADDB       Z1, Z8, Z8
+	MOVBQZX      448(SP)(R10*2), R13
+	VMOVD        (R11)(R13*4), X9
+	MOVBQZX      449(SP)(R10*2), R13
+	VPINSRD      $0x01, (R11)(R13*4), X9, X9
+	MOVBQZX      450(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y9
+	MOVBQZX      451(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y9
+	MOVBQZX      452(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y9
+	MOVBQZX      453(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y9
+	MOVBQZX      454(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y9
+	MOVBQZX      455(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y9
+	MOVBQZX      456(SP)(R10*2), R13
+	VMOVD        (R11)(R13*4), X10
+	MOVBQZX      457(SP)(R10*2), R13
+	VPINSRD      $0x01, (R11)(R13*4), X10, X10
+	MOVBQZX      458(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y10
+	MOVBQZX      459(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y10
+	MOVBQZX      460(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y10
+	MOVBQZX      461(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y10
+	MOVBQZX      462(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y10
+	MOVBQZX      463(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y10
+	VINSERTI64X4 $0x01, Y10, Z9, Z9
+	KMOVQ        2272(SP)(R10*1), K7
+	VPSUBB       Z9, Z0, K7, Z9
+	VPADDB       Z1, Z9, Z9
+	VPUNPCKLDQ   Z5, Z4, Z11
+	VPUNPCKLDQ   Z9, Z8, Z12
+	VPUNPCKLQDQ  Z12, Z11, Z10
+	VPUNPCKHQDQ  Z12, Z11, Z11
+	VPUNPCKHDQ   Z5, Z4, Z4
+	VPUNPCKHDQ   Z9, Z8, Z8
+	VPUNPCKLQDQ  Z8, Z4, Z5
+	VPUNPCKHQDQ  Z8, Z4, Z4
+	MOVBQZX      512(SP)(R10*2), R13
+	VMOVD        (R11)(R13*4), X8
+	MOVBQZX      513(SP)(R10*2), R13
+	VPINSRD      $0x01, (R11)(R13*4), X8, X8
+	MOVBQZX      514(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y8
+	MOVBQZX      515(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y8
+	MOVBQZX      516(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y8
+	MOVBQZX      517(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y8
+	MOVBQZX      518(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y8
+	MOVBQZX      519(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y8
+	MOVBQZX      520(SP)(R10*2), R13
+	VMOVD        (R11)(R13*4), X9
+	MOVBQZX      521(SP)(R10*2), R13
+	VPINSRD      $0x01, (R11)(R13*4), X9, X9
+	MOVBQZX      522(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y9
+	MOVBQZX      523(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y9
+	MOVBQZX      524(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y9
+	MOVBQZX      525(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y9
+	MOVBQZX      526(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y9
+	MOVBQZX      527(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y9
+	VINSERTI64X4 $0x01, Y9, Z8, Z8
+	KMOVQ        2304(SP)(R10*1), K7
+	VPSUBB       Z8, Z0, K7, Z8
+	VPADDB       Z1, Z8, Z8
+	MOVBQZX      576(SP)(R10*2), R13
+	VMOVD        (R11)(R13*4), X9
+	MOVBQZX      577(SP)(R10*2), R13
+	VPINSRD      $0x01, (R11)(R13*4), X9, X9
+	MOVBQZX      578(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y9
+	MOVBQZX      579(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y9
+	MOVBQZX      580(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y9
+	MOVBQZX      581(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y9
+	MOVBQZX      582(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y9
+	MOVBQZX      583(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y9
+	MOVBQZX      584(SP)(R10*2), R13
+	VMOVD        (R11)(R13*4), X12
+	MOVBQZX      585(SP)(R10*2), R13
+	VPINSRD      $0x01, (R11)(R13*4), X12, X12
+	MOVBQZX      586(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y12
+	MOVBQZX      587(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y12
+	MOVBQZX      588(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y12
+	MOVBQZX      589(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y12
+	MOVBQZX      590(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y12
+	MOVBQZX      591(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y12
+	VINSERTI64X4 $0x01, Y12, Z9, Z9
+	KMOVQ        2336(SP)(R10*1), K7
+	VPSUBB       Z9, Z0, K7, Z9
+	VPADDB       Z1, Z9, Z9
+	MOVBQZX      640(SP)(R10*2), R13
+	VMOVD        (R11)(R13*4), X12
+	MOVBQZX      641(SP)(R10*2), R13
+	VPINSRD      $0x01, (R11)(R13*4), X12, X12
+	MOVBQZX      642(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y12
+	MOVBQZX      643(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y12
+	MOVBQZX      644(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y12
+	MOVBQZX      645(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y12
+	MOVBQZX      646(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y12
+	MOVBQZX      647(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y12
+	MOVBQZX      648(SP)(R10*2), R13
+	VMOVD        (R11)(R13*4), X13
+	MOVBQZX      649(SP)(R10*2), R13
+	VPINSRD      $0x01, (R11)(R13*4), X13, X13
+	MOVBQZX      650(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y13
+	MOVBQZX      651(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y13
+	MOVBQZX      652(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y13
+	MOVBQZX      653(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y13
+	MOVBQZX      654(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y13
+	MOVBQZX      655(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y13
+	VINSERTI64X4 $0x01, Y13, Z12, Z12
+	KMOVQ        2368(SP)(R10*1), K7
+	VPSUBB       Z12, Z0, K7, Z12
+	VPADDB       Z1, Z12, Z12
+	MOVBQZX      704(SP)(R10*2), R13
+	VMOVD        (R11)(R13*4), X13
+	MOVBQZX      705(SP)(R10*2), R13
+	VPINSRD      $0x01, (R11)(R13*4), X13, X13
+	MOVBQZX      706(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y13
+	MOVBQZX      707(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y13
+	MOVBQZX      708(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y13
+	MOVBQZX      709(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y13
+	MOVBQZX      710(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y13
+	MOVBQZX      711(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y13
+	MOVBQZX      712(SP)(R10*2), R13
+	VMOVD        (R11)(R13*4), X14
+	MOVBQZX      713(SP)(R10*2), R13
+	VPINSRD      $0x01, (R11)(R13*4), X14, X14
+	MOVBQZX      714(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y14
+	MOVBQZX      715(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y14
+	MOVBQZX      716(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y14
+	MOVBQZX      717(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y14
+	MOVBQZX      718(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y14
+	MOVBQZX      719(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y14
+	VINSERTI64X4 $0x01, Y14, Z13, Z13
+	KMOVQ        2400(SP)(R10*1), K7
+	VPSUBB       Z13, Z0, K7, Z13
+	VPADDB       Z1, Z13, Z13
+	VPUNPCKLDQ   Z9, Z8, Z15
+	VPUNPCKLDQ   Z13, Z12, Z16
+	VPUNPCKLQDQ  Z16, Z15, Z14
+	VPUNPCKHQDQ  Z16, Z15, Z15
+	VPUNPCKHDQ   Z9, Z8, Z8
+	VPUNPCKHDQ   Z13, Z12, Z12
+	VPUNPCKLQDQ  Z12, Z8, Z9
+	VPUNPCKHQDQ  Z12, Z8, Z8
+	MOVBQZX      768(SP)(R10*2), R13
+	VMOVD        (R11)(R13*4), X12
+	MOVBQZX      769(SP)(R10*2), R13
+	VPINSRD      $0x01, (R11)(R13*4), X12, X12
+	MOVBQZX      770(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y12
+	MOVBQZX      771(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y12
+	MOVBQZX      772(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y12
+	MOVBQZX      773(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y12
+	MOVBQZX      774(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y12
+	MOVBQZX      775(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y12
+	MOVBQZX      776(SP)(R10*2), R13
+	VMOVD        (R11)(R13*4), X13
+	MOVBQZX      777(SP)(R10*2), R13
+	VPINSRD      $0x01, (R11)(R13*4), X13, X13
+	MOVBQZX      778(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y13
+	MOVBQZX      779(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y13
+	MOVBQZX      780(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y13
+	MOVBQZX      781(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y13
+	MOVBQZX      782(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y13
+	MOVBQZX      783(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y13
+	VINSERTI64X4 $0x01, Y13, Z12, Z12
+	KMOVQ        2432(SP)(R10*1), K7
+	VPSUBB       Z12, Z0, K7, Z12
+	VPADDB       Z1, Z12, Z12
+	MOVBQZX      832(SP)(R10*2), R13
+	VMOVD        (R11)(R13*4), X13
+	MOVBQZX      833(SP)(R10*2), R13
+	VPINSRD      $0x01, (R11)(R13*4), X13, X13
+	MOVBQZX      834(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y13
+	MOVBQZX      835(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y13
+	MOVBQZX      836(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y13
+	MOVBQZX      837(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y13
+	MOVBQZX      838(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y13
+	MOVBQZX      839(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y13
+	MOVBQZX      840(SP)(R10*2), R13
+	VMOVD        (R11)(R13*4), X16
+	MOVBQZX      841(SP)(R10*2), R13
+	VPINSRD      $0x01, (R11)(R13*4), X16, X16
+	MOVBQZX      842(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y16
+	MOVBQZX      843(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y16
+	MOVBQZX      844(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y16
+	MOVBQZX      845(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y16
+	MOVBQZX      846(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y16
+	MOVBQZX      847(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y16
+	VINSERTI64X4 $0x01, Y16, Z13, Z13
+	KMOVQ        2464(SP)(R10*1), K7
+	VPSUBB       Z13, Z0, K7, Z13
+	VPADDB       Z1, Z13, Z13
+	MOVBQZX      896(SP)(R10*2), R13
+	VMOVD        (R11)(R13*4), X16
+	MOVBQZX      897(SP)(R10*2), R13
+	VPINSRD      $0x01, (R11)(R13*4), X16, X16
+	MOVBQZX      898(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y16
+	MOVBQZX      899(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y16
+	MOVBQZX      900(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y16
+	MOVBQZX      901(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y16
+	MOVBQZX      902(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y16
+	MOVBQZX      903(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y16
+	MOVBQZX      904(SP)(R10*2), R13
+	VMOVD        (R11)(R13*4), X17
+	MOVBQZX      905(SP)(R10*2), R13
+	VPINSRD      $0x01, (R11)(R13*4), X17, X17
+	MOVBQZX      906(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y17
+	MOVBQZX      907(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y17
+	MOVBQZX      908(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y17
+	MOVBQZX      909(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y17
+	MOVBQZX      910(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y17
+	MOVBQZX      911(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y17
+	VINSERTI64X4 $0x01, Y17, Z16, Z16
+	KMOVQ        2496(SP)(R10*1), K7
+	VPSUBB       Z16, Z0, K7, Z16
+	VPADDB       Z1, Z16, Z16
+	MOVBQZX      960(SP)(R10*2), R13
+	VMOVD        (R11)(R13*4), X17
+	MOVBQZX      961(SP)(R10*2), R13
+	VPINSRD      $0x01, (R11)(R13*4), X17, X17
+	MOVBQZX      962(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y17
+	MOVBQZX      963(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y17
+	MOVBQZX      964(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y17
+	MOVBQZX      965(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y17
+	MOVBQZX      966(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y17
+	MOVBQZX      967(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y17
+	MOVBQZX      968(SP)(R10*2), R13
+	VMOVD        (R11)(R13*4), X18
+	MOVBQZX      969(SP)(R10*2), R13
+	VPINSRD      $0x01, (R11)(R13*4), X18, X18
+	MOVBQZX      970(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y18
+	MOVBQZX      971(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y18
+	MOVBQZX      972(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y18
+	MOVBQZX      973(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y18
+	MOVBQZX      974(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y18
+	MOVBQZX      975(SP)(R10*2), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y18
+	VINSERTI64X4 $0x01, Y18, Z17, Z17
+	KMOVQ        2528(SP)(R10*1), K7
+	VPSUBB       Z17, Z0, K7, Z17
+	VPADDB       Z1, Z17, Z17
+	VPUNPCKLDQ   Z13, Z12, Z19
+	VPUNPCKLDQ   Z17, Z16, Z20
+	VPUNPCKLQDQ  Z20, Z19, Z18
+	VPUNPCKHQDQ  Z20, Z19, Z19
+	VPUNPCKHDQ   Z13, Z12, Z12
+	VPUNPCKHDQ   Z17, Z16, Z16
+	VPUNPCKLQDQ  Z16, Z12, Z13
+	VPUNPCKHQDQ  Z16, Z12, Z12
+	VSHUFI32X4   $0x44, Z10, Z6, Z16
+	VSHUFI32X4   $0x44, Z18, Z14, Z17
+	VSHUFI32X4   $0x88, Z17, Z16, Z20
+	VSHUFI32X4   $0xdd, Z17, Z16, Z16
+	VSHUFI32X4   $0xee, Z10, Z6, Z6
+	VSHUFI32X4   $0xee, Z18, Z14, Z10
+	VSHUFI32X4   $0x88, Z10, Z6, Z14
+	VSHUFI32X4   $0xdd, Z10, Z6, Z6
+	VMOVDQU32    Z20, (DX)
+	VMOVDQU32    Z16, 256(DX)
+	VMOVDQU32    Z14, 512(DX)
+	VMOVDQU32    Z6, 768(DX)
+	VSHUFI32X4   $0x44, Z11, Z7, Z6
+	VSHUFI32X4   $0x44, Z19, Z15, Z10
+	VSHUFI32X4   $0x88, Z10, Z6, Z14
+	VSHUFI32X4   $0xdd, Z10, Z6, Z6
+	VSHUFI32X4   $0xee, Z11, Z7, Z7
+	VSHUFI32X4   $0xee, Z19, Z15, Z10
+	VSHUFI32X4   $0x88, Z10, Z7, Z11
+	VSHUFI32X4   $0xdd, Z10, Z7, Z7
+	VMOVDQU32    Z14, 64(DX)
+	VMOVDQU32    Z6, 320(DX)
+	VMOVDQU32    Z11, 576(DX)
+	VMOVDQU32    Z7, 832(DX)
+	VSHUFI32X4   $0x44, Z5, Z3, Z6
+	VSHUFI32X4   $0x44, Z13, Z9, Z7
+	VSHUFI32X4   $0x88, Z7, Z6, Z10
+	VSHUFI32X4   $0xdd, Z7, Z6, Z6
+	VSHUFI32X4   $0xee, Z5, Z3, Z3
+	VSHUFI32X4   $0xee, Z13, Z9, Z5
+	VSHUFI32X4   $0x88, Z5, Z3, Z7
+	VSHUFI32X4   $0xdd, Z5, Z3, Z3
+	VMOVDQU32    Z10, 128(DX)
+	VMOVDQU32    Z6, 384(DX)
+	VMOVDQU32    Z7, 640(DX)
+	VMOVDQU32    Z3, 896(DX)
+	VSHUFI32X4   $0x44, Z4, Z2, Z3
+	VSHUFI32X4   $0x44, Z12, Z8, Z5
+	VSHUFI32X4   $0x88, Z5, Z3, Z6
+	VSHUFI32X4   $0xdd, Z5, Z3, Z3
+	VSHUFI32X4   $0xee, Z4, Z2, Z2
+	VSHUFI32X4   $0xee, Z12, Z8, Z4
+	VSHUFI32X4   $0x88, Z4, Z2, Z5
+	VSHUFI32X4   $0xdd, Z4, Z2, Z2
+	VMOVDQU32    Z6, 192(DX)
+	VMOVDQU32    Z3, 448(DX)
+	VMOVDQU32    Z5, 704(DX)
+	VMOVDQU32    Z2, 960(DX)
+	ADDQ         $0x00000400, DX
+	ADDQ         $0x08, R10
+	CMPQ         R10, $0x20
+	JNE          unit
+	ADDQ         $0x62, AX
+	ADDQ         $0x62, DI
+	ADDQ         $0x62, R8
+	ADDQ         $0x62, R9
+	DECQ         R12
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func rowsIQ3_SAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, MMX+
+TEXT ·rowsIQ3_SAVX512(SB), $3584-48
+	MOVQ      w+8(FP), AX
+	MOVQ      stride+16(FP), CX
+	MOVQ      q+32(FP), DX
+	MOVQ      groups+40(FP), BX
+	MOVQ      CX, SI
+	SHLQ      $0x04, SI
+	ADDQ      AX, SI
+	LEAQ      (CX)(CX*2), DI
+	LEAQ      (AX)(CX*4), R8
+	LEAQ      (R8)(CX*4), R9
+	LEAQ      (R9)(CX*4), R10
+	MOVQ      ·gridIQ3S+0(SB), R12
+	MOVL      $0x00000004, R11
+	KMOVW     R11, K1
+	MOVL      $0x00000008, R11
+	KMOVW     R11, K2
+	MOVL      $0x00000010, R11
+	KMOVW     R11, K3
+	MOVL      $0x00000020, R11
+	KMOVW     R11, K4
+	MOVL      $0x00000040, R11
+	KMOVW     R11, K5
+	MOVL      $0x00000080, R11
+	KMOVW     R11, K6
+	VMOVDQU32 const58<>+0(SB), Z1
+	VPXORD    Z0, Z0, Z0
+	MOVQ      blocks+24(FP), R13
+	VPXORD    Z2, Z2, Z2
+
+loop:
+	VPMOVZXBW    2(AX), Z3
+	KMOVD        66(AX), K7
+	VPADDW       const67<>+0(SB), Z3, K7, Z3
+	VMOVDQU32    Z3, (SP)
+	VPMOVZXBW    34(AX), Z3
+	KMOVD        70(AX), K7
+	VPADDW       const67<>+0(SB), Z3, K7, Z3
+	VMOVDQU32    Z3, 64(SP)
+	VMOVDQU32    74(AX), Y3
+	VINSERTI64X4 $0x01, 74(AX)(CX*1), Z3, Z3
+	VMOVDQU32    Z3, 2048(SP)
+	VPMOVZXBW    2(AX)(CX*1), Z3
+	KMOVD        66(AX)(CX*1), K7
+	VPADDW       const67<>+0(SB), Z3, K7, Z3
+	VMOVDQU32    Z3, 128(SP)
+	VPMOVZXBW    34(AX)(CX*1), Z3
+	KMOVD        70(AX)(CX*1), K7
+	VPADDW       const67<>+0(SB), Z3, K7, Z3
+	VMOVDQU32    Z3, 192(SP)
+	VPMOVZXBW    2(AX)(CX*2), Z3
+	KMOVD        66(AX)(CX*2), K7
+	VPADDW       const67<>+0(SB), Z3, K7, Z3
+	VMOVDQU32    Z3, 256(SP)
+	VPMOVZXBW    34(AX)(CX*2), Z3
+	KMOVD        70(AX)(CX*2), K7
+	VPADDW       const67<>+0(SB), Z3, K7, Z3
+	VMOVDQU32    Z3, 320(SP)
+	VMOVDQU32    74(AX)(CX*2), Y3
+	VINSERTI64X4 $0x01, 74(AX)(DI*1), Z3, Z3
+	VMOVDQU32    Z3, 2112(SP)
+	VPMOVZXBW    2(AX)(DI*1), Z3
+	KMOVD        66(AX)(DI*1), K7
+	VPADDW       const67<>+0(SB), Z3, K7, Z3
+	VMOVDQU32    Z3, 384(SP)
+	VPMOVZXBW    34(AX)(DI*1), Z3
+	KMOVD        70(AX)(DI*1), K7
+	VPADDW       const67<>+0(SB), Z3, K7, Z3
+	VMOVDQU32    Z3, 448(SP)
+	VPMOVZXBW    2(R8), Z3
+	KMOVD        66(R8), K7
+	VPADDW       const67<>+0(SB), Z3, K7, Z3
+	VMOVDQU32    Z3, 512(SP)
+	VPMOVZXBW    34(R8), Z3
+	KMOVD        70(R8), K7
+	VPADDW       const67<>+0(SB), Z3, K7, Z3
+	VMOVDQU32    Z3, 576(SP)
+	VMOVDQU32    74(R8), Y3
+	VINSERTI64X4 $0x01, 74(R8)(CX*1), Z3, Z3
+	VMOVDQU32    Z3, 2176(SP)
+	VPMOVZXBW    2(R8)(CX*1), Z3
+	KMOVD        66(R8)(CX*1), K7
+	VPADDW       const67<>+0(SB), Z3, K7, Z3
+	VMOVDQU32    Z3, 640(SP)
+	VPMOVZXBW    34(R8)(CX*1), Z3
+	KMOVD        70(R8)(CX*1), K7
+	VPADDW       const67<>+0(SB), Z3, K7, Z3
+	VMOVDQU32    Z3, 704(SP)
+	VPMOVZXBW    2(R8)(CX*2), Z3
+	KMOVD        66(R8)(CX*2), K7
+	VPADDW       const67<>+0(SB), Z3, K7, Z3
+	VMOVDQU32    Z3, 768(SP)
+	VPMOVZXBW    34(R8)(CX*2), Z3
+	KMOVD        70(R8)(CX*2), K7
+	VPADDW       const67<>+0(SB), Z3, K7, Z3
+	VMOVDQU32    Z3, 832(SP)
+	VMOVDQU32    74(R8)(CX*2), Y3
+	VINSERTI64X4 $0x01, 74(R8)(DI*1), Z3, Z3
+	VMOVDQU32    Z3, 2240(SP)
+	VPMOVZXBW    2(R8)(DI*1), Z3
+	KMOVD        66(R8)(DI*1), K7
+	VPADDW       const67<>+0(SB), Z3, K7, Z3
+	VMOVDQU32    Z3, 896(SP)
+	VPMOVZXBW    34(R8)(DI*1), Z3
+	KMOVD        70(R8)(DI*1), K7
+	VPADDW       const67<>+0(SB), Z3, K7, Z3
+	VMOVDQU32    Z3, 960(SP)
+	VPMOVZXBW    2(R9), Z3
+	KMOVD        66(R9), K7
+	VPADDW       const67<>+0(SB), Z3, K7, Z3
+	VMOVDQU32    Z3, 1024(SP)
+	VPMOVZXBW    34(R9), Z3
+	KMOVD        70(R9), K7
+	VPADDW       const67<>+0(SB), Z3, K7, Z3
+	VMOVDQU32    Z3, 1088(SP)
+	VMOVDQU32    74(R9), Y3
+	VINSERTI64X4 $0x01, 74(R9)(CX*1), Z3, Z3
+	VMOVDQU32    Z3, 2304(SP)
+	VPMOVZXBW    2(R9)(CX*1), Z3
+	KMOVD        66(R9)(CX*1), K7
+	VPADDW       const67<>+0(SB), Z3, K7, Z3
+	VMOVDQU32    Z3, 1152(SP)
+	VPMOVZXBW    34(R9)(CX*1), Z3
+	KMOVD        70(R9)(CX*1), K7
+	VPADDW       const67<>+0(SB), Z3, K7, Z3
+	VMOVDQU32    Z3, 1216(SP)
+	VPMOVZXBW    2(R9)(CX*2), Z3
+	KMOVD        66(R9)(CX*2), K7
+	VPADDW       const67<>+0(SB), Z3, K7, Z3
+	VMOVDQU32    Z3, 1280(SP)
+	VPMOVZXBW    34(R9)(CX*2), Z3
+	KMOVD        70(R9)(CX*2), K7
+	VPADDW       const67<>+0(SB), Z3, K7, Z3
+	VMOVDQU32    Z3, 1344(SP)
+	VMOVDQU32    74(R9)(CX*2), Y3
+	VINSERTI64X4 $0x01, 74(R9)(DI*1), Z3, Z3
+	VMOVDQU32    Z3, 2368(SP)
+	VPMOVZXBW    2(R9)(DI*1), Z3
+	KMOVD        66(R9)(DI*1), K7
+	VPADDW       const67<>+0(SB), Z3, K7, Z3
+	VMOVDQU32    Z3, 1408(SP)
+	VPMOVZXBW    34(R9)(DI*1), Z3
+	KMOVD        70(R9)(DI*1), K7
+	VPADDW       const67<>+0(SB), Z3, K7, Z3
+	VMOVDQU32    Z3, 1472(SP)
+	VPMOVZXBW    2(R10), Z3
+	KMOVD        66(R10), K7
+	VPADDW       const67<>+0(SB), Z3, K7, Z3
+	VMOVDQU32    Z3, 1536(SP)
+	VPMOVZXBW    34(R10), Z3
+	KMOVD        70(R10), K7
+	VPADDW       const67<>+0(SB), Z3, K7, Z3
+	VMOVDQU32    Z3, 1600(SP)
+	VMOVDQU32    74(R10), Y3
+	VINSERTI64X4 $0x01, 74(R10)(CX*1), Z3, Z3
+	VMOVDQU32    Z3, 2432(SP)
+	VPMOVZXBW    2(R10)(CX*1), Z3
+	KMOVD        66(R10)(CX*1), K7
+	VPADDW       const67<>+0(SB), Z3, K7, Z3
+	VMOVDQU32    Z3, 1664(SP)
+	VPMOVZXBW    34(R10)(CX*1), Z3
+	KMOVD        70(R10)(CX*1), K7
+	VPADDW       const67<>+0(SB), Z3, K7, Z3
+	VMOVDQU32    Z3, 1728(SP)
+	VPMOVZXBW    2(R10)(CX*2), Z3
+	KMOVD        66(R10)(CX*2), K7
+	VPADDW       const67<>+0(SB), Z3, K7, Z3
+	VMOVDQU32    Z3, 1792(SP)
+	VPMOVZXBW    34(R10)(CX*2), Z3
+	KMOVD        70(R10)(CX*2), K7
+	VPADDW       const67<>+0(SB), Z3, K7, Z3
+	VMOVDQU32    Z3, 1856(SP)
+	VMOVDQU32    74(R10)(CX*2), Y3
+	VINSERTI64X4 $0x01, 74(R10)(DI*1), Z3, Z3
+	VMOVDQU32    Z3, 2496(SP)
+	VPMOVZXBW    2(R10)(DI*1), Z3
+	KMOVD        66(R10)(DI*1), K7
+	VPADDW       const67<>+0(SB), Z3, K7, Z3
+	VMOVDQU32    Z3, 1920(SP)
+	VPMOVZXBW    34(R10)(DI*1), Z3
+	KMOVD        70(R10)(DI*1), K7
+	VPADDW       const67<>+0(SB), Z3, K7, Z3
+	VMOVDQU32    Z3, 1984(SP)
+	VMOVDQU      94(AX), X3
+	VINSERTI32X4 $0x01, 94(R8), Z3, Z3
+	VINSERTI32X4 $0x02, 94(R9), Z3, Z3
+	VINSERTI32X4 $0x03, 94(R10), Z3, Z3
+	VMOVDQU      94(AX)(CX*1), X4
+	VINSERTI32X4 $0x01, 94(R8)(CX*1), Z4, Z4
+	VINSERTI32X4 $0x02, 94(R9)(CX*1), Z4, Z4
+	VINSERTI32X4 $0x03, 94(R10)(CX*1), Z4, Z4
+	VMOVDQU      94(AX)(CX*2), X5
+	VINSERTI32X4 $0x01, 94(R8)(CX*2), Z5, Z5
+	VINSERTI32X4 $0x02, 94(R9)(CX*2), Z5, Z5
+	VINSERTI32X4 $0x03, 94(R10)(CX*2), Z5, Z5
+	VMOVDQU      94(AX)(DI*1), X6
+	VINSERTI32X4 $0x01, 94(R8)(DI*1), Z6, Z6
+	VINSERTI32X4 $0x02, 94(R9)(DI*1), Z6, Z6
+	VINSERTI32X4 $0x03, 94(R10)(DI*1), Z6, Z6
+	VPUNPCKLDQ   Z4, Z3, Z8
+	VPUNPCKLDQ   Z6, Z5, Z9
+	VPUNPCKLQDQ  Z9, Z8, Z7
+	VPUNPCKHQDQ  Z9, Z8, Z7
+	VPUNPCKHDQ   Z4, Z3, Z3
+	VPUNPCKHDQ   Z6, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z3, Z4
+	VPUNPCKHQDQ  Z5, Z3, Z3
+	VMOVD        (AX), X4
+	VPINSRW      $0x01, (AX)(CX*1), X4, X4
+	VPINSRW      $0x02, (AX)(CX*2), X4, X4
+	VPINSRW      $0x03, (AX)(DI*1), X4, X4
+	VPINSRW      $0x04, (R8), X4, X4
+	VPINSRW      $0x05, (R8)(CX*1), X4, X4
+	VPINSRW      $0x06, (R8)(CX*2), X4, X4
+	VPINSRW      $0x07, (R8)(DI*1), X4, X4
+	VMOVD        (R9), X5
+	VPINSRW      $0x01, (R9)(CX*1), X5, X5
+	VPINSRW      $0x02, (R9)(CX*2), X5, X5
+	VPINSRW      $0x03, (R9)(DI*1), X5, X5
+	VPINSRW      $0x04, (R10), X5, X5
+	VPINSRW      $0x05, (R10)(CX*1), X5, X5
+	VPINSRW      $0x06, (R10)(CX*2), X5, X5
+	VPINSRW      $0x07, (R10)(DI*1), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VCVTPH2PS    Y4, Z4
+	VMULPS       const68<>+0(SB), Z4, Z4
+	VPANDD       const27<>+0(SB), Z3, Z5
+	VCVTDQ2PS    Z5, Z5
+	VADDPS       const51<>+0(SB), Z5, Z5
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, 2560(SP)
+	VPSRLD       $0x04, Z3, Z5
+	VPANDD       const27<>+0(SB), Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VADDPS       const51<>+0(SB), Z5, Z5
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, 2816(SP)
+	VPSRLD       $0x08, Z3, Z5
+	VPANDD       const27<>+0(SB), Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VADDPS       const51<>+0(SB), Z5, Z5
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, 2624(SP)
+	VPSRLD       $0x0c, Z3, Z5
+	VPANDD       const27<>+0(SB), Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VADDPS       const51<>+0(SB), Z5, Z5
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, 2880(SP)
+	VPSRLD       $0x10, Z3, Z5
+	VPANDD       const27<>+0(SB), Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VADDPS       const51<>+0(SB), Z5, Z5
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, 2688(SP)
+	VPSRLD       $0x14, Z3, Z5
+	VPANDD       const27<>+0(SB), Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VADDPS       const51<>+0(SB), Z5, Z5
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, 2944(SP)
+	VPSRLD       $0x18, Z3, Z5
+	VPANDD       const27<>+0(SB), Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VADDPS       const51<>+0(SB), Z5, Z5
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, 2752(SP)
+	VPSRLD       $0x1c, Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VADDPS       const51<>+0(SB), Z3, Z3
+	VMULPS       Z4, Z3, Z3
+	VMOVUPS      Z3, 3008(SP)
+	XORL         R11, R11
+
+unit:
+	VMOVDQU32    (DX), Z3
+	PREFETCHT0   (SI)
+	MOVWQZX      (SP)(R11*4), R14
+	VMOVD        (R12)(R14*4), X4
+	MOVWQZX      2(SP)(R11*4), R14
+	VPINSRD      $0x01, (R12)(R14*4), X4, X4
+	MOVWQZX      4(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y4
+	MOVWQZX      6(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y4
+	MOVWQZX      8(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y4
+	MOVWQZX      10(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y4
+	MOVWQZX      12(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y4
+	MOVWQZX      14(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y4
+	MOVWQZX      16(SP)(R11*4), R14
+	VMOVD        (R12)(R14*4), X5
+	MOVWQZX      18(SP)(R11*4), R14
+	VPINSRD      $0x01, (R12)(R14*4), X5, X5
+	MOVWQZX      20(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y5
+	MOVWQZX      22(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y5
+	MOVWQZX      24(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y5
+	MOVWQZX      26(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y5
+	MOVWQZX      28(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y5
+	MOVWQZX      30(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y5
+	VINSERTI64X4 $0x01, Y5, Z4, Z4
+	KMOVQ        2048(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPDPBUSD     Z3, Z4, Z5
+	MOVWQZX      128(SP)(R11*4), R14
+	VMOVD        (R12)(R14*4), X4
+	MOVWQZX      130(SP)(R11*4), R14
+	VPINSRD      $0x01, (R12)(R14*4), X4, X4
+	MOVWQZX      132(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y4
+	MOVWQZX      134(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y4
+	MOVWQZX      136(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y4
+	MOVWQZX      138(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y4
+	MOVWQZX      140(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y4
+	MOVWQZX      142(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y4
+	MOVWQZX      144(SP)(R11*4), R14
+	VMOVD        (R12)(R14*4), X6
+	MOVWQZX      146(SP)(R11*4), R14
+	VPINSRD      $0x01, (R12)(R14*4), X6, X6
+	MOVWQZX      148(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y6
+	MOVWQZX      150(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y6
+	MOVWQZX      152(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y6
+	MOVWQZX      154(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y6
+	MOVWQZX      156(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y6
+	MOVWQZX      158(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y6
+	VINSERTI64X4 $0x01, Y6, Z4, Z4
+	KMOVQ        2080(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z6, Z6, Z6
+	VPDPBUSD     Z3, Z4, Z6
+	PREFETCHT0   64(SI)
+	MOVWQZX      256(SP)(R11*4), R14
+	VMOVD        (R12)(R14*4), X4
+	MOVWQZX      258(SP)(R11*4), R14
+	VPINSRD      $0x01, (R12)(R14*4), X4, X4
+	MOVWQZX      260(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y4
+	MOVWQZX      262(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y4
+	MOVWQZX      264(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y4
+	MOVWQZX      266(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y4
+	MOVWQZX      268(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y4
+	MOVWQZX      270(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y4
+	MOVWQZX      272(SP)(R11*4), R14
+	VMOVD        (R12)(R14*4), X7
+	MOVWQZX      274(SP)(R11*4), R14
+	VPINSRD      $0x01, (R12)(R14*4), X7, X7
+	MOVWQZX      276(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y7
+	MOVWQZX      278(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y7
+	MOVWQZX      280(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y7
+	MOVWQZX      282(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y7
+	MOVWQZX      284(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y7
+	MOVWQZX      286(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y7
+	VINSERTI64X4 $0x01, Y7, Z4, Z4
+	KMOVQ        2112(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z7, Z7, Z7
+	VPDPBUSD     Z3, Z4, Z7
+	MOVWQZX      384(SP)(R11*4), R14
+	VMOVD        (R12)(R14*4), X4
+	MOVWQZX      386(SP)(R11*4), R14
+	VPINSRD      $0x01, (R12)(R14*4), X4, X4
+	MOVWQZX      388(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y4
+	MOVWQZX      390(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y4
+	MOVWQZX      392(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y4
+	MOVWQZX      394(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y4
+	MOVWQZX      396(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y4
+	MOVWQZX      398(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y4
+	MOVWQZX      400(SP)(R11*4), R14
+	VMOVD        (R12)(R14*4), X8
+	MOVWQZX      402(SP)(R11*4), R14
+	VPINSRD      $0x01, (R12)(R14*4), X8, X8
+	MOVWQZX      404(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y8
+	MOVWQZX      406(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y8
+	MOVWQZX      408(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y8
+	MOVWQZX      410(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y8
+	MOVWQZX      412(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y8
+	MOVWQZX      414(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y8
+	VINSERTI64X4 $0x01, Y8, Z4, Z4
+	KMOVQ        2144(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z8, Z8, Z8
+	VPDPBUSD     Z3, Z4, Z8
+	VPUNPCKLDQ   Z6, Z5, Z4
+	VPUNPCKHDQ   Z6, Z5, Z5
+	VPADDD       Z5, Z4, Z4
+	VPUNPCKLDQ   Z8, Z7, Z5
+	VPUNPCKHDQ   Z8, Z7, Z7
+	VPADDD       Z7, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z4, Z6
+	VPUNPCKHQDQ  Z5, Z4, Z4
+	VPADDD       Z4, Z6, Z6
+	PREFETCHT0   128(SI)
+	MOVWQZX      512(SP)(R11*4), R14
+	VMOVD        (R12)(R14*4), X4
+	MOVWQZX      514(SP)(R11*4), R14
+	VPINSRD      $0x01, (R12)(R14*4), X4, X4
+	MOVWQZX      516(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y4
+	MOVWQZX      518(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y4
+	MOVWQZX      520(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y4
+	MOVWQZX      522(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y4
+	MOVWQZX      524(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y4
+	MOVWQZX      526(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y4
+	MOVWQZX      528(SP)(R11*4), R14
+	VMOVD        (R12)(R14*4), X5
+	MOVWQZX      530(SP)(R11*4), R14
+	VPINSRD      $0x01, (R12)(R14*4), X5, X5
+	MOVWQZX      532(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y5
+	MOVWQZX      534(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y5
+	MOVWQZX      536(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y5
+	MOVWQZX      538(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y5
+	MOVWQZX      540(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y5
+	MOVWQZX      542(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y5
+	VINSERTI64X4 $0x01, Y5, Z4, Z4
+	KMOVQ        2176(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPDPBUSD     Z3, Z4, Z5
+	MOVWQZX      640(SP)(R11*4), R14
+	VMOVD        (R12)(R14*4), X4
+	MOVWQZX      642(SP)(R11*4), R14
+	VPINSRD      $0x01, (R12)(R14*4), X4, X4
+	MOVWQZX      644(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y4
+	MOVWQZX      646(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y4
+	MOVWQZX      648(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y4
+	MOVWQZX      650(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y4
+	MOVWQZX      652(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y4
+	MOVWQZX      654(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y4
+	MOVWQZX      656(SP)(R11*4), R14
+	VMOVD        (R12)(R14*4), X7
+	MOVWQZX      658(SP)(R11*4), R14
+	VPINSRD      $0x01, (R12)(R14*4), X7, X7
+	MOVWQZX      660(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y7
+	MOVWQZX      662(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y7
+	MOVWQZX      664(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y7
+	MOVWQZX      666(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y7
+	MOVWQZX      668(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y7
+	MOVWQZX      670(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y7
+	VINSERTI64X4 $0x01, Y7, Z4, Z4
+	KMOVQ        2208(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z7, Z7, Z7
+	VPDPBUSD     Z3, Z4, Z7
+	PREFETCHT0   192(SI)
+	MOVWQZX      768(SP)(R11*4), R14
+	VMOVD        (R12)(R14*4), X4
+	MOVWQZX      770(SP)(R11*4), R14
+	VPINSRD      $0x01, (R12)(R14*4), X4, X4
+	MOVWQZX      772(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y4
+	MOVWQZX      774(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y4
+	MOVWQZX      776(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y4
+	MOVWQZX      778(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y4
+	MOVWQZX      780(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y4
+	MOVWQZX      782(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y4
+	MOVWQZX      784(SP)(R11*4), R14
+	VMOVD        (R12)(R14*4), X8
+	MOVWQZX      786(SP)(R11*4), R14
+	VPINSRD      $0x01, (R12)(R14*4), X8, X8
+	MOVWQZX      788(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y8
+	MOVWQZX      790(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y8
+	MOVWQZX      792(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y8
+	MOVWQZX      794(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y8
+	MOVWQZX      796(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y8
+	MOVWQZX      798(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y8
+	VINSERTI64X4 $0x01, Y8, Z4, Z4
+	KMOVQ        2240(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z8, Z8, Z8
+	VPDPBUSD     Z3, Z4, Z8
+	MOVWQZX      896(SP)(R11*4), R14
+	VMOVD        (R12)(R14*4), X4
+	MOVWQZX      898(SP)(R11*4), R14
+	VPINSRD      $0x01, (R12)(R14*4), X4, X4
+	MOVWQZX      900(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y4
+	MOVWQZX      902(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y4
+	MOVWQZX      904(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y4
+	MOVWQZX      906(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y4
+	MOVWQZX      908(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y4
+	MOVWQZX      910(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y4
+	MOVWQZX      912(SP)(R11*4), R14
+	VMOVD        (R12)(R14*4), X9
+	MOVWQZX      914(SP)(R11*4), R14
+	VPINSRD      $0x01, (R12)(R14*4), X9, X9
+	MOVWQZX      916(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y9
+	MOVWQZX      918(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y9
+	MOVWQZX      920(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y9
+	MOVWQZX      922(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y9
+	MOVWQZX      924(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y9
+	MOVWQZX      926(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y9
+	VINSERTI64X4 $0x01, Y9, Z4, Z4
+	KMOVQ        2272(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z9, Z9, Z9
+	VPDPBUSD     Z3, Z4, Z9
+	VPUNPCKLDQ   Z7, Z5, Z4
+	VPUNPCKHDQ   Z7, Z5, Z5
+	VPADDD       Z5, Z4, Z4
+	VPUNPCKLDQ   Z9, Z8, Z5
+	VPUNPCKHDQ   Z9, Z8, Z8
+	VPADDD       Z8, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z4, Z7
+	VPUNPCKHQDQ  Z5, Z4, Z4
+	VPADDD       Z4, Z7, Z7
+	MOVWQZX      1024(SP)(R11*4), R14
+	VMOVD        (R12)(R14*4), X4
+	MOVWQZX      1026(SP)(R11*4), R14
+	VPINSRD      $0x01, (R12)(R14*4), X4, X4
+	MOVWQZX      1028(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y4
+	MOVWQZX      1030(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y4
+	MOVWQZX      1032(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y4
+	MOVWQZX      1034(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y4
+	MOVWQZX      1036(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y4
+	MOVWQZX      1038(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y4
+	MOVWQZX      1040(SP)(R11*4), R14
+	VMOVD        (R12)(R14*4), X5
+	MOVWQZX      1042(SP)(R11*4), R14
+	VPINSRD      $0x01, (R12)(R14*4), X5, X5
+	MOVWQZX      1044(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y5
+	MOVWQZX      1046(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y5
+	MOVWQZX      1048(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y5
+	MOVWQZX      1050(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y5
+	MOVWQZX      1052(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y5
+	MOVWQZX      1054(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y5
+	VINSERTI64X4 $0x01, Y5, Z4, Z4
+	KMOVQ        2304(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPDPBUSD     Z3, Z4, Z5
+	PREFETCHT0   256(SI)
+	MOVWQZX      1152(SP)(R11*4), R14
+	VMOVD        (R12)(R14*4), X4
+	MOVWQZX      1154(SP)(R11*4), R14
+	VPINSRD      $0x01, (R12)(R14*4), X4, X4
+	MOVWQZX      1156(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y4
+	MOVWQZX      1158(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y4
+	MOVWQZX      1160(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y4
+	MOVWQZX      1162(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y4
+	MOVWQZX      1164(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y4
+	MOVWQZX      1166(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y4
+	MOVWQZX      1168(SP)(R11*4), R14
+	VMOVD        (R12)(R14*4), X8
+	MOVWQZX      1170(SP)(R11*4), R14
+	VPINSRD      $0x01, (R12)(R14*4), X8, X8
+	MOVWQZX      1172(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y8
+	MOVWQZX      1174(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y8
+	MOVWQZX      1176(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y8
+	MOVWQZX      1178(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y8
+	MOVWQZX      1180(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y8
+	MOVWQZX      1182(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y8
+	VINSERTI64X4 $0x01, Y8, Z4, Z4
+	KMOVQ        2336(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z8, Z8, Z8
+	VPDPBUSD     Z3, Z4, Z8
+	MOVWQZX      1280(SP)(R11*4), R14
+	VMOVD        (R12)(R14*4), X4
+	MOVWQZX      1282(SP)(R11*4), R14
+	VPINSRD      $0x01, (R12)(R14*4), X4, X4
+	MOVWQZX      1284(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y4
+	MOVWQZX      1286(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y4
+	MOVWQZX      1288(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y4
+	MOVWQZX      1290(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y4
+	MOVWQZX      1292(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y4
+	MOVWQZX      1294(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y4
+	MOVWQZX      1296(SP)(R11*4), R14
+	VMOVD        (R12)(R14*4), X9
+	MOVWQZX      1298(SP)(R11*4), R14
+	VPINSRD      $0x01, (R12)(R14*4), X9, X9
+	MOVWQZX      1300(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y9
+	MOVWQZX      1302(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y9
+	MOVWQZX      1304(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y9
+	MOVWQZX      1306(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y9
+	MOVWQZX      1308(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y9
+	MOVWQZX      1310(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y9
+	VINSERTI64X4 $0x01, Y9, Z4, Z4
+	KMOVQ        2368(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z9, Z9, Z9
+	VPDPBUSD     Z3, Z4, Z9
+	PREFETCHT0   320(SI)
+	MOVWQZX      1408(SP)(R11*4), R14
+	VMOVD        (R12)(R14*4), X4
+	MOVWQZX      1410(SP)(R11*4), R14
+	VPINSRD      $0x01, (R12)(R14*4), X4, X4
+	MOVWQZX      1412(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y4
+	MOVWQZX      1414(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y4
+	MOVWQZX      1416(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y4
+	MOVWQZX      1418(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y4
+	MOVWQZX      1420(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y4
+	MOVWQZX      1422(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y4
+	MOVWQZX      1424(SP)(R11*4), R14
+	VMOVD        (R12)(R14*4), X10
+	MOVWQZX      1426(SP)(R11*4), R14
+	VPINSRD      $0x01, (R12)(R14*4), X10, X10
+	MOVWQZX      1428(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y10
+	MOVWQZX      1430(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y10
+	MOVWQZX      1432(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y10
+	MOVWQZX      1434(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y10
+	MOVWQZX      1436(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y10
+	MOVWQZX      1438(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y10
+	VINSERTI64X4 $0x01, Y10, Z4, Z4
+	KMOVQ        2400(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z10, Z10, Z10
+	VPDPBUSD     Z3, Z4, Z10
+	VPUNPCKLDQ   Z8, Z5, Z4
+	VPUNPCKHDQ   Z8, Z5, Z5
+	VPADDD       Z5, Z4, Z4
+	VPUNPCKLDQ   Z10, Z9, Z5
+	VPUNPCKHDQ   Z10, Z9, Z9
+	VPADDD       Z9, Z5, Z5
+	VPUNPCKLQDQ  Z5, Z4, Z8
+	VPUNPCKHQDQ  Z5, Z4, Z4
+	VPADDD       Z4, Z8, Z8
+	MOVWQZX      1536(SP)(R11*4), R14
+	VMOVD        (R12)(R14*4), X4
+	MOVWQZX      1538(SP)(R11*4), R14
+	VPINSRD      $0x01, (R12)(R14*4), X4, X4
+	MOVWQZX      1540(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y4
+	MOVWQZX      1542(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y4
+	MOVWQZX      1544(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y4
+	MOVWQZX      1546(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y4
+	MOVWQZX      1548(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y4
+	MOVWQZX      1550(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y4
+	MOVWQZX      1552(SP)(R11*4), R14
+	VMOVD        (R12)(R14*4), X5
+	MOVWQZX      1554(SP)(R11*4), R14
+	VPINSRD      $0x01, (R12)(R14*4), X5, X5
+	MOVWQZX      1556(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y5
+	MOVWQZX      1558(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y5
+	MOVWQZX      1560(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y5
+	MOVWQZX      1562(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y5
+	MOVWQZX      1564(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y5
+	MOVWQZX      1566(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y5
+	VINSERTI64X4 $0x01, Y5, Z4, Z4
+	KMOVQ        2432(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPDPBUSD     Z3, Z4, Z5
+	PREFETCHT0   384(SI)
+	MOVWQZX      1664(SP)(R11*4), R14
+	VMOVD        (R12)(R14*4), X4
+	MOVWQZX      1666(SP)(R11*4), R14
+	VPINSRD      $0x01, (R12)(R14*4), X4, X4
+	MOVWQZX      1668(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y4
+	MOVWQZX      1670(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y4
+	MOVWQZX      1672(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y4
+	MOVWQZX      1674(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y4
+	MOVWQZX      1676(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y4
+	MOVWQZX      1678(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y4
+	MOVWQZX      1680(SP)(R11*4), R14
+	VMOVD        (R12)(R14*4), X9
+	MOVWQZX      1682(SP)(R11*4), R14
+	VPINSRD      $0x01, (R12)(R14*4), X9, X9
+	MOVWQZX      1684(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y9
+	MOVWQZX      1686(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y9
+	MOVWQZX      1688(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y9
+	MOVWQZX      1690(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y9
+	MOVWQZX      1692(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y9
+	MOVWQZX      1694(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y9
+	VINSERTI64X4 $0x01, Y9, Z4, Z4
+	KMOVQ        2464(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z9, Z9, Z9
+	VPDPBUSD     Z3, Z4, Z9
+	MOVWQZX      1792(SP)(R11*4), R14
+	VMOVD        (R12)(R14*4), X4
+	MOVWQZX      1794(SP)(R11*4), R14
+	VPINSRD      $0x01, (R12)(R14*4), X4, X4
+	MOVWQZX      1796(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y4
+	MOVWQZX      1798(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y4
+	MOVWQZX      1800(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y4
+	MOVWQZX      1802(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y4
+	MOVWQZX      1804(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y4
+	MOVWQZX      1806(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y4
+	MOVWQZX      1808(SP)(R11*4), R14
+	VMOVD        (R12)(R14*4), X10
+	MOVWQZX      1810(SP)(R11*4), R14
+	VPINSRD      $0x01, (R12)(R14*4), X10, X10
+	MOVWQZX      1812(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y10
+	MOVWQZX      1814(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y10
+	MOVWQZX      1816(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y10
+	MOVWQZX      1818(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y10
+	MOVWQZX      1820(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y10
+	MOVWQZX      1822(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y10
+	VINSERTI64X4 $0x01, Y10, Z4, Z4
+	KMOVQ        2496(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z10, Z10, Z10
+	VPDPBUSD     Z3, Z4, Z10
+	MOVWQZX      1920(SP)(R11*4), R14
+	VMOVD        (R12)(R14*4), X4
+	MOVWQZX      1922(SP)(R11*4), R14
+	VPINSRD      $0x01, (R12)(R14*4), X4, X4
+	MOVWQZX      1924(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y4
+	MOVWQZX      1926(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y4
+	MOVWQZX      1928(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y4
+	MOVWQZX      1930(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y4
+	MOVWQZX      1932(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y4
+	MOVWQZX      1934(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y4
+	MOVWQZX      1936(SP)(R11*4), R14
+	VMOVD        (R12)(R14*4), X11
+	MOVWQZX      1938(SP)(R11*4), R14
+	VPINSRD      $0x01, (R12)(R14*4), X11, X11
+	MOVWQZX      1940(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K1, Y11
+	MOVWQZX      1942(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K2, Y11
+	MOVWQZX      1944(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K3, Y11
+	MOVWQZX      1946(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K4, Y11
+	MOVWQZX      1948(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K5, Y11
+	MOVWQZX      1950(SP)(R11*4), R14
+	VPBROADCASTD (R12)(R14*4), K6, Y11
+	VINSERTI64X4 $0x01, Y11, Z4, Z4
+	KMOVQ        2528(SP)(R11*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	VPXORD       Z11, Z11, Z11
+	VPDPBUSD     Z3, Z4, Z11
+	VPUNPCKLDQ   Z9, Z5, Z3
+	VPUNPCKHDQ   Z9, Z5, Z5
+	VPADDD       Z5, Z3, Z3
+	VPUNPCKLDQ   Z11, Z10, Z4
+	VPUNPCKHDQ   Z11, Z10, Z10
+	VPADDD       Z10, Z4, Z4
+	VPUNPCKLQDQ  Z4, Z3, Z5
+	VPUNPCKHQDQ  Z4, Z3, Z3
+	VPADDD       Z3, Z5, Z5
+	VSHUFI32X4   $0x88, Z7, Z6, Z3
+	VSHUFI32X4   $0xdd, Z7, Z6, Z4
+	VPADDD       Z4, Z3, Z3
+	VSHUFI32X4   $0x88, Z5, Z8, Z4
+	VSHUFI32X4   $0xdd, Z5, Z8, Z5
+	VPADDD       Z5, Z4, Z4
+	VSHUFI32X4   $0x88, Z4, Z3, Z5
+	VSHUFI32X4   $0xdd, Z4, Z3, Z3
+	VPBROADCASTD 4(BX), Z4
+	VPSLLD       $0x06, Z4, Z4
+	VPSUBD       Z4, Z5, Z5
+	VCVTDQ2PS    Z5, Z5
+	VMOVUPS      2560(SP)(R11*8), Z4
+	VMULPS.BCST  (BX), Z4, Z4
+	VFMADD231PS  Z4, Z5, Z2
+	VPBROADCASTD 36(BX), Z4
+	VPSLLD       $0x06, Z4, Z4
+	VPSUBD       Z4, Z3, Z3
+	VCVTDQ2PS    Z3, Z3
+	VMOVUPS      2816(SP)(R11*8), Z4
+	VMULPS.BCST  32(BX), Z4, Z4
+	VFMADD231PS  Z4, Z3, Z2
+	ADDQ         $0x000001b8, SI
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	ADDQ         $0x08, R11
+	CMPQ         R11, $0x20
+	JNE          unit
+	ADDQ         $0x6e, AX
+	ADDQ         $0x6e, R8
+	ADDQ         $0x6e, R9
+	ADDQ         $0x6e, R10
+	DECQ         R13
+	JNZ          loop
+	MOVQ         dst+0(FP), AX
+	VMOVUPS      Z2, (AX)
+	VZEROUPPER
+	RET
+
+// func unpackIQ3_SAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL
+TEXT ·unpackIQ3_SAVX512(SB), $3584-48
+	MOVQ      w+24(FP), AX
+	MOVQ      stride+32(FP), CX
+	MOVQ      p+0(FP), DX
+	MOVQ      s+8(FP), BX
+	LEAQ      (CX)(CX*2), SI
+	LEAQ      (AX)(CX*4), DI
+	LEAQ      (DI)(CX*4), R8
+	LEAQ      (R8)(CX*4), R9
+	MOVQ      ·gridIQ3S+0(SB), R11
+	MOVL      $0x00000004, R10
+	KMOVW     R10, K1
+	MOVL      $0x00000008, R10
+	KMOVW     R10, K2
+	MOVL      $0x00000010, R10
+	KMOVW     R10, K3
+	MOVL      $0x00000020, R10
+	KMOVW     R10, K4
+	MOVL      $0x00000040, R10
+	KMOVW     R10, K5
+	MOVL      $0x00000080, R10
+	KMOVW     R10, K6
+	VMOVDQU32 const58<>+0(SB), Z1
+	VPXORD    Z0, Z0, Z0
+	MOVQ      blocks+40(FP), R12
+
+loop:
+	VPMOVZXBW    2(AX), Z2
+	KMOVD        66(AX), K7
+	VPADDW       const67<>+0(SB), Z2, K7, Z2
+	VMOVDQU32    Z2, (SP)
+	VPMOVZXBW    34(AX), Z2
+	KMOVD        70(AX), K7
+	VPADDW       const67<>+0(SB), Z2, K7, Z2
+	VMOVDQU32    Z2, 64(SP)
+	VMOVDQU32    74(AX), Y2
+	VINSERTI64X4 $0x01, 74(AX)(CX*1), Z2, Z2
+	VMOVDQU32    Z2, 2048(SP)
+	VPMOVZXBW    2(AX)(CX*1), Z2
+	KMOVD        66(AX)(CX*1), K7
+	VPADDW       const67<>+0(SB), Z2, K7, Z2
+	VMOVDQU32    Z2, 128(SP)
+	VPMOVZXBW    34(AX)(CX*1), Z2
+	KMOVD        70(AX)(CX*1), K7
+	VPADDW       const67<>+0(SB), Z2, K7, Z2
+	VMOVDQU32    Z2, 192(SP)
+	VPMOVZXBW    2(AX)(CX*2), Z2
+	KMOVD        66(AX)(CX*2), K7
+	VPADDW       const67<>+0(SB), Z2, K7, Z2
+	VMOVDQU32    Z2, 256(SP)
+	VPMOVZXBW    34(AX)(CX*2), Z2
+	KMOVD        70(AX)(CX*2), K7
+	VPADDW       const67<>+0(SB), Z2, K7, Z2
+	VMOVDQU32    Z2, 320(SP)
+	VMOVDQU32    74(AX)(CX*2), Y2
+	VINSERTI64X4 $0x01, 74(AX)(SI*1), Z2, Z2
+	VMOVDQU32    Z2, 2112(SP)
+	VPMOVZXBW    2(AX)(SI*1), Z2
+	KMOVD        66(AX)(SI*1), K7
+	VPADDW       const67<>+0(SB), Z2, K7, Z2
+	VMOVDQU32    Z2, 384(SP)
+	VPMOVZXBW    34(AX)(SI*1), Z2
+	KMOVD        70(AX)(SI*1), K7
+	VPADDW       const67<>+0(SB), Z2, K7, Z2
+	VMOVDQU32    Z2, 448(SP)
+	VPMOVZXBW    2(DI), Z2
+	KMOVD        66(DI), K7
+	VPADDW       const67<>+0(SB), Z2, K7, Z2
+	VMOVDQU32    Z2, 512(SP)
+	VPMOVZXBW    34(DI), Z2
+	KMOVD        70(DI), K7
+	VPADDW       const67<>+0(SB), Z2, K7, Z2
+	VMOVDQU32    Z2, 576(SP)
+	VMOVDQU32    74(DI), Y2
+	VINSERTI64X4 $0x01, 74(DI)(CX*1), Z2, Z2
+	VMOVDQU32    Z2, 2176(SP)
+	VPMOVZXBW    2(DI)(CX*1), Z2
+	KMOVD        66(DI)(CX*1), K7
+	VPADDW       const67<>+0(SB), Z2, K7, Z2
+	VMOVDQU32    Z2, 640(SP)
+	VPMOVZXBW    34(DI)(CX*1), Z2
+	KMOVD        70(DI)(CX*1), K7
+	VPADDW       const67<>+0(SB), Z2, K7, Z2
+	VMOVDQU32    Z2, 704(SP)
+	VPMOVZXBW    2(DI)(CX*2), Z2
+	KMOVD        66(DI)(CX*2), K7
+	VPADDW       const67<>+0(SB), Z2, K7, Z2
+	VMOVDQU32    Z2, 768(SP)
+	VPMOVZXBW    34(DI)(CX*2), Z2
+	KMOVD        70(DI)(CX*2), K7
+	VPADDW       const67<>+0(SB), Z2, K7, Z2
+	VMOVDQU32    Z2, 832(SP)
+	VMOVDQU32    74(DI)(CX*2), Y2
+	VINSERTI64X4 $0x01, 74(DI)(SI*1), Z2, Z2
+	VMOVDQU32    Z2, 2240(SP)
+	VPMOVZXBW    2(DI)(SI*1), Z2
+	KMOVD        66(DI)(SI*1), K7
+	VPADDW       const67<>+0(SB), Z2, K7, Z2
+	VMOVDQU32    Z2, 896(SP)
+	VPMOVZXBW    34(DI)(SI*1), Z2
+	KMOVD        70(DI)(SI*1), K7
+	VPADDW       const67<>+0(SB), Z2, K7, Z2
+	VMOVDQU32    Z2, 960(SP)
+	VPMOVZXBW    2(R8), Z2
+	KMOVD        66(R8), K7
+	VPADDW       const67<>+0(SB), Z2, K7, Z2
+	VMOVDQU32    Z2, 1024(SP)
+	VPMOVZXBW    34(R8), Z2
+	KMOVD        70(R8), K7
+	VPADDW       const67<>+0(SB), Z2, K7, Z2
+	VMOVDQU32    Z2, 1088(SP)
+	VMOVDQU32    74(R8), Y2
+	VINSERTI64X4 $0x01, 74(R8)(CX*1), Z2, Z2
+	VMOVDQU32    Z2, 2304(SP)
+	VPMOVZXBW    2(R8)(CX*1), Z2
+	KMOVD        66(R8)(CX*1), K7
+	VPADDW       const67<>+0(SB), Z2, K7, Z2
+	VMOVDQU32    Z2, 1152(SP)
+	VPMOVZXBW    34(R8)(CX*1), Z2
+	KMOVD        70(R8)(CX*1), K7
+	VPADDW       const67<>+0(SB), Z2, K7, Z2
+	VMOVDQU32    Z2, 1216(SP)
+	VPMOVZXBW    2(R8)(CX*2), Z2
+	KMOVD        66(R8)(CX*2), K7
+	VPADDW       const67<>+0(SB), Z2, K7, Z2
+	VMOVDQU32    Z2, 1280(SP)
+	VPMOVZXBW    34(R8)(CX*2), Z2
+	KMOVD        70(R8)(CX*2), K7
+	VPADDW       const67<>+0(SB), Z2, K7, Z2
+	VMOVDQU32    Z2, 1344(SP)
+	VMOVDQU32    74(R8)(CX*2), Y2
+	VINSERTI64X4 $0x01, 74(R8)(SI*1), Z2, Z2
+	VMOVDQU32    Z2, 2368(SP)
+	VPMOVZXBW    2(R8)(SI*1), Z2
+	KMOVD        66(R8)(SI*1), K7
+	VPADDW       const67<>+0(SB), Z2, K7, Z2
+	VMOVDQU32    Z2, 1408(SP)
+	VPMOVZXBW    34(R8)(SI*1), Z2
+	KMOVD        70(R8)(SI*1), K7
+	VPADDW       const67<>+0(SB), Z2, K7, Z2
+	VMOVDQU32    Z2, 1472(SP)
+	VPMOVZXBW    2(R9), Z2
+	KMOVD        66(R9), K7
+	VPADDW       const67<>+0(SB), Z2, K7, Z2
+	VMOVDQU32    Z2, 1536(SP)
+	VPMOVZXBW    34(R9), Z2
+	KMOVD        70(R9), K7
+	VPADDW       const67<>+0(SB), Z2, K7, Z2
+	VMOVDQU32    Z2, 1600(SP)
+	VMOVDQU32    74(R9), Y2
+	VINSERTI64X4 $0x01, 74(R9)(CX*1), Z2, Z2
+	VMOVDQU32    Z2, 2432(SP)
+	VPMOVZXBW    2(R9)(CX*1), Z2
+	KMOVD        66(R9)(CX*1), K7
+	VPADDW       const67<>+0(SB), Z2, K7, Z2
+	VMOVDQU32    Z2, 1664(SP)
+	VPMOVZXBW    34(R9)(CX*1), Z2
+	KMOVD        70(R9)(CX*1), K7
+	VPADDW       const67<>+0(SB), Z2, K7, Z2
+	VMOVDQU32    Z2, 1728(SP)
+	VPMOVZXBW    2(R9)(CX*2), Z2
+	KMOVD        66(R9)(CX*2), K7
+	VPADDW       const67<>+0(SB), Z2, K7, Z2
+	VMOVDQU32    Z2, 1792(SP)
+	VPMOVZXBW    34(R9)(CX*2), Z2
+	KMOVD        70(R9)(CX*2), K7
+	VPADDW       const67<>+0(SB), Z2, K7, Z2
+	VMOVDQU32    Z2, 1856(SP)
+	VMOVDQU32    74(R9)(CX*2), Y2
+	VINSERTI64X4 $0x01, 74(R9)(SI*1), Z2, Z2
+	VMOVDQU32    Z2, 2496(SP)
+	VPMOVZXBW    2(R9)(SI*1), Z2
+	KMOVD        66(R9)(SI*1), K7
+	VPADDW       const67<>+0(SB), Z2, K7, Z2
+	VMOVDQU32    Z2, 1920(SP)
+	VPMOVZXBW    34(R9)(SI*1), Z2
+	KMOVD        70(R9)(SI*1), K7
+	VPADDW       const67<>+0(SB), Z2, K7, Z2
+	VMOVDQU32    Z2, 1984(SP)
+	VMOVDQU      94(AX), X2
+	VINSERTI32X4 $0x01, 94(DI), Z2, Z2
+	VINSERTI32X4 $0x02, 94(R8), Z2, Z2
+	VINSERTI32X4 $0x03, 94(R9), Z2, Z2
+	VMOVDQU      94(AX)(CX*1), X3
+	VINSERTI32X4 $0x01, 94(DI)(CX*1), Z3, Z3
+	VINSERTI32X4 $0x02, 94(R8)(CX*1), Z3, Z3
+	VINSERTI32X4 $0x03, 94(R9)(CX*1), Z3, Z3
+	VMOVDQU      94(AX)(CX*2), X4
+	VINSERTI32X4 $0x01, 94(DI)(CX*2), Z4, Z4
+	VINSERTI32X4 $0x02, 94(R8)(CX*2), Z4, Z4
+	VINSERTI32X4 $0x03, 94(R9)(CX*2), Z4, Z4
+	VMOVDQU      94(AX)(SI*1), X5
+	VINSERTI32X4 $0x01, 94(DI)(SI*1), Z5, Z5
+	VINSERTI32X4 $0x02, 94(R8)(SI*1), Z5, Z5
+	VINSERTI32X4 $0x03, 94(R9)(SI*1), Z5, Z5
+	VPUNPCKLDQ   Z3, Z2, Z7
+	VPUNPCKLDQ   Z5, Z4, Z8
+	VPUNPCKLQDQ  Z8, Z7, Z6
+	VPUNPCKHQDQ  Z8, Z7, Z6
+	VPUNPCKHDQ   Z3, Z2, Z2
+	VPUNPCKHDQ   Z5, Z4, Z4
+	VPUNPCKLQDQ  Z4, Z2, Z3
+	VPUNPCKHQDQ  Z4, Z2, Z2
+	VMOVD        (AX), X3
+	VPINSRW      $0x01, (AX)(CX*1), X3, X3
+	VPINSRW      $0x02, (AX)(CX*2), X3, X3
+	VPINSRW      $0x03, (AX)(SI*1), X3, X3
+	VPINSRW      $0x04, (DI), X3, X3
+	VPINSRW      $0x05, (DI)(CX*1), X3, X3
+	VPINSRW      $0x06, (DI)(CX*2), X3, X3
+	VPINSRW      $0x07, (DI)(SI*1), X3, X3
+	VMOVD        (R8), X4
+	VPINSRW      $0x01, (R8)(CX*1), X4, X4
+	VPINSRW      $0x02, (R8)(CX*2), X4, X4
+	VPINSRW      $0x03, (R8)(SI*1), X4, X4
+	VPINSRW      $0x04, (R9), X4, X4
+	VPINSRW      $0x05, (R9)(CX*1), X4, X4
+	VPINSRW      $0x06, (R9)(CX*2), X4, X4
+	VPINSRW      $0x07, (R9)(SI*1), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	VCVTPH2PS    Y3, Z3
+	VMULPS       const68<>+0(SB), Z3, Z3
+	VPANDD       const27<>+0(SB), Z2, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z3, Z4, Z4
+	VMOVUPS      Z4, 2560(SP)
+	VPSRLD       $0x04, Z2, Z4
+	VPANDD       const27<>+0(SB), Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z3, Z4, Z4
+	VMOVUPS      Z4, 2816(SP)
+	VPSRLD       $0x08, Z2, Z4
+	VPANDD       const27<>+0(SB), Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z3, Z4, Z4
+	VMOVUPS      Z4, 2624(SP)
+	VPSRLD       $0x0c, Z2, Z4
+	VPANDD       const27<>+0(SB), Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z3, Z4, Z4
+	VMOVUPS      Z4, 2880(SP)
+	VPSRLD       $0x10, Z2, Z4
+	VPANDD       const27<>+0(SB), Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z3, Z4, Z4
+	VMOVUPS      Z4, 2688(SP)
+	VPSRLD       $0x14, Z2, Z4
+	VPANDD       const27<>+0(SB), Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z3, Z4, Z4
+	VMOVUPS      Z4, 2944(SP)
+	VPSRLD       $0x18, Z2, Z4
+	VPANDD       const27<>+0(SB), Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VADDPS       const51<>+0(SB), Z4, Z4
+	VMULPS       Z3, Z4, Z4
+	VMOVUPS      Z4, 2752(SP)
+	VPSRLD       $0x1c, Z2, Z2
+	VCVTDQ2PS    Z2, Z2
+	VADDPS       const51<>+0(SB), Z2, Z2
+	VMULPS       Z3, Z2, Z2
+	VMOVUPS      Z2, 3008(SP)
+	XORL         R10, R10
+
+unit:
+	VMOVUPS      2560(SP)(R10*8), Z2
+	VMOVUPS      Z2, (BX)
+	VMOVUPS      2816(SP)(R10*8), Z2
+	VMOVUPS      Z2, 64(BX)
+	ADDQ         $0x00000080, BX
+	MOVWQZX      (SP)(R10*4), R13
+	VMOVD        (R11)(R13*4), X2
+	MOVWQZX      2(SP)(R10*4), R13
+	VPINSRD      $0x01, (R11)(R13*4), X2, X2
+	MOVWQZX      4(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y2
+	MOVWQZX      6(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y2
+	MOVWQZX      8(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y2
+	MOVWQZX      10(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y2
+	MOVWQZX      12(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y2
+	MOVWQZX      14(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y2
+	MOVWQZX      16(SP)(R10*4), R13
+	VMOVD        (R11)(R13*4), X3
+	MOVWQZX      18(SP)(R10*4), R13
+	VPINSRD      $0x01, (R11)(R13*4), X3, X3
+	MOVWQZX      20(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y3
+	MOVWQZX      22(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y3
+	MOVWQZX      24(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y3
+	MOVWQZX      26(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y3
+	MOVWQZX      28(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y3
+	MOVWQZX      30(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y3
+	VINSERTI64X4 $0x01, Y3, Z2, Z2
+	KMOVQ        2048(SP)(R10*1), K7
+	VPSUBB       Z2, Z0, K7, Z2
+	VPADDB       Z1, Z2, Z2
+	MOVWQZX      128(SP)(R10*4), R13
+	VMOVD        (R11)(R13*4), X3
+	MOVWQZX      130(SP)(R10*4), R13
+	VPINSRD      $0x01, (R11)(R13*4), X3, X3
+	MOVWQZX      132(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y3
+	MOVWQZX      134(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y3
+	MOVWQZX      136(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y3
+	MOVWQZX      138(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y3
+	MOVWQZX      140(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y3
+	MOVWQZX      142(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y3
+	MOVWQZX      144(SP)(R10*4), R13
+	VMOVD        (R11)(R13*4), X4
+	MOVWQZX      146(SP)(R10*4), R13
+	VPINSRD      $0x01, (R11)(R13*4), X4, X4
+	MOVWQZX      148(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y4
+	MOVWQZX      150(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y4
+	MOVWQZX      152(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y4
+	MOVWQZX      154(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y4
+	MOVWQZX      156(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y4
+	MOVWQZX      158(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y4
+	VINSERTI64X4 $0x01, Y4, Z3, Z3
+	KMOVQ        2080(SP)(R10*1), K7
+	VPSUBB       Z3, Z0, K7, Z3
+	VPADDB       Z1, Z3, Z3
+	MOVWQZX      256(SP)(R10*4), R13
+	VMOVD        (R11)(R13*4), X4
+	MOVWQZX      258(SP)(R10*4), R13
+	VPINSRD      $0x01, (R11)(R13*4), X4, X4
+	MOVWQZX      260(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y4
+	MOVWQZX      262(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y4
+	MOVWQZX      264(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y4
+	MOVWQZX      266(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y4
+	MOVWQZX      268(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y4
+	MOVWQZX      270(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y4
+	MOVWQZX      272(SP)(R10*4), R13
+	VMOVD        (R11)(R13*4), X5
+	MOVWQZX      274(SP)(R10*4), R13
+	VPINSRD      $0x01, (R11)(R13*4), X5, X5
+	MOVWQZX      276(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y5
+	MOVWQZX      278(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y5
+	MOVWQZX      280(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y5
+	MOVWQZX      282(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y5
+	MOVWQZX      284(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y5
+	MOVWQZX      286(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y5
+	VINSERTI64X4 $0x01, Y5, Z4, Z4
+	KMOVQ        2112(SP)(R10*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	MOVWQZX      384(SP)(R10*4), R13
+	VMOVD        (R11)(R13*4), X5
+	MOVWQZX      386(SP)(R10*4), R13
+	VPINSRD      $0x01, (R11)(R13*4), X5, X5
+	MOVWQZX      388(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y5
+	MOVWQZX      390(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y5
+	MOVWQZX      392(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y5
+	MOVWQZX      394(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y5
+	MOVWQZX      396(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y5
+	MOVWQZX      398(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y5
+	MOVWQZX      400(SP)(R10*4), R13
+	VMOVD        (R11)(R13*4), X6
+	MOVWQZX      402(SP)(R10*4), R13
+	VPINSRD      $0x01, (R11)(R13*4), X6, X6
+	MOVWQZX      404(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y6
+	MOVWQZX      406(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y6
+	MOVWQZX      408(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y6
+	MOVWQZX      410(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y6
+	MOVWQZX      412(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y6
+	MOVWQZX      414(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y6
+	VINSERTI64X4 $0x01, Y6, Z5, Z5
+	KMOVQ        2144(SP)(R10*1), K7
+	VPSUBB       Z5, Z0, K7, Z5
+	VPADDB       Z1, Z5, Z5
+	VPUNPCKLDQ   Z3, Z2, Z7
+	VPUNPCKLDQ   Z5, Z4, Z8
+	VPUNPCKLQDQ  Z8, Z7, Z6
+	VPUNPCKHQDQ  Z8, Z7, Z7
+	VPUNPCKHDQ   Z3, Z2, Z2
+	VPUNPCKHDQ   Z5, Z4, Z4
+	VPUNPCKLQDQ  Z4, Z2, Z3
+	VPUNPCKHQDQ  Z4, Z2, Z2
+	MOVWQZX      512(SP)(R10*4), R13
+	VMOVD        (R11)(R13*4), X4
+	MOVWQZX      514(SP)(R10*4), R13
+	VPINSRD      $0x01, (R11)(R13*4), X4, X4
+	MOVWQZX      516(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y4
+	MOVWQZX      518(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y4
+	MOVWQZX      520(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y4
+	MOVWQZX      522(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y4
+	MOVWQZX      524(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y4
+	MOVWQZX      526(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y4
+	MOVWQZX      528(SP)(R10*4), R13
+	VMOVD        (R11)(R13*4), X5
+	MOVWQZX      530(SP)(R10*4), R13
+	VPINSRD      $0x01, (R11)(R13*4), X5, X5
+	MOVWQZX      532(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y5
+	MOVWQZX      534(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y5
+	MOVWQZX      536(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y5
+	MOVWQZX      538(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y5
+	MOVWQZX      540(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y5
+	MOVWQZX      542(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y5
+	VINSERTI64X4 $0x01, Y5, Z4, Z4
+	KMOVQ        2176(SP)(R10*1), K7
+	VPSUBB       Z4, Z0, K7, Z4
+	VPADDB       Z1, Z4, Z4
+	MOVWQZX      640(SP)(R10*4), R13
+	VMOVD        (R11)(R13*4), X5
+	MOVWQZX      642(SP)(R10*4), R13
+	VPINSRD      $0x01, (R11)(R13*4), X5, X5
+	MOVWQZX      644(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y5
+	MOVWQZX      646(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y5
+	MOVWQZX      648(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y5
+	MOVWQZX      650(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y5
+	MOVWQZX      652(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y5
+	MOVWQZX      654(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y5
+	MOVWQZX      656(SP)(R10*4), R13
+	VMOVD        (R11)(R13*4), X8
+	MOVWQZX      658(SP)(R10*4), R13
+	VPINSRD      $0x01, (R11)(R13*4), X8, X8
+	MOVWQZX      660(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y8
+	MOVWQZX      662(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y8
+	MOVWQZX      664(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y8
+	MOVWQZX      666(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y8
+	MOVWQZX      668(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y8
+	MOVWQZX      670(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y8
+	VINSERTI64X4 $0x01, Y8, Z5, Z5
+	KMOVQ        2208(SP)(R10*1), K7
+	VPSUBB       Z5, Z0, K7, Z5
+	VPADDB       Z1, Z5, Z5
+	MOVWQZX      768(SP)(R10*4), R13
+	VMOVD        (R11)(R13*4), X8
+	MOVWQZX      770(SP)(R10*4), R13
+	VPINSRD      $0x01, (R11)(R13*4), X8, X8
+	MOVWQZX      772(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y8
+	MOVWQZX      774(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y8
+	MOVWQZX      776(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y8
+	MOVWQZX      778(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y8
+	MOVWQZX      780(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y8
+	MOVWQZX      782(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y8
+	MOVWQZX      784(SP)(R10*4), R13
+	VMOVD        (R11)(R13*4), X9
+	MOVWQZX      786(SP)(R10*4), R13
+	VPINSRD      $0x01, (R11)(R13*4), X9, X9
+	MOVWQZX      788(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y9
+	MOVWQZX      790(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y9
+	MOVWQZX      792(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y9
+	MOVWQZX      794(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y9
+	MOVWQZX      796(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y9
+	MOVWQZX      798(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y9
+	VINSERTI64X4 $0x01, Y9, Z8, Z8
+	KMOVQ        2240(SP)(R10*1), K7
+	VPSUBB       Z8, Z0, K7, Z8
+	VPADDB       Z1, Z8, Z8
+	MOVWQZX      896(SP)(R10*4), R13
+	VMOVD        (R11)(R13*4), X9
+	MOVWQZX      898(SP)(R10*4), R13
+	VPINSRD      $0x01, (R11)(R13*4), X9, X9
+	MOVWQZX      900(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y9
+	MOVWQZX      902(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y9
+	MOVWQZX      904(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y9
+	MOVWQZX      906(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y9
+	MOVWQZX      908(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y9
+	MOVWQZX      910(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y9
+	MOVWQZX      912(SP)(R10*4), R13
+	VMOVD        (R11)(R13*4), X10
+	MOVWQZX      914(SP)(R10*4), R13
+	VPINSRD      $0x01, (R11)(R13*4), X10, X10
+	MOVWQZX      916(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y10
+	MOVWQZX      918(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y10
+	MOVWQZX      920(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y10
+	MOVWQZX      922(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y10
+	MOVWQZX      924(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y10
+	MOVWQZX      926(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y10
+	VINSERTI64X4 $0x01, Y10, Z9, Z9
+	KMOVQ        2272(SP)(R10*1), K7
+	VPSUBB       Z9, Z0, K7, Z9
+	VPADDB       Z1, Z9, Z9
+	VPUNPCKLDQ   Z5, Z4, Z11
+	VPUNPCKLDQ   Z9, Z8, Z12
+	VPUNPCKLQDQ  Z12, Z11, Z10
+	VPUNPCKHQDQ  Z12, Z11, Z11
+	VPUNPCKHDQ   Z5, Z4, Z4
+	VPUNPCKHDQ   Z9, Z8, Z8
+	VPUNPCKLQDQ  Z8, Z4, Z5
+	VPUNPCKHQDQ  Z8, Z4, Z4
+	MOVWQZX      1024(SP)(R10*4), R13
+	VMOVD        (R11)(R13*4), X8
+	MOVWQZX      1026(SP)(R10*4), R13
+	VPINSRD      $0x01, (R11)(R13*4), X8, X8
+	MOVWQZX      1028(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y8
+	MOVWQZX      1030(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y8
+	MOVWQZX      1032(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y8
+	MOVWQZX      1034(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y8
+	MOVWQZX      1036(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y8
+	MOVWQZX      1038(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y8
+	MOVWQZX      1040(SP)(R10*4), R13
+	VMOVD        (R11)(R13*4), X9
+	MOVWQZX      1042(SP)(R10*4), R13
+	VPINSRD      $0x01, (R11)(R13*4), X9, X9
+	MOVWQZX      1044(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y9
+	MOVWQZX      1046(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y9
+	MOVWQZX      1048(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y9
+	MOVWQZX      1050(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y9
+	MOVWQZX      1052(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y9
+	MOVWQZX      1054(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y9
+	VINSERTI64X4 $0x01, Y9, Z8, Z8
+	KMOVQ        2304(SP)(R10*1), K7
+	VPSUBB       Z8, Z0, K7, Z8
+	VPADDB       Z1, Z8, Z8
+	MOVWQZX      1152(SP)(R10*4), R13
+	VMOVD        (R11)(R13*4), X9
+	MOVWQZX      1154(SP)(R10*4), R13
+	VPINSRD      $0x01, (R11)(R13*4), X9, X9
+	MOVWQZX      1156(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y9
+	MOVWQZX      1158(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y9
+	MOVWQZX      1160(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y9
+	MOVWQZX      1162(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y9
+	MOVWQZX      1164(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y9
+	MOVWQZX      1166(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y9
+	MOVWQZX      1168(SP)(R10*4), R13
+	VMOVD        (R11)(R13*4), X12
+	MOVWQZX      1170(SP)(R10*4), R13
+	VPINSRD      $0x01, (R11)(R13*4), X12, X12
+	MOVWQZX      1172(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y12
+	MOVWQZX      1174(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y12
+	MOVWQZX      1176(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y12
+	MOVWQZX      1178(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y12
+	MOVWQZX      1180(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y12
+	MOVWQZX      1182(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y12
+	VINSERTI64X4 $0x01, Y12, Z9, Z9
+	KMOVQ        2336(SP)(R10*1), K7
+	VPSUBB       Z9, Z0, K7, Z9
+	VPADDB       Z1, Z9, Z9
+	MOVWQZX      1280(SP)(R10*4), R13
+	VMOVD        (R11)(R13*4), X12
+	MOVWQZX      1282(SP)(R10*4), R13
+	VPINSRD      $0x01, (R11)(R13*4), X12, X12
+	MOVWQZX      1284(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y12
+	MOVWQZX      1286(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y12
+	MOVWQZX      1288(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y12
+	MOVWQZX      1290(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y12
+	MOVWQZX      1292(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y12
+	MOVWQZX      1294(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y12
+	MOVWQZX      1296(SP)(R10*4), R13
+	VMOVD        (R11)(R13*4), X13
+	MOVWQZX      1298(SP)(R10*4), R13
+	VPINSRD      $0x01, (R11)(R13*4), X13, X13
+	MOVWQZX      1300(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y13
+	MOVWQZX      1302(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y13
+	MOVWQZX      1304(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y13
+	MOVWQZX      1306(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y13
+	MOVWQZX      1308(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y13
+	MOVWQZX      1310(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y13
+	VINSERTI64X4 $0x01, Y13, Z12, Z12
+	KMOVQ        2368(SP)(R10*1), K7
+	VPSUBB       Z12, Z0, K7, Z12
+	VPADDB       Z1, Z12, Z12
+	MOVWQZX      1408(SP)(R10*4), R13
+	VMOVD        (R11)(R13*4), X13
+	MOVWQZX      1410(SP)(R10*4), R13
+	VPINSRD      $0x01, (R11)(R13*4), X13, X13
+	MOVWQZX      1412(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y13
+	MOVWQZX      1414(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y13
+	MOVWQZX      1416(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y13
+	MOVWQZX      1418(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y13
+	MOVWQZX      1420(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y13
+	MOVWQZX      1422(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y13
+	MOVWQZX      1424(SP)(R10*4), R13
+	VMOVD        (R11)(R13*4), X14
+	MOVWQZX      1426(SP)(R10*4), R13
+	VPINSRD      $0x01, (R11)(R13*4), X14, X14
+	MOVWQZX      1428(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y14
+	MOVWQZX      1430(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y14
+	MOVWQZX      1432(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y14
+	MOVWQZX      1434(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y14
+	MOVWQZX      1436(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y14
+	MOVWQZX      1438(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y14
+	VINSERTI64X4 $0x01, Y14, Z13, Z13
+	KMOVQ        2400(SP)(R10*1), K7
+	VPSUBB       Z13, Z0, K7, Z13
+	VPADDB       Z1, Z13, Z13
+	VPUNPCKLDQ   Z9, Z8, Z15
+	VPUNPCKLDQ   Z13, Z12, Z16
+	VPUNPCKLQDQ  Z16, Z15, Z14
+	VPUNPCKHQDQ  Z16, Z15, Z15
+	VPUNPCKHDQ   Z9, Z8, Z8
+	VPUNPCKHDQ   Z13, Z12, Z12
+	VPUNPCKLQDQ  Z12, Z8, Z9
+	VPUNPCKHQDQ  Z12, Z8, Z8
+	MOVWQZX      1536(SP)(R10*4), R13
+	VMOVD        (R11)(R13*4), X12
+	MOVWQZX      1538(SP)(R10*4), R13
+	VPINSRD      $0x01, (R11)(R13*4), X12, X12
+	MOVWQZX      1540(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y12
+	MOVWQZX      1542(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y12
+	MOVWQZX      1544(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y12
+	MOVWQZX      1546(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y12
+	MOVWQZX      1548(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y12
+	MOVWQZX      1550(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y12
+	MOVWQZX      1552(SP)(R10*4), R13
+	VMOVD        (R11)(R13*4), X13
+	MOVWQZX      1554(SP)(R10*4), R13
+	VPINSRD      $0x01, (R11)(R13*4), X13, X13
+	MOVWQZX      1556(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y13
+	MOVWQZX      1558(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y13
+	MOVWQZX      1560(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y13
+	MOVWQZX      1562(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y13
+	MOVWQZX      1564(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y13
+	MOVWQZX      1566(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y13
+	VINSERTI64X4 $0x01, Y13, Z12, Z12
+	KMOVQ        2432(SP)(R10*1), K7
+	VPSUBB       Z12, Z0, K7, Z12
+	VPADDB       Z1, Z12, Z12
+	MOVWQZX      1664(SP)(R10*4), R13
+	VMOVD        (R11)(R13*4), X13
+	MOVWQZX      1666(SP)(R10*4), R13
+	VPINSRD      $0x01, (R11)(R13*4), X13, X13
+	MOVWQZX      1668(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y13
+	MOVWQZX      1670(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y13
+	MOVWQZX      1672(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y13
+	MOVWQZX      1674(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y13
+	MOVWQZX      1676(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y13
+	MOVWQZX      1678(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y13
+	MOVWQZX      1680(SP)(R10*4), R13
+	VMOVD        (R11)(R13*4), X16
+	MOVWQZX      1682(SP)(R10*4), R13
+	VPINSRD      $0x01, (R11)(R13*4), X16, X16
+	MOVWQZX      1684(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y16
+	MOVWQZX      1686(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y16
+	MOVWQZX      1688(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y16
+	MOVWQZX      1690(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y16
+	MOVWQZX      1692(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y16
+	MOVWQZX      1694(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y16
+	VINSERTI64X4 $0x01, Y16, Z13, Z13
+	KMOVQ        2464(SP)(R10*1), K7
+	VPSUBB       Z13, Z0, K7, Z13
+	VPADDB       Z1, Z13, Z13
+	MOVWQZX      1792(SP)(R10*4), R13
+	VMOVD        (R11)(R13*4), X16
+	MOVWQZX      1794(SP)(R10*4), R13
+	VPINSRD      $0x01, (R11)(R13*4), X16, X16
+	MOVWQZX      1796(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y16
+	MOVWQZX      1798(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y16
+	MOVWQZX      1800(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y16
+	MOVWQZX      1802(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y16
+	MOVWQZX      1804(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y16
+	MOVWQZX      1806(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y16
+	MOVWQZX      1808(SP)(R10*4), R13
+	VMOVD        (R11)(R13*4), X17
+	MOVWQZX      1810(SP)(R10*4), R13
+	VPINSRD      $0x01, (R11)(R13*4), X17, X17
+	MOVWQZX      1812(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y17
+	MOVWQZX      1814(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y17
+	MOVWQZX      1816(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y17
+	MOVWQZX      1818(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y17
+	MOVWQZX      1820(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y17
+	MOVWQZX      1822(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y17
+	VINSERTI64X4 $0x01, Y17, Z16, Z16
+	KMOVQ        2496(SP)(R10*1), K7
+	VPSUBB       Z16, Z0, K7, Z16
+	VPADDB       Z1, Z16, Z16
+	MOVWQZX      1920(SP)(R10*4), R13
+	VMOVD        (R11)(R13*4), X17
+	MOVWQZX      1922(SP)(R10*4), R13
+	VPINSRD      $0x01, (R11)(R13*4), X17, X17
+	MOVWQZX      1924(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y17
+	MOVWQZX      1926(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y17
+	MOVWQZX      1928(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y17
+	MOVWQZX      1930(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y17
+	MOVWQZX      1932(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y17
+	MOVWQZX      1934(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y17
+	MOVWQZX      1936(SP)(R10*4), R13
+	VMOVD        (R11)(R13*4), X18
+	MOVWQZX      1938(SP)(R10*4), R13
+	VPINSRD      $0x01, (R11)(R13*4), X18, X18
+	MOVWQZX      1940(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K1, Y18
+	MOVWQZX      1942(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K2, Y18
+	MOVWQZX      1944(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K3, Y18
+	MOVWQZX      1946(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K4, Y18
+	MOVWQZX      1948(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K5, Y18
+	MOVWQZX      1950(SP)(R10*4), R13
+	VPBROADCASTD (R11)(R13*4), K6, Y18
+	VINSERTI64X4 $0x01, Y18, Z17, Z17
+	KMOVQ        2528(SP)(R10*1), K7
+	VPSUBB       Z17, Z0, K7, Z17
+	VPADDB       Z1, Z17, Z17
+	VPUNPCKLDQ   Z13, Z12, Z19
+	VPUNPCKLDQ   Z17, Z16, Z20
+	VPUNPCKLQDQ  Z20, Z19, Z18
+	VPUNPCKHQDQ  Z20, Z19, Z19
+	VPUNPCKHDQ   Z13, Z12, Z12
+	VPUNPCKHDQ   Z17, Z16, Z16
+	VPUNPCKLQDQ  Z16, Z12, Z13
+	VPUNPCKHQDQ  Z16, Z12, Z12
+	VSHUFI32X4   $0x44, Z10, Z6, Z16
+	VSHUFI32X4   $0x44, Z18, Z14, Z17
+	VSHUFI32X4   $0x88, Z17, Z16, Z20
+	VSHUFI32X4   $0xdd, Z17, Z16, Z16
+	VSHUFI32X4   $0xee, Z10, Z6, Z6
+	VSHUFI32X4   $0xee, Z18, Z14, Z10
+	VSHUFI32X4   $0x88, Z10, Z6, Z14
+	VSHUFI32X4   $0xdd, Z10, Z6, Z6
+	VMOVDQU32    Z20, (DX)
+	VMOVDQU32    Z16, 256(DX)
+	VMOVDQU32    Z14, 512(DX)
+	VMOVDQU32    Z6, 768(DX)
+	VSHUFI32X4   $0x44, Z11, Z7, Z6
+	VSHUFI32X4   $0x44, Z19, Z15, Z10
+	VSHUFI32X4   $0x88, Z10, Z6, Z14
+	VSHUFI32X4   $0xdd, Z10, Z6, Z6
+	VSHUFI32X4   $0xee, Z11, Z7, Z7
+	VSHUFI32X4   $0xee, Z19, Z15, Z10
+	VSHUFI32X4   $0x88, Z10, Z7, Z11
+	VSHUFI32X4   $0xdd, Z10, Z7, Z7
+	VMOVDQU32    Z14, 64(DX)
+	VMOVDQU32    Z6, 320(DX)
+	VMOVDQU32    Z11, 576(DX)
+	VMOVDQU32    Z7, 832(DX)
+	VSHUFI32X4   $0x44, Z5, Z3, Z6
+	VSHUFI32X4   $0x44, Z13, Z9, Z7
+	VSHUFI32X4   $0x88, Z7, Z6, Z10
+	VSHUFI32X4   $0xdd, Z7, Z6, Z6
+	VSHUFI32X4   $0xee, Z5, Z3, Z3
+	VSHUFI32X4   $0xee, Z13, Z9, Z5
+	VSHUFI32X4   $0x88, Z5, Z3, Z7
+	VSHUFI32X4   $0xdd, Z5, Z3, Z3
+	VMOVDQU32    Z10, 128(DX)
+	VMOVDQU32    Z6, 384(DX)
+	VMOVDQU32    Z7, 640(DX)
+	VMOVDQU32    Z3, 896(DX)
+	VSHUFI32X4   $0x44, Z4, Z2, Z3
+	VSHUFI32X4   $0x44, Z12, Z8, Z5
+	VSHUFI32X4   $0x88, Z5, Z3, Z6
+	VSHUFI32X4   $0xdd, Z5, Z3, Z3
+	VSHUFI32X4   $0xee, Z4, Z2, Z2
+	VSHUFI32X4   $0xee, Z12, Z8, Z4
+	VSHUFI32X4   $0x88, Z4, Z2, Z5
+	VSHUFI32X4   $0xdd, Z4, Z2, Z2
+	VMOVDQU32    Z6, 192(DX)
+	VMOVDQU32    Z3, 448(DX)
+	VMOVDQU32    Z5, 704(DX)
+	VMOVDQU32    Z2, 960(DX)
+	ADDQ         $0x00000400, DX
+	ADDQ         $0x08, R10
+	CMPQ         R10, $0x20
+	JNE          unit
+	ADDQ         $0x6e, AX
+	ADDQ         $0x6e, DI
+	ADDQ         $0x6e, R8
+	ADDQ         $0x6e, R9
+	DECQ         R12
+	JNZ          loop
 	VZEROUPPER
 	RET
 
@@ -23847,3 +35095,471 @@ DATA const42<>+52(SB)/4, $0x00030003
 DATA const42<>+56(SB)/4, $0x00090009
 DATA const42<>+60(SB)/4, $0x001b001b
 GLOBL const42<>(SB), RODATA|NOPTR, $64
+
+DATA const43<>+0(SB)/4, $0x09090909
+DATA const43<>+4(SB)/4, $0x09090909
+DATA const43<>+8(SB)/4, $0x09090909
+DATA const43<>+12(SB)/4, $0x09090909
+DATA const43<>+16(SB)/4, $0x09090909
+DATA const43<>+20(SB)/4, $0x09090909
+DATA const43<>+24(SB)/4, $0x09090909
+DATA const43<>+28(SB)/4, $0x09090909
+DATA const43<>+32(SB)/4, $0x09090909
+DATA const43<>+36(SB)/4, $0x09090909
+DATA const43<>+40(SB)/4, $0x09090909
+DATA const43<>+44(SB)/4, $0x09090909
+DATA const43<>+48(SB)/4, $0x09090909
+DATA const43<>+52(SB)/4, $0x09090909
+DATA const43<>+56(SB)/4, $0x09090909
+DATA const43<>+60(SB)/4, $0x09090909
+GLOBL const43<>(SB), RODATA|NOPTR, $64
+
+DATA const44<>+0(SB)/4, $0x00001008
+DATA const44<>+4(SB)/4, $0x00000000
+DATA const44<>+8(SB)/4, $0x00000000
+DATA const44<>+12(SB)/4, $0x00000000
+DATA const44<>+16(SB)/4, $0x00001008
+DATA const44<>+20(SB)/4, $0x00000000
+DATA const44<>+24(SB)/4, $0x00000000
+DATA const44<>+28(SB)/4, $0x00000000
+DATA const44<>+32(SB)/4, $0x00001008
+DATA const44<>+36(SB)/4, $0x00000000
+DATA const44<>+40(SB)/4, $0x00000000
+DATA const44<>+44(SB)/4, $0x00000000
+DATA const44<>+48(SB)/4, $0x00001008
+DATA const44<>+52(SB)/4, $0x00000000
+DATA const44<>+56(SB)/4, $0x00000000
+DATA const44<>+60(SB)/4, $0x00000000
+GLOBL const44<>(SB), RODATA|NOPTR, $64
+
+DATA const45<>+0(SB)/4, $0x01000100
+DATA const45<>+4(SB)/4, $0x01000100
+DATA const45<>+8(SB)/4, $0x03020302
+DATA const45<>+12(SB)/4, $0x03020302
+DATA const45<>+16(SB)/4, $0x05040504
+DATA const45<>+20(SB)/4, $0x05040504
+DATA const45<>+24(SB)/4, $0x07060706
+DATA const45<>+28(SB)/4, $0x07060706
+DATA const45<>+32(SB)/4, $0x09080908
+DATA const45<>+36(SB)/4, $0x09080908
+DATA const45<>+40(SB)/4, $0x0b0a0b0a
+DATA const45<>+44(SB)/4, $0x0b0a0b0a
+DATA const45<>+48(SB)/4, $0x0d0c0d0c
+DATA const45<>+52(SB)/4, $0x0d0c0d0c
+DATA const45<>+56(SB)/4, $0x0f0e0f0e
+DATA const45<>+60(SB)/4, $0x0f0e0f0e
+GLOBL const45<>(SB), RODATA|NOPTR, $64
+
+DATA const46<>+0(SB)/4, $0x00000000
+DATA const46<>+4(SB)/4, $0x00010000
+DATA const46<>+8(SB)/4, $0x00000000
+DATA const46<>+12(SB)/4, $0x00010000
+DATA const46<>+16(SB)/4, $0x00000000
+DATA const46<>+20(SB)/4, $0x00010000
+DATA const46<>+24(SB)/4, $0x00000000
+DATA const46<>+28(SB)/4, $0x00010000
+DATA const46<>+32(SB)/4, $0x00000000
+DATA const46<>+36(SB)/4, $0x00010000
+DATA const46<>+40(SB)/4, $0x00000000
+DATA const46<>+44(SB)/4, $0x00010000
+DATA const46<>+48(SB)/4, $0x00000000
+DATA const46<>+52(SB)/4, $0x00010000
+DATA const46<>+56(SB)/4, $0x00000000
+DATA const46<>+60(SB)/4, $0x00010000
+GLOBL const46<>(SB), RODATA|NOPTR, $64
+
+DATA const47<>+0(SB)/4, $0x00050008
+DATA const47<>+4(SB)/4, $0x00000002
+DATA const47<>+8(SB)/4, $0x00050008
+DATA const47<>+12(SB)/4, $0x00000002
+DATA const47<>+16(SB)/4, $0x00050008
+DATA const47<>+20(SB)/4, $0x00000002
+DATA const47<>+24(SB)/4, $0x00050008
+DATA const47<>+28(SB)/4, $0x00000002
+DATA const47<>+32(SB)/4, $0x00050008
+DATA const47<>+36(SB)/4, $0x00000002
+DATA const47<>+40(SB)/4, $0x00050008
+DATA const47<>+44(SB)/4, $0x00000002
+DATA const47<>+48(SB)/4, $0x00050008
+DATA const47<>+52(SB)/4, $0x00000002
+DATA const47<>+56(SB)/4, $0x00050008
+DATA const47<>+60(SB)/4, $0x00000002
+GLOBL const47<>(SB), RODATA|NOPTR, $64
+
+DATA const48<>+0(SB)/4, $0x07000700
+DATA const48<>+4(SB)/4, $0x07000700
+DATA const48<>+8(SB)/4, $0x07000700
+DATA const48<>+12(SB)/4, $0x07000700
+DATA const48<>+16(SB)/4, $0x07000700
+DATA const48<>+20(SB)/4, $0x07000700
+DATA const48<>+24(SB)/4, $0x07000700
+DATA const48<>+28(SB)/4, $0x07000700
+DATA const48<>+32(SB)/4, $0x07000700
+DATA const48<>+36(SB)/4, $0x07000700
+DATA const48<>+40(SB)/4, $0x07000700
+DATA const48<>+44(SB)/4, $0x07000700
+DATA const48<>+48(SB)/4, $0x07000700
+DATA const48<>+52(SB)/4, $0x07000700
+DATA const48<>+56(SB)/4, $0x07000700
+DATA const48<>+60(SB)/4, $0x07000700
+GLOBL const48<>(SB), RODATA|NOPTR, $64
+
+DATA const49<>+0(SB)/4, $0x3e800000
+DATA const49<>+4(SB)/4, $0x3e800000
+DATA const49<>+8(SB)/4, $0x3e800000
+DATA const49<>+12(SB)/4, $0x3e800000
+DATA const49<>+16(SB)/4, $0x3e800000
+DATA const49<>+20(SB)/4, $0x3e800000
+DATA const49<>+24(SB)/4, $0x3e800000
+DATA const49<>+28(SB)/4, $0x3e800000
+DATA const49<>+32(SB)/4, $0x3e800000
+DATA const49<>+36(SB)/4, $0x3e800000
+DATA const49<>+40(SB)/4, $0x3e800000
+DATA const49<>+44(SB)/4, $0x3e800000
+DATA const49<>+48(SB)/4, $0x3e800000
+DATA const49<>+52(SB)/4, $0x3e800000
+DATA const49<>+56(SB)/4, $0x3e800000
+DATA const49<>+60(SB)/4, $0x3e800000
+GLOBL const49<>(SB), RODATA|NOPTR, $64
+
+DATA const50<>+0(SB)/4, $0x00000007
+DATA const50<>+4(SB)/4, $0x00000007
+DATA const50<>+8(SB)/4, $0x00000007
+DATA const50<>+12(SB)/4, $0x00000007
+DATA const50<>+16(SB)/4, $0x00000007
+DATA const50<>+20(SB)/4, $0x00000007
+DATA const50<>+24(SB)/4, $0x00000007
+DATA const50<>+28(SB)/4, $0x00000007
+DATA const50<>+32(SB)/4, $0x00000007
+DATA const50<>+36(SB)/4, $0x00000007
+DATA const50<>+40(SB)/4, $0x00000007
+DATA const50<>+44(SB)/4, $0x00000007
+DATA const50<>+48(SB)/4, $0x00000007
+DATA const50<>+52(SB)/4, $0x00000007
+DATA const50<>+56(SB)/4, $0x00000007
+DATA const50<>+60(SB)/4, $0x00000007
+GLOBL const50<>(SB), RODATA|NOPTR, $64
+
+DATA const51<>+0(SB)/4, $0x3f000000
+DATA const51<>+4(SB)/4, $0x3f000000
+DATA const51<>+8(SB)/4, $0x3f000000
+DATA const51<>+12(SB)/4, $0x3f000000
+DATA const51<>+16(SB)/4, $0x3f000000
+DATA const51<>+20(SB)/4, $0x3f000000
+DATA const51<>+24(SB)/4, $0x3f000000
+DATA const51<>+28(SB)/4, $0x3f000000
+DATA const51<>+32(SB)/4, $0x3f000000
+DATA const51<>+36(SB)/4, $0x3f000000
+DATA const51<>+40(SB)/4, $0x3f000000
+DATA const51<>+44(SB)/4, $0x3f000000
+DATA const51<>+48(SB)/4, $0x3f000000
+DATA const51<>+52(SB)/4, $0x3f000000
+DATA const51<>+56(SB)/4, $0x3f000000
+DATA const51<>+60(SB)/4, $0x3f000000
+GLOBL const51<>(SB), RODATA|NOPTR, $64
+
+DATA const52<>+0(SB)/4, $0x00800080
+DATA const52<>+4(SB)/4, $0x01800180
+DATA const52<>+8(SB)/4, $0x02800280
+DATA const52<>+12(SB)/4, $0x03800380
+DATA const52<>+16(SB)/4, $0x04800480
+DATA const52<>+20(SB)/4, $0x05800580
+DATA const52<>+24(SB)/4, $0x06800680
+DATA const52<>+28(SB)/4, $0x07800780
+DATA const52<>+32(SB)/4, $0x08800880
+DATA const52<>+36(SB)/4, $0x09800980
+DATA const52<>+40(SB)/4, $0x0a800a80
+DATA const52<>+44(SB)/4, $0x0b800b80
+DATA const52<>+48(SB)/4, $0x0c800c80
+DATA const52<>+52(SB)/4, $0x0d800d80
+DATA const52<>+56(SB)/4, $0x0e800e80
+DATA const52<>+60(SB)/4, $0x0f800f80
+GLOBL const52<>(SB), RODATA|NOPTR, $64
+
+DATA const53<>+0(SB)/4, $0x00040000
+DATA const53<>+4(SB)/4, $0x00040000
+DATA const53<>+8(SB)/4, $0x00040000
+DATA const53<>+12(SB)/4, $0x00040000
+DATA const53<>+16(SB)/4, $0x00040000
+DATA const53<>+20(SB)/4, $0x00040000
+DATA const53<>+24(SB)/4, $0x00040000
+DATA const53<>+28(SB)/4, $0x00040000
+DATA const53<>+32(SB)/4, $0x00040000
+DATA const53<>+36(SB)/4, $0x00040000
+DATA const53<>+40(SB)/4, $0x00040000
+DATA const53<>+44(SB)/4, $0x00040000
+DATA const53<>+48(SB)/4, $0x00040000
+DATA const53<>+52(SB)/4, $0x00040000
+DATA const53<>+56(SB)/4, $0x00040000
+DATA const53<>+60(SB)/4, $0x00040000
+GLOBL const53<>(SB), RODATA|NOPTR, $64
+
+DATA const54<>+0(SB)/4, $0x08000800
+DATA const54<>+4(SB)/4, $0x08000800
+DATA const54<>+8(SB)/4, $0x08000800
+DATA const54<>+12(SB)/4, $0x08000800
+DATA const54<>+16(SB)/4, $0x08000800
+DATA const54<>+20(SB)/4, $0x08000800
+DATA const54<>+24(SB)/4, $0x08000800
+DATA const54<>+28(SB)/4, $0x08000800
+DATA const54<>+32(SB)/4, $0x08000800
+DATA const54<>+36(SB)/4, $0x08000800
+DATA const54<>+40(SB)/4, $0x08000800
+DATA const54<>+44(SB)/4, $0x08000800
+DATA const54<>+48(SB)/4, $0x08000800
+DATA const54<>+52(SB)/4, $0x08000800
+DATA const54<>+56(SB)/4, $0x08000800
+DATA const54<>+60(SB)/4, $0x08000800
+GLOBL const54<>(SB), RODATA|NOPTR, $64
+
+DATA const55<>+0(SB)/4, $0x000000f0
+DATA const55<>+4(SB)/4, $0x000000f0
+DATA const55<>+8(SB)/4, $0x000000f0
+DATA const55<>+12(SB)/4, $0x000000f0
+DATA const55<>+16(SB)/4, $0x000000f0
+DATA const55<>+20(SB)/4, $0x000000f0
+DATA const55<>+24(SB)/4, $0x000000f0
+DATA const55<>+28(SB)/4, $0x000000f0
+DATA const55<>+32(SB)/4, $0x000000f0
+DATA const55<>+36(SB)/4, $0x000000f0
+DATA const55<>+40(SB)/4, $0x000000f0
+DATA const55<>+44(SB)/4, $0x000000f0
+DATA const55<>+48(SB)/4, $0x000000f0
+DATA const55<>+52(SB)/4, $0x000000f0
+DATA const55<>+56(SB)/4, $0x000000f0
+DATA const55<>+60(SB)/4, $0x000000f0
+GLOBL const55<>(SB), RODATA|NOPTR, $64
+
+DATA const56<>+0(SB)/4, $0x00000f00
+DATA const56<>+4(SB)/4, $0x00000f00
+DATA const56<>+8(SB)/4, $0x00000f00
+DATA const56<>+12(SB)/4, $0x00000f00
+DATA const56<>+16(SB)/4, $0x00000f00
+DATA const56<>+20(SB)/4, $0x00000f00
+DATA const56<>+24(SB)/4, $0x00000f00
+DATA const56<>+28(SB)/4, $0x00000f00
+DATA const56<>+32(SB)/4, $0x00000f00
+DATA const56<>+36(SB)/4, $0x00000f00
+DATA const56<>+40(SB)/4, $0x00000f00
+DATA const56<>+44(SB)/4, $0x00000f00
+DATA const56<>+48(SB)/4, $0x00000f00
+DATA const56<>+52(SB)/4, $0x00000f00
+DATA const56<>+56(SB)/4, $0x00000f00
+DATA const56<>+60(SB)/4, $0x00000f00
+GLOBL const56<>(SB), RODATA|NOPTR, $64
+
+DATA const57<>+0(SB)/4, $0x0000f000
+DATA const57<>+4(SB)/4, $0x0000f000
+DATA const57<>+8(SB)/4, $0x0000f000
+DATA const57<>+12(SB)/4, $0x0000f000
+DATA const57<>+16(SB)/4, $0x0000f000
+DATA const57<>+20(SB)/4, $0x0000f000
+DATA const57<>+24(SB)/4, $0x0000f000
+DATA const57<>+28(SB)/4, $0x0000f000
+DATA const57<>+32(SB)/4, $0x0000f000
+DATA const57<>+36(SB)/4, $0x0000f000
+DATA const57<>+40(SB)/4, $0x0000f000
+DATA const57<>+44(SB)/4, $0x0000f000
+DATA const57<>+48(SB)/4, $0x0000f000
+DATA const57<>+52(SB)/4, $0x0000f000
+DATA const57<>+56(SB)/4, $0x0000f000
+DATA const57<>+60(SB)/4, $0x0000f000
+GLOBL const57<>(SB), RODATA|NOPTR, $64
+
+DATA const58<>+0(SB)/4, $0x40404040
+DATA const58<>+4(SB)/4, $0x40404040
+DATA const58<>+8(SB)/4, $0x40404040
+DATA const58<>+12(SB)/4, $0x40404040
+DATA const58<>+16(SB)/4, $0x40404040
+DATA const58<>+20(SB)/4, $0x40404040
+DATA const58<>+24(SB)/4, $0x40404040
+DATA const58<>+28(SB)/4, $0x40404040
+DATA const58<>+32(SB)/4, $0x40404040
+DATA const58<>+36(SB)/4, $0x40404040
+DATA const58<>+40(SB)/4, $0x40404040
+DATA const58<>+44(SB)/4, $0x40404040
+DATA const58<>+48(SB)/4, $0x40404040
+DATA const58<>+52(SB)/4, $0x40404040
+DATA const58<>+56(SB)/4, $0x40404040
+DATA const58<>+60(SB)/4, $0x40404040
+GLOBL const58<>(SB), RODATA|NOPTR, $64
+
+DATA const59<>+0(SB)/4, $0x00000001
+DATA const59<>+4(SB)/4, $0x00000003
+DATA const59<>+8(SB)/4, $0x00000005
+DATA const59<>+12(SB)/4, $0x00000007
+DATA const59<>+16(SB)/4, $0x00000009
+DATA const59<>+20(SB)/4, $0x0000000b
+DATA const59<>+24(SB)/4, $0x0000000d
+DATA const59<>+28(SB)/4, $0x0000000f
+DATA const59<>+32(SB)/4, $0x00000011
+DATA const59<>+36(SB)/4, $0x00000013
+DATA const59<>+40(SB)/4, $0x00000015
+DATA const59<>+44(SB)/4, $0x00000017
+DATA const59<>+48(SB)/4, $0x00000019
+DATA const59<>+52(SB)/4, $0x0000001b
+DATA const59<>+56(SB)/4, $0x0000001d
+DATA const59<>+60(SB)/4, $0x0000001f
+GLOBL const59<>(SB), RODATA|NOPTR, $64
+
+DATA const60<>+0(SB)/4, $0xffff0000
+DATA const60<>+4(SB)/4, $0xffff0000
+DATA const60<>+8(SB)/4, $0xffff0000
+DATA const60<>+12(SB)/4, $0xffff0000
+DATA const60<>+16(SB)/4, $0xffff0000
+DATA const60<>+20(SB)/4, $0xffff0000
+DATA const60<>+24(SB)/4, $0xffff0000
+DATA const60<>+28(SB)/4, $0xffff0000
+DATA const60<>+32(SB)/4, $0xffff0000
+DATA const60<>+36(SB)/4, $0xffff0000
+DATA const60<>+40(SB)/4, $0xffff0000
+DATA const60<>+44(SB)/4, $0xffff0000
+DATA const60<>+48(SB)/4, $0xffff0000
+DATA const60<>+52(SB)/4, $0xffff0000
+DATA const60<>+56(SB)/4, $0xffff0000
+DATA const60<>+60(SB)/4, $0xffff0000
+GLOBL const60<>(SB), RODATA|NOPTR, $64
+
+DATA const61<>+0(SB)/4, $0x00808000
+DATA const61<>+4(SB)/4, $0x80000080
+DATA const61<>+8(SB)/4, $0x80000080
+DATA const61<>+12(SB)/4, $0x00808000
+DATA const61<>+16(SB)/4, $0x00808000
+DATA const61<>+20(SB)/4, $0x80000080
+DATA const61<>+24(SB)/4, $0x80000080
+DATA const61<>+28(SB)/4, $0x00808000
+DATA const61<>+32(SB)/4, $0x00808000
+DATA const61<>+36(SB)/4, $0x80000080
+DATA const61<>+40(SB)/4, $0x80000080
+DATA const61<>+44(SB)/4, $0x00808000
+DATA const61<>+48(SB)/4, $0x00808000
+DATA const61<>+52(SB)/4, $0x80000080
+DATA const61<>+56(SB)/4, $0x80000080
+DATA const61<>+60(SB)/4, $0x00808000
+GLOBL const61<>(SB), RODATA|NOPTR, $64
+
+DATA const62<>+0(SB)/4, $0x01ff01ff
+DATA const62<>+4(SB)/4, $0x01ff01ff
+DATA const62<>+8(SB)/4, $0x01ff01ff
+DATA const62<>+12(SB)/4, $0x01ff01ff
+DATA const62<>+16(SB)/4, $0x01ff01ff
+DATA const62<>+20(SB)/4, $0x01ff01ff
+DATA const62<>+24(SB)/4, $0x01ff01ff
+DATA const62<>+28(SB)/4, $0x01ff01ff
+DATA const62<>+32(SB)/4, $0x01ff01ff
+DATA const62<>+36(SB)/4, $0x01ff01ff
+DATA const62<>+40(SB)/4, $0x01ff01ff
+DATA const62<>+44(SB)/4, $0x01ff01ff
+DATA const62<>+48(SB)/4, $0x01ff01ff
+DATA const62<>+52(SB)/4, $0x01ff01ff
+DATA const62<>+56(SB)/4, $0x01ff01ff
+DATA const62<>+60(SB)/4, $0x01ff01ff
+GLOBL const62<>(SB), RODATA|NOPTR, $64
+
+DATA const63<>+0(SB)/4, $0x00000000
+DATA const63<>+4(SB)/4, $0x00000000
+DATA const63<>+8(SB)/4, $0x00000002
+DATA const63<>+12(SB)/4, $0x00000000
+DATA const63<>+16(SB)/4, $0x00000004
+DATA const63<>+20(SB)/4, $0x00000000
+DATA const63<>+24(SB)/4, $0x00000006
+DATA const63<>+28(SB)/4, $0x00000000
+DATA const63<>+32(SB)/4, $0x00000001
+DATA const63<>+36(SB)/4, $0x00000000
+DATA const63<>+40(SB)/4, $0x00000003
+DATA const63<>+44(SB)/4, $0x00000000
+DATA const63<>+48(SB)/4, $0x00000005
+DATA const63<>+52(SB)/4, $0x00000000
+DATA const63<>+56(SB)/4, $0x00000007
+DATA const63<>+60(SB)/4, $0x00000000
+GLOBL const63<>(SB), RODATA|NOPTR, $64
+
+DATA const64<>+0(SB)/4, $0x00800080
+DATA const64<>+4(SB)/4, $0x00800080
+DATA const64<>+8(SB)/4, $0x01800180
+DATA const64<>+12(SB)/4, $0x01800180
+DATA const64<>+16(SB)/4, $0x02800280
+DATA const64<>+20(SB)/4, $0x02800280
+DATA const64<>+24(SB)/4, $0x03800380
+DATA const64<>+28(SB)/4, $0x03800380
+DATA const64<>+32(SB)/4, $0x04800480
+DATA const64<>+36(SB)/4, $0x04800480
+DATA const64<>+40(SB)/4, $0x05800580
+DATA const64<>+44(SB)/4, $0x05800580
+DATA const64<>+48(SB)/4, $0x06800680
+DATA const64<>+52(SB)/4, $0x06800680
+DATA const64<>+56(SB)/4, $0x07800780
+DATA const64<>+60(SB)/4, $0x07800780
+GLOBL const64<>(SB), RODATA|NOPTR, $64
+
+DATA const65<>+0(SB)/4, $0x00020000
+DATA const65<>+4(SB)/4, $0x00060004
+DATA const65<>+8(SB)/4, $0x00020000
+DATA const65<>+12(SB)/4, $0x00060004
+DATA const65<>+16(SB)/4, $0x00020000
+DATA const65<>+20(SB)/4, $0x00060004
+DATA const65<>+24(SB)/4, $0x00020000
+DATA const65<>+28(SB)/4, $0x00060004
+DATA const65<>+32(SB)/4, $0x00020000
+DATA const65<>+36(SB)/4, $0x00060004
+DATA const65<>+40(SB)/4, $0x00020000
+DATA const65<>+44(SB)/4, $0x00060004
+DATA const65<>+48(SB)/4, $0x00020000
+DATA const65<>+52(SB)/4, $0x00060004
+DATA const65<>+56(SB)/4, $0x00020000
+DATA const65<>+60(SB)/4, $0x00060004
+GLOBL const65<>(SB), RODATA|NOPTR, $64
+
+DATA const66<>+0(SB)/4, $0x03000300
+DATA const66<>+4(SB)/4, $0x03000300
+DATA const66<>+8(SB)/4, $0x03000300
+DATA const66<>+12(SB)/4, $0x03000300
+DATA const66<>+16(SB)/4, $0x03000300
+DATA const66<>+20(SB)/4, $0x03000300
+DATA const66<>+24(SB)/4, $0x03000300
+DATA const66<>+28(SB)/4, $0x03000300
+DATA const66<>+32(SB)/4, $0x03000300
+DATA const66<>+36(SB)/4, $0x03000300
+DATA const66<>+40(SB)/4, $0x03000300
+DATA const66<>+44(SB)/4, $0x03000300
+DATA const66<>+48(SB)/4, $0x03000300
+DATA const66<>+52(SB)/4, $0x03000300
+DATA const66<>+56(SB)/4, $0x03000300
+DATA const66<>+60(SB)/4, $0x03000300
+GLOBL const66<>(SB), RODATA|NOPTR, $64
+
+DATA const67<>+0(SB)/4, $0x01000100
+DATA const67<>+4(SB)/4, $0x01000100
+DATA const67<>+8(SB)/4, $0x01000100
+DATA const67<>+12(SB)/4, $0x01000100
+DATA const67<>+16(SB)/4, $0x01000100
+DATA const67<>+20(SB)/4, $0x01000100
+DATA const67<>+24(SB)/4, $0x01000100
+DATA const67<>+28(SB)/4, $0x01000100
+DATA const67<>+32(SB)/4, $0x01000100
+DATA const67<>+36(SB)/4, $0x01000100
+DATA const67<>+40(SB)/4, $0x01000100
+DATA const67<>+44(SB)/4, $0x01000100
+DATA const67<>+48(SB)/4, $0x01000100
+DATA const67<>+52(SB)/4, $0x01000100
+DATA const67<>+56(SB)/4, $0x01000100
+DATA const67<>+60(SB)/4, $0x01000100
+GLOBL const67<>(SB), RODATA|NOPTR, $64
+
+DATA const68<>+0(SB)/4, $0x40000000
+DATA const68<>+4(SB)/4, $0x40000000
+DATA const68<>+8(SB)/4, $0x40000000
+DATA const68<>+12(SB)/4, $0x40000000
+DATA const68<>+16(SB)/4, $0x40000000
+DATA const68<>+20(SB)/4, $0x40000000
+DATA const68<>+24(SB)/4, $0x40000000
+DATA const68<>+28(SB)/4, $0x40000000
+DATA const68<>+32(SB)/4, $0x40000000
+DATA const68<>+36(SB)/4, $0x40000000
+DATA const68<>+40(SB)/4, $0x40000000
+DATA const68<>+44(SB)/4, $0x40000000
+DATA const68<>+48(SB)/4, $0x40000000
+DATA const68<>+52(SB)/4, $0x40000000
+DATA const68<>+56(SB)/4, $0x40000000
+DATA const68<>+60(SB)/4, $0x40000000
+GLOBL const68<>(SB), RODATA|NOPTR, $64

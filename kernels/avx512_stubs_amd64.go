@@ -184,6 +184,76 @@ func rowsTQ2_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, gro
 //go:noescape
 func unpackTQ2_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
+// rowsIQ1_SAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+//
+//go:noescape
+func rowsIQ1_SAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackIQ1_SAVX512 makes a panel of 16 rows of w.
+//
+//go:noescape
+func unpackIQ1_SAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsIQ1_MAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+//
+//go:noescape
+func rowsIQ1_MAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackIQ1_MAVX512 makes a panel of 16 rows of w.
+//
+//go:noescape
+func unpackIQ1_MAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsIQ2_XXSAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+//
+//go:noescape
+func rowsIQ2_XXSAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackIQ2_XXSAVX512 makes a panel of 16 rows of w.
+//
+//go:noescape
+func unpackIQ2_XXSAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsIQ2_XSAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+//
+//go:noescape
+func rowsIQ2_XSAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackIQ2_XSAVX512 makes a panel of 16 rows of w.
+//
+//go:noescape
+func unpackIQ2_XSAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsIQ2_SAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+//
+//go:noescape
+func rowsIQ2_SAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackIQ2_SAVX512 makes a panel of 16 rows of w.
+//
+//go:noescape
+func unpackIQ2_SAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsIQ3_XXSAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+//
+//go:noescape
+func rowsIQ3_XXSAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackIQ3_XXSAVX512 makes a panel of 16 rows of w.
+//
+//go:noescape
+func unpackIQ3_XXSAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsIQ3_SAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+//
+//go:noescape
+func rowsIQ3_SAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackIQ3_SAVX512 makes a panel of 16 rows of w.
+//
+//go:noescape
+func unpackIQ3_SAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
 // panel16x1AVX512 multiplies three panels of 16 rows with 1 tokens.
 //
 //go:noescape

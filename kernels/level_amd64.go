@@ -50,5 +50,12 @@ func avx512(l Level) *Level {
 	set(quant.Q2_0, 0, rowsQ2_0AVX512, unpackQ2_0AVX512)
 	set(quant.TQ1_0, 0, rowsTQ1_0AVX512, unpackTQ1_0AVX512)
 	set(quant.TQ2_0, 0, rowsTQ2_0AVX512, unpackTQ2_0AVX512)
+	set(quant.IQ1_S, 4, rowsIQ1_SAVX512, unpackIQ1_SAVX512)
+	set(quant.IQ1_M, 4, rowsIQ1_MAVX512, unpackIQ1_MAVX512)
+	set(quant.IQ2_XXS, 6, rowsIQ2_XXSAVX512, unpackIQ2_XXSAVX512)
+	set(quant.IQ2_XS, 6, rowsIQ2_XSAVX512, unpackIQ2_XSAVX512)
+	set(quant.IQ2_S, 6, rowsIQ2_SAVX512, unpackIQ2_SAVX512)
+	set(quant.IQ3_XXS, 6, rowsIQ3_XXSAVX512, unpackIQ3_XXSAVX512)
+	set(quant.IQ3_S, 6, rowsIQ3_SAVX512, unpackIQ3_SAVX512)
 	return &l
 }

@@ -10,7 +10,7 @@ import (
 
 // avx512 is the level avx512vnni: tiles of 16 weight rows, one output per lane of a ZMM register.
 func avx512(x *program) {
-	for _, f := range slices.Concat(formats512, formats512Few) {
+	for _, f := range slices.Concat(formats512, formats512Few, formats512IQ) {
 		x.rows512(f)
 		x.unpack512(f)
 	}
@@ -74,6 +74,8 @@ type format512 struct {
 	off    int  // log2 of what the bytes of a weight are too large by; -1: nothing
 	// crossed says that load returns weights 16 to 31 of a unit behind weights 32 to 47. The groups are of 32.
 	crossed bool
+	// stage is the number of bytes of the stack that scales fills for a loop over the units; where it is 0, each unit has code of its own.
+	stage int
 
 	// begin sets up constants, before the loop over blocks.
 	begin func(x *program, s *state512)
@@ -87,10 +89,14 @@ type format512 struct {
 
 // state512 is what the parts of a kernel share.
 type state512 struct {
+	f    *format512
 	rows *rows16
-	c    map[string]reg.VecVirtual // constants
-	v    map[string]reg.VecVirtual // of the block
-	k    map[string]reg.OpmaskVirtual
+	// Of formats with a stage: where it begins, the number of the unit times 8, and the codebook.
+	stage      Mem
+	unit, grid reg.GPVirtual
+	c          map[string]reg.VecVirtual // constants
+	v          map[string]reg.VecVirtual // of the block
+	k          map[string]reg.OpmaskVirtual
 }
 
 func (f *format512) paired() bool { return f.weight == 32 }
@@ -99,7 +105,11 @@ func (f *format512) paired() bool { return f.weight == 32 }
 func (f *format512) units() int { return max(1, f.weight/64) }
 
 func (x *program) start512(f *format512, w, stride reg.Register) *state512 {
-	s := &state512{rows: x.rows16(w, stride), c: map[string]reg.VecVirtual{}, v: map[string]reg.VecVirtual{}, k: map[string]reg.OpmaskVirtual{}}
+	s := &state512{f: f, rows: x.rows16(w, stride), c: map[string]reg.VecVirtual{}, v: map[string]reg.VecVirtual{}, k: map[string]reg.OpmaskVirtual{}}
+	if f.stage > 0 {
+		x.Attributes(0) // the stack may have to grow
+		s.stage, s.unit = x.AllocLocal(f.stage), x.GP64()
+	}
 	f.begin(x, s)
 	return s
 }
@@ -148,7 +158,11 @@ func (x *program) rows512(f format512) {
 		x.JZ(LabelRef("end"))
 	}
 	x.Label("loop")
-	x.rowsStep(f, s, acc, 1, q, meta, next)
+	if f.stage > 0 {
+		x.rowsStaged(f, s, acc, q, meta, next)
+	} else {
+		x.rowsStep(f, s, acc, 1, q, meta, next)
+	}
 	x.DECQ(blocks)
 	x.JNZ(LabelRef("loop"))
 	if f.paired() {
@@ -160,21 +174,51 @@ func (x *program) rows512(f format512) {
 	x.RET()
 }
 
-// rowsStep takes n blocks of each row.
-func (x *program) rowsStep(f format512, s *state512, acc reg.VecVirtual, n int, q, meta, next reg.Register) {
-	// Fetches are spread over the loads: too many at once would have to wait for each other.
-	loads, line := 16*f.units()*n, 0
-	if f.paired() {
-		loads = 8 * n
-	}
+// fetching makes f fetch bytes of next, spread over its loads: too many at once would have to wait for each other.
+func (f *format512) fetching(next reg.Register, bytes, loads int) {
 	load := f.load
-	done := 0
+	done, line := 0, 0
 	f.load = func(x *program, s *state512, i, u int) reg.VecVirtual {
-		for done++; line*64*loads < 16*f.size*n*done; line++ {
+		for done++; line*64*loads < bytes*done; line++ {
 			x.PREFETCHT0(Mem{Base: next, Disp: 64 * line})
 		}
 		return load(x, s, i, u)
 	}
+}
+
+// rowsStaged takes a block of each row in a loop over its units.
+func (x *program) rowsStaged(f format512, s *state512, acc reg.VecVirtual, q, meta, next reg.Register) {
+	bytes := 16 * f.size / f.units()
+	f.fetching(next, bytes, 16)
+	x.eachUnit(s, func() {
+		for g, sum := range x.dotUnit(&f, s, q, 0) {
+			x.fold512(&f, s, acc, sum, g, g, meta)
+		}
+		x.add(bytes, next)
+		x.add(64, q)
+		x.add(64/32*actGroup, meta)
+	})
+	x.advance(s.rows, f.size)
+}
+
+// eachUnit fills the stage and runs body for each unit.
+func (x *program) eachUnit(s *state512, body func()) {
+	s.f.scales(x, s)
+	x.XORL(s.unit.As32(), s.unit.As32())
+	x.Label("unit")
+	body()
+	x.add(8, s.unit)
+	x.CMPQ(s.unit, Imm(uint64(8*s.f.units())))
+	x.JNE(LabelRef("unit"))
+}
+
+// rowsStep takes n blocks of each row.
+func (x *program) rowsStep(f format512, s *state512, acc reg.VecVirtual, n int, q, meta, next reg.Register) {
+	loads := 16 * f.units() * n
+	if f.paired() {
+		loads = 8 * n
+	}
+	f.fetching(next, 16*f.size*n, loads)
 	groups := 0
 	for b := range n {
 		s.rows.disp = b * f.size
@@ -345,63 +389,78 @@ func (x *program) unpack512(f format512) {
 	blocks := x.arg("blocks")
 	loop := "loop"
 	x.Label(loop)
-	f.scales(x, s)
-	groups := f.weight / f.group
-	for g := range groups {
-		d, m := f.scale(x, s, g)
-		x.VMOVUPS(d, Mem{Base: sp, Disp: 64 * g})
-		if m != nil {
-			x.VMOVUPS(m, Mem{Base: mp, Disp: 64 * g})
+	scales := func(groups int) {
+		for g := range groups {
+			d, m := f.scale(x, s, g)
+			x.VMOVUPS(d, Mem{Base: sp, Disp: 64 * g})
+			if m != nil {
+				x.VMOVUPS(m, Mem{Base: mp, Disp: 64 * g})
+			}
+		}
+		x.add(64*groups, sp)
+		if mp != nil {
+			x.add(64*groups, mp)
 		}
 	}
-	for u := range f.units() {
-		var quarter [4][4]reg.VecVirtual
-		for i := range 4 {
-			var v [4]reg.VecVirtual
-			for j := range v {
-				if f.paired() && i >= 2 {
-					continue
-				}
-				row := 4*i + j
-				if f.paired() {
-					row = 8*i + j
-				}
-				v[j] = f.load(x, s, row, u)
-			}
-			if !f.paired() || i < 2 {
-				quarter[i] = x.dwords4x4(v)
-			}
+	if f.stage > 0 {
+		x.eachUnit(s, func() {
+			scales(64 / f.group)
+			x.unpackUnit(&f, s, p, 0)
+			x.add(16*64, p)
+		})
+	} else {
+		f.scales(x, s)
+		scales(f.weight / f.group)
+		for u := range f.units() {
+			x.unpackUnit(&f, s, p, u)
 		}
-		for j := range 4 {
-			if f.paired() {
-				// Lanes: quad j and 4+j of rows 0–3, then of rows 4–7.
-				a, b := quarter[0][j], quarter[1][j]
-				lo, hi := x.ZMM(), x.ZMM()
-				x.VSHUFI32X4(Imm(0x88), b, a, lo)
-				x.VSHUFI32X4(Imm(0xdd), b, a, hi)
-				x.VMOVDQU32(lo, Mem{Base: p, Disp: 64 * j})
-				x.VMOVDQU32(hi, Mem{Base: p, Disp: 64 * (4 + j)})
-				continue
-			}
-			out := x.lanes4x4([4]reg.VecVirtual{quarter[0][j], quarter[1][j], quarter[2][j], quarter[3][j]})
-			if f.crossed {
-				out[1], out[2] = out[2], out[1]
-			}
-			for l, z := range out {
-				x.VMOVDQU32(z, Mem{Base: p, Disp: 64 * (16*u + 4*l + j)})
-			}
-		}
+		x.add(16*f.weight, p)
 	}
 	x.advance(s.rows, f.size)
-	x.add(16*f.weight, p)
-	x.add(64*groups, sp)
-	if mp != nil {
-		x.add(64*groups, mp)
-	}
 	x.DECQ(blocks)
 	x.JNZ(LabelRef(loop))
 	x.VZEROUPPER()
 	x.RET()
+}
+
+// unpackUnit stores 64 weights of each row, or, of blocks of 32, all.
+func (x *program) unpackUnit(f *format512, s *state512, p reg.Register, u int) {
+	var quarter [4][4]reg.VecVirtual
+	for i := range 4 {
+		var v [4]reg.VecVirtual
+		for j := range v {
+			if f.paired() && i >= 2 {
+				continue
+			}
+			row := 4*i + j
+			if f.paired() {
+				row = 8*i + j
+			}
+			v[j] = f.load(x, s, row, u)
+		}
+		if !f.paired() || i < 2 {
+			quarter[i] = x.dwords4x4(v)
+		}
+	}
+	for j := range 4 {
+		if f.paired() {
+			// Lanes: quad j and 4+j of rows 0–3, then of rows 4–7.
+			a, b := quarter[0][j], quarter[1][j]
+			lo, hi := x.ZMM(), x.ZMM()
+			x.VSHUFI32X4(Imm(0x88), b, a, lo)
+			x.VSHUFI32X4(Imm(0xdd), b, a, hi)
+			x.VMOVDQU32(lo, Mem{Base: p, Disp: 64 * j})
+			x.VMOVDQU32(hi, Mem{Base: p, Disp: 64 * (4 + j)})
+			continue
+		}
+		out := x.lanes4x4([4]reg.VecVirtual{quarter[0][j], quarter[1][j], quarter[2][j], quarter[3][j]})
+		if f.crossed {
+			out[1], out[2] = out[2], out[1]
+		}
+		for l, z := range out {
+			x.VMOVDQU32(z, Mem{Base: p, Disp: 64 * (16*u + 4*l + j)})
+		}
+	}
 }
 
 // panel512 multiplies three panels of 16 rows with some tokens.

@@ -156,7 +156,7 @@ func (x *program) wide(z reg.VecVirtual, i *ir.Instruction, err error) {
 	x.Instruction(i)
 }
 
-// load16, load32 and load4 fill the lowest bytes of z from memory.
+// load16, load32, load8 and load4 fill the lowest bytes of z from memory.
 func (x *program) load16(m Mem, z reg.VecVirtual) {
 	i, err := x86.VMOVDQU(m, z.AsX())
 	x.wide(z, i, err)
@@ -164,6 +164,11 @@ func (x *program) load16(m Mem, z reg.VecVirtual) {
 
 func (x *program) load32(m Mem, z reg.VecVirtual) {
 	i, err := x86.VMOVDQU32(m, z.AsY())
+	x.wide(z, i, err)
+}
+
+func (x *program) load8(m Mem, z reg.VecVirtual) {
+	i, err := x86.VMOVQ(m, z.AsX())
 	x.wide(z, i, err)
 }
 
