@@ -14,9 +14,12 @@ func CanQuantize(t Type) bool {
 // Quantize encodes a row of floats as type t; it is [QuantizeRow] without importance.
 func Quantize(t Type, dst []byte, src []float32) error { return QuantizeRow(t, dst, src, nil) }
 
-// QuantizeRow encodes a row of floats as type t, giving the same bytes as the reference (ggml-quants.c, quantize_*). importance, where not nil, has an entry per column: the
-// errors of important columns count for more, as measured by an importance matrix (the mean square of what the column is multiplied by). Types whose scale
-// follows from the largest weight alone take no notice of it: floats, Q8_0, Q1_0, Q2_0, TQ1_0, TQ2_0, MXFP4 and NVFP4. An importance of zero everywhere counts as none.
+// QuantizeRow encodes a row of floats as type t. importance, where not nil, has an entry per column: the errors of important columns count for more, as measured by an
+// importance matrix (the mean square of what the column is multiplied by). Types whose scale follows from the largest weight alone take no notice of it: floats, Q8_0, Q1_0,
+// Q2_0, TQ1_0, TQ2_0, MXFP4 and NVFP4. An importance of zero everywhere counts as none.
+//
+// The bytes are those of the reference (ggml-quants.c, quantize_*) but where its error is larger: for groups of zeros in IQ1 and IQ3_S, which it leaves to chance, for IQ1_M without
+// importance, and in MXFP4 at the ends of what float32 can hold.
 //
 // Rows are independent: callers may divide them among threads. QuantizeRow returns an error for a type that it does not write and, naming the place, for a number that is not
 // finite, an importance that is negative or not finite, and a block too large for the format's scale. It panics if src is no whole number of blocks, dst too short, or importance of another
