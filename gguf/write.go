@@ -21,7 +21,7 @@ type Writer struct {
 	names   map[string]bool // tensors
 	align   int64
 	tensors []Tensor
-	data    [][]byte
+	data    []func(io.Writer) error
 	size    int64
 }
 
@@ -154,6 +154,19 @@ func kindOf(value any) (kind Kind, n int) {
 
 // Add adds a tensor. shape is in the order of files, the fastest dimension first. data is kept, not copied, until the file is written.
 func (w *Writer) Add(name string, t quant.Type, shape []int, data []byte) error {
+	return w.add(name, t, shape, int64(len(data)), func(out io.Writer) error {
+		_, err := out.Write(data)
+		return err
+	})
+}
+
+// AddFrom adds a tensor that need not be in memory: when the file is written, write is called to write its bytes.
+func (w *Writer) AddFrom(name string, t quant.Type, shape []int, write func(io.Writer) error) error {
+	return w.add(name, t, shape, -1, write)
+}
+
+// add adds a tensor of so many bytes, -1 meaning as many as its shape takes.
+func (w *Writer) add(name string, t quant.Type, shape []int, bytes int64, write func(io.Writer) error) error {
 	if len(name) > maxName {
 		return fmt.Errorf("gguf: a tensor name of %d bytes: want at most %d", len(name), maxName)
 	}
@@ -170,24 +183,31 @@ func (w *Writer) Add(name string, t quant.Type, shape []int, data []byte) error 
 		}
 		n *= s
 	}
-	if want := n / t.BlockSize() * t.BlockBytes(); len(data) != want {
-		return fmt.Errorf("gguf: tensor %q: %v %s weights take %d bytes, found %d", name, shape, t, want, len(data))
+	if int64(n/t.BlockSize()) > (math.MaxInt64-w.size-w.align)/int64(t.BlockBytes()) {
+		return fmt.Errorf("gguf: tensor %q: no file has room for shape %v", name, shape)
+	}
+	want := int64(n/t.BlockSize()) * int64(t.BlockBytes())
+	if bytes >= 0 && bytes != want {
+		return fmt.Errorf("gguf: tensor %q: %v %s weights take %d bytes, found %d", name, shape, t, want, bytes)
 	}
 	if w.names[name] {
 		return fmt.Errorf("gguf: tensor %q is added twice", name)
 	}
 	w.names[name] = true
-	w.tensors = append(w.tensors, Tensor{Name: name, Type: t, Shape: append([]int(nil), shape...), Offset: w.size, Bytes: int64(len(data))})
-	w.data = append(w.data, data)
-	w.size += w.pad(int64(len(data)))
+	w.tensors = append(w.tensors, Tensor{Name: name, Type: t, Shape: append([]int(nil), shape...), Offset: w.size, Bytes: want})
+	w.data = append(w.data, write)
+	w.size += w.pad(want)
 	return nil
 }
 
 // pad rounds n up to the alignment.
 func (w *Writer) pad(n int64) int64 { return (n + w.align - 1) / w.align * w.align }
 
-// WriteTo writes the file.
-func (w *Writer) WriteTo(out io.Writer) (int64, error) {
+// Size is the number of bytes that the file will have.
+func (w *Writer) Size() int64 { return int64(len(w.header())) + w.size }
+
+// header is all that comes before the tensors' data.
+func (w *Writer) header() []byte {
 	b := append([]byte("GGUF"), 3, 0, 0, 0)
 	b = le.AppendUint64(b, uint64(len(w.tensors)))
 	b = le.AppendUint64(b, w.nKeys)
@@ -202,20 +222,42 @@ func (w *Writer) WriteTo(out io.Writer) (int64, error) {
 		b = le.AppendUint32(b, uint32(t.Type))
 		b = le.AppendUint64(b, uint64(t.Offset))
 	}
-	b = append(b, make([]byte, w.pad(int64(len(b)))-int64(len(b)))...)
-	n, err := out.Write(b)
-	total := int64(n)
+	return append(b, make([]byte, w.pad(int64(len(b)))-int64(len(b)))...)
+}
+
+// WriteTo writes the file.
+func (w *Writer) WriteTo(out io.Writer) (int64, error) {
+	c := &counter{out: out}
+	if _, err := c.Write(w.header()); err != nil {
+		return c.n, err
+	}
 	zeros := make([]byte, w.align)
-	for _, data := range w.data {
-		for _, part := range [][]byte{data, zeros[:w.pad(int64(len(data)))-int64(len(data))]} {
-			if err != nil {
-				return total, err
-			}
-			n, err = out.Write(part)
-			total += int64(n)
+	for i, write := range w.data {
+		t := &w.tensors[i]
+		before := c.n
+		if err := write(c); err != nil {
+			return c.n, err
+		}
+		if n := c.n - before; n != t.Bytes {
+			return c.n, fmt.Errorf("gguf: tensor %q: want %d bytes written, found %d", t.Name, t.Bytes, n)
+		}
+		if _, err := c.Write(zeros[:w.pad(t.Bytes)-t.Bytes]); err != nil {
+			return c.n, err
 		}
 	}
-	return total, err
+	return c.n, nil
+}
+
+// counter counts what is written.
+type counter struct {
+	out io.Writer
+	n   int64
+}
+
+func (c *counter) Write(b []byte) (int, error) {
+	n, err := c.out.Write(b)
+	c.n += int64(n)
+	return n, err
 }
 
 // WriteFile writes the file under a temporary name in the folder of path and then renames it, so that path never holds half a file.

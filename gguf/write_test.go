@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -166,6 +168,52 @@ func TestWriteToFull(t *testing.T) {
 		require.ErrorIs(t, err, errFull)
 		require.EqualValues(t, room, n)
 	}
+}
+
+// TestAddFrom: a tensor that writes itself is held to its size, and makes the same file as one in memory.
+func TestAddFrom(t *testing.T) {
+	data := bytes.Repeat([]byte{1, 2, 3}, 1000)
+	whole := NewWriter()
+	require.NoError(t, whole.Set("k", "v"))
+	require.NoError(t, whole.Add("a", quant.I8, []int{3000}, data))
+	require.NoError(t, whole.Add("b", quant.I8, []int{1}, data[:1]))
+	var want, got bytes.Buffer
+	_, err := whole.WriteTo(&want)
+	require.NoError(t, err)
+	require.EqualValues(t, want.Len(), whole.Size())
+
+	write := func(n int) *Writer {
+		w := NewWriter()
+		require.NoError(t, w.Set("k", "v"))
+		require.NoError(t, w.AddFrom("a", quant.I8, []int{3000}, func(out io.Writer) error {
+			for part := range slices.Chunk(data[:n], 700) {
+				if _, err := out.Write(part); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+		require.NoError(t, w.Add("b", quant.I8, []int{1}, data[:1]))
+		return w
+	}
+	n, err := write(3000).WriteTo(&got)
+	require.NoError(t, err)
+	require.EqualValues(t, want.Len(), n)
+	require.Equal(t, want.Bytes(), got.Bytes())
+	require.EqualValues(t, n, write(3000).Size())
+
+	_, err = write(2999).WriteTo(io.Discard)
+	require.EqualError(t, err, `gguf: tensor "a": want 3000 bytes written, found 2999`)
+	room := full(1000)
+	_, err = write(3000).WriteTo(&room)
+	require.ErrorIs(t, err, errFull)
+
+	w := NewWriter()
+	huge := []int{math.MaxInt / 8}
+	require.NoError(t, w.AddFrom("a", quant.F32, huge, nil))
+	require.NoError(t, w.AddFrom("b", quant.I8, huge, nil))
+	require.ErrorContains(t, w.AddFrom("c", quant.F64, huge, nil), "no file has room")
+	require.ErrorContains(t, w.AddFrom("c", quant.F32, huge, nil), "no file has room")
 }
 
 func names(t testing.TB, dir string) (names []string) {
