@@ -23,6 +23,7 @@ var house = map[string][]string{
 	"sample":          {},
 	"internal/cgroup": {},
 	"internal/cpu":    {"internal/cgroup"},
+	"internal/disk":   {},
 	"internal/mem":    {"internal/cgroup"},
 	"internal/mmap":   {},
 	"internal/par":    {},
@@ -37,8 +38,9 @@ var house = map[string][]string{
 	"engine":          {"model", "nn", "kv", "tensor", "sample", "tokenizer", "internal/par"},
 	"": {"engine", "gguf", "kv", "model", "model/arch", "nn", "quant", "sample", "tokenizer",
 		"internal/cpu", "internal/mem", "internal/par"},
-	"probe":       {"kernels", "internal/cgroup", "internal/cpu", "internal/mem", "internal/par"},
-	"cmd/goinfer": {"", "probe", "cmd/goinfer/..."},
+	"catalog":     {"gguf", "kv", "model", "model/arch", "quant", "tokenizer", "internal/cpu", "internal/par"},
+	"probe":       {"kernels", "internal/cgroup", "internal/cpu", "internal/disk", "internal/mem", "internal/par"},
+	"cmd/goinfer": {"", "catalog", "probe", "cmd/goinfer/..."},
 
 	"cmd/goinfer/embedded":     {},
 	"cmd/goinfer/embedded/gen": {"gguf", "quant"},
@@ -48,7 +50,7 @@ var house = map[string][]string{
 var libraries = map[string][]string{
 	"github.com/x448/float16":        {"quant"},
 	"github.com/klauspost/cpuid/v2":  {"internal/cpu"},
-	"golang.org/x/sys":               {"internal/cpu", "internal/mem", "internal/mmap"},
+	"golang.org/x/sys":               {"internal/cpu", "internal/disk", "internal/mem", "internal/mmap"},
 	"golang.org/x/text":              {"tokenizer"},
 	"golang.org/x/term":              {"cmd/..."},
 	"github.com/spf13":               {"cmd/..."},

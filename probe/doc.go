@@ -5,6 +5,7 @@
 //   - [Machine] returns the processor, the level of kernels chosen, cores, threads, memory and the limits that are set.
 //   - [Measure] returns [Peaks]: read bandwidth and arithmetic peaks for each number of threads asked for.
 //   - [Bandwidth], [PeakFMA] and [PeakInt8Dot] measure one of them.
+//   - [DiskFree] is the room for a file that is to be written.
 //
 // A sketch:
 //

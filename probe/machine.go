@@ -6,6 +6,7 @@ import (
 
 	"github.com/goinfer/goinfer/internal/cgroup"
 	"github.com/goinfer/goinfer/internal/cpu"
+	"github.com/goinfer/goinfer/internal/disk"
 	"github.com/goinfer/goinfer/internal/mem"
 )
 
@@ -71,3 +72,6 @@ func Machine() (Info, error) {
 	}
 	return m, err
 }
+
+// DiskFree returns the bytes that may still be written to the file system of an existing file or folder. ok is false where that is not known.
+func DiskFree(path string) (bytes int64, ok bool) { return disk.Free(path) }

@@ -48,6 +48,9 @@ const (
 	NumTypes = 43
 )
 
+// FormatVersion is what files say of these formats under general.quantization_version (ggml.h, GGML_QNT_VERSION).
+const FormatVersion uint32 = 2
+
 // traits is what a format is made of. Group and Min describe the integer form that Unpack gives;
 // they are zero for formats that have none (floats and plain integers).
 type traits struct {

@@ -158,7 +158,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	case errors.As(err, &invalid):
 		want := ""
 		switch invalid.GetFlag().Value.Type() {
-		case "int", "int64", "uint32":
+		case "int", "int64", "uint32", "uint64":
 			want = "a whole number"
 		case "float32", "float64":
 			want = "a number"

@@ -17,11 +17,8 @@ import (
 
 var names = []string{"tiny-dense", "tiny-moe"}
 
-// What Q8_0 files say about themselves (ggml: llama.h, enum llama_ftype; ggml.h, GGML_QNT_VERSION).
-const (
-	fileTypeQ8_0        uint32 = 7
-	quantizationVersion uint32 = 2
-)
+// fileTypeQ8_0 is what Q8_0 files say about themselves (llama.h, enum llama_ftype).
+const fileTypeQ8_0 uint32 = 7
 
 func main() {
 	dir := os.Getenv("GOINFER_SHARED")
@@ -66,7 +63,7 @@ func convert(f *gguf.File) (*gguf.Writer, error) {
 			return nil, err
 		}
 	}
-	if err := w.Set("general.quantization_version", quantizationVersion); err != nil {
+	if err := w.Set("general.quantization_version", quant.FormatVersion); err != nil {
 		return nil, err
 	}
 	for _, t := range f.Tensors() {

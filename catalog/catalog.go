@@ -1,0 +1,233 @@
+// Package catalog knows the shapes of published models by name, and writes model files of a shape with random weights: measures of speed and memory
+// need the sizes of a model, not what it has learnt.
+//
+// In order of use:
+//
+//   - [Names] and [Find] list and look up shapes. A [Shape] is the metadata of an architecture, the kind and size of a vocabulary, and which of the tensors that
+//     the architecture takes if a file has them are there.
+//   - [Shape.Tensors] asks the architecture itself what it consists of (model.Declare), so that any registered architecture will do. [Count] sums the
+//     weights, of a file and of those that one token needs; [Shape.Types] gives every tensor the type that llama-quantize would give it.
+//   - [Shape.Random] makes the file.
+package catalog
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/goinfer/goinfer/kv"
+	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/model/arch"
+	"github.com/goinfer/goinfer/quant"
+)
+
+// Shape is what is known of a model without its weights.
+type Shape struct {
+	Name  string
+	About string // what it is, in a few words
+	Arch  string // general.architecture
+	// Keys are the hyper-parameters, as in a file but without the architecture's name in front: "block_count".
+	Keys  []Key
+	Vocab Vocab
+	// Optional are the full names of the tensors that the model has among those which it might lack, such as output.weight.
+	Optional []string
+}
+
+// Key is an entry of the metadata. Value is a uint32, a float32 or a string.
+type Key struct {
+	Name  string
+	Value any
+}
+
+// Vocab is the kind and the size of a vocabulary: tokenizer.ggml.model, tokenizer.ggml.pre, and the number of tokens.
+type Vocab struct {
+	Model, Pre string
+	Size       int
+}
+
+// Names lists the shapes, in the order of the table.
+func Names() []string {
+	names := make([]string, len(shapes))
+	for i := range shapes {
+		names[i] = shapes[i].Name
+	}
+	return names
+}
+
+// Find returns the shape of that name, in any case, or an error that lists what there is.
+func Find(name string) (Shape, error) {
+	i := slices.IndexFunc(shapes, func(s Shape) bool { return strings.EqualFold(s.Name, name) })
+	if i < 0 {
+		return Shape{}, fmt.Errorf("catalog: there is no shape %.60q: want one of %s", name, strings.Join(Names(), ", "))
+	}
+	return shapes[i], nil
+}
+
+// Config returns the hyper-parameters, read as they are from a file.
+func (s Shape) Config() (model.Config, error) {
+	c, err := model.ReadConfig(metadata{s})
+	if err != nil {
+		return c, fmt.Errorf("catalog: shape %s: %w", s.Name, err)
+	}
+	return c, nil
+}
+
+// declare has the architecture say what it consists of.
+func (s Shape) declare() (model.Config, []model.Tensor, []kv.Spec, error) {
+	c, err := s.Config()
+	if err != nil {
+		return c, nil, nil, err
+	}
+	w := model.Declare(c, func(name string) bool { return slices.Contains(s.Optional, name) })
+	m, err := arch.Build(w)
+	if err != nil {
+		return c, nil, nil, fmt.Errorf("catalog: shape %s: %w", s.Name, err)
+	}
+	ts := w.Tensors()
+	for _, name := range s.Optional {
+		if !slices.ContainsFunc(ts, func(t model.Tensor) bool { return t.Name == name }) {
+			return c, nil, nil, fmt.Errorf("catalog: shape %s: architecture %s has no tensor %q", s.Name, s.Arch, name)
+		}
+	}
+	return c, ts, m.State(), nil
+}
+
+// Tensors lists the tensors, all as F32.
+func (s Shape) Tensors() ([]model.Tensor, error) {
+	_, ts, _, err := s.declare()
+	return ts, err
+}
+
+// State says what the cache keeps for each layer.
+func (s Shape) State() ([]kv.Spec, error) {
+	_, _, state, err := s.declare()
+	return state, err
+}
+
+// Types lists the tensors with the types of the recipe m, as llama-quantize gives them to a file whose vectors and routers are F32.
+func (s Shape) Types(m quant.Mixture) ([]model.Tensor, error) {
+	c, ts, _, err := s.declare()
+	if err != nil {
+		return nil, err
+	}
+	return ts, assign(m, c, ts)
+}
+
+// assign gives tensors the types of a recipe.
+func assign(m quant.Mixture, c model.Config, ts []model.Tensor) error {
+	facts := quant.Facts{Arch: c.Arch, NLayer: c.NLayer, NHead: c.NHead, NHeadKV: c.NHeadKV, NExpert: c.NExpert}
+	ask := make([]quant.Tensor, len(ts))
+	for i, t := range ts {
+		ask[i] = quant.Tensor{Name: t.Name, Type: t.Type, Shape: t.Shape}
+	}
+	types, err := m.Types(facts, ask)
+	if err != nil {
+		return fmt.Errorf("catalog: %w", err)
+	}
+	for i := range ts {
+		ts[i].Type = types[i]
+	}
+	return nil
+}
+
+// pure gives the matrices that a recipe changes the type of that name.
+func pure(name string, c model.Config, ts []model.Tensor) error {
+	t, err := quant.ParseType(name)
+	if err != nil {
+		return err
+	}
+	if !quant.CanQuantize(t) {
+		return fmt.Errorf("catalog: %s is not a type that can be written", t)
+	}
+	f16, err := quant.ParseMixture(quant.F16.String()) // which changes all of them
+	if err != nil {
+		return err
+	}
+	if err := assign(f16, c, ts); err != nil {
+		return err
+	}
+	for i := range ts {
+		if ts[i].Type != quant.F16 {
+			continue
+		}
+		if n := ts[i].Shape[0]; n%t.BlockSize() != 0 {
+			return fmt.Errorf("catalog: tensor %q has rows of %d: no whole number of %s blocks of %d", ts[i].Name, n, t, t.BlockSize())
+		}
+		ts[i].Type = t
+	}
+	return nil
+}
+
+// Counts are sums over tensors.
+type Counts struct {
+	Weights int64 // numbers
+	Bytes   int64 // as they lie in the file, without padding
+	// Of these, what the computation of one token reads: a row of the embedding unless it is the head too, and of the experts as many as are chosen.
+	ActiveWeights, ActiveBytes int64
+}
+
+// Count sums tensors up.
+func Count(ts []model.Tensor) Counts {
+	var c Counts
+	for _, t := range ts {
+		n := t.Elements()
+		bytes := n / int64(t.Type.BlockSize()) * int64(t.Type.BlockBytes())
+		c.Weights += n
+		c.Bytes += bytes
+		c.ActiveWeights += n * int64(t.Used) / int64(t.Of)
+		c.ActiveBytes += bytes * int64(t.Used) / int64(t.Of)
+	}
+	return c
+}
+
+// metadata is a shape as model.Metadata.
+type metadata struct{ s Shape }
+
+func (m metadata) find(key string) (any, bool) {
+	if key == "general.architecture" {
+		return m.s.Arch, true
+	}
+	key, ok := strings.CutPrefix(key, m.s.Arch+".")
+	if !ok {
+		return nil, false
+	}
+	i := slices.IndexFunc(m.s.Keys, func(k Key) bool { return k.Name == key })
+	if i < 0 {
+		return nil, false
+	}
+	return m.s.Keys[i].Value, true
+}
+
+// as finds a key whose value is a T.
+func as[T any](m metadata, key string) (v T, ok bool, err error) {
+	found, ok := m.find(key)
+	if !ok {
+		return v, false, nil
+	}
+	if v, ok = found.(T); !ok {
+		return v, false, fmt.Errorf("key %q: want a %T, found %T", key, v, found)
+	}
+	return v, true, nil
+}
+
+func (m metadata) Uint(key string) (uint64, bool, error) {
+	v, ok, err := as[uint32](m, key)
+	return uint64(v), ok, err
+}
+
+func (m metadata) Float(key string) (float64, bool, error) {
+	v, ok, err := as[float32](m, key)
+	return float64(v), ok, err
+}
+
+func (m metadata) Text(key string) (string, bool, error) { return as[string](m, key) }
+
+func (m metadata) Uints(key string) ([]uint64, bool, error) {
+	v, ok, err := m.Uint(key)
+	return []uint64{v}, ok, err
+}
+
+// Len knows one array, the vocabulary.
+func (m metadata) Len(key string) (int, bool, error) {
+	return m.s.Vocab.Size, key == "tokenizer.ggml.tokens", nil
+}

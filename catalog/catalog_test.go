@@ -1,0 +1,336 @@
+package catalog
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/goinfer/goinfer"
+	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/internal/shared"
+	"github.com/goinfer/goinfer/kv"
+	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/quant"
+)
+
+// TestCounts: the numbers of parameters are those that the models are published with.
+func TestCounts(t *testing.T) {
+	want := map[string]int64{
+		"stories260k": 260_032, "stories15m": 15_191_712, "tiny-dense": 5_770_496, "tiny-moe": 14_428_416,
+		"smollm2-135m": 134_515_008, "smollm2-360m": 361_821_120, "smollm2-1.7b": 1_711_376_384, "tinyllama-1.1b": 1_100_048_384,
+		"llama-2-7b": 6_738_415_616, "llama-2-13b": 13_015_864_320, "llama-2-70b": 68_976_648_192,
+		"llama-3-8b": 8_030_261_248, "llama-3-70b": 70_553_706_496, "mistral-7b": 7_248_023_552,
+		"mixtral-8x7b": 46_702_792_704, "mixtral-8x22b": 140_630_071_296,
+		"mixtral-small": 2_131_436_544, // of no published model
+	}
+	require.Len(t, want, len(Names()))
+	for _, name := range Names() {
+		s, err := Find(strings.ToUpper(name))
+		require.NoError(t, err)
+		require.Equal(t, name, s.Name)
+		ts, err := s.Tensors()
+		require.NoError(t, err)
+		n := Count(ts)
+		require.Equal(t, want[name], n.Weights, name)
+		require.Equal(t, 4*n.Weights, n.Bytes)
+		c, err := s.Config()
+		require.NoError(t, err)
+		require.Equal(t, s.Vocab.Size, c.NVocab)
+		active := n.Weights
+		if !slices.ContainsFunc(ts, func(t model.Tensor) bool { return t.Name == "output.weight" }) {
+			require.Empty(t, s.Optional)
+		} else {
+			active -= int64(c.NEmbd * (c.NVocab - 1)) // of the embedding, one row is read
+		}
+		if c.NExpert > 0 {
+			active -= 3 * int64(c.NLayer*c.NEmbd*c.NFF*(c.NExpert-c.NExpertUsed))
+		}
+		require.Equal(t, active, n.ActiveWeights, name)
+		require.Equal(t, 4*active, n.ActiveBytes)
+
+		state, err := s.State()
+		require.NoError(t, err)
+		require.Equal(t, kv.Repeat(c.NLayer, kv.Full(c.NHeadKV, c.HeadDim)), state)
+	}
+	moe, err := Find("tiny-moe")
+	require.NoError(t, err)
+	ts, err := moe.Tensors()
+	require.NoError(t, err)
+	require.EqualValues(t, 4_991_232, Count(ts).ActiveWeights)
+
+	_, err = Find("gpt-5\n")
+	require.ErrorContains(t, err, `there is no shape "gpt-5\n": want one of stories260k, `)
+}
+
+// TestFaults: a shape that its architecture does not take is told.
+func TestFaults(t *testing.T) {
+	good, err := Find("tiny-dense")
+	require.NoError(t, err)
+	for _, c := range []struct {
+		change func(s *Shape)
+		want   string
+	}{
+		{func(s *Shape) { s.Arch = "gpt5" }, `catalog: shape tiny-dense: `},
+		{func(s *Shape) { s.Keys = s.Keys[:3] }, "no key \"llama.block_count\""},
+		{func(s *Shape) { s.Keys[1].Value = 512 }, `key "llama.context_length": want a uint32, found int`},
+		{func(s *Shape) { s.Optional = []string{"blk.0.attn_x.weight"} }, `architecture llama has no tensor "blk.0.attn_x.weight"`},
+		{func(s *Shape) { s.Vocab.Size = 300 }, "a vocabulary of 300 tokens: want at least"},
+		{func(s *Shape) { s.Vocab.Size = 1 << 20 }, "a vocabulary of 1048576 tokens: want at most"},
+		{func(s *Shape) { s.Vocab.Model = "bert" }, `a vocabulary of kind "bert": want "llama" or "gpt2"`},
+	} {
+		s := good
+		s.Keys = slices.Clone(s.Keys)
+		c.change(&s)
+		_, err := s.Random(t.Context(), Random{Type: "f16"})
+		require.ErrorContains(t, err, c.want)
+	}
+	_, err = good.Random(t.Context(), Random{Type: "q7"})
+	require.ErrorContains(t, err, "q7")
+	_, err = good.Random(t.Context(), Random{Type: "i8", Pure: true})
+	require.EqualError(t, err, "catalog: I8 is not a type that can be written")
+	small, err := Find("stories260k")
+	require.NoError(t, err)
+	_, err = small.Random(t.Context(), Random{Type: "q4_k", Pure: true})
+	require.ErrorContains(t, err, `tensor "token_embd.weight" has rows of 64: no whole number of Q4_K blocks of 256`)
+}
+
+// TestSizes: files are as large as those that llama-quantize made of models of the same shape. The sizes are those of models/README.md in the reference data; the metadata
+// differs, but not between types.
+func TestSizes(t *testing.T) {
+	for name, sizes := range map[string]map[string]int64{
+		"tiny-dense": {"Q8_0": 6_236_896, "Q6_K": 4_840_160, "Q5_K_M": 4_274_400, "Q4_K_M": 3_741_920, "Q4_0": 3_623_648, "Q3_K_M": 3_240_160, "Q2_K": 2_697_440},
+		"tiny-moe":   {"Q8_0": 15_456_416, "Q6_K": 12_028_064, "Q5_K_M": 10_565_792, "Q4_K_M": 9_222_304, "Q4_0": 8_648_864, "Q3_K_M": 7_532_704, "Q2_K": 6_097_056},
+	} {
+		s, err := Find(name)
+		require.NoError(t, err)
+		other := int64(-1)
+		for typ, size := range sizes {
+			w, err := s.Random(t.Context(), Random{Type: typ})
+			require.NoError(t, err)
+			if other < 0 {
+				other = size - w.Size()
+			}
+			require.Equal(t, size, w.Size()+other, "%s as %s", name, typ)
+		}
+	}
+}
+
+// build makes a file in memory.
+func build(t *testing.T, shape string, o Random) []byte {
+	s, err := Find(shape)
+	require.NoError(t, err)
+	w, err := s.Random(t.Context(), o)
+	require.NoError(t, err)
+	var b bytes.Buffer
+	_, err = w.WriteTo(&b)
+	require.NoError(t, err)
+	require.EqualValues(t, w.Size(), b.Len())
+	return b.Bytes()
+}
+
+// TestSameFile: the file depends on shape, type and seed alone.
+func TestSameFile(t *testing.T) {
+	for _, typ := range []string{"Q4_K_M", "F16"} {
+		var last int64
+		one := build(t, "tiny-moe", Random{Type: typ, Seed: 7, Threads: 1, Done: func(done, total int64) {
+			require.Greater(t, done, last)
+			require.LessOrEqual(t, done, total)
+			last = done
+		}})
+		f, err := gguf.OpenBytes("x", one)
+		require.NoError(t, err)
+		var sum int64
+		for _, x := range f.Tensors() {
+			sum += x.Bytes
+		}
+		require.Equal(t, sum, last, "all that is written is told")
+		for _, threads := range []int{0, 2, 5} {
+			require.True(t, bytes.Equal(one, build(t, "tiny-moe", Random{Type: typ, Seed: 7, Threads: threads})), "%d threads", threads)
+		}
+		require.False(t, bytes.Equal(one, build(t, "tiny-moe", Random{Type: typ, Seed: 8})))
+	}
+}
+
+// TestWeights looks at the numbers: finite, and of the mean and deviation that they shall have, no two rows of several units alike.
+func TestWeights(t *testing.T) {
+	types := []string{"F32", "BF16", "Q8_0", "Q4_0", "Q4_K", "Q3_K", "IQ2_XXS", "TQ1_0", "NVFP4", "Q1_0"}
+	if testing.Short() {
+		types = []string{"F16", "Q4_K", "NVFP4"}
+	}
+	for _, typ := range types {
+		f, err := gguf.OpenBytes(typ, build(t, "tiny-dense", Random{Type: typ, Pure: true, Seed: 3}))
+		require.NoError(t, err)
+		for _, x := range f.Tensors() {
+			v := make([]float32, x.Bytes/int64(x.Type.BlockBytes())*int64(x.Type.BlockSize()))
+			quant.Dequantize(x.Type, v, f.Data(&x))
+			var sum, squares float64
+			for _, w := range v {
+				sum += float64(w)
+				squares += float64(w) * float64(w)
+			}
+			n := float64(len(v))
+			mean := sum / n
+			dev := math.Sqrt(squares/n - mean*mean)
+			require.False(t, math.IsNaN(dev), "%s %s", typ, x.Name)
+			if len(x.Shape) == 1 {
+				require.Equal(t, quant.F32, x.Type)
+				require.InDelta(t, 1, mean, 0.01)
+				require.InDelta(t, 0.02, dev, 0.005)
+				continue
+			}
+			require.Equal(t, typ, x.Type.String())
+			require.InDelta(t, 0, mean, 0.001, "%s %s", typ, x.Name)
+			// Formats of one and two bits keep the direction of weights and less of their size.
+			require.InDelta(t, 0.02, dev, 0.006, "%s %s", typ, x.Name)
+			rows := map[string]bool{}
+			for row := range slices.Chunk(f.Data(&x), x.Type.RowBytes(x.Shape[0])) {
+				rows[string(row)] = true
+			}
+			if x.Shape[0] == maxUnit { // a row is one unit: as many differ as drawing with replacement leaves
+				require.Greater(t, len(rows), x.Shape[1]/2, "%s %s", typ, x.Name)
+			} else {
+				require.Len(t, rows, x.Shape[1], "%s %s", typ, x.Name)
+			}
+		}
+	}
+}
+
+// TestLoads: files of either kind of vocabulary open, tell any text, and generate.
+func TestLoads(t *testing.T) {
+	shapes := []string{"stories260k", "tiny-moe"}
+	if !testing.Short() {
+		shapes = append(shapes, "smollm2-135m")
+	}
+	for _, shape := range shapes {
+		data := build(t, shape, Random{Type: "q4_k_m"})
+		m, err := goinfer.OpenBytes(shape, data, goinfer.Options{Context: 64})
+		require.NoError(t, err)
+		require.Empty(t, m.Warnings())
+		tok := m.Tokenizer()
+		for _, text := range []string{"the weather that Ünder 世界\n\t!", "a", "THE END 🎉 of it"} {
+			ids := tok.Encode(nil, text, true, true)
+			require.Equal(t, int32(beginID), ids[0])
+			require.Equal(t, text, strings.TrimPrefix(string(tok.Decode(ids[1:], false)), " "), shape)
+		}
+		require.Less(t, len(tok.Encode(nil, "that is there", false, false)), 9, "pieces of several letters are used")
+		n := 0
+		for p, err := range m.Generate(t.Context(), goinfer.Request{Prompt: "the", MaxTokens: 8, IgnoreEOG: true}) {
+			require.NoError(t, err)
+			n = p.Usage.Generated
+		}
+		require.Equal(t, 8, n)
+		require.NoError(t, m.Logits(t.Context(), []int32{1, 50, 300}, func(_ int, row []float32) error {
+			for _, v := range row {
+				require.Less(t, math.Abs(float64(v)), 100.0)
+			}
+			return nil
+		}))
+		require.NoError(t, m.Close())
+	}
+}
+
+// TestVocabularies: every size that a shape asks for can be made, no piece appears twice, and every piece of a byte-level one can be merged.
+func TestVocabularies(t *testing.T) {
+	for _, v := range []Vocab{spm(512), spm(32000), bpe("llama-bpe", 128256), bpe("smollm", 49152), spm(262144)} {
+		w := gguf.NewWriter()
+		require.NoError(t, v.set(w))
+		var b bytes.Buffer
+		_, err := w.WriteTo(&b)
+		require.NoError(t, err)
+		f, err := gguf.OpenBytes("x", b.Bytes())
+		require.NoError(t, err)
+		value, _ := f.Value("tokenizer.ggml.tokens")
+		tokens, ok := value.Strings()
+		require.True(t, ok)
+		require.Len(t, tokens, v.Size)
+		seen := map[string]bool{}
+		for _, x := range tokens {
+			require.False(t, seen[x], x)
+			seen[x] = true
+		}
+		value, ok = f.Value("tokenizer.ggml.merges")
+		require.Equal(t, v.Model == "gpt2", ok)
+		if ok {
+			merges, _ := value.Strings()
+			require.Len(t, merges, v.Size-specials-256)
+			for _, m := range merges {
+				left, right, _ := strings.Cut(m, " ")
+				require.True(t, seen[left] && seen[right] && seen[left+right], m)
+			}
+		}
+		_, err = model.Vocabulary(f)
+		require.NoError(t, err)
+	}
+}
+
+// TestInterrupted: a file stops where its context does, and where the disk is full.
+func TestInterrupted(t *testing.T) {
+	s, err := Find("tinyllama-1.1b")
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	w, err := s.Random(ctx, Random{Type: "q8_0", Done: func(done, _ int64) {
+		if done > 20<<20 {
+			stop()
+		}
+	}})
+	require.NoError(t, err)
+	n, err := w.WriteTo(io.Discard)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Less(t, n, int64(100<<20))
+
+	w, err = s.Random(t.Context(), Random{Type: "q8_0"})
+	require.NoError(t, err)
+	full := errors.New("full")
+	_, err = w.WriteTo(writer(func(b []byte) (int, error) {
+		if len(b) > 1<<16 {
+			return 0, fmt.Errorf("disk: %w", full)
+		}
+		return len(b), nil
+	}))
+	require.ErrorIs(t, err, full)
+}
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(b []byte) (int, error) { return w(b) }
+
+// TestKnownModels: what a shape says is what files of the trained models say.
+func TestKnownModels(t *testing.T) {
+	dir := filepath.Join(shared.Dir(t), "models")
+	for shape, file := range map[string]string{
+		"stories260k": "stories260K/stories260K-f32.gguf", "tiny-dense": "tiny-dense/tiny-dense-f16.gguf", "tiny-moe": "tiny-moe/tiny-moe-f16.gguf",
+	} {
+		s, err := Find(shape)
+		require.NoError(t, err)
+		want, err := s.Config()
+		require.NoError(t, err)
+		f, err := gguf.Open(filepath.Join(dir, filepath.FromSlash(file)), gguf.Options{HeaderOnly: true})
+		require.NoError(t, err)
+		got, err := model.ReadConfig(model.GGUF(f))
+		require.NoError(t, err)
+		got.Name = ""
+		require.Equal(t, want, got)
+		ts, err := s.Types(1) // F16
+		require.NoError(t, err)
+		require.Len(t, f.Tensors(), len(ts))
+		for _, x := range ts {
+			y, ok := f.Tensor(x.Name)
+			require.True(t, ok, x.Name)
+			require.Equal(t, x.Shape, y.Shape, x.Name)
+			if shape != "stories260k" {
+				require.Equal(t, x.Type, y.Type, x.Name)
+			}
+		}
+		require.NoError(t, f.Close())
+	}
+}

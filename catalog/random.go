@@ -1,0 +1,256 @@
+package catalog
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/internal/cpu"
+	"github.com/goinfer/goinfer/internal/par"
+	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/quant"
+)
+
+// Random says which file of a shape to make.
+type Random struct {
+	// Type is a recipe of llama-quantize, such as "Q4_K_M", which says the types of all tensors; see quant.Mixture.
+	Type string
+	// Pure takes Type for that of every matrix, which is how formats without a recipe are tried, such as "NVFP4".
+	Pure    bool
+	Seed    uint64
+	Threads int                     // 0 means one for every core the process may use; the file is the same for any number
+	Done    func(done, total int64) // called as bytes of tensors are written, if not nil
+}
+
+// deviation is the standard deviation of the weights: about that of trained models, and such that activations neither vanish nor grow without bound in
+// any of the shapes.
+const deviation = 0.02
+
+// Random returns the writer of a file of the shape with random weights: normally distributed around 0, and around 1 in norms. They come into being as the file is
+// written, and none of it stays in memory; ctx ends the writing. The same shape, recipe and seed make the same file.
+//
+// Encoding every weight of a large model would take hours in some formats. So for each format a million weights are drawn and encoded, and tensors are
+// sequences of their blocks drawn at random: blocks repeat, tensors and rows do not.
+func (s Shape) Random(ctx context.Context, o Random) (*gguf.Writer, error) {
+	ts, err := s.types(o)
+	if err != nil {
+		return nil, err
+	}
+	w := gguf.NewWriter()
+	errs := []error{
+		w.Set("general.architecture", s.Arch),
+		w.Set("general.type", "model"),
+		w.Set("general.name", s.Name+", random weights"),
+	}
+	for _, k := range s.Keys {
+		errs = append(errs, w.Set(s.Arch+"."+k.Name, k.Value))
+	}
+	// Of a pure file, the number of the recipe named after its type comes nearest to the truth, and where there is none, nothing is told.
+	if recipe, err := quant.ParseMixture(o.Type); err == nil {
+		errs = append(errs, w.Set("general.file_type", uint32(recipe)))
+	}
+	if slices.ContainsFunc(ts, func(t model.Tensor) bool { return t.Type.Group() != 0 }) {
+		errs = append(errs, w.Set("general.quantization_version", quant.FormatVersion))
+	}
+	errs = append(errs, s.Vocab.set(w))
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+
+	g := &generator{ctx: ctx, o: o, pools: map[poolKey][]byte{}}
+	for _, t := range ts {
+		g.total += Count([]model.Tensor{t}).Bytes
+		if err := w.AddFrom(t.Name, t.Type, t.Shape, func(out io.Writer) error { return g.write(out, t) }); err != nil {
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+// types lists the tensors with the types that o wants.
+func (s Shape) types(o Random) ([]model.Tensor, error) {
+	if !o.Pure {
+		m, err := quant.ParseMixture(o.Type)
+		if err != nil {
+			return nil, err
+		}
+		return s.Types(m)
+	}
+	c, ts, _, err := s.declare()
+	if err != nil {
+		return nil, err
+	}
+	return ts, pure(o.Type, c, ts)
+}
+
+// Count sums up the tensors of the file that Random makes.
+func (s Shape) Count(o Random) (Counts, error) {
+	ts, err := s.types(o)
+	if err != nil {
+		return Counts{}, err
+	}
+	return Count(ts), nil
+}
+
+// generator makes the bytes of tensors.
+type generator struct {
+	ctx         context.Context
+	o           Random
+	pools       map[poolKey][]byte
+	done, total int64
+}
+
+// poolKey tells pools apart: by their type, by the weights of a unit, and by the mean of the weights.
+type poolKey struct {
+	t    quant.Type
+	unit int
+	mean float32
+}
+
+const (
+	poolWeights = 1 << 20
+	maxUnit     = 256     // weights copied at once: a block of the largest formats
+	chunkBytes  = 1 << 20 // about: what a thread makes at once
+)
+
+// write writes a tensor in chunks, made by all threads while those before them are written.
+func (g *generator) write(out io.Writer, t model.Tensor) error {
+	unit := t.Type.BlockSize()
+	for unit < maxUnit && t.Shape[0]%(2*unit) == 0 {
+		unit *= 2
+	}
+	key := poolKey{t: t.Type, unit: unit}
+	if len(t.Shape) == 1 && strings.HasSuffix(t.Name, "norm.weight") {
+		key.mean = 1
+	}
+	threads := g.o.Threads
+	if threads == 0 {
+		threads, _ = cpu.Threads()
+	}
+	team := par.New(threads)
+	defer team.Close()
+	pool := g.pools[key]
+	if pool == nil {
+		var err error
+		if pool, err = g.pool(team, key); err != nil {
+			return err
+		}
+		g.pools[key] = pool
+	}
+
+	h := fnv.New64a()
+	h.Write([]byte(t.Name)) // never fails
+	size := t.Type.RowBytes(unit)
+	units := t.Elements() / int64(unit)
+	perChunk := int64(max(1, chunkBytes/size))
+	d := &drawing{pool: pool, size: size, seed: g.o.Seed, tensor: h.Sum64()}
+	writing := make(chan [][]byte)
+	written := make(chan error, 1)
+	var spare [2][][]byte
+	for i := range spare {
+		spare[i] = make([][]byte, 2*threads)
+	}
+	go func() {
+		var err error
+		for chunks := range writing {
+			for _, b := range chunks {
+				if err == nil {
+					_, err = out.Write(b)
+					g.done += int64(len(b))
+					if g.o.Done != nil {
+						g.o.Done(g.done, g.total)
+					}
+				}
+			}
+			if err == nil {
+				err = context.Cause(g.ctx)
+			}
+		}
+		written <- err
+	}()
+	for turn := 0; units > 0 && g.ctx.Err() == nil; turn++ {
+		d.chunks = spare[turn%2][:0]
+		for n := int64(0); n < int64(2*threads) && units > 0; n++ {
+			k := min(units, perChunk)
+			b := spare[turn%2][n]
+			if cap(b) < int(k)*size {
+				b = make([]byte, int(k)*size)
+				spare[turn%2][n] = b
+			}
+			d.chunks = append(d.chunks, b[:int(k)*size])
+			units -= k
+		}
+		team.Run(d, len(d.chunks))
+		d.first += uint64(len(d.chunks))
+		writing <- d.chunks
+	}
+	close(writing)
+	return cmp.Or(<-written, context.Cause(g.ctx))
+}
+
+// drawing fills chunks of a tensor with units drawn from a pool.
+type drawing struct {
+	pool         []byte
+	size         int // of a unit
+	seed, tensor uint64
+	first        uint64 // number of the first chunk
+	chunks       [][]byte
+}
+
+// Run fills a chunk. What is drawn depends on the seed, the tensor's name and the chunk's number alone.
+func (d *drawing) Run(chunk, _ int) {
+	rng := rand.New(rand.NewPCG(d.seed^d.tensor, d.first+uint64(chunk)))
+	b, n := d.chunks[chunk], uint32(len(d.pool)/d.size)
+	for at := 0; at < len(b); at += d.size {
+		from := int(rng.Uint32N(n)) * d.size
+		copy(b[at:at+d.size], d.pool[from:])
+	}
+}
+
+// pool draws and encodes units.
+func (g *generator) pool(team *par.Pool, key poolKey) ([]byte, error) {
+	size := key.t.RowBytes(key.unit)
+	units := poolWeights / key.unit
+	e := &encoding{ctx: g.ctx, key: key, seed: g.o.Seed, out: make([]byte, units*size), perChunk: max(1, units/poolChunks)}
+	team.Run(e, (units+e.perChunk-1)/e.perChunk)
+	if err := e.err.Load(); err != nil {
+		return nil, fmt.Errorf("catalog: %w", *err)
+	}
+	return e.out, context.Cause(g.ctx)
+}
+
+const poolChunks = 256
+
+// encoding fills a pool.
+type encoding struct {
+	ctx      context.Context
+	key      poolKey
+	seed     uint64
+	out      []byte
+	perChunk int // units
+	err      atomic.Pointer[error]
+}
+
+// Run encodes some units, which depend on the seed, the pool and their number alone.
+func (e *encoding) Run(chunk, _ int) {
+	row := make([]float32, e.key.unit)
+	size := e.key.t.RowBytes(e.key.unit)
+	for i := chunk * e.perChunk; i < min((chunk+1)*e.perChunk, len(e.out)/size) && e.ctx.Err() == nil; i++ {
+		rng := rand.New(rand.NewPCG(e.seed, uint64(e.key.t)<<32|uint64(i)))
+		for j := range row {
+			row[j] = e.key.mean + float32(deviation*rng.NormFloat64())
+		}
+		if err := quant.Quantize(e.key.t, e.out[i*size:(i+1)*size], row); err != nil {
+			e.err.Store(&err)
+			return
+		}
+	}
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/goinfer/goinfer"
+	"github.com/goinfer/goinfer/catalog"
+	"github.com/goinfer/goinfer/probe"
+)
+
+// synthFlags are the flags of synth.
+type synthFlags struct {
+	out        string
+	list       bool
+	random     catalog.Random
+	threadsArg int
+}
+
+func newSynth() *cobra.Command {
+	var f synthFlags
+	cmd := &cobra.Command{
+		Use:   "synth [flags] SHAPE --type T -o FILE",
+		Short: "Write a model of a known shape with random weights",
+		Long: `Writes a GGUF file with the shape of a known model, random weights and an invented vocabulary, to
+measure speed and memory without a download. It says nothing that makes sense.
+
+T is a recipe of llama-quantize, which mixes types by tensor, so that the file is as large as a
+quantised one: f32, f16, bf16, q8_0, q4_0, q4_k_m, q2_k, iq4_xs, tq2_0, and so on. The same shape,
+recipe and seed make the same file. The file appears when it is complete; --list shows the shapes.`,
+		Example: `  goinfer synth --list
+  goinfer synth tinyllama-1.1b --type q4_k_m -o tinyllama-q4_k_m.gguf
+  goinfer synth llama-2-7b --type mxfp4 --pure -o llama-2-7b-mxfp4.gguf`,
+		ValidArgsFunction: func(_ *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+			var names []string
+			for _, n := range catalog.Names() {
+				if len(args) == 0 && strings.HasPrefix(n, prefix) {
+					names = append(names, n)
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
+	}
+	fs := cmd.Flags()
+	fs.StringVar(&f.random.Type, "type", "q4_k_m", "`T`, the recipe of types")
+	fs.StringVarP(&f.out, "out", "o", "", "`FILE` to write, - meaning standard output")
+	fs.Uint64VarP(&f.random.Seed, "seed", "s", 0, "seed of the weights")
+	fs.BoolVar(&f.random.Pure, "pure", false, "all matrices of the type T, mixing none; any type that exists will do")
+	fs.IntVarP(&f.threadsArg, "threads", "t", 0, "threads (default one for every core that may be used)")
+	fs.BoolVar(&f.list, "list", false, "list the shapes and what they come to as T")
+	return cmd
+}
+
+func (f *synthFlags) run(cmd *cobra.Command, args []string) error {
+	f.random.Threads = max(0, f.threadsArg)
+	if f.list {
+		if len(args) > 0 || f.out != "" {
+			return usagef("--list takes neither SHAPE nor -o")
+		}
+		return f.writeList(cmd.OutOrStdout())
+	}
+	switch {
+	case len(args) != 1:
+		return usagef("want one SHAPE, found %s; --list shows them", plural(len(args), "argument"))
+	case f.out == "":
+		return usagef("want -o FILE")
+	case f.out == "-" && isTerminal(cmd.OutOrStdout()):
+		return usagef("-o -: standard output is a terminal, and a model is no text")
+	}
+	shape, err := catalog.Find(args[0])
+	if err != nil {
+		return &usageError{err}
+	}
+	bar := startProgress(cmd, "writing MiB", -1)
+	defer bar.end()
+	f.random.Done = func(done, total int64) { bar.set(int(done>>20), int(total>>20)) }
+	w, err := shape.Random(cmd.Context(), f.random)
+	if err != nil {
+		return err
+	}
+	if f.out != "-" {
+		if free, ok := probe.DiskFree(filepath.Dir(f.out)); ok && w.Size() > free && !isDevice(f.out) {
+			return fmt.Errorf("%s: %s as %s takes %s, and the disk has %s left", f.out, shape.Name, strings.ToUpper(f.random.Type), goinfer.Bytes(w.Size()), goinfer.Bytes(free))
+		}
+	}
+	return writeFile(cmd, f.out, func(out io.Writer) error {
+		_, err := w.WriteTo(out)
+		return err
+	})
+}
+
+// isDevice reports whether path exists and is no file, so that what is written to it takes no room.
+func isDevice(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.Mode().IsRegular()
+}
+
+// writeList writes the shapes with their sizes.
+func (f *synthFlags) writeList(out io.Writer) error {
+	b := bufio.NewWriter(out)
+	t := table(b)
+	fmt.Fprintf(t, "shape\tweights\tper token\tas %s\t\n", strings.ToUpper(f.random.Type))
+	for _, name := range catalog.Names() {
+		s, err := catalog.Find(name)
+		if err != nil {
+			return err
+		}
+		n, err := s.Count(f.random)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", name, millions(n.Weights), millions(n.ActiveWeights), goinfer.Bytes(n.Bytes), s.About)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	return b.Flush()
+}
+
+// millions writes a number of weights as the field does: 260K, 5.77M, 1.10B.
+func millions(n int64) string {
+	switch v := float64(n); {
+	case n >= 1e9:
+		return fmt.Sprintf("%.2fB", v/1e9)
+	case n >= 1e6:
+		return fmt.Sprintf("%.2fM", v/1e6)
+	default:
+		return fmt.Sprintf("%.0fK", v/1e3)
+	}
+}
