@@ -37,6 +37,7 @@ func main() {
 		{"kernels", "float256", floats256, vex},
 		{"kernels", "avx512", avx512, pass.Concat()},
 		{"kernels", "float512", floats512, pass.Concat()},
+		{"probe", "avx2", probe256, vex},
 		{"probe", "avx512", probe512, pass.Concat()},
 	} {
 		if err := write(*dir, f.pkg, f.name, f.make, f.finish); err != nil {
