@@ -184,6 +184,76 @@ func rowsQ2_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups
 //go:noescape
 func unpackQ2_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
+// rowsIQ1_SAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsIQ1_SAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackIQ1_SAVX2 makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackIQ1_SAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsIQ1_MAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsIQ1_MAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackIQ1_MAVX2 makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackIQ1_MAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsIQ2_XXSAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsIQ2_XXSAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackIQ2_XXSAVX2 makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackIQ2_XXSAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsIQ2_XSAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsIQ2_XSAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackIQ2_XSAVX2 makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackIQ2_XSAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsIQ2_SAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsIQ2_SAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackIQ2_SAVX2 makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackIQ2_SAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsIQ3_XXSAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsIQ3_XXSAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackIQ3_XXSAVX2 makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackIQ3_XXSAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
+// rowsIQ3_SAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsIQ3_SAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// unpackIQ3_SAVX2 makes a panel of 8 rows of w.
+//
+//go:noescape
+func unpackIQ3_SAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+
 // panel32By8x1AVX2 multiplies 2 panels of 8 rows with 1 tokens.
 //
 //go:noescape
@@ -343,3 +413,43 @@ func panel16By2x3AVX2(a *byte)
 //
 //go:noescape
 func panel16By2x4AVX2(a *byte)
+
+// panel32By1x1AVX2 multiplies 2 panels of 8 rows with 1 tokens.
+//
+//go:noescape
+func panel32By1x1AVX2(a *byte)
+
+// panel32By1x2AVX2 multiplies 2 panels of 8 rows with 2 tokens.
+//
+//go:noescape
+func panel32By1x2AVX2(a *byte)
+
+// panel32By1x3AVX2 multiplies 2 panels of 8 rows with 3 tokens.
+//
+//go:noescape
+func panel32By1x3AVX2(a *byte)
+
+// panel32By1x4AVX2 multiplies 2 panels of 8 rows with 4 tokens.
+//
+//go:noescape
+func panel32By1x4AVX2(a *byte)
+
+// panel16By1x1AVX2 multiplies 2 panels of 8 rows with 1 tokens.
+//
+//go:noescape
+func panel16By1x1AVX2(a *byte)
+
+// panel16By1x2AVX2 multiplies 2 panels of 8 rows with 2 tokens.
+//
+//go:noescape
+func panel16By1x2AVX2(a *byte)
+
+// panel16By1x3AVX2 multiplies 2 panels of 8 rows with 3 tokens.
+//
+//go:noescape
+func panel16By1x3AVX2(a *byte)
+
+// panel16By1x4AVX2 multiplies 2 panels of 8 rows with 4 tokens.
+//
+//go:noescape
+func panel16By1x4AVX2(a *byte)

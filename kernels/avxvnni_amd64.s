@@ -13190,6 +13190,19271 @@ end:
 	VZEROUPPER
 	RET
 
+// func rowsIQ1_SAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
+TEXT ·rowsIQ1_SAVXVNNI(SB), NOSPLIT, $0-48
+	MOVQ  w+8(FP), AX
+	MOVQ  stride+16(FP), CX
+	MOVQ  q+32(FP), DX
+	MOVQ  groups+40(FP), BX
+	MOVQ  CX, SI
+	SHLQ  $0x03, SI
+	ADDQ  AX, SI
+	LEAQ  (CX)(CX*2), DI
+	LEAQ  (AX)(CX*4), R8
+	MOVQ  ·gridIQ1S+0(SB), R9
+	MOVQ  blocks+24(FP), R10
+	VPXOR Y0, Y0, Y0
+
+loop:
+	VMOVD        (AX), X1
+	VPINSRW      $0x01, (AX)(CX*1), X1, X1
+	VPINSRW      $0x02, (AX)(CX*2), X1, X1
+	VPINSRW      $0x03, (AX)(DI*1), X1, X1
+	VPINSRW      $0x04, (R8), X1, X1
+	VPINSRW      $0x05, (R8)(CX*1), X1, X1
+	VPINSRW      $0x06, (R8)(CX*2), X1, X1
+	VPINSRW      $0x07, (R8)(DI*1), X1, X1
+	VCVTPH2PS    X1, Y1
+	VMOVDQU      34(AX), X2
+	VINSERTI128  $0x01, 34(R8), Y2, Y2
+	VMOVDQU      34(AX)(CX*1), X3
+	VINSERTI128  $0x01, 34(R8)(CX*1), Y3, Y3
+	VMOVDQU      34(AX)(CX*2), X4
+	VINSERTI128  $0x01, 34(R8)(CX*2), Y4, Y4
+	VMOVDQU      34(AX)(DI*1), X5
+	VINSERTI128  $0x01, 34(R8)(DI*1), Y5, Y5
+	VPUNPCKLDQ   Y3, Y2, Y7
+	VPUNPCKLDQ   Y5, Y4, Y8
+	VPUNPCKLQDQ  Y8, Y7, Y6
+	VPUNPCKHQDQ  Y8, Y7, Y7
+	VPUNPCKHDQ   Y3, Y2, Y2
+	VPUNPCKHDQ   Y5, Y4, Y4
+	VPUNPCKLQDQ  Y4, Y2, Y3
+	VPUNPCKHQDQ  Y4, Y2, Y2
+	VMOVDQU      (DX), Y4
+	PREFETCHT0   (SI)
+	MOVWLZX      34(AX), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      2(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      3(AX), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      4(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      5(AX), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	MOVWLZX      34(AX)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      2(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      3(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      4(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X9
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      5(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X9, X9
+	VINSERTI128  $0x01, X9, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y5
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y5, Y8, Y8
+	MOVWLZX      34(AX)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      2(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      3(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      4(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X9
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      5(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X9, X9
+	VINSERTI128  $0x01, X9, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	MOVWLZX      34(AX)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      2(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      3(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      4(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X10
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      5(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X10, X10
+	VINSERTI128  $0x01, X10, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y5, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y5
+	VPALIGNR     $0x08, Y9, Y10, Y9
+	VPADDD       Y5, Y9, Y9
+	VSHUFPS      $0x88, Y9, Y8, Y5
+	VSHUFPS      $0xdd, Y9, Y8, Y8
+	VPADDD       Y5, Y8, Y8
+	MOVWLZX      34(R8), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      2(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      3(R8), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      4(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X9
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      5(R8), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X9, X9
+	VINSERTI128  $0x01, X9, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	MOVWLZX      34(R8)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      2(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      3(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      4(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X10
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      5(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X10, X10
+	VINSERTI128  $0x01, X10, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y5, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y5
+	VPALIGNR     $0x08, Y9, Y10, Y9
+	VPADDD       Y5, Y9, Y9
+	MOVWLZX      34(R8)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      2(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      3(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      4(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X10
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      5(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X10, X10
+	VINSERTI128  $0x01, X10, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y5, Y10
+	MOVWLZX      34(R8)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      2(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      3(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      4(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X11
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      5(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X11, X11
+	VINSERTI128  $0x01, X11, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y11, Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xdc // VPDPBUSD Y4, Y5, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y4
+	VPALIGNR     $0x08, Y10, Y11, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y9, Y4
+	VSHUFPS      $0xdd, Y5, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VPBLENDD     $0xf0, Y5, Y8, Y4
+	VPERM2I128   $0x21, Y5, Y8, Y5
+	VPADDD       Y4, Y5, Y5
+	VPBROADCASTD 4(BX), Y4
+	VPSLLD       $0x04, Y4, Y4
+	VPSUBD       Y4, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VPSRLD       $0x0c, Y6, Y4
+	VPAND        const31<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y4, Y4
+	VPADDD       const10<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMULPS       const32<>+0(SB), Y4, Y4
+	VBROADCASTSS (BX), Y8
+	VMULPS       Y4, Y8, Y8
+	VFMADD231PS  Y8, Y5, Y0
+	VMOVDQU      32(DX), Y4
+	MOVWLZX      36(AX), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      6(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      7(AX), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      8(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      9(AX), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	MOVWLZX      36(AX)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      6(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      7(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      8(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X9
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      9(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X9, X9
+	VINSERTI128  $0x01, X9, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y5
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y5, Y8, Y8
+	PREFETCHT0   64(SI)
+	MOVWLZX      36(AX)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      6(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      7(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      8(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X9
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      9(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X9, X9
+	VINSERTI128  $0x01, X9, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	MOVWLZX      36(AX)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      6(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      7(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      8(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X10
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      9(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X10, X10
+	VINSERTI128  $0x01, X10, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y5, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y5
+	VPALIGNR     $0x08, Y9, Y10, Y9
+	VPADDD       Y5, Y9, Y9
+	VSHUFPS      $0x88, Y9, Y8, Y5
+	VSHUFPS      $0xdd, Y9, Y8, Y8
+	VPADDD       Y5, Y8, Y8
+	MOVWLZX      36(R8), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      6(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      7(R8), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      8(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X9
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      9(R8), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X9, X9
+	VINSERTI128  $0x01, X9, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	MOVWLZX      36(R8)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      6(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      7(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      8(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X10
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      9(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X10, X10
+	VINSERTI128  $0x01, X10, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y5, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y5
+	VPALIGNR     $0x08, Y9, Y10, Y9
+	VPADDD       Y5, Y9, Y9
+	MOVWLZX      36(R8)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      6(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      7(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      8(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X10
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      9(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X10, X10
+	VINSERTI128  $0x01, X10, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y5, Y10
+	MOVWLZX      36(R8)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      6(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      7(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      8(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X11
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      9(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X11, X11
+	VINSERTI128  $0x01, X11, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y11, Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xdc // VPDPBUSD Y4, Y5, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y4
+	VPALIGNR     $0x08, Y10, Y11, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y9, Y4
+	VSHUFPS      $0xdd, Y5, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VPBLENDD     $0xf0, Y5, Y8, Y4
+	VPERM2I128   $0x21, Y5, Y8, Y5
+	VPADDD       Y4, Y5, Y5
+	VPBROADCASTD 36(BX), Y4
+	VPSLLD       $0x04, Y4, Y4
+	VPSUBD       Y4, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VPSRLD       $0x1c, Y6, Y4
+	VPAND        const31<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y4, Y4
+	VPADDD       const10<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMULPS       const32<>+0(SB), Y4, Y4
+	VBROADCASTSS 32(BX), Y6
+	VMULPS       Y4, Y6, Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VMOVDQU      64(DX), Y4
+	MOVWLZX      38(AX), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      10(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      11(AX), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      12(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      13(AX), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	MOVWLZX      38(AX)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      10(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      11(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      12(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      13(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y6, Y5
+	VPALIGNR     $0x08, Y6, Y8, Y6
+	VPADDD       Y5, Y6, Y6
+	MOVWLZX      38(AX)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      10(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      11(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      12(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      13(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	MOVWLZX      38(AX)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      10(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      11(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      12(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X9
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      13(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X9, X9
+	VINSERTI128  $0x01, X9, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y5
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y5, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y6, Y5
+	VSHUFPS      $0xdd, Y8, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	PREFETCHT0   128(SI)
+	MOVWLZX      38(R8), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      10(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      11(R8), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      12(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      13(R8), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	MOVWLZX      38(R8)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      10(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      11(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      12(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X9
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      13(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X9, X9
+	VINSERTI128  $0x01, X9, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y5
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y5, Y8, Y8
+	MOVWLZX      38(R8)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      10(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      11(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      12(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X9
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      13(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X9, X9
+	VINSERTI128  $0x01, X9, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	MOVWLZX      38(R8)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      10(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      11(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      12(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X10
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      13(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X10, X10
+	VINSERTI128  $0x01, X10, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y5, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y4
+	VPALIGNR     $0x08, Y9, Y10, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y8, Y4
+	VSHUFPS      $0xdd, Y5, Y8, Y5
+	VPADDD       Y4, Y5, Y5
+	VPBLENDD     $0xf0, Y5, Y6, Y4
+	VPERM2I128   $0x21, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
+	VPBROADCASTD 68(BX), Y4
+	VPSLLD       $0x04, Y4, Y4
+	VPSUBD       Y4, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VPSRLD       $0x0c, Y7, Y4
+	VPAND        const31<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y4, Y4
+	VPADDD       const10<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMULPS       const32<>+0(SB), Y4, Y4
+	VBROADCASTSS 64(BX), Y6
+	VMULPS       Y4, Y6, Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VMOVDQU      96(DX), Y4
+	MOVWLZX      40(AX), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      14(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      15(AX), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      16(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      17(AX), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	MOVWLZX      40(AX)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      14(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      15(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      16(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      17(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y6, Y5
+	VPALIGNR     $0x08, Y6, Y8, Y6
+	VPADDD       Y5, Y6, Y6
+	MOVWLZX      40(AX)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      14(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      15(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      16(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      17(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	MOVWLZX      40(AX)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      14(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      15(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      16(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X9
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      17(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X9, X9
+	VINSERTI128  $0x01, X9, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y5
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y5, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y6, Y5
+	VSHUFPS      $0xdd, Y8, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	MOVWLZX      40(R8), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      14(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      15(R8), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      16(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      17(R8), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	MOVWLZX      40(R8)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      14(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      15(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      16(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X9
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      17(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X9, X9
+	VINSERTI128  $0x01, X9, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y5
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y5, Y8, Y8
+	PREFETCHT0   192(SI)
+	MOVWLZX      40(R8)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      14(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      15(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      16(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X9
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      17(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X9, X9
+	VINSERTI128  $0x01, X9, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	MOVWLZX      40(R8)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      14(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      15(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      16(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X10
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      17(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X10, X10
+	VINSERTI128  $0x01, X10, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y5, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y4
+	VPALIGNR     $0x08, Y9, Y10, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y8, Y4
+	VSHUFPS      $0xdd, Y5, Y8, Y5
+	VPADDD       Y4, Y5, Y5
+	VPBLENDD     $0xf0, Y5, Y6, Y4
+	VPERM2I128   $0x21, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
+	VPBROADCASTD 100(BX), Y4
+	VPSLLD       $0x04, Y4, Y4
+	VPSUBD       Y4, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VPSRLD       $0x1c, Y7, Y4
+	VPAND        const31<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y4, Y4
+	VPADDD       const10<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMULPS       const32<>+0(SB), Y4, Y4
+	VBROADCASTSS 96(BX), Y6
+	VMULPS       Y4, Y6, Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VMOVDQU      128(DX), Y4
+	MOVWLZX      42(AX), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      18(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      19(AX), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      20(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      21(AX), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	MOVWLZX      42(AX)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      18(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      19(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      20(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      21(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y5, Y6, Y6
+	MOVWLZX      42(AX)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      18(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      19(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      20(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      21(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	MOVWLZX      42(AX)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      18(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      19(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      20(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      21(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	MOVWLZX      42(R8), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      18(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      19(R8), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      20(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      21(R8), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	MOVWLZX      42(R8)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      18(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      19(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      20(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      21(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	MOVWLZX      42(R8)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      18(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      19(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      20(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      21(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	MOVWLZX      42(R8)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      18(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      19(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      20(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X9
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      21(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X9, X9
+	VINSERTI128  $0x01, X9, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPBLENDD     $0xf0, Y5, Y6, Y4
+	VPERM2I128   $0x21, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
+	VPBROADCASTD 132(BX), Y4
+	VPSLLD       $0x04, Y4, Y4
+	VPSUBD       Y4, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VPSRLD       $0x0c, Y3, Y4
+	VPAND        const31<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y4, Y4
+	VPADDD       const10<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMULPS       const32<>+0(SB), Y4, Y4
+	VBROADCASTSS 128(BX), Y6
+	VMULPS       Y4, Y6, Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VMOVDQU      160(DX), Y4
+	PREFETCHT0   256(SI)
+	MOVWLZX      44(AX), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      22(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      23(AX), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      24(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      25(AX), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	MOVWLZX      44(AX)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      22(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      23(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      24(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      25(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y5, Y6, Y6
+	MOVWLZX      44(AX)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      22(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      23(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      24(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      25(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	MOVWLZX      44(AX)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      22(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      23(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      24(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      25(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	MOVWLZX      44(R8), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      22(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      23(R8), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      24(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      25(R8), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	MOVWLZX      44(R8)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      22(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      23(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      24(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      25(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	MOVWLZX      44(R8)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      22(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      23(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      24(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      25(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	MOVWLZX      44(R8)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      22(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      23(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      24(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X9
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      25(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X9, X9
+	VINSERTI128  $0x01, X9, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPBLENDD     $0xf0, Y5, Y6, Y4
+	VPERM2I128   $0x21, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
+	VPBROADCASTD 164(BX), Y4
+	VPSLLD       $0x04, Y4, Y4
+	VPSUBD       Y4, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VPSRLD       $0x1c, Y3, Y3
+	VPAND        const31<>+0(SB), Y3, Y3
+	VPADDD       Y3, Y3, Y3
+	VPADDD       const10<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMULPS       const32<>+0(SB), Y3, Y3
+	VBROADCASTSS 160(BX), Y4
+	VMULPS       Y3, Y4, Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVDQU      192(DX), Y3
+	MOVWLZX      46(AX), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      26(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      27(AX), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      28(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      29(AX), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y4, Y5
+	MOVWLZX      46(AX)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      26(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      27(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      28(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      29(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y4
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVWLZX      46(AX)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      26(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      27(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      28(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      29(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	PREFETCHT0   320(SI)
+	MOVWLZX      46(AX)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      26(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      27(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      28(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      29(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y4
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVWLZX      46(R8), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      26(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      27(R8), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      28(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      29(R8), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	MOVWLZX      46(R8)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      26(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      27(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      28(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      29(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	MOVWLZX      46(R8)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      26(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      27(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      28(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      29(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	MOVWLZX      46(R8)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      26(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      27(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      28(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      29(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X8, X8
+	VINSERTI128  $0x01, X8, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y4, Y4
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y4, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y3
+	VPALIGNR     $0x08, Y7, Y8, Y4
+	VPADDD       Y3, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y3
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDD       Y3, Y4, Y4
+	VPBLENDD     $0xf0, Y4, Y5, Y3
+	VPERM2I128   $0x21, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	VPBROADCASTD 196(BX), Y3
+	VPSLLD       $0x04, Y3, Y3
+	VPSUBD       Y3, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x0c, Y2, Y3
+	VPAND        const31<>+0(SB), Y3, Y3
+	VPADDD       Y3, Y3, Y3
+	VPADDD       const10<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMULPS       const32<>+0(SB), Y3, Y3
+	VBROADCASTSS 192(BX), Y5
+	VMULPS       Y3, Y5, Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VMOVDQU      224(DX), Y3
+	MOVWLZX      48(AX), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      30(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      31(AX), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      32(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      33(AX), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y4, Y5
+	MOVWLZX      48(AX)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      30(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      31(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      32(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      33(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y4
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVWLZX      48(AX)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      30(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      31(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      32(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      33(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	MOVWLZX      48(AX)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      30(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      31(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      32(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      33(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y4
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVWLZX      48(R8), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      30(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      31(R8), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      32(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      33(R8), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	PREFETCHT0   384(SI)
+	MOVWLZX      48(R8)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      30(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      31(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      32(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      33(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	MOVWLZX      48(R8)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      30(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      31(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      32(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      33(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	MOVWLZX      48(R8)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      30(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      31(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      32(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	MOVL         R11, R12
+	SHRL         $0x01, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      33(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X8, X8
+	VINSERTI128  $0x01, X8, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	LEAQ         const30<>+0(SB), R12
+	SHRL         $0x0f, R11
+	SHLL         $0x05, R11
+	VPADDB       (R12)(R11*1), Y4, Y4
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y4, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y3
+	VPALIGNR     $0x08, Y7, Y8, Y4
+	VPADDD       Y3, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y3
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDD       Y3, Y4, Y4
+	VPBLENDD     $0xf0, Y4, Y5, Y3
+	VPERM2I128   $0x21, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	VPBROADCASTD 228(BX), Y3
+	VPSLLD       $0x04, Y3, Y3
+	VPSUBD       Y3, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x1c, Y2, Y2
+	VPAND        const31<>+0(SB), Y2, Y2
+	VPADDD       Y2, Y2, Y2
+	VPADDD       const10<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const32<>+0(SB), Y2, Y2
+	VBROADCASTSS 224(BX), Y1
+	VMULPS       Y2, Y1, Y1
+	VFMADD231PS  Y1, Y4, Y0
+	ADDQ         $0x32, AX
+	ADDQ         $0x32, R8
+	ADDQ         $0x00000190, SI
+	ADDQ         $0x00000100, DX
+	ADDQ         $0x00000100, BX
+	DECQ         R10
+	JNZ          loop
+	MOVQ         dst+0(FP), AX
+	VMOVUPS      Y0, (AX)
+	VZEROUPPER
+	RET
+
+// func rowsIQ1_MAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
+TEXT ·rowsIQ1_MAVXVNNI(SB), NOSPLIT, $0-48
+	MOVQ  w+8(FP), AX
+	MOVQ  stride+16(FP), CX
+	MOVQ  q+32(FP), DX
+	MOVQ  groups+40(FP), BX
+	MOVQ  CX, SI
+	SHLQ  $0x03, SI
+	ADDQ  AX, SI
+	LEAQ  (CX)(CX*2), DI
+	LEAQ  (AX)(CX*4), R8
+	MOVQ  ·gridIQ1S+0(SB), R9
+	MOVQ  blocks+24(FP), R10
+	VPXOR Y0, Y0, Y0
+
+loop:
+	VMOVD        48(AX), X1
+	VPINSRD      $0x01, 48(AX)(CX*1), X1, X1
+	VPINSRD      $0x02, 48(AX)(CX*2), X1, X1
+	VPINSRD      $0x03, 48(AX)(DI*1), X1, X1
+	VMOVD        48(R8), X2
+	VPINSRD      $0x01, 48(R8)(CX*1), X2, X2
+	VPINSRD      $0x02, 48(R8)(CX*2), X2, X2
+	VPINSRD      $0x03, 48(R8)(DI*1), X2, X2
+	VINSERTI128  $0x01, X2, Y1, Y1
+	VMOVD        52(AX), X2
+	VPINSRD      $0x01, 52(AX)(CX*1), X2, X2
+	VPINSRD      $0x02, 52(AX)(CX*2), X2, X2
+	VPINSRD      $0x03, 52(AX)(DI*1), X2, X2
+	VMOVD        52(R8), X3
+	VPINSRD      $0x01, 52(R8)(CX*1), X3, X3
+	VPINSRD      $0x02, 52(R8)(CX*2), X3, X3
+	VPINSRD      $0x03, 52(R8)(DI*1), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VPSRLD       $0x0c, Y1, Y3
+	VPAND        const13<>+0(SB), Y3, Y3
+	VPSRLD       $0x18, Y1, Y4
+	VPAND        const33<>+0(SB), Y4, Y4
+	VPOR         Y4, Y3, Y3
+	VPSRLD       $0x04, Y2, Y4
+	VPAND        const34<>+0(SB), Y4, Y4
+	VPOR         Y4, Y3, Y3
+	VPSRLD       $0x10, Y2, Y4
+	VPAND        const35<>+0(SB), Y4, Y4
+	VPOR         Y4, Y3, Y3
+	VPSHUFB      const2<>+0(SB), Y3, Y3
+	VPERMQ       $0xd8, Y3, Y3
+	VCVTPH2PS    X3, Y3
+	VMOVDQU      (DX), Y4
+	PREFETCHT0   (SI)
+	MOVWLZX      32(AX), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      (AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      1(AX), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      2(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      3(AX), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 32(AX), Y6
+	VPSHUFB      const36<>+0(SB), Y6, Y6
+	VPAND        const37<>+0(SB), Y6, Y6
+	VPCMPEQB     const37<>+0(SB), Y6, Y6
+	VPADDB       Y6, Y6, Y6
+	VPADDB       Y6, Y5, Y5
+	VPADDB       const38<>+0(SB), Y5, Y5
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	MOVWLZX      32(AX)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      (AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      1(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      2(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      3(AX)(CX*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 32(AX)(CX*1), Y7
+	VPSHUFB      const36<>+0(SB), Y7, Y7
+	VPAND        const37<>+0(SB), Y7, Y7
+	VPCMPEQB     const37<>+0(SB), Y7, Y7
+	VPADDB       Y7, Y7, Y7
+	VPADDB       Y7, Y5, Y5
+	VPADDB       const38<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y5, Y6, Y6
+	MOVWLZX      32(AX)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      (AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      1(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      2(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      3(AX)(CX*2), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 32(AX)(CX*2), Y7
+	VPSHUFB      const36<>+0(SB), Y7, Y7
+	VPAND        const37<>+0(SB), Y7, Y7
+	VPCMPEQB     const37<>+0(SB), Y7, Y7
+	VPADDB       Y7, Y7, Y7
+	VPADDB       Y7, Y5, Y5
+	VPADDB       const38<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	MOVWLZX      32(AX)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      (AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      1(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      2(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      3(AX)(DI*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 32(AX)(DI*1), Y8
+	VPSHUFB      const36<>+0(SB), Y8, Y8
+	VPAND        const37<>+0(SB), Y8, Y8
+	VPCMPEQB     const37<>+0(SB), Y8, Y8
+	VPADDB       Y8, Y8, Y8
+	VPADDB       Y8, Y5, Y5
+	VPADDB       const38<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	MOVWLZX      32(R8), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      (R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      1(R8), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      2(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      3(R8), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 32(R8), Y7
+	VPSHUFB      const36<>+0(SB), Y7, Y7
+	VPAND        const37<>+0(SB), Y7, Y7
+	VPCMPEQB     const37<>+0(SB), Y7, Y7
+	VPADDB       Y7, Y7, Y7
+	VPADDB       Y7, Y5, Y5
+	VPADDB       const38<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	MOVWLZX      32(R8)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      (R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      1(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      2(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      3(R8)(CX*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 32(R8)(CX*1), Y8
+	VPSHUFB      const36<>+0(SB), Y8, Y8
+	VPAND        const37<>+0(SB), Y8, Y8
+	VPCMPEQB     const37<>+0(SB), Y8, Y8
+	VPADDB       Y8, Y8, Y8
+	VPADDB       Y8, Y5, Y5
+	VPADDB       const38<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	MOVWLZX      32(R8)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      (R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      1(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      2(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      3(R8)(CX*2), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 32(R8)(CX*2), Y8
+	VPSHUFB      const36<>+0(SB), Y8, Y8
+	VPAND        const37<>+0(SB), Y8, Y8
+	VPCMPEQB     const37<>+0(SB), Y8, Y8
+	VPADDB       Y8, Y8, Y8
+	VPADDB       Y8, Y5, Y5
+	VPADDB       const38<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	MOVWLZX      32(R8)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      (R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      1(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      2(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X9
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      3(R8)(DI*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X9, X9
+	VINSERTI128  $0x01, X9, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 32(R8)(DI*1), Y9
+	VPSHUFB      const36<>+0(SB), Y9, Y9
+	VPAND        const37<>+0(SB), Y9, Y9
+	VPCMPEQB     const37<>+0(SB), Y9, Y9
+	VPADDB       Y9, Y9, Y9
+	VPADDB       Y9, Y5, Y5
+	VPADDB       const38<>+0(SB), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPERM2I128   $0x20, Y5, Y6, Y4
+	VPERM2I128   $0x31, Y5, Y6, Y5
+	VPBROADCASTD 8(BX), Y6
+	VPSLLD       $0x04, Y6, Y6
+	VPSUBD       Y6, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPAND        const31<>+0(SB), Y1, Y6
+	VPADDD       Y6, Y6, Y6
+	VPADDD       const10<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y3, Y6, Y6
+	VMULPS       const32<>+0(SB), Y6, Y6
+	VBROADCASTSS (BX), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y7, Y4, Y0
+	VPBROADCASTD 12(BX), Y4
+	VPSLLD       $0x04, Y4, Y4
+	VPSUBD       Y4, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VPSRLD       $0x03, Y1, Y4
+	VPAND        const31<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y4, Y4
+	VPADDD       const10<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y3, Y4, Y4
+	VMULPS       const32<>+0(SB), Y4, Y4
+	VBROADCASTSS (BX), Y6
+	VMULPS       Y4, Y6, Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VMOVDQU      32(DX), Y4
+	MOVWLZX      34(AX), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      4(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      5(AX), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      6(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      7(AX), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 34(AX), Y6
+	VPSHUFB      const36<>+0(SB), Y6, Y6
+	VPAND        const37<>+0(SB), Y6, Y6
+	VPCMPEQB     const37<>+0(SB), Y6, Y6
+	VPADDB       Y6, Y6, Y6
+	VPADDB       Y6, Y5, Y5
+	VPADDB       const38<>+0(SB), Y5, Y5
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	PREFETCHT0   64(SI)
+	MOVWLZX      34(AX)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      4(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      5(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      6(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      7(AX)(CX*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 34(AX)(CX*1), Y7
+	VPSHUFB      const36<>+0(SB), Y7, Y7
+	VPAND        const37<>+0(SB), Y7, Y7
+	VPCMPEQB     const37<>+0(SB), Y7, Y7
+	VPADDB       Y7, Y7, Y7
+	VPADDB       Y7, Y5, Y5
+	VPADDB       const38<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y5, Y6, Y6
+	MOVWLZX      34(AX)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      4(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      5(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      6(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      7(AX)(CX*2), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 34(AX)(CX*2), Y7
+	VPSHUFB      const36<>+0(SB), Y7, Y7
+	VPAND        const37<>+0(SB), Y7, Y7
+	VPCMPEQB     const37<>+0(SB), Y7, Y7
+	VPADDB       Y7, Y7, Y7
+	VPADDB       Y7, Y5, Y5
+	VPADDB       const38<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	MOVWLZX      34(AX)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      4(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      5(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      6(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      7(AX)(DI*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 34(AX)(DI*1), Y8
+	VPSHUFB      const36<>+0(SB), Y8, Y8
+	VPAND        const37<>+0(SB), Y8, Y8
+	VPCMPEQB     const37<>+0(SB), Y8, Y8
+	VPADDB       Y8, Y8, Y8
+	VPADDB       Y8, Y5, Y5
+	VPADDB       const38<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	MOVWLZX      34(R8), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      4(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      5(R8), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      6(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      7(R8), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 34(R8), Y7
+	VPSHUFB      const36<>+0(SB), Y7, Y7
+	VPAND        const37<>+0(SB), Y7, Y7
+	VPCMPEQB     const37<>+0(SB), Y7, Y7
+	VPADDB       Y7, Y7, Y7
+	VPADDB       Y7, Y5, Y5
+	VPADDB       const38<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	MOVWLZX      34(R8)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      4(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      5(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      6(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      7(R8)(CX*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 34(R8)(CX*1), Y8
+	VPSHUFB      const36<>+0(SB), Y8, Y8
+	VPAND        const37<>+0(SB), Y8, Y8
+	VPCMPEQB     const37<>+0(SB), Y8, Y8
+	VPADDB       Y8, Y8, Y8
+	VPADDB       Y8, Y5, Y5
+	VPADDB       const38<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	MOVWLZX      34(R8)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      4(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      5(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      6(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      7(R8)(CX*2), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 34(R8)(CX*2), Y8
+	VPSHUFB      const36<>+0(SB), Y8, Y8
+	VPAND        const37<>+0(SB), Y8, Y8
+	VPCMPEQB     const37<>+0(SB), Y8, Y8
+	VPADDB       Y8, Y8, Y8
+	VPADDB       Y8, Y5, Y5
+	VPADDB       const38<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	MOVWLZX      34(R8)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      4(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      5(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      6(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X9
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      7(R8)(DI*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X9, X9
+	VINSERTI128  $0x01, X9, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 34(R8)(DI*1), Y9
+	VPSHUFB      const36<>+0(SB), Y9, Y9
+	VPAND        const37<>+0(SB), Y9, Y9
+	VPCMPEQB     const37<>+0(SB), Y9, Y9
+	VPADDB       Y9, Y9, Y9
+	VPADDB       Y9, Y5, Y5
+	VPADDB       const38<>+0(SB), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPERM2I128   $0x20, Y5, Y6, Y4
+	VPERM2I128   $0x31, Y5, Y6, Y5
+	VPBROADCASTD 40(BX), Y6
+	VPSLLD       $0x04, Y6, Y6
+	VPSUBD       Y6, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x06, Y1, Y6
+	VPAND        const31<>+0(SB), Y6, Y6
+	VPADDD       Y6, Y6, Y6
+	VPADDD       const10<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y3, Y6, Y6
+	VMULPS       const32<>+0(SB), Y6, Y6
+	VBROADCASTSS 32(BX), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y7, Y4, Y0
+	VPBROADCASTD 44(BX), Y4
+	VPSLLD       $0x04, Y4, Y4
+	VPSUBD       Y4, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VPSRLD       $0x09, Y1, Y4
+	VPAND        const31<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y4, Y4
+	VPADDD       const10<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y3, Y4, Y4
+	VMULPS       const32<>+0(SB), Y4, Y4
+	VBROADCASTSS 32(BX), Y6
+	VMULPS       Y4, Y6, Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VMOVDQU      64(DX), Y4
+	MOVWLZX      36(AX), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      8(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      9(AX), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      10(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      11(AX), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 36(AX), Y6
+	VPSHUFB      const36<>+0(SB), Y6, Y6
+	VPAND        const37<>+0(SB), Y6, Y6
+	VPCMPEQB     const37<>+0(SB), Y6, Y6
+	VPADDB       Y6, Y6, Y6
+	VPADDB       Y6, Y5, Y5
+	VPADDB       const38<>+0(SB), Y5, Y5
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	MOVWLZX      36(AX)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      8(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      9(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      10(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      11(AX)(CX*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 36(AX)(CX*1), Y7
+	VPSHUFB      const36<>+0(SB), Y7, Y7
+	VPAND        const37<>+0(SB), Y7, Y7
+	VPCMPEQB     const37<>+0(SB), Y7, Y7
+	VPADDB       Y7, Y7, Y7
+	VPADDB       Y7, Y5, Y5
+	VPADDB       const38<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y5, Y6, Y6
+	PREFETCHT0   128(SI)
+	MOVWLZX      36(AX)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      8(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      9(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      10(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      11(AX)(CX*2), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 36(AX)(CX*2), Y7
+	VPSHUFB      const36<>+0(SB), Y7, Y7
+	VPAND        const37<>+0(SB), Y7, Y7
+	VPCMPEQB     const37<>+0(SB), Y7, Y7
+	VPADDB       Y7, Y7, Y7
+	VPADDB       Y7, Y5, Y5
+	VPADDB       const38<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	MOVWLZX      36(AX)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      8(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      9(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      10(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      11(AX)(DI*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 36(AX)(DI*1), Y8
+	VPSHUFB      const36<>+0(SB), Y8, Y8
+	VPAND        const37<>+0(SB), Y8, Y8
+	VPCMPEQB     const37<>+0(SB), Y8, Y8
+	VPADDB       Y8, Y8, Y8
+	VPADDB       Y8, Y5, Y5
+	VPADDB       const38<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	MOVWLZX      36(R8), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      8(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      9(R8), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      10(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      11(R8), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 36(R8), Y7
+	VPSHUFB      const36<>+0(SB), Y7, Y7
+	VPAND        const37<>+0(SB), Y7, Y7
+	VPCMPEQB     const37<>+0(SB), Y7, Y7
+	VPADDB       Y7, Y7, Y7
+	VPADDB       Y7, Y5, Y5
+	VPADDB       const38<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	MOVWLZX      36(R8)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      8(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      9(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      10(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      11(R8)(CX*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 36(R8)(CX*1), Y8
+	VPSHUFB      const36<>+0(SB), Y8, Y8
+	VPAND        const37<>+0(SB), Y8, Y8
+	VPCMPEQB     const37<>+0(SB), Y8, Y8
+	VPADDB       Y8, Y8, Y8
+	VPADDB       Y8, Y5, Y5
+	VPADDB       const38<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	MOVWLZX      36(R8)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      8(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      9(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      10(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      11(R8)(CX*2), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 36(R8)(CX*2), Y8
+	VPSHUFB      const36<>+0(SB), Y8, Y8
+	VPAND        const37<>+0(SB), Y8, Y8
+	VPCMPEQB     const37<>+0(SB), Y8, Y8
+	VPADDB       Y8, Y8, Y8
+	VPADDB       Y8, Y5, Y5
+	VPADDB       const38<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	MOVWLZX      36(R8)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      8(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      9(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      10(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X9
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      11(R8)(DI*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X9, X9
+	VINSERTI128  $0x01, X9, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 36(R8)(DI*1), Y9
+	VPSHUFB      const36<>+0(SB), Y9, Y9
+	VPAND        const37<>+0(SB), Y9, Y9
+	VPCMPEQB     const37<>+0(SB), Y9, Y9
+	VPADDB       Y9, Y9, Y9
+	VPADDB       Y9, Y5, Y5
+	VPADDB       const38<>+0(SB), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPERM2I128   $0x20, Y5, Y6, Y4
+	VPERM2I128   $0x31, Y5, Y6, Y5
+	VPBROADCASTD 72(BX), Y6
+	VPSLLD       $0x04, Y6, Y6
+	VPSUBD       Y6, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x10, Y1, Y6
+	VPAND        const31<>+0(SB), Y6, Y6
+	VPADDD       Y6, Y6, Y6
+	VPADDD       const10<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y3, Y6, Y6
+	VMULPS       const32<>+0(SB), Y6, Y6
+	VBROADCASTSS 64(BX), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y7, Y4, Y0
+	VPBROADCASTD 76(BX), Y4
+	VPSLLD       $0x04, Y4, Y4
+	VPSUBD       Y4, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VPSRLD       $0x13, Y1, Y4
+	VPAND        const31<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y4, Y4
+	VPADDD       const10<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y3, Y4, Y4
+	VMULPS       const32<>+0(SB), Y4, Y4
+	VBROADCASTSS 64(BX), Y6
+	VMULPS       Y4, Y6, Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VMOVDQU      96(DX), Y4
+	MOVWLZX      38(AX), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      12(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      13(AX), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      14(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      15(AX), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 38(AX), Y6
+	VPSHUFB      const36<>+0(SB), Y6, Y6
+	VPAND        const37<>+0(SB), Y6, Y6
+	VPCMPEQB     const37<>+0(SB), Y6, Y6
+	VPADDB       Y6, Y6, Y6
+	VPADDB       Y6, Y5, Y5
+	VPADDB       const38<>+0(SB), Y5, Y5
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	MOVWLZX      38(AX)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      12(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      13(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      14(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      15(AX)(CX*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 38(AX)(CX*1), Y7
+	VPSHUFB      const36<>+0(SB), Y7, Y7
+	VPAND        const37<>+0(SB), Y7, Y7
+	VPCMPEQB     const37<>+0(SB), Y7, Y7
+	VPADDB       Y7, Y7, Y7
+	VPADDB       Y7, Y5, Y5
+	VPADDB       const38<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y5, Y6, Y6
+	MOVWLZX      38(AX)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      12(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      13(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      14(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      15(AX)(CX*2), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 38(AX)(CX*2), Y7
+	VPSHUFB      const36<>+0(SB), Y7, Y7
+	VPAND        const37<>+0(SB), Y7, Y7
+	VPCMPEQB     const37<>+0(SB), Y7, Y7
+	VPADDB       Y7, Y7, Y7
+	VPADDB       Y7, Y5, Y5
+	VPADDB       const38<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	PREFETCHT0   192(SI)
+	MOVWLZX      38(AX)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      12(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      13(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      14(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      15(AX)(DI*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 38(AX)(DI*1), Y8
+	VPSHUFB      const36<>+0(SB), Y8, Y8
+	VPAND        const37<>+0(SB), Y8, Y8
+	VPCMPEQB     const37<>+0(SB), Y8, Y8
+	VPADDB       Y8, Y8, Y8
+	VPADDB       Y8, Y5, Y5
+	VPADDB       const38<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	MOVWLZX      38(R8), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      12(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      13(R8), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      14(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      15(R8), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 38(R8), Y7
+	VPSHUFB      const36<>+0(SB), Y7, Y7
+	VPAND        const37<>+0(SB), Y7, Y7
+	VPCMPEQB     const37<>+0(SB), Y7, Y7
+	VPADDB       Y7, Y7, Y7
+	VPADDB       Y7, Y5, Y5
+	VPADDB       const38<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	MOVWLZX      38(R8)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      12(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      13(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      14(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      15(R8)(CX*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 38(R8)(CX*1), Y8
+	VPSHUFB      const36<>+0(SB), Y8, Y8
+	VPAND        const37<>+0(SB), Y8, Y8
+	VPCMPEQB     const37<>+0(SB), Y8, Y8
+	VPADDB       Y8, Y8, Y8
+	VPADDB       Y8, Y5, Y5
+	VPADDB       const38<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	MOVWLZX      38(R8)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      12(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      13(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      14(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      15(R8)(CX*2), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 38(R8)(CX*2), Y8
+	VPSHUFB      const36<>+0(SB), Y8, Y8
+	VPAND        const37<>+0(SB), Y8, Y8
+	VPCMPEQB     const37<>+0(SB), Y8, Y8
+	VPADDB       Y8, Y8, Y8
+	VPADDB       Y8, Y5, Y5
+	VPADDB       const38<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	MOVWLZX      38(R8)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      12(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      13(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      14(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X9
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      15(R8)(DI*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X9, X9
+	VINSERTI128  $0x01, X9, Y5, Y5
+	VPADDB       const29<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 38(R8)(DI*1), Y9
+	VPSHUFB      const36<>+0(SB), Y9, Y9
+	VPAND        const37<>+0(SB), Y9, Y9
+	VPCMPEQB     const37<>+0(SB), Y9, Y9
+	VPADDB       Y9, Y9, Y9
+	VPADDB       Y9, Y5, Y5
+	VPADDB       const38<>+0(SB), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPERM2I128   $0x20, Y5, Y6, Y4
+	VPERM2I128   $0x31, Y5, Y6, Y5
+	VPBROADCASTD 104(BX), Y6
+	VPSLLD       $0x04, Y6, Y6
+	VPSUBD       Y6, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x16, Y1, Y6
+	VPAND        const31<>+0(SB), Y6, Y6
+	VPADDD       Y6, Y6, Y6
+	VPADDD       const10<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y3, Y6, Y6
+	VMULPS       const32<>+0(SB), Y6, Y6
+	VBROADCASTSS 96(BX), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y7, Y4, Y0
+	VPBROADCASTD 108(BX), Y4
+	VPSLLD       $0x04, Y4, Y4
+	VPSUBD       Y4, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VPSRLD       $0x19, Y1, Y1
+	VPAND        const31<>+0(SB), Y1, Y1
+	VPADDD       Y1, Y1, Y1
+	VPADDD       const10<>+0(SB), Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y3, Y1, Y1
+	VMULPS       const32<>+0(SB), Y1, Y1
+	VBROADCASTSS 96(BX), Y4
+	VMULPS       Y1, Y4, Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVDQU      128(DX), Y1
+	MOVWLZX      40(AX), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      16(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      17(AX), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      18(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      19(AX), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 40(AX), Y5
+	VPSHUFB      const36<>+0(SB), Y5, Y5
+	VPAND        const37<>+0(SB), Y5, Y5
+	VPCMPEQB     const37<>+0(SB), Y5, Y5
+	VPADDB       Y5, Y5, Y5
+	VPADDB       Y5, Y4, Y4
+	VPADDB       const38<>+0(SB), Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y4, Y5
+	MOVWLZX      40(AX)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      16(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      17(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      18(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      19(AX)(CX*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 40(AX)(CX*1), Y6
+	VPSHUFB      const36<>+0(SB), Y6, Y6
+	VPAND        const37<>+0(SB), Y6, Y6
+	VPCMPEQB     const37<>+0(SB), Y6, Y6
+	VPADDB       Y6, Y6, Y6
+	VPADDB       Y6, Y4, Y4
+	VPADDB       const38<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y4, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y4
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVWLZX      40(AX)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      16(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      17(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      18(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      19(AX)(CX*2), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 40(AX)(CX*2), Y6
+	VPSHUFB      const36<>+0(SB), Y6, Y6
+	VPAND        const37<>+0(SB), Y6, Y6
+	VPCMPEQB     const37<>+0(SB), Y6, Y6
+	VPADDB       Y6, Y6, Y6
+	VPADDB       Y6, Y4, Y4
+	VPADDB       const38<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y4, Y6
+	MOVWLZX      40(AX)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      16(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      17(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      18(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      19(AX)(DI*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 40(AX)(DI*1), Y7
+	VPSHUFB      const36<>+0(SB), Y7, Y7
+	VPAND        const37<>+0(SB), Y7, Y7
+	VPCMPEQB     const37<>+0(SB), Y7, Y7
+	VPADDB       Y7, Y7, Y7
+	VPADDB       Y7, Y4, Y4
+	VPADDB       const38<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD Y1, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y4
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y4, Y5, Y5
+	PREFETCHT0   256(SI)
+	MOVWLZX      40(R8), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      16(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      17(R8), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      18(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      19(R8), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 40(R8), Y6
+	VPSHUFB      const36<>+0(SB), Y6, Y6
+	VPAND        const37<>+0(SB), Y6, Y6
+	VPCMPEQB     const37<>+0(SB), Y6, Y6
+	VPADDB       Y6, Y6, Y6
+	VPADDB       Y6, Y4, Y4
+	VPADDB       const38<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y4, Y6
+	MOVWLZX      40(R8)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      16(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      17(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      18(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      19(R8)(CX*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 40(R8)(CX*1), Y7
+	VPSHUFB      const36<>+0(SB), Y7, Y7
+	VPAND        const37<>+0(SB), Y7, Y7
+	VPCMPEQB     const37<>+0(SB), Y7, Y7
+	VPADDB       Y7, Y7, Y7
+	VPADDB       Y7, Y4, Y4
+	VPADDB       const38<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD Y1, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	MOVWLZX      40(R8)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      16(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      17(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      18(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      19(R8)(CX*2), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 40(R8)(CX*2), Y7
+	VPSHUFB      const36<>+0(SB), Y7, Y7
+	VPAND        const37<>+0(SB), Y7, Y7
+	VPCMPEQB     const37<>+0(SB), Y7, Y7
+	VPADDB       Y7, Y7, Y7
+	VPADDB       Y7, Y4, Y4
+	VPADDB       const38<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD Y1, Y4, Y7
+	MOVWLZX      40(R8)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      16(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      17(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      18(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      19(R8)(DI*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 40(R8)(DI*1), Y8
+	VPSHUFB      const36<>+0(SB), Y8, Y8
+	VPAND        const37<>+0(SB), Y8, Y8
+	VPCMPEQB     const37<>+0(SB), Y8, Y8
+	VPADDB       Y8, Y8, Y8
+	VPADDB       Y8, Y4, Y4
+	VPADDB       const38<>+0(SB), Y4, Y4
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD Y1, Y4, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y1
+	VPALIGNR     $0x08, Y7, Y8, Y4
+	VPADDD       Y1, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y1
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDD       Y1, Y4, Y4
+	VPERM2I128   $0x20, Y4, Y5, Y1
+	VPERM2I128   $0x31, Y4, Y5, Y4
+	VPBROADCASTD 136(BX), Y5
+	VPSLLD       $0x04, Y5, Y5
+	VPSUBD       Y5, Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VPAND        const31<>+0(SB), Y2, Y5
+	VPADDD       Y5, Y5, Y5
+	VPADDD       const10<>+0(SB), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VMULPS       const32<>+0(SB), Y5, Y5
+	VBROADCASTSS 128(BX), Y6
+	VMULPS       Y5, Y6, Y6
+	VFMADD231PS  Y6, Y1, Y0
+	VPBROADCASTD 140(BX), Y1
+	VPSLLD       $0x04, Y1, Y1
+	VPSUBD       Y1, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x03, Y2, Y1
+	VPAND        const31<>+0(SB), Y1, Y1
+	VPADDD       Y1, Y1, Y1
+	VPADDD       const10<>+0(SB), Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y3, Y1, Y1
+	VMULPS       const32<>+0(SB), Y1, Y1
+	VBROADCASTSS 128(BX), Y5
+	VMULPS       Y1, Y5, Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VMOVDQU      160(DX), Y1
+	MOVWLZX      42(AX), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      20(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      21(AX), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      22(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      23(AX), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 42(AX), Y5
+	VPSHUFB      const36<>+0(SB), Y5, Y5
+	VPAND        const37<>+0(SB), Y5, Y5
+	VPCMPEQB     const37<>+0(SB), Y5, Y5
+	VPADDB       Y5, Y5, Y5
+	VPADDB       Y5, Y4, Y4
+	VPADDB       const38<>+0(SB), Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y4, Y5
+	MOVWLZX      42(AX)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      20(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      21(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      22(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      23(AX)(CX*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 42(AX)(CX*1), Y6
+	VPSHUFB      const36<>+0(SB), Y6, Y6
+	VPAND        const37<>+0(SB), Y6, Y6
+	VPCMPEQB     const37<>+0(SB), Y6, Y6
+	VPADDB       Y6, Y6, Y6
+	VPADDB       Y6, Y4, Y4
+	VPADDB       const38<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y4, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y4
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVWLZX      42(AX)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      20(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      21(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      22(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      23(AX)(CX*2), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 42(AX)(CX*2), Y6
+	VPSHUFB      const36<>+0(SB), Y6, Y6
+	VPAND        const37<>+0(SB), Y6, Y6
+	VPCMPEQB     const37<>+0(SB), Y6, Y6
+	VPADDB       Y6, Y6, Y6
+	VPADDB       Y6, Y4, Y4
+	VPADDB       const38<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y4, Y6
+	MOVWLZX      42(AX)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      20(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      21(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      22(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      23(AX)(DI*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 42(AX)(DI*1), Y7
+	VPSHUFB      const36<>+0(SB), Y7, Y7
+	VPAND        const37<>+0(SB), Y7, Y7
+	VPCMPEQB     const37<>+0(SB), Y7, Y7
+	VPADDB       Y7, Y7, Y7
+	VPADDB       Y7, Y4, Y4
+	VPADDB       const38<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD Y1, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y4
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVWLZX      42(R8), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      20(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      21(R8), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      22(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      23(R8), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 42(R8), Y6
+	VPSHUFB      const36<>+0(SB), Y6, Y6
+	VPAND        const37<>+0(SB), Y6, Y6
+	VPCMPEQB     const37<>+0(SB), Y6, Y6
+	VPADDB       Y6, Y6, Y6
+	VPADDB       Y6, Y4, Y4
+	VPADDB       const38<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y4, Y6
+	PREFETCHT0   320(SI)
+	MOVWLZX      42(R8)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      20(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      21(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      22(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      23(R8)(CX*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 42(R8)(CX*1), Y7
+	VPSHUFB      const36<>+0(SB), Y7, Y7
+	VPAND        const37<>+0(SB), Y7, Y7
+	VPCMPEQB     const37<>+0(SB), Y7, Y7
+	VPADDB       Y7, Y7, Y7
+	VPADDB       Y7, Y4, Y4
+	VPADDB       const38<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD Y1, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	MOVWLZX      42(R8)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      20(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      21(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      22(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      23(R8)(CX*2), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 42(R8)(CX*2), Y7
+	VPSHUFB      const36<>+0(SB), Y7, Y7
+	VPAND        const37<>+0(SB), Y7, Y7
+	VPCMPEQB     const37<>+0(SB), Y7, Y7
+	VPADDB       Y7, Y7, Y7
+	VPADDB       Y7, Y4, Y4
+	VPADDB       const38<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD Y1, Y4, Y7
+	MOVWLZX      42(R8)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      20(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      21(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      22(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      23(R8)(DI*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 42(R8)(DI*1), Y8
+	VPSHUFB      const36<>+0(SB), Y8, Y8
+	VPAND        const37<>+0(SB), Y8, Y8
+	VPCMPEQB     const37<>+0(SB), Y8, Y8
+	VPADDB       Y8, Y8, Y8
+	VPADDB       Y8, Y4, Y4
+	VPADDB       const38<>+0(SB), Y4, Y4
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD Y1, Y4, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y1
+	VPALIGNR     $0x08, Y7, Y8, Y4
+	VPADDD       Y1, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y1
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDD       Y1, Y4, Y4
+	VPERM2I128   $0x20, Y4, Y5, Y1
+	VPERM2I128   $0x31, Y4, Y5, Y4
+	VPBROADCASTD 168(BX), Y5
+	VPSLLD       $0x04, Y5, Y5
+	VPSUBD       Y5, Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VPSRLD       $0x06, Y2, Y5
+	VPAND        const31<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y5, Y5
+	VPADDD       const10<>+0(SB), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VMULPS       const32<>+0(SB), Y5, Y5
+	VBROADCASTSS 160(BX), Y6
+	VMULPS       Y5, Y6, Y6
+	VFMADD231PS  Y6, Y1, Y0
+	VPBROADCASTD 172(BX), Y1
+	VPSLLD       $0x04, Y1, Y1
+	VPSUBD       Y1, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x09, Y2, Y1
+	VPAND        const31<>+0(SB), Y1, Y1
+	VPADDD       Y1, Y1, Y1
+	VPADDD       const10<>+0(SB), Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y3, Y1, Y1
+	VMULPS       const32<>+0(SB), Y1, Y1
+	VBROADCASTSS 160(BX), Y5
+	VMULPS       Y1, Y5, Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VMOVDQU      192(DX), Y1
+	MOVWLZX      44(AX), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      24(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      25(AX), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      26(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      27(AX), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 44(AX), Y5
+	VPSHUFB      const36<>+0(SB), Y5, Y5
+	VPAND        const37<>+0(SB), Y5, Y5
+	VPCMPEQB     const37<>+0(SB), Y5, Y5
+	VPADDB       Y5, Y5, Y5
+	VPADDB       Y5, Y4, Y4
+	VPADDB       const38<>+0(SB), Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y4, Y5
+	MOVWLZX      44(AX)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      24(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      25(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      26(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      27(AX)(CX*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 44(AX)(CX*1), Y6
+	VPSHUFB      const36<>+0(SB), Y6, Y6
+	VPAND        const37<>+0(SB), Y6, Y6
+	VPCMPEQB     const37<>+0(SB), Y6, Y6
+	VPADDB       Y6, Y6, Y6
+	VPADDB       Y6, Y4, Y4
+	VPADDB       const38<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y4, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y4
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVWLZX      44(AX)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      24(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      25(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      26(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      27(AX)(CX*2), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 44(AX)(CX*2), Y6
+	VPSHUFB      const36<>+0(SB), Y6, Y6
+	VPAND        const37<>+0(SB), Y6, Y6
+	VPCMPEQB     const37<>+0(SB), Y6, Y6
+	VPADDB       Y6, Y6, Y6
+	VPADDB       Y6, Y4, Y4
+	VPADDB       const38<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y4, Y6
+	MOVWLZX      44(AX)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      24(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      25(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      26(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      27(AX)(DI*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 44(AX)(DI*1), Y7
+	VPSHUFB      const36<>+0(SB), Y7, Y7
+	VPAND        const37<>+0(SB), Y7, Y7
+	VPCMPEQB     const37<>+0(SB), Y7, Y7
+	VPADDB       Y7, Y7, Y7
+	VPADDB       Y7, Y4, Y4
+	VPADDB       const38<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD Y1, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y4
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVWLZX      44(R8), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      24(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      25(R8), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      26(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      27(R8), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 44(R8), Y6
+	VPSHUFB      const36<>+0(SB), Y6, Y6
+	VPAND        const37<>+0(SB), Y6, Y6
+	VPCMPEQB     const37<>+0(SB), Y6, Y6
+	VPADDB       Y6, Y6, Y6
+	VPADDB       Y6, Y4, Y4
+	VPADDB       const38<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y4, Y6
+	MOVWLZX      44(R8)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      24(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      25(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      26(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      27(R8)(CX*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 44(R8)(CX*1), Y7
+	VPSHUFB      const36<>+0(SB), Y7, Y7
+	VPAND        const37<>+0(SB), Y7, Y7
+	VPCMPEQB     const37<>+0(SB), Y7, Y7
+	VPADDB       Y7, Y7, Y7
+	VPADDB       Y7, Y4, Y4
+	VPADDB       const38<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD Y1, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	PREFETCHT0   384(SI)
+	MOVWLZX      44(R8)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      24(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      25(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      26(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      27(R8)(CX*2), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 44(R8)(CX*2), Y7
+	VPSHUFB      const36<>+0(SB), Y7, Y7
+	VPAND        const37<>+0(SB), Y7, Y7
+	VPCMPEQB     const37<>+0(SB), Y7, Y7
+	VPADDB       Y7, Y7, Y7
+	VPADDB       Y7, Y4, Y4
+	VPADDB       const38<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD Y1, Y4, Y7
+	MOVWLZX      44(R8)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      24(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      25(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      26(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      27(R8)(DI*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 44(R8)(DI*1), Y8
+	VPSHUFB      const36<>+0(SB), Y8, Y8
+	VPAND        const37<>+0(SB), Y8, Y8
+	VPCMPEQB     const37<>+0(SB), Y8, Y8
+	VPADDB       Y8, Y8, Y8
+	VPADDB       Y8, Y4, Y4
+	VPADDB       const38<>+0(SB), Y4, Y4
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD Y1, Y4, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y1
+	VPALIGNR     $0x08, Y7, Y8, Y4
+	VPADDD       Y1, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y1
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDD       Y1, Y4, Y4
+	VPERM2I128   $0x20, Y4, Y5, Y1
+	VPERM2I128   $0x31, Y4, Y5, Y4
+	VPBROADCASTD 200(BX), Y5
+	VPSLLD       $0x04, Y5, Y5
+	VPSUBD       Y5, Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VPSRLD       $0x10, Y2, Y5
+	VPAND        const31<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y5, Y5
+	VPADDD       const10<>+0(SB), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VMULPS       const32<>+0(SB), Y5, Y5
+	VBROADCASTSS 192(BX), Y6
+	VMULPS       Y5, Y6, Y6
+	VFMADD231PS  Y6, Y1, Y0
+	VPBROADCASTD 204(BX), Y1
+	VPSLLD       $0x04, Y1, Y1
+	VPSUBD       Y1, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x13, Y2, Y1
+	VPAND        const31<>+0(SB), Y1, Y1
+	VPADDD       Y1, Y1, Y1
+	VPADDD       const10<>+0(SB), Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y3, Y1, Y1
+	VMULPS       const32<>+0(SB), Y1, Y1
+	VBROADCASTSS 192(BX), Y5
+	VMULPS       Y1, Y5, Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VMOVDQU      224(DX), Y1
+	MOVWLZX      46(AX), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      28(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      29(AX), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      30(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      31(AX), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 46(AX), Y5
+	VPSHUFB      const36<>+0(SB), Y5, Y5
+	VPAND        const37<>+0(SB), Y5, Y5
+	VPCMPEQB     const37<>+0(SB), Y5, Y5
+	VPADDB       Y5, Y5, Y5
+	VPADDB       Y5, Y4, Y4
+	VPADDB       const38<>+0(SB), Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y4, Y5
+	MOVWLZX      46(AX)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      28(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      29(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      30(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      31(AX)(CX*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 46(AX)(CX*1), Y6
+	VPSHUFB      const36<>+0(SB), Y6, Y6
+	VPAND        const37<>+0(SB), Y6, Y6
+	VPCMPEQB     const37<>+0(SB), Y6, Y6
+	VPADDB       Y6, Y6, Y6
+	VPADDB       Y6, Y4, Y4
+	VPADDB       const38<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y4, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y4
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVWLZX      46(AX)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      28(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      29(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      30(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      31(AX)(CX*2), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 46(AX)(CX*2), Y6
+	VPSHUFB      const36<>+0(SB), Y6, Y6
+	VPAND        const37<>+0(SB), Y6, Y6
+	VPCMPEQB     const37<>+0(SB), Y6, Y6
+	VPADDB       Y6, Y6, Y6
+	VPADDB       Y6, Y4, Y4
+	VPADDB       const38<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y4, Y6
+	MOVWLZX      46(AX)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      28(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      29(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      30(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      31(AX)(DI*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 46(AX)(DI*1), Y7
+	VPSHUFB      const36<>+0(SB), Y7, Y7
+	VPAND        const37<>+0(SB), Y7, Y7
+	VPCMPEQB     const37<>+0(SB), Y7, Y7
+	VPADDB       Y7, Y7, Y7
+	VPADDB       Y7, Y4, Y4
+	VPADDB       const38<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD Y1, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y4
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVWLZX      46(R8), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      28(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      29(R8), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      30(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      31(R8), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 46(R8), Y6
+	VPSHUFB      const36<>+0(SB), Y6, Y6
+	VPAND        const37<>+0(SB), Y6, Y6
+	VPCMPEQB     const37<>+0(SB), Y6, Y6
+	VPADDB       Y6, Y6, Y6
+	VPADDB       Y6, Y4, Y4
+	VPADDB       const38<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y4, Y6
+	MOVWLZX      46(R8)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      28(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      29(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      30(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      31(R8)(CX*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 46(R8)(CX*1), Y7
+	VPSHUFB      const36<>+0(SB), Y7, Y7
+	VPAND        const37<>+0(SB), Y7, Y7
+	VPCMPEQB     const37<>+0(SB), Y7, Y7
+	VPADDB       Y7, Y7, Y7
+	VPADDB       Y7, Y4, Y4
+	VPADDB       const38<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD Y1, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	MOVWLZX      46(R8)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      28(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      29(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      30(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      31(R8)(CX*2), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 46(R8)(CX*2), Y7
+	VPSHUFB      const36<>+0(SB), Y7, Y7
+	VPAND        const37<>+0(SB), Y7, Y7
+	VPCMPEQB     const37<>+0(SB), Y7, Y7
+	VPADDB       Y7, Y7, Y7
+	VPADDB       Y7, Y4, Y4
+	VPADDB       const38<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD Y1, Y4, Y7
+	MOVWLZX      46(R8)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      28(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      29(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	ANDL         $0x00000700, R12
+	MOVBLZX      30(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	SHRL         $0x04, R11
+	ANDL         $0x00000700, R11
+	MOVBLZX      31(R8)(DI*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y4, Y4
+	VPADDB       const29<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 46(R8)(DI*1), Y8
+	VPSHUFB      const36<>+0(SB), Y8, Y8
+	VPAND        const37<>+0(SB), Y8, Y8
+	VPCMPEQB     const37<>+0(SB), Y8, Y8
+	VPADDB       Y8, Y8, Y8
+	VPADDB       Y8, Y4, Y4
+	VPADDB       const38<>+0(SB), Y4, Y4
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD Y1, Y4, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y1
+	VPALIGNR     $0x08, Y7, Y8, Y4
+	VPADDD       Y1, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y1
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDD       Y1, Y4, Y4
+	VPERM2I128   $0x20, Y4, Y5, Y1
+	VPERM2I128   $0x31, Y4, Y5, Y4
+	VPBROADCASTD 232(BX), Y5
+	VPSLLD       $0x04, Y5, Y5
+	VPSUBD       Y5, Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VPSRLD       $0x16, Y2, Y5
+	VPAND        const31<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y5, Y5
+	VPADDD       const10<>+0(SB), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VMULPS       const32<>+0(SB), Y5, Y5
+	VBROADCASTSS 224(BX), Y6
+	VMULPS       Y5, Y6, Y6
+	VFMADD231PS  Y6, Y1, Y0
+	VPBROADCASTD 236(BX), Y1
+	VPSLLD       $0x04, Y1, Y1
+	VPSUBD       Y1, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x19, Y2, Y1
+	VPAND        const31<>+0(SB), Y1, Y1
+	VPADDD       Y1, Y1, Y1
+	VPADDD       const10<>+0(SB), Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y3, Y1, Y1
+	VMULPS       const32<>+0(SB), Y1, Y1
+	VBROADCASTSS 224(BX), Y2
+	VMULPS       Y1, Y2, Y2
+	VFMADD231PS  Y2, Y4, Y0
+	ADDQ         $0x38, AX
+	ADDQ         $0x38, R8
+	ADDQ         $0x000001c0, SI
+	ADDQ         $0x00000100, DX
+	ADDQ         $0x00000100, BX
+	DECQ         R10
+	JNZ          loop
+	MOVQ         dst+0(FP), AX
+	VMOVUPS      Y0, (AX)
+	VZEROUPPER
+	RET
+
+// func rowsIQ2_XXSAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
+TEXT ·rowsIQ2_XXSAVXVNNI(SB), NOSPLIT, $0-48
+	MOVQ  w+8(FP), AX
+	MOVQ  stride+16(FP), CX
+	MOVQ  q+32(FP), DX
+	MOVQ  groups+40(FP), BX
+	MOVQ  CX, SI
+	SHLQ  $0x03, SI
+	ADDQ  AX, SI
+	LEAQ  (CX)(CX*2), DI
+	LEAQ  (AX)(CX*4), R8
+	MOVQ  ·gridIQ2XXS+0(SB), R9
+	MOVQ  ·signs7+0(SB), R10
+	MOVQ  blocks+24(FP), R11
+	VPXOR Y0, Y0, Y0
+
+loop:
+	VMOVD        (AX), X1
+	VPINSRW      $0x01, (AX)(CX*1), X1, X1
+	VPINSRW      $0x02, (AX)(CX*2), X1, X1
+	VPINSRW      $0x03, (AX)(DI*1), X1, X1
+	VPINSRW      $0x04, (R8), X1, X1
+	VPINSRW      $0x05, (R8)(CX*1), X1, X1
+	VPINSRW      $0x06, (R8)(CX*2), X1, X1
+	VPINSRW      $0x07, (R8)(DI*1), X1, X1
+	VCVTPH2PS    X1, Y1
+	VMOVDQU      (DX), Y2
+	PREFETCHT0   (SI)
+	MOVBLZX      2(AX), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      3(AX), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      4(AX), R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVBLZX      5(AX), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	MOVL         6(AX), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X4
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPSIGNB      Y4, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	MOVBLZX      2(AX)(CX*1), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      3(AX)(CX*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      4(AX)(CX*1), R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVBLZX      5(AX)(CX*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         6(AX)(CX*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	MOVBLZX      2(AX)(CX*2), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      3(AX)(CX*2), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      4(AX)(CX*2), R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVBLZX      5(AX)(CX*2), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         6(AX)(CX*2), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	MOVBLZX      2(AX)(DI*1), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      3(AX)(DI*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      4(AX)(DI*1), R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVBLZX      5(AX)(DI*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         6(AX)(DI*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	MOVBLZX      2(R8), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      3(R8), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      4(R8), R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVBLZX      5(R8), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         6(R8), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	MOVBLZX      2(R8)(CX*1), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      3(R8)(CX*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      4(R8)(CX*1), R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVBLZX      5(R8)(CX*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         6(R8)(CX*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	MOVBLZX      2(R8)(CX*2), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      3(R8)(CX*2), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      4(R8)(CX*2), R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVBLZX      5(R8)(CX*2), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         6(R8)(CX*2), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	PREFETCHT0   64(SI)
+	MOVBLZX      2(R8)(DI*1), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      3(R8)(DI*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      4(R8)(DI*1), R12
+	VMOVQ        (R9)(R12*8), X7
+	MOVBLZX      5(R8)(DI*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y3, Y3
+	MOVL         6(R8)(DI*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X8
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBROADCASTD 4(BX), Y2
+	VPSLLD       $0x06, Y2, Y2
+	VPSUBD       Y2, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMOVD        6(AX), X2
+	VPINSRD      $0x01, 6(AX)(CX*1), X2, X2
+	VPINSRD      $0x02, 6(AX)(CX*2), X2, X2
+	VPINSRD      $0x03, 6(AX)(DI*1), X2, X2
+	VMOVD        6(R8), X4
+	VPINSRD      $0x01, 6(R8)(CX*1), X4, X4
+	VPINSRD      $0x02, 6(R8)(CX*2), X4, X4
+	VPINSRD      $0x03, 6(R8)(DI*1), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPSRLD       $0x1c, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const40<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const41<>+0(SB), Y2, Y2
+	VBROADCASTSS (BX), Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VMOVDQU      32(DX), Y2
+	MOVBLZX      10(AX), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      11(AX), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      12(AX), R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVBLZX      13(AX), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	MOVL         14(AX), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X4
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPSIGNB      Y4, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	MOVBLZX      10(AX)(CX*1), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      11(AX)(CX*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      12(AX)(CX*1), R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVBLZX      13(AX)(CX*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         14(AX)(CX*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	MOVBLZX      10(AX)(CX*2), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      11(AX)(CX*2), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      12(AX)(CX*2), R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVBLZX      13(AX)(CX*2), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         14(AX)(CX*2), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	MOVBLZX      10(AX)(DI*1), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      11(AX)(DI*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      12(AX)(DI*1), R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVBLZX      13(AX)(DI*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         14(AX)(DI*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	MOVBLZX      10(R8), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      11(R8), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      12(R8), R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVBLZX      13(R8), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         14(R8), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	MOVBLZX      10(R8)(CX*1), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      11(R8)(CX*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      12(R8)(CX*1), R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVBLZX      13(R8)(CX*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         14(R8)(CX*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	MOVBLZX      10(R8)(CX*2), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      11(R8)(CX*2), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      12(R8)(CX*2), R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVBLZX      13(R8)(CX*2), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         14(R8)(CX*2), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	PREFETCHT0   128(SI)
+	MOVBLZX      10(R8)(DI*1), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      11(R8)(DI*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      12(R8)(DI*1), R12
+	VMOVQ        (R9)(R12*8), X7
+	MOVBLZX      13(R8)(DI*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y3, Y3
+	MOVL         14(R8)(DI*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X8
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBROADCASTD 36(BX), Y2
+	VPSLLD       $0x06, Y2, Y2
+	VPSUBD       Y2, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMOVD        14(AX), X2
+	VPINSRD      $0x01, 14(AX)(CX*1), X2, X2
+	VPINSRD      $0x02, 14(AX)(CX*2), X2, X2
+	VPINSRD      $0x03, 14(AX)(DI*1), X2, X2
+	VMOVD        14(R8), X4
+	VPINSRD      $0x01, 14(R8)(CX*1), X4, X4
+	VPINSRD      $0x02, 14(R8)(CX*2), X4, X4
+	VPINSRD      $0x03, 14(R8)(DI*1), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPSRLD       $0x1c, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const40<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const41<>+0(SB), Y2, Y2
+	VBROADCASTSS 32(BX), Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VMOVDQU      64(DX), Y2
+	MOVBLZX      18(AX), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      19(AX), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      20(AX), R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVBLZX      21(AX), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	MOVL         22(AX), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X4
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPSIGNB      Y4, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	MOVBLZX      18(AX)(CX*1), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      19(AX)(CX*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      20(AX)(CX*1), R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVBLZX      21(AX)(CX*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         22(AX)(CX*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	MOVBLZX      18(AX)(CX*2), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      19(AX)(CX*2), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      20(AX)(CX*2), R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVBLZX      21(AX)(CX*2), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         22(AX)(CX*2), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	MOVBLZX      18(AX)(DI*1), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      19(AX)(DI*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      20(AX)(DI*1), R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVBLZX      21(AX)(DI*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         22(AX)(DI*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	MOVBLZX      18(R8), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      19(R8), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      20(R8), R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVBLZX      21(R8), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         22(R8), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	MOVBLZX      18(R8)(CX*1), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      19(R8)(CX*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      20(R8)(CX*1), R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVBLZX      21(R8)(CX*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         22(R8)(CX*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	MOVBLZX      18(R8)(CX*2), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      19(R8)(CX*2), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      20(R8)(CX*2), R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVBLZX      21(R8)(CX*2), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         22(R8)(CX*2), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	PREFETCHT0   192(SI)
+	MOVBLZX      18(R8)(DI*1), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      19(R8)(DI*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      20(R8)(DI*1), R12
+	VMOVQ        (R9)(R12*8), X7
+	MOVBLZX      21(R8)(DI*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y3, Y3
+	MOVL         22(R8)(DI*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X8
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBROADCASTD 68(BX), Y2
+	VPSLLD       $0x06, Y2, Y2
+	VPSUBD       Y2, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMOVD        22(AX), X2
+	VPINSRD      $0x01, 22(AX)(CX*1), X2, X2
+	VPINSRD      $0x02, 22(AX)(CX*2), X2, X2
+	VPINSRD      $0x03, 22(AX)(DI*1), X2, X2
+	VMOVD        22(R8), X4
+	VPINSRD      $0x01, 22(R8)(CX*1), X4, X4
+	VPINSRD      $0x02, 22(R8)(CX*2), X4, X4
+	VPINSRD      $0x03, 22(R8)(DI*1), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPSRLD       $0x1c, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const40<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const41<>+0(SB), Y2, Y2
+	VBROADCASTSS 64(BX), Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VMOVDQU      96(DX), Y2
+	MOVBLZX      26(AX), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      27(AX), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      28(AX), R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVBLZX      29(AX), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	MOVL         30(AX), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X4
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPSIGNB      Y4, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	MOVBLZX      26(AX)(CX*1), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      27(AX)(CX*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      28(AX)(CX*1), R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVBLZX      29(AX)(CX*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         30(AX)(CX*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	MOVBLZX      26(AX)(CX*2), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      27(AX)(CX*2), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      28(AX)(CX*2), R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVBLZX      29(AX)(CX*2), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         30(AX)(CX*2), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	MOVBLZX      26(AX)(DI*1), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      27(AX)(DI*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      28(AX)(DI*1), R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVBLZX      29(AX)(DI*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         30(AX)(DI*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	MOVBLZX      26(R8), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      27(R8), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      28(R8), R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVBLZX      29(R8), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         30(R8), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	MOVBLZX      26(R8)(CX*1), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      27(R8)(CX*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      28(R8)(CX*1), R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVBLZX      29(R8)(CX*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         30(R8)(CX*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	MOVBLZX      26(R8)(CX*2), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      27(R8)(CX*2), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      28(R8)(CX*2), R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVBLZX      29(R8)(CX*2), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         30(R8)(CX*2), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	PREFETCHT0   256(SI)
+	MOVBLZX      26(R8)(DI*1), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      27(R8)(DI*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      28(R8)(DI*1), R12
+	VMOVQ        (R9)(R12*8), X7
+	MOVBLZX      29(R8)(DI*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y3, Y3
+	MOVL         30(R8)(DI*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X8
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBROADCASTD 100(BX), Y2
+	VPSLLD       $0x06, Y2, Y2
+	VPSUBD       Y2, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMOVD        30(AX), X2
+	VPINSRD      $0x01, 30(AX)(CX*1), X2, X2
+	VPINSRD      $0x02, 30(AX)(CX*2), X2, X2
+	VPINSRD      $0x03, 30(AX)(DI*1), X2, X2
+	VMOVD        30(R8), X4
+	VPINSRD      $0x01, 30(R8)(CX*1), X4, X4
+	VPINSRD      $0x02, 30(R8)(CX*2), X4, X4
+	VPINSRD      $0x03, 30(R8)(DI*1), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPSRLD       $0x1c, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const40<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const41<>+0(SB), Y2, Y2
+	VBROADCASTSS 96(BX), Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VMOVDQU      128(DX), Y2
+	MOVBLZX      34(AX), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      35(AX), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      36(AX), R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVBLZX      37(AX), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	MOVL         38(AX), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X4
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPSIGNB      Y4, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	MOVBLZX      34(AX)(CX*1), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      35(AX)(CX*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      36(AX)(CX*1), R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVBLZX      37(AX)(CX*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         38(AX)(CX*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	MOVBLZX      34(AX)(CX*2), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      35(AX)(CX*2), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      36(AX)(CX*2), R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVBLZX      37(AX)(CX*2), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         38(AX)(CX*2), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	MOVBLZX      34(AX)(DI*1), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      35(AX)(DI*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      36(AX)(DI*1), R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVBLZX      37(AX)(DI*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         38(AX)(DI*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	MOVBLZX      34(R8), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      35(R8), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      36(R8), R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVBLZX      37(R8), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         38(R8), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	MOVBLZX      34(R8)(CX*1), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      35(R8)(CX*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      36(R8)(CX*1), R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVBLZX      37(R8)(CX*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         38(R8)(CX*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	PREFETCHT0   320(SI)
+	MOVBLZX      34(R8)(CX*2), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      35(R8)(CX*2), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      36(R8)(CX*2), R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVBLZX      37(R8)(CX*2), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         38(R8)(CX*2), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	MOVBLZX      34(R8)(DI*1), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      35(R8)(DI*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      36(R8)(DI*1), R12
+	VMOVQ        (R9)(R12*8), X7
+	MOVBLZX      37(R8)(DI*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y3, Y3
+	MOVL         38(R8)(DI*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X8
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBROADCASTD 132(BX), Y2
+	VPSLLD       $0x06, Y2, Y2
+	VPSUBD       Y2, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMOVD        38(AX), X2
+	VPINSRD      $0x01, 38(AX)(CX*1), X2, X2
+	VPINSRD      $0x02, 38(AX)(CX*2), X2, X2
+	VPINSRD      $0x03, 38(AX)(DI*1), X2, X2
+	VMOVD        38(R8), X4
+	VPINSRD      $0x01, 38(R8)(CX*1), X4, X4
+	VPINSRD      $0x02, 38(R8)(CX*2), X4, X4
+	VPINSRD      $0x03, 38(R8)(DI*1), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPSRLD       $0x1c, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const40<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const41<>+0(SB), Y2, Y2
+	VBROADCASTSS 128(BX), Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VMOVDQU      160(DX), Y2
+	MOVBLZX      42(AX), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      43(AX), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      44(AX), R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVBLZX      45(AX), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	MOVL         46(AX), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X4
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPSIGNB      Y4, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	MOVBLZX      42(AX)(CX*1), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      43(AX)(CX*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      44(AX)(CX*1), R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVBLZX      45(AX)(CX*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         46(AX)(CX*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	MOVBLZX      42(AX)(CX*2), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      43(AX)(CX*2), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      44(AX)(CX*2), R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVBLZX      45(AX)(CX*2), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         46(AX)(CX*2), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	MOVBLZX      42(AX)(DI*1), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      43(AX)(DI*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      44(AX)(DI*1), R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVBLZX      45(AX)(DI*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         46(AX)(DI*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	MOVBLZX      42(R8), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      43(R8), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      44(R8), R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVBLZX      45(R8), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         46(R8), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	MOVBLZX      42(R8)(CX*1), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      43(R8)(CX*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      44(R8)(CX*1), R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVBLZX      45(R8)(CX*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         46(R8)(CX*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	PREFETCHT0   384(SI)
+	MOVBLZX      42(R8)(CX*2), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      43(R8)(CX*2), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      44(R8)(CX*2), R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVBLZX      45(R8)(CX*2), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         46(R8)(CX*2), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	MOVBLZX      42(R8)(DI*1), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      43(R8)(DI*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      44(R8)(DI*1), R12
+	VMOVQ        (R9)(R12*8), X7
+	MOVBLZX      45(R8)(DI*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y3, Y3
+	MOVL         46(R8)(DI*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X8
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBROADCASTD 164(BX), Y2
+	VPSLLD       $0x06, Y2, Y2
+	VPSUBD       Y2, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMOVD        46(AX), X2
+	VPINSRD      $0x01, 46(AX)(CX*1), X2, X2
+	VPINSRD      $0x02, 46(AX)(CX*2), X2, X2
+	VPINSRD      $0x03, 46(AX)(DI*1), X2, X2
+	VMOVD        46(R8), X4
+	VPINSRD      $0x01, 46(R8)(CX*1), X4, X4
+	VPINSRD      $0x02, 46(R8)(CX*2), X4, X4
+	VPINSRD      $0x03, 46(R8)(DI*1), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPSRLD       $0x1c, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const40<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const41<>+0(SB), Y2, Y2
+	VBROADCASTSS 160(BX), Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VMOVDQU      192(DX), Y2
+	MOVBLZX      50(AX), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      51(AX), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      52(AX), R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVBLZX      53(AX), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	MOVL         54(AX), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X4
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPSIGNB      Y4, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	MOVBLZX      50(AX)(CX*1), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      51(AX)(CX*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      52(AX)(CX*1), R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVBLZX      53(AX)(CX*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         54(AX)(CX*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	MOVBLZX      50(AX)(CX*2), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      51(AX)(CX*2), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      52(AX)(CX*2), R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVBLZX      53(AX)(CX*2), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         54(AX)(CX*2), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	MOVBLZX      50(AX)(DI*1), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      51(AX)(DI*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      52(AX)(DI*1), R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVBLZX      53(AX)(DI*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         54(AX)(DI*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	MOVBLZX      50(R8), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      51(R8), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      52(R8), R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVBLZX      53(R8), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         54(R8), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	MOVBLZX      50(R8)(CX*1), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      51(R8)(CX*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      52(R8)(CX*1), R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVBLZX      53(R8)(CX*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         54(R8)(CX*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	PREFETCHT0   448(SI)
+	MOVBLZX      50(R8)(CX*2), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      51(R8)(CX*2), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      52(R8)(CX*2), R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVBLZX      53(R8)(CX*2), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         54(R8)(CX*2), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	MOVBLZX      50(R8)(DI*1), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      51(R8)(DI*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      52(R8)(DI*1), R12
+	VMOVQ        (R9)(R12*8), X7
+	MOVBLZX      53(R8)(DI*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y3, Y3
+	MOVL         54(R8)(DI*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X8
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBROADCASTD 196(BX), Y2
+	VPSLLD       $0x06, Y2, Y2
+	VPSUBD       Y2, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMOVD        54(AX), X2
+	VPINSRD      $0x01, 54(AX)(CX*1), X2, X2
+	VPINSRD      $0x02, 54(AX)(CX*2), X2, X2
+	VPINSRD      $0x03, 54(AX)(DI*1), X2, X2
+	VMOVD        54(R8), X4
+	VPINSRD      $0x01, 54(R8)(CX*1), X4, X4
+	VPINSRD      $0x02, 54(R8)(CX*2), X4, X4
+	VPINSRD      $0x03, 54(R8)(DI*1), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPSRLD       $0x1c, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const40<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const41<>+0(SB), Y2, Y2
+	VBROADCASTSS 192(BX), Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VMOVDQU      224(DX), Y2
+	MOVBLZX      58(AX), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      59(AX), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      60(AX), R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVBLZX      61(AX), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	MOVL         62(AX), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X4
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPSIGNB      Y4, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	MOVBLZX      58(AX)(CX*1), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      59(AX)(CX*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      60(AX)(CX*1), R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVBLZX      61(AX)(CX*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         62(AX)(CX*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	MOVBLZX      58(AX)(CX*2), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      59(AX)(CX*2), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      60(AX)(CX*2), R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVBLZX      61(AX)(CX*2), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         62(AX)(CX*2), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	MOVBLZX      58(AX)(DI*1), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      59(AX)(DI*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      60(AX)(DI*1), R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVBLZX      61(AX)(DI*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         62(AX)(DI*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	MOVBLZX      58(R8), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      59(R8), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      60(R8), R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVBLZX      61(R8), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         62(R8), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	MOVBLZX      58(R8)(CX*1), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      59(R8)(CX*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      60(R8)(CX*1), R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVBLZX      61(R8)(CX*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         62(R8)(CX*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	PREFETCHT0   512(SI)
+	MOVBLZX      58(R8)(CX*2), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      59(R8)(CX*2), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      60(R8)(CX*2), R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVBLZX      61(R8)(CX*2), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         62(R8)(CX*2), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	MOVBLZX      58(R8)(DI*1), R12
+	VMOVQ        (R9)(R12*8), X3
+	MOVBLZX      59(R8)(DI*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	MOVBLZX      60(R8)(DI*1), R12
+	VMOVQ        (R9)(R12*8), X7
+	MOVBLZX      61(R8)(DI*1), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y3, Y3
+	MOVL         62(R8)(DI*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X8
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBROADCASTD 228(BX), Y2
+	VPSLLD       $0x06, Y2, Y2
+	VPSUBD       Y2, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMOVD        62(AX), X2
+	VPINSRD      $0x01, 62(AX)(CX*1), X2, X2
+	VPINSRD      $0x02, 62(AX)(CX*2), X2, X2
+	VPINSRD      $0x03, 62(AX)(DI*1), X2, X2
+	VMOVD        62(R8), X4
+	VPINSRD      $0x01, 62(R8)(CX*1), X4, X4
+	VPINSRD      $0x02, 62(R8)(CX*2), X4, X4
+	VPINSRD      $0x03, 62(R8)(DI*1), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPSRLD       $0x1c, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const40<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const41<>+0(SB), Y2, Y2
+	VBROADCASTSS 224(BX), Y1
+	VMULPS       Y2, Y1, Y1
+	VFMADD231PS  Y1, Y3, Y0
+	ADDQ         $0x42, AX
+	ADDQ         $0x42, R8
+	ADDQ         $0x00000210, SI
+	ADDQ         $0x00000100, DX
+	ADDQ         $0x00000100, BX
+	DECQ         R11
+	JNZ          loop
+	MOVQ         dst+0(FP), AX
+	VMOVUPS      Y0, (AX)
+	VZEROUPPER
+	RET
+
+// func rowsIQ2_XSAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
+TEXT ·rowsIQ2_XSAVXVNNI(SB), NOSPLIT, $0-48
+	MOVQ  w+8(FP), AX
+	MOVQ  stride+16(FP), CX
+	MOVQ  q+32(FP), DX
+	MOVQ  groups+40(FP), BX
+	MOVQ  CX, SI
+	SHLQ  $0x03, SI
+	ADDQ  AX, SI
+	LEAQ  (CX)(CX*2), DI
+	LEAQ  (AX)(CX*4), R8
+	MOVQ  ·gridIQ2XS+0(SB), R9
+	MOVQ  ·signs7+0(SB), R10
+	MOVQ  blocks+24(FP), R11
+	VPXOR Y0, Y0, Y0
+
+loop:
+	VMOVD        (AX), X1
+	VPINSRW      $0x01, (AX)(CX*1), X1, X1
+	VPINSRW      $0x02, (AX)(CX*2), X1, X1
+	VPINSRW      $0x03, (AX)(DI*1), X1, X1
+	VPINSRW      $0x04, (R8), X1, X1
+	VPINSRW      $0x05, (R8)(CX*1), X1, X1
+	VPINSRW      $0x06, (R8)(CX*2), X1, X1
+	VPINSRW      $0x07, (R8)(DI*1), X1, X1
+	VCVTPH2PS    X1, Y1
+	VMOVD        66(AX), X2
+	VPINSRD      $0x01, 66(AX)(CX*1), X2, X2
+	VPINSRD      $0x02, 66(AX)(CX*2), X2, X2
+	VPINSRD      $0x03, 66(AX)(DI*1), X2, X2
+	VMOVD        66(R8), X3
+	VPINSRD      $0x01, 66(R8)(CX*1), X3, X3
+	VPINSRD      $0x02, 66(R8)(CX*2), X3, X3
+	VPINSRD      $0x03, 66(R8)(DI*1), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VMOVD        70(AX), X3
+	VPINSRD      $0x01, 70(AX)(CX*1), X3, X3
+	VPINSRD      $0x02, 70(AX)(CX*2), X3, X3
+	VPINSRD      $0x03, 70(AX)(DI*1), X3, X3
+	VMOVD        70(R8), X4
+	VPINSRD      $0x01, 70(R8)(CX*1), X4, X4
+	VPINSRD      $0x02, 70(R8)(CX*2), X4, X4
+	VPINSRD      $0x03, 70(R8)(DI*1), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	VMOVDQU      (DX), Y4
+	PREFETCHT0   (SI)
+	MOVWLZX      2(AX), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      4(AX), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	MOVWLZX      6(AX), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVWLZX      8(AX), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	MOVWLZX      2(AX), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X6
+	MOVWLZX      4(AX), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	MOVWLZX      6(AX), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      8(AX), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	MOVWLZX      2(AX)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      4(AX)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	MOVWLZX      6(AX)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X7
+	MOVWLZX      8(AX)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	MOVWLZX      2(AX)(CX*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      4(AX)(CX*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	MOVWLZX      6(AX)(CX*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      8(AX)(CX*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y5, Y6, Y6
+	MOVWLZX      2(AX)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      4(AX)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	MOVWLZX      6(AX)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X7
+	MOVWLZX      8(AX)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	MOVWLZX      2(AX)(CX*2), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      4(AX)(CX*2), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	MOVWLZX      6(AX)(CX*2), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      8(AX)(CX*2), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	MOVWLZX      2(AX)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      4(AX)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	MOVWLZX      6(AX)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X8
+	MOVWLZX      8(AX)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	MOVWLZX      2(AX)(DI*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      4(AX)(DI*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	MOVWLZX      6(AX)(DI*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X9
+	MOVWLZX      8(AX)(DI*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
+	VINSERTI128  $0x01, X9, Y8, Y8
+	VPSIGNB      Y8, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	MOVWLZX      2(R8), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      4(R8), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	MOVWLZX      6(R8), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X7
+	MOVWLZX      8(R8), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	MOVWLZX      2(R8), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      4(R8), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	MOVWLZX      6(R8), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      8(R8), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	MOVWLZX      2(R8)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      4(R8)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	MOVWLZX      6(R8)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X8
+	MOVWLZX      8(R8)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	MOVWLZX      2(R8)(CX*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      4(R8)(CX*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	MOVWLZX      6(R8)(CX*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X9
+	MOVWLZX      8(R8)(CX*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
+	VINSERTI128  $0x01, X9, Y8, Y8
+	VPSIGNB      Y8, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	PREFETCHT0   64(SI)
+	MOVWLZX      2(R8)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      4(R8)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	MOVWLZX      6(R8)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X8
+	MOVWLZX      8(R8)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	MOVWLZX      2(R8)(CX*2), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      4(R8)(CX*2), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	MOVWLZX      6(R8)(CX*2), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X9
+	MOVWLZX      8(R8)(CX*2), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
+	VINSERTI128  $0x01, X9, Y8, Y8
+	VPSIGNB      Y8, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	MOVWLZX      2(R8)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      4(R8)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	MOVWLZX      6(R8)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X9
+	MOVWLZX      8(R8)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X9, X9
+	VINSERTI128  $0x01, X9, Y5, Y5
+	MOVWLZX      2(R8)(DI*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X9
+	MOVWLZX      4(R8)(DI*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
+	MOVWLZX      6(R8)(DI*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X10
+	MOVWLZX      8(R8)(DI*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X10, X10
+	VINSERTI128  $0x01, X10, Y9, Y9
+	VPSIGNB      Y9, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPERM2I128   $0x20, Y5, Y6, Y4
+	VPERM2I128   $0x31, Y5, Y6, Y5
+	VPBROADCASTD 8(BX), Y6
+	VPSLLD       $0x06, Y6, Y6
+	VPSUBD       Y6, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPAND        const13<>+0(SB), Y2, Y6
+	VCVTDQ2PS    Y6, Y6
+	VADDPS       const40<>+0(SB), Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMULPS       const41<>+0(SB), Y6, Y6
+	VBROADCASTSS (BX), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y7, Y4, Y0
+	VPBROADCASTD 12(BX), Y4
+	VPSLLD       $0x06, Y4, Y4
+	VPSUBD       Y4, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VPSRLD       $0x04, Y2, Y4
+	VPAND        const13<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VADDPS       const40<>+0(SB), Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMULPS       const41<>+0(SB), Y4, Y4
+	VBROADCASTSS (BX), Y6
+	VMULPS       Y4, Y6, Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VMOVDQU      32(DX), Y4
+	MOVWLZX      10(AX), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      12(AX), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	MOVWLZX      14(AX), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVWLZX      16(AX), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	MOVWLZX      10(AX), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X6
+	MOVWLZX      12(AX), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	MOVWLZX      14(AX), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      16(AX), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	MOVWLZX      10(AX)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      12(AX)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	MOVWLZX      14(AX)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X7
+	MOVWLZX      16(AX)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	MOVWLZX      10(AX)(CX*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      12(AX)(CX*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	MOVWLZX      14(AX)(CX*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      16(AX)(CX*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y5, Y6, Y6
+	MOVWLZX      10(AX)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      12(AX)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	MOVWLZX      14(AX)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X7
+	MOVWLZX      16(AX)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	MOVWLZX      10(AX)(CX*2), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      12(AX)(CX*2), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	MOVWLZX      14(AX)(CX*2), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      16(AX)(CX*2), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	MOVWLZX      10(AX)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      12(AX)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	MOVWLZX      14(AX)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X8
+	MOVWLZX      16(AX)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	MOVWLZX      10(AX)(DI*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      12(AX)(DI*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	MOVWLZX      14(AX)(DI*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X9
+	MOVWLZX      16(AX)(DI*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
+	VINSERTI128  $0x01, X9, Y8, Y8
+	VPSIGNB      Y8, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	MOVWLZX      10(R8), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      12(R8), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	MOVWLZX      14(R8), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X7
+	MOVWLZX      16(R8), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	MOVWLZX      10(R8), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      12(R8), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	MOVWLZX      14(R8), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      16(R8), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	PREFETCHT0   128(SI)
+	MOVWLZX      10(R8)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      12(R8)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	MOVWLZX      14(R8)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X8
+	MOVWLZX      16(R8)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	MOVWLZX      10(R8)(CX*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      12(R8)(CX*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	MOVWLZX      14(R8)(CX*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X9
+	MOVWLZX      16(R8)(CX*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
+	VINSERTI128  $0x01, X9, Y8, Y8
+	VPSIGNB      Y8, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	MOVWLZX      10(R8)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      12(R8)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	MOVWLZX      14(R8)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X8
+	MOVWLZX      16(R8)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	MOVWLZX      10(R8)(CX*2), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      12(R8)(CX*2), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	MOVWLZX      14(R8)(CX*2), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X9
+	MOVWLZX      16(R8)(CX*2), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
+	VINSERTI128  $0x01, X9, Y8, Y8
+	VPSIGNB      Y8, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	MOVWLZX      10(R8)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      12(R8)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	MOVWLZX      14(R8)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X9
+	MOVWLZX      16(R8)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X9, X9
+	VINSERTI128  $0x01, X9, Y5, Y5
+	MOVWLZX      10(R8)(DI*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X9
+	MOVWLZX      12(R8)(DI*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
+	MOVWLZX      14(R8)(DI*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X10
+	MOVWLZX      16(R8)(DI*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X10, X10
+	VINSERTI128  $0x01, X10, Y9, Y9
+	VPSIGNB      Y9, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPERM2I128   $0x20, Y5, Y6, Y4
+	VPERM2I128   $0x31, Y5, Y6, Y5
+	VPBROADCASTD 40(BX), Y6
+	VPSLLD       $0x06, Y6, Y6
+	VPSUBD       Y6, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x08, Y2, Y6
+	VPAND        const13<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VADDPS       const40<>+0(SB), Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMULPS       const41<>+0(SB), Y6, Y6
+	VBROADCASTSS 32(BX), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y7, Y4, Y0
+	VPBROADCASTD 44(BX), Y4
+	VPSLLD       $0x06, Y4, Y4
+	VPSUBD       Y4, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VPSRLD       $0x0c, Y2, Y4
+	VPAND        const13<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VADDPS       const40<>+0(SB), Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMULPS       const41<>+0(SB), Y4, Y4
+	VBROADCASTSS 32(BX), Y6
+	VMULPS       Y4, Y6, Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VMOVDQU      64(DX), Y4
+	MOVWLZX      18(AX), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      20(AX), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	MOVWLZX      22(AX), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVWLZX      24(AX), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	MOVWLZX      18(AX), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X6
+	MOVWLZX      20(AX), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	MOVWLZX      22(AX), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      24(AX), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	MOVWLZX      18(AX)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      20(AX)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	MOVWLZX      22(AX)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X7
+	MOVWLZX      24(AX)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	MOVWLZX      18(AX)(CX*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      20(AX)(CX*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	MOVWLZX      22(AX)(CX*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      24(AX)(CX*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y5, Y6, Y6
+	MOVWLZX      18(AX)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      20(AX)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	MOVWLZX      22(AX)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X7
+	MOVWLZX      24(AX)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	MOVWLZX      18(AX)(CX*2), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      20(AX)(CX*2), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	MOVWLZX      22(AX)(CX*2), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      24(AX)(CX*2), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	MOVWLZX      18(AX)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      20(AX)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	MOVWLZX      22(AX)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X8
+	MOVWLZX      24(AX)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	MOVWLZX      18(AX)(DI*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      20(AX)(DI*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	MOVWLZX      22(AX)(DI*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X9
+	MOVWLZX      24(AX)(DI*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
+	VINSERTI128  $0x01, X9, Y8, Y8
+	VPSIGNB      Y8, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	PREFETCHT0   192(SI)
+	MOVWLZX      18(R8), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      20(R8), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	MOVWLZX      22(R8), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X7
+	MOVWLZX      24(R8), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	MOVWLZX      18(R8), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      20(R8), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	MOVWLZX      22(R8), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      24(R8), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	MOVWLZX      18(R8)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      20(R8)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	MOVWLZX      22(R8)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X8
+	MOVWLZX      24(R8)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	MOVWLZX      18(R8)(CX*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      20(R8)(CX*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	MOVWLZX      22(R8)(CX*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X9
+	MOVWLZX      24(R8)(CX*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
+	VINSERTI128  $0x01, X9, Y8, Y8
+	VPSIGNB      Y8, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	MOVWLZX      18(R8)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      20(R8)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	MOVWLZX      22(R8)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X8
+	MOVWLZX      24(R8)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	MOVWLZX      18(R8)(CX*2), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      20(R8)(CX*2), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	MOVWLZX      22(R8)(CX*2), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X9
+	MOVWLZX      24(R8)(CX*2), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
+	VINSERTI128  $0x01, X9, Y8, Y8
+	VPSIGNB      Y8, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	MOVWLZX      18(R8)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      20(R8)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	MOVWLZX      22(R8)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X9
+	MOVWLZX      24(R8)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X9, X9
+	VINSERTI128  $0x01, X9, Y5, Y5
+	MOVWLZX      18(R8)(DI*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X9
+	MOVWLZX      20(R8)(DI*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
+	MOVWLZX      22(R8)(DI*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X10
+	MOVWLZX      24(R8)(DI*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X10, X10
+	VINSERTI128  $0x01, X10, Y9, Y9
+	VPSIGNB      Y9, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPERM2I128   $0x20, Y5, Y6, Y4
+	VPERM2I128   $0x31, Y5, Y6, Y5
+	VPBROADCASTD 72(BX), Y6
+	VPSLLD       $0x06, Y6, Y6
+	VPSUBD       Y6, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x10, Y2, Y6
+	VPAND        const13<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VADDPS       const40<>+0(SB), Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMULPS       const41<>+0(SB), Y6, Y6
+	VBROADCASTSS 64(BX), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y7, Y4, Y0
+	VPBROADCASTD 76(BX), Y4
+	VPSLLD       $0x06, Y4, Y4
+	VPSUBD       Y4, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VPSRLD       $0x14, Y2, Y4
+	VPAND        const13<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VADDPS       const40<>+0(SB), Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMULPS       const41<>+0(SB), Y4, Y4
+	VBROADCASTSS 64(BX), Y6
+	VMULPS       Y4, Y6, Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VMOVDQU      96(DX), Y4
+	MOVWLZX      26(AX), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      28(AX), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	MOVWLZX      30(AX), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVWLZX      32(AX), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	MOVWLZX      26(AX), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X6
+	MOVWLZX      28(AX), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	MOVWLZX      30(AX), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      32(AX), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	MOVWLZX      26(AX)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      28(AX)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	MOVWLZX      30(AX)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X7
+	MOVWLZX      32(AX)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	MOVWLZX      26(AX)(CX*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      28(AX)(CX*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	MOVWLZX      30(AX)(CX*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      32(AX)(CX*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y5, Y6, Y6
+	MOVWLZX      26(AX)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      28(AX)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	MOVWLZX      30(AX)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X7
+	MOVWLZX      32(AX)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	MOVWLZX      26(AX)(CX*2), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      28(AX)(CX*2), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	MOVWLZX      30(AX)(CX*2), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      32(AX)(CX*2), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	PREFETCHT0   256(SI)
+	MOVWLZX      26(AX)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      28(AX)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	MOVWLZX      30(AX)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X8
+	MOVWLZX      32(AX)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	MOVWLZX      26(AX)(DI*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      28(AX)(DI*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	MOVWLZX      30(AX)(DI*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X9
+	MOVWLZX      32(AX)(DI*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
+	VINSERTI128  $0x01, X9, Y8, Y8
+	VPSIGNB      Y8, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	MOVWLZX      26(R8), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      28(R8), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	MOVWLZX      30(R8), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X7
+	MOVWLZX      32(R8), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	MOVWLZX      26(R8), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      28(R8), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	MOVWLZX      30(R8), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      32(R8), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	MOVWLZX      26(R8)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      28(R8)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	MOVWLZX      30(R8)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X8
+	MOVWLZX      32(R8)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	MOVWLZX      26(R8)(CX*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      28(R8)(CX*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	MOVWLZX      30(R8)(CX*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X9
+	MOVWLZX      32(R8)(CX*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
+	VINSERTI128  $0x01, X9, Y8, Y8
+	VPSIGNB      Y8, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	MOVWLZX      26(R8)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      28(R8)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	MOVWLZX      30(R8)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X8
+	MOVWLZX      32(R8)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	MOVWLZX      26(R8)(CX*2), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      28(R8)(CX*2), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	MOVWLZX      30(R8)(CX*2), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X9
+	MOVWLZX      32(R8)(CX*2), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
+	VINSERTI128  $0x01, X9, Y8, Y8
+	VPSIGNB      Y8, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	MOVWLZX      26(R8)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      28(R8)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	MOVWLZX      30(R8)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X9
+	MOVWLZX      32(R8)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X9, X9
+	VINSERTI128  $0x01, X9, Y5, Y5
+	MOVWLZX      26(R8)(DI*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X9
+	MOVWLZX      28(R8)(DI*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
+	MOVWLZX      30(R8)(DI*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X10
+	MOVWLZX      32(R8)(DI*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X10, X10
+	VINSERTI128  $0x01, X10, Y9, Y9
+	VPSIGNB      Y9, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPERM2I128   $0x20, Y5, Y6, Y4
+	VPERM2I128   $0x31, Y5, Y6, Y5
+	VPBROADCASTD 104(BX), Y6
+	VPSLLD       $0x06, Y6, Y6
+	VPSUBD       Y6, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x18, Y2, Y6
+	VPAND        const13<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VADDPS       const40<>+0(SB), Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMULPS       const41<>+0(SB), Y6, Y6
+	VBROADCASTSS 96(BX), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y7, Y4, Y0
+	VPBROADCASTD 108(BX), Y4
+	VPSLLD       $0x06, Y4, Y4
+	VPSUBD       Y4, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VPSRLD       $0x1c, Y2, Y2
+	VPAND        const13<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const40<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const41<>+0(SB), Y2, Y2
+	VBROADCASTSS 96(BX), Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVDQU      128(DX), Y2
+	MOVWLZX      34(AX), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVWLZX      36(AX), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	MOVWLZX      38(AX), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      40(AX), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	MOVWLZX      34(AX), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X5
+	MOVWLZX      36(AX), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
+	MOVWLZX      38(AX), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X6
+	MOVWLZX      40(AX), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y4, Y5
+	MOVWLZX      34(AX)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVWLZX      36(AX)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	MOVWLZX      38(AX)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVWLZX      40(AX)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	MOVWLZX      34(AX)(CX*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X6
+	MOVWLZX      36(AX)(CX*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	MOVWLZX      38(AX)(CX*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      40(AX)(CX*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y4
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
+	PREFETCHT0   320(SI)
+	MOVWLZX      34(AX)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVWLZX      36(AX)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	MOVWLZX      38(AX)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVWLZX      40(AX)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	MOVWLZX      34(AX)(CX*2), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X6
+	MOVWLZX      36(AX)(CX*2), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	MOVWLZX      38(AX)(CX*2), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      40(AX)(CX*2), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
+	MOVWLZX      34(AX)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVWLZX      36(AX)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	MOVWLZX      38(AX)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X7
+	MOVWLZX      40(AX)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	MOVWLZX      34(AX)(DI*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      36(AX)(DI*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	MOVWLZX      38(AX)(DI*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      40(AX)(DI*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y4
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVWLZX      34(R8), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVWLZX      36(R8), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	MOVWLZX      38(R8), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVWLZX      40(R8), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	MOVWLZX      34(R8), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X6
+	MOVWLZX      36(R8), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	MOVWLZX      38(R8), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      40(R8), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
+	MOVWLZX      34(R8)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVWLZX      36(R8)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	MOVWLZX      38(R8)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X7
+	MOVWLZX      40(R8)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	MOVWLZX      34(R8)(CX*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      36(R8)(CX*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	MOVWLZX      38(R8)(CX*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      40(R8)(CX*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	MOVWLZX      34(R8)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVWLZX      36(R8)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	MOVWLZX      38(R8)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X7
+	MOVWLZX      40(R8)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	MOVWLZX      34(R8)(CX*2), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      36(R8)(CX*2), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	MOVWLZX      38(R8)(CX*2), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      40(R8)(CX*2), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
+	MOVWLZX      34(R8)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVWLZX      36(R8)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	MOVWLZX      38(R8)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X8
+	MOVWLZX      40(R8)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y4, Y4
+	MOVWLZX      34(R8)(DI*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      36(R8)(DI*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	MOVWLZX      38(R8)(DI*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X9
+	MOVWLZX      40(R8)(DI*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
+	VINSERTI128  $0x01, X9, Y8, Y8
+	VPSIGNB      Y8, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y4, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y2
+	VPALIGNR     $0x08, Y7, Y8, Y4
+	VPADDD       Y2, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y2
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDD       Y2, Y4, Y4
+	VPERM2I128   $0x20, Y4, Y5, Y2
+	VPERM2I128   $0x31, Y4, Y5, Y4
+	VPBROADCASTD 136(BX), Y5
+	VPSLLD       $0x06, Y5, Y5
+	VPSUBD       Y5, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VPAND        const13<>+0(SB), Y3, Y5
+	VCVTDQ2PS    Y5, Y5
+	VADDPS       const40<>+0(SB), Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMULPS       const41<>+0(SB), Y5, Y5
+	VBROADCASTSS 128(BX), Y6
+	VMULPS       Y5, Y6, Y6
+	VFMADD231PS  Y6, Y2, Y0
+	VPBROADCASTD 140(BX), Y2
+	VPSLLD       $0x06, Y2, Y2
+	VPSUBD       Y2, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x04, Y3, Y2
+	VPAND        const13<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const40<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const41<>+0(SB), Y2, Y2
+	VBROADCASTSS 128(BX), Y5
+	VMULPS       Y2, Y5, Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VMOVDQU      160(DX), Y2
+	MOVWLZX      42(AX), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVWLZX      44(AX), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	MOVWLZX      46(AX), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      48(AX), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	MOVWLZX      42(AX), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X5
+	MOVWLZX      44(AX), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
+	MOVWLZX      46(AX), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X6
+	MOVWLZX      48(AX), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y4, Y5
+	PREFETCHT0   384(SI)
+	MOVWLZX      42(AX)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVWLZX      44(AX)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	MOVWLZX      46(AX)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVWLZX      48(AX)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	MOVWLZX      42(AX)(CX*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X6
+	MOVWLZX      44(AX)(CX*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	MOVWLZX      46(AX)(CX*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      48(AX)(CX*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y4
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVWLZX      42(AX)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVWLZX      44(AX)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	MOVWLZX      46(AX)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVWLZX      48(AX)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	MOVWLZX      42(AX)(CX*2), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X6
+	MOVWLZX      44(AX)(CX*2), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	MOVWLZX      46(AX)(CX*2), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      48(AX)(CX*2), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
+	MOVWLZX      42(AX)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVWLZX      44(AX)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	MOVWLZX      46(AX)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X7
+	MOVWLZX      48(AX)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	MOVWLZX      42(AX)(DI*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      44(AX)(DI*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	MOVWLZX      46(AX)(DI*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      48(AX)(DI*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y4
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVWLZX      42(R8), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVWLZX      44(R8), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	MOVWLZX      46(R8), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVWLZX      48(R8), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	MOVWLZX      42(R8), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X6
+	MOVWLZX      44(R8), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	MOVWLZX      46(R8), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      48(R8), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
+	MOVWLZX      42(R8)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVWLZX      44(R8)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	MOVWLZX      46(R8)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X7
+	MOVWLZX      48(R8)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	MOVWLZX      42(R8)(CX*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      44(R8)(CX*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	MOVWLZX      46(R8)(CX*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      48(R8)(CX*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	MOVWLZX      42(R8)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVWLZX      44(R8)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	MOVWLZX      46(R8)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X7
+	MOVWLZX      48(R8)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	MOVWLZX      42(R8)(CX*2), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      44(R8)(CX*2), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	MOVWLZX      46(R8)(CX*2), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      48(R8)(CX*2), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
+	MOVWLZX      42(R8)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVWLZX      44(R8)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	MOVWLZX      46(R8)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X8
+	MOVWLZX      48(R8)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y4, Y4
+	MOVWLZX      42(R8)(DI*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      44(R8)(DI*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	MOVWLZX      46(R8)(DI*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X9
+	MOVWLZX      48(R8)(DI*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
+	VINSERTI128  $0x01, X9, Y8, Y8
+	VPSIGNB      Y8, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y4, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y2
+	VPALIGNR     $0x08, Y7, Y8, Y4
+	VPADDD       Y2, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y2
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDD       Y2, Y4, Y4
+	VPERM2I128   $0x20, Y4, Y5, Y2
+	VPERM2I128   $0x31, Y4, Y5, Y4
+	VPBROADCASTD 168(BX), Y5
+	VPSLLD       $0x06, Y5, Y5
+	VPSUBD       Y5, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VPSRLD       $0x08, Y3, Y5
+	VPAND        const13<>+0(SB), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VADDPS       const40<>+0(SB), Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMULPS       const41<>+0(SB), Y5, Y5
+	VBROADCASTSS 160(BX), Y6
+	VMULPS       Y5, Y6, Y6
+	VFMADD231PS  Y6, Y2, Y0
+	VPBROADCASTD 172(BX), Y2
+	VPSLLD       $0x06, Y2, Y2
+	VPSUBD       Y2, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x0c, Y3, Y2
+	VPAND        const13<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const40<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const41<>+0(SB), Y2, Y2
+	VBROADCASTSS 160(BX), Y5
+	VMULPS       Y2, Y5, Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VMOVDQU      192(DX), Y2
+	PREFETCHT0   448(SI)
+	MOVWLZX      50(AX), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVWLZX      52(AX), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	MOVWLZX      54(AX), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      56(AX), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	MOVWLZX      50(AX), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X5
+	MOVWLZX      52(AX), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
+	MOVWLZX      54(AX), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X6
+	MOVWLZX      56(AX), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y4, Y5
+	MOVWLZX      50(AX)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVWLZX      52(AX)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	MOVWLZX      54(AX)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVWLZX      56(AX)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	MOVWLZX      50(AX)(CX*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X6
+	MOVWLZX      52(AX)(CX*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	MOVWLZX      54(AX)(CX*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      56(AX)(CX*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y4
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVWLZX      50(AX)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVWLZX      52(AX)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	MOVWLZX      54(AX)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVWLZX      56(AX)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	MOVWLZX      50(AX)(CX*2), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X6
+	MOVWLZX      52(AX)(CX*2), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	MOVWLZX      54(AX)(CX*2), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      56(AX)(CX*2), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
+	MOVWLZX      50(AX)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVWLZX      52(AX)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	MOVWLZX      54(AX)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X7
+	MOVWLZX      56(AX)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	MOVWLZX      50(AX)(DI*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      52(AX)(DI*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	MOVWLZX      54(AX)(DI*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      56(AX)(DI*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y4
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVWLZX      50(R8), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVWLZX      52(R8), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	MOVWLZX      54(R8), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVWLZX      56(R8), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	MOVWLZX      50(R8), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X6
+	MOVWLZX      52(R8), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	MOVWLZX      54(R8), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      56(R8), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
+	MOVWLZX      50(R8)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVWLZX      52(R8)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	MOVWLZX      54(R8)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X7
+	MOVWLZX      56(R8)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	MOVWLZX      50(R8)(CX*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      52(R8)(CX*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	MOVWLZX      54(R8)(CX*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      56(R8)(CX*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	MOVWLZX      50(R8)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVWLZX      52(R8)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	MOVWLZX      54(R8)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X7
+	MOVWLZX      56(R8)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	MOVWLZX      50(R8)(CX*2), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      52(R8)(CX*2), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	MOVWLZX      54(R8)(CX*2), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      56(R8)(CX*2), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
+	PREFETCHT0   512(SI)
+	MOVWLZX      50(R8)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVWLZX      52(R8)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	MOVWLZX      54(R8)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X8
+	MOVWLZX      56(R8)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y4, Y4
+	MOVWLZX      50(R8)(DI*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      52(R8)(DI*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	MOVWLZX      54(R8)(DI*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X9
+	MOVWLZX      56(R8)(DI*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
+	VINSERTI128  $0x01, X9, Y8, Y8
+	VPSIGNB      Y8, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y4, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y2
+	VPALIGNR     $0x08, Y7, Y8, Y4
+	VPADDD       Y2, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y2
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDD       Y2, Y4, Y4
+	VPERM2I128   $0x20, Y4, Y5, Y2
+	VPERM2I128   $0x31, Y4, Y5, Y4
+	VPBROADCASTD 200(BX), Y5
+	VPSLLD       $0x06, Y5, Y5
+	VPSUBD       Y5, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VPSRLD       $0x10, Y3, Y5
+	VPAND        const13<>+0(SB), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VADDPS       const40<>+0(SB), Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMULPS       const41<>+0(SB), Y5, Y5
+	VBROADCASTSS 192(BX), Y6
+	VMULPS       Y5, Y6, Y6
+	VFMADD231PS  Y6, Y2, Y0
+	VPBROADCASTD 204(BX), Y2
+	VPSLLD       $0x06, Y2, Y2
+	VPSUBD       Y2, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x14, Y3, Y2
+	VPAND        const13<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const40<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const41<>+0(SB), Y2, Y2
+	VBROADCASTSS 192(BX), Y5
+	VMULPS       Y2, Y5, Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VMOVDQU      224(DX), Y2
+	MOVWLZX      58(AX), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVWLZX      60(AX), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	MOVWLZX      62(AX), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X5
+	MOVWLZX      64(AX), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	MOVWLZX      58(AX), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X5
+	MOVWLZX      60(AX), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
+	MOVWLZX      62(AX), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X6
+	MOVWLZX      64(AX), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y4, Y5
+	MOVWLZX      58(AX)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVWLZX      60(AX)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	MOVWLZX      62(AX)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVWLZX      64(AX)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	MOVWLZX      58(AX)(CX*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X6
+	MOVWLZX      60(AX)(CX*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	MOVWLZX      62(AX)(CX*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      64(AX)(CX*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y4
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVWLZX      58(AX)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVWLZX      60(AX)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	MOVWLZX      62(AX)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVWLZX      64(AX)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	MOVWLZX      58(AX)(CX*2), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X6
+	MOVWLZX      60(AX)(CX*2), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	MOVWLZX      62(AX)(CX*2), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      64(AX)(CX*2), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
+	MOVWLZX      58(AX)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVWLZX      60(AX)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	MOVWLZX      62(AX)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X7
+	MOVWLZX      64(AX)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	MOVWLZX      58(AX)(DI*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      60(AX)(DI*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	MOVWLZX      62(AX)(DI*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      64(AX)(DI*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y4
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVWLZX      58(R8), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVWLZX      60(R8), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	MOVWLZX      62(R8), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X6
+	MOVWLZX      64(R8), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	MOVWLZX      58(R8), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X6
+	MOVWLZX      60(R8), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	MOVWLZX      62(R8), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      64(R8), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
+	MOVWLZX      58(R8)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVWLZX      60(R8)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	MOVWLZX      62(R8)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X7
+	MOVWLZX      64(R8)(CX*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	MOVWLZX      58(R8)(CX*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      60(R8)(CX*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	MOVWLZX      62(R8)(CX*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      64(R8)(CX*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	PREFETCHT0   576(SI)
+	MOVWLZX      58(R8)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVWLZX      60(R8)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	MOVWLZX      62(R8)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X7
+	MOVWLZX      64(R8)(CX*2), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	MOVWLZX      58(R8)(CX*2), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X7
+	MOVWLZX      60(R8)(CX*2), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	MOVWLZX      62(R8)(CX*2), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      64(R8)(CX*2), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
+	MOVWLZX      58(R8)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X4
+	MOVWLZX      60(R8)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	MOVWLZX      62(R8)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VMOVQ        (R9)(R12*8), X8
+	MOVWLZX      64(R8)(DI*1), R12
+	ANDL         $0x000001ff, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y4, Y4
+	MOVWLZX      58(R8)(DI*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X8
+	MOVWLZX      60(R8)(DI*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	MOVWLZX      62(R8)(DI*1), R12
+	SHRL         $0x09, R12
+	VMOVQ        (R10)(R12*8), X9
+	MOVWLZX      64(R8)(DI*1), R12
+	SHRL         $0x09, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
+	VINSERTI128  $0x01, X9, Y8, Y8
+	VPSIGNB      Y8, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y4, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y2
+	VPALIGNR     $0x08, Y7, Y8, Y4
+	VPADDD       Y2, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y2
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDD       Y2, Y4, Y4
+	VPERM2I128   $0x20, Y4, Y5, Y2
+	VPERM2I128   $0x31, Y4, Y5, Y4
+	VPBROADCASTD 232(BX), Y5
+	VPSLLD       $0x06, Y5, Y5
+	VPSUBD       Y5, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VPSRLD       $0x18, Y3, Y5
+	VPAND        const13<>+0(SB), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VADDPS       const40<>+0(SB), Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMULPS       const41<>+0(SB), Y5, Y5
+	VBROADCASTSS 224(BX), Y6
+	VMULPS       Y5, Y6, Y6
+	VFMADD231PS  Y6, Y2, Y0
+	VPBROADCASTD 236(BX), Y2
+	VPSLLD       $0x06, Y2, Y2
+	VPSUBD       Y2, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x1c, Y3, Y2
+	VPAND        const13<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const40<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const41<>+0(SB), Y2, Y2
+	VBROADCASTSS 224(BX), Y1
+	VMULPS       Y2, Y1, Y1
+	VFMADD231PS  Y1, Y4, Y0
+	ADDQ         $0x4a, AX
+	ADDQ         $0x4a, R8
+	ADDQ         $0x00000250, SI
+	ADDQ         $0x00000100, DX
+	ADDQ         $0x00000100, BX
+	DECQ         R11
+	JNZ          loop
+	MOVQ         dst+0(FP), AX
+	VMOVUPS      Y0, (AX)
+	VZEROUPPER
+	RET
+
+// func rowsIQ2_SAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
+TEXT ·rowsIQ2_SAVXVNNI(SB), NOSPLIT, $0-48
+	MOVQ  w+8(FP), AX
+	MOVQ  stride+16(FP), CX
+	MOVQ  q+32(FP), DX
+	MOVQ  groups+40(FP), BX
+	MOVQ  CX, SI
+	SHLQ  $0x03, SI
+	ADDQ  AX, SI
+	LEAQ  (CX)(CX*2), DI
+	LEAQ  (AX)(CX*4), R8
+	MOVQ  ·gridIQ2S+0(SB), R9
+	MOVQ  blocks+24(FP), R10
+	VPXOR Y0, Y0, Y0
+
+loop:
+	VMOVD        (AX), X1
+	VPINSRW      $0x01, (AX)(CX*1), X1, X1
+	VPINSRW      $0x02, (AX)(CX*2), X1, X1
+	VPINSRW      $0x03, (AX)(DI*1), X1, X1
+	VPINSRW      $0x04, (R8), X1, X1
+	VPINSRW      $0x05, (R8)(CX*1), X1, X1
+	VPINSRW      $0x06, (R8)(CX*2), X1, X1
+	VPINSRW      $0x07, (R8)(DI*1), X1, X1
+	VCVTPH2PS    X1, Y1
+	VMOVD        74(AX), X2
+	VPINSRD      $0x01, 74(AX)(CX*1), X2, X2
+	VPINSRD      $0x02, 74(AX)(CX*2), X2, X2
+	VPINSRD      $0x03, 74(AX)(DI*1), X2, X2
+	VMOVD        74(R8), X3
+	VPINSRD      $0x01, 74(R8)(CX*1), X3, X3
+	VPINSRD      $0x02, 74(R8)(CX*2), X3, X3
+	VPINSRD      $0x03, 74(R8)(DI*1), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VMOVD        78(AX), X3
+	VPINSRD      $0x01, 78(AX)(CX*1), X3, X3
+	VPINSRD      $0x02, 78(AX)(CX*2), X3, X3
+	VPINSRD      $0x03, 78(AX)(DI*1), X3, X3
+	VMOVD        78(R8), X4
+	VPINSRD      $0x01, 78(R8)(CX*1), X4, X4
+	VPINSRD      $0x02, 78(R8)(CX*2), X4, X4
+	VPINSRD      $0x03, 78(R8)(DI*1), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	VMOVDQU      (DX), Y4
+	PREFETCHT0   (SI)
+	MOVBLZX      66(AX), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      2(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      3(AX), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      4(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      5(AX), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPBROADCASTD 34(AX), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y5, Y5
+	VPSUBB       Y6, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	MOVBLZX      66(AX)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      2(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      3(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      4(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      5(AX)(CX*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	VPBROADCASTD 34(AX)(CX*1), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y5, Y5
+	VPSUBB       Y7, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y5, Y6, Y6
+	MOVBLZX      66(AX)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      2(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      3(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      4(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      5(AX)(CX*2), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	VPBROADCASTD 34(AX)(CX*2), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y5, Y5
+	VPSUBB       Y7, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	MOVBLZX      66(AX)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      2(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      3(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      4(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      5(AX)(DI*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPBROADCASTD 34(AX)(DI*1), Y8
+	VPSHUFB      const4<>+0(SB), Y8, Y8
+	VPAND        const3<>+0(SB), Y8, Y8
+	VPCMPEQB     const3<>+0(SB), Y8, Y8
+	VPXOR        Y8, Y5, Y5
+	VPSUBB       Y8, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	MOVBLZX      66(R8), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      2(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      3(R8), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      4(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      5(R8), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	VPBROADCASTD 34(R8), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y5, Y5
+	VPSUBB       Y7, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	MOVBLZX      66(R8)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      2(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      3(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      4(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      5(R8)(CX*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPBROADCASTD 34(R8)(CX*1), Y8
+	VPSHUFB      const4<>+0(SB), Y8, Y8
+	VPAND        const3<>+0(SB), Y8, Y8
+	VPCMPEQB     const3<>+0(SB), Y8, Y8
+	VPXOR        Y8, Y5, Y5
+	VPSUBB       Y8, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	PREFETCHT0   64(SI)
+	MOVBLZX      66(R8)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      2(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      3(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      4(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      5(R8)(CX*2), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPBROADCASTD 34(R8)(CX*2), Y8
+	VPSHUFB      const4<>+0(SB), Y8, Y8
+	VPAND        const3<>+0(SB), Y8, Y8
+	VPCMPEQB     const3<>+0(SB), Y8, Y8
+	VPXOR        Y8, Y5, Y5
+	VPSUBB       Y8, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	MOVBLZX      66(R8)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      2(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      3(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      4(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X9
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      5(R8)(DI*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X9, X9
+	VINSERTI128  $0x01, X9, Y5, Y5
+	VPBROADCASTD 34(R8)(DI*1), Y9
+	VPSHUFB      const4<>+0(SB), Y9, Y9
+	VPAND        const3<>+0(SB), Y9, Y9
+	VPCMPEQB     const3<>+0(SB), Y9, Y9
+	VPXOR        Y9, Y5, Y5
+	VPSUBB       Y9, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPERM2I128   $0x20, Y5, Y6, Y4
+	VPERM2I128   $0x31, Y5, Y6, Y5
+	VPBROADCASTD 8(BX), Y6
+	VPSLLD       $0x06, Y6, Y6
+	VPSUBD       Y6, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPAND        const13<>+0(SB), Y2, Y6
+	VCVTDQ2PS    Y6, Y6
+	VADDPS       const40<>+0(SB), Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMULPS       const41<>+0(SB), Y6, Y6
+	VBROADCASTSS (BX), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y7, Y4, Y0
+	VPBROADCASTD 12(BX), Y4
+	VPSLLD       $0x06, Y4, Y4
+	VPSUBD       Y4, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VPSRLD       $0x04, Y2, Y4
+	VPAND        const13<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VADDPS       const40<>+0(SB), Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMULPS       const41<>+0(SB), Y4, Y4
+	VBROADCASTSS (BX), Y6
+	VMULPS       Y4, Y6, Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VMOVDQU      32(DX), Y4
+	MOVBLZX      67(AX), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      6(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      7(AX), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      8(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      9(AX), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPBROADCASTD 38(AX), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y5, Y5
+	VPSUBB       Y6, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	MOVBLZX      67(AX)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      6(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      7(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      8(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      9(AX)(CX*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	VPBROADCASTD 38(AX)(CX*1), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y5, Y5
+	VPSUBB       Y7, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y5, Y6, Y6
+	MOVBLZX      67(AX)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      6(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      7(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      8(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      9(AX)(CX*2), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	VPBROADCASTD 38(AX)(CX*2), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y5, Y5
+	VPSUBB       Y7, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	MOVBLZX      67(AX)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      6(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      7(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      8(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      9(AX)(DI*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPBROADCASTD 38(AX)(DI*1), Y8
+	VPSHUFB      const4<>+0(SB), Y8, Y8
+	VPAND        const3<>+0(SB), Y8, Y8
+	VPCMPEQB     const3<>+0(SB), Y8, Y8
+	VPXOR        Y8, Y5, Y5
+	VPSUBB       Y8, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	PREFETCHT0   128(SI)
+	MOVBLZX      67(R8), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      6(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      7(R8), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      8(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      9(R8), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	VPBROADCASTD 38(R8), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y5, Y5
+	VPSUBB       Y7, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	MOVBLZX      67(R8)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      6(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      7(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      8(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      9(R8)(CX*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPBROADCASTD 38(R8)(CX*1), Y8
+	VPSHUFB      const4<>+0(SB), Y8, Y8
+	VPAND        const3<>+0(SB), Y8, Y8
+	VPCMPEQB     const3<>+0(SB), Y8, Y8
+	VPXOR        Y8, Y5, Y5
+	VPSUBB       Y8, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	MOVBLZX      67(R8)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      6(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      7(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      8(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      9(R8)(CX*2), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPBROADCASTD 38(R8)(CX*2), Y8
+	VPSHUFB      const4<>+0(SB), Y8, Y8
+	VPAND        const3<>+0(SB), Y8, Y8
+	VPCMPEQB     const3<>+0(SB), Y8, Y8
+	VPXOR        Y8, Y5, Y5
+	VPSUBB       Y8, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	MOVBLZX      67(R8)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      6(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      7(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      8(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X9
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      9(R8)(DI*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X9, X9
+	VINSERTI128  $0x01, X9, Y5, Y5
+	VPBROADCASTD 38(R8)(DI*1), Y9
+	VPSHUFB      const4<>+0(SB), Y9, Y9
+	VPAND        const3<>+0(SB), Y9, Y9
+	VPCMPEQB     const3<>+0(SB), Y9, Y9
+	VPXOR        Y9, Y5, Y5
+	VPSUBB       Y9, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPERM2I128   $0x20, Y5, Y6, Y4
+	VPERM2I128   $0x31, Y5, Y6, Y5
+	VPBROADCASTD 40(BX), Y6
+	VPSLLD       $0x06, Y6, Y6
+	VPSUBD       Y6, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x08, Y2, Y6
+	VPAND        const13<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VADDPS       const40<>+0(SB), Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMULPS       const41<>+0(SB), Y6, Y6
+	VBROADCASTSS 32(BX), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y7, Y4, Y0
+	VPBROADCASTD 44(BX), Y4
+	VPSLLD       $0x06, Y4, Y4
+	VPSUBD       Y4, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VPSRLD       $0x0c, Y2, Y4
+	VPAND        const13<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VADDPS       const40<>+0(SB), Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMULPS       const41<>+0(SB), Y4, Y4
+	VBROADCASTSS 32(BX), Y6
+	VMULPS       Y4, Y6, Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VMOVDQU      64(DX), Y4
+	MOVBLZX      68(AX), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      10(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      11(AX), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      12(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      13(AX), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPBROADCASTD 42(AX), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y5, Y5
+	VPSUBB       Y6, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	MOVBLZX      68(AX)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      10(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      11(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      12(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      13(AX)(CX*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	VPBROADCASTD 42(AX)(CX*1), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y5, Y5
+	VPSUBB       Y7, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y5, Y6, Y6
+	PREFETCHT0   192(SI)
+	MOVBLZX      68(AX)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      10(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      11(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      12(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      13(AX)(CX*2), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	VPBROADCASTD 42(AX)(CX*2), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y5, Y5
+	VPSUBB       Y7, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	MOVBLZX      68(AX)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      10(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      11(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      12(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      13(AX)(DI*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPBROADCASTD 42(AX)(DI*1), Y8
+	VPSHUFB      const4<>+0(SB), Y8, Y8
+	VPAND        const3<>+0(SB), Y8, Y8
+	VPCMPEQB     const3<>+0(SB), Y8, Y8
+	VPXOR        Y8, Y5, Y5
+	VPSUBB       Y8, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	MOVBLZX      68(R8), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      10(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      11(R8), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      12(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      13(R8), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	VPBROADCASTD 42(R8), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y5, Y5
+	VPSUBB       Y7, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	MOVBLZX      68(R8)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      10(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      11(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      12(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      13(R8)(CX*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPBROADCASTD 42(R8)(CX*1), Y8
+	VPSHUFB      const4<>+0(SB), Y8, Y8
+	VPAND        const3<>+0(SB), Y8, Y8
+	VPCMPEQB     const3<>+0(SB), Y8, Y8
+	VPXOR        Y8, Y5, Y5
+	VPSUBB       Y8, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	MOVBLZX      68(R8)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      10(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      11(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      12(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      13(R8)(CX*2), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPBROADCASTD 42(R8)(CX*2), Y8
+	VPSHUFB      const4<>+0(SB), Y8, Y8
+	VPAND        const3<>+0(SB), Y8, Y8
+	VPCMPEQB     const3<>+0(SB), Y8, Y8
+	VPXOR        Y8, Y5, Y5
+	VPSUBB       Y8, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	MOVBLZX      68(R8)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      10(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      11(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      12(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X9
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      13(R8)(DI*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X9, X9
+	VINSERTI128  $0x01, X9, Y5, Y5
+	VPBROADCASTD 42(R8)(DI*1), Y9
+	VPSHUFB      const4<>+0(SB), Y9, Y9
+	VPAND        const3<>+0(SB), Y9, Y9
+	VPCMPEQB     const3<>+0(SB), Y9, Y9
+	VPXOR        Y9, Y5, Y5
+	VPSUBB       Y9, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPERM2I128   $0x20, Y5, Y6, Y4
+	VPERM2I128   $0x31, Y5, Y6, Y5
+	VPBROADCASTD 72(BX), Y6
+	VPSLLD       $0x06, Y6, Y6
+	VPSUBD       Y6, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x10, Y2, Y6
+	VPAND        const13<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VADDPS       const40<>+0(SB), Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMULPS       const41<>+0(SB), Y6, Y6
+	VBROADCASTSS 64(BX), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y7, Y4, Y0
+	VPBROADCASTD 76(BX), Y4
+	VPSLLD       $0x06, Y4, Y4
+	VPSUBD       Y4, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VPSRLD       $0x14, Y2, Y4
+	VPAND        const13<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VADDPS       const40<>+0(SB), Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMULPS       const41<>+0(SB), Y4, Y4
+	VBROADCASTSS 64(BX), Y6
+	VMULPS       Y4, Y6, Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VMOVDQU      96(DX), Y4
+	PREFETCHT0   256(SI)
+	MOVBLZX      69(AX), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      14(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      15(AX), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      16(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      17(AX), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPBROADCASTD 46(AX), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y5, Y5
+	VPSUBB       Y6, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	MOVBLZX      69(AX)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      14(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      15(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      16(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      17(AX)(CX*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	VPBROADCASTD 46(AX)(CX*1), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y5, Y5
+	VPSUBB       Y7, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y5, Y6, Y6
+	MOVBLZX      69(AX)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      14(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      15(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      16(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      17(AX)(CX*2), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	VPBROADCASTD 46(AX)(CX*2), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y5, Y5
+	VPSUBB       Y7, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	MOVBLZX      69(AX)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      14(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      15(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      16(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      17(AX)(DI*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPBROADCASTD 46(AX)(DI*1), Y8
+	VPSHUFB      const4<>+0(SB), Y8, Y8
+	VPAND        const3<>+0(SB), Y8, Y8
+	VPCMPEQB     const3<>+0(SB), Y8, Y8
+	VPXOR        Y8, Y5, Y5
+	VPSUBB       Y8, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	MOVBLZX      69(R8), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      14(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      15(R8), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      16(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      17(R8), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y5, Y5
+	VPBROADCASTD 46(R8), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y5, Y5
+	VPSUBB       Y7, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	MOVBLZX      69(R8)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      14(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      15(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      16(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      17(R8)(CX*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPBROADCASTD 46(R8)(CX*1), Y8
+	VPSHUFB      const4<>+0(SB), Y8, Y8
+	VPAND        const3<>+0(SB), Y8, Y8
+	VPCMPEQB     const3<>+0(SB), Y8, Y8
+	VPXOR        Y8, Y5, Y5
+	VPSUBB       Y8, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	MOVBLZX      69(R8)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      14(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      15(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      16(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      17(R8)(CX*2), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y5, Y5
+	VPBROADCASTD 46(R8)(CX*2), Y8
+	VPSHUFB      const4<>+0(SB), Y8, Y8
+	VPAND        const3<>+0(SB), Y8, Y8
+	VPCMPEQB     const3<>+0(SB), Y8, Y8
+	VPXOR        Y8, Y5, Y5
+	VPSUBB       Y8, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	PREFETCHT0   320(SI)
+	MOVBLZX      69(R8)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      14(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      15(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      16(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X9
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      17(R8)(DI*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X9, X9
+	VINSERTI128  $0x01, X9, Y5, Y5
+	VPBROADCASTD 46(R8)(DI*1), Y9
+	VPSHUFB      const4<>+0(SB), Y9, Y9
+	VPAND        const3<>+0(SB), Y9, Y9
+	VPCMPEQB     const3<>+0(SB), Y9, Y9
+	VPXOR        Y9, Y5, Y5
+	VPSUBB       Y9, Y5, Y5
+	VPADDB       const39<>+0(SB), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPERM2I128   $0x20, Y5, Y6, Y4
+	VPERM2I128   $0x31, Y5, Y6, Y5
+	VPBROADCASTD 104(BX), Y6
+	VPSLLD       $0x06, Y6, Y6
+	VPSUBD       Y6, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x18, Y2, Y6
+	VPAND        const13<>+0(SB), Y6, Y6
+	VCVTDQ2PS    Y6, Y6
+	VADDPS       const40<>+0(SB), Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMULPS       const41<>+0(SB), Y6, Y6
+	VBROADCASTSS 96(BX), Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  Y7, Y4, Y0
+	VPBROADCASTD 108(BX), Y4
+	VPSLLD       $0x06, Y4, Y4
+	VPSUBD       Y4, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VPSRLD       $0x1c, Y2, Y2
+	VPAND        const13<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const40<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const41<>+0(SB), Y2, Y2
+	VBROADCASTSS 96(BX), Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVDQU      128(DX), Y2
+	MOVBLZX      70(AX), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      18(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      19(AX), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      20(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      21(AX), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPBROADCASTD 50(AX), Y5
+	VPSHUFB      const4<>+0(SB), Y5, Y5
+	VPAND        const3<>+0(SB), Y5, Y5
+	VPCMPEQB     const3<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y4, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y4, Y5
+	MOVBLZX      70(AX)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      18(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      19(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      20(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      21(AX)(CX*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 50(AX)(CX*1), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y4
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVBLZX      70(AX)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      18(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      19(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      20(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      21(AX)(CX*2), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 50(AX)(CX*2), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
+	MOVBLZX      70(AX)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      18(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      19(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      20(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      21(AX)(DI*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 50(AX)(DI*1), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y4
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVBLZX      70(R8), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      18(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      19(R8), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      20(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      21(R8), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 50(R8), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
+	PREFETCHT0   384(SI)
+	MOVBLZX      70(R8)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      18(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      19(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      20(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      21(R8)(CX*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 50(R8)(CX*1), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	MOVBLZX      70(R8)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      18(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      19(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      20(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      21(R8)(CX*2), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 50(R8)(CX*2), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
+	MOVBLZX      70(R8)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      18(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      19(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      20(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      21(R8)(DI*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y4, Y4
+	VPBROADCASTD 50(R8)(DI*1), Y8
+	VPSHUFB      const4<>+0(SB), Y8, Y8
+	VPAND        const3<>+0(SB), Y8, Y8
+	VPCMPEQB     const3<>+0(SB), Y8, Y8
+	VPXOR        Y8, Y4, Y4
+	VPSUBB       Y8, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y4, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y2
+	VPALIGNR     $0x08, Y7, Y8, Y4
+	VPADDD       Y2, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y2
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDD       Y2, Y4, Y4
+	VPERM2I128   $0x20, Y4, Y5, Y2
+	VPERM2I128   $0x31, Y4, Y5, Y4
+	VPBROADCASTD 136(BX), Y5
+	VPSLLD       $0x06, Y5, Y5
+	VPSUBD       Y5, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VPAND        const13<>+0(SB), Y3, Y5
+	VCVTDQ2PS    Y5, Y5
+	VADDPS       const40<>+0(SB), Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMULPS       const41<>+0(SB), Y5, Y5
+	VBROADCASTSS 128(BX), Y6
+	VMULPS       Y5, Y6, Y6
+	VFMADD231PS  Y6, Y2, Y0
+	VPBROADCASTD 140(BX), Y2
+	VPSLLD       $0x06, Y2, Y2
+	VPSUBD       Y2, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x04, Y3, Y2
+	VPAND        const13<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const40<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const41<>+0(SB), Y2, Y2
+	VBROADCASTSS 128(BX), Y5
+	VMULPS       Y2, Y5, Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VMOVDQU      160(DX), Y2
+	MOVBLZX      71(AX), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      22(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      23(AX), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      24(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      25(AX), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPBROADCASTD 54(AX), Y5
+	VPSHUFB      const4<>+0(SB), Y5, Y5
+	VPAND        const3<>+0(SB), Y5, Y5
+	VPCMPEQB     const3<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y4, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y4, Y5
+	MOVBLZX      71(AX)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      22(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      23(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      24(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      25(AX)(CX*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 54(AX)(CX*1), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y4
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVBLZX      71(AX)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      22(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      23(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      24(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      25(AX)(CX*2), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 54(AX)(CX*2), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
+	PREFETCHT0   448(SI)
+	MOVBLZX      71(AX)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      22(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      23(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      24(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      25(AX)(DI*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 54(AX)(DI*1), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y4
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVBLZX      71(R8), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      22(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      23(R8), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      24(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      25(R8), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 54(R8), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
+	MOVBLZX      71(R8)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      22(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      23(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      24(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      25(R8)(CX*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 54(R8)(CX*1), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	MOVBLZX      71(R8)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      22(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      23(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      24(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      25(R8)(CX*2), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 54(R8)(CX*2), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
+	MOVBLZX      71(R8)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      22(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      23(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      24(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      25(R8)(DI*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y4, Y4
+	VPBROADCASTD 54(R8)(DI*1), Y8
+	VPSHUFB      const4<>+0(SB), Y8, Y8
+	VPAND        const3<>+0(SB), Y8, Y8
+	VPCMPEQB     const3<>+0(SB), Y8, Y8
+	VPXOR        Y8, Y4, Y4
+	VPSUBB       Y8, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y4, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y2
+	VPALIGNR     $0x08, Y7, Y8, Y4
+	VPADDD       Y2, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y2
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDD       Y2, Y4, Y4
+	VPERM2I128   $0x20, Y4, Y5, Y2
+	VPERM2I128   $0x31, Y4, Y5, Y4
+	VPBROADCASTD 168(BX), Y5
+	VPSLLD       $0x06, Y5, Y5
+	VPSUBD       Y5, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VPSRLD       $0x08, Y3, Y5
+	VPAND        const13<>+0(SB), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VADDPS       const40<>+0(SB), Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMULPS       const41<>+0(SB), Y5, Y5
+	VBROADCASTSS 160(BX), Y6
+	VMULPS       Y5, Y6, Y6
+	VFMADD231PS  Y6, Y2, Y0
+	VPBROADCASTD 172(BX), Y2
+	VPSLLD       $0x06, Y2, Y2
+	VPSUBD       Y2, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x0c, Y3, Y2
+	VPAND        const13<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const40<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const41<>+0(SB), Y2, Y2
+	VBROADCASTSS 160(BX), Y5
+	VMULPS       Y2, Y5, Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VMOVDQU      192(DX), Y2
+	MOVBLZX      72(AX), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      26(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      27(AX), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      28(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      29(AX), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPBROADCASTD 58(AX), Y5
+	VPSHUFB      const4<>+0(SB), Y5, Y5
+	VPAND        const3<>+0(SB), Y5, Y5
+	VPCMPEQB     const3<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y4, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y4, Y5
+	PREFETCHT0   512(SI)
+	MOVBLZX      72(AX)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      26(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      27(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      28(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      29(AX)(CX*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 58(AX)(CX*1), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y4
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVBLZX      72(AX)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      26(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      27(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      28(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      29(AX)(CX*2), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 58(AX)(CX*2), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
+	MOVBLZX      72(AX)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      26(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      27(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      28(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      29(AX)(DI*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 58(AX)(DI*1), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y4
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVBLZX      72(R8), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      26(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      27(R8), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      28(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      29(R8), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 58(R8), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
+	MOVBLZX      72(R8)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      26(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      27(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      28(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      29(R8)(CX*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 58(R8)(CX*1), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	MOVBLZX      72(R8)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      26(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      27(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      28(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      29(R8)(CX*2), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 58(R8)(CX*2), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
+	MOVBLZX      72(R8)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      26(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      27(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      28(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      29(R8)(DI*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y4, Y4
+	VPBROADCASTD 58(R8)(DI*1), Y8
+	VPSHUFB      const4<>+0(SB), Y8, Y8
+	VPAND        const3<>+0(SB), Y8, Y8
+	VPCMPEQB     const3<>+0(SB), Y8, Y8
+	VPXOR        Y8, Y4, Y4
+	VPSUBB       Y8, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y4, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y2
+	VPALIGNR     $0x08, Y7, Y8, Y4
+	VPADDD       Y2, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y2
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDD       Y2, Y4, Y4
+	VPERM2I128   $0x20, Y4, Y5, Y2
+	VPERM2I128   $0x31, Y4, Y5, Y4
+	VPBROADCASTD 200(BX), Y5
+	VPSLLD       $0x06, Y5, Y5
+	VPSUBD       Y5, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VPSRLD       $0x10, Y3, Y5
+	VPAND        const13<>+0(SB), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VADDPS       const40<>+0(SB), Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMULPS       const41<>+0(SB), Y5, Y5
+	VBROADCASTSS 192(BX), Y6
+	VMULPS       Y5, Y6, Y6
+	VFMADD231PS  Y6, Y2, Y0
+	VPBROADCASTD 204(BX), Y2
+	VPSLLD       $0x06, Y2, Y2
+	VPSUBD       Y2, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x14, Y3, Y2
+	VPAND        const13<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const40<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const41<>+0(SB), Y2, Y2
+	VBROADCASTSS 192(BX), Y5
+	VMULPS       Y2, Y5, Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VMOVDQU      224(DX), Y2
+	PREFETCHT0   576(SI)
+	MOVBLZX      73(AX), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      30(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      31(AX), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      32(AX), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X5
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      33(AX), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPBROADCASTD 62(AX), Y5
+	VPSHUFB      const4<>+0(SB), Y5, Y5
+	VPAND        const3<>+0(SB), Y5, Y5
+	VPCMPEQB     const3<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y4, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y4, Y5
+	MOVBLZX      73(AX)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      30(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      31(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      32(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      33(AX)(CX*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 62(AX)(CX*1), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y4
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVBLZX      73(AX)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      30(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      31(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      32(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      33(AX)(CX*2), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 62(AX)(CX*2), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
+	MOVBLZX      73(AX)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      30(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      31(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      32(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      33(AX)(DI*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 62(AX)(DI*1), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y4
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVBLZX      73(R8), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      30(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      31(R8), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      32(R8), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X6
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      33(R8), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 62(R8), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
+	MOVBLZX      73(R8)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      30(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      31(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      32(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      33(R8)(CX*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 62(R8)(CX*1), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	PREFETCHT0   640(SI)
+	MOVBLZX      73(R8)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      30(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      31(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      32(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X7
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      33(R8)(CX*2), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 62(R8)(CX*2), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
+	MOVBLZX      73(R8)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      30(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      31(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000300, R12
+	MOVBLZX      32(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVQ        (R9)(R13*8), X8
+	SHLL         $0x02, R11
+	ANDL         $0x00000300, R11
+	MOVBLZX      33(R8)(DI*1), R12
+	ORL          R11, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y4, Y4
+	VPBROADCASTD 62(R8)(DI*1), Y8
+	VPSHUFB      const4<>+0(SB), Y8, Y8
+	VPAND        const3<>+0(SB), Y8, Y8
+	VPCMPEQB     const3<>+0(SB), Y8, Y8
+	VPXOR        Y8, Y4, Y4
+	VPSUBB       Y8, Y4, Y4
+	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y4, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y2
+	VPALIGNR     $0x08, Y7, Y8, Y4
+	VPADDD       Y2, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y2
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDD       Y2, Y4, Y4
+	VPERM2I128   $0x20, Y4, Y5, Y2
+	VPERM2I128   $0x31, Y4, Y5, Y4
+	VPBROADCASTD 232(BX), Y5
+	VPSLLD       $0x06, Y5, Y5
+	VPSUBD       Y5, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VPSRLD       $0x18, Y3, Y5
+	VPAND        const13<>+0(SB), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VADDPS       const40<>+0(SB), Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VMULPS       const41<>+0(SB), Y5, Y5
+	VBROADCASTSS 224(BX), Y6
+	VMULPS       Y5, Y6, Y6
+	VFMADD231PS  Y6, Y2, Y0
+	VPBROADCASTD 236(BX), Y2
+	VPSLLD       $0x06, Y2, Y2
+	VPSUBD       Y2, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x1c, Y3, Y2
+	VPAND        const13<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const40<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const41<>+0(SB), Y2, Y2
+	VBROADCASTSS 224(BX), Y1
+	VMULPS       Y2, Y1, Y1
+	VFMADD231PS  Y1, Y4, Y0
+	ADDQ         $0x52, AX
+	ADDQ         $0x52, R8
+	ADDQ         $0x00000290, SI
+	ADDQ         $0x00000100, DX
+	ADDQ         $0x00000100, BX
+	DECQ         R10
+	JNZ          loop
+	MOVQ         dst+0(FP), AX
+	VMOVUPS      Y0, (AX)
+	VZEROUPPER
+	RET
+
+// func rowsIQ3_XXSAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
+TEXT ·rowsIQ3_XXSAVXVNNI(SB), NOSPLIT, $0-48
+	MOVQ  w+8(FP), AX
+	MOVQ  stride+16(FP), CX
+	MOVQ  q+32(FP), DX
+	MOVQ  groups+40(FP), BX
+	MOVQ  CX, SI
+	SHLQ  $0x03, SI
+	ADDQ  AX, SI
+	LEAQ  (CX)(CX*2), DI
+	LEAQ  (AX)(CX*4), R8
+	MOVQ  ·gridIQ3XXS+0(SB), R9
+	MOVQ  ·signs7+0(SB), R10
+	MOVQ  blocks+24(FP), R11
+	VPXOR Y0, Y0, Y0
+
+loop:
+	VMOVD        (AX), X1
+	VPINSRW      $0x01, (AX)(CX*1), X1, X1
+	VPINSRW      $0x02, (AX)(CX*2), X1, X1
+	VPINSRW      $0x03, (AX)(DI*1), X1, X1
+	VPINSRW      $0x04, (R8), X1, X1
+	VPINSRW      $0x05, (R8)(CX*1), X1, X1
+	VPINSRW      $0x06, (R8)(CX*2), X1, X1
+	VPINSRW      $0x07, (R8)(DI*1), X1, X1
+	VCVTPH2PS    X1, Y1
+	VMOVDQU      (DX), Y2
+	PREFETCHT0   (SI)
+	MOVBLZX      2(AX), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      3(AX), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      4(AX), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      5(AX), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      6(AX), R12
+	VMOVD        (R9)(R12*4), X4
+	MOVBLZX      7(AX), R12
+	VPINSRD      $0x01, (R9)(R12*4), X4, X4
+	MOVBLZX      8(AX), R12
+	VPINSRD      $0x02, (R9)(R12*4), X4, X4
+	MOVBLZX      9(AX), R12
+	VPINSRD      $0x03, (R9)(R12*4), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	MOVL         66(AX), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X4
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPSIGNB      Y4, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	MOVBLZX      2(AX)(CX*1), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      3(AX)(CX*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      4(AX)(CX*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      5(AX)(CX*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      6(AX)(CX*1), R12
+	VMOVD        (R9)(R12*4), X5
+	MOVBLZX      7(AX)(CX*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X5, X5
+	MOVBLZX      8(AX)(CX*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X5, X5
+	MOVBLZX      9(AX)(CX*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         66(AX)(CX*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	MOVBLZX      2(AX)(CX*2), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      3(AX)(CX*2), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      4(AX)(CX*2), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      5(AX)(CX*2), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      6(AX)(CX*2), R12
+	VMOVD        (R9)(R12*4), X5
+	MOVBLZX      7(AX)(CX*2), R12
+	VPINSRD      $0x01, (R9)(R12*4), X5, X5
+	MOVBLZX      8(AX)(CX*2), R12
+	VPINSRD      $0x02, (R9)(R12*4), X5, X5
+	MOVBLZX      9(AX)(CX*2), R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         66(AX)(CX*2), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	MOVBLZX      2(AX)(DI*1), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      3(AX)(DI*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      4(AX)(DI*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      5(AX)(DI*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      6(AX)(DI*1), R12
+	VMOVD        (R9)(R12*4), X6
+	MOVBLZX      7(AX)(DI*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X6, X6
+	MOVBLZX      8(AX)(DI*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X6, X6
+	MOVBLZX      9(AX)(DI*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         66(AX)(DI*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	MOVBLZX      2(R8), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      3(R8), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      4(R8), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      5(R8), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      6(R8), R12
+	VMOVD        (R9)(R12*4), X5
+	MOVBLZX      7(R8), R12
+	VPINSRD      $0x01, (R9)(R12*4), X5, X5
+	MOVBLZX      8(R8), R12
+	VPINSRD      $0x02, (R9)(R12*4), X5, X5
+	MOVBLZX      9(R8), R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         66(R8), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	PREFETCHT0   64(SI)
+	MOVBLZX      2(R8)(CX*1), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      3(R8)(CX*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      4(R8)(CX*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      5(R8)(CX*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      6(R8)(CX*1), R12
+	VMOVD        (R9)(R12*4), X6
+	MOVBLZX      7(R8)(CX*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X6, X6
+	MOVBLZX      8(R8)(CX*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X6, X6
+	MOVBLZX      9(R8)(CX*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         66(R8)(CX*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	MOVBLZX      2(R8)(CX*2), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      3(R8)(CX*2), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      4(R8)(CX*2), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      5(R8)(CX*2), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      6(R8)(CX*2), R12
+	VMOVD        (R9)(R12*4), X6
+	MOVBLZX      7(R8)(CX*2), R12
+	VPINSRD      $0x01, (R9)(R12*4), X6, X6
+	MOVBLZX      8(R8)(CX*2), R12
+	VPINSRD      $0x02, (R9)(R12*4), X6, X6
+	MOVBLZX      9(R8)(CX*2), R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         66(R8)(CX*2), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	MOVBLZX      2(R8)(DI*1), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      3(R8)(DI*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      4(R8)(DI*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      5(R8)(DI*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      6(R8)(DI*1), R12
+	VMOVD        (R9)(R12*4), X7
+	MOVBLZX      7(R8)(DI*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X7, X7
+	MOVBLZX      8(R8)(DI*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X7, X7
+	MOVBLZX      9(R8)(DI*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X7, X7
+	VINSERTI128  $0x01, X7, Y3, Y3
+	MOVL         66(R8)(DI*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X8
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBROADCASTD 4(BX), Y2
+	VPSLLD       $0x06, Y2, Y2
+	VPSUBD       Y2, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMOVD        66(AX), X2
+	VPINSRD      $0x01, 66(AX)(CX*1), X2, X2
+	VPINSRD      $0x02, 66(AX)(CX*2), X2, X2
+	VPINSRD      $0x03, 66(AX)(DI*1), X2, X2
+	VMOVD        66(R8), X4
+	VPINSRD      $0x01, 66(R8)(CX*1), X4, X4
+	VPINSRD      $0x02, 66(R8)(CX*2), X4, X4
+	VPINSRD      $0x03, 66(R8)(DI*1), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPSRLD       $0x1c, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const40<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const40<>+0(SB), Y2, Y2
+	VBROADCASTSS (BX), Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VMOVDQU      32(DX), Y2
+	MOVBLZX      10(AX), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      11(AX), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      12(AX), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      13(AX), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      14(AX), R12
+	VMOVD        (R9)(R12*4), X4
+	MOVBLZX      15(AX), R12
+	VPINSRD      $0x01, (R9)(R12*4), X4, X4
+	MOVBLZX      16(AX), R12
+	VPINSRD      $0x02, (R9)(R12*4), X4, X4
+	MOVBLZX      17(AX), R12
+	VPINSRD      $0x03, (R9)(R12*4), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	MOVL         70(AX), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X4
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPSIGNB      Y4, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	MOVBLZX      10(AX)(CX*1), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      11(AX)(CX*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      12(AX)(CX*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      13(AX)(CX*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      14(AX)(CX*1), R12
+	VMOVD        (R9)(R12*4), X5
+	MOVBLZX      15(AX)(CX*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X5, X5
+	MOVBLZX      16(AX)(CX*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X5, X5
+	MOVBLZX      17(AX)(CX*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         70(AX)(CX*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	PREFETCHT0   128(SI)
+	MOVBLZX      10(AX)(CX*2), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      11(AX)(CX*2), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      12(AX)(CX*2), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      13(AX)(CX*2), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      14(AX)(CX*2), R12
+	VMOVD        (R9)(R12*4), X5
+	MOVBLZX      15(AX)(CX*2), R12
+	VPINSRD      $0x01, (R9)(R12*4), X5, X5
+	MOVBLZX      16(AX)(CX*2), R12
+	VPINSRD      $0x02, (R9)(R12*4), X5, X5
+	MOVBLZX      17(AX)(CX*2), R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         70(AX)(CX*2), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	MOVBLZX      10(AX)(DI*1), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      11(AX)(DI*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      12(AX)(DI*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      13(AX)(DI*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      14(AX)(DI*1), R12
+	VMOVD        (R9)(R12*4), X6
+	MOVBLZX      15(AX)(DI*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X6, X6
+	MOVBLZX      16(AX)(DI*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X6, X6
+	MOVBLZX      17(AX)(DI*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         70(AX)(DI*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	MOVBLZX      10(R8), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      11(R8), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      12(R8), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      13(R8), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      14(R8), R12
+	VMOVD        (R9)(R12*4), X5
+	MOVBLZX      15(R8), R12
+	VPINSRD      $0x01, (R9)(R12*4), X5, X5
+	MOVBLZX      16(R8), R12
+	VPINSRD      $0x02, (R9)(R12*4), X5, X5
+	MOVBLZX      17(R8), R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         70(R8), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	MOVBLZX      10(R8)(CX*1), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      11(R8)(CX*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      12(R8)(CX*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      13(R8)(CX*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      14(R8)(CX*1), R12
+	VMOVD        (R9)(R12*4), X6
+	MOVBLZX      15(R8)(CX*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X6, X6
+	MOVBLZX      16(R8)(CX*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X6, X6
+	MOVBLZX      17(R8)(CX*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         70(R8)(CX*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	MOVBLZX      10(R8)(CX*2), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      11(R8)(CX*2), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      12(R8)(CX*2), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      13(R8)(CX*2), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      14(R8)(CX*2), R12
+	VMOVD        (R9)(R12*4), X6
+	MOVBLZX      15(R8)(CX*2), R12
+	VPINSRD      $0x01, (R9)(R12*4), X6, X6
+	MOVBLZX      16(R8)(CX*2), R12
+	VPINSRD      $0x02, (R9)(R12*4), X6, X6
+	MOVBLZX      17(R8)(CX*2), R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         70(R8)(CX*2), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	PREFETCHT0   192(SI)
+	MOVBLZX      10(R8)(DI*1), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      11(R8)(DI*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      12(R8)(DI*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      13(R8)(DI*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      14(R8)(DI*1), R12
+	VMOVD        (R9)(R12*4), X7
+	MOVBLZX      15(R8)(DI*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X7, X7
+	MOVBLZX      16(R8)(DI*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X7, X7
+	MOVBLZX      17(R8)(DI*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X7, X7
+	VINSERTI128  $0x01, X7, Y3, Y3
+	MOVL         70(R8)(DI*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X8
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBROADCASTD 36(BX), Y2
+	VPSLLD       $0x06, Y2, Y2
+	VPSUBD       Y2, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMOVD        70(AX), X2
+	VPINSRD      $0x01, 70(AX)(CX*1), X2, X2
+	VPINSRD      $0x02, 70(AX)(CX*2), X2, X2
+	VPINSRD      $0x03, 70(AX)(DI*1), X2, X2
+	VMOVD        70(R8), X4
+	VPINSRD      $0x01, 70(R8)(CX*1), X4, X4
+	VPINSRD      $0x02, 70(R8)(CX*2), X4, X4
+	VPINSRD      $0x03, 70(R8)(DI*1), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPSRLD       $0x1c, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const40<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const40<>+0(SB), Y2, Y2
+	VBROADCASTSS 32(BX), Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VMOVDQU      64(DX), Y2
+	MOVBLZX      18(AX), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      19(AX), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      20(AX), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      21(AX), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      22(AX), R12
+	VMOVD        (R9)(R12*4), X4
+	MOVBLZX      23(AX), R12
+	VPINSRD      $0x01, (R9)(R12*4), X4, X4
+	MOVBLZX      24(AX), R12
+	VPINSRD      $0x02, (R9)(R12*4), X4, X4
+	MOVBLZX      25(AX), R12
+	VPINSRD      $0x03, (R9)(R12*4), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	MOVL         74(AX), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X4
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPSIGNB      Y4, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	MOVBLZX      18(AX)(CX*1), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      19(AX)(CX*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      20(AX)(CX*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      21(AX)(CX*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      22(AX)(CX*1), R12
+	VMOVD        (R9)(R12*4), X5
+	MOVBLZX      23(AX)(CX*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X5, X5
+	MOVBLZX      24(AX)(CX*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X5, X5
+	MOVBLZX      25(AX)(CX*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         74(AX)(CX*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	MOVBLZX      18(AX)(CX*2), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      19(AX)(CX*2), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      20(AX)(CX*2), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      21(AX)(CX*2), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      22(AX)(CX*2), R12
+	VMOVD        (R9)(R12*4), X5
+	MOVBLZX      23(AX)(CX*2), R12
+	VPINSRD      $0x01, (R9)(R12*4), X5, X5
+	MOVBLZX      24(AX)(CX*2), R12
+	VPINSRD      $0x02, (R9)(R12*4), X5, X5
+	MOVBLZX      25(AX)(CX*2), R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         74(AX)(CX*2), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	MOVBLZX      18(AX)(DI*1), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      19(AX)(DI*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      20(AX)(DI*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      21(AX)(DI*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      22(AX)(DI*1), R12
+	VMOVD        (R9)(R12*4), X6
+	MOVBLZX      23(AX)(DI*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X6, X6
+	MOVBLZX      24(AX)(DI*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X6, X6
+	MOVBLZX      25(AX)(DI*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         74(AX)(DI*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	PREFETCHT0   256(SI)
+	MOVBLZX      18(R8), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      19(R8), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      20(R8), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      21(R8), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      22(R8), R12
+	VMOVD        (R9)(R12*4), X5
+	MOVBLZX      23(R8), R12
+	VPINSRD      $0x01, (R9)(R12*4), X5, X5
+	MOVBLZX      24(R8), R12
+	VPINSRD      $0x02, (R9)(R12*4), X5, X5
+	MOVBLZX      25(R8), R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         74(R8), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	MOVBLZX      18(R8)(CX*1), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      19(R8)(CX*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      20(R8)(CX*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      21(R8)(CX*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      22(R8)(CX*1), R12
+	VMOVD        (R9)(R12*4), X6
+	MOVBLZX      23(R8)(CX*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X6, X6
+	MOVBLZX      24(R8)(CX*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X6, X6
+	MOVBLZX      25(R8)(CX*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         74(R8)(CX*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	MOVBLZX      18(R8)(CX*2), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      19(R8)(CX*2), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      20(R8)(CX*2), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      21(R8)(CX*2), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      22(R8)(CX*2), R12
+	VMOVD        (R9)(R12*4), X6
+	MOVBLZX      23(R8)(CX*2), R12
+	VPINSRD      $0x01, (R9)(R12*4), X6, X6
+	MOVBLZX      24(R8)(CX*2), R12
+	VPINSRD      $0x02, (R9)(R12*4), X6, X6
+	MOVBLZX      25(R8)(CX*2), R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         74(R8)(CX*2), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	MOVBLZX      18(R8)(DI*1), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      19(R8)(DI*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      20(R8)(DI*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      21(R8)(DI*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      22(R8)(DI*1), R12
+	VMOVD        (R9)(R12*4), X7
+	MOVBLZX      23(R8)(DI*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X7, X7
+	MOVBLZX      24(R8)(DI*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X7, X7
+	MOVBLZX      25(R8)(DI*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X7, X7
+	VINSERTI128  $0x01, X7, Y3, Y3
+	MOVL         74(R8)(DI*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X8
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBROADCASTD 68(BX), Y2
+	VPSLLD       $0x06, Y2, Y2
+	VPSUBD       Y2, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMOVD        74(AX), X2
+	VPINSRD      $0x01, 74(AX)(CX*1), X2, X2
+	VPINSRD      $0x02, 74(AX)(CX*2), X2, X2
+	VPINSRD      $0x03, 74(AX)(DI*1), X2, X2
+	VMOVD        74(R8), X4
+	VPINSRD      $0x01, 74(R8)(CX*1), X4, X4
+	VPINSRD      $0x02, 74(R8)(CX*2), X4, X4
+	VPINSRD      $0x03, 74(R8)(DI*1), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPSRLD       $0x1c, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const40<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const40<>+0(SB), Y2, Y2
+	VBROADCASTSS 64(BX), Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VMOVDQU      96(DX), Y2
+	MOVBLZX      26(AX), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      27(AX), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      28(AX), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      29(AX), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      30(AX), R12
+	VMOVD        (R9)(R12*4), X4
+	MOVBLZX      31(AX), R12
+	VPINSRD      $0x01, (R9)(R12*4), X4, X4
+	MOVBLZX      32(AX), R12
+	VPINSRD      $0x02, (R9)(R12*4), X4, X4
+	MOVBLZX      33(AX), R12
+	VPINSRD      $0x03, (R9)(R12*4), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	MOVL         78(AX), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X4
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPSIGNB      Y4, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	MOVBLZX      26(AX)(CX*1), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      27(AX)(CX*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      28(AX)(CX*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      29(AX)(CX*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      30(AX)(CX*1), R12
+	VMOVD        (R9)(R12*4), X5
+	MOVBLZX      31(AX)(CX*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X5, X5
+	MOVBLZX      32(AX)(CX*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X5, X5
+	MOVBLZX      33(AX)(CX*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         78(AX)(CX*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	PREFETCHT0   320(SI)
+	MOVBLZX      26(AX)(CX*2), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      27(AX)(CX*2), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      28(AX)(CX*2), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      29(AX)(CX*2), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      30(AX)(CX*2), R12
+	VMOVD        (R9)(R12*4), X5
+	MOVBLZX      31(AX)(CX*2), R12
+	VPINSRD      $0x01, (R9)(R12*4), X5, X5
+	MOVBLZX      32(AX)(CX*2), R12
+	VPINSRD      $0x02, (R9)(R12*4), X5, X5
+	MOVBLZX      33(AX)(CX*2), R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         78(AX)(CX*2), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	MOVBLZX      26(AX)(DI*1), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      27(AX)(DI*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      28(AX)(DI*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      29(AX)(DI*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      30(AX)(DI*1), R12
+	VMOVD        (R9)(R12*4), X6
+	MOVBLZX      31(AX)(DI*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X6, X6
+	MOVBLZX      32(AX)(DI*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X6, X6
+	MOVBLZX      33(AX)(DI*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         78(AX)(DI*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	MOVBLZX      26(R8), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      27(R8), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      28(R8), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      29(R8), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      30(R8), R12
+	VMOVD        (R9)(R12*4), X5
+	MOVBLZX      31(R8), R12
+	VPINSRD      $0x01, (R9)(R12*4), X5, X5
+	MOVBLZX      32(R8), R12
+	VPINSRD      $0x02, (R9)(R12*4), X5, X5
+	MOVBLZX      33(R8), R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         78(R8), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	MOVBLZX      26(R8)(CX*1), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      27(R8)(CX*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      28(R8)(CX*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      29(R8)(CX*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      30(R8)(CX*1), R12
+	VMOVD        (R9)(R12*4), X6
+	MOVBLZX      31(R8)(CX*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X6, X6
+	MOVBLZX      32(R8)(CX*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X6, X6
+	MOVBLZX      33(R8)(CX*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         78(R8)(CX*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	MOVBLZX      26(R8)(CX*2), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      27(R8)(CX*2), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      28(R8)(CX*2), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      29(R8)(CX*2), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      30(R8)(CX*2), R12
+	VMOVD        (R9)(R12*4), X6
+	MOVBLZX      31(R8)(CX*2), R12
+	VPINSRD      $0x01, (R9)(R12*4), X6, X6
+	MOVBLZX      32(R8)(CX*2), R12
+	VPINSRD      $0x02, (R9)(R12*4), X6, X6
+	MOVBLZX      33(R8)(CX*2), R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         78(R8)(CX*2), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	PREFETCHT0   384(SI)
+	MOVBLZX      26(R8)(DI*1), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      27(R8)(DI*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      28(R8)(DI*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      29(R8)(DI*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      30(R8)(DI*1), R12
+	VMOVD        (R9)(R12*4), X7
+	MOVBLZX      31(R8)(DI*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X7, X7
+	MOVBLZX      32(R8)(DI*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X7, X7
+	MOVBLZX      33(R8)(DI*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X7, X7
+	VINSERTI128  $0x01, X7, Y3, Y3
+	MOVL         78(R8)(DI*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X8
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBROADCASTD 100(BX), Y2
+	VPSLLD       $0x06, Y2, Y2
+	VPSUBD       Y2, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMOVD        78(AX), X2
+	VPINSRD      $0x01, 78(AX)(CX*1), X2, X2
+	VPINSRD      $0x02, 78(AX)(CX*2), X2, X2
+	VPINSRD      $0x03, 78(AX)(DI*1), X2, X2
+	VMOVD        78(R8), X4
+	VPINSRD      $0x01, 78(R8)(CX*1), X4, X4
+	VPINSRD      $0x02, 78(R8)(CX*2), X4, X4
+	VPINSRD      $0x03, 78(R8)(DI*1), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPSRLD       $0x1c, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const40<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const40<>+0(SB), Y2, Y2
+	VBROADCASTSS 96(BX), Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VMOVDQU      128(DX), Y2
+	MOVBLZX      34(AX), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      35(AX), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      36(AX), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      37(AX), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      38(AX), R12
+	VMOVD        (R9)(R12*4), X4
+	MOVBLZX      39(AX), R12
+	VPINSRD      $0x01, (R9)(R12*4), X4, X4
+	MOVBLZX      40(AX), R12
+	VPINSRD      $0x02, (R9)(R12*4), X4, X4
+	MOVBLZX      41(AX), R12
+	VPINSRD      $0x03, (R9)(R12*4), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	MOVL         82(AX), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X4
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPSIGNB      Y4, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	MOVBLZX      34(AX)(CX*1), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      35(AX)(CX*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      36(AX)(CX*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      37(AX)(CX*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      38(AX)(CX*1), R12
+	VMOVD        (R9)(R12*4), X5
+	MOVBLZX      39(AX)(CX*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X5, X5
+	MOVBLZX      40(AX)(CX*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X5, X5
+	MOVBLZX      41(AX)(CX*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         82(AX)(CX*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	MOVBLZX      34(AX)(CX*2), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      35(AX)(CX*2), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      36(AX)(CX*2), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      37(AX)(CX*2), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      38(AX)(CX*2), R12
+	VMOVD        (R9)(R12*4), X5
+	MOVBLZX      39(AX)(CX*2), R12
+	VPINSRD      $0x01, (R9)(R12*4), X5, X5
+	MOVBLZX      40(AX)(CX*2), R12
+	VPINSRD      $0x02, (R9)(R12*4), X5, X5
+	MOVBLZX      41(AX)(CX*2), R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         82(AX)(CX*2), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	MOVBLZX      34(AX)(DI*1), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      35(AX)(DI*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      36(AX)(DI*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      37(AX)(DI*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      38(AX)(DI*1), R12
+	VMOVD        (R9)(R12*4), X6
+	MOVBLZX      39(AX)(DI*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X6, X6
+	MOVBLZX      40(AX)(DI*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X6, X6
+	MOVBLZX      41(AX)(DI*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         82(AX)(DI*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	PREFETCHT0   448(SI)
+	MOVBLZX      34(R8), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      35(R8), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      36(R8), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      37(R8), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      38(R8), R12
+	VMOVD        (R9)(R12*4), X5
+	MOVBLZX      39(R8), R12
+	VPINSRD      $0x01, (R9)(R12*4), X5, X5
+	MOVBLZX      40(R8), R12
+	VPINSRD      $0x02, (R9)(R12*4), X5, X5
+	MOVBLZX      41(R8), R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         82(R8), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	MOVBLZX      34(R8)(CX*1), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      35(R8)(CX*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      36(R8)(CX*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      37(R8)(CX*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      38(R8)(CX*1), R12
+	VMOVD        (R9)(R12*4), X6
+	MOVBLZX      39(R8)(CX*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X6, X6
+	MOVBLZX      40(R8)(CX*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X6, X6
+	MOVBLZX      41(R8)(CX*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         82(R8)(CX*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	MOVBLZX      34(R8)(CX*2), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      35(R8)(CX*2), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      36(R8)(CX*2), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      37(R8)(CX*2), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      38(R8)(CX*2), R12
+	VMOVD        (R9)(R12*4), X6
+	MOVBLZX      39(R8)(CX*2), R12
+	VPINSRD      $0x01, (R9)(R12*4), X6, X6
+	MOVBLZX      40(R8)(CX*2), R12
+	VPINSRD      $0x02, (R9)(R12*4), X6, X6
+	MOVBLZX      41(R8)(CX*2), R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         82(R8)(CX*2), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	MOVBLZX      34(R8)(DI*1), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      35(R8)(DI*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      36(R8)(DI*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      37(R8)(DI*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      38(R8)(DI*1), R12
+	VMOVD        (R9)(R12*4), X7
+	MOVBLZX      39(R8)(DI*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X7, X7
+	MOVBLZX      40(R8)(DI*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X7, X7
+	MOVBLZX      41(R8)(DI*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X7, X7
+	VINSERTI128  $0x01, X7, Y3, Y3
+	MOVL         82(R8)(DI*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X8
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBROADCASTD 132(BX), Y2
+	VPSLLD       $0x06, Y2, Y2
+	VPSUBD       Y2, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMOVD        82(AX), X2
+	VPINSRD      $0x01, 82(AX)(CX*1), X2, X2
+	VPINSRD      $0x02, 82(AX)(CX*2), X2, X2
+	VPINSRD      $0x03, 82(AX)(DI*1), X2, X2
+	VMOVD        82(R8), X4
+	VPINSRD      $0x01, 82(R8)(CX*1), X4, X4
+	VPINSRD      $0x02, 82(R8)(CX*2), X4, X4
+	VPINSRD      $0x03, 82(R8)(DI*1), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPSRLD       $0x1c, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const40<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const40<>+0(SB), Y2, Y2
+	VBROADCASTSS 128(BX), Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VMOVDQU      160(DX), Y2
+	MOVBLZX      42(AX), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      43(AX), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      44(AX), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      45(AX), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      46(AX), R12
+	VMOVD        (R9)(R12*4), X4
+	MOVBLZX      47(AX), R12
+	VPINSRD      $0x01, (R9)(R12*4), X4, X4
+	MOVBLZX      48(AX), R12
+	VPINSRD      $0x02, (R9)(R12*4), X4, X4
+	MOVBLZX      49(AX), R12
+	VPINSRD      $0x03, (R9)(R12*4), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	MOVL         86(AX), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X4
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPSIGNB      Y4, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	PREFETCHT0   512(SI)
+	MOVBLZX      42(AX)(CX*1), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      43(AX)(CX*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      44(AX)(CX*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      45(AX)(CX*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      46(AX)(CX*1), R12
+	VMOVD        (R9)(R12*4), X5
+	MOVBLZX      47(AX)(CX*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X5, X5
+	MOVBLZX      48(AX)(CX*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X5, X5
+	MOVBLZX      49(AX)(CX*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         86(AX)(CX*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	MOVBLZX      42(AX)(CX*2), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      43(AX)(CX*2), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      44(AX)(CX*2), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      45(AX)(CX*2), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      46(AX)(CX*2), R12
+	VMOVD        (R9)(R12*4), X5
+	MOVBLZX      47(AX)(CX*2), R12
+	VPINSRD      $0x01, (R9)(R12*4), X5, X5
+	MOVBLZX      48(AX)(CX*2), R12
+	VPINSRD      $0x02, (R9)(R12*4), X5, X5
+	MOVBLZX      49(AX)(CX*2), R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         86(AX)(CX*2), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	MOVBLZX      42(AX)(DI*1), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      43(AX)(DI*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      44(AX)(DI*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      45(AX)(DI*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      46(AX)(DI*1), R12
+	VMOVD        (R9)(R12*4), X6
+	MOVBLZX      47(AX)(DI*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X6, X6
+	MOVBLZX      48(AX)(DI*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X6, X6
+	MOVBLZX      49(AX)(DI*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         86(AX)(DI*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	MOVBLZX      42(R8), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      43(R8), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      44(R8), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      45(R8), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      46(R8), R12
+	VMOVD        (R9)(R12*4), X5
+	MOVBLZX      47(R8), R12
+	VPINSRD      $0x01, (R9)(R12*4), X5, X5
+	MOVBLZX      48(R8), R12
+	VPINSRD      $0x02, (R9)(R12*4), X5, X5
+	MOVBLZX      49(R8), R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         86(R8), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	MOVBLZX      42(R8)(CX*1), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      43(R8)(CX*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      44(R8)(CX*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      45(R8)(CX*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      46(R8)(CX*1), R12
+	VMOVD        (R9)(R12*4), X6
+	MOVBLZX      47(R8)(CX*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X6, X6
+	MOVBLZX      48(R8)(CX*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X6, X6
+	MOVBLZX      49(R8)(CX*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         86(R8)(CX*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	MOVBLZX      42(R8)(CX*2), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      43(R8)(CX*2), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      44(R8)(CX*2), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      45(R8)(CX*2), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      46(R8)(CX*2), R12
+	VMOVD        (R9)(R12*4), X6
+	MOVBLZX      47(R8)(CX*2), R12
+	VPINSRD      $0x01, (R9)(R12*4), X6, X6
+	MOVBLZX      48(R8)(CX*2), R12
+	VPINSRD      $0x02, (R9)(R12*4), X6, X6
+	MOVBLZX      49(R8)(CX*2), R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         86(R8)(CX*2), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	PREFETCHT0   576(SI)
+	MOVBLZX      42(R8)(DI*1), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      43(R8)(DI*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      44(R8)(DI*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      45(R8)(DI*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      46(R8)(DI*1), R12
+	VMOVD        (R9)(R12*4), X7
+	MOVBLZX      47(R8)(DI*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X7, X7
+	MOVBLZX      48(R8)(DI*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X7, X7
+	MOVBLZX      49(R8)(DI*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X7, X7
+	VINSERTI128  $0x01, X7, Y3, Y3
+	MOVL         86(R8)(DI*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X8
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBROADCASTD 164(BX), Y2
+	VPSLLD       $0x06, Y2, Y2
+	VPSUBD       Y2, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMOVD        86(AX), X2
+	VPINSRD      $0x01, 86(AX)(CX*1), X2, X2
+	VPINSRD      $0x02, 86(AX)(CX*2), X2, X2
+	VPINSRD      $0x03, 86(AX)(DI*1), X2, X2
+	VMOVD        86(R8), X4
+	VPINSRD      $0x01, 86(R8)(CX*1), X4, X4
+	VPINSRD      $0x02, 86(R8)(CX*2), X4, X4
+	VPINSRD      $0x03, 86(R8)(DI*1), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPSRLD       $0x1c, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const40<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const40<>+0(SB), Y2, Y2
+	VBROADCASTSS 160(BX), Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VMOVDQU      192(DX), Y2
+	MOVBLZX      50(AX), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      51(AX), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      52(AX), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      53(AX), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      54(AX), R12
+	VMOVD        (R9)(R12*4), X4
+	MOVBLZX      55(AX), R12
+	VPINSRD      $0x01, (R9)(R12*4), X4, X4
+	MOVBLZX      56(AX), R12
+	VPINSRD      $0x02, (R9)(R12*4), X4, X4
+	MOVBLZX      57(AX), R12
+	VPINSRD      $0x03, (R9)(R12*4), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	MOVL         90(AX), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X4
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPSIGNB      Y4, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	MOVBLZX      50(AX)(CX*1), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      51(AX)(CX*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      52(AX)(CX*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      53(AX)(CX*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      54(AX)(CX*1), R12
+	VMOVD        (R9)(R12*4), X5
+	MOVBLZX      55(AX)(CX*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X5, X5
+	MOVBLZX      56(AX)(CX*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X5, X5
+	MOVBLZX      57(AX)(CX*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         90(AX)(CX*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	MOVBLZX      50(AX)(CX*2), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      51(AX)(CX*2), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      52(AX)(CX*2), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      53(AX)(CX*2), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      54(AX)(CX*2), R12
+	VMOVD        (R9)(R12*4), X5
+	MOVBLZX      55(AX)(CX*2), R12
+	VPINSRD      $0x01, (R9)(R12*4), X5, X5
+	MOVBLZX      56(AX)(CX*2), R12
+	VPINSRD      $0x02, (R9)(R12*4), X5, X5
+	MOVBLZX      57(AX)(CX*2), R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         90(AX)(CX*2), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	MOVBLZX      50(AX)(DI*1), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      51(AX)(DI*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      52(AX)(DI*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      53(AX)(DI*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      54(AX)(DI*1), R12
+	VMOVD        (R9)(R12*4), X6
+	MOVBLZX      55(AX)(DI*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X6, X6
+	MOVBLZX      56(AX)(DI*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X6, X6
+	MOVBLZX      57(AX)(DI*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         90(AX)(DI*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	PREFETCHT0   640(SI)
+	MOVBLZX      50(R8), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      51(R8), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      52(R8), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      53(R8), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      54(R8), R12
+	VMOVD        (R9)(R12*4), X5
+	MOVBLZX      55(R8), R12
+	VPINSRD      $0x01, (R9)(R12*4), X5, X5
+	MOVBLZX      56(R8), R12
+	VPINSRD      $0x02, (R9)(R12*4), X5, X5
+	MOVBLZX      57(R8), R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         90(R8), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	MOVBLZX      50(R8)(CX*1), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      51(R8)(CX*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      52(R8)(CX*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      53(R8)(CX*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      54(R8)(CX*1), R12
+	VMOVD        (R9)(R12*4), X6
+	MOVBLZX      55(R8)(CX*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X6, X6
+	MOVBLZX      56(R8)(CX*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X6, X6
+	MOVBLZX      57(R8)(CX*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         90(R8)(CX*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	MOVBLZX      50(R8)(CX*2), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      51(R8)(CX*2), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      52(R8)(CX*2), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      53(R8)(CX*2), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      54(R8)(CX*2), R12
+	VMOVD        (R9)(R12*4), X6
+	MOVBLZX      55(R8)(CX*2), R12
+	VPINSRD      $0x01, (R9)(R12*4), X6, X6
+	MOVBLZX      56(R8)(CX*2), R12
+	VPINSRD      $0x02, (R9)(R12*4), X6, X6
+	MOVBLZX      57(R8)(CX*2), R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         90(R8)(CX*2), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	MOVBLZX      50(R8)(DI*1), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      51(R8)(DI*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      52(R8)(DI*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      53(R8)(DI*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      54(R8)(DI*1), R12
+	VMOVD        (R9)(R12*4), X7
+	MOVBLZX      55(R8)(DI*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X7, X7
+	MOVBLZX      56(R8)(DI*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X7, X7
+	MOVBLZX      57(R8)(DI*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X7, X7
+	VINSERTI128  $0x01, X7, Y3, Y3
+	MOVL         90(R8)(DI*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X8
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBROADCASTD 196(BX), Y2
+	VPSLLD       $0x06, Y2, Y2
+	VPSUBD       Y2, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMOVD        90(AX), X2
+	VPINSRD      $0x01, 90(AX)(CX*1), X2, X2
+	VPINSRD      $0x02, 90(AX)(CX*2), X2, X2
+	VPINSRD      $0x03, 90(AX)(DI*1), X2, X2
+	VMOVD        90(R8), X4
+	VPINSRD      $0x01, 90(R8)(CX*1), X4, X4
+	VPINSRD      $0x02, 90(R8)(CX*2), X4, X4
+	VPINSRD      $0x03, 90(R8)(DI*1), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPSRLD       $0x1c, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const40<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const40<>+0(SB), Y2, Y2
+	VBROADCASTSS 192(BX), Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VMOVDQU      224(DX), Y2
+	MOVBLZX      58(AX), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      59(AX), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      60(AX), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      61(AX), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      62(AX), R12
+	VMOVD        (R9)(R12*4), X4
+	MOVBLZX      63(AX), R12
+	VPINSRD      $0x01, (R9)(R12*4), X4, X4
+	MOVBLZX      64(AX), R12
+	VPINSRD      $0x02, (R9)(R12*4), X4, X4
+	MOVBLZX      65(AX), R12
+	VPINSRD      $0x03, (R9)(R12*4), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	MOVL         94(AX), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X4
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPSIGNB      Y4, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	PREFETCHT0   704(SI)
+	MOVBLZX      58(AX)(CX*1), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      59(AX)(CX*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      60(AX)(CX*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      61(AX)(CX*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      62(AX)(CX*1), R12
+	VMOVD        (R9)(R12*4), X5
+	MOVBLZX      63(AX)(CX*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X5, X5
+	MOVBLZX      64(AX)(CX*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X5, X5
+	MOVBLZX      65(AX)(CX*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         94(AX)(CX*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	MOVBLZX      58(AX)(CX*2), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      59(AX)(CX*2), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      60(AX)(CX*2), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      61(AX)(CX*2), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      62(AX)(CX*2), R12
+	VMOVD        (R9)(R12*4), X5
+	MOVBLZX      63(AX)(CX*2), R12
+	VPINSRD      $0x01, (R9)(R12*4), X5, X5
+	MOVBLZX      64(AX)(CX*2), R12
+	VPINSRD      $0x02, (R9)(R12*4), X5, X5
+	MOVBLZX      65(AX)(CX*2), R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         94(AX)(CX*2), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	MOVBLZX      58(AX)(DI*1), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      59(AX)(DI*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      60(AX)(DI*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      61(AX)(DI*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      62(AX)(DI*1), R12
+	VMOVD        (R9)(R12*4), X6
+	MOVBLZX      63(AX)(DI*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X6, X6
+	MOVBLZX      64(AX)(DI*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X6, X6
+	MOVBLZX      65(AX)(DI*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         94(AX)(DI*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	MOVBLZX      58(R8), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      59(R8), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      60(R8), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      61(R8), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      62(R8), R12
+	VMOVD        (R9)(R12*4), X5
+	MOVBLZX      63(R8), R12
+	VPINSRD      $0x01, (R9)(R12*4), X5, X5
+	MOVBLZX      64(R8), R12
+	VPINSRD      $0x02, (R9)(R12*4), X5, X5
+	MOVBLZX      65(R8), R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
+	VINSERTI128  $0x01, X5, Y3, Y3
+	MOVL         94(R8), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X5
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	MOVBLZX      58(R8)(CX*1), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      59(R8)(CX*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      60(R8)(CX*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      61(R8)(CX*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      62(R8)(CX*1), R12
+	VMOVD        (R9)(R12*4), X6
+	MOVBLZX      63(R8)(CX*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X6, X6
+	MOVBLZX      64(R8)(CX*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X6, X6
+	MOVBLZX      65(R8)(CX*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         94(R8)(CX*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	PREFETCHT0   768(SI)
+	MOVBLZX      58(R8)(CX*2), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      59(R8)(CX*2), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      60(R8)(CX*2), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      61(R8)(CX*2), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      62(R8)(CX*2), R12
+	VMOVD        (R9)(R12*4), X6
+	MOVBLZX      63(R8)(CX*2), R12
+	VPINSRD      $0x01, (R9)(R12*4), X6, X6
+	MOVBLZX      64(R8)(CX*2), R12
+	VPINSRD      $0x02, (R9)(R12*4), X6, X6
+	MOVBLZX      65(R8)(CX*2), R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	MOVL         94(R8)(CX*2), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X6
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	MOVBLZX      58(R8)(DI*1), R12
+	VMOVD        (R9)(R12*4), X3
+	MOVBLZX      59(R8)(DI*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X3, X3
+	MOVBLZX      60(R8)(DI*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X3, X3
+	MOVBLZX      61(R8)(DI*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	MOVBLZX      62(R8)(DI*1), R12
+	VMOVD        (R9)(R12*4), X7
+	MOVBLZX      63(R8)(DI*1), R12
+	VPINSRD      $0x01, (R9)(R12*4), X7, X7
+	MOVBLZX      64(R8)(DI*1), R12
+	VPINSRD      $0x02, (R9)(R12*4), X7, X7
+	MOVBLZX      65(R8)(DI*1), R12
+	VPINSRD      $0x03, (R9)(R12*4), X7, X7
+	VINSERTI128  $0x01, X7, Y3, Y3
+	MOVL         94(R8)(DI*1), R12
+	MOVL         R12, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X7
+	MOVL         R12, R13
+	SHRL         $0x07, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
+	MOVL         R12, R13
+	SHRL         $0x0e, R13
+	ANDL         $0x7f, R13
+	VMOVQ        (R10)(R13*8), X8
+	SHRL         $0x15, R12
+	ANDL         $0x7f, R12
+	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPSIGNB      Y7, Y3, Y3
+	VPADDB       const39<>+0(SB), Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBROADCASTD 228(BX), Y2
+	VPSLLD       $0x06, Y2, Y2
+	VPSUBD       Y2, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMOVD        94(AX), X2
+	VPINSRD      $0x01, 94(AX)(CX*1), X2, X2
+	VPINSRD      $0x02, 94(AX)(CX*2), X2, X2
+	VPINSRD      $0x03, 94(AX)(DI*1), X2, X2
+	VMOVD        94(R8), X4
+	VPINSRD      $0x01, 94(R8)(CX*1), X4, X4
+	VPINSRD      $0x02, 94(R8)(CX*2), X4, X4
+	VPINSRD      $0x03, 94(R8)(DI*1), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPSRLD       $0x1c, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const40<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const40<>+0(SB), Y2, Y2
+	VBROADCASTSS 224(BX), Y1
+	VMULPS       Y2, Y1, Y1
+	VFMADD231PS  Y1, Y3, Y0
+	ADDQ         $0x62, AX
+	ADDQ         $0x62, R8
+	ADDQ         $0x00000310, SI
+	ADDQ         $0x00000100, DX
+	ADDQ         $0x00000100, BX
+	DECQ         R11
+	JNZ          loop
+	MOVQ         dst+0(FP), AX
+	VMOVUPS      Y0, (AX)
+	VZEROUPPER
+	RET
+
+// func rowsIQ3_SAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
+TEXT ·rowsIQ3_SAVXVNNI(SB), NOSPLIT, $0-48
+	MOVQ  w+8(FP), AX
+	MOVQ  stride+16(FP), CX
+	MOVQ  q+32(FP), DX
+	MOVQ  groups+40(FP), BX
+	MOVQ  CX, SI
+	SHLQ  $0x03, SI
+	ADDQ  AX, SI
+	LEAQ  (CX)(CX*2), DI
+	LEAQ  (AX)(CX*4), R8
+	MOVQ  ·gridIQ3S+0(SB), R9
+	MOVQ  blocks+24(FP), R10
+	VPXOR Y0, Y0, Y0
+
+loop:
+	VMOVD        (AX), X1
+	VPINSRW      $0x01, (AX)(CX*1), X1, X1
+	VPINSRW      $0x02, (AX)(CX*2), X1, X1
+	VPINSRW      $0x03, (AX)(DI*1), X1, X1
+	VPINSRW      $0x04, (R8), X1, X1
+	VPINSRW      $0x05, (R8)(CX*1), X1, X1
+	VPINSRW      $0x06, (R8)(CX*2), X1, X1
+	VPINSRW      $0x07, (R8)(DI*1), X1, X1
+	VCVTPH2PS    X1, Y1
+	VMOVD        106(AX), X2
+	VPINSRD      $0x01, 106(AX)(CX*1), X2, X2
+	VPINSRD      $0x02, 106(AX)(CX*2), X2, X2
+	VPINSRD      $0x03, 106(AX)(DI*1), X2, X2
+	VMOVD        106(R8), X3
+	VPINSRD      $0x01, 106(R8)(CX*1), X3, X3
+	VPINSRD      $0x02, 106(R8)(CX*2), X3, X3
+	VPINSRD      $0x03, 106(R8)(DI*1), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VMOVDQU      (DX), Y3
+	PREFETCHT0   (SI)
+	MOVBLZX      66(AX), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      2(AX), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      3(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      4(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      5(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      6(AX), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X5
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      7(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      8(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X5, X5
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      9(AX), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPBROADCASTD 74(AX), Y5
+	VPSHUFB      const4<>+0(SB), Y5, Y5
+	VPAND        const3<>+0(SB), Y5, Y5
+	VPCMPEQB     const3<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y4, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y4, Y5
+	MOVBLZX      66(AX)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      2(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      3(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      4(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      5(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      6(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X6
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      7(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X6, X6
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      8(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X6, X6
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      9(AX)(CX*1), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 74(AX)(CX*1), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y4
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVBLZX      66(AX)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      2(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      3(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      4(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      5(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      6(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X6
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      7(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X6, X6
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      8(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X6, X6
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      9(AX)(CX*2), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 74(AX)(CX*2), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	MOVBLZX      66(AX)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      2(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      3(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      4(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      5(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      6(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X7
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      7(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X7, X7
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      8(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X7, X7
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      9(AX)(DI*1), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 74(AX)(DI*1), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y4
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y4, Y5, Y5
+	PREFETCHT0   64(SI)
+	MOVBLZX      66(R8), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      2(R8), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      3(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      4(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      5(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      6(R8), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X6
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      7(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X6, X6
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      8(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X6, X6
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      9(R8), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 74(R8), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	MOVBLZX      66(R8)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      2(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      3(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      4(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      5(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      6(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X7
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      7(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X7, X7
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      8(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X7, X7
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      9(R8)(CX*1), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 74(R8)(CX*1), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	MOVBLZX      66(R8)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      2(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      3(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      4(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      5(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      6(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X7
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      7(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X7, X7
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      8(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X7, X7
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      9(R8)(CX*2), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 74(R8)(CX*2), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	MOVBLZX      66(R8)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      2(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      3(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      4(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      5(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      6(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X8
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      7(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X8, X8
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      8(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X8, X8
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      9(R8)(DI*1), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X8, X8
+	VINSERTI128  $0x01, X8, Y4, Y4
+	VPBROADCASTD 74(R8)(DI*1), Y8
+	VPSHUFB      const4<>+0(SB), Y8, Y8
+	VPAND        const3<>+0(SB), Y8, Y8
+	VPCMPEQB     const3<>+0(SB), Y8, Y8
+	VPXOR        Y8, Y4, Y4
+	VPSUBB       Y8, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y4, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y3
+	VPALIGNR     $0x08, Y7, Y8, Y4
+	VPADDD       Y3, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y3
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDD       Y3, Y4, Y4
+	VPBLENDD     $0xf0, Y4, Y5, Y3
+	VPERM2I128   $0x21, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	VPBROADCASTD 4(BX), Y3
+	VPSLLD       $0x04, Y3, Y3
+	VPSUBD       Y3, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPAND        const13<>+0(SB), Y2, Y3
+	VPADDD       Y3, Y3, Y3
+	VPADDD       const10<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VBROADCASTSS (BX), Y5
+	VMULPS       Y3, Y5, Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VMOVDQU      32(DX), Y3
+	MOVBLZX      67(AX), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      10(AX), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      11(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      12(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      13(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      14(AX), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X5
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      15(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      16(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X5, X5
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      17(AX), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPBROADCASTD 78(AX), Y5
+	VPSHUFB      const4<>+0(SB), Y5, Y5
+	VPAND        const3<>+0(SB), Y5, Y5
+	VPCMPEQB     const3<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y4, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y4, Y5
+	PREFETCHT0   128(SI)
+	MOVBLZX      67(AX)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      10(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      11(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      12(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      13(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      14(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X6
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      15(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X6, X6
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      16(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X6, X6
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      17(AX)(CX*1), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 78(AX)(CX*1), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y4
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVBLZX      67(AX)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      10(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      11(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      12(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      13(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      14(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X6
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      15(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X6, X6
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      16(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X6, X6
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      17(AX)(CX*2), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 78(AX)(CX*2), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	MOVBLZX      67(AX)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      10(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      11(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      12(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      13(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      14(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X7
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      15(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X7, X7
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      16(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X7, X7
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      17(AX)(DI*1), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 78(AX)(DI*1), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y4
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVBLZX      67(R8), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      10(R8), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      11(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      12(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      13(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      14(R8), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X6
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      15(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X6, X6
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      16(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X6, X6
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      17(R8), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 78(R8), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	PREFETCHT0   192(SI)
+	MOVBLZX      67(R8)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      10(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      11(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      12(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      13(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      14(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X7
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      15(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X7, X7
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      16(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X7, X7
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      17(R8)(CX*1), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 78(R8)(CX*1), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	MOVBLZX      67(R8)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      10(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      11(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      12(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      13(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      14(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X7
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      15(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X7, X7
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      16(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X7, X7
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      17(R8)(CX*2), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 78(R8)(CX*2), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	MOVBLZX      67(R8)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      10(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      11(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      12(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      13(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      14(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X8
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      15(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X8, X8
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      16(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X8, X8
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      17(R8)(DI*1), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X8, X8
+	VINSERTI128  $0x01, X8, Y4, Y4
+	VPBROADCASTD 78(R8)(DI*1), Y8
+	VPSHUFB      const4<>+0(SB), Y8, Y8
+	VPAND        const3<>+0(SB), Y8, Y8
+	VPCMPEQB     const3<>+0(SB), Y8, Y8
+	VPXOR        Y8, Y4, Y4
+	VPSUBB       Y8, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y4, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y3
+	VPALIGNR     $0x08, Y7, Y8, Y4
+	VPADDD       Y3, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y3
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDD       Y3, Y4, Y4
+	VPBLENDD     $0xf0, Y4, Y5, Y3
+	VPERM2I128   $0x21, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	VPBROADCASTD 36(BX), Y3
+	VPSLLD       $0x04, Y3, Y3
+	VPSUBD       Y3, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x04, Y2, Y3
+	VPAND        const13<>+0(SB), Y3, Y3
+	VPADDD       Y3, Y3, Y3
+	VPADDD       const10<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VBROADCASTSS 32(BX), Y5
+	VMULPS       Y3, Y5, Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VMOVDQU      64(DX), Y3
+	MOVBLZX      68(AX), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      18(AX), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      19(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      20(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      21(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      22(AX), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X5
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      23(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      24(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X5, X5
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      25(AX), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPBROADCASTD 82(AX), Y5
+	VPSHUFB      const4<>+0(SB), Y5, Y5
+	VPAND        const3<>+0(SB), Y5, Y5
+	VPCMPEQB     const3<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y4, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y4, Y5
+	MOVBLZX      68(AX)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      18(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      19(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      20(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      21(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      22(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X6
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      23(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X6, X6
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      24(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X6, X6
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      25(AX)(CX*1), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 82(AX)(CX*1), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y4
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
+	PREFETCHT0   256(SI)
+	MOVBLZX      68(AX)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      18(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      19(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      20(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      21(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      22(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X6
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      23(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X6, X6
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      24(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X6, X6
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      25(AX)(CX*2), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 82(AX)(CX*2), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	MOVBLZX      68(AX)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      18(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      19(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      20(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      21(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      22(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X7
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      23(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X7, X7
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      24(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X7, X7
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      25(AX)(DI*1), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 82(AX)(DI*1), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y4
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVBLZX      68(R8), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      18(R8), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      19(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      20(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      21(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      22(R8), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X6
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      23(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X6, X6
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      24(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X6, X6
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      25(R8), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 82(R8), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	MOVBLZX      68(R8)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      18(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      19(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      20(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      21(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      22(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X7
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      23(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X7, X7
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      24(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X7, X7
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      25(R8)(CX*1), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 82(R8)(CX*1), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	MOVBLZX      68(R8)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      18(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      19(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      20(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      21(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      22(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X7
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      23(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X7, X7
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      24(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X7, X7
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      25(R8)(CX*2), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 82(R8)(CX*2), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	PREFETCHT0   320(SI)
+	MOVBLZX      68(R8)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      18(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      19(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      20(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      21(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      22(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X8
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      23(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X8, X8
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      24(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X8, X8
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      25(R8)(DI*1), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X8, X8
+	VINSERTI128  $0x01, X8, Y4, Y4
+	VPBROADCASTD 82(R8)(DI*1), Y8
+	VPSHUFB      const4<>+0(SB), Y8, Y8
+	VPAND        const3<>+0(SB), Y8, Y8
+	VPCMPEQB     const3<>+0(SB), Y8, Y8
+	VPXOR        Y8, Y4, Y4
+	VPSUBB       Y8, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y4, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y3
+	VPALIGNR     $0x08, Y7, Y8, Y4
+	VPADDD       Y3, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y3
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDD       Y3, Y4, Y4
+	VPBLENDD     $0xf0, Y4, Y5, Y3
+	VPERM2I128   $0x21, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	VPBROADCASTD 68(BX), Y3
+	VPSLLD       $0x04, Y3, Y3
+	VPSUBD       Y3, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x08, Y2, Y3
+	VPAND        const13<>+0(SB), Y3, Y3
+	VPADDD       Y3, Y3, Y3
+	VPADDD       const10<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VBROADCASTSS 64(BX), Y5
+	VMULPS       Y3, Y5, Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VMOVDQU      96(DX), Y3
+	MOVBLZX      69(AX), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      26(AX), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      27(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      28(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      29(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      30(AX), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X5
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      31(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      32(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X5, X5
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      33(AX), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPBROADCASTD 86(AX), Y5
+	VPSHUFB      const4<>+0(SB), Y5, Y5
+	VPAND        const3<>+0(SB), Y5, Y5
+	VPCMPEQB     const3<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y4, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y4, Y5
+	MOVBLZX      69(AX)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      26(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      27(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      28(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      29(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      30(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X6
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      31(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X6, X6
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      32(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X6, X6
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      33(AX)(CX*1), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 86(AX)(CX*1), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y4
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVBLZX      69(AX)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      26(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      27(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      28(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      29(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      30(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X6
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      31(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X6, X6
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      32(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X6, X6
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      33(AX)(CX*2), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 86(AX)(CX*2), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	PREFETCHT0   384(SI)
+	MOVBLZX      69(AX)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      26(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      27(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      28(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      29(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      30(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X7
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      31(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X7, X7
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      32(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X7, X7
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      33(AX)(DI*1), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 86(AX)(DI*1), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y4
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVBLZX      69(R8), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      26(R8), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      27(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      28(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      29(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      30(R8), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X6
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      31(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X6, X6
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      32(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X6, X6
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      33(R8), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 86(R8), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	MOVBLZX      69(R8)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      26(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      27(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      28(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      29(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      30(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X7
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      31(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X7, X7
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      32(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X7, X7
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      33(R8)(CX*1), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 86(R8)(CX*1), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	MOVBLZX      69(R8)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      26(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      27(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      28(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      29(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      30(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X7
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      31(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X7, X7
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      32(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X7, X7
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      33(R8)(CX*2), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 86(R8)(CX*2), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	MOVBLZX      69(R8)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      26(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      27(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      28(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      29(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      30(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X8
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      31(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X8, X8
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      32(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X8, X8
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      33(R8)(DI*1), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X8, X8
+	VINSERTI128  $0x01, X8, Y4, Y4
+	VPBROADCASTD 86(R8)(DI*1), Y8
+	VPSHUFB      const4<>+0(SB), Y8, Y8
+	VPAND        const3<>+0(SB), Y8, Y8
+	VPCMPEQB     const3<>+0(SB), Y8, Y8
+	VPXOR        Y8, Y4, Y4
+	VPSUBB       Y8, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y4, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y3
+	VPALIGNR     $0x08, Y7, Y8, Y4
+	VPADDD       Y3, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y3
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDD       Y3, Y4, Y4
+	VPBLENDD     $0xf0, Y4, Y5, Y3
+	VPERM2I128   $0x21, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	VPBROADCASTD 100(BX), Y3
+	VPSLLD       $0x04, Y3, Y3
+	VPSUBD       Y3, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x0c, Y2, Y3
+	VPAND        const13<>+0(SB), Y3, Y3
+	VPADDD       Y3, Y3, Y3
+	VPADDD       const10<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VBROADCASTSS 96(BX), Y5
+	VMULPS       Y3, Y5, Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VMOVDQU      128(DX), Y3
+	PREFETCHT0   448(SI)
+	MOVBLZX      70(AX), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      34(AX), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      35(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      36(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      37(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      38(AX), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X5
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      39(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      40(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X5, X5
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      41(AX), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPBROADCASTD 90(AX), Y5
+	VPSHUFB      const4<>+0(SB), Y5, Y5
+	VPAND        const3<>+0(SB), Y5, Y5
+	VPCMPEQB     const3<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y4, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y4, Y5
+	MOVBLZX      70(AX)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      34(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      35(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      36(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      37(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      38(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X6
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      39(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X6, X6
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      40(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X6, X6
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      41(AX)(CX*1), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 90(AX)(CX*1), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y4
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVBLZX      70(AX)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      34(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      35(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      36(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      37(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      38(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X6
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      39(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X6, X6
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      40(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X6, X6
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      41(AX)(CX*2), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 90(AX)(CX*2), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	MOVBLZX      70(AX)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      34(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      35(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      36(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      37(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      38(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X7
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      39(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X7, X7
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      40(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X7, X7
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      41(AX)(DI*1), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 90(AX)(DI*1), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y4
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVBLZX      70(R8), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      34(R8), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      35(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      36(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      37(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      38(R8), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X6
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      39(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X6, X6
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      40(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X6, X6
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      41(R8), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 90(R8), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	PREFETCHT0   512(SI)
+	MOVBLZX      70(R8)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      34(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      35(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      36(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      37(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      38(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X7
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      39(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X7, X7
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      40(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X7, X7
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      41(R8)(CX*1), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 90(R8)(CX*1), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	MOVBLZX      70(R8)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      34(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      35(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      36(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      37(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      38(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X7
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      39(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X7, X7
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      40(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X7, X7
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      41(R8)(CX*2), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 90(R8)(CX*2), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	MOVBLZX      70(R8)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      34(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      35(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      36(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      37(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      38(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X8
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      39(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X8, X8
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      40(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X8, X8
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      41(R8)(DI*1), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X8, X8
+	VINSERTI128  $0x01, X8, Y4, Y4
+	VPBROADCASTD 90(R8)(DI*1), Y8
+	VPSHUFB      const4<>+0(SB), Y8, Y8
+	VPAND        const3<>+0(SB), Y8, Y8
+	VPCMPEQB     const3<>+0(SB), Y8, Y8
+	VPXOR        Y8, Y4, Y4
+	VPSUBB       Y8, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y4, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y3
+	VPALIGNR     $0x08, Y7, Y8, Y4
+	VPADDD       Y3, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y3
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDD       Y3, Y4, Y4
+	VPBLENDD     $0xf0, Y4, Y5, Y3
+	VPERM2I128   $0x21, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	VPBROADCASTD 132(BX), Y3
+	VPSLLD       $0x04, Y3, Y3
+	VPSUBD       Y3, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x10, Y2, Y3
+	VPAND        const13<>+0(SB), Y3, Y3
+	VPADDD       Y3, Y3, Y3
+	VPADDD       const10<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VBROADCASTSS 128(BX), Y5
+	VMULPS       Y3, Y5, Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VMOVDQU      160(DX), Y3
+	MOVBLZX      71(AX), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      42(AX), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      43(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      44(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      45(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      46(AX), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X5
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      47(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      48(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X5, X5
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      49(AX), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPBROADCASTD 94(AX), Y5
+	VPSHUFB      const4<>+0(SB), Y5, Y5
+	VPAND        const3<>+0(SB), Y5, Y5
+	VPCMPEQB     const3<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y4, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y4, Y5
+	PREFETCHT0   576(SI)
+	MOVBLZX      71(AX)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      42(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      43(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      44(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      45(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      46(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X6
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      47(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X6, X6
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      48(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X6, X6
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      49(AX)(CX*1), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 94(AX)(CX*1), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y4
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVBLZX      71(AX)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      42(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      43(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      44(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      45(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      46(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X6
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      47(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X6, X6
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      48(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X6, X6
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      49(AX)(CX*2), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 94(AX)(CX*2), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	MOVBLZX      71(AX)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      42(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      43(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      44(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      45(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      46(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X7
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      47(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X7, X7
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      48(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X7, X7
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      49(AX)(DI*1), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 94(AX)(DI*1), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y4
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVBLZX      71(R8), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      42(R8), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      43(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      44(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      45(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      46(R8), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X6
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      47(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X6, X6
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      48(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X6, X6
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      49(R8), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 94(R8), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	MOVBLZX      71(R8)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      42(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      43(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      44(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      45(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      46(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X7
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      47(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X7, X7
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      48(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X7, X7
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      49(R8)(CX*1), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 94(R8)(CX*1), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	PREFETCHT0   640(SI)
+	MOVBLZX      71(R8)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      42(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      43(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      44(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      45(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      46(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X7
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      47(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X7, X7
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      48(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X7, X7
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      49(R8)(CX*2), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 94(R8)(CX*2), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	MOVBLZX      71(R8)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      42(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      43(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      44(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      45(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      46(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X8
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      47(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X8, X8
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      48(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X8, X8
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      49(R8)(DI*1), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X8, X8
+	VINSERTI128  $0x01, X8, Y4, Y4
+	VPBROADCASTD 94(R8)(DI*1), Y8
+	VPSHUFB      const4<>+0(SB), Y8, Y8
+	VPAND        const3<>+0(SB), Y8, Y8
+	VPCMPEQB     const3<>+0(SB), Y8, Y8
+	VPXOR        Y8, Y4, Y4
+	VPSUBB       Y8, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y4, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y3
+	VPALIGNR     $0x08, Y7, Y8, Y4
+	VPADDD       Y3, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y3
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDD       Y3, Y4, Y4
+	VPBLENDD     $0xf0, Y4, Y5, Y3
+	VPERM2I128   $0x21, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	VPBROADCASTD 164(BX), Y3
+	VPSLLD       $0x04, Y3, Y3
+	VPSUBD       Y3, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x14, Y2, Y3
+	VPAND        const13<>+0(SB), Y3, Y3
+	VPADDD       Y3, Y3, Y3
+	VPADDD       const10<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VBROADCASTSS 160(BX), Y5
+	VMULPS       Y3, Y5, Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VMOVDQU      192(DX), Y3
+	MOVBLZX      72(AX), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      50(AX), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      51(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      52(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      53(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      54(AX), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X5
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      55(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      56(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X5, X5
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      57(AX), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPBROADCASTD 98(AX), Y5
+	VPSHUFB      const4<>+0(SB), Y5, Y5
+	VPAND        const3<>+0(SB), Y5, Y5
+	VPCMPEQB     const3<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y4, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y4, Y5
+	MOVBLZX      72(AX)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      50(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      51(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      52(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      53(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      54(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X6
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      55(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X6, X6
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      56(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X6, X6
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      57(AX)(CX*1), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 98(AX)(CX*1), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y4
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVBLZX      72(AX)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      50(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      51(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      52(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      53(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      54(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X6
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      55(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X6, X6
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      56(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X6, X6
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      57(AX)(CX*2), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 98(AX)(CX*2), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	PREFETCHT0   704(SI)
+	MOVBLZX      72(AX)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      50(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      51(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      52(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      53(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      54(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X7
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      55(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X7, X7
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      56(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X7, X7
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      57(AX)(DI*1), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 98(AX)(DI*1), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y4
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVBLZX      72(R8), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      50(R8), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      51(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      52(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      53(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      54(R8), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X6
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      55(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X6, X6
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      56(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X6, X6
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      57(R8), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 98(R8), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	MOVBLZX      72(R8)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      50(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      51(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      52(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      53(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      54(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X7
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      55(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X7, X7
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      56(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X7, X7
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      57(R8)(CX*1), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 98(R8)(CX*1), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	MOVBLZX      72(R8)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      50(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      51(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      52(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      53(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      54(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X7
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      55(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X7, X7
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      56(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X7, X7
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      57(R8)(CX*2), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 98(R8)(CX*2), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	PREFETCHT0   768(SI)
+	MOVBLZX      72(R8)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      50(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      51(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      52(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      53(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      54(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X8
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      55(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X8, X8
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      56(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X8, X8
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      57(R8)(DI*1), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X8, X8
+	VINSERTI128  $0x01, X8, Y4, Y4
+	VPBROADCASTD 98(R8)(DI*1), Y8
+	VPSHUFB      const4<>+0(SB), Y8, Y8
+	VPAND        const3<>+0(SB), Y8, Y8
+	VPCMPEQB     const3<>+0(SB), Y8, Y8
+	VPXOR        Y8, Y4, Y4
+	VPSUBB       Y8, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y4, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y3
+	VPALIGNR     $0x08, Y7, Y8, Y4
+	VPADDD       Y3, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y3
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDD       Y3, Y4, Y4
+	VPBLENDD     $0xf0, Y4, Y5, Y3
+	VPERM2I128   $0x21, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	VPBROADCASTD 196(BX), Y3
+	VPSLLD       $0x04, Y3, Y3
+	VPSUBD       Y3, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x18, Y2, Y3
+	VPAND        const13<>+0(SB), Y3, Y3
+	VPADDD       Y3, Y3, Y3
+	VPADDD       const10<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VBROADCASTSS 192(BX), Y5
+	VMULPS       Y3, Y5, Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VMOVDQU      224(DX), Y3
+	MOVBLZX      73(AX), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      58(AX), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      59(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      60(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      61(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      62(AX), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X5
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      63(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X5, X5
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      64(AX), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X5, X5
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      65(AX), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPBROADCASTD 102(AX), Y5
+	VPSHUFB      const4<>+0(SB), Y5, Y5
+	VPAND        const3<>+0(SB), Y5, Y5
+	VPCMPEQB     const3<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y4, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y4, Y5
+	MOVBLZX      73(AX)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      58(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      59(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      60(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      61(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      62(AX)(CX*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X6
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      63(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X6, X6
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      64(AX)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X6, X6
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      65(AX)(CX*1), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 102(AX)(CX*1), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y4
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
+	MOVBLZX      73(AX)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      58(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      59(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      60(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      61(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      62(AX)(CX*2), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X6
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      63(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X6, X6
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      64(AX)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X6, X6
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      65(AX)(CX*2), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 102(AX)(CX*2), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	MOVBLZX      73(AX)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      58(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      59(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      60(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      61(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      62(AX)(DI*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X7
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      63(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X7, X7
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      64(AX)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X7, X7
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      65(AX)(DI*1), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 102(AX)(DI*1), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y4
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y4, Y5, Y5
+	PREFETCHT0   832(SI)
+	MOVBLZX      73(R8), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      58(R8), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      59(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      60(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      61(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      62(R8), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X6
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      63(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X6, X6
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      64(R8), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X6, X6
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      65(R8), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPBROADCASTD 102(R8), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y4, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	MOVBLZX      73(R8)(CX*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      58(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      59(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      60(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      61(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      62(R8)(CX*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X7
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      63(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X7, X7
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      64(R8)(CX*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X7, X7
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      65(R8)(CX*1), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 102(R8)(CX*1), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	MOVBLZX      73(R8)(CX*2), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      58(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      59(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      60(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      61(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      62(R8)(CX*2), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X7
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      63(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X7, X7
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      64(R8)(CX*2), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X7, X7
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      65(R8)(CX*2), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X7, X7
+	VINSERTI128  $0x01, X7, Y4, Y4
+	VPBROADCASTD 102(R8)(CX*2), Y7
+	VPSHUFB      const4<>+0(SB), Y7, Y7
+	VPAND        const3<>+0(SB), Y7, Y7
+	VPCMPEQB     const3<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y4, Y4
+	VPSUBB       Y7, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	MOVBLZX      73(R8)(DI*1), R11
+	MOVL         R11, R12
+	SHLL         $0x08, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      58(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X4
+	MOVL         R11, R12
+	SHLL         $0x07, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      59(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x06, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      60(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      61(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVL         R11, R12
+	SHLL         $0x04, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      62(R8)(DI*1), R13
+	ORL          R12, R13
+	VMOVD        (R9)(R13*4), X8
+	MOVL         R11, R12
+	SHLL         $0x03, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      63(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x01, (R9)(R13*4), X8, X8
+	MOVL         R11, R12
+	SHLL         $0x02, R12
+	ANDL         $0x00000100, R12
+	MOVBLZX      64(R8)(DI*1), R13
+	ORL          R12, R13
+	VPINSRD      $0x02, (R9)(R13*4), X8, X8
+	SHLL         $0x01, R11
+	ANDL         $0x00000100, R11
+	MOVBLZX      65(R8)(DI*1), R12
+	ORL          R11, R12
+	VPINSRD      $0x03, (R9)(R12*4), X8, X8
+	VINSERTI128  $0x01, X8, Y4, Y4
+	VPBROADCASTD 102(R8)(DI*1), Y8
+	VPSHUFB      const4<>+0(SB), Y8, Y8
+	VPAND        const3<>+0(SB), Y8, Y8
+	VPCMPEQB     const3<>+0(SB), Y8, Y8
+	VPXOR        Y8, Y4, Y4
+	VPSUBB       Y8, Y4, Y4
+	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y4, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y3
+	VPALIGNR     $0x08, Y7, Y8, Y4
+	VPADDD       Y3, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y3
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDD       Y3, Y4, Y4
+	VPBLENDD     $0xf0, Y4, Y5, Y3
+	VPERM2I128   $0x21, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	VPBROADCASTD 228(BX), Y3
+	VPSLLD       $0x04, Y3, Y3
+	VPSUBD       Y3, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VPSRLD       $0x1c, Y2, Y2
+	VPAND        const13<>+0(SB), Y2, Y2
+	VPADDD       Y2, Y2, Y2
+	VPADDD       const10<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VBROADCASTSS 224(BX), Y1
+	VMULPS       Y2, Y1, Y1
+	VFMADD231PS  Y1, Y4, Y0
+	ADDQ         $0x6e, AX
+	ADDQ         $0x6e, R8
+	ADDQ         $0x00000370, SI
+	ADDQ         $0x00000100, DX
+	ADDQ         $0x00000100, BX
+	DECQ         R10
+	JNZ          loop
+	MOVQ         dst+0(FP), AX
+	VMOVUPS      Y0, (AX)
+	VZEROUPPER
+	RET
+
 // func panel16x1AVXVNNI(a *byte)
 // Requires: AVX, AVX2, AVXVNNI, FMA3
 TEXT ·panel16x1AVXVNNI(SB), NOSPLIT, $128-8
@@ -17437,3 +36702,237 @@ DATA const28<>+52(SB)/4, $0x03000300
 DATA const28<>+56(SB)/4, $0x03000300
 DATA const28<>+60(SB)/4, $0x03000300
 GLOBL const28<>(SB), RODATA|NOPTR, $64
+
+DATA const29<>+0(SB)/4, $0x01010101
+DATA const29<>+4(SB)/4, $0x01010101
+DATA const29<>+8(SB)/4, $0x01010101
+DATA const29<>+12(SB)/4, $0x01010101
+DATA const29<>+16(SB)/4, $0x01010101
+DATA const29<>+20(SB)/4, $0x01010101
+DATA const29<>+24(SB)/4, $0x01010101
+DATA const29<>+28(SB)/4, $0x01010101
+DATA const29<>+32(SB)/4, $0x01010101
+DATA const29<>+36(SB)/4, $0x01010101
+DATA const29<>+40(SB)/4, $0x01010101
+DATA const29<>+44(SB)/4, $0x01010101
+DATA const29<>+48(SB)/4, $0x01010101
+DATA const29<>+52(SB)/4, $0x01010101
+DATA const29<>+56(SB)/4, $0x01010101
+DATA const29<>+60(SB)/4, $0x01010101
+GLOBL const29<>(SB), RODATA|NOPTR, $64
+
+DATA const30<>+0(SB)/4, $0x09090909
+DATA const30<>+4(SB)/4, $0x09090909
+DATA const30<>+8(SB)/4, $0x09090909
+DATA const30<>+12(SB)/4, $0x09090909
+DATA const30<>+16(SB)/4, $0x09090909
+DATA const30<>+20(SB)/4, $0x09090909
+DATA const30<>+24(SB)/4, $0x09090909
+DATA const30<>+28(SB)/4, $0x09090909
+DATA const30<>+32(SB)/4, $0x07070707
+DATA const30<>+36(SB)/4, $0x07070707
+DATA const30<>+40(SB)/4, $0x07070707
+DATA const30<>+44(SB)/4, $0x07070707
+DATA const30<>+48(SB)/4, $0x07070707
+DATA const30<>+52(SB)/4, $0x07070707
+DATA const30<>+56(SB)/4, $0x07070707
+DATA const30<>+60(SB)/4, $0x07070707
+GLOBL const30<>(SB), RODATA|NOPTR, $64
+
+DATA const31<>+0(SB)/4, $0x00000007
+DATA const31<>+4(SB)/4, $0x00000007
+DATA const31<>+8(SB)/4, $0x00000007
+DATA const31<>+12(SB)/4, $0x00000007
+DATA const31<>+16(SB)/4, $0x00000007
+DATA const31<>+20(SB)/4, $0x00000007
+DATA const31<>+24(SB)/4, $0x00000007
+DATA const31<>+28(SB)/4, $0x00000007
+DATA const31<>+32(SB)/4, $0x00000007
+DATA const31<>+36(SB)/4, $0x00000007
+DATA const31<>+40(SB)/4, $0x00000007
+DATA const31<>+44(SB)/4, $0x00000007
+DATA const31<>+48(SB)/4, $0x00000007
+DATA const31<>+52(SB)/4, $0x00000007
+DATA const31<>+56(SB)/4, $0x00000007
+DATA const31<>+60(SB)/4, $0x00000007
+GLOBL const31<>(SB), RODATA|NOPTR, $64
+
+DATA const32<>+0(SB)/4, $0x3e000000
+DATA const32<>+4(SB)/4, $0x3e000000
+DATA const32<>+8(SB)/4, $0x3e000000
+DATA const32<>+12(SB)/4, $0x3e000000
+DATA const32<>+16(SB)/4, $0x3e000000
+DATA const32<>+20(SB)/4, $0x3e000000
+DATA const32<>+24(SB)/4, $0x3e000000
+DATA const32<>+28(SB)/4, $0x3e000000
+DATA const32<>+32(SB)/4, $0x3e000000
+DATA const32<>+36(SB)/4, $0x3e000000
+DATA const32<>+40(SB)/4, $0x3e000000
+DATA const32<>+44(SB)/4, $0x3e000000
+DATA const32<>+48(SB)/4, $0x3e000000
+DATA const32<>+52(SB)/4, $0x3e000000
+DATA const32<>+56(SB)/4, $0x3e000000
+DATA const32<>+60(SB)/4, $0x3e000000
+GLOBL const32<>(SB), RODATA|NOPTR, $64
+
+DATA const33<>+0(SB)/4, $0x000000f0
+DATA const33<>+4(SB)/4, $0x000000f0
+DATA const33<>+8(SB)/4, $0x000000f0
+DATA const33<>+12(SB)/4, $0x000000f0
+DATA const33<>+16(SB)/4, $0x000000f0
+DATA const33<>+20(SB)/4, $0x000000f0
+DATA const33<>+24(SB)/4, $0x000000f0
+DATA const33<>+28(SB)/4, $0x000000f0
+DATA const33<>+32(SB)/4, $0x000000f0
+DATA const33<>+36(SB)/4, $0x000000f0
+DATA const33<>+40(SB)/4, $0x000000f0
+DATA const33<>+44(SB)/4, $0x000000f0
+DATA const33<>+48(SB)/4, $0x000000f0
+DATA const33<>+52(SB)/4, $0x000000f0
+DATA const33<>+56(SB)/4, $0x000000f0
+DATA const33<>+60(SB)/4, $0x000000f0
+GLOBL const33<>(SB), RODATA|NOPTR, $64
+
+DATA const34<>+0(SB)/4, $0x00000f00
+DATA const34<>+4(SB)/4, $0x00000f00
+DATA const34<>+8(SB)/4, $0x00000f00
+DATA const34<>+12(SB)/4, $0x00000f00
+DATA const34<>+16(SB)/4, $0x00000f00
+DATA const34<>+20(SB)/4, $0x00000f00
+DATA const34<>+24(SB)/4, $0x00000f00
+DATA const34<>+28(SB)/4, $0x00000f00
+DATA const34<>+32(SB)/4, $0x00000f00
+DATA const34<>+36(SB)/4, $0x00000f00
+DATA const34<>+40(SB)/4, $0x00000f00
+DATA const34<>+44(SB)/4, $0x00000f00
+DATA const34<>+48(SB)/4, $0x00000f00
+DATA const34<>+52(SB)/4, $0x00000f00
+DATA const34<>+56(SB)/4, $0x00000f00
+DATA const34<>+60(SB)/4, $0x00000f00
+GLOBL const34<>(SB), RODATA|NOPTR, $64
+
+DATA const35<>+0(SB)/4, $0x0000f000
+DATA const35<>+4(SB)/4, $0x0000f000
+DATA const35<>+8(SB)/4, $0x0000f000
+DATA const35<>+12(SB)/4, $0x0000f000
+DATA const35<>+16(SB)/4, $0x0000f000
+DATA const35<>+20(SB)/4, $0x0000f000
+DATA const35<>+24(SB)/4, $0x0000f000
+DATA const35<>+28(SB)/4, $0x0000f000
+DATA const35<>+32(SB)/4, $0x0000f000
+DATA const35<>+36(SB)/4, $0x0000f000
+DATA const35<>+40(SB)/4, $0x0000f000
+DATA const35<>+44(SB)/4, $0x0000f000
+DATA const35<>+48(SB)/4, $0x0000f000
+DATA const35<>+52(SB)/4, $0x0000f000
+DATA const35<>+56(SB)/4, $0x0000f000
+DATA const35<>+60(SB)/4, $0x0000f000
+GLOBL const35<>(SB), RODATA|NOPTR, $64
+
+DATA const36<>+0(SB)/4, $0x00000000
+DATA const36<>+4(SB)/4, $0x00000000
+DATA const36<>+8(SB)/4, $0x00000000
+DATA const36<>+12(SB)/4, $0x00000000
+DATA const36<>+16(SB)/4, $0x01010101
+DATA const36<>+20(SB)/4, $0x01010101
+DATA const36<>+24(SB)/4, $0x01010101
+DATA const36<>+28(SB)/4, $0x01010101
+DATA const36<>+32(SB)/4, $0x00000000
+DATA const36<>+36(SB)/4, $0x00000000
+DATA const36<>+40(SB)/4, $0x00000000
+DATA const36<>+44(SB)/4, $0x00000000
+DATA const36<>+48(SB)/4, $0x01010101
+DATA const36<>+52(SB)/4, $0x01010101
+DATA const36<>+56(SB)/4, $0x01010101
+DATA const36<>+60(SB)/4, $0x01010101
+GLOBL const36<>(SB), RODATA|NOPTR, $64
+
+DATA const37<>+0(SB)/4, $0x08080808
+DATA const37<>+4(SB)/4, $0x08080808
+DATA const37<>+8(SB)/4, $0x80808080
+DATA const37<>+12(SB)/4, $0x80808080
+DATA const37<>+16(SB)/4, $0x08080808
+DATA const37<>+20(SB)/4, $0x08080808
+DATA const37<>+24(SB)/4, $0x80808080
+DATA const37<>+28(SB)/4, $0x80808080
+DATA const37<>+32(SB)/4, $0x08080808
+DATA const37<>+36(SB)/4, $0x08080808
+DATA const37<>+40(SB)/4, $0x80808080
+DATA const37<>+44(SB)/4, $0x80808080
+DATA const37<>+48(SB)/4, $0x08080808
+DATA const37<>+52(SB)/4, $0x08080808
+DATA const37<>+56(SB)/4, $0x80808080
+DATA const37<>+60(SB)/4, $0x80808080
+GLOBL const37<>(SB), RODATA|NOPTR, $64
+
+DATA const38<>+0(SB)/4, $0x09090909
+DATA const38<>+4(SB)/4, $0x09090909
+DATA const38<>+8(SB)/4, $0x09090909
+DATA const38<>+12(SB)/4, $0x09090909
+DATA const38<>+16(SB)/4, $0x09090909
+DATA const38<>+20(SB)/4, $0x09090909
+DATA const38<>+24(SB)/4, $0x09090909
+DATA const38<>+28(SB)/4, $0x09090909
+DATA const38<>+32(SB)/4, $0x09090909
+DATA const38<>+36(SB)/4, $0x09090909
+DATA const38<>+40(SB)/4, $0x09090909
+DATA const38<>+44(SB)/4, $0x09090909
+DATA const38<>+48(SB)/4, $0x09090909
+DATA const38<>+52(SB)/4, $0x09090909
+DATA const38<>+56(SB)/4, $0x09090909
+DATA const38<>+60(SB)/4, $0x09090909
+GLOBL const38<>(SB), RODATA|NOPTR, $64
+
+DATA const39<>+0(SB)/4, $0x40404040
+DATA const39<>+4(SB)/4, $0x40404040
+DATA const39<>+8(SB)/4, $0x40404040
+DATA const39<>+12(SB)/4, $0x40404040
+DATA const39<>+16(SB)/4, $0x40404040
+DATA const39<>+20(SB)/4, $0x40404040
+DATA const39<>+24(SB)/4, $0x40404040
+DATA const39<>+28(SB)/4, $0x40404040
+DATA const39<>+32(SB)/4, $0x40404040
+DATA const39<>+36(SB)/4, $0x40404040
+DATA const39<>+40(SB)/4, $0x40404040
+DATA const39<>+44(SB)/4, $0x40404040
+DATA const39<>+48(SB)/4, $0x40404040
+DATA const39<>+52(SB)/4, $0x40404040
+DATA const39<>+56(SB)/4, $0x40404040
+DATA const39<>+60(SB)/4, $0x40404040
+GLOBL const39<>(SB), RODATA|NOPTR, $64
+
+DATA const40<>+0(SB)/4, $0x3f000000
+DATA const40<>+4(SB)/4, $0x3f000000
+DATA const40<>+8(SB)/4, $0x3f000000
+DATA const40<>+12(SB)/4, $0x3f000000
+DATA const40<>+16(SB)/4, $0x3f000000
+DATA const40<>+20(SB)/4, $0x3f000000
+DATA const40<>+24(SB)/4, $0x3f000000
+DATA const40<>+28(SB)/4, $0x3f000000
+DATA const40<>+32(SB)/4, $0x3f000000
+DATA const40<>+36(SB)/4, $0x3f000000
+DATA const40<>+40(SB)/4, $0x3f000000
+DATA const40<>+44(SB)/4, $0x3f000000
+DATA const40<>+48(SB)/4, $0x3f000000
+DATA const40<>+52(SB)/4, $0x3f000000
+DATA const40<>+56(SB)/4, $0x3f000000
+DATA const40<>+60(SB)/4, $0x3f000000
+GLOBL const40<>(SB), RODATA|NOPTR, $64
+
+DATA const41<>+0(SB)/4, $0x3e800000
+DATA const41<>+4(SB)/4, $0x3e800000
+DATA const41<>+8(SB)/4, $0x3e800000
+DATA const41<>+12(SB)/4, $0x3e800000
+DATA const41<>+16(SB)/4, $0x3e800000
+DATA const41<>+20(SB)/4, $0x3e800000
+DATA const41<>+24(SB)/4, $0x3e800000
+DATA const41<>+28(SB)/4, $0x3e800000
+DATA const41<>+32(SB)/4, $0x3e800000
+DATA const41<>+36(SB)/4, $0x3e800000
+DATA const41<>+40(SB)/4, $0x3e800000
+DATA const41<>+44(SB)/4, $0x3e800000
+DATA const41<>+48(SB)/4, $0x3e800000
+DATA const41<>+52(SB)/4, $0x3e800000
+DATA const41<>+56(SB)/4, $0x3e800000
+DATA const41<>+60(SB)/4, $0x3e800000
+GLOBL const41<>(SB), RODATA|NOPTR, $64

@@ -109,6 +109,41 @@ func rowsQ1_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, gro
 //go:noescape
 func rowsQ2_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
+// rowsIQ1_SAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsIQ1_SAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// rowsIQ1_MAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsIQ1_MAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// rowsIQ2_XXSAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsIQ2_XXSAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// rowsIQ2_XSAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsIQ2_XSAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// rowsIQ2_SAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsIQ2_SAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// rowsIQ3_XXSAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsIQ3_XXSAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
+// rowsIQ3_SAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+//
+//go:noescape
+func rowsIQ3_SAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+
 // panel16x1AVXVNNI multiplies 3 panels of 8 rows with 1 tokens.
 //
 //go:noescape

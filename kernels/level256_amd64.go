@@ -18,11 +18,13 @@ type tiles256 struct {
 var (
 	panel32By8AVX2    = [4]func(*byte){panel32By8x1AVX2, panel32By8x2AVX2, panel32By8x3AVX2, panel32By8x4AVX2}
 	panel32By4AVX2    = [4]func(*byte){panel32By4x1AVX2, panel32By4x2AVX2, panel32By4x3AVX2, panel32By4x4AVX2}
+	panel32By1AVX2    = [4]func(*byte){panel32By1x1AVX2, panel32By1x2AVX2, panel32By1x3AVX2, panel32By1x4AVX2}
 	panel32SignedAVX2 = [4]func(*byte){panel32Signedx1AVX2, panel32Signedx2AVX2, panel32Signedx3AVX2, panel32Signedx4AVX2}
 	panel32MinBy8AVX2 = [4]func(*byte){panel32MinBy8x1AVX2, panel32MinBy8x2AVX2, panel32MinBy8x3AVX2, panel32MinBy8x4AVX2}
 	panel32MinBy4AVX2 = [4]func(*byte){panel32MinBy4x1AVX2, panel32MinBy4x2AVX2, panel32MinBy4x3AVX2, panel32MinBy4x4AVX2}
 	panel16By4AVX2    = [4]func(*byte){panel16By4x1AVX2, panel16By4x2AVX2, panel16By4x3AVX2, panel16By4x4AVX2}
 	panel16By2AVX2    = [4]func(*byte){panel16By2x1AVX2, panel16By2x2AVX2, panel16By2x3AVX2, panel16By2x4AVX2}
+	panel16By1AVX2    = [4]func(*byte){panel16By1x1AVX2, panel16By1x2AVX2, panel16By1x3AVX2, panel16By1x4AVX2}
 	panel16MinBy4AVX2 = [4]func(*byte){panel16MinBy4x1AVX2, panel16MinBy4x2AVX2, panel16MinBy4x3AVX2, panel16MinBy4x4AVX2}
 )
 
@@ -45,6 +47,13 @@ var tilesAVX2 = []tiles256{
 	{quant.TQ2_0, 0, rowsTQ2_0AVX2, unpackTQ2_0AVX2, panel32By8AVX2},
 	{quant.Q1_0, 0, rowsQ1_0AVX2, unpackQ1_0AVX2, panel32By8AVX2},
 	{quant.Q2_0, 0, rowsQ2_0AVX2, unpackQ2_0AVX2, panel32By8AVX2},
+	{quant.IQ1_S, 4, rowsIQ1_SAVX2, unpackIQ1_SAVX2, panel32By4AVX2},
+	{quant.IQ1_M, 4, rowsIQ1_MAVX2, unpackIQ1_MAVX2, panel16By4AVX2},
+	{quant.IQ2_XXS, 6, rowsIQ2_XXSAVX2, unpackIQ2_XXSAVX2, panel32By1AVX2},
+	{quant.IQ2_XS, 6, rowsIQ2_XSAVX2, unpackIQ2_XSAVX2, panel16By1AVX2},
+	{quant.IQ2_S, 6, rowsIQ2_SAVX2, unpackIQ2_SAVX2, panel16By1AVX2},
+	{quant.IQ3_XXS, 6, rowsIQ3_XXSAVX2, unpackIQ3_XXSAVX2, panel32By1AVX2},
+	{quant.IQ3_S, 4, rowsIQ3_SAVX2, unpackIQ3_SAVX2, panel32By4AVX2},
 }
 
 // avx2 is the level avx2.
@@ -83,6 +92,13 @@ var tilesAVXVNNI = []tiles256{
 	{quant.TQ2_0, 0, rowsTQ2_0AVXVNNI, unpackTQ2_0AVX2, panel32AVXVNNI},
 	{quant.Q1_0, 0, rowsQ1_0AVXVNNI, unpackQ1_0AVX2, panel32AVXVNNI},
 	{quant.Q2_0, 0, rowsQ2_0AVXVNNI, unpackQ2_0AVX2, panel32AVXVNNI},
+	{quant.IQ1_S, 4, rowsIQ1_SAVXVNNI, unpackIQ1_SAVX2, panel32AVXVNNI},
+	{quant.IQ1_M, 4, rowsIQ1_MAVXVNNI, unpackIQ1_MAVX2, panel16AVXVNNI},
+	{quant.IQ2_XXS, 6, rowsIQ2_XXSAVXVNNI, unpackIQ2_XXSAVX2, panel32AVXVNNI},
+	{quant.IQ2_XS, 6, rowsIQ2_XSAVXVNNI, unpackIQ2_XSAVX2, panel16AVXVNNI},
+	{quant.IQ2_S, 6, rowsIQ2_SAVXVNNI, unpackIQ2_SAVX2, panel16AVXVNNI},
+	{quant.IQ3_XXS, 6, rowsIQ3_XXSAVXVNNI, unpackIQ3_XXSAVX2, panel32AVXVNNI},
+	{quant.IQ3_S, 4, rowsIQ3_SAVXVNNI, unpackIQ3_SAVX2, panel32AVXVNNI},
 }
 
 // avxvnni is the level avxvnni.

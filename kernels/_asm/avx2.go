@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/mmcloughlin/avo/ir"
 	. "github.com/mmcloughlin/avo/operand"
@@ -19,12 +20,13 @@ type level256 struct {
 // avx2 multiplies bytes by VPMADDUBSW, which adds two products in 16 bits, then VPMADDWD. Sums stay in 16 bits for as many products as fit: see format256.depth.
 func avx2(x *program) {
 	l := level256{suffix: "AVX2"}
-	for _, f := range formats256 {
+	formats := slices.Concat(formats256, formatsIQ256)
+	for _, f := range formats {
 		x.rows256(l, f)
 		x.unpack256(l, f)
 	}
 	done := map[panel256]bool{}
-	for _, f := range formats256 {
+	for _, f := range formats {
 		p := panel256{group: f.group, min: f.min, depth: f.depth(), tiles: 2}
 		if done[p] {
 			continue
@@ -39,7 +41,7 @@ func avx2(x *program) {
 // avxvnni multiplies bytes by VPDPBUSD, which adds four products in 32 bits.
 func avxvnni(x *program) {
 	l := level256{suffix: "AVXVNNI", vnni: true}
-	for _, f := range formats256 {
+	for _, f := range slices.Concat(formats256, formatsIQ256) {
 		x.rows256(l, f)
 		if f.full() { // where the level below unpacks otherwise
 			x.unpack256(l, f)
@@ -109,6 +111,8 @@ type state256 struct {
 	signed bool                      // load is to return signed bytes
 	c      map[string]reg.VecVirtual // constants
 	v      map[string]reg.VecVirtual // of the block
+
+	grid, signs reg.GPVirtual // codebooks
 }
 
 // full tells whether the weights take all of a byte. VPMADDUBSW would saturate: the level avx2 takes such weights as signed bytes, and multiplies their
