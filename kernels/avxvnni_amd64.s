@@ -18,11 +18,10 @@ TEXT ·rowsQ4_0AVXVNNI(SB), NOSPLIT, $0-48
 	LEAQ    (AX)(CX*4), R8
 	VMOVDQU const0<>+0(SB), Y0
 	VMOVDQU const1<>+0(SB), Y1
-	MOVQ    blocks+24(FP), R9
 	VPXOR   Y2, Y2, Y2
 
 some:
-	CMPQ           R9, $0x04
+	CMPQ           blocks+24(FP), $0x04
 	JLT            rest
 	VMOVD          (AX), X3
 	VPINSRW        $0x01, (AX)(CX*1), X3, X3
@@ -350,12 +349,12 @@ some:
 	ADDQ           $0x00000240, SI
 	ADDQ           $0x00000080, DX
 	ADDQ           $0x00000080, BX
-	SUBQ           $0x04, R9
+	SUBQ           $0x04, blocks+24(FP)
 	JMP            some
 
 rest:
-	TESTQ R9, R9
-	JZ    end
+	CMPQ blocks+24(FP), $0x00
+	JEQ  end
 
 loop:
 	VMOVD          (AX), X3
@@ -444,7 +443,7 @@ loop:
 	ADDQ           $0x00000090, SI
 	ADDQ           $0x20, DX
 	ADDQ           $0x20, BX
-	DECQ           R9
+	DECQ           blocks+24(FP)
 	JNZ            loop
 
 end:
@@ -467,11 +466,10 @@ TEXT ·rowsQ4_1AVXVNNI(SB), NOSPLIT, $0-48
 	LEAQ    (AX)(CX*4), R8
 	VMOVDQU const0<>+0(SB), Y0
 	VMOVDQU const1<>+0(SB), Y1
-	MOVQ    blocks+24(FP), R9
 	VPXOR   Y2, Y2, Y2
 
 some:
-	CMPQ           R9, $0x04
+	CMPQ           blocks+24(FP), $0x04
 	JLT            rest
 	VMOVD          (AX), X3
 	VPINSRD        $0x01, (AX)(CX*1), X3, X3
@@ -816,12 +814,12 @@ some:
 	ADDQ           $0x00000280, SI
 	ADDQ           $0x00000080, DX
 	ADDQ           $0x00000080, BX
-	SUBQ           $0x04, R9
+	SUBQ           $0x04, blocks+24(FP)
 	JMP            some
 
 rest:
-	TESTQ R9, R9
-	JZ    end
+	CMPQ blocks+24(FP), $0x00
+	JEQ  end
 
 loop:
 	VMOVD          (AX), X3
@@ -914,7 +912,7 @@ loop:
 	ADDQ           $0x000000a0, SI
 	ADDQ           $0x20, DX
 	ADDQ           $0x20, BX
-	DECQ           R9
+	DECQ           blocks+24(FP)
 	JNZ            loop
 
 end:
@@ -939,11 +937,10 @@ TEXT ·rowsQ5_0AVXVNNI(SB), NOSPLIT, $0-48
 	VMOVDQU const1<>+0(SB), Y1
 	VMOVDQU const3<>+0(SB), Y2
 	VMOVDQU const4<>+0(SB), Y3
-	MOVQ    blocks+24(FP), R9
 	VPXOR   Y4, Y4, Y4
 
 some:
-	CMPQ           R9, $0x04
+	CMPQ           blocks+24(FP), $0x04
 	JLT            rest
 	VMOVD          (AX), X5
 	VPINSRW        $0x01, (AX)(CX*1), X5, X5
@@ -1465,12 +1462,12 @@ some:
 	ADDQ           $0x000002c0, SI
 	ADDQ           $0x00000080, DX
 	ADDQ           $0x00000080, BX
-	SUBQ           $0x04, R9
+	SUBQ           $0x04, blocks+24(FP)
 	JMP            some
 
 rest:
-	TESTQ R9, R9
-	JZ    end
+	CMPQ blocks+24(FP), $0x00
+	JEQ  end
 
 loop:
 	VMOVD          (AX), X5
@@ -1607,7 +1604,7 @@ loop:
 	ADDQ           $0x000000b0, SI
 	ADDQ           $0x20, DX
 	ADDQ           $0x20, BX
-	DECQ           R9
+	DECQ           blocks+24(FP)
 	JNZ            loop
 
 end:
@@ -1632,11 +1629,10 @@ TEXT ·rowsQ5_1AVXVNNI(SB), NOSPLIT, $0-48
 	VMOVDQU const1<>+0(SB), Y1
 	VMOVDQU const3<>+0(SB), Y2
 	VMOVDQU const4<>+0(SB), Y3
-	MOVQ    blocks+24(FP), R9
 	VPXOR   Y4, Y4, Y4
 
 some:
-	CMPQ           R9, $0x04
+	CMPQ           blocks+24(FP), $0x04
 	JLT            rest
 	VMOVD          (AX), X5
 	VPINSRD        $0x01, (AX)(CX*1), X5, X5
@@ -2175,12 +2171,12 @@ some:
 	ADDQ           $0x00000300, SI
 	ADDQ           $0x00000080, DX
 	ADDQ           $0x00000080, BX
-	SUBQ           $0x04, R9
+	SUBQ           $0x04, blocks+24(FP)
 	JMP            some
 
 rest:
-	TESTQ R9, R9
-	JZ    end
+	CMPQ blocks+24(FP), $0x00
+	JEQ  end
 
 loop:
 	VMOVD          (AX), X5
@@ -2321,7 +2317,7 @@ loop:
 	ADDQ           $0x000000c0, SI
 	ADDQ           $0x20, DX
 	ADDQ           $0x20, BX
-	DECQ           R9
+	DECQ           blocks+24(FP)
 	JNZ            loop
 
 end:
@@ -2343,11 +2339,10 @@ TEXT ·rowsQ8_0AVXVNNI(SB), NOSPLIT, $0-48
 	LEAQ    (CX)(CX*2), DI
 	LEAQ    (AX)(CX*4), R8
 	VMOVDQU const6<>+0(SB), Y0
-	MOVQ    blocks+24(FP), R9
 	VPXOR   Y1, Y1, Y1
 
 some:
-	CMPQ         R9, $0x04
+	CMPQ         blocks+24(FP), $0x04
 	JLT          rest
 	VMOVD        (AX), X2
 	VPINSRW      $0x01, (AX)(CX*1), X2, X2
@@ -2619,12 +2614,12 @@ some:
 	ADDQ         $0x00000440, SI
 	ADDQ         $0x00000080, DX
 	ADDQ         $0x00000080, BX
-	SUBQ         $0x04, R9
+	SUBQ         $0x04, blocks+24(FP)
 	JMP          some
 
 rest:
-	TESTQ R9, R9
-	JZ    end
+	CMPQ blocks+24(FP), $0x00
+	JEQ  end
 
 loop:
 	VMOVD        (AX), X2
@@ -2699,7 +2694,7 @@ loop:
 	ADDQ         $0x00000110, SI
 	ADDQ         $0x20, DX
 	ADDQ         $0x20, BX
-	DECQ         R9
+	DECQ         blocks+24(FP)
 	JNZ          loop
 
 end:
@@ -2771,9 +2766,9 @@ loop:
 	VPERM2I128  $0x31, Y3, Y1, Y1
 	VMOVDQU     Y2, 96(DX)
 	VMOVDQU     Y1, 224(DX)
+	ADDQ        $0x00000100, DX
 	ADDQ        $0x22, AX
 	ADDQ        $0x22, DI
-	ADDQ        $0x00000100, DX
 	ADDQ        $0x20, BX
 	DECQ        R8
 	JNZ         loop
@@ -2795,11 +2790,10 @@ TEXT ·rowsIQ4_NLAVXVNNI(SB), NOSPLIT, $0-48
 	VMOVDQU const0<>+0(SB), Y0
 	VMOVDQU const1<>+0(SB), Y1
 	VMOVDQU const7<>+0(SB), Y2
-	MOVQ    blocks+24(FP), R9
 	VPXOR   Y3, Y3, Y3
 
 some:
-	CMPQ           R9, $0x04
+	CMPQ           blocks+24(FP), $0x04
 	JLT            rest
 	VMOVD          (AX), X4
 	VPINSRW        $0x01, (AX)(CX*1), X4, X4
@@ -3159,12 +3153,12 @@ some:
 	ADDQ           $0x00000240, SI
 	ADDQ           $0x00000080, DX
 	ADDQ           $0x00000080, BX
-	SUBQ           $0x04, R9
+	SUBQ           $0x04, blocks+24(FP)
 	JMP            some
 
 rest:
-	TESTQ R9, R9
-	JZ    end
+	CMPQ blocks+24(FP), $0x00
+	JEQ  end
 
 loop:
 	VMOVD          (AX), X4
@@ -3261,7 +3255,7 @@ loop:
 	ADDQ           $0x00000090, SI
 	ADDQ           $0x20, DX
 	ADDQ           $0x20, BX
-	DECQ           R9
+	DECQ           blocks+24(FP)
 	JNZ            loop
 
 end:
@@ -3359,9 +3353,9 @@ loop:
 	VPERM2I128     $0x31, Y5, Y3, Y3
 	VMOVDQU        Y4, 96(DX)
 	VMOVDQU        Y3, 224(DX)
+	ADDQ           $0x00000100, DX
 	ADDQ           $0x12, AX
 	ADDQ           $0x12, DI
-	ADDQ           $0x00000100, DX
 	ADDQ           $0x20, BX
 	DECQ           R8
 	JNZ            loop
@@ -3383,11 +3377,10 @@ TEXT ·rowsMXFP4AVXVNNI(SB), NOSPLIT, $0-48
 	VMOVDQU const0<>+0(SB), Y0
 	VMOVDQU const1<>+0(SB), Y1
 	VMOVDQU const8<>+0(SB), Y2
-	MOVQ    blocks+24(FP), R9
 	VPXOR   Y3, Y3, Y3
 
 some:
-	CMPQ           R9, $0x04
+	CMPQ           blocks+24(FP), $0x04
 	JLT            rest
 	VPXOR          Y4, Y4, Y4
 	VPINSRB        $0x00, (AX), X4, X4
@@ -3775,12 +3768,12 @@ some:
 	ADDQ           $0x00000220, SI
 	ADDQ           $0x00000080, DX
 	ADDQ           $0x00000080, BX
-	SUBQ           $0x04, R9
+	SUBQ           $0x04, blocks+24(FP)
 	JMP            some
 
 rest:
-	TESTQ R9, R9
-	JZ    end
+	CMPQ blocks+24(FP), $0x00
+	JEQ  end
 
 loop:
 	VPXOR          Y4, Y4, Y4
@@ -3884,7 +3877,7 @@ loop:
 	ADDQ           $0x00000088, SI
 	ADDQ           $0x20, DX
 	ADDQ           $0x20, BX
-	DECQ           R9
+	DECQ           blocks+24(FP)
 	JNZ            loop
 
 end:
@@ -3905,7 +3898,6 @@ TEXT ·rowsQ2_KAVXVNNI(SB), NOSPLIT, $0-48
 	ADDQ  AX, SI
 	LEAQ  (CX)(CX*2), DI
 	LEAQ  (AX)(CX*4), R8
-	MOVQ  blocks+24(FP), R9
 	VPXOR Y0, Y0, Y0
 
 loop:
@@ -4648,7 +4640,7 @@ loop:
 	ADDQ         $0x000002a0, SI
 	ADDQ         $0x00000100, DX
 	ADDQ         $0x00000100, BX
-	DECQ         R9
+	DECQ         blocks+24(FP)
 	JNZ          loop
 	MOVQ         dst+0(FP), AX
 	VMOVUPS      Y0, (AX)
@@ -4667,7 +4659,6 @@ TEXT ·rowsQ3_KAVXVNNI(SB), NOSPLIT, $0-48
 	ADDQ  AX, SI
 	LEAQ  (CX)(CX*2), DI
 	LEAQ  (AX)(CX*4), R8
-	MOVQ  blocks+24(FP), R9
 	VPXOR Y0, Y0, Y0
 
 loop:
@@ -5634,7 +5625,7 @@ loop:
 	ADDQ         $0x00000370, SI
 	ADDQ         $0x00000100, DX
 	ADDQ         $0x00000100, BX
-	DECQ         R9
+	DECQ         blocks+24(FP)
 	JNZ          loop
 	MOVQ         dst+0(FP), AX
 	VMOVUPS      Y0, (AX)
@@ -5653,7 +5644,6 @@ TEXT ·rowsQ4_KAVXVNNI(SB), NOSPLIT, $0-48
 	ADDQ  AX, SI
 	LEAQ  (CX)(CX*2), DI
 	LEAQ  (AX)(CX*4), R8
-	MOVQ  blocks+24(FP), R9
 	VPXOR Y0, Y0, Y0
 
 loop:
@@ -6281,7 +6271,7 @@ loop:
 	ADDQ         $0x00000480, SI
 	ADDQ         $0x00000100, DX
 	ADDQ         $0x00000100, BX
-	DECQ         R9
+	DECQ         blocks+24(FP)
 	JNZ          loop
 	MOVQ         dst+0(FP), AX
 	VMOVUPS      Y0, (AX)
@@ -6300,7 +6290,6 @@ TEXT ·rowsQ5_KAVXVNNI(SB), NOSPLIT, $0-48
 	ADDQ  AX, SI
 	LEAQ  (CX)(CX*2), DI
 	LEAQ  (AX)(CX*4), R8
-	MOVQ  blocks+24(FP), R9
 	VPXOR Y0, Y0, Y0
 
 loop:
@@ -7180,7 +7169,7 @@ loop:
 	ADDQ         $0x00000580, SI
 	ADDQ         $0x00000100, DX
 	ADDQ         $0x00000100, BX
-	DECQ         R9
+	DECQ         blocks+24(FP)
 	JNZ          loop
 	MOVQ         dst+0(FP), AX
 	VMOVUPS      Y0, (AX)
@@ -7199,7 +7188,6 @@ TEXT ·rowsQ6_KAVXVNNI(SB), NOSPLIT, $0-48
 	ADDQ  AX, SI
 	LEAQ  (CX)(CX*2), DI
 	LEAQ  (AX)(CX*4), R8
-	MOVQ  blocks+24(FP), R9
 	VPXOR Y0, Y0, Y0
 
 loop:
@@ -8132,7 +8120,7 @@ loop:
 	ADDQ         $0x00000690, SI
 	ADDQ         $0x00000100, DX
 	ADDQ         $0x00000100, BX
-	DECQ         R9
+	DECQ         blocks+24(FP)
 	JNZ          loop
 	MOVQ         dst+0(FP), AX
 	VMOVUPS      Y0, (AX)
@@ -8154,7 +8142,6 @@ TEXT ·rowsIQ4_XSAVXVNNI(SB), NOSPLIT, $0-48
 	VMOVDQU const0<>+0(SB), Y0
 	VMOVDQU const1<>+0(SB), Y1
 	VMOVDQU const7<>+0(SB), Y2
-	MOVQ    blocks+24(FP), R9
 	VPXOR   Y3, Y3, Y3
 
 loop:
@@ -8878,7 +8865,7 @@ loop:
 	ADDQ           $0x00000440, SI
 	ADDQ           $0x00000100, DX
 	ADDQ           $0x00000100, BX
-	DECQ           R9
+	DECQ           blocks+24(FP)
 	JNZ            loop
 	MOVQ           dst+0(FP), AX
 	VMOVUPS        Y3, (AX)
@@ -9502,9 +9489,9 @@ loop:
 	VPERM2I128     $0x31, Y5, Y3, Y3
 	VMOVDQU        Y4, 1888(DX)
 	VMOVDQU        Y3, 2016(DX)
+	ADDQ           $0x00000800, DX
 	ADDQ           $0x00000088, AX
 	ADDQ           $0x00000088, DI
-	ADDQ           $0x00000800, DX
 	ADDQ           $0x00000100, BX
 	DECQ           R8
 	JNZ            loop
@@ -9526,11 +9513,10 @@ TEXT ·rowsNVFP4AVXVNNI(SB), NOSPLIT, $0-48
 	VMOVDQU const0<>+0(SB), Y0
 	VMOVDQU const1<>+0(SB), Y0
 	VMOVDQU const8<>+0(SB), Y1
-	MOVQ    blocks+24(FP), R9
 	VPXOR   Y2, Y2, Y2
 
 some:
-	CMPQ         R9, $0x02
+	CMPQ         blocks+24(FP), $0x02
 	JLT          rest
 	VMOVD        (AX), X3
 	VPINSRD      $0x01, (AX)(CX*1), X3, X3
@@ -10012,12 +9998,12 @@ some:
 	ADDQ         $0x00000240, SI
 	ADDQ         $0x00000080, DX
 	ADDQ         $0x00000080, BX
-	SUBQ         $0x02, R9
+	SUBQ         $0x02, blocks+24(FP)
 	JMP          some
 
 rest:
-	TESTQ R9, R9
-	JZ    end
+	CMPQ blocks+24(FP), $0x00
+	JEQ  end
 
 loop:
 	VMOVD        (AX), X3
@@ -10263,7 +10249,7 @@ loop:
 	ADDQ         $0x00000120, SI
 	ADDQ         $0x40, DX
 	ADDQ         $0x40, BX
-	DECQ         R9
+	DECQ         blocks+24(FP)
 	JNZ          loop
 
 end:
@@ -10284,7 +10270,6 @@ TEXT ·rowsTQ1_0AVXVNNI(SB), NOSPLIT, $0-48
 	ADDQ  AX, SI
 	LEAQ  (CX)(CX*2), DI
 	LEAQ  (AX)(CX*4), R8
-	MOVQ  blocks+24(FP), R9
 	VPXOR Y0, Y0, Y0
 
 loop:
@@ -11545,7 +11530,7 @@ loop:
 	ADDQ           $0x000001b0, SI
 	ADDQ           $0x00000100, DX
 	ADDQ           $0x00000100, BX
-	DECQ           R9
+	DECQ           blocks+24(FP)
 	JNZ            loop
 	MOVQ           dst+0(FP), AX
 	VMOVUPS        Y0, (AX)
@@ -11564,7 +11549,6 @@ TEXT ·rowsTQ2_0AVXVNNI(SB), NOSPLIT, $0-48
 	ADDQ  AX, SI
 	LEAQ  (CX)(CX*2), DI
 	LEAQ  (AX)(CX*4), R8
-	MOVQ  blocks+24(FP), R9
 	VPXOR Y0, Y0, Y0
 
 loop:
@@ -12123,7 +12107,7 @@ loop:
 	ADDQ         $0x00000210, SI
 	ADDQ         $0x00000100, DX
 	ADDQ         $0x00000100, BX
-	DECQ         R9
+	DECQ         blocks+24(FP)
 	JNZ          loop
 	MOVQ         dst+0(FP), AX
 	VMOVUPS      Y0, (AX)
@@ -12146,7 +12130,6 @@ TEXT ·rowsQ1_0AVXVNNI(SB), NOSPLIT, $0-48
 	VMOVDQU const1<>+0(SB), Y0
 	VMOVDQU const3<>+0(SB), Y0
 	VMOVDQU const4<>+0(SB), Y1
-	MOVQ    blocks+24(FP), R9
 	VPXOR   Y2, Y2, Y2
 
 loop:
@@ -12503,7 +12486,7 @@ loop:
 	ADDQ         $0x00000090, SI
 	ADDQ         $0x00000080, DX
 	ADDQ         $0x00000080, BX
-	DECQ         R9
+	DECQ         blocks+24(FP)
 	JNZ          loop
 	MOVQ         dst+0(FP), AX
 	VMOVUPS      Y2, (AX)
@@ -12522,11 +12505,10 @@ TEXT ·rowsQ2_0AVXVNNI(SB), NOSPLIT, $0-48
 	ADDQ  AX, SI
 	LEAQ  (CX)(CX*2), DI
 	LEAQ  (AX)(CX*4), R8
-	MOVQ  blocks+24(FP), R9
 	VPXOR Y0, Y0, Y0
 
 some:
-	CMPQ         R9, $0x02
+	CMPQ         blocks+24(FP), $0x02
 	JLT          rest
 	VMOVD        (AX), X1
 	VPINSRW      $0x01, (AX)(CX*1), X1, X1
@@ -12956,12 +12938,12 @@ some:
 	ADDQ         $0x00000120, SI
 	ADDQ         $0x00000080, DX
 	ADDQ         $0x00000080, BX
-	SUBQ         $0x02, R9
+	SUBQ         $0x02, blocks+24(FP)
 	JMP          some
 
 rest:
-	TESTQ R9, R9
-	JZ    end
+	CMPQ blocks+24(FP), $0x00
+	JEQ  end
 
 loop:
 	VMOVD        (AX), X1
@@ -13181,7 +13163,7 @@ loop:
 	ADDQ         $0x00000090, SI
 	ADDQ         $0x40, DX
 	ADDQ         $0x40, BX
-	DECQ         R9
+	DECQ         blocks+24(FP)
 	JNZ          loop
 
 end:
@@ -13192,7 +13174,7 @@ end:
 
 // func rowsIQ1_SAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsIQ1_SAVXVNNI(SB), NOSPLIT, $0-48
+TEXT ·rowsIQ1_SAVXVNNI(SB), NOSPLIT, $288-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -13203,2512 +13185,424 @@ TEXT ·rowsIQ1_SAVXVNNI(SB), NOSPLIT, $0-48
 	LEAQ  (CX)(CX*2), DI
 	LEAQ  (AX)(CX*4), R8
 	MOVQ  ·gridIQ1S+0(SB), R9
-	MOVQ  blocks+24(FP), R10
 	VPXOR Y0, Y0, Y0
 
 loop:
-	VMOVD        (AX), X1
-	VPINSRW      $0x01, (AX)(CX*1), X1, X1
-	VPINSRW      $0x02, (AX)(CX*2), X1, X1
-	VPINSRW      $0x03, (AX)(DI*1), X1, X1
-	VPINSRW      $0x04, (R8), X1, X1
-	VPINSRW      $0x05, (R8)(CX*1), X1, X1
-	VPINSRW      $0x06, (R8)(CX*2), X1, X1
-	VPINSRW      $0x07, (R8)(DI*1), X1, X1
-	VCVTPH2PS    X1, Y1
-	VMOVDQU      34(AX), X2
-	VINSERTI128  $0x01, 34(R8), Y2, Y2
-	VMOVDQU      34(AX)(CX*1), X3
-	VINSERTI128  $0x01, 34(R8)(CX*1), Y3, Y3
-	VMOVDQU      34(AX)(CX*2), X4
-	VINSERTI128  $0x01, 34(R8)(CX*2), Y4, Y4
-	VMOVDQU      34(AX)(DI*1), X5
-	VINSERTI128  $0x01, 34(R8)(DI*1), Y5, Y5
-	VPUNPCKLDQ   Y3, Y2, Y7
-	VPUNPCKLDQ   Y5, Y4, Y8
-	VPUNPCKLQDQ  Y8, Y7, Y6
-	VPUNPCKHQDQ  Y8, Y7, Y7
-	VPUNPCKHDQ   Y3, Y2, Y2
-	VPUNPCKHDQ   Y5, Y4, Y4
-	VPUNPCKLQDQ  Y4, Y2, Y3
-	VPUNPCKHQDQ  Y4, Y2, Y2
-	VMOVDQU      (DX), Y4
+	LEAQ        31(SP), R10
+	ANDQ        $-32, R10
+	VMOVD       (AX), X1
+	VPINSRW     $0x01, (AX)(CX*1), X1, X1
+	VPINSRW     $0x02, (AX)(CX*2), X1, X1
+	VPINSRW     $0x03, (AX)(DI*1), X1, X1
+	VPINSRW     $0x04, (R8), X1, X1
+	VPINSRW     $0x05, (R8)(CX*1), X1, X1
+	VPINSRW     $0x06, (R8)(CX*2), X1, X1
+	VPINSRW     $0x07, (R8)(DI*1), X1, X1
+	VCVTPH2PS   X1, Y1
+	VMOVDQU     34(AX), X2
+	VINSERTI128 $0x01, 34(R8), Y2, Y2
+	VMOVDQU     34(AX)(CX*1), X3
+	VINSERTI128 $0x01, 34(R8)(CX*1), Y3, Y3
+	VMOVDQU     34(AX)(CX*2), X4
+	VINSERTI128 $0x01, 34(R8)(CX*2), Y4, Y4
+	VMOVDQU     34(AX)(DI*1), X5
+	VINSERTI128 $0x01, 34(R8)(DI*1), Y5, Y5
+	VPUNPCKLDQ  Y3, Y2, Y7
+	VPUNPCKLDQ  Y5, Y4, Y8
+	VPUNPCKLQDQ Y8, Y7, Y6
+	VPUNPCKHQDQ Y8, Y7, Y7
+	VPUNPCKHDQ  Y3, Y2, Y2
+	VPUNPCKHDQ  Y5, Y4, Y4
+	VPUNPCKLQDQ Y4, Y2, Y3
+	VPUNPCKHQDQ Y4, Y2, Y2
+	VPSRLD      $0x0c, Y6, Y4
+	VPAND       const29<>+0(SB), Y4, Y4
+	VPADDD      Y4, Y4, Y4
+	VPADDD      const10<>+0(SB), Y4, Y4
+	VCVTDQ2PS   Y4, Y4
+	VMULPS      Y1, Y4, Y4
+	VMULPS      const30<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, (R10)
+	VPSRLD      $0x1c, Y6, Y4
+	VPAND       const29<>+0(SB), Y4, Y4
+	VPADDD      Y4, Y4, Y4
+	VPADDD      const10<>+0(SB), Y4, Y4
+	VCVTDQ2PS   Y4, Y4
+	VMULPS      Y1, Y4, Y4
+	VMULPS      const30<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 32(R10)
+	VPSRLD      $0x0c, Y7, Y4
+	VPAND       const29<>+0(SB), Y4, Y4
+	VPADDD      Y4, Y4, Y4
+	VPADDD      const10<>+0(SB), Y4, Y4
+	VCVTDQ2PS   Y4, Y4
+	VMULPS      Y1, Y4, Y4
+	VMULPS      const30<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 64(R10)
+	VPSRLD      $0x1c, Y7, Y4
+	VPAND       const29<>+0(SB), Y4, Y4
+	VPADDD      Y4, Y4, Y4
+	VPADDD      const10<>+0(SB), Y4, Y4
+	VCVTDQ2PS   Y4, Y4
+	VMULPS      Y1, Y4, Y4
+	VMULPS      const30<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 96(R10)
+	VPSRLD      $0x0c, Y3, Y4
+	VPAND       const29<>+0(SB), Y4, Y4
+	VPADDD      Y4, Y4, Y4
+	VPADDD      const10<>+0(SB), Y4, Y4
+	VCVTDQ2PS   Y4, Y4
+	VMULPS      Y1, Y4, Y4
+	VMULPS      const30<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 128(R10)
+	VPSRLD      $0x1c, Y3, Y3
+	VPAND       const29<>+0(SB), Y3, Y3
+	VPADDD      Y3, Y3, Y3
+	VPADDD      const10<>+0(SB), Y3, Y3
+	VCVTDQ2PS   Y3, Y3
+	VMULPS      Y1, Y3, Y3
+	VMULPS      const30<>+0(SB), Y3, Y3
+	VMOVAPS     Y3, 160(R10)
+	VPSRLD      $0x0c, Y2, Y3
+	VPAND       const29<>+0(SB), Y3, Y3
+	VPADDD      Y3, Y3, Y3
+	VPADDD      const10<>+0(SB), Y3, Y3
+	VCVTDQ2PS   Y3, Y3
+	VMULPS      Y1, Y3, Y3
+	VMULPS      const30<>+0(SB), Y3, Y3
+	VMOVAPS     Y3, 192(R10)
+	VPSRLD      $0x1c, Y2, Y2
+	VPAND       const29<>+0(SB), Y2, Y2
+	VPADDD      Y2, Y2, Y2
+	VPADDD      const10<>+0(SB), Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const30<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 224(R10)
+	XORQ        R11, R11
+
+chunks:
 	PREFETCHT0   (SI)
-	MOVWLZX      34(AX), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      2(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      3(AX), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      4(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      5(AX), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	MOVWLZX      34(AX)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      2(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      3(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      4(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X9
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      5(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X9, X9
-	VINSERTI128  $0x01, X9, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y5
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y5, Y8, Y8
-	MOVWLZX      34(AX)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      2(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      3(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      4(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X9
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      5(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X9, X9
-	VINSERTI128  $0x01, X9, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	MOVWLZX      34(AX)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      2(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      3(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      4(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X10
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      5(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X10, X10
-	VINSERTI128  $0x01, X10, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y5, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y5
-	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y5, Y9, Y9
-	VSHUFPS      $0x88, Y9, Y8, Y5
-	VSHUFPS      $0xdd, Y9, Y8, Y8
-	VPADDD       Y5, Y8, Y8
-	MOVWLZX      34(R8), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      2(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      3(R8), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      4(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X9
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      5(R8), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X9, X9
-	VINSERTI128  $0x01, X9, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	MOVWLZX      34(R8)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      2(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      3(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      4(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X10
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      5(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X10, X10
-	VINSERTI128  $0x01, X10, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y5, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y5
-	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y5, Y9, Y9
-	MOVWLZX      34(R8)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      2(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      3(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      4(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X10
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      5(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X10, X10
-	VINSERTI128  $0x01, X10, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y5, Y10
-	MOVWLZX      34(R8)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      2(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      3(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      4(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X11
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      5(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X11, X11
-	VINSERTI128  $0x01, X11, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xdc // VPDPBUSD Y4, Y5, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y4
-	VPALIGNR     $0x08, Y10, Y11, Y5
-	VPADDD       Y4, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y9, Y4
-	VSHUFPS      $0xdd, Y5, Y9, Y5
-	VPADDD       Y4, Y5, Y5
-	VPBLENDD     $0xf0, Y5, Y8, Y4
-	VPERM2I128   $0x21, Y5, Y8, Y5
-	VPADDD       Y4, Y5, Y5
-	VPBROADCASTD 4(BX), Y4
-	VPSLLD       $0x04, Y4, Y4
-	VPSUBD       Y4, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VPSRLD       $0x0c, Y6, Y4
-	VPAND        const31<>+0(SB), Y4, Y4
-	VPADDD       Y4, Y4, Y4
-	VPADDD       const10<>+0(SB), Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y1, Y4, Y4
-	VMULPS       const32<>+0(SB), Y4, Y4
-	VBROADCASTSS (BX), Y8
-	VMULPS       Y4, Y8, Y8
-	VFMADD231PS  Y8, Y5, Y0
-	VMOVDQU      32(DX), Y4
-	MOVWLZX      36(AX), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      6(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      7(AX), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      8(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      9(AX), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	MOVWLZX      36(AX)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      6(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      7(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      8(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X9
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      9(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X9, X9
-	VINSERTI128  $0x01, X9, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y5
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y5, Y8, Y8
-	PREFETCHT0   64(SI)
-	MOVWLZX      36(AX)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      6(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      7(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      8(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X9
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      9(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X9, X9
-	VINSERTI128  $0x01, X9, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	MOVWLZX      36(AX)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      6(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      7(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      8(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X10
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      9(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X10, X10
-	VINSERTI128  $0x01, X10, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y5, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y5
-	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y5, Y9, Y9
-	VSHUFPS      $0x88, Y9, Y8, Y5
-	VSHUFPS      $0xdd, Y9, Y8, Y8
-	VPADDD       Y5, Y8, Y8
-	MOVWLZX      36(R8), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      6(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      7(R8), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      8(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X9
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      9(R8), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X9, X9
-	VINSERTI128  $0x01, X9, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	MOVWLZX      36(R8)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      6(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      7(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      8(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X10
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      9(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X10, X10
-	VINSERTI128  $0x01, X10, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y5, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y5
-	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y5, Y9, Y9
-	MOVWLZX      36(R8)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      6(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      7(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      8(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X10
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      9(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X10, X10
-	VINSERTI128  $0x01, X10, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y5, Y10
-	MOVWLZX      36(R8)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      6(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      7(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      8(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X11
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      9(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X11, X11
-	VINSERTI128  $0x01, X11, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xdc // VPDPBUSD Y4, Y5, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y4
-	VPALIGNR     $0x08, Y10, Y11, Y5
-	VPADDD       Y4, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y9, Y4
-	VSHUFPS      $0xdd, Y5, Y9, Y5
-	VPADDD       Y4, Y5, Y5
-	VPBLENDD     $0xf0, Y5, Y8, Y4
-	VPERM2I128   $0x21, Y5, Y8, Y5
-	VPADDD       Y4, Y5, Y5
-	VPBROADCASTD 36(BX), Y4
-	VPSLLD       $0x04, Y4, Y4
-	VPSUBD       Y4, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VPSRLD       $0x1c, Y6, Y4
-	VPAND        const31<>+0(SB), Y4, Y4
-	VPADDD       Y4, Y4, Y4
-	VPADDD       const10<>+0(SB), Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y1, Y4, Y4
-	VMULPS       const32<>+0(SB), Y4, Y4
-	VBROADCASTSS 32(BX), Y6
-	VMULPS       Y4, Y6, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VMOVDQU      64(DX), Y4
-	MOVWLZX      38(AX), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      10(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      11(AX), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      12(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      13(AX), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
-	MOVWLZX      38(AX)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      10(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      11(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      12(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      13(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y6, Y5
-	VPALIGNR     $0x08, Y6, Y8, Y6
-	VPADDD       Y5, Y6, Y6
-	MOVWLZX      38(AX)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      10(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      11(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      12(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      13(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	MOVWLZX      38(AX)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      10(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      11(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      12(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X9
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      13(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X9, X9
-	VINSERTI128  $0x01, X9, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y5
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y5, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y6, Y5
-	VSHUFPS      $0xdd, Y8, Y6, Y6
-	VPADDD       Y5, Y6, Y6
-	PREFETCHT0   128(SI)
-	MOVWLZX      38(R8), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      10(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      11(R8), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      12(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      13(R8), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	MOVWLZX      38(R8)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      10(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      11(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      12(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X9
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      13(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X9, X9
-	VINSERTI128  $0x01, X9, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y5
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y5, Y8, Y8
-	MOVWLZX      38(R8)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      10(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      11(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      12(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X9
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      13(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X9, X9
-	VINSERTI128  $0x01, X9, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	MOVWLZX      38(R8)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      10(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      11(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      12(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X10
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      13(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X10, X10
-	VINSERTI128  $0x01, X10, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y5, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y4
-	VPALIGNR     $0x08, Y9, Y10, Y5
-	VPADDD       Y4, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y8, Y4
-	VSHUFPS      $0xdd, Y5, Y8, Y5
-	VPADDD       Y4, Y5, Y5
-	VPBLENDD     $0xf0, Y5, Y6, Y4
-	VPERM2I128   $0x21, Y5, Y6, Y5
-	VPADDD       Y4, Y5, Y5
-	VPBROADCASTD 68(BX), Y4
-	VPSLLD       $0x04, Y4, Y4
-	VPSUBD       Y4, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VPSRLD       $0x0c, Y7, Y4
-	VPAND        const31<>+0(SB), Y4, Y4
-	VPADDD       Y4, Y4, Y4
-	VPADDD       const10<>+0(SB), Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y1, Y4, Y4
-	VMULPS       const32<>+0(SB), Y4, Y4
-	VBROADCASTSS 64(BX), Y6
-	VMULPS       Y4, Y6, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VMOVDQU      96(DX), Y4
-	MOVWLZX      40(AX), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      14(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      15(AX), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      16(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      17(AX), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
-	MOVWLZX      40(AX)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      14(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      15(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      16(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      17(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y6, Y5
-	VPALIGNR     $0x08, Y6, Y8, Y6
-	VPADDD       Y5, Y6, Y6
-	MOVWLZX      40(AX)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      14(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      15(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      16(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      17(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	MOVWLZX      40(AX)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      14(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      15(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      16(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X9
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      17(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X9, X9
-	VINSERTI128  $0x01, X9, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y5
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y5, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y6, Y5
-	VSHUFPS      $0xdd, Y8, Y6, Y6
-	VPADDD       Y5, Y6, Y6
-	MOVWLZX      40(R8), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      14(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      15(R8), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      16(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      17(R8), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	MOVWLZX      40(R8)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      14(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      15(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      16(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X9
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      17(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X9, X9
-	VINSERTI128  $0x01, X9, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y5
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y5, Y8, Y8
-	PREFETCHT0   192(SI)
-	MOVWLZX      40(R8)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      14(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      15(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      16(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X9
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      17(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X9, X9
-	VINSERTI128  $0x01, X9, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	MOVWLZX      40(R8)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      14(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      15(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      16(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X10
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      17(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X10, X10
-	VINSERTI128  $0x01, X10, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y5, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y4
-	VPALIGNR     $0x08, Y9, Y10, Y5
-	VPADDD       Y4, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y8, Y4
-	VSHUFPS      $0xdd, Y5, Y8, Y5
-	VPADDD       Y4, Y5, Y5
-	VPBLENDD     $0xf0, Y5, Y6, Y4
-	VPERM2I128   $0x21, Y5, Y6, Y5
-	VPADDD       Y4, Y5, Y5
-	VPBROADCASTD 100(BX), Y4
-	VPSLLD       $0x04, Y4, Y4
-	VPSUBD       Y4, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VPSRLD       $0x1c, Y7, Y4
-	VPAND        const31<>+0(SB), Y4, Y4
-	VPADDD       Y4, Y4, Y4
-	VPADDD       const10<>+0(SB), Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y1, Y4, Y4
-	VMULPS       const32<>+0(SB), Y4, Y4
-	VBROADCASTSS 96(BX), Y6
-	VMULPS       Y4, Y6, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VMOVDQU      128(DX), Y4
-	MOVWLZX      42(AX), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      18(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      19(AX), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      20(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      21(AX), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
-	MOVWLZX      42(AX)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      18(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      19(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      20(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      21(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y5
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y5, Y6, Y6
-	MOVWLZX      42(AX)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      18(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      19(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      20(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      21(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	MOVWLZX      42(AX)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      18(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      19(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      20(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      21(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y5
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y5, Y6, Y6
-	MOVWLZX      42(R8), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      18(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      19(R8), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      20(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      21(R8), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	MOVWLZX      42(R8)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      18(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      19(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      20(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      21(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	MOVWLZX      42(R8)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      18(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      19(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      20(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      21(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	MOVWLZX      42(R8)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      18(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      19(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      20(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X9
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      21(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X9, X9
-	VINSERTI128  $0x01, X9, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y4
-	VPALIGNR     $0x08, Y8, Y9, Y5
-	VPADDD       Y4, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y7, Y4
-	VSHUFPS      $0xdd, Y5, Y7, Y5
-	VPADDD       Y4, Y5, Y5
-	VPBLENDD     $0xf0, Y5, Y6, Y4
-	VPERM2I128   $0x21, Y5, Y6, Y5
-	VPADDD       Y4, Y5, Y5
-	VPBROADCASTD 132(BX), Y4
-	VPSLLD       $0x04, Y4, Y4
-	VPSUBD       Y4, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VPSRLD       $0x0c, Y3, Y4
-	VPAND        const31<>+0(SB), Y4, Y4
-	VPADDD       Y4, Y4, Y4
-	VPADDD       const10<>+0(SB), Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y1, Y4, Y4
-	VMULPS       const32<>+0(SB), Y4, Y4
-	VBROADCASTSS 128(BX), Y6
-	VMULPS       Y4, Y6, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VMOVDQU      160(DX), Y4
-	PREFETCHT0   256(SI)
-	MOVWLZX      44(AX), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      22(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      23(AX), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      24(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      25(AX), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
-	MOVWLZX      44(AX)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      22(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      23(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      24(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      25(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y5
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y5, Y6, Y6
-	MOVWLZX      44(AX)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      22(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      23(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      24(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      25(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	MOVWLZX      44(AX)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      22(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      23(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      24(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      25(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y5
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y5, Y6, Y6
-	MOVWLZX      44(R8), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      22(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      23(R8), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      24(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      25(R8), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	MOVWLZX      44(R8)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      22(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      23(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      24(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      25(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	MOVWLZX      44(R8)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      22(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      23(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      24(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      25(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	MOVWLZX      44(R8)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      22(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      23(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      24(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X9
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      25(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X9, X9
-	VINSERTI128  $0x01, X9, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y4
-	VPALIGNR     $0x08, Y8, Y9, Y5
-	VPADDD       Y4, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y7, Y4
-	VSHUFPS      $0xdd, Y5, Y7, Y5
-	VPADDD       Y4, Y5, Y5
-	VPBLENDD     $0xf0, Y5, Y6, Y4
-	VPERM2I128   $0x21, Y5, Y6, Y5
-	VPADDD       Y4, Y5, Y5
-	VPBROADCASTD 164(BX), Y4
-	VPSLLD       $0x04, Y4, Y4
-	VPSUBD       Y4, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VPSRLD       $0x1c, Y3, Y3
-	VPAND        const31<>+0(SB), Y3, Y3
-	VPADDD       Y3, Y3, Y3
-	VPADDD       const10<>+0(SB), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y1, Y3, Y3
-	VMULPS       const32<>+0(SB), Y3, Y3
-	VBROADCASTSS 160(BX), Y4
-	VMULPS       Y3, Y4, Y4
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVDQU      192(DX), Y3
-	MOVWLZX      46(AX), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      26(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      27(AX), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      28(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      29(AX), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y4, Y4
+	VMOVDQU      (DX), Y1
+	LEAQ         (AX), R12
+	MOVWLZX      34(R12)(R11*2), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      2(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X2
+	MOVL         R13, R14
+	SHLL         $0x05, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      3(R12)(R11*4), R15
+	ORL          R14, R15
+	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x02, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      4(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X3
+	MOVL         R13, R14
+	SHRL         $0x01, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      5(R12)(R11*4), R12
+	ORL          R14, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VPADDB       const31<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	LEAQ         const32<>+0(SB), R12
+	SHRL         $0x0f, R13
+	SHLL         $0x05, R13
+	VPADDB       (R12)(R13*1), Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y2, Y3
+	LEAQ         (AX)(CX*1), R12
+	MOVWLZX      34(R12)(R11*2), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      2(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X2
+	MOVL         R13, R14
+	SHLL         $0x05, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      3(R12)(R11*4), R15
+	ORL          R14, R15
+	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x02, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      4(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X4
+	MOVL         R13, R14
+	SHRL         $0x01, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      5(R12)(R11*4), R12
+	ORL          R14, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPADDB       const31<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	LEAQ         const32<>+0(SB), R12
+	SHRL         $0x0f, R13
+	SHLL         $0x05, R13
+	VPADDB       (R12)(R13*1), Y2, Y2
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y2
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	LEAQ         (AX)(CX*2), R12
+	MOVWLZX      34(R12)(R11*2), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      2(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X2
+	MOVL         R13, R14
+	SHLL         $0x05, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      3(R12)(R11*4), R15
+	ORL          R14, R15
+	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x02, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      4(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X4
+	MOVL         R13, R14
+	SHRL         $0x01, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      5(R12)(R11*4), R12
+	ORL          R14, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPADDB       const31<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	LEAQ         const32<>+0(SB), R12
+	SHRL         $0x0f, R13
+	SHLL         $0x05, R13
+	VPADDB       (R12)(R13*1), Y2, Y2
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	LEAQ         (AX)(DI*1), R12
+	MOVWLZX      34(R12)(R11*2), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      2(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X2
+	MOVL         R13, R14
+	SHLL         $0x05, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      3(R12)(R11*4), R15
+	ORL          R14, R15
+	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x02, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      4(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X5
+	MOVL         R13, R14
+	SHRL         $0x01, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      5(R12)(R11*4), R12
+	ORL          R14, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	VPADDB       const31<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	LEAQ         const32<>+0(SB), R12
+	SHRL         $0x0f, R13
+	SHLL         $0x05, R13
+	VPADDB       (R12)(R13*1), Y2, Y2
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y4, Y5
-	MOVWLZX      46(AX)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      26(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      27(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      28(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      29(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y4
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVWLZX      46(AX)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      26(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      27(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      28(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      29(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	PREFETCHT0   320(SI)
-	MOVWLZX      46(AX)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      26(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      27(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      28(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      29(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y4
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVWLZX      46(R8), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      26(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      27(R8), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      28(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      29(R8), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	MOVWLZX      46(R8)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      26(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      27(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      28(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      29(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	MOVWLZX      46(R8)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      26(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      27(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      28(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      29(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	MOVWLZX      46(R8)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      26(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      27(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      28(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      29(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X8, X8
-	VINSERTI128  $0x01, X8, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y4, Y4
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y4, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y3
-	VPALIGNR     $0x08, Y7, Y8, Y4
-	VPADDD       Y3, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y6, Y3
-	VSHUFPS      $0xdd, Y4, Y6, Y4
-	VPADDD       Y3, Y4, Y4
-	VPBLENDD     $0xf0, Y4, Y5, Y3
-	VPERM2I128   $0x21, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	VPBROADCASTD 196(BX), Y3
-	VPSLLD       $0x04, Y3, Y3
-	VPSUBD       Y3, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPSRLD       $0x0c, Y2, Y3
-	VPAND        const31<>+0(SB), Y3, Y3
-	VPADDD       Y3, Y3, Y3
-	VPADDD       const10<>+0(SB), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y1, Y3, Y3
-	VMULPS       const32<>+0(SB), Y3, Y3
-	VBROADCASTSS 192(BX), Y5
-	VMULPS       Y3, Y5, Y5
-	VFMADD231PS  Y5, Y4, Y0
-	VMOVDQU      224(DX), Y3
-	MOVWLZX      48(AX), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      30(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      31(AX), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      32(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      33(AX), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y2
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y2, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y2
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y2, Y3, Y3
+	LEAQ         (R8), R12
+	MOVWLZX      34(R12)(R11*2), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      2(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X2
+	MOVL         R13, R14
+	SHLL         $0x05, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      3(R12)(R11*4), R15
+	ORL          R14, R15
+	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x02, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      4(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X4
+	MOVL         R13, R14
+	SHRL         $0x01, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      5(R12)(R11*4), R12
+	ORL          R14, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPADDB       const31<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	LEAQ         const32<>+0(SB), R12
+	SHRL         $0x0f, R13
+	SHLL         $0x05, R13
+	VPADDB       (R12)(R13*1), Y2, Y2
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	LEAQ         (R8)(CX*1), R12
+	MOVWLZX      34(R12)(R11*2), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      2(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X2
+	MOVL         R13, R14
+	SHLL         $0x05, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      3(R12)(R11*4), R15
+	ORL          R14, R15
+	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x02, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      4(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X5
+	MOVL         R13, R14
+	SHRL         $0x01, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      5(R12)(R11*4), R12
+	ORL          R14, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	VPADDB       const31<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	LEAQ         const32<>+0(SB), R12
+	SHRL         $0x0f, R13
+	SHLL         $0x05, R13
+	VPADDB       (R12)(R13*1), Y2, Y2
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y4, Y5
-	MOVWLZX      48(AX)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      30(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      31(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      32(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      33(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y2
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y2, Y4, Y4
+	LEAQ         (R8)(CX*2), R12
+	MOVWLZX      34(R12)(R11*2), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      2(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X2
+	MOVL         R13, R14
+	SHLL         $0x05, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      3(R12)(R11*4), R15
+	ORL          R14, R15
+	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x02, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      4(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X5
+	MOVL         R13, R14
+	SHRL         $0x01, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      5(R12)(R11*4), R12
+	ORL          R14, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	VPADDB       const31<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	LEAQ         const32<>+0(SB), R12
+	SHRL         $0x0f, R13
+	SHLL         $0x05, R13
+	VPADDB       (R12)(R13*1), Y2, Y2
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
+	LEAQ         (R8)(DI*1), R12
+	MOVWLZX      34(R12)(R11*2), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      2(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X2
+	MOVL         R13, R14
+	SHLL         $0x05, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      3(R12)(R11*4), R15
+	ORL          R14, R15
+	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x02, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      4(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X6
+	MOVL         R13, R14
+	SHRL         $0x01, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      5(R12)(R11*4), R12
+	ORL          R14, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	VINSERTI128  $0x01, X6, Y2, Y2
+	VPADDB       const31<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	LEAQ         const32<>+0(SB), R12
+	SHRL         $0x0f, R13
+	SHLL         $0x05, R13
+	VPADDB       (R12)(R13*1), Y2, Y2
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y4
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVWLZX      48(AX)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      30(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      31(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      32(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      33(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	MOVWLZX      48(AX)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      30(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      31(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      32(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      33(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y4
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVWLZX      48(R8), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      30(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      31(R8), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      32(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      33(R8), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	PREFETCHT0   384(SI)
-	MOVWLZX      48(R8)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      30(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      31(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      32(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      33(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	MOVWLZX      48(R8)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      30(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      31(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      32(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      33(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	MOVWLZX      48(R8)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      30(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      31(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      32(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	MOVL         R11, R12
-	SHRL         $0x01, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      33(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X8, X8
-	VINSERTI128  $0x01, X8, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	LEAQ         const30<>+0(SB), R12
-	SHRL         $0x0f, R11
-	SHLL         $0x05, R11
-	VPADDB       (R12)(R11*1), Y4, Y4
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y4, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y3
-	VPALIGNR     $0x08, Y7, Y8, Y4
-	VPADDD       Y3, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y6, Y3
-	VSHUFPS      $0xdd, Y4, Y6, Y4
-	VPADDD       Y3, Y4, Y4
-	VPBLENDD     $0xf0, Y4, Y5, Y3
-	VPERM2I128   $0x21, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	VPBROADCASTD 228(BX), Y3
-	VPSLLD       $0x04, Y3, Y3
-	VPSUBD       Y3, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPSRLD       $0x1c, Y2, Y2
-	VPAND        const31<>+0(SB), Y2, Y2
-	VPADDD       Y2, Y2, Y2
-	VPADDD       const10<>+0(SB), Y2, Y2
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y2, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y1
+	VPALIGNR     $0x08, Y5, Y6, Y2
+	VPADDD       Y1, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y4, Y1
+	VSHUFPS      $0xdd, Y2, Y4, Y2
+	VPADDD       Y1, Y2, Y2
+	VPBLENDD     $0xf0, Y2, Y3, Y1
+	VPERM2I128   $0x21, Y2, Y3, Y2
+	VPADDD       Y1, Y2, Y2
+	VPBROADCASTD 4(BX), Y1
+	VPSLLD       $0x04, Y1, Y1
+	VPSUBD       Y1, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VMULPS       const32<>+0(SB), Y2, Y2
-	VBROADCASTSS 224(BX), Y1
-	VMULPS       Y2, Y1, Y1
-	VFMADD231PS  Y1, Y4, Y0
+	VMOVAPS      (R10), Y1
+	VBROADCASTSS (BX), Y3
+	VMULPS       Y1, Y3, Y3
+	VFMADD231PS  Y3, Y2, Y0
+	ADDQ         $0x32, SI
+	ADDQ         $0x20, DX
+	ADDQ         $0x20, BX
+	ADDQ         $0x20, R10
+	INCQ         R11
+	CMPQ         R11, $0x08
+	JLT          chunks
 	ADDQ         $0x32, AX
 	ADDQ         $0x32, R8
-	ADDQ         $0x00000190, SI
-	ADDQ         $0x00000100, DX
-	ADDQ         $0x00000100, BX
-	DECQ         R10
+	DECQ         blocks+24(FP)
 	JNZ          loop
 	MOVQ         dst+0(FP), AX
 	VMOVUPS      Y0, (AX)
@@ -15717,7 +13611,7 @@ loop:
 
 // func rowsIQ1_MAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsIQ1_MAVXVNNI(SB), NOSPLIT, $0-48
+TEXT ·rowsIQ1_MAVXVNNI(SB), NOSPLIT, $544-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -15728,2685 +13622,508 @@ TEXT ·rowsIQ1_MAVXVNNI(SB), NOSPLIT, $0-48
 	LEAQ  (CX)(CX*2), DI
 	LEAQ  (AX)(CX*4), R8
 	MOVQ  ·gridIQ1S+0(SB), R9
-	MOVQ  blocks+24(FP), R10
 	VPXOR Y0, Y0, Y0
 
 loop:
-	VMOVD        48(AX), X1
-	VPINSRD      $0x01, 48(AX)(CX*1), X1, X1
-	VPINSRD      $0x02, 48(AX)(CX*2), X1, X1
-	VPINSRD      $0x03, 48(AX)(DI*1), X1, X1
-	VMOVD        48(R8), X2
-	VPINSRD      $0x01, 48(R8)(CX*1), X2, X2
-	VPINSRD      $0x02, 48(R8)(CX*2), X2, X2
-	VPINSRD      $0x03, 48(R8)(DI*1), X2, X2
-	VINSERTI128  $0x01, X2, Y1, Y1
-	VMOVD        52(AX), X2
-	VPINSRD      $0x01, 52(AX)(CX*1), X2, X2
-	VPINSRD      $0x02, 52(AX)(CX*2), X2, X2
-	VPINSRD      $0x03, 52(AX)(DI*1), X2, X2
-	VMOVD        52(R8), X3
-	VPINSRD      $0x01, 52(R8)(CX*1), X3, X3
-	VPINSRD      $0x02, 52(R8)(CX*2), X3, X3
-	VPINSRD      $0x03, 52(R8)(DI*1), X3, X3
-	VINSERTI128  $0x01, X3, Y2, Y2
-	VPSRLD       $0x0c, Y1, Y3
-	VPAND        const13<>+0(SB), Y3, Y3
-	VPSRLD       $0x18, Y1, Y4
-	VPAND        const33<>+0(SB), Y4, Y4
-	VPOR         Y4, Y3, Y3
-	VPSRLD       $0x04, Y2, Y4
-	VPAND        const34<>+0(SB), Y4, Y4
-	VPOR         Y4, Y3, Y3
-	VPSRLD       $0x10, Y2, Y4
-	VPAND        const35<>+0(SB), Y4, Y4
-	VPOR         Y4, Y3, Y3
-	VPSHUFB      const2<>+0(SB), Y3, Y3
-	VPERMQ       $0xd8, Y3, Y3
-	VCVTPH2PS    X3, Y3
-	VMOVDQU      (DX), Y4
+	LEAQ        31(SP), R10
+	ANDQ        $-32, R10
+	VMOVD       48(AX), X1
+	VPINSRD     $0x01, 48(AX)(CX*1), X1, X1
+	VPINSRD     $0x02, 48(AX)(CX*2), X1, X1
+	VPINSRD     $0x03, 48(AX)(DI*1), X1, X1
+	VMOVD       48(R8), X2
+	VPINSRD     $0x01, 48(R8)(CX*1), X2, X2
+	VPINSRD     $0x02, 48(R8)(CX*2), X2, X2
+	VPINSRD     $0x03, 48(R8)(DI*1), X2, X2
+	VINSERTI128 $0x01, X2, Y1, Y1
+	VMOVD       52(AX), X2
+	VPINSRD     $0x01, 52(AX)(CX*1), X2, X2
+	VPINSRD     $0x02, 52(AX)(CX*2), X2, X2
+	VPINSRD     $0x03, 52(AX)(DI*1), X2, X2
+	VMOVD       52(R8), X3
+	VPINSRD     $0x01, 52(R8)(CX*1), X3, X3
+	VPINSRD     $0x02, 52(R8)(CX*2), X3, X3
+	VPINSRD     $0x03, 52(R8)(DI*1), X3, X3
+	VINSERTI128 $0x01, X3, Y2, Y2
+	VPSRLD      $0x0c, Y1, Y3
+	VPAND       const13<>+0(SB), Y3, Y3
+	VPSRLD      $0x18, Y1, Y4
+	VPAND       const33<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSRLD      $0x04, Y2, Y4
+	VPAND       const34<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSRLD      $0x10, Y2, Y4
+	VPAND       const35<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSHUFB     const2<>+0(SB), Y3, Y3
+	VPERMQ      $0xd8, Y3, Y3
+	VCVTPH2PS   X3, Y3
+	VPAND       const29<>+0(SB), Y1, Y4
+	VPADDD      Y4, Y4, Y4
+	VPADDD      const10<>+0(SB), Y4, Y4
+	VCVTDQ2PS   Y4, Y4
+	VMULPS      Y3, Y4, Y4
+	VMULPS      const30<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, (R10)
+	VPSRLD      $0x03, Y1, Y4
+	VPAND       const29<>+0(SB), Y4, Y4
+	VPADDD      Y4, Y4, Y4
+	VPADDD      const10<>+0(SB), Y4, Y4
+	VCVTDQ2PS   Y4, Y4
+	VMULPS      Y3, Y4, Y4
+	VMULPS      const30<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 32(R10)
+	VPSRLD      $0x06, Y1, Y4
+	VPAND       const29<>+0(SB), Y4, Y4
+	VPADDD      Y4, Y4, Y4
+	VPADDD      const10<>+0(SB), Y4, Y4
+	VCVTDQ2PS   Y4, Y4
+	VMULPS      Y3, Y4, Y4
+	VMULPS      const30<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 64(R10)
+	VPSRLD      $0x09, Y1, Y4
+	VPAND       const29<>+0(SB), Y4, Y4
+	VPADDD      Y4, Y4, Y4
+	VPADDD      const10<>+0(SB), Y4, Y4
+	VCVTDQ2PS   Y4, Y4
+	VMULPS      Y3, Y4, Y4
+	VMULPS      const30<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 96(R10)
+	VPSRLD      $0x10, Y1, Y4
+	VPAND       const29<>+0(SB), Y4, Y4
+	VPADDD      Y4, Y4, Y4
+	VPADDD      const10<>+0(SB), Y4, Y4
+	VCVTDQ2PS   Y4, Y4
+	VMULPS      Y3, Y4, Y4
+	VMULPS      const30<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 128(R10)
+	VPSRLD      $0x13, Y1, Y4
+	VPAND       const29<>+0(SB), Y4, Y4
+	VPADDD      Y4, Y4, Y4
+	VPADDD      const10<>+0(SB), Y4, Y4
+	VCVTDQ2PS   Y4, Y4
+	VMULPS      Y3, Y4, Y4
+	VMULPS      const30<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 160(R10)
+	VPSRLD      $0x16, Y1, Y4
+	VPAND       const29<>+0(SB), Y4, Y4
+	VPADDD      Y4, Y4, Y4
+	VPADDD      const10<>+0(SB), Y4, Y4
+	VCVTDQ2PS   Y4, Y4
+	VMULPS      Y3, Y4, Y4
+	VMULPS      const30<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 192(R10)
+	VPSRLD      $0x19, Y1, Y1
+	VPAND       const29<>+0(SB), Y1, Y1
+	VPADDD      Y1, Y1, Y1
+	VPADDD      const10<>+0(SB), Y1, Y1
+	VCVTDQ2PS   Y1, Y1
+	VMULPS      Y3, Y1, Y1
+	VMULPS      const30<>+0(SB), Y1, Y1
+	VMOVAPS     Y1, 224(R10)
+	VPAND       const29<>+0(SB), Y2, Y1
+	VPADDD      Y1, Y1, Y1
+	VPADDD      const10<>+0(SB), Y1, Y1
+	VCVTDQ2PS   Y1, Y1
+	VMULPS      Y3, Y1, Y1
+	VMULPS      const30<>+0(SB), Y1, Y1
+	VMOVAPS     Y1, 256(R10)
+	VPSRLD      $0x03, Y2, Y1
+	VPAND       const29<>+0(SB), Y1, Y1
+	VPADDD      Y1, Y1, Y1
+	VPADDD      const10<>+0(SB), Y1, Y1
+	VCVTDQ2PS   Y1, Y1
+	VMULPS      Y3, Y1, Y1
+	VMULPS      const30<>+0(SB), Y1, Y1
+	VMOVAPS     Y1, 288(R10)
+	VPSRLD      $0x06, Y2, Y1
+	VPAND       const29<>+0(SB), Y1, Y1
+	VPADDD      Y1, Y1, Y1
+	VPADDD      const10<>+0(SB), Y1, Y1
+	VCVTDQ2PS   Y1, Y1
+	VMULPS      Y3, Y1, Y1
+	VMULPS      const30<>+0(SB), Y1, Y1
+	VMOVAPS     Y1, 320(R10)
+	VPSRLD      $0x09, Y2, Y1
+	VPAND       const29<>+0(SB), Y1, Y1
+	VPADDD      Y1, Y1, Y1
+	VPADDD      const10<>+0(SB), Y1, Y1
+	VCVTDQ2PS   Y1, Y1
+	VMULPS      Y3, Y1, Y1
+	VMULPS      const30<>+0(SB), Y1, Y1
+	VMOVAPS     Y1, 352(R10)
+	VPSRLD      $0x10, Y2, Y1
+	VPAND       const29<>+0(SB), Y1, Y1
+	VPADDD      Y1, Y1, Y1
+	VPADDD      const10<>+0(SB), Y1, Y1
+	VCVTDQ2PS   Y1, Y1
+	VMULPS      Y3, Y1, Y1
+	VMULPS      const30<>+0(SB), Y1, Y1
+	VMOVAPS     Y1, 384(R10)
+	VPSRLD      $0x13, Y2, Y1
+	VPAND       const29<>+0(SB), Y1, Y1
+	VPADDD      Y1, Y1, Y1
+	VPADDD      const10<>+0(SB), Y1, Y1
+	VCVTDQ2PS   Y1, Y1
+	VMULPS      Y3, Y1, Y1
+	VMULPS      const30<>+0(SB), Y1, Y1
+	VMOVAPS     Y1, 416(R10)
+	VPSRLD      $0x16, Y2, Y1
+	VPAND       const29<>+0(SB), Y1, Y1
+	VPADDD      Y1, Y1, Y1
+	VPADDD      const10<>+0(SB), Y1, Y1
+	VCVTDQ2PS   Y1, Y1
+	VMULPS      Y3, Y1, Y1
+	VMULPS      const30<>+0(SB), Y1, Y1
+	VMOVAPS     Y1, 448(R10)
+	VPSRLD      $0x19, Y2, Y1
+	VPAND       const29<>+0(SB), Y1, Y1
+	VPADDD      Y1, Y1, Y1
+	VPADDD      const10<>+0(SB), Y1, Y1
+	VCVTDQ2PS   Y1, Y1
+	VMULPS      Y3, Y1, Y1
+	VMULPS      const30<>+0(SB), Y1, Y1
+	VMOVAPS     Y1, 480(R10)
+	XORQ        R11, R11
+
+chunks:
 	PREFETCHT0   (SI)
-	MOVWLZX      32(AX), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      (AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      1(AX), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      2(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      3(AX), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 32(AX), Y6
+	VMOVDQU      (DX), Y1
+	LEAQ         (AX), R12
+	MOVWLZX      32(R12)(R11*2), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      (R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X2
+	MOVL         R13, R14
+	SHLL         $0x04, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      1(R12)(R11*4), R15
+	ORL          R14, R15
+	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	MOVL         R13, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      2(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X3
+	SHRL         $0x04, R13
+	ANDL         $0x00000700, R13
+	MOVBLZX      3(R12)(R11*4), R14
+	ORL          R13, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VPADDB       const31<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	VPBROADCASTD 32(R12)(R11*2), Y3
+	VPSHUFB      const36<>+0(SB), Y3, Y3
+	VPAND        const37<>+0(SB), Y3, Y3
+	VPCMPEQB     const37<>+0(SB), Y3, Y3
+	VPADDB       Y3, Y3, Y3
+	VPADDB       Y3, Y2, Y2
+	VPADDB       const38<>+0(SB), Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y2, Y3
+	LEAQ         (AX)(CX*1), R12
+	MOVWLZX      32(R12)(R11*2), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      (R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X2
+	MOVL         R13, R14
+	SHLL         $0x04, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      1(R12)(R11*4), R15
+	ORL          R14, R15
+	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	MOVL         R13, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      2(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X4
+	SHRL         $0x04, R13
+	ANDL         $0x00000700, R13
+	MOVBLZX      3(R12)(R11*4), R14
+	ORL          R13, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPADDB       const31<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	VPBROADCASTD 32(R12)(R11*2), Y4
+	VPSHUFB      const36<>+0(SB), Y4, Y4
+	VPAND        const37<>+0(SB), Y4, Y4
+	VPCMPEQB     const37<>+0(SB), Y4, Y4
+	VPADDB       Y4, Y4, Y4
+	VPADDB       Y4, Y2, Y2
+	VPADDB       const38<>+0(SB), Y2, Y2
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y2
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	LEAQ         (AX)(CX*2), R12
+	MOVWLZX      32(R12)(R11*2), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      (R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X2
+	MOVL         R13, R14
+	SHLL         $0x04, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      1(R12)(R11*4), R15
+	ORL          R14, R15
+	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	MOVL         R13, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      2(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X4
+	SHRL         $0x04, R13
+	ANDL         $0x00000700, R13
+	MOVBLZX      3(R12)(R11*4), R14
+	ORL          R13, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPADDB       const31<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	VPBROADCASTD 32(R12)(R11*2), Y4
+	VPSHUFB      const36<>+0(SB), Y4, Y4
+	VPAND        const37<>+0(SB), Y4, Y4
+	VPCMPEQB     const37<>+0(SB), Y4, Y4
+	VPADDB       Y4, Y4, Y4
+	VPADDB       Y4, Y2, Y2
+	VPADDB       const38<>+0(SB), Y2, Y2
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	LEAQ         (AX)(DI*1), R12
+	MOVWLZX      32(R12)(R11*2), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      (R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X2
+	MOVL         R13, R14
+	SHLL         $0x04, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      1(R12)(R11*4), R15
+	ORL          R14, R15
+	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	MOVL         R13, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      2(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X5
+	SHRL         $0x04, R13
+	ANDL         $0x00000700, R13
+	MOVBLZX      3(R12)(R11*4), R14
+	ORL          R13, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	VPADDB       const31<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	VPBROADCASTD 32(R12)(R11*2), Y5
+	VPSHUFB      const36<>+0(SB), Y5, Y5
+	VPAND        const37<>+0(SB), Y5, Y5
+	VPCMPEQB     const37<>+0(SB), Y5, Y5
+	VPADDB       Y5, Y5, Y5
+	VPADDB       Y5, Y2, Y2
+	VPADDB       const38<>+0(SB), Y2, Y2
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y2
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y2, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y2
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y2, Y3, Y3
+	LEAQ         (R8), R12
+	MOVWLZX      32(R12)(R11*2), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      (R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X2
+	MOVL         R13, R14
+	SHLL         $0x04, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      1(R12)(R11*4), R15
+	ORL          R14, R15
+	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	MOVL         R13, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      2(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X4
+	SHRL         $0x04, R13
+	ANDL         $0x00000700, R13
+	MOVBLZX      3(R12)(R11*4), R14
+	ORL          R13, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPADDB       const31<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	VPBROADCASTD 32(R12)(R11*2), Y4
+	VPSHUFB      const36<>+0(SB), Y4, Y4
+	VPAND        const37<>+0(SB), Y4, Y4
+	VPCMPEQB     const37<>+0(SB), Y4, Y4
+	VPADDB       Y4, Y4, Y4
+	VPADDB       Y4, Y2, Y2
+	VPADDB       const38<>+0(SB), Y2, Y2
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	LEAQ         (R8)(CX*1), R12
+	MOVWLZX      32(R12)(R11*2), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      (R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X2
+	MOVL         R13, R14
+	SHLL         $0x04, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      1(R12)(R11*4), R15
+	ORL          R14, R15
+	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	MOVL         R13, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      2(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X5
+	SHRL         $0x04, R13
+	ANDL         $0x00000700, R13
+	MOVBLZX      3(R12)(R11*4), R14
+	ORL          R13, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	VPADDB       const31<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	VPBROADCASTD 32(R12)(R11*2), Y5
+	VPSHUFB      const36<>+0(SB), Y5, Y5
+	VPAND        const37<>+0(SB), Y5, Y5
+	VPCMPEQB     const37<>+0(SB), Y5, Y5
+	VPADDB       Y5, Y5, Y5
+	VPADDB       Y5, Y2, Y2
+	VPADDB       const38<>+0(SB), Y2, Y2
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y2
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y2, Y4, Y4
+	LEAQ         (R8)(CX*2), R12
+	MOVWLZX      32(R12)(R11*2), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      (R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X2
+	MOVL         R13, R14
+	SHLL         $0x04, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      1(R12)(R11*4), R15
+	ORL          R14, R15
+	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	MOVL         R13, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      2(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X5
+	SHRL         $0x04, R13
+	ANDL         $0x00000700, R13
+	MOVBLZX      3(R12)(R11*4), R14
+	ORL          R13, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	VPADDB       const31<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	VPBROADCASTD 32(R12)(R11*2), Y5
+	VPSHUFB      const36<>+0(SB), Y5, Y5
+	VPAND        const37<>+0(SB), Y5, Y5
+	VPCMPEQB     const37<>+0(SB), Y5, Y5
+	VPADDB       Y5, Y5, Y5
+	VPADDB       Y5, Y2, Y2
+	VPADDB       const38<>+0(SB), Y2, Y2
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
+	LEAQ         (R8)(DI*1), R12
+	MOVWLZX      32(R12)(R11*2), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      (R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X2
+	MOVL         R13, R14
+	SHLL         $0x04, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      1(R12)(R11*4), R15
+	ORL          R14, R15
+	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	MOVL         R13, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      2(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X6
+	SHRL         $0x04, R13
+	ANDL         $0x00000700, R13
+	MOVBLZX      3(R12)(R11*4), R14
+	ORL          R13, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X6, X6
+	VINSERTI128  $0x01, X6, Y2, Y2
+	VPADDB       const31<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	VPBROADCASTD 32(R12)(R11*2), Y6
 	VPSHUFB      const36<>+0(SB), Y6, Y6
 	VPAND        const37<>+0(SB), Y6, Y6
 	VPCMPEQB     const37<>+0(SB), Y6, Y6
 	VPADDB       Y6, Y6, Y6
-	VPADDB       Y6, Y5, Y5
-	VPADDB       const38<>+0(SB), Y5, Y5
+	VPADDB       Y6, Y2, Y2
+	VPADDB       const38<>+0(SB), Y2, Y2
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
-	MOVWLZX      32(AX)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      (AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      1(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      2(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      3(AX)(CX*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 32(AX)(CX*1), Y7
-	VPSHUFB      const36<>+0(SB), Y7, Y7
-	VPAND        const37<>+0(SB), Y7, Y7
-	VPCMPEQB     const37<>+0(SB), Y7, Y7
-	VPADDB       Y7, Y7, Y7
-	VPADDB       Y7, Y5, Y5
-	VPADDB       const38<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y5
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y5, Y6, Y6
-	MOVWLZX      32(AX)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      (AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      1(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      2(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      3(AX)(CX*2), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 32(AX)(CX*2), Y7
-	VPSHUFB      const36<>+0(SB), Y7, Y7
-	VPAND        const37<>+0(SB), Y7, Y7
-	VPCMPEQB     const37<>+0(SB), Y7, Y7
-	VPADDB       Y7, Y7, Y7
-	VPADDB       Y7, Y5, Y5
-	VPADDB       const38<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	MOVWLZX      32(AX)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      (AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      1(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      2(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      3(AX)(DI*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 32(AX)(DI*1), Y8
-	VPSHUFB      const36<>+0(SB), Y8, Y8
-	VPAND        const37<>+0(SB), Y8, Y8
-	VPCMPEQB     const37<>+0(SB), Y8, Y8
-	VPADDB       Y8, Y8, Y8
-	VPADDB       Y8, Y5, Y5
-	VPADDB       const38<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y5
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y5, Y6, Y6
-	MOVWLZX      32(R8), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      (R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      1(R8), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      2(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      3(R8), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 32(R8), Y7
-	VPSHUFB      const36<>+0(SB), Y7, Y7
-	VPAND        const37<>+0(SB), Y7, Y7
-	VPCMPEQB     const37<>+0(SB), Y7, Y7
-	VPADDB       Y7, Y7, Y7
-	VPADDB       Y7, Y5, Y5
-	VPADDB       const38<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	MOVWLZX      32(R8)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      (R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      1(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      2(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      3(R8)(CX*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 32(R8)(CX*1), Y8
-	VPSHUFB      const36<>+0(SB), Y8, Y8
-	VPAND        const37<>+0(SB), Y8, Y8
-	VPCMPEQB     const37<>+0(SB), Y8, Y8
-	VPADDB       Y8, Y8, Y8
-	VPADDB       Y8, Y5, Y5
-	VPADDB       const38<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	MOVWLZX      32(R8)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      (R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      1(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      2(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      3(R8)(CX*2), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 32(R8)(CX*2), Y8
-	VPSHUFB      const36<>+0(SB), Y8, Y8
-	VPAND        const37<>+0(SB), Y8, Y8
-	VPCMPEQB     const37<>+0(SB), Y8, Y8
-	VPADDB       Y8, Y8, Y8
-	VPADDB       Y8, Y5, Y5
-	VPADDB       const38<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	MOVWLZX      32(R8)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      (R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      1(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      2(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X9
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      3(R8)(DI*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X9, X9
-	VINSERTI128  $0x01, X9, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 32(R8)(DI*1), Y9
-	VPSHUFB      const36<>+0(SB), Y9, Y9
-	VPAND        const37<>+0(SB), Y9, Y9
-	VPCMPEQB     const37<>+0(SB), Y9, Y9
-	VPADDB       Y9, Y9, Y9
-	VPADDB       Y9, Y5, Y5
-	VPADDB       const38<>+0(SB), Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y4
-	VPALIGNR     $0x08, Y8, Y9, Y5
-	VPADDD       Y4, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y7, Y4
-	VSHUFPS      $0xdd, Y5, Y7, Y5
-	VPADDD       Y4, Y5, Y5
-	VPERM2I128   $0x20, Y5, Y6, Y4
-	VPERM2I128   $0x31, Y5, Y6, Y5
-	VPBROADCASTD 8(BX), Y6
-	VPSLLD       $0x04, Y6, Y6
-	VPSUBD       Y6, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPAND        const31<>+0(SB), Y1, Y6
-	VPADDD       Y6, Y6, Y6
-	VPADDD       const10<>+0(SB), Y6, Y6
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y3, Y6, Y6
-	VMULPS       const32<>+0(SB), Y6, Y6
-	VBROADCASTSS (BX), Y7
-	VMULPS       Y6, Y7, Y7
-	VFMADD231PS  Y7, Y4, Y0
-	VPBROADCASTD 12(BX), Y4
-	VPSLLD       $0x04, Y4, Y4
-	VPSUBD       Y4, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VPSRLD       $0x03, Y1, Y4
-	VPAND        const31<>+0(SB), Y4, Y4
-	VPADDD       Y4, Y4, Y4
-	VPADDD       const10<>+0(SB), Y4, Y4
-	VCVTDQ2PS    Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y2, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y1
+	VPALIGNR     $0x08, Y5, Y6, Y2
+	VPADDD       Y1, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y4, Y1
+	VSHUFPS      $0xdd, Y2, Y4, Y2
+	VPADDD       Y1, Y2, Y2
+	VPERM2I128   $0x20, Y2, Y3, Y1
+	VPERM2I128   $0x31, Y2, Y3, Y2
+	VPBROADCASTD 8(BX), Y3
+	VPSLLD       $0x04, Y3, Y3
+	VPSUBD       Y3, Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMOVAPS      (R10), Y3
+	VBROADCASTSS (BX), Y4
 	VMULPS       Y3, Y4, Y4
-	VMULPS       const32<>+0(SB), Y4, Y4
-	VBROADCASTSS (BX), Y6
-	VMULPS       Y4, Y6, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VMOVDQU      32(DX), Y4
-	MOVWLZX      34(AX), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      4(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      5(AX), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      6(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      7(AX), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 34(AX), Y6
-	VPSHUFB      const36<>+0(SB), Y6, Y6
-	VPAND        const37<>+0(SB), Y6, Y6
-	VPCMPEQB     const37<>+0(SB), Y6, Y6
-	VPADDB       Y6, Y6, Y6
-	VPADDB       Y6, Y5, Y5
-	VPADDB       const38<>+0(SB), Y5, Y5
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
-	PREFETCHT0   64(SI)
-	MOVWLZX      34(AX)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      4(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      5(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      6(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      7(AX)(CX*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 34(AX)(CX*1), Y7
-	VPSHUFB      const36<>+0(SB), Y7, Y7
-	VPAND        const37<>+0(SB), Y7, Y7
-	VPCMPEQB     const37<>+0(SB), Y7, Y7
-	VPADDB       Y7, Y7, Y7
-	VPADDB       Y7, Y5, Y5
-	VPADDB       const38<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y5
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y5, Y6, Y6
-	MOVWLZX      34(AX)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      4(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      5(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      6(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      7(AX)(CX*2), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 34(AX)(CX*2), Y7
-	VPSHUFB      const36<>+0(SB), Y7, Y7
-	VPAND        const37<>+0(SB), Y7, Y7
-	VPCMPEQB     const37<>+0(SB), Y7, Y7
-	VPADDB       Y7, Y7, Y7
-	VPADDB       Y7, Y5, Y5
-	VPADDB       const38<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	MOVWLZX      34(AX)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      4(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      5(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      6(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      7(AX)(DI*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 34(AX)(DI*1), Y8
-	VPSHUFB      const36<>+0(SB), Y8, Y8
-	VPAND        const37<>+0(SB), Y8, Y8
-	VPCMPEQB     const37<>+0(SB), Y8, Y8
-	VPADDB       Y8, Y8, Y8
-	VPADDB       Y8, Y5, Y5
-	VPADDB       const38<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y5
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y5, Y6, Y6
-	MOVWLZX      34(R8), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      4(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      5(R8), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      6(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      7(R8), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 34(R8), Y7
-	VPSHUFB      const36<>+0(SB), Y7, Y7
-	VPAND        const37<>+0(SB), Y7, Y7
-	VPCMPEQB     const37<>+0(SB), Y7, Y7
-	VPADDB       Y7, Y7, Y7
-	VPADDB       Y7, Y5, Y5
-	VPADDB       const38<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	MOVWLZX      34(R8)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      4(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      5(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      6(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      7(R8)(CX*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 34(R8)(CX*1), Y8
-	VPSHUFB      const36<>+0(SB), Y8, Y8
-	VPAND        const37<>+0(SB), Y8, Y8
-	VPCMPEQB     const37<>+0(SB), Y8, Y8
-	VPADDB       Y8, Y8, Y8
-	VPADDB       Y8, Y5, Y5
-	VPADDB       const38<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	MOVWLZX      34(R8)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      4(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      5(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      6(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      7(R8)(CX*2), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 34(R8)(CX*2), Y8
-	VPSHUFB      const36<>+0(SB), Y8, Y8
-	VPAND        const37<>+0(SB), Y8, Y8
-	VPCMPEQB     const37<>+0(SB), Y8, Y8
-	VPADDB       Y8, Y8, Y8
-	VPADDB       Y8, Y5, Y5
-	VPADDB       const38<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	MOVWLZX      34(R8)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      4(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      5(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      6(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X9
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      7(R8)(DI*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X9, X9
-	VINSERTI128  $0x01, X9, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 34(R8)(DI*1), Y9
-	VPSHUFB      const36<>+0(SB), Y9, Y9
-	VPAND        const37<>+0(SB), Y9, Y9
-	VPCMPEQB     const37<>+0(SB), Y9, Y9
-	VPADDB       Y9, Y9, Y9
-	VPADDB       Y9, Y5, Y5
-	VPADDB       const38<>+0(SB), Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y4
-	VPALIGNR     $0x08, Y8, Y9, Y5
-	VPADDD       Y4, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y7, Y4
-	VSHUFPS      $0xdd, Y5, Y7, Y5
-	VPADDD       Y4, Y5, Y5
-	VPERM2I128   $0x20, Y5, Y6, Y4
-	VPERM2I128   $0x31, Y5, Y6, Y5
-	VPBROADCASTD 40(BX), Y6
-	VPSLLD       $0x04, Y6, Y6
-	VPSUBD       Y6, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPSRLD       $0x06, Y1, Y6
-	VPAND        const31<>+0(SB), Y6, Y6
-	VPADDD       Y6, Y6, Y6
-	VPADDD       const10<>+0(SB), Y6, Y6
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y3, Y6, Y6
-	VMULPS       const32<>+0(SB), Y6, Y6
-	VBROADCASTSS 32(BX), Y7
-	VMULPS       Y6, Y7, Y7
-	VFMADD231PS  Y7, Y4, Y0
-	VPBROADCASTD 44(BX), Y4
-	VPSLLD       $0x04, Y4, Y4
-	VPSUBD       Y4, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VPSRLD       $0x09, Y1, Y4
-	VPAND        const31<>+0(SB), Y4, Y4
-	VPADDD       Y4, Y4, Y4
-	VPADDD       const10<>+0(SB), Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y3, Y4, Y4
-	VMULPS       const32<>+0(SB), Y4, Y4
-	VBROADCASTSS 32(BX), Y6
-	VMULPS       Y4, Y6, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VMOVDQU      64(DX), Y4
-	MOVWLZX      36(AX), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      8(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      9(AX), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      10(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      11(AX), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 36(AX), Y6
-	VPSHUFB      const36<>+0(SB), Y6, Y6
-	VPAND        const37<>+0(SB), Y6, Y6
-	VPCMPEQB     const37<>+0(SB), Y6, Y6
-	VPADDB       Y6, Y6, Y6
-	VPADDB       Y6, Y5, Y5
-	VPADDB       const38<>+0(SB), Y5, Y5
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
-	MOVWLZX      36(AX)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      8(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      9(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      10(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      11(AX)(CX*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 36(AX)(CX*1), Y7
-	VPSHUFB      const36<>+0(SB), Y7, Y7
-	VPAND        const37<>+0(SB), Y7, Y7
-	VPCMPEQB     const37<>+0(SB), Y7, Y7
-	VPADDB       Y7, Y7, Y7
-	VPADDB       Y7, Y5, Y5
-	VPADDB       const38<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y5
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y5, Y6, Y6
-	PREFETCHT0   128(SI)
-	MOVWLZX      36(AX)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      8(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      9(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      10(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      11(AX)(CX*2), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 36(AX)(CX*2), Y7
-	VPSHUFB      const36<>+0(SB), Y7, Y7
-	VPAND        const37<>+0(SB), Y7, Y7
-	VPCMPEQB     const37<>+0(SB), Y7, Y7
-	VPADDB       Y7, Y7, Y7
-	VPADDB       Y7, Y5, Y5
-	VPADDB       const38<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	MOVWLZX      36(AX)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      8(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      9(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      10(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      11(AX)(DI*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 36(AX)(DI*1), Y8
-	VPSHUFB      const36<>+0(SB), Y8, Y8
-	VPAND        const37<>+0(SB), Y8, Y8
-	VPCMPEQB     const37<>+0(SB), Y8, Y8
-	VPADDB       Y8, Y8, Y8
-	VPADDB       Y8, Y5, Y5
-	VPADDB       const38<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y5
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y5, Y6, Y6
-	MOVWLZX      36(R8), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      8(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      9(R8), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      10(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      11(R8), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 36(R8), Y7
-	VPSHUFB      const36<>+0(SB), Y7, Y7
-	VPAND        const37<>+0(SB), Y7, Y7
-	VPCMPEQB     const37<>+0(SB), Y7, Y7
-	VPADDB       Y7, Y7, Y7
-	VPADDB       Y7, Y5, Y5
-	VPADDB       const38<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	MOVWLZX      36(R8)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      8(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      9(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      10(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      11(R8)(CX*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 36(R8)(CX*1), Y8
-	VPSHUFB      const36<>+0(SB), Y8, Y8
-	VPAND        const37<>+0(SB), Y8, Y8
-	VPCMPEQB     const37<>+0(SB), Y8, Y8
-	VPADDB       Y8, Y8, Y8
-	VPADDB       Y8, Y5, Y5
-	VPADDB       const38<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	MOVWLZX      36(R8)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      8(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      9(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      10(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      11(R8)(CX*2), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 36(R8)(CX*2), Y8
-	VPSHUFB      const36<>+0(SB), Y8, Y8
-	VPAND        const37<>+0(SB), Y8, Y8
-	VPCMPEQB     const37<>+0(SB), Y8, Y8
-	VPADDB       Y8, Y8, Y8
-	VPADDB       Y8, Y5, Y5
-	VPADDB       const38<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	MOVWLZX      36(R8)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      8(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      9(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      10(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X9
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      11(R8)(DI*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X9, X9
-	VINSERTI128  $0x01, X9, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 36(R8)(DI*1), Y9
-	VPSHUFB      const36<>+0(SB), Y9, Y9
-	VPAND        const37<>+0(SB), Y9, Y9
-	VPCMPEQB     const37<>+0(SB), Y9, Y9
-	VPADDB       Y9, Y9, Y9
-	VPADDB       Y9, Y5, Y5
-	VPADDB       const38<>+0(SB), Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y4
-	VPALIGNR     $0x08, Y8, Y9, Y5
-	VPADDD       Y4, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y7, Y4
-	VSHUFPS      $0xdd, Y5, Y7, Y5
-	VPADDD       Y4, Y5, Y5
-	VPERM2I128   $0x20, Y5, Y6, Y4
-	VPERM2I128   $0x31, Y5, Y6, Y5
-	VPBROADCASTD 72(BX), Y6
-	VPSLLD       $0x04, Y6, Y6
-	VPSUBD       Y6, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPSRLD       $0x10, Y1, Y6
-	VPAND        const31<>+0(SB), Y6, Y6
-	VPADDD       Y6, Y6, Y6
-	VPADDD       const10<>+0(SB), Y6, Y6
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y3, Y6, Y6
-	VMULPS       const32<>+0(SB), Y6, Y6
-	VBROADCASTSS 64(BX), Y7
-	VMULPS       Y6, Y7, Y7
-	VFMADD231PS  Y7, Y4, Y0
-	VPBROADCASTD 76(BX), Y4
-	VPSLLD       $0x04, Y4, Y4
-	VPSUBD       Y4, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VPSRLD       $0x13, Y1, Y4
-	VPAND        const31<>+0(SB), Y4, Y4
-	VPADDD       Y4, Y4, Y4
-	VPADDD       const10<>+0(SB), Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y3, Y4, Y4
-	VMULPS       const32<>+0(SB), Y4, Y4
-	VBROADCASTSS 64(BX), Y6
-	VMULPS       Y4, Y6, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VMOVDQU      96(DX), Y4
-	MOVWLZX      38(AX), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      12(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      13(AX), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      14(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      15(AX), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 38(AX), Y6
-	VPSHUFB      const36<>+0(SB), Y6, Y6
-	VPAND        const37<>+0(SB), Y6, Y6
-	VPCMPEQB     const37<>+0(SB), Y6, Y6
-	VPADDB       Y6, Y6, Y6
-	VPADDB       Y6, Y5, Y5
-	VPADDB       const38<>+0(SB), Y5, Y5
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
-	MOVWLZX      38(AX)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      12(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      13(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      14(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      15(AX)(CX*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 38(AX)(CX*1), Y7
-	VPSHUFB      const36<>+0(SB), Y7, Y7
-	VPAND        const37<>+0(SB), Y7, Y7
-	VPCMPEQB     const37<>+0(SB), Y7, Y7
-	VPADDB       Y7, Y7, Y7
-	VPADDB       Y7, Y5, Y5
-	VPADDB       const38<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y5
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y5, Y6, Y6
-	MOVWLZX      38(AX)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      12(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      13(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      14(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      15(AX)(CX*2), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 38(AX)(CX*2), Y7
-	VPSHUFB      const36<>+0(SB), Y7, Y7
-	VPAND        const37<>+0(SB), Y7, Y7
-	VPCMPEQB     const37<>+0(SB), Y7, Y7
-	VPADDB       Y7, Y7, Y7
-	VPADDB       Y7, Y5, Y5
-	VPADDB       const38<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	PREFETCHT0   192(SI)
-	MOVWLZX      38(AX)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      12(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      13(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      14(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      15(AX)(DI*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 38(AX)(DI*1), Y8
-	VPSHUFB      const36<>+0(SB), Y8, Y8
-	VPAND        const37<>+0(SB), Y8, Y8
-	VPCMPEQB     const37<>+0(SB), Y8, Y8
-	VPADDB       Y8, Y8, Y8
-	VPADDB       Y8, Y5, Y5
-	VPADDB       const38<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y5
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y5, Y6, Y6
-	MOVWLZX      38(R8), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      12(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      13(R8), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      14(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      15(R8), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 38(R8), Y7
-	VPSHUFB      const36<>+0(SB), Y7, Y7
-	VPAND        const37<>+0(SB), Y7, Y7
-	VPCMPEQB     const37<>+0(SB), Y7, Y7
-	VPADDB       Y7, Y7, Y7
-	VPADDB       Y7, Y5, Y5
-	VPADDB       const38<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	MOVWLZX      38(R8)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      12(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      13(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      14(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      15(R8)(CX*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 38(R8)(CX*1), Y8
-	VPSHUFB      const36<>+0(SB), Y8, Y8
-	VPAND        const37<>+0(SB), Y8, Y8
-	VPCMPEQB     const37<>+0(SB), Y8, Y8
-	VPADDB       Y8, Y8, Y8
-	VPADDB       Y8, Y5, Y5
-	VPADDB       const38<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	MOVWLZX      38(R8)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      12(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      13(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      14(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      15(R8)(CX*2), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 38(R8)(CX*2), Y8
-	VPSHUFB      const36<>+0(SB), Y8, Y8
-	VPAND        const37<>+0(SB), Y8, Y8
-	VPCMPEQB     const37<>+0(SB), Y8, Y8
-	VPADDB       Y8, Y8, Y8
-	VPADDB       Y8, Y5, Y5
-	VPADDB       const38<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	MOVWLZX      38(R8)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      12(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      13(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      14(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X9
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      15(R8)(DI*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X9, X9
-	VINSERTI128  $0x01, X9, Y5, Y5
-	VPADDB       const29<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 38(R8)(DI*1), Y9
-	VPSHUFB      const36<>+0(SB), Y9, Y9
-	VPAND        const37<>+0(SB), Y9, Y9
-	VPCMPEQB     const37<>+0(SB), Y9, Y9
-	VPADDB       Y9, Y9, Y9
-	VPADDB       Y9, Y5, Y5
-	VPADDB       const38<>+0(SB), Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y4
-	VPALIGNR     $0x08, Y8, Y9, Y5
-	VPADDD       Y4, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y7, Y4
-	VSHUFPS      $0xdd, Y5, Y7, Y5
-	VPADDD       Y4, Y5, Y5
-	VPERM2I128   $0x20, Y5, Y6, Y4
-	VPERM2I128   $0x31, Y5, Y6, Y5
-	VPBROADCASTD 104(BX), Y6
-	VPSLLD       $0x04, Y6, Y6
-	VPSUBD       Y6, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPSRLD       $0x16, Y1, Y6
-	VPAND        const31<>+0(SB), Y6, Y6
-	VPADDD       Y6, Y6, Y6
-	VPADDD       const10<>+0(SB), Y6, Y6
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y3, Y6, Y6
-	VMULPS       const32<>+0(SB), Y6, Y6
-	VBROADCASTSS 96(BX), Y7
-	VMULPS       Y6, Y7, Y7
-	VFMADD231PS  Y7, Y4, Y0
-	VPBROADCASTD 108(BX), Y4
-	VPSLLD       $0x04, Y4, Y4
-	VPSUBD       Y4, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VPSRLD       $0x19, Y1, Y1
-	VPAND        const31<>+0(SB), Y1, Y1
-	VPADDD       Y1, Y1, Y1
-	VPADDD       const10<>+0(SB), Y1, Y1
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y3, Y1, Y1
-	VMULPS       const32<>+0(SB), Y1, Y1
-	VBROADCASTSS 96(BX), Y4
-	VMULPS       Y1, Y4, Y4
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVDQU      128(DX), Y1
-	MOVWLZX      40(AX), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      16(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      17(AX), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      18(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      19(AX), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 40(AX), Y5
-	VPSHUFB      const36<>+0(SB), Y5, Y5
-	VPAND        const37<>+0(SB), Y5, Y5
-	VPCMPEQB     const37<>+0(SB), Y5, Y5
-	VPADDB       Y5, Y5, Y5
-	VPADDB       Y5, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y4, Y5
-	MOVWLZX      40(AX)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      16(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      17(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      18(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      19(AX)(CX*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 40(AX)(CX*1), Y6
-	VPSHUFB      const36<>+0(SB), Y6, Y6
-	VPAND        const37<>+0(SB), Y6, Y6
-	VPCMPEQB     const37<>+0(SB), Y6, Y6
-	VPADDB       Y6, Y6, Y6
-	VPADDB       Y6, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y4, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y4
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVWLZX      40(AX)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      16(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      17(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      18(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      19(AX)(CX*2), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 40(AX)(CX*2), Y6
-	VPSHUFB      const36<>+0(SB), Y6, Y6
-	VPAND        const37<>+0(SB), Y6, Y6
-	VPCMPEQB     const37<>+0(SB), Y6, Y6
-	VPADDB       Y6, Y6, Y6
-	VPADDB       Y6, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y4, Y6
-	MOVWLZX      40(AX)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      16(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      17(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      18(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      19(AX)(DI*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 40(AX)(DI*1), Y7
-	VPSHUFB      const36<>+0(SB), Y7, Y7
-	VPAND        const37<>+0(SB), Y7, Y7
-	VPCMPEQB     const37<>+0(SB), Y7, Y7
-	VPADDB       Y7, Y7, Y7
-	VPADDB       Y7, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD Y1, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y4
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y4, Y5, Y5
-	PREFETCHT0   256(SI)
-	MOVWLZX      40(R8), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      16(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      17(R8), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      18(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      19(R8), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 40(R8), Y6
-	VPSHUFB      const36<>+0(SB), Y6, Y6
-	VPAND        const37<>+0(SB), Y6, Y6
-	VPCMPEQB     const37<>+0(SB), Y6, Y6
-	VPADDB       Y6, Y6, Y6
-	VPADDB       Y6, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y4, Y6
-	MOVWLZX      40(R8)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      16(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      17(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      18(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      19(R8)(CX*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 40(R8)(CX*1), Y7
-	VPSHUFB      const36<>+0(SB), Y7, Y7
-	VPAND        const37<>+0(SB), Y7, Y7
-	VPCMPEQB     const37<>+0(SB), Y7, Y7
-	VPADDB       Y7, Y7, Y7
-	VPADDB       Y7, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD Y1, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	MOVWLZX      40(R8)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      16(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      17(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      18(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      19(R8)(CX*2), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 40(R8)(CX*2), Y7
-	VPSHUFB      const36<>+0(SB), Y7, Y7
-	VPAND        const37<>+0(SB), Y7, Y7
-	VPCMPEQB     const37<>+0(SB), Y7, Y7
-	VPADDB       Y7, Y7, Y7
-	VPADDB       Y7, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD Y1, Y4, Y7
-	MOVWLZX      40(R8)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      16(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      17(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      18(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      19(R8)(DI*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 40(R8)(DI*1), Y8
-	VPSHUFB      const36<>+0(SB), Y8, Y8
-	VPAND        const37<>+0(SB), Y8, Y8
-	VPCMPEQB     const37<>+0(SB), Y8, Y8
-	VPADDB       Y8, Y8, Y8
-	VPADDB       Y8, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD Y1, Y4, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y1
-	VPALIGNR     $0x08, Y7, Y8, Y4
-	VPADDD       Y1, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y6, Y1
-	VSHUFPS      $0xdd, Y4, Y6, Y4
-	VPADDD       Y1, Y4, Y4
-	VPERM2I128   $0x20, Y4, Y5, Y1
-	VPERM2I128   $0x31, Y4, Y5, Y4
-	VPBROADCASTD 136(BX), Y5
-	VPSLLD       $0x04, Y5, Y5
-	VPSUBD       Y5, Y1, Y1
-	VCVTDQ2PS    Y1, Y1
-	VPAND        const31<>+0(SB), Y2, Y5
-	VPADDD       Y5, Y5, Y5
-	VPADDD       const10<>+0(SB), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y3, Y5, Y5
-	VMULPS       const32<>+0(SB), Y5, Y5
-	VBROADCASTSS 128(BX), Y6
-	VMULPS       Y5, Y6, Y6
-	VFMADD231PS  Y6, Y1, Y0
-	VPBROADCASTD 140(BX), Y1
+	VFMADD231PS  Y4, Y1, Y0
+	VPBROADCASTD 12(BX), Y1
 	VPSLLD       $0x04, Y1, Y1
-	VPSUBD       Y1, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPSRLD       $0x03, Y2, Y1
-	VPAND        const31<>+0(SB), Y1, Y1
-	VPADDD       Y1, Y1, Y1
-	VPADDD       const10<>+0(SB), Y1, Y1
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y3, Y1, Y1
-	VMULPS       const32<>+0(SB), Y1, Y1
-	VBROADCASTSS 128(BX), Y5
-	VMULPS       Y1, Y5, Y5
-	VFMADD231PS  Y5, Y4, Y0
-	VMOVDQU      160(DX), Y1
-	MOVWLZX      42(AX), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      20(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      21(AX), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      22(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      23(AX), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 42(AX), Y5
-	VPSHUFB      const36<>+0(SB), Y5, Y5
-	VPAND        const37<>+0(SB), Y5, Y5
-	VPCMPEQB     const37<>+0(SB), Y5, Y5
-	VPADDB       Y5, Y5, Y5
-	VPADDB       Y5, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y4, Y5
-	MOVWLZX      42(AX)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      20(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      21(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      22(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      23(AX)(CX*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 42(AX)(CX*1), Y6
-	VPSHUFB      const36<>+0(SB), Y6, Y6
-	VPAND        const37<>+0(SB), Y6, Y6
-	VPCMPEQB     const37<>+0(SB), Y6, Y6
-	VPADDB       Y6, Y6, Y6
-	VPADDB       Y6, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y4, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y4
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVWLZX      42(AX)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      20(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      21(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      22(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      23(AX)(CX*2), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 42(AX)(CX*2), Y6
-	VPSHUFB      const36<>+0(SB), Y6, Y6
-	VPAND        const37<>+0(SB), Y6, Y6
-	VPCMPEQB     const37<>+0(SB), Y6, Y6
-	VPADDB       Y6, Y6, Y6
-	VPADDB       Y6, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y4, Y6
-	MOVWLZX      42(AX)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      20(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      21(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      22(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      23(AX)(DI*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 42(AX)(DI*1), Y7
-	VPSHUFB      const36<>+0(SB), Y7, Y7
-	VPAND        const37<>+0(SB), Y7, Y7
-	VPCMPEQB     const37<>+0(SB), Y7, Y7
-	VPADDB       Y7, Y7, Y7
-	VPADDB       Y7, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD Y1, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y4
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVWLZX      42(R8), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      20(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      21(R8), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      22(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      23(R8), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 42(R8), Y6
-	VPSHUFB      const36<>+0(SB), Y6, Y6
-	VPAND        const37<>+0(SB), Y6, Y6
-	VPCMPEQB     const37<>+0(SB), Y6, Y6
-	VPADDB       Y6, Y6, Y6
-	VPADDB       Y6, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y4, Y6
-	PREFETCHT0   320(SI)
-	MOVWLZX      42(R8)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      20(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      21(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      22(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      23(R8)(CX*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 42(R8)(CX*1), Y7
-	VPSHUFB      const36<>+0(SB), Y7, Y7
-	VPAND        const37<>+0(SB), Y7, Y7
-	VPCMPEQB     const37<>+0(SB), Y7, Y7
-	VPADDB       Y7, Y7, Y7
-	VPADDB       Y7, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD Y1, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	MOVWLZX      42(R8)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      20(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      21(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      22(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      23(R8)(CX*2), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 42(R8)(CX*2), Y7
-	VPSHUFB      const36<>+0(SB), Y7, Y7
-	VPAND        const37<>+0(SB), Y7, Y7
-	VPCMPEQB     const37<>+0(SB), Y7, Y7
-	VPADDB       Y7, Y7, Y7
-	VPADDB       Y7, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD Y1, Y4, Y7
-	MOVWLZX      42(R8)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      20(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      21(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      22(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      23(R8)(DI*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 42(R8)(DI*1), Y8
-	VPSHUFB      const36<>+0(SB), Y8, Y8
-	VPAND        const37<>+0(SB), Y8, Y8
-	VPCMPEQB     const37<>+0(SB), Y8, Y8
-	VPADDB       Y8, Y8, Y8
-	VPADDB       Y8, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD Y1, Y4, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y1
-	VPALIGNR     $0x08, Y7, Y8, Y4
-	VPADDD       Y1, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y6, Y1
-	VSHUFPS      $0xdd, Y4, Y6, Y4
-	VPADDD       Y1, Y4, Y4
-	VPERM2I128   $0x20, Y4, Y5, Y1
-	VPERM2I128   $0x31, Y4, Y5, Y4
-	VPBROADCASTD 168(BX), Y5
-	VPSLLD       $0x04, Y5, Y5
-	VPSUBD       Y5, Y1, Y1
-	VCVTDQ2PS    Y1, Y1
-	VPSRLD       $0x06, Y2, Y5
-	VPAND        const31<>+0(SB), Y5, Y5
-	VPADDD       Y5, Y5, Y5
-	VPADDD       const10<>+0(SB), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y3, Y5, Y5
-	VMULPS       const32<>+0(SB), Y5, Y5
-	VBROADCASTSS 160(BX), Y6
-	VMULPS       Y5, Y6, Y6
-	VFMADD231PS  Y6, Y1, Y0
-	VPBROADCASTD 172(BX), Y1
-	VPSLLD       $0x04, Y1, Y1
-	VPSUBD       Y1, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPSRLD       $0x09, Y2, Y1
-	VPAND        const31<>+0(SB), Y1, Y1
-	VPADDD       Y1, Y1, Y1
-	VPADDD       const10<>+0(SB), Y1, Y1
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y3, Y1, Y1
-	VMULPS       const32<>+0(SB), Y1, Y1
-	VBROADCASTSS 160(BX), Y5
-	VMULPS       Y1, Y5, Y5
-	VFMADD231PS  Y5, Y4, Y0
-	VMOVDQU      192(DX), Y1
-	MOVWLZX      44(AX), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      24(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      25(AX), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      26(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      27(AX), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 44(AX), Y5
-	VPSHUFB      const36<>+0(SB), Y5, Y5
-	VPAND        const37<>+0(SB), Y5, Y5
-	VPCMPEQB     const37<>+0(SB), Y5, Y5
-	VPADDB       Y5, Y5, Y5
-	VPADDB       Y5, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y4, Y5
-	MOVWLZX      44(AX)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      24(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      25(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      26(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      27(AX)(CX*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 44(AX)(CX*1), Y6
-	VPSHUFB      const36<>+0(SB), Y6, Y6
-	VPAND        const37<>+0(SB), Y6, Y6
-	VPCMPEQB     const37<>+0(SB), Y6, Y6
-	VPADDB       Y6, Y6, Y6
-	VPADDB       Y6, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y4, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y4
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVWLZX      44(AX)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      24(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      25(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      26(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      27(AX)(CX*2), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 44(AX)(CX*2), Y6
-	VPSHUFB      const36<>+0(SB), Y6, Y6
-	VPAND        const37<>+0(SB), Y6, Y6
-	VPCMPEQB     const37<>+0(SB), Y6, Y6
-	VPADDB       Y6, Y6, Y6
-	VPADDB       Y6, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y4, Y6
-	MOVWLZX      44(AX)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      24(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      25(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      26(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      27(AX)(DI*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 44(AX)(DI*1), Y7
-	VPSHUFB      const36<>+0(SB), Y7, Y7
-	VPAND        const37<>+0(SB), Y7, Y7
-	VPCMPEQB     const37<>+0(SB), Y7, Y7
-	VPADDB       Y7, Y7, Y7
-	VPADDB       Y7, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD Y1, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y4
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVWLZX      44(R8), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      24(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      25(R8), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      26(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      27(R8), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 44(R8), Y6
-	VPSHUFB      const36<>+0(SB), Y6, Y6
-	VPAND        const37<>+0(SB), Y6, Y6
-	VPCMPEQB     const37<>+0(SB), Y6, Y6
-	VPADDB       Y6, Y6, Y6
-	VPADDB       Y6, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y4, Y6
-	MOVWLZX      44(R8)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      24(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      25(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      26(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      27(R8)(CX*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 44(R8)(CX*1), Y7
-	VPSHUFB      const36<>+0(SB), Y7, Y7
-	VPAND        const37<>+0(SB), Y7, Y7
-	VPCMPEQB     const37<>+0(SB), Y7, Y7
-	VPADDB       Y7, Y7, Y7
-	VPADDB       Y7, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD Y1, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	PREFETCHT0   384(SI)
-	MOVWLZX      44(R8)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      24(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      25(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      26(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      27(R8)(CX*2), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 44(R8)(CX*2), Y7
-	VPSHUFB      const36<>+0(SB), Y7, Y7
-	VPAND        const37<>+0(SB), Y7, Y7
-	VPCMPEQB     const37<>+0(SB), Y7, Y7
-	VPADDB       Y7, Y7, Y7
-	VPADDB       Y7, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD Y1, Y4, Y7
-	MOVWLZX      44(R8)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      24(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      25(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      26(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      27(R8)(DI*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 44(R8)(DI*1), Y8
-	VPSHUFB      const36<>+0(SB), Y8, Y8
-	VPAND        const37<>+0(SB), Y8, Y8
-	VPCMPEQB     const37<>+0(SB), Y8, Y8
-	VPADDB       Y8, Y8, Y8
-	VPADDB       Y8, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD Y1, Y4, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y1
-	VPALIGNR     $0x08, Y7, Y8, Y4
-	VPADDD       Y1, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y6, Y1
-	VSHUFPS      $0xdd, Y4, Y6, Y4
-	VPADDD       Y1, Y4, Y4
-	VPERM2I128   $0x20, Y4, Y5, Y1
-	VPERM2I128   $0x31, Y4, Y5, Y4
-	VPBROADCASTD 200(BX), Y5
-	VPSLLD       $0x04, Y5, Y5
-	VPSUBD       Y5, Y1, Y1
-	VCVTDQ2PS    Y1, Y1
-	VPSRLD       $0x10, Y2, Y5
-	VPAND        const31<>+0(SB), Y5, Y5
-	VPADDD       Y5, Y5, Y5
-	VPADDD       const10<>+0(SB), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y3, Y5, Y5
-	VMULPS       const32<>+0(SB), Y5, Y5
-	VBROADCASTSS 192(BX), Y6
-	VMULPS       Y5, Y6, Y6
-	VFMADD231PS  Y6, Y1, Y0
-	VPBROADCASTD 204(BX), Y1
-	VPSLLD       $0x04, Y1, Y1
-	VPSUBD       Y1, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPSRLD       $0x13, Y2, Y1
-	VPAND        const31<>+0(SB), Y1, Y1
-	VPADDD       Y1, Y1, Y1
-	VPADDD       const10<>+0(SB), Y1, Y1
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y3, Y1, Y1
-	VMULPS       const32<>+0(SB), Y1, Y1
-	VBROADCASTSS 192(BX), Y5
-	VMULPS       Y1, Y5, Y5
-	VFMADD231PS  Y5, Y4, Y0
-	VMOVDQU      224(DX), Y1
-	MOVWLZX      46(AX), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      28(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      29(AX), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      30(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      31(AX), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 46(AX), Y5
-	VPSHUFB      const36<>+0(SB), Y5, Y5
-	VPAND        const37<>+0(SB), Y5, Y5
-	VPCMPEQB     const37<>+0(SB), Y5, Y5
-	VPADDB       Y5, Y5, Y5
-	VPADDB       Y5, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y4, Y5
-	MOVWLZX      46(AX)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      28(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      29(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      30(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      31(AX)(CX*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 46(AX)(CX*1), Y6
-	VPSHUFB      const36<>+0(SB), Y6, Y6
-	VPAND        const37<>+0(SB), Y6, Y6
-	VPCMPEQB     const37<>+0(SB), Y6, Y6
-	VPADDB       Y6, Y6, Y6
-	VPADDB       Y6, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y4, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y4
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVWLZX      46(AX)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      28(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      29(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      30(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      31(AX)(CX*2), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 46(AX)(CX*2), Y6
-	VPSHUFB      const36<>+0(SB), Y6, Y6
-	VPAND        const37<>+0(SB), Y6, Y6
-	VPCMPEQB     const37<>+0(SB), Y6, Y6
-	VPADDB       Y6, Y6, Y6
-	VPADDB       Y6, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y4, Y6
-	MOVWLZX      46(AX)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      28(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      29(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      30(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      31(AX)(DI*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 46(AX)(DI*1), Y7
-	VPSHUFB      const36<>+0(SB), Y7, Y7
-	VPAND        const37<>+0(SB), Y7, Y7
-	VPCMPEQB     const37<>+0(SB), Y7, Y7
-	VPADDB       Y7, Y7, Y7
-	VPADDB       Y7, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD Y1, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y4
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVWLZX      46(R8), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      28(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      29(R8), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      30(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      31(R8), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 46(R8), Y6
-	VPSHUFB      const36<>+0(SB), Y6, Y6
-	VPAND        const37<>+0(SB), Y6, Y6
-	VPCMPEQB     const37<>+0(SB), Y6, Y6
-	VPADDB       Y6, Y6, Y6
-	VPADDB       Y6, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y4, Y6
-	MOVWLZX      46(R8)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      28(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      29(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      30(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      31(R8)(CX*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 46(R8)(CX*1), Y7
-	VPSHUFB      const36<>+0(SB), Y7, Y7
-	VPAND        const37<>+0(SB), Y7, Y7
-	VPCMPEQB     const37<>+0(SB), Y7, Y7
-	VPADDB       Y7, Y7, Y7
-	VPADDB       Y7, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD Y1, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	MOVWLZX      46(R8)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      28(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      29(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      30(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      31(R8)(CX*2), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 46(R8)(CX*2), Y7
-	VPSHUFB      const36<>+0(SB), Y7, Y7
-	VPAND        const37<>+0(SB), Y7, Y7
-	VPCMPEQB     const37<>+0(SB), Y7, Y7
-	VPADDB       Y7, Y7, Y7
-	VPADDB       Y7, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf9 // VPDPBUSD Y1, Y4, Y7
-	MOVWLZX      46(R8)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      28(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      29(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      30(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	SHRL         $0x04, R11
-	ANDL         $0x00000700, R11
-	MOVBLZX      31(R8)(DI*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y4, Y4
-	VPADDB       const29<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 46(R8)(DI*1), Y8
-	VPSHUFB      const36<>+0(SB), Y8, Y8
-	VPAND        const37<>+0(SB), Y8, Y8
-	VPCMPEQB     const37<>+0(SB), Y8, Y8
-	VPADDB       Y8, Y8, Y8
-	VPADDB       Y8, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc1 // VPDPBUSD Y1, Y4, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y1
-	VPALIGNR     $0x08, Y7, Y8, Y4
-	VPADDD       Y1, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y6, Y1
-	VSHUFPS      $0xdd, Y4, Y6, Y4
-	VPADDD       Y1, Y4, Y4
-	VPERM2I128   $0x20, Y4, Y5, Y1
-	VPERM2I128   $0x31, Y4, Y5, Y4
-	VPBROADCASTD 232(BX), Y5
-	VPSLLD       $0x04, Y5, Y5
-	VPSUBD       Y5, Y1, Y1
-	VCVTDQ2PS    Y1, Y1
-	VPSRLD       $0x16, Y2, Y5
-	VPAND        const31<>+0(SB), Y5, Y5
-	VPADDD       Y5, Y5, Y5
-	VPADDD       const10<>+0(SB), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y3, Y5, Y5
-	VMULPS       const32<>+0(SB), Y5, Y5
-	VBROADCASTSS 224(BX), Y6
-	VMULPS       Y5, Y6, Y6
-	VFMADD231PS  Y6, Y1, Y0
-	VPBROADCASTD 236(BX), Y1
-	VPSLLD       $0x04, Y1, Y1
-	VPSUBD       Y1, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPSRLD       $0x19, Y2, Y1
-	VPAND        const31<>+0(SB), Y1, Y1
-	VPADDD       Y1, Y1, Y1
-	VPADDD       const10<>+0(SB), Y1, Y1
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y3, Y1, Y1
-	VMULPS       const32<>+0(SB), Y1, Y1
-	VBROADCASTSS 224(BX), Y2
-	VMULPS       Y1, Y2, Y2
-	VFMADD231PS  Y2, Y4, Y0
+	VPSUBD       Y1, Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMOVAPS      32(R10), Y1
+	VBROADCASTSS (BX), Y3
+	VMULPS       Y1, Y3, Y3
+	VFMADD231PS  Y3, Y2, Y0
+	ADDQ         $0x38, SI
+	ADDQ         $0x20, DX
+	ADDQ         $0x20, BX
+	ADDQ         $0x40, R10
+	INCQ         R11
+	CMPQ         R11, $0x08
+	JLT          chunks
 	ADDQ         $0x38, AX
 	ADDQ         $0x38, R8
-	ADDQ         $0x000001c0, SI
-	ADDQ         $0x00000100, DX
-	ADDQ         $0x00000100, BX
-	DECQ         R10
+	DECQ         blocks+24(FP)
 	JNZ          loop
 	MOVQ         dst+0(FP), AX
 	VMOVUPS      Y0, (AX)
@@ -18415,7 +14132,7 @@ loop:
 
 // func rowsIQ2_XXSAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsIQ2_XXSAVXVNNI(SB), NOSPLIT, $0-48
+TEXT ·rowsIQ2_XXSAVXVNNI(SB), NOSPLIT, $288-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -18427,2234 +14144,425 @@ TEXT ·rowsIQ2_XXSAVXVNNI(SB), NOSPLIT, $0-48
 	LEAQ  (AX)(CX*4), R8
 	MOVQ  ·gridIQ2XXS+0(SB), R9
 	MOVQ  ·signs7+0(SB), R10
-	MOVQ  blocks+24(FP), R11
 	VPXOR Y0, Y0, Y0
 
 loop:
-	VMOVD        (AX), X1
-	VPINSRW      $0x01, (AX)(CX*1), X1, X1
-	VPINSRW      $0x02, (AX)(CX*2), X1, X1
-	VPINSRW      $0x03, (AX)(DI*1), X1, X1
-	VPINSRW      $0x04, (R8), X1, X1
-	VPINSRW      $0x05, (R8)(CX*1), X1, X1
-	VPINSRW      $0x06, (R8)(CX*2), X1, X1
-	VPINSRW      $0x07, (R8)(DI*1), X1, X1
-	VCVTPH2PS    X1, Y1
-	VMOVDQU      (DX), Y2
+	LEAQ        31(SP), R11
+	ANDQ        $-32, R11
+	VMOVD       (AX), X1
+	VPINSRW     $0x01, (AX)(CX*1), X1, X1
+	VPINSRW     $0x02, (AX)(CX*2), X1, X1
+	VPINSRW     $0x03, (AX)(DI*1), X1, X1
+	VPINSRW     $0x04, (R8), X1, X1
+	VPINSRW     $0x05, (R8)(CX*1), X1, X1
+	VPINSRW     $0x06, (R8)(CX*2), X1, X1
+	VPINSRW     $0x07, (R8)(DI*1), X1, X1
+	VCVTPH2PS   X1, Y1
+	VMOVD       6(AX), X2
+	VPINSRD     $0x01, 6(AX)(CX*1), X2, X2
+	VPINSRD     $0x02, 6(AX)(CX*2), X2, X2
+	VPINSRD     $0x03, 6(AX)(DI*1), X2, X2
+	VMOVD       6(R8), X3
+	VPINSRD     $0x01, 6(R8)(CX*1), X3, X3
+	VPINSRD     $0x02, 6(R8)(CX*2), X3, X3
+	VPINSRD     $0x03, 6(R8)(DI*1), X3, X3
+	VINSERTI128 $0x01, X3, Y2, Y2
+	VPSRLD      $0x1c, Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const39<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const40<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, (R11)
+	VMOVD       14(AX), X2
+	VPINSRD     $0x01, 14(AX)(CX*1), X2, X2
+	VPINSRD     $0x02, 14(AX)(CX*2), X2, X2
+	VPINSRD     $0x03, 14(AX)(DI*1), X2, X2
+	VMOVD       14(R8), X3
+	VPINSRD     $0x01, 14(R8)(CX*1), X3, X3
+	VPINSRD     $0x02, 14(R8)(CX*2), X3, X3
+	VPINSRD     $0x03, 14(R8)(DI*1), X3, X3
+	VINSERTI128 $0x01, X3, Y2, Y2
+	VPSRLD      $0x1c, Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const39<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const40<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 32(R11)
+	VMOVD       22(AX), X2
+	VPINSRD     $0x01, 22(AX)(CX*1), X2, X2
+	VPINSRD     $0x02, 22(AX)(CX*2), X2, X2
+	VPINSRD     $0x03, 22(AX)(DI*1), X2, X2
+	VMOVD       22(R8), X3
+	VPINSRD     $0x01, 22(R8)(CX*1), X3, X3
+	VPINSRD     $0x02, 22(R8)(CX*2), X3, X3
+	VPINSRD     $0x03, 22(R8)(DI*1), X3, X3
+	VINSERTI128 $0x01, X3, Y2, Y2
+	VPSRLD      $0x1c, Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const39<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const40<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 64(R11)
+	VMOVD       30(AX), X2
+	VPINSRD     $0x01, 30(AX)(CX*1), X2, X2
+	VPINSRD     $0x02, 30(AX)(CX*2), X2, X2
+	VPINSRD     $0x03, 30(AX)(DI*1), X2, X2
+	VMOVD       30(R8), X3
+	VPINSRD     $0x01, 30(R8)(CX*1), X3, X3
+	VPINSRD     $0x02, 30(R8)(CX*2), X3, X3
+	VPINSRD     $0x03, 30(R8)(DI*1), X3, X3
+	VINSERTI128 $0x01, X3, Y2, Y2
+	VPSRLD      $0x1c, Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const39<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const40<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 96(R11)
+	VMOVD       38(AX), X2
+	VPINSRD     $0x01, 38(AX)(CX*1), X2, X2
+	VPINSRD     $0x02, 38(AX)(CX*2), X2, X2
+	VPINSRD     $0x03, 38(AX)(DI*1), X2, X2
+	VMOVD       38(R8), X3
+	VPINSRD     $0x01, 38(R8)(CX*1), X3, X3
+	VPINSRD     $0x02, 38(R8)(CX*2), X3, X3
+	VPINSRD     $0x03, 38(R8)(DI*1), X3, X3
+	VINSERTI128 $0x01, X3, Y2, Y2
+	VPSRLD      $0x1c, Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const39<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const40<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 128(R11)
+	VMOVD       46(AX), X2
+	VPINSRD     $0x01, 46(AX)(CX*1), X2, X2
+	VPINSRD     $0x02, 46(AX)(CX*2), X2, X2
+	VPINSRD     $0x03, 46(AX)(DI*1), X2, X2
+	VMOVD       46(R8), X3
+	VPINSRD     $0x01, 46(R8)(CX*1), X3, X3
+	VPINSRD     $0x02, 46(R8)(CX*2), X3, X3
+	VPINSRD     $0x03, 46(R8)(DI*1), X3, X3
+	VINSERTI128 $0x01, X3, Y2, Y2
+	VPSRLD      $0x1c, Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const39<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const40<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 160(R11)
+	VMOVD       54(AX), X2
+	VPINSRD     $0x01, 54(AX)(CX*1), X2, X2
+	VPINSRD     $0x02, 54(AX)(CX*2), X2, X2
+	VPINSRD     $0x03, 54(AX)(DI*1), X2, X2
+	VMOVD       54(R8), X3
+	VPINSRD     $0x01, 54(R8)(CX*1), X3, X3
+	VPINSRD     $0x02, 54(R8)(CX*2), X3, X3
+	VPINSRD     $0x03, 54(R8)(DI*1), X3, X3
+	VINSERTI128 $0x01, X3, Y2, Y2
+	VPSRLD      $0x1c, Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const39<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const40<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 192(R11)
+	VMOVD       62(AX), X2
+	VPINSRD     $0x01, 62(AX)(CX*1), X2, X2
+	VPINSRD     $0x02, 62(AX)(CX*2), X2, X2
+	VPINSRD     $0x03, 62(AX)(DI*1), X2, X2
+	VMOVD       62(R8), X3
+	VPINSRD     $0x01, 62(R8)(CX*1), X3, X3
+	VPINSRD     $0x02, 62(R8)(CX*2), X3, X3
+	VPINSRD     $0x03, 62(R8)(DI*1), X3, X3
+	VINSERTI128 $0x01, X3, Y2, Y2
+	VPSRLD      $0x1c, Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const39<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const40<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 224(R11)
+	XORQ        R12, R12
+
+chunks:
 	PREFETCHT0   (SI)
-	MOVBLZX      2(AX), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      3(AX), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      4(AX), R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVBLZX      5(AX), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	VINSERTI128  $0x01, X4, Y3, Y3
-	MOVL         6(AX), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X4
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPSIGNB      Y4, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
-	MOVBLZX      2(AX)(CX*1), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      3(AX)(CX*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      4(AX)(CX*1), R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVBLZX      5(AX)(CX*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         6(AX)(CX*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	MOVBLZX      2(AX)(CX*2), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      3(AX)(CX*2), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      4(AX)(CX*2), R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVBLZX      5(AX)(CX*2), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         6(AX)(CX*2), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	MOVBLZX      2(AX)(DI*1), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      3(AX)(DI*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      4(AX)(DI*1), R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVBLZX      5(AX)(DI*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         6(AX)(DI*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	MOVBLZX      2(R8), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      3(R8), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      4(R8), R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVBLZX      5(R8), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         6(R8), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	MOVBLZX      2(R8)(CX*1), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      3(R8)(CX*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      4(R8)(CX*1), R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVBLZX      5(R8)(CX*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         6(R8)(CX*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	MOVBLZX      2(R8)(CX*2), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      3(R8)(CX*2), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      4(R8)(CX*2), R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVBLZX      5(R8)(CX*2), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         6(R8)(CX*2), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
 	PREFETCHT0   64(SI)
-	MOVBLZX      2(R8)(DI*1), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      3(R8)(DI*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      4(R8)(DI*1), R12
-	VMOVQ        (R9)(R12*8), X7
-	MOVBLZX      5(R8)(DI*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y3, Y3
-	MOVL         6(R8)(DI*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X8
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y2
-	VPALIGNR     $0x08, Y6, Y7, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y5, Y2
-	VSHUFPS      $0xdd, Y3, Y5, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBLENDD     $0xf0, Y3, Y4, Y2
-	VPERM2I128   $0x21, Y3, Y4, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBROADCASTD 4(BX), Y2
-	VPSLLD       $0x06, Y2, Y2
-	VPSUBD       Y2, Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMOVD        6(AX), X2
-	VPINSRD      $0x01, 6(AX)(CX*1), X2, X2
-	VPINSRD      $0x02, 6(AX)(CX*2), X2, X2
-	VPINSRD      $0x03, 6(AX)(DI*1), X2, X2
-	VMOVD        6(R8), X4
-	VPINSRD      $0x01, 6(R8)(CX*1), X4, X4
-	VPINSRD      $0x02, 6(R8)(CX*2), X4, X4
-	VPINSRD      $0x03, 6(R8)(DI*1), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
-	VPSRLD       $0x1c, Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VADDPS       const40<>+0(SB), Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VMULPS       const41<>+0(SB), Y2, Y2
-	VBROADCASTSS (BX), Y4
-	VMULPS       Y2, Y4, Y4
-	VFMADD231PS  Y4, Y3, Y0
-	VMOVDQU      32(DX), Y2
-	MOVBLZX      10(AX), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      11(AX), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      12(AX), R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVBLZX      13(AX), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	VINSERTI128  $0x01, X4, Y3, Y3
-	MOVL         14(AX), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X4
-	MOVL         R12, R13
-	SHRL         $0x07, R13
+	VMOVDQU      (DX), Y1
+	LEAQ         (AX), R13
+	MOVBLZX      2(R13)(R12*8), R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVBLZX      3(R13)(R12*8), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	MOVBLZX      4(R13)(R12*8), R14
+	VMOVQ        (R9)(R14*8), X3
+	MOVBLZX      5(R13)(R12*8), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	MOVL         6(R13)(R12*8), R13
+	MOVL         R13, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X3
+	MOVL         R13, R14
+	SHRL         $0x07, R14
+	ANDL         $0x7f, R14
+	VPINSRQ      $0x01, (R10)(R14*8), X3, X3
+	MOVL         R13, R14
+	SHRL         $0x0e, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X4
+	SHRL         $0x15, R13
 	ANDL         $0x7f, R13
 	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPSIGNB      Y4, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
-	MOVBLZX      10(AX)(CX*1), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      11(AX)(CX*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      12(AX)(CX*1), R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVBLZX      13(AX)(CX*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         14(AX)(CX*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	MOVBLZX      10(AX)(CX*2), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      11(AX)(CX*2), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      12(AX)(CX*2), R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVBLZX      13(AX)(CX*2), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         14(AX)(CX*2), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	MOVBLZX      10(AX)(DI*1), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      11(AX)(DI*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      12(AX)(DI*1), R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVBLZX      13(AX)(DI*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         14(AX)(DI*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	MOVBLZX      10(R8), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      11(R8), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      12(R8), R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVBLZX      13(R8), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         14(R8), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	MOVBLZX      10(R8)(CX*1), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      11(R8)(CX*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      12(R8)(CX*1), R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVBLZX      13(R8)(CX*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         14(R8)(CX*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	MOVBLZX      10(R8)(CX*2), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      11(R8)(CX*2), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      12(R8)(CX*2), R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVBLZX      13(R8)(CX*2), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         14(R8)(CX*2), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	PREFETCHT0   128(SI)
-	MOVBLZX      10(R8)(DI*1), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      11(R8)(DI*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      12(R8)(DI*1), R12
-	VMOVQ        (R9)(R12*8), X7
-	MOVBLZX      13(R8)(DI*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y3, Y3
-	MOVL         14(R8)(DI*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X8
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y2
-	VPALIGNR     $0x08, Y6, Y7, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y5, Y2
-	VSHUFPS      $0xdd, Y3, Y5, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBLENDD     $0xf0, Y3, Y4, Y2
-	VPERM2I128   $0x21, Y3, Y4, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBROADCASTD 36(BX), Y2
-	VPSLLD       $0x06, Y2, Y2
-	VPSUBD       Y2, Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMOVD        14(AX), X2
-	VPINSRD      $0x01, 14(AX)(CX*1), X2, X2
-	VPINSRD      $0x02, 14(AX)(CX*2), X2, X2
-	VPINSRD      $0x03, 14(AX)(DI*1), X2, X2
-	VMOVD        14(R8), X4
-	VPINSRD      $0x01, 14(R8)(CX*1), X4, X4
-	VPINSRD      $0x02, 14(R8)(CX*2), X4, X4
-	VPINSRD      $0x03, 14(R8)(DI*1), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
-	VPSRLD       $0x1c, Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VADDPS       const40<>+0(SB), Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VMULPS       const41<>+0(SB), Y2, Y2
-	VBROADCASTSS 32(BX), Y4
-	VMULPS       Y2, Y4, Y4
-	VFMADD231PS  Y4, Y3, Y0
-	VMOVDQU      64(DX), Y2
-	MOVBLZX      18(AX), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      19(AX), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      20(AX), R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVBLZX      21(AX), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
 	VINSERTI128  $0x01, X4, Y3, Y3
-	MOVL         22(AX), R12
-	MOVL         R12, R13
+	VPSIGNB      Y3, Y2, Y2
+	VPADDB       const41<>+0(SB), Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y2, Y3
+	LEAQ         (AX)(CX*1), R13
+	MOVBLZX      2(R13)(R12*8), R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVBLZX      3(R13)(R12*8), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	MOVBLZX      4(R13)(R12*8), R14
+	VMOVQ        (R9)(R14*8), X4
+	MOVBLZX      5(R13)(R12*8), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	MOVL         6(R13)(R12*8), R13
+	MOVL         R13, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X4
+	MOVL         R13, R14
+	SHRL         $0x07, R14
+	ANDL         $0x7f, R14
+	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
+	MOVL         R13, R14
+	SHRL         $0x0e, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X5
+	SHRL         $0x15, R13
 	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X4
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
 	VINSERTI128  $0x01, X5, Y4, Y4
-	VPSIGNB      Y4, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
+	VPSIGNB      Y4, Y2, Y2
+	VPADDB       const41<>+0(SB), Y2, Y2
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
-	MOVBLZX      18(AX)(CX*1), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      19(AX)(CX*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      20(AX)(CX*1), R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVBLZX      21(AX)(CX*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         22(AX)(CX*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y2
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	LEAQ         (AX)(CX*2), R13
+	MOVBLZX      2(R13)(R12*8), R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVBLZX      3(R13)(R12*8), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	MOVBLZX      4(R13)(R12*8), R14
+	VMOVQ        (R9)(R14*8), X4
+	MOVBLZX      5(R13)(R12*8), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	MOVL         6(R13)(R12*8), R13
+	MOVL         R13, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X4
+	MOVL         R13, R14
+	SHRL         $0x07, R14
+	ANDL         $0x7f, R14
+	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
+	MOVL         R13, R14
+	SHRL         $0x0e, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X5
+	SHRL         $0x15, R13
 	ANDL         $0x7f, R13
 	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPSIGNB      Y4, Y2, Y2
+	VPADDB       const41<>+0(SB), Y2, Y2
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	LEAQ         (AX)(DI*1), R13
+	MOVBLZX      2(R13)(R12*8), R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVBLZX      3(R13)(R12*8), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	MOVBLZX      4(R13)(R12*8), R14
+	VMOVQ        (R9)(R14*8), X5
+	MOVBLZX      5(R13)(R12*8), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	MOVL         6(R13)(R12*8), R13
+	MOVL         R13, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X5
+	MOVL         R13, R14
+	SHRL         $0x07, R14
+	ANDL         $0x7f, R14
+	VPINSRQ      $0x01, (R10)(R14*8), X5, X5
+	MOVL         R13, R14
+	SHRL         $0x0e, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X6
+	SHRL         $0x15, R13
 	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
 	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
+	VPSIGNB      Y5, Y2, Y2
+	VPADDB       const41<>+0(SB), Y2, Y2
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y2
 	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	MOVBLZX      18(AX)(CX*2), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      19(AX)(CX*2), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      20(AX)(CX*2), R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVBLZX      21(AX)(CX*2), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         22(AX)(CX*2), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	MOVBLZX      18(AX)(DI*1), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      19(AX)(DI*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      20(AX)(DI*1), R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVBLZX      21(AX)(DI*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         22(AX)(DI*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	MOVBLZX      18(R8), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      19(R8), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      20(R8), R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVBLZX      21(R8), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         22(R8), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
+	VPADDD       Y2, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y2
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y2, Y3, Y3
+	LEAQ         (R8), R13
+	MOVBLZX      2(R13)(R12*8), R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVBLZX      3(R13)(R12*8), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	MOVBLZX      4(R13)(R12*8), R14
+	VMOVQ        (R9)(R14*8), X4
+	MOVBLZX      5(R13)(R12*8), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	MOVL         6(R13)(R12*8), R13
+	MOVL         R13, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X4
+	MOVL         R13, R14
+	SHRL         $0x07, R14
+	ANDL         $0x7f, R14
+	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
+	MOVL         R13, R14
+	SHRL         $0x0e, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X5
+	SHRL         $0x15, R13
 	ANDL         $0x7f, R13
 	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPSIGNB      Y4, Y2, Y2
+	VPADDB       const41<>+0(SB), Y2, Y2
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	LEAQ         (R8)(CX*1), R13
+	MOVBLZX      2(R13)(R12*8), R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVBLZX      3(R13)(R12*8), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	MOVBLZX      4(R13)(R12*8), R14
+	VMOVQ        (R9)(R14*8), X5
+	MOVBLZX      5(R13)(R12*8), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	MOVL         6(R13)(R12*8), R13
+	MOVL         R13, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X5
+	MOVL         R13, R14
+	SHRL         $0x07, R14
+	ANDL         $0x7f, R14
+	VPINSRQ      $0x01, (R10)(R14*8), X5, X5
+	MOVL         R13, R14
+	SHRL         $0x0e, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X6
+	SHRL         $0x15, R13
 	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
 	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
+	VPSIGNB      Y5, Y2, Y2
+	VPADDB       const41<>+0(SB), Y2, Y2
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	MOVBLZX      18(R8)(CX*1), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      19(R8)(CX*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      20(R8)(CX*1), R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVBLZX      21(R8)(CX*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         22(R8)(CX*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	MOVBLZX      18(R8)(CX*2), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      19(R8)(CX*2), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      20(R8)(CX*2), R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVBLZX      21(R8)(CX*2), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         22(R8)(CX*2), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y2
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y2, Y4, Y4
+	LEAQ         (R8)(CX*2), R13
+	MOVBLZX      2(R13)(R12*8), R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVBLZX      3(R13)(R12*8), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	MOVBLZX      4(R13)(R12*8), R14
+	VMOVQ        (R9)(R14*8), X5
+	MOVBLZX      5(R13)(R12*8), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	MOVL         6(R13)(R12*8), R13
+	MOVL         R13, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X5
+	MOVL         R13, R14
+	SHRL         $0x07, R14
+	ANDL         $0x7f, R14
+	VPINSRQ      $0x01, (R10)(R14*8), X5, X5
+	MOVL         R13, R14
+	SHRL         $0x0e, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X6
+	SHRL         $0x15, R13
 	ANDL         $0x7f, R13
 	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	PREFETCHT0   192(SI)
-	MOVBLZX      18(R8)(DI*1), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      19(R8)(DI*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      20(R8)(DI*1), R12
-	VMOVQ        (R9)(R12*8), X7
-	MOVBLZX      21(R8)(DI*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y3, Y3
-	MOVL         22(R8)(DI*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	MOVL         R12, R13
-	SHRL         $0x07, R13
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y2, Y2
+	VPADDB       const41<>+0(SB), Y2, Y2
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
+	LEAQ         (R8)(DI*1), R13
+	MOVBLZX      2(R13)(R12*8), R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVBLZX      3(R13)(R12*8), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	MOVBLZX      4(R13)(R12*8), R14
+	VMOVQ        (R9)(R14*8), X6
+	MOVBLZX      5(R13)(R12*8), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X6, X6
+	VINSERTI128  $0x01, X6, Y2, Y2
+	MOVL         6(R13)(R12*8), R13
+	MOVL         R13, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X6
+	MOVL         R13, R14
+	SHRL         $0x07, R14
+	ANDL         $0x7f, R14
+	VPINSRQ      $0x01, (R10)(R14*8), X6, X6
+	MOVL         R13, R14
+	SHRL         $0x0e, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X7
+	SHRL         $0x15, R13
 	ANDL         $0x7f, R13
 	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X8
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y2
-	VPALIGNR     $0x08, Y6, Y7, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y5, Y2
-	VSHUFPS      $0xdd, Y3, Y5, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBLENDD     $0xf0, Y3, Y4, Y2
-	VPERM2I128   $0x21, Y3, Y4, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBROADCASTD 68(BX), Y2
-	VPSLLD       $0x06, Y2, Y2
-	VPSUBD       Y2, Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMOVD        22(AX), X2
-	VPINSRD      $0x01, 22(AX)(CX*1), X2, X2
-	VPINSRD      $0x02, 22(AX)(CX*2), X2, X2
-	VPINSRD      $0x03, 22(AX)(DI*1), X2, X2
-	VMOVD        22(R8), X4
-	VPINSRD      $0x01, 22(R8)(CX*1), X4, X4
-	VPINSRD      $0x02, 22(R8)(CX*2), X4, X4
-	VPINSRD      $0x03, 22(R8)(DI*1), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
-	VPSRLD       $0x1c, Y2, Y2
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y2, Y2
+	VPADDB       const41<>+0(SB), Y2, Y2
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y2, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y1
+	VPALIGNR     $0x08, Y5, Y6, Y2
+	VPADDD       Y1, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y4, Y1
+	VSHUFPS      $0xdd, Y2, Y4, Y2
+	VPADDD       Y1, Y2, Y2
+	VPBLENDD     $0xf0, Y2, Y3, Y1
+	VPERM2I128   $0x21, Y2, Y3, Y2
+	VPADDD       Y1, Y2, Y2
+	VPBROADCASTD 4(BX), Y1
+	VPSLLD       $0x06, Y1, Y1
+	VPSUBD       Y1, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VADDPS       const40<>+0(SB), Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VMULPS       const41<>+0(SB), Y2, Y2
-	VBROADCASTSS 64(BX), Y4
-	VMULPS       Y2, Y4, Y4
-	VFMADD231PS  Y4, Y3, Y0
-	VMOVDQU      96(DX), Y2
-	MOVBLZX      26(AX), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      27(AX), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      28(AX), R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVBLZX      29(AX), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	VINSERTI128  $0x01, X4, Y3, Y3
-	MOVL         30(AX), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X4
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPSIGNB      Y4, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
-	MOVBLZX      26(AX)(CX*1), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      27(AX)(CX*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      28(AX)(CX*1), R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVBLZX      29(AX)(CX*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         30(AX)(CX*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	MOVBLZX      26(AX)(CX*2), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      27(AX)(CX*2), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      28(AX)(CX*2), R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVBLZX      29(AX)(CX*2), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         30(AX)(CX*2), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	MOVBLZX      26(AX)(DI*1), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      27(AX)(DI*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      28(AX)(DI*1), R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVBLZX      29(AX)(DI*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         30(AX)(DI*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	MOVBLZX      26(R8), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      27(R8), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      28(R8), R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVBLZX      29(R8), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         30(R8), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	MOVBLZX      26(R8)(CX*1), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      27(R8)(CX*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      28(R8)(CX*1), R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVBLZX      29(R8)(CX*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         30(R8)(CX*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	MOVBLZX      26(R8)(CX*2), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      27(R8)(CX*2), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      28(R8)(CX*2), R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVBLZX      29(R8)(CX*2), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         30(R8)(CX*2), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	PREFETCHT0   256(SI)
-	MOVBLZX      26(R8)(DI*1), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      27(R8)(DI*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      28(R8)(DI*1), R12
-	VMOVQ        (R9)(R12*8), X7
-	MOVBLZX      29(R8)(DI*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y3, Y3
-	MOVL         30(R8)(DI*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X8
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y2
-	VPALIGNR     $0x08, Y6, Y7, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y5, Y2
-	VSHUFPS      $0xdd, Y3, Y5, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBLENDD     $0xf0, Y3, Y4, Y2
-	VPERM2I128   $0x21, Y3, Y4, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBROADCASTD 100(BX), Y2
-	VPSLLD       $0x06, Y2, Y2
-	VPSUBD       Y2, Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMOVD        30(AX), X2
-	VPINSRD      $0x01, 30(AX)(CX*1), X2, X2
-	VPINSRD      $0x02, 30(AX)(CX*2), X2, X2
-	VPINSRD      $0x03, 30(AX)(DI*1), X2, X2
-	VMOVD        30(R8), X4
-	VPINSRD      $0x01, 30(R8)(CX*1), X4, X4
-	VPINSRD      $0x02, 30(R8)(CX*2), X4, X4
-	VPINSRD      $0x03, 30(R8)(DI*1), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
-	VPSRLD       $0x1c, Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VADDPS       const40<>+0(SB), Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VMULPS       const41<>+0(SB), Y2, Y2
-	VBROADCASTSS 96(BX), Y4
-	VMULPS       Y2, Y4, Y4
-	VFMADD231PS  Y4, Y3, Y0
-	VMOVDQU      128(DX), Y2
-	MOVBLZX      34(AX), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      35(AX), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      36(AX), R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVBLZX      37(AX), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	VINSERTI128  $0x01, X4, Y3, Y3
-	MOVL         38(AX), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X4
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPSIGNB      Y4, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
-	MOVBLZX      34(AX)(CX*1), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      35(AX)(CX*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      36(AX)(CX*1), R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVBLZX      37(AX)(CX*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         38(AX)(CX*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	MOVBLZX      34(AX)(CX*2), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      35(AX)(CX*2), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      36(AX)(CX*2), R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVBLZX      37(AX)(CX*2), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         38(AX)(CX*2), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	MOVBLZX      34(AX)(DI*1), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      35(AX)(DI*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      36(AX)(DI*1), R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVBLZX      37(AX)(DI*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         38(AX)(DI*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	MOVBLZX      34(R8), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      35(R8), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      36(R8), R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVBLZX      37(R8), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         38(R8), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	MOVBLZX      34(R8)(CX*1), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      35(R8)(CX*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      36(R8)(CX*1), R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVBLZX      37(R8)(CX*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         38(R8)(CX*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	PREFETCHT0   320(SI)
-	MOVBLZX      34(R8)(CX*2), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      35(R8)(CX*2), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      36(R8)(CX*2), R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVBLZX      37(R8)(CX*2), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         38(R8)(CX*2), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	MOVBLZX      34(R8)(DI*1), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      35(R8)(DI*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      36(R8)(DI*1), R12
-	VMOVQ        (R9)(R12*8), X7
-	MOVBLZX      37(R8)(DI*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y3, Y3
-	MOVL         38(R8)(DI*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X8
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y2
-	VPALIGNR     $0x08, Y6, Y7, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y5, Y2
-	VSHUFPS      $0xdd, Y3, Y5, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBLENDD     $0xf0, Y3, Y4, Y2
-	VPERM2I128   $0x21, Y3, Y4, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBROADCASTD 132(BX), Y2
-	VPSLLD       $0x06, Y2, Y2
-	VPSUBD       Y2, Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMOVD        38(AX), X2
-	VPINSRD      $0x01, 38(AX)(CX*1), X2, X2
-	VPINSRD      $0x02, 38(AX)(CX*2), X2, X2
-	VPINSRD      $0x03, 38(AX)(DI*1), X2, X2
-	VMOVD        38(R8), X4
-	VPINSRD      $0x01, 38(R8)(CX*1), X4, X4
-	VPINSRD      $0x02, 38(R8)(CX*2), X4, X4
-	VPINSRD      $0x03, 38(R8)(DI*1), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
-	VPSRLD       $0x1c, Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VADDPS       const40<>+0(SB), Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VMULPS       const41<>+0(SB), Y2, Y2
-	VBROADCASTSS 128(BX), Y4
-	VMULPS       Y2, Y4, Y4
-	VFMADD231PS  Y4, Y3, Y0
-	VMOVDQU      160(DX), Y2
-	MOVBLZX      42(AX), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      43(AX), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      44(AX), R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVBLZX      45(AX), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	VINSERTI128  $0x01, X4, Y3, Y3
-	MOVL         46(AX), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X4
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPSIGNB      Y4, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
-	MOVBLZX      42(AX)(CX*1), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      43(AX)(CX*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      44(AX)(CX*1), R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVBLZX      45(AX)(CX*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         46(AX)(CX*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	MOVBLZX      42(AX)(CX*2), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      43(AX)(CX*2), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      44(AX)(CX*2), R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVBLZX      45(AX)(CX*2), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         46(AX)(CX*2), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	MOVBLZX      42(AX)(DI*1), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      43(AX)(DI*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      44(AX)(DI*1), R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVBLZX      45(AX)(DI*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         46(AX)(DI*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	MOVBLZX      42(R8), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      43(R8), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      44(R8), R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVBLZX      45(R8), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         46(R8), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	MOVBLZX      42(R8)(CX*1), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      43(R8)(CX*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      44(R8)(CX*1), R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVBLZX      45(R8)(CX*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         46(R8)(CX*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	PREFETCHT0   384(SI)
-	MOVBLZX      42(R8)(CX*2), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      43(R8)(CX*2), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      44(R8)(CX*2), R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVBLZX      45(R8)(CX*2), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         46(R8)(CX*2), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	MOVBLZX      42(R8)(DI*1), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      43(R8)(DI*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      44(R8)(DI*1), R12
-	VMOVQ        (R9)(R12*8), X7
-	MOVBLZX      45(R8)(DI*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y3, Y3
-	MOVL         46(R8)(DI*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X8
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y2
-	VPALIGNR     $0x08, Y6, Y7, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y5, Y2
-	VSHUFPS      $0xdd, Y3, Y5, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBLENDD     $0xf0, Y3, Y4, Y2
-	VPERM2I128   $0x21, Y3, Y4, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBROADCASTD 164(BX), Y2
-	VPSLLD       $0x06, Y2, Y2
-	VPSUBD       Y2, Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMOVD        46(AX), X2
-	VPINSRD      $0x01, 46(AX)(CX*1), X2, X2
-	VPINSRD      $0x02, 46(AX)(CX*2), X2, X2
-	VPINSRD      $0x03, 46(AX)(DI*1), X2, X2
-	VMOVD        46(R8), X4
-	VPINSRD      $0x01, 46(R8)(CX*1), X4, X4
-	VPINSRD      $0x02, 46(R8)(CX*2), X4, X4
-	VPINSRD      $0x03, 46(R8)(DI*1), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
-	VPSRLD       $0x1c, Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VADDPS       const40<>+0(SB), Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VMULPS       const41<>+0(SB), Y2, Y2
-	VBROADCASTSS 160(BX), Y4
-	VMULPS       Y2, Y4, Y4
-	VFMADD231PS  Y4, Y3, Y0
-	VMOVDQU      192(DX), Y2
-	MOVBLZX      50(AX), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      51(AX), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      52(AX), R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVBLZX      53(AX), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	VINSERTI128  $0x01, X4, Y3, Y3
-	MOVL         54(AX), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X4
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPSIGNB      Y4, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
-	MOVBLZX      50(AX)(CX*1), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      51(AX)(CX*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      52(AX)(CX*1), R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVBLZX      53(AX)(CX*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         54(AX)(CX*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	MOVBLZX      50(AX)(CX*2), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      51(AX)(CX*2), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      52(AX)(CX*2), R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVBLZX      53(AX)(CX*2), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         54(AX)(CX*2), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	MOVBLZX      50(AX)(DI*1), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      51(AX)(DI*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      52(AX)(DI*1), R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVBLZX      53(AX)(DI*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         54(AX)(DI*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	MOVBLZX      50(R8), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      51(R8), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      52(R8), R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVBLZX      53(R8), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         54(R8), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	MOVBLZX      50(R8)(CX*1), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      51(R8)(CX*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      52(R8)(CX*1), R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVBLZX      53(R8)(CX*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         54(R8)(CX*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	PREFETCHT0   448(SI)
-	MOVBLZX      50(R8)(CX*2), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      51(R8)(CX*2), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      52(R8)(CX*2), R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVBLZX      53(R8)(CX*2), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         54(R8)(CX*2), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	MOVBLZX      50(R8)(DI*1), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      51(R8)(DI*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      52(R8)(DI*1), R12
-	VMOVQ        (R9)(R12*8), X7
-	MOVBLZX      53(R8)(DI*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y3, Y3
-	MOVL         54(R8)(DI*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X8
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y2
-	VPALIGNR     $0x08, Y6, Y7, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y5, Y2
-	VSHUFPS      $0xdd, Y3, Y5, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBLENDD     $0xf0, Y3, Y4, Y2
-	VPERM2I128   $0x21, Y3, Y4, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBROADCASTD 196(BX), Y2
-	VPSLLD       $0x06, Y2, Y2
-	VPSUBD       Y2, Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMOVD        54(AX), X2
-	VPINSRD      $0x01, 54(AX)(CX*1), X2, X2
-	VPINSRD      $0x02, 54(AX)(CX*2), X2, X2
-	VPINSRD      $0x03, 54(AX)(DI*1), X2, X2
-	VMOVD        54(R8), X4
-	VPINSRD      $0x01, 54(R8)(CX*1), X4, X4
-	VPINSRD      $0x02, 54(R8)(CX*2), X4, X4
-	VPINSRD      $0x03, 54(R8)(DI*1), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
-	VPSRLD       $0x1c, Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VADDPS       const40<>+0(SB), Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VMULPS       const41<>+0(SB), Y2, Y2
-	VBROADCASTSS 192(BX), Y4
-	VMULPS       Y2, Y4, Y4
-	VFMADD231PS  Y4, Y3, Y0
-	VMOVDQU      224(DX), Y2
-	MOVBLZX      58(AX), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      59(AX), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      60(AX), R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVBLZX      61(AX), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	VINSERTI128  $0x01, X4, Y3, Y3
-	MOVL         62(AX), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X4
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPSIGNB      Y4, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
-	MOVBLZX      58(AX)(CX*1), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      59(AX)(CX*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      60(AX)(CX*1), R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVBLZX      61(AX)(CX*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         62(AX)(CX*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	MOVBLZX      58(AX)(CX*2), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      59(AX)(CX*2), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      60(AX)(CX*2), R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVBLZX      61(AX)(CX*2), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         62(AX)(CX*2), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	MOVBLZX      58(AX)(DI*1), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      59(AX)(DI*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      60(AX)(DI*1), R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVBLZX      61(AX)(DI*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         62(AX)(DI*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	MOVBLZX      58(R8), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      59(R8), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      60(R8), R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVBLZX      61(R8), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         62(R8), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	MOVBLZX      58(R8)(CX*1), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      59(R8)(CX*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      60(R8)(CX*1), R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVBLZX      61(R8)(CX*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         62(R8)(CX*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	PREFETCHT0   512(SI)
-	MOVBLZX      58(R8)(CX*2), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      59(R8)(CX*2), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      60(R8)(CX*2), R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVBLZX      61(R8)(CX*2), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         62(R8)(CX*2), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	MOVBLZX      58(R8)(DI*1), R12
-	VMOVQ        (R9)(R12*8), X3
-	MOVBLZX      59(R8)(DI*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	MOVBLZX      60(R8)(DI*1), R12
-	VMOVQ        (R9)(R12*8), X7
-	MOVBLZX      61(R8)(DI*1), R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y3, Y3
-	MOVL         62(R8)(DI*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X8
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y2
-	VPALIGNR     $0x08, Y6, Y7, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y5, Y2
-	VSHUFPS      $0xdd, Y3, Y5, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBLENDD     $0xf0, Y3, Y4, Y2
-	VPERM2I128   $0x21, Y3, Y4, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBROADCASTD 228(BX), Y2
-	VPSLLD       $0x06, Y2, Y2
-	VPSUBD       Y2, Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMOVD        62(AX), X2
-	VPINSRD      $0x01, 62(AX)(CX*1), X2, X2
-	VPINSRD      $0x02, 62(AX)(CX*2), X2, X2
-	VPINSRD      $0x03, 62(AX)(DI*1), X2, X2
-	VMOVD        62(R8), X4
-	VPINSRD      $0x01, 62(R8)(CX*1), X4, X4
-	VPINSRD      $0x02, 62(R8)(CX*2), X4, X4
-	VPINSRD      $0x03, 62(R8)(DI*1), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
-	VPSRLD       $0x1c, Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VADDPS       const40<>+0(SB), Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VMULPS       const41<>+0(SB), Y2, Y2
-	VBROADCASTSS 224(BX), Y1
-	VMULPS       Y2, Y1, Y1
-	VFMADD231PS  Y1, Y3, Y0
+	VMOVAPS      (R11), Y1
+	VBROADCASTSS (BX), Y3
+	VMULPS       Y1, Y3, Y3
+	VFMADD231PS  Y3, Y2, Y0
+	ADDQ         $0x42, SI
+	ADDQ         $0x20, DX
+	ADDQ         $0x20, BX
+	ADDQ         $0x20, R11
+	INCQ         R12
+	CMPQ         R12, $0x08
+	JLT          chunks
 	ADDQ         $0x42, AX
 	ADDQ         $0x42, R8
-	ADDQ         $0x00000210, SI
-	ADDQ         $0x00000100, DX
-	ADDQ         $0x00000100, BX
-	DECQ         R11
+	DECQ         blocks+24(FP)
 	JNZ          loop
 	MOVQ         dst+0(FP), AX
 	VMOVUPS      Y0, (AX)
@@ -20663,7 +14571,7 @@ loop:
 
 // func rowsIQ2_XSAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsIQ2_XSAVXVNNI(SB), NOSPLIT, $0-48
+TEXT ·rowsIQ2_XSAVXVNNI(SB), NOSPLIT, $544-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -20675,2347 +14583,448 @@ TEXT ·rowsIQ2_XSAVXVNNI(SB), NOSPLIT, $0-48
 	LEAQ  (AX)(CX*4), R8
 	MOVQ  ·gridIQ2XS+0(SB), R9
 	MOVQ  ·signs7+0(SB), R10
-	MOVQ  blocks+24(FP), R11
 	VPXOR Y0, Y0, Y0
 
 loop:
-	VMOVD        (AX), X1
-	VPINSRW      $0x01, (AX)(CX*1), X1, X1
-	VPINSRW      $0x02, (AX)(CX*2), X1, X1
-	VPINSRW      $0x03, (AX)(DI*1), X1, X1
-	VPINSRW      $0x04, (R8), X1, X1
-	VPINSRW      $0x05, (R8)(CX*1), X1, X1
-	VPINSRW      $0x06, (R8)(CX*2), X1, X1
-	VPINSRW      $0x07, (R8)(DI*1), X1, X1
-	VCVTPH2PS    X1, Y1
-	VMOVD        66(AX), X2
-	VPINSRD      $0x01, 66(AX)(CX*1), X2, X2
-	VPINSRD      $0x02, 66(AX)(CX*2), X2, X2
-	VPINSRD      $0x03, 66(AX)(DI*1), X2, X2
-	VMOVD        66(R8), X3
-	VPINSRD      $0x01, 66(R8)(CX*1), X3, X3
-	VPINSRD      $0x02, 66(R8)(CX*2), X3, X3
-	VPINSRD      $0x03, 66(R8)(DI*1), X3, X3
-	VINSERTI128  $0x01, X3, Y2, Y2
-	VMOVD        70(AX), X3
-	VPINSRD      $0x01, 70(AX)(CX*1), X3, X3
-	VPINSRD      $0x02, 70(AX)(CX*2), X3, X3
-	VPINSRD      $0x03, 70(AX)(DI*1), X3, X3
-	VMOVD        70(R8), X4
-	VPINSRD      $0x01, 70(R8)(CX*1), X4, X4
-	VPINSRD      $0x02, 70(R8)(CX*2), X4, X4
-	VPINSRD      $0x03, 70(R8)(DI*1), X4, X4
-	VINSERTI128  $0x01, X4, Y3, Y3
-	VMOVDQU      (DX), Y4
+	LEAQ        31(SP), R11
+	ANDQ        $-32, R11
+	VMOVD       (AX), X1
+	VPINSRW     $0x01, (AX)(CX*1), X1, X1
+	VPINSRW     $0x02, (AX)(CX*2), X1, X1
+	VPINSRW     $0x03, (AX)(DI*1), X1, X1
+	VPINSRW     $0x04, (R8), X1, X1
+	VPINSRW     $0x05, (R8)(CX*1), X1, X1
+	VPINSRW     $0x06, (R8)(CX*2), X1, X1
+	VPINSRW     $0x07, (R8)(DI*1), X1, X1
+	VCVTPH2PS   X1, Y1
+	VMOVD       66(AX), X2
+	VPINSRD     $0x01, 66(AX)(CX*1), X2, X2
+	VPINSRD     $0x02, 66(AX)(CX*2), X2, X2
+	VPINSRD     $0x03, 66(AX)(DI*1), X2, X2
+	VMOVD       66(R8), X3
+	VPINSRD     $0x01, 66(R8)(CX*1), X3, X3
+	VPINSRD     $0x02, 66(R8)(CX*2), X3, X3
+	VPINSRD     $0x03, 66(R8)(DI*1), X3, X3
+	VINSERTI128 $0x01, X3, Y2, Y2
+	VMOVD       70(AX), X3
+	VPINSRD     $0x01, 70(AX)(CX*1), X3, X3
+	VPINSRD     $0x02, 70(AX)(CX*2), X3, X3
+	VPINSRD     $0x03, 70(AX)(DI*1), X3, X3
+	VMOVD       70(R8), X4
+	VPINSRD     $0x01, 70(R8)(CX*1), X4, X4
+	VPINSRD     $0x02, 70(R8)(CX*2), X4, X4
+	VPINSRD     $0x03, 70(R8)(DI*1), X4, X4
+	VINSERTI128 $0x01, X4, Y3, Y3
+	VPAND       const13<>+0(SB), Y2, Y4
+	VCVTDQ2PS   Y4, Y4
+	VADDPS      const39<>+0(SB), Y4, Y4
+	VMULPS      Y1, Y4, Y4
+	VMULPS      const40<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, (R11)
+	VPSRLD      $0x04, Y2, Y4
+	VPAND       const13<>+0(SB), Y4, Y4
+	VCVTDQ2PS   Y4, Y4
+	VADDPS      const39<>+0(SB), Y4, Y4
+	VMULPS      Y1, Y4, Y4
+	VMULPS      const40<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 32(R11)
+	VPSRLD      $0x08, Y2, Y4
+	VPAND       const13<>+0(SB), Y4, Y4
+	VCVTDQ2PS   Y4, Y4
+	VADDPS      const39<>+0(SB), Y4, Y4
+	VMULPS      Y1, Y4, Y4
+	VMULPS      const40<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 64(R11)
+	VPSRLD      $0x0c, Y2, Y4
+	VPAND       const13<>+0(SB), Y4, Y4
+	VCVTDQ2PS   Y4, Y4
+	VADDPS      const39<>+0(SB), Y4, Y4
+	VMULPS      Y1, Y4, Y4
+	VMULPS      const40<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 96(R11)
+	VPSRLD      $0x10, Y2, Y4
+	VPAND       const13<>+0(SB), Y4, Y4
+	VCVTDQ2PS   Y4, Y4
+	VADDPS      const39<>+0(SB), Y4, Y4
+	VMULPS      Y1, Y4, Y4
+	VMULPS      const40<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 128(R11)
+	VPSRLD      $0x14, Y2, Y4
+	VPAND       const13<>+0(SB), Y4, Y4
+	VCVTDQ2PS   Y4, Y4
+	VADDPS      const39<>+0(SB), Y4, Y4
+	VMULPS      Y1, Y4, Y4
+	VMULPS      const40<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 160(R11)
+	VPSRLD      $0x18, Y2, Y4
+	VPAND       const13<>+0(SB), Y4, Y4
+	VCVTDQ2PS   Y4, Y4
+	VADDPS      const39<>+0(SB), Y4, Y4
+	VMULPS      Y1, Y4, Y4
+	VMULPS      const40<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 192(R11)
+	VPSRLD      $0x1c, Y2, Y2
+	VPAND       const13<>+0(SB), Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const39<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const40<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 224(R11)
+	VPAND       const13<>+0(SB), Y3, Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const39<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const40<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 256(R11)
+	VPSRLD      $0x04, Y3, Y2
+	VPAND       const13<>+0(SB), Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const39<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const40<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 288(R11)
+	VPSRLD      $0x08, Y3, Y2
+	VPAND       const13<>+0(SB), Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const39<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const40<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 320(R11)
+	VPSRLD      $0x0c, Y3, Y2
+	VPAND       const13<>+0(SB), Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const39<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const40<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 352(R11)
+	VPSRLD      $0x10, Y3, Y2
+	VPAND       const13<>+0(SB), Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const39<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const40<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 384(R11)
+	VPSRLD      $0x14, Y3, Y2
+	VPAND       const13<>+0(SB), Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const39<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const40<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 416(R11)
+	VPSRLD      $0x18, Y3, Y2
+	VPAND       const13<>+0(SB), Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const39<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const40<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 448(R11)
+	VPSRLD      $0x1c, Y3, Y2
+	VPAND       const13<>+0(SB), Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const39<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const40<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 480(R11)
+	XORQ        R12, R12
+
+chunks:
 	PREFETCHT0   (SI)
-	MOVWLZX      2(AX), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      4(AX), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	MOVWLZX      6(AX), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVWLZX      8(AX), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	MOVWLZX      2(AX), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X6
-	MOVWLZX      4(AX), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	MOVWLZX      6(AX), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      8(AX), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
-	MOVWLZX      2(AX)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      4(AX)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	MOVWLZX      6(AX)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X7
-	MOVWLZX      8(AX)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	MOVWLZX      2(AX)(CX*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      4(AX)(CX*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	MOVWLZX      6(AX)(CX*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      8(AX)(CX*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y5
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y5, Y6, Y6
-	MOVWLZX      2(AX)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      4(AX)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	MOVWLZX      6(AX)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X7
-	MOVWLZX      8(AX)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	MOVWLZX      2(AX)(CX*2), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      4(AX)(CX*2), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	MOVWLZX      6(AX)(CX*2), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      8(AX)(CX*2), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	MOVWLZX      2(AX)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      4(AX)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	MOVWLZX      6(AX)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X8
-	MOVWLZX      8(AX)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	MOVWLZX      2(AX)(DI*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      4(AX)(DI*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	MOVWLZX      6(AX)(DI*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X9
-	MOVWLZX      8(AX)(DI*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
-	VINSERTI128  $0x01, X9, Y8, Y8
-	VPSIGNB      Y8, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y5
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y5, Y6, Y6
-	MOVWLZX      2(R8), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      4(R8), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	MOVWLZX      6(R8), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X7
-	MOVWLZX      8(R8), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	MOVWLZX      2(R8), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      4(R8), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	MOVWLZX      6(R8), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      8(R8), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	MOVWLZX      2(R8)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      4(R8)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	MOVWLZX      6(R8)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X8
-	MOVWLZX      8(R8)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	MOVWLZX      2(R8)(CX*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      4(R8)(CX*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	MOVWLZX      6(R8)(CX*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X9
-	MOVWLZX      8(R8)(CX*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
-	VINSERTI128  $0x01, X9, Y8, Y8
-	VPSIGNB      Y8, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
 	PREFETCHT0   64(SI)
-	MOVWLZX      2(R8)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      4(R8)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	MOVWLZX      6(R8)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X8
-	MOVWLZX      8(R8)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	MOVWLZX      2(R8)(CX*2), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      4(R8)(CX*2), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	MOVWLZX      6(R8)(CX*2), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X9
-	MOVWLZX      8(R8)(CX*2), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
-	VINSERTI128  $0x01, X9, Y8, Y8
-	VPSIGNB      Y8, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	MOVWLZX      2(R8)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      4(R8)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	MOVWLZX      6(R8)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X9
-	MOVWLZX      8(R8)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X9, X9
-	VINSERTI128  $0x01, X9, Y5, Y5
-	MOVWLZX      2(R8)(DI*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X9
-	MOVWLZX      4(R8)(DI*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
-	MOVWLZX      6(R8)(DI*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X10
-	MOVWLZX      8(R8)(DI*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X10, X10
-	VINSERTI128  $0x01, X10, Y9, Y9
-	VPSIGNB      Y9, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y4
-	VPALIGNR     $0x08, Y8, Y9, Y5
-	VPADDD       Y4, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y7, Y4
-	VSHUFPS      $0xdd, Y5, Y7, Y5
-	VPADDD       Y4, Y5, Y5
-	VPERM2I128   $0x20, Y5, Y6, Y4
-	VPERM2I128   $0x31, Y5, Y6, Y5
-	VPBROADCASTD 8(BX), Y6
-	VPSLLD       $0x06, Y6, Y6
-	VPSUBD       Y6, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPAND        const13<>+0(SB), Y2, Y6
-	VCVTDQ2PS    Y6, Y6
-	VADDPS       const40<>+0(SB), Y6, Y6
-	VMULPS       Y1, Y6, Y6
-	VMULPS       const41<>+0(SB), Y6, Y6
-	VBROADCASTSS (BX), Y7
-	VMULPS       Y6, Y7, Y7
-	VFMADD231PS  Y7, Y4, Y0
-	VPBROADCASTD 12(BX), Y4
-	VPSLLD       $0x06, Y4, Y4
-	VPSUBD       Y4, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VPSRLD       $0x04, Y2, Y4
-	VPAND        const13<>+0(SB), Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VADDPS       const40<>+0(SB), Y4, Y4
-	VMULPS       Y1, Y4, Y4
-	VMULPS       const41<>+0(SB), Y4, Y4
-	VBROADCASTSS (BX), Y6
-	VMULPS       Y4, Y6, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VMOVDQU      32(DX), Y4
-	MOVWLZX      10(AX), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      12(AX), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	MOVWLZX      14(AX), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVWLZX      16(AX), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	MOVWLZX      10(AX), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X6
-	MOVWLZX      12(AX), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	MOVWLZX      14(AX), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      16(AX), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
-	MOVWLZX      10(AX)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      12(AX)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	MOVWLZX      14(AX)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X7
-	MOVWLZX      16(AX)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	MOVWLZX      10(AX)(CX*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      12(AX)(CX*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	MOVWLZX      14(AX)(CX*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      16(AX)(CX*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y5
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y5, Y6, Y6
-	MOVWLZX      10(AX)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      12(AX)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	MOVWLZX      14(AX)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X7
-	MOVWLZX      16(AX)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	MOVWLZX      10(AX)(CX*2), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      12(AX)(CX*2), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	MOVWLZX      14(AX)(CX*2), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      16(AX)(CX*2), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	MOVWLZX      10(AX)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      12(AX)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	MOVWLZX      14(AX)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X8
-	MOVWLZX      16(AX)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	MOVWLZX      10(AX)(DI*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      12(AX)(DI*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	MOVWLZX      14(AX)(DI*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X9
-	MOVWLZX      16(AX)(DI*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
-	VINSERTI128  $0x01, X9, Y8, Y8
-	VPSIGNB      Y8, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y5
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y5, Y6, Y6
-	MOVWLZX      10(R8), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      12(R8), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	MOVWLZX      14(R8), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X7
-	MOVWLZX      16(R8), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	MOVWLZX      10(R8), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      12(R8), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	MOVWLZX      14(R8), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      16(R8), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	PREFETCHT0   128(SI)
-	MOVWLZX      10(R8)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      12(R8)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	MOVWLZX      14(R8)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X8
-	MOVWLZX      16(R8)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	MOVWLZX      10(R8)(CX*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      12(R8)(CX*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	MOVWLZX      14(R8)(CX*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X9
-	MOVWLZX      16(R8)(CX*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
-	VINSERTI128  $0x01, X9, Y8, Y8
-	VPSIGNB      Y8, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	MOVWLZX      10(R8)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      12(R8)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	MOVWLZX      14(R8)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X8
-	MOVWLZX      16(R8)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	MOVWLZX      10(R8)(CX*2), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      12(R8)(CX*2), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	MOVWLZX      14(R8)(CX*2), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X9
-	MOVWLZX      16(R8)(CX*2), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
-	VINSERTI128  $0x01, X9, Y8, Y8
-	VPSIGNB      Y8, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	MOVWLZX      10(R8)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      12(R8)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	MOVWLZX      14(R8)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X9
-	MOVWLZX      16(R8)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X9, X9
-	VINSERTI128  $0x01, X9, Y5, Y5
-	MOVWLZX      10(R8)(DI*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X9
-	MOVWLZX      12(R8)(DI*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
-	MOVWLZX      14(R8)(DI*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X10
-	MOVWLZX      16(R8)(DI*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X10, X10
-	VINSERTI128  $0x01, X10, Y9, Y9
-	VPSIGNB      Y9, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y4
-	VPALIGNR     $0x08, Y8, Y9, Y5
-	VPADDD       Y4, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y7, Y4
-	VSHUFPS      $0xdd, Y5, Y7, Y5
-	VPADDD       Y4, Y5, Y5
-	VPERM2I128   $0x20, Y5, Y6, Y4
-	VPERM2I128   $0x31, Y5, Y6, Y5
-	VPBROADCASTD 40(BX), Y6
-	VPSLLD       $0x06, Y6, Y6
-	VPSUBD       Y6, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPSRLD       $0x08, Y2, Y6
-	VPAND        const13<>+0(SB), Y6, Y6
-	VCVTDQ2PS    Y6, Y6
-	VADDPS       const40<>+0(SB), Y6, Y6
-	VMULPS       Y1, Y6, Y6
-	VMULPS       const41<>+0(SB), Y6, Y6
-	VBROADCASTSS 32(BX), Y7
-	VMULPS       Y6, Y7, Y7
-	VFMADD231PS  Y7, Y4, Y0
-	VPBROADCASTD 44(BX), Y4
-	VPSLLD       $0x06, Y4, Y4
-	VPSUBD       Y4, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VPSRLD       $0x0c, Y2, Y4
-	VPAND        const13<>+0(SB), Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VADDPS       const40<>+0(SB), Y4, Y4
-	VMULPS       Y1, Y4, Y4
-	VMULPS       const41<>+0(SB), Y4, Y4
-	VBROADCASTSS 32(BX), Y6
-	VMULPS       Y4, Y6, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VMOVDQU      64(DX), Y4
-	MOVWLZX      18(AX), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      20(AX), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	MOVWLZX      22(AX), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVWLZX      24(AX), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	MOVWLZX      18(AX), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X6
-	MOVWLZX      20(AX), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	MOVWLZX      22(AX), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      24(AX), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
-	MOVWLZX      18(AX)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      20(AX)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	MOVWLZX      22(AX)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X7
-	MOVWLZX      24(AX)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	MOVWLZX      18(AX)(CX*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      20(AX)(CX*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	MOVWLZX      22(AX)(CX*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      24(AX)(CX*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y5
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y5, Y6, Y6
-	MOVWLZX      18(AX)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      20(AX)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	MOVWLZX      22(AX)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X7
-	MOVWLZX      24(AX)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	MOVWLZX      18(AX)(CX*2), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      20(AX)(CX*2), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	MOVWLZX      22(AX)(CX*2), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      24(AX)(CX*2), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	MOVWLZX      18(AX)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      20(AX)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	MOVWLZX      22(AX)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X8
-	MOVWLZX      24(AX)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	MOVWLZX      18(AX)(DI*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      20(AX)(DI*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	MOVWLZX      22(AX)(DI*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X9
-	MOVWLZX      24(AX)(DI*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
-	VINSERTI128  $0x01, X9, Y8, Y8
-	VPSIGNB      Y8, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y5
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y5, Y6, Y6
-	PREFETCHT0   192(SI)
-	MOVWLZX      18(R8), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      20(R8), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	MOVWLZX      22(R8), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X7
-	MOVWLZX      24(R8), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	MOVWLZX      18(R8), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      20(R8), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	MOVWLZX      22(R8), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      24(R8), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	MOVWLZX      18(R8)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      20(R8)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	MOVWLZX      22(R8)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X8
-	MOVWLZX      24(R8)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	MOVWLZX      18(R8)(CX*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      20(R8)(CX*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	MOVWLZX      22(R8)(CX*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X9
-	MOVWLZX      24(R8)(CX*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
-	VINSERTI128  $0x01, X9, Y8, Y8
-	VPSIGNB      Y8, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	MOVWLZX      18(R8)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      20(R8)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	MOVWLZX      22(R8)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X8
-	MOVWLZX      24(R8)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	MOVWLZX      18(R8)(CX*2), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      20(R8)(CX*2), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	MOVWLZX      22(R8)(CX*2), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X9
-	MOVWLZX      24(R8)(CX*2), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
-	VINSERTI128  $0x01, X9, Y8, Y8
-	VPSIGNB      Y8, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	MOVWLZX      18(R8)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      20(R8)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	MOVWLZX      22(R8)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X9
-	MOVWLZX      24(R8)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X9, X9
-	VINSERTI128  $0x01, X9, Y5, Y5
-	MOVWLZX      18(R8)(DI*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X9
-	MOVWLZX      20(R8)(DI*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
-	MOVWLZX      22(R8)(DI*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X10
-	MOVWLZX      24(R8)(DI*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X10, X10
-	VINSERTI128  $0x01, X10, Y9, Y9
-	VPSIGNB      Y9, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y4
-	VPALIGNR     $0x08, Y8, Y9, Y5
-	VPADDD       Y4, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y7, Y4
-	VSHUFPS      $0xdd, Y5, Y7, Y5
-	VPADDD       Y4, Y5, Y5
-	VPERM2I128   $0x20, Y5, Y6, Y4
-	VPERM2I128   $0x31, Y5, Y6, Y5
-	VPBROADCASTD 72(BX), Y6
-	VPSLLD       $0x06, Y6, Y6
-	VPSUBD       Y6, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPSRLD       $0x10, Y2, Y6
-	VPAND        const13<>+0(SB), Y6, Y6
-	VCVTDQ2PS    Y6, Y6
-	VADDPS       const40<>+0(SB), Y6, Y6
-	VMULPS       Y1, Y6, Y6
-	VMULPS       const41<>+0(SB), Y6, Y6
-	VBROADCASTSS 64(BX), Y7
-	VMULPS       Y6, Y7, Y7
-	VFMADD231PS  Y7, Y4, Y0
-	VPBROADCASTD 76(BX), Y4
-	VPSLLD       $0x06, Y4, Y4
-	VPSUBD       Y4, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VPSRLD       $0x14, Y2, Y4
-	VPAND        const13<>+0(SB), Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VADDPS       const40<>+0(SB), Y4, Y4
-	VMULPS       Y1, Y4, Y4
-	VMULPS       const41<>+0(SB), Y4, Y4
-	VBROADCASTSS 64(BX), Y6
-	VMULPS       Y4, Y6, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VMOVDQU      96(DX), Y4
-	MOVWLZX      26(AX), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      28(AX), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	MOVWLZX      30(AX), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVWLZX      32(AX), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	MOVWLZX      26(AX), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X6
-	MOVWLZX      28(AX), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	MOVWLZX      30(AX), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      32(AX), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
-	MOVWLZX      26(AX)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      28(AX)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	MOVWLZX      30(AX)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X7
-	MOVWLZX      32(AX)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	MOVWLZX      26(AX)(CX*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      28(AX)(CX*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	MOVWLZX      30(AX)(CX*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      32(AX)(CX*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y5
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y5, Y6, Y6
-	MOVWLZX      26(AX)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      28(AX)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	MOVWLZX      30(AX)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X7
-	MOVWLZX      32(AX)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	MOVWLZX      26(AX)(CX*2), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      28(AX)(CX*2), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	MOVWLZX      30(AX)(CX*2), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      32(AX)(CX*2), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	PREFETCHT0   256(SI)
-	MOVWLZX      26(AX)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      28(AX)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	MOVWLZX      30(AX)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X8
-	MOVWLZX      32(AX)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	MOVWLZX      26(AX)(DI*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      28(AX)(DI*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	MOVWLZX      30(AX)(DI*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X9
-	MOVWLZX      32(AX)(DI*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
-	VINSERTI128  $0x01, X9, Y8, Y8
-	VPSIGNB      Y8, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y5
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y5, Y6, Y6
-	MOVWLZX      26(R8), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      28(R8), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	MOVWLZX      30(R8), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X7
-	MOVWLZX      32(R8), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	MOVWLZX      26(R8), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      28(R8), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	MOVWLZX      30(R8), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      32(R8), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	MOVWLZX      26(R8)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      28(R8)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	MOVWLZX      30(R8)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X8
-	MOVWLZX      32(R8)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	MOVWLZX      26(R8)(CX*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      28(R8)(CX*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	MOVWLZX      30(R8)(CX*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X9
-	MOVWLZX      32(R8)(CX*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
-	VINSERTI128  $0x01, X9, Y8, Y8
-	VPSIGNB      Y8, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	MOVWLZX      26(R8)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      28(R8)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	MOVWLZX      30(R8)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X8
-	MOVWLZX      32(R8)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	MOVWLZX      26(R8)(CX*2), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      28(R8)(CX*2), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	MOVWLZX      30(R8)(CX*2), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X9
-	MOVWLZX      32(R8)(CX*2), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
-	VINSERTI128  $0x01, X9, Y8, Y8
-	VPSIGNB      Y8, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	MOVWLZX      26(R8)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      28(R8)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	MOVWLZX      30(R8)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X9
-	MOVWLZX      32(R8)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X9, X9
-	VINSERTI128  $0x01, X9, Y5, Y5
-	MOVWLZX      26(R8)(DI*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X9
-	MOVWLZX      28(R8)(DI*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
-	MOVWLZX      30(R8)(DI*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X10
-	MOVWLZX      32(R8)(DI*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X10, X10
-	VINSERTI128  $0x01, X10, Y9, Y9
-	VPSIGNB      Y9, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y4
-	VPALIGNR     $0x08, Y8, Y9, Y5
-	VPADDD       Y4, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y7, Y4
-	VSHUFPS      $0xdd, Y5, Y7, Y5
-	VPADDD       Y4, Y5, Y5
-	VPERM2I128   $0x20, Y5, Y6, Y4
-	VPERM2I128   $0x31, Y5, Y6, Y5
-	VPBROADCASTD 104(BX), Y6
-	VPSLLD       $0x06, Y6, Y6
-	VPSUBD       Y6, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPSRLD       $0x18, Y2, Y6
-	VPAND        const13<>+0(SB), Y6, Y6
-	VCVTDQ2PS    Y6, Y6
-	VADDPS       const40<>+0(SB), Y6, Y6
-	VMULPS       Y1, Y6, Y6
-	VMULPS       const41<>+0(SB), Y6, Y6
-	VBROADCASTSS 96(BX), Y7
-	VMULPS       Y6, Y7, Y7
-	VFMADD231PS  Y7, Y4, Y0
-	VPBROADCASTD 108(BX), Y4
-	VPSLLD       $0x06, Y4, Y4
-	VPSUBD       Y4, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VPSRLD       $0x1c, Y2, Y2
-	VPAND        const13<>+0(SB), Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VADDPS       const40<>+0(SB), Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VMULPS       const41<>+0(SB), Y2, Y2
-	VBROADCASTSS 96(BX), Y4
-	VMULPS       Y2, Y4, Y4
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVDQU      128(DX), Y2
-	MOVWLZX      34(AX), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVWLZX      36(AX), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	MOVWLZX      38(AX), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      40(AX), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VMOVDQU      (DX), Y1
+	LEAQ         (AX), R13
+	MOVWLZX      2(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVWLZX      4(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	MOVWLZX      6(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VMOVQ        (R9)(R14*8), X3
+	MOVWLZX      8(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	MOVWLZX      2(R13)(R12*8), R14
+	SHRL         $0x09, R14
+	VMOVQ        (R10)(R14*8), X3
+	MOVWLZX      4(R13)(R12*8), R14
+	SHRL         $0x09, R14
+	VPINSRQ      $0x01, (R10)(R14*8), X3, X3
+	MOVWLZX      6(R13)(R12*8), R14
+	SHRL         $0x09, R14
+	VMOVQ        (R10)(R14*8), X4
+	MOVWLZX      8(R13)(R12*8), R13
+	SHRL         $0x09, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	VPSIGNB      Y3, Y2, Y2
+	VPADDB       const41<>+0(SB), Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y2, Y3
+	LEAQ         (AX)(CX*1), R13
+	MOVWLZX      2(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVWLZX      4(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	MOVWLZX      6(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VMOVQ        (R9)(R14*8), X4
+	MOVWLZX      8(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	MOVWLZX      2(R13)(R12*8), R14
+	SHRL         $0x09, R14
+	VMOVQ        (R10)(R14*8), X4
+	MOVWLZX      4(R13)(R12*8), R14
+	SHRL         $0x09, R14
+	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
+	MOVWLZX      6(R13)(R12*8), R14
+	SHRL         $0x09, R14
+	VMOVQ        (R10)(R14*8), X5
+	MOVWLZX      8(R13)(R12*8), R13
+	SHRL         $0x09, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
 	VINSERTI128  $0x01, X5, Y4, Y4
-	MOVWLZX      34(AX), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X5
-	MOVWLZX      36(AX), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
-	MOVWLZX      38(AX), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X6
-	MOVWLZX      40(AX), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y4, Y5
-	MOVWLZX      34(AX)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVWLZX      36(AX)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	MOVWLZX      38(AX)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVWLZX      40(AX)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	MOVWLZX      34(AX)(CX*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X6
-	MOVWLZX      36(AX)(CX*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	MOVWLZX      38(AX)(CX*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      40(AX)(CX*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y4
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y4, Y5, Y5
-	PREFETCHT0   320(SI)
-	MOVWLZX      34(AX)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVWLZX      36(AX)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	MOVWLZX      38(AX)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVWLZX      40(AX)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	MOVWLZX      34(AX)(CX*2), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X6
-	MOVWLZX      36(AX)(CX*2), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	MOVWLZX      38(AX)(CX*2), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      40(AX)(CX*2), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
-	MOVWLZX      34(AX)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVWLZX      36(AX)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	MOVWLZX      38(AX)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X7
-	MOVWLZX      40(AX)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	MOVWLZX      34(AX)(DI*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      36(AX)(DI*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	MOVWLZX      38(AX)(DI*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      40(AX)(DI*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y4
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVWLZX      34(R8), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVWLZX      36(R8), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	MOVWLZX      38(R8), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVWLZX      40(R8), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	MOVWLZX      34(R8), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X6
-	MOVWLZX      36(R8), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	MOVWLZX      38(R8), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      40(R8), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
-	MOVWLZX      34(R8)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVWLZX      36(R8)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	MOVWLZX      38(R8)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X7
-	MOVWLZX      40(R8)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	MOVWLZX      34(R8)(CX*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      36(R8)(CX*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	MOVWLZX      38(R8)(CX*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      40(R8)(CX*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	MOVWLZX      34(R8)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVWLZX      36(R8)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	MOVWLZX      38(R8)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X7
-	MOVWLZX      40(R8)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	MOVWLZX      34(R8)(CX*2), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      36(R8)(CX*2), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	MOVWLZX      38(R8)(CX*2), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      40(R8)(CX*2), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
-	MOVWLZX      34(R8)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVWLZX      36(R8)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	MOVWLZX      38(R8)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X8
-	MOVWLZX      40(R8)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y4, Y4
-	MOVWLZX      34(R8)(DI*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      36(R8)(DI*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	MOVWLZX      38(R8)(DI*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X9
-	MOVWLZX      40(R8)(DI*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
-	VINSERTI128  $0x01, X9, Y8, Y8
-	VPSIGNB      Y8, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y4, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y2
-	VPALIGNR     $0x08, Y7, Y8, Y4
-	VPADDD       Y2, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y6, Y2
-	VSHUFPS      $0xdd, Y4, Y6, Y4
-	VPADDD       Y2, Y4, Y4
-	VPERM2I128   $0x20, Y4, Y5, Y2
-	VPERM2I128   $0x31, Y4, Y5, Y4
-	VPBROADCASTD 136(BX), Y5
-	VPSLLD       $0x06, Y5, Y5
-	VPSUBD       Y5, Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VPAND        const13<>+0(SB), Y3, Y5
-	VCVTDQ2PS    Y5, Y5
-	VADDPS       const40<>+0(SB), Y5, Y5
-	VMULPS       Y1, Y5, Y5
-	VMULPS       const41<>+0(SB), Y5, Y5
-	VBROADCASTSS 128(BX), Y6
-	VMULPS       Y5, Y6, Y6
-	VFMADD231PS  Y6, Y2, Y0
-	VPBROADCASTD 140(BX), Y2
-	VPSLLD       $0x06, Y2, Y2
-	VPSUBD       Y2, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPSRLD       $0x04, Y3, Y2
-	VPAND        const13<>+0(SB), Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VADDPS       const40<>+0(SB), Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VMULPS       const41<>+0(SB), Y2, Y2
-	VBROADCASTSS 128(BX), Y5
-	VMULPS       Y2, Y5, Y5
-	VFMADD231PS  Y5, Y4, Y0
-	VMOVDQU      160(DX), Y2
-	MOVWLZX      42(AX), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVWLZX      44(AX), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	MOVWLZX      46(AX), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      48(AX), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VPSIGNB      Y4, Y2, Y2
+	VPADDB       const41<>+0(SB), Y2, Y2
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y2
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	LEAQ         (AX)(CX*2), R13
+	MOVWLZX      2(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVWLZX      4(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	MOVWLZX      6(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VMOVQ        (R9)(R14*8), X4
+	MOVWLZX      8(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	MOVWLZX      2(R13)(R12*8), R14
+	SHRL         $0x09, R14
+	VMOVQ        (R10)(R14*8), X4
+	MOVWLZX      4(R13)(R12*8), R14
+	SHRL         $0x09, R14
+	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
+	MOVWLZX      6(R13)(R12*8), R14
+	SHRL         $0x09, R14
+	VMOVQ        (R10)(R14*8), X5
+	MOVWLZX      8(R13)(R12*8), R13
+	SHRL         $0x09, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
 	VINSERTI128  $0x01, X5, Y4, Y4
-	MOVWLZX      42(AX), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X5
-	MOVWLZX      44(AX), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
-	MOVWLZX      46(AX), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X6
-	MOVWLZX      48(AX), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VPSIGNB      Y4, Y2, Y2
+	VPADDB       const41<>+0(SB), Y2, Y2
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	LEAQ         (AX)(DI*1), R13
+	MOVWLZX      2(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVWLZX      4(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	MOVWLZX      6(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VMOVQ        (R9)(R14*8), X5
+	MOVWLZX      8(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	MOVWLZX      2(R13)(R12*8), R14
+	SHRL         $0x09, R14
+	VMOVQ        (R10)(R14*8), X5
+	MOVWLZX      4(R13)(R12*8), R14
+	SHRL         $0x09, R14
+	VPINSRQ      $0x01, (R10)(R14*8), X5, X5
+	MOVWLZX      6(R13)(R12*8), R14
+	SHRL         $0x09, R14
+	VMOVQ        (R10)(R14*8), X6
+	MOVWLZX      8(R13)(R12*8), R13
+	SHRL         $0x09, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
 	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
+	VPSIGNB      Y5, Y2, Y2
+	VPADDB       const41<>+0(SB), Y2, Y2
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y4, Y5
-	PREFETCHT0   384(SI)
-	MOVWLZX      42(AX)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVWLZX      44(AX)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	MOVWLZX      46(AX)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVWLZX      48(AX)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	MOVWLZX      42(AX)(CX*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X6
-	MOVWLZX      44(AX)(CX*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	MOVWLZX      46(AX)(CX*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      48(AX)(CX*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y4
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVWLZX      42(AX)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVWLZX      44(AX)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	MOVWLZX      46(AX)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVWLZX      48(AX)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	MOVWLZX      42(AX)(CX*2), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X6
-	MOVWLZX      44(AX)(CX*2), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	MOVWLZX      46(AX)(CX*2), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      48(AX)(CX*2), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
-	MOVWLZX      42(AX)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVWLZX      44(AX)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	MOVWLZX      46(AX)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X7
-	MOVWLZX      48(AX)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	MOVWLZX      42(AX)(DI*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      44(AX)(DI*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	MOVWLZX      46(AX)(DI*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      48(AX)(DI*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y4
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVWLZX      42(R8), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVWLZX      44(R8), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	MOVWLZX      46(R8), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVWLZX      48(R8), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	MOVWLZX      42(R8), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X6
-	MOVWLZX      44(R8), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	MOVWLZX      46(R8), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      48(R8), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
-	MOVWLZX      42(R8)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVWLZX      44(R8)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	MOVWLZX      46(R8)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X7
-	MOVWLZX      48(R8)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	MOVWLZX      42(R8)(CX*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      44(R8)(CX*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	MOVWLZX      46(R8)(CX*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      48(R8)(CX*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	MOVWLZX      42(R8)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVWLZX      44(R8)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	MOVWLZX      46(R8)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X7
-	MOVWLZX      48(R8)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	MOVWLZX      42(R8)(CX*2), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      44(R8)(CX*2), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	MOVWLZX      46(R8)(CX*2), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      48(R8)(CX*2), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
-	MOVWLZX      42(R8)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVWLZX      44(R8)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	MOVWLZX      46(R8)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X8
-	MOVWLZX      48(R8)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y4, Y4
-	MOVWLZX      42(R8)(DI*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      44(R8)(DI*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	MOVWLZX      46(R8)(DI*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X9
-	MOVWLZX      48(R8)(DI*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
-	VINSERTI128  $0x01, X9, Y8, Y8
-	VPSIGNB      Y8, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y4, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y2
-	VPALIGNR     $0x08, Y7, Y8, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y2
+	VPALIGNR     $0x08, Y4, Y5, Y4
 	VPADDD       Y2, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y6, Y2
-	VSHUFPS      $0xdd, Y4, Y6, Y4
-	VPADDD       Y2, Y4, Y4
-	VPERM2I128   $0x20, Y4, Y5, Y2
-	VPERM2I128   $0x31, Y4, Y5, Y4
-	VPBROADCASTD 168(BX), Y5
-	VPSLLD       $0x06, Y5, Y5
-	VPSUBD       Y5, Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VPSRLD       $0x08, Y3, Y5
-	VPAND        const13<>+0(SB), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VADDPS       const40<>+0(SB), Y5, Y5
-	VMULPS       Y1, Y5, Y5
-	VMULPS       const41<>+0(SB), Y5, Y5
-	VBROADCASTSS 160(BX), Y6
-	VMULPS       Y5, Y6, Y6
-	VFMADD231PS  Y6, Y2, Y0
-	VPBROADCASTD 172(BX), Y2
-	VPSLLD       $0x06, Y2, Y2
-	VPSUBD       Y2, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPSRLD       $0x0c, Y3, Y2
-	VPAND        const13<>+0(SB), Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VADDPS       const40<>+0(SB), Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VMULPS       const41<>+0(SB), Y2, Y2
-	VBROADCASTSS 160(BX), Y5
-	VMULPS       Y2, Y5, Y5
-	VFMADD231PS  Y5, Y4, Y0
-	VMOVDQU      192(DX), Y2
-	PREFETCHT0   448(SI)
-	MOVWLZX      50(AX), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVWLZX      52(AX), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	MOVWLZX      54(AX), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      56(AX), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VSHUFPS      $0x88, Y4, Y3, Y2
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y2, Y3, Y3
+	LEAQ         (R8), R13
+	MOVWLZX      2(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVWLZX      4(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	MOVWLZX      6(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VMOVQ        (R9)(R14*8), X4
+	MOVWLZX      8(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	MOVWLZX      2(R13)(R12*8), R14
+	SHRL         $0x09, R14
+	VMOVQ        (R10)(R14*8), X4
+	MOVWLZX      4(R13)(R12*8), R14
+	SHRL         $0x09, R14
+	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
+	MOVWLZX      6(R13)(R12*8), R14
+	SHRL         $0x09, R14
+	VMOVQ        (R10)(R14*8), X5
+	MOVWLZX      8(R13)(R12*8), R13
+	SHRL         $0x09, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
 	VINSERTI128  $0x01, X5, Y4, Y4
-	MOVWLZX      50(AX), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X5
-	MOVWLZX      52(AX), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
-	MOVWLZX      54(AX), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X6
-	MOVWLZX      56(AX), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VPSIGNB      Y4, Y2, Y2
+	VPADDB       const41<>+0(SB), Y2, Y2
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	LEAQ         (R8)(CX*1), R13
+	MOVWLZX      2(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVWLZX      4(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	MOVWLZX      6(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VMOVQ        (R9)(R14*8), X5
+	MOVWLZX      8(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	MOVWLZX      2(R13)(R12*8), R14
+	SHRL         $0x09, R14
+	VMOVQ        (R10)(R14*8), X5
+	MOVWLZX      4(R13)(R12*8), R14
+	SHRL         $0x09, R14
+	VPINSRQ      $0x01, (R10)(R14*8), X5, X5
+	MOVWLZX      6(R13)(R12*8), R14
+	SHRL         $0x09, R14
+	VMOVQ        (R10)(R14*8), X6
+	MOVWLZX      8(R13)(R12*8), R13
+	SHRL         $0x09, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
 	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
+	VPSIGNB      Y5, Y2, Y2
+	VPADDB       const41<>+0(SB), Y2, Y2
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y4, Y5
-	MOVWLZX      50(AX)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVWLZX      52(AX)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	MOVWLZX      54(AX)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVWLZX      56(AX)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	MOVWLZX      50(AX)(CX*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X6
-	MOVWLZX      52(AX)(CX*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	MOVWLZX      54(AX)(CX*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      56(AX)(CX*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y4
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVWLZX      50(AX)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVWLZX      52(AX)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	MOVWLZX      54(AX)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVWLZX      56(AX)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	MOVWLZX      50(AX)(CX*2), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X6
-	MOVWLZX      52(AX)(CX*2), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	MOVWLZX      54(AX)(CX*2), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      56(AX)(CX*2), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
-	MOVWLZX      50(AX)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVWLZX      52(AX)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	MOVWLZX      54(AX)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X7
-	MOVWLZX      56(AX)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	MOVWLZX      50(AX)(DI*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      52(AX)(DI*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	MOVWLZX      54(AX)(DI*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      56(AX)(DI*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y4
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVWLZX      50(R8), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVWLZX      52(R8), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	MOVWLZX      54(R8), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVWLZX      56(R8), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	MOVWLZX      50(R8), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X6
-	MOVWLZX      52(R8), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	MOVWLZX      54(R8), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      56(R8), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
-	MOVWLZX      50(R8)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVWLZX      52(R8)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	MOVWLZX      54(R8)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X7
-	MOVWLZX      56(R8)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	MOVWLZX      50(R8)(CX*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      52(R8)(CX*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	MOVWLZX      54(R8)(CX*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      56(R8)(CX*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	MOVWLZX      50(R8)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVWLZX      52(R8)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	MOVWLZX      54(R8)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X7
-	MOVWLZX      56(R8)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	MOVWLZX      50(R8)(CX*2), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      52(R8)(CX*2), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	MOVWLZX      54(R8)(CX*2), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      56(R8)(CX*2), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
-	PREFETCHT0   512(SI)
-	MOVWLZX      50(R8)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVWLZX      52(R8)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	MOVWLZX      54(R8)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X8
-	MOVWLZX      56(R8)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y4, Y4
-	MOVWLZX      50(R8)(DI*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      52(R8)(DI*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	MOVWLZX      54(R8)(DI*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X9
-	MOVWLZX      56(R8)(DI*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
-	VINSERTI128  $0x01, X9, Y8, Y8
-	VPSIGNB      Y8, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y4, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y2
-	VPALIGNR     $0x08, Y7, Y8, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y2
+	VPALIGNR     $0x08, Y4, Y5, Y4
 	VPADDD       Y2, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y6, Y2
-	VSHUFPS      $0xdd, Y4, Y6, Y4
-	VPADDD       Y2, Y4, Y4
-	VPERM2I128   $0x20, Y4, Y5, Y2
-	VPERM2I128   $0x31, Y4, Y5, Y4
-	VPBROADCASTD 200(BX), Y5
-	VPSLLD       $0x06, Y5, Y5
-	VPSUBD       Y5, Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VPSRLD       $0x10, Y3, Y5
-	VPAND        const13<>+0(SB), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VADDPS       const40<>+0(SB), Y5, Y5
-	VMULPS       Y1, Y5, Y5
-	VMULPS       const41<>+0(SB), Y5, Y5
-	VBROADCASTSS 192(BX), Y6
-	VMULPS       Y5, Y6, Y6
-	VFMADD231PS  Y6, Y2, Y0
-	VPBROADCASTD 204(BX), Y2
-	VPSLLD       $0x06, Y2, Y2
-	VPSUBD       Y2, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPSRLD       $0x14, Y3, Y2
-	VPAND        const13<>+0(SB), Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VADDPS       const40<>+0(SB), Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VMULPS       const41<>+0(SB), Y2, Y2
-	VBROADCASTSS 192(BX), Y5
-	VMULPS       Y2, Y5, Y5
-	VFMADD231PS  Y5, Y4, Y0
-	VMOVDQU      224(DX), Y2
-	MOVWLZX      58(AX), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVWLZX      60(AX), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	MOVWLZX      62(AX), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X5
-	MOVWLZX      64(AX), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	MOVWLZX      58(AX), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X5
-	MOVWLZX      60(AX), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
-	MOVWLZX      62(AX), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X6
-	MOVWLZX      64(AX), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	LEAQ         (R8)(CX*2), R13
+	MOVWLZX      2(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVWLZX      4(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	MOVWLZX      6(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VMOVQ        (R9)(R14*8), X5
+	MOVWLZX      8(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	MOVWLZX      2(R13)(R12*8), R14
+	SHRL         $0x09, R14
+	VMOVQ        (R10)(R14*8), X5
+	MOVWLZX      4(R13)(R12*8), R14
+	SHRL         $0x09, R14
+	VPINSRQ      $0x01, (R10)(R14*8), X5, X5
+	MOVWLZX      6(R13)(R12*8), R14
+	SHRL         $0x09, R14
+	VMOVQ        (R10)(R14*8), X6
+	MOVWLZX      8(R13)(R12*8), R13
+	SHRL         $0x09, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
 	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
+	VPSIGNB      Y5, Y2, Y2
+	VPADDB       const41<>+0(SB), Y2, Y2
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y4, Y5
-	MOVWLZX      58(AX)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVWLZX      60(AX)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	MOVWLZX      62(AX)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVWLZX      64(AX)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	MOVWLZX      58(AX)(CX*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X6
-	MOVWLZX      60(AX)(CX*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	MOVWLZX      62(AX)(CX*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      64(AX)(CX*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
+	LEAQ         (R8)(DI*1), R13
+	MOVWLZX      2(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVWLZX      4(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	MOVWLZX      6(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VMOVQ        (R9)(R14*8), X6
+	MOVWLZX      8(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X6, X6
+	VINSERTI128  $0x01, X6, Y2, Y2
+	MOVWLZX      2(R13)(R12*8), R14
+	SHRL         $0x09, R14
+	VMOVQ        (R10)(R14*8), X6
+	MOVWLZX      4(R13)(R12*8), R14
+	SHRL         $0x09, R14
+	VPINSRQ      $0x01, (R10)(R14*8), X6, X6
+	MOVWLZX      6(R13)(R12*8), R14
+	SHRL         $0x09, R14
+	VMOVQ        (R10)(R14*8), X7
+	MOVWLZX      8(R13)(R12*8), R13
+	SHRL         $0x09, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
 	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
+	VPSIGNB      Y6, Y2, Y2
+	VPADDB       const41<>+0(SB), Y2, Y2
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y4
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVWLZX      58(AX)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVWLZX      60(AX)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	MOVWLZX      62(AX)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVWLZX      64(AX)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	MOVWLZX      58(AX)(CX*2), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X6
-	MOVWLZX      60(AX)(CX*2), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	MOVWLZX      62(AX)(CX*2), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      64(AX)(CX*2), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
-	MOVWLZX      58(AX)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVWLZX      60(AX)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	MOVWLZX      62(AX)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X7
-	MOVWLZX      64(AX)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	MOVWLZX      58(AX)(DI*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      60(AX)(DI*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	MOVWLZX      62(AX)(DI*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      64(AX)(DI*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y4
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVWLZX      58(R8), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVWLZX      60(R8), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	MOVWLZX      62(R8), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X6
-	MOVWLZX      64(R8), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	MOVWLZX      58(R8), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X6
-	MOVWLZX      60(R8), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	MOVWLZX      62(R8), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      64(R8), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
-	MOVWLZX      58(R8)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVWLZX      60(R8)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	MOVWLZX      62(R8)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X7
-	MOVWLZX      64(R8)(CX*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	MOVWLZX      58(R8)(CX*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      60(R8)(CX*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	MOVWLZX      62(R8)(CX*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      64(R8)(CX*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	PREFETCHT0   576(SI)
-	MOVWLZX      58(R8)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVWLZX      60(R8)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	MOVWLZX      62(R8)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X7
-	MOVWLZX      64(R8)(CX*2), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	MOVWLZX      58(R8)(CX*2), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X7
-	MOVWLZX      60(R8)(CX*2), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	MOVWLZX      62(R8)(CX*2), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      64(R8)(CX*2), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
-	MOVWLZX      58(R8)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X4
-	MOVWLZX      60(R8)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	MOVWLZX      62(R8)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VMOVQ        (R9)(R12*8), X8
-	MOVWLZX      64(R8)(DI*1), R12
-	ANDL         $0x000001ff, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y4, Y4
-	MOVWLZX      58(R8)(DI*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X8
-	MOVWLZX      60(R8)(DI*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	MOVWLZX      62(R8)(DI*1), R12
-	SHRL         $0x09, R12
-	VMOVQ        (R10)(R12*8), X9
-	MOVWLZX      64(R8)(DI*1), R12
-	SHRL         $0x09, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X9, X9
-	VINSERTI128  $0x01, X9, Y8, Y8
-	VPSIGNB      Y8, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y4, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y2
-	VPALIGNR     $0x08, Y7, Y8, Y4
-	VPADDD       Y2, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y6, Y2
-	VSHUFPS      $0xdd, Y4, Y6, Y4
-	VPADDD       Y2, Y4, Y4
-	VPERM2I128   $0x20, Y4, Y5, Y2
-	VPERM2I128   $0x31, Y4, Y5, Y4
-	VPBROADCASTD 232(BX), Y5
-	VPSLLD       $0x06, Y5, Y5
-	VPSUBD       Y5, Y2, Y2
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y2, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y1
+	VPALIGNR     $0x08, Y5, Y6, Y2
+	VPADDD       Y1, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y4, Y1
+	VSHUFPS      $0xdd, Y2, Y4, Y2
+	VPADDD       Y1, Y2, Y2
+	VPERM2I128   $0x20, Y2, Y3, Y1
+	VPERM2I128   $0x31, Y2, Y3, Y2
+	VPBROADCASTD 8(BX), Y3
+	VPSLLD       $0x06, Y3, Y3
+	VPSUBD       Y3, Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMOVAPS      (R11), Y3
+	VBROADCASTSS (BX), Y4
+	VMULPS       Y3, Y4, Y4
+	VFMADD231PS  Y4, Y1, Y0
+	VPBROADCASTD 12(BX), Y1
+	VPSLLD       $0x06, Y1, Y1
+	VPSUBD       Y1, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VPSRLD       $0x18, Y3, Y5
-	VPAND        const13<>+0(SB), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VADDPS       const40<>+0(SB), Y5, Y5
-	VMULPS       Y1, Y5, Y5
-	VMULPS       const41<>+0(SB), Y5, Y5
-	VBROADCASTSS 224(BX), Y6
-	VMULPS       Y5, Y6, Y6
-	VFMADD231PS  Y6, Y2, Y0
-	VPBROADCASTD 236(BX), Y2
-	VPSLLD       $0x06, Y2, Y2
-	VPSUBD       Y2, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPSRLD       $0x1c, Y3, Y2
-	VPAND        const13<>+0(SB), Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VADDPS       const40<>+0(SB), Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VMULPS       const41<>+0(SB), Y2, Y2
-	VBROADCASTSS 224(BX), Y1
-	VMULPS       Y2, Y1, Y1
-	VFMADD231PS  Y1, Y4, Y0
+	VMOVAPS      32(R11), Y1
+	VBROADCASTSS (BX), Y3
+	VMULPS       Y1, Y3, Y3
+	VFMADD231PS  Y3, Y2, Y0
+	ADDQ         $0x4a, SI
+	ADDQ         $0x20, DX
+	ADDQ         $0x20, BX
+	ADDQ         $0x40, R11
+	INCQ         R12
+	CMPQ         R12, $0x08
+	JLT          chunks
 	ADDQ         $0x4a, AX
 	ADDQ         $0x4a, R8
-	ADDQ         $0x00000250, SI
-	ADDQ         $0x00000100, DX
-	ADDQ         $0x00000100, BX
-	DECQ         R11
+	DECQ         blocks+24(FP)
 	JNZ          loop
 	MOVQ         dst+0(FP), AX
 	VMOVUPS      Y0, (AX)
@@ -23024,7 +15033,7 @@ loop:
 
 // func rowsIQ2_SAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsIQ2_SAVXVNNI(SB), NOSPLIT, $0-48
+TEXT ·rowsIQ2_SAVXVNNI(SB), NOSPLIT, $544-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -23035,2604 +15044,480 @@ TEXT ·rowsIQ2_SAVXVNNI(SB), NOSPLIT, $0-48
 	LEAQ  (CX)(CX*2), DI
 	LEAQ  (AX)(CX*4), R8
 	MOVQ  ·gridIQ2S+0(SB), R9
-	MOVQ  blocks+24(FP), R10
 	VPXOR Y0, Y0, Y0
 
 loop:
-	VMOVD        (AX), X1
-	VPINSRW      $0x01, (AX)(CX*1), X1, X1
-	VPINSRW      $0x02, (AX)(CX*2), X1, X1
-	VPINSRW      $0x03, (AX)(DI*1), X1, X1
-	VPINSRW      $0x04, (R8), X1, X1
-	VPINSRW      $0x05, (R8)(CX*1), X1, X1
-	VPINSRW      $0x06, (R8)(CX*2), X1, X1
-	VPINSRW      $0x07, (R8)(DI*1), X1, X1
-	VCVTPH2PS    X1, Y1
-	VMOVD        74(AX), X2
-	VPINSRD      $0x01, 74(AX)(CX*1), X2, X2
-	VPINSRD      $0x02, 74(AX)(CX*2), X2, X2
-	VPINSRD      $0x03, 74(AX)(DI*1), X2, X2
-	VMOVD        74(R8), X3
-	VPINSRD      $0x01, 74(R8)(CX*1), X3, X3
-	VPINSRD      $0x02, 74(R8)(CX*2), X3, X3
-	VPINSRD      $0x03, 74(R8)(DI*1), X3, X3
-	VINSERTI128  $0x01, X3, Y2, Y2
-	VMOVD        78(AX), X3
-	VPINSRD      $0x01, 78(AX)(CX*1), X3, X3
-	VPINSRD      $0x02, 78(AX)(CX*2), X3, X3
-	VPINSRD      $0x03, 78(AX)(DI*1), X3, X3
-	VMOVD        78(R8), X4
-	VPINSRD      $0x01, 78(R8)(CX*1), X4, X4
-	VPINSRD      $0x02, 78(R8)(CX*2), X4, X4
-	VPINSRD      $0x03, 78(R8)(DI*1), X4, X4
-	VINSERTI128  $0x01, X4, Y3, Y3
-	VMOVDQU      (DX), Y4
+	LEAQ        31(SP), R10
+	ANDQ        $-32, R10
+	VMOVD       (AX), X1
+	VPINSRW     $0x01, (AX)(CX*1), X1, X1
+	VPINSRW     $0x02, (AX)(CX*2), X1, X1
+	VPINSRW     $0x03, (AX)(DI*1), X1, X1
+	VPINSRW     $0x04, (R8), X1, X1
+	VPINSRW     $0x05, (R8)(CX*1), X1, X1
+	VPINSRW     $0x06, (R8)(CX*2), X1, X1
+	VPINSRW     $0x07, (R8)(DI*1), X1, X1
+	VCVTPH2PS   X1, Y1
+	VMOVD       74(AX), X2
+	VPINSRD     $0x01, 74(AX)(CX*1), X2, X2
+	VPINSRD     $0x02, 74(AX)(CX*2), X2, X2
+	VPINSRD     $0x03, 74(AX)(DI*1), X2, X2
+	VMOVD       74(R8), X3
+	VPINSRD     $0x01, 74(R8)(CX*1), X3, X3
+	VPINSRD     $0x02, 74(R8)(CX*2), X3, X3
+	VPINSRD     $0x03, 74(R8)(DI*1), X3, X3
+	VINSERTI128 $0x01, X3, Y2, Y2
+	VMOVD       78(AX), X3
+	VPINSRD     $0x01, 78(AX)(CX*1), X3, X3
+	VPINSRD     $0x02, 78(AX)(CX*2), X3, X3
+	VPINSRD     $0x03, 78(AX)(DI*1), X3, X3
+	VMOVD       78(R8), X4
+	VPINSRD     $0x01, 78(R8)(CX*1), X4, X4
+	VPINSRD     $0x02, 78(R8)(CX*2), X4, X4
+	VPINSRD     $0x03, 78(R8)(DI*1), X4, X4
+	VINSERTI128 $0x01, X4, Y3, Y3
+	VPAND       const13<>+0(SB), Y2, Y4
+	VCVTDQ2PS   Y4, Y4
+	VADDPS      const39<>+0(SB), Y4, Y4
+	VMULPS      Y1, Y4, Y4
+	VMULPS      const40<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, (R10)
+	VPSRLD      $0x04, Y2, Y4
+	VPAND       const13<>+0(SB), Y4, Y4
+	VCVTDQ2PS   Y4, Y4
+	VADDPS      const39<>+0(SB), Y4, Y4
+	VMULPS      Y1, Y4, Y4
+	VMULPS      const40<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 32(R10)
+	VPSRLD      $0x08, Y2, Y4
+	VPAND       const13<>+0(SB), Y4, Y4
+	VCVTDQ2PS   Y4, Y4
+	VADDPS      const39<>+0(SB), Y4, Y4
+	VMULPS      Y1, Y4, Y4
+	VMULPS      const40<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 64(R10)
+	VPSRLD      $0x0c, Y2, Y4
+	VPAND       const13<>+0(SB), Y4, Y4
+	VCVTDQ2PS   Y4, Y4
+	VADDPS      const39<>+0(SB), Y4, Y4
+	VMULPS      Y1, Y4, Y4
+	VMULPS      const40<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 96(R10)
+	VPSRLD      $0x10, Y2, Y4
+	VPAND       const13<>+0(SB), Y4, Y4
+	VCVTDQ2PS   Y4, Y4
+	VADDPS      const39<>+0(SB), Y4, Y4
+	VMULPS      Y1, Y4, Y4
+	VMULPS      const40<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 128(R10)
+	VPSRLD      $0x14, Y2, Y4
+	VPAND       const13<>+0(SB), Y4, Y4
+	VCVTDQ2PS   Y4, Y4
+	VADDPS      const39<>+0(SB), Y4, Y4
+	VMULPS      Y1, Y4, Y4
+	VMULPS      const40<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 160(R10)
+	VPSRLD      $0x18, Y2, Y4
+	VPAND       const13<>+0(SB), Y4, Y4
+	VCVTDQ2PS   Y4, Y4
+	VADDPS      const39<>+0(SB), Y4, Y4
+	VMULPS      Y1, Y4, Y4
+	VMULPS      const40<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 192(R10)
+	VPSRLD      $0x1c, Y2, Y2
+	VPAND       const13<>+0(SB), Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const39<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const40<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 224(R10)
+	VPAND       const13<>+0(SB), Y3, Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const39<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const40<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 256(R10)
+	VPSRLD      $0x04, Y3, Y2
+	VPAND       const13<>+0(SB), Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const39<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const40<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 288(R10)
+	VPSRLD      $0x08, Y3, Y2
+	VPAND       const13<>+0(SB), Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const39<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const40<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 320(R10)
+	VPSRLD      $0x0c, Y3, Y2
+	VPAND       const13<>+0(SB), Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const39<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const40<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 352(R10)
+	VPSRLD      $0x10, Y3, Y2
+	VPAND       const13<>+0(SB), Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const39<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const40<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 384(R10)
+	VPSRLD      $0x14, Y3, Y2
+	VPAND       const13<>+0(SB), Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const39<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const40<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 416(R10)
+	VPSRLD      $0x18, Y3, Y2
+	VPAND       const13<>+0(SB), Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const39<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const40<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 448(R10)
+	VPSRLD      $0x1c, Y3, Y2
+	VPAND       const13<>+0(SB), Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const39<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const40<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 480(R10)
+	XORQ        R11, R11
+
+chunks:
 	PREFETCHT0   (SI)
-	MOVBLZX      66(AX), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      2(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      3(AX), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      4(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      5(AX), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPBROADCASTD 34(AX), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y5, Y5
-	VPSUBB       Y6, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
-	MOVBLZX      66(AX)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      2(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      3(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      4(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      5(AX)(CX*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	VPBROADCASTD 34(AX)(CX*1), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y5, Y5
-	VPSUBB       Y7, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y5
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y5, Y6, Y6
-	MOVBLZX      66(AX)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      2(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      3(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      4(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      5(AX)(CX*2), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	VPBROADCASTD 34(AX)(CX*2), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y5, Y5
-	VPSUBB       Y7, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	MOVBLZX      66(AX)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      2(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      3(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      4(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      5(AX)(DI*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPBROADCASTD 34(AX)(DI*1), Y8
-	VPSHUFB      const4<>+0(SB), Y8, Y8
-	VPAND        const3<>+0(SB), Y8, Y8
-	VPCMPEQB     const3<>+0(SB), Y8, Y8
-	VPXOR        Y8, Y5, Y5
-	VPSUBB       Y8, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y5
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y5, Y6, Y6
-	MOVBLZX      66(R8), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      2(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      3(R8), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      4(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      5(R8), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	VPBROADCASTD 34(R8), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y5, Y5
-	VPSUBB       Y7, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	MOVBLZX      66(R8)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      2(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      3(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      4(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      5(R8)(CX*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPBROADCASTD 34(R8)(CX*1), Y8
-	VPSHUFB      const4<>+0(SB), Y8, Y8
-	VPAND        const3<>+0(SB), Y8, Y8
-	VPCMPEQB     const3<>+0(SB), Y8, Y8
-	VPXOR        Y8, Y5, Y5
-	VPSUBB       Y8, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
 	PREFETCHT0   64(SI)
-	MOVBLZX      66(R8)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      2(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      3(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      4(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      5(R8)(CX*2), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPBROADCASTD 34(R8)(CX*2), Y8
-	VPSHUFB      const4<>+0(SB), Y8, Y8
-	VPAND        const3<>+0(SB), Y8, Y8
-	VPCMPEQB     const3<>+0(SB), Y8, Y8
-	VPXOR        Y8, Y5, Y5
-	VPSUBB       Y8, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	MOVBLZX      66(R8)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      2(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      3(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      4(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X9
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      5(R8)(DI*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X9, X9
-	VINSERTI128  $0x01, X9, Y5, Y5
-	VPBROADCASTD 34(R8)(DI*1), Y9
-	VPSHUFB      const4<>+0(SB), Y9, Y9
-	VPAND        const3<>+0(SB), Y9, Y9
-	VPCMPEQB     const3<>+0(SB), Y9, Y9
-	VPXOR        Y9, Y5, Y5
-	VPSUBB       Y9, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y4
-	VPALIGNR     $0x08, Y8, Y9, Y5
-	VPADDD       Y4, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y7, Y4
-	VSHUFPS      $0xdd, Y5, Y7, Y5
-	VPADDD       Y4, Y5, Y5
-	VPERM2I128   $0x20, Y5, Y6, Y4
-	VPERM2I128   $0x31, Y5, Y6, Y5
-	VPBROADCASTD 8(BX), Y6
-	VPSLLD       $0x06, Y6, Y6
-	VPSUBD       Y6, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPAND        const13<>+0(SB), Y2, Y6
-	VCVTDQ2PS    Y6, Y6
-	VADDPS       const40<>+0(SB), Y6, Y6
-	VMULPS       Y1, Y6, Y6
-	VMULPS       const41<>+0(SB), Y6, Y6
-	VBROADCASTSS (BX), Y7
-	VMULPS       Y6, Y7, Y7
-	VFMADD231PS  Y7, Y4, Y0
-	VPBROADCASTD 12(BX), Y4
-	VPSLLD       $0x06, Y4, Y4
-	VPSUBD       Y4, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VPSRLD       $0x04, Y2, Y4
-	VPAND        const13<>+0(SB), Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VADDPS       const40<>+0(SB), Y4, Y4
-	VMULPS       Y1, Y4, Y4
-	VMULPS       const41<>+0(SB), Y4, Y4
-	VBROADCASTSS (BX), Y6
-	VMULPS       Y4, Y6, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VMOVDQU      32(DX), Y4
-	MOVBLZX      67(AX), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      6(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      7(AX), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      8(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      9(AX), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPBROADCASTD 38(AX), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y5, Y5
-	VPSUBB       Y6, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
-	MOVBLZX      67(AX)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      6(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      7(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      8(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      9(AX)(CX*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	VPBROADCASTD 38(AX)(CX*1), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y5, Y5
-	VPSUBB       Y7, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y5
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y5, Y6, Y6
-	MOVBLZX      67(AX)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      6(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      7(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      8(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      9(AX)(CX*2), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	VPBROADCASTD 38(AX)(CX*2), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y5, Y5
-	VPSUBB       Y7, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	MOVBLZX      67(AX)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      6(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      7(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      8(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      9(AX)(DI*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPBROADCASTD 38(AX)(DI*1), Y8
-	VPSHUFB      const4<>+0(SB), Y8, Y8
-	VPAND        const3<>+0(SB), Y8, Y8
-	VPCMPEQB     const3<>+0(SB), Y8, Y8
-	VPXOR        Y8, Y5, Y5
-	VPSUBB       Y8, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y5
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y5, Y6, Y6
-	PREFETCHT0   128(SI)
-	MOVBLZX      67(R8), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      6(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      7(R8), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      8(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      9(R8), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	VPBROADCASTD 38(R8), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y5, Y5
-	VPSUBB       Y7, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	MOVBLZX      67(R8)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      6(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      7(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      8(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      9(R8)(CX*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPBROADCASTD 38(R8)(CX*1), Y8
-	VPSHUFB      const4<>+0(SB), Y8, Y8
-	VPAND        const3<>+0(SB), Y8, Y8
-	VPCMPEQB     const3<>+0(SB), Y8, Y8
-	VPXOR        Y8, Y5, Y5
-	VPSUBB       Y8, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	MOVBLZX      67(R8)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      6(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      7(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      8(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      9(R8)(CX*2), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPBROADCASTD 38(R8)(CX*2), Y8
-	VPSHUFB      const4<>+0(SB), Y8, Y8
-	VPAND        const3<>+0(SB), Y8, Y8
-	VPCMPEQB     const3<>+0(SB), Y8, Y8
-	VPXOR        Y8, Y5, Y5
-	VPSUBB       Y8, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	MOVBLZX      67(R8)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      6(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      7(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      8(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X9
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      9(R8)(DI*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X9, X9
-	VINSERTI128  $0x01, X9, Y5, Y5
-	VPBROADCASTD 38(R8)(DI*1), Y9
-	VPSHUFB      const4<>+0(SB), Y9, Y9
-	VPAND        const3<>+0(SB), Y9, Y9
-	VPCMPEQB     const3<>+0(SB), Y9, Y9
-	VPXOR        Y9, Y5, Y5
-	VPSUBB       Y9, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y4
-	VPALIGNR     $0x08, Y8, Y9, Y5
-	VPADDD       Y4, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y7, Y4
-	VSHUFPS      $0xdd, Y5, Y7, Y5
-	VPADDD       Y4, Y5, Y5
-	VPERM2I128   $0x20, Y5, Y6, Y4
-	VPERM2I128   $0x31, Y5, Y6, Y5
-	VPBROADCASTD 40(BX), Y6
-	VPSLLD       $0x06, Y6, Y6
-	VPSUBD       Y6, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPSRLD       $0x08, Y2, Y6
-	VPAND        const13<>+0(SB), Y6, Y6
-	VCVTDQ2PS    Y6, Y6
-	VADDPS       const40<>+0(SB), Y6, Y6
-	VMULPS       Y1, Y6, Y6
-	VMULPS       const41<>+0(SB), Y6, Y6
-	VBROADCASTSS 32(BX), Y7
-	VMULPS       Y6, Y7, Y7
-	VFMADD231PS  Y7, Y4, Y0
-	VPBROADCASTD 44(BX), Y4
-	VPSLLD       $0x06, Y4, Y4
-	VPSUBD       Y4, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VPSRLD       $0x0c, Y2, Y4
-	VPAND        const13<>+0(SB), Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VADDPS       const40<>+0(SB), Y4, Y4
-	VMULPS       Y1, Y4, Y4
-	VMULPS       const41<>+0(SB), Y4, Y4
-	VBROADCASTSS 32(BX), Y6
-	VMULPS       Y4, Y6, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VMOVDQU      64(DX), Y4
-	MOVBLZX      68(AX), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      10(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      11(AX), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      12(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      13(AX), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPBROADCASTD 42(AX), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y5, Y5
-	VPSUBB       Y6, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
-	MOVBLZX      68(AX)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      10(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      11(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      12(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      13(AX)(CX*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	VPBROADCASTD 42(AX)(CX*1), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y5, Y5
-	VPSUBB       Y7, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y5
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y5, Y6, Y6
-	PREFETCHT0   192(SI)
-	MOVBLZX      68(AX)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      10(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      11(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      12(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      13(AX)(CX*2), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	VPBROADCASTD 42(AX)(CX*2), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y5, Y5
-	VPSUBB       Y7, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	MOVBLZX      68(AX)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      10(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      11(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      12(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      13(AX)(DI*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPBROADCASTD 42(AX)(DI*1), Y8
-	VPSHUFB      const4<>+0(SB), Y8, Y8
-	VPAND        const3<>+0(SB), Y8, Y8
-	VPCMPEQB     const3<>+0(SB), Y8, Y8
-	VPXOR        Y8, Y5, Y5
-	VPSUBB       Y8, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y5
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y5, Y6, Y6
-	MOVBLZX      68(R8), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      10(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      11(R8), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      12(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      13(R8), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	VPBROADCASTD 42(R8), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y5, Y5
-	VPSUBB       Y7, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	MOVBLZX      68(R8)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      10(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      11(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      12(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      13(R8)(CX*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPBROADCASTD 42(R8)(CX*1), Y8
-	VPSHUFB      const4<>+0(SB), Y8, Y8
-	VPAND        const3<>+0(SB), Y8, Y8
-	VPCMPEQB     const3<>+0(SB), Y8, Y8
-	VPXOR        Y8, Y5, Y5
-	VPSUBB       Y8, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	MOVBLZX      68(R8)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      10(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      11(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      12(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      13(R8)(CX*2), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPBROADCASTD 42(R8)(CX*2), Y8
-	VPSHUFB      const4<>+0(SB), Y8, Y8
-	VPAND        const3<>+0(SB), Y8, Y8
-	VPCMPEQB     const3<>+0(SB), Y8, Y8
-	VPXOR        Y8, Y5, Y5
-	VPSUBB       Y8, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	MOVBLZX      68(R8)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      10(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      11(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      12(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X9
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      13(R8)(DI*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X9, X9
-	VINSERTI128  $0x01, X9, Y5, Y5
-	VPBROADCASTD 42(R8)(DI*1), Y9
-	VPSHUFB      const4<>+0(SB), Y9, Y9
-	VPAND        const3<>+0(SB), Y9, Y9
-	VPCMPEQB     const3<>+0(SB), Y9, Y9
-	VPXOR        Y9, Y5, Y5
-	VPSUBB       Y9, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y4
-	VPALIGNR     $0x08, Y8, Y9, Y5
-	VPADDD       Y4, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y7, Y4
-	VSHUFPS      $0xdd, Y5, Y7, Y5
-	VPADDD       Y4, Y5, Y5
-	VPERM2I128   $0x20, Y5, Y6, Y4
-	VPERM2I128   $0x31, Y5, Y6, Y5
-	VPBROADCASTD 72(BX), Y6
-	VPSLLD       $0x06, Y6, Y6
-	VPSUBD       Y6, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPSRLD       $0x10, Y2, Y6
-	VPAND        const13<>+0(SB), Y6, Y6
-	VCVTDQ2PS    Y6, Y6
-	VADDPS       const40<>+0(SB), Y6, Y6
-	VMULPS       Y1, Y6, Y6
-	VMULPS       const41<>+0(SB), Y6, Y6
-	VBROADCASTSS 64(BX), Y7
-	VMULPS       Y6, Y7, Y7
-	VFMADD231PS  Y7, Y4, Y0
-	VPBROADCASTD 76(BX), Y4
-	VPSLLD       $0x06, Y4, Y4
-	VPSUBD       Y4, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VPSRLD       $0x14, Y2, Y4
-	VPAND        const13<>+0(SB), Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VADDPS       const40<>+0(SB), Y4, Y4
-	VMULPS       Y1, Y4, Y4
-	VMULPS       const41<>+0(SB), Y4, Y4
-	VBROADCASTSS 64(BX), Y6
-	VMULPS       Y4, Y6, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VMOVDQU      96(DX), Y4
-	PREFETCHT0   256(SI)
-	MOVBLZX      69(AX), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      14(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      15(AX), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      16(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      17(AX), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPBROADCASTD 46(AX), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y5, Y5
-	VPSUBB       Y6, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
-	MOVBLZX      69(AX)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      14(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      15(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      16(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      17(AX)(CX*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	VPBROADCASTD 46(AX)(CX*1), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y5, Y5
-	VPSUBB       Y7, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y5
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y5, Y6, Y6
-	MOVBLZX      69(AX)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      14(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      15(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      16(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      17(AX)(CX*2), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	VPBROADCASTD 46(AX)(CX*2), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y5, Y5
-	VPSUBB       Y7, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	MOVBLZX      69(AX)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      14(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      15(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      16(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      17(AX)(DI*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPBROADCASTD 46(AX)(DI*1), Y8
-	VPSHUFB      const4<>+0(SB), Y8, Y8
-	VPAND        const3<>+0(SB), Y8, Y8
-	VPCMPEQB     const3<>+0(SB), Y8, Y8
-	VPXOR        Y8, Y5, Y5
-	VPSUBB       Y8, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y5
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y5, Y6, Y6
-	MOVBLZX      69(R8), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      14(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      15(R8), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      16(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      17(R8), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	VPBROADCASTD 46(R8), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y5, Y5
-	VPSUBB       Y7, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	MOVBLZX      69(R8)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      14(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      15(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      16(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      17(R8)(CX*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPBROADCASTD 46(R8)(CX*1), Y8
-	VPSHUFB      const4<>+0(SB), Y8, Y8
-	VPAND        const3<>+0(SB), Y8, Y8
-	VPCMPEQB     const3<>+0(SB), Y8, Y8
-	VPXOR        Y8, Y5, Y5
-	VPSUBB       Y8, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	MOVBLZX      69(R8)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      14(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      15(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      16(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      17(R8)(CX*2), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y5, Y5
-	VPBROADCASTD 46(R8)(CX*2), Y8
-	VPSHUFB      const4<>+0(SB), Y8, Y8
-	VPAND        const3<>+0(SB), Y8, Y8
-	VPCMPEQB     const3<>+0(SB), Y8, Y8
-	VPXOR        Y8, Y5, Y5
-	VPSUBB       Y8, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	PREFETCHT0   320(SI)
-	MOVBLZX      69(R8)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      14(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      15(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      16(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X9
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      17(R8)(DI*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X9, X9
-	VINSERTI128  $0x01, X9, Y5, Y5
-	VPBROADCASTD 46(R8)(DI*1), Y9
-	VPSHUFB      const4<>+0(SB), Y9, Y9
-	VPAND        const3<>+0(SB), Y9, Y9
-	VPCMPEQB     const3<>+0(SB), Y9, Y9
-	VPXOR        Y9, Y5, Y5
-	VPSUBB       Y9, Y5, Y5
-	VPADDB       const39<>+0(SB), Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y4
-	VPALIGNR     $0x08, Y8, Y9, Y5
-	VPADDD       Y4, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y7, Y4
-	VSHUFPS      $0xdd, Y5, Y7, Y5
-	VPADDD       Y4, Y5, Y5
-	VPERM2I128   $0x20, Y5, Y6, Y4
-	VPERM2I128   $0x31, Y5, Y6, Y5
-	VPBROADCASTD 104(BX), Y6
-	VPSLLD       $0x06, Y6, Y6
-	VPSUBD       Y6, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPSRLD       $0x18, Y2, Y6
-	VPAND        const13<>+0(SB), Y6, Y6
-	VCVTDQ2PS    Y6, Y6
-	VADDPS       const40<>+0(SB), Y6, Y6
-	VMULPS       Y1, Y6, Y6
-	VMULPS       const41<>+0(SB), Y6, Y6
-	VBROADCASTSS 96(BX), Y7
-	VMULPS       Y6, Y7, Y7
-	VFMADD231PS  Y7, Y4, Y0
-	VPBROADCASTD 108(BX), Y4
-	VPSLLD       $0x06, Y4, Y4
-	VPSUBD       Y4, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VPSRLD       $0x1c, Y2, Y2
-	VPAND        const13<>+0(SB), Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VADDPS       const40<>+0(SB), Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VMULPS       const41<>+0(SB), Y2, Y2
-	VBROADCASTSS 96(BX), Y4
-	VMULPS       Y2, Y4, Y4
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVDQU      128(DX), Y2
-	MOVBLZX      70(AX), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      18(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      19(AX), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      20(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      21(AX), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPBROADCASTD 50(AX), Y5
+	VMOVDQU      (DX), Y1
+	LEAQ         (AX), R12
+	MOVBLZX      66(R12)(R11*1), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000300, R14
+	MOVBLZX      2(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X2
+	MOVL         R13, R14
+	SHLL         $0x06, R14
+	ANDL         $0x00000300, R14
+	MOVBLZX      3(R12)(R11*4), R15
+	ORL          R14, R15
+	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x04, R14
+	ANDL         $0x00000300, R14
+	MOVBLZX      4(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X3
+	SHLL         $0x02, R13
+	ANDL         $0x00000300, R13
+	MOVBLZX      5(R12)(R11*4), R14
+	ORL          R13, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VPBROADCASTD 34(R12)(R11*4), Y3
+	VPSHUFB      const4<>+0(SB), Y3, Y3
+	VPAND        const3<>+0(SB), Y3, Y3
+	VPCMPEQB     const3<>+0(SB), Y3, Y3
+	VPXOR        Y3, Y2, Y2
+	VPSUBB       Y3, Y2, Y2
+	VPADDB       const41<>+0(SB), Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y2, Y3
+	LEAQ         (AX)(CX*1), R12
+	MOVBLZX      66(R12)(R11*1), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000300, R14
+	MOVBLZX      2(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X2
+	MOVL         R13, R14
+	SHLL         $0x06, R14
+	ANDL         $0x00000300, R14
+	MOVBLZX      3(R12)(R11*4), R15
+	ORL          R14, R15
+	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x04, R14
+	ANDL         $0x00000300, R14
+	MOVBLZX      4(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X4
+	SHLL         $0x02, R13
+	ANDL         $0x00000300, R13
+	MOVBLZX      5(R12)(R11*4), R14
+	ORL          R13, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPBROADCASTD 34(R12)(R11*4), Y4
+	VPSHUFB      const4<>+0(SB), Y4, Y4
+	VPAND        const3<>+0(SB), Y4, Y4
+	VPCMPEQB     const3<>+0(SB), Y4, Y4
+	VPXOR        Y4, Y2, Y2
+	VPSUBB       Y4, Y2, Y2
+	VPADDB       const41<>+0(SB), Y2, Y2
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y2
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	LEAQ         (AX)(CX*2), R12
+	MOVBLZX      66(R12)(R11*1), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000300, R14
+	MOVBLZX      2(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X2
+	MOVL         R13, R14
+	SHLL         $0x06, R14
+	ANDL         $0x00000300, R14
+	MOVBLZX      3(R12)(R11*4), R15
+	ORL          R14, R15
+	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x04, R14
+	ANDL         $0x00000300, R14
+	MOVBLZX      4(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X4
+	SHLL         $0x02, R13
+	ANDL         $0x00000300, R13
+	MOVBLZX      5(R12)(R11*4), R14
+	ORL          R13, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPBROADCASTD 34(R12)(R11*4), Y4
+	VPSHUFB      const4<>+0(SB), Y4, Y4
+	VPAND        const3<>+0(SB), Y4, Y4
+	VPCMPEQB     const3<>+0(SB), Y4, Y4
+	VPXOR        Y4, Y2, Y2
+	VPSUBB       Y4, Y2, Y2
+	VPADDB       const41<>+0(SB), Y2, Y2
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	LEAQ         (AX)(DI*1), R12
+	MOVBLZX      66(R12)(R11*1), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000300, R14
+	MOVBLZX      2(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X2
+	MOVL         R13, R14
+	SHLL         $0x06, R14
+	ANDL         $0x00000300, R14
+	MOVBLZX      3(R12)(R11*4), R15
+	ORL          R14, R15
+	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x04, R14
+	ANDL         $0x00000300, R14
+	MOVBLZX      4(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X5
+	SHLL         $0x02, R13
+	ANDL         $0x00000300, R13
+	MOVBLZX      5(R12)(R11*4), R14
+	ORL          R13, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	VPBROADCASTD 34(R12)(R11*4), Y5
 	VPSHUFB      const4<>+0(SB), Y5, Y5
 	VPAND        const3<>+0(SB), Y5, Y5
 	VPCMPEQB     const3<>+0(SB), Y5, Y5
-	VPXOR        Y5, Y4, Y4
-	VPSUBB       Y5, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y5, Y2, Y2
+	VPSUBB       Y5, Y2, Y2
+	VPADDB       const41<>+0(SB), Y2, Y2
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y4, Y5
-	MOVBLZX      70(AX)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      18(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      19(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      20(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      21(AX)(CX*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 50(AX)(CX*1), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y4
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVBLZX      70(AX)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      18(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      19(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      20(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      21(AX)(CX*2), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 50(AX)(CX*2), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
-	MOVBLZX      70(AX)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      18(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      19(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      20(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      21(AX)(DI*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 50(AX)(DI*1), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y4
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVBLZX      70(R8), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      18(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      19(R8), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      20(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      21(R8), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 50(R8), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
-	PREFETCHT0   384(SI)
-	MOVBLZX      70(R8)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      18(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      19(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      20(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      21(R8)(CX*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 50(R8)(CX*1), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	MOVBLZX      70(R8)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      18(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      19(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      20(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      21(R8)(CX*2), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 50(R8)(CX*2), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
-	MOVBLZX      70(R8)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      18(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      19(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      20(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      21(R8)(DI*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y4, Y4
-	VPBROADCASTD 50(R8)(DI*1), Y8
-	VPSHUFB      const4<>+0(SB), Y8, Y8
-	VPAND        const3<>+0(SB), Y8, Y8
-	VPCMPEQB     const3<>+0(SB), Y8, Y8
-	VPXOR        Y8, Y4, Y4
-	VPSUBB       Y8, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y4, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y2
-	VPALIGNR     $0x08, Y7, Y8, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y2
+	VPALIGNR     $0x08, Y4, Y5, Y4
 	VPADDD       Y2, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y6, Y2
-	VSHUFPS      $0xdd, Y4, Y6, Y4
-	VPADDD       Y2, Y4, Y4
-	VPERM2I128   $0x20, Y4, Y5, Y2
-	VPERM2I128   $0x31, Y4, Y5, Y4
-	VPBROADCASTD 136(BX), Y5
-	VPSLLD       $0x06, Y5, Y5
-	VPSUBD       Y5, Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VPAND        const13<>+0(SB), Y3, Y5
-	VCVTDQ2PS    Y5, Y5
-	VADDPS       const40<>+0(SB), Y5, Y5
-	VMULPS       Y1, Y5, Y5
-	VMULPS       const41<>+0(SB), Y5, Y5
-	VBROADCASTSS 128(BX), Y6
-	VMULPS       Y5, Y6, Y6
-	VFMADD231PS  Y6, Y2, Y0
-	VPBROADCASTD 140(BX), Y2
-	VPSLLD       $0x06, Y2, Y2
-	VPSUBD       Y2, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPSRLD       $0x04, Y3, Y2
-	VPAND        const13<>+0(SB), Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VADDPS       const40<>+0(SB), Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VMULPS       const41<>+0(SB), Y2, Y2
-	VBROADCASTSS 128(BX), Y5
-	VMULPS       Y2, Y5, Y5
-	VFMADD231PS  Y5, Y4, Y0
-	VMOVDQU      160(DX), Y2
-	MOVBLZX      71(AX), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      22(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      23(AX), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      24(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      25(AX), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPBROADCASTD 54(AX), Y5
+	VSHUFPS      $0x88, Y4, Y3, Y2
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y2, Y3, Y3
+	LEAQ         (R8), R12
+	MOVBLZX      66(R12)(R11*1), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000300, R14
+	MOVBLZX      2(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X2
+	MOVL         R13, R14
+	SHLL         $0x06, R14
+	ANDL         $0x00000300, R14
+	MOVBLZX      3(R12)(R11*4), R15
+	ORL          R14, R15
+	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x04, R14
+	ANDL         $0x00000300, R14
+	MOVBLZX      4(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X4
+	SHLL         $0x02, R13
+	ANDL         $0x00000300, R13
+	MOVBLZX      5(R12)(R11*4), R14
+	ORL          R13, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPBROADCASTD 34(R12)(R11*4), Y4
+	VPSHUFB      const4<>+0(SB), Y4, Y4
+	VPAND        const3<>+0(SB), Y4, Y4
+	VPCMPEQB     const3<>+0(SB), Y4, Y4
+	VPXOR        Y4, Y2, Y2
+	VPSUBB       Y4, Y2, Y2
+	VPADDB       const41<>+0(SB), Y2, Y2
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	LEAQ         (R8)(CX*1), R12
+	MOVBLZX      66(R12)(R11*1), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000300, R14
+	MOVBLZX      2(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X2
+	MOVL         R13, R14
+	SHLL         $0x06, R14
+	ANDL         $0x00000300, R14
+	MOVBLZX      3(R12)(R11*4), R15
+	ORL          R14, R15
+	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x04, R14
+	ANDL         $0x00000300, R14
+	MOVBLZX      4(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X5
+	SHLL         $0x02, R13
+	ANDL         $0x00000300, R13
+	MOVBLZX      5(R12)(R11*4), R14
+	ORL          R13, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	VPBROADCASTD 34(R12)(R11*4), Y5
 	VPSHUFB      const4<>+0(SB), Y5, Y5
 	VPAND        const3<>+0(SB), Y5, Y5
 	VPCMPEQB     const3<>+0(SB), Y5, Y5
-	VPXOR        Y5, Y4, Y4
-	VPSUBB       Y5, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y5, Y2, Y2
+	VPSUBB       Y5, Y2, Y2
+	VPADDB       const41<>+0(SB), Y2, Y2
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y4, Y5
-	MOVBLZX      71(AX)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      22(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      23(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      24(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      25(AX)(CX*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 54(AX)(CX*1), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y4
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVBLZX      71(AX)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      22(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      23(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      24(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      25(AX)(CX*2), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 54(AX)(CX*2), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
-	PREFETCHT0   448(SI)
-	MOVBLZX      71(AX)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      22(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      23(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      24(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      25(AX)(DI*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 54(AX)(DI*1), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y4
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVBLZX      71(R8), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      22(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      23(R8), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      24(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      25(R8), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 54(R8), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
-	MOVBLZX      71(R8)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      22(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      23(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      24(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      25(R8)(CX*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 54(R8)(CX*1), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	MOVBLZX      71(R8)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      22(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      23(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      24(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      25(R8)(CX*2), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 54(R8)(CX*2), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
-	MOVBLZX      71(R8)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      22(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      23(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      24(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      25(R8)(DI*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y4, Y4
-	VPBROADCASTD 54(R8)(DI*1), Y8
-	VPSHUFB      const4<>+0(SB), Y8, Y8
-	VPAND        const3<>+0(SB), Y8, Y8
-	VPCMPEQB     const3<>+0(SB), Y8, Y8
-	VPXOR        Y8, Y4, Y4
-	VPSUBB       Y8, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y4, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y2
-	VPALIGNR     $0x08, Y7, Y8, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y2
+	VPALIGNR     $0x08, Y4, Y5, Y4
 	VPADDD       Y2, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y6, Y2
-	VSHUFPS      $0xdd, Y4, Y6, Y4
-	VPADDD       Y2, Y4, Y4
-	VPERM2I128   $0x20, Y4, Y5, Y2
-	VPERM2I128   $0x31, Y4, Y5, Y4
-	VPBROADCASTD 168(BX), Y5
-	VPSLLD       $0x06, Y5, Y5
-	VPSUBD       Y5, Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VPSRLD       $0x08, Y3, Y5
-	VPAND        const13<>+0(SB), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VADDPS       const40<>+0(SB), Y5, Y5
-	VMULPS       Y1, Y5, Y5
-	VMULPS       const41<>+0(SB), Y5, Y5
-	VBROADCASTSS 160(BX), Y6
-	VMULPS       Y5, Y6, Y6
-	VFMADD231PS  Y6, Y2, Y0
-	VPBROADCASTD 172(BX), Y2
-	VPSLLD       $0x06, Y2, Y2
-	VPSUBD       Y2, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPSRLD       $0x0c, Y3, Y2
-	VPAND        const13<>+0(SB), Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VADDPS       const40<>+0(SB), Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VMULPS       const41<>+0(SB), Y2, Y2
-	VBROADCASTSS 160(BX), Y5
-	VMULPS       Y2, Y5, Y5
-	VFMADD231PS  Y5, Y4, Y0
-	VMOVDQU      192(DX), Y2
-	MOVBLZX      72(AX), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      26(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      27(AX), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      28(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      29(AX), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPBROADCASTD 58(AX), Y5
+	LEAQ         (R8)(CX*2), R12
+	MOVBLZX      66(R12)(R11*1), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000300, R14
+	MOVBLZX      2(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X2
+	MOVL         R13, R14
+	SHLL         $0x06, R14
+	ANDL         $0x00000300, R14
+	MOVBLZX      3(R12)(R11*4), R15
+	ORL          R14, R15
+	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x04, R14
+	ANDL         $0x00000300, R14
+	MOVBLZX      4(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X5
+	SHLL         $0x02, R13
+	ANDL         $0x00000300, R13
+	MOVBLZX      5(R12)(R11*4), R14
+	ORL          R13, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	VPBROADCASTD 34(R12)(R11*4), Y5
 	VPSHUFB      const4<>+0(SB), Y5, Y5
 	VPAND        const3<>+0(SB), Y5, Y5
 	VPCMPEQB     const3<>+0(SB), Y5, Y5
-	VPXOR        Y5, Y4, Y4
-	VPSUBB       Y5, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y5, Y2, Y2
+	VPSUBB       Y5, Y2, Y2
+	VPADDB       const41<>+0(SB), Y2, Y2
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y4, Y5
-	PREFETCHT0   512(SI)
-	MOVBLZX      72(AX)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      26(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      27(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      28(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      29(AX)(CX*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 58(AX)(CX*1), Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
+	LEAQ         (R8)(DI*1), R12
+	MOVBLZX      66(R12)(R11*1), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000300, R14
+	MOVBLZX      2(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X2
+	MOVL         R13, R14
+	SHLL         $0x06, R14
+	ANDL         $0x00000300, R14
+	MOVBLZX      3(R12)(R11*4), R15
+	ORL          R14, R15
+	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x04, R14
+	ANDL         $0x00000300, R14
+	MOVBLZX      4(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X6
+	SHLL         $0x02, R13
+	ANDL         $0x00000300, R13
+	MOVBLZX      5(R12)(R11*4), R14
+	ORL          R13, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X6, X6
+	VINSERTI128  $0x01, X6, Y2, Y2
+	VPBROADCASTD 34(R12)(R11*4), Y6
 	VPSHUFB      const4<>+0(SB), Y6, Y6
 	VPAND        const3<>+0(SB), Y6, Y6
 	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y2, Y2
+	VPSUBB       Y6, Y2, Y2
+	VPADDB       const41<>+0(SB), Y2, Y2
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y4
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVBLZX      72(AX)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      26(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      27(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      28(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      29(AX)(CX*2), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 58(AX)(CX*2), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
-	MOVBLZX      72(AX)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      26(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      27(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      28(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      29(AX)(DI*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 58(AX)(DI*1), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y4
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVBLZX      72(R8), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      26(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      27(R8), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      28(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      29(R8), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 58(R8), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
-	MOVBLZX      72(R8)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      26(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      27(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      28(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      29(R8)(CX*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 58(R8)(CX*1), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	MOVBLZX      72(R8)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      26(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      27(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      28(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      29(R8)(CX*2), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 58(R8)(CX*2), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
-	MOVBLZX      72(R8)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      26(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      27(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      28(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      29(R8)(DI*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y4, Y4
-	VPBROADCASTD 58(R8)(DI*1), Y8
-	VPSHUFB      const4<>+0(SB), Y8, Y8
-	VPAND        const3<>+0(SB), Y8, Y8
-	VPCMPEQB     const3<>+0(SB), Y8, Y8
-	VPXOR        Y8, Y4, Y4
-	VPSUBB       Y8, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y4, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y2
-	VPALIGNR     $0x08, Y7, Y8, Y4
-	VPADDD       Y2, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y6, Y2
-	VSHUFPS      $0xdd, Y4, Y6, Y4
-	VPADDD       Y2, Y4, Y4
-	VPERM2I128   $0x20, Y4, Y5, Y2
-	VPERM2I128   $0x31, Y4, Y5, Y4
-	VPBROADCASTD 200(BX), Y5
-	VPSLLD       $0x06, Y5, Y5
-	VPSUBD       Y5, Y2, Y2
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y2, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y1
+	VPALIGNR     $0x08, Y5, Y6, Y2
+	VPADDD       Y1, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y4, Y1
+	VSHUFPS      $0xdd, Y2, Y4, Y2
+	VPADDD       Y1, Y2, Y2
+	VPERM2I128   $0x20, Y2, Y3, Y1
+	VPERM2I128   $0x31, Y2, Y3, Y2
+	VPBROADCASTD 8(BX), Y3
+	VPSLLD       $0x06, Y3, Y3
+	VPSUBD       Y3, Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMOVAPS      (R10), Y3
+	VBROADCASTSS (BX), Y4
+	VMULPS       Y3, Y4, Y4
+	VFMADD231PS  Y4, Y1, Y0
+	VPBROADCASTD 12(BX), Y1
+	VPSLLD       $0x06, Y1, Y1
+	VPSUBD       Y1, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VPSRLD       $0x10, Y3, Y5
-	VPAND        const13<>+0(SB), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VADDPS       const40<>+0(SB), Y5, Y5
-	VMULPS       Y1, Y5, Y5
-	VMULPS       const41<>+0(SB), Y5, Y5
-	VBROADCASTSS 192(BX), Y6
-	VMULPS       Y5, Y6, Y6
-	VFMADD231PS  Y6, Y2, Y0
-	VPBROADCASTD 204(BX), Y2
-	VPSLLD       $0x06, Y2, Y2
-	VPSUBD       Y2, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPSRLD       $0x14, Y3, Y2
-	VPAND        const13<>+0(SB), Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VADDPS       const40<>+0(SB), Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VMULPS       const41<>+0(SB), Y2, Y2
-	VBROADCASTSS 192(BX), Y5
-	VMULPS       Y2, Y5, Y5
-	VFMADD231PS  Y5, Y4, Y0
-	VMOVDQU      224(DX), Y2
-	PREFETCHT0   576(SI)
-	MOVBLZX      73(AX), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      30(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      31(AX), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      32(AX), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X5
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      33(AX), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPBROADCASTD 62(AX), Y5
-	VPSHUFB      const4<>+0(SB), Y5, Y5
-	VPAND        const3<>+0(SB), Y5, Y5
-	VPCMPEQB     const3<>+0(SB), Y5, Y5
-	VPXOR        Y5, Y4, Y4
-	VPSUBB       Y5, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y4, Y5
-	MOVBLZX      73(AX)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      30(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      31(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      32(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      33(AX)(CX*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 62(AX)(CX*1), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y4
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVBLZX      73(AX)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      30(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      31(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      32(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      33(AX)(CX*2), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 62(AX)(CX*2), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
-	MOVBLZX      73(AX)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      30(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      31(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      32(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      33(AX)(DI*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 62(AX)(DI*1), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y4
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVBLZX      73(R8), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      30(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      31(R8), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      32(R8), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X6
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      33(R8), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 62(R8), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
-	MOVBLZX      73(R8)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      30(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      31(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      32(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      33(R8)(CX*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 62(R8)(CX*1), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	PREFETCHT0   640(SI)
-	MOVBLZX      73(R8)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      30(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      31(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      32(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X7
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      33(R8)(CX*2), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 62(R8)(CX*2), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
-	MOVBLZX      73(R8)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      30(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      31(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      32(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVQ        (R9)(R13*8), X8
-	SHLL         $0x02, R11
-	ANDL         $0x00000300, R11
-	MOVBLZX      33(R8)(DI*1), R12
-	ORL          R11, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y4, Y4
-	VPBROADCASTD 62(R8)(DI*1), Y8
-	VPSHUFB      const4<>+0(SB), Y8, Y8
-	VPAND        const3<>+0(SB), Y8, Y8
-	VPCMPEQB     const3<>+0(SB), Y8, Y8
-	VPXOR        Y8, Y4, Y4
-	VPSUBB       Y8, Y4, Y4
-	VPADDB       const39<>+0(SB), Y4, Y4
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y4, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y2
-	VPALIGNR     $0x08, Y7, Y8, Y4
-	VPADDD       Y2, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y6, Y2
-	VSHUFPS      $0xdd, Y4, Y6, Y4
-	VPADDD       Y2, Y4, Y4
-	VPERM2I128   $0x20, Y4, Y5, Y2
-	VPERM2I128   $0x31, Y4, Y5, Y4
-	VPBROADCASTD 232(BX), Y5
-	VPSLLD       $0x06, Y5, Y5
-	VPSUBD       Y5, Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VPSRLD       $0x18, Y3, Y5
-	VPAND        const13<>+0(SB), Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VADDPS       const40<>+0(SB), Y5, Y5
-	VMULPS       Y1, Y5, Y5
-	VMULPS       const41<>+0(SB), Y5, Y5
-	VBROADCASTSS 224(BX), Y6
-	VMULPS       Y5, Y6, Y6
-	VFMADD231PS  Y6, Y2, Y0
-	VPBROADCASTD 236(BX), Y2
-	VPSLLD       $0x06, Y2, Y2
-	VPSUBD       Y2, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPSRLD       $0x1c, Y3, Y2
-	VPAND        const13<>+0(SB), Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VADDPS       const40<>+0(SB), Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VMULPS       const41<>+0(SB), Y2, Y2
-	VBROADCASTSS 224(BX), Y1
-	VMULPS       Y2, Y1, Y1
-	VFMADD231PS  Y1, Y4, Y0
+	VMOVAPS      32(R10), Y1
+	VBROADCASTSS (BX), Y3
+	VMULPS       Y1, Y3, Y3
+	VFMADD231PS  Y3, Y2, Y0
+	ADDQ         $0x52, SI
+	ADDQ         $0x20, DX
+	ADDQ         $0x20, BX
+	ADDQ         $0x40, R10
+	INCQ         R11
+	CMPQ         R11, $0x08
+	JLT          chunks
 	ADDQ         $0x52, AX
 	ADDQ         $0x52, R8
-	ADDQ         $0x00000290, SI
-	ADDQ         $0x00000100, DX
-	ADDQ         $0x00000100, BX
-	DECQ         R10
+	DECQ         blocks+24(FP)
 	JNZ          loop
 	MOVQ         dst+0(FP), AX
 	VMOVUPS      Y0, (AX)
@@ -25641,7 +15526,7 @@ loop:
 
 // func rowsIQ3_XXSAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsIQ3_XXSAVXVNNI(SB), NOSPLIT, $0-48
+TEXT ·rowsIQ3_XXSAVXVNNI(SB), NOSPLIT, $288-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -25653,2750 +15538,489 @@ TEXT ·rowsIQ3_XXSAVXVNNI(SB), NOSPLIT, $0-48
 	LEAQ  (AX)(CX*4), R8
 	MOVQ  ·gridIQ3XXS+0(SB), R9
 	MOVQ  ·signs7+0(SB), R10
-	MOVQ  blocks+24(FP), R11
 	VPXOR Y0, Y0, Y0
 
 loop:
-	VMOVD        (AX), X1
-	VPINSRW      $0x01, (AX)(CX*1), X1, X1
-	VPINSRW      $0x02, (AX)(CX*2), X1, X1
-	VPINSRW      $0x03, (AX)(DI*1), X1, X1
-	VPINSRW      $0x04, (R8), X1, X1
-	VPINSRW      $0x05, (R8)(CX*1), X1, X1
-	VPINSRW      $0x06, (R8)(CX*2), X1, X1
-	VPINSRW      $0x07, (R8)(DI*1), X1, X1
-	VCVTPH2PS    X1, Y1
-	VMOVDQU      (DX), Y2
+	LEAQ        31(SP), R11
+	ANDQ        $-32, R11
+	VMOVD       (AX), X1
+	VPINSRW     $0x01, (AX)(CX*1), X1, X1
+	VPINSRW     $0x02, (AX)(CX*2), X1, X1
+	VPINSRW     $0x03, (AX)(DI*1), X1, X1
+	VPINSRW     $0x04, (R8), X1, X1
+	VPINSRW     $0x05, (R8)(CX*1), X1, X1
+	VPINSRW     $0x06, (R8)(CX*2), X1, X1
+	VPINSRW     $0x07, (R8)(DI*1), X1, X1
+	VCVTPH2PS   X1, Y1
+	VMOVD       66(AX), X2
+	VPINSRD     $0x01, 66(AX)(CX*1), X2, X2
+	VPINSRD     $0x02, 66(AX)(CX*2), X2, X2
+	VPINSRD     $0x03, 66(AX)(DI*1), X2, X2
+	VMOVD       66(R8), X3
+	VPINSRD     $0x01, 66(R8)(CX*1), X3, X3
+	VPINSRD     $0x02, 66(R8)(CX*2), X3, X3
+	VPINSRD     $0x03, 66(R8)(DI*1), X3, X3
+	VINSERTI128 $0x01, X3, Y2, Y2
+	VPSRLD      $0x1c, Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const39<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const39<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, (R11)
+	VMOVD       70(AX), X2
+	VPINSRD     $0x01, 70(AX)(CX*1), X2, X2
+	VPINSRD     $0x02, 70(AX)(CX*2), X2, X2
+	VPINSRD     $0x03, 70(AX)(DI*1), X2, X2
+	VMOVD       70(R8), X3
+	VPINSRD     $0x01, 70(R8)(CX*1), X3, X3
+	VPINSRD     $0x02, 70(R8)(CX*2), X3, X3
+	VPINSRD     $0x03, 70(R8)(DI*1), X3, X3
+	VINSERTI128 $0x01, X3, Y2, Y2
+	VPSRLD      $0x1c, Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const39<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const39<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 32(R11)
+	VMOVD       74(AX), X2
+	VPINSRD     $0x01, 74(AX)(CX*1), X2, X2
+	VPINSRD     $0x02, 74(AX)(CX*2), X2, X2
+	VPINSRD     $0x03, 74(AX)(DI*1), X2, X2
+	VMOVD       74(R8), X3
+	VPINSRD     $0x01, 74(R8)(CX*1), X3, X3
+	VPINSRD     $0x02, 74(R8)(CX*2), X3, X3
+	VPINSRD     $0x03, 74(R8)(DI*1), X3, X3
+	VINSERTI128 $0x01, X3, Y2, Y2
+	VPSRLD      $0x1c, Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const39<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const39<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 64(R11)
+	VMOVD       78(AX), X2
+	VPINSRD     $0x01, 78(AX)(CX*1), X2, X2
+	VPINSRD     $0x02, 78(AX)(CX*2), X2, X2
+	VPINSRD     $0x03, 78(AX)(DI*1), X2, X2
+	VMOVD       78(R8), X3
+	VPINSRD     $0x01, 78(R8)(CX*1), X3, X3
+	VPINSRD     $0x02, 78(R8)(CX*2), X3, X3
+	VPINSRD     $0x03, 78(R8)(DI*1), X3, X3
+	VINSERTI128 $0x01, X3, Y2, Y2
+	VPSRLD      $0x1c, Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const39<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const39<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 96(R11)
+	VMOVD       82(AX), X2
+	VPINSRD     $0x01, 82(AX)(CX*1), X2, X2
+	VPINSRD     $0x02, 82(AX)(CX*2), X2, X2
+	VPINSRD     $0x03, 82(AX)(DI*1), X2, X2
+	VMOVD       82(R8), X3
+	VPINSRD     $0x01, 82(R8)(CX*1), X3, X3
+	VPINSRD     $0x02, 82(R8)(CX*2), X3, X3
+	VPINSRD     $0x03, 82(R8)(DI*1), X3, X3
+	VINSERTI128 $0x01, X3, Y2, Y2
+	VPSRLD      $0x1c, Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const39<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const39<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 128(R11)
+	VMOVD       86(AX), X2
+	VPINSRD     $0x01, 86(AX)(CX*1), X2, X2
+	VPINSRD     $0x02, 86(AX)(CX*2), X2, X2
+	VPINSRD     $0x03, 86(AX)(DI*1), X2, X2
+	VMOVD       86(R8), X3
+	VPINSRD     $0x01, 86(R8)(CX*1), X3, X3
+	VPINSRD     $0x02, 86(R8)(CX*2), X3, X3
+	VPINSRD     $0x03, 86(R8)(DI*1), X3, X3
+	VINSERTI128 $0x01, X3, Y2, Y2
+	VPSRLD      $0x1c, Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const39<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const39<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 160(R11)
+	VMOVD       90(AX), X2
+	VPINSRD     $0x01, 90(AX)(CX*1), X2, X2
+	VPINSRD     $0x02, 90(AX)(CX*2), X2, X2
+	VPINSRD     $0x03, 90(AX)(DI*1), X2, X2
+	VMOVD       90(R8), X3
+	VPINSRD     $0x01, 90(R8)(CX*1), X3, X3
+	VPINSRD     $0x02, 90(R8)(CX*2), X3, X3
+	VPINSRD     $0x03, 90(R8)(DI*1), X3, X3
+	VINSERTI128 $0x01, X3, Y2, Y2
+	VPSRLD      $0x1c, Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const39<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const39<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 192(R11)
+	VMOVD       94(AX), X2
+	VPINSRD     $0x01, 94(AX)(CX*1), X2, X2
+	VPINSRD     $0x02, 94(AX)(CX*2), X2, X2
+	VPINSRD     $0x03, 94(AX)(DI*1), X2, X2
+	VMOVD       94(R8), X3
+	VPINSRD     $0x01, 94(R8)(CX*1), X3, X3
+	VPINSRD     $0x02, 94(R8)(CX*2), X3, X3
+	VPINSRD     $0x03, 94(R8)(DI*1), X3, X3
+	VINSERTI128 $0x01, X3, Y2, Y2
+	VPSRLD      $0x1c, Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const39<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const39<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 224(R11)
+	XORQ        R12, R12
+
+chunks:
 	PREFETCHT0   (SI)
-	MOVBLZX      2(AX), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      3(AX), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      4(AX), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      5(AX), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      6(AX), R12
-	VMOVD        (R9)(R12*4), X4
-	MOVBLZX      7(AX), R12
-	VPINSRD      $0x01, (R9)(R12*4), X4, X4
-	MOVBLZX      8(AX), R12
-	VPINSRD      $0x02, (R9)(R12*4), X4, X4
-	MOVBLZX      9(AX), R12
-	VPINSRD      $0x03, (R9)(R12*4), X4, X4
-	VINSERTI128  $0x01, X4, Y3, Y3
-	MOVL         66(AX), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X4
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPSIGNB      Y4, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
-	MOVBLZX      2(AX)(CX*1), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      3(AX)(CX*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      4(AX)(CX*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      5(AX)(CX*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      6(AX)(CX*1), R12
-	VMOVD        (R9)(R12*4), X5
-	MOVBLZX      7(AX)(CX*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X5, X5
-	MOVBLZX      8(AX)(CX*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X5, X5
-	MOVBLZX      9(AX)(CX*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         66(AX)(CX*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	MOVBLZX      2(AX)(CX*2), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      3(AX)(CX*2), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      4(AX)(CX*2), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      5(AX)(CX*2), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      6(AX)(CX*2), R12
-	VMOVD        (R9)(R12*4), X5
-	MOVBLZX      7(AX)(CX*2), R12
-	VPINSRD      $0x01, (R9)(R12*4), X5, X5
-	MOVBLZX      8(AX)(CX*2), R12
-	VPINSRD      $0x02, (R9)(R12*4), X5, X5
-	MOVBLZX      9(AX)(CX*2), R12
-	VPINSRD      $0x03, (R9)(R12*4), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         66(AX)(CX*2), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	MOVBLZX      2(AX)(DI*1), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      3(AX)(DI*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      4(AX)(DI*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      5(AX)(DI*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      6(AX)(DI*1), R12
-	VMOVD        (R9)(R12*4), X6
-	MOVBLZX      7(AX)(DI*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X6, X6
-	MOVBLZX      8(AX)(DI*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X6, X6
-	MOVBLZX      9(AX)(DI*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         66(AX)(DI*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	MOVBLZX      2(R8), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      3(R8), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      4(R8), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      5(R8), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      6(R8), R12
-	VMOVD        (R9)(R12*4), X5
-	MOVBLZX      7(R8), R12
-	VPINSRD      $0x01, (R9)(R12*4), X5, X5
-	MOVBLZX      8(R8), R12
-	VPINSRD      $0x02, (R9)(R12*4), X5, X5
-	MOVBLZX      9(R8), R12
-	VPINSRD      $0x03, (R9)(R12*4), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         66(R8), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
 	PREFETCHT0   64(SI)
-	MOVBLZX      2(R8)(CX*1), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      3(R8)(CX*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      4(R8)(CX*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      5(R8)(CX*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      6(R8)(CX*1), R12
-	VMOVD        (R9)(R12*4), X6
-	MOVBLZX      7(R8)(CX*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X6, X6
-	MOVBLZX      8(R8)(CX*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X6, X6
-	MOVBLZX      9(R8)(CX*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         66(R8)(CX*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	MOVBLZX      2(R8)(CX*2), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      3(R8)(CX*2), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      4(R8)(CX*2), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      5(R8)(CX*2), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      6(R8)(CX*2), R12
-	VMOVD        (R9)(R12*4), X6
-	MOVBLZX      7(R8)(CX*2), R12
-	VPINSRD      $0x01, (R9)(R12*4), X6, X6
-	MOVBLZX      8(R8)(CX*2), R12
-	VPINSRD      $0x02, (R9)(R12*4), X6, X6
-	MOVBLZX      9(R8)(CX*2), R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         66(R8)(CX*2), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	MOVBLZX      2(R8)(DI*1), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      3(R8)(DI*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      4(R8)(DI*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      5(R8)(DI*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      6(R8)(DI*1), R12
-	VMOVD        (R9)(R12*4), X7
-	MOVBLZX      7(R8)(DI*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X7, X7
-	MOVBLZX      8(R8)(DI*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X7, X7
-	MOVBLZX      9(R8)(DI*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X7, X7
-	VINSERTI128  $0x01, X7, Y3, Y3
-	MOVL         66(R8)(DI*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X8
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y2
-	VPALIGNR     $0x08, Y6, Y7, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y5, Y2
-	VSHUFPS      $0xdd, Y3, Y5, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBLENDD     $0xf0, Y3, Y4, Y2
-	VPERM2I128   $0x21, Y3, Y4, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBROADCASTD 4(BX), Y2
-	VPSLLD       $0x06, Y2, Y2
-	VPSUBD       Y2, Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMOVD        66(AX), X2
-	VPINSRD      $0x01, 66(AX)(CX*1), X2, X2
-	VPINSRD      $0x02, 66(AX)(CX*2), X2, X2
-	VPINSRD      $0x03, 66(AX)(DI*1), X2, X2
-	VMOVD        66(R8), X4
-	VPINSRD      $0x01, 66(R8)(CX*1), X4, X4
-	VPINSRD      $0x02, 66(R8)(CX*2), X4, X4
-	VPINSRD      $0x03, 66(R8)(DI*1), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
-	VPSRLD       $0x1c, Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VADDPS       const40<>+0(SB), Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VMULPS       const40<>+0(SB), Y2, Y2
-	VBROADCASTSS (BX), Y4
-	VMULPS       Y2, Y4, Y4
-	VFMADD231PS  Y4, Y3, Y0
-	VMOVDQU      32(DX), Y2
-	MOVBLZX      10(AX), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      11(AX), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      12(AX), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      13(AX), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      14(AX), R12
-	VMOVD        (R9)(R12*4), X4
-	MOVBLZX      15(AX), R12
-	VPINSRD      $0x01, (R9)(R12*4), X4, X4
-	MOVBLZX      16(AX), R12
-	VPINSRD      $0x02, (R9)(R12*4), X4, X4
-	MOVBLZX      17(AX), R12
-	VPINSRD      $0x03, (R9)(R12*4), X4, X4
-	VINSERTI128  $0x01, X4, Y3, Y3
-	MOVL         70(AX), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X4
-	MOVL         R12, R13
-	SHRL         $0x07, R13
+	VMOVDQU      (DX), Y1
+	LEAQ         (AX), R13
+	MOVBLZX      2(R13)(R12*8), R14
+	VMOVD        (R9)(R14*4), X2
+	MOVBLZX      3(R13)(R12*8), R14
+	VPINSRD      $0x01, (R9)(R14*4), X2, X2
+	MOVBLZX      4(R13)(R12*8), R14
+	VPINSRD      $0x02, (R9)(R14*4), X2, X2
+	MOVBLZX      5(R13)(R12*8), R14
+	VPINSRD      $0x03, (R9)(R14*4), X2, X2
+	MOVBLZX      6(R13)(R12*8), R14
+	VMOVD        (R9)(R14*4), X3
+	MOVBLZX      7(R13)(R12*8), R14
+	VPINSRD      $0x01, (R9)(R14*4), X3, X3
+	MOVBLZX      8(R13)(R12*8), R14
+	VPINSRD      $0x02, (R9)(R14*4), X3, X3
+	MOVBLZX      9(R13)(R12*8), R14
+	VPINSRD      $0x03, (R9)(R14*4), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	MOVL         66(R13)(R12*4), R13
+	MOVL         R13, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X3
+	MOVL         R13, R14
+	SHRL         $0x07, R14
+	ANDL         $0x7f, R14
+	VPINSRQ      $0x01, (R10)(R14*8), X3, X3
+	MOVL         R13, R14
+	SHRL         $0x0e, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X4
+	SHRL         $0x15, R13
 	ANDL         $0x7f, R13
 	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPSIGNB      Y4, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
-	MOVBLZX      10(AX)(CX*1), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      11(AX)(CX*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      12(AX)(CX*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      13(AX)(CX*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      14(AX)(CX*1), R12
-	VMOVD        (R9)(R12*4), X5
-	MOVBLZX      15(AX)(CX*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X5, X5
-	MOVBLZX      16(AX)(CX*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X5, X5
-	MOVBLZX      17(AX)(CX*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         70(AX)(CX*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	PREFETCHT0   128(SI)
-	MOVBLZX      10(AX)(CX*2), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      11(AX)(CX*2), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      12(AX)(CX*2), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      13(AX)(CX*2), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      14(AX)(CX*2), R12
-	VMOVD        (R9)(R12*4), X5
-	MOVBLZX      15(AX)(CX*2), R12
-	VPINSRD      $0x01, (R9)(R12*4), X5, X5
-	MOVBLZX      16(AX)(CX*2), R12
-	VPINSRD      $0x02, (R9)(R12*4), X5, X5
-	MOVBLZX      17(AX)(CX*2), R12
-	VPINSRD      $0x03, (R9)(R12*4), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         70(AX)(CX*2), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	MOVBLZX      10(AX)(DI*1), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      11(AX)(DI*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      12(AX)(DI*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      13(AX)(DI*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      14(AX)(DI*1), R12
-	VMOVD        (R9)(R12*4), X6
-	MOVBLZX      15(AX)(DI*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X6, X6
-	MOVBLZX      16(AX)(DI*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X6, X6
-	MOVBLZX      17(AX)(DI*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         70(AX)(DI*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	MOVBLZX      10(R8), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      11(R8), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      12(R8), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      13(R8), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      14(R8), R12
-	VMOVD        (R9)(R12*4), X5
-	MOVBLZX      15(R8), R12
-	VPINSRD      $0x01, (R9)(R12*4), X5, X5
-	MOVBLZX      16(R8), R12
-	VPINSRD      $0x02, (R9)(R12*4), X5, X5
-	MOVBLZX      17(R8), R12
-	VPINSRD      $0x03, (R9)(R12*4), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         70(R8), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	MOVBLZX      10(R8)(CX*1), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      11(R8)(CX*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      12(R8)(CX*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      13(R8)(CX*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      14(R8)(CX*1), R12
-	VMOVD        (R9)(R12*4), X6
-	MOVBLZX      15(R8)(CX*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X6, X6
-	MOVBLZX      16(R8)(CX*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X6, X6
-	MOVBLZX      17(R8)(CX*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         70(R8)(CX*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	MOVBLZX      10(R8)(CX*2), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      11(R8)(CX*2), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      12(R8)(CX*2), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      13(R8)(CX*2), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      14(R8)(CX*2), R12
-	VMOVD        (R9)(R12*4), X6
-	MOVBLZX      15(R8)(CX*2), R12
-	VPINSRD      $0x01, (R9)(R12*4), X6, X6
-	MOVBLZX      16(R8)(CX*2), R12
-	VPINSRD      $0x02, (R9)(R12*4), X6, X6
-	MOVBLZX      17(R8)(CX*2), R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         70(R8)(CX*2), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	PREFETCHT0   192(SI)
-	MOVBLZX      10(R8)(DI*1), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      11(R8)(DI*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      12(R8)(DI*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      13(R8)(DI*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      14(R8)(DI*1), R12
-	VMOVD        (R9)(R12*4), X7
-	MOVBLZX      15(R8)(DI*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X7, X7
-	MOVBLZX      16(R8)(DI*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X7, X7
-	MOVBLZX      17(R8)(DI*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X7, X7
-	VINSERTI128  $0x01, X7, Y3, Y3
-	MOVL         70(R8)(DI*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X8
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y2
-	VPALIGNR     $0x08, Y6, Y7, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y5, Y2
-	VSHUFPS      $0xdd, Y3, Y5, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBLENDD     $0xf0, Y3, Y4, Y2
-	VPERM2I128   $0x21, Y3, Y4, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBROADCASTD 36(BX), Y2
-	VPSLLD       $0x06, Y2, Y2
-	VPSUBD       Y2, Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMOVD        70(AX), X2
-	VPINSRD      $0x01, 70(AX)(CX*1), X2, X2
-	VPINSRD      $0x02, 70(AX)(CX*2), X2, X2
-	VPINSRD      $0x03, 70(AX)(DI*1), X2, X2
-	VMOVD        70(R8), X4
-	VPINSRD      $0x01, 70(R8)(CX*1), X4, X4
-	VPINSRD      $0x02, 70(R8)(CX*2), X4, X4
-	VPINSRD      $0x03, 70(R8)(DI*1), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
-	VPSRLD       $0x1c, Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VADDPS       const40<>+0(SB), Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VMULPS       const40<>+0(SB), Y2, Y2
-	VBROADCASTSS 32(BX), Y4
-	VMULPS       Y2, Y4, Y4
-	VFMADD231PS  Y4, Y3, Y0
-	VMOVDQU      64(DX), Y2
-	MOVBLZX      18(AX), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      19(AX), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      20(AX), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      21(AX), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      22(AX), R12
-	VMOVD        (R9)(R12*4), X4
-	MOVBLZX      23(AX), R12
-	VPINSRD      $0x01, (R9)(R12*4), X4, X4
-	MOVBLZX      24(AX), R12
-	VPINSRD      $0x02, (R9)(R12*4), X4, X4
-	MOVBLZX      25(AX), R12
-	VPINSRD      $0x03, (R9)(R12*4), X4, X4
 	VINSERTI128  $0x01, X4, Y3, Y3
-	MOVL         74(AX), R12
-	MOVL         R12, R13
+	VPSIGNB      Y3, Y2, Y2
+	VPADDB       const41<>+0(SB), Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y2, Y3
+	LEAQ         (AX)(CX*1), R13
+	MOVBLZX      2(R13)(R12*8), R14
+	VMOVD        (R9)(R14*4), X2
+	MOVBLZX      3(R13)(R12*8), R14
+	VPINSRD      $0x01, (R9)(R14*4), X2, X2
+	MOVBLZX      4(R13)(R12*8), R14
+	VPINSRD      $0x02, (R9)(R14*4), X2, X2
+	MOVBLZX      5(R13)(R12*8), R14
+	VPINSRD      $0x03, (R9)(R14*4), X2, X2
+	MOVBLZX      6(R13)(R12*8), R14
+	VMOVD        (R9)(R14*4), X4
+	MOVBLZX      7(R13)(R12*8), R14
+	VPINSRD      $0x01, (R9)(R14*4), X4, X4
+	MOVBLZX      8(R13)(R12*8), R14
+	VPINSRD      $0x02, (R9)(R14*4), X4, X4
+	MOVBLZX      9(R13)(R12*8), R14
+	VPINSRD      $0x03, (R9)(R14*4), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	MOVL         66(R13)(R12*4), R13
+	MOVL         R13, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X4
+	MOVL         R13, R14
+	SHRL         $0x07, R14
+	ANDL         $0x7f, R14
+	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
+	MOVL         R13, R14
+	SHRL         $0x0e, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X5
+	SHRL         $0x15, R13
 	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X4
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
+	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
 	VINSERTI128  $0x01, X5, Y4, Y4
-	VPSIGNB      Y4, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
+	VPSIGNB      Y4, Y2, Y2
+	VPADDB       const41<>+0(SB), Y2, Y2
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
-	MOVBLZX      18(AX)(CX*1), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      19(AX)(CX*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      20(AX)(CX*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      21(AX)(CX*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      22(AX)(CX*1), R12
-	VMOVD        (R9)(R12*4), X5
-	MOVBLZX      23(AX)(CX*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X5, X5
-	MOVBLZX      24(AX)(CX*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X5, X5
-	MOVBLZX      25(AX)(CX*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         74(AX)(CX*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y2
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	LEAQ         (AX)(CX*2), R13
+	MOVBLZX      2(R13)(R12*8), R14
+	VMOVD        (R9)(R14*4), X2
+	MOVBLZX      3(R13)(R12*8), R14
+	VPINSRD      $0x01, (R9)(R14*4), X2, X2
+	MOVBLZX      4(R13)(R12*8), R14
+	VPINSRD      $0x02, (R9)(R14*4), X2, X2
+	MOVBLZX      5(R13)(R12*8), R14
+	VPINSRD      $0x03, (R9)(R14*4), X2, X2
+	MOVBLZX      6(R13)(R12*8), R14
+	VMOVD        (R9)(R14*4), X4
+	MOVBLZX      7(R13)(R12*8), R14
+	VPINSRD      $0x01, (R9)(R14*4), X4, X4
+	MOVBLZX      8(R13)(R12*8), R14
+	VPINSRD      $0x02, (R9)(R14*4), X4, X4
+	MOVBLZX      9(R13)(R12*8), R14
+	VPINSRD      $0x03, (R9)(R14*4), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	MOVL         66(R13)(R12*4), R13
+	MOVL         R13, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X4
+	MOVL         R13, R14
+	SHRL         $0x07, R14
+	ANDL         $0x7f, R14
+	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
+	MOVL         R13, R14
+	SHRL         $0x0e, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X5
+	SHRL         $0x15, R13
 	ANDL         $0x7f, R13
 	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPSIGNB      Y4, Y2, Y2
+	VPADDB       const41<>+0(SB), Y2, Y2
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	LEAQ         (AX)(DI*1), R13
+	MOVBLZX      2(R13)(R12*8), R14
+	VMOVD        (R9)(R14*4), X2
+	MOVBLZX      3(R13)(R12*8), R14
+	VPINSRD      $0x01, (R9)(R14*4), X2, X2
+	MOVBLZX      4(R13)(R12*8), R14
+	VPINSRD      $0x02, (R9)(R14*4), X2, X2
+	MOVBLZX      5(R13)(R12*8), R14
+	VPINSRD      $0x03, (R9)(R14*4), X2, X2
+	MOVBLZX      6(R13)(R12*8), R14
+	VMOVD        (R9)(R14*4), X5
+	MOVBLZX      7(R13)(R12*8), R14
+	VPINSRD      $0x01, (R9)(R14*4), X5, X5
+	MOVBLZX      8(R13)(R12*8), R14
+	VPINSRD      $0x02, (R9)(R14*4), X5, X5
+	MOVBLZX      9(R13)(R12*8), R14
+	VPINSRD      $0x03, (R9)(R14*4), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	MOVL         66(R13)(R12*4), R13
+	MOVL         R13, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X5
+	MOVL         R13, R14
+	SHRL         $0x07, R14
+	ANDL         $0x7f, R14
+	VPINSRQ      $0x01, (R10)(R14*8), X5, X5
+	MOVL         R13, R14
+	SHRL         $0x0e, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X6
+	SHRL         $0x15, R13
 	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
 	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
+	VPSIGNB      Y5, Y2, Y2
+	VPADDB       const41<>+0(SB), Y2, Y2
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y2
 	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	MOVBLZX      18(AX)(CX*2), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      19(AX)(CX*2), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      20(AX)(CX*2), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      21(AX)(CX*2), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      22(AX)(CX*2), R12
-	VMOVD        (R9)(R12*4), X5
-	MOVBLZX      23(AX)(CX*2), R12
-	VPINSRD      $0x01, (R9)(R12*4), X5, X5
-	MOVBLZX      24(AX)(CX*2), R12
-	VPINSRD      $0x02, (R9)(R12*4), X5, X5
-	MOVBLZX      25(AX)(CX*2), R12
-	VPINSRD      $0x03, (R9)(R12*4), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         74(AX)(CX*2), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	MOVBLZX      18(AX)(DI*1), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      19(AX)(DI*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      20(AX)(DI*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      21(AX)(DI*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      22(AX)(DI*1), R12
-	VMOVD        (R9)(R12*4), X6
-	MOVBLZX      23(AX)(DI*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X6, X6
-	MOVBLZX      24(AX)(DI*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X6, X6
-	MOVBLZX      25(AX)(DI*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         74(AX)(DI*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	PREFETCHT0   256(SI)
-	MOVBLZX      18(R8), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      19(R8), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      20(R8), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      21(R8), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      22(R8), R12
-	VMOVD        (R9)(R12*4), X5
-	MOVBLZX      23(R8), R12
-	VPINSRD      $0x01, (R9)(R12*4), X5, X5
-	MOVBLZX      24(R8), R12
-	VPINSRD      $0x02, (R9)(R12*4), X5, X5
-	MOVBLZX      25(R8), R12
-	VPINSRD      $0x03, (R9)(R12*4), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         74(R8), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
+	VPADDD       Y2, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y2
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y2, Y3, Y3
+	LEAQ         (R8), R13
+	MOVBLZX      2(R13)(R12*8), R14
+	VMOVD        (R9)(R14*4), X2
+	MOVBLZX      3(R13)(R12*8), R14
+	VPINSRD      $0x01, (R9)(R14*4), X2, X2
+	MOVBLZX      4(R13)(R12*8), R14
+	VPINSRD      $0x02, (R9)(R14*4), X2, X2
+	MOVBLZX      5(R13)(R12*8), R14
+	VPINSRD      $0x03, (R9)(R14*4), X2, X2
+	MOVBLZX      6(R13)(R12*8), R14
+	VMOVD        (R9)(R14*4), X4
+	MOVBLZX      7(R13)(R12*8), R14
+	VPINSRD      $0x01, (R9)(R14*4), X4, X4
+	MOVBLZX      8(R13)(R12*8), R14
+	VPINSRD      $0x02, (R9)(R14*4), X4, X4
+	MOVBLZX      9(R13)(R12*8), R14
+	VPINSRD      $0x03, (R9)(R14*4), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	MOVL         66(R13)(R12*4), R13
+	MOVL         R13, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X4
+	MOVL         R13, R14
+	SHRL         $0x07, R14
+	ANDL         $0x7f, R14
+	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
+	MOVL         R13, R14
+	SHRL         $0x0e, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X5
+	SHRL         $0x15, R13
 	ANDL         $0x7f, R13
 	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPSIGNB      Y4, Y2, Y2
+	VPADDB       const41<>+0(SB), Y2, Y2
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	LEAQ         (R8)(CX*1), R13
+	MOVBLZX      2(R13)(R12*8), R14
+	VMOVD        (R9)(R14*4), X2
+	MOVBLZX      3(R13)(R12*8), R14
+	VPINSRD      $0x01, (R9)(R14*4), X2, X2
+	MOVBLZX      4(R13)(R12*8), R14
+	VPINSRD      $0x02, (R9)(R14*4), X2, X2
+	MOVBLZX      5(R13)(R12*8), R14
+	VPINSRD      $0x03, (R9)(R14*4), X2, X2
+	MOVBLZX      6(R13)(R12*8), R14
+	VMOVD        (R9)(R14*4), X5
+	MOVBLZX      7(R13)(R12*8), R14
+	VPINSRD      $0x01, (R9)(R14*4), X5, X5
+	MOVBLZX      8(R13)(R12*8), R14
+	VPINSRD      $0x02, (R9)(R14*4), X5, X5
+	MOVBLZX      9(R13)(R12*8), R14
+	VPINSRD      $0x03, (R9)(R14*4), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	MOVL         66(R13)(R12*4), R13
+	MOVL         R13, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X5
+	MOVL         R13, R14
+	SHRL         $0x07, R14
+	ANDL         $0x7f, R14
+	VPINSRQ      $0x01, (R10)(R14*8), X5, X5
+	MOVL         R13, R14
+	SHRL         $0x0e, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X6
+	SHRL         $0x15, R13
 	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
 	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
+	VPSIGNB      Y5, Y2, Y2
+	VPADDB       const41<>+0(SB), Y2, Y2
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	MOVBLZX      18(R8)(CX*1), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      19(R8)(CX*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      20(R8)(CX*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      21(R8)(CX*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      22(R8)(CX*1), R12
-	VMOVD        (R9)(R12*4), X6
-	MOVBLZX      23(R8)(CX*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X6, X6
-	MOVBLZX      24(R8)(CX*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X6, X6
-	MOVBLZX      25(R8)(CX*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         74(R8)(CX*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	MOVBLZX      18(R8)(CX*2), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      19(R8)(CX*2), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      20(R8)(CX*2), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      21(R8)(CX*2), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      22(R8)(CX*2), R12
-	VMOVD        (R9)(R12*4), X6
-	MOVBLZX      23(R8)(CX*2), R12
-	VPINSRD      $0x01, (R9)(R12*4), X6, X6
-	MOVBLZX      24(R8)(CX*2), R12
-	VPINSRD      $0x02, (R9)(R12*4), X6, X6
-	MOVBLZX      25(R8)(CX*2), R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         74(R8)(CX*2), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y2
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y2, Y4, Y4
+	LEAQ         (R8)(CX*2), R13
+	MOVBLZX      2(R13)(R12*8), R14
+	VMOVD        (R9)(R14*4), X2
+	MOVBLZX      3(R13)(R12*8), R14
+	VPINSRD      $0x01, (R9)(R14*4), X2, X2
+	MOVBLZX      4(R13)(R12*8), R14
+	VPINSRD      $0x02, (R9)(R14*4), X2, X2
+	MOVBLZX      5(R13)(R12*8), R14
+	VPINSRD      $0x03, (R9)(R14*4), X2, X2
+	MOVBLZX      6(R13)(R12*8), R14
+	VMOVD        (R9)(R14*4), X5
+	MOVBLZX      7(R13)(R12*8), R14
+	VPINSRD      $0x01, (R9)(R14*4), X5, X5
+	MOVBLZX      8(R13)(R12*8), R14
+	VPINSRD      $0x02, (R9)(R14*4), X5, X5
+	MOVBLZX      9(R13)(R12*8), R14
+	VPINSRD      $0x03, (R9)(R14*4), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	MOVL         66(R13)(R12*4), R13
+	MOVL         R13, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X5
+	MOVL         R13, R14
+	SHRL         $0x07, R14
+	ANDL         $0x7f, R14
+	VPINSRQ      $0x01, (R10)(R14*8), X5, X5
+	MOVL         R13, R14
+	SHRL         $0x0e, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X6
+	SHRL         $0x15, R13
 	ANDL         $0x7f, R13
 	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	MOVBLZX      18(R8)(DI*1), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      19(R8)(DI*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      20(R8)(DI*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      21(R8)(DI*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      22(R8)(DI*1), R12
-	VMOVD        (R9)(R12*4), X7
-	MOVBLZX      23(R8)(DI*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X7, X7
-	MOVBLZX      24(R8)(DI*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X7, X7
-	MOVBLZX      25(R8)(DI*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X7, X7
-	VINSERTI128  $0x01, X7, Y3, Y3
-	MOVL         74(R8)(DI*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	MOVL         R12, R13
-	SHRL         $0x07, R13
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPSIGNB      Y5, Y2, Y2
+	VPADDB       const41<>+0(SB), Y2, Y2
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
+	LEAQ         (R8)(DI*1), R13
+	MOVBLZX      2(R13)(R12*8), R14
+	VMOVD        (R9)(R14*4), X2
+	MOVBLZX      3(R13)(R12*8), R14
+	VPINSRD      $0x01, (R9)(R14*4), X2, X2
+	MOVBLZX      4(R13)(R12*8), R14
+	VPINSRD      $0x02, (R9)(R14*4), X2, X2
+	MOVBLZX      5(R13)(R12*8), R14
+	VPINSRD      $0x03, (R9)(R14*4), X2, X2
+	MOVBLZX      6(R13)(R12*8), R14
+	VMOVD        (R9)(R14*4), X6
+	MOVBLZX      7(R13)(R12*8), R14
+	VPINSRD      $0x01, (R9)(R14*4), X6, X6
+	MOVBLZX      8(R13)(R12*8), R14
+	VPINSRD      $0x02, (R9)(R14*4), X6, X6
+	MOVBLZX      9(R13)(R12*8), R14
+	VPINSRD      $0x03, (R9)(R14*4), X6, X6
+	VINSERTI128  $0x01, X6, Y2, Y2
+	MOVL         66(R13)(R12*4), R13
+	MOVL         R13, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X6
+	MOVL         R13, R14
+	SHRL         $0x07, R14
+	ANDL         $0x7f, R14
+	VPINSRQ      $0x01, (R10)(R14*8), X6, X6
+	MOVL         R13, R14
+	SHRL         $0x0e, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X7
+	SHRL         $0x15, R13
 	ANDL         $0x7f, R13
 	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X8
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y2
-	VPALIGNR     $0x08, Y6, Y7, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y5, Y2
-	VSHUFPS      $0xdd, Y3, Y5, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBLENDD     $0xf0, Y3, Y4, Y2
-	VPERM2I128   $0x21, Y3, Y4, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBROADCASTD 68(BX), Y2
-	VPSLLD       $0x06, Y2, Y2
-	VPSUBD       Y2, Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMOVD        74(AX), X2
-	VPINSRD      $0x01, 74(AX)(CX*1), X2, X2
-	VPINSRD      $0x02, 74(AX)(CX*2), X2, X2
-	VPINSRD      $0x03, 74(AX)(DI*1), X2, X2
-	VMOVD        74(R8), X4
-	VPINSRD      $0x01, 74(R8)(CX*1), X4, X4
-	VPINSRD      $0x02, 74(R8)(CX*2), X4, X4
-	VPINSRD      $0x03, 74(R8)(DI*1), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
-	VPSRLD       $0x1c, Y2, Y2
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPSIGNB      Y6, Y2, Y2
+	VPADDB       const41<>+0(SB), Y2, Y2
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y2, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y1
+	VPALIGNR     $0x08, Y5, Y6, Y2
+	VPADDD       Y1, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y4, Y1
+	VSHUFPS      $0xdd, Y2, Y4, Y2
+	VPADDD       Y1, Y2, Y2
+	VPBLENDD     $0xf0, Y2, Y3, Y1
+	VPERM2I128   $0x21, Y2, Y3, Y2
+	VPADDD       Y1, Y2, Y2
+	VPBROADCASTD 4(BX), Y1
+	VPSLLD       $0x06, Y1, Y1
+	VPSUBD       Y1, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VADDPS       const40<>+0(SB), Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VMULPS       const40<>+0(SB), Y2, Y2
-	VBROADCASTSS 64(BX), Y4
-	VMULPS       Y2, Y4, Y4
-	VFMADD231PS  Y4, Y3, Y0
-	VMOVDQU      96(DX), Y2
-	MOVBLZX      26(AX), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      27(AX), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      28(AX), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      29(AX), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      30(AX), R12
-	VMOVD        (R9)(R12*4), X4
-	MOVBLZX      31(AX), R12
-	VPINSRD      $0x01, (R9)(R12*4), X4, X4
-	MOVBLZX      32(AX), R12
-	VPINSRD      $0x02, (R9)(R12*4), X4, X4
-	MOVBLZX      33(AX), R12
-	VPINSRD      $0x03, (R9)(R12*4), X4, X4
-	VINSERTI128  $0x01, X4, Y3, Y3
-	MOVL         78(AX), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X4
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPSIGNB      Y4, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
-	MOVBLZX      26(AX)(CX*1), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      27(AX)(CX*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      28(AX)(CX*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      29(AX)(CX*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      30(AX)(CX*1), R12
-	VMOVD        (R9)(R12*4), X5
-	MOVBLZX      31(AX)(CX*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X5, X5
-	MOVBLZX      32(AX)(CX*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X5, X5
-	MOVBLZX      33(AX)(CX*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         78(AX)(CX*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	PREFETCHT0   320(SI)
-	MOVBLZX      26(AX)(CX*2), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      27(AX)(CX*2), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      28(AX)(CX*2), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      29(AX)(CX*2), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      30(AX)(CX*2), R12
-	VMOVD        (R9)(R12*4), X5
-	MOVBLZX      31(AX)(CX*2), R12
-	VPINSRD      $0x01, (R9)(R12*4), X5, X5
-	MOVBLZX      32(AX)(CX*2), R12
-	VPINSRD      $0x02, (R9)(R12*4), X5, X5
-	MOVBLZX      33(AX)(CX*2), R12
-	VPINSRD      $0x03, (R9)(R12*4), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         78(AX)(CX*2), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	MOVBLZX      26(AX)(DI*1), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      27(AX)(DI*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      28(AX)(DI*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      29(AX)(DI*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      30(AX)(DI*1), R12
-	VMOVD        (R9)(R12*4), X6
-	MOVBLZX      31(AX)(DI*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X6, X6
-	MOVBLZX      32(AX)(DI*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X6, X6
-	MOVBLZX      33(AX)(DI*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         78(AX)(DI*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	MOVBLZX      26(R8), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      27(R8), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      28(R8), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      29(R8), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      30(R8), R12
-	VMOVD        (R9)(R12*4), X5
-	MOVBLZX      31(R8), R12
-	VPINSRD      $0x01, (R9)(R12*4), X5, X5
-	MOVBLZX      32(R8), R12
-	VPINSRD      $0x02, (R9)(R12*4), X5, X5
-	MOVBLZX      33(R8), R12
-	VPINSRD      $0x03, (R9)(R12*4), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         78(R8), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	MOVBLZX      26(R8)(CX*1), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      27(R8)(CX*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      28(R8)(CX*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      29(R8)(CX*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      30(R8)(CX*1), R12
-	VMOVD        (R9)(R12*4), X6
-	MOVBLZX      31(R8)(CX*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X6, X6
-	MOVBLZX      32(R8)(CX*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X6, X6
-	MOVBLZX      33(R8)(CX*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         78(R8)(CX*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	MOVBLZX      26(R8)(CX*2), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      27(R8)(CX*2), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      28(R8)(CX*2), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      29(R8)(CX*2), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      30(R8)(CX*2), R12
-	VMOVD        (R9)(R12*4), X6
-	MOVBLZX      31(R8)(CX*2), R12
-	VPINSRD      $0x01, (R9)(R12*4), X6, X6
-	MOVBLZX      32(R8)(CX*2), R12
-	VPINSRD      $0x02, (R9)(R12*4), X6, X6
-	MOVBLZX      33(R8)(CX*2), R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         78(R8)(CX*2), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	PREFETCHT0   384(SI)
-	MOVBLZX      26(R8)(DI*1), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      27(R8)(DI*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      28(R8)(DI*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      29(R8)(DI*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      30(R8)(DI*1), R12
-	VMOVD        (R9)(R12*4), X7
-	MOVBLZX      31(R8)(DI*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X7, X7
-	MOVBLZX      32(R8)(DI*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X7, X7
-	MOVBLZX      33(R8)(DI*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X7, X7
-	VINSERTI128  $0x01, X7, Y3, Y3
-	MOVL         78(R8)(DI*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X8
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y2
-	VPALIGNR     $0x08, Y6, Y7, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y5, Y2
-	VSHUFPS      $0xdd, Y3, Y5, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBLENDD     $0xf0, Y3, Y4, Y2
-	VPERM2I128   $0x21, Y3, Y4, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBROADCASTD 100(BX), Y2
-	VPSLLD       $0x06, Y2, Y2
-	VPSUBD       Y2, Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMOVD        78(AX), X2
-	VPINSRD      $0x01, 78(AX)(CX*1), X2, X2
-	VPINSRD      $0x02, 78(AX)(CX*2), X2, X2
-	VPINSRD      $0x03, 78(AX)(DI*1), X2, X2
-	VMOVD        78(R8), X4
-	VPINSRD      $0x01, 78(R8)(CX*1), X4, X4
-	VPINSRD      $0x02, 78(R8)(CX*2), X4, X4
-	VPINSRD      $0x03, 78(R8)(DI*1), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
-	VPSRLD       $0x1c, Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VADDPS       const40<>+0(SB), Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VMULPS       const40<>+0(SB), Y2, Y2
-	VBROADCASTSS 96(BX), Y4
-	VMULPS       Y2, Y4, Y4
-	VFMADD231PS  Y4, Y3, Y0
-	VMOVDQU      128(DX), Y2
-	MOVBLZX      34(AX), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      35(AX), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      36(AX), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      37(AX), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      38(AX), R12
-	VMOVD        (R9)(R12*4), X4
-	MOVBLZX      39(AX), R12
-	VPINSRD      $0x01, (R9)(R12*4), X4, X4
-	MOVBLZX      40(AX), R12
-	VPINSRD      $0x02, (R9)(R12*4), X4, X4
-	MOVBLZX      41(AX), R12
-	VPINSRD      $0x03, (R9)(R12*4), X4, X4
-	VINSERTI128  $0x01, X4, Y3, Y3
-	MOVL         82(AX), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X4
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPSIGNB      Y4, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
-	MOVBLZX      34(AX)(CX*1), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      35(AX)(CX*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      36(AX)(CX*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      37(AX)(CX*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      38(AX)(CX*1), R12
-	VMOVD        (R9)(R12*4), X5
-	MOVBLZX      39(AX)(CX*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X5, X5
-	MOVBLZX      40(AX)(CX*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X5, X5
-	MOVBLZX      41(AX)(CX*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         82(AX)(CX*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	MOVBLZX      34(AX)(CX*2), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      35(AX)(CX*2), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      36(AX)(CX*2), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      37(AX)(CX*2), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      38(AX)(CX*2), R12
-	VMOVD        (R9)(R12*4), X5
-	MOVBLZX      39(AX)(CX*2), R12
-	VPINSRD      $0x01, (R9)(R12*4), X5, X5
-	MOVBLZX      40(AX)(CX*2), R12
-	VPINSRD      $0x02, (R9)(R12*4), X5, X5
-	MOVBLZX      41(AX)(CX*2), R12
-	VPINSRD      $0x03, (R9)(R12*4), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         82(AX)(CX*2), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	MOVBLZX      34(AX)(DI*1), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      35(AX)(DI*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      36(AX)(DI*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      37(AX)(DI*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      38(AX)(DI*1), R12
-	VMOVD        (R9)(R12*4), X6
-	MOVBLZX      39(AX)(DI*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X6, X6
-	MOVBLZX      40(AX)(DI*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X6, X6
-	MOVBLZX      41(AX)(DI*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         82(AX)(DI*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	PREFETCHT0   448(SI)
-	MOVBLZX      34(R8), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      35(R8), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      36(R8), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      37(R8), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      38(R8), R12
-	VMOVD        (R9)(R12*4), X5
-	MOVBLZX      39(R8), R12
-	VPINSRD      $0x01, (R9)(R12*4), X5, X5
-	MOVBLZX      40(R8), R12
-	VPINSRD      $0x02, (R9)(R12*4), X5, X5
-	MOVBLZX      41(R8), R12
-	VPINSRD      $0x03, (R9)(R12*4), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         82(R8), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	MOVBLZX      34(R8)(CX*1), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      35(R8)(CX*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      36(R8)(CX*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      37(R8)(CX*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      38(R8)(CX*1), R12
-	VMOVD        (R9)(R12*4), X6
-	MOVBLZX      39(R8)(CX*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X6, X6
-	MOVBLZX      40(R8)(CX*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X6, X6
-	MOVBLZX      41(R8)(CX*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         82(R8)(CX*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	MOVBLZX      34(R8)(CX*2), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      35(R8)(CX*2), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      36(R8)(CX*2), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      37(R8)(CX*2), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      38(R8)(CX*2), R12
-	VMOVD        (R9)(R12*4), X6
-	MOVBLZX      39(R8)(CX*2), R12
-	VPINSRD      $0x01, (R9)(R12*4), X6, X6
-	MOVBLZX      40(R8)(CX*2), R12
-	VPINSRD      $0x02, (R9)(R12*4), X6, X6
-	MOVBLZX      41(R8)(CX*2), R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         82(R8)(CX*2), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	MOVBLZX      34(R8)(DI*1), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      35(R8)(DI*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      36(R8)(DI*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      37(R8)(DI*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      38(R8)(DI*1), R12
-	VMOVD        (R9)(R12*4), X7
-	MOVBLZX      39(R8)(DI*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X7, X7
-	MOVBLZX      40(R8)(DI*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X7, X7
-	MOVBLZX      41(R8)(DI*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X7, X7
-	VINSERTI128  $0x01, X7, Y3, Y3
-	MOVL         82(R8)(DI*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X8
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y2
-	VPALIGNR     $0x08, Y6, Y7, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y5, Y2
-	VSHUFPS      $0xdd, Y3, Y5, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBLENDD     $0xf0, Y3, Y4, Y2
-	VPERM2I128   $0x21, Y3, Y4, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBROADCASTD 132(BX), Y2
-	VPSLLD       $0x06, Y2, Y2
-	VPSUBD       Y2, Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMOVD        82(AX), X2
-	VPINSRD      $0x01, 82(AX)(CX*1), X2, X2
-	VPINSRD      $0x02, 82(AX)(CX*2), X2, X2
-	VPINSRD      $0x03, 82(AX)(DI*1), X2, X2
-	VMOVD        82(R8), X4
-	VPINSRD      $0x01, 82(R8)(CX*1), X4, X4
-	VPINSRD      $0x02, 82(R8)(CX*2), X4, X4
-	VPINSRD      $0x03, 82(R8)(DI*1), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
-	VPSRLD       $0x1c, Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VADDPS       const40<>+0(SB), Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VMULPS       const40<>+0(SB), Y2, Y2
-	VBROADCASTSS 128(BX), Y4
-	VMULPS       Y2, Y4, Y4
-	VFMADD231PS  Y4, Y3, Y0
-	VMOVDQU      160(DX), Y2
-	MOVBLZX      42(AX), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      43(AX), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      44(AX), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      45(AX), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      46(AX), R12
-	VMOVD        (R9)(R12*4), X4
-	MOVBLZX      47(AX), R12
-	VPINSRD      $0x01, (R9)(R12*4), X4, X4
-	MOVBLZX      48(AX), R12
-	VPINSRD      $0x02, (R9)(R12*4), X4, X4
-	MOVBLZX      49(AX), R12
-	VPINSRD      $0x03, (R9)(R12*4), X4, X4
-	VINSERTI128  $0x01, X4, Y3, Y3
-	MOVL         86(AX), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X4
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPSIGNB      Y4, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
-	PREFETCHT0   512(SI)
-	MOVBLZX      42(AX)(CX*1), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      43(AX)(CX*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      44(AX)(CX*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      45(AX)(CX*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      46(AX)(CX*1), R12
-	VMOVD        (R9)(R12*4), X5
-	MOVBLZX      47(AX)(CX*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X5, X5
-	MOVBLZX      48(AX)(CX*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X5, X5
-	MOVBLZX      49(AX)(CX*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         86(AX)(CX*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	MOVBLZX      42(AX)(CX*2), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      43(AX)(CX*2), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      44(AX)(CX*2), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      45(AX)(CX*2), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      46(AX)(CX*2), R12
-	VMOVD        (R9)(R12*4), X5
-	MOVBLZX      47(AX)(CX*2), R12
-	VPINSRD      $0x01, (R9)(R12*4), X5, X5
-	MOVBLZX      48(AX)(CX*2), R12
-	VPINSRD      $0x02, (R9)(R12*4), X5, X5
-	MOVBLZX      49(AX)(CX*2), R12
-	VPINSRD      $0x03, (R9)(R12*4), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         86(AX)(CX*2), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	MOVBLZX      42(AX)(DI*1), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      43(AX)(DI*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      44(AX)(DI*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      45(AX)(DI*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      46(AX)(DI*1), R12
-	VMOVD        (R9)(R12*4), X6
-	MOVBLZX      47(AX)(DI*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X6, X6
-	MOVBLZX      48(AX)(DI*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X6, X6
-	MOVBLZX      49(AX)(DI*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         86(AX)(DI*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	MOVBLZX      42(R8), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      43(R8), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      44(R8), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      45(R8), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      46(R8), R12
-	VMOVD        (R9)(R12*4), X5
-	MOVBLZX      47(R8), R12
-	VPINSRD      $0x01, (R9)(R12*4), X5, X5
-	MOVBLZX      48(R8), R12
-	VPINSRD      $0x02, (R9)(R12*4), X5, X5
-	MOVBLZX      49(R8), R12
-	VPINSRD      $0x03, (R9)(R12*4), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         86(R8), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	MOVBLZX      42(R8)(CX*1), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      43(R8)(CX*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      44(R8)(CX*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      45(R8)(CX*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      46(R8)(CX*1), R12
-	VMOVD        (R9)(R12*4), X6
-	MOVBLZX      47(R8)(CX*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X6, X6
-	MOVBLZX      48(R8)(CX*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X6, X6
-	MOVBLZX      49(R8)(CX*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         86(R8)(CX*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	MOVBLZX      42(R8)(CX*2), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      43(R8)(CX*2), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      44(R8)(CX*2), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      45(R8)(CX*2), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      46(R8)(CX*2), R12
-	VMOVD        (R9)(R12*4), X6
-	MOVBLZX      47(R8)(CX*2), R12
-	VPINSRD      $0x01, (R9)(R12*4), X6, X6
-	MOVBLZX      48(R8)(CX*2), R12
-	VPINSRD      $0x02, (R9)(R12*4), X6, X6
-	MOVBLZX      49(R8)(CX*2), R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         86(R8)(CX*2), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	PREFETCHT0   576(SI)
-	MOVBLZX      42(R8)(DI*1), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      43(R8)(DI*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      44(R8)(DI*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      45(R8)(DI*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      46(R8)(DI*1), R12
-	VMOVD        (R9)(R12*4), X7
-	MOVBLZX      47(R8)(DI*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X7, X7
-	MOVBLZX      48(R8)(DI*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X7, X7
-	MOVBLZX      49(R8)(DI*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X7, X7
-	VINSERTI128  $0x01, X7, Y3, Y3
-	MOVL         86(R8)(DI*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X8
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y2
-	VPALIGNR     $0x08, Y6, Y7, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y5, Y2
-	VSHUFPS      $0xdd, Y3, Y5, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBLENDD     $0xf0, Y3, Y4, Y2
-	VPERM2I128   $0x21, Y3, Y4, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBROADCASTD 164(BX), Y2
-	VPSLLD       $0x06, Y2, Y2
-	VPSUBD       Y2, Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMOVD        86(AX), X2
-	VPINSRD      $0x01, 86(AX)(CX*1), X2, X2
-	VPINSRD      $0x02, 86(AX)(CX*2), X2, X2
-	VPINSRD      $0x03, 86(AX)(DI*1), X2, X2
-	VMOVD        86(R8), X4
-	VPINSRD      $0x01, 86(R8)(CX*1), X4, X4
-	VPINSRD      $0x02, 86(R8)(CX*2), X4, X4
-	VPINSRD      $0x03, 86(R8)(DI*1), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
-	VPSRLD       $0x1c, Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VADDPS       const40<>+0(SB), Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VMULPS       const40<>+0(SB), Y2, Y2
-	VBROADCASTSS 160(BX), Y4
-	VMULPS       Y2, Y4, Y4
-	VFMADD231PS  Y4, Y3, Y0
-	VMOVDQU      192(DX), Y2
-	MOVBLZX      50(AX), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      51(AX), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      52(AX), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      53(AX), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      54(AX), R12
-	VMOVD        (R9)(R12*4), X4
-	MOVBLZX      55(AX), R12
-	VPINSRD      $0x01, (R9)(R12*4), X4, X4
-	MOVBLZX      56(AX), R12
-	VPINSRD      $0x02, (R9)(R12*4), X4, X4
-	MOVBLZX      57(AX), R12
-	VPINSRD      $0x03, (R9)(R12*4), X4, X4
-	VINSERTI128  $0x01, X4, Y3, Y3
-	MOVL         90(AX), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X4
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPSIGNB      Y4, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
-	MOVBLZX      50(AX)(CX*1), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      51(AX)(CX*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      52(AX)(CX*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      53(AX)(CX*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      54(AX)(CX*1), R12
-	VMOVD        (R9)(R12*4), X5
-	MOVBLZX      55(AX)(CX*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X5, X5
-	MOVBLZX      56(AX)(CX*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X5, X5
-	MOVBLZX      57(AX)(CX*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         90(AX)(CX*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	MOVBLZX      50(AX)(CX*2), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      51(AX)(CX*2), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      52(AX)(CX*2), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      53(AX)(CX*2), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      54(AX)(CX*2), R12
-	VMOVD        (R9)(R12*4), X5
-	MOVBLZX      55(AX)(CX*2), R12
-	VPINSRD      $0x01, (R9)(R12*4), X5, X5
-	MOVBLZX      56(AX)(CX*2), R12
-	VPINSRD      $0x02, (R9)(R12*4), X5, X5
-	MOVBLZX      57(AX)(CX*2), R12
-	VPINSRD      $0x03, (R9)(R12*4), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         90(AX)(CX*2), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	MOVBLZX      50(AX)(DI*1), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      51(AX)(DI*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      52(AX)(DI*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      53(AX)(DI*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      54(AX)(DI*1), R12
-	VMOVD        (R9)(R12*4), X6
-	MOVBLZX      55(AX)(DI*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X6, X6
-	MOVBLZX      56(AX)(DI*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X6, X6
-	MOVBLZX      57(AX)(DI*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         90(AX)(DI*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	PREFETCHT0   640(SI)
-	MOVBLZX      50(R8), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      51(R8), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      52(R8), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      53(R8), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      54(R8), R12
-	VMOVD        (R9)(R12*4), X5
-	MOVBLZX      55(R8), R12
-	VPINSRD      $0x01, (R9)(R12*4), X5, X5
-	MOVBLZX      56(R8), R12
-	VPINSRD      $0x02, (R9)(R12*4), X5, X5
-	MOVBLZX      57(R8), R12
-	VPINSRD      $0x03, (R9)(R12*4), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         90(R8), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	MOVBLZX      50(R8)(CX*1), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      51(R8)(CX*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      52(R8)(CX*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      53(R8)(CX*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      54(R8)(CX*1), R12
-	VMOVD        (R9)(R12*4), X6
-	MOVBLZX      55(R8)(CX*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X6, X6
-	MOVBLZX      56(R8)(CX*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X6, X6
-	MOVBLZX      57(R8)(CX*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         90(R8)(CX*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	MOVBLZX      50(R8)(CX*2), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      51(R8)(CX*2), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      52(R8)(CX*2), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      53(R8)(CX*2), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      54(R8)(CX*2), R12
-	VMOVD        (R9)(R12*4), X6
-	MOVBLZX      55(R8)(CX*2), R12
-	VPINSRD      $0x01, (R9)(R12*4), X6, X6
-	MOVBLZX      56(R8)(CX*2), R12
-	VPINSRD      $0x02, (R9)(R12*4), X6, X6
-	MOVBLZX      57(R8)(CX*2), R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         90(R8)(CX*2), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	MOVBLZX      50(R8)(DI*1), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      51(R8)(DI*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      52(R8)(DI*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      53(R8)(DI*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      54(R8)(DI*1), R12
-	VMOVD        (R9)(R12*4), X7
-	MOVBLZX      55(R8)(DI*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X7, X7
-	MOVBLZX      56(R8)(DI*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X7, X7
-	MOVBLZX      57(R8)(DI*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X7, X7
-	VINSERTI128  $0x01, X7, Y3, Y3
-	MOVL         90(R8)(DI*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X8
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y2
-	VPALIGNR     $0x08, Y6, Y7, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y5, Y2
-	VSHUFPS      $0xdd, Y3, Y5, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBLENDD     $0xf0, Y3, Y4, Y2
-	VPERM2I128   $0x21, Y3, Y4, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBROADCASTD 196(BX), Y2
-	VPSLLD       $0x06, Y2, Y2
-	VPSUBD       Y2, Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMOVD        90(AX), X2
-	VPINSRD      $0x01, 90(AX)(CX*1), X2, X2
-	VPINSRD      $0x02, 90(AX)(CX*2), X2, X2
-	VPINSRD      $0x03, 90(AX)(DI*1), X2, X2
-	VMOVD        90(R8), X4
-	VPINSRD      $0x01, 90(R8)(CX*1), X4, X4
-	VPINSRD      $0x02, 90(R8)(CX*2), X4, X4
-	VPINSRD      $0x03, 90(R8)(DI*1), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
-	VPSRLD       $0x1c, Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VADDPS       const40<>+0(SB), Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VMULPS       const40<>+0(SB), Y2, Y2
-	VBROADCASTSS 192(BX), Y4
-	VMULPS       Y2, Y4, Y4
-	VFMADD231PS  Y4, Y3, Y0
-	VMOVDQU      224(DX), Y2
-	MOVBLZX      58(AX), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      59(AX), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      60(AX), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      61(AX), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      62(AX), R12
-	VMOVD        (R9)(R12*4), X4
-	MOVBLZX      63(AX), R12
-	VPINSRD      $0x01, (R9)(R12*4), X4, X4
-	MOVBLZX      64(AX), R12
-	VPINSRD      $0x02, (R9)(R12*4), X4, X4
-	MOVBLZX      65(AX), R12
-	VPINSRD      $0x03, (R9)(R12*4), X4, X4
-	VINSERTI128  $0x01, X4, Y3, Y3
-	MOVL         94(AX), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X4
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPSIGNB      Y4, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
-	PREFETCHT0   704(SI)
-	MOVBLZX      58(AX)(CX*1), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      59(AX)(CX*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      60(AX)(CX*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      61(AX)(CX*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      62(AX)(CX*1), R12
-	VMOVD        (R9)(R12*4), X5
-	MOVBLZX      63(AX)(CX*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X5, X5
-	MOVBLZX      64(AX)(CX*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X5, X5
-	MOVBLZX      65(AX)(CX*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         94(AX)(CX*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	MOVBLZX      58(AX)(CX*2), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      59(AX)(CX*2), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      60(AX)(CX*2), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      61(AX)(CX*2), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      62(AX)(CX*2), R12
-	VMOVD        (R9)(R12*4), X5
-	MOVBLZX      63(AX)(CX*2), R12
-	VPINSRD      $0x01, (R9)(R12*4), X5, X5
-	MOVBLZX      64(AX)(CX*2), R12
-	VPINSRD      $0x02, (R9)(R12*4), X5, X5
-	MOVBLZX      65(AX)(CX*2), R12
-	VPINSRD      $0x03, (R9)(R12*4), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         94(AX)(CX*2), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	MOVBLZX      58(AX)(DI*1), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      59(AX)(DI*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      60(AX)(DI*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      61(AX)(DI*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      62(AX)(DI*1), R12
-	VMOVD        (R9)(R12*4), X6
-	MOVBLZX      63(AX)(DI*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X6, X6
-	MOVBLZX      64(AX)(DI*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X6, X6
-	MOVBLZX      65(AX)(DI*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         94(AX)(DI*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	MOVBLZX      58(R8), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      59(R8), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      60(R8), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      61(R8), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      62(R8), R12
-	VMOVD        (R9)(R12*4), X5
-	MOVBLZX      63(R8), R12
-	VPINSRD      $0x01, (R9)(R12*4), X5, X5
-	MOVBLZX      64(R8), R12
-	VPINSRD      $0x02, (R9)(R12*4), X5, X5
-	MOVBLZX      65(R8), R12
-	VPINSRD      $0x03, (R9)(R12*4), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	MOVL         94(R8), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X5
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	MOVBLZX      58(R8)(CX*1), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      59(R8)(CX*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      60(R8)(CX*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      61(R8)(CX*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      62(R8)(CX*1), R12
-	VMOVD        (R9)(R12*4), X6
-	MOVBLZX      63(R8)(CX*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X6, X6
-	MOVBLZX      64(R8)(CX*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X6, X6
-	MOVBLZX      65(R8)(CX*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         94(R8)(CX*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	PREFETCHT0   768(SI)
-	MOVBLZX      58(R8)(CX*2), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      59(R8)(CX*2), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      60(R8)(CX*2), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      61(R8)(CX*2), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      62(R8)(CX*2), R12
-	VMOVD        (R9)(R12*4), X6
-	MOVBLZX      63(R8)(CX*2), R12
-	VPINSRD      $0x01, (R9)(R12*4), X6, X6
-	MOVBLZX      64(R8)(CX*2), R12
-	VPINSRD      $0x02, (R9)(R12*4), X6, X6
-	MOVBLZX      65(R8)(CX*2), R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y3, Y3
-	MOVL         94(R8)(CX*2), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X6
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	MOVBLZX      58(R8)(DI*1), R12
-	VMOVD        (R9)(R12*4), X3
-	MOVBLZX      59(R8)(DI*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X3, X3
-	MOVBLZX      60(R8)(DI*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X3, X3
-	MOVBLZX      61(R8)(DI*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X3, X3
-	MOVBLZX      62(R8)(DI*1), R12
-	VMOVD        (R9)(R12*4), X7
-	MOVBLZX      63(R8)(DI*1), R12
-	VPINSRD      $0x01, (R9)(R12*4), X7, X7
-	MOVBLZX      64(R8)(DI*1), R12
-	VPINSRD      $0x02, (R9)(R12*4), X7, X7
-	MOVBLZX      65(R8)(DI*1), R12
-	VPINSRD      $0x03, (R9)(R12*4), X7, X7
-	VINSERTI128  $0x01, X7, Y3, Y3
-	MOVL         94(R8)(DI*1), R12
-	MOVL         R12, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X7
-	MOVL         R12, R13
-	SHRL         $0x07, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
-	MOVL         R12, R13
-	SHRL         $0x0e, R13
-	ANDL         $0x7f, R13
-	VMOVQ        (R10)(R13*8), X8
-	SHRL         $0x15, R12
-	ANDL         $0x7f, R12
-	VPINSRQ      $0x01, (R10)(R12*8), X8, X8
-	VINSERTI128  $0x01, X8, Y7, Y7
-	VPSIGNB      Y7, Y3, Y3
-	VPADDB       const39<>+0(SB), Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y2
-	VPALIGNR     $0x08, Y6, Y7, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y5, Y2
-	VSHUFPS      $0xdd, Y3, Y5, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBLENDD     $0xf0, Y3, Y4, Y2
-	VPERM2I128   $0x21, Y3, Y4, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBROADCASTD 228(BX), Y2
-	VPSLLD       $0x06, Y2, Y2
-	VPSUBD       Y2, Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMOVD        94(AX), X2
-	VPINSRD      $0x01, 94(AX)(CX*1), X2, X2
-	VPINSRD      $0x02, 94(AX)(CX*2), X2, X2
-	VPINSRD      $0x03, 94(AX)(DI*1), X2, X2
-	VMOVD        94(R8), X4
-	VPINSRD      $0x01, 94(R8)(CX*1), X4, X4
-	VPINSRD      $0x02, 94(R8)(CX*2), X4, X4
-	VPINSRD      $0x03, 94(R8)(DI*1), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
-	VPSRLD       $0x1c, Y2, Y2
-	VCVTDQ2PS    Y2, Y2
-	VADDPS       const40<>+0(SB), Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VMULPS       const40<>+0(SB), Y2, Y2
-	VBROADCASTSS 224(BX), Y1
-	VMULPS       Y2, Y1, Y1
-	VFMADD231PS  Y1, Y3, Y0
+	VMOVAPS      (R11), Y1
+	VBROADCASTSS (BX), Y3
+	VMULPS       Y1, Y3, Y3
+	VFMADD231PS  Y3, Y2, Y0
+	ADDQ         $0x62, SI
+	ADDQ         $0x20, DX
+	ADDQ         $0x20, BX
+	ADDQ         $0x20, R11
+	INCQ         R12
+	CMPQ         R12, $0x08
+	JLT          chunks
 	ADDQ         $0x62, AX
 	ADDQ         $0x62, R8
-	ADDQ         $0x00000310, SI
-	ADDQ         $0x00000100, DX
-	ADDQ         $0x00000100, BX
-	DECQ         R11
+	DECQ         blocks+24(FP)
 	JNZ          loop
 	MOVQ         dst+0(FP), AX
 	VMOVUPS      Y0, (AX)
@@ -28405,7 +16029,7 @@ loop:
 
 // func rowsIQ3_SAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsIQ3_SAVXVNNI(SB), NOSPLIT, $0-48
+TEXT ·rowsIQ3_SAVXVNNI(SB), NOSPLIT, $288-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -28416,4039 +16040,601 @@ TEXT ·rowsIQ3_SAVXVNNI(SB), NOSPLIT, $0-48
 	LEAQ  (CX)(CX*2), DI
 	LEAQ  (AX)(CX*4), R8
 	MOVQ  ·gridIQ3S+0(SB), R9
-	MOVQ  blocks+24(FP), R10
 	VPXOR Y0, Y0, Y0
 
 loop:
-	VMOVD        (AX), X1
-	VPINSRW      $0x01, (AX)(CX*1), X1, X1
-	VPINSRW      $0x02, (AX)(CX*2), X1, X1
-	VPINSRW      $0x03, (AX)(DI*1), X1, X1
-	VPINSRW      $0x04, (R8), X1, X1
-	VPINSRW      $0x05, (R8)(CX*1), X1, X1
-	VPINSRW      $0x06, (R8)(CX*2), X1, X1
-	VPINSRW      $0x07, (R8)(DI*1), X1, X1
-	VCVTPH2PS    X1, Y1
-	VMOVD        106(AX), X2
-	VPINSRD      $0x01, 106(AX)(CX*1), X2, X2
-	VPINSRD      $0x02, 106(AX)(CX*2), X2, X2
-	VPINSRD      $0x03, 106(AX)(DI*1), X2, X2
-	VMOVD        106(R8), X3
-	VPINSRD      $0x01, 106(R8)(CX*1), X3, X3
-	VPINSRD      $0x02, 106(R8)(CX*2), X3, X3
-	VPINSRD      $0x03, 106(R8)(DI*1), X3, X3
-	VINSERTI128  $0x01, X3, Y2, Y2
-	VMOVDQU      (DX), Y3
+	LEAQ        31(SP), R10
+	ANDQ        $-32, R10
+	VMOVD       (AX), X1
+	VPINSRW     $0x01, (AX)(CX*1), X1, X1
+	VPINSRW     $0x02, (AX)(CX*2), X1, X1
+	VPINSRW     $0x03, (AX)(DI*1), X1, X1
+	VPINSRW     $0x04, (R8), X1, X1
+	VPINSRW     $0x05, (R8)(CX*1), X1, X1
+	VPINSRW     $0x06, (R8)(CX*2), X1, X1
+	VPINSRW     $0x07, (R8)(DI*1), X1, X1
+	VCVTPH2PS   X1, Y1
+	VMOVD       106(AX), X2
+	VPINSRD     $0x01, 106(AX)(CX*1), X2, X2
+	VPINSRD     $0x02, 106(AX)(CX*2), X2, X2
+	VPINSRD     $0x03, 106(AX)(DI*1), X2, X2
+	VMOVD       106(R8), X3
+	VPINSRD     $0x01, 106(R8)(CX*1), X3, X3
+	VPINSRD     $0x02, 106(R8)(CX*2), X3, X3
+	VPINSRD     $0x03, 106(R8)(DI*1), X3, X3
+	VINSERTI128 $0x01, X3, Y2, Y2
+	VPAND       const13<>+0(SB), Y2, Y3
+	VPADDD      Y3, Y3, Y3
+	VPADDD      const10<>+0(SB), Y3, Y3
+	VCVTDQ2PS   Y3, Y3
+	VMULPS      Y1, Y3, Y3
+	VMOVAPS     Y3, (R10)
+	VPSRLD      $0x04, Y2, Y3
+	VPAND       const13<>+0(SB), Y3, Y3
+	VPADDD      Y3, Y3, Y3
+	VPADDD      const10<>+0(SB), Y3, Y3
+	VCVTDQ2PS   Y3, Y3
+	VMULPS      Y1, Y3, Y3
+	VMOVAPS     Y3, 32(R10)
+	VPSRLD      $0x08, Y2, Y3
+	VPAND       const13<>+0(SB), Y3, Y3
+	VPADDD      Y3, Y3, Y3
+	VPADDD      const10<>+0(SB), Y3, Y3
+	VCVTDQ2PS   Y3, Y3
+	VMULPS      Y1, Y3, Y3
+	VMOVAPS     Y3, 64(R10)
+	VPSRLD      $0x0c, Y2, Y3
+	VPAND       const13<>+0(SB), Y3, Y3
+	VPADDD      Y3, Y3, Y3
+	VPADDD      const10<>+0(SB), Y3, Y3
+	VCVTDQ2PS   Y3, Y3
+	VMULPS      Y1, Y3, Y3
+	VMOVAPS     Y3, 96(R10)
+	VPSRLD      $0x10, Y2, Y3
+	VPAND       const13<>+0(SB), Y3, Y3
+	VPADDD      Y3, Y3, Y3
+	VPADDD      const10<>+0(SB), Y3, Y3
+	VCVTDQ2PS   Y3, Y3
+	VMULPS      Y1, Y3, Y3
+	VMOVAPS     Y3, 128(R10)
+	VPSRLD      $0x14, Y2, Y3
+	VPAND       const13<>+0(SB), Y3, Y3
+	VPADDD      Y3, Y3, Y3
+	VPADDD      const10<>+0(SB), Y3, Y3
+	VCVTDQ2PS   Y3, Y3
+	VMULPS      Y1, Y3, Y3
+	VMOVAPS     Y3, 160(R10)
+	VPSRLD      $0x18, Y2, Y3
+	VPAND       const13<>+0(SB), Y3, Y3
+	VPADDD      Y3, Y3, Y3
+	VPADDD      const10<>+0(SB), Y3, Y3
+	VCVTDQ2PS   Y3, Y3
+	VMULPS      Y1, Y3, Y3
+	VMOVAPS     Y3, 192(R10)
+	VPSRLD      $0x1c, Y2, Y2
+	VPAND       const13<>+0(SB), Y2, Y2
+	VPADDD      Y2, Y2, Y2
+	VPADDD      const10<>+0(SB), Y2, Y2
+	VCVTDQ2PS   Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMOVAPS     Y2, 224(R10)
+	XORQ        R11, R11
+
+chunks:
 	PREFETCHT0   (SI)
-	MOVBLZX      66(AX), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      2(AX), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      3(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      4(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      5(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      6(AX), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X5
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      7(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      8(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X5, X5
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      9(AX), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPBROADCASTD 74(AX), Y5
-	VPSHUFB      const4<>+0(SB), Y5, Y5
-	VPAND        const3<>+0(SB), Y5, Y5
-	VPCMPEQB     const3<>+0(SB), Y5, Y5
-	VPXOR        Y5, Y4, Y4
-	VPSUBB       Y5, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y4, Y5
-	MOVBLZX      66(AX)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      2(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      3(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      4(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      5(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      6(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X6
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      7(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X6, X6
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      8(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X6, X6
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      9(AX)(CX*1), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 74(AX)(CX*1), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y4
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVBLZX      66(AX)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      2(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      3(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      4(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      5(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      6(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X6
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      7(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X6, X6
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      8(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X6, X6
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      9(AX)(CX*2), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 74(AX)(CX*2), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	MOVBLZX      66(AX)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      2(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      3(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      4(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      5(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      6(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X7
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      7(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X7, X7
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      8(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X7, X7
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      9(AX)(DI*1), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 74(AX)(DI*1), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y4
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y4, Y5, Y5
 	PREFETCHT0   64(SI)
-	MOVBLZX      66(R8), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      2(R8), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      3(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      4(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      5(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      6(R8), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X6
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      7(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X6, X6
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      8(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X6, X6
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      9(R8), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 74(R8), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	MOVBLZX      66(R8)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      2(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      3(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      4(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      5(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      6(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X7
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      7(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X7, X7
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      8(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X7, X7
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      9(R8)(CX*1), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 74(R8)(CX*1), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	MOVBLZX      66(R8)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      2(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      3(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      4(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      5(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      6(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X7
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      7(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X7, X7
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      8(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X7, X7
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      9(R8)(CX*2), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 74(R8)(CX*2), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	MOVBLZX      66(R8)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      2(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      3(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      4(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      5(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      6(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X8
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      7(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X8, X8
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      8(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X8, X8
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      9(R8)(DI*1), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X8, X8
-	VINSERTI128  $0x01, X8, Y4, Y4
-	VPBROADCASTD 74(R8)(DI*1), Y8
-	VPSHUFB      const4<>+0(SB), Y8, Y8
-	VPAND        const3<>+0(SB), Y8, Y8
-	VPCMPEQB     const3<>+0(SB), Y8, Y8
-	VPXOR        Y8, Y4, Y4
-	VPSUBB       Y8, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y4, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y3
-	VPALIGNR     $0x08, Y7, Y8, Y4
-	VPADDD       Y3, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y6, Y3
-	VSHUFPS      $0xdd, Y4, Y6, Y4
-	VPADDD       Y3, Y4, Y4
-	VPBLENDD     $0xf0, Y4, Y5, Y3
-	VPERM2I128   $0x21, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	VPBROADCASTD 4(BX), Y3
-	VPSLLD       $0x04, Y3, Y3
-	VPSUBD       Y3, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPAND        const13<>+0(SB), Y2, Y3
-	VPADDD       Y3, Y3, Y3
-	VPADDD       const10<>+0(SB), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y1, Y3, Y3
-	VBROADCASTSS (BX), Y5
-	VMULPS       Y3, Y5, Y5
-	VFMADD231PS  Y5, Y4, Y0
-	VMOVDQU      32(DX), Y3
-	MOVBLZX      67(AX), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      10(AX), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      11(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      12(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      13(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      14(AX), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X5
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      15(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      16(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X5, X5
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      17(AX), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPBROADCASTD 78(AX), Y5
+	VMOVDQU      (DX), Y1
+	LEAQ         (AX), R12
+	MOVBLZX      66(R12)(R11*1), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      2(R12)(R11*8), R15
+	ORL          R14, R15
+	VMOVD        (R9)(R15*4), X2
+	MOVL         R13, R14
+	SHLL         $0x07, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      3(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x01, (R9)(R15*4), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x06, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      4(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x02, (R9)(R15*4), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x05, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      5(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x03, (R9)(R15*4), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x04, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      6(R12)(R11*8), R15
+	ORL          R14, R15
+	VMOVD        (R9)(R15*4), X3
+	MOVL         R13, R14
+	SHLL         $0x03, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      7(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x01, (R9)(R15*4), X3, X3
+	MOVL         R13, R14
+	SHLL         $0x02, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      8(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x02, (R9)(R15*4), X3, X3
+	SHLL         $0x01, R13
+	ANDL         $0x00000100, R13
+	MOVBLZX      9(R12)(R11*8), R14
+	ORL          R13, R14
+	VPINSRD      $0x03, (R9)(R14*4), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VPBROADCASTD 74(R12)(R11*4), Y3
+	VPSHUFB      const4<>+0(SB), Y3, Y3
+	VPAND        const3<>+0(SB), Y3, Y3
+	VPCMPEQB     const3<>+0(SB), Y3, Y3
+	VPXOR        Y3, Y2, Y2
+	VPSUBB       Y3, Y2, Y2
+	VPADDB       const5<>+0(SB), Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y2, Y3
+	LEAQ         (AX)(CX*1), R12
+	MOVBLZX      66(R12)(R11*1), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      2(R12)(R11*8), R15
+	ORL          R14, R15
+	VMOVD        (R9)(R15*4), X2
+	MOVL         R13, R14
+	SHLL         $0x07, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      3(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x01, (R9)(R15*4), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x06, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      4(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x02, (R9)(R15*4), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x05, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      5(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x03, (R9)(R15*4), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x04, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      6(R12)(R11*8), R15
+	ORL          R14, R15
+	VMOVD        (R9)(R15*4), X4
+	MOVL         R13, R14
+	SHLL         $0x03, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      7(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x01, (R9)(R15*4), X4, X4
+	MOVL         R13, R14
+	SHLL         $0x02, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      8(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x02, (R9)(R15*4), X4, X4
+	SHLL         $0x01, R13
+	ANDL         $0x00000100, R13
+	MOVBLZX      9(R12)(R11*8), R14
+	ORL          R13, R14
+	VPINSRD      $0x03, (R9)(R14*4), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPBROADCASTD 74(R12)(R11*4), Y4
+	VPSHUFB      const4<>+0(SB), Y4, Y4
+	VPAND        const3<>+0(SB), Y4, Y4
+	VPCMPEQB     const3<>+0(SB), Y4, Y4
+	VPXOR        Y4, Y2, Y2
+	VPSUBB       Y4, Y2, Y2
+	VPADDB       const5<>+0(SB), Y2, Y2
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y2
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y2, Y3, Y3
+	LEAQ         (AX)(CX*2), R12
+	MOVBLZX      66(R12)(R11*1), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      2(R12)(R11*8), R15
+	ORL          R14, R15
+	VMOVD        (R9)(R15*4), X2
+	MOVL         R13, R14
+	SHLL         $0x07, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      3(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x01, (R9)(R15*4), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x06, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      4(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x02, (R9)(R15*4), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x05, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      5(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x03, (R9)(R15*4), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x04, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      6(R12)(R11*8), R15
+	ORL          R14, R15
+	VMOVD        (R9)(R15*4), X4
+	MOVL         R13, R14
+	SHLL         $0x03, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      7(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x01, (R9)(R15*4), X4, X4
+	MOVL         R13, R14
+	SHLL         $0x02, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      8(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x02, (R9)(R15*4), X4, X4
+	SHLL         $0x01, R13
+	ANDL         $0x00000100, R13
+	MOVBLZX      9(R12)(R11*8), R14
+	ORL          R13, R14
+	VPINSRD      $0x03, (R9)(R14*4), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPBROADCASTD 74(R12)(R11*4), Y4
+	VPSHUFB      const4<>+0(SB), Y4, Y4
+	VPAND        const3<>+0(SB), Y4, Y4
+	VPCMPEQB     const3<>+0(SB), Y4, Y4
+	VPXOR        Y4, Y2, Y2
+	VPSUBB       Y4, Y2, Y2
+	VPADDB       const5<>+0(SB), Y2, Y2
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	LEAQ         (AX)(DI*1), R12
+	MOVBLZX      66(R12)(R11*1), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      2(R12)(R11*8), R15
+	ORL          R14, R15
+	VMOVD        (R9)(R15*4), X2
+	MOVL         R13, R14
+	SHLL         $0x07, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      3(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x01, (R9)(R15*4), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x06, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      4(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x02, (R9)(R15*4), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x05, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      5(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x03, (R9)(R15*4), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x04, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      6(R12)(R11*8), R15
+	ORL          R14, R15
+	VMOVD        (R9)(R15*4), X5
+	MOVL         R13, R14
+	SHLL         $0x03, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      7(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x01, (R9)(R15*4), X5, X5
+	MOVL         R13, R14
+	SHLL         $0x02, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      8(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x02, (R9)(R15*4), X5, X5
+	SHLL         $0x01, R13
+	ANDL         $0x00000100, R13
+	MOVBLZX      9(R12)(R11*8), R14
+	ORL          R13, R14
+	VPINSRD      $0x03, (R9)(R14*4), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	VPBROADCASTD 74(R12)(R11*4), Y5
 	VPSHUFB      const4<>+0(SB), Y5, Y5
 	VPAND        const3<>+0(SB), Y5, Y5
 	VPCMPEQB     const3<>+0(SB), Y5, Y5
-	VPXOR        Y5, Y4, Y4
-	VPSUBB       Y5, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y5, Y2, Y2
+	VPSUBB       Y5, Y2, Y2
+	VPADDB       const5<>+0(SB), Y2, Y2
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y4, Y5
-	PREFETCHT0   128(SI)
-	MOVBLZX      67(AX)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      10(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      11(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      12(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      13(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      14(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X6
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      15(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X6, X6
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      16(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X6, X6
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      17(AX)(CX*1), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 78(AX)(CX*1), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y4
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVBLZX      67(AX)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      10(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      11(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      12(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      13(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      14(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X6
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      15(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X6, X6
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      16(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X6, X6
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      17(AX)(CX*2), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 78(AX)(CX*2), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	MOVBLZX      67(AX)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      10(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      11(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      12(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      13(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      14(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X7
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      15(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X7, X7
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      16(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X7, X7
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      17(AX)(DI*1), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 78(AX)(DI*1), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y4
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVBLZX      67(R8), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      10(R8), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      11(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      12(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      13(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      14(R8), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X6
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      15(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X6, X6
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      16(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X6, X6
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      17(R8), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 78(R8), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	PREFETCHT0   192(SI)
-	MOVBLZX      67(R8)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      10(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      11(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      12(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      13(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      14(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X7
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      15(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X7, X7
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      16(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X7, X7
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      17(R8)(CX*1), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 78(R8)(CX*1), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	MOVBLZX      67(R8)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      10(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      11(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      12(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      13(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      14(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X7
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      15(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X7, X7
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      16(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X7, X7
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      17(R8)(CX*2), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 78(R8)(CX*2), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	MOVBLZX      67(R8)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      10(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      11(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      12(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      13(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      14(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X8
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      15(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X8, X8
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      16(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X8, X8
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      17(R8)(DI*1), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X8, X8
-	VINSERTI128  $0x01, X8, Y4, Y4
-	VPBROADCASTD 78(R8)(DI*1), Y8
-	VPSHUFB      const4<>+0(SB), Y8, Y8
-	VPAND        const3<>+0(SB), Y8, Y8
-	VPCMPEQB     const3<>+0(SB), Y8, Y8
-	VPXOR        Y8, Y4, Y4
-	VPSUBB       Y8, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y4, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y3
-	VPALIGNR     $0x08, Y7, Y8, Y4
-	VPADDD       Y3, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y6, Y3
-	VSHUFPS      $0xdd, Y4, Y6, Y4
-	VPADDD       Y3, Y4, Y4
-	VPBLENDD     $0xf0, Y4, Y5, Y3
-	VPERM2I128   $0x21, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	VPBROADCASTD 36(BX), Y3
-	VPSLLD       $0x04, Y3, Y3
-	VPSUBD       Y3, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPSRLD       $0x04, Y2, Y3
-	VPAND        const13<>+0(SB), Y3, Y3
-	VPADDD       Y3, Y3, Y3
-	VPADDD       const10<>+0(SB), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y1, Y3, Y3
-	VBROADCASTSS 32(BX), Y5
-	VMULPS       Y3, Y5, Y5
-	VFMADD231PS  Y5, Y4, Y0
-	VMOVDQU      64(DX), Y3
-	MOVBLZX      68(AX), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      18(AX), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      19(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      20(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      21(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      22(AX), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X5
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      23(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      24(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X5, X5
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      25(AX), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPBROADCASTD 82(AX), Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y2
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y2, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y2
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y2, Y3, Y3
+	LEAQ         (R8), R12
+	MOVBLZX      66(R12)(R11*1), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      2(R12)(R11*8), R15
+	ORL          R14, R15
+	VMOVD        (R9)(R15*4), X2
+	MOVL         R13, R14
+	SHLL         $0x07, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      3(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x01, (R9)(R15*4), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x06, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      4(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x02, (R9)(R15*4), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x05, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      5(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x03, (R9)(R15*4), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x04, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      6(R12)(R11*8), R15
+	ORL          R14, R15
+	VMOVD        (R9)(R15*4), X4
+	MOVL         R13, R14
+	SHLL         $0x03, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      7(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x01, (R9)(R15*4), X4, X4
+	MOVL         R13, R14
+	SHLL         $0x02, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      8(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x02, (R9)(R15*4), X4, X4
+	SHLL         $0x01, R13
+	ANDL         $0x00000100, R13
+	MOVBLZX      9(R12)(R11*8), R14
+	ORL          R13, R14
+	VPINSRD      $0x03, (R9)(R14*4), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPBROADCASTD 74(R12)(R11*4), Y4
+	VPSHUFB      const4<>+0(SB), Y4, Y4
+	VPAND        const3<>+0(SB), Y4, Y4
+	VPCMPEQB     const3<>+0(SB), Y4, Y4
+	VPXOR        Y4, Y2, Y2
+	VPSUBB       Y4, Y2, Y2
+	VPADDB       const5<>+0(SB), Y2, Y2
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	LEAQ         (R8)(CX*1), R12
+	MOVBLZX      66(R12)(R11*1), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      2(R12)(R11*8), R15
+	ORL          R14, R15
+	VMOVD        (R9)(R15*4), X2
+	MOVL         R13, R14
+	SHLL         $0x07, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      3(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x01, (R9)(R15*4), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x06, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      4(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x02, (R9)(R15*4), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x05, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      5(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x03, (R9)(R15*4), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x04, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      6(R12)(R11*8), R15
+	ORL          R14, R15
+	VMOVD        (R9)(R15*4), X5
+	MOVL         R13, R14
+	SHLL         $0x03, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      7(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x01, (R9)(R15*4), X5, X5
+	MOVL         R13, R14
+	SHLL         $0x02, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      8(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x02, (R9)(R15*4), X5, X5
+	SHLL         $0x01, R13
+	ANDL         $0x00000100, R13
+	MOVBLZX      9(R12)(R11*8), R14
+	ORL          R13, R14
+	VPINSRD      $0x03, (R9)(R14*4), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	VPBROADCASTD 74(R12)(R11*4), Y5
 	VPSHUFB      const4<>+0(SB), Y5, Y5
 	VPAND        const3<>+0(SB), Y5, Y5
 	VPCMPEQB     const3<>+0(SB), Y5, Y5
-	VPXOR        Y5, Y4, Y4
-	VPSUBB       Y5, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y5, Y2, Y2
+	VPSUBB       Y5, Y2, Y2
+	VPADDB       const5<>+0(SB), Y2, Y2
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y4, Y5
-	MOVBLZX      68(AX)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      18(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      19(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      20(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      21(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      22(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X6
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      23(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X6, X6
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      24(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X6, X6
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      25(AX)(CX*1), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 82(AX)(CX*1), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y4
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y4, Y5, Y5
-	PREFETCHT0   256(SI)
-	MOVBLZX      68(AX)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      18(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      19(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      20(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      21(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      22(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X6
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      23(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X6, X6
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      24(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X6, X6
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      25(AX)(CX*2), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 82(AX)(CX*2), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	MOVBLZX      68(AX)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      18(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      19(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      20(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      21(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      22(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X7
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      23(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X7, X7
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      24(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X7, X7
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      25(AX)(DI*1), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 82(AX)(DI*1), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y4
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVBLZX      68(R8), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      18(R8), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      19(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      20(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      21(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      22(R8), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X6
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      23(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X6, X6
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      24(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X6, X6
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      25(R8), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 82(R8), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	MOVBLZX      68(R8)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      18(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      19(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      20(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      21(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      22(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X7
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      23(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X7, X7
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      24(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X7, X7
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      25(R8)(CX*1), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 82(R8)(CX*1), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	MOVBLZX      68(R8)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      18(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      19(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      20(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      21(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      22(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X7
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      23(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X7, X7
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      24(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X7, X7
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      25(R8)(CX*2), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 82(R8)(CX*2), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	PREFETCHT0   320(SI)
-	MOVBLZX      68(R8)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      18(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      19(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      20(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      21(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      22(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X8
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      23(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X8, X8
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      24(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X8, X8
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      25(R8)(DI*1), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X8, X8
-	VINSERTI128  $0x01, X8, Y4, Y4
-	VPBROADCASTD 82(R8)(DI*1), Y8
-	VPSHUFB      const4<>+0(SB), Y8, Y8
-	VPAND        const3<>+0(SB), Y8, Y8
-	VPCMPEQB     const3<>+0(SB), Y8, Y8
-	VPXOR        Y8, Y4, Y4
-	VPSUBB       Y8, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y4, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y3
-	VPALIGNR     $0x08, Y7, Y8, Y4
-	VPADDD       Y3, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y6, Y3
-	VSHUFPS      $0xdd, Y4, Y6, Y4
-	VPADDD       Y3, Y4, Y4
-	VPBLENDD     $0xf0, Y4, Y5, Y3
-	VPERM2I128   $0x21, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	VPBROADCASTD 68(BX), Y3
-	VPSLLD       $0x04, Y3, Y3
-	VPSUBD       Y3, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPSRLD       $0x08, Y2, Y3
-	VPAND        const13<>+0(SB), Y3, Y3
-	VPADDD       Y3, Y3, Y3
-	VPADDD       const10<>+0(SB), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y1, Y3, Y3
-	VBROADCASTSS 64(BX), Y5
-	VMULPS       Y3, Y5, Y5
-	VFMADD231PS  Y5, Y4, Y0
-	VMOVDQU      96(DX), Y3
-	MOVBLZX      69(AX), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      26(AX), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      27(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      28(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      29(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      30(AX), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X5
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      31(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      32(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X5, X5
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      33(AX), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPBROADCASTD 86(AX), Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y2
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y2, Y4, Y4
+	LEAQ         (R8)(CX*2), R12
+	MOVBLZX      66(R12)(R11*1), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      2(R12)(R11*8), R15
+	ORL          R14, R15
+	VMOVD        (R9)(R15*4), X2
+	MOVL         R13, R14
+	SHLL         $0x07, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      3(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x01, (R9)(R15*4), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x06, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      4(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x02, (R9)(R15*4), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x05, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      5(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x03, (R9)(R15*4), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x04, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      6(R12)(R11*8), R15
+	ORL          R14, R15
+	VMOVD        (R9)(R15*4), X5
+	MOVL         R13, R14
+	SHLL         $0x03, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      7(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x01, (R9)(R15*4), X5, X5
+	MOVL         R13, R14
+	SHLL         $0x02, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      8(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x02, (R9)(R15*4), X5, X5
+	SHLL         $0x01, R13
+	ANDL         $0x00000100, R13
+	MOVBLZX      9(R12)(R11*8), R14
+	ORL          R13, R14
+	VPINSRD      $0x03, (R9)(R14*4), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	VPBROADCASTD 74(R12)(R11*4), Y5
 	VPSHUFB      const4<>+0(SB), Y5, Y5
 	VPAND        const3<>+0(SB), Y5, Y5
 	VPCMPEQB     const3<>+0(SB), Y5, Y5
-	VPXOR        Y5, Y4, Y4
-	VPSUBB       Y5, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y5, Y2, Y2
+	VPSUBB       Y5, Y2, Y2
+	VPADDB       const5<>+0(SB), Y2, Y2
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y4, Y5
-	MOVBLZX      69(AX)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      26(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      27(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      28(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      29(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      30(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X6
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      31(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X6, X6
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      32(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X6, X6
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      33(AX)(CX*1), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 86(AX)(CX*1), Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
+	LEAQ         (R8)(DI*1), R12
+	MOVBLZX      66(R12)(R11*1), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      2(R12)(R11*8), R15
+	ORL          R14, R15
+	VMOVD        (R9)(R15*4), X2
+	MOVL         R13, R14
+	SHLL         $0x07, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      3(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x01, (R9)(R15*4), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x06, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      4(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x02, (R9)(R15*4), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x05, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      5(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x03, (R9)(R15*4), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x04, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      6(R12)(R11*8), R15
+	ORL          R14, R15
+	VMOVD        (R9)(R15*4), X6
+	MOVL         R13, R14
+	SHLL         $0x03, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      7(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x01, (R9)(R15*4), X6, X6
+	MOVL         R13, R14
+	SHLL         $0x02, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      8(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x02, (R9)(R15*4), X6, X6
+	SHLL         $0x01, R13
+	ANDL         $0x00000100, R13
+	MOVBLZX      9(R12)(R11*8), R14
+	ORL          R13, R14
+	VPINSRD      $0x03, (R9)(R14*4), X6, X6
+	VINSERTI128  $0x01, X6, Y2, Y2
+	VPBROADCASTD 74(R12)(R11*4), Y6
 	VPSHUFB      const4<>+0(SB), Y6, Y6
 	VPAND        const3<>+0(SB), Y6, Y6
 	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
+	VPXOR        Y6, Y2, Y2
+	VPSUBB       Y6, Y2, Y2
+	VPADDB       const5<>+0(SB), Y2, Y2
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y4
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVBLZX      69(AX)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      26(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      27(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      28(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      29(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      30(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X6
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      31(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X6, X6
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      32(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X6, X6
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      33(AX)(CX*2), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 86(AX)(CX*2), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	PREFETCHT0   384(SI)
-	MOVBLZX      69(AX)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      26(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      27(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      28(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      29(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      30(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X7
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      31(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X7, X7
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      32(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X7, X7
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      33(AX)(DI*1), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 86(AX)(DI*1), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y4
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVBLZX      69(R8), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      26(R8), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      27(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      28(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      29(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      30(R8), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X6
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      31(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X6, X6
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      32(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X6, X6
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      33(R8), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 86(R8), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	MOVBLZX      69(R8)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      26(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      27(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      28(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      29(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      30(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X7
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      31(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X7, X7
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      32(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X7, X7
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      33(R8)(CX*1), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 86(R8)(CX*1), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	MOVBLZX      69(R8)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      26(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      27(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      28(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      29(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      30(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X7
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      31(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X7, X7
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      32(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X7, X7
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      33(R8)(CX*2), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 86(R8)(CX*2), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	MOVBLZX      69(R8)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      26(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      27(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      28(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      29(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      30(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X8
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      31(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X8, X8
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      32(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X8, X8
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      33(R8)(DI*1), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X8, X8
-	VINSERTI128  $0x01, X8, Y4, Y4
-	VPBROADCASTD 86(R8)(DI*1), Y8
-	VPSHUFB      const4<>+0(SB), Y8, Y8
-	VPAND        const3<>+0(SB), Y8, Y8
-	VPCMPEQB     const3<>+0(SB), Y8, Y8
-	VPXOR        Y8, Y4, Y4
-	VPSUBB       Y8, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y4, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y3
-	VPALIGNR     $0x08, Y7, Y8, Y4
-	VPADDD       Y3, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y6, Y3
-	VSHUFPS      $0xdd, Y4, Y6, Y4
-	VPADDD       Y3, Y4, Y4
-	VPBLENDD     $0xf0, Y4, Y5, Y3
-	VPERM2I128   $0x21, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	VPBROADCASTD 100(BX), Y3
-	VPSLLD       $0x04, Y3, Y3
-	VPSUBD       Y3, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPSRLD       $0x0c, Y2, Y3
-	VPAND        const13<>+0(SB), Y3, Y3
-	VPADDD       Y3, Y3, Y3
-	VPADDD       const10<>+0(SB), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y1, Y3, Y3
-	VBROADCASTSS 96(BX), Y5
-	VMULPS       Y3, Y5, Y5
-	VFMADD231PS  Y5, Y4, Y0
-	VMOVDQU      128(DX), Y3
-	PREFETCHT0   448(SI)
-	MOVBLZX      70(AX), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      34(AX), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      35(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      36(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      37(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      38(AX), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X5
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      39(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      40(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X5, X5
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      41(AX), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPBROADCASTD 90(AX), Y5
-	VPSHUFB      const4<>+0(SB), Y5, Y5
-	VPAND        const3<>+0(SB), Y5, Y5
-	VPCMPEQB     const3<>+0(SB), Y5, Y5
-	VPXOR        Y5, Y4, Y4
-	VPSUBB       Y5, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y4, Y5
-	MOVBLZX      70(AX)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      34(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      35(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      36(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      37(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      38(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X6
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      39(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X6, X6
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      40(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X6, X6
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      41(AX)(CX*1), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 90(AX)(CX*1), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y4
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVBLZX      70(AX)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      34(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      35(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      36(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      37(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      38(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X6
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      39(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X6, X6
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      40(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X6, X6
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      41(AX)(CX*2), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 90(AX)(CX*2), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	MOVBLZX      70(AX)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      34(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      35(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      36(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      37(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      38(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X7
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      39(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X7, X7
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      40(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X7, X7
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      41(AX)(DI*1), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 90(AX)(DI*1), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y4
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVBLZX      70(R8), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      34(R8), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      35(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      36(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      37(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      38(R8), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X6
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      39(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X6, X6
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      40(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X6, X6
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      41(R8), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 90(R8), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	PREFETCHT0   512(SI)
-	MOVBLZX      70(R8)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      34(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      35(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      36(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      37(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      38(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X7
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      39(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X7, X7
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      40(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X7, X7
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      41(R8)(CX*1), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 90(R8)(CX*1), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	MOVBLZX      70(R8)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      34(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      35(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      36(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      37(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      38(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X7
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      39(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X7, X7
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      40(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X7, X7
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      41(R8)(CX*2), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 90(R8)(CX*2), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	MOVBLZX      70(R8)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      34(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      35(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      36(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      37(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      38(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X8
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      39(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X8, X8
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      40(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X8, X8
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      41(R8)(DI*1), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X8, X8
-	VINSERTI128  $0x01, X8, Y4, Y4
-	VPBROADCASTD 90(R8)(DI*1), Y8
-	VPSHUFB      const4<>+0(SB), Y8, Y8
-	VPAND        const3<>+0(SB), Y8, Y8
-	VPCMPEQB     const3<>+0(SB), Y8, Y8
-	VPXOR        Y8, Y4, Y4
-	VPSUBB       Y8, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y4, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y3
-	VPALIGNR     $0x08, Y7, Y8, Y4
-	VPADDD       Y3, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y6, Y3
-	VSHUFPS      $0xdd, Y4, Y6, Y4
-	VPADDD       Y3, Y4, Y4
-	VPBLENDD     $0xf0, Y4, Y5, Y3
-	VPERM2I128   $0x21, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	VPBROADCASTD 132(BX), Y3
-	VPSLLD       $0x04, Y3, Y3
-	VPSUBD       Y3, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPSRLD       $0x10, Y2, Y3
-	VPAND        const13<>+0(SB), Y3, Y3
-	VPADDD       Y3, Y3, Y3
-	VPADDD       const10<>+0(SB), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y1, Y3, Y3
-	VBROADCASTSS 128(BX), Y5
-	VMULPS       Y3, Y5, Y5
-	VFMADD231PS  Y5, Y4, Y0
-	VMOVDQU      160(DX), Y3
-	MOVBLZX      71(AX), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      42(AX), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      43(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      44(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      45(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      46(AX), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X5
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      47(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      48(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X5, X5
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      49(AX), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPBROADCASTD 94(AX), Y5
-	VPSHUFB      const4<>+0(SB), Y5, Y5
-	VPAND        const3<>+0(SB), Y5, Y5
-	VPCMPEQB     const3<>+0(SB), Y5, Y5
-	VPXOR        Y5, Y4, Y4
-	VPSUBB       Y5, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y4, Y5
-	PREFETCHT0   576(SI)
-	MOVBLZX      71(AX)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      42(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      43(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      44(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      45(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      46(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X6
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      47(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X6, X6
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      48(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X6, X6
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      49(AX)(CX*1), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 94(AX)(CX*1), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y4
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVBLZX      71(AX)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      42(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      43(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      44(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      45(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      46(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X6
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      47(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X6, X6
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      48(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X6, X6
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      49(AX)(CX*2), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 94(AX)(CX*2), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	MOVBLZX      71(AX)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      42(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      43(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      44(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      45(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      46(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X7
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      47(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X7, X7
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      48(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X7, X7
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      49(AX)(DI*1), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 94(AX)(DI*1), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y4
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVBLZX      71(R8), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      42(R8), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      43(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      44(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      45(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      46(R8), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X6
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      47(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X6, X6
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      48(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X6, X6
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      49(R8), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 94(R8), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	MOVBLZX      71(R8)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      42(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      43(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      44(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      45(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      46(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X7
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      47(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X7, X7
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      48(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X7, X7
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      49(R8)(CX*1), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 94(R8)(CX*1), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	PREFETCHT0   640(SI)
-	MOVBLZX      71(R8)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      42(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      43(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      44(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      45(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      46(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X7
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      47(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X7, X7
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      48(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X7, X7
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      49(R8)(CX*2), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 94(R8)(CX*2), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	MOVBLZX      71(R8)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      42(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      43(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      44(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      45(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      46(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X8
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      47(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X8, X8
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      48(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X8, X8
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      49(R8)(DI*1), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X8, X8
-	VINSERTI128  $0x01, X8, Y4, Y4
-	VPBROADCASTD 94(R8)(DI*1), Y8
-	VPSHUFB      const4<>+0(SB), Y8, Y8
-	VPAND        const3<>+0(SB), Y8, Y8
-	VPCMPEQB     const3<>+0(SB), Y8, Y8
-	VPXOR        Y8, Y4, Y4
-	VPSUBB       Y8, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y4, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y3
-	VPALIGNR     $0x08, Y7, Y8, Y4
-	VPADDD       Y3, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y6, Y3
-	VSHUFPS      $0xdd, Y4, Y6, Y4
-	VPADDD       Y3, Y4, Y4
-	VPBLENDD     $0xf0, Y4, Y5, Y3
-	VPERM2I128   $0x21, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	VPBROADCASTD 164(BX), Y3
-	VPSLLD       $0x04, Y3, Y3
-	VPSUBD       Y3, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPSRLD       $0x14, Y2, Y3
-	VPAND        const13<>+0(SB), Y3, Y3
-	VPADDD       Y3, Y3, Y3
-	VPADDD       const10<>+0(SB), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y1, Y3, Y3
-	VBROADCASTSS 160(BX), Y5
-	VMULPS       Y3, Y5, Y5
-	VFMADD231PS  Y5, Y4, Y0
-	VMOVDQU      192(DX), Y3
-	MOVBLZX      72(AX), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      50(AX), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      51(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      52(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      53(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      54(AX), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X5
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      55(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      56(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X5, X5
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      57(AX), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPBROADCASTD 98(AX), Y5
-	VPSHUFB      const4<>+0(SB), Y5, Y5
-	VPAND        const3<>+0(SB), Y5, Y5
-	VPCMPEQB     const3<>+0(SB), Y5, Y5
-	VPXOR        Y5, Y4, Y4
-	VPSUBB       Y5, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y4, Y5
-	MOVBLZX      72(AX)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      50(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      51(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      52(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      53(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      54(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X6
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      55(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X6, X6
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      56(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X6, X6
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      57(AX)(CX*1), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 98(AX)(CX*1), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y4
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVBLZX      72(AX)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      50(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      51(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      52(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      53(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      54(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X6
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      55(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X6, X6
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      56(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X6, X6
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      57(AX)(CX*2), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 98(AX)(CX*2), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	PREFETCHT0   704(SI)
-	MOVBLZX      72(AX)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      50(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      51(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      52(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      53(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      54(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X7
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      55(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X7, X7
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      56(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X7, X7
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      57(AX)(DI*1), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 98(AX)(DI*1), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y4
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVBLZX      72(R8), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      50(R8), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      51(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      52(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      53(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      54(R8), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X6
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      55(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X6, X6
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      56(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X6, X6
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      57(R8), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 98(R8), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	MOVBLZX      72(R8)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      50(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      51(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      52(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      53(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      54(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X7
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      55(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X7, X7
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      56(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X7, X7
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      57(R8)(CX*1), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 98(R8)(CX*1), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	MOVBLZX      72(R8)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      50(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      51(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      52(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      53(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      54(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X7
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      55(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X7, X7
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      56(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X7, X7
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      57(R8)(CX*2), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 98(R8)(CX*2), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	PREFETCHT0   768(SI)
-	MOVBLZX      72(R8)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      50(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      51(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      52(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      53(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      54(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X8
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      55(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X8, X8
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      56(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X8, X8
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      57(R8)(DI*1), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X8, X8
-	VINSERTI128  $0x01, X8, Y4, Y4
-	VPBROADCASTD 98(R8)(DI*1), Y8
-	VPSHUFB      const4<>+0(SB), Y8, Y8
-	VPAND        const3<>+0(SB), Y8, Y8
-	VPCMPEQB     const3<>+0(SB), Y8, Y8
-	VPXOR        Y8, Y4, Y4
-	VPSUBB       Y8, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y4, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y3
-	VPALIGNR     $0x08, Y7, Y8, Y4
-	VPADDD       Y3, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y6, Y3
-	VSHUFPS      $0xdd, Y4, Y6, Y4
-	VPADDD       Y3, Y4, Y4
-	VPBLENDD     $0xf0, Y4, Y5, Y3
-	VPERM2I128   $0x21, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	VPBROADCASTD 196(BX), Y3
-	VPSLLD       $0x04, Y3, Y3
-	VPSUBD       Y3, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPSRLD       $0x18, Y2, Y3
-	VPAND        const13<>+0(SB), Y3, Y3
-	VPADDD       Y3, Y3, Y3
-	VPADDD       const10<>+0(SB), Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y1, Y3, Y3
-	VBROADCASTSS 192(BX), Y5
-	VMULPS       Y3, Y5, Y5
-	VFMADD231PS  Y5, Y4, Y0
-	VMOVDQU      224(DX), Y3
-	MOVBLZX      73(AX), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      58(AX), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      59(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      60(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      61(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      62(AX), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X5
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      63(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X5, X5
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      64(AX), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X5, X5
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      65(AX), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPBROADCASTD 102(AX), Y5
-	VPSHUFB      const4<>+0(SB), Y5, Y5
-	VPAND        const3<>+0(SB), Y5, Y5
-	VPCMPEQB     const3<>+0(SB), Y5, Y5
-	VPXOR        Y5, Y4, Y4
-	VPSUBB       Y5, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y4, Y5
-	MOVBLZX      73(AX)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      58(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      59(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      60(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      61(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      62(AX)(CX*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X6
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      63(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X6, X6
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      64(AX)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X6, X6
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      65(AX)(CX*1), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 102(AX)(CX*1), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y4
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y4, Y5, Y5
-	MOVBLZX      73(AX)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      58(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      59(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      60(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      61(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      62(AX)(CX*2), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X6
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      63(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X6, X6
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      64(AX)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X6, X6
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      65(AX)(CX*2), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 102(AX)(CX*2), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	MOVBLZX      73(AX)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      58(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      59(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      60(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      61(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      62(AX)(DI*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X7
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      63(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X7, X7
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      64(AX)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X7, X7
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      65(AX)(DI*1), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 102(AX)(DI*1), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y4
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y4, Y5, Y5
-	PREFETCHT0   832(SI)
-	MOVBLZX      73(R8), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      58(R8), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      59(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      60(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      61(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      62(R8), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X6
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      63(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X6, X6
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      64(R8), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X6, X6
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      65(R8), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPBROADCASTD 102(R8), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y4, Y4
-	VPSUBB       Y6, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	MOVBLZX      73(R8)(CX*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      58(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      59(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      60(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      61(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      62(R8)(CX*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X7
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      63(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X7, X7
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      64(R8)(CX*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X7, X7
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      65(R8)(CX*1), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 102(R8)(CX*1), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	MOVBLZX      73(R8)(CX*2), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      58(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      59(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      60(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      61(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      62(R8)(CX*2), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X7
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      63(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X7, X7
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      64(R8)(CX*2), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X7, X7
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      65(R8)(CX*2), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X7, X7
-	VINSERTI128  $0x01, X7, Y4, Y4
-	VPBROADCASTD 102(R8)(CX*2), Y7
-	VPSHUFB      const4<>+0(SB), Y7, Y7
-	VPAND        const3<>+0(SB), Y7, Y7
-	VPCMPEQB     const3<>+0(SB), Y7, Y7
-	VPXOR        Y7, Y4, Y4
-	VPSUBB       Y7, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	MOVBLZX      73(R8)(DI*1), R11
-	MOVL         R11, R12
-	SHLL         $0x08, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      58(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X4
-	MOVL         R11, R12
-	SHLL         $0x07, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      59(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x06, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      60(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x05, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      61(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x03, (R9)(R13*4), X4, X4
-	MOVL         R11, R12
-	SHLL         $0x04, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      62(R8)(DI*1), R13
-	ORL          R12, R13
-	VMOVD        (R9)(R13*4), X8
-	MOVL         R11, R12
-	SHLL         $0x03, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      63(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x01, (R9)(R13*4), X8, X8
-	MOVL         R11, R12
-	SHLL         $0x02, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      64(R8)(DI*1), R13
-	ORL          R12, R13
-	VPINSRD      $0x02, (R9)(R13*4), X8, X8
-	SHLL         $0x01, R11
-	ANDL         $0x00000100, R11
-	MOVBLZX      65(R8)(DI*1), R12
-	ORL          R11, R12
-	VPINSRD      $0x03, (R9)(R12*4), X8, X8
-	VINSERTI128  $0x01, X8, Y4, Y4
-	VPBROADCASTD 102(R8)(DI*1), Y8
-	VPSHUFB      const4<>+0(SB), Y8, Y8
-	VPAND        const3<>+0(SB), Y8, Y8
-	VPCMPEQB     const3<>+0(SB), Y8, Y8
-	VPXOR        Y8, Y4, Y4
-	VPSUBB       Y8, Y4, Y4
-	VPADDB       const5<>+0(SB), Y4, Y4
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y4, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y3
-	VPALIGNR     $0x08, Y7, Y8, Y4
-	VPADDD       Y3, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y6, Y3
-	VSHUFPS      $0xdd, Y4, Y6, Y4
-	VPADDD       Y3, Y4, Y4
-	VPBLENDD     $0xf0, Y4, Y5, Y3
-	VPERM2I128   $0x21, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	VPBROADCASTD 228(BX), Y3
-	VPSLLD       $0x04, Y3, Y3
-	VPSUBD       Y3, Y4, Y4
-	VCVTDQ2PS    Y4, Y4
-	VPSRLD       $0x1c, Y2, Y2
-	VPAND        const13<>+0(SB), Y2, Y2
-	VPADDD       Y2, Y2, Y2
-	VPADDD       const10<>+0(SB), Y2, Y2
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y2, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y1
+	VPALIGNR     $0x08, Y5, Y6, Y2
+	VPADDD       Y1, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y4, Y1
+	VSHUFPS      $0xdd, Y2, Y4, Y2
+	VPADDD       Y1, Y2, Y2
+	VPBLENDD     $0xf0, Y2, Y3, Y1
+	VPERM2I128   $0x21, Y2, Y3, Y2
+	VPADDD       Y1, Y2, Y2
+	VPBROADCASTD 4(BX), Y1
+	VPSLLD       $0x04, Y1, Y1
+	VPSUBD       Y1, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VBROADCASTSS 224(BX), Y1
-	VMULPS       Y2, Y1, Y1
-	VFMADD231PS  Y1, Y4, Y0
+	VMOVAPS      (R10), Y1
+	VBROADCASTSS (BX), Y3
+	VMULPS       Y1, Y3, Y3
+	VFMADD231PS  Y3, Y2, Y0
+	ADDQ         $0x6e, SI
+	ADDQ         $0x20, DX
+	ADDQ         $0x20, BX
+	ADDQ         $0x20, R10
+	INCQ         R11
+	CMPQ         R11, $0x08
+	JLT          chunks
 	ADDQ         $0x6e, AX
 	ADDQ         $0x6e, R8
-	ADDQ         $0x00000370, SI
-	ADDQ         $0x00000100, DX
-	ADDQ         $0x00000100, BX
-	DECQ         R10
+	DECQ         blocks+24(FP)
 	JNZ          loop
 	MOVQ         dst+0(FP), AX
 	VMOVUPS      Y0, (AX)
@@ -36703,76 +20889,76 @@ DATA const28<>+56(SB)/4, $0x03000300
 DATA const28<>+60(SB)/4, $0x03000300
 GLOBL const28<>(SB), RODATA|NOPTR, $64
 
-DATA const29<>+0(SB)/4, $0x01010101
-DATA const29<>+4(SB)/4, $0x01010101
-DATA const29<>+8(SB)/4, $0x01010101
-DATA const29<>+12(SB)/4, $0x01010101
-DATA const29<>+16(SB)/4, $0x01010101
-DATA const29<>+20(SB)/4, $0x01010101
-DATA const29<>+24(SB)/4, $0x01010101
-DATA const29<>+28(SB)/4, $0x01010101
-DATA const29<>+32(SB)/4, $0x01010101
-DATA const29<>+36(SB)/4, $0x01010101
-DATA const29<>+40(SB)/4, $0x01010101
-DATA const29<>+44(SB)/4, $0x01010101
-DATA const29<>+48(SB)/4, $0x01010101
-DATA const29<>+52(SB)/4, $0x01010101
-DATA const29<>+56(SB)/4, $0x01010101
-DATA const29<>+60(SB)/4, $0x01010101
+DATA const29<>+0(SB)/4, $0x00000007
+DATA const29<>+4(SB)/4, $0x00000007
+DATA const29<>+8(SB)/4, $0x00000007
+DATA const29<>+12(SB)/4, $0x00000007
+DATA const29<>+16(SB)/4, $0x00000007
+DATA const29<>+20(SB)/4, $0x00000007
+DATA const29<>+24(SB)/4, $0x00000007
+DATA const29<>+28(SB)/4, $0x00000007
+DATA const29<>+32(SB)/4, $0x00000007
+DATA const29<>+36(SB)/4, $0x00000007
+DATA const29<>+40(SB)/4, $0x00000007
+DATA const29<>+44(SB)/4, $0x00000007
+DATA const29<>+48(SB)/4, $0x00000007
+DATA const29<>+52(SB)/4, $0x00000007
+DATA const29<>+56(SB)/4, $0x00000007
+DATA const29<>+60(SB)/4, $0x00000007
 GLOBL const29<>(SB), RODATA|NOPTR, $64
 
-DATA const30<>+0(SB)/4, $0x09090909
-DATA const30<>+4(SB)/4, $0x09090909
-DATA const30<>+8(SB)/4, $0x09090909
-DATA const30<>+12(SB)/4, $0x09090909
-DATA const30<>+16(SB)/4, $0x09090909
-DATA const30<>+20(SB)/4, $0x09090909
-DATA const30<>+24(SB)/4, $0x09090909
-DATA const30<>+28(SB)/4, $0x09090909
-DATA const30<>+32(SB)/4, $0x07070707
-DATA const30<>+36(SB)/4, $0x07070707
-DATA const30<>+40(SB)/4, $0x07070707
-DATA const30<>+44(SB)/4, $0x07070707
-DATA const30<>+48(SB)/4, $0x07070707
-DATA const30<>+52(SB)/4, $0x07070707
-DATA const30<>+56(SB)/4, $0x07070707
-DATA const30<>+60(SB)/4, $0x07070707
+DATA const30<>+0(SB)/4, $0x3e000000
+DATA const30<>+4(SB)/4, $0x3e000000
+DATA const30<>+8(SB)/4, $0x3e000000
+DATA const30<>+12(SB)/4, $0x3e000000
+DATA const30<>+16(SB)/4, $0x3e000000
+DATA const30<>+20(SB)/4, $0x3e000000
+DATA const30<>+24(SB)/4, $0x3e000000
+DATA const30<>+28(SB)/4, $0x3e000000
+DATA const30<>+32(SB)/4, $0x3e000000
+DATA const30<>+36(SB)/4, $0x3e000000
+DATA const30<>+40(SB)/4, $0x3e000000
+DATA const30<>+44(SB)/4, $0x3e000000
+DATA const30<>+48(SB)/4, $0x3e000000
+DATA const30<>+52(SB)/4, $0x3e000000
+DATA const30<>+56(SB)/4, $0x3e000000
+DATA const30<>+60(SB)/4, $0x3e000000
 GLOBL const30<>(SB), RODATA|NOPTR, $64
 
-DATA const31<>+0(SB)/4, $0x00000007
-DATA const31<>+4(SB)/4, $0x00000007
-DATA const31<>+8(SB)/4, $0x00000007
-DATA const31<>+12(SB)/4, $0x00000007
-DATA const31<>+16(SB)/4, $0x00000007
-DATA const31<>+20(SB)/4, $0x00000007
-DATA const31<>+24(SB)/4, $0x00000007
-DATA const31<>+28(SB)/4, $0x00000007
-DATA const31<>+32(SB)/4, $0x00000007
-DATA const31<>+36(SB)/4, $0x00000007
-DATA const31<>+40(SB)/4, $0x00000007
-DATA const31<>+44(SB)/4, $0x00000007
-DATA const31<>+48(SB)/4, $0x00000007
-DATA const31<>+52(SB)/4, $0x00000007
-DATA const31<>+56(SB)/4, $0x00000007
-DATA const31<>+60(SB)/4, $0x00000007
+DATA const31<>+0(SB)/4, $0x01010101
+DATA const31<>+4(SB)/4, $0x01010101
+DATA const31<>+8(SB)/4, $0x01010101
+DATA const31<>+12(SB)/4, $0x01010101
+DATA const31<>+16(SB)/4, $0x01010101
+DATA const31<>+20(SB)/4, $0x01010101
+DATA const31<>+24(SB)/4, $0x01010101
+DATA const31<>+28(SB)/4, $0x01010101
+DATA const31<>+32(SB)/4, $0x01010101
+DATA const31<>+36(SB)/4, $0x01010101
+DATA const31<>+40(SB)/4, $0x01010101
+DATA const31<>+44(SB)/4, $0x01010101
+DATA const31<>+48(SB)/4, $0x01010101
+DATA const31<>+52(SB)/4, $0x01010101
+DATA const31<>+56(SB)/4, $0x01010101
+DATA const31<>+60(SB)/4, $0x01010101
 GLOBL const31<>(SB), RODATA|NOPTR, $64
 
-DATA const32<>+0(SB)/4, $0x3e000000
-DATA const32<>+4(SB)/4, $0x3e000000
-DATA const32<>+8(SB)/4, $0x3e000000
-DATA const32<>+12(SB)/4, $0x3e000000
-DATA const32<>+16(SB)/4, $0x3e000000
-DATA const32<>+20(SB)/4, $0x3e000000
-DATA const32<>+24(SB)/4, $0x3e000000
-DATA const32<>+28(SB)/4, $0x3e000000
-DATA const32<>+32(SB)/4, $0x3e000000
-DATA const32<>+36(SB)/4, $0x3e000000
-DATA const32<>+40(SB)/4, $0x3e000000
-DATA const32<>+44(SB)/4, $0x3e000000
-DATA const32<>+48(SB)/4, $0x3e000000
-DATA const32<>+52(SB)/4, $0x3e000000
-DATA const32<>+56(SB)/4, $0x3e000000
-DATA const32<>+60(SB)/4, $0x3e000000
+DATA const32<>+0(SB)/4, $0x09090909
+DATA const32<>+4(SB)/4, $0x09090909
+DATA const32<>+8(SB)/4, $0x09090909
+DATA const32<>+12(SB)/4, $0x09090909
+DATA const32<>+16(SB)/4, $0x09090909
+DATA const32<>+20(SB)/4, $0x09090909
+DATA const32<>+24(SB)/4, $0x09090909
+DATA const32<>+28(SB)/4, $0x09090909
+DATA const32<>+32(SB)/4, $0x07070707
+DATA const32<>+36(SB)/4, $0x07070707
+DATA const32<>+40(SB)/4, $0x07070707
+DATA const32<>+44(SB)/4, $0x07070707
+DATA const32<>+48(SB)/4, $0x07070707
+DATA const32<>+52(SB)/4, $0x07070707
+DATA const32<>+56(SB)/4, $0x07070707
+DATA const32<>+60(SB)/4, $0x07070707
 GLOBL const32<>(SB), RODATA|NOPTR, $64
 
 DATA const33<>+0(SB)/4, $0x000000f0
@@ -36883,56 +21069,56 @@ DATA const38<>+56(SB)/4, $0x09090909
 DATA const38<>+60(SB)/4, $0x09090909
 GLOBL const38<>(SB), RODATA|NOPTR, $64
 
-DATA const39<>+0(SB)/4, $0x40404040
-DATA const39<>+4(SB)/4, $0x40404040
-DATA const39<>+8(SB)/4, $0x40404040
-DATA const39<>+12(SB)/4, $0x40404040
-DATA const39<>+16(SB)/4, $0x40404040
-DATA const39<>+20(SB)/4, $0x40404040
-DATA const39<>+24(SB)/4, $0x40404040
-DATA const39<>+28(SB)/4, $0x40404040
-DATA const39<>+32(SB)/4, $0x40404040
-DATA const39<>+36(SB)/4, $0x40404040
-DATA const39<>+40(SB)/4, $0x40404040
-DATA const39<>+44(SB)/4, $0x40404040
-DATA const39<>+48(SB)/4, $0x40404040
-DATA const39<>+52(SB)/4, $0x40404040
-DATA const39<>+56(SB)/4, $0x40404040
-DATA const39<>+60(SB)/4, $0x40404040
+DATA const39<>+0(SB)/4, $0x3f000000
+DATA const39<>+4(SB)/4, $0x3f000000
+DATA const39<>+8(SB)/4, $0x3f000000
+DATA const39<>+12(SB)/4, $0x3f000000
+DATA const39<>+16(SB)/4, $0x3f000000
+DATA const39<>+20(SB)/4, $0x3f000000
+DATA const39<>+24(SB)/4, $0x3f000000
+DATA const39<>+28(SB)/4, $0x3f000000
+DATA const39<>+32(SB)/4, $0x3f000000
+DATA const39<>+36(SB)/4, $0x3f000000
+DATA const39<>+40(SB)/4, $0x3f000000
+DATA const39<>+44(SB)/4, $0x3f000000
+DATA const39<>+48(SB)/4, $0x3f000000
+DATA const39<>+52(SB)/4, $0x3f000000
+DATA const39<>+56(SB)/4, $0x3f000000
+DATA const39<>+60(SB)/4, $0x3f000000
 GLOBL const39<>(SB), RODATA|NOPTR, $64
 
-DATA const40<>+0(SB)/4, $0x3f000000
-DATA const40<>+4(SB)/4, $0x3f000000
-DATA const40<>+8(SB)/4, $0x3f000000
-DATA const40<>+12(SB)/4, $0x3f000000
-DATA const40<>+16(SB)/4, $0x3f000000
-DATA const40<>+20(SB)/4, $0x3f000000
-DATA const40<>+24(SB)/4, $0x3f000000
-DATA const40<>+28(SB)/4, $0x3f000000
-DATA const40<>+32(SB)/4, $0x3f000000
-DATA const40<>+36(SB)/4, $0x3f000000
-DATA const40<>+40(SB)/4, $0x3f000000
-DATA const40<>+44(SB)/4, $0x3f000000
-DATA const40<>+48(SB)/4, $0x3f000000
-DATA const40<>+52(SB)/4, $0x3f000000
-DATA const40<>+56(SB)/4, $0x3f000000
-DATA const40<>+60(SB)/4, $0x3f000000
+DATA const40<>+0(SB)/4, $0x3e800000
+DATA const40<>+4(SB)/4, $0x3e800000
+DATA const40<>+8(SB)/4, $0x3e800000
+DATA const40<>+12(SB)/4, $0x3e800000
+DATA const40<>+16(SB)/4, $0x3e800000
+DATA const40<>+20(SB)/4, $0x3e800000
+DATA const40<>+24(SB)/4, $0x3e800000
+DATA const40<>+28(SB)/4, $0x3e800000
+DATA const40<>+32(SB)/4, $0x3e800000
+DATA const40<>+36(SB)/4, $0x3e800000
+DATA const40<>+40(SB)/4, $0x3e800000
+DATA const40<>+44(SB)/4, $0x3e800000
+DATA const40<>+48(SB)/4, $0x3e800000
+DATA const40<>+52(SB)/4, $0x3e800000
+DATA const40<>+56(SB)/4, $0x3e800000
+DATA const40<>+60(SB)/4, $0x3e800000
 GLOBL const40<>(SB), RODATA|NOPTR, $64
 
-DATA const41<>+0(SB)/4, $0x3e800000
-DATA const41<>+4(SB)/4, $0x3e800000
-DATA const41<>+8(SB)/4, $0x3e800000
-DATA const41<>+12(SB)/4, $0x3e800000
-DATA const41<>+16(SB)/4, $0x3e800000
-DATA const41<>+20(SB)/4, $0x3e800000
-DATA const41<>+24(SB)/4, $0x3e800000
-DATA const41<>+28(SB)/4, $0x3e800000
-DATA const41<>+32(SB)/4, $0x3e800000
-DATA const41<>+36(SB)/4, $0x3e800000
-DATA const41<>+40(SB)/4, $0x3e800000
-DATA const41<>+44(SB)/4, $0x3e800000
-DATA const41<>+48(SB)/4, $0x3e800000
-DATA const41<>+52(SB)/4, $0x3e800000
-DATA const41<>+56(SB)/4, $0x3e800000
-DATA const41<>+60(SB)/4, $0x3e800000
+DATA const41<>+0(SB)/4, $0x40404040
+DATA const41<>+4(SB)/4, $0x40404040
+DATA const41<>+8(SB)/4, $0x40404040
+DATA const41<>+12(SB)/4, $0x40404040
+DATA const41<>+16(SB)/4, $0x40404040
+DATA const41<>+20(SB)/4, $0x40404040
+DATA const41<>+24(SB)/4, $0x40404040
+DATA const41<>+28(SB)/4, $0x40404040
+DATA const41<>+32(SB)/4, $0x40404040
+DATA const41<>+36(SB)/4, $0x40404040
+DATA const41<>+40(SB)/4, $0x40404040
+DATA const41<>+44(SB)/4, $0x40404040
+DATA const41<>+48(SB)/4, $0x40404040
+DATA const41<>+52(SB)/4, $0x40404040
+DATA const41<>+56(SB)/4, $0x40404040
+DATA const41<>+60(SB)/4, $0x40404040
 GLOBL const41<>(SB), RODATA|NOPTR, $64

@@ -94,6 +94,7 @@ type format256 struct {
 	min    bool // a minimum is added per group
 	off    int  // log2 of what the bytes of a weight are too large by; -1: nothing
 	most   int  // the largest byte that load returns
+	loop   bool // over the chunks of a block; they are many instructions
 
 	// begin sets up constants, before the loop over blocks.
 	begin func(x *program, s *state256)
@@ -101,7 +102,7 @@ type format256 struct {
 	scales func(x *program, s *state256)
 	// scale returns the scale of group g of the block, and its minimum or nil: a lane per row.
 	scale func(x *program, s *state256, g int) (d, m reg.VecVirtual)
-	// load returns weights 32c to 32c+31 of row i as bytes.
+	// load returns weights 32c to 32c+31 of row i as bytes. In a loop, c is 0, and what depends on it is to be read through state256.field.
 	load func(x *program, s *state256, i, c int) reg.VecVirtual
 }
 
@@ -113,6 +114,13 @@ type state256 struct {
 	v      map[string]reg.VecVirtual // of the block
 
 	grid, signs reg.GPVirtual // codebooks
+	chunk       reg.Register  // the number of the chunk in a loop
+	row         reg.GPVirtual // where the row that is being loaded begins
+}
+
+// field is at disp in the block of the row that is being loaded, and stride bytes further in each chunk.
+func (s *state256) field(disp, stride int) Mem {
+	return Mem{Base: s.row, Disp: disp, Index: s.chunk, Scale: uint8(stride)}
 }
 
 // full tells whether the weights take all of a byte. VPMADDUBSW would saturate: the level avx2 takes such weights as signed bytes, and multiplies their
@@ -167,21 +175,21 @@ func (x *program) rows256(l level256, f format256) {
 	x.SHLQ(Imm(3), next)
 	x.ADDQ(w, next)
 	s := x.start256(l, &f, w, stride)
-	blocks := x.arg("blocks")
+	blocks := x.argMem("blocks")
 	acc := x.YMM()
 	x.VPXOR(acc, acc, acc)
 
 	// Short blocks go by some at a time, so that what is fetched of a row is used at once.
 	if some := 128 / f.weight; some > 1 {
 		x.Label("some")
-		x.CMPQ(blocks, Imm(uint64(some)))
+		x.CMPQ(blocks, U8(some))
 		x.JLT(LabelRef("rest"))
 		x.rowsStep256(l, f, s, acc, some, q, meta, next)
-		x.SUBQ(Imm(uint64(some)), blocks)
+		x.SUBQ(U8(some), blocks)
 		x.JMP(LabelRef("some"))
 		x.Label("rest")
-		x.TESTQ(blocks, blocks)
-		x.JZ(LabelRef("end"))
+		x.CMPQ(blocks, U8(0))
+		x.JEQ(LabelRef("end"))
 	}
 	x.Label("loop")
 	x.rowsStep256(l, f, s, acc, 1, q, meta, next)
@@ -196,6 +204,10 @@ func (x *program) rows256(l level256, f format256) {
 
 // rowsStep256 takes n blocks of each row.
 func (x *program) rowsStep256(l level256, f format256, s *state256, acc reg.VecVirtual, n int, q, meta, next reg.Register) {
+	if f.loop {
+		x.rowsLoop256(l, f, s, acc, q, meta, next)
+		return
+	}
 	// Fetches are spread over the loads: too many at once would have to wait for each other.
 	loads, bytes := n*f.weight/32*8, n*f.size*8
 	load, done, line := f.load, 0, 0
@@ -221,6 +233,59 @@ func (x *program) rowsStep256(l level256, f format256, s *state256, acc reg.VecV
 	x.add(bytes, next)
 	x.add(n*f.weight, q)
 	x.add(n*f.weight/32*actGroup, meta)
+}
+
+// rowsLoop256 takes a block of each row, one chunk after another.
+func (x *program) rowsLoop256(l level256, f format256, s *state256, acc reg.VecVirtual, q, meta, next reg.Register) {
+	groups, chunks := f.weight/f.group, f.weight/32
+	scales := x.GP64()
+	x.aligned32(x.AllocLocal(32*groups+32), scales)
+	f.scales(x, s)
+	for g := range groups {
+		d, _ := f.scale(x, s, g)
+		x.VMOVAPS(d, Mem{Base: scales, Disp: 32 * g})
+	}
+	f.scale = func(x *program, s *state256, g int) (d, m reg.VecVirtual) {
+		y := x.YMM()
+		x.VMOVAPS(Mem{Base: scales, Disp: 32 * g}, y)
+		return y, nil
+	}
+	x.chunks256(&f, s, func() {
+		for at := 0; at < f.size; at += 64 {
+			x.PREFETCHT0(Mem{Base: next, Disp: at})
+		}
+		for i, sum := range x.sums256(l, &f, s, 0, Mem{Base: q}) {
+			x.fold256(&f, s, acc, sum, i, i, meta)
+		}
+		x.add(8*f.size/chunks, next)
+		x.add(32, q)
+		x.add(actGroup, meta)
+		x.add(32*groups/chunks, scales)
+	})
+	x.advance8(s.rows, f.size)
+}
+
+// chunks256 runs body for each chunk of a block.
+func (x *program) chunks256(f *format256, s *state256, body func()) {
+	s.chunk = x.GP64()
+	x.XORQ(s.chunk, s.chunk)
+	load := f.load
+	f.load = func(x *program, s *state256, i, c int) reg.VecVirtual {
+		s.row = x.GP64()
+		x.LEAQ(s.rows.at(i, 0), s.row)
+		return load(x, s, i, c)
+	}
+	x.Label("chunks")
+	body()
+	x.INCQ(s.chunk)
+	x.CMPQ(s.chunk, Imm(uint64(f.weight/32)))
+	x.JLT(LabelRef("chunks"))
+}
+
+// aligned32 is the first address in m that is a multiple of 32.
+func (x *program) aligned32(m Mem, p reg.GPVirtual) {
+	x.LEAQ(m.Offset(31), p)
+	x.ANDQ(I8(-32), p)
 }
 
 // fold256 adds a group's contribution to acc: acc += float(n)·(scale·d), and min·dsum. It is group in of its block, and group g of those at meta.
@@ -368,7 +433,7 @@ func (x *program) unpack256(l level256, f format256) {
 			x.VMOVUPS(m, Mem{Base: mp, Disp: 32 * g})
 		}
 	}
-	for c := range f.weight / 32 {
+	chunk := func(c int) {
 		var half [2][4]reg.VecVirtual
 		for i := range half {
 			var v [4]reg.VecVirtual
@@ -385,8 +450,18 @@ func (x *program) unpack256(l level256, f format256) {
 			x.VMOVDQU(hi, Mem{Base: p, Disp: 32 * (8*c + 4 + j)})
 		}
 	}
+	if f.loop {
+		x.chunks256(&f, s, func() {
+			chunk(0)
+			x.add(8*32, p)
+		})
+	} else {
+		for c := range f.weight / 32 {
+			chunk(c)
+		}
+		x.add(8*f.weight, p)
+	}
 	x.advance8(s.rows, f.size)
-	x.add(8*f.weight, p)
 	x.add(32*groups, sp)
 	if mp != nil {
 		x.add(32*groups, mp)
@@ -500,8 +575,7 @@ func (k *kernel256) run() {
 	}
 	local := k.AllocLocal(32*vectors + 32)
 	k.out = k.GP64()
-	k.LEAQ(local.Offset(31), k.out)
-	k.ANDQ(I8(-32), k.out)
+	k.aligned32(local, k.out)
 	k.w, k.panel = k.get(fP), k.get(fPanel)
 	k.scale, k.scales = k.get(fS), k.get(fScales)
 	if k.min {

@@ -8,13 +8,13 @@ import (
 
 // formatsIQ256 are the formats that take their weights from codebooks: see codebooks.go of the package. Points are of eight numbers, those of IQ3 of four.
 var formatsIQ256 = []format256{
-	{name: "IQ1_S", weight: 256, size: 50, group: 32, off: 4, most: 25, begin: codebook256("gridIQ1S"), scales: scalesIQ1S256, scale: scaleIQ1S256, load: loadIQ1S256},
-	{name: "IQ1_M", weight: 256, size: 56, group: 16, off: 4, most: 25, begin: codebook256("gridIQ1S"), scales: scalesIQ1M256, scale: scaleIQ1M256, load: loadIQ1M256},
-	{name: "IQ2_XXS", weight: 256, size: 66, group: 32, off: 6, most: 64 + 43, begin: signedCodebook256("gridIQ2XXS"), scales: halves256(0), scale: scaleIQ2XXS256, load: loadIQ2XXS256},
-	{name: "IQ2_XS", weight: 256, size: 74, group: 16, off: 6, most: 64 + 43, begin: signedCodebook256("gridIQ2XS"), scales: scalesIQ2S256(66), scale: scaleIQ2S256, load: loadIQ2XS256},
-	{name: "IQ2_S", weight: 256, size: 82, group: 16, off: 6, most: 64 + 43, begin: codebook256("gridIQ2S"), scales: scalesIQ2S256(74), scale: scaleIQ2S256, load: loadIQ2S256},
-	{name: "IQ3_XXS", weight: 256, size: 98, group: 32, off: 6, most: 64 + 62, begin: signedCodebook256("gridIQ3XXS"), scales: halves256(0), scale: scaleIQ3XXS256, load: loadIQ3XXS256},
-	{name: "IQ3_S", weight: 256, size: 110, group: 32, off: 4, most: 16 + 15, begin: codebook256("gridIQ3S"), scales: scalesIQ3S256, scale: scaleIQ3S256, load: loadIQ3S256},
+	{name: "IQ1_S", weight: 256, size: 50, group: 32, off: 4, loop: true, most: 25, begin: codebook256("gridIQ1S"), scales: scalesIQ1S256, scale: scaleIQ1S256, load: loadIQ1S256},
+	{name: "IQ1_M", weight: 256, size: 56, group: 16, off: 4, loop: true, most: 25, begin: codebook256("gridIQ1S"), scales: scalesIQ1M256, scale: scaleIQ1M256, load: loadIQ1M256},
+	{name: "IQ2_XXS", weight: 256, size: 66, group: 32, off: 6, loop: true, most: 64 + 43, begin: signedCodebook256("gridIQ2XXS"), scales: halves256(0), scale: scaleIQ2XXS256, load: loadIQ2XXS256},
+	{name: "IQ2_XS", weight: 256, size: 74, group: 16, off: 6, loop: true, most: 64 + 43, begin: signedCodebook256("gridIQ2XS"), scales: scalesIQ2S256(66), scale: scaleIQ2S256, load: loadIQ2XS256},
+	{name: "IQ2_S", weight: 256, size: 82, group: 16, off: 6, loop: true, most: 64 + 43, begin: codebook256("gridIQ2S"), scales: scalesIQ2S256(74), scale: scaleIQ2S256, load: loadIQ2S256},
+	{name: "IQ3_XXS", weight: 256, size: 98, group: 32, off: 6, loop: true, most: 64 + 62, begin: signedCodebook256("gridIQ3XXS"), scales: halves256(0), scale: scaleIQ3XXS256, load: loadIQ3XXS256},
+	{name: "IQ3_S", weight: 256, size: 110, group: 32, off: 4, loop: true, most: 16 + 15, begin: codebook256("gridIQ3S"), scales: scalesIQ3S256, scale: scaleIQ3S256, load: loadIQ3S256},
 }
 
 // pointerTo is what a variable of the package points to.
@@ -138,9 +138,9 @@ func (x *program) halfMore256(n, d reg.VecVirtual, by float32) reg.VecVirtual {
 	return n
 }
 
-func loadIQ2XXS256(x *program, s *state256, i, c int) reg.VecVirtual {
-	y := x.eights256(s.grid, func(l int) reg.GPVirtual { return x.byteAt(s.rows.at(i, 2+8*c+l)) })
-	return x.signed256(y, x.sevens256(s, s.rows.at(i, 6+8*c)), 64)
+func loadIQ2XXS256(x *program, s *state256, _, _ int) reg.VecVirtual {
+	y := x.eights256(s.grid, func(l int) reg.GPVirtual { return x.byteAt(s.field(2+l, 8)) })
+	return x.signed256(y, x.sevens256(s, s.field(6, 8)), 64)
 }
 
 // top256 is the upper four bits of the dword at disp of 8 rows.
@@ -154,10 +154,10 @@ func scaleIQ2XXS256(x *program, s *state256, g int) (d, m reg.VecVirtual) {
 	return x.halfMore256(x.top256(s, 6+8*g), s.v["d"], 0.25), nil
 }
 
-func loadIQ2XS256(x *program, s *state256, i, c int) reg.VecVirtual {
+func loadIQ2XS256(x *program, s *state256, _, _ int) reg.VecVirtual {
 	word := func(l int) reg.GPVirtual {
 		r := x.GP32()
-		x.MOVWLZX(s.rows.at(i, 2+8*c+2*l), r)
+		x.MOVWLZX(s.field(2+2*l, 8), r)
 		return r
 	}
 	y := x.eights256(s.grid, func(l int) reg.GPVirtual {
@@ -184,25 +184,25 @@ func scaleIQ2S256(x *program, s *state256, g int) (d, m reg.VecVirtual) {
 	return x.halfMore256(x.shifted256(s.v["t"+digit(g/8)], 4*(g%8), x.words(0xf)), s.v["d"], 0.25), nil
 }
 
-func loadIQ2S256(x *program, s *state256, i, c int) reg.VecVirtual {
-	h := x.byteAt(s.rows.at(i, 66+c))
-	y := x.eights256(s.grid, func(l int) reg.GPVirtual { return x.indexed256(s.rows.at(i, 2+4*c+l), x.high256(h, 2*l, 3)) })
-	return x.flipped256(y, s.rows.at(i, 34+4*c), 64)
+func loadIQ2S256(x *program, s *state256, _, _ int) reg.VecVirtual {
+	h := x.byteAt(s.field(66, 1))
+	y := x.eights256(s.grid, func(l int) reg.GPVirtual { return x.indexed256(s.field(2+l, 4), x.high256(h, 2*l, 3)) })
+	return x.flipped256(y, s.field(34, 4), 64)
 }
 
-func loadIQ3XXS256(x *program, s *state256, i, c int) reg.VecVirtual {
-	y := x.fours256(s.grid, func(l int) reg.GPVirtual { return x.byteAt(s.rows.at(i, 2+8*c+l)) })
-	return x.signed256(y, x.sevens256(s, s.rows.at(i, 66+4*c)), 64)
+func loadIQ3XXS256(x *program, s *state256, _, _ int) reg.VecVirtual {
+	y := x.fours256(s.grid, func(l int) reg.GPVirtual { return x.byteAt(s.field(2+l, 8)) })
+	return x.signed256(y, x.sevens256(s, s.field(66, 4)), 64)
 }
 
 func scaleIQ3XXS256(x *program, s *state256, g int) (d, m reg.VecVirtual) {
 	return x.halfMore256(x.top256(s, 66+4*g), s.v["d"], 0.5), nil
 }
 
-func loadIQ3S256(x *program, s *state256, i, c int) reg.VecVirtual {
-	h := x.byteAt(s.rows.at(i, 66+c))
-	y := x.fours256(s.grid, func(l int) reg.GPVirtual { return x.indexed256(s.rows.at(i, 2+8*c+l), x.high256(h, l, 1)) })
-	return x.flipped256(y, s.rows.at(i, 74+4*c), 16)
+func loadIQ3S256(x *program, s *state256, _, _ int) reg.VecVirtual {
+	h := x.byteAt(s.field(66, 1))
+	y := x.fours256(s.grid, func(l int) reg.GPVirtual { return x.indexed256(s.field(2+l, 8), x.high256(h, l, 1)) })
+	return x.flipped256(y, s.field(74, 4), 16)
 }
 
 // scalesIQ3S256 reads the last four bytes of the block, with two scales each.
@@ -233,10 +233,10 @@ func (x *program) eighths256(y reg.VecVirtual) {
 	x.VPSLLW(Imm(3), y, y)
 }
 
-func loadIQ1S256(x *program, s *state256, i, c int) reg.VecVirtual {
+func loadIQ1S256(x *program, s *state256, _, _ int) reg.VecVirtual {
 	h := x.GP32()
-	x.MOVWLZX(s.rows.at(i, 34+2*c), h)
-	y := x.eights256(s.grid, func(l int) reg.GPVirtual { return x.indexed256(s.rows.at(i, 2+4*c+l), x.high256(h, 3*l, 7)) })
+	x.MOVWLZX(s.field(34, 2), h)
+	y := x.eights256(s.grid, func(l int) reg.GPVirtual { return x.indexed256(s.field(2+l, 4), x.high256(h, 3*l, 7)) })
 	x.eighths256(y)
 	// One eighth more or, where the upper bit says so, less.
 	const more, less = 0x09090909, 0x07070707
@@ -260,14 +260,14 @@ func scaleIQ1S256(x *program, s *state256, g int) (d, m reg.VecVirtual) {
 	return x.oddly256(x.shifted256(s.v["t"+digit(g/2)], 16*(g%2)+12, x.words(7)), s.v["d"], 0.125), nil
 }
 
-func loadIQ1M256(x *program, s *state256, i, c int) reg.VecVirtual {
+func loadIQ1M256(x *program, s *state256, _, _ int) reg.VecVirtual {
 	h := x.GP32()
-	x.MOVWLZX(s.rows.at(i, 32+2*c), h)
-	y := x.eights256(s.grid, func(l int) reg.GPVirtual { return x.indexed256(s.rows.at(i, 4*c+l), x.high256(h, 4*l, 7)) })
+	x.MOVWLZX(s.field(32, 2), h)
+	y := x.eights256(s.grid, func(l int) reg.GPVirtual { return x.indexed256(s.field(l, 4), x.high256(h, 4*l, 7)) })
 	x.eighths256(y)
 	// One eighth more or, where the upper bit of a point's four says so, less.
 	t := x.YMM()
-	x.VPBROADCASTD(s.rows.at(i, 32+2*c), t)
+	x.VPBROADCASTD(s.field(32, 2), t)
 	x.VPSHUFB(x.words(0, 0, 0, 0, 0x01010101, 0x01010101, 0x01010101, 0x01010101), t, t)
 	x.VPAND(x.words(0x08080808, 0x08080808, 0x80808080, 0x80808080), t, t)
 	x.VPCMPEQB(x.words(0x08080808, 0x08080808, 0x80808080, 0x80808080), t, t)
