@@ -3,7 +3,6 @@ package main
 import (
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
-	"github.com/mmcloughlin/avo/x86"
 )
 
 // formatsIQ256 are the formats that take their weights from codebooks: see codebooks.go of the package. Points are of eight numbers, those of IQ3 of four.
@@ -66,11 +65,6 @@ func (x *program) fours256(table reg.Register, index func(l int) reg.GPVirtual) 
 	}
 	x.VINSERTI128(Imm(1), v[1].AsX(), v[0], v[0])
 	return v[0]
-}
-
-func (x *program) load8(m Mem, y reg.VecVirtual) {
-	i, err := x86.VMOVQ(m, y.AsX())
-	x.wide(y, i, err)
 }
 
 // high256 is bits of h, from bit shift on, as those of an index above its byte.
