@@ -197,8 +197,10 @@ func fitIQ1S(points *[4]uint16, x, w []float32) (scale float32, down uint16) {
 	return scale, down
 }
 
-// Without importance the reference weighs errors by x², which leaves weights near zero free to become anything: up to twelve times the largest of their block was seen. Here they
-// are weighed as with an importance of one, and the squared error of gaussian rows is two fifths less.
+// With importance the bytes are those of the reference. Without, it weighs errors by x², which leaves weights near zero free to become anything: up to twelve times the largest of
+// their block was seen. Here they are weighed as with an importance of one, and the squared error of gaussian rows is two fifths less. Equal weights, moreover, can be cut in several
+// ways that are as good (one is 8/9 times level 9/8, and 8/7 times 7/8, and 8 times 1/8), and the reference takes what rounding favours. Here it is the first: then groups agree, and
+// can share the scale of the block.
 func encodeIQ1_M(dst []byte, x, imp []float32, _ float32) bool {
 	var (
 		w      [16]float32
@@ -208,13 +210,17 @@ func encodeIQ1_M(dst []byte, x, imp []float32, _ float32) bool {
 		peak   float32
 		power  = 2 * sumSquares(x) / 256
 		part   []float32
+		margin = float32(1 + 1e-6)
 	)
+	if imp != nil {
+		margin = 1
+	}
 	for j := range 16 {
 		if imp != nil {
 			part = imp[16*j:][:16]
 		}
 		weighIQ1(w[:], x[16*j:][:16], part, power)
-		scales[j], downs[j] = fitIQ1M(&points[j], x[16*j:][:16], w[:])
+		scales[j], downs[j] = fitIQ1M(&points[j], x[16*j:][:16], w[:], margin)
 		peak = max(peak, scales[j])
 	}
 	if peak == 0 {
@@ -253,8 +259,9 @@ func encodeIQ1_M(dst []byte, x, imp []float32, _ float32) bool {
 	return h&0x7fff < 0x7c00
 }
 
-// fitIQ1M finds the scale of a group of 16, its points, and whether the levels of either are shifted down (1).
-func fitIQ1M(points *[2]uint16, x, w []float32) (scale float32, down [2]uint8) {
+// fitIQ1M finds the scale of a group of 16, its points, and whether the levels of either are shifted down (1). A way to cut must be better by a factor of margin than those tried
+// before it.
+func fitIQ1M(points *[2]uint16, x, w []float32, margin float32) (scale float32, down [2]uint8) {
 	if abs(extreme(x)) < 1e-7 {
 		*points = [2]uint16{zeroIQ1, zeroIQ1}
 		return 0, down
@@ -293,7 +300,7 @@ func fitIQ1M(points *[2]uint16, x, w []float32) (scale float32, down [2]uint8) {
 				b0, b1, b2, b3 = b0+t[4], b1+t[5], b2+t[6], b3+t[7]
 			}
 			for k, sum := range [4][2]float32{{a0, b0}, {a1, b1}, {a2, b2}, {a3, b3}} {
-				if sum[1] > 0 && sum[0]*sum[0] > best*sum[1] {
+				if sum[1] > 0 && sum[0]*sum[0] > best*margin*sum[1] {
 					scale = sum[0] / sum[1]
 					best = scale * sum[0]
 					at1, at2, way = i1, i2, k

@@ -97,8 +97,8 @@ func TestQuantizeOdd(t *testing.T) {
 		case IQ2_XXS:
 			flat = 0.85 // of its points only that of the lowest level has equal numbers; the search, like the reference's, tries scales with the largest weight on the highest
 		case IQ1_M:
-			// The format can say it exactly, but 8 times level 1/8, 8/7 times 7/8 and 8/9 times 9/8 are one to a group of equal weights, and rounding picks among them. In a
-			// block where one group took 8, the steps of its scales turn the others into 0.6 and 1.4. The bytes are those of the reference, which is why it stays so.
+			// The format can say it exactly, but with importance, as in the reference, rounding picks among scales of 8/9, 8/7 and 8 for a group of equal weights. In a block
+			// where one group took 8, the steps of its scales turn the others into 0.6 and 1.4.
 			flat = 0.85
 		}
 		for name, c := range map[string]struct {
