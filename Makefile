@@ -18,10 +18,10 @@ test: ## run all tests
 	go test ./...
 
 race: ## run the concurrent packages under the race detector (needs a C compiler)
-	CGO_ENABLED=1 go test -race -short $(CONCURRENT)
+	GOINFER_LONG= CGO_ENABLED=1 go test -race -short $(CONCURRENT)
 
 purego: ## run the tests of packages that have assembly without it
-	go test -tags purego ./kernels ./nn ./probe ./engine
+	GOINFER_LONG= go test -tags purego ./kernels ./nn ./probe ./engine
 
 generate: ## write the assembly anew
 	go generate ./kernels
@@ -34,7 +34,7 @@ cross: ## build for every supported system
 		echo "build $$t"; GOOS=$${t%/*} GOARCH=$${t#*/} go build ./... || exit 1; done
 
 arm64: ## run the tests as arm64 under user-mode emulation (Debian's qemu-user-static)
-	GOARCH=arm64 go test -short -exec "qemu-aarch64-static -cpu max" ./...
+	GOINFER_LONG= GOARCH=arm64 go test -short -exec "qemu-aarch64-static -cpu max" ./...
 
 fuzz: ## run every fuzz target for FUZZTIME, little of it spent on making inputs short
 	@set -e; \
