@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +13,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 )
 
@@ -108,17 +108,41 @@ func TestTerminal(t *testing.T) {
 // What takes over a second shows a bar on a terminal, and takes it away.
 func TestProgress(t *testing.T) {
 	if testing.Short() {
-		t.Skip("measures for some seconds")
+		t.Skip("waits for seconds")
 	}
-	t.Setenv("GOINFER_CPU", "")
-	x := newTerminal(t)
-	var out bytes.Buffer
-	require.Equal(t, 0, run(t.Context(), []string{"doctor", "--json"}, strings.NewReader(""), &out, x))
-	require.True(t, json.Valid(out.Bytes()))
-	shown := x.close()
-	require.Regexp(t, `measuring +\d+% \|.*\| \(\d/\d\)`, shown)
-	require.Regexp(t, `\r +\r$`, shown)
-	require.NotContains(t, shown, "\n")
+	t.Parallel()
+	for name, c := range map[string]struct {
+		first, total int
+		want         string
+	}{
+		"known":   {10, 10, `working +70% \|█+ *\| \(7/10\) \[\d+s:\d+s\]`},
+		"found":   {-1, 10, `working +70% \|█+ *\|.* \[\d+s:\d+s\]`},
+		"unknown": {-1, -1, `working .*\[\d+s\]`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			x := newTerminal(t)
+			cmd := &cobra.Command{}
+			cmd.SetErr(x)
+			p := startProgress(cmd, "working", c.first)
+			p.set(3, c.total)
+			require.Empty(t, x.shown())
+			time.Sleep(patience + 300*time.Millisecond)
+			p.set(7, c.total)
+			time.Sleep(200 * time.Millisecond)
+			p.end()
+			p.set(8, c.total)
+			p.end()
+			shown := x.close()
+			require.Regexp(t, c.want, shown)
+			require.Regexp(t, `\r +\r$`, shown)
+			require.NotContains(t, shown, "\n")
+		})
+	}
+	var none bytes.Buffer
+	cmd := &cobra.Command{}
+	cmd.SetErr(&none)
+	require.Nil(t, startProgress(cmd, "working", 10), "there is no terminal")
 }
 
 func TestControlC(t *testing.T) {
