@@ -398,8 +398,8 @@ func TestHostileFiles(t *testing.T) {
 		"shape folded":           {dense, func(f *rawFile) { f.tensor("blk.1.ffn_up.weight").dims = []uint64{32, 160} }, []string{"want shape [64 80], found [32 160]"}},
 		"embedding cut":          {dense, func(f *rawFile) { f.tensor("token_embd.weight").dims[1]-- }, []string{`"token_embd.weight" has the shape [64 319]`}},
 		"no data":                {dense, func(f *rawFile) { f.data = nil }, []string{"within the file"}},
-		"no tensors":             {dense, func(f *rawFile) { f.tensors = nil }, []string{`no tensor "token_embd.weight"`}},
-		"no tensors and no data": {dense, func(f *rawFile) { f.tensors, f.data = nil, nil }, []string{"no tensor"}},
+		"no tensors":             {dense, func(f *rawFile) { f.tensors = nil }, []string{`unsupported file: it has no tensors`}},
+		"no tensors and no data": {dense, func(f *rawFile) { f.tensors, f.data = nil, nil }, []string{"it has no tensors"}},
 
 		// Strings of no bytes.
 		"empty architecture":   {dense, set("general.architecture", text("")), []string{`key "general.architecture": want a name, found ""`}},

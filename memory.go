@@ -22,6 +22,9 @@ func (m Memory) Total() int64 { return m.Weights + m.Cache + m.Scratch }
 // estimate works out what can be told from a file's header.
 func estimate(f *gguf.File, c Config, o Options) (Memory, error) {
 	var need Memory
+	if len(f.Tensors()) == 0 {
+		return need, fmt.Errorf("%w file: it has no tensors", ErrUnsupported)
+	}
 	for _, t := range f.Tensors() {
 		need.Weights += t.Bytes
 	}

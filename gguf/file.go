@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -251,6 +252,9 @@ func openSplit(path string, no, n int, o Options) (_ *File, err error) {
 	name := func(i int) string { return fmt.Sprintf("%s-%05d-of-%05d.gguf", parts[1], i+1, n) }
 	for i := range n {
 		if _, err := os.Stat(name(i)); err != nil {
+			if p, ok := errors.AsType[*fs.PathError](err); ok {
+				err = p.Err // the name is said once
+			}
 			return nil, fmt.Errorf("gguf: %s: file %d of %d is missing: %s: %w", path, i+1, n, filepath.Base(name(i)), err)
 		}
 	}

@@ -157,7 +157,11 @@ func writeInspect(out io.Writer, s source, r *report) {
 		}
 		return ""
 	}
-	row("file", printable(s.String()), fmt.Sprintf("GGUF version %d", r.Version), goinfer.Bytes(r.Size))
+	files := ""
+	if n := r.value("split.count"); n != "" && n != "1" {
+		files = "one of " + n + " files"
+	}
+	row("file", printable(s.String()), files, fmt.Sprintf("GGUF version %d", r.Version), goinfer.Bytes(r.Size))
 	row("name", r.value("general.name"))
 	row("architecture", arch)
 	row("parameters", grouped(r.Parameters))

@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	"github.com/goinfer/goinfer/cmd/goinfer/embedded"
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/internal/shared"
+	"github.com/goinfer/goinfer/quant"
 )
 
 func TestInspect(t *testing.T) {
@@ -85,6 +88,29 @@ func TestInspectStrange(t *testing.T) {
 	for _, want := range []string{`\x1b[2Jnew\u202e`, `a\tb\n`, `line\nbreak <b>`, `\xff\xfe`, "[NaN, 1, -Inf]", "… (500 bytes)", "[0, 0, 0, 0, 0, 0, … 94 more]"} {
 		require.Contains(t, text, want)
 	}
+}
+
+// Any file of a split model stands for all of it.
+func TestInspectSplit(t *testing.T) {
+	dir := t.TempDir()
+	var path string
+	for i := range 2 {
+		w := gguf.NewWriter()
+		for _, kv := range []struct {
+			key   string
+			value any
+		}{{"general.architecture", "new"}, {"split.no", uint16(i)}, {"split.count", uint16(2)}, {"split.tensors.count", int32(2)}} {
+			require.NoError(t, w.Set(kv.key, kv.value))
+		}
+		require.NoError(t, w.Add(fmt.Sprintf("weight.%d", i), quant.F32, []int{4}, make([]byte, 16)))
+		path = filepath.Join(dir, fmt.Sprintf("m-%05d-of-00002.gguf", i+1))
+		require.NoError(t, w.WriteFile(path))
+	}
+	text := ok(t, command(t, "", "inspect", path))
+	require.Contains(t, text, path+", one of 2 files, GGUF version 3, ")
+	require.Contains(t, text, "\nTensors (2)\n  weight.0  F32  4  16 B\n  weight.1  F32  4  16 B\n")
+	require.NoError(t, os.Remove(filepath.Join(dir, "m-00001-of-00002.gguf")))
+	fault(t, command(t, "", "inspect", path), path+": file 1 of 2 is missing: m-00001-of-00002.gguf: ")
 }
 
 func TestInspectEveryArchitecture(t *testing.T) {

@@ -75,14 +75,14 @@ func (f *logitsFlags) run(cmd *cobra.Command, args []string) error {
 		bar := startProgress(cmd, "evaluating", len(ids))
 		defer bar.end()
 		buf := make([]byte, 4*m.Config().NVocab)
-		return m.Logits(cmd.Context(), ids, func(pos int, row []float32) error {
+		return withHint(m.Logits(cmd.Context(), ids, func(pos int, row []float32) error {
 			for i, v := range row {
 				binary.LittleEndian.PutUint32(buf[4*i:], math.Float32bits(v))
 			}
 			bar.set(pos+1, len(ids))
 			_, err := w.Write(buf)
 			return err
-		})
+		}))
 	})
 }
 

@@ -47,7 +47,7 @@ func TestLogitsFaults(t *testing.T) {
 	wrong(t, command(t, "", "logits", "--ids", "1", "-o", out, "tiny-dense", "text"), "want one model")
 	fault(t, command(t, "", "logits", "--ids", "1,4096", "-o", out), "4096")
 	fault(t, command(t, "", "logits", "--ids", "-1", "-o", out), "-1")
-	fault(t, command(t, "", "logits", "--ids", "1"+strings.Repeat(",5", 512), "-o", out), "513")
+	fault(t, command(t, "", "logits", "--ids", "1"+strings.Repeat(",5", 512), "-o", out), "the prompt has 513 tokens, the context 512: context is full; -c makes it larger")
 	fault(t, command(t, "", "logits", "--ids", "1", "-o", filepath.Join(dir, "no", "out")), filepath.Join(dir, "no", "out")+": ")
 	fault(t, command(t, "", "logits", "--ids", "1", "-o", dir), dir)
 	data, err := os.ReadFile(out)

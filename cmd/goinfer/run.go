@@ -138,10 +138,7 @@ func (f *runFlags) generate(cmd *cobra.Command, m *goinfer.Model, q goinfer.Requ
 	newline := true // the text ends a line, or there is none
 	for piece, err := range m.Generate(ctx, q) {
 		if err != nil {
-			if errors.Is(err, goinfer.ErrContextFull) {
-				return fmt.Errorf("%w; -c makes it larger", err)
-			}
-			return err
+			return withHint(err)
 		}
 		bar.end()
 		if n := len(piece.Bytes); n > 0 {
@@ -173,6 +170,14 @@ func (f *runFlags) generate(cmd *cobra.Command, m *goinfer.Model, q goinfer.Requ
 		return context.Cause(ctx)
 	}
 	return nil
+}
+
+// withHint adds to an error what can be done about it.
+func withHint(err error) error {
+	if errors.Is(err, goinfer.ErrContextFull) {
+		return fmt.Errorf("%w; -c makes it larger", err)
+	}
+	return err
 }
 
 // describe tells what is about to run.

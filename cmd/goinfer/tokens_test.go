@@ -64,6 +64,6 @@ func TestTokensOfVocabularies(t *testing.T) {
 		require.Equal(t, want[0], ok(t, command(t, "", "tokens", path, "Hello world", "--ids")), name)
 		require.Equal(t, want[1], ok(t, command(t, "", "tokens", path, "Hello world", "--ids", "--no-bos")), name)
 		require.NotEmpty(t, ok(t, command(t, "", "inspect", path)))
-		require.Equal(t, exitFault, command(t, "", "run", path, "Hello world").code, name)
+		fault(t, command(t, "", "run", path, "Hello world"), path+": unsupported ")
 	}
 }
