@@ -53,7 +53,7 @@ type placeholder struct{ pflag.Value }
 
 func (p placeholder) Type() string {
 	switch t := p.Value.Type(); t {
-	case "int", "int64":
+	case "int", "int64", "uint64":
 		return "N"
 	case "float32":
 		return "X"
