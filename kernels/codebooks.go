@@ -11,9 +11,8 @@ var (
 	gridIQ3XXS = &fours(quant.Grid(quant.IQ3_XXS))[0]
 	gridIQ3S   = &fours(quant.Grid(quant.IQ3_S))[0]
 
-	// Bytes of 1, or -1 where a bit is set: for eight bits, and for seven whose eighth makes the number of set bits even.
-	signs8 = &signs(256)[0]
-	signs7 = &signs(128)[0]
+	// Bytes of 1, or -1 where a bit is set, for seven bits and an eighth that makes the number of set bits even.
+	signs7 = &signs()[0]
 )
 
 // fours are points of four numbers, which leave half of a word empty.
@@ -25,14 +24,12 @@ func fours(grid []uint64) []uint32 {
 	return g
 }
 
-func signs(n int) []uint64 {
-	s := make([]uint64, n)
+func signs() []uint64 {
+	s := make([]uint64, 128)
 	for i := range s {
 		set := i
-		if n == 128 {
-			for j := range 7 {
-				set ^= i >> j & 1 << 7
-			}
+		for j := range 7 {
+			set ^= i >> j & 1 << 7
 		}
 		for j := range 8 {
 			v := uint64(1)

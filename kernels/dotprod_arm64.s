@@ -3126,12 +3126,16 @@ TEXT ·rowsTQ1_0DotProd(SB), NOSPLIT, $0-48
 	ADD R1, R9, R10
 	ADD R1, R10, R11
 	ADD R1, R11, R12
-	VMOVI $85, V0.B16
-	VMOVI $170, V1.B16
-	VMOVQ $0x302010003020100, $0x302010003020100, V2
-	VMOVQ $0x303030301010101, $0x1b1b1b1b09090909, V3
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
+	VMOVI $3, V0.B16
+	VMOVI $9, V1.B16
+	VMOVI $27, V2.B16
+	VMOVI $81, V3.B16
+	VMOVI $85, V4.B16
+	VMOVI $170, V5.B16
+	VMOVQ $0x302010003020100, $0x302010003020100, V6
+	VMOVQ $0x303030301010101, $0x1b1b1b1b09090909, V7
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
 loop:
 	PRFM (R5), PLDL1KEEP
 	PRFM 64(R5), PLDL1KEEP
@@ -3142,1047 +3146,895 @@ loop:
 	PRFM 384(R5), PLDL1KEEP
 	ADD $432, R5, R5
 	ADD $52, R0, R13
-	VLD1 (R13), V6.H[0]
+	VLD1 (R13), V10.H[0]
 	ADD $52, R6, R13
-	VLD1 (R13), V6.H[1]
+	VLD1 (R13), V10.H[1]
 	ADD $52, R7, R13
-	VLD1 (R13), V6.H[2]
+	VLD1 (R13), V10.H[2]
 	ADD $52, R8, R13
-	VLD1 (R13), V6.H[3]
-	WORD $0x0e2178c6 // fcvtl v6.4s, v6.4h
+	VLD1 (R13), V10.H[3]
+	WORD $0x0e21794a // fcvtl v10.4s, v10.4h
 	ADD $52, R9, R14
-	VLD1 (R14), V7.H[0]
+	VLD1 (R14), V11.H[0]
 	ADD $52, R10, R14
-	VLD1 (R14), V7.H[1]
+	VLD1 (R14), V11.H[1]
 	ADD $52, R11, R14
-	VLD1 (R14), V7.H[2]
+	VLD1 (R14), V11.H[2]
 	ADD $52, R12, R14
-	VLD1 (R14), V7.H[3]
-	WORD $0x0e2178e7 // fcvtl v7.4s, v7.4h
-	FLDPQ (R3), (F8, F9)
-	FMOVQ (R0), F10
-	WORD $0x6e2a3c0b // cmhs v11.16b, v0.16b, v10.16b
-	WORD $0x6e21354a // cmhi v10.16b, v10.16b, v1.16b
-	VSUB V10.B16, V11.B16, V10.B16
-	VMOVI $0, V12.B16
-	WORD $0x4e88954c // sdot v12.4s, v10.16b, v8.16b
-	FMOVQ 16(R0), F13
-	WORD $0x6e2d3c0e // cmhs v14.16b, v0.16b, v13.16b
-	WORD $0x6e2135ad // cmhi v13.16b, v13.16b, v1.16b
-	VSUB V13.B16, V14.B16, V13.B16
-	WORD $0x4e8995ac // sdot v12.4s, v13.16b, v9.16b
-	FMOVQ (R6), F15
-	WORD $0x6e2f3c10 // cmhs v16.16b, v0.16b, v15.16b
-	WORD $0x6e2135ef // cmhi v15.16b, v15.16b, v1.16b
-	VSUB V15.B16, V16.B16, V15.B16
+	VLD1 (R14), V11.H[3]
+	WORD $0x0e21796b // fcvtl v11.4s, v11.4h
+	FLDPQ (R3), (F12, F13)
+	FLDPQ (R0), (F14, F15)
+	WORD $0x6e2e3c90 // cmhs v16.16b, v4.16b, v14.16b
+	WORD $0x6e2535ce // cmhi v14.16b, v14.16b, v5.16b
+	VSUB V14.B16, V16.B16, V14.B16
 	VMOVI $0, V17.B16
-	WORD $0x4e8895f1 // sdot v17.4s, v15.16b, v8.16b
-	FMOVQ 16(R6), F18
-	WORD $0x6e323c13 // cmhs v19.16b, v0.16b, v18.16b
-	WORD $0x6e213652 // cmhi v18.16b, v18.16b, v1.16b
-	VSUB V18.B16, V19.B16, V18.B16
-	WORD $0x4e899651 // sdot v17.4s, v18.16b, v9.16b
-	VADDP V17.S4, V12.S4, V12.S4
-	FMOVQ (R7), F20
-	WORD $0x6e343c15 // cmhs v21.16b, v0.16b, v20.16b
-	WORD $0x6e213694 // cmhi v20.16b, v20.16b, v1.16b
-	VSUB V20.B16, V21.B16, V20.B16
-	VMOVI $0, V22.B16
-	WORD $0x4e889696 // sdot v22.4s, v20.16b, v8.16b
-	FMOVQ 16(R7), F23
-	WORD $0x6e373c18 // cmhs v24.16b, v0.16b, v23.16b
-	WORD $0x6e2136f7 // cmhi v23.16b, v23.16b, v1.16b
-	VSUB V23.B16, V24.B16, V23.B16
-	WORD $0x4e8996f6 // sdot v22.4s, v23.16b, v9.16b
-	FMOVQ (R8), F25
-	WORD $0x6e393c1a // cmhs v26.16b, v0.16b, v25.16b
-	WORD $0x6e213739 // cmhi v25.16b, v25.16b, v1.16b
-	VSUB V25.B16, V26.B16, V25.B16
-	VMOVI $0, V27.B16
-	WORD $0x4e88973b // sdot v27.4s, v25.16b, v8.16b
-	FMOVQ 16(R8), F28
-	WORD $0x6e3c3c1d // cmhs v29.16b, v0.16b, v28.16b
-	WORD $0x6e21379c // cmhi v28.16b, v28.16b, v1.16b
-	VSUB V28.B16, V29.B16, V28.B16
-	WORD $0x4e89979b // sdot v27.4s, v28.16b, v9.16b
-	VADDP V27.S4, V22.S4, V22.S4
-	VADDP V22.S4, V12.S4, V12.S4
-	FMOVQ (R9), F30
-	WORD $0x6e3e3c1f // cmhs v31.16b, v0.16b, v30.16b
-	WORD $0x6e2137de // cmhi v30.16b, v30.16b, v1.16b
-	VSUB V30.B16, V31.B16, V30.B16
-	VMOVI $0, V11.B16
-	WORD $0x4e8897cb // sdot v11.4s, v30.16b, v8.16b
-	FMOVQ 16(R9), F10
-	WORD $0x6e2a3c0e // cmhs v14.16b, v0.16b, v10.16b
-	WORD $0x6e21354a // cmhi v10.16b, v10.16b, v1.16b
-	VSUB V10.B16, V14.B16, V10.B16
-	WORD $0x4e89954b // sdot v11.4s, v10.16b, v9.16b
-	FMOVQ (R10), F13
-	WORD $0x6e2d3c10 // cmhs v16.16b, v0.16b, v13.16b
-	WORD $0x6e2135ad // cmhi v13.16b, v13.16b, v1.16b
-	VSUB V13.B16, V16.B16, V13.B16
-	VMOVI $0, V15.B16
-	WORD $0x4e8895af // sdot v15.4s, v13.16b, v8.16b
-	FMOVQ 16(R10), F19
-	WORD $0x6e333c12 // cmhs v18.16b, v0.16b, v19.16b
-	WORD $0x6e213673 // cmhi v19.16b, v19.16b, v1.16b
-	VSUB V19.B16, V18.B16, V19.B16
-	WORD $0x4e89966f // sdot v15.4s, v19.16b, v9.16b
-	VADDP V15.S4, V11.S4, V11.S4
-	FMOVQ (R11), F17
-	WORD $0x6e313c15 // cmhs v21.16b, v0.16b, v17.16b
-	WORD $0x6e213631 // cmhi v17.16b, v17.16b, v1.16b
-	VSUB V17.B16, V21.B16, V17.B16
-	VMOVI $0, V20.B16
-	WORD $0x4e889634 // sdot v20.4s, v17.16b, v8.16b
-	FMOVQ 16(R11), F24
-	WORD $0x6e383c17 // cmhs v23.16b, v0.16b, v24.16b
-	WORD $0x6e213718 // cmhi v24.16b, v24.16b, v1.16b
-	VSUB V24.B16, V23.B16, V24.B16
-	WORD $0x4e899714 // sdot v20.4s, v24.16b, v9.16b
-	FMOVQ (R12), F26
-	WORD $0x6e3a3c19 // cmhs v25.16b, v0.16b, v26.16b
-	WORD $0x6e21375a // cmhi v26.16b, v26.16b, v1.16b
-	VSUB V26.B16, V25.B16, V26.B16
-	VMOVI $0, V29.B16
-	WORD $0x4e88975d // sdot v29.4s, v26.16b, v8.16b
-	FMOVQ 16(R12), F28
-	WORD $0x6e3c3c1b // cmhs v27.16b, v0.16b, v28.16b
-	WORD $0x6e21379c // cmhi v28.16b, v28.16b, v1.16b
-	VSUB V28.B16, V27.B16, V28.B16
-	WORD $0x4e89979d // sdot v29.4s, v28.16b, v9.16b
-	VADDP V29.S4, V20.S4, V20.S4
-	VADDP V20.S4, V11.S4, V11.S4
-	FMOVQ (R4), F22
-	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
-	WORD $0x4f9690de // fmul v30.4s, v6.4s, v22.s[0]
-	VFMLA V30.S4, V12.S4, V4.S4
-	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD $0x4f9690ee // fmul v14.4s, v7.4s, v22.s[0]
-	VFMLA V14.S4, V11.S4, V5.S4
-	FLDPQ 32(R3), (F10, F16)
-	FMOVQ (R0), F13
-	VMOVI $3, V18.B16
-	WORD $0x4e329dad // mul v13.16b, v13.16b, v18.16b
-	WORD $0x6e2d3c12 // cmhs v18.16b, v0.16b, v13.16b
-	WORD $0x6e2135ad // cmhi v13.16b, v13.16b, v1.16b
-	VSUB V13.B16, V18.B16, V13.B16
-	VMOVI $0, V19.B16
-	WORD $0x4e8a95b3 // sdot v19.4s, v13.16b, v10.16b
-	FMOVQ 16(R0), F15
-	VMOVI $3, V21.B16
-	WORD $0x4e359def // mul v15.16b, v15.16b, v21.16b
-	WORD $0x6e2f3c15 // cmhs v21.16b, v0.16b, v15.16b
-	WORD $0x6e2135ef // cmhi v15.16b, v15.16b, v1.16b
-	VSUB V15.B16, V21.B16, V15.B16
-	WORD $0x4e9095f3 // sdot v19.4s, v15.16b, v16.16b
-	FMOVQ (R6), F17
-	VMOVI $3, V23.B16
-	WORD $0x4e379e31 // mul v17.16b, v17.16b, v23.16b
-	WORD $0x6e313c17 // cmhs v23.16b, v0.16b, v17.16b
-	WORD $0x6e213631 // cmhi v17.16b, v17.16b, v1.16b
-	VSUB V17.B16, V23.B16, V17.B16
-	VMOVI $0, V24.B16
-	WORD $0x4e8a9638 // sdot v24.4s, v17.16b, v10.16b
-	FMOVQ 16(R6), F25
-	VMOVI $3, V26.B16
-	WORD $0x4e3a9f39 // mul v25.16b, v25.16b, v26.16b
-	WORD $0x6e393c1a // cmhs v26.16b, v0.16b, v25.16b
-	WORD $0x6e213739 // cmhi v25.16b, v25.16b, v1.16b
-	VSUB V25.B16, V26.B16, V25.B16
-	WORD $0x4e909738 // sdot v24.4s, v25.16b, v16.16b
-	VADDP V24.S4, V19.S4, V19.S4
-	FMOVQ (R7), F27
-	VMOVI $3, V28.B16
-	WORD $0x4e3c9f7b // mul v27.16b, v27.16b, v28.16b
-	WORD $0x6e3b3c1c // cmhs v28.16b, v0.16b, v27.16b
-	WORD $0x6e21377b // cmhi v27.16b, v27.16b, v1.16b
-	VSUB V27.B16, V28.B16, V27.B16
-	VMOVI $0, V29.B16
-	WORD $0x4e8a977d // sdot v29.4s, v27.16b, v10.16b
-	FMOVQ 16(R7), F20
-	VMOVI $3, V8.B16
-	WORD $0x4e289e94 // mul v20.16b, v20.16b, v8.16b
-	WORD $0x6e343c08 // cmhs v8.16b, v0.16b, v20.16b
-	WORD $0x6e213694 // cmhi v20.16b, v20.16b, v1.16b
-	VSUB V20.B16, V8.B16, V20.B16
-	WORD $0x4e90969d // sdot v29.4s, v20.16b, v16.16b
-	FMOVQ (R8), F9
-	VMOVI $3, V30.B16
-	WORD $0x4e3e9d29 // mul v9.16b, v9.16b, v30.16b
-	WORD $0x6e293c1e // cmhs v30.16b, v0.16b, v9.16b
-	WORD $0x6e213529 // cmhi v9.16b, v9.16b, v1.16b
-	VSUB V9.B16, V30.B16, V9.B16
-	VMOVI $0, V12.B16
-	WORD $0x4e8a952c // sdot v12.4s, v9.16b, v10.16b
-	FMOVQ 16(R8), F14
-	VMOVI $3, V11.B16
-	WORD $0x4e2b9dce // mul v14.16b, v14.16b, v11.16b
-	WORD $0x6e2e3c0b // cmhs v11.16b, v0.16b, v14.16b
-	WORD $0x6e2135ce // cmhi v14.16b, v14.16b, v1.16b
-	VSUB V14.B16, V11.B16, V14.B16
-	WORD $0x4e9095cc // sdot v12.4s, v14.16b, v16.16b
-	VADDP V12.S4, V29.S4, V29.S4
-	VADDP V29.S4, V19.S4, V19.S4
-	FMOVQ (R9), F22
-	VMOVI $3, V31.B16
-	WORD $0x4e3f9ed6 // mul v22.16b, v22.16b, v31.16b
-	WORD $0x6e363c1f // cmhs v31.16b, v0.16b, v22.16b
-	WORD $0x6e2136d6 // cmhi v22.16b, v22.16b, v1.16b
-	VSUB V22.B16, V31.B16, V22.B16
-	VMOVI $0, V18.B16
-	WORD $0x4e8a96d2 // sdot v18.4s, v22.16b, v10.16b
-	FMOVQ 16(R9), F13
-	VMOVI $3, V21.B16
-	WORD $0x4e359dad // mul v13.16b, v13.16b, v21.16b
-	WORD $0x6e2d3c15 // cmhs v21.16b, v0.16b, v13.16b
-	WORD $0x6e2135ad // cmhi v13.16b, v13.16b, v1.16b
-	VSUB V13.B16, V21.B16, V13.B16
-	WORD $0x4e9095b2 // sdot v18.4s, v13.16b, v16.16b
-	FMOVQ (R10), F15
-	VMOVI $3, V23.B16
-	WORD $0x4e379def // mul v15.16b, v15.16b, v23.16b
-	WORD $0x6e2f3c17 // cmhs v23.16b, v0.16b, v15.16b
-	WORD $0x6e2135ef // cmhi v15.16b, v15.16b, v1.16b
-	VSUB V15.B16, V23.B16, V15.B16
-	VMOVI $0, V17.B16
-	WORD $0x4e8a95f1 // sdot v17.4s, v15.16b, v10.16b
-	FMOVQ 16(R10), F26
-	VMOVI $3, V25.B16
-	WORD $0x4e399f5a // mul v26.16b, v26.16b, v25.16b
-	WORD $0x6e3a3c19 // cmhs v25.16b, v0.16b, v26.16b
-	WORD $0x6e21375a // cmhi v26.16b, v26.16b, v1.16b
-	VSUB V26.B16, V25.B16, V26.B16
-	WORD $0x4e909751 // sdot v17.4s, v26.16b, v16.16b
-	VADDP V17.S4, V18.S4, V18.S4
-	FMOVQ (R11), F24
-	VMOVI $3, V28.B16
-	WORD $0x4e3c9f18 // mul v24.16b, v24.16b, v28.16b
-	WORD $0x6e383c1c // cmhs v28.16b, v0.16b, v24.16b
-	WORD $0x6e213718 // cmhi v24.16b, v24.16b, v1.16b
-	VSUB V24.B16, V28.B16, V24.B16
-	VMOVI $0, V27.B16
-	WORD $0x4e8a971b // sdot v27.4s, v24.16b, v10.16b
-	FMOVQ 16(R11), F8
-	VMOVI $3, V20.B16
-	WORD $0x4e349d08 // mul v8.16b, v8.16b, v20.16b
-	WORD $0x6e283c14 // cmhs v20.16b, v0.16b, v8.16b
-	WORD $0x6e213508 // cmhi v8.16b, v8.16b, v1.16b
-	VSUB V8.B16, V20.B16, V8.B16
-	WORD $0x4e90951b // sdot v27.4s, v8.16b, v16.16b
-	FMOVQ (R12), F30
-	VMOVI $3, V9.B16
-	WORD $0x4e299fde // mul v30.16b, v30.16b, v9.16b
-	WORD $0x6e3e3c09 // cmhs v9.16b, v0.16b, v30.16b
-	WORD $0x6e2137de // cmhi v30.16b, v30.16b, v1.16b
-	VSUB V30.B16, V9.B16, V30.B16
-	VMOVI $0, V11.B16
-	WORD $0x4e8a97cb // sdot v11.4s, v30.16b, v10.16b
-	FMOVQ 16(R12), F14
-	VMOVI $3, V12.B16
-	WORD $0x4e2c9dce // mul v14.16b, v14.16b, v12.16b
-	WORD $0x6e2e3c0c // cmhs v12.16b, v0.16b, v14.16b
-	WORD $0x6e2135ce // cmhi v14.16b, v14.16b, v1.16b
-	VSUB V14.B16, V12.B16, V14.B16
-	WORD $0x4e9095cb // sdot v11.4s, v14.16b, v16.16b
-	VADDP V11.S4, V27.S4, V27.S4
-	VADDP V27.S4, V18.S4, V18.S4
-	FMOVQ 32(R4), F29
-	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
-	WORD $0x4f9d90d6 // fmul v22.4s, v6.4s, v29.s[0]
-	VFMLA V22.S4, V19.S4, V4.S4
-	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD $0x4f9d90f5 // fmul v21.4s, v7.4s, v29.s[0]
-	VFMLA V21.S4, V18.S4, V5.S4
-	FLDPQ 64(R3), (F13, F23)
-	FMOVQ (R0), F15
-	VMOVI $9, V25.B16
-	WORD $0x4e399def // mul v15.16b, v15.16b, v25.16b
-	WORD $0x6e2f3c19 // cmhs v25.16b, v0.16b, v15.16b
-	WORD $0x6e2135ef // cmhi v15.16b, v15.16b, v1.16b
-	VSUB V15.B16, V25.B16, V15.B16
-	VMOVI $0, V26.B16
-	WORD $0x4e8d95fa // sdot v26.4s, v15.16b, v13.16b
-	FMOVQ 16(R0), F17
-	VMOVI $9, V28.B16
-	WORD $0x4e3c9e31 // mul v17.16b, v17.16b, v28.16b
-	WORD $0x6e313c1c // cmhs v28.16b, v0.16b, v17.16b
-	WORD $0x6e213631 // cmhi v17.16b, v17.16b, v1.16b
-	VSUB V17.B16, V28.B16, V17.B16
-	WORD $0x4e97963a // sdot v26.4s, v17.16b, v23.16b
-	FMOVQ (R6), F24
-	VMOVI $9, V20.B16
-	WORD $0x4e349f18 // mul v24.16b, v24.16b, v20.16b
-	WORD $0x6e383c14 // cmhs v20.16b, v0.16b, v24.16b
-	WORD $0x6e213718 // cmhi v24.16b, v24.16b, v1.16b
-	VSUB V24.B16, V20.B16, V24.B16
-	VMOVI $0, V8.B16
-	WORD $0x4e8d9708 // sdot v8.4s, v24.16b, v13.16b
-	FMOVQ 16(R6), F9
-	VMOVI $9, V30.B16
-	WORD $0x4e3e9d29 // mul v9.16b, v9.16b, v30.16b
-	WORD $0x6e293c1e // cmhs v30.16b, v0.16b, v9.16b
-	WORD $0x6e213529 // cmhi v9.16b, v9.16b, v1.16b
-	VSUB V9.B16, V30.B16, V9.B16
-	WORD $0x4e979528 // sdot v8.4s, v9.16b, v23.16b
-	VADDP V8.S4, V26.S4, V26.S4
-	FMOVQ (R7), F12
-	VMOVI $9, V14.B16
-	WORD $0x4e2e9d8c // mul v12.16b, v12.16b, v14.16b
-	WORD $0x6e2c3c0e // cmhs v14.16b, v0.16b, v12.16b
-	WORD $0x6e21358c // cmhi v12.16b, v12.16b, v1.16b
-	VSUB V12.B16, V14.B16, V12.B16
-	VMOVI $0, V11.B16
-	WORD $0x4e8d958b // sdot v11.4s, v12.16b, v13.16b
-	FMOVQ 16(R7), F27
-	VMOVI $9, V10.B16
-	WORD $0x4e2a9f7b // mul v27.16b, v27.16b, v10.16b
-	WORD $0x6e3b3c0a // cmhs v10.16b, v0.16b, v27.16b
-	WORD $0x6e21377b // cmhi v27.16b, v27.16b, v1.16b
-	VSUB V27.B16, V10.B16, V27.B16
-	WORD $0x4e97976b // sdot v11.4s, v27.16b, v23.16b
-	FMOVQ (R8), F16
-	VMOVI $9, V22.B16
-	WORD $0x4e369e10 // mul v16.16b, v16.16b, v22.16b
-	WORD $0x6e303c16 // cmhs v22.16b, v0.16b, v16.16b
-	WORD $0x6e213610 // cmhi v16.16b, v16.16b, v1.16b
-	VSUB V16.B16, V22.B16, V16.B16
-	VMOVI $0, V19.B16
-	WORD $0x4e8d9613 // sdot v19.4s, v16.16b, v13.16b
-	FMOVQ 16(R8), F21
-	VMOVI $9, V18.B16
-	WORD $0x4e329eb5 // mul v21.16b, v21.16b, v18.16b
-	WORD $0x6e353c12 // cmhs v18.16b, v0.16b, v21.16b
-	WORD $0x6e2136b5 // cmhi v21.16b, v21.16b, v1.16b
-	VSUB V21.B16, V18.B16, V21.B16
-	WORD $0x4e9796b3 // sdot v19.4s, v21.16b, v23.16b
-	VADDP V19.S4, V11.S4, V11.S4
-	VADDP V11.S4, V26.S4, V26.S4
-	FMOVQ (R9), F29
-	VMOVI $9, V31.B16
-	WORD $0x4e3f9fbd // mul v29.16b, v29.16b, v31.16b
-	WORD $0x6e3d3c1f // cmhs v31.16b, v0.16b, v29.16b
-	WORD $0x6e2137bd // cmhi v29.16b, v29.16b, v1.16b
-	VSUB V29.B16, V31.B16, V29.B16
-	VMOVI $0, V25.B16
-	WORD $0x4e8d97b9 // sdot v25.4s, v29.16b, v13.16b
-	FMOVQ 16(R9), F15
-	VMOVI $9, V28.B16
-	WORD $0x4e3c9def // mul v15.16b, v15.16b, v28.16b
-	WORD $0x6e2f3c1c // cmhs v28.16b, v0.16b, v15.16b
-	WORD $0x6e2135ef // cmhi v15.16b, v15.16b, v1.16b
-	VSUB V15.B16, V28.B16, V15.B16
-	WORD $0x4e9795f9 // sdot v25.4s, v15.16b, v23.16b
-	FMOVQ (R10), F17
-	VMOVI $9, V20.B16
-	WORD $0x4e349e31 // mul v17.16b, v17.16b, v20.16b
-	WORD $0x6e313c14 // cmhs v20.16b, v0.16b, v17.16b
-	WORD $0x6e213631 // cmhi v17.16b, v17.16b, v1.16b
-	VSUB V17.B16, V20.B16, V17.B16
-	VMOVI $0, V24.B16
-	WORD $0x4e8d9638 // sdot v24.4s, v17.16b, v13.16b
-	FMOVQ 16(R10), F30
-	VMOVI $9, V9.B16
-	WORD $0x4e299fde // mul v30.16b, v30.16b, v9.16b
-	WORD $0x6e3e3c09 // cmhs v9.16b, v0.16b, v30.16b
-	WORD $0x6e2137de // cmhi v30.16b, v30.16b, v1.16b
-	VSUB V30.B16, V9.B16, V30.B16
-	WORD $0x4e9797d8 // sdot v24.4s, v30.16b, v23.16b
-	VADDP V24.S4, V25.S4, V25.S4
-	FMOVQ (R11), F8
-	VMOVI $9, V14.B16
-	WORD $0x4e2e9d08 // mul v8.16b, v8.16b, v14.16b
-	WORD $0x6e283c0e // cmhs v14.16b, v0.16b, v8.16b
-	WORD $0x6e213508 // cmhi v8.16b, v8.16b, v1.16b
-	VSUB V8.B16, V14.B16, V8.B16
-	VMOVI $0, V12.B16
-	WORD $0x4e8d950c // sdot v12.4s, v8.16b, v13.16b
-	FMOVQ 16(R11), F10
-	VMOVI $9, V27.B16
-	WORD $0x4e3b9d4a // mul v10.16b, v10.16b, v27.16b
-	WORD $0x6e2a3c1b // cmhs v27.16b, v0.16b, v10.16b
-	WORD $0x6e21354a // cmhi v10.16b, v10.16b, v1.16b
-	VSUB V10.B16, V27.B16, V10.B16
-	WORD $0x4e97954c // sdot v12.4s, v10.16b, v23.16b
-	FMOVQ (R12), F22
-	VMOVI $9, V16.B16
-	WORD $0x4e309ed6 // mul v22.16b, v22.16b, v16.16b
-	WORD $0x6e363c10 // cmhs v16.16b, v0.16b, v22.16b
-	WORD $0x6e2136d6 // cmhi v22.16b, v22.16b, v1.16b
-	VSUB V22.B16, V16.B16, V22.B16
-	VMOVI $0, V18.B16
-	WORD $0x4e8d96d2 // sdot v18.4s, v22.16b, v13.16b
-	FMOVQ 16(R12), F21
-	VMOVI $9, V19.B16
-	WORD $0x4e339eb5 // mul v21.16b, v21.16b, v19.16b
-	WORD $0x6e353c13 // cmhs v19.16b, v0.16b, v21.16b
-	WORD $0x6e2136b5 // cmhi v21.16b, v21.16b, v1.16b
-	VSUB V21.B16, V19.B16, V21.B16
-	WORD $0x4e9796b2 // sdot v18.4s, v21.16b, v23.16b
-	VADDP V18.S4, V12.S4, V12.S4
-	VADDP V12.S4, V25.S4, V25.S4
-	FMOVQ 64(R4), F11
-	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
-	WORD $0x4f8b90dd // fmul v29.4s, v6.4s, v11.s[0]
-	VFMLA V29.S4, V26.S4, V4.S4
-	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
-	WORD $0x4f8b90fc // fmul v28.4s, v7.4s, v11.s[0]
-	VFMLA V28.S4, V25.S4, V5.S4
-	FLDPQ 96(R3), (F15, F20)
-	FMOVQ (R0), F17
-	VMOVI $27, V9.B16
-	WORD $0x4e299e31 // mul v17.16b, v17.16b, v9.16b
-	WORD $0x6e313c09 // cmhs v9.16b, v0.16b, v17.16b
-	WORD $0x6e213631 // cmhi v17.16b, v17.16b, v1.16b
-	VSUB V17.B16, V9.B16, V17.B16
-	VMOVI $0, V30.B16
-	WORD $0x4e8f963e // sdot v30.4s, v17.16b, v15.16b
-	FMOVQ 16(R0), F24
-	VMOVI $27, V14.B16
-	WORD $0x4e2e9f18 // mul v24.16b, v24.16b, v14.16b
-	WORD $0x6e383c0e // cmhs v14.16b, v0.16b, v24.16b
-	WORD $0x6e213718 // cmhi v24.16b, v24.16b, v1.16b
-	VSUB V24.B16, V14.B16, V24.B16
-	WORD $0x4e94971e // sdot v30.4s, v24.16b, v20.16b
-	FMOVQ (R6), F8
-	VMOVI $27, V27.B16
-	WORD $0x4e3b9d08 // mul v8.16b, v8.16b, v27.16b
-	WORD $0x6e283c1b // cmhs v27.16b, v0.16b, v8.16b
-	WORD $0x6e213508 // cmhi v8.16b, v8.16b, v1.16b
-	VSUB V8.B16, V27.B16, V8.B16
-	VMOVI $0, V10.B16
-	WORD $0x4e8f950a // sdot v10.4s, v8.16b, v15.16b
-	FMOVQ 16(R6), F16
-	VMOVI $27, V22.B16
-	WORD $0x4e369e10 // mul v16.16b, v16.16b, v22.16b
-	WORD $0x6e303c16 // cmhs v22.16b, v0.16b, v16.16b
-	WORD $0x6e213610 // cmhi v16.16b, v16.16b, v1.16b
-	VSUB V16.B16, V22.B16, V16.B16
-	WORD $0x4e94960a // sdot v10.4s, v16.16b, v20.16b
-	VADDP V10.S4, V30.S4, V30.S4
-	FMOVQ (R7), F19
-	VMOVI $27, V21.B16
-	WORD $0x4e359e73 // mul v19.16b, v19.16b, v21.16b
-	WORD $0x6e333c15 // cmhs v21.16b, v0.16b, v19.16b
-	WORD $0x6e213673 // cmhi v19.16b, v19.16b, v1.16b
+	WORD $0x4e8c95d1 // sdot v17.4s, v14.16b, v12.16b
+	WORD $0x6e2f3c92 // cmhs v18.16b, v4.16b, v15.16b
+	WORD $0x6e2535ef // cmhi v15.16b, v15.16b, v5.16b
+	VSUB V15.B16, V18.B16, V15.B16
+	WORD $0x4e8d95f1 // sdot v17.4s, v15.16b, v13.16b
+	FLDPQ (R6), (F19, F20)
+	WORD $0x6e333c95 // cmhs v21.16b, v4.16b, v19.16b
+	WORD $0x6e253673 // cmhi v19.16b, v19.16b, v5.16b
 	VSUB V19.B16, V21.B16, V19.B16
-	VMOVI $0, V18.B16
-	WORD $0x4e8f9672 // sdot v18.4s, v19.16b, v15.16b
-	FMOVQ 16(R7), F12
-	VMOVI $27, V13.B16
-	WORD $0x4e2d9d8c // mul v12.16b, v12.16b, v13.16b
-	WORD $0x6e2c3c0d // cmhs v13.16b, v0.16b, v12.16b
-	WORD $0x6e21358c // cmhi v12.16b, v12.16b, v1.16b
-	VSUB V12.B16, V13.B16, V12.B16
-	WORD $0x4e949592 // sdot v18.4s, v12.16b, v20.16b
-	FMOVQ (R8), F23
-	VMOVI $27, V29.B16
-	WORD $0x4e3d9ef7 // mul v23.16b, v23.16b, v29.16b
-	WORD $0x6e373c1d // cmhs v29.16b, v0.16b, v23.16b
-	WORD $0x6e2136f7 // cmhi v23.16b, v23.16b, v1.16b
-	VSUB V23.B16, V29.B16, V23.B16
-	VMOVI $0, V26.B16
-	WORD $0x4e8f96fa // sdot v26.4s, v23.16b, v15.16b
-	FMOVQ 16(R8), F28
-	VMOVI $27, V25.B16
-	WORD $0x4e399f9c // mul v28.16b, v28.16b, v25.16b
-	WORD $0x6e3c3c19 // cmhs v25.16b, v0.16b, v28.16b
-	WORD $0x6e21379c // cmhi v28.16b, v28.16b, v1.16b
-	VSUB V28.B16, V25.B16, V28.B16
-	WORD $0x4e94979a // sdot v26.4s, v28.16b, v20.16b
-	VADDP V26.S4, V18.S4, V18.S4
-	VADDP V18.S4, V30.S4, V30.S4
-	FMOVQ (R9), F11
-	VMOVI $27, V31.B16
-	WORD $0x4e3f9d6b // mul v11.16b, v11.16b, v31.16b
-	WORD $0x6e2b3c1f // cmhs v31.16b, v0.16b, v11.16b
-	WORD $0x6e21356b // cmhi v11.16b, v11.16b, v1.16b
-	VSUB V11.B16, V31.B16, V11.B16
-	VMOVI $0, V9.B16
-	WORD $0x4e8f9569 // sdot v9.4s, v11.16b, v15.16b
-	FMOVQ 16(R9), F17
-	VMOVI $27, V14.B16
-	WORD $0x4e2e9e31 // mul v17.16b, v17.16b, v14.16b
-	WORD $0x6e313c0e // cmhs v14.16b, v0.16b, v17.16b
-	WORD $0x6e213631 // cmhi v17.16b, v17.16b, v1.16b
-	VSUB V17.B16, V14.B16, V17.B16
-	WORD $0x4e949629 // sdot v9.4s, v17.16b, v20.16b
-	FMOVQ (R10), F24
-	VMOVI $27, V27.B16
-	WORD $0x4e3b9f18 // mul v24.16b, v24.16b, v27.16b
-	WORD $0x6e383c1b // cmhs v27.16b, v0.16b, v24.16b
-	WORD $0x6e213718 // cmhi v24.16b, v24.16b, v1.16b
-	VSUB V24.B16, V27.B16, V24.B16
-	VMOVI $0, V8.B16
-	WORD $0x4e8f9708 // sdot v8.4s, v24.16b, v15.16b
-	FMOVQ 16(R10), F22
-	VMOVI $27, V16.B16
-	WORD $0x4e309ed6 // mul v22.16b, v22.16b, v16.16b
-	WORD $0x6e363c10 // cmhs v16.16b, v0.16b, v22.16b
-	WORD $0x6e2136d6 // cmhi v22.16b, v22.16b, v1.16b
-	VSUB V22.B16, V16.B16, V22.B16
-	WORD $0x4e9496c8 // sdot v8.4s, v22.16b, v20.16b
-	VADDP V8.S4, V9.S4, V9.S4
-	FMOVQ (R11), F10
-	VMOVI $27, V21.B16
-	WORD $0x4e359d4a // mul v10.16b, v10.16b, v21.16b
-	WORD $0x6e2a3c15 // cmhs v21.16b, v0.16b, v10.16b
-	WORD $0x6e21354a // cmhi v10.16b, v10.16b, v1.16b
-	VSUB V10.B16, V21.B16, V10.B16
-	VMOVI $0, V19.B16
-	WORD $0x4e8f9553 // sdot v19.4s, v10.16b, v15.16b
-	FMOVQ 16(R11), F13
-	VMOVI $27, V12.B16
-	WORD $0x4e2c9dad // mul v13.16b, v13.16b, v12.16b
-	WORD $0x6e2d3c0c // cmhs v12.16b, v0.16b, v13.16b
-	WORD $0x6e2135ad // cmhi v13.16b, v13.16b, v1.16b
-	VSUB V13.B16, V12.B16, V13.B16
-	WORD $0x4e9495b3 // sdot v19.4s, v13.16b, v20.16b
-	FMOVQ (R12), F29
-	VMOVI $27, V23.B16
-	WORD $0x4e379fbd // mul v29.16b, v29.16b, v23.16b
-	WORD $0x6e3d3c17 // cmhs v23.16b, v0.16b, v29.16b
-	WORD $0x6e2137bd // cmhi v29.16b, v29.16b, v1.16b
-	VSUB V29.B16, V23.B16, V29.B16
-	VMOVI $0, V25.B16
-	WORD $0x4e8f97b9 // sdot v25.4s, v29.16b, v15.16b
-	FMOVQ 16(R12), F28
-	VMOVI $27, V26.B16
-	WORD $0x4e3a9f9c // mul v28.16b, v28.16b, v26.16b
-	WORD $0x6e3c3c1a // cmhs v26.16b, v0.16b, v28.16b
-	WORD $0x6e21379c // cmhi v28.16b, v28.16b, v1.16b
-	VSUB V28.B16, V26.B16, V28.B16
-	WORD $0x4e949799 // sdot v25.4s, v28.16b, v20.16b
-	VADDP V25.S4, V19.S4, V19.S4
-	VADDP V19.S4, V9.S4, V9.S4
-	FMOVQ 96(R4), F18
-	WORD $0x4e21dbde // scvtf v30.4s, v30.4s
-	WORD $0x4f9290cb // fmul v11.4s, v6.4s, v18.s[0]
-	VFMLA V11.S4, V30.S4, V4.S4
-	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD $0x4f9290ee // fmul v14.4s, v7.4s, v18.s[0]
-	VFMLA V14.S4, V9.S4, V5.S4
-	FLDPQ 128(R3), (F17, F27)
-	FMOVQ (R0), F24
-	VMOVI $81, V16.B16
-	WORD $0x4e309f18 // mul v24.16b, v24.16b, v16.16b
-	WORD $0x6e383c10 // cmhs v16.16b, v0.16b, v24.16b
-	WORD $0x6e213718 // cmhi v24.16b, v24.16b, v1.16b
-	VSUB V24.B16, V16.B16, V24.B16
 	VMOVI $0, V22.B16
-	WORD $0x4e919716 // sdot v22.4s, v24.16b, v17.16b
-	FMOVQ 16(R0), F8
-	VMOVI $81, V21.B16
-	WORD $0x4e359d08 // mul v8.16b, v8.16b, v21.16b
-	WORD $0x6e283c15 // cmhs v21.16b, v0.16b, v8.16b
-	WORD $0x6e213508 // cmhi v8.16b, v8.16b, v1.16b
-	VSUB V8.B16, V21.B16, V8.B16
-	WORD $0x4e9b9516 // sdot v22.4s, v8.16b, v27.16b
-	FMOVQ (R6), F10
-	VMOVI $81, V12.B16
-	WORD $0x4e2c9d4a // mul v10.16b, v10.16b, v12.16b
-	WORD $0x6e2a3c0c // cmhs v12.16b, v0.16b, v10.16b
-	WORD $0x6e21354a // cmhi v10.16b, v10.16b, v1.16b
-	VSUB V10.B16, V12.B16, V10.B16
-	VMOVI $0, V13.B16
-	WORD $0x4e91954d // sdot v13.4s, v10.16b, v17.16b
-	FMOVQ 16(R6), F23
-	VMOVI $81, V29.B16
-	WORD $0x4e3d9ef7 // mul v23.16b, v23.16b, v29.16b
-	WORD $0x6e373c1d // cmhs v29.16b, v0.16b, v23.16b
-	WORD $0x6e2136f7 // cmhi v23.16b, v23.16b, v1.16b
-	VSUB V23.B16, V29.B16, V23.B16
-	WORD $0x4e9b96ed // sdot v13.4s, v23.16b, v27.16b
-	VADDP V13.S4, V22.S4, V22.S4
-	FMOVQ (R7), F26
-	VMOVI $81, V28.B16
-	WORD $0x4e3c9f5a // mul v26.16b, v26.16b, v28.16b
-	WORD $0x6e3a3c1c // cmhs v28.16b, v0.16b, v26.16b
-	WORD $0x6e21375a // cmhi v26.16b, v26.16b, v1.16b
-	VSUB V26.B16, V28.B16, V26.B16
-	VMOVI $0, V25.B16
-	WORD $0x4e919759 // sdot v25.4s, v26.16b, v17.16b
-	FMOVQ 16(R7), F19
-	VMOVI $81, V15.B16
-	WORD $0x4e2f9e73 // mul v19.16b, v19.16b, v15.16b
-	WORD $0x6e333c0f // cmhs v15.16b, v0.16b, v19.16b
-	WORD $0x6e213673 // cmhi v19.16b, v19.16b, v1.16b
-	VSUB V19.B16, V15.B16, V19.B16
-	WORD $0x4e9b9679 // sdot v25.4s, v19.16b, v27.16b
-	FMOVQ (R8), F20
-	VMOVI $81, V11.B16
-	WORD $0x4e2b9e94 // mul v20.16b, v20.16b, v11.16b
-	WORD $0x6e343c0b // cmhs v11.16b, v0.16b, v20.16b
-	WORD $0x6e213694 // cmhi v20.16b, v20.16b, v1.16b
-	VSUB V20.B16, V11.B16, V20.B16
-	VMOVI $0, V30.B16
-	WORD $0x4e91969e // sdot v30.4s, v20.16b, v17.16b
-	FMOVQ 16(R8), F14
-	VMOVI $81, V9.B16
-	WORD $0x4e299dce // mul v14.16b, v14.16b, v9.16b
-	WORD $0x6e2e3c09 // cmhs v9.16b, v0.16b, v14.16b
-	WORD $0x6e2135ce // cmhi v14.16b, v14.16b, v1.16b
-	VSUB V14.B16, V9.B16, V14.B16
-	WORD $0x4e9b95de // sdot v30.4s, v14.16b, v27.16b
-	VADDP V30.S4, V25.S4, V25.S4
-	VADDP V25.S4, V22.S4, V22.S4
-	FMOVQ (R9), F18
-	VMOVI $81, V31.B16
-	WORD $0x4e3f9e52 // mul v18.16b, v18.16b, v31.16b
-	WORD $0x6e323c1f // cmhs v31.16b, v0.16b, v18.16b
-	WORD $0x6e213652 // cmhi v18.16b, v18.16b, v1.16b
-	VSUB V18.B16, V31.B16, V18.B16
-	VMOVI $0, V16.B16
-	WORD $0x4e919650 // sdot v16.4s, v18.16b, v17.16b
-	FMOVQ 16(R9), F24
-	VMOVI $81, V21.B16
-	WORD $0x4e359f18 // mul v24.16b, v24.16b, v21.16b
-	WORD $0x6e383c15 // cmhs v21.16b, v0.16b, v24.16b
-	WORD $0x6e213718 // cmhi v24.16b, v24.16b, v1.16b
-	VSUB V24.B16, V21.B16, V24.B16
-	WORD $0x4e9b9710 // sdot v16.4s, v24.16b, v27.16b
-	FMOVQ (R10), F8
-	VMOVI $81, V12.B16
-	WORD $0x4e2c9d08 // mul v8.16b, v8.16b, v12.16b
-	WORD $0x6e283c0c // cmhs v12.16b, v0.16b, v8.16b
-	WORD $0x6e213508 // cmhi v8.16b, v8.16b, v1.16b
-	VSUB V8.B16, V12.B16, V8.B16
-	VMOVI $0, V10.B16
-	WORD $0x4e91950a // sdot v10.4s, v8.16b, v17.16b
-	FMOVQ 16(R10), F29
-	VMOVI $81, V23.B16
-	WORD $0x4e379fbd // mul v29.16b, v29.16b, v23.16b
-	WORD $0x6e3d3c17 // cmhs v23.16b, v0.16b, v29.16b
-	WORD $0x6e2137bd // cmhi v29.16b, v29.16b, v1.16b
-	VSUB V29.B16, V23.B16, V29.B16
-	WORD $0x4e9b97aa // sdot v10.4s, v29.16b, v27.16b
-	VADDP V10.S4, V16.S4, V16.S4
-	FMOVQ (R11), F13
-	VMOVI $81, V28.B16
-	WORD $0x4e3c9dad // mul v13.16b, v13.16b, v28.16b
-	WORD $0x6e2d3c1c // cmhs v28.16b, v0.16b, v13.16b
-	WORD $0x6e2135ad // cmhi v13.16b, v13.16b, v1.16b
-	VSUB V13.B16, V28.B16, V13.B16
-	VMOVI $0, V26.B16
-	WORD $0x4e9195ba // sdot v26.4s, v13.16b, v17.16b
-	FMOVQ 16(R11), F15
-	VMOVI $81, V19.B16
-	WORD $0x4e339def // mul v15.16b, v15.16b, v19.16b
-	WORD $0x6e2f3c13 // cmhs v19.16b, v0.16b, v15.16b
-	WORD $0x6e2135ef // cmhi v15.16b, v15.16b, v1.16b
-	VSUB V15.B16, V19.B16, V15.B16
-	WORD $0x4e9b95fa // sdot v26.4s, v15.16b, v27.16b
-	FMOVQ (R12), F11
-	VMOVI $81, V20.B16
-	WORD $0x4e349d6b // mul v11.16b, v11.16b, v20.16b
-	WORD $0x6e2b3c14 // cmhs v20.16b, v0.16b, v11.16b
-	WORD $0x6e21356b // cmhi v11.16b, v11.16b, v1.16b
-	VSUB V11.B16, V20.B16, V11.B16
-	VMOVI $0, V9.B16
-	WORD $0x4e919569 // sdot v9.4s, v11.16b, v17.16b
-	FMOVQ 16(R12), F14
-	VMOVI $81, V30.B16
-	WORD $0x4e3e9dce // mul v14.16b, v14.16b, v30.16b
-	WORD $0x6e2e3c1e // cmhs v30.16b, v0.16b, v14.16b
-	WORD $0x6e2135ce // cmhi v14.16b, v14.16b, v1.16b
-	VSUB V14.B16, V30.B16, V14.B16
-	WORD $0x4e9b95c9 // sdot v9.4s, v14.16b, v27.16b
-	VADDP V9.S4, V26.S4, V26.S4
-	VADDP V26.S4, V16.S4, V16.S4
-	FMOVQ 128(R4), F25
-	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
-	WORD $0x4f9990d2 // fmul v18.4s, v6.4s, v25.s[0]
-	VFMLA V18.S4, V22.S4, V4.S4
-	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x4f9990f5 // fmul v21.4s, v7.4s, v25.s[0]
-	VFMLA V21.S4, V16.S4, V5.S4
-	FLDPQ 160(R3), (F24, F12)
-	FMOVQ 32(R0), F8
-	WORD $0x6e283c17 // cmhs v23.16b, v0.16b, v8.16b
-	WORD $0x6e213508 // cmhi v8.16b, v8.16b, v1.16b
-	VSUB V8.B16, V23.B16, V8.B16
-	VMOVI $0, V29.B16
-	WORD $0x4e98951d // sdot v29.4s, v8.16b, v24.16b
-	FMOVQ 32(R0), F10
-	VMOVI $3, V28.B16
-	WORD $0x4e3c9d4a // mul v10.16b, v10.16b, v28.16b
-	WORD $0x6e2a3c1c // cmhs v28.16b, v0.16b, v10.16b
-	WORD $0x6e21354a // cmhi v10.16b, v10.16b, v1.16b
-	VSUB V10.B16, V28.B16, V10.B16
-	WORD $0x4e8c955d // sdot v29.4s, v10.16b, v12.16b
-	FMOVQ 32(R6), F13
-	WORD $0x6e2d3c13 // cmhs v19.16b, v0.16b, v13.16b
-	WORD $0x6e2135ad // cmhi v13.16b, v13.16b, v1.16b
-	VSUB V13.B16, V19.B16, V13.B16
-	VMOVI $0, V15.B16
-	WORD $0x4e9895af // sdot v15.4s, v13.16b, v24.16b
-	FMOVQ 32(R6), F20
-	VMOVI $3, V11.B16
-	WORD $0x4e2b9e94 // mul v20.16b, v20.16b, v11.16b
-	WORD $0x6e343c0b // cmhs v11.16b, v0.16b, v20.16b
-	WORD $0x6e213694 // cmhi v20.16b, v20.16b, v1.16b
-	VSUB V20.B16, V11.B16, V20.B16
-	WORD $0x4e8c968f // sdot v15.4s, v20.16b, v12.16b
-	VADDP V15.S4, V29.S4, V29.S4
-	FMOVQ 32(R7), F30
-	WORD $0x6e3e3c0e // cmhs v14.16b, v0.16b, v30.16b
-	WORD $0x6e2137de // cmhi v30.16b, v30.16b, v1.16b
-	VSUB V30.B16, V14.B16, V30.B16
-	VMOVI $0, V9.B16
-	WORD $0x4e9897c9 // sdot v9.4s, v30.16b, v24.16b
-	FMOVQ 32(R7), F26
-	VMOVI $3, V17.B16
-	WORD $0x4e319f5a // mul v26.16b, v26.16b, v17.16b
-	WORD $0x6e3a3c11 // cmhs v17.16b, v0.16b, v26.16b
-	WORD $0x6e21375a // cmhi v26.16b, v26.16b, v1.16b
-	VSUB V26.B16, V17.B16, V26.B16
-	WORD $0x4e8c9749 // sdot v9.4s, v26.16b, v12.16b
-	FMOVQ 32(R8), F27
-	WORD $0x6e3b3c12 // cmhs v18.16b, v0.16b, v27.16b
-	WORD $0x6e21377b // cmhi v27.16b, v27.16b, v1.16b
-	VSUB V27.B16, V18.B16, V27.B16
-	VMOVI $0, V22.B16
-	WORD $0x4e989776 // sdot v22.4s, v27.16b, v24.16b
-	FMOVQ 32(R8), F21
-	VMOVI $3, V16.B16
-	WORD $0x4e309eb5 // mul v21.16b, v21.16b, v16.16b
-	WORD $0x6e353c10 // cmhs v16.16b, v0.16b, v21.16b
-	WORD $0x6e2136b5 // cmhi v21.16b, v21.16b, v1.16b
-	VSUB V21.B16, V16.B16, V21.B16
-	WORD $0x4e8c96b6 // sdot v22.4s, v21.16b, v12.16b
-	VADDP V22.S4, V9.S4, V9.S4
-	VADDP V9.S4, V29.S4, V29.S4
-	FMOVQ 32(R9), F25
-	WORD $0x6e393c1f // cmhs v31.16b, v0.16b, v25.16b
-	WORD $0x6e213739 // cmhi v25.16b, v25.16b, v1.16b
-	VSUB V25.B16, V31.B16, V25.B16
-	VMOVI $0, V23.B16
-	WORD $0x4e989737 // sdot v23.4s, v25.16b, v24.16b
-	FMOVQ 32(R9), F8
-	VMOVI $3, V28.B16
-	WORD $0x4e3c9d08 // mul v8.16b, v8.16b, v28.16b
-	WORD $0x6e283c1c // cmhs v28.16b, v0.16b, v8.16b
-	WORD $0x6e213508 // cmhi v8.16b, v8.16b, v1.16b
-	VSUB V8.B16, V28.B16, V8.B16
-	WORD $0x4e8c9517 // sdot v23.4s, v8.16b, v12.16b
-	FMOVQ 32(R10), F10
-	WORD $0x6e2a3c13 // cmhs v19.16b, v0.16b, v10.16b
-	WORD $0x6e21354a // cmhi v10.16b, v10.16b, v1.16b
-	VSUB V10.B16, V19.B16, V10.B16
-	VMOVI $0, V13.B16
-	WORD $0x4e98954d // sdot v13.4s, v10.16b, v24.16b
-	FMOVQ 32(R10), F11
-	VMOVI $3, V20.B16
-	WORD $0x4e349d6b // mul v11.16b, v11.16b, v20.16b
-	WORD $0x6e2b3c14 // cmhs v20.16b, v0.16b, v11.16b
-	WORD $0x6e21356b // cmhi v11.16b, v11.16b, v1.16b
-	VSUB V11.B16, V20.B16, V11.B16
-	WORD $0x4e8c956d // sdot v13.4s, v11.16b, v12.16b
-	VADDP V13.S4, V23.S4, V23.S4
-	FMOVQ 32(R11), F15
-	WORD $0x6e2f3c0e // cmhs v14.16b, v0.16b, v15.16b
-	WORD $0x6e2135ef // cmhi v15.16b, v15.16b, v1.16b
-	VSUB V15.B16, V14.B16, V15.B16
-	VMOVI $0, V30.B16
-	WORD $0x4e9895fe // sdot v30.4s, v15.16b, v24.16b
-	FMOVQ 32(R11), F17
-	VMOVI $3, V26.B16
-	WORD $0x4e3a9e31 // mul v17.16b, v17.16b, v26.16b
-	WORD $0x6e313c1a // cmhs v26.16b, v0.16b, v17.16b
-	WORD $0x6e213631 // cmhi v17.16b, v17.16b, v1.16b
-	VSUB V17.B16, V26.B16, V17.B16
-	WORD $0x4e8c963e // sdot v30.4s, v17.16b, v12.16b
-	FMOVQ 32(R12), F18
-	WORD $0x6e323c1b // cmhs v27.16b, v0.16b, v18.16b
-	WORD $0x6e213652 // cmhi v18.16b, v18.16b, v1.16b
-	VSUB V18.B16, V27.B16, V18.B16
-	VMOVI $0, V16.B16
-	WORD $0x4e989650 // sdot v16.4s, v18.16b, v24.16b
-	FMOVQ 32(R12), F21
-	VMOVI $3, V22.B16
-	WORD $0x4e369eb5 // mul v21.16b, v21.16b, v22.16b
-	WORD $0x6e353c16 // cmhs v22.16b, v0.16b, v21.16b
-	WORD $0x6e2136b5 // cmhi v21.16b, v21.16b, v1.16b
-	VSUB V21.B16, V22.B16, V21.B16
-	WORD $0x4e8c96b0 // sdot v16.4s, v21.16b, v12.16b
-	VADDP V16.S4, V30.S4, V30.S4
-	VADDP V30.S4, V23.S4, V23.S4
-	FMOVQ 160(R4), F9
-	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
-	WORD $0x4f8990d9 // fmul v25.4s, v6.4s, v9.s[0]
-	VFMLA V25.S4, V29.S4, V4.S4
-	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
-	WORD $0x4f8990fc // fmul v28.4s, v7.4s, v9.s[0]
-	VFMLA V28.S4, V23.S4, V5.S4
-	FLDPQ 192(R3), (F8, F19)
-	FMOVQ 32(R0), F10
-	VMOVI $9, V20.B16
-	WORD $0x4e349d4a // mul v10.16b, v10.16b, v20.16b
-	WORD $0x6e2a3c14 // cmhs v20.16b, v0.16b, v10.16b
-	WORD $0x6e21354a // cmhi v10.16b, v10.16b, v1.16b
-	VSUB V10.B16, V20.B16, V10.B16
-	VMOVI $0, V11.B16
-	WORD $0x4e88954b // sdot v11.4s, v10.16b, v8.16b
-	FMOVQ 32(R0), F13
-	VMOVI $27, V14.B16
-	WORD $0x4e2e9dad // mul v13.16b, v13.16b, v14.16b
-	WORD $0x6e2d3c0e // cmhs v14.16b, v0.16b, v13.16b
-	WORD $0x6e2135ad // cmhi v13.16b, v13.16b, v1.16b
-	VSUB V13.B16, V14.B16, V13.B16
-	WORD $0x4e9395ab // sdot v11.4s, v13.16b, v19.16b
-	FMOVQ 32(R6), F15
-	VMOVI $9, V26.B16
-	WORD $0x4e3a9def // mul v15.16b, v15.16b, v26.16b
-	WORD $0x6e2f3c1a // cmhs v26.16b, v0.16b, v15.16b
-	WORD $0x6e2135ef // cmhi v15.16b, v15.16b, v1.16b
-	VSUB V15.B16, V26.B16, V15.B16
-	VMOVI $0, V17.B16
-	WORD $0x4e8895f1 // sdot v17.4s, v15.16b, v8.16b
-	FMOVQ 32(R6), F27
-	VMOVI $27, V18.B16
-	WORD $0x4e329f7b // mul v27.16b, v27.16b, v18.16b
-	WORD $0x6e3b3c12 // cmhs v18.16b, v0.16b, v27.16b
-	WORD $0x6e21377b // cmhi v27.16b, v27.16b, v1.16b
-	VSUB V27.B16, V18.B16, V27.B16
-	WORD $0x4e939771 // sdot v17.4s, v27.16b, v19.16b
-	VADDP V17.S4, V11.S4, V11.S4
-	FMOVQ 32(R7), F22
-	VMOVI $9, V21.B16
-	WORD $0x4e359ed6 // mul v22.16b, v22.16b, v21.16b
-	WORD $0x6e363c15 // cmhs v21.16b, v0.16b, v22.16b
-	WORD $0x6e2136d6 // cmhi v22.16b, v22.16b, v1.16b
-	VSUB V22.B16, V21.B16, V22.B16
-	VMOVI $0, V16.B16
-	WORD $0x4e8896d0 // sdot v16.4s, v22.16b, v8.16b
-	FMOVQ 32(R7), F30
-	VMOVI $27, V24.B16
-	WORD $0x4e389fde // mul v30.16b, v30.16b, v24.16b
-	WORD $0x6e3e3c18 // cmhs v24.16b, v0.16b, v30.16b
-	WORD $0x6e2137de // cmhi v30.16b, v30.16b, v1.16b
-	VSUB V30.B16, V24.B16, V30.B16
-	WORD $0x4e9397d0 // sdot v16.4s, v30.16b, v19.16b
-	FMOVQ 32(R8), F12
-	VMOVI $9, V25.B16
-	WORD $0x4e399d8c // mul v12.16b, v12.16b, v25.16b
-	WORD $0x6e2c3c19 // cmhs v25.16b, v0.16b, v12.16b
-	WORD $0x6e21358c // cmhi v12.16b, v12.16b, v1.16b
-	VSUB V12.B16, V25.B16, V12.B16
-	VMOVI $0, V29.B16
-	WORD $0x4e88959d // sdot v29.4s, v12.16b, v8.16b
-	FMOVQ 32(R8), F28
-	VMOVI $27, V23.B16
-	WORD $0x4e379f9c // mul v28.16b, v28.16b, v23.16b
-	WORD $0x6e3c3c17 // cmhs v23.16b, v0.16b, v28.16b
-	WORD $0x6e21379c // cmhi v28.16b, v28.16b, v1.16b
-	VSUB V28.B16, V23.B16, V28.B16
-	WORD $0x4e93979d // sdot v29.4s, v28.16b, v19.16b
-	VADDP V29.S4, V16.S4, V16.S4
-	VADDP V16.S4, V11.S4, V11.S4
-	FMOVQ 32(R9), F9
-	VMOVI $9, V31.B16
-	WORD $0x4e3f9d29 // mul v9.16b, v9.16b, v31.16b
-	WORD $0x6e293c1f // cmhs v31.16b, v0.16b, v9.16b
-	WORD $0x6e213529 // cmhi v9.16b, v9.16b, v1.16b
-	VSUB V9.B16, V31.B16, V9.B16
-	VMOVI $0, V20.B16
-	WORD $0x4e889534 // sdot v20.4s, v9.16b, v8.16b
-	FMOVQ 32(R9), F10
-	VMOVI $27, V14.B16
-	WORD $0x4e2e9d4a // mul v10.16b, v10.16b, v14.16b
-	WORD $0x6e2a3c0e // cmhs v14.16b, v0.16b, v10.16b
-	WORD $0x6e21354a // cmhi v10.16b, v10.16b, v1.16b
-	VSUB V10.B16, V14.B16, V10.B16
-	WORD $0x4e939554 // sdot v20.4s, v10.16b, v19.16b
-	FMOVQ 32(R10), F13
-	VMOVI $9, V26.B16
-	WORD $0x4e3a9dad // mul v13.16b, v13.16b, v26.16b
-	WORD $0x6e2d3c1a // cmhs v26.16b, v0.16b, v13.16b
-	WORD $0x6e2135ad // cmhi v13.16b, v13.16b, v1.16b
-	VSUB V13.B16, V26.B16, V13.B16
-	VMOVI $0, V15.B16
-	WORD $0x4e8895af // sdot v15.4s, v13.16b, v8.16b
-	FMOVQ 32(R10), F18
-	VMOVI $27, V27.B16
-	WORD $0x4e3b9e52 // mul v18.16b, v18.16b, v27.16b
-	WORD $0x6e323c1b // cmhs v27.16b, v0.16b, v18.16b
-	WORD $0x6e213652 // cmhi v18.16b, v18.16b, v1.16b
-	VSUB V18.B16, V27.B16, V18.B16
-	WORD $0x4e93964f // sdot v15.4s, v18.16b, v19.16b
-	VADDP V15.S4, V20.S4, V20.S4
-	FMOVQ 32(R11), F17
-	VMOVI $9, V21.B16
-	WORD $0x4e359e31 // mul v17.16b, v17.16b, v21.16b
-	WORD $0x6e313c15 // cmhs v21.16b, v0.16b, v17.16b
-	WORD $0x6e213631 // cmhi v17.16b, v17.16b, v1.16b
-	VSUB V17.B16, V21.B16, V17.B16
-	VMOVI $0, V22.B16
-	WORD $0x4e889636 // sdot v22.4s, v17.16b, v8.16b
-	FMOVQ 32(R11), F24
-	VMOVI $27, V30.B16
-	WORD $0x4e3e9f18 // mul v24.16b, v24.16b, v30.16b
-	WORD $0x6e383c1e // cmhs v30.16b, v0.16b, v24.16b
-	WORD $0x6e213718 // cmhi v24.16b, v24.16b, v1.16b
-	VSUB V24.B16, V30.B16, V24.B16
-	WORD $0x4e939716 // sdot v22.4s, v24.16b, v19.16b
-	FMOVQ 32(R12), F25
-	VMOVI $9, V12.B16
-	WORD $0x4e2c9f39 // mul v25.16b, v25.16b, v12.16b
-	WORD $0x6e393c0c // cmhs v12.16b, v0.16b, v25.16b
-	WORD $0x6e213739 // cmhi v25.16b, v25.16b, v1.16b
-	VSUB V25.B16, V12.B16, V25.B16
-	VMOVI $0, V23.B16
-	WORD $0x4e889737 // sdot v23.4s, v25.16b, v8.16b
-	FMOVQ 32(R12), F28
-	VMOVI $27, V29.B16
-	WORD $0x4e3d9f9c // mul v28.16b, v28.16b, v29.16b
-	WORD $0x6e3c3c1d // cmhs v29.16b, v0.16b, v28.16b
-	WORD $0x6e21379c // cmhi v28.16b, v28.16b, v1.16b
-	VSUB V28.B16, V29.B16, V28.B16
-	WORD $0x4e939797 // sdot v23.4s, v28.16b, v19.16b
-	VADDP V23.S4, V22.S4, V22.S4
-	VADDP V22.S4, V20.S4, V20.S4
-	FMOVQ 192(R4), F16
-	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD $0x4f9090c9 // fmul v9.4s, v6.4s, v16.s[0]
-	VFMLA V9.S4, V11.S4, V4.S4
-	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
-	WORD $0x4f9090ee // fmul v14.4s, v7.4s, v16.s[0]
-	VFMLA V14.S4, V20.S4, V5.S4
-	FLDPQ 224(R3), (F10, F26)
-	FMOVQ 32(R0), F13
-	VMOVI $81, V27.B16
-	WORD $0x4e3b9dad // mul v13.16b, v13.16b, v27.16b
-	WORD $0x6e2d3c1b // cmhs v27.16b, v0.16b, v13.16b
-	WORD $0x6e2135ad // cmhi v13.16b, v13.16b, v1.16b
-	VSUB V13.B16, V27.B16, V13.B16
-	VMOVI $0, V18.B16
-	WORD $0x4e8a95b2 // sdot v18.4s, v13.16b, v10.16b
-	FMOVS 48(R0), F15
-	VTBL V2.B16, [V15.B16], V15.B16
-	WORD $0x4e239def // mul v15.16b, v15.16b, v3.16b
-	WORD $0x6e2f3c15 // cmhs v21.16b, v0.16b, v15.16b
-	WORD $0x6e2135ef // cmhi v15.16b, v15.16b, v1.16b
-	VSUB V15.B16, V21.B16, V15.B16
-	WORD $0x4e9a95f2 // sdot v18.4s, v15.16b, v26.16b
-	FMOVQ 32(R6), F17
-	VMOVI $81, V30.B16
-	WORD $0x4e3e9e31 // mul v17.16b, v17.16b, v30.16b
-	WORD $0x6e313c1e // cmhs v30.16b, v0.16b, v17.16b
-	WORD $0x6e213631 // cmhi v17.16b, v17.16b, v1.16b
-	VSUB V17.B16, V30.B16, V17.B16
-	VMOVI $0, V24.B16
-	WORD $0x4e8a9638 // sdot v24.4s, v17.16b, v10.16b
-	FMOVS 48(R6), F12
-	VTBL V2.B16, [V12.B16], V12.B16
-	WORD $0x4e239d8c // mul v12.16b, v12.16b, v3.16b
-	WORD $0x6e2c3c19 // cmhs v25.16b, v0.16b, v12.16b
-	WORD $0x6e21358c // cmhi v12.16b, v12.16b, v1.16b
-	VSUB V12.B16, V25.B16, V12.B16
-	WORD $0x4e9a9598 // sdot v24.4s, v12.16b, v26.16b
-	VADDP V24.S4, V18.S4, V18.S4
-	FMOVQ 32(R7), F29
-	VMOVI $81, V28.B16
-	WORD $0x4e3c9fbd // mul v29.16b, v29.16b, v28.16b
-	WORD $0x6e3d3c1c // cmhs v28.16b, v0.16b, v29.16b
-	WORD $0x6e2137bd // cmhi v29.16b, v29.16b, v1.16b
-	VSUB V29.B16, V28.B16, V29.B16
-	VMOVI $0, V23.B16
-	WORD $0x4e8a97b7 // sdot v23.4s, v29.16b, v10.16b
-	FMOVS 48(R7), F22
-	VTBL V2.B16, [V22.B16], V22.B16
-	WORD $0x4e239ed6 // mul v22.16b, v22.16b, v3.16b
-	WORD $0x6e363c08 // cmhs v8.16b, v0.16b, v22.16b
-	WORD $0x6e2136d6 // cmhi v22.16b, v22.16b, v1.16b
-	VSUB V22.B16, V8.B16, V22.B16
-	WORD $0x4e9a96d7 // sdot v23.4s, v22.16b, v26.16b
-	FMOVQ 32(R8), F19
-	VMOVI $81, V9.B16
-	WORD $0x4e299e73 // mul v19.16b, v19.16b, v9.16b
-	WORD $0x6e333c09 // cmhs v9.16b, v0.16b, v19.16b
-	WORD $0x6e213673 // cmhi v19.16b, v19.16b, v1.16b
-	VSUB V19.B16, V9.B16, V19.B16
-	VMOVI $0, V11.B16
-	WORD $0x4e8a966b // sdot v11.4s, v19.16b, v10.16b
-	FMOVS 48(R8), F14
-	VTBL V2.B16, [V14.B16], V14.B16
-	WORD $0x4e239dce // mul v14.16b, v14.16b, v3.16b
-	WORD $0x6e2e3c14 // cmhs v20.16b, v0.16b, v14.16b
-	WORD $0x6e2135ce // cmhi v14.16b, v14.16b, v1.16b
-	VSUB V14.B16, V20.B16, V14.B16
-	WORD $0x4e9a95cb // sdot v11.4s, v14.16b, v26.16b
-	VADDP V11.S4, V23.S4, V23.S4
-	VADDP V23.S4, V18.S4, V18.S4
-	FMOVQ 32(R9), F16
-	VMOVI $81, V31.B16
-	WORD $0x4e3f9e10 // mul v16.16b, v16.16b, v31.16b
-	WORD $0x6e303c1f // cmhs v31.16b, v0.16b, v16.16b
-	WORD $0x6e213610 // cmhi v16.16b, v16.16b, v1.16b
-	VSUB V16.B16, V31.B16, V16.B16
+	WORD $0x4e8c9676 // sdot v22.4s, v19.16b, v12.16b
+	WORD $0x6e343c97 // cmhs v23.16b, v4.16b, v20.16b
+	WORD $0x6e253694 // cmhi v20.16b, v20.16b, v5.16b
+	VSUB V20.B16, V23.B16, V20.B16
+	WORD $0x4e8d9696 // sdot v22.4s, v20.16b, v13.16b
+	VADDP V22.S4, V17.S4, V17.S4
+	FLDPQ (R7), (F24, F25)
+	WORD $0x6e383c9a // cmhs v26.16b, v4.16b, v24.16b
+	WORD $0x6e253718 // cmhi v24.16b, v24.16b, v5.16b
+	VSUB V24.B16, V26.B16, V24.B16
 	VMOVI $0, V27.B16
-	WORD $0x4e8a961b // sdot v27.4s, v16.16b, v10.16b
-	FMOVS 48(R9), F13
-	VTBL V2.B16, [V13.B16], V13.B16
-	WORD $0x4e239dad // mul v13.16b, v13.16b, v3.16b
-	WORD $0x6e2d3c15 // cmhs v21.16b, v0.16b, v13.16b
-	WORD $0x6e2135ad // cmhi v13.16b, v13.16b, v1.16b
-	VSUB V13.B16, V21.B16, V13.B16
-	WORD $0x4e9a95bb // sdot v27.4s, v13.16b, v26.16b
-	FMOVQ 32(R10), F15
-	VMOVI $81, V30.B16
-	WORD $0x4e3e9def // mul v15.16b, v15.16b, v30.16b
-	WORD $0x6e2f3c1e // cmhs v30.16b, v0.16b, v15.16b
-	WORD $0x6e2135ef // cmhi v15.16b, v15.16b, v1.16b
-	VSUB V15.B16, V30.B16, V15.B16
+	WORD $0x4e8c971b // sdot v27.4s, v24.16b, v12.16b
+	WORD $0x6e393c9c // cmhs v28.16b, v4.16b, v25.16b
+	WORD $0x6e253739 // cmhi v25.16b, v25.16b, v5.16b
+	VSUB V25.B16, V28.B16, V25.B16
+	WORD $0x4e8d973b // sdot v27.4s, v25.16b, v13.16b
+	FLDPQ (R8), (F29, F30)
+	WORD $0x6e3d3c9f // cmhs v31.16b, v4.16b, v29.16b
+	WORD $0x6e2537bd // cmhi v29.16b, v29.16b, v5.16b
+	VSUB V29.B16, V31.B16, V29.B16
+	VMOVI $0, V16.B16
+	WORD $0x4e8c97b0 // sdot v16.4s, v29.16b, v12.16b
+	WORD $0x6e3e3c8e // cmhs v14.16b, v4.16b, v30.16b
+	WORD $0x6e2537de // cmhi v30.16b, v30.16b, v5.16b
+	VSUB V30.B16, V14.B16, V30.B16
+	WORD $0x4e8d97d0 // sdot v16.4s, v30.16b, v13.16b
+	VADDP V16.S4, V27.S4, V27.S4
+	VADDP V27.S4, V17.S4, V17.S4
+	FLDPQ (R9), (F18, F15)
+	WORD $0x6e323c95 // cmhs v21.16b, v4.16b, v18.16b
+	WORD $0x6e253652 // cmhi v18.16b, v18.16b, v5.16b
+	VSUB V18.B16, V21.B16, V18.B16
+	VMOVI $0, V19.B16
+	WORD $0x4e8c9653 // sdot v19.4s, v18.16b, v12.16b
+	WORD $0x6e2f3c97 // cmhs v23.16b, v4.16b, v15.16b
+	WORD $0x6e2535ef // cmhi v15.16b, v15.16b, v5.16b
+	VSUB V15.B16, V23.B16, V15.B16
+	WORD $0x4e8d95f3 // sdot v19.4s, v15.16b, v13.16b
+	FLDPQ (R10), (F20, F22)
+	WORD $0x6e343c9a // cmhs v26.16b, v4.16b, v20.16b
+	WORD $0x6e253694 // cmhi v20.16b, v20.16b, v5.16b
+	VSUB V20.B16, V26.B16, V20.B16
+	VMOVI $0, V24.B16
+	WORD $0x4e8c9698 // sdot v24.4s, v20.16b, v12.16b
+	WORD $0x6e363c9c // cmhs v28.16b, v4.16b, v22.16b
+	WORD $0x6e2536d6 // cmhi v22.16b, v22.16b, v5.16b
+	VSUB V22.B16, V28.B16, V22.B16
+	WORD $0x4e8d96d8 // sdot v24.4s, v22.16b, v13.16b
+	VADDP V24.S4, V19.S4, V19.S4
+	FLDPQ (R11), (F25, F31)
+	WORD $0x6e393c9d // cmhs v29.16b, v4.16b, v25.16b
+	WORD $0x6e253739 // cmhi v25.16b, v25.16b, v5.16b
+	VSUB V25.B16, V29.B16, V25.B16
+	VMOVI $0, V14.B16
+	WORD $0x4e8c972e // sdot v14.4s, v25.16b, v12.16b
+	WORD $0x6e3f3c9e // cmhs v30.16b, v4.16b, v31.16b
+	WORD $0x6e2537ff // cmhi v31.16b, v31.16b, v5.16b
+	VSUB V31.B16, V30.B16, V31.B16
+	WORD $0x4e8d97ee // sdot v14.4s, v31.16b, v13.16b
+	FLDPQ (R12), (F16, F27)
+	WORD $0x6e303c95 // cmhs v21.16b, v4.16b, v16.16b
+	WORD $0x6e253610 // cmhi v16.16b, v16.16b, v5.16b
+	VSUB V16.B16, V21.B16, V16.B16
+	VMOVI $0, V18.B16
+	WORD $0x4e8c9612 // sdot v18.4s, v16.16b, v12.16b
+	WORD $0x6e3b3c97 // cmhs v23.16b, v4.16b, v27.16b
+	WORD $0x6e25377b // cmhi v27.16b, v27.16b, v5.16b
+	VSUB V27.B16, V23.B16, V27.B16
+	WORD $0x4e8d9772 // sdot v18.4s, v27.16b, v13.16b
+	VADDP V18.S4, V14.S4, V14.S4
+	VADDP V14.S4, V19.S4, V19.S4
+	FMOVQ (R4), F15
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f9154 // fmul v20.4s, v10.4s, v15.s[0]
+	VFMLA V20.S4, V17.S4, V8.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x4f8f917c // fmul v28.4s, v11.4s, v15.s[0]
+	VFMLA V28.S4, V19.S4, V9.S4
+	FLDPQ 32(R3), (F22, F24)
+	FLDPQ (R0), (F29, F25)
+	WORD $0x4e209fbd // mul v29.16b, v29.16b, v0.16b
+	WORD $0x6e3d3c9e // cmhs v30.16b, v4.16b, v29.16b
+	WORD $0x6e2537bd // cmhi v29.16b, v29.16b, v5.16b
+	VSUB V29.B16, V30.B16, V29.B16
+	VMOVI $0, V31.B16
+	WORD $0x4e9697bf // sdot v31.4s, v29.16b, v22.16b
+	WORD $0x4e209f39 // mul v25.16b, v25.16b, v0.16b
+	WORD $0x6e393c95 // cmhs v21.16b, v4.16b, v25.16b
+	WORD $0x6e253739 // cmhi v25.16b, v25.16b, v5.16b
+	VSUB V25.B16, V21.B16, V25.B16
+	WORD $0x4e98973f // sdot v31.4s, v25.16b, v24.16b
+	FLDPQ (R6), (F16, F23)
+	WORD $0x4e209e10 // mul v16.16b, v16.16b, v0.16b
+	WORD $0x6e303c9b // cmhs v27.16b, v4.16b, v16.16b
+	WORD $0x6e253610 // cmhi v16.16b, v16.16b, v5.16b
+	VSUB V16.B16, V27.B16, V16.B16
+	VMOVI $0, V18.B16
+	WORD $0x4e969612 // sdot v18.4s, v16.16b, v22.16b
+	WORD $0x4e209ef7 // mul v23.16b, v23.16b, v0.16b
+	WORD $0x6e373c8e // cmhs v14.16b, v4.16b, v23.16b
+	WORD $0x6e2536f7 // cmhi v23.16b, v23.16b, v5.16b
+	VSUB V23.B16, V14.B16, V23.B16
+	WORD $0x4e9896f2 // sdot v18.4s, v23.16b, v24.16b
+	VADDP V18.S4, V31.S4, V31.S4
+	FLDPQ (R7), (F12, F13)
+	WORD $0x4e209d8c // mul v12.16b, v12.16b, v0.16b
+	WORD $0x6e2c3c94 // cmhs v20.16b, v4.16b, v12.16b
+	WORD $0x6e25358c // cmhi v12.16b, v12.16b, v5.16b
+	VSUB V12.B16, V20.B16, V12.B16
 	VMOVI $0, V17.B16
-	WORD $0x4e8a95f1 // sdot v17.4s, v15.16b, v10.16b
-	FMOVS 48(R10), F25
-	VTBL V2.B16, [V25.B16], V25.B16
-	WORD $0x4e239f39 // mul v25.16b, v25.16b, v3.16b
-	WORD $0x6e393c0c // cmhs v12.16b, v0.16b, v25.16b
-	WORD $0x6e213739 // cmhi v25.16b, v25.16b, v1.16b
-	VSUB V25.B16, V12.B16, V25.B16
-	WORD $0x4e9a9731 // sdot v17.4s, v25.16b, v26.16b
-	VADDP V17.S4, V27.S4, V27.S4
-	FMOVQ 32(R11), F24
-	VMOVI $81, V28.B16
-	WORD $0x4e3c9f18 // mul v24.16b, v24.16b, v28.16b
-	WORD $0x6e383c1c // cmhs v28.16b, v0.16b, v24.16b
-	WORD $0x6e213718 // cmhi v24.16b, v24.16b, v1.16b
-	VSUB V24.B16, V28.B16, V24.B16
+	WORD $0x4e969591 // sdot v17.4s, v12.16b, v22.16b
+	WORD $0x4e209dad // mul v13.16b, v13.16b, v0.16b
+	WORD $0x6e2d3c9c // cmhs v28.16b, v4.16b, v13.16b
+	WORD $0x6e2535ad // cmhi v13.16b, v13.16b, v5.16b
+	VSUB V13.B16, V28.B16, V13.B16
+	WORD $0x4e9895b1 // sdot v17.4s, v13.16b, v24.16b
+	FLDPQ (R8), (F19, F15)
+	WORD $0x4e209e73 // mul v19.16b, v19.16b, v0.16b
+	WORD $0x6e333c9a // cmhs v26.16b, v4.16b, v19.16b
+	WORD $0x6e253673 // cmhi v19.16b, v19.16b, v5.16b
+	VSUB V19.B16, V26.B16, V19.B16
+	VMOVI $0, V30.B16
+	WORD $0x4e96967e // sdot v30.4s, v19.16b, v22.16b
+	WORD $0x4e209def // mul v15.16b, v15.16b, v0.16b
+	WORD $0x6e2f3c9d // cmhs v29.16b, v4.16b, v15.16b
+	WORD $0x6e2535ef // cmhi v15.16b, v15.16b, v5.16b
+	VSUB V15.B16, V29.B16, V15.B16
+	WORD $0x4e9895fe // sdot v30.4s, v15.16b, v24.16b
+	VADDP V30.S4, V17.S4, V17.S4
+	VADDP V17.S4, V31.S4, V31.S4
+	FLDPQ (R9), (F21, F25)
+	WORD $0x4e209eb5 // mul v21.16b, v21.16b, v0.16b
+	WORD $0x6e353c9b // cmhs v27.16b, v4.16b, v21.16b
+	WORD $0x6e2536b5 // cmhi v21.16b, v21.16b, v5.16b
+	VSUB V21.B16, V27.B16, V21.B16
+	VMOVI $0, V16.B16
+	WORD $0x4e9696b0 // sdot v16.4s, v21.16b, v22.16b
+	WORD $0x4e209f39 // mul v25.16b, v25.16b, v0.16b
+	WORD $0x6e393c8e // cmhs v14.16b, v4.16b, v25.16b
+	WORD $0x6e253739 // cmhi v25.16b, v25.16b, v5.16b
+	VSUB V25.B16, V14.B16, V25.B16
+	WORD $0x4e989730 // sdot v16.4s, v25.16b, v24.16b
+	FLDPQ (R10), (F23, F18)
+	WORD $0x4e209ef7 // mul v23.16b, v23.16b, v0.16b
+	WORD $0x6e373c94 // cmhs v20.16b, v4.16b, v23.16b
+	WORD $0x6e2536f7 // cmhi v23.16b, v23.16b, v5.16b
+	VSUB V23.B16, V20.B16, V23.B16
+	VMOVI $0, V12.B16
+	WORD $0x4e9696ec // sdot v12.4s, v23.16b, v22.16b
+	WORD $0x4e209e52 // mul v18.16b, v18.16b, v0.16b
+	WORD $0x6e323c9c // cmhs v28.16b, v4.16b, v18.16b
+	WORD $0x6e253652 // cmhi v18.16b, v18.16b, v5.16b
+	VSUB V18.B16, V28.B16, V18.B16
+	WORD $0x4e98964c // sdot v12.4s, v18.16b, v24.16b
+	VADDP V12.S4, V16.S4, V16.S4
+	FLDPQ (R11), (F13, F26)
+	WORD $0x4e209dad // mul v13.16b, v13.16b, v0.16b
+	WORD $0x6e2d3c93 // cmhs v19.16b, v4.16b, v13.16b
+	WORD $0x6e2535ad // cmhi v13.16b, v13.16b, v5.16b
+	VSUB V13.B16, V19.B16, V13.B16
 	VMOVI $0, V29.B16
-	WORD $0x4e8a971d // sdot v29.4s, v24.16b, v10.16b
-	FMOVS 48(R11), F8
-	VTBL V2.B16, [V8.B16], V8.B16
-	WORD $0x4e239d08 // mul v8.16b, v8.16b, v3.16b
-	WORD $0x6e283c16 // cmhs v22.16b, v0.16b, v8.16b
-	WORD $0x6e213508 // cmhi v8.16b, v8.16b, v1.16b
-	VSUB V8.B16, V22.B16, V8.B16
-	WORD $0x4e9a951d // sdot v29.4s, v8.16b, v26.16b
-	FMOVQ 32(R12), F9
-	VMOVI $81, V19.B16
-	WORD $0x4e339d29 // mul v9.16b, v9.16b, v19.16b
-	WORD $0x6e293c13 // cmhs v19.16b, v0.16b, v9.16b
-	WORD $0x6e213529 // cmhi v9.16b, v9.16b, v1.16b
-	VSUB V9.B16, V19.B16, V9.B16
+	WORD $0x4e9695bd // sdot v29.4s, v13.16b, v22.16b
+	WORD $0x4e209f5a // mul v26.16b, v26.16b, v0.16b
+	WORD $0x6e3a3c8f // cmhs v15.16b, v4.16b, v26.16b
+	WORD $0x6e25375a // cmhi v26.16b, v26.16b, v5.16b
+	VSUB V26.B16, V15.B16, V26.B16
+	WORD $0x4e98975d // sdot v29.4s, v26.16b, v24.16b
+	FLDPQ (R12), (F30, F17)
+	WORD $0x4e209fde // mul v30.16b, v30.16b, v0.16b
+	WORD $0x6e3e3c9b // cmhs v27.16b, v4.16b, v30.16b
+	WORD $0x6e2537de // cmhi v30.16b, v30.16b, v5.16b
+	VSUB V30.B16, V27.B16, V30.B16
+	VMOVI $0, V21.B16
+	WORD $0x4e9697d5 // sdot v21.4s, v30.16b, v22.16b
+	WORD $0x4e209e31 // mul v17.16b, v17.16b, v0.16b
+	WORD $0x6e313c8e // cmhs v14.16b, v4.16b, v17.16b
+	WORD $0x6e253631 // cmhi v17.16b, v17.16b, v5.16b
+	VSUB V17.B16, V14.B16, V17.B16
+	WORD $0x4e989635 // sdot v21.4s, v17.16b, v24.16b
+	VADDP V21.S4, V29.S4, V29.S4
+	VADDP V29.S4, V16.S4, V16.S4
+	FMOVQ 32(R4), F25
+	WORD $0x4e21dbff // scvtf v31.4s, v31.4s
+	WORD $0x4f999157 // fmul v23.4s, v10.4s, v25.s[0]
+	VFMLA V23.S4, V31.S4, V8.S4
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f99917c // fmul v28.4s, v11.4s, v25.s[0]
+	VFMLA V28.S4, V16.S4, V9.S4
+	FLDPQ 64(R3), (F18, F12)
+	FLDPQ (R0), (F19, F13)
+	WORD $0x4e219e73 // mul v19.16b, v19.16b, v1.16b
+	WORD $0x6e333c8f // cmhs v15.16b, v4.16b, v19.16b
+	WORD $0x6e253673 // cmhi v19.16b, v19.16b, v5.16b
+	VSUB V19.B16, V15.B16, V19.B16
+	VMOVI $0, V26.B16
+	WORD $0x4e92967a // sdot v26.4s, v19.16b, v18.16b
+	WORD $0x4e219dad // mul v13.16b, v13.16b, v1.16b
+	WORD $0x6e2d3c9b // cmhs v27.16b, v4.16b, v13.16b
+	WORD $0x6e2535ad // cmhi v13.16b, v13.16b, v5.16b
+	VSUB V13.B16, V27.B16, V13.B16
+	WORD $0x4e8c95ba // sdot v26.4s, v13.16b, v12.16b
+	FLDPQ (R6), (F30, F14)
+	WORD $0x4e219fde // mul v30.16b, v30.16b, v1.16b
+	WORD $0x6e3e3c91 // cmhs v17.16b, v4.16b, v30.16b
+	WORD $0x6e2537de // cmhi v30.16b, v30.16b, v5.16b
+	VSUB V30.B16, V17.B16, V30.B16
+	VMOVI $0, V21.B16
+	WORD $0x4e9297d5 // sdot v21.4s, v30.16b, v18.16b
+	WORD $0x4e219dce // mul v14.16b, v14.16b, v1.16b
+	WORD $0x6e2e3c9d // cmhs v29.16b, v4.16b, v14.16b
+	WORD $0x6e2535ce // cmhi v14.16b, v14.16b, v5.16b
+	VSUB V14.B16, V29.B16, V14.B16
+	WORD $0x4e8c95d5 // sdot v21.4s, v14.16b, v12.16b
+	VADDP V21.S4, V26.S4, V26.S4
+	FLDPQ (R7), (F22, F24)
+	WORD $0x4e219ed6 // mul v22.16b, v22.16b, v1.16b
+	WORD $0x6e363c97 // cmhs v23.16b, v4.16b, v22.16b
+	WORD $0x6e2536d6 // cmhi v22.16b, v22.16b, v5.16b
+	VSUB V22.B16, V23.B16, V22.B16
+	VMOVI $0, V31.B16
+	WORD $0x4e9296df // sdot v31.4s, v22.16b, v18.16b
+	WORD $0x4e219f18 // mul v24.16b, v24.16b, v1.16b
+	WORD $0x6e383c9c // cmhs v28.16b, v4.16b, v24.16b
+	WORD $0x6e253718 // cmhi v24.16b, v24.16b, v5.16b
+	VSUB V24.B16, V28.B16, V24.B16
+	WORD $0x4e8c971f // sdot v31.4s, v24.16b, v12.16b
+	FLDPQ (R8), (F16, F25)
+	WORD $0x4e219e10 // mul v16.16b, v16.16b, v1.16b
+	WORD $0x6e303c94 // cmhs v20.16b, v4.16b, v16.16b
+	WORD $0x6e253610 // cmhi v16.16b, v16.16b, v5.16b
+	VSUB V16.B16, V20.B16, V16.B16
+	VMOVI $0, V15.B16
+	WORD $0x4e92960f // sdot v15.4s, v16.16b, v18.16b
+	WORD $0x4e219f39 // mul v25.16b, v25.16b, v1.16b
+	WORD $0x6e393c93 // cmhs v19.16b, v4.16b, v25.16b
+	WORD $0x6e253739 // cmhi v25.16b, v25.16b, v5.16b
+	VSUB V25.B16, V19.B16, V25.B16
+	WORD $0x4e8c972f // sdot v15.4s, v25.16b, v12.16b
+	VADDP V15.S4, V31.S4, V31.S4
+	VADDP V31.S4, V26.S4, V26.S4
+	FLDPQ (R9), (F27, F13)
+	WORD $0x4e219f7b // mul v27.16b, v27.16b, v1.16b
+	WORD $0x6e3b3c91 // cmhs v17.16b, v4.16b, v27.16b
+	WORD $0x6e25377b // cmhi v27.16b, v27.16b, v5.16b
+	VSUB V27.B16, V17.B16, V27.B16
+	VMOVI $0, V30.B16
+	WORD $0x4e92977e // sdot v30.4s, v27.16b, v18.16b
+	WORD $0x4e219dad // mul v13.16b, v13.16b, v1.16b
+	WORD $0x6e2d3c9d // cmhs v29.16b, v4.16b, v13.16b
+	WORD $0x6e2535ad // cmhi v13.16b, v13.16b, v5.16b
+	VSUB V13.B16, V29.B16, V13.B16
+	WORD $0x4e8c95be // sdot v30.4s, v13.16b, v12.16b
+	FLDPQ (R10), (F14, F21)
+	WORD $0x4e219dce // mul v14.16b, v14.16b, v1.16b
+	WORD $0x6e2e3c97 // cmhs v23.16b, v4.16b, v14.16b
+	WORD $0x6e2535ce // cmhi v14.16b, v14.16b, v5.16b
+	VSUB V14.B16, V23.B16, V14.B16
+	VMOVI $0, V22.B16
+	WORD $0x4e9295d6 // sdot v22.4s, v14.16b, v18.16b
+	WORD $0x4e219eb5 // mul v21.16b, v21.16b, v1.16b
+	WORD $0x6e353c9c // cmhs v28.16b, v4.16b, v21.16b
+	WORD $0x6e2536b5 // cmhi v21.16b, v21.16b, v5.16b
+	VSUB V21.B16, V28.B16, V21.B16
+	WORD $0x4e8c96b6 // sdot v22.4s, v21.16b, v12.16b
+	VADDP V22.S4, V30.S4, V30.S4
+	FLDPQ (R11), (F24, F20)
+	WORD $0x4e219f18 // mul v24.16b, v24.16b, v1.16b
+	WORD $0x6e383c90 // cmhs v16.16b, v4.16b, v24.16b
+	WORD $0x6e253718 // cmhi v24.16b, v24.16b, v5.16b
+	VSUB V24.B16, V16.B16, V24.B16
+	VMOVI $0, V19.B16
+	WORD $0x4e929713 // sdot v19.4s, v24.16b, v18.16b
+	WORD $0x4e219e94 // mul v20.16b, v20.16b, v1.16b
+	WORD $0x6e343c99 // cmhs v25.16b, v4.16b, v20.16b
+	WORD $0x6e253694 // cmhi v20.16b, v20.16b, v5.16b
+	VSUB V20.B16, V25.B16, V20.B16
+	WORD $0x4e8c9693 // sdot v19.4s, v20.16b, v12.16b
+	FLDPQ (R12), (F15, F31)
+	WORD $0x4e219def // mul v15.16b, v15.16b, v1.16b
+	WORD $0x6e2f3c91 // cmhs v17.16b, v4.16b, v15.16b
+	WORD $0x6e2535ef // cmhi v15.16b, v15.16b, v5.16b
+	VSUB V15.B16, V17.B16, V15.B16
+	VMOVI $0, V27.B16
+	WORD $0x4e9295fb // sdot v27.4s, v15.16b, v18.16b
+	WORD $0x4e219fff // mul v31.16b, v31.16b, v1.16b
+	WORD $0x6e3f3c9d // cmhs v29.16b, v4.16b, v31.16b
+	WORD $0x6e2537ff // cmhi v31.16b, v31.16b, v5.16b
+	VSUB V31.B16, V29.B16, V31.B16
+	WORD $0x4e8c97fb // sdot v27.4s, v31.16b, v12.16b
+	VADDP V27.S4, V19.S4, V19.S4
+	VADDP V19.S4, V30.S4, V30.S4
+	FMOVQ 64(R4), F13
+	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
+	WORD $0x4f8d914e // fmul v14.4s, v10.4s, v13.s[0]
+	VFMLA V14.S4, V26.S4, V8.S4
+	WORD $0x4e21dbde // scvtf v30.4s, v30.4s
+	WORD $0x4f8d917c // fmul v28.4s, v11.4s, v13.s[0]
+	VFMLA V28.S4, V30.S4, V9.S4
+	FLDPQ 96(R3), (F21, F22)
+	FLDPQ (R0), (F16, F24)
+	WORD $0x4e229e10 // mul v16.16b, v16.16b, v2.16b
+	WORD $0x6e303c99 // cmhs v25.16b, v4.16b, v16.16b
+	WORD $0x6e253610 // cmhi v16.16b, v16.16b, v5.16b
+	VSUB V16.B16, V25.B16, V16.B16
 	VMOVI $0, V20.B16
-	WORD $0x4e8a9534 // sdot v20.4s, v9.16b, v10.16b
-	FMOVS 48(R12), F14
-	VTBL V2.B16, [V14.B16], V14.B16
+	WORD $0x4e959614 // sdot v20.4s, v16.16b, v21.16b
+	WORD $0x4e229f18 // mul v24.16b, v24.16b, v2.16b
+	WORD $0x6e383c91 // cmhs v17.16b, v4.16b, v24.16b
+	WORD $0x6e253718 // cmhi v24.16b, v24.16b, v5.16b
+	VSUB V24.B16, V17.B16, V24.B16
+	WORD $0x4e969714 // sdot v20.4s, v24.16b, v22.16b
+	FLDPQ (R6), (F15, F29)
+	WORD $0x4e229def // mul v15.16b, v15.16b, v2.16b
+	WORD $0x6e2f3c9f // cmhs v31.16b, v4.16b, v15.16b
+	WORD $0x6e2535ef // cmhi v15.16b, v15.16b, v5.16b
+	VSUB V15.B16, V31.B16, V15.B16
+	VMOVI $0, V27.B16
+	WORD $0x4e9595fb // sdot v27.4s, v15.16b, v21.16b
+	WORD $0x4e229fbd // mul v29.16b, v29.16b, v2.16b
+	WORD $0x6e3d3c93 // cmhs v19.16b, v4.16b, v29.16b
+	WORD $0x6e2537bd // cmhi v29.16b, v29.16b, v5.16b
+	VSUB V29.B16, V19.B16, V29.B16
+	WORD $0x4e9697bb // sdot v27.4s, v29.16b, v22.16b
+	VADDP V27.S4, V20.S4, V20.S4
+	FLDPQ (R7), (F18, F12)
+	WORD $0x4e229e52 // mul v18.16b, v18.16b, v2.16b
+	WORD $0x6e323c8e // cmhs v14.16b, v4.16b, v18.16b
+	WORD $0x6e253652 // cmhi v18.16b, v18.16b, v5.16b
+	VSUB V18.B16, V14.B16, V18.B16
+	VMOVI $0, V26.B16
+	WORD $0x4e95965a // sdot v26.4s, v18.16b, v21.16b
+	WORD $0x4e229d8c // mul v12.16b, v12.16b, v2.16b
+	WORD $0x6e2c3c9c // cmhs v28.16b, v4.16b, v12.16b
+	WORD $0x6e25358c // cmhi v12.16b, v12.16b, v5.16b
+	VSUB V12.B16, V28.B16, V12.B16
+	WORD $0x4e96959a // sdot v26.4s, v12.16b, v22.16b
+	FLDPQ (R8), (F30, F13)
+	WORD $0x4e229fde // mul v30.16b, v30.16b, v2.16b
+	WORD $0x6e3e3c97 // cmhs v23.16b, v4.16b, v30.16b
+	WORD $0x6e2537de // cmhi v30.16b, v30.16b, v5.16b
+	VSUB V30.B16, V23.B16, V30.B16
+	VMOVI $0, V25.B16
+	WORD $0x4e9597d9 // sdot v25.4s, v30.16b, v21.16b
+	WORD $0x4e229dad // mul v13.16b, v13.16b, v2.16b
+	WORD $0x6e2d3c90 // cmhs v16.16b, v4.16b, v13.16b
+	WORD $0x6e2535ad // cmhi v13.16b, v13.16b, v5.16b
+	VSUB V13.B16, V16.B16, V13.B16
+	WORD $0x4e9695b9 // sdot v25.4s, v13.16b, v22.16b
+	VADDP V25.S4, V26.S4, V26.S4
+	VADDP V26.S4, V20.S4, V20.S4
+	FLDPQ (R9), (F17, F24)
+	WORD $0x4e229e31 // mul v17.16b, v17.16b, v2.16b
+	WORD $0x6e313c9f // cmhs v31.16b, v4.16b, v17.16b
+	WORD $0x6e253631 // cmhi v17.16b, v17.16b, v5.16b
+	VSUB V17.B16, V31.B16, V17.B16
+	VMOVI $0, V15.B16
+	WORD $0x4e95962f // sdot v15.4s, v17.16b, v21.16b
+	WORD $0x4e229f18 // mul v24.16b, v24.16b, v2.16b
+	WORD $0x6e383c93 // cmhs v19.16b, v4.16b, v24.16b
+	WORD $0x6e253718 // cmhi v24.16b, v24.16b, v5.16b
+	VSUB V24.B16, V19.B16, V24.B16
+	WORD $0x4e96970f // sdot v15.4s, v24.16b, v22.16b
+	FLDPQ (R10), (F29, F27)
+	WORD $0x4e229fbd // mul v29.16b, v29.16b, v2.16b
+	WORD $0x6e3d3c8e // cmhs v14.16b, v4.16b, v29.16b
+	WORD $0x6e2537bd // cmhi v29.16b, v29.16b, v5.16b
+	VSUB V29.B16, V14.B16, V29.B16
+	VMOVI $0, V18.B16
+	WORD $0x4e9597b2 // sdot v18.4s, v29.16b, v21.16b
+	WORD $0x4e229f7b // mul v27.16b, v27.16b, v2.16b
+	WORD $0x6e3b3c9c // cmhs v28.16b, v4.16b, v27.16b
+	WORD $0x6e25377b // cmhi v27.16b, v27.16b, v5.16b
+	VSUB V27.B16, V28.B16, V27.B16
+	WORD $0x4e969772 // sdot v18.4s, v27.16b, v22.16b
+	VADDP V18.S4, V15.S4, V15.S4
+	FLDPQ (R11), (F12, F23)
+	WORD $0x4e229d8c // mul v12.16b, v12.16b, v2.16b
+	WORD $0x6e2c3c9e // cmhs v30.16b, v4.16b, v12.16b
+	WORD $0x6e25358c // cmhi v12.16b, v12.16b, v5.16b
+	VSUB V12.B16, V30.B16, V12.B16
+	VMOVI $0, V16.B16
+	WORD $0x4e959590 // sdot v16.4s, v12.16b, v21.16b
+	WORD $0x4e229ef7 // mul v23.16b, v23.16b, v2.16b
+	WORD $0x6e373c8d // cmhs v13.16b, v4.16b, v23.16b
+	WORD $0x6e2536f7 // cmhi v23.16b, v23.16b, v5.16b
+	VSUB V23.B16, V13.B16, V23.B16
+	WORD $0x4e9696f0 // sdot v16.4s, v23.16b, v22.16b
+	FLDPQ (R12), (F25, F26)
+	WORD $0x4e229f39 // mul v25.16b, v25.16b, v2.16b
+	WORD $0x6e393c9f // cmhs v31.16b, v4.16b, v25.16b
+	WORD $0x6e253739 // cmhi v25.16b, v25.16b, v5.16b
+	VSUB V25.B16, V31.B16, V25.B16
+	VMOVI $0, V17.B16
+	WORD $0x4e959731 // sdot v17.4s, v25.16b, v21.16b
+	WORD $0x4e229f5a // mul v26.16b, v26.16b, v2.16b
+	WORD $0x6e3a3c93 // cmhs v19.16b, v4.16b, v26.16b
+	WORD $0x6e25375a // cmhi v26.16b, v26.16b, v5.16b
+	VSUB V26.B16, V19.B16, V26.B16
+	WORD $0x4e969751 // sdot v17.4s, v26.16b, v22.16b
+	VADDP V17.S4, V16.S4, V16.S4
+	VADDP V16.S4, V15.S4, V15.S4
+	FMOVQ 96(R4), F24
+	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
+	WORD $0x4f98915d // fmul v29.4s, v10.4s, v24.s[0]
+	VFMLA V29.S4, V20.S4, V8.S4
+	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
+	WORD $0x4f98917c // fmul v28.4s, v11.4s, v24.s[0]
+	VFMLA V28.S4, V15.S4, V9.S4
+	FLDPQ 128(R3), (F27, F18)
+	FLDPQ (R0), (F30, F12)
+	WORD $0x4e239fde // mul v30.16b, v30.16b, v3.16b
+	WORD $0x6e3e3c8d // cmhs v13.16b, v4.16b, v30.16b
+	WORD $0x6e2537de // cmhi v30.16b, v30.16b, v5.16b
+	VSUB V30.B16, V13.B16, V30.B16
+	VMOVI $0, V23.B16
+	WORD $0x4e9b97d7 // sdot v23.4s, v30.16b, v27.16b
+	WORD $0x4e239d8c // mul v12.16b, v12.16b, v3.16b
+	WORD $0x6e2c3c9f // cmhs v31.16b, v4.16b, v12.16b
+	WORD $0x6e25358c // cmhi v12.16b, v12.16b, v5.16b
+	VSUB V12.B16, V31.B16, V12.B16
+	WORD $0x4e929597 // sdot v23.4s, v12.16b, v18.16b
+	FLDPQ (R6), (F25, F19)
+	WORD $0x4e239f39 // mul v25.16b, v25.16b, v3.16b
+	WORD $0x6e393c9a // cmhs v26.16b, v4.16b, v25.16b
+	WORD $0x6e253739 // cmhi v25.16b, v25.16b, v5.16b
+	VSUB V25.B16, V26.B16, V25.B16
+	VMOVI $0, V17.B16
+	WORD $0x4e9b9731 // sdot v17.4s, v25.16b, v27.16b
+	WORD $0x4e239e73 // mul v19.16b, v19.16b, v3.16b
+	WORD $0x6e333c90 // cmhs v16.16b, v4.16b, v19.16b
+	WORD $0x6e253673 // cmhi v19.16b, v19.16b, v5.16b
+	VSUB V19.B16, V16.B16, V19.B16
+	WORD $0x4e929671 // sdot v17.4s, v19.16b, v18.16b
+	VADDP V17.S4, V23.S4, V23.S4
+	FLDPQ (R7), (F21, F22)
+	WORD $0x4e239eb5 // mul v21.16b, v21.16b, v3.16b
+	WORD $0x6e353c9d // cmhs v29.16b, v4.16b, v21.16b
+	WORD $0x6e2536b5 // cmhi v21.16b, v21.16b, v5.16b
+	VSUB V21.B16, V29.B16, V21.B16
+	VMOVI $0, V20.B16
+	WORD $0x4e9b96b4 // sdot v20.4s, v21.16b, v27.16b
+	WORD $0x4e239ed6 // mul v22.16b, v22.16b, v3.16b
+	WORD $0x6e363c9c // cmhs v28.16b, v4.16b, v22.16b
+	WORD $0x6e2536d6 // cmhi v22.16b, v22.16b, v5.16b
+	VSUB V22.B16, V28.B16, V22.B16
+	WORD $0x4e9296d4 // sdot v20.4s, v22.16b, v18.16b
+	FLDPQ (R8), (F15, F24)
+	WORD $0x4e239def // mul v15.16b, v15.16b, v3.16b
+	WORD $0x6e2f3c8e // cmhs v14.16b, v4.16b, v15.16b
+	WORD $0x6e2535ef // cmhi v15.16b, v15.16b, v5.16b
+	VSUB V15.B16, V14.B16, V15.B16
+	VMOVI $0, V13.B16
+	WORD $0x4e9b95ed // sdot v13.4s, v15.16b, v27.16b
+	WORD $0x4e239f18 // mul v24.16b, v24.16b, v3.16b
+	WORD $0x6e383c9e // cmhs v30.16b, v4.16b, v24.16b
+	WORD $0x6e253718 // cmhi v24.16b, v24.16b, v5.16b
+	VSUB V24.B16, V30.B16, V24.B16
+	WORD $0x4e92970d // sdot v13.4s, v24.16b, v18.16b
+	VADDP V13.S4, V20.S4, V20.S4
+	VADDP V20.S4, V23.S4, V23.S4
+	FLDPQ (R9), (F31, F12)
+	WORD $0x4e239fff // mul v31.16b, v31.16b, v3.16b
+	WORD $0x6e3f3c9a // cmhs v26.16b, v4.16b, v31.16b
+	WORD $0x6e2537ff // cmhi v31.16b, v31.16b, v5.16b
+	VSUB V31.B16, V26.B16, V31.B16
+	VMOVI $0, V25.B16
+	WORD $0x4e9b97f9 // sdot v25.4s, v31.16b, v27.16b
+	WORD $0x4e239d8c // mul v12.16b, v12.16b, v3.16b
+	WORD $0x6e2c3c90 // cmhs v16.16b, v4.16b, v12.16b
+	WORD $0x6e25358c // cmhi v12.16b, v12.16b, v5.16b
+	VSUB V12.B16, V16.B16, V12.B16
+	WORD $0x4e929599 // sdot v25.4s, v12.16b, v18.16b
+	FLDPQ (R10), (F19, F17)
+	WORD $0x4e239e73 // mul v19.16b, v19.16b, v3.16b
+	WORD $0x6e333c9d // cmhs v29.16b, v4.16b, v19.16b
+	WORD $0x6e253673 // cmhi v19.16b, v19.16b, v5.16b
+	VSUB V19.B16, V29.B16, V19.B16
+	VMOVI $0, V21.B16
+	WORD $0x4e9b9675 // sdot v21.4s, v19.16b, v27.16b
+	WORD $0x4e239e31 // mul v17.16b, v17.16b, v3.16b
+	WORD $0x6e313c9c // cmhs v28.16b, v4.16b, v17.16b
+	WORD $0x6e253631 // cmhi v17.16b, v17.16b, v5.16b
+	VSUB V17.B16, V28.B16, V17.B16
+	WORD $0x4e929635 // sdot v21.4s, v17.16b, v18.16b
+	VADDP V21.S4, V25.S4, V25.S4
+	FLDPQ (R11), (F22, F14)
+	WORD $0x4e239ed6 // mul v22.16b, v22.16b, v3.16b
+	WORD $0x6e363c8f // cmhs v15.16b, v4.16b, v22.16b
+	WORD $0x6e2536d6 // cmhi v22.16b, v22.16b, v5.16b
+	VSUB V22.B16, V15.B16, V22.B16
+	VMOVI $0, V30.B16
+	WORD $0x4e9b96de // sdot v30.4s, v22.16b, v27.16b
 	WORD $0x4e239dce // mul v14.16b, v14.16b, v3.16b
-	WORD $0x6e2e3c0b // cmhs v11.16b, v0.16b, v14.16b
-	WORD $0x6e2135ce // cmhi v14.16b, v14.16b, v1.16b
-	VSUB V14.B16, V11.B16, V14.B16
-	WORD $0x4e9a95d4 // sdot v20.4s, v14.16b, v26.16b
-	VADDP V20.S4, V29.S4, V29.S4
-	VADDP V29.S4, V27.S4, V27.S4
-	FMOVQ 224(R4), F23
-	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD $0x4f9790d0 // fmul v16.4s, v6.4s, v23.s[0]
-	VFMLA V16.S4, V18.S4, V4.S4
-	WORD $0x4e21db7b // scvtf v27.4s, v27.4s
-	WORD $0x4f9790f5 // fmul v21.4s, v7.4s, v23.s[0]
-	VFMLA V21.S4, V27.S4, V5.S4
+	WORD $0x6e2e3c98 // cmhs v24.16b, v4.16b, v14.16b
+	WORD $0x6e2535ce // cmhi v14.16b, v14.16b, v5.16b
+	VSUB V14.B16, V24.B16, V14.B16
+	WORD $0x4e9295de // sdot v30.4s, v14.16b, v18.16b
+	FLDPQ (R12), (F13, F20)
+	WORD $0x4e239dad // mul v13.16b, v13.16b, v3.16b
+	WORD $0x6e2d3c9a // cmhs v26.16b, v4.16b, v13.16b
+	WORD $0x6e2535ad // cmhi v13.16b, v13.16b, v5.16b
+	VSUB V13.B16, V26.B16, V13.B16
+	VMOVI $0, V31.B16
+	WORD $0x4e9b95bf // sdot v31.4s, v13.16b, v27.16b
+	WORD $0x4e239e94 // mul v20.16b, v20.16b, v3.16b
+	WORD $0x6e343c90 // cmhs v16.16b, v4.16b, v20.16b
+	WORD $0x6e253694 // cmhi v20.16b, v20.16b, v5.16b
+	VSUB V20.B16, V16.B16, V20.B16
+	WORD $0x4e92969f // sdot v31.4s, v20.16b, v18.16b
+	VADDP V31.S4, V30.S4, V30.S4
+	VADDP V30.S4, V25.S4, V25.S4
+	FMOVQ 128(R4), F12
+	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
+	WORD $0x4f8c9153 // fmul v19.4s, v10.4s, v12.s[0]
+	VFMLA V19.S4, V23.S4, V8.S4
+	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
+	WORD $0x4f8c917c // fmul v28.4s, v11.4s, v12.s[0]
+	VFMLA V28.S4, V25.S4, V9.S4
+	FLDPQ 160(R3), (F17, F21)
+	FMOVQ 32(R0), F15
+	WORD $0x4e209df6 // mul v22.16b, v15.16b, v0.16b
+	WORD $0x6e2f3c98 // cmhs v24.16b, v4.16b, v15.16b
+	WORD $0x6e2535ef // cmhi v15.16b, v15.16b, v5.16b
+	VSUB V15.B16, V24.B16, V15.B16
+	VMOVI $0, V14.B16
+	WORD $0x4e9195ee // sdot v14.4s, v15.16b, v17.16b
+	WORD $0x6e363c9a // cmhs v26.16b, v4.16b, v22.16b
+	WORD $0x6e2536d6 // cmhi v22.16b, v22.16b, v5.16b
+	VSUB V22.B16, V26.B16, V22.B16
+	WORD $0x4e9596ce // sdot v14.4s, v22.16b, v21.16b
+	FMOVQ 32(R6), F13
+	WORD $0x4e209db0 // mul v16.16b, v13.16b, v0.16b
+	WORD $0x6e2d3c94 // cmhs v20.16b, v4.16b, v13.16b
+	WORD $0x6e2535ad // cmhi v13.16b, v13.16b, v5.16b
+	VSUB V13.B16, V20.B16, V13.B16
+	VMOVI $0, V31.B16
+	WORD $0x4e9195bf // sdot v31.4s, v13.16b, v17.16b
+	WORD $0x6e303c9e // cmhs v30.16b, v4.16b, v16.16b
+	WORD $0x6e253610 // cmhi v16.16b, v16.16b, v5.16b
+	VSUB V16.B16, V30.B16, V16.B16
+	WORD $0x4e95961f // sdot v31.4s, v16.16b, v21.16b
+	VADDP V31.S4, V14.S4, V14.S4
+	FMOVQ 32(R7), F27
+	WORD $0x4e209f72 // mul v18.16b, v27.16b, v0.16b
+	WORD $0x6e3b3c93 // cmhs v19.16b, v4.16b, v27.16b
+	WORD $0x6e25377b // cmhi v27.16b, v27.16b, v5.16b
+	VSUB V27.B16, V19.B16, V27.B16
+	VMOVI $0, V23.B16
+	WORD $0x4e919777 // sdot v23.4s, v27.16b, v17.16b
+	WORD $0x6e323c9c // cmhs v28.16b, v4.16b, v18.16b
+	WORD $0x6e253652 // cmhi v18.16b, v18.16b, v5.16b
+	VSUB V18.B16, V28.B16, V18.B16
+	WORD $0x4e959657 // sdot v23.4s, v18.16b, v21.16b
+	FMOVQ 32(R8), F25
+	WORD $0x4e209f2c // mul v12.16b, v25.16b, v0.16b
+	WORD $0x6e393c9d // cmhs v29.16b, v4.16b, v25.16b
+	WORD $0x6e253739 // cmhi v25.16b, v25.16b, v5.16b
+	VSUB V25.B16, V29.B16, V25.B16
+	VMOVI $0, V24.B16
+	WORD $0x4e919738 // sdot v24.4s, v25.16b, v17.16b
+	WORD $0x6e2c3c8f // cmhs v15.16b, v4.16b, v12.16b
+	WORD $0x6e25358c // cmhi v12.16b, v12.16b, v5.16b
+	VSUB V12.B16, V15.B16, V12.B16
+	WORD $0x4e959598 // sdot v24.4s, v12.16b, v21.16b
+	VADDP V24.S4, V23.S4, V23.S4
+	VADDP V23.S4, V14.S4, V14.S4
+	FMOVQ 32(R9), F26
+	WORD $0x4e209f56 // mul v22.16b, v26.16b, v0.16b
+	WORD $0x6e3a3c94 // cmhs v20.16b, v4.16b, v26.16b
+	WORD $0x6e25375a // cmhi v26.16b, v26.16b, v5.16b
+	VSUB V26.B16, V20.B16, V26.B16
+	VMOVI $0, V13.B16
+	WORD $0x4e91974d // sdot v13.4s, v26.16b, v17.16b
+	WORD $0x6e363c9e // cmhs v30.16b, v4.16b, v22.16b
+	WORD $0x6e2536d6 // cmhi v22.16b, v22.16b, v5.16b
+	VSUB V22.B16, V30.B16, V22.B16
+	WORD $0x4e9596cd // sdot v13.4s, v22.16b, v21.16b
+	FMOVQ 32(R10), F16
+	WORD $0x4e209e1f // mul v31.16b, v16.16b, v0.16b
+	WORD $0x6e303c93 // cmhs v19.16b, v4.16b, v16.16b
+	WORD $0x6e253610 // cmhi v16.16b, v16.16b, v5.16b
+	VSUB V16.B16, V19.B16, V16.B16
+	VMOVI $0, V27.B16
+	WORD $0x4e91961b // sdot v27.4s, v16.16b, v17.16b
+	WORD $0x6e3f3c9c // cmhs v28.16b, v4.16b, v31.16b
+	WORD $0x6e2537ff // cmhi v31.16b, v31.16b, v5.16b
+	VSUB V31.B16, V28.B16, V31.B16
+	WORD $0x4e9597fb // sdot v27.4s, v31.16b, v21.16b
+	VADDP V27.S4, V13.S4, V13.S4
+	FMOVQ 32(R11), F18
+	WORD $0x4e209e5d // mul v29.16b, v18.16b, v0.16b
+	WORD $0x6e323c99 // cmhs v25.16b, v4.16b, v18.16b
+	WORD $0x6e253652 // cmhi v18.16b, v18.16b, v5.16b
+	VSUB V18.B16, V25.B16, V18.B16
+	VMOVI $0, V15.B16
+	WORD $0x4e91964f // sdot v15.4s, v18.16b, v17.16b
+	WORD $0x6e3d3c8c // cmhs v12.16b, v4.16b, v29.16b
+	WORD $0x6e2537bd // cmhi v29.16b, v29.16b, v5.16b
+	VSUB V29.B16, V12.B16, V29.B16
+	WORD $0x4e9597af // sdot v15.4s, v29.16b, v21.16b
+	FMOVQ 32(R12), F24
+	WORD $0x4e209f17 // mul v23.16b, v24.16b, v0.16b
+	WORD $0x6e383c94 // cmhs v20.16b, v4.16b, v24.16b
+	WORD $0x6e253718 // cmhi v24.16b, v24.16b, v5.16b
+	VSUB V24.B16, V20.B16, V24.B16
+	VMOVI $0, V26.B16
+	WORD $0x4e91971a // sdot v26.4s, v24.16b, v17.16b
+	WORD $0x6e373c9e // cmhs v30.16b, v4.16b, v23.16b
+	WORD $0x6e2536f7 // cmhi v23.16b, v23.16b, v5.16b
+	VSUB V23.B16, V30.B16, V23.B16
+	WORD $0x4e9596fa // sdot v26.4s, v23.16b, v21.16b
+	VADDP V26.S4, V15.S4, V15.S4
+	VADDP V15.S4, V13.S4, V13.S4
+	FMOVQ 160(R4), F22
+	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
+	WORD $0x4f969150 // fmul v16.4s, v10.4s, v22.s[0]
+	VFMLA V16.S4, V14.S4, V8.S4
+	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD $0x4f96917c // fmul v28.4s, v11.4s, v22.s[0]
+	VFMLA V28.S4, V13.S4, V9.S4
+	FLDPQ 192(R3), (F31, F27)
+	FMOVQ 32(R0), F25
+	WORD $0x4e229f32 // mul v18.16b, v25.16b, v2.16b
+	WORD $0x4e219f39 // mul v25.16b, v25.16b, v1.16b
+	WORD $0x6e393c8c // cmhs v12.16b, v4.16b, v25.16b
+	WORD $0x6e253739 // cmhi v25.16b, v25.16b, v5.16b
+	VSUB V25.B16, V12.B16, V25.B16
+	VMOVI $0, V29.B16
+	WORD $0x4e9f973d // sdot v29.4s, v25.16b, v31.16b
+	WORD $0x6e323c94 // cmhs v20.16b, v4.16b, v18.16b
+	WORD $0x6e253652 // cmhi v18.16b, v18.16b, v5.16b
+	VSUB V18.B16, V20.B16, V18.B16
+	WORD $0x4e9b965d // sdot v29.4s, v18.16b, v27.16b
+	FMOVQ 32(R6), F24
+	WORD $0x4e229f1e // mul v30.16b, v24.16b, v2.16b
+	WORD $0x4e219f18 // mul v24.16b, v24.16b, v1.16b
+	WORD $0x6e383c97 // cmhs v23.16b, v4.16b, v24.16b
+	WORD $0x6e253718 // cmhi v24.16b, v24.16b, v5.16b
+	VSUB V24.B16, V23.B16, V24.B16
+	VMOVI $0, V26.B16
+	WORD $0x4e9f971a // sdot v26.4s, v24.16b, v31.16b
+	WORD $0x6e3e3c8f // cmhs v15.16b, v4.16b, v30.16b
+	WORD $0x6e2537de // cmhi v30.16b, v30.16b, v5.16b
+	VSUB V30.B16, V15.B16, V30.B16
+	WORD $0x4e9b97da // sdot v26.4s, v30.16b, v27.16b
+	VADDP V26.S4, V29.S4, V29.S4
+	FMOVQ 32(R7), F17
+	WORD $0x4e229e35 // mul v21.16b, v17.16b, v2.16b
+	WORD $0x4e219e31 // mul v17.16b, v17.16b, v1.16b
+	WORD $0x6e313c90 // cmhs v16.16b, v4.16b, v17.16b
+	WORD $0x6e253631 // cmhi v17.16b, v17.16b, v5.16b
+	VSUB V17.B16, V16.B16, V17.B16
+	VMOVI $0, V14.B16
+	WORD $0x4e9f962e // sdot v14.4s, v17.16b, v31.16b
+	WORD $0x6e353c9c // cmhs v28.16b, v4.16b, v21.16b
+	WORD $0x6e2536b5 // cmhi v21.16b, v21.16b, v5.16b
+	VSUB V21.B16, V28.B16, V21.B16
+	WORD $0x4e9b96ae // sdot v14.4s, v21.16b, v27.16b
+	FMOVQ 32(R8), F13
+	WORD $0x4e229db6 // mul v22.16b, v13.16b, v2.16b
+	WORD $0x4e219dad // mul v13.16b, v13.16b, v1.16b
+	WORD $0x6e2d3c93 // cmhs v19.16b, v4.16b, v13.16b
+	WORD $0x6e2535ad // cmhi v13.16b, v13.16b, v5.16b
+	VSUB V13.B16, V19.B16, V13.B16
+	VMOVI $0, V12.B16
+	WORD $0x4e9f95ac // sdot v12.4s, v13.16b, v31.16b
+	WORD $0x6e363c99 // cmhs v25.16b, v4.16b, v22.16b
+	WORD $0x6e2536d6 // cmhi v22.16b, v22.16b, v5.16b
+	VSUB V22.B16, V25.B16, V22.B16
+	WORD $0x4e9b96cc // sdot v12.4s, v22.16b, v27.16b
+	VADDP V12.S4, V14.S4, V14.S4
+	VADDP V14.S4, V29.S4, V29.S4
+	FMOVQ 32(R9), F20
+	WORD $0x4e229e92 // mul v18.16b, v20.16b, v2.16b
+	WORD $0x4e219e94 // mul v20.16b, v20.16b, v1.16b
+	WORD $0x6e343c97 // cmhs v23.16b, v4.16b, v20.16b
+	WORD $0x6e253694 // cmhi v20.16b, v20.16b, v5.16b
+	VSUB V20.B16, V23.B16, V20.B16
+	VMOVI $0, V24.B16
+	WORD $0x4e9f9698 // sdot v24.4s, v20.16b, v31.16b
+	WORD $0x6e323c8f // cmhs v15.16b, v4.16b, v18.16b
+	WORD $0x6e253652 // cmhi v18.16b, v18.16b, v5.16b
+	VSUB V18.B16, V15.B16, V18.B16
+	WORD $0x4e9b9658 // sdot v24.4s, v18.16b, v27.16b
+	FMOVQ 32(R10), F30
+	WORD $0x4e229fda // mul v26.16b, v30.16b, v2.16b
+	WORD $0x4e219fde // mul v30.16b, v30.16b, v1.16b
+	WORD $0x6e3e3c90 // cmhs v16.16b, v4.16b, v30.16b
+	WORD $0x6e2537de // cmhi v30.16b, v30.16b, v5.16b
+	VSUB V30.B16, V16.B16, V30.B16
+	VMOVI $0, V17.B16
+	WORD $0x4e9f97d1 // sdot v17.4s, v30.16b, v31.16b
+	WORD $0x6e3a3c9c // cmhs v28.16b, v4.16b, v26.16b
+	WORD $0x6e25375a // cmhi v26.16b, v26.16b, v5.16b
+	VSUB V26.B16, V28.B16, V26.B16
+	WORD $0x4e9b9751 // sdot v17.4s, v26.16b, v27.16b
+	VADDP V17.S4, V24.S4, V24.S4
+	FMOVQ 32(R11), F21
+	WORD $0x4e229eb3 // mul v19.16b, v21.16b, v2.16b
+	WORD $0x4e219eb5 // mul v21.16b, v21.16b, v1.16b
+	WORD $0x6e353c8d // cmhs v13.16b, v4.16b, v21.16b
+	WORD $0x6e2536b5 // cmhi v21.16b, v21.16b, v5.16b
+	VSUB V21.B16, V13.B16, V21.B16
+	VMOVI $0, V25.B16
+	WORD $0x4e9f96b9 // sdot v25.4s, v21.16b, v31.16b
+	WORD $0x6e333c96 // cmhs v22.16b, v4.16b, v19.16b
+	WORD $0x6e253673 // cmhi v19.16b, v19.16b, v5.16b
+	VSUB V19.B16, V22.B16, V19.B16
+	WORD $0x4e9b9679 // sdot v25.4s, v19.16b, v27.16b
+	FMOVQ 32(R12), F12
+	WORD $0x4e229d8e // mul v14.16b, v12.16b, v2.16b
+	WORD $0x4e219d8c // mul v12.16b, v12.16b, v1.16b
+	WORD $0x6e2c3c97 // cmhs v23.16b, v4.16b, v12.16b
+	WORD $0x6e25358c // cmhi v12.16b, v12.16b, v5.16b
+	VSUB V12.B16, V23.B16, V12.B16
+	VMOVI $0, V20.B16
+	WORD $0x4e9f9594 // sdot v20.4s, v12.16b, v31.16b
+	WORD $0x6e2e3c8f // cmhs v15.16b, v4.16b, v14.16b
+	WORD $0x6e2535ce // cmhi v14.16b, v14.16b, v5.16b
+	VSUB V14.B16, V15.B16, V14.B16
+	WORD $0x4e9b95d4 // sdot v20.4s, v14.16b, v27.16b
+	VADDP V20.S4, V25.S4, V25.S4
+	VADDP V25.S4, V24.S4, V24.S4
+	FMOVQ 192(R4), F18
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f92915e // fmul v30.4s, v10.4s, v18.s[0]
+	VFMLA V30.S4, V29.S4, V8.S4
+	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
+	WORD $0x4f92917c // fmul v28.4s, v11.4s, v18.s[0]
+	VFMLA V28.S4, V24.S4, V9.S4
+	FLDPQ 224(R3), (F26, F17)
+	FMOVQ 32(R0), F13
+	WORD $0x4e239dad // mul v13.16b, v13.16b, v3.16b
+	WORD $0x6e2d3c95 // cmhs v21.16b, v4.16b, v13.16b
+	WORD $0x6e2535ad // cmhi v13.16b, v13.16b, v5.16b
+	VSUB V13.B16, V21.B16, V13.B16
+	VMOVI $0, V22.B16
+	WORD $0x4e9a95b6 // sdot v22.4s, v13.16b, v26.16b
+	FMOVS 48(R0), F19
+	VTBL V6.B16, [V19.B16], V19.B16
+	WORD $0x4e279e73 // mul v19.16b, v19.16b, v7.16b
+	WORD $0x6e333c97 // cmhs v23.16b, v4.16b, v19.16b
+	WORD $0x6e253673 // cmhi v19.16b, v19.16b, v5.16b
+	VSUB V19.B16, V23.B16, V19.B16
+	WORD $0x4e919676 // sdot v22.4s, v19.16b, v17.16b
+	FMOVQ 32(R6), F12
+	WORD $0x4e239d8c // mul v12.16b, v12.16b, v3.16b
+	WORD $0x6e2c3c8f // cmhs v15.16b, v4.16b, v12.16b
+	WORD $0x6e25358c // cmhi v12.16b, v12.16b, v5.16b
+	VSUB V12.B16, V15.B16, V12.B16
+	VMOVI $0, V14.B16
+	WORD $0x4e9a958e // sdot v14.4s, v12.16b, v26.16b
+	FMOVS 48(R6), F20
+	VTBL V6.B16, [V20.B16], V20.B16
+	WORD $0x4e279e94 // mul v20.16b, v20.16b, v7.16b
+	WORD $0x6e343c99 // cmhs v25.16b, v4.16b, v20.16b
+	WORD $0x6e253694 // cmhi v20.16b, v20.16b, v5.16b
+	VSUB V20.B16, V25.B16, V20.B16
+	WORD $0x4e91968e // sdot v14.4s, v20.16b, v17.16b
+	VADDP V14.S4, V22.S4, V22.S4
+	FMOVQ 32(R7), F31
+	WORD $0x4e239fff // mul v31.16b, v31.16b, v3.16b
+	WORD $0x6e3f3c9b // cmhs v27.16b, v4.16b, v31.16b
+	WORD $0x6e2537ff // cmhi v31.16b, v31.16b, v5.16b
+	VSUB V31.B16, V27.B16, V31.B16
+	VMOVI $0, V30.B16
+	WORD $0x4e9a97fe // sdot v30.4s, v31.16b, v26.16b
+	FMOVS 48(R7), F29
+	VTBL V6.B16, [V29.B16], V29.B16
+	WORD $0x4e279fbd // mul v29.16b, v29.16b, v7.16b
+	WORD $0x6e3d3c9c // cmhs v28.16b, v4.16b, v29.16b
+	WORD $0x6e2537bd // cmhi v29.16b, v29.16b, v5.16b
+	VSUB V29.B16, V28.B16, V29.B16
+	WORD $0x4e9197be // sdot v30.4s, v29.16b, v17.16b
+	FMOVQ 32(R8), F24
+	WORD $0x4e239f18 // mul v24.16b, v24.16b, v3.16b
+	WORD $0x6e383c92 // cmhs v18.16b, v4.16b, v24.16b
+	WORD $0x6e253718 // cmhi v24.16b, v24.16b, v5.16b
+	VSUB V24.B16, V18.B16, V24.B16
+	VMOVI $0, V16.B16
+	WORD $0x4e9a9710 // sdot v16.4s, v24.16b, v26.16b
+	FMOVS 48(R8), F21
+	VTBL V6.B16, [V21.B16], V21.B16
+	WORD $0x4e279eb5 // mul v21.16b, v21.16b, v7.16b
+	WORD $0x6e353c8d // cmhs v13.16b, v4.16b, v21.16b
+	WORD $0x6e2536b5 // cmhi v21.16b, v21.16b, v5.16b
+	VSUB V21.B16, V13.B16, V21.B16
+	WORD $0x4e9196b0 // sdot v16.4s, v21.16b, v17.16b
+	VADDP V16.S4, V30.S4, V30.S4
+	VADDP V30.S4, V22.S4, V22.S4
+	FMOVQ 32(R9), F23
+	WORD $0x4e239ef7 // mul v23.16b, v23.16b, v3.16b
+	WORD $0x6e373c93 // cmhs v19.16b, v4.16b, v23.16b
+	WORD $0x6e2536f7 // cmhi v23.16b, v23.16b, v5.16b
+	VSUB V23.B16, V19.B16, V23.B16
+	VMOVI $0, V15.B16
+	WORD $0x4e9a96ef // sdot v15.4s, v23.16b, v26.16b
+	FMOVS 48(R9), F12
+	VTBL V6.B16, [V12.B16], V12.B16
+	WORD $0x4e279d8c // mul v12.16b, v12.16b, v7.16b
+	WORD $0x6e2c3c99 // cmhs v25.16b, v4.16b, v12.16b
+	WORD $0x6e25358c // cmhi v12.16b, v12.16b, v5.16b
+	VSUB V12.B16, V25.B16, V12.B16
+	WORD $0x4e91958f // sdot v15.4s, v12.16b, v17.16b
+	FMOVQ 32(R10), F20
+	WORD $0x4e239e94 // mul v20.16b, v20.16b, v3.16b
+	WORD $0x6e343c8e // cmhs v14.16b, v4.16b, v20.16b
+	WORD $0x6e253694 // cmhi v20.16b, v20.16b, v5.16b
+	VSUB V20.B16, V14.B16, V20.B16
+	VMOVI $0, V27.B16
+	WORD $0x4e9a969b // sdot v27.4s, v20.16b, v26.16b
+	FMOVS 48(R10), F31
+	VTBL V6.B16, [V31.B16], V31.B16
+	WORD $0x4e279fff // mul v31.16b, v31.16b, v7.16b
+	WORD $0x6e3f3c9c // cmhs v28.16b, v4.16b, v31.16b
+	WORD $0x6e2537ff // cmhi v31.16b, v31.16b, v5.16b
+	VSUB V31.B16, V28.B16, V31.B16
+	WORD $0x4e9197fb // sdot v27.4s, v31.16b, v17.16b
+	VADDP V27.S4, V15.S4, V15.S4
+	FMOVQ 32(R11), F29
+	WORD $0x4e239fbd // mul v29.16b, v29.16b, v3.16b
+	WORD $0x6e3d3c92 // cmhs v18.16b, v4.16b, v29.16b
+	WORD $0x6e2537bd // cmhi v29.16b, v29.16b, v5.16b
+	VSUB V29.B16, V18.B16, V29.B16
+	VMOVI $0, V24.B16
+	WORD $0x4e9a97b8 // sdot v24.4s, v29.16b, v26.16b
+	FMOVS 48(R11), F13
+	VTBL V6.B16, [V13.B16], V13.B16
+	WORD $0x4e279dad // mul v13.16b, v13.16b, v7.16b
+	WORD $0x6e2d3c95 // cmhs v21.16b, v4.16b, v13.16b
+	WORD $0x6e2535ad // cmhi v13.16b, v13.16b, v5.16b
+	VSUB V13.B16, V21.B16, V13.B16
+	WORD $0x4e9195b8 // sdot v24.4s, v13.16b, v17.16b
+	FMOVQ 32(R12), F16
+	WORD $0x4e239e10 // mul v16.16b, v16.16b, v3.16b
+	WORD $0x6e303c9e // cmhs v30.16b, v4.16b, v16.16b
+	WORD $0x6e253610 // cmhi v16.16b, v16.16b, v5.16b
+	VSUB V16.B16, V30.B16, V16.B16
+	VMOVI $0, V19.B16
+	WORD $0x4e9a9613 // sdot v19.4s, v16.16b, v26.16b
+	FMOVS 48(R12), F23
+	VTBL V6.B16, [V23.B16], V23.B16
+	WORD $0x4e279ef7 // mul v23.16b, v23.16b, v7.16b
+	WORD $0x6e373c99 // cmhs v25.16b, v4.16b, v23.16b
+	WORD $0x6e2536f7 // cmhi v23.16b, v23.16b, v5.16b
+	VSUB V23.B16, V25.B16, V23.B16
+	WORD $0x4e9196f3 // sdot v19.4s, v23.16b, v17.16b
+	VADDP V19.S4, V24.S4, V24.S4
+	VADDP V24.S4, V15.S4, V15.S4
+	FMOVQ 224(R4), F12
+	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
+	WORD $0x4f8c9154 // fmul v20.4s, v10.4s, v12.s[0]
+	VFMLA V20.S4, V22.S4, V8.S4
+	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
+	WORD $0x4f8c917c // fmul v28.4s, v11.4s, v12.s[0]
+	VFMLA V28.S4, V15.S4, V9.S4
 	ADD $54, R0, R0
 	ADD $54, R6, R6
 	ADD $54, R7, R7
@@ -4196,7 +4048,7 @@ loop:
 	SUBS $1, R2, R2
 	BNE loop
 	MOVD dst+0(FP), R3
-	FSTPQ (F4, F5), (R3)
+	FSTPQ (F8, F9), (R3)
 	RET
 
 // func unpackTQ1_0DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
@@ -4205,10 +4057,14 @@ TEXT ·unpackTQ1_0DotProd(SB), NOSPLIT, $0-48
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
 	MOVD s+8(FP), R8
-	VMOVI $85, V0.B16
-	VMOVI $170, V1.B16
-	VMOVQ $0x302010003020100, $0x302010003020100, V2
-	VMOVQ $0x303030301010101, $0x1b1b1b1b09090909, V3
+	VMOVI $3, V0.B16
+	VMOVI $9, V1.B16
+	VMOVI $27, V2.B16
+	VMOVI $81, V3.B16
+	VMOVI $85, V4.B16
+	VMOVI $170, V5.B16
+	VMOVQ $0x302010003020100, $0x302010003020100, V6
+	VMOVQ $0x303030301010101, $0x1b1b1b1b09090909, V7
 	MOVD $2, R6
 quad:
 	MOVD R7, R2
@@ -4220,574 +4076,498 @@ quad:
 	MOVD blocks+40(FP), R5
 loop:
 	ADD $52, R9, R13
-	VLD1 (R13), V4.H[0]
+	VLD1 (R13), V8.H[0]
 	ADD $52, R10, R13
-	VLD1 (R13), V4.H[1]
+	VLD1 (R13), V8.H[1]
 	ADD $52, R11, R13
-	VLD1 (R13), V4.H[2]
+	VLD1 (R13), V8.H[2]
 	ADD $52, R12, R13
-	VLD1 (R13), V4.H[3]
-	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
-	FMOVQ F4, (R3)
-	FMOVQ F4, 32(R3)
-	FMOVQ F4, 64(R3)
-	FMOVQ F4, 96(R3)
-	FMOVQ F4, 128(R3)
-	FMOVQ F4, 160(R3)
-	FMOVQ F4, 192(R3)
-	FMOVQ F4, 224(R3)
-	FMOVQ (R9), F5
-	WORD $0x6e253c06 // cmhs v6.16b, v0.16b, v5.16b
-	WORD $0x6e2134a5 // cmhi v5.16b, v5.16b, v1.16b
-	VSUB V5.B16, V6.B16, V5.B16
-	FMOVQ 16(R9), F7
-	WORD $0x6e273c08 // cmhs v8.16b, v0.16b, v7.16b
-	WORD $0x6e2134e7 // cmhi v7.16b, v7.16b, v1.16b
-	VSUB V7.B16, V8.B16, V7.B16
-	FMOVQ (R10), F9
-	WORD $0x6e293c0a // cmhs v10.16b, v0.16b, v9.16b
-	WORD $0x6e213529 // cmhi v9.16b, v9.16b, v1.16b
-	VSUB V9.B16, V10.B16, V9.B16
-	FMOVQ 16(R10), F11
-	WORD $0x6e2b3c0c // cmhs v12.16b, v0.16b, v11.16b
-	WORD $0x6e21356b // cmhi v11.16b, v11.16b, v1.16b
-	VSUB V11.B16, V12.B16, V11.B16
-	FMOVQ (R11), F13
-	WORD $0x6e2d3c0e // cmhs v14.16b, v0.16b, v13.16b
-	WORD $0x6e2135ad // cmhi v13.16b, v13.16b, v1.16b
-	VSUB V13.B16, V14.B16, V13.B16
-	FMOVQ 16(R11), F15
-	WORD $0x6e2f3c10 // cmhs v16.16b, v0.16b, v15.16b
-	WORD $0x6e2135ef // cmhi v15.16b, v15.16b, v1.16b
-	VSUB V15.B16, V16.B16, V15.B16
-	FMOVQ (R12), F17
-	WORD $0x6e313c12 // cmhs v18.16b, v0.16b, v17.16b
-	WORD $0x6e213631 // cmhi v17.16b, v17.16b, v1.16b
-	VSUB V17.B16, V18.B16, V17.B16
-	FMOVQ 16(R12), F19
-	WORD $0x6e333c14 // cmhs v20.16b, v0.16b, v19.16b
-	WORD $0x6e213673 // cmhi v19.16b, v19.16b, v1.16b
-	VSUB V19.B16, V20.B16, V19.B16
-	VTRN1 V9.S4, V5.S4, V21.S4
-	VTRN2 V9.S4, V5.S4, V22.S4
-	VTRN1 V17.S4, V13.S4, V23.S4
-	VTRN2 V17.S4, V13.S4, V24.S4
-	VTRN1 V23.D2, V21.D2, V5.D2
-	VTRN1 V24.D2, V22.D2, V9.D2
-	VTRN2 V23.D2, V21.D2, V13.D2
-	VTRN2 V24.D2, V22.D2, V17.D2
-	FMOVQ F5, (R2)
-	FMOVQ F9, 32(R2)
-	FMOVQ F13, 64(R2)
-	FMOVQ F17, 96(R2)
-	VTRN1 V11.S4, V7.S4, V25.S4
-	VTRN2 V11.S4, V7.S4, V26.S4
-	VTRN1 V19.S4, V15.S4, V27.S4
-	VTRN2 V19.S4, V15.S4, V28.S4
-	VTRN1 V27.D2, V25.D2, V7.D2
-	VTRN1 V28.D2, V26.D2, V11.D2
-	VTRN2 V27.D2, V25.D2, V15.D2
-	VTRN2 V28.D2, V26.D2, V19.D2
-	FMOVQ F7, 128(R2)
-	FMOVQ F11, 160(R2)
-	FMOVQ F15, 192(R2)
-	FMOVQ F19, 224(R2)
-	FMOVQ (R9), F29
-	VMOVI $3, V30.B16
-	WORD $0x4e3e9fbd // mul v29.16b, v29.16b, v30.16b
-	WORD $0x6e3d3c1e // cmhs v30.16b, v0.16b, v29.16b
-	WORD $0x6e2137bd // cmhi v29.16b, v29.16b, v1.16b
-	VSUB V29.B16, V30.B16, V29.B16
-	FMOVQ 16(R9), F31
-	VMOVI $3, V4.B16
-	WORD $0x4e249fff // mul v31.16b, v31.16b, v4.16b
-	WORD $0x6e3f3c04 // cmhs v4.16b, v0.16b, v31.16b
-	WORD $0x6e2137ff // cmhi v31.16b, v31.16b, v1.16b
-	VSUB V31.B16, V4.B16, V31.B16
-	FMOVQ (R10), F6
-	VMOVI $3, V8.B16
-	WORD $0x4e289cc6 // mul v6.16b, v6.16b, v8.16b
-	WORD $0x6e263c08 // cmhs v8.16b, v0.16b, v6.16b
-	WORD $0x6e2134c6 // cmhi v6.16b, v6.16b, v1.16b
-	VSUB V6.B16, V8.B16, V6.B16
-	FMOVQ 16(R10), F10
-	VMOVI $3, V12.B16
-	WORD $0x4e2c9d4a // mul v10.16b, v10.16b, v12.16b
-	WORD $0x6e2a3c0c // cmhs v12.16b, v0.16b, v10.16b
-	WORD $0x6e21354a // cmhi v10.16b, v10.16b, v1.16b
+	VLD1 (R13), V8.H[3]
+	WORD $0x0e217908 // fcvtl v8.4s, v8.4h
+	FMOVQ F8, (R3)
+	FMOVQ F8, 32(R3)
+	FMOVQ F8, 64(R3)
+	FMOVQ F8, 96(R3)
+	FMOVQ F8, 128(R3)
+	FMOVQ F8, 160(R3)
+	FMOVQ F8, 192(R3)
+	FMOVQ F8, 224(R3)
+	FLDPQ (R9), (F9, F10)
+	WORD $0x6e293c8b // cmhs v11.16b, v4.16b, v9.16b
+	WORD $0x6e253529 // cmhi v9.16b, v9.16b, v5.16b
+	VSUB V9.B16, V11.B16, V9.B16
+	WORD $0x6e2a3c8c // cmhs v12.16b, v4.16b, v10.16b
+	WORD $0x6e25354a // cmhi v10.16b, v10.16b, v5.16b
 	VSUB V10.B16, V12.B16, V10.B16
-	FMOVQ (R11), F14
-	VMOVI $3, V16.B16
-	WORD $0x4e309dce // mul v14.16b, v14.16b, v16.16b
-	WORD $0x6e2e3c10 // cmhs v16.16b, v0.16b, v14.16b
-	WORD $0x6e2135ce // cmhi v14.16b, v14.16b, v1.16b
+	FLDPQ (R10), (F13, F14)
+	WORD $0x6e2d3c8f // cmhs v15.16b, v4.16b, v13.16b
+	WORD $0x6e2535ad // cmhi v13.16b, v13.16b, v5.16b
+	VSUB V13.B16, V15.B16, V13.B16
+	WORD $0x6e2e3c90 // cmhs v16.16b, v4.16b, v14.16b
+	WORD $0x6e2535ce // cmhi v14.16b, v14.16b, v5.16b
 	VSUB V14.B16, V16.B16, V14.B16
-	FMOVQ 16(R11), F18
-	VMOVI $3, V20.B16
-	WORD $0x4e349e52 // mul v18.16b, v18.16b, v20.16b
-	WORD $0x6e323c14 // cmhs v20.16b, v0.16b, v18.16b
-	WORD $0x6e213652 // cmhi v18.16b, v18.16b, v1.16b
+	FLDPQ (R11), (F17, F18)
+	WORD $0x6e313c93 // cmhs v19.16b, v4.16b, v17.16b
+	WORD $0x6e253631 // cmhi v17.16b, v17.16b, v5.16b
+	VSUB V17.B16, V19.B16, V17.B16
+	WORD $0x6e323c94 // cmhs v20.16b, v4.16b, v18.16b
+	WORD $0x6e253652 // cmhi v18.16b, v18.16b, v5.16b
 	VSUB V18.B16, V20.B16, V18.B16
-	FMOVQ (R12), F21
-	VMOVI $3, V22.B16
-	WORD $0x4e369eb5 // mul v21.16b, v21.16b, v22.16b
-	WORD $0x6e353c16 // cmhs v22.16b, v0.16b, v21.16b
-	WORD $0x6e2136b5 // cmhi v21.16b, v21.16b, v1.16b
-	VSUB V21.B16, V22.B16, V21.B16
-	FMOVQ 16(R12), F23
-	VMOVI $3, V24.B16
-	WORD $0x4e389ef7 // mul v23.16b, v23.16b, v24.16b
-	WORD $0x6e373c18 // cmhs v24.16b, v0.16b, v23.16b
-	WORD $0x6e2136f7 // cmhi v23.16b, v23.16b, v1.16b
-	VSUB V23.B16, V24.B16, V23.B16
-	VTRN1 V6.S4, V29.S4, V5.S4
-	VTRN2 V6.S4, V29.S4, V9.S4
-	VTRN1 V21.S4, V14.S4, V13.S4
-	VTRN2 V21.S4, V14.S4, V17.S4
-	VTRN1 V13.D2, V5.D2, V29.D2
-	VTRN1 V17.D2, V9.D2, V6.D2
-	VTRN2 V13.D2, V5.D2, V14.D2
-	VTRN2 V17.D2, V9.D2, V21.D2
-	FMOVQ F29, 256(R2)
-	FMOVQ F6, 288(R2)
-	FMOVQ F14, 320(R2)
-	FMOVQ F21, 352(R2)
-	VTRN1 V10.S4, V31.S4, V25.S4
-	VTRN2 V10.S4, V31.S4, V26.S4
-	VTRN1 V23.S4, V18.S4, V27.S4
-	VTRN2 V23.S4, V18.S4, V28.S4
-	VTRN1 V27.D2, V25.D2, V31.D2
-	VTRN1 V28.D2, V26.D2, V10.D2
-	VTRN2 V27.D2, V25.D2, V18.D2
-	VTRN2 V28.D2, V26.D2, V23.D2
-	FMOVQ F31, 384(R2)
-	FMOVQ F10, 416(R2)
-	FMOVQ F18, 448(R2)
-	FMOVQ F23, 480(R2)
-	FMOVQ (R9), F7
-	VMOVI $9, V11.B16
-	WORD $0x4e2b9ce7 // mul v7.16b, v7.16b, v11.16b
-	WORD $0x6e273c0b // cmhs v11.16b, v0.16b, v7.16b
-	WORD $0x6e2134e7 // cmhi v7.16b, v7.16b, v1.16b
-	VSUB V7.B16, V11.B16, V7.B16
-	FMOVQ 16(R9), F15
-	VMOVI $9, V19.B16
-	WORD $0x4e339def // mul v15.16b, v15.16b, v19.16b
-	WORD $0x6e2f3c13 // cmhs v19.16b, v0.16b, v15.16b
-	WORD $0x6e2135ef // cmhi v15.16b, v15.16b, v1.16b
-	VSUB V15.B16, V19.B16, V15.B16
-	FMOVQ (R10), F30
-	VMOVI $9, V4.B16
-	WORD $0x4e249fde // mul v30.16b, v30.16b, v4.16b
-	WORD $0x6e3e3c04 // cmhs v4.16b, v0.16b, v30.16b
-	WORD $0x6e2137de // cmhi v30.16b, v30.16b, v1.16b
-	VSUB V30.B16, V4.B16, V30.B16
-	FMOVQ 16(R10), F8
-	VMOVI $9, V12.B16
-	WORD $0x4e2c9d08 // mul v8.16b, v8.16b, v12.16b
-	WORD $0x6e283c0c // cmhs v12.16b, v0.16b, v8.16b
-	WORD $0x6e213508 // cmhi v8.16b, v8.16b, v1.16b
-	VSUB V8.B16, V12.B16, V8.B16
-	FMOVQ (R11), F16
-	VMOVI $9, V20.B16
-	WORD $0x4e349e10 // mul v16.16b, v16.16b, v20.16b
-	WORD $0x6e303c14 // cmhs v20.16b, v0.16b, v16.16b
-	WORD $0x6e213610 // cmhi v16.16b, v16.16b, v1.16b
-	VSUB V16.B16, V20.B16, V16.B16
-	FMOVQ 16(R11), F22
-	VMOVI $9, V24.B16
-	WORD $0x4e389ed6 // mul v22.16b, v22.16b, v24.16b
-	WORD $0x6e363c18 // cmhs v24.16b, v0.16b, v22.16b
-	WORD $0x6e2136d6 // cmhi v22.16b, v22.16b, v1.16b
+	FLDPQ (R12), (F21, F22)
+	WORD $0x6e353c97 // cmhs v23.16b, v4.16b, v21.16b
+	WORD $0x6e2536b5 // cmhi v21.16b, v21.16b, v5.16b
+	VSUB V21.B16, V23.B16, V21.B16
+	WORD $0x6e363c98 // cmhs v24.16b, v4.16b, v22.16b
+	WORD $0x6e2536d6 // cmhi v22.16b, v22.16b, v5.16b
 	VSUB V22.B16, V24.B16, V22.B16
-	FMOVQ (R12), F5
-	VMOVI $9, V9.B16
-	WORD $0x4e299ca5 // mul v5.16b, v5.16b, v9.16b
-	WORD $0x6e253c09 // cmhs v9.16b, v0.16b, v5.16b
-	WORD $0x6e2134a5 // cmhi v5.16b, v5.16b, v1.16b
-	VSUB V5.B16, V9.B16, V5.B16
-	FMOVQ 16(R12), F13
-	VMOVI $9, V17.B16
-	WORD $0x4e319dad // mul v13.16b, v13.16b, v17.16b
-	WORD $0x6e2d3c11 // cmhs v17.16b, v0.16b, v13.16b
-	WORD $0x6e2135ad // cmhi v13.16b, v13.16b, v1.16b
-	VSUB V13.B16, V17.B16, V13.B16
-	VTRN1 V30.S4, V7.S4, V29.S4
-	VTRN2 V30.S4, V7.S4, V6.S4
-	VTRN1 V5.S4, V16.S4, V14.S4
-	VTRN2 V5.S4, V16.S4, V21.S4
-	VTRN1 V14.D2, V29.D2, V7.D2
-	VTRN1 V21.D2, V6.D2, V30.D2
-	VTRN2 V14.D2, V29.D2, V16.D2
-	VTRN2 V21.D2, V6.D2, V5.D2
-	FMOVQ F7, 512(R2)
-	FMOVQ F30, 544(R2)
-	FMOVQ F16, 576(R2)
-	FMOVQ F5, 608(R2)
-	VTRN1 V8.S4, V15.S4, V25.S4
-	VTRN2 V8.S4, V15.S4, V26.S4
-	VTRN1 V13.S4, V22.S4, V27.S4
-	VTRN2 V13.S4, V22.S4, V28.S4
-	VTRN1 V27.D2, V25.D2, V15.D2
-	VTRN1 V28.D2, V26.D2, V8.D2
-	VTRN2 V27.D2, V25.D2, V22.D2
-	VTRN2 V28.D2, V26.D2, V13.D2
-	FMOVQ F15, 640(R2)
-	FMOVQ F8, 672(R2)
-	FMOVQ F22, 704(R2)
-	FMOVQ F13, 736(R2)
-	FMOVQ (R9), F31
-	VMOVI $27, V10.B16
-	WORD $0x4e2a9fff // mul v31.16b, v31.16b, v10.16b
-	WORD $0x6e3f3c0a // cmhs v10.16b, v0.16b, v31.16b
-	WORD $0x6e2137ff // cmhi v31.16b, v31.16b, v1.16b
-	VSUB V31.B16, V10.B16, V31.B16
-	FMOVQ 16(R9), F18
-	VMOVI $27, V23.B16
-	WORD $0x4e379e52 // mul v18.16b, v18.16b, v23.16b
-	WORD $0x6e323c17 // cmhs v23.16b, v0.16b, v18.16b
-	WORD $0x6e213652 // cmhi v18.16b, v18.16b, v1.16b
-	VSUB V18.B16, V23.B16, V18.B16
-	FMOVQ (R10), F11
-	VMOVI $27, V19.B16
-	WORD $0x4e339d6b // mul v11.16b, v11.16b, v19.16b
-	WORD $0x6e2b3c13 // cmhs v19.16b, v0.16b, v11.16b
-	WORD $0x6e21356b // cmhi v11.16b, v11.16b, v1.16b
-	VSUB V11.B16, V19.B16, V11.B16
-	FMOVQ 16(R10), F4
-	VMOVI $27, V12.B16
-	WORD $0x4e2c9c84 // mul v4.16b, v4.16b, v12.16b
-	WORD $0x6e243c0c // cmhs v12.16b, v0.16b, v4.16b
-	WORD $0x6e213484 // cmhi v4.16b, v4.16b, v1.16b
-	VSUB V4.B16, V12.B16, V4.B16
-	FMOVQ (R11), F20
-	VMOVI $27, V24.B16
-	WORD $0x4e389e94 // mul v20.16b, v20.16b, v24.16b
-	WORD $0x6e343c18 // cmhs v24.16b, v0.16b, v20.16b
-	WORD $0x6e213694 // cmhi v20.16b, v20.16b, v1.16b
-	VSUB V20.B16, V24.B16, V20.B16
-	FMOVQ 16(R11), F9
-	VMOVI $27, V17.B16
-	WORD $0x4e319d29 // mul v9.16b, v9.16b, v17.16b
-	WORD $0x6e293c11 // cmhs v17.16b, v0.16b, v9.16b
-	WORD $0x6e213529 // cmhi v9.16b, v9.16b, v1.16b
-	VSUB V9.B16, V17.B16, V9.B16
-	FMOVQ (R12), F29
-	VMOVI $27, V6.B16
-	WORD $0x4e269fbd // mul v29.16b, v29.16b, v6.16b
-	WORD $0x6e3d3c06 // cmhs v6.16b, v0.16b, v29.16b
-	WORD $0x6e2137bd // cmhi v29.16b, v29.16b, v1.16b
-	VSUB V29.B16, V6.B16, V29.B16
-	FMOVQ 16(R12), F14
-	VMOVI $27, V21.B16
-	WORD $0x4e359dce // mul v14.16b, v14.16b, v21.16b
-	WORD $0x6e2e3c15 // cmhs v21.16b, v0.16b, v14.16b
-	WORD $0x6e2135ce // cmhi v14.16b, v14.16b, v1.16b
-	VSUB V14.B16, V21.B16, V14.B16
-	VTRN1 V11.S4, V31.S4, V7.S4
-	VTRN2 V11.S4, V31.S4, V30.S4
-	VTRN1 V29.S4, V20.S4, V16.S4
-	VTRN2 V29.S4, V20.S4, V5.S4
-	VTRN1 V16.D2, V7.D2, V31.D2
-	VTRN1 V5.D2, V30.D2, V11.D2
-	VTRN2 V16.D2, V7.D2, V20.D2
-	VTRN2 V5.D2, V30.D2, V29.D2
-	FMOVQ F31, 768(R2)
-	FMOVQ F11, 800(R2)
-	FMOVQ F20, 832(R2)
-	FMOVQ F29, 864(R2)
-	VTRN1 V4.S4, V18.S4, V25.S4
-	VTRN2 V4.S4, V18.S4, V26.S4
-	VTRN1 V14.S4, V9.S4, V27.S4
-	VTRN2 V14.S4, V9.S4, V28.S4
-	VTRN1 V27.D2, V25.D2, V18.D2
-	VTRN1 V28.D2, V26.D2, V4.D2
-	VTRN2 V27.D2, V25.D2, V9.D2
-	VTRN2 V28.D2, V26.D2, V14.D2
-	FMOVQ F18, 896(R2)
-	FMOVQ F4, 928(R2)
-	FMOVQ F9, 960(R2)
-	FMOVQ F14, 992(R2)
-	FMOVQ (R9), F15
-	VMOVI $81, V8.B16
-	WORD $0x4e289def // mul v15.16b, v15.16b, v8.16b
-	WORD $0x6e2f3c08 // cmhs v8.16b, v0.16b, v15.16b
-	WORD $0x6e2135ef // cmhi v15.16b, v15.16b, v1.16b
-	VSUB V15.B16, V8.B16, V15.B16
-	FMOVQ 16(R9), F22
-	VMOVI $81, V13.B16
-	WORD $0x4e2d9ed6 // mul v22.16b, v22.16b, v13.16b
-	WORD $0x6e363c0d // cmhs v13.16b, v0.16b, v22.16b
-	WORD $0x6e2136d6 // cmhi v22.16b, v22.16b, v1.16b
-	VSUB V22.B16, V13.B16, V22.B16
-	FMOVQ (R10), F10
-	VMOVI $81, V23.B16
-	WORD $0x4e379d4a // mul v10.16b, v10.16b, v23.16b
-	WORD $0x6e2a3c17 // cmhs v23.16b, v0.16b, v10.16b
-	WORD $0x6e21354a // cmhi v10.16b, v10.16b, v1.16b
-	VSUB V10.B16, V23.B16, V10.B16
-	FMOVQ 16(R10), F19
-	VMOVI $81, V12.B16
-	WORD $0x4e2c9e73 // mul v19.16b, v19.16b, v12.16b
-	WORD $0x6e333c0c // cmhs v12.16b, v0.16b, v19.16b
-	WORD $0x6e213673 // cmhi v19.16b, v19.16b, v1.16b
-	VSUB V19.B16, V12.B16, V19.B16
-	FMOVQ (R11), F24
-	VMOVI $81, V17.B16
-	WORD $0x4e319f18 // mul v24.16b, v24.16b, v17.16b
-	WORD $0x6e383c11 // cmhs v17.16b, v0.16b, v24.16b
-	WORD $0x6e213718 // cmhi v24.16b, v24.16b, v1.16b
-	VSUB V24.B16, V17.B16, V24.B16
-	FMOVQ 16(R11), F6
-	VMOVI $81, V21.B16
-	WORD $0x4e359cc6 // mul v6.16b, v6.16b, v21.16b
-	WORD $0x6e263c15 // cmhs v21.16b, v0.16b, v6.16b
-	WORD $0x6e2134c6 // cmhi v6.16b, v6.16b, v1.16b
-	VSUB V6.B16, V21.B16, V6.B16
-	FMOVQ (R12), F7
-	VMOVI $81, V30.B16
-	WORD $0x4e3e9ce7 // mul v7.16b, v7.16b, v30.16b
-	WORD $0x6e273c1e // cmhs v30.16b, v0.16b, v7.16b
-	WORD $0x6e2134e7 // cmhi v7.16b, v7.16b, v1.16b
-	VSUB V7.B16, V30.B16, V7.B16
-	FMOVQ 16(R12), F16
-	VMOVI $81, V5.B16
-	WORD $0x4e259e10 // mul v16.16b, v16.16b, v5.16b
-	WORD $0x6e303c05 // cmhs v5.16b, v0.16b, v16.16b
-	WORD $0x6e213610 // cmhi v16.16b, v16.16b, v1.16b
-	VSUB V16.B16, V5.B16, V16.B16
-	VTRN1 V10.S4, V15.S4, V31.S4
-	VTRN2 V10.S4, V15.S4, V11.S4
-	VTRN1 V7.S4, V24.S4, V20.S4
-	VTRN2 V7.S4, V24.S4, V29.S4
-	VTRN1 V20.D2, V31.D2, V15.D2
-	VTRN1 V29.D2, V11.D2, V10.D2
-	VTRN2 V20.D2, V31.D2, V24.D2
-	VTRN2 V29.D2, V11.D2, V7.D2
-	FMOVQ F15, 1024(R2)
-	FMOVQ F10, 1056(R2)
-	FMOVQ F24, 1088(R2)
-	FMOVQ F7, 1120(R2)
-	VTRN1 V19.S4, V22.S4, V25.S4
-	VTRN2 V19.S4, V22.S4, V26.S4
-	VTRN1 V16.S4, V6.S4, V27.S4
-	VTRN2 V16.S4, V6.S4, V28.S4
-	VTRN1 V27.D2, V25.D2, V22.D2
-	VTRN1 V28.D2, V26.D2, V19.D2
-	VTRN2 V27.D2, V25.D2, V6.D2
-	VTRN2 V28.D2, V26.D2, V16.D2
-	FMOVQ F22, 1152(R2)
-	FMOVQ F19, 1184(R2)
-	FMOVQ F6, 1216(R2)
-	FMOVQ F16, 1248(R2)
-	FMOVQ 32(R9), F18
-	WORD $0x6e323c04 // cmhs v4.16b, v0.16b, v18.16b
-	WORD $0x6e213652 // cmhi v18.16b, v18.16b, v1.16b
-	VSUB V18.B16, V4.B16, V18.B16
-	FMOVQ 32(R9), F9
-	VMOVI $3, V14.B16
-	WORD $0x4e2e9d29 // mul v9.16b, v9.16b, v14.16b
-	WORD $0x6e293c0e // cmhs v14.16b, v0.16b, v9.16b
-	WORD $0x6e213529 // cmhi v9.16b, v9.16b, v1.16b
-	VSUB V9.B16, V14.B16, V9.B16
-	FMOVQ 32(R10), F8
-	WORD $0x6e283c0d // cmhs v13.16b, v0.16b, v8.16b
-	WORD $0x6e213508 // cmhi v8.16b, v8.16b, v1.16b
-	VSUB V8.B16, V13.B16, V8.B16
-	FMOVQ 32(R10), F23
-	VMOVI $3, V12.B16
-	WORD $0x4e2c9ef7 // mul v23.16b, v23.16b, v12.16b
-	WORD $0x6e373c0c // cmhs v12.16b, v0.16b, v23.16b
-	WORD $0x6e2136f7 // cmhi v23.16b, v23.16b, v1.16b
-	VSUB V23.B16, V12.B16, V23.B16
-	FMOVQ 32(R11), F17
-	WORD $0x6e313c15 // cmhs v21.16b, v0.16b, v17.16b
-	WORD $0x6e213631 // cmhi v17.16b, v17.16b, v1.16b
-	VSUB V17.B16, V21.B16, V17.B16
-	FMOVQ 32(R11), F30
-	VMOVI $3, V5.B16
-	WORD $0x4e259fde // mul v30.16b, v30.16b, v5.16b
-	WORD $0x6e3e3c05 // cmhs v5.16b, v0.16b, v30.16b
-	WORD $0x6e2137de // cmhi v30.16b, v30.16b, v1.16b
-	VSUB V30.B16, V5.B16, V30.B16
-	FMOVQ 32(R12), F31
-	WORD $0x6e3f3c0b // cmhs v11.16b, v0.16b, v31.16b
-	WORD $0x6e2137ff // cmhi v31.16b, v31.16b, v1.16b
-	VSUB V31.B16, V11.B16, V31.B16
-	FMOVQ 32(R12), F20
-	VMOVI $3, V29.B16
-	WORD $0x4e3d9e94 // mul v20.16b, v20.16b, v29.16b
-	WORD $0x6e343c1d // cmhs v29.16b, v0.16b, v20.16b
-	WORD $0x6e213694 // cmhi v20.16b, v20.16b, v1.16b
-	VSUB V20.B16, V29.B16, V20.B16
-	VTRN1 V8.S4, V18.S4, V15.S4
-	VTRN2 V8.S4, V18.S4, V10.S4
-	VTRN1 V31.S4, V17.S4, V24.S4
-	VTRN2 V31.S4, V17.S4, V7.S4
-	VTRN1 V24.D2, V15.D2, V18.D2
-	VTRN1 V7.D2, V10.D2, V8.D2
-	VTRN2 V24.D2, V15.D2, V17.D2
-	VTRN2 V7.D2, V10.D2, V31.D2
-	FMOVQ F18, 1280(R2)
-	FMOVQ F8, 1312(R2)
-	FMOVQ F17, 1344(R2)
-	FMOVQ F31, 1376(R2)
-	VTRN1 V23.S4, V9.S4, V25.S4
-	VTRN2 V23.S4, V9.S4, V26.S4
-	VTRN1 V20.S4, V30.S4, V27.S4
-	VTRN2 V20.S4, V30.S4, V28.S4
+	VTRN1 V13.S4, V9.S4, V25.S4
+	VTRN2 V13.S4, V9.S4, V26.S4
+	VTRN1 V21.S4, V17.S4, V27.S4
+	VTRN2 V21.S4, V17.S4, V28.S4
 	VTRN1 V27.D2, V25.D2, V9.D2
-	VTRN1 V28.D2, V26.D2, V23.D2
-	VTRN2 V27.D2, V25.D2, V30.D2
-	VTRN2 V28.D2, V26.D2, V20.D2
-	FMOVQ F9, 1408(R2)
-	FMOVQ F23, 1440(R2)
-	FMOVQ F30, 1472(R2)
-	FMOVQ F20, 1504(R2)
-	FMOVQ 32(R9), F22
-	VMOVI $9, V19.B16
-	WORD $0x4e339ed6 // mul v22.16b, v22.16b, v19.16b
-	WORD $0x6e363c13 // cmhs v19.16b, v0.16b, v22.16b
-	WORD $0x6e2136d6 // cmhi v22.16b, v22.16b, v1.16b
-	VSUB V22.B16, V19.B16, V22.B16
-	FMOVQ 32(R9), F6
-	VMOVI $27, V16.B16
-	WORD $0x4e309cc6 // mul v6.16b, v6.16b, v16.16b
-	WORD $0x6e263c10 // cmhs v16.16b, v0.16b, v6.16b
-	WORD $0x6e2134c6 // cmhi v6.16b, v6.16b, v1.16b
-	VSUB V6.B16, V16.B16, V6.B16
-	FMOVQ 32(R10), F4
-	VMOVI $9, V14.B16
-	WORD $0x4e2e9c84 // mul v4.16b, v4.16b, v14.16b
-	WORD $0x6e243c0e // cmhs v14.16b, v0.16b, v4.16b
-	WORD $0x6e213484 // cmhi v4.16b, v4.16b, v1.16b
-	VSUB V4.B16, V14.B16, V4.B16
-	FMOVQ 32(R10), F13
-	VMOVI $27, V12.B16
-	WORD $0x4e2c9dad // mul v13.16b, v13.16b, v12.16b
-	WORD $0x6e2d3c0c // cmhs v12.16b, v0.16b, v13.16b
-	WORD $0x6e2135ad // cmhi v13.16b, v13.16b, v1.16b
-	VSUB V13.B16, V12.B16, V13.B16
-	FMOVQ 32(R11), F21
-	VMOVI $9, V5.B16
-	WORD $0x4e259eb5 // mul v21.16b, v21.16b, v5.16b
-	WORD $0x6e353c05 // cmhs v5.16b, v0.16b, v21.16b
-	WORD $0x6e2136b5 // cmhi v21.16b, v21.16b, v1.16b
-	VSUB V21.B16, V5.B16, V21.B16
-	FMOVQ 32(R11), F11
-	VMOVI $27, V29.B16
-	WORD $0x4e3d9d6b // mul v11.16b, v11.16b, v29.16b
-	WORD $0x6e2b3c1d // cmhs v29.16b, v0.16b, v11.16b
-	WORD $0x6e21356b // cmhi v11.16b, v11.16b, v1.16b
-	VSUB V11.B16, V29.B16, V11.B16
-	FMOVQ 32(R12), F15
-	VMOVI $9, V10.B16
-	WORD $0x4e2a9def // mul v15.16b, v15.16b, v10.16b
-	WORD $0x6e2f3c0a // cmhs v10.16b, v0.16b, v15.16b
-	WORD $0x6e2135ef // cmhi v15.16b, v15.16b, v1.16b
-	VSUB V15.B16, V10.B16, V15.B16
-	FMOVQ 32(R12), F24
-	VMOVI $27, V7.B16
-	WORD $0x4e279f18 // mul v24.16b, v24.16b, v7.16b
-	WORD $0x6e383c07 // cmhs v7.16b, v0.16b, v24.16b
-	WORD $0x6e213718 // cmhi v24.16b, v24.16b, v1.16b
-	VSUB V24.B16, V7.B16, V24.B16
-	VTRN1 V4.S4, V22.S4, V18.S4
-	VTRN2 V4.S4, V22.S4, V8.S4
-	VTRN1 V15.S4, V21.S4, V17.S4
-	VTRN2 V15.S4, V21.S4, V31.S4
-	VTRN1 V17.D2, V18.D2, V22.D2
-	VTRN1 V31.D2, V8.D2, V4.D2
-	VTRN2 V17.D2, V18.D2, V21.D2
-	VTRN2 V31.D2, V8.D2, V15.D2
-	FMOVQ F22, 1536(R2)
-	FMOVQ F4, 1568(R2)
-	FMOVQ F21, 1600(R2)
-	FMOVQ F15, 1632(R2)
-	VTRN1 V13.S4, V6.S4, V25.S4
-	VTRN2 V13.S4, V6.S4, V26.S4
-	VTRN1 V24.S4, V11.S4, V27.S4
-	VTRN2 V24.S4, V11.S4, V28.S4
-	VTRN1 V27.D2, V25.D2, V6.D2
 	VTRN1 V28.D2, V26.D2, V13.D2
-	VTRN2 V27.D2, V25.D2, V11.D2
-	VTRN2 V28.D2, V26.D2, V24.D2
-	FMOVQ F6, 1664(R2)
-	FMOVQ F13, 1696(R2)
-	FMOVQ F11, 1728(R2)
-	FMOVQ F24, 1760(R2)
-	FMOVQ 32(R9), F9
-	VMOVI $81, V23.B16
-	WORD $0x4e379d29 // mul v9.16b, v9.16b, v23.16b
-	WORD $0x6e293c17 // cmhs v23.16b, v0.16b, v9.16b
-	WORD $0x6e213529 // cmhi v9.16b, v9.16b, v1.16b
-	VSUB V9.B16, V23.B16, V9.B16
-	FMOVS 48(R9), F30
-	VTBL V2.B16, [V30.B16], V30.B16
-	WORD $0x4e239fde // mul v30.16b, v30.16b, v3.16b
-	WORD $0x6e3e3c14 // cmhs v20.16b, v0.16b, v30.16b
-	WORD $0x6e2137de // cmhi v30.16b, v30.16b, v1.16b
-	VSUB V30.B16, V20.B16, V30.B16
-	FMOVQ 32(R10), F19
-	VMOVI $81, V16.B16
-	WORD $0x4e309e73 // mul v19.16b, v19.16b, v16.16b
-	WORD $0x6e333c10 // cmhs v16.16b, v0.16b, v19.16b
-	WORD $0x6e213673 // cmhi v19.16b, v19.16b, v1.16b
-	VSUB V19.B16, V16.B16, V19.B16
-	FMOVS 48(R10), F14
-	VTBL V2.B16, [V14.B16], V14.B16
-	WORD $0x4e239dce // mul v14.16b, v14.16b, v3.16b
-	WORD $0x6e2e3c0c // cmhs v12.16b, v0.16b, v14.16b
-	WORD $0x6e2135ce // cmhi v14.16b, v14.16b, v1.16b
-	VSUB V14.B16, V12.B16, V14.B16
-	FMOVQ 32(R11), F5
-	VMOVI $81, V29.B16
-	WORD $0x4e3d9ca5 // mul v5.16b, v5.16b, v29.16b
-	WORD $0x6e253c1d // cmhs v29.16b, v0.16b, v5.16b
-	WORD $0x6e2134a5 // cmhi v5.16b, v5.16b, v1.16b
-	VSUB V5.B16, V29.B16, V5.B16
-	FMOVS 48(R11), F10
-	VTBL V2.B16, [V10.B16], V10.B16
-	WORD $0x4e239d4a // mul v10.16b, v10.16b, v3.16b
-	WORD $0x6e2a3c07 // cmhs v7.16b, v0.16b, v10.16b
-	WORD $0x6e21354a // cmhi v10.16b, v10.16b, v1.16b
-	VSUB V10.B16, V7.B16, V10.B16
-	FMOVQ 32(R12), F18
-	VMOVI $81, V8.B16
-	WORD $0x4e289e52 // mul v18.16b, v18.16b, v8.16b
-	WORD $0x6e323c08 // cmhs v8.16b, v0.16b, v18.16b
-	WORD $0x6e213652 // cmhi v18.16b, v18.16b, v1.16b
-	VSUB V18.B16, V8.B16, V18.B16
-	FMOVS 48(R12), F17
-	VTBL V2.B16, [V17.B16], V17.B16
+	VTRN2 V27.D2, V25.D2, V17.D2
+	VTRN2 V28.D2, V26.D2, V21.D2
+	FMOVQ F9, (R2)
+	FMOVQ F13, 32(R2)
+	FMOVQ F17, 64(R2)
+	FMOVQ F21, 96(R2)
+	VTRN1 V14.S4, V10.S4, V29.S4
+	VTRN2 V14.S4, V10.S4, V30.S4
+	VTRN1 V22.S4, V18.S4, V31.S4
+	VTRN2 V22.S4, V18.S4, V8.S4
+	VTRN1 V31.D2, V29.D2, V10.D2
+	VTRN1 V8.D2, V30.D2, V14.D2
+	VTRN2 V31.D2, V29.D2, V18.D2
+	VTRN2 V8.D2, V30.D2, V22.D2
+	FMOVQ F10, 128(R2)
+	FMOVQ F14, 160(R2)
+	FMOVQ F18, 192(R2)
+	FMOVQ F22, 224(R2)
+	FLDPQ (R9), (F11, F12)
+	WORD $0x4e209d6b // mul v11.16b, v11.16b, v0.16b
+	WORD $0x6e2b3c8f // cmhs v15.16b, v4.16b, v11.16b
+	WORD $0x6e25356b // cmhi v11.16b, v11.16b, v5.16b
+	VSUB V11.B16, V15.B16, V11.B16
+	WORD $0x4e209d8c // mul v12.16b, v12.16b, v0.16b
+	WORD $0x6e2c3c90 // cmhs v16.16b, v4.16b, v12.16b
+	WORD $0x6e25358c // cmhi v12.16b, v12.16b, v5.16b
+	VSUB V12.B16, V16.B16, V12.B16
+	FLDPQ (R10), (F19, F20)
+	WORD $0x4e209e73 // mul v19.16b, v19.16b, v0.16b
+	WORD $0x6e333c97 // cmhs v23.16b, v4.16b, v19.16b
+	WORD $0x6e253673 // cmhi v19.16b, v19.16b, v5.16b
+	VSUB V19.B16, V23.B16, V19.B16
+	WORD $0x4e209e94 // mul v20.16b, v20.16b, v0.16b
+	WORD $0x6e343c98 // cmhs v24.16b, v4.16b, v20.16b
+	WORD $0x6e253694 // cmhi v20.16b, v20.16b, v5.16b
+	VSUB V20.B16, V24.B16, V20.B16
+	FLDPQ (R11), (F25, F26)
+	WORD $0x4e209f39 // mul v25.16b, v25.16b, v0.16b
+	WORD $0x6e393c9b // cmhs v27.16b, v4.16b, v25.16b
+	WORD $0x6e253739 // cmhi v25.16b, v25.16b, v5.16b
+	VSUB V25.B16, V27.B16, V25.B16
+	WORD $0x4e209f5a // mul v26.16b, v26.16b, v0.16b
+	WORD $0x6e3a3c9c // cmhs v28.16b, v4.16b, v26.16b
+	WORD $0x6e25375a // cmhi v26.16b, v26.16b, v5.16b
+	VSUB V26.B16, V28.B16, V26.B16
+	FLDPQ (R12), (F9, F13)
+	WORD $0x4e209d29 // mul v9.16b, v9.16b, v0.16b
+	WORD $0x6e293c91 // cmhs v17.16b, v4.16b, v9.16b
+	WORD $0x6e253529 // cmhi v9.16b, v9.16b, v5.16b
+	VSUB V9.B16, V17.B16, V9.B16
+	WORD $0x4e209dad // mul v13.16b, v13.16b, v0.16b
+	WORD $0x6e2d3c95 // cmhs v21.16b, v4.16b, v13.16b
+	WORD $0x6e2535ad // cmhi v13.16b, v13.16b, v5.16b
+	VSUB V13.B16, V21.B16, V13.B16
+	VTRN1 V19.S4, V11.S4, V29.S4
+	VTRN2 V19.S4, V11.S4, V30.S4
+	VTRN1 V9.S4, V25.S4, V31.S4
+	VTRN2 V9.S4, V25.S4, V8.S4
+	VTRN1 V31.D2, V29.D2, V11.D2
+	VTRN1 V8.D2, V30.D2, V19.D2
+	VTRN2 V31.D2, V29.D2, V25.D2
+	VTRN2 V8.D2, V30.D2, V9.D2
+	FMOVQ F11, 256(R2)
+	FMOVQ F19, 288(R2)
+	FMOVQ F25, 320(R2)
+	FMOVQ F9, 352(R2)
+	VTRN1 V20.S4, V12.S4, V10.S4
+	VTRN2 V20.S4, V12.S4, V14.S4
+	VTRN1 V13.S4, V26.S4, V18.S4
+	VTRN2 V13.S4, V26.S4, V22.S4
+	VTRN1 V18.D2, V10.D2, V12.D2
+	VTRN1 V22.D2, V14.D2, V20.D2
+	VTRN2 V18.D2, V10.D2, V26.D2
+	VTRN2 V22.D2, V14.D2, V13.D2
+	FMOVQ F12, 384(R2)
+	FMOVQ F20, 416(R2)
+	FMOVQ F26, 448(R2)
+	FMOVQ F13, 480(R2)
+	FLDPQ (R9), (F15, F16)
+	WORD $0x4e219def // mul v15.16b, v15.16b, v1.16b
+	WORD $0x6e2f3c97 // cmhs v23.16b, v4.16b, v15.16b
+	WORD $0x6e2535ef // cmhi v15.16b, v15.16b, v5.16b
+	VSUB V15.B16, V23.B16, V15.B16
+	WORD $0x4e219e10 // mul v16.16b, v16.16b, v1.16b
+	WORD $0x6e303c98 // cmhs v24.16b, v4.16b, v16.16b
+	WORD $0x6e253610 // cmhi v16.16b, v16.16b, v5.16b
+	VSUB V16.B16, V24.B16, V16.B16
+	FLDPQ (R10), (F27, F28)
+	WORD $0x4e219f7b // mul v27.16b, v27.16b, v1.16b
+	WORD $0x6e3b3c91 // cmhs v17.16b, v4.16b, v27.16b
+	WORD $0x6e25377b // cmhi v27.16b, v27.16b, v5.16b
+	VSUB V27.B16, V17.B16, V27.B16
+	WORD $0x4e219f9c // mul v28.16b, v28.16b, v1.16b
+	WORD $0x6e3c3c95 // cmhs v21.16b, v4.16b, v28.16b
+	WORD $0x6e25379c // cmhi v28.16b, v28.16b, v5.16b
+	VSUB V28.B16, V21.B16, V28.B16
+	FLDPQ (R11), (F29, F30)
+	WORD $0x4e219fbd // mul v29.16b, v29.16b, v1.16b
+	WORD $0x6e3d3c9f // cmhs v31.16b, v4.16b, v29.16b
+	WORD $0x6e2537bd // cmhi v29.16b, v29.16b, v5.16b
+	VSUB V29.B16, V31.B16, V29.B16
+	WORD $0x4e219fde // mul v30.16b, v30.16b, v1.16b
+	WORD $0x6e3e3c88 // cmhs v8.16b, v4.16b, v30.16b
+	WORD $0x6e2537de // cmhi v30.16b, v30.16b, v5.16b
+	VSUB V30.B16, V8.B16, V30.B16
+	FLDPQ (R12), (F11, F19)
+	WORD $0x4e219d6b // mul v11.16b, v11.16b, v1.16b
+	WORD $0x6e2b3c99 // cmhs v25.16b, v4.16b, v11.16b
+	WORD $0x6e25356b // cmhi v11.16b, v11.16b, v5.16b
+	VSUB V11.B16, V25.B16, V11.B16
+	WORD $0x4e219e73 // mul v19.16b, v19.16b, v1.16b
+	WORD $0x6e333c89 // cmhs v9.16b, v4.16b, v19.16b
+	WORD $0x6e253673 // cmhi v19.16b, v19.16b, v5.16b
+	VSUB V19.B16, V9.B16, V19.B16
+	VTRN1 V27.S4, V15.S4, V10.S4
+	VTRN2 V27.S4, V15.S4, V14.S4
+	VTRN1 V11.S4, V29.S4, V18.S4
+	VTRN2 V11.S4, V29.S4, V22.S4
+	VTRN1 V18.D2, V10.D2, V15.D2
+	VTRN1 V22.D2, V14.D2, V27.D2
+	VTRN2 V18.D2, V10.D2, V29.D2
+	VTRN2 V22.D2, V14.D2, V11.D2
+	FMOVQ F15, 512(R2)
+	FMOVQ F27, 544(R2)
+	FMOVQ F29, 576(R2)
+	FMOVQ F11, 608(R2)
+	VTRN1 V28.S4, V16.S4, V12.S4
+	VTRN2 V28.S4, V16.S4, V20.S4
+	VTRN1 V19.S4, V30.S4, V26.S4
+	VTRN2 V19.S4, V30.S4, V13.S4
+	VTRN1 V26.D2, V12.D2, V16.D2
+	VTRN1 V13.D2, V20.D2, V28.D2
+	VTRN2 V26.D2, V12.D2, V30.D2
+	VTRN2 V13.D2, V20.D2, V19.D2
+	FMOVQ F16, 640(R2)
+	FMOVQ F28, 672(R2)
+	FMOVQ F30, 704(R2)
+	FMOVQ F19, 736(R2)
+	FLDPQ (R9), (F23, F24)
+	WORD $0x4e229ef7 // mul v23.16b, v23.16b, v2.16b
+	WORD $0x6e373c91 // cmhs v17.16b, v4.16b, v23.16b
+	WORD $0x6e2536f7 // cmhi v23.16b, v23.16b, v5.16b
+	VSUB V23.B16, V17.B16, V23.B16
+	WORD $0x4e229f18 // mul v24.16b, v24.16b, v2.16b
+	WORD $0x6e383c95 // cmhs v21.16b, v4.16b, v24.16b
+	WORD $0x6e253718 // cmhi v24.16b, v24.16b, v5.16b
+	VSUB V24.B16, V21.B16, V24.B16
+	FLDPQ (R10), (F31, F8)
+	WORD $0x4e229fff // mul v31.16b, v31.16b, v2.16b
+	WORD $0x6e3f3c99 // cmhs v25.16b, v4.16b, v31.16b
+	WORD $0x6e2537ff // cmhi v31.16b, v31.16b, v5.16b
+	VSUB V31.B16, V25.B16, V31.B16
+	WORD $0x4e229d08 // mul v8.16b, v8.16b, v2.16b
+	WORD $0x6e283c89 // cmhs v9.16b, v4.16b, v8.16b
+	WORD $0x6e253508 // cmhi v8.16b, v8.16b, v5.16b
+	VSUB V8.B16, V9.B16, V8.B16
+	FLDPQ (R11), (F10, F14)
+	WORD $0x4e229d4a // mul v10.16b, v10.16b, v2.16b
+	WORD $0x6e2a3c92 // cmhs v18.16b, v4.16b, v10.16b
+	WORD $0x6e25354a // cmhi v10.16b, v10.16b, v5.16b
+	VSUB V10.B16, V18.B16, V10.B16
+	WORD $0x4e229dce // mul v14.16b, v14.16b, v2.16b
+	WORD $0x6e2e3c96 // cmhs v22.16b, v4.16b, v14.16b
+	WORD $0x6e2535ce // cmhi v14.16b, v14.16b, v5.16b
+	VSUB V14.B16, V22.B16, V14.B16
+	FLDPQ (R12), (F15, F27)
+	WORD $0x4e229def // mul v15.16b, v15.16b, v2.16b
+	WORD $0x6e2f3c9d // cmhs v29.16b, v4.16b, v15.16b
+	WORD $0x6e2535ef // cmhi v15.16b, v15.16b, v5.16b
+	VSUB V15.B16, V29.B16, V15.B16
+	WORD $0x4e229f7b // mul v27.16b, v27.16b, v2.16b
+	WORD $0x6e3b3c8b // cmhs v11.16b, v4.16b, v27.16b
+	WORD $0x6e25377b // cmhi v27.16b, v27.16b, v5.16b
+	VSUB V27.B16, V11.B16, V27.B16
+	VTRN1 V31.S4, V23.S4, V12.S4
+	VTRN2 V31.S4, V23.S4, V20.S4
+	VTRN1 V15.S4, V10.S4, V26.S4
+	VTRN2 V15.S4, V10.S4, V13.S4
+	VTRN1 V26.D2, V12.D2, V23.D2
+	VTRN1 V13.D2, V20.D2, V31.D2
+	VTRN2 V26.D2, V12.D2, V10.D2
+	VTRN2 V13.D2, V20.D2, V15.D2
+	FMOVQ F23, 768(R2)
+	FMOVQ F31, 800(R2)
+	FMOVQ F10, 832(R2)
+	FMOVQ F15, 864(R2)
+	VTRN1 V8.S4, V24.S4, V16.S4
+	VTRN2 V8.S4, V24.S4, V28.S4
+	VTRN1 V27.S4, V14.S4, V30.S4
+	VTRN2 V27.S4, V14.S4, V19.S4
+	VTRN1 V30.D2, V16.D2, V24.D2
+	VTRN1 V19.D2, V28.D2, V8.D2
+	VTRN2 V30.D2, V16.D2, V14.D2
+	VTRN2 V19.D2, V28.D2, V27.D2
+	FMOVQ F24, 896(R2)
+	FMOVQ F8, 928(R2)
+	FMOVQ F14, 960(R2)
+	FMOVQ F27, 992(R2)
+	FLDPQ (R9), (F17, F21)
 	WORD $0x4e239e31 // mul v17.16b, v17.16b, v3.16b
-	WORD $0x6e313c1f // cmhs v31.16b, v0.16b, v17.16b
-	WORD $0x6e213631 // cmhi v17.16b, v17.16b, v1.16b
-	VSUB V17.B16, V31.B16, V17.B16
-	VTRN1 V19.S4, V9.S4, V22.S4
-	VTRN2 V19.S4, V9.S4, V4.S4
-	VTRN1 V18.S4, V5.S4, V21.S4
-	VTRN2 V18.S4, V5.S4, V15.S4
-	VTRN1 V21.D2, V22.D2, V9.D2
-	VTRN1 V15.D2, V4.D2, V19.D2
-	VTRN2 V21.D2, V22.D2, V5.D2
-	VTRN2 V15.D2, V4.D2, V18.D2
-	FMOVQ F9, 1792(R2)
-	FMOVQ F19, 1824(R2)
-	FMOVQ F5, 1856(R2)
-	FMOVQ F18, 1888(R2)
-	VTRN1 V14.S4, V30.S4, V25.S4
-	VTRN2 V14.S4, V30.S4, V26.S4
-	VTRN1 V17.S4, V10.S4, V27.S4
-	VTRN2 V17.S4, V10.S4, V28.S4
-	VTRN1 V27.D2, V25.D2, V30.D2
-	VTRN1 V28.D2, V26.D2, V14.D2
-	VTRN2 V27.D2, V25.D2, V10.D2
-	VTRN2 V28.D2, V26.D2, V17.D2
-	FMOVQ F30, 1920(R2)
-	FMOVQ F14, 1952(R2)
-	FMOVQ F10, 1984(R2)
-	FMOVQ F17, 2016(R2)
+	WORD $0x6e313c99 // cmhs v25.16b, v4.16b, v17.16b
+	WORD $0x6e253631 // cmhi v17.16b, v17.16b, v5.16b
+	VSUB V17.B16, V25.B16, V17.B16
+	WORD $0x4e239eb5 // mul v21.16b, v21.16b, v3.16b
+	WORD $0x6e353c89 // cmhs v9.16b, v4.16b, v21.16b
+	WORD $0x6e2536b5 // cmhi v21.16b, v21.16b, v5.16b
+	VSUB V21.B16, V9.B16, V21.B16
+	FLDPQ (R10), (F18, F22)
+	WORD $0x4e239e52 // mul v18.16b, v18.16b, v3.16b
+	WORD $0x6e323c9d // cmhs v29.16b, v4.16b, v18.16b
+	WORD $0x6e253652 // cmhi v18.16b, v18.16b, v5.16b
+	VSUB V18.B16, V29.B16, V18.B16
+	WORD $0x4e239ed6 // mul v22.16b, v22.16b, v3.16b
+	WORD $0x6e363c8b // cmhs v11.16b, v4.16b, v22.16b
+	WORD $0x6e2536d6 // cmhi v22.16b, v22.16b, v5.16b
+	VSUB V22.B16, V11.B16, V22.B16
+	FLDPQ (R11), (F12, F20)
+	WORD $0x4e239d8c // mul v12.16b, v12.16b, v3.16b
+	WORD $0x6e2c3c9a // cmhs v26.16b, v4.16b, v12.16b
+	WORD $0x6e25358c // cmhi v12.16b, v12.16b, v5.16b
+	VSUB V12.B16, V26.B16, V12.B16
+	WORD $0x4e239e94 // mul v20.16b, v20.16b, v3.16b
+	WORD $0x6e343c8d // cmhs v13.16b, v4.16b, v20.16b
+	WORD $0x6e253694 // cmhi v20.16b, v20.16b, v5.16b
+	VSUB V20.B16, V13.B16, V20.B16
+	FLDPQ (R12), (F23, F31)
+	WORD $0x4e239ef7 // mul v23.16b, v23.16b, v3.16b
+	WORD $0x6e373c8a // cmhs v10.16b, v4.16b, v23.16b
+	WORD $0x6e2536f7 // cmhi v23.16b, v23.16b, v5.16b
+	VSUB V23.B16, V10.B16, V23.B16
+	WORD $0x4e239fff // mul v31.16b, v31.16b, v3.16b
+	WORD $0x6e3f3c8f // cmhs v15.16b, v4.16b, v31.16b
+	WORD $0x6e2537ff // cmhi v31.16b, v31.16b, v5.16b
+	VSUB V31.B16, V15.B16, V31.B16
+	VTRN1 V18.S4, V17.S4, V16.S4
+	VTRN2 V18.S4, V17.S4, V28.S4
+	VTRN1 V23.S4, V12.S4, V30.S4
+	VTRN2 V23.S4, V12.S4, V19.S4
+	VTRN1 V30.D2, V16.D2, V17.D2
+	VTRN1 V19.D2, V28.D2, V18.D2
+	VTRN2 V30.D2, V16.D2, V12.D2
+	VTRN2 V19.D2, V28.D2, V23.D2
+	FMOVQ F17, 1024(R2)
+	FMOVQ F18, 1056(R2)
+	FMOVQ F12, 1088(R2)
+	FMOVQ F23, 1120(R2)
+	VTRN1 V22.S4, V21.S4, V24.S4
+	VTRN2 V22.S4, V21.S4, V8.S4
+	VTRN1 V31.S4, V20.S4, V14.S4
+	VTRN2 V31.S4, V20.S4, V27.S4
+	VTRN1 V14.D2, V24.D2, V21.D2
+	VTRN1 V27.D2, V8.D2, V22.D2
+	VTRN2 V14.D2, V24.D2, V20.D2
+	VTRN2 V27.D2, V8.D2, V31.D2
+	FMOVQ F21, 1152(R2)
+	FMOVQ F22, 1184(R2)
+	FMOVQ F20, 1216(R2)
+	FMOVQ F31, 1248(R2)
+	FMOVQ 32(R9), F25
+	WORD $0x4e209f29 // mul v9.16b, v25.16b, v0.16b
+	WORD $0x6e393c9d // cmhs v29.16b, v4.16b, v25.16b
+	WORD $0x6e253739 // cmhi v25.16b, v25.16b, v5.16b
+	VSUB V25.B16, V29.B16, V25.B16
+	WORD $0x6e293c8b // cmhs v11.16b, v4.16b, v9.16b
+	WORD $0x6e253529 // cmhi v9.16b, v9.16b, v5.16b
+	VSUB V9.B16, V11.B16, V9.B16
+	FMOVQ 32(R10), F26
+	WORD $0x4e209f4d // mul v13.16b, v26.16b, v0.16b
+	WORD $0x6e3a3c8a // cmhs v10.16b, v4.16b, v26.16b
+	WORD $0x6e25375a // cmhi v26.16b, v26.16b, v5.16b
+	VSUB V26.B16, V10.B16, V26.B16
+	WORD $0x6e2d3c8f // cmhs v15.16b, v4.16b, v13.16b
+	WORD $0x6e2535ad // cmhi v13.16b, v13.16b, v5.16b
+	VSUB V13.B16, V15.B16, V13.B16
+	FMOVQ 32(R11), F16
+	WORD $0x4e209e1c // mul v28.16b, v16.16b, v0.16b
+	WORD $0x6e303c9e // cmhs v30.16b, v4.16b, v16.16b
+	WORD $0x6e253610 // cmhi v16.16b, v16.16b, v5.16b
+	VSUB V16.B16, V30.B16, V16.B16
+	WORD $0x6e3c3c93 // cmhs v19.16b, v4.16b, v28.16b
+	WORD $0x6e25379c // cmhi v28.16b, v28.16b, v5.16b
+	VSUB V28.B16, V19.B16, V28.B16
+	FMOVQ 32(R12), F17
+	WORD $0x4e209e32 // mul v18.16b, v17.16b, v0.16b
+	WORD $0x6e313c8c // cmhs v12.16b, v4.16b, v17.16b
+	WORD $0x6e253631 // cmhi v17.16b, v17.16b, v5.16b
+	VSUB V17.B16, V12.B16, V17.B16
+	WORD $0x6e323c97 // cmhs v23.16b, v4.16b, v18.16b
+	WORD $0x6e253652 // cmhi v18.16b, v18.16b, v5.16b
+	VSUB V18.B16, V23.B16, V18.B16
+	VTRN1 V26.S4, V25.S4, V24.S4
+	VTRN2 V26.S4, V25.S4, V8.S4
+	VTRN1 V17.S4, V16.S4, V14.S4
+	VTRN2 V17.S4, V16.S4, V27.S4
+	VTRN1 V14.D2, V24.D2, V25.D2
+	VTRN1 V27.D2, V8.D2, V26.D2
+	VTRN2 V14.D2, V24.D2, V16.D2
+	VTRN2 V27.D2, V8.D2, V17.D2
+	FMOVQ F25, 1280(R2)
+	FMOVQ F26, 1312(R2)
+	FMOVQ F16, 1344(R2)
+	FMOVQ F17, 1376(R2)
+	VTRN1 V13.S4, V9.S4, V21.S4
+	VTRN2 V13.S4, V9.S4, V22.S4
+	VTRN1 V18.S4, V28.S4, V20.S4
+	VTRN2 V18.S4, V28.S4, V31.S4
+	VTRN1 V20.D2, V21.D2, V9.D2
+	VTRN1 V31.D2, V22.D2, V13.D2
+	VTRN2 V20.D2, V21.D2, V28.D2
+	VTRN2 V31.D2, V22.D2, V18.D2
+	FMOVQ F9, 1408(R2)
+	FMOVQ F13, 1440(R2)
+	FMOVQ F28, 1472(R2)
+	FMOVQ F18, 1504(R2)
+	FMOVQ 32(R9), F29
+	WORD $0x4e229fab // mul v11.16b, v29.16b, v2.16b
+	WORD $0x4e219fbd // mul v29.16b, v29.16b, v1.16b
+	WORD $0x6e3d3c8a // cmhs v10.16b, v4.16b, v29.16b
+	WORD $0x6e2537bd // cmhi v29.16b, v29.16b, v5.16b
+	VSUB V29.B16, V10.B16, V29.B16
+	WORD $0x6e2b3c8f // cmhs v15.16b, v4.16b, v11.16b
+	WORD $0x6e25356b // cmhi v11.16b, v11.16b, v5.16b
+	VSUB V11.B16, V15.B16, V11.B16
+	FMOVQ 32(R10), F30
+	WORD $0x4e229fd3 // mul v19.16b, v30.16b, v2.16b
+	WORD $0x4e219fde // mul v30.16b, v30.16b, v1.16b
+	WORD $0x6e3e3c8c // cmhs v12.16b, v4.16b, v30.16b
+	WORD $0x6e2537de // cmhi v30.16b, v30.16b, v5.16b
+	VSUB V30.B16, V12.B16, V30.B16
+	WORD $0x6e333c97 // cmhs v23.16b, v4.16b, v19.16b
+	WORD $0x6e253673 // cmhi v19.16b, v19.16b, v5.16b
+	VSUB V19.B16, V23.B16, V19.B16
+	FMOVQ 32(R11), F24
+	WORD $0x4e229f08 // mul v8.16b, v24.16b, v2.16b
+	WORD $0x4e219f18 // mul v24.16b, v24.16b, v1.16b
+	WORD $0x6e383c8e // cmhs v14.16b, v4.16b, v24.16b
+	WORD $0x6e253718 // cmhi v24.16b, v24.16b, v5.16b
+	VSUB V24.B16, V14.B16, V24.B16
+	WORD $0x6e283c9b // cmhs v27.16b, v4.16b, v8.16b
+	WORD $0x6e253508 // cmhi v8.16b, v8.16b, v5.16b
+	VSUB V8.B16, V27.B16, V8.B16
+	FMOVQ 32(R12), F25
+	WORD $0x4e229f3a // mul v26.16b, v25.16b, v2.16b
+	WORD $0x4e219f39 // mul v25.16b, v25.16b, v1.16b
+	WORD $0x6e393c90 // cmhs v16.16b, v4.16b, v25.16b
+	WORD $0x6e253739 // cmhi v25.16b, v25.16b, v5.16b
+	VSUB V25.B16, V16.B16, V25.B16
+	WORD $0x6e3a3c91 // cmhs v17.16b, v4.16b, v26.16b
+	WORD $0x6e25375a // cmhi v26.16b, v26.16b, v5.16b
+	VSUB V26.B16, V17.B16, V26.B16
+	VTRN1 V30.S4, V29.S4, V21.S4
+	VTRN2 V30.S4, V29.S4, V22.S4
+	VTRN1 V25.S4, V24.S4, V20.S4
+	VTRN2 V25.S4, V24.S4, V31.S4
+	VTRN1 V20.D2, V21.D2, V29.D2
+	VTRN1 V31.D2, V22.D2, V30.D2
+	VTRN2 V20.D2, V21.D2, V24.D2
+	VTRN2 V31.D2, V22.D2, V25.D2
+	FMOVQ F29, 1536(R2)
+	FMOVQ F30, 1568(R2)
+	FMOVQ F24, 1600(R2)
+	FMOVQ F25, 1632(R2)
+	VTRN1 V19.S4, V11.S4, V9.S4
+	VTRN2 V19.S4, V11.S4, V13.S4
+	VTRN1 V26.S4, V8.S4, V28.S4
+	VTRN2 V26.S4, V8.S4, V18.S4
+	VTRN1 V28.D2, V9.D2, V11.D2
+	VTRN1 V18.D2, V13.D2, V19.D2
+	VTRN2 V28.D2, V9.D2, V8.D2
+	VTRN2 V18.D2, V13.D2, V26.D2
+	FMOVQ F11, 1664(R2)
+	FMOVQ F19, 1696(R2)
+	FMOVQ F8, 1728(R2)
+	FMOVQ F26, 1760(R2)
+	FMOVQ 32(R9), F10
+	WORD $0x4e239d4a // mul v10.16b, v10.16b, v3.16b
+	WORD $0x6e2a3c8f // cmhs v15.16b, v4.16b, v10.16b
+	WORD $0x6e25354a // cmhi v10.16b, v10.16b, v5.16b
+	VSUB V10.B16, V15.B16, V10.B16
+	FMOVS 48(R9), F12
+	VTBL V6.B16, [V12.B16], V12.B16
+	WORD $0x4e279d8c // mul v12.16b, v12.16b, v7.16b
+	WORD $0x6e2c3c97 // cmhs v23.16b, v4.16b, v12.16b
+	WORD $0x6e25358c // cmhi v12.16b, v12.16b, v5.16b
+	VSUB V12.B16, V23.B16, V12.B16
+	FMOVQ 32(R10), F14
+	WORD $0x4e239dce // mul v14.16b, v14.16b, v3.16b
+	WORD $0x6e2e3c9b // cmhs v27.16b, v4.16b, v14.16b
+	WORD $0x6e2535ce // cmhi v14.16b, v14.16b, v5.16b
+	VSUB V14.B16, V27.B16, V14.B16
+	FMOVS 48(R10), F16
+	VTBL V6.B16, [V16.B16], V16.B16
+	WORD $0x4e279e10 // mul v16.16b, v16.16b, v7.16b
+	WORD $0x6e303c91 // cmhs v17.16b, v4.16b, v16.16b
+	WORD $0x6e253610 // cmhi v16.16b, v16.16b, v5.16b
+	VSUB V16.B16, V17.B16, V16.B16
+	FMOVQ 32(R11), F21
+	WORD $0x4e239eb5 // mul v21.16b, v21.16b, v3.16b
+	WORD $0x6e353c96 // cmhs v22.16b, v4.16b, v21.16b
+	WORD $0x6e2536b5 // cmhi v21.16b, v21.16b, v5.16b
+	VSUB V21.B16, V22.B16, V21.B16
+	FMOVS 48(R11), F20
+	VTBL V6.B16, [V20.B16], V20.B16
+	WORD $0x4e279e94 // mul v20.16b, v20.16b, v7.16b
+	WORD $0x6e343c9f // cmhs v31.16b, v4.16b, v20.16b
+	WORD $0x6e253694 // cmhi v20.16b, v20.16b, v5.16b
+	VSUB V20.B16, V31.B16, V20.B16
+	FMOVQ 32(R12), F29
+	WORD $0x4e239fbd // mul v29.16b, v29.16b, v3.16b
+	WORD $0x6e3d3c9e // cmhs v30.16b, v4.16b, v29.16b
+	WORD $0x6e2537bd // cmhi v29.16b, v29.16b, v5.16b
+	VSUB V29.B16, V30.B16, V29.B16
+	FMOVS 48(R12), F24
+	VTBL V6.B16, [V24.B16], V24.B16
+	WORD $0x4e279f18 // mul v24.16b, v24.16b, v7.16b
+	WORD $0x6e383c99 // cmhs v25.16b, v4.16b, v24.16b
+	WORD $0x6e253718 // cmhi v24.16b, v24.16b, v5.16b
+	VSUB V24.B16, V25.B16, V24.B16
+	VTRN1 V14.S4, V10.S4, V9.S4
+	VTRN2 V14.S4, V10.S4, V13.S4
+	VTRN1 V29.S4, V21.S4, V28.S4
+	VTRN2 V29.S4, V21.S4, V18.S4
+	VTRN1 V28.D2, V9.D2, V10.D2
+	VTRN1 V18.D2, V13.D2, V14.D2
+	VTRN2 V28.D2, V9.D2, V21.D2
+	VTRN2 V18.D2, V13.D2, V29.D2
+	FMOVQ F10, 1792(R2)
+	FMOVQ F14, 1824(R2)
+	FMOVQ F21, 1856(R2)
+	FMOVQ F29, 1888(R2)
+	VTRN1 V16.S4, V12.S4, V11.S4
+	VTRN2 V16.S4, V12.S4, V19.S4
+	VTRN1 V24.S4, V20.S4, V8.S4
+	VTRN2 V24.S4, V20.S4, V26.S4
+	VTRN1 V8.D2, V11.D2, V12.D2
+	VTRN1 V26.D2, V19.D2, V16.D2
+	VTRN2 V8.D2, V11.D2, V20.D2
+	VTRN2 V26.D2, V19.D2, V24.D2
+	FMOVQ F12, 1920(R2)
+	FMOVQ F16, 1952(R2)
+	FMOVQ F20, 1984(R2)
+	FMOVQ F24, 2016(R2)
 	ADD $2048, R2, R2
 	ADD $54, R9, R9
 	ADD $54, R10, R10
@@ -9050,9 +8830,12 @@ TEXT ·rowsIQ2_SDotProd(SB), 0, $528-48
 	ADD R1, R11, R12
 	ADD $16, RSP, R13
 	MOVD ·gridIQ2S(SB), R14
-	MOVD ·signs8(SB), R15
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
+	VMOVI $1, V0.B16
+	VMOVQ $0x8040201008040201, $0x8040201008040201, V1
+	VMOVQ $0x0, $0x101010101010101, V2
+	VMOVQ $0x202020202020202, $0x303030303030303, V3
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
 loop:
 	PRFM (R5), PLDL1KEEP
 	PRFM 64(R5), PLDL1KEEP
@@ -9066,572 +8849,548 @@ loop:
 	PRFM 576(R5), PLDL1KEEP
 	PRFM 640(R5), PLDL1KEEP
 	ADD $656, R5, R5
-	VLD1 (R0), V2.H[0]
-	VLD1 (R6), V2.H[1]
-	VLD1 (R7), V2.H[2]
-	VLD1 (R8), V2.H[3]
-	WORD $0x0e217842 // fcvtl v2.4s, v2.4h
-	VMOVQ $0x3e8000003e800000, $0x3e8000003e800000, V3
-	WORD $0x6e23dc42 // fmul v2.4s, v2.4s, v3.4s
-	FMOVD 74(R0), F4
-	FMOVD 74(R6), F5
-	FMOVD 74(R7), F6
-	FMOVD 74(R8), F7
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP1 V6.D2, V4.D2, V5.D2
-	VZIP2 V6.D2, V4.D2, V7.D2
-	VMOVQ $0x8080800480808000, $0x8080800c80808008, V8
-	VMOVQ $0x8080800580808001, $0x8080800d80808009, V9
-	VMOVQ $0x8080800680808002, $0x8080800e8080800a, V10
-	VMOVQ $0x8080800780808003, $0x8080800f8080800b, V11
-	VMOVQ $0x3f0000003f000000, $0x3f0000003f000000, V12
-	VMOVI $15, V13.B16
-	VTBL V8.B16, [V5.B16], V14.B16
-	VAND V13.B16, V14.B16, V14.B16
-	WORD $0x6e21d9ce // ucvtf v14.4s, v14.4s
-	WORD $0x4e2cd5ce // fadd v14.4s, v14.4s, v12.4s
-	WORD $0x6e22ddce // fmul v14.4s, v14.4s, v2.4s
-	FMOVQ F14, (R13)
-	VTBL V8.B16, [V5.B16], V15.B16
-	VUSHR $4, V15.S4, V15.S4
-	WORD $0x6e21d9ef // ucvtf v15.4s, v15.4s
-	WORD $0x4e2cd5ef // fadd v15.4s, v15.4s, v12.4s
-	WORD $0x6e22ddef // fmul v15.4s, v15.4s, v2.4s
-	FMOVQ F15, 16(R13)
-	VTBL V9.B16, [V5.B16], V16.B16
-	VAND V13.B16, V16.B16, V16.B16
-	WORD $0x6e21da10 // ucvtf v16.4s, v16.4s
-	WORD $0x4e2cd610 // fadd v16.4s, v16.4s, v12.4s
-	WORD $0x6e22de10 // fmul v16.4s, v16.4s, v2.4s
-	FMOVQ F16, 32(R13)
-	VTBL V9.B16, [V5.B16], V17.B16
-	VUSHR $4, V17.S4, V17.S4
-	WORD $0x6e21da31 // ucvtf v17.4s, v17.4s
-	WORD $0x4e2cd631 // fadd v17.4s, v17.4s, v12.4s
-	WORD $0x6e22de31 // fmul v17.4s, v17.4s, v2.4s
-	FMOVQ F17, 48(R13)
-	VTBL V10.B16, [V5.B16], V18.B16
-	VAND V13.B16, V18.B16, V18.B16
+	VLD1 (R0), V6.H[0]
+	VLD1 (R6), V6.H[1]
+	VLD1 (R7), V6.H[2]
+	VLD1 (R8), V6.H[3]
+	WORD $0x0e2178c6 // fcvtl v6.4s, v6.4h
+	VMOVQ $0x3e8000003e800000, $0x3e8000003e800000, V7
+	WORD $0x6e27dcc6 // fmul v6.4s, v6.4s, v7.4s
+	FMOVD 74(R0), F8
+	FMOVD 74(R6), F9
+	FMOVD 74(R7), F10
+	FMOVD 74(R8), F11
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP1 V10.D2, V8.D2, V9.D2
+	VZIP2 V10.D2, V8.D2, V11.D2
+	VMOVQ $0x8080800480808000, $0x8080800c80808008, V12
+	VMOVQ $0x8080800580808001, $0x8080800d80808009, V13
+	VMOVQ $0x8080800680808002, $0x8080800e8080800a, V14
+	VMOVQ $0x8080800780808003, $0x8080800f8080800b, V15
+	VMOVQ $0x3f0000003f000000, $0x3f0000003f000000, V16
+	VMOVI $15, V17.B16
+	VTBL V12.B16, [V9.B16], V18.B16
+	VAND V17.B16, V18.B16, V18.B16
 	WORD $0x6e21da52 // ucvtf v18.4s, v18.4s
-	WORD $0x4e2cd652 // fadd v18.4s, v18.4s, v12.4s
-	WORD $0x6e22de52 // fmul v18.4s, v18.4s, v2.4s
-	FMOVQ F18, 64(R13)
-	VTBL V10.B16, [V5.B16], V19.B16
+	WORD $0x4e30d652 // fadd v18.4s, v18.4s, v16.4s
+	WORD $0x6e26de52 // fmul v18.4s, v18.4s, v6.4s
+	FMOVQ F18, (R13)
+	VTBL V12.B16, [V9.B16], V19.B16
 	VUSHR $4, V19.S4, V19.S4
 	WORD $0x6e21da73 // ucvtf v19.4s, v19.4s
-	WORD $0x4e2cd673 // fadd v19.4s, v19.4s, v12.4s
-	WORD $0x6e22de73 // fmul v19.4s, v19.4s, v2.4s
-	FMOVQ F19, 80(R13)
-	VTBL V11.B16, [V5.B16], V20.B16
-	VAND V13.B16, V20.B16, V20.B16
+	WORD $0x4e30d673 // fadd v19.4s, v19.4s, v16.4s
+	WORD $0x6e26de73 // fmul v19.4s, v19.4s, v6.4s
+	FMOVQ F19, 16(R13)
+	VTBL V13.B16, [V9.B16], V20.B16
+	VAND V17.B16, V20.B16, V20.B16
 	WORD $0x6e21da94 // ucvtf v20.4s, v20.4s
-	WORD $0x4e2cd694 // fadd v20.4s, v20.4s, v12.4s
-	WORD $0x6e22de94 // fmul v20.4s, v20.4s, v2.4s
-	FMOVQ F20, 96(R13)
-	VTBL V11.B16, [V5.B16], V21.B16
+	WORD $0x4e30d694 // fadd v20.4s, v20.4s, v16.4s
+	WORD $0x6e26de94 // fmul v20.4s, v20.4s, v6.4s
+	FMOVQ F20, 32(R13)
+	VTBL V13.B16, [V9.B16], V21.B16
 	VUSHR $4, V21.S4, V21.S4
 	WORD $0x6e21dab5 // ucvtf v21.4s, v21.4s
-	WORD $0x4e2cd6b5 // fadd v21.4s, v21.4s, v12.4s
-	WORD $0x6e22deb5 // fmul v21.4s, v21.4s, v2.4s
-	FMOVQ F21, 112(R13)
-	VTBL V8.B16, [V7.B16], V22.B16
-	VAND V13.B16, V22.B16, V22.B16
+	WORD $0x4e30d6b5 // fadd v21.4s, v21.4s, v16.4s
+	WORD $0x6e26deb5 // fmul v21.4s, v21.4s, v6.4s
+	FMOVQ F21, 48(R13)
+	VTBL V14.B16, [V9.B16], V22.B16
+	VAND V17.B16, V22.B16, V22.B16
 	WORD $0x6e21dad6 // ucvtf v22.4s, v22.4s
-	WORD $0x4e2cd6d6 // fadd v22.4s, v22.4s, v12.4s
-	WORD $0x6e22ded6 // fmul v22.4s, v22.4s, v2.4s
-	FMOVQ F22, 128(R13)
-	VTBL V8.B16, [V7.B16], V23.B16
+	WORD $0x4e30d6d6 // fadd v22.4s, v22.4s, v16.4s
+	WORD $0x6e26ded6 // fmul v22.4s, v22.4s, v6.4s
+	FMOVQ F22, 64(R13)
+	VTBL V14.B16, [V9.B16], V23.B16
 	VUSHR $4, V23.S4, V23.S4
 	WORD $0x6e21daf7 // ucvtf v23.4s, v23.4s
-	WORD $0x4e2cd6f7 // fadd v23.4s, v23.4s, v12.4s
-	WORD $0x6e22def7 // fmul v23.4s, v23.4s, v2.4s
-	FMOVQ F23, 144(R13)
-	VTBL V9.B16, [V7.B16], V24.B16
-	VAND V13.B16, V24.B16, V24.B16
+	WORD $0x4e30d6f7 // fadd v23.4s, v23.4s, v16.4s
+	WORD $0x6e26def7 // fmul v23.4s, v23.4s, v6.4s
+	FMOVQ F23, 80(R13)
+	VTBL V15.B16, [V9.B16], V24.B16
+	VAND V17.B16, V24.B16, V24.B16
 	WORD $0x6e21db18 // ucvtf v24.4s, v24.4s
-	WORD $0x4e2cd718 // fadd v24.4s, v24.4s, v12.4s
-	WORD $0x6e22df18 // fmul v24.4s, v24.4s, v2.4s
-	FMOVQ F24, 160(R13)
-	VTBL V9.B16, [V7.B16], V25.B16
+	WORD $0x4e30d718 // fadd v24.4s, v24.4s, v16.4s
+	WORD $0x6e26df18 // fmul v24.4s, v24.4s, v6.4s
+	FMOVQ F24, 96(R13)
+	VTBL V15.B16, [V9.B16], V25.B16
 	VUSHR $4, V25.S4, V25.S4
 	WORD $0x6e21db39 // ucvtf v25.4s, v25.4s
-	WORD $0x4e2cd739 // fadd v25.4s, v25.4s, v12.4s
-	WORD $0x6e22df39 // fmul v25.4s, v25.4s, v2.4s
-	FMOVQ F25, 176(R13)
-	VTBL V10.B16, [V7.B16], V26.B16
-	VAND V13.B16, V26.B16, V26.B16
+	WORD $0x4e30d739 // fadd v25.4s, v25.4s, v16.4s
+	WORD $0x6e26df39 // fmul v25.4s, v25.4s, v6.4s
+	FMOVQ F25, 112(R13)
+	VTBL V12.B16, [V11.B16], V26.B16
+	VAND V17.B16, V26.B16, V26.B16
 	WORD $0x6e21db5a // ucvtf v26.4s, v26.4s
-	WORD $0x4e2cd75a // fadd v26.4s, v26.4s, v12.4s
-	WORD $0x6e22df5a // fmul v26.4s, v26.4s, v2.4s
-	FMOVQ F26, 192(R13)
-	VTBL V10.B16, [V7.B16], V27.B16
+	WORD $0x4e30d75a // fadd v26.4s, v26.4s, v16.4s
+	WORD $0x6e26df5a // fmul v26.4s, v26.4s, v6.4s
+	FMOVQ F26, 128(R13)
+	VTBL V12.B16, [V11.B16], V27.B16
 	VUSHR $4, V27.S4, V27.S4
 	WORD $0x6e21db7b // ucvtf v27.4s, v27.4s
-	WORD $0x4e2cd77b // fadd v27.4s, v27.4s, v12.4s
-	WORD $0x6e22df7b // fmul v27.4s, v27.4s, v2.4s
-	FMOVQ F27, 208(R13)
-	VTBL V11.B16, [V7.B16], V28.B16
-	VAND V13.B16, V28.B16, V28.B16
+	WORD $0x4e30d77b // fadd v27.4s, v27.4s, v16.4s
+	WORD $0x6e26df7b // fmul v27.4s, v27.4s, v6.4s
+	FMOVQ F27, 144(R13)
+	VTBL V13.B16, [V11.B16], V28.B16
+	VAND V17.B16, V28.B16, V28.B16
 	WORD $0x6e21db9c // ucvtf v28.4s, v28.4s
-	WORD $0x4e2cd79c // fadd v28.4s, v28.4s, v12.4s
-	WORD $0x6e22df9c // fmul v28.4s, v28.4s, v2.4s
-	FMOVQ F28, 224(R13)
-	VTBL V11.B16, [V7.B16], V29.B16
+	WORD $0x4e30d79c // fadd v28.4s, v28.4s, v16.4s
+	WORD $0x6e26df9c // fmul v28.4s, v28.4s, v6.4s
+	FMOVQ F28, 160(R13)
+	VTBL V13.B16, [V11.B16], V29.B16
 	VUSHR $4, V29.S4, V29.S4
 	WORD $0x6e21dbbd // ucvtf v29.4s, v29.4s
-	WORD $0x4e2cd7bd // fadd v29.4s, v29.4s, v12.4s
-	WORD $0x6e22dfbd // fmul v29.4s, v29.4s, v2.4s
-	FMOVQ F29, 240(R13)
-	VLD1 (R9), V30.H[0]
-	VLD1 (R10), V30.H[1]
-	VLD1 (R11), V30.H[2]
-	VLD1 (R12), V30.H[3]
-	WORD $0x0e217bde // fcvtl v30.4s, v30.4h
-	VMOVQ $0x3e8000003e800000, $0x3e8000003e800000, V31
-	WORD $0x6e3fdfde // fmul v30.4s, v30.4s, v31.4s
-	FMOVD 74(R9), F3
-	FMOVD 74(R10), F4
-	FMOVD 74(R11), F6
-	FMOVD 74(R12), F14
-	VZIP1 V4.S4, V3.S4, V3.S4
-	VZIP1 V14.S4, V6.S4, V6.S4
-	VZIP1 V6.D2, V3.D2, V4.D2
-	VZIP2 V6.D2, V3.D2, V14.D2
-	VMOVQ $0x8080800480808000, $0x8080800c80808008, V15
-	VMOVQ $0x8080800580808001, $0x8080800d80808009, V16
-	VMOVQ $0x8080800680808002, $0x8080800e8080800a, V17
-	VMOVQ $0x8080800780808003, $0x8080800f8080800b, V18
-	VMOVQ $0x3f0000003f000000, $0x3f0000003f000000, V19
-	VMOVI $15, V20.B16
-	VTBL V15.B16, [V4.B16], V21.B16
-	VAND V20.B16, V21.B16, V21.B16
-	WORD $0x6e21dab5 // ucvtf v21.4s, v21.4s
-	WORD $0x4e33d6b5 // fadd v21.4s, v21.4s, v19.4s
-	WORD $0x6e3edeb5 // fmul v21.4s, v21.4s, v30.4s
-	FMOVQ F21, 256(R13)
-	VTBL V15.B16, [V4.B16], V22.B16
-	VUSHR $4, V22.S4, V22.S4
-	WORD $0x6e21dad6 // ucvtf v22.4s, v22.4s
-	WORD $0x4e33d6d6 // fadd v22.4s, v22.4s, v19.4s
-	WORD $0x6e3eded6 // fmul v22.4s, v22.4s, v30.4s
-	FMOVQ F22, 272(R13)
-	VTBL V16.B16, [V4.B16], V23.B16
-	VAND V20.B16, V23.B16, V23.B16
-	WORD $0x6e21daf7 // ucvtf v23.4s, v23.4s
-	WORD $0x4e33d6f7 // fadd v23.4s, v23.4s, v19.4s
-	WORD $0x6e3edef7 // fmul v23.4s, v23.4s, v30.4s
-	FMOVQ F23, 288(R13)
-	VTBL V16.B16, [V4.B16], V24.B16
-	VUSHR $4, V24.S4, V24.S4
-	WORD $0x6e21db18 // ucvtf v24.4s, v24.4s
-	WORD $0x4e33d718 // fadd v24.4s, v24.4s, v19.4s
-	WORD $0x6e3edf18 // fmul v24.4s, v24.4s, v30.4s
-	FMOVQ F24, 304(R13)
-	VTBL V17.B16, [V4.B16], V25.B16
-	VAND V20.B16, V25.B16, V25.B16
-	WORD $0x6e21db39 // ucvtf v25.4s, v25.4s
-	WORD $0x4e33d739 // fadd v25.4s, v25.4s, v19.4s
-	WORD $0x6e3edf39 // fmul v25.4s, v25.4s, v30.4s
-	FMOVQ F25, 320(R13)
-	VTBL V17.B16, [V4.B16], V26.B16
-	VUSHR $4, V26.S4, V26.S4
-	WORD $0x6e21db5a // ucvtf v26.4s, v26.4s
-	WORD $0x4e33d75a // fadd v26.4s, v26.4s, v19.4s
-	WORD $0x6e3edf5a // fmul v26.4s, v26.4s, v30.4s
-	FMOVQ F26, 336(R13)
-	VTBL V18.B16, [V4.B16], V27.B16
-	VAND V20.B16, V27.B16, V27.B16
-	WORD $0x6e21db7b // ucvtf v27.4s, v27.4s
-	WORD $0x4e33d77b // fadd v27.4s, v27.4s, v19.4s
-	WORD $0x6e3edf7b // fmul v27.4s, v27.4s, v30.4s
-	FMOVQ F27, 352(R13)
-	VTBL V18.B16, [V4.B16], V28.B16
-	VUSHR $4, V28.S4, V28.S4
-	WORD $0x6e21db9c // ucvtf v28.4s, v28.4s
-	WORD $0x4e33d79c // fadd v28.4s, v28.4s, v19.4s
-	WORD $0x6e3edf9c // fmul v28.4s, v28.4s, v30.4s
-	FMOVQ F28, 368(R13)
-	VTBL V15.B16, [V14.B16], V29.B16
-	VAND V20.B16, V29.B16, V29.B16
-	WORD $0x6e21dbbd // ucvtf v29.4s, v29.4s
-	WORD $0x4e33d7bd // fadd v29.4s, v29.4s, v19.4s
-	WORD $0x6e3edfbd // fmul v29.4s, v29.4s, v30.4s
-	FMOVQ F29, 384(R13)
-	VTBL V15.B16, [V14.B16], V8.B16
+	WORD $0x4e30d7bd // fadd v29.4s, v29.4s, v16.4s
+	WORD $0x6e26dfbd // fmul v29.4s, v29.4s, v6.4s
+	FMOVQ F29, 176(R13)
+	VTBL V14.B16, [V11.B16], V30.B16
+	VAND V17.B16, V30.B16, V30.B16
+	WORD $0x6e21dbde // ucvtf v30.4s, v30.4s
+	WORD $0x4e30d7de // fadd v30.4s, v30.4s, v16.4s
+	WORD $0x6e26dfde // fmul v30.4s, v30.4s, v6.4s
+	FMOVQ F30, 192(R13)
+	VTBL V14.B16, [V11.B16], V31.B16
+	VUSHR $4, V31.S4, V31.S4
+	WORD $0x6e21dbff // ucvtf v31.4s, v31.4s
+	WORD $0x4e30d7ff // fadd v31.4s, v31.4s, v16.4s
+	WORD $0x6e26dfff // fmul v31.4s, v31.4s, v6.4s
+	FMOVQ F31, 208(R13)
+	VTBL V15.B16, [V11.B16], V7.B16
+	VAND V17.B16, V7.B16, V7.B16
+	WORD $0x6e21d8e7 // ucvtf v7.4s, v7.4s
+	WORD $0x4e30d4e7 // fadd v7.4s, v7.4s, v16.4s
+	WORD $0x6e26dce7 // fmul v7.4s, v7.4s, v6.4s
+	FMOVQ F7, 224(R13)
+	VTBL V15.B16, [V11.B16], V8.B16
 	VUSHR $4, V8.S4, V8.S4
 	WORD $0x6e21d908 // ucvtf v8.4s, v8.4s
-	WORD $0x4e33d508 // fadd v8.4s, v8.4s, v19.4s
-	WORD $0x6e3edd08 // fmul v8.4s, v8.4s, v30.4s
-	FMOVQ F8, 400(R13)
-	VTBL V16.B16, [V14.B16], V9.B16
-	VAND V20.B16, V9.B16, V9.B16
-	WORD $0x6e21d929 // ucvtf v9.4s, v9.4s
-	WORD $0x4e33d529 // fadd v9.4s, v9.4s, v19.4s
-	WORD $0x6e3edd29 // fmul v9.4s, v9.4s, v30.4s
-	FMOVQ F9, 416(R13)
-	VTBL V16.B16, [V14.B16], V10.B16
-	VUSHR $4, V10.S4, V10.S4
-	WORD $0x6e21d94a // ucvtf v10.4s, v10.4s
-	WORD $0x4e33d54a // fadd v10.4s, v10.4s, v19.4s
-	WORD $0x6e3edd4a // fmul v10.4s, v10.4s, v30.4s
-	FMOVQ F10, 432(R13)
-	VTBL V17.B16, [V14.B16], V11.B16
-	VAND V20.B16, V11.B16, V11.B16
-	WORD $0x6e21d96b // ucvtf v11.4s, v11.4s
-	WORD $0x4e33d56b // fadd v11.4s, v11.4s, v19.4s
-	WORD $0x6e3edd6b // fmul v11.4s, v11.4s, v30.4s
-	FMOVQ F11, 448(R13)
-	VTBL V17.B16, [V14.B16], V12.B16
+	WORD $0x4e30d508 // fadd v8.4s, v8.4s, v16.4s
+	WORD $0x6e26dd08 // fmul v8.4s, v8.4s, v6.4s
+	FMOVQ F8, 240(R13)
+	VLD1 (R9), V10.H[0]
+	VLD1 (R10), V10.H[1]
+	VLD1 (R11), V10.H[2]
+	VLD1 (R12), V10.H[3]
+	WORD $0x0e21794a // fcvtl v10.4s, v10.4h
+	VMOVQ $0x3e8000003e800000, $0x3e8000003e800000, V18
+	WORD $0x6e32dd4a // fmul v10.4s, v10.4s, v18.4s
+	FMOVD 74(R9), F19
+	FMOVD 74(R10), F20
+	FMOVD 74(R11), F21
+	FMOVD 74(R12), F22
+	VZIP1 V20.S4, V19.S4, V19.S4
+	VZIP1 V22.S4, V21.S4, V21.S4
+	VZIP1 V21.D2, V19.D2, V20.D2
+	VZIP2 V21.D2, V19.D2, V22.D2
+	VMOVQ $0x8080800480808000, $0x8080800c80808008, V23
+	VMOVQ $0x8080800580808001, $0x8080800d80808009, V24
+	VMOVQ $0x8080800680808002, $0x8080800e8080800a, V25
+	VMOVQ $0x8080800780808003, $0x8080800f8080800b, V26
+	VMOVQ $0x3f0000003f000000, $0x3f0000003f000000, V27
+	VMOVI $15, V28.B16
+	VTBL V23.B16, [V20.B16], V29.B16
+	VAND V28.B16, V29.B16, V29.B16
+	WORD $0x6e21dbbd // ucvtf v29.4s, v29.4s
+	WORD $0x4e3bd7bd // fadd v29.4s, v29.4s, v27.4s
+	WORD $0x6e2adfbd // fmul v29.4s, v29.4s, v10.4s
+	FMOVQ F29, 256(R13)
+	VTBL V23.B16, [V20.B16], V30.B16
+	VUSHR $4, V30.S4, V30.S4
+	WORD $0x6e21dbde // ucvtf v30.4s, v30.4s
+	WORD $0x4e3bd7de // fadd v30.4s, v30.4s, v27.4s
+	WORD $0x6e2adfde // fmul v30.4s, v30.4s, v10.4s
+	FMOVQ F30, 272(R13)
+	VTBL V24.B16, [V20.B16], V31.B16
+	VAND V28.B16, V31.B16, V31.B16
+	WORD $0x6e21dbff // ucvtf v31.4s, v31.4s
+	WORD $0x4e3bd7ff // fadd v31.4s, v31.4s, v27.4s
+	WORD $0x6e2adfff // fmul v31.4s, v31.4s, v10.4s
+	FMOVQ F31, 288(R13)
+	VTBL V24.B16, [V20.B16], V7.B16
+	VUSHR $4, V7.S4, V7.S4
+	WORD $0x6e21d8e7 // ucvtf v7.4s, v7.4s
+	WORD $0x4e3bd4e7 // fadd v7.4s, v7.4s, v27.4s
+	WORD $0x6e2adce7 // fmul v7.4s, v7.4s, v10.4s
+	FMOVQ F7, 304(R13)
+	VTBL V25.B16, [V20.B16], V8.B16
+	VAND V28.B16, V8.B16, V8.B16
+	WORD $0x6e21d908 // ucvtf v8.4s, v8.4s
+	WORD $0x4e3bd508 // fadd v8.4s, v8.4s, v27.4s
+	WORD $0x6e2add08 // fmul v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 320(R13)
+	VTBL V25.B16, [V20.B16], V12.B16
 	VUSHR $4, V12.S4, V12.S4
 	WORD $0x6e21d98c // ucvtf v12.4s, v12.4s
-	WORD $0x4e33d58c // fadd v12.4s, v12.4s, v19.4s
-	WORD $0x6e3edd8c // fmul v12.4s, v12.4s, v30.4s
-	FMOVQ F12, 464(R13)
-	VTBL V18.B16, [V14.B16], V13.B16
-	VAND V20.B16, V13.B16, V13.B16
+	WORD $0x4e3bd58c // fadd v12.4s, v12.4s, v27.4s
+	WORD $0x6e2add8c // fmul v12.4s, v12.4s, v10.4s
+	FMOVQ F12, 336(R13)
+	VTBL V26.B16, [V20.B16], V13.B16
+	VAND V28.B16, V13.B16, V13.B16
 	WORD $0x6e21d9ad // ucvtf v13.4s, v13.4s
-	WORD $0x4e33d5ad // fadd v13.4s, v13.4s, v19.4s
-	WORD $0x6e3eddad // fmul v13.4s, v13.4s, v30.4s
-	FMOVQ F13, 480(R13)
-	VTBL V18.B16, [V14.B16], V2.B16
-	VUSHR $4, V2.S4, V2.S4
-	WORD $0x6e21d842 // ucvtf v2.4s, v2.4s
-	WORD $0x4e33d442 // fadd v2.4s, v2.4s, v19.4s
-	WORD $0x6e3edc42 // fmul v2.4s, v2.4s, v30.4s
-	FMOVQ F2, 496(R13)
-	MOVD R13, R20
-	MOVD ZR, R19
+	WORD $0x4e3bd5ad // fadd v13.4s, v13.4s, v27.4s
+	WORD $0x6e2addad // fmul v13.4s, v13.4s, v10.4s
+	FMOVQ F13, 352(R13)
+	VTBL V26.B16, [V20.B16], V14.B16
+	VUSHR $4, V14.S4, V14.S4
+	WORD $0x6e21d9ce // ucvtf v14.4s, v14.4s
+	WORD $0x4e3bd5ce // fadd v14.4s, v14.4s, v27.4s
+	WORD $0x6e2addce // fmul v14.4s, v14.4s, v10.4s
+	FMOVQ F14, 368(R13)
+	VTBL V23.B16, [V22.B16], V15.B16
+	VAND V28.B16, V15.B16, V15.B16
+	WORD $0x6e21d9ef // ucvtf v15.4s, v15.4s
+	WORD $0x4e3bd5ef // fadd v15.4s, v15.4s, v27.4s
+	WORD $0x6e2addef // fmul v15.4s, v15.4s, v10.4s
+	FMOVQ F15, 384(R13)
+	VTBL V23.B16, [V22.B16], V16.B16
+	VUSHR $4, V16.S4, V16.S4
+	WORD $0x6e21da10 // ucvtf v16.4s, v16.4s
+	WORD $0x4e3bd610 // fadd v16.4s, v16.4s, v27.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ F16, 400(R13)
+	VTBL V24.B16, [V22.B16], V17.B16
+	VAND V28.B16, V17.B16, V17.B16
+	WORD $0x6e21da31 // ucvtf v17.4s, v17.4s
+	WORD $0x4e3bd631 // fadd v17.4s, v17.4s, v27.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ F17, 416(R13)
+	VTBL V24.B16, [V22.B16], V6.B16
+	VUSHR $4, V6.S4, V6.S4
+	WORD $0x6e21d8c6 // ucvtf v6.4s, v6.4s
+	WORD $0x4e3bd4c6 // fadd v6.4s, v6.4s, v27.4s
+	WORD $0x6e2adcc6 // fmul v6.4s, v6.4s, v10.4s
+	FMOVQ F6, 432(R13)
+	VTBL V25.B16, [V22.B16], V9.B16
+	VAND V28.B16, V9.B16, V9.B16
+	WORD $0x6e21d929 // ucvtf v9.4s, v9.4s
+	WORD $0x4e3bd529 // fadd v9.4s, v9.4s, v27.4s
+	WORD $0x6e2add29 // fmul v9.4s, v9.4s, v10.4s
+	FMOVQ F9, 448(R13)
+	VTBL V25.B16, [V22.B16], V11.B16
+	VUSHR $4, V11.S4, V11.S4
+	WORD $0x6e21d96b // ucvtf v11.4s, v11.4s
+	WORD $0x4e3bd56b // fadd v11.4s, v11.4s, v27.4s
+	WORD $0x6e2add6b // fmul v11.4s, v11.4s, v10.4s
+	FMOVQ F11, 464(R13)
+	VTBL V26.B16, [V22.B16], V18.B16
+	VAND V28.B16, V18.B16, V18.B16
+	WORD $0x6e21da52 // ucvtf v18.4s, v18.4s
+	WORD $0x4e3bd652 // fadd v18.4s, v18.4s, v27.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ F18, 480(R13)
+	VTBL V26.B16, [V22.B16], V19.B16
+	VUSHR $4, V19.S4, V19.S4
+	WORD $0x6e21da73 // ucvtf v19.4s, v19.4s
+	WORD $0x4e3bd673 // fadd v19.4s, v19.4s, v27.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ F19, 496(R13)
+	MOVD R13, R19
+	MOVD ZR, R17
 unit:
-	FLDPQ.P 32(R3), (F5, F7)
-	ADD R19<<0, R0, R1
-	MOVBU 66(R1), R25
-	ADD R19<<2, R0, R1
-	MOVBU 2(R1), R21
-	UBFX $0, R25, $2, R23
-	ORR R23<<8, R21, R21
-	MOVBU 3(R1), R22
-	UBFX $2, R25, $2, R23
-	ORR R23<<8, R22, R22
-	FMOVD (R14)(R21<<3), F31
-	FMOVD (R14)(R22<<3), F3
-	VZIP1 V3.D2, V31.D2, V31.D2
-	MOVBU 34(R1), R23
-	MOVBU 35(R1), R24
-	FMOVD (R15)(R23<<3), F6
-	FMOVD (R15)(R24<<3), F21
-	VZIP1 V21.D2, V6.D2, V6.D2
-	WORD $0x4e269fff // mul v31.16b, v31.16b, v6.16b
-	VMOVI $0, V22.B16
-	WORD $0x4e8597f6 // sdot v22.4s, v31.16b, v5.16b
-	MOVBU 4(R1), R21
-	UBFX $4, R25, $2, R23
-	ORR R23<<8, R21, R21
-	MOVBU 5(R1), R22
-	UBFX $6, R25, $2, R23
-	ORR R23<<8, R22, R22
-	FMOVD (R14)(R21<<3), F23
-	FMOVD (R14)(R22<<3), F24
-	VZIP1 V24.D2, V23.D2, V23.D2
-	MOVBU 36(R1), R23
-	MOVBU 37(R1), R24
-	FMOVD (R15)(R23<<3), F25
-	FMOVD (R15)(R24<<3), F26
-	VZIP1 V26.D2, V25.D2, V25.D2
-	WORD $0x4e399ef7 // mul v23.16b, v23.16b, v25.16b
-	VMOVI $0, V27.B16
-	WORD $0x4e8796fb // sdot v27.4s, v23.16b, v7.16b
-	ADD R19<<0, R6, R24
-	MOVBU 66(R24), R23
-	ADD R19<<2, R6, R24
-	MOVBU 2(R24), R16
-	UBFX $0, R23, $2, R21
-	ORR R21<<8, R16, R16
-	MOVBU 3(R24), R17
-	UBFX $2, R23, $2, R21
-	ORR R21<<8, R17, R17
-	FMOVD (R14)(R16<<3), F28
-	FMOVD (R14)(R17<<3), F29
-	VZIP1 V29.D2, V28.D2, V28.D2
-	MOVBU 34(R24), R21
-	MOVBU 35(R24), R22
-	FMOVD (R15)(R21<<3), F8
-	FMOVD (R15)(R22<<3), F9
-	VZIP1 V9.D2, V8.D2, V8.D2
-	WORD $0x4e289f9c // mul v28.16b, v28.16b, v8.16b
-	VMOVI $0, V10.B16
-	WORD $0x4e85978a // sdot v10.4s, v28.16b, v5.16b
-	VADDP V10.S4, V22.S4, V22.S4
-	MOVBU 4(R24), R16
-	UBFX $4, R23, $2, R21
-	ORR R21<<8, R16, R16
-	MOVBU 5(R24), R17
-	UBFX $6, R23, $2, R21
-	ORR R21<<8, R17, R17
-	FMOVD (R14)(R16<<3), F11
-	FMOVD (R14)(R17<<3), F12
-	VZIP1 V12.D2, V11.D2, V11.D2
-	MOVBU 36(R24), R21
-	MOVBU 37(R24), R22
-	FMOVD (R15)(R21<<3), F13
-	FMOVD (R15)(R22<<3), F2
-	VZIP1 V2.D2, V13.D2, V13.D2
-	WORD $0x4e2d9d6b // mul v11.16b, v11.16b, v13.16b
-	VMOVI $0, V15.B16
-	WORD $0x4e87956f // sdot v15.4s, v11.16b, v7.16b
-	VADDP V15.S4, V27.S4, V27.S4
-	ADD R19<<0, R7, R22
-	MOVBU 66(R22), R21
-	ADD R19<<2, R7, R22
-	MOVBU 2(R22), R25
-	UBFX $0, R21, $2, R16
-	ORR R16<<8, R25, R25
-	MOVBU 3(R22), R1
-	UBFX $2, R21, $2, R16
-	ORR R16<<8, R1, R1
-	FMOVD (R14)(R25<<3), F16
-	FMOVD (R14)(R1<<3), F17
-	VZIP1 V17.D2, V16.D2, V16.D2
-	MOVBU 34(R22), R16
-	MOVBU 35(R22), R17
-	FMOVD (R15)(R16<<3), F18
-	FMOVD (R15)(R17<<3), F19
-	VZIP1 V19.D2, V18.D2, V18.D2
-	WORD $0x4e329e10 // mul v16.16b, v16.16b, v18.16b
-	VMOVI $0, V20.B16
-	WORD $0x4e859614 // sdot v20.4s, v16.16b, v5.16b
-	MOVBU 4(R22), R25
-	UBFX $4, R21, $2, R16
-	ORR R16<<8, R25, R25
-	MOVBU 5(R22), R1
-	UBFX $6, R21, $2, R16
-	ORR R16<<8, R1, R1
-	FMOVD (R14)(R25<<3), F30
-	FMOVD (R14)(R1<<3), F4
-	VZIP1 V4.D2, V30.D2, V30.D2
-	MOVBU 36(R22), R16
-	MOVBU 37(R22), R17
-	FMOVD (R15)(R16<<3), F14
-	FMOVD (R15)(R17<<3), F3
-	VZIP1 V3.D2, V14.D2, V14.D2
-	WORD $0x4e2e9fde // mul v30.16b, v30.16b, v14.16b
-	VMOVI $0, V21.B16
-	WORD $0x4e8797d5 // sdot v21.4s, v30.16b, v7.16b
-	ADD R19<<0, R8, R17
-	MOVBU 66(R17), R16
-	ADD R19<<2, R8, R17
-	MOVBU 2(R17), R23
-	UBFX $0, R16, $2, R25
-	ORR R25<<8, R23, R23
-	MOVBU 3(R17), R24
-	UBFX $2, R16, $2, R25
-	ORR R25<<8, R24, R24
-	FMOVD (R14)(R23<<3), F6
-	FMOVD (R14)(R24<<3), F31
-	VZIP1 V31.D2, V6.D2, V6.D2
-	MOVBU 34(R17), R25
-	MOVBU 35(R17), R1
-	FMOVD (R15)(R25<<3), F24
-	FMOVD (R15)(R1<<3), F26
-	VZIP1 V26.D2, V24.D2, V24.D2
-	WORD $0x4e389cc6 // mul v6.16b, v6.16b, v24.16b
-	VMOVI $0, V25.B16
-	WORD $0x4e8594d9 // sdot v25.4s, v6.16b, v5.16b
-	VADDP V25.S4, V20.S4, V20.S4
-	VADDP V20.S4, V22.S4, V22.S4
-	MOVBU 4(R17), R23
-	UBFX $4, R16, $2, R25
-	ORR R25<<8, R23, R23
-	MOVBU 5(R17), R24
-	UBFX $6, R16, $2, R25
-	ORR R25<<8, R24, R24
-	FMOVD (R14)(R23<<3), F23
-	FMOVD (R14)(R24<<3), F29
-	VZIP1 V29.D2, V23.D2, V23.D2
-	MOVBU 36(R17), R25
-	MOVBU 37(R17), R1
-	FMOVD (R15)(R25<<3), F9
-	FMOVD (R15)(R1<<3), F8
-	VZIP1 V8.D2, V9.D2, V9.D2
-	WORD $0x4e299ef7 // mul v23.16b, v23.16b, v9.16b
-	VMOVI $0, V28.B16
-	WORD $0x4e8796fc // sdot v28.4s, v23.16b, v7.16b
-	VADDP V28.S4, V21.S4, V21.S4
-	VADDP V21.S4, V27.S4, V27.S4
-	ADD R19<<0, R9, R1
-	MOVBU 66(R1), R25
-	ADD R19<<2, R9, R1
-	MOVBU 2(R1), R21
-	UBFX $0, R25, $2, R23
-	ORR R23<<8, R21, R21
-	MOVBU 3(R1), R22
-	UBFX $2, R25, $2, R23
-	ORR R23<<8, R22, R22
-	FMOVD (R14)(R21<<3), F10
-	FMOVD (R14)(R22<<3), F12
-	VZIP1 V12.D2, V10.D2, V10.D2
-	MOVBU 34(R1), R23
-	MOVBU 35(R1), R24
-	FMOVD (R15)(R23<<3), F2
-	FMOVD (R15)(R24<<3), F13
-	VZIP1 V13.D2, V2.D2, V2.D2
-	WORD $0x4e229d4a // mul v10.16b, v10.16b, v2.16b
-	VMOVI $0, V11.B16
-	WORD $0x4e85954b // sdot v11.4s, v10.16b, v5.16b
-	MOVBU 4(R1), R21
-	UBFX $4, R25, $2, R23
-	ORR R23<<8, R21, R21
-	MOVBU 5(R1), R22
-	UBFX $6, R25, $2, R23
-	ORR R23<<8, R22, R22
-	FMOVD (R14)(R21<<3), F15
-	FMOVD (R14)(R22<<3), F17
-	VZIP1 V17.D2, V15.D2, V15.D2
-	MOVBU 36(R1), R23
-	MOVBU 37(R1), R24
-	FMOVD (R15)(R23<<3), F19
-	FMOVD (R15)(R24<<3), F18
-	VZIP1 V18.D2, V19.D2, V19.D2
-	WORD $0x4e339def // mul v15.16b, v15.16b, v19.16b
+	FLDPQ.P 32(R3), (F21, F29)
+	ADD R17<<0, R0, R25
+	MOVBU 66(R25), R24
+	ADD R17<<2, R0, R25
+	FMOVS 34(R25), F30
+	MOVBU 2(R25), R20
+	UBFX $0, R24, $2, R22
+	ORR R22<<8, R20, R20
+	MOVBU 3(R25), R21
+	UBFX $2, R24, $2, R22
+	ORR R22<<8, R21, R21
+	FMOVD (R14)(R20<<3), F31
+	FMOVD (R14)(R21<<3), F7
+	VZIP1 V7.D2, V31.D2, V31.D2
+	VTBL V2.B16, [V30.B16], V8.B16
+	VCMTST V1.B16, V8.B16, V8.B16
+	VORR V0.B16, V8.B16, V8.B16
+	WORD $0x4e289fff // mul v31.16b, v31.16b, v8.16b
+	VMOVI $0, V12.B16
+	WORD $0x4e9597ec // sdot v12.4s, v31.16b, v21.16b
+	MOVBU 4(R25), R20
+	UBFX $4, R24, $2, R22
+	ORR R22<<8, R20, R20
+	MOVBU 5(R25), R21
+	UBFX $6, R24, $2, R22
+	ORR R22<<8, R21, R21
+	FMOVD (R14)(R20<<3), F13
+	FMOVD (R14)(R21<<3), F14
+	VZIP1 V14.D2, V13.D2, V13.D2
+	VTBL V3.B16, [V30.B16], V15.B16
+	VCMTST V1.B16, V15.B16, V15.B16
+	VORR V0.B16, V15.B16, V15.B16
+	WORD $0x4e2f9dad // mul v13.16b, v13.16b, v15.16b
 	VMOVI $0, V16.B16
-	WORD $0x4e8795f0 // sdot v16.4s, v15.16b, v7.16b
-	ADD R19<<0, R10, R24
-	MOVBU 66(R24), R23
-	ADD R19<<2, R10, R24
-	MOVBU 2(R24), R16
-	UBFX $0, R23, $2, R21
-	ORR R21<<8, R16, R16
-	MOVBU 3(R24), R17
-	UBFX $2, R23, $2, R21
-	ORR R21<<8, R17, R17
-	FMOVD (R14)(R16<<3), F4
-	FMOVD (R14)(R17<<3), F3
-	VZIP1 V3.D2, V4.D2, V4.D2
-	MOVBU 34(R24), R21
-	MOVBU 35(R24), R22
-	FMOVD (R15)(R21<<3), F14
-	FMOVD (R15)(R22<<3), F30
-	VZIP1 V30.D2, V14.D2, V14.D2
-	WORD $0x4e2e9c84 // mul v4.16b, v4.16b, v14.16b
-	VMOVI $0, V31.B16
-	WORD $0x4e85949f // sdot v31.4s, v4.16b, v5.16b
-	VADDP V31.S4, V11.S4, V11.S4
-	MOVBU 4(R24), R16
-	UBFX $4, R23, $2, R21
-	ORR R21<<8, R16, R16
-	MOVBU 5(R24), R17
-	UBFX $6, R23, $2, R21
-	ORR R21<<8, R17, R17
-	FMOVD (R14)(R16<<3), F26
-	FMOVD (R14)(R17<<3), F24
-	VZIP1 V24.D2, V26.D2, V26.D2
-	MOVBU 36(R24), R21
-	MOVBU 37(R24), R22
-	FMOVD (R15)(R21<<3), F6
-	FMOVD (R15)(R22<<3), F25
-	VZIP1 V25.D2, V6.D2, V6.D2
-	WORD $0x4e269f5a // mul v26.16b, v26.16b, v6.16b
-	VMOVI $0, V20.B16
-	WORD $0x4e879754 // sdot v20.4s, v26.16b, v7.16b
-	VADDP V20.S4, V16.S4, V16.S4
-	ADD R19<<0, R11, R22
+	WORD $0x4e9d95b0 // sdot v16.4s, v13.16b, v29.16b
+	ADD R17<<0, R6, R22
 	MOVBU 66(R22), R21
-	ADD R19<<2, R11, R22
-	MOVBU 2(R22), R25
+	ADD R17<<2, R6, R22
+	FMOVS 34(R22), F17
+	MOVBU 2(R22), R1
 	UBFX $0, R21, $2, R16
-	ORR R16<<8, R25, R25
-	MOVBU 3(R22), R1
+	ORR R16<<8, R1, R1
+	MOVBU 3(R22), R15
 	UBFX $2, R21, $2, R16
-	ORR R16<<8, R1, R1
-	FMOVD (R14)(R25<<3), F29
-	FMOVD (R14)(R1<<3), F8
-	VZIP1 V8.D2, V29.D2, V29.D2
-	MOVBU 34(R22), R16
-	MOVBU 35(R22), R17
-	FMOVD (R15)(R16<<3), F9
-	FMOVD (R15)(R17<<3), F23
-	VZIP1 V23.D2, V9.D2, V9.D2
-	WORD $0x4e299fbd // mul v29.16b, v29.16b, v9.16b
-	VMOVI $0, V28.B16
-	WORD $0x4e8597bc // sdot v28.4s, v29.16b, v5.16b
-	MOVBU 4(R22), R25
+	ORR R16<<8, R15, R15
+	FMOVD (R14)(R1<<3), F6
+	FMOVD (R14)(R15<<3), F9
+	VZIP1 V9.D2, V6.D2, V6.D2
+	VTBL V2.B16, [V17.B16], V11.B16
+	VCMTST V1.B16, V11.B16, V11.B16
+	VORR V0.B16, V11.B16, V11.B16
+	WORD $0x4e2b9cc6 // mul v6.16b, v6.16b, v11.16b
+	VMOVI $0, V18.B16
+	WORD $0x4e9594d2 // sdot v18.4s, v6.16b, v21.16b
+	VADDP V18.S4, V12.S4, V12.S4
+	MOVBU 4(R22), R1
 	UBFX $4, R21, $2, R16
-	ORR R16<<8, R25, R25
-	MOVBU 5(R22), R1
-	UBFX $6, R21, $2, R16
 	ORR R16<<8, R1, R1
-	FMOVD (R14)(R25<<3), F21
-	FMOVD (R14)(R1<<3), F12
-	VZIP1 V12.D2, V21.D2, V21.D2
-	MOVBU 36(R22), R16
-	MOVBU 37(R22), R17
-	FMOVD (R15)(R16<<3), F13
-	FMOVD (R15)(R17<<3), F2
-	VZIP1 V2.D2, V13.D2, V13.D2
-	WORD $0x4e2d9eb5 // mul v21.16b, v21.16b, v13.16b
-	VMOVI $0, V10.B16
-	WORD $0x4e8796aa // sdot v10.4s, v21.16b, v7.16b
-	ADD R19<<0, R12, R17
-	MOVBU 66(R17), R16
-	ADD R19<<2, R12, R17
-	MOVBU 2(R17), R23
-	UBFX $0, R16, $2, R25
+	MOVBU 5(R22), R15
+	UBFX $6, R21, $2, R16
+	ORR R16<<8, R15, R15
+	FMOVD (R14)(R1<<3), F19
+	FMOVD (R14)(R15<<3), F23
+	VZIP1 V23.D2, V19.D2, V19.D2
+	VTBL V3.B16, [V17.B16], V24.B16
+	VCMTST V1.B16, V24.B16, V24.B16
+	VORR V0.B16, V24.B16, V24.B16
+	WORD $0x4e389e73 // mul v19.16b, v19.16b, v24.16b
+	VMOVI $0, V25.B16
+	WORD $0x4e9d9679 // sdot v25.4s, v19.16b, v29.16b
+	VADDP V25.S4, V16.S4, V16.S4
+	ADD R17<<0, R7, R16
+	MOVBU 66(R16), R15
+	ADD R17<<2, R7, R16
+	FMOVS 34(R16), F26
+	MOVBU 2(R16), R23
+	UBFX $0, R15, $2, R25
 	ORR R25<<8, R23, R23
-	MOVBU 3(R17), R24
-	UBFX $2, R16, $2, R25
+	MOVBU 3(R16), R24
+	UBFX $2, R15, $2, R25
 	ORR R25<<8, R24, R24
-	FMOVD (R14)(R23<<3), F17
-	FMOVD (R14)(R24<<3), F18
-	VZIP1 V18.D2, V17.D2, V17.D2
-	MOVBU 34(R17), R25
-	MOVBU 35(R17), R1
-	FMOVD (R15)(R25<<3), F19
-	FMOVD (R15)(R1<<3), F15
-	VZIP1 V15.D2, V19.D2, V19.D2
-	WORD $0x4e339e31 // mul v17.16b, v17.16b, v19.16b
-	VMOVI $0, V3.B16
-	WORD $0x4e859623 // sdot v3.4s, v17.16b, v5.16b
-	VADDP V3.S4, V28.S4, V28.S4
-	VADDP V28.S4, V11.S4, V11.S4
-	MOVBU 4(R17), R23
-	UBFX $4, R16, $2, R25
+	FMOVD (R14)(R23<<3), F27
+	FMOVD (R14)(R24<<3), F28
+	VZIP1 V28.D2, V27.D2, V27.D2
+	VTBL V2.B16, [V26.B16], V10.B16
+	VCMTST V1.B16, V10.B16, V10.B16
+	VORR V0.B16, V10.B16, V10.B16
+	WORD $0x4e2a9f7b // mul v27.16b, v27.16b, v10.16b
+	VMOVI $0, V20.B16
+	WORD $0x4e959774 // sdot v20.4s, v27.16b, v21.16b
+	MOVBU 4(R16), R23
+	UBFX $4, R15, $2, R25
 	ORR R25<<8, R23, R23
-	MOVBU 5(R17), R24
-	UBFX $6, R16, $2, R25
+	MOVBU 5(R16), R24
+	UBFX $6, R15, $2, R25
 	ORR R25<<8, R24, R24
-	FMOVD (R14)(R23<<3), F30
-	FMOVD (R14)(R24<<3), F14
-	VZIP1 V14.D2, V30.D2, V30.D2
-	MOVBU 36(R17), R25
-	MOVBU 37(R17), R1
-	FMOVD (R15)(R25<<3), F4
-	FMOVD (R15)(R1<<3), F31
-	VZIP1 V31.D2, V4.D2, V4.D2
-	WORD $0x4e249fde // mul v30.16b, v30.16b, v4.16b
-	VMOVI $0, V24.B16
-	WORD $0x4e8797d8 // sdot v24.4s, v30.16b, v7.16b
-	VADDP V24.S4, V10.S4, V10.S4
-	VADDP V10.S4, V16.S4, V16.S4
-	FMOVQ.P 32(R4), F25
-	FMOVQ (R20), F26
-	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
-	WORD $0x4f999354 // fmul v20.4s, v26.4s, v25.s[0]
-	VFMLA V20.S4, V22.S4, V0.S4
-	FMOVQ 256(R20), F8
-	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD $0x4f999117 // fmul v23.4s, v8.4s, v25.s[0]
-	VFMLA V23.S4, V11.S4, V1.S4
-	FMOVQ 16(R20), F9
-	WORD $0x4e21db7b // scvtf v27.4s, v27.4s
-	WORD $0x4f99913d // fmul v29.4s, v9.4s, v25.s[0]
-	VFMLA V29.S4, V27.S4, V0.S4
-	FMOVQ 272(R20), F12
+	FMOVD (R14)(R23<<3), F22
+	FMOVD (R14)(R24<<3), F7
+	VZIP1 V7.D2, V22.D2, V22.D2
+	VTBL V3.B16, [V26.B16], V8.B16
+	VCMTST V1.B16, V8.B16, V8.B16
+	VORR V0.B16, V8.B16, V8.B16
+	WORD $0x4e289ed6 // mul v22.16b, v22.16b, v8.16b
+	VMOVI $0, V31.B16
+	WORD $0x4e9d96df // sdot v31.4s, v22.16b, v29.16b
+	ADD R17<<0, R8, R25
+	MOVBU 66(R25), R24
+	ADD R17<<2, R8, R25
+	FMOVS 34(R25), F14
+	MOVBU 2(R25), R20
+	UBFX $0, R24, $2, R22
+	ORR R22<<8, R20, R20
+	MOVBU 3(R25), R21
+	UBFX $2, R24, $2, R22
+	ORR R22<<8, R21, R21
+	FMOVD (R14)(R20<<3), F15
+	FMOVD (R14)(R21<<3), F13
+	VZIP1 V13.D2, V15.D2, V15.D2
+	VTBL V2.B16, [V14.B16], V30.B16
+	VCMTST V1.B16, V30.B16, V30.B16
+	VORR V0.B16, V30.B16, V30.B16
+	WORD $0x4e3e9def // mul v15.16b, v15.16b, v30.16b
+	VMOVI $0, V9.B16
+	WORD $0x4e9595e9 // sdot v9.4s, v15.16b, v21.16b
+	VADDP V9.S4, V20.S4, V20.S4
+	VADDP V20.S4, V12.S4, V12.S4
+	MOVBU 4(R25), R20
+	UBFX $4, R24, $2, R22
+	ORR R22<<8, R20, R20
+	MOVBU 5(R25), R21
+	UBFX $6, R24, $2, R22
+	ORR R22<<8, R21, R21
+	FMOVD (R14)(R20<<3), F11
+	FMOVD (R14)(R21<<3), F6
+	VZIP1 V6.D2, V11.D2, V11.D2
+	VTBL V3.B16, [V14.B16], V18.B16
+	VCMTST V1.B16, V18.B16, V18.B16
+	VORR V0.B16, V18.B16, V18.B16
+	WORD $0x4e329d6b // mul v11.16b, v11.16b, v18.16b
+	VMOVI $0, V23.B16
+	WORD $0x4e9d9577 // sdot v23.4s, v11.16b, v29.16b
+	VADDP V23.S4, V31.S4, V31.S4
+	VADDP V31.S4, V16.S4, V16.S4
+	ADD R17<<0, R9, R22
+	MOVBU 66(R22), R21
+	ADD R17<<2, R9, R22
+	FMOVS 34(R22), F24
+	MOVBU 2(R22), R1
+	UBFX $0, R21, $2, R16
+	ORR R16<<8, R1, R1
+	MOVBU 3(R22), R15
+	UBFX $2, R21, $2, R16
+	ORR R16<<8, R15, R15
+	FMOVD (R14)(R1<<3), F19
+	FMOVD (R14)(R15<<3), F25
+	VZIP1 V25.D2, V19.D2, V19.D2
+	VTBL V2.B16, [V24.B16], V17.B16
+	VCMTST V1.B16, V17.B16, V17.B16
+	VORR V0.B16, V17.B16, V17.B16
+	WORD $0x4e319e73 // mul v19.16b, v19.16b, v17.16b
+	VMOVI $0, V28.B16
+	WORD $0x4e95967c // sdot v28.4s, v19.16b, v21.16b
+	MOVBU 4(R22), R1
+	UBFX $4, R21, $2, R16
+	ORR R16<<8, R1, R1
+	MOVBU 5(R22), R15
+	UBFX $6, R21, $2, R16
+	ORR R16<<8, R15, R15
+	FMOVD (R14)(R1<<3), F10
+	FMOVD (R14)(R15<<3), F27
+	VZIP1 V27.D2, V10.D2, V10.D2
+	VTBL V3.B16, [V24.B16], V7.B16
+	VCMTST V1.B16, V7.B16, V7.B16
+	VORR V0.B16, V7.B16, V7.B16
+	WORD $0x4e279d4a // mul v10.16b, v10.16b, v7.16b
+	VMOVI $0, V8.B16
+	WORD $0x4e9d9548 // sdot v8.4s, v10.16b, v29.16b
+	ADD R17<<0, R10, R16
+	MOVBU 66(R16), R15
+	ADD R17<<2, R10, R16
+	FMOVS 34(R16), F22
+	MOVBU 2(R16), R23
+	UBFX $0, R15, $2, R25
+	ORR R25<<8, R23, R23
+	MOVBU 3(R16), R24
+	UBFX $2, R15, $2, R25
+	ORR R25<<8, R24, R24
+	FMOVD (R14)(R23<<3), F26
+	FMOVD (R14)(R24<<3), F13
+	VZIP1 V13.D2, V26.D2, V26.D2
+	VTBL V2.B16, [V22.B16], V30.B16
+	VCMTST V1.B16, V30.B16, V30.B16
+	VORR V0.B16, V30.B16, V30.B16
+	WORD $0x4e3e9f5a // mul v26.16b, v26.16b, v30.16b
+	VMOVI $0, V15.B16
+	WORD $0x4e95974f // sdot v15.4s, v26.16b, v21.16b
+	VADDP V15.S4, V28.S4, V28.S4
+	MOVBU 4(R16), R23
+	UBFX $4, R15, $2, R25
+	ORR R25<<8, R23, R23
+	MOVBU 5(R16), R24
+	UBFX $6, R15, $2, R25
+	ORR R25<<8, R24, R24
+	FMOVD (R14)(R23<<3), F9
+	FMOVD (R14)(R24<<3), F20
+	VZIP1 V20.D2, V9.D2, V9.D2
+	VTBL V3.B16, [V22.B16], V6.B16
+	VCMTST V1.B16, V6.B16, V6.B16
+	VORR V0.B16, V6.B16, V6.B16
+	WORD $0x4e269d29 // mul v9.16b, v9.16b, v6.16b
+	VMOVI $0, V18.B16
+	WORD $0x4e9d9532 // sdot v18.4s, v9.16b, v29.16b
+	VADDP V18.S4, V8.S4, V8.S4
+	ADD R17<<0, R11, R25
+	MOVBU 66(R25), R24
+	ADD R17<<2, R11, R25
+	FMOVS 34(R25), F11
+	MOVBU 2(R25), R20
+	UBFX $0, R24, $2, R22
+	ORR R22<<8, R20, R20
+	MOVBU 3(R25), R21
+	UBFX $2, R24, $2, R22
+	ORR R22<<8, R21, R21
+	FMOVD (R14)(R20<<3), F23
+	FMOVD (R14)(R21<<3), F31
+	VZIP1 V31.D2, V23.D2, V23.D2
+	VTBL V2.B16, [V11.B16], V14.B16
+	VCMTST V1.B16, V14.B16, V14.B16
+	VORR V0.B16, V14.B16, V14.B16
+	WORD $0x4e2e9ef7 // mul v23.16b, v23.16b, v14.16b
+	VMOVI $0, V25.B16
+	WORD $0x4e9596f9 // sdot v25.4s, v23.16b, v21.16b
+	MOVBU 4(R25), R20
+	UBFX $4, R24, $2, R22
+	ORR R22<<8, R20, R20
+	MOVBU 5(R25), R21
+	UBFX $6, R24, $2, R22
+	ORR R22<<8, R21, R21
+	FMOVD (R14)(R20<<3), F17
+	FMOVD (R14)(R21<<3), F19
+	VZIP1 V19.D2, V17.D2, V17.D2
+	VTBL V3.B16, [V11.B16], V27.B16
+	VCMTST V1.B16, V27.B16, V27.B16
+	VORR V0.B16, V27.B16, V27.B16
+	WORD $0x4e3b9e31 // mul v17.16b, v17.16b, v27.16b
+	VMOVI $0, V7.B16
+	WORD $0x4e9d9627 // sdot v7.4s, v17.16b, v29.16b
+	ADD R17<<0, R12, R22
+	MOVBU 66(R22), R21
+	ADD R17<<2, R12, R22
+	FMOVS 34(R22), F10
+	MOVBU 2(R22), R1
+	UBFX $0, R21, $2, R16
+	ORR R16<<8, R1, R1
+	MOVBU 3(R22), R15
+	UBFX $2, R21, $2, R16
+	ORR R16<<8, R15, R15
+	FMOVD (R14)(R1<<3), F24
+	FMOVD (R14)(R15<<3), F13
+	VZIP1 V13.D2, V24.D2, V24.D2
+	VTBL V2.B16, [V10.B16], V30.B16
+	VCMTST V1.B16, V30.B16, V30.B16
+	VORR V0.B16, V30.B16, V30.B16
+	WORD $0x4e3e9f18 // mul v24.16b, v24.16b, v30.16b
+	VMOVI $0, V26.B16
+	WORD $0x4e95971a // sdot v26.4s, v24.16b, v21.16b
+	VADDP V26.S4, V25.S4, V25.S4
+	VADDP V25.S4, V28.S4, V28.S4
+	MOVBU 4(R22), R1
+	UBFX $4, R21, $2, R16
+	ORR R16<<8, R1, R1
+	MOVBU 5(R22), R15
+	UBFX $6, R21, $2, R16
+	ORR R16<<8, R15, R15
+	FMOVD (R14)(R1<<3), F15
+	FMOVD (R14)(R15<<3), F20
+	VZIP1 V20.D2, V15.D2, V15.D2
+	VTBL V3.B16, [V10.B16], V6.B16
+	VCMTST V1.B16, V6.B16, V6.B16
+	VORR V0.B16, V6.B16, V6.B16
+	WORD $0x4e269def // mul v15.16b, v15.16b, v6.16b
+	VMOVI $0, V9.B16
+	WORD $0x4e9d95e9 // sdot v9.4s, v15.16b, v29.16b
+	VADDP V9.S4, V7.S4, V7.S4
+	VADDP V7.S4, V8.S4, V8.S4
+	FMOVQ.P 32(R4), F18
+	FMOVQ (R19), F31
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x4f9293ee // fmul v14.4s, v31.4s, v18.s[0]
+	VFMLA V14.S4, V12.S4, V4.S4
+	FMOVQ 256(R19), F23
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9292f3 // fmul v19.4s, v23.4s, v18.s[0]
+	VFMLA V19.S4, V28.S4, V5.S4
+	FMOVQ 16(R19), F27
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x4f999182 // fmul v2.4s, v12.4s, v25.s[0]
-	VFMLA V2.S4, V16.S4, V1.S4
-	ADD $32, R20, R20
-	ADD $1, R19, R19
-	CMP $8, R19
+	WORD $0x4f929371 // fmul v17.4s, v27.4s, v18.s[0]
+	VFMLA V17.S4, V16.S4, V4.S4
+	FMOVQ 272(R19), F11
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x4f92916d // fmul v13.4s, v11.4s, v18.s[0]
+	VFMLA V13.S4, V8.S4, V5.S4
+	ADD $32, R19, R19
+	ADD $1, R17, R17
+	CMP $8, R17
 	BNE unit
 	ADD $82, R0, R0
 	ADD $82, R6, R6
@@ -9644,7 +9403,7 @@ unit:
 	SUBS $1, R2, R2
 	BNE loop
 	MOVD dst+0(FP), R3
-	FSTPQ (F0, F1), (R3)
+	FSTPQ (F4, F5), (R3)
 	RET
 
 // func unpackIQ2_SDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
@@ -9654,7 +9413,10 @@ TEXT ·unpackIQ2_SDotProd(SB), NOSPLIT, $0-48
 	MOVD p+0(FP), R7
 	MOVD s+8(FP), R8
 	MOVD ·gridIQ2S(SB), R13
-	MOVD ·signs8(SB), R14
+	VMOVI $1, V0.B16
+	VMOVQ $0x8040201008040201, $0x8040201008040201, V1
+	VMOVQ $0x0, $0x101010101010101, V2
+	VMOVQ $0x202020202020202, $0x303030303030303, V3
 	MOVD $2, R6
 quad:
 	MOVD R7, R2
@@ -9665,284 +9427,272 @@ quad:
 	ADD R1, R11, R12
 	MOVD blocks+40(FP), R5
 loop:
-	VLD1 (R9), V0.H[0]
-	VLD1 (R10), V0.H[1]
-	VLD1 (R11), V0.H[2]
-	VLD1 (R12), V0.H[3]
-	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
-	VMOVQ $0x3e8000003e800000, $0x3e8000003e800000, V1
-	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	FMOVD 74(R9), F2
-	FMOVD 74(R10), F3
-	FMOVD 74(R11), F4
-	FMOVD 74(R12), F5
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP1 V4.D2, V2.D2, V3.D2
-	VZIP2 V4.D2, V2.D2, V5.D2
-	VMOVQ $0x8080800480808000, $0x8080800c80808008, V6
-	VMOVQ $0x8080800580808001, $0x8080800d80808009, V7
-	VMOVQ $0x8080800680808002, $0x8080800e8080800a, V8
-	VMOVQ $0x8080800780808003, $0x8080800f8080800b, V9
-	VMOVQ $0x3f0000003f000000, $0x3f0000003f000000, V10
-	VMOVI $15, V11.B16
-	VTBL V6.B16, [V3.B16], V12.B16
-	VAND V11.B16, V12.B16, V12.B16
-	WORD $0x6e21d98c // ucvtf v12.4s, v12.4s
-	WORD $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
-	WORD $0x6e20dd8c // fmul v12.4s, v12.4s, v0.4s
-	FMOVQ F12, (R3)
-	VTBL V6.B16, [V3.B16], V13.B16
-	VUSHR $4, V13.S4, V13.S4
-	WORD $0x6e21d9ad // ucvtf v13.4s, v13.4s
-	WORD $0x4e2ad5ad // fadd v13.4s, v13.4s, v10.4s
-	WORD $0x6e20ddad // fmul v13.4s, v13.4s, v0.4s
-	FMOVQ F13, 32(R3)
-	VTBL V7.B16, [V3.B16], V14.B16
-	VAND V11.B16, V14.B16, V14.B16
-	WORD $0x6e21d9ce // ucvtf v14.4s, v14.4s
-	WORD $0x4e2ad5ce // fadd v14.4s, v14.4s, v10.4s
-	WORD $0x6e20ddce // fmul v14.4s, v14.4s, v0.4s
-	FMOVQ F14, 64(R3)
-	VTBL V7.B16, [V3.B16], V15.B16
-	VUSHR $4, V15.S4, V15.S4
-	WORD $0x6e21d9ef // ucvtf v15.4s, v15.4s
-	WORD $0x4e2ad5ef // fadd v15.4s, v15.4s, v10.4s
-	WORD $0x6e20ddef // fmul v15.4s, v15.4s, v0.4s
-	FMOVQ F15, 96(R3)
-	VTBL V8.B16, [V3.B16], V16.B16
-	VAND V11.B16, V16.B16, V16.B16
+	VLD1 (R9), V4.H[0]
+	VLD1 (R10), V4.H[1]
+	VLD1 (R11), V4.H[2]
+	VLD1 (R12), V4.H[3]
+	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
+	VMOVQ $0x3e8000003e800000, $0x3e8000003e800000, V5
+	WORD $0x6e25dc84 // fmul v4.4s, v4.4s, v5.4s
+	FMOVD 74(R9), F6
+	FMOVD 74(R10), F7
+	FMOVD 74(R11), F8
+	FMOVD 74(R12), F9
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP1 V8.D2, V6.D2, V7.D2
+	VZIP2 V8.D2, V6.D2, V9.D2
+	VMOVQ $0x8080800480808000, $0x8080800c80808008, V10
+	VMOVQ $0x8080800580808001, $0x8080800d80808009, V11
+	VMOVQ $0x8080800680808002, $0x8080800e8080800a, V12
+	VMOVQ $0x8080800780808003, $0x8080800f8080800b, V13
+	VMOVQ $0x3f0000003f000000, $0x3f0000003f000000, V14
+	VMOVI $15, V15.B16
+	VTBL V10.B16, [V7.B16], V16.B16
+	VAND V15.B16, V16.B16, V16.B16
 	WORD $0x6e21da10 // ucvtf v16.4s, v16.4s
-	WORD $0x4e2ad610 // fadd v16.4s, v16.4s, v10.4s
-	WORD $0x6e20de10 // fmul v16.4s, v16.4s, v0.4s
-	FMOVQ F16, 128(R3)
-	VTBL V8.B16, [V3.B16], V17.B16
+	WORD $0x4e2ed610 // fadd v16.4s, v16.4s, v14.4s
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	FMOVQ F16, (R3)
+	VTBL V10.B16, [V7.B16], V17.B16
 	VUSHR $4, V17.S4, V17.S4
 	WORD $0x6e21da31 // ucvtf v17.4s, v17.4s
-	WORD $0x4e2ad631 // fadd v17.4s, v17.4s, v10.4s
-	WORD $0x6e20de31 // fmul v17.4s, v17.4s, v0.4s
-	FMOVQ F17, 160(R3)
-	VTBL V9.B16, [V3.B16], V18.B16
-	VAND V11.B16, V18.B16, V18.B16
+	WORD $0x4e2ed631 // fadd v17.4s, v17.4s, v14.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	FMOVQ F17, 32(R3)
+	VTBL V11.B16, [V7.B16], V18.B16
+	VAND V15.B16, V18.B16, V18.B16
 	WORD $0x6e21da52 // ucvtf v18.4s, v18.4s
-	WORD $0x4e2ad652 // fadd v18.4s, v18.4s, v10.4s
-	WORD $0x6e20de52 // fmul v18.4s, v18.4s, v0.4s
-	FMOVQ F18, 192(R3)
-	VTBL V9.B16, [V3.B16], V19.B16
+	WORD $0x4e2ed652 // fadd v18.4s, v18.4s, v14.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	FMOVQ F18, 64(R3)
+	VTBL V11.B16, [V7.B16], V19.B16
 	VUSHR $4, V19.S4, V19.S4
 	WORD $0x6e21da73 // ucvtf v19.4s, v19.4s
-	WORD $0x4e2ad673 // fadd v19.4s, v19.4s, v10.4s
-	WORD $0x6e20de73 // fmul v19.4s, v19.4s, v0.4s
-	FMOVQ F19, 224(R3)
-	VTBL V6.B16, [V5.B16], V20.B16
-	VAND V11.B16, V20.B16, V20.B16
+	WORD $0x4e2ed673 // fadd v19.4s, v19.4s, v14.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	FMOVQ F19, 96(R3)
+	VTBL V12.B16, [V7.B16], V20.B16
+	VAND V15.B16, V20.B16, V20.B16
 	WORD $0x6e21da94 // ucvtf v20.4s, v20.4s
-	WORD $0x4e2ad694 // fadd v20.4s, v20.4s, v10.4s
-	WORD $0x6e20de94 // fmul v20.4s, v20.4s, v0.4s
-	FMOVQ F20, 256(R3)
-	VTBL V6.B16, [V5.B16], V21.B16
+	WORD $0x4e2ed694 // fadd v20.4s, v20.4s, v14.4s
+	WORD $0x6e24de94 // fmul v20.4s, v20.4s, v4.4s
+	FMOVQ F20, 128(R3)
+	VTBL V12.B16, [V7.B16], V21.B16
 	VUSHR $4, V21.S4, V21.S4
 	WORD $0x6e21dab5 // ucvtf v21.4s, v21.4s
-	WORD $0x4e2ad6b5 // fadd v21.4s, v21.4s, v10.4s
-	WORD $0x6e20deb5 // fmul v21.4s, v21.4s, v0.4s
-	FMOVQ F21, 288(R3)
-	VTBL V7.B16, [V5.B16], V22.B16
-	VAND V11.B16, V22.B16, V22.B16
+	WORD $0x4e2ed6b5 // fadd v21.4s, v21.4s, v14.4s
+	WORD $0x6e24deb5 // fmul v21.4s, v21.4s, v4.4s
+	FMOVQ F21, 160(R3)
+	VTBL V13.B16, [V7.B16], V22.B16
+	VAND V15.B16, V22.B16, V22.B16
 	WORD $0x6e21dad6 // ucvtf v22.4s, v22.4s
-	WORD $0x4e2ad6d6 // fadd v22.4s, v22.4s, v10.4s
-	WORD $0x6e20ded6 // fmul v22.4s, v22.4s, v0.4s
-	FMOVQ F22, 320(R3)
-	VTBL V7.B16, [V5.B16], V23.B16
+	WORD $0x4e2ed6d6 // fadd v22.4s, v22.4s, v14.4s
+	WORD $0x6e24ded6 // fmul v22.4s, v22.4s, v4.4s
+	FMOVQ F22, 192(R3)
+	VTBL V13.B16, [V7.B16], V23.B16
 	VUSHR $4, V23.S4, V23.S4
 	WORD $0x6e21daf7 // ucvtf v23.4s, v23.4s
-	WORD $0x4e2ad6f7 // fadd v23.4s, v23.4s, v10.4s
-	WORD $0x6e20def7 // fmul v23.4s, v23.4s, v0.4s
-	FMOVQ F23, 352(R3)
-	VTBL V8.B16, [V5.B16], V24.B16
-	VAND V11.B16, V24.B16, V24.B16
+	WORD $0x4e2ed6f7 // fadd v23.4s, v23.4s, v14.4s
+	WORD $0x6e24def7 // fmul v23.4s, v23.4s, v4.4s
+	FMOVQ F23, 224(R3)
+	VTBL V10.B16, [V9.B16], V24.B16
+	VAND V15.B16, V24.B16, V24.B16
 	WORD $0x6e21db18 // ucvtf v24.4s, v24.4s
-	WORD $0x4e2ad718 // fadd v24.4s, v24.4s, v10.4s
-	WORD $0x6e20df18 // fmul v24.4s, v24.4s, v0.4s
-	FMOVQ F24, 384(R3)
-	VTBL V8.B16, [V5.B16], V25.B16
+	WORD $0x4e2ed718 // fadd v24.4s, v24.4s, v14.4s
+	WORD $0x6e24df18 // fmul v24.4s, v24.4s, v4.4s
+	FMOVQ F24, 256(R3)
+	VTBL V10.B16, [V9.B16], V25.B16
 	VUSHR $4, V25.S4, V25.S4
 	WORD $0x6e21db39 // ucvtf v25.4s, v25.4s
-	WORD $0x4e2ad739 // fadd v25.4s, v25.4s, v10.4s
-	WORD $0x6e20df39 // fmul v25.4s, v25.4s, v0.4s
-	FMOVQ F25, 416(R3)
-	VTBL V9.B16, [V5.B16], V26.B16
-	VAND V11.B16, V26.B16, V26.B16
+	WORD $0x4e2ed739 // fadd v25.4s, v25.4s, v14.4s
+	WORD $0x6e24df39 // fmul v25.4s, v25.4s, v4.4s
+	FMOVQ F25, 288(R3)
+	VTBL V11.B16, [V9.B16], V26.B16
+	VAND V15.B16, V26.B16, V26.B16
 	WORD $0x6e21db5a // ucvtf v26.4s, v26.4s
-	WORD $0x4e2ad75a // fadd v26.4s, v26.4s, v10.4s
-	WORD $0x6e20df5a // fmul v26.4s, v26.4s, v0.4s
-	FMOVQ F26, 448(R3)
-	VTBL V9.B16, [V5.B16], V27.B16
+	WORD $0x4e2ed75a // fadd v26.4s, v26.4s, v14.4s
+	WORD $0x6e24df5a // fmul v26.4s, v26.4s, v4.4s
+	FMOVQ F26, 320(R3)
+	VTBL V11.B16, [V9.B16], V27.B16
 	VUSHR $4, V27.S4, V27.S4
 	WORD $0x6e21db7b // ucvtf v27.4s, v27.4s
-	WORD $0x4e2ad77b // fadd v27.4s, v27.4s, v10.4s
-	WORD $0x6e20df7b // fmul v27.4s, v27.4s, v0.4s
-	FMOVQ F27, 480(R3)
-	MOVD ZR, R16
+	WORD $0x4e2ed77b // fadd v27.4s, v27.4s, v14.4s
+	WORD $0x6e24df7b // fmul v27.4s, v27.4s, v4.4s
+	FMOVQ F27, 352(R3)
+	VTBL V12.B16, [V9.B16], V28.B16
+	VAND V15.B16, V28.B16, V28.B16
+	WORD $0x6e21db9c // ucvtf v28.4s, v28.4s
+	WORD $0x4e2ed79c // fadd v28.4s, v28.4s, v14.4s
+	WORD $0x6e24df9c // fmul v28.4s, v28.4s, v4.4s
+	FMOVQ F28, 384(R3)
+	VTBL V12.B16, [V9.B16], V29.B16
+	VUSHR $4, V29.S4, V29.S4
+	WORD $0x6e21dbbd // ucvtf v29.4s, v29.4s
+	WORD $0x4e2ed7bd // fadd v29.4s, v29.4s, v14.4s
+	WORD $0x6e24dfbd // fmul v29.4s, v29.4s, v4.4s
+	FMOVQ F29, 416(R3)
+	VTBL V13.B16, [V9.B16], V30.B16
+	VAND V15.B16, V30.B16, V30.B16
+	WORD $0x6e21dbde // ucvtf v30.4s, v30.4s
+	WORD $0x4e2ed7de // fadd v30.4s, v30.4s, v14.4s
+	WORD $0x6e24dfde // fmul v30.4s, v30.4s, v4.4s
+	FMOVQ F30, 448(R3)
+	VTBL V13.B16, [V9.B16], V31.B16
+	VUSHR $4, V31.S4, V31.S4
+	WORD $0x6e21dbff // ucvtf v31.4s, v31.4s
+	WORD $0x4e2ed7ff // fadd v31.4s, v31.4s, v14.4s
+	WORD $0x6e24dfff // fmul v31.4s, v31.4s, v4.4s
+	FMOVQ F31, 480(R3)
+	MOVD ZR, R15
 unit:
-	ADD R16<<0, R9, R23
-	MOVBU 66(R23), R22
-	ADD R16<<2, R9, R23
-	MOVBU 2(R23), R17
-	UBFX $0, R22, $2, R20
-	ORR R20<<8, R17, R17
-	MOVBU 3(R23), R19
-	UBFX $2, R22, $2, R20
-	ORR R20<<8, R19, R19
-	FMOVD (R13)(R17<<3), F28
-	FMOVD (R13)(R19<<3), F29
-	VZIP1 V29.D2, V28.D2, V28.D2
-	MOVBU 34(R23), R20
-	MOVBU 35(R23), R21
-	FMOVD (R14)(R20<<3), F30
-	FMOVD (R14)(R21<<3), F31
-	VZIP1 V31.D2, V30.D2, V30.D2
-	WORD $0x4e3e9f9c // mul v28.16b, v28.16b, v30.16b
-	MOVBU 4(R23), R17
-	UBFX $4, R22, $2, R20
-	ORR R20<<8, R17, R17
-	MOVBU 5(R23), R19
-	UBFX $6, R22, $2, R20
-	ORR R20<<8, R19, R19
-	FMOVD (R13)(R17<<3), F1
-	FMOVD (R13)(R19<<3), F2
-	VZIP1 V2.D2, V1.D2, V1.D2
-	MOVBU 36(R23), R20
-	MOVBU 37(R23), R21
-	FMOVD (R14)(R20<<3), F4
-	FMOVD (R14)(R21<<3), F12
-	VZIP1 V12.D2, V4.D2, V4.D2
-	WORD $0x4e249c21 // mul v1.16b, v1.16b, v4.16b
-	ADD R16<<0, R10, R20
-	MOVBU 66(R20), R19
-	ADD R16<<2, R10, R20
-	MOVBU 2(R20), R24
-	UBFX $0, R19, $2, R15
-	ORR R15<<8, R24, R24
-	MOVBU 3(R20), R25
-	UBFX $2, R19, $2, R15
-	ORR R15<<8, R25, R25
-	FMOVD (R13)(R24<<3), F13
-	FMOVD (R13)(R25<<3), F14
-	VZIP1 V14.D2, V13.D2, V13.D2
-	MOVBU 34(R20), R15
-	MOVBU 35(R20), R17
-	FMOVD (R14)(R15<<3), F15
-	FMOVD (R14)(R17<<3), F16
-	VZIP1 V16.D2, V15.D2, V15.D2
-	WORD $0x4e2f9dad // mul v13.16b, v13.16b, v15.16b
-	MOVBU 4(R20), R24
-	UBFX $4, R19, $2, R15
-	ORR R15<<8, R24, R24
-	MOVBU 5(R20), R25
-	UBFX $6, R19, $2, R15
-	ORR R15<<8, R25, R25
-	FMOVD (R13)(R24<<3), F17
-	FMOVD (R13)(R25<<3), F18
+	ADD R15<<0, R9, R22
+	MOVBU 66(R22), R21
+	ADD R15<<2, R9, R22
+	FMOVS 34(R22), F5
+	MOVBU 2(R22), R16
+	UBFX $0, R21, $2, R19
+	ORR R19<<8, R16, R16
+	MOVBU 3(R22), R17
+	UBFX $2, R21, $2, R19
+	ORR R19<<8, R17, R17
+	FMOVD (R13)(R16<<3), F6
+	FMOVD (R13)(R17<<3), F8
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VTBL V2.B16, [V5.B16], V16.B16
+	VCMTST V1.B16, V16.B16, V16.B16
+	VORR V0.B16, V16.B16, V16.B16
+	WORD $0x4e309cc6 // mul v6.16b, v6.16b, v16.16b
+	MOVBU 4(R22), R16
+	UBFX $4, R21, $2, R19
+	ORR R19<<8, R16, R16
+	MOVBU 5(R22), R17
+	UBFX $6, R21, $2, R19
+	ORR R19<<8, R17, R17
+	FMOVD (R13)(R16<<3), F17
+	FMOVD (R13)(R17<<3), F18
 	VZIP1 V18.D2, V17.D2, V17.D2
-	MOVBU 36(R20), R15
-	MOVBU 37(R20), R17
-	FMOVD (R14)(R15<<3), F19
-	FMOVD (R14)(R17<<3), F20
-	VZIP1 V20.D2, V19.D2, V19.D2
+	VTBL V3.B16, [V5.B16], V19.B16
+	VCMTST V1.B16, V19.B16, V19.B16
+	VORR V0.B16, V19.B16, V19.B16
 	WORD $0x4e339e31 // mul v17.16b, v17.16b, v19.16b
-	ADD R16<<0, R11, R15
-	MOVBU 66(R15), R25
-	ADD R16<<2, R11, R15
-	MOVBU 2(R15), R21
-	UBFX $0, R25, $2, R23
-	ORR R23<<8, R21, R21
-	MOVBU 3(R15), R22
-	UBFX $2, R25, $2, R23
-	ORR R23<<8, R22, R22
-	FMOVD (R13)(R21<<3), F21
-	FMOVD (R13)(R22<<3), F22
+	ADD R15<<0, R10, R17
+	MOVBU 66(R17), R16
+	ADD R15<<2, R10, R17
+	FMOVS 34(R17), F20
+	MOVBU 2(R17), R23
+	UBFX $0, R16, $2, R25
+	ORR R25<<8, R23, R23
+	MOVBU 3(R17), R24
+	UBFX $2, R16, $2, R25
+	ORR R25<<8, R24, R24
+	FMOVD (R13)(R23<<3), F21
+	FMOVD (R13)(R24<<3), F22
 	VZIP1 V22.D2, V21.D2, V21.D2
-	MOVBU 34(R15), R23
-	MOVBU 35(R15), R24
-	FMOVD (R14)(R23<<3), F23
-	FMOVD (R14)(R24<<3), F24
-	VZIP1 V24.D2, V23.D2, V23.D2
+	VTBL V2.B16, [V20.B16], V23.B16
+	VCMTST V1.B16, V23.B16, V23.B16
+	VORR V0.B16, V23.B16, V23.B16
 	WORD $0x4e379eb5 // mul v21.16b, v21.16b, v23.16b
-	MOVBU 4(R15), R21
-	UBFX $4, R25, $2, R23
-	ORR R23<<8, R21, R21
-	MOVBU 5(R15), R22
-	UBFX $6, R25, $2, R23
-	ORR R23<<8, R22, R22
-	FMOVD (R13)(R21<<3), F25
-	FMOVD (R13)(R22<<3), F26
-	VZIP1 V26.D2, V25.D2, V25.D2
-	MOVBU 36(R15), R23
-	MOVBU 37(R15), R24
-	FMOVD (R14)(R23<<3), F27
-	FMOVD (R14)(R24<<3), F6
-	VZIP1 V6.D2, V27.D2, V27.D2
-	WORD $0x4e3b9f39 // mul v25.16b, v25.16b, v27.16b
-	ADD R16<<0, R12, R23
-	MOVBU 66(R23), R22
-	ADD R16<<2, R12, R23
-	MOVBU 2(R23), R17
-	UBFX $0, R22, $2, R20
-	ORR R20<<8, R17, R17
-	MOVBU 3(R23), R19
-	UBFX $2, R22, $2, R20
-	ORR R20<<8, R19, R19
-	FMOVD (R13)(R17<<3), F7
-	FMOVD (R13)(R19<<3), F8
-	VZIP1 V8.D2, V7.D2, V7.D2
-	MOVBU 34(R23), R20
-	MOVBU 35(R23), R21
-	FMOVD (R14)(R20<<3), F9
-	FMOVD (R14)(R21<<3), F10
-	VZIP1 V10.D2, V9.D2, V9.D2
-	WORD $0x4e299ce7 // mul v7.16b, v7.16b, v9.16b
-	MOVBU 4(R23), R17
-	UBFX $4, R22, $2, R20
-	ORR R20<<8, R17, R17
-	MOVBU 5(R23), R19
-	UBFX $6, R22, $2, R20
-	ORR R20<<8, R19, R19
-	FMOVD (R13)(R17<<3), F11
-	FMOVD (R13)(R19<<3), F0
-	VZIP1 V0.D2, V11.D2, V11.D2
-	MOVBU 36(R23), R20
-	MOVBU 37(R23), R21
-	FMOVD (R14)(R20<<3), F3
-	FMOVD (R14)(R21<<3), F5
-	VZIP1 V5.D2, V3.D2, V3.D2
-	WORD $0x4e239d6b // mul v11.16b, v11.16b, v3.16b
-	VTRN1 V13.S4, V28.S4, V29.S4
-	VTRN2 V13.S4, V28.S4, V31.S4
-	VTRN1 V7.S4, V21.S4, V30.S4
-	VTRN2 V7.S4, V21.S4, V2.S4
-	VTRN1 V30.D2, V29.D2, V28.D2
-	VTRN1 V2.D2, V31.D2, V13.D2
-	VTRN2 V30.D2, V29.D2, V21.D2
-	VTRN2 V2.D2, V31.D2, V7.D2
-	FMOVQ F28, (R2)
-	FMOVQ F13, 32(R2)
-	FMOVQ F21, 64(R2)
-	FMOVQ F7, 96(R2)
-	VTRN1 V17.S4, V1.S4, V12.S4
-	VTRN2 V17.S4, V1.S4, V4.S4
-	VTRN1 V11.S4, V25.S4, V14.S4
-	VTRN2 V11.S4, V25.S4, V16.S4
-	VTRN1 V14.D2, V12.D2, V1.D2
-	VTRN1 V16.D2, V4.D2, V17.D2
-	VTRN2 V14.D2, V12.D2, V25.D2
-	VTRN2 V16.D2, V4.D2, V11.D2
-	FMOVQ F1, 128(R2)
-	FMOVQ F17, 160(R2)
-	FMOVQ F25, 192(R2)
-	FMOVQ F11, 224(R2)
+	MOVBU 4(R17), R23
+	UBFX $4, R16, $2, R25
+	ORR R25<<8, R23, R23
+	MOVBU 5(R17), R24
+	UBFX $6, R16, $2, R25
+	ORR R25<<8, R24, R24
+	FMOVD (R13)(R23<<3), F24
+	FMOVD (R13)(R24<<3), F25
+	VZIP1 V25.D2, V24.D2, V24.D2
+	VTBL V3.B16, [V20.B16], V26.B16
+	VCMTST V1.B16, V26.B16, V26.B16
+	VORR V0.B16, V26.B16, V26.B16
+	WORD $0x4e3a9f18 // mul v24.16b, v24.16b, v26.16b
+	ADD R15<<0, R11, R24
+	MOVBU 66(R24), R23
+	ADD R15<<2, R11, R24
+	FMOVS 34(R24), F27
+	MOVBU 2(R24), R19
+	UBFX $0, R23, $2, R21
+	ORR R21<<8, R19, R19
+	MOVBU 3(R24), R20
+	UBFX $2, R23, $2, R21
+	ORR R21<<8, R20, R20
+	FMOVD (R13)(R19<<3), F28
+	FMOVD (R13)(R20<<3), F29
+	VZIP1 V29.D2, V28.D2, V28.D2
+	VTBL V2.B16, [V27.B16], V30.B16
+	VCMTST V1.B16, V30.B16, V30.B16
+	VORR V0.B16, V30.B16, V30.B16
+	WORD $0x4e3e9f9c // mul v28.16b, v28.16b, v30.16b
+	MOVBU 4(R24), R19
+	UBFX $4, R23, $2, R21
+	ORR R21<<8, R19, R19
+	MOVBU 5(R24), R20
+	UBFX $6, R23, $2, R21
+	ORR R21<<8, R20, R20
+	FMOVD (R13)(R19<<3), F31
+	FMOVD (R13)(R20<<3), F10
+	VZIP1 V10.D2, V31.D2, V31.D2
+	VTBL V3.B16, [V27.B16], V11.B16
+	VCMTST V1.B16, V11.B16, V11.B16
+	VORR V0.B16, V11.B16, V11.B16
+	WORD $0x4e2b9fff // mul v31.16b, v31.16b, v11.16b
+	ADD R15<<0, R12, R20
+	MOVBU 66(R20), R19
+	ADD R15<<2, R12, R20
+	FMOVS 34(R20), F12
+	MOVBU 2(R20), R25
+	UBFX $0, R19, $2, R16
+	ORR R16<<8, R25, R25
+	MOVBU 3(R20), R14
+	UBFX $2, R19, $2, R16
+	ORR R16<<8, R14, R14
+	FMOVD (R13)(R25<<3), F13
+	FMOVD (R13)(R14<<3), F14
+	VZIP1 V14.D2, V13.D2, V13.D2
+	VTBL V2.B16, [V12.B16], V15.B16
+	VCMTST V1.B16, V15.B16, V15.B16
+	VORR V0.B16, V15.B16, V15.B16
+	WORD $0x4e2f9dad // mul v13.16b, v13.16b, v15.16b
+	MOVBU 4(R20), R25
+	UBFX $4, R19, $2, R16
+	ORR R16<<8, R25, R25
+	MOVBU 5(R20), R14
+	UBFX $6, R19, $2, R16
+	ORR R16<<8, R14, R14
+	FMOVD (R13)(R25<<3), F4
+	FMOVD (R13)(R14<<3), F7
+	VZIP1 V7.D2, V4.D2, V4.D2
+	VTBL V3.B16, [V12.B16], V9.B16
+	VCMTST V1.B16, V9.B16, V9.B16
+	VORR V0.B16, V9.B16, V9.B16
+	WORD $0x4e299c84 // mul v4.16b, v4.16b, v9.16b
+	VTRN1 V21.S4, V6.S4, V8.S4
+	VTRN2 V21.S4, V6.S4, V16.S4
+	VTRN1 V13.S4, V28.S4, V18.S4
+	VTRN2 V13.S4, V28.S4, V19.S4
+	VTRN1 V18.D2, V8.D2, V6.D2
+	VTRN1 V19.D2, V16.D2, V21.D2
+	VTRN2 V18.D2, V8.D2, V28.D2
+	VTRN2 V19.D2, V16.D2, V13.D2
+	FMOVQ F6, (R2)
+	FMOVQ F21, 32(R2)
+	FMOVQ F28, 64(R2)
+	FMOVQ F13, 96(R2)
+	VTRN1 V24.S4, V17.S4, V5.S4
+	VTRN2 V24.S4, V17.S4, V22.S4
+	VTRN1 V4.S4, V31.S4, V23.S4
+	VTRN2 V4.S4, V31.S4, V25.S4
+	VTRN1 V23.D2, V5.D2, V17.D2
+	VTRN1 V25.D2, V22.D2, V24.D2
+	VTRN2 V23.D2, V5.D2, V31.D2
+	VTRN2 V25.D2, V22.D2, V4.D2
+	FMOVQ F17, 128(R2)
+	FMOVQ F24, 160(R2)
+	FMOVQ F31, 192(R2)
+	FMOVQ F4, 224(R2)
 	ADD $256, R2, R2
-	ADD $1, R16, R16
-	CMP $8, R16
+	ADD $1, R15, R15
+	CMP $8, R15
 	BNE unit
 	ADD $82, R9, R9
 	ADD $82, R10, R10
@@ -10794,9 +10544,14 @@ TEXT ·rowsIQ3_SDotProd(SB), 0, $272-48
 	ADD R1, R11, R12
 	ADD $16, RSP, R13
 	MOVD ·gridIQ3S(SB), R14
-	MOVD ·signs8(SB), R15
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
+	VMOVI $1, V0.B16
+	VMOVQ $0x8040201008040201, $0x8040201008040201, V1
+	VMOVQ $0x0, $0x101010101010101, V2
+	VMOVQ $0x202020202020202, $0x303030303030303, V3
+	VMOVQ $0x8000400020001, $0x80004000200010, V4
+	VMOVQ $0x100010001000100, $0x100010001000100, V5
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
 loop:
 	PRFM (R5), PLDL1KEEP
 	PRFM 64(R5), PLDL1KEEP
@@ -10813,622 +10568,518 @@ loop:
 	PRFM 768(R5), PLDL1KEEP
 	PRFM 832(R5), PLDL1KEEP
 	ADD $880, R5, R5
-	VLD1 (R0), V2.H[0]
-	VLD1 (R6), V2.H[1]
-	VLD1 (R7), V2.H[2]
-	VLD1 (R8), V2.H[3]
-	WORD $0x0e217842 // fcvtl v2.4s, v2.4h
-	VMOVQ $0x4000000040000000, $0x4000000040000000, V3
-	WORD $0x6e23dc42 // fmul v2.4s, v2.4s, v3.4s
-	ADD $106, R0, R17
-	VLD1 (R17), V4.S[0]
-	ADD $106, R6, R17
-	VLD1 (R17), V4.S[1]
-	ADD $106, R7, R17
-	VLD1 (R17), V4.S[2]
-	ADD $106, R8, R17
-	VLD1 (R17), V4.S[3]
-	VMOVQ $0x8080800480808000, $0x8080800c80808008, V5
-	VMOVQ $0x8080800580808001, $0x8080800d80808009, V6
-	VMOVQ $0x8080800680808002, $0x8080800e8080800a, V7
-	VMOVQ $0x8080800780808003, $0x8080800f8080800b, V8
-	VMOVQ $0x3f0000003f000000, $0x3f0000003f000000, V9
-	VMOVI $15, V10.B16
-	VTBL V5.B16, [V4.B16], V11.B16
-	VAND V10.B16, V11.B16, V11.B16
-	WORD $0x6e21d96b // ucvtf v11.4s, v11.4s
-	WORD $0x4e29d56b // fadd v11.4s, v11.4s, v9.4s
-	WORD $0x6e22dd6b // fmul v11.4s, v11.4s, v2.4s
-	FMOVQ F11, (R13)
-	VTBL V5.B16, [V4.B16], V12.B16
-	VUSHR $4, V12.S4, V12.S4
-	WORD $0x6e21d98c // ucvtf v12.4s, v12.4s
-	WORD $0x4e29d58c // fadd v12.4s, v12.4s, v9.4s
-	WORD $0x6e22dd8c // fmul v12.4s, v12.4s, v2.4s
-	FMOVQ F12, 16(R13)
-	VTBL V6.B16, [V4.B16], V13.B16
-	VAND V10.B16, V13.B16, V13.B16
-	WORD $0x6e21d9ad // ucvtf v13.4s, v13.4s
-	WORD $0x4e29d5ad // fadd v13.4s, v13.4s, v9.4s
-	WORD $0x6e22ddad // fmul v13.4s, v13.4s, v2.4s
-	FMOVQ F13, 32(R13)
-	VTBL V6.B16, [V4.B16], V14.B16
-	VUSHR $4, V14.S4, V14.S4
-	WORD $0x6e21d9ce // ucvtf v14.4s, v14.4s
-	WORD $0x4e29d5ce // fadd v14.4s, v14.4s, v9.4s
-	WORD $0x6e22ddce // fmul v14.4s, v14.4s, v2.4s
-	FMOVQ F14, 48(R13)
-	VTBL V7.B16, [V4.B16], V15.B16
-	VAND V10.B16, V15.B16, V15.B16
-	WORD $0x6e21d9ef // ucvtf v15.4s, v15.4s
-	WORD $0x4e29d5ef // fadd v15.4s, v15.4s, v9.4s
-	WORD $0x6e22ddef // fmul v15.4s, v15.4s, v2.4s
-	FMOVQ F15, 64(R13)
-	VTBL V7.B16, [V4.B16], V16.B16
-	VUSHR $4, V16.S4, V16.S4
-	WORD $0x6e21da10 // ucvtf v16.4s, v16.4s
-	WORD $0x4e29d610 // fadd v16.4s, v16.4s, v9.4s
-	WORD $0x6e22de10 // fmul v16.4s, v16.4s, v2.4s
-	FMOVQ F16, 80(R13)
-	VTBL V8.B16, [V4.B16], V17.B16
-	VAND V10.B16, V17.B16, V17.B16
+	VLD1 (R0), V8.H[0]
+	VLD1 (R6), V8.H[1]
+	VLD1 (R7), V8.H[2]
+	VLD1 (R8), V8.H[3]
+	WORD $0x0e217908 // fcvtl v8.4s, v8.4h
+	VMOVQ $0x4000000040000000, $0x4000000040000000, V9
+	WORD $0x6e29dd08 // fmul v8.4s, v8.4s, v9.4s
+	ADD $106, R0, R16
+	VLD1 (R16), V10.S[0]
+	ADD $106, R6, R16
+	VLD1 (R16), V10.S[1]
+	ADD $106, R7, R16
+	VLD1 (R16), V10.S[2]
+	ADD $106, R8, R16
+	VLD1 (R16), V10.S[3]
+	VMOVQ $0x8080800480808000, $0x8080800c80808008, V11
+	VMOVQ $0x8080800580808001, $0x8080800d80808009, V12
+	VMOVQ $0x8080800680808002, $0x8080800e8080800a, V13
+	VMOVQ $0x8080800780808003, $0x8080800f8080800b, V14
+	VMOVQ $0x3f0000003f000000, $0x3f0000003f000000, V15
+	VMOVI $15, V16.B16
+	VTBL V11.B16, [V10.B16], V17.B16
+	VAND V16.B16, V17.B16, V17.B16
 	WORD $0x6e21da31 // ucvtf v17.4s, v17.4s
-	WORD $0x4e29d631 // fadd v17.4s, v17.4s, v9.4s
-	WORD $0x6e22de31 // fmul v17.4s, v17.4s, v2.4s
-	FMOVQ F17, 96(R13)
-	VTBL V8.B16, [V4.B16], V18.B16
+	WORD $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
+	WORD $0x6e28de31 // fmul v17.4s, v17.4s, v8.4s
+	FMOVQ F17, (R13)
+	VTBL V11.B16, [V10.B16], V18.B16
 	VUSHR $4, V18.S4, V18.S4
 	WORD $0x6e21da52 // ucvtf v18.4s, v18.4s
+	WORD $0x4e2fd652 // fadd v18.4s, v18.4s, v15.4s
+	WORD $0x6e28de52 // fmul v18.4s, v18.4s, v8.4s
+	FMOVQ F18, 16(R13)
+	VTBL V12.B16, [V10.B16], V19.B16
+	VAND V16.B16, V19.B16, V19.B16
+	WORD $0x6e21da73 // ucvtf v19.4s, v19.4s
+	WORD $0x4e2fd673 // fadd v19.4s, v19.4s, v15.4s
+	WORD $0x6e28de73 // fmul v19.4s, v19.4s, v8.4s
+	FMOVQ F19, 32(R13)
+	VTBL V12.B16, [V10.B16], V20.B16
+	VUSHR $4, V20.S4, V20.S4
+	WORD $0x6e21da94 // ucvtf v20.4s, v20.4s
+	WORD $0x4e2fd694 // fadd v20.4s, v20.4s, v15.4s
+	WORD $0x6e28de94 // fmul v20.4s, v20.4s, v8.4s
+	FMOVQ F20, 48(R13)
+	VTBL V13.B16, [V10.B16], V21.B16
+	VAND V16.B16, V21.B16, V21.B16
+	WORD $0x6e21dab5 // ucvtf v21.4s, v21.4s
+	WORD $0x4e2fd6b5 // fadd v21.4s, v21.4s, v15.4s
+	WORD $0x6e28deb5 // fmul v21.4s, v21.4s, v8.4s
+	FMOVQ F21, 64(R13)
+	VTBL V13.B16, [V10.B16], V22.B16
+	VUSHR $4, V22.S4, V22.S4
+	WORD $0x6e21dad6 // ucvtf v22.4s, v22.4s
+	WORD $0x4e2fd6d6 // fadd v22.4s, v22.4s, v15.4s
+	WORD $0x6e28ded6 // fmul v22.4s, v22.4s, v8.4s
+	FMOVQ F22, 80(R13)
+	VTBL V14.B16, [V10.B16], V23.B16
+	VAND V16.B16, V23.B16, V23.B16
+	WORD $0x6e21daf7 // ucvtf v23.4s, v23.4s
+	WORD $0x4e2fd6f7 // fadd v23.4s, v23.4s, v15.4s
+	WORD $0x6e28def7 // fmul v23.4s, v23.4s, v8.4s
+	FMOVQ F23, 96(R13)
+	VTBL V14.B16, [V10.B16], V24.B16
+	VUSHR $4, V24.S4, V24.S4
+	WORD $0x6e21db18 // ucvtf v24.4s, v24.4s
+	WORD $0x4e2fd718 // fadd v24.4s, v24.4s, v15.4s
+	WORD $0x6e28df18 // fmul v24.4s, v24.4s, v8.4s
+	FMOVQ F24, 112(R13)
+	VLD1 (R9), V25.H[0]
+	VLD1 (R10), V25.H[1]
+	VLD1 (R11), V25.H[2]
+	VLD1 (R12), V25.H[3]
+	WORD $0x0e217b39 // fcvtl v25.4s, v25.4h
+	VMOVQ $0x4000000040000000, $0x4000000040000000, V26
+	WORD $0x6e3adf39 // fmul v25.4s, v25.4s, v26.4s
+	ADD $106, R9, R19
+	VLD1 (R19), V27.S[0]
+	ADD $106, R10, R19
+	VLD1 (R19), V27.S[1]
+	ADD $106, R11, R19
+	VLD1 (R19), V27.S[2]
+	ADD $106, R12, R19
+	VLD1 (R19), V27.S[3]
+	VMOVQ $0x8080800480808000, $0x8080800c80808008, V28
+	VMOVQ $0x8080800580808001, $0x8080800d80808009, V29
+	VMOVQ $0x8080800680808002, $0x8080800e8080800a, V30
+	VMOVQ $0x8080800780808003, $0x8080800f8080800b, V31
+	VMOVQ $0x3f0000003f000000, $0x3f0000003f000000, V9
+	VMOVI $15, V17.B16
+	VTBL V28.B16, [V27.B16], V18.B16
+	VAND V17.B16, V18.B16, V18.B16
+	WORD $0x6e21da52 // ucvtf v18.4s, v18.4s
 	WORD $0x4e29d652 // fadd v18.4s, v18.4s, v9.4s
-	WORD $0x6e22de52 // fmul v18.4s, v18.4s, v2.4s
-	FMOVQ F18, 112(R13)
-	VLD1 (R9), V19.H[0]
-	VLD1 (R10), V19.H[1]
-	VLD1 (R11), V19.H[2]
-	VLD1 (R12), V19.H[3]
-	WORD $0x0e217a73 // fcvtl v19.4s, v19.4h
-	VMOVQ $0x4000000040000000, $0x4000000040000000, V20
-	WORD $0x6e34de73 // fmul v19.4s, v19.4s, v20.4s
-	ADD $106, R9, R20
-	VLD1 (R20), V21.S[0]
-	ADD $106, R10, R20
-	VLD1 (R20), V21.S[1]
-	ADD $106, R11, R20
-	VLD1 (R20), V21.S[2]
-	ADD $106, R12, R20
-	VLD1 (R20), V21.S[3]
-	VMOVQ $0x8080800480808000, $0x8080800c80808008, V22
-	VMOVQ $0x8080800580808001, $0x8080800d80808009, V23
-	VMOVQ $0x8080800680808002, $0x8080800e8080800a, V24
-	VMOVQ $0x8080800780808003, $0x8080800f8080800b, V25
-	VMOVQ $0x3f0000003f000000, $0x3f0000003f000000, V26
-	VMOVI $15, V27.B16
-	VTBL V22.B16, [V21.B16], V28.B16
-	VAND V27.B16, V28.B16, V28.B16
-	WORD $0x6e21db9c // ucvtf v28.4s, v28.4s
-	WORD $0x4e3ad79c // fadd v28.4s, v28.4s, v26.4s
-	WORD $0x6e33df9c // fmul v28.4s, v28.4s, v19.4s
-	FMOVQ F28, 128(R13)
-	VTBL V22.B16, [V21.B16], V29.B16
-	VUSHR $4, V29.S4, V29.S4
-	WORD $0x6e21dbbd // ucvtf v29.4s, v29.4s
-	WORD $0x4e3ad7bd // fadd v29.4s, v29.4s, v26.4s
-	WORD $0x6e33dfbd // fmul v29.4s, v29.4s, v19.4s
-	FMOVQ F29, 144(R13)
-	VTBL V23.B16, [V21.B16], V30.B16
-	VAND V27.B16, V30.B16, V30.B16
-	WORD $0x6e21dbde // ucvtf v30.4s, v30.4s
-	WORD $0x4e3ad7de // fadd v30.4s, v30.4s, v26.4s
-	WORD $0x6e33dfde // fmul v30.4s, v30.4s, v19.4s
-	FMOVQ F30, 160(R13)
-	VTBL V23.B16, [V21.B16], V31.B16
-	VUSHR $4, V31.S4, V31.S4
-	WORD $0x6e21dbff // ucvtf v31.4s, v31.4s
-	WORD $0x4e3ad7ff // fadd v31.4s, v31.4s, v26.4s
-	WORD $0x6e33dfff // fmul v31.4s, v31.4s, v19.4s
-	FMOVQ F31, 176(R13)
-	VTBL V24.B16, [V21.B16], V3.B16
-	VAND V27.B16, V3.B16, V3.B16
-	WORD $0x6e21d863 // ucvtf v3.4s, v3.4s
-	WORD $0x4e3ad463 // fadd v3.4s, v3.4s, v26.4s
-	WORD $0x6e33dc63 // fmul v3.4s, v3.4s, v19.4s
-	FMOVQ F3, 192(R13)
-	VTBL V24.B16, [V21.B16], V11.B16
+	WORD $0x6e39de52 // fmul v18.4s, v18.4s, v25.4s
+	FMOVQ F18, 128(R13)
+	VTBL V28.B16, [V27.B16], V19.B16
+	VUSHR $4, V19.S4, V19.S4
+	WORD $0x6e21da73 // ucvtf v19.4s, v19.4s
+	WORD $0x4e29d673 // fadd v19.4s, v19.4s, v9.4s
+	WORD $0x6e39de73 // fmul v19.4s, v19.4s, v25.4s
+	FMOVQ F19, 144(R13)
+	VTBL V29.B16, [V27.B16], V20.B16
+	VAND V17.B16, V20.B16, V20.B16
+	WORD $0x6e21da94 // ucvtf v20.4s, v20.4s
+	WORD $0x4e29d694 // fadd v20.4s, v20.4s, v9.4s
+	WORD $0x6e39de94 // fmul v20.4s, v20.4s, v25.4s
+	FMOVQ F20, 160(R13)
+	VTBL V29.B16, [V27.B16], V21.B16
+	VUSHR $4, V21.S4, V21.S4
+	WORD $0x6e21dab5 // ucvtf v21.4s, v21.4s
+	WORD $0x4e29d6b5 // fadd v21.4s, v21.4s, v9.4s
+	WORD $0x6e39deb5 // fmul v21.4s, v21.4s, v25.4s
+	FMOVQ F21, 176(R13)
+	VTBL V30.B16, [V27.B16], V22.B16
+	VAND V17.B16, V22.B16, V22.B16
+	WORD $0x6e21dad6 // ucvtf v22.4s, v22.4s
+	WORD $0x4e29d6d6 // fadd v22.4s, v22.4s, v9.4s
+	WORD $0x6e39ded6 // fmul v22.4s, v22.4s, v25.4s
+	FMOVQ F22, 192(R13)
+	VTBL V30.B16, [V27.B16], V23.B16
+	VUSHR $4, V23.S4, V23.S4
+	WORD $0x6e21daf7 // ucvtf v23.4s, v23.4s
+	WORD $0x4e29d6f7 // fadd v23.4s, v23.4s, v9.4s
+	WORD $0x6e39def7 // fmul v23.4s, v23.4s, v25.4s
+	FMOVQ F23, 208(R13)
+	VTBL V31.B16, [V27.B16], V24.B16
+	VAND V17.B16, V24.B16, V24.B16
+	WORD $0x6e21db18 // ucvtf v24.4s, v24.4s
+	WORD $0x4e29d718 // fadd v24.4s, v24.4s, v9.4s
+	WORD $0x6e39df18 // fmul v24.4s, v24.4s, v25.4s
+	FMOVQ F24, 224(R13)
+	VTBL V31.B16, [V27.B16], V11.B16
 	VUSHR $4, V11.S4, V11.S4
 	WORD $0x6e21d96b // ucvtf v11.4s, v11.4s
-	WORD $0x4e3ad56b // fadd v11.4s, v11.4s, v26.4s
-	WORD $0x6e33dd6b // fmul v11.4s, v11.4s, v19.4s
-	FMOVQ F11, 208(R13)
-	VTBL V25.B16, [V21.B16], V12.B16
-	VAND V27.B16, V12.B16, V12.B16
-	WORD $0x6e21d98c // ucvtf v12.4s, v12.4s
-	WORD $0x4e3ad58c // fadd v12.4s, v12.4s, v26.4s
-	WORD $0x6e33dd8c // fmul v12.4s, v12.4s, v19.4s
-	FMOVQ F12, 224(R13)
-	VTBL V25.B16, [V21.B16], V13.B16
-	VUSHR $4, V13.S4, V13.S4
-	WORD $0x6e21d9ad // ucvtf v13.4s, v13.4s
-	WORD $0x4e3ad5ad // fadd v13.4s, v13.4s, v26.4s
-	WORD $0x6e33ddad // fmul v13.4s, v13.4s, v19.4s
-	FMOVQ F13, 240(R13)
-	MOVD R13, R22
-	MOVD ZR, R21
+	WORD $0x4e29d56b // fadd v11.4s, v11.4s, v9.4s
+	WORD $0x6e39dd6b // fmul v11.4s, v11.4s, v25.4s
+	FMOVQ F11, 240(R13)
+	MOVD R13, R21
+	MOVD ZR, R20
 unit:
-	FLDPQ.P 32(R3), (F14, F15)
-	ADD R21<<0, R0, R17
-	MOVBU 66(R17), R16
-	ADD R21<<3, R0, R17
-	ADD R21<<2, R0, R19
-	MOVBU 2(R17), R23
-	MOVBU 3(R17), R24
-	MOVBU 4(R17), R25
-	MOVBU 5(R17), R1
-	UBFX $0, R16, $1, R20
-	ORR R20<<8, R23, R23
-	UBFX $1, R16, $1, R20
-	ORR R20<<8, R24, R24
-	UBFX $2, R16, $1, R20
-	ORR R20<<8, R25, R25
-	UBFX $3, R16, $1, R20
-	ORR R20<<8, R1, R1
-	FMOVS (R14)(R23<<2), F16
-	FMOVS (R14)(R24<<2), F17
+	FLDPQ.P 32(R3), (F12, F13)
+	ADD R20<<0, R0, R1
+	MOVBU 66(R1), R22
+	VDUP R22, V15.H8
+	VCMTST V4.H8, V15.H8, V15.H8
+	ADD R20<<3, R0, R1
+	FMOVD 2(R1), F14
+	VUXTL V14.B8, V14.H8
+	VAND V5.B16, V15.B16, V15.B16
+	VORR V15.B16, V14.B16, V14.B16
+	ADD R20<<2, R0, R1
+	FMOVS 74(R1), F16
+	VMOV V14.H[0], R22
+	VMOV V14.H[1], R23
+	VMOV V14.H[2], R24
+	VMOV V14.H[3], R25
+	FMOVS (R14)(R22<<2), F8
+	FMOVS (R14)(R23<<2), F10
+	FMOVS (R14)(R24<<2), F26
 	FMOVS (R14)(R25<<2), F18
-	FMOVS (R14)(R1<<2), F5
-	VZIP1 V17.S4, V16.S4, V16.S4
-	VZIP1 V5.S4, V18.S4, V18.S4
-	VZIP1 V18.D2, V16.D2, V16.D2
-	MOVBU 74(R19), R25
-	MOVBU 75(R19), R1
-	FMOVD (R15)(R25<<3), F6
-	FMOVD (R15)(R1<<3), F7
-	VZIP1 V7.D2, V6.D2, V6.D2
-	WORD $0x4e269e10 // mul v16.16b, v16.16b, v6.16b
-	VMOVI $0, V8.B16
-	WORD $0x4e8e9608 // sdot v8.4s, v16.16b, v14.16b
-	MOVBU 6(R17), R23
-	MOVBU 7(R17), R24
-	MOVBU 8(R17), R25
-	MOVBU 9(R17), R1
-	UBFX $4, R16, $1, R20
-	ORR R20<<8, R23, R23
-	UBFX $5, R16, $1, R20
-	ORR R20<<8, R24, R24
-	UBFX $6, R16, $1, R20
-	ORR R20<<8, R25, R25
-	UBFX $7, R16, $1, R20
-	ORR R20<<8, R1, R1
-	FMOVS (R14)(R23<<2), F9
-	FMOVS (R14)(R24<<2), F10
-	FMOVS (R14)(R25<<2), F2
-	FMOVS (R14)(R1<<2), F4
-	VZIP1 V10.S4, V9.S4, V9.S4
-	VZIP1 V4.S4, V2.S4, V2.S4
-	VZIP1 V2.D2, V9.D2, V9.D2
-	MOVBU 76(R19), R25
-	MOVBU 77(R19), R1
-	FMOVD (R15)(R25<<3), F20
-	FMOVD (R15)(R1<<3), F28
-	VZIP1 V28.D2, V20.D2, V20.D2
-	WORD $0x4e349d29 // mul v9.16b, v9.16b, v20.16b
-	WORD $0x4e8f9528 // sdot v8.4s, v9.16b, v15.16b
-	ADD R21<<0, R6, R16
-	MOVBU 66(R16), R1
-	ADD R21<<3, R6, R16
-	ADD R21<<2, R6, R17
-	MOVBU 2(R16), R20
-	MOVBU 3(R16), R23
-	MOVBU 4(R16), R24
-	MOVBU 5(R16), R25
-	UBFX $0, R1, $1, R19
-	ORR R19<<8, R20, R20
-	UBFX $1, R1, $1, R19
-	ORR R19<<8, R23, R23
-	UBFX $2, R1, $1, R19
-	ORR R19<<8, R24, R24
-	UBFX $3, R1, $1, R19
-	ORR R19<<8, R25, R25
-	FMOVS (R14)(R20<<2), F29
+	VZIP1 V10.S4, V8.S4, V8.S4
+	VZIP1 V18.S4, V26.S4, V26.S4
+	VZIP1 V26.D2, V8.D2, V8.D2
+	VTBL V2.B16, [V16.B16], V19.B16
+	VCMTST V1.B16, V19.B16, V19.B16
+	VORR V0.B16, V19.B16, V19.B16
+	WORD $0x4e339d08 // mul v8.16b, v8.16b, v19.16b
+	VMOVI $0, V20.B16
+	WORD $0x4e8c9514 // sdot v20.4s, v8.16b, v12.16b
+	VMOV V14.H[4], R22
+	VMOV V14.H[5], R23
+	VMOV V14.H[6], R24
+	VMOV V14.H[7], R25
+	FMOVS (R14)(R22<<2), F21
+	FMOVS (R14)(R23<<2), F22
+	FMOVS (R14)(R24<<2), F23
+	FMOVS (R14)(R25<<2), F24
+	VZIP1 V22.S4, V21.S4, V21.S4
+	VZIP1 V24.S4, V23.S4, V23.S4
+	VZIP1 V23.D2, V21.D2, V21.D2
+	VTBL V3.B16, [V16.B16], V11.B16
+	VCMTST V1.B16, V11.B16, V11.B16
+	VORR V0.B16, V11.B16, V11.B16
+	WORD $0x4e2b9eb5 // mul v21.16b, v21.16b, v11.16b
+	WORD $0x4e8d96b4 // sdot v20.4s, v21.16b, v13.16b
+	ADD R20<<0, R6, R22
+	MOVBU 66(R22), R15
+	VDUP R15, V29.H8
+	VCMTST V4.H8, V29.H8, V29.H8
+	ADD R20<<3, R6, R22
+	FMOVD 2(R22), F28
+	VUXTL V28.B8, V28.H8
+	VAND V5.B16, V29.B16, V29.B16
+	VORR V29.B16, V28.B16, V28.B16
+	ADD R20<<2, R6, R22
+	FMOVS 74(R22), F30
+	VMOV V28.H[0], R15
+	VMOV V28.H[1], R16
+	VMOV V28.H[2], R17
+	VMOV V28.H[3], R19
+	FMOVS (R14)(R15<<2), F31
+	FMOVS (R14)(R16<<2), F9
+	FMOVS (R14)(R17<<2), F17
+	FMOVS (R14)(R19<<2), F25
+	VZIP1 V9.S4, V31.S4, V31.S4
+	VZIP1 V25.S4, V17.S4, V17.S4
+	VZIP1 V17.D2, V31.D2, V31.D2
+	VTBL V2.B16, [V30.B16], V27.B16
+	VCMTST V1.B16, V27.B16, V27.B16
+	VORR V0.B16, V27.B16, V27.B16
+	WORD $0x4e3b9fff // mul v31.16b, v31.16b, v27.16b
+	VMOVI $0, V15.B16
+	WORD $0x4e8c97ef // sdot v15.4s, v31.16b, v12.16b
+	VMOV V28.H[4], R15
+	VMOV V28.H[5], R16
+	VMOV V28.H[6], R17
+	VMOV V28.H[7], R19
+	FMOVS (R14)(R15<<2), F10
+	FMOVS (R14)(R16<<2), F26
+	FMOVS (R14)(R17<<2), F18
+	FMOVS (R14)(R19<<2), F19
+	VZIP1 V26.S4, V10.S4, V10.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP1 V18.D2, V10.D2, V10.D2
+	VTBL V3.B16, [V30.B16], V8.B16
+	VCMTST V1.B16, V8.B16, V8.B16
+	VORR V0.B16, V8.B16, V8.B16
+	WORD $0x4e289d4a // mul v10.16b, v10.16b, v8.16b
+	WORD $0x4e8d954f // sdot v15.4s, v10.16b, v13.16b
+	VADDP V15.S4, V20.S4, V20.S4
+	ADD R20<<0, R7, R15
+	MOVBU 66(R15), R23
+	VDUP R23, V23.H8
+	VCMTST V4.H8, V23.H8, V23.H8
+	ADD R20<<3, R7, R15
+	FMOVD 2(R15), F22
+	VUXTL V22.B8, V22.H8
+	VAND V5.B16, V23.B16, V23.B16
+	VORR V23.B16, V22.B16, V22.B16
+	ADD R20<<2, R7, R15
+	FMOVS 74(R15), F24
+	VMOV V22.H[0], R23
+	VMOV V22.H[1], R24
+	VMOV V22.H[2], R25
+	VMOV V22.H[3], R1
+	FMOVS (R14)(R23<<2), F11
+	FMOVS (R14)(R24<<2), F21
+	FMOVS (R14)(R25<<2), F14
+	FMOVS (R14)(R1<<2), F16
+	VZIP1 V21.S4, V11.S4, V11.S4
+	VZIP1 V16.S4, V14.S4, V14.S4
+	VZIP1 V14.D2, V11.D2, V11.D2
+	VTBL V2.B16, [V24.B16], V29.B16
+	VCMTST V1.B16, V29.B16, V29.B16
+	VORR V0.B16, V29.B16, V29.B16
+	WORD $0x4e3d9d6b // mul v11.16b, v11.16b, v29.16b
+	VMOVI $0, V9.B16
+	WORD $0x4e8c9569 // sdot v9.4s, v11.16b, v12.16b
+	VMOV V22.H[4], R23
+	VMOV V22.H[5], R24
+	VMOV V22.H[6], R25
+	VMOV V22.H[7], R1
+	FMOVS (R14)(R23<<2), F17
+	FMOVS (R14)(R24<<2), F25
+	FMOVS (R14)(R25<<2), F27
+	FMOVS (R14)(R1<<2), F31
+	VZIP1 V25.S4, V17.S4, V17.S4
+	VZIP1 V31.S4, V27.S4, V27.S4
+	VZIP1 V27.D2, V17.D2, V17.D2
+	VTBL V3.B16, [V24.B16], V26.B16
+	VCMTST V1.B16, V26.B16, V26.B16
+	VORR V0.B16, V26.B16, V26.B16
+	WORD $0x4e3a9e31 // mul v17.16b, v17.16b, v26.16b
+	WORD $0x4e8d9629 // sdot v9.4s, v17.16b, v13.16b
+	ADD R20<<0, R8, R23
+	MOVBU 66(R23), R16
+	VDUP R16, V19.H8
+	VCMTST V4.H8, V19.H8, V19.H8
+	ADD R20<<3, R8, R23
+	FMOVD 2(R23), F18
+	VUXTL V18.B8, V18.H8
+	VAND V5.B16, V19.B16, V19.B16
+	VORR V19.B16, V18.B16, V18.B16
+	ADD R20<<2, R8, R23
+	FMOVS 74(R23), F8
+	VMOV V18.H[0], R16
+	VMOV V18.H[1], R17
+	VMOV V18.H[2], R19
+	VMOV V18.H[3], R22
+	FMOVS (R14)(R16<<2), F10
+	FMOVS (R14)(R17<<2), F15
+	FMOVS (R14)(R19<<2), F28
+	FMOVS (R14)(R22<<2), F30
+	VZIP1 V15.S4, V10.S4, V10.S4
+	VZIP1 V30.S4, V28.S4, V28.S4
+	VZIP1 V28.D2, V10.D2, V10.D2
+	VTBL V2.B16, [V8.B16], V23.B16
+	VCMTST V1.B16, V23.B16, V23.B16
+	VORR V0.B16, V23.B16, V23.B16
+	WORD $0x4e379d4a // mul v10.16b, v10.16b, v23.16b
+	VMOVI $0, V21.B16
+	WORD $0x4e8c9555 // sdot v21.4s, v10.16b, v12.16b
+	VMOV V18.H[4], R16
+	VMOV V18.H[5], R17
+	VMOV V18.H[6], R19
+	VMOV V18.H[7], R22
+	FMOVS (R14)(R16<<2), F14
+	FMOVS (R14)(R17<<2), F16
+	FMOVS (R14)(R19<<2), F29
+	FMOVS (R14)(R22<<2), F11
+	VZIP1 V16.S4, V14.S4, V14.S4
+	VZIP1 V11.S4, V29.S4, V29.S4
+	VZIP1 V29.D2, V14.D2, V14.D2
+	VTBL V3.B16, [V8.B16], V25.B16
+	VCMTST V1.B16, V25.B16, V25.B16
+	VORR V0.B16, V25.B16, V25.B16
+	WORD $0x4e399dce // mul v14.16b, v14.16b, v25.16b
+	WORD $0x4e8d95d5 // sdot v21.4s, v14.16b, v13.16b
+	VADDP V21.S4, V9.S4, V9.S4
+	VADDP V9.S4, V20.S4, V20.S4
+	ADD R20<<0, R9, R16
+	MOVBU 66(R16), R24
+	VDUP R24, V31.H8
+	VCMTST V4.H8, V31.H8, V31.H8
+	ADD R20<<3, R9, R16
+	FMOVD 2(R16), F27
+	VUXTL V27.B8, V27.H8
+	VAND V5.B16, V31.B16, V31.B16
+	VORR V31.B16, V27.B16, V27.B16
+	ADD R20<<2, R9, R16
+	FMOVS 74(R16), F26
+	VMOV V27.H[0], R24
+	VMOV V27.H[1], R25
+	VMOV V27.H[2], R1
+	VMOV V27.H[3], R15
+	FMOVS (R14)(R24<<2), F17
+	FMOVS (R14)(R25<<2), F22
+	FMOVS (R14)(R1<<2), F24
+	FMOVS (R14)(R15<<2), F19
+	VZIP1 V22.S4, V17.S4, V17.S4
+	VZIP1 V19.S4, V24.S4, V24.S4
+	VZIP1 V24.D2, V17.D2, V17.D2
+	VTBL V2.B16, [V26.B16], V15.B16
+	VCMTST V1.B16, V15.B16, V15.B16
+	VORR V0.B16, V15.B16, V15.B16
+	WORD $0x4e2f9e31 // mul v17.16b, v17.16b, v15.16b
+	VMOVI $0, V28.B16
+	WORD $0x4e8c963c // sdot v28.4s, v17.16b, v12.16b
+	VMOV V27.H[4], R24
+	VMOV V27.H[5], R25
+	VMOV V27.H[6], R1
+	VMOV V27.H[7], R15
+	FMOVS (R14)(R24<<2), F30
+	FMOVS (R14)(R25<<2), F23
+	FMOVS (R14)(R1<<2), F10
+	FMOVS (R14)(R15<<2), F16
+	VZIP1 V23.S4, V30.S4, V30.S4
+	VZIP1 V16.S4, V10.S4, V10.S4
+	VZIP1 V10.D2, V30.D2, V30.D2
+	VTBL V3.B16, [V26.B16], V29.B16
+	VCMTST V1.B16, V29.B16, V29.B16
+	VORR V0.B16, V29.B16, V29.B16
+	WORD $0x4e3d9fde // mul v30.16b, v30.16b, v29.16b
+	WORD $0x4e8d97dc // sdot v28.4s, v30.16b, v13.16b
+	ADD R20<<0, R10, R24
+	MOVBU 66(R24), R17
+	VDUP R17, V25.H8
+	VCMTST V4.H8, V25.H8, V25.H8
+	ADD R20<<3, R10, R24
+	FMOVD 2(R24), F11
+	VUXTL V11.B8, V11.H8
+	VAND V5.B16, V25.B16, V25.B16
+	VORR V25.B16, V11.B16, V11.B16
+	ADD R20<<2, R10, R24
+	FMOVS 74(R24), F14
+	VMOV V11.H[0], R17
+	VMOV V11.H[1], R19
+	VMOV V11.H[2], R22
+	VMOV V11.H[3], R23
+	FMOVS (R14)(R17<<2), F21
+	FMOVS (R14)(R19<<2), F9
+	FMOVS (R14)(R22<<2), F18
+	FMOVS (R14)(R23<<2), F8
+	VZIP1 V9.S4, V21.S4, V21.S4
+	VZIP1 V8.S4, V18.S4, V18.S4
+	VZIP1 V18.D2, V21.D2, V21.D2
+	VTBL V2.B16, [V14.B16], V31.B16
+	VCMTST V1.B16, V31.B16, V31.B16
+	VORR V0.B16, V31.B16, V31.B16
+	WORD $0x4e3f9eb5 // mul v21.16b, v21.16b, v31.16b
+	VMOVI $0, V22.B16
+	WORD $0x4e8c96b6 // sdot v22.4s, v21.16b, v12.16b
+	VMOV V11.H[4], R17
+	VMOV V11.H[5], R19
+	VMOV V11.H[6], R22
+	VMOV V11.H[7], R23
+	FMOVS (R14)(R17<<2), F24
+	FMOVS (R14)(R19<<2), F19
+	FMOVS (R14)(R22<<2), F15
+	FMOVS (R14)(R23<<2), F17
+	VZIP1 V19.S4, V24.S4, V24.S4
+	VZIP1 V17.S4, V15.S4, V15.S4
+	VZIP1 V15.D2, V24.D2, V24.D2
+	VTBL V3.B16, [V14.B16], V23.B16
+	VCMTST V1.B16, V23.B16, V23.B16
+	VORR V0.B16, V23.B16, V23.B16
+	WORD $0x4e379f18 // mul v24.16b, v24.16b, v23.16b
+	WORD $0x4e8d9716 // sdot v22.4s, v24.16b, v13.16b
+	VADDP V22.S4, V28.S4, V28.S4
+	ADD R20<<0, R11, R17
+	MOVBU 66(R17), R25
+	VDUP R25, V16.H8
+	VCMTST V4.H8, V16.H8, V16.H8
+	ADD R20<<3, R11, R17
+	FMOVD 2(R17), F10
+	VUXTL V10.B8, V10.H8
+	VAND V5.B16, V16.B16, V16.B16
+	VORR V16.B16, V10.B16, V10.B16
+	ADD R20<<2, R11, R17
+	FMOVS 74(R17), F29
+	VMOV V10.H[0], R25
+	VMOV V10.H[1], R1
+	VMOV V10.H[2], R15
+	VMOV V10.H[3], R16
+	FMOVS (R14)(R25<<2), F30
+	FMOVS (R14)(R1<<2), F27
+	FMOVS (R14)(R15<<2), F26
+	FMOVS (R14)(R16<<2), F25
+	VZIP1 V27.S4, V30.S4, V30.S4
+	VZIP1 V25.S4, V26.S4, V26.S4
+	VZIP1 V26.D2, V30.D2, V30.D2
+	VTBL V2.B16, [V29.B16], V9.B16
+	VCMTST V1.B16, V9.B16, V9.B16
+	VORR V0.B16, V9.B16, V9.B16
+	WORD $0x4e299fde // mul v30.16b, v30.16b, v9.16b
+	VMOVI $0, V18.B16
+	WORD $0x4e8c97d2 // sdot v18.4s, v30.16b, v12.16b
+	VMOV V10.H[4], R25
+	VMOV V10.H[5], R1
+	VMOV V10.H[6], R15
+	VMOV V10.H[7], R16
+	FMOVS (R14)(R25<<2), F8
+	FMOVS (R14)(R1<<2), F31
+	FMOVS (R14)(R15<<2), F21
+	FMOVS (R14)(R16<<2), F19
+	VZIP1 V31.S4, V8.S4, V8.S4
+	VZIP1 V19.S4, V21.S4, V21.S4
+	VZIP1 V21.D2, V8.D2, V8.D2
+	VTBL V3.B16, [V29.B16], V15.B16
+	VCMTST V1.B16, V15.B16, V15.B16
+	VORR V0.B16, V15.B16, V15.B16
+	WORD $0x4e2f9d08 // mul v8.16b, v8.16b, v15.16b
+	WORD $0x4e8d9512 // sdot v18.4s, v8.16b, v13.16b
+	ADD R20<<0, R12, R25
+	MOVBU 66(R25), R19
+	VDUP R19, V23.H8
+	VCMTST V4.H8, V23.H8, V23.H8
+	ADD R20<<3, R12, R25
+	FMOVD 2(R25), F17
+	VUXTL V17.B8, V17.H8
+	VAND V5.B16, V23.B16, V23.B16
+	VORR V23.B16, V17.B16, V17.B16
+	ADD R20<<2, R12, R25
+	FMOVS 74(R25), F24
+	VMOV V17.H[0], R19
+	VMOV V17.H[1], R22
+	VMOV V17.H[2], R23
+	VMOV V17.H[3], R24
+	FMOVS (R14)(R19<<2), F22
+	FMOVS (R14)(R22<<2), F11
+	FMOVS (R14)(R23<<2), F14
+	FMOVS (R14)(R24<<2), F16
+	VZIP1 V11.S4, V22.S4, V22.S4
+	VZIP1 V16.S4, V14.S4, V14.S4
+	VZIP1 V14.D2, V22.D2, V22.D2
+	VTBL V2.B16, [V24.B16], V27.B16
+	VCMTST V1.B16, V27.B16, V27.B16
+	VORR V0.B16, V27.B16, V27.B16
+	WORD $0x4e3b9ed6 // mul v22.16b, v22.16b, v27.16b
+	VMOVI $0, V26.B16
+	WORD $0x4e8c96da // sdot v26.4s, v22.16b, v12.16b
+	VMOV V17.H[4], R19
+	VMOV V17.H[5], R22
+	VMOV V17.H[6], R23
+	VMOV V17.H[7], R24
+	FMOVS (R14)(R19<<2), F25
+	FMOVS (R14)(R22<<2), F9
 	FMOVS (R14)(R23<<2), F30
 	FMOVS (R14)(R24<<2), F31
-	FMOVS (R14)(R25<<2), F3
-	VZIP1 V30.S4, V29.S4, V29.S4
-	VZIP1 V3.S4, V31.S4, V31.S4
-	VZIP1 V31.D2, V29.D2, V29.D2
-	MOVBU 74(R17), R24
-	MOVBU 75(R17), R25
-	FMOVD (R15)(R24<<3), F11
-	FMOVD (R15)(R25<<3), F12
-	VZIP1 V12.D2, V11.D2, V11.D2
-	WORD $0x4e2b9fbd // mul v29.16b, v29.16b, v11.16b
-	VMOVI $0, V13.B16
-	WORD $0x4e8e97ad // sdot v13.4s, v29.16b, v14.16b
-	MOVBU 6(R16), R20
-	MOVBU 7(R16), R23
-	MOVBU 8(R16), R24
-	MOVBU 9(R16), R25
-	UBFX $4, R1, $1, R19
-	ORR R19<<8, R20, R20
-	UBFX $5, R1, $1, R19
-	ORR R19<<8, R23, R23
-	UBFX $6, R1, $1, R19
-	ORR R19<<8, R24, R24
-	UBFX $7, R1, $1, R19
-	ORR R19<<8, R25, R25
-	FMOVS (R14)(R20<<2), F22
-	FMOVS (R14)(R23<<2), F23
-	FMOVS (R14)(R24<<2), F24
-	FMOVS (R14)(R25<<2), F25
-	VZIP1 V23.S4, V22.S4, V22.S4
-	VZIP1 V25.S4, V24.S4, V24.S4
-	VZIP1 V24.D2, V22.D2, V22.D2
-	MOVBU 76(R17), R24
-	MOVBU 77(R17), R25
-	FMOVD (R15)(R24<<3), F26
-	FMOVD (R15)(R25<<3), F27
-	VZIP1 V27.D2, V26.D2, V26.D2
-	WORD $0x4e3a9ed6 // mul v22.16b, v22.16b, v26.16b
-	WORD $0x4e8f96cd // sdot v13.4s, v22.16b, v15.16b
-	VADDP V13.S4, V8.S4, V8.S4
-	ADD R21<<0, R7, R1
-	MOVBU 66(R1), R25
-	ADD R21<<3, R7, R1
-	ADD R21<<2, R7, R16
-	MOVBU 2(R1), R19
-	MOVBU 3(R1), R20
-	MOVBU 4(R1), R23
-	MOVBU 5(R1), R24
-	UBFX $0, R25, $1, R17
-	ORR R17<<8, R19, R19
-	UBFX $1, R25, $1, R17
-	ORR R17<<8, R20, R20
-	UBFX $2, R25, $1, R17
-	ORR R17<<8, R23, R23
-	UBFX $3, R25, $1, R17
-	ORR R17<<8, R24, R24
-	FMOVS (R14)(R19<<2), F19
-	FMOVS (R14)(R20<<2), F21
-	FMOVS (R14)(R23<<2), F17
-	FMOVS (R14)(R24<<2), F18
-	VZIP1 V21.S4, V19.S4, V19.S4
-	VZIP1 V18.S4, V17.S4, V17.S4
-	VZIP1 V17.D2, V19.D2, V19.D2
-	MOVBU 74(R16), R23
-	MOVBU 75(R16), R24
-	FMOVD (R15)(R23<<3), F5
-	FMOVD (R15)(R24<<3), F7
-	VZIP1 V7.D2, V5.D2, V5.D2
-	WORD $0x4e259e73 // mul v19.16b, v19.16b, v5.16b
-	VMOVI $0, V6.B16
-	WORD $0x4e8e9666 // sdot v6.4s, v19.16b, v14.16b
-	MOVBU 6(R1), R19
-	MOVBU 7(R1), R20
-	MOVBU 8(R1), R23
-	MOVBU 9(R1), R24
-	UBFX $4, R25, $1, R17
-	ORR R17<<8, R19, R19
-	UBFX $5, R25, $1, R17
-	ORR R17<<8, R20, R20
-	UBFX $6, R25, $1, R17
-	ORR R17<<8, R23, R23
-	UBFX $7, R25, $1, R17
-	ORR R17<<8, R24, R24
-	FMOVS (R14)(R19<<2), F16
-	FMOVS (R14)(R20<<2), F10
-	FMOVS (R14)(R23<<2), F2
-	FMOVS (R14)(R24<<2), F4
-	VZIP1 V10.S4, V16.S4, V16.S4
-	VZIP1 V4.S4, V2.S4, V2.S4
-	VZIP1 V2.D2, V16.D2, V16.D2
-	MOVBU 76(R16), R23
-	MOVBU 77(R16), R24
-	FMOVD (R15)(R23<<3), F28
-	FMOVD (R15)(R24<<3), F20
-	VZIP1 V20.D2, V28.D2, V28.D2
-	WORD $0x4e3c9e10 // mul v16.16b, v16.16b, v28.16b
-	WORD $0x4e8f9606 // sdot v6.4s, v16.16b, v15.16b
-	ADD R21<<0, R8, R25
-	MOVBU 66(R25), R24
-	ADD R21<<3, R8, R25
-	ADD R21<<2, R8, R1
-	MOVBU 2(R25), R17
-	MOVBU 3(R25), R19
-	MOVBU 4(R25), R20
-	MOVBU 5(R25), R23
-	UBFX $0, R24, $1, R16
-	ORR R16<<8, R17, R17
-	UBFX $1, R24, $1, R16
-	ORR R16<<8, R19, R19
-	UBFX $2, R24, $1, R16
-	ORR R16<<8, R20, R20
-	UBFX $3, R24, $1, R16
-	ORR R16<<8, R23, R23
-	FMOVS (R14)(R17<<2), F9
-	FMOVS (R14)(R19<<2), F30
-	FMOVS (R14)(R20<<2), F31
-	FMOVS (R14)(R23<<2), F3
-	VZIP1 V30.S4, V9.S4, V9.S4
-	VZIP1 V3.S4, V31.S4, V31.S4
-	VZIP1 V31.D2, V9.D2, V9.D2
-	MOVBU 74(R1), R20
-	MOVBU 75(R1), R23
-	FMOVD (R15)(R20<<3), F12
-	FMOVD (R15)(R23<<3), F11
-	VZIP1 V11.D2, V12.D2, V12.D2
-	WORD $0x4e2c9d29 // mul v9.16b, v9.16b, v12.16b
-	VMOVI $0, V29.B16
-	WORD $0x4e8e953d // sdot v29.4s, v9.16b, v14.16b
-	MOVBU 6(R25), R17
-	MOVBU 7(R25), R19
-	MOVBU 8(R25), R20
-	MOVBU 9(R25), R23
-	UBFX $4, R24, $1, R16
-	ORR R16<<8, R17, R17
-	UBFX $5, R24, $1, R16
-	ORR R16<<8, R19, R19
-	UBFX $6, R24, $1, R16
-	ORR R16<<8, R20, R20
-	UBFX $7, R24, $1, R16
-	ORR R16<<8, R23, R23
-	FMOVS (R14)(R17<<2), F23
-	FMOVS (R14)(R19<<2), F24
-	FMOVS (R14)(R20<<2), F25
-	FMOVS (R14)(R23<<2), F27
-	VZIP1 V24.S4, V23.S4, V23.S4
-	VZIP1 V27.S4, V25.S4, V25.S4
-	VZIP1 V25.D2, V23.D2, V23.D2
-	MOVBU 76(R1), R20
-	MOVBU 77(R1), R23
-	FMOVD (R15)(R20<<3), F26
-	FMOVD (R15)(R23<<3), F22
-	VZIP1 V22.D2, V26.D2, V26.D2
-	WORD $0x4e3a9ef7 // mul v23.16b, v23.16b, v26.16b
-	WORD $0x4e8f96fd // sdot v29.4s, v23.16b, v15.16b
-	VADDP V29.S4, V6.S4, V6.S4
-	VADDP V6.S4, V8.S4, V8.S4
-	ADD R21<<0, R9, R24
-	MOVBU 66(R24), R23
-	ADD R21<<3, R9, R24
-	ADD R21<<2, R9, R25
-	MOVBU 2(R24), R16
-	MOVBU 3(R24), R17
-	MOVBU 4(R24), R19
-	MOVBU 5(R24), R20
-	UBFX $0, R23, $1, R1
-	ORR R1<<8, R16, R16
-	UBFX $1, R23, $1, R1
-	ORR R1<<8, R17, R17
-	UBFX $2, R23, $1, R1
-	ORR R1<<8, R19, R19
-	UBFX $3, R23, $1, R1
-	ORR R1<<8, R20, R20
-	FMOVS (R14)(R16<<2), F13
-	FMOVS (R14)(R17<<2), F21
-	FMOVS (R14)(R19<<2), F17
-	FMOVS (R14)(R20<<2), F18
-	VZIP1 V21.S4, V13.S4, V13.S4
-	VZIP1 V18.S4, V17.S4, V17.S4
-	VZIP1 V17.D2, V13.D2, V13.D2
-	MOVBU 74(R25), R19
-	MOVBU 75(R25), R20
-	FMOVD (R15)(R19<<3), F7
-	FMOVD (R15)(R20<<3), F5
-	VZIP1 V5.D2, V7.D2, V7.D2
-	WORD $0x4e279dad // mul v13.16b, v13.16b, v7.16b
-	VMOVI $0, V19.B16
-	WORD $0x4e8e95b3 // sdot v19.4s, v13.16b, v14.16b
-	MOVBU 6(R24), R16
-	MOVBU 7(R24), R17
-	MOVBU 8(R24), R19
-	MOVBU 9(R24), R20
-	UBFX $4, R23, $1, R1
-	ORR R1<<8, R16, R16
-	UBFX $5, R23, $1, R1
-	ORR R1<<8, R17, R17
-	UBFX $6, R23, $1, R1
-	ORR R1<<8, R19, R19
-	UBFX $7, R23, $1, R1
-	ORR R1<<8, R20, R20
-	FMOVS (R14)(R16<<2), F10
-	FMOVS (R14)(R17<<2), F2
-	FMOVS (R14)(R19<<2), F4
-	FMOVS (R14)(R20<<2), F20
-	VZIP1 V2.S4, V10.S4, V10.S4
-	VZIP1 V20.S4, V4.S4, V4.S4
-	VZIP1 V4.D2, V10.D2, V10.D2
-	MOVBU 76(R25), R19
-	MOVBU 77(R25), R20
-	FMOVD (R15)(R19<<3), F28
-	FMOVD (R15)(R20<<3), F16
-	VZIP1 V16.D2, V28.D2, V28.D2
-	WORD $0x4e3c9d4a // mul v10.16b, v10.16b, v28.16b
-	WORD $0x4e8f9553 // sdot v19.4s, v10.16b, v15.16b
-	ADD R21<<0, R10, R23
-	MOVBU 66(R23), R20
-	ADD R21<<3, R10, R23
-	ADD R21<<2, R10, R24
-	MOVBU 2(R23), R1
-	MOVBU 3(R23), R16
-	MOVBU 4(R23), R17
-	MOVBU 5(R23), R19
-	UBFX $0, R20, $1, R25
-	ORR R25<<8, R1, R1
-	UBFX $1, R20, $1, R25
-	ORR R25<<8, R16, R16
-	UBFX $2, R20, $1, R25
-	ORR R25<<8, R17, R17
-	UBFX $3, R20, $1, R25
-	ORR R25<<8, R19, R19
-	FMOVS (R14)(R1<<2), F30
-	FMOVS (R14)(R16<<2), F31
-	FMOVS (R14)(R17<<2), F3
-	FMOVS (R14)(R19<<2), F11
+	VZIP1 V9.S4, V25.S4, V25.S4
 	VZIP1 V31.S4, V30.S4, V30.S4
-	VZIP1 V11.S4, V3.S4, V3.S4
-	VZIP1 V3.D2, V30.D2, V30.D2
-	MOVBU 74(R24), R17
-	MOVBU 75(R24), R19
-	FMOVD (R15)(R17<<3), F12
-	FMOVD (R15)(R19<<3), F9
-	VZIP1 V9.D2, V12.D2, V12.D2
-	WORD $0x4e2c9fde // mul v30.16b, v30.16b, v12.16b
-	VMOVI $0, V24.B16
-	WORD $0x4e8e97d8 // sdot v24.4s, v30.16b, v14.16b
-	MOVBU 6(R23), R1
-	MOVBU 7(R23), R16
-	MOVBU 8(R23), R17
-	MOVBU 9(R23), R19
-	UBFX $4, R20, $1, R25
-	ORR R25<<8, R1, R1
-	UBFX $5, R20, $1, R25
-	ORR R25<<8, R16, R16
-	UBFX $6, R20, $1, R25
-	ORR R25<<8, R17, R17
-	UBFX $7, R20, $1, R25
-	ORR R25<<8, R19, R19
-	FMOVS (R14)(R1<<2), F25
-	FMOVS (R14)(R16<<2), F27
-	FMOVS (R14)(R17<<2), F22
-	FMOVS (R14)(R19<<2), F26
-	VZIP1 V27.S4, V25.S4, V25.S4
-	VZIP1 V26.S4, V22.S4, V22.S4
-	VZIP1 V22.D2, V25.D2, V25.D2
-	MOVBU 76(R24), R17
-	MOVBU 77(R24), R19
-	FMOVD (R15)(R17<<3), F23
-	FMOVD (R15)(R19<<3), F29
-	VZIP1 V29.D2, V23.D2, V23.D2
-	WORD $0x4e379f39 // mul v25.16b, v25.16b, v23.16b
-	WORD $0x4e8f9738 // sdot v24.4s, v25.16b, v15.16b
-	VADDP V24.S4, V19.S4, V19.S4
-	ADD R21<<0, R11, R20
-	MOVBU 66(R20), R19
-	ADD R21<<3, R11, R20
-	ADD R21<<2, R11, R23
-	MOVBU 2(R20), R25
-	MOVBU 3(R20), R1
-	MOVBU 4(R20), R16
-	MOVBU 5(R20), R17
-	UBFX $0, R19, $1, R24
-	ORR R24<<8, R25, R25
-	UBFX $1, R19, $1, R24
-	ORR R24<<8, R1, R1
-	UBFX $2, R19, $1, R24
-	ORR R24<<8, R16, R16
-	UBFX $3, R19, $1, R24
-	ORR R24<<8, R17, R17
-	FMOVS (R14)(R25<<2), F6
-	FMOVS (R14)(R1<<2), F21
-	FMOVS (R14)(R16<<2), F17
-	FMOVS (R14)(R17<<2), F18
-	VZIP1 V21.S4, V6.S4, V6.S4
-	VZIP1 V18.S4, V17.S4, V17.S4
-	VZIP1 V17.D2, V6.D2, V6.D2
-	MOVBU 74(R23), R16
-	MOVBU 75(R23), R17
-	FMOVD (R15)(R16<<3), F5
-	FMOVD (R15)(R17<<3), F7
-	VZIP1 V7.D2, V5.D2, V5.D2
-	WORD $0x4e259cc6 // mul v6.16b, v6.16b, v5.16b
-	VMOVI $0, V13.B16
-	WORD $0x4e8e94cd // sdot v13.4s, v6.16b, v14.16b
-	MOVBU 6(R20), R25
-	MOVBU 7(R20), R1
-	MOVBU 8(R20), R16
-	MOVBU 9(R20), R17
-	UBFX $4, R19, $1, R24
-	ORR R24<<8, R25, R25
-	UBFX $5, R19, $1, R24
-	ORR R24<<8, R1, R1
-	UBFX $6, R19, $1, R24
-	ORR R24<<8, R16, R16
-	UBFX $7, R19, $1, R24
-	ORR R24<<8, R17, R17
-	FMOVS (R14)(R25<<2), F2
-	FMOVS (R14)(R1<<2), F4
-	FMOVS (R14)(R16<<2), F20
-	FMOVS (R14)(R17<<2), F16
-	VZIP1 V4.S4, V2.S4, V2.S4
-	VZIP1 V16.S4, V20.S4, V20.S4
-	VZIP1 V20.D2, V2.D2, V2.D2
-	MOVBU 76(R23), R16
-	MOVBU 77(R23), R17
-	FMOVD (R15)(R16<<3), F28
-	FMOVD (R15)(R17<<3), F10
-	VZIP1 V10.D2, V28.D2, V28.D2
-	WORD $0x4e3c9c42 // mul v2.16b, v2.16b, v28.16b
-	WORD $0x4e8f944d // sdot v13.4s, v2.16b, v15.16b
-	ADD R21<<0, R12, R19
-	MOVBU 66(R19), R17
-	ADD R21<<3, R12, R19
-	ADD R21<<2, R12, R20
-	MOVBU 2(R19), R24
-	MOVBU 3(R19), R25
-	MOVBU 4(R19), R1
-	MOVBU 5(R19), R16
-	UBFX $0, R17, $1, R23
-	ORR R23<<8, R24, R24
-	UBFX $1, R17, $1, R23
-	ORR R23<<8, R25, R25
-	UBFX $2, R17, $1, R23
-	ORR R23<<8, R1, R1
-	UBFX $3, R17, $1, R23
-	ORR R23<<8, R16, R16
-	FMOVS (R14)(R24<<2), F31
-	FMOVS (R14)(R25<<2), F3
-	FMOVS (R14)(R1<<2), F11
-	FMOVS (R14)(R16<<2), F9
-	VZIP1 V3.S4, V31.S4, V31.S4
-	VZIP1 V9.S4, V11.S4, V11.S4
-	VZIP1 V11.D2, V31.D2, V31.D2
-	MOVBU 74(R20), R1
-	MOVBU 75(R20), R16
-	FMOVD (R15)(R1<<3), F12
-	FMOVD (R15)(R16<<3), F30
-	VZIP1 V30.D2, V12.D2, V12.D2
-	WORD $0x4e2c9fff // mul v31.16b, v31.16b, v12.16b
-	VMOVI $0, V27.B16
-	WORD $0x4e8e97fb // sdot v27.4s, v31.16b, v14.16b
-	MOVBU 6(R19), R24
-	MOVBU 7(R19), R25
-	MOVBU 8(R19), R1
-	MOVBU 9(R19), R16
-	UBFX $4, R17, $1, R23
-	ORR R23<<8, R24, R24
-	UBFX $5, R17, $1, R23
-	ORR R23<<8, R25, R25
-	UBFX $6, R17, $1, R23
-	ORR R23<<8, R1, R1
-	UBFX $7, R17, $1, R23
-	ORR R23<<8, R16, R16
-	FMOVS (R14)(R24<<2), F22
-	FMOVS (R14)(R25<<2), F26
-	FMOVS (R14)(R1<<2), F29
-	FMOVS (R14)(R16<<2), F23
-	VZIP1 V26.S4, V22.S4, V22.S4
-	VZIP1 V23.S4, V29.S4, V29.S4
-	VZIP1 V29.D2, V22.D2, V22.D2
-	MOVBU 76(R20), R1
-	MOVBU 77(R20), R16
-	FMOVD (R15)(R1<<3), F25
-	FMOVD (R15)(R16<<3), F24
-	VZIP1 V24.D2, V25.D2, V25.D2
-	WORD $0x4e399ed6 // mul v22.16b, v22.16b, v25.16b
-	WORD $0x4e8f96db // sdot v27.4s, v22.16b, v15.16b
-	VADDP V27.S4, V13.S4, V13.S4
-	VADDP V13.S4, V19.S4, V19.S4
-	FMOVQ.P 32(R4), F21
-	FMOVQ (R22), F18
-	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD $0x4f959247 // fmul v7.4s, v18.4s, v21.s[0]
-	VFMLA V7.S4, V8.S4, V0.S4
-	FMOVQ 128(R22), F5
-	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
-	WORD $0x4f9590a6 // fmul v6.4s, v5.4s, v21.s[0]
-	VFMLA V6.S4, V19.S4, V1.S4
-	ADD $16, R22, R22
-	ADD $1, R21, R21
-	CMP $8, R21
+	VZIP1 V30.D2, V25.D2, V25.D2
+	VTBL V3.B16, [V24.B16], V21.B16
+	VCMTST V1.B16, V21.B16, V21.B16
+	VORR V0.B16, V21.B16, V21.B16
+	WORD $0x4e359f39 // mul v25.16b, v25.16b, v21.16b
+	WORD $0x4e8d973a // sdot v26.4s, v25.16b, v13.16b
+	VADDP V26.S4, V18.S4, V18.S4
+	VADDP V18.S4, V28.S4, V28.S4
+	FMOVQ.P 32(R4), F19
+	FMOVQ (R21), F8
+	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
+	WORD $0x4f93910a // fmul v10.4s, v8.4s, v19.s[0]
+	VFMLA V10.S4, V20.S4, V6.S4
+	FMOVQ 128(R21), F29
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9393b7 // fmul v23.4s, v29.4s, v19.s[0]
+	VFMLA V23.S4, V28.S4, V7.S4
+	ADD $16, R21, R21
+	ADD $1, R20, R20
+	CMP $8, R20
 	BNE unit
 	ADD $110, R0, R0
 	ADD $110, R6, R6
@@ -11441,7 +11092,7 @@ unit:
 	SUBS $1, R2, R2
 	BNE loop
 	MOVD dst+0(FP), R3
-	FSTPQ (F0, F1), (R3)
+	FSTPQ (F6, F7), (R3)
 	RET
 
 // func unpackIQ3_SDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
@@ -11451,7 +11102,12 @@ TEXT ·unpackIQ3_SDotProd(SB), NOSPLIT, $0-48
 	MOVD p+0(FP), R7
 	MOVD s+8(FP), R8
 	MOVD ·gridIQ3S(SB), R13
-	MOVD ·signs8(SB), R14
+	VMOVI $1, V0.B16
+	VMOVQ $0x8040201008040201, $0x8040201008040201, V1
+	VMOVQ $0x0, $0x101010101010101, V2
+	VMOVQ $0x202020202020202, $0x303030303030303, V3
+	VMOVQ $0x8000400020001, $0x80004000200010, V4
+	VMOVQ $0x100010001000100, $0x100010001000100, V5
 	MOVD $2, R6
 quad:
 	MOVD R7, R2
@@ -11462,320 +11118,268 @@ quad:
 	ADD R1, R11, R12
 	MOVD blocks+40(FP), R5
 loop:
-	VLD1 (R9), V0.H[0]
-	VLD1 (R10), V0.H[1]
-	VLD1 (R11), V0.H[2]
-	VLD1 (R12), V0.H[3]
-	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
-	VMOVQ $0x4000000040000000, $0x4000000040000000, V1
-	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	ADD $106, R9, R16
-	VLD1 (R16), V2.S[0]
-	ADD $106, R10, R16
-	VLD1 (R16), V2.S[1]
-	ADD $106, R11, R16
-	VLD1 (R16), V2.S[2]
-	ADD $106, R12, R16
-	VLD1 (R16), V2.S[3]
-	VMOVQ $0x8080800480808000, $0x8080800c80808008, V3
-	VMOVQ $0x8080800580808001, $0x8080800d80808009, V4
-	VMOVQ $0x8080800680808002, $0x8080800e8080800a, V5
-	VMOVQ $0x8080800780808003, $0x8080800f8080800b, V6
-	VMOVQ $0x3f0000003f000000, $0x3f0000003f000000, V7
-	VMOVI $15, V8.B16
-	VTBL V3.B16, [V2.B16], V9.B16
-	VAND V8.B16, V9.B16, V9.B16
-	WORD $0x6e21d929 // ucvtf v9.4s, v9.4s
-	WORD $0x4e27d529 // fadd v9.4s, v9.4s, v7.4s
-	WORD $0x6e20dd29 // fmul v9.4s, v9.4s, v0.4s
-	FMOVQ F9, (R3)
-	VTBL V3.B16, [V2.B16], V10.B16
-	VUSHR $4, V10.S4, V10.S4
-	WORD $0x6e21d94a // ucvtf v10.4s, v10.4s
-	WORD $0x4e27d54a // fadd v10.4s, v10.4s, v7.4s
-	WORD $0x6e20dd4a // fmul v10.4s, v10.4s, v0.4s
-	FMOVQ F10, 32(R3)
-	VTBL V4.B16, [V2.B16], V11.B16
-	VAND V8.B16, V11.B16, V11.B16
-	WORD $0x6e21d96b // ucvtf v11.4s, v11.4s
-	WORD $0x4e27d56b // fadd v11.4s, v11.4s, v7.4s
-	WORD $0x6e20dd6b // fmul v11.4s, v11.4s, v0.4s
-	FMOVQ F11, 64(R3)
-	VTBL V4.B16, [V2.B16], V12.B16
-	VUSHR $4, V12.S4, V12.S4
-	WORD $0x6e21d98c // ucvtf v12.4s, v12.4s
-	WORD $0x4e27d58c // fadd v12.4s, v12.4s, v7.4s
-	WORD $0x6e20dd8c // fmul v12.4s, v12.4s, v0.4s
-	FMOVQ F12, 96(R3)
-	VTBL V5.B16, [V2.B16], V13.B16
-	VAND V8.B16, V13.B16, V13.B16
-	WORD $0x6e21d9ad // ucvtf v13.4s, v13.4s
-	WORD $0x4e27d5ad // fadd v13.4s, v13.4s, v7.4s
-	WORD $0x6e20ddad // fmul v13.4s, v13.4s, v0.4s
-	FMOVQ F13, 128(R3)
-	VTBL V5.B16, [V2.B16], V14.B16
-	VUSHR $4, V14.S4, V14.S4
-	WORD $0x6e21d9ce // ucvtf v14.4s, v14.4s
-	WORD $0x4e27d5ce // fadd v14.4s, v14.4s, v7.4s
-	WORD $0x6e20ddce // fmul v14.4s, v14.4s, v0.4s
-	FMOVQ F14, 160(R3)
-	VTBL V6.B16, [V2.B16], V15.B16
-	VAND V8.B16, V15.B16, V15.B16
+	VLD1 (R9), V6.H[0]
+	VLD1 (R10), V6.H[1]
+	VLD1 (R11), V6.H[2]
+	VLD1 (R12), V6.H[3]
+	WORD $0x0e2178c6 // fcvtl v6.4s, v6.4h
+	VMOVQ $0x4000000040000000, $0x4000000040000000, V7
+	WORD $0x6e27dcc6 // fmul v6.4s, v6.4s, v7.4s
+	ADD $106, R9, R15
+	VLD1 (R15), V8.S[0]
+	ADD $106, R10, R15
+	VLD1 (R15), V8.S[1]
+	ADD $106, R11, R15
+	VLD1 (R15), V8.S[2]
+	ADD $106, R12, R15
+	VLD1 (R15), V8.S[3]
+	VMOVQ $0x8080800480808000, $0x8080800c80808008, V9
+	VMOVQ $0x8080800580808001, $0x8080800d80808009, V10
+	VMOVQ $0x8080800680808002, $0x8080800e8080800a, V11
+	VMOVQ $0x8080800780808003, $0x8080800f8080800b, V12
+	VMOVQ $0x3f0000003f000000, $0x3f0000003f000000, V13
+	VMOVI $15, V14.B16
+	VTBL V9.B16, [V8.B16], V15.B16
+	VAND V14.B16, V15.B16, V15.B16
 	WORD $0x6e21d9ef // ucvtf v15.4s, v15.4s
-	WORD $0x4e27d5ef // fadd v15.4s, v15.4s, v7.4s
-	WORD $0x6e20ddef // fmul v15.4s, v15.4s, v0.4s
-	FMOVQ F15, 192(R3)
-	VTBL V6.B16, [V2.B16], V16.B16
+	WORD $0x4e2dd5ef // fadd v15.4s, v15.4s, v13.4s
+	WORD $0x6e26ddef // fmul v15.4s, v15.4s, v6.4s
+	FMOVQ F15, (R3)
+	VTBL V9.B16, [V8.B16], V16.B16
 	VUSHR $4, V16.S4, V16.S4
 	WORD $0x6e21da10 // ucvtf v16.4s, v16.4s
-	WORD $0x4e27d610 // fadd v16.4s, v16.4s, v7.4s
-	WORD $0x6e20de10 // fmul v16.4s, v16.4s, v0.4s
-	FMOVQ F16, 224(R3)
-	MOVD ZR, R17
+	WORD $0x4e2dd610 // fadd v16.4s, v16.4s, v13.4s
+	WORD $0x6e26de10 // fmul v16.4s, v16.4s, v6.4s
+	FMOVQ F16, 32(R3)
+	VTBL V10.B16, [V8.B16], V17.B16
+	VAND V14.B16, V17.B16, V17.B16
+	WORD $0x6e21da31 // ucvtf v17.4s, v17.4s
+	WORD $0x4e2dd631 // fadd v17.4s, v17.4s, v13.4s
+	WORD $0x6e26de31 // fmul v17.4s, v17.4s, v6.4s
+	FMOVQ F17, 64(R3)
+	VTBL V10.B16, [V8.B16], V18.B16
+	VUSHR $4, V18.S4, V18.S4
+	WORD $0x6e21da52 // ucvtf v18.4s, v18.4s
+	WORD $0x4e2dd652 // fadd v18.4s, v18.4s, v13.4s
+	WORD $0x6e26de52 // fmul v18.4s, v18.4s, v6.4s
+	FMOVQ F18, 96(R3)
+	VTBL V11.B16, [V8.B16], V19.B16
+	VAND V14.B16, V19.B16, V19.B16
+	WORD $0x6e21da73 // ucvtf v19.4s, v19.4s
+	WORD $0x4e2dd673 // fadd v19.4s, v19.4s, v13.4s
+	WORD $0x6e26de73 // fmul v19.4s, v19.4s, v6.4s
+	FMOVQ F19, 128(R3)
+	VTBL V11.B16, [V8.B16], V20.B16
+	VUSHR $4, V20.S4, V20.S4
+	WORD $0x6e21da94 // ucvtf v20.4s, v20.4s
+	WORD $0x4e2dd694 // fadd v20.4s, v20.4s, v13.4s
+	WORD $0x6e26de94 // fmul v20.4s, v20.4s, v6.4s
+	FMOVQ F20, 160(R3)
+	VTBL V12.B16, [V8.B16], V21.B16
+	VAND V14.B16, V21.B16, V21.B16
+	WORD $0x6e21dab5 // ucvtf v21.4s, v21.4s
+	WORD $0x4e2dd6b5 // fadd v21.4s, v21.4s, v13.4s
+	WORD $0x6e26deb5 // fmul v21.4s, v21.4s, v6.4s
+	FMOVQ F21, 192(R3)
+	VTBL V12.B16, [V8.B16], V22.B16
+	VUSHR $4, V22.S4, V22.S4
+	WORD $0x6e21dad6 // ucvtf v22.4s, v22.4s
+	WORD $0x4e2dd6d6 // fadd v22.4s, v22.4s, v13.4s
+	WORD $0x6e26ded6 // fmul v22.4s, v22.4s, v6.4s
+	FMOVQ F22, 224(R3)
+	MOVD ZR, R16
 unit:
-	ADD R17<<0, R9, R24
-	MOVBU 66(R24), R23
-	ADD R17<<3, R9, R24
-	ADD R17<<2, R9, R25
-	MOVBU 2(R24), R19
-	MOVBU 3(R24), R20
-	MOVBU 4(R24), R21
-	MOVBU 5(R24), R22
-	UBFX $0, R23, $1, R15
-	ORR R15<<8, R19, R19
-	UBFX $1, R23, $1, R15
-	ORR R15<<8, R20, R20
-	UBFX $2, R23, $1, R15
-	ORR R15<<8, R21, R21
-	UBFX $3, R23, $1, R15
-	ORR R15<<8, R22, R22
-	FMOVS (R13)(R19<<2), F17
-	FMOVS (R13)(R20<<2), F18
-	FMOVS (R13)(R21<<2), F19
-	FMOVS (R13)(R22<<2), F20
-	VZIP1 V18.S4, V17.S4, V17.S4
-	VZIP1 V20.S4, V19.S4, V19.S4
-	VZIP1 V19.D2, V17.D2, V17.D2
-	MOVBU 74(R25), R21
-	MOVBU 75(R25), R22
-	FMOVD (R14)(R21<<3), F21
-	FMOVD (R14)(R22<<3), F22
-	VZIP1 V22.D2, V21.D2, V21.D2
-	WORD $0x4e359e31 // mul v17.16b, v17.16b, v21.16b
-	MOVBU 6(R24), R19
-	MOVBU 7(R24), R20
-	MOVBU 8(R24), R21
-	MOVBU 9(R24), R22
-	UBFX $4, R23, $1, R16
-	ORR R16<<8, R19, R19
-	UBFX $5, R23, $1, R16
-	ORR R16<<8, R20, R20
-	UBFX $6, R23, $1, R16
-	ORR R16<<8, R21, R21
-	UBFX $7, R23, $1, R16
-	ORR R16<<8, R22, R22
-	FMOVS (R13)(R19<<2), F23
-	FMOVS (R13)(R20<<2), F24
-	FMOVS (R13)(R21<<2), F25
-	FMOVS (R13)(R22<<2), F26
-	VZIP1 V24.S4, V23.S4, V23.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP1 V25.D2, V23.D2, V23.D2
-	MOVBU 76(R25), R21
-	MOVBU 77(R25), R22
-	FMOVD (R14)(R21<<3), F27
-	FMOVD (R14)(R22<<3), F28
-	VZIP1 V28.D2, V27.D2, V27.D2
-	WORD $0x4e3b9ef7 // mul v23.16b, v23.16b, v27.16b
-	ADD R17<<0, R10, R22
-	MOVBU 66(R22), R21
-	ADD R17<<3, R10, R22
-	ADD R17<<2, R10, R23
-	MOVBU 2(R22), R15
-	MOVBU 3(R22), R16
-	MOVBU 4(R22), R19
-	MOVBU 5(R22), R20
-	UBFX $0, R21, $1, R24
-	ORR R24<<8, R15, R15
-	UBFX $1, R21, $1, R24
-	ORR R24<<8, R16, R16
-	UBFX $2, R21, $1, R24
-	ORR R24<<8, R19, R19
-	UBFX $3, R21, $1, R24
-	ORR R24<<8, R20, R20
-	FMOVS (R13)(R15<<2), F29
-	FMOVS (R13)(R16<<2), F30
-	FMOVS (R13)(R19<<2), F31
-	FMOVS (R13)(R20<<2), F1
+	ADD R16<<0, R9, R22
+	MOVBU 66(R22), R17
+	VDUP R17, V24.H8
+	VCMTST V4.H8, V24.H8, V24.H8
+	ADD R16<<3, R9, R22
+	FMOVD 2(R22), F23
+	VUXTL V23.B8, V23.H8
+	VAND V5.B16, V24.B16, V24.B16
+	VORR V24.B16, V23.B16, V23.B16
+	ADD R16<<2, R9, R22
+	FMOVS 74(R22), F25
+	VMOV V23.H[0], R17
+	VMOV V23.H[1], R19
+	VMOV V23.H[2], R20
+	VMOV V23.H[3], R21
+	FMOVS (R13)(R17<<2), F26
+	FMOVS (R13)(R19<<2), F27
+	FMOVS (R13)(R20<<2), F28
+	FMOVS (R13)(R21<<2), F29
+	VZIP1 V27.S4, V26.S4, V26.S4
+	VZIP1 V29.S4, V28.S4, V28.S4
+	VZIP1 V28.D2, V26.D2, V26.D2
+	VTBL V2.B16, [V25.B16], V30.B16
+	VCMTST V1.B16, V30.B16, V30.B16
+	VORR V0.B16, V30.B16, V30.B16
+	WORD $0x4e3e9f5a // mul v26.16b, v26.16b, v30.16b
+	VMOV V23.H[4], R17
+	VMOV V23.H[5], R19
+	VMOV V23.H[6], R20
+	VMOV V23.H[7], R21
+	FMOVS (R13)(R17<<2), F31
+	FMOVS (R13)(R19<<2), F7
+	FMOVS (R13)(R20<<2), F15
+	FMOVS (R13)(R21<<2), F16
+	VZIP1 V7.S4, V31.S4, V31.S4
+	VZIP1 V16.S4, V15.S4, V15.S4
+	VZIP1 V15.D2, V31.D2, V31.D2
+	VTBL V3.B16, [V25.B16], V17.B16
+	VCMTST V1.B16, V17.B16, V17.B16
+	VORR V0.B16, V17.B16, V17.B16
+	WORD $0x4e319fff // mul v31.16b, v31.16b, v17.16b
+	ADD R16<<0, R10, R15
+	MOVBU 66(R15), R23
+	VDUP R23, V19.H8
+	VCMTST V4.H8, V19.H8, V19.H8
+	ADD R16<<3, R10, R15
+	FMOVD 2(R15), F18
+	VUXTL V18.B8, V18.H8
+	VAND V5.B16, V19.B16, V19.B16
+	VORR V19.B16, V18.B16, V18.B16
+	ADD R16<<2, R10, R15
+	FMOVS 74(R15), F20
+	VMOV V18.H[0], R23
+	VMOV V18.H[1], R24
+	VMOV V18.H[2], R25
+	VMOV V18.H[3], R14
+	FMOVS (R13)(R23<<2), F21
+	FMOVS (R13)(R24<<2), F22
+	FMOVS (R13)(R25<<2), F9
+	FMOVS (R13)(R14<<2), F10
+	VZIP1 V22.S4, V21.S4, V21.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP1 V9.D2, V21.D2, V21.D2
+	VTBL V2.B16, [V20.B16], V11.B16
+	VCMTST V1.B16, V11.B16, V11.B16
+	VORR V0.B16, V11.B16, V11.B16
+	WORD $0x4e2b9eb5 // mul v21.16b, v21.16b, v11.16b
+	VMOV V18.H[4], R23
+	VMOV V18.H[5], R24
+	VMOV V18.H[6], R25
+	VMOV V18.H[7], R14
+	FMOVS (R13)(R23<<2), F12
+	FMOVS (R13)(R24<<2), F13
+	FMOVS (R13)(R25<<2), F14
+	FMOVS (R13)(R14<<2), F6
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP1 V6.S4, V14.S4, V14.S4
+	VZIP1 V14.D2, V12.D2, V12.D2
+	VTBL V3.B16, [V20.B16], V8.B16
+	VCMTST V1.B16, V8.B16, V8.B16
+	VORR V0.B16, V8.B16, V8.B16
+	WORD $0x4e289d8c // mul v12.16b, v12.16b, v8.16b
+	ADD R16<<0, R11, R22
+	MOVBU 66(R22), R17
+	VDUP R17, V27.H8
+	VCMTST V4.H8, V27.H8, V27.H8
+	ADD R16<<3, R11, R22
+	FMOVD 2(R22), F24
+	VUXTL V24.B8, V24.H8
+	VAND V5.B16, V27.B16, V27.B16
+	VORR V27.B16, V24.B16, V24.B16
+	ADD R16<<2, R11, R22
+	FMOVS 74(R22), F28
+	VMOV V24.H[0], R17
+	VMOV V24.H[1], R19
+	VMOV V24.H[2], R20
+	VMOV V24.H[3], R21
+	FMOVS (R13)(R17<<2), F29
+	FMOVS (R13)(R19<<2), F30
+	FMOVS (R13)(R20<<2), F7
+	FMOVS (R13)(R21<<2), F15
 	VZIP1 V30.S4, V29.S4, V29.S4
-	VZIP1 V1.S4, V31.S4, V31.S4
-	VZIP1 V31.D2, V29.D2, V29.D2
-	MOVBU 74(R23), R19
-	MOVBU 75(R23), R20
-	FMOVD (R14)(R19<<3), F9
-	FMOVD (R14)(R20<<3), F10
-	VZIP1 V10.D2, V9.D2, V9.D2
-	WORD $0x4e299fbd // mul v29.16b, v29.16b, v9.16b
-	MOVBU 6(R22), R15
-	MOVBU 7(R22), R16
-	MOVBU 8(R22), R19
-	MOVBU 9(R22), R20
-	UBFX $4, R21, $1, R25
-	ORR R25<<8, R15, R15
-	UBFX $5, R21, $1, R25
-	ORR R25<<8, R16, R16
-	UBFX $6, R21, $1, R25
-	ORR R25<<8, R19, R19
-	UBFX $7, R21, $1, R25
-	ORR R25<<8, R20, R20
-	FMOVS (R13)(R15<<2), F11
-	FMOVS (R13)(R16<<2), F12
-	FMOVS (R13)(R19<<2), F13
-	FMOVS (R13)(R20<<2), F14
-	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP1 V15.S4, V7.S4, V7.S4
+	VZIP1 V7.D2, V29.D2, V29.D2
+	VTBL V2.B16, [V28.B16], V16.B16
+	VCMTST V1.B16, V16.B16, V16.B16
+	VORR V0.B16, V16.B16, V16.B16
+	WORD $0x4e309fbd // mul v29.16b, v29.16b, v16.16b
+	VMOV V24.H[4], R17
+	VMOV V24.H[5], R19
+	VMOV V24.H[6], R20
+	VMOV V24.H[7], R21
+	FMOVS (R13)(R17<<2), F17
+	FMOVS (R13)(R19<<2), F23
+	FMOVS (R13)(R20<<2), F25
+	FMOVS (R13)(R21<<2), F19
+	VZIP1 V23.S4, V17.S4, V17.S4
+	VZIP1 V19.S4, V25.S4, V25.S4
+	VZIP1 V25.D2, V17.D2, V17.D2
+	VTBL V3.B16, [V28.B16], V22.B16
+	VCMTST V1.B16, V22.B16, V22.B16
+	VORR V0.B16, V22.B16, V22.B16
+	WORD $0x4e369e31 // mul v17.16b, v17.16b, v22.16b
+	ADD R16<<0, R12, R15
+	MOVBU 66(R15), R23
+	VDUP R23, V10.H8
+	VCMTST V4.H8, V10.H8, V10.H8
+	ADD R16<<3, R12, R15
+	FMOVD 2(R15), F9
+	VUXTL V9.B8, V9.H8
+	VAND V5.B16, V10.B16, V10.B16
+	VORR V10.B16, V9.B16, V9.B16
+	ADD R16<<2, R12, R15
+	FMOVS 74(R15), F11
+	VMOV V9.H[0], R23
+	VMOV V9.H[1], R24
+	VMOV V9.H[2], R25
+	VMOV V9.H[3], R14
+	FMOVS (R13)(R23<<2), F13
+	FMOVS (R13)(R24<<2), F14
+	FMOVS (R13)(R25<<2), F6
+	FMOVS (R13)(R14<<2), F8
 	VZIP1 V14.S4, V13.S4, V13.S4
-	VZIP1 V13.D2, V11.D2, V11.D2
-	MOVBU 76(R23), R19
-	MOVBU 77(R23), R20
-	FMOVD (R14)(R19<<3), F15
-	FMOVD (R14)(R20<<3), F16
-	VZIP1 V16.D2, V15.D2, V15.D2
-	WORD $0x4e2f9d6b // mul v11.16b, v11.16b, v15.16b
-	ADD R17<<0, R11, R20
-	MOVBU 66(R20), R19
-	ADD R17<<3, R11, R20
-	ADD R17<<2, R11, R21
-	MOVBU 2(R20), R24
-	MOVBU 3(R20), R25
-	MOVBU 4(R20), R15
-	MOVBU 5(R20), R16
-	UBFX $0, R19, $1, R22
-	ORR R22<<8, R24, R24
-	UBFX $1, R19, $1, R22
-	ORR R22<<8, R25, R25
-	UBFX $2, R19, $1, R22
-	ORR R22<<8, R15, R15
-	UBFX $3, R19, $1, R22
-	ORR R22<<8, R16, R16
-	FMOVS (R13)(R24<<2), F3
-	FMOVS (R13)(R25<<2), F4
-	FMOVS (R13)(R15<<2), F5
-	FMOVS (R13)(R16<<2), F6
-	VZIP1 V4.S4, V3.S4, V3.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP1 V5.D2, V3.D2, V3.D2
-	MOVBU 74(R21), R15
-	MOVBU 75(R21), R16
-	FMOVD (R14)(R15<<3), F7
-	FMOVD (R14)(R16<<3), F8
-	VZIP1 V8.D2, V7.D2, V7.D2
-	WORD $0x4e279c63 // mul v3.16b, v3.16b, v7.16b
-	MOVBU 6(R20), R24
-	MOVBU 7(R20), R25
-	MOVBU 8(R20), R15
-	MOVBU 9(R20), R16
-	UBFX $4, R19, $1, R23
-	ORR R23<<8, R24, R24
-	UBFX $5, R19, $1, R23
-	ORR R23<<8, R25, R25
-	UBFX $6, R19, $1, R23
-	ORR R23<<8, R15, R15
-	UBFX $7, R19, $1, R23
-	ORR R23<<8, R16, R16
-	FMOVS (R13)(R24<<2), F0
-	FMOVS (R13)(R25<<2), F2
-	FMOVS (R13)(R15<<2), F18
-	FMOVS (R13)(R16<<2), F19
-	VZIP1 V2.S4, V0.S4, V0.S4
-	VZIP1 V19.S4, V18.S4, V18.S4
-	VZIP1 V18.D2, V0.D2, V0.D2
-	MOVBU 76(R21), R15
-	MOVBU 77(R21), R16
-	FMOVD (R14)(R15<<3), F20
-	FMOVD (R14)(R16<<3), F22
-	VZIP1 V22.D2, V20.D2, V20.D2
-	WORD $0x4e349c00 // mul v0.16b, v0.16b, v20.16b
-	ADD R17<<0, R12, R16
-	MOVBU 66(R16), R15
-	ADD R17<<3, R12, R16
-	ADD R17<<2, R12, R19
-	MOVBU 2(R16), R22
-	MOVBU 3(R16), R23
-	MOVBU 4(R16), R24
-	MOVBU 5(R16), R25
-	UBFX $0, R15, $1, R20
-	ORR R20<<8, R22, R22
-	UBFX $1, R15, $1, R20
-	ORR R20<<8, R23, R23
-	UBFX $2, R15, $1, R20
-	ORR R20<<8, R24, R24
-	UBFX $3, R15, $1, R20
-	ORR R20<<8, R25, R25
-	FMOVS (R13)(R22<<2), F21
-	FMOVS (R13)(R23<<2), F24
-	FMOVS (R13)(R24<<2), F25
-	FMOVS (R13)(R25<<2), F26
-	VZIP1 V24.S4, V21.S4, V21.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP1 V25.D2, V21.D2, V21.D2
-	MOVBU 74(R19), R24
-	MOVBU 75(R19), R25
-	FMOVD (R14)(R24<<3), F28
-	FMOVD (R14)(R25<<3), F27
-	VZIP1 V27.D2, V28.D2, V28.D2
-	WORD $0x4e3c9eb5 // mul v21.16b, v21.16b, v28.16b
-	MOVBU 6(R16), R22
-	MOVBU 7(R16), R23
-	MOVBU 8(R16), R24
-	MOVBU 9(R16), R25
-	UBFX $4, R15, $1, R21
-	ORR R21<<8, R22, R22
-	UBFX $5, R15, $1, R21
-	ORR R21<<8, R23, R23
-	UBFX $6, R15, $1, R21
-	ORR R21<<8, R24, R24
-	UBFX $7, R15, $1, R21
-	ORR R21<<8, R25, R25
-	FMOVS (R13)(R22<<2), F30
-	FMOVS (R13)(R23<<2), F31
-	FMOVS (R13)(R24<<2), F1
-	FMOVS (R13)(R25<<2), F10
-	VZIP1 V31.S4, V30.S4, V30.S4
-	VZIP1 V10.S4, V1.S4, V1.S4
-	VZIP1 V1.D2, V30.D2, V30.D2
-	MOVBU 76(R19), R24
-	MOVBU 77(R19), R25
-	FMOVD (R14)(R24<<3), F9
-	FMOVD (R14)(R25<<3), F12
-	VZIP1 V12.D2, V9.D2, V9.D2
-	WORD $0x4e299fde // mul v30.16b, v30.16b, v9.16b
-	VTRN1 V29.S4, V17.S4, V13.S4
-	VTRN2 V29.S4, V17.S4, V14.S4
-	VTRN1 V21.S4, V3.S4, V16.S4
-	VTRN2 V21.S4, V3.S4, V15.S4
-	VTRN1 V16.D2, V13.D2, V17.D2
-	VTRN1 V15.D2, V14.D2, V29.D2
-	VTRN2 V16.D2, V13.D2, V3.D2
-	VTRN2 V15.D2, V14.D2, V21.D2
-	FMOVQ F17, (R2)
-	FMOVQ F29, 32(R2)
-	FMOVQ F3, 64(R2)
-	FMOVQ F21, 96(R2)
-	VTRN1 V11.S4, V23.S4, V4.S4
-	VTRN2 V11.S4, V23.S4, V5.S4
-	VTRN1 V30.S4, V0.S4, V6.S4
-	VTRN2 V30.S4, V0.S4, V8.S4
-	VTRN1 V6.D2, V4.D2, V23.D2
-	VTRN1 V8.D2, V5.D2, V11.D2
-	VTRN2 V6.D2, V4.D2, V0.D2
-	VTRN2 V8.D2, V5.D2, V30.D2
-	FMOVQ F23, 128(R2)
-	FMOVQ F11, 160(R2)
-	FMOVQ F0, 192(R2)
-	FMOVQ F30, 224(R2)
+	VZIP1 V8.S4, V6.S4, V6.S4
+	VZIP1 V6.D2, V13.D2, V13.D2
+	VTBL V2.B16, [V11.B16], V18.B16
+	VCMTST V1.B16, V18.B16, V18.B16
+	VORR V0.B16, V18.B16, V18.B16
+	WORD $0x4e329dad // mul v13.16b, v13.16b, v18.16b
+	VMOV V9.H[4], R23
+	VMOV V9.H[5], R24
+	VMOV V9.H[6], R25
+	VMOV V9.H[7], R14
+	FMOVS (R13)(R23<<2), F20
+	FMOVS (R13)(R24<<2), F27
+	FMOVS (R13)(R25<<2), F30
+	FMOVS (R13)(R14<<2), F7
+	VZIP1 V27.S4, V20.S4, V20.S4
+	VZIP1 V7.S4, V30.S4, V30.S4
+	VZIP1 V30.D2, V20.D2, V20.D2
+	VTBL V3.B16, [V11.B16], V15.B16
+	VCMTST V1.B16, V15.B16, V15.B16
+	VORR V0.B16, V15.B16, V15.B16
+	WORD $0x4e2f9e94 // mul v20.16b, v20.16b, v15.16b
+	VTRN1 V21.S4, V26.S4, V16.S4
+	VTRN2 V21.S4, V26.S4, V23.S4
+	VTRN1 V13.S4, V29.S4, V25.S4
+	VTRN2 V13.S4, V29.S4, V19.S4
+	VTRN1 V25.D2, V16.D2, V26.D2
+	VTRN1 V19.D2, V23.D2, V21.D2
+	VTRN2 V25.D2, V16.D2, V29.D2
+	VTRN2 V19.D2, V23.D2, V13.D2
+	FMOVQ F26, (R2)
+	FMOVQ F21, 32(R2)
+	FMOVQ F29, 64(R2)
+	FMOVQ F13, 96(R2)
+	VTRN1 V12.S4, V31.S4, V22.S4
+	VTRN2 V12.S4, V31.S4, V24.S4
+	VTRN1 V20.S4, V17.S4, V28.S4
+	VTRN2 V20.S4, V17.S4, V10.S4
+	VTRN1 V28.D2, V22.D2, V31.D2
+	VTRN1 V10.D2, V24.D2, V12.D2
+	VTRN2 V28.D2, V22.D2, V17.D2
+	VTRN2 V10.D2, V24.D2, V20.D2
+	FMOVQ F31, 128(R2)
+	FMOVQ F12, 160(R2)
+	FMOVQ F17, 192(R2)
+	FMOVQ F20, 224(R2)
 	ADD $256, R2, R2
-	ADD $1, R17, R17
-	CMP $8, R17
+	ADD $1, R16, R16
+	CMP $8, R16
 	BNE unit
 	ADD $110, R9, R9
 	ADD $110, R10, R10
@@ -21440,519 +21044,7 @@ TEXT ·panel16x1DotProd(SB), NOSPLIT, $0-8
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
 	MOVD 80(R0), R3
-	MOVD 72(R0), R4
-	MOVD 56(R0), R5
-	MOVD 64(R0), R6
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-loop:
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	FMOVQ.P 16(R5), F4
-	FLDPQ.P 32(R1), (F5, F6)
-	WORD $0x4f84e0a2 // sdot v2.4s, v5.16b, v4.4b[0]
-	WORD $0x4f84e0c3 // sdot v3.4s, v6.16b, v4.4b[0]
-	FLDPQ.P 32(R1), (F7, F8)
-	WORD $0x4fa4e0e2 // sdot v2.4s, v7.16b, v4.4b[1]
-	WORD $0x4fa4e103 // sdot v3.4s, v8.16b, v4.4b[1]
-	FLDPQ.P 32(R1), (F9, F10)
-	WORD $0x4f84e922 // sdot v2.4s, v9.16b, v4.4b[2]
-	WORD $0x4f84e943 // sdot v3.4s, v10.16b, v4.4b[2]
-	FLDPQ.P 32(R1), (F11, F12)
-	WORD $0x4fa4e962 // sdot v2.4s, v11.16b, v4.4b[3]
-	WORD $0x4fa4e983 // sdot v3.4s, v12.16b, v4.4b[3]
-	FLDPQ.P 32(R2), (F13, F14)
-	FMOVQ (R6), F16
-	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
-	WORD $0x4f9091af // fmul v15.4s, v13.4s, v16.s[0]
-	VFMLA V15.S4, V2.S4, V0.S4
-	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
-	WORD $0x4f9091cf // fmul v15.4s, v14.4s, v16.s[0]
-	VFMLA V15.S4, V3.S4, V1.S4
-	VMOVI $0, V18.B16
-	VMOVI $0, V19.B16
-	FMOVQ.P 16(R5), F20
-	FLDPQ.P 32(R1), (F21, F22)
-	WORD $0x4f94e2b2 // sdot v18.4s, v21.16b, v20.4b[0]
-	WORD $0x4f94e2d3 // sdot v19.4s, v22.16b, v20.4b[0]
-	FLDPQ.P 32(R1), (F23, F24)
-	WORD $0x4fb4e2f2 // sdot v18.4s, v23.16b, v20.4b[1]
-	WORD $0x4fb4e313 // sdot v19.4s, v24.16b, v20.4b[1]
-	FLDPQ.P 32(R1), (F25, F26)
-	WORD $0x4f94eb32 // sdot v18.4s, v25.16b, v20.4b[2]
-	WORD $0x4f94eb53 // sdot v19.4s, v26.16b, v20.4b[2]
-	FLDPQ.P 32(R1), (F27, F28)
-	WORD $0x4fb4eb72 // sdot v18.4s, v27.16b, v20.4b[3]
-	WORD $0x4fb4eb93 // sdot v19.4s, v28.16b, v20.4b[3]
-	FLDPQ.P 32(R2), (F29, F30)
-	FMOVQ.P 32(R6), F5
-	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD $0x4f8593bf // fmul v31.4s, v29.4s, v5.s[0]
-	VFMLA V31.S4, V18.S4, V0.S4
-	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
-	WORD $0x4f8593df // fmul v31.4s, v30.4s, v5.s[0]
-	VFMLA V31.S4, V19.S4, V1.S4
-	SUBS $1, R3, R3
-	BNE loop
-	MOVD (R0), R7
-	MOVD 8(R0), R8
-	FSTPQ (F0, F1), (R7)
-	RET
-
-// func panel16x2DotProd(a *byte)
-TEXT ·panel16x2DotProd(SB), NOSPLIT, $0-8
-	MOVD a+0(FP), R0
-	MOVD 16(R0), R1
-	MOVD 32(R0), R2
-	MOVD 80(R0), R3
-	MOVD 72(R0), R4
-	MOVD 56(R0), R5
-	MOVD 64(R0), R6
-	ADD R4, R5, R7
-	ADD R4, R6, R8
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-loop:
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	FMOVQ.P 16(R5), F8
-	FMOVQ.P 16(R7), F9
-	FLDPQ.P 32(R1), (F10, F11)
-	WORD $0x4f88e144 // sdot v4.4s, v10.16b, v8.4b[0]
-	WORD $0x4f88e165 // sdot v5.4s, v11.16b, v8.4b[0]
-	WORD $0x4f89e146 // sdot v6.4s, v10.16b, v9.4b[0]
-	WORD $0x4f89e167 // sdot v7.4s, v11.16b, v9.4b[0]
-	FLDPQ.P 32(R1), (F12, F13)
-	WORD $0x4fa8e184 // sdot v4.4s, v12.16b, v8.4b[1]
-	WORD $0x4fa8e1a5 // sdot v5.4s, v13.16b, v8.4b[1]
-	WORD $0x4fa9e186 // sdot v6.4s, v12.16b, v9.4b[1]
-	WORD $0x4fa9e1a7 // sdot v7.4s, v13.16b, v9.4b[1]
-	FLDPQ.P 32(R1), (F14, F15)
-	WORD $0x4f88e9c4 // sdot v4.4s, v14.16b, v8.4b[2]
-	WORD $0x4f88e9e5 // sdot v5.4s, v15.16b, v8.4b[2]
-	WORD $0x4f89e9c6 // sdot v6.4s, v14.16b, v9.4b[2]
-	WORD $0x4f89e9e7 // sdot v7.4s, v15.16b, v9.4b[2]
-	FLDPQ.P 32(R1), (F16, F17)
-	WORD $0x4fa8ea04 // sdot v4.4s, v16.16b, v8.4b[3]
-	WORD $0x4fa8ea25 // sdot v5.4s, v17.16b, v8.4b[3]
-	WORD $0x4fa9ea06 // sdot v6.4s, v16.16b, v9.4b[3]
-	WORD $0x4fa9ea27 // sdot v7.4s, v17.16b, v9.4b[3]
-	FLDPQ.P 32(R2), (F18, F19)
-	FMOVQ (R6), F21
-	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
-	WORD $0x4f959254 // fmul v20.4s, v18.4s, v21.s[0]
-	VFMLA V20.S4, V4.S4, V0.S4
-	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
-	WORD $0x4f959274 // fmul v20.4s, v19.4s, v21.s[0]
-	VFMLA V20.S4, V5.S4, V1.S4
-	FMOVQ (R8), F21
-	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
-	WORD $0x4f959254 // fmul v20.4s, v18.4s, v21.s[0]
-	VFMLA V20.S4, V6.S4, V2.S4
-	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
-	WORD $0x4f959274 // fmul v20.4s, v19.4s, v21.s[0]
-	VFMLA V20.S4, V7.S4, V3.S4
-	VMOVI $0, V23.B16
-	VMOVI $0, V24.B16
-	VMOVI $0, V25.B16
-	VMOVI $0, V26.B16
-	FMOVQ.P 16(R5), F27
-	FMOVQ.P 16(R7), F28
-	FLDPQ.P 32(R1), (F29, F30)
-	WORD $0x4f9be3b7 // sdot v23.4s, v29.16b, v27.4b[0]
-	WORD $0x4f9be3d8 // sdot v24.4s, v30.16b, v27.4b[0]
-	WORD $0x4f9ce3b9 // sdot v25.4s, v29.16b, v28.4b[0]
-	WORD $0x4f9ce3da // sdot v26.4s, v30.16b, v28.4b[0]
-	FLDPQ.P 32(R1), (F31, F10)
-	WORD $0x4fbbe3f7 // sdot v23.4s, v31.16b, v27.4b[1]
-	WORD $0x4fbbe158 // sdot v24.4s, v10.16b, v27.4b[1]
-	WORD $0x4fbce3f9 // sdot v25.4s, v31.16b, v28.4b[1]
-	WORD $0x4fbce15a // sdot v26.4s, v10.16b, v28.4b[1]
-	FLDPQ.P 32(R1), (F11, F12)
-	WORD $0x4f9be977 // sdot v23.4s, v11.16b, v27.4b[2]
-	WORD $0x4f9be998 // sdot v24.4s, v12.16b, v27.4b[2]
-	WORD $0x4f9ce979 // sdot v25.4s, v11.16b, v28.4b[2]
-	WORD $0x4f9ce99a // sdot v26.4s, v12.16b, v28.4b[2]
-	FLDPQ.P 32(R1), (F13, F14)
-	WORD $0x4fbbe9b7 // sdot v23.4s, v13.16b, v27.4b[3]
-	WORD $0x4fbbe9d8 // sdot v24.4s, v14.16b, v27.4b[3]
-	WORD $0x4fbce9b9 // sdot v25.4s, v13.16b, v28.4b[3]
-	WORD $0x4fbce9da // sdot v26.4s, v14.16b, v28.4b[3]
-	FLDPQ.P 32(R2), (F15, F16)
-	FMOVQ.P 32(R6), F8
-	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
-	WORD $0x4f8891f1 // fmul v17.4s, v15.4s, v8.s[0]
-	VFMLA V17.S4, V23.S4, V0.S4
-	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
-	WORD $0x4f889211 // fmul v17.4s, v16.4s, v8.s[0]
-	VFMLA V17.S4, V24.S4, V1.S4
-	FMOVQ.P 32(R8), F8
-	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
-	WORD $0x4f8891f1 // fmul v17.4s, v15.4s, v8.s[0]
-	VFMLA V17.S4, V25.S4, V2.S4
-	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
-	WORD $0x4f889211 // fmul v17.4s, v16.4s, v8.s[0]
-	VFMLA V17.S4, V26.S4, V3.S4
-	SUBS $1, R3, R3
-	BNE loop
-	MOVD (R0), R9
-	MOVD 8(R0), R10
-	FSTPQ (F0, F1), (R9)
-	ADD R10<<2, R9, R9
-	FSTPQ (F2, F3), (R9)
-	RET
-
-// func panel16x3DotProd(a *byte)
-TEXT ·panel16x3DotProd(SB), NOSPLIT, $0-8
-	MOVD a+0(FP), R0
-	MOVD 16(R0), R1
-	MOVD 32(R0), R2
-	MOVD 80(R0), R3
-	MOVD 72(R0), R4
-	MOVD 56(R0), R5
-	MOVD 64(R0), R6
-	ADD R4, R5, R7
-	ADD R4, R6, R8
-	ADD R4, R7, R9
-	ADD R4, R8, R10
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-loop:
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	VMOVI $0, V8.B16
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	FMOVQ.P 16(R5), F12
-	FMOVQ.P 16(R7), F13
-	FMOVQ.P 16(R9), F14
-	FLDPQ.P 32(R1), (F15, F16)
-	WORD $0x4f8ce1e6 // sdot v6.4s, v15.16b, v12.4b[0]
-	WORD $0x4f8ce207 // sdot v7.4s, v16.16b, v12.4b[0]
-	WORD $0x4f8de1e8 // sdot v8.4s, v15.16b, v13.4b[0]
-	WORD $0x4f8de209 // sdot v9.4s, v16.16b, v13.4b[0]
-	WORD $0x4f8ee1ea // sdot v10.4s, v15.16b, v14.4b[0]
-	WORD $0x4f8ee20b // sdot v11.4s, v16.16b, v14.4b[0]
-	FLDPQ.P 32(R1), (F17, F18)
-	WORD $0x4face226 // sdot v6.4s, v17.16b, v12.4b[1]
-	WORD $0x4face247 // sdot v7.4s, v18.16b, v12.4b[1]
-	WORD $0x4fade228 // sdot v8.4s, v17.16b, v13.4b[1]
-	WORD $0x4fade249 // sdot v9.4s, v18.16b, v13.4b[1]
-	WORD $0x4faee22a // sdot v10.4s, v17.16b, v14.4b[1]
-	WORD $0x4faee24b // sdot v11.4s, v18.16b, v14.4b[1]
-	FLDPQ.P 32(R1), (F19, F20)
-	WORD $0x4f8cea66 // sdot v6.4s, v19.16b, v12.4b[2]
-	WORD $0x4f8cea87 // sdot v7.4s, v20.16b, v12.4b[2]
-	WORD $0x4f8dea68 // sdot v8.4s, v19.16b, v13.4b[2]
-	WORD $0x4f8dea89 // sdot v9.4s, v20.16b, v13.4b[2]
-	WORD $0x4f8eea6a // sdot v10.4s, v19.16b, v14.4b[2]
-	WORD $0x4f8eea8b // sdot v11.4s, v20.16b, v14.4b[2]
-	FLDPQ.P 32(R1), (F21, F22)
-	WORD $0x4faceaa6 // sdot v6.4s, v21.16b, v12.4b[3]
-	WORD $0x4faceac7 // sdot v7.4s, v22.16b, v12.4b[3]
-	WORD $0x4fadeaa8 // sdot v8.4s, v21.16b, v13.4b[3]
-	WORD $0x4fadeac9 // sdot v9.4s, v22.16b, v13.4b[3]
-	WORD $0x4faeeaaa // sdot v10.4s, v21.16b, v14.4b[3]
-	WORD $0x4faeeacb // sdot v11.4s, v22.16b, v14.4b[3]
-	FLDPQ.P 32(R2), (F23, F24)
-	FMOVQ (R6), F26
-	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
-	WORD $0x4f9a92f9 // fmul v25.4s, v23.4s, v26.s[0]
-	VFMLA V25.S4, V6.S4, V0.S4
-	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
-	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
-	VFMLA V25.S4, V7.S4, V1.S4
-	FMOVQ (R8), F26
-	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD $0x4f9a92f9 // fmul v25.4s, v23.4s, v26.s[0]
-	VFMLA V25.S4, V8.S4, V2.S4
-	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
-	VFMLA V25.S4, V9.S4, V3.S4
-	FMOVQ (R10), F26
-	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
-	WORD $0x4f9a92f9 // fmul v25.4s, v23.4s, v26.s[0]
-	VFMLA V25.S4, V10.S4, V4.S4
-	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
-	VFMLA V25.S4, V11.S4, V5.S4
-	VMOVI $0, V28.B16
-	VMOVI $0, V29.B16
-	VMOVI $0, V30.B16
-	VMOVI $0, V31.B16
-	VMOVI $0, V15.B16
-	VMOVI $0, V16.B16
-	FMOVQ.P 16(R5), F17
-	FMOVQ.P 16(R7), F18
-	FMOVQ.P 16(R9), F19
-	FLDPQ.P 32(R1), (F20, F21)
-	WORD $0x4f91e29c // sdot v28.4s, v20.16b, v17.4b[0]
-	WORD $0x4f91e2bd // sdot v29.4s, v21.16b, v17.4b[0]
-	WORD $0x4f92e29e // sdot v30.4s, v20.16b, v18.4b[0]
-	WORD $0x4f92e2bf // sdot v31.4s, v21.16b, v18.4b[0]
-	WORD $0x4f93e28f // sdot v15.4s, v20.16b, v19.4b[0]
-	WORD $0x4f93e2b0 // sdot v16.4s, v21.16b, v19.4b[0]
-	FLDPQ.P 32(R1), (F22, F12)
-	WORD $0x4fb1e2dc // sdot v28.4s, v22.16b, v17.4b[1]
-	WORD $0x4fb1e19d // sdot v29.4s, v12.16b, v17.4b[1]
-	WORD $0x4fb2e2de // sdot v30.4s, v22.16b, v18.4b[1]
-	WORD $0x4fb2e19f // sdot v31.4s, v12.16b, v18.4b[1]
-	WORD $0x4fb3e2cf // sdot v15.4s, v22.16b, v19.4b[1]
-	WORD $0x4fb3e190 // sdot v16.4s, v12.16b, v19.4b[1]
-	FLDPQ.P 32(R1), (F13, F14)
-	WORD $0x4f91e9bc // sdot v28.4s, v13.16b, v17.4b[2]
-	WORD $0x4f91e9dd // sdot v29.4s, v14.16b, v17.4b[2]
-	WORD $0x4f92e9be // sdot v30.4s, v13.16b, v18.4b[2]
-	WORD $0x4f92e9df // sdot v31.4s, v14.16b, v18.4b[2]
-	WORD $0x4f93e9af // sdot v15.4s, v13.16b, v19.4b[2]
-	WORD $0x4f93e9d0 // sdot v16.4s, v14.16b, v19.4b[2]
-	FLDPQ.P 32(R1), (F23, F24)
-	WORD $0x4fb1eafc // sdot v28.4s, v23.16b, v17.4b[3]
-	WORD $0x4fb1eb1d // sdot v29.4s, v24.16b, v17.4b[3]
-	WORD $0x4fb2eafe // sdot v30.4s, v23.16b, v18.4b[3]
-	WORD $0x4fb2eb1f // sdot v31.4s, v24.16b, v18.4b[3]
-	WORD $0x4fb3eaef // sdot v15.4s, v23.16b, v19.4b[3]
-	WORD $0x4fb3eb10 // sdot v16.4s, v24.16b, v19.4b[3]
-	FLDPQ.P 32(R2), (F25, F26)
-	FMOVQ.P 32(R6), F6
-	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
-	WORD $0x4f86933b // fmul v27.4s, v25.4s, v6.s[0]
-	VFMLA V27.S4, V28.S4, V0.S4
-	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
-	WORD $0x4f86935b // fmul v27.4s, v26.4s, v6.s[0]
-	VFMLA V27.S4, V29.S4, V1.S4
-	FMOVQ.P 32(R8), F6
-	WORD $0x4e21dbde // scvtf v30.4s, v30.4s
-	WORD $0x4f86933b // fmul v27.4s, v25.4s, v6.s[0]
-	VFMLA V27.S4, V30.S4, V2.S4
-	WORD $0x4e21dbff // scvtf v31.4s, v31.4s
-	WORD $0x4f86935b // fmul v27.4s, v26.4s, v6.s[0]
-	VFMLA V27.S4, V31.S4, V3.S4
-	FMOVQ.P 32(R10), F6
-	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
-	WORD $0x4f86933b // fmul v27.4s, v25.4s, v6.s[0]
-	VFMLA V27.S4, V15.S4, V4.S4
-	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x4f86935b // fmul v27.4s, v26.4s, v6.s[0]
-	VFMLA V27.S4, V16.S4, V5.S4
-	SUBS $1, R3, R3
-	BNE loop
-	MOVD (R0), R11
-	MOVD 8(R0), R12
-	FSTPQ (F0, F1), (R11)
-	ADD R12<<2, R11, R11
-	FSTPQ (F2, F3), (R11)
-	ADD R12<<2, R11, R11
-	FSTPQ (F4, F5), (R11)
-	RET
-
-// func panel16x4DotProd(a *byte)
-TEXT ·panel16x4DotProd(SB), NOSPLIT, $0-8
-	MOVD a+0(FP), R0
-	MOVD 16(R0), R1
-	MOVD 32(R0), R2
-	MOVD 80(R0), R3
-	MOVD 72(R0), R4
-	MOVD 56(R0), R5
-	MOVD 64(R0), R6
-	ADD R4, R5, R7
-	ADD R4, R6, R8
-	ADD R4, R7, R9
-	ADD R4, R8, R10
-	ADD R4, R9, R11
-	ADD R4, R10, R12
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-loop:
-	VMOVI $0, V8.B16
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	VMOVI $0, V12.B16
-	VMOVI $0, V13.B16
-	VMOVI $0, V14.B16
-	VMOVI $0, V15.B16
-	FMOVQ.P 16(R5), F16
-	FMOVQ.P 16(R7), F17
-	FMOVQ.P 16(R9), F18
-	FMOVQ.P 16(R11), F19
-	FLDPQ.P 32(R1), (F20, F21)
-	WORD $0x4f90e288 // sdot v8.4s, v20.16b, v16.4b[0]
-	WORD $0x4f90e2a9 // sdot v9.4s, v21.16b, v16.4b[0]
-	WORD $0x4f91e28a // sdot v10.4s, v20.16b, v17.4b[0]
-	WORD $0x4f91e2ab // sdot v11.4s, v21.16b, v17.4b[0]
-	WORD $0x4f92e28c // sdot v12.4s, v20.16b, v18.4b[0]
-	WORD $0x4f92e2ad // sdot v13.4s, v21.16b, v18.4b[0]
-	WORD $0x4f93e28e // sdot v14.4s, v20.16b, v19.4b[0]
-	WORD $0x4f93e2af // sdot v15.4s, v21.16b, v19.4b[0]
-	FLDPQ.P 32(R1), (F22, F23)
-	WORD $0x4fb0e2c8 // sdot v8.4s, v22.16b, v16.4b[1]
-	WORD $0x4fb0e2e9 // sdot v9.4s, v23.16b, v16.4b[1]
-	WORD $0x4fb1e2ca // sdot v10.4s, v22.16b, v17.4b[1]
-	WORD $0x4fb1e2eb // sdot v11.4s, v23.16b, v17.4b[1]
-	WORD $0x4fb2e2cc // sdot v12.4s, v22.16b, v18.4b[1]
-	WORD $0x4fb2e2ed // sdot v13.4s, v23.16b, v18.4b[1]
-	WORD $0x4fb3e2ce // sdot v14.4s, v22.16b, v19.4b[1]
-	WORD $0x4fb3e2ef // sdot v15.4s, v23.16b, v19.4b[1]
-	FLDPQ.P 32(R1), (F24, F25)
-	WORD $0x4f90eb08 // sdot v8.4s, v24.16b, v16.4b[2]
-	WORD $0x4f90eb29 // sdot v9.4s, v25.16b, v16.4b[2]
-	WORD $0x4f91eb0a // sdot v10.4s, v24.16b, v17.4b[2]
-	WORD $0x4f91eb2b // sdot v11.4s, v25.16b, v17.4b[2]
-	WORD $0x4f92eb0c // sdot v12.4s, v24.16b, v18.4b[2]
-	WORD $0x4f92eb2d // sdot v13.4s, v25.16b, v18.4b[2]
-	WORD $0x4f93eb0e // sdot v14.4s, v24.16b, v19.4b[2]
-	WORD $0x4f93eb2f // sdot v15.4s, v25.16b, v19.4b[2]
-	FLDPQ.P 32(R1), (F26, F27)
-	WORD $0x4fb0eb48 // sdot v8.4s, v26.16b, v16.4b[3]
-	WORD $0x4fb0eb69 // sdot v9.4s, v27.16b, v16.4b[3]
-	WORD $0x4fb1eb4a // sdot v10.4s, v26.16b, v17.4b[3]
-	WORD $0x4fb1eb6b // sdot v11.4s, v27.16b, v17.4b[3]
-	WORD $0x4fb2eb4c // sdot v12.4s, v26.16b, v18.4b[3]
-	WORD $0x4fb2eb6d // sdot v13.4s, v27.16b, v18.4b[3]
-	WORD $0x4fb3eb4e // sdot v14.4s, v26.16b, v19.4b[3]
-	WORD $0x4fb3eb6f // sdot v15.4s, v27.16b, v19.4b[3]
-	FLDPQ.P 32(R2), (F28, F29)
-	FMOVQ (R6), F31
-	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD $0x4f9f939e // fmul v30.4s, v28.4s, v31.s[0]
-	VFMLA V30.S4, V8.S4, V0.S4
-	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD $0x4f9f93be // fmul v30.4s, v29.4s, v31.s[0]
-	VFMLA V30.S4, V9.S4, V1.S4
-	FMOVQ (R8), F31
-	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
-	WORD $0x4f9f939e // fmul v30.4s, v28.4s, v31.s[0]
-	VFMLA V30.S4, V10.S4, V2.S4
-	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD $0x4f9f93be // fmul v30.4s, v29.4s, v31.s[0]
-	VFMLA V30.S4, V11.S4, V3.S4
-	FMOVQ (R10), F31
-	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
-	WORD $0x4f9f939e // fmul v30.4s, v28.4s, v31.s[0]
-	VFMLA V30.S4, V12.S4, V4.S4
-	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
-	WORD $0x4f9f93be // fmul v30.4s, v29.4s, v31.s[0]
-	VFMLA V30.S4, V13.S4, V5.S4
-	FMOVQ (R12), F31
-	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
-	WORD $0x4f9f939e // fmul v30.4s, v28.4s, v31.s[0]
-	VFMLA V30.S4, V14.S4, V6.S4
-	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
-	WORD $0x4f9f93be // fmul v30.4s, v29.4s, v31.s[0]
-	VFMLA V30.S4, V15.S4, V7.S4
-	VMOVI $0, V21.B16
-	VMOVI $0, V22.B16
-	VMOVI $0, V23.B16
-	VMOVI $0, V24.B16
-	VMOVI $0, V25.B16
-	VMOVI $0, V26.B16
-	VMOVI $0, V27.B16
-	VMOVI $0, V16.B16
-	FMOVQ.P 16(R5), F17
-	FMOVQ.P 16(R7), F18
-	FMOVQ.P 16(R9), F19
-	FMOVQ.P 16(R11), F28
-	FLDPQ.P 32(R1), (F29, F30)
-	WORD $0x4f91e3b5 // sdot v21.4s, v29.16b, v17.4b[0]
-	WORD $0x4f91e3d6 // sdot v22.4s, v30.16b, v17.4b[0]
-	WORD $0x4f92e3b7 // sdot v23.4s, v29.16b, v18.4b[0]
-	WORD $0x4f92e3d8 // sdot v24.4s, v30.16b, v18.4b[0]
-	WORD $0x4f93e3b9 // sdot v25.4s, v29.16b, v19.4b[0]
-	WORD $0x4f93e3da // sdot v26.4s, v30.16b, v19.4b[0]
-	WORD $0x4f9ce3bb // sdot v27.4s, v29.16b, v28.4b[0]
-	WORD $0x4f9ce3d0 // sdot v16.4s, v30.16b, v28.4b[0]
-	FLDPQ.P 32(R1), (F31, F20)
-	WORD $0x4fb1e3f5 // sdot v21.4s, v31.16b, v17.4b[1]
-	WORD $0x4fb1e296 // sdot v22.4s, v20.16b, v17.4b[1]
-	WORD $0x4fb2e3f7 // sdot v23.4s, v31.16b, v18.4b[1]
-	WORD $0x4fb2e298 // sdot v24.4s, v20.16b, v18.4b[1]
-	WORD $0x4fb3e3f9 // sdot v25.4s, v31.16b, v19.4b[1]
-	WORD $0x4fb3e29a // sdot v26.4s, v20.16b, v19.4b[1]
-	WORD $0x4fbce3fb // sdot v27.4s, v31.16b, v28.4b[1]
-	WORD $0x4fbce290 // sdot v16.4s, v20.16b, v28.4b[1]
-	FLDPQ.P 32(R1), (F8, F9)
-	WORD $0x4f91e915 // sdot v21.4s, v8.16b, v17.4b[2]
-	WORD $0x4f91e936 // sdot v22.4s, v9.16b, v17.4b[2]
-	WORD $0x4f92e917 // sdot v23.4s, v8.16b, v18.4b[2]
-	WORD $0x4f92e938 // sdot v24.4s, v9.16b, v18.4b[2]
-	WORD $0x4f93e919 // sdot v25.4s, v8.16b, v19.4b[2]
-	WORD $0x4f93e93a // sdot v26.4s, v9.16b, v19.4b[2]
-	WORD $0x4f9ce91b // sdot v27.4s, v8.16b, v28.4b[2]
-	WORD $0x4f9ce930 // sdot v16.4s, v9.16b, v28.4b[2]
-	FLDPQ.P 32(R1), (F10, F11)
-	WORD $0x4fb1e955 // sdot v21.4s, v10.16b, v17.4b[3]
-	WORD $0x4fb1e976 // sdot v22.4s, v11.16b, v17.4b[3]
-	WORD $0x4fb2e957 // sdot v23.4s, v10.16b, v18.4b[3]
-	WORD $0x4fb2e978 // sdot v24.4s, v11.16b, v18.4b[3]
-	WORD $0x4fb3e959 // sdot v25.4s, v10.16b, v19.4b[3]
-	WORD $0x4fb3e97a // sdot v26.4s, v11.16b, v19.4b[3]
-	WORD $0x4fbce95b // sdot v27.4s, v10.16b, v28.4b[3]
-	WORD $0x4fbce970 // sdot v16.4s, v11.16b, v28.4b[3]
-	FLDPQ.P 32(R2), (F12, F13)
-	FMOVQ.P 32(R6), F15
-	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
-	WORD $0x4f8f918e // fmul v14.4s, v12.4s, v15.s[0]
-	VFMLA V14.S4, V21.S4, V0.S4
-	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
-	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
-	VFMLA V14.S4, V22.S4, V1.S4
-	FMOVQ.P 32(R8), F15
-	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
-	WORD $0x4f8f918e // fmul v14.4s, v12.4s, v15.s[0]
-	VFMLA V14.S4, V23.S4, V2.S4
-	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
-	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
-	VFMLA V14.S4, V24.S4, V3.S4
-	FMOVQ.P 32(R10), F15
-	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
-	WORD $0x4f8f918e // fmul v14.4s, v12.4s, v15.s[0]
-	VFMLA V14.S4, V25.S4, V4.S4
-	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
-	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
-	VFMLA V14.S4, V26.S4, V5.S4
-	FMOVQ.P 32(R12), F15
-	WORD $0x4e21db7b // scvtf v27.4s, v27.4s
-	WORD $0x4f8f918e // fmul v14.4s, v12.4s, v15.s[0]
-	VFMLA V14.S4, V27.S4, V6.S4
-	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
-	VFMLA V14.S4, V16.S4, V7.S4
-	SUBS $1, R3, R3
-	BNE loop
-	MOVD (R0), R13
-	MOVD 8(R0), R14
-	FSTPQ (F0, F1), (R13)
-	ADD R14<<2, R13, R13
-	FSTPQ (F2, F3), (R13)
-	ADD R14<<2, R13, R13
-	FSTPQ (F4, F5), (R13)
-	ADD R14<<2, R13, R13
-	FSTPQ (F6, F7), (R13)
-	RET
-
-// func panel16Minx1DotProd(a *byte)
-TEXT ·panel16Minx1DotProd(SB), NOSPLIT, $0-8
-	MOVD a+0(FP), R0
-	MOVD 16(R0), R1
-	MOVD 32(R0), R2
-	MOVD 80(R0), R3
-	MOVD 40(R0), R4
+	MOVD 96(R0), R4
 	MOVD 72(R0), R5
 	MOVD 56(R0), R6
 	MOVD 64(R0), R7
@@ -21975,42 +21067,38 @@ loop:
 	WORD $0x4fa4e962 // sdot v2.4s, v11.16b, v4.4b[3]
 	WORD $0x4fa4e983 // sdot v3.4s, v12.16b, v4.4b[3]
 	FLDPQ.P 32(R2), (F13, F14)
-	FLDPQ.P 32(R4), (F18, F19)
-	FLDPQ (R7), (F16, F17)
+	FMOVQ (R7), F16
 	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
 	WORD $0x4f9091af // fmul v15.4s, v13.4s, v16.s[0]
 	VFMLA V15.S4, V2.S4, V0.S4
 	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
 	WORD $0x4f9091cf // fmul v15.4s, v14.4s, v16.s[0]
 	VFMLA V15.S4, V3.S4, V1.S4
-	WORD $0x4fb11240 // fmla v0.4s, v18.4s, v17.s[1]
-	WORD $0x4fb11261 // fmla v1.4s, v19.4s, v17.s[1]
-	VMOVI $0, V20.B16
-	VMOVI $0, V21.B16
-	FMOVQ.P 16(R6), F22
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+	FMOVQ.P 16(R6), F20
+	FLDPQ.P 32(R1), (F21, F22)
+	WORD $0x4f94e2b2 // sdot v18.4s, v21.16b, v20.4b[0]
+	WORD $0x4f94e2d3 // sdot v19.4s, v22.16b, v20.4b[0]
 	FLDPQ.P 32(R1), (F23, F24)
-	WORD $0x4f96e2f4 // sdot v20.4s, v23.16b, v22.4b[0]
-	WORD $0x4f96e315 // sdot v21.4s, v24.16b, v22.4b[0]
+	WORD $0x4fb4e2f2 // sdot v18.4s, v23.16b, v20.4b[1]
+	WORD $0x4fb4e313 // sdot v19.4s, v24.16b, v20.4b[1]
 	FLDPQ.P 32(R1), (F25, F26)
-	WORD $0x4fb6e334 // sdot v20.4s, v25.16b, v22.4b[1]
-	WORD $0x4fb6e355 // sdot v21.4s, v26.16b, v22.4b[1]
+	WORD $0x4f94eb32 // sdot v18.4s, v25.16b, v20.4b[2]
+	WORD $0x4f94eb53 // sdot v19.4s, v26.16b, v20.4b[2]
 	FLDPQ.P 32(R1), (F27, F28)
-	WORD $0x4f96eb74 // sdot v20.4s, v27.16b, v22.4b[2]
-	WORD $0x4f96eb95 // sdot v21.4s, v28.16b, v22.4b[2]
-	FLDPQ.P 32(R1), (F29, F30)
-	WORD $0x4fb6ebb4 // sdot v20.4s, v29.16b, v22.4b[3]
-	WORD $0x4fb6ebd5 // sdot v21.4s, v30.16b, v22.4b[3]
-	FLDPQ.P 32(R2), (F31, F5)
-	FLDPQ.P 32(R4), (F9, F10)
-	FLDPQ.P 32(R7), (F7, F8)
-	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
-	WORD $0x4f8793e6 // fmul v6.4s, v31.4s, v7.s[0]
-	VFMLA V6.S4, V20.S4, V0.S4
-	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
-	WORD $0x4f8790a6 // fmul v6.4s, v5.4s, v7.s[0]
-	VFMLA V6.S4, V21.S4, V1.S4
-	WORD $0x4f881920 // fmla v0.4s, v9.4s, v8.s[2]
-	WORD $0x4f881941 // fmla v1.4s, v10.4s, v8.s[2]
+	WORD $0x4fb4eb72 // sdot v18.4s, v27.16b, v20.4b[3]
+	WORD $0x4fb4eb93 // sdot v19.4s, v28.16b, v20.4b[3]
+	FLDPQ.P 32(R2), (F29, F30)
+	FMOVQ.P 32(R7), F5
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x4f8593bf // fmul v31.4s, v29.4s, v5.s[0]
+	VFMLA V31.S4, V18.S4, V0.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x4f8593df // fmul v31.4s, v30.4s, v5.s[0]
+	VFMLA V31.S4, V19.S4, V1.S4
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
 	SUBS $1, R3, R3
 	BNE loop
 	MOVD (R0), R8
@@ -22018,13 +21106,13 @@ loop:
 	FSTPQ (F0, F1), (R8)
 	RET
 
-// func panel16Minx2DotProd(a *byte)
-TEXT ·panel16Minx2DotProd(SB), NOSPLIT, $0-8
+// func panel16x2DotProd(a *byte)
+TEXT ·panel16x2DotProd(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
 	MOVD 80(R0), R3
-	MOVD 40(R0), R4
+	MOVD 96(R0), R4
 	MOVD 72(R0), R5
 	MOVD 56(R0), R6
 	MOVD 64(R0), R7
@@ -22062,71 +21150,63 @@ loop:
 	WORD $0x4fa9ea06 // sdot v6.4s, v16.16b, v9.4b[3]
 	WORD $0x4fa9ea27 // sdot v7.4s, v17.16b, v9.4b[3]
 	FLDPQ.P 32(R2), (F18, F19)
-	FLDPQ.P 32(R4), (F23, F24)
-	FLDPQ (R7), (F21, F22)
+	FMOVQ (R7), F21
 	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
 	WORD $0x4f959254 // fmul v20.4s, v18.4s, v21.s[0]
 	VFMLA V20.S4, V4.S4, V0.S4
 	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
 	WORD $0x4f959274 // fmul v20.4s, v19.4s, v21.s[0]
 	VFMLA V20.S4, V5.S4, V1.S4
-	WORD $0x4fb612e0 // fmla v0.4s, v23.4s, v22.s[1]
-	WORD $0x4fb61301 // fmla v1.4s, v24.4s, v22.s[1]
-	FLDPQ (R9), (F21, F22)
+	FMOVQ (R9), F21
 	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
 	WORD $0x4f959254 // fmul v20.4s, v18.4s, v21.s[0]
 	VFMLA V20.S4, V6.S4, V2.S4
 	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
 	WORD $0x4f959274 // fmul v20.4s, v19.4s, v21.s[0]
 	VFMLA V20.S4, V7.S4, V3.S4
-	WORD $0x4fb612e2 // fmla v2.4s, v23.4s, v22.s[1]
-	WORD $0x4fb61303 // fmla v3.4s, v24.4s, v22.s[1]
+	VMOVI $0, V23.B16
+	VMOVI $0, V24.B16
 	VMOVI $0, V25.B16
 	VMOVI $0, V26.B16
-	VMOVI $0, V27.B16
-	VMOVI $0, V28.B16
-	FMOVQ.P 16(R6), F29
-	FMOVQ.P 16(R8), F30
+	FMOVQ.P 16(R6), F27
+	FMOVQ.P 16(R8), F28
+	FLDPQ.P 32(R1), (F29, F30)
+	WORD $0x4f9be3b7 // sdot v23.4s, v29.16b, v27.4b[0]
+	WORD $0x4f9be3d8 // sdot v24.4s, v30.16b, v27.4b[0]
+	WORD $0x4f9ce3b9 // sdot v25.4s, v29.16b, v28.4b[0]
+	WORD $0x4f9ce3da // sdot v26.4s, v30.16b, v28.4b[0]
 	FLDPQ.P 32(R1), (F31, F10)
-	WORD $0x4f9de3f9 // sdot v25.4s, v31.16b, v29.4b[0]
-	WORD $0x4f9de15a // sdot v26.4s, v10.16b, v29.4b[0]
-	WORD $0x4f9ee3fb // sdot v27.4s, v31.16b, v30.4b[0]
-	WORD $0x4f9ee15c // sdot v28.4s, v10.16b, v30.4b[0]
+	WORD $0x4fbbe3f7 // sdot v23.4s, v31.16b, v27.4b[1]
+	WORD $0x4fbbe158 // sdot v24.4s, v10.16b, v27.4b[1]
+	WORD $0x4fbce3f9 // sdot v25.4s, v31.16b, v28.4b[1]
+	WORD $0x4fbce15a // sdot v26.4s, v10.16b, v28.4b[1]
 	FLDPQ.P 32(R1), (F11, F12)
-	WORD $0x4fbde179 // sdot v25.4s, v11.16b, v29.4b[1]
-	WORD $0x4fbde19a // sdot v26.4s, v12.16b, v29.4b[1]
-	WORD $0x4fbee17b // sdot v27.4s, v11.16b, v30.4b[1]
-	WORD $0x4fbee19c // sdot v28.4s, v12.16b, v30.4b[1]
+	WORD $0x4f9be977 // sdot v23.4s, v11.16b, v27.4b[2]
+	WORD $0x4f9be998 // sdot v24.4s, v12.16b, v27.4b[2]
+	WORD $0x4f9ce979 // sdot v25.4s, v11.16b, v28.4b[2]
+	WORD $0x4f9ce99a // sdot v26.4s, v12.16b, v28.4b[2]
 	FLDPQ.P 32(R1), (F13, F14)
-	WORD $0x4f9de9b9 // sdot v25.4s, v13.16b, v29.4b[2]
-	WORD $0x4f9de9da // sdot v26.4s, v14.16b, v29.4b[2]
-	WORD $0x4f9ee9bb // sdot v27.4s, v13.16b, v30.4b[2]
-	WORD $0x4f9ee9dc // sdot v28.4s, v14.16b, v30.4b[2]
-	FLDPQ.P 32(R1), (F15, F16)
-	WORD $0x4fbde9f9 // sdot v25.4s, v15.16b, v29.4b[3]
-	WORD $0x4fbdea1a // sdot v26.4s, v16.16b, v29.4b[3]
-	WORD $0x4fbee9fb // sdot v27.4s, v15.16b, v30.4b[3]
-	WORD $0x4fbeea1c // sdot v28.4s, v16.16b, v30.4b[3]
-	FLDPQ.P 32(R2), (F17, F8)
-	FLDPQ.P 32(R4), (F20, F21)
-	FLDPQ.P 32(R7), (F18, F19)
+	WORD $0x4fbbe9b7 // sdot v23.4s, v13.16b, v27.4b[3]
+	WORD $0x4fbbe9d8 // sdot v24.4s, v14.16b, v27.4b[3]
+	WORD $0x4fbce9b9 // sdot v25.4s, v13.16b, v28.4b[3]
+	WORD $0x4fbce9da // sdot v26.4s, v14.16b, v28.4b[3]
+	FLDPQ.P 32(R2), (F15, F16)
+	FMOVQ.P 32(R7), F8
+	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
+	WORD $0x4f8891f1 // fmul v17.4s, v15.4s, v8.s[0]
+	VFMLA V17.S4, V23.S4, V0.S4
+	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
+	WORD $0x4f889211 // fmul v17.4s, v16.4s, v8.s[0]
+	VFMLA V17.S4, V24.S4, V1.S4
+	FMOVQ.P 32(R9), F8
 	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
-	WORD $0x4f929229 // fmul v9.4s, v17.4s, v18.s[0]
-	VFMLA V9.S4, V25.S4, V0.S4
+	WORD $0x4f8891f1 // fmul v17.4s, v15.4s, v8.s[0]
+	VFMLA V17.S4, V25.S4, V2.S4
 	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
-	WORD $0x4f929109 // fmul v9.4s, v8.4s, v18.s[0]
-	VFMLA V9.S4, V26.S4, V1.S4
-	WORD $0x4f931a80 // fmla v0.4s, v20.4s, v19.s[2]
-	WORD $0x4f931aa1 // fmla v1.4s, v21.4s, v19.s[2]
-	FLDPQ.P 32(R9), (F18, F19)
-	WORD $0x4e21db7b // scvtf v27.4s, v27.4s
-	WORD $0x4f929229 // fmul v9.4s, v17.4s, v18.s[0]
-	VFMLA V9.S4, V27.S4, V2.S4
-	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
-	WORD $0x4f929109 // fmul v9.4s, v8.4s, v18.s[0]
-	VFMLA V9.S4, V28.S4, V3.S4
-	WORD $0x4f931a82 // fmla v2.4s, v20.4s, v19.s[2]
-	WORD $0x4f931aa3 // fmla v3.4s, v21.4s, v19.s[2]
+	WORD $0x4f889211 // fmul v17.4s, v16.4s, v8.s[0]
+	VFMLA V17.S4, V26.S4, V3.S4
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
 	SUBS $1, R3, R3
 	BNE loop
 	MOVD (R0), R10
@@ -22136,13 +21216,13 @@ loop:
 	FSTPQ (F2, F3), (R10)
 	RET
 
-// func panel16Minx3DotProd(a *byte)
-TEXT ·panel16Minx3DotProd(SB), NOSPLIT, $0-8
+// func panel16x3DotProd(a *byte)
+TEXT ·panel16x3DotProd(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
 	MOVD 80(R0), R3
-	MOVD 40(R0), R4
+	MOVD 96(R0), R4
 	MOVD 72(R0), R5
 	MOVD 56(R0), R6
 	MOVD 64(R0), R7
@@ -22195,100 +21275,88 @@ loop:
 	WORD $0x4faeeaaa // sdot v10.4s, v21.16b, v14.4b[3]
 	WORD $0x4faeeacb // sdot v11.4s, v22.16b, v14.4b[3]
 	FLDPQ.P 32(R2), (F23, F24)
-	FLDPQ.P 32(R4), (F28, F29)
-	FLDPQ (R7), (F26, F27)
+	FMOVQ (R7), F26
 	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
 	WORD $0x4f9a92f9 // fmul v25.4s, v23.4s, v26.s[0]
 	VFMLA V25.S4, V6.S4, V0.S4
 	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
 	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
 	VFMLA V25.S4, V7.S4, V1.S4
-	WORD $0x4fbb1380 // fmla v0.4s, v28.4s, v27.s[1]
-	WORD $0x4fbb13a1 // fmla v1.4s, v29.4s, v27.s[1]
-	FLDPQ (R9), (F26, F27)
+	FMOVQ (R9), F26
 	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
 	WORD $0x4f9a92f9 // fmul v25.4s, v23.4s, v26.s[0]
 	VFMLA V25.S4, V8.S4, V2.S4
 	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
 	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
 	VFMLA V25.S4, V9.S4, V3.S4
-	WORD $0x4fbb1382 // fmla v2.4s, v28.4s, v27.s[1]
-	WORD $0x4fbb13a3 // fmla v3.4s, v29.4s, v27.s[1]
-	FLDPQ (R11), (F26, F27)
+	FMOVQ (R11), F26
 	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
 	WORD $0x4f9a92f9 // fmul v25.4s, v23.4s, v26.s[0]
 	VFMLA V25.S4, V10.S4, V4.S4
 	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
 	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
 	VFMLA V25.S4, V11.S4, V5.S4
-	WORD $0x4fbb1384 // fmla v4.4s, v28.4s, v27.s[1]
-	WORD $0x4fbb13a5 // fmla v5.4s, v29.4s, v27.s[1]
+	VMOVI $0, V28.B16
+	VMOVI $0, V29.B16
 	VMOVI $0, V30.B16
 	VMOVI $0, V31.B16
 	VMOVI $0, V15.B16
 	VMOVI $0, V16.B16
-	VMOVI $0, V17.B16
-	VMOVI $0, V18.B16
-	FMOVQ.P 16(R6), F19
-	FMOVQ.P 16(R8), F20
-	FMOVQ.P 16(R10), F21
+	FMOVQ.P 16(R6), F17
+	FMOVQ.P 16(R8), F18
+	FMOVQ.P 16(R10), F19
+	FLDPQ.P 32(R1), (F20, F21)
+	WORD $0x4f91e29c // sdot v28.4s, v20.16b, v17.4b[0]
+	WORD $0x4f91e2bd // sdot v29.4s, v21.16b, v17.4b[0]
+	WORD $0x4f92e29e // sdot v30.4s, v20.16b, v18.4b[0]
+	WORD $0x4f92e2bf // sdot v31.4s, v21.16b, v18.4b[0]
+	WORD $0x4f93e28f // sdot v15.4s, v20.16b, v19.4b[0]
+	WORD $0x4f93e2b0 // sdot v16.4s, v21.16b, v19.4b[0]
 	FLDPQ.P 32(R1), (F22, F12)
-	WORD $0x4f93e2de // sdot v30.4s, v22.16b, v19.4b[0]
-	WORD $0x4f93e19f // sdot v31.4s, v12.16b, v19.4b[0]
-	WORD $0x4f94e2cf // sdot v15.4s, v22.16b, v20.4b[0]
-	WORD $0x4f94e190 // sdot v16.4s, v12.16b, v20.4b[0]
-	WORD $0x4f95e2d1 // sdot v17.4s, v22.16b, v21.4b[0]
-	WORD $0x4f95e192 // sdot v18.4s, v12.16b, v21.4b[0]
+	WORD $0x4fb1e2dc // sdot v28.4s, v22.16b, v17.4b[1]
+	WORD $0x4fb1e19d // sdot v29.4s, v12.16b, v17.4b[1]
+	WORD $0x4fb2e2de // sdot v30.4s, v22.16b, v18.4b[1]
+	WORD $0x4fb2e19f // sdot v31.4s, v12.16b, v18.4b[1]
+	WORD $0x4fb3e2cf // sdot v15.4s, v22.16b, v19.4b[1]
+	WORD $0x4fb3e190 // sdot v16.4s, v12.16b, v19.4b[1]
 	FLDPQ.P 32(R1), (F13, F14)
-	WORD $0x4fb3e1be // sdot v30.4s, v13.16b, v19.4b[1]
-	WORD $0x4fb3e1df // sdot v31.4s, v14.16b, v19.4b[1]
-	WORD $0x4fb4e1af // sdot v15.4s, v13.16b, v20.4b[1]
-	WORD $0x4fb4e1d0 // sdot v16.4s, v14.16b, v20.4b[1]
-	WORD $0x4fb5e1b1 // sdot v17.4s, v13.16b, v21.4b[1]
-	WORD $0x4fb5e1d2 // sdot v18.4s, v14.16b, v21.4b[1]
+	WORD $0x4f91e9bc // sdot v28.4s, v13.16b, v17.4b[2]
+	WORD $0x4f91e9dd // sdot v29.4s, v14.16b, v17.4b[2]
+	WORD $0x4f92e9be // sdot v30.4s, v13.16b, v18.4b[2]
+	WORD $0x4f92e9df // sdot v31.4s, v14.16b, v18.4b[2]
+	WORD $0x4f93e9af // sdot v15.4s, v13.16b, v19.4b[2]
+	WORD $0x4f93e9d0 // sdot v16.4s, v14.16b, v19.4b[2]
 	FLDPQ.P 32(R1), (F23, F24)
-	WORD $0x4f93eafe // sdot v30.4s, v23.16b, v19.4b[2]
-	WORD $0x4f93eb1f // sdot v31.4s, v24.16b, v19.4b[2]
-	WORD $0x4f94eaef // sdot v15.4s, v23.16b, v20.4b[2]
-	WORD $0x4f94eb10 // sdot v16.4s, v24.16b, v20.4b[2]
-	WORD $0x4f95eaf1 // sdot v17.4s, v23.16b, v21.4b[2]
-	WORD $0x4f95eb12 // sdot v18.4s, v24.16b, v21.4b[2]
-	FLDPQ.P 32(R1), (F25, F26)
-	WORD $0x4fb3eb3e // sdot v30.4s, v25.16b, v19.4b[3]
-	WORD $0x4fb3eb5f // sdot v31.4s, v26.16b, v19.4b[3]
-	WORD $0x4fb4eb2f // sdot v15.4s, v25.16b, v20.4b[3]
-	WORD $0x4fb4eb50 // sdot v16.4s, v26.16b, v20.4b[3]
-	WORD $0x4fb5eb31 // sdot v17.4s, v25.16b, v21.4b[3]
-	WORD $0x4fb5eb52 // sdot v18.4s, v26.16b, v21.4b[3]
-	FLDPQ.P 32(R2), (F27, F28)
-	FLDPQ.P 32(R4), (F8, F9)
-	FLDPQ.P 32(R7), (F6, F7)
+	WORD $0x4fb1eafc // sdot v28.4s, v23.16b, v17.4b[3]
+	WORD $0x4fb1eb1d // sdot v29.4s, v24.16b, v17.4b[3]
+	WORD $0x4fb2eafe // sdot v30.4s, v23.16b, v18.4b[3]
+	WORD $0x4fb2eb1f // sdot v31.4s, v24.16b, v18.4b[3]
+	WORD $0x4fb3eaef // sdot v15.4s, v23.16b, v19.4b[3]
+	WORD $0x4fb3eb10 // sdot v16.4s, v24.16b, v19.4b[3]
+	FLDPQ.P 32(R2), (F25, F26)
+	FMOVQ.P 32(R7), F6
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f86933b // fmul v27.4s, v25.4s, v6.s[0]
+	VFMLA V27.S4, V28.S4, V0.S4
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f86935b // fmul v27.4s, v26.4s, v6.s[0]
+	VFMLA V27.S4, V29.S4, V1.S4
+	FMOVQ.P 32(R9), F6
 	WORD $0x4e21dbde // scvtf v30.4s, v30.4s
-	WORD $0x4f86937d // fmul v29.4s, v27.4s, v6.s[0]
-	VFMLA V29.S4, V30.S4, V0.S4
+	WORD $0x4f86933b // fmul v27.4s, v25.4s, v6.s[0]
+	VFMLA V27.S4, V30.S4, V2.S4
 	WORD $0x4e21dbff // scvtf v31.4s, v31.4s
-	WORD $0x4f86939d // fmul v29.4s, v28.4s, v6.s[0]
-	VFMLA V29.S4, V31.S4, V1.S4
-	WORD $0x4f871900 // fmla v0.4s, v8.4s, v7.s[2]
-	WORD $0x4f871921 // fmla v1.4s, v9.4s, v7.s[2]
-	FLDPQ.P 32(R9), (F6, F7)
+	WORD $0x4f86935b // fmul v27.4s, v26.4s, v6.s[0]
+	VFMLA V27.S4, V31.S4, V3.S4
+	FMOVQ.P 32(R11), F6
 	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
-	WORD $0x4f86937d // fmul v29.4s, v27.4s, v6.s[0]
-	VFMLA V29.S4, V15.S4, V2.S4
+	WORD $0x4f86933b // fmul v27.4s, v25.4s, v6.s[0]
+	VFMLA V27.S4, V15.S4, V4.S4
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x4f86939d // fmul v29.4s, v28.4s, v6.s[0]
-	VFMLA V29.S4, V16.S4, V3.S4
-	WORD $0x4f871902 // fmla v2.4s, v8.4s, v7.s[2]
-	WORD $0x4f871923 // fmla v3.4s, v9.4s, v7.s[2]
-	FLDPQ.P 32(R11), (F6, F7)
-	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
-	WORD $0x4f86937d // fmul v29.4s, v27.4s, v6.s[0]
-	VFMLA V29.S4, V17.S4, V4.S4
-	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD $0x4f86939d // fmul v29.4s, v28.4s, v6.s[0]
-	VFMLA V29.S4, V18.S4, V5.S4
-	WORD $0x4f871904 // fmla v4.4s, v8.4s, v7.s[2]
-	WORD $0x4f871925 // fmla v5.4s, v9.4s, v7.s[2]
+	WORD $0x4f86935b // fmul v27.4s, v26.4s, v6.s[0]
+	VFMLA V27.S4, V16.S4, V5.S4
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
 	SUBS $1, R3, R3
 	BNE loop
 	MOVD (R0), R12
@@ -22300,13 +21368,13 @@ loop:
 	FSTPQ (F4, F5), (R12)
 	RET
 
-// func panel16Minx4DotProd(a *byte)
-TEXT ·panel16Minx4DotProd(SB), NOSPLIT, $0-8
+// func panel16x4DotProd(a *byte)
+TEXT ·panel16x4DotProd(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
 	MOVD 80(R0), R3
-	MOVD 40(R0), R4
+	MOVD 96(R0), R4
 	MOVD 72(R0), R5
 	MOVD 56(R0), R6
 	MOVD 64(R0), R7
@@ -22374,8 +21442,566 @@ loop:
 	WORD $0x4fb3eb4e // sdot v14.4s, v26.16b, v19.4b[3]
 	WORD $0x4fb3eb6f // sdot v15.4s, v27.16b, v19.4b[3]
 	FLDPQ.P 32(R2), (F28, F29)
-	FLDPQ.P 32(R4), (F21, F22)
-	FLDPQ (R7), (F31, F20)
+	FMOVQ (R7), F31
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x4f9f939e // fmul v30.4s, v28.4s, v31.s[0]
+	VFMLA V30.S4, V8.S4, V0.S4
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x4f9f93be // fmul v30.4s, v29.4s, v31.s[0]
+	VFMLA V30.S4, V9.S4, V1.S4
+	FMOVQ (R9), F31
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f9f939e // fmul v30.4s, v28.4s, v31.s[0]
+	VFMLA V30.S4, V10.S4, V2.S4
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f9f93be // fmul v30.4s, v29.4s, v31.s[0]
+	VFMLA V30.S4, V11.S4, V3.S4
+	FMOVQ (R11), F31
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x4f9f939e // fmul v30.4s, v28.4s, v31.s[0]
+	VFMLA V30.S4, V12.S4, V4.S4
+	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD $0x4f9f93be // fmul v30.4s, v29.4s, v31.s[0]
+	VFMLA V30.S4, V13.S4, V5.S4
+	FMOVQ (R13), F31
+	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
+	WORD $0x4f9f939e // fmul v30.4s, v28.4s, v31.s[0]
+	VFMLA V30.S4, V14.S4, V6.S4
+	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
+	WORD $0x4f9f93be // fmul v30.4s, v29.4s, v31.s[0]
+	VFMLA V30.S4, V15.S4, V7.S4
+	VMOVI $0, V21.B16
+	VMOVI $0, V22.B16
+	VMOVI $0, V23.B16
+	VMOVI $0, V24.B16
+	VMOVI $0, V25.B16
+	VMOVI $0, V26.B16
+	VMOVI $0, V27.B16
+	VMOVI $0, V16.B16
+	FMOVQ.P 16(R6), F17
+	FMOVQ.P 16(R8), F18
+	FMOVQ.P 16(R10), F19
+	FMOVQ.P 16(R12), F28
+	FLDPQ.P 32(R1), (F29, F30)
+	WORD $0x4f91e3b5 // sdot v21.4s, v29.16b, v17.4b[0]
+	WORD $0x4f91e3d6 // sdot v22.4s, v30.16b, v17.4b[0]
+	WORD $0x4f92e3b7 // sdot v23.4s, v29.16b, v18.4b[0]
+	WORD $0x4f92e3d8 // sdot v24.4s, v30.16b, v18.4b[0]
+	WORD $0x4f93e3b9 // sdot v25.4s, v29.16b, v19.4b[0]
+	WORD $0x4f93e3da // sdot v26.4s, v30.16b, v19.4b[0]
+	WORD $0x4f9ce3bb // sdot v27.4s, v29.16b, v28.4b[0]
+	WORD $0x4f9ce3d0 // sdot v16.4s, v30.16b, v28.4b[0]
+	FLDPQ.P 32(R1), (F31, F20)
+	WORD $0x4fb1e3f5 // sdot v21.4s, v31.16b, v17.4b[1]
+	WORD $0x4fb1e296 // sdot v22.4s, v20.16b, v17.4b[1]
+	WORD $0x4fb2e3f7 // sdot v23.4s, v31.16b, v18.4b[1]
+	WORD $0x4fb2e298 // sdot v24.4s, v20.16b, v18.4b[1]
+	WORD $0x4fb3e3f9 // sdot v25.4s, v31.16b, v19.4b[1]
+	WORD $0x4fb3e29a // sdot v26.4s, v20.16b, v19.4b[1]
+	WORD $0x4fbce3fb // sdot v27.4s, v31.16b, v28.4b[1]
+	WORD $0x4fbce290 // sdot v16.4s, v20.16b, v28.4b[1]
+	FLDPQ.P 32(R1), (F8, F9)
+	WORD $0x4f91e915 // sdot v21.4s, v8.16b, v17.4b[2]
+	WORD $0x4f91e936 // sdot v22.4s, v9.16b, v17.4b[2]
+	WORD $0x4f92e917 // sdot v23.4s, v8.16b, v18.4b[2]
+	WORD $0x4f92e938 // sdot v24.4s, v9.16b, v18.4b[2]
+	WORD $0x4f93e919 // sdot v25.4s, v8.16b, v19.4b[2]
+	WORD $0x4f93e93a // sdot v26.4s, v9.16b, v19.4b[2]
+	WORD $0x4f9ce91b // sdot v27.4s, v8.16b, v28.4b[2]
+	WORD $0x4f9ce930 // sdot v16.4s, v9.16b, v28.4b[2]
+	FLDPQ.P 32(R1), (F10, F11)
+	WORD $0x4fb1e955 // sdot v21.4s, v10.16b, v17.4b[3]
+	WORD $0x4fb1e976 // sdot v22.4s, v11.16b, v17.4b[3]
+	WORD $0x4fb2e957 // sdot v23.4s, v10.16b, v18.4b[3]
+	WORD $0x4fb2e978 // sdot v24.4s, v11.16b, v18.4b[3]
+	WORD $0x4fb3e959 // sdot v25.4s, v10.16b, v19.4b[3]
+	WORD $0x4fb3e97a // sdot v26.4s, v11.16b, v19.4b[3]
+	WORD $0x4fbce95b // sdot v27.4s, v10.16b, v28.4b[3]
+	WORD $0x4fbce970 // sdot v16.4s, v11.16b, v28.4b[3]
+	FLDPQ.P 32(R2), (F12, F13)
+	FMOVQ.P 32(R7), F15
+	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
+	WORD $0x4f8f918e // fmul v14.4s, v12.4s, v15.s[0]
+	VFMLA V14.S4, V21.S4, V0.S4
+	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	VFMLA V14.S4, V22.S4, V1.S4
+	FMOVQ.P 32(R9), F15
+	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
+	WORD $0x4f8f918e // fmul v14.4s, v12.4s, v15.s[0]
+	VFMLA V14.S4, V23.S4, V2.S4
+	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	VFMLA V14.S4, V24.S4, V3.S4
+	FMOVQ.P 32(R11), F15
+	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
+	WORD $0x4f8f918e // fmul v14.4s, v12.4s, v15.s[0]
+	VFMLA V14.S4, V25.S4, V4.S4
+	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	VFMLA V14.S4, V26.S4, V5.S4
+	FMOVQ.P 32(R13), F15
+	WORD $0x4e21db7b // scvtf v27.4s, v27.4s
+	WORD $0x4f8f918e // fmul v14.4s, v12.4s, v15.s[0]
+	VFMLA V14.S4, V27.S4, V6.S4
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8f91ae // fmul v14.4s, v13.4s, v15.s[0]
+	VFMLA V14.S4, V16.S4, V7.S4
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
+	SUBS $1, R3, R3
+	BNE loop
+	MOVD (R0), R14
+	MOVD 8(R0), R15
+	FSTPQ (F0, F1), (R14)
+	ADD R15<<2, R14, R14
+	FSTPQ (F2, F3), (R14)
+	ADD R15<<2, R14, R14
+	FSTPQ (F4, F5), (R14)
+	ADD R15<<2, R14, R14
+	FSTPQ (F6, F7), (R14)
+	RET
+
+// func panel16Minx1DotProd(a *byte)
+TEXT ·panel16Minx1DotProd(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	MOVD 16(R0), R1
+	MOVD 32(R0), R2
+	MOVD 80(R0), R3
+	MOVD 96(R0), R4
+	MOVD 40(R0), R5
+	MOVD 72(R0), R6
+	MOVD 56(R0), R7
+	MOVD 64(R0), R8
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+loop:
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	FMOVQ.P 16(R7), F4
+	FLDPQ.P 32(R1), (F5, F6)
+	WORD $0x4f84e0a2 // sdot v2.4s, v5.16b, v4.4b[0]
+	WORD $0x4f84e0c3 // sdot v3.4s, v6.16b, v4.4b[0]
+	FLDPQ.P 32(R1), (F7, F8)
+	WORD $0x4fa4e0e2 // sdot v2.4s, v7.16b, v4.4b[1]
+	WORD $0x4fa4e103 // sdot v3.4s, v8.16b, v4.4b[1]
+	FLDPQ.P 32(R1), (F9, F10)
+	WORD $0x4f84e922 // sdot v2.4s, v9.16b, v4.4b[2]
+	WORD $0x4f84e943 // sdot v3.4s, v10.16b, v4.4b[2]
+	FLDPQ.P 32(R1), (F11, F12)
+	WORD $0x4fa4e962 // sdot v2.4s, v11.16b, v4.4b[3]
+	WORD $0x4fa4e983 // sdot v3.4s, v12.16b, v4.4b[3]
+	FLDPQ.P 32(R2), (F13, F14)
+	FLDPQ.P 32(R5), (F18, F19)
+	FLDPQ (R8), (F16, F17)
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x4f9091af // fmul v15.4s, v13.4s, v16.s[0]
+	VFMLA V15.S4, V2.S4, V0.S4
+	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD $0x4f9091cf // fmul v15.4s, v14.4s, v16.s[0]
+	VFMLA V15.S4, V3.S4, V1.S4
+	WORD $0x4fb11240 // fmla v0.4s, v18.4s, v17.s[1]
+	WORD $0x4fb11261 // fmla v1.4s, v19.4s, v17.s[1]
+	VMOVI $0, V20.B16
+	VMOVI $0, V21.B16
+	FMOVQ.P 16(R7), F22
+	FLDPQ.P 32(R1), (F23, F24)
+	WORD $0x4f96e2f4 // sdot v20.4s, v23.16b, v22.4b[0]
+	WORD $0x4f96e315 // sdot v21.4s, v24.16b, v22.4b[0]
+	FLDPQ.P 32(R1), (F25, F26)
+	WORD $0x4fb6e334 // sdot v20.4s, v25.16b, v22.4b[1]
+	WORD $0x4fb6e355 // sdot v21.4s, v26.16b, v22.4b[1]
+	FLDPQ.P 32(R1), (F27, F28)
+	WORD $0x4f96eb74 // sdot v20.4s, v27.16b, v22.4b[2]
+	WORD $0x4f96eb95 // sdot v21.4s, v28.16b, v22.4b[2]
+	FLDPQ.P 32(R1), (F29, F30)
+	WORD $0x4fb6ebb4 // sdot v20.4s, v29.16b, v22.4b[3]
+	WORD $0x4fb6ebd5 // sdot v21.4s, v30.16b, v22.4b[3]
+	FLDPQ.P 32(R2), (F31, F5)
+	FLDPQ.P 32(R5), (F9, F10)
+	FLDPQ.P 32(R8), (F7, F8)
+	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
+	WORD $0x4f8793e6 // fmul v6.4s, v31.4s, v7.s[0]
+	VFMLA V6.S4, V20.S4, V0.S4
+	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
+	WORD $0x4f8790a6 // fmul v6.4s, v5.4s, v7.s[0]
+	VFMLA V6.S4, V21.S4, V1.S4
+	WORD $0x4f881920 // fmla v0.4s, v9.4s, v8.s[2]
+	WORD $0x4f881941 // fmla v1.4s, v10.4s, v8.s[2]
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
+	SUBS $1, R3, R3
+	BNE loop
+	MOVD (R0), R9
+	MOVD 8(R0), R10
+	FSTPQ (F0, F1), (R9)
+	RET
+
+// func panel16Minx2DotProd(a *byte)
+TEXT ·panel16Minx2DotProd(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	MOVD 16(R0), R1
+	MOVD 32(R0), R2
+	MOVD 80(R0), R3
+	MOVD 96(R0), R4
+	MOVD 40(R0), R5
+	MOVD 72(R0), R6
+	MOVD 56(R0), R7
+	MOVD 64(R0), R8
+	ADD R6, R7, R9
+	ADD R6, R8, R10
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+loop:
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	FMOVQ.P 16(R7), F8
+	FMOVQ.P 16(R9), F9
+	FLDPQ.P 32(R1), (F10, F11)
+	WORD $0x4f88e144 // sdot v4.4s, v10.16b, v8.4b[0]
+	WORD $0x4f88e165 // sdot v5.4s, v11.16b, v8.4b[0]
+	WORD $0x4f89e146 // sdot v6.4s, v10.16b, v9.4b[0]
+	WORD $0x4f89e167 // sdot v7.4s, v11.16b, v9.4b[0]
+	FLDPQ.P 32(R1), (F12, F13)
+	WORD $0x4fa8e184 // sdot v4.4s, v12.16b, v8.4b[1]
+	WORD $0x4fa8e1a5 // sdot v5.4s, v13.16b, v8.4b[1]
+	WORD $0x4fa9e186 // sdot v6.4s, v12.16b, v9.4b[1]
+	WORD $0x4fa9e1a7 // sdot v7.4s, v13.16b, v9.4b[1]
+	FLDPQ.P 32(R1), (F14, F15)
+	WORD $0x4f88e9c4 // sdot v4.4s, v14.16b, v8.4b[2]
+	WORD $0x4f88e9e5 // sdot v5.4s, v15.16b, v8.4b[2]
+	WORD $0x4f89e9c6 // sdot v6.4s, v14.16b, v9.4b[2]
+	WORD $0x4f89e9e7 // sdot v7.4s, v15.16b, v9.4b[2]
+	FLDPQ.P 32(R1), (F16, F17)
+	WORD $0x4fa8ea04 // sdot v4.4s, v16.16b, v8.4b[3]
+	WORD $0x4fa8ea25 // sdot v5.4s, v17.16b, v8.4b[3]
+	WORD $0x4fa9ea06 // sdot v6.4s, v16.16b, v9.4b[3]
+	WORD $0x4fa9ea27 // sdot v7.4s, v17.16b, v9.4b[3]
+	FLDPQ.P 32(R2), (F18, F19)
+	FLDPQ.P 32(R5), (F23, F24)
+	FLDPQ (R8), (F21, F22)
+	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
+	WORD $0x4f959254 // fmul v20.4s, v18.4s, v21.s[0]
+	VFMLA V20.S4, V4.S4, V0.S4
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x4f959274 // fmul v20.4s, v19.4s, v21.s[0]
+	VFMLA V20.S4, V5.S4, V1.S4
+	WORD $0x4fb612e0 // fmla v0.4s, v23.4s, v22.s[1]
+	WORD $0x4fb61301 // fmla v1.4s, v24.4s, v22.s[1]
+	FLDPQ (R10), (F21, F22)
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x4f959254 // fmul v20.4s, v18.4s, v21.s[0]
+	VFMLA V20.S4, V6.S4, V2.S4
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x4f959274 // fmul v20.4s, v19.4s, v21.s[0]
+	VFMLA V20.S4, V7.S4, V3.S4
+	WORD $0x4fb612e2 // fmla v2.4s, v23.4s, v22.s[1]
+	WORD $0x4fb61303 // fmla v3.4s, v24.4s, v22.s[1]
+	VMOVI $0, V25.B16
+	VMOVI $0, V26.B16
+	VMOVI $0, V27.B16
+	VMOVI $0, V28.B16
+	FMOVQ.P 16(R7), F29
+	FMOVQ.P 16(R9), F30
+	FLDPQ.P 32(R1), (F31, F10)
+	WORD $0x4f9de3f9 // sdot v25.4s, v31.16b, v29.4b[0]
+	WORD $0x4f9de15a // sdot v26.4s, v10.16b, v29.4b[0]
+	WORD $0x4f9ee3fb // sdot v27.4s, v31.16b, v30.4b[0]
+	WORD $0x4f9ee15c // sdot v28.4s, v10.16b, v30.4b[0]
+	FLDPQ.P 32(R1), (F11, F12)
+	WORD $0x4fbde179 // sdot v25.4s, v11.16b, v29.4b[1]
+	WORD $0x4fbde19a // sdot v26.4s, v12.16b, v29.4b[1]
+	WORD $0x4fbee17b // sdot v27.4s, v11.16b, v30.4b[1]
+	WORD $0x4fbee19c // sdot v28.4s, v12.16b, v30.4b[1]
+	FLDPQ.P 32(R1), (F13, F14)
+	WORD $0x4f9de9b9 // sdot v25.4s, v13.16b, v29.4b[2]
+	WORD $0x4f9de9da // sdot v26.4s, v14.16b, v29.4b[2]
+	WORD $0x4f9ee9bb // sdot v27.4s, v13.16b, v30.4b[2]
+	WORD $0x4f9ee9dc // sdot v28.4s, v14.16b, v30.4b[2]
+	FLDPQ.P 32(R1), (F15, F16)
+	WORD $0x4fbde9f9 // sdot v25.4s, v15.16b, v29.4b[3]
+	WORD $0x4fbdea1a // sdot v26.4s, v16.16b, v29.4b[3]
+	WORD $0x4fbee9fb // sdot v27.4s, v15.16b, v30.4b[3]
+	WORD $0x4fbeea1c // sdot v28.4s, v16.16b, v30.4b[3]
+	FLDPQ.P 32(R2), (F17, F8)
+	FLDPQ.P 32(R5), (F20, F21)
+	FLDPQ.P 32(R8), (F18, F19)
+	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
+	WORD $0x4f929229 // fmul v9.4s, v17.4s, v18.s[0]
+	VFMLA V9.S4, V25.S4, V0.S4
+	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
+	WORD $0x4f929109 // fmul v9.4s, v8.4s, v18.s[0]
+	VFMLA V9.S4, V26.S4, V1.S4
+	WORD $0x4f931a80 // fmla v0.4s, v20.4s, v19.s[2]
+	WORD $0x4f931aa1 // fmla v1.4s, v21.4s, v19.s[2]
+	FLDPQ.P 32(R10), (F18, F19)
+	WORD $0x4e21db7b // scvtf v27.4s, v27.4s
+	WORD $0x4f929229 // fmul v9.4s, v17.4s, v18.s[0]
+	VFMLA V9.S4, V27.S4, V2.S4
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f929109 // fmul v9.4s, v8.4s, v18.s[0]
+	VFMLA V9.S4, V28.S4, V3.S4
+	WORD $0x4f931a82 // fmla v2.4s, v20.4s, v19.s[2]
+	WORD $0x4f931aa3 // fmla v3.4s, v21.4s, v19.s[2]
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
+	SUBS $1, R3, R3
+	BNE loop
+	MOVD (R0), R11
+	MOVD 8(R0), R12
+	FSTPQ (F0, F1), (R11)
+	ADD R12<<2, R11, R11
+	FSTPQ (F2, F3), (R11)
+	RET
+
+// func panel16Minx3DotProd(a *byte)
+TEXT ·panel16Minx3DotProd(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	MOVD 16(R0), R1
+	MOVD 32(R0), R2
+	MOVD 80(R0), R3
+	MOVD 96(R0), R4
+	MOVD 40(R0), R5
+	MOVD 72(R0), R6
+	MOVD 56(R0), R7
+	MOVD 64(R0), R8
+	ADD R6, R7, R9
+	ADD R6, R8, R10
+	ADD R6, R9, R11
+	ADD R6, R10, R12
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+loop:
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	FMOVQ.P 16(R7), F12
+	FMOVQ.P 16(R9), F13
+	FMOVQ.P 16(R11), F14
+	FLDPQ.P 32(R1), (F15, F16)
+	WORD $0x4f8ce1e6 // sdot v6.4s, v15.16b, v12.4b[0]
+	WORD $0x4f8ce207 // sdot v7.4s, v16.16b, v12.4b[0]
+	WORD $0x4f8de1e8 // sdot v8.4s, v15.16b, v13.4b[0]
+	WORD $0x4f8de209 // sdot v9.4s, v16.16b, v13.4b[0]
+	WORD $0x4f8ee1ea // sdot v10.4s, v15.16b, v14.4b[0]
+	WORD $0x4f8ee20b // sdot v11.4s, v16.16b, v14.4b[0]
+	FLDPQ.P 32(R1), (F17, F18)
+	WORD $0x4face226 // sdot v6.4s, v17.16b, v12.4b[1]
+	WORD $0x4face247 // sdot v7.4s, v18.16b, v12.4b[1]
+	WORD $0x4fade228 // sdot v8.4s, v17.16b, v13.4b[1]
+	WORD $0x4fade249 // sdot v9.4s, v18.16b, v13.4b[1]
+	WORD $0x4faee22a // sdot v10.4s, v17.16b, v14.4b[1]
+	WORD $0x4faee24b // sdot v11.4s, v18.16b, v14.4b[1]
+	FLDPQ.P 32(R1), (F19, F20)
+	WORD $0x4f8cea66 // sdot v6.4s, v19.16b, v12.4b[2]
+	WORD $0x4f8cea87 // sdot v7.4s, v20.16b, v12.4b[2]
+	WORD $0x4f8dea68 // sdot v8.4s, v19.16b, v13.4b[2]
+	WORD $0x4f8dea89 // sdot v9.4s, v20.16b, v13.4b[2]
+	WORD $0x4f8eea6a // sdot v10.4s, v19.16b, v14.4b[2]
+	WORD $0x4f8eea8b // sdot v11.4s, v20.16b, v14.4b[2]
+	FLDPQ.P 32(R1), (F21, F22)
+	WORD $0x4faceaa6 // sdot v6.4s, v21.16b, v12.4b[3]
+	WORD $0x4faceac7 // sdot v7.4s, v22.16b, v12.4b[3]
+	WORD $0x4fadeaa8 // sdot v8.4s, v21.16b, v13.4b[3]
+	WORD $0x4fadeac9 // sdot v9.4s, v22.16b, v13.4b[3]
+	WORD $0x4faeeaaa // sdot v10.4s, v21.16b, v14.4b[3]
+	WORD $0x4faeeacb // sdot v11.4s, v22.16b, v14.4b[3]
+	FLDPQ.P 32(R2), (F23, F24)
+	FLDPQ.P 32(R5), (F28, F29)
+	FLDPQ (R8), (F26, F27)
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x4f9a92f9 // fmul v25.4s, v23.4s, v26.s[0]
+	VFMLA V25.S4, V6.S4, V0.S4
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	VFMLA V25.S4, V7.S4, V1.S4
+	WORD $0x4fbb1380 // fmla v0.4s, v28.4s, v27.s[1]
+	WORD $0x4fbb13a1 // fmla v1.4s, v29.4s, v27.s[1]
+	FLDPQ (R10), (F26, F27)
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x4f9a92f9 // fmul v25.4s, v23.4s, v26.s[0]
+	VFMLA V25.S4, V8.S4, V2.S4
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	VFMLA V25.S4, V9.S4, V3.S4
+	WORD $0x4fbb1382 // fmla v2.4s, v28.4s, v27.s[1]
+	WORD $0x4fbb13a3 // fmla v3.4s, v29.4s, v27.s[1]
+	FLDPQ (R12), (F26, F27)
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f9a92f9 // fmul v25.4s, v23.4s, v26.s[0]
+	VFMLA V25.S4, V10.S4, V4.S4
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f9a9319 // fmul v25.4s, v24.4s, v26.s[0]
+	VFMLA V25.S4, V11.S4, V5.S4
+	WORD $0x4fbb1384 // fmla v4.4s, v28.4s, v27.s[1]
+	WORD $0x4fbb13a5 // fmla v5.4s, v29.4s, v27.s[1]
+	VMOVI $0, V30.B16
+	VMOVI $0, V31.B16
+	VMOVI $0, V15.B16
+	VMOVI $0, V16.B16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	FMOVQ.P 16(R7), F19
+	FMOVQ.P 16(R9), F20
+	FMOVQ.P 16(R11), F21
+	FLDPQ.P 32(R1), (F22, F12)
+	WORD $0x4f93e2de // sdot v30.4s, v22.16b, v19.4b[0]
+	WORD $0x4f93e19f // sdot v31.4s, v12.16b, v19.4b[0]
+	WORD $0x4f94e2cf // sdot v15.4s, v22.16b, v20.4b[0]
+	WORD $0x4f94e190 // sdot v16.4s, v12.16b, v20.4b[0]
+	WORD $0x4f95e2d1 // sdot v17.4s, v22.16b, v21.4b[0]
+	WORD $0x4f95e192 // sdot v18.4s, v12.16b, v21.4b[0]
+	FLDPQ.P 32(R1), (F13, F14)
+	WORD $0x4fb3e1be // sdot v30.4s, v13.16b, v19.4b[1]
+	WORD $0x4fb3e1df // sdot v31.4s, v14.16b, v19.4b[1]
+	WORD $0x4fb4e1af // sdot v15.4s, v13.16b, v20.4b[1]
+	WORD $0x4fb4e1d0 // sdot v16.4s, v14.16b, v20.4b[1]
+	WORD $0x4fb5e1b1 // sdot v17.4s, v13.16b, v21.4b[1]
+	WORD $0x4fb5e1d2 // sdot v18.4s, v14.16b, v21.4b[1]
+	FLDPQ.P 32(R1), (F23, F24)
+	WORD $0x4f93eafe // sdot v30.4s, v23.16b, v19.4b[2]
+	WORD $0x4f93eb1f // sdot v31.4s, v24.16b, v19.4b[2]
+	WORD $0x4f94eaef // sdot v15.4s, v23.16b, v20.4b[2]
+	WORD $0x4f94eb10 // sdot v16.4s, v24.16b, v20.4b[2]
+	WORD $0x4f95eaf1 // sdot v17.4s, v23.16b, v21.4b[2]
+	WORD $0x4f95eb12 // sdot v18.4s, v24.16b, v21.4b[2]
+	FLDPQ.P 32(R1), (F25, F26)
+	WORD $0x4fb3eb3e // sdot v30.4s, v25.16b, v19.4b[3]
+	WORD $0x4fb3eb5f // sdot v31.4s, v26.16b, v19.4b[3]
+	WORD $0x4fb4eb2f // sdot v15.4s, v25.16b, v20.4b[3]
+	WORD $0x4fb4eb50 // sdot v16.4s, v26.16b, v20.4b[3]
+	WORD $0x4fb5eb31 // sdot v17.4s, v25.16b, v21.4b[3]
+	WORD $0x4fb5eb52 // sdot v18.4s, v26.16b, v21.4b[3]
+	FLDPQ.P 32(R2), (F27, F28)
+	FLDPQ.P 32(R5), (F8, F9)
+	FLDPQ.P 32(R8), (F6, F7)
+	WORD $0x4e21dbde // scvtf v30.4s, v30.4s
+	WORD $0x4f86937d // fmul v29.4s, v27.4s, v6.s[0]
+	VFMLA V29.S4, V30.S4, V0.S4
+	WORD $0x4e21dbff // scvtf v31.4s, v31.4s
+	WORD $0x4f86939d // fmul v29.4s, v28.4s, v6.s[0]
+	VFMLA V29.S4, V31.S4, V1.S4
+	WORD $0x4f871900 // fmla v0.4s, v8.4s, v7.s[2]
+	WORD $0x4f871921 // fmla v1.4s, v9.4s, v7.s[2]
+	FLDPQ.P 32(R10), (F6, F7)
+	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
+	WORD $0x4f86937d // fmul v29.4s, v27.4s, v6.s[0]
+	VFMLA V29.S4, V15.S4, V2.S4
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f86939d // fmul v29.4s, v28.4s, v6.s[0]
+	VFMLA V29.S4, V16.S4, V3.S4
+	WORD $0x4f871902 // fmla v2.4s, v8.4s, v7.s[2]
+	WORD $0x4f871923 // fmla v3.4s, v9.4s, v7.s[2]
+	FLDPQ.P 32(R12), (F6, F7)
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f86937d // fmul v29.4s, v27.4s, v6.s[0]
+	VFMLA V29.S4, V17.S4, V4.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x4f86939d // fmul v29.4s, v28.4s, v6.s[0]
+	VFMLA V29.S4, V18.S4, V5.S4
+	WORD $0x4f871904 // fmla v4.4s, v8.4s, v7.s[2]
+	WORD $0x4f871925 // fmla v5.4s, v9.4s, v7.s[2]
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
+	SUBS $1, R3, R3
+	BNE loop
+	MOVD (R0), R13
+	MOVD 8(R0), R14
+	FSTPQ (F0, F1), (R13)
+	ADD R14<<2, R13, R13
+	FSTPQ (F2, F3), (R13)
+	ADD R14<<2, R13, R13
+	FSTPQ (F4, F5), (R13)
+	RET
+
+// func panel16Minx4DotProd(a *byte)
+TEXT ·panel16Minx4DotProd(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	MOVD 16(R0), R1
+	MOVD 32(R0), R2
+	MOVD 80(R0), R3
+	MOVD 96(R0), R4
+	MOVD 40(R0), R5
+	MOVD 72(R0), R6
+	MOVD 56(R0), R7
+	MOVD 64(R0), R8
+	ADD R6, R7, R9
+	ADD R6, R8, R10
+	ADD R6, R9, R11
+	ADD R6, R10, R12
+	ADD R6, R11, R13
+	ADD R6, R12, R14
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+loop:
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	FMOVQ.P 16(R7), F16
+	FMOVQ.P 16(R9), F17
+	FMOVQ.P 16(R11), F18
+	FMOVQ.P 16(R13), F19
+	FLDPQ.P 32(R1), (F20, F21)
+	WORD $0x4f90e288 // sdot v8.4s, v20.16b, v16.4b[0]
+	WORD $0x4f90e2a9 // sdot v9.4s, v21.16b, v16.4b[0]
+	WORD $0x4f91e28a // sdot v10.4s, v20.16b, v17.4b[0]
+	WORD $0x4f91e2ab // sdot v11.4s, v21.16b, v17.4b[0]
+	WORD $0x4f92e28c // sdot v12.4s, v20.16b, v18.4b[0]
+	WORD $0x4f92e2ad // sdot v13.4s, v21.16b, v18.4b[0]
+	WORD $0x4f93e28e // sdot v14.4s, v20.16b, v19.4b[0]
+	WORD $0x4f93e2af // sdot v15.4s, v21.16b, v19.4b[0]
+	FLDPQ.P 32(R1), (F22, F23)
+	WORD $0x4fb0e2c8 // sdot v8.4s, v22.16b, v16.4b[1]
+	WORD $0x4fb0e2e9 // sdot v9.4s, v23.16b, v16.4b[1]
+	WORD $0x4fb1e2ca // sdot v10.4s, v22.16b, v17.4b[1]
+	WORD $0x4fb1e2eb // sdot v11.4s, v23.16b, v17.4b[1]
+	WORD $0x4fb2e2cc // sdot v12.4s, v22.16b, v18.4b[1]
+	WORD $0x4fb2e2ed // sdot v13.4s, v23.16b, v18.4b[1]
+	WORD $0x4fb3e2ce // sdot v14.4s, v22.16b, v19.4b[1]
+	WORD $0x4fb3e2ef // sdot v15.4s, v23.16b, v19.4b[1]
+	FLDPQ.P 32(R1), (F24, F25)
+	WORD $0x4f90eb08 // sdot v8.4s, v24.16b, v16.4b[2]
+	WORD $0x4f90eb29 // sdot v9.4s, v25.16b, v16.4b[2]
+	WORD $0x4f91eb0a // sdot v10.4s, v24.16b, v17.4b[2]
+	WORD $0x4f91eb2b // sdot v11.4s, v25.16b, v17.4b[2]
+	WORD $0x4f92eb0c // sdot v12.4s, v24.16b, v18.4b[2]
+	WORD $0x4f92eb2d // sdot v13.4s, v25.16b, v18.4b[2]
+	WORD $0x4f93eb0e // sdot v14.4s, v24.16b, v19.4b[2]
+	WORD $0x4f93eb2f // sdot v15.4s, v25.16b, v19.4b[2]
+	FLDPQ.P 32(R1), (F26, F27)
+	WORD $0x4fb0eb48 // sdot v8.4s, v26.16b, v16.4b[3]
+	WORD $0x4fb0eb69 // sdot v9.4s, v27.16b, v16.4b[3]
+	WORD $0x4fb1eb4a // sdot v10.4s, v26.16b, v17.4b[3]
+	WORD $0x4fb1eb6b // sdot v11.4s, v27.16b, v17.4b[3]
+	WORD $0x4fb2eb4c // sdot v12.4s, v26.16b, v18.4b[3]
+	WORD $0x4fb2eb6d // sdot v13.4s, v27.16b, v18.4b[3]
+	WORD $0x4fb3eb4e // sdot v14.4s, v26.16b, v19.4b[3]
+	WORD $0x4fb3eb6f // sdot v15.4s, v27.16b, v19.4b[3]
+	FLDPQ.P 32(R2), (F28, F29)
+	FLDPQ.P 32(R5), (F21, F22)
+	FLDPQ (R8), (F31, F20)
 	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
 	WORD $0x4f9f939e // fmul v30.4s, v28.4s, v31.s[0]
 	VFMLA V30.S4, V8.S4, V0.S4
@@ -22384,7 +22010,7 @@ loop:
 	VFMLA V30.S4, V9.S4, V1.S4
 	WORD $0x4fb412a0 // fmla v0.4s, v21.4s, v20.s[1]
 	WORD $0x4fb412c1 // fmla v1.4s, v22.4s, v20.s[1]
-	FLDPQ (R9), (F31, F20)
+	FLDPQ (R10), (F31, F20)
 	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
 	WORD $0x4f9f939e // fmul v30.4s, v28.4s, v31.s[0]
 	VFMLA V30.S4, V10.S4, V2.S4
@@ -22393,7 +22019,7 @@ loop:
 	VFMLA V30.S4, V11.S4, V3.S4
 	WORD $0x4fb412a2 // fmla v2.4s, v21.4s, v20.s[1]
 	WORD $0x4fb412c3 // fmla v3.4s, v22.4s, v20.s[1]
-	FLDPQ (R11), (F31, F20)
+	FLDPQ (R12), (F31, F20)
 	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
 	WORD $0x4f9f939e // fmul v30.4s, v28.4s, v31.s[0]
 	VFMLA V30.S4, V12.S4, V4.S4
@@ -22402,7 +22028,7 @@ loop:
 	VFMLA V30.S4, V13.S4, V5.S4
 	WORD $0x4fb412a4 // fmla v4.4s, v21.4s, v20.s[1]
 	WORD $0x4fb412c5 // fmla v5.4s, v22.4s, v20.s[1]
-	FLDPQ (R13), (F31, F20)
+	FLDPQ (R14), (F31, F20)
 	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
 	WORD $0x4f9f939e // fmul v30.4s, v28.4s, v31.s[0]
 	VFMLA V30.S4, V14.S4, V6.S4
@@ -22419,10 +22045,10 @@ loop:
 	VMOVI $0, V16.B16
 	VMOVI $0, V17.B16
 	VMOVI $0, V18.B16
-	FMOVQ.P 16(R6), F19
-	FMOVQ.P 16(R8), F28
-	FMOVQ.P 16(R10), F29
-	FMOVQ.P 16(R12), F30
+	FMOVQ.P 16(R7), F19
+	FMOVQ.P 16(R9), F28
+	FMOVQ.P 16(R11), F29
+	FMOVQ.P 16(R13), F30
 	FLDPQ.P 32(R1), (F31, F20)
 	WORD $0x4f93e3f7 // sdot v23.4s, v31.16b, v19.4b[0]
 	WORD $0x4f93e298 // sdot v24.4s, v20.16b, v19.4b[0]
@@ -22460,8 +22086,8 @@ loop:
 	WORD $0x4fbee951 // sdot v17.4s, v10.16b, v30.4b[3]
 	WORD $0x4fbee972 // sdot v18.4s, v11.16b, v30.4b[3]
 	FLDPQ.P 32(R2), (F12, F13)
-	FLDPQ.P 32(R4), (F20, F21)
-	FLDPQ.P 32(R7), (F15, F31)
+	FLDPQ.P 32(R5), (F20, F21)
+	FLDPQ.P 32(R8), (F15, F31)
 	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
 	WORD $0x4f8f918e // fmul v14.4s, v12.4s, v15.s[0]
 	VFMLA V14.S4, V23.S4, V0.S4
@@ -22470,7 +22096,7 @@ loop:
 	VFMLA V14.S4, V24.S4, V1.S4
 	WORD $0x4f9f1a80 // fmla v0.4s, v20.4s, v31.s[2]
 	WORD $0x4f9f1aa1 // fmla v1.4s, v21.4s, v31.s[2]
-	FLDPQ.P 32(R9), (F15, F31)
+	FLDPQ.P 32(R10), (F15, F31)
 	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
 	WORD $0x4f8f918e // fmul v14.4s, v12.4s, v15.s[0]
 	VFMLA V14.S4, V25.S4, V2.S4
@@ -22479,7 +22105,7 @@ loop:
 	VFMLA V14.S4, V26.S4, V3.S4
 	WORD $0x4f9f1a82 // fmla v2.4s, v20.4s, v31.s[2]
 	WORD $0x4f9f1aa3 // fmla v3.4s, v21.4s, v31.s[2]
-	FLDPQ.P 32(R11), (F15, F31)
+	FLDPQ.P 32(R12), (F15, F31)
 	WORD $0x4e21db7b // scvtf v27.4s, v27.4s
 	WORD $0x4f8f918e // fmul v14.4s, v12.4s, v15.s[0]
 	VFMLA V14.S4, V27.S4, V4.S4
@@ -22488,7 +22114,7 @@ loop:
 	VFMLA V14.S4, V16.S4, V5.S4
 	WORD $0x4f9f1a84 // fmla v4.4s, v20.4s, v31.s[2]
 	WORD $0x4f9f1aa5 // fmla v5.4s, v21.4s, v31.s[2]
-	FLDPQ.P 32(R13), (F15, F31)
+	FLDPQ.P 32(R14), (F15, F31)
 	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
 	WORD $0x4f8f918e // fmul v14.4s, v12.4s, v15.s[0]
 	VFMLA V14.S4, V17.S4, V6.S4
@@ -22497,17 +22123,19 @@ loop:
 	VFMLA V14.S4, V18.S4, V7.S4
 	WORD $0x4f9f1a86 // fmla v6.4s, v20.4s, v31.s[2]
 	WORD $0x4f9f1aa7 // fmla v7.4s, v21.4s, v31.s[2]
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
 	SUBS $1, R3, R3
 	BNE loop
-	MOVD (R0), R14
-	MOVD 8(R0), R15
-	FSTPQ (F0, F1), (R14)
-	ADD R15<<2, R14, R14
-	FSTPQ (F2, F3), (R14)
-	ADD R15<<2, R14, R14
-	FSTPQ (F4, F5), (R14)
-	ADD R15<<2, R14, R14
-	FSTPQ (F6, F7), (R14)
+	MOVD (R0), R15
+	MOVD 8(R0), R16
+	FSTPQ (F0, F1), (R15)
+	ADD R16<<2, R15, R15
+	FSTPQ (F2, F3), (R15)
+	ADD R16<<2, R15, R15
+	FSTPQ (F4, F5), (R15)
+	ADD R16<<2, R15, R15
+	FSTPQ (F6, F7), (R15)
 	RET
 
 // func panel32x1DotProd(a *byte)
@@ -22516,415 +22144,7 @@ TEXT ·panel32x1DotProd(SB), NOSPLIT, $0-8
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
 	MOVD 80(R0), R3
-	MOVD 72(R0), R4
-	MOVD 56(R0), R5
-	MOVD 64(R0), R6
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-loop:
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	FLDPQ.P 32(R5), (F4, F5)
-	FLDPQ.P 32(R1), (F6, F7)
-	WORD $0x4f84e0c2 // sdot v2.4s, v6.16b, v4.4b[0]
-	WORD $0x4f84e0e3 // sdot v3.4s, v7.16b, v4.4b[0]
-	FLDPQ.P 32(R1), (F8, F9)
-	WORD $0x4fa4e102 // sdot v2.4s, v8.16b, v4.4b[1]
-	WORD $0x4fa4e123 // sdot v3.4s, v9.16b, v4.4b[1]
-	FLDPQ.P 32(R1), (F10, F11)
-	WORD $0x4f84e942 // sdot v2.4s, v10.16b, v4.4b[2]
-	WORD $0x4f84e963 // sdot v3.4s, v11.16b, v4.4b[2]
-	FLDPQ.P 32(R1), (F12, F13)
-	WORD $0x4fa4e982 // sdot v2.4s, v12.16b, v4.4b[3]
-	WORD $0x4fa4e9a3 // sdot v3.4s, v13.16b, v4.4b[3]
-	FLDPQ.P 32(R1), (F14, F15)
-	WORD $0x4f85e1c2 // sdot v2.4s, v14.16b, v5.4b[0]
-	WORD $0x4f85e1e3 // sdot v3.4s, v15.16b, v5.4b[0]
-	FLDPQ.P 32(R1), (F16, F17)
-	WORD $0x4fa5e202 // sdot v2.4s, v16.16b, v5.4b[1]
-	WORD $0x4fa5e223 // sdot v3.4s, v17.16b, v5.4b[1]
-	FLDPQ.P 32(R1), (F18, F19)
-	WORD $0x4f85ea42 // sdot v2.4s, v18.16b, v5.4b[2]
-	WORD $0x4f85ea63 // sdot v3.4s, v19.16b, v5.4b[2]
-	FLDPQ.P 32(R1), (F20, F21)
-	WORD $0x4fa5ea82 // sdot v2.4s, v20.16b, v5.4b[3]
-	WORD $0x4fa5eaa3 // sdot v3.4s, v21.16b, v5.4b[3]
-	FLDPQ.P 32(R2), (F22, F23)
-	FMOVQ.P 32(R6), F25
-	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
-	WORD $0x4f9992d8 // fmul v24.4s, v22.4s, v25.s[0]
-	VFMLA V24.S4, V2.S4, V0.S4
-	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
-	WORD $0x4f9992f8 // fmul v24.4s, v23.4s, v25.s[0]
-	VFMLA V24.S4, V3.S4, V1.S4
-	SUBS $1, R3, R3
-	BNE loop
-	MOVD (R0), R7
-	MOVD 8(R0), R8
-	FSTPQ (F0, F1), (R7)
-	RET
-
-// func panel32x2DotProd(a *byte)
-TEXT ·panel32x2DotProd(SB), NOSPLIT, $0-8
-	MOVD a+0(FP), R0
-	MOVD 16(R0), R1
-	MOVD 32(R0), R2
-	MOVD 80(R0), R3
-	MOVD 72(R0), R4
-	MOVD 56(R0), R5
-	MOVD 64(R0), R6
-	ADD R4, R5, R7
-	ADD R4, R6, R8
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-loop:
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	FLDPQ.P 32(R5), (F8, F9)
-	FLDPQ.P 32(R7), (F10, F11)
-	FLDPQ.P 32(R1), (F12, F13)
-	WORD $0x4f88e184 // sdot v4.4s, v12.16b, v8.4b[0]
-	WORD $0x4f88e1a5 // sdot v5.4s, v13.16b, v8.4b[0]
-	WORD $0x4f8ae186 // sdot v6.4s, v12.16b, v10.4b[0]
-	WORD $0x4f8ae1a7 // sdot v7.4s, v13.16b, v10.4b[0]
-	FLDPQ.P 32(R1), (F14, F15)
-	WORD $0x4fa8e1c4 // sdot v4.4s, v14.16b, v8.4b[1]
-	WORD $0x4fa8e1e5 // sdot v5.4s, v15.16b, v8.4b[1]
-	WORD $0x4faae1c6 // sdot v6.4s, v14.16b, v10.4b[1]
-	WORD $0x4faae1e7 // sdot v7.4s, v15.16b, v10.4b[1]
-	FLDPQ.P 32(R1), (F16, F17)
-	WORD $0x4f88ea04 // sdot v4.4s, v16.16b, v8.4b[2]
-	WORD $0x4f88ea25 // sdot v5.4s, v17.16b, v8.4b[2]
-	WORD $0x4f8aea06 // sdot v6.4s, v16.16b, v10.4b[2]
-	WORD $0x4f8aea27 // sdot v7.4s, v17.16b, v10.4b[2]
-	FLDPQ.P 32(R1), (F18, F19)
-	WORD $0x4fa8ea44 // sdot v4.4s, v18.16b, v8.4b[3]
-	WORD $0x4fa8ea65 // sdot v5.4s, v19.16b, v8.4b[3]
-	WORD $0x4faaea46 // sdot v6.4s, v18.16b, v10.4b[3]
-	WORD $0x4faaea67 // sdot v7.4s, v19.16b, v10.4b[3]
-	FLDPQ.P 32(R1), (F20, F21)
-	WORD $0x4f89e284 // sdot v4.4s, v20.16b, v9.4b[0]
-	WORD $0x4f89e2a5 // sdot v5.4s, v21.16b, v9.4b[0]
-	WORD $0x4f8be286 // sdot v6.4s, v20.16b, v11.4b[0]
-	WORD $0x4f8be2a7 // sdot v7.4s, v21.16b, v11.4b[0]
-	FLDPQ.P 32(R1), (F22, F23)
-	WORD $0x4fa9e2c4 // sdot v4.4s, v22.16b, v9.4b[1]
-	WORD $0x4fa9e2e5 // sdot v5.4s, v23.16b, v9.4b[1]
-	WORD $0x4fabe2c6 // sdot v6.4s, v22.16b, v11.4b[1]
-	WORD $0x4fabe2e7 // sdot v7.4s, v23.16b, v11.4b[1]
-	FLDPQ.P 32(R1), (F24, F25)
-	WORD $0x4f89eb04 // sdot v4.4s, v24.16b, v9.4b[2]
-	WORD $0x4f89eb25 // sdot v5.4s, v25.16b, v9.4b[2]
-	WORD $0x4f8beb06 // sdot v6.4s, v24.16b, v11.4b[2]
-	WORD $0x4f8beb27 // sdot v7.4s, v25.16b, v11.4b[2]
-	FLDPQ.P 32(R1), (F26, F27)
-	WORD $0x4fa9eb44 // sdot v4.4s, v26.16b, v9.4b[3]
-	WORD $0x4fa9eb65 // sdot v5.4s, v27.16b, v9.4b[3]
-	WORD $0x4fabeb46 // sdot v6.4s, v26.16b, v11.4b[3]
-	WORD $0x4fabeb67 // sdot v7.4s, v27.16b, v11.4b[3]
-	FLDPQ.P 32(R2), (F28, F29)
-	FMOVQ.P 32(R6), F31
-	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
-	WORD $0x4f9f939e // fmul v30.4s, v28.4s, v31.s[0]
-	VFMLA V30.S4, V4.S4, V0.S4
-	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
-	WORD $0x4f9f93be // fmul v30.4s, v29.4s, v31.s[0]
-	VFMLA V30.S4, V5.S4, V1.S4
-	FMOVQ.P 32(R8), F31
-	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
-	WORD $0x4f9f939e // fmul v30.4s, v28.4s, v31.s[0]
-	VFMLA V30.S4, V6.S4, V2.S4
-	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
-	WORD $0x4f9f93be // fmul v30.4s, v29.4s, v31.s[0]
-	VFMLA V30.S4, V7.S4, V3.S4
-	SUBS $1, R3, R3
-	BNE loop
-	MOVD (R0), R9
-	MOVD 8(R0), R10
-	FSTPQ (F0, F1), (R9)
-	ADD R10<<2, R9, R9
-	FSTPQ (F2, F3), (R9)
-	RET
-
-// func panel32x3DotProd(a *byte)
-TEXT ·panel32x3DotProd(SB), NOSPLIT, $0-8
-	MOVD a+0(FP), R0
-	MOVD 16(R0), R1
-	MOVD 32(R0), R2
-	MOVD 80(R0), R3
-	MOVD 72(R0), R4
-	MOVD 56(R0), R5
-	MOVD 64(R0), R6
-	ADD R4, R5, R7
-	ADD R4, R6, R8
-	ADD R4, R7, R9
-	ADD R4, R8, R10
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-loop:
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	VMOVI $0, V8.B16
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	FLDPQ.P 32(R5), (F12, F13)
-	FLDPQ.P 32(R7), (F14, F15)
-	FLDPQ.P 32(R9), (F16, F17)
-	FLDPQ.P 32(R1), (F18, F19)
-	WORD $0x4f8ce246 // sdot v6.4s, v18.16b, v12.4b[0]
-	WORD $0x4f8ce267 // sdot v7.4s, v19.16b, v12.4b[0]
-	WORD $0x4f8ee248 // sdot v8.4s, v18.16b, v14.4b[0]
-	WORD $0x4f8ee269 // sdot v9.4s, v19.16b, v14.4b[0]
-	WORD $0x4f90e24a // sdot v10.4s, v18.16b, v16.4b[0]
-	WORD $0x4f90e26b // sdot v11.4s, v19.16b, v16.4b[0]
-	FLDPQ.P 32(R1), (F20, F21)
-	WORD $0x4face286 // sdot v6.4s, v20.16b, v12.4b[1]
-	WORD $0x4face2a7 // sdot v7.4s, v21.16b, v12.4b[1]
-	WORD $0x4faee288 // sdot v8.4s, v20.16b, v14.4b[1]
-	WORD $0x4faee2a9 // sdot v9.4s, v21.16b, v14.4b[1]
-	WORD $0x4fb0e28a // sdot v10.4s, v20.16b, v16.4b[1]
-	WORD $0x4fb0e2ab // sdot v11.4s, v21.16b, v16.4b[1]
-	FLDPQ.P 32(R1), (F22, F23)
-	WORD $0x4f8ceac6 // sdot v6.4s, v22.16b, v12.4b[2]
-	WORD $0x4f8ceae7 // sdot v7.4s, v23.16b, v12.4b[2]
-	WORD $0x4f8eeac8 // sdot v8.4s, v22.16b, v14.4b[2]
-	WORD $0x4f8eeae9 // sdot v9.4s, v23.16b, v14.4b[2]
-	WORD $0x4f90eaca // sdot v10.4s, v22.16b, v16.4b[2]
-	WORD $0x4f90eaeb // sdot v11.4s, v23.16b, v16.4b[2]
-	FLDPQ.P 32(R1), (F24, F25)
-	WORD $0x4faceb06 // sdot v6.4s, v24.16b, v12.4b[3]
-	WORD $0x4faceb27 // sdot v7.4s, v25.16b, v12.4b[3]
-	WORD $0x4faeeb08 // sdot v8.4s, v24.16b, v14.4b[3]
-	WORD $0x4faeeb29 // sdot v9.4s, v25.16b, v14.4b[3]
-	WORD $0x4fb0eb0a // sdot v10.4s, v24.16b, v16.4b[3]
-	WORD $0x4fb0eb2b // sdot v11.4s, v25.16b, v16.4b[3]
-	FLDPQ.P 32(R1), (F26, F27)
-	WORD $0x4f8de346 // sdot v6.4s, v26.16b, v13.4b[0]
-	WORD $0x4f8de367 // sdot v7.4s, v27.16b, v13.4b[0]
-	WORD $0x4f8fe348 // sdot v8.4s, v26.16b, v15.4b[0]
-	WORD $0x4f8fe369 // sdot v9.4s, v27.16b, v15.4b[0]
-	WORD $0x4f91e34a // sdot v10.4s, v26.16b, v17.4b[0]
-	WORD $0x4f91e36b // sdot v11.4s, v27.16b, v17.4b[0]
-	FLDPQ.P 32(R1), (F28, F29)
-	WORD $0x4fade386 // sdot v6.4s, v28.16b, v13.4b[1]
-	WORD $0x4fade3a7 // sdot v7.4s, v29.16b, v13.4b[1]
-	WORD $0x4fafe388 // sdot v8.4s, v28.16b, v15.4b[1]
-	WORD $0x4fafe3a9 // sdot v9.4s, v29.16b, v15.4b[1]
-	WORD $0x4fb1e38a // sdot v10.4s, v28.16b, v17.4b[1]
-	WORD $0x4fb1e3ab // sdot v11.4s, v29.16b, v17.4b[1]
-	FLDPQ.P 32(R1), (F30, F31)
-	WORD $0x4f8debc6 // sdot v6.4s, v30.16b, v13.4b[2]
-	WORD $0x4f8debe7 // sdot v7.4s, v31.16b, v13.4b[2]
-	WORD $0x4f8febc8 // sdot v8.4s, v30.16b, v15.4b[2]
-	WORD $0x4f8febe9 // sdot v9.4s, v31.16b, v15.4b[2]
-	WORD $0x4f91ebca // sdot v10.4s, v30.16b, v17.4b[2]
-	WORD $0x4f91ebeb // sdot v11.4s, v31.16b, v17.4b[2]
-	FLDPQ.P 32(R1), (F18, F19)
-	WORD $0x4fadea46 // sdot v6.4s, v18.16b, v13.4b[3]
-	WORD $0x4fadea67 // sdot v7.4s, v19.16b, v13.4b[3]
-	WORD $0x4fafea48 // sdot v8.4s, v18.16b, v15.4b[3]
-	WORD $0x4fafea69 // sdot v9.4s, v19.16b, v15.4b[3]
-	WORD $0x4fb1ea4a // sdot v10.4s, v18.16b, v17.4b[3]
-	WORD $0x4fb1ea6b // sdot v11.4s, v19.16b, v17.4b[3]
-	FLDPQ.P 32(R2), (F20, F21)
-	FMOVQ.P 32(R6), F23
-	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
-	WORD $0x4f979296 // fmul v22.4s, v20.4s, v23.s[0]
-	VFMLA V22.S4, V6.S4, V0.S4
-	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
-	WORD $0x4f9792b6 // fmul v22.4s, v21.4s, v23.s[0]
-	VFMLA V22.S4, V7.S4, V1.S4
-	FMOVQ.P 32(R8), F23
-	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD $0x4f979296 // fmul v22.4s, v20.4s, v23.s[0]
-	VFMLA V22.S4, V8.S4, V2.S4
-	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD $0x4f9792b6 // fmul v22.4s, v21.4s, v23.s[0]
-	VFMLA V22.S4, V9.S4, V3.S4
-	FMOVQ.P 32(R10), F23
-	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
-	WORD $0x4f979296 // fmul v22.4s, v20.4s, v23.s[0]
-	VFMLA V22.S4, V10.S4, V4.S4
-	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD $0x4f9792b6 // fmul v22.4s, v21.4s, v23.s[0]
-	VFMLA V22.S4, V11.S4, V5.S4
-	SUBS $1, R3, R3
-	BNE loop
-	MOVD (R0), R11
-	MOVD 8(R0), R12
-	FSTPQ (F0, F1), (R11)
-	ADD R12<<2, R11, R11
-	FSTPQ (F2, F3), (R11)
-	ADD R12<<2, R11, R11
-	FSTPQ (F4, F5), (R11)
-	RET
-
-// func panel32x4DotProd(a *byte)
-TEXT ·panel32x4DotProd(SB), NOSPLIT, $0-8
-	MOVD a+0(FP), R0
-	MOVD 16(R0), R1
-	MOVD 32(R0), R2
-	MOVD 80(R0), R3
-	MOVD 72(R0), R4
-	MOVD 56(R0), R5
-	MOVD 64(R0), R6
-	ADD R4, R5, R7
-	ADD R4, R6, R8
-	ADD R4, R7, R9
-	ADD R4, R8, R10
-	ADD R4, R9, R11
-	ADD R4, R10, R12
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-loop:
-	VMOVI $0, V8.B16
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	VMOVI $0, V12.B16
-	VMOVI $0, V13.B16
-	VMOVI $0, V14.B16
-	VMOVI $0, V15.B16
-	FLDPQ.P 32(R5), (F16, F17)
-	FLDPQ.P 32(R7), (F18, F19)
-	FLDPQ.P 32(R9), (F20, F21)
-	FLDPQ.P 32(R11), (F22, F23)
-	FLDPQ.P 32(R1), (F24, F25)
-	WORD $0x4f90e308 // sdot v8.4s, v24.16b, v16.4b[0]
-	WORD $0x4f90e329 // sdot v9.4s, v25.16b, v16.4b[0]
-	WORD $0x4f92e30a // sdot v10.4s, v24.16b, v18.4b[0]
-	WORD $0x4f92e32b // sdot v11.4s, v25.16b, v18.4b[0]
-	WORD $0x4f94e30c // sdot v12.4s, v24.16b, v20.4b[0]
-	WORD $0x4f94e32d // sdot v13.4s, v25.16b, v20.4b[0]
-	WORD $0x4f96e30e // sdot v14.4s, v24.16b, v22.4b[0]
-	WORD $0x4f96e32f // sdot v15.4s, v25.16b, v22.4b[0]
-	FLDPQ.P 32(R1), (F26, F27)
-	WORD $0x4fb0e348 // sdot v8.4s, v26.16b, v16.4b[1]
-	WORD $0x4fb0e369 // sdot v9.4s, v27.16b, v16.4b[1]
-	WORD $0x4fb2e34a // sdot v10.4s, v26.16b, v18.4b[1]
-	WORD $0x4fb2e36b // sdot v11.4s, v27.16b, v18.4b[1]
-	WORD $0x4fb4e34c // sdot v12.4s, v26.16b, v20.4b[1]
-	WORD $0x4fb4e36d // sdot v13.4s, v27.16b, v20.4b[1]
-	WORD $0x4fb6e34e // sdot v14.4s, v26.16b, v22.4b[1]
-	WORD $0x4fb6e36f // sdot v15.4s, v27.16b, v22.4b[1]
-	FLDPQ.P 32(R1), (F28, F29)
-	WORD $0x4f90eb88 // sdot v8.4s, v28.16b, v16.4b[2]
-	WORD $0x4f90eba9 // sdot v9.4s, v29.16b, v16.4b[2]
-	WORD $0x4f92eb8a // sdot v10.4s, v28.16b, v18.4b[2]
-	WORD $0x4f92ebab // sdot v11.4s, v29.16b, v18.4b[2]
-	WORD $0x4f94eb8c // sdot v12.4s, v28.16b, v20.4b[2]
-	WORD $0x4f94ebad // sdot v13.4s, v29.16b, v20.4b[2]
-	WORD $0x4f96eb8e // sdot v14.4s, v28.16b, v22.4b[2]
-	WORD $0x4f96ebaf // sdot v15.4s, v29.16b, v22.4b[2]
-	FLDPQ.P 32(R1), (F30, F31)
-	WORD $0x4fb0ebc8 // sdot v8.4s, v30.16b, v16.4b[3]
-	WORD $0x4fb0ebe9 // sdot v9.4s, v31.16b, v16.4b[3]
-	WORD $0x4fb2ebca // sdot v10.4s, v30.16b, v18.4b[3]
-	WORD $0x4fb2ebeb // sdot v11.4s, v31.16b, v18.4b[3]
-	WORD $0x4fb4ebcc // sdot v12.4s, v30.16b, v20.4b[3]
-	WORD $0x4fb4ebed // sdot v13.4s, v31.16b, v20.4b[3]
-	WORD $0x4fb6ebce // sdot v14.4s, v30.16b, v22.4b[3]
-	WORD $0x4fb6ebef // sdot v15.4s, v31.16b, v22.4b[3]
-	FLDPQ.P 32(R1), (F24, F25)
-	WORD $0x4f91e308 // sdot v8.4s, v24.16b, v17.4b[0]
-	WORD $0x4f91e329 // sdot v9.4s, v25.16b, v17.4b[0]
-	WORD $0x4f93e30a // sdot v10.4s, v24.16b, v19.4b[0]
-	WORD $0x4f93e32b // sdot v11.4s, v25.16b, v19.4b[0]
-	WORD $0x4f95e30c // sdot v12.4s, v24.16b, v21.4b[0]
-	WORD $0x4f95e32d // sdot v13.4s, v25.16b, v21.4b[0]
-	WORD $0x4f97e30e // sdot v14.4s, v24.16b, v23.4b[0]
-	WORD $0x4f97e32f // sdot v15.4s, v25.16b, v23.4b[0]
-	FLDPQ.P 32(R1), (F26, F27)
-	WORD $0x4fb1e348 // sdot v8.4s, v26.16b, v17.4b[1]
-	WORD $0x4fb1e369 // sdot v9.4s, v27.16b, v17.4b[1]
-	WORD $0x4fb3e34a // sdot v10.4s, v26.16b, v19.4b[1]
-	WORD $0x4fb3e36b // sdot v11.4s, v27.16b, v19.4b[1]
-	WORD $0x4fb5e34c // sdot v12.4s, v26.16b, v21.4b[1]
-	WORD $0x4fb5e36d // sdot v13.4s, v27.16b, v21.4b[1]
-	WORD $0x4fb7e34e // sdot v14.4s, v26.16b, v23.4b[1]
-	WORD $0x4fb7e36f // sdot v15.4s, v27.16b, v23.4b[1]
-	FLDPQ.P 32(R1), (F28, F29)
-	WORD $0x4f91eb88 // sdot v8.4s, v28.16b, v17.4b[2]
-	WORD $0x4f91eba9 // sdot v9.4s, v29.16b, v17.4b[2]
-	WORD $0x4f93eb8a // sdot v10.4s, v28.16b, v19.4b[2]
-	WORD $0x4f93ebab // sdot v11.4s, v29.16b, v19.4b[2]
-	WORD $0x4f95eb8c // sdot v12.4s, v28.16b, v21.4b[2]
-	WORD $0x4f95ebad // sdot v13.4s, v29.16b, v21.4b[2]
-	WORD $0x4f97eb8e // sdot v14.4s, v28.16b, v23.4b[2]
-	WORD $0x4f97ebaf // sdot v15.4s, v29.16b, v23.4b[2]
-	FLDPQ.P 32(R1), (F30, F31)
-	WORD $0x4fb1ebc8 // sdot v8.4s, v30.16b, v17.4b[3]
-	WORD $0x4fb1ebe9 // sdot v9.4s, v31.16b, v17.4b[3]
-	WORD $0x4fb3ebca // sdot v10.4s, v30.16b, v19.4b[3]
-	WORD $0x4fb3ebeb // sdot v11.4s, v31.16b, v19.4b[3]
-	WORD $0x4fb5ebcc // sdot v12.4s, v30.16b, v21.4b[3]
-	WORD $0x4fb5ebed // sdot v13.4s, v31.16b, v21.4b[3]
-	WORD $0x4fb7ebce // sdot v14.4s, v30.16b, v23.4b[3]
-	WORD $0x4fb7ebef // sdot v15.4s, v31.16b, v23.4b[3]
-	FLDPQ.P 32(R2), (F24, F25)
-	FMOVQ.P 32(R6), F27
-	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD $0x4f9b931a // fmul v26.4s, v24.4s, v27.s[0]
-	VFMLA V26.S4, V8.S4, V0.S4
-	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
-	VFMLA V26.S4, V9.S4, V1.S4
-	FMOVQ.P 32(R8), F27
-	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
-	WORD $0x4f9b931a // fmul v26.4s, v24.4s, v27.s[0]
-	VFMLA V26.S4, V10.S4, V2.S4
-	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
-	VFMLA V26.S4, V11.S4, V3.S4
-	FMOVQ.P 32(R10), F27
-	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
-	WORD $0x4f9b931a // fmul v26.4s, v24.4s, v27.s[0]
-	VFMLA V26.S4, V12.S4, V4.S4
-	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
-	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
-	VFMLA V26.S4, V13.S4, V5.S4
-	FMOVQ.P 32(R12), F27
-	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
-	WORD $0x4f9b931a // fmul v26.4s, v24.4s, v27.s[0]
-	VFMLA V26.S4, V14.S4, V6.S4
-	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
-	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
-	VFMLA V26.S4, V15.S4, V7.S4
-	SUBS $1, R3, R3
-	BNE loop
-	MOVD (R0), R13
-	MOVD 8(R0), R14
-	FSTPQ (F0, F1), (R13)
-	ADD R14<<2, R13, R13
-	FSTPQ (F2, F3), (R13)
-	ADD R14<<2, R13, R13
-	FSTPQ (F4, F5), (R13)
-	ADD R14<<2, R13, R13
-	FSTPQ (F6, F7), (R13)
-	RET
-
-// func panel32Minx1DotProd(a *byte)
-TEXT ·panel32Minx1DotProd(SB), NOSPLIT, $0-8
-	MOVD a+0(FP), R0
-	MOVD 16(R0), R1
-	MOVD 32(R0), R2
-	MOVD 80(R0), R3
-	MOVD 40(R0), R4
+	MOVD 96(R0), R4
 	MOVD 72(R0), R5
 	MOVD 56(R0), R6
 	MOVD 64(R0), R7
@@ -22959,16 +22179,15 @@ loop:
 	WORD $0x4fa5ea82 // sdot v2.4s, v20.16b, v5.4b[3]
 	WORD $0x4fa5eaa3 // sdot v3.4s, v21.16b, v5.4b[3]
 	FLDPQ.P 32(R2), (F22, F23)
-	FLDPQ.P 32(R4), (F27, F28)
-	FLDPQ.P 32(R7), (F25, F26)
+	FMOVQ.P 32(R7), F25
 	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
 	WORD $0x4f9992d8 // fmul v24.4s, v22.4s, v25.s[0]
 	VFMLA V24.S4, V2.S4, V0.S4
 	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
 	WORD $0x4f9992f8 // fmul v24.4s, v23.4s, v25.s[0]
 	VFMLA V24.S4, V3.S4, V1.S4
-	WORD $0x4f9a1360 // fmla v0.4s, v27.4s, v26.s[0]
-	WORD $0x4f9a1381 // fmla v1.4s, v28.4s, v26.s[0]
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
 	SUBS $1, R3, R3
 	BNE loop
 	MOVD (R0), R8
@@ -22976,13 +22195,13 @@ loop:
 	FSTPQ (F0, F1), (R8)
 	RET
 
-// func panel32Minx2DotProd(a *byte)
-TEXT ·panel32Minx2DotProd(SB), NOSPLIT, $0-8
+// func panel32x2DotProd(a *byte)
+TEXT ·panel32x2DotProd(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
 	MOVD 80(R0), R3
-	MOVD 40(R0), R4
+	MOVD 96(R0), R4
 	MOVD 72(R0), R5
 	MOVD 56(R0), R6
 	MOVD 64(R0), R7
@@ -23040,25 +22259,22 @@ loop:
 	WORD $0x4fabeb46 // sdot v6.4s, v26.16b, v11.4b[3]
 	WORD $0x4fabeb67 // sdot v7.4s, v27.16b, v11.4b[3]
 	FLDPQ.P 32(R2), (F28, F29)
-	FLDPQ.P 32(R4), (F13, F14)
-	FLDPQ.P 32(R7), (F31, F12)
+	FMOVQ.P 32(R7), F31
 	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
 	WORD $0x4f9f939e // fmul v30.4s, v28.4s, v31.s[0]
 	VFMLA V30.S4, V4.S4, V0.S4
 	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
 	WORD $0x4f9f93be // fmul v30.4s, v29.4s, v31.s[0]
 	VFMLA V30.S4, V5.S4, V1.S4
-	WORD $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
-	WORD $0x4f8c11c1 // fmla v1.4s, v14.4s, v12.s[0]
-	FLDPQ.P 32(R9), (F31, F12)
+	FMOVQ.P 32(R9), F31
 	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
 	WORD $0x4f9f939e // fmul v30.4s, v28.4s, v31.s[0]
 	VFMLA V30.S4, V6.S4, V2.S4
 	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
 	WORD $0x4f9f93be // fmul v30.4s, v29.4s, v31.s[0]
 	VFMLA V30.S4, V7.S4, V3.S4
-	WORD $0x4f8c11a2 // fmla v2.4s, v13.4s, v12.s[0]
-	WORD $0x4f8c11c3 // fmla v3.4s, v14.4s, v12.s[0]
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
 	SUBS $1, R3, R3
 	BNE loop
 	MOVD (R0), R10
@@ -23068,13 +22284,13 @@ loop:
 	FSTPQ (F2, F3), (R10)
 	RET
 
-// func panel32Minx3DotProd(a *byte)
-TEXT ·panel32Minx3DotProd(SB), NOSPLIT, $0-8
+// func panel32x3DotProd(a *byte)
+TEXT ·panel32x3DotProd(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
 	MOVD 80(R0), R3
-	MOVD 40(R0), R4
+	MOVD 96(R0), R4
 	MOVD 72(R0), R5
 	MOVD 56(R0), R6
 	MOVD 64(R0), R7
@@ -23155,34 +22371,29 @@ loop:
 	WORD $0x4fb1ea4a // sdot v10.4s, v18.16b, v17.4b[3]
 	WORD $0x4fb1ea6b // sdot v11.4s, v19.16b, v17.4b[3]
 	FLDPQ.P 32(R2), (F20, F21)
-	FLDPQ.P 32(R4), (F25, F26)
-	FLDPQ.P 32(R7), (F23, F24)
+	FMOVQ.P 32(R7), F23
 	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
 	WORD $0x4f979296 // fmul v22.4s, v20.4s, v23.s[0]
 	VFMLA V22.S4, V6.S4, V0.S4
 	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
 	WORD $0x4f9792b6 // fmul v22.4s, v21.4s, v23.s[0]
 	VFMLA V22.S4, V7.S4, V1.S4
-	WORD $0x4f981320 // fmla v0.4s, v25.4s, v24.s[0]
-	WORD $0x4f981341 // fmla v1.4s, v26.4s, v24.s[0]
-	FLDPQ.P 32(R9), (F23, F24)
+	FMOVQ.P 32(R9), F23
 	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
 	WORD $0x4f979296 // fmul v22.4s, v20.4s, v23.s[0]
 	VFMLA V22.S4, V8.S4, V2.S4
 	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
 	WORD $0x4f9792b6 // fmul v22.4s, v21.4s, v23.s[0]
 	VFMLA V22.S4, V9.S4, V3.S4
-	WORD $0x4f981322 // fmla v2.4s, v25.4s, v24.s[0]
-	WORD $0x4f981343 // fmla v3.4s, v26.4s, v24.s[0]
-	FLDPQ.P 32(R11), (F23, F24)
+	FMOVQ.P 32(R11), F23
 	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
 	WORD $0x4f979296 // fmul v22.4s, v20.4s, v23.s[0]
 	VFMLA V22.S4, V10.S4, V4.S4
 	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
 	WORD $0x4f9792b6 // fmul v22.4s, v21.4s, v23.s[0]
 	VFMLA V22.S4, V11.S4, V5.S4
-	WORD $0x4f981324 // fmla v4.4s, v25.4s, v24.s[0]
-	WORD $0x4f981345 // fmla v5.4s, v26.4s, v24.s[0]
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
 	SUBS $1, R3, R3
 	BNE loop
 	MOVD (R0), R12
@@ -23194,13 +22405,13 @@ loop:
 	FSTPQ (F4, F5), (R12)
 	RET
 
-// func panel32Minx4DotProd(a *byte)
-TEXT ·panel32Minx4DotProd(SB), NOSPLIT, $0-8
+// func panel32x4DotProd(a *byte)
+TEXT ·panel32x4DotProd(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
 	MOVD 80(R0), R3
-	MOVD 40(R0), R4
+	MOVD 96(R0), R4
 	MOVD 72(R0), R5
 	MOVD 56(R0), R6
 	MOVD 64(R0), R7
@@ -23304,43 +22515,36 @@ loop:
 	WORD $0x4fb7ebce // sdot v14.4s, v30.16b, v23.4b[3]
 	WORD $0x4fb7ebef // sdot v15.4s, v31.16b, v23.4b[3]
 	FLDPQ.P 32(R2), (F24, F25)
-	FLDPQ.P 32(R4), (F29, F30)
-	FLDPQ.P 32(R7), (F27, F28)
+	FMOVQ.P 32(R7), F27
 	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
 	WORD $0x4f9b931a // fmul v26.4s, v24.4s, v27.s[0]
 	VFMLA V26.S4, V8.S4, V0.S4
 	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
 	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
 	VFMLA V26.S4, V9.S4, V1.S4
-	WORD $0x4f9c13a0 // fmla v0.4s, v29.4s, v28.s[0]
-	WORD $0x4f9c13c1 // fmla v1.4s, v30.4s, v28.s[0]
-	FLDPQ.P 32(R9), (F27, F28)
+	FMOVQ.P 32(R9), F27
 	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
 	WORD $0x4f9b931a // fmul v26.4s, v24.4s, v27.s[0]
 	VFMLA V26.S4, V10.S4, V2.S4
 	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
 	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
 	VFMLA V26.S4, V11.S4, V3.S4
-	WORD $0x4f9c13a2 // fmla v2.4s, v29.4s, v28.s[0]
-	WORD $0x4f9c13c3 // fmla v3.4s, v30.4s, v28.s[0]
-	FLDPQ.P 32(R11), (F27, F28)
+	FMOVQ.P 32(R11), F27
 	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
 	WORD $0x4f9b931a // fmul v26.4s, v24.4s, v27.s[0]
 	VFMLA V26.S4, V12.S4, V4.S4
 	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
 	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
 	VFMLA V26.S4, V13.S4, V5.S4
-	WORD $0x4f9c13a4 // fmla v4.4s, v29.4s, v28.s[0]
-	WORD $0x4f9c13c5 // fmla v5.4s, v30.4s, v28.s[0]
-	FLDPQ.P 32(R13), (F27, F28)
+	FMOVQ.P 32(R13), F27
 	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
 	WORD $0x4f9b931a // fmul v26.4s, v24.4s, v27.s[0]
 	VFMLA V26.S4, V14.S4, V6.S4
 	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
 	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
 	VFMLA V26.S4, V15.S4, V7.S4
-	WORD $0x4f9c13a6 // fmla v6.4s, v29.4s, v28.s[0]
-	WORD $0x4f9c13c7 // fmla v7.4s, v30.4s, v28.s[0]
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
 	SUBS $1, R3, R3
 	BNE loop
 	MOVD (R0), R14
@@ -23352,4 +22556,452 @@ loop:
 	FSTPQ (F4, F5), (R14)
 	ADD R15<<2, R14, R14
 	FSTPQ (F6, F7), (R14)
+	RET
+
+// func panel32Minx1DotProd(a *byte)
+TEXT ·panel32Minx1DotProd(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	MOVD 16(R0), R1
+	MOVD 32(R0), R2
+	MOVD 80(R0), R3
+	MOVD 96(R0), R4
+	MOVD 40(R0), R5
+	MOVD 72(R0), R6
+	MOVD 56(R0), R7
+	MOVD 64(R0), R8
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+loop:
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	FLDPQ.P 32(R7), (F4, F5)
+	FLDPQ.P 32(R1), (F6, F7)
+	WORD $0x4f84e0c2 // sdot v2.4s, v6.16b, v4.4b[0]
+	WORD $0x4f84e0e3 // sdot v3.4s, v7.16b, v4.4b[0]
+	FLDPQ.P 32(R1), (F8, F9)
+	WORD $0x4fa4e102 // sdot v2.4s, v8.16b, v4.4b[1]
+	WORD $0x4fa4e123 // sdot v3.4s, v9.16b, v4.4b[1]
+	FLDPQ.P 32(R1), (F10, F11)
+	WORD $0x4f84e942 // sdot v2.4s, v10.16b, v4.4b[2]
+	WORD $0x4f84e963 // sdot v3.4s, v11.16b, v4.4b[2]
+	FLDPQ.P 32(R1), (F12, F13)
+	WORD $0x4fa4e982 // sdot v2.4s, v12.16b, v4.4b[3]
+	WORD $0x4fa4e9a3 // sdot v3.4s, v13.16b, v4.4b[3]
+	FLDPQ.P 32(R1), (F14, F15)
+	WORD $0x4f85e1c2 // sdot v2.4s, v14.16b, v5.4b[0]
+	WORD $0x4f85e1e3 // sdot v3.4s, v15.16b, v5.4b[0]
+	FLDPQ.P 32(R1), (F16, F17)
+	WORD $0x4fa5e202 // sdot v2.4s, v16.16b, v5.4b[1]
+	WORD $0x4fa5e223 // sdot v3.4s, v17.16b, v5.4b[1]
+	FLDPQ.P 32(R1), (F18, F19)
+	WORD $0x4f85ea42 // sdot v2.4s, v18.16b, v5.4b[2]
+	WORD $0x4f85ea63 // sdot v3.4s, v19.16b, v5.4b[2]
+	FLDPQ.P 32(R1), (F20, F21)
+	WORD $0x4fa5ea82 // sdot v2.4s, v20.16b, v5.4b[3]
+	WORD $0x4fa5eaa3 // sdot v3.4s, v21.16b, v5.4b[3]
+	FLDPQ.P 32(R2), (F22, F23)
+	FLDPQ.P 32(R5), (F27, F28)
+	FLDPQ.P 32(R8), (F25, F26)
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x4f9992d8 // fmul v24.4s, v22.4s, v25.s[0]
+	VFMLA V24.S4, V2.S4, V0.S4
+	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD $0x4f9992f8 // fmul v24.4s, v23.4s, v25.s[0]
+	VFMLA V24.S4, V3.S4, V1.S4
+	WORD $0x4f9a1360 // fmla v0.4s, v27.4s, v26.s[0]
+	WORD $0x4f9a1381 // fmla v1.4s, v28.4s, v26.s[0]
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
+	SUBS $1, R3, R3
+	BNE loop
+	MOVD (R0), R9
+	MOVD 8(R0), R10
+	FSTPQ (F0, F1), (R9)
+	RET
+
+// func panel32Minx2DotProd(a *byte)
+TEXT ·panel32Minx2DotProd(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	MOVD 16(R0), R1
+	MOVD 32(R0), R2
+	MOVD 80(R0), R3
+	MOVD 96(R0), R4
+	MOVD 40(R0), R5
+	MOVD 72(R0), R6
+	MOVD 56(R0), R7
+	MOVD 64(R0), R8
+	ADD R6, R7, R9
+	ADD R6, R8, R10
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+loop:
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	FLDPQ.P 32(R7), (F8, F9)
+	FLDPQ.P 32(R9), (F10, F11)
+	FLDPQ.P 32(R1), (F12, F13)
+	WORD $0x4f88e184 // sdot v4.4s, v12.16b, v8.4b[0]
+	WORD $0x4f88e1a5 // sdot v5.4s, v13.16b, v8.4b[0]
+	WORD $0x4f8ae186 // sdot v6.4s, v12.16b, v10.4b[0]
+	WORD $0x4f8ae1a7 // sdot v7.4s, v13.16b, v10.4b[0]
+	FLDPQ.P 32(R1), (F14, F15)
+	WORD $0x4fa8e1c4 // sdot v4.4s, v14.16b, v8.4b[1]
+	WORD $0x4fa8e1e5 // sdot v5.4s, v15.16b, v8.4b[1]
+	WORD $0x4faae1c6 // sdot v6.4s, v14.16b, v10.4b[1]
+	WORD $0x4faae1e7 // sdot v7.4s, v15.16b, v10.4b[1]
+	FLDPQ.P 32(R1), (F16, F17)
+	WORD $0x4f88ea04 // sdot v4.4s, v16.16b, v8.4b[2]
+	WORD $0x4f88ea25 // sdot v5.4s, v17.16b, v8.4b[2]
+	WORD $0x4f8aea06 // sdot v6.4s, v16.16b, v10.4b[2]
+	WORD $0x4f8aea27 // sdot v7.4s, v17.16b, v10.4b[2]
+	FLDPQ.P 32(R1), (F18, F19)
+	WORD $0x4fa8ea44 // sdot v4.4s, v18.16b, v8.4b[3]
+	WORD $0x4fa8ea65 // sdot v5.4s, v19.16b, v8.4b[3]
+	WORD $0x4faaea46 // sdot v6.4s, v18.16b, v10.4b[3]
+	WORD $0x4faaea67 // sdot v7.4s, v19.16b, v10.4b[3]
+	FLDPQ.P 32(R1), (F20, F21)
+	WORD $0x4f89e284 // sdot v4.4s, v20.16b, v9.4b[0]
+	WORD $0x4f89e2a5 // sdot v5.4s, v21.16b, v9.4b[0]
+	WORD $0x4f8be286 // sdot v6.4s, v20.16b, v11.4b[0]
+	WORD $0x4f8be2a7 // sdot v7.4s, v21.16b, v11.4b[0]
+	FLDPQ.P 32(R1), (F22, F23)
+	WORD $0x4fa9e2c4 // sdot v4.4s, v22.16b, v9.4b[1]
+	WORD $0x4fa9e2e5 // sdot v5.4s, v23.16b, v9.4b[1]
+	WORD $0x4fabe2c6 // sdot v6.4s, v22.16b, v11.4b[1]
+	WORD $0x4fabe2e7 // sdot v7.4s, v23.16b, v11.4b[1]
+	FLDPQ.P 32(R1), (F24, F25)
+	WORD $0x4f89eb04 // sdot v4.4s, v24.16b, v9.4b[2]
+	WORD $0x4f89eb25 // sdot v5.4s, v25.16b, v9.4b[2]
+	WORD $0x4f8beb06 // sdot v6.4s, v24.16b, v11.4b[2]
+	WORD $0x4f8beb27 // sdot v7.4s, v25.16b, v11.4b[2]
+	FLDPQ.P 32(R1), (F26, F27)
+	WORD $0x4fa9eb44 // sdot v4.4s, v26.16b, v9.4b[3]
+	WORD $0x4fa9eb65 // sdot v5.4s, v27.16b, v9.4b[3]
+	WORD $0x4fabeb46 // sdot v6.4s, v26.16b, v11.4b[3]
+	WORD $0x4fabeb67 // sdot v7.4s, v27.16b, v11.4b[3]
+	FLDPQ.P 32(R2), (F28, F29)
+	FLDPQ.P 32(R5), (F13, F14)
+	FLDPQ.P 32(R8), (F31, F12)
+	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
+	WORD $0x4f9f939e // fmul v30.4s, v28.4s, v31.s[0]
+	VFMLA V30.S4, V4.S4, V0.S4
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x4f9f93be // fmul v30.4s, v29.4s, v31.s[0]
+	VFMLA V30.S4, V5.S4, V1.S4
+	WORD $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
+	WORD $0x4f8c11c1 // fmla v1.4s, v14.4s, v12.s[0]
+	FLDPQ.P 32(R10), (F31, F12)
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x4f9f939e // fmul v30.4s, v28.4s, v31.s[0]
+	VFMLA V30.S4, V6.S4, V2.S4
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x4f9f93be // fmul v30.4s, v29.4s, v31.s[0]
+	VFMLA V30.S4, V7.S4, V3.S4
+	WORD $0x4f8c11a2 // fmla v2.4s, v13.4s, v12.s[0]
+	WORD $0x4f8c11c3 // fmla v3.4s, v14.4s, v12.s[0]
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
+	SUBS $1, R3, R3
+	BNE loop
+	MOVD (R0), R11
+	MOVD 8(R0), R12
+	FSTPQ (F0, F1), (R11)
+	ADD R12<<2, R11, R11
+	FSTPQ (F2, F3), (R11)
+	RET
+
+// func panel32Minx3DotProd(a *byte)
+TEXT ·panel32Minx3DotProd(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	MOVD 16(R0), R1
+	MOVD 32(R0), R2
+	MOVD 80(R0), R3
+	MOVD 96(R0), R4
+	MOVD 40(R0), R5
+	MOVD 72(R0), R6
+	MOVD 56(R0), R7
+	MOVD 64(R0), R8
+	ADD R6, R7, R9
+	ADD R6, R8, R10
+	ADD R6, R9, R11
+	ADD R6, R10, R12
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+loop:
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	FLDPQ.P 32(R7), (F12, F13)
+	FLDPQ.P 32(R9), (F14, F15)
+	FLDPQ.P 32(R11), (F16, F17)
+	FLDPQ.P 32(R1), (F18, F19)
+	WORD $0x4f8ce246 // sdot v6.4s, v18.16b, v12.4b[0]
+	WORD $0x4f8ce267 // sdot v7.4s, v19.16b, v12.4b[0]
+	WORD $0x4f8ee248 // sdot v8.4s, v18.16b, v14.4b[0]
+	WORD $0x4f8ee269 // sdot v9.4s, v19.16b, v14.4b[0]
+	WORD $0x4f90e24a // sdot v10.4s, v18.16b, v16.4b[0]
+	WORD $0x4f90e26b // sdot v11.4s, v19.16b, v16.4b[0]
+	FLDPQ.P 32(R1), (F20, F21)
+	WORD $0x4face286 // sdot v6.4s, v20.16b, v12.4b[1]
+	WORD $0x4face2a7 // sdot v7.4s, v21.16b, v12.4b[1]
+	WORD $0x4faee288 // sdot v8.4s, v20.16b, v14.4b[1]
+	WORD $0x4faee2a9 // sdot v9.4s, v21.16b, v14.4b[1]
+	WORD $0x4fb0e28a // sdot v10.4s, v20.16b, v16.4b[1]
+	WORD $0x4fb0e2ab // sdot v11.4s, v21.16b, v16.4b[1]
+	FLDPQ.P 32(R1), (F22, F23)
+	WORD $0x4f8ceac6 // sdot v6.4s, v22.16b, v12.4b[2]
+	WORD $0x4f8ceae7 // sdot v7.4s, v23.16b, v12.4b[2]
+	WORD $0x4f8eeac8 // sdot v8.4s, v22.16b, v14.4b[2]
+	WORD $0x4f8eeae9 // sdot v9.4s, v23.16b, v14.4b[2]
+	WORD $0x4f90eaca // sdot v10.4s, v22.16b, v16.4b[2]
+	WORD $0x4f90eaeb // sdot v11.4s, v23.16b, v16.4b[2]
+	FLDPQ.P 32(R1), (F24, F25)
+	WORD $0x4faceb06 // sdot v6.4s, v24.16b, v12.4b[3]
+	WORD $0x4faceb27 // sdot v7.4s, v25.16b, v12.4b[3]
+	WORD $0x4faeeb08 // sdot v8.4s, v24.16b, v14.4b[3]
+	WORD $0x4faeeb29 // sdot v9.4s, v25.16b, v14.4b[3]
+	WORD $0x4fb0eb0a // sdot v10.4s, v24.16b, v16.4b[3]
+	WORD $0x4fb0eb2b // sdot v11.4s, v25.16b, v16.4b[3]
+	FLDPQ.P 32(R1), (F26, F27)
+	WORD $0x4f8de346 // sdot v6.4s, v26.16b, v13.4b[0]
+	WORD $0x4f8de367 // sdot v7.4s, v27.16b, v13.4b[0]
+	WORD $0x4f8fe348 // sdot v8.4s, v26.16b, v15.4b[0]
+	WORD $0x4f8fe369 // sdot v9.4s, v27.16b, v15.4b[0]
+	WORD $0x4f91e34a // sdot v10.4s, v26.16b, v17.4b[0]
+	WORD $0x4f91e36b // sdot v11.4s, v27.16b, v17.4b[0]
+	FLDPQ.P 32(R1), (F28, F29)
+	WORD $0x4fade386 // sdot v6.4s, v28.16b, v13.4b[1]
+	WORD $0x4fade3a7 // sdot v7.4s, v29.16b, v13.4b[1]
+	WORD $0x4fafe388 // sdot v8.4s, v28.16b, v15.4b[1]
+	WORD $0x4fafe3a9 // sdot v9.4s, v29.16b, v15.4b[1]
+	WORD $0x4fb1e38a // sdot v10.4s, v28.16b, v17.4b[1]
+	WORD $0x4fb1e3ab // sdot v11.4s, v29.16b, v17.4b[1]
+	FLDPQ.P 32(R1), (F30, F31)
+	WORD $0x4f8debc6 // sdot v6.4s, v30.16b, v13.4b[2]
+	WORD $0x4f8debe7 // sdot v7.4s, v31.16b, v13.4b[2]
+	WORD $0x4f8febc8 // sdot v8.4s, v30.16b, v15.4b[2]
+	WORD $0x4f8febe9 // sdot v9.4s, v31.16b, v15.4b[2]
+	WORD $0x4f91ebca // sdot v10.4s, v30.16b, v17.4b[2]
+	WORD $0x4f91ebeb // sdot v11.4s, v31.16b, v17.4b[2]
+	FLDPQ.P 32(R1), (F18, F19)
+	WORD $0x4fadea46 // sdot v6.4s, v18.16b, v13.4b[3]
+	WORD $0x4fadea67 // sdot v7.4s, v19.16b, v13.4b[3]
+	WORD $0x4fafea48 // sdot v8.4s, v18.16b, v15.4b[3]
+	WORD $0x4fafea69 // sdot v9.4s, v19.16b, v15.4b[3]
+	WORD $0x4fb1ea4a // sdot v10.4s, v18.16b, v17.4b[3]
+	WORD $0x4fb1ea6b // sdot v11.4s, v19.16b, v17.4b[3]
+	FLDPQ.P 32(R2), (F20, F21)
+	FLDPQ.P 32(R5), (F25, F26)
+	FLDPQ.P 32(R8), (F23, F24)
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x4f979296 // fmul v22.4s, v20.4s, v23.s[0]
+	VFMLA V22.S4, V6.S4, V0.S4
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x4f9792b6 // fmul v22.4s, v21.4s, v23.s[0]
+	VFMLA V22.S4, V7.S4, V1.S4
+	WORD $0x4f981320 // fmla v0.4s, v25.4s, v24.s[0]
+	WORD $0x4f981341 // fmla v1.4s, v26.4s, v24.s[0]
+	FLDPQ.P 32(R10), (F23, F24)
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x4f979296 // fmul v22.4s, v20.4s, v23.s[0]
+	VFMLA V22.S4, V8.S4, V2.S4
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x4f9792b6 // fmul v22.4s, v21.4s, v23.s[0]
+	VFMLA V22.S4, V9.S4, V3.S4
+	WORD $0x4f981322 // fmla v2.4s, v25.4s, v24.s[0]
+	WORD $0x4f981343 // fmla v3.4s, v26.4s, v24.s[0]
+	FLDPQ.P 32(R12), (F23, F24)
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f979296 // fmul v22.4s, v20.4s, v23.s[0]
+	VFMLA V22.S4, V10.S4, V4.S4
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f9792b6 // fmul v22.4s, v21.4s, v23.s[0]
+	VFMLA V22.S4, V11.S4, V5.S4
+	WORD $0x4f981324 // fmla v4.4s, v25.4s, v24.s[0]
+	WORD $0x4f981345 // fmla v5.4s, v26.4s, v24.s[0]
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
+	SUBS $1, R3, R3
+	BNE loop
+	MOVD (R0), R13
+	MOVD 8(R0), R14
+	FSTPQ (F0, F1), (R13)
+	ADD R14<<2, R13, R13
+	FSTPQ (F2, F3), (R13)
+	ADD R14<<2, R13, R13
+	FSTPQ (F4, F5), (R13)
+	RET
+
+// func panel32Minx4DotProd(a *byte)
+TEXT ·panel32Minx4DotProd(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	MOVD 16(R0), R1
+	MOVD 32(R0), R2
+	MOVD 80(R0), R3
+	MOVD 96(R0), R4
+	MOVD 40(R0), R5
+	MOVD 72(R0), R6
+	MOVD 56(R0), R7
+	MOVD 64(R0), R8
+	ADD R6, R7, R9
+	ADD R6, R8, R10
+	ADD R6, R9, R11
+	ADD R6, R10, R12
+	ADD R6, R11, R13
+	ADD R6, R12, R14
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+loop:
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	FLDPQ.P 32(R7), (F16, F17)
+	FLDPQ.P 32(R9), (F18, F19)
+	FLDPQ.P 32(R11), (F20, F21)
+	FLDPQ.P 32(R13), (F22, F23)
+	FLDPQ.P 32(R1), (F24, F25)
+	WORD $0x4f90e308 // sdot v8.4s, v24.16b, v16.4b[0]
+	WORD $0x4f90e329 // sdot v9.4s, v25.16b, v16.4b[0]
+	WORD $0x4f92e30a // sdot v10.4s, v24.16b, v18.4b[0]
+	WORD $0x4f92e32b // sdot v11.4s, v25.16b, v18.4b[0]
+	WORD $0x4f94e30c // sdot v12.4s, v24.16b, v20.4b[0]
+	WORD $0x4f94e32d // sdot v13.4s, v25.16b, v20.4b[0]
+	WORD $0x4f96e30e // sdot v14.4s, v24.16b, v22.4b[0]
+	WORD $0x4f96e32f // sdot v15.4s, v25.16b, v22.4b[0]
+	FLDPQ.P 32(R1), (F26, F27)
+	WORD $0x4fb0e348 // sdot v8.4s, v26.16b, v16.4b[1]
+	WORD $0x4fb0e369 // sdot v9.4s, v27.16b, v16.4b[1]
+	WORD $0x4fb2e34a // sdot v10.4s, v26.16b, v18.4b[1]
+	WORD $0x4fb2e36b // sdot v11.4s, v27.16b, v18.4b[1]
+	WORD $0x4fb4e34c // sdot v12.4s, v26.16b, v20.4b[1]
+	WORD $0x4fb4e36d // sdot v13.4s, v27.16b, v20.4b[1]
+	WORD $0x4fb6e34e // sdot v14.4s, v26.16b, v22.4b[1]
+	WORD $0x4fb6e36f // sdot v15.4s, v27.16b, v22.4b[1]
+	FLDPQ.P 32(R1), (F28, F29)
+	WORD $0x4f90eb88 // sdot v8.4s, v28.16b, v16.4b[2]
+	WORD $0x4f90eba9 // sdot v9.4s, v29.16b, v16.4b[2]
+	WORD $0x4f92eb8a // sdot v10.4s, v28.16b, v18.4b[2]
+	WORD $0x4f92ebab // sdot v11.4s, v29.16b, v18.4b[2]
+	WORD $0x4f94eb8c // sdot v12.4s, v28.16b, v20.4b[2]
+	WORD $0x4f94ebad // sdot v13.4s, v29.16b, v20.4b[2]
+	WORD $0x4f96eb8e // sdot v14.4s, v28.16b, v22.4b[2]
+	WORD $0x4f96ebaf // sdot v15.4s, v29.16b, v22.4b[2]
+	FLDPQ.P 32(R1), (F30, F31)
+	WORD $0x4fb0ebc8 // sdot v8.4s, v30.16b, v16.4b[3]
+	WORD $0x4fb0ebe9 // sdot v9.4s, v31.16b, v16.4b[3]
+	WORD $0x4fb2ebca // sdot v10.4s, v30.16b, v18.4b[3]
+	WORD $0x4fb2ebeb // sdot v11.4s, v31.16b, v18.4b[3]
+	WORD $0x4fb4ebcc // sdot v12.4s, v30.16b, v20.4b[3]
+	WORD $0x4fb4ebed // sdot v13.4s, v31.16b, v20.4b[3]
+	WORD $0x4fb6ebce // sdot v14.4s, v30.16b, v22.4b[3]
+	WORD $0x4fb6ebef // sdot v15.4s, v31.16b, v22.4b[3]
+	FLDPQ.P 32(R1), (F24, F25)
+	WORD $0x4f91e308 // sdot v8.4s, v24.16b, v17.4b[0]
+	WORD $0x4f91e329 // sdot v9.4s, v25.16b, v17.4b[0]
+	WORD $0x4f93e30a // sdot v10.4s, v24.16b, v19.4b[0]
+	WORD $0x4f93e32b // sdot v11.4s, v25.16b, v19.4b[0]
+	WORD $0x4f95e30c // sdot v12.4s, v24.16b, v21.4b[0]
+	WORD $0x4f95e32d // sdot v13.4s, v25.16b, v21.4b[0]
+	WORD $0x4f97e30e // sdot v14.4s, v24.16b, v23.4b[0]
+	WORD $0x4f97e32f // sdot v15.4s, v25.16b, v23.4b[0]
+	FLDPQ.P 32(R1), (F26, F27)
+	WORD $0x4fb1e348 // sdot v8.4s, v26.16b, v17.4b[1]
+	WORD $0x4fb1e369 // sdot v9.4s, v27.16b, v17.4b[1]
+	WORD $0x4fb3e34a // sdot v10.4s, v26.16b, v19.4b[1]
+	WORD $0x4fb3e36b // sdot v11.4s, v27.16b, v19.4b[1]
+	WORD $0x4fb5e34c // sdot v12.4s, v26.16b, v21.4b[1]
+	WORD $0x4fb5e36d // sdot v13.4s, v27.16b, v21.4b[1]
+	WORD $0x4fb7e34e // sdot v14.4s, v26.16b, v23.4b[1]
+	WORD $0x4fb7e36f // sdot v15.4s, v27.16b, v23.4b[1]
+	FLDPQ.P 32(R1), (F28, F29)
+	WORD $0x4f91eb88 // sdot v8.4s, v28.16b, v17.4b[2]
+	WORD $0x4f91eba9 // sdot v9.4s, v29.16b, v17.4b[2]
+	WORD $0x4f93eb8a // sdot v10.4s, v28.16b, v19.4b[2]
+	WORD $0x4f93ebab // sdot v11.4s, v29.16b, v19.4b[2]
+	WORD $0x4f95eb8c // sdot v12.4s, v28.16b, v21.4b[2]
+	WORD $0x4f95ebad // sdot v13.4s, v29.16b, v21.4b[2]
+	WORD $0x4f97eb8e // sdot v14.4s, v28.16b, v23.4b[2]
+	WORD $0x4f97ebaf // sdot v15.4s, v29.16b, v23.4b[2]
+	FLDPQ.P 32(R1), (F30, F31)
+	WORD $0x4fb1ebc8 // sdot v8.4s, v30.16b, v17.4b[3]
+	WORD $0x4fb1ebe9 // sdot v9.4s, v31.16b, v17.4b[3]
+	WORD $0x4fb3ebca // sdot v10.4s, v30.16b, v19.4b[3]
+	WORD $0x4fb3ebeb // sdot v11.4s, v31.16b, v19.4b[3]
+	WORD $0x4fb5ebcc // sdot v12.4s, v30.16b, v21.4b[3]
+	WORD $0x4fb5ebed // sdot v13.4s, v31.16b, v21.4b[3]
+	WORD $0x4fb7ebce // sdot v14.4s, v30.16b, v23.4b[3]
+	WORD $0x4fb7ebef // sdot v15.4s, v31.16b, v23.4b[3]
+	FLDPQ.P 32(R2), (F24, F25)
+	FLDPQ.P 32(R5), (F29, F30)
+	FLDPQ.P 32(R8), (F27, F28)
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x4f9b931a // fmul v26.4s, v24.4s, v27.s[0]
+	VFMLA V26.S4, V8.S4, V0.S4
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	VFMLA V26.S4, V9.S4, V1.S4
+	WORD $0x4f9c13a0 // fmla v0.4s, v29.4s, v28.s[0]
+	WORD $0x4f9c13c1 // fmla v1.4s, v30.4s, v28.s[0]
+	FLDPQ.P 32(R10), (F27, F28)
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f9b931a // fmul v26.4s, v24.4s, v27.s[0]
+	VFMLA V26.S4, V10.S4, V2.S4
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	VFMLA V26.S4, V11.S4, V3.S4
+	WORD $0x4f9c13a2 // fmla v2.4s, v29.4s, v28.s[0]
+	WORD $0x4f9c13c3 // fmla v3.4s, v30.4s, v28.s[0]
+	FLDPQ.P 32(R12), (F27, F28)
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x4f9b931a // fmul v26.4s, v24.4s, v27.s[0]
+	VFMLA V26.S4, V12.S4, V4.S4
+	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	VFMLA V26.S4, V13.S4, V5.S4
+	WORD $0x4f9c13a4 // fmla v4.4s, v29.4s, v28.s[0]
+	WORD $0x4f9c13c5 // fmla v5.4s, v30.4s, v28.s[0]
+	FLDPQ.P 32(R14), (F27, F28)
+	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
+	WORD $0x4f9b931a // fmul v26.4s, v24.4s, v27.s[0]
+	VFMLA V26.S4, V14.S4, V6.S4
+	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
+	WORD $0x4f9b933a // fmul v26.4s, v25.4s, v27.s[0]
+	VFMLA V26.S4, V15.S4, V7.S4
+	WORD $0x4f9c13a6 // fmla v6.4s, v29.4s, v28.s[0]
+	WORD $0x4f9c13c7 // fmla v7.4s, v30.4s, v28.s[0]
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
+	SUBS $1, R3, R3
+	BNE loop
+	MOVD (R0), R15
+	MOVD 8(R0), R16
+	FSTPQ (F0, F1), (R15)
+	ADD R16<<2, R15, R15
+	FSTPQ (F2, F3), (R15)
+	ADD R16<<2, R15, R15
+	FSTPQ (F4, F5), (R15)
+	ADD R16<<2, R15, R15
+	FSTPQ (F6, F7), (R15)
 	RET

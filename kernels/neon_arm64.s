@@ -2992,12 +2992,16 @@ TEXT ·rowsTQ1_0NEON(SB), NOSPLIT, $0-48
 	ADD R1, R9, R10
 	ADD R1, R10, R11
 	ADD R1, R11, R12
-	VMOVI $85, V0.B16
-	VMOVI $170, V1.B16
-	VMOVQ $0x302010003020100, $0x302010003020100, V2
-	VMOVQ $0x303030301010101, $0x1b1b1b1b09090909, V3
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
+	VMOVI $3, V0.B16
+	VMOVI $9, V1.B16
+	VMOVI $27, V2.B16
+	VMOVI $81, V3.B16
+	VMOVI $85, V4.B16
+	VMOVI $170, V5.B16
+	VMOVQ $0x302010003020100, $0x302010003020100, V6
+	VMOVQ $0x303030301010101, $0x1b1b1b1b09090909, V7
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
 loop:
 	PRFM (R5), PLDL1KEEP
 	PRFM 64(R5), PLDL1KEEP
@@ -3008,1127 +3012,975 @@ loop:
 	PRFM 384(R5), PLDL1KEEP
 	ADD $432, R5, R5
 	ADD $52, R0, R13
-	VLD1 (R13), V6.H[0]
+	VLD1 (R13), V10.H[0]
 	ADD $52, R6, R13
-	VLD1 (R13), V6.H[1]
+	VLD1 (R13), V10.H[1]
 	ADD $52, R7, R13
-	VLD1 (R13), V6.H[2]
+	VLD1 (R13), V10.H[2]
 	ADD $52, R8, R13
-	VLD1 (R13), V6.H[3]
-	WORD $0x0e2178c6 // fcvtl v6.4s, v6.4h
+	VLD1 (R13), V10.H[3]
+	WORD $0x0e21794a // fcvtl v10.4s, v10.4h
 	ADD $52, R9, R14
-	VLD1 (R14), V7.H[0]
+	VLD1 (R14), V11.H[0]
 	ADD $52, R10, R14
-	VLD1 (R14), V7.H[1]
+	VLD1 (R14), V11.H[1]
 	ADD $52, R11, R14
-	VLD1 (R14), V7.H[2]
+	VLD1 (R14), V11.H[2]
 	ADD $52, R12, R14
-	VLD1 (R14), V7.H[3]
-	WORD $0x0e2178e7 // fcvtl v7.4s, v7.4h
-	FLDPQ (R3), (F8, F9)
-	FMOVQ (R0), F10
-	WORD $0x6e2a3c0b // cmhs v11.16b, v0.16b, v10.16b
-	WORD $0x6e21354a // cmhi v10.16b, v10.16b, v1.16b
-	VSUB V10.B16, V11.B16, V10.B16
-	WORD $0x0e28c14c // smull v12.8h, v10.8b, v8.8b
-	WORD $0x4e28814c // smlal2 v12.8h, v10.16b, v8.16b
-	FMOVQ 16(R0), F13
-	WORD $0x6e2d3c0e // cmhs v14.16b, v0.16b, v13.16b
-	WORD $0x6e2135ad // cmhi v13.16b, v13.16b, v1.16b
-	VSUB V13.B16, V14.B16, V13.B16
-	WORD $0x0e2981ac // smlal v12.8h, v13.8b, v9.8b
-	WORD $0x4e2981ac // smlal2 v12.8h, v13.16b, v9.16b
-	FMOVQ (R6), F15
-	WORD $0x6e2f3c10 // cmhs v16.16b, v0.16b, v15.16b
-	WORD $0x6e2135ef // cmhi v15.16b, v15.16b, v1.16b
-	VSUB V15.B16, V16.B16, V15.B16
-	WORD $0x0e28c1f1 // smull v17.8h, v15.8b, v8.8b
-	WORD $0x4e2881f1 // smlal2 v17.8h, v15.16b, v8.16b
-	FMOVQ 16(R6), F18
-	WORD $0x6e323c13 // cmhs v19.16b, v0.16b, v18.16b
-	WORD $0x6e213652 // cmhi v18.16b, v18.16b, v1.16b
-	VSUB V18.B16, V19.B16, V18.B16
-	WORD $0x0e298251 // smlal v17.8h, v18.8b, v9.8b
-	WORD $0x4e298251 // smlal2 v17.8h, v18.16b, v9.16b
-	VADDP V17.H8, V12.H8, V12.H8
-	FMOVQ (R7), F20
-	WORD $0x6e343c15 // cmhs v21.16b, v0.16b, v20.16b
-	WORD $0x6e213694 // cmhi v20.16b, v20.16b, v1.16b
-	VSUB V20.B16, V21.B16, V20.B16
-	WORD $0x0e28c296 // smull v22.8h, v20.8b, v8.8b
-	WORD $0x4e288296 // smlal2 v22.8h, v20.16b, v8.16b
-	FMOVQ 16(R7), F23
-	WORD $0x6e373c18 // cmhs v24.16b, v0.16b, v23.16b
-	WORD $0x6e2136f7 // cmhi v23.16b, v23.16b, v1.16b
-	VSUB V23.B16, V24.B16, V23.B16
-	WORD $0x0e2982f6 // smlal v22.8h, v23.8b, v9.8b
-	WORD $0x4e2982f6 // smlal2 v22.8h, v23.16b, v9.16b
-	FMOVQ (R8), F25
-	WORD $0x6e393c1a // cmhs v26.16b, v0.16b, v25.16b
-	WORD $0x6e213739 // cmhi v25.16b, v25.16b, v1.16b
-	VSUB V25.B16, V26.B16, V25.B16
-	WORD $0x0e28c33b // smull v27.8h, v25.8b, v8.8b
-	WORD $0x4e28833b // smlal2 v27.8h, v25.16b, v8.16b
-	FMOVQ 16(R8), F28
-	WORD $0x6e3c3c1d // cmhs v29.16b, v0.16b, v28.16b
-	WORD $0x6e21379c // cmhi v28.16b, v28.16b, v1.16b
-	VSUB V28.B16, V29.B16, V28.B16
-	WORD $0x0e29839b // smlal v27.8h, v28.8b, v9.8b
-	WORD $0x4e29839b // smlal2 v27.8h, v28.16b, v9.16b
-	VADDP V27.H8, V22.H8, V22.H8
-	VADDP V22.H8, V12.H8, V12.H8
-	WORD $0x4e60298c // saddlp v12.4s, v12.8h
-	FMOVQ (R9), F30
-	WORD $0x6e3e3c1f // cmhs v31.16b, v0.16b, v30.16b
-	WORD $0x6e2137de // cmhi v30.16b, v30.16b, v1.16b
-	VSUB V30.B16, V31.B16, V30.B16
-	WORD $0x0e28c3cb // smull v11.8h, v30.8b, v8.8b
-	WORD $0x4e2883cb // smlal2 v11.8h, v30.16b, v8.16b
-	FMOVQ 16(R9), F10
-	WORD $0x6e2a3c0e // cmhs v14.16b, v0.16b, v10.16b
-	WORD $0x6e21354a // cmhi v10.16b, v10.16b, v1.16b
-	VSUB V10.B16, V14.B16, V10.B16
-	WORD $0x0e29814b // smlal v11.8h, v10.8b, v9.8b
-	WORD $0x4e29814b // smlal2 v11.8h, v10.16b, v9.16b
-	FMOVQ (R10), F13
-	WORD $0x6e2d3c10 // cmhs v16.16b, v0.16b, v13.16b
-	WORD $0x6e2135ad // cmhi v13.16b, v13.16b, v1.16b
-	VSUB V13.B16, V16.B16, V13.B16
-	WORD $0x0e28c1af // smull v15.8h, v13.8b, v8.8b
-	WORD $0x4e2881af // smlal2 v15.8h, v13.16b, v8.16b
-	FMOVQ 16(R10), F19
-	WORD $0x6e333c12 // cmhs v18.16b, v0.16b, v19.16b
-	WORD $0x6e213673 // cmhi v19.16b, v19.16b, v1.16b
-	VSUB V19.B16, V18.B16, V19.B16
-	WORD $0x0e29826f // smlal v15.8h, v19.8b, v9.8b
-	WORD $0x4e29826f // smlal2 v15.8h, v19.16b, v9.16b
-	VADDP V15.H8, V11.H8, V11.H8
-	FMOVQ (R11), F17
-	WORD $0x6e313c15 // cmhs v21.16b, v0.16b, v17.16b
-	WORD $0x6e213631 // cmhi v17.16b, v17.16b, v1.16b
-	VSUB V17.B16, V21.B16, V17.B16
-	WORD $0x0e28c234 // smull v20.8h, v17.8b, v8.8b
-	WORD $0x4e288234 // smlal2 v20.8h, v17.16b, v8.16b
-	FMOVQ 16(R11), F24
-	WORD $0x6e383c17 // cmhs v23.16b, v0.16b, v24.16b
-	WORD $0x6e213718 // cmhi v24.16b, v24.16b, v1.16b
-	VSUB V24.B16, V23.B16, V24.B16
-	WORD $0x0e298314 // smlal v20.8h, v24.8b, v9.8b
-	WORD $0x4e298314 // smlal2 v20.8h, v24.16b, v9.16b
-	FMOVQ (R12), F26
-	WORD $0x6e3a3c19 // cmhs v25.16b, v0.16b, v26.16b
-	WORD $0x6e21375a // cmhi v26.16b, v26.16b, v1.16b
-	VSUB V26.B16, V25.B16, V26.B16
-	WORD $0x0e28c35d // smull v29.8h, v26.8b, v8.8b
-	WORD $0x4e28835d // smlal2 v29.8h, v26.16b, v8.16b
-	FMOVQ 16(R12), F28
-	WORD $0x6e3c3c1b // cmhs v27.16b, v0.16b, v28.16b
-	WORD $0x6e21379c // cmhi v28.16b, v28.16b, v1.16b
-	VSUB V28.B16, V27.B16, V28.B16
-	WORD $0x0e29839d // smlal v29.8h, v28.8b, v9.8b
-	WORD $0x4e29839d // smlal2 v29.8h, v28.16b, v9.16b
-	VADDP V29.H8, V20.H8, V20.H8
-	VADDP V20.H8, V11.H8, V11.H8
-	WORD $0x4e60296b // saddlp v11.4s, v11.8h
-	FMOVQ (R4), F22
-	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
-	WORD $0x4f9690de // fmul v30.4s, v6.4s, v22.s[0]
-	VFMLA V30.S4, V12.S4, V4.S4
-	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD $0x4f9690ee // fmul v14.4s, v7.4s, v22.s[0]
-	VFMLA V14.S4, V11.S4, V5.S4
-	FLDPQ 32(R3), (F10, F16)
-	FMOVQ (R0), F13
-	VMOVI $3, V18.B16
-	WORD $0x4e329dad // mul v13.16b, v13.16b, v18.16b
-	WORD $0x6e2d3c12 // cmhs v18.16b, v0.16b, v13.16b
-	WORD $0x6e2135ad // cmhi v13.16b, v13.16b, v1.16b
-	VSUB V13.B16, V18.B16, V13.B16
-	WORD $0x0e2ac1b3 // smull v19.8h, v13.8b, v10.8b
-	WORD $0x4e2a81b3 // smlal2 v19.8h, v13.16b, v10.16b
-	FMOVQ 16(R0), F15
-	VMOVI $3, V21.B16
-	WORD $0x4e359def // mul v15.16b, v15.16b, v21.16b
-	WORD $0x6e2f3c15 // cmhs v21.16b, v0.16b, v15.16b
-	WORD $0x6e2135ef // cmhi v15.16b, v15.16b, v1.16b
-	VSUB V15.B16, V21.B16, V15.B16
-	WORD $0x0e3081f3 // smlal v19.8h, v15.8b, v16.8b
-	WORD $0x4e3081f3 // smlal2 v19.8h, v15.16b, v16.16b
-	FMOVQ (R6), F17
-	VMOVI $3, V23.B16
-	WORD $0x4e379e31 // mul v17.16b, v17.16b, v23.16b
-	WORD $0x6e313c17 // cmhs v23.16b, v0.16b, v17.16b
-	WORD $0x6e213631 // cmhi v17.16b, v17.16b, v1.16b
-	VSUB V17.B16, V23.B16, V17.B16
-	WORD $0x0e2ac238 // smull v24.8h, v17.8b, v10.8b
-	WORD $0x4e2a8238 // smlal2 v24.8h, v17.16b, v10.16b
-	FMOVQ 16(R6), F25
-	VMOVI $3, V26.B16
-	WORD $0x4e3a9f39 // mul v25.16b, v25.16b, v26.16b
-	WORD $0x6e393c1a // cmhs v26.16b, v0.16b, v25.16b
-	WORD $0x6e213739 // cmhi v25.16b, v25.16b, v1.16b
-	VSUB V25.B16, V26.B16, V25.B16
-	WORD $0x0e308338 // smlal v24.8h, v25.8b, v16.8b
-	WORD $0x4e308338 // smlal2 v24.8h, v25.16b, v16.16b
-	VADDP V24.H8, V19.H8, V19.H8
-	FMOVQ (R7), F27
-	VMOVI $3, V28.B16
-	WORD $0x4e3c9f7b // mul v27.16b, v27.16b, v28.16b
-	WORD $0x6e3b3c1c // cmhs v28.16b, v0.16b, v27.16b
-	WORD $0x6e21377b // cmhi v27.16b, v27.16b, v1.16b
-	VSUB V27.B16, V28.B16, V27.B16
-	WORD $0x0e2ac37d // smull v29.8h, v27.8b, v10.8b
-	WORD $0x4e2a837d // smlal2 v29.8h, v27.16b, v10.16b
-	FMOVQ 16(R7), F20
-	VMOVI $3, V8.B16
-	WORD $0x4e289e94 // mul v20.16b, v20.16b, v8.16b
-	WORD $0x6e343c08 // cmhs v8.16b, v0.16b, v20.16b
-	WORD $0x6e213694 // cmhi v20.16b, v20.16b, v1.16b
-	VSUB V20.B16, V8.B16, V20.B16
-	WORD $0x0e30829d // smlal v29.8h, v20.8b, v16.8b
-	WORD $0x4e30829d // smlal2 v29.8h, v20.16b, v16.16b
-	FMOVQ (R8), F9
-	VMOVI $3, V30.B16
-	WORD $0x4e3e9d29 // mul v9.16b, v9.16b, v30.16b
-	WORD $0x6e293c1e // cmhs v30.16b, v0.16b, v9.16b
-	WORD $0x6e213529 // cmhi v9.16b, v9.16b, v1.16b
-	VSUB V9.B16, V30.B16, V9.B16
-	WORD $0x0e2ac12c // smull v12.8h, v9.8b, v10.8b
-	WORD $0x4e2a812c // smlal2 v12.8h, v9.16b, v10.16b
-	FMOVQ 16(R8), F14
-	VMOVI $3, V11.B16
-	WORD $0x4e2b9dce // mul v14.16b, v14.16b, v11.16b
-	WORD $0x6e2e3c0b // cmhs v11.16b, v0.16b, v14.16b
-	WORD $0x6e2135ce // cmhi v14.16b, v14.16b, v1.16b
-	VSUB V14.B16, V11.B16, V14.B16
-	WORD $0x0e3081cc // smlal v12.8h, v14.8b, v16.8b
-	WORD $0x4e3081cc // smlal2 v12.8h, v14.16b, v16.16b
-	VADDP V12.H8, V29.H8, V29.H8
-	VADDP V29.H8, V19.H8, V19.H8
-	WORD $0x4e602a73 // saddlp v19.4s, v19.8h
-	FMOVQ (R9), F22
-	VMOVI $3, V31.B16
-	WORD $0x4e3f9ed6 // mul v22.16b, v22.16b, v31.16b
-	WORD $0x6e363c1f // cmhs v31.16b, v0.16b, v22.16b
-	WORD $0x6e2136d6 // cmhi v22.16b, v22.16b, v1.16b
-	VSUB V22.B16, V31.B16, V22.B16
-	WORD $0x0e2ac2d2 // smull v18.8h, v22.8b, v10.8b
-	WORD $0x4e2a82d2 // smlal2 v18.8h, v22.16b, v10.16b
-	FMOVQ 16(R9), F13
-	VMOVI $3, V21.B16
-	WORD $0x4e359dad // mul v13.16b, v13.16b, v21.16b
-	WORD $0x6e2d3c15 // cmhs v21.16b, v0.16b, v13.16b
-	WORD $0x6e2135ad // cmhi v13.16b, v13.16b, v1.16b
-	VSUB V13.B16, V21.B16, V13.B16
-	WORD $0x0e3081b2 // smlal v18.8h, v13.8b, v16.8b
-	WORD $0x4e3081b2 // smlal2 v18.8h, v13.16b, v16.16b
-	FMOVQ (R10), F15
-	VMOVI $3, V23.B16
-	WORD $0x4e379def // mul v15.16b, v15.16b, v23.16b
-	WORD $0x6e2f3c17 // cmhs v23.16b, v0.16b, v15.16b
-	WORD $0x6e2135ef // cmhi v15.16b, v15.16b, v1.16b
-	VSUB V15.B16, V23.B16, V15.B16
-	WORD $0x0e2ac1f1 // smull v17.8h, v15.8b, v10.8b
-	WORD $0x4e2a81f1 // smlal2 v17.8h, v15.16b, v10.16b
-	FMOVQ 16(R10), F26
-	VMOVI $3, V25.B16
-	WORD $0x4e399f5a // mul v26.16b, v26.16b, v25.16b
-	WORD $0x6e3a3c19 // cmhs v25.16b, v0.16b, v26.16b
-	WORD $0x6e21375a // cmhi v26.16b, v26.16b, v1.16b
-	VSUB V26.B16, V25.B16, V26.B16
-	WORD $0x0e308351 // smlal v17.8h, v26.8b, v16.8b
-	WORD $0x4e308351 // smlal2 v17.8h, v26.16b, v16.16b
-	VADDP V17.H8, V18.H8, V18.H8
-	FMOVQ (R11), F24
-	VMOVI $3, V28.B16
-	WORD $0x4e3c9f18 // mul v24.16b, v24.16b, v28.16b
-	WORD $0x6e383c1c // cmhs v28.16b, v0.16b, v24.16b
-	WORD $0x6e213718 // cmhi v24.16b, v24.16b, v1.16b
-	VSUB V24.B16, V28.B16, V24.B16
-	WORD $0x0e2ac31b // smull v27.8h, v24.8b, v10.8b
-	WORD $0x4e2a831b // smlal2 v27.8h, v24.16b, v10.16b
-	FMOVQ 16(R11), F8
-	VMOVI $3, V20.B16
-	WORD $0x4e349d08 // mul v8.16b, v8.16b, v20.16b
-	WORD $0x6e283c14 // cmhs v20.16b, v0.16b, v8.16b
-	WORD $0x6e213508 // cmhi v8.16b, v8.16b, v1.16b
-	VSUB V8.B16, V20.B16, V8.B16
-	WORD $0x0e30811b // smlal v27.8h, v8.8b, v16.8b
-	WORD $0x4e30811b // smlal2 v27.8h, v8.16b, v16.16b
-	FMOVQ (R12), F30
-	VMOVI $3, V9.B16
-	WORD $0x4e299fde // mul v30.16b, v30.16b, v9.16b
-	WORD $0x6e3e3c09 // cmhs v9.16b, v0.16b, v30.16b
-	WORD $0x6e2137de // cmhi v30.16b, v30.16b, v1.16b
-	VSUB V30.B16, V9.B16, V30.B16
-	WORD $0x0e2ac3cb // smull v11.8h, v30.8b, v10.8b
-	WORD $0x4e2a83cb // smlal2 v11.8h, v30.16b, v10.16b
-	FMOVQ 16(R12), F14
-	VMOVI $3, V12.B16
-	WORD $0x4e2c9dce // mul v14.16b, v14.16b, v12.16b
-	WORD $0x6e2e3c0c // cmhs v12.16b, v0.16b, v14.16b
-	WORD $0x6e2135ce // cmhi v14.16b, v14.16b, v1.16b
-	VSUB V14.B16, V12.B16, V14.B16
-	WORD $0x0e3081cb // smlal v11.8h, v14.8b, v16.8b
-	WORD $0x4e3081cb // smlal2 v11.8h, v14.16b, v16.16b
-	VADDP V11.H8, V27.H8, V27.H8
-	VADDP V27.H8, V18.H8, V18.H8
-	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
-	FMOVQ 32(R4), F29
-	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
-	WORD $0x4f9d90d6 // fmul v22.4s, v6.4s, v29.s[0]
-	VFMLA V22.S4, V19.S4, V4.S4
-	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD $0x4f9d90f5 // fmul v21.4s, v7.4s, v29.s[0]
-	VFMLA V21.S4, V18.S4, V5.S4
-	FLDPQ 64(R3), (F13, F23)
-	FMOVQ (R0), F15
-	VMOVI $9, V25.B16
-	WORD $0x4e399def // mul v15.16b, v15.16b, v25.16b
-	WORD $0x6e2f3c19 // cmhs v25.16b, v0.16b, v15.16b
-	WORD $0x6e2135ef // cmhi v15.16b, v15.16b, v1.16b
-	VSUB V15.B16, V25.B16, V15.B16
-	WORD $0x0e2dc1fa // smull v26.8h, v15.8b, v13.8b
-	WORD $0x4e2d81fa // smlal2 v26.8h, v15.16b, v13.16b
-	FMOVQ 16(R0), F17
-	VMOVI $9, V28.B16
-	WORD $0x4e3c9e31 // mul v17.16b, v17.16b, v28.16b
-	WORD $0x6e313c1c // cmhs v28.16b, v0.16b, v17.16b
-	WORD $0x6e213631 // cmhi v17.16b, v17.16b, v1.16b
-	VSUB V17.B16, V28.B16, V17.B16
-	WORD $0x0e37823a // smlal v26.8h, v17.8b, v23.8b
-	WORD $0x4e37823a // smlal2 v26.8h, v17.16b, v23.16b
-	FMOVQ (R6), F24
-	VMOVI $9, V20.B16
-	WORD $0x4e349f18 // mul v24.16b, v24.16b, v20.16b
-	WORD $0x6e383c14 // cmhs v20.16b, v0.16b, v24.16b
-	WORD $0x6e213718 // cmhi v24.16b, v24.16b, v1.16b
-	VSUB V24.B16, V20.B16, V24.B16
-	WORD $0x0e2dc308 // smull v8.8h, v24.8b, v13.8b
-	WORD $0x4e2d8308 // smlal2 v8.8h, v24.16b, v13.16b
-	FMOVQ 16(R6), F9
-	VMOVI $9, V30.B16
-	WORD $0x4e3e9d29 // mul v9.16b, v9.16b, v30.16b
-	WORD $0x6e293c1e // cmhs v30.16b, v0.16b, v9.16b
-	WORD $0x6e213529 // cmhi v9.16b, v9.16b, v1.16b
-	VSUB V9.B16, V30.B16, V9.B16
-	WORD $0x0e378128 // smlal v8.8h, v9.8b, v23.8b
-	WORD $0x4e378128 // smlal2 v8.8h, v9.16b, v23.16b
-	VADDP V8.H8, V26.H8, V26.H8
-	FMOVQ (R7), F12
-	VMOVI $9, V14.B16
-	WORD $0x4e2e9d8c // mul v12.16b, v12.16b, v14.16b
-	WORD $0x6e2c3c0e // cmhs v14.16b, v0.16b, v12.16b
-	WORD $0x6e21358c // cmhi v12.16b, v12.16b, v1.16b
-	VSUB V12.B16, V14.B16, V12.B16
-	WORD $0x0e2dc18b // smull v11.8h, v12.8b, v13.8b
-	WORD $0x4e2d818b // smlal2 v11.8h, v12.16b, v13.16b
-	FMOVQ 16(R7), F27
-	VMOVI $9, V10.B16
-	WORD $0x4e2a9f7b // mul v27.16b, v27.16b, v10.16b
-	WORD $0x6e3b3c0a // cmhs v10.16b, v0.16b, v27.16b
-	WORD $0x6e21377b // cmhi v27.16b, v27.16b, v1.16b
-	VSUB V27.B16, V10.B16, V27.B16
-	WORD $0x0e37836b // smlal v11.8h, v27.8b, v23.8b
-	WORD $0x4e37836b // smlal2 v11.8h, v27.16b, v23.16b
-	FMOVQ (R8), F16
-	VMOVI $9, V22.B16
-	WORD $0x4e369e10 // mul v16.16b, v16.16b, v22.16b
-	WORD $0x6e303c16 // cmhs v22.16b, v0.16b, v16.16b
-	WORD $0x6e213610 // cmhi v16.16b, v16.16b, v1.16b
-	VSUB V16.B16, V22.B16, V16.B16
-	WORD $0x0e2dc213 // smull v19.8h, v16.8b, v13.8b
-	WORD $0x4e2d8213 // smlal2 v19.8h, v16.16b, v13.16b
-	FMOVQ 16(R8), F21
-	VMOVI $9, V18.B16
-	WORD $0x4e329eb5 // mul v21.16b, v21.16b, v18.16b
-	WORD $0x6e353c12 // cmhs v18.16b, v0.16b, v21.16b
-	WORD $0x6e2136b5 // cmhi v21.16b, v21.16b, v1.16b
-	VSUB V21.B16, V18.B16, V21.B16
-	WORD $0x0e3782b3 // smlal v19.8h, v21.8b, v23.8b
-	WORD $0x4e3782b3 // smlal2 v19.8h, v21.16b, v23.16b
-	VADDP V19.H8, V11.H8, V11.H8
-	VADDP V11.H8, V26.H8, V26.H8
-	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
-	FMOVQ (R9), F29
-	VMOVI $9, V31.B16
-	WORD $0x4e3f9fbd // mul v29.16b, v29.16b, v31.16b
-	WORD $0x6e3d3c1f // cmhs v31.16b, v0.16b, v29.16b
-	WORD $0x6e2137bd // cmhi v29.16b, v29.16b, v1.16b
-	VSUB V29.B16, V31.B16, V29.B16
-	WORD $0x0e2dc3b9 // smull v25.8h, v29.8b, v13.8b
-	WORD $0x4e2d83b9 // smlal2 v25.8h, v29.16b, v13.16b
-	FMOVQ 16(R9), F15
-	VMOVI $9, V28.B16
-	WORD $0x4e3c9def // mul v15.16b, v15.16b, v28.16b
-	WORD $0x6e2f3c1c // cmhs v28.16b, v0.16b, v15.16b
-	WORD $0x6e2135ef // cmhi v15.16b, v15.16b, v1.16b
-	VSUB V15.B16, V28.B16, V15.B16
-	WORD $0x0e3781f9 // smlal v25.8h, v15.8b, v23.8b
-	WORD $0x4e3781f9 // smlal2 v25.8h, v15.16b, v23.16b
-	FMOVQ (R10), F17
-	VMOVI $9, V20.B16
-	WORD $0x4e349e31 // mul v17.16b, v17.16b, v20.16b
-	WORD $0x6e313c14 // cmhs v20.16b, v0.16b, v17.16b
-	WORD $0x6e213631 // cmhi v17.16b, v17.16b, v1.16b
-	VSUB V17.B16, V20.B16, V17.B16
-	WORD $0x0e2dc238 // smull v24.8h, v17.8b, v13.8b
-	WORD $0x4e2d8238 // smlal2 v24.8h, v17.16b, v13.16b
-	FMOVQ 16(R10), F30
-	VMOVI $9, V9.B16
-	WORD $0x4e299fde // mul v30.16b, v30.16b, v9.16b
-	WORD $0x6e3e3c09 // cmhs v9.16b, v0.16b, v30.16b
-	WORD $0x6e2137de // cmhi v30.16b, v30.16b, v1.16b
-	VSUB V30.B16, V9.B16, V30.B16
-	WORD $0x0e3783d8 // smlal v24.8h, v30.8b, v23.8b
-	WORD $0x4e3783d8 // smlal2 v24.8h, v30.16b, v23.16b
-	VADDP V24.H8, V25.H8, V25.H8
-	FMOVQ (R11), F8
-	VMOVI $9, V14.B16
-	WORD $0x4e2e9d08 // mul v8.16b, v8.16b, v14.16b
-	WORD $0x6e283c0e // cmhs v14.16b, v0.16b, v8.16b
-	WORD $0x6e213508 // cmhi v8.16b, v8.16b, v1.16b
-	VSUB V8.B16, V14.B16, V8.B16
-	WORD $0x0e2dc10c // smull v12.8h, v8.8b, v13.8b
-	WORD $0x4e2d810c // smlal2 v12.8h, v8.16b, v13.16b
-	FMOVQ 16(R11), F10
-	VMOVI $9, V27.B16
-	WORD $0x4e3b9d4a // mul v10.16b, v10.16b, v27.16b
-	WORD $0x6e2a3c1b // cmhs v27.16b, v0.16b, v10.16b
-	WORD $0x6e21354a // cmhi v10.16b, v10.16b, v1.16b
-	VSUB V10.B16, V27.B16, V10.B16
-	WORD $0x0e37814c // smlal v12.8h, v10.8b, v23.8b
-	WORD $0x4e37814c // smlal2 v12.8h, v10.16b, v23.16b
-	FMOVQ (R12), F22
-	VMOVI $9, V16.B16
-	WORD $0x4e309ed6 // mul v22.16b, v22.16b, v16.16b
-	WORD $0x6e363c10 // cmhs v16.16b, v0.16b, v22.16b
-	WORD $0x6e2136d6 // cmhi v22.16b, v22.16b, v1.16b
-	VSUB V22.B16, V16.B16, V22.B16
-	WORD $0x0e2dc2d2 // smull v18.8h, v22.8b, v13.8b
-	WORD $0x4e2d82d2 // smlal2 v18.8h, v22.16b, v13.16b
-	FMOVQ 16(R12), F21
-	VMOVI $9, V19.B16
-	WORD $0x4e339eb5 // mul v21.16b, v21.16b, v19.16b
-	WORD $0x6e353c13 // cmhs v19.16b, v0.16b, v21.16b
-	WORD $0x6e2136b5 // cmhi v21.16b, v21.16b, v1.16b
-	VSUB V21.B16, V19.B16, V21.B16
-	WORD $0x0e3782b2 // smlal v18.8h, v21.8b, v23.8b
-	WORD $0x4e3782b2 // smlal2 v18.8h, v21.16b, v23.16b
-	VADDP V18.H8, V12.H8, V12.H8
-	VADDP V12.H8, V25.H8, V25.H8
-	WORD $0x4e602b39 // saddlp v25.4s, v25.8h
-	FMOVQ 64(R4), F11
-	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
-	WORD $0x4f8b90dd // fmul v29.4s, v6.4s, v11.s[0]
-	VFMLA V29.S4, V26.S4, V4.S4
-	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
-	WORD $0x4f8b90fc // fmul v28.4s, v7.4s, v11.s[0]
-	VFMLA V28.S4, V25.S4, V5.S4
-	FLDPQ 96(R3), (F15, F20)
-	FMOVQ (R0), F17
-	VMOVI $27, V9.B16
-	WORD $0x4e299e31 // mul v17.16b, v17.16b, v9.16b
-	WORD $0x6e313c09 // cmhs v9.16b, v0.16b, v17.16b
-	WORD $0x6e213631 // cmhi v17.16b, v17.16b, v1.16b
-	VSUB V17.B16, V9.B16, V17.B16
-	WORD $0x0e2fc23e // smull v30.8h, v17.8b, v15.8b
-	WORD $0x4e2f823e // smlal2 v30.8h, v17.16b, v15.16b
-	FMOVQ 16(R0), F24
-	VMOVI $27, V14.B16
-	WORD $0x4e2e9f18 // mul v24.16b, v24.16b, v14.16b
-	WORD $0x6e383c0e // cmhs v14.16b, v0.16b, v24.16b
-	WORD $0x6e213718 // cmhi v24.16b, v24.16b, v1.16b
-	VSUB V24.B16, V14.B16, V24.B16
-	WORD $0x0e34831e // smlal v30.8h, v24.8b, v20.8b
-	WORD $0x4e34831e // smlal2 v30.8h, v24.16b, v20.16b
-	FMOVQ (R6), F8
-	VMOVI $27, V27.B16
-	WORD $0x4e3b9d08 // mul v8.16b, v8.16b, v27.16b
-	WORD $0x6e283c1b // cmhs v27.16b, v0.16b, v8.16b
-	WORD $0x6e213508 // cmhi v8.16b, v8.16b, v1.16b
-	VSUB V8.B16, V27.B16, V8.B16
-	WORD $0x0e2fc10a // smull v10.8h, v8.8b, v15.8b
-	WORD $0x4e2f810a // smlal2 v10.8h, v8.16b, v15.16b
-	FMOVQ 16(R6), F16
-	VMOVI $27, V22.B16
-	WORD $0x4e369e10 // mul v16.16b, v16.16b, v22.16b
-	WORD $0x6e303c16 // cmhs v22.16b, v0.16b, v16.16b
-	WORD $0x6e213610 // cmhi v16.16b, v16.16b, v1.16b
-	VSUB V16.B16, V22.B16, V16.B16
-	WORD $0x0e34820a // smlal v10.8h, v16.8b, v20.8b
-	WORD $0x4e34820a // smlal2 v10.8h, v16.16b, v20.16b
-	VADDP V10.H8, V30.H8, V30.H8
-	FMOVQ (R7), F19
-	VMOVI $27, V21.B16
-	WORD $0x4e359e73 // mul v19.16b, v19.16b, v21.16b
-	WORD $0x6e333c15 // cmhs v21.16b, v0.16b, v19.16b
-	WORD $0x6e213673 // cmhi v19.16b, v19.16b, v1.16b
+	VLD1 (R14), V11.H[3]
+	WORD $0x0e21796b // fcvtl v11.4s, v11.4h
+	FLDPQ (R3), (F12, F13)
+	FLDPQ (R0), (F14, F15)
+	WORD $0x6e2e3c90 // cmhs v16.16b, v4.16b, v14.16b
+	WORD $0x6e2535ce // cmhi v14.16b, v14.16b, v5.16b
+	VSUB V14.B16, V16.B16, V14.B16
+	WORD $0x0e2cc1d1 // smull v17.8h, v14.8b, v12.8b
+	WORD $0x4e2c81d1 // smlal2 v17.8h, v14.16b, v12.16b
+	WORD $0x6e2f3c92 // cmhs v18.16b, v4.16b, v15.16b
+	WORD $0x6e2535ef // cmhi v15.16b, v15.16b, v5.16b
+	VSUB V15.B16, V18.B16, V15.B16
+	WORD $0x0e2d81f1 // smlal v17.8h, v15.8b, v13.8b
+	WORD $0x4e2d81f1 // smlal2 v17.8h, v15.16b, v13.16b
+	FLDPQ (R6), (F19, F20)
+	WORD $0x6e333c95 // cmhs v21.16b, v4.16b, v19.16b
+	WORD $0x6e253673 // cmhi v19.16b, v19.16b, v5.16b
 	VSUB V19.B16, V21.B16, V19.B16
-	WORD $0x0e2fc272 // smull v18.8h, v19.8b, v15.8b
-	WORD $0x4e2f8272 // smlal2 v18.8h, v19.16b, v15.16b
-	FMOVQ 16(R7), F12
-	VMOVI $27, V13.B16
-	WORD $0x4e2d9d8c // mul v12.16b, v12.16b, v13.16b
-	WORD $0x6e2c3c0d // cmhs v13.16b, v0.16b, v12.16b
-	WORD $0x6e21358c // cmhi v12.16b, v12.16b, v1.16b
-	VSUB V12.B16, V13.B16, V12.B16
-	WORD $0x0e348192 // smlal v18.8h, v12.8b, v20.8b
-	WORD $0x4e348192 // smlal2 v18.8h, v12.16b, v20.16b
-	FMOVQ (R8), F23
-	VMOVI $27, V29.B16
-	WORD $0x4e3d9ef7 // mul v23.16b, v23.16b, v29.16b
-	WORD $0x6e373c1d // cmhs v29.16b, v0.16b, v23.16b
-	WORD $0x6e2136f7 // cmhi v23.16b, v23.16b, v1.16b
-	VSUB V23.B16, V29.B16, V23.B16
-	WORD $0x0e2fc2fa // smull v26.8h, v23.8b, v15.8b
-	WORD $0x4e2f82fa // smlal2 v26.8h, v23.16b, v15.16b
-	FMOVQ 16(R8), F28
-	VMOVI $27, V25.B16
-	WORD $0x4e399f9c // mul v28.16b, v28.16b, v25.16b
-	WORD $0x6e3c3c19 // cmhs v25.16b, v0.16b, v28.16b
-	WORD $0x6e21379c // cmhi v28.16b, v28.16b, v1.16b
-	VSUB V28.B16, V25.B16, V28.B16
-	WORD $0x0e34839a // smlal v26.8h, v28.8b, v20.8b
-	WORD $0x4e34839a // smlal2 v26.8h, v28.16b, v20.16b
-	VADDP V26.H8, V18.H8, V18.H8
-	VADDP V18.H8, V30.H8, V30.H8
-	WORD $0x4e602bde // saddlp v30.4s, v30.8h
-	FMOVQ (R9), F11
-	VMOVI $27, V31.B16
-	WORD $0x4e3f9d6b // mul v11.16b, v11.16b, v31.16b
-	WORD $0x6e2b3c1f // cmhs v31.16b, v0.16b, v11.16b
-	WORD $0x6e21356b // cmhi v11.16b, v11.16b, v1.16b
-	VSUB V11.B16, V31.B16, V11.B16
-	WORD $0x0e2fc169 // smull v9.8h, v11.8b, v15.8b
-	WORD $0x4e2f8169 // smlal2 v9.8h, v11.16b, v15.16b
-	FMOVQ 16(R9), F17
-	VMOVI $27, V14.B16
-	WORD $0x4e2e9e31 // mul v17.16b, v17.16b, v14.16b
-	WORD $0x6e313c0e // cmhs v14.16b, v0.16b, v17.16b
-	WORD $0x6e213631 // cmhi v17.16b, v17.16b, v1.16b
-	VSUB V17.B16, V14.B16, V17.B16
-	WORD $0x0e348229 // smlal v9.8h, v17.8b, v20.8b
-	WORD $0x4e348229 // smlal2 v9.8h, v17.16b, v20.16b
-	FMOVQ (R10), F24
-	VMOVI $27, V27.B16
-	WORD $0x4e3b9f18 // mul v24.16b, v24.16b, v27.16b
-	WORD $0x6e383c1b // cmhs v27.16b, v0.16b, v24.16b
-	WORD $0x6e213718 // cmhi v24.16b, v24.16b, v1.16b
-	VSUB V24.B16, V27.B16, V24.B16
-	WORD $0x0e2fc308 // smull v8.8h, v24.8b, v15.8b
-	WORD $0x4e2f8308 // smlal2 v8.8h, v24.16b, v15.16b
-	FMOVQ 16(R10), F22
-	VMOVI $27, V16.B16
-	WORD $0x4e309ed6 // mul v22.16b, v22.16b, v16.16b
-	WORD $0x6e363c10 // cmhs v16.16b, v0.16b, v22.16b
-	WORD $0x6e2136d6 // cmhi v22.16b, v22.16b, v1.16b
-	VSUB V22.B16, V16.B16, V22.B16
-	WORD $0x0e3482c8 // smlal v8.8h, v22.8b, v20.8b
-	WORD $0x4e3482c8 // smlal2 v8.8h, v22.16b, v20.16b
-	VADDP V8.H8, V9.H8, V9.H8
-	FMOVQ (R11), F10
-	VMOVI $27, V21.B16
-	WORD $0x4e359d4a // mul v10.16b, v10.16b, v21.16b
-	WORD $0x6e2a3c15 // cmhs v21.16b, v0.16b, v10.16b
-	WORD $0x6e21354a // cmhi v10.16b, v10.16b, v1.16b
-	VSUB V10.B16, V21.B16, V10.B16
-	WORD $0x0e2fc153 // smull v19.8h, v10.8b, v15.8b
-	WORD $0x4e2f8153 // smlal2 v19.8h, v10.16b, v15.16b
-	FMOVQ 16(R11), F13
-	VMOVI $27, V12.B16
-	WORD $0x4e2c9dad // mul v13.16b, v13.16b, v12.16b
-	WORD $0x6e2d3c0c // cmhs v12.16b, v0.16b, v13.16b
-	WORD $0x6e2135ad // cmhi v13.16b, v13.16b, v1.16b
-	VSUB V13.B16, V12.B16, V13.B16
-	WORD $0x0e3481b3 // smlal v19.8h, v13.8b, v20.8b
-	WORD $0x4e3481b3 // smlal2 v19.8h, v13.16b, v20.16b
-	FMOVQ (R12), F29
-	VMOVI $27, V23.B16
-	WORD $0x4e379fbd // mul v29.16b, v29.16b, v23.16b
-	WORD $0x6e3d3c17 // cmhs v23.16b, v0.16b, v29.16b
-	WORD $0x6e2137bd // cmhi v29.16b, v29.16b, v1.16b
-	VSUB V29.B16, V23.B16, V29.B16
-	WORD $0x0e2fc3b9 // smull v25.8h, v29.8b, v15.8b
-	WORD $0x4e2f83b9 // smlal2 v25.8h, v29.16b, v15.16b
-	FMOVQ 16(R12), F28
-	VMOVI $27, V26.B16
-	WORD $0x4e3a9f9c // mul v28.16b, v28.16b, v26.16b
-	WORD $0x6e3c3c1a // cmhs v26.16b, v0.16b, v28.16b
-	WORD $0x6e21379c // cmhi v28.16b, v28.16b, v1.16b
-	VSUB V28.B16, V26.B16, V28.B16
-	WORD $0x0e348399 // smlal v25.8h, v28.8b, v20.8b
-	WORD $0x4e348399 // smlal2 v25.8h, v28.16b, v20.16b
-	VADDP V25.H8, V19.H8, V19.H8
-	VADDP V19.H8, V9.H8, V9.H8
-	WORD $0x4e602929 // saddlp v9.4s, v9.8h
-	FMOVQ 96(R4), F18
-	WORD $0x4e21dbde // scvtf v30.4s, v30.4s
-	WORD $0x4f9290cb // fmul v11.4s, v6.4s, v18.s[0]
-	VFMLA V11.S4, V30.S4, V4.S4
-	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD $0x4f9290ee // fmul v14.4s, v7.4s, v18.s[0]
-	VFMLA V14.S4, V9.S4, V5.S4
-	FLDPQ 128(R3), (F17, F27)
-	FMOVQ (R0), F24
-	VMOVI $81, V16.B16
-	WORD $0x4e309f18 // mul v24.16b, v24.16b, v16.16b
-	WORD $0x6e383c10 // cmhs v16.16b, v0.16b, v24.16b
-	WORD $0x6e213718 // cmhi v24.16b, v24.16b, v1.16b
-	VSUB V24.B16, V16.B16, V24.B16
-	WORD $0x0e31c316 // smull v22.8h, v24.8b, v17.8b
-	WORD $0x4e318316 // smlal2 v22.8h, v24.16b, v17.16b
-	FMOVQ 16(R0), F8
-	VMOVI $81, V21.B16
-	WORD $0x4e359d08 // mul v8.16b, v8.16b, v21.16b
-	WORD $0x6e283c15 // cmhs v21.16b, v0.16b, v8.16b
-	WORD $0x6e213508 // cmhi v8.16b, v8.16b, v1.16b
-	VSUB V8.B16, V21.B16, V8.B16
-	WORD $0x0e3b8116 // smlal v22.8h, v8.8b, v27.8b
-	WORD $0x4e3b8116 // smlal2 v22.8h, v8.16b, v27.16b
-	FMOVQ (R6), F10
-	VMOVI $81, V12.B16
-	WORD $0x4e2c9d4a // mul v10.16b, v10.16b, v12.16b
-	WORD $0x6e2a3c0c // cmhs v12.16b, v0.16b, v10.16b
-	WORD $0x6e21354a // cmhi v10.16b, v10.16b, v1.16b
-	VSUB V10.B16, V12.B16, V10.B16
-	WORD $0x0e31c14d // smull v13.8h, v10.8b, v17.8b
-	WORD $0x4e31814d // smlal2 v13.8h, v10.16b, v17.16b
-	FMOVQ 16(R6), F23
-	VMOVI $81, V29.B16
-	WORD $0x4e3d9ef7 // mul v23.16b, v23.16b, v29.16b
-	WORD $0x6e373c1d // cmhs v29.16b, v0.16b, v23.16b
-	WORD $0x6e2136f7 // cmhi v23.16b, v23.16b, v1.16b
-	VSUB V23.B16, V29.B16, V23.B16
-	WORD $0x0e3b82ed // smlal v13.8h, v23.8b, v27.8b
-	WORD $0x4e3b82ed // smlal2 v13.8h, v23.16b, v27.16b
-	VADDP V13.H8, V22.H8, V22.H8
-	FMOVQ (R7), F26
-	VMOVI $81, V28.B16
-	WORD $0x4e3c9f5a // mul v26.16b, v26.16b, v28.16b
-	WORD $0x6e3a3c1c // cmhs v28.16b, v0.16b, v26.16b
-	WORD $0x6e21375a // cmhi v26.16b, v26.16b, v1.16b
-	VSUB V26.B16, V28.B16, V26.B16
-	WORD $0x0e31c359 // smull v25.8h, v26.8b, v17.8b
-	WORD $0x4e318359 // smlal2 v25.8h, v26.16b, v17.16b
-	FMOVQ 16(R7), F19
-	VMOVI $81, V15.B16
-	WORD $0x4e2f9e73 // mul v19.16b, v19.16b, v15.16b
-	WORD $0x6e333c0f // cmhs v15.16b, v0.16b, v19.16b
-	WORD $0x6e213673 // cmhi v19.16b, v19.16b, v1.16b
-	VSUB V19.B16, V15.B16, V19.B16
-	WORD $0x0e3b8279 // smlal v25.8h, v19.8b, v27.8b
-	WORD $0x4e3b8279 // smlal2 v25.8h, v19.16b, v27.16b
-	FMOVQ (R8), F20
-	VMOVI $81, V11.B16
-	WORD $0x4e2b9e94 // mul v20.16b, v20.16b, v11.16b
-	WORD $0x6e343c0b // cmhs v11.16b, v0.16b, v20.16b
-	WORD $0x6e213694 // cmhi v20.16b, v20.16b, v1.16b
-	VSUB V20.B16, V11.B16, V20.B16
-	WORD $0x0e31c29e // smull v30.8h, v20.8b, v17.8b
-	WORD $0x4e31829e // smlal2 v30.8h, v20.16b, v17.16b
-	FMOVQ 16(R8), F14
-	VMOVI $81, V9.B16
-	WORD $0x4e299dce // mul v14.16b, v14.16b, v9.16b
-	WORD $0x6e2e3c09 // cmhs v9.16b, v0.16b, v14.16b
-	WORD $0x6e2135ce // cmhi v14.16b, v14.16b, v1.16b
-	VSUB V14.B16, V9.B16, V14.B16
-	WORD $0x0e3b81de // smlal v30.8h, v14.8b, v27.8b
-	WORD $0x4e3b81de // smlal2 v30.8h, v14.16b, v27.16b
-	VADDP V30.H8, V25.H8, V25.H8
-	VADDP V25.H8, V22.H8, V22.H8
-	WORD $0x4e602ad6 // saddlp v22.4s, v22.8h
-	FMOVQ (R9), F18
-	VMOVI $81, V31.B16
-	WORD $0x4e3f9e52 // mul v18.16b, v18.16b, v31.16b
-	WORD $0x6e323c1f // cmhs v31.16b, v0.16b, v18.16b
-	WORD $0x6e213652 // cmhi v18.16b, v18.16b, v1.16b
-	VSUB V18.B16, V31.B16, V18.B16
-	WORD $0x0e31c250 // smull v16.8h, v18.8b, v17.8b
-	WORD $0x4e318250 // smlal2 v16.8h, v18.16b, v17.16b
-	FMOVQ 16(R9), F24
-	VMOVI $81, V21.B16
-	WORD $0x4e359f18 // mul v24.16b, v24.16b, v21.16b
-	WORD $0x6e383c15 // cmhs v21.16b, v0.16b, v24.16b
-	WORD $0x6e213718 // cmhi v24.16b, v24.16b, v1.16b
-	VSUB V24.B16, V21.B16, V24.B16
-	WORD $0x0e3b8310 // smlal v16.8h, v24.8b, v27.8b
-	WORD $0x4e3b8310 // smlal2 v16.8h, v24.16b, v27.16b
-	FMOVQ (R10), F8
-	VMOVI $81, V12.B16
-	WORD $0x4e2c9d08 // mul v8.16b, v8.16b, v12.16b
-	WORD $0x6e283c0c // cmhs v12.16b, v0.16b, v8.16b
-	WORD $0x6e213508 // cmhi v8.16b, v8.16b, v1.16b
-	VSUB V8.B16, V12.B16, V8.B16
-	WORD $0x0e31c10a // smull v10.8h, v8.8b, v17.8b
-	WORD $0x4e31810a // smlal2 v10.8h, v8.16b, v17.16b
-	FMOVQ 16(R10), F29
-	VMOVI $81, V23.B16
-	WORD $0x4e379fbd // mul v29.16b, v29.16b, v23.16b
-	WORD $0x6e3d3c17 // cmhs v23.16b, v0.16b, v29.16b
-	WORD $0x6e2137bd // cmhi v29.16b, v29.16b, v1.16b
-	VSUB V29.B16, V23.B16, V29.B16
-	WORD $0x0e3b83aa // smlal v10.8h, v29.8b, v27.8b
-	WORD $0x4e3b83aa // smlal2 v10.8h, v29.16b, v27.16b
-	VADDP V10.H8, V16.H8, V16.H8
-	FMOVQ (R11), F13
-	VMOVI $81, V28.B16
-	WORD $0x4e3c9dad // mul v13.16b, v13.16b, v28.16b
-	WORD $0x6e2d3c1c // cmhs v28.16b, v0.16b, v13.16b
-	WORD $0x6e2135ad // cmhi v13.16b, v13.16b, v1.16b
-	VSUB V13.B16, V28.B16, V13.B16
-	WORD $0x0e31c1ba // smull v26.8h, v13.8b, v17.8b
-	WORD $0x4e3181ba // smlal2 v26.8h, v13.16b, v17.16b
-	FMOVQ 16(R11), F15
-	VMOVI $81, V19.B16
-	WORD $0x4e339def // mul v15.16b, v15.16b, v19.16b
-	WORD $0x6e2f3c13 // cmhs v19.16b, v0.16b, v15.16b
-	WORD $0x6e2135ef // cmhi v15.16b, v15.16b, v1.16b
-	VSUB V15.B16, V19.B16, V15.B16
-	WORD $0x0e3b81fa // smlal v26.8h, v15.8b, v27.8b
-	WORD $0x4e3b81fa // smlal2 v26.8h, v15.16b, v27.16b
-	FMOVQ (R12), F11
-	VMOVI $81, V20.B16
-	WORD $0x4e349d6b // mul v11.16b, v11.16b, v20.16b
-	WORD $0x6e2b3c14 // cmhs v20.16b, v0.16b, v11.16b
-	WORD $0x6e21356b // cmhi v11.16b, v11.16b, v1.16b
-	VSUB V11.B16, V20.B16, V11.B16
-	WORD $0x0e31c169 // smull v9.8h, v11.8b, v17.8b
-	WORD $0x4e318169 // smlal2 v9.8h, v11.16b, v17.16b
-	FMOVQ 16(R12), F14
-	VMOVI $81, V30.B16
-	WORD $0x4e3e9dce // mul v14.16b, v14.16b, v30.16b
-	WORD $0x6e2e3c1e // cmhs v30.16b, v0.16b, v14.16b
-	WORD $0x6e2135ce // cmhi v14.16b, v14.16b, v1.16b
-	VSUB V14.B16, V30.B16, V14.B16
-	WORD $0x0e3b81c9 // smlal v9.8h, v14.8b, v27.8b
-	WORD $0x4e3b81c9 // smlal2 v9.8h, v14.16b, v27.16b
-	VADDP V9.H8, V26.H8, V26.H8
-	VADDP V26.H8, V16.H8, V16.H8
-	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
-	FMOVQ 128(R4), F25
-	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
-	WORD $0x4f9990d2 // fmul v18.4s, v6.4s, v25.s[0]
-	VFMLA V18.S4, V22.S4, V4.S4
-	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x4f9990f5 // fmul v21.4s, v7.4s, v25.s[0]
-	VFMLA V21.S4, V16.S4, V5.S4
-	FLDPQ 160(R3), (F24, F12)
-	FMOVQ 32(R0), F8
-	WORD $0x6e283c17 // cmhs v23.16b, v0.16b, v8.16b
-	WORD $0x6e213508 // cmhi v8.16b, v8.16b, v1.16b
-	VSUB V8.B16, V23.B16, V8.B16
-	WORD $0x0e38c11d // smull v29.8h, v8.8b, v24.8b
-	WORD $0x4e38811d // smlal2 v29.8h, v8.16b, v24.16b
-	FMOVQ 32(R0), F10
-	VMOVI $3, V28.B16
-	WORD $0x4e3c9d4a // mul v10.16b, v10.16b, v28.16b
-	WORD $0x6e2a3c1c // cmhs v28.16b, v0.16b, v10.16b
-	WORD $0x6e21354a // cmhi v10.16b, v10.16b, v1.16b
-	VSUB V10.B16, V28.B16, V10.B16
-	WORD $0x0e2c815d // smlal v29.8h, v10.8b, v12.8b
-	WORD $0x4e2c815d // smlal2 v29.8h, v10.16b, v12.16b
-	FMOVQ 32(R6), F13
-	WORD $0x6e2d3c13 // cmhs v19.16b, v0.16b, v13.16b
-	WORD $0x6e2135ad // cmhi v13.16b, v13.16b, v1.16b
-	VSUB V13.B16, V19.B16, V13.B16
-	WORD $0x0e38c1af // smull v15.8h, v13.8b, v24.8b
-	WORD $0x4e3881af // smlal2 v15.8h, v13.16b, v24.16b
-	FMOVQ 32(R6), F20
-	VMOVI $3, V11.B16
-	WORD $0x4e2b9e94 // mul v20.16b, v20.16b, v11.16b
-	WORD $0x6e343c0b // cmhs v11.16b, v0.16b, v20.16b
-	WORD $0x6e213694 // cmhi v20.16b, v20.16b, v1.16b
-	VSUB V20.B16, V11.B16, V20.B16
-	WORD $0x0e2c828f // smlal v15.8h, v20.8b, v12.8b
-	WORD $0x4e2c828f // smlal2 v15.8h, v20.16b, v12.16b
-	VADDP V15.H8, V29.H8, V29.H8
-	FMOVQ 32(R7), F30
-	WORD $0x6e3e3c0e // cmhs v14.16b, v0.16b, v30.16b
-	WORD $0x6e2137de // cmhi v30.16b, v30.16b, v1.16b
+	WORD $0x0e2cc276 // smull v22.8h, v19.8b, v12.8b
+	WORD $0x4e2c8276 // smlal2 v22.8h, v19.16b, v12.16b
+	WORD $0x6e343c97 // cmhs v23.16b, v4.16b, v20.16b
+	WORD $0x6e253694 // cmhi v20.16b, v20.16b, v5.16b
+	VSUB V20.B16, V23.B16, V20.B16
+	WORD $0x0e2d8296 // smlal v22.8h, v20.8b, v13.8b
+	WORD $0x4e2d8296 // smlal2 v22.8h, v20.16b, v13.16b
+	VADDP V22.H8, V17.H8, V17.H8
+	FLDPQ (R7), (F24, F25)
+	WORD $0x6e383c9a // cmhs v26.16b, v4.16b, v24.16b
+	WORD $0x6e253718 // cmhi v24.16b, v24.16b, v5.16b
+	VSUB V24.B16, V26.B16, V24.B16
+	WORD $0x0e2cc31b // smull v27.8h, v24.8b, v12.8b
+	WORD $0x4e2c831b // smlal2 v27.8h, v24.16b, v12.16b
+	WORD $0x6e393c9c // cmhs v28.16b, v4.16b, v25.16b
+	WORD $0x6e253739 // cmhi v25.16b, v25.16b, v5.16b
+	VSUB V25.B16, V28.B16, V25.B16
+	WORD $0x0e2d833b // smlal v27.8h, v25.8b, v13.8b
+	WORD $0x4e2d833b // smlal2 v27.8h, v25.16b, v13.16b
+	FLDPQ (R8), (F29, F30)
+	WORD $0x6e3d3c9f // cmhs v31.16b, v4.16b, v29.16b
+	WORD $0x6e2537bd // cmhi v29.16b, v29.16b, v5.16b
+	VSUB V29.B16, V31.B16, V29.B16
+	WORD $0x0e2cc3b0 // smull v16.8h, v29.8b, v12.8b
+	WORD $0x4e2c83b0 // smlal2 v16.8h, v29.16b, v12.16b
+	WORD $0x6e3e3c8e // cmhs v14.16b, v4.16b, v30.16b
+	WORD $0x6e2537de // cmhi v30.16b, v30.16b, v5.16b
 	VSUB V30.B16, V14.B16, V30.B16
-	WORD $0x0e38c3c9 // smull v9.8h, v30.8b, v24.8b
-	WORD $0x4e3883c9 // smlal2 v9.8h, v30.16b, v24.16b
-	FMOVQ 32(R7), F26
-	VMOVI $3, V17.B16
-	WORD $0x4e319f5a // mul v26.16b, v26.16b, v17.16b
-	WORD $0x6e3a3c11 // cmhs v17.16b, v0.16b, v26.16b
-	WORD $0x6e21375a // cmhi v26.16b, v26.16b, v1.16b
-	VSUB V26.B16, V17.B16, V26.B16
-	WORD $0x0e2c8349 // smlal v9.8h, v26.8b, v12.8b
-	WORD $0x4e2c8349 // smlal2 v9.8h, v26.16b, v12.16b
-	FMOVQ 32(R8), F27
-	WORD $0x6e3b3c12 // cmhs v18.16b, v0.16b, v27.16b
-	WORD $0x6e21377b // cmhi v27.16b, v27.16b, v1.16b
-	VSUB V27.B16, V18.B16, V27.B16
-	WORD $0x0e38c376 // smull v22.8h, v27.8b, v24.8b
-	WORD $0x4e388376 // smlal2 v22.8h, v27.16b, v24.16b
-	FMOVQ 32(R8), F21
-	VMOVI $3, V16.B16
-	WORD $0x4e309eb5 // mul v21.16b, v21.16b, v16.16b
-	WORD $0x6e353c10 // cmhs v16.16b, v0.16b, v21.16b
-	WORD $0x6e2136b5 // cmhi v21.16b, v21.16b, v1.16b
-	VSUB V21.B16, V16.B16, V21.B16
+	WORD $0x0e2d83d0 // smlal v16.8h, v30.8b, v13.8b
+	WORD $0x4e2d83d0 // smlal2 v16.8h, v30.16b, v13.16b
+	VADDP V16.H8, V27.H8, V27.H8
+	VADDP V27.H8, V17.H8, V17.H8
+	WORD $0x4e602a31 // saddlp v17.4s, v17.8h
+	FLDPQ (R9), (F18, F15)
+	WORD $0x6e323c95 // cmhs v21.16b, v4.16b, v18.16b
+	WORD $0x6e253652 // cmhi v18.16b, v18.16b, v5.16b
+	VSUB V18.B16, V21.B16, V18.B16
+	WORD $0x0e2cc253 // smull v19.8h, v18.8b, v12.8b
+	WORD $0x4e2c8253 // smlal2 v19.8h, v18.16b, v12.16b
+	WORD $0x6e2f3c97 // cmhs v23.16b, v4.16b, v15.16b
+	WORD $0x6e2535ef // cmhi v15.16b, v15.16b, v5.16b
+	VSUB V15.B16, V23.B16, V15.B16
+	WORD $0x0e2d81f3 // smlal v19.8h, v15.8b, v13.8b
+	WORD $0x4e2d81f3 // smlal2 v19.8h, v15.16b, v13.16b
+	FLDPQ (R10), (F20, F22)
+	WORD $0x6e343c9a // cmhs v26.16b, v4.16b, v20.16b
+	WORD $0x6e253694 // cmhi v20.16b, v20.16b, v5.16b
+	VSUB V20.B16, V26.B16, V20.B16
+	WORD $0x0e2cc298 // smull v24.8h, v20.8b, v12.8b
+	WORD $0x4e2c8298 // smlal2 v24.8h, v20.16b, v12.16b
+	WORD $0x6e363c9c // cmhs v28.16b, v4.16b, v22.16b
+	WORD $0x6e2536d6 // cmhi v22.16b, v22.16b, v5.16b
+	VSUB V22.B16, V28.B16, V22.B16
+	WORD $0x0e2d82d8 // smlal v24.8h, v22.8b, v13.8b
+	WORD $0x4e2d82d8 // smlal2 v24.8h, v22.16b, v13.16b
+	VADDP V24.H8, V19.H8, V19.H8
+	FLDPQ (R11), (F25, F31)
+	WORD $0x6e393c9d // cmhs v29.16b, v4.16b, v25.16b
+	WORD $0x6e253739 // cmhi v25.16b, v25.16b, v5.16b
+	VSUB V25.B16, V29.B16, V25.B16
+	WORD $0x0e2cc32e // smull v14.8h, v25.8b, v12.8b
+	WORD $0x4e2c832e // smlal2 v14.8h, v25.16b, v12.16b
+	WORD $0x6e3f3c9e // cmhs v30.16b, v4.16b, v31.16b
+	WORD $0x6e2537ff // cmhi v31.16b, v31.16b, v5.16b
+	VSUB V31.B16, V30.B16, V31.B16
+	WORD $0x0e2d83ee // smlal v14.8h, v31.8b, v13.8b
+	WORD $0x4e2d83ee // smlal2 v14.8h, v31.16b, v13.16b
+	FLDPQ (R12), (F16, F27)
+	WORD $0x6e303c95 // cmhs v21.16b, v4.16b, v16.16b
+	WORD $0x6e253610 // cmhi v16.16b, v16.16b, v5.16b
+	VSUB V16.B16, V21.B16, V16.B16
+	WORD $0x0e2cc212 // smull v18.8h, v16.8b, v12.8b
+	WORD $0x4e2c8212 // smlal2 v18.8h, v16.16b, v12.16b
+	WORD $0x6e3b3c97 // cmhs v23.16b, v4.16b, v27.16b
+	WORD $0x6e25377b // cmhi v27.16b, v27.16b, v5.16b
+	VSUB V27.B16, V23.B16, V27.B16
+	WORD $0x0e2d8372 // smlal v18.8h, v27.8b, v13.8b
+	WORD $0x4e2d8372 // smlal2 v18.8h, v27.16b, v13.16b
+	VADDP V18.H8, V14.H8, V14.H8
+	VADDP V14.H8, V19.H8, V19.H8
+	WORD $0x4e602a73 // saddlp v19.4s, v19.8h
+	FMOVQ (R4), F15
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8f9154 // fmul v20.4s, v10.4s, v15.s[0]
+	VFMLA V20.S4, V17.S4, V8.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x4f8f917c // fmul v28.4s, v11.4s, v15.s[0]
+	VFMLA V28.S4, V19.S4, V9.S4
+	FLDPQ 32(R3), (F22, F24)
+	FLDPQ (R0), (F29, F25)
+	WORD $0x4e209fbd // mul v29.16b, v29.16b, v0.16b
+	WORD $0x6e3d3c9e // cmhs v30.16b, v4.16b, v29.16b
+	WORD $0x6e2537bd // cmhi v29.16b, v29.16b, v5.16b
+	VSUB V29.B16, V30.B16, V29.B16
+	WORD $0x0e36c3bf // smull v31.8h, v29.8b, v22.8b
+	WORD $0x4e3683bf // smlal2 v31.8h, v29.16b, v22.16b
+	WORD $0x4e209f39 // mul v25.16b, v25.16b, v0.16b
+	WORD $0x6e393c95 // cmhs v21.16b, v4.16b, v25.16b
+	WORD $0x6e253739 // cmhi v25.16b, v25.16b, v5.16b
+	VSUB V25.B16, V21.B16, V25.B16
+	WORD $0x0e38833f // smlal v31.8h, v25.8b, v24.8b
+	WORD $0x4e38833f // smlal2 v31.8h, v25.16b, v24.16b
+	FLDPQ (R6), (F16, F23)
+	WORD $0x4e209e10 // mul v16.16b, v16.16b, v0.16b
+	WORD $0x6e303c9b // cmhs v27.16b, v4.16b, v16.16b
+	WORD $0x6e253610 // cmhi v16.16b, v16.16b, v5.16b
+	VSUB V16.B16, V27.B16, V16.B16
+	WORD $0x0e36c212 // smull v18.8h, v16.8b, v22.8b
+	WORD $0x4e368212 // smlal2 v18.8h, v16.16b, v22.16b
+	WORD $0x4e209ef7 // mul v23.16b, v23.16b, v0.16b
+	WORD $0x6e373c8e // cmhs v14.16b, v4.16b, v23.16b
+	WORD $0x6e2536f7 // cmhi v23.16b, v23.16b, v5.16b
+	VSUB V23.B16, V14.B16, V23.B16
+	WORD $0x0e3882f2 // smlal v18.8h, v23.8b, v24.8b
+	WORD $0x4e3882f2 // smlal2 v18.8h, v23.16b, v24.16b
+	VADDP V18.H8, V31.H8, V31.H8
+	FLDPQ (R7), (F12, F13)
+	WORD $0x4e209d8c // mul v12.16b, v12.16b, v0.16b
+	WORD $0x6e2c3c94 // cmhs v20.16b, v4.16b, v12.16b
+	WORD $0x6e25358c // cmhi v12.16b, v12.16b, v5.16b
+	VSUB V12.B16, V20.B16, V12.B16
+	WORD $0x0e36c191 // smull v17.8h, v12.8b, v22.8b
+	WORD $0x4e368191 // smlal2 v17.8h, v12.16b, v22.16b
+	WORD $0x4e209dad // mul v13.16b, v13.16b, v0.16b
+	WORD $0x6e2d3c9c // cmhs v28.16b, v4.16b, v13.16b
+	WORD $0x6e2535ad // cmhi v13.16b, v13.16b, v5.16b
+	VSUB V13.B16, V28.B16, V13.B16
+	WORD $0x0e3881b1 // smlal v17.8h, v13.8b, v24.8b
+	WORD $0x4e3881b1 // smlal2 v17.8h, v13.16b, v24.16b
+	FLDPQ (R8), (F19, F15)
+	WORD $0x4e209e73 // mul v19.16b, v19.16b, v0.16b
+	WORD $0x6e333c9a // cmhs v26.16b, v4.16b, v19.16b
+	WORD $0x6e253673 // cmhi v19.16b, v19.16b, v5.16b
+	VSUB V19.B16, V26.B16, V19.B16
+	WORD $0x0e36c27e // smull v30.8h, v19.8b, v22.8b
+	WORD $0x4e36827e // smlal2 v30.8h, v19.16b, v22.16b
+	WORD $0x4e209def // mul v15.16b, v15.16b, v0.16b
+	WORD $0x6e2f3c9d // cmhs v29.16b, v4.16b, v15.16b
+	WORD $0x6e2535ef // cmhi v15.16b, v15.16b, v5.16b
+	VSUB V15.B16, V29.B16, V15.B16
+	WORD $0x0e3881fe // smlal v30.8h, v15.8b, v24.8b
+	WORD $0x4e3881fe // smlal2 v30.8h, v15.16b, v24.16b
+	VADDP V30.H8, V17.H8, V17.H8
+	VADDP V17.H8, V31.H8, V31.H8
+	WORD $0x4e602bff // saddlp v31.4s, v31.8h
+	FLDPQ (R9), (F21, F25)
+	WORD $0x4e209eb5 // mul v21.16b, v21.16b, v0.16b
+	WORD $0x6e353c9b // cmhs v27.16b, v4.16b, v21.16b
+	WORD $0x6e2536b5 // cmhi v21.16b, v21.16b, v5.16b
+	VSUB V21.B16, V27.B16, V21.B16
+	WORD $0x0e36c2b0 // smull v16.8h, v21.8b, v22.8b
+	WORD $0x4e3682b0 // smlal2 v16.8h, v21.16b, v22.16b
+	WORD $0x4e209f39 // mul v25.16b, v25.16b, v0.16b
+	WORD $0x6e393c8e // cmhs v14.16b, v4.16b, v25.16b
+	WORD $0x6e253739 // cmhi v25.16b, v25.16b, v5.16b
+	VSUB V25.B16, V14.B16, V25.B16
+	WORD $0x0e388330 // smlal v16.8h, v25.8b, v24.8b
+	WORD $0x4e388330 // smlal2 v16.8h, v25.16b, v24.16b
+	FLDPQ (R10), (F23, F18)
+	WORD $0x4e209ef7 // mul v23.16b, v23.16b, v0.16b
+	WORD $0x6e373c94 // cmhs v20.16b, v4.16b, v23.16b
+	WORD $0x6e2536f7 // cmhi v23.16b, v23.16b, v5.16b
+	VSUB V23.B16, V20.B16, V23.B16
+	WORD $0x0e36c2ec // smull v12.8h, v23.8b, v22.8b
+	WORD $0x4e3682ec // smlal2 v12.8h, v23.16b, v22.16b
+	WORD $0x4e209e52 // mul v18.16b, v18.16b, v0.16b
+	WORD $0x6e323c9c // cmhs v28.16b, v4.16b, v18.16b
+	WORD $0x6e253652 // cmhi v18.16b, v18.16b, v5.16b
+	VSUB V18.B16, V28.B16, V18.B16
+	WORD $0x0e38824c // smlal v12.8h, v18.8b, v24.8b
+	WORD $0x4e38824c // smlal2 v12.8h, v18.16b, v24.16b
+	VADDP V12.H8, V16.H8, V16.H8
+	FLDPQ (R11), (F13, F26)
+	WORD $0x4e209dad // mul v13.16b, v13.16b, v0.16b
+	WORD $0x6e2d3c93 // cmhs v19.16b, v4.16b, v13.16b
+	WORD $0x6e2535ad // cmhi v13.16b, v13.16b, v5.16b
+	VSUB V13.B16, V19.B16, V13.B16
+	WORD $0x0e36c1bd // smull v29.8h, v13.8b, v22.8b
+	WORD $0x4e3681bd // smlal2 v29.8h, v13.16b, v22.16b
+	WORD $0x4e209f5a // mul v26.16b, v26.16b, v0.16b
+	WORD $0x6e3a3c8f // cmhs v15.16b, v4.16b, v26.16b
+	WORD $0x6e25375a // cmhi v26.16b, v26.16b, v5.16b
+	VSUB V26.B16, V15.B16, V26.B16
+	WORD $0x0e38835d // smlal v29.8h, v26.8b, v24.8b
+	WORD $0x4e38835d // smlal2 v29.8h, v26.16b, v24.16b
+	FLDPQ (R12), (F30, F17)
+	WORD $0x4e209fde // mul v30.16b, v30.16b, v0.16b
+	WORD $0x6e3e3c9b // cmhs v27.16b, v4.16b, v30.16b
+	WORD $0x6e2537de // cmhi v30.16b, v30.16b, v5.16b
+	VSUB V30.B16, V27.B16, V30.B16
+	WORD $0x0e36c3d5 // smull v21.8h, v30.8b, v22.8b
+	WORD $0x4e3683d5 // smlal2 v21.8h, v30.16b, v22.16b
+	WORD $0x4e209e31 // mul v17.16b, v17.16b, v0.16b
+	WORD $0x6e313c8e // cmhs v14.16b, v4.16b, v17.16b
+	WORD $0x6e253631 // cmhi v17.16b, v17.16b, v5.16b
+	VSUB V17.B16, V14.B16, V17.B16
+	WORD $0x0e388235 // smlal v21.8h, v17.8b, v24.8b
+	WORD $0x4e388235 // smlal2 v21.8h, v17.16b, v24.16b
+	VADDP V21.H8, V29.H8, V29.H8
+	VADDP V29.H8, V16.H8, V16.H8
+	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
+	FMOVQ 32(R4), F25
+	WORD $0x4e21dbff // scvtf v31.4s, v31.4s
+	WORD $0x4f999157 // fmul v23.4s, v10.4s, v25.s[0]
+	VFMLA V23.S4, V31.S4, V8.S4
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f99917c // fmul v28.4s, v11.4s, v25.s[0]
+	VFMLA V28.S4, V16.S4, V9.S4
+	FLDPQ 64(R3), (F18, F12)
+	FLDPQ (R0), (F19, F13)
+	WORD $0x4e219e73 // mul v19.16b, v19.16b, v1.16b
+	WORD $0x6e333c8f // cmhs v15.16b, v4.16b, v19.16b
+	WORD $0x6e253673 // cmhi v19.16b, v19.16b, v5.16b
+	VSUB V19.B16, V15.B16, V19.B16
+	WORD $0x0e32c27a // smull v26.8h, v19.8b, v18.8b
+	WORD $0x4e32827a // smlal2 v26.8h, v19.16b, v18.16b
+	WORD $0x4e219dad // mul v13.16b, v13.16b, v1.16b
+	WORD $0x6e2d3c9b // cmhs v27.16b, v4.16b, v13.16b
+	WORD $0x6e2535ad // cmhi v13.16b, v13.16b, v5.16b
+	VSUB V13.B16, V27.B16, V13.B16
+	WORD $0x0e2c81ba // smlal v26.8h, v13.8b, v12.8b
+	WORD $0x4e2c81ba // smlal2 v26.8h, v13.16b, v12.16b
+	FLDPQ (R6), (F30, F14)
+	WORD $0x4e219fde // mul v30.16b, v30.16b, v1.16b
+	WORD $0x6e3e3c91 // cmhs v17.16b, v4.16b, v30.16b
+	WORD $0x6e2537de // cmhi v30.16b, v30.16b, v5.16b
+	VSUB V30.B16, V17.B16, V30.B16
+	WORD $0x0e32c3d5 // smull v21.8h, v30.8b, v18.8b
+	WORD $0x4e3283d5 // smlal2 v21.8h, v30.16b, v18.16b
+	WORD $0x4e219dce // mul v14.16b, v14.16b, v1.16b
+	WORD $0x6e2e3c9d // cmhs v29.16b, v4.16b, v14.16b
+	WORD $0x6e2535ce // cmhi v14.16b, v14.16b, v5.16b
+	VSUB V14.B16, V29.B16, V14.B16
+	WORD $0x0e2c81d5 // smlal v21.8h, v14.8b, v12.8b
+	WORD $0x4e2c81d5 // smlal2 v21.8h, v14.16b, v12.16b
+	VADDP V21.H8, V26.H8, V26.H8
+	FLDPQ (R7), (F22, F24)
+	WORD $0x4e219ed6 // mul v22.16b, v22.16b, v1.16b
+	WORD $0x6e363c97 // cmhs v23.16b, v4.16b, v22.16b
+	WORD $0x6e2536d6 // cmhi v22.16b, v22.16b, v5.16b
+	VSUB V22.B16, V23.B16, V22.B16
+	WORD $0x0e32c2df // smull v31.8h, v22.8b, v18.8b
+	WORD $0x4e3282df // smlal2 v31.8h, v22.16b, v18.16b
+	WORD $0x4e219f18 // mul v24.16b, v24.16b, v1.16b
+	WORD $0x6e383c9c // cmhs v28.16b, v4.16b, v24.16b
+	WORD $0x6e253718 // cmhi v24.16b, v24.16b, v5.16b
+	VSUB V24.B16, V28.B16, V24.B16
+	WORD $0x0e2c831f // smlal v31.8h, v24.8b, v12.8b
+	WORD $0x4e2c831f // smlal2 v31.8h, v24.16b, v12.16b
+	FLDPQ (R8), (F16, F25)
+	WORD $0x4e219e10 // mul v16.16b, v16.16b, v1.16b
+	WORD $0x6e303c94 // cmhs v20.16b, v4.16b, v16.16b
+	WORD $0x6e253610 // cmhi v16.16b, v16.16b, v5.16b
+	VSUB V16.B16, V20.B16, V16.B16
+	WORD $0x0e32c20f // smull v15.8h, v16.8b, v18.8b
+	WORD $0x4e32820f // smlal2 v15.8h, v16.16b, v18.16b
+	WORD $0x4e219f39 // mul v25.16b, v25.16b, v1.16b
+	WORD $0x6e393c93 // cmhs v19.16b, v4.16b, v25.16b
+	WORD $0x6e253739 // cmhi v25.16b, v25.16b, v5.16b
+	VSUB V25.B16, V19.B16, V25.B16
+	WORD $0x0e2c832f // smlal v15.8h, v25.8b, v12.8b
+	WORD $0x4e2c832f // smlal2 v15.8h, v25.16b, v12.16b
+	VADDP V15.H8, V31.H8, V31.H8
+	VADDP V31.H8, V26.H8, V26.H8
+	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
+	FLDPQ (R9), (F27, F13)
+	WORD $0x4e219f7b // mul v27.16b, v27.16b, v1.16b
+	WORD $0x6e3b3c91 // cmhs v17.16b, v4.16b, v27.16b
+	WORD $0x6e25377b // cmhi v27.16b, v27.16b, v5.16b
+	VSUB V27.B16, V17.B16, V27.B16
+	WORD $0x0e32c37e // smull v30.8h, v27.8b, v18.8b
+	WORD $0x4e32837e // smlal2 v30.8h, v27.16b, v18.16b
+	WORD $0x4e219dad // mul v13.16b, v13.16b, v1.16b
+	WORD $0x6e2d3c9d // cmhs v29.16b, v4.16b, v13.16b
+	WORD $0x6e2535ad // cmhi v13.16b, v13.16b, v5.16b
+	VSUB V13.B16, V29.B16, V13.B16
+	WORD $0x0e2c81be // smlal v30.8h, v13.8b, v12.8b
+	WORD $0x4e2c81be // smlal2 v30.8h, v13.16b, v12.16b
+	FLDPQ (R10), (F14, F21)
+	WORD $0x4e219dce // mul v14.16b, v14.16b, v1.16b
+	WORD $0x6e2e3c97 // cmhs v23.16b, v4.16b, v14.16b
+	WORD $0x6e2535ce // cmhi v14.16b, v14.16b, v5.16b
+	VSUB V14.B16, V23.B16, V14.B16
+	WORD $0x0e32c1d6 // smull v22.8h, v14.8b, v18.8b
+	WORD $0x4e3281d6 // smlal2 v22.8h, v14.16b, v18.16b
+	WORD $0x4e219eb5 // mul v21.16b, v21.16b, v1.16b
+	WORD $0x6e353c9c // cmhs v28.16b, v4.16b, v21.16b
+	WORD $0x6e2536b5 // cmhi v21.16b, v21.16b, v5.16b
+	VSUB V21.B16, V28.B16, V21.B16
 	WORD $0x0e2c82b6 // smlal v22.8h, v21.8b, v12.8b
 	WORD $0x4e2c82b6 // smlal2 v22.8h, v21.16b, v12.16b
-	VADDP V22.H8, V9.H8, V9.H8
-	VADDP V9.H8, V29.H8, V29.H8
-	WORD $0x4e602bbd // saddlp v29.4s, v29.8h
-	FMOVQ 32(R9), F25
-	WORD $0x6e393c1f // cmhs v31.16b, v0.16b, v25.16b
-	WORD $0x6e213739 // cmhi v25.16b, v25.16b, v1.16b
-	VSUB V25.B16, V31.B16, V25.B16
-	WORD $0x0e38c337 // smull v23.8h, v25.8b, v24.8b
-	WORD $0x4e388337 // smlal2 v23.8h, v25.16b, v24.16b
-	FMOVQ 32(R9), F8
-	VMOVI $3, V28.B16
-	WORD $0x4e3c9d08 // mul v8.16b, v8.16b, v28.16b
-	WORD $0x6e283c1c // cmhs v28.16b, v0.16b, v8.16b
-	WORD $0x6e213508 // cmhi v8.16b, v8.16b, v1.16b
-	VSUB V8.B16, V28.B16, V8.B16
-	WORD $0x0e2c8117 // smlal v23.8h, v8.8b, v12.8b
-	WORD $0x4e2c8117 // smlal2 v23.8h, v8.16b, v12.16b
-	FMOVQ 32(R10), F10
-	WORD $0x6e2a3c13 // cmhs v19.16b, v0.16b, v10.16b
-	WORD $0x6e21354a // cmhi v10.16b, v10.16b, v1.16b
-	VSUB V10.B16, V19.B16, V10.B16
-	WORD $0x0e38c14d // smull v13.8h, v10.8b, v24.8b
-	WORD $0x4e38814d // smlal2 v13.8h, v10.16b, v24.16b
-	FMOVQ 32(R10), F11
-	VMOVI $3, V20.B16
-	WORD $0x4e349d6b // mul v11.16b, v11.16b, v20.16b
-	WORD $0x6e2b3c14 // cmhs v20.16b, v0.16b, v11.16b
-	WORD $0x6e21356b // cmhi v11.16b, v11.16b, v1.16b
-	VSUB V11.B16, V20.B16, V11.B16
-	WORD $0x0e2c816d // smlal v13.8h, v11.8b, v12.8b
-	WORD $0x4e2c816d // smlal2 v13.8h, v11.16b, v12.16b
-	VADDP V13.H8, V23.H8, V23.H8
-	FMOVQ 32(R11), F15
-	WORD $0x6e2f3c0e // cmhs v14.16b, v0.16b, v15.16b
-	WORD $0x6e2135ef // cmhi v15.16b, v15.16b, v1.16b
-	VSUB V15.B16, V14.B16, V15.B16
-	WORD $0x0e38c1fe // smull v30.8h, v15.8b, v24.8b
-	WORD $0x4e3881fe // smlal2 v30.8h, v15.16b, v24.16b
-	FMOVQ 32(R11), F17
-	VMOVI $3, V26.B16
-	WORD $0x4e3a9e31 // mul v17.16b, v17.16b, v26.16b
-	WORD $0x6e313c1a // cmhs v26.16b, v0.16b, v17.16b
-	WORD $0x6e213631 // cmhi v17.16b, v17.16b, v1.16b
-	VSUB V17.B16, V26.B16, V17.B16
-	WORD $0x0e2c823e // smlal v30.8h, v17.8b, v12.8b
-	WORD $0x4e2c823e // smlal2 v30.8h, v17.16b, v12.16b
-	FMOVQ 32(R12), F18
-	WORD $0x6e323c1b // cmhs v27.16b, v0.16b, v18.16b
-	WORD $0x6e213652 // cmhi v18.16b, v18.16b, v1.16b
-	VSUB V18.B16, V27.B16, V18.B16
-	WORD $0x0e38c250 // smull v16.8h, v18.8b, v24.8b
-	WORD $0x4e388250 // smlal2 v16.8h, v18.16b, v24.16b
-	FMOVQ 32(R12), F21
-	VMOVI $3, V22.B16
-	WORD $0x4e369eb5 // mul v21.16b, v21.16b, v22.16b
-	WORD $0x6e353c16 // cmhs v22.16b, v0.16b, v21.16b
-	WORD $0x6e2136b5 // cmhi v21.16b, v21.16b, v1.16b
-	VSUB V21.B16, V22.B16, V21.B16
-	WORD $0x0e2c82b0 // smlal v16.8h, v21.8b, v12.8b
-	WORD $0x4e2c82b0 // smlal2 v16.8h, v21.16b, v12.16b
-	VADDP V16.H8, V30.H8, V30.H8
-	VADDP V30.H8, V23.H8, V23.H8
-	WORD $0x4e602af7 // saddlp v23.4s, v23.8h
-	FMOVQ 160(R4), F9
-	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
-	WORD $0x4f8990d9 // fmul v25.4s, v6.4s, v9.s[0]
-	VFMLA V25.S4, V29.S4, V4.S4
-	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
-	WORD $0x4f8990fc // fmul v28.4s, v7.4s, v9.s[0]
-	VFMLA V28.S4, V23.S4, V5.S4
-	FLDPQ 192(R3), (F8, F19)
-	FMOVQ 32(R0), F10
-	VMOVI $9, V20.B16
-	WORD $0x4e349d4a // mul v10.16b, v10.16b, v20.16b
-	WORD $0x6e2a3c14 // cmhs v20.16b, v0.16b, v10.16b
-	WORD $0x6e21354a // cmhi v10.16b, v10.16b, v1.16b
-	VSUB V10.B16, V20.B16, V10.B16
-	WORD $0x0e28c14b // smull v11.8h, v10.8b, v8.8b
-	WORD $0x4e28814b // smlal2 v11.8h, v10.16b, v8.16b
-	FMOVQ 32(R0), F13
-	VMOVI $27, V14.B16
-	WORD $0x4e2e9dad // mul v13.16b, v13.16b, v14.16b
-	WORD $0x6e2d3c0e // cmhs v14.16b, v0.16b, v13.16b
-	WORD $0x6e2135ad // cmhi v13.16b, v13.16b, v1.16b
-	VSUB V13.B16, V14.B16, V13.B16
-	WORD $0x0e3381ab // smlal v11.8h, v13.8b, v19.8b
-	WORD $0x4e3381ab // smlal2 v11.8h, v13.16b, v19.16b
-	FMOVQ 32(R6), F15
-	VMOVI $9, V26.B16
-	WORD $0x4e3a9def // mul v15.16b, v15.16b, v26.16b
-	WORD $0x6e2f3c1a // cmhs v26.16b, v0.16b, v15.16b
-	WORD $0x6e2135ef // cmhi v15.16b, v15.16b, v1.16b
-	VSUB V15.B16, V26.B16, V15.B16
-	WORD $0x0e28c1f1 // smull v17.8h, v15.8b, v8.8b
-	WORD $0x4e2881f1 // smlal2 v17.8h, v15.16b, v8.16b
-	FMOVQ 32(R6), F27
-	VMOVI $27, V18.B16
-	WORD $0x4e329f7b // mul v27.16b, v27.16b, v18.16b
-	WORD $0x6e3b3c12 // cmhs v18.16b, v0.16b, v27.16b
-	WORD $0x6e21377b // cmhi v27.16b, v27.16b, v1.16b
-	VSUB V27.B16, V18.B16, V27.B16
-	WORD $0x0e338371 // smlal v17.8h, v27.8b, v19.8b
-	WORD $0x4e338371 // smlal2 v17.8h, v27.16b, v19.16b
-	VADDP V17.H8, V11.H8, V11.H8
-	FMOVQ 32(R7), F22
-	VMOVI $9, V21.B16
-	WORD $0x4e359ed6 // mul v22.16b, v22.16b, v21.16b
-	WORD $0x6e363c15 // cmhs v21.16b, v0.16b, v22.16b
-	WORD $0x6e2136d6 // cmhi v22.16b, v22.16b, v1.16b
-	VSUB V22.B16, V21.B16, V22.B16
-	WORD $0x0e28c2d0 // smull v16.8h, v22.8b, v8.8b
-	WORD $0x4e2882d0 // smlal2 v16.8h, v22.16b, v8.16b
-	FMOVQ 32(R7), F30
-	VMOVI $27, V24.B16
-	WORD $0x4e389fde // mul v30.16b, v30.16b, v24.16b
-	WORD $0x6e3e3c18 // cmhs v24.16b, v0.16b, v30.16b
-	WORD $0x6e2137de // cmhi v30.16b, v30.16b, v1.16b
-	VSUB V30.B16, V24.B16, V30.B16
-	WORD $0x0e3383d0 // smlal v16.8h, v30.8b, v19.8b
-	WORD $0x4e3383d0 // smlal2 v16.8h, v30.16b, v19.16b
-	FMOVQ 32(R8), F12
-	VMOVI $9, V25.B16
-	WORD $0x4e399d8c // mul v12.16b, v12.16b, v25.16b
-	WORD $0x6e2c3c19 // cmhs v25.16b, v0.16b, v12.16b
-	WORD $0x6e21358c // cmhi v12.16b, v12.16b, v1.16b
-	VSUB V12.B16, V25.B16, V12.B16
-	WORD $0x0e28c19d // smull v29.8h, v12.8b, v8.8b
-	WORD $0x4e28819d // smlal2 v29.8h, v12.16b, v8.16b
-	FMOVQ 32(R8), F28
-	VMOVI $27, V23.B16
-	WORD $0x4e379f9c // mul v28.16b, v28.16b, v23.16b
-	WORD $0x6e3c3c17 // cmhs v23.16b, v0.16b, v28.16b
-	WORD $0x6e21379c // cmhi v28.16b, v28.16b, v1.16b
-	VSUB V28.B16, V23.B16, V28.B16
-	WORD $0x0e33839d // smlal v29.8h, v28.8b, v19.8b
-	WORD $0x4e33839d // smlal2 v29.8h, v28.16b, v19.16b
-	VADDP V29.H8, V16.H8, V16.H8
-	VADDP V16.H8, V11.H8, V11.H8
-	WORD $0x4e60296b // saddlp v11.4s, v11.8h
-	FMOVQ 32(R9), F9
-	VMOVI $9, V31.B16
-	WORD $0x4e3f9d29 // mul v9.16b, v9.16b, v31.16b
-	WORD $0x6e293c1f // cmhs v31.16b, v0.16b, v9.16b
-	WORD $0x6e213529 // cmhi v9.16b, v9.16b, v1.16b
-	VSUB V9.B16, V31.B16, V9.B16
-	WORD $0x0e28c134 // smull v20.8h, v9.8b, v8.8b
-	WORD $0x4e288134 // smlal2 v20.8h, v9.16b, v8.16b
-	FMOVQ 32(R9), F10
-	VMOVI $27, V14.B16
-	WORD $0x4e2e9d4a // mul v10.16b, v10.16b, v14.16b
-	WORD $0x6e2a3c0e // cmhs v14.16b, v0.16b, v10.16b
-	WORD $0x6e21354a // cmhi v10.16b, v10.16b, v1.16b
-	VSUB V10.B16, V14.B16, V10.B16
-	WORD $0x0e338154 // smlal v20.8h, v10.8b, v19.8b
-	WORD $0x4e338154 // smlal2 v20.8h, v10.16b, v19.16b
-	FMOVQ 32(R10), F13
-	VMOVI $9, V26.B16
-	WORD $0x4e3a9dad // mul v13.16b, v13.16b, v26.16b
-	WORD $0x6e2d3c1a // cmhs v26.16b, v0.16b, v13.16b
-	WORD $0x6e2135ad // cmhi v13.16b, v13.16b, v1.16b
-	VSUB V13.B16, V26.B16, V13.B16
-	WORD $0x0e28c1af // smull v15.8h, v13.8b, v8.8b
-	WORD $0x4e2881af // smlal2 v15.8h, v13.16b, v8.16b
-	FMOVQ 32(R10), F18
-	VMOVI $27, V27.B16
-	WORD $0x4e3b9e52 // mul v18.16b, v18.16b, v27.16b
-	WORD $0x6e323c1b // cmhs v27.16b, v0.16b, v18.16b
-	WORD $0x6e213652 // cmhi v18.16b, v18.16b, v1.16b
-	VSUB V18.B16, V27.B16, V18.B16
-	WORD $0x0e33824f // smlal v15.8h, v18.8b, v19.8b
-	WORD $0x4e33824f // smlal2 v15.8h, v18.16b, v19.16b
-	VADDP V15.H8, V20.H8, V20.H8
-	FMOVQ 32(R11), F17
-	VMOVI $9, V21.B16
-	WORD $0x4e359e31 // mul v17.16b, v17.16b, v21.16b
-	WORD $0x6e313c15 // cmhs v21.16b, v0.16b, v17.16b
-	WORD $0x6e213631 // cmhi v17.16b, v17.16b, v1.16b
-	VSUB V17.B16, V21.B16, V17.B16
-	WORD $0x0e28c236 // smull v22.8h, v17.8b, v8.8b
-	WORD $0x4e288236 // smlal2 v22.8h, v17.16b, v8.16b
-	FMOVQ 32(R11), F24
-	VMOVI $27, V30.B16
-	WORD $0x4e3e9f18 // mul v24.16b, v24.16b, v30.16b
-	WORD $0x6e383c1e // cmhs v30.16b, v0.16b, v24.16b
-	WORD $0x6e213718 // cmhi v24.16b, v24.16b, v1.16b
-	VSUB V24.B16, V30.B16, V24.B16
-	WORD $0x0e338316 // smlal v22.8h, v24.8b, v19.8b
-	WORD $0x4e338316 // smlal2 v22.8h, v24.16b, v19.16b
-	FMOVQ 32(R12), F25
-	VMOVI $9, V12.B16
-	WORD $0x4e2c9f39 // mul v25.16b, v25.16b, v12.16b
-	WORD $0x6e393c0c // cmhs v12.16b, v0.16b, v25.16b
-	WORD $0x6e213739 // cmhi v25.16b, v25.16b, v1.16b
-	VSUB V25.B16, V12.B16, V25.B16
-	WORD $0x0e28c337 // smull v23.8h, v25.8b, v8.8b
-	WORD $0x4e288337 // smlal2 v23.8h, v25.16b, v8.16b
-	FMOVQ 32(R12), F28
-	VMOVI $27, V29.B16
-	WORD $0x4e3d9f9c // mul v28.16b, v28.16b, v29.16b
-	WORD $0x6e3c3c1d // cmhs v29.16b, v0.16b, v28.16b
-	WORD $0x6e21379c // cmhi v28.16b, v28.16b, v1.16b
-	VSUB V28.B16, V29.B16, V28.B16
-	WORD $0x0e338397 // smlal v23.8h, v28.8b, v19.8b
-	WORD $0x4e338397 // smlal2 v23.8h, v28.16b, v19.16b
-	VADDP V23.H8, V22.H8, V22.H8
-	VADDP V22.H8, V20.H8, V20.H8
+	VADDP V22.H8, V30.H8, V30.H8
+	FLDPQ (R11), (F24, F20)
+	WORD $0x4e219f18 // mul v24.16b, v24.16b, v1.16b
+	WORD $0x6e383c90 // cmhs v16.16b, v4.16b, v24.16b
+	WORD $0x6e253718 // cmhi v24.16b, v24.16b, v5.16b
+	VSUB V24.B16, V16.B16, V24.B16
+	WORD $0x0e32c313 // smull v19.8h, v24.8b, v18.8b
+	WORD $0x4e328313 // smlal2 v19.8h, v24.16b, v18.16b
+	WORD $0x4e219e94 // mul v20.16b, v20.16b, v1.16b
+	WORD $0x6e343c99 // cmhs v25.16b, v4.16b, v20.16b
+	WORD $0x6e253694 // cmhi v20.16b, v20.16b, v5.16b
+	VSUB V20.B16, V25.B16, V20.B16
+	WORD $0x0e2c8293 // smlal v19.8h, v20.8b, v12.8b
+	WORD $0x4e2c8293 // smlal2 v19.8h, v20.16b, v12.16b
+	FLDPQ (R12), (F15, F31)
+	WORD $0x4e219def // mul v15.16b, v15.16b, v1.16b
+	WORD $0x6e2f3c91 // cmhs v17.16b, v4.16b, v15.16b
+	WORD $0x6e2535ef // cmhi v15.16b, v15.16b, v5.16b
+	VSUB V15.B16, V17.B16, V15.B16
+	WORD $0x0e32c1fb // smull v27.8h, v15.8b, v18.8b
+	WORD $0x4e3281fb // smlal2 v27.8h, v15.16b, v18.16b
+	WORD $0x4e219fff // mul v31.16b, v31.16b, v1.16b
+	WORD $0x6e3f3c9d // cmhs v29.16b, v4.16b, v31.16b
+	WORD $0x6e2537ff // cmhi v31.16b, v31.16b, v5.16b
+	VSUB V31.B16, V29.B16, V31.B16
+	WORD $0x0e2c83fb // smlal v27.8h, v31.8b, v12.8b
+	WORD $0x4e2c83fb // smlal2 v27.8h, v31.16b, v12.16b
+	VADDP V27.H8, V19.H8, V19.H8
+	VADDP V19.H8, V30.H8, V30.H8
+	WORD $0x4e602bde // saddlp v30.4s, v30.8h
+	FMOVQ 64(R4), F13
+	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
+	WORD $0x4f8d914e // fmul v14.4s, v10.4s, v13.s[0]
+	VFMLA V14.S4, V26.S4, V8.S4
+	WORD $0x4e21dbde // scvtf v30.4s, v30.4s
+	WORD $0x4f8d917c // fmul v28.4s, v11.4s, v13.s[0]
+	VFMLA V28.S4, V30.S4, V9.S4
+	FLDPQ 96(R3), (F21, F22)
+	FLDPQ (R0), (F16, F24)
+	WORD $0x4e229e10 // mul v16.16b, v16.16b, v2.16b
+	WORD $0x6e303c99 // cmhs v25.16b, v4.16b, v16.16b
+	WORD $0x6e253610 // cmhi v16.16b, v16.16b, v5.16b
+	VSUB V16.B16, V25.B16, V16.B16
+	WORD $0x0e35c214 // smull v20.8h, v16.8b, v21.8b
+	WORD $0x4e358214 // smlal2 v20.8h, v16.16b, v21.16b
+	WORD $0x4e229f18 // mul v24.16b, v24.16b, v2.16b
+	WORD $0x6e383c91 // cmhs v17.16b, v4.16b, v24.16b
+	WORD $0x6e253718 // cmhi v24.16b, v24.16b, v5.16b
+	VSUB V24.B16, V17.B16, V24.B16
+	WORD $0x0e368314 // smlal v20.8h, v24.8b, v22.8b
+	WORD $0x4e368314 // smlal2 v20.8h, v24.16b, v22.16b
+	FLDPQ (R6), (F15, F29)
+	WORD $0x4e229def // mul v15.16b, v15.16b, v2.16b
+	WORD $0x6e2f3c9f // cmhs v31.16b, v4.16b, v15.16b
+	WORD $0x6e2535ef // cmhi v15.16b, v15.16b, v5.16b
+	VSUB V15.B16, V31.B16, V15.B16
+	WORD $0x0e35c1fb // smull v27.8h, v15.8b, v21.8b
+	WORD $0x4e3581fb // smlal2 v27.8h, v15.16b, v21.16b
+	WORD $0x4e229fbd // mul v29.16b, v29.16b, v2.16b
+	WORD $0x6e3d3c93 // cmhs v19.16b, v4.16b, v29.16b
+	WORD $0x6e2537bd // cmhi v29.16b, v29.16b, v5.16b
+	VSUB V29.B16, V19.B16, V29.B16
+	WORD $0x0e3683bb // smlal v27.8h, v29.8b, v22.8b
+	WORD $0x4e3683bb // smlal2 v27.8h, v29.16b, v22.16b
+	VADDP V27.H8, V20.H8, V20.H8
+	FLDPQ (R7), (F18, F12)
+	WORD $0x4e229e52 // mul v18.16b, v18.16b, v2.16b
+	WORD $0x6e323c8e // cmhs v14.16b, v4.16b, v18.16b
+	WORD $0x6e253652 // cmhi v18.16b, v18.16b, v5.16b
+	VSUB V18.B16, V14.B16, V18.B16
+	WORD $0x0e35c25a // smull v26.8h, v18.8b, v21.8b
+	WORD $0x4e35825a // smlal2 v26.8h, v18.16b, v21.16b
+	WORD $0x4e229d8c // mul v12.16b, v12.16b, v2.16b
+	WORD $0x6e2c3c9c // cmhs v28.16b, v4.16b, v12.16b
+	WORD $0x6e25358c // cmhi v12.16b, v12.16b, v5.16b
+	VSUB V12.B16, V28.B16, V12.B16
+	WORD $0x0e36819a // smlal v26.8h, v12.8b, v22.8b
+	WORD $0x4e36819a // smlal2 v26.8h, v12.16b, v22.16b
+	FLDPQ (R8), (F30, F13)
+	WORD $0x4e229fde // mul v30.16b, v30.16b, v2.16b
+	WORD $0x6e3e3c97 // cmhs v23.16b, v4.16b, v30.16b
+	WORD $0x6e2537de // cmhi v30.16b, v30.16b, v5.16b
+	VSUB V30.B16, V23.B16, V30.B16
+	WORD $0x0e35c3d9 // smull v25.8h, v30.8b, v21.8b
+	WORD $0x4e3583d9 // smlal2 v25.8h, v30.16b, v21.16b
+	WORD $0x4e229dad // mul v13.16b, v13.16b, v2.16b
+	WORD $0x6e2d3c90 // cmhs v16.16b, v4.16b, v13.16b
+	WORD $0x6e2535ad // cmhi v13.16b, v13.16b, v5.16b
+	VSUB V13.B16, V16.B16, V13.B16
+	WORD $0x0e3681b9 // smlal v25.8h, v13.8b, v22.8b
+	WORD $0x4e3681b9 // smlal2 v25.8h, v13.16b, v22.16b
+	VADDP V25.H8, V26.H8, V26.H8
+	VADDP V26.H8, V20.H8, V20.H8
 	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
-	FMOVQ 192(R4), F16
-	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD $0x4f9090c9 // fmul v9.4s, v6.4s, v16.s[0]
-	VFMLA V9.S4, V11.S4, V4.S4
+	FLDPQ (R9), (F17, F24)
+	WORD $0x4e229e31 // mul v17.16b, v17.16b, v2.16b
+	WORD $0x6e313c9f // cmhs v31.16b, v4.16b, v17.16b
+	WORD $0x6e253631 // cmhi v17.16b, v17.16b, v5.16b
+	VSUB V17.B16, V31.B16, V17.B16
+	WORD $0x0e35c22f // smull v15.8h, v17.8b, v21.8b
+	WORD $0x4e35822f // smlal2 v15.8h, v17.16b, v21.16b
+	WORD $0x4e229f18 // mul v24.16b, v24.16b, v2.16b
+	WORD $0x6e383c93 // cmhs v19.16b, v4.16b, v24.16b
+	WORD $0x6e253718 // cmhi v24.16b, v24.16b, v5.16b
+	VSUB V24.B16, V19.B16, V24.B16
+	WORD $0x0e36830f // smlal v15.8h, v24.8b, v22.8b
+	WORD $0x4e36830f // smlal2 v15.8h, v24.16b, v22.16b
+	FLDPQ (R10), (F29, F27)
+	WORD $0x4e229fbd // mul v29.16b, v29.16b, v2.16b
+	WORD $0x6e3d3c8e // cmhs v14.16b, v4.16b, v29.16b
+	WORD $0x6e2537bd // cmhi v29.16b, v29.16b, v5.16b
+	VSUB V29.B16, V14.B16, V29.B16
+	WORD $0x0e35c3b2 // smull v18.8h, v29.8b, v21.8b
+	WORD $0x4e3583b2 // smlal2 v18.8h, v29.16b, v21.16b
+	WORD $0x4e229f7b // mul v27.16b, v27.16b, v2.16b
+	WORD $0x6e3b3c9c // cmhs v28.16b, v4.16b, v27.16b
+	WORD $0x6e25377b // cmhi v27.16b, v27.16b, v5.16b
+	VSUB V27.B16, V28.B16, V27.B16
+	WORD $0x0e368372 // smlal v18.8h, v27.8b, v22.8b
+	WORD $0x4e368372 // smlal2 v18.8h, v27.16b, v22.16b
+	VADDP V18.H8, V15.H8, V15.H8
+	FLDPQ (R11), (F12, F23)
+	WORD $0x4e229d8c // mul v12.16b, v12.16b, v2.16b
+	WORD $0x6e2c3c9e // cmhs v30.16b, v4.16b, v12.16b
+	WORD $0x6e25358c // cmhi v12.16b, v12.16b, v5.16b
+	VSUB V12.B16, V30.B16, V12.B16
+	WORD $0x0e35c190 // smull v16.8h, v12.8b, v21.8b
+	WORD $0x4e358190 // smlal2 v16.8h, v12.16b, v21.16b
+	WORD $0x4e229ef7 // mul v23.16b, v23.16b, v2.16b
+	WORD $0x6e373c8d // cmhs v13.16b, v4.16b, v23.16b
+	WORD $0x6e2536f7 // cmhi v23.16b, v23.16b, v5.16b
+	VSUB V23.B16, V13.B16, V23.B16
+	WORD $0x0e3682f0 // smlal v16.8h, v23.8b, v22.8b
+	WORD $0x4e3682f0 // smlal2 v16.8h, v23.16b, v22.16b
+	FLDPQ (R12), (F25, F26)
+	WORD $0x4e229f39 // mul v25.16b, v25.16b, v2.16b
+	WORD $0x6e393c9f // cmhs v31.16b, v4.16b, v25.16b
+	WORD $0x6e253739 // cmhi v25.16b, v25.16b, v5.16b
+	VSUB V25.B16, V31.B16, V25.B16
+	WORD $0x0e35c331 // smull v17.8h, v25.8b, v21.8b
+	WORD $0x4e358331 // smlal2 v17.8h, v25.16b, v21.16b
+	WORD $0x4e229f5a // mul v26.16b, v26.16b, v2.16b
+	WORD $0x6e3a3c93 // cmhs v19.16b, v4.16b, v26.16b
+	WORD $0x6e25375a // cmhi v26.16b, v26.16b, v5.16b
+	VSUB V26.B16, V19.B16, V26.B16
+	WORD $0x0e368351 // smlal v17.8h, v26.8b, v22.8b
+	WORD $0x4e368351 // smlal2 v17.8h, v26.16b, v22.16b
+	VADDP V17.H8, V16.H8, V16.H8
+	VADDP V16.H8, V15.H8, V15.H8
+	WORD $0x4e6029ef // saddlp v15.4s, v15.8h
+	FMOVQ 96(R4), F24
 	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
-	WORD $0x4f9090ee // fmul v14.4s, v7.4s, v16.s[0]
-	VFMLA V14.S4, V20.S4, V5.S4
-	FLDPQ 224(R3), (F10, F26)
-	FMOVQ 32(R0), F13
-	VMOVI $81, V27.B16
-	WORD $0x4e3b9dad // mul v13.16b, v13.16b, v27.16b
-	WORD $0x6e2d3c1b // cmhs v27.16b, v0.16b, v13.16b
-	WORD $0x6e2135ad // cmhi v13.16b, v13.16b, v1.16b
-	VSUB V13.B16, V27.B16, V13.B16
-	WORD $0x0e2ac1b2 // smull v18.8h, v13.8b, v10.8b
-	WORD $0x4e2a81b2 // smlal2 v18.8h, v13.16b, v10.16b
-	FMOVS 48(R0), F15
-	VTBL V2.B16, [V15.B16], V15.B16
-	WORD $0x4e239def // mul v15.16b, v15.16b, v3.16b
-	WORD $0x6e2f3c15 // cmhs v21.16b, v0.16b, v15.16b
-	WORD $0x6e2135ef // cmhi v15.16b, v15.16b, v1.16b
-	VSUB V15.B16, V21.B16, V15.B16
-	WORD $0x0e3a81f2 // smlal v18.8h, v15.8b, v26.8b
-	WORD $0x4e3a81f2 // smlal2 v18.8h, v15.16b, v26.16b
-	FMOVQ 32(R6), F17
-	VMOVI $81, V30.B16
-	WORD $0x4e3e9e31 // mul v17.16b, v17.16b, v30.16b
-	WORD $0x6e313c1e // cmhs v30.16b, v0.16b, v17.16b
-	WORD $0x6e213631 // cmhi v17.16b, v17.16b, v1.16b
-	VSUB V17.B16, V30.B16, V17.B16
-	WORD $0x0e2ac238 // smull v24.8h, v17.8b, v10.8b
-	WORD $0x4e2a8238 // smlal2 v24.8h, v17.16b, v10.16b
-	FMOVS 48(R6), F12
-	VTBL V2.B16, [V12.B16], V12.B16
+	WORD $0x4f98915d // fmul v29.4s, v10.4s, v24.s[0]
+	VFMLA V29.S4, V20.S4, V8.S4
+	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
+	WORD $0x4f98917c // fmul v28.4s, v11.4s, v24.s[0]
+	VFMLA V28.S4, V15.S4, V9.S4
+	FLDPQ 128(R3), (F27, F18)
+	FLDPQ (R0), (F30, F12)
+	WORD $0x4e239fde // mul v30.16b, v30.16b, v3.16b
+	WORD $0x6e3e3c8d // cmhs v13.16b, v4.16b, v30.16b
+	WORD $0x6e2537de // cmhi v30.16b, v30.16b, v5.16b
+	VSUB V30.B16, V13.B16, V30.B16
+	WORD $0x0e3bc3d7 // smull v23.8h, v30.8b, v27.8b
+	WORD $0x4e3b83d7 // smlal2 v23.8h, v30.16b, v27.16b
 	WORD $0x4e239d8c // mul v12.16b, v12.16b, v3.16b
-	WORD $0x6e2c3c19 // cmhs v25.16b, v0.16b, v12.16b
-	WORD $0x6e21358c // cmhi v12.16b, v12.16b, v1.16b
-	VSUB V12.B16, V25.B16, V12.B16
-	WORD $0x0e3a8198 // smlal v24.8h, v12.8b, v26.8b
-	WORD $0x4e3a8198 // smlal2 v24.8h, v12.16b, v26.16b
-	VADDP V24.H8, V18.H8, V18.H8
-	FMOVQ 32(R7), F29
-	VMOVI $81, V28.B16
-	WORD $0x4e3c9fbd // mul v29.16b, v29.16b, v28.16b
-	WORD $0x6e3d3c1c // cmhs v28.16b, v0.16b, v29.16b
-	WORD $0x6e2137bd // cmhi v29.16b, v29.16b, v1.16b
-	VSUB V29.B16, V28.B16, V29.B16
-	WORD $0x0e2ac3b7 // smull v23.8h, v29.8b, v10.8b
-	WORD $0x4e2a83b7 // smlal2 v23.8h, v29.16b, v10.16b
-	FMOVS 48(R7), F22
-	VTBL V2.B16, [V22.B16], V22.B16
-	WORD $0x4e239ed6 // mul v22.16b, v22.16b, v3.16b
-	WORD $0x6e363c08 // cmhs v8.16b, v0.16b, v22.16b
-	WORD $0x6e2136d6 // cmhi v22.16b, v22.16b, v1.16b
-	VSUB V22.B16, V8.B16, V22.B16
-	WORD $0x0e3a82d7 // smlal v23.8h, v22.8b, v26.8b
-	WORD $0x4e3a82d7 // smlal2 v23.8h, v22.16b, v26.16b
-	FMOVQ 32(R8), F19
-	VMOVI $81, V9.B16
-	WORD $0x4e299e73 // mul v19.16b, v19.16b, v9.16b
-	WORD $0x6e333c09 // cmhs v9.16b, v0.16b, v19.16b
-	WORD $0x6e213673 // cmhi v19.16b, v19.16b, v1.16b
-	VSUB V19.B16, V9.B16, V19.B16
-	WORD $0x0e2ac26b // smull v11.8h, v19.8b, v10.8b
-	WORD $0x4e2a826b // smlal2 v11.8h, v19.16b, v10.16b
-	FMOVS 48(R8), F14
-	VTBL V2.B16, [V14.B16], V14.B16
-	WORD $0x4e239dce // mul v14.16b, v14.16b, v3.16b
-	WORD $0x6e2e3c14 // cmhs v20.16b, v0.16b, v14.16b
-	WORD $0x6e2135ce // cmhi v14.16b, v14.16b, v1.16b
-	VSUB V14.B16, V20.B16, V14.B16
-	WORD $0x0e3a81cb // smlal v11.8h, v14.8b, v26.8b
-	WORD $0x4e3a81cb // smlal2 v11.8h, v14.16b, v26.16b
-	VADDP V11.H8, V23.H8, V23.H8
-	VADDP V23.H8, V18.H8, V18.H8
-	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
-	FMOVQ 32(R9), F16
-	VMOVI $81, V31.B16
-	WORD $0x4e3f9e10 // mul v16.16b, v16.16b, v31.16b
-	WORD $0x6e303c1f // cmhs v31.16b, v0.16b, v16.16b
-	WORD $0x6e213610 // cmhi v16.16b, v16.16b, v1.16b
-	VSUB V16.B16, V31.B16, V16.B16
-	WORD $0x0e2ac21b // smull v27.8h, v16.8b, v10.8b
-	WORD $0x4e2a821b // smlal2 v27.8h, v16.16b, v10.16b
-	FMOVS 48(R9), F13
-	VTBL V2.B16, [V13.B16], V13.B16
-	WORD $0x4e239dad // mul v13.16b, v13.16b, v3.16b
-	WORD $0x6e2d3c15 // cmhs v21.16b, v0.16b, v13.16b
-	WORD $0x6e2135ad // cmhi v13.16b, v13.16b, v1.16b
-	VSUB V13.B16, V21.B16, V13.B16
-	WORD $0x0e3a81bb // smlal v27.8h, v13.8b, v26.8b
-	WORD $0x4e3a81bb // smlal2 v27.8h, v13.16b, v26.16b
-	FMOVQ 32(R10), F15
-	VMOVI $81, V30.B16
-	WORD $0x4e3e9def // mul v15.16b, v15.16b, v30.16b
-	WORD $0x6e2f3c1e // cmhs v30.16b, v0.16b, v15.16b
-	WORD $0x6e2135ef // cmhi v15.16b, v15.16b, v1.16b
-	VSUB V15.B16, V30.B16, V15.B16
-	WORD $0x0e2ac1f1 // smull v17.8h, v15.8b, v10.8b
-	WORD $0x4e2a81f1 // smlal2 v17.8h, v15.16b, v10.16b
-	FMOVS 48(R10), F25
-	VTBL V2.B16, [V25.B16], V25.B16
+	WORD $0x6e2c3c9f // cmhs v31.16b, v4.16b, v12.16b
+	WORD $0x6e25358c // cmhi v12.16b, v12.16b, v5.16b
+	VSUB V12.B16, V31.B16, V12.B16
+	WORD $0x0e328197 // smlal v23.8h, v12.8b, v18.8b
+	WORD $0x4e328197 // smlal2 v23.8h, v12.16b, v18.16b
+	FLDPQ (R6), (F25, F19)
 	WORD $0x4e239f39 // mul v25.16b, v25.16b, v3.16b
-	WORD $0x6e393c0c // cmhs v12.16b, v0.16b, v25.16b
-	WORD $0x6e213739 // cmhi v25.16b, v25.16b, v1.16b
-	VSUB V25.B16, V12.B16, V25.B16
-	WORD $0x0e3a8331 // smlal v17.8h, v25.8b, v26.8b
-	WORD $0x4e3a8331 // smlal2 v17.8h, v25.16b, v26.16b
-	VADDP V17.H8, V27.H8, V27.H8
-	FMOVQ 32(R11), F24
-	VMOVI $81, V28.B16
-	WORD $0x4e3c9f18 // mul v24.16b, v24.16b, v28.16b
-	WORD $0x6e383c1c // cmhs v28.16b, v0.16b, v24.16b
-	WORD $0x6e213718 // cmhi v24.16b, v24.16b, v1.16b
-	VSUB V24.B16, V28.B16, V24.B16
-	WORD $0x0e2ac31d // smull v29.8h, v24.8b, v10.8b
-	WORD $0x4e2a831d // smlal2 v29.8h, v24.16b, v10.16b
-	FMOVS 48(R11), F8
-	VTBL V2.B16, [V8.B16], V8.B16
-	WORD $0x4e239d08 // mul v8.16b, v8.16b, v3.16b
-	WORD $0x6e283c16 // cmhs v22.16b, v0.16b, v8.16b
-	WORD $0x6e213508 // cmhi v8.16b, v8.16b, v1.16b
-	VSUB V8.B16, V22.B16, V8.B16
-	WORD $0x0e3a811d // smlal v29.8h, v8.8b, v26.8b
-	WORD $0x4e3a811d // smlal2 v29.8h, v8.16b, v26.16b
-	FMOVQ 32(R12), F9
-	VMOVI $81, V19.B16
-	WORD $0x4e339d29 // mul v9.16b, v9.16b, v19.16b
-	WORD $0x6e293c13 // cmhs v19.16b, v0.16b, v9.16b
-	WORD $0x6e213529 // cmhi v9.16b, v9.16b, v1.16b
-	VSUB V9.B16, V19.B16, V9.B16
-	WORD $0x0e2ac134 // smull v20.8h, v9.8b, v10.8b
-	WORD $0x4e2a8134 // smlal2 v20.8h, v9.16b, v10.16b
-	FMOVS 48(R12), F14
-	VTBL V2.B16, [V14.B16], V14.B16
+	WORD $0x6e393c9a // cmhs v26.16b, v4.16b, v25.16b
+	WORD $0x6e253739 // cmhi v25.16b, v25.16b, v5.16b
+	VSUB V25.B16, V26.B16, V25.B16
+	WORD $0x0e3bc331 // smull v17.8h, v25.8b, v27.8b
+	WORD $0x4e3b8331 // smlal2 v17.8h, v25.16b, v27.16b
+	WORD $0x4e239e73 // mul v19.16b, v19.16b, v3.16b
+	WORD $0x6e333c90 // cmhs v16.16b, v4.16b, v19.16b
+	WORD $0x6e253673 // cmhi v19.16b, v19.16b, v5.16b
+	VSUB V19.B16, V16.B16, V19.B16
+	WORD $0x0e328271 // smlal v17.8h, v19.8b, v18.8b
+	WORD $0x4e328271 // smlal2 v17.8h, v19.16b, v18.16b
+	VADDP V17.H8, V23.H8, V23.H8
+	FLDPQ (R7), (F21, F22)
+	WORD $0x4e239eb5 // mul v21.16b, v21.16b, v3.16b
+	WORD $0x6e353c9d // cmhs v29.16b, v4.16b, v21.16b
+	WORD $0x6e2536b5 // cmhi v21.16b, v21.16b, v5.16b
+	VSUB V21.B16, V29.B16, V21.B16
+	WORD $0x0e3bc2b4 // smull v20.8h, v21.8b, v27.8b
+	WORD $0x4e3b82b4 // smlal2 v20.8h, v21.16b, v27.16b
+	WORD $0x4e239ed6 // mul v22.16b, v22.16b, v3.16b
+	WORD $0x6e363c9c // cmhs v28.16b, v4.16b, v22.16b
+	WORD $0x6e2536d6 // cmhi v22.16b, v22.16b, v5.16b
+	VSUB V22.B16, V28.B16, V22.B16
+	WORD $0x0e3282d4 // smlal v20.8h, v22.8b, v18.8b
+	WORD $0x4e3282d4 // smlal2 v20.8h, v22.16b, v18.16b
+	FLDPQ (R8), (F15, F24)
+	WORD $0x4e239def // mul v15.16b, v15.16b, v3.16b
+	WORD $0x6e2f3c8e // cmhs v14.16b, v4.16b, v15.16b
+	WORD $0x6e2535ef // cmhi v15.16b, v15.16b, v5.16b
+	VSUB V15.B16, V14.B16, V15.B16
+	WORD $0x0e3bc1ed // smull v13.8h, v15.8b, v27.8b
+	WORD $0x4e3b81ed // smlal2 v13.8h, v15.16b, v27.16b
+	WORD $0x4e239f18 // mul v24.16b, v24.16b, v3.16b
+	WORD $0x6e383c9e // cmhs v30.16b, v4.16b, v24.16b
+	WORD $0x6e253718 // cmhi v24.16b, v24.16b, v5.16b
+	VSUB V24.B16, V30.B16, V24.B16
+	WORD $0x0e32830d // smlal v13.8h, v24.8b, v18.8b
+	WORD $0x4e32830d // smlal2 v13.8h, v24.16b, v18.16b
+	VADDP V13.H8, V20.H8, V20.H8
+	VADDP V20.H8, V23.H8, V23.H8
+	WORD $0x4e602af7 // saddlp v23.4s, v23.8h
+	FLDPQ (R9), (F31, F12)
+	WORD $0x4e239fff // mul v31.16b, v31.16b, v3.16b
+	WORD $0x6e3f3c9a // cmhs v26.16b, v4.16b, v31.16b
+	WORD $0x6e2537ff // cmhi v31.16b, v31.16b, v5.16b
+	VSUB V31.B16, V26.B16, V31.B16
+	WORD $0x0e3bc3f9 // smull v25.8h, v31.8b, v27.8b
+	WORD $0x4e3b83f9 // smlal2 v25.8h, v31.16b, v27.16b
+	WORD $0x4e239d8c // mul v12.16b, v12.16b, v3.16b
+	WORD $0x6e2c3c90 // cmhs v16.16b, v4.16b, v12.16b
+	WORD $0x6e25358c // cmhi v12.16b, v12.16b, v5.16b
+	VSUB V12.B16, V16.B16, V12.B16
+	WORD $0x0e328199 // smlal v25.8h, v12.8b, v18.8b
+	WORD $0x4e328199 // smlal2 v25.8h, v12.16b, v18.16b
+	FLDPQ (R10), (F19, F17)
+	WORD $0x4e239e73 // mul v19.16b, v19.16b, v3.16b
+	WORD $0x6e333c9d // cmhs v29.16b, v4.16b, v19.16b
+	WORD $0x6e253673 // cmhi v19.16b, v19.16b, v5.16b
+	VSUB V19.B16, V29.B16, V19.B16
+	WORD $0x0e3bc275 // smull v21.8h, v19.8b, v27.8b
+	WORD $0x4e3b8275 // smlal2 v21.8h, v19.16b, v27.16b
+	WORD $0x4e239e31 // mul v17.16b, v17.16b, v3.16b
+	WORD $0x6e313c9c // cmhs v28.16b, v4.16b, v17.16b
+	WORD $0x6e253631 // cmhi v17.16b, v17.16b, v5.16b
+	VSUB V17.B16, V28.B16, V17.B16
+	WORD $0x0e328235 // smlal v21.8h, v17.8b, v18.8b
+	WORD $0x4e328235 // smlal2 v21.8h, v17.16b, v18.16b
+	VADDP V21.H8, V25.H8, V25.H8
+	FLDPQ (R11), (F22, F14)
+	WORD $0x4e239ed6 // mul v22.16b, v22.16b, v3.16b
+	WORD $0x6e363c8f // cmhs v15.16b, v4.16b, v22.16b
+	WORD $0x6e2536d6 // cmhi v22.16b, v22.16b, v5.16b
+	VSUB V22.B16, V15.B16, V22.B16
+	WORD $0x0e3bc2de // smull v30.8h, v22.8b, v27.8b
+	WORD $0x4e3b82de // smlal2 v30.8h, v22.16b, v27.16b
 	WORD $0x4e239dce // mul v14.16b, v14.16b, v3.16b
-	WORD $0x6e2e3c0b // cmhs v11.16b, v0.16b, v14.16b
-	WORD $0x6e2135ce // cmhi v14.16b, v14.16b, v1.16b
-	VSUB V14.B16, V11.B16, V14.B16
-	WORD $0x0e3a81d4 // smlal v20.8h, v14.8b, v26.8b
-	WORD $0x4e3a81d4 // smlal2 v20.8h, v14.16b, v26.16b
-	VADDP V20.H8, V29.H8, V29.H8
-	VADDP V29.H8, V27.H8, V27.H8
-	WORD $0x4e602b7b // saddlp v27.4s, v27.8h
-	FMOVQ 224(R4), F23
-	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD $0x4f9790d0 // fmul v16.4s, v6.4s, v23.s[0]
-	VFMLA V16.S4, V18.S4, V4.S4
-	WORD $0x4e21db7b // scvtf v27.4s, v27.4s
-	WORD $0x4f9790f5 // fmul v21.4s, v7.4s, v23.s[0]
-	VFMLA V21.S4, V27.S4, V5.S4
+	WORD $0x6e2e3c98 // cmhs v24.16b, v4.16b, v14.16b
+	WORD $0x6e2535ce // cmhi v14.16b, v14.16b, v5.16b
+	VSUB V14.B16, V24.B16, V14.B16
+	WORD $0x0e3281de // smlal v30.8h, v14.8b, v18.8b
+	WORD $0x4e3281de // smlal2 v30.8h, v14.16b, v18.16b
+	FLDPQ (R12), (F13, F20)
+	WORD $0x4e239dad // mul v13.16b, v13.16b, v3.16b
+	WORD $0x6e2d3c9a // cmhs v26.16b, v4.16b, v13.16b
+	WORD $0x6e2535ad // cmhi v13.16b, v13.16b, v5.16b
+	VSUB V13.B16, V26.B16, V13.B16
+	WORD $0x0e3bc1bf // smull v31.8h, v13.8b, v27.8b
+	WORD $0x4e3b81bf // smlal2 v31.8h, v13.16b, v27.16b
+	WORD $0x4e239e94 // mul v20.16b, v20.16b, v3.16b
+	WORD $0x6e343c90 // cmhs v16.16b, v4.16b, v20.16b
+	WORD $0x6e253694 // cmhi v20.16b, v20.16b, v5.16b
+	VSUB V20.B16, V16.B16, V20.B16
+	WORD $0x0e32829f // smlal v31.8h, v20.8b, v18.8b
+	WORD $0x4e32829f // smlal2 v31.8h, v20.16b, v18.16b
+	VADDP V31.H8, V30.H8, V30.H8
+	VADDP V30.H8, V25.H8, V25.H8
+	WORD $0x4e602b39 // saddlp v25.4s, v25.8h
+	FMOVQ 128(R4), F12
+	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
+	WORD $0x4f8c9153 // fmul v19.4s, v10.4s, v12.s[0]
+	VFMLA V19.S4, V23.S4, V8.S4
+	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
+	WORD $0x4f8c917c // fmul v28.4s, v11.4s, v12.s[0]
+	VFMLA V28.S4, V25.S4, V9.S4
+	FLDPQ 160(R3), (F17, F21)
+	FMOVQ 32(R0), F15
+	WORD $0x4e209df6 // mul v22.16b, v15.16b, v0.16b
+	WORD $0x6e2f3c98 // cmhs v24.16b, v4.16b, v15.16b
+	WORD $0x6e2535ef // cmhi v15.16b, v15.16b, v5.16b
+	VSUB V15.B16, V24.B16, V15.B16
+	WORD $0x0e31c1ee // smull v14.8h, v15.8b, v17.8b
+	WORD $0x4e3181ee // smlal2 v14.8h, v15.16b, v17.16b
+	WORD $0x6e363c9a // cmhs v26.16b, v4.16b, v22.16b
+	WORD $0x6e2536d6 // cmhi v22.16b, v22.16b, v5.16b
+	VSUB V22.B16, V26.B16, V22.B16
+	WORD $0x0e3582ce // smlal v14.8h, v22.8b, v21.8b
+	WORD $0x4e3582ce // smlal2 v14.8h, v22.16b, v21.16b
+	FMOVQ 32(R6), F13
+	WORD $0x4e209db0 // mul v16.16b, v13.16b, v0.16b
+	WORD $0x6e2d3c94 // cmhs v20.16b, v4.16b, v13.16b
+	WORD $0x6e2535ad // cmhi v13.16b, v13.16b, v5.16b
+	VSUB V13.B16, V20.B16, V13.B16
+	WORD $0x0e31c1bf // smull v31.8h, v13.8b, v17.8b
+	WORD $0x4e3181bf // smlal2 v31.8h, v13.16b, v17.16b
+	WORD $0x6e303c9e // cmhs v30.16b, v4.16b, v16.16b
+	WORD $0x6e253610 // cmhi v16.16b, v16.16b, v5.16b
+	VSUB V16.B16, V30.B16, V16.B16
+	WORD $0x0e35821f // smlal v31.8h, v16.8b, v21.8b
+	WORD $0x4e35821f // smlal2 v31.8h, v16.16b, v21.16b
+	VADDP V31.H8, V14.H8, V14.H8
+	FMOVQ 32(R7), F27
+	WORD $0x4e209f72 // mul v18.16b, v27.16b, v0.16b
+	WORD $0x6e3b3c93 // cmhs v19.16b, v4.16b, v27.16b
+	WORD $0x6e25377b // cmhi v27.16b, v27.16b, v5.16b
+	VSUB V27.B16, V19.B16, V27.B16
+	WORD $0x0e31c377 // smull v23.8h, v27.8b, v17.8b
+	WORD $0x4e318377 // smlal2 v23.8h, v27.16b, v17.16b
+	WORD $0x6e323c9c // cmhs v28.16b, v4.16b, v18.16b
+	WORD $0x6e253652 // cmhi v18.16b, v18.16b, v5.16b
+	VSUB V18.B16, V28.B16, V18.B16
+	WORD $0x0e358257 // smlal v23.8h, v18.8b, v21.8b
+	WORD $0x4e358257 // smlal2 v23.8h, v18.16b, v21.16b
+	FMOVQ 32(R8), F25
+	WORD $0x4e209f2c // mul v12.16b, v25.16b, v0.16b
+	WORD $0x6e393c9d // cmhs v29.16b, v4.16b, v25.16b
+	WORD $0x6e253739 // cmhi v25.16b, v25.16b, v5.16b
+	VSUB V25.B16, V29.B16, V25.B16
+	WORD $0x0e31c338 // smull v24.8h, v25.8b, v17.8b
+	WORD $0x4e318338 // smlal2 v24.8h, v25.16b, v17.16b
+	WORD $0x6e2c3c8f // cmhs v15.16b, v4.16b, v12.16b
+	WORD $0x6e25358c // cmhi v12.16b, v12.16b, v5.16b
+	VSUB V12.B16, V15.B16, V12.B16
+	WORD $0x0e358198 // smlal v24.8h, v12.8b, v21.8b
+	WORD $0x4e358198 // smlal2 v24.8h, v12.16b, v21.16b
+	VADDP V24.H8, V23.H8, V23.H8
+	VADDP V23.H8, V14.H8, V14.H8
+	WORD $0x4e6029ce // saddlp v14.4s, v14.8h
+	FMOVQ 32(R9), F26
+	WORD $0x4e209f56 // mul v22.16b, v26.16b, v0.16b
+	WORD $0x6e3a3c94 // cmhs v20.16b, v4.16b, v26.16b
+	WORD $0x6e25375a // cmhi v26.16b, v26.16b, v5.16b
+	VSUB V26.B16, V20.B16, V26.B16
+	WORD $0x0e31c34d // smull v13.8h, v26.8b, v17.8b
+	WORD $0x4e31834d // smlal2 v13.8h, v26.16b, v17.16b
+	WORD $0x6e363c9e // cmhs v30.16b, v4.16b, v22.16b
+	WORD $0x6e2536d6 // cmhi v22.16b, v22.16b, v5.16b
+	VSUB V22.B16, V30.B16, V22.B16
+	WORD $0x0e3582cd // smlal v13.8h, v22.8b, v21.8b
+	WORD $0x4e3582cd // smlal2 v13.8h, v22.16b, v21.16b
+	FMOVQ 32(R10), F16
+	WORD $0x4e209e1f // mul v31.16b, v16.16b, v0.16b
+	WORD $0x6e303c93 // cmhs v19.16b, v4.16b, v16.16b
+	WORD $0x6e253610 // cmhi v16.16b, v16.16b, v5.16b
+	VSUB V16.B16, V19.B16, V16.B16
+	WORD $0x0e31c21b // smull v27.8h, v16.8b, v17.8b
+	WORD $0x4e31821b // smlal2 v27.8h, v16.16b, v17.16b
+	WORD $0x6e3f3c9c // cmhs v28.16b, v4.16b, v31.16b
+	WORD $0x6e2537ff // cmhi v31.16b, v31.16b, v5.16b
+	VSUB V31.B16, V28.B16, V31.B16
+	WORD $0x0e3583fb // smlal v27.8h, v31.8b, v21.8b
+	WORD $0x4e3583fb // smlal2 v27.8h, v31.16b, v21.16b
+	VADDP V27.H8, V13.H8, V13.H8
+	FMOVQ 32(R11), F18
+	WORD $0x4e209e5d // mul v29.16b, v18.16b, v0.16b
+	WORD $0x6e323c99 // cmhs v25.16b, v4.16b, v18.16b
+	WORD $0x6e253652 // cmhi v18.16b, v18.16b, v5.16b
+	VSUB V18.B16, V25.B16, V18.B16
+	WORD $0x0e31c24f // smull v15.8h, v18.8b, v17.8b
+	WORD $0x4e31824f // smlal2 v15.8h, v18.16b, v17.16b
+	WORD $0x6e3d3c8c // cmhs v12.16b, v4.16b, v29.16b
+	WORD $0x6e2537bd // cmhi v29.16b, v29.16b, v5.16b
+	VSUB V29.B16, V12.B16, V29.B16
+	WORD $0x0e3583af // smlal v15.8h, v29.8b, v21.8b
+	WORD $0x4e3583af // smlal2 v15.8h, v29.16b, v21.16b
+	FMOVQ 32(R12), F24
+	WORD $0x4e209f17 // mul v23.16b, v24.16b, v0.16b
+	WORD $0x6e383c94 // cmhs v20.16b, v4.16b, v24.16b
+	WORD $0x6e253718 // cmhi v24.16b, v24.16b, v5.16b
+	VSUB V24.B16, V20.B16, V24.B16
+	WORD $0x0e31c31a // smull v26.8h, v24.8b, v17.8b
+	WORD $0x4e31831a // smlal2 v26.8h, v24.16b, v17.16b
+	WORD $0x6e373c9e // cmhs v30.16b, v4.16b, v23.16b
+	WORD $0x6e2536f7 // cmhi v23.16b, v23.16b, v5.16b
+	VSUB V23.B16, V30.B16, V23.B16
+	WORD $0x0e3582fa // smlal v26.8h, v23.8b, v21.8b
+	WORD $0x4e3582fa // smlal2 v26.8h, v23.16b, v21.16b
+	VADDP V26.H8, V15.H8, V15.H8
+	VADDP V15.H8, V13.H8, V13.H8
+	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
+	FMOVQ 160(R4), F22
+	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
+	WORD $0x4f969150 // fmul v16.4s, v10.4s, v22.s[0]
+	VFMLA V16.S4, V14.S4, V8.S4
+	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD $0x4f96917c // fmul v28.4s, v11.4s, v22.s[0]
+	VFMLA V28.S4, V13.S4, V9.S4
+	FLDPQ 192(R3), (F31, F27)
+	FMOVQ 32(R0), F25
+	WORD $0x4e229f32 // mul v18.16b, v25.16b, v2.16b
+	WORD $0x4e219f39 // mul v25.16b, v25.16b, v1.16b
+	WORD $0x6e393c8c // cmhs v12.16b, v4.16b, v25.16b
+	WORD $0x6e253739 // cmhi v25.16b, v25.16b, v5.16b
+	VSUB V25.B16, V12.B16, V25.B16
+	WORD $0x0e3fc33d // smull v29.8h, v25.8b, v31.8b
+	WORD $0x4e3f833d // smlal2 v29.8h, v25.16b, v31.16b
+	WORD $0x6e323c94 // cmhs v20.16b, v4.16b, v18.16b
+	WORD $0x6e253652 // cmhi v18.16b, v18.16b, v5.16b
+	VSUB V18.B16, V20.B16, V18.B16
+	WORD $0x0e3b825d // smlal v29.8h, v18.8b, v27.8b
+	WORD $0x4e3b825d // smlal2 v29.8h, v18.16b, v27.16b
+	FMOVQ 32(R6), F24
+	WORD $0x4e229f1e // mul v30.16b, v24.16b, v2.16b
+	WORD $0x4e219f18 // mul v24.16b, v24.16b, v1.16b
+	WORD $0x6e383c97 // cmhs v23.16b, v4.16b, v24.16b
+	WORD $0x6e253718 // cmhi v24.16b, v24.16b, v5.16b
+	VSUB V24.B16, V23.B16, V24.B16
+	WORD $0x0e3fc31a // smull v26.8h, v24.8b, v31.8b
+	WORD $0x4e3f831a // smlal2 v26.8h, v24.16b, v31.16b
+	WORD $0x6e3e3c8f // cmhs v15.16b, v4.16b, v30.16b
+	WORD $0x6e2537de // cmhi v30.16b, v30.16b, v5.16b
+	VSUB V30.B16, V15.B16, V30.B16
+	WORD $0x0e3b83da // smlal v26.8h, v30.8b, v27.8b
+	WORD $0x4e3b83da // smlal2 v26.8h, v30.16b, v27.16b
+	VADDP V26.H8, V29.H8, V29.H8
+	FMOVQ 32(R7), F17
+	WORD $0x4e229e35 // mul v21.16b, v17.16b, v2.16b
+	WORD $0x4e219e31 // mul v17.16b, v17.16b, v1.16b
+	WORD $0x6e313c90 // cmhs v16.16b, v4.16b, v17.16b
+	WORD $0x6e253631 // cmhi v17.16b, v17.16b, v5.16b
+	VSUB V17.B16, V16.B16, V17.B16
+	WORD $0x0e3fc22e // smull v14.8h, v17.8b, v31.8b
+	WORD $0x4e3f822e // smlal2 v14.8h, v17.16b, v31.16b
+	WORD $0x6e353c9c // cmhs v28.16b, v4.16b, v21.16b
+	WORD $0x6e2536b5 // cmhi v21.16b, v21.16b, v5.16b
+	VSUB V21.B16, V28.B16, V21.B16
+	WORD $0x0e3b82ae // smlal v14.8h, v21.8b, v27.8b
+	WORD $0x4e3b82ae // smlal2 v14.8h, v21.16b, v27.16b
+	FMOVQ 32(R8), F13
+	WORD $0x4e229db6 // mul v22.16b, v13.16b, v2.16b
+	WORD $0x4e219dad // mul v13.16b, v13.16b, v1.16b
+	WORD $0x6e2d3c93 // cmhs v19.16b, v4.16b, v13.16b
+	WORD $0x6e2535ad // cmhi v13.16b, v13.16b, v5.16b
+	VSUB V13.B16, V19.B16, V13.B16
+	WORD $0x0e3fc1ac // smull v12.8h, v13.8b, v31.8b
+	WORD $0x4e3f81ac // smlal2 v12.8h, v13.16b, v31.16b
+	WORD $0x6e363c99 // cmhs v25.16b, v4.16b, v22.16b
+	WORD $0x6e2536d6 // cmhi v22.16b, v22.16b, v5.16b
+	VSUB V22.B16, V25.B16, V22.B16
+	WORD $0x0e3b82cc // smlal v12.8h, v22.8b, v27.8b
+	WORD $0x4e3b82cc // smlal2 v12.8h, v22.16b, v27.16b
+	VADDP V12.H8, V14.H8, V14.H8
+	VADDP V14.H8, V29.H8, V29.H8
+	WORD $0x4e602bbd // saddlp v29.4s, v29.8h
+	FMOVQ 32(R9), F20
+	WORD $0x4e229e92 // mul v18.16b, v20.16b, v2.16b
+	WORD $0x4e219e94 // mul v20.16b, v20.16b, v1.16b
+	WORD $0x6e343c97 // cmhs v23.16b, v4.16b, v20.16b
+	WORD $0x6e253694 // cmhi v20.16b, v20.16b, v5.16b
+	VSUB V20.B16, V23.B16, V20.B16
+	WORD $0x0e3fc298 // smull v24.8h, v20.8b, v31.8b
+	WORD $0x4e3f8298 // smlal2 v24.8h, v20.16b, v31.16b
+	WORD $0x6e323c8f // cmhs v15.16b, v4.16b, v18.16b
+	WORD $0x6e253652 // cmhi v18.16b, v18.16b, v5.16b
+	VSUB V18.B16, V15.B16, V18.B16
+	WORD $0x0e3b8258 // smlal v24.8h, v18.8b, v27.8b
+	WORD $0x4e3b8258 // smlal2 v24.8h, v18.16b, v27.16b
+	FMOVQ 32(R10), F30
+	WORD $0x4e229fda // mul v26.16b, v30.16b, v2.16b
+	WORD $0x4e219fde // mul v30.16b, v30.16b, v1.16b
+	WORD $0x6e3e3c90 // cmhs v16.16b, v4.16b, v30.16b
+	WORD $0x6e2537de // cmhi v30.16b, v30.16b, v5.16b
+	VSUB V30.B16, V16.B16, V30.B16
+	WORD $0x0e3fc3d1 // smull v17.8h, v30.8b, v31.8b
+	WORD $0x4e3f83d1 // smlal2 v17.8h, v30.16b, v31.16b
+	WORD $0x6e3a3c9c // cmhs v28.16b, v4.16b, v26.16b
+	WORD $0x6e25375a // cmhi v26.16b, v26.16b, v5.16b
+	VSUB V26.B16, V28.B16, V26.B16
+	WORD $0x0e3b8351 // smlal v17.8h, v26.8b, v27.8b
+	WORD $0x4e3b8351 // smlal2 v17.8h, v26.16b, v27.16b
+	VADDP V17.H8, V24.H8, V24.H8
+	FMOVQ 32(R11), F21
+	WORD $0x4e229eb3 // mul v19.16b, v21.16b, v2.16b
+	WORD $0x4e219eb5 // mul v21.16b, v21.16b, v1.16b
+	WORD $0x6e353c8d // cmhs v13.16b, v4.16b, v21.16b
+	WORD $0x6e2536b5 // cmhi v21.16b, v21.16b, v5.16b
+	VSUB V21.B16, V13.B16, V21.B16
+	WORD $0x0e3fc2b9 // smull v25.8h, v21.8b, v31.8b
+	WORD $0x4e3f82b9 // smlal2 v25.8h, v21.16b, v31.16b
+	WORD $0x6e333c96 // cmhs v22.16b, v4.16b, v19.16b
+	WORD $0x6e253673 // cmhi v19.16b, v19.16b, v5.16b
+	VSUB V19.B16, V22.B16, V19.B16
+	WORD $0x0e3b8279 // smlal v25.8h, v19.8b, v27.8b
+	WORD $0x4e3b8279 // smlal2 v25.8h, v19.16b, v27.16b
+	FMOVQ 32(R12), F12
+	WORD $0x4e229d8e // mul v14.16b, v12.16b, v2.16b
+	WORD $0x4e219d8c // mul v12.16b, v12.16b, v1.16b
+	WORD $0x6e2c3c97 // cmhs v23.16b, v4.16b, v12.16b
+	WORD $0x6e25358c // cmhi v12.16b, v12.16b, v5.16b
+	VSUB V12.B16, V23.B16, V12.B16
+	WORD $0x0e3fc194 // smull v20.8h, v12.8b, v31.8b
+	WORD $0x4e3f8194 // smlal2 v20.8h, v12.16b, v31.16b
+	WORD $0x6e2e3c8f // cmhs v15.16b, v4.16b, v14.16b
+	WORD $0x6e2535ce // cmhi v14.16b, v14.16b, v5.16b
+	VSUB V14.B16, V15.B16, V14.B16
+	WORD $0x0e3b81d4 // smlal v20.8h, v14.8b, v27.8b
+	WORD $0x4e3b81d4 // smlal2 v20.8h, v14.16b, v27.16b
+	VADDP V20.H8, V25.H8, V25.H8
+	VADDP V25.H8, V24.H8, V24.H8
+	WORD $0x4e602b18 // saddlp v24.4s, v24.8h
+	FMOVQ 192(R4), F18
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f92915e // fmul v30.4s, v10.4s, v18.s[0]
+	VFMLA V30.S4, V29.S4, V8.S4
+	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
+	WORD $0x4f92917c // fmul v28.4s, v11.4s, v18.s[0]
+	VFMLA V28.S4, V24.S4, V9.S4
+	FLDPQ 224(R3), (F26, F17)
+	FMOVQ 32(R0), F13
+	WORD $0x4e239dad // mul v13.16b, v13.16b, v3.16b
+	WORD $0x6e2d3c95 // cmhs v21.16b, v4.16b, v13.16b
+	WORD $0x6e2535ad // cmhi v13.16b, v13.16b, v5.16b
+	VSUB V13.B16, V21.B16, V13.B16
+	WORD $0x0e3ac1b6 // smull v22.8h, v13.8b, v26.8b
+	WORD $0x4e3a81b6 // smlal2 v22.8h, v13.16b, v26.16b
+	FMOVS 48(R0), F19
+	VTBL V6.B16, [V19.B16], V19.B16
+	WORD $0x4e279e73 // mul v19.16b, v19.16b, v7.16b
+	WORD $0x6e333c97 // cmhs v23.16b, v4.16b, v19.16b
+	WORD $0x6e253673 // cmhi v19.16b, v19.16b, v5.16b
+	VSUB V19.B16, V23.B16, V19.B16
+	WORD $0x0e318276 // smlal v22.8h, v19.8b, v17.8b
+	WORD $0x4e318276 // smlal2 v22.8h, v19.16b, v17.16b
+	FMOVQ 32(R6), F12
+	WORD $0x4e239d8c // mul v12.16b, v12.16b, v3.16b
+	WORD $0x6e2c3c8f // cmhs v15.16b, v4.16b, v12.16b
+	WORD $0x6e25358c // cmhi v12.16b, v12.16b, v5.16b
+	VSUB V12.B16, V15.B16, V12.B16
+	WORD $0x0e3ac18e // smull v14.8h, v12.8b, v26.8b
+	WORD $0x4e3a818e // smlal2 v14.8h, v12.16b, v26.16b
+	FMOVS 48(R6), F20
+	VTBL V6.B16, [V20.B16], V20.B16
+	WORD $0x4e279e94 // mul v20.16b, v20.16b, v7.16b
+	WORD $0x6e343c99 // cmhs v25.16b, v4.16b, v20.16b
+	WORD $0x6e253694 // cmhi v20.16b, v20.16b, v5.16b
+	VSUB V20.B16, V25.B16, V20.B16
+	WORD $0x0e31828e // smlal v14.8h, v20.8b, v17.8b
+	WORD $0x4e31828e // smlal2 v14.8h, v20.16b, v17.16b
+	VADDP V14.H8, V22.H8, V22.H8
+	FMOVQ 32(R7), F31
+	WORD $0x4e239fff // mul v31.16b, v31.16b, v3.16b
+	WORD $0x6e3f3c9b // cmhs v27.16b, v4.16b, v31.16b
+	WORD $0x6e2537ff // cmhi v31.16b, v31.16b, v5.16b
+	VSUB V31.B16, V27.B16, V31.B16
+	WORD $0x0e3ac3fe // smull v30.8h, v31.8b, v26.8b
+	WORD $0x4e3a83fe // smlal2 v30.8h, v31.16b, v26.16b
+	FMOVS 48(R7), F29
+	VTBL V6.B16, [V29.B16], V29.B16
+	WORD $0x4e279fbd // mul v29.16b, v29.16b, v7.16b
+	WORD $0x6e3d3c9c // cmhs v28.16b, v4.16b, v29.16b
+	WORD $0x6e2537bd // cmhi v29.16b, v29.16b, v5.16b
+	VSUB V29.B16, V28.B16, V29.B16
+	WORD $0x0e3183be // smlal v30.8h, v29.8b, v17.8b
+	WORD $0x4e3183be // smlal2 v30.8h, v29.16b, v17.16b
+	FMOVQ 32(R8), F24
+	WORD $0x4e239f18 // mul v24.16b, v24.16b, v3.16b
+	WORD $0x6e383c92 // cmhs v18.16b, v4.16b, v24.16b
+	WORD $0x6e253718 // cmhi v24.16b, v24.16b, v5.16b
+	VSUB V24.B16, V18.B16, V24.B16
+	WORD $0x0e3ac310 // smull v16.8h, v24.8b, v26.8b
+	WORD $0x4e3a8310 // smlal2 v16.8h, v24.16b, v26.16b
+	FMOVS 48(R8), F21
+	VTBL V6.B16, [V21.B16], V21.B16
+	WORD $0x4e279eb5 // mul v21.16b, v21.16b, v7.16b
+	WORD $0x6e353c8d // cmhs v13.16b, v4.16b, v21.16b
+	WORD $0x6e2536b5 // cmhi v21.16b, v21.16b, v5.16b
+	VSUB V21.B16, V13.B16, V21.B16
+	WORD $0x0e3182b0 // smlal v16.8h, v21.8b, v17.8b
+	WORD $0x4e3182b0 // smlal2 v16.8h, v21.16b, v17.16b
+	VADDP V16.H8, V30.H8, V30.H8
+	VADDP V30.H8, V22.H8, V22.H8
+	WORD $0x4e602ad6 // saddlp v22.4s, v22.8h
+	FMOVQ 32(R9), F23
+	WORD $0x4e239ef7 // mul v23.16b, v23.16b, v3.16b
+	WORD $0x6e373c93 // cmhs v19.16b, v4.16b, v23.16b
+	WORD $0x6e2536f7 // cmhi v23.16b, v23.16b, v5.16b
+	VSUB V23.B16, V19.B16, V23.B16
+	WORD $0x0e3ac2ef // smull v15.8h, v23.8b, v26.8b
+	WORD $0x4e3a82ef // smlal2 v15.8h, v23.16b, v26.16b
+	FMOVS 48(R9), F12
+	VTBL V6.B16, [V12.B16], V12.B16
+	WORD $0x4e279d8c // mul v12.16b, v12.16b, v7.16b
+	WORD $0x6e2c3c99 // cmhs v25.16b, v4.16b, v12.16b
+	WORD $0x6e25358c // cmhi v12.16b, v12.16b, v5.16b
+	VSUB V12.B16, V25.B16, V12.B16
+	WORD $0x0e31818f // smlal v15.8h, v12.8b, v17.8b
+	WORD $0x4e31818f // smlal2 v15.8h, v12.16b, v17.16b
+	FMOVQ 32(R10), F20
+	WORD $0x4e239e94 // mul v20.16b, v20.16b, v3.16b
+	WORD $0x6e343c8e // cmhs v14.16b, v4.16b, v20.16b
+	WORD $0x6e253694 // cmhi v20.16b, v20.16b, v5.16b
+	VSUB V20.B16, V14.B16, V20.B16
+	WORD $0x0e3ac29b // smull v27.8h, v20.8b, v26.8b
+	WORD $0x4e3a829b // smlal2 v27.8h, v20.16b, v26.16b
+	FMOVS 48(R10), F31
+	VTBL V6.B16, [V31.B16], V31.B16
+	WORD $0x4e279fff // mul v31.16b, v31.16b, v7.16b
+	WORD $0x6e3f3c9c // cmhs v28.16b, v4.16b, v31.16b
+	WORD $0x6e2537ff // cmhi v31.16b, v31.16b, v5.16b
+	VSUB V31.B16, V28.B16, V31.B16
+	WORD $0x0e3183fb // smlal v27.8h, v31.8b, v17.8b
+	WORD $0x4e3183fb // smlal2 v27.8h, v31.16b, v17.16b
+	VADDP V27.H8, V15.H8, V15.H8
+	FMOVQ 32(R11), F29
+	WORD $0x4e239fbd // mul v29.16b, v29.16b, v3.16b
+	WORD $0x6e3d3c92 // cmhs v18.16b, v4.16b, v29.16b
+	WORD $0x6e2537bd // cmhi v29.16b, v29.16b, v5.16b
+	VSUB V29.B16, V18.B16, V29.B16
+	WORD $0x0e3ac3b8 // smull v24.8h, v29.8b, v26.8b
+	WORD $0x4e3a83b8 // smlal2 v24.8h, v29.16b, v26.16b
+	FMOVS 48(R11), F13
+	VTBL V6.B16, [V13.B16], V13.B16
+	WORD $0x4e279dad // mul v13.16b, v13.16b, v7.16b
+	WORD $0x6e2d3c95 // cmhs v21.16b, v4.16b, v13.16b
+	WORD $0x6e2535ad // cmhi v13.16b, v13.16b, v5.16b
+	VSUB V13.B16, V21.B16, V13.B16
+	WORD $0x0e3181b8 // smlal v24.8h, v13.8b, v17.8b
+	WORD $0x4e3181b8 // smlal2 v24.8h, v13.16b, v17.16b
+	FMOVQ 32(R12), F16
+	WORD $0x4e239e10 // mul v16.16b, v16.16b, v3.16b
+	WORD $0x6e303c9e // cmhs v30.16b, v4.16b, v16.16b
+	WORD $0x6e253610 // cmhi v16.16b, v16.16b, v5.16b
+	VSUB V16.B16, V30.B16, V16.B16
+	WORD $0x0e3ac213 // smull v19.8h, v16.8b, v26.8b
+	WORD $0x4e3a8213 // smlal2 v19.8h, v16.16b, v26.16b
+	FMOVS 48(R12), F23
+	VTBL V6.B16, [V23.B16], V23.B16
+	WORD $0x4e279ef7 // mul v23.16b, v23.16b, v7.16b
+	WORD $0x6e373c99 // cmhs v25.16b, v4.16b, v23.16b
+	WORD $0x6e2536f7 // cmhi v23.16b, v23.16b, v5.16b
+	VSUB V23.B16, V25.B16, V23.B16
+	WORD $0x0e3182f3 // smlal v19.8h, v23.8b, v17.8b
+	WORD $0x4e3182f3 // smlal2 v19.8h, v23.16b, v17.16b
+	VADDP V19.H8, V24.H8, V24.H8
+	VADDP V24.H8, V15.H8, V15.H8
+	WORD $0x4e6029ef // saddlp v15.4s, v15.8h
+	FMOVQ 224(R4), F12
+	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
+	WORD $0x4f8c9154 // fmul v20.4s, v10.4s, v12.s[0]
+	VFMLA V20.S4, V22.S4, V8.S4
+	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
+	WORD $0x4f8c917c // fmul v28.4s, v11.4s, v12.s[0]
+	VFMLA V28.S4, V15.S4, V9.S4
 	ADD $54, R0, R0
 	ADD $54, R6, R6
 	ADD $54, R7, R7
@@ -4142,7 +3994,7 @@ loop:
 	SUBS $1, R2, R2
 	BNE loop
 	MOVD dst+0(FP), R3
-	FSTPQ (F4, F5), (R3)
+	FSTPQ (F8, F9), (R3)
 	RET
 
 // func unpackTQ1_0NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
@@ -4151,10 +4003,14 @@ TEXT ·unpackTQ1_0NEON(SB), NOSPLIT, $0-48
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
 	MOVD s+8(FP), R8
-	VMOVI $85, V0.B16
-	VMOVI $170, V1.B16
-	VMOVQ $0x302010003020100, $0x302010003020100, V2
-	VMOVQ $0x303030301010101, $0x1b1b1b1b09090909, V3
+	VMOVI $3, V0.B16
+	VMOVI $9, V1.B16
+	VMOVI $27, V2.B16
+	VMOVI $81, V3.B16
+	VMOVI $85, V4.B16
+	VMOVI $170, V5.B16
+	VMOVQ $0x302010003020100, $0x302010003020100, V6
+	VMOVQ $0x303030301010101, $0x1b1b1b1b09090909, V7
 	MOVD $2, R6
 quad:
 	MOVD R7, R2
@@ -4166,414 +4022,338 @@ quad:
 	MOVD blocks+40(FP), R5
 loop:
 	ADD $52, R9, R13
-	VLD1 (R13), V4.H[0]
+	VLD1 (R13), V8.H[0]
 	ADD $52, R10, R13
-	VLD1 (R13), V4.H[1]
+	VLD1 (R13), V8.H[1]
 	ADD $52, R11, R13
-	VLD1 (R13), V4.H[2]
+	VLD1 (R13), V8.H[2]
 	ADD $52, R12, R13
-	VLD1 (R13), V4.H[3]
-	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
-	FMOVQ F4, (R3)
-	FMOVQ F4, 32(R3)
-	FMOVQ F4, 64(R3)
-	FMOVQ F4, 96(R3)
-	FMOVQ F4, 128(R3)
-	FMOVQ F4, 160(R3)
-	FMOVQ F4, 192(R3)
-	FMOVQ F4, 224(R3)
-	FMOVQ (R9), F5
-	WORD $0x6e253c06 // cmhs v6.16b, v0.16b, v5.16b
-	WORD $0x6e2134a5 // cmhi v5.16b, v5.16b, v1.16b
-	VSUB V5.B16, V6.B16, V5.B16
-	FMOVQ 16(R9), F7
-	WORD $0x6e273c08 // cmhs v8.16b, v0.16b, v7.16b
-	WORD $0x6e2134e7 // cmhi v7.16b, v7.16b, v1.16b
-	VSUB V7.B16, V8.B16, V7.B16
-	FMOVQ (R10), F9
-	WORD $0x6e293c0a // cmhs v10.16b, v0.16b, v9.16b
-	WORD $0x6e213529 // cmhi v9.16b, v9.16b, v1.16b
-	VSUB V9.B16, V10.B16, V9.B16
-	FMOVQ 16(R10), F11
-	WORD $0x6e2b3c0c // cmhs v12.16b, v0.16b, v11.16b
-	WORD $0x6e21356b // cmhi v11.16b, v11.16b, v1.16b
-	VSUB V11.B16, V12.B16, V11.B16
-	FMOVQ (R11), F13
-	WORD $0x6e2d3c0e // cmhs v14.16b, v0.16b, v13.16b
-	WORD $0x6e2135ad // cmhi v13.16b, v13.16b, v1.16b
-	VSUB V13.B16, V14.B16, V13.B16
-	FMOVQ 16(R11), F15
-	WORD $0x6e2f3c10 // cmhs v16.16b, v0.16b, v15.16b
-	WORD $0x6e2135ef // cmhi v15.16b, v15.16b, v1.16b
-	VSUB V15.B16, V16.B16, V15.B16
-	FMOVQ (R12), F17
-	WORD $0x6e313c12 // cmhs v18.16b, v0.16b, v17.16b
-	WORD $0x6e213631 // cmhi v17.16b, v17.16b, v1.16b
-	VSUB V17.B16, V18.B16, V17.B16
-	FMOVQ 16(R12), F19
-	WORD $0x6e333c14 // cmhs v20.16b, v0.16b, v19.16b
-	WORD $0x6e213673 // cmhi v19.16b, v19.16b, v1.16b
-	VSUB V19.B16, V20.B16, V19.B16
-	FSTPQ (F5, F9), (R2)
-	FSTPQ (F13, F17), 32(R2)
-	FSTPQ (F7, F11), 128(R2)
-	FSTPQ (F15, F19), 160(R2)
-	FMOVQ (R9), F21
-	VMOVI $3, V22.B16
-	WORD $0x4e369eb5 // mul v21.16b, v21.16b, v22.16b
-	WORD $0x6e353c16 // cmhs v22.16b, v0.16b, v21.16b
-	WORD $0x6e2136b5 // cmhi v21.16b, v21.16b, v1.16b
-	VSUB V21.B16, V22.B16, V21.B16
-	FMOVQ 16(R9), F23
-	VMOVI $3, V24.B16
-	WORD $0x4e389ef7 // mul v23.16b, v23.16b, v24.16b
-	WORD $0x6e373c18 // cmhs v24.16b, v0.16b, v23.16b
-	WORD $0x6e2136f7 // cmhi v23.16b, v23.16b, v1.16b
-	VSUB V23.B16, V24.B16, V23.B16
-	FMOVQ (R10), F25
-	VMOVI $3, V26.B16
-	WORD $0x4e3a9f39 // mul v25.16b, v25.16b, v26.16b
-	WORD $0x6e393c1a // cmhs v26.16b, v0.16b, v25.16b
-	WORD $0x6e213739 // cmhi v25.16b, v25.16b, v1.16b
-	VSUB V25.B16, V26.B16, V25.B16
-	FMOVQ 16(R10), F27
-	VMOVI $3, V28.B16
-	WORD $0x4e3c9f7b // mul v27.16b, v27.16b, v28.16b
-	WORD $0x6e3b3c1c // cmhs v28.16b, v0.16b, v27.16b
-	WORD $0x6e21377b // cmhi v27.16b, v27.16b, v1.16b
-	VSUB V27.B16, V28.B16, V27.B16
-	FMOVQ (R11), F29
-	VMOVI $3, V30.B16
-	WORD $0x4e3e9fbd // mul v29.16b, v29.16b, v30.16b
-	WORD $0x6e3d3c1e // cmhs v30.16b, v0.16b, v29.16b
-	WORD $0x6e2137bd // cmhi v29.16b, v29.16b, v1.16b
-	VSUB V29.B16, V30.B16, V29.B16
-	FMOVQ 16(R11), F31
-	VMOVI $3, V4.B16
-	WORD $0x4e249fff // mul v31.16b, v31.16b, v4.16b
-	WORD $0x6e3f3c04 // cmhs v4.16b, v0.16b, v31.16b
-	WORD $0x6e2137ff // cmhi v31.16b, v31.16b, v1.16b
-	VSUB V31.B16, V4.B16, V31.B16
-	FMOVQ (R12), F6
-	VMOVI $3, V8.B16
-	WORD $0x4e289cc6 // mul v6.16b, v6.16b, v8.16b
-	WORD $0x6e263c08 // cmhs v8.16b, v0.16b, v6.16b
-	WORD $0x6e2134c6 // cmhi v6.16b, v6.16b, v1.16b
-	VSUB V6.B16, V8.B16, V6.B16
-	FMOVQ 16(R12), F10
-	VMOVI $3, V12.B16
-	WORD $0x4e2c9d4a // mul v10.16b, v10.16b, v12.16b
-	WORD $0x6e2a3c0c // cmhs v12.16b, v0.16b, v10.16b
-	WORD $0x6e21354a // cmhi v10.16b, v10.16b, v1.16b
+	VLD1 (R13), V8.H[3]
+	WORD $0x0e217908 // fcvtl v8.4s, v8.4h
+	FMOVQ F8, (R3)
+	FMOVQ F8, 32(R3)
+	FMOVQ F8, 64(R3)
+	FMOVQ F8, 96(R3)
+	FMOVQ F8, 128(R3)
+	FMOVQ F8, 160(R3)
+	FMOVQ F8, 192(R3)
+	FMOVQ F8, 224(R3)
+	FLDPQ (R9), (F9, F10)
+	WORD $0x6e293c8b // cmhs v11.16b, v4.16b, v9.16b
+	WORD $0x6e253529 // cmhi v9.16b, v9.16b, v5.16b
+	VSUB V9.B16, V11.B16, V9.B16
+	WORD $0x6e2a3c8c // cmhs v12.16b, v4.16b, v10.16b
+	WORD $0x6e25354a // cmhi v10.16b, v10.16b, v5.16b
 	VSUB V10.B16, V12.B16, V10.B16
-	FSTPQ (F21, F25), 256(R2)
-	FSTPQ (F29, F6), 288(R2)
-	FSTPQ (F23, F27), 384(R2)
-	FSTPQ (F31, F10), 416(R2)
-	FMOVQ (R9), F14
-	VMOVI $9, V16.B16
-	WORD $0x4e309dce // mul v14.16b, v14.16b, v16.16b
-	WORD $0x6e2e3c10 // cmhs v16.16b, v0.16b, v14.16b
-	WORD $0x6e2135ce // cmhi v14.16b, v14.16b, v1.16b
+	FLDPQ (R10), (F13, F14)
+	WORD $0x6e2d3c8f // cmhs v15.16b, v4.16b, v13.16b
+	WORD $0x6e2535ad // cmhi v13.16b, v13.16b, v5.16b
+	VSUB V13.B16, V15.B16, V13.B16
+	WORD $0x6e2e3c90 // cmhs v16.16b, v4.16b, v14.16b
+	WORD $0x6e2535ce // cmhi v14.16b, v14.16b, v5.16b
 	VSUB V14.B16, V16.B16, V14.B16
-	FMOVQ 16(R9), F18
-	VMOVI $9, V20.B16
-	WORD $0x4e349e52 // mul v18.16b, v18.16b, v20.16b
-	WORD $0x6e323c14 // cmhs v20.16b, v0.16b, v18.16b
-	WORD $0x6e213652 // cmhi v18.16b, v18.16b, v1.16b
+	FLDPQ (R11), (F17, F18)
+	WORD $0x6e313c93 // cmhs v19.16b, v4.16b, v17.16b
+	WORD $0x6e253631 // cmhi v17.16b, v17.16b, v5.16b
+	VSUB V17.B16, V19.B16, V17.B16
+	WORD $0x6e323c94 // cmhs v20.16b, v4.16b, v18.16b
+	WORD $0x6e253652 // cmhi v18.16b, v18.16b, v5.16b
 	VSUB V18.B16, V20.B16, V18.B16
-	FMOVQ (R10), F5
-	VMOVI $9, V9.B16
-	WORD $0x4e299ca5 // mul v5.16b, v5.16b, v9.16b
-	WORD $0x6e253c09 // cmhs v9.16b, v0.16b, v5.16b
-	WORD $0x6e2134a5 // cmhi v5.16b, v5.16b, v1.16b
-	VSUB V5.B16, V9.B16, V5.B16
-	FMOVQ 16(R10), F13
-	VMOVI $9, V17.B16
-	WORD $0x4e319dad // mul v13.16b, v13.16b, v17.16b
-	WORD $0x6e2d3c11 // cmhs v17.16b, v0.16b, v13.16b
-	WORD $0x6e2135ad // cmhi v13.16b, v13.16b, v1.16b
-	VSUB V13.B16, V17.B16, V13.B16
-	FMOVQ (R11), F7
-	VMOVI $9, V11.B16
-	WORD $0x4e2b9ce7 // mul v7.16b, v7.16b, v11.16b
-	WORD $0x6e273c0b // cmhs v11.16b, v0.16b, v7.16b
-	WORD $0x6e2134e7 // cmhi v7.16b, v7.16b, v1.16b
-	VSUB V7.B16, V11.B16, V7.B16
-	FMOVQ 16(R11), F15
-	VMOVI $9, V19.B16
-	WORD $0x4e339def // mul v15.16b, v15.16b, v19.16b
-	WORD $0x6e2f3c13 // cmhs v19.16b, v0.16b, v15.16b
-	WORD $0x6e2135ef // cmhi v15.16b, v15.16b, v1.16b
-	VSUB V15.B16, V19.B16, V15.B16
-	FMOVQ (R12), F22
-	VMOVI $9, V24.B16
-	WORD $0x4e389ed6 // mul v22.16b, v22.16b, v24.16b
-	WORD $0x6e363c18 // cmhs v24.16b, v0.16b, v22.16b
-	WORD $0x6e2136d6 // cmhi v22.16b, v22.16b, v1.16b
+	FLDPQ (R12), (F21, F22)
+	WORD $0x6e353c97 // cmhs v23.16b, v4.16b, v21.16b
+	WORD $0x6e2536b5 // cmhi v21.16b, v21.16b, v5.16b
+	VSUB V21.B16, V23.B16, V21.B16
+	WORD $0x6e363c98 // cmhs v24.16b, v4.16b, v22.16b
+	WORD $0x6e2536d6 // cmhi v22.16b, v22.16b, v5.16b
 	VSUB V22.B16, V24.B16, V22.B16
-	FMOVQ 16(R12), F26
-	VMOVI $9, V28.B16
-	WORD $0x4e3c9f5a // mul v26.16b, v26.16b, v28.16b
-	WORD $0x6e3a3c1c // cmhs v28.16b, v0.16b, v26.16b
-	WORD $0x6e21375a // cmhi v26.16b, v26.16b, v1.16b
+	FSTPQ (F9, F13), (R2)
+	FSTPQ (F17, F21), 32(R2)
+	FSTPQ (F10, F14), 128(R2)
+	FSTPQ (F18, F22), 160(R2)
+	FLDPQ (R9), (F25, F26)
+	WORD $0x4e209f39 // mul v25.16b, v25.16b, v0.16b
+	WORD $0x6e393c9b // cmhs v27.16b, v4.16b, v25.16b
+	WORD $0x6e253739 // cmhi v25.16b, v25.16b, v5.16b
+	VSUB V25.B16, V27.B16, V25.B16
+	WORD $0x4e209f5a // mul v26.16b, v26.16b, v0.16b
+	WORD $0x6e3a3c9c // cmhs v28.16b, v4.16b, v26.16b
+	WORD $0x6e25375a // cmhi v26.16b, v26.16b, v5.16b
 	VSUB V26.B16, V28.B16, V26.B16
-	FSTPQ (F14, F5), 512(R2)
-	FSTPQ (F7, F22), 544(R2)
-	FSTPQ (F18, F13), 640(R2)
-	FSTPQ (F15, F26), 672(R2)
-	FMOVQ (R9), F30
-	VMOVI $27, V4.B16
-	WORD $0x4e249fde // mul v30.16b, v30.16b, v4.16b
-	WORD $0x6e3e3c04 // cmhs v4.16b, v0.16b, v30.16b
-	WORD $0x6e2137de // cmhi v30.16b, v30.16b, v1.16b
-	VSUB V30.B16, V4.B16, V30.B16
-	FMOVQ 16(R9), F8
-	VMOVI $27, V12.B16
-	WORD $0x4e2c9d08 // mul v8.16b, v8.16b, v12.16b
-	WORD $0x6e283c0c // cmhs v12.16b, v0.16b, v8.16b
-	WORD $0x6e213508 // cmhi v8.16b, v8.16b, v1.16b
-	VSUB V8.B16, V12.B16, V8.B16
-	FMOVQ (R10), F21
-	VMOVI $27, V25.B16
-	WORD $0x4e399eb5 // mul v21.16b, v21.16b, v25.16b
-	WORD $0x6e353c19 // cmhs v25.16b, v0.16b, v21.16b
-	WORD $0x6e2136b5 // cmhi v21.16b, v21.16b, v1.16b
-	VSUB V21.B16, V25.B16, V21.B16
-	FMOVQ 16(R10), F29
-	VMOVI $27, V6.B16
-	WORD $0x4e269fbd // mul v29.16b, v29.16b, v6.16b
-	WORD $0x6e3d3c06 // cmhs v6.16b, v0.16b, v29.16b
-	WORD $0x6e2137bd // cmhi v29.16b, v29.16b, v1.16b
-	VSUB V29.B16, V6.B16, V29.B16
-	FMOVQ (R11), F23
-	VMOVI $27, V27.B16
-	WORD $0x4e3b9ef7 // mul v23.16b, v23.16b, v27.16b
-	WORD $0x6e373c1b // cmhs v27.16b, v0.16b, v23.16b
-	WORD $0x6e2136f7 // cmhi v23.16b, v23.16b, v1.16b
-	VSUB V23.B16, V27.B16, V23.B16
-	FMOVQ 16(R11), F31
-	VMOVI $27, V10.B16
-	WORD $0x4e2a9fff // mul v31.16b, v31.16b, v10.16b
-	WORD $0x6e3f3c0a // cmhs v10.16b, v0.16b, v31.16b
-	WORD $0x6e2137ff // cmhi v31.16b, v31.16b, v1.16b
-	VSUB V31.B16, V10.B16, V31.B16
-	FMOVQ (R12), F16
-	VMOVI $27, V20.B16
-	WORD $0x4e349e10 // mul v16.16b, v16.16b, v20.16b
-	WORD $0x6e303c14 // cmhs v20.16b, v0.16b, v16.16b
-	WORD $0x6e213610 // cmhi v16.16b, v16.16b, v1.16b
-	VSUB V16.B16, V20.B16, V16.B16
-	FMOVQ 16(R12), F9
-	VMOVI $27, V17.B16
-	WORD $0x4e319d29 // mul v9.16b, v9.16b, v17.16b
-	WORD $0x6e293c11 // cmhs v17.16b, v0.16b, v9.16b
-	WORD $0x6e213529 // cmhi v9.16b, v9.16b, v1.16b
+	FLDPQ (R10), (F29, F30)
+	WORD $0x4e209fbd // mul v29.16b, v29.16b, v0.16b
+	WORD $0x6e3d3c9f // cmhs v31.16b, v4.16b, v29.16b
+	WORD $0x6e2537bd // cmhi v29.16b, v29.16b, v5.16b
+	VSUB V29.B16, V31.B16, V29.B16
+	WORD $0x4e209fde // mul v30.16b, v30.16b, v0.16b
+	WORD $0x6e3e3c88 // cmhs v8.16b, v4.16b, v30.16b
+	WORD $0x6e2537de // cmhi v30.16b, v30.16b, v5.16b
+	VSUB V30.B16, V8.B16, V30.B16
+	FLDPQ (R11), (F11, F12)
+	WORD $0x4e209d6b // mul v11.16b, v11.16b, v0.16b
+	WORD $0x6e2b3c8f // cmhs v15.16b, v4.16b, v11.16b
+	WORD $0x6e25356b // cmhi v11.16b, v11.16b, v5.16b
+	VSUB V11.B16, V15.B16, V11.B16
+	WORD $0x4e209d8c // mul v12.16b, v12.16b, v0.16b
+	WORD $0x6e2c3c90 // cmhs v16.16b, v4.16b, v12.16b
+	WORD $0x6e25358c // cmhi v12.16b, v12.16b, v5.16b
+	VSUB V12.B16, V16.B16, V12.B16
+	FLDPQ (R12), (F19, F20)
+	WORD $0x4e209e73 // mul v19.16b, v19.16b, v0.16b
+	WORD $0x6e333c97 // cmhs v23.16b, v4.16b, v19.16b
+	WORD $0x6e253673 // cmhi v19.16b, v19.16b, v5.16b
+	VSUB V19.B16, V23.B16, V19.B16
+	WORD $0x4e209e94 // mul v20.16b, v20.16b, v0.16b
+	WORD $0x6e343c98 // cmhs v24.16b, v4.16b, v20.16b
+	WORD $0x6e253694 // cmhi v20.16b, v20.16b, v5.16b
+	VSUB V20.B16, V24.B16, V20.B16
+	FSTPQ (F25, F29), 256(R2)
+	FSTPQ (F11, F19), 288(R2)
+	FSTPQ (F26, F30), 384(R2)
+	FSTPQ (F12, F20), 416(R2)
+	FLDPQ (R9), (F9, F13)
+	WORD $0x4e219d29 // mul v9.16b, v9.16b, v1.16b
+	WORD $0x6e293c91 // cmhs v17.16b, v4.16b, v9.16b
+	WORD $0x6e253529 // cmhi v9.16b, v9.16b, v5.16b
 	VSUB V9.B16, V17.B16, V9.B16
-	FSTPQ (F30, F21), 768(R2)
-	FSTPQ (F23, F16), 800(R2)
-	FSTPQ (F8, F29), 896(R2)
-	FSTPQ (F31, F9), 928(R2)
-	FMOVQ (R9), F11
-	VMOVI $81, V19.B16
-	WORD $0x4e339d6b // mul v11.16b, v11.16b, v19.16b
-	WORD $0x6e2b3c13 // cmhs v19.16b, v0.16b, v11.16b
-	WORD $0x6e21356b // cmhi v11.16b, v11.16b, v1.16b
-	VSUB V11.B16, V19.B16, V11.B16
-	FMOVQ 16(R9), F24
-	VMOVI $81, V28.B16
-	WORD $0x4e3c9f18 // mul v24.16b, v24.16b, v28.16b
-	WORD $0x6e383c1c // cmhs v28.16b, v0.16b, v24.16b
-	WORD $0x6e213718 // cmhi v24.16b, v24.16b, v1.16b
-	VSUB V24.B16, V28.B16, V24.B16
-	FMOVQ (R10), F14
-	VMOVI $81, V5.B16
-	WORD $0x4e259dce // mul v14.16b, v14.16b, v5.16b
-	WORD $0x6e2e3c05 // cmhs v5.16b, v0.16b, v14.16b
-	WORD $0x6e2135ce // cmhi v14.16b, v14.16b, v1.16b
-	VSUB V14.B16, V5.B16, V14.B16
-	FMOVQ 16(R10), F7
-	VMOVI $81, V22.B16
-	WORD $0x4e369ce7 // mul v7.16b, v7.16b, v22.16b
-	WORD $0x6e273c16 // cmhs v22.16b, v0.16b, v7.16b
-	WORD $0x6e2134e7 // cmhi v7.16b, v7.16b, v1.16b
-	VSUB V7.B16, V22.B16, V7.B16
-	FMOVQ (R11), F18
-	VMOVI $81, V13.B16
-	WORD $0x4e2d9e52 // mul v18.16b, v18.16b, v13.16b
-	WORD $0x6e323c0d // cmhs v13.16b, v0.16b, v18.16b
-	WORD $0x6e213652 // cmhi v18.16b, v18.16b, v1.16b
-	VSUB V18.B16, V13.B16, V18.B16
-	FMOVQ 16(R11), F15
-	VMOVI $81, V26.B16
-	WORD $0x4e3a9def // mul v15.16b, v15.16b, v26.16b
-	WORD $0x6e2f3c1a // cmhs v26.16b, v0.16b, v15.16b
-	WORD $0x6e2135ef // cmhi v15.16b, v15.16b, v1.16b
-	VSUB V15.B16, V26.B16, V15.B16
-	FMOVQ (R12), F4
-	VMOVI $81, V12.B16
-	WORD $0x4e2c9c84 // mul v4.16b, v4.16b, v12.16b
-	WORD $0x6e243c0c // cmhs v12.16b, v0.16b, v4.16b
-	WORD $0x6e213484 // cmhi v4.16b, v4.16b, v1.16b
-	VSUB V4.B16, V12.B16, V4.B16
-	FMOVQ 16(R12), F25
-	VMOVI $81, V6.B16
-	WORD $0x4e269f39 // mul v25.16b, v25.16b, v6.16b
-	WORD $0x6e393c06 // cmhs v6.16b, v0.16b, v25.16b
-	WORD $0x6e213739 // cmhi v25.16b, v25.16b, v1.16b
-	VSUB V25.B16, V6.B16, V25.B16
-	FSTPQ (F11, F14), 1024(R2)
-	FSTPQ (F18, F4), 1056(R2)
-	FSTPQ (F24, F7), 1152(R2)
-	FSTPQ (F15, F25), 1184(R2)
-	FMOVQ 32(R9), F27
-	WORD $0x6e3b3c0a // cmhs v10.16b, v0.16b, v27.16b
-	WORD $0x6e21377b // cmhi v27.16b, v27.16b, v1.16b
-	VSUB V27.B16, V10.B16, V27.B16
-	FMOVQ 32(R9), F20
-	VMOVI $3, V17.B16
-	WORD $0x4e319e94 // mul v20.16b, v20.16b, v17.16b
-	WORD $0x6e343c11 // cmhs v17.16b, v0.16b, v20.16b
-	WORD $0x6e213694 // cmhi v20.16b, v20.16b, v1.16b
-	VSUB V20.B16, V17.B16, V20.B16
-	FMOVQ 32(R10), F30
-	WORD $0x6e3e3c15 // cmhs v21.16b, v0.16b, v30.16b
-	WORD $0x6e2137de // cmhi v30.16b, v30.16b, v1.16b
-	VSUB V30.B16, V21.B16, V30.B16
-	FMOVQ 32(R10), F23
-	VMOVI $3, V16.B16
-	WORD $0x4e309ef7 // mul v23.16b, v23.16b, v16.16b
-	WORD $0x6e373c10 // cmhs v16.16b, v0.16b, v23.16b
-	WORD $0x6e2136f7 // cmhi v23.16b, v23.16b, v1.16b
-	VSUB V23.B16, V16.B16, V23.B16
-	FMOVQ 32(R11), F8
-	WORD $0x6e283c1d // cmhs v29.16b, v0.16b, v8.16b
-	WORD $0x6e213508 // cmhi v8.16b, v8.16b, v1.16b
-	VSUB V8.B16, V29.B16, V8.B16
-	FMOVQ 32(R11), F31
-	VMOVI $3, V9.B16
-	WORD $0x4e299fff // mul v31.16b, v31.16b, v9.16b
-	WORD $0x6e3f3c09 // cmhs v9.16b, v0.16b, v31.16b
-	WORD $0x6e2137ff // cmhi v31.16b, v31.16b, v1.16b
-	VSUB V31.B16, V9.B16, V31.B16
-	FMOVQ 32(R12), F19
-	WORD $0x6e333c1c // cmhs v28.16b, v0.16b, v19.16b
-	WORD $0x6e213673 // cmhi v19.16b, v19.16b, v1.16b
-	VSUB V19.B16, V28.B16, V19.B16
-	FMOVQ 32(R12), F5
-	VMOVI $3, V22.B16
-	WORD $0x4e369ca5 // mul v5.16b, v5.16b, v22.16b
-	WORD $0x6e253c16 // cmhs v22.16b, v0.16b, v5.16b
-	WORD $0x6e2134a5 // cmhi v5.16b, v5.16b, v1.16b
-	VSUB V5.B16, V22.B16, V5.B16
-	FSTPQ (F27, F30), 1280(R2)
-	FSTPQ (F8, F19), 1312(R2)
-	FSTPQ (F20, F23), 1408(R2)
-	FSTPQ (F31, F5), 1440(R2)
-	FMOVQ 32(R9), F13
-	VMOVI $9, V26.B16
-	WORD $0x4e3a9dad // mul v13.16b, v13.16b, v26.16b
-	WORD $0x6e2d3c1a // cmhs v26.16b, v0.16b, v13.16b
-	WORD $0x6e2135ad // cmhi v13.16b, v13.16b, v1.16b
-	VSUB V13.B16, V26.B16, V13.B16
-	FMOVQ 32(R9), F12
-	VMOVI $27, V6.B16
-	WORD $0x4e269d8c // mul v12.16b, v12.16b, v6.16b
-	WORD $0x6e2c3c06 // cmhs v6.16b, v0.16b, v12.16b
-	WORD $0x6e21358c // cmhi v12.16b, v12.16b, v1.16b
-	VSUB V12.B16, V6.B16, V12.B16
-	FMOVQ 32(R10), F11
-	VMOVI $9, V14.B16
-	WORD $0x4e2e9d6b // mul v11.16b, v11.16b, v14.16b
-	WORD $0x6e2b3c0e // cmhs v14.16b, v0.16b, v11.16b
-	WORD $0x6e21356b // cmhi v11.16b, v11.16b, v1.16b
-	VSUB V11.B16, V14.B16, V11.B16
-	FMOVQ 32(R10), F18
-	VMOVI $27, V4.B16
-	WORD $0x4e249e52 // mul v18.16b, v18.16b, v4.16b
-	WORD $0x6e323c04 // cmhs v4.16b, v0.16b, v18.16b
-	WORD $0x6e213652 // cmhi v18.16b, v18.16b, v1.16b
-	VSUB V18.B16, V4.B16, V18.B16
-	FMOVQ 32(R11), F24
-	VMOVI $9, V7.B16
-	WORD $0x4e279f18 // mul v24.16b, v24.16b, v7.16b
-	WORD $0x6e383c07 // cmhs v7.16b, v0.16b, v24.16b
-	WORD $0x6e213718 // cmhi v24.16b, v24.16b, v1.16b
-	VSUB V24.B16, V7.B16, V24.B16
-	FMOVQ 32(R11), F15
-	VMOVI $27, V25.B16
-	WORD $0x4e399def // mul v15.16b, v15.16b, v25.16b
-	WORD $0x6e2f3c19 // cmhs v25.16b, v0.16b, v15.16b
-	WORD $0x6e2135ef // cmhi v15.16b, v15.16b, v1.16b
-	VSUB V15.B16, V25.B16, V15.B16
-	FMOVQ 32(R12), F10
-	VMOVI $9, V17.B16
-	WORD $0x4e319d4a // mul v10.16b, v10.16b, v17.16b
-	WORD $0x6e2a3c11 // cmhs v17.16b, v0.16b, v10.16b
-	WORD $0x6e21354a // cmhi v10.16b, v10.16b, v1.16b
-	VSUB V10.B16, V17.B16, V10.B16
-	FMOVQ 32(R12), F21
-	VMOVI $27, V16.B16
-	WORD $0x4e309eb5 // mul v21.16b, v21.16b, v16.16b
-	WORD $0x6e353c10 // cmhs v16.16b, v0.16b, v21.16b
-	WORD $0x6e2136b5 // cmhi v21.16b, v21.16b, v1.16b
-	VSUB V21.B16, V16.B16, V21.B16
-	FSTPQ (F13, F11), 1536(R2)
-	FSTPQ (F24, F10), 1568(R2)
-	FSTPQ (F12, F18), 1664(R2)
-	FSTPQ (F15, F21), 1696(R2)
-	FMOVQ 32(R9), F29
-	VMOVI $81, V9.B16
-	WORD $0x4e299fbd // mul v29.16b, v29.16b, v9.16b
-	WORD $0x6e3d3c09 // cmhs v9.16b, v0.16b, v29.16b
-	WORD $0x6e2137bd // cmhi v29.16b, v29.16b, v1.16b
-	VSUB V29.B16, V9.B16, V29.B16
-	FMOVS 48(R9), F28
-	VTBL V2.B16, [V28.B16], V28.B16
-	WORD $0x4e239f9c // mul v28.16b, v28.16b, v3.16b
-	WORD $0x6e3c3c16 // cmhs v22.16b, v0.16b, v28.16b
-	WORD $0x6e21379c // cmhi v28.16b, v28.16b, v1.16b
-	VSUB V28.B16, V22.B16, V28.B16
-	FMOVQ 32(R10), F27
-	VMOVI $81, V30.B16
-	WORD $0x4e3e9f7b // mul v27.16b, v27.16b, v30.16b
-	WORD $0x6e3b3c1e // cmhs v30.16b, v0.16b, v27.16b
-	WORD $0x6e21377b // cmhi v27.16b, v27.16b, v1.16b
-	VSUB V27.B16, V30.B16, V27.B16
-	FMOVS 48(R10), F8
-	VTBL V2.B16, [V8.B16], V8.B16
-	WORD $0x4e239d08 // mul v8.16b, v8.16b, v3.16b
-	WORD $0x6e283c13 // cmhs v19.16b, v0.16b, v8.16b
-	WORD $0x6e213508 // cmhi v8.16b, v8.16b, v1.16b
-	VSUB V8.B16, V19.B16, V8.B16
-	FMOVQ 32(R11), F20
-	VMOVI $81, V23.B16
-	WORD $0x4e379e94 // mul v20.16b, v20.16b, v23.16b
-	WORD $0x6e343c17 // cmhs v23.16b, v0.16b, v20.16b
-	WORD $0x6e213694 // cmhi v20.16b, v20.16b, v1.16b
-	VSUB V20.B16, V23.B16, V20.B16
-	FMOVS 48(R11), F31
-	VTBL V2.B16, [V31.B16], V31.B16
-	WORD $0x4e239fff // mul v31.16b, v31.16b, v3.16b
-	WORD $0x6e3f3c05 // cmhs v5.16b, v0.16b, v31.16b
-	WORD $0x6e2137ff // cmhi v31.16b, v31.16b, v1.16b
-	VSUB V31.B16, V5.B16, V31.B16
-	FMOVQ 32(R12), F26
-	VMOVI $81, V6.B16
-	WORD $0x4e269f5a // mul v26.16b, v26.16b, v6.16b
-	WORD $0x6e3a3c06 // cmhs v6.16b, v0.16b, v26.16b
-	WORD $0x6e21375a // cmhi v26.16b, v26.16b, v1.16b
-	VSUB V26.B16, V6.B16, V26.B16
-	FMOVS 48(R12), F14
-	VTBL V2.B16, [V14.B16], V14.B16
+	WORD $0x4e219dad // mul v13.16b, v13.16b, v1.16b
+	WORD $0x6e2d3c95 // cmhs v21.16b, v4.16b, v13.16b
+	WORD $0x6e2535ad // cmhi v13.16b, v13.16b, v5.16b
+	VSUB V13.B16, V21.B16, V13.B16
+	FLDPQ (R10), (F10, F14)
+	WORD $0x4e219d4a // mul v10.16b, v10.16b, v1.16b
+	WORD $0x6e2a3c92 // cmhs v18.16b, v4.16b, v10.16b
+	WORD $0x6e25354a // cmhi v10.16b, v10.16b, v5.16b
+	VSUB V10.B16, V18.B16, V10.B16
+	WORD $0x4e219dce // mul v14.16b, v14.16b, v1.16b
+	WORD $0x6e2e3c96 // cmhs v22.16b, v4.16b, v14.16b
+	WORD $0x6e2535ce // cmhi v14.16b, v14.16b, v5.16b
+	VSUB V14.B16, V22.B16, V14.B16
+	FLDPQ (R11), (F27, F28)
+	WORD $0x4e219f7b // mul v27.16b, v27.16b, v1.16b
+	WORD $0x6e3b3c9f // cmhs v31.16b, v4.16b, v27.16b
+	WORD $0x6e25377b // cmhi v27.16b, v27.16b, v5.16b
+	VSUB V27.B16, V31.B16, V27.B16
+	WORD $0x4e219f9c // mul v28.16b, v28.16b, v1.16b
+	WORD $0x6e3c3c88 // cmhs v8.16b, v4.16b, v28.16b
+	WORD $0x6e25379c // cmhi v28.16b, v28.16b, v5.16b
+	VSUB V28.B16, V8.B16, V28.B16
+	FLDPQ (R12), (F15, F16)
+	WORD $0x4e219def // mul v15.16b, v15.16b, v1.16b
+	WORD $0x6e2f3c97 // cmhs v23.16b, v4.16b, v15.16b
+	WORD $0x6e2535ef // cmhi v15.16b, v15.16b, v5.16b
+	VSUB V15.B16, V23.B16, V15.B16
+	WORD $0x4e219e10 // mul v16.16b, v16.16b, v1.16b
+	WORD $0x6e303c98 // cmhs v24.16b, v4.16b, v16.16b
+	WORD $0x6e253610 // cmhi v16.16b, v16.16b, v5.16b
+	VSUB V16.B16, V24.B16, V16.B16
+	FSTPQ (F9, F10), 512(R2)
+	FSTPQ (F27, F15), 544(R2)
+	FSTPQ (F13, F14), 640(R2)
+	FSTPQ (F28, F16), 672(R2)
+	FLDPQ (R9), (F25, F29)
+	WORD $0x4e229f39 // mul v25.16b, v25.16b, v2.16b
+	WORD $0x6e393c8b // cmhs v11.16b, v4.16b, v25.16b
+	WORD $0x6e253739 // cmhi v25.16b, v25.16b, v5.16b
+	VSUB V25.B16, V11.B16, V25.B16
+	WORD $0x4e229fbd // mul v29.16b, v29.16b, v2.16b
+	WORD $0x6e3d3c93 // cmhs v19.16b, v4.16b, v29.16b
+	WORD $0x6e2537bd // cmhi v29.16b, v29.16b, v5.16b
+	VSUB V29.B16, V19.B16, V29.B16
+	FLDPQ (R10), (F26, F30)
+	WORD $0x4e229f5a // mul v26.16b, v26.16b, v2.16b
+	WORD $0x6e3a3c8c // cmhs v12.16b, v4.16b, v26.16b
+	WORD $0x6e25375a // cmhi v26.16b, v26.16b, v5.16b
+	VSUB V26.B16, V12.B16, V26.B16
+	WORD $0x4e229fde // mul v30.16b, v30.16b, v2.16b
+	WORD $0x6e3e3c94 // cmhs v20.16b, v4.16b, v30.16b
+	WORD $0x6e2537de // cmhi v30.16b, v30.16b, v5.16b
+	VSUB V30.B16, V20.B16, V30.B16
+	FLDPQ (R11), (F17, F21)
+	WORD $0x4e229e31 // mul v17.16b, v17.16b, v2.16b
+	WORD $0x6e313c92 // cmhs v18.16b, v4.16b, v17.16b
+	WORD $0x6e253631 // cmhi v17.16b, v17.16b, v5.16b
+	VSUB V17.B16, V18.B16, V17.B16
+	WORD $0x4e229eb5 // mul v21.16b, v21.16b, v2.16b
+	WORD $0x6e353c96 // cmhs v22.16b, v4.16b, v21.16b
+	WORD $0x6e2536b5 // cmhi v21.16b, v21.16b, v5.16b
+	VSUB V21.B16, V22.B16, V21.B16
+	FLDPQ (R12), (F31, F8)
+	WORD $0x4e229fff // mul v31.16b, v31.16b, v2.16b
+	WORD $0x6e3f3c97 // cmhs v23.16b, v4.16b, v31.16b
+	WORD $0x6e2537ff // cmhi v31.16b, v31.16b, v5.16b
+	VSUB V31.B16, V23.B16, V31.B16
+	WORD $0x4e229d08 // mul v8.16b, v8.16b, v2.16b
+	WORD $0x6e283c98 // cmhs v24.16b, v4.16b, v8.16b
+	WORD $0x6e253508 // cmhi v8.16b, v8.16b, v5.16b
+	VSUB V8.B16, V24.B16, V8.B16
+	FSTPQ (F25, F26), 768(R2)
+	FSTPQ (F17, F31), 800(R2)
+	FSTPQ (F29, F30), 896(R2)
+	FSTPQ (F21, F8), 928(R2)
+	FLDPQ (R9), (F9, F10)
+	WORD $0x4e239d29 // mul v9.16b, v9.16b, v3.16b
+	WORD $0x6e293c9b // cmhs v27.16b, v4.16b, v9.16b
+	WORD $0x6e253529 // cmhi v9.16b, v9.16b, v5.16b
+	VSUB V9.B16, V27.B16, V9.B16
+	WORD $0x4e239d4a // mul v10.16b, v10.16b, v3.16b
+	WORD $0x6e2a3c8f // cmhs v15.16b, v4.16b, v10.16b
+	WORD $0x6e25354a // cmhi v10.16b, v10.16b, v5.16b
+	VSUB V10.B16, V15.B16, V10.B16
+	FLDPQ (R10), (F13, F14)
+	WORD $0x4e239dad // mul v13.16b, v13.16b, v3.16b
+	WORD $0x6e2d3c9c // cmhs v28.16b, v4.16b, v13.16b
+	WORD $0x6e2535ad // cmhi v13.16b, v13.16b, v5.16b
+	VSUB V13.B16, V28.B16, V13.B16
 	WORD $0x4e239dce // mul v14.16b, v14.16b, v3.16b
-	WORD $0x6e2e3c04 // cmhs v4.16b, v0.16b, v14.16b
-	WORD $0x6e2135ce // cmhi v14.16b, v14.16b, v1.16b
-	VSUB V14.B16, V4.B16, V14.B16
-	FSTPQ (F29, F27), 1792(R2)
-	FSTPQ (F20, F26), 1824(R2)
-	FSTPQ (F28, F8), 1920(R2)
-	FSTPQ (F31, F14), 1952(R2)
+	WORD $0x6e2e3c90 // cmhs v16.16b, v4.16b, v14.16b
+	WORD $0x6e2535ce // cmhi v14.16b, v14.16b, v5.16b
+	VSUB V14.B16, V16.B16, V14.B16
+	FLDPQ (R11), (F11, F19)
+	WORD $0x4e239d6b // mul v11.16b, v11.16b, v3.16b
+	WORD $0x6e2b3c8c // cmhs v12.16b, v4.16b, v11.16b
+	WORD $0x6e25356b // cmhi v11.16b, v11.16b, v5.16b
+	VSUB V11.B16, V12.B16, V11.B16
+	WORD $0x4e239e73 // mul v19.16b, v19.16b, v3.16b
+	WORD $0x6e333c94 // cmhs v20.16b, v4.16b, v19.16b
+	WORD $0x6e253673 // cmhi v19.16b, v19.16b, v5.16b
+	VSUB V19.B16, V20.B16, V19.B16
+	FLDPQ (R12), (F18, F22)
+	WORD $0x4e239e52 // mul v18.16b, v18.16b, v3.16b
+	WORD $0x6e323c97 // cmhs v23.16b, v4.16b, v18.16b
+	WORD $0x6e253652 // cmhi v18.16b, v18.16b, v5.16b
+	VSUB V18.B16, V23.B16, V18.B16
+	WORD $0x4e239ed6 // mul v22.16b, v22.16b, v3.16b
+	WORD $0x6e363c98 // cmhs v24.16b, v4.16b, v22.16b
+	WORD $0x6e2536d6 // cmhi v22.16b, v22.16b, v5.16b
+	VSUB V22.B16, V24.B16, V22.B16
+	FSTPQ (F9, F13), 1024(R2)
+	FSTPQ (F11, F18), 1056(R2)
+	FSTPQ (F10, F14), 1152(R2)
+	FSTPQ (F19, F22), 1184(R2)
+	FMOVQ 32(R9), F25
+	WORD $0x4e209f3a // mul v26.16b, v25.16b, v0.16b
+	WORD $0x6e393c91 // cmhs v17.16b, v4.16b, v25.16b
+	WORD $0x6e253739 // cmhi v25.16b, v25.16b, v5.16b
+	VSUB V25.B16, V17.B16, V25.B16
+	WORD $0x6e3a3c9f // cmhs v31.16b, v4.16b, v26.16b
+	WORD $0x6e25375a // cmhi v26.16b, v26.16b, v5.16b
+	VSUB V26.B16, V31.B16, V26.B16
+	FMOVQ 32(R10), F29
+	WORD $0x4e209fbe // mul v30.16b, v29.16b, v0.16b
+	WORD $0x6e3d3c95 // cmhs v21.16b, v4.16b, v29.16b
+	WORD $0x6e2537bd // cmhi v29.16b, v29.16b, v5.16b
+	VSUB V29.B16, V21.B16, V29.B16
+	WORD $0x6e3e3c88 // cmhs v8.16b, v4.16b, v30.16b
+	WORD $0x6e2537de // cmhi v30.16b, v30.16b, v5.16b
+	VSUB V30.B16, V8.B16, V30.B16
+	FMOVQ 32(R11), F27
+	WORD $0x4e209f6f // mul v15.16b, v27.16b, v0.16b
+	WORD $0x6e3b3c9c // cmhs v28.16b, v4.16b, v27.16b
+	WORD $0x6e25377b // cmhi v27.16b, v27.16b, v5.16b
+	VSUB V27.B16, V28.B16, V27.B16
+	WORD $0x6e2f3c90 // cmhs v16.16b, v4.16b, v15.16b
+	WORD $0x6e2535ef // cmhi v15.16b, v15.16b, v5.16b
+	VSUB V15.B16, V16.B16, V15.B16
+	FMOVQ 32(R12), F12
+	WORD $0x4e209d94 // mul v20.16b, v12.16b, v0.16b
+	WORD $0x6e2c3c97 // cmhs v23.16b, v4.16b, v12.16b
+	WORD $0x6e25358c // cmhi v12.16b, v12.16b, v5.16b
+	VSUB V12.B16, V23.B16, V12.B16
+	WORD $0x6e343c98 // cmhs v24.16b, v4.16b, v20.16b
+	WORD $0x6e253694 // cmhi v20.16b, v20.16b, v5.16b
+	VSUB V20.B16, V24.B16, V20.B16
+	FSTPQ (F25, F29), 1280(R2)
+	FSTPQ (F27, F12), 1312(R2)
+	FSTPQ (F26, F30), 1408(R2)
+	FSTPQ (F15, F20), 1440(R2)
+	FMOVQ 32(R9), F9
+	WORD $0x4e229d2d // mul v13.16b, v9.16b, v2.16b
+	WORD $0x4e219d29 // mul v9.16b, v9.16b, v1.16b
+	WORD $0x6e293c8b // cmhs v11.16b, v4.16b, v9.16b
+	WORD $0x6e253529 // cmhi v9.16b, v9.16b, v5.16b
+	VSUB V9.B16, V11.B16, V9.B16
+	WORD $0x6e2d3c92 // cmhs v18.16b, v4.16b, v13.16b
+	WORD $0x6e2535ad // cmhi v13.16b, v13.16b, v5.16b
+	VSUB V13.B16, V18.B16, V13.B16
+	FMOVQ 32(R10), F10
+	WORD $0x4e229d4e // mul v14.16b, v10.16b, v2.16b
+	WORD $0x4e219d4a // mul v10.16b, v10.16b, v1.16b
+	WORD $0x6e2a3c93 // cmhs v19.16b, v4.16b, v10.16b
+	WORD $0x6e25354a // cmhi v10.16b, v10.16b, v5.16b
+	VSUB V10.B16, V19.B16, V10.B16
+	WORD $0x6e2e3c96 // cmhs v22.16b, v4.16b, v14.16b
+	WORD $0x6e2535ce // cmhi v14.16b, v14.16b, v5.16b
+	VSUB V14.B16, V22.B16, V14.B16
+	FMOVQ 32(R11), F17
+	WORD $0x4e229e3f // mul v31.16b, v17.16b, v2.16b
+	WORD $0x4e219e31 // mul v17.16b, v17.16b, v1.16b
+	WORD $0x6e313c95 // cmhs v21.16b, v4.16b, v17.16b
+	WORD $0x6e253631 // cmhi v17.16b, v17.16b, v5.16b
+	VSUB V17.B16, V21.B16, V17.B16
+	WORD $0x6e3f3c88 // cmhs v8.16b, v4.16b, v31.16b
+	WORD $0x6e2537ff // cmhi v31.16b, v31.16b, v5.16b
+	VSUB V31.B16, V8.B16, V31.B16
+	FMOVQ 32(R12), F28
+	WORD $0x4e229f90 // mul v16.16b, v28.16b, v2.16b
+	WORD $0x4e219f9c // mul v28.16b, v28.16b, v1.16b
+	WORD $0x6e3c3c97 // cmhs v23.16b, v4.16b, v28.16b
+	WORD $0x6e25379c // cmhi v28.16b, v28.16b, v5.16b
+	VSUB V28.B16, V23.B16, V28.B16
+	WORD $0x6e303c98 // cmhs v24.16b, v4.16b, v16.16b
+	WORD $0x6e253610 // cmhi v16.16b, v16.16b, v5.16b
+	VSUB V16.B16, V24.B16, V16.B16
+	FSTPQ (F9, F10), 1536(R2)
+	FSTPQ (F17, F28), 1568(R2)
+	FSTPQ (F13, F14), 1664(R2)
+	FSTPQ (F31, F16), 1696(R2)
+	FMOVQ 32(R9), F25
+	WORD $0x4e239f39 // mul v25.16b, v25.16b, v3.16b
+	WORD $0x6e393c9d // cmhs v29.16b, v4.16b, v25.16b
+	WORD $0x6e253739 // cmhi v25.16b, v25.16b, v5.16b
+	VSUB V25.B16, V29.B16, V25.B16
+	FMOVS 48(R9), F27
+	VTBL V6.B16, [V27.B16], V27.B16
+	WORD $0x4e279f7b // mul v27.16b, v27.16b, v7.16b
+	WORD $0x6e3b3c8c // cmhs v12.16b, v4.16b, v27.16b
+	WORD $0x6e25377b // cmhi v27.16b, v27.16b, v5.16b
+	VSUB V27.B16, V12.B16, V27.B16
+	FMOVQ 32(R10), F26
+	WORD $0x4e239f5a // mul v26.16b, v26.16b, v3.16b
+	WORD $0x6e3a3c9e // cmhs v30.16b, v4.16b, v26.16b
+	WORD $0x6e25375a // cmhi v26.16b, v26.16b, v5.16b
+	VSUB V26.B16, V30.B16, V26.B16
+	FMOVS 48(R10), F15
+	VTBL V6.B16, [V15.B16], V15.B16
+	WORD $0x4e279def // mul v15.16b, v15.16b, v7.16b
+	WORD $0x6e2f3c94 // cmhs v20.16b, v4.16b, v15.16b
+	WORD $0x6e2535ef // cmhi v15.16b, v15.16b, v5.16b
+	VSUB V15.B16, V20.B16, V15.B16
+	FMOVQ 32(R11), F11
+	WORD $0x4e239d6b // mul v11.16b, v11.16b, v3.16b
+	WORD $0x6e2b3c92 // cmhs v18.16b, v4.16b, v11.16b
+	WORD $0x6e25356b // cmhi v11.16b, v11.16b, v5.16b
+	VSUB V11.B16, V18.B16, V11.B16
+	FMOVS 48(R11), F19
+	VTBL V6.B16, [V19.B16], V19.B16
+	WORD $0x4e279e73 // mul v19.16b, v19.16b, v7.16b
+	WORD $0x6e333c96 // cmhs v22.16b, v4.16b, v19.16b
+	WORD $0x6e253673 // cmhi v19.16b, v19.16b, v5.16b
+	VSUB V19.B16, V22.B16, V19.B16
+	FMOVQ 32(R12), F21
+	WORD $0x4e239eb5 // mul v21.16b, v21.16b, v3.16b
+	WORD $0x6e353c88 // cmhs v8.16b, v4.16b, v21.16b
+	WORD $0x6e2536b5 // cmhi v21.16b, v21.16b, v5.16b
+	VSUB V21.B16, V8.B16, V21.B16
+	FMOVS 48(R12), F23
+	VTBL V6.B16, [V23.B16], V23.B16
+	WORD $0x4e279ef7 // mul v23.16b, v23.16b, v7.16b
+	WORD $0x6e373c98 // cmhs v24.16b, v4.16b, v23.16b
+	WORD $0x6e2536f7 // cmhi v23.16b, v23.16b, v5.16b
+	VSUB V23.B16, V24.B16, V23.B16
+	FSTPQ (F25, F26), 1792(R2)
+	FSTPQ (F11, F21), 1824(R2)
+	FSTPQ (F27, F15), 1920(R2)
+	FSTPQ (F19, F23), 1952(R2)
 	ADD $2048, R2, R2
 	ADD $54, R9, R9
 	ADD $54, R10, R10
@@ -8714,9 +8494,12 @@ TEXT ·rowsIQ2_SNEON(SB), 0, $528-48
 	ADD R1, R11, R12
 	ADD $16, RSP, R13
 	MOVD ·gridIQ2S(SB), R14
-	MOVD ·signs8(SB), R15
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
+	VMOVI $1, V0.B16
+	VMOVQ $0x8040201008040201, $0x8040201008040201, V1
+	VMOVQ $0x0, $0x101010101010101, V2
+	VMOVQ $0x202020202020202, $0x303030303030303, V3
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
 loop:
 	PRFM (R5), PLDL1KEEP
 	PRFM 64(R5), PLDL1KEEP
@@ -8730,580 +8513,556 @@ loop:
 	PRFM 576(R5), PLDL1KEEP
 	PRFM 640(R5), PLDL1KEEP
 	ADD $656, R5, R5
-	VLD1 (R0), V2.H[0]
-	VLD1 (R6), V2.H[1]
-	VLD1 (R7), V2.H[2]
-	VLD1 (R8), V2.H[3]
-	WORD $0x0e217842 // fcvtl v2.4s, v2.4h
-	VMOVQ $0x3e8000003e800000, $0x3e8000003e800000, V3
-	WORD $0x6e23dc42 // fmul v2.4s, v2.4s, v3.4s
-	FMOVD 74(R0), F4
-	FMOVD 74(R6), F5
-	FMOVD 74(R7), F6
-	FMOVD 74(R8), F7
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP1 V6.D2, V4.D2, V5.D2
-	VZIP2 V6.D2, V4.D2, V7.D2
-	VMOVQ $0x8080800480808000, $0x8080800c80808008, V8
-	VMOVQ $0x8080800580808001, $0x8080800d80808009, V9
-	VMOVQ $0x8080800680808002, $0x8080800e8080800a, V10
-	VMOVQ $0x8080800780808003, $0x8080800f8080800b, V11
-	VMOVQ $0x3f0000003f000000, $0x3f0000003f000000, V12
-	VMOVI $15, V13.B16
-	VTBL V8.B16, [V5.B16], V14.B16
-	VAND V13.B16, V14.B16, V14.B16
-	WORD $0x6e21d9ce // ucvtf v14.4s, v14.4s
-	WORD $0x4e2cd5ce // fadd v14.4s, v14.4s, v12.4s
-	WORD $0x6e22ddce // fmul v14.4s, v14.4s, v2.4s
-	FMOVQ F14, (R13)
-	VTBL V8.B16, [V5.B16], V15.B16
-	VUSHR $4, V15.S4, V15.S4
-	WORD $0x6e21d9ef // ucvtf v15.4s, v15.4s
-	WORD $0x4e2cd5ef // fadd v15.4s, v15.4s, v12.4s
-	WORD $0x6e22ddef // fmul v15.4s, v15.4s, v2.4s
-	FMOVQ F15, 16(R13)
-	VTBL V9.B16, [V5.B16], V16.B16
-	VAND V13.B16, V16.B16, V16.B16
-	WORD $0x6e21da10 // ucvtf v16.4s, v16.4s
-	WORD $0x4e2cd610 // fadd v16.4s, v16.4s, v12.4s
-	WORD $0x6e22de10 // fmul v16.4s, v16.4s, v2.4s
-	FMOVQ F16, 32(R13)
-	VTBL V9.B16, [V5.B16], V17.B16
-	VUSHR $4, V17.S4, V17.S4
-	WORD $0x6e21da31 // ucvtf v17.4s, v17.4s
-	WORD $0x4e2cd631 // fadd v17.4s, v17.4s, v12.4s
-	WORD $0x6e22de31 // fmul v17.4s, v17.4s, v2.4s
-	FMOVQ F17, 48(R13)
-	VTBL V10.B16, [V5.B16], V18.B16
-	VAND V13.B16, V18.B16, V18.B16
+	VLD1 (R0), V6.H[0]
+	VLD1 (R6), V6.H[1]
+	VLD1 (R7), V6.H[2]
+	VLD1 (R8), V6.H[3]
+	WORD $0x0e2178c6 // fcvtl v6.4s, v6.4h
+	VMOVQ $0x3e8000003e800000, $0x3e8000003e800000, V7
+	WORD $0x6e27dcc6 // fmul v6.4s, v6.4s, v7.4s
+	FMOVD 74(R0), F8
+	FMOVD 74(R6), F9
+	FMOVD 74(R7), F10
+	FMOVD 74(R8), F11
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP1 V10.D2, V8.D2, V9.D2
+	VZIP2 V10.D2, V8.D2, V11.D2
+	VMOVQ $0x8080800480808000, $0x8080800c80808008, V12
+	VMOVQ $0x8080800580808001, $0x8080800d80808009, V13
+	VMOVQ $0x8080800680808002, $0x8080800e8080800a, V14
+	VMOVQ $0x8080800780808003, $0x8080800f8080800b, V15
+	VMOVQ $0x3f0000003f000000, $0x3f0000003f000000, V16
+	VMOVI $15, V17.B16
+	VTBL V12.B16, [V9.B16], V18.B16
+	VAND V17.B16, V18.B16, V18.B16
 	WORD $0x6e21da52 // ucvtf v18.4s, v18.4s
-	WORD $0x4e2cd652 // fadd v18.4s, v18.4s, v12.4s
-	WORD $0x6e22de52 // fmul v18.4s, v18.4s, v2.4s
-	FMOVQ F18, 64(R13)
-	VTBL V10.B16, [V5.B16], V19.B16
+	WORD $0x4e30d652 // fadd v18.4s, v18.4s, v16.4s
+	WORD $0x6e26de52 // fmul v18.4s, v18.4s, v6.4s
+	FMOVQ F18, (R13)
+	VTBL V12.B16, [V9.B16], V19.B16
 	VUSHR $4, V19.S4, V19.S4
 	WORD $0x6e21da73 // ucvtf v19.4s, v19.4s
-	WORD $0x4e2cd673 // fadd v19.4s, v19.4s, v12.4s
-	WORD $0x6e22de73 // fmul v19.4s, v19.4s, v2.4s
-	FMOVQ F19, 80(R13)
-	VTBL V11.B16, [V5.B16], V20.B16
-	VAND V13.B16, V20.B16, V20.B16
+	WORD $0x4e30d673 // fadd v19.4s, v19.4s, v16.4s
+	WORD $0x6e26de73 // fmul v19.4s, v19.4s, v6.4s
+	FMOVQ F19, 16(R13)
+	VTBL V13.B16, [V9.B16], V20.B16
+	VAND V17.B16, V20.B16, V20.B16
 	WORD $0x6e21da94 // ucvtf v20.4s, v20.4s
-	WORD $0x4e2cd694 // fadd v20.4s, v20.4s, v12.4s
-	WORD $0x6e22de94 // fmul v20.4s, v20.4s, v2.4s
-	FMOVQ F20, 96(R13)
-	VTBL V11.B16, [V5.B16], V21.B16
+	WORD $0x4e30d694 // fadd v20.4s, v20.4s, v16.4s
+	WORD $0x6e26de94 // fmul v20.4s, v20.4s, v6.4s
+	FMOVQ F20, 32(R13)
+	VTBL V13.B16, [V9.B16], V21.B16
 	VUSHR $4, V21.S4, V21.S4
 	WORD $0x6e21dab5 // ucvtf v21.4s, v21.4s
-	WORD $0x4e2cd6b5 // fadd v21.4s, v21.4s, v12.4s
-	WORD $0x6e22deb5 // fmul v21.4s, v21.4s, v2.4s
-	FMOVQ F21, 112(R13)
-	VTBL V8.B16, [V7.B16], V22.B16
-	VAND V13.B16, V22.B16, V22.B16
+	WORD $0x4e30d6b5 // fadd v21.4s, v21.4s, v16.4s
+	WORD $0x6e26deb5 // fmul v21.4s, v21.4s, v6.4s
+	FMOVQ F21, 48(R13)
+	VTBL V14.B16, [V9.B16], V22.B16
+	VAND V17.B16, V22.B16, V22.B16
 	WORD $0x6e21dad6 // ucvtf v22.4s, v22.4s
-	WORD $0x4e2cd6d6 // fadd v22.4s, v22.4s, v12.4s
-	WORD $0x6e22ded6 // fmul v22.4s, v22.4s, v2.4s
-	FMOVQ F22, 128(R13)
-	VTBL V8.B16, [V7.B16], V23.B16
+	WORD $0x4e30d6d6 // fadd v22.4s, v22.4s, v16.4s
+	WORD $0x6e26ded6 // fmul v22.4s, v22.4s, v6.4s
+	FMOVQ F22, 64(R13)
+	VTBL V14.B16, [V9.B16], V23.B16
 	VUSHR $4, V23.S4, V23.S4
 	WORD $0x6e21daf7 // ucvtf v23.4s, v23.4s
-	WORD $0x4e2cd6f7 // fadd v23.4s, v23.4s, v12.4s
-	WORD $0x6e22def7 // fmul v23.4s, v23.4s, v2.4s
-	FMOVQ F23, 144(R13)
-	VTBL V9.B16, [V7.B16], V24.B16
-	VAND V13.B16, V24.B16, V24.B16
+	WORD $0x4e30d6f7 // fadd v23.4s, v23.4s, v16.4s
+	WORD $0x6e26def7 // fmul v23.4s, v23.4s, v6.4s
+	FMOVQ F23, 80(R13)
+	VTBL V15.B16, [V9.B16], V24.B16
+	VAND V17.B16, V24.B16, V24.B16
 	WORD $0x6e21db18 // ucvtf v24.4s, v24.4s
-	WORD $0x4e2cd718 // fadd v24.4s, v24.4s, v12.4s
-	WORD $0x6e22df18 // fmul v24.4s, v24.4s, v2.4s
-	FMOVQ F24, 160(R13)
-	VTBL V9.B16, [V7.B16], V25.B16
+	WORD $0x4e30d718 // fadd v24.4s, v24.4s, v16.4s
+	WORD $0x6e26df18 // fmul v24.4s, v24.4s, v6.4s
+	FMOVQ F24, 96(R13)
+	VTBL V15.B16, [V9.B16], V25.B16
 	VUSHR $4, V25.S4, V25.S4
 	WORD $0x6e21db39 // ucvtf v25.4s, v25.4s
-	WORD $0x4e2cd739 // fadd v25.4s, v25.4s, v12.4s
-	WORD $0x6e22df39 // fmul v25.4s, v25.4s, v2.4s
-	FMOVQ F25, 176(R13)
-	VTBL V10.B16, [V7.B16], V26.B16
-	VAND V13.B16, V26.B16, V26.B16
+	WORD $0x4e30d739 // fadd v25.4s, v25.4s, v16.4s
+	WORD $0x6e26df39 // fmul v25.4s, v25.4s, v6.4s
+	FMOVQ F25, 112(R13)
+	VTBL V12.B16, [V11.B16], V26.B16
+	VAND V17.B16, V26.B16, V26.B16
 	WORD $0x6e21db5a // ucvtf v26.4s, v26.4s
-	WORD $0x4e2cd75a // fadd v26.4s, v26.4s, v12.4s
-	WORD $0x6e22df5a // fmul v26.4s, v26.4s, v2.4s
-	FMOVQ F26, 192(R13)
-	VTBL V10.B16, [V7.B16], V27.B16
+	WORD $0x4e30d75a // fadd v26.4s, v26.4s, v16.4s
+	WORD $0x6e26df5a // fmul v26.4s, v26.4s, v6.4s
+	FMOVQ F26, 128(R13)
+	VTBL V12.B16, [V11.B16], V27.B16
 	VUSHR $4, V27.S4, V27.S4
 	WORD $0x6e21db7b // ucvtf v27.4s, v27.4s
-	WORD $0x4e2cd77b // fadd v27.4s, v27.4s, v12.4s
-	WORD $0x6e22df7b // fmul v27.4s, v27.4s, v2.4s
-	FMOVQ F27, 208(R13)
-	VTBL V11.B16, [V7.B16], V28.B16
-	VAND V13.B16, V28.B16, V28.B16
+	WORD $0x4e30d77b // fadd v27.4s, v27.4s, v16.4s
+	WORD $0x6e26df7b // fmul v27.4s, v27.4s, v6.4s
+	FMOVQ F27, 144(R13)
+	VTBL V13.B16, [V11.B16], V28.B16
+	VAND V17.B16, V28.B16, V28.B16
 	WORD $0x6e21db9c // ucvtf v28.4s, v28.4s
-	WORD $0x4e2cd79c // fadd v28.4s, v28.4s, v12.4s
-	WORD $0x6e22df9c // fmul v28.4s, v28.4s, v2.4s
-	FMOVQ F28, 224(R13)
-	VTBL V11.B16, [V7.B16], V29.B16
+	WORD $0x4e30d79c // fadd v28.4s, v28.4s, v16.4s
+	WORD $0x6e26df9c // fmul v28.4s, v28.4s, v6.4s
+	FMOVQ F28, 160(R13)
+	VTBL V13.B16, [V11.B16], V29.B16
 	VUSHR $4, V29.S4, V29.S4
 	WORD $0x6e21dbbd // ucvtf v29.4s, v29.4s
-	WORD $0x4e2cd7bd // fadd v29.4s, v29.4s, v12.4s
-	WORD $0x6e22dfbd // fmul v29.4s, v29.4s, v2.4s
-	FMOVQ F29, 240(R13)
-	VLD1 (R9), V30.H[0]
-	VLD1 (R10), V30.H[1]
-	VLD1 (R11), V30.H[2]
-	VLD1 (R12), V30.H[3]
-	WORD $0x0e217bde // fcvtl v30.4s, v30.4h
-	VMOVQ $0x3e8000003e800000, $0x3e8000003e800000, V31
-	WORD $0x6e3fdfde // fmul v30.4s, v30.4s, v31.4s
-	FMOVD 74(R9), F3
-	FMOVD 74(R10), F4
-	FMOVD 74(R11), F6
-	FMOVD 74(R12), F14
-	VZIP1 V4.S4, V3.S4, V3.S4
-	VZIP1 V14.S4, V6.S4, V6.S4
-	VZIP1 V6.D2, V3.D2, V4.D2
-	VZIP2 V6.D2, V3.D2, V14.D2
-	VMOVQ $0x8080800480808000, $0x8080800c80808008, V15
-	VMOVQ $0x8080800580808001, $0x8080800d80808009, V16
-	VMOVQ $0x8080800680808002, $0x8080800e8080800a, V17
-	VMOVQ $0x8080800780808003, $0x8080800f8080800b, V18
-	VMOVQ $0x3f0000003f000000, $0x3f0000003f000000, V19
-	VMOVI $15, V20.B16
-	VTBL V15.B16, [V4.B16], V21.B16
-	VAND V20.B16, V21.B16, V21.B16
-	WORD $0x6e21dab5 // ucvtf v21.4s, v21.4s
-	WORD $0x4e33d6b5 // fadd v21.4s, v21.4s, v19.4s
-	WORD $0x6e3edeb5 // fmul v21.4s, v21.4s, v30.4s
-	FMOVQ F21, 256(R13)
-	VTBL V15.B16, [V4.B16], V22.B16
-	VUSHR $4, V22.S4, V22.S4
-	WORD $0x6e21dad6 // ucvtf v22.4s, v22.4s
-	WORD $0x4e33d6d6 // fadd v22.4s, v22.4s, v19.4s
-	WORD $0x6e3eded6 // fmul v22.4s, v22.4s, v30.4s
-	FMOVQ F22, 272(R13)
-	VTBL V16.B16, [V4.B16], V23.B16
-	VAND V20.B16, V23.B16, V23.B16
-	WORD $0x6e21daf7 // ucvtf v23.4s, v23.4s
-	WORD $0x4e33d6f7 // fadd v23.4s, v23.4s, v19.4s
-	WORD $0x6e3edef7 // fmul v23.4s, v23.4s, v30.4s
-	FMOVQ F23, 288(R13)
-	VTBL V16.B16, [V4.B16], V24.B16
-	VUSHR $4, V24.S4, V24.S4
-	WORD $0x6e21db18 // ucvtf v24.4s, v24.4s
-	WORD $0x4e33d718 // fadd v24.4s, v24.4s, v19.4s
-	WORD $0x6e3edf18 // fmul v24.4s, v24.4s, v30.4s
-	FMOVQ F24, 304(R13)
-	VTBL V17.B16, [V4.B16], V25.B16
-	VAND V20.B16, V25.B16, V25.B16
-	WORD $0x6e21db39 // ucvtf v25.4s, v25.4s
-	WORD $0x4e33d739 // fadd v25.4s, v25.4s, v19.4s
-	WORD $0x6e3edf39 // fmul v25.4s, v25.4s, v30.4s
-	FMOVQ F25, 320(R13)
-	VTBL V17.B16, [V4.B16], V26.B16
-	VUSHR $4, V26.S4, V26.S4
-	WORD $0x6e21db5a // ucvtf v26.4s, v26.4s
-	WORD $0x4e33d75a // fadd v26.4s, v26.4s, v19.4s
-	WORD $0x6e3edf5a // fmul v26.4s, v26.4s, v30.4s
-	FMOVQ F26, 336(R13)
-	VTBL V18.B16, [V4.B16], V27.B16
-	VAND V20.B16, V27.B16, V27.B16
-	WORD $0x6e21db7b // ucvtf v27.4s, v27.4s
-	WORD $0x4e33d77b // fadd v27.4s, v27.4s, v19.4s
-	WORD $0x6e3edf7b // fmul v27.4s, v27.4s, v30.4s
-	FMOVQ F27, 352(R13)
-	VTBL V18.B16, [V4.B16], V28.B16
-	VUSHR $4, V28.S4, V28.S4
-	WORD $0x6e21db9c // ucvtf v28.4s, v28.4s
-	WORD $0x4e33d79c // fadd v28.4s, v28.4s, v19.4s
-	WORD $0x6e3edf9c // fmul v28.4s, v28.4s, v30.4s
-	FMOVQ F28, 368(R13)
-	VTBL V15.B16, [V14.B16], V29.B16
-	VAND V20.B16, V29.B16, V29.B16
-	WORD $0x6e21dbbd // ucvtf v29.4s, v29.4s
-	WORD $0x4e33d7bd // fadd v29.4s, v29.4s, v19.4s
-	WORD $0x6e3edfbd // fmul v29.4s, v29.4s, v30.4s
-	FMOVQ F29, 384(R13)
-	VTBL V15.B16, [V14.B16], V8.B16
+	WORD $0x4e30d7bd // fadd v29.4s, v29.4s, v16.4s
+	WORD $0x6e26dfbd // fmul v29.4s, v29.4s, v6.4s
+	FMOVQ F29, 176(R13)
+	VTBL V14.B16, [V11.B16], V30.B16
+	VAND V17.B16, V30.B16, V30.B16
+	WORD $0x6e21dbde // ucvtf v30.4s, v30.4s
+	WORD $0x4e30d7de // fadd v30.4s, v30.4s, v16.4s
+	WORD $0x6e26dfde // fmul v30.4s, v30.4s, v6.4s
+	FMOVQ F30, 192(R13)
+	VTBL V14.B16, [V11.B16], V31.B16
+	VUSHR $4, V31.S4, V31.S4
+	WORD $0x6e21dbff // ucvtf v31.4s, v31.4s
+	WORD $0x4e30d7ff // fadd v31.4s, v31.4s, v16.4s
+	WORD $0x6e26dfff // fmul v31.4s, v31.4s, v6.4s
+	FMOVQ F31, 208(R13)
+	VTBL V15.B16, [V11.B16], V7.B16
+	VAND V17.B16, V7.B16, V7.B16
+	WORD $0x6e21d8e7 // ucvtf v7.4s, v7.4s
+	WORD $0x4e30d4e7 // fadd v7.4s, v7.4s, v16.4s
+	WORD $0x6e26dce7 // fmul v7.4s, v7.4s, v6.4s
+	FMOVQ F7, 224(R13)
+	VTBL V15.B16, [V11.B16], V8.B16
 	VUSHR $4, V8.S4, V8.S4
 	WORD $0x6e21d908 // ucvtf v8.4s, v8.4s
-	WORD $0x4e33d508 // fadd v8.4s, v8.4s, v19.4s
-	WORD $0x6e3edd08 // fmul v8.4s, v8.4s, v30.4s
-	FMOVQ F8, 400(R13)
-	VTBL V16.B16, [V14.B16], V9.B16
-	VAND V20.B16, V9.B16, V9.B16
-	WORD $0x6e21d929 // ucvtf v9.4s, v9.4s
-	WORD $0x4e33d529 // fadd v9.4s, v9.4s, v19.4s
-	WORD $0x6e3edd29 // fmul v9.4s, v9.4s, v30.4s
-	FMOVQ F9, 416(R13)
-	VTBL V16.B16, [V14.B16], V10.B16
-	VUSHR $4, V10.S4, V10.S4
-	WORD $0x6e21d94a // ucvtf v10.4s, v10.4s
-	WORD $0x4e33d54a // fadd v10.4s, v10.4s, v19.4s
-	WORD $0x6e3edd4a // fmul v10.4s, v10.4s, v30.4s
-	FMOVQ F10, 432(R13)
-	VTBL V17.B16, [V14.B16], V11.B16
-	VAND V20.B16, V11.B16, V11.B16
-	WORD $0x6e21d96b // ucvtf v11.4s, v11.4s
-	WORD $0x4e33d56b // fadd v11.4s, v11.4s, v19.4s
-	WORD $0x6e3edd6b // fmul v11.4s, v11.4s, v30.4s
-	FMOVQ F11, 448(R13)
-	VTBL V17.B16, [V14.B16], V12.B16
+	WORD $0x4e30d508 // fadd v8.4s, v8.4s, v16.4s
+	WORD $0x6e26dd08 // fmul v8.4s, v8.4s, v6.4s
+	FMOVQ F8, 240(R13)
+	VLD1 (R9), V10.H[0]
+	VLD1 (R10), V10.H[1]
+	VLD1 (R11), V10.H[2]
+	VLD1 (R12), V10.H[3]
+	WORD $0x0e21794a // fcvtl v10.4s, v10.4h
+	VMOVQ $0x3e8000003e800000, $0x3e8000003e800000, V18
+	WORD $0x6e32dd4a // fmul v10.4s, v10.4s, v18.4s
+	FMOVD 74(R9), F19
+	FMOVD 74(R10), F20
+	FMOVD 74(R11), F21
+	FMOVD 74(R12), F22
+	VZIP1 V20.S4, V19.S4, V19.S4
+	VZIP1 V22.S4, V21.S4, V21.S4
+	VZIP1 V21.D2, V19.D2, V20.D2
+	VZIP2 V21.D2, V19.D2, V22.D2
+	VMOVQ $0x8080800480808000, $0x8080800c80808008, V23
+	VMOVQ $0x8080800580808001, $0x8080800d80808009, V24
+	VMOVQ $0x8080800680808002, $0x8080800e8080800a, V25
+	VMOVQ $0x8080800780808003, $0x8080800f8080800b, V26
+	VMOVQ $0x3f0000003f000000, $0x3f0000003f000000, V27
+	VMOVI $15, V28.B16
+	VTBL V23.B16, [V20.B16], V29.B16
+	VAND V28.B16, V29.B16, V29.B16
+	WORD $0x6e21dbbd // ucvtf v29.4s, v29.4s
+	WORD $0x4e3bd7bd // fadd v29.4s, v29.4s, v27.4s
+	WORD $0x6e2adfbd // fmul v29.4s, v29.4s, v10.4s
+	FMOVQ F29, 256(R13)
+	VTBL V23.B16, [V20.B16], V30.B16
+	VUSHR $4, V30.S4, V30.S4
+	WORD $0x6e21dbde // ucvtf v30.4s, v30.4s
+	WORD $0x4e3bd7de // fadd v30.4s, v30.4s, v27.4s
+	WORD $0x6e2adfde // fmul v30.4s, v30.4s, v10.4s
+	FMOVQ F30, 272(R13)
+	VTBL V24.B16, [V20.B16], V31.B16
+	VAND V28.B16, V31.B16, V31.B16
+	WORD $0x6e21dbff // ucvtf v31.4s, v31.4s
+	WORD $0x4e3bd7ff // fadd v31.4s, v31.4s, v27.4s
+	WORD $0x6e2adfff // fmul v31.4s, v31.4s, v10.4s
+	FMOVQ F31, 288(R13)
+	VTBL V24.B16, [V20.B16], V7.B16
+	VUSHR $4, V7.S4, V7.S4
+	WORD $0x6e21d8e7 // ucvtf v7.4s, v7.4s
+	WORD $0x4e3bd4e7 // fadd v7.4s, v7.4s, v27.4s
+	WORD $0x6e2adce7 // fmul v7.4s, v7.4s, v10.4s
+	FMOVQ F7, 304(R13)
+	VTBL V25.B16, [V20.B16], V8.B16
+	VAND V28.B16, V8.B16, V8.B16
+	WORD $0x6e21d908 // ucvtf v8.4s, v8.4s
+	WORD $0x4e3bd508 // fadd v8.4s, v8.4s, v27.4s
+	WORD $0x6e2add08 // fmul v8.4s, v8.4s, v10.4s
+	FMOVQ F8, 320(R13)
+	VTBL V25.B16, [V20.B16], V12.B16
 	VUSHR $4, V12.S4, V12.S4
 	WORD $0x6e21d98c // ucvtf v12.4s, v12.4s
-	WORD $0x4e33d58c // fadd v12.4s, v12.4s, v19.4s
-	WORD $0x6e3edd8c // fmul v12.4s, v12.4s, v30.4s
-	FMOVQ F12, 464(R13)
-	VTBL V18.B16, [V14.B16], V13.B16
-	VAND V20.B16, V13.B16, V13.B16
+	WORD $0x4e3bd58c // fadd v12.4s, v12.4s, v27.4s
+	WORD $0x6e2add8c // fmul v12.4s, v12.4s, v10.4s
+	FMOVQ F12, 336(R13)
+	VTBL V26.B16, [V20.B16], V13.B16
+	VAND V28.B16, V13.B16, V13.B16
 	WORD $0x6e21d9ad // ucvtf v13.4s, v13.4s
-	WORD $0x4e33d5ad // fadd v13.4s, v13.4s, v19.4s
-	WORD $0x6e3eddad // fmul v13.4s, v13.4s, v30.4s
-	FMOVQ F13, 480(R13)
-	VTBL V18.B16, [V14.B16], V2.B16
-	VUSHR $4, V2.S4, V2.S4
-	WORD $0x6e21d842 // ucvtf v2.4s, v2.4s
-	WORD $0x4e33d442 // fadd v2.4s, v2.4s, v19.4s
-	WORD $0x6e3edc42 // fmul v2.4s, v2.4s, v30.4s
-	FMOVQ F2, 496(R13)
-	MOVD R13, R20
-	MOVD ZR, R19
+	WORD $0x4e3bd5ad // fadd v13.4s, v13.4s, v27.4s
+	WORD $0x6e2addad // fmul v13.4s, v13.4s, v10.4s
+	FMOVQ F13, 352(R13)
+	VTBL V26.B16, [V20.B16], V14.B16
+	VUSHR $4, V14.S4, V14.S4
+	WORD $0x6e21d9ce // ucvtf v14.4s, v14.4s
+	WORD $0x4e3bd5ce // fadd v14.4s, v14.4s, v27.4s
+	WORD $0x6e2addce // fmul v14.4s, v14.4s, v10.4s
+	FMOVQ F14, 368(R13)
+	VTBL V23.B16, [V22.B16], V15.B16
+	VAND V28.B16, V15.B16, V15.B16
+	WORD $0x6e21d9ef // ucvtf v15.4s, v15.4s
+	WORD $0x4e3bd5ef // fadd v15.4s, v15.4s, v27.4s
+	WORD $0x6e2addef // fmul v15.4s, v15.4s, v10.4s
+	FMOVQ F15, 384(R13)
+	VTBL V23.B16, [V22.B16], V16.B16
+	VUSHR $4, V16.S4, V16.S4
+	WORD $0x6e21da10 // ucvtf v16.4s, v16.4s
+	WORD $0x4e3bd610 // fadd v16.4s, v16.4s, v27.4s
+	WORD $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	FMOVQ F16, 400(R13)
+	VTBL V24.B16, [V22.B16], V17.B16
+	VAND V28.B16, V17.B16, V17.B16
+	WORD $0x6e21da31 // ucvtf v17.4s, v17.4s
+	WORD $0x4e3bd631 // fadd v17.4s, v17.4s, v27.4s
+	WORD $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	FMOVQ F17, 416(R13)
+	VTBL V24.B16, [V22.B16], V6.B16
+	VUSHR $4, V6.S4, V6.S4
+	WORD $0x6e21d8c6 // ucvtf v6.4s, v6.4s
+	WORD $0x4e3bd4c6 // fadd v6.4s, v6.4s, v27.4s
+	WORD $0x6e2adcc6 // fmul v6.4s, v6.4s, v10.4s
+	FMOVQ F6, 432(R13)
+	VTBL V25.B16, [V22.B16], V9.B16
+	VAND V28.B16, V9.B16, V9.B16
+	WORD $0x6e21d929 // ucvtf v9.4s, v9.4s
+	WORD $0x4e3bd529 // fadd v9.4s, v9.4s, v27.4s
+	WORD $0x6e2add29 // fmul v9.4s, v9.4s, v10.4s
+	FMOVQ F9, 448(R13)
+	VTBL V25.B16, [V22.B16], V11.B16
+	VUSHR $4, V11.S4, V11.S4
+	WORD $0x6e21d96b // ucvtf v11.4s, v11.4s
+	WORD $0x4e3bd56b // fadd v11.4s, v11.4s, v27.4s
+	WORD $0x6e2add6b // fmul v11.4s, v11.4s, v10.4s
+	FMOVQ F11, 464(R13)
+	VTBL V26.B16, [V22.B16], V18.B16
+	VAND V28.B16, V18.B16, V18.B16
+	WORD $0x6e21da52 // ucvtf v18.4s, v18.4s
+	WORD $0x4e3bd652 // fadd v18.4s, v18.4s, v27.4s
+	WORD $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	FMOVQ F18, 480(R13)
+	VTBL V26.B16, [V22.B16], V19.B16
+	VUSHR $4, V19.S4, V19.S4
+	WORD $0x6e21da73 // ucvtf v19.4s, v19.4s
+	WORD $0x4e3bd673 // fadd v19.4s, v19.4s, v27.4s
+	WORD $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	FMOVQ F19, 496(R13)
+	MOVD R13, R19
+	MOVD ZR, R17
 unit:
-	FLDPQ.P 32(R3), (F5, F7)
-	ADD R19<<0, R0, R1
-	MOVBU 66(R1), R25
-	ADD R19<<2, R0, R1
-	MOVBU 2(R1), R21
-	UBFX $0, R25, $2, R23
-	ORR R23<<8, R21, R21
-	MOVBU 3(R1), R22
-	UBFX $2, R25, $2, R23
-	ORR R23<<8, R22, R22
-	FMOVD (R14)(R21<<3), F31
-	FMOVD (R14)(R22<<3), F3
-	VZIP1 V3.D2, V31.D2, V31.D2
-	MOVBU 34(R1), R23
-	MOVBU 35(R1), R24
-	FMOVD (R15)(R23<<3), F6
-	FMOVD (R15)(R24<<3), F21
-	VZIP1 V21.D2, V6.D2, V6.D2
-	WORD $0x4e269fff // mul v31.16b, v31.16b, v6.16b
-	WORD $0x0e25c3f6 // smull v22.8h, v31.8b, v5.8b
-	WORD $0x4e2583f6 // smlal2 v22.8h, v31.16b, v5.16b
-	MOVBU 4(R1), R21
-	UBFX $4, R25, $2, R23
-	ORR R23<<8, R21, R21
-	MOVBU 5(R1), R22
-	UBFX $6, R25, $2, R23
-	ORR R23<<8, R22, R22
-	FMOVD (R14)(R21<<3), F23
-	FMOVD (R14)(R22<<3), F24
-	VZIP1 V24.D2, V23.D2, V23.D2
-	MOVBU 36(R1), R23
-	MOVBU 37(R1), R24
-	FMOVD (R15)(R23<<3), F25
-	FMOVD (R15)(R24<<3), F26
-	VZIP1 V26.D2, V25.D2, V25.D2
-	WORD $0x4e399ef7 // mul v23.16b, v23.16b, v25.16b
-	WORD $0x0e27c2fb // smull v27.8h, v23.8b, v7.8b
-	WORD $0x4e2782fb // smlal2 v27.8h, v23.16b, v7.16b
-	ADD R19<<0, R6, R24
-	MOVBU 66(R24), R23
-	ADD R19<<2, R6, R24
-	MOVBU 2(R24), R16
-	UBFX $0, R23, $2, R21
-	ORR R21<<8, R16, R16
-	MOVBU 3(R24), R17
-	UBFX $2, R23, $2, R21
-	ORR R21<<8, R17, R17
-	FMOVD (R14)(R16<<3), F28
-	FMOVD (R14)(R17<<3), F29
-	VZIP1 V29.D2, V28.D2, V28.D2
-	MOVBU 34(R24), R21
-	MOVBU 35(R24), R22
-	FMOVD (R15)(R21<<3), F8
-	FMOVD (R15)(R22<<3), F9
-	VZIP1 V9.D2, V8.D2, V8.D2
-	WORD $0x4e289f9c // mul v28.16b, v28.16b, v8.16b
-	WORD $0x0e25c38a // smull v10.8h, v28.8b, v5.8b
-	WORD $0x4e25838a // smlal2 v10.8h, v28.16b, v5.16b
-	VADDP V10.H8, V22.H8, V22.H8
-	MOVBU 4(R24), R16
-	UBFX $4, R23, $2, R21
-	ORR R21<<8, R16, R16
-	MOVBU 5(R24), R17
-	UBFX $6, R23, $2, R21
-	ORR R21<<8, R17, R17
-	FMOVD (R14)(R16<<3), F11
-	FMOVD (R14)(R17<<3), F12
-	VZIP1 V12.D2, V11.D2, V11.D2
-	MOVBU 36(R24), R21
-	MOVBU 37(R24), R22
-	FMOVD (R15)(R21<<3), F13
-	FMOVD (R15)(R22<<3), F2
-	VZIP1 V2.D2, V13.D2, V13.D2
-	WORD $0x4e2d9d6b // mul v11.16b, v11.16b, v13.16b
-	WORD $0x0e27c16f // smull v15.8h, v11.8b, v7.8b
-	WORD $0x4e27816f // smlal2 v15.8h, v11.16b, v7.16b
-	VADDP V15.H8, V27.H8, V27.H8
-	ADD R19<<0, R7, R22
+	FLDPQ.P 32(R3), (F21, F29)
+	ADD R17<<0, R0, R25
+	MOVBU 66(R25), R24
+	ADD R17<<2, R0, R25
+	FMOVS 34(R25), F30
+	MOVBU 2(R25), R20
+	UBFX $0, R24, $2, R22
+	ORR R22<<8, R20, R20
+	MOVBU 3(R25), R21
+	UBFX $2, R24, $2, R22
+	ORR R22<<8, R21, R21
+	FMOVD (R14)(R20<<3), F31
+	FMOVD (R14)(R21<<3), F7
+	VZIP1 V7.D2, V31.D2, V31.D2
+	VTBL V2.B16, [V30.B16], V8.B16
+	VCMTST V1.B16, V8.B16, V8.B16
+	VORR V0.B16, V8.B16, V8.B16
+	WORD $0x4e289fff // mul v31.16b, v31.16b, v8.16b
+	WORD $0x0e35c3ec // smull v12.8h, v31.8b, v21.8b
+	WORD $0x4e3583ec // smlal2 v12.8h, v31.16b, v21.16b
+	MOVBU 4(R25), R20
+	UBFX $4, R24, $2, R22
+	ORR R22<<8, R20, R20
+	MOVBU 5(R25), R21
+	UBFX $6, R24, $2, R22
+	ORR R22<<8, R21, R21
+	FMOVD (R14)(R20<<3), F13
+	FMOVD (R14)(R21<<3), F14
+	VZIP1 V14.D2, V13.D2, V13.D2
+	VTBL V3.B16, [V30.B16], V15.B16
+	VCMTST V1.B16, V15.B16, V15.B16
+	VORR V0.B16, V15.B16, V15.B16
+	WORD $0x4e2f9dad // mul v13.16b, v13.16b, v15.16b
+	WORD $0x0e3dc1b0 // smull v16.8h, v13.8b, v29.8b
+	WORD $0x4e3d81b0 // smlal2 v16.8h, v13.16b, v29.16b
+	ADD R17<<0, R6, R22
 	MOVBU 66(R22), R21
-	ADD R19<<2, R7, R22
-	MOVBU 2(R22), R25
+	ADD R17<<2, R6, R22
+	FMOVS 34(R22), F17
+	MOVBU 2(R22), R1
 	UBFX $0, R21, $2, R16
-	ORR R16<<8, R25, R25
-	MOVBU 3(R22), R1
+	ORR R16<<8, R1, R1
+	MOVBU 3(R22), R15
 	UBFX $2, R21, $2, R16
-	ORR R16<<8, R1, R1
-	FMOVD (R14)(R25<<3), F16
-	FMOVD (R14)(R1<<3), F17
-	VZIP1 V17.D2, V16.D2, V16.D2
-	MOVBU 34(R22), R16
-	MOVBU 35(R22), R17
-	FMOVD (R15)(R16<<3), F18
-	FMOVD (R15)(R17<<3), F19
-	VZIP1 V19.D2, V18.D2, V18.D2
-	WORD $0x4e329e10 // mul v16.16b, v16.16b, v18.16b
-	WORD $0x0e25c214 // smull v20.8h, v16.8b, v5.8b
-	WORD $0x4e258214 // smlal2 v20.8h, v16.16b, v5.16b
-	MOVBU 4(R22), R25
+	ORR R16<<8, R15, R15
+	FMOVD (R14)(R1<<3), F6
+	FMOVD (R14)(R15<<3), F9
+	VZIP1 V9.D2, V6.D2, V6.D2
+	VTBL V2.B16, [V17.B16], V11.B16
+	VCMTST V1.B16, V11.B16, V11.B16
+	VORR V0.B16, V11.B16, V11.B16
+	WORD $0x4e2b9cc6 // mul v6.16b, v6.16b, v11.16b
+	WORD $0x0e35c0d2 // smull v18.8h, v6.8b, v21.8b
+	WORD $0x4e3580d2 // smlal2 v18.8h, v6.16b, v21.16b
+	VADDP V18.H8, V12.H8, V12.H8
+	MOVBU 4(R22), R1
 	UBFX $4, R21, $2, R16
-	ORR R16<<8, R25, R25
-	MOVBU 5(R22), R1
-	UBFX $6, R21, $2, R16
 	ORR R16<<8, R1, R1
-	FMOVD (R14)(R25<<3), F30
-	FMOVD (R14)(R1<<3), F4
-	VZIP1 V4.D2, V30.D2, V30.D2
-	MOVBU 36(R22), R16
-	MOVBU 37(R22), R17
-	FMOVD (R15)(R16<<3), F14
-	FMOVD (R15)(R17<<3), F3
-	VZIP1 V3.D2, V14.D2, V14.D2
-	WORD $0x4e2e9fde // mul v30.16b, v30.16b, v14.16b
-	WORD $0x0e27c3d5 // smull v21.8h, v30.8b, v7.8b
-	WORD $0x4e2783d5 // smlal2 v21.8h, v30.16b, v7.16b
-	ADD R19<<0, R8, R17
-	MOVBU 66(R17), R16
-	ADD R19<<2, R8, R17
-	MOVBU 2(R17), R23
-	UBFX $0, R16, $2, R25
+	MOVBU 5(R22), R15
+	UBFX $6, R21, $2, R16
+	ORR R16<<8, R15, R15
+	FMOVD (R14)(R1<<3), F19
+	FMOVD (R14)(R15<<3), F23
+	VZIP1 V23.D2, V19.D2, V19.D2
+	VTBL V3.B16, [V17.B16], V24.B16
+	VCMTST V1.B16, V24.B16, V24.B16
+	VORR V0.B16, V24.B16, V24.B16
+	WORD $0x4e389e73 // mul v19.16b, v19.16b, v24.16b
+	WORD $0x0e3dc279 // smull v25.8h, v19.8b, v29.8b
+	WORD $0x4e3d8279 // smlal2 v25.8h, v19.16b, v29.16b
+	VADDP V25.H8, V16.H8, V16.H8
+	ADD R17<<0, R7, R16
+	MOVBU 66(R16), R15
+	ADD R17<<2, R7, R16
+	FMOVS 34(R16), F26
+	MOVBU 2(R16), R23
+	UBFX $0, R15, $2, R25
 	ORR R25<<8, R23, R23
-	MOVBU 3(R17), R24
-	UBFX $2, R16, $2, R25
+	MOVBU 3(R16), R24
+	UBFX $2, R15, $2, R25
 	ORR R25<<8, R24, R24
-	FMOVD (R14)(R23<<3), F6
-	FMOVD (R14)(R24<<3), F31
-	VZIP1 V31.D2, V6.D2, V6.D2
-	MOVBU 34(R17), R25
-	MOVBU 35(R17), R1
-	FMOVD (R15)(R25<<3), F24
-	FMOVD (R15)(R1<<3), F26
-	VZIP1 V26.D2, V24.D2, V24.D2
-	WORD $0x4e389cc6 // mul v6.16b, v6.16b, v24.16b
-	WORD $0x0e25c0d9 // smull v25.8h, v6.8b, v5.8b
-	WORD $0x4e2580d9 // smlal2 v25.8h, v6.16b, v5.16b
-	VADDP V25.H8, V20.H8, V20.H8
-	WORD $0x4e602ad6 // saddlp v22.4s, v22.8h
+	FMOVD (R14)(R23<<3), F27
+	FMOVD (R14)(R24<<3), F28
+	VZIP1 V28.D2, V27.D2, V27.D2
+	VTBL V2.B16, [V26.B16], V10.B16
+	VCMTST V1.B16, V10.B16, V10.B16
+	VORR V0.B16, V10.B16, V10.B16
+	WORD $0x4e2a9f7b // mul v27.16b, v27.16b, v10.16b
+	WORD $0x0e35c374 // smull v20.8h, v27.8b, v21.8b
+	WORD $0x4e358374 // smlal2 v20.8h, v27.16b, v21.16b
+	MOVBU 4(R16), R23
+	UBFX $4, R15, $2, R25
+	ORR R25<<8, R23, R23
+	MOVBU 5(R16), R24
+	UBFX $6, R15, $2, R25
+	ORR R25<<8, R24, R24
+	FMOVD (R14)(R23<<3), F22
+	FMOVD (R14)(R24<<3), F7
+	VZIP1 V7.D2, V22.D2, V22.D2
+	VTBL V3.B16, [V26.B16], V8.B16
+	VCMTST V1.B16, V8.B16, V8.B16
+	VORR V0.B16, V8.B16, V8.B16
+	WORD $0x4e289ed6 // mul v22.16b, v22.16b, v8.16b
+	WORD $0x0e3dc2df // smull v31.8h, v22.8b, v29.8b
+	WORD $0x4e3d82df // smlal2 v31.8h, v22.16b, v29.16b
+	ADD R17<<0, R8, R25
+	MOVBU 66(R25), R24
+	ADD R17<<2, R8, R25
+	FMOVS 34(R25), F14
+	MOVBU 2(R25), R20
+	UBFX $0, R24, $2, R22
+	ORR R22<<8, R20, R20
+	MOVBU 3(R25), R21
+	UBFX $2, R24, $2, R22
+	ORR R22<<8, R21, R21
+	FMOVD (R14)(R20<<3), F15
+	FMOVD (R14)(R21<<3), F13
+	VZIP1 V13.D2, V15.D2, V15.D2
+	VTBL V2.B16, [V14.B16], V30.B16
+	VCMTST V1.B16, V30.B16, V30.B16
+	VORR V0.B16, V30.B16, V30.B16
+	WORD $0x4e3e9def // mul v15.16b, v15.16b, v30.16b
+	WORD $0x0e35c1e9 // smull v9.8h, v15.8b, v21.8b
+	WORD $0x4e3581e9 // smlal2 v9.8h, v15.16b, v21.16b
+	VADDP V9.H8, V20.H8, V20.H8
+	WORD $0x4e60298c // saddlp v12.4s, v12.8h
 	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
-	VADDP V20.S4, V22.S4, V22.S4
-	MOVBU 4(R17), R23
-	UBFX $4, R16, $2, R25
-	ORR R25<<8, R23, R23
-	MOVBU 5(R17), R24
-	UBFX $6, R16, $2, R25
-	ORR R25<<8, R24, R24
-	FMOVD (R14)(R23<<3), F23
-	FMOVD (R14)(R24<<3), F29
-	VZIP1 V29.D2, V23.D2, V23.D2
-	MOVBU 36(R17), R25
-	MOVBU 37(R17), R1
-	FMOVD (R15)(R25<<3), F9
-	FMOVD (R15)(R1<<3), F8
-	VZIP1 V8.D2, V9.D2, V9.D2
-	WORD $0x4e299ef7 // mul v23.16b, v23.16b, v9.16b
-	WORD $0x0e27c2fc // smull v28.8h, v23.8b, v7.8b
-	WORD $0x4e2782fc // smlal2 v28.8h, v23.16b, v7.16b
-	VADDP V28.H8, V21.H8, V21.H8
-	WORD $0x4e602b7b // saddlp v27.4s, v27.8h
-	WORD $0x4e602ab5 // saddlp v21.4s, v21.8h
-	VADDP V21.S4, V27.S4, V27.S4
-	ADD R19<<0, R9, R1
-	MOVBU 66(R1), R25
-	ADD R19<<2, R9, R1
-	MOVBU 2(R1), R21
-	UBFX $0, R25, $2, R23
-	ORR R23<<8, R21, R21
-	MOVBU 3(R1), R22
-	UBFX $2, R25, $2, R23
-	ORR R23<<8, R22, R22
-	FMOVD (R14)(R21<<3), F10
-	FMOVD (R14)(R22<<3), F12
-	VZIP1 V12.D2, V10.D2, V10.D2
-	MOVBU 34(R1), R23
-	MOVBU 35(R1), R24
-	FMOVD (R15)(R23<<3), F2
-	FMOVD (R15)(R24<<3), F13
-	VZIP1 V13.D2, V2.D2, V2.D2
-	WORD $0x4e229d4a // mul v10.16b, v10.16b, v2.16b
-	WORD $0x0e25c14b // smull v11.8h, v10.8b, v5.8b
-	WORD $0x4e25814b // smlal2 v11.8h, v10.16b, v5.16b
-	MOVBU 4(R1), R21
-	UBFX $4, R25, $2, R23
-	ORR R23<<8, R21, R21
-	MOVBU 5(R1), R22
-	UBFX $6, R25, $2, R23
-	ORR R23<<8, R22, R22
-	FMOVD (R14)(R21<<3), F15
-	FMOVD (R14)(R22<<3), F17
-	VZIP1 V17.D2, V15.D2, V15.D2
-	MOVBU 36(R1), R23
-	MOVBU 37(R1), R24
-	FMOVD (R15)(R23<<3), F19
-	FMOVD (R15)(R24<<3), F18
-	VZIP1 V18.D2, V19.D2, V19.D2
-	WORD $0x4e339def // mul v15.16b, v15.16b, v19.16b
-	WORD $0x0e27c1f0 // smull v16.8h, v15.8b, v7.8b
-	WORD $0x4e2781f0 // smlal2 v16.8h, v15.16b, v7.16b
-	ADD R19<<0, R10, R24
-	MOVBU 66(R24), R23
-	ADD R19<<2, R10, R24
-	MOVBU 2(R24), R16
-	UBFX $0, R23, $2, R21
-	ORR R21<<8, R16, R16
-	MOVBU 3(R24), R17
-	UBFX $2, R23, $2, R21
-	ORR R21<<8, R17, R17
-	FMOVD (R14)(R16<<3), F4
-	FMOVD (R14)(R17<<3), F3
-	VZIP1 V3.D2, V4.D2, V4.D2
-	MOVBU 34(R24), R21
-	MOVBU 35(R24), R22
-	FMOVD (R15)(R21<<3), F14
-	FMOVD (R15)(R22<<3), F30
-	VZIP1 V30.D2, V14.D2, V14.D2
-	WORD $0x4e2e9c84 // mul v4.16b, v4.16b, v14.16b
-	WORD $0x0e25c09f // smull v31.8h, v4.8b, v5.8b
-	WORD $0x4e25809f // smlal2 v31.8h, v4.16b, v5.16b
-	VADDP V31.H8, V11.H8, V11.H8
-	MOVBU 4(R24), R16
-	UBFX $4, R23, $2, R21
-	ORR R21<<8, R16, R16
-	MOVBU 5(R24), R17
-	UBFX $6, R23, $2, R21
-	ORR R21<<8, R17, R17
-	FMOVD (R14)(R16<<3), F26
-	FMOVD (R14)(R17<<3), F24
-	VZIP1 V24.D2, V26.D2, V26.D2
-	MOVBU 36(R24), R21
-	MOVBU 37(R24), R22
-	FMOVD (R15)(R21<<3), F6
-	FMOVD (R15)(R22<<3), F25
-	VZIP1 V25.D2, V6.D2, V6.D2
-	WORD $0x4e269f5a // mul v26.16b, v26.16b, v6.16b
-	WORD $0x0e27c354 // smull v20.8h, v26.8b, v7.8b
-	WORD $0x4e278354 // smlal2 v20.8h, v26.16b, v7.16b
-	VADDP V20.H8, V16.H8, V16.H8
-	ADD R19<<0, R11, R22
-	MOVBU 66(R22), R21
-	ADD R19<<2, R11, R22
-	MOVBU 2(R22), R25
-	UBFX $0, R21, $2, R16
-	ORR R16<<8, R25, R25
-	MOVBU 3(R22), R1
-	UBFX $2, R21, $2, R16
-	ORR R16<<8, R1, R1
-	FMOVD (R14)(R25<<3), F29
-	FMOVD (R14)(R1<<3), F8
-	VZIP1 V8.D2, V29.D2, V29.D2
-	MOVBU 34(R22), R16
-	MOVBU 35(R22), R17
-	FMOVD (R15)(R16<<3), F9
-	FMOVD (R15)(R17<<3), F23
-	VZIP1 V23.D2, V9.D2, V9.D2
-	WORD $0x4e299fbd // mul v29.16b, v29.16b, v9.16b
-	WORD $0x0e25c3bc // smull v28.8h, v29.8b, v5.8b
-	WORD $0x4e2583bc // smlal2 v28.8h, v29.16b, v5.16b
-	MOVBU 4(R22), R25
-	UBFX $4, R21, $2, R16
-	ORR R16<<8, R25, R25
-	MOVBU 5(R22), R1
-	UBFX $6, R21, $2, R16
-	ORR R16<<8, R1, R1
-	FMOVD (R14)(R25<<3), F21
-	FMOVD (R14)(R1<<3), F12
-	VZIP1 V12.D2, V21.D2, V21.D2
-	MOVBU 36(R22), R16
-	MOVBU 37(R22), R17
-	FMOVD (R15)(R16<<3), F13
-	FMOVD (R15)(R17<<3), F2
-	VZIP1 V2.D2, V13.D2, V13.D2
-	WORD $0x4e2d9eb5 // mul v21.16b, v21.16b, v13.16b
-	WORD $0x0e27c2aa // smull v10.8h, v21.8b, v7.8b
-	WORD $0x4e2782aa // smlal2 v10.8h, v21.16b, v7.16b
-	ADD R19<<0, R12, R17
-	MOVBU 66(R17), R16
-	ADD R19<<2, R12, R17
-	MOVBU 2(R17), R23
-	UBFX $0, R16, $2, R25
-	ORR R25<<8, R23, R23
-	MOVBU 3(R17), R24
-	UBFX $2, R16, $2, R25
-	ORR R25<<8, R24, R24
-	FMOVD (R14)(R23<<3), F17
-	FMOVD (R14)(R24<<3), F18
-	VZIP1 V18.D2, V17.D2, V17.D2
-	MOVBU 34(R17), R25
-	MOVBU 35(R17), R1
-	FMOVD (R15)(R25<<3), F19
-	FMOVD (R15)(R1<<3), F15
-	VZIP1 V15.D2, V19.D2, V19.D2
-	WORD $0x4e339e31 // mul v17.16b, v17.16b, v19.16b
-	WORD $0x0e25c223 // smull v3.8h, v17.8b, v5.8b
-	WORD $0x4e258223 // smlal2 v3.8h, v17.16b, v5.16b
-	VADDP V3.H8, V28.H8, V28.H8
-	WORD $0x4e60296b // saddlp v11.4s, v11.8h
-	WORD $0x4e602b9c // saddlp v28.4s, v28.8h
-	VADDP V28.S4, V11.S4, V11.S4
-	MOVBU 4(R17), R23
-	UBFX $4, R16, $2, R25
-	ORR R25<<8, R23, R23
-	MOVBU 5(R17), R24
-	UBFX $6, R16, $2, R25
-	ORR R25<<8, R24, R24
-	FMOVD (R14)(R23<<3), F30
-	FMOVD (R14)(R24<<3), F14
-	VZIP1 V14.D2, V30.D2, V30.D2
-	MOVBU 36(R17), R25
-	MOVBU 37(R17), R1
-	FMOVD (R15)(R25<<3), F4
-	FMOVD (R15)(R1<<3), F31
-	VZIP1 V31.D2, V4.D2, V4.D2
-	WORD $0x4e249fde // mul v30.16b, v30.16b, v4.16b
-	WORD $0x0e27c3d8 // smull v24.8h, v30.8b, v7.8b
-	WORD $0x4e2783d8 // smlal2 v24.8h, v30.16b, v7.16b
-	VADDP V24.H8, V10.H8, V10.H8
+	VADDP V20.S4, V12.S4, V12.S4
+	MOVBU 4(R25), R20
+	UBFX $4, R24, $2, R22
+	ORR R22<<8, R20, R20
+	MOVBU 5(R25), R21
+	UBFX $6, R24, $2, R22
+	ORR R22<<8, R21, R21
+	FMOVD (R14)(R20<<3), F11
+	FMOVD (R14)(R21<<3), F6
+	VZIP1 V6.D2, V11.D2, V11.D2
+	VTBL V3.B16, [V14.B16], V18.B16
+	VCMTST V1.B16, V18.B16, V18.B16
+	VORR V0.B16, V18.B16, V18.B16
+	WORD $0x4e329d6b // mul v11.16b, v11.16b, v18.16b
+	WORD $0x0e3dc177 // smull v23.8h, v11.8b, v29.8b
+	WORD $0x4e3d8177 // smlal2 v23.8h, v11.16b, v29.16b
+	VADDP V23.H8, V31.H8, V31.H8
 	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
-	WORD $0x4e60294a // saddlp v10.4s, v10.8h
-	VADDP V10.S4, V16.S4, V16.S4
-	FMOVQ.P 32(R4), F25
-	FMOVQ (R20), F26
-	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
-	WORD $0x4f999354 // fmul v20.4s, v26.4s, v25.s[0]
-	VFMLA V20.S4, V22.S4, V0.S4
-	FMOVQ 256(R20), F8
-	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD $0x4f999117 // fmul v23.4s, v8.4s, v25.s[0]
-	VFMLA V23.S4, V11.S4, V1.S4
-	FMOVQ 16(R20), F9
-	WORD $0x4e21db7b // scvtf v27.4s, v27.4s
-	WORD $0x4f99913d // fmul v29.4s, v9.4s, v25.s[0]
-	VFMLA V29.S4, V27.S4, V0.S4
-	FMOVQ 272(R20), F12
+	WORD $0x4e602bff // saddlp v31.4s, v31.8h
+	VADDP V31.S4, V16.S4, V16.S4
+	ADD R17<<0, R9, R22
+	MOVBU 66(R22), R21
+	ADD R17<<2, R9, R22
+	FMOVS 34(R22), F24
+	MOVBU 2(R22), R1
+	UBFX $0, R21, $2, R16
+	ORR R16<<8, R1, R1
+	MOVBU 3(R22), R15
+	UBFX $2, R21, $2, R16
+	ORR R16<<8, R15, R15
+	FMOVD (R14)(R1<<3), F19
+	FMOVD (R14)(R15<<3), F25
+	VZIP1 V25.D2, V19.D2, V19.D2
+	VTBL V2.B16, [V24.B16], V17.B16
+	VCMTST V1.B16, V17.B16, V17.B16
+	VORR V0.B16, V17.B16, V17.B16
+	WORD $0x4e319e73 // mul v19.16b, v19.16b, v17.16b
+	WORD $0x0e35c27c // smull v28.8h, v19.8b, v21.8b
+	WORD $0x4e35827c // smlal2 v28.8h, v19.16b, v21.16b
+	MOVBU 4(R22), R1
+	UBFX $4, R21, $2, R16
+	ORR R16<<8, R1, R1
+	MOVBU 5(R22), R15
+	UBFX $6, R21, $2, R16
+	ORR R16<<8, R15, R15
+	FMOVD (R14)(R1<<3), F10
+	FMOVD (R14)(R15<<3), F27
+	VZIP1 V27.D2, V10.D2, V10.D2
+	VTBL V3.B16, [V24.B16], V7.B16
+	VCMTST V1.B16, V7.B16, V7.B16
+	VORR V0.B16, V7.B16, V7.B16
+	WORD $0x4e279d4a // mul v10.16b, v10.16b, v7.16b
+	WORD $0x0e3dc148 // smull v8.8h, v10.8b, v29.8b
+	WORD $0x4e3d8148 // smlal2 v8.8h, v10.16b, v29.16b
+	ADD R17<<0, R10, R16
+	MOVBU 66(R16), R15
+	ADD R17<<2, R10, R16
+	FMOVS 34(R16), F22
+	MOVBU 2(R16), R23
+	UBFX $0, R15, $2, R25
+	ORR R25<<8, R23, R23
+	MOVBU 3(R16), R24
+	UBFX $2, R15, $2, R25
+	ORR R25<<8, R24, R24
+	FMOVD (R14)(R23<<3), F26
+	FMOVD (R14)(R24<<3), F13
+	VZIP1 V13.D2, V26.D2, V26.D2
+	VTBL V2.B16, [V22.B16], V30.B16
+	VCMTST V1.B16, V30.B16, V30.B16
+	VORR V0.B16, V30.B16, V30.B16
+	WORD $0x4e3e9f5a // mul v26.16b, v26.16b, v30.16b
+	WORD $0x0e35c34f // smull v15.8h, v26.8b, v21.8b
+	WORD $0x4e35834f // smlal2 v15.8h, v26.16b, v21.16b
+	VADDP V15.H8, V28.H8, V28.H8
+	MOVBU 4(R16), R23
+	UBFX $4, R15, $2, R25
+	ORR R25<<8, R23, R23
+	MOVBU 5(R16), R24
+	UBFX $6, R15, $2, R25
+	ORR R25<<8, R24, R24
+	FMOVD (R14)(R23<<3), F9
+	FMOVD (R14)(R24<<3), F20
+	VZIP1 V20.D2, V9.D2, V9.D2
+	VTBL V3.B16, [V22.B16], V6.B16
+	VCMTST V1.B16, V6.B16, V6.B16
+	VORR V0.B16, V6.B16, V6.B16
+	WORD $0x4e269d29 // mul v9.16b, v9.16b, v6.16b
+	WORD $0x0e3dc132 // smull v18.8h, v9.8b, v29.8b
+	WORD $0x4e3d8132 // smlal2 v18.8h, v9.16b, v29.16b
+	VADDP V18.H8, V8.H8, V8.H8
+	ADD R17<<0, R11, R25
+	MOVBU 66(R25), R24
+	ADD R17<<2, R11, R25
+	FMOVS 34(R25), F11
+	MOVBU 2(R25), R20
+	UBFX $0, R24, $2, R22
+	ORR R22<<8, R20, R20
+	MOVBU 3(R25), R21
+	UBFX $2, R24, $2, R22
+	ORR R22<<8, R21, R21
+	FMOVD (R14)(R20<<3), F23
+	FMOVD (R14)(R21<<3), F31
+	VZIP1 V31.D2, V23.D2, V23.D2
+	VTBL V2.B16, [V11.B16], V14.B16
+	VCMTST V1.B16, V14.B16, V14.B16
+	VORR V0.B16, V14.B16, V14.B16
+	WORD $0x4e2e9ef7 // mul v23.16b, v23.16b, v14.16b
+	WORD $0x0e35c2f9 // smull v25.8h, v23.8b, v21.8b
+	WORD $0x4e3582f9 // smlal2 v25.8h, v23.16b, v21.16b
+	MOVBU 4(R25), R20
+	UBFX $4, R24, $2, R22
+	ORR R22<<8, R20, R20
+	MOVBU 5(R25), R21
+	UBFX $6, R24, $2, R22
+	ORR R22<<8, R21, R21
+	FMOVD (R14)(R20<<3), F17
+	FMOVD (R14)(R21<<3), F19
+	VZIP1 V19.D2, V17.D2, V17.D2
+	VTBL V3.B16, [V11.B16], V27.B16
+	VCMTST V1.B16, V27.B16, V27.B16
+	VORR V0.B16, V27.B16, V27.B16
+	WORD $0x4e3b9e31 // mul v17.16b, v17.16b, v27.16b
+	WORD $0x0e3dc227 // smull v7.8h, v17.8b, v29.8b
+	WORD $0x4e3d8227 // smlal2 v7.8h, v17.16b, v29.16b
+	ADD R17<<0, R12, R22
+	MOVBU 66(R22), R21
+	ADD R17<<2, R12, R22
+	FMOVS 34(R22), F10
+	MOVBU 2(R22), R1
+	UBFX $0, R21, $2, R16
+	ORR R16<<8, R1, R1
+	MOVBU 3(R22), R15
+	UBFX $2, R21, $2, R16
+	ORR R16<<8, R15, R15
+	FMOVD (R14)(R1<<3), F24
+	FMOVD (R14)(R15<<3), F13
+	VZIP1 V13.D2, V24.D2, V24.D2
+	VTBL V2.B16, [V10.B16], V30.B16
+	VCMTST V1.B16, V30.B16, V30.B16
+	VORR V0.B16, V30.B16, V30.B16
+	WORD $0x4e3e9f18 // mul v24.16b, v24.16b, v30.16b
+	WORD $0x0e35c31a // smull v26.8h, v24.8b, v21.8b
+	WORD $0x4e35831a // smlal2 v26.8h, v24.16b, v21.16b
+	VADDP V26.H8, V25.H8, V25.H8
+	WORD $0x4e602b9c // saddlp v28.4s, v28.8h
+	WORD $0x4e602b39 // saddlp v25.4s, v25.8h
+	VADDP V25.S4, V28.S4, V28.S4
+	MOVBU 4(R22), R1
+	UBFX $4, R21, $2, R16
+	ORR R16<<8, R1, R1
+	MOVBU 5(R22), R15
+	UBFX $6, R21, $2, R16
+	ORR R16<<8, R15, R15
+	FMOVD (R14)(R1<<3), F15
+	FMOVD (R14)(R15<<3), F20
+	VZIP1 V20.D2, V15.D2, V15.D2
+	VTBL V3.B16, [V10.B16], V6.B16
+	VCMTST V1.B16, V6.B16, V6.B16
+	VORR V0.B16, V6.B16, V6.B16
+	WORD $0x4e269def // mul v15.16b, v15.16b, v6.16b
+	WORD $0x0e3dc1e9 // smull v9.8h, v15.8b, v29.8b
+	WORD $0x4e3d81e9 // smlal2 v9.8h, v15.16b, v29.16b
+	VADDP V9.H8, V7.H8, V7.H8
+	WORD $0x4e602908 // saddlp v8.4s, v8.8h
+	WORD $0x4e6028e7 // saddlp v7.4s, v7.8h
+	VADDP V7.S4, V8.S4, V8.S4
+	FMOVQ.P 32(R4), F18
+	FMOVQ (R19), F31
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x4f9293ee // fmul v14.4s, v31.4s, v18.s[0]
+	VFMLA V14.S4, V12.S4, V4.S4
+	FMOVQ 256(R19), F23
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9292f3 // fmul v19.4s, v23.4s, v18.s[0]
+	VFMLA V19.S4, V28.S4, V5.S4
+	FMOVQ 16(R19), F27
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x4f999182 // fmul v2.4s, v12.4s, v25.s[0]
-	VFMLA V2.S4, V16.S4, V1.S4
-	ADD $32, R20, R20
-	ADD $1, R19, R19
-	CMP $8, R19
+	WORD $0x4f929371 // fmul v17.4s, v27.4s, v18.s[0]
+	VFMLA V17.S4, V16.S4, V4.S4
+	FMOVQ 272(R19), F11
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x4f92916d // fmul v13.4s, v11.4s, v18.s[0]
+	VFMLA V13.S4, V8.S4, V5.S4
+	ADD $32, R19, R19
+	ADD $1, R17, R17
+	CMP $8, R17
 	BNE unit
 	ADD $82, R0, R0
 	ADD $82, R6, R6
@@ -9316,7 +9075,7 @@ unit:
 	SUBS $1, R2, R2
 	BNE loop
 	MOVD dst+0(FP), R3
-	FSTPQ (F0, F1), (R3)
+	FSTPQ (F4, F5), (R3)
 	RET
 
 // func unpackIQ2_SNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
@@ -9326,7 +9085,10 @@ TEXT ·unpackIQ2_SNEON(SB), NOSPLIT, $0-48
 	MOVD p+0(FP), R7
 	MOVD s+8(FP), R8
 	MOVD ·gridIQ2S(SB), R13
-	MOVD ·signs8(SB), R14
+	VMOVI $1, V0.B16
+	VMOVQ $0x8040201008040201, $0x8040201008040201, V1
+	VMOVQ $0x0, $0x101010101010101, V2
+	VMOVQ $0x202020202020202, $0x303030303030303, V3
 	MOVD $2, R6
 quad:
 	MOVD R7, R2
@@ -9337,264 +9099,252 @@ quad:
 	ADD R1, R11, R12
 	MOVD blocks+40(FP), R5
 loop:
-	VLD1 (R9), V0.H[0]
-	VLD1 (R10), V0.H[1]
-	VLD1 (R11), V0.H[2]
-	VLD1 (R12), V0.H[3]
-	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
-	VMOVQ $0x3e8000003e800000, $0x3e8000003e800000, V1
-	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	FMOVD 74(R9), F2
-	FMOVD 74(R10), F3
-	FMOVD 74(R11), F4
-	FMOVD 74(R12), F5
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP1 V4.D2, V2.D2, V3.D2
-	VZIP2 V4.D2, V2.D2, V5.D2
-	VMOVQ $0x8080800480808000, $0x8080800c80808008, V6
-	VMOVQ $0x8080800580808001, $0x8080800d80808009, V7
-	VMOVQ $0x8080800680808002, $0x8080800e8080800a, V8
-	VMOVQ $0x8080800780808003, $0x8080800f8080800b, V9
-	VMOVQ $0x3f0000003f000000, $0x3f0000003f000000, V10
-	VMOVI $15, V11.B16
-	VTBL V6.B16, [V3.B16], V12.B16
-	VAND V11.B16, V12.B16, V12.B16
-	WORD $0x6e21d98c // ucvtf v12.4s, v12.4s
-	WORD $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
-	WORD $0x6e20dd8c // fmul v12.4s, v12.4s, v0.4s
-	FMOVQ F12, (R3)
-	VTBL V6.B16, [V3.B16], V13.B16
-	VUSHR $4, V13.S4, V13.S4
-	WORD $0x6e21d9ad // ucvtf v13.4s, v13.4s
-	WORD $0x4e2ad5ad // fadd v13.4s, v13.4s, v10.4s
-	WORD $0x6e20ddad // fmul v13.4s, v13.4s, v0.4s
-	FMOVQ F13, 32(R3)
-	VTBL V7.B16, [V3.B16], V14.B16
-	VAND V11.B16, V14.B16, V14.B16
-	WORD $0x6e21d9ce // ucvtf v14.4s, v14.4s
-	WORD $0x4e2ad5ce // fadd v14.4s, v14.4s, v10.4s
-	WORD $0x6e20ddce // fmul v14.4s, v14.4s, v0.4s
-	FMOVQ F14, 64(R3)
-	VTBL V7.B16, [V3.B16], V15.B16
-	VUSHR $4, V15.S4, V15.S4
-	WORD $0x6e21d9ef // ucvtf v15.4s, v15.4s
-	WORD $0x4e2ad5ef // fadd v15.4s, v15.4s, v10.4s
-	WORD $0x6e20ddef // fmul v15.4s, v15.4s, v0.4s
-	FMOVQ F15, 96(R3)
-	VTBL V8.B16, [V3.B16], V16.B16
-	VAND V11.B16, V16.B16, V16.B16
+	VLD1 (R9), V4.H[0]
+	VLD1 (R10), V4.H[1]
+	VLD1 (R11), V4.H[2]
+	VLD1 (R12), V4.H[3]
+	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
+	VMOVQ $0x3e8000003e800000, $0x3e8000003e800000, V5
+	WORD $0x6e25dc84 // fmul v4.4s, v4.4s, v5.4s
+	FMOVD 74(R9), F6
+	FMOVD 74(R10), F7
+	FMOVD 74(R11), F8
+	FMOVD 74(R12), F9
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP1 V8.D2, V6.D2, V7.D2
+	VZIP2 V8.D2, V6.D2, V9.D2
+	VMOVQ $0x8080800480808000, $0x8080800c80808008, V10
+	VMOVQ $0x8080800580808001, $0x8080800d80808009, V11
+	VMOVQ $0x8080800680808002, $0x8080800e8080800a, V12
+	VMOVQ $0x8080800780808003, $0x8080800f8080800b, V13
+	VMOVQ $0x3f0000003f000000, $0x3f0000003f000000, V14
+	VMOVI $15, V15.B16
+	VTBL V10.B16, [V7.B16], V16.B16
+	VAND V15.B16, V16.B16, V16.B16
 	WORD $0x6e21da10 // ucvtf v16.4s, v16.4s
-	WORD $0x4e2ad610 // fadd v16.4s, v16.4s, v10.4s
-	WORD $0x6e20de10 // fmul v16.4s, v16.4s, v0.4s
-	FMOVQ F16, 128(R3)
-	VTBL V8.B16, [V3.B16], V17.B16
+	WORD $0x4e2ed610 // fadd v16.4s, v16.4s, v14.4s
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	FMOVQ F16, (R3)
+	VTBL V10.B16, [V7.B16], V17.B16
 	VUSHR $4, V17.S4, V17.S4
 	WORD $0x6e21da31 // ucvtf v17.4s, v17.4s
-	WORD $0x4e2ad631 // fadd v17.4s, v17.4s, v10.4s
-	WORD $0x6e20de31 // fmul v17.4s, v17.4s, v0.4s
-	FMOVQ F17, 160(R3)
-	VTBL V9.B16, [V3.B16], V18.B16
-	VAND V11.B16, V18.B16, V18.B16
+	WORD $0x4e2ed631 // fadd v17.4s, v17.4s, v14.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	FMOVQ F17, 32(R3)
+	VTBL V11.B16, [V7.B16], V18.B16
+	VAND V15.B16, V18.B16, V18.B16
 	WORD $0x6e21da52 // ucvtf v18.4s, v18.4s
-	WORD $0x4e2ad652 // fadd v18.4s, v18.4s, v10.4s
-	WORD $0x6e20de52 // fmul v18.4s, v18.4s, v0.4s
-	FMOVQ F18, 192(R3)
-	VTBL V9.B16, [V3.B16], V19.B16
+	WORD $0x4e2ed652 // fadd v18.4s, v18.4s, v14.4s
+	WORD $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	FMOVQ F18, 64(R3)
+	VTBL V11.B16, [V7.B16], V19.B16
 	VUSHR $4, V19.S4, V19.S4
 	WORD $0x6e21da73 // ucvtf v19.4s, v19.4s
-	WORD $0x4e2ad673 // fadd v19.4s, v19.4s, v10.4s
-	WORD $0x6e20de73 // fmul v19.4s, v19.4s, v0.4s
-	FMOVQ F19, 224(R3)
-	VTBL V6.B16, [V5.B16], V20.B16
-	VAND V11.B16, V20.B16, V20.B16
+	WORD $0x4e2ed673 // fadd v19.4s, v19.4s, v14.4s
+	WORD $0x6e24de73 // fmul v19.4s, v19.4s, v4.4s
+	FMOVQ F19, 96(R3)
+	VTBL V12.B16, [V7.B16], V20.B16
+	VAND V15.B16, V20.B16, V20.B16
 	WORD $0x6e21da94 // ucvtf v20.4s, v20.4s
-	WORD $0x4e2ad694 // fadd v20.4s, v20.4s, v10.4s
-	WORD $0x6e20de94 // fmul v20.4s, v20.4s, v0.4s
-	FMOVQ F20, 256(R3)
-	VTBL V6.B16, [V5.B16], V21.B16
+	WORD $0x4e2ed694 // fadd v20.4s, v20.4s, v14.4s
+	WORD $0x6e24de94 // fmul v20.4s, v20.4s, v4.4s
+	FMOVQ F20, 128(R3)
+	VTBL V12.B16, [V7.B16], V21.B16
 	VUSHR $4, V21.S4, V21.S4
 	WORD $0x6e21dab5 // ucvtf v21.4s, v21.4s
-	WORD $0x4e2ad6b5 // fadd v21.4s, v21.4s, v10.4s
-	WORD $0x6e20deb5 // fmul v21.4s, v21.4s, v0.4s
-	FMOVQ F21, 288(R3)
-	VTBL V7.B16, [V5.B16], V22.B16
-	VAND V11.B16, V22.B16, V22.B16
+	WORD $0x4e2ed6b5 // fadd v21.4s, v21.4s, v14.4s
+	WORD $0x6e24deb5 // fmul v21.4s, v21.4s, v4.4s
+	FMOVQ F21, 160(R3)
+	VTBL V13.B16, [V7.B16], V22.B16
+	VAND V15.B16, V22.B16, V22.B16
 	WORD $0x6e21dad6 // ucvtf v22.4s, v22.4s
-	WORD $0x4e2ad6d6 // fadd v22.4s, v22.4s, v10.4s
-	WORD $0x6e20ded6 // fmul v22.4s, v22.4s, v0.4s
-	FMOVQ F22, 320(R3)
-	VTBL V7.B16, [V5.B16], V23.B16
+	WORD $0x4e2ed6d6 // fadd v22.4s, v22.4s, v14.4s
+	WORD $0x6e24ded6 // fmul v22.4s, v22.4s, v4.4s
+	FMOVQ F22, 192(R3)
+	VTBL V13.B16, [V7.B16], V23.B16
 	VUSHR $4, V23.S4, V23.S4
 	WORD $0x6e21daf7 // ucvtf v23.4s, v23.4s
-	WORD $0x4e2ad6f7 // fadd v23.4s, v23.4s, v10.4s
-	WORD $0x6e20def7 // fmul v23.4s, v23.4s, v0.4s
-	FMOVQ F23, 352(R3)
-	VTBL V8.B16, [V5.B16], V24.B16
-	VAND V11.B16, V24.B16, V24.B16
+	WORD $0x4e2ed6f7 // fadd v23.4s, v23.4s, v14.4s
+	WORD $0x6e24def7 // fmul v23.4s, v23.4s, v4.4s
+	FMOVQ F23, 224(R3)
+	VTBL V10.B16, [V9.B16], V24.B16
+	VAND V15.B16, V24.B16, V24.B16
 	WORD $0x6e21db18 // ucvtf v24.4s, v24.4s
-	WORD $0x4e2ad718 // fadd v24.4s, v24.4s, v10.4s
-	WORD $0x6e20df18 // fmul v24.4s, v24.4s, v0.4s
-	FMOVQ F24, 384(R3)
-	VTBL V8.B16, [V5.B16], V25.B16
+	WORD $0x4e2ed718 // fadd v24.4s, v24.4s, v14.4s
+	WORD $0x6e24df18 // fmul v24.4s, v24.4s, v4.4s
+	FMOVQ F24, 256(R3)
+	VTBL V10.B16, [V9.B16], V25.B16
 	VUSHR $4, V25.S4, V25.S4
 	WORD $0x6e21db39 // ucvtf v25.4s, v25.4s
-	WORD $0x4e2ad739 // fadd v25.4s, v25.4s, v10.4s
-	WORD $0x6e20df39 // fmul v25.4s, v25.4s, v0.4s
-	FMOVQ F25, 416(R3)
-	VTBL V9.B16, [V5.B16], V26.B16
-	VAND V11.B16, V26.B16, V26.B16
+	WORD $0x4e2ed739 // fadd v25.4s, v25.4s, v14.4s
+	WORD $0x6e24df39 // fmul v25.4s, v25.4s, v4.4s
+	FMOVQ F25, 288(R3)
+	VTBL V11.B16, [V9.B16], V26.B16
+	VAND V15.B16, V26.B16, V26.B16
 	WORD $0x6e21db5a // ucvtf v26.4s, v26.4s
-	WORD $0x4e2ad75a // fadd v26.4s, v26.4s, v10.4s
-	WORD $0x6e20df5a // fmul v26.4s, v26.4s, v0.4s
-	FMOVQ F26, 448(R3)
-	VTBL V9.B16, [V5.B16], V27.B16
+	WORD $0x4e2ed75a // fadd v26.4s, v26.4s, v14.4s
+	WORD $0x6e24df5a // fmul v26.4s, v26.4s, v4.4s
+	FMOVQ F26, 320(R3)
+	VTBL V11.B16, [V9.B16], V27.B16
 	VUSHR $4, V27.S4, V27.S4
 	WORD $0x6e21db7b // ucvtf v27.4s, v27.4s
-	WORD $0x4e2ad77b // fadd v27.4s, v27.4s, v10.4s
-	WORD $0x6e20df7b // fmul v27.4s, v27.4s, v0.4s
-	FMOVQ F27, 480(R3)
-	MOVD ZR, R16
+	WORD $0x4e2ed77b // fadd v27.4s, v27.4s, v14.4s
+	WORD $0x6e24df7b // fmul v27.4s, v27.4s, v4.4s
+	FMOVQ F27, 352(R3)
+	VTBL V12.B16, [V9.B16], V28.B16
+	VAND V15.B16, V28.B16, V28.B16
+	WORD $0x6e21db9c // ucvtf v28.4s, v28.4s
+	WORD $0x4e2ed79c // fadd v28.4s, v28.4s, v14.4s
+	WORD $0x6e24df9c // fmul v28.4s, v28.4s, v4.4s
+	FMOVQ F28, 384(R3)
+	VTBL V12.B16, [V9.B16], V29.B16
+	VUSHR $4, V29.S4, V29.S4
+	WORD $0x6e21dbbd // ucvtf v29.4s, v29.4s
+	WORD $0x4e2ed7bd // fadd v29.4s, v29.4s, v14.4s
+	WORD $0x6e24dfbd // fmul v29.4s, v29.4s, v4.4s
+	FMOVQ F29, 416(R3)
+	VTBL V13.B16, [V9.B16], V30.B16
+	VAND V15.B16, V30.B16, V30.B16
+	WORD $0x6e21dbde // ucvtf v30.4s, v30.4s
+	WORD $0x4e2ed7de // fadd v30.4s, v30.4s, v14.4s
+	WORD $0x6e24dfde // fmul v30.4s, v30.4s, v4.4s
+	FMOVQ F30, 448(R3)
+	VTBL V13.B16, [V9.B16], V31.B16
+	VUSHR $4, V31.S4, V31.S4
+	WORD $0x6e21dbff // ucvtf v31.4s, v31.4s
+	WORD $0x4e2ed7ff // fadd v31.4s, v31.4s, v14.4s
+	WORD $0x6e24dfff // fmul v31.4s, v31.4s, v4.4s
+	FMOVQ F31, 480(R3)
+	MOVD ZR, R15
 unit:
-	ADD R16<<0, R9, R23
-	MOVBU 66(R23), R22
-	ADD R16<<2, R9, R23
-	MOVBU 2(R23), R17
-	UBFX $0, R22, $2, R20
-	ORR R20<<8, R17, R17
-	MOVBU 3(R23), R19
-	UBFX $2, R22, $2, R20
-	ORR R20<<8, R19, R19
-	FMOVD (R13)(R17<<3), F28
-	FMOVD (R13)(R19<<3), F29
-	VZIP1 V29.D2, V28.D2, V28.D2
-	MOVBU 34(R23), R20
-	MOVBU 35(R23), R21
-	FMOVD (R14)(R20<<3), F30
-	FMOVD (R14)(R21<<3), F31
-	VZIP1 V31.D2, V30.D2, V30.D2
-	WORD $0x4e3e9f9c // mul v28.16b, v28.16b, v30.16b
-	MOVBU 4(R23), R17
-	UBFX $4, R22, $2, R20
-	ORR R20<<8, R17, R17
-	MOVBU 5(R23), R19
-	UBFX $6, R22, $2, R20
-	ORR R20<<8, R19, R19
-	FMOVD (R13)(R17<<3), F1
-	FMOVD (R13)(R19<<3), F2
-	VZIP1 V2.D2, V1.D2, V1.D2
-	MOVBU 36(R23), R20
-	MOVBU 37(R23), R21
-	FMOVD (R14)(R20<<3), F4
-	FMOVD (R14)(R21<<3), F12
-	VZIP1 V12.D2, V4.D2, V4.D2
-	WORD $0x4e249c21 // mul v1.16b, v1.16b, v4.16b
-	ADD R16<<0, R10, R20
-	MOVBU 66(R20), R19
-	ADD R16<<2, R10, R20
-	MOVBU 2(R20), R24
-	UBFX $0, R19, $2, R15
-	ORR R15<<8, R24, R24
-	MOVBU 3(R20), R25
-	UBFX $2, R19, $2, R15
-	ORR R15<<8, R25, R25
-	FMOVD (R13)(R24<<3), F13
-	FMOVD (R13)(R25<<3), F14
-	VZIP1 V14.D2, V13.D2, V13.D2
-	MOVBU 34(R20), R15
-	MOVBU 35(R20), R17
-	FMOVD (R14)(R15<<3), F15
-	FMOVD (R14)(R17<<3), F16
-	VZIP1 V16.D2, V15.D2, V15.D2
-	WORD $0x4e2f9dad // mul v13.16b, v13.16b, v15.16b
-	MOVBU 4(R20), R24
-	UBFX $4, R19, $2, R15
-	ORR R15<<8, R24, R24
-	MOVBU 5(R20), R25
-	UBFX $6, R19, $2, R15
-	ORR R15<<8, R25, R25
-	FMOVD (R13)(R24<<3), F17
-	FMOVD (R13)(R25<<3), F18
+	ADD R15<<0, R9, R22
+	MOVBU 66(R22), R21
+	ADD R15<<2, R9, R22
+	FMOVS 34(R22), F5
+	MOVBU 2(R22), R16
+	UBFX $0, R21, $2, R19
+	ORR R19<<8, R16, R16
+	MOVBU 3(R22), R17
+	UBFX $2, R21, $2, R19
+	ORR R19<<8, R17, R17
+	FMOVD (R13)(R16<<3), F6
+	FMOVD (R13)(R17<<3), F8
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VTBL V2.B16, [V5.B16], V16.B16
+	VCMTST V1.B16, V16.B16, V16.B16
+	VORR V0.B16, V16.B16, V16.B16
+	WORD $0x4e309cc6 // mul v6.16b, v6.16b, v16.16b
+	MOVBU 4(R22), R16
+	UBFX $4, R21, $2, R19
+	ORR R19<<8, R16, R16
+	MOVBU 5(R22), R17
+	UBFX $6, R21, $2, R19
+	ORR R19<<8, R17, R17
+	FMOVD (R13)(R16<<3), F17
+	FMOVD (R13)(R17<<3), F18
 	VZIP1 V18.D2, V17.D2, V17.D2
-	MOVBU 36(R20), R15
-	MOVBU 37(R20), R17
-	FMOVD (R14)(R15<<3), F19
-	FMOVD (R14)(R17<<3), F20
-	VZIP1 V20.D2, V19.D2, V19.D2
+	VTBL V3.B16, [V5.B16], V19.B16
+	VCMTST V1.B16, V19.B16, V19.B16
+	VORR V0.B16, V19.B16, V19.B16
 	WORD $0x4e339e31 // mul v17.16b, v17.16b, v19.16b
-	ADD R16<<0, R11, R15
-	MOVBU 66(R15), R25
-	ADD R16<<2, R11, R15
-	MOVBU 2(R15), R21
-	UBFX $0, R25, $2, R23
-	ORR R23<<8, R21, R21
-	MOVBU 3(R15), R22
-	UBFX $2, R25, $2, R23
-	ORR R23<<8, R22, R22
-	FMOVD (R13)(R21<<3), F21
-	FMOVD (R13)(R22<<3), F22
+	ADD R15<<0, R10, R17
+	MOVBU 66(R17), R16
+	ADD R15<<2, R10, R17
+	FMOVS 34(R17), F20
+	MOVBU 2(R17), R23
+	UBFX $0, R16, $2, R25
+	ORR R25<<8, R23, R23
+	MOVBU 3(R17), R24
+	UBFX $2, R16, $2, R25
+	ORR R25<<8, R24, R24
+	FMOVD (R13)(R23<<3), F21
+	FMOVD (R13)(R24<<3), F22
 	VZIP1 V22.D2, V21.D2, V21.D2
-	MOVBU 34(R15), R23
-	MOVBU 35(R15), R24
-	FMOVD (R14)(R23<<3), F23
-	FMOVD (R14)(R24<<3), F24
-	VZIP1 V24.D2, V23.D2, V23.D2
+	VTBL V2.B16, [V20.B16], V23.B16
+	VCMTST V1.B16, V23.B16, V23.B16
+	VORR V0.B16, V23.B16, V23.B16
 	WORD $0x4e379eb5 // mul v21.16b, v21.16b, v23.16b
-	MOVBU 4(R15), R21
-	UBFX $4, R25, $2, R23
-	ORR R23<<8, R21, R21
-	MOVBU 5(R15), R22
-	UBFX $6, R25, $2, R23
-	ORR R23<<8, R22, R22
-	FMOVD (R13)(R21<<3), F25
-	FMOVD (R13)(R22<<3), F26
-	VZIP1 V26.D2, V25.D2, V25.D2
-	MOVBU 36(R15), R23
-	MOVBU 37(R15), R24
-	FMOVD (R14)(R23<<3), F27
-	FMOVD (R14)(R24<<3), F6
-	VZIP1 V6.D2, V27.D2, V27.D2
-	WORD $0x4e3b9f39 // mul v25.16b, v25.16b, v27.16b
-	ADD R16<<0, R12, R23
-	MOVBU 66(R23), R22
-	ADD R16<<2, R12, R23
-	MOVBU 2(R23), R17
-	UBFX $0, R22, $2, R20
-	ORR R20<<8, R17, R17
-	MOVBU 3(R23), R19
-	UBFX $2, R22, $2, R20
-	ORR R20<<8, R19, R19
-	FMOVD (R13)(R17<<3), F7
-	FMOVD (R13)(R19<<3), F8
-	VZIP1 V8.D2, V7.D2, V7.D2
-	MOVBU 34(R23), R20
-	MOVBU 35(R23), R21
-	FMOVD (R14)(R20<<3), F9
-	FMOVD (R14)(R21<<3), F10
-	VZIP1 V10.D2, V9.D2, V9.D2
-	WORD $0x4e299ce7 // mul v7.16b, v7.16b, v9.16b
-	MOVBU 4(R23), R17
-	UBFX $4, R22, $2, R20
-	ORR R20<<8, R17, R17
-	MOVBU 5(R23), R19
-	UBFX $6, R22, $2, R20
-	ORR R20<<8, R19, R19
-	FMOVD (R13)(R17<<3), F11
-	FMOVD (R13)(R19<<3), F0
-	VZIP1 V0.D2, V11.D2, V11.D2
-	MOVBU 36(R23), R20
-	MOVBU 37(R23), R21
-	FMOVD (R14)(R20<<3), F3
-	FMOVD (R14)(R21<<3), F5
-	VZIP1 V5.D2, V3.D2, V3.D2
-	WORD $0x4e239d6b // mul v11.16b, v11.16b, v3.16b
-	FSTPQ (F28, F13), (R2)
-	FSTPQ (F21, F7), 32(R2)
-	FSTPQ (F1, F17), 128(R2)
-	FSTPQ (F25, F11), 160(R2)
+	MOVBU 4(R17), R23
+	UBFX $4, R16, $2, R25
+	ORR R25<<8, R23, R23
+	MOVBU 5(R17), R24
+	UBFX $6, R16, $2, R25
+	ORR R25<<8, R24, R24
+	FMOVD (R13)(R23<<3), F24
+	FMOVD (R13)(R24<<3), F25
+	VZIP1 V25.D2, V24.D2, V24.D2
+	VTBL V3.B16, [V20.B16], V26.B16
+	VCMTST V1.B16, V26.B16, V26.B16
+	VORR V0.B16, V26.B16, V26.B16
+	WORD $0x4e3a9f18 // mul v24.16b, v24.16b, v26.16b
+	ADD R15<<0, R11, R24
+	MOVBU 66(R24), R23
+	ADD R15<<2, R11, R24
+	FMOVS 34(R24), F27
+	MOVBU 2(R24), R19
+	UBFX $0, R23, $2, R21
+	ORR R21<<8, R19, R19
+	MOVBU 3(R24), R20
+	UBFX $2, R23, $2, R21
+	ORR R21<<8, R20, R20
+	FMOVD (R13)(R19<<3), F28
+	FMOVD (R13)(R20<<3), F29
+	VZIP1 V29.D2, V28.D2, V28.D2
+	VTBL V2.B16, [V27.B16], V30.B16
+	VCMTST V1.B16, V30.B16, V30.B16
+	VORR V0.B16, V30.B16, V30.B16
+	WORD $0x4e3e9f9c // mul v28.16b, v28.16b, v30.16b
+	MOVBU 4(R24), R19
+	UBFX $4, R23, $2, R21
+	ORR R21<<8, R19, R19
+	MOVBU 5(R24), R20
+	UBFX $6, R23, $2, R21
+	ORR R21<<8, R20, R20
+	FMOVD (R13)(R19<<3), F31
+	FMOVD (R13)(R20<<3), F10
+	VZIP1 V10.D2, V31.D2, V31.D2
+	VTBL V3.B16, [V27.B16], V11.B16
+	VCMTST V1.B16, V11.B16, V11.B16
+	VORR V0.B16, V11.B16, V11.B16
+	WORD $0x4e2b9fff // mul v31.16b, v31.16b, v11.16b
+	ADD R15<<0, R12, R20
+	MOVBU 66(R20), R19
+	ADD R15<<2, R12, R20
+	FMOVS 34(R20), F12
+	MOVBU 2(R20), R25
+	UBFX $0, R19, $2, R16
+	ORR R16<<8, R25, R25
+	MOVBU 3(R20), R14
+	UBFX $2, R19, $2, R16
+	ORR R16<<8, R14, R14
+	FMOVD (R13)(R25<<3), F13
+	FMOVD (R13)(R14<<3), F14
+	VZIP1 V14.D2, V13.D2, V13.D2
+	VTBL V2.B16, [V12.B16], V15.B16
+	VCMTST V1.B16, V15.B16, V15.B16
+	VORR V0.B16, V15.B16, V15.B16
+	WORD $0x4e2f9dad // mul v13.16b, v13.16b, v15.16b
+	MOVBU 4(R20), R25
+	UBFX $4, R19, $2, R16
+	ORR R16<<8, R25, R25
+	MOVBU 5(R20), R14
+	UBFX $6, R19, $2, R16
+	ORR R16<<8, R14, R14
+	FMOVD (R13)(R25<<3), F4
+	FMOVD (R13)(R14<<3), F7
+	VZIP1 V7.D2, V4.D2, V4.D2
+	VTBL V3.B16, [V12.B16], V9.B16
+	VCMTST V1.B16, V9.B16, V9.B16
+	VORR V0.B16, V9.B16, V9.B16
+	WORD $0x4e299c84 // mul v4.16b, v4.16b, v9.16b
+	FSTPQ (F6, F21), (R2)
+	FSTPQ (F28, F13), 32(R2)
+	FSTPQ (F17, F24), 128(R2)
+	FSTPQ (F31, F4), 160(R2)
 	ADD $256, R2, R2
-	ADD $1, R16, R16
-	CMP $8, R16
+	ADD $1, R15, R15
+	CMP $8, R15
 	BNE unit
 	ADD $82, R9, R9
 	ADD $82, R10, R10
@@ -10442,9 +10192,14 @@ TEXT ·rowsIQ3_SNEON(SB), 0, $272-48
 	ADD R1, R11, R12
 	ADD $16, RSP, R13
 	MOVD ·gridIQ3S(SB), R14
-	MOVD ·signs8(SB), R15
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
+	VMOVI $1, V0.B16
+	VMOVQ $0x8040201008040201, $0x8040201008040201, V1
+	VMOVQ $0x0, $0x101010101010101, V2
+	VMOVQ $0x202020202020202, $0x303030303030303, V3
+	VMOVQ $0x8000400020001, $0x80004000200010, V4
+	VMOVQ $0x100010001000100, $0x100010001000100, V5
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
 loop:
 	PRFM (R5), PLDL1KEEP
 	PRFM 64(R5), PLDL1KEEP
@@ -10461,632 +10216,528 @@ loop:
 	PRFM 768(R5), PLDL1KEEP
 	PRFM 832(R5), PLDL1KEEP
 	ADD $880, R5, R5
-	VLD1 (R0), V2.H[0]
-	VLD1 (R6), V2.H[1]
-	VLD1 (R7), V2.H[2]
-	VLD1 (R8), V2.H[3]
-	WORD $0x0e217842 // fcvtl v2.4s, v2.4h
-	VMOVQ $0x4000000040000000, $0x4000000040000000, V3
-	WORD $0x6e23dc42 // fmul v2.4s, v2.4s, v3.4s
-	ADD $106, R0, R17
-	VLD1 (R17), V4.S[0]
-	ADD $106, R6, R17
-	VLD1 (R17), V4.S[1]
-	ADD $106, R7, R17
-	VLD1 (R17), V4.S[2]
-	ADD $106, R8, R17
-	VLD1 (R17), V4.S[3]
-	VMOVQ $0x8080800480808000, $0x8080800c80808008, V5
-	VMOVQ $0x8080800580808001, $0x8080800d80808009, V6
-	VMOVQ $0x8080800680808002, $0x8080800e8080800a, V7
-	VMOVQ $0x8080800780808003, $0x8080800f8080800b, V8
-	VMOVQ $0x3f0000003f000000, $0x3f0000003f000000, V9
-	VMOVI $15, V10.B16
-	VTBL V5.B16, [V4.B16], V11.B16
-	VAND V10.B16, V11.B16, V11.B16
-	WORD $0x6e21d96b // ucvtf v11.4s, v11.4s
-	WORD $0x4e29d56b // fadd v11.4s, v11.4s, v9.4s
-	WORD $0x6e22dd6b // fmul v11.4s, v11.4s, v2.4s
-	FMOVQ F11, (R13)
-	VTBL V5.B16, [V4.B16], V12.B16
-	VUSHR $4, V12.S4, V12.S4
-	WORD $0x6e21d98c // ucvtf v12.4s, v12.4s
-	WORD $0x4e29d58c // fadd v12.4s, v12.4s, v9.4s
-	WORD $0x6e22dd8c // fmul v12.4s, v12.4s, v2.4s
-	FMOVQ F12, 16(R13)
-	VTBL V6.B16, [V4.B16], V13.B16
-	VAND V10.B16, V13.B16, V13.B16
-	WORD $0x6e21d9ad // ucvtf v13.4s, v13.4s
-	WORD $0x4e29d5ad // fadd v13.4s, v13.4s, v9.4s
-	WORD $0x6e22ddad // fmul v13.4s, v13.4s, v2.4s
-	FMOVQ F13, 32(R13)
-	VTBL V6.B16, [V4.B16], V14.B16
-	VUSHR $4, V14.S4, V14.S4
-	WORD $0x6e21d9ce // ucvtf v14.4s, v14.4s
-	WORD $0x4e29d5ce // fadd v14.4s, v14.4s, v9.4s
-	WORD $0x6e22ddce // fmul v14.4s, v14.4s, v2.4s
-	FMOVQ F14, 48(R13)
-	VTBL V7.B16, [V4.B16], V15.B16
-	VAND V10.B16, V15.B16, V15.B16
-	WORD $0x6e21d9ef // ucvtf v15.4s, v15.4s
-	WORD $0x4e29d5ef // fadd v15.4s, v15.4s, v9.4s
-	WORD $0x6e22ddef // fmul v15.4s, v15.4s, v2.4s
-	FMOVQ F15, 64(R13)
-	VTBL V7.B16, [V4.B16], V16.B16
-	VUSHR $4, V16.S4, V16.S4
-	WORD $0x6e21da10 // ucvtf v16.4s, v16.4s
-	WORD $0x4e29d610 // fadd v16.4s, v16.4s, v9.4s
-	WORD $0x6e22de10 // fmul v16.4s, v16.4s, v2.4s
-	FMOVQ F16, 80(R13)
-	VTBL V8.B16, [V4.B16], V17.B16
-	VAND V10.B16, V17.B16, V17.B16
+	VLD1 (R0), V8.H[0]
+	VLD1 (R6), V8.H[1]
+	VLD1 (R7), V8.H[2]
+	VLD1 (R8), V8.H[3]
+	WORD $0x0e217908 // fcvtl v8.4s, v8.4h
+	VMOVQ $0x4000000040000000, $0x4000000040000000, V9
+	WORD $0x6e29dd08 // fmul v8.4s, v8.4s, v9.4s
+	ADD $106, R0, R16
+	VLD1 (R16), V10.S[0]
+	ADD $106, R6, R16
+	VLD1 (R16), V10.S[1]
+	ADD $106, R7, R16
+	VLD1 (R16), V10.S[2]
+	ADD $106, R8, R16
+	VLD1 (R16), V10.S[3]
+	VMOVQ $0x8080800480808000, $0x8080800c80808008, V11
+	VMOVQ $0x8080800580808001, $0x8080800d80808009, V12
+	VMOVQ $0x8080800680808002, $0x8080800e8080800a, V13
+	VMOVQ $0x8080800780808003, $0x8080800f8080800b, V14
+	VMOVQ $0x3f0000003f000000, $0x3f0000003f000000, V15
+	VMOVI $15, V16.B16
+	VTBL V11.B16, [V10.B16], V17.B16
+	VAND V16.B16, V17.B16, V17.B16
 	WORD $0x6e21da31 // ucvtf v17.4s, v17.4s
-	WORD $0x4e29d631 // fadd v17.4s, v17.4s, v9.4s
-	WORD $0x6e22de31 // fmul v17.4s, v17.4s, v2.4s
-	FMOVQ F17, 96(R13)
-	VTBL V8.B16, [V4.B16], V18.B16
+	WORD $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
+	WORD $0x6e28de31 // fmul v17.4s, v17.4s, v8.4s
+	FMOVQ F17, (R13)
+	VTBL V11.B16, [V10.B16], V18.B16
 	VUSHR $4, V18.S4, V18.S4
 	WORD $0x6e21da52 // ucvtf v18.4s, v18.4s
+	WORD $0x4e2fd652 // fadd v18.4s, v18.4s, v15.4s
+	WORD $0x6e28de52 // fmul v18.4s, v18.4s, v8.4s
+	FMOVQ F18, 16(R13)
+	VTBL V12.B16, [V10.B16], V19.B16
+	VAND V16.B16, V19.B16, V19.B16
+	WORD $0x6e21da73 // ucvtf v19.4s, v19.4s
+	WORD $0x4e2fd673 // fadd v19.4s, v19.4s, v15.4s
+	WORD $0x6e28de73 // fmul v19.4s, v19.4s, v8.4s
+	FMOVQ F19, 32(R13)
+	VTBL V12.B16, [V10.B16], V20.B16
+	VUSHR $4, V20.S4, V20.S4
+	WORD $0x6e21da94 // ucvtf v20.4s, v20.4s
+	WORD $0x4e2fd694 // fadd v20.4s, v20.4s, v15.4s
+	WORD $0x6e28de94 // fmul v20.4s, v20.4s, v8.4s
+	FMOVQ F20, 48(R13)
+	VTBL V13.B16, [V10.B16], V21.B16
+	VAND V16.B16, V21.B16, V21.B16
+	WORD $0x6e21dab5 // ucvtf v21.4s, v21.4s
+	WORD $0x4e2fd6b5 // fadd v21.4s, v21.4s, v15.4s
+	WORD $0x6e28deb5 // fmul v21.4s, v21.4s, v8.4s
+	FMOVQ F21, 64(R13)
+	VTBL V13.B16, [V10.B16], V22.B16
+	VUSHR $4, V22.S4, V22.S4
+	WORD $0x6e21dad6 // ucvtf v22.4s, v22.4s
+	WORD $0x4e2fd6d6 // fadd v22.4s, v22.4s, v15.4s
+	WORD $0x6e28ded6 // fmul v22.4s, v22.4s, v8.4s
+	FMOVQ F22, 80(R13)
+	VTBL V14.B16, [V10.B16], V23.B16
+	VAND V16.B16, V23.B16, V23.B16
+	WORD $0x6e21daf7 // ucvtf v23.4s, v23.4s
+	WORD $0x4e2fd6f7 // fadd v23.4s, v23.4s, v15.4s
+	WORD $0x6e28def7 // fmul v23.4s, v23.4s, v8.4s
+	FMOVQ F23, 96(R13)
+	VTBL V14.B16, [V10.B16], V24.B16
+	VUSHR $4, V24.S4, V24.S4
+	WORD $0x6e21db18 // ucvtf v24.4s, v24.4s
+	WORD $0x4e2fd718 // fadd v24.4s, v24.4s, v15.4s
+	WORD $0x6e28df18 // fmul v24.4s, v24.4s, v8.4s
+	FMOVQ F24, 112(R13)
+	VLD1 (R9), V25.H[0]
+	VLD1 (R10), V25.H[1]
+	VLD1 (R11), V25.H[2]
+	VLD1 (R12), V25.H[3]
+	WORD $0x0e217b39 // fcvtl v25.4s, v25.4h
+	VMOVQ $0x4000000040000000, $0x4000000040000000, V26
+	WORD $0x6e3adf39 // fmul v25.4s, v25.4s, v26.4s
+	ADD $106, R9, R19
+	VLD1 (R19), V27.S[0]
+	ADD $106, R10, R19
+	VLD1 (R19), V27.S[1]
+	ADD $106, R11, R19
+	VLD1 (R19), V27.S[2]
+	ADD $106, R12, R19
+	VLD1 (R19), V27.S[3]
+	VMOVQ $0x8080800480808000, $0x8080800c80808008, V28
+	VMOVQ $0x8080800580808001, $0x8080800d80808009, V29
+	VMOVQ $0x8080800680808002, $0x8080800e8080800a, V30
+	VMOVQ $0x8080800780808003, $0x8080800f8080800b, V31
+	VMOVQ $0x3f0000003f000000, $0x3f0000003f000000, V9
+	VMOVI $15, V17.B16
+	VTBL V28.B16, [V27.B16], V18.B16
+	VAND V17.B16, V18.B16, V18.B16
+	WORD $0x6e21da52 // ucvtf v18.4s, v18.4s
 	WORD $0x4e29d652 // fadd v18.4s, v18.4s, v9.4s
-	WORD $0x6e22de52 // fmul v18.4s, v18.4s, v2.4s
-	FMOVQ F18, 112(R13)
-	VLD1 (R9), V19.H[0]
-	VLD1 (R10), V19.H[1]
-	VLD1 (R11), V19.H[2]
-	VLD1 (R12), V19.H[3]
-	WORD $0x0e217a73 // fcvtl v19.4s, v19.4h
-	VMOVQ $0x4000000040000000, $0x4000000040000000, V20
-	WORD $0x6e34de73 // fmul v19.4s, v19.4s, v20.4s
-	ADD $106, R9, R20
-	VLD1 (R20), V21.S[0]
-	ADD $106, R10, R20
-	VLD1 (R20), V21.S[1]
-	ADD $106, R11, R20
-	VLD1 (R20), V21.S[2]
-	ADD $106, R12, R20
-	VLD1 (R20), V21.S[3]
-	VMOVQ $0x8080800480808000, $0x8080800c80808008, V22
-	VMOVQ $0x8080800580808001, $0x8080800d80808009, V23
-	VMOVQ $0x8080800680808002, $0x8080800e8080800a, V24
-	VMOVQ $0x8080800780808003, $0x8080800f8080800b, V25
-	VMOVQ $0x3f0000003f000000, $0x3f0000003f000000, V26
-	VMOVI $15, V27.B16
-	VTBL V22.B16, [V21.B16], V28.B16
-	VAND V27.B16, V28.B16, V28.B16
-	WORD $0x6e21db9c // ucvtf v28.4s, v28.4s
-	WORD $0x4e3ad79c // fadd v28.4s, v28.4s, v26.4s
-	WORD $0x6e33df9c // fmul v28.4s, v28.4s, v19.4s
-	FMOVQ F28, 128(R13)
-	VTBL V22.B16, [V21.B16], V29.B16
-	VUSHR $4, V29.S4, V29.S4
-	WORD $0x6e21dbbd // ucvtf v29.4s, v29.4s
-	WORD $0x4e3ad7bd // fadd v29.4s, v29.4s, v26.4s
-	WORD $0x6e33dfbd // fmul v29.4s, v29.4s, v19.4s
-	FMOVQ F29, 144(R13)
-	VTBL V23.B16, [V21.B16], V30.B16
-	VAND V27.B16, V30.B16, V30.B16
-	WORD $0x6e21dbde // ucvtf v30.4s, v30.4s
-	WORD $0x4e3ad7de // fadd v30.4s, v30.4s, v26.4s
-	WORD $0x6e33dfde // fmul v30.4s, v30.4s, v19.4s
-	FMOVQ F30, 160(R13)
-	VTBL V23.B16, [V21.B16], V31.B16
-	VUSHR $4, V31.S4, V31.S4
-	WORD $0x6e21dbff // ucvtf v31.4s, v31.4s
-	WORD $0x4e3ad7ff // fadd v31.4s, v31.4s, v26.4s
-	WORD $0x6e33dfff // fmul v31.4s, v31.4s, v19.4s
-	FMOVQ F31, 176(R13)
-	VTBL V24.B16, [V21.B16], V3.B16
-	VAND V27.B16, V3.B16, V3.B16
-	WORD $0x6e21d863 // ucvtf v3.4s, v3.4s
-	WORD $0x4e3ad463 // fadd v3.4s, v3.4s, v26.4s
-	WORD $0x6e33dc63 // fmul v3.4s, v3.4s, v19.4s
-	FMOVQ F3, 192(R13)
-	VTBL V24.B16, [V21.B16], V11.B16
+	WORD $0x6e39de52 // fmul v18.4s, v18.4s, v25.4s
+	FMOVQ F18, 128(R13)
+	VTBL V28.B16, [V27.B16], V19.B16
+	VUSHR $4, V19.S4, V19.S4
+	WORD $0x6e21da73 // ucvtf v19.4s, v19.4s
+	WORD $0x4e29d673 // fadd v19.4s, v19.4s, v9.4s
+	WORD $0x6e39de73 // fmul v19.4s, v19.4s, v25.4s
+	FMOVQ F19, 144(R13)
+	VTBL V29.B16, [V27.B16], V20.B16
+	VAND V17.B16, V20.B16, V20.B16
+	WORD $0x6e21da94 // ucvtf v20.4s, v20.4s
+	WORD $0x4e29d694 // fadd v20.4s, v20.4s, v9.4s
+	WORD $0x6e39de94 // fmul v20.4s, v20.4s, v25.4s
+	FMOVQ F20, 160(R13)
+	VTBL V29.B16, [V27.B16], V21.B16
+	VUSHR $4, V21.S4, V21.S4
+	WORD $0x6e21dab5 // ucvtf v21.4s, v21.4s
+	WORD $0x4e29d6b5 // fadd v21.4s, v21.4s, v9.4s
+	WORD $0x6e39deb5 // fmul v21.4s, v21.4s, v25.4s
+	FMOVQ F21, 176(R13)
+	VTBL V30.B16, [V27.B16], V22.B16
+	VAND V17.B16, V22.B16, V22.B16
+	WORD $0x6e21dad6 // ucvtf v22.4s, v22.4s
+	WORD $0x4e29d6d6 // fadd v22.4s, v22.4s, v9.4s
+	WORD $0x6e39ded6 // fmul v22.4s, v22.4s, v25.4s
+	FMOVQ F22, 192(R13)
+	VTBL V30.B16, [V27.B16], V23.B16
+	VUSHR $4, V23.S4, V23.S4
+	WORD $0x6e21daf7 // ucvtf v23.4s, v23.4s
+	WORD $0x4e29d6f7 // fadd v23.4s, v23.4s, v9.4s
+	WORD $0x6e39def7 // fmul v23.4s, v23.4s, v25.4s
+	FMOVQ F23, 208(R13)
+	VTBL V31.B16, [V27.B16], V24.B16
+	VAND V17.B16, V24.B16, V24.B16
+	WORD $0x6e21db18 // ucvtf v24.4s, v24.4s
+	WORD $0x4e29d718 // fadd v24.4s, v24.4s, v9.4s
+	WORD $0x6e39df18 // fmul v24.4s, v24.4s, v25.4s
+	FMOVQ F24, 224(R13)
+	VTBL V31.B16, [V27.B16], V11.B16
 	VUSHR $4, V11.S4, V11.S4
 	WORD $0x6e21d96b // ucvtf v11.4s, v11.4s
-	WORD $0x4e3ad56b // fadd v11.4s, v11.4s, v26.4s
-	WORD $0x6e33dd6b // fmul v11.4s, v11.4s, v19.4s
-	FMOVQ F11, 208(R13)
-	VTBL V25.B16, [V21.B16], V12.B16
-	VAND V27.B16, V12.B16, V12.B16
-	WORD $0x6e21d98c // ucvtf v12.4s, v12.4s
-	WORD $0x4e3ad58c // fadd v12.4s, v12.4s, v26.4s
-	WORD $0x6e33dd8c // fmul v12.4s, v12.4s, v19.4s
-	FMOVQ F12, 224(R13)
-	VTBL V25.B16, [V21.B16], V13.B16
-	VUSHR $4, V13.S4, V13.S4
-	WORD $0x6e21d9ad // ucvtf v13.4s, v13.4s
-	WORD $0x4e3ad5ad // fadd v13.4s, v13.4s, v26.4s
-	WORD $0x6e33ddad // fmul v13.4s, v13.4s, v19.4s
-	FMOVQ F13, 240(R13)
-	MOVD R13, R22
-	MOVD ZR, R21
+	WORD $0x4e29d56b // fadd v11.4s, v11.4s, v9.4s
+	WORD $0x6e39dd6b // fmul v11.4s, v11.4s, v25.4s
+	FMOVQ F11, 240(R13)
+	MOVD R13, R21
+	MOVD ZR, R20
 unit:
-	FLDPQ.P 32(R3), (F14, F15)
-	ADD R21<<0, R0, R17
-	MOVBU 66(R17), R16
-	ADD R21<<3, R0, R17
-	ADD R21<<2, R0, R19
-	MOVBU 2(R17), R23
-	MOVBU 3(R17), R24
-	MOVBU 4(R17), R25
-	MOVBU 5(R17), R1
-	UBFX $0, R16, $1, R20
-	ORR R20<<8, R23, R23
-	UBFX $1, R16, $1, R20
-	ORR R20<<8, R24, R24
-	UBFX $2, R16, $1, R20
-	ORR R20<<8, R25, R25
-	UBFX $3, R16, $1, R20
-	ORR R20<<8, R1, R1
-	FMOVS (R14)(R23<<2), F16
-	FMOVS (R14)(R24<<2), F17
+	FLDPQ.P 32(R3), (F12, F13)
+	ADD R20<<0, R0, R1
+	MOVBU 66(R1), R22
+	VDUP R22, V15.H8
+	VCMTST V4.H8, V15.H8, V15.H8
+	ADD R20<<3, R0, R1
+	FMOVD 2(R1), F14
+	VUXTL V14.B8, V14.H8
+	VAND V5.B16, V15.B16, V15.B16
+	VORR V15.B16, V14.B16, V14.B16
+	ADD R20<<2, R0, R1
+	FMOVS 74(R1), F16
+	VMOV V14.H[0], R22
+	VMOV V14.H[1], R23
+	VMOV V14.H[2], R24
+	VMOV V14.H[3], R25
+	FMOVS (R14)(R22<<2), F8
+	FMOVS (R14)(R23<<2), F10
+	FMOVS (R14)(R24<<2), F26
 	FMOVS (R14)(R25<<2), F18
-	FMOVS (R14)(R1<<2), F5
-	VZIP1 V17.S4, V16.S4, V16.S4
-	VZIP1 V5.S4, V18.S4, V18.S4
-	VZIP1 V18.D2, V16.D2, V16.D2
-	MOVBU 74(R19), R25
-	MOVBU 75(R19), R1
-	FMOVD (R15)(R25<<3), F6
-	FMOVD (R15)(R1<<3), F7
-	VZIP1 V7.D2, V6.D2, V6.D2
-	WORD $0x4e269e10 // mul v16.16b, v16.16b, v6.16b
-	WORD $0x0e2ec208 // smull v8.8h, v16.8b, v14.8b
-	WORD $0x4e2e8208 // smlal2 v8.8h, v16.16b, v14.16b
-	MOVBU 6(R17), R23
-	MOVBU 7(R17), R24
-	MOVBU 8(R17), R25
-	MOVBU 9(R17), R1
-	UBFX $4, R16, $1, R20
-	ORR R20<<8, R23, R23
-	UBFX $5, R16, $1, R20
-	ORR R20<<8, R24, R24
-	UBFX $6, R16, $1, R20
-	ORR R20<<8, R25, R25
-	UBFX $7, R16, $1, R20
-	ORR R20<<8, R1, R1
-	FMOVS (R14)(R23<<2), F9
-	FMOVS (R14)(R24<<2), F10
-	FMOVS (R14)(R25<<2), F2
-	FMOVS (R14)(R1<<2), F4
-	VZIP1 V10.S4, V9.S4, V9.S4
-	VZIP1 V4.S4, V2.S4, V2.S4
-	VZIP1 V2.D2, V9.D2, V9.D2
-	MOVBU 76(R19), R25
-	MOVBU 77(R19), R1
-	FMOVD (R15)(R25<<3), F20
-	FMOVD (R15)(R1<<3), F28
-	VZIP1 V28.D2, V20.D2, V20.D2
-	WORD $0x4e349d29 // mul v9.16b, v9.16b, v20.16b
-	WORD $0x0e2f8128 // smlal v8.8h, v9.8b, v15.8b
-	WORD $0x4e2f8128 // smlal2 v8.8h, v9.16b, v15.16b
-	ADD R21<<0, R6, R16
-	MOVBU 66(R16), R1
-	ADD R21<<3, R6, R16
-	ADD R21<<2, R6, R17
-	MOVBU 2(R16), R20
-	MOVBU 3(R16), R23
-	MOVBU 4(R16), R24
-	MOVBU 5(R16), R25
-	UBFX $0, R1, $1, R19
-	ORR R19<<8, R20, R20
-	UBFX $1, R1, $1, R19
-	ORR R19<<8, R23, R23
-	UBFX $2, R1, $1, R19
-	ORR R19<<8, R24, R24
-	UBFX $3, R1, $1, R19
-	ORR R19<<8, R25, R25
-	FMOVS (R14)(R20<<2), F29
+	VZIP1 V10.S4, V8.S4, V8.S4
+	VZIP1 V18.S4, V26.S4, V26.S4
+	VZIP1 V26.D2, V8.D2, V8.D2
+	VTBL V2.B16, [V16.B16], V19.B16
+	VCMTST V1.B16, V19.B16, V19.B16
+	VORR V0.B16, V19.B16, V19.B16
+	WORD $0x4e339d08 // mul v8.16b, v8.16b, v19.16b
+	WORD $0x0e2cc114 // smull v20.8h, v8.8b, v12.8b
+	WORD $0x4e2c8114 // smlal2 v20.8h, v8.16b, v12.16b
+	VMOV V14.H[4], R22
+	VMOV V14.H[5], R23
+	VMOV V14.H[6], R24
+	VMOV V14.H[7], R25
+	FMOVS (R14)(R22<<2), F21
+	FMOVS (R14)(R23<<2), F22
+	FMOVS (R14)(R24<<2), F23
+	FMOVS (R14)(R25<<2), F24
+	VZIP1 V22.S4, V21.S4, V21.S4
+	VZIP1 V24.S4, V23.S4, V23.S4
+	VZIP1 V23.D2, V21.D2, V21.D2
+	VTBL V3.B16, [V16.B16], V11.B16
+	VCMTST V1.B16, V11.B16, V11.B16
+	VORR V0.B16, V11.B16, V11.B16
+	WORD $0x4e2b9eb5 // mul v21.16b, v21.16b, v11.16b
+	WORD $0x0e2d82b4 // smlal v20.8h, v21.8b, v13.8b
+	WORD $0x4e2d82b4 // smlal2 v20.8h, v21.16b, v13.16b
+	ADD R20<<0, R6, R22
+	MOVBU 66(R22), R15
+	VDUP R15, V29.H8
+	VCMTST V4.H8, V29.H8, V29.H8
+	ADD R20<<3, R6, R22
+	FMOVD 2(R22), F28
+	VUXTL V28.B8, V28.H8
+	VAND V5.B16, V29.B16, V29.B16
+	VORR V29.B16, V28.B16, V28.B16
+	ADD R20<<2, R6, R22
+	FMOVS 74(R22), F30
+	VMOV V28.H[0], R15
+	VMOV V28.H[1], R16
+	VMOV V28.H[2], R17
+	VMOV V28.H[3], R19
+	FMOVS (R14)(R15<<2), F31
+	FMOVS (R14)(R16<<2), F9
+	FMOVS (R14)(R17<<2), F17
+	FMOVS (R14)(R19<<2), F25
+	VZIP1 V9.S4, V31.S4, V31.S4
+	VZIP1 V25.S4, V17.S4, V17.S4
+	VZIP1 V17.D2, V31.D2, V31.D2
+	VTBL V2.B16, [V30.B16], V27.B16
+	VCMTST V1.B16, V27.B16, V27.B16
+	VORR V0.B16, V27.B16, V27.B16
+	WORD $0x4e3b9fff // mul v31.16b, v31.16b, v27.16b
+	WORD $0x0e2cc3ef // smull v15.8h, v31.8b, v12.8b
+	WORD $0x4e2c83ef // smlal2 v15.8h, v31.16b, v12.16b
+	VMOV V28.H[4], R15
+	VMOV V28.H[5], R16
+	VMOV V28.H[6], R17
+	VMOV V28.H[7], R19
+	FMOVS (R14)(R15<<2), F10
+	FMOVS (R14)(R16<<2), F26
+	FMOVS (R14)(R17<<2), F18
+	FMOVS (R14)(R19<<2), F19
+	VZIP1 V26.S4, V10.S4, V10.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP1 V18.D2, V10.D2, V10.D2
+	VTBL V3.B16, [V30.B16], V8.B16
+	VCMTST V1.B16, V8.B16, V8.B16
+	VORR V0.B16, V8.B16, V8.B16
+	WORD $0x4e289d4a // mul v10.16b, v10.16b, v8.16b
+	WORD $0x0e2d814f // smlal v15.8h, v10.8b, v13.8b
+	WORD $0x4e2d814f // smlal2 v15.8h, v10.16b, v13.16b
+	VADDP V15.H8, V20.H8, V20.H8
+	ADD R20<<0, R7, R15
+	MOVBU 66(R15), R23
+	VDUP R23, V23.H8
+	VCMTST V4.H8, V23.H8, V23.H8
+	ADD R20<<3, R7, R15
+	FMOVD 2(R15), F22
+	VUXTL V22.B8, V22.H8
+	VAND V5.B16, V23.B16, V23.B16
+	VORR V23.B16, V22.B16, V22.B16
+	ADD R20<<2, R7, R15
+	FMOVS 74(R15), F24
+	VMOV V22.H[0], R23
+	VMOV V22.H[1], R24
+	VMOV V22.H[2], R25
+	VMOV V22.H[3], R1
+	FMOVS (R14)(R23<<2), F11
+	FMOVS (R14)(R24<<2), F21
+	FMOVS (R14)(R25<<2), F14
+	FMOVS (R14)(R1<<2), F16
+	VZIP1 V21.S4, V11.S4, V11.S4
+	VZIP1 V16.S4, V14.S4, V14.S4
+	VZIP1 V14.D2, V11.D2, V11.D2
+	VTBL V2.B16, [V24.B16], V29.B16
+	VCMTST V1.B16, V29.B16, V29.B16
+	VORR V0.B16, V29.B16, V29.B16
+	WORD $0x4e3d9d6b // mul v11.16b, v11.16b, v29.16b
+	WORD $0x0e2cc169 // smull v9.8h, v11.8b, v12.8b
+	WORD $0x4e2c8169 // smlal2 v9.8h, v11.16b, v12.16b
+	VMOV V22.H[4], R23
+	VMOV V22.H[5], R24
+	VMOV V22.H[6], R25
+	VMOV V22.H[7], R1
+	FMOVS (R14)(R23<<2), F17
+	FMOVS (R14)(R24<<2), F25
+	FMOVS (R14)(R25<<2), F27
+	FMOVS (R14)(R1<<2), F31
+	VZIP1 V25.S4, V17.S4, V17.S4
+	VZIP1 V31.S4, V27.S4, V27.S4
+	VZIP1 V27.D2, V17.D2, V17.D2
+	VTBL V3.B16, [V24.B16], V26.B16
+	VCMTST V1.B16, V26.B16, V26.B16
+	VORR V0.B16, V26.B16, V26.B16
+	WORD $0x4e3a9e31 // mul v17.16b, v17.16b, v26.16b
+	WORD $0x0e2d8229 // smlal v9.8h, v17.8b, v13.8b
+	WORD $0x4e2d8229 // smlal2 v9.8h, v17.16b, v13.16b
+	ADD R20<<0, R8, R23
+	MOVBU 66(R23), R16
+	VDUP R16, V19.H8
+	VCMTST V4.H8, V19.H8, V19.H8
+	ADD R20<<3, R8, R23
+	FMOVD 2(R23), F18
+	VUXTL V18.B8, V18.H8
+	VAND V5.B16, V19.B16, V19.B16
+	VORR V19.B16, V18.B16, V18.B16
+	ADD R20<<2, R8, R23
+	FMOVS 74(R23), F8
+	VMOV V18.H[0], R16
+	VMOV V18.H[1], R17
+	VMOV V18.H[2], R19
+	VMOV V18.H[3], R22
+	FMOVS (R14)(R16<<2), F10
+	FMOVS (R14)(R17<<2), F15
+	FMOVS (R14)(R19<<2), F28
+	FMOVS (R14)(R22<<2), F30
+	VZIP1 V15.S4, V10.S4, V10.S4
+	VZIP1 V30.S4, V28.S4, V28.S4
+	VZIP1 V28.D2, V10.D2, V10.D2
+	VTBL V2.B16, [V8.B16], V23.B16
+	VCMTST V1.B16, V23.B16, V23.B16
+	VORR V0.B16, V23.B16, V23.B16
+	WORD $0x4e379d4a // mul v10.16b, v10.16b, v23.16b
+	WORD $0x0e2cc155 // smull v21.8h, v10.8b, v12.8b
+	WORD $0x4e2c8155 // smlal2 v21.8h, v10.16b, v12.16b
+	VMOV V18.H[4], R16
+	VMOV V18.H[5], R17
+	VMOV V18.H[6], R19
+	VMOV V18.H[7], R22
+	FMOVS (R14)(R16<<2), F14
+	FMOVS (R14)(R17<<2), F16
+	FMOVS (R14)(R19<<2), F29
+	FMOVS (R14)(R22<<2), F11
+	VZIP1 V16.S4, V14.S4, V14.S4
+	VZIP1 V11.S4, V29.S4, V29.S4
+	VZIP1 V29.D2, V14.D2, V14.D2
+	VTBL V3.B16, [V8.B16], V25.B16
+	VCMTST V1.B16, V25.B16, V25.B16
+	VORR V0.B16, V25.B16, V25.B16
+	WORD $0x4e399dce // mul v14.16b, v14.16b, v25.16b
+	WORD $0x0e2d81d5 // smlal v21.8h, v14.8b, v13.8b
+	WORD $0x4e2d81d5 // smlal2 v21.8h, v14.16b, v13.16b
+	VADDP V21.H8, V9.H8, V9.H8
+	VADDP V9.H8, V20.H8, V20.H8
+	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
+	ADD R20<<0, R9, R16
+	MOVBU 66(R16), R24
+	VDUP R24, V31.H8
+	VCMTST V4.H8, V31.H8, V31.H8
+	ADD R20<<3, R9, R16
+	FMOVD 2(R16), F27
+	VUXTL V27.B8, V27.H8
+	VAND V5.B16, V31.B16, V31.B16
+	VORR V31.B16, V27.B16, V27.B16
+	ADD R20<<2, R9, R16
+	FMOVS 74(R16), F26
+	VMOV V27.H[0], R24
+	VMOV V27.H[1], R25
+	VMOV V27.H[2], R1
+	VMOV V27.H[3], R15
+	FMOVS (R14)(R24<<2), F17
+	FMOVS (R14)(R25<<2), F22
+	FMOVS (R14)(R1<<2), F24
+	FMOVS (R14)(R15<<2), F19
+	VZIP1 V22.S4, V17.S4, V17.S4
+	VZIP1 V19.S4, V24.S4, V24.S4
+	VZIP1 V24.D2, V17.D2, V17.D2
+	VTBL V2.B16, [V26.B16], V15.B16
+	VCMTST V1.B16, V15.B16, V15.B16
+	VORR V0.B16, V15.B16, V15.B16
+	WORD $0x4e2f9e31 // mul v17.16b, v17.16b, v15.16b
+	WORD $0x0e2cc23c // smull v28.8h, v17.8b, v12.8b
+	WORD $0x4e2c823c // smlal2 v28.8h, v17.16b, v12.16b
+	VMOV V27.H[4], R24
+	VMOV V27.H[5], R25
+	VMOV V27.H[6], R1
+	VMOV V27.H[7], R15
+	FMOVS (R14)(R24<<2), F30
+	FMOVS (R14)(R25<<2), F23
+	FMOVS (R14)(R1<<2), F10
+	FMOVS (R14)(R15<<2), F16
+	VZIP1 V23.S4, V30.S4, V30.S4
+	VZIP1 V16.S4, V10.S4, V10.S4
+	VZIP1 V10.D2, V30.D2, V30.D2
+	VTBL V3.B16, [V26.B16], V29.B16
+	VCMTST V1.B16, V29.B16, V29.B16
+	VORR V0.B16, V29.B16, V29.B16
+	WORD $0x4e3d9fde // mul v30.16b, v30.16b, v29.16b
+	WORD $0x0e2d83dc // smlal v28.8h, v30.8b, v13.8b
+	WORD $0x4e2d83dc // smlal2 v28.8h, v30.16b, v13.16b
+	ADD R20<<0, R10, R24
+	MOVBU 66(R24), R17
+	VDUP R17, V25.H8
+	VCMTST V4.H8, V25.H8, V25.H8
+	ADD R20<<3, R10, R24
+	FMOVD 2(R24), F11
+	VUXTL V11.B8, V11.H8
+	VAND V5.B16, V25.B16, V25.B16
+	VORR V25.B16, V11.B16, V11.B16
+	ADD R20<<2, R10, R24
+	FMOVS 74(R24), F14
+	VMOV V11.H[0], R17
+	VMOV V11.H[1], R19
+	VMOV V11.H[2], R22
+	VMOV V11.H[3], R23
+	FMOVS (R14)(R17<<2), F21
+	FMOVS (R14)(R19<<2), F9
+	FMOVS (R14)(R22<<2), F18
+	FMOVS (R14)(R23<<2), F8
+	VZIP1 V9.S4, V21.S4, V21.S4
+	VZIP1 V8.S4, V18.S4, V18.S4
+	VZIP1 V18.D2, V21.D2, V21.D2
+	VTBL V2.B16, [V14.B16], V31.B16
+	VCMTST V1.B16, V31.B16, V31.B16
+	VORR V0.B16, V31.B16, V31.B16
+	WORD $0x4e3f9eb5 // mul v21.16b, v21.16b, v31.16b
+	WORD $0x0e2cc2b6 // smull v22.8h, v21.8b, v12.8b
+	WORD $0x4e2c82b6 // smlal2 v22.8h, v21.16b, v12.16b
+	VMOV V11.H[4], R17
+	VMOV V11.H[5], R19
+	VMOV V11.H[6], R22
+	VMOV V11.H[7], R23
+	FMOVS (R14)(R17<<2), F24
+	FMOVS (R14)(R19<<2), F19
+	FMOVS (R14)(R22<<2), F15
+	FMOVS (R14)(R23<<2), F17
+	VZIP1 V19.S4, V24.S4, V24.S4
+	VZIP1 V17.S4, V15.S4, V15.S4
+	VZIP1 V15.D2, V24.D2, V24.D2
+	VTBL V3.B16, [V14.B16], V23.B16
+	VCMTST V1.B16, V23.B16, V23.B16
+	VORR V0.B16, V23.B16, V23.B16
+	WORD $0x4e379f18 // mul v24.16b, v24.16b, v23.16b
+	WORD $0x0e2d8316 // smlal v22.8h, v24.8b, v13.8b
+	WORD $0x4e2d8316 // smlal2 v22.8h, v24.16b, v13.16b
+	VADDP V22.H8, V28.H8, V28.H8
+	ADD R20<<0, R11, R17
+	MOVBU 66(R17), R25
+	VDUP R25, V16.H8
+	VCMTST V4.H8, V16.H8, V16.H8
+	ADD R20<<3, R11, R17
+	FMOVD 2(R17), F10
+	VUXTL V10.B8, V10.H8
+	VAND V5.B16, V16.B16, V16.B16
+	VORR V16.B16, V10.B16, V10.B16
+	ADD R20<<2, R11, R17
+	FMOVS 74(R17), F29
+	VMOV V10.H[0], R25
+	VMOV V10.H[1], R1
+	VMOV V10.H[2], R15
+	VMOV V10.H[3], R16
+	FMOVS (R14)(R25<<2), F30
+	FMOVS (R14)(R1<<2), F27
+	FMOVS (R14)(R15<<2), F26
+	FMOVS (R14)(R16<<2), F25
+	VZIP1 V27.S4, V30.S4, V30.S4
+	VZIP1 V25.S4, V26.S4, V26.S4
+	VZIP1 V26.D2, V30.D2, V30.D2
+	VTBL V2.B16, [V29.B16], V9.B16
+	VCMTST V1.B16, V9.B16, V9.B16
+	VORR V0.B16, V9.B16, V9.B16
+	WORD $0x4e299fde // mul v30.16b, v30.16b, v9.16b
+	WORD $0x0e2cc3d2 // smull v18.8h, v30.8b, v12.8b
+	WORD $0x4e2c83d2 // smlal2 v18.8h, v30.16b, v12.16b
+	VMOV V10.H[4], R25
+	VMOV V10.H[5], R1
+	VMOV V10.H[6], R15
+	VMOV V10.H[7], R16
+	FMOVS (R14)(R25<<2), F8
+	FMOVS (R14)(R1<<2), F31
+	FMOVS (R14)(R15<<2), F21
+	FMOVS (R14)(R16<<2), F19
+	VZIP1 V31.S4, V8.S4, V8.S4
+	VZIP1 V19.S4, V21.S4, V21.S4
+	VZIP1 V21.D2, V8.D2, V8.D2
+	VTBL V3.B16, [V29.B16], V15.B16
+	VCMTST V1.B16, V15.B16, V15.B16
+	VORR V0.B16, V15.B16, V15.B16
+	WORD $0x4e2f9d08 // mul v8.16b, v8.16b, v15.16b
+	WORD $0x0e2d8112 // smlal v18.8h, v8.8b, v13.8b
+	WORD $0x4e2d8112 // smlal2 v18.8h, v8.16b, v13.16b
+	ADD R20<<0, R12, R25
+	MOVBU 66(R25), R19
+	VDUP R19, V23.H8
+	VCMTST V4.H8, V23.H8, V23.H8
+	ADD R20<<3, R12, R25
+	FMOVD 2(R25), F17
+	VUXTL V17.B8, V17.H8
+	VAND V5.B16, V23.B16, V23.B16
+	VORR V23.B16, V17.B16, V17.B16
+	ADD R20<<2, R12, R25
+	FMOVS 74(R25), F24
+	VMOV V17.H[0], R19
+	VMOV V17.H[1], R22
+	VMOV V17.H[2], R23
+	VMOV V17.H[3], R24
+	FMOVS (R14)(R19<<2), F22
+	FMOVS (R14)(R22<<2), F11
+	FMOVS (R14)(R23<<2), F14
+	FMOVS (R14)(R24<<2), F16
+	VZIP1 V11.S4, V22.S4, V22.S4
+	VZIP1 V16.S4, V14.S4, V14.S4
+	VZIP1 V14.D2, V22.D2, V22.D2
+	VTBL V2.B16, [V24.B16], V27.B16
+	VCMTST V1.B16, V27.B16, V27.B16
+	VORR V0.B16, V27.B16, V27.B16
+	WORD $0x4e3b9ed6 // mul v22.16b, v22.16b, v27.16b
+	WORD $0x0e2cc2da // smull v26.8h, v22.8b, v12.8b
+	WORD $0x4e2c82da // smlal2 v26.8h, v22.16b, v12.16b
+	VMOV V17.H[4], R19
+	VMOV V17.H[5], R22
+	VMOV V17.H[6], R23
+	VMOV V17.H[7], R24
+	FMOVS (R14)(R19<<2), F25
+	FMOVS (R14)(R22<<2), F9
 	FMOVS (R14)(R23<<2), F30
 	FMOVS (R14)(R24<<2), F31
-	FMOVS (R14)(R25<<2), F3
-	VZIP1 V30.S4, V29.S4, V29.S4
-	VZIP1 V3.S4, V31.S4, V31.S4
-	VZIP1 V31.D2, V29.D2, V29.D2
-	MOVBU 74(R17), R24
-	MOVBU 75(R17), R25
-	FMOVD (R15)(R24<<3), F11
-	FMOVD (R15)(R25<<3), F12
-	VZIP1 V12.D2, V11.D2, V11.D2
-	WORD $0x4e2b9fbd // mul v29.16b, v29.16b, v11.16b
-	WORD $0x0e2ec3ad // smull v13.8h, v29.8b, v14.8b
-	WORD $0x4e2e83ad // smlal2 v13.8h, v29.16b, v14.16b
-	MOVBU 6(R16), R20
-	MOVBU 7(R16), R23
-	MOVBU 8(R16), R24
-	MOVBU 9(R16), R25
-	UBFX $4, R1, $1, R19
-	ORR R19<<8, R20, R20
-	UBFX $5, R1, $1, R19
-	ORR R19<<8, R23, R23
-	UBFX $6, R1, $1, R19
-	ORR R19<<8, R24, R24
-	UBFX $7, R1, $1, R19
-	ORR R19<<8, R25, R25
-	FMOVS (R14)(R20<<2), F22
-	FMOVS (R14)(R23<<2), F23
-	FMOVS (R14)(R24<<2), F24
-	FMOVS (R14)(R25<<2), F25
-	VZIP1 V23.S4, V22.S4, V22.S4
-	VZIP1 V25.S4, V24.S4, V24.S4
-	VZIP1 V24.D2, V22.D2, V22.D2
-	MOVBU 76(R17), R24
-	MOVBU 77(R17), R25
-	FMOVD (R15)(R24<<3), F26
-	FMOVD (R15)(R25<<3), F27
-	VZIP1 V27.D2, V26.D2, V26.D2
-	WORD $0x4e3a9ed6 // mul v22.16b, v22.16b, v26.16b
-	WORD $0x0e2f82cd // smlal v13.8h, v22.8b, v15.8b
-	WORD $0x4e2f82cd // smlal2 v13.8h, v22.16b, v15.16b
-	VADDP V13.H8, V8.H8, V8.H8
-	ADD R21<<0, R7, R1
-	MOVBU 66(R1), R25
-	ADD R21<<3, R7, R1
-	ADD R21<<2, R7, R16
-	MOVBU 2(R1), R19
-	MOVBU 3(R1), R20
-	MOVBU 4(R1), R23
-	MOVBU 5(R1), R24
-	UBFX $0, R25, $1, R17
-	ORR R17<<8, R19, R19
-	UBFX $1, R25, $1, R17
-	ORR R17<<8, R20, R20
-	UBFX $2, R25, $1, R17
-	ORR R17<<8, R23, R23
-	UBFX $3, R25, $1, R17
-	ORR R17<<8, R24, R24
-	FMOVS (R14)(R19<<2), F19
-	FMOVS (R14)(R20<<2), F21
-	FMOVS (R14)(R23<<2), F17
-	FMOVS (R14)(R24<<2), F18
-	VZIP1 V21.S4, V19.S4, V19.S4
-	VZIP1 V18.S4, V17.S4, V17.S4
-	VZIP1 V17.D2, V19.D2, V19.D2
-	MOVBU 74(R16), R23
-	MOVBU 75(R16), R24
-	FMOVD (R15)(R23<<3), F5
-	FMOVD (R15)(R24<<3), F7
-	VZIP1 V7.D2, V5.D2, V5.D2
-	WORD $0x4e259e73 // mul v19.16b, v19.16b, v5.16b
-	WORD $0x0e2ec266 // smull v6.8h, v19.8b, v14.8b
-	WORD $0x4e2e8266 // smlal2 v6.8h, v19.16b, v14.16b
-	MOVBU 6(R1), R19
-	MOVBU 7(R1), R20
-	MOVBU 8(R1), R23
-	MOVBU 9(R1), R24
-	UBFX $4, R25, $1, R17
-	ORR R17<<8, R19, R19
-	UBFX $5, R25, $1, R17
-	ORR R17<<8, R20, R20
-	UBFX $6, R25, $1, R17
-	ORR R17<<8, R23, R23
-	UBFX $7, R25, $1, R17
-	ORR R17<<8, R24, R24
-	FMOVS (R14)(R19<<2), F16
-	FMOVS (R14)(R20<<2), F10
-	FMOVS (R14)(R23<<2), F2
-	FMOVS (R14)(R24<<2), F4
-	VZIP1 V10.S4, V16.S4, V16.S4
-	VZIP1 V4.S4, V2.S4, V2.S4
-	VZIP1 V2.D2, V16.D2, V16.D2
-	MOVBU 76(R16), R23
-	MOVBU 77(R16), R24
-	FMOVD (R15)(R23<<3), F28
-	FMOVD (R15)(R24<<3), F20
-	VZIP1 V20.D2, V28.D2, V28.D2
-	WORD $0x4e3c9e10 // mul v16.16b, v16.16b, v28.16b
-	WORD $0x0e2f8206 // smlal v6.8h, v16.8b, v15.8b
-	WORD $0x4e2f8206 // smlal2 v6.8h, v16.16b, v15.16b
-	ADD R21<<0, R8, R25
-	MOVBU 66(R25), R24
-	ADD R21<<3, R8, R25
-	ADD R21<<2, R8, R1
-	MOVBU 2(R25), R17
-	MOVBU 3(R25), R19
-	MOVBU 4(R25), R20
-	MOVBU 5(R25), R23
-	UBFX $0, R24, $1, R16
-	ORR R16<<8, R17, R17
-	UBFX $1, R24, $1, R16
-	ORR R16<<8, R19, R19
-	UBFX $2, R24, $1, R16
-	ORR R16<<8, R20, R20
-	UBFX $3, R24, $1, R16
-	ORR R16<<8, R23, R23
-	FMOVS (R14)(R17<<2), F9
-	FMOVS (R14)(R19<<2), F30
-	FMOVS (R14)(R20<<2), F31
-	FMOVS (R14)(R23<<2), F3
-	VZIP1 V30.S4, V9.S4, V9.S4
-	VZIP1 V3.S4, V31.S4, V31.S4
-	VZIP1 V31.D2, V9.D2, V9.D2
-	MOVBU 74(R1), R20
-	MOVBU 75(R1), R23
-	FMOVD (R15)(R20<<3), F12
-	FMOVD (R15)(R23<<3), F11
-	VZIP1 V11.D2, V12.D2, V12.D2
-	WORD $0x4e2c9d29 // mul v9.16b, v9.16b, v12.16b
-	WORD $0x0e2ec13d // smull v29.8h, v9.8b, v14.8b
-	WORD $0x4e2e813d // smlal2 v29.8h, v9.16b, v14.16b
-	MOVBU 6(R25), R17
-	MOVBU 7(R25), R19
-	MOVBU 8(R25), R20
-	MOVBU 9(R25), R23
-	UBFX $4, R24, $1, R16
-	ORR R16<<8, R17, R17
-	UBFX $5, R24, $1, R16
-	ORR R16<<8, R19, R19
-	UBFX $6, R24, $1, R16
-	ORR R16<<8, R20, R20
-	UBFX $7, R24, $1, R16
-	ORR R16<<8, R23, R23
-	FMOVS (R14)(R17<<2), F23
-	FMOVS (R14)(R19<<2), F24
-	FMOVS (R14)(R20<<2), F25
-	FMOVS (R14)(R23<<2), F27
-	VZIP1 V24.S4, V23.S4, V23.S4
-	VZIP1 V27.S4, V25.S4, V25.S4
-	VZIP1 V25.D2, V23.D2, V23.D2
-	MOVBU 76(R1), R20
-	MOVBU 77(R1), R23
-	FMOVD (R15)(R20<<3), F26
-	FMOVD (R15)(R23<<3), F22
-	VZIP1 V22.D2, V26.D2, V26.D2
-	WORD $0x4e3a9ef7 // mul v23.16b, v23.16b, v26.16b
-	WORD $0x0e2f82fd // smlal v29.8h, v23.8b, v15.8b
-	WORD $0x4e2f82fd // smlal2 v29.8h, v23.16b, v15.16b
-	VADDP V29.H8, V6.H8, V6.H8
-	VADDP V6.H8, V8.H8, V8.H8
-	WORD $0x4e602908 // saddlp v8.4s, v8.8h
-	ADD R21<<0, R9, R24
-	MOVBU 66(R24), R23
-	ADD R21<<3, R9, R24
-	ADD R21<<2, R9, R25
-	MOVBU 2(R24), R16
-	MOVBU 3(R24), R17
-	MOVBU 4(R24), R19
-	MOVBU 5(R24), R20
-	UBFX $0, R23, $1, R1
-	ORR R1<<8, R16, R16
-	UBFX $1, R23, $1, R1
-	ORR R1<<8, R17, R17
-	UBFX $2, R23, $1, R1
-	ORR R1<<8, R19, R19
-	UBFX $3, R23, $1, R1
-	ORR R1<<8, R20, R20
-	FMOVS (R14)(R16<<2), F13
-	FMOVS (R14)(R17<<2), F21
-	FMOVS (R14)(R19<<2), F17
-	FMOVS (R14)(R20<<2), F18
-	VZIP1 V21.S4, V13.S4, V13.S4
-	VZIP1 V18.S4, V17.S4, V17.S4
-	VZIP1 V17.D2, V13.D2, V13.D2
-	MOVBU 74(R25), R19
-	MOVBU 75(R25), R20
-	FMOVD (R15)(R19<<3), F7
-	FMOVD (R15)(R20<<3), F5
-	VZIP1 V5.D2, V7.D2, V7.D2
-	WORD $0x4e279dad // mul v13.16b, v13.16b, v7.16b
-	WORD $0x0e2ec1b3 // smull v19.8h, v13.8b, v14.8b
-	WORD $0x4e2e81b3 // smlal2 v19.8h, v13.16b, v14.16b
-	MOVBU 6(R24), R16
-	MOVBU 7(R24), R17
-	MOVBU 8(R24), R19
-	MOVBU 9(R24), R20
-	UBFX $4, R23, $1, R1
-	ORR R1<<8, R16, R16
-	UBFX $5, R23, $1, R1
-	ORR R1<<8, R17, R17
-	UBFX $6, R23, $1, R1
-	ORR R1<<8, R19, R19
-	UBFX $7, R23, $1, R1
-	ORR R1<<8, R20, R20
-	FMOVS (R14)(R16<<2), F10
-	FMOVS (R14)(R17<<2), F2
-	FMOVS (R14)(R19<<2), F4
-	FMOVS (R14)(R20<<2), F20
-	VZIP1 V2.S4, V10.S4, V10.S4
-	VZIP1 V20.S4, V4.S4, V4.S4
-	VZIP1 V4.D2, V10.D2, V10.D2
-	MOVBU 76(R25), R19
-	MOVBU 77(R25), R20
-	FMOVD (R15)(R19<<3), F28
-	FMOVD (R15)(R20<<3), F16
-	VZIP1 V16.D2, V28.D2, V28.D2
-	WORD $0x4e3c9d4a // mul v10.16b, v10.16b, v28.16b
-	WORD $0x0e2f8153 // smlal v19.8h, v10.8b, v15.8b
-	WORD $0x4e2f8153 // smlal2 v19.8h, v10.16b, v15.16b
-	ADD R21<<0, R10, R23
-	MOVBU 66(R23), R20
-	ADD R21<<3, R10, R23
-	ADD R21<<2, R10, R24
-	MOVBU 2(R23), R1
-	MOVBU 3(R23), R16
-	MOVBU 4(R23), R17
-	MOVBU 5(R23), R19
-	UBFX $0, R20, $1, R25
-	ORR R25<<8, R1, R1
-	UBFX $1, R20, $1, R25
-	ORR R25<<8, R16, R16
-	UBFX $2, R20, $1, R25
-	ORR R25<<8, R17, R17
-	UBFX $3, R20, $1, R25
-	ORR R25<<8, R19, R19
-	FMOVS (R14)(R1<<2), F30
-	FMOVS (R14)(R16<<2), F31
-	FMOVS (R14)(R17<<2), F3
-	FMOVS (R14)(R19<<2), F11
+	VZIP1 V9.S4, V25.S4, V25.S4
 	VZIP1 V31.S4, V30.S4, V30.S4
-	VZIP1 V11.S4, V3.S4, V3.S4
-	VZIP1 V3.D2, V30.D2, V30.D2
-	MOVBU 74(R24), R17
-	MOVBU 75(R24), R19
-	FMOVD (R15)(R17<<3), F12
-	FMOVD (R15)(R19<<3), F9
-	VZIP1 V9.D2, V12.D2, V12.D2
-	WORD $0x4e2c9fde // mul v30.16b, v30.16b, v12.16b
-	WORD $0x0e2ec3d8 // smull v24.8h, v30.8b, v14.8b
-	WORD $0x4e2e83d8 // smlal2 v24.8h, v30.16b, v14.16b
-	MOVBU 6(R23), R1
-	MOVBU 7(R23), R16
-	MOVBU 8(R23), R17
-	MOVBU 9(R23), R19
-	UBFX $4, R20, $1, R25
-	ORR R25<<8, R1, R1
-	UBFX $5, R20, $1, R25
-	ORR R25<<8, R16, R16
-	UBFX $6, R20, $1, R25
-	ORR R25<<8, R17, R17
-	UBFX $7, R20, $1, R25
-	ORR R25<<8, R19, R19
-	FMOVS (R14)(R1<<2), F25
-	FMOVS (R14)(R16<<2), F27
-	FMOVS (R14)(R17<<2), F22
-	FMOVS (R14)(R19<<2), F26
-	VZIP1 V27.S4, V25.S4, V25.S4
-	VZIP1 V26.S4, V22.S4, V22.S4
-	VZIP1 V22.D2, V25.D2, V25.D2
-	MOVBU 76(R24), R17
-	MOVBU 77(R24), R19
-	FMOVD (R15)(R17<<3), F23
-	FMOVD (R15)(R19<<3), F29
-	VZIP1 V29.D2, V23.D2, V23.D2
-	WORD $0x4e379f39 // mul v25.16b, v25.16b, v23.16b
-	WORD $0x0e2f8338 // smlal v24.8h, v25.8b, v15.8b
-	WORD $0x4e2f8338 // smlal2 v24.8h, v25.16b, v15.16b
-	VADDP V24.H8, V19.H8, V19.H8
-	ADD R21<<0, R11, R20
-	MOVBU 66(R20), R19
-	ADD R21<<3, R11, R20
-	ADD R21<<2, R11, R23
-	MOVBU 2(R20), R25
-	MOVBU 3(R20), R1
-	MOVBU 4(R20), R16
-	MOVBU 5(R20), R17
-	UBFX $0, R19, $1, R24
-	ORR R24<<8, R25, R25
-	UBFX $1, R19, $1, R24
-	ORR R24<<8, R1, R1
-	UBFX $2, R19, $1, R24
-	ORR R24<<8, R16, R16
-	UBFX $3, R19, $1, R24
-	ORR R24<<8, R17, R17
-	FMOVS (R14)(R25<<2), F6
-	FMOVS (R14)(R1<<2), F21
-	FMOVS (R14)(R16<<2), F17
-	FMOVS (R14)(R17<<2), F18
-	VZIP1 V21.S4, V6.S4, V6.S4
-	VZIP1 V18.S4, V17.S4, V17.S4
-	VZIP1 V17.D2, V6.D2, V6.D2
-	MOVBU 74(R23), R16
-	MOVBU 75(R23), R17
-	FMOVD (R15)(R16<<3), F5
-	FMOVD (R15)(R17<<3), F7
-	VZIP1 V7.D2, V5.D2, V5.D2
-	WORD $0x4e259cc6 // mul v6.16b, v6.16b, v5.16b
-	WORD $0x0e2ec0cd // smull v13.8h, v6.8b, v14.8b
-	WORD $0x4e2e80cd // smlal2 v13.8h, v6.16b, v14.16b
-	MOVBU 6(R20), R25
-	MOVBU 7(R20), R1
-	MOVBU 8(R20), R16
-	MOVBU 9(R20), R17
-	UBFX $4, R19, $1, R24
-	ORR R24<<8, R25, R25
-	UBFX $5, R19, $1, R24
-	ORR R24<<8, R1, R1
-	UBFX $6, R19, $1, R24
-	ORR R24<<8, R16, R16
-	UBFX $7, R19, $1, R24
-	ORR R24<<8, R17, R17
-	FMOVS (R14)(R25<<2), F2
-	FMOVS (R14)(R1<<2), F4
-	FMOVS (R14)(R16<<2), F20
-	FMOVS (R14)(R17<<2), F16
-	VZIP1 V4.S4, V2.S4, V2.S4
-	VZIP1 V16.S4, V20.S4, V20.S4
-	VZIP1 V20.D2, V2.D2, V2.D2
-	MOVBU 76(R23), R16
-	MOVBU 77(R23), R17
-	FMOVD (R15)(R16<<3), F28
-	FMOVD (R15)(R17<<3), F10
-	VZIP1 V10.D2, V28.D2, V28.D2
-	WORD $0x4e3c9c42 // mul v2.16b, v2.16b, v28.16b
-	WORD $0x0e2f804d // smlal v13.8h, v2.8b, v15.8b
-	WORD $0x4e2f804d // smlal2 v13.8h, v2.16b, v15.16b
-	ADD R21<<0, R12, R19
-	MOVBU 66(R19), R17
-	ADD R21<<3, R12, R19
-	ADD R21<<2, R12, R20
-	MOVBU 2(R19), R24
-	MOVBU 3(R19), R25
-	MOVBU 4(R19), R1
-	MOVBU 5(R19), R16
-	UBFX $0, R17, $1, R23
-	ORR R23<<8, R24, R24
-	UBFX $1, R17, $1, R23
-	ORR R23<<8, R25, R25
-	UBFX $2, R17, $1, R23
-	ORR R23<<8, R1, R1
-	UBFX $3, R17, $1, R23
-	ORR R23<<8, R16, R16
-	FMOVS (R14)(R24<<2), F31
-	FMOVS (R14)(R25<<2), F3
-	FMOVS (R14)(R1<<2), F11
-	FMOVS (R14)(R16<<2), F9
-	VZIP1 V3.S4, V31.S4, V31.S4
-	VZIP1 V9.S4, V11.S4, V11.S4
-	VZIP1 V11.D2, V31.D2, V31.D2
-	MOVBU 74(R20), R1
-	MOVBU 75(R20), R16
-	FMOVD (R15)(R1<<3), F12
-	FMOVD (R15)(R16<<3), F30
-	VZIP1 V30.D2, V12.D2, V12.D2
-	WORD $0x4e2c9fff // mul v31.16b, v31.16b, v12.16b
-	WORD $0x0e2ec3fb // smull v27.8h, v31.8b, v14.8b
-	WORD $0x4e2e83fb // smlal2 v27.8h, v31.16b, v14.16b
-	MOVBU 6(R19), R24
-	MOVBU 7(R19), R25
-	MOVBU 8(R19), R1
-	MOVBU 9(R19), R16
-	UBFX $4, R17, $1, R23
-	ORR R23<<8, R24, R24
-	UBFX $5, R17, $1, R23
-	ORR R23<<8, R25, R25
-	UBFX $6, R17, $1, R23
-	ORR R23<<8, R1, R1
-	UBFX $7, R17, $1, R23
-	ORR R23<<8, R16, R16
-	FMOVS (R14)(R24<<2), F22
-	FMOVS (R14)(R25<<2), F26
-	FMOVS (R14)(R1<<2), F29
-	FMOVS (R14)(R16<<2), F23
-	VZIP1 V26.S4, V22.S4, V22.S4
-	VZIP1 V23.S4, V29.S4, V29.S4
-	VZIP1 V29.D2, V22.D2, V22.D2
-	MOVBU 76(R20), R1
-	MOVBU 77(R20), R16
-	FMOVD (R15)(R1<<3), F25
-	FMOVD (R15)(R16<<3), F24
-	VZIP1 V24.D2, V25.D2, V25.D2
-	WORD $0x4e399ed6 // mul v22.16b, v22.16b, v25.16b
-	WORD $0x0e2f82db // smlal v27.8h, v22.8b, v15.8b
-	WORD $0x4e2f82db // smlal2 v27.8h, v22.16b, v15.16b
-	VADDP V27.H8, V13.H8, V13.H8
-	VADDP V13.H8, V19.H8, V19.H8
-	WORD $0x4e602a73 // saddlp v19.4s, v19.8h
-	FMOVQ.P 32(R4), F21
-	FMOVQ (R22), F18
-	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD $0x4f959247 // fmul v7.4s, v18.4s, v21.s[0]
-	VFMLA V7.S4, V8.S4, V0.S4
-	FMOVQ 128(R22), F5
-	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
-	WORD $0x4f9590a6 // fmul v6.4s, v5.4s, v21.s[0]
-	VFMLA V6.S4, V19.S4, V1.S4
-	ADD $16, R22, R22
-	ADD $1, R21, R21
-	CMP $8, R21
+	VZIP1 V30.D2, V25.D2, V25.D2
+	VTBL V3.B16, [V24.B16], V21.B16
+	VCMTST V1.B16, V21.B16, V21.B16
+	VORR V0.B16, V21.B16, V21.B16
+	WORD $0x4e359f39 // mul v25.16b, v25.16b, v21.16b
+	WORD $0x0e2d833a // smlal v26.8h, v25.8b, v13.8b
+	WORD $0x4e2d833a // smlal2 v26.8h, v25.16b, v13.16b
+	VADDP V26.H8, V18.H8, V18.H8
+	VADDP V18.H8, V28.H8, V28.H8
+	WORD $0x4e602b9c // saddlp v28.4s, v28.8h
+	FMOVQ.P 32(R4), F19
+	FMOVQ (R21), F8
+	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
+	WORD $0x4f93910a // fmul v10.4s, v8.4s, v19.s[0]
+	VFMLA V10.S4, V20.S4, V6.S4
+	FMOVQ 128(R21), F29
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9393b7 // fmul v23.4s, v29.4s, v19.s[0]
+	VFMLA V23.S4, V28.S4, V7.S4
+	ADD $16, R21, R21
+	ADD $1, R20, R20
+	CMP $8, R20
 	BNE unit
 	ADD $110, R0, R0
 	ADD $110, R6, R6
@@ -11099,7 +10750,7 @@ unit:
 	SUBS $1, R2, R2
 	BNE loop
 	MOVD dst+0(FP), R3
-	FSTPQ (F0, F1), (R3)
+	FSTPQ (F6, F7), (R3)
 	RET
 
 // func unpackIQ3_SNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
@@ -11109,7 +10760,12 @@ TEXT ·unpackIQ3_SNEON(SB), NOSPLIT, $0-48
 	MOVD p+0(FP), R7
 	MOVD s+8(FP), R8
 	MOVD ·gridIQ3S(SB), R13
-	MOVD ·signs8(SB), R14
+	VMOVI $1, V0.B16
+	VMOVQ $0x8040201008040201, $0x8040201008040201, V1
+	VMOVQ $0x0, $0x101010101010101, V2
+	VMOVQ $0x202020202020202, $0x303030303030303, V3
+	VMOVQ $0x8000400020001, $0x80004000200010, V4
+	VMOVQ $0x100010001000100, $0x100010001000100, V5
 	MOVD $2, R6
 quad:
 	MOVD R7, R2
@@ -11120,300 +10776,248 @@ quad:
 	ADD R1, R11, R12
 	MOVD blocks+40(FP), R5
 loop:
-	VLD1 (R9), V0.H[0]
-	VLD1 (R10), V0.H[1]
-	VLD1 (R11), V0.H[2]
-	VLD1 (R12), V0.H[3]
-	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
-	VMOVQ $0x4000000040000000, $0x4000000040000000, V1
-	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	ADD $106, R9, R16
-	VLD1 (R16), V2.S[0]
-	ADD $106, R10, R16
-	VLD1 (R16), V2.S[1]
-	ADD $106, R11, R16
-	VLD1 (R16), V2.S[2]
-	ADD $106, R12, R16
-	VLD1 (R16), V2.S[3]
-	VMOVQ $0x8080800480808000, $0x8080800c80808008, V3
-	VMOVQ $0x8080800580808001, $0x8080800d80808009, V4
-	VMOVQ $0x8080800680808002, $0x8080800e8080800a, V5
-	VMOVQ $0x8080800780808003, $0x8080800f8080800b, V6
-	VMOVQ $0x3f0000003f000000, $0x3f0000003f000000, V7
-	VMOVI $15, V8.B16
-	VTBL V3.B16, [V2.B16], V9.B16
-	VAND V8.B16, V9.B16, V9.B16
-	WORD $0x6e21d929 // ucvtf v9.4s, v9.4s
-	WORD $0x4e27d529 // fadd v9.4s, v9.4s, v7.4s
-	WORD $0x6e20dd29 // fmul v9.4s, v9.4s, v0.4s
-	FMOVQ F9, (R3)
-	VTBL V3.B16, [V2.B16], V10.B16
-	VUSHR $4, V10.S4, V10.S4
-	WORD $0x6e21d94a // ucvtf v10.4s, v10.4s
-	WORD $0x4e27d54a // fadd v10.4s, v10.4s, v7.4s
-	WORD $0x6e20dd4a // fmul v10.4s, v10.4s, v0.4s
-	FMOVQ F10, 32(R3)
-	VTBL V4.B16, [V2.B16], V11.B16
-	VAND V8.B16, V11.B16, V11.B16
-	WORD $0x6e21d96b // ucvtf v11.4s, v11.4s
-	WORD $0x4e27d56b // fadd v11.4s, v11.4s, v7.4s
-	WORD $0x6e20dd6b // fmul v11.4s, v11.4s, v0.4s
-	FMOVQ F11, 64(R3)
-	VTBL V4.B16, [V2.B16], V12.B16
-	VUSHR $4, V12.S4, V12.S4
-	WORD $0x6e21d98c // ucvtf v12.4s, v12.4s
-	WORD $0x4e27d58c // fadd v12.4s, v12.4s, v7.4s
-	WORD $0x6e20dd8c // fmul v12.4s, v12.4s, v0.4s
-	FMOVQ F12, 96(R3)
-	VTBL V5.B16, [V2.B16], V13.B16
-	VAND V8.B16, V13.B16, V13.B16
-	WORD $0x6e21d9ad // ucvtf v13.4s, v13.4s
-	WORD $0x4e27d5ad // fadd v13.4s, v13.4s, v7.4s
-	WORD $0x6e20ddad // fmul v13.4s, v13.4s, v0.4s
-	FMOVQ F13, 128(R3)
-	VTBL V5.B16, [V2.B16], V14.B16
-	VUSHR $4, V14.S4, V14.S4
-	WORD $0x6e21d9ce // ucvtf v14.4s, v14.4s
-	WORD $0x4e27d5ce // fadd v14.4s, v14.4s, v7.4s
-	WORD $0x6e20ddce // fmul v14.4s, v14.4s, v0.4s
-	FMOVQ F14, 160(R3)
-	VTBL V6.B16, [V2.B16], V15.B16
-	VAND V8.B16, V15.B16, V15.B16
+	VLD1 (R9), V6.H[0]
+	VLD1 (R10), V6.H[1]
+	VLD1 (R11), V6.H[2]
+	VLD1 (R12), V6.H[3]
+	WORD $0x0e2178c6 // fcvtl v6.4s, v6.4h
+	VMOVQ $0x4000000040000000, $0x4000000040000000, V7
+	WORD $0x6e27dcc6 // fmul v6.4s, v6.4s, v7.4s
+	ADD $106, R9, R15
+	VLD1 (R15), V8.S[0]
+	ADD $106, R10, R15
+	VLD1 (R15), V8.S[1]
+	ADD $106, R11, R15
+	VLD1 (R15), V8.S[2]
+	ADD $106, R12, R15
+	VLD1 (R15), V8.S[3]
+	VMOVQ $0x8080800480808000, $0x8080800c80808008, V9
+	VMOVQ $0x8080800580808001, $0x8080800d80808009, V10
+	VMOVQ $0x8080800680808002, $0x8080800e8080800a, V11
+	VMOVQ $0x8080800780808003, $0x8080800f8080800b, V12
+	VMOVQ $0x3f0000003f000000, $0x3f0000003f000000, V13
+	VMOVI $15, V14.B16
+	VTBL V9.B16, [V8.B16], V15.B16
+	VAND V14.B16, V15.B16, V15.B16
 	WORD $0x6e21d9ef // ucvtf v15.4s, v15.4s
-	WORD $0x4e27d5ef // fadd v15.4s, v15.4s, v7.4s
-	WORD $0x6e20ddef // fmul v15.4s, v15.4s, v0.4s
-	FMOVQ F15, 192(R3)
-	VTBL V6.B16, [V2.B16], V16.B16
+	WORD $0x4e2dd5ef // fadd v15.4s, v15.4s, v13.4s
+	WORD $0x6e26ddef // fmul v15.4s, v15.4s, v6.4s
+	FMOVQ F15, (R3)
+	VTBL V9.B16, [V8.B16], V16.B16
 	VUSHR $4, V16.S4, V16.S4
 	WORD $0x6e21da10 // ucvtf v16.4s, v16.4s
-	WORD $0x4e27d610 // fadd v16.4s, v16.4s, v7.4s
-	WORD $0x6e20de10 // fmul v16.4s, v16.4s, v0.4s
-	FMOVQ F16, 224(R3)
-	MOVD ZR, R17
+	WORD $0x4e2dd610 // fadd v16.4s, v16.4s, v13.4s
+	WORD $0x6e26de10 // fmul v16.4s, v16.4s, v6.4s
+	FMOVQ F16, 32(R3)
+	VTBL V10.B16, [V8.B16], V17.B16
+	VAND V14.B16, V17.B16, V17.B16
+	WORD $0x6e21da31 // ucvtf v17.4s, v17.4s
+	WORD $0x4e2dd631 // fadd v17.4s, v17.4s, v13.4s
+	WORD $0x6e26de31 // fmul v17.4s, v17.4s, v6.4s
+	FMOVQ F17, 64(R3)
+	VTBL V10.B16, [V8.B16], V18.B16
+	VUSHR $4, V18.S4, V18.S4
+	WORD $0x6e21da52 // ucvtf v18.4s, v18.4s
+	WORD $0x4e2dd652 // fadd v18.4s, v18.4s, v13.4s
+	WORD $0x6e26de52 // fmul v18.4s, v18.4s, v6.4s
+	FMOVQ F18, 96(R3)
+	VTBL V11.B16, [V8.B16], V19.B16
+	VAND V14.B16, V19.B16, V19.B16
+	WORD $0x6e21da73 // ucvtf v19.4s, v19.4s
+	WORD $0x4e2dd673 // fadd v19.4s, v19.4s, v13.4s
+	WORD $0x6e26de73 // fmul v19.4s, v19.4s, v6.4s
+	FMOVQ F19, 128(R3)
+	VTBL V11.B16, [V8.B16], V20.B16
+	VUSHR $4, V20.S4, V20.S4
+	WORD $0x6e21da94 // ucvtf v20.4s, v20.4s
+	WORD $0x4e2dd694 // fadd v20.4s, v20.4s, v13.4s
+	WORD $0x6e26de94 // fmul v20.4s, v20.4s, v6.4s
+	FMOVQ F20, 160(R3)
+	VTBL V12.B16, [V8.B16], V21.B16
+	VAND V14.B16, V21.B16, V21.B16
+	WORD $0x6e21dab5 // ucvtf v21.4s, v21.4s
+	WORD $0x4e2dd6b5 // fadd v21.4s, v21.4s, v13.4s
+	WORD $0x6e26deb5 // fmul v21.4s, v21.4s, v6.4s
+	FMOVQ F21, 192(R3)
+	VTBL V12.B16, [V8.B16], V22.B16
+	VUSHR $4, V22.S4, V22.S4
+	WORD $0x6e21dad6 // ucvtf v22.4s, v22.4s
+	WORD $0x4e2dd6d6 // fadd v22.4s, v22.4s, v13.4s
+	WORD $0x6e26ded6 // fmul v22.4s, v22.4s, v6.4s
+	FMOVQ F22, 224(R3)
+	MOVD ZR, R16
 unit:
-	ADD R17<<0, R9, R24
-	MOVBU 66(R24), R23
-	ADD R17<<3, R9, R24
-	ADD R17<<2, R9, R25
-	MOVBU 2(R24), R19
-	MOVBU 3(R24), R20
-	MOVBU 4(R24), R21
-	MOVBU 5(R24), R22
-	UBFX $0, R23, $1, R15
-	ORR R15<<8, R19, R19
-	UBFX $1, R23, $1, R15
-	ORR R15<<8, R20, R20
-	UBFX $2, R23, $1, R15
-	ORR R15<<8, R21, R21
-	UBFX $3, R23, $1, R15
-	ORR R15<<8, R22, R22
-	FMOVS (R13)(R19<<2), F17
-	FMOVS (R13)(R20<<2), F18
-	FMOVS (R13)(R21<<2), F19
-	FMOVS (R13)(R22<<2), F20
-	VZIP1 V18.S4, V17.S4, V17.S4
-	VZIP1 V20.S4, V19.S4, V19.S4
-	VZIP1 V19.D2, V17.D2, V17.D2
-	MOVBU 74(R25), R21
-	MOVBU 75(R25), R22
-	FMOVD (R14)(R21<<3), F21
-	FMOVD (R14)(R22<<3), F22
-	VZIP1 V22.D2, V21.D2, V21.D2
-	WORD $0x4e359e31 // mul v17.16b, v17.16b, v21.16b
-	MOVBU 6(R24), R19
-	MOVBU 7(R24), R20
-	MOVBU 8(R24), R21
-	MOVBU 9(R24), R22
-	UBFX $4, R23, $1, R16
-	ORR R16<<8, R19, R19
-	UBFX $5, R23, $1, R16
-	ORR R16<<8, R20, R20
-	UBFX $6, R23, $1, R16
-	ORR R16<<8, R21, R21
-	UBFX $7, R23, $1, R16
-	ORR R16<<8, R22, R22
-	FMOVS (R13)(R19<<2), F23
-	FMOVS (R13)(R20<<2), F24
-	FMOVS (R13)(R21<<2), F25
-	FMOVS (R13)(R22<<2), F26
-	VZIP1 V24.S4, V23.S4, V23.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP1 V25.D2, V23.D2, V23.D2
-	MOVBU 76(R25), R21
-	MOVBU 77(R25), R22
-	FMOVD (R14)(R21<<3), F27
-	FMOVD (R14)(R22<<3), F28
-	VZIP1 V28.D2, V27.D2, V27.D2
-	WORD $0x4e3b9ef7 // mul v23.16b, v23.16b, v27.16b
-	ADD R17<<0, R10, R22
-	MOVBU 66(R22), R21
-	ADD R17<<3, R10, R22
-	ADD R17<<2, R10, R23
-	MOVBU 2(R22), R15
-	MOVBU 3(R22), R16
-	MOVBU 4(R22), R19
-	MOVBU 5(R22), R20
-	UBFX $0, R21, $1, R24
-	ORR R24<<8, R15, R15
-	UBFX $1, R21, $1, R24
-	ORR R24<<8, R16, R16
-	UBFX $2, R21, $1, R24
-	ORR R24<<8, R19, R19
-	UBFX $3, R21, $1, R24
-	ORR R24<<8, R20, R20
-	FMOVS (R13)(R15<<2), F29
-	FMOVS (R13)(R16<<2), F30
-	FMOVS (R13)(R19<<2), F31
-	FMOVS (R13)(R20<<2), F1
+	ADD R16<<0, R9, R22
+	MOVBU 66(R22), R17
+	VDUP R17, V24.H8
+	VCMTST V4.H8, V24.H8, V24.H8
+	ADD R16<<3, R9, R22
+	FMOVD 2(R22), F23
+	VUXTL V23.B8, V23.H8
+	VAND V5.B16, V24.B16, V24.B16
+	VORR V24.B16, V23.B16, V23.B16
+	ADD R16<<2, R9, R22
+	FMOVS 74(R22), F25
+	VMOV V23.H[0], R17
+	VMOV V23.H[1], R19
+	VMOV V23.H[2], R20
+	VMOV V23.H[3], R21
+	FMOVS (R13)(R17<<2), F26
+	FMOVS (R13)(R19<<2), F27
+	FMOVS (R13)(R20<<2), F28
+	FMOVS (R13)(R21<<2), F29
+	VZIP1 V27.S4, V26.S4, V26.S4
+	VZIP1 V29.S4, V28.S4, V28.S4
+	VZIP1 V28.D2, V26.D2, V26.D2
+	VTBL V2.B16, [V25.B16], V30.B16
+	VCMTST V1.B16, V30.B16, V30.B16
+	VORR V0.B16, V30.B16, V30.B16
+	WORD $0x4e3e9f5a // mul v26.16b, v26.16b, v30.16b
+	VMOV V23.H[4], R17
+	VMOV V23.H[5], R19
+	VMOV V23.H[6], R20
+	VMOV V23.H[7], R21
+	FMOVS (R13)(R17<<2), F31
+	FMOVS (R13)(R19<<2), F7
+	FMOVS (R13)(R20<<2), F15
+	FMOVS (R13)(R21<<2), F16
+	VZIP1 V7.S4, V31.S4, V31.S4
+	VZIP1 V16.S4, V15.S4, V15.S4
+	VZIP1 V15.D2, V31.D2, V31.D2
+	VTBL V3.B16, [V25.B16], V17.B16
+	VCMTST V1.B16, V17.B16, V17.B16
+	VORR V0.B16, V17.B16, V17.B16
+	WORD $0x4e319fff // mul v31.16b, v31.16b, v17.16b
+	ADD R16<<0, R10, R15
+	MOVBU 66(R15), R23
+	VDUP R23, V19.H8
+	VCMTST V4.H8, V19.H8, V19.H8
+	ADD R16<<3, R10, R15
+	FMOVD 2(R15), F18
+	VUXTL V18.B8, V18.H8
+	VAND V5.B16, V19.B16, V19.B16
+	VORR V19.B16, V18.B16, V18.B16
+	ADD R16<<2, R10, R15
+	FMOVS 74(R15), F20
+	VMOV V18.H[0], R23
+	VMOV V18.H[1], R24
+	VMOV V18.H[2], R25
+	VMOV V18.H[3], R14
+	FMOVS (R13)(R23<<2), F21
+	FMOVS (R13)(R24<<2), F22
+	FMOVS (R13)(R25<<2), F9
+	FMOVS (R13)(R14<<2), F10
+	VZIP1 V22.S4, V21.S4, V21.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP1 V9.D2, V21.D2, V21.D2
+	VTBL V2.B16, [V20.B16], V11.B16
+	VCMTST V1.B16, V11.B16, V11.B16
+	VORR V0.B16, V11.B16, V11.B16
+	WORD $0x4e2b9eb5 // mul v21.16b, v21.16b, v11.16b
+	VMOV V18.H[4], R23
+	VMOV V18.H[5], R24
+	VMOV V18.H[6], R25
+	VMOV V18.H[7], R14
+	FMOVS (R13)(R23<<2), F12
+	FMOVS (R13)(R24<<2), F13
+	FMOVS (R13)(R25<<2), F14
+	FMOVS (R13)(R14<<2), F6
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP1 V6.S4, V14.S4, V14.S4
+	VZIP1 V14.D2, V12.D2, V12.D2
+	VTBL V3.B16, [V20.B16], V8.B16
+	VCMTST V1.B16, V8.B16, V8.B16
+	VORR V0.B16, V8.B16, V8.B16
+	WORD $0x4e289d8c // mul v12.16b, v12.16b, v8.16b
+	ADD R16<<0, R11, R22
+	MOVBU 66(R22), R17
+	VDUP R17, V27.H8
+	VCMTST V4.H8, V27.H8, V27.H8
+	ADD R16<<3, R11, R22
+	FMOVD 2(R22), F24
+	VUXTL V24.B8, V24.H8
+	VAND V5.B16, V27.B16, V27.B16
+	VORR V27.B16, V24.B16, V24.B16
+	ADD R16<<2, R11, R22
+	FMOVS 74(R22), F28
+	VMOV V24.H[0], R17
+	VMOV V24.H[1], R19
+	VMOV V24.H[2], R20
+	VMOV V24.H[3], R21
+	FMOVS (R13)(R17<<2), F29
+	FMOVS (R13)(R19<<2), F30
+	FMOVS (R13)(R20<<2), F7
+	FMOVS (R13)(R21<<2), F15
 	VZIP1 V30.S4, V29.S4, V29.S4
-	VZIP1 V1.S4, V31.S4, V31.S4
-	VZIP1 V31.D2, V29.D2, V29.D2
-	MOVBU 74(R23), R19
-	MOVBU 75(R23), R20
-	FMOVD (R14)(R19<<3), F9
-	FMOVD (R14)(R20<<3), F10
-	VZIP1 V10.D2, V9.D2, V9.D2
-	WORD $0x4e299fbd // mul v29.16b, v29.16b, v9.16b
-	MOVBU 6(R22), R15
-	MOVBU 7(R22), R16
-	MOVBU 8(R22), R19
-	MOVBU 9(R22), R20
-	UBFX $4, R21, $1, R25
-	ORR R25<<8, R15, R15
-	UBFX $5, R21, $1, R25
-	ORR R25<<8, R16, R16
-	UBFX $6, R21, $1, R25
-	ORR R25<<8, R19, R19
-	UBFX $7, R21, $1, R25
-	ORR R25<<8, R20, R20
-	FMOVS (R13)(R15<<2), F11
-	FMOVS (R13)(R16<<2), F12
-	FMOVS (R13)(R19<<2), F13
-	FMOVS (R13)(R20<<2), F14
-	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP1 V15.S4, V7.S4, V7.S4
+	VZIP1 V7.D2, V29.D2, V29.D2
+	VTBL V2.B16, [V28.B16], V16.B16
+	VCMTST V1.B16, V16.B16, V16.B16
+	VORR V0.B16, V16.B16, V16.B16
+	WORD $0x4e309fbd // mul v29.16b, v29.16b, v16.16b
+	VMOV V24.H[4], R17
+	VMOV V24.H[5], R19
+	VMOV V24.H[6], R20
+	VMOV V24.H[7], R21
+	FMOVS (R13)(R17<<2), F17
+	FMOVS (R13)(R19<<2), F23
+	FMOVS (R13)(R20<<2), F25
+	FMOVS (R13)(R21<<2), F19
+	VZIP1 V23.S4, V17.S4, V17.S4
+	VZIP1 V19.S4, V25.S4, V25.S4
+	VZIP1 V25.D2, V17.D2, V17.D2
+	VTBL V3.B16, [V28.B16], V22.B16
+	VCMTST V1.B16, V22.B16, V22.B16
+	VORR V0.B16, V22.B16, V22.B16
+	WORD $0x4e369e31 // mul v17.16b, v17.16b, v22.16b
+	ADD R16<<0, R12, R15
+	MOVBU 66(R15), R23
+	VDUP R23, V10.H8
+	VCMTST V4.H8, V10.H8, V10.H8
+	ADD R16<<3, R12, R15
+	FMOVD 2(R15), F9
+	VUXTL V9.B8, V9.H8
+	VAND V5.B16, V10.B16, V10.B16
+	VORR V10.B16, V9.B16, V9.B16
+	ADD R16<<2, R12, R15
+	FMOVS 74(R15), F11
+	VMOV V9.H[0], R23
+	VMOV V9.H[1], R24
+	VMOV V9.H[2], R25
+	VMOV V9.H[3], R14
+	FMOVS (R13)(R23<<2), F13
+	FMOVS (R13)(R24<<2), F14
+	FMOVS (R13)(R25<<2), F6
+	FMOVS (R13)(R14<<2), F8
 	VZIP1 V14.S4, V13.S4, V13.S4
-	VZIP1 V13.D2, V11.D2, V11.D2
-	MOVBU 76(R23), R19
-	MOVBU 77(R23), R20
-	FMOVD (R14)(R19<<3), F15
-	FMOVD (R14)(R20<<3), F16
-	VZIP1 V16.D2, V15.D2, V15.D2
-	WORD $0x4e2f9d6b // mul v11.16b, v11.16b, v15.16b
-	ADD R17<<0, R11, R20
-	MOVBU 66(R20), R19
-	ADD R17<<3, R11, R20
-	ADD R17<<2, R11, R21
-	MOVBU 2(R20), R24
-	MOVBU 3(R20), R25
-	MOVBU 4(R20), R15
-	MOVBU 5(R20), R16
-	UBFX $0, R19, $1, R22
-	ORR R22<<8, R24, R24
-	UBFX $1, R19, $1, R22
-	ORR R22<<8, R25, R25
-	UBFX $2, R19, $1, R22
-	ORR R22<<8, R15, R15
-	UBFX $3, R19, $1, R22
-	ORR R22<<8, R16, R16
-	FMOVS (R13)(R24<<2), F3
-	FMOVS (R13)(R25<<2), F4
-	FMOVS (R13)(R15<<2), F5
-	FMOVS (R13)(R16<<2), F6
-	VZIP1 V4.S4, V3.S4, V3.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP1 V5.D2, V3.D2, V3.D2
-	MOVBU 74(R21), R15
-	MOVBU 75(R21), R16
-	FMOVD (R14)(R15<<3), F7
-	FMOVD (R14)(R16<<3), F8
-	VZIP1 V8.D2, V7.D2, V7.D2
-	WORD $0x4e279c63 // mul v3.16b, v3.16b, v7.16b
-	MOVBU 6(R20), R24
-	MOVBU 7(R20), R25
-	MOVBU 8(R20), R15
-	MOVBU 9(R20), R16
-	UBFX $4, R19, $1, R23
-	ORR R23<<8, R24, R24
-	UBFX $5, R19, $1, R23
-	ORR R23<<8, R25, R25
-	UBFX $6, R19, $1, R23
-	ORR R23<<8, R15, R15
-	UBFX $7, R19, $1, R23
-	ORR R23<<8, R16, R16
-	FMOVS (R13)(R24<<2), F0
-	FMOVS (R13)(R25<<2), F2
-	FMOVS (R13)(R15<<2), F18
-	FMOVS (R13)(R16<<2), F19
-	VZIP1 V2.S4, V0.S4, V0.S4
-	VZIP1 V19.S4, V18.S4, V18.S4
-	VZIP1 V18.D2, V0.D2, V0.D2
-	MOVBU 76(R21), R15
-	MOVBU 77(R21), R16
-	FMOVD (R14)(R15<<3), F20
-	FMOVD (R14)(R16<<3), F22
-	VZIP1 V22.D2, V20.D2, V20.D2
-	WORD $0x4e349c00 // mul v0.16b, v0.16b, v20.16b
-	ADD R17<<0, R12, R16
-	MOVBU 66(R16), R15
-	ADD R17<<3, R12, R16
-	ADD R17<<2, R12, R19
-	MOVBU 2(R16), R22
-	MOVBU 3(R16), R23
-	MOVBU 4(R16), R24
-	MOVBU 5(R16), R25
-	UBFX $0, R15, $1, R20
-	ORR R20<<8, R22, R22
-	UBFX $1, R15, $1, R20
-	ORR R20<<8, R23, R23
-	UBFX $2, R15, $1, R20
-	ORR R20<<8, R24, R24
-	UBFX $3, R15, $1, R20
-	ORR R20<<8, R25, R25
-	FMOVS (R13)(R22<<2), F21
-	FMOVS (R13)(R23<<2), F24
-	FMOVS (R13)(R24<<2), F25
-	FMOVS (R13)(R25<<2), F26
-	VZIP1 V24.S4, V21.S4, V21.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP1 V25.D2, V21.D2, V21.D2
-	MOVBU 74(R19), R24
-	MOVBU 75(R19), R25
-	FMOVD (R14)(R24<<3), F28
-	FMOVD (R14)(R25<<3), F27
-	VZIP1 V27.D2, V28.D2, V28.D2
-	WORD $0x4e3c9eb5 // mul v21.16b, v21.16b, v28.16b
-	MOVBU 6(R16), R22
-	MOVBU 7(R16), R23
-	MOVBU 8(R16), R24
-	MOVBU 9(R16), R25
-	UBFX $4, R15, $1, R21
-	ORR R21<<8, R22, R22
-	UBFX $5, R15, $1, R21
-	ORR R21<<8, R23, R23
-	UBFX $6, R15, $1, R21
-	ORR R21<<8, R24, R24
-	UBFX $7, R15, $1, R21
-	ORR R21<<8, R25, R25
-	FMOVS (R13)(R22<<2), F30
-	FMOVS (R13)(R23<<2), F31
-	FMOVS (R13)(R24<<2), F1
-	FMOVS (R13)(R25<<2), F10
-	VZIP1 V31.S4, V30.S4, V30.S4
-	VZIP1 V10.S4, V1.S4, V1.S4
-	VZIP1 V1.D2, V30.D2, V30.D2
-	MOVBU 76(R19), R24
-	MOVBU 77(R19), R25
-	FMOVD (R14)(R24<<3), F9
-	FMOVD (R14)(R25<<3), F12
-	VZIP1 V12.D2, V9.D2, V9.D2
-	WORD $0x4e299fde // mul v30.16b, v30.16b, v9.16b
-	FSTPQ (F17, F29), (R2)
-	FSTPQ (F3, F21), 32(R2)
-	FSTPQ (F23, F11), 128(R2)
-	FSTPQ (F0, F30), 160(R2)
+	VZIP1 V8.S4, V6.S4, V6.S4
+	VZIP1 V6.D2, V13.D2, V13.D2
+	VTBL V2.B16, [V11.B16], V18.B16
+	VCMTST V1.B16, V18.B16, V18.B16
+	VORR V0.B16, V18.B16, V18.B16
+	WORD $0x4e329dad // mul v13.16b, v13.16b, v18.16b
+	VMOV V9.H[4], R23
+	VMOV V9.H[5], R24
+	VMOV V9.H[6], R25
+	VMOV V9.H[7], R14
+	FMOVS (R13)(R23<<2), F20
+	FMOVS (R13)(R24<<2), F27
+	FMOVS (R13)(R25<<2), F30
+	FMOVS (R13)(R14<<2), F7
+	VZIP1 V27.S4, V20.S4, V20.S4
+	VZIP1 V7.S4, V30.S4, V30.S4
+	VZIP1 V30.D2, V20.D2, V20.D2
+	VTBL V3.B16, [V11.B16], V15.B16
+	VCMTST V1.B16, V15.B16, V15.B16
+	VORR V0.B16, V15.B16, V15.B16
+	WORD $0x4e2f9e94 // mul v20.16b, v20.16b, v15.16b
+	FSTPQ (F26, F21), (R2)
+	FSTPQ (F29, F13), 32(R2)
+	FSTPQ (F31, F12), 128(R2)
+	FSTPQ (F17, F20), 160(R2)
 	ADD $256, R2, R2
-	ADD $1, R17, R17
-	CMP $8, R17
+	ADD $1, R16, R16
+	CMP $8, R16
 	BNE unit
 	ADD $110, R9, R9
 	ADD $110, R10, R10
@@ -20598,2133 +20202,7 @@ TEXT ·panel32UpTo16x1NEON(SB), NOSPLIT, $0-8
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
 	MOVD 80(R0), R3
-	MOVD 72(R0), R4
-	MOVD 56(R0), R5
-	MOVD 64(R0), R6
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-loop:
-	FLDPQ (R1), (F2, F4)
-	FLDPQ 32(R1), (F6, F8)
-	FLDPQ 128(R1), (F3, F5)
-	FLDPQ 160(R1), (F7, F9)
-	FLDPQ (R5), (F10, F11)
-	WORD $0x0e2ac04c // smull v12.8h, v2.8b, v10.8b
-	WORD $0x4e2a804c // smlal2 v12.8h, v2.16b, v10.16b
-	WORD $0x0e2b806c // smlal v12.8h, v3.8b, v11.8b
-	WORD $0x4e2b806c // smlal2 v12.8h, v3.16b, v11.16b
-	WORD $0x0e2ac08d // smull v13.8h, v4.8b, v10.8b
-	WORD $0x4e2a808d // smlal2 v13.8h, v4.16b, v10.16b
-	WORD $0x0e2b80ad // smlal v13.8h, v5.8b, v11.8b
-	WORD $0x4e2b80ad // smlal2 v13.8h, v5.16b, v11.16b
-	VADDP V13.H8, V12.H8, V12.H8
-	WORD $0x0e2ac0ce // smull v14.8h, v6.8b, v10.8b
-	WORD $0x4e2a80ce // smlal2 v14.8h, v6.16b, v10.16b
-	WORD $0x0e2b80ee // smlal v14.8h, v7.8b, v11.8b
-	WORD $0x4e2b80ee // smlal2 v14.8h, v7.16b, v11.16b
-	WORD $0x0e2ac10f // smull v15.8h, v8.8b, v10.8b
-	WORD $0x4e2a810f // smlal2 v15.8h, v8.16b, v10.16b
-	WORD $0x0e2b812f // smlal v15.8h, v9.8b, v11.8b
-	WORD $0x4e2b812f // smlal2 v15.8h, v9.16b, v11.16b
-	VADDP V15.H8, V14.H8, V14.H8
-	VADDP V14.H8, V12.H8, V12.H8
-	WORD $0x4e60298c // saddlp v12.4s, v12.8h
-	FLDPQ 64(R1), (F16, F18)
-	FLDPQ 96(R1), (F20, F22)
-	FLDPQ 192(R1), (F17, F19)
-	FLDPQ 224(R1), (F21, F23)
-	FLDPQ.P 32(R5), (F24, F25)
-	WORD $0x0e38c21a // smull v26.8h, v16.8b, v24.8b
-	WORD $0x4e38821a // smlal2 v26.8h, v16.16b, v24.16b
-	WORD $0x0e39823a // smlal v26.8h, v17.8b, v25.8b
-	WORD $0x4e39823a // smlal2 v26.8h, v17.16b, v25.16b
-	WORD $0x0e38c25b // smull v27.8h, v18.8b, v24.8b
-	WORD $0x4e38825b // smlal2 v27.8h, v18.16b, v24.16b
-	WORD $0x0e39827b // smlal v27.8h, v19.8b, v25.8b
-	WORD $0x4e39827b // smlal2 v27.8h, v19.16b, v25.16b
-	VADDP V27.H8, V26.H8, V26.H8
-	WORD $0x0e38c29c // smull v28.8h, v20.8b, v24.8b
-	WORD $0x4e38829c // smlal2 v28.8h, v20.16b, v24.16b
-	WORD $0x0e3982bc // smlal v28.8h, v21.8b, v25.8b
-	WORD $0x4e3982bc // smlal2 v28.8h, v21.16b, v25.16b
-	WORD $0x0e38c2dd // smull v29.8h, v22.8b, v24.8b
-	WORD $0x4e3882dd // smlal2 v29.8h, v22.16b, v24.16b
-	WORD $0x0e3982fd // smlal v29.8h, v23.8b, v25.8b
-	WORD $0x4e3982fd // smlal2 v29.8h, v23.16b, v25.16b
-	VADDP V29.H8, V28.H8, V28.H8
-	VADDP V28.H8, V26.H8, V26.H8
-	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
-	FLDPQ.P 32(R2), (F30, F31)
-	FMOVQ.P 32(R6), F15
-	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
-	WORD $0x4f8f93cd // fmul v13.4s, v30.4s, v15.s[0]
-	VFMLA V13.S4, V12.S4, V0.S4
-	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
-	WORD $0x4f8f93ed // fmul v13.4s, v31.4s, v15.s[0]
-	VFMLA V13.S4, V26.S4, V1.S4
-	ADD $256, R1, R1
-	SUBS $1, R3, R3
-	BNE loop
-	MOVD (R0), R7
-	MOVD 8(R0), R8
-	FSTPQ (F0, F1), (R7)
-	RET
-
-// func panel32UpTo16x2NEON(a *byte)
-TEXT ·panel32UpTo16x2NEON(SB), NOSPLIT, $0-8
-	MOVD a+0(FP), R0
-	MOVD 16(R0), R1
-	MOVD 32(R0), R2
-	MOVD 80(R0), R3
-	MOVD 72(R0), R4
-	MOVD 56(R0), R5
-	MOVD 64(R0), R6
-	ADD R4, R5, R7
-	ADD R4, R6, R8
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-loop:
-	FLDPQ (R1), (F4, F6)
-	FLDPQ 32(R1), (F8, F10)
-	FLDPQ 128(R1), (F5, F7)
-	FLDPQ 160(R1), (F9, F11)
-	FLDPQ (R5), (F12, F13)
-	WORD $0x0e2cc08e // smull v14.8h, v4.8b, v12.8b
-	WORD $0x4e2c808e // smlal2 v14.8h, v4.16b, v12.16b
-	WORD $0x0e2d80ae // smlal v14.8h, v5.8b, v13.8b
-	WORD $0x4e2d80ae // smlal2 v14.8h, v5.16b, v13.16b
-	WORD $0x0e2cc0cf // smull v15.8h, v6.8b, v12.8b
-	WORD $0x4e2c80cf // smlal2 v15.8h, v6.16b, v12.16b
-	WORD $0x0e2d80ef // smlal v15.8h, v7.8b, v13.8b
-	WORD $0x4e2d80ef // smlal2 v15.8h, v7.16b, v13.16b
-	VADDP V15.H8, V14.H8, V14.H8
-	WORD $0x0e2cc110 // smull v16.8h, v8.8b, v12.8b
-	WORD $0x4e2c8110 // smlal2 v16.8h, v8.16b, v12.16b
-	WORD $0x0e2d8130 // smlal v16.8h, v9.8b, v13.8b
-	WORD $0x4e2d8130 // smlal2 v16.8h, v9.16b, v13.16b
-	WORD $0x0e2cc151 // smull v17.8h, v10.8b, v12.8b
-	WORD $0x4e2c8151 // smlal2 v17.8h, v10.16b, v12.16b
-	WORD $0x0e2d8171 // smlal v17.8h, v11.8b, v13.8b
-	WORD $0x4e2d8171 // smlal2 v17.8h, v11.16b, v13.16b
-	VADDP V17.H8, V16.H8, V16.H8
-	VADDP V16.H8, V14.H8, V14.H8
-	WORD $0x4e6029ce // saddlp v14.4s, v14.8h
-	FLDPQ (R7), (F18, F19)
-	WORD $0x0e32c094 // smull v20.8h, v4.8b, v18.8b
-	WORD $0x4e328094 // smlal2 v20.8h, v4.16b, v18.16b
-	WORD $0x0e3380b4 // smlal v20.8h, v5.8b, v19.8b
-	WORD $0x4e3380b4 // smlal2 v20.8h, v5.16b, v19.16b
-	WORD $0x0e32c0d5 // smull v21.8h, v6.8b, v18.8b
-	WORD $0x4e3280d5 // smlal2 v21.8h, v6.16b, v18.16b
-	WORD $0x0e3380f5 // smlal v21.8h, v7.8b, v19.8b
-	WORD $0x4e3380f5 // smlal2 v21.8h, v7.16b, v19.16b
-	VADDP V21.H8, V20.H8, V20.H8
-	WORD $0x0e32c116 // smull v22.8h, v8.8b, v18.8b
-	WORD $0x4e328116 // smlal2 v22.8h, v8.16b, v18.16b
-	WORD $0x0e338136 // smlal v22.8h, v9.8b, v19.8b
-	WORD $0x4e338136 // smlal2 v22.8h, v9.16b, v19.16b
-	WORD $0x0e32c157 // smull v23.8h, v10.8b, v18.8b
-	WORD $0x4e328157 // smlal2 v23.8h, v10.16b, v18.16b
-	WORD $0x0e338177 // smlal v23.8h, v11.8b, v19.8b
-	WORD $0x4e338177 // smlal2 v23.8h, v11.16b, v19.16b
-	VADDP V23.H8, V22.H8, V22.H8
-	VADDP V22.H8, V20.H8, V20.H8
-	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
-	FLDPQ 64(R1), (F24, F26)
-	FLDPQ 96(R1), (F28, F30)
-	FLDPQ 192(R1), (F25, F27)
-	FLDPQ 224(R1), (F29, F31)
-	FLDPQ.P 32(R5), (F15, F17)
-	WORD $0x0e2fc310 // smull v16.8h, v24.8b, v15.8b
-	WORD $0x4e2f8310 // smlal2 v16.8h, v24.16b, v15.16b
-	WORD $0x0e318330 // smlal v16.8h, v25.8b, v17.8b
-	WORD $0x4e318330 // smlal2 v16.8h, v25.16b, v17.16b
-	WORD $0x0e2fc34c // smull v12.8h, v26.8b, v15.8b
-	WORD $0x4e2f834c // smlal2 v12.8h, v26.16b, v15.16b
-	WORD $0x0e31836c // smlal v12.8h, v27.8b, v17.8b
-	WORD $0x4e31836c // smlal2 v12.8h, v27.16b, v17.16b
-	VADDP V12.H8, V16.H8, V16.H8
-	WORD $0x0e2fc38d // smull v13.8h, v28.8b, v15.8b
-	WORD $0x4e2f838d // smlal2 v13.8h, v28.16b, v15.16b
-	WORD $0x0e3183ad // smlal v13.8h, v29.8b, v17.8b
-	WORD $0x4e3183ad // smlal2 v13.8h, v29.16b, v17.16b
-	WORD $0x0e2fc3d5 // smull v21.8h, v30.8b, v15.8b
-	WORD $0x4e2f83d5 // smlal2 v21.8h, v30.16b, v15.16b
-	WORD $0x0e3183f5 // smlal v21.8h, v31.8b, v17.8b
-	WORD $0x4e3183f5 // smlal2 v21.8h, v31.16b, v17.16b
-	VADDP V21.H8, V13.H8, V13.H8
-	VADDP V13.H8, V16.H8, V16.H8
-	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
-	FLDPQ.P 32(R7), (F23, F22)
-	WORD $0x0e37c312 // smull v18.8h, v24.8b, v23.8b
-	WORD $0x4e378312 // smlal2 v18.8h, v24.16b, v23.16b
-	WORD $0x0e368332 // smlal v18.8h, v25.8b, v22.8b
-	WORD $0x4e368332 // smlal2 v18.8h, v25.16b, v22.16b
-	WORD $0x0e37c353 // smull v19.8h, v26.8b, v23.8b
-	WORD $0x4e378353 // smlal2 v19.8h, v26.16b, v23.16b
-	WORD $0x0e368373 // smlal v19.8h, v27.8b, v22.8b
-	WORD $0x4e368373 // smlal2 v19.8h, v27.16b, v22.16b
-	VADDP V19.H8, V18.H8, V18.H8
-	WORD $0x0e37c384 // smull v4.8h, v28.8b, v23.8b
-	WORD $0x4e378384 // smlal2 v4.8h, v28.16b, v23.16b
-	WORD $0x0e3683a4 // smlal v4.8h, v29.8b, v22.8b
-	WORD $0x4e3683a4 // smlal2 v4.8h, v29.16b, v22.16b
-	WORD $0x0e37c3c5 // smull v5.8h, v30.8b, v23.8b
-	WORD $0x4e3783c5 // smlal2 v5.8h, v30.16b, v23.16b
-	WORD $0x0e3683e5 // smlal v5.8h, v31.8b, v22.8b
-	WORD $0x4e3683e5 // smlal2 v5.8h, v31.16b, v22.16b
-	VADDP V5.H8, V4.H8, V4.H8
-	VADDP V4.H8, V18.H8, V18.H8
-	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
-	FLDPQ.P 32(R2), (F6, F7)
-	FMOVQ.P 32(R6), F9
-	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
-	WORD $0x4f8990c8 // fmul v8.4s, v6.4s, v9.s[0]
-	VFMLA V8.S4, V14.S4, V0.S4
-	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
-	VFMLA V8.S4, V16.S4, V1.S4
-	FMOVQ.P 32(R8), F9
-	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
-	WORD $0x4f8990c8 // fmul v8.4s, v6.4s, v9.s[0]
-	VFMLA V8.S4, V20.S4, V2.S4
-	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
-	VFMLA V8.S4, V18.S4, V3.S4
-	ADD $256, R1, R1
-	SUBS $1, R3, R3
-	BNE loop
-	MOVD (R0), R9
-	MOVD 8(R0), R10
-	FSTPQ (F0, F1), (R9)
-	ADD R10<<2, R9, R9
-	FSTPQ (F2, F3), (R9)
-	RET
-
-// func panel32UpTo16x3NEON(a *byte)
-TEXT ·panel32UpTo16x3NEON(SB), NOSPLIT, $0-8
-	MOVD a+0(FP), R0
-	MOVD 16(R0), R1
-	MOVD 32(R0), R2
-	MOVD 80(R0), R3
-	MOVD 72(R0), R4
-	MOVD 56(R0), R5
-	MOVD 64(R0), R6
-	ADD R4, R5, R7
-	ADD R4, R6, R8
-	ADD R4, R7, R9
-	ADD R4, R8, R10
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-loop:
-	FLDPQ (R1), (F6, F8)
-	FLDPQ 32(R1), (F10, F12)
-	FLDPQ 128(R1), (F7, F9)
-	FLDPQ 160(R1), (F11, F13)
-	FLDPQ (R5), (F14, F15)
-	WORD $0x0e2ec0d0 // smull v16.8h, v6.8b, v14.8b
-	WORD $0x4e2e80d0 // smlal2 v16.8h, v6.16b, v14.16b
-	WORD $0x0e2f80f0 // smlal v16.8h, v7.8b, v15.8b
-	WORD $0x4e2f80f0 // smlal2 v16.8h, v7.16b, v15.16b
-	WORD $0x0e2ec111 // smull v17.8h, v8.8b, v14.8b
-	WORD $0x4e2e8111 // smlal2 v17.8h, v8.16b, v14.16b
-	WORD $0x0e2f8131 // smlal v17.8h, v9.8b, v15.8b
-	WORD $0x4e2f8131 // smlal2 v17.8h, v9.16b, v15.16b
-	VADDP V17.H8, V16.H8, V16.H8
-	WORD $0x0e2ec152 // smull v18.8h, v10.8b, v14.8b
-	WORD $0x4e2e8152 // smlal2 v18.8h, v10.16b, v14.16b
-	WORD $0x0e2f8172 // smlal v18.8h, v11.8b, v15.8b
-	WORD $0x4e2f8172 // smlal2 v18.8h, v11.16b, v15.16b
-	WORD $0x0e2ec193 // smull v19.8h, v12.8b, v14.8b
-	WORD $0x4e2e8193 // smlal2 v19.8h, v12.16b, v14.16b
-	WORD $0x0e2f81b3 // smlal v19.8h, v13.8b, v15.8b
-	WORD $0x4e2f81b3 // smlal2 v19.8h, v13.16b, v15.16b
-	VADDP V19.H8, V18.H8, V18.H8
-	VADDP V18.H8, V16.H8, V16.H8
-	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
-	FLDPQ (R7), (F20, F21)
-	WORD $0x0e34c0d6 // smull v22.8h, v6.8b, v20.8b
-	WORD $0x4e3480d6 // smlal2 v22.8h, v6.16b, v20.16b
-	WORD $0x0e3580f6 // smlal v22.8h, v7.8b, v21.8b
-	WORD $0x4e3580f6 // smlal2 v22.8h, v7.16b, v21.16b
-	WORD $0x0e34c117 // smull v23.8h, v8.8b, v20.8b
-	WORD $0x4e348117 // smlal2 v23.8h, v8.16b, v20.16b
-	WORD $0x0e358137 // smlal v23.8h, v9.8b, v21.8b
-	WORD $0x4e358137 // smlal2 v23.8h, v9.16b, v21.16b
-	VADDP V23.H8, V22.H8, V22.H8
-	WORD $0x0e34c158 // smull v24.8h, v10.8b, v20.8b
-	WORD $0x4e348158 // smlal2 v24.8h, v10.16b, v20.16b
-	WORD $0x0e358178 // smlal v24.8h, v11.8b, v21.8b
-	WORD $0x4e358178 // smlal2 v24.8h, v11.16b, v21.16b
-	WORD $0x0e34c199 // smull v25.8h, v12.8b, v20.8b
-	WORD $0x4e348199 // smlal2 v25.8h, v12.16b, v20.16b
-	WORD $0x0e3581b9 // smlal v25.8h, v13.8b, v21.8b
-	WORD $0x4e3581b9 // smlal2 v25.8h, v13.16b, v21.16b
-	VADDP V25.H8, V24.H8, V24.H8
-	VADDP V24.H8, V22.H8, V22.H8
-	WORD $0x4e602ad6 // saddlp v22.4s, v22.8h
-	FLDPQ (R9), (F26, F27)
-	WORD $0x0e3ac0dc // smull v28.8h, v6.8b, v26.8b
-	WORD $0x4e3a80dc // smlal2 v28.8h, v6.16b, v26.16b
-	WORD $0x0e3b80fc // smlal v28.8h, v7.8b, v27.8b
-	WORD $0x4e3b80fc // smlal2 v28.8h, v7.16b, v27.16b
-	WORD $0x0e3ac11d // smull v29.8h, v8.8b, v26.8b
-	WORD $0x4e3a811d // smlal2 v29.8h, v8.16b, v26.16b
-	WORD $0x0e3b813d // smlal v29.8h, v9.8b, v27.8b
-	WORD $0x4e3b813d // smlal2 v29.8h, v9.16b, v27.16b
-	VADDP V29.H8, V28.H8, V28.H8
-	WORD $0x0e3ac15e // smull v30.8h, v10.8b, v26.8b
-	WORD $0x4e3a815e // smlal2 v30.8h, v10.16b, v26.16b
-	WORD $0x0e3b817e // smlal v30.8h, v11.8b, v27.8b
-	WORD $0x4e3b817e // smlal2 v30.8h, v11.16b, v27.16b
-	WORD $0x0e3ac19f // smull v31.8h, v12.8b, v26.8b
-	WORD $0x4e3a819f // smlal2 v31.8h, v12.16b, v26.16b
-	WORD $0x0e3b81bf // smlal v31.8h, v13.8b, v27.8b
-	WORD $0x4e3b81bf // smlal2 v31.8h, v13.16b, v27.16b
-	VADDP V31.H8, V30.H8, V30.H8
-	VADDP V30.H8, V28.H8, V28.H8
-	WORD $0x4e602b9c // saddlp v28.4s, v28.8h
-	FLDPQ 64(R1), (F17, F18)
-	FLDPQ 96(R1), (F15, F25)
-	FLDPQ 192(R1), (F19, F14)
-	FLDPQ 224(R1), (F23, F24)
-	FLDPQ.P 32(R5), (F20, F21)
-	WORD $0x0e34c23d // smull v29.8h, v17.8b, v20.8b
-	WORD $0x4e34823d // smlal2 v29.8h, v17.16b, v20.16b
-	WORD $0x0e35827d // smlal v29.8h, v19.8b, v21.8b
-	WORD $0x4e35827d // smlal2 v29.8h, v19.16b, v21.16b
-	WORD $0x0e34c25f // smull v31.8h, v18.8b, v20.8b
-	WORD $0x4e34825f // smlal2 v31.8h, v18.16b, v20.16b
-	WORD $0x0e3581df // smlal v31.8h, v14.8b, v21.8b
-	WORD $0x4e3581df // smlal2 v31.8h, v14.16b, v21.16b
-	VADDP V31.H8, V29.H8, V29.H8
-	WORD $0x0e34c1fe // smull v30.8h, v15.8b, v20.8b
-	WORD $0x4e3481fe // smlal2 v30.8h, v15.16b, v20.16b
-	WORD $0x0e3582fe // smlal v30.8h, v23.8b, v21.8b
-	WORD $0x4e3582fe // smlal2 v30.8h, v23.16b, v21.16b
-	WORD $0x0e34c33a // smull v26.8h, v25.8b, v20.8b
-	WORD $0x4e34833a // smlal2 v26.8h, v25.16b, v20.16b
-	WORD $0x0e35831a // smlal v26.8h, v24.8b, v21.8b
-	WORD $0x4e35831a // smlal2 v26.8h, v24.16b, v21.16b
-	VADDP V26.H8, V30.H8, V30.H8
-	VADDP V30.H8, V29.H8, V29.H8
-	WORD $0x4e602bbd // saddlp v29.4s, v29.8h
-	FLDPQ.P 32(R7), (F27, F6)
-	WORD $0x0e3bc227 // smull v7.8h, v17.8b, v27.8b
-	WORD $0x4e3b8227 // smlal2 v7.8h, v17.16b, v27.16b
-	WORD $0x0e268267 // smlal v7.8h, v19.8b, v6.8b
-	WORD $0x4e268267 // smlal2 v7.8h, v19.16b, v6.16b
-	WORD $0x0e3bc248 // smull v8.8h, v18.8b, v27.8b
-	WORD $0x4e3b8248 // smlal2 v8.8h, v18.16b, v27.16b
-	WORD $0x0e2681c8 // smlal v8.8h, v14.8b, v6.8b
-	WORD $0x4e2681c8 // smlal2 v8.8h, v14.16b, v6.16b
-	VADDP V8.H8, V7.H8, V7.H8
-	WORD $0x0e3bc1e9 // smull v9.8h, v15.8b, v27.8b
-	WORD $0x4e3b81e9 // smlal2 v9.8h, v15.16b, v27.16b
-	WORD $0x0e2682e9 // smlal v9.8h, v23.8b, v6.8b
-	WORD $0x4e2682e9 // smlal2 v9.8h, v23.16b, v6.16b
-	WORD $0x0e3bc32a // smull v10.8h, v25.8b, v27.8b
-	WORD $0x4e3b832a // smlal2 v10.8h, v25.16b, v27.16b
-	WORD $0x0e26830a // smlal v10.8h, v24.8b, v6.8b
-	WORD $0x4e26830a // smlal2 v10.8h, v24.16b, v6.16b
-	VADDP V10.H8, V9.H8, V9.H8
-	VADDP V9.H8, V7.H8, V7.H8
-	WORD $0x4e6028e7 // saddlp v7.4s, v7.8h
-	FLDPQ.P 32(R9), (F11, F12)
-	WORD $0x0e2bc22d // smull v13.8h, v17.8b, v11.8b
-	WORD $0x4e2b822d // smlal2 v13.8h, v17.16b, v11.16b
-	WORD $0x0e2c826d // smlal v13.8h, v19.8b, v12.8b
-	WORD $0x4e2c826d // smlal2 v13.8h, v19.16b, v12.16b
-	WORD $0x0e2bc25f // smull v31.8h, v18.8b, v11.8b
-	WORD $0x4e2b825f // smlal2 v31.8h, v18.16b, v11.16b
-	WORD $0x0e2c81df // smlal v31.8h, v14.8b, v12.8b
-	WORD $0x4e2c81df // smlal2 v31.8h, v14.16b, v12.16b
-	VADDP V31.H8, V13.H8, V13.H8
-	WORD $0x0e2bc1fa // smull v26.8h, v15.8b, v11.8b
-	WORD $0x4e2b81fa // smlal2 v26.8h, v15.16b, v11.16b
-	WORD $0x0e2c82fa // smlal v26.8h, v23.8b, v12.8b
-	WORD $0x4e2c82fa // smlal2 v26.8h, v23.16b, v12.16b
-	WORD $0x0e2bc33e // smull v30.8h, v25.8b, v11.8b
-	WORD $0x4e2b833e // smlal2 v30.8h, v25.16b, v11.16b
-	WORD $0x0e2c831e // smlal v30.8h, v24.8b, v12.8b
-	WORD $0x4e2c831e // smlal2 v30.8h, v24.16b, v12.16b
-	VADDP V30.H8, V26.H8, V26.H8
-	VADDP V26.H8, V13.H8, V13.H8
-	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
-	FLDPQ.P 32(R2), (F20, F21)
-	FMOVQ.P 32(R6), F10
-	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x4f8a9288 // fmul v8.4s, v20.4s, v10.s[0]
-	VFMLA V8.S4, V16.S4, V0.S4
-	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
-	WORD $0x4f8a92a8 // fmul v8.4s, v21.4s, v10.s[0]
-	VFMLA V8.S4, V29.S4, V1.S4
-	FMOVQ.P 32(R8), F10
-	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
-	WORD $0x4f8a9288 // fmul v8.4s, v20.4s, v10.s[0]
-	VFMLA V8.S4, V22.S4, V2.S4
-	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
-	WORD $0x4f8a92a8 // fmul v8.4s, v21.4s, v10.s[0]
-	VFMLA V8.S4, V7.S4, V3.S4
-	FMOVQ.P 32(R10), F10
-	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
-	WORD $0x4f8a9288 // fmul v8.4s, v20.4s, v10.s[0]
-	VFMLA V8.S4, V28.S4, V4.S4
-	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
-	WORD $0x4f8a92a8 // fmul v8.4s, v21.4s, v10.s[0]
-	VFMLA V8.S4, V13.S4, V5.S4
-	ADD $256, R1, R1
-	SUBS $1, R3, R3
-	BNE loop
-	MOVD (R0), R11
-	MOVD 8(R0), R12
-	FSTPQ (F0, F1), (R11)
-	ADD R12<<2, R11, R11
-	FSTPQ (F2, F3), (R11)
-	ADD R12<<2, R11, R11
-	FSTPQ (F4, F5), (R11)
-	RET
-
-// func panel32UpTo16x4NEON(a *byte)
-TEXT ·panel32UpTo16x4NEON(SB), NOSPLIT, $0-8
-	MOVD a+0(FP), R0
-	MOVD 16(R0), R1
-	MOVD 32(R0), R2
-	MOVD 80(R0), R3
-	MOVD 72(R0), R4
-	MOVD 56(R0), R5
-	MOVD 64(R0), R6
-	ADD R4, R5, R7
-	ADD R4, R6, R8
-	ADD R4, R7, R9
-	ADD R4, R8, R10
-	ADD R4, R9, R11
-	ADD R4, R10, R12
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-loop:
-	FLDPQ (R1), (F8, F10)
-	FLDPQ 32(R1), (F12, F14)
-	FLDPQ 128(R1), (F9, F11)
-	FLDPQ 160(R1), (F13, F15)
-	FLDPQ (R5), (F16, F17)
-	WORD $0x0e30c112 // smull v18.8h, v8.8b, v16.8b
-	WORD $0x4e308112 // smlal2 v18.8h, v8.16b, v16.16b
-	WORD $0x0e318132 // smlal v18.8h, v9.8b, v17.8b
-	WORD $0x4e318132 // smlal2 v18.8h, v9.16b, v17.16b
-	WORD $0x0e30c153 // smull v19.8h, v10.8b, v16.8b
-	WORD $0x4e308153 // smlal2 v19.8h, v10.16b, v16.16b
-	WORD $0x0e318173 // smlal v19.8h, v11.8b, v17.8b
-	WORD $0x4e318173 // smlal2 v19.8h, v11.16b, v17.16b
-	VADDP V19.H8, V18.H8, V18.H8
-	WORD $0x0e30c194 // smull v20.8h, v12.8b, v16.8b
-	WORD $0x4e308194 // smlal2 v20.8h, v12.16b, v16.16b
-	WORD $0x0e3181b4 // smlal v20.8h, v13.8b, v17.8b
-	WORD $0x4e3181b4 // smlal2 v20.8h, v13.16b, v17.16b
-	WORD $0x0e30c1d5 // smull v21.8h, v14.8b, v16.8b
-	WORD $0x4e3081d5 // smlal2 v21.8h, v14.16b, v16.16b
-	WORD $0x0e3181f5 // smlal v21.8h, v15.8b, v17.8b
-	WORD $0x4e3181f5 // smlal2 v21.8h, v15.16b, v17.16b
-	VADDP V21.H8, V20.H8, V20.H8
-	VADDP V20.H8, V18.H8, V18.H8
-	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
-	FLDPQ (R7), (F22, F23)
-	WORD $0x0e36c118 // smull v24.8h, v8.8b, v22.8b
-	WORD $0x4e368118 // smlal2 v24.8h, v8.16b, v22.16b
-	WORD $0x0e378138 // smlal v24.8h, v9.8b, v23.8b
-	WORD $0x4e378138 // smlal2 v24.8h, v9.16b, v23.16b
-	WORD $0x0e36c159 // smull v25.8h, v10.8b, v22.8b
-	WORD $0x4e368159 // smlal2 v25.8h, v10.16b, v22.16b
-	WORD $0x0e378179 // smlal v25.8h, v11.8b, v23.8b
-	WORD $0x4e378179 // smlal2 v25.8h, v11.16b, v23.16b
-	VADDP V25.H8, V24.H8, V24.H8
-	WORD $0x0e36c19a // smull v26.8h, v12.8b, v22.8b
-	WORD $0x4e36819a // smlal2 v26.8h, v12.16b, v22.16b
-	WORD $0x0e3781ba // smlal v26.8h, v13.8b, v23.8b
-	WORD $0x4e3781ba // smlal2 v26.8h, v13.16b, v23.16b
-	WORD $0x0e36c1db // smull v27.8h, v14.8b, v22.8b
-	WORD $0x4e3681db // smlal2 v27.8h, v14.16b, v22.16b
-	WORD $0x0e3781fb // smlal v27.8h, v15.8b, v23.8b
-	WORD $0x4e3781fb // smlal2 v27.8h, v15.16b, v23.16b
-	VADDP V27.H8, V26.H8, V26.H8
-	VADDP V26.H8, V24.H8, V24.H8
-	WORD $0x4e602b18 // saddlp v24.4s, v24.8h
-	FLDPQ (R9), (F28, F29)
-	WORD $0x0e3cc11e // smull v30.8h, v8.8b, v28.8b
-	WORD $0x4e3c811e // smlal2 v30.8h, v8.16b, v28.16b
-	WORD $0x0e3d813e // smlal v30.8h, v9.8b, v29.8b
-	WORD $0x4e3d813e // smlal2 v30.8h, v9.16b, v29.16b
-	WORD $0x0e3cc15f // smull v31.8h, v10.8b, v28.8b
-	WORD $0x4e3c815f // smlal2 v31.8h, v10.16b, v28.16b
-	WORD $0x0e3d817f // smlal v31.8h, v11.8b, v29.8b
-	WORD $0x4e3d817f // smlal2 v31.8h, v11.16b, v29.16b
-	VADDP V31.H8, V30.H8, V30.H8
-	WORD $0x0e3cc193 // smull v19.8h, v12.8b, v28.8b
-	WORD $0x4e3c8193 // smlal2 v19.8h, v12.16b, v28.16b
-	WORD $0x0e3d81b3 // smlal v19.8h, v13.8b, v29.8b
-	WORD $0x4e3d81b3 // smlal2 v19.8h, v13.16b, v29.16b
-	WORD $0x0e3cc1d5 // smull v21.8h, v14.8b, v28.8b
-	WORD $0x4e3c81d5 // smlal2 v21.8h, v14.16b, v28.16b
-	WORD $0x0e3d81f5 // smlal v21.8h, v15.8b, v29.8b
-	WORD $0x4e3d81f5 // smlal2 v21.8h, v15.16b, v29.16b
-	VADDP V21.H8, V19.H8, V19.H8
-	VADDP V19.H8, V30.H8, V30.H8
-	WORD $0x4e602bde // saddlp v30.4s, v30.8h
-	FLDPQ (R11), (F20, F16)
-	WORD $0x0e34c111 // smull v17.8h, v8.8b, v20.8b
-	WORD $0x4e348111 // smlal2 v17.8h, v8.16b, v20.16b
-	WORD $0x0e308131 // smlal v17.8h, v9.8b, v16.8b
-	WORD $0x4e308131 // smlal2 v17.8h, v9.16b, v16.16b
-	WORD $0x0e34c159 // smull v25.8h, v10.8b, v20.8b
-	WORD $0x4e348159 // smlal2 v25.8h, v10.16b, v20.16b
-	WORD $0x0e308179 // smlal v25.8h, v11.8b, v16.8b
-	WORD $0x4e308179 // smlal2 v25.8h, v11.16b, v16.16b
-	VADDP V25.H8, V17.H8, V17.H8
-	WORD $0x0e34c19b // smull v27.8h, v12.8b, v20.8b
-	WORD $0x4e34819b // smlal2 v27.8h, v12.16b, v20.16b
-	WORD $0x0e3081bb // smlal v27.8h, v13.8b, v16.8b
-	WORD $0x4e3081bb // smlal2 v27.8h, v13.16b, v16.16b
-	WORD $0x0e34c1da // smull v26.8h, v14.8b, v20.8b
-	WORD $0x4e3481da // smlal2 v26.8h, v14.16b, v20.16b
-	WORD $0x0e3081fa // smlal v26.8h, v15.8b, v16.8b
-	WORD $0x4e3081fa // smlal2 v26.8h, v15.16b, v16.16b
-	VADDP V26.H8, V27.H8, V27.H8
-	VADDP V27.H8, V17.H8, V17.H8
-	WORD $0x4e602a31 // saddlp v17.4s, v17.8h
-	FLDPQ 64(R1), (F22, F31)
-	FLDPQ 96(R1), (F19, F29)
-	FLDPQ 192(R1), (F23, F21)
-	FLDPQ 224(R1), (F28, F25)
-	FLDPQ.P 32(R5), (F26, F27)
-	WORD $0x0e3ac2d4 // smull v20.8h, v22.8b, v26.8b
-	WORD $0x4e3a82d4 // smlal2 v20.8h, v22.16b, v26.16b
-	WORD $0x0e3b82f4 // smlal v20.8h, v23.8b, v27.8b
-	WORD $0x4e3b82f4 // smlal2 v20.8h, v23.16b, v27.16b
-	WORD $0x0e3ac3f0 // smull v16.8h, v31.8b, v26.8b
-	WORD $0x4e3a83f0 // smlal2 v16.8h, v31.16b, v26.16b
-	WORD $0x0e3b82b0 // smlal v16.8h, v21.8b, v27.8b
-	WORD $0x4e3b82b0 // smlal2 v16.8h, v21.16b, v27.16b
-	VADDP V16.H8, V20.H8, V20.H8
-	WORD $0x0e3ac268 // smull v8.8h, v19.8b, v26.8b
-	WORD $0x4e3a8268 // smlal2 v8.8h, v19.16b, v26.16b
-	WORD $0x0e3b8388 // smlal v8.8h, v28.8b, v27.8b
-	WORD $0x4e3b8388 // smlal2 v8.8h, v28.16b, v27.16b
-	WORD $0x0e3ac3a9 // smull v9.8h, v29.8b, v26.8b
-	WORD $0x4e3a83a9 // smlal2 v9.8h, v29.16b, v26.16b
-	WORD $0x0e3b8329 // smlal v9.8h, v25.8b, v27.8b
-	WORD $0x4e3b8329 // smlal2 v9.8h, v25.16b, v27.16b
-	VADDP V9.H8, V8.H8, V8.H8
-	VADDP V8.H8, V20.H8, V20.H8
-	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
-	FLDPQ.P 32(R7), (F10, F11)
-	WORD $0x0e2ac2cc // smull v12.8h, v22.8b, v10.8b
-	WORD $0x4e2a82cc // smlal2 v12.8h, v22.16b, v10.16b
-	WORD $0x0e2b82ec // smlal v12.8h, v23.8b, v11.8b
-	WORD $0x4e2b82ec // smlal2 v12.8h, v23.16b, v11.16b
-	WORD $0x0e2ac3ed // smull v13.8h, v31.8b, v10.8b
-	WORD $0x4e2a83ed // smlal2 v13.8h, v31.16b, v10.16b
-	WORD $0x0e2b82ad // smlal v13.8h, v21.8b, v11.8b
-	WORD $0x4e2b82ad // smlal2 v13.8h, v21.16b, v11.16b
-	VADDP V13.H8, V12.H8, V12.H8
-	WORD $0x0e2ac26e // smull v14.8h, v19.8b, v10.8b
-	WORD $0x4e2a826e // smlal2 v14.8h, v19.16b, v10.16b
-	WORD $0x0e2b838e // smlal v14.8h, v28.8b, v11.8b
-	WORD $0x4e2b838e // smlal2 v14.8h, v28.16b, v11.16b
-	WORD $0x0e2ac3af // smull v15.8h, v29.8b, v10.8b
-	WORD $0x4e2a83af // smlal2 v15.8h, v29.16b, v10.16b
-	WORD $0x0e2b832f // smlal v15.8h, v25.8b, v11.8b
-	WORD $0x4e2b832f // smlal2 v15.8h, v25.16b, v11.16b
-	VADDP V15.H8, V14.H8, V14.H8
-	VADDP V14.H8, V12.H8, V12.H8
-	WORD $0x4e60298c // saddlp v12.4s, v12.8h
-	FLDPQ.P 32(R9), (F16, F9)
-	WORD $0x0e30c2c8 // smull v8.8h, v22.8b, v16.8b
-	WORD $0x4e3082c8 // smlal2 v8.8h, v22.16b, v16.16b
-	WORD $0x0e2982e8 // smlal v8.8h, v23.8b, v9.8b
-	WORD $0x4e2982e8 // smlal2 v8.8h, v23.16b, v9.16b
-	WORD $0x0e30c3fa // smull v26.8h, v31.8b, v16.8b
-	WORD $0x4e3083fa // smlal2 v26.8h, v31.16b, v16.16b
-	WORD $0x0e2982ba // smlal v26.8h, v21.8b, v9.8b
-	WORD $0x4e2982ba // smlal2 v26.8h, v21.16b, v9.16b
-	VADDP V26.H8, V8.H8, V8.H8
-	WORD $0x0e30c27b // smull v27.8h, v19.8b, v16.8b
-	WORD $0x4e30827b // smlal2 v27.8h, v19.16b, v16.16b
-	WORD $0x0e29839b // smlal v27.8h, v28.8b, v9.8b
-	WORD $0x4e29839b // smlal2 v27.8h, v28.16b, v9.16b
-	WORD $0x0e30c3ad // smull v13.8h, v29.8b, v16.8b
-	WORD $0x4e3083ad // smlal2 v13.8h, v29.16b, v16.16b
-	WORD $0x0e29832d // smlal v13.8h, v25.8b, v9.8b
-	WORD $0x4e29832d // smlal2 v13.8h, v25.16b, v9.16b
-	VADDP V13.H8, V27.H8, V27.H8
-	VADDP V27.H8, V8.H8, V8.H8
-	WORD $0x4e602908 // saddlp v8.4s, v8.8h
-	FLDPQ.P 32(R11), (F15, F14)
-	WORD $0x0e2fc2ca // smull v10.8h, v22.8b, v15.8b
-	WORD $0x4e2f82ca // smlal2 v10.8h, v22.16b, v15.16b
-	WORD $0x0e2e82ea // smlal v10.8h, v23.8b, v14.8b
-	WORD $0x4e2e82ea // smlal2 v10.8h, v23.16b, v14.16b
-	WORD $0x0e2fc3eb // smull v11.8h, v31.8b, v15.8b
-	WORD $0x4e2f83eb // smlal2 v11.8h, v31.16b, v15.16b
-	WORD $0x0e2e82ab // smlal v11.8h, v21.8b, v14.8b
-	WORD $0x4e2e82ab // smlal2 v11.8h, v21.16b, v14.16b
-	VADDP V11.H8, V10.H8, V10.H8
-	WORD $0x0e2fc27a // smull v26.8h, v19.8b, v15.8b
-	WORD $0x4e2f827a // smlal2 v26.8h, v19.16b, v15.16b
-	WORD $0x0e2e839a // smlal v26.8h, v28.8b, v14.8b
-	WORD $0x4e2e839a // smlal2 v26.8h, v28.16b, v14.16b
-	WORD $0x0e2fc3ad // smull v13.8h, v29.8b, v15.8b
-	WORD $0x4e2f83ad // smlal2 v13.8h, v29.16b, v15.16b
-	WORD $0x0e2e832d // smlal v13.8h, v25.8b, v14.8b
-	WORD $0x4e2e832d // smlal2 v13.8h, v25.16b, v14.16b
-	VADDP V13.H8, V26.H8, V26.H8
-	VADDP V26.H8, V10.H8, V10.H8
-	WORD $0x4e60294a // saddlp v10.4s, v10.8h
-	FLDPQ.P 32(R2), (F27, F16)
-	FMOVQ.P 32(R6), F11
-	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD $0x4f8b9369 // fmul v9.4s, v27.4s, v11.s[0]
-	VFMLA V9.S4, V18.S4, V0.S4
-	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
-	WORD $0x4f8b9209 // fmul v9.4s, v16.4s, v11.s[0]
-	VFMLA V9.S4, V20.S4, V1.S4
-	FMOVQ.P 32(R8), F11
-	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
-	WORD $0x4f8b9369 // fmul v9.4s, v27.4s, v11.s[0]
-	VFMLA V9.S4, V24.S4, V2.S4
-	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
-	WORD $0x4f8b9209 // fmul v9.4s, v16.4s, v11.s[0]
-	VFMLA V9.S4, V12.S4, V3.S4
-	FMOVQ.P 32(R10), F11
-	WORD $0x4e21dbde // scvtf v30.4s, v30.4s
-	WORD $0x4f8b9369 // fmul v9.4s, v27.4s, v11.s[0]
-	VFMLA V9.S4, V30.S4, V4.S4
-	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD $0x4f8b9209 // fmul v9.4s, v16.4s, v11.s[0]
-	VFMLA V9.S4, V8.S4, V5.S4
-	FMOVQ.P 32(R12), F11
-	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
-	WORD $0x4f8b9369 // fmul v9.4s, v27.4s, v11.s[0]
-	VFMLA V9.S4, V17.S4, V6.S4
-	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
-	WORD $0x4f8b9209 // fmul v9.4s, v16.4s, v11.s[0]
-	VFMLA V9.S4, V10.S4, V7.S4
-	ADD $256, R1, R1
-	SUBS $1, R3, R3
-	BNE loop
-	MOVD (R0), R13
-	MOVD 8(R0), R14
-	FSTPQ (F0, F1), (R13)
-	ADD R14<<2, R13, R13
-	FSTPQ (F2, F3), (R13)
-	ADD R14<<2, R13, R13
-	FSTPQ (F4, F5), (R13)
-	ADD R14<<2, R13, R13
-	FSTPQ (F6, F7), (R13)
-	RET
-
-// func panel32UpTo64x1NEON(a *byte)
-TEXT ·panel32UpTo64x1NEON(SB), NOSPLIT, $0-8
-	MOVD a+0(FP), R0
-	MOVD 16(R0), R1
-	MOVD 32(R0), R2
-	MOVD 80(R0), R3
-	MOVD 72(R0), R4
-	MOVD 56(R0), R5
-	MOVD 64(R0), R6
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-loop:
-	FLDPQ (R1), (F2, F4)
-	FLDPQ 32(R1), (F6, F8)
-	FLDPQ 128(R1), (F3, F5)
-	FLDPQ 160(R1), (F7, F9)
-	FLDPQ (R5), (F10, F11)
-	WORD $0x0e2ac04c // smull v12.8h, v2.8b, v10.8b
-	WORD $0x4e2a804c // smlal2 v12.8h, v2.16b, v10.16b
-	WORD $0x0e2b806c // smlal v12.8h, v3.8b, v11.8b
-	WORD $0x4e2b806c // smlal2 v12.8h, v3.16b, v11.16b
-	WORD $0x0e2ac08d // smull v13.8h, v4.8b, v10.8b
-	WORD $0x4e2a808d // smlal2 v13.8h, v4.16b, v10.16b
-	WORD $0x0e2b80ad // smlal v13.8h, v5.8b, v11.8b
-	WORD $0x4e2b80ad // smlal2 v13.8h, v5.16b, v11.16b
-	WORD $0x4e60298c // saddlp v12.4s, v12.8h
-	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
-	VADDP V13.S4, V12.S4, V12.S4
-	WORD $0x0e2ac0ce // smull v14.8h, v6.8b, v10.8b
-	WORD $0x4e2a80ce // smlal2 v14.8h, v6.16b, v10.16b
-	WORD $0x0e2b80ee // smlal v14.8h, v7.8b, v11.8b
-	WORD $0x4e2b80ee // smlal2 v14.8h, v7.16b, v11.16b
-	WORD $0x0e2ac10f // smull v15.8h, v8.8b, v10.8b
-	WORD $0x4e2a810f // smlal2 v15.8h, v8.16b, v10.16b
-	WORD $0x0e2b812f // smlal v15.8h, v9.8b, v11.8b
-	WORD $0x4e2b812f // smlal2 v15.8h, v9.16b, v11.16b
-	WORD $0x4e6029ce // saddlp v14.4s, v14.8h
-	WORD $0x4e6029ef // saddlp v15.4s, v15.8h
-	VADDP V15.S4, V14.S4, V14.S4
-	VADDP V14.S4, V12.S4, V12.S4
-	FLDPQ 64(R1), (F16, F18)
-	FLDPQ 96(R1), (F20, F22)
-	FLDPQ 192(R1), (F17, F19)
-	FLDPQ 224(R1), (F21, F23)
-	FLDPQ.P 32(R5), (F24, F25)
-	WORD $0x0e38c21a // smull v26.8h, v16.8b, v24.8b
-	WORD $0x4e38821a // smlal2 v26.8h, v16.16b, v24.16b
-	WORD $0x0e39823a // smlal v26.8h, v17.8b, v25.8b
-	WORD $0x4e39823a // smlal2 v26.8h, v17.16b, v25.16b
-	WORD $0x0e38c25b // smull v27.8h, v18.8b, v24.8b
-	WORD $0x4e38825b // smlal2 v27.8h, v18.16b, v24.16b
-	WORD $0x0e39827b // smlal v27.8h, v19.8b, v25.8b
-	WORD $0x4e39827b // smlal2 v27.8h, v19.16b, v25.16b
-	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
-	WORD $0x4e602b7b // saddlp v27.4s, v27.8h
-	VADDP V27.S4, V26.S4, V26.S4
-	WORD $0x0e38c29c // smull v28.8h, v20.8b, v24.8b
-	WORD $0x4e38829c // smlal2 v28.8h, v20.16b, v24.16b
-	WORD $0x0e3982bc // smlal v28.8h, v21.8b, v25.8b
-	WORD $0x4e3982bc // smlal2 v28.8h, v21.16b, v25.16b
-	WORD $0x0e38c2dd // smull v29.8h, v22.8b, v24.8b
-	WORD $0x4e3882dd // smlal2 v29.8h, v22.16b, v24.16b
-	WORD $0x0e3982fd // smlal v29.8h, v23.8b, v25.8b
-	WORD $0x4e3982fd // smlal2 v29.8h, v23.16b, v25.16b
-	WORD $0x4e602b9c // saddlp v28.4s, v28.8h
-	WORD $0x4e602bbd // saddlp v29.4s, v29.8h
-	VADDP V29.S4, V28.S4, V28.S4
-	VADDP V28.S4, V26.S4, V26.S4
-	FLDPQ.P 32(R2), (F30, F31)
-	FMOVQ.P 32(R6), F15
-	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
-	WORD $0x4f8f93cd // fmul v13.4s, v30.4s, v15.s[0]
-	VFMLA V13.S4, V12.S4, V0.S4
-	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
-	WORD $0x4f8f93ed // fmul v13.4s, v31.4s, v15.s[0]
-	VFMLA V13.S4, V26.S4, V1.S4
-	ADD $256, R1, R1
-	SUBS $1, R3, R3
-	BNE loop
-	MOVD (R0), R7
-	MOVD 8(R0), R8
-	FSTPQ (F0, F1), (R7)
-	RET
-
-// func panel32UpTo64x2NEON(a *byte)
-TEXT ·panel32UpTo64x2NEON(SB), NOSPLIT, $0-8
-	MOVD a+0(FP), R0
-	MOVD 16(R0), R1
-	MOVD 32(R0), R2
-	MOVD 80(R0), R3
-	MOVD 72(R0), R4
-	MOVD 56(R0), R5
-	MOVD 64(R0), R6
-	ADD R4, R5, R7
-	ADD R4, R6, R8
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-loop:
-	FLDPQ (R1), (F4, F6)
-	FLDPQ 32(R1), (F8, F10)
-	FLDPQ 128(R1), (F5, F7)
-	FLDPQ 160(R1), (F9, F11)
-	FLDPQ (R5), (F12, F13)
-	WORD $0x0e2cc08e // smull v14.8h, v4.8b, v12.8b
-	WORD $0x4e2c808e // smlal2 v14.8h, v4.16b, v12.16b
-	WORD $0x0e2d80ae // smlal v14.8h, v5.8b, v13.8b
-	WORD $0x4e2d80ae // smlal2 v14.8h, v5.16b, v13.16b
-	WORD $0x0e2cc0cf // smull v15.8h, v6.8b, v12.8b
-	WORD $0x4e2c80cf // smlal2 v15.8h, v6.16b, v12.16b
-	WORD $0x0e2d80ef // smlal v15.8h, v7.8b, v13.8b
-	WORD $0x4e2d80ef // smlal2 v15.8h, v7.16b, v13.16b
-	WORD $0x4e6029ce // saddlp v14.4s, v14.8h
-	WORD $0x4e6029ef // saddlp v15.4s, v15.8h
-	VADDP V15.S4, V14.S4, V14.S4
-	WORD $0x0e2cc110 // smull v16.8h, v8.8b, v12.8b
-	WORD $0x4e2c8110 // smlal2 v16.8h, v8.16b, v12.16b
-	WORD $0x0e2d8130 // smlal v16.8h, v9.8b, v13.8b
-	WORD $0x4e2d8130 // smlal2 v16.8h, v9.16b, v13.16b
-	WORD $0x0e2cc151 // smull v17.8h, v10.8b, v12.8b
-	WORD $0x4e2c8151 // smlal2 v17.8h, v10.16b, v12.16b
-	WORD $0x0e2d8171 // smlal v17.8h, v11.8b, v13.8b
-	WORD $0x4e2d8171 // smlal2 v17.8h, v11.16b, v13.16b
-	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
-	WORD $0x4e602a31 // saddlp v17.4s, v17.8h
-	VADDP V17.S4, V16.S4, V16.S4
-	VADDP V16.S4, V14.S4, V14.S4
-	FLDPQ (R7), (F18, F19)
-	WORD $0x0e32c094 // smull v20.8h, v4.8b, v18.8b
-	WORD $0x4e328094 // smlal2 v20.8h, v4.16b, v18.16b
-	WORD $0x0e3380b4 // smlal v20.8h, v5.8b, v19.8b
-	WORD $0x4e3380b4 // smlal2 v20.8h, v5.16b, v19.16b
-	WORD $0x0e32c0d5 // smull v21.8h, v6.8b, v18.8b
-	WORD $0x4e3280d5 // smlal2 v21.8h, v6.16b, v18.16b
-	WORD $0x0e3380f5 // smlal v21.8h, v7.8b, v19.8b
-	WORD $0x4e3380f5 // smlal2 v21.8h, v7.16b, v19.16b
-	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
-	WORD $0x4e602ab5 // saddlp v21.4s, v21.8h
-	VADDP V21.S4, V20.S4, V20.S4
-	WORD $0x0e32c116 // smull v22.8h, v8.8b, v18.8b
-	WORD $0x4e328116 // smlal2 v22.8h, v8.16b, v18.16b
-	WORD $0x0e338136 // smlal v22.8h, v9.8b, v19.8b
-	WORD $0x4e338136 // smlal2 v22.8h, v9.16b, v19.16b
-	WORD $0x0e32c157 // smull v23.8h, v10.8b, v18.8b
-	WORD $0x4e328157 // smlal2 v23.8h, v10.16b, v18.16b
-	WORD $0x0e338177 // smlal v23.8h, v11.8b, v19.8b
-	WORD $0x4e338177 // smlal2 v23.8h, v11.16b, v19.16b
-	WORD $0x4e602ad6 // saddlp v22.4s, v22.8h
-	WORD $0x4e602af7 // saddlp v23.4s, v23.8h
-	VADDP V23.S4, V22.S4, V22.S4
-	VADDP V22.S4, V20.S4, V20.S4
-	FLDPQ 64(R1), (F24, F26)
-	FLDPQ 96(R1), (F28, F30)
-	FLDPQ 192(R1), (F25, F27)
-	FLDPQ 224(R1), (F29, F31)
-	FLDPQ.P 32(R5), (F15, F17)
-	WORD $0x0e2fc310 // smull v16.8h, v24.8b, v15.8b
-	WORD $0x4e2f8310 // smlal2 v16.8h, v24.16b, v15.16b
-	WORD $0x0e318330 // smlal v16.8h, v25.8b, v17.8b
-	WORD $0x4e318330 // smlal2 v16.8h, v25.16b, v17.16b
-	WORD $0x0e2fc34c // smull v12.8h, v26.8b, v15.8b
-	WORD $0x4e2f834c // smlal2 v12.8h, v26.16b, v15.16b
-	WORD $0x0e31836c // smlal v12.8h, v27.8b, v17.8b
-	WORD $0x4e31836c // smlal2 v12.8h, v27.16b, v17.16b
-	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
-	WORD $0x4e60298c // saddlp v12.4s, v12.8h
-	VADDP V12.S4, V16.S4, V16.S4
-	WORD $0x0e2fc38d // smull v13.8h, v28.8b, v15.8b
-	WORD $0x4e2f838d // smlal2 v13.8h, v28.16b, v15.16b
-	WORD $0x0e3183ad // smlal v13.8h, v29.8b, v17.8b
-	WORD $0x4e3183ad // smlal2 v13.8h, v29.16b, v17.16b
-	WORD $0x0e2fc3d5 // smull v21.8h, v30.8b, v15.8b
-	WORD $0x4e2f83d5 // smlal2 v21.8h, v30.16b, v15.16b
-	WORD $0x0e3183f5 // smlal v21.8h, v31.8b, v17.8b
-	WORD $0x4e3183f5 // smlal2 v21.8h, v31.16b, v17.16b
-	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
-	WORD $0x4e602ab5 // saddlp v21.4s, v21.8h
-	VADDP V21.S4, V13.S4, V13.S4
-	VADDP V13.S4, V16.S4, V16.S4
-	FLDPQ.P 32(R7), (F23, F22)
-	WORD $0x0e37c312 // smull v18.8h, v24.8b, v23.8b
-	WORD $0x4e378312 // smlal2 v18.8h, v24.16b, v23.16b
-	WORD $0x0e368332 // smlal v18.8h, v25.8b, v22.8b
-	WORD $0x4e368332 // smlal2 v18.8h, v25.16b, v22.16b
-	WORD $0x0e37c353 // smull v19.8h, v26.8b, v23.8b
-	WORD $0x4e378353 // smlal2 v19.8h, v26.16b, v23.16b
-	WORD $0x0e368373 // smlal v19.8h, v27.8b, v22.8b
-	WORD $0x4e368373 // smlal2 v19.8h, v27.16b, v22.16b
-	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
-	WORD $0x4e602a73 // saddlp v19.4s, v19.8h
-	VADDP V19.S4, V18.S4, V18.S4
-	WORD $0x0e37c384 // smull v4.8h, v28.8b, v23.8b
-	WORD $0x4e378384 // smlal2 v4.8h, v28.16b, v23.16b
-	WORD $0x0e3683a4 // smlal v4.8h, v29.8b, v22.8b
-	WORD $0x4e3683a4 // smlal2 v4.8h, v29.16b, v22.16b
-	WORD $0x0e37c3c5 // smull v5.8h, v30.8b, v23.8b
-	WORD $0x4e3783c5 // smlal2 v5.8h, v30.16b, v23.16b
-	WORD $0x0e3683e5 // smlal v5.8h, v31.8b, v22.8b
-	WORD $0x4e3683e5 // smlal2 v5.8h, v31.16b, v22.16b
-	WORD $0x4e602884 // saddlp v4.4s, v4.8h
-	WORD $0x4e6028a5 // saddlp v5.4s, v5.8h
-	VADDP V5.S4, V4.S4, V4.S4
-	VADDP V4.S4, V18.S4, V18.S4
-	FLDPQ.P 32(R2), (F6, F7)
-	FMOVQ.P 32(R6), F9
-	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
-	WORD $0x4f8990c8 // fmul v8.4s, v6.4s, v9.s[0]
-	VFMLA V8.S4, V14.S4, V0.S4
-	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
-	VFMLA V8.S4, V16.S4, V1.S4
-	FMOVQ.P 32(R8), F9
-	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
-	WORD $0x4f8990c8 // fmul v8.4s, v6.4s, v9.s[0]
-	VFMLA V8.S4, V20.S4, V2.S4
-	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
-	VFMLA V8.S4, V18.S4, V3.S4
-	ADD $256, R1, R1
-	SUBS $1, R3, R3
-	BNE loop
-	MOVD (R0), R9
-	MOVD 8(R0), R10
-	FSTPQ (F0, F1), (R9)
-	ADD R10<<2, R9, R9
-	FSTPQ (F2, F3), (R9)
-	RET
-
-// func panel32UpTo64x3NEON(a *byte)
-TEXT ·panel32UpTo64x3NEON(SB), NOSPLIT, $0-8
-	MOVD a+0(FP), R0
-	MOVD 16(R0), R1
-	MOVD 32(R0), R2
-	MOVD 80(R0), R3
-	MOVD 72(R0), R4
-	MOVD 56(R0), R5
-	MOVD 64(R0), R6
-	ADD R4, R5, R7
-	ADD R4, R6, R8
-	ADD R4, R7, R9
-	ADD R4, R8, R10
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-loop:
-	FLDPQ (R1), (F6, F8)
-	FLDPQ 32(R1), (F10, F12)
-	FLDPQ 128(R1), (F7, F9)
-	FLDPQ 160(R1), (F11, F13)
-	FLDPQ (R5), (F14, F15)
-	WORD $0x0e2ec0d0 // smull v16.8h, v6.8b, v14.8b
-	WORD $0x4e2e80d0 // smlal2 v16.8h, v6.16b, v14.16b
-	WORD $0x0e2f80f0 // smlal v16.8h, v7.8b, v15.8b
-	WORD $0x4e2f80f0 // smlal2 v16.8h, v7.16b, v15.16b
-	WORD $0x0e2ec111 // smull v17.8h, v8.8b, v14.8b
-	WORD $0x4e2e8111 // smlal2 v17.8h, v8.16b, v14.16b
-	WORD $0x0e2f8131 // smlal v17.8h, v9.8b, v15.8b
-	WORD $0x4e2f8131 // smlal2 v17.8h, v9.16b, v15.16b
-	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
-	WORD $0x4e602a31 // saddlp v17.4s, v17.8h
-	VADDP V17.S4, V16.S4, V16.S4
-	WORD $0x0e2ec152 // smull v18.8h, v10.8b, v14.8b
-	WORD $0x4e2e8152 // smlal2 v18.8h, v10.16b, v14.16b
-	WORD $0x0e2f8172 // smlal v18.8h, v11.8b, v15.8b
-	WORD $0x4e2f8172 // smlal2 v18.8h, v11.16b, v15.16b
-	WORD $0x0e2ec193 // smull v19.8h, v12.8b, v14.8b
-	WORD $0x4e2e8193 // smlal2 v19.8h, v12.16b, v14.16b
-	WORD $0x0e2f81b3 // smlal v19.8h, v13.8b, v15.8b
-	WORD $0x4e2f81b3 // smlal2 v19.8h, v13.16b, v15.16b
-	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
-	WORD $0x4e602a73 // saddlp v19.4s, v19.8h
-	VADDP V19.S4, V18.S4, V18.S4
-	VADDP V18.S4, V16.S4, V16.S4
-	FLDPQ (R7), (F20, F21)
-	WORD $0x0e34c0d6 // smull v22.8h, v6.8b, v20.8b
-	WORD $0x4e3480d6 // smlal2 v22.8h, v6.16b, v20.16b
-	WORD $0x0e3580f6 // smlal v22.8h, v7.8b, v21.8b
-	WORD $0x4e3580f6 // smlal2 v22.8h, v7.16b, v21.16b
-	WORD $0x0e34c117 // smull v23.8h, v8.8b, v20.8b
-	WORD $0x4e348117 // smlal2 v23.8h, v8.16b, v20.16b
-	WORD $0x0e358137 // smlal v23.8h, v9.8b, v21.8b
-	WORD $0x4e358137 // smlal2 v23.8h, v9.16b, v21.16b
-	WORD $0x4e602ad6 // saddlp v22.4s, v22.8h
-	WORD $0x4e602af7 // saddlp v23.4s, v23.8h
-	VADDP V23.S4, V22.S4, V22.S4
-	WORD $0x0e34c158 // smull v24.8h, v10.8b, v20.8b
-	WORD $0x4e348158 // smlal2 v24.8h, v10.16b, v20.16b
-	WORD $0x0e358178 // smlal v24.8h, v11.8b, v21.8b
-	WORD $0x4e358178 // smlal2 v24.8h, v11.16b, v21.16b
-	WORD $0x0e34c199 // smull v25.8h, v12.8b, v20.8b
-	WORD $0x4e348199 // smlal2 v25.8h, v12.16b, v20.16b
-	WORD $0x0e3581b9 // smlal v25.8h, v13.8b, v21.8b
-	WORD $0x4e3581b9 // smlal2 v25.8h, v13.16b, v21.16b
-	WORD $0x4e602b18 // saddlp v24.4s, v24.8h
-	WORD $0x4e602b39 // saddlp v25.4s, v25.8h
-	VADDP V25.S4, V24.S4, V24.S4
-	VADDP V24.S4, V22.S4, V22.S4
-	FLDPQ (R9), (F26, F27)
-	WORD $0x0e3ac0dc // smull v28.8h, v6.8b, v26.8b
-	WORD $0x4e3a80dc // smlal2 v28.8h, v6.16b, v26.16b
-	WORD $0x0e3b80fc // smlal v28.8h, v7.8b, v27.8b
-	WORD $0x4e3b80fc // smlal2 v28.8h, v7.16b, v27.16b
-	WORD $0x0e3ac11d // smull v29.8h, v8.8b, v26.8b
-	WORD $0x4e3a811d // smlal2 v29.8h, v8.16b, v26.16b
-	WORD $0x0e3b813d // smlal v29.8h, v9.8b, v27.8b
-	WORD $0x4e3b813d // smlal2 v29.8h, v9.16b, v27.16b
-	WORD $0x4e602b9c // saddlp v28.4s, v28.8h
-	WORD $0x4e602bbd // saddlp v29.4s, v29.8h
-	VADDP V29.S4, V28.S4, V28.S4
-	WORD $0x0e3ac15e // smull v30.8h, v10.8b, v26.8b
-	WORD $0x4e3a815e // smlal2 v30.8h, v10.16b, v26.16b
-	WORD $0x0e3b817e // smlal v30.8h, v11.8b, v27.8b
-	WORD $0x4e3b817e // smlal2 v30.8h, v11.16b, v27.16b
-	WORD $0x0e3ac19f // smull v31.8h, v12.8b, v26.8b
-	WORD $0x4e3a819f // smlal2 v31.8h, v12.16b, v26.16b
-	WORD $0x0e3b81bf // smlal v31.8h, v13.8b, v27.8b
-	WORD $0x4e3b81bf // smlal2 v31.8h, v13.16b, v27.16b
-	WORD $0x4e602bde // saddlp v30.4s, v30.8h
-	WORD $0x4e602bff // saddlp v31.4s, v31.8h
-	VADDP V31.S4, V30.S4, V30.S4
-	VADDP V30.S4, V28.S4, V28.S4
-	FLDPQ 64(R1), (F17, F18)
-	FLDPQ 96(R1), (F15, F25)
-	FLDPQ 192(R1), (F19, F14)
-	FLDPQ 224(R1), (F23, F24)
-	FLDPQ.P 32(R5), (F20, F21)
-	WORD $0x0e34c23d // smull v29.8h, v17.8b, v20.8b
-	WORD $0x4e34823d // smlal2 v29.8h, v17.16b, v20.16b
-	WORD $0x0e35827d // smlal v29.8h, v19.8b, v21.8b
-	WORD $0x4e35827d // smlal2 v29.8h, v19.16b, v21.16b
-	WORD $0x0e34c25f // smull v31.8h, v18.8b, v20.8b
-	WORD $0x4e34825f // smlal2 v31.8h, v18.16b, v20.16b
-	WORD $0x0e3581df // smlal v31.8h, v14.8b, v21.8b
-	WORD $0x4e3581df // smlal2 v31.8h, v14.16b, v21.16b
-	WORD $0x4e602bbd // saddlp v29.4s, v29.8h
-	WORD $0x4e602bff // saddlp v31.4s, v31.8h
-	VADDP V31.S4, V29.S4, V29.S4
-	WORD $0x0e34c1fe // smull v30.8h, v15.8b, v20.8b
-	WORD $0x4e3481fe // smlal2 v30.8h, v15.16b, v20.16b
-	WORD $0x0e3582fe // smlal v30.8h, v23.8b, v21.8b
-	WORD $0x4e3582fe // smlal2 v30.8h, v23.16b, v21.16b
-	WORD $0x0e34c33a // smull v26.8h, v25.8b, v20.8b
-	WORD $0x4e34833a // smlal2 v26.8h, v25.16b, v20.16b
-	WORD $0x0e35831a // smlal v26.8h, v24.8b, v21.8b
-	WORD $0x4e35831a // smlal2 v26.8h, v24.16b, v21.16b
-	WORD $0x4e602bde // saddlp v30.4s, v30.8h
-	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
-	VADDP V26.S4, V30.S4, V30.S4
-	VADDP V30.S4, V29.S4, V29.S4
-	FLDPQ.P 32(R7), (F27, F6)
-	WORD $0x0e3bc227 // smull v7.8h, v17.8b, v27.8b
-	WORD $0x4e3b8227 // smlal2 v7.8h, v17.16b, v27.16b
-	WORD $0x0e268267 // smlal v7.8h, v19.8b, v6.8b
-	WORD $0x4e268267 // smlal2 v7.8h, v19.16b, v6.16b
-	WORD $0x0e3bc248 // smull v8.8h, v18.8b, v27.8b
-	WORD $0x4e3b8248 // smlal2 v8.8h, v18.16b, v27.16b
-	WORD $0x0e2681c8 // smlal v8.8h, v14.8b, v6.8b
-	WORD $0x4e2681c8 // smlal2 v8.8h, v14.16b, v6.16b
-	WORD $0x4e6028e7 // saddlp v7.4s, v7.8h
-	WORD $0x4e602908 // saddlp v8.4s, v8.8h
-	VADDP V8.S4, V7.S4, V7.S4
-	WORD $0x0e3bc1e9 // smull v9.8h, v15.8b, v27.8b
-	WORD $0x4e3b81e9 // smlal2 v9.8h, v15.16b, v27.16b
-	WORD $0x0e2682e9 // smlal v9.8h, v23.8b, v6.8b
-	WORD $0x4e2682e9 // smlal2 v9.8h, v23.16b, v6.16b
-	WORD $0x0e3bc32a // smull v10.8h, v25.8b, v27.8b
-	WORD $0x4e3b832a // smlal2 v10.8h, v25.16b, v27.16b
-	WORD $0x0e26830a // smlal v10.8h, v24.8b, v6.8b
-	WORD $0x4e26830a // smlal2 v10.8h, v24.16b, v6.16b
-	WORD $0x4e602929 // saddlp v9.4s, v9.8h
-	WORD $0x4e60294a // saddlp v10.4s, v10.8h
-	VADDP V10.S4, V9.S4, V9.S4
-	VADDP V9.S4, V7.S4, V7.S4
-	FLDPQ.P 32(R9), (F11, F12)
-	WORD $0x0e2bc22d // smull v13.8h, v17.8b, v11.8b
-	WORD $0x4e2b822d // smlal2 v13.8h, v17.16b, v11.16b
-	WORD $0x0e2c826d // smlal v13.8h, v19.8b, v12.8b
-	WORD $0x4e2c826d // smlal2 v13.8h, v19.16b, v12.16b
-	WORD $0x0e2bc25f // smull v31.8h, v18.8b, v11.8b
-	WORD $0x4e2b825f // smlal2 v31.8h, v18.16b, v11.16b
-	WORD $0x0e2c81df // smlal v31.8h, v14.8b, v12.8b
-	WORD $0x4e2c81df // smlal2 v31.8h, v14.16b, v12.16b
-	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
-	WORD $0x4e602bff // saddlp v31.4s, v31.8h
-	VADDP V31.S4, V13.S4, V13.S4
-	WORD $0x0e2bc1fa // smull v26.8h, v15.8b, v11.8b
-	WORD $0x4e2b81fa // smlal2 v26.8h, v15.16b, v11.16b
-	WORD $0x0e2c82fa // smlal v26.8h, v23.8b, v12.8b
-	WORD $0x4e2c82fa // smlal2 v26.8h, v23.16b, v12.16b
-	WORD $0x0e2bc33e // smull v30.8h, v25.8b, v11.8b
-	WORD $0x4e2b833e // smlal2 v30.8h, v25.16b, v11.16b
-	WORD $0x0e2c831e // smlal v30.8h, v24.8b, v12.8b
-	WORD $0x4e2c831e // smlal2 v30.8h, v24.16b, v12.16b
-	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
-	WORD $0x4e602bde // saddlp v30.4s, v30.8h
-	VADDP V30.S4, V26.S4, V26.S4
-	VADDP V26.S4, V13.S4, V13.S4
-	FLDPQ.P 32(R2), (F20, F21)
-	FMOVQ.P 32(R6), F10
-	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x4f8a9288 // fmul v8.4s, v20.4s, v10.s[0]
-	VFMLA V8.S4, V16.S4, V0.S4
-	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
-	WORD $0x4f8a92a8 // fmul v8.4s, v21.4s, v10.s[0]
-	VFMLA V8.S4, V29.S4, V1.S4
-	FMOVQ.P 32(R8), F10
-	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
-	WORD $0x4f8a9288 // fmul v8.4s, v20.4s, v10.s[0]
-	VFMLA V8.S4, V22.S4, V2.S4
-	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
-	WORD $0x4f8a92a8 // fmul v8.4s, v21.4s, v10.s[0]
-	VFMLA V8.S4, V7.S4, V3.S4
-	FMOVQ.P 32(R10), F10
-	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
-	WORD $0x4f8a9288 // fmul v8.4s, v20.4s, v10.s[0]
-	VFMLA V8.S4, V28.S4, V4.S4
-	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
-	WORD $0x4f8a92a8 // fmul v8.4s, v21.4s, v10.s[0]
-	VFMLA V8.S4, V13.S4, V5.S4
-	ADD $256, R1, R1
-	SUBS $1, R3, R3
-	BNE loop
-	MOVD (R0), R11
-	MOVD 8(R0), R12
-	FSTPQ (F0, F1), (R11)
-	ADD R12<<2, R11, R11
-	FSTPQ (F2, F3), (R11)
-	ADD R12<<2, R11, R11
-	FSTPQ (F4, F5), (R11)
-	RET
-
-// func panel32UpTo64x4NEON(a *byte)
-TEXT ·panel32UpTo64x4NEON(SB), NOSPLIT, $0-8
-	MOVD a+0(FP), R0
-	MOVD 16(R0), R1
-	MOVD 32(R0), R2
-	MOVD 80(R0), R3
-	MOVD 72(R0), R4
-	MOVD 56(R0), R5
-	MOVD 64(R0), R6
-	ADD R4, R5, R7
-	ADD R4, R6, R8
-	ADD R4, R7, R9
-	ADD R4, R8, R10
-	ADD R4, R9, R11
-	ADD R4, R10, R12
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-loop:
-	FLDPQ (R1), (F8, F10)
-	FLDPQ 32(R1), (F12, F14)
-	FLDPQ 128(R1), (F9, F11)
-	FLDPQ 160(R1), (F13, F15)
-	FLDPQ (R5), (F16, F17)
-	WORD $0x0e30c112 // smull v18.8h, v8.8b, v16.8b
-	WORD $0x4e308112 // smlal2 v18.8h, v8.16b, v16.16b
-	WORD $0x0e318132 // smlal v18.8h, v9.8b, v17.8b
-	WORD $0x4e318132 // smlal2 v18.8h, v9.16b, v17.16b
-	WORD $0x0e30c153 // smull v19.8h, v10.8b, v16.8b
-	WORD $0x4e308153 // smlal2 v19.8h, v10.16b, v16.16b
-	WORD $0x0e318173 // smlal v19.8h, v11.8b, v17.8b
-	WORD $0x4e318173 // smlal2 v19.8h, v11.16b, v17.16b
-	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
-	WORD $0x4e602a73 // saddlp v19.4s, v19.8h
-	VADDP V19.S4, V18.S4, V18.S4
-	WORD $0x0e30c194 // smull v20.8h, v12.8b, v16.8b
-	WORD $0x4e308194 // smlal2 v20.8h, v12.16b, v16.16b
-	WORD $0x0e3181b4 // smlal v20.8h, v13.8b, v17.8b
-	WORD $0x4e3181b4 // smlal2 v20.8h, v13.16b, v17.16b
-	WORD $0x0e30c1d5 // smull v21.8h, v14.8b, v16.8b
-	WORD $0x4e3081d5 // smlal2 v21.8h, v14.16b, v16.16b
-	WORD $0x0e3181f5 // smlal v21.8h, v15.8b, v17.8b
-	WORD $0x4e3181f5 // smlal2 v21.8h, v15.16b, v17.16b
-	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
-	WORD $0x4e602ab5 // saddlp v21.4s, v21.8h
-	VADDP V21.S4, V20.S4, V20.S4
-	VADDP V20.S4, V18.S4, V18.S4
-	FLDPQ (R7), (F22, F23)
-	WORD $0x0e36c118 // smull v24.8h, v8.8b, v22.8b
-	WORD $0x4e368118 // smlal2 v24.8h, v8.16b, v22.16b
-	WORD $0x0e378138 // smlal v24.8h, v9.8b, v23.8b
-	WORD $0x4e378138 // smlal2 v24.8h, v9.16b, v23.16b
-	WORD $0x0e36c159 // smull v25.8h, v10.8b, v22.8b
-	WORD $0x4e368159 // smlal2 v25.8h, v10.16b, v22.16b
-	WORD $0x0e378179 // smlal v25.8h, v11.8b, v23.8b
-	WORD $0x4e378179 // smlal2 v25.8h, v11.16b, v23.16b
-	WORD $0x4e602b18 // saddlp v24.4s, v24.8h
-	WORD $0x4e602b39 // saddlp v25.4s, v25.8h
-	VADDP V25.S4, V24.S4, V24.S4
-	WORD $0x0e36c19a // smull v26.8h, v12.8b, v22.8b
-	WORD $0x4e36819a // smlal2 v26.8h, v12.16b, v22.16b
-	WORD $0x0e3781ba // smlal v26.8h, v13.8b, v23.8b
-	WORD $0x4e3781ba // smlal2 v26.8h, v13.16b, v23.16b
-	WORD $0x0e36c1db // smull v27.8h, v14.8b, v22.8b
-	WORD $0x4e3681db // smlal2 v27.8h, v14.16b, v22.16b
-	WORD $0x0e3781fb // smlal v27.8h, v15.8b, v23.8b
-	WORD $0x4e3781fb // smlal2 v27.8h, v15.16b, v23.16b
-	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
-	WORD $0x4e602b7b // saddlp v27.4s, v27.8h
-	VADDP V27.S4, V26.S4, V26.S4
-	VADDP V26.S4, V24.S4, V24.S4
-	FLDPQ (R9), (F28, F29)
-	WORD $0x0e3cc11e // smull v30.8h, v8.8b, v28.8b
-	WORD $0x4e3c811e // smlal2 v30.8h, v8.16b, v28.16b
-	WORD $0x0e3d813e // smlal v30.8h, v9.8b, v29.8b
-	WORD $0x4e3d813e // smlal2 v30.8h, v9.16b, v29.16b
-	WORD $0x0e3cc15f // smull v31.8h, v10.8b, v28.8b
-	WORD $0x4e3c815f // smlal2 v31.8h, v10.16b, v28.16b
-	WORD $0x0e3d817f // smlal v31.8h, v11.8b, v29.8b
-	WORD $0x4e3d817f // smlal2 v31.8h, v11.16b, v29.16b
-	WORD $0x4e602bde // saddlp v30.4s, v30.8h
-	WORD $0x4e602bff // saddlp v31.4s, v31.8h
-	VADDP V31.S4, V30.S4, V30.S4
-	WORD $0x0e3cc193 // smull v19.8h, v12.8b, v28.8b
-	WORD $0x4e3c8193 // smlal2 v19.8h, v12.16b, v28.16b
-	WORD $0x0e3d81b3 // smlal v19.8h, v13.8b, v29.8b
-	WORD $0x4e3d81b3 // smlal2 v19.8h, v13.16b, v29.16b
-	WORD $0x0e3cc1d5 // smull v21.8h, v14.8b, v28.8b
-	WORD $0x4e3c81d5 // smlal2 v21.8h, v14.16b, v28.16b
-	WORD $0x0e3d81f5 // smlal v21.8h, v15.8b, v29.8b
-	WORD $0x4e3d81f5 // smlal2 v21.8h, v15.16b, v29.16b
-	WORD $0x4e602a73 // saddlp v19.4s, v19.8h
-	WORD $0x4e602ab5 // saddlp v21.4s, v21.8h
-	VADDP V21.S4, V19.S4, V19.S4
-	VADDP V19.S4, V30.S4, V30.S4
-	FLDPQ (R11), (F20, F16)
-	WORD $0x0e34c111 // smull v17.8h, v8.8b, v20.8b
-	WORD $0x4e348111 // smlal2 v17.8h, v8.16b, v20.16b
-	WORD $0x0e308131 // smlal v17.8h, v9.8b, v16.8b
-	WORD $0x4e308131 // smlal2 v17.8h, v9.16b, v16.16b
-	WORD $0x0e34c159 // smull v25.8h, v10.8b, v20.8b
-	WORD $0x4e348159 // smlal2 v25.8h, v10.16b, v20.16b
-	WORD $0x0e308179 // smlal v25.8h, v11.8b, v16.8b
-	WORD $0x4e308179 // smlal2 v25.8h, v11.16b, v16.16b
-	WORD $0x4e602a31 // saddlp v17.4s, v17.8h
-	WORD $0x4e602b39 // saddlp v25.4s, v25.8h
-	VADDP V25.S4, V17.S4, V17.S4
-	WORD $0x0e34c19b // smull v27.8h, v12.8b, v20.8b
-	WORD $0x4e34819b // smlal2 v27.8h, v12.16b, v20.16b
-	WORD $0x0e3081bb // smlal v27.8h, v13.8b, v16.8b
-	WORD $0x4e3081bb // smlal2 v27.8h, v13.16b, v16.16b
-	WORD $0x0e34c1da // smull v26.8h, v14.8b, v20.8b
-	WORD $0x4e3481da // smlal2 v26.8h, v14.16b, v20.16b
-	WORD $0x0e3081fa // smlal v26.8h, v15.8b, v16.8b
-	WORD $0x4e3081fa // smlal2 v26.8h, v15.16b, v16.16b
-	WORD $0x4e602b7b // saddlp v27.4s, v27.8h
-	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
-	VADDP V26.S4, V27.S4, V27.S4
-	VADDP V27.S4, V17.S4, V17.S4
-	FLDPQ 64(R1), (F22, F31)
-	FLDPQ 96(R1), (F19, F29)
-	FLDPQ 192(R1), (F23, F21)
-	FLDPQ 224(R1), (F28, F25)
-	FLDPQ.P 32(R5), (F26, F27)
-	WORD $0x0e3ac2d4 // smull v20.8h, v22.8b, v26.8b
-	WORD $0x4e3a82d4 // smlal2 v20.8h, v22.16b, v26.16b
-	WORD $0x0e3b82f4 // smlal v20.8h, v23.8b, v27.8b
-	WORD $0x4e3b82f4 // smlal2 v20.8h, v23.16b, v27.16b
-	WORD $0x0e3ac3f0 // smull v16.8h, v31.8b, v26.8b
-	WORD $0x4e3a83f0 // smlal2 v16.8h, v31.16b, v26.16b
-	WORD $0x0e3b82b0 // smlal v16.8h, v21.8b, v27.8b
-	WORD $0x4e3b82b0 // smlal2 v16.8h, v21.16b, v27.16b
-	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
-	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
-	VADDP V16.S4, V20.S4, V20.S4
-	WORD $0x0e3ac268 // smull v8.8h, v19.8b, v26.8b
-	WORD $0x4e3a8268 // smlal2 v8.8h, v19.16b, v26.16b
-	WORD $0x0e3b8388 // smlal v8.8h, v28.8b, v27.8b
-	WORD $0x4e3b8388 // smlal2 v8.8h, v28.16b, v27.16b
-	WORD $0x0e3ac3a9 // smull v9.8h, v29.8b, v26.8b
-	WORD $0x4e3a83a9 // smlal2 v9.8h, v29.16b, v26.16b
-	WORD $0x0e3b8329 // smlal v9.8h, v25.8b, v27.8b
-	WORD $0x4e3b8329 // smlal2 v9.8h, v25.16b, v27.16b
-	WORD $0x4e602908 // saddlp v8.4s, v8.8h
-	WORD $0x4e602929 // saddlp v9.4s, v9.8h
-	VADDP V9.S4, V8.S4, V8.S4
-	VADDP V8.S4, V20.S4, V20.S4
-	FLDPQ.P 32(R7), (F10, F11)
-	WORD $0x0e2ac2cc // smull v12.8h, v22.8b, v10.8b
-	WORD $0x4e2a82cc // smlal2 v12.8h, v22.16b, v10.16b
-	WORD $0x0e2b82ec // smlal v12.8h, v23.8b, v11.8b
-	WORD $0x4e2b82ec // smlal2 v12.8h, v23.16b, v11.16b
-	WORD $0x0e2ac3ed // smull v13.8h, v31.8b, v10.8b
-	WORD $0x4e2a83ed // smlal2 v13.8h, v31.16b, v10.16b
-	WORD $0x0e2b82ad // smlal v13.8h, v21.8b, v11.8b
-	WORD $0x4e2b82ad // smlal2 v13.8h, v21.16b, v11.16b
-	WORD $0x4e60298c // saddlp v12.4s, v12.8h
-	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
-	VADDP V13.S4, V12.S4, V12.S4
-	WORD $0x0e2ac26e // smull v14.8h, v19.8b, v10.8b
-	WORD $0x4e2a826e // smlal2 v14.8h, v19.16b, v10.16b
-	WORD $0x0e2b838e // smlal v14.8h, v28.8b, v11.8b
-	WORD $0x4e2b838e // smlal2 v14.8h, v28.16b, v11.16b
-	WORD $0x0e2ac3af // smull v15.8h, v29.8b, v10.8b
-	WORD $0x4e2a83af // smlal2 v15.8h, v29.16b, v10.16b
-	WORD $0x0e2b832f // smlal v15.8h, v25.8b, v11.8b
-	WORD $0x4e2b832f // smlal2 v15.8h, v25.16b, v11.16b
-	WORD $0x4e6029ce // saddlp v14.4s, v14.8h
-	WORD $0x4e6029ef // saddlp v15.4s, v15.8h
-	VADDP V15.S4, V14.S4, V14.S4
-	VADDP V14.S4, V12.S4, V12.S4
-	FLDPQ.P 32(R9), (F16, F9)
-	WORD $0x0e30c2c8 // smull v8.8h, v22.8b, v16.8b
-	WORD $0x4e3082c8 // smlal2 v8.8h, v22.16b, v16.16b
-	WORD $0x0e2982e8 // smlal v8.8h, v23.8b, v9.8b
-	WORD $0x4e2982e8 // smlal2 v8.8h, v23.16b, v9.16b
-	WORD $0x0e30c3fa // smull v26.8h, v31.8b, v16.8b
-	WORD $0x4e3083fa // smlal2 v26.8h, v31.16b, v16.16b
-	WORD $0x0e2982ba // smlal v26.8h, v21.8b, v9.8b
-	WORD $0x4e2982ba // smlal2 v26.8h, v21.16b, v9.16b
-	WORD $0x4e602908 // saddlp v8.4s, v8.8h
-	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
-	VADDP V26.S4, V8.S4, V8.S4
-	WORD $0x0e30c27b // smull v27.8h, v19.8b, v16.8b
-	WORD $0x4e30827b // smlal2 v27.8h, v19.16b, v16.16b
-	WORD $0x0e29839b // smlal v27.8h, v28.8b, v9.8b
-	WORD $0x4e29839b // smlal2 v27.8h, v28.16b, v9.16b
-	WORD $0x0e30c3ad // smull v13.8h, v29.8b, v16.8b
-	WORD $0x4e3083ad // smlal2 v13.8h, v29.16b, v16.16b
-	WORD $0x0e29832d // smlal v13.8h, v25.8b, v9.8b
-	WORD $0x4e29832d // smlal2 v13.8h, v25.16b, v9.16b
-	WORD $0x4e602b7b // saddlp v27.4s, v27.8h
-	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
-	VADDP V13.S4, V27.S4, V27.S4
-	VADDP V27.S4, V8.S4, V8.S4
-	FLDPQ.P 32(R11), (F15, F14)
-	WORD $0x0e2fc2ca // smull v10.8h, v22.8b, v15.8b
-	WORD $0x4e2f82ca // smlal2 v10.8h, v22.16b, v15.16b
-	WORD $0x0e2e82ea // smlal v10.8h, v23.8b, v14.8b
-	WORD $0x4e2e82ea // smlal2 v10.8h, v23.16b, v14.16b
-	WORD $0x0e2fc3eb // smull v11.8h, v31.8b, v15.8b
-	WORD $0x4e2f83eb // smlal2 v11.8h, v31.16b, v15.16b
-	WORD $0x0e2e82ab // smlal v11.8h, v21.8b, v14.8b
-	WORD $0x4e2e82ab // smlal2 v11.8h, v21.16b, v14.16b
-	WORD $0x4e60294a // saddlp v10.4s, v10.8h
-	WORD $0x4e60296b // saddlp v11.4s, v11.8h
-	VADDP V11.S4, V10.S4, V10.S4
-	WORD $0x0e2fc27a // smull v26.8h, v19.8b, v15.8b
-	WORD $0x4e2f827a // smlal2 v26.8h, v19.16b, v15.16b
-	WORD $0x0e2e839a // smlal v26.8h, v28.8b, v14.8b
-	WORD $0x4e2e839a // smlal2 v26.8h, v28.16b, v14.16b
-	WORD $0x0e2fc3ad // smull v13.8h, v29.8b, v15.8b
-	WORD $0x4e2f83ad // smlal2 v13.8h, v29.16b, v15.16b
-	WORD $0x0e2e832d // smlal v13.8h, v25.8b, v14.8b
-	WORD $0x4e2e832d // smlal2 v13.8h, v25.16b, v14.16b
-	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
-	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
-	VADDP V13.S4, V26.S4, V26.S4
-	VADDP V26.S4, V10.S4, V10.S4
-	FLDPQ.P 32(R2), (F27, F16)
-	FMOVQ.P 32(R6), F11
-	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD $0x4f8b9369 // fmul v9.4s, v27.4s, v11.s[0]
-	VFMLA V9.S4, V18.S4, V0.S4
-	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
-	WORD $0x4f8b9209 // fmul v9.4s, v16.4s, v11.s[0]
-	VFMLA V9.S4, V20.S4, V1.S4
-	FMOVQ.P 32(R8), F11
-	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
-	WORD $0x4f8b9369 // fmul v9.4s, v27.4s, v11.s[0]
-	VFMLA V9.S4, V24.S4, V2.S4
-	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
-	WORD $0x4f8b9209 // fmul v9.4s, v16.4s, v11.s[0]
-	VFMLA V9.S4, V12.S4, V3.S4
-	FMOVQ.P 32(R10), F11
-	WORD $0x4e21dbde // scvtf v30.4s, v30.4s
-	WORD $0x4f8b9369 // fmul v9.4s, v27.4s, v11.s[0]
-	VFMLA V9.S4, V30.S4, V4.S4
-	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD $0x4f8b9209 // fmul v9.4s, v16.4s, v11.s[0]
-	VFMLA V9.S4, V8.S4, V5.S4
-	FMOVQ.P 32(R12), F11
-	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
-	WORD $0x4f8b9369 // fmul v9.4s, v27.4s, v11.s[0]
-	VFMLA V9.S4, V17.S4, V6.S4
-	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
-	WORD $0x4f8b9209 // fmul v9.4s, v16.4s, v11.s[0]
-	VFMLA V9.S4, V10.S4, V7.S4
-	ADD $256, R1, R1
-	SUBS $1, R3, R3
-	BNE loop
-	MOVD (R0), R13
-	MOVD 8(R0), R14
-	FSTPQ (F0, F1), (R13)
-	ADD R14<<2, R13, R13
-	FSTPQ (F2, F3), (R13)
-	ADD R14<<2, R13, R13
-	FSTPQ (F4, F5), (R13)
-	ADD R14<<2, R13, R13
-	FSTPQ (F6, F7), (R13)
-	RET
-
-// func panel32UpTo128x1NEON(a *byte)
-TEXT ·panel32UpTo128x1NEON(SB), NOSPLIT, $0-8
-	MOVD a+0(FP), R0
-	MOVD 16(R0), R1
-	MOVD 32(R0), R2
-	MOVD 80(R0), R3
-	MOVD 72(R0), R4
-	MOVD 56(R0), R5
-	MOVD 64(R0), R6
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-loop:
-	FLDPQ (R1), (F2, F4)
-	FLDPQ 32(R1), (F6, F8)
-	FLDPQ 128(R1), (F3, F5)
-	FLDPQ 160(R1), (F7, F9)
-	FLDPQ (R5), (F10, F11)
-	WORD $0x0e2ac04c // smull v12.8h, v2.8b, v10.8b
-	WORD $0x4e2a804c // smlal2 v12.8h, v2.16b, v10.16b
-	WORD $0x4e60298c // saddlp v12.4s, v12.8h
-	WORD $0x0e2bc06d // smull v13.8h, v3.8b, v11.8b
-	WORD $0x4e2b806d // smlal2 v13.8h, v3.16b, v11.16b
-	WORD $0x4e6069ac // sadalp v12.4s, v13.8h
-	WORD $0x0e2ac08e // smull v14.8h, v4.8b, v10.8b
-	WORD $0x4e2a808e // smlal2 v14.8h, v4.16b, v10.16b
-	WORD $0x4e6029ce // saddlp v14.4s, v14.8h
-	WORD $0x0e2bc0af // smull v15.8h, v5.8b, v11.8b
-	WORD $0x4e2b80af // smlal2 v15.8h, v5.16b, v11.16b
-	WORD $0x4e6069ee // sadalp v14.4s, v15.8h
-	VADDP V14.S4, V12.S4, V12.S4
-	WORD $0x0e2ac0d0 // smull v16.8h, v6.8b, v10.8b
-	WORD $0x4e2a80d0 // smlal2 v16.8h, v6.16b, v10.16b
-	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
-	WORD $0x0e2bc0f1 // smull v17.8h, v7.8b, v11.8b
-	WORD $0x4e2b80f1 // smlal2 v17.8h, v7.16b, v11.16b
-	WORD $0x4e606a30 // sadalp v16.4s, v17.8h
-	WORD $0x0e2ac112 // smull v18.8h, v8.8b, v10.8b
-	WORD $0x4e2a8112 // smlal2 v18.8h, v8.16b, v10.16b
-	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
-	WORD $0x0e2bc133 // smull v19.8h, v9.8b, v11.8b
-	WORD $0x4e2b8133 // smlal2 v19.8h, v9.16b, v11.16b
-	WORD $0x4e606a72 // sadalp v18.4s, v19.8h
-	VADDP V18.S4, V16.S4, V16.S4
-	VADDP V16.S4, V12.S4, V12.S4
-	FLDPQ 64(R1), (F20, F22)
-	FLDPQ 96(R1), (F24, F26)
-	FLDPQ 192(R1), (F21, F23)
-	FLDPQ 224(R1), (F25, F27)
-	FLDPQ.P 32(R5), (F28, F29)
-	WORD $0x0e3cc29e // smull v30.8h, v20.8b, v28.8b
-	WORD $0x4e3c829e // smlal2 v30.8h, v20.16b, v28.16b
-	WORD $0x4e602bde // saddlp v30.4s, v30.8h
-	WORD $0x0e3dc2bf // smull v31.8h, v21.8b, v29.8b
-	WORD $0x4e3d82bf // smlal2 v31.8h, v21.16b, v29.16b
-	WORD $0x4e606bfe // sadalp v30.4s, v31.8h
-	WORD $0x0e3cc2cd // smull v13.8h, v22.8b, v28.8b
-	WORD $0x4e3c82cd // smlal2 v13.8h, v22.16b, v28.16b
-	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
-	WORD $0x0e3dc2ef // smull v15.8h, v23.8b, v29.8b
-	WORD $0x4e3d82ef // smlal2 v15.8h, v23.16b, v29.16b
-	WORD $0x4e6069ed // sadalp v13.4s, v15.8h
-	VADDP V13.S4, V30.S4, V30.S4
-	WORD $0x0e3cc30e // smull v14.8h, v24.8b, v28.8b
-	WORD $0x4e3c830e // smlal2 v14.8h, v24.16b, v28.16b
-	WORD $0x4e6029ce // saddlp v14.4s, v14.8h
-	WORD $0x0e3dc331 // smull v17.8h, v25.8b, v29.8b
-	WORD $0x4e3d8331 // smlal2 v17.8h, v25.16b, v29.16b
-	WORD $0x4e606a2e // sadalp v14.4s, v17.8h
-	WORD $0x0e3cc353 // smull v19.8h, v26.8b, v28.8b
-	WORD $0x4e3c8353 // smlal2 v19.8h, v26.16b, v28.16b
-	WORD $0x4e602a73 // saddlp v19.4s, v19.8h
-	WORD $0x0e3dc372 // smull v18.8h, v27.8b, v29.8b
-	WORD $0x4e3d8372 // smlal2 v18.8h, v27.16b, v29.16b
-	WORD $0x4e606a53 // sadalp v19.4s, v18.8h
-	VADDP V19.S4, V14.S4, V14.S4
-	VADDP V14.S4, V30.S4, V30.S4
-	FLDPQ.P 32(R2), (F16, F10)
-	FMOVQ.P 32(R6), F2
-	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
-	WORD $0x4f82920b // fmul v11.4s, v16.4s, v2.s[0]
-	VFMLA V11.S4, V12.S4, V0.S4
-	WORD $0x4e21dbde // scvtf v30.4s, v30.4s
-	WORD $0x4f82914b // fmul v11.4s, v10.4s, v2.s[0]
-	VFMLA V11.S4, V30.S4, V1.S4
-	ADD $256, R1, R1
-	SUBS $1, R3, R3
-	BNE loop
-	MOVD (R0), R7
-	MOVD 8(R0), R8
-	FSTPQ (F0, F1), (R7)
-	RET
-
-// func panel32UpTo128x2NEON(a *byte)
-TEXT ·panel32UpTo128x2NEON(SB), NOSPLIT, $0-8
-	MOVD a+0(FP), R0
-	MOVD 16(R0), R1
-	MOVD 32(R0), R2
-	MOVD 80(R0), R3
-	MOVD 72(R0), R4
-	MOVD 56(R0), R5
-	MOVD 64(R0), R6
-	ADD R4, R5, R7
-	ADD R4, R6, R8
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-loop:
-	FLDPQ (R1), (F4, F6)
-	FLDPQ 32(R1), (F8, F10)
-	FLDPQ 128(R1), (F5, F7)
-	FLDPQ 160(R1), (F9, F11)
-	FLDPQ (R5), (F12, F13)
-	WORD $0x0e2cc08e // smull v14.8h, v4.8b, v12.8b
-	WORD $0x4e2c808e // smlal2 v14.8h, v4.16b, v12.16b
-	WORD $0x4e6029ce // saddlp v14.4s, v14.8h
-	WORD $0x0e2dc0af // smull v15.8h, v5.8b, v13.8b
-	WORD $0x4e2d80af // smlal2 v15.8h, v5.16b, v13.16b
-	WORD $0x4e6069ee // sadalp v14.4s, v15.8h
-	WORD $0x0e2cc0d0 // smull v16.8h, v6.8b, v12.8b
-	WORD $0x4e2c80d0 // smlal2 v16.8h, v6.16b, v12.16b
-	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
-	WORD $0x0e2dc0f1 // smull v17.8h, v7.8b, v13.8b
-	WORD $0x4e2d80f1 // smlal2 v17.8h, v7.16b, v13.16b
-	WORD $0x4e606a30 // sadalp v16.4s, v17.8h
-	VADDP V16.S4, V14.S4, V14.S4
-	WORD $0x0e2cc112 // smull v18.8h, v8.8b, v12.8b
-	WORD $0x4e2c8112 // smlal2 v18.8h, v8.16b, v12.16b
-	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
-	WORD $0x0e2dc133 // smull v19.8h, v9.8b, v13.8b
-	WORD $0x4e2d8133 // smlal2 v19.8h, v9.16b, v13.16b
-	WORD $0x4e606a72 // sadalp v18.4s, v19.8h
-	WORD $0x0e2cc154 // smull v20.8h, v10.8b, v12.8b
-	WORD $0x4e2c8154 // smlal2 v20.8h, v10.16b, v12.16b
-	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
-	WORD $0x0e2dc175 // smull v21.8h, v11.8b, v13.8b
-	WORD $0x4e2d8175 // smlal2 v21.8h, v11.16b, v13.16b
-	WORD $0x4e606ab4 // sadalp v20.4s, v21.8h
-	VADDP V20.S4, V18.S4, V18.S4
-	VADDP V18.S4, V14.S4, V14.S4
-	FLDPQ (R7), (F22, F23)
-	WORD $0x0e36c098 // smull v24.8h, v4.8b, v22.8b
-	WORD $0x4e368098 // smlal2 v24.8h, v4.16b, v22.16b
-	WORD $0x4e602b18 // saddlp v24.4s, v24.8h
-	WORD $0x0e37c0b9 // smull v25.8h, v5.8b, v23.8b
-	WORD $0x4e3780b9 // smlal2 v25.8h, v5.16b, v23.16b
-	WORD $0x4e606b38 // sadalp v24.4s, v25.8h
-	WORD $0x0e36c0da // smull v26.8h, v6.8b, v22.8b
-	WORD $0x4e3680da // smlal2 v26.8h, v6.16b, v22.16b
-	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
-	WORD $0x0e37c0fb // smull v27.8h, v7.8b, v23.8b
-	WORD $0x4e3780fb // smlal2 v27.8h, v7.16b, v23.16b
-	WORD $0x4e606b7a // sadalp v26.4s, v27.8h
-	VADDP V26.S4, V24.S4, V24.S4
-	WORD $0x0e36c11c // smull v28.8h, v8.8b, v22.8b
-	WORD $0x4e36811c // smlal2 v28.8h, v8.16b, v22.16b
-	WORD $0x4e602b9c // saddlp v28.4s, v28.8h
-	WORD $0x0e37c13d // smull v29.8h, v9.8b, v23.8b
-	WORD $0x4e37813d // smlal2 v29.8h, v9.16b, v23.16b
-	WORD $0x4e606bbc // sadalp v28.4s, v29.8h
-	WORD $0x0e36c15e // smull v30.8h, v10.8b, v22.8b
-	WORD $0x4e36815e // smlal2 v30.8h, v10.16b, v22.16b
-	WORD $0x4e602bde // saddlp v30.4s, v30.8h
-	WORD $0x0e37c17f // smull v31.8h, v11.8b, v23.8b
-	WORD $0x4e37817f // smlal2 v31.8h, v11.16b, v23.16b
-	WORD $0x4e606bfe // sadalp v30.4s, v31.8h
-	VADDP V30.S4, V28.S4, V28.S4
-	VADDP V28.S4, V24.S4, V24.S4
-	FLDPQ 64(R1), (F15, F16)
-	FLDPQ 96(R1), (F21, F18)
-	FLDPQ 192(R1), (F17, F19)
-	FLDPQ 224(R1), (F20, F12)
-	FLDPQ.P 32(R5), (F13, F25)
-	WORD $0x0e2dc1fb // smull v27.8h, v15.8b, v13.8b
-	WORD $0x4e2d81fb // smlal2 v27.8h, v15.16b, v13.16b
-	WORD $0x4e602b7b // saddlp v27.4s, v27.8h
-	WORD $0x0e39c23a // smull v26.8h, v17.8b, v25.8b
-	WORD $0x4e39823a // smlal2 v26.8h, v17.16b, v25.16b
-	WORD $0x4e606b5b // sadalp v27.4s, v26.8h
-	WORD $0x0e2dc21d // smull v29.8h, v16.8b, v13.8b
-	WORD $0x4e2d821d // smlal2 v29.8h, v16.16b, v13.16b
-	WORD $0x4e602bbd // saddlp v29.4s, v29.8h
-	WORD $0x0e39c27f // smull v31.8h, v19.8b, v25.8b
-	WORD $0x4e39827f // smlal2 v31.8h, v19.16b, v25.16b
-	WORD $0x4e606bfd // sadalp v29.4s, v31.8h
-	VADDP V29.S4, V27.S4, V27.S4
-	WORD $0x0e2dc2be // smull v30.8h, v21.8b, v13.8b
-	WORD $0x4e2d82be // smlal2 v30.8h, v21.16b, v13.16b
-	WORD $0x4e602bde // saddlp v30.4s, v30.8h
-	WORD $0x0e39c29c // smull v28.8h, v20.8b, v25.8b
-	WORD $0x4e39829c // smlal2 v28.8h, v20.16b, v25.16b
-	WORD $0x4e606b9e // sadalp v30.4s, v28.8h
-	WORD $0x0e2dc256 // smull v22.8h, v18.8b, v13.8b
-	WORD $0x4e2d8256 // smlal2 v22.8h, v18.16b, v13.16b
-	WORD $0x4e602ad6 // saddlp v22.4s, v22.8h
-	WORD $0x0e39c197 // smull v23.8h, v12.8b, v25.8b
-	WORD $0x4e398197 // smlal2 v23.8h, v12.16b, v25.16b
-	WORD $0x4e606af6 // sadalp v22.4s, v23.8h
-	VADDP V22.S4, V30.S4, V30.S4
-	VADDP V30.S4, V27.S4, V27.S4
-	FLDPQ.P 32(R7), (F4, F5)
-	WORD $0x0e24c1e6 // smull v6.8h, v15.8b, v4.8b
-	WORD $0x4e2481e6 // smlal2 v6.8h, v15.16b, v4.16b
-	WORD $0x4e6028c6 // saddlp v6.4s, v6.8h
-	WORD $0x0e25c227 // smull v7.8h, v17.8b, v5.8b
-	WORD $0x4e258227 // smlal2 v7.8h, v17.16b, v5.16b
-	WORD $0x4e6068e6 // sadalp v6.4s, v7.8h
-	WORD $0x0e24c208 // smull v8.8h, v16.8b, v4.8b
-	WORD $0x4e248208 // smlal2 v8.8h, v16.16b, v4.16b
-	WORD $0x4e602908 // saddlp v8.4s, v8.8h
-	WORD $0x0e25c269 // smull v9.8h, v19.8b, v5.8b
-	WORD $0x4e258269 // smlal2 v9.8h, v19.16b, v5.16b
-	WORD $0x4e606928 // sadalp v8.4s, v9.8h
-	VADDP V8.S4, V6.S4, V6.S4
-	WORD $0x0e24c2aa // smull v10.8h, v21.8b, v4.8b
-	WORD $0x4e2482aa // smlal2 v10.8h, v21.16b, v4.16b
-	WORD $0x4e60294a // saddlp v10.4s, v10.8h
-	WORD $0x0e25c28b // smull v11.8h, v20.8b, v5.8b
-	WORD $0x4e25828b // smlal2 v11.8h, v20.16b, v5.16b
-	WORD $0x4e60696a // sadalp v10.4s, v11.8h
-	WORD $0x0e24c25a // smull v26.8h, v18.8b, v4.8b
-	WORD $0x4e24825a // smlal2 v26.8h, v18.16b, v4.16b
-	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
-	WORD $0x0e25c19f // smull v31.8h, v12.8b, v5.8b
-	WORD $0x4e25819f // smlal2 v31.8h, v12.16b, v5.16b
-	WORD $0x4e606bfa // sadalp v26.4s, v31.8h
-	VADDP V26.S4, V10.S4, V10.S4
-	VADDP V10.S4, V6.S4, V6.S4
-	FLDPQ.P 32(R2), (F29, F28)
-	FMOVQ.P 32(R6), F22
-	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
-	WORD $0x4f9693b7 // fmul v23.4s, v29.4s, v22.s[0]
-	VFMLA V23.S4, V14.S4, V0.S4
-	WORD $0x4e21db7b // scvtf v27.4s, v27.4s
-	WORD $0x4f969397 // fmul v23.4s, v28.4s, v22.s[0]
-	VFMLA V23.S4, V27.S4, V1.S4
-	FMOVQ.P 32(R8), F22
-	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
-	WORD $0x4f9693b7 // fmul v23.4s, v29.4s, v22.s[0]
-	VFMLA V23.S4, V24.S4, V2.S4
-	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
-	WORD $0x4f969397 // fmul v23.4s, v28.4s, v22.s[0]
-	VFMLA V23.S4, V6.S4, V3.S4
-	ADD $256, R1, R1
-	SUBS $1, R3, R3
-	BNE loop
-	MOVD (R0), R9
-	MOVD 8(R0), R10
-	FSTPQ (F0, F1), (R9)
-	ADD R10<<2, R9, R9
-	FSTPQ (F2, F3), (R9)
-	RET
-
-// func panel32UpTo128x3NEON(a *byte)
-TEXT ·panel32UpTo128x3NEON(SB), NOSPLIT, $0-8
-	MOVD a+0(FP), R0
-	MOVD 16(R0), R1
-	MOVD 32(R0), R2
-	MOVD 80(R0), R3
-	MOVD 72(R0), R4
-	MOVD 56(R0), R5
-	MOVD 64(R0), R6
-	ADD R4, R5, R7
-	ADD R4, R6, R8
-	ADD R4, R7, R9
-	ADD R4, R8, R10
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-loop:
-	FLDPQ (R1), (F6, F8)
-	FLDPQ 32(R1), (F10, F12)
-	FLDPQ 128(R1), (F7, F9)
-	FLDPQ 160(R1), (F11, F13)
-	FLDPQ (R5), (F14, F15)
-	WORD $0x0e2ec0d0 // smull v16.8h, v6.8b, v14.8b
-	WORD $0x4e2e80d0 // smlal2 v16.8h, v6.16b, v14.16b
-	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
-	WORD $0x0e2fc0f1 // smull v17.8h, v7.8b, v15.8b
-	WORD $0x4e2f80f1 // smlal2 v17.8h, v7.16b, v15.16b
-	WORD $0x4e606a30 // sadalp v16.4s, v17.8h
-	WORD $0x0e2ec112 // smull v18.8h, v8.8b, v14.8b
-	WORD $0x4e2e8112 // smlal2 v18.8h, v8.16b, v14.16b
-	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
-	WORD $0x0e2fc133 // smull v19.8h, v9.8b, v15.8b
-	WORD $0x4e2f8133 // smlal2 v19.8h, v9.16b, v15.16b
-	WORD $0x4e606a72 // sadalp v18.4s, v19.8h
-	VADDP V18.S4, V16.S4, V16.S4
-	WORD $0x0e2ec154 // smull v20.8h, v10.8b, v14.8b
-	WORD $0x4e2e8154 // smlal2 v20.8h, v10.16b, v14.16b
-	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
-	WORD $0x0e2fc175 // smull v21.8h, v11.8b, v15.8b
-	WORD $0x4e2f8175 // smlal2 v21.8h, v11.16b, v15.16b
-	WORD $0x4e606ab4 // sadalp v20.4s, v21.8h
-	WORD $0x0e2ec196 // smull v22.8h, v12.8b, v14.8b
-	WORD $0x4e2e8196 // smlal2 v22.8h, v12.16b, v14.16b
-	WORD $0x4e602ad6 // saddlp v22.4s, v22.8h
-	WORD $0x0e2fc1b7 // smull v23.8h, v13.8b, v15.8b
-	WORD $0x4e2f81b7 // smlal2 v23.8h, v13.16b, v15.16b
-	WORD $0x4e606af6 // sadalp v22.4s, v23.8h
-	VADDP V22.S4, V20.S4, V20.S4
-	VADDP V20.S4, V16.S4, V16.S4
-	FLDPQ (R7), (F24, F25)
-	WORD $0x0e38c0da // smull v26.8h, v6.8b, v24.8b
-	WORD $0x4e3880da // smlal2 v26.8h, v6.16b, v24.16b
-	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
-	WORD $0x0e39c0fb // smull v27.8h, v7.8b, v25.8b
-	WORD $0x4e3980fb // smlal2 v27.8h, v7.16b, v25.16b
-	WORD $0x4e606b7a // sadalp v26.4s, v27.8h
-	WORD $0x0e38c11c // smull v28.8h, v8.8b, v24.8b
-	WORD $0x4e38811c // smlal2 v28.8h, v8.16b, v24.16b
-	WORD $0x4e602b9c // saddlp v28.4s, v28.8h
-	WORD $0x0e39c13d // smull v29.8h, v9.8b, v25.8b
-	WORD $0x4e39813d // smlal2 v29.8h, v9.16b, v25.16b
-	WORD $0x4e606bbc // sadalp v28.4s, v29.8h
-	VADDP V28.S4, V26.S4, V26.S4
-	WORD $0x0e38c15e // smull v30.8h, v10.8b, v24.8b
-	WORD $0x4e38815e // smlal2 v30.8h, v10.16b, v24.16b
-	WORD $0x4e602bde // saddlp v30.4s, v30.8h
-	WORD $0x0e39c17f // smull v31.8h, v11.8b, v25.8b
-	WORD $0x4e39817f // smlal2 v31.8h, v11.16b, v25.16b
-	WORD $0x4e606bfe // sadalp v30.4s, v31.8h
-	WORD $0x0e38c191 // smull v17.8h, v12.8b, v24.8b
-	WORD $0x4e388191 // smlal2 v17.8h, v12.16b, v24.16b
-	WORD $0x4e602a31 // saddlp v17.4s, v17.8h
-	WORD $0x0e39c1b3 // smull v19.8h, v13.8b, v25.8b
-	WORD $0x4e3981b3 // smlal2 v19.8h, v13.16b, v25.16b
-	WORD $0x4e606a71 // sadalp v17.4s, v19.8h
-	VADDP V17.S4, V30.S4, V30.S4
-	VADDP V30.S4, V26.S4, V26.S4
-	FLDPQ (R9), (F18, F21)
-	WORD $0x0e32c0d7 // smull v23.8h, v6.8b, v18.8b
-	WORD $0x4e3280d7 // smlal2 v23.8h, v6.16b, v18.16b
-	WORD $0x4e602af7 // saddlp v23.4s, v23.8h
-	WORD $0x0e35c0f6 // smull v22.8h, v7.8b, v21.8b
-	WORD $0x4e3580f6 // smlal2 v22.8h, v7.16b, v21.16b
-	WORD $0x4e606ad7 // sadalp v23.4s, v22.8h
-	WORD $0x0e32c114 // smull v20.8h, v8.8b, v18.8b
-	WORD $0x4e328114 // smlal2 v20.8h, v8.16b, v18.16b
-	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
-	WORD $0x0e35c12e // smull v14.8h, v9.8b, v21.8b
-	WORD $0x4e35812e // smlal2 v14.8h, v9.16b, v21.16b
-	WORD $0x4e6069d4 // sadalp v20.4s, v14.8h
-	VADDP V20.S4, V23.S4, V23.S4
-	WORD $0x0e32c14f // smull v15.8h, v10.8b, v18.8b
-	WORD $0x4e32814f // smlal2 v15.8h, v10.16b, v18.16b
-	WORD $0x4e6029ef // saddlp v15.4s, v15.8h
-	WORD $0x0e35c17b // smull v27.8h, v11.8b, v21.8b
-	WORD $0x4e35817b // smlal2 v27.8h, v11.16b, v21.16b
-	WORD $0x4e606b6f // sadalp v15.4s, v27.8h
-	WORD $0x0e32c19d // smull v29.8h, v12.8b, v18.8b
-	WORD $0x4e32819d // smlal2 v29.8h, v12.16b, v18.16b
-	WORD $0x4e602bbd // saddlp v29.4s, v29.8h
-	WORD $0x0e35c1bc // smull v28.8h, v13.8b, v21.8b
-	WORD $0x4e3581bc // smlal2 v28.8h, v13.16b, v21.16b
-	WORD $0x4e606b9d // sadalp v29.4s, v28.8h
-	VADDP V29.S4, V15.S4, V15.S4
-	VADDP V15.S4, V23.S4, V23.S4
-	FLDPQ 64(R1), (F31, F17)
-	FLDPQ 96(R1), (F24, F22)
-	FLDPQ 192(R1), (F19, F30)
-	FLDPQ 224(R1), (F25, F14)
-	FLDPQ.P 32(R5), (F20, F27)
-	WORD $0x0e34c3fc // smull v28.8h, v31.8b, v20.8b
-	WORD $0x4e3483fc // smlal2 v28.8h, v31.16b, v20.16b
-	WORD $0x4e602b9c // saddlp v28.4s, v28.8h
-	WORD $0x0e3bc27d // smull v29.8h, v19.8b, v27.8b
-	WORD $0x4e3b827d // smlal2 v29.8h, v19.16b, v27.16b
-	WORD $0x4e606bbc // sadalp v28.4s, v29.8h
-	WORD $0x0e34c22f // smull v15.8h, v17.8b, v20.8b
-	WORD $0x4e34822f // smlal2 v15.8h, v17.16b, v20.16b
-	WORD $0x4e6029ef // saddlp v15.4s, v15.8h
-	WORD $0x0e3bc3d2 // smull v18.8h, v30.8b, v27.8b
-	WORD $0x4e3b83d2 // smlal2 v18.8h, v30.16b, v27.16b
-	WORD $0x4e606a4f // sadalp v15.4s, v18.8h
-	VADDP V15.S4, V28.S4, V28.S4
-	WORD $0x0e34c315 // smull v21.8h, v24.8b, v20.8b
-	WORD $0x4e348315 // smlal2 v21.8h, v24.16b, v20.16b
-	WORD $0x4e602ab5 // saddlp v21.4s, v21.8h
-	WORD $0x0e3bc326 // smull v6.8h, v25.8b, v27.8b
-	WORD $0x4e3b8326 // smlal2 v6.8h, v25.16b, v27.16b
-	WORD $0x4e6068d5 // sadalp v21.4s, v6.8h
-	WORD $0x0e34c2c7 // smull v7.8h, v22.8b, v20.8b
-	WORD $0x4e3482c7 // smlal2 v7.8h, v22.16b, v20.16b
-	WORD $0x4e6028e7 // saddlp v7.4s, v7.8h
-	WORD $0x0e3bc1c8 // smull v8.8h, v14.8b, v27.8b
-	WORD $0x4e3b81c8 // smlal2 v8.8h, v14.16b, v27.16b
-	WORD $0x4e606907 // sadalp v7.4s, v8.8h
-	VADDP V7.S4, V21.S4, V21.S4
-	VADDP V21.S4, V28.S4, V28.S4
-	FLDPQ.P 32(R7), (F9, F10)
-	WORD $0x0e29c3eb // smull v11.8h, v31.8b, v9.8b
-	WORD $0x4e2983eb // smlal2 v11.8h, v31.16b, v9.16b
-	WORD $0x4e60296b // saddlp v11.4s, v11.8h
-	WORD $0x0e2ac26c // smull v12.8h, v19.8b, v10.8b
-	WORD $0x4e2a826c // smlal2 v12.8h, v19.16b, v10.16b
-	WORD $0x4e60698b // sadalp v11.4s, v12.8h
-	WORD $0x0e29c22d // smull v13.8h, v17.8b, v9.8b
-	WORD $0x4e29822d // smlal2 v13.8h, v17.16b, v9.16b
-	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
-	WORD $0x0e2ac3dd // smull v29.8h, v30.8b, v10.8b
-	WORD $0x4e2a83dd // smlal2 v29.8h, v30.16b, v10.16b
-	WORD $0x4e606bad // sadalp v13.4s, v29.8h
-	VADDP V13.S4, V11.S4, V11.S4
-	WORD $0x0e29c312 // smull v18.8h, v24.8b, v9.8b
-	WORD $0x4e298312 // smlal2 v18.8h, v24.16b, v9.16b
-	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
-	WORD $0x0e2ac32f // smull v15.8h, v25.8b, v10.8b
-	WORD $0x4e2a832f // smlal2 v15.8h, v25.16b, v10.16b
-	WORD $0x4e6069f2 // sadalp v18.4s, v15.8h
-	WORD $0x0e29c2c6 // smull v6.8h, v22.8b, v9.8b
-	WORD $0x4e2982c6 // smlal2 v6.8h, v22.16b, v9.16b
-	WORD $0x4e6028c6 // saddlp v6.4s, v6.8h
-	WORD $0x0e2ac1c8 // smull v8.8h, v14.8b, v10.8b
-	WORD $0x4e2a81c8 // smlal2 v8.8h, v14.16b, v10.16b
-	WORD $0x4e606906 // sadalp v6.4s, v8.8h
-	VADDP V6.S4, V18.S4, V18.S4
-	VADDP V18.S4, V11.S4, V11.S4
-	FLDPQ.P 32(R9), (F7, F21)
-	WORD $0x0e27c3f4 // smull v20.8h, v31.8b, v7.8b
-	WORD $0x4e2783f4 // smlal2 v20.8h, v31.16b, v7.16b
-	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
-	WORD $0x0e35c27b // smull v27.8h, v19.8b, v21.8b
-	WORD $0x4e35827b // smlal2 v27.8h, v19.16b, v21.16b
-	WORD $0x4e606b74 // sadalp v20.4s, v27.8h
-	WORD $0x0e27c22c // smull v12.8h, v17.8b, v7.8b
-	WORD $0x4e27822c // smlal2 v12.8h, v17.16b, v7.16b
-	WORD $0x4e60298c // saddlp v12.4s, v12.8h
-	WORD $0x0e35c3dd // smull v29.8h, v30.8b, v21.8b
-	WORD $0x4e3583dd // smlal2 v29.8h, v30.16b, v21.16b
-	WORD $0x4e606bac // sadalp v12.4s, v29.8h
-	VADDP V12.S4, V20.S4, V20.S4
-	WORD $0x0e27c30d // smull v13.8h, v24.8b, v7.8b
-	WORD $0x4e27830d // smlal2 v13.8h, v24.16b, v7.16b
-	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
-	WORD $0x0e35c32f // smull v15.8h, v25.8b, v21.8b
-	WORD $0x4e35832f // smlal2 v15.8h, v25.16b, v21.16b
-	WORD $0x4e6069ed // sadalp v13.4s, v15.8h
-	WORD $0x0e27c2c8 // smull v8.8h, v22.8b, v7.8b
-	WORD $0x4e2782c8 // smlal2 v8.8h, v22.16b, v7.16b
-	WORD $0x4e602908 // saddlp v8.4s, v8.8h
-	WORD $0x0e35c1c6 // smull v6.8h, v14.8b, v21.8b
-	WORD $0x4e3581c6 // smlal2 v6.8h, v14.16b, v21.16b
-	WORD $0x4e6068c8 // sadalp v8.4s, v6.8h
-	VADDP V8.S4, V13.S4, V13.S4
-	VADDP V13.S4, V20.S4, V20.S4
-	FLDPQ.P 32(R2), (F18, F9)
-	FMOVQ.P 32(R6), F27
-	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x4f9b924a // fmul v10.4s, v18.4s, v27.s[0]
-	VFMLA V10.S4, V16.S4, V0.S4
-	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
-	WORD $0x4f9b912a // fmul v10.4s, v9.4s, v27.s[0]
-	VFMLA V10.S4, V28.S4, V1.S4
-	FMOVQ.P 32(R8), F27
-	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
-	WORD $0x4f9b924a // fmul v10.4s, v18.4s, v27.s[0]
-	VFMLA V10.S4, V26.S4, V2.S4
-	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD $0x4f9b912a // fmul v10.4s, v9.4s, v27.s[0]
-	VFMLA V10.S4, V11.S4, V3.S4
-	FMOVQ.P 32(R10), F27
-	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
-	WORD $0x4f9b924a // fmul v10.4s, v18.4s, v27.s[0]
-	VFMLA V10.S4, V23.S4, V4.S4
-	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
-	WORD $0x4f9b912a // fmul v10.4s, v9.4s, v27.s[0]
-	VFMLA V10.S4, V20.S4, V5.S4
-	ADD $256, R1, R1
-	SUBS $1, R3, R3
-	BNE loop
-	MOVD (R0), R11
-	MOVD 8(R0), R12
-	FSTPQ (F0, F1), (R11)
-	ADD R12<<2, R11, R11
-	FSTPQ (F2, F3), (R11)
-	ADD R12<<2, R11, R11
-	FSTPQ (F4, F5), (R11)
-	RET
-
-// func panel32UpTo128x4NEON(a *byte)
-TEXT ·panel32UpTo128x4NEON(SB), NOSPLIT, $0-8
-	MOVD a+0(FP), R0
-	MOVD 16(R0), R1
-	MOVD 32(R0), R2
-	MOVD 80(R0), R3
-	MOVD 72(R0), R4
-	MOVD 56(R0), R5
-	MOVD 64(R0), R6
-	ADD R4, R5, R7
-	ADD R4, R6, R8
-	ADD R4, R7, R9
-	ADD R4, R8, R10
-	ADD R4, R9, R11
-	ADD R4, R10, R12
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-loop:
-	FLDPQ (R1), (F8, F10)
-	FLDPQ 32(R1), (F12, F14)
-	FLDPQ 128(R1), (F9, F11)
-	FLDPQ 160(R1), (F13, F15)
-	FLDPQ (R5), (F16, F17)
-	WORD $0x0e30c112 // smull v18.8h, v8.8b, v16.8b
-	WORD $0x4e308112 // smlal2 v18.8h, v8.16b, v16.16b
-	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
-	WORD $0x0e31c133 // smull v19.8h, v9.8b, v17.8b
-	WORD $0x4e318133 // smlal2 v19.8h, v9.16b, v17.16b
-	WORD $0x4e606a72 // sadalp v18.4s, v19.8h
-	WORD $0x0e30c154 // smull v20.8h, v10.8b, v16.8b
-	WORD $0x4e308154 // smlal2 v20.8h, v10.16b, v16.16b
-	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
-	WORD $0x0e31c175 // smull v21.8h, v11.8b, v17.8b
-	WORD $0x4e318175 // smlal2 v21.8h, v11.16b, v17.16b
-	WORD $0x4e606ab4 // sadalp v20.4s, v21.8h
-	VADDP V20.S4, V18.S4, V18.S4
-	WORD $0x0e30c196 // smull v22.8h, v12.8b, v16.8b
-	WORD $0x4e308196 // smlal2 v22.8h, v12.16b, v16.16b
-	WORD $0x4e602ad6 // saddlp v22.4s, v22.8h
-	WORD $0x0e31c1b7 // smull v23.8h, v13.8b, v17.8b
-	WORD $0x4e3181b7 // smlal2 v23.8h, v13.16b, v17.16b
-	WORD $0x4e606af6 // sadalp v22.4s, v23.8h
-	WORD $0x0e30c1d8 // smull v24.8h, v14.8b, v16.8b
-	WORD $0x4e3081d8 // smlal2 v24.8h, v14.16b, v16.16b
-	WORD $0x4e602b18 // saddlp v24.4s, v24.8h
-	WORD $0x0e31c1f9 // smull v25.8h, v15.8b, v17.8b
-	WORD $0x4e3181f9 // smlal2 v25.8h, v15.16b, v17.16b
-	WORD $0x4e606b38 // sadalp v24.4s, v25.8h
-	VADDP V24.S4, V22.S4, V22.S4
-	VADDP V22.S4, V18.S4, V18.S4
-	FLDPQ (R7), (F26, F27)
-	WORD $0x0e3ac11c // smull v28.8h, v8.8b, v26.8b
-	WORD $0x4e3a811c // smlal2 v28.8h, v8.16b, v26.16b
-	WORD $0x4e602b9c // saddlp v28.4s, v28.8h
-	WORD $0x0e3bc13d // smull v29.8h, v9.8b, v27.8b
-	WORD $0x4e3b813d // smlal2 v29.8h, v9.16b, v27.16b
-	WORD $0x4e606bbc // sadalp v28.4s, v29.8h
-	WORD $0x0e3ac15e // smull v30.8h, v10.8b, v26.8b
-	WORD $0x4e3a815e // smlal2 v30.8h, v10.16b, v26.16b
-	WORD $0x4e602bde // saddlp v30.4s, v30.8h
-	WORD $0x0e3bc17f // smull v31.8h, v11.8b, v27.8b
-	WORD $0x4e3b817f // smlal2 v31.8h, v11.16b, v27.16b
-	WORD $0x4e606bfe // sadalp v30.4s, v31.8h
-	VADDP V30.S4, V28.S4, V28.S4
-	WORD $0x0e3ac193 // smull v19.8h, v12.8b, v26.8b
-	WORD $0x4e3a8193 // smlal2 v19.8h, v12.16b, v26.16b
-	WORD $0x4e602a73 // saddlp v19.4s, v19.8h
-	WORD $0x0e3bc1b5 // smull v21.8h, v13.8b, v27.8b
-	WORD $0x4e3b81b5 // smlal2 v21.8h, v13.16b, v27.16b
-	WORD $0x4e606ab3 // sadalp v19.4s, v21.8h
-	WORD $0x0e3ac1d4 // smull v20.8h, v14.8b, v26.8b
-	WORD $0x4e3a81d4 // smlal2 v20.8h, v14.16b, v26.16b
-	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
-	WORD $0x0e3bc1f7 // smull v23.8h, v15.8b, v27.8b
-	WORD $0x4e3b81f7 // smlal2 v23.8h, v15.16b, v27.16b
-	WORD $0x4e606af4 // sadalp v20.4s, v23.8h
-	VADDP V20.S4, V19.S4, V19.S4
-	VADDP V19.S4, V28.S4, V28.S4
-	FLDPQ (R9), (F25, F24)
-	WORD $0x0e39c116 // smull v22.8h, v8.8b, v25.8b
-	WORD $0x4e398116 // smlal2 v22.8h, v8.16b, v25.16b
-	WORD $0x4e602ad6 // saddlp v22.4s, v22.8h
-	WORD $0x0e38c130 // smull v16.8h, v9.8b, v24.8b
-	WORD $0x4e388130 // smlal2 v16.8h, v9.16b, v24.16b
-	WORD $0x4e606a16 // sadalp v22.4s, v16.8h
-	WORD $0x0e39c151 // smull v17.8h, v10.8b, v25.8b
-	WORD $0x4e398151 // smlal2 v17.8h, v10.16b, v25.16b
-	WORD $0x4e602a31 // saddlp v17.4s, v17.8h
-	WORD $0x0e38c17d // smull v29.8h, v11.8b, v24.8b
-	WORD $0x4e38817d // smlal2 v29.8h, v11.16b, v24.16b
-	WORD $0x4e606bb1 // sadalp v17.4s, v29.8h
-	VADDP V17.S4, V22.S4, V22.S4
-	WORD $0x0e39c19f // smull v31.8h, v12.8b, v25.8b
-	WORD $0x4e39819f // smlal2 v31.8h, v12.16b, v25.16b
-	WORD $0x4e602bff // saddlp v31.4s, v31.8h
-	WORD $0x0e38c1be // smull v30.8h, v13.8b, v24.8b
-	WORD $0x4e3881be // smlal2 v30.8h, v13.16b, v24.16b
-	WORD $0x4e606bdf // sadalp v31.4s, v30.8h
-	WORD $0x0e39c1d5 // smull v21.8h, v14.8b, v25.8b
-	WORD $0x4e3981d5 // smlal2 v21.8h, v14.16b, v25.16b
-	WORD $0x4e602ab5 // saddlp v21.4s, v21.8h
-	WORD $0x0e38c1f7 // smull v23.8h, v15.8b, v24.8b
-	WORD $0x4e3881f7 // smlal2 v23.8h, v15.16b, v24.16b
-	WORD $0x4e606af5 // sadalp v21.4s, v23.8h
-	VADDP V21.S4, V31.S4, V31.S4
-	VADDP V31.S4, V22.S4, V22.S4
-	FLDPQ (R11), (F20, F19)
-	WORD $0x0e34c11a // smull v26.8h, v8.8b, v20.8b
-	WORD $0x4e34811a // smlal2 v26.8h, v8.16b, v20.16b
-	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
-	WORD $0x0e33c13b // smull v27.8h, v9.8b, v19.8b
-	WORD $0x4e33813b // smlal2 v27.8h, v9.16b, v19.16b
-	WORD $0x4e606b7a // sadalp v26.4s, v27.8h
-	WORD $0x0e34c150 // smull v16.8h, v10.8b, v20.8b
-	WORD $0x4e348150 // smlal2 v16.8h, v10.16b, v20.16b
-	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
-	WORD $0x0e33c17d // smull v29.8h, v11.8b, v19.8b
-	WORD $0x4e33817d // smlal2 v29.8h, v11.16b, v19.16b
-	WORD $0x4e606bb0 // sadalp v16.4s, v29.8h
-	VADDP V16.S4, V26.S4, V26.S4
-	WORD $0x0e34c191 // smull v17.8h, v12.8b, v20.8b
-	WORD $0x4e348191 // smlal2 v17.8h, v12.16b, v20.16b
-	WORD $0x4e602a31 // saddlp v17.4s, v17.8h
-	WORD $0x0e33c1be // smull v30.8h, v13.8b, v19.8b
-	WORD $0x4e3381be // smlal2 v30.8h, v13.16b, v19.16b
-	WORD $0x4e606bd1 // sadalp v17.4s, v30.8h
-	WORD $0x0e34c1d7 // smull v23.8h, v14.8b, v20.8b
-	WORD $0x4e3481d7 // smlal2 v23.8h, v14.16b, v20.16b
-	WORD $0x4e602af7 // saddlp v23.4s, v23.8h
-	WORD $0x0e33c1f5 // smull v21.8h, v15.8b, v19.8b
-	WORD $0x4e3381f5 // smlal2 v21.8h, v15.16b, v19.16b
-	WORD $0x4e606ab7 // sadalp v23.4s, v21.8h
-	VADDP V23.S4, V17.S4, V17.S4
-	VADDP V17.S4, V26.S4, V26.S4
-	FLDPQ 64(R1), (F31, F24)
-	FLDPQ 96(R1), (F29, F30)
-	FLDPQ 192(R1), (F25, F27)
-	FLDPQ 224(R1), (F16, F21)
-	FLDPQ.P 32(R5), (F23, F17)
-	WORD $0x0e37c3f4 // smull v20.8h, v31.8b, v23.8b
-	WORD $0x4e3783f4 // smlal2 v20.8h, v31.16b, v23.16b
-	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
-	WORD $0x0e31c333 // smull v19.8h, v25.8b, v17.8b
-	WORD $0x4e318333 // smlal2 v19.8h, v25.16b, v17.16b
-	WORD $0x4e606a74 // sadalp v20.4s, v19.8h
-	WORD $0x0e37c308 // smull v8.8h, v24.8b, v23.8b
-	WORD $0x4e378308 // smlal2 v8.8h, v24.16b, v23.16b
-	WORD $0x4e602908 // saddlp v8.4s, v8.8h
-	WORD $0x0e31c369 // smull v9.8h, v27.8b, v17.8b
-	WORD $0x4e318369 // smlal2 v9.8h, v27.16b, v17.16b
-	WORD $0x4e606928 // sadalp v8.4s, v9.8h
-	VADDP V8.S4, V20.S4, V20.S4
-	WORD $0x0e37c3aa // smull v10.8h, v29.8b, v23.8b
-	WORD $0x4e3783aa // smlal2 v10.8h, v29.16b, v23.16b
-	WORD $0x4e60294a // saddlp v10.4s, v10.8h
-	WORD $0x0e31c20b // smull v11.8h, v16.8b, v17.8b
-	WORD $0x4e31820b // smlal2 v11.8h, v16.16b, v17.16b
-	WORD $0x4e60696a // sadalp v10.4s, v11.8h
-	WORD $0x0e37c3cc // smull v12.8h, v30.8b, v23.8b
-	WORD $0x4e3783cc // smlal2 v12.8h, v30.16b, v23.16b
-	WORD $0x4e60298c // saddlp v12.4s, v12.8h
-	WORD $0x0e31c2ad // smull v13.8h, v21.8b, v17.8b
-	WORD $0x4e3182ad // smlal2 v13.8h, v21.16b, v17.16b
-	WORD $0x4e6069ac // sadalp v12.4s, v13.8h
-	VADDP V12.S4, V10.S4, V10.S4
-	VADDP V10.S4, V20.S4, V20.S4
-	FLDPQ.P 32(R7), (F14, F15)
-	WORD $0x0e2ec3f3 // smull v19.8h, v31.8b, v14.8b
-	WORD $0x4e2e83f3 // smlal2 v19.8h, v31.16b, v14.16b
-	WORD $0x4e602a73 // saddlp v19.4s, v19.8h
-	WORD $0x0e2fc329 // smull v9.8h, v25.8b, v15.8b
-	WORD $0x4e2f8329 // smlal2 v9.8h, v25.16b, v15.16b
-	WORD $0x4e606933 // sadalp v19.4s, v9.8h
-	WORD $0x0e2ec308 // smull v8.8h, v24.8b, v14.8b
-	WORD $0x4e2e8308 // smlal2 v8.8h, v24.16b, v14.16b
-	WORD $0x4e602908 // saddlp v8.4s, v8.8h
-	WORD $0x0e2fc36b // smull v11.8h, v27.8b, v15.8b
-	WORD $0x4e2f836b // smlal2 v11.8h, v27.16b, v15.16b
-	WORD $0x4e606968 // sadalp v8.4s, v11.8h
-	VADDP V8.S4, V19.S4, V19.S4
-	WORD $0x0e2ec3ad // smull v13.8h, v29.8b, v14.8b
-	WORD $0x4e2e83ad // smlal2 v13.8h, v29.16b, v14.16b
-	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
-	WORD $0x0e2fc20c // smull v12.8h, v16.8b, v15.8b
-	WORD $0x4e2f820c // smlal2 v12.8h, v16.16b, v15.16b
-	WORD $0x4e60698d // sadalp v13.4s, v12.8h
-	WORD $0x0e2ec3ca // smull v10.8h, v30.8b, v14.8b
-	WORD $0x4e2e83ca // smlal2 v10.8h, v30.16b, v14.16b
-	WORD $0x4e60294a // saddlp v10.4s, v10.8h
-	WORD $0x0e2fc2b7 // smull v23.8h, v21.8b, v15.8b
-	WORD $0x4e2f82b7 // smlal2 v23.8h, v21.16b, v15.16b
-	WORD $0x4e606aea // sadalp v10.4s, v23.8h
-	VADDP V10.S4, V13.S4, V13.S4
-	VADDP V13.S4, V19.S4, V19.S4
-	FLDPQ.P 32(R9), (F17, F9)
-	WORD $0x0e31c3eb // smull v11.8h, v31.8b, v17.8b
-	WORD $0x4e3183eb // smlal2 v11.8h, v31.16b, v17.16b
-	WORD $0x4e60296b // saddlp v11.4s, v11.8h
-	WORD $0x0e29c328 // smull v8.8h, v25.8b, v9.8b
-	WORD $0x4e298328 // smlal2 v8.8h, v25.16b, v9.16b
-	WORD $0x4e60690b // sadalp v11.4s, v8.8h
-	WORD $0x0e31c30c // smull v12.8h, v24.8b, v17.8b
-	WORD $0x4e31830c // smlal2 v12.8h, v24.16b, v17.16b
-	WORD $0x4e60298c // saddlp v12.4s, v12.8h
-	WORD $0x0e29c377 // smull v23.8h, v27.8b, v9.8b
-	WORD $0x4e298377 // smlal2 v23.8h, v27.16b, v9.16b
-	WORD $0x4e606aec // sadalp v12.4s, v23.8h
-	VADDP V12.S4, V11.S4, V11.S4
-	WORD $0x0e31c3aa // smull v10.8h, v29.8b, v17.8b
-	WORD $0x4e3183aa // smlal2 v10.8h, v29.16b, v17.16b
-	WORD $0x4e60294a // saddlp v10.4s, v10.8h
-	WORD $0x0e29c20d // smull v13.8h, v16.8b, v9.8b
-	WORD $0x4e29820d // smlal2 v13.8h, v16.16b, v9.16b
-	WORD $0x4e6069aa // sadalp v10.4s, v13.8h
-	WORD $0x0e31c3ce // smull v14.8h, v30.8b, v17.8b
-	WORD $0x4e3183ce // smlal2 v14.8h, v30.16b, v17.16b
-	WORD $0x4e6029ce // saddlp v14.4s, v14.8h
-	WORD $0x0e29c2af // smull v15.8h, v21.8b, v9.8b
-	WORD $0x4e2982af // smlal2 v15.8h, v21.16b, v9.16b
-	WORD $0x4e6069ee // sadalp v14.4s, v15.8h
-	VADDP V14.S4, V10.S4, V10.S4
-	VADDP V10.S4, V11.S4, V11.S4
-	FLDPQ.P 32(R11), (F8, F23)
-	WORD $0x0e28c3ec // smull v12.8h, v31.8b, v8.8b
-	WORD $0x4e2883ec // smlal2 v12.8h, v31.16b, v8.16b
-	WORD $0x4e60298c // saddlp v12.4s, v12.8h
-	WORD $0x0e37c32d // smull v13.8h, v25.8b, v23.8b
-	WORD $0x4e37832d // smlal2 v13.8h, v25.16b, v23.16b
-	WORD $0x4e6069ac // sadalp v12.4s, v13.8h
-	WORD $0x0e28c30f // smull v15.8h, v24.8b, v8.8b
-	WORD $0x4e28830f // smlal2 v15.8h, v24.16b, v8.16b
-	WORD $0x4e6029ef // saddlp v15.4s, v15.8h
-	WORD $0x0e37c36e // smull v14.8h, v27.8b, v23.8b
-	WORD $0x4e37836e // smlal2 v14.8h, v27.16b, v23.16b
-	WORD $0x4e6069cf // sadalp v15.4s, v14.8h
-	VADDP V15.S4, V12.S4, V12.S4
-	WORD $0x0e28c3aa // smull v10.8h, v29.8b, v8.8b
-	WORD $0x4e2883aa // smlal2 v10.8h, v29.16b, v8.16b
-	WORD $0x4e60294a // saddlp v10.4s, v10.8h
-	WORD $0x0e37c211 // smull v17.8h, v16.8b, v23.8b
-	WORD $0x4e378211 // smlal2 v17.8h, v16.16b, v23.16b
-	WORD $0x4e606a2a // sadalp v10.4s, v17.8h
-	WORD $0x0e28c3c9 // smull v9.8h, v30.8b, v8.8b
-	WORD $0x4e2883c9 // smlal2 v9.8h, v30.16b, v8.16b
-	WORD $0x4e602929 // saddlp v9.4s, v9.8h
-	WORD $0x0e37c2ad // smull v13.8h, v21.8b, v23.8b
-	WORD $0x4e3782ad // smlal2 v13.8h, v21.16b, v23.16b
-	WORD $0x4e6069a9 // sadalp v9.4s, v13.8h
-	VADDP V9.S4, V10.S4, V10.S4
-	VADDP V10.S4, V12.S4, V12.S4
-	FLDPQ.P 32(R2), (F14, F15)
-	FMOVQ.P 32(R6), F13
-	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD $0x4f8d91d1 // fmul v17.4s, v14.4s, v13.s[0]
-	VFMLA V17.S4, V18.S4, V0.S4
-	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
-	WORD $0x4f8d91f1 // fmul v17.4s, v15.4s, v13.s[0]
-	VFMLA V17.S4, V20.S4, V1.S4
-	FMOVQ.P 32(R8), F13
-	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
-	WORD $0x4f8d91d1 // fmul v17.4s, v14.4s, v13.s[0]
-	VFMLA V17.S4, V28.S4, V2.S4
-	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
-	WORD $0x4f8d91f1 // fmul v17.4s, v15.4s, v13.s[0]
-	VFMLA V17.S4, V19.S4, V3.S4
-	FMOVQ.P 32(R10), F13
-	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
-	WORD $0x4f8d91d1 // fmul v17.4s, v14.4s, v13.s[0]
-	VFMLA V17.S4, V22.S4, V4.S4
-	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD $0x4f8d91f1 // fmul v17.4s, v15.4s, v13.s[0]
-	VFMLA V17.S4, V11.S4, V5.S4
-	FMOVQ.P 32(R12), F13
-	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
-	WORD $0x4f8d91d1 // fmul v17.4s, v14.4s, v13.s[0]
-	VFMLA V17.S4, V26.S4, V6.S4
-	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
-	WORD $0x4f8d91f1 // fmul v17.4s, v15.4s, v13.s[0]
-	VFMLA V17.S4, V12.S4, V7.S4
-	ADD $256, R1, R1
-	SUBS $1, R3, R3
-	BNE loop
-	MOVD (R0), R13
-	MOVD 8(R0), R14
-	FSTPQ (F0, F1), (R13)
-	ADD R14<<2, R13, R13
-	FSTPQ (F2, F3), (R13)
-	ADD R14<<2, R13, R13
-	FSTPQ (F4, F5), (R13)
-	ADD R14<<2, R13, R13
-	FSTPQ (F6, F7), (R13)
-	RET
-
-// func panel32MinUpTo32x1NEON(a *byte)
-TEXT ·panel32MinUpTo32x1NEON(SB), NOSPLIT, $0-8
-	MOVD a+0(FP), R0
-	MOVD 16(R0), R1
-	MOVD 32(R0), R2
-	MOVD 80(R0), R3
-	MOVD 40(R0), R4
+	MOVD 96(R0), R4
 	MOVD 72(R0), R5
 	MOVD 56(R0), R6
 	MOVD 64(R0), R7
@@ -22754,9 +20232,8 @@ loop:
 	WORD $0x0e2b812f // smlal v15.8h, v9.8b, v11.8b
 	WORD $0x4e2b812f // smlal2 v15.8h, v9.16b, v11.16b
 	VADDP V15.H8, V14.H8, V14.H8
+	VADDP V14.H8, V12.H8, V12.H8
 	WORD $0x4e60298c // saddlp v12.4s, v12.8h
-	WORD $0x4e6029ce // saddlp v14.4s, v14.8h
-	VADDP V14.S4, V12.S4, V12.S4
 	FLDPQ 64(R1), (F16, F18)
 	FLDPQ 96(R1), (F20, F22)
 	FLDPQ 192(R1), (F17, F19)
@@ -22780,21 +20257,19 @@ loop:
 	WORD $0x0e3982fd // smlal v29.8h, v23.8b, v25.8b
 	WORD $0x4e3982fd // smlal2 v29.8h, v23.16b, v25.16b
 	VADDP V29.H8, V28.H8, V28.H8
+	VADDP V28.H8, V26.H8, V26.H8
 	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
-	WORD $0x4e602b9c // saddlp v28.4s, v28.8h
-	VADDP V28.S4, V26.S4, V26.S4
 	FLDPQ.P 32(R2), (F30, F31)
-	FLDPQ.P 32(R4), (F10, F11)
-	FLDPQ.P 32(R7), (F15, F14)
+	FMOVQ.P 32(R7), F15
 	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
 	WORD $0x4f8f93cd // fmul v13.4s, v30.4s, v15.s[0]
 	VFMLA V13.S4, V12.S4, V0.S4
 	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
 	WORD $0x4f8f93ed // fmul v13.4s, v31.4s, v15.s[0]
 	VFMLA V13.S4, V26.S4, V1.S4
-	WORD $0x4f8e1140 // fmla v0.4s, v10.4s, v14.s[0]
-	WORD $0x4f8e1161 // fmla v1.4s, v11.4s, v14.s[0]
 	ADD $256, R1, R1
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
 	SUBS $1, R3, R3
 	BNE loop
 	MOVD (R0), R8
@@ -22802,13 +20277,13 @@ loop:
 	FSTPQ (F0, F1), (R8)
 	RET
 
-// func panel32MinUpTo32x2NEON(a *byte)
-TEXT ·panel32MinUpTo32x2NEON(SB), NOSPLIT, $0-8
+// func panel32UpTo16x2NEON(a *byte)
+TEXT ·panel32UpTo16x2NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
 	MOVD 80(R0), R3
-	MOVD 40(R0), R4
+	MOVD 96(R0), R4
 	MOVD 72(R0), R5
 	MOVD 56(R0), R6
 	MOVD 64(R0), R7
@@ -22842,9 +20317,8 @@ loop:
 	WORD $0x0e2d8171 // smlal v17.8h, v11.8b, v13.8b
 	WORD $0x4e2d8171 // smlal2 v17.8h, v11.16b, v13.16b
 	VADDP V17.H8, V16.H8, V16.H8
+	VADDP V16.H8, V14.H8, V14.H8
 	WORD $0x4e6029ce // saddlp v14.4s, v14.8h
-	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
-	VADDP V16.S4, V14.S4, V14.S4
 	FLDPQ (R8), (F18, F19)
 	WORD $0x0e32c094 // smull v20.8h, v4.8b, v18.8b
 	WORD $0x4e328094 // smlal2 v20.8h, v4.16b, v18.16b
@@ -22864,9 +20338,8 @@ loop:
 	WORD $0x0e338177 // smlal v23.8h, v11.8b, v19.8b
 	WORD $0x4e338177 // smlal2 v23.8h, v11.16b, v19.16b
 	VADDP V23.H8, V22.H8, V22.H8
+	VADDP V22.H8, V20.H8, V20.H8
 	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
-	WORD $0x4e602ad6 // saddlp v22.4s, v22.8h
-	VADDP V22.S4, V20.S4, V20.S4
 	FLDPQ 64(R1), (F24, F26)
 	FLDPQ 96(R1), (F28, F30)
 	FLDPQ 192(R1), (F25, F27)
@@ -22890,9 +20363,8 @@ loop:
 	WORD $0x0e3183f5 // smlal v21.8h, v31.8b, v17.8b
 	WORD $0x4e3183f5 // smlal2 v21.8h, v31.16b, v17.16b
 	VADDP V21.H8, V13.H8, V13.H8
+	VADDP V13.H8, V16.H8, V16.H8
 	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
-	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
-	VADDP V13.S4, V16.S4, V16.S4
 	FLDPQ.P 32(R8), (F23, F22)
 	WORD $0x0e37c312 // smull v18.8h, v24.8b, v23.8b
 	WORD $0x4e378312 // smlal2 v18.8h, v24.16b, v23.16b
@@ -22912,30 +20384,26 @@ loop:
 	WORD $0x0e3683e5 // smlal v5.8h, v31.8b, v22.8b
 	WORD $0x4e3683e5 // smlal2 v5.8h, v31.16b, v22.16b
 	VADDP V5.H8, V4.H8, V4.H8
+	VADDP V4.H8, V18.H8, V18.H8
 	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
-	WORD $0x4e602884 // saddlp v4.4s, v4.8h
-	VADDP V4.S4, V18.S4, V18.S4
 	FLDPQ.P 32(R2), (F6, F7)
-	FLDPQ.P 32(R4), (F11, F12)
-	FLDPQ.P 32(R7), (F9, F10)
+	FMOVQ.P 32(R7), F9
 	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
 	WORD $0x4f8990c8 // fmul v8.4s, v6.4s, v9.s[0]
 	VFMLA V8.S4, V14.S4, V0.S4
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
 	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
 	VFMLA V8.S4, V16.S4, V1.S4
-	WORD $0x4f8a1160 // fmla v0.4s, v11.4s, v10.s[0]
-	WORD $0x4f8a1181 // fmla v1.4s, v12.4s, v10.s[0]
-	FLDPQ.P 32(R9), (F9, F10)
+	FMOVQ.P 32(R9), F9
 	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
 	WORD $0x4f8990c8 // fmul v8.4s, v6.4s, v9.s[0]
 	VFMLA V8.S4, V20.S4, V2.S4
 	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
 	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
 	VFMLA V8.S4, V18.S4, V3.S4
-	WORD $0x4f8a1162 // fmla v2.4s, v11.4s, v10.s[0]
-	WORD $0x4f8a1183 // fmla v3.4s, v12.4s, v10.s[0]
 	ADD $256, R1, R1
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
 	SUBS $1, R3, R3
 	BNE loop
 	MOVD (R0), R10
@@ -22945,13 +20413,13 @@ loop:
 	FSTPQ (F2, F3), (R10)
 	RET
 
-// func panel32MinUpTo32x3NEON(a *byte)
-TEXT ·panel32MinUpTo32x3NEON(SB), NOSPLIT, $0-8
+// func panel32UpTo16x3NEON(a *byte)
+TEXT ·panel32UpTo16x3NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
 	MOVD 80(R0), R3
-	MOVD 40(R0), R4
+	MOVD 96(R0), R4
 	MOVD 72(R0), R5
 	MOVD 56(R0), R6
 	MOVD 64(R0), R7
@@ -22989,9 +20457,8 @@ loop:
 	WORD $0x0e2f81b3 // smlal v19.8h, v13.8b, v15.8b
 	WORD $0x4e2f81b3 // smlal2 v19.8h, v13.16b, v15.16b
 	VADDP V19.H8, V18.H8, V18.H8
+	VADDP V18.H8, V16.H8, V16.H8
 	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
-	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
-	VADDP V18.S4, V16.S4, V16.S4
 	FLDPQ (R8), (F20, F21)
 	WORD $0x0e34c0d6 // smull v22.8h, v6.8b, v20.8b
 	WORD $0x4e3480d6 // smlal2 v22.8h, v6.16b, v20.16b
@@ -23011,9 +20478,8 @@ loop:
 	WORD $0x0e3581b9 // smlal v25.8h, v13.8b, v21.8b
 	WORD $0x4e3581b9 // smlal2 v25.8h, v13.16b, v21.16b
 	VADDP V25.H8, V24.H8, V24.H8
+	VADDP V24.H8, V22.H8, V22.H8
 	WORD $0x4e602ad6 // saddlp v22.4s, v22.8h
-	WORD $0x4e602b18 // saddlp v24.4s, v24.8h
-	VADDP V24.S4, V22.S4, V22.S4
 	FLDPQ (R10), (F26, F27)
 	WORD $0x0e3ac0dc // smull v28.8h, v6.8b, v26.8b
 	WORD $0x4e3a80dc // smlal2 v28.8h, v6.16b, v26.16b
@@ -23033,9 +20499,8 @@ loop:
 	WORD $0x0e3b81bf // smlal v31.8h, v13.8b, v27.8b
 	WORD $0x4e3b81bf // smlal2 v31.8h, v13.16b, v27.16b
 	VADDP V31.H8, V30.H8, V30.H8
+	VADDP V30.H8, V28.H8, V28.H8
 	WORD $0x4e602b9c // saddlp v28.4s, v28.8h
-	WORD $0x4e602bde // saddlp v30.4s, v30.8h
-	VADDP V30.S4, V28.S4, V28.S4
 	FLDPQ 64(R1), (F17, F18)
 	FLDPQ 96(R1), (F15, F25)
 	FLDPQ 192(R1), (F19, F14)
@@ -23059,9 +20524,8 @@ loop:
 	WORD $0x0e35831a // smlal v26.8h, v24.8b, v21.8b
 	WORD $0x4e35831a // smlal2 v26.8h, v24.16b, v21.16b
 	VADDP V26.H8, V30.H8, V30.H8
+	VADDP V30.H8, V29.H8, V29.H8
 	WORD $0x4e602bbd // saddlp v29.4s, v29.8h
-	WORD $0x4e602bde // saddlp v30.4s, v30.8h
-	VADDP V30.S4, V29.S4, V29.S4
 	FLDPQ.P 32(R8), (F27, F6)
 	WORD $0x0e3bc227 // smull v7.8h, v17.8b, v27.8b
 	WORD $0x4e3b8227 // smlal2 v7.8h, v17.16b, v27.16b
@@ -23081,9 +20545,8 @@ loop:
 	WORD $0x0e26830a // smlal v10.8h, v24.8b, v6.8b
 	WORD $0x4e26830a // smlal2 v10.8h, v24.16b, v6.16b
 	VADDP V10.H8, V9.H8, V9.H8
+	VADDP V9.H8, V7.H8, V7.H8
 	WORD $0x4e6028e7 // saddlp v7.4s, v7.8h
-	WORD $0x4e602929 // saddlp v9.4s, v9.8h
-	VADDP V9.S4, V7.S4, V7.S4
 	FLDPQ.P 32(R10), (F11, F12)
 	WORD $0x0e2bc22d // smull v13.8h, v17.8b, v11.8b
 	WORD $0x4e2b822d // smlal2 v13.8h, v17.16b, v11.16b
@@ -23103,39 +20566,33 @@ loop:
 	WORD $0x0e2c831e // smlal v30.8h, v24.8b, v12.8b
 	WORD $0x4e2c831e // smlal2 v30.8h, v24.16b, v12.16b
 	VADDP V30.H8, V26.H8, V26.H8
+	VADDP V26.H8, V13.H8, V13.H8
 	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
-	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
-	VADDP V26.S4, V13.S4, V13.S4
 	FLDPQ.P 32(R2), (F20, F21)
-	FLDPQ.P 32(R4), (F27, F6)
-	FLDPQ.P 32(R7), (F10, F9)
+	FMOVQ.P 32(R7), F10
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
 	WORD $0x4f8a9288 // fmul v8.4s, v20.4s, v10.s[0]
 	VFMLA V8.S4, V16.S4, V0.S4
 	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
 	WORD $0x4f8a92a8 // fmul v8.4s, v21.4s, v10.s[0]
 	VFMLA V8.S4, V29.S4, V1.S4
-	WORD $0x4f891360 // fmla v0.4s, v27.4s, v9.s[0]
-	WORD $0x4f8910c1 // fmla v1.4s, v6.4s, v9.s[0]
-	FLDPQ.P 32(R9), (F10, F9)
+	FMOVQ.P 32(R9), F10
 	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
 	WORD $0x4f8a9288 // fmul v8.4s, v20.4s, v10.s[0]
 	VFMLA V8.S4, V22.S4, V2.S4
 	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
 	WORD $0x4f8a92a8 // fmul v8.4s, v21.4s, v10.s[0]
 	VFMLA V8.S4, V7.S4, V3.S4
-	WORD $0x4f891362 // fmla v2.4s, v27.4s, v9.s[0]
-	WORD $0x4f8910c3 // fmla v3.4s, v6.4s, v9.s[0]
-	FLDPQ.P 32(R11), (F10, F9)
+	FMOVQ.P 32(R11), F10
 	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
 	WORD $0x4f8a9288 // fmul v8.4s, v20.4s, v10.s[0]
 	VFMLA V8.S4, V28.S4, V4.S4
 	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
 	WORD $0x4f8a92a8 // fmul v8.4s, v21.4s, v10.s[0]
 	VFMLA V8.S4, V13.S4, V5.S4
-	WORD $0x4f891364 // fmla v4.4s, v27.4s, v9.s[0]
-	WORD $0x4f8910c5 // fmla v5.4s, v6.4s, v9.s[0]
 	ADD $256, R1, R1
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
 	SUBS $1, R3, R3
 	BNE loop
 	MOVD (R0), R12
@@ -23147,13 +20604,13 @@ loop:
 	FSTPQ (F4, F5), (R12)
 	RET
 
-// func panel32MinUpTo32x4NEON(a *byte)
-TEXT ·panel32MinUpTo32x4NEON(SB), NOSPLIT, $0-8
+// func panel32UpTo16x4NEON(a *byte)
+TEXT ·panel32UpTo16x4NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
 	MOVD 80(R0), R3
-	MOVD 40(R0), R4
+	MOVD 96(R0), R4
 	MOVD 72(R0), R5
 	MOVD 56(R0), R6
 	MOVD 64(R0), R7
@@ -23195,10 +20652,2203 @@ loop:
 	WORD $0x0e3181f5 // smlal v21.8h, v15.8b, v17.8b
 	WORD $0x4e3181f5 // smlal2 v21.8h, v15.16b, v17.16b
 	VADDP V21.H8, V20.H8, V20.H8
+	VADDP V20.H8, V18.H8, V18.H8
+	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
+	FLDPQ (R8), (F22, F23)
+	WORD $0x0e36c118 // smull v24.8h, v8.8b, v22.8b
+	WORD $0x4e368118 // smlal2 v24.8h, v8.16b, v22.16b
+	WORD $0x0e378138 // smlal v24.8h, v9.8b, v23.8b
+	WORD $0x4e378138 // smlal2 v24.8h, v9.16b, v23.16b
+	WORD $0x0e36c159 // smull v25.8h, v10.8b, v22.8b
+	WORD $0x4e368159 // smlal2 v25.8h, v10.16b, v22.16b
+	WORD $0x0e378179 // smlal v25.8h, v11.8b, v23.8b
+	WORD $0x4e378179 // smlal2 v25.8h, v11.16b, v23.16b
+	VADDP V25.H8, V24.H8, V24.H8
+	WORD $0x0e36c19a // smull v26.8h, v12.8b, v22.8b
+	WORD $0x4e36819a // smlal2 v26.8h, v12.16b, v22.16b
+	WORD $0x0e3781ba // smlal v26.8h, v13.8b, v23.8b
+	WORD $0x4e3781ba // smlal2 v26.8h, v13.16b, v23.16b
+	WORD $0x0e36c1db // smull v27.8h, v14.8b, v22.8b
+	WORD $0x4e3681db // smlal2 v27.8h, v14.16b, v22.16b
+	WORD $0x0e3781fb // smlal v27.8h, v15.8b, v23.8b
+	WORD $0x4e3781fb // smlal2 v27.8h, v15.16b, v23.16b
+	VADDP V27.H8, V26.H8, V26.H8
+	VADDP V26.H8, V24.H8, V24.H8
+	WORD $0x4e602b18 // saddlp v24.4s, v24.8h
+	FLDPQ (R10), (F28, F29)
+	WORD $0x0e3cc11e // smull v30.8h, v8.8b, v28.8b
+	WORD $0x4e3c811e // smlal2 v30.8h, v8.16b, v28.16b
+	WORD $0x0e3d813e // smlal v30.8h, v9.8b, v29.8b
+	WORD $0x4e3d813e // smlal2 v30.8h, v9.16b, v29.16b
+	WORD $0x0e3cc15f // smull v31.8h, v10.8b, v28.8b
+	WORD $0x4e3c815f // smlal2 v31.8h, v10.16b, v28.16b
+	WORD $0x0e3d817f // smlal v31.8h, v11.8b, v29.8b
+	WORD $0x4e3d817f // smlal2 v31.8h, v11.16b, v29.16b
+	VADDP V31.H8, V30.H8, V30.H8
+	WORD $0x0e3cc193 // smull v19.8h, v12.8b, v28.8b
+	WORD $0x4e3c8193 // smlal2 v19.8h, v12.16b, v28.16b
+	WORD $0x0e3d81b3 // smlal v19.8h, v13.8b, v29.8b
+	WORD $0x4e3d81b3 // smlal2 v19.8h, v13.16b, v29.16b
+	WORD $0x0e3cc1d5 // smull v21.8h, v14.8b, v28.8b
+	WORD $0x4e3c81d5 // smlal2 v21.8h, v14.16b, v28.16b
+	WORD $0x0e3d81f5 // smlal v21.8h, v15.8b, v29.8b
+	WORD $0x4e3d81f5 // smlal2 v21.8h, v15.16b, v29.16b
+	VADDP V21.H8, V19.H8, V19.H8
+	VADDP V19.H8, V30.H8, V30.H8
+	WORD $0x4e602bde // saddlp v30.4s, v30.8h
+	FLDPQ (R12), (F20, F16)
+	WORD $0x0e34c111 // smull v17.8h, v8.8b, v20.8b
+	WORD $0x4e348111 // smlal2 v17.8h, v8.16b, v20.16b
+	WORD $0x0e308131 // smlal v17.8h, v9.8b, v16.8b
+	WORD $0x4e308131 // smlal2 v17.8h, v9.16b, v16.16b
+	WORD $0x0e34c159 // smull v25.8h, v10.8b, v20.8b
+	WORD $0x4e348159 // smlal2 v25.8h, v10.16b, v20.16b
+	WORD $0x0e308179 // smlal v25.8h, v11.8b, v16.8b
+	WORD $0x4e308179 // smlal2 v25.8h, v11.16b, v16.16b
+	VADDP V25.H8, V17.H8, V17.H8
+	WORD $0x0e34c19b // smull v27.8h, v12.8b, v20.8b
+	WORD $0x4e34819b // smlal2 v27.8h, v12.16b, v20.16b
+	WORD $0x0e3081bb // smlal v27.8h, v13.8b, v16.8b
+	WORD $0x4e3081bb // smlal2 v27.8h, v13.16b, v16.16b
+	WORD $0x0e34c1da // smull v26.8h, v14.8b, v20.8b
+	WORD $0x4e3481da // smlal2 v26.8h, v14.16b, v20.16b
+	WORD $0x0e3081fa // smlal v26.8h, v15.8b, v16.8b
+	WORD $0x4e3081fa // smlal2 v26.8h, v15.16b, v16.16b
+	VADDP V26.H8, V27.H8, V27.H8
+	VADDP V27.H8, V17.H8, V17.H8
+	WORD $0x4e602a31 // saddlp v17.4s, v17.8h
+	FLDPQ 64(R1), (F22, F31)
+	FLDPQ 96(R1), (F19, F29)
+	FLDPQ 192(R1), (F23, F21)
+	FLDPQ 224(R1), (F28, F25)
+	FLDPQ.P 32(R6), (F26, F27)
+	WORD $0x0e3ac2d4 // smull v20.8h, v22.8b, v26.8b
+	WORD $0x4e3a82d4 // smlal2 v20.8h, v22.16b, v26.16b
+	WORD $0x0e3b82f4 // smlal v20.8h, v23.8b, v27.8b
+	WORD $0x4e3b82f4 // smlal2 v20.8h, v23.16b, v27.16b
+	WORD $0x0e3ac3f0 // smull v16.8h, v31.8b, v26.8b
+	WORD $0x4e3a83f0 // smlal2 v16.8h, v31.16b, v26.16b
+	WORD $0x0e3b82b0 // smlal v16.8h, v21.8b, v27.8b
+	WORD $0x4e3b82b0 // smlal2 v16.8h, v21.16b, v27.16b
+	VADDP V16.H8, V20.H8, V20.H8
+	WORD $0x0e3ac268 // smull v8.8h, v19.8b, v26.8b
+	WORD $0x4e3a8268 // smlal2 v8.8h, v19.16b, v26.16b
+	WORD $0x0e3b8388 // smlal v8.8h, v28.8b, v27.8b
+	WORD $0x4e3b8388 // smlal2 v8.8h, v28.16b, v27.16b
+	WORD $0x0e3ac3a9 // smull v9.8h, v29.8b, v26.8b
+	WORD $0x4e3a83a9 // smlal2 v9.8h, v29.16b, v26.16b
+	WORD $0x0e3b8329 // smlal v9.8h, v25.8b, v27.8b
+	WORD $0x4e3b8329 // smlal2 v9.8h, v25.16b, v27.16b
+	VADDP V9.H8, V8.H8, V8.H8
+	VADDP V8.H8, V20.H8, V20.H8
+	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
+	FLDPQ.P 32(R8), (F10, F11)
+	WORD $0x0e2ac2cc // smull v12.8h, v22.8b, v10.8b
+	WORD $0x4e2a82cc // smlal2 v12.8h, v22.16b, v10.16b
+	WORD $0x0e2b82ec // smlal v12.8h, v23.8b, v11.8b
+	WORD $0x4e2b82ec // smlal2 v12.8h, v23.16b, v11.16b
+	WORD $0x0e2ac3ed // smull v13.8h, v31.8b, v10.8b
+	WORD $0x4e2a83ed // smlal2 v13.8h, v31.16b, v10.16b
+	WORD $0x0e2b82ad // smlal v13.8h, v21.8b, v11.8b
+	WORD $0x4e2b82ad // smlal2 v13.8h, v21.16b, v11.16b
+	VADDP V13.H8, V12.H8, V12.H8
+	WORD $0x0e2ac26e // smull v14.8h, v19.8b, v10.8b
+	WORD $0x4e2a826e // smlal2 v14.8h, v19.16b, v10.16b
+	WORD $0x0e2b838e // smlal v14.8h, v28.8b, v11.8b
+	WORD $0x4e2b838e // smlal2 v14.8h, v28.16b, v11.16b
+	WORD $0x0e2ac3af // smull v15.8h, v29.8b, v10.8b
+	WORD $0x4e2a83af // smlal2 v15.8h, v29.16b, v10.16b
+	WORD $0x0e2b832f // smlal v15.8h, v25.8b, v11.8b
+	WORD $0x4e2b832f // smlal2 v15.8h, v25.16b, v11.16b
+	VADDP V15.H8, V14.H8, V14.H8
+	VADDP V14.H8, V12.H8, V12.H8
+	WORD $0x4e60298c // saddlp v12.4s, v12.8h
+	FLDPQ.P 32(R10), (F16, F9)
+	WORD $0x0e30c2c8 // smull v8.8h, v22.8b, v16.8b
+	WORD $0x4e3082c8 // smlal2 v8.8h, v22.16b, v16.16b
+	WORD $0x0e2982e8 // smlal v8.8h, v23.8b, v9.8b
+	WORD $0x4e2982e8 // smlal2 v8.8h, v23.16b, v9.16b
+	WORD $0x0e30c3fa // smull v26.8h, v31.8b, v16.8b
+	WORD $0x4e3083fa // smlal2 v26.8h, v31.16b, v16.16b
+	WORD $0x0e2982ba // smlal v26.8h, v21.8b, v9.8b
+	WORD $0x4e2982ba // smlal2 v26.8h, v21.16b, v9.16b
+	VADDP V26.H8, V8.H8, V8.H8
+	WORD $0x0e30c27b // smull v27.8h, v19.8b, v16.8b
+	WORD $0x4e30827b // smlal2 v27.8h, v19.16b, v16.16b
+	WORD $0x0e29839b // smlal v27.8h, v28.8b, v9.8b
+	WORD $0x4e29839b // smlal2 v27.8h, v28.16b, v9.16b
+	WORD $0x0e30c3ad // smull v13.8h, v29.8b, v16.8b
+	WORD $0x4e3083ad // smlal2 v13.8h, v29.16b, v16.16b
+	WORD $0x0e29832d // smlal v13.8h, v25.8b, v9.8b
+	WORD $0x4e29832d // smlal2 v13.8h, v25.16b, v9.16b
+	VADDP V13.H8, V27.H8, V27.H8
+	VADDP V27.H8, V8.H8, V8.H8
+	WORD $0x4e602908 // saddlp v8.4s, v8.8h
+	FLDPQ.P 32(R12), (F15, F14)
+	WORD $0x0e2fc2ca // smull v10.8h, v22.8b, v15.8b
+	WORD $0x4e2f82ca // smlal2 v10.8h, v22.16b, v15.16b
+	WORD $0x0e2e82ea // smlal v10.8h, v23.8b, v14.8b
+	WORD $0x4e2e82ea // smlal2 v10.8h, v23.16b, v14.16b
+	WORD $0x0e2fc3eb // smull v11.8h, v31.8b, v15.8b
+	WORD $0x4e2f83eb // smlal2 v11.8h, v31.16b, v15.16b
+	WORD $0x0e2e82ab // smlal v11.8h, v21.8b, v14.8b
+	WORD $0x4e2e82ab // smlal2 v11.8h, v21.16b, v14.16b
+	VADDP V11.H8, V10.H8, V10.H8
+	WORD $0x0e2fc27a // smull v26.8h, v19.8b, v15.8b
+	WORD $0x4e2f827a // smlal2 v26.8h, v19.16b, v15.16b
+	WORD $0x0e2e839a // smlal v26.8h, v28.8b, v14.8b
+	WORD $0x4e2e839a // smlal2 v26.8h, v28.16b, v14.16b
+	WORD $0x0e2fc3ad // smull v13.8h, v29.8b, v15.8b
+	WORD $0x4e2f83ad // smlal2 v13.8h, v29.16b, v15.16b
+	WORD $0x0e2e832d // smlal v13.8h, v25.8b, v14.8b
+	WORD $0x4e2e832d // smlal2 v13.8h, v25.16b, v14.16b
+	VADDP V13.H8, V26.H8, V26.H8
+	VADDP V26.H8, V10.H8, V10.H8
+	WORD $0x4e60294a // saddlp v10.4s, v10.8h
+	FLDPQ.P 32(R2), (F27, F16)
+	FMOVQ.P 32(R7), F11
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x4f8b9369 // fmul v9.4s, v27.4s, v11.s[0]
+	VFMLA V9.S4, V18.S4, V0.S4
+	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
+	WORD $0x4f8b9209 // fmul v9.4s, v16.4s, v11.s[0]
+	VFMLA V9.S4, V20.S4, V1.S4
+	FMOVQ.P 32(R9), F11
+	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
+	WORD $0x4f8b9369 // fmul v9.4s, v27.4s, v11.s[0]
+	VFMLA V9.S4, V24.S4, V2.S4
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x4f8b9209 // fmul v9.4s, v16.4s, v11.s[0]
+	VFMLA V9.S4, V12.S4, V3.S4
+	FMOVQ.P 32(R11), F11
+	WORD $0x4e21dbde // scvtf v30.4s, v30.4s
+	WORD $0x4f8b9369 // fmul v9.4s, v27.4s, v11.s[0]
+	VFMLA V9.S4, V30.S4, V4.S4
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x4f8b9209 // fmul v9.4s, v16.4s, v11.s[0]
+	VFMLA V9.S4, V8.S4, V5.S4
+	FMOVQ.P 32(R13), F11
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8b9369 // fmul v9.4s, v27.4s, v11.s[0]
+	VFMLA V9.S4, V17.S4, V6.S4
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f8b9209 // fmul v9.4s, v16.4s, v11.s[0]
+	VFMLA V9.S4, V10.S4, V7.S4
+	ADD $256, R1, R1
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
+	SUBS $1, R3, R3
+	BNE loop
+	MOVD (R0), R14
+	MOVD 8(R0), R15
+	FSTPQ (F0, F1), (R14)
+	ADD R15<<2, R14, R14
+	FSTPQ (F2, F3), (R14)
+	ADD R15<<2, R14, R14
+	FSTPQ (F4, F5), (R14)
+	ADD R15<<2, R14, R14
+	FSTPQ (F6, F7), (R14)
+	RET
+
+// func panel32UpTo64x1NEON(a *byte)
+TEXT ·panel32UpTo64x1NEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	MOVD 16(R0), R1
+	MOVD 32(R0), R2
+	MOVD 80(R0), R3
+	MOVD 96(R0), R4
+	MOVD 72(R0), R5
+	MOVD 56(R0), R6
+	MOVD 64(R0), R7
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+loop:
+	FLDPQ (R1), (F2, F4)
+	FLDPQ 32(R1), (F6, F8)
+	FLDPQ 128(R1), (F3, F5)
+	FLDPQ 160(R1), (F7, F9)
+	FLDPQ (R6), (F10, F11)
+	WORD $0x0e2ac04c // smull v12.8h, v2.8b, v10.8b
+	WORD $0x4e2a804c // smlal2 v12.8h, v2.16b, v10.16b
+	WORD $0x0e2b806c // smlal v12.8h, v3.8b, v11.8b
+	WORD $0x4e2b806c // smlal2 v12.8h, v3.16b, v11.16b
+	WORD $0x0e2ac08d // smull v13.8h, v4.8b, v10.8b
+	WORD $0x4e2a808d // smlal2 v13.8h, v4.16b, v10.16b
+	WORD $0x0e2b80ad // smlal v13.8h, v5.8b, v11.8b
+	WORD $0x4e2b80ad // smlal2 v13.8h, v5.16b, v11.16b
+	WORD $0x4e60298c // saddlp v12.4s, v12.8h
+	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
+	VADDP V13.S4, V12.S4, V12.S4
+	WORD $0x0e2ac0ce // smull v14.8h, v6.8b, v10.8b
+	WORD $0x4e2a80ce // smlal2 v14.8h, v6.16b, v10.16b
+	WORD $0x0e2b80ee // smlal v14.8h, v7.8b, v11.8b
+	WORD $0x4e2b80ee // smlal2 v14.8h, v7.16b, v11.16b
+	WORD $0x0e2ac10f // smull v15.8h, v8.8b, v10.8b
+	WORD $0x4e2a810f // smlal2 v15.8h, v8.16b, v10.16b
+	WORD $0x0e2b812f // smlal v15.8h, v9.8b, v11.8b
+	WORD $0x4e2b812f // smlal2 v15.8h, v9.16b, v11.16b
+	WORD $0x4e6029ce // saddlp v14.4s, v14.8h
+	WORD $0x4e6029ef // saddlp v15.4s, v15.8h
+	VADDP V15.S4, V14.S4, V14.S4
+	VADDP V14.S4, V12.S4, V12.S4
+	FLDPQ 64(R1), (F16, F18)
+	FLDPQ 96(R1), (F20, F22)
+	FLDPQ 192(R1), (F17, F19)
+	FLDPQ 224(R1), (F21, F23)
+	FLDPQ.P 32(R6), (F24, F25)
+	WORD $0x0e38c21a // smull v26.8h, v16.8b, v24.8b
+	WORD $0x4e38821a // smlal2 v26.8h, v16.16b, v24.16b
+	WORD $0x0e39823a // smlal v26.8h, v17.8b, v25.8b
+	WORD $0x4e39823a // smlal2 v26.8h, v17.16b, v25.16b
+	WORD $0x0e38c25b // smull v27.8h, v18.8b, v24.8b
+	WORD $0x4e38825b // smlal2 v27.8h, v18.16b, v24.16b
+	WORD $0x0e39827b // smlal v27.8h, v19.8b, v25.8b
+	WORD $0x4e39827b // smlal2 v27.8h, v19.16b, v25.16b
+	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
+	WORD $0x4e602b7b // saddlp v27.4s, v27.8h
+	VADDP V27.S4, V26.S4, V26.S4
+	WORD $0x0e38c29c // smull v28.8h, v20.8b, v24.8b
+	WORD $0x4e38829c // smlal2 v28.8h, v20.16b, v24.16b
+	WORD $0x0e3982bc // smlal v28.8h, v21.8b, v25.8b
+	WORD $0x4e3982bc // smlal2 v28.8h, v21.16b, v25.16b
+	WORD $0x0e38c2dd // smull v29.8h, v22.8b, v24.8b
+	WORD $0x4e3882dd // smlal2 v29.8h, v22.16b, v24.16b
+	WORD $0x0e3982fd // smlal v29.8h, v23.8b, v25.8b
+	WORD $0x4e3982fd // smlal2 v29.8h, v23.16b, v25.16b
+	WORD $0x4e602b9c // saddlp v28.4s, v28.8h
+	WORD $0x4e602bbd // saddlp v29.4s, v29.8h
+	VADDP V29.S4, V28.S4, V28.S4
+	VADDP V28.S4, V26.S4, V26.S4
+	FLDPQ.P 32(R2), (F30, F31)
+	FMOVQ.P 32(R7), F15
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x4f8f93cd // fmul v13.4s, v30.4s, v15.s[0]
+	VFMLA V13.S4, V12.S4, V0.S4
+	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
+	WORD $0x4f8f93ed // fmul v13.4s, v31.4s, v15.s[0]
+	VFMLA V13.S4, V26.S4, V1.S4
+	ADD $256, R1, R1
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
+	SUBS $1, R3, R3
+	BNE loop
+	MOVD (R0), R8
+	MOVD 8(R0), R9
+	FSTPQ (F0, F1), (R8)
+	RET
+
+// func panel32UpTo64x2NEON(a *byte)
+TEXT ·panel32UpTo64x2NEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	MOVD 16(R0), R1
+	MOVD 32(R0), R2
+	MOVD 80(R0), R3
+	MOVD 96(R0), R4
+	MOVD 72(R0), R5
+	MOVD 56(R0), R6
+	MOVD 64(R0), R7
+	ADD R5, R6, R8
+	ADD R5, R7, R9
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+loop:
+	FLDPQ (R1), (F4, F6)
+	FLDPQ 32(R1), (F8, F10)
+	FLDPQ 128(R1), (F5, F7)
+	FLDPQ 160(R1), (F9, F11)
+	FLDPQ (R6), (F12, F13)
+	WORD $0x0e2cc08e // smull v14.8h, v4.8b, v12.8b
+	WORD $0x4e2c808e // smlal2 v14.8h, v4.16b, v12.16b
+	WORD $0x0e2d80ae // smlal v14.8h, v5.8b, v13.8b
+	WORD $0x4e2d80ae // smlal2 v14.8h, v5.16b, v13.16b
+	WORD $0x0e2cc0cf // smull v15.8h, v6.8b, v12.8b
+	WORD $0x4e2c80cf // smlal2 v15.8h, v6.16b, v12.16b
+	WORD $0x0e2d80ef // smlal v15.8h, v7.8b, v13.8b
+	WORD $0x4e2d80ef // smlal2 v15.8h, v7.16b, v13.16b
+	WORD $0x4e6029ce // saddlp v14.4s, v14.8h
+	WORD $0x4e6029ef // saddlp v15.4s, v15.8h
+	VADDP V15.S4, V14.S4, V14.S4
+	WORD $0x0e2cc110 // smull v16.8h, v8.8b, v12.8b
+	WORD $0x4e2c8110 // smlal2 v16.8h, v8.16b, v12.16b
+	WORD $0x0e2d8130 // smlal v16.8h, v9.8b, v13.8b
+	WORD $0x4e2d8130 // smlal2 v16.8h, v9.16b, v13.16b
+	WORD $0x0e2cc151 // smull v17.8h, v10.8b, v12.8b
+	WORD $0x4e2c8151 // smlal2 v17.8h, v10.16b, v12.16b
+	WORD $0x0e2d8171 // smlal v17.8h, v11.8b, v13.8b
+	WORD $0x4e2d8171 // smlal2 v17.8h, v11.16b, v13.16b
+	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
+	WORD $0x4e602a31 // saddlp v17.4s, v17.8h
+	VADDP V17.S4, V16.S4, V16.S4
+	VADDP V16.S4, V14.S4, V14.S4
+	FLDPQ (R8), (F18, F19)
+	WORD $0x0e32c094 // smull v20.8h, v4.8b, v18.8b
+	WORD $0x4e328094 // smlal2 v20.8h, v4.16b, v18.16b
+	WORD $0x0e3380b4 // smlal v20.8h, v5.8b, v19.8b
+	WORD $0x4e3380b4 // smlal2 v20.8h, v5.16b, v19.16b
+	WORD $0x0e32c0d5 // smull v21.8h, v6.8b, v18.8b
+	WORD $0x4e3280d5 // smlal2 v21.8h, v6.16b, v18.16b
+	WORD $0x0e3380f5 // smlal v21.8h, v7.8b, v19.8b
+	WORD $0x4e3380f5 // smlal2 v21.8h, v7.16b, v19.16b
+	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
+	WORD $0x4e602ab5 // saddlp v21.4s, v21.8h
+	VADDP V21.S4, V20.S4, V20.S4
+	WORD $0x0e32c116 // smull v22.8h, v8.8b, v18.8b
+	WORD $0x4e328116 // smlal2 v22.8h, v8.16b, v18.16b
+	WORD $0x0e338136 // smlal v22.8h, v9.8b, v19.8b
+	WORD $0x4e338136 // smlal2 v22.8h, v9.16b, v19.16b
+	WORD $0x0e32c157 // smull v23.8h, v10.8b, v18.8b
+	WORD $0x4e328157 // smlal2 v23.8h, v10.16b, v18.16b
+	WORD $0x0e338177 // smlal v23.8h, v11.8b, v19.8b
+	WORD $0x4e338177 // smlal2 v23.8h, v11.16b, v19.16b
+	WORD $0x4e602ad6 // saddlp v22.4s, v22.8h
+	WORD $0x4e602af7 // saddlp v23.4s, v23.8h
+	VADDP V23.S4, V22.S4, V22.S4
+	VADDP V22.S4, V20.S4, V20.S4
+	FLDPQ 64(R1), (F24, F26)
+	FLDPQ 96(R1), (F28, F30)
+	FLDPQ 192(R1), (F25, F27)
+	FLDPQ 224(R1), (F29, F31)
+	FLDPQ.P 32(R6), (F15, F17)
+	WORD $0x0e2fc310 // smull v16.8h, v24.8b, v15.8b
+	WORD $0x4e2f8310 // smlal2 v16.8h, v24.16b, v15.16b
+	WORD $0x0e318330 // smlal v16.8h, v25.8b, v17.8b
+	WORD $0x4e318330 // smlal2 v16.8h, v25.16b, v17.16b
+	WORD $0x0e2fc34c // smull v12.8h, v26.8b, v15.8b
+	WORD $0x4e2f834c // smlal2 v12.8h, v26.16b, v15.16b
+	WORD $0x0e31836c // smlal v12.8h, v27.8b, v17.8b
+	WORD $0x4e31836c // smlal2 v12.8h, v27.16b, v17.16b
+	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
+	WORD $0x4e60298c // saddlp v12.4s, v12.8h
+	VADDP V12.S4, V16.S4, V16.S4
+	WORD $0x0e2fc38d // smull v13.8h, v28.8b, v15.8b
+	WORD $0x4e2f838d // smlal2 v13.8h, v28.16b, v15.16b
+	WORD $0x0e3183ad // smlal v13.8h, v29.8b, v17.8b
+	WORD $0x4e3183ad // smlal2 v13.8h, v29.16b, v17.16b
+	WORD $0x0e2fc3d5 // smull v21.8h, v30.8b, v15.8b
+	WORD $0x4e2f83d5 // smlal2 v21.8h, v30.16b, v15.16b
+	WORD $0x0e3183f5 // smlal v21.8h, v31.8b, v17.8b
+	WORD $0x4e3183f5 // smlal2 v21.8h, v31.16b, v17.16b
+	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
+	WORD $0x4e602ab5 // saddlp v21.4s, v21.8h
+	VADDP V21.S4, V13.S4, V13.S4
+	VADDP V13.S4, V16.S4, V16.S4
+	FLDPQ.P 32(R8), (F23, F22)
+	WORD $0x0e37c312 // smull v18.8h, v24.8b, v23.8b
+	WORD $0x4e378312 // smlal2 v18.8h, v24.16b, v23.16b
+	WORD $0x0e368332 // smlal v18.8h, v25.8b, v22.8b
+	WORD $0x4e368332 // smlal2 v18.8h, v25.16b, v22.16b
+	WORD $0x0e37c353 // smull v19.8h, v26.8b, v23.8b
+	WORD $0x4e378353 // smlal2 v19.8h, v26.16b, v23.16b
+	WORD $0x0e368373 // smlal v19.8h, v27.8b, v22.8b
+	WORD $0x4e368373 // smlal2 v19.8h, v27.16b, v22.16b
+	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
+	WORD $0x4e602a73 // saddlp v19.4s, v19.8h
+	VADDP V19.S4, V18.S4, V18.S4
+	WORD $0x0e37c384 // smull v4.8h, v28.8b, v23.8b
+	WORD $0x4e378384 // smlal2 v4.8h, v28.16b, v23.16b
+	WORD $0x0e3683a4 // smlal v4.8h, v29.8b, v22.8b
+	WORD $0x4e3683a4 // smlal2 v4.8h, v29.16b, v22.16b
+	WORD $0x0e37c3c5 // smull v5.8h, v30.8b, v23.8b
+	WORD $0x4e3783c5 // smlal2 v5.8h, v30.16b, v23.16b
+	WORD $0x0e3683e5 // smlal v5.8h, v31.8b, v22.8b
+	WORD $0x4e3683e5 // smlal2 v5.8h, v31.16b, v22.16b
+	WORD $0x4e602884 // saddlp v4.4s, v4.8h
+	WORD $0x4e6028a5 // saddlp v5.4s, v5.8h
+	VADDP V5.S4, V4.S4, V4.S4
+	VADDP V4.S4, V18.S4, V18.S4
+	FLDPQ.P 32(R2), (F6, F7)
+	FMOVQ.P 32(R7), F9
+	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
+	WORD $0x4f8990c8 // fmul v8.4s, v6.4s, v9.s[0]
+	VFMLA V8.S4, V14.S4, V0.S4
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
+	VFMLA V8.S4, V16.S4, V1.S4
+	FMOVQ.P 32(R9), F9
+	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
+	WORD $0x4f8990c8 // fmul v8.4s, v6.4s, v9.s[0]
+	VFMLA V8.S4, V20.S4, V2.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
+	VFMLA V8.S4, V18.S4, V3.S4
+	ADD $256, R1, R1
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
+	SUBS $1, R3, R3
+	BNE loop
+	MOVD (R0), R10
+	MOVD 8(R0), R11
+	FSTPQ (F0, F1), (R10)
+	ADD R11<<2, R10, R10
+	FSTPQ (F2, F3), (R10)
+	RET
+
+// func panel32UpTo64x3NEON(a *byte)
+TEXT ·panel32UpTo64x3NEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	MOVD 16(R0), R1
+	MOVD 32(R0), R2
+	MOVD 80(R0), R3
+	MOVD 96(R0), R4
+	MOVD 72(R0), R5
+	MOVD 56(R0), R6
+	MOVD 64(R0), R7
+	ADD R5, R6, R8
+	ADD R5, R7, R9
+	ADD R5, R8, R10
+	ADD R5, R9, R11
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+loop:
+	FLDPQ (R1), (F6, F8)
+	FLDPQ 32(R1), (F10, F12)
+	FLDPQ 128(R1), (F7, F9)
+	FLDPQ 160(R1), (F11, F13)
+	FLDPQ (R6), (F14, F15)
+	WORD $0x0e2ec0d0 // smull v16.8h, v6.8b, v14.8b
+	WORD $0x4e2e80d0 // smlal2 v16.8h, v6.16b, v14.16b
+	WORD $0x0e2f80f0 // smlal v16.8h, v7.8b, v15.8b
+	WORD $0x4e2f80f0 // smlal2 v16.8h, v7.16b, v15.16b
+	WORD $0x0e2ec111 // smull v17.8h, v8.8b, v14.8b
+	WORD $0x4e2e8111 // smlal2 v17.8h, v8.16b, v14.16b
+	WORD $0x0e2f8131 // smlal v17.8h, v9.8b, v15.8b
+	WORD $0x4e2f8131 // smlal2 v17.8h, v9.16b, v15.16b
+	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
+	WORD $0x4e602a31 // saddlp v17.4s, v17.8h
+	VADDP V17.S4, V16.S4, V16.S4
+	WORD $0x0e2ec152 // smull v18.8h, v10.8b, v14.8b
+	WORD $0x4e2e8152 // smlal2 v18.8h, v10.16b, v14.16b
+	WORD $0x0e2f8172 // smlal v18.8h, v11.8b, v15.8b
+	WORD $0x4e2f8172 // smlal2 v18.8h, v11.16b, v15.16b
+	WORD $0x0e2ec193 // smull v19.8h, v12.8b, v14.8b
+	WORD $0x4e2e8193 // smlal2 v19.8h, v12.16b, v14.16b
+	WORD $0x0e2f81b3 // smlal v19.8h, v13.8b, v15.8b
+	WORD $0x4e2f81b3 // smlal2 v19.8h, v13.16b, v15.16b
+	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
+	WORD $0x4e602a73 // saddlp v19.4s, v19.8h
+	VADDP V19.S4, V18.S4, V18.S4
+	VADDP V18.S4, V16.S4, V16.S4
+	FLDPQ (R8), (F20, F21)
+	WORD $0x0e34c0d6 // smull v22.8h, v6.8b, v20.8b
+	WORD $0x4e3480d6 // smlal2 v22.8h, v6.16b, v20.16b
+	WORD $0x0e3580f6 // smlal v22.8h, v7.8b, v21.8b
+	WORD $0x4e3580f6 // smlal2 v22.8h, v7.16b, v21.16b
+	WORD $0x0e34c117 // smull v23.8h, v8.8b, v20.8b
+	WORD $0x4e348117 // smlal2 v23.8h, v8.16b, v20.16b
+	WORD $0x0e358137 // smlal v23.8h, v9.8b, v21.8b
+	WORD $0x4e358137 // smlal2 v23.8h, v9.16b, v21.16b
+	WORD $0x4e602ad6 // saddlp v22.4s, v22.8h
+	WORD $0x4e602af7 // saddlp v23.4s, v23.8h
+	VADDP V23.S4, V22.S4, V22.S4
+	WORD $0x0e34c158 // smull v24.8h, v10.8b, v20.8b
+	WORD $0x4e348158 // smlal2 v24.8h, v10.16b, v20.16b
+	WORD $0x0e358178 // smlal v24.8h, v11.8b, v21.8b
+	WORD $0x4e358178 // smlal2 v24.8h, v11.16b, v21.16b
+	WORD $0x0e34c199 // smull v25.8h, v12.8b, v20.8b
+	WORD $0x4e348199 // smlal2 v25.8h, v12.16b, v20.16b
+	WORD $0x0e3581b9 // smlal v25.8h, v13.8b, v21.8b
+	WORD $0x4e3581b9 // smlal2 v25.8h, v13.16b, v21.16b
+	WORD $0x4e602b18 // saddlp v24.4s, v24.8h
+	WORD $0x4e602b39 // saddlp v25.4s, v25.8h
+	VADDP V25.S4, V24.S4, V24.S4
+	VADDP V24.S4, V22.S4, V22.S4
+	FLDPQ (R10), (F26, F27)
+	WORD $0x0e3ac0dc // smull v28.8h, v6.8b, v26.8b
+	WORD $0x4e3a80dc // smlal2 v28.8h, v6.16b, v26.16b
+	WORD $0x0e3b80fc // smlal v28.8h, v7.8b, v27.8b
+	WORD $0x4e3b80fc // smlal2 v28.8h, v7.16b, v27.16b
+	WORD $0x0e3ac11d // smull v29.8h, v8.8b, v26.8b
+	WORD $0x4e3a811d // smlal2 v29.8h, v8.16b, v26.16b
+	WORD $0x0e3b813d // smlal v29.8h, v9.8b, v27.8b
+	WORD $0x4e3b813d // smlal2 v29.8h, v9.16b, v27.16b
+	WORD $0x4e602b9c // saddlp v28.4s, v28.8h
+	WORD $0x4e602bbd // saddlp v29.4s, v29.8h
+	VADDP V29.S4, V28.S4, V28.S4
+	WORD $0x0e3ac15e // smull v30.8h, v10.8b, v26.8b
+	WORD $0x4e3a815e // smlal2 v30.8h, v10.16b, v26.16b
+	WORD $0x0e3b817e // smlal v30.8h, v11.8b, v27.8b
+	WORD $0x4e3b817e // smlal2 v30.8h, v11.16b, v27.16b
+	WORD $0x0e3ac19f // smull v31.8h, v12.8b, v26.8b
+	WORD $0x4e3a819f // smlal2 v31.8h, v12.16b, v26.16b
+	WORD $0x0e3b81bf // smlal v31.8h, v13.8b, v27.8b
+	WORD $0x4e3b81bf // smlal2 v31.8h, v13.16b, v27.16b
+	WORD $0x4e602bde // saddlp v30.4s, v30.8h
+	WORD $0x4e602bff // saddlp v31.4s, v31.8h
+	VADDP V31.S4, V30.S4, V30.S4
+	VADDP V30.S4, V28.S4, V28.S4
+	FLDPQ 64(R1), (F17, F18)
+	FLDPQ 96(R1), (F15, F25)
+	FLDPQ 192(R1), (F19, F14)
+	FLDPQ 224(R1), (F23, F24)
+	FLDPQ.P 32(R6), (F20, F21)
+	WORD $0x0e34c23d // smull v29.8h, v17.8b, v20.8b
+	WORD $0x4e34823d // smlal2 v29.8h, v17.16b, v20.16b
+	WORD $0x0e35827d // smlal v29.8h, v19.8b, v21.8b
+	WORD $0x4e35827d // smlal2 v29.8h, v19.16b, v21.16b
+	WORD $0x0e34c25f // smull v31.8h, v18.8b, v20.8b
+	WORD $0x4e34825f // smlal2 v31.8h, v18.16b, v20.16b
+	WORD $0x0e3581df // smlal v31.8h, v14.8b, v21.8b
+	WORD $0x4e3581df // smlal2 v31.8h, v14.16b, v21.16b
+	WORD $0x4e602bbd // saddlp v29.4s, v29.8h
+	WORD $0x4e602bff // saddlp v31.4s, v31.8h
+	VADDP V31.S4, V29.S4, V29.S4
+	WORD $0x0e34c1fe // smull v30.8h, v15.8b, v20.8b
+	WORD $0x4e3481fe // smlal2 v30.8h, v15.16b, v20.16b
+	WORD $0x0e3582fe // smlal v30.8h, v23.8b, v21.8b
+	WORD $0x4e3582fe // smlal2 v30.8h, v23.16b, v21.16b
+	WORD $0x0e34c33a // smull v26.8h, v25.8b, v20.8b
+	WORD $0x4e34833a // smlal2 v26.8h, v25.16b, v20.16b
+	WORD $0x0e35831a // smlal v26.8h, v24.8b, v21.8b
+	WORD $0x4e35831a // smlal2 v26.8h, v24.16b, v21.16b
+	WORD $0x4e602bde // saddlp v30.4s, v30.8h
+	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
+	VADDP V26.S4, V30.S4, V30.S4
+	VADDP V30.S4, V29.S4, V29.S4
+	FLDPQ.P 32(R8), (F27, F6)
+	WORD $0x0e3bc227 // smull v7.8h, v17.8b, v27.8b
+	WORD $0x4e3b8227 // smlal2 v7.8h, v17.16b, v27.16b
+	WORD $0x0e268267 // smlal v7.8h, v19.8b, v6.8b
+	WORD $0x4e268267 // smlal2 v7.8h, v19.16b, v6.16b
+	WORD $0x0e3bc248 // smull v8.8h, v18.8b, v27.8b
+	WORD $0x4e3b8248 // smlal2 v8.8h, v18.16b, v27.16b
+	WORD $0x0e2681c8 // smlal v8.8h, v14.8b, v6.8b
+	WORD $0x4e2681c8 // smlal2 v8.8h, v14.16b, v6.16b
+	WORD $0x4e6028e7 // saddlp v7.4s, v7.8h
+	WORD $0x4e602908 // saddlp v8.4s, v8.8h
+	VADDP V8.S4, V7.S4, V7.S4
+	WORD $0x0e3bc1e9 // smull v9.8h, v15.8b, v27.8b
+	WORD $0x4e3b81e9 // smlal2 v9.8h, v15.16b, v27.16b
+	WORD $0x0e2682e9 // smlal v9.8h, v23.8b, v6.8b
+	WORD $0x4e2682e9 // smlal2 v9.8h, v23.16b, v6.16b
+	WORD $0x0e3bc32a // smull v10.8h, v25.8b, v27.8b
+	WORD $0x4e3b832a // smlal2 v10.8h, v25.16b, v27.16b
+	WORD $0x0e26830a // smlal v10.8h, v24.8b, v6.8b
+	WORD $0x4e26830a // smlal2 v10.8h, v24.16b, v6.16b
+	WORD $0x4e602929 // saddlp v9.4s, v9.8h
+	WORD $0x4e60294a // saddlp v10.4s, v10.8h
+	VADDP V10.S4, V9.S4, V9.S4
+	VADDP V9.S4, V7.S4, V7.S4
+	FLDPQ.P 32(R10), (F11, F12)
+	WORD $0x0e2bc22d // smull v13.8h, v17.8b, v11.8b
+	WORD $0x4e2b822d // smlal2 v13.8h, v17.16b, v11.16b
+	WORD $0x0e2c826d // smlal v13.8h, v19.8b, v12.8b
+	WORD $0x4e2c826d // smlal2 v13.8h, v19.16b, v12.16b
+	WORD $0x0e2bc25f // smull v31.8h, v18.8b, v11.8b
+	WORD $0x4e2b825f // smlal2 v31.8h, v18.16b, v11.16b
+	WORD $0x0e2c81df // smlal v31.8h, v14.8b, v12.8b
+	WORD $0x4e2c81df // smlal2 v31.8h, v14.16b, v12.16b
+	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
+	WORD $0x4e602bff // saddlp v31.4s, v31.8h
+	VADDP V31.S4, V13.S4, V13.S4
+	WORD $0x0e2bc1fa // smull v26.8h, v15.8b, v11.8b
+	WORD $0x4e2b81fa // smlal2 v26.8h, v15.16b, v11.16b
+	WORD $0x0e2c82fa // smlal v26.8h, v23.8b, v12.8b
+	WORD $0x4e2c82fa // smlal2 v26.8h, v23.16b, v12.16b
+	WORD $0x0e2bc33e // smull v30.8h, v25.8b, v11.8b
+	WORD $0x4e2b833e // smlal2 v30.8h, v25.16b, v11.16b
+	WORD $0x0e2c831e // smlal v30.8h, v24.8b, v12.8b
+	WORD $0x4e2c831e // smlal2 v30.8h, v24.16b, v12.16b
+	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
+	WORD $0x4e602bde // saddlp v30.4s, v30.8h
+	VADDP V30.S4, V26.S4, V26.S4
+	VADDP V26.S4, V13.S4, V13.S4
+	FLDPQ.P 32(R2), (F20, F21)
+	FMOVQ.P 32(R7), F10
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8a9288 // fmul v8.4s, v20.4s, v10.s[0]
+	VFMLA V8.S4, V16.S4, V0.S4
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f8a92a8 // fmul v8.4s, v21.4s, v10.s[0]
+	VFMLA V8.S4, V29.S4, V1.S4
+	FMOVQ.P 32(R9), F10
+	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
+	WORD $0x4f8a9288 // fmul v8.4s, v20.4s, v10.s[0]
+	VFMLA V8.S4, V22.S4, V2.S4
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x4f8a92a8 // fmul v8.4s, v21.4s, v10.s[0]
+	VFMLA V8.S4, V7.S4, V3.S4
+	FMOVQ.P 32(R11), F10
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f8a9288 // fmul v8.4s, v20.4s, v10.s[0]
+	VFMLA V8.S4, V28.S4, V4.S4
+	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD $0x4f8a92a8 // fmul v8.4s, v21.4s, v10.s[0]
+	VFMLA V8.S4, V13.S4, V5.S4
+	ADD $256, R1, R1
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
+	SUBS $1, R3, R3
+	BNE loop
+	MOVD (R0), R12
+	MOVD 8(R0), R13
+	FSTPQ (F0, F1), (R12)
+	ADD R13<<2, R12, R12
+	FSTPQ (F2, F3), (R12)
+	ADD R13<<2, R12, R12
+	FSTPQ (F4, F5), (R12)
+	RET
+
+// func panel32UpTo64x4NEON(a *byte)
+TEXT ·panel32UpTo64x4NEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	MOVD 16(R0), R1
+	MOVD 32(R0), R2
+	MOVD 80(R0), R3
+	MOVD 96(R0), R4
+	MOVD 72(R0), R5
+	MOVD 56(R0), R6
+	MOVD 64(R0), R7
+	ADD R5, R6, R8
+	ADD R5, R7, R9
+	ADD R5, R8, R10
+	ADD R5, R9, R11
+	ADD R5, R10, R12
+	ADD R5, R11, R13
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+loop:
+	FLDPQ (R1), (F8, F10)
+	FLDPQ 32(R1), (F12, F14)
+	FLDPQ 128(R1), (F9, F11)
+	FLDPQ 160(R1), (F13, F15)
+	FLDPQ (R6), (F16, F17)
+	WORD $0x0e30c112 // smull v18.8h, v8.8b, v16.8b
+	WORD $0x4e308112 // smlal2 v18.8h, v8.16b, v16.16b
+	WORD $0x0e318132 // smlal v18.8h, v9.8b, v17.8b
+	WORD $0x4e318132 // smlal2 v18.8h, v9.16b, v17.16b
+	WORD $0x0e30c153 // smull v19.8h, v10.8b, v16.8b
+	WORD $0x4e308153 // smlal2 v19.8h, v10.16b, v16.16b
+	WORD $0x0e318173 // smlal v19.8h, v11.8b, v17.8b
+	WORD $0x4e318173 // smlal2 v19.8h, v11.16b, v17.16b
+	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
+	WORD $0x4e602a73 // saddlp v19.4s, v19.8h
+	VADDP V19.S4, V18.S4, V18.S4
+	WORD $0x0e30c194 // smull v20.8h, v12.8b, v16.8b
+	WORD $0x4e308194 // smlal2 v20.8h, v12.16b, v16.16b
+	WORD $0x0e3181b4 // smlal v20.8h, v13.8b, v17.8b
+	WORD $0x4e3181b4 // smlal2 v20.8h, v13.16b, v17.16b
+	WORD $0x0e30c1d5 // smull v21.8h, v14.8b, v16.8b
+	WORD $0x4e3081d5 // smlal2 v21.8h, v14.16b, v16.16b
+	WORD $0x0e3181f5 // smlal v21.8h, v15.8b, v17.8b
+	WORD $0x4e3181f5 // smlal2 v21.8h, v15.16b, v17.16b
+	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
+	WORD $0x4e602ab5 // saddlp v21.4s, v21.8h
+	VADDP V21.S4, V20.S4, V20.S4
+	VADDP V20.S4, V18.S4, V18.S4
+	FLDPQ (R8), (F22, F23)
+	WORD $0x0e36c118 // smull v24.8h, v8.8b, v22.8b
+	WORD $0x4e368118 // smlal2 v24.8h, v8.16b, v22.16b
+	WORD $0x0e378138 // smlal v24.8h, v9.8b, v23.8b
+	WORD $0x4e378138 // smlal2 v24.8h, v9.16b, v23.16b
+	WORD $0x0e36c159 // smull v25.8h, v10.8b, v22.8b
+	WORD $0x4e368159 // smlal2 v25.8h, v10.16b, v22.16b
+	WORD $0x0e378179 // smlal v25.8h, v11.8b, v23.8b
+	WORD $0x4e378179 // smlal2 v25.8h, v11.16b, v23.16b
+	WORD $0x4e602b18 // saddlp v24.4s, v24.8h
+	WORD $0x4e602b39 // saddlp v25.4s, v25.8h
+	VADDP V25.S4, V24.S4, V24.S4
+	WORD $0x0e36c19a // smull v26.8h, v12.8b, v22.8b
+	WORD $0x4e36819a // smlal2 v26.8h, v12.16b, v22.16b
+	WORD $0x0e3781ba // smlal v26.8h, v13.8b, v23.8b
+	WORD $0x4e3781ba // smlal2 v26.8h, v13.16b, v23.16b
+	WORD $0x0e36c1db // smull v27.8h, v14.8b, v22.8b
+	WORD $0x4e3681db // smlal2 v27.8h, v14.16b, v22.16b
+	WORD $0x0e3781fb // smlal v27.8h, v15.8b, v23.8b
+	WORD $0x4e3781fb // smlal2 v27.8h, v15.16b, v23.16b
+	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
+	WORD $0x4e602b7b // saddlp v27.4s, v27.8h
+	VADDP V27.S4, V26.S4, V26.S4
+	VADDP V26.S4, V24.S4, V24.S4
+	FLDPQ (R10), (F28, F29)
+	WORD $0x0e3cc11e // smull v30.8h, v8.8b, v28.8b
+	WORD $0x4e3c811e // smlal2 v30.8h, v8.16b, v28.16b
+	WORD $0x0e3d813e // smlal v30.8h, v9.8b, v29.8b
+	WORD $0x4e3d813e // smlal2 v30.8h, v9.16b, v29.16b
+	WORD $0x0e3cc15f // smull v31.8h, v10.8b, v28.8b
+	WORD $0x4e3c815f // smlal2 v31.8h, v10.16b, v28.16b
+	WORD $0x0e3d817f // smlal v31.8h, v11.8b, v29.8b
+	WORD $0x4e3d817f // smlal2 v31.8h, v11.16b, v29.16b
+	WORD $0x4e602bde // saddlp v30.4s, v30.8h
+	WORD $0x4e602bff // saddlp v31.4s, v31.8h
+	VADDP V31.S4, V30.S4, V30.S4
+	WORD $0x0e3cc193 // smull v19.8h, v12.8b, v28.8b
+	WORD $0x4e3c8193 // smlal2 v19.8h, v12.16b, v28.16b
+	WORD $0x0e3d81b3 // smlal v19.8h, v13.8b, v29.8b
+	WORD $0x4e3d81b3 // smlal2 v19.8h, v13.16b, v29.16b
+	WORD $0x0e3cc1d5 // smull v21.8h, v14.8b, v28.8b
+	WORD $0x4e3c81d5 // smlal2 v21.8h, v14.16b, v28.16b
+	WORD $0x0e3d81f5 // smlal v21.8h, v15.8b, v29.8b
+	WORD $0x4e3d81f5 // smlal2 v21.8h, v15.16b, v29.16b
+	WORD $0x4e602a73 // saddlp v19.4s, v19.8h
+	WORD $0x4e602ab5 // saddlp v21.4s, v21.8h
+	VADDP V21.S4, V19.S4, V19.S4
+	VADDP V19.S4, V30.S4, V30.S4
+	FLDPQ (R12), (F20, F16)
+	WORD $0x0e34c111 // smull v17.8h, v8.8b, v20.8b
+	WORD $0x4e348111 // smlal2 v17.8h, v8.16b, v20.16b
+	WORD $0x0e308131 // smlal v17.8h, v9.8b, v16.8b
+	WORD $0x4e308131 // smlal2 v17.8h, v9.16b, v16.16b
+	WORD $0x0e34c159 // smull v25.8h, v10.8b, v20.8b
+	WORD $0x4e348159 // smlal2 v25.8h, v10.16b, v20.16b
+	WORD $0x0e308179 // smlal v25.8h, v11.8b, v16.8b
+	WORD $0x4e308179 // smlal2 v25.8h, v11.16b, v16.16b
+	WORD $0x4e602a31 // saddlp v17.4s, v17.8h
+	WORD $0x4e602b39 // saddlp v25.4s, v25.8h
+	VADDP V25.S4, V17.S4, V17.S4
+	WORD $0x0e34c19b // smull v27.8h, v12.8b, v20.8b
+	WORD $0x4e34819b // smlal2 v27.8h, v12.16b, v20.16b
+	WORD $0x0e3081bb // smlal v27.8h, v13.8b, v16.8b
+	WORD $0x4e3081bb // smlal2 v27.8h, v13.16b, v16.16b
+	WORD $0x0e34c1da // smull v26.8h, v14.8b, v20.8b
+	WORD $0x4e3481da // smlal2 v26.8h, v14.16b, v20.16b
+	WORD $0x0e3081fa // smlal v26.8h, v15.8b, v16.8b
+	WORD $0x4e3081fa // smlal2 v26.8h, v15.16b, v16.16b
+	WORD $0x4e602b7b // saddlp v27.4s, v27.8h
+	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
+	VADDP V26.S4, V27.S4, V27.S4
+	VADDP V27.S4, V17.S4, V17.S4
+	FLDPQ 64(R1), (F22, F31)
+	FLDPQ 96(R1), (F19, F29)
+	FLDPQ 192(R1), (F23, F21)
+	FLDPQ 224(R1), (F28, F25)
+	FLDPQ.P 32(R6), (F26, F27)
+	WORD $0x0e3ac2d4 // smull v20.8h, v22.8b, v26.8b
+	WORD $0x4e3a82d4 // smlal2 v20.8h, v22.16b, v26.16b
+	WORD $0x0e3b82f4 // smlal v20.8h, v23.8b, v27.8b
+	WORD $0x4e3b82f4 // smlal2 v20.8h, v23.16b, v27.16b
+	WORD $0x0e3ac3f0 // smull v16.8h, v31.8b, v26.8b
+	WORD $0x4e3a83f0 // smlal2 v16.8h, v31.16b, v26.16b
+	WORD $0x0e3b82b0 // smlal v16.8h, v21.8b, v27.8b
+	WORD $0x4e3b82b0 // smlal2 v16.8h, v21.16b, v27.16b
+	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
+	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
+	VADDP V16.S4, V20.S4, V20.S4
+	WORD $0x0e3ac268 // smull v8.8h, v19.8b, v26.8b
+	WORD $0x4e3a8268 // smlal2 v8.8h, v19.16b, v26.16b
+	WORD $0x0e3b8388 // smlal v8.8h, v28.8b, v27.8b
+	WORD $0x4e3b8388 // smlal2 v8.8h, v28.16b, v27.16b
+	WORD $0x0e3ac3a9 // smull v9.8h, v29.8b, v26.8b
+	WORD $0x4e3a83a9 // smlal2 v9.8h, v29.16b, v26.16b
+	WORD $0x0e3b8329 // smlal v9.8h, v25.8b, v27.8b
+	WORD $0x4e3b8329 // smlal2 v9.8h, v25.16b, v27.16b
+	WORD $0x4e602908 // saddlp v8.4s, v8.8h
+	WORD $0x4e602929 // saddlp v9.4s, v9.8h
+	VADDP V9.S4, V8.S4, V8.S4
+	VADDP V8.S4, V20.S4, V20.S4
+	FLDPQ.P 32(R8), (F10, F11)
+	WORD $0x0e2ac2cc // smull v12.8h, v22.8b, v10.8b
+	WORD $0x4e2a82cc // smlal2 v12.8h, v22.16b, v10.16b
+	WORD $0x0e2b82ec // smlal v12.8h, v23.8b, v11.8b
+	WORD $0x4e2b82ec // smlal2 v12.8h, v23.16b, v11.16b
+	WORD $0x0e2ac3ed // smull v13.8h, v31.8b, v10.8b
+	WORD $0x4e2a83ed // smlal2 v13.8h, v31.16b, v10.16b
+	WORD $0x0e2b82ad // smlal v13.8h, v21.8b, v11.8b
+	WORD $0x4e2b82ad // smlal2 v13.8h, v21.16b, v11.16b
+	WORD $0x4e60298c // saddlp v12.4s, v12.8h
+	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
+	VADDP V13.S4, V12.S4, V12.S4
+	WORD $0x0e2ac26e // smull v14.8h, v19.8b, v10.8b
+	WORD $0x4e2a826e // smlal2 v14.8h, v19.16b, v10.16b
+	WORD $0x0e2b838e // smlal v14.8h, v28.8b, v11.8b
+	WORD $0x4e2b838e // smlal2 v14.8h, v28.16b, v11.16b
+	WORD $0x0e2ac3af // smull v15.8h, v29.8b, v10.8b
+	WORD $0x4e2a83af // smlal2 v15.8h, v29.16b, v10.16b
+	WORD $0x0e2b832f // smlal v15.8h, v25.8b, v11.8b
+	WORD $0x4e2b832f // smlal2 v15.8h, v25.16b, v11.16b
+	WORD $0x4e6029ce // saddlp v14.4s, v14.8h
+	WORD $0x4e6029ef // saddlp v15.4s, v15.8h
+	VADDP V15.S4, V14.S4, V14.S4
+	VADDP V14.S4, V12.S4, V12.S4
+	FLDPQ.P 32(R10), (F16, F9)
+	WORD $0x0e30c2c8 // smull v8.8h, v22.8b, v16.8b
+	WORD $0x4e3082c8 // smlal2 v8.8h, v22.16b, v16.16b
+	WORD $0x0e2982e8 // smlal v8.8h, v23.8b, v9.8b
+	WORD $0x4e2982e8 // smlal2 v8.8h, v23.16b, v9.16b
+	WORD $0x0e30c3fa // smull v26.8h, v31.8b, v16.8b
+	WORD $0x4e3083fa // smlal2 v26.8h, v31.16b, v16.16b
+	WORD $0x0e2982ba // smlal v26.8h, v21.8b, v9.8b
+	WORD $0x4e2982ba // smlal2 v26.8h, v21.16b, v9.16b
+	WORD $0x4e602908 // saddlp v8.4s, v8.8h
+	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
+	VADDP V26.S4, V8.S4, V8.S4
+	WORD $0x0e30c27b // smull v27.8h, v19.8b, v16.8b
+	WORD $0x4e30827b // smlal2 v27.8h, v19.16b, v16.16b
+	WORD $0x0e29839b // smlal v27.8h, v28.8b, v9.8b
+	WORD $0x4e29839b // smlal2 v27.8h, v28.16b, v9.16b
+	WORD $0x0e30c3ad // smull v13.8h, v29.8b, v16.8b
+	WORD $0x4e3083ad // smlal2 v13.8h, v29.16b, v16.16b
+	WORD $0x0e29832d // smlal v13.8h, v25.8b, v9.8b
+	WORD $0x4e29832d // smlal2 v13.8h, v25.16b, v9.16b
+	WORD $0x4e602b7b // saddlp v27.4s, v27.8h
+	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
+	VADDP V13.S4, V27.S4, V27.S4
+	VADDP V27.S4, V8.S4, V8.S4
+	FLDPQ.P 32(R12), (F15, F14)
+	WORD $0x0e2fc2ca // smull v10.8h, v22.8b, v15.8b
+	WORD $0x4e2f82ca // smlal2 v10.8h, v22.16b, v15.16b
+	WORD $0x0e2e82ea // smlal v10.8h, v23.8b, v14.8b
+	WORD $0x4e2e82ea // smlal2 v10.8h, v23.16b, v14.16b
+	WORD $0x0e2fc3eb // smull v11.8h, v31.8b, v15.8b
+	WORD $0x4e2f83eb // smlal2 v11.8h, v31.16b, v15.16b
+	WORD $0x0e2e82ab // smlal v11.8h, v21.8b, v14.8b
+	WORD $0x4e2e82ab // smlal2 v11.8h, v21.16b, v14.16b
+	WORD $0x4e60294a // saddlp v10.4s, v10.8h
+	WORD $0x4e60296b // saddlp v11.4s, v11.8h
+	VADDP V11.S4, V10.S4, V10.S4
+	WORD $0x0e2fc27a // smull v26.8h, v19.8b, v15.8b
+	WORD $0x4e2f827a // smlal2 v26.8h, v19.16b, v15.16b
+	WORD $0x0e2e839a // smlal v26.8h, v28.8b, v14.8b
+	WORD $0x4e2e839a // smlal2 v26.8h, v28.16b, v14.16b
+	WORD $0x0e2fc3ad // smull v13.8h, v29.8b, v15.8b
+	WORD $0x4e2f83ad // smlal2 v13.8h, v29.16b, v15.16b
+	WORD $0x0e2e832d // smlal v13.8h, v25.8b, v14.8b
+	WORD $0x4e2e832d // smlal2 v13.8h, v25.16b, v14.16b
+	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
+	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
+	VADDP V13.S4, V26.S4, V26.S4
+	VADDP V26.S4, V10.S4, V10.S4
+	FLDPQ.P 32(R2), (F27, F16)
+	FMOVQ.P 32(R7), F11
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x4f8b9369 // fmul v9.4s, v27.4s, v11.s[0]
+	VFMLA V9.S4, V18.S4, V0.S4
+	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
+	WORD $0x4f8b9209 // fmul v9.4s, v16.4s, v11.s[0]
+	VFMLA V9.S4, V20.S4, V1.S4
+	FMOVQ.P 32(R9), F11
+	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
+	WORD $0x4f8b9369 // fmul v9.4s, v27.4s, v11.s[0]
+	VFMLA V9.S4, V24.S4, V2.S4
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x4f8b9209 // fmul v9.4s, v16.4s, v11.s[0]
+	VFMLA V9.S4, V12.S4, V3.S4
+	FMOVQ.P 32(R11), F11
+	WORD $0x4e21dbde // scvtf v30.4s, v30.4s
+	WORD $0x4f8b9369 // fmul v9.4s, v27.4s, v11.s[0]
+	VFMLA V9.S4, V30.S4, V4.S4
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x4f8b9209 // fmul v9.4s, v16.4s, v11.s[0]
+	VFMLA V9.S4, V8.S4, V5.S4
+	FMOVQ.P 32(R13), F11
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f8b9369 // fmul v9.4s, v27.4s, v11.s[0]
+	VFMLA V9.S4, V17.S4, V6.S4
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f8b9209 // fmul v9.4s, v16.4s, v11.s[0]
+	VFMLA V9.S4, V10.S4, V7.S4
+	ADD $256, R1, R1
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
+	SUBS $1, R3, R3
+	BNE loop
+	MOVD (R0), R14
+	MOVD 8(R0), R15
+	FSTPQ (F0, F1), (R14)
+	ADD R15<<2, R14, R14
+	FSTPQ (F2, F3), (R14)
+	ADD R15<<2, R14, R14
+	FSTPQ (F4, F5), (R14)
+	ADD R15<<2, R14, R14
+	FSTPQ (F6, F7), (R14)
+	RET
+
+// func panel32UpTo128x1NEON(a *byte)
+TEXT ·panel32UpTo128x1NEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	MOVD 16(R0), R1
+	MOVD 32(R0), R2
+	MOVD 80(R0), R3
+	MOVD 96(R0), R4
+	MOVD 72(R0), R5
+	MOVD 56(R0), R6
+	MOVD 64(R0), R7
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+loop:
+	FLDPQ (R1), (F2, F4)
+	FLDPQ 32(R1), (F6, F8)
+	FLDPQ 128(R1), (F3, F5)
+	FLDPQ 160(R1), (F7, F9)
+	FLDPQ (R6), (F10, F11)
+	WORD $0x0e2ac04c // smull v12.8h, v2.8b, v10.8b
+	WORD $0x4e2a804c // smlal2 v12.8h, v2.16b, v10.16b
+	WORD $0x4e60298c // saddlp v12.4s, v12.8h
+	WORD $0x0e2bc06d // smull v13.8h, v3.8b, v11.8b
+	WORD $0x4e2b806d // smlal2 v13.8h, v3.16b, v11.16b
+	WORD $0x4e6069ac // sadalp v12.4s, v13.8h
+	WORD $0x0e2ac08e // smull v14.8h, v4.8b, v10.8b
+	WORD $0x4e2a808e // smlal2 v14.8h, v4.16b, v10.16b
+	WORD $0x4e6029ce // saddlp v14.4s, v14.8h
+	WORD $0x0e2bc0af // smull v15.8h, v5.8b, v11.8b
+	WORD $0x4e2b80af // smlal2 v15.8h, v5.16b, v11.16b
+	WORD $0x4e6069ee // sadalp v14.4s, v15.8h
+	VADDP V14.S4, V12.S4, V12.S4
+	WORD $0x0e2ac0d0 // smull v16.8h, v6.8b, v10.8b
+	WORD $0x4e2a80d0 // smlal2 v16.8h, v6.16b, v10.16b
+	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
+	WORD $0x0e2bc0f1 // smull v17.8h, v7.8b, v11.8b
+	WORD $0x4e2b80f1 // smlal2 v17.8h, v7.16b, v11.16b
+	WORD $0x4e606a30 // sadalp v16.4s, v17.8h
+	WORD $0x0e2ac112 // smull v18.8h, v8.8b, v10.8b
+	WORD $0x4e2a8112 // smlal2 v18.8h, v8.16b, v10.16b
+	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
+	WORD $0x0e2bc133 // smull v19.8h, v9.8b, v11.8b
+	WORD $0x4e2b8133 // smlal2 v19.8h, v9.16b, v11.16b
+	WORD $0x4e606a72 // sadalp v18.4s, v19.8h
+	VADDP V18.S4, V16.S4, V16.S4
+	VADDP V16.S4, V12.S4, V12.S4
+	FLDPQ 64(R1), (F20, F22)
+	FLDPQ 96(R1), (F24, F26)
+	FLDPQ 192(R1), (F21, F23)
+	FLDPQ 224(R1), (F25, F27)
+	FLDPQ.P 32(R6), (F28, F29)
+	WORD $0x0e3cc29e // smull v30.8h, v20.8b, v28.8b
+	WORD $0x4e3c829e // smlal2 v30.8h, v20.16b, v28.16b
+	WORD $0x4e602bde // saddlp v30.4s, v30.8h
+	WORD $0x0e3dc2bf // smull v31.8h, v21.8b, v29.8b
+	WORD $0x4e3d82bf // smlal2 v31.8h, v21.16b, v29.16b
+	WORD $0x4e606bfe // sadalp v30.4s, v31.8h
+	WORD $0x0e3cc2cd // smull v13.8h, v22.8b, v28.8b
+	WORD $0x4e3c82cd // smlal2 v13.8h, v22.16b, v28.16b
+	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
+	WORD $0x0e3dc2ef // smull v15.8h, v23.8b, v29.8b
+	WORD $0x4e3d82ef // smlal2 v15.8h, v23.16b, v29.16b
+	WORD $0x4e6069ed // sadalp v13.4s, v15.8h
+	VADDP V13.S4, V30.S4, V30.S4
+	WORD $0x0e3cc30e // smull v14.8h, v24.8b, v28.8b
+	WORD $0x4e3c830e // smlal2 v14.8h, v24.16b, v28.16b
+	WORD $0x4e6029ce // saddlp v14.4s, v14.8h
+	WORD $0x0e3dc331 // smull v17.8h, v25.8b, v29.8b
+	WORD $0x4e3d8331 // smlal2 v17.8h, v25.16b, v29.16b
+	WORD $0x4e606a2e // sadalp v14.4s, v17.8h
+	WORD $0x0e3cc353 // smull v19.8h, v26.8b, v28.8b
+	WORD $0x4e3c8353 // smlal2 v19.8h, v26.16b, v28.16b
+	WORD $0x4e602a73 // saddlp v19.4s, v19.8h
+	WORD $0x0e3dc372 // smull v18.8h, v27.8b, v29.8b
+	WORD $0x4e3d8372 // smlal2 v18.8h, v27.16b, v29.16b
+	WORD $0x4e606a53 // sadalp v19.4s, v18.8h
+	VADDP V19.S4, V14.S4, V14.S4
+	VADDP V14.S4, V30.S4, V30.S4
+	FLDPQ.P 32(R2), (F16, F10)
+	FMOVQ.P 32(R7), F2
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x4f82920b // fmul v11.4s, v16.4s, v2.s[0]
+	VFMLA V11.S4, V12.S4, V0.S4
+	WORD $0x4e21dbde // scvtf v30.4s, v30.4s
+	WORD $0x4f82914b // fmul v11.4s, v10.4s, v2.s[0]
+	VFMLA V11.S4, V30.S4, V1.S4
+	ADD $256, R1, R1
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
+	SUBS $1, R3, R3
+	BNE loop
+	MOVD (R0), R8
+	MOVD 8(R0), R9
+	FSTPQ (F0, F1), (R8)
+	RET
+
+// func panel32UpTo128x2NEON(a *byte)
+TEXT ·panel32UpTo128x2NEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	MOVD 16(R0), R1
+	MOVD 32(R0), R2
+	MOVD 80(R0), R3
+	MOVD 96(R0), R4
+	MOVD 72(R0), R5
+	MOVD 56(R0), R6
+	MOVD 64(R0), R7
+	ADD R5, R6, R8
+	ADD R5, R7, R9
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+loop:
+	FLDPQ (R1), (F4, F6)
+	FLDPQ 32(R1), (F8, F10)
+	FLDPQ 128(R1), (F5, F7)
+	FLDPQ 160(R1), (F9, F11)
+	FLDPQ (R6), (F12, F13)
+	WORD $0x0e2cc08e // smull v14.8h, v4.8b, v12.8b
+	WORD $0x4e2c808e // smlal2 v14.8h, v4.16b, v12.16b
+	WORD $0x4e6029ce // saddlp v14.4s, v14.8h
+	WORD $0x0e2dc0af // smull v15.8h, v5.8b, v13.8b
+	WORD $0x4e2d80af // smlal2 v15.8h, v5.16b, v13.16b
+	WORD $0x4e6069ee // sadalp v14.4s, v15.8h
+	WORD $0x0e2cc0d0 // smull v16.8h, v6.8b, v12.8b
+	WORD $0x4e2c80d0 // smlal2 v16.8h, v6.16b, v12.16b
+	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
+	WORD $0x0e2dc0f1 // smull v17.8h, v7.8b, v13.8b
+	WORD $0x4e2d80f1 // smlal2 v17.8h, v7.16b, v13.16b
+	WORD $0x4e606a30 // sadalp v16.4s, v17.8h
+	VADDP V16.S4, V14.S4, V14.S4
+	WORD $0x0e2cc112 // smull v18.8h, v8.8b, v12.8b
+	WORD $0x4e2c8112 // smlal2 v18.8h, v8.16b, v12.16b
+	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
+	WORD $0x0e2dc133 // smull v19.8h, v9.8b, v13.8b
+	WORD $0x4e2d8133 // smlal2 v19.8h, v9.16b, v13.16b
+	WORD $0x4e606a72 // sadalp v18.4s, v19.8h
+	WORD $0x0e2cc154 // smull v20.8h, v10.8b, v12.8b
+	WORD $0x4e2c8154 // smlal2 v20.8h, v10.16b, v12.16b
+	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
+	WORD $0x0e2dc175 // smull v21.8h, v11.8b, v13.8b
+	WORD $0x4e2d8175 // smlal2 v21.8h, v11.16b, v13.16b
+	WORD $0x4e606ab4 // sadalp v20.4s, v21.8h
+	VADDP V20.S4, V18.S4, V18.S4
+	VADDP V18.S4, V14.S4, V14.S4
+	FLDPQ (R8), (F22, F23)
+	WORD $0x0e36c098 // smull v24.8h, v4.8b, v22.8b
+	WORD $0x4e368098 // smlal2 v24.8h, v4.16b, v22.16b
+	WORD $0x4e602b18 // saddlp v24.4s, v24.8h
+	WORD $0x0e37c0b9 // smull v25.8h, v5.8b, v23.8b
+	WORD $0x4e3780b9 // smlal2 v25.8h, v5.16b, v23.16b
+	WORD $0x4e606b38 // sadalp v24.4s, v25.8h
+	WORD $0x0e36c0da // smull v26.8h, v6.8b, v22.8b
+	WORD $0x4e3680da // smlal2 v26.8h, v6.16b, v22.16b
+	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
+	WORD $0x0e37c0fb // smull v27.8h, v7.8b, v23.8b
+	WORD $0x4e3780fb // smlal2 v27.8h, v7.16b, v23.16b
+	WORD $0x4e606b7a // sadalp v26.4s, v27.8h
+	VADDP V26.S4, V24.S4, V24.S4
+	WORD $0x0e36c11c // smull v28.8h, v8.8b, v22.8b
+	WORD $0x4e36811c // smlal2 v28.8h, v8.16b, v22.16b
+	WORD $0x4e602b9c // saddlp v28.4s, v28.8h
+	WORD $0x0e37c13d // smull v29.8h, v9.8b, v23.8b
+	WORD $0x4e37813d // smlal2 v29.8h, v9.16b, v23.16b
+	WORD $0x4e606bbc // sadalp v28.4s, v29.8h
+	WORD $0x0e36c15e // smull v30.8h, v10.8b, v22.8b
+	WORD $0x4e36815e // smlal2 v30.8h, v10.16b, v22.16b
+	WORD $0x4e602bde // saddlp v30.4s, v30.8h
+	WORD $0x0e37c17f // smull v31.8h, v11.8b, v23.8b
+	WORD $0x4e37817f // smlal2 v31.8h, v11.16b, v23.16b
+	WORD $0x4e606bfe // sadalp v30.4s, v31.8h
+	VADDP V30.S4, V28.S4, V28.S4
+	VADDP V28.S4, V24.S4, V24.S4
+	FLDPQ 64(R1), (F15, F16)
+	FLDPQ 96(R1), (F21, F18)
+	FLDPQ 192(R1), (F17, F19)
+	FLDPQ 224(R1), (F20, F12)
+	FLDPQ.P 32(R6), (F13, F25)
+	WORD $0x0e2dc1fb // smull v27.8h, v15.8b, v13.8b
+	WORD $0x4e2d81fb // smlal2 v27.8h, v15.16b, v13.16b
+	WORD $0x4e602b7b // saddlp v27.4s, v27.8h
+	WORD $0x0e39c23a // smull v26.8h, v17.8b, v25.8b
+	WORD $0x4e39823a // smlal2 v26.8h, v17.16b, v25.16b
+	WORD $0x4e606b5b // sadalp v27.4s, v26.8h
+	WORD $0x0e2dc21d // smull v29.8h, v16.8b, v13.8b
+	WORD $0x4e2d821d // smlal2 v29.8h, v16.16b, v13.16b
+	WORD $0x4e602bbd // saddlp v29.4s, v29.8h
+	WORD $0x0e39c27f // smull v31.8h, v19.8b, v25.8b
+	WORD $0x4e39827f // smlal2 v31.8h, v19.16b, v25.16b
+	WORD $0x4e606bfd // sadalp v29.4s, v31.8h
+	VADDP V29.S4, V27.S4, V27.S4
+	WORD $0x0e2dc2be // smull v30.8h, v21.8b, v13.8b
+	WORD $0x4e2d82be // smlal2 v30.8h, v21.16b, v13.16b
+	WORD $0x4e602bde // saddlp v30.4s, v30.8h
+	WORD $0x0e39c29c // smull v28.8h, v20.8b, v25.8b
+	WORD $0x4e39829c // smlal2 v28.8h, v20.16b, v25.16b
+	WORD $0x4e606b9e // sadalp v30.4s, v28.8h
+	WORD $0x0e2dc256 // smull v22.8h, v18.8b, v13.8b
+	WORD $0x4e2d8256 // smlal2 v22.8h, v18.16b, v13.16b
+	WORD $0x4e602ad6 // saddlp v22.4s, v22.8h
+	WORD $0x0e39c197 // smull v23.8h, v12.8b, v25.8b
+	WORD $0x4e398197 // smlal2 v23.8h, v12.16b, v25.16b
+	WORD $0x4e606af6 // sadalp v22.4s, v23.8h
+	VADDP V22.S4, V30.S4, V30.S4
+	VADDP V30.S4, V27.S4, V27.S4
+	FLDPQ.P 32(R8), (F4, F5)
+	WORD $0x0e24c1e6 // smull v6.8h, v15.8b, v4.8b
+	WORD $0x4e2481e6 // smlal2 v6.8h, v15.16b, v4.16b
+	WORD $0x4e6028c6 // saddlp v6.4s, v6.8h
+	WORD $0x0e25c227 // smull v7.8h, v17.8b, v5.8b
+	WORD $0x4e258227 // smlal2 v7.8h, v17.16b, v5.16b
+	WORD $0x4e6068e6 // sadalp v6.4s, v7.8h
+	WORD $0x0e24c208 // smull v8.8h, v16.8b, v4.8b
+	WORD $0x4e248208 // smlal2 v8.8h, v16.16b, v4.16b
+	WORD $0x4e602908 // saddlp v8.4s, v8.8h
+	WORD $0x0e25c269 // smull v9.8h, v19.8b, v5.8b
+	WORD $0x4e258269 // smlal2 v9.8h, v19.16b, v5.16b
+	WORD $0x4e606928 // sadalp v8.4s, v9.8h
+	VADDP V8.S4, V6.S4, V6.S4
+	WORD $0x0e24c2aa // smull v10.8h, v21.8b, v4.8b
+	WORD $0x4e2482aa // smlal2 v10.8h, v21.16b, v4.16b
+	WORD $0x4e60294a // saddlp v10.4s, v10.8h
+	WORD $0x0e25c28b // smull v11.8h, v20.8b, v5.8b
+	WORD $0x4e25828b // smlal2 v11.8h, v20.16b, v5.16b
+	WORD $0x4e60696a // sadalp v10.4s, v11.8h
+	WORD $0x0e24c25a // smull v26.8h, v18.8b, v4.8b
+	WORD $0x4e24825a // smlal2 v26.8h, v18.16b, v4.16b
+	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
+	WORD $0x0e25c19f // smull v31.8h, v12.8b, v5.8b
+	WORD $0x4e25819f // smlal2 v31.8h, v12.16b, v5.16b
+	WORD $0x4e606bfa // sadalp v26.4s, v31.8h
+	VADDP V26.S4, V10.S4, V10.S4
+	VADDP V10.S4, V6.S4, V6.S4
+	FLDPQ.P 32(R2), (F29, F28)
+	FMOVQ.P 32(R7), F22
+	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
+	WORD $0x4f9693b7 // fmul v23.4s, v29.4s, v22.s[0]
+	VFMLA V23.S4, V14.S4, V0.S4
+	WORD $0x4e21db7b // scvtf v27.4s, v27.4s
+	WORD $0x4f969397 // fmul v23.4s, v28.4s, v22.s[0]
+	VFMLA V23.S4, V27.S4, V1.S4
+	FMOVQ.P 32(R9), F22
+	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
+	WORD $0x4f9693b7 // fmul v23.4s, v29.4s, v22.s[0]
+	VFMLA V23.S4, V24.S4, V2.S4
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x4f969397 // fmul v23.4s, v28.4s, v22.s[0]
+	VFMLA V23.S4, V6.S4, V3.S4
+	ADD $256, R1, R1
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
+	SUBS $1, R3, R3
+	BNE loop
+	MOVD (R0), R10
+	MOVD 8(R0), R11
+	FSTPQ (F0, F1), (R10)
+	ADD R11<<2, R10, R10
+	FSTPQ (F2, F3), (R10)
+	RET
+
+// func panel32UpTo128x3NEON(a *byte)
+TEXT ·panel32UpTo128x3NEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	MOVD 16(R0), R1
+	MOVD 32(R0), R2
+	MOVD 80(R0), R3
+	MOVD 96(R0), R4
+	MOVD 72(R0), R5
+	MOVD 56(R0), R6
+	MOVD 64(R0), R7
+	ADD R5, R6, R8
+	ADD R5, R7, R9
+	ADD R5, R8, R10
+	ADD R5, R9, R11
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+loop:
+	FLDPQ (R1), (F6, F8)
+	FLDPQ 32(R1), (F10, F12)
+	FLDPQ 128(R1), (F7, F9)
+	FLDPQ 160(R1), (F11, F13)
+	FLDPQ (R6), (F14, F15)
+	WORD $0x0e2ec0d0 // smull v16.8h, v6.8b, v14.8b
+	WORD $0x4e2e80d0 // smlal2 v16.8h, v6.16b, v14.16b
+	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
+	WORD $0x0e2fc0f1 // smull v17.8h, v7.8b, v15.8b
+	WORD $0x4e2f80f1 // smlal2 v17.8h, v7.16b, v15.16b
+	WORD $0x4e606a30 // sadalp v16.4s, v17.8h
+	WORD $0x0e2ec112 // smull v18.8h, v8.8b, v14.8b
+	WORD $0x4e2e8112 // smlal2 v18.8h, v8.16b, v14.16b
+	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
+	WORD $0x0e2fc133 // smull v19.8h, v9.8b, v15.8b
+	WORD $0x4e2f8133 // smlal2 v19.8h, v9.16b, v15.16b
+	WORD $0x4e606a72 // sadalp v18.4s, v19.8h
+	VADDP V18.S4, V16.S4, V16.S4
+	WORD $0x0e2ec154 // smull v20.8h, v10.8b, v14.8b
+	WORD $0x4e2e8154 // smlal2 v20.8h, v10.16b, v14.16b
+	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
+	WORD $0x0e2fc175 // smull v21.8h, v11.8b, v15.8b
+	WORD $0x4e2f8175 // smlal2 v21.8h, v11.16b, v15.16b
+	WORD $0x4e606ab4 // sadalp v20.4s, v21.8h
+	WORD $0x0e2ec196 // smull v22.8h, v12.8b, v14.8b
+	WORD $0x4e2e8196 // smlal2 v22.8h, v12.16b, v14.16b
+	WORD $0x4e602ad6 // saddlp v22.4s, v22.8h
+	WORD $0x0e2fc1b7 // smull v23.8h, v13.8b, v15.8b
+	WORD $0x4e2f81b7 // smlal2 v23.8h, v13.16b, v15.16b
+	WORD $0x4e606af6 // sadalp v22.4s, v23.8h
+	VADDP V22.S4, V20.S4, V20.S4
+	VADDP V20.S4, V16.S4, V16.S4
+	FLDPQ (R8), (F24, F25)
+	WORD $0x0e38c0da // smull v26.8h, v6.8b, v24.8b
+	WORD $0x4e3880da // smlal2 v26.8h, v6.16b, v24.16b
+	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
+	WORD $0x0e39c0fb // smull v27.8h, v7.8b, v25.8b
+	WORD $0x4e3980fb // smlal2 v27.8h, v7.16b, v25.16b
+	WORD $0x4e606b7a // sadalp v26.4s, v27.8h
+	WORD $0x0e38c11c // smull v28.8h, v8.8b, v24.8b
+	WORD $0x4e38811c // smlal2 v28.8h, v8.16b, v24.16b
+	WORD $0x4e602b9c // saddlp v28.4s, v28.8h
+	WORD $0x0e39c13d // smull v29.8h, v9.8b, v25.8b
+	WORD $0x4e39813d // smlal2 v29.8h, v9.16b, v25.16b
+	WORD $0x4e606bbc // sadalp v28.4s, v29.8h
+	VADDP V28.S4, V26.S4, V26.S4
+	WORD $0x0e38c15e // smull v30.8h, v10.8b, v24.8b
+	WORD $0x4e38815e // smlal2 v30.8h, v10.16b, v24.16b
+	WORD $0x4e602bde // saddlp v30.4s, v30.8h
+	WORD $0x0e39c17f // smull v31.8h, v11.8b, v25.8b
+	WORD $0x4e39817f // smlal2 v31.8h, v11.16b, v25.16b
+	WORD $0x4e606bfe // sadalp v30.4s, v31.8h
+	WORD $0x0e38c191 // smull v17.8h, v12.8b, v24.8b
+	WORD $0x4e388191 // smlal2 v17.8h, v12.16b, v24.16b
+	WORD $0x4e602a31 // saddlp v17.4s, v17.8h
+	WORD $0x0e39c1b3 // smull v19.8h, v13.8b, v25.8b
+	WORD $0x4e3981b3 // smlal2 v19.8h, v13.16b, v25.16b
+	WORD $0x4e606a71 // sadalp v17.4s, v19.8h
+	VADDP V17.S4, V30.S4, V30.S4
+	VADDP V30.S4, V26.S4, V26.S4
+	FLDPQ (R10), (F18, F21)
+	WORD $0x0e32c0d7 // smull v23.8h, v6.8b, v18.8b
+	WORD $0x4e3280d7 // smlal2 v23.8h, v6.16b, v18.16b
+	WORD $0x4e602af7 // saddlp v23.4s, v23.8h
+	WORD $0x0e35c0f6 // smull v22.8h, v7.8b, v21.8b
+	WORD $0x4e3580f6 // smlal2 v22.8h, v7.16b, v21.16b
+	WORD $0x4e606ad7 // sadalp v23.4s, v22.8h
+	WORD $0x0e32c114 // smull v20.8h, v8.8b, v18.8b
+	WORD $0x4e328114 // smlal2 v20.8h, v8.16b, v18.16b
+	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
+	WORD $0x0e35c12e // smull v14.8h, v9.8b, v21.8b
+	WORD $0x4e35812e // smlal2 v14.8h, v9.16b, v21.16b
+	WORD $0x4e6069d4 // sadalp v20.4s, v14.8h
+	VADDP V20.S4, V23.S4, V23.S4
+	WORD $0x0e32c14f // smull v15.8h, v10.8b, v18.8b
+	WORD $0x4e32814f // smlal2 v15.8h, v10.16b, v18.16b
+	WORD $0x4e6029ef // saddlp v15.4s, v15.8h
+	WORD $0x0e35c17b // smull v27.8h, v11.8b, v21.8b
+	WORD $0x4e35817b // smlal2 v27.8h, v11.16b, v21.16b
+	WORD $0x4e606b6f // sadalp v15.4s, v27.8h
+	WORD $0x0e32c19d // smull v29.8h, v12.8b, v18.8b
+	WORD $0x4e32819d // smlal2 v29.8h, v12.16b, v18.16b
+	WORD $0x4e602bbd // saddlp v29.4s, v29.8h
+	WORD $0x0e35c1bc // smull v28.8h, v13.8b, v21.8b
+	WORD $0x4e3581bc // smlal2 v28.8h, v13.16b, v21.16b
+	WORD $0x4e606b9d // sadalp v29.4s, v28.8h
+	VADDP V29.S4, V15.S4, V15.S4
+	VADDP V15.S4, V23.S4, V23.S4
+	FLDPQ 64(R1), (F31, F17)
+	FLDPQ 96(R1), (F24, F22)
+	FLDPQ 192(R1), (F19, F30)
+	FLDPQ 224(R1), (F25, F14)
+	FLDPQ.P 32(R6), (F20, F27)
+	WORD $0x0e34c3fc // smull v28.8h, v31.8b, v20.8b
+	WORD $0x4e3483fc // smlal2 v28.8h, v31.16b, v20.16b
+	WORD $0x4e602b9c // saddlp v28.4s, v28.8h
+	WORD $0x0e3bc27d // smull v29.8h, v19.8b, v27.8b
+	WORD $0x4e3b827d // smlal2 v29.8h, v19.16b, v27.16b
+	WORD $0x4e606bbc // sadalp v28.4s, v29.8h
+	WORD $0x0e34c22f // smull v15.8h, v17.8b, v20.8b
+	WORD $0x4e34822f // smlal2 v15.8h, v17.16b, v20.16b
+	WORD $0x4e6029ef // saddlp v15.4s, v15.8h
+	WORD $0x0e3bc3d2 // smull v18.8h, v30.8b, v27.8b
+	WORD $0x4e3b83d2 // smlal2 v18.8h, v30.16b, v27.16b
+	WORD $0x4e606a4f // sadalp v15.4s, v18.8h
+	VADDP V15.S4, V28.S4, V28.S4
+	WORD $0x0e34c315 // smull v21.8h, v24.8b, v20.8b
+	WORD $0x4e348315 // smlal2 v21.8h, v24.16b, v20.16b
+	WORD $0x4e602ab5 // saddlp v21.4s, v21.8h
+	WORD $0x0e3bc326 // smull v6.8h, v25.8b, v27.8b
+	WORD $0x4e3b8326 // smlal2 v6.8h, v25.16b, v27.16b
+	WORD $0x4e6068d5 // sadalp v21.4s, v6.8h
+	WORD $0x0e34c2c7 // smull v7.8h, v22.8b, v20.8b
+	WORD $0x4e3482c7 // smlal2 v7.8h, v22.16b, v20.16b
+	WORD $0x4e6028e7 // saddlp v7.4s, v7.8h
+	WORD $0x0e3bc1c8 // smull v8.8h, v14.8b, v27.8b
+	WORD $0x4e3b81c8 // smlal2 v8.8h, v14.16b, v27.16b
+	WORD $0x4e606907 // sadalp v7.4s, v8.8h
+	VADDP V7.S4, V21.S4, V21.S4
+	VADDP V21.S4, V28.S4, V28.S4
+	FLDPQ.P 32(R8), (F9, F10)
+	WORD $0x0e29c3eb // smull v11.8h, v31.8b, v9.8b
+	WORD $0x4e2983eb // smlal2 v11.8h, v31.16b, v9.16b
+	WORD $0x4e60296b // saddlp v11.4s, v11.8h
+	WORD $0x0e2ac26c // smull v12.8h, v19.8b, v10.8b
+	WORD $0x4e2a826c // smlal2 v12.8h, v19.16b, v10.16b
+	WORD $0x4e60698b // sadalp v11.4s, v12.8h
+	WORD $0x0e29c22d // smull v13.8h, v17.8b, v9.8b
+	WORD $0x4e29822d // smlal2 v13.8h, v17.16b, v9.16b
+	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
+	WORD $0x0e2ac3dd // smull v29.8h, v30.8b, v10.8b
+	WORD $0x4e2a83dd // smlal2 v29.8h, v30.16b, v10.16b
+	WORD $0x4e606bad // sadalp v13.4s, v29.8h
+	VADDP V13.S4, V11.S4, V11.S4
+	WORD $0x0e29c312 // smull v18.8h, v24.8b, v9.8b
+	WORD $0x4e298312 // smlal2 v18.8h, v24.16b, v9.16b
+	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
+	WORD $0x0e2ac32f // smull v15.8h, v25.8b, v10.8b
+	WORD $0x4e2a832f // smlal2 v15.8h, v25.16b, v10.16b
+	WORD $0x4e6069f2 // sadalp v18.4s, v15.8h
+	WORD $0x0e29c2c6 // smull v6.8h, v22.8b, v9.8b
+	WORD $0x4e2982c6 // smlal2 v6.8h, v22.16b, v9.16b
+	WORD $0x4e6028c6 // saddlp v6.4s, v6.8h
+	WORD $0x0e2ac1c8 // smull v8.8h, v14.8b, v10.8b
+	WORD $0x4e2a81c8 // smlal2 v8.8h, v14.16b, v10.16b
+	WORD $0x4e606906 // sadalp v6.4s, v8.8h
+	VADDP V6.S4, V18.S4, V18.S4
+	VADDP V18.S4, V11.S4, V11.S4
+	FLDPQ.P 32(R10), (F7, F21)
+	WORD $0x0e27c3f4 // smull v20.8h, v31.8b, v7.8b
+	WORD $0x4e2783f4 // smlal2 v20.8h, v31.16b, v7.16b
+	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
+	WORD $0x0e35c27b // smull v27.8h, v19.8b, v21.8b
+	WORD $0x4e35827b // smlal2 v27.8h, v19.16b, v21.16b
+	WORD $0x4e606b74 // sadalp v20.4s, v27.8h
+	WORD $0x0e27c22c // smull v12.8h, v17.8b, v7.8b
+	WORD $0x4e27822c // smlal2 v12.8h, v17.16b, v7.16b
+	WORD $0x4e60298c // saddlp v12.4s, v12.8h
+	WORD $0x0e35c3dd // smull v29.8h, v30.8b, v21.8b
+	WORD $0x4e3583dd // smlal2 v29.8h, v30.16b, v21.16b
+	WORD $0x4e606bac // sadalp v12.4s, v29.8h
+	VADDP V12.S4, V20.S4, V20.S4
+	WORD $0x0e27c30d // smull v13.8h, v24.8b, v7.8b
+	WORD $0x4e27830d // smlal2 v13.8h, v24.16b, v7.16b
+	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
+	WORD $0x0e35c32f // smull v15.8h, v25.8b, v21.8b
+	WORD $0x4e35832f // smlal2 v15.8h, v25.16b, v21.16b
+	WORD $0x4e6069ed // sadalp v13.4s, v15.8h
+	WORD $0x0e27c2c8 // smull v8.8h, v22.8b, v7.8b
+	WORD $0x4e2782c8 // smlal2 v8.8h, v22.16b, v7.16b
+	WORD $0x4e602908 // saddlp v8.4s, v8.8h
+	WORD $0x0e35c1c6 // smull v6.8h, v14.8b, v21.8b
+	WORD $0x4e3581c6 // smlal2 v6.8h, v14.16b, v21.16b
+	WORD $0x4e6068c8 // sadalp v8.4s, v6.8h
+	VADDP V8.S4, V13.S4, V13.S4
+	VADDP V13.S4, V20.S4, V20.S4
+	FLDPQ.P 32(R2), (F18, F9)
+	FMOVQ.P 32(R7), F27
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f9b924a // fmul v10.4s, v18.4s, v27.s[0]
+	VFMLA V10.S4, V16.S4, V0.S4
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9b912a // fmul v10.4s, v9.4s, v27.s[0]
+	VFMLA V10.S4, V28.S4, V1.S4
+	FMOVQ.P 32(R9), F27
+	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
+	WORD $0x4f9b924a // fmul v10.4s, v18.4s, v27.s[0]
+	VFMLA V10.S4, V26.S4, V2.S4
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f9b912a // fmul v10.4s, v9.4s, v27.s[0]
+	VFMLA V10.S4, V11.S4, V3.S4
+	FMOVQ.P 32(R11), F27
+	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
+	WORD $0x4f9b924a // fmul v10.4s, v18.4s, v27.s[0]
+	VFMLA V10.S4, V23.S4, V4.S4
+	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
+	WORD $0x4f9b912a // fmul v10.4s, v9.4s, v27.s[0]
+	VFMLA V10.S4, V20.S4, V5.S4
+	ADD $256, R1, R1
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
+	SUBS $1, R3, R3
+	BNE loop
+	MOVD (R0), R12
+	MOVD 8(R0), R13
+	FSTPQ (F0, F1), (R12)
+	ADD R13<<2, R12, R12
+	FSTPQ (F2, F3), (R12)
+	ADD R13<<2, R12, R12
+	FSTPQ (F4, F5), (R12)
+	RET
+
+// func panel32UpTo128x4NEON(a *byte)
+TEXT ·panel32UpTo128x4NEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	MOVD 16(R0), R1
+	MOVD 32(R0), R2
+	MOVD 80(R0), R3
+	MOVD 96(R0), R4
+	MOVD 72(R0), R5
+	MOVD 56(R0), R6
+	MOVD 64(R0), R7
+	ADD R5, R6, R8
+	ADD R5, R7, R9
+	ADD R5, R8, R10
+	ADD R5, R9, R11
+	ADD R5, R10, R12
+	ADD R5, R11, R13
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+loop:
+	FLDPQ (R1), (F8, F10)
+	FLDPQ 32(R1), (F12, F14)
+	FLDPQ 128(R1), (F9, F11)
+	FLDPQ 160(R1), (F13, F15)
+	FLDPQ (R6), (F16, F17)
+	WORD $0x0e30c112 // smull v18.8h, v8.8b, v16.8b
+	WORD $0x4e308112 // smlal2 v18.8h, v8.16b, v16.16b
+	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
+	WORD $0x0e31c133 // smull v19.8h, v9.8b, v17.8b
+	WORD $0x4e318133 // smlal2 v19.8h, v9.16b, v17.16b
+	WORD $0x4e606a72 // sadalp v18.4s, v19.8h
+	WORD $0x0e30c154 // smull v20.8h, v10.8b, v16.8b
+	WORD $0x4e308154 // smlal2 v20.8h, v10.16b, v16.16b
+	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
+	WORD $0x0e31c175 // smull v21.8h, v11.8b, v17.8b
+	WORD $0x4e318175 // smlal2 v21.8h, v11.16b, v17.16b
+	WORD $0x4e606ab4 // sadalp v20.4s, v21.8h
+	VADDP V20.S4, V18.S4, V18.S4
+	WORD $0x0e30c196 // smull v22.8h, v12.8b, v16.8b
+	WORD $0x4e308196 // smlal2 v22.8h, v12.16b, v16.16b
+	WORD $0x4e602ad6 // saddlp v22.4s, v22.8h
+	WORD $0x0e31c1b7 // smull v23.8h, v13.8b, v17.8b
+	WORD $0x4e3181b7 // smlal2 v23.8h, v13.16b, v17.16b
+	WORD $0x4e606af6 // sadalp v22.4s, v23.8h
+	WORD $0x0e30c1d8 // smull v24.8h, v14.8b, v16.8b
+	WORD $0x4e3081d8 // smlal2 v24.8h, v14.16b, v16.16b
+	WORD $0x4e602b18 // saddlp v24.4s, v24.8h
+	WORD $0x0e31c1f9 // smull v25.8h, v15.8b, v17.8b
+	WORD $0x4e3181f9 // smlal2 v25.8h, v15.16b, v17.16b
+	WORD $0x4e606b38 // sadalp v24.4s, v25.8h
+	VADDP V24.S4, V22.S4, V22.S4
+	VADDP V22.S4, V18.S4, V18.S4
+	FLDPQ (R8), (F26, F27)
+	WORD $0x0e3ac11c // smull v28.8h, v8.8b, v26.8b
+	WORD $0x4e3a811c // smlal2 v28.8h, v8.16b, v26.16b
+	WORD $0x4e602b9c // saddlp v28.4s, v28.8h
+	WORD $0x0e3bc13d // smull v29.8h, v9.8b, v27.8b
+	WORD $0x4e3b813d // smlal2 v29.8h, v9.16b, v27.16b
+	WORD $0x4e606bbc // sadalp v28.4s, v29.8h
+	WORD $0x0e3ac15e // smull v30.8h, v10.8b, v26.8b
+	WORD $0x4e3a815e // smlal2 v30.8h, v10.16b, v26.16b
+	WORD $0x4e602bde // saddlp v30.4s, v30.8h
+	WORD $0x0e3bc17f // smull v31.8h, v11.8b, v27.8b
+	WORD $0x4e3b817f // smlal2 v31.8h, v11.16b, v27.16b
+	WORD $0x4e606bfe // sadalp v30.4s, v31.8h
+	VADDP V30.S4, V28.S4, V28.S4
+	WORD $0x0e3ac193 // smull v19.8h, v12.8b, v26.8b
+	WORD $0x4e3a8193 // smlal2 v19.8h, v12.16b, v26.16b
+	WORD $0x4e602a73 // saddlp v19.4s, v19.8h
+	WORD $0x0e3bc1b5 // smull v21.8h, v13.8b, v27.8b
+	WORD $0x4e3b81b5 // smlal2 v21.8h, v13.16b, v27.16b
+	WORD $0x4e606ab3 // sadalp v19.4s, v21.8h
+	WORD $0x0e3ac1d4 // smull v20.8h, v14.8b, v26.8b
+	WORD $0x4e3a81d4 // smlal2 v20.8h, v14.16b, v26.16b
+	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
+	WORD $0x0e3bc1f7 // smull v23.8h, v15.8b, v27.8b
+	WORD $0x4e3b81f7 // smlal2 v23.8h, v15.16b, v27.16b
+	WORD $0x4e606af4 // sadalp v20.4s, v23.8h
+	VADDP V20.S4, V19.S4, V19.S4
+	VADDP V19.S4, V28.S4, V28.S4
+	FLDPQ (R10), (F25, F24)
+	WORD $0x0e39c116 // smull v22.8h, v8.8b, v25.8b
+	WORD $0x4e398116 // smlal2 v22.8h, v8.16b, v25.16b
+	WORD $0x4e602ad6 // saddlp v22.4s, v22.8h
+	WORD $0x0e38c130 // smull v16.8h, v9.8b, v24.8b
+	WORD $0x4e388130 // smlal2 v16.8h, v9.16b, v24.16b
+	WORD $0x4e606a16 // sadalp v22.4s, v16.8h
+	WORD $0x0e39c151 // smull v17.8h, v10.8b, v25.8b
+	WORD $0x4e398151 // smlal2 v17.8h, v10.16b, v25.16b
+	WORD $0x4e602a31 // saddlp v17.4s, v17.8h
+	WORD $0x0e38c17d // smull v29.8h, v11.8b, v24.8b
+	WORD $0x4e38817d // smlal2 v29.8h, v11.16b, v24.16b
+	WORD $0x4e606bb1 // sadalp v17.4s, v29.8h
+	VADDP V17.S4, V22.S4, V22.S4
+	WORD $0x0e39c19f // smull v31.8h, v12.8b, v25.8b
+	WORD $0x4e39819f // smlal2 v31.8h, v12.16b, v25.16b
+	WORD $0x4e602bff // saddlp v31.4s, v31.8h
+	WORD $0x0e38c1be // smull v30.8h, v13.8b, v24.8b
+	WORD $0x4e3881be // smlal2 v30.8h, v13.16b, v24.16b
+	WORD $0x4e606bdf // sadalp v31.4s, v30.8h
+	WORD $0x0e39c1d5 // smull v21.8h, v14.8b, v25.8b
+	WORD $0x4e3981d5 // smlal2 v21.8h, v14.16b, v25.16b
+	WORD $0x4e602ab5 // saddlp v21.4s, v21.8h
+	WORD $0x0e38c1f7 // smull v23.8h, v15.8b, v24.8b
+	WORD $0x4e3881f7 // smlal2 v23.8h, v15.16b, v24.16b
+	WORD $0x4e606af5 // sadalp v21.4s, v23.8h
+	VADDP V21.S4, V31.S4, V31.S4
+	VADDP V31.S4, V22.S4, V22.S4
+	FLDPQ (R12), (F20, F19)
+	WORD $0x0e34c11a // smull v26.8h, v8.8b, v20.8b
+	WORD $0x4e34811a // smlal2 v26.8h, v8.16b, v20.16b
+	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
+	WORD $0x0e33c13b // smull v27.8h, v9.8b, v19.8b
+	WORD $0x4e33813b // smlal2 v27.8h, v9.16b, v19.16b
+	WORD $0x4e606b7a // sadalp v26.4s, v27.8h
+	WORD $0x0e34c150 // smull v16.8h, v10.8b, v20.8b
+	WORD $0x4e348150 // smlal2 v16.8h, v10.16b, v20.16b
+	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
+	WORD $0x0e33c17d // smull v29.8h, v11.8b, v19.8b
+	WORD $0x4e33817d // smlal2 v29.8h, v11.16b, v19.16b
+	WORD $0x4e606bb0 // sadalp v16.4s, v29.8h
+	VADDP V16.S4, V26.S4, V26.S4
+	WORD $0x0e34c191 // smull v17.8h, v12.8b, v20.8b
+	WORD $0x4e348191 // smlal2 v17.8h, v12.16b, v20.16b
+	WORD $0x4e602a31 // saddlp v17.4s, v17.8h
+	WORD $0x0e33c1be // smull v30.8h, v13.8b, v19.8b
+	WORD $0x4e3381be // smlal2 v30.8h, v13.16b, v19.16b
+	WORD $0x4e606bd1 // sadalp v17.4s, v30.8h
+	WORD $0x0e34c1d7 // smull v23.8h, v14.8b, v20.8b
+	WORD $0x4e3481d7 // smlal2 v23.8h, v14.16b, v20.16b
+	WORD $0x4e602af7 // saddlp v23.4s, v23.8h
+	WORD $0x0e33c1f5 // smull v21.8h, v15.8b, v19.8b
+	WORD $0x4e3381f5 // smlal2 v21.8h, v15.16b, v19.16b
+	WORD $0x4e606ab7 // sadalp v23.4s, v21.8h
+	VADDP V23.S4, V17.S4, V17.S4
+	VADDP V17.S4, V26.S4, V26.S4
+	FLDPQ 64(R1), (F31, F24)
+	FLDPQ 96(R1), (F29, F30)
+	FLDPQ 192(R1), (F25, F27)
+	FLDPQ 224(R1), (F16, F21)
+	FLDPQ.P 32(R6), (F23, F17)
+	WORD $0x0e37c3f4 // smull v20.8h, v31.8b, v23.8b
+	WORD $0x4e3783f4 // smlal2 v20.8h, v31.16b, v23.16b
+	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
+	WORD $0x0e31c333 // smull v19.8h, v25.8b, v17.8b
+	WORD $0x4e318333 // smlal2 v19.8h, v25.16b, v17.16b
+	WORD $0x4e606a74 // sadalp v20.4s, v19.8h
+	WORD $0x0e37c308 // smull v8.8h, v24.8b, v23.8b
+	WORD $0x4e378308 // smlal2 v8.8h, v24.16b, v23.16b
+	WORD $0x4e602908 // saddlp v8.4s, v8.8h
+	WORD $0x0e31c369 // smull v9.8h, v27.8b, v17.8b
+	WORD $0x4e318369 // smlal2 v9.8h, v27.16b, v17.16b
+	WORD $0x4e606928 // sadalp v8.4s, v9.8h
+	VADDP V8.S4, V20.S4, V20.S4
+	WORD $0x0e37c3aa // smull v10.8h, v29.8b, v23.8b
+	WORD $0x4e3783aa // smlal2 v10.8h, v29.16b, v23.16b
+	WORD $0x4e60294a // saddlp v10.4s, v10.8h
+	WORD $0x0e31c20b // smull v11.8h, v16.8b, v17.8b
+	WORD $0x4e31820b // smlal2 v11.8h, v16.16b, v17.16b
+	WORD $0x4e60696a // sadalp v10.4s, v11.8h
+	WORD $0x0e37c3cc // smull v12.8h, v30.8b, v23.8b
+	WORD $0x4e3783cc // smlal2 v12.8h, v30.16b, v23.16b
+	WORD $0x4e60298c // saddlp v12.4s, v12.8h
+	WORD $0x0e31c2ad // smull v13.8h, v21.8b, v17.8b
+	WORD $0x4e3182ad // smlal2 v13.8h, v21.16b, v17.16b
+	WORD $0x4e6069ac // sadalp v12.4s, v13.8h
+	VADDP V12.S4, V10.S4, V10.S4
+	VADDP V10.S4, V20.S4, V20.S4
+	FLDPQ.P 32(R8), (F14, F15)
+	WORD $0x0e2ec3f3 // smull v19.8h, v31.8b, v14.8b
+	WORD $0x4e2e83f3 // smlal2 v19.8h, v31.16b, v14.16b
+	WORD $0x4e602a73 // saddlp v19.4s, v19.8h
+	WORD $0x0e2fc329 // smull v9.8h, v25.8b, v15.8b
+	WORD $0x4e2f8329 // smlal2 v9.8h, v25.16b, v15.16b
+	WORD $0x4e606933 // sadalp v19.4s, v9.8h
+	WORD $0x0e2ec308 // smull v8.8h, v24.8b, v14.8b
+	WORD $0x4e2e8308 // smlal2 v8.8h, v24.16b, v14.16b
+	WORD $0x4e602908 // saddlp v8.4s, v8.8h
+	WORD $0x0e2fc36b // smull v11.8h, v27.8b, v15.8b
+	WORD $0x4e2f836b // smlal2 v11.8h, v27.16b, v15.16b
+	WORD $0x4e606968 // sadalp v8.4s, v11.8h
+	VADDP V8.S4, V19.S4, V19.S4
+	WORD $0x0e2ec3ad // smull v13.8h, v29.8b, v14.8b
+	WORD $0x4e2e83ad // smlal2 v13.8h, v29.16b, v14.16b
+	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
+	WORD $0x0e2fc20c // smull v12.8h, v16.8b, v15.8b
+	WORD $0x4e2f820c // smlal2 v12.8h, v16.16b, v15.16b
+	WORD $0x4e60698d // sadalp v13.4s, v12.8h
+	WORD $0x0e2ec3ca // smull v10.8h, v30.8b, v14.8b
+	WORD $0x4e2e83ca // smlal2 v10.8h, v30.16b, v14.16b
+	WORD $0x4e60294a // saddlp v10.4s, v10.8h
+	WORD $0x0e2fc2b7 // smull v23.8h, v21.8b, v15.8b
+	WORD $0x4e2f82b7 // smlal2 v23.8h, v21.16b, v15.16b
+	WORD $0x4e606aea // sadalp v10.4s, v23.8h
+	VADDP V10.S4, V13.S4, V13.S4
+	VADDP V13.S4, V19.S4, V19.S4
+	FLDPQ.P 32(R10), (F17, F9)
+	WORD $0x0e31c3eb // smull v11.8h, v31.8b, v17.8b
+	WORD $0x4e3183eb // smlal2 v11.8h, v31.16b, v17.16b
+	WORD $0x4e60296b // saddlp v11.4s, v11.8h
+	WORD $0x0e29c328 // smull v8.8h, v25.8b, v9.8b
+	WORD $0x4e298328 // smlal2 v8.8h, v25.16b, v9.16b
+	WORD $0x4e60690b // sadalp v11.4s, v8.8h
+	WORD $0x0e31c30c // smull v12.8h, v24.8b, v17.8b
+	WORD $0x4e31830c // smlal2 v12.8h, v24.16b, v17.16b
+	WORD $0x4e60298c // saddlp v12.4s, v12.8h
+	WORD $0x0e29c377 // smull v23.8h, v27.8b, v9.8b
+	WORD $0x4e298377 // smlal2 v23.8h, v27.16b, v9.16b
+	WORD $0x4e606aec // sadalp v12.4s, v23.8h
+	VADDP V12.S4, V11.S4, V11.S4
+	WORD $0x0e31c3aa // smull v10.8h, v29.8b, v17.8b
+	WORD $0x4e3183aa // smlal2 v10.8h, v29.16b, v17.16b
+	WORD $0x4e60294a // saddlp v10.4s, v10.8h
+	WORD $0x0e29c20d // smull v13.8h, v16.8b, v9.8b
+	WORD $0x4e29820d // smlal2 v13.8h, v16.16b, v9.16b
+	WORD $0x4e6069aa // sadalp v10.4s, v13.8h
+	WORD $0x0e31c3ce // smull v14.8h, v30.8b, v17.8b
+	WORD $0x4e3183ce // smlal2 v14.8h, v30.16b, v17.16b
+	WORD $0x4e6029ce // saddlp v14.4s, v14.8h
+	WORD $0x0e29c2af // smull v15.8h, v21.8b, v9.8b
+	WORD $0x4e2982af // smlal2 v15.8h, v21.16b, v9.16b
+	WORD $0x4e6069ee // sadalp v14.4s, v15.8h
+	VADDP V14.S4, V10.S4, V10.S4
+	VADDP V10.S4, V11.S4, V11.S4
+	FLDPQ.P 32(R12), (F8, F23)
+	WORD $0x0e28c3ec // smull v12.8h, v31.8b, v8.8b
+	WORD $0x4e2883ec // smlal2 v12.8h, v31.16b, v8.16b
+	WORD $0x4e60298c // saddlp v12.4s, v12.8h
+	WORD $0x0e37c32d // smull v13.8h, v25.8b, v23.8b
+	WORD $0x4e37832d // smlal2 v13.8h, v25.16b, v23.16b
+	WORD $0x4e6069ac // sadalp v12.4s, v13.8h
+	WORD $0x0e28c30f // smull v15.8h, v24.8b, v8.8b
+	WORD $0x4e28830f // smlal2 v15.8h, v24.16b, v8.16b
+	WORD $0x4e6029ef // saddlp v15.4s, v15.8h
+	WORD $0x0e37c36e // smull v14.8h, v27.8b, v23.8b
+	WORD $0x4e37836e // smlal2 v14.8h, v27.16b, v23.16b
+	WORD $0x4e6069cf // sadalp v15.4s, v14.8h
+	VADDP V15.S4, V12.S4, V12.S4
+	WORD $0x0e28c3aa // smull v10.8h, v29.8b, v8.8b
+	WORD $0x4e2883aa // smlal2 v10.8h, v29.16b, v8.16b
+	WORD $0x4e60294a // saddlp v10.4s, v10.8h
+	WORD $0x0e37c211 // smull v17.8h, v16.8b, v23.8b
+	WORD $0x4e378211 // smlal2 v17.8h, v16.16b, v23.16b
+	WORD $0x4e606a2a // sadalp v10.4s, v17.8h
+	WORD $0x0e28c3c9 // smull v9.8h, v30.8b, v8.8b
+	WORD $0x4e2883c9 // smlal2 v9.8h, v30.16b, v8.16b
+	WORD $0x4e602929 // saddlp v9.4s, v9.8h
+	WORD $0x0e37c2ad // smull v13.8h, v21.8b, v23.8b
+	WORD $0x4e3782ad // smlal2 v13.8h, v21.16b, v23.16b
+	WORD $0x4e6069a9 // sadalp v9.4s, v13.8h
+	VADDP V9.S4, V10.S4, V10.S4
+	VADDP V10.S4, V12.S4, V12.S4
+	FLDPQ.P 32(R2), (F14, F15)
+	FMOVQ.P 32(R7), F13
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x4f8d91d1 // fmul v17.4s, v14.4s, v13.s[0]
+	VFMLA V17.S4, V18.S4, V0.S4
+	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
+	WORD $0x4f8d91f1 // fmul v17.4s, v15.4s, v13.s[0]
+	VFMLA V17.S4, V20.S4, V1.S4
+	FMOVQ.P 32(R9), F13
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f8d91d1 // fmul v17.4s, v14.4s, v13.s[0]
+	VFMLA V17.S4, V28.S4, V2.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x4f8d91f1 // fmul v17.4s, v15.4s, v13.s[0]
+	VFMLA V17.S4, V19.S4, V3.S4
+	FMOVQ.P 32(R11), F13
+	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
+	WORD $0x4f8d91d1 // fmul v17.4s, v14.4s, v13.s[0]
+	VFMLA V17.S4, V22.S4, V4.S4
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f8d91f1 // fmul v17.4s, v15.4s, v13.s[0]
+	VFMLA V17.S4, V11.S4, V5.S4
+	FMOVQ.P 32(R13), F13
+	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
+	WORD $0x4f8d91d1 // fmul v17.4s, v14.4s, v13.s[0]
+	VFMLA V17.S4, V26.S4, V6.S4
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x4f8d91f1 // fmul v17.4s, v15.4s, v13.s[0]
+	VFMLA V17.S4, V12.S4, V7.S4
+	ADD $256, R1, R1
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
+	SUBS $1, R3, R3
+	BNE loop
+	MOVD (R0), R14
+	MOVD 8(R0), R15
+	FSTPQ (F0, F1), (R14)
+	ADD R15<<2, R14, R14
+	FSTPQ (F2, F3), (R14)
+	ADD R15<<2, R14, R14
+	FSTPQ (F4, F5), (R14)
+	ADD R15<<2, R14, R14
+	FSTPQ (F6, F7), (R14)
+	RET
+
+// func panel32MinUpTo32x1NEON(a *byte)
+TEXT ·panel32MinUpTo32x1NEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	MOVD 16(R0), R1
+	MOVD 32(R0), R2
+	MOVD 80(R0), R3
+	MOVD 96(R0), R4
+	MOVD 40(R0), R5
+	MOVD 72(R0), R6
+	MOVD 56(R0), R7
+	MOVD 64(R0), R8
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+loop:
+	FLDPQ (R1), (F2, F4)
+	FLDPQ 32(R1), (F6, F8)
+	FLDPQ 128(R1), (F3, F5)
+	FLDPQ 160(R1), (F7, F9)
+	FLDPQ (R7), (F10, F11)
+	WORD $0x0e2ac04c // smull v12.8h, v2.8b, v10.8b
+	WORD $0x4e2a804c // smlal2 v12.8h, v2.16b, v10.16b
+	WORD $0x0e2b806c // smlal v12.8h, v3.8b, v11.8b
+	WORD $0x4e2b806c // smlal2 v12.8h, v3.16b, v11.16b
+	WORD $0x0e2ac08d // smull v13.8h, v4.8b, v10.8b
+	WORD $0x4e2a808d // smlal2 v13.8h, v4.16b, v10.16b
+	WORD $0x0e2b80ad // smlal v13.8h, v5.8b, v11.8b
+	WORD $0x4e2b80ad // smlal2 v13.8h, v5.16b, v11.16b
+	VADDP V13.H8, V12.H8, V12.H8
+	WORD $0x0e2ac0ce // smull v14.8h, v6.8b, v10.8b
+	WORD $0x4e2a80ce // smlal2 v14.8h, v6.16b, v10.16b
+	WORD $0x0e2b80ee // smlal v14.8h, v7.8b, v11.8b
+	WORD $0x4e2b80ee // smlal2 v14.8h, v7.16b, v11.16b
+	WORD $0x0e2ac10f // smull v15.8h, v8.8b, v10.8b
+	WORD $0x4e2a810f // smlal2 v15.8h, v8.16b, v10.16b
+	WORD $0x0e2b812f // smlal v15.8h, v9.8b, v11.8b
+	WORD $0x4e2b812f // smlal2 v15.8h, v9.16b, v11.16b
+	VADDP V15.H8, V14.H8, V14.H8
+	WORD $0x4e60298c // saddlp v12.4s, v12.8h
+	WORD $0x4e6029ce // saddlp v14.4s, v14.8h
+	VADDP V14.S4, V12.S4, V12.S4
+	FLDPQ 64(R1), (F16, F18)
+	FLDPQ 96(R1), (F20, F22)
+	FLDPQ 192(R1), (F17, F19)
+	FLDPQ 224(R1), (F21, F23)
+	FLDPQ.P 32(R7), (F24, F25)
+	WORD $0x0e38c21a // smull v26.8h, v16.8b, v24.8b
+	WORD $0x4e38821a // smlal2 v26.8h, v16.16b, v24.16b
+	WORD $0x0e39823a // smlal v26.8h, v17.8b, v25.8b
+	WORD $0x4e39823a // smlal2 v26.8h, v17.16b, v25.16b
+	WORD $0x0e38c25b // smull v27.8h, v18.8b, v24.8b
+	WORD $0x4e38825b // smlal2 v27.8h, v18.16b, v24.16b
+	WORD $0x0e39827b // smlal v27.8h, v19.8b, v25.8b
+	WORD $0x4e39827b // smlal2 v27.8h, v19.16b, v25.16b
+	VADDP V27.H8, V26.H8, V26.H8
+	WORD $0x0e38c29c // smull v28.8h, v20.8b, v24.8b
+	WORD $0x4e38829c // smlal2 v28.8h, v20.16b, v24.16b
+	WORD $0x0e3982bc // smlal v28.8h, v21.8b, v25.8b
+	WORD $0x4e3982bc // smlal2 v28.8h, v21.16b, v25.16b
+	WORD $0x0e38c2dd // smull v29.8h, v22.8b, v24.8b
+	WORD $0x4e3882dd // smlal2 v29.8h, v22.16b, v24.16b
+	WORD $0x0e3982fd // smlal v29.8h, v23.8b, v25.8b
+	WORD $0x4e3982fd // smlal2 v29.8h, v23.16b, v25.16b
+	VADDP V29.H8, V28.H8, V28.H8
+	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
+	WORD $0x4e602b9c // saddlp v28.4s, v28.8h
+	VADDP V28.S4, V26.S4, V26.S4
+	FLDPQ.P 32(R2), (F30, F31)
+	FLDPQ.P 32(R5), (F10, F11)
+	FLDPQ.P 32(R8), (F15, F14)
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x4f8f93cd // fmul v13.4s, v30.4s, v15.s[0]
+	VFMLA V13.S4, V12.S4, V0.S4
+	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
+	WORD $0x4f8f93ed // fmul v13.4s, v31.4s, v15.s[0]
+	VFMLA V13.S4, V26.S4, V1.S4
+	WORD $0x4f8e1140 // fmla v0.4s, v10.4s, v14.s[0]
+	WORD $0x4f8e1161 // fmla v1.4s, v11.4s, v14.s[0]
+	ADD $256, R1, R1
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
+	SUBS $1, R3, R3
+	BNE loop
+	MOVD (R0), R9
+	MOVD 8(R0), R10
+	FSTPQ (F0, F1), (R9)
+	RET
+
+// func panel32MinUpTo32x2NEON(a *byte)
+TEXT ·panel32MinUpTo32x2NEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	MOVD 16(R0), R1
+	MOVD 32(R0), R2
+	MOVD 80(R0), R3
+	MOVD 96(R0), R4
+	MOVD 40(R0), R5
+	MOVD 72(R0), R6
+	MOVD 56(R0), R7
+	MOVD 64(R0), R8
+	ADD R6, R7, R9
+	ADD R6, R8, R10
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+loop:
+	FLDPQ (R1), (F4, F6)
+	FLDPQ 32(R1), (F8, F10)
+	FLDPQ 128(R1), (F5, F7)
+	FLDPQ 160(R1), (F9, F11)
+	FLDPQ (R7), (F12, F13)
+	WORD $0x0e2cc08e // smull v14.8h, v4.8b, v12.8b
+	WORD $0x4e2c808e // smlal2 v14.8h, v4.16b, v12.16b
+	WORD $0x0e2d80ae // smlal v14.8h, v5.8b, v13.8b
+	WORD $0x4e2d80ae // smlal2 v14.8h, v5.16b, v13.16b
+	WORD $0x0e2cc0cf // smull v15.8h, v6.8b, v12.8b
+	WORD $0x4e2c80cf // smlal2 v15.8h, v6.16b, v12.16b
+	WORD $0x0e2d80ef // smlal v15.8h, v7.8b, v13.8b
+	WORD $0x4e2d80ef // smlal2 v15.8h, v7.16b, v13.16b
+	VADDP V15.H8, V14.H8, V14.H8
+	WORD $0x0e2cc110 // smull v16.8h, v8.8b, v12.8b
+	WORD $0x4e2c8110 // smlal2 v16.8h, v8.16b, v12.16b
+	WORD $0x0e2d8130 // smlal v16.8h, v9.8b, v13.8b
+	WORD $0x4e2d8130 // smlal2 v16.8h, v9.16b, v13.16b
+	WORD $0x0e2cc151 // smull v17.8h, v10.8b, v12.8b
+	WORD $0x4e2c8151 // smlal2 v17.8h, v10.16b, v12.16b
+	WORD $0x0e2d8171 // smlal v17.8h, v11.8b, v13.8b
+	WORD $0x4e2d8171 // smlal2 v17.8h, v11.16b, v13.16b
+	VADDP V17.H8, V16.H8, V16.H8
+	WORD $0x4e6029ce // saddlp v14.4s, v14.8h
+	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
+	VADDP V16.S4, V14.S4, V14.S4
+	FLDPQ (R9), (F18, F19)
+	WORD $0x0e32c094 // smull v20.8h, v4.8b, v18.8b
+	WORD $0x4e328094 // smlal2 v20.8h, v4.16b, v18.16b
+	WORD $0x0e3380b4 // smlal v20.8h, v5.8b, v19.8b
+	WORD $0x4e3380b4 // smlal2 v20.8h, v5.16b, v19.16b
+	WORD $0x0e32c0d5 // smull v21.8h, v6.8b, v18.8b
+	WORD $0x4e3280d5 // smlal2 v21.8h, v6.16b, v18.16b
+	WORD $0x0e3380f5 // smlal v21.8h, v7.8b, v19.8b
+	WORD $0x4e3380f5 // smlal2 v21.8h, v7.16b, v19.16b
+	VADDP V21.H8, V20.H8, V20.H8
+	WORD $0x0e32c116 // smull v22.8h, v8.8b, v18.8b
+	WORD $0x4e328116 // smlal2 v22.8h, v8.16b, v18.16b
+	WORD $0x0e338136 // smlal v22.8h, v9.8b, v19.8b
+	WORD $0x4e338136 // smlal2 v22.8h, v9.16b, v19.16b
+	WORD $0x0e32c157 // smull v23.8h, v10.8b, v18.8b
+	WORD $0x4e328157 // smlal2 v23.8h, v10.16b, v18.16b
+	WORD $0x0e338177 // smlal v23.8h, v11.8b, v19.8b
+	WORD $0x4e338177 // smlal2 v23.8h, v11.16b, v19.16b
+	VADDP V23.H8, V22.H8, V22.H8
+	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
+	WORD $0x4e602ad6 // saddlp v22.4s, v22.8h
+	VADDP V22.S4, V20.S4, V20.S4
+	FLDPQ 64(R1), (F24, F26)
+	FLDPQ 96(R1), (F28, F30)
+	FLDPQ 192(R1), (F25, F27)
+	FLDPQ 224(R1), (F29, F31)
+	FLDPQ.P 32(R7), (F15, F17)
+	WORD $0x0e2fc310 // smull v16.8h, v24.8b, v15.8b
+	WORD $0x4e2f8310 // smlal2 v16.8h, v24.16b, v15.16b
+	WORD $0x0e318330 // smlal v16.8h, v25.8b, v17.8b
+	WORD $0x4e318330 // smlal2 v16.8h, v25.16b, v17.16b
+	WORD $0x0e2fc34c // smull v12.8h, v26.8b, v15.8b
+	WORD $0x4e2f834c // smlal2 v12.8h, v26.16b, v15.16b
+	WORD $0x0e31836c // smlal v12.8h, v27.8b, v17.8b
+	WORD $0x4e31836c // smlal2 v12.8h, v27.16b, v17.16b
+	VADDP V12.H8, V16.H8, V16.H8
+	WORD $0x0e2fc38d // smull v13.8h, v28.8b, v15.8b
+	WORD $0x4e2f838d // smlal2 v13.8h, v28.16b, v15.16b
+	WORD $0x0e3183ad // smlal v13.8h, v29.8b, v17.8b
+	WORD $0x4e3183ad // smlal2 v13.8h, v29.16b, v17.16b
+	WORD $0x0e2fc3d5 // smull v21.8h, v30.8b, v15.8b
+	WORD $0x4e2f83d5 // smlal2 v21.8h, v30.16b, v15.16b
+	WORD $0x0e3183f5 // smlal v21.8h, v31.8b, v17.8b
+	WORD $0x4e3183f5 // smlal2 v21.8h, v31.16b, v17.16b
+	VADDP V21.H8, V13.H8, V13.H8
+	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
+	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
+	VADDP V13.S4, V16.S4, V16.S4
+	FLDPQ.P 32(R9), (F23, F22)
+	WORD $0x0e37c312 // smull v18.8h, v24.8b, v23.8b
+	WORD $0x4e378312 // smlal2 v18.8h, v24.16b, v23.16b
+	WORD $0x0e368332 // smlal v18.8h, v25.8b, v22.8b
+	WORD $0x4e368332 // smlal2 v18.8h, v25.16b, v22.16b
+	WORD $0x0e37c353 // smull v19.8h, v26.8b, v23.8b
+	WORD $0x4e378353 // smlal2 v19.8h, v26.16b, v23.16b
+	WORD $0x0e368373 // smlal v19.8h, v27.8b, v22.8b
+	WORD $0x4e368373 // smlal2 v19.8h, v27.16b, v22.16b
+	VADDP V19.H8, V18.H8, V18.H8
+	WORD $0x0e37c384 // smull v4.8h, v28.8b, v23.8b
+	WORD $0x4e378384 // smlal2 v4.8h, v28.16b, v23.16b
+	WORD $0x0e3683a4 // smlal v4.8h, v29.8b, v22.8b
+	WORD $0x4e3683a4 // smlal2 v4.8h, v29.16b, v22.16b
+	WORD $0x0e37c3c5 // smull v5.8h, v30.8b, v23.8b
+	WORD $0x4e3783c5 // smlal2 v5.8h, v30.16b, v23.16b
+	WORD $0x0e3683e5 // smlal v5.8h, v31.8b, v22.8b
+	WORD $0x4e3683e5 // smlal2 v5.8h, v31.16b, v22.16b
+	VADDP V5.H8, V4.H8, V4.H8
+	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
+	WORD $0x4e602884 // saddlp v4.4s, v4.8h
+	VADDP V4.S4, V18.S4, V18.S4
+	FLDPQ.P 32(R2), (F6, F7)
+	FLDPQ.P 32(R5), (F11, F12)
+	FLDPQ.P 32(R8), (F9, F10)
+	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
+	WORD $0x4f8990c8 // fmul v8.4s, v6.4s, v9.s[0]
+	VFMLA V8.S4, V14.S4, V0.S4
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
+	VFMLA V8.S4, V16.S4, V1.S4
+	WORD $0x4f8a1160 // fmla v0.4s, v11.4s, v10.s[0]
+	WORD $0x4f8a1181 // fmla v1.4s, v12.4s, v10.s[0]
+	FLDPQ.P 32(R10), (F9, F10)
+	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
+	WORD $0x4f8990c8 // fmul v8.4s, v6.4s, v9.s[0]
+	VFMLA V8.S4, V20.S4, V2.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
+	VFMLA V8.S4, V18.S4, V3.S4
+	WORD $0x4f8a1162 // fmla v2.4s, v11.4s, v10.s[0]
+	WORD $0x4f8a1183 // fmla v3.4s, v12.4s, v10.s[0]
+	ADD $256, R1, R1
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
+	SUBS $1, R3, R3
+	BNE loop
+	MOVD (R0), R11
+	MOVD 8(R0), R12
+	FSTPQ (F0, F1), (R11)
+	ADD R12<<2, R11, R11
+	FSTPQ (F2, F3), (R11)
+	RET
+
+// func panel32MinUpTo32x3NEON(a *byte)
+TEXT ·panel32MinUpTo32x3NEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	MOVD 16(R0), R1
+	MOVD 32(R0), R2
+	MOVD 80(R0), R3
+	MOVD 96(R0), R4
+	MOVD 40(R0), R5
+	MOVD 72(R0), R6
+	MOVD 56(R0), R7
+	MOVD 64(R0), R8
+	ADD R6, R7, R9
+	ADD R6, R8, R10
+	ADD R6, R9, R11
+	ADD R6, R10, R12
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+loop:
+	FLDPQ (R1), (F6, F8)
+	FLDPQ 32(R1), (F10, F12)
+	FLDPQ 128(R1), (F7, F9)
+	FLDPQ 160(R1), (F11, F13)
+	FLDPQ (R7), (F14, F15)
+	WORD $0x0e2ec0d0 // smull v16.8h, v6.8b, v14.8b
+	WORD $0x4e2e80d0 // smlal2 v16.8h, v6.16b, v14.16b
+	WORD $0x0e2f80f0 // smlal v16.8h, v7.8b, v15.8b
+	WORD $0x4e2f80f0 // smlal2 v16.8h, v7.16b, v15.16b
+	WORD $0x0e2ec111 // smull v17.8h, v8.8b, v14.8b
+	WORD $0x4e2e8111 // smlal2 v17.8h, v8.16b, v14.16b
+	WORD $0x0e2f8131 // smlal v17.8h, v9.8b, v15.8b
+	WORD $0x4e2f8131 // smlal2 v17.8h, v9.16b, v15.16b
+	VADDP V17.H8, V16.H8, V16.H8
+	WORD $0x0e2ec152 // smull v18.8h, v10.8b, v14.8b
+	WORD $0x4e2e8152 // smlal2 v18.8h, v10.16b, v14.16b
+	WORD $0x0e2f8172 // smlal v18.8h, v11.8b, v15.8b
+	WORD $0x4e2f8172 // smlal2 v18.8h, v11.16b, v15.16b
+	WORD $0x0e2ec193 // smull v19.8h, v12.8b, v14.8b
+	WORD $0x4e2e8193 // smlal2 v19.8h, v12.16b, v14.16b
+	WORD $0x0e2f81b3 // smlal v19.8h, v13.8b, v15.8b
+	WORD $0x4e2f81b3 // smlal2 v19.8h, v13.16b, v15.16b
+	VADDP V19.H8, V18.H8, V18.H8
+	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
+	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
+	VADDP V18.S4, V16.S4, V16.S4
+	FLDPQ (R9), (F20, F21)
+	WORD $0x0e34c0d6 // smull v22.8h, v6.8b, v20.8b
+	WORD $0x4e3480d6 // smlal2 v22.8h, v6.16b, v20.16b
+	WORD $0x0e3580f6 // smlal v22.8h, v7.8b, v21.8b
+	WORD $0x4e3580f6 // smlal2 v22.8h, v7.16b, v21.16b
+	WORD $0x0e34c117 // smull v23.8h, v8.8b, v20.8b
+	WORD $0x4e348117 // smlal2 v23.8h, v8.16b, v20.16b
+	WORD $0x0e358137 // smlal v23.8h, v9.8b, v21.8b
+	WORD $0x4e358137 // smlal2 v23.8h, v9.16b, v21.16b
+	VADDP V23.H8, V22.H8, V22.H8
+	WORD $0x0e34c158 // smull v24.8h, v10.8b, v20.8b
+	WORD $0x4e348158 // smlal2 v24.8h, v10.16b, v20.16b
+	WORD $0x0e358178 // smlal v24.8h, v11.8b, v21.8b
+	WORD $0x4e358178 // smlal2 v24.8h, v11.16b, v21.16b
+	WORD $0x0e34c199 // smull v25.8h, v12.8b, v20.8b
+	WORD $0x4e348199 // smlal2 v25.8h, v12.16b, v20.16b
+	WORD $0x0e3581b9 // smlal v25.8h, v13.8b, v21.8b
+	WORD $0x4e3581b9 // smlal2 v25.8h, v13.16b, v21.16b
+	VADDP V25.H8, V24.H8, V24.H8
+	WORD $0x4e602ad6 // saddlp v22.4s, v22.8h
+	WORD $0x4e602b18 // saddlp v24.4s, v24.8h
+	VADDP V24.S4, V22.S4, V22.S4
+	FLDPQ (R11), (F26, F27)
+	WORD $0x0e3ac0dc // smull v28.8h, v6.8b, v26.8b
+	WORD $0x4e3a80dc // smlal2 v28.8h, v6.16b, v26.16b
+	WORD $0x0e3b80fc // smlal v28.8h, v7.8b, v27.8b
+	WORD $0x4e3b80fc // smlal2 v28.8h, v7.16b, v27.16b
+	WORD $0x0e3ac11d // smull v29.8h, v8.8b, v26.8b
+	WORD $0x4e3a811d // smlal2 v29.8h, v8.16b, v26.16b
+	WORD $0x0e3b813d // smlal v29.8h, v9.8b, v27.8b
+	WORD $0x4e3b813d // smlal2 v29.8h, v9.16b, v27.16b
+	VADDP V29.H8, V28.H8, V28.H8
+	WORD $0x0e3ac15e // smull v30.8h, v10.8b, v26.8b
+	WORD $0x4e3a815e // smlal2 v30.8h, v10.16b, v26.16b
+	WORD $0x0e3b817e // smlal v30.8h, v11.8b, v27.8b
+	WORD $0x4e3b817e // smlal2 v30.8h, v11.16b, v27.16b
+	WORD $0x0e3ac19f // smull v31.8h, v12.8b, v26.8b
+	WORD $0x4e3a819f // smlal2 v31.8h, v12.16b, v26.16b
+	WORD $0x0e3b81bf // smlal v31.8h, v13.8b, v27.8b
+	WORD $0x4e3b81bf // smlal2 v31.8h, v13.16b, v27.16b
+	VADDP V31.H8, V30.H8, V30.H8
+	WORD $0x4e602b9c // saddlp v28.4s, v28.8h
+	WORD $0x4e602bde // saddlp v30.4s, v30.8h
+	VADDP V30.S4, V28.S4, V28.S4
+	FLDPQ 64(R1), (F17, F18)
+	FLDPQ 96(R1), (F15, F25)
+	FLDPQ 192(R1), (F19, F14)
+	FLDPQ 224(R1), (F23, F24)
+	FLDPQ.P 32(R7), (F20, F21)
+	WORD $0x0e34c23d // smull v29.8h, v17.8b, v20.8b
+	WORD $0x4e34823d // smlal2 v29.8h, v17.16b, v20.16b
+	WORD $0x0e35827d // smlal v29.8h, v19.8b, v21.8b
+	WORD $0x4e35827d // smlal2 v29.8h, v19.16b, v21.16b
+	WORD $0x0e34c25f // smull v31.8h, v18.8b, v20.8b
+	WORD $0x4e34825f // smlal2 v31.8h, v18.16b, v20.16b
+	WORD $0x0e3581df // smlal v31.8h, v14.8b, v21.8b
+	WORD $0x4e3581df // smlal2 v31.8h, v14.16b, v21.16b
+	VADDP V31.H8, V29.H8, V29.H8
+	WORD $0x0e34c1fe // smull v30.8h, v15.8b, v20.8b
+	WORD $0x4e3481fe // smlal2 v30.8h, v15.16b, v20.16b
+	WORD $0x0e3582fe // smlal v30.8h, v23.8b, v21.8b
+	WORD $0x4e3582fe // smlal2 v30.8h, v23.16b, v21.16b
+	WORD $0x0e34c33a // smull v26.8h, v25.8b, v20.8b
+	WORD $0x4e34833a // smlal2 v26.8h, v25.16b, v20.16b
+	WORD $0x0e35831a // smlal v26.8h, v24.8b, v21.8b
+	WORD $0x4e35831a // smlal2 v26.8h, v24.16b, v21.16b
+	VADDP V26.H8, V30.H8, V30.H8
+	WORD $0x4e602bbd // saddlp v29.4s, v29.8h
+	WORD $0x4e602bde // saddlp v30.4s, v30.8h
+	VADDP V30.S4, V29.S4, V29.S4
+	FLDPQ.P 32(R9), (F27, F6)
+	WORD $0x0e3bc227 // smull v7.8h, v17.8b, v27.8b
+	WORD $0x4e3b8227 // smlal2 v7.8h, v17.16b, v27.16b
+	WORD $0x0e268267 // smlal v7.8h, v19.8b, v6.8b
+	WORD $0x4e268267 // smlal2 v7.8h, v19.16b, v6.16b
+	WORD $0x0e3bc248 // smull v8.8h, v18.8b, v27.8b
+	WORD $0x4e3b8248 // smlal2 v8.8h, v18.16b, v27.16b
+	WORD $0x0e2681c8 // smlal v8.8h, v14.8b, v6.8b
+	WORD $0x4e2681c8 // smlal2 v8.8h, v14.16b, v6.16b
+	VADDP V8.H8, V7.H8, V7.H8
+	WORD $0x0e3bc1e9 // smull v9.8h, v15.8b, v27.8b
+	WORD $0x4e3b81e9 // smlal2 v9.8h, v15.16b, v27.16b
+	WORD $0x0e2682e9 // smlal v9.8h, v23.8b, v6.8b
+	WORD $0x4e2682e9 // smlal2 v9.8h, v23.16b, v6.16b
+	WORD $0x0e3bc32a // smull v10.8h, v25.8b, v27.8b
+	WORD $0x4e3b832a // smlal2 v10.8h, v25.16b, v27.16b
+	WORD $0x0e26830a // smlal v10.8h, v24.8b, v6.8b
+	WORD $0x4e26830a // smlal2 v10.8h, v24.16b, v6.16b
+	VADDP V10.H8, V9.H8, V9.H8
+	WORD $0x4e6028e7 // saddlp v7.4s, v7.8h
+	WORD $0x4e602929 // saddlp v9.4s, v9.8h
+	VADDP V9.S4, V7.S4, V7.S4
+	FLDPQ.P 32(R11), (F11, F12)
+	WORD $0x0e2bc22d // smull v13.8h, v17.8b, v11.8b
+	WORD $0x4e2b822d // smlal2 v13.8h, v17.16b, v11.16b
+	WORD $0x0e2c826d // smlal v13.8h, v19.8b, v12.8b
+	WORD $0x4e2c826d // smlal2 v13.8h, v19.16b, v12.16b
+	WORD $0x0e2bc25f // smull v31.8h, v18.8b, v11.8b
+	WORD $0x4e2b825f // smlal2 v31.8h, v18.16b, v11.16b
+	WORD $0x0e2c81df // smlal v31.8h, v14.8b, v12.8b
+	WORD $0x4e2c81df // smlal2 v31.8h, v14.16b, v12.16b
+	VADDP V31.H8, V13.H8, V13.H8
+	WORD $0x0e2bc1fa // smull v26.8h, v15.8b, v11.8b
+	WORD $0x4e2b81fa // smlal2 v26.8h, v15.16b, v11.16b
+	WORD $0x0e2c82fa // smlal v26.8h, v23.8b, v12.8b
+	WORD $0x4e2c82fa // smlal2 v26.8h, v23.16b, v12.16b
+	WORD $0x0e2bc33e // smull v30.8h, v25.8b, v11.8b
+	WORD $0x4e2b833e // smlal2 v30.8h, v25.16b, v11.16b
+	WORD $0x0e2c831e // smlal v30.8h, v24.8b, v12.8b
+	WORD $0x4e2c831e // smlal2 v30.8h, v24.16b, v12.16b
+	VADDP V30.H8, V26.H8, V26.H8
+	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
+	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
+	VADDP V26.S4, V13.S4, V13.S4
+	FLDPQ.P 32(R2), (F20, F21)
+	FLDPQ.P 32(R5), (F27, F6)
+	FLDPQ.P 32(R8), (F10, F9)
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8a9288 // fmul v8.4s, v20.4s, v10.s[0]
+	VFMLA V8.S4, V16.S4, V0.S4
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f8a92a8 // fmul v8.4s, v21.4s, v10.s[0]
+	VFMLA V8.S4, V29.S4, V1.S4
+	WORD $0x4f891360 // fmla v0.4s, v27.4s, v9.s[0]
+	WORD $0x4f8910c1 // fmla v1.4s, v6.4s, v9.s[0]
+	FLDPQ.P 32(R10), (F10, F9)
+	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
+	WORD $0x4f8a9288 // fmul v8.4s, v20.4s, v10.s[0]
+	VFMLA V8.S4, V22.S4, V2.S4
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x4f8a92a8 // fmul v8.4s, v21.4s, v10.s[0]
+	VFMLA V8.S4, V7.S4, V3.S4
+	WORD $0x4f891362 // fmla v2.4s, v27.4s, v9.s[0]
+	WORD $0x4f8910c3 // fmla v3.4s, v6.4s, v9.s[0]
+	FLDPQ.P 32(R12), (F10, F9)
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f8a9288 // fmul v8.4s, v20.4s, v10.s[0]
+	VFMLA V8.S4, V28.S4, V4.S4
+	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD $0x4f8a92a8 // fmul v8.4s, v21.4s, v10.s[0]
+	VFMLA V8.S4, V13.S4, V5.S4
+	WORD $0x4f891364 // fmla v4.4s, v27.4s, v9.s[0]
+	WORD $0x4f8910c5 // fmla v5.4s, v6.4s, v9.s[0]
+	ADD $256, R1, R1
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
+	SUBS $1, R3, R3
+	BNE loop
+	MOVD (R0), R13
+	MOVD 8(R0), R14
+	FSTPQ (F0, F1), (R13)
+	ADD R14<<2, R13, R13
+	FSTPQ (F2, F3), (R13)
+	ADD R14<<2, R13, R13
+	FSTPQ (F4, F5), (R13)
+	RET
+
+// func panel32MinUpTo32x4NEON(a *byte)
+TEXT ·panel32MinUpTo32x4NEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	MOVD 16(R0), R1
+	MOVD 32(R0), R2
+	MOVD 80(R0), R3
+	MOVD 96(R0), R4
+	MOVD 40(R0), R5
+	MOVD 72(R0), R6
+	MOVD 56(R0), R7
+	MOVD 64(R0), R8
+	ADD R6, R7, R9
+	ADD R6, R8, R10
+	ADD R6, R9, R11
+	ADD R6, R10, R12
+	ADD R6, R11, R13
+	ADD R6, R12, R14
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+loop:
+	FLDPQ (R1), (F8, F10)
+	FLDPQ 32(R1), (F12, F14)
+	FLDPQ 128(R1), (F9, F11)
+	FLDPQ 160(R1), (F13, F15)
+	FLDPQ (R7), (F16, F17)
+	WORD $0x0e30c112 // smull v18.8h, v8.8b, v16.8b
+	WORD $0x4e308112 // smlal2 v18.8h, v8.16b, v16.16b
+	WORD $0x0e318132 // smlal v18.8h, v9.8b, v17.8b
+	WORD $0x4e318132 // smlal2 v18.8h, v9.16b, v17.16b
+	WORD $0x0e30c153 // smull v19.8h, v10.8b, v16.8b
+	WORD $0x4e308153 // smlal2 v19.8h, v10.16b, v16.16b
+	WORD $0x0e318173 // smlal v19.8h, v11.8b, v17.8b
+	WORD $0x4e318173 // smlal2 v19.8h, v11.16b, v17.16b
+	VADDP V19.H8, V18.H8, V18.H8
+	WORD $0x0e30c194 // smull v20.8h, v12.8b, v16.8b
+	WORD $0x4e308194 // smlal2 v20.8h, v12.16b, v16.16b
+	WORD $0x0e3181b4 // smlal v20.8h, v13.8b, v17.8b
+	WORD $0x4e3181b4 // smlal2 v20.8h, v13.16b, v17.16b
+	WORD $0x0e30c1d5 // smull v21.8h, v14.8b, v16.8b
+	WORD $0x4e3081d5 // smlal2 v21.8h, v14.16b, v16.16b
+	WORD $0x0e3181f5 // smlal v21.8h, v15.8b, v17.8b
+	WORD $0x4e3181f5 // smlal2 v21.8h, v15.16b, v17.16b
+	VADDP V21.H8, V20.H8, V20.H8
 	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
 	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
 	VADDP V20.S4, V18.S4, V18.S4
-	FLDPQ (R8), (F22, F23)
+	FLDPQ (R9), (F22, F23)
 	WORD $0x0e36c118 // smull v24.8h, v8.8b, v22.8b
 	WORD $0x4e368118 // smlal2 v24.8h, v8.16b, v22.16b
 	WORD $0x0e378138 // smlal v24.8h, v9.8b, v23.8b
@@ -23220,7 +22870,7 @@ loop:
 	WORD $0x4e602b18 // saddlp v24.4s, v24.8h
 	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
 	VADDP V26.S4, V24.S4, V24.S4
-	FLDPQ (R10), (F28, F29)
+	FLDPQ (R11), (F28, F29)
 	WORD $0x0e3cc11e // smull v30.8h, v8.8b, v28.8b
 	WORD $0x4e3c811e // smlal2 v30.8h, v8.16b, v28.16b
 	WORD $0x0e3d813e // smlal v30.8h, v9.8b, v29.8b
@@ -23242,7 +22892,7 @@ loop:
 	WORD $0x4e602bde // saddlp v30.4s, v30.8h
 	WORD $0x4e602a73 // saddlp v19.4s, v19.8h
 	VADDP V19.S4, V30.S4, V30.S4
-	FLDPQ (R12), (F20, F16)
+	FLDPQ (R13), (F20, F16)
 	WORD $0x0e34c111 // smull v17.8h, v8.8b, v20.8b
 	WORD $0x4e348111 // smlal2 v17.8h, v8.16b, v20.16b
 	WORD $0x0e308131 // smlal v17.8h, v9.8b, v16.8b
@@ -23268,7 +22918,7 @@ loop:
 	FLDPQ 96(R1), (F19, F29)
 	FLDPQ 192(R1), (F23, F21)
 	FLDPQ 224(R1), (F28, F25)
-	FLDPQ.P 32(R6), (F26, F27)
+	FLDPQ.P 32(R7), (F26, F27)
 	WORD $0x0e3ac2d4 // smull v20.8h, v22.8b, v26.8b
 	WORD $0x4e3a82d4 // smlal2 v20.8h, v22.16b, v26.16b
 	WORD $0x0e3b82f4 // smlal v20.8h, v23.8b, v27.8b
@@ -23290,7 +22940,7 @@ loop:
 	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
 	WORD $0x4e602908 // saddlp v8.4s, v8.8h
 	VADDP V8.S4, V20.S4, V20.S4
-	FLDPQ.P 32(R8), (F10, F11)
+	FLDPQ.P 32(R9), (F10, F11)
 	WORD $0x0e2ac2cc // smull v12.8h, v22.8b, v10.8b
 	WORD $0x4e2a82cc // smlal2 v12.8h, v22.16b, v10.16b
 	WORD $0x0e2b82ec // smlal v12.8h, v23.8b, v11.8b
@@ -23312,7 +22962,7 @@ loop:
 	WORD $0x4e60298c // saddlp v12.4s, v12.8h
 	WORD $0x4e6029ce // saddlp v14.4s, v14.8h
 	VADDP V14.S4, V12.S4, V12.S4
-	FLDPQ.P 32(R10), (F16, F9)
+	FLDPQ.P 32(R11), (F16, F9)
 	WORD $0x0e30c2c8 // smull v8.8h, v22.8b, v16.8b
 	WORD $0x4e3082c8 // smlal2 v8.8h, v22.16b, v16.16b
 	WORD $0x0e2982e8 // smlal v8.8h, v23.8b, v9.8b
@@ -23334,7 +22984,7 @@ loop:
 	WORD $0x4e602908 // saddlp v8.4s, v8.8h
 	WORD $0x4e602b7b // saddlp v27.4s, v27.8h
 	VADDP V27.S4, V8.S4, V8.S4
-	FLDPQ.P 32(R12), (F15, F14)
+	FLDPQ.P 32(R13), (F15, F14)
 	WORD $0x0e2fc2ca // smull v10.8h, v22.8b, v15.8b
 	WORD $0x4e2f82ca // smlal2 v10.8h, v22.16b, v15.16b
 	WORD $0x0e2e82ea // smlal v10.8h, v23.8b, v14.8b
@@ -23357,8 +23007,8 @@ loop:
 	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
 	VADDP V26.S4, V10.S4, V10.S4
 	FLDPQ.P 32(R2), (F27, F16)
-	FLDPQ.P 32(R4), (F26, F15)
-	FLDPQ.P 32(R7), (F11, F13)
+	FLDPQ.P 32(R5), (F26, F15)
+	FLDPQ.P 32(R8), (F11, F13)
 	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
 	WORD $0x4f8b9369 // fmul v9.4s, v27.4s, v11.s[0]
 	VFMLA V9.S4, V18.S4, V0.S4
@@ -23367,7 +23017,7 @@ loop:
 	VFMLA V9.S4, V20.S4, V1.S4
 	WORD $0x4f8d1340 // fmla v0.4s, v26.4s, v13.s[0]
 	WORD $0x4f8d11e1 // fmla v1.4s, v15.4s, v13.s[0]
-	FLDPQ.P 32(R9), (F11, F13)
+	FLDPQ.P 32(R10), (F11, F13)
 	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
 	WORD $0x4f8b9369 // fmul v9.4s, v27.4s, v11.s[0]
 	VFMLA V9.S4, V24.S4, V2.S4
@@ -23376,7 +23026,7 @@ loop:
 	VFMLA V9.S4, V12.S4, V3.S4
 	WORD $0x4f8d1342 // fmla v2.4s, v26.4s, v13.s[0]
 	WORD $0x4f8d11e3 // fmla v3.4s, v15.4s, v13.s[0]
-	FLDPQ.P 32(R11), (F11, F13)
+	FLDPQ.P 32(R12), (F11, F13)
 	WORD $0x4e21dbde // scvtf v30.4s, v30.4s
 	WORD $0x4f8b9369 // fmul v9.4s, v27.4s, v11.s[0]
 	VFMLA V9.S4, V30.S4, V4.S4
@@ -23385,7 +23035,7 @@ loop:
 	VFMLA V9.S4, V8.S4, V5.S4
 	WORD $0x4f8d1344 // fmla v4.4s, v26.4s, v13.s[0]
 	WORD $0x4f8d11e5 // fmla v5.4s, v15.4s, v13.s[0]
-	FLDPQ.P 32(R13), (F11, F13)
+	FLDPQ.P 32(R14), (F11, F13)
 	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
 	WORD $0x4f8b9369 // fmul v9.4s, v27.4s, v11.s[0]
 	VFMLA V9.S4, V17.S4, V6.S4
@@ -23395,17 +23045,19 @@ loop:
 	WORD $0x4f8d1346 // fmla v6.4s, v26.4s, v13.s[0]
 	WORD $0x4f8d11e7 // fmla v7.4s, v15.4s, v13.s[0]
 	ADD $256, R1, R1
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
 	SUBS $1, R3, R3
 	BNE loop
-	MOVD (R0), R14
-	MOVD 8(R0), R15
-	FSTPQ (F0, F1), (R14)
-	ADD R15<<2, R14, R14
-	FSTPQ (F2, F3), (R14)
-	ADD R15<<2, R14, R14
-	FSTPQ (F4, F5), (R14)
-	ADD R15<<2, R14, R14
-	FSTPQ (F6, F7), (R14)
+	MOVD (R0), R15
+	MOVD 8(R0), R16
+	FSTPQ (F0, F1), (R15)
+	ADD R16<<2, R15, R15
+	FSTPQ (F2, F3), (R15)
+	ADD R16<<2, R15, R15
+	FSTPQ (F4, F5), (R15)
+	ADD R16<<2, R15, R15
+	FSTPQ (F6, F7), (R15)
 	RET
 
 // func panel16UpTo32x1NEON(a *byte)
@@ -23414,1679 +23066,7 @@ TEXT ·panel16UpTo32x1NEON(SB), NOSPLIT, $0-8
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
 	MOVD 80(R0), R3
-	MOVD 72(R0), R4
-	MOVD 56(R0), R5
-	MOVD 64(R0), R6
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-loop:
-	FLDPQ (R1), (F2, F3)
-	FLDPQ 32(R1), (F4, F5)
-	FMOVQ (R5), F6
-	WORD $0x0e26c047 // smull v7.8h, v2.8b, v6.8b
-	WORD $0x4e268047 // smlal2 v7.8h, v2.16b, v6.16b
-	WORD $0x0e26c068 // smull v8.8h, v3.8b, v6.8b
-	WORD $0x4e268068 // smlal2 v8.8h, v3.16b, v6.16b
-	VADDP V8.H8, V7.H8, V7.H8
-	WORD $0x0e26c089 // smull v9.8h, v4.8b, v6.8b
-	WORD $0x4e268089 // smlal2 v9.8h, v4.16b, v6.16b
-	WORD $0x0e26c0aa // smull v10.8h, v5.8b, v6.8b
-	WORD $0x4e2680aa // smlal2 v10.8h, v5.16b, v6.16b
-	VADDP V10.H8, V9.H8, V9.H8
-	VADDP V9.H8, V7.H8, V7.H8
-	WORD $0x4e6028e7 // saddlp v7.4s, v7.8h
-	FLDPQ 64(R1), (F11, F12)
-	FLDPQ 96(R1), (F13, F14)
-	FMOVQ.P 16(R5), F15
-	WORD $0x0e2fc170 // smull v16.8h, v11.8b, v15.8b
-	WORD $0x4e2f8170 // smlal2 v16.8h, v11.16b, v15.16b
-	WORD $0x0e2fc191 // smull v17.8h, v12.8b, v15.8b
-	WORD $0x4e2f8191 // smlal2 v17.8h, v12.16b, v15.16b
-	VADDP V17.H8, V16.H8, V16.H8
-	WORD $0x0e2fc1b2 // smull v18.8h, v13.8b, v15.8b
-	WORD $0x4e2f81b2 // smlal2 v18.8h, v13.16b, v15.16b
-	WORD $0x0e2fc1d3 // smull v19.8h, v14.8b, v15.8b
-	WORD $0x4e2f81d3 // smlal2 v19.8h, v14.16b, v15.16b
-	VADDP V19.H8, V18.H8, V18.H8
-	VADDP V18.H8, V16.H8, V16.H8
-	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
-	FLDPQ.P 32(R2), (F20, F21)
-	FMOVQ (R6), F23
-	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
-	WORD $0x4f979296 // fmul v22.4s, v20.4s, v23.s[0]
-	VFMLA V22.S4, V7.S4, V0.S4
-	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x4f9792b6 // fmul v22.4s, v21.4s, v23.s[0]
-	VFMLA V22.S4, V16.S4, V1.S4
-	FLDPQ 128(R1), (F25, F26)
-	FLDPQ 160(R1), (F27, F28)
-	FMOVQ (R5), F29
-	WORD $0x0e3dc33e // smull v30.8h, v25.8b, v29.8b
-	WORD $0x4e3d833e // smlal2 v30.8h, v25.16b, v29.16b
-	WORD $0x0e3dc35f // smull v31.8h, v26.8b, v29.8b
-	WORD $0x4e3d835f // smlal2 v31.8h, v26.16b, v29.16b
-	VADDP V31.H8, V30.H8, V30.H8
-	WORD $0x0e3dc368 // smull v8.8h, v27.8b, v29.8b
-	WORD $0x4e3d8368 // smlal2 v8.8h, v27.16b, v29.16b
-	WORD $0x0e3dc38a // smull v10.8h, v28.8b, v29.8b
-	WORD $0x4e3d838a // smlal2 v10.8h, v28.16b, v29.16b
-	VADDP V10.H8, V8.H8, V8.H8
-	VADDP V8.H8, V30.H8, V30.H8
-	WORD $0x4e602bde // saddlp v30.4s, v30.8h
-	FLDPQ 192(R1), (F9, F6)
-	FLDPQ 224(R1), (F2, F3)
-	FMOVQ.P 16(R5), F4
-	WORD $0x0e24c125 // smull v5.8h, v9.8b, v4.8b
-	WORD $0x4e248125 // smlal2 v5.8h, v9.16b, v4.16b
-	WORD $0x0e24c0d1 // smull v17.8h, v6.8b, v4.8b
-	WORD $0x4e2480d1 // smlal2 v17.8h, v6.16b, v4.16b
-	VADDP V17.H8, V5.H8, V5.H8
-	WORD $0x0e24c053 // smull v19.8h, v2.8b, v4.8b
-	WORD $0x4e248053 // smlal2 v19.8h, v2.16b, v4.16b
-	WORD $0x0e24c072 // smull v18.8h, v3.8b, v4.8b
-	WORD $0x4e248072 // smlal2 v18.8h, v3.16b, v4.16b
-	VADDP V18.H8, V19.H8, V19.H8
-	VADDP V19.H8, V5.H8, V5.H8
-	WORD $0x4e6028a5 // saddlp v5.4s, v5.8h
-	FLDPQ.P 32(R2), (F15, F11)
-	FMOVQ.P 32(R6), F13
-	WORD $0x4e21dbde // scvtf v30.4s, v30.4s
-	WORD $0x4f8d91ec // fmul v12.4s, v15.4s, v13.s[0]
-	VFMLA V12.S4, V30.S4, V0.S4
-	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
-	WORD $0x4f8d916c // fmul v12.4s, v11.4s, v13.s[0]
-	VFMLA V12.S4, V5.S4, V1.S4
-	ADD $256, R1, R1
-	SUBS $1, R3, R3
-	BNE loop
-	MOVD (R0), R7
-	MOVD 8(R0), R8
-	FSTPQ (F0, F1), (R7)
-	RET
-
-// func panel16UpTo32x2NEON(a *byte)
-TEXT ·panel16UpTo32x2NEON(SB), NOSPLIT, $0-8
-	MOVD a+0(FP), R0
-	MOVD 16(R0), R1
-	MOVD 32(R0), R2
-	MOVD 80(R0), R3
-	MOVD 72(R0), R4
-	MOVD 56(R0), R5
-	MOVD 64(R0), R6
-	ADD R4, R5, R7
-	ADD R4, R6, R8
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-loop:
-	FLDPQ (R1), (F4, F5)
-	FLDPQ 32(R1), (F6, F7)
-	FMOVQ (R5), F8
-	WORD $0x0e28c089 // smull v9.8h, v4.8b, v8.8b
-	WORD $0x4e288089 // smlal2 v9.8h, v4.16b, v8.16b
-	WORD $0x0e28c0aa // smull v10.8h, v5.8b, v8.8b
-	WORD $0x4e2880aa // smlal2 v10.8h, v5.16b, v8.16b
-	VADDP V10.H8, V9.H8, V9.H8
-	WORD $0x0e28c0cb // smull v11.8h, v6.8b, v8.8b
-	WORD $0x4e2880cb // smlal2 v11.8h, v6.16b, v8.16b
-	WORD $0x0e28c0ec // smull v12.8h, v7.8b, v8.8b
-	WORD $0x4e2880ec // smlal2 v12.8h, v7.16b, v8.16b
-	VADDP V12.H8, V11.H8, V11.H8
-	VADDP V11.H8, V9.H8, V9.H8
-	WORD $0x4e602929 // saddlp v9.4s, v9.8h
-	FMOVQ (R7), F13
-	WORD $0x0e2dc08e // smull v14.8h, v4.8b, v13.8b
-	WORD $0x4e2d808e // smlal2 v14.8h, v4.16b, v13.16b
-	WORD $0x0e2dc0af // smull v15.8h, v5.8b, v13.8b
-	WORD $0x4e2d80af // smlal2 v15.8h, v5.16b, v13.16b
-	VADDP V15.H8, V14.H8, V14.H8
-	WORD $0x0e2dc0d0 // smull v16.8h, v6.8b, v13.8b
-	WORD $0x4e2d80d0 // smlal2 v16.8h, v6.16b, v13.16b
-	WORD $0x0e2dc0f1 // smull v17.8h, v7.8b, v13.8b
-	WORD $0x4e2d80f1 // smlal2 v17.8h, v7.16b, v13.16b
-	VADDP V17.H8, V16.H8, V16.H8
-	VADDP V16.H8, V14.H8, V14.H8
-	WORD $0x4e6029ce // saddlp v14.4s, v14.8h
-	FLDPQ 64(R1), (F18, F19)
-	FLDPQ 96(R1), (F20, F21)
-	FMOVQ.P 16(R5), F22
-	WORD $0x0e36c257 // smull v23.8h, v18.8b, v22.8b
-	WORD $0x4e368257 // smlal2 v23.8h, v18.16b, v22.16b
-	WORD $0x0e36c278 // smull v24.8h, v19.8b, v22.8b
-	WORD $0x4e368278 // smlal2 v24.8h, v19.16b, v22.16b
-	VADDP V24.H8, V23.H8, V23.H8
-	WORD $0x0e36c299 // smull v25.8h, v20.8b, v22.8b
-	WORD $0x4e368299 // smlal2 v25.8h, v20.16b, v22.16b
-	WORD $0x0e36c2ba // smull v26.8h, v21.8b, v22.8b
-	WORD $0x4e3682ba // smlal2 v26.8h, v21.16b, v22.16b
-	VADDP V26.H8, V25.H8, V25.H8
-	VADDP V25.H8, V23.H8, V23.H8
-	WORD $0x4e602af7 // saddlp v23.4s, v23.8h
-	FMOVQ.P 16(R7), F27
-	WORD $0x0e3bc25c // smull v28.8h, v18.8b, v27.8b
-	WORD $0x4e3b825c // smlal2 v28.8h, v18.16b, v27.16b
-	WORD $0x0e3bc27d // smull v29.8h, v19.8b, v27.8b
-	WORD $0x4e3b827d // smlal2 v29.8h, v19.16b, v27.16b
-	VADDP V29.H8, V28.H8, V28.H8
-	WORD $0x0e3bc29e // smull v30.8h, v20.8b, v27.8b
-	WORD $0x4e3b829e // smlal2 v30.8h, v20.16b, v27.16b
-	WORD $0x0e3bc2bf // smull v31.8h, v21.8b, v27.8b
-	WORD $0x4e3b82bf // smlal2 v31.8h, v21.16b, v27.16b
-	VADDP V31.H8, V30.H8, V30.H8
-	VADDP V30.H8, V28.H8, V28.H8
-	WORD $0x4e602b9c // saddlp v28.4s, v28.8h
-	FLDPQ.P 32(R2), (F10, F12)
-	FMOVQ (R6), F8
-	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD $0x4f88914b // fmul v11.4s, v10.4s, v8.s[0]
-	VFMLA V11.S4, V9.S4, V0.S4
-	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
-	WORD $0x4f88918b // fmul v11.4s, v12.4s, v8.s[0]
-	VFMLA V11.S4, V23.S4, V1.S4
-	FMOVQ (R8), F8
-	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
-	WORD $0x4f88914b // fmul v11.4s, v10.4s, v8.s[0]
-	VFMLA V11.S4, V14.S4, V2.S4
-	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
-	WORD $0x4f88918b // fmul v11.4s, v12.4s, v8.s[0]
-	VFMLA V11.S4, V28.S4, V3.S4
-	FLDPQ 128(R1), (F17, F16)
-	FLDPQ 160(R1), (F13, F4)
-	FMOVQ (R5), F5
-	WORD $0x0e25c226 // smull v6.8h, v17.8b, v5.8b
-	WORD $0x4e258226 // smlal2 v6.8h, v17.16b, v5.16b
-	WORD $0x0e25c207 // smull v7.8h, v16.8b, v5.8b
-	WORD $0x4e258207 // smlal2 v7.8h, v16.16b, v5.16b
-	VADDP V7.H8, V6.H8, V6.H8
-	WORD $0x0e25c1b8 // smull v24.8h, v13.8b, v5.8b
-	WORD $0x4e2581b8 // smlal2 v24.8h, v13.16b, v5.16b
-	WORD $0x0e25c09a // smull v26.8h, v4.8b, v5.8b
-	WORD $0x4e25809a // smlal2 v26.8h, v4.16b, v5.16b
-	VADDP V26.H8, V24.H8, V24.H8
-	VADDP V24.H8, V6.H8, V6.H8
-	WORD $0x4e6028c6 // saddlp v6.4s, v6.8h
-	FMOVQ (R7), F25
-	WORD $0x0e39c236 // smull v22.8h, v17.8b, v25.8b
-	WORD $0x4e398236 // smlal2 v22.8h, v17.16b, v25.16b
-	WORD $0x0e39c21d // smull v29.8h, v16.8b, v25.8b
-	WORD $0x4e39821d // smlal2 v29.8h, v16.16b, v25.16b
-	VADDP V29.H8, V22.H8, V22.H8
-	WORD $0x0e39c1bf // smull v31.8h, v13.8b, v25.8b
-	WORD $0x4e3981bf // smlal2 v31.8h, v13.16b, v25.16b
-	WORD $0x0e39c09e // smull v30.8h, v4.8b, v25.8b
-	WORD $0x4e39809e // smlal2 v30.8h, v4.16b, v25.16b
-	VADDP V30.H8, V31.H8, V31.H8
-	VADDP V31.H8, V22.H8, V22.H8
-	WORD $0x4e602ad6 // saddlp v22.4s, v22.8h
-	FLDPQ 192(R1), (F27, F18)
-	FLDPQ 224(R1), (F19, F20)
-	FMOVQ.P 16(R5), F21
-	WORD $0x0e35c36a // smull v10.8h, v27.8b, v21.8b
-	WORD $0x4e35836a // smlal2 v10.8h, v27.16b, v21.16b
-	WORD $0x0e35c24c // smull v12.8h, v18.8b, v21.8b
-	WORD $0x4e35824c // smlal2 v12.8h, v18.16b, v21.16b
-	VADDP V12.H8, V10.H8, V10.H8
-	WORD $0x0e35c26b // smull v11.8h, v19.8b, v21.8b
-	WORD $0x4e35826b // smlal2 v11.8h, v19.16b, v21.16b
-	WORD $0x0e35c288 // smull v8.8h, v20.8b, v21.8b
-	WORD $0x4e358288 // smlal2 v8.8h, v20.16b, v21.16b
-	VADDP V8.H8, V11.H8, V11.H8
-	VADDP V11.H8, V10.H8, V10.H8
-	WORD $0x4e60294a // saddlp v10.4s, v10.8h
-	FMOVQ.P 16(R7), F15
-	WORD $0x0e2fc369 // smull v9.8h, v27.8b, v15.8b
-	WORD $0x4e2f8369 // smlal2 v9.8h, v27.16b, v15.16b
-	WORD $0x0e2fc257 // smull v23.8h, v18.8b, v15.8b
-	WORD $0x4e2f8257 // smlal2 v23.8h, v18.16b, v15.16b
-	VADDP V23.H8, V9.H8, V9.H8
-	WORD $0x0e2fc26e // smull v14.8h, v19.8b, v15.8b
-	WORD $0x4e2f826e // smlal2 v14.8h, v19.16b, v15.16b
-	WORD $0x0e2fc29c // smull v28.8h, v20.8b, v15.8b
-	WORD $0x4e2f829c // smlal2 v28.8h, v20.16b, v15.16b
-	VADDP V28.H8, V14.H8, V14.H8
-	VADDP V14.H8, V9.H8, V9.H8
-	WORD $0x4e602929 // saddlp v9.4s, v9.8h
-	FLDPQ.P 32(R2), (F7, F26)
-	FMOVQ.P 32(R6), F5
-	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
-	WORD $0x4f8590f8 // fmul v24.4s, v7.4s, v5.s[0]
-	VFMLA V24.S4, V6.S4, V0.S4
-	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
-	WORD $0x4f859358 // fmul v24.4s, v26.4s, v5.s[0]
-	VFMLA V24.S4, V10.S4, V1.S4
-	FMOVQ.P 32(R8), F5
-	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
-	WORD $0x4f8590f8 // fmul v24.4s, v7.4s, v5.s[0]
-	VFMLA V24.S4, V22.S4, V2.S4
-	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD $0x4f859358 // fmul v24.4s, v26.4s, v5.s[0]
-	VFMLA V24.S4, V9.S4, V3.S4
-	ADD $256, R1, R1
-	SUBS $1, R3, R3
-	BNE loop
-	MOVD (R0), R9
-	MOVD 8(R0), R10
-	FSTPQ (F0, F1), (R9)
-	ADD R10<<2, R9, R9
-	FSTPQ (F2, F3), (R9)
-	RET
-
-// func panel16UpTo32x3NEON(a *byte)
-TEXT ·panel16UpTo32x3NEON(SB), NOSPLIT, $0-8
-	MOVD a+0(FP), R0
-	MOVD 16(R0), R1
-	MOVD 32(R0), R2
-	MOVD 80(R0), R3
-	MOVD 72(R0), R4
-	MOVD 56(R0), R5
-	MOVD 64(R0), R6
-	ADD R4, R5, R7
-	ADD R4, R6, R8
-	ADD R4, R7, R9
-	ADD R4, R8, R10
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-loop:
-	FLDPQ (R1), (F6, F7)
-	FLDPQ 32(R1), (F8, F9)
-	FMOVQ (R5), F10
-	WORD $0x0e2ac0cb // smull v11.8h, v6.8b, v10.8b
-	WORD $0x4e2a80cb // smlal2 v11.8h, v6.16b, v10.16b
-	WORD $0x0e2ac0ec // smull v12.8h, v7.8b, v10.8b
-	WORD $0x4e2a80ec // smlal2 v12.8h, v7.16b, v10.16b
-	VADDP V12.H8, V11.H8, V11.H8
-	WORD $0x0e2ac10d // smull v13.8h, v8.8b, v10.8b
-	WORD $0x4e2a810d // smlal2 v13.8h, v8.16b, v10.16b
-	WORD $0x0e2ac12e // smull v14.8h, v9.8b, v10.8b
-	WORD $0x4e2a812e // smlal2 v14.8h, v9.16b, v10.16b
-	VADDP V14.H8, V13.H8, V13.H8
-	VADDP V13.H8, V11.H8, V11.H8
-	WORD $0x4e60296b // saddlp v11.4s, v11.8h
-	FMOVQ (R7), F15
-	WORD $0x0e2fc0d0 // smull v16.8h, v6.8b, v15.8b
-	WORD $0x4e2f80d0 // smlal2 v16.8h, v6.16b, v15.16b
-	WORD $0x0e2fc0f1 // smull v17.8h, v7.8b, v15.8b
-	WORD $0x4e2f80f1 // smlal2 v17.8h, v7.16b, v15.16b
-	VADDP V17.H8, V16.H8, V16.H8
-	WORD $0x0e2fc112 // smull v18.8h, v8.8b, v15.8b
-	WORD $0x4e2f8112 // smlal2 v18.8h, v8.16b, v15.16b
-	WORD $0x0e2fc133 // smull v19.8h, v9.8b, v15.8b
-	WORD $0x4e2f8133 // smlal2 v19.8h, v9.16b, v15.16b
-	VADDP V19.H8, V18.H8, V18.H8
-	VADDP V18.H8, V16.H8, V16.H8
-	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
-	FMOVQ (R9), F20
-	WORD $0x0e34c0d5 // smull v21.8h, v6.8b, v20.8b
-	WORD $0x4e3480d5 // smlal2 v21.8h, v6.16b, v20.16b
-	WORD $0x0e34c0f6 // smull v22.8h, v7.8b, v20.8b
-	WORD $0x4e3480f6 // smlal2 v22.8h, v7.16b, v20.16b
-	VADDP V22.H8, V21.H8, V21.H8
-	WORD $0x0e34c117 // smull v23.8h, v8.8b, v20.8b
-	WORD $0x4e348117 // smlal2 v23.8h, v8.16b, v20.16b
-	WORD $0x0e34c138 // smull v24.8h, v9.8b, v20.8b
-	WORD $0x4e348138 // smlal2 v24.8h, v9.16b, v20.16b
-	VADDP V24.H8, V23.H8, V23.H8
-	VADDP V23.H8, V21.H8, V21.H8
-	WORD $0x4e602ab5 // saddlp v21.4s, v21.8h
-	FLDPQ 64(R1), (F25, F26)
-	FLDPQ 96(R1), (F27, F28)
-	FMOVQ.P 16(R5), F29
-	WORD $0x0e3dc33e // smull v30.8h, v25.8b, v29.8b
-	WORD $0x4e3d833e // smlal2 v30.8h, v25.16b, v29.16b
-	WORD $0x0e3dc35f // smull v31.8h, v26.8b, v29.8b
-	WORD $0x4e3d835f // smlal2 v31.8h, v26.16b, v29.16b
-	VADDP V31.H8, V30.H8, V30.H8
-	WORD $0x0e3dc36c // smull v12.8h, v27.8b, v29.8b
-	WORD $0x4e3d836c // smlal2 v12.8h, v27.16b, v29.16b
-	WORD $0x0e3dc38e // smull v14.8h, v28.8b, v29.8b
-	WORD $0x4e3d838e // smlal2 v14.8h, v28.16b, v29.16b
-	VADDP V14.H8, V12.H8, V12.H8
-	VADDP V12.H8, V30.H8, V30.H8
-	WORD $0x4e602bde // saddlp v30.4s, v30.8h
-	FMOVQ.P 16(R7), F13
-	WORD $0x0e2dc32a // smull v10.8h, v25.8b, v13.8b
-	WORD $0x4e2d832a // smlal2 v10.8h, v25.16b, v13.16b
-	WORD $0x0e2dc351 // smull v17.8h, v26.8b, v13.8b
-	WORD $0x4e2d8351 // smlal2 v17.8h, v26.16b, v13.16b
-	VADDP V17.H8, V10.H8, V10.H8
-	WORD $0x0e2dc373 // smull v19.8h, v27.8b, v13.8b
-	WORD $0x4e2d8373 // smlal2 v19.8h, v27.16b, v13.16b
-	WORD $0x0e2dc392 // smull v18.8h, v28.8b, v13.8b
-	WORD $0x4e2d8392 // smlal2 v18.8h, v28.16b, v13.16b
-	VADDP V18.H8, V19.H8, V19.H8
-	VADDP V19.H8, V10.H8, V10.H8
-	WORD $0x4e60294a // saddlp v10.4s, v10.8h
-	FMOVQ.P 16(R9), F15
-	WORD $0x0e2fc336 // smull v22.8h, v25.8b, v15.8b
-	WORD $0x4e2f8336 // smlal2 v22.8h, v25.16b, v15.16b
-	WORD $0x0e2fc358 // smull v24.8h, v26.8b, v15.8b
-	WORD $0x4e2f8358 // smlal2 v24.8h, v26.16b, v15.16b
-	VADDP V24.H8, V22.H8, V22.H8
-	WORD $0x0e2fc377 // smull v23.8h, v27.8b, v15.8b
-	WORD $0x4e2f8377 // smlal2 v23.8h, v27.16b, v15.16b
-	WORD $0x0e2fc394 // smull v20.8h, v28.8b, v15.8b
-	WORD $0x4e2f8394 // smlal2 v20.8h, v28.16b, v15.16b
-	VADDP V20.H8, V23.H8, V23.H8
-	VADDP V23.H8, V22.H8, V22.H8
-	WORD $0x4e602ad6 // saddlp v22.4s, v22.8h
-	FLDPQ.P 32(R2), (F6, F7)
-	FMOVQ (R6), F9
-	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD $0x4f8990c8 // fmul v8.4s, v6.4s, v9.s[0]
-	VFMLA V8.S4, V11.S4, V0.S4
-	WORD $0x4e21dbde // scvtf v30.4s, v30.4s
-	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
-	VFMLA V8.S4, V30.S4, V1.S4
-	FMOVQ (R8), F9
-	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x4f8990c8 // fmul v8.4s, v6.4s, v9.s[0]
-	VFMLA V8.S4, V16.S4, V2.S4
-	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
-	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
-	VFMLA V8.S4, V10.S4, V3.S4
-	FMOVQ (R10), F9
-	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
-	WORD $0x4f8990c8 // fmul v8.4s, v6.4s, v9.s[0]
-	VFMLA V8.S4, V21.S4, V4.S4
-	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
-	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
-	VFMLA V8.S4, V22.S4, V5.S4
-	FLDPQ 128(R1), (F14, F12)
-	FLDPQ 160(R1), (F29, F17)
-	FMOVQ (R5), F18
-	WORD $0x0e32c1d3 // smull v19.8h, v14.8b, v18.8b
-	WORD $0x4e3281d3 // smlal2 v19.8h, v14.16b, v18.16b
-	WORD $0x0e32c18d // smull v13.8h, v12.8b, v18.8b
-	WORD $0x4e32818d // smlal2 v13.8h, v12.16b, v18.16b
-	VADDP V13.H8, V19.H8, V19.H8
-	WORD $0x0e32c3b8 // smull v24.8h, v29.8b, v18.8b
-	WORD $0x4e3283b8 // smlal2 v24.8h, v29.16b, v18.16b
-	WORD $0x0e32c234 // smull v20.8h, v17.8b, v18.8b
-	WORD $0x4e328234 // smlal2 v20.8h, v17.16b, v18.16b
-	VADDP V20.H8, V24.H8, V24.H8
-	VADDP V24.H8, V19.H8, V19.H8
-	WORD $0x4e602a73 // saddlp v19.4s, v19.8h
-	FMOVQ (R7), F23
-	WORD $0x0e37c1cf // smull v15.8h, v14.8b, v23.8b
-	WORD $0x4e3781cf // smlal2 v15.8h, v14.16b, v23.16b
-	WORD $0x0e37c199 // smull v25.8h, v12.8b, v23.8b
-	WORD $0x4e378199 // smlal2 v25.8h, v12.16b, v23.16b
-	VADDP V25.H8, V15.H8, V15.H8
-	WORD $0x0e37c3ba // smull v26.8h, v29.8b, v23.8b
-	WORD $0x4e3783ba // smlal2 v26.8h, v29.16b, v23.16b
-	WORD $0x0e37c23b // smull v27.8h, v17.8b, v23.8b
-	WORD $0x4e37823b // smlal2 v27.8h, v17.16b, v23.16b
-	VADDP V27.H8, V26.H8, V26.H8
-	VADDP V26.H8, V15.H8, V15.H8
-	WORD $0x4e6029ef // saddlp v15.4s, v15.8h
-	FMOVQ (R9), F28
-	WORD $0x0e3cc1c6 // smull v6.8h, v14.8b, v28.8b
-	WORD $0x4e3c81c6 // smlal2 v6.8h, v14.16b, v28.16b
-	WORD $0x0e3cc187 // smull v7.8h, v12.8b, v28.8b
-	WORD $0x4e3c8187 // smlal2 v7.8h, v12.16b, v28.16b
-	VADDP V7.H8, V6.H8, V6.H8
-	WORD $0x0e3cc3a8 // smull v8.8h, v29.8b, v28.8b
-	WORD $0x4e3c83a8 // smlal2 v8.8h, v29.16b, v28.16b
-	WORD $0x0e3cc229 // smull v9.8h, v17.8b, v28.8b
-	WORD $0x4e3c8229 // smlal2 v9.8h, v17.16b, v28.16b
-	VADDP V9.H8, V8.H8, V8.H8
-	VADDP V8.H8, V6.H8, V6.H8
-	WORD $0x4e6028c6 // saddlp v6.4s, v6.8h
-	FLDPQ 192(R1), (F31, F11)
-	FLDPQ 224(R1), (F30, F16)
-	FMOVQ.P 16(R5), F10
-	WORD $0x0e2ac3f5 // smull v21.8h, v31.8b, v10.8b
-	WORD $0x4e2a83f5 // smlal2 v21.8h, v31.16b, v10.16b
-	WORD $0x0e2ac176 // smull v22.8h, v11.8b, v10.8b
-	WORD $0x4e2a8176 // smlal2 v22.8h, v11.16b, v10.16b
-	VADDP V22.H8, V21.H8, V21.H8
-	WORD $0x0e2ac3cd // smull v13.8h, v30.8b, v10.8b
-	WORD $0x4e2a83cd // smlal2 v13.8h, v30.16b, v10.16b
-	WORD $0x0e2ac214 // smull v20.8h, v16.8b, v10.8b
-	WORD $0x4e2a8214 // smlal2 v20.8h, v16.16b, v10.16b
-	VADDP V20.H8, V13.H8, V13.H8
-	VADDP V13.H8, V21.H8, V21.H8
-	WORD $0x4e602ab5 // saddlp v21.4s, v21.8h
-	FMOVQ.P 16(R7), F24
-	WORD $0x0e38c3f2 // smull v18.8h, v31.8b, v24.8b
-	WORD $0x4e3883f2 // smlal2 v18.8h, v31.16b, v24.16b
-	WORD $0x0e38c179 // smull v25.8h, v11.8b, v24.8b
-	WORD $0x4e388179 // smlal2 v25.8h, v11.16b, v24.16b
-	VADDP V25.H8, V18.H8, V18.H8
-	WORD $0x0e38c3db // smull v27.8h, v30.8b, v24.8b
-	WORD $0x4e3883db // smlal2 v27.8h, v30.16b, v24.16b
-	WORD $0x0e38c21a // smull v26.8h, v16.8b, v24.8b
-	WORD $0x4e38821a // smlal2 v26.8h, v16.16b, v24.16b
-	VADDP V26.H8, V27.H8, V27.H8
-	VADDP V27.H8, V18.H8, V18.H8
-	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
-	FMOVQ.P 16(R9), F23
-	WORD $0x0e37c3e7 // smull v7.8h, v31.8b, v23.8b
-	WORD $0x4e3783e7 // smlal2 v7.8h, v31.16b, v23.16b
-	WORD $0x0e37c169 // smull v9.8h, v11.8b, v23.8b
-	WORD $0x4e378169 // smlal2 v9.8h, v11.16b, v23.16b
-	VADDP V9.H8, V7.H8, V7.H8
-	WORD $0x0e37c3c8 // smull v8.8h, v30.8b, v23.8b
-	WORD $0x4e3783c8 // smlal2 v8.8h, v30.16b, v23.16b
-	WORD $0x0e37c21c // smull v28.8h, v16.8b, v23.8b
-	WORD $0x4e37821c // smlal2 v28.8h, v16.16b, v23.16b
-	VADDP V28.H8, V8.H8, V8.H8
-	VADDP V8.H8, V7.H8, V7.H8
-	WORD $0x4e6028e7 // saddlp v7.4s, v7.8h
-	FLDPQ.P 32(R2), (F14, F12)
-	FMOVQ.P 32(R6), F17
-	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
-	WORD $0x4f9191dd // fmul v29.4s, v14.4s, v17.s[0]
-	VFMLA V29.S4, V19.S4, V0.S4
-	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
-	WORD $0x4f91919d // fmul v29.4s, v12.4s, v17.s[0]
-	VFMLA V29.S4, V21.S4, V1.S4
-	FMOVQ.P 32(R8), F17
-	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
-	WORD $0x4f9191dd // fmul v29.4s, v14.4s, v17.s[0]
-	VFMLA V29.S4, V15.S4, V2.S4
-	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD $0x4f91919d // fmul v29.4s, v12.4s, v17.s[0]
-	VFMLA V29.S4, V18.S4, V3.S4
-	FMOVQ.P 32(R10), F17
-	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
-	WORD $0x4f9191dd // fmul v29.4s, v14.4s, v17.s[0]
-	VFMLA V29.S4, V6.S4, V4.S4
-	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
-	WORD $0x4f91919d // fmul v29.4s, v12.4s, v17.s[0]
-	VFMLA V29.S4, V7.S4, V5.S4
-	ADD $256, R1, R1
-	SUBS $1, R3, R3
-	BNE loop
-	MOVD (R0), R11
-	MOVD 8(R0), R12
-	FSTPQ (F0, F1), (R11)
-	ADD R12<<2, R11, R11
-	FSTPQ (F2, F3), (R11)
-	ADD R12<<2, R11, R11
-	FSTPQ (F4, F5), (R11)
-	RET
-
-// func panel16UpTo32x4NEON(a *byte)
-TEXT ·panel16UpTo32x4NEON(SB), NOSPLIT, $0-8
-	MOVD a+0(FP), R0
-	MOVD 16(R0), R1
-	MOVD 32(R0), R2
-	MOVD 80(R0), R3
-	MOVD 72(R0), R4
-	MOVD 56(R0), R5
-	MOVD 64(R0), R6
-	ADD R4, R5, R7
-	ADD R4, R6, R8
-	ADD R4, R7, R9
-	ADD R4, R8, R10
-	ADD R4, R9, R11
-	ADD R4, R10, R12
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-loop:
-	FLDPQ (R1), (F8, F9)
-	FLDPQ 32(R1), (F10, F11)
-	FMOVQ (R5), F12
-	WORD $0x0e2cc10d // smull v13.8h, v8.8b, v12.8b
-	WORD $0x4e2c810d // smlal2 v13.8h, v8.16b, v12.16b
-	WORD $0x0e2cc12e // smull v14.8h, v9.8b, v12.8b
-	WORD $0x4e2c812e // smlal2 v14.8h, v9.16b, v12.16b
-	VADDP V14.H8, V13.H8, V13.H8
-	WORD $0x0e2cc14f // smull v15.8h, v10.8b, v12.8b
-	WORD $0x4e2c814f // smlal2 v15.8h, v10.16b, v12.16b
-	WORD $0x0e2cc170 // smull v16.8h, v11.8b, v12.8b
-	WORD $0x4e2c8170 // smlal2 v16.8h, v11.16b, v12.16b
-	VADDP V16.H8, V15.H8, V15.H8
-	VADDP V15.H8, V13.H8, V13.H8
-	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
-	FMOVQ (R7), F17
-	WORD $0x0e31c112 // smull v18.8h, v8.8b, v17.8b
-	WORD $0x4e318112 // smlal2 v18.8h, v8.16b, v17.16b
-	WORD $0x0e31c133 // smull v19.8h, v9.8b, v17.8b
-	WORD $0x4e318133 // smlal2 v19.8h, v9.16b, v17.16b
-	VADDP V19.H8, V18.H8, V18.H8
-	WORD $0x0e31c154 // smull v20.8h, v10.8b, v17.8b
-	WORD $0x4e318154 // smlal2 v20.8h, v10.16b, v17.16b
-	WORD $0x0e31c175 // smull v21.8h, v11.8b, v17.8b
-	WORD $0x4e318175 // smlal2 v21.8h, v11.16b, v17.16b
-	VADDP V21.H8, V20.H8, V20.H8
-	VADDP V20.H8, V18.H8, V18.H8
-	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
-	FMOVQ (R9), F22
-	WORD $0x0e36c117 // smull v23.8h, v8.8b, v22.8b
-	WORD $0x4e368117 // smlal2 v23.8h, v8.16b, v22.16b
-	WORD $0x0e36c138 // smull v24.8h, v9.8b, v22.8b
-	WORD $0x4e368138 // smlal2 v24.8h, v9.16b, v22.16b
-	VADDP V24.H8, V23.H8, V23.H8
-	WORD $0x0e36c159 // smull v25.8h, v10.8b, v22.8b
-	WORD $0x4e368159 // smlal2 v25.8h, v10.16b, v22.16b
-	WORD $0x0e36c17a // smull v26.8h, v11.8b, v22.8b
-	WORD $0x4e36817a // smlal2 v26.8h, v11.16b, v22.16b
-	VADDP V26.H8, V25.H8, V25.H8
-	VADDP V25.H8, V23.H8, V23.H8
-	WORD $0x4e602af7 // saddlp v23.4s, v23.8h
-	FMOVQ (R11), F27
-	WORD $0x0e3bc11c // smull v28.8h, v8.8b, v27.8b
-	WORD $0x4e3b811c // smlal2 v28.8h, v8.16b, v27.16b
-	WORD $0x0e3bc13d // smull v29.8h, v9.8b, v27.8b
-	WORD $0x4e3b813d // smlal2 v29.8h, v9.16b, v27.16b
-	VADDP V29.H8, V28.H8, V28.H8
-	WORD $0x0e3bc15e // smull v30.8h, v10.8b, v27.8b
-	WORD $0x4e3b815e // smlal2 v30.8h, v10.16b, v27.16b
-	WORD $0x0e3bc17f // smull v31.8h, v11.8b, v27.8b
-	WORD $0x4e3b817f // smlal2 v31.8h, v11.16b, v27.16b
-	VADDP V31.H8, V30.H8, V30.H8
-	VADDP V30.H8, V28.H8, V28.H8
-	WORD $0x4e602b9c // saddlp v28.4s, v28.8h
-	FLDPQ 64(R1), (F14, F16)
-	FLDPQ 96(R1), (F15, F12)
-	FMOVQ.P 16(R5), F19
-	WORD $0x0e33c1d5 // smull v21.8h, v14.8b, v19.8b
-	WORD $0x4e3381d5 // smlal2 v21.8h, v14.16b, v19.16b
-	WORD $0x0e33c214 // smull v20.8h, v16.8b, v19.8b
-	WORD $0x4e338214 // smlal2 v20.8h, v16.16b, v19.16b
-	VADDP V20.H8, V21.H8, V21.H8
-	WORD $0x0e33c1f1 // smull v17.8h, v15.8b, v19.8b
-	WORD $0x4e3381f1 // smlal2 v17.8h, v15.16b, v19.16b
-	WORD $0x0e33c198 // smull v24.8h, v12.8b, v19.8b
-	WORD $0x4e338198 // smlal2 v24.8h, v12.16b, v19.16b
-	VADDP V24.H8, V17.H8, V17.H8
-	VADDP V17.H8, V21.H8, V21.H8
-	WORD $0x4e602ab5 // saddlp v21.4s, v21.8h
-	FMOVQ.P 16(R7), F26
-	WORD $0x0e3ac1d9 // smull v25.8h, v14.8b, v26.8b
-	WORD $0x4e3a81d9 // smlal2 v25.8h, v14.16b, v26.16b
-	WORD $0x0e3ac216 // smull v22.8h, v16.8b, v26.8b
-	WORD $0x4e3a8216 // smlal2 v22.8h, v16.16b, v26.16b
-	VADDP V22.H8, V25.H8, V25.H8
-	WORD $0x0e3ac1fd // smull v29.8h, v15.8b, v26.8b
-	WORD $0x4e3a81fd // smlal2 v29.8h, v15.16b, v26.16b
-	WORD $0x0e3ac19f // smull v31.8h, v12.8b, v26.8b
-	WORD $0x4e3a819f // smlal2 v31.8h, v12.16b, v26.16b
-	VADDP V31.H8, V29.H8, V29.H8
-	VADDP V29.H8, V25.H8, V25.H8
-	WORD $0x4e602b39 // saddlp v25.4s, v25.8h
-	FMOVQ.P 16(R9), F30
-	WORD $0x0e3ec1db // smull v27.8h, v14.8b, v30.8b
-	WORD $0x4e3e81db // smlal2 v27.8h, v14.16b, v30.16b
-	WORD $0x0e3ec208 // smull v8.8h, v16.8b, v30.8b
-	WORD $0x4e3e8208 // smlal2 v8.8h, v16.16b, v30.16b
-	VADDP V8.H8, V27.H8, V27.H8
-	WORD $0x0e3ec1e9 // smull v9.8h, v15.8b, v30.8b
-	WORD $0x4e3e81e9 // smlal2 v9.8h, v15.16b, v30.16b
-	WORD $0x0e3ec18a // smull v10.8h, v12.8b, v30.8b
-	WORD $0x4e3e818a // smlal2 v10.8h, v12.16b, v30.16b
-	VADDP V10.H8, V9.H8, V9.H8
-	VADDP V9.H8, V27.H8, V27.H8
-	WORD $0x4e602b7b // saddlp v27.4s, v27.8h
-	FMOVQ.P 16(R11), F11
-	WORD $0x0e2bc1d4 // smull v20.8h, v14.8b, v11.8b
-	WORD $0x4e2b81d4 // smlal2 v20.8h, v14.16b, v11.16b
-	WORD $0x0e2bc218 // smull v24.8h, v16.8b, v11.8b
-	WORD $0x4e2b8218 // smlal2 v24.8h, v16.16b, v11.16b
-	VADDP V24.H8, V20.H8, V20.H8
-	WORD $0x0e2bc1f1 // smull v17.8h, v15.8b, v11.8b
-	WORD $0x4e2b81f1 // smlal2 v17.8h, v15.16b, v11.16b
-	WORD $0x0e2bc193 // smull v19.8h, v12.8b, v11.8b
-	WORD $0x4e2b8193 // smlal2 v19.8h, v12.16b, v11.16b
-	VADDP V19.H8, V17.H8, V17.H8
-	VADDP V17.H8, V20.H8, V20.H8
-	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
-	FLDPQ.P 32(R2), (F22, F31)
-	FMOVQ (R6), F26
-	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
-	WORD $0x4f9a92dd // fmul v29.4s, v22.4s, v26.s[0]
-	VFMLA V29.S4, V13.S4, V0.S4
-	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
-	WORD $0x4f9a93fd // fmul v29.4s, v31.4s, v26.s[0]
-	VFMLA V29.S4, V21.S4, V1.S4
-	FMOVQ (R8), F26
-	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD $0x4f9a92dd // fmul v29.4s, v22.4s, v26.s[0]
-	VFMLA V29.S4, V18.S4, V2.S4
-	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
-	WORD $0x4f9a93fd // fmul v29.4s, v31.4s, v26.s[0]
-	VFMLA V29.S4, V25.S4, V3.S4
-	FMOVQ (R10), F26
-	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
-	WORD $0x4f9a92dd // fmul v29.4s, v22.4s, v26.s[0]
-	VFMLA V29.S4, V23.S4, V4.S4
-	WORD $0x4e21db7b // scvtf v27.4s, v27.4s
-	WORD $0x4f9a93fd // fmul v29.4s, v31.4s, v26.s[0]
-	VFMLA V29.S4, V27.S4, V5.S4
-	FMOVQ (R12), F26
-	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
-	WORD $0x4f9a92dd // fmul v29.4s, v22.4s, v26.s[0]
-	VFMLA V29.S4, V28.S4, V6.S4
-	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
-	WORD $0x4f9a93fd // fmul v29.4s, v31.4s, v26.s[0]
-	VFMLA V29.S4, V20.S4, V7.S4
-	FLDPQ 128(R1), (F10, F9)
-	FLDPQ 160(R1), (F30, F24)
-	FMOVQ (R5), F19
-	WORD $0x0e33c151 // smull v17.8h, v10.8b, v19.8b
-	WORD $0x4e338151 // smlal2 v17.8h, v10.16b, v19.16b
-	WORD $0x0e33c12b // smull v11.8h, v9.8b, v19.8b
-	WORD $0x4e33812b // smlal2 v11.8h, v9.16b, v19.16b
-	VADDP V11.H8, V17.H8, V17.H8
-	WORD $0x0e33c3ce // smull v14.8h, v30.8b, v19.8b
-	WORD $0x4e3383ce // smlal2 v14.8h, v30.16b, v19.16b
-	WORD $0x0e33c310 // smull v16.8h, v24.8b, v19.8b
-	WORD $0x4e338310 // smlal2 v16.8h, v24.16b, v19.16b
-	VADDP V16.H8, V14.H8, V14.H8
-	VADDP V14.H8, V17.H8, V17.H8
-	WORD $0x4e602a31 // saddlp v17.4s, v17.8h
-	FMOVQ (R7), F15
-	WORD $0x0e2fc14c // smull v12.8h, v10.8b, v15.8b
-	WORD $0x4e2f814c // smlal2 v12.8h, v10.16b, v15.16b
-	WORD $0x0e2fc136 // smull v22.8h, v9.8b, v15.8b
-	WORD $0x4e2f8136 // smlal2 v22.8h, v9.16b, v15.16b
-	VADDP V22.H8, V12.H8, V12.H8
-	WORD $0x0e2fc3df // smull v31.8h, v30.8b, v15.8b
-	WORD $0x4e2f83df // smlal2 v31.8h, v30.16b, v15.16b
-	WORD $0x0e2fc31d // smull v29.8h, v24.8b, v15.8b
-	WORD $0x4e2f831d // smlal2 v29.8h, v24.16b, v15.16b
-	VADDP V29.H8, V31.H8, V31.H8
-	VADDP V31.H8, V12.H8, V12.H8
-	WORD $0x4e60298c // saddlp v12.4s, v12.8h
-	FMOVQ (R9), F26
-	WORD $0x0e3ac148 // smull v8.8h, v10.8b, v26.8b
-	WORD $0x4e3a8148 // smlal2 v8.8h, v10.16b, v26.16b
-	WORD $0x0e3ac12d // smull v13.8h, v9.8b, v26.8b
-	WORD $0x4e3a812d // smlal2 v13.8h, v9.16b, v26.16b
-	VADDP V13.H8, V8.H8, V8.H8
-	WORD $0x0e3ac3d5 // smull v21.8h, v30.8b, v26.8b
-	WORD $0x4e3a83d5 // smlal2 v21.8h, v30.16b, v26.16b
-	WORD $0x0e3ac312 // smull v18.8h, v24.8b, v26.8b
-	WORD $0x4e3a8312 // smlal2 v18.8h, v24.16b, v26.16b
-	VADDP V18.H8, V21.H8, V21.H8
-	VADDP V21.H8, V8.H8, V8.H8
-	WORD $0x4e602908 // saddlp v8.4s, v8.8h
-	FMOVQ (R11), F25
-	WORD $0x0e39c157 // smull v23.8h, v10.8b, v25.8b
-	WORD $0x4e398157 // smlal2 v23.8h, v10.16b, v25.16b
-	WORD $0x0e39c13b // smull v27.8h, v9.8b, v25.8b
-	WORD $0x4e39813b // smlal2 v27.8h, v9.16b, v25.16b
-	VADDP V27.H8, V23.H8, V23.H8
-	WORD $0x0e39c3dc // smull v28.8h, v30.8b, v25.8b
-	WORD $0x4e3983dc // smlal2 v28.8h, v30.16b, v25.16b
-	WORD $0x0e39c314 // smull v20.8h, v24.8b, v25.8b
-	WORD $0x4e398314 // smlal2 v20.8h, v24.16b, v25.16b
-	VADDP V20.H8, V28.H8, V28.H8
-	VADDP V28.H8, V23.H8, V23.H8
-	WORD $0x4e602af7 // saddlp v23.4s, v23.8h
-	FLDPQ 192(R1), (F11, F16)
-	FLDPQ 224(R1), (F14, F19)
-	FMOVQ.P 16(R5), F22
-	WORD $0x0e36c17d // smull v29.8h, v11.8b, v22.8b
-	WORD $0x4e36817d // smlal2 v29.8h, v11.16b, v22.16b
-	WORD $0x0e36c21f // smull v31.8h, v16.8b, v22.8b
-	WORD $0x4e36821f // smlal2 v31.8h, v16.16b, v22.16b
-	VADDP V31.H8, V29.H8, V29.H8
-	WORD $0x0e36c1cf // smull v15.8h, v14.8b, v22.8b
-	WORD $0x4e3681cf // smlal2 v15.8h, v14.16b, v22.16b
-	WORD $0x0e36c26d // smull v13.8h, v19.8b, v22.8b
-	WORD $0x4e36826d // smlal2 v13.8h, v19.16b, v22.16b
-	VADDP V13.H8, V15.H8, V15.H8
-	VADDP V15.H8, V29.H8, V29.H8
-	WORD $0x4e602bbd // saddlp v29.4s, v29.8h
-	FMOVQ.P 16(R7), F18
-	WORD $0x0e32c175 // smull v21.8h, v11.8b, v18.8b
-	WORD $0x4e328175 // smlal2 v21.8h, v11.16b, v18.16b
-	WORD $0x0e32c21a // smull v26.8h, v16.8b, v18.8b
-	WORD $0x4e32821a // smlal2 v26.8h, v16.16b, v18.16b
-	VADDP V26.H8, V21.H8, V21.H8
-	WORD $0x0e32c1db // smull v27.8h, v14.8b, v18.8b
-	WORD $0x4e3281db // smlal2 v27.8h, v14.16b, v18.16b
-	WORD $0x0e32c274 // smull v20.8h, v19.8b, v18.8b
-	WORD $0x4e328274 // smlal2 v20.8h, v19.16b, v18.16b
-	VADDP V20.H8, V27.H8, V27.H8
-	VADDP V27.H8, V21.H8, V21.H8
-	WORD $0x4e602ab5 // saddlp v21.4s, v21.8h
-	FMOVQ.P 16(R9), F28
-	WORD $0x0e3cc179 // smull v25.8h, v11.8b, v28.8b
-	WORD $0x4e3c8179 // smlal2 v25.8h, v11.16b, v28.16b
-	WORD $0x0e3cc20a // smull v10.8h, v16.8b, v28.8b
-	WORD $0x4e3c820a // smlal2 v10.8h, v16.16b, v28.16b
-	VADDP V10.H8, V25.H8, V25.H8
-	WORD $0x0e3cc1c9 // smull v9.8h, v14.8b, v28.8b
-	WORD $0x4e3c81c9 // smlal2 v9.8h, v14.16b, v28.16b
-	WORD $0x0e3cc27e // smull v30.8h, v19.8b, v28.8b
-	WORD $0x4e3c827e // smlal2 v30.8h, v19.16b, v28.16b
-	VADDP V30.H8, V9.H8, V9.H8
-	VADDP V9.H8, V25.H8, V25.H8
-	WORD $0x4e602b39 // saddlp v25.4s, v25.8h
-	FMOVQ.P 16(R11), F24
-	WORD $0x0e38c17f // smull v31.8h, v11.8b, v24.8b
-	WORD $0x4e38817f // smlal2 v31.8h, v11.16b, v24.16b
-	WORD $0x0e38c20d // smull v13.8h, v16.8b, v24.8b
-	WORD $0x4e38820d // smlal2 v13.8h, v16.16b, v24.16b
-	VADDP V13.H8, V31.H8, V31.H8
-	WORD $0x0e38c1cf // smull v15.8h, v14.8b, v24.8b
-	WORD $0x4e3881cf // smlal2 v15.8h, v14.16b, v24.16b
-	WORD $0x0e38c276 // smull v22.8h, v19.8b, v24.8b
-	WORD $0x4e388276 // smlal2 v22.8h, v19.16b, v24.16b
-	VADDP V22.H8, V15.H8, V15.H8
-	VADDP V15.H8, V31.H8, V31.H8
-	WORD $0x4e602bff // saddlp v31.4s, v31.8h
-	FLDPQ.P 32(R2), (F26, F20)
-	FMOVQ.P 32(R6), F18
-	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
-	WORD $0x4f92935b // fmul v27.4s, v26.4s, v18.s[0]
-	VFMLA V27.S4, V17.S4, V0.S4
-	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
-	WORD $0x4f92929b // fmul v27.4s, v20.4s, v18.s[0]
-	VFMLA V27.S4, V29.S4, V1.S4
-	FMOVQ.P 32(R8), F18
-	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
-	WORD $0x4f92935b // fmul v27.4s, v26.4s, v18.s[0]
-	VFMLA V27.S4, V12.S4, V2.S4
-	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
-	WORD $0x4f92929b // fmul v27.4s, v20.4s, v18.s[0]
-	VFMLA V27.S4, V21.S4, V3.S4
-	FMOVQ.P 32(R10), F18
-	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD $0x4f92935b // fmul v27.4s, v26.4s, v18.s[0]
-	VFMLA V27.S4, V8.S4, V4.S4
-	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
-	WORD $0x4f92929b // fmul v27.4s, v20.4s, v18.s[0]
-	VFMLA V27.S4, V25.S4, V5.S4
-	FMOVQ.P 32(R12), F18
-	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
-	WORD $0x4f92935b // fmul v27.4s, v26.4s, v18.s[0]
-	VFMLA V27.S4, V23.S4, V6.S4
-	WORD $0x4e21dbff // scvtf v31.4s, v31.4s
-	WORD $0x4f92929b // fmul v27.4s, v20.4s, v18.s[0]
-	VFMLA V27.S4, V31.S4, V7.S4
-	ADD $256, R1, R1
-	SUBS $1, R3, R3
-	BNE loop
-	MOVD (R0), R13
-	MOVD 8(R0), R14
-	FSTPQ (F0, F1), (R13)
-	ADD R14<<2, R13, R13
-	FSTPQ (F2, F3), (R13)
-	ADD R14<<2, R13, R13
-	FSTPQ (F4, F5), (R13)
-	ADD R14<<2, R13, R13
-	FSTPQ (F6, F7), (R13)
-	RET
-
-// func panel16UpTo64x1NEON(a *byte)
-TEXT ·panel16UpTo64x1NEON(SB), NOSPLIT, $0-8
-	MOVD a+0(FP), R0
-	MOVD 16(R0), R1
-	MOVD 32(R0), R2
-	MOVD 80(R0), R3
-	MOVD 72(R0), R4
-	MOVD 56(R0), R5
-	MOVD 64(R0), R6
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-loop:
-	FLDPQ (R1), (F2, F3)
-	FLDPQ 32(R1), (F4, F5)
-	FMOVQ (R5), F6
-	WORD $0x0e26c047 // smull v7.8h, v2.8b, v6.8b
-	WORD $0x4e268047 // smlal2 v7.8h, v2.16b, v6.16b
-	WORD $0x0e26c068 // smull v8.8h, v3.8b, v6.8b
-	WORD $0x4e268068 // smlal2 v8.8h, v3.16b, v6.16b
-	VADDP V8.H8, V7.H8, V7.H8
-	WORD $0x0e26c089 // smull v9.8h, v4.8b, v6.8b
-	WORD $0x4e268089 // smlal2 v9.8h, v4.16b, v6.16b
-	WORD $0x0e26c0aa // smull v10.8h, v5.8b, v6.8b
-	WORD $0x4e2680aa // smlal2 v10.8h, v5.16b, v6.16b
-	VADDP V10.H8, V9.H8, V9.H8
-	WORD $0x4e6028e7 // saddlp v7.4s, v7.8h
-	WORD $0x4e602929 // saddlp v9.4s, v9.8h
-	VADDP V9.S4, V7.S4, V7.S4
-	FLDPQ 64(R1), (F11, F12)
-	FLDPQ 96(R1), (F13, F14)
-	FMOVQ.P 16(R5), F15
-	WORD $0x0e2fc170 // smull v16.8h, v11.8b, v15.8b
-	WORD $0x4e2f8170 // smlal2 v16.8h, v11.16b, v15.16b
-	WORD $0x0e2fc191 // smull v17.8h, v12.8b, v15.8b
-	WORD $0x4e2f8191 // smlal2 v17.8h, v12.16b, v15.16b
-	VADDP V17.H8, V16.H8, V16.H8
-	WORD $0x0e2fc1b2 // smull v18.8h, v13.8b, v15.8b
-	WORD $0x4e2f81b2 // smlal2 v18.8h, v13.16b, v15.16b
-	WORD $0x0e2fc1d3 // smull v19.8h, v14.8b, v15.8b
-	WORD $0x4e2f81d3 // smlal2 v19.8h, v14.16b, v15.16b
-	VADDP V19.H8, V18.H8, V18.H8
-	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
-	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
-	VADDP V18.S4, V16.S4, V16.S4
-	FLDPQ.P 32(R2), (F20, F21)
-	FMOVQ (R6), F23
-	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
-	WORD $0x4f979296 // fmul v22.4s, v20.4s, v23.s[0]
-	VFMLA V22.S4, V7.S4, V0.S4
-	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x4f9792b6 // fmul v22.4s, v21.4s, v23.s[0]
-	VFMLA V22.S4, V16.S4, V1.S4
-	FLDPQ 128(R1), (F25, F26)
-	FLDPQ 160(R1), (F27, F28)
-	FMOVQ (R5), F29
-	WORD $0x0e3dc33e // smull v30.8h, v25.8b, v29.8b
-	WORD $0x4e3d833e // smlal2 v30.8h, v25.16b, v29.16b
-	WORD $0x0e3dc35f // smull v31.8h, v26.8b, v29.8b
-	WORD $0x4e3d835f // smlal2 v31.8h, v26.16b, v29.16b
-	VADDP V31.H8, V30.H8, V30.H8
-	WORD $0x0e3dc368 // smull v8.8h, v27.8b, v29.8b
-	WORD $0x4e3d8368 // smlal2 v8.8h, v27.16b, v29.16b
-	WORD $0x0e3dc38a // smull v10.8h, v28.8b, v29.8b
-	WORD $0x4e3d838a // smlal2 v10.8h, v28.16b, v29.16b
-	VADDP V10.H8, V8.H8, V8.H8
-	WORD $0x4e602bde // saddlp v30.4s, v30.8h
-	WORD $0x4e602908 // saddlp v8.4s, v8.8h
-	VADDP V8.S4, V30.S4, V30.S4
-	FLDPQ 192(R1), (F9, F6)
-	FLDPQ 224(R1), (F2, F3)
-	FMOVQ.P 16(R5), F4
-	WORD $0x0e24c125 // smull v5.8h, v9.8b, v4.8b
-	WORD $0x4e248125 // smlal2 v5.8h, v9.16b, v4.16b
-	WORD $0x0e24c0d1 // smull v17.8h, v6.8b, v4.8b
-	WORD $0x4e2480d1 // smlal2 v17.8h, v6.16b, v4.16b
-	VADDP V17.H8, V5.H8, V5.H8
-	WORD $0x0e24c053 // smull v19.8h, v2.8b, v4.8b
-	WORD $0x4e248053 // smlal2 v19.8h, v2.16b, v4.16b
-	WORD $0x0e24c072 // smull v18.8h, v3.8b, v4.8b
-	WORD $0x4e248072 // smlal2 v18.8h, v3.16b, v4.16b
-	VADDP V18.H8, V19.H8, V19.H8
-	WORD $0x4e6028a5 // saddlp v5.4s, v5.8h
-	WORD $0x4e602a73 // saddlp v19.4s, v19.8h
-	VADDP V19.S4, V5.S4, V5.S4
-	FLDPQ.P 32(R2), (F15, F11)
-	FMOVQ.P 32(R6), F13
-	WORD $0x4e21dbde // scvtf v30.4s, v30.4s
-	WORD $0x4f8d91ec // fmul v12.4s, v15.4s, v13.s[0]
-	VFMLA V12.S4, V30.S4, V0.S4
-	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
-	WORD $0x4f8d916c // fmul v12.4s, v11.4s, v13.s[0]
-	VFMLA V12.S4, V5.S4, V1.S4
-	ADD $256, R1, R1
-	SUBS $1, R3, R3
-	BNE loop
-	MOVD (R0), R7
-	MOVD 8(R0), R8
-	FSTPQ (F0, F1), (R7)
-	RET
-
-// func panel16UpTo64x2NEON(a *byte)
-TEXT ·panel16UpTo64x2NEON(SB), NOSPLIT, $0-8
-	MOVD a+0(FP), R0
-	MOVD 16(R0), R1
-	MOVD 32(R0), R2
-	MOVD 80(R0), R3
-	MOVD 72(R0), R4
-	MOVD 56(R0), R5
-	MOVD 64(R0), R6
-	ADD R4, R5, R7
-	ADD R4, R6, R8
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-loop:
-	FLDPQ (R1), (F4, F5)
-	FLDPQ 32(R1), (F6, F7)
-	FMOVQ (R5), F8
-	WORD $0x0e28c089 // smull v9.8h, v4.8b, v8.8b
-	WORD $0x4e288089 // smlal2 v9.8h, v4.16b, v8.16b
-	WORD $0x0e28c0aa // smull v10.8h, v5.8b, v8.8b
-	WORD $0x4e2880aa // smlal2 v10.8h, v5.16b, v8.16b
-	VADDP V10.H8, V9.H8, V9.H8
-	WORD $0x0e28c0cb // smull v11.8h, v6.8b, v8.8b
-	WORD $0x4e2880cb // smlal2 v11.8h, v6.16b, v8.16b
-	WORD $0x0e28c0ec // smull v12.8h, v7.8b, v8.8b
-	WORD $0x4e2880ec // smlal2 v12.8h, v7.16b, v8.16b
-	VADDP V12.H8, V11.H8, V11.H8
-	WORD $0x4e602929 // saddlp v9.4s, v9.8h
-	WORD $0x4e60296b // saddlp v11.4s, v11.8h
-	VADDP V11.S4, V9.S4, V9.S4
-	FMOVQ (R7), F13
-	WORD $0x0e2dc08e // smull v14.8h, v4.8b, v13.8b
-	WORD $0x4e2d808e // smlal2 v14.8h, v4.16b, v13.16b
-	WORD $0x0e2dc0af // smull v15.8h, v5.8b, v13.8b
-	WORD $0x4e2d80af // smlal2 v15.8h, v5.16b, v13.16b
-	VADDP V15.H8, V14.H8, V14.H8
-	WORD $0x0e2dc0d0 // smull v16.8h, v6.8b, v13.8b
-	WORD $0x4e2d80d0 // smlal2 v16.8h, v6.16b, v13.16b
-	WORD $0x0e2dc0f1 // smull v17.8h, v7.8b, v13.8b
-	WORD $0x4e2d80f1 // smlal2 v17.8h, v7.16b, v13.16b
-	VADDP V17.H8, V16.H8, V16.H8
-	WORD $0x4e6029ce // saddlp v14.4s, v14.8h
-	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
-	VADDP V16.S4, V14.S4, V14.S4
-	FLDPQ 64(R1), (F18, F19)
-	FLDPQ 96(R1), (F20, F21)
-	FMOVQ.P 16(R5), F22
-	WORD $0x0e36c257 // smull v23.8h, v18.8b, v22.8b
-	WORD $0x4e368257 // smlal2 v23.8h, v18.16b, v22.16b
-	WORD $0x0e36c278 // smull v24.8h, v19.8b, v22.8b
-	WORD $0x4e368278 // smlal2 v24.8h, v19.16b, v22.16b
-	VADDP V24.H8, V23.H8, V23.H8
-	WORD $0x0e36c299 // smull v25.8h, v20.8b, v22.8b
-	WORD $0x4e368299 // smlal2 v25.8h, v20.16b, v22.16b
-	WORD $0x0e36c2ba // smull v26.8h, v21.8b, v22.8b
-	WORD $0x4e3682ba // smlal2 v26.8h, v21.16b, v22.16b
-	VADDP V26.H8, V25.H8, V25.H8
-	WORD $0x4e602af7 // saddlp v23.4s, v23.8h
-	WORD $0x4e602b39 // saddlp v25.4s, v25.8h
-	VADDP V25.S4, V23.S4, V23.S4
-	FMOVQ.P 16(R7), F27
-	WORD $0x0e3bc25c // smull v28.8h, v18.8b, v27.8b
-	WORD $0x4e3b825c // smlal2 v28.8h, v18.16b, v27.16b
-	WORD $0x0e3bc27d // smull v29.8h, v19.8b, v27.8b
-	WORD $0x4e3b827d // smlal2 v29.8h, v19.16b, v27.16b
-	VADDP V29.H8, V28.H8, V28.H8
-	WORD $0x0e3bc29e // smull v30.8h, v20.8b, v27.8b
-	WORD $0x4e3b829e // smlal2 v30.8h, v20.16b, v27.16b
-	WORD $0x0e3bc2bf // smull v31.8h, v21.8b, v27.8b
-	WORD $0x4e3b82bf // smlal2 v31.8h, v21.16b, v27.16b
-	VADDP V31.H8, V30.H8, V30.H8
-	WORD $0x4e602b9c // saddlp v28.4s, v28.8h
-	WORD $0x4e602bde // saddlp v30.4s, v30.8h
-	VADDP V30.S4, V28.S4, V28.S4
-	FLDPQ.P 32(R2), (F10, F12)
-	FMOVQ (R6), F8
-	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD $0x4f88914b // fmul v11.4s, v10.4s, v8.s[0]
-	VFMLA V11.S4, V9.S4, V0.S4
-	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
-	WORD $0x4f88918b // fmul v11.4s, v12.4s, v8.s[0]
-	VFMLA V11.S4, V23.S4, V1.S4
-	FMOVQ (R8), F8
-	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
-	WORD $0x4f88914b // fmul v11.4s, v10.4s, v8.s[0]
-	VFMLA V11.S4, V14.S4, V2.S4
-	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
-	WORD $0x4f88918b // fmul v11.4s, v12.4s, v8.s[0]
-	VFMLA V11.S4, V28.S4, V3.S4
-	FLDPQ 128(R1), (F17, F16)
-	FLDPQ 160(R1), (F13, F4)
-	FMOVQ (R5), F5
-	WORD $0x0e25c226 // smull v6.8h, v17.8b, v5.8b
-	WORD $0x4e258226 // smlal2 v6.8h, v17.16b, v5.16b
-	WORD $0x0e25c207 // smull v7.8h, v16.8b, v5.8b
-	WORD $0x4e258207 // smlal2 v7.8h, v16.16b, v5.16b
-	VADDP V7.H8, V6.H8, V6.H8
-	WORD $0x0e25c1b8 // smull v24.8h, v13.8b, v5.8b
-	WORD $0x4e2581b8 // smlal2 v24.8h, v13.16b, v5.16b
-	WORD $0x0e25c09a // smull v26.8h, v4.8b, v5.8b
-	WORD $0x4e25809a // smlal2 v26.8h, v4.16b, v5.16b
-	VADDP V26.H8, V24.H8, V24.H8
-	WORD $0x4e6028c6 // saddlp v6.4s, v6.8h
-	WORD $0x4e602b18 // saddlp v24.4s, v24.8h
-	VADDP V24.S4, V6.S4, V6.S4
-	FMOVQ (R7), F25
-	WORD $0x0e39c236 // smull v22.8h, v17.8b, v25.8b
-	WORD $0x4e398236 // smlal2 v22.8h, v17.16b, v25.16b
-	WORD $0x0e39c21d // smull v29.8h, v16.8b, v25.8b
-	WORD $0x4e39821d // smlal2 v29.8h, v16.16b, v25.16b
-	VADDP V29.H8, V22.H8, V22.H8
-	WORD $0x0e39c1bf // smull v31.8h, v13.8b, v25.8b
-	WORD $0x4e3981bf // smlal2 v31.8h, v13.16b, v25.16b
-	WORD $0x0e39c09e // smull v30.8h, v4.8b, v25.8b
-	WORD $0x4e39809e // smlal2 v30.8h, v4.16b, v25.16b
-	VADDP V30.H8, V31.H8, V31.H8
-	WORD $0x4e602ad6 // saddlp v22.4s, v22.8h
-	WORD $0x4e602bff // saddlp v31.4s, v31.8h
-	VADDP V31.S4, V22.S4, V22.S4
-	FLDPQ 192(R1), (F27, F18)
-	FLDPQ 224(R1), (F19, F20)
-	FMOVQ.P 16(R5), F21
-	WORD $0x0e35c36a // smull v10.8h, v27.8b, v21.8b
-	WORD $0x4e35836a // smlal2 v10.8h, v27.16b, v21.16b
-	WORD $0x0e35c24c // smull v12.8h, v18.8b, v21.8b
-	WORD $0x4e35824c // smlal2 v12.8h, v18.16b, v21.16b
-	VADDP V12.H8, V10.H8, V10.H8
-	WORD $0x0e35c26b // smull v11.8h, v19.8b, v21.8b
-	WORD $0x4e35826b // smlal2 v11.8h, v19.16b, v21.16b
-	WORD $0x0e35c288 // smull v8.8h, v20.8b, v21.8b
-	WORD $0x4e358288 // smlal2 v8.8h, v20.16b, v21.16b
-	VADDP V8.H8, V11.H8, V11.H8
-	WORD $0x4e60294a // saddlp v10.4s, v10.8h
-	WORD $0x4e60296b // saddlp v11.4s, v11.8h
-	VADDP V11.S4, V10.S4, V10.S4
-	FMOVQ.P 16(R7), F15
-	WORD $0x0e2fc369 // smull v9.8h, v27.8b, v15.8b
-	WORD $0x4e2f8369 // smlal2 v9.8h, v27.16b, v15.16b
-	WORD $0x0e2fc257 // smull v23.8h, v18.8b, v15.8b
-	WORD $0x4e2f8257 // smlal2 v23.8h, v18.16b, v15.16b
-	VADDP V23.H8, V9.H8, V9.H8
-	WORD $0x0e2fc26e // smull v14.8h, v19.8b, v15.8b
-	WORD $0x4e2f826e // smlal2 v14.8h, v19.16b, v15.16b
-	WORD $0x0e2fc29c // smull v28.8h, v20.8b, v15.8b
-	WORD $0x4e2f829c // smlal2 v28.8h, v20.16b, v15.16b
-	VADDP V28.H8, V14.H8, V14.H8
-	WORD $0x4e602929 // saddlp v9.4s, v9.8h
-	WORD $0x4e6029ce // saddlp v14.4s, v14.8h
-	VADDP V14.S4, V9.S4, V9.S4
-	FLDPQ.P 32(R2), (F7, F26)
-	FMOVQ.P 32(R6), F5
-	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
-	WORD $0x4f8590f8 // fmul v24.4s, v7.4s, v5.s[0]
-	VFMLA V24.S4, V6.S4, V0.S4
-	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
-	WORD $0x4f859358 // fmul v24.4s, v26.4s, v5.s[0]
-	VFMLA V24.S4, V10.S4, V1.S4
-	FMOVQ.P 32(R8), F5
-	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
-	WORD $0x4f8590f8 // fmul v24.4s, v7.4s, v5.s[0]
-	VFMLA V24.S4, V22.S4, V2.S4
-	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD $0x4f859358 // fmul v24.4s, v26.4s, v5.s[0]
-	VFMLA V24.S4, V9.S4, V3.S4
-	ADD $256, R1, R1
-	SUBS $1, R3, R3
-	BNE loop
-	MOVD (R0), R9
-	MOVD 8(R0), R10
-	FSTPQ (F0, F1), (R9)
-	ADD R10<<2, R9, R9
-	FSTPQ (F2, F3), (R9)
-	RET
-
-// func panel16UpTo64x3NEON(a *byte)
-TEXT ·panel16UpTo64x3NEON(SB), NOSPLIT, $0-8
-	MOVD a+0(FP), R0
-	MOVD 16(R0), R1
-	MOVD 32(R0), R2
-	MOVD 80(R0), R3
-	MOVD 72(R0), R4
-	MOVD 56(R0), R5
-	MOVD 64(R0), R6
-	ADD R4, R5, R7
-	ADD R4, R6, R8
-	ADD R4, R7, R9
-	ADD R4, R8, R10
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-loop:
-	FLDPQ (R1), (F6, F7)
-	FLDPQ 32(R1), (F8, F9)
-	FMOVQ (R5), F10
-	WORD $0x0e2ac0cb // smull v11.8h, v6.8b, v10.8b
-	WORD $0x4e2a80cb // smlal2 v11.8h, v6.16b, v10.16b
-	WORD $0x0e2ac0ec // smull v12.8h, v7.8b, v10.8b
-	WORD $0x4e2a80ec // smlal2 v12.8h, v7.16b, v10.16b
-	VADDP V12.H8, V11.H8, V11.H8
-	WORD $0x0e2ac10d // smull v13.8h, v8.8b, v10.8b
-	WORD $0x4e2a810d // smlal2 v13.8h, v8.16b, v10.16b
-	WORD $0x0e2ac12e // smull v14.8h, v9.8b, v10.8b
-	WORD $0x4e2a812e // smlal2 v14.8h, v9.16b, v10.16b
-	VADDP V14.H8, V13.H8, V13.H8
-	WORD $0x4e60296b // saddlp v11.4s, v11.8h
-	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
-	VADDP V13.S4, V11.S4, V11.S4
-	FMOVQ (R7), F15
-	WORD $0x0e2fc0d0 // smull v16.8h, v6.8b, v15.8b
-	WORD $0x4e2f80d0 // smlal2 v16.8h, v6.16b, v15.16b
-	WORD $0x0e2fc0f1 // smull v17.8h, v7.8b, v15.8b
-	WORD $0x4e2f80f1 // smlal2 v17.8h, v7.16b, v15.16b
-	VADDP V17.H8, V16.H8, V16.H8
-	WORD $0x0e2fc112 // smull v18.8h, v8.8b, v15.8b
-	WORD $0x4e2f8112 // smlal2 v18.8h, v8.16b, v15.16b
-	WORD $0x0e2fc133 // smull v19.8h, v9.8b, v15.8b
-	WORD $0x4e2f8133 // smlal2 v19.8h, v9.16b, v15.16b
-	VADDP V19.H8, V18.H8, V18.H8
-	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
-	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
-	VADDP V18.S4, V16.S4, V16.S4
-	FMOVQ (R9), F20
-	WORD $0x0e34c0d5 // smull v21.8h, v6.8b, v20.8b
-	WORD $0x4e3480d5 // smlal2 v21.8h, v6.16b, v20.16b
-	WORD $0x0e34c0f6 // smull v22.8h, v7.8b, v20.8b
-	WORD $0x4e3480f6 // smlal2 v22.8h, v7.16b, v20.16b
-	VADDP V22.H8, V21.H8, V21.H8
-	WORD $0x0e34c117 // smull v23.8h, v8.8b, v20.8b
-	WORD $0x4e348117 // smlal2 v23.8h, v8.16b, v20.16b
-	WORD $0x0e34c138 // smull v24.8h, v9.8b, v20.8b
-	WORD $0x4e348138 // smlal2 v24.8h, v9.16b, v20.16b
-	VADDP V24.H8, V23.H8, V23.H8
-	WORD $0x4e602ab5 // saddlp v21.4s, v21.8h
-	WORD $0x4e602af7 // saddlp v23.4s, v23.8h
-	VADDP V23.S4, V21.S4, V21.S4
-	FLDPQ 64(R1), (F25, F26)
-	FLDPQ 96(R1), (F27, F28)
-	FMOVQ.P 16(R5), F29
-	WORD $0x0e3dc33e // smull v30.8h, v25.8b, v29.8b
-	WORD $0x4e3d833e // smlal2 v30.8h, v25.16b, v29.16b
-	WORD $0x0e3dc35f // smull v31.8h, v26.8b, v29.8b
-	WORD $0x4e3d835f // smlal2 v31.8h, v26.16b, v29.16b
-	VADDP V31.H8, V30.H8, V30.H8
-	WORD $0x0e3dc36c // smull v12.8h, v27.8b, v29.8b
-	WORD $0x4e3d836c // smlal2 v12.8h, v27.16b, v29.16b
-	WORD $0x0e3dc38e // smull v14.8h, v28.8b, v29.8b
-	WORD $0x4e3d838e // smlal2 v14.8h, v28.16b, v29.16b
-	VADDP V14.H8, V12.H8, V12.H8
-	WORD $0x4e602bde // saddlp v30.4s, v30.8h
-	WORD $0x4e60298c // saddlp v12.4s, v12.8h
-	VADDP V12.S4, V30.S4, V30.S4
-	FMOVQ.P 16(R7), F13
-	WORD $0x0e2dc32a // smull v10.8h, v25.8b, v13.8b
-	WORD $0x4e2d832a // smlal2 v10.8h, v25.16b, v13.16b
-	WORD $0x0e2dc351 // smull v17.8h, v26.8b, v13.8b
-	WORD $0x4e2d8351 // smlal2 v17.8h, v26.16b, v13.16b
-	VADDP V17.H8, V10.H8, V10.H8
-	WORD $0x0e2dc373 // smull v19.8h, v27.8b, v13.8b
-	WORD $0x4e2d8373 // smlal2 v19.8h, v27.16b, v13.16b
-	WORD $0x0e2dc392 // smull v18.8h, v28.8b, v13.8b
-	WORD $0x4e2d8392 // smlal2 v18.8h, v28.16b, v13.16b
-	VADDP V18.H8, V19.H8, V19.H8
-	WORD $0x4e60294a // saddlp v10.4s, v10.8h
-	WORD $0x4e602a73 // saddlp v19.4s, v19.8h
-	VADDP V19.S4, V10.S4, V10.S4
-	FMOVQ.P 16(R9), F15
-	WORD $0x0e2fc336 // smull v22.8h, v25.8b, v15.8b
-	WORD $0x4e2f8336 // smlal2 v22.8h, v25.16b, v15.16b
-	WORD $0x0e2fc358 // smull v24.8h, v26.8b, v15.8b
-	WORD $0x4e2f8358 // smlal2 v24.8h, v26.16b, v15.16b
-	VADDP V24.H8, V22.H8, V22.H8
-	WORD $0x0e2fc377 // smull v23.8h, v27.8b, v15.8b
-	WORD $0x4e2f8377 // smlal2 v23.8h, v27.16b, v15.16b
-	WORD $0x0e2fc394 // smull v20.8h, v28.8b, v15.8b
-	WORD $0x4e2f8394 // smlal2 v20.8h, v28.16b, v15.16b
-	VADDP V20.H8, V23.H8, V23.H8
-	WORD $0x4e602ad6 // saddlp v22.4s, v22.8h
-	WORD $0x4e602af7 // saddlp v23.4s, v23.8h
-	VADDP V23.S4, V22.S4, V22.S4
-	FLDPQ.P 32(R2), (F6, F7)
-	FMOVQ (R6), F9
-	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD $0x4f8990c8 // fmul v8.4s, v6.4s, v9.s[0]
-	VFMLA V8.S4, V11.S4, V0.S4
-	WORD $0x4e21dbde // scvtf v30.4s, v30.4s
-	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
-	VFMLA V8.S4, V30.S4, V1.S4
-	FMOVQ (R8), F9
-	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x4f8990c8 // fmul v8.4s, v6.4s, v9.s[0]
-	VFMLA V8.S4, V16.S4, V2.S4
-	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
-	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
-	VFMLA V8.S4, V10.S4, V3.S4
-	FMOVQ (R10), F9
-	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
-	WORD $0x4f8990c8 // fmul v8.4s, v6.4s, v9.s[0]
-	VFMLA V8.S4, V21.S4, V4.S4
-	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
-	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
-	VFMLA V8.S4, V22.S4, V5.S4
-	FLDPQ 128(R1), (F14, F12)
-	FLDPQ 160(R1), (F29, F17)
-	FMOVQ (R5), F18
-	WORD $0x0e32c1d3 // smull v19.8h, v14.8b, v18.8b
-	WORD $0x4e3281d3 // smlal2 v19.8h, v14.16b, v18.16b
-	WORD $0x0e32c18d // smull v13.8h, v12.8b, v18.8b
-	WORD $0x4e32818d // smlal2 v13.8h, v12.16b, v18.16b
-	VADDP V13.H8, V19.H8, V19.H8
-	WORD $0x0e32c3b8 // smull v24.8h, v29.8b, v18.8b
-	WORD $0x4e3283b8 // smlal2 v24.8h, v29.16b, v18.16b
-	WORD $0x0e32c234 // smull v20.8h, v17.8b, v18.8b
-	WORD $0x4e328234 // smlal2 v20.8h, v17.16b, v18.16b
-	VADDP V20.H8, V24.H8, V24.H8
-	WORD $0x4e602a73 // saddlp v19.4s, v19.8h
-	WORD $0x4e602b18 // saddlp v24.4s, v24.8h
-	VADDP V24.S4, V19.S4, V19.S4
-	FMOVQ (R7), F23
-	WORD $0x0e37c1cf // smull v15.8h, v14.8b, v23.8b
-	WORD $0x4e3781cf // smlal2 v15.8h, v14.16b, v23.16b
-	WORD $0x0e37c199 // smull v25.8h, v12.8b, v23.8b
-	WORD $0x4e378199 // smlal2 v25.8h, v12.16b, v23.16b
-	VADDP V25.H8, V15.H8, V15.H8
-	WORD $0x0e37c3ba // smull v26.8h, v29.8b, v23.8b
-	WORD $0x4e3783ba // smlal2 v26.8h, v29.16b, v23.16b
-	WORD $0x0e37c23b // smull v27.8h, v17.8b, v23.8b
-	WORD $0x4e37823b // smlal2 v27.8h, v17.16b, v23.16b
-	VADDP V27.H8, V26.H8, V26.H8
-	WORD $0x4e6029ef // saddlp v15.4s, v15.8h
-	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
-	VADDP V26.S4, V15.S4, V15.S4
-	FMOVQ (R9), F28
-	WORD $0x0e3cc1c6 // smull v6.8h, v14.8b, v28.8b
-	WORD $0x4e3c81c6 // smlal2 v6.8h, v14.16b, v28.16b
-	WORD $0x0e3cc187 // smull v7.8h, v12.8b, v28.8b
-	WORD $0x4e3c8187 // smlal2 v7.8h, v12.16b, v28.16b
-	VADDP V7.H8, V6.H8, V6.H8
-	WORD $0x0e3cc3a8 // smull v8.8h, v29.8b, v28.8b
-	WORD $0x4e3c83a8 // smlal2 v8.8h, v29.16b, v28.16b
-	WORD $0x0e3cc229 // smull v9.8h, v17.8b, v28.8b
-	WORD $0x4e3c8229 // smlal2 v9.8h, v17.16b, v28.16b
-	VADDP V9.H8, V8.H8, V8.H8
-	WORD $0x4e6028c6 // saddlp v6.4s, v6.8h
-	WORD $0x4e602908 // saddlp v8.4s, v8.8h
-	VADDP V8.S4, V6.S4, V6.S4
-	FLDPQ 192(R1), (F31, F11)
-	FLDPQ 224(R1), (F30, F16)
-	FMOVQ.P 16(R5), F10
-	WORD $0x0e2ac3f5 // smull v21.8h, v31.8b, v10.8b
-	WORD $0x4e2a83f5 // smlal2 v21.8h, v31.16b, v10.16b
-	WORD $0x0e2ac176 // smull v22.8h, v11.8b, v10.8b
-	WORD $0x4e2a8176 // smlal2 v22.8h, v11.16b, v10.16b
-	VADDP V22.H8, V21.H8, V21.H8
-	WORD $0x0e2ac3cd // smull v13.8h, v30.8b, v10.8b
-	WORD $0x4e2a83cd // smlal2 v13.8h, v30.16b, v10.16b
-	WORD $0x0e2ac214 // smull v20.8h, v16.8b, v10.8b
-	WORD $0x4e2a8214 // smlal2 v20.8h, v16.16b, v10.16b
-	VADDP V20.H8, V13.H8, V13.H8
-	WORD $0x4e602ab5 // saddlp v21.4s, v21.8h
-	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
-	VADDP V13.S4, V21.S4, V21.S4
-	FMOVQ.P 16(R7), F24
-	WORD $0x0e38c3f2 // smull v18.8h, v31.8b, v24.8b
-	WORD $0x4e3883f2 // smlal2 v18.8h, v31.16b, v24.16b
-	WORD $0x0e38c179 // smull v25.8h, v11.8b, v24.8b
-	WORD $0x4e388179 // smlal2 v25.8h, v11.16b, v24.16b
-	VADDP V25.H8, V18.H8, V18.H8
-	WORD $0x0e38c3db // smull v27.8h, v30.8b, v24.8b
-	WORD $0x4e3883db // smlal2 v27.8h, v30.16b, v24.16b
-	WORD $0x0e38c21a // smull v26.8h, v16.8b, v24.8b
-	WORD $0x4e38821a // smlal2 v26.8h, v16.16b, v24.16b
-	VADDP V26.H8, V27.H8, V27.H8
-	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
-	WORD $0x4e602b7b // saddlp v27.4s, v27.8h
-	VADDP V27.S4, V18.S4, V18.S4
-	FMOVQ.P 16(R9), F23
-	WORD $0x0e37c3e7 // smull v7.8h, v31.8b, v23.8b
-	WORD $0x4e3783e7 // smlal2 v7.8h, v31.16b, v23.16b
-	WORD $0x0e37c169 // smull v9.8h, v11.8b, v23.8b
-	WORD $0x4e378169 // smlal2 v9.8h, v11.16b, v23.16b
-	VADDP V9.H8, V7.H8, V7.H8
-	WORD $0x0e37c3c8 // smull v8.8h, v30.8b, v23.8b
-	WORD $0x4e3783c8 // smlal2 v8.8h, v30.16b, v23.16b
-	WORD $0x0e37c21c // smull v28.8h, v16.8b, v23.8b
-	WORD $0x4e37821c // smlal2 v28.8h, v16.16b, v23.16b
-	VADDP V28.H8, V8.H8, V8.H8
-	WORD $0x4e6028e7 // saddlp v7.4s, v7.8h
-	WORD $0x4e602908 // saddlp v8.4s, v8.8h
-	VADDP V8.S4, V7.S4, V7.S4
-	FLDPQ.P 32(R2), (F14, F12)
-	FMOVQ.P 32(R6), F17
-	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
-	WORD $0x4f9191dd // fmul v29.4s, v14.4s, v17.s[0]
-	VFMLA V29.S4, V19.S4, V0.S4
-	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
-	WORD $0x4f91919d // fmul v29.4s, v12.4s, v17.s[0]
-	VFMLA V29.S4, V21.S4, V1.S4
-	FMOVQ.P 32(R8), F17
-	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
-	WORD $0x4f9191dd // fmul v29.4s, v14.4s, v17.s[0]
-	VFMLA V29.S4, V15.S4, V2.S4
-	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD $0x4f91919d // fmul v29.4s, v12.4s, v17.s[0]
-	VFMLA V29.S4, V18.S4, V3.S4
-	FMOVQ.P 32(R10), F17
-	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
-	WORD $0x4f9191dd // fmul v29.4s, v14.4s, v17.s[0]
-	VFMLA V29.S4, V6.S4, V4.S4
-	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
-	WORD $0x4f91919d // fmul v29.4s, v12.4s, v17.s[0]
-	VFMLA V29.S4, V7.S4, V5.S4
-	ADD $256, R1, R1
-	SUBS $1, R3, R3
-	BNE loop
-	MOVD (R0), R11
-	MOVD 8(R0), R12
-	FSTPQ (F0, F1), (R11)
-	ADD R12<<2, R11, R11
-	FSTPQ (F2, F3), (R11)
-	ADD R12<<2, R11, R11
-	FSTPQ (F4, F5), (R11)
-	RET
-
-// func panel16UpTo64x4NEON(a *byte)
-TEXT ·panel16UpTo64x4NEON(SB), NOSPLIT, $0-8
-	MOVD a+0(FP), R0
-	MOVD 16(R0), R1
-	MOVD 32(R0), R2
-	MOVD 80(R0), R3
-	MOVD 72(R0), R4
-	MOVD 56(R0), R5
-	MOVD 64(R0), R6
-	ADD R4, R5, R7
-	ADD R4, R6, R8
-	ADD R4, R7, R9
-	ADD R4, R8, R10
-	ADD R4, R9, R11
-	ADD R4, R10, R12
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-loop:
-	FLDPQ (R1), (F8, F9)
-	FLDPQ 32(R1), (F10, F11)
-	FMOVQ (R5), F12
-	WORD $0x0e2cc10d // smull v13.8h, v8.8b, v12.8b
-	WORD $0x4e2c810d // smlal2 v13.8h, v8.16b, v12.16b
-	WORD $0x0e2cc12e // smull v14.8h, v9.8b, v12.8b
-	WORD $0x4e2c812e // smlal2 v14.8h, v9.16b, v12.16b
-	VADDP V14.H8, V13.H8, V13.H8
-	WORD $0x0e2cc14f // smull v15.8h, v10.8b, v12.8b
-	WORD $0x4e2c814f // smlal2 v15.8h, v10.16b, v12.16b
-	WORD $0x0e2cc170 // smull v16.8h, v11.8b, v12.8b
-	WORD $0x4e2c8170 // smlal2 v16.8h, v11.16b, v12.16b
-	VADDP V16.H8, V15.H8, V15.H8
-	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
-	WORD $0x4e6029ef // saddlp v15.4s, v15.8h
-	VADDP V15.S4, V13.S4, V13.S4
-	FMOVQ (R7), F17
-	WORD $0x0e31c112 // smull v18.8h, v8.8b, v17.8b
-	WORD $0x4e318112 // smlal2 v18.8h, v8.16b, v17.16b
-	WORD $0x0e31c133 // smull v19.8h, v9.8b, v17.8b
-	WORD $0x4e318133 // smlal2 v19.8h, v9.16b, v17.16b
-	VADDP V19.H8, V18.H8, V18.H8
-	WORD $0x0e31c154 // smull v20.8h, v10.8b, v17.8b
-	WORD $0x4e318154 // smlal2 v20.8h, v10.16b, v17.16b
-	WORD $0x0e31c175 // smull v21.8h, v11.8b, v17.8b
-	WORD $0x4e318175 // smlal2 v21.8h, v11.16b, v17.16b
-	VADDP V21.H8, V20.H8, V20.H8
-	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
-	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
-	VADDP V20.S4, V18.S4, V18.S4
-	FMOVQ (R9), F22
-	WORD $0x0e36c117 // smull v23.8h, v8.8b, v22.8b
-	WORD $0x4e368117 // smlal2 v23.8h, v8.16b, v22.16b
-	WORD $0x0e36c138 // smull v24.8h, v9.8b, v22.8b
-	WORD $0x4e368138 // smlal2 v24.8h, v9.16b, v22.16b
-	VADDP V24.H8, V23.H8, V23.H8
-	WORD $0x0e36c159 // smull v25.8h, v10.8b, v22.8b
-	WORD $0x4e368159 // smlal2 v25.8h, v10.16b, v22.16b
-	WORD $0x0e36c17a // smull v26.8h, v11.8b, v22.8b
-	WORD $0x4e36817a // smlal2 v26.8h, v11.16b, v22.16b
-	VADDP V26.H8, V25.H8, V25.H8
-	WORD $0x4e602af7 // saddlp v23.4s, v23.8h
-	WORD $0x4e602b39 // saddlp v25.4s, v25.8h
-	VADDP V25.S4, V23.S4, V23.S4
-	FMOVQ (R11), F27
-	WORD $0x0e3bc11c // smull v28.8h, v8.8b, v27.8b
-	WORD $0x4e3b811c // smlal2 v28.8h, v8.16b, v27.16b
-	WORD $0x0e3bc13d // smull v29.8h, v9.8b, v27.8b
-	WORD $0x4e3b813d // smlal2 v29.8h, v9.16b, v27.16b
-	VADDP V29.H8, V28.H8, V28.H8
-	WORD $0x0e3bc15e // smull v30.8h, v10.8b, v27.8b
-	WORD $0x4e3b815e // smlal2 v30.8h, v10.16b, v27.16b
-	WORD $0x0e3bc17f // smull v31.8h, v11.8b, v27.8b
-	WORD $0x4e3b817f // smlal2 v31.8h, v11.16b, v27.16b
-	VADDP V31.H8, V30.H8, V30.H8
-	WORD $0x4e602b9c // saddlp v28.4s, v28.8h
-	WORD $0x4e602bde // saddlp v30.4s, v30.8h
-	VADDP V30.S4, V28.S4, V28.S4
-	FLDPQ 64(R1), (F14, F16)
-	FLDPQ 96(R1), (F15, F12)
-	FMOVQ.P 16(R5), F19
-	WORD $0x0e33c1d5 // smull v21.8h, v14.8b, v19.8b
-	WORD $0x4e3381d5 // smlal2 v21.8h, v14.16b, v19.16b
-	WORD $0x0e33c214 // smull v20.8h, v16.8b, v19.8b
-	WORD $0x4e338214 // smlal2 v20.8h, v16.16b, v19.16b
-	VADDP V20.H8, V21.H8, V21.H8
-	WORD $0x0e33c1f1 // smull v17.8h, v15.8b, v19.8b
-	WORD $0x4e3381f1 // smlal2 v17.8h, v15.16b, v19.16b
-	WORD $0x0e33c198 // smull v24.8h, v12.8b, v19.8b
-	WORD $0x4e338198 // smlal2 v24.8h, v12.16b, v19.16b
-	VADDP V24.H8, V17.H8, V17.H8
-	WORD $0x4e602ab5 // saddlp v21.4s, v21.8h
-	WORD $0x4e602a31 // saddlp v17.4s, v17.8h
-	VADDP V17.S4, V21.S4, V21.S4
-	FMOVQ.P 16(R7), F26
-	WORD $0x0e3ac1d9 // smull v25.8h, v14.8b, v26.8b
-	WORD $0x4e3a81d9 // smlal2 v25.8h, v14.16b, v26.16b
-	WORD $0x0e3ac216 // smull v22.8h, v16.8b, v26.8b
-	WORD $0x4e3a8216 // smlal2 v22.8h, v16.16b, v26.16b
-	VADDP V22.H8, V25.H8, V25.H8
-	WORD $0x0e3ac1fd // smull v29.8h, v15.8b, v26.8b
-	WORD $0x4e3a81fd // smlal2 v29.8h, v15.16b, v26.16b
-	WORD $0x0e3ac19f // smull v31.8h, v12.8b, v26.8b
-	WORD $0x4e3a819f // smlal2 v31.8h, v12.16b, v26.16b
-	VADDP V31.H8, V29.H8, V29.H8
-	WORD $0x4e602b39 // saddlp v25.4s, v25.8h
-	WORD $0x4e602bbd // saddlp v29.4s, v29.8h
-	VADDP V29.S4, V25.S4, V25.S4
-	FMOVQ.P 16(R9), F30
-	WORD $0x0e3ec1db // smull v27.8h, v14.8b, v30.8b
-	WORD $0x4e3e81db // smlal2 v27.8h, v14.16b, v30.16b
-	WORD $0x0e3ec208 // smull v8.8h, v16.8b, v30.8b
-	WORD $0x4e3e8208 // smlal2 v8.8h, v16.16b, v30.16b
-	VADDP V8.H8, V27.H8, V27.H8
-	WORD $0x0e3ec1e9 // smull v9.8h, v15.8b, v30.8b
-	WORD $0x4e3e81e9 // smlal2 v9.8h, v15.16b, v30.16b
-	WORD $0x0e3ec18a // smull v10.8h, v12.8b, v30.8b
-	WORD $0x4e3e818a // smlal2 v10.8h, v12.16b, v30.16b
-	VADDP V10.H8, V9.H8, V9.H8
-	WORD $0x4e602b7b // saddlp v27.4s, v27.8h
-	WORD $0x4e602929 // saddlp v9.4s, v9.8h
-	VADDP V9.S4, V27.S4, V27.S4
-	FMOVQ.P 16(R11), F11
-	WORD $0x0e2bc1d4 // smull v20.8h, v14.8b, v11.8b
-	WORD $0x4e2b81d4 // smlal2 v20.8h, v14.16b, v11.16b
-	WORD $0x0e2bc218 // smull v24.8h, v16.8b, v11.8b
-	WORD $0x4e2b8218 // smlal2 v24.8h, v16.16b, v11.16b
-	VADDP V24.H8, V20.H8, V20.H8
-	WORD $0x0e2bc1f1 // smull v17.8h, v15.8b, v11.8b
-	WORD $0x4e2b81f1 // smlal2 v17.8h, v15.16b, v11.16b
-	WORD $0x0e2bc193 // smull v19.8h, v12.8b, v11.8b
-	WORD $0x4e2b8193 // smlal2 v19.8h, v12.16b, v11.16b
-	VADDP V19.H8, V17.H8, V17.H8
-	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
-	WORD $0x4e602a31 // saddlp v17.4s, v17.8h
-	VADDP V17.S4, V20.S4, V20.S4
-	FLDPQ.P 32(R2), (F22, F31)
-	FMOVQ (R6), F26
-	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
-	WORD $0x4f9a92dd // fmul v29.4s, v22.4s, v26.s[0]
-	VFMLA V29.S4, V13.S4, V0.S4
-	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
-	WORD $0x4f9a93fd // fmul v29.4s, v31.4s, v26.s[0]
-	VFMLA V29.S4, V21.S4, V1.S4
-	FMOVQ (R8), F26
-	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD $0x4f9a92dd // fmul v29.4s, v22.4s, v26.s[0]
-	VFMLA V29.S4, V18.S4, V2.S4
-	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
-	WORD $0x4f9a93fd // fmul v29.4s, v31.4s, v26.s[0]
-	VFMLA V29.S4, V25.S4, V3.S4
-	FMOVQ (R10), F26
-	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
-	WORD $0x4f9a92dd // fmul v29.4s, v22.4s, v26.s[0]
-	VFMLA V29.S4, V23.S4, V4.S4
-	WORD $0x4e21db7b // scvtf v27.4s, v27.4s
-	WORD $0x4f9a93fd // fmul v29.4s, v31.4s, v26.s[0]
-	VFMLA V29.S4, V27.S4, V5.S4
-	FMOVQ (R12), F26
-	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
-	WORD $0x4f9a92dd // fmul v29.4s, v22.4s, v26.s[0]
-	VFMLA V29.S4, V28.S4, V6.S4
-	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
-	WORD $0x4f9a93fd // fmul v29.4s, v31.4s, v26.s[0]
-	VFMLA V29.S4, V20.S4, V7.S4
-	FLDPQ 128(R1), (F10, F9)
-	FLDPQ 160(R1), (F30, F24)
-	FMOVQ (R5), F19
-	WORD $0x0e33c151 // smull v17.8h, v10.8b, v19.8b
-	WORD $0x4e338151 // smlal2 v17.8h, v10.16b, v19.16b
-	WORD $0x0e33c12b // smull v11.8h, v9.8b, v19.8b
-	WORD $0x4e33812b // smlal2 v11.8h, v9.16b, v19.16b
-	VADDP V11.H8, V17.H8, V17.H8
-	WORD $0x0e33c3ce // smull v14.8h, v30.8b, v19.8b
-	WORD $0x4e3383ce // smlal2 v14.8h, v30.16b, v19.16b
-	WORD $0x0e33c310 // smull v16.8h, v24.8b, v19.8b
-	WORD $0x4e338310 // smlal2 v16.8h, v24.16b, v19.16b
-	VADDP V16.H8, V14.H8, V14.H8
-	WORD $0x4e602a31 // saddlp v17.4s, v17.8h
-	WORD $0x4e6029ce // saddlp v14.4s, v14.8h
-	VADDP V14.S4, V17.S4, V17.S4
-	FMOVQ (R7), F15
-	WORD $0x0e2fc14c // smull v12.8h, v10.8b, v15.8b
-	WORD $0x4e2f814c // smlal2 v12.8h, v10.16b, v15.16b
-	WORD $0x0e2fc136 // smull v22.8h, v9.8b, v15.8b
-	WORD $0x4e2f8136 // smlal2 v22.8h, v9.16b, v15.16b
-	VADDP V22.H8, V12.H8, V12.H8
-	WORD $0x0e2fc3df // smull v31.8h, v30.8b, v15.8b
-	WORD $0x4e2f83df // smlal2 v31.8h, v30.16b, v15.16b
-	WORD $0x0e2fc31d // smull v29.8h, v24.8b, v15.8b
-	WORD $0x4e2f831d // smlal2 v29.8h, v24.16b, v15.16b
-	VADDP V29.H8, V31.H8, V31.H8
-	WORD $0x4e60298c // saddlp v12.4s, v12.8h
-	WORD $0x4e602bff // saddlp v31.4s, v31.8h
-	VADDP V31.S4, V12.S4, V12.S4
-	FMOVQ (R9), F26
-	WORD $0x0e3ac148 // smull v8.8h, v10.8b, v26.8b
-	WORD $0x4e3a8148 // smlal2 v8.8h, v10.16b, v26.16b
-	WORD $0x0e3ac12d // smull v13.8h, v9.8b, v26.8b
-	WORD $0x4e3a812d // smlal2 v13.8h, v9.16b, v26.16b
-	VADDP V13.H8, V8.H8, V8.H8
-	WORD $0x0e3ac3d5 // smull v21.8h, v30.8b, v26.8b
-	WORD $0x4e3a83d5 // smlal2 v21.8h, v30.16b, v26.16b
-	WORD $0x0e3ac312 // smull v18.8h, v24.8b, v26.8b
-	WORD $0x4e3a8312 // smlal2 v18.8h, v24.16b, v26.16b
-	VADDP V18.H8, V21.H8, V21.H8
-	WORD $0x4e602908 // saddlp v8.4s, v8.8h
-	WORD $0x4e602ab5 // saddlp v21.4s, v21.8h
-	VADDP V21.S4, V8.S4, V8.S4
-	FMOVQ (R11), F25
-	WORD $0x0e39c157 // smull v23.8h, v10.8b, v25.8b
-	WORD $0x4e398157 // smlal2 v23.8h, v10.16b, v25.16b
-	WORD $0x0e39c13b // smull v27.8h, v9.8b, v25.8b
-	WORD $0x4e39813b // smlal2 v27.8h, v9.16b, v25.16b
-	VADDP V27.H8, V23.H8, V23.H8
-	WORD $0x0e39c3dc // smull v28.8h, v30.8b, v25.8b
-	WORD $0x4e3983dc // smlal2 v28.8h, v30.16b, v25.16b
-	WORD $0x0e39c314 // smull v20.8h, v24.8b, v25.8b
-	WORD $0x4e398314 // smlal2 v20.8h, v24.16b, v25.16b
-	VADDP V20.H8, V28.H8, V28.H8
-	WORD $0x4e602af7 // saddlp v23.4s, v23.8h
-	WORD $0x4e602b9c // saddlp v28.4s, v28.8h
-	VADDP V28.S4, V23.S4, V23.S4
-	FLDPQ 192(R1), (F11, F16)
-	FLDPQ 224(R1), (F14, F19)
-	FMOVQ.P 16(R5), F22
-	WORD $0x0e36c17d // smull v29.8h, v11.8b, v22.8b
-	WORD $0x4e36817d // smlal2 v29.8h, v11.16b, v22.16b
-	WORD $0x0e36c21f // smull v31.8h, v16.8b, v22.8b
-	WORD $0x4e36821f // smlal2 v31.8h, v16.16b, v22.16b
-	VADDP V31.H8, V29.H8, V29.H8
-	WORD $0x0e36c1cf // smull v15.8h, v14.8b, v22.8b
-	WORD $0x4e3681cf // smlal2 v15.8h, v14.16b, v22.16b
-	WORD $0x0e36c26d // smull v13.8h, v19.8b, v22.8b
-	WORD $0x4e36826d // smlal2 v13.8h, v19.16b, v22.16b
-	VADDP V13.H8, V15.H8, V15.H8
-	WORD $0x4e602bbd // saddlp v29.4s, v29.8h
-	WORD $0x4e6029ef // saddlp v15.4s, v15.8h
-	VADDP V15.S4, V29.S4, V29.S4
-	FMOVQ.P 16(R7), F18
-	WORD $0x0e32c175 // smull v21.8h, v11.8b, v18.8b
-	WORD $0x4e328175 // smlal2 v21.8h, v11.16b, v18.16b
-	WORD $0x0e32c21a // smull v26.8h, v16.8b, v18.8b
-	WORD $0x4e32821a // smlal2 v26.8h, v16.16b, v18.16b
-	VADDP V26.H8, V21.H8, V21.H8
-	WORD $0x0e32c1db // smull v27.8h, v14.8b, v18.8b
-	WORD $0x4e3281db // smlal2 v27.8h, v14.16b, v18.16b
-	WORD $0x0e32c274 // smull v20.8h, v19.8b, v18.8b
-	WORD $0x4e328274 // smlal2 v20.8h, v19.16b, v18.16b
-	VADDP V20.H8, V27.H8, V27.H8
-	WORD $0x4e602ab5 // saddlp v21.4s, v21.8h
-	WORD $0x4e602b7b // saddlp v27.4s, v27.8h
-	VADDP V27.S4, V21.S4, V21.S4
-	FMOVQ.P 16(R9), F28
-	WORD $0x0e3cc179 // smull v25.8h, v11.8b, v28.8b
-	WORD $0x4e3c8179 // smlal2 v25.8h, v11.16b, v28.16b
-	WORD $0x0e3cc20a // smull v10.8h, v16.8b, v28.8b
-	WORD $0x4e3c820a // smlal2 v10.8h, v16.16b, v28.16b
-	VADDP V10.H8, V25.H8, V25.H8
-	WORD $0x0e3cc1c9 // smull v9.8h, v14.8b, v28.8b
-	WORD $0x4e3c81c9 // smlal2 v9.8h, v14.16b, v28.16b
-	WORD $0x0e3cc27e // smull v30.8h, v19.8b, v28.8b
-	WORD $0x4e3c827e // smlal2 v30.8h, v19.16b, v28.16b
-	VADDP V30.H8, V9.H8, V9.H8
-	WORD $0x4e602b39 // saddlp v25.4s, v25.8h
-	WORD $0x4e602929 // saddlp v9.4s, v9.8h
-	VADDP V9.S4, V25.S4, V25.S4
-	FMOVQ.P 16(R11), F24
-	WORD $0x0e38c17f // smull v31.8h, v11.8b, v24.8b
-	WORD $0x4e38817f // smlal2 v31.8h, v11.16b, v24.16b
-	WORD $0x0e38c20d // smull v13.8h, v16.8b, v24.8b
-	WORD $0x4e38820d // smlal2 v13.8h, v16.16b, v24.16b
-	VADDP V13.H8, V31.H8, V31.H8
-	WORD $0x0e38c1cf // smull v15.8h, v14.8b, v24.8b
-	WORD $0x4e3881cf // smlal2 v15.8h, v14.16b, v24.16b
-	WORD $0x0e38c276 // smull v22.8h, v19.8b, v24.8b
-	WORD $0x4e388276 // smlal2 v22.8h, v19.16b, v24.16b
-	VADDP V22.H8, V15.H8, V15.H8
-	WORD $0x4e602bff // saddlp v31.4s, v31.8h
-	WORD $0x4e6029ef // saddlp v15.4s, v15.8h
-	VADDP V15.S4, V31.S4, V31.S4
-	FLDPQ.P 32(R2), (F26, F20)
-	FMOVQ.P 32(R6), F18
-	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
-	WORD $0x4f92935b // fmul v27.4s, v26.4s, v18.s[0]
-	VFMLA V27.S4, V17.S4, V0.S4
-	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
-	WORD $0x4f92929b // fmul v27.4s, v20.4s, v18.s[0]
-	VFMLA V27.S4, V29.S4, V1.S4
-	FMOVQ.P 32(R8), F18
-	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
-	WORD $0x4f92935b // fmul v27.4s, v26.4s, v18.s[0]
-	VFMLA V27.S4, V12.S4, V2.S4
-	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
-	WORD $0x4f92929b // fmul v27.4s, v20.4s, v18.s[0]
-	VFMLA V27.S4, V21.S4, V3.S4
-	FMOVQ.P 32(R10), F18
-	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD $0x4f92935b // fmul v27.4s, v26.4s, v18.s[0]
-	VFMLA V27.S4, V8.S4, V4.S4
-	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
-	WORD $0x4f92929b // fmul v27.4s, v20.4s, v18.s[0]
-	VFMLA V27.S4, V25.S4, V5.S4
-	FMOVQ.P 32(R12), F18
-	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
-	WORD $0x4f92935b // fmul v27.4s, v26.4s, v18.s[0]
-	VFMLA V27.S4, V23.S4, V6.S4
-	WORD $0x4e21dbff // scvtf v31.4s, v31.4s
-	WORD $0x4f92929b // fmul v27.4s, v20.4s, v18.s[0]
-	VFMLA V27.S4, V31.S4, V7.S4
-	ADD $256, R1, R1
-	SUBS $1, R3, R3
-	BNE loop
-	MOVD (R0), R13
-	MOVD 8(R0), R14
-	FSTPQ (F0, F1), (R13)
-	ADD R14<<2, R13, R13
-	FSTPQ (F2, F3), (R13)
-	ADD R14<<2, R13, R13
-	FSTPQ (F4, F5), (R13)
-	ADD R14<<2, R13, R13
-	FSTPQ (F6, F7), (R13)
-	RET
-
-// func panel16MinUpTo32x1NEON(a *byte)
-TEXT ·panel16MinUpTo32x1NEON(SB), NOSPLIT, $0-8
-	MOVD a+0(FP), R0
-	MOVD 16(R0), R1
-	MOVD 32(R0), R2
-	MOVD 80(R0), R3
-	MOVD 40(R0), R4
+	MOVD 96(R0), R4
 	MOVD 72(R0), R5
 	MOVD 56(R0), R6
 	MOVD 64(R0), R7
@@ -25124,58 +23104,54 @@ loop:
 	VADDP V18.H8, V16.H8, V16.H8
 	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
 	FLDPQ.P 32(R2), (F20, F21)
-	FLDPQ.P 32(R4), (F25, F26)
-	FLDPQ (R7), (F23, F24)
+	FMOVQ (R7), F23
 	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
 	WORD $0x4f979296 // fmul v22.4s, v20.4s, v23.s[0]
 	VFMLA V22.S4, V7.S4, V0.S4
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
 	WORD $0x4f9792b6 // fmul v22.4s, v21.4s, v23.s[0]
 	VFMLA V22.S4, V16.S4, V1.S4
-	WORD $0x4fb81320 // fmla v0.4s, v25.4s, v24.s[1]
-	WORD $0x4fb81341 // fmla v1.4s, v26.4s, v24.s[1]
-	FLDPQ 128(R1), (F27, F28)
-	FLDPQ 160(R1), (F29, F30)
-	FMOVQ (R6), F31
-	WORD $0x0e3fc368 // smull v8.8h, v27.8b, v31.8b
-	WORD $0x4e3f8368 // smlal2 v8.8h, v27.16b, v31.16b
-	WORD $0x0e3fc38a // smull v10.8h, v28.8b, v31.8b
-	WORD $0x4e3f838a // smlal2 v10.8h, v28.16b, v31.16b
+	FLDPQ 128(R1), (F25, F26)
+	FLDPQ 160(R1), (F27, F28)
+	FMOVQ (R6), F29
+	WORD $0x0e3dc33e // smull v30.8h, v25.8b, v29.8b
+	WORD $0x4e3d833e // smlal2 v30.8h, v25.16b, v29.16b
+	WORD $0x0e3dc35f // smull v31.8h, v26.8b, v29.8b
+	WORD $0x4e3d835f // smlal2 v31.8h, v26.16b, v29.16b
+	VADDP V31.H8, V30.H8, V30.H8
+	WORD $0x0e3dc368 // smull v8.8h, v27.8b, v29.8b
+	WORD $0x4e3d8368 // smlal2 v8.8h, v27.16b, v29.16b
+	WORD $0x0e3dc38a // smull v10.8h, v28.8b, v29.8b
+	WORD $0x4e3d838a // smlal2 v10.8h, v28.16b, v29.16b
 	VADDP V10.H8, V8.H8, V8.H8
-	WORD $0x0e3fc3a9 // smull v9.8h, v29.8b, v31.8b
-	WORD $0x4e3f83a9 // smlal2 v9.8h, v29.16b, v31.16b
-	WORD $0x0e3fc3c6 // smull v6.8h, v30.8b, v31.8b
-	WORD $0x4e3f83c6 // smlal2 v6.8h, v30.16b, v31.16b
-	VADDP V6.H8, V9.H8, V9.H8
-	VADDP V9.H8, V8.H8, V8.H8
-	WORD $0x4e602908 // saddlp v8.4s, v8.8h
-	FLDPQ 192(R1), (F2, F3)
-	FLDPQ 224(R1), (F4, F5)
-	FMOVQ.P 16(R6), F17
-	WORD $0x0e31c053 // smull v19.8h, v2.8b, v17.8b
-	WORD $0x4e318053 // smlal2 v19.8h, v2.16b, v17.16b
-	WORD $0x0e31c072 // smull v18.8h, v3.8b, v17.8b
-	WORD $0x4e318072 // smlal2 v18.8h, v3.16b, v17.16b
+	VADDP V8.H8, V30.H8, V30.H8
+	WORD $0x4e602bde // saddlp v30.4s, v30.8h
+	FLDPQ 192(R1), (F9, F6)
+	FLDPQ 224(R1), (F2, F3)
+	FMOVQ.P 16(R6), F4
+	WORD $0x0e24c125 // smull v5.8h, v9.8b, v4.8b
+	WORD $0x4e248125 // smlal2 v5.8h, v9.16b, v4.16b
+	WORD $0x0e24c0d1 // smull v17.8h, v6.8b, v4.8b
+	WORD $0x4e2480d1 // smlal2 v17.8h, v6.16b, v4.16b
+	VADDP V17.H8, V5.H8, V5.H8
+	WORD $0x0e24c053 // smull v19.8h, v2.8b, v4.8b
+	WORD $0x4e248053 // smlal2 v19.8h, v2.16b, v4.16b
+	WORD $0x0e24c072 // smull v18.8h, v3.8b, v4.8b
+	WORD $0x4e248072 // smlal2 v18.8h, v3.16b, v4.16b
 	VADDP V18.H8, V19.H8, V19.H8
-	WORD $0x0e31c08f // smull v15.8h, v4.8b, v17.8b
-	WORD $0x4e31808f // smlal2 v15.8h, v4.16b, v17.16b
-	WORD $0x0e31c0ab // smull v11.8h, v5.8b, v17.8b
-	WORD $0x4e3180ab // smlal2 v11.8h, v5.16b, v17.16b
-	VADDP V11.H8, V15.H8, V15.H8
-	VADDP V15.H8, V19.H8, V19.H8
-	WORD $0x4e602a73 // saddlp v19.4s, v19.8h
-	FLDPQ.P 32(R2), (F12, F13)
-	FLDPQ.P 32(R4), (F22, F23)
-	FLDPQ.P 32(R7), (F20, F21)
-	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD $0x4f94918e // fmul v14.4s, v12.4s, v20.s[0]
-	VFMLA V14.S4, V8.S4, V0.S4
-	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
-	WORD $0x4f9491ae // fmul v14.4s, v13.4s, v20.s[0]
-	VFMLA V14.S4, V19.S4, V1.S4
-	WORD $0x4f951ac0 // fmla v0.4s, v22.4s, v21.s[2]
-	WORD $0x4f951ae1 // fmla v1.4s, v23.4s, v21.s[2]
+	VADDP V19.H8, V5.H8, V5.H8
+	WORD $0x4e6028a5 // saddlp v5.4s, v5.8h
+	FLDPQ.P 32(R2), (F15, F11)
+	FMOVQ.P 32(R7), F13
+	WORD $0x4e21dbde // scvtf v30.4s, v30.4s
+	WORD $0x4f8d91ec // fmul v12.4s, v15.4s, v13.s[0]
+	VFMLA V12.S4, V30.S4, V0.S4
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x4f8d916c // fmul v12.4s, v11.4s, v13.s[0]
+	VFMLA V12.S4, V5.S4, V1.S4
 	ADD $256, R1, R1
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
 	SUBS $1, R3, R3
 	BNE loop
 	MOVD (R0), R8
@@ -25183,13 +23159,13 @@ loop:
 	FSTPQ (F0, F1), (R8)
 	RET
 
-// func panel16MinUpTo32x2NEON(a *byte)
-TEXT ·panel16MinUpTo32x2NEON(SB), NOSPLIT, $0-8
+// func panel16UpTo32x2NEON(a *byte)
+TEXT ·panel16UpTo32x2NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
 	MOVD 80(R0), R3
-	MOVD 40(R0), R4
+	MOVD 96(R0), R4
 	MOVD 72(R0), R5
 	MOVD 56(R0), R6
 	MOVD 64(R0), R7
@@ -25257,102 +23233,94 @@ loop:
 	VADDP V30.H8, V28.H8, V28.H8
 	WORD $0x4e602b9c // saddlp v28.4s, v28.8h
 	FLDPQ.P 32(R2), (F10, F12)
-	FLDPQ.P 32(R4), (F17, F16)
-	FLDPQ (R7), (F8, F15)
+	FMOVQ (R7), F8
 	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
 	WORD $0x4f88914b // fmul v11.4s, v10.4s, v8.s[0]
 	VFMLA V11.S4, V9.S4, V0.S4
 	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
 	WORD $0x4f88918b // fmul v11.4s, v12.4s, v8.s[0]
 	VFMLA V11.S4, V23.S4, V1.S4
-	WORD $0x4faf1220 // fmla v0.4s, v17.4s, v15.s[1]
-	WORD $0x4faf1201 // fmla v1.4s, v16.4s, v15.s[1]
-	FLDPQ (R9), (F8, F15)
+	FMOVQ (R9), F8
 	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
 	WORD $0x4f88914b // fmul v11.4s, v10.4s, v8.s[0]
 	VFMLA V11.S4, V14.S4, V2.S4
 	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
 	WORD $0x4f88918b // fmul v11.4s, v12.4s, v8.s[0]
 	VFMLA V11.S4, V28.S4, V3.S4
-	WORD $0x4faf1222 // fmla v2.4s, v17.4s, v15.s[1]
-	WORD $0x4faf1203 // fmla v3.4s, v16.4s, v15.s[1]
-	FLDPQ 128(R1), (F13, F4)
-	FLDPQ 160(R1), (F5, F6)
-	FMOVQ (R6), F7
-	WORD $0x0e27c1b8 // smull v24.8h, v13.8b, v7.8b
-	WORD $0x4e2781b8 // smlal2 v24.8h, v13.16b, v7.16b
-	WORD $0x0e27c09a // smull v26.8h, v4.8b, v7.8b
-	WORD $0x4e27809a // smlal2 v26.8h, v4.16b, v7.16b
+	FLDPQ 128(R1), (F17, F16)
+	FLDPQ 160(R1), (F13, F4)
+	FMOVQ (R6), F5
+	WORD $0x0e25c226 // smull v6.8h, v17.8b, v5.8b
+	WORD $0x4e258226 // smlal2 v6.8h, v17.16b, v5.16b
+	WORD $0x0e25c207 // smull v7.8h, v16.8b, v5.8b
+	WORD $0x4e258207 // smlal2 v7.8h, v16.16b, v5.16b
+	VADDP V7.H8, V6.H8, V6.H8
+	WORD $0x0e25c1b8 // smull v24.8h, v13.8b, v5.8b
+	WORD $0x4e2581b8 // smlal2 v24.8h, v13.16b, v5.16b
+	WORD $0x0e25c09a // smull v26.8h, v4.8b, v5.8b
+	WORD $0x4e25809a // smlal2 v26.8h, v4.16b, v5.16b
 	VADDP V26.H8, V24.H8, V24.H8
-	WORD $0x0e27c0b9 // smull v25.8h, v5.8b, v7.8b
-	WORD $0x4e2780b9 // smlal2 v25.8h, v5.16b, v7.16b
-	WORD $0x0e27c0d6 // smull v22.8h, v6.8b, v7.8b
-	WORD $0x4e2780d6 // smlal2 v22.8h, v6.16b, v7.16b
-	VADDP V22.H8, V25.H8, V25.H8
-	VADDP V25.H8, V24.H8, V24.H8
-	WORD $0x4e602b18 // saddlp v24.4s, v24.8h
-	FMOVQ (R8), F29
-	WORD $0x0e3dc1bf // smull v31.8h, v13.8b, v29.8b
-	WORD $0x4e3d81bf // smlal2 v31.8h, v13.16b, v29.16b
-	WORD $0x0e3dc09e // smull v30.8h, v4.8b, v29.8b
-	WORD $0x4e3d809e // smlal2 v30.8h, v4.16b, v29.16b
+	VADDP V24.H8, V6.H8, V6.H8
+	WORD $0x4e6028c6 // saddlp v6.4s, v6.8h
+	FMOVQ (R8), F25
+	WORD $0x0e39c236 // smull v22.8h, v17.8b, v25.8b
+	WORD $0x4e398236 // smlal2 v22.8h, v17.16b, v25.16b
+	WORD $0x0e39c21d // smull v29.8h, v16.8b, v25.8b
+	WORD $0x4e39821d // smlal2 v29.8h, v16.16b, v25.16b
+	VADDP V29.H8, V22.H8, V22.H8
+	WORD $0x0e39c1bf // smull v31.8h, v13.8b, v25.8b
+	WORD $0x4e3981bf // smlal2 v31.8h, v13.16b, v25.16b
+	WORD $0x0e39c09e // smull v30.8h, v4.8b, v25.8b
+	WORD $0x4e39809e // smlal2 v30.8h, v4.16b, v25.16b
 	VADDP V30.H8, V31.H8, V31.H8
-	WORD $0x0e3dc0bb // smull v27.8h, v5.8b, v29.8b
-	WORD $0x4e3d80bb // smlal2 v27.8h, v5.16b, v29.16b
-	WORD $0x0e3dc0d2 // smull v18.8h, v6.8b, v29.8b
-	WORD $0x4e3d80d2 // smlal2 v18.8h, v6.16b, v29.16b
-	VADDP V18.H8, V27.H8, V27.H8
-	VADDP V27.H8, V31.H8, V31.H8
-	WORD $0x4e602bff // saddlp v31.4s, v31.8h
-	FLDPQ 192(R1), (F19, F20)
-	FLDPQ 224(R1), (F21, F10)
-	FMOVQ.P 16(R6), F12
-	WORD $0x0e2cc26b // smull v11.8h, v19.8b, v12.8b
-	WORD $0x4e2c826b // smlal2 v11.8h, v19.16b, v12.16b
-	WORD $0x0e2cc288 // smull v8.8h, v20.8b, v12.8b
-	WORD $0x4e2c8288 // smlal2 v8.8h, v20.16b, v12.16b
+	VADDP V31.H8, V22.H8, V22.H8
+	WORD $0x4e602ad6 // saddlp v22.4s, v22.8h
+	FLDPQ 192(R1), (F27, F18)
+	FLDPQ 224(R1), (F19, F20)
+	FMOVQ.P 16(R6), F21
+	WORD $0x0e35c36a // smull v10.8h, v27.8b, v21.8b
+	WORD $0x4e35836a // smlal2 v10.8h, v27.16b, v21.16b
+	WORD $0x0e35c24c // smull v12.8h, v18.8b, v21.8b
+	WORD $0x4e35824c // smlal2 v12.8h, v18.16b, v21.16b
+	VADDP V12.H8, V10.H8, V10.H8
+	WORD $0x0e35c26b // smull v11.8h, v19.8b, v21.8b
+	WORD $0x4e35826b // smlal2 v11.8h, v19.16b, v21.16b
+	WORD $0x0e35c288 // smull v8.8h, v20.8b, v21.8b
+	WORD $0x4e358288 // smlal2 v8.8h, v20.16b, v21.16b
 	VADDP V8.H8, V11.H8, V11.H8
-	WORD $0x0e2cc2af // smull v15.8h, v21.8b, v12.8b
-	WORD $0x4e2c82af // smlal2 v15.8h, v21.16b, v12.16b
-	WORD $0x0e2cc151 // smull v17.8h, v10.8b, v12.8b
-	WORD $0x4e2c8151 // smlal2 v17.8h, v10.16b, v12.16b
-	VADDP V17.H8, V15.H8, V15.H8
-	VADDP V15.H8, V11.H8, V11.H8
-	WORD $0x4e60296b // saddlp v11.4s, v11.8h
-	FMOVQ.P 16(R8), F16
-	WORD $0x0e30c269 // smull v9.8h, v19.8b, v16.8b
-	WORD $0x4e308269 // smlal2 v9.8h, v19.16b, v16.16b
-	WORD $0x0e30c297 // smull v23.8h, v20.8b, v16.8b
-	WORD $0x4e308297 // smlal2 v23.8h, v20.16b, v16.16b
+	VADDP V11.H8, V10.H8, V10.H8
+	WORD $0x4e60294a // saddlp v10.4s, v10.8h
+	FMOVQ.P 16(R8), F15
+	WORD $0x0e2fc369 // smull v9.8h, v27.8b, v15.8b
+	WORD $0x4e2f8369 // smlal2 v9.8h, v27.16b, v15.16b
+	WORD $0x0e2fc257 // smull v23.8h, v18.8b, v15.8b
+	WORD $0x4e2f8257 // smlal2 v23.8h, v18.16b, v15.16b
 	VADDP V23.H8, V9.H8, V9.H8
-	WORD $0x0e30c2ae // smull v14.8h, v21.8b, v16.8b
-	WORD $0x4e3082ae // smlal2 v14.8h, v21.16b, v16.16b
-	WORD $0x0e30c15c // smull v28.8h, v10.8b, v16.8b
-	WORD $0x4e30815c // smlal2 v28.8h, v10.16b, v16.16b
+	WORD $0x0e2fc26e // smull v14.8h, v19.8b, v15.8b
+	WORD $0x4e2f826e // smlal2 v14.8h, v19.16b, v15.16b
+	WORD $0x0e2fc29c // smull v28.8h, v20.8b, v15.8b
+	WORD $0x4e2f829c // smlal2 v28.8h, v20.16b, v15.16b
 	VADDP V28.H8, V14.H8, V14.H8
 	VADDP V14.H8, V9.H8, V9.H8
 	WORD $0x4e602929 // saddlp v9.4s, v9.8h
-	FLDPQ.P 32(R2), (F26, F22)
-	FLDPQ.P 32(R4), (F18, F27)
-	FLDPQ.P 32(R7), (F7, F30)
-	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
-	WORD $0x4f879359 // fmul v25.4s, v26.4s, v7.s[0]
-	VFMLA V25.S4, V24.S4, V0.S4
-	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD $0x4f8792d9 // fmul v25.4s, v22.4s, v7.s[0]
-	VFMLA V25.S4, V11.S4, V1.S4
-	WORD $0x4f9e1a40 // fmla v0.4s, v18.4s, v30.s[2]
-	WORD $0x4f9e1b61 // fmla v1.4s, v27.4s, v30.s[2]
-	FLDPQ.P 32(R9), (F7, F30)
-	WORD $0x4e21dbff // scvtf v31.4s, v31.4s
-	WORD $0x4f879359 // fmul v25.4s, v26.4s, v7.s[0]
-	VFMLA V25.S4, V31.S4, V2.S4
+	FLDPQ.P 32(R2), (F7, F26)
+	FMOVQ.P 32(R7), F5
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x4f8590f8 // fmul v24.4s, v7.4s, v5.s[0]
+	VFMLA V24.S4, V6.S4, V0.S4
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f859358 // fmul v24.4s, v26.4s, v5.s[0]
+	VFMLA V24.S4, V10.S4, V1.S4
+	FMOVQ.P 32(R9), F5
+	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
+	WORD $0x4f8590f8 // fmul v24.4s, v7.4s, v5.s[0]
+	VFMLA V24.S4, V22.S4, V2.S4
 	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD $0x4f8792d9 // fmul v25.4s, v22.4s, v7.s[0]
-	VFMLA V25.S4, V9.S4, V3.S4
-	WORD $0x4f9e1a42 // fmla v2.4s, v18.4s, v30.s[2]
-	WORD $0x4f9e1b63 // fmla v3.4s, v27.4s, v30.s[2]
+	WORD $0x4f859358 // fmul v24.4s, v26.4s, v5.s[0]
+	VFMLA V24.S4, V9.S4, V3.S4
 	ADD $256, R1, R1
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
 	SUBS $1, R3, R3
 	BNE loop
 	MOVD (R0), R10
@@ -25362,13 +23330,13 @@ loop:
 	FSTPQ (F2, F3), (R10)
 	RET
 
-// func panel16MinUpTo32x3NEON(a *byte)
-TEXT ·panel16MinUpTo32x3NEON(SB), NOSPLIT, $0-8
+// func panel16UpTo32x3NEON(a *byte)
+TEXT ·panel16UpTo32x3NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
 	MOVD 80(R0), R3
-	MOVD 40(R0), R4
+	MOVD 96(R0), R4
 	MOVD 72(R0), R5
 	MOVD 56(R0), R6
 	MOVD 64(R0), R7
@@ -25466,146 +23434,134 @@ loop:
 	VADDP V23.H8, V22.H8, V22.H8
 	WORD $0x4e602ad6 // saddlp v22.4s, v22.8h
 	FLDPQ.P 32(R2), (F6, F7)
-	FLDPQ.P 32(R4), (F14, F12)
-	FLDPQ (R7), (F9, F31)
+	FMOVQ (R7), F9
 	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
 	WORD $0x4f8990c8 // fmul v8.4s, v6.4s, v9.s[0]
 	VFMLA V8.S4, V11.S4, V0.S4
 	WORD $0x4e21dbde // scvtf v30.4s, v30.4s
 	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
 	VFMLA V8.S4, V30.S4, V1.S4
-	WORD $0x4fbf11c0 // fmla v0.4s, v14.4s, v31.s[1]
-	WORD $0x4fbf1181 // fmla v1.4s, v12.4s, v31.s[1]
-	FLDPQ (R9), (F9, F31)
+	FMOVQ (R9), F9
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
 	WORD $0x4f8990c8 // fmul v8.4s, v6.4s, v9.s[0]
 	VFMLA V8.S4, V16.S4, V2.S4
 	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
 	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
 	VFMLA V8.S4, V10.S4, V3.S4
-	WORD $0x4fbf11c2 // fmla v2.4s, v14.4s, v31.s[1]
-	WORD $0x4fbf1183 // fmla v3.4s, v12.4s, v31.s[1]
-	FLDPQ (R11), (F9, F31)
+	FMOVQ (R11), F9
 	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
 	WORD $0x4f8990c8 // fmul v8.4s, v6.4s, v9.s[0]
 	VFMLA V8.S4, V21.S4, V4.S4
 	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
 	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
 	VFMLA V8.S4, V22.S4, V5.S4
-	WORD $0x4fbf11c4 // fmla v4.4s, v14.4s, v31.s[1]
-	WORD $0x4fbf1185 // fmla v5.4s, v12.4s, v31.s[1]
-	FLDPQ 128(R1), (F29, F17)
-	FLDPQ 160(R1), (F18, F19)
-	FMOVQ (R6), F13
-	WORD $0x0e2dc3b8 // smull v24.8h, v29.8b, v13.8b
-	WORD $0x4e2d83b8 // smlal2 v24.8h, v29.16b, v13.16b
-	WORD $0x0e2dc234 // smull v20.8h, v17.8b, v13.8b
-	WORD $0x4e2d8234 // smlal2 v20.8h, v17.16b, v13.16b
+	FLDPQ 128(R1), (F14, F12)
+	FLDPQ 160(R1), (F29, F17)
+	FMOVQ (R6), F18
+	WORD $0x0e32c1d3 // smull v19.8h, v14.8b, v18.8b
+	WORD $0x4e3281d3 // smlal2 v19.8h, v14.16b, v18.16b
+	WORD $0x0e32c18d // smull v13.8h, v12.8b, v18.8b
+	WORD $0x4e32818d // smlal2 v13.8h, v12.16b, v18.16b
+	VADDP V13.H8, V19.H8, V19.H8
+	WORD $0x0e32c3b8 // smull v24.8h, v29.8b, v18.8b
+	WORD $0x4e3283b8 // smlal2 v24.8h, v29.16b, v18.16b
+	WORD $0x0e32c234 // smull v20.8h, v17.8b, v18.8b
+	WORD $0x4e328234 // smlal2 v20.8h, v17.16b, v18.16b
 	VADDP V20.H8, V24.H8, V24.H8
-	WORD $0x0e2dc257 // smull v23.8h, v18.8b, v13.8b
-	WORD $0x4e2d8257 // smlal2 v23.8h, v18.16b, v13.16b
-	WORD $0x0e2dc26f // smull v15.8h, v19.8b, v13.8b
-	WORD $0x4e2d826f // smlal2 v15.8h, v19.16b, v13.16b
-	VADDP V15.H8, V23.H8, V23.H8
-	VADDP V23.H8, V24.H8, V24.H8
-	WORD $0x4e602b18 // saddlp v24.4s, v24.8h
-	FMOVQ (R8), F25
-	WORD $0x0e39c3ba // smull v26.8h, v29.8b, v25.8b
-	WORD $0x4e3983ba // smlal2 v26.8h, v29.16b, v25.16b
-	WORD $0x0e39c23b // smull v27.8h, v17.8b, v25.8b
-	WORD $0x4e39823b // smlal2 v27.8h, v17.16b, v25.16b
+	VADDP V24.H8, V19.H8, V19.H8
+	WORD $0x4e602a73 // saddlp v19.4s, v19.8h
+	FMOVQ (R8), F23
+	WORD $0x0e37c1cf // smull v15.8h, v14.8b, v23.8b
+	WORD $0x4e3781cf // smlal2 v15.8h, v14.16b, v23.16b
+	WORD $0x0e37c199 // smull v25.8h, v12.8b, v23.8b
+	WORD $0x4e378199 // smlal2 v25.8h, v12.16b, v23.16b
+	VADDP V25.H8, V15.H8, V15.H8
+	WORD $0x0e37c3ba // smull v26.8h, v29.8b, v23.8b
+	WORD $0x4e3783ba // smlal2 v26.8h, v29.16b, v23.16b
+	WORD $0x0e37c23b // smull v27.8h, v17.8b, v23.8b
+	WORD $0x4e37823b // smlal2 v27.8h, v17.16b, v23.16b
 	VADDP V27.H8, V26.H8, V26.H8
-	WORD $0x0e39c25c // smull v28.8h, v18.8b, v25.8b
-	WORD $0x4e39825c // smlal2 v28.8h, v18.16b, v25.16b
-	WORD $0x0e39c266 // smull v6.8h, v19.8b, v25.8b
-	WORD $0x4e398266 // smlal2 v6.8h, v19.16b, v25.16b
-	VADDP V6.H8, V28.H8, V28.H8
-	VADDP V28.H8, V26.H8, V26.H8
-	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
-	FMOVQ (R10), F7
-	WORD $0x0e27c3a8 // smull v8.8h, v29.8b, v7.8b
-	WORD $0x4e2783a8 // smlal2 v8.8h, v29.16b, v7.16b
-	WORD $0x0e27c229 // smull v9.8h, v17.8b, v7.8b
-	WORD $0x4e278229 // smlal2 v9.8h, v17.16b, v7.16b
+	VADDP V26.H8, V15.H8, V15.H8
+	WORD $0x4e6029ef // saddlp v15.4s, v15.8h
+	FMOVQ (R10), F28
+	WORD $0x0e3cc1c6 // smull v6.8h, v14.8b, v28.8b
+	WORD $0x4e3c81c6 // smlal2 v6.8h, v14.16b, v28.16b
+	WORD $0x0e3cc187 // smull v7.8h, v12.8b, v28.8b
+	WORD $0x4e3c8187 // smlal2 v7.8h, v12.16b, v28.16b
+	VADDP V7.H8, V6.H8, V6.H8
+	WORD $0x0e3cc3a8 // smull v8.8h, v29.8b, v28.8b
+	WORD $0x4e3c83a8 // smlal2 v8.8h, v29.16b, v28.16b
+	WORD $0x0e3cc229 // smull v9.8h, v17.8b, v28.8b
+	WORD $0x4e3c8229 // smlal2 v9.8h, v17.16b, v28.16b
 	VADDP V9.H8, V8.H8, V8.H8
-	WORD $0x0e27c25f // smull v31.8h, v18.8b, v7.8b
-	WORD $0x4e27825f // smlal2 v31.8h, v18.16b, v7.16b
-	WORD $0x0e27c26e // smull v14.8h, v19.8b, v7.8b
-	WORD $0x4e27826e // smlal2 v14.8h, v19.16b, v7.16b
-	VADDP V14.H8, V31.H8, V31.H8
-	VADDP V31.H8, V8.H8, V8.H8
-	WORD $0x4e602908 // saddlp v8.4s, v8.8h
-	FLDPQ 192(R1), (F12, F11)
+	VADDP V8.H8, V6.H8, V6.H8
+	WORD $0x4e6028c6 // saddlp v6.4s, v6.8h
+	FLDPQ 192(R1), (F31, F11)
 	FLDPQ 224(R1), (F30, F16)
 	FMOVQ.P 16(R6), F10
-	WORD $0x0e2ac195 // smull v21.8h, v12.8b, v10.8b
-	WORD $0x4e2a8195 // smlal2 v21.8h, v12.16b, v10.16b
+	WORD $0x0e2ac3f5 // smull v21.8h, v31.8b, v10.8b
+	WORD $0x4e2a83f5 // smlal2 v21.8h, v31.16b, v10.16b
 	WORD $0x0e2ac176 // smull v22.8h, v11.8b, v10.8b
 	WORD $0x4e2a8176 // smlal2 v22.8h, v11.16b, v10.16b
 	VADDP V22.H8, V21.H8, V21.H8
-	WORD $0x0e2ac3d4 // smull v20.8h, v30.8b, v10.8b
-	WORD $0x4e2a83d4 // smlal2 v20.8h, v30.16b, v10.16b
-	WORD $0x0e2ac20f // smull v15.8h, v16.8b, v10.8b
-	WORD $0x4e2a820f // smlal2 v15.8h, v16.16b, v10.16b
-	VADDP V15.H8, V20.H8, V20.H8
-	VADDP V20.H8, V21.H8, V21.H8
+	WORD $0x0e2ac3cd // smull v13.8h, v30.8b, v10.8b
+	WORD $0x4e2a83cd // smlal2 v13.8h, v30.16b, v10.16b
+	WORD $0x0e2ac214 // smull v20.8h, v16.8b, v10.8b
+	WORD $0x4e2a8214 // smlal2 v20.8h, v16.16b, v10.16b
+	VADDP V20.H8, V13.H8, V13.H8
+	VADDP V13.H8, V21.H8, V21.H8
 	WORD $0x4e602ab5 // saddlp v21.4s, v21.8h
-	FMOVQ.P 16(R8), F23
-	WORD $0x0e37c18d // smull v13.8h, v12.8b, v23.8b
-	WORD $0x4e37818d // smlal2 v13.8h, v12.16b, v23.16b
-	WORD $0x0e37c17b // smull v27.8h, v11.8b, v23.8b
-	WORD $0x4e37817b // smlal2 v27.8h, v11.16b, v23.16b
-	VADDP V27.H8, V13.H8, V13.H8
-	WORD $0x0e37c3c6 // smull v6.8h, v30.8b, v23.8b
-	WORD $0x4e3783c6 // smlal2 v6.8h, v30.16b, v23.16b
+	FMOVQ.P 16(R8), F24
+	WORD $0x0e38c3f2 // smull v18.8h, v31.8b, v24.8b
+	WORD $0x4e3883f2 // smlal2 v18.8h, v31.16b, v24.16b
+	WORD $0x0e38c179 // smull v25.8h, v11.8b, v24.8b
+	WORD $0x4e388179 // smlal2 v25.8h, v11.16b, v24.16b
+	VADDP V25.H8, V18.H8, V18.H8
+	WORD $0x0e38c3db // smull v27.8h, v30.8b, v24.8b
+	WORD $0x4e3883db // smlal2 v27.8h, v30.16b, v24.16b
+	WORD $0x0e38c21a // smull v26.8h, v16.8b, v24.8b
+	WORD $0x4e38821a // smlal2 v26.8h, v16.16b, v24.16b
+	VADDP V26.H8, V27.H8, V27.H8
+	VADDP V27.H8, V18.H8, V18.H8
+	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
+	FMOVQ.P 16(R10), F23
+	WORD $0x0e37c3e7 // smull v7.8h, v31.8b, v23.8b
+	WORD $0x4e3783e7 // smlal2 v7.8h, v31.16b, v23.16b
+	WORD $0x0e37c169 // smull v9.8h, v11.8b, v23.8b
+	WORD $0x4e378169 // smlal2 v9.8h, v11.16b, v23.16b
+	VADDP V9.H8, V7.H8, V7.H8
+	WORD $0x0e37c3c8 // smull v8.8h, v30.8b, v23.8b
+	WORD $0x4e3783c8 // smlal2 v8.8h, v30.16b, v23.16b
 	WORD $0x0e37c21c // smull v28.8h, v16.8b, v23.8b
 	WORD $0x4e37821c // smlal2 v28.8h, v16.16b, v23.16b
-	VADDP V28.H8, V6.H8, V6.H8
-	VADDP V6.H8, V13.H8, V13.H8
-	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
-	FMOVQ.P 16(R10), F25
-	WORD $0x0e39c189 // smull v9.8h, v12.8b, v25.8b
-	WORD $0x4e398189 // smlal2 v9.8h, v12.16b, v25.16b
-	WORD $0x0e39c16e // smull v14.8h, v11.8b, v25.8b
-	WORD $0x4e39816e // smlal2 v14.8h, v11.16b, v25.16b
-	VADDP V14.H8, V9.H8, V9.H8
-	WORD $0x0e39c3df // smull v31.8h, v30.8b, v25.8b
-	WORD $0x4e3983df // smlal2 v31.8h, v30.16b, v25.16b
-	WORD $0x0e39c207 // smull v7.8h, v16.8b, v25.8b
-	WORD $0x4e398207 // smlal2 v7.8h, v16.16b, v25.16b
-	VADDP V7.H8, V31.H8, V31.H8
-	VADDP V31.H8, V9.H8, V9.H8
-	WORD $0x4e602929 // saddlp v9.4s, v9.8h
-	FLDPQ.P 32(R2), (F29, F17)
-	FLDPQ.P 32(R4), (F15, F20)
-	FLDPQ.P 32(R7), (F19, F22)
-	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
-	WORD $0x4f9393b2 // fmul v18.4s, v29.4s, v19.s[0]
-	VFMLA V18.S4, V24.S4, V0.S4
+	VADDP V28.H8, V8.H8, V8.H8
+	VADDP V8.H8, V7.H8, V7.H8
+	WORD $0x4e6028e7 // saddlp v7.4s, v7.8h
+	FLDPQ.P 32(R2), (F14, F12)
+	FMOVQ.P 32(R7), F17
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x4f9191dd // fmul v29.4s, v14.4s, v17.s[0]
+	VFMLA V29.S4, V19.S4, V0.S4
 	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
-	WORD $0x4f939232 // fmul v18.4s, v17.4s, v19.s[0]
-	VFMLA V18.S4, V21.S4, V1.S4
-	WORD $0x4f9619e0 // fmla v0.4s, v15.4s, v22.s[2]
-	WORD $0x4f961a81 // fmla v1.4s, v20.4s, v22.s[2]
-	FLDPQ.P 32(R9), (F19, F22)
-	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
-	WORD $0x4f9393b2 // fmul v18.4s, v29.4s, v19.s[0]
-	VFMLA V18.S4, V26.S4, V2.S4
-	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
-	WORD $0x4f939232 // fmul v18.4s, v17.4s, v19.s[0]
-	VFMLA V18.S4, V13.S4, V3.S4
-	WORD $0x4f9619e2 // fmla v2.4s, v15.4s, v22.s[2]
-	WORD $0x4f961a83 // fmla v3.4s, v20.4s, v22.s[2]
-	FLDPQ.P 32(R11), (F19, F22)
-	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD $0x4f9393b2 // fmul v18.4s, v29.4s, v19.s[0]
-	VFMLA V18.S4, V8.S4, V4.S4
-	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD $0x4f939232 // fmul v18.4s, v17.4s, v19.s[0]
-	VFMLA V18.S4, V9.S4, V5.S4
-	WORD $0x4f9619e4 // fmla v4.4s, v15.4s, v22.s[2]
-	WORD $0x4f961a85 // fmla v5.4s, v20.4s, v22.s[2]
+	WORD $0x4f91919d // fmul v29.4s, v12.4s, v17.s[0]
+	VFMLA V29.S4, V21.S4, V1.S4
+	FMOVQ.P 32(R9), F17
+	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
+	WORD $0x4f9191dd // fmul v29.4s, v14.4s, v17.s[0]
+	VFMLA V29.S4, V15.S4, V2.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x4f91919d // fmul v29.4s, v12.4s, v17.s[0]
+	VFMLA V29.S4, V18.S4, V3.S4
+	FMOVQ.P 32(R11), F17
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x4f9191dd // fmul v29.4s, v14.4s, v17.s[0]
+	VFMLA V29.S4, V6.S4, V4.S4
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x4f91919d // fmul v29.4s, v12.4s, v17.s[0]
+	VFMLA V29.S4, V7.S4, V5.S4
 	ADD $256, R1, R1
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
 	SUBS $1, R3, R3
 	BNE loop
 	MOVD (R0), R12
@@ -25617,13 +23573,13 @@ loop:
 	FSTPQ (F4, F5), (R12)
 	RET
 
-// func panel16MinUpTo32x4NEON(a *byte)
-TEXT ·panel16MinUpTo32x4NEON(SB), NOSPLIT, $0-8
+// func panel16UpTo32x4NEON(a *byte)
+TEXT ·panel16UpTo32x4NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
 	MOVD 80(R0), R3
-	MOVD 40(R0), R4
+	MOVD 96(R0), R4
 	MOVD 72(R0), R5
 	MOVD 56(R0), R6
 	MOVD 64(R0), R7
@@ -25751,8 +23707,1738 @@ loop:
 	VADDP V17.H8, V20.H8, V20.H8
 	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
 	FLDPQ.P 32(R2), (F22, F31)
-	FLDPQ.P 32(R4), (F10, F9)
-	FLDPQ (R7), (F26, F8)
+	FMOVQ (R7), F26
+	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD $0x4f9a92dd // fmul v29.4s, v22.4s, v26.s[0]
+	VFMLA V29.S4, V13.S4, V0.S4
+	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
+	WORD $0x4f9a93fd // fmul v29.4s, v31.4s, v26.s[0]
+	VFMLA V29.S4, V21.S4, V1.S4
+	FMOVQ (R9), F26
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x4f9a92dd // fmul v29.4s, v22.4s, v26.s[0]
+	VFMLA V29.S4, V18.S4, V2.S4
+	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
+	WORD $0x4f9a93fd // fmul v29.4s, v31.4s, v26.s[0]
+	VFMLA V29.S4, V25.S4, V3.S4
+	FMOVQ (R11), F26
+	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
+	WORD $0x4f9a92dd // fmul v29.4s, v22.4s, v26.s[0]
+	VFMLA V29.S4, V23.S4, V4.S4
+	WORD $0x4e21db7b // scvtf v27.4s, v27.4s
+	WORD $0x4f9a93fd // fmul v29.4s, v31.4s, v26.s[0]
+	VFMLA V29.S4, V27.S4, V5.S4
+	FMOVQ (R13), F26
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a92dd // fmul v29.4s, v22.4s, v26.s[0]
+	VFMLA V29.S4, V28.S4, V6.S4
+	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
+	WORD $0x4f9a93fd // fmul v29.4s, v31.4s, v26.s[0]
+	VFMLA V29.S4, V20.S4, V7.S4
+	FLDPQ 128(R1), (F10, F9)
+	FLDPQ 160(R1), (F30, F24)
+	FMOVQ (R6), F19
+	WORD $0x0e33c151 // smull v17.8h, v10.8b, v19.8b
+	WORD $0x4e338151 // smlal2 v17.8h, v10.16b, v19.16b
+	WORD $0x0e33c12b // smull v11.8h, v9.8b, v19.8b
+	WORD $0x4e33812b // smlal2 v11.8h, v9.16b, v19.16b
+	VADDP V11.H8, V17.H8, V17.H8
+	WORD $0x0e33c3ce // smull v14.8h, v30.8b, v19.8b
+	WORD $0x4e3383ce // smlal2 v14.8h, v30.16b, v19.16b
+	WORD $0x0e33c310 // smull v16.8h, v24.8b, v19.8b
+	WORD $0x4e338310 // smlal2 v16.8h, v24.16b, v19.16b
+	VADDP V16.H8, V14.H8, V14.H8
+	VADDP V14.H8, V17.H8, V17.H8
+	WORD $0x4e602a31 // saddlp v17.4s, v17.8h
+	FMOVQ (R8), F15
+	WORD $0x0e2fc14c // smull v12.8h, v10.8b, v15.8b
+	WORD $0x4e2f814c // smlal2 v12.8h, v10.16b, v15.16b
+	WORD $0x0e2fc136 // smull v22.8h, v9.8b, v15.8b
+	WORD $0x4e2f8136 // smlal2 v22.8h, v9.16b, v15.16b
+	VADDP V22.H8, V12.H8, V12.H8
+	WORD $0x0e2fc3df // smull v31.8h, v30.8b, v15.8b
+	WORD $0x4e2f83df // smlal2 v31.8h, v30.16b, v15.16b
+	WORD $0x0e2fc31d // smull v29.8h, v24.8b, v15.8b
+	WORD $0x4e2f831d // smlal2 v29.8h, v24.16b, v15.16b
+	VADDP V29.H8, V31.H8, V31.H8
+	VADDP V31.H8, V12.H8, V12.H8
+	WORD $0x4e60298c // saddlp v12.4s, v12.8h
+	FMOVQ (R10), F26
+	WORD $0x0e3ac148 // smull v8.8h, v10.8b, v26.8b
+	WORD $0x4e3a8148 // smlal2 v8.8h, v10.16b, v26.16b
+	WORD $0x0e3ac12d // smull v13.8h, v9.8b, v26.8b
+	WORD $0x4e3a812d // smlal2 v13.8h, v9.16b, v26.16b
+	VADDP V13.H8, V8.H8, V8.H8
+	WORD $0x0e3ac3d5 // smull v21.8h, v30.8b, v26.8b
+	WORD $0x4e3a83d5 // smlal2 v21.8h, v30.16b, v26.16b
+	WORD $0x0e3ac312 // smull v18.8h, v24.8b, v26.8b
+	WORD $0x4e3a8312 // smlal2 v18.8h, v24.16b, v26.16b
+	VADDP V18.H8, V21.H8, V21.H8
+	VADDP V21.H8, V8.H8, V8.H8
+	WORD $0x4e602908 // saddlp v8.4s, v8.8h
+	FMOVQ (R12), F25
+	WORD $0x0e39c157 // smull v23.8h, v10.8b, v25.8b
+	WORD $0x4e398157 // smlal2 v23.8h, v10.16b, v25.16b
+	WORD $0x0e39c13b // smull v27.8h, v9.8b, v25.8b
+	WORD $0x4e39813b // smlal2 v27.8h, v9.16b, v25.16b
+	VADDP V27.H8, V23.H8, V23.H8
+	WORD $0x0e39c3dc // smull v28.8h, v30.8b, v25.8b
+	WORD $0x4e3983dc // smlal2 v28.8h, v30.16b, v25.16b
+	WORD $0x0e39c314 // smull v20.8h, v24.8b, v25.8b
+	WORD $0x4e398314 // smlal2 v20.8h, v24.16b, v25.16b
+	VADDP V20.H8, V28.H8, V28.H8
+	VADDP V28.H8, V23.H8, V23.H8
+	WORD $0x4e602af7 // saddlp v23.4s, v23.8h
+	FLDPQ 192(R1), (F11, F16)
+	FLDPQ 224(R1), (F14, F19)
+	FMOVQ.P 16(R6), F22
+	WORD $0x0e36c17d // smull v29.8h, v11.8b, v22.8b
+	WORD $0x4e36817d // smlal2 v29.8h, v11.16b, v22.16b
+	WORD $0x0e36c21f // smull v31.8h, v16.8b, v22.8b
+	WORD $0x4e36821f // smlal2 v31.8h, v16.16b, v22.16b
+	VADDP V31.H8, V29.H8, V29.H8
+	WORD $0x0e36c1cf // smull v15.8h, v14.8b, v22.8b
+	WORD $0x4e3681cf // smlal2 v15.8h, v14.16b, v22.16b
+	WORD $0x0e36c26d // smull v13.8h, v19.8b, v22.8b
+	WORD $0x4e36826d // smlal2 v13.8h, v19.16b, v22.16b
+	VADDP V13.H8, V15.H8, V15.H8
+	VADDP V15.H8, V29.H8, V29.H8
+	WORD $0x4e602bbd // saddlp v29.4s, v29.8h
+	FMOVQ.P 16(R8), F18
+	WORD $0x0e32c175 // smull v21.8h, v11.8b, v18.8b
+	WORD $0x4e328175 // smlal2 v21.8h, v11.16b, v18.16b
+	WORD $0x0e32c21a // smull v26.8h, v16.8b, v18.8b
+	WORD $0x4e32821a // smlal2 v26.8h, v16.16b, v18.16b
+	VADDP V26.H8, V21.H8, V21.H8
+	WORD $0x0e32c1db // smull v27.8h, v14.8b, v18.8b
+	WORD $0x4e3281db // smlal2 v27.8h, v14.16b, v18.16b
+	WORD $0x0e32c274 // smull v20.8h, v19.8b, v18.8b
+	WORD $0x4e328274 // smlal2 v20.8h, v19.16b, v18.16b
+	VADDP V20.H8, V27.H8, V27.H8
+	VADDP V27.H8, V21.H8, V21.H8
+	WORD $0x4e602ab5 // saddlp v21.4s, v21.8h
+	FMOVQ.P 16(R10), F28
+	WORD $0x0e3cc179 // smull v25.8h, v11.8b, v28.8b
+	WORD $0x4e3c8179 // smlal2 v25.8h, v11.16b, v28.16b
+	WORD $0x0e3cc20a // smull v10.8h, v16.8b, v28.8b
+	WORD $0x4e3c820a // smlal2 v10.8h, v16.16b, v28.16b
+	VADDP V10.H8, V25.H8, V25.H8
+	WORD $0x0e3cc1c9 // smull v9.8h, v14.8b, v28.8b
+	WORD $0x4e3c81c9 // smlal2 v9.8h, v14.16b, v28.16b
+	WORD $0x0e3cc27e // smull v30.8h, v19.8b, v28.8b
+	WORD $0x4e3c827e // smlal2 v30.8h, v19.16b, v28.16b
+	VADDP V30.H8, V9.H8, V9.H8
+	VADDP V9.H8, V25.H8, V25.H8
+	WORD $0x4e602b39 // saddlp v25.4s, v25.8h
+	FMOVQ.P 16(R12), F24
+	WORD $0x0e38c17f // smull v31.8h, v11.8b, v24.8b
+	WORD $0x4e38817f // smlal2 v31.8h, v11.16b, v24.16b
+	WORD $0x0e38c20d // smull v13.8h, v16.8b, v24.8b
+	WORD $0x4e38820d // smlal2 v13.8h, v16.16b, v24.16b
+	VADDP V13.H8, V31.H8, V31.H8
+	WORD $0x0e38c1cf // smull v15.8h, v14.8b, v24.8b
+	WORD $0x4e3881cf // smlal2 v15.8h, v14.16b, v24.16b
+	WORD $0x0e38c276 // smull v22.8h, v19.8b, v24.8b
+	WORD $0x4e388276 // smlal2 v22.8h, v19.16b, v24.16b
+	VADDP V22.H8, V15.H8, V15.H8
+	VADDP V15.H8, V31.H8, V31.H8
+	WORD $0x4e602bff // saddlp v31.4s, v31.8h
+	FLDPQ.P 32(R2), (F26, F20)
+	FMOVQ.P 32(R7), F18
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f92935b // fmul v27.4s, v26.4s, v18.s[0]
+	VFMLA V27.S4, V17.S4, V0.S4
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f92929b // fmul v27.4s, v20.4s, v18.s[0]
+	VFMLA V27.S4, V29.S4, V1.S4
+	FMOVQ.P 32(R9), F18
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x4f92935b // fmul v27.4s, v26.4s, v18.s[0]
+	VFMLA V27.S4, V12.S4, V2.S4
+	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
+	WORD $0x4f92929b // fmul v27.4s, v20.4s, v18.s[0]
+	VFMLA V27.S4, V21.S4, V3.S4
+	FMOVQ.P 32(R11), F18
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x4f92935b // fmul v27.4s, v26.4s, v18.s[0]
+	VFMLA V27.S4, V8.S4, V4.S4
+	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
+	WORD $0x4f92929b // fmul v27.4s, v20.4s, v18.s[0]
+	VFMLA V27.S4, V25.S4, V5.S4
+	FMOVQ.P 32(R13), F18
+	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
+	WORD $0x4f92935b // fmul v27.4s, v26.4s, v18.s[0]
+	VFMLA V27.S4, V23.S4, V6.S4
+	WORD $0x4e21dbff // scvtf v31.4s, v31.4s
+	WORD $0x4f92929b // fmul v27.4s, v20.4s, v18.s[0]
+	VFMLA V27.S4, V31.S4, V7.S4
+	ADD $256, R1, R1
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
+	SUBS $1, R3, R3
+	BNE loop
+	MOVD (R0), R14
+	MOVD 8(R0), R15
+	FSTPQ (F0, F1), (R14)
+	ADD R15<<2, R14, R14
+	FSTPQ (F2, F3), (R14)
+	ADD R15<<2, R14, R14
+	FSTPQ (F4, F5), (R14)
+	ADD R15<<2, R14, R14
+	FSTPQ (F6, F7), (R14)
+	RET
+
+// func panel16UpTo64x1NEON(a *byte)
+TEXT ·panel16UpTo64x1NEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	MOVD 16(R0), R1
+	MOVD 32(R0), R2
+	MOVD 80(R0), R3
+	MOVD 96(R0), R4
+	MOVD 72(R0), R5
+	MOVD 56(R0), R6
+	MOVD 64(R0), R7
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+loop:
+	FLDPQ (R1), (F2, F3)
+	FLDPQ 32(R1), (F4, F5)
+	FMOVQ (R6), F6
+	WORD $0x0e26c047 // smull v7.8h, v2.8b, v6.8b
+	WORD $0x4e268047 // smlal2 v7.8h, v2.16b, v6.16b
+	WORD $0x0e26c068 // smull v8.8h, v3.8b, v6.8b
+	WORD $0x4e268068 // smlal2 v8.8h, v3.16b, v6.16b
+	VADDP V8.H8, V7.H8, V7.H8
+	WORD $0x0e26c089 // smull v9.8h, v4.8b, v6.8b
+	WORD $0x4e268089 // smlal2 v9.8h, v4.16b, v6.16b
+	WORD $0x0e26c0aa // smull v10.8h, v5.8b, v6.8b
+	WORD $0x4e2680aa // smlal2 v10.8h, v5.16b, v6.16b
+	VADDP V10.H8, V9.H8, V9.H8
+	WORD $0x4e6028e7 // saddlp v7.4s, v7.8h
+	WORD $0x4e602929 // saddlp v9.4s, v9.8h
+	VADDP V9.S4, V7.S4, V7.S4
+	FLDPQ 64(R1), (F11, F12)
+	FLDPQ 96(R1), (F13, F14)
+	FMOVQ.P 16(R6), F15
+	WORD $0x0e2fc170 // smull v16.8h, v11.8b, v15.8b
+	WORD $0x4e2f8170 // smlal2 v16.8h, v11.16b, v15.16b
+	WORD $0x0e2fc191 // smull v17.8h, v12.8b, v15.8b
+	WORD $0x4e2f8191 // smlal2 v17.8h, v12.16b, v15.16b
+	VADDP V17.H8, V16.H8, V16.H8
+	WORD $0x0e2fc1b2 // smull v18.8h, v13.8b, v15.8b
+	WORD $0x4e2f81b2 // smlal2 v18.8h, v13.16b, v15.16b
+	WORD $0x0e2fc1d3 // smull v19.8h, v14.8b, v15.8b
+	WORD $0x4e2f81d3 // smlal2 v19.8h, v14.16b, v15.16b
+	VADDP V19.H8, V18.H8, V18.H8
+	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
+	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
+	VADDP V18.S4, V16.S4, V16.S4
+	FLDPQ.P 32(R2), (F20, F21)
+	FMOVQ (R7), F23
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x4f979296 // fmul v22.4s, v20.4s, v23.s[0]
+	VFMLA V22.S4, V7.S4, V0.S4
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f9792b6 // fmul v22.4s, v21.4s, v23.s[0]
+	VFMLA V22.S4, V16.S4, V1.S4
+	FLDPQ 128(R1), (F25, F26)
+	FLDPQ 160(R1), (F27, F28)
+	FMOVQ (R6), F29
+	WORD $0x0e3dc33e // smull v30.8h, v25.8b, v29.8b
+	WORD $0x4e3d833e // smlal2 v30.8h, v25.16b, v29.16b
+	WORD $0x0e3dc35f // smull v31.8h, v26.8b, v29.8b
+	WORD $0x4e3d835f // smlal2 v31.8h, v26.16b, v29.16b
+	VADDP V31.H8, V30.H8, V30.H8
+	WORD $0x0e3dc368 // smull v8.8h, v27.8b, v29.8b
+	WORD $0x4e3d8368 // smlal2 v8.8h, v27.16b, v29.16b
+	WORD $0x0e3dc38a // smull v10.8h, v28.8b, v29.8b
+	WORD $0x4e3d838a // smlal2 v10.8h, v28.16b, v29.16b
+	VADDP V10.H8, V8.H8, V8.H8
+	WORD $0x4e602bde // saddlp v30.4s, v30.8h
+	WORD $0x4e602908 // saddlp v8.4s, v8.8h
+	VADDP V8.S4, V30.S4, V30.S4
+	FLDPQ 192(R1), (F9, F6)
+	FLDPQ 224(R1), (F2, F3)
+	FMOVQ.P 16(R6), F4
+	WORD $0x0e24c125 // smull v5.8h, v9.8b, v4.8b
+	WORD $0x4e248125 // smlal2 v5.8h, v9.16b, v4.16b
+	WORD $0x0e24c0d1 // smull v17.8h, v6.8b, v4.8b
+	WORD $0x4e2480d1 // smlal2 v17.8h, v6.16b, v4.16b
+	VADDP V17.H8, V5.H8, V5.H8
+	WORD $0x0e24c053 // smull v19.8h, v2.8b, v4.8b
+	WORD $0x4e248053 // smlal2 v19.8h, v2.16b, v4.16b
+	WORD $0x0e24c072 // smull v18.8h, v3.8b, v4.8b
+	WORD $0x4e248072 // smlal2 v18.8h, v3.16b, v4.16b
+	VADDP V18.H8, V19.H8, V19.H8
+	WORD $0x4e6028a5 // saddlp v5.4s, v5.8h
+	WORD $0x4e602a73 // saddlp v19.4s, v19.8h
+	VADDP V19.S4, V5.S4, V5.S4
+	FLDPQ.P 32(R2), (F15, F11)
+	FMOVQ.P 32(R7), F13
+	WORD $0x4e21dbde // scvtf v30.4s, v30.4s
+	WORD $0x4f8d91ec // fmul v12.4s, v15.4s, v13.s[0]
+	VFMLA V12.S4, V30.S4, V0.S4
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x4f8d916c // fmul v12.4s, v11.4s, v13.s[0]
+	VFMLA V12.S4, V5.S4, V1.S4
+	ADD $256, R1, R1
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
+	SUBS $1, R3, R3
+	BNE loop
+	MOVD (R0), R8
+	MOVD 8(R0), R9
+	FSTPQ (F0, F1), (R8)
+	RET
+
+// func panel16UpTo64x2NEON(a *byte)
+TEXT ·panel16UpTo64x2NEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	MOVD 16(R0), R1
+	MOVD 32(R0), R2
+	MOVD 80(R0), R3
+	MOVD 96(R0), R4
+	MOVD 72(R0), R5
+	MOVD 56(R0), R6
+	MOVD 64(R0), R7
+	ADD R5, R6, R8
+	ADD R5, R7, R9
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+loop:
+	FLDPQ (R1), (F4, F5)
+	FLDPQ 32(R1), (F6, F7)
+	FMOVQ (R6), F8
+	WORD $0x0e28c089 // smull v9.8h, v4.8b, v8.8b
+	WORD $0x4e288089 // smlal2 v9.8h, v4.16b, v8.16b
+	WORD $0x0e28c0aa // smull v10.8h, v5.8b, v8.8b
+	WORD $0x4e2880aa // smlal2 v10.8h, v5.16b, v8.16b
+	VADDP V10.H8, V9.H8, V9.H8
+	WORD $0x0e28c0cb // smull v11.8h, v6.8b, v8.8b
+	WORD $0x4e2880cb // smlal2 v11.8h, v6.16b, v8.16b
+	WORD $0x0e28c0ec // smull v12.8h, v7.8b, v8.8b
+	WORD $0x4e2880ec // smlal2 v12.8h, v7.16b, v8.16b
+	VADDP V12.H8, V11.H8, V11.H8
+	WORD $0x4e602929 // saddlp v9.4s, v9.8h
+	WORD $0x4e60296b // saddlp v11.4s, v11.8h
+	VADDP V11.S4, V9.S4, V9.S4
+	FMOVQ (R8), F13
+	WORD $0x0e2dc08e // smull v14.8h, v4.8b, v13.8b
+	WORD $0x4e2d808e // smlal2 v14.8h, v4.16b, v13.16b
+	WORD $0x0e2dc0af // smull v15.8h, v5.8b, v13.8b
+	WORD $0x4e2d80af // smlal2 v15.8h, v5.16b, v13.16b
+	VADDP V15.H8, V14.H8, V14.H8
+	WORD $0x0e2dc0d0 // smull v16.8h, v6.8b, v13.8b
+	WORD $0x4e2d80d0 // smlal2 v16.8h, v6.16b, v13.16b
+	WORD $0x0e2dc0f1 // smull v17.8h, v7.8b, v13.8b
+	WORD $0x4e2d80f1 // smlal2 v17.8h, v7.16b, v13.16b
+	VADDP V17.H8, V16.H8, V16.H8
+	WORD $0x4e6029ce // saddlp v14.4s, v14.8h
+	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
+	VADDP V16.S4, V14.S4, V14.S4
+	FLDPQ 64(R1), (F18, F19)
+	FLDPQ 96(R1), (F20, F21)
+	FMOVQ.P 16(R6), F22
+	WORD $0x0e36c257 // smull v23.8h, v18.8b, v22.8b
+	WORD $0x4e368257 // smlal2 v23.8h, v18.16b, v22.16b
+	WORD $0x0e36c278 // smull v24.8h, v19.8b, v22.8b
+	WORD $0x4e368278 // smlal2 v24.8h, v19.16b, v22.16b
+	VADDP V24.H8, V23.H8, V23.H8
+	WORD $0x0e36c299 // smull v25.8h, v20.8b, v22.8b
+	WORD $0x4e368299 // smlal2 v25.8h, v20.16b, v22.16b
+	WORD $0x0e36c2ba // smull v26.8h, v21.8b, v22.8b
+	WORD $0x4e3682ba // smlal2 v26.8h, v21.16b, v22.16b
+	VADDP V26.H8, V25.H8, V25.H8
+	WORD $0x4e602af7 // saddlp v23.4s, v23.8h
+	WORD $0x4e602b39 // saddlp v25.4s, v25.8h
+	VADDP V25.S4, V23.S4, V23.S4
+	FMOVQ.P 16(R8), F27
+	WORD $0x0e3bc25c // smull v28.8h, v18.8b, v27.8b
+	WORD $0x4e3b825c // smlal2 v28.8h, v18.16b, v27.16b
+	WORD $0x0e3bc27d // smull v29.8h, v19.8b, v27.8b
+	WORD $0x4e3b827d // smlal2 v29.8h, v19.16b, v27.16b
+	VADDP V29.H8, V28.H8, V28.H8
+	WORD $0x0e3bc29e // smull v30.8h, v20.8b, v27.8b
+	WORD $0x4e3b829e // smlal2 v30.8h, v20.16b, v27.16b
+	WORD $0x0e3bc2bf // smull v31.8h, v21.8b, v27.8b
+	WORD $0x4e3b82bf // smlal2 v31.8h, v21.16b, v27.16b
+	VADDP V31.H8, V30.H8, V30.H8
+	WORD $0x4e602b9c // saddlp v28.4s, v28.8h
+	WORD $0x4e602bde // saddlp v30.4s, v30.8h
+	VADDP V30.S4, V28.S4, V28.S4
+	FLDPQ.P 32(R2), (F10, F12)
+	FMOVQ (R7), F8
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x4f88914b // fmul v11.4s, v10.4s, v8.s[0]
+	VFMLA V11.S4, V9.S4, V0.S4
+	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
+	WORD $0x4f88918b // fmul v11.4s, v12.4s, v8.s[0]
+	VFMLA V11.S4, V23.S4, V1.S4
+	FMOVQ (R9), F8
+	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
+	WORD $0x4f88914b // fmul v11.4s, v10.4s, v8.s[0]
+	VFMLA V11.S4, V14.S4, V2.S4
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f88918b // fmul v11.4s, v12.4s, v8.s[0]
+	VFMLA V11.S4, V28.S4, V3.S4
+	FLDPQ 128(R1), (F17, F16)
+	FLDPQ 160(R1), (F13, F4)
+	FMOVQ (R6), F5
+	WORD $0x0e25c226 // smull v6.8h, v17.8b, v5.8b
+	WORD $0x4e258226 // smlal2 v6.8h, v17.16b, v5.16b
+	WORD $0x0e25c207 // smull v7.8h, v16.8b, v5.8b
+	WORD $0x4e258207 // smlal2 v7.8h, v16.16b, v5.16b
+	VADDP V7.H8, V6.H8, V6.H8
+	WORD $0x0e25c1b8 // smull v24.8h, v13.8b, v5.8b
+	WORD $0x4e2581b8 // smlal2 v24.8h, v13.16b, v5.16b
+	WORD $0x0e25c09a // smull v26.8h, v4.8b, v5.8b
+	WORD $0x4e25809a // smlal2 v26.8h, v4.16b, v5.16b
+	VADDP V26.H8, V24.H8, V24.H8
+	WORD $0x4e6028c6 // saddlp v6.4s, v6.8h
+	WORD $0x4e602b18 // saddlp v24.4s, v24.8h
+	VADDP V24.S4, V6.S4, V6.S4
+	FMOVQ (R8), F25
+	WORD $0x0e39c236 // smull v22.8h, v17.8b, v25.8b
+	WORD $0x4e398236 // smlal2 v22.8h, v17.16b, v25.16b
+	WORD $0x0e39c21d // smull v29.8h, v16.8b, v25.8b
+	WORD $0x4e39821d // smlal2 v29.8h, v16.16b, v25.16b
+	VADDP V29.H8, V22.H8, V22.H8
+	WORD $0x0e39c1bf // smull v31.8h, v13.8b, v25.8b
+	WORD $0x4e3981bf // smlal2 v31.8h, v13.16b, v25.16b
+	WORD $0x0e39c09e // smull v30.8h, v4.8b, v25.8b
+	WORD $0x4e39809e // smlal2 v30.8h, v4.16b, v25.16b
+	VADDP V30.H8, V31.H8, V31.H8
+	WORD $0x4e602ad6 // saddlp v22.4s, v22.8h
+	WORD $0x4e602bff // saddlp v31.4s, v31.8h
+	VADDP V31.S4, V22.S4, V22.S4
+	FLDPQ 192(R1), (F27, F18)
+	FLDPQ 224(R1), (F19, F20)
+	FMOVQ.P 16(R6), F21
+	WORD $0x0e35c36a // smull v10.8h, v27.8b, v21.8b
+	WORD $0x4e35836a // smlal2 v10.8h, v27.16b, v21.16b
+	WORD $0x0e35c24c // smull v12.8h, v18.8b, v21.8b
+	WORD $0x4e35824c // smlal2 v12.8h, v18.16b, v21.16b
+	VADDP V12.H8, V10.H8, V10.H8
+	WORD $0x0e35c26b // smull v11.8h, v19.8b, v21.8b
+	WORD $0x4e35826b // smlal2 v11.8h, v19.16b, v21.16b
+	WORD $0x0e35c288 // smull v8.8h, v20.8b, v21.8b
+	WORD $0x4e358288 // smlal2 v8.8h, v20.16b, v21.16b
+	VADDP V8.H8, V11.H8, V11.H8
+	WORD $0x4e60294a // saddlp v10.4s, v10.8h
+	WORD $0x4e60296b // saddlp v11.4s, v11.8h
+	VADDP V11.S4, V10.S4, V10.S4
+	FMOVQ.P 16(R8), F15
+	WORD $0x0e2fc369 // smull v9.8h, v27.8b, v15.8b
+	WORD $0x4e2f8369 // smlal2 v9.8h, v27.16b, v15.16b
+	WORD $0x0e2fc257 // smull v23.8h, v18.8b, v15.8b
+	WORD $0x4e2f8257 // smlal2 v23.8h, v18.16b, v15.16b
+	VADDP V23.H8, V9.H8, V9.H8
+	WORD $0x0e2fc26e // smull v14.8h, v19.8b, v15.8b
+	WORD $0x4e2f826e // smlal2 v14.8h, v19.16b, v15.16b
+	WORD $0x0e2fc29c // smull v28.8h, v20.8b, v15.8b
+	WORD $0x4e2f829c // smlal2 v28.8h, v20.16b, v15.16b
+	VADDP V28.H8, V14.H8, V14.H8
+	WORD $0x4e602929 // saddlp v9.4s, v9.8h
+	WORD $0x4e6029ce // saddlp v14.4s, v14.8h
+	VADDP V14.S4, V9.S4, V9.S4
+	FLDPQ.P 32(R2), (F7, F26)
+	FMOVQ.P 32(R7), F5
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x4f8590f8 // fmul v24.4s, v7.4s, v5.s[0]
+	VFMLA V24.S4, V6.S4, V0.S4
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f859358 // fmul v24.4s, v26.4s, v5.s[0]
+	VFMLA V24.S4, V10.S4, V1.S4
+	FMOVQ.P 32(R9), F5
+	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
+	WORD $0x4f8590f8 // fmul v24.4s, v7.4s, v5.s[0]
+	VFMLA V24.S4, V22.S4, V2.S4
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x4f859358 // fmul v24.4s, v26.4s, v5.s[0]
+	VFMLA V24.S4, V9.S4, V3.S4
+	ADD $256, R1, R1
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
+	SUBS $1, R3, R3
+	BNE loop
+	MOVD (R0), R10
+	MOVD 8(R0), R11
+	FSTPQ (F0, F1), (R10)
+	ADD R11<<2, R10, R10
+	FSTPQ (F2, F3), (R10)
+	RET
+
+// func panel16UpTo64x3NEON(a *byte)
+TEXT ·panel16UpTo64x3NEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	MOVD 16(R0), R1
+	MOVD 32(R0), R2
+	MOVD 80(R0), R3
+	MOVD 96(R0), R4
+	MOVD 72(R0), R5
+	MOVD 56(R0), R6
+	MOVD 64(R0), R7
+	ADD R5, R6, R8
+	ADD R5, R7, R9
+	ADD R5, R8, R10
+	ADD R5, R9, R11
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+loop:
+	FLDPQ (R1), (F6, F7)
+	FLDPQ 32(R1), (F8, F9)
+	FMOVQ (R6), F10
+	WORD $0x0e2ac0cb // smull v11.8h, v6.8b, v10.8b
+	WORD $0x4e2a80cb // smlal2 v11.8h, v6.16b, v10.16b
+	WORD $0x0e2ac0ec // smull v12.8h, v7.8b, v10.8b
+	WORD $0x4e2a80ec // smlal2 v12.8h, v7.16b, v10.16b
+	VADDP V12.H8, V11.H8, V11.H8
+	WORD $0x0e2ac10d // smull v13.8h, v8.8b, v10.8b
+	WORD $0x4e2a810d // smlal2 v13.8h, v8.16b, v10.16b
+	WORD $0x0e2ac12e // smull v14.8h, v9.8b, v10.8b
+	WORD $0x4e2a812e // smlal2 v14.8h, v9.16b, v10.16b
+	VADDP V14.H8, V13.H8, V13.H8
+	WORD $0x4e60296b // saddlp v11.4s, v11.8h
+	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
+	VADDP V13.S4, V11.S4, V11.S4
+	FMOVQ (R8), F15
+	WORD $0x0e2fc0d0 // smull v16.8h, v6.8b, v15.8b
+	WORD $0x4e2f80d0 // smlal2 v16.8h, v6.16b, v15.16b
+	WORD $0x0e2fc0f1 // smull v17.8h, v7.8b, v15.8b
+	WORD $0x4e2f80f1 // smlal2 v17.8h, v7.16b, v15.16b
+	VADDP V17.H8, V16.H8, V16.H8
+	WORD $0x0e2fc112 // smull v18.8h, v8.8b, v15.8b
+	WORD $0x4e2f8112 // smlal2 v18.8h, v8.16b, v15.16b
+	WORD $0x0e2fc133 // smull v19.8h, v9.8b, v15.8b
+	WORD $0x4e2f8133 // smlal2 v19.8h, v9.16b, v15.16b
+	VADDP V19.H8, V18.H8, V18.H8
+	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
+	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
+	VADDP V18.S4, V16.S4, V16.S4
+	FMOVQ (R10), F20
+	WORD $0x0e34c0d5 // smull v21.8h, v6.8b, v20.8b
+	WORD $0x4e3480d5 // smlal2 v21.8h, v6.16b, v20.16b
+	WORD $0x0e34c0f6 // smull v22.8h, v7.8b, v20.8b
+	WORD $0x4e3480f6 // smlal2 v22.8h, v7.16b, v20.16b
+	VADDP V22.H8, V21.H8, V21.H8
+	WORD $0x0e34c117 // smull v23.8h, v8.8b, v20.8b
+	WORD $0x4e348117 // smlal2 v23.8h, v8.16b, v20.16b
+	WORD $0x0e34c138 // smull v24.8h, v9.8b, v20.8b
+	WORD $0x4e348138 // smlal2 v24.8h, v9.16b, v20.16b
+	VADDP V24.H8, V23.H8, V23.H8
+	WORD $0x4e602ab5 // saddlp v21.4s, v21.8h
+	WORD $0x4e602af7 // saddlp v23.4s, v23.8h
+	VADDP V23.S4, V21.S4, V21.S4
+	FLDPQ 64(R1), (F25, F26)
+	FLDPQ 96(R1), (F27, F28)
+	FMOVQ.P 16(R6), F29
+	WORD $0x0e3dc33e // smull v30.8h, v25.8b, v29.8b
+	WORD $0x4e3d833e // smlal2 v30.8h, v25.16b, v29.16b
+	WORD $0x0e3dc35f // smull v31.8h, v26.8b, v29.8b
+	WORD $0x4e3d835f // smlal2 v31.8h, v26.16b, v29.16b
+	VADDP V31.H8, V30.H8, V30.H8
+	WORD $0x0e3dc36c // smull v12.8h, v27.8b, v29.8b
+	WORD $0x4e3d836c // smlal2 v12.8h, v27.16b, v29.16b
+	WORD $0x0e3dc38e // smull v14.8h, v28.8b, v29.8b
+	WORD $0x4e3d838e // smlal2 v14.8h, v28.16b, v29.16b
+	VADDP V14.H8, V12.H8, V12.H8
+	WORD $0x4e602bde // saddlp v30.4s, v30.8h
+	WORD $0x4e60298c // saddlp v12.4s, v12.8h
+	VADDP V12.S4, V30.S4, V30.S4
+	FMOVQ.P 16(R8), F13
+	WORD $0x0e2dc32a // smull v10.8h, v25.8b, v13.8b
+	WORD $0x4e2d832a // smlal2 v10.8h, v25.16b, v13.16b
+	WORD $0x0e2dc351 // smull v17.8h, v26.8b, v13.8b
+	WORD $0x4e2d8351 // smlal2 v17.8h, v26.16b, v13.16b
+	VADDP V17.H8, V10.H8, V10.H8
+	WORD $0x0e2dc373 // smull v19.8h, v27.8b, v13.8b
+	WORD $0x4e2d8373 // smlal2 v19.8h, v27.16b, v13.16b
+	WORD $0x0e2dc392 // smull v18.8h, v28.8b, v13.8b
+	WORD $0x4e2d8392 // smlal2 v18.8h, v28.16b, v13.16b
+	VADDP V18.H8, V19.H8, V19.H8
+	WORD $0x4e60294a // saddlp v10.4s, v10.8h
+	WORD $0x4e602a73 // saddlp v19.4s, v19.8h
+	VADDP V19.S4, V10.S4, V10.S4
+	FMOVQ.P 16(R10), F15
+	WORD $0x0e2fc336 // smull v22.8h, v25.8b, v15.8b
+	WORD $0x4e2f8336 // smlal2 v22.8h, v25.16b, v15.16b
+	WORD $0x0e2fc358 // smull v24.8h, v26.8b, v15.8b
+	WORD $0x4e2f8358 // smlal2 v24.8h, v26.16b, v15.16b
+	VADDP V24.H8, V22.H8, V22.H8
+	WORD $0x0e2fc377 // smull v23.8h, v27.8b, v15.8b
+	WORD $0x4e2f8377 // smlal2 v23.8h, v27.16b, v15.16b
+	WORD $0x0e2fc394 // smull v20.8h, v28.8b, v15.8b
+	WORD $0x4e2f8394 // smlal2 v20.8h, v28.16b, v15.16b
+	VADDP V20.H8, V23.H8, V23.H8
+	WORD $0x4e602ad6 // saddlp v22.4s, v22.8h
+	WORD $0x4e602af7 // saddlp v23.4s, v23.8h
+	VADDP V23.S4, V22.S4, V22.S4
+	FLDPQ.P 32(R2), (F6, F7)
+	FMOVQ (R7), F9
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f8990c8 // fmul v8.4s, v6.4s, v9.s[0]
+	VFMLA V8.S4, V11.S4, V0.S4
+	WORD $0x4e21dbde // scvtf v30.4s, v30.4s
+	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
+	VFMLA V8.S4, V30.S4, V1.S4
+	FMOVQ (R9), F9
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8990c8 // fmul v8.4s, v6.4s, v9.s[0]
+	VFMLA V8.S4, V16.S4, V2.S4
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
+	VFMLA V8.S4, V10.S4, V3.S4
+	FMOVQ (R11), F9
+	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
+	WORD $0x4f8990c8 // fmul v8.4s, v6.4s, v9.s[0]
+	VFMLA V8.S4, V21.S4, V4.S4
+	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
+	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
+	VFMLA V8.S4, V22.S4, V5.S4
+	FLDPQ 128(R1), (F14, F12)
+	FLDPQ 160(R1), (F29, F17)
+	FMOVQ (R6), F18
+	WORD $0x0e32c1d3 // smull v19.8h, v14.8b, v18.8b
+	WORD $0x4e3281d3 // smlal2 v19.8h, v14.16b, v18.16b
+	WORD $0x0e32c18d // smull v13.8h, v12.8b, v18.8b
+	WORD $0x4e32818d // smlal2 v13.8h, v12.16b, v18.16b
+	VADDP V13.H8, V19.H8, V19.H8
+	WORD $0x0e32c3b8 // smull v24.8h, v29.8b, v18.8b
+	WORD $0x4e3283b8 // smlal2 v24.8h, v29.16b, v18.16b
+	WORD $0x0e32c234 // smull v20.8h, v17.8b, v18.8b
+	WORD $0x4e328234 // smlal2 v20.8h, v17.16b, v18.16b
+	VADDP V20.H8, V24.H8, V24.H8
+	WORD $0x4e602a73 // saddlp v19.4s, v19.8h
+	WORD $0x4e602b18 // saddlp v24.4s, v24.8h
+	VADDP V24.S4, V19.S4, V19.S4
+	FMOVQ (R8), F23
+	WORD $0x0e37c1cf // smull v15.8h, v14.8b, v23.8b
+	WORD $0x4e3781cf // smlal2 v15.8h, v14.16b, v23.16b
+	WORD $0x0e37c199 // smull v25.8h, v12.8b, v23.8b
+	WORD $0x4e378199 // smlal2 v25.8h, v12.16b, v23.16b
+	VADDP V25.H8, V15.H8, V15.H8
+	WORD $0x0e37c3ba // smull v26.8h, v29.8b, v23.8b
+	WORD $0x4e3783ba // smlal2 v26.8h, v29.16b, v23.16b
+	WORD $0x0e37c23b // smull v27.8h, v17.8b, v23.8b
+	WORD $0x4e37823b // smlal2 v27.8h, v17.16b, v23.16b
+	VADDP V27.H8, V26.H8, V26.H8
+	WORD $0x4e6029ef // saddlp v15.4s, v15.8h
+	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
+	VADDP V26.S4, V15.S4, V15.S4
+	FMOVQ (R10), F28
+	WORD $0x0e3cc1c6 // smull v6.8h, v14.8b, v28.8b
+	WORD $0x4e3c81c6 // smlal2 v6.8h, v14.16b, v28.16b
+	WORD $0x0e3cc187 // smull v7.8h, v12.8b, v28.8b
+	WORD $0x4e3c8187 // smlal2 v7.8h, v12.16b, v28.16b
+	VADDP V7.H8, V6.H8, V6.H8
+	WORD $0x0e3cc3a8 // smull v8.8h, v29.8b, v28.8b
+	WORD $0x4e3c83a8 // smlal2 v8.8h, v29.16b, v28.16b
+	WORD $0x0e3cc229 // smull v9.8h, v17.8b, v28.8b
+	WORD $0x4e3c8229 // smlal2 v9.8h, v17.16b, v28.16b
+	VADDP V9.H8, V8.H8, V8.H8
+	WORD $0x4e6028c6 // saddlp v6.4s, v6.8h
+	WORD $0x4e602908 // saddlp v8.4s, v8.8h
+	VADDP V8.S4, V6.S4, V6.S4
+	FLDPQ 192(R1), (F31, F11)
+	FLDPQ 224(R1), (F30, F16)
+	FMOVQ.P 16(R6), F10
+	WORD $0x0e2ac3f5 // smull v21.8h, v31.8b, v10.8b
+	WORD $0x4e2a83f5 // smlal2 v21.8h, v31.16b, v10.16b
+	WORD $0x0e2ac176 // smull v22.8h, v11.8b, v10.8b
+	WORD $0x4e2a8176 // smlal2 v22.8h, v11.16b, v10.16b
+	VADDP V22.H8, V21.H8, V21.H8
+	WORD $0x0e2ac3cd // smull v13.8h, v30.8b, v10.8b
+	WORD $0x4e2a83cd // smlal2 v13.8h, v30.16b, v10.16b
+	WORD $0x0e2ac214 // smull v20.8h, v16.8b, v10.8b
+	WORD $0x4e2a8214 // smlal2 v20.8h, v16.16b, v10.16b
+	VADDP V20.H8, V13.H8, V13.H8
+	WORD $0x4e602ab5 // saddlp v21.4s, v21.8h
+	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
+	VADDP V13.S4, V21.S4, V21.S4
+	FMOVQ.P 16(R8), F24
+	WORD $0x0e38c3f2 // smull v18.8h, v31.8b, v24.8b
+	WORD $0x4e3883f2 // smlal2 v18.8h, v31.16b, v24.16b
+	WORD $0x0e38c179 // smull v25.8h, v11.8b, v24.8b
+	WORD $0x4e388179 // smlal2 v25.8h, v11.16b, v24.16b
+	VADDP V25.H8, V18.H8, V18.H8
+	WORD $0x0e38c3db // smull v27.8h, v30.8b, v24.8b
+	WORD $0x4e3883db // smlal2 v27.8h, v30.16b, v24.16b
+	WORD $0x0e38c21a // smull v26.8h, v16.8b, v24.8b
+	WORD $0x4e38821a // smlal2 v26.8h, v16.16b, v24.16b
+	VADDP V26.H8, V27.H8, V27.H8
+	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
+	WORD $0x4e602b7b // saddlp v27.4s, v27.8h
+	VADDP V27.S4, V18.S4, V18.S4
+	FMOVQ.P 16(R10), F23
+	WORD $0x0e37c3e7 // smull v7.8h, v31.8b, v23.8b
+	WORD $0x4e3783e7 // smlal2 v7.8h, v31.16b, v23.16b
+	WORD $0x0e37c169 // smull v9.8h, v11.8b, v23.8b
+	WORD $0x4e378169 // smlal2 v9.8h, v11.16b, v23.16b
+	VADDP V9.H8, V7.H8, V7.H8
+	WORD $0x0e37c3c8 // smull v8.8h, v30.8b, v23.8b
+	WORD $0x4e3783c8 // smlal2 v8.8h, v30.16b, v23.16b
+	WORD $0x0e37c21c // smull v28.8h, v16.8b, v23.8b
+	WORD $0x4e37821c // smlal2 v28.8h, v16.16b, v23.16b
+	VADDP V28.H8, V8.H8, V8.H8
+	WORD $0x4e6028e7 // saddlp v7.4s, v7.8h
+	WORD $0x4e602908 // saddlp v8.4s, v8.8h
+	VADDP V8.S4, V7.S4, V7.S4
+	FLDPQ.P 32(R2), (F14, F12)
+	FMOVQ.P 32(R7), F17
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x4f9191dd // fmul v29.4s, v14.4s, v17.s[0]
+	VFMLA V29.S4, V19.S4, V0.S4
+	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
+	WORD $0x4f91919d // fmul v29.4s, v12.4s, v17.s[0]
+	VFMLA V29.S4, V21.S4, V1.S4
+	FMOVQ.P 32(R9), F17
+	WORD $0x4e21d9ef // scvtf v15.4s, v15.4s
+	WORD $0x4f9191dd // fmul v29.4s, v14.4s, v17.s[0]
+	VFMLA V29.S4, V15.S4, V2.S4
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x4f91919d // fmul v29.4s, v12.4s, v17.s[0]
+	VFMLA V29.S4, V18.S4, V3.S4
+	FMOVQ.P 32(R11), F17
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x4f9191dd // fmul v29.4s, v14.4s, v17.s[0]
+	VFMLA V29.S4, V6.S4, V4.S4
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x4f91919d // fmul v29.4s, v12.4s, v17.s[0]
+	VFMLA V29.S4, V7.S4, V5.S4
+	ADD $256, R1, R1
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
+	SUBS $1, R3, R3
+	BNE loop
+	MOVD (R0), R12
+	MOVD 8(R0), R13
+	FSTPQ (F0, F1), (R12)
+	ADD R13<<2, R12, R12
+	FSTPQ (F2, F3), (R12)
+	ADD R13<<2, R12, R12
+	FSTPQ (F4, F5), (R12)
+	RET
+
+// func panel16UpTo64x4NEON(a *byte)
+TEXT ·panel16UpTo64x4NEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	MOVD 16(R0), R1
+	MOVD 32(R0), R2
+	MOVD 80(R0), R3
+	MOVD 96(R0), R4
+	MOVD 72(R0), R5
+	MOVD 56(R0), R6
+	MOVD 64(R0), R7
+	ADD R5, R6, R8
+	ADD R5, R7, R9
+	ADD R5, R8, R10
+	ADD R5, R9, R11
+	ADD R5, R10, R12
+	ADD R5, R11, R13
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+loop:
+	FLDPQ (R1), (F8, F9)
+	FLDPQ 32(R1), (F10, F11)
+	FMOVQ (R6), F12
+	WORD $0x0e2cc10d // smull v13.8h, v8.8b, v12.8b
+	WORD $0x4e2c810d // smlal2 v13.8h, v8.16b, v12.16b
+	WORD $0x0e2cc12e // smull v14.8h, v9.8b, v12.8b
+	WORD $0x4e2c812e // smlal2 v14.8h, v9.16b, v12.16b
+	VADDP V14.H8, V13.H8, V13.H8
+	WORD $0x0e2cc14f // smull v15.8h, v10.8b, v12.8b
+	WORD $0x4e2c814f // smlal2 v15.8h, v10.16b, v12.16b
+	WORD $0x0e2cc170 // smull v16.8h, v11.8b, v12.8b
+	WORD $0x4e2c8170 // smlal2 v16.8h, v11.16b, v12.16b
+	VADDP V16.H8, V15.H8, V15.H8
+	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
+	WORD $0x4e6029ef // saddlp v15.4s, v15.8h
+	VADDP V15.S4, V13.S4, V13.S4
+	FMOVQ (R8), F17
+	WORD $0x0e31c112 // smull v18.8h, v8.8b, v17.8b
+	WORD $0x4e318112 // smlal2 v18.8h, v8.16b, v17.16b
+	WORD $0x0e31c133 // smull v19.8h, v9.8b, v17.8b
+	WORD $0x4e318133 // smlal2 v19.8h, v9.16b, v17.16b
+	VADDP V19.H8, V18.H8, V18.H8
+	WORD $0x0e31c154 // smull v20.8h, v10.8b, v17.8b
+	WORD $0x4e318154 // smlal2 v20.8h, v10.16b, v17.16b
+	WORD $0x0e31c175 // smull v21.8h, v11.8b, v17.8b
+	WORD $0x4e318175 // smlal2 v21.8h, v11.16b, v17.16b
+	VADDP V21.H8, V20.H8, V20.H8
+	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
+	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
+	VADDP V20.S4, V18.S4, V18.S4
+	FMOVQ (R10), F22
+	WORD $0x0e36c117 // smull v23.8h, v8.8b, v22.8b
+	WORD $0x4e368117 // smlal2 v23.8h, v8.16b, v22.16b
+	WORD $0x0e36c138 // smull v24.8h, v9.8b, v22.8b
+	WORD $0x4e368138 // smlal2 v24.8h, v9.16b, v22.16b
+	VADDP V24.H8, V23.H8, V23.H8
+	WORD $0x0e36c159 // smull v25.8h, v10.8b, v22.8b
+	WORD $0x4e368159 // smlal2 v25.8h, v10.16b, v22.16b
+	WORD $0x0e36c17a // smull v26.8h, v11.8b, v22.8b
+	WORD $0x4e36817a // smlal2 v26.8h, v11.16b, v22.16b
+	VADDP V26.H8, V25.H8, V25.H8
+	WORD $0x4e602af7 // saddlp v23.4s, v23.8h
+	WORD $0x4e602b39 // saddlp v25.4s, v25.8h
+	VADDP V25.S4, V23.S4, V23.S4
+	FMOVQ (R12), F27
+	WORD $0x0e3bc11c // smull v28.8h, v8.8b, v27.8b
+	WORD $0x4e3b811c // smlal2 v28.8h, v8.16b, v27.16b
+	WORD $0x0e3bc13d // smull v29.8h, v9.8b, v27.8b
+	WORD $0x4e3b813d // smlal2 v29.8h, v9.16b, v27.16b
+	VADDP V29.H8, V28.H8, V28.H8
+	WORD $0x0e3bc15e // smull v30.8h, v10.8b, v27.8b
+	WORD $0x4e3b815e // smlal2 v30.8h, v10.16b, v27.16b
+	WORD $0x0e3bc17f // smull v31.8h, v11.8b, v27.8b
+	WORD $0x4e3b817f // smlal2 v31.8h, v11.16b, v27.16b
+	VADDP V31.H8, V30.H8, V30.H8
+	WORD $0x4e602b9c // saddlp v28.4s, v28.8h
+	WORD $0x4e602bde // saddlp v30.4s, v30.8h
+	VADDP V30.S4, V28.S4, V28.S4
+	FLDPQ 64(R1), (F14, F16)
+	FLDPQ 96(R1), (F15, F12)
+	FMOVQ.P 16(R6), F19
+	WORD $0x0e33c1d5 // smull v21.8h, v14.8b, v19.8b
+	WORD $0x4e3381d5 // smlal2 v21.8h, v14.16b, v19.16b
+	WORD $0x0e33c214 // smull v20.8h, v16.8b, v19.8b
+	WORD $0x4e338214 // smlal2 v20.8h, v16.16b, v19.16b
+	VADDP V20.H8, V21.H8, V21.H8
+	WORD $0x0e33c1f1 // smull v17.8h, v15.8b, v19.8b
+	WORD $0x4e3381f1 // smlal2 v17.8h, v15.16b, v19.16b
+	WORD $0x0e33c198 // smull v24.8h, v12.8b, v19.8b
+	WORD $0x4e338198 // smlal2 v24.8h, v12.16b, v19.16b
+	VADDP V24.H8, V17.H8, V17.H8
+	WORD $0x4e602ab5 // saddlp v21.4s, v21.8h
+	WORD $0x4e602a31 // saddlp v17.4s, v17.8h
+	VADDP V17.S4, V21.S4, V21.S4
+	FMOVQ.P 16(R8), F26
+	WORD $0x0e3ac1d9 // smull v25.8h, v14.8b, v26.8b
+	WORD $0x4e3a81d9 // smlal2 v25.8h, v14.16b, v26.16b
+	WORD $0x0e3ac216 // smull v22.8h, v16.8b, v26.8b
+	WORD $0x4e3a8216 // smlal2 v22.8h, v16.16b, v26.16b
+	VADDP V22.H8, V25.H8, V25.H8
+	WORD $0x0e3ac1fd // smull v29.8h, v15.8b, v26.8b
+	WORD $0x4e3a81fd // smlal2 v29.8h, v15.16b, v26.16b
+	WORD $0x0e3ac19f // smull v31.8h, v12.8b, v26.8b
+	WORD $0x4e3a819f // smlal2 v31.8h, v12.16b, v26.16b
+	VADDP V31.H8, V29.H8, V29.H8
+	WORD $0x4e602b39 // saddlp v25.4s, v25.8h
+	WORD $0x4e602bbd // saddlp v29.4s, v29.8h
+	VADDP V29.S4, V25.S4, V25.S4
+	FMOVQ.P 16(R10), F30
+	WORD $0x0e3ec1db // smull v27.8h, v14.8b, v30.8b
+	WORD $0x4e3e81db // smlal2 v27.8h, v14.16b, v30.16b
+	WORD $0x0e3ec208 // smull v8.8h, v16.8b, v30.8b
+	WORD $0x4e3e8208 // smlal2 v8.8h, v16.16b, v30.16b
+	VADDP V8.H8, V27.H8, V27.H8
+	WORD $0x0e3ec1e9 // smull v9.8h, v15.8b, v30.8b
+	WORD $0x4e3e81e9 // smlal2 v9.8h, v15.16b, v30.16b
+	WORD $0x0e3ec18a // smull v10.8h, v12.8b, v30.8b
+	WORD $0x4e3e818a // smlal2 v10.8h, v12.16b, v30.16b
+	VADDP V10.H8, V9.H8, V9.H8
+	WORD $0x4e602b7b // saddlp v27.4s, v27.8h
+	WORD $0x4e602929 // saddlp v9.4s, v9.8h
+	VADDP V9.S4, V27.S4, V27.S4
+	FMOVQ.P 16(R12), F11
+	WORD $0x0e2bc1d4 // smull v20.8h, v14.8b, v11.8b
+	WORD $0x4e2b81d4 // smlal2 v20.8h, v14.16b, v11.16b
+	WORD $0x0e2bc218 // smull v24.8h, v16.8b, v11.8b
+	WORD $0x4e2b8218 // smlal2 v24.8h, v16.16b, v11.16b
+	VADDP V24.H8, V20.H8, V20.H8
+	WORD $0x0e2bc1f1 // smull v17.8h, v15.8b, v11.8b
+	WORD $0x4e2b81f1 // smlal2 v17.8h, v15.16b, v11.16b
+	WORD $0x0e2bc193 // smull v19.8h, v12.8b, v11.8b
+	WORD $0x4e2b8193 // smlal2 v19.8h, v12.16b, v11.16b
+	VADDP V19.H8, V17.H8, V17.H8
+	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
+	WORD $0x4e602a31 // saddlp v17.4s, v17.8h
+	VADDP V17.S4, V20.S4, V20.S4
+	FLDPQ.P 32(R2), (F22, F31)
+	FMOVQ (R7), F26
+	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD $0x4f9a92dd // fmul v29.4s, v22.4s, v26.s[0]
+	VFMLA V29.S4, V13.S4, V0.S4
+	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
+	WORD $0x4f9a93fd // fmul v29.4s, v31.4s, v26.s[0]
+	VFMLA V29.S4, V21.S4, V1.S4
+	FMOVQ (R9), F26
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x4f9a92dd // fmul v29.4s, v22.4s, v26.s[0]
+	VFMLA V29.S4, V18.S4, V2.S4
+	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
+	WORD $0x4f9a93fd // fmul v29.4s, v31.4s, v26.s[0]
+	VFMLA V29.S4, V25.S4, V3.S4
+	FMOVQ (R11), F26
+	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
+	WORD $0x4f9a92dd // fmul v29.4s, v22.4s, v26.s[0]
+	VFMLA V29.S4, V23.S4, V4.S4
+	WORD $0x4e21db7b // scvtf v27.4s, v27.4s
+	WORD $0x4f9a93fd // fmul v29.4s, v31.4s, v26.s[0]
+	VFMLA V29.S4, V27.S4, V5.S4
+	FMOVQ (R13), F26
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f9a92dd // fmul v29.4s, v22.4s, v26.s[0]
+	VFMLA V29.S4, V28.S4, V6.S4
+	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
+	WORD $0x4f9a93fd // fmul v29.4s, v31.4s, v26.s[0]
+	VFMLA V29.S4, V20.S4, V7.S4
+	FLDPQ 128(R1), (F10, F9)
+	FLDPQ 160(R1), (F30, F24)
+	FMOVQ (R6), F19
+	WORD $0x0e33c151 // smull v17.8h, v10.8b, v19.8b
+	WORD $0x4e338151 // smlal2 v17.8h, v10.16b, v19.16b
+	WORD $0x0e33c12b // smull v11.8h, v9.8b, v19.8b
+	WORD $0x4e33812b // smlal2 v11.8h, v9.16b, v19.16b
+	VADDP V11.H8, V17.H8, V17.H8
+	WORD $0x0e33c3ce // smull v14.8h, v30.8b, v19.8b
+	WORD $0x4e3383ce // smlal2 v14.8h, v30.16b, v19.16b
+	WORD $0x0e33c310 // smull v16.8h, v24.8b, v19.8b
+	WORD $0x4e338310 // smlal2 v16.8h, v24.16b, v19.16b
+	VADDP V16.H8, V14.H8, V14.H8
+	WORD $0x4e602a31 // saddlp v17.4s, v17.8h
+	WORD $0x4e6029ce // saddlp v14.4s, v14.8h
+	VADDP V14.S4, V17.S4, V17.S4
+	FMOVQ (R8), F15
+	WORD $0x0e2fc14c // smull v12.8h, v10.8b, v15.8b
+	WORD $0x4e2f814c // smlal2 v12.8h, v10.16b, v15.16b
+	WORD $0x0e2fc136 // smull v22.8h, v9.8b, v15.8b
+	WORD $0x4e2f8136 // smlal2 v22.8h, v9.16b, v15.16b
+	VADDP V22.H8, V12.H8, V12.H8
+	WORD $0x0e2fc3df // smull v31.8h, v30.8b, v15.8b
+	WORD $0x4e2f83df // smlal2 v31.8h, v30.16b, v15.16b
+	WORD $0x0e2fc31d // smull v29.8h, v24.8b, v15.8b
+	WORD $0x4e2f831d // smlal2 v29.8h, v24.16b, v15.16b
+	VADDP V29.H8, V31.H8, V31.H8
+	WORD $0x4e60298c // saddlp v12.4s, v12.8h
+	WORD $0x4e602bff // saddlp v31.4s, v31.8h
+	VADDP V31.S4, V12.S4, V12.S4
+	FMOVQ (R10), F26
+	WORD $0x0e3ac148 // smull v8.8h, v10.8b, v26.8b
+	WORD $0x4e3a8148 // smlal2 v8.8h, v10.16b, v26.16b
+	WORD $0x0e3ac12d // smull v13.8h, v9.8b, v26.8b
+	WORD $0x4e3a812d // smlal2 v13.8h, v9.16b, v26.16b
+	VADDP V13.H8, V8.H8, V8.H8
+	WORD $0x0e3ac3d5 // smull v21.8h, v30.8b, v26.8b
+	WORD $0x4e3a83d5 // smlal2 v21.8h, v30.16b, v26.16b
+	WORD $0x0e3ac312 // smull v18.8h, v24.8b, v26.8b
+	WORD $0x4e3a8312 // smlal2 v18.8h, v24.16b, v26.16b
+	VADDP V18.H8, V21.H8, V21.H8
+	WORD $0x4e602908 // saddlp v8.4s, v8.8h
+	WORD $0x4e602ab5 // saddlp v21.4s, v21.8h
+	VADDP V21.S4, V8.S4, V8.S4
+	FMOVQ (R12), F25
+	WORD $0x0e39c157 // smull v23.8h, v10.8b, v25.8b
+	WORD $0x4e398157 // smlal2 v23.8h, v10.16b, v25.16b
+	WORD $0x0e39c13b // smull v27.8h, v9.8b, v25.8b
+	WORD $0x4e39813b // smlal2 v27.8h, v9.16b, v25.16b
+	VADDP V27.H8, V23.H8, V23.H8
+	WORD $0x0e39c3dc // smull v28.8h, v30.8b, v25.8b
+	WORD $0x4e3983dc // smlal2 v28.8h, v30.16b, v25.16b
+	WORD $0x0e39c314 // smull v20.8h, v24.8b, v25.8b
+	WORD $0x4e398314 // smlal2 v20.8h, v24.16b, v25.16b
+	VADDP V20.H8, V28.H8, V28.H8
+	WORD $0x4e602af7 // saddlp v23.4s, v23.8h
+	WORD $0x4e602b9c // saddlp v28.4s, v28.8h
+	VADDP V28.S4, V23.S4, V23.S4
+	FLDPQ 192(R1), (F11, F16)
+	FLDPQ 224(R1), (F14, F19)
+	FMOVQ.P 16(R6), F22
+	WORD $0x0e36c17d // smull v29.8h, v11.8b, v22.8b
+	WORD $0x4e36817d // smlal2 v29.8h, v11.16b, v22.16b
+	WORD $0x0e36c21f // smull v31.8h, v16.8b, v22.8b
+	WORD $0x4e36821f // smlal2 v31.8h, v16.16b, v22.16b
+	VADDP V31.H8, V29.H8, V29.H8
+	WORD $0x0e36c1cf // smull v15.8h, v14.8b, v22.8b
+	WORD $0x4e3681cf // smlal2 v15.8h, v14.16b, v22.16b
+	WORD $0x0e36c26d // smull v13.8h, v19.8b, v22.8b
+	WORD $0x4e36826d // smlal2 v13.8h, v19.16b, v22.16b
+	VADDP V13.H8, V15.H8, V15.H8
+	WORD $0x4e602bbd // saddlp v29.4s, v29.8h
+	WORD $0x4e6029ef // saddlp v15.4s, v15.8h
+	VADDP V15.S4, V29.S4, V29.S4
+	FMOVQ.P 16(R8), F18
+	WORD $0x0e32c175 // smull v21.8h, v11.8b, v18.8b
+	WORD $0x4e328175 // smlal2 v21.8h, v11.16b, v18.16b
+	WORD $0x0e32c21a // smull v26.8h, v16.8b, v18.8b
+	WORD $0x4e32821a // smlal2 v26.8h, v16.16b, v18.16b
+	VADDP V26.H8, V21.H8, V21.H8
+	WORD $0x0e32c1db // smull v27.8h, v14.8b, v18.8b
+	WORD $0x4e3281db // smlal2 v27.8h, v14.16b, v18.16b
+	WORD $0x0e32c274 // smull v20.8h, v19.8b, v18.8b
+	WORD $0x4e328274 // smlal2 v20.8h, v19.16b, v18.16b
+	VADDP V20.H8, V27.H8, V27.H8
+	WORD $0x4e602ab5 // saddlp v21.4s, v21.8h
+	WORD $0x4e602b7b // saddlp v27.4s, v27.8h
+	VADDP V27.S4, V21.S4, V21.S4
+	FMOVQ.P 16(R10), F28
+	WORD $0x0e3cc179 // smull v25.8h, v11.8b, v28.8b
+	WORD $0x4e3c8179 // smlal2 v25.8h, v11.16b, v28.16b
+	WORD $0x0e3cc20a // smull v10.8h, v16.8b, v28.8b
+	WORD $0x4e3c820a // smlal2 v10.8h, v16.16b, v28.16b
+	VADDP V10.H8, V25.H8, V25.H8
+	WORD $0x0e3cc1c9 // smull v9.8h, v14.8b, v28.8b
+	WORD $0x4e3c81c9 // smlal2 v9.8h, v14.16b, v28.16b
+	WORD $0x0e3cc27e // smull v30.8h, v19.8b, v28.8b
+	WORD $0x4e3c827e // smlal2 v30.8h, v19.16b, v28.16b
+	VADDP V30.H8, V9.H8, V9.H8
+	WORD $0x4e602b39 // saddlp v25.4s, v25.8h
+	WORD $0x4e602929 // saddlp v9.4s, v9.8h
+	VADDP V9.S4, V25.S4, V25.S4
+	FMOVQ.P 16(R12), F24
+	WORD $0x0e38c17f // smull v31.8h, v11.8b, v24.8b
+	WORD $0x4e38817f // smlal2 v31.8h, v11.16b, v24.16b
+	WORD $0x0e38c20d // smull v13.8h, v16.8b, v24.8b
+	WORD $0x4e38820d // smlal2 v13.8h, v16.16b, v24.16b
+	VADDP V13.H8, V31.H8, V31.H8
+	WORD $0x0e38c1cf // smull v15.8h, v14.8b, v24.8b
+	WORD $0x4e3881cf // smlal2 v15.8h, v14.16b, v24.16b
+	WORD $0x0e38c276 // smull v22.8h, v19.8b, v24.8b
+	WORD $0x4e388276 // smlal2 v22.8h, v19.16b, v24.16b
+	VADDP V22.H8, V15.H8, V15.H8
+	WORD $0x4e602bff // saddlp v31.4s, v31.8h
+	WORD $0x4e6029ef // saddlp v15.4s, v15.8h
+	VADDP V15.S4, V31.S4, V31.S4
+	FLDPQ.P 32(R2), (F26, F20)
+	FMOVQ.P 32(R7), F18
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4f92935b // fmul v27.4s, v26.4s, v18.s[0]
+	VFMLA V27.S4, V17.S4, V0.S4
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4f92929b // fmul v27.4s, v20.4s, v18.s[0]
+	VFMLA V27.S4, V29.S4, V1.S4
+	FMOVQ.P 32(R9), F18
+	WORD $0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD $0x4f92935b // fmul v27.4s, v26.4s, v18.s[0]
+	VFMLA V27.S4, V12.S4, V2.S4
+	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
+	WORD $0x4f92929b // fmul v27.4s, v20.4s, v18.s[0]
+	VFMLA V27.S4, V21.S4, V3.S4
+	FMOVQ.P 32(R11), F18
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x4f92935b // fmul v27.4s, v26.4s, v18.s[0]
+	VFMLA V27.S4, V8.S4, V4.S4
+	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
+	WORD $0x4f92929b // fmul v27.4s, v20.4s, v18.s[0]
+	VFMLA V27.S4, V25.S4, V5.S4
+	FMOVQ.P 32(R13), F18
+	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
+	WORD $0x4f92935b // fmul v27.4s, v26.4s, v18.s[0]
+	VFMLA V27.S4, V23.S4, V6.S4
+	WORD $0x4e21dbff // scvtf v31.4s, v31.4s
+	WORD $0x4f92929b // fmul v27.4s, v20.4s, v18.s[0]
+	VFMLA V27.S4, V31.S4, V7.S4
+	ADD $256, R1, R1
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
+	SUBS $1, R3, R3
+	BNE loop
+	MOVD (R0), R14
+	MOVD 8(R0), R15
+	FSTPQ (F0, F1), (R14)
+	ADD R15<<2, R14, R14
+	FSTPQ (F2, F3), (R14)
+	ADD R15<<2, R14, R14
+	FSTPQ (F4, F5), (R14)
+	ADD R15<<2, R14, R14
+	FSTPQ (F6, F7), (R14)
+	RET
+
+// func panel16MinUpTo32x1NEON(a *byte)
+TEXT ·panel16MinUpTo32x1NEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	MOVD 16(R0), R1
+	MOVD 32(R0), R2
+	MOVD 80(R0), R3
+	MOVD 96(R0), R4
+	MOVD 40(R0), R5
+	MOVD 72(R0), R6
+	MOVD 56(R0), R7
+	MOVD 64(R0), R8
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+loop:
+	FLDPQ (R1), (F2, F3)
+	FLDPQ 32(R1), (F4, F5)
+	FMOVQ (R7), F6
+	WORD $0x0e26c047 // smull v7.8h, v2.8b, v6.8b
+	WORD $0x4e268047 // smlal2 v7.8h, v2.16b, v6.16b
+	WORD $0x0e26c068 // smull v8.8h, v3.8b, v6.8b
+	WORD $0x4e268068 // smlal2 v8.8h, v3.16b, v6.16b
+	VADDP V8.H8, V7.H8, V7.H8
+	WORD $0x0e26c089 // smull v9.8h, v4.8b, v6.8b
+	WORD $0x4e268089 // smlal2 v9.8h, v4.16b, v6.16b
+	WORD $0x0e26c0aa // smull v10.8h, v5.8b, v6.8b
+	WORD $0x4e2680aa // smlal2 v10.8h, v5.16b, v6.16b
+	VADDP V10.H8, V9.H8, V9.H8
+	VADDP V9.H8, V7.H8, V7.H8
+	WORD $0x4e6028e7 // saddlp v7.4s, v7.8h
+	FLDPQ 64(R1), (F11, F12)
+	FLDPQ 96(R1), (F13, F14)
+	FMOVQ.P 16(R7), F15
+	WORD $0x0e2fc170 // smull v16.8h, v11.8b, v15.8b
+	WORD $0x4e2f8170 // smlal2 v16.8h, v11.16b, v15.16b
+	WORD $0x0e2fc191 // smull v17.8h, v12.8b, v15.8b
+	WORD $0x4e2f8191 // smlal2 v17.8h, v12.16b, v15.16b
+	VADDP V17.H8, V16.H8, V16.H8
+	WORD $0x0e2fc1b2 // smull v18.8h, v13.8b, v15.8b
+	WORD $0x4e2f81b2 // smlal2 v18.8h, v13.16b, v15.16b
+	WORD $0x0e2fc1d3 // smull v19.8h, v14.8b, v15.8b
+	WORD $0x4e2f81d3 // smlal2 v19.8h, v14.16b, v15.16b
+	VADDP V19.H8, V18.H8, V18.H8
+	VADDP V18.H8, V16.H8, V16.H8
+	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
+	FLDPQ.P 32(R2), (F20, F21)
+	FLDPQ.P 32(R5), (F25, F26)
+	FLDPQ (R8), (F23, F24)
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x4f979296 // fmul v22.4s, v20.4s, v23.s[0]
+	VFMLA V22.S4, V7.S4, V0.S4
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f9792b6 // fmul v22.4s, v21.4s, v23.s[0]
+	VFMLA V22.S4, V16.S4, V1.S4
+	WORD $0x4fb81320 // fmla v0.4s, v25.4s, v24.s[1]
+	WORD $0x4fb81341 // fmla v1.4s, v26.4s, v24.s[1]
+	FLDPQ 128(R1), (F27, F28)
+	FLDPQ 160(R1), (F29, F30)
+	FMOVQ (R7), F31
+	WORD $0x0e3fc368 // smull v8.8h, v27.8b, v31.8b
+	WORD $0x4e3f8368 // smlal2 v8.8h, v27.16b, v31.16b
+	WORD $0x0e3fc38a // smull v10.8h, v28.8b, v31.8b
+	WORD $0x4e3f838a // smlal2 v10.8h, v28.16b, v31.16b
+	VADDP V10.H8, V8.H8, V8.H8
+	WORD $0x0e3fc3a9 // smull v9.8h, v29.8b, v31.8b
+	WORD $0x4e3f83a9 // smlal2 v9.8h, v29.16b, v31.16b
+	WORD $0x0e3fc3c6 // smull v6.8h, v30.8b, v31.8b
+	WORD $0x4e3f83c6 // smlal2 v6.8h, v30.16b, v31.16b
+	VADDP V6.H8, V9.H8, V9.H8
+	VADDP V9.H8, V8.H8, V8.H8
+	WORD $0x4e602908 // saddlp v8.4s, v8.8h
+	FLDPQ 192(R1), (F2, F3)
+	FLDPQ 224(R1), (F4, F5)
+	FMOVQ.P 16(R7), F17
+	WORD $0x0e31c053 // smull v19.8h, v2.8b, v17.8b
+	WORD $0x4e318053 // smlal2 v19.8h, v2.16b, v17.16b
+	WORD $0x0e31c072 // smull v18.8h, v3.8b, v17.8b
+	WORD $0x4e318072 // smlal2 v18.8h, v3.16b, v17.16b
+	VADDP V18.H8, V19.H8, V19.H8
+	WORD $0x0e31c08f // smull v15.8h, v4.8b, v17.8b
+	WORD $0x4e31808f // smlal2 v15.8h, v4.16b, v17.16b
+	WORD $0x0e31c0ab // smull v11.8h, v5.8b, v17.8b
+	WORD $0x4e3180ab // smlal2 v11.8h, v5.16b, v17.16b
+	VADDP V11.H8, V15.H8, V15.H8
+	VADDP V15.H8, V19.H8, V19.H8
+	WORD $0x4e602a73 // saddlp v19.4s, v19.8h
+	FLDPQ.P 32(R2), (F12, F13)
+	FLDPQ.P 32(R5), (F22, F23)
+	FLDPQ.P 32(R8), (F20, F21)
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x4f94918e // fmul v14.4s, v12.4s, v20.s[0]
+	VFMLA V14.S4, V8.S4, V0.S4
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x4f9491ae // fmul v14.4s, v13.4s, v20.s[0]
+	VFMLA V14.S4, V19.S4, V1.S4
+	WORD $0x4f951ac0 // fmla v0.4s, v22.4s, v21.s[2]
+	WORD $0x4f951ae1 // fmla v1.4s, v23.4s, v21.s[2]
+	ADD $256, R1, R1
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
+	SUBS $1, R3, R3
+	BNE loop
+	MOVD (R0), R9
+	MOVD 8(R0), R10
+	FSTPQ (F0, F1), (R9)
+	RET
+
+// func panel16MinUpTo32x2NEON(a *byte)
+TEXT ·panel16MinUpTo32x2NEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	MOVD 16(R0), R1
+	MOVD 32(R0), R2
+	MOVD 80(R0), R3
+	MOVD 96(R0), R4
+	MOVD 40(R0), R5
+	MOVD 72(R0), R6
+	MOVD 56(R0), R7
+	MOVD 64(R0), R8
+	ADD R6, R7, R9
+	ADD R6, R8, R10
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+loop:
+	FLDPQ (R1), (F4, F5)
+	FLDPQ 32(R1), (F6, F7)
+	FMOVQ (R7), F8
+	WORD $0x0e28c089 // smull v9.8h, v4.8b, v8.8b
+	WORD $0x4e288089 // smlal2 v9.8h, v4.16b, v8.16b
+	WORD $0x0e28c0aa // smull v10.8h, v5.8b, v8.8b
+	WORD $0x4e2880aa // smlal2 v10.8h, v5.16b, v8.16b
+	VADDP V10.H8, V9.H8, V9.H8
+	WORD $0x0e28c0cb // smull v11.8h, v6.8b, v8.8b
+	WORD $0x4e2880cb // smlal2 v11.8h, v6.16b, v8.16b
+	WORD $0x0e28c0ec // smull v12.8h, v7.8b, v8.8b
+	WORD $0x4e2880ec // smlal2 v12.8h, v7.16b, v8.16b
+	VADDP V12.H8, V11.H8, V11.H8
+	VADDP V11.H8, V9.H8, V9.H8
+	WORD $0x4e602929 // saddlp v9.4s, v9.8h
+	FMOVQ (R9), F13
+	WORD $0x0e2dc08e // smull v14.8h, v4.8b, v13.8b
+	WORD $0x4e2d808e // smlal2 v14.8h, v4.16b, v13.16b
+	WORD $0x0e2dc0af // smull v15.8h, v5.8b, v13.8b
+	WORD $0x4e2d80af // smlal2 v15.8h, v5.16b, v13.16b
+	VADDP V15.H8, V14.H8, V14.H8
+	WORD $0x0e2dc0d0 // smull v16.8h, v6.8b, v13.8b
+	WORD $0x4e2d80d0 // smlal2 v16.8h, v6.16b, v13.16b
+	WORD $0x0e2dc0f1 // smull v17.8h, v7.8b, v13.8b
+	WORD $0x4e2d80f1 // smlal2 v17.8h, v7.16b, v13.16b
+	VADDP V17.H8, V16.H8, V16.H8
+	VADDP V16.H8, V14.H8, V14.H8
+	WORD $0x4e6029ce // saddlp v14.4s, v14.8h
+	FLDPQ 64(R1), (F18, F19)
+	FLDPQ 96(R1), (F20, F21)
+	FMOVQ.P 16(R7), F22
+	WORD $0x0e36c257 // smull v23.8h, v18.8b, v22.8b
+	WORD $0x4e368257 // smlal2 v23.8h, v18.16b, v22.16b
+	WORD $0x0e36c278 // smull v24.8h, v19.8b, v22.8b
+	WORD $0x4e368278 // smlal2 v24.8h, v19.16b, v22.16b
+	VADDP V24.H8, V23.H8, V23.H8
+	WORD $0x0e36c299 // smull v25.8h, v20.8b, v22.8b
+	WORD $0x4e368299 // smlal2 v25.8h, v20.16b, v22.16b
+	WORD $0x0e36c2ba // smull v26.8h, v21.8b, v22.8b
+	WORD $0x4e3682ba // smlal2 v26.8h, v21.16b, v22.16b
+	VADDP V26.H8, V25.H8, V25.H8
+	VADDP V25.H8, V23.H8, V23.H8
+	WORD $0x4e602af7 // saddlp v23.4s, v23.8h
+	FMOVQ.P 16(R9), F27
+	WORD $0x0e3bc25c // smull v28.8h, v18.8b, v27.8b
+	WORD $0x4e3b825c // smlal2 v28.8h, v18.16b, v27.16b
+	WORD $0x0e3bc27d // smull v29.8h, v19.8b, v27.8b
+	WORD $0x4e3b827d // smlal2 v29.8h, v19.16b, v27.16b
+	VADDP V29.H8, V28.H8, V28.H8
+	WORD $0x0e3bc29e // smull v30.8h, v20.8b, v27.8b
+	WORD $0x4e3b829e // smlal2 v30.8h, v20.16b, v27.16b
+	WORD $0x0e3bc2bf // smull v31.8h, v21.8b, v27.8b
+	WORD $0x4e3b82bf // smlal2 v31.8h, v21.16b, v27.16b
+	VADDP V31.H8, V30.H8, V30.H8
+	VADDP V30.H8, V28.H8, V28.H8
+	WORD $0x4e602b9c // saddlp v28.4s, v28.8h
+	FLDPQ.P 32(R2), (F10, F12)
+	FLDPQ.P 32(R5), (F17, F16)
+	FLDPQ (R8), (F8, F15)
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x4f88914b // fmul v11.4s, v10.4s, v8.s[0]
+	VFMLA V11.S4, V9.S4, V0.S4
+	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
+	WORD $0x4f88918b // fmul v11.4s, v12.4s, v8.s[0]
+	VFMLA V11.S4, V23.S4, V1.S4
+	WORD $0x4faf1220 // fmla v0.4s, v17.4s, v15.s[1]
+	WORD $0x4faf1201 // fmla v1.4s, v16.4s, v15.s[1]
+	FLDPQ (R10), (F8, F15)
+	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
+	WORD $0x4f88914b // fmul v11.4s, v10.4s, v8.s[0]
+	VFMLA V11.S4, V14.S4, V2.S4
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4f88918b // fmul v11.4s, v12.4s, v8.s[0]
+	VFMLA V11.S4, V28.S4, V3.S4
+	WORD $0x4faf1222 // fmla v2.4s, v17.4s, v15.s[1]
+	WORD $0x4faf1203 // fmla v3.4s, v16.4s, v15.s[1]
+	FLDPQ 128(R1), (F13, F4)
+	FLDPQ 160(R1), (F5, F6)
+	FMOVQ (R7), F7
+	WORD $0x0e27c1b8 // smull v24.8h, v13.8b, v7.8b
+	WORD $0x4e2781b8 // smlal2 v24.8h, v13.16b, v7.16b
+	WORD $0x0e27c09a // smull v26.8h, v4.8b, v7.8b
+	WORD $0x4e27809a // smlal2 v26.8h, v4.16b, v7.16b
+	VADDP V26.H8, V24.H8, V24.H8
+	WORD $0x0e27c0b9 // smull v25.8h, v5.8b, v7.8b
+	WORD $0x4e2780b9 // smlal2 v25.8h, v5.16b, v7.16b
+	WORD $0x0e27c0d6 // smull v22.8h, v6.8b, v7.8b
+	WORD $0x4e2780d6 // smlal2 v22.8h, v6.16b, v7.16b
+	VADDP V22.H8, V25.H8, V25.H8
+	VADDP V25.H8, V24.H8, V24.H8
+	WORD $0x4e602b18 // saddlp v24.4s, v24.8h
+	FMOVQ (R9), F29
+	WORD $0x0e3dc1bf // smull v31.8h, v13.8b, v29.8b
+	WORD $0x4e3d81bf // smlal2 v31.8h, v13.16b, v29.16b
+	WORD $0x0e3dc09e // smull v30.8h, v4.8b, v29.8b
+	WORD $0x4e3d809e // smlal2 v30.8h, v4.16b, v29.16b
+	VADDP V30.H8, V31.H8, V31.H8
+	WORD $0x0e3dc0bb // smull v27.8h, v5.8b, v29.8b
+	WORD $0x4e3d80bb // smlal2 v27.8h, v5.16b, v29.16b
+	WORD $0x0e3dc0d2 // smull v18.8h, v6.8b, v29.8b
+	WORD $0x4e3d80d2 // smlal2 v18.8h, v6.16b, v29.16b
+	VADDP V18.H8, V27.H8, V27.H8
+	VADDP V27.H8, V31.H8, V31.H8
+	WORD $0x4e602bff // saddlp v31.4s, v31.8h
+	FLDPQ 192(R1), (F19, F20)
+	FLDPQ 224(R1), (F21, F10)
+	FMOVQ.P 16(R7), F12
+	WORD $0x0e2cc26b // smull v11.8h, v19.8b, v12.8b
+	WORD $0x4e2c826b // smlal2 v11.8h, v19.16b, v12.16b
+	WORD $0x0e2cc288 // smull v8.8h, v20.8b, v12.8b
+	WORD $0x4e2c8288 // smlal2 v8.8h, v20.16b, v12.16b
+	VADDP V8.H8, V11.H8, V11.H8
+	WORD $0x0e2cc2af // smull v15.8h, v21.8b, v12.8b
+	WORD $0x4e2c82af // smlal2 v15.8h, v21.16b, v12.16b
+	WORD $0x0e2cc151 // smull v17.8h, v10.8b, v12.8b
+	WORD $0x4e2c8151 // smlal2 v17.8h, v10.16b, v12.16b
+	VADDP V17.H8, V15.H8, V15.H8
+	VADDP V15.H8, V11.H8, V11.H8
+	WORD $0x4e60296b // saddlp v11.4s, v11.8h
+	FMOVQ.P 16(R9), F16
+	WORD $0x0e30c269 // smull v9.8h, v19.8b, v16.8b
+	WORD $0x4e308269 // smlal2 v9.8h, v19.16b, v16.16b
+	WORD $0x0e30c297 // smull v23.8h, v20.8b, v16.8b
+	WORD $0x4e308297 // smlal2 v23.8h, v20.16b, v16.16b
+	VADDP V23.H8, V9.H8, V9.H8
+	WORD $0x0e30c2ae // smull v14.8h, v21.8b, v16.8b
+	WORD $0x4e3082ae // smlal2 v14.8h, v21.16b, v16.16b
+	WORD $0x0e30c15c // smull v28.8h, v10.8b, v16.8b
+	WORD $0x4e30815c // smlal2 v28.8h, v10.16b, v16.16b
+	VADDP V28.H8, V14.H8, V14.H8
+	VADDP V14.H8, V9.H8, V9.H8
+	WORD $0x4e602929 // saddlp v9.4s, v9.8h
+	FLDPQ.P 32(R2), (F26, F22)
+	FLDPQ.P 32(R5), (F18, F27)
+	FLDPQ.P 32(R8), (F7, F30)
+	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
+	WORD $0x4f879359 // fmul v25.4s, v26.4s, v7.s[0]
+	VFMLA V25.S4, V24.S4, V0.S4
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f8792d9 // fmul v25.4s, v22.4s, v7.s[0]
+	VFMLA V25.S4, V11.S4, V1.S4
+	WORD $0x4f9e1a40 // fmla v0.4s, v18.4s, v30.s[2]
+	WORD $0x4f9e1b61 // fmla v1.4s, v27.4s, v30.s[2]
+	FLDPQ.P 32(R10), (F7, F30)
+	WORD $0x4e21dbff // scvtf v31.4s, v31.4s
+	WORD $0x4f879359 // fmul v25.4s, v26.4s, v7.s[0]
+	VFMLA V25.S4, V31.S4, V2.S4
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x4f8792d9 // fmul v25.4s, v22.4s, v7.s[0]
+	VFMLA V25.S4, V9.S4, V3.S4
+	WORD $0x4f9e1a42 // fmla v2.4s, v18.4s, v30.s[2]
+	WORD $0x4f9e1b63 // fmla v3.4s, v27.4s, v30.s[2]
+	ADD $256, R1, R1
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
+	SUBS $1, R3, R3
+	BNE loop
+	MOVD (R0), R11
+	MOVD 8(R0), R12
+	FSTPQ (F0, F1), (R11)
+	ADD R12<<2, R11, R11
+	FSTPQ (F2, F3), (R11)
+	RET
+
+// func panel16MinUpTo32x3NEON(a *byte)
+TEXT ·panel16MinUpTo32x3NEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	MOVD 16(R0), R1
+	MOVD 32(R0), R2
+	MOVD 80(R0), R3
+	MOVD 96(R0), R4
+	MOVD 40(R0), R5
+	MOVD 72(R0), R6
+	MOVD 56(R0), R7
+	MOVD 64(R0), R8
+	ADD R6, R7, R9
+	ADD R6, R8, R10
+	ADD R6, R9, R11
+	ADD R6, R10, R12
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+loop:
+	FLDPQ (R1), (F6, F7)
+	FLDPQ 32(R1), (F8, F9)
+	FMOVQ (R7), F10
+	WORD $0x0e2ac0cb // smull v11.8h, v6.8b, v10.8b
+	WORD $0x4e2a80cb // smlal2 v11.8h, v6.16b, v10.16b
+	WORD $0x0e2ac0ec // smull v12.8h, v7.8b, v10.8b
+	WORD $0x4e2a80ec // smlal2 v12.8h, v7.16b, v10.16b
+	VADDP V12.H8, V11.H8, V11.H8
+	WORD $0x0e2ac10d // smull v13.8h, v8.8b, v10.8b
+	WORD $0x4e2a810d // smlal2 v13.8h, v8.16b, v10.16b
+	WORD $0x0e2ac12e // smull v14.8h, v9.8b, v10.8b
+	WORD $0x4e2a812e // smlal2 v14.8h, v9.16b, v10.16b
+	VADDP V14.H8, V13.H8, V13.H8
+	VADDP V13.H8, V11.H8, V11.H8
+	WORD $0x4e60296b // saddlp v11.4s, v11.8h
+	FMOVQ (R9), F15
+	WORD $0x0e2fc0d0 // smull v16.8h, v6.8b, v15.8b
+	WORD $0x4e2f80d0 // smlal2 v16.8h, v6.16b, v15.16b
+	WORD $0x0e2fc0f1 // smull v17.8h, v7.8b, v15.8b
+	WORD $0x4e2f80f1 // smlal2 v17.8h, v7.16b, v15.16b
+	VADDP V17.H8, V16.H8, V16.H8
+	WORD $0x0e2fc112 // smull v18.8h, v8.8b, v15.8b
+	WORD $0x4e2f8112 // smlal2 v18.8h, v8.16b, v15.16b
+	WORD $0x0e2fc133 // smull v19.8h, v9.8b, v15.8b
+	WORD $0x4e2f8133 // smlal2 v19.8h, v9.16b, v15.16b
+	VADDP V19.H8, V18.H8, V18.H8
+	VADDP V18.H8, V16.H8, V16.H8
+	WORD $0x4e602a10 // saddlp v16.4s, v16.8h
+	FMOVQ (R11), F20
+	WORD $0x0e34c0d5 // smull v21.8h, v6.8b, v20.8b
+	WORD $0x4e3480d5 // smlal2 v21.8h, v6.16b, v20.16b
+	WORD $0x0e34c0f6 // smull v22.8h, v7.8b, v20.8b
+	WORD $0x4e3480f6 // smlal2 v22.8h, v7.16b, v20.16b
+	VADDP V22.H8, V21.H8, V21.H8
+	WORD $0x0e34c117 // smull v23.8h, v8.8b, v20.8b
+	WORD $0x4e348117 // smlal2 v23.8h, v8.16b, v20.16b
+	WORD $0x0e34c138 // smull v24.8h, v9.8b, v20.8b
+	WORD $0x4e348138 // smlal2 v24.8h, v9.16b, v20.16b
+	VADDP V24.H8, V23.H8, V23.H8
+	VADDP V23.H8, V21.H8, V21.H8
+	WORD $0x4e602ab5 // saddlp v21.4s, v21.8h
+	FLDPQ 64(R1), (F25, F26)
+	FLDPQ 96(R1), (F27, F28)
+	FMOVQ.P 16(R7), F29
+	WORD $0x0e3dc33e // smull v30.8h, v25.8b, v29.8b
+	WORD $0x4e3d833e // smlal2 v30.8h, v25.16b, v29.16b
+	WORD $0x0e3dc35f // smull v31.8h, v26.8b, v29.8b
+	WORD $0x4e3d835f // smlal2 v31.8h, v26.16b, v29.16b
+	VADDP V31.H8, V30.H8, V30.H8
+	WORD $0x0e3dc36c // smull v12.8h, v27.8b, v29.8b
+	WORD $0x4e3d836c // smlal2 v12.8h, v27.16b, v29.16b
+	WORD $0x0e3dc38e // smull v14.8h, v28.8b, v29.8b
+	WORD $0x4e3d838e // smlal2 v14.8h, v28.16b, v29.16b
+	VADDP V14.H8, V12.H8, V12.H8
+	VADDP V12.H8, V30.H8, V30.H8
+	WORD $0x4e602bde // saddlp v30.4s, v30.8h
+	FMOVQ.P 16(R9), F13
+	WORD $0x0e2dc32a // smull v10.8h, v25.8b, v13.8b
+	WORD $0x4e2d832a // smlal2 v10.8h, v25.16b, v13.16b
+	WORD $0x0e2dc351 // smull v17.8h, v26.8b, v13.8b
+	WORD $0x4e2d8351 // smlal2 v17.8h, v26.16b, v13.16b
+	VADDP V17.H8, V10.H8, V10.H8
+	WORD $0x0e2dc373 // smull v19.8h, v27.8b, v13.8b
+	WORD $0x4e2d8373 // smlal2 v19.8h, v27.16b, v13.16b
+	WORD $0x0e2dc392 // smull v18.8h, v28.8b, v13.8b
+	WORD $0x4e2d8392 // smlal2 v18.8h, v28.16b, v13.16b
+	VADDP V18.H8, V19.H8, V19.H8
+	VADDP V19.H8, V10.H8, V10.H8
+	WORD $0x4e60294a // saddlp v10.4s, v10.8h
+	FMOVQ.P 16(R11), F15
+	WORD $0x0e2fc336 // smull v22.8h, v25.8b, v15.8b
+	WORD $0x4e2f8336 // smlal2 v22.8h, v25.16b, v15.16b
+	WORD $0x0e2fc358 // smull v24.8h, v26.8b, v15.8b
+	WORD $0x4e2f8358 // smlal2 v24.8h, v26.16b, v15.16b
+	VADDP V24.H8, V22.H8, V22.H8
+	WORD $0x0e2fc377 // smull v23.8h, v27.8b, v15.8b
+	WORD $0x4e2f8377 // smlal2 v23.8h, v27.16b, v15.16b
+	WORD $0x0e2fc394 // smull v20.8h, v28.8b, v15.8b
+	WORD $0x4e2f8394 // smlal2 v20.8h, v28.16b, v15.16b
+	VADDP V20.H8, V23.H8, V23.H8
+	VADDP V23.H8, V22.H8, V22.H8
+	WORD $0x4e602ad6 // saddlp v22.4s, v22.8h
+	FLDPQ.P 32(R2), (F6, F7)
+	FLDPQ.P 32(R5), (F14, F12)
+	FLDPQ (R8), (F9, F31)
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f8990c8 // fmul v8.4s, v6.4s, v9.s[0]
+	VFMLA V8.S4, V11.S4, V0.S4
+	WORD $0x4e21dbde // scvtf v30.4s, v30.4s
+	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
+	VFMLA V8.S4, V30.S4, V1.S4
+	WORD $0x4fbf11c0 // fmla v0.4s, v14.4s, v31.s[1]
+	WORD $0x4fbf1181 // fmla v1.4s, v12.4s, v31.s[1]
+	FLDPQ (R10), (F9, F31)
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4f8990c8 // fmul v8.4s, v6.4s, v9.s[0]
+	VFMLA V8.S4, V16.S4, V2.S4
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
+	VFMLA V8.S4, V10.S4, V3.S4
+	WORD $0x4fbf11c2 // fmla v2.4s, v14.4s, v31.s[1]
+	WORD $0x4fbf1183 // fmla v3.4s, v12.4s, v31.s[1]
+	FLDPQ (R12), (F9, F31)
+	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
+	WORD $0x4f8990c8 // fmul v8.4s, v6.4s, v9.s[0]
+	VFMLA V8.S4, V21.S4, V4.S4
+	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
+	WORD $0x4f8990e8 // fmul v8.4s, v7.4s, v9.s[0]
+	VFMLA V8.S4, V22.S4, V5.S4
+	WORD $0x4fbf11c4 // fmla v4.4s, v14.4s, v31.s[1]
+	WORD $0x4fbf1185 // fmla v5.4s, v12.4s, v31.s[1]
+	FLDPQ 128(R1), (F29, F17)
+	FLDPQ 160(R1), (F18, F19)
+	FMOVQ (R7), F13
+	WORD $0x0e2dc3b8 // smull v24.8h, v29.8b, v13.8b
+	WORD $0x4e2d83b8 // smlal2 v24.8h, v29.16b, v13.16b
+	WORD $0x0e2dc234 // smull v20.8h, v17.8b, v13.8b
+	WORD $0x4e2d8234 // smlal2 v20.8h, v17.16b, v13.16b
+	VADDP V20.H8, V24.H8, V24.H8
+	WORD $0x0e2dc257 // smull v23.8h, v18.8b, v13.8b
+	WORD $0x4e2d8257 // smlal2 v23.8h, v18.16b, v13.16b
+	WORD $0x0e2dc26f // smull v15.8h, v19.8b, v13.8b
+	WORD $0x4e2d826f // smlal2 v15.8h, v19.16b, v13.16b
+	VADDP V15.H8, V23.H8, V23.H8
+	VADDP V23.H8, V24.H8, V24.H8
+	WORD $0x4e602b18 // saddlp v24.4s, v24.8h
+	FMOVQ (R9), F25
+	WORD $0x0e39c3ba // smull v26.8h, v29.8b, v25.8b
+	WORD $0x4e3983ba // smlal2 v26.8h, v29.16b, v25.16b
+	WORD $0x0e39c23b // smull v27.8h, v17.8b, v25.8b
+	WORD $0x4e39823b // smlal2 v27.8h, v17.16b, v25.16b
+	VADDP V27.H8, V26.H8, V26.H8
+	WORD $0x0e39c25c // smull v28.8h, v18.8b, v25.8b
+	WORD $0x4e39825c // smlal2 v28.8h, v18.16b, v25.16b
+	WORD $0x0e39c266 // smull v6.8h, v19.8b, v25.8b
+	WORD $0x4e398266 // smlal2 v6.8h, v19.16b, v25.16b
+	VADDP V6.H8, V28.H8, V28.H8
+	VADDP V28.H8, V26.H8, V26.H8
+	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
+	FMOVQ (R11), F7
+	WORD $0x0e27c3a8 // smull v8.8h, v29.8b, v7.8b
+	WORD $0x4e2783a8 // smlal2 v8.8h, v29.16b, v7.16b
+	WORD $0x0e27c229 // smull v9.8h, v17.8b, v7.8b
+	WORD $0x4e278229 // smlal2 v9.8h, v17.16b, v7.16b
+	VADDP V9.H8, V8.H8, V8.H8
+	WORD $0x0e27c25f // smull v31.8h, v18.8b, v7.8b
+	WORD $0x4e27825f // smlal2 v31.8h, v18.16b, v7.16b
+	WORD $0x0e27c26e // smull v14.8h, v19.8b, v7.8b
+	WORD $0x4e27826e // smlal2 v14.8h, v19.16b, v7.16b
+	VADDP V14.H8, V31.H8, V31.H8
+	VADDP V31.H8, V8.H8, V8.H8
+	WORD $0x4e602908 // saddlp v8.4s, v8.8h
+	FLDPQ 192(R1), (F12, F11)
+	FLDPQ 224(R1), (F30, F16)
+	FMOVQ.P 16(R7), F10
+	WORD $0x0e2ac195 // smull v21.8h, v12.8b, v10.8b
+	WORD $0x4e2a8195 // smlal2 v21.8h, v12.16b, v10.16b
+	WORD $0x0e2ac176 // smull v22.8h, v11.8b, v10.8b
+	WORD $0x4e2a8176 // smlal2 v22.8h, v11.16b, v10.16b
+	VADDP V22.H8, V21.H8, V21.H8
+	WORD $0x0e2ac3d4 // smull v20.8h, v30.8b, v10.8b
+	WORD $0x4e2a83d4 // smlal2 v20.8h, v30.16b, v10.16b
+	WORD $0x0e2ac20f // smull v15.8h, v16.8b, v10.8b
+	WORD $0x4e2a820f // smlal2 v15.8h, v16.16b, v10.16b
+	VADDP V15.H8, V20.H8, V20.H8
+	VADDP V20.H8, V21.H8, V21.H8
+	WORD $0x4e602ab5 // saddlp v21.4s, v21.8h
+	FMOVQ.P 16(R9), F23
+	WORD $0x0e37c18d // smull v13.8h, v12.8b, v23.8b
+	WORD $0x4e37818d // smlal2 v13.8h, v12.16b, v23.16b
+	WORD $0x0e37c17b // smull v27.8h, v11.8b, v23.8b
+	WORD $0x4e37817b // smlal2 v27.8h, v11.16b, v23.16b
+	VADDP V27.H8, V13.H8, V13.H8
+	WORD $0x0e37c3c6 // smull v6.8h, v30.8b, v23.8b
+	WORD $0x4e3783c6 // smlal2 v6.8h, v30.16b, v23.16b
+	WORD $0x0e37c21c // smull v28.8h, v16.8b, v23.8b
+	WORD $0x4e37821c // smlal2 v28.8h, v16.16b, v23.16b
+	VADDP V28.H8, V6.H8, V6.H8
+	VADDP V6.H8, V13.H8, V13.H8
+	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
+	FMOVQ.P 16(R11), F25
+	WORD $0x0e39c189 // smull v9.8h, v12.8b, v25.8b
+	WORD $0x4e398189 // smlal2 v9.8h, v12.16b, v25.16b
+	WORD $0x0e39c16e // smull v14.8h, v11.8b, v25.8b
+	WORD $0x4e39816e // smlal2 v14.8h, v11.16b, v25.16b
+	VADDP V14.H8, V9.H8, V9.H8
+	WORD $0x0e39c3df // smull v31.8h, v30.8b, v25.8b
+	WORD $0x4e3983df // smlal2 v31.8h, v30.16b, v25.16b
+	WORD $0x0e39c207 // smull v7.8h, v16.8b, v25.8b
+	WORD $0x4e398207 // smlal2 v7.8h, v16.16b, v25.16b
+	VADDP V7.H8, V31.H8, V31.H8
+	VADDP V31.H8, V9.H8, V9.H8
+	WORD $0x4e602929 // saddlp v9.4s, v9.8h
+	FLDPQ.P 32(R2), (F29, F17)
+	FLDPQ.P 32(R5), (F15, F20)
+	FLDPQ.P 32(R8), (F19, F22)
+	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
+	WORD $0x4f9393b2 // fmul v18.4s, v29.4s, v19.s[0]
+	VFMLA V18.S4, V24.S4, V0.S4
+	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
+	WORD $0x4f939232 // fmul v18.4s, v17.4s, v19.s[0]
+	VFMLA V18.S4, V21.S4, V1.S4
+	WORD $0x4f9619e0 // fmla v0.4s, v15.4s, v22.s[2]
+	WORD $0x4f961a81 // fmla v1.4s, v20.4s, v22.s[2]
+	FLDPQ.P 32(R10), (F19, F22)
+	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
+	WORD $0x4f9393b2 // fmul v18.4s, v29.4s, v19.s[0]
+	VFMLA V18.S4, V26.S4, V2.S4
+	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD $0x4f939232 // fmul v18.4s, v17.4s, v19.s[0]
+	VFMLA V18.S4, V13.S4, V3.S4
+	WORD $0x4f9619e2 // fmla v2.4s, v15.4s, v22.s[2]
+	WORD $0x4f961a83 // fmla v3.4s, v20.4s, v22.s[2]
+	FLDPQ.P 32(R12), (F19, F22)
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x4f9393b2 // fmul v18.4s, v29.4s, v19.s[0]
+	VFMLA V18.S4, V8.S4, V4.S4
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x4f939232 // fmul v18.4s, v17.4s, v19.s[0]
+	VFMLA V18.S4, V9.S4, V5.S4
+	WORD $0x4f9619e4 // fmla v4.4s, v15.4s, v22.s[2]
+	WORD $0x4f961a85 // fmla v5.4s, v20.4s, v22.s[2]
+	ADD $256, R1, R1
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
+	SUBS $1, R3, R3
+	BNE loop
+	MOVD (R0), R13
+	MOVD 8(R0), R14
+	FSTPQ (F0, F1), (R13)
+	ADD R14<<2, R13, R13
+	FSTPQ (F2, F3), (R13)
+	ADD R14<<2, R13, R13
+	FSTPQ (F4, F5), (R13)
+	RET
+
+// func panel16MinUpTo32x4NEON(a *byte)
+TEXT ·panel16MinUpTo32x4NEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	MOVD 16(R0), R1
+	MOVD 32(R0), R2
+	MOVD 80(R0), R3
+	MOVD 96(R0), R4
+	MOVD 40(R0), R5
+	MOVD 72(R0), R6
+	MOVD 56(R0), R7
+	MOVD 64(R0), R8
+	ADD R6, R7, R9
+	ADD R6, R8, R10
+	ADD R6, R9, R11
+	ADD R6, R10, R12
+	ADD R6, R11, R13
+	ADD R6, R12, R14
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+loop:
+	FLDPQ (R1), (F8, F9)
+	FLDPQ 32(R1), (F10, F11)
+	FMOVQ (R7), F12
+	WORD $0x0e2cc10d // smull v13.8h, v8.8b, v12.8b
+	WORD $0x4e2c810d // smlal2 v13.8h, v8.16b, v12.16b
+	WORD $0x0e2cc12e // smull v14.8h, v9.8b, v12.8b
+	WORD $0x4e2c812e // smlal2 v14.8h, v9.16b, v12.16b
+	VADDP V14.H8, V13.H8, V13.H8
+	WORD $0x0e2cc14f // smull v15.8h, v10.8b, v12.8b
+	WORD $0x4e2c814f // smlal2 v15.8h, v10.16b, v12.16b
+	WORD $0x0e2cc170 // smull v16.8h, v11.8b, v12.8b
+	WORD $0x4e2c8170 // smlal2 v16.8h, v11.16b, v12.16b
+	VADDP V16.H8, V15.H8, V15.H8
+	VADDP V15.H8, V13.H8, V13.H8
+	WORD $0x4e6029ad // saddlp v13.4s, v13.8h
+	FMOVQ (R9), F17
+	WORD $0x0e31c112 // smull v18.8h, v8.8b, v17.8b
+	WORD $0x4e318112 // smlal2 v18.8h, v8.16b, v17.16b
+	WORD $0x0e31c133 // smull v19.8h, v9.8b, v17.8b
+	WORD $0x4e318133 // smlal2 v19.8h, v9.16b, v17.16b
+	VADDP V19.H8, V18.H8, V18.H8
+	WORD $0x0e31c154 // smull v20.8h, v10.8b, v17.8b
+	WORD $0x4e318154 // smlal2 v20.8h, v10.16b, v17.16b
+	WORD $0x0e31c175 // smull v21.8h, v11.8b, v17.8b
+	WORD $0x4e318175 // smlal2 v21.8h, v11.16b, v17.16b
+	VADDP V21.H8, V20.H8, V20.H8
+	VADDP V20.H8, V18.H8, V18.H8
+	WORD $0x4e602a52 // saddlp v18.4s, v18.8h
+	FMOVQ (R11), F22
+	WORD $0x0e36c117 // smull v23.8h, v8.8b, v22.8b
+	WORD $0x4e368117 // smlal2 v23.8h, v8.16b, v22.16b
+	WORD $0x0e36c138 // smull v24.8h, v9.8b, v22.8b
+	WORD $0x4e368138 // smlal2 v24.8h, v9.16b, v22.16b
+	VADDP V24.H8, V23.H8, V23.H8
+	WORD $0x0e36c159 // smull v25.8h, v10.8b, v22.8b
+	WORD $0x4e368159 // smlal2 v25.8h, v10.16b, v22.16b
+	WORD $0x0e36c17a // smull v26.8h, v11.8b, v22.8b
+	WORD $0x4e36817a // smlal2 v26.8h, v11.16b, v22.16b
+	VADDP V26.H8, V25.H8, V25.H8
+	VADDP V25.H8, V23.H8, V23.H8
+	WORD $0x4e602af7 // saddlp v23.4s, v23.8h
+	FMOVQ (R13), F27
+	WORD $0x0e3bc11c // smull v28.8h, v8.8b, v27.8b
+	WORD $0x4e3b811c // smlal2 v28.8h, v8.16b, v27.16b
+	WORD $0x0e3bc13d // smull v29.8h, v9.8b, v27.8b
+	WORD $0x4e3b813d // smlal2 v29.8h, v9.16b, v27.16b
+	VADDP V29.H8, V28.H8, V28.H8
+	WORD $0x0e3bc15e // smull v30.8h, v10.8b, v27.8b
+	WORD $0x4e3b815e // smlal2 v30.8h, v10.16b, v27.16b
+	WORD $0x0e3bc17f // smull v31.8h, v11.8b, v27.8b
+	WORD $0x4e3b817f // smlal2 v31.8h, v11.16b, v27.16b
+	VADDP V31.H8, V30.H8, V30.H8
+	VADDP V30.H8, V28.H8, V28.H8
+	WORD $0x4e602b9c // saddlp v28.4s, v28.8h
+	FLDPQ 64(R1), (F14, F16)
+	FLDPQ 96(R1), (F15, F12)
+	FMOVQ.P 16(R7), F19
+	WORD $0x0e33c1d5 // smull v21.8h, v14.8b, v19.8b
+	WORD $0x4e3381d5 // smlal2 v21.8h, v14.16b, v19.16b
+	WORD $0x0e33c214 // smull v20.8h, v16.8b, v19.8b
+	WORD $0x4e338214 // smlal2 v20.8h, v16.16b, v19.16b
+	VADDP V20.H8, V21.H8, V21.H8
+	WORD $0x0e33c1f1 // smull v17.8h, v15.8b, v19.8b
+	WORD $0x4e3381f1 // smlal2 v17.8h, v15.16b, v19.16b
+	WORD $0x0e33c198 // smull v24.8h, v12.8b, v19.8b
+	WORD $0x4e338198 // smlal2 v24.8h, v12.16b, v19.16b
+	VADDP V24.H8, V17.H8, V17.H8
+	VADDP V17.H8, V21.H8, V21.H8
+	WORD $0x4e602ab5 // saddlp v21.4s, v21.8h
+	FMOVQ.P 16(R9), F26
+	WORD $0x0e3ac1d9 // smull v25.8h, v14.8b, v26.8b
+	WORD $0x4e3a81d9 // smlal2 v25.8h, v14.16b, v26.16b
+	WORD $0x0e3ac216 // smull v22.8h, v16.8b, v26.8b
+	WORD $0x4e3a8216 // smlal2 v22.8h, v16.16b, v26.16b
+	VADDP V22.H8, V25.H8, V25.H8
+	WORD $0x0e3ac1fd // smull v29.8h, v15.8b, v26.8b
+	WORD $0x4e3a81fd // smlal2 v29.8h, v15.16b, v26.16b
+	WORD $0x0e3ac19f // smull v31.8h, v12.8b, v26.8b
+	WORD $0x4e3a819f // smlal2 v31.8h, v12.16b, v26.16b
+	VADDP V31.H8, V29.H8, V29.H8
+	VADDP V29.H8, V25.H8, V25.H8
+	WORD $0x4e602b39 // saddlp v25.4s, v25.8h
+	FMOVQ.P 16(R11), F30
+	WORD $0x0e3ec1db // smull v27.8h, v14.8b, v30.8b
+	WORD $0x4e3e81db // smlal2 v27.8h, v14.16b, v30.16b
+	WORD $0x0e3ec208 // smull v8.8h, v16.8b, v30.8b
+	WORD $0x4e3e8208 // smlal2 v8.8h, v16.16b, v30.16b
+	VADDP V8.H8, V27.H8, V27.H8
+	WORD $0x0e3ec1e9 // smull v9.8h, v15.8b, v30.8b
+	WORD $0x4e3e81e9 // smlal2 v9.8h, v15.16b, v30.16b
+	WORD $0x0e3ec18a // smull v10.8h, v12.8b, v30.8b
+	WORD $0x4e3e818a // smlal2 v10.8h, v12.16b, v30.16b
+	VADDP V10.H8, V9.H8, V9.H8
+	VADDP V9.H8, V27.H8, V27.H8
+	WORD $0x4e602b7b // saddlp v27.4s, v27.8h
+	FMOVQ.P 16(R13), F11
+	WORD $0x0e2bc1d4 // smull v20.8h, v14.8b, v11.8b
+	WORD $0x4e2b81d4 // smlal2 v20.8h, v14.16b, v11.16b
+	WORD $0x0e2bc218 // smull v24.8h, v16.8b, v11.8b
+	WORD $0x4e2b8218 // smlal2 v24.8h, v16.16b, v11.16b
+	VADDP V24.H8, V20.H8, V20.H8
+	WORD $0x0e2bc1f1 // smull v17.8h, v15.8b, v11.8b
+	WORD $0x4e2b81f1 // smlal2 v17.8h, v15.16b, v11.16b
+	WORD $0x0e2bc193 // smull v19.8h, v12.8b, v11.8b
+	WORD $0x4e2b8193 // smlal2 v19.8h, v12.16b, v11.16b
+	VADDP V19.H8, V17.H8, V17.H8
+	VADDP V17.H8, V20.H8, V20.H8
+	WORD $0x4e602a94 // saddlp v20.4s, v20.8h
+	FLDPQ.P 32(R2), (F22, F31)
+	FLDPQ.P 32(R5), (F10, F9)
+	FLDPQ (R8), (F26, F8)
 	WORD $0x4e21d9ad // scvtf v13.4s, v13.4s
 	WORD $0x4f9a92dd // fmul v29.4s, v22.4s, v26.s[0]
 	VFMLA V29.S4, V13.S4, V0.S4
@@ -25761,7 +25447,7 @@ loop:
 	VFMLA V29.S4, V21.S4, V1.S4
 	WORD $0x4fa81140 // fmla v0.4s, v10.4s, v8.s[1]
 	WORD $0x4fa81121 // fmla v1.4s, v9.4s, v8.s[1]
-	FLDPQ (R9), (F26, F8)
+	FLDPQ (R10), (F26, F8)
 	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
 	WORD $0x4f9a92dd // fmul v29.4s, v22.4s, v26.s[0]
 	VFMLA V29.S4, V18.S4, V2.S4
@@ -25770,7 +25456,7 @@ loop:
 	VFMLA V29.S4, V25.S4, V3.S4
 	WORD $0x4fa81142 // fmla v2.4s, v10.4s, v8.s[1]
 	WORD $0x4fa81123 // fmla v3.4s, v9.4s, v8.s[1]
-	FLDPQ (R11), (F26, F8)
+	FLDPQ (R12), (F26, F8)
 	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
 	WORD $0x4f9a92dd // fmul v29.4s, v22.4s, v26.s[0]
 	VFMLA V29.S4, V23.S4, V4.S4
@@ -25779,7 +25465,7 @@ loop:
 	VFMLA V29.S4, V27.S4, V5.S4
 	WORD $0x4fa81144 // fmla v4.4s, v10.4s, v8.s[1]
 	WORD $0x4fa81125 // fmla v5.4s, v9.4s, v8.s[1]
-	FLDPQ (R13), (F26, F8)
+	FLDPQ (R14), (F26, F8)
 	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
 	WORD $0x4f9a92dd // fmul v29.4s, v22.4s, v26.s[0]
 	VFMLA V29.S4, V28.S4, V6.S4
@@ -25790,7 +25476,7 @@ loop:
 	WORD $0x4fa81127 // fmla v7.4s, v9.4s, v8.s[1]
 	FLDPQ 128(R1), (F30, F24)
 	FLDPQ 160(R1), (F19, F17)
-	FMOVQ (R6), F11
+	FMOVQ (R7), F11
 	WORD $0x0e2bc3ce // smull v14.8h, v30.8b, v11.8b
 	WORD $0x4e2b83ce // smlal2 v14.8h, v30.16b, v11.16b
 	WORD $0x0e2bc310 // smull v16.8h, v24.8b, v11.8b
@@ -25803,7 +25489,7 @@ loop:
 	VADDP V12.H8, V15.H8, V15.H8
 	VADDP V15.H8, V14.H8, V14.H8
 	WORD $0x4e6029ce // saddlp v14.4s, v14.8h
-	FMOVQ (R8), F22
+	FMOVQ (R9), F22
 	WORD $0x0e36c3df // smull v31.8h, v30.8b, v22.8b
 	WORD $0x4e3683df // smlal2 v31.8h, v30.16b, v22.16b
 	WORD $0x0e36c31d // smull v29.8h, v24.8b, v22.8b
@@ -25816,7 +25502,7 @@ loop:
 	VADDP V8.H8, V26.H8, V26.H8
 	VADDP V26.H8, V31.H8, V31.H8
 	WORD $0x4e602bff // saddlp v31.4s, v31.8h
-	FMOVQ (R10), F10
+	FMOVQ (R11), F10
 	WORD $0x0e2ac3c9 // smull v9.8h, v30.8b, v10.8b
 	WORD $0x4e2a83c9 // smlal2 v9.8h, v30.16b, v10.16b
 	WORD $0x0e2ac30d // smull v13.8h, v24.8b, v10.8b
@@ -25829,7 +25515,7 @@ loop:
 	VADDP V18.H8, V21.H8, V21.H8
 	VADDP V21.H8, V9.H8, V9.H8
 	WORD $0x4e602929 // saddlp v9.4s, v9.8h
-	FMOVQ (R12), F25
+	FMOVQ (R13), F25
 	WORD $0x0e39c3d7 // smull v23.8h, v30.8b, v25.8b
 	WORD $0x4e3983d7 // smlal2 v23.8h, v30.16b, v25.16b
 	WORD $0x0e39c31b // smull v27.8h, v24.8b, v25.8b
@@ -25844,7 +25530,7 @@ loop:
 	WORD $0x4e602af7 // saddlp v23.4s, v23.8h
 	FLDPQ 192(R1), (F16, F12)
 	FLDPQ 224(R1), (F15, F11)
-	FMOVQ.P 16(R6), F29
+	FMOVQ.P 16(R7), F29
 	WORD $0x0e3dc208 // smull v8.8h, v16.8b, v29.8b
 	WORD $0x4e3d8208 // smlal2 v8.8h, v16.16b, v29.16b
 	WORD $0x0e3dc19a // smull v26.8h, v12.8b, v29.8b
@@ -25857,7 +25543,7 @@ loop:
 	VADDP V13.H8, V22.H8, V22.H8
 	VADDP V22.H8, V8.H8, V8.H8
 	WORD $0x4e602908 // saddlp v8.4s, v8.8h
-	FMOVQ.P 16(R8), F18
+	FMOVQ.P 16(R9), F18
 	WORD $0x0e32c215 // smull v21.8h, v16.8b, v18.8b
 	WORD $0x4e328215 // smlal2 v21.8h, v16.16b, v18.16b
 	WORD $0x0e32c18a // smull v10.8h, v12.8b, v18.8b
@@ -25870,7 +25556,7 @@ loop:
 	VADDP V20.H8, V27.H8, V27.H8
 	VADDP V27.H8, V21.H8, V21.H8
 	WORD $0x4e602ab5 // saddlp v21.4s, v21.8h
-	FMOVQ.P 16(R10), F28
+	FMOVQ.P 16(R11), F28
 	WORD $0x0e3cc219 // smull v25.8h, v16.8b, v28.8b
 	WORD $0x4e3c8219 // smlal2 v25.8h, v16.16b, v28.16b
 	WORD $0x0e3cc19e // smull v30.8h, v12.8b, v28.8b
@@ -25883,7 +25569,7 @@ loop:
 	VADDP V19.H8, V24.H8, V24.H8
 	VADDP V24.H8, V25.H8, V25.H8
 	WORD $0x4e602b39 // saddlp v25.4s, v25.8h
-	FMOVQ.P 16(R12), F17
+	FMOVQ.P 16(R13), F17
 	WORD $0x0e31c21a // smull v26.8h, v16.8b, v17.8b
 	WORD $0x4e31821a // smlal2 v26.8h, v16.16b, v17.16b
 	WORD $0x0e31c18d // smull v13.8h, v12.8b, v17.8b
@@ -25897,8 +25583,8 @@ loop:
 	VADDP V22.H8, V26.H8, V26.H8
 	WORD $0x4e602b5a // saddlp v26.4s, v26.8h
 	FLDPQ.P 32(R2), (F10, F20)
-	FLDPQ.P 32(R4), (F19, F24)
-	FLDPQ.P 32(R7), (F18, F30)
+	FLDPQ.P 32(R5), (F19, F24)
+	FLDPQ.P 32(R8), (F18, F30)
 	WORD $0x4e21d9ce // scvtf v14.4s, v14.4s
 	WORD $0x4f92915b // fmul v27.4s, v10.4s, v18.s[0]
 	VFMLA V27.S4, V14.S4, V0.S4
@@ -25907,7 +25593,7 @@ loop:
 	VFMLA V27.S4, V8.S4, V1.S4
 	WORD $0x4f9e1a60 // fmla v0.4s, v19.4s, v30.s[2]
 	WORD $0x4f9e1b01 // fmla v1.4s, v24.4s, v30.s[2]
-	FLDPQ.P 32(R9), (F18, F30)
+	FLDPQ.P 32(R10), (F18, F30)
 	WORD $0x4e21dbff // scvtf v31.4s, v31.4s
 	WORD $0x4f92915b // fmul v27.4s, v10.4s, v18.s[0]
 	VFMLA V27.S4, V31.S4, V2.S4
@@ -25916,7 +25602,7 @@ loop:
 	VFMLA V27.S4, V21.S4, V3.S4
 	WORD $0x4f9e1a62 // fmla v2.4s, v19.4s, v30.s[2]
 	WORD $0x4f9e1b03 // fmla v3.4s, v24.4s, v30.s[2]
-	FLDPQ.P 32(R11), (F18, F30)
+	FLDPQ.P 32(R12), (F18, F30)
 	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
 	WORD $0x4f92915b // fmul v27.4s, v10.4s, v18.s[0]
 	VFMLA V27.S4, V9.S4, V4.S4
@@ -25925,7 +25611,7 @@ loop:
 	VFMLA V27.S4, V25.S4, V5.S4
 	WORD $0x4f9e1a64 // fmla v4.4s, v19.4s, v30.s[2]
 	WORD $0x4f9e1b05 // fmla v5.4s, v24.4s, v30.s[2]
-	FLDPQ.P 32(R13), (F18, F30)
+	FLDPQ.P 32(R14), (F18, F30)
 	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
 	WORD $0x4f92915b // fmul v27.4s, v10.4s, v18.s[0]
 	VFMLA V27.S4, V23.S4, V6.S4
@@ -25935,15 +25621,17 @@ loop:
 	WORD $0x4f9e1a66 // fmla v6.4s, v19.4s, v30.s[2]
 	WORD $0x4f9e1b07 // fmla v7.4s, v24.4s, v30.s[2]
 	ADD $256, R1, R1
+	PRFM (R4), PLDL2KEEP
+	ADD $64, R4, R4
 	SUBS $1, R3, R3
 	BNE loop
-	MOVD (R0), R14
-	MOVD 8(R0), R15
-	FSTPQ (F0, F1), (R14)
-	ADD R15<<2, R14, R14
-	FSTPQ (F2, F3), (R14)
-	ADD R15<<2, R14, R14
-	FSTPQ (F4, F5), (R14)
-	ADD R15<<2, R14, R14
-	FSTPQ (F6, F7), (R14)
+	MOVD (R0), R15
+	MOVD 8(R0), R16
+	FSTPQ (F0, F1), (R15)
+	ADD R16<<2, R15, R15
+	FSTPQ (F2, F3), (R15)
+	ADD R16<<2, R15, R15
+	FSTPQ (F4, F5), (R15)
+	ADD R16<<2, R15, R15
+	FSTPQ (F6, F7), (R15)
 	RET

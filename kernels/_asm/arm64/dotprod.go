@@ -70,6 +70,6 @@ func (x *program) panelDotProd(group int, min bool, tokens int) {
 			x.free(c[t][:]...)
 		}
 	}
-	x.loop(n.groups, "loop")
+	x.step(n)
 	x.endPanel(n, acc)
 }

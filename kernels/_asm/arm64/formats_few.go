@@ -1,5 +1,7 @@
 package main
 
+import "fmt"
+
 // Formats of few bits without a codebook, and NVFP4.
 
 func init() {
@@ -131,46 +133,56 @@ func loadQ2(x *program, s *state, p R, u int, use func(piece int, v V)) {
 // TQ1_0: five ternary digits to a byte, as a fraction of 3^5. A digit is 0 up to 85 and 2 above 170; times 3, the next one is there.
 
 func beginTQ1(x *program, s *state) {
+	for _, p := range powersOf3[1:] {
+		x.fill(s.hold(x, fmt.Sprint(p)), p)
+	}
 	x.fill(s.hold(x, "85"), 85)
 	x.fill(s.hold(x, "170"), 170)
 	x.constant(s.hold(x, "index"), 0, 1, 2, 3)
 	x.constant(s.hold(x, "powers"), 1, 1, 1, 1, 3, 3, 3, 3, 9, 9, 9, 9, 27, 27, 27, 27)
 }
 
+var powersOf3 = []int{1, 3, 9, 27, 81}
+
 func loadTQ1(x *program, s *state, p R, u int, use func(piece int, v V)) {
-	power := []int{1, 3, 9, 27, 81}
-	digit := func(piece, disp, l int) {
-		v, t := x.V(), x.V()
-		x.ldr(v, p, disp)
+	// digit is the l-th of each byte.
+	digit := func(piece int, v V, l int) {
 		if l > 0 {
-			x.fill(t, power[l])
-			x.w(mulB(v, v, t))
+			x.w(mulB(v, v, s.c[fmt.Sprint(powersOf3[l])]))
 		}
-		x.digit(s, v, t)
-		use(piece, v)
+		use(piece, x.digit(s, v))
 	}
+	v := x.V()
 	switch {
 	case u < 5: // 32 bytes, which hold weights 32 apart
-		digit(2*u, 0, u)
-		digit(2*u+1, 16, u)
+		w := x.V()
+		x.ldrPair(v, w, p, 0)
+		digit(2*u, v, u)
+		digit(2*u+1, w, u)
 	case u < 7: // 16 bytes, which hold weights 16 apart
-		digit(2*u, 32, 2*(u-5))
-		digit(2*u+1, 32, 2*(u-5)+1)
+		x.ldr(v, p, 32)
+		l := 2 * (u - 5)
+		w := x.V()
+		x.w(mulB(w, v, s.c[fmt.Sprint(powersOf3[l+1])]))
+		digit(2*u, v, l)
+		use(2*u+1, x.digit(s, w))
 	default: // the last of these, and four bytes of four digits
-		digit(14, 32, 4)
-		v, t := x.V(), x.V()
-		x.ldrS(v, p, 48)
-		x.tbl(v, v, s.c["index"])
-		x.w(mulB(v, v, s.c["powers"]))
-		x.digit(s, v, t)
-		use(15, v)
+		x.ldr(v, p, 32)
+		digit(14, v, 4)
+		w := x.V()
+		x.ldrS(w, p, 48)
+		x.tbl(w, w, s.c["index"])
+		x.w(mulB(w, w, s.c["powers"]))
+		use(15, x.digit(s, w))
 	}
 }
 
-// digit makes -1, 0 or 1 of the first digit of the bytes of v, and frees t.
-func (x *program) digit(s *state, v, t V) {
-	x.w(cmhsB(t, s.c["85"], v))
-	x.w(cmhiB(v, v, s.c["170"]))
-	x.sub("B16", v, t, v)
-	x.free(t)
+// digit makes -1, 0 or 1 of the first digit of the bytes of v.
+func (x *program) digit(s *state, v V) V {
+	x.with(1, func(t []V) {
+		x.w(cmhsB(t[0], s.c["85"], v))
+		x.w(cmhiB(v, v, s.c["170"]))
+		x.sub("B16", v, t[0], v)
+	})
+	return v
 }

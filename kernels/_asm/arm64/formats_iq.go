@@ -10,9 +10,9 @@ func init() {
 		format{name: "IQ1_M", weights: 256, size: 56, group: 16, most: 9, begin: beginIQ1M, scales: scalesIQ1M, units: whole, loop: true, load: loadIQ1M},
 		format{name: "IQ2_XXS", weights: 256, size: 66, group: 32, most: 43, begin: tables("gridIQ2XXS", "signs7"), scales: scalesXXS(2, 8, 0.25), units: whole, loop: true, load: loadIQ2XXS},
 		format{name: "IQ2_XS", weights: 256, size: 74, group: 16, most: 43, begin: tables("gridIQ2XS", "signs7"), scales: scalesIQ2(66), units: whole, loop: true, load: loadIQ2XS},
-		format{name: "IQ2_S", weights: 256, size: 82, group: 16, most: 43, begin: tables("gridIQ2S", "signs8"), scales: scalesIQ2(74), units: whole, loop: true, load: loadIQ2S},
+		format{name: "IQ2_S", weights: 256, size: 82, group: 16, most: 43, begin: signBits("gridIQ2S"), scales: scalesIQ2(74), units: whole, loop: true, load: loadIQ2S},
 		format{name: "IQ3_XXS", weights: 256, size: 98, group: 32, most: 62, begin: tables("gridIQ3XXS", "signs7"), scales: scalesXXS(66, 4, 0.5), units: whole, loop: true, load: loadIQ3XXS},
-		format{name: "IQ3_S", weights: 256, size: 110, group: 32, most: 15, begin: tables("gridIQ3S", "signs8"), scales: scalesIQ3S, units: whole, loop: true, load: loadIQ3S},
+		format{name: "IQ3_S", weights: 256, size: 110, group: 32, most: 15, begin: beginIQ3S, scales: scalesIQ3S, units: whole, loop: true, load: loadIQ3S},
 	)
 }
 
@@ -26,6 +26,34 @@ func tables(grid string, signs ...string) func(*program, *state) {
 			x.op("MOVD", "·"+signs[0]+"(SB)", s.signs.String())
 		}
 	}
+}
+
+// signBits is for signs that are a bit per weight: those of a group are four bytes.
+func signBits(grid string) func(*program, *state) {
+	return func(x *program, s *state) {
+		tables(grid)(x, s)
+		x.fill(s.hold(x, "1"), 1)
+		x.constant(s.hold(x, "bits"), 1, 2, 4, 8, 16, 32, 64, 128)
+		for h := range 2 {
+			x.constant(s.hold(x, fmt.Sprint("half", h)), repeated(2*h, 8)...)
+		}
+	}
+}
+
+func beginIQ3S(x *program, s *state) {
+	signBits("gridIQ3S")(x, s)
+	x.constant(s.hold(x, "bits16"), 1, 0, 2, 0, 4, 0, 8, 0, 16, 0, 32, 0, 64, 0, 128, 0)
+	x.constant(s.hold(x, "256"), 0, 1)
+}
+
+// signedBits multiplies v, 16 weights of half h of a group, with the signs of the group.
+func (x *program) signedBits(s *state, v, signs V, h int) {
+	x.with(1, func(t []V) {
+		x.tbl(t[0], signs, s.c[fmt.Sprint("half", h)])
+		x.cmtst("B16", t[0], t[0], s.c["bits"])
+		x.orr(t[0], t[0], s.c["1"])
+		x.w(mulB(v, v, t[0]))
+	})
 }
 
 // Integers from memory and from bits of others.
@@ -234,6 +262,8 @@ func loadIQ2S(x *program, s *state, p R, _ int, use func(piece int, v V)) {
 		x.part(a, s, p, 0)
 		x.ldrb(r[4], a, 66)
 		x.part(a, s, p, 2)
+		signs := x.V()
+		x.ldrS(signs, a, 34)
 		for h := range 2 {
 			for l := range 2 {
 				x.ldrb(r[l], a, 2+2*h+l)
@@ -241,11 +271,10 @@ func loadIQ2S(x *program, s *state, p R, _ int, use func(piece int, v V)) {
 				x.above(r[l], r[2])
 			}
 			v := x.gather8(s.grid, r[0], r[1])
-			x.ldrb(r[2], a, 34+2*h)
-			x.ldrb(r[3], a, 34+2*h+1)
-			x.signed(s, v, r[2], r[3])
+			x.signedBits(s, v, signs, h)
 			use(h, v)
 		}
+		x.free(signs)
 	})
 }
 
@@ -271,28 +300,30 @@ func loadIQ3XXS(x *program, s *state, p R, _ int, use func(piece int, v V)) {
 
 // loadIQ3S has a ninth bit of each index and eight signs apart.
 func loadIQ3S(x *program, s *state, p R, _ int, use func(piece int, v V)) {
-	x.withR(7, func(r []R) {
-		a, b := r[5], r[6]
+	x.withR(5, func(r []R) {
+		a := r[4]
+		i, high, signs := x.V(), x.V(), x.V()
 		x.part(a, s, p, 0)
-		x.ldrb(r[4], a, 66)
+		x.ldrb(r[0], a, 66)
+		x.op("VDUP", r[0].String(), high.as("H8"))
+		x.cmtst("H8", high, high, s.c["bits16"])
 		x.part(a, s, p, 3)
-		x.part(b, s, p, 2)
+		x.ldrD(i, a, 2)
+		x.op("VUXTL", i.as("B8"), i.as("H8"))
+		x.and(high, high, s.c["256"])
+		x.orr(i, i, high)
+		x.free(high)
+		x.part(a, s, p, 2)
+		x.ldrS(signs, a, 74)
 		for h := range 2 {
 			for l := range 4 {
-				x.ldrb(r[l], a, 2+4*h+l)
+				x.op("VMOV", fmt.Sprintf("V%d.H[%d]", int(i), 4*h+l), r[l].String())
 			}
-			x.withR(1, func(bit []R) {
-				for l := range 4 {
-					x.ubfx(bit[0], r[4], 4*h+l, 1)
-					x.above(r[l], bit[0])
-				}
-			})
 			v := x.gather4(s.grid, r[:4])
-			x.ldrb(r[2], b, 74+2*h)
-			x.ldrb(r[3], b, 74+2*h+1)
-			x.signed(s, v, r[2], r[3])
+			x.signedBits(s, v, signs, h)
 			use(h, v)
 		}
+		x.free(i, signs)
 	})
 }
 

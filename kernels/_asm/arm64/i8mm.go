@@ -154,7 +154,7 @@ func (x *program) panelI8MM(group int, min bool, tokens int) {
 			x.free(c[tp][:]...)
 		}
 	}
-	x.loop(n.groups, "loop")
+	x.step(n)
 	x.freeR(n.q...)
 	dst, ldd := x.field(n.args, "dst"), x.field(n.args, "ldd")
 	lo, hi := x.V(), x.V()

@@ -133,6 +133,6 @@ func (x *program) panelNEON(group int, min bool, most, tokens int) {
 		}
 	}
 	x.addi(n.p, n.p, 32*tileRows)
-	x.loop(n.groups, "loop")
+	x.step(n)
 	x.endPanel(n, acc)
 }

@@ -465,7 +465,7 @@ func (x *program) unpack(l *level, f *format) {
 }
 
 // panelArgs are the fields of kernels.panelArgs, in order and of eight bytes each.
-var panelArgs = []string{"dst", "ldd", "p", "panel", "s", "m", "scales", "q", "g", "k", "groups", "off"}
+var panelArgs = []string{"dst", "ldd", "p", "panel", "s", "m", "scales", "q", "g", "k", "groups", "off", "next"}
 
 func (x *program) field(args R, name string) R {
 	for i, f := range panelArgs {
@@ -485,7 +485,7 @@ type panel struct {
 	args          R
 	p, s, m       R
 	q, g          []R // of the tokens
-	groups        R
+	groups, next  R
 }
 
 func panelName(l *level, kind string, group int, min bool, tokens int) string {
@@ -516,6 +516,7 @@ func (x *program) beginPanel(l *level, kind string, group int, min bool, tokens 
 	x.function(name, "a *byte", fmt.Sprintf("%s multiplies a panel of 8 rows with %d tokens: a is a *panelArgs.", name, tokens))
 	n := &panel{group: group, min: min, tokens: tokens, args: x.arg("a")}
 	n.p, n.s, n.groups = x.field(n.args, "p"), x.field(n.args, "s"), x.field(n.args, "groups")
+	n.next = x.field(n.args, "next")
 	if min {
 		n.m = x.field(n.args, "m")
 	}
@@ -530,7 +531,14 @@ func (x *program) beginPanel(l *level, kind string, group int, min bool, tokens 
 	return n
 }
 
-// scale loads the vectors of token t's actGroup, the second only for minima; the last reading of a group moves on.
+// step ends the loop over groups of 32.
+func (x *program) step(n *panel) {
+	x.op("PRFM", mem(n.next, 0), "PLDL2KEEP")
+	x.addi(n.next, n.next, 64)
+	x.loop(n.groups, "loop")
+}
+
+// meta loads the vectors of token t's actGroup, the second only for minima; the last reading of a group moves on.
 func (x *program) meta(n *panel, t int, last bool, m0, m1 V) {
 	switch {
 	case n.min && last:
