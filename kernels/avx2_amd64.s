@@ -17,305 +17,261 @@ TEXT ·rowsQ4_0AVX2(SB), NOSPLIT, $0-48
 	LEAQ    (CX)(CX*2), DI
 	LEAQ    (AX)(CX*4), R8
 	VMOVDQU const0<>+0(SB), Y0
-	VMOVDQU const1<>+0(SB), Y1
-	VPXOR   Y2, Y2, Y2
+	VMOVDQU const1<>+0(SB), Y0
+	VPXOR   Y1, Y1, Y1
 
 some:
 	CMPQ           blocks+24(FP), $0x04
 	JLT            rest
-	VMOVD          (AX), X3
-	VPINSRW        $0x01, (AX)(CX*1), X3, X3
-	VPINSRW        $0x02, (AX)(CX*2), X3, X3
-	VPINSRW        $0x03, (AX)(DI*1), X3, X3
-	VPINSRW        $0x04, (R8), X3, X3
-	VPINSRW        $0x05, (R8)(CX*1), X3, X3
-	VPINSRW        $0x06, (R8)(CX*2), X3, X3
-	VPINSRW        $0x07, (R8)(DI*1), X3, X3
-	VCVTPH2PS      X3, Y3
-	VMOVDQU        (DX), Y4
+	VMOVD          (AX), X2
+	VPINSRW        $0x01, (AX)(CX*1), X2, X2
+	VPINSRW        $0x02, (AX)(CX*2), X2, X2
+	VPINSRW        $0x03, (AX)(DI*1), X2, X2
+	VPINSRW        $0x04, (R8), X2, X2
+	VPINSRW        $0x05, (R8)(CX*1), X2, X2
+	VPINSRW        $0x06, (R8)(CX*2), X2, X2
+	VPINSRW        $0x07, (R8)(DI*1), X2, X2
+	VCVTPH2PS      X2, Y2
+	VBROADCASTI128 (DX), Y3
+	VBROADCASTI128 16(DX), Y4
 	PREFETCHT0     (SI)
-	VBROADCASTI128 2(AX), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPMADDUBSW     Y4, Y5, Y5
-	VBROADCASTI128 2(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
+	VMOVDQU        2(AX), X5
+	VINSERTI128    $0x01, 2(R8), Y5, Y5
+	VPSRLD         $0x04, Y5, Y6
+	VPAND          Y0, Y5, Y5
+	VPAND          Y0, Y6, Y6
+	VPMADDUBSW     Y3, Y5, Y5
 	VPMADDUBSW     Y4, Y6, Y6
-	VPBLENDD       $0xcc, Y6, Y5, Y7
-	VPALIGNR       $0x08, Y5, Y6, Y5
-	VPADDW         Y7, Y5, Y5
-	VBROADCASTI128 2(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPMADDUBSW     Y4, Y6, Y6
+	VPADDW         Y6, Y5, Y5
 	PREFETCHT0     64(SI)
-	VBROADCASTI128 2(AX)(DI*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
+	VMOVDQU        2(AX)(CX*1), X6
+	VINSERTI128    $0x01, 2(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPMADDUBSW     Y3, Y6, Y6
 	VPMADDUBSW     Y4, Y7, Y7
-	VPBLENDD       $0xcc, Y7, Y6, Y8
-	VPALIGNR       $0x08, Y6, Y7, Y6
-	VPADDW         Y8, Y6, Y6
-	VSHUFPS        $0x88, Y6, Y5, Y7
-	VSHUFPS        $0xdd, Y6, Y5, Y5
+	VPADDW         Y7, Y6, Y6
+	VPBLENDD       $0xcc, Y6, Y5, Y7
+	VPALIGNR       $0x08, Y5, Y6, Y5
 	VPADDW         Y7, Y5, Y5
-	VBROADCASTI128 2(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPMADDUBSW     Y4, Y6, Y6
-	VBROADCASTI128 2(R8)(CX*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
+	VMOVDQU        2(AX)(CX*2), X6
+	VINSERTI128    $0x01, 2(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPMADDUBSW     Y3, Y6, Y6
 	VPMADDUBSW     Y4, Y7, Y7
-	VPBLENDD       $0xcc, Y7, Y6, Y8
-	VPALIGNR       $0x08, Y6, Y7, Y6
-	VPADDW         Y8, Y6, Y6
-	VBROADCASTI128 2(R8)(CX*2), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPMADDUBSW     Y4, Y7, Y7
+	VPADDW         Y7, Y6, Y6
 	PREFETCHT0     128(SI)
-	VBROADCASTI128 2(R8)(DI*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
+	VMOVDQU        2(AX)(DI*1), X7
+	VINSERTI128    $0x01, 2(R8)(DI*1), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPMADDUBSW     Y3, Y7, Y3
 	VPMADDUBSW     Y4, Y8, Y4
-	VPBLENDD       $0xcc, Y4, Y7, Y8
-	VPALIGNR       $0x08, Y7, Y4, Y4
-	VPADDW         Y8, Y4, Y4
-	VSHUFPS        $0x88, Y4, Y6, Y7
-	VSHUFPS        $0xdd, Y4, Y6, Y4
-	VPADDW         Y7, Y4, Y4
-	VPBLENDD       $0xf0, Y4, Y5, Y6
-	VPERM2I128     $0x21, Y4, Y5, Y4
-	VPADDW         Y6, Y4, Y4
-	VPMADDWD       const2<>+0(SB), Y4, Y4
-	VPBROADCASTD   4(BX), Y5
-	VPSLLD         $0x03, Y5, Y5
-	VPSUBD         Y5, Y4, Y4
-	VCVTDQ2PS      Y4, Y4
-	VBROADCASTSS   (BX), Y5
-	VMULPS         Y3, Y5, Y5
-	VFMADD231PS    Y5, Y4, Y2
-	VMOVD          18(AX), X3
-	VPINSRW        $0x01, 18(AX)(CX*1), X3, X3
-	VPINSRW        $0x02, 18(AX)(CX*2), X3, X3
-	VPINSRW        $0x03, 18(AX)(DI*1), X3, X3
-	VPINSRW        $0x04, 18(R8), X3, X3
-	VPINSRW        $0x05, 18(R8)(CX*1), X3, X3
-	VPINSRW        $0x06, 18(R8)(CX*2), X3, X3
-	VPINSRW        $0x07, 18(R8)(DI*1), X3, X3
-	VCVTPH2PS      X3, Y3
-	VMOVDQU        32(DX), Y4
-	VBROADCASTI128 20(AX), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPMADDUBSW     Y4, Y5, Y5
-	VBROADCASTI128 20(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
+	VPADDW         Y4, Y3, Y3
+	VPBLENDD       $0xcc, Y3, Y6, Y4
+	VPALIGNR       $0x08, Y6, Y3, Y3
+	VPADDW         Y4, Y3, Y3
+	VSHUFPS        $0x88, Y3, Y5, Y4
+	VSHUFPS        $0xdd, Y3, Y5, Y3
+	VPADDW         Y4, Y3, Y3
+	VPMADDWD       const2<>+0(SB), Y3, Y3
+	VPBROADCASTD   4(BX), Y4
+	VPSLLD         $0x03, Y4, Y4
+	VPSUBD         Y4, Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VBROADCASTSS   (BX), Y4
+	VMULPS         Y2, Y4, Y4
+	VFMADD231PS    Y4, Y3, Y1
+	VMOVD          18(AX), X2
+	VPINSRW        $0x01, 18(AX)(CX*1), X2, X2
+	VPINSRW        $0x02, 18(AX)(CX*2), X2, X2
+	VPINSRW        $0x03, 18(AX)(DI*1), X2, X2
+	VPINSRW        $0x04, 18(R8), X2, X2
+	VPINSRW        $0x05, 18(R8)(CX*1), X2, X2
+	VPINSRW        $0x06, 18(R8)(CX*2), X2, X2
+	VPINSRW        $0x07, 18(R8)(DI*1), X2, X2
+	VCVTPH2PS      X2, Y2
+	VBROADCASTI128 32(DX), Y3
+	VBROADCASTI128 48(DX), Y4
+	VMOVDQU        20(AX), X5
+	VINSERTI128    $0x01, 20(R8), Y5, Y5
+	VPSRLD         $0x04, Y5, Y6
+	VPAND          Y0, Y5, Y5
+	VPAND          Y0, Y6, Y6
+	VPMADDUBSW     Y3, Y5, Y5
 	VPMADDUBSW     Y4, Y6, Y6
-	VPBLENDD       $0xcc, Y6, Y5, Y7
-	VPALIGNR       $0x08, Y5, Y6, Y5
-	VPADDW         Y7, Y5, Y5
+	VPADDW         Y6, Y5, Y5
 	PREFETCHT0     192(SI)
-	VBROADCASTI128 20(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPMADDUBSW     Y4, Y6, Y6
-	VBROADCASTI128 20(AX)(DI*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
+	VMOVDQU        20(AX)(CX*1), X6
+	VINSERTI128    $0x01, 20(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPMADDUBSW     Y3, Y6, Y6
 	VPMADDUBSW     Y4, Y7, Y7
-	VPBLENDD       $0xcc, Y7, Y6, Y8
-	VPALIGNR       $0x08, Y6, Y7, Y6
-	VPADDW         Y8, Y6, Y6
-	VSHUFPS        $0x88, Y6, Y5, Y7
-	VSHUFPS        $0xdd, Y6, Y5, Y5
+	VPADDW         Y7, Y6, Y6
+	VPBLENDD       $0xcc, Y6, Y5, Y7
+	VPALIGNR       $0x08, Y5, Y6, Y5
 	VPADDW         Y7, Y5, Y5
-	VBROADCASTI128 20(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPMADDUBSW     Y4, Y6, Y6
-	VBROADCASTI128 20(R8)(CX*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
+	VMOVDQU        20(AX)(CX*2), X6
+	VINSERTI128    $0x01, 20(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPMADDUBSW     Y3, Y6, Y6
 	VPMADDUBSW     Y4, Y7, Y7
-	VPBLENDD       $0xcc, Y7, Y6, Y8
-	VPALIGNR       $0x08, Y6, Y7, Y6
-	VPADDW         Y8, Y6, Y6
+	VPADDW         Y7, Y6, Y6
 	PREFETCHT0     256(SI)
-	VBROADCASTI128 20(R8)(CX*2), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPMADDUBSW     Y4, Y7, Y7
-	VBROADCASTI128 20(R8)(DI*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
+	VMOVDQU        20(AX)(DI*1), X7
+	VINSERTI128    $0x01, 20(R8)(DI*1), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPMADDUBSW     Y3, Y7, Y3
 	VPMADDUBSW     Y4, Y8, Y4
-	VPBLENDD       $0xcc, Y4, Y7, Y8
-	VPALIGNR       $0x08, Y7, Y4, Y4
-	VPADDW         Y8, Y4, Y4
-	VSHUFPS        $0x88, Y4, Y6, Y7
-	VSHUFPS        $0xdd, Y4, Y6, Y4
-	VPADDW         Y7, Y4, Y4
-	VPBLENDD       $0xf0, Y4, Y5, Y6
-	VPERM2I128     $0x21, Y4, Y5, Y4
-	VPADDW         Y6, Y4, Y4
-	VPMADDWD       const2<>+0(SB), Y4, Y4
-	VPBROADCASTD   36(BX), Y5
-	VPSLLD         $0x03, Y5, Y5
-	VPSUBD         Y5, Y4, Y4
-	VCVTDQ2PS      Y4, Y4
-	VBROADCASTSS   32(BX), Y5
-	VMULPS         Y3, Y5, Y5
-	VFMADD231PS    Y5, Y4, Y2
-	VMOVD          36(AX), X3
-	VPINSRW        $0x01, 36(AX)(CX*1), X3, X3
-	VPINSRW        $0x02, 36(AX)(CX*2), X3, X3
-	VPINSRW        $0x03, 36(AX)(DI*1), X3, X3
-	VPINSRW        $0x04, 36(R8), X3, X3
-	VPINSRW        $0x05, 36(R8)(CX*1), X3, X3
-	VPINSRW        $0x06, 36(R8)(CX*2), X3, X3
-	VPINSRW        $0x07, 36(R8)(DI*1), X3, X3
-	VCVTPH2PS      X3, Y3
-	VMOVDQU        64(DX), Y4
-	VBROADCASTI128 38(AX), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPMADDUBSW     Y4, Y5, Y5
+	VPADDW         Y4, Y3, Y3
+	VPBLENDD       $0xcc, Y3, Y6, Y4
+	VPALIGNR       $0x08, Y6, Y3, Y3
+	VPADDW         Y4, Y3, Y3
+	VSHUFPS        $0x88, Y3, Y5, Y4
+	VSHUFPS        $0xdd, Y3, Y5, Y3
+	VPADDW         Y4, Y3, Y3
+	VPMADDWD       const2<>+0(SB), Y3, Y3
+	VPBROADCASTD   36(BX), Y4
+	VPSLLD         $0x03, Y4, Y4
+	VPSUBD         Y4, Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VBROADCASTSS   32(BX), Y4
+	VMULPS         Y2, Y4, Y4
+	VFMADD231PS    Y4, Y3, Y1
+	VMOVD          36(AX), X2
+	VPINSRW        $0x01, 36(AX)(CX*1), X2, X2
+	VPINSRW        $0x02, 36(AX)(CX*2), X2, X2
+	VPINSRW        $0x03, 36(AX)(DI*1), X2, X2
+	VPINSRW        $0x04, 36(R8), X2, X2
+	VPINSRW        $0x05, 36(R8)(CX*1), X2, X2
+	VPINSRW        $0x06, 36(R8)(CX*2), X2, X2
+	VPINSRW        $0x07, 36(R8)(DI*1), X2, X2
+	VCVTPH2PS      X2, Y2
+	VBROADCASTI128 64(DX), Y3
+	VBROADCASTI128 80(DX), Y4
 	PREFETCHT0     320(SI)
-	VBROADCASTI128 38(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
+	VMOVDQU        38(AX), X5
+	VINSERTI128    $0x01, 38(R8), Y5, Y5
+	VPSRLD         $0x04, Y5, Y6
+	VPAND          Y0, Y5, Y5
+	VPAND          Y0, Y6, Y6
+	VPMADDUBSW     Y3, Y5, Y5
 	VPMADDUBSW     Y4, Y6, Y6
+	VPADDW         Y6, Y5, Y5
+	VMOVDQU        38(AX)(CX*1), X6
+	VINSERTI128    $0x01, 38(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPMADDUBSW     Y3, Y6, Y6
+	VPMADDUBSW     Y4, Y7, Y7
+	VPADDW         Y7, Y6, Y6
 	VPBLENDD       $0xcc, Y6, Y5, Y7
 	VPALIGNR       $0x08, Y5, Y6, Y5
 	VPADDW         Y7, Y5, Y5
-	VBROADCASTI128 38(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPMADDUBSW     Y4, Y6, Y6
-	VBROADCASTI128 38(AX)(DI*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPMADDUBSW     Y4, Y7, Y7
-	VPBLENDD       $0xcc, Y7, Y6, Y8
-	VPALIGNR       $0x08, Y6, Y7, Y6
-	VPADDW         Y8, Y6, Y6
-	VSHUFPS        $0x88, Y6, Y5, Y7
-	VSHUFPS        $0xdd, Y6, Y5, Y5
-	VPADDW         Y7, Y5, Y5
-	VBROADCASTI128 38(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPMADDUBSW     Y4, Y6, Y6
 	PREFETCHT0     384(SI)
-	VBROADCASTI128 38(R8)(CX*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
+	VMOVDQU        38(AX)(CX*2), X6
+	VINSERTI128    $0x01, 38(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPMADDUBSW     Y3, Y6, Y6
 	VPMADDUBSW     Y4, Y7, Y7
-	VPBLENDD       $0xcc, Y7, Y6, Y8
-	VPALIGNR       $0x08, Y6, Y7, Y6
-	VPADDW         Y8, Y6, Y6
-	VBROADCASTI128 38(R8)(CX*2), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPMADDUBSW     Y4, Y7, Y7
-	VBROADCASTI128 38(R8)(DI*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
+	VPADDW         Y7, Y6, Y6
+	VMOVDQU        38(AX)(DI*1), X7
+	VINSERTI128    $0x01, 38(R8)(DI*1), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPMADDUBSW     Y3, Y7, Y3
 	VPMADDUBSW     Y4, Y8, Y4
-	VPBLENDD       $0xcc, Y4, Y7, Y8
-	VPALIGNR       $0x08, Y7, Y4, Y4
-	VPADDW         Y8, Y4, Y4
-	VSHUFPS        $0x88, Y4, Y6, Y7
-	VSHUFPS        $0xdd, Y4, Y6, Y4
-	VPADDW         Y7, Y4, Y4
-	VPBLENDD       $0xf0, Y4, Y5, Y6
-	VPERM2I128     $0x21, Y4, Y5, Y4
-	VPADDW         Y6, Y4, Y4
-	VPMADDWD       const2<>+0(SB), Y4, Y4
-	VPBROADCASTD   68(BX), Y5
-	VPSLLD         $0x03, Y5, Y5
-	VPSUBD         Y5, Y4, Y4
-	VCVTDQ2PS      Y4, Y4
-	VBROADCASTSS   64(BX), Y5
-	VMULPS         Y3, Y5, Y5
-	VFMADD231PS    Y5, Y4, Y2
-	VMOVD          54(AX), X3
-	VPINSRW        $0x01, 54(AX)(CX*1), X3, X3
-	VPINSRW        $0x02, 54(AX)(CX*2), X3, X3
-	VPINSRW        $0x03, 54(AX)(DI*1), X3, X3
-	VPINSRW        $0x04, 54(R8), X3, X3
-	VPINSRW        $0x05, 54(R8)(CX*1), X3, X3
-	VPINSRW        $0x06, 54(R8)(CX*2), X3, X3
-	VPINSRW        $0x07, 54(R8)(DI*1), X3, X3
-	VCVTPH2PS      X3, Y3
-	VMOVDQU        96(DX), Y4
+	VPADDW         Y4, Y3, Y3
+	VPBLENDD       $0xcc, Y3, Y6, Y4
+	VPALIGNR       $0x08, Y6, Y3, Y3
+	VPADDW         Y4, Y3, Y3
+	VSHUFPS        $0x88, Y3, Y5, Y4
+	VSHUFPS        $0xdd, Y3, Y5, Y3
+	VPADDW         Y4, Y3, Y3
+	VPMADDWD       const2<>+0(SB), Y3, Y3
+	VPBROADCASTD   68(BX), Y4
+	VPSLLD         $0x03, Y4, Y4
+	VPSUBD         Y4, Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VBROADCASTSS   64(BX), Y4
+	VMULPS         Y2, Y4, Y4
+	VFMADD231PS    Y4, Y3, Y1
+	VMOVD          54(AX), X2
+	VPINSRW        $0x01, 54(AX)(CX*1), X2, X2
+	VPINSRW        $0x02, 54(AX)(CX*2), X2, X2
+	VPINSRW        $0x03, 54(AX)(DI*1), X2, X2
+	VPINSRW        $0x04, 54(R8), X2, X2
+	VPINSRW        $0x05, 54(R8)(CX*1), X2, X2
+	VPINSRW        $0x06, 54(R8)(CX*2), X2, X2
+	VPINSRW        $0x07, 54(R8)(DI*1), X2, X2
+	VCVTPH2PS      X2, Y2
+	VBROADCASTI128 96(DX), Y3
+	VBROADCASTI128 112(DX), Y4
 	PREFETCHT0     448(SI)
-	VBROADCASTI128 56(AX), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPMADDUBSW     Y4, Y5, Y5
-	VBROADCASTI128 56(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
+	VMOVDQU        56(AX), X5
+	VINSERTI128    $0x01, 56(R8), Y5, Y5
+	VPSRLD         $0x04, Y5, Y6
+	VPAND          Y0, Y5, Y5
+	VPAND          Y0, Y6, Y6
+	VPMADDUBSW     Y3, Y5, Y5
 	VPMADDUBSW     Y4, Y6, Y6
+	VPADDW         Y6, Y5, Y5
+	VMOVDQU        56(AX)(CX*1), X6
+	VINSERTI128    $0x01, 56(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPMADDUBSW     Y3, Y6, Y6
+	VPMADDUBSW     Y4, Y7, Y7
+	VPADDW         Y7, Y6, Y6
 	VPBLENDD       $0xcc, Y6, Y5, Y7
 	VPALIGNR       $0x08, Y5, Y6, Y5
-	VPADDW         Y7, Y5, Y5
-	VBROADCASTI128 56(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPMADDUBSW     Y4, Y6, Y6
-	VBROADCASTI128 56(AX)(DI*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPMADDUBSW     Y4, Y7, Y7
-	VPBLENDD       $0xcc, Y7, Y6, Y8
-	VPALIGNR       $0x08, Y6, Y7, Y6
-	VPADDW         Y8, Y6, Y6
-	VSHUFPS        $0x88, Y6, Y5, Y7
-	VSHUFPS        $0xdd, Y6, Y5, Y5
 	VPADDW         Y7, Y5, Y5
 	PREFETCHT0     512(SI)
-	VBROADCASTI128 56(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPMADDUBSW     Y4, Y6, Y6
-	VBROADCASTI128 56(R8)(CX*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
+	VMOVDQU        56(AX)(CX*2), X6
+	VINSERTI128    $0x01, 56(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPMADDUBSW     Y3, Y6, Y6
 	VPMADDUBSW     Y4, Y7, Y7
-	VPBLENDD       $0xcc, Y7, Y6, Y8
-	VPALIGNR       $0x08, Y6, Y7, Y6
-	VPADDW         Y8, Y6, Y6
-	VBROADCASTI128 56(R8)(CX*2), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPMADDUBSW     Y4, Y7, Y7
-	VBROADCASTI128 56(R8)(DI*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
+	VPADDW         Y7, Y6, Y6
+	VMOVDQU        56(AX)(DI*1), X7
+	VINSERTI128    $0x01, 56(R8)(DI*1), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPMADDUBSW     Y3, Y7, Y3
 	VPMADDUBSW     Y4, Y8, Y4
-	VPBLENDD       $0xcc, Y4, Y7, Y8
-	VPALIGNR       $0x08, Y7, Y4, Y4
-	VPADDW         Y8, Y4, Y4
-	VSHUFPS        $0x88, Y4, Y6, Y7
-	VSHUFPS        $0xdd, Y4, Y6, Y4
-	VPADDW         Y7, Y4, Y4
-	VPBLENDD       $0xf0, Y4, Y5, Y6
-	VPERM2I128     $0x21, Y4, Y5, Y4
-	VPADDW         Y6, Y4, Y4
-	VPMADDWD       const2<>+0(SB), Y4, Y4
-	VPBROADCASTD   100(BX), Y5
-	VPSLLD         $0x03, Y5, Y5
-	VPSUBD         Y5, Y4, Y4
-	VCVTDQ2PS      Y4, Y4
-	VBROADCASTSS   96(BX), Y5
-	VMULPS         Y3, Y5, Y5
-	VFMADD231PS    Y5, Y4, Y2
+	VPADDW         Y4, Y3, Y3
+	VPBLENDD       $0xcc, Y3, Y6, Y4
+	VPALIGNR       $0x08, Y6, Y3, Y3
+	VPADDW         Y4, Y3, Y3
+	VSHUFPS        $0x88, Y3, Y5, Y4
+	VSHUFPS        $0xdd, Y3, Y5, Y3
+	VPADDW         Y4, Y3, Y3
+	VPMADDWD       const2<>+0(SB), Y3, Y3
+	VPBROADCASTD   100(BX), Y4
+	VPSLLD         $0x03, Y4, Y4
+	VPSUBD         Y4, Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VBROADCASTSS   96(BX), Y4
+	VMULPS         Y2, Y4, Y4
+	VFMADD231PS    Y4, Y3, Y1
 	ADDQ           $0x48, AX
 	ADDQ           $0x48, R8
 	ADDQ           $0x00000240, SI
@@ -329,80 +285,69 @@ rest:
 	JEQ  end
 
 loop:
-	VMOVD          (AX), X3
-	VPINSRW        $0x01, (AX)(CX*1), X3, X3
-	VPINSRW        $0x02, (AX)(CX*2), X3, X3
-	VPINSRW        $0x03, (AX)(DI*1), X3, X3
-	VPINSRW        $0x04, (R8), X3, X3
-	VPINSRW        $0x05, (R8)(CX*1), X3, X3
-	VPINSRW        $0x06, (R8)(CX*2), X3, X3
-	VPINSRW        $0x07, (R8)(DI*1), X3, X3
-	VCVTPH2PS      X3, Y3
-	VMOVDQU        (DX), Y4
+	VMOVD          (AX), X2
+	VPINSRW        $0x01, (AX)(CX*1), X2, X2
+	VPINSRW        $0x02, (AX)(CX*2), X2, X2
+	VPINSRW        $0x03, (AX)(DI*1), X2, X2
+	VPINSRW        $0x04, (R8), X2, X2
+	VPINSRW        $0x05, (R8)(CX*1), X2, X2
+	VPINSRW        $0x06, (R8)(CX*2), X2, X2
+	VPINSRW        $0x07, (R8)(DI*1), X2, X2
+	VCVTPH2PS      X2, Y2
+	VBROADCASTI128 (DX), Y3
+	VBROADCASTI128 16(DX), Y4
 	PREFETCHT0     (SI)
-	VBROADCASTI128 2(AX), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPMADDUBSW     Y4, Y5, Y5
-	VBROADCASTI128 2(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
+	VMOVDQU        2(AX), X5
+	VINSERTI128    $0x01, 2(R8), Y5, Y5
+	VPSRLD         $0x04, Y5, Y6
+	VPAND          Y0, Y5, Y5
+	VPAND          Y0, Y6, Y6
+	VPMADDUBSW     Y3, Y5, Y5
 	VPMADDUBSW     Y4, Y6, Y6
+	VPADDW         Y6, Y5, Y5
+	PREFETCHT0     64(SI)
+	VMOVDQU        2(AX)(CX*1), X6
+	VINSERTI128    $0x01, 2(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPMADDUBSW     Y3, Y6, Y6
+	VPMADDUBSW     Y4, Y7, Y7
+	VPADDW         Y7, Y6, Y6
 	VPBLENDD       $0xcc, Y6, Y5, Y7
 	VPALIGNR       $0x08, Y5, Y6, Y5
 	VPADDW         Y7, Y5, Y5
-	VBROADCASTI128 2(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPMADDUBSW     Y4, Y6, Y6
-	PREFETCHT0     64(SI)
-	VBROADCASTI128 2(AX)(DI*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
+	VMOVDQU        2(AX)(CX*2), X6
+	VINSERTI128    $0x01, 2(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPMADDUBSW     Y3, Y6, Y6
 	VPMADDUBSW     Y4, Y7, Y7
-	VPBLENDD       $0xcc, Y7, Y6, Y8
-	VPALIGNR       $0x08, Y6, Y7, Y6
-	VPADDW         Y8, Y6, Y6
-	VSHUFPS        $0x88, Y6, Y5, Y7
-	VSHUFPS        $0xdd, Y6, Y5, Y5
-	VPADDW         Y7, Y5, Y5
-	VBROADCASTI128 2(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPMADDUBSW     Y4, Y6, Y6
-	VBROADCASTI128 2(R8)(CX*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPMADDUBSW     Y4, Y7, Y7
-	VPBLENDD       $0xcc, Y7, Y6, Y8
-	VPALIGNR       $0x08, Y6, Y7, Y6
-	VPADDW         Y8, Y6, Y6
-	VBROADCASTI128 2(R8)(CX*2), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPMADDUBSW     Y4, Y7, Y7
+	VPADDW         Y7, Y6, Y6
 	PREFETCHT0     128(SI)
-	VBROADCASTI128 2(R8)(DI*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
+	VMOVDQU        2(AX)(DI*1), X7
+	VINSERTI128    $0x01, 2(R8)(DI*1), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPMADDUBSW     Y3, Y7, Y3
 	VPMADDUBSW     Y4, Y8, Y4
-	VPBLENDD       $0xcc, Y4, Y7, Y8
-	VPALIGNR       $0x08, Y7, Y4, Y4
-	VPADDW         Y8, Y4, Y4
-	VSHUFPS        $0x88, Y4, Y6, Y7
-	VSHUFPS        $0xdd, Y4, Y6, Y4
-	VPADDW         Y7, Y4, Y4
-	VPBLENDD       $0xf0, Y4, Y5, Y6
-	VPERM2I128     $0x21, Y4, Y5, Y4
-	VPADDW         Y6, Y4, Y4
-	VPMADDWD       const2<>+0(SB), Y4, Y4
-	VPBROADCASTD   4(BX), Y5
-	VPSLLD         $0x03, Y5, Y5
-	VPSUBD         Y5, Y4, Y4
-	VCVTDQ2PS      Y4, Y4
-	VBROADCASTSS   (BX), Y5
-	VMULPS         Y3, Y5, Y5
-	VFMADD231PS    Y5, Y4, Y2
+	VPADDW         Y4, Y3, Y3
+	VPBLENDD       $0xcc, Y3, Y6, Y4
+	VPALIGNR       $0x08, Y6, Y3, Y3
+	VPADDW         Y4, Y3, Y3
+	VSHUFPS        $0x88, Y3, Y5, Y4
+	VSHUFPS        $0xdd, Y3, Y5, Y3
+	VPADDW         Y4, Y3, Y3
+	VPMADDWD       const2<>+0(SB), Y3, Y3
+	VPBROADCASTD   4(BX), Y4
+	VPSLLD         $0x03, Y4, Y4
+	VPSUBD         Y4, Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VBROADCASTSS   (BX), Y4
+	VMULPS         Y2, Y4, Y4
+	VFMADD231PS    Y4, Y3, Y1
 	ADDQ           $0x12, AX
 	ADDQ           $0x12, R8
 	ADDQ           $0x00000090, SI
@@ -413,7 +358,7 @@ loop:
 
 end:
 	MOVQ    dst+0(FP), AX
-	VMOVUPS Y2, (AX)
+	VMOVUPS Y1, (AX)
 	VZEROUPPER
 	RET
 
@@ -519,322 +464,278 @@ TEXT ·rowsQ4_1AVX2(SB), NOSPLIT, $0-48
 	LEAQ    (CX)(CX*2), DI
 	LEAQ    (AX)(CX*4), R8
 	VMOVDQU const0<>+0(SB), Y0
-	VMOVDQU const1<>+0(SB), Y1
-	VPXOR   Y2, Y2, Y2
+	VMOVDQU const1<>+0(SB), Y0
+	VPXOR   Y1, Y1, Y1
 
 some:
 	CMPQ           blocks+24(FP), $0x04
 	JLT            rest
-	VMOVD          (AX), X3
-	VPINSRD        $0x01, (AX)(CX*1), X3, X3
-	VPINSRD        $0x02, (AX)(CX*2), X3, X3
-	VPINSRD        $0x03, (AX)(DI*1), X3, X3
-	VMOVD          (R8), X4
-	VPINSRD        $0x01, (R8)(CX*1), X4, X4
-	VPINSRD        $0x02, (R8)(CX*2), X4, X4
-	VPINSRD        $0x03, (R8)(DI*1), X4, X4
-	VINSERTI128    $0x01, X4, Y3, Y3
-	VPSHUFB        const3<>+0(SB), Y3, Y3
-	VPERMQ         $0xd8, Y3, Y3
-	VEXTRACTI128   $0x01, Y3, X4
-	VCVTPH2PS      X4, Y4
+	VMOVD          (AX), X2
+	VPINSRD        $0x01, (AX)(CX*1), X2, X2
+	VPINSRD        $0x02, (AX)(CX*2), X2, X2
+	VPINSRD        $0x03, (AX)(DI*1), X2, X2
+	VMOVD          (R8), X3
+	VPINSRD        $0x01, (R8)(CX*1), X3, X3
+	VPINSRD        $0x02, (R8)(CX*2), X3, X3
+	VPINSRD        $0x03, (R8)(DI*1), X3, X3
+	VINSERTI128    $0x01, X3, Y2, Y2
+	VPSHUFB        const3<>+0(SB), Y2, Y2
+	VPERMQ         $0xd8, Y2, Y2
+	VEXTRACTI128   $0x01, Y2, X3
 	VCVTPH2PS      X3, Y3
-	VMOVDQU        (DX), Y5
+	VCVTPH2PS      X2, Y2
+	VBROADCASTI128 (DX), Y4
+	VBROADCASTI128 16(DX), Y5
 	PREFETCHT0     (SI)
-	VBROADCASTI128 4(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPMADDUBSW     Y5, Y6, Y6
-	VBROADCASTI128 4(AX)(CX*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
+	VMOVDQU        4(AX), X6
+	VINSERTI128    $0x01, 4(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPMADDUBSW     Y4, Y6, Y6
 	VPMADDUBSW     Y5, Y7, Y7
-	VPBLENDD       $0xcc, Y7, Y6, Y8
-	VPALIGNR       $0x08, Y6, Y7, Y6
-	VPADDW         Y8, Y6, Y6
-	VBROADCASTI128 4(AX)(CX*2), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPMADDUBSW     Y5, Y7, Y7
+	VPADDW         Y7, Y6, Y6
 	PREFETCHT0     64(SI)
-	VBROADCASTI128 4(AX)(DI*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
+	VMOVDQU        4(AX)(CX*1), X7
+	VINSERTI128    $0x01, 4(R8)(CX*1), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPMADDUBSW     Y4, Y7, Y7
 	VPMADDUBSW     Y5, Y8, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y9
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDW         Y9, Y7, Y7
-	VSHUFPS        $0x88, Y7, Y6, Y8
-	VSHUFPS        $0xdd, Y7, Y6, Y6
-	VPADDW         Y8, Y6, Y6
-	VBROADCASTI128 4(R8), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPMADDUBSW     Y5, Y7, Y7
-	VBROADCASTI128 4(R8)(CX*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPMADDUBSW     Y5, Y8, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y9
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDW         Y9, Y7, Y7
-	PREFETCHT0     128(SI)
-	VBROADCASTI128 4(R8)(CX*2), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPMADDUBSW     Y5, Y8, Y8
-	VBROADCASTI128 4(R8)(DI*1), Y9
-	VPSRLVD        Y0, Y9, Y9
-	VPAND          Y1, Y9, Y9
-	VPMADDUBSW     Y5, Y9, Y5
-	VPBLENDD       $0xcc, Y5, Y8, Y9
-	VPALIGNR       $0x08, Y8, Y5, Y5
-	VPADDW         Y9, Y5, Y5
-	VSHUFPS        $0x88, Y5, Y7, Y8
-	VSHUFPS        $0xdd, Y5, Y7, Y5
-	VPADDW         Y8, Y5, Y5
-	VPBLENDD       $0xf0, Y5, Y6, Y7
-	VPERM2I128     $0x21, Y5, Y6, Y5
-	VPADDW         Y7, Y5, Y5
-	VPMADDWD       const2<>+0(SB), Y5, Y5
-	VCVTDQ2PS      Y5, Y5
-	VBROADCASTSS   (BX), Y6
-	VMULPS         Y3, Y6, Y6
-	VFMADD231PS    Y6, Y5, Y2
-	VBROADCASTSS   16(BX), Y3
-	VFMADD231PS    Y3, Y4, Y2
-	VMOVD          20(AX), X3
-	VPINSRD        $0x01, 20(AX)(CX*1), X3, X3
-	VPINSRD        $0x02, 20(AX)(CX*2), X3, X3
-	VPINSRD        $0x03, 20(AX)(DI*1), X3, X3
-	VMOVD          20(R8), X4
-	VPINSRD        $0x01, 20(R8)(CX*1), X4, X4
-	VPINSRD        $0x02, 20(R8)(CX*2), X4, X4
-	VPINSRD        $0x03, 20(R8)(DI*1), X4, X4
-	VINSERTI128    $0x01, X4, Y3, Y3
-	VPSHUFB        const3<>+0(SB), Y3, Y3
-	VPERMQ         $0xd8, Y3, Y3
-	VEXTRACTI128   $0x01, Y3, X4
-	VCVTPH2PS      X4, Y4
-	VCVTPH2PS      X3, Y3
-	VMOVDQU        32(DX), Y5
-	VBROADCASTI128 24(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPMADDUBSW     Y5, Y6, Y6
-	PREFETCHT0     192(SI)
-	VBROADCASTI128 24(AX)(CX*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPMADDUBSW     Y5, Y7, Y7
+	VPADDW         Y8, Y7, Y7
 	VPBLENDD       $0xcc, Y7, Y6, Y8
 	VPALIGNR       $0x08, Y6, Y7, Y6
 	VPADDW         Y8, Y6, Y6
-	VBROADCASTI128 24(AX)(CX*2), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPMADDUBSW     Y5, Y7, Y7
-	VBROADCASTI128 24(AX)(DI*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
+	VMOVDQU        4(AX)(CX*2), X7
+	VINSERTI128    $0x01, 4(R8)(CX*2), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPMADDUBSW     Y4, Y7, Y7
 	VPMADDUBSW     Y5, Y8, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y9
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDW         Y9, Y7, Y7
-	VSHUFPS        $0x88, Y7, Y6, Y8
-	VSHUFPS        $0xdd, Y7, Y6, Y6
+	VPADDW         Y8, Y7, Y7
+	PREFETCHT0     128(SI)
+	VMOVDQU        4(AX)(DI*1), X8
+	VINSERTI128    $0x01, 4(R8)(DI*1), Y8, Y8
+	VPSRLD         $0x04, Y8, Y9
+	VPAND          Y0, Y8, Y8
+	VPAND          Y0, Y9, Y9
+	VPMADDUBSW     Y4, Y8, Y4
+	VPMADDUBSW     Y5, Y9, Y5
+	VPADDW         Y5, Y4, Y4
+	VPBLENDD       $0xcc, Y4, Y7, Y5
+	VPALIGNR       $0x08, Y7, Y4, Y4
+	VPADDW         Y5, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y6, Y5
+	VSHUFPS        $0xdd, Y4, Y6, Y4
+	VPADDW         Y5, Y4, Y4
+	VPMADDWD       const2<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VBROADCASTSS   (BX), Y5
+	VMULPS         Y2, Y5, Y5
+	VFMADD231PS    Y5, Y4, Y1
+	VBROADCASTSS   16(BX), Y2
+	VFMADD231PS    Y2, Y3, Y1
+	VMOVD          20(AX), X2
+	VPINSRD        $0x01, 20(AX)(CX*1), X2, X2
+	VPINSRD        $0x02, 20(AX)(CX*2), X2, X2
+	VPINSRD        $0x03, 20(AX)(DI*1), X2, X2
+	VMOVD          20(R8), X3
+	VPINSRD        $0x01, 20(R8)(CX*1), X3, X3
+	VPINSRD        $0x02, 20(R8)(CX*2), X3, X3
+	VPINSRD        $0x03, 20(R8)(DI*1), X3, X3
+	VINSERTI128    $0x01, X3, Y2, Y2
+	VPSHUFB        const3<>+0(SB), Y2, Y2
+	VPERMQ         $0xd8, Y2, Y2
+	VEXTRACTI128   $0x01, Y2, X3
+	VCVTPH2PS      X3, Y3
+	VCVTPH2PS      X2, Y2
+	VBROADCASTI128 32(DX), Y4
+	VBROADCASTI128 48(DX), Y5
+	PREFETCHT0     192(SI)
+	VMOVDQU        24(AX), X6
+	VINSERTI128    $0x01, 24(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPMADDUBSW     Y4, Y6, Y6
+	VPMADDUBSW     Y5, Y7, Y7
+	VPADDW         Y7, Y6, Y6
+	VMOVDQU        24(AX)(CX*1), X7
+	VINSERTI128    $0x01, 24(R8)(CX*1), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPMADDUBSW     Y4, Y7, Y7
+	VPMADDUBSW     Y5, Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	VPBLENDD       $0xcc, Y7, Y6, Y8
+	VPALIGNR       $0x08, Y6, Y7, Y6
 	VPADDW         Y8, Y6, Y6
 	PREFETCHT0     256(SI)
-	VBROADCASTI128 24(R8), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPMADDUBSW     Y5, Y7, Y7
-	VBROADCASTI128 24(R8)(CX*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
+	VMOVDQU        24(AX)(CX*2), X7
+	VINSERTI128    $0x01, 24(R8)(CX*2), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPMADDUBSW     Y4, Y7, Y7
 	VPMADDUBSW     Y5, Y8, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y9
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDW         Y9, Y7, Y7
-	VBROADCASTI128 24(R8)(CX*2), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPMADDUBSW     Y5, Y8, Y8
-	VBROADCASTI128 24(R8)(DI*1), Y9
-	VPSRLVD        Y0, Y9, Y9
-	VPAND          Y1, Y9, Y9
+	VPADDW         Y8, Y7, Y7
+	VMOVDQU        24(AX)(DI*1), X8
+	VINSERTI128    $0x01, 24(R8)(DI*1), Y8, Y8
+	VPSRLD         $0x04, Y8, Y9
+	VPAND          Y0, Y8, Y8
+	VPAND          Y0, Y9, Y9
+	VPMADDUBSW     Y4, Y8, Y4
 	VPMADDUBSW     Y5, Y9, Y5
-	VPBLENDD       $0xcc, Y5, Y8, Y9
-	VPALIGNR       $0x08, Y8, Y5, Y5
-	VPADDW         Y9, Y5, Y5
-	VSHUFPS        $0x88, Y5, Y7, Y8
-	VSHUFPS        $0xdd, Y5, Y7, Y5
-	VPADDW         Y8, Y5, Y5
-	VPBLENDD       $0xf0, Y5, Y6, Y7
-	VPERM2I128     $0x21, Y5, Y6, Y5
-	VPADDW         Y7, Y5, Y5
-	VPMADDWD       const2<>+0(SB), Y5, Y5
-	VCVTDQ2PS      Y5, Y5
-	VBROADCASTSS   32(BX), Y6
-	VMULPS         Y3, Y6, Y6
-	VFMADD231PS    Y6, Y5, Y2
-	VBROADCASTSS   48(BX), Y3
-	VFMADD231PS    Y3, Y4, Y2
-	VMOVD          40(AX), X3
-	VPINSRD        $0x01, 40(AX)(CX*1), X3, X3
-	VPINSRD        $0x02, 40(AX)(CX*2), X3, X3
-	VPINSRD        $0x03, 40(AX)(DI*1), X3, X3
-	VMOVD          40(R8), X4
-	VPINSRD        $0x01, 40(R8)(CX*1), X4, X4
-	VPINSRD        $0x02, 40(R8)(CX*2), X4, X4
-	VPINSRD        $0x03, 40(R8)(DI*1), X4, X4
-	VINSERTI128    $0x01, X4, Y3, Y3
-	VPSHUFB        const3<>+0(SB), Y3, Y3
-	VPERMQ         $0xd8, Y3, Y3
-	VEXTRACTI128   $0x01, Y3, X4
-	VCVTPH2PS      X4, Y4
+	VPADDW         Y5, Y4, Y4
+	VPBLENDD       $0xcc, Y4, Y7, Y5
+	VPALIGNR       $0x08, Y7, Y4, Y4
+	VPADDW         Y5, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y6, Y5
+	VSHUFPS        $0xdd, Y4, Y6, Y4
+	VPADDW         Y5, Y4, Y4
+	VPMADDWD       const2<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VBROADCASTSS   32(BX), Y5
+	VMULPS         Y2, Y5, Y5
+	VFMADD231PS    Y5, Y4, Y1
+	VBROADCASTSS   48(BX), Y2
+	VFMADD231PS    Y2, Y3, Y1
+	VMOVD          40(AX), X2
+	VPINSRD        $0x01, 40(AX)(CX*1), X2, X2
+	VPINSRD        $0x02, 40(AX)(CX*2), X2, X2
+	VPINSRD        $0x03, 40(AX)(DI*1), X2, X2
+	VMOVD          40(R8), X3
+	VPINSRD        $0x01, 40(R8)(CX*1), X3, X3
+	VPINSRD        $0x02, 40(R8)(CX*2), X3, X3
+	VPINSRD        $0x03, 40(R8)(DI*1), X3, X3
+	VINSERTI128    $0x01, X3, Y2, Y2
+	VPSHUFB        const3<>+0(SB), Y2, Y2
+	VPERMQ         $0xd8, Y2, Y2
+	VEXTRACTI128   $0x01, Y2, X3
 	VCVTPH2PS      X3, Y3
-	VMOVDQU        64(DX), Y5
+	VCVTPH2PS      X2, Y2
+	VBROADCASTI128 64(DX), Y4
+	VBROADCASTI128 80(DX), Y5
 	PREFETCHT0     320(SI)
-	VBROADCASTI128 44(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPMADDUBSW     Y5, Y6, Y6
-	VBROADCASTI128 44(AX)(CX*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
+	VMOVDQU        44(AX), X6
+	VINSERTI128    $0x01, 44(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPMADDUBSW     Y4, Y6, Y6
 	VPMADDUBSW     Y5, Y7, Y7
-	VPBLENDD       $0xcc, Y7, Y6, Y8
-	VPALIGNR       $0x08, Y6, Y7, Y6
-	VPADDW         Y8, Y6, Y6
-	VBROADCASTI128 44(AX)(CX*2), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPMADDUBSW     Y5, Y7, Y7
+	VPADDW         Y7, Y6, Y6
 	PREFETCHT0     384(SI)
-	VBROADCASTI128 44(AX)(DI*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
+	VMOVDQU        44(AX)(CX*1), X7
+	VINSERTI128    $0x01, 44(R8)(CX*1), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPMADDUBSW     Y4, Y7, Y7
 	VPMADDUBSW     Y5, Y8, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y9
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDW         Y9, Y7, Y7
-	VSHUFPS        $0x88, Y7, Y6, Y8
-	VSHUFPS        $0xdd, Y7, Y6, Y6
-	VPADDW         Y8, Y6, Y6
-	VBROADCASTI128 44(R8), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPMADDUBSW     Y5, Y7, Y7
-	VBROADCASTI128 44(R8)(CX*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPMADDUBSW     Y5, Y8, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y9
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDW         Y9, Y7, Y7
-	PREFETCHT0     448(SI)
-	VBROADCASTI128 44(R8)(CX*2), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPMADDUBSW     Y5, Y8, Y8
-	VBROADCASTI128 44(R8)(DI*1), Y9
-	VPSRLVD        Y0, Y9, Y9
-	VPAND          Y1, Y9, Y9
-	VPMADDUBSW     Y5, Y9, Y5
-	VPBLENDD       $0xcc, Y5, Y8, Y9
-	VPALIGNR       $0x08, Y8, Y5, Y5
-	VPADDW         Y9, Y5, Y5
-	VSHUFPS        $0x88, Y5, Y7, Y8
-	VSHUFPS        $0xdd, Y5, Y7, Y5
-	VPADDW         Y8, Y5, Y5
-	VPBLENDD       $0xf0, Y5, Y6, Y7
-	VPERM2I128     $0x21, Y5, Y6, Y5
-	VPADDW         Y7, Y5, Y5
-	VPMADDWD       const2<>+0(SB), Y5, Y5
-	VCVTDQ2PS      Y5, Y5
-	VBROADCASTSS   64(BX), Y6
-	VMULPS         Y3, Y6, Y6
-	VFMADD231PS    Y6, Y5, Y2
-	VBROADCASTSS   80(BX), Y3
-	VFMADD231PS    Y3, Y4, Y2
-	VMOVD          60(AX), X3
-	VPINSRD        $0x01, 60(AX)(CX*1), X3, X3
-	VPINSRD        $0x02, 60(AX)(CX*2), X3, X3
-	VPINSRD        $0x03, 60(AX)(DI*1), X3, X3
-	VMOVD          60(R8), X4
-	VPINSRD        $0x01, 60(R8)(CX*1), X4, X4
-	VPINSRD        $0x02, 60(R8)(CX*2), X4, X4
-	VPINSRD        $0x03, 60(R8)(DI*1), X4, X4
-	VINSERTI128    $0x01, X4, Y3, Y3
-	VPSHUFB        const3<>+0(SB), Y3, Y3
-	VPERMQ         $0xd8, Y3, Y3
-	VEXTRACTI128   $0x01, Y3, X4
-	VCVTPH2PS      X4, Y4
-	VCVTPH2PS      X3, Y3
-	VMOVDQU        96(DX), Y5
-	VBROADCASTI128 64(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPMADDUBSW     Y5, Y6, Y6
-	PREFETCHT0     512(SI)
-	VBROADCASTI128 64(AX)(CX*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPMADDUBSW     Y5, Y7, Y7
+	VPADDW         Y8, Y7, Y7
 	VPBLENDD       $0xcc, Y7, Y6, Y8
 	VPALIGNR       $0x08, Y6, Y7, Y6
 	VPADDW         Y8, Y6, Y6
-	VBROADCASTI128 64(AX)(CX*2), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPMADDUBSW     Y5, Y7, Y7
-	VBROADCASTI128 64(AX)(DI*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
+	VMOVDQU        44(AX)(CX*2), X7
+	VINSERTI128    $0x01, 44(R8)(CX*2), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPMADDUBSW     Y4, Y7, Y7
 	VPMADDUBSW     Y5, Y8, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y9
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDW         Y9, Y7, Y7
-	VSHUFPS        $0x88, Y7, Y6, Y8
-	VSHUFPS        $0xdd, Y7, Y6, Y6
+	VPADDW         Y8, Y7, Y7
+	PREFETCHT0     448(SI)
+	VMOVDQU        44(AX)(DI*1), X8
+	VINSERTI128    $0x01, 44(R8)(DI*1), Y8, Y8
+	VPSRLD         $0x04, Y8, Y9
+	VPAND          Y0, Y8, Y8
+	VPAND          Y0, Y9, Y9
+	VPMADDUBSW     Y4, Y8, Y4
+	VPMADDUBSW     Y5, Y9, Y5
+	VPADDW         Y5, Y4, Y4
+	VPBLENDD       $0xcc, Y4, Y7, Y5
+	VPALIGNR       $0x08, Y7, Y4, Y4
+	VPADDW         Y5, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y6, Y5
+	VSHUFPS        $0xdd, Y4, Y6, Y4
+	VPADDW         Y5, Y4, Y4
+	VPMADDWD       const2<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VBROADCASTSS   64(BX), Y5
+	VMULPS         Y2, Y5, Y5
+	VFMADD231PS    Y5, Y4, Y1
+	VBROADCASTSS   80(BX), Y2
+	VFMADD231PS    Y2, Y3, Y1
+	VMOVD          60(AX), X2
+	VPINSRD        $0x01, 60(AX)(CX*1), X2, X2
+	VPINSRD        $0x02, 60(AX)(CX*2), X2, X2
+	VPINSRD        $0x03, 60(AX)(DI*1), X2, X2
+	VMOVD          60(R8), X3
+	VPINSRD        $0x01, 60(R8)(CX*1), X3, X3
+	VPINSRD        $0x02, 60(R8)(CX*2), X3, X3
+	VPINSRD        $0x03, 60(R8)(DI*1), X3, X3
+	VINSERTI128    $0x01, X3, Y2, Y2
+	VPSHUFB        const3<>+0(SB), Y2, Y2
+	VPERMQ         $0xd8, Y2, Y2
+	VEXTRACTI128   $0x01, Y2, X3
+	VCVTPH2PS      X3, Y3
+	VCVTPH2PS      X2, Y2
+	VBROADCASTI128 96(DX), Y4
+	VBROADCASTI128 112(DX), Y5
+	PREFETCHT0     512(SI)
+	VMOVDQU        64(AX), X6
+	VINSERTI128    $0x01, 64(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPMADDUBSW     Y4, Y6, Y6
+	VPMADDUBSW     Y5, Y7, Y7
+	VPADDW         Y7, Y6, Y6
+	VMOVDQU        64(AX)(CX*1), X7
+	VINSERTI128    $0x01, 64(R8)(CX*1), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPMADDUBSW     Y4, Y7, Y7
+	VPMADDUBSW     Y5, Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	VPBLENDD       $0xcc, Y7, Y6, Y8
+	VPALIGNR       $0x08, Y6, Y7, Y6
 	VPADDW         Y8, Y6, Y6
 	PREFETCHT0     576(SI)
-	VBROADCASTI128 64(R8), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPMADDUBSW     Y5, Y7, Y7
-	VBROADCASTI128 64(R8)(CX*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
+	VMOVDQU        64(AX)(CX*2), X7
+	VINSERTI128    $0x01, 64(R8)(CX*2), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPMADDUBSW     Y4, Y7, Y7
 	VPMADDUBSW     Y5, Y8, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y9
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDW         Y9, Y7, Y7
-	VBROADCASTI128 64(R8)(CX*2), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPMADDUBSW     Y5, Y8, Y8
-	VBROADCASTI128 64(R8)(DI*1), Y9
-	VPSRLVD        Y0, Y9, Y9
-	VPAND          Y1, Y9, Y9
+	VPADDW         Y8, Y7, Y7
+	VMOVDQU        64(AX)(DI*1), X8
+	VINSERTI128    $0x01, 64(R8)(DI*1), Y8, Y8
+	VPSRLD         $0x04, Y8, Y9
+	VPAND          Y0, Y8, Y8
+	VPAND          Y0, Y9, Y9
+	VPMADDUBSW     Y4, Y8, Y4
 	VPMADDUBSW     Y5, Y9, Y5
-	VPBLENDD       $0xcc, Y5, Y8, Y9
-	VPALIGNR       $0x08, Y8, Y5, Y5
-	VPADDW         Y9, Y5, Y5
-	VSHUFPS        $0x88, Y5, Y7, Y8
-	VSHUFPS        $0xdd, Y5, Y7, Y5
-	VPADDW         Y8, Y5, Y5
-	VPBLENDD       $0xf0, Y5, Y6, Y7
-	VPERM2I128     $0x21, Y5, Y6, Y5
-	VPADDW         Y7, Y5, Y5
-	VPMADDWD       const2<>+0(SB), Y5, Y5
-	VCVTDQ2PS      Y5, Y5
-	VBROADCASTSS   96(BX), Y6
-	VMULPS         Y3, Y6, Y6
-	VFMADD231PS    Y6, Y5, Y2
-	VBROADCASTSS   112(BX), Y3
-	VFMADD231PS    Y3, Y4, Y2
+	VPADDW         Y5, Y4, Y4
+	VPBLENDD       $0xcc, Y4, Y7, Y5
+	VPALIGNR       $0x08, Y7, Y4, Y4
+	VPADDW         Y5, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y6, Y5
+	VSHUFPS        $0xdd, Y4, Y6, Y4
+	VPADDW         Y5, Y4, Y4
+	VPMADDWD       const2<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VBROADCASTSS   96(BX), Y5
+	VMULPS         Y2, Y5, Y5
+	VFMADD231PS    Y5, Y4, Y1
+	VBROADCASTSS   112(BX), Y2
+	VFMADD231PS    Y2, Y3, Y1
 	ADDQ           $0x50, AX
 	ADDQ           $0x50, R8
 	ADDQ           $0x00000280, SI
@@ -848,84 +749,73 @@ rest:
 	JEQ  end
 
 loop:
-	VMOVD          (AX), X3
-	VPINSRD        $0x01, (AX)(CX*1), X3, X3
-	VPINSRD        $0x02, (AX)(CX*2), X3, X3
-	VPINSRD        $0x03, (AX)(DI*1), X3, X3
-	VMOVD          (R8), X4
-	VPINSRD        $0x01, (R8)(CX*1), X4, X4
-	VPINSRD        $0x02, (R8)(CX*2), X4, X4
-	VPINSRD        $0x03, (R8)(DI*1), X4, X4
-	VINSERTI128    $0x01, X4, Y3, Y3
-	VPSHUFB        const3<>+0(SB), Y3, Y3
-	VPERMQ         $0xd8, Y3, Y3
-	VEXTRACTI128   $0x01, Y3, X4
-	VCVTPH2PS      X4, Y4
+	VMOVD          (AX), X2
+	VPINSRD        $0x01, (AX)(CX*1), X2, X2
+	VPINSRD        $0x02, (AX)(CX*2), X2, X2
+	VPINSRD        $0x03, (AX)(DI*1), X2, X2
+	VMOVD          (R8), X3
+	VPINSRD        $0x01, (R8)(CX*1), X3, X3
+	VPINSRD        $0x02, (R8)(CX*2), X3, X3
+	VPINSRD        $0x03, (R8)(DI*1), X3, X3
+	VINSERTI128    $0x01, X3, Y2, Y2
+	VPSHUFB        const3<>+0(SB), Y2, Y2
+	VPERMQ         $0xd8, Y2, Y2
+	VEXTRACTI128   $0x01, Y2, X3
 	VCVTPH2PS      X3, Y3
-	VMOVDQU        (DX), Y5
+	VCVTPH2PS      X2, Y2
+	VBROADCASTI128 (DX), Y4
+	VBROADCASTI128 16(DX), Y5
 	PREFETCHT0     (SI)
-	VBROADCASTI128 4(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPMADDUBSW     Y5, Y6, Y6
-	VBROADCASTI128 4(AX)(CX*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
+	VMOVDQU        4(AX), X6
+	VINSERTI128    $0x01, 4(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPMADDUBSW     Y4, Y6, Y6
 	VPMADDUBSW     Y5, Y7, Y7
+	VPADDW         Y7, Y6, Y6
+	PREFETCHT0     64(SI)
+	VMOVDQU        4(AX)(CX*1), X7
+	VINSERTI128    $0x01, 4(R8)(CX*1), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPMADDUBSW     Y4, Y7, Y7
+	VPMADDUBSW     Y5, Y8, Y8
+	VPADDW         Y8, Y7, Y7
 	VPBLENDD       $0xcc, Y7, Y6, Y8
 	VPALIGNR       $0x08, Y6, Y7, Y6
 	VPADDW         Y8, Y6, Y6
-	VBROADCASTI128 4(AX)(CX*2), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPMADDUBSW     Y5, Y7, Y7
-	PREFETCHT0     64(SI)
-	VBROADCASTI128 4(AX)(DI*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
+	VMOVDQU        4(AX)(CX*2), X7
+	VINSERTI128    $0x01, 4(R8)(CX*2), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPMADDUBSW     Y4, Y7, Y7
 	VPMADDUBSW     Y5, Y8, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y9
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDW         Y9, Y7, Y7
-	VSHUFPS        $0x88, Y7, Y6, Y8
-	VSHUFPS        $0xdd, Y7, Y6, Y6
-	VPADDW         Y8, Y6, Y6
-	VBROADCASTI128 4(R8), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPMADDUBSW     Y5, Y7, Y7
-	VBROADCASTI128 4(R8)(CX*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPMADDUBSW     Y5, Y8, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y9
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDW         Y9, Y7, Y7
+	VPADDW         Y8, Y7, Y7
 	PREFETCHT0     128(SI)
-	VBROADCASTI128 4(R8)(CX*2), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPMADDUBSW     Y5, Y8, Y8
-	VBROADCASTI128 4(R8)(DI*1), Y9
-	VPSRLVD        Y0, Y9, Y9
-	VPAND          Y1, Y9, Y9
+	VMOVDQU        4(AX)(DI*1), X8
+	VINSERTI128    $0x01, 4(R8)(DI*1), Y8, Y8
+	VPSRLD         $0x04, Y8, Y9
+	VPAND          Y0, Y8, Y8
+	VPAND          Y0, Y9, Y9
+	VPMADDUBSW     Y4, Y8, Y4
 	VPMADDUBSW     Y5, Y9, Y5
-	VPBLENDD       $0xcc, Y5, Y8, Y9
-	VPALIGNR       $0x08, Y8, Y5, Y5
-	VPADDW         Y9, Y5, Y5
-	VSHUFPS        $0x88, Y5, Y7, Y8
-	VSHUFPS        $0xdd, Y5, Y7, Y5
-	VPADDW         Y8, Y5, Y5
-	VPBLENDD       $0xf0, Y5, Y6, Y7
-	VPERM2I128     $0x21, Y5, Y6, Y5
-	VPADDW         Y7, Y5, Y5
-	VPMADDWD       const2<>+0(SB), Y5, Y5
-	VCVTDQ2PS      Y5, Y5
-	VBROADCASTSS   (BX), Y6
-	VMULPS         Y3, Y6, Y6
-	VFMADD231PS    Y6, Y5, Y2
-	VBROADCASTSS   16(BX), Y3
-	VFMADD231PS    Y3, Y4, Y2
+	VPADDW         Y5, Y4, Y4
+	VPBLENDD       $0xcc, Y4, Y7, Y5
+	VPALIGNR       $0x08, Y7, Y4, Y4
+	VPADDW         Y5, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y6, Y5
+	VSHUFPS        $0xdd, Y4, Y6, Y4
+	VPADDW         Y5, Y4, Y4
+	VPMADDWD       const2<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VBROADCASTSS   (BX), Y5
+	VMULPS         Y2, Y5, Y5
+	VFMADD231PS    Y5, Y4, Y1
+	VBROADCASTSS   16(BX), Y2
+	VFMADD231PS    Y2, Y3, Y1
 	ADDQ           $0x14, AX
 	ADDQ           $0x14, R8
 	ADDQ           $0x000000a0, SI
@@ -936,7 +826,7 @@ loop:
 
 end:
 	MOVQ    dst+0(FP), AX
-	VMOVUPS Y2, (AX)
+	VMOVUPS Y1, (AX)
 	VZEROUPPER
 	RET
 
@@ -1050,505 +940,477 @@ TEXT ·rowsQ5_0AVX2(SB), NOSPLIT, $0-48
 	LEAQ    (CX)(CX*2), DI
 	LEAQ    (AX)(CX*4), R8
 	VMOVDQU const0<>+0(SB), Y0
-	VMOVDQU const1<>+0(SB), Y1
-	VMOVDQU const4<>+0(SB), Y2
-	VMOVDQU const5<>+0(SB), Y3
-	VPXOR   Y4, Y4, Y4
+	VMOVDQU const1<>+0(SB), Y0
+	VMOVDQU const4<>+0(SB), Y1
+	VMOVDQU const5<>+0(SB), Y2
+	VPXOR   Y2, Y2, Y2
 
 some:
 	CMPQ           blocks+24(FP), $0x04
 	JLT            rest
-	VMOVD          (AX), X5
-	VPINSRW        $0x01, (AX)(CX*1), X5, X5
-	VPINSRW        $0x02, (AX)(CX*2), X5, X5
-	VPINSRW        $0x03, (AX)(DI*1), X5, X5
-	VPINSRW        $0x04, (R8), X5, X5
-	VPINSRW        $0x05, (R8)(CX*1), X5, X5
-	VPINSRW        $0x06, (R8)(CX*2), X5, X5
-	VPINSRW        $0x07, (R8)(DI*1), X5, X5
-	VCVTPH2PS      X5, Y5
-	VMOVDQU        (DX), Y6
+	VMOVD          (AX), X3
+	VPINSRW        $0x01, (AX)(CX*1), X3, X3
+	VPINSRW        $0x02, (AX)(CX*2), X3, X3
+	VPINSRW        $0x03, (AX)(DI*1), X3, X3
+	VPINSRW        $0x04, (R8), X3, X3
+	VPINSRW        $0x05, (R8)(CX*1), X3, X3
+	VPINSRW        $0x06, (R8)(CX*2), X3, X3
+	VPINSRW        $0x07, (R8)(DI*1), X3, X3
+	VCVTPH2PS      X3, Y3
+	VBROADCASTI128 (DX), Y4
+	VBROADCASTI128 16(DX), Y5
 	PREFETCHT0     (SI)
-	VBROADCASTI128 6(AX), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
+	VMOVDQU        6(AX), X6
+	VINSERTI128    $0x01, 6(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
 	VPBROADCASTD   2(AX), Y8
-	VPSHUFB        Y3, Y8, Y8
-	VPAND          Y2, Y8, Y8
-	VPCMPEQB       Y2, Y8, Y8
-	VPAND          const6<>+0(SB), Y8, Y8
-	VPOR           Y8, Y7, Y7
-	VPMADDUBSW     Y6, Y7, Y7
-	VBROADCASTI128 6(AX)(CX*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   2(AX)(CX*1), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const6<>+0(SB), Y9, Y9
-	VPOR           Y9, Y8, Y8
-	VPMADDUBSW     Y6, Y8, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y9
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDW         Y9, Y7, Y7
-	PREFETCHT0     64(SI)
-	VBROADCASTI128 6(AX)(CX*2), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   2(AX)(CX*2), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const6<>+0(SB), Y9, Y9
-	VPOR           Y9, Y8, Y8
-	VPMADDUBSW     Y6, Y8, Y8
-	VBROADCASTI128 6(AX)(DI*1), Y9
-	VPSRLVD        Y0, Y9, Y9
-	VPAND          Y1, Y9, Y9
-	VPBROADCASTD   2(AX)(DI*1), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const6<>+0(SB), Y10, Y10
-	VPOR           Y10, Y9, Y9
-	VPMADDUBSW     Y6, Y9, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y10
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDW         Y10, Y8, Y8
-	VSHUFPS        $0x88, Y8, Y7, Y9
-	VSHUFPS        $0xdd, Y8, Y7, Y7
-	VPADDW         Y9, Y7, Y7
-	VPMADDWD       const2<>+0(SB), Y7, Y7
-	VBROADCASTI128 6(R8), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
 	VPBROADCASTD   2(R8), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const6<>+0(SB), Y9, Y9
-	VPOR           Y9, Y8, Y8
-	VPMADDUBSW     Y6, Y8, Y8
-	PREFETCHT0     128(SI)
-	VBROADCASTI128 6(R8)(CX*1), Y9
-	VPSRLVD        Y0, Y9, Y9
+	VPBLENDD       $0xf0, Y9, Y8, Y8
+	VPSHUFB        const6<>+0(SB), Y8, Y9
 	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const8<>+0(SB), Y9, Y9
+	VPOR           Y9, Y6, Y6
+	VPSHUFB        const7<>+0(SB), Y8, Y8
+	VPAND          Y1, Y8, Y8
+	VPCMPEQB       Y1, Y8, Y8
+	VPAND          const8<>+0(SB), Y8, Y8
+	VPOR           Y8, Y7, Y7
+	VPMADDUBSW     Y4, Y6, Y6
+	VPMADDUBSW     Y5, Y7, Y7
+	VPADDW         Y7, Y6, Y6
+	PREFETCHT0     64(SI)
+	VMOVDQU        6(AX)(CX*1), X7
+	VINSERTI128    $0x01, 6(R8)(CX*1), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPBROADCASTD   2(AX)(CX*1), Y9
 	VPBROADCASTD   2(R8)(CX*1), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const6<>+0(SB), Y10, Y10
-	VPOR           Y10, Y9, Y9
-	VPMADDUBSW     Y6, Y9, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y10
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDW         Y10, Y8, Y8
-	VBROADCASTI128 6(R8)(CX*2), Y9
-	VPSRLVD        Y0, Y9, Y9
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPSHUFB        const6<>+0(SB), Y9, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const8<>+0(SB), Y10, Y10
+	VPOR           Y10, Y7, Y7
+	VPSHUFB        const7<>+0(SB), Y9, Y9
 	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const8<>+0(SB), Y9, Y9
+	VPOR           Y9, Y8, Y8
+	VPMADDUBSW     Y4, Y7, Y7
+	VPMADDUBSW     Y5, Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	VPBLENDD       $0xcc, Y7, Y6, Y8
+	VPALIGNR       $0x08, Y6, Y7, Y6
+	VPADDW         Y8, Y6, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
+	PREFETCHT0     128(SI)
+	VMOVDQU        6(AX)(CX*2), X7
+	VINSERTI128    $0x01, 6(R8)(CX*2), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPBROADCASTD   2(AX)(CX*2), Y9
 	VPBROADCASTD   2(R8)(CX*2), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const6<>+0(SB), Y10, Y10
-	VPOR           Y10, Y9, Y9
-	VPMADDUBSW     Y6, Y9, Y9
-	VBROADCASTI128 6(R8)(DI*1), Y10
-	VPSRLVD        Y0, Y10, Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPSHUFB        const6<>+0(SB), Y9, Y10
 	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const8<>+0(SB), Y10, Y10
+	VPOR           Y10, Y7, Y7
+	VPSHUFB        const7<>+0(SB), Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const8<>+0(SB), Y9, Y9
+	VPOR           Y9, Y8, Y8
+	VPMADDUBSW     Y4, Y7, Y7
+	VPMADDUBSW     Y5, Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	VMOVDQU        6(AX)(DI*1), X8
+	VINSERTI128    $0x01, 6(R8)(DI*1), Y8, Y8
+	VPSRLD         $0x04, Y8, Y9
+	VPAND          Y0, Y8, Y8
+	VPAND          Y0, Y9, Y9
+	VPBROADCASTD   2(AX)(DI*1), Y10
 	VPBROADCASTD   2(R8)(DI*1), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const6<>+0(SB), Y11, Y11
-	VPOR           Y11, Y10, Y10
-	VPMADDUBSW     Y6, Y10, Y6
-	VPBLENDD       $0xcc, Y6, Y9, Y10
-	VPALIGNR       $0x08, Y9, Y6, Y6
-	VPADDW         Y10, Y6, Y6
-	VSHUFPS        $0x88, Y6, Y8, Y9
-	VSHUFPS        $0xdd, Y6, Y8, Y6
-	VPADDW         Y9, Y6, Y6
-	VPMADDWD       const2<>+0(SB), Y6, Y6
-	VPBLENDD       $0xf0, Y6, Y7, Y8
-	VPERM2I128     $0x21, Y6, Y7, Y6
-	VPADDD         Y8, Y6, Y6
-	VPBROADCASTD   4(BX), Y7
-	VPSLLD         $0x04, Y7, Y7
-	VPSUBD         Y7, Y6, Y6
-	VCVTDQ2PS      Y6, Y6
-	VBROADCASTSS   (BX), Y7
-	VMULPS         Y5, Y7, Y7
-	VFMADD231PS    Y7, Y6, Y4
-	VMOVD          22(AX), X5
-	VPINSRW        $0x01, 22(AX)(CX*1), X5, X5
-	VPINSRW        $0x02, 22(AX)(CX*2), X5, X5
-	VPINSRW        $0x03, 22(AX)(DI*1), X5, X5
-	VPINSRW        $0x04, 22(R8), X5, X5
-	VPINSRW        $0x05, 22(R8)(CX*1), X5, X5
-	VPINSRW        $0x06, 22(R8)(CX*2), X5, X5
-	VPINSRW        $0x07, 22(R8)(DI*1), X5, X5
-	VCVTPH2PS      X5, Y5
-	VMOVDQU        32(DX), Y6
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPSHUFB        const6<>+0(SB), Y10, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const8<>+0(SB), Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VPSHUFB        const7<>+0(SB), Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const8<>+0(SB), Y10, Y10
+	VPOR           Y10, Y9, Y9
+	VPMADDUBSW     Y4, Y8, Y4
+	VPMADDUBSW     Y5, Y9, Y5
+	VPADDW         Y5, Y4, Y4
+	VPBLENDD       $0xcc, Y4, Y7, Y5
+	VPALIGNR       $0x08, Y7, Y4, Y4
+	VPADDW         Y5, Y4, Y4
+	VPMADDWD       const2<>+0(SB), Y4, Y4
+	VSHUFPS        $0x88, Y4, Y6, Y5
+	VSHUFPS        $0xdd, Y4, Y6, Y4
+	VPADDD         Y5, Y4, Y4
+	VPBROADCASTD   4(BX), Y5
+	VPSLLD         $0x04, Y5, Y5
+	VPSUBD         Y5, Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VBROADCASTSS   (BX), Y5
+	VMULPS         Y3, Y5, Y5
+	VFMADD231PS    Y5, Y4, Y2
+	VMOVD          22(AX), X3
+	VPINSRW        $0x01, 22(AX)(CX*1), X3, X3
+	VPINSRW        $0x02, 22(AX)(CX*2), X3, X3
+	VPINSRW        $0x03, 22(AX)(DI*1), X3, X3
+	VPINSRW        $0x04, 22(R8), X3, X3
+	VPINSRW        $0x05, 22(R8)(CX*1), X3, X3
+	VPINSRW        $0x06, 22(R8)(CX*2), X3, X3
+	VPINSRW        $0x07, 22(R8)(DI*1), X3, X3
+	VCVTPH2PS      X3, Y3
+	VBROADCASTI128 32(DX), Y4
+	VBROADCASTI128 48(DX), Y5
 	PREFETCHT0     192(SI)
-	VBROADCASTI128 28(AX), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
+	VMOVDQU        28(AX), X6
+	VINSERTI128    $0x01, 28(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
 	VPBROADCASTD   24(AX), Y8
-	VPSHUFB        Y3, Y8, Y8
-	VPAND          Y2, Y8, Y8
-	VPCMPEQB       Y2, Y8, Y8
-	VPAND          const6<>+0(SB), Y8, Y8
-	VPOR           Y8, Y7, Y7
-	VPMADDUBSW     Y6, Y7, Y7
-	VBROADCASTI128 28(AX)(CX*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   24(AX)(CX*1), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const6<>+0(SB), Y9, Y9
-	VPOR           Y9, Y8, Y8
-	VPMADDUBSW     Y6, Y8, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y9
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDW         Y9, Y7, Y7
-	VBROADCASTI128 28(AX)(CX*2), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   24(AX)(CX*2), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const6<>+0(SB), Y9, Y9
-	VPOR           Y9, Y8, Y8
-	VPMADDUBSW     Y6, Y8, Y8
-	PREFETCHT0     256(SI)
-	VBROADCASTI128 28(AX)(DI*1), Y9
-	VPSRLVD        Y0, Y9, Y9
-	VPAND          Y1, Y9, Y9
-	VPBROADCASTD   24(AX)(DI*1), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const6<>+0(SB), Y10, Y10
-	VPOR           Y10, Y9, Y9
-	VPMADDUBSW     Y6, Y9, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y10
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDW         Y10, Y8, Y8
-	VSHUFPS        $0x88, Y8, Y7, Y9
-	VSHUFPS        $0xdd, Y8, Y7, Y7
-	VPADDW         Y9, Y7, Y7
-	VPMADDWD       const2<>+0(SB), Y7, Y7
-	VBROADCASTI128 28(R8), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
 	VPBROADCASTD   24(R8), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const6<>+0(SB), Y9, Y9
-	VPOR           Y9, Y8, Y8
-	VPMADDUBSW     Y6, Y8, Y8
-	VBROADCASTI128 28(R8)(CX*1), Y9
-	VPSRLVD        Y0, Y9, Y9
+	VPBLENDD       $0xf0, Y9, Y8, Y8
+	VPSHUFB        const6<>+0(SB), Y8, Y9
 	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const8<>+0(SB), Y9, Y9
+	VPOR           Y9, Y6, Y6
+	VPSHUFB        const7<>+0(SB), Y8, Y8
+	VPAND          Y1, Y8, Y8
+	VPCMPEQB       Y1, Y8, Y8
+	VPAND          const8<>+0(SB), Y8, Y8
+	VPOR           Y8, Y7, Y7
+	VPMADDUBSW     Y4, Y6, Y6
+	VPMADDUBSW     Y5, Y7, Y7
+	VPADDW         Y7, Y6, Y6
+	PREFETCHT0     256(SI)
+	VMOVDQU        28(AX)(CX*1), X7
+	VINSERTI128    $0x01, 28(R8)(CX*1), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPBROADCASTD   24(AX)(CX*1), Y9
 	VPBROADCASTD   24(R8)(CX*1), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const6<>+0(SB), Y10, Y10
-	VPOR           Y10, Y9, Y9
-	VPMADDUBSW     Y6, Y9, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y10
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDW         Y10, Y8, Y8
-	PREFETCHT0     320(SI)
-	VBROADCASTI128 28(R8)(CX*2), Y9
-	VPSRLVD        Y0, Y9, Y9
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPSHUFB        const6<>+0(SB), Y9, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const8<>+0(SB), Y10, Y10
+	VPOR           Y10, Y7, Y7
+	VPSHUFB        const7<>+0(SB), Y9, Y9
 	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const8<>+0(SB), Y9, Y9
+	VPOR           Y9, Y8, Y8
+	VPMADDUBSW     Y4, Y7, Y7
+	VPMADDUBSW     Y5, Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	VPBLENDD       $0xcc, Y7, Y6, Y8
+	VPALIGNR       $0x08, Y6, Y7, Y6
+	VPADDW         Y8, Y6, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
+	VMOVDQU        28(AX)(CX*2), X7
+	VINSERTI128    $0x01, 28(R8)(CX*2), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPBROADCASTD   24(AX)(CX*2), Y9
 	VPBROADCASTD   24(R8)(CX*2), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const6<>+0(SB), Y10, Y10
-	VPOR           Y10, Y9, Y9
-	VPMADDUBSW     Y6, Y9, Y9
-	VBROADCASTI128 28(R8)(DI*1), Y10
-	VPSRLVD        Y0, Y10, Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPSHUFB        const6<>+0(SB), Y9, Y10
 	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const8<>+0(SB), Y10, Y10
+	VPOR           Y10, Y7, Y7
+	VPSHUFB        const7<>+0(SB), Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const8<>+0(SB), Y9, Y9
+	VPOR           Y9, Y8, Y8
+	VPMADDUBSW     Y4, Y7, Y7
+	VPMADDUBSW     Y5, Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	PREFETCHT0     320(SI)
+	VMOVDQU        28(AX)(DI*1), X8
+	VINSERTI128    $0x01, 28(R8)(DI*1), Y8, Y8
+	VPSRLD         $0x04, Y8, Y9
+	VPAND          Y0, Y8, Y8
+	VPAND          Y0, Y9, Y9
+	VPBROADCASTD   24(AX)(DI*1), Y10
 	VPBROADCASTD   24(R8)(DI*1), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const6<>+0(SB), Y11, Y11
-	VPOR           Y11, Y10, Y10
-	VPMADDUBSW     Y6, Y10, Y6
-	VPBLENDD       $0xcc, Y6, Y9, Y10
-	VPALIGNR       $0x08, Y9, Y6, Y6
-	VPADDW         Y10, Y6, Y6
-	VSHUFPS        $0x88, Y6, Y8, Y9
-	VSHUFPS        $0xdd, Y6, Y8, Y6
-	VPADDW         Y9, Y6, Y6
-	VPMADDWD       const2<>+0(SB), Y6, Y6
-	VPBLENDD       $0xf0, Y6, Y7, Y8
-	VPERM2I128     $0x21, Y6, Y7, Y6
-	VPADDD         Y8, Y6, Y6
-	VPBROADCASTD   36(BX), Y7
-	VPSLLD         $0x04, Y7, Y7
-	VPSUBD         Y7, Y6, Y6
-	VCVTDQ2PS      Y6, Y6
-	VBROADCASTSS   32(BX), Y7
-	VMULPS         Y5, Y7, Y7
-	VFMADD231PS    Y7, Y6, Y4
-	VMOVD          44(AX), X5
-	VPINSRW        $0x01, 44(AX)(CX*1), X5, X5
-	VPINSRW        $0x02, 44(AX)(CX*2), X5, X5
-	VPINSRW        $0x03, 44(AX)(DI*1), X5, X5
-	VPINSRW        $0x04, 44(R8), X5, X5
-	VPINSRW        $0x05, 44(R8)(CX*1), X5, X5
-	VPINSRW        $0x06, 44(R8)(CX*2), X5, X5
-	VPINSRW        $0x07, 44(R8)(DI*1), X5, X5
-	VCVTPH2PS      X5, Y5
-	VMOVDQU        64(DX), Y6
-	VBROADCASTI128 50(AX), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   46(AX), Y8
-	VPSHUFB        Y3, Y8, Y8
-	VPAND          Y2, Y8, Y8
-	VPCMPEQB       Y2, Y8, Y8
-	VPAND          const6<>+0(SB), Y8, Y8
-	VPOR           Y8, Y7, Y7
-	VPMADDUBSW     Y6, Y7, Y7
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPSHUFB        const6<>+0(SB), Y10, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const8<>+0(SB), Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VPSHUFB        const7<>+0(SB), Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const8<>+0(SB), Y10, Y10
+	VPOR           Y10, Y9, Y9
+	VPMADDUBSW     Y4, Y8, Y4
+	VPMADDUBSW     Y5, Y9, Y5
+	VPADDW         Y5, Y4, Y4
+	VPBLENDD       $0xcc, Y4, Y7, Y5
+	VPALIGNR       $0x08, Y7, Y4, Y4
+	VPADDW         Y5, Y4, Y4
+	VPMADDWD       const2<>+0(SB), Y4, Y4
+	VSHUFPS        $0x88, Y4, Y6, Y5
+	VSHUFPS        $0xdd, Y4, Y6, Y4
+	VPADDD         Y5, Y4, Y4
+	VPBROADCASTD   36(BX), Y5
+	VPSLLD         $0x04, Y5, Y5
+	VPSUBD         Y5, Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VBROADCASTSS   32(BX), Y5
+	VMULPS         Y3, Y5, Y5
+	VFMADD231PS    Y5, Y4, Y2
+	VMOVD          44(AX), X3
+	VPINSRW        $0x01, 44(AX)(CX*1), X3, X3
+	VPINSRW        $0x02, 44(AX)(CX*2), X3, X3
+	VPINSRW        $0x03, 44(AX)(DI*1), X3, X3
+	VPINSRW        $0x04, 44(R8), X3, X3
+	VPINSRW        $0x05, 44(R8)(CX*1), X3, X3
+	VPINSRW        $0x06, 44(R8)(CX*2), X3, X3
+	VPINSRW        $0x07, 44(R8)(DI*1), X3, X3
+	VCVTPH2PS      X3, Y3
+	VBROADCASTI128 64(DX), Y4
+	VBROADCASTI128 80(DX), Y5
 	PREFETCHT0     384(SI)
-	VBROADCASTI128 50(AX)(CX*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   46(AX)(CX*1), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const6<>+0(SB), Y9, Y9
-	VPOR           Y9, Y8, Y8
-	VPMADDUBSW     Y6, Y8, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y9
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDW         Y9, Y7, Y7
-	VBROADCASTI128 50(AX)(CX*2), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   46(AX)(CX*2), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const6<>+0(SB), Y9, Y9
-	VPOR           Y9, Y8, Y8
-	VPMADDUBSW     Y6, Y8, Y8
-	VBROADCASTI128 50(AX)(DI*1), Y9
-	VPSRLVD        Y0, Y9, Y9
-	VPAND          Y1, Y9, Y9
-	VPBROADCASTD   46(AX)(DI*1), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const6<>+0(SB), Y10, Y10
-	VPOR           Y10, Y9, Y9
-	VPMADDUBSW     Y6, Y9, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y10
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDW         Y10, Y8, Y8
-	VSHUFPS        $0x88, Y8, Y7, Y9
-	VSHUFPS        $0xdd, Y8, Y7, Y7
-	VPADDW         Y9, Y7, Y7
-	VPMADDWD       const2<>+0(SB), Y7, Y7
-	PREFETCHT0     448(SI)
-	VBROADCASTI128 50(R8), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
+	VMOVDQU        50(AX), X6
+	VINSERTI128    $0x01, 50(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPBROADCASTD   46(AX), Y8
 	VPBROADCASTD   46(R8), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const6<>+0(SB), Y9, Y9
-	VPOR           Y9, Y8, Y8
-	VPMADDUBSW     Y6, Y8, Y8
-	VBROADCASTI128 50(R8)(CX*1), Y9
-	VPSRLVD        Y0, Y9, Y9
+	VPBLENDD       $0xf0, Y9, Y8, Y8
+	VPSHUFB        const6<>+0(SB), Y8, Y9
 	VPAND          Y1, Y9, Y9
-	VPBROADCASTD   46(R8)(CX*1), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const6<>+0(SB), Y10, Y10
-	VPOR           Y10, Y9, Y9
-	VPMADDUBSW     Y6, Y9, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y10
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDW         Y10, Y8, Y8
-	VBROADCASTI128 50(R8)(CX*2), Y9
-	VPSRLVD        Y0, Y9, Y9
-	VPAND          Y1, Y9, Y9
-	VPBROADCASTD   46(R8)(CX*2), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const6<>+0(SB), Y10, Y10
-	VPOR           Y10, Y9, Y9
-	VPMADDUBSW     Y6, Y9, Y9
-	PREFETCHT0     512(SI)
-	VBROADCASTI128 50(R8)(DI*1), Y10
-	VPSRLVD        Y0, Y10, Y10
-	VPAND          Y1, Y10, Y10
-	VPBROADCASTD   46(R8)(DI*1), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const6<>+0(SB), Y11, Y11
-	VPOR           Y11, Y10, Y10
-	VPMADDUBSW     Y6, Y10, Y6
-	VPBLENDD       $0xcc, Y6, Y9, Y10
-	VPALIGNR       $0x08, Y9, Y6, Y6
-	VPADDW         Y10, Y6, Y6
-	VSHUFPS        $0x88, Y6, Y8, Y9
-	VSHUFPS        $0xdd, Y6, Y8, Y6
-	VPADDW         Y9, Y6, Y6
-	VPMADDWD       const2<>+0(SB), Y6, Y6
-	VPBLENDD       $0xf0, Y6, Y7, Y8
-	VPERM2I128     $0x21, Y6, Y7, Y6
-	VPADDD         Y8, Y6, Y6
-	VPBROADCASTD   68(BX), Y7
-	VPSLLD         $0x04, Y7, Y7
-	VPSUBD         Y7, Y6, Y6
-	VCVTDQ2PS      Y6, Y6
-	VBROADCASTSS   64(BX), Y7
-	VMULPS         Y5, Y7, Y7
-	VFMADD231PS    Y7, Y6, Y4
-	VMOVD          66(AX), X5
-	VPINSRW        $0x01, 66(AX)(CX*1), X5, X5
-	VPINSRW        $0x02, 66(AX)(CX*2), X5, X5
-	VPINSRW        $0x03, 66(AX)(DI*1), X5, X5
-	VPINSRW        $0x04, 66(R8), X5, X5
-	VPINSRW        $0x05, 66(R8)(CX*1), X5, X5
-	VPINSRW        $0x06, 66(R8)(CX*2), X5, X5
-	VPINSRW        $0x07, 66(R8)(DI*1), X5, X5
-	VCVTPH2PS      X5, Y5
-	VMOVDQU        96(DX), Y6
-	VBROADCASTI128 72(AX), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   68(AX), Y8
-	VPSHUFB        Y3, Y8, Y8
-	VPAND          Y2, Y8, Y8
-	VPCMPEQB       Y2, Y8, Y8
-	VPAND          const6<>+0(SB), Y8, Y8
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const8<>+0(SB), Y9, Y9
+	VPOR           Y9, Y6, Y6
+	VPSHUFB        const7<>+0(SB), Y8, Y8
+	VPAND          Y1, Y8, Y8
+	VPCMPEQB       Y1, Y8, Y8
+	VPAND          const8<>+0(SB), Y8, Y8
 	VPOR           Y8, Y7, Y7
-	VPMADDUBSW     Y6, Y7, Y7
-	VBROADCASTI128 72(AX)(CX*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   68(AX)(CX*1), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const6<>+0(SB), Y9, Y9
-	VPOR           Y9, Y8, Y8
-	VPMADDUBSW     Y6, Y8, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y9
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDW         Y9, Y7, Y7
-	PREFETCHT0     576(SI)
-	VBROADCASTI128 72(AX)(CX*2), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   68(AX)(CX*2), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const6<>+0(SB), Y9, Y9
-	VPOR           Y9, Y8, Y8
-	VPMADDUBSW     Y6, Y8, Y8
-	VBROADCASTI128 72(AX)(DI*1), Y9
-	VPSRLVD        Y0, Y9, Y9
-	VPAND          Y1, Y9, Y9
-	VPBROADCASTD   68(AX)(DI*1), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const6<>+0(SB), Y10, Y10
-	VPOR           Y10, Y9, Y9
-	VPMADDUBSW     Y6, Y9, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y10
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDW         Y10, Y8, Y8
-	VSHUFPS        $0x88, Y8, Y7, Y9
-	VSHUFPS        $0xdd, Y8, Y7, Y7
-	VPADDW         Y9, Y7, Y7
-	VPMADDWD       const2<>+0(SB), Y7, Y7
-	VBROADCASTI128 72(R8), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   68(R8), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const6<>+0(SB), Y9, Y9
-	VPOR           Y9, Y8, Y8
-	VPMADDUBSW     Y6, Y8, Y8
-	PREFETCHT0     640(SI)
-	VBROADCASTI128 72(R8)(CX*1), Y9
-	VPSRLVD        Y0, Y9, Y9
-	VPAND          Y1, Y9, Y9
-	VPBROADCASTD   68(R8)(CX*1), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const6<>+0(SB), Y10, Y10
-	VPOR           Y10, Y9, Y9
-	VPMADDUBSW     Y6, Y9, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y10
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDW         Y10, Y8, Y8
-	VBROADCASTI128 72(R8)(CX*2), Y9
-	VPSRLVD        Y0, Y9, Y9
-	VPAND          Y1, Y9, Y9
-	VPBROADCASTD   68(R8)(CX*2), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const6<>+0(SB), Y10, Y10
-	VPOR           Y10, Y9, Y9
-	VPMADDUBSW     Y6, Y9, Y9
-	VBROADCASTI128 72(R8)(DI*1), Y10
-	VPSRLVD        Y0, Y10, Y10
+	VPMADDUBSW     Y4, Y6, Y6
+	VPMADDUBSW     Y5, Y7, Y7
+	VPADDW         Y7, Y6, Y6
+	VMOVDQU        50(AX)(CX*1), X7
+	VINSERTI128    $0x01, 50(R8)(CX*1), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPBROADCASTD   46(AX)(CX*1), Y9
+	VPBROADCASTD   46(R8)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPSHUFB        const6<>+0(SB), Y9, Y10
 	VPAND          Y1, Y10, Y10
-	VPBROADCASTD   68(R8)(DI*1), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const6<>+0(SB), Y11, Y11
-	VPOR           Y11, Y10, Y10
-	VPMADDUBSW     Y6, Y10, Y6
-	VPBLENDD       $0xcc, Y6, Y9, Y10
-	VPALIGNR       $0x08, Y9, Y6, Y6
-	VPADDW         Y10, Y6, Y6
-	VSHUFPS        $0x88, Y6, Y8, Y9
-	VSHUFPS        $0xdd, Y6, Y8, Y6
-	VPADDW         Y9, Y6, Y6
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const8<>+0(SB), Y10, Y10
+	VPOR           Y10, Y7, Y7
+	VPSHUFB        const7<>+0(SB), Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const8<>+0(SB), Y9, Y9
+	VPOR           Y9, Y8, Y8
+	VPMADDUBSW     Y4, Y7, Y7
+	VPMADDUBSW     Y5, Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	VPBLENDD       $0xcc, Y7, Y6, Y8
+	VPALIGNR       $0x08, Y6, Y7, Y6
+	VPADDW         Y8, Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y6, Y6
-	VPBLENDD       $0xf0, Y6, Y7, Y8
-	VPERM2I128     $0x21, Y6, Y7, Y6
-	VPADDD         Y8, Y6, Y6
-	VPBROADCASTD   100(BX), Y7
-	VPSLLD         $0x04, Y7, Y7
-	VPSUBD         Y7, Y6, Y6
-	VCVTDQ2PS      Y6, Y6
-	VBROADCASTSS   96(BX), Y7
-	VMULPS         Y5, Y7, Y7
-	VFMADD231PS    Y7, Y6, Y4
+	PREFETCHT0     448(SI)
+	VMOVDQU        50(AX)(CX*2), X7
+	VINSERTI128    $0x01, 50(R8)(CX*2), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPBROADCASTD   46(AX)(CX*2), Y9
+	VPBROADCASTD   46(R8)(CX*2), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPSHUFB        const6<>+0(SB), Y9, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const8<>+0(SB), Y10, Y10
+	VPOR           Y10, Y7, Y7
+	VPSHUFB        const7<>+0(SB), Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const8<>+0(SB), Y9, Y9
+	VPOR           Y9, Y8, Y8
+	VPMADDUBSW     Y4, Y7, Y7
+	VPMADDUBSW     Y5, Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	PREFETCHT0     512(SI)
+	VMOVDQU        50(AX)(DI*1), X8
+	VINSERTI128    $0x01, 50(R8)(DI*1), Y8, Y8
+	VPSRLD         $0x04, Y8, Y9
+	VPAND          Y0, Y8, Y8
+	VPAND          Y0, Y9, Y9
+	VPBROADCASTD   46(AX)(DI*1), Y10
+	VPBROADCASTD   46(R8)(DI*1), Y11
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPSHUFB        const6<>+0(SB), Y10, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const8<>+0(SB), Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VPSHUFB        const7<>+0(SB), Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const8<>+0(SB), Y10, Y10
+	VPOR           Y10, Y9, Y9
+	VPMADDUBSW     Y4, Y8, Y4
+	VPMADDUBSW     Y5, Y9, Y5
+	VPADDW         Y5, Y4, Y4
+	VPBLENDD       $0xcc, Y4, Y7, Y5
+	VPALIGNR       $0x08, Y7, Y4, Y4
+	VPADDW         Y5, Y4, Y4
+	VPMADDWD       const2<>+0(SB), Y4, Y4
+	VSHUFPS        $0x88, Y4, Y6, Y5
+	VSHUFPS        $0xdd, Y4, Y6, Y4
+	VPADDD         Y5, Y4, Y4
+	VPBROADCASTD   68(BX), Y5
+	VPSLLD         $0x04, Y5, Y5
+	VPSUBD         Y5, Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VBROADCASTSS   64(BX), Y5
+	VMULPS         Y3, Y5, Y5
+	VFMADD231PS    Y5, Y4, Y2
+	VMOVD          66(AX), X3
+	VPINSRW        $0x01, 66(AX)(CX*1), X3, X3
+	VPINSRW        $0x02, 66(AX)(CX*2), X3, X3
+	VPINSRW        $0x03, 66(AX)(DI*1), X3, X3
+	VPINSRW        $0x04, 66(R8), X3, X3
+	VPINSRW        $0x05, 66(R8)(CX*1), X3, X3
+	VPINSRW        $0x06, 66(R8)(CX*2), X3, X3
+	VPINSRW        $0x07, 66(R8)(DI*1), X3, X3
+	VCVTPH2PS      X3, Y3
+	VBROADCASTI128 96(DX), Y4
+	VBROADCASTI128 112(DX), Y5
+	VMOVDQU        72(AX), X6
+	VINSERTI128    $0x01, 72(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPBROADCASTD   68(AX), Y8
+	VPBROADCASTD   68(R8), Y9
+	VPBLENDD       $0xf0, Y9, Y8, Y8
+	VPSHUFB        const6<>+0(SB), Y8, Y9
+	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const8<>+0(SB), Y9, Y9
+	VPOR           Y9, Y6, Y6
+	VPSHUFB        const7<>+0(SB), Y8, Y8
+	VPAND          Y1, Y8, Y8
+	VPCMPEQB       Y1, Y8, Y8
+	VPAND          const8<>+0(SB), Y8, Y8
+	VPOR           Y8, Y7, Y7
+	VPMADDUBSW     Y4, Y6, Y6
+	VPMADDUBSW     Y5, Y7, Y7
+	VPADDW         Y7, Y6, Y6
+	PREFETCHT0     576(SI)
+	VMOVDQU        72(AX)(CX*1), X7
+	VINSERTI128    $0x01, 72(R8)(CX*1), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPBROADCASTD   68(AX)(CX*1), Y9
+	VPBROADCASTD   68(R8)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPSHUFB        const6<>+0(SB), Y9, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const8<>+0(SB), Y10, Y10
+	VPOR           Y10, Y7, Y7
+	VPSHUFB        const7<>+0(SB), Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const8<>+0(SB), Y9, Y9
+	VPOR           Y9, Y8, Y8
+	VPMADDUBSW     Y4, Y7, Y7
+	VPMADDUBSW     Y5, Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	VPBLENDD       $0xcc, Y7, Y6, Y8
+	VPALIGNR       $0x08, Y6, Y7, Y6
+	VPADDW         Y8, Y6, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
+	PREFETCHT0     640(SI)
+	VMOVDQU        72(AX)(CX*2), X7
+	VINSERTI128    $0x01, 72(R8)(CX*2), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPBROADCASTD   68(AX)(CX*2), Y9
+	VPBROADCASTD   68(R8)(CX*2), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPSHUFB        const6<>+0(SB), Y9, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const8<>+0(SB), Y10, Y10
+	VPOR           Y10, Y7, Y7
+	VPSHUFB        const7<>+0(SB), Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const8<>+0(SB), Y9, Y9
+	VPOR           Y9, Y8, Y8
+	VPMADDUBSW     Y4, Y7, Y7
+	VPMADDUBSW     Y5, Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	VMOVDQU        72(AX)(DI*1), X8
+	VINSERTI128    $0x01, 72(R8)(DI*1), Y8, Y8
+	VPSRLD         $0x04, Y8, Y9
+	VPAND          Y0, Y8, Y8
+	VPAND          Y0, Y9, Y9
+	VPBROADCASTD   68(AX)(DI*1), Y10
+	VPBROADCASTD   68(R8)(DI*1), Y11
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPSHUFB        const6<>+0(SB), Y10, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const8<>+0(SB), Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VPSHUFB        const7<>+0(SB), Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const8<>+0(SB), Y10, Y10
+	VPOR           Y10, Y9, Y9
+	VPMADDUBSW     Y4, Y8, Y4
+	VPMADDUBSW     Y5, Y9, Y5
+	VPADDW         Y5, Y4, Y4
+	VPBLENDD       $0xcc, Y4, Y7, Y5
+	VPALIGNR       $0x08, Y7, Y4, Y4
+	VPADDW         Y5, Y4, Y4
+	VPMADDWD       const2<>+0(SB), Y4, Y4
+	VSHUFPS        $0x88, Y4, Y6, Y5
+	VSHUFPS        $0xdd, Y4, Y6, Y4
+	VPADDD         Y5, Y4, Y4
+	VPBROADCASTD   100(BX), Y5
+	VPSLLD         $0x04, Y5, Y5
+	VPSUBD         Y5, Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VBROADCASTSS   96(BX), Y5
+	VMULPS         Y3, Y5, Y5
+	VFMADD231PS    Y5, Y4, Y2
 	ADDQ           $0x58, AX
 	ADDQ           $0x58, R8
 	ADDQ           $0x000002c0, SI
@@ -1562,129 +1424,122 @@ rest:
 	JEQ  end
 
 loop:
-	VMOVD          (AX), X5
-	VPINSRW        $0x01, (AX)(CX*1), X5, X5
-	VPINSRW        $0x02, (AX)(CX*2), X5, X5
-	VPINSRW        $0x03, (AX)(DI*1), X5, X5
-	VPINSRW        $0x04, (R8), X5, X5
-	VPINSRW        $0x05, (R8)(CX*1), X5, X5
-	VPINSRW        $0x06, (R8)(CX*2), X5, X5
-	VPINSRW        $0x07, (R8)(DI*1), X5, X5
-	VCVTPH2PS      X5, Y5
-	VMOVDQU        (DX), Y6
+	VMOVD          (AX), X3
+	VPINSRW        $0x01, (AX)(CX*1), X3, X3
+	VPINSRW        $0x02, (AX)(CX*2), X3, X3
+	VPINSRW        $0x03, (AX)(DI*1), X3, X3
+	VPINSRW        $0x04, (R8), X3, X3
+	VPINSRW        $0x05, (R8)(CX*1), X3, X3
+	VPINSRW        $0x06, (R8)(CX*2), X3, X3
+	VPINSRW        $0x07, (R8)(DI*1), X3, X3
+	VCVTPH2PS      X3, Y3
+	VBROADCASTI128 (DX), Y4
+	VBROADCASTI128 16(DX), Y5
 	PREFETCHT0     (SI)
-	VBROADCASTI128 6(AX), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
+	VMOVDQU        6(AX), X6
+	VINSERTI128    $0x01, 6(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
 	VPBROADCASTD   2(AX), Y8
-	VPSHUFB        Y3, Y8, Y8
-	VPAND          Y2, Y8, Y8
-	VPCMPEQB       Y2, Y8, Y8
-	VPAND          const6<>+0(SB), Y8, Y8
-	VPOR           Y8, Y7, Y7
-	VPMADDUBSW     Y6, Y7, Y7
-	VBROADCASTI128 6(AX)(CX*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   2(AX)(CX*1), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const6<>+0(SB), Y9, Y9
-	VPOR           Y9, Y8, Y8
-	VPMADDUBSW     Y6, Y8, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y9
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDW         Y9, Y7, Y7
-	PREFETCHT0     64(SI)
-	VBROADCASTI128 6(AX)(CX*2), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   2(AX)(CX*2), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const6<>+0(SB), Y9, Y9
-	VPOR           Y9, Y8, Y8
-	VPMADDUBSW     Y6, Y8, Y8
-	VBROADCASTI128 6(AX)(DI*1), Y9
-	VPSRLVD        Y0, Y9, Y9
-	VPAND          Y1, Y9, Y9
-	VPBROADCASTD   2(AX)(DI*1), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const6<>+0(SB), Y10, Y10
-	VPOR           Y10, Y9, Y9
-	VPMADDUBSW     Y6, Y9, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y10
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDW         Y10, Y8, Y8
-	VSHUFPS        $0x88, Y8, Y7, Y9
-	VSHUFPS        $0xdd, Y8, Y7, Y7
-	VPADDW         Y9, Y7, Y7
-	VPMADDWD       const2<>+0(SB), Y7, Y7
-	VBROADCASTI128 6(R8), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
 	VPBROADCASTD   2(R8), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const6<>+0(SB), Y9, Y9
-	VPOR           Y9, Y8, Y8
-	VPMADDUBSW     Y6, Y8, Y8
-	PREFETCHT0     128(SI)
-	VBROADCASTI128 6(R8)(CX*1), Y9
-	VPSRLVD        Y0, Y9, Y9
+	VPBLENDD       $0xf0, Y9, Y8, Y8
+	VPSHUFB        const6<>+0(SB), Y8, Y9
 	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const8<>+0(SB), Y9, Y9
+	VPOR           Y9, Y6, Y6
+	VPSHUFB        const7<>+0(SB), Y8, Y8
+	VPAND          Y1, Y8, Y8
+	VPCMPEQB       Y1, Y8, Y8
+	VPAND          const8<>+0(SB), Y8, Y8
+	VPOR           Y8, Y7, Y7
+	VPMADDUBSW     Y4, Y6, Y6
+	VPMADDUBSW     Y5, Y7, Y7
+	VPADDW         Y7, Y6, Y6
+	PREFETCHT0     64(SI)
+	VMOVDQU        6(AX)(CX*1), X7
+	VINSERTI128    $0x01, 6(R8)(CX*1), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPBROADCASTD   2(AX)(CX*1), Y9
 	VPBROADCASTD   2(R8)(CX*1), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const6<>+0(SB), Y10, Y10
-	VPOR           Y10, Y9, Y9
-	VPMADDUBSW     Y6, Y9, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y10
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDW         Y10, Y8, Y8
-	VBROADCASTI128 6(R8)(CX*2), Y9
-	VPSRLVD        Y0, Y9, Y9
-	VPAND          Y1, Y9, Y9
-	VPBROADCASTD   2(R8)(CX*2), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const6<>+0(SB), Y10, Y10
-	VPOR           Y10, Y9, Y9
-	VPMADDUBSW     Y6, Y9, Y9
-	VBROADCASTI128 6(R8)(DI*1), Y10
-	VPSRLVD        Y0, Y10, Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPSHUFB        const6<>+0(SB), Y9, Y10
 	VPAND          Y1, Y10, Y10
-	VPBROADCASTD   2(R8)(DI*1), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const6<>+0(SB), Y11, Y11
-	VPOR           Y11, Y10, Y10
-	VPMADDUBSW     Y6, Y10, Y6
-	VPBLENDD       $0xcc, Y6, Y9, Y10
-	VPALIGNR       $0x08, Y9, Y6, Y6
-	VPADDW         Y10, Y6, Y6
-	VSHUFPS        $0x88, Y6, Y8, Y9
-	VSHUFPS        $0xdd, Y6, Y8, Y6
-	VPADDW         Y9, Y6, Y6
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const8<>+0(SB), Y10, Y10
+	VPOR           Y10, Y7, Y7
+	VPSHUFB        const7<>+0(SB), Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const8<>+0(SB), Y9, Y9
+	VPOR           Y9, Y8, Y8
+	VPMADDUBSW     Y4, Y7, Y7
+	VPMADDUBSW     Y5, Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	VPBLENDD       $0xcc, Y7, Y6, Y8
+	VPALIGNR       $0x08, Y6, Y7, Y6
+	VPADDW         Y8, Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y6, Y6
-	VPBLENDD       $0xf0, Y6, Y7, Y8
-	VPERM2I128     $0x21, Y6, Y7, Y6
-	VPADDD         Y8, Y6, Y6
-	VPBROADCASTD   4(BX), Y7
-	VPSLLD         $0x04, Y7, Y7
-	VPSUBD         Y7, Y6, Y6
-	VCVTDQ2PS      Y6, Y6
-	VBROADCASTSS   (BX), Y7
-	VMULPS         Y5, Y7, Y7
-	VFMADD231PS    Y7, Y6, Y4
+	PREFETCHT0     128(SI)
+	VMOVDQU        6(AX)(CX*2), X7
+	VINSERTI128    $0x01, 6(R8)(CX*2), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPBROADCASTD   2(AX)(CX*2), Y9
+	VPBROADCASTD   2(R8)(CX*2), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPSHUFB        const6<>+0(SB), Y9, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const8<>+0(SB), Y10, Y10
+	VPOR           Y10, Y7, Y7
+	VPSHUFB        const7<>+0(SB), Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const8<>+0(SB), Y9, Y9
+	VPOR           Y9, Y8, Y8
+	VPMADDUBSW     Y4, Y7, Y7
+	VPMADDUBSW     Y5, Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	VMOVDQU        6(AX)(DI*1), X8
+	VINSERTI128    $0x01, 6(R8)(DI*1), Y8, Y8
+	VPSRLD         $0x04, Y8, Y9
+	VPAND          Y0, Y8, Y8
+	VPAND          Y0, Y9, Y9
+	VPBROADCASTD   2(AX)(DI*1), Y10
+	VPBROADCASTD   2(R8)(DI*1), Y11
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPSHUFB        const6<>+0(SB), Y10, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const8<>+0(SB), Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VPSHUFB        const7<>+0(SB), Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const8<>+0(SB), Y10, Y10
+	VPOR           Y10, Y9, Y9
+	VPMADDUBSW     Y4, Y8, Y4
+	VPMADDUBSW     Y5, Y9, Y5
+	VPADDW         Y5, Y4, Y4
+	VPBLENDD       $0xcc, Y4, Y7, Y5
+	VPALIGNR       $0x08, Y7, Y4, Y4
+	VPADDW         Y5, Y4, Y4
+	VPMADDWD       const2<>+0(SB), Y4, Y4
+	VSHUFPS        $0x88, Y4, Y6, Y5
+	VSHUFPS        $0xdd, Y4, Y6, Y4
+	VPADDD         Y5, Y4, Y4
+	VPBROADCASTD   4(BX), Y5
+	VPSLLD         $0x04, Y5, Y5
+	VPSUBD         Y5, Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VBROADCASTSS   (BX), Y5
+	VMULPS         Y3, Y5, Y5
+	VFMADD231PS    Y5, Y4, Y2
 	ADDQ           $0x16, AX
 	ADDQ           $0x16, R8
 	ADDQ           $0x000000b0, SI
@@ -1695,7 +1550,7 @@ loop:
 
 end:
 	MOVQ    dst+0(FP), AX
-	VMOVUPS Y4, (AX)
+	VMOVUPS Y2, (AX)
 	VZEROUPPER
 	RET
 
@@ -1732,7 +1587,7 @@ loop:
 	VPSHUFB        Y3, Y5, Y5
 	VPAND          Y2, Y5, Y5
 	VPCMPEQB       Y2, Y5, Y5
-	VPAND          const6<>+0(SB), Y5, Y5
+	VPAND          const8<>+0(SB), Y5, Y5
 	VPOR           Y5, Y4, Y4
 	VBROADCASTI128 6(AX)(CX*1), Y5
 	VPSRLVD        Y0, Y5, Y5
@@ -1741,7 +1596,7 @@ loop:
 	VPSHUFB        Y3, Y6, Y6
 	VPAND          Y2, Y6, Y6
 	VPCMPEQB       Y2, Y6, Y6
-	VPAND          const6<>+0(SB), Y6, Y6
+	VPAND          const8<>+0(SB), Y6, Y6
 	VPOR           Y6, Y5, Y5
 	VBROADCASTI128 6(AX)(CX*2), Y6
 	VPSRLVD        Y0, Y6, Y6
@@ -1750,7 +1605,7 @@ loop:
 	VPSHUFB        Y3, Y7, Y7
 	VPAND          Y2, Y7, Y7
 	VPCMPEQB       Y2, Y7, Y7
-	VPAND          const6<>+0(SB), Y7, Y7
+	VPAND          const8<>+0(SB), Y7, Y7
 	VPOR           Y7, Y6, Y6
 	VBROADCASTI128 6(AX)(SI*1), Y7
 	VPSRLVD        Y0, Y7, Y7
@@ -1759,7 +1614,7 @@ loop:
 	VPSHUFB        Y3, Y8, Y8
 	VPAND          Y2, Y8, Y8
 	VPCMPEQB       Y2, Y8, Y8
-	VPAND          const6<>+0(SB), Y8, Y8
+	VPAND          const8<>+0(SB), Y8, Y8
 	VPOR           Y8, Y7, Y7
 	VPUNPCKLDQ     Y5, Y4, Y9
 	VPUNPCKLDQ     Y7, Y6, Y10
@@ -1776,7 +1631,7 @@ loop:
 	VPSHUFB        Y3, Y7, Y7
 	VPAND          Y2, Y7, Y7
 	VPCMPEQB       Y2, Y7, Y7
-	VPAND          const6<>+0(SB), Y7, Y7
+	VPAND          const8<>+0(SB), Y7, Y7
 	VPOR           Y7, Y6, Y6
 	VBROADCASTI128 6(DI)(CX*1), Y7
 	VPSRLVD        Y0, Y7, Y7
@@ -1785,7 +1640,7 @@ loop:
 	VPSHUFB        Y3, Y10, Y10
 	VPAND          Y2, Y10, Y10
 	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const6<>+0(SB), Y10, Y10
+	VPAND          const8<>+0(SB), Y10, Y10
 	VPOR           Y10, Y7, Y7
 	VBROADCASTI128 6(DI)(CX*2), Y10
 	VPSRLVD        Y0, Y10, Y10
@@ -1794,7 +1649,7 @@ loop:
 	VPSHUFB        Y3, Y11, Y11
 	VPAND          Y2, Y11, Y11
 	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const6<>+0(SB), Y11, Y11
+	VPAND          const8<>+0(SB), Y11, Y11
 	VPOR           Y11, Y10, Y10
 	VBROADCASTI128 6(DI)(SI*1), Y11
 	VPSRLVD        Y0, Y11, Y11
@@ -1803,7 +1658,7 @@ loop:
 	VPSHUFB        Y3, Y12, Y12
 	VPAND          Y2, Y12, Y12
 	VPCMPEQB       Y2, Y12, Y12
-	VPAND          const6<>+0(SB), Y12, Y12
+	VPAND          const8<>+0(SB), Y12, Y12
 	VPOR           Y12, Y11, Y11
 	VPUNPCKLDQ     Y7, Y6, Y13
 	VPUNPCKLDQ     Y11, Y10, Y14
@@ -1851,522 +1706,494 @@ TEXT ·rowsQ5_1AVX2(SB), NOSPLIT, $0-48
 	LEAQ    (CX)(CX*2), DI
 	LEAQ    (AX)(CX*4), R8
 	VMOVDQU const0<>+0(SB), Y0
-	VMOVDQU const1<>+0(SB), Y1
-	VMOVDQU const4<>+0(SB), Y2
-	VMOVDQU const5<>+0(SB), Y3
-	VPXOR   Y4, Y4, Y4
+	VMOVDQU const1<>+0(SB), Y0
+	VMOVDQU const4<>+0(SB), Y1
+	VMOVDQU const5<>+0(SB), Y2
+	VPXOR   Y2, Y2, Y2
 
 some:
 	CMPQ           blocks+24(FP), $0x04
 	JLT            rest
-	VMOVD          (AX), X5
-	VPINSRD        $0x01, (AX)(CX*1), X5, X5
-	VPINSRD        $0x02, (AX)(CX*2), X5, X5
-	VPINSRD        $0x03, (AX)(DI*1), X5, X5
-	VMOVD          (R8), X6
-	VPINSRD        $0x01, (R8)(CX*1), X6, X6
-	VPINSRD        $0x02, (R8)(CX*2), X6, X6
-	VPINSRD        $0x03, (R8)(DI*1), X6, X6
-	VINSERTI128    $0x01, X6, Y5, Y5
-	VPSHUFB        const3<>+0(SB), Y5, Y5
-	VPERMQ         $0xd8, Y5, Y5
-	VEXTRACTI128   $0x01, Y5, X6
-	VCVTPH2PS      X6, Y6
-	VCVTPH2PS      X5, Y5
-	VMOVDQU        (DX), Y7
+	VMOVD          (AX), X3
+	VPINSRD        $0x01, (AX)(CX*1), X3, X3
+	VPINSRD        $0x02, (AX)(CX*2), X3, X3
+	VPINSRD        $0x03, (AX)(DI*1), X3, X3
+	VMOVD          (R8), X4
+	VPINSRD        $0x01, (R8)(CX*1), X4, X4
+	VPINSRD        $0x02, (R8)(CX*2), X4, X4
+	VPINSRD        $0x03, (R8)(DI*1), X4, X4
+	VINSERTI128    $0x01, X4, Y3, Y3
+	VPSHUFB        const3<>+0(SB), Y3, Y3
+	VPERMQ         $0xd8, Y3, Y3
+	VEXTRACTI128   $0x01, Y3, X4
+	VCVTPH2PS      X4, Y4
+	VCVTPH2PS      X3, Y3
+	VBROADCASTI128 (DX), Y5
+	VBROADCASTI128 16(DX), Y6
 	PREFETCHT0     (SI)
-	VBROADCASTI128 8(AX), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
+	VMOVDQU        8(AX), X7
+	VINSERTI128    $0x01, 8(R8), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
 	VPBROADCASTD   4(AX), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const6<>+0(SB), Y9, Y9
-	VPOR           Y9, Y8, Y8
-	VPMADDUBSW     Y7, Y8, Y8
-	VBROADCASTI128 8(AX)(CX*1), Y9
-	VPSRLVD        Y0, Y9, Y9
-	VPAND          Y1, Y9, Y9
-	VPBROADCASTD   4(AX)(CX*1), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const6<>+0(SB), Y10, Y10
-	VPOR           Y10, Y9, Y9
-	VPMADDUBSW     Y7, Y9, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y10
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDW         Y10, Y8, Y8
-	PREFETCHT0     64(SI)
-	VBROADCASTI128 8(AX)(CX*2), Y9
-	VPSRLVD        Y0, Y9, Y9
-	VPAND          Y1, Y9, Y9
-	VPBROADCASTD   4(AX)(CX*2), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const6<>+0(SB), Y10, Y10
-	VPOR           Y10, Y9, Y9
-	VPMADDUBSW     Y7, Y9, Y9
-	VBROADCASTI128 8(AX)(DI*1), Y10
-	VPSRLVD        Y0, Y10, Y10
-	VPAND          Y1, Y10, Y10
-	VPBROADCASTD   4(AX)(DI*1), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const6<>+0(SB), Y11, Y11
-	VPOR           Y11, Y10, Y10
-	VPMADDUBSW     Y7, Y10, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y11
-	VPALIGNR       $0x08, Y9, Y10, Y9
-	VPADDW         Y11, Y9, Y9
-	VSHUFPS        $0x88, Y9, Y8, Y10
-	VSHUFPS        $0xdd, Y9, Y8, Y8
-	VPADDW         Y10, Y8, Y8
-	VPMADDWD       const2<>+0(SB), Y8, Y8
-	VBROADCASTI128 8(R8), Y9
-	VPSRLVD        Y0, Y9, Y9
-	VPAND          Y1, Y9, Y9
 	VPBROADCASTD   4(R8), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const6<>+0(SB), Y10, Y10
-	VPOR           Y10, Y9, Y9
-	VPMADDUBSW     Y7, Y9, Y9
-	PREFETCHT0     128(SI)
-	VBROADCASTI128 8(R8)(CX*1), Y10
-	VPSRLVD        Y0, Y10, Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPSHUFB        const6<>+0(SB), Y9, Y10
 	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const8<>+0(SB), Y10, Y10
+	VPOR           Y10, Y7, Y7
+	VPSHUFB        const7<>+0(SB), Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const8<>+0(SB), Y9, Y9
+	VPOR           Y9, Y8, Y8
+	VPMADDUBSW     Y5, Y7, Y7
+	VPMADDUBSW     Y6, Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	PREFETCHT0     64(SI)
+	VMOVDQU        8(AX)(CX*1), X8
+	VINSERTI128    $0x01, 8(R8)(CX*1), Y8, Y8
+	VPSRLD         $0x04, Y8, Y9
+	VPAND          Y0, Y8, Y8
+	VPAND          Y0, Y9, Y9
+	VPBROADCASTD   4(AX)(CX*1), Y10
 	VPBROADCASTD   4(R8)(CX*1), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const6<>+0(SB), Y11, Y11
-	VPOR           Y11, Y10, Y10
-	VPMADDUBSW     Y7, Y10, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y11
-	VPALIGNR       $0x08, Y9, Y10, Y9
-	VPADDW         Y11, Y9, Y9
-	VBROADCASTI128 8(R8)(CX*2), Y10
-	VPSRLVD        Y0, Y10, Y10
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPSHUFB        const6<>+0(SB), Y10, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const8<>+0(SB), Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VPSHUFB        const7<>+0(SB), Y10, Y10
 	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const8<>+0(SB), Y10, Y10
+	VPOR           Y10, Y9, Y9
+	VPMADDUBSW     Y5, Y8, Y8
+	VPMADDUBSW     Y6, Y9, Y9
+	VPADDW         Y9, Y8, Y8
+	VPBLENDD       $0xcc, Y8, Y7, Y9
+	VPALIGNR       $0x08, Y7, Y8, Y7
+	VPADDW         Y9, Y7, Y7
+	VPMADDWD       const2<>+0(SB), Y7, Y7
+	PREFETCHT0     128(SI)
+	VMOVDQU        8(AX)(CX*2), X8
+	VINSERTI128    $0x01, 8(R8)(CX*2), Y8, Y8
+	VPSRLD         $0x04, Y8, Y9
+	VPAND          Y0, Y8, Y8
+	VPAND          Y0, Y9, Y9
+	VPBROADCASTD   4(AX)(CX*2), Y10
 	VPBROADCASTD   4(R8)(CX*2), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const6<>+0(SB), Y11, Y11
-	VPOR           Y11, Y10, Y10
-	VPMADDUBSW     Y7, Y10, Y10
-	VBROADCASTI128 8(R8)(DI*1), Y11
-	VPSRLVD        Y0, Y11, Y11
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPSHUFB        const6<>+0(SB), Y10, Y11
 	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const8<>+0(SB), Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VPSHUFB        const7<>+0(SB), Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const8<>+0(SB), Y10, Y10
+	VPOR           Y10, Y9, Y9
+	VPMADDUBSW     Y5, Y8, Y8
+	VPMADDUBSW     Y6, Y9, Y9
+	VPADDW         Y9, Y8, Y8
+	VMOVDQU        8(AX)(DI*1), X9
+	VINSERTI128    $0x01, 8(R8)(DI*1), Y9, Y9
+	VPSRLD         $0x04, Y9, Y10
+	VPAND          Y0, Y9, Y9
+	VPAND          Y0, Y10, Y10
+	VPBROADCASTD   4(AX)(DI*1), Y11
 	VPBROADCASTD   4(R8)(DI*1), Y12
-	VPSHUFB        Y3, Y12, Y12
-	VPAND          Y2, Y12, Y12
-	VPCMPEQB       Y2, Y12, Y12
-	VPAND          const6<>+0(SB), Y12, Y12
-	VPOR           Y12, Y11, Y11
-	VPMADDUBSW     Y7, Y11, Y7
-	VPBLENDD       $0xcc, Y7, Y10, Y11
-	VPALIGNR       $0x08, Y10, Y7, Y7
-	VPADDW         Y11, Y7, Y7
-	VSHUFPS        $0x88, Y7, Y9, Y10
-	VSHUFPS        $0xdd, Y7, Y9, Y7
-	VPADDW         Y10, Y7, Y7
-	VPMADDWD       const2<>+0(SB), Y7, Y7
-	VPBLENDD       $0xf0, Y7, Y8, Y9
-	VPERM2I128     $0x21, Y7, Y8, Y7
-	VPADDD         Y9, Y7, Y7
-	VCVTDQ2PS      Y7, Y7
-	VBROADCASTSS   (BX), Y8
-	VMULPS         Y5, Y8, Y8
-	VFMADD231PS    Y8, Y7, Y4
-	VBROADCASTSS   16(BX), Y5
-	VFMADD231PS    Y5, Y6, Y4
-	VMOVD          24(AX), X5
-	VPINSRD        $0x01, 24(AX)(CX*1), X5, X5
-	VPINSRD        $0x02, 24(AX)(CX*2), X5, X5
-	VPINSRD        $0x03, 24(AX)(DI*1), X5, X5
-	VMOVD          24(R8), X6
-	VPINSRD        $0x01, 24(R8)(CX*1), X6, X6
-	VPINSRD        $0x02, 24(R8)(CX*2), X6, X6
-	VPINSRD        $0x03, 24(R8)(DI*1), X6, X6
-	VINSERTI128    $0x01, X6, Y5, Y5
-	VPSHUFB        const3<>+0(SB), Y5, Y5
-	VPERMQ         $0xd8, Y5, Y5
-	VEXTRACTI128   $0x01, Y5, X6
-	VCVTPH2PS      X6, Y6
-	VCVTPH2PS      X5, Y5
-	VMOVDQU        32(DX), Y7
+	VPBLENDD       $0xf0, Y12, Y11, Y11
+	VPSHUFB        const6<>+0(SB), Y11, Y12
+	VPAND          Y1, Y12, Y12
+	VPCMPEQB       Y1, Y12, Y12
+	VPAND          const8<>+0(SB), Y12, Y12
+	VPOR           Y12, Y9, Y9
+	VPSHUFB        const7<>+0(SB), Y11, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const8<>+0(SB), Y11, Y11
+	VPOR           Y11, Y10, Y10
+	VPMADDUBSW     Y5, Y9, Y5
+	VPMADDUBSW     Y6, Y10, Y6
+	VPADDW         Y6, Y5, Y5
+	VPBLENDD       $0xcc, Y5, Y8, Y6
+	VPALIGNR       $0x08, Y8, Y5, Y5
+	VPADDW         Y6, Y5, Y5
+	VPMADDWD       const2<>+0(SB), Y5, Y5
+	VSHUFPS        $0x88, Y5, Y7, Y6
+	VSHUFPS        $0xdd, Y5, Y7, Y5
+	VPADDD         Y6, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VBROADCASTSS   (BX), Y6
+	VMULPS         Y3, Y6, Y6
+	VFMADD231PS    Y6, Y5, Y2
+	VBROADCASTSS   16(BX), Y3
+	VFMADD231PS    Y3, Y4, Y2
+	VMOVD          24(AX), X3
+	VPINSRD        $0x01, 24(AX)(CX*1), X3, X3
+	VPINSRD        $0x02, 24(AX)(CX*2), X3, X3
+	VPINSRD        $0x03, 24(AX)(DI*1), X3, X3
+	VMOVD          24(R8), X4
+	VPINSRD        $0x01, 24(R8)(CX*1), X4, X4
+	VPINSRD        $0x02, 24(R8)(CX*2), X4, X4
+	VPINSRD        $0x03, 24(R8)(DI*1), X4, X4
+	VINSERTI128    $0x01, X4, Y3, Y3
+	VPSHUFB        const3<>+0(SB), Y3, Y3
+	VPERMQ         $0xd8, Y3, Y3
+	VEXTRACTI128   $0x01, Y3, X4
+	VCVTPH2PS      X4, Y4
+	VCVTPH2PS      X3, Y3
+	VBROADCASTI128 32(DX), Y5
+	VBROADCASTI128 48(DX), Y6
 	PREFETCHT0     192(SI)
-	VBROADCASTI128 32(AX), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
+	VMOVDQU        32(AX), X7
+	VINSERTI128    $0x01, 32(R8), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
 	VPBROADCASTD   28(AX), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const6<>+0(SB), Y9, Y9
-	VPOR           Y9, Y8, Y8
-	VPMADDUBSW     Y7, Y8, Y8
-	VBROADCASTI128 32(AX)(CX*1), Y9
-	VPSRLVD        Y0, Y9, Y9
-	VPAND          Y1, Y9, Y9
-	VPBROADCASTD   28(AX)(CX*1), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const6<>+0(SB), Y10, Y10
-	VPOR           Y10, Y9, Y9
-	VPMADDUBSW     Y7, Y9, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y10
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDW         Y10, Y8, Y8
-	PREFETCHT0     256(SI)
-	VBROADCASTI128 32(AX)(CX*2), Y9
-	VPSRLVD        Y0, Y9, Y9
-	VPAND          Y1, Y9, Y9
-	VPBROADCASTD   28(AX)(CX*2), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const6<>+0(SB), Y10, Y10
-	VPOR           Y10, Y9, Y9
-	VPMADDUBSW     Y7, Y9, Y9
-	VBROADCASTI128 32(AX)(DI*1), Y10
-	VPSRLVD        Y0, Y10, Y10
-	VPAND          Y1, Y10, Y10
-	VPBROADCASTD   28(AX)(DI*1), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const6<>+0(SB), Y11, Y11
-	VPOR           Y11, Y10, Y10
-	VPMADDUBSW     Y7, Y10, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y11
-	VPALIGNR       $0x08, Y9, Y10, Y9
-	VPADDW         Y11, Y9, Y9
-	VSHUFPS        $0x88, Y9, Y8, Y10
-	VSHUFPS        $0xdd, Y9, Y8, Y8
-	VPADDW         Y10, Y8, Y8
-	VPMADDWD       const2<>+0(SB), Y8, Y8
-	VBROADCASTI128 32(R8), Y9
-	VPSRLVD        Y0, Y9, Y9
-	VPAND          Y1, Y9, Y9
 	VPBROADCASTD   28(R8), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const6<>+0(SB), Y10, Y10
-	VPOR           Y10, Y9, Y9
-	VPMADDUBSW     Y7, Y9, Y9
-	PREFETCHT0     320(SI)
-	VBROADCASTI128 32(R8)(CX*1), Y10
-	VPSRLVD        Y0, Y10, Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPSHUFB        const6<>+0(SB), Y9, Y10
 	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const8<>+0(SB), Y10, Y10
+	VPOR           Y10, Y7, Y7
+	VPSHUFB        const7<>+0(SB), Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const8<>+0(SB), Y9, Y9
+	VPOR           Y9, Y8, Y8
+	VPMADDUBSW     Y5, Y7, Y7
+	VPMADDUBSW     Y6, Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	PREFETCHT0     256(SI)
+	VMOVDQU        32(AX)(CX*1), X8
+	VINSERTI128    $0x01, 32(R8)(CX*1), Y8, Y8
+	VPSRLD         $0x04, Y8, Y9
+	VPAND          Y0, Y8, Y8
+	VPAND          Y0, Y9, Y9
+	VPBROADCASTD   28(AX)(CX*1), Y10
 	VPBROADCASTD   28(R8)(CX*1), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const6<>+0(SB), Y11, Y11
-	VPOR           Y11, Y10, Y10
-	VPMADDUBSW     Y7, Y10, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y11
-	VPALIGNR       $0x08, Y9, Y10, Y9
-	VPADDW         Y11, Y9, Y9
-	VBROADCASTI128 32(R8)(CX*2), Y10
-	VPSRLVD        Y0, Y10, Y10
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPSHUFB        const6<>+0(SB), Y10, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const8<>+0(SB), Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VPSHUFB        const7<>+0(SB), Y10, Y10
 	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const8<>+0(SB), Y10, Y10
+	VPOR           Y10, Y9, Y9
+	VPMADDUBSW     Y5, Y8, Y8
+	VPMADDUBSW     Y6, Y9, Y9
+	VPADDW         Y9, Y8, Y8
+	VPBLENDD       $0xcc, Y8, Y7, Y9
+	VPALIGNR       $0x08, Y7, Y8, Y7
+	VPADDW         Y9, Y7, Y7
+	VPMADDWD       const2<>+0(SB), Y7, Y7
+	PREFETCHT0     320(SI)
+	VMOVDQU        32(AX)(CX*2), X8
+	VINSERTI128    $0x01, 32(R8)(CX*2), Y8, Y8
+	VPSRLD         $0x04, Y8, Y9
+	VPAND          Y0, Y8, Y8
+	VPAND          Y0, Y9, Y9
+	VPBROADCASTD   28(AX)(CX*2), Y10
 	VPBROADCASTD   28(R8)(CX*2), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const6<>+0(SB), Y11, Y11
-	VPOR           Y11, Y10, Y10
-	VPMADDUBSW     Y7, Y10, Y10
-	VBROADCASTI128 32(R8)(DI*1), Y11
-	VPSRLVD        Y0, Y11, Y11
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPSHUFB        const6<>+0(SB), Y10, Y11
 	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const8<>+0(SB), Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VPSHUFB        const7<>+0(SB), Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const8<>+0(SB), Y10, Y10
+	VPOR           Y10, Y9, Y9
+	VPMADDUBSW     Y5, Y8, Y8
+	VPMADDUBSW     Y6, Y9, Y9
+	VPADDW         Y9, Y8, Y8
+	VMOVDQU        32(AX)(DI*1), X9
+	VINSERTI128    $0x01, 32(R8)(DI*1), Y9, Y9
+	VPSRLD         $0x04, Y9, Y10
+	VPAND          Y0, Y9, Y9
+	VPAND          Y0, Y10, Y10
+	VPBROADCASTD   28(AX)(DI*1), Y11
 	VPBROADCASTD   28(R8)(DI*1), Y12
-	VPSHUFB        Y3, Y12, Y12
-	VPAND          Y2, Y12, Y12
-	VPCMPEQB       Y2, Y12, Y12
-	VPAND          const6<>+0(SB), Y12, Y12
-	VPOR           Y12, Y11, Y11
-	VPMADDUBSW     Y7, Y11, Y7
-	VPBLENDD       $0xcc, Y7, Y10, Y11
-	VPALIGNR       $0x08, Y10, Y7, Y7
-	VPADDW         Y11, Y7, Y7
-	VSHUFPS        $0x88, Y7, Y9, Y10
-	VSHUFPS        $0xdd, Y7, Y9, Y7
-	VPADDW         Y10, Y7, Y7
-	VPMADDWD       const2<>+0(SB), Y7, Y7
-	VPBLENDD       $0xf0, Y7, Y8, Y9
-	VPERM2I128     $0x21, Y7, Y8, Y7
-	VPADDD         Y9, Y7, Y7
-	VCVTDQ2PS      Y7, Y7
-	VBROADCASTSS   32(BX), Y8
-	VMULPS         Y5, Y8, Y8
-	VFMADD231PS    Y8, Y7, Y4
-	VBROADCASTSS   48(BX), Y5
-	VFMADD231PS    Y5, Y6, Y4
-	VMOVD          48(AX), X5
-	VPINSRD        $0x01, 48(AX)(CX*1), X5, X5
-	VPINSRD        $0x02, 48(AX)(CX*2), X5, X5
-	VPINSRD        $0x03, 48(AX)(DI*1), X5, X5
-	VMOVD          48(R8), X6
-	VPINSRD        $0x01, 48(R8)(CX*1), X6, X6
-	VPINSRD        $0x02, 48(R8)(CX*2), X6, X6
-	VPINSRD        $0x03, 48(R8)(DI*1), X6, X6
-	VINSERTI128    $0x01, X6, Y5, Y5
-	VPSHUFB        const3<>+0(SB), Y5, Y5
-	VPERMQ         $0xd8, Y5, Y5
-	VEXTRACTI128   $0x01, Y5, X6
-	VCVTPH2PS      X6, Y6
-	VCVTPH2PS      X5, Y5
-	VMOVDQU        64(DX), Y7
+	VPBLENDD       $0xf0, Y12, Y11, Y11
+	VPSHUFB        const6<>+0(SB), Y11, Y12
+	VPAND          Y1, Y12, Y12
+	VPCMPEQB       Y1, Y12, Y12
+	VPAND          const8<>+0(SB), Y12, Y12
+	VPOR           Y12, Y9, Y9
+	VPSHUFB        const7<>+0(SB), Y11, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const8<>+0(SB), Y11, Y11
+	VPOR           Y11, Y10, Y10
+	VPMADDUBSW     Y5, Y9, Y5
+	VPMADDUBSW     Y6, Y10, Y6
+	VPADDW         Y6, Y5, Y5
+	VPBLENDD       $0xcc, Y5, Y8, Y6
+	VPALIGNR       $0x08, Y8, Y5, Y5
+	VPADDW         Y6, Y5, Y5
+	VPMADDWD       const2<>+0(SB), Y5, Y5
+	VSHUFPS        $0x88, Y5, Y7, Y6
+	VSHUFPS        $0xdd, Y5, Y7, Y5
+	VPADDD         Y6, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VBROADCASTSS   32(BX), Y6
+	VMULPS         Y3, Y6, Y6
+	VFMADD231PS    Y6, Y5, Y2
+	VBROADCASTSS   48(BX), Y3
+	VFMADD231PS    Y3, Y4, Y2
+	VMOVD          48(AX), X3
+	VPINSRD        $0x01, 48(AX)(CX*1), X3, X3
+	VPINSRD        $0x02, 48(AX)(CX*2), X3, X3
+	VPINSRD        $0x03, 48(AX)(DI*1), X3, X3
+	VMOVD          48(R8), X4
+	VPINSRD        $0x01, 48(R8)(CX*1), X4, X4
+	VPINSRD        $0x02, 48(R8)(CX*2), X4, X4
+	VPINSRD        $0x03, 48(R8)(DI*1), X4, X4
+	VINSERTI128    $0x01, X4, Y3, Y3
+	VPSHUFB        const3<>+0(SB), Y3, Y3
+	VPERMQ         $0xd8, Y3, Y3
+	VEXTRACTI128   $0x01, Y3, X4
+	VCVTPH2PS      X4, Y4
+	VCVTPH2PS      X3, Y3
+	VBROADCASTI128 64(DX), Y5
+	VBROADCASTI128 80(DX), Y6
 	PREFETCHT0     384(SI)
-	VBROADCASTI128 56(AX), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
+	VMOVDQU        56(AX), X7
+	VINSERTI128    $0x01, 56(R8), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
 	VPBROADCASTD   52(AX), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const6<>+0(SB), Y9, Y9
-	VPOR           Y9, Y8, Y8
-	VPMADDUBSW     Y7, Y8, Y8
-	VBROADCASTI128 56(AX)(CX*1), Y9
-	VPSRLVD        Y0, Y9, Y9
-	VPAND          Y1, Y9, Y9
-	VPBROADCASTD   52(AX)(CX*1), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const6<>+0(SB), Y10, Y10
-	VPOR           Y10, Y9, Y9
-	VPMADDUBSW     Y7, Y9, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y10
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDW         Y10, Y8, Y8
-	PREFETCHT0     448(SI)
-	VBROADCASTI128 56(AX)(CX*2), Y9
-	VPSRLVD        Y0, Y9, Y9
-	VPAND          Y1, Y9, Y9
-	VPBROADCASTD   52(AX)(CX*2), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const6<>+0(SB), Y10, Y10
-	VPOR           Y10, Y9, Y9
-	VPMADDUBSW     Y7, Y9, Y9
-	VBROADCASTI128 56(AX)(DI*1), Y10
-	VPSRLVD        Y0, Y10, Y10
-	VPAND          Y1, Y10, Y10
-	VPBROADCASTD   52(AX)(DI*1), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const6<>+0(SB), Y11, Y11
-	VPOR           Y11, Y10, Y10
-	VPMADDUBSW     Y7, Y10, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y11
-	VPALIGNR       $0x08, Y9, Y10, Y9
-	VPADDW         Y11, Y9, Y9
-	VSHUFPS        $0x88, Y9, Y8, Y10
-	VSHUFPS        $0xdd, Y9, Y8, Y8
-	VPADDW         Y10, Y8, Y8
-	VPMADDWD       const2<>+0(SB), Y8, Y8
-	VBROADCASTI128 56(R8), Y9
-	VPSRLVD        Y0, Y9, Y9
-	VPAND          Y1, Y9, Y9
 	VPBROADCASTD   52(R8), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const6<>+0(SB), Y10, Y10
-	VPOR           Y10, Y9, Y9
-	VPMADDUBSW     Y7, Y9, Y9
-	PREFETCHT0     512(SI)
-	VBROADCASTI128 56(R8)(CX*1), Y10
-	VPSRLVD        Y0, Y10, Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPSHUFB        const6<>+0(SB), Y9, Y10
 	VPAND          Y1, Y10, Y10
-	VPBROADCASTD   52(R8)(CX*1), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const6<>+0(SB), Y11, Y11
-	VPOR           Y11, Y10, Y10
-	VPMADDUBSW     Y7, Y10, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y11
-	VPALIGNR       $0x08, Y9, Y10, Y9
-	VPADDW         Y11, Y9, Y9
-	VBROADCASTI128 56(R8)(CX*2), Y10
-	VPSRLVD        Y0, Y10, Y10
-	VPAND          Y1, Y10, Y10
-	VPBROADCASTD   52(R8)(CX*2), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const6<>+0(SB), Y11, Y11
-	VPOR           Y11, Y10, Y10
-	VPMADDUBSW     Y7, Y10, Y10
-	VBROADCASTI128 56(R8)(DI*1), Y11
-	VPSRLVD        Y0, Y11, Y11
-	VPAND          Y1, Y11, Y11
-	VPBROADCASTD   52(R8)(DI*1), Y12
-	VPSHUFB        Y3, Y12, Y12
-	VPAND          Y2, Y12, Y12
-	VPCMPEQB       Y2, Y12, Y12
-	VPAND          const6<>+0(SB), Y12, Y12
-	VPOR           Y12, Y11, Y11
-	VPMADDUBSW     Y7, Y11, Y7
-	VPBLENDD       $0xcc, Y7, Y10, Y11
-	VPALIGNR       $0x08, Y10, Y7, Y7
-	VPADDW         Y11, Y7, Y7
-	VSHUFPS        $0x88, Y7, Y9, Y10
-	VSHUFPS        $0xdd, Y7, Y9, Y7
-	VPADDW         Y10, Y7, Y7
-	VPMADDWD       const2<>+0(SB), Y7, Y7
-	VPBLENDD       $0xf0, Y7, Y8, Y9
-	VPERM2I128     $0x21, Y7, Y8, Y7
-	VPADDD         Y9, Y7, Y7
-	VCVTDQ2PS      Y7, Y7
-	VBROADCASTSS   64(BX), Y8
-	VMULPS         Y5, Y8, Y8
-	VFMADD231PS    Y8, Y7, Y4
-	VBROADCASTSS   80(BX), Y5
-	VFMADD231PS    Y5, Y6, Y4
-	VMOVD          72(AX), X5
-	VPINSRD        $0x01, 72(AX)(CX*1), X5, X5
-	VPINSRD        $0x02, 72(AX)(CX*2), X5, X5
-	VPINSRD        $0x03, 72(AX)(DI*1), X5, X5
-	VMOVD          72(R8), X6
-	VPINSRD        $0x01, 72(R8)(CX*1), X6, X6
-	VPINSRD        $0x02, 72(R8)(CX*2), X6, X6
-	VPINSRD        $0x03, 72(R8)(DI*1), X6, X6
-	VINSERTI128    $0x01, X6, Y5, Y5
-	VPSHUFB        const3<>+0(SB), Y5, Y5
-	VPERMQ         $0xd8, Y5, Y5
-	VEXTRACTI128   $0x01, Y5, X6
-	VCVTPH2PS      X6, Y6
-	VCVTPH2PS      X5, Y5
-	VMOVDQU        96(DX), Y7
-	PREFETCHT0     576(SI)
-	VBROADCASTI128 80(AX), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   76(AX), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const6<>+0(SB), Y9, Y9
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const8<>+0(SB), Y10, Y10
+	VPOR           Y10, Y7, Y7
+	VPSHUFB        const7<>+0(SB), Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const8<>+0(SB), Y9, Y9
 	VPOR           Y9, Y8, Y8
-	VPMADDUBSW     Y7, Y8, Y8
-	VBROADCASTI128 80(AX)(CX*1), Y9
-	VPSRLVD        Y0, Y9, Y9
-	VPAND          Y1, Y9, Y9
-	VPBROADCASTD   76(AX)(CX*1), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const6<>+0(SB), Y10, Y10
-	VPOR           Y10, Y9, Y9
-	VPMADDUBSW     Y7, Y9, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y10
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDW         Y10, Y8, Y8
-	PREFETCHT0     640(SI)
-	VBROADCASTI128 80(AX)(CX*2), Y9
-	VPSRLVD        Y0, Y9, Y9
-	VPAND          Y1, Y9, Y9
-	VPBROADCASTD   76(AX)(CX*2), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const6<>+0(SB), Y10, Y10
-	VPOR           Y10, Y9, Y9
-	VPMADDUBSW     Y7, Y9, Y9
-	VBROADCASTI128 80(AX)(DI*1), Y10
-	VPSRLVD        Y0, Y10, Y10
-	VPAND          Y1, Y10, Y10
-	VPBROADCASTD   76(AX)(DI*1), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const6<>+0(SB), Y11, Y11
-	VPOR           Y11, Y10, Y10
-	VPMADDUBSW     Y7, Y10, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y11
-	VPALIGNR       $0x08, Y9, Y10, Y9
-	VPADDW         Y11, Y9, Y9
-	VSHUFPS        $0x88, Y9, Y8, Y10
-	VSHUFPS        $0xdd, Y9, Y8, Y8
-	VPADDW         Y10, Y8, Y8
-	VPMADDWD       const2<>+0(SB), Y8, Y8
-	VBROADCASTI128 80(R8), Y9
-	VPSRLVD        Y0, Y9, Y9
-	VPAND          Y1, Y9, Y9
-	VPBROADCASTD   76(R8), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const6<>+0(SB), Y10, Y10
-	VPOR           Y10, Y9, Y9
-	VPMADDUBSW     Y7, Y9, Y9
-	PREFETCHT0     704(SI)
-	VBROADCASTI128 80(R8)(CX*1), Y10
-	VPSRLVD        Y0, Y10, Y10
-	VPAND          Y1, Y10, Y10
-	VPBROADCASTD   76(R8)(CX*1), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const6<>+0(SB), Y11, Y11
-	VPOR           Y11, Y10, Y10
-	VPMADDUBSW     Y7, Y10, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y11
-	VPALIGNR       $0x08, Y9, Y10, Y9
-	VPADDW         Y11, Y9, Y9
-	VBROADCASTI128 80(R8)(CX*2), Y10
-	VPSRLVD        Y0, Y10, Y10
-	VPAND          Y1, Y10, Y10
-	VPBROADCASTD   76(R8)(CX*2), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const6<>+0(SB), Y11, Y11
-	VPOR           Y11, Y10, Y10
-	VPMADDUBSW     Y7, Y10, Y10
-	VBROADCASTI128 80(R8)(DI*1), Y11
-	VPSRLVD        Y0, Y11, Y11
+	VPMADDUBSW     Y5, Y7, Y7
+	VPMADDUBSW     Y6, Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	PREFETCHT0     448(SI)
+	VMOVDQU        56(AX)(CX*1), X8
+	VINSERTI128    $0x01, 56(R8)(CX*1), Y8, Y8
+	VPSRLD         $0x04, Y8, Y9
+	VPAND          Y0, Y8, Y8
+	VPAND          Y0, Y9, Y9
+	VPBROADCASTD   52(AX)(CX*1), Y10
+	VPBROADCASTD   52(R8)(CX*1), Y11
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPSHUFB        const6<>+0(SB), Y10, Y11
 	VPAND          Y1, Y11, Y11
-	VPBROADCASTD   76(R8)(DI*1), Y12
-	VPSHUFB        Y3, Y12, Y12
-	VPAND          Y2, Y12, Y12
-	VPCMPEQB       Y2, Y12, Y12
-	VPAND          const6<>+0(SB), Y12, Y12
-	VPOR           Y12, Y11, Y11
-	VPMADDUBSW     Y7, Y11, Y7
-	VPBLENDD       $0xcc, Y7, Y10, Y11
-	VPALIGNR       $0x08, Y10, Y7, Y7
-	VPADDW         Y11, Y7, Y7
-	VSHUFPS        $0x88, Y7, Y9, Y10
-	VSHUFPS        $0xdd, Y7, Y9, Y7
-	VPADDW         Y10, Y7, Y7
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const8<>+0(SB), Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VPSHUFB        const7<>+0(SB), Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const8<>+0(SB), Y10, Y10
+	VPOR           Y10, Y9, Y9
+	VPMADDUBSW     Y5, Y8, Y8
+	VPMADDUBSW     Y6, Y9, Y9
+	VPADDW         Y9, Y8, Y8
+	VPBLENDD       $0xcc, Y8, Y7, Y9
+	VPALIGNR       $0x08, Y7, Y8, Y7
+	VPADDW         Y9, Y7, Y7
 	VPMADDWD       const2<>+0(SB), Y7, Y7
-	VPBLENDD       $0xf0, Y7, Y8, Y9
-	VPERM2I128     $0x21, Y7, Y8, Y7
-	VPADDD         Y9, Y7, Y7
-	VCVTDQ2PS      Y7, Y7
-	VBROADCASTSS   96(BX), Y8
-	VMULPS         Y5, Y8, Y8
-	VFMADD231PS    Y8, Y7, Y4
-	VBROADCASTSS   112(BX), Y5
-	VFMADD231PS    Y5, Y6, Y4
+	PREFETCHT0     512(SI)
+	VMOVDQU        56(AX)(CX*2), X8
+	VINSERTI128    $0x01, 56(R8)(CX*2), Y8, Y8
+	VPSRLD         $0x04, Y8, Y9
+	VPAND          Y0, Y8, Y8
+	VPAND          Y0, Y9, Y9
+	VPBROADCASTD   52(AX)(CX*2), Y10
+	VPBROADCASTD   52(R8)(CX*2), Y11
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPSHUFB        const6<>+0(SB), Y10, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const8<>+0(SB), Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VPSHUFB        const7<>+0(SB), Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const8<>+0(SB), Y10, Y10
+	VPOR           Y10, Y9, Y9
+	VPMADDUBSW     Y5, Y8, Y8
+	VPMADDUBSW     Y6, Y9, Y9
+	VPADDW         Y9, Y8, Y8
+	VMOVDQU        56(AX)(DI*1), X9
+	VINSERTI128    $0x01, 56(R8)(DI*1), Y9, Y9
+	VPSRLD         $0x04, Y9, Y10
+	VPAND          Y0, Y9, Y9
+	VPAND          Y0, Y10, Y10
+	VPBROADCASTD   52(AX)(DI*1), Y11
+	VPBROADCASTD   52(R8)(DI*1), Y12
+	VPBLENDD       $0xf0, Y12, Y11, Y11
+	VPSHUFB        const6<>+0(SB), Y11, Y12
+	VPAND          Y1, Y12, Y12
+	VPCMPEQB       Y1, Y12, Y12
+	VPAND          const8<>+0(SB), Y12, Y12
+	VPOR           Y12, Y9, Y9
+	VPSHUFB        const7<>+0(SB), Y11, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const8<>+0(SB), Y11, Y11
+	VPOR           Y11, Y10, Y10
+	VPMADDUBSW     Y5, Y9, Y5
+	VPMADDUBSW     Y6, Y10, Y6
+	VPADDW         Y6, Y5, Y5
+	VPBLENDD       $0xcc, Y5, Y8, Y6
+	VPALIGNR       $0x08, Y8, Y5, Y5
+	VPADDW         Y6, Y5, Y5
+	VPMADDWD       const2<>+0(SB), Y5, Y5
+	VSHUFPS        $0x88, Y5, Y7, Y6
+	VSHUFPS        $0xdd, Y5, Y7, Y5
+	VPADDD         Y6, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VBROADCASTSS   64(BX), Y6
+	VMULPS         Y3, Y6, Y6
+	VFMADD231PS    Y6, Y5, Y2
+	VBROADCASTSS   80(BX), Y3
+	VFMADD231PS    Y3, Y4, Y2
+	VMOVD          72(AX), X3
+	VPINSRD        $0x01, 72(AX)(CX*1), X3, X3
+	VPINSRD        $0x02, 72(AX)(CX*2), X3, X3
+	VPINSRD        $0x03, 72(AX)(DI*1), X3, X3
+	VMOVD          72(R8), X4
+	VPINSRD        $0x01, 72(R8)(CX*1), X4, X4
+	VPINSRD        $0x02, 72(R8)(CX*2), X4, X4
+	VPINSRD        $0x03, 72(R8)(DI*1), X4, X4
+	VINSERTI128    $0x01, X4, Y3, Y3
+	VPSHUFB        const3<>+0(SB), Y3, Y3
+	VPERMQ         $0xd8, Y3, Y3
+	VEXTRACTI128   $0x01, Y3, X4
+	VCVTPH2PS      X4, Y4
+	VCVTPH2PS      X3, Y3
+	VBROADCASTI128 96(DX), Y5
+	VBROADCASTI128 112(DX), Y6
+	PREFETCHT0     576(SI)
+	VMOVDQU        80(AX), X7
+	VINSERTI128    $0x01, 80(R8), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPBROADCASTD   76(AX), Y9
+	VPBROADCASTD   76(R8), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPSHUFB        const6<>+0(SB), Y9, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const8<>+0(SB), Y10, Y10
+	VPOR           Y10, Y7, Y7
+	VPSHUFB        const7<>+0(SB), Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const8<>+0(SB), Y9, Y9
+	VPOR           Y9, Y8, Y8
+	VPMADDUBSW     Y5, Y7, Y7
+	VPMADDUBSW     Y6, Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	PREFETCHT0     640(SI)
+	VMOVDQU        80(AX)(CX*1), X8
+	VINSERTI128    $0x01, 80(R8)(CX*1), Y8, Y8
+	VPSRLD         $0x04, Y8, Y9
+	VPAND          Y0, Y8, Y8
+	VPAND          Y0, Y9, Y9
+	VPBROADCASTD   76(AX)(CX*1), Y10
+	VPBROADCASTD   76(R8)(CX*1), Y11
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPSHUFB        const6<>+0(SB), Y10, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const8<>+0(SB), Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VPSHUFB        const7<>+0(SB), Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const8<>+0(SB), Y10, Y10
+	VPOR           Y10, Y9, Y9
+	VPMADDUBSW     Y5, Y8, Y8
+	VPMADDUBSW     Y6, Y9, Y9
+	VPADDW         Y9, Y8, Y8
+	VPBLENDD       $0xcc, Y8, Y7, Y9
+	VPALIGNR       $0x08, Y7, Y8, Y7
+	VPADDW         Y9, Y7, Y7
+	VPMADDWD       const2<>+0(SB), Y7, Y7
+	PREFETCHT0     704(SI)
+	VMOVDQU        80(AX)(CX*2), X8
+	VINSERTI128    $0x01, 80(R8)(CX*2), Y8, Y8
+	VPSRLD         $0x04, Y8, Y9
+	VPAND          Y0, Y8, Y8
+	VPAND          Y0, Y9, Y9
+	VPBROADCASTD   76(AX)(CX*2), Y10
+	VPBROADCASTD   76(R8)(CX*2), Y11
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPSHUFB        const6<>+0(SB), Y10, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const8<>+0(SB), Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VPSHUFB        const7<>+0(SB), Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const8<>+0(SB), Y10, Y10
+	VPOR           Y10, Y9, Y9
+	VPMADDUBSW     Y5, Y8, Y8
+	VPMADDUBSW     Y6, Y9, Y9
+	VPADDW         Y9, Y8, Y8
+	VMOVDQU        80(AX)(DI*1), X9
+	VINSERTI128    $0x01, 80(R8)(DI*1), Y9, Y9
+	VPSRLD         $0x04, Y9, Y10
+	VPAND          Y0, Y9, Y9
+	VPAND          Y0, Y10, Y10
+	VPBROADCASTD   76(AX)(DI*1), Y11
+	VPBROADCASTD   76(R8)(DI*1), Y12
+	VPBLENDD       $0xf0, Y12, Y11, Y11
+	VPSHUFB        const6<>+0(SB), Y11, Y12
+	VPAND          Y1, Y12, Y12
+	VPCMPEQB       Y1, Y12, Y12
+	VPAND          const8<>+0(SB), Y12, Y12
+	VPOR           Y12, Y9, Y9
+	VPSHUFB        const7<>+0(SB), Y11, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const8<>+0(SB), Y11, Y11
+	VPOR           Y11, Y10, Y10
+	VPMADDUBSW     Y5, Y9, Y5
+	VPMADDUBSW     Y6, Y10, Y6
+	VPADDW         Y6, Y5, Y5
+	VPBLENDD       $0xcc, Y5, Y8, Y6
+	VPALIGNR       $0x08, Y8, Y5, Y5
+	VPADDW         Y6, Y5, Y5
+	VPMADDWD       const2<>+0(SB), Y5, Y5
+	VSHUFPS        $0x88, Y5, Y7, Y6
+	VSHUFPS        $0xdd, Y5, Y7, Y5
+	VPADDD         Y6, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VBROADCASTSS   96(BX), Y6
+	VMULPS         Y3, Y6, Y6
+	VFMADD231PS    Y6, Y5, Y2
+	VBROADCASTSS   112(BX), Y3
+	VFMADD231PS    Y3, Y4, Y2
 	ADDQ           $0x60, AX
 	ADDQ           $0x60, R8
 	ADDQ           $0x00000300, SI
@@ -2380,133 +2207,126 @@ rest:
 	JEQ  end
 
 loop:
-	VMOVD          (AX), X5
-	VPINSRD        $0x01, (AX)(CX*1), X5, X5
-	VPINSRD        $0x02, (AX)(CX*2), X5, X5
-	VPINSRD        $0x03, (AX)(DI*1), X5, X5
-	VMOVD          (R8), X6
-	VPINSRD        $0x01, (R8)(CX*1), X6, X6
-	VPINSRD        $0x02, (R8)(CX*2), X6, X6
-	VPINSRD        $0x03, (R8)(DI*1), X6, X6
-	VINSERTI128    $0x01, X6, Y5, Y5
-	VPSHUFB        const3<>+0(SB), Y5, Y5
-	VPERMQ         $0xd8, Y5, Y5
-	VEXTRACTI128   $0x01, Y5, X6
-	VCVTPH2PS      X6, Y6
-	VCVTPH2PS      X5, Y5
-	VMOVDQU        (DX), Y7
+	VMOVD          (AX), X3
+	VPINSRD        $0x01, (AX)(CX*1), X3, X3
+	VPINSRD        $0x02, (AX)(CX*2), X3, X3
+	VPINSRD        $0x03, (AX)(DI*1), X3, X3
+	VMOVD          (R8), X4
+	VPINSRD        $0x01, (R8)(CX*1), X4, X4
+	VPINSRD        $0x02, (R8)(CX*2), X4, X4
+	VPINSRD        $0x03, (R8)(DI*1), X4, X4
+	VINSERTI128    $0x01, X4, Y3, Y3
+	VPSHUFB        const3<>+0(SB), Y3, Y3
+	VPERMQ         $0xd8, Y3, Y3
+	VEXTRACTI128   $0x01, Y3, X4
+	VCVTPH2PS      X4, Y4
+	VCVTPH2PS      X3, Y3
+	VBROADCASTI128 (DX), Y5
+	VBROADCASTI128 16(DX), Y6
 	PREFETCHT0     (SI)
-	VBROADCASTI128 8(AX), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
+	VMOVDQU        8(AX), X7
+	VINSERTI128    $0x01, 8(R8), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
 	VPBROADCASTD   4(AX), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const6<>+0(SB), Y9, Y9
-	VPOR           Y9, Y8, Y8
-	VPMADDUBSW     Y7, Y8, Y8
-	VBROADCASTI128 8(AX)(CX*1), Y9
-	VPSRLVD        Y0, Y9, Y9
-	VPAND          Y1, Y9, Y9
-	VPBROADCASTD   4(AX)(CX*1), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const6<>+0(SB), Y10, Y10
-	VPOR           Y10, Y9, Y9
-	VPMADDUBSW     Y7, Y9, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y10
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDW         Y10, Y8, Y8
-	PREFETCHT0     64(SI)
-	VBROADCASTI128 8(AX)(CX*2), Y9
-	VPSRLVD        Y0, Y9, Y9
-	VPAND          Y1, Y9, Y9
-	VPBROADCASTD   4(AX)(CX*2), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const6<>+0(SB), Y10, Y10
-	VPOR           Y10, Y9, Y9
-	VPMADDUBSW     Y7, Y9, Y9
-	VBROADCASTI128 8(AX)(DI*1), Y10
-	VPSRLVD        Y0, Y10, Y10
-	VPAND          Y1, Y10, Y10
-	VPBROADCASTD   4(AX)(DI*1), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const6<>+0(SB), Y11, Y11
-	VPOR           Y11, Y10, Y10
-	VPMADDUBSW     Y7, Y10, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y11
-	VPALIGNR       $0x08, Y9, Y10, Y9
-	VPADDW         Y11, Y9, Y9
-	VSHUFPS        $0x88, Y9, Y8, Y10
-	VSHUFPS        $0xdd, Y9, Y8, Y8
-	VPADDW         Y10, Y8, Y8
-	VPMADDWD       const2<>+0(SB), Y8, Y8
-	VBROADCASTI128 8(R8), Y9
-	VPSRLVD        Y0, Y9, Y9
-	VPAND          Y1, Y9, Y9
 	VPBROADCASTD   4(R8), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const6<>+0(SB), Y10, Y10
-	VPOR           Y10, Y9, Y9
-	VPMADDUBSW     Y7, Y9, Y9
-	PREFETCHT0     128(SI)
-	VBROADCASTI128 8(R8)(CX*1), Y10
-	VPSRLVD        Y0, Y10, Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPSHUFB        const6<>+0(SB), Y9, Y10
 	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const8<>+0(SB), Y10, Y10
+	VPOR           Y10, Y7, Y7
+	VPSHUFB        const7<>+0(SB), Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const8<>+0(SB), Y9, Y9
+	VPOR           Y9, Y8, Y8
+	VPMADDUBSW     Y5, Y7, Y7
+	VPMADDUBSW     Y6, Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	PREFETCHT0     64(SI)
+	VMOVDQU        8(AX)(CX*1), X8
+	VINSERTI128    $0x01, 8(R8)(CX*1), Y8, Y8
+	VPSRLD         $0x04, Y8, Y9
+	VPAND          Y0, Y8, Y8
+	VPAND          Y0, Y9, Y9
+	VPBROADCASTD   4(AX)(CX*1), Y10
 	VPBROADCASTD   4(R8)(CX*1), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const6<>+0(SB), Y11, Y11
-	VPOR           Y11, Y10, Y10
-	VPMADDUBSW     Y7, Y10, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y11
-	VPALIGNR       $0x08, Y9, Y10, Y9
-	VPADDW         Y11, Y9, Y9
-	VBROADCASTI128 8(R8)(CX*2), Y10
-	VPSRLVD        Y0, Y10, Y10
-	VPAND          Y1, Y10, Y10
-	VPBROADCASTD   4(R8)(CX*2), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const6<>+0(SB), Y11, Y11
-	VPOR           Y11, Y10, Y10
-	VPMADDUBSW     Y7, Y10, Y10
-	VBROADCASTI128 8(R8)(DI*1), Y11
-	VPSRLVD        Y0, Y11, Y11
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPSHUFB        const6<>+0(SB), Y10, Y11
 	VPAND          Y1, Y11, Y11
-	VPBROADCASTD   4(R8)(DI*1), Y12
-	VPSHUFB        Y3, Y12, Y12
-	VPAND          Y2, Y12, Y12
-	VPCMPEQB       Y2, Y12, Y12
-	VPAND          const6<>+0(SB), Y12, Y12
-	VPOR           Y12, Y11, Y11
-	VPMADDUBSW     Y7, Y11, Y7
-	VPBLENDD       $0xcc, Y7, Y10, Y11
-	VPALIGNR       $0x08, Y10, Y7, Y7
-	VPADDW         Y11, Y7, Y7
-	VSHUFPS        $0x88, Y7, Y9, Y10
-	VSHUFPS        $0xdd, Y7, Y9, Y7
-	VPADDW         Y10, Y7, Y7
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const8<>+0(SB), Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VPSHUFB        const7<>+0(SB), Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const8<>+0(SB), Y10, Y10
+	VPOR           Y10, Y9, Y9
+	VPMADDUBSW     Y5, Y8, Y8
+	VPMADDUBSW     Y6, Y9, Y9
+	VPADDW         Y9, Y8, Y8
+	VPBLENDD       $0xcc, Y8, Y7, Y9
+	VPALIGNR       $0x08, Y7, Y8, Y7
+	VPADDW         Y9, Y7, Y7
 	VPMADDWD       const2<>+0(SB), Y7, Y7
-	VPBLENDD       $0xf0, Y7, Y8, Y9
-	VPERM2I128     $0x21, Y7, Y8, Y7
-	VPADDD         Y9, Y7, Y7
-	VCVTDQ2PS      Y7, Y7
-	VBROADCASTSS   (BX), Y8
-	VMULPS         Y5, Y8, Y8
-	VFMADD231PS    Y8, Y7, Y4
-	VBROADCASTSS   16(BX), Y5
-	VFMADD231PS    Y5, Y6, Y4
+	PREFETCHT0     128(SI)
+	VMOVDQU        8(AX)(CX*2), X8
+	VINSERTI128    $0x01, 8(R8)(CX*2), Y8, Y8
+	VPSRLD         $0x04, Y8, Y9
+	VPAND          Y0, Y8, Y8
+	VPAND          Y0, Y9, Y9
+	VPBROADCASTD   4(AX)(CX*2), Y10
+	VPBROADCASTD   4(R8)(CX*2), Y11
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPSHUFB        const6<>+0(SB), Y10, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const8<>+0(SB), Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VPSHUFB        const7<>+0(SB), Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const8<>+0(SB), Y10, Y10
+	VPOR           Y10, Y9, Y9
+	VPMADDUBSW     Y5, Y8, Y8
+	VPMADDUBSW     Y6, Y9, Y9
+	VPADDW         Y9, Y8, Y8
+	VMOVDQU        8(AX)(DI*1), X9
+	VINSERTI128    $0x01, 8(R8)(DI*1), Y9, Y9
+	VPSRLD         $0x04, Y9, Y10
+	VPAND          Y0, Y9, Y9
+	VPAND          Y0, Y10, Y10
+	VPBROADCASTD   4(AX)(DI*1), Y11
+	VPBROADCASTD   4(R8)(DI*1), Y12
+	VPBLENDD       $0xf0, Y12, Y11, Y11
+	VPSHUFB        const6<>+0(SB), Y11, Y12
+	VPAND          Y1, Y12, Y12
+	VPCMPEQB       Y1, Y12, Y12
+	VPAND          const8<>+0(SB), Y12, Y12
+	VPOR           Y12, Y9, Y9
+	VPSHUFB        const7<>+0(SB), Y11, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const8<>+0(SB), Y11, Y11
+	VPOR           Y11, Y10, Y10
+	VPMADDUBSW     Y5, Y9, Y5
+	VPMADDUBSW     Y6, Y10, Y6
+	VPADDW         Y6, Y5, Y5
+	VPBLENDD       $0xcc, Y5, Y8, Y6
+	VPALIGNR       $0x08, Y8, Y5, Y5
+	VPADDW         Y6, Y5, Y5
+	VPMADDWD       const2<>+0(SB), Y5, Y5
+	VSHUFPS        $0x88, Y5, Y7, Y6
+	VSHUFPS        $0xdd, Y5, Y7, Y5
+	VPADDD         Y6, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VBROADCASTSS   (BX), Y6
+	VMULPS         Y3, Y6, Y6
+	VFMADD231PS    Y6, Y5, Y2
+	VBROADCASTSS   16(BX), Y3
+	VFMADD231PS    Y3, Y4, Y2
 	ADDQ           $0x18, AX
 	ADDQ           $0x18, R8
 	ADDQ           $0x000000c0, SI
@@ -2517,7 +2337,7 @@ loop:
 
 end:
 	MOVQ    dst+0(FP), AX
-	VMOVUPS Y4, (AX)
+	VMOVUPS Y2, (AX)
 	VZEROUPPER
 	RET
 
@@ -2561,7 +2381,7 @@ loop:
 	VPSHUFB        Y3, Y5, Y5
 	VPAND          Y2, Y5, Y5
 	VPCMPEQB       Y2, Y5, Y5
-	VPAND          const6<>+0(SB), Y5, Y5
+	VPAND          const8<>+0(SB), Y5, Y5
 	VPOR           Y5, Y4, Y4
 	VBROADCASTI128 8(AX)(CX*1), Y5
 	VPSRLVD        Y0, Y5, Y5
@@ -2570,7 +2390,7 @@ loop:
 	VPSHUFB        Y3, Y6, Y6
 	VPAND          Y2, Y6, Y6
 	VPCMPEQB       Y2, Y6, Y6
-	VPAND          const6<>+0(SB), Y6, Y6
+	VPAND          const8<>+0(SB), Y6, Y6
 	VPOR           Y6, Y5, Y5
 	VBROADCASTI128 8(AX)(CX*2), Y6
 	VPSRLVD        Y0, Y6, Y6
@@ -2579,7 +2399,7 @@ loop:
 	VPSHUFB        Y3, Y7, Y7
 	VPAND          Y2, Y7, Y7
 	VPCMPEQB       Y2, Y7, Y7
-	VPAND          const6<>+0(SB), Y7, Y7
+	VPAND          const8<>+0(SB), Y7, Y7
 	VPOR           Y7, Y6, Y6
 	VBROADCASTI128 8(AX)(DI*1), Y7
 	VPSRLVD        Y0, Y7, Y7
@@ -2588,7 +2408,7 @@ loop:
 	VPSHUFB        Y3, Y8, Y8
 	VPAND          Y2, Y8, Y8
 	VPCMPEQB       Y2, Y8, Y8
-	VPAND          const6<>+0(SB), Y8, Y8
+	VPAND          const8<>+0(SB), Y8, Y8
 	VPOR           Y8, Y7, Y7
 	VPUNPCKLDQ     Y5, Y4, Y9
 	VPUNPCKLDQ     Y7, Y6, Y10
@@ -2605,7 +2425,7 @@ loop:
 	VPSHUFB        Y3, Y7, Y7
 	VPAND          Y2, Y7, Y7
 	VPCMPEQB       Y2, Y7, Y7
-	VPAND          const6<>+0(SB), Y7, Y7
+	VPAND          const8<>+0(SB), Y7, Y7
 	VPOR           Y7, Y6, Y6
 	VBROADCASTI128 8(R8)(CX*1), Y7
 	VPSRLVD        Y0, Y7, Y7
@@ -2614,7 +2434,7 @@ loop:
 	VPSHUFB        Y3, Y10, Y10
 	VPAND          Y2, Y10, Y10
 	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const6<>+0(SB), Y10, Y10
+	VPAND          const8<>+0(SB), Y10, Y10
 	VPOR           Y10, Y7, Y7
 	VBROADCASTI128 8(R8)(CX*2), Y10
 	VPSRLVD        Y0, Y10, Y10
@@ -2623,7 +2443,7 @@ loop:
 	VPSHUFB        Y3, Y11, Y11
 	VPAND          Y2, Y11, Y11
 	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const6<>+0(SB), Y11, Y11
+	VPAND          const8<>+0(SB), Y11, Y11
 	VPOR           Y11, Y10, Y10
 	VBROADCASTI128 8(R8)(DI*1), Y11
 	VPSRLVD        Y0, Y11, Y11
@@ -2632,7 +2452,7 @@ loop:
 	VPSHUFB        Y3, Y12, Y12
 	VPAND          Y2, Y12, Y12
 	VPCMPEQB       Y2, Y12, Y12
-	VPAND          const6<>+0(SB), Y12, Y12
+	VPAND          const8<>+0(SB), Y12, Y12
 	VPOR           Y12, Y11, Y11
 	VPUNPCKLDQ     Y7, Y6, Y13
 	VPUNPCKLDQ     Y11, Y10, Y14
@@ -2696,71 +2516,71 @@ some:
 	VCVTPH2PS    X1, Y1
 	VMOVDQU      (DX), Y2
 	PREFETCHT0   (SI)
-	VMOVDQU      2(AX), Y3
-	VPSIGNB      Y3, Y2, Y4
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y4, Y3, Y4
-	VPMADDWD     const2<>+0(SB), Y4, Y4
+	VMOVDQU      2(AX), Y4
+	VPSIGNB      Y4, Y2, Y3
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y3, Y4, Y3
+	VPMADDWD     const2<>+0(SB), Y3, Y3
 	PREFETCHT0   64(SI)
-	VMOVDQU      2(AX)(CX*1), Y3
-	VPSIGNB      Y3, Y2, Y5
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y5, Y3, Y5
-	VPMADDWD     const2<>+0(SB), Y5, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	VMOVDQU      2(AX)(CX*2), Y3
-	VPSIGNB      Y3, Y2, Y5
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y5, Y3, Y5
-	VPMADDWD     const2<>+0(SB), Y5, Y5
+	VMOVDQU      2(AX)(CX*1), Y5
+	VPSIGNB      Y5, Y2, Y4
+	VPABSB       Y5, Y5
+	VPMADDUBSW   Y4, Y5, Y4
+	VPMADDWD     const2<>+0(SB), Y4, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
+	VMOVDQU      2(AX)(CX*2), Y5
+	VPSIGNB      Y5, Y2, Y4
+	VPABSB       Y5, Y5
+	VPMADDUBSW   Y4, Y5, Y4
+	VPMADDWD     const2<>+0(SB), Y4, Y4
 	PREFETCHT0   128(SI)
-	VMOVDQU      2(AX)(DI*1), Y3
-	VPSIGNB      Y3, Y2, Y6
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y6, Y3, Y6
-	VPMADDWD     const2<>+0(SB), Y6, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	VMOVDQU      2(R8), Y3
-	VPSIGNB      Y3, Y2, Y5
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y5, Y3, Y5
+	VMOVDQU      2(AX)(DI*1), Y6
+	VPSIGNB      Y6, Y2, Y5
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y5, Y6, Y5
 	VPMADDWD     const2<>+0(SB), Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y6, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y5, Y3, Y3
+	VMOVDQU      2(R8), Y5
+	VPSIGNB      Y5, Y2, Y4
+	VPABSB       Y5, Y5
+	VPMADDUBSW   Y4, Y5, Y4
+	VPMADDWD     const2<>+0(SB), Y4, Y4
 	PREFETCHT0   192(SI)
-	VMOVDQU      2(R8)(CX*1), Y3
-	VPSIGNB      Y3, Y2, Y6
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y6, Y3, Y6
-	VPMADDWD     const2<>+0(SB), Y6, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VMOVDQU      2(R8)(CX*2), Y3
-	VPSIGNB      Y3, Y2, Y6
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y6, Y3, Y6
-	VPMADDWD     const2<>+0(SB), Y6, Y6
+	VMOVDQU      2(R8)(CX*1), Y6
+	VPSIGNB      Y6, Y2, Y5
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y5, Y6, Y5
+	VPMADDWD     const2<>+0(SB), Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y6, Y4, Y4
+	VMOVDQU      2(R8)(CX*2), Y6
+	VPSIGNB      Y6, Y2, Y5
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y5, Y6, Y5
+	VPMADDWD     const2<>+0(SB), Y5, Y5
 	PREFETCHT0   256(SI)
-	VMOVDQU      2(R8)(DI*1), Y3
-	VPSIGNB      Y3, Y2, Y2
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y2, Y3, Y2
+	VMOVDQU      2(R8)(DI*1), Y6
+	VPSIGNB      Y6, Y2, Y2
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y2, Y6, Y2
 	VPMADDWD     const2<>+0(SB), Y2, Y2
-	VPBLENDD     $0xcc, Y2, Y6, Y3
-	VPALIGNR     $0x08, Y6, Y2, Y2
-	VPADDD       Y3, Y2, Y2
-	VSHUFPS      $0x88, Y2, Y5, Y3
-	VSHUFPS      $0xdd, Y2, Y5, Y2
-	VPADDD       Y3, Y2, Y2
-	VPBLENDD     $0xf0, Y2, Y4, Y3
-	VPERM2I128   $0x21, Y2, Y4, Y2
-	VPADDD       Y3, Y2, Y2
+	VPBLENDD     $0xcc, Y2, Y5, Y6
+	VPALIGNR     $0x08, Y5, Y2, Y2
+	VPADDD       Y6, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y4, Y5
+	VSHUFPS      $0xdd, Y2, Y4, Y2
+	VPADDD       Y5, Y2, Y2
+	VPBLENDD     $0xf0, Y2, Y3, Y4
+	VPERM2I128   $0x21, Y2, Y3, Y2
+	VPADDD       Y4, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VBROADCASTSS (BX), Y3
 	VMULPS       Y1, Y3, Y3
@@ -2775,71 +2595,71 @@ some:
 	VPINSRW      $0x07, 34(R8)(DI*1), X1, X1
 	VCVTPH2PS    X1, Y1
 	VMOVDQU      32(DX), Y2
-	VMOVDQU      36(AX), Y3
-	VPSIGNB      Y3, Y2, Y4
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y4, Y3, Y4
-	VPMADDWD     const2<>+0(SB), Y4, Y4
+	VMOVDQU      36(AX), Y4
+	VPSIGNB      Y4, Y2, Y3
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y3, Y4, Y3
+	VPMADDWD     const2<>+0(SB), Y3, Y3
 	PREFETCHT0   320(SI)
-	VMOVDQU      36(AX)(CX*1), Y3
-	VPSIGNB      Y3, Y2, Y5
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y5, Y3, Y5
-	VPMADDWD     const2<>+0(SB), Y5, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	VMOVDQU      36(AX)(CX*2), Y3
-	VPSIGNB      Y3, Y2, Y5
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y5, Y3, Y5
-	VPMADDWD     const2<>+0(SB), Y5, Y5
+	VMOVDQU      36(AX)(CX*1), Y5
+	VPSIGNB      Y5, Y2, Y4
+	VPABSB       Y5, Y5
+	VPMADDUBSW   Y4, Y5, Y4
+	VPMADDWD     const2<>+0(SB), Y4, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
+	VMOVDQU      36(AX)(CX*2), Y5
+	VPSIGNB      Y5, Y2, Y4
+	VPABSB       Y5, Y5
+	VPMADDUBSW   Y4, Y5, Y4
+	VPMADDWD     const2<>+0(SB), Y4, Y4
 	PREFETCHT0   384(SI)
-	VMOVDQU      36(AX)(DI*1), Y3
-	VPSIGNB      Y3, Y2, Y6
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y6, Y3, Y6
-	VPMADDWD     const2<>+0(SB), Y6, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	VMOVDQU      36(R8), Y3
-	VPSIGNB      Y3, Y2, Y5
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y5, Y3, Y5
+	VMOVDQU      36(AX)(DI*1), Y6
+	VPSIGNB      Y6, Y2, Y5
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y5, Y6, Y5
 	VPMADDWD     const2<>+0(SB), Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y6, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y5, Y3, Y3
+	VMOVDQU      36(R8), Y5
+	VPSIGNB      Y5, Y2, Y4
+	VPABSB       Y5, Y5
+	VPMADDUBSW   Y4, Y5, Y4
+	VPMADDWD     const2<>+0(SB), Y4, Y4
 	PREFETCHT0   448(SI)
-	VMOVDQU      36(R8)(CX*1), Y3
-	VPSIGNB      Y3, Y2, Y6
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y6, Y3, Y6
-	VPMADDWD     const2<>+0(SB), Y6, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VMOVDQU      36(R8)(CX*2), Y3
-	VPSIGNB      Y3, Y2, Y6
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y6, Y3, Y6
-	VPMADDWD     const2<>+0(SB), Y6, Y6
+	VMOVDQU      36(R8)(CX*1), Y6
+	VPSIGNB      Y6, Y2, Y5
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y5, Y6, Y5
+	VPMADDWD     const2<>+0(SB), Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y6, Y4, Y4
+	VMOVDQU      36(R8)(CX*2), Y6
+	VPSIGNB      Y6, Y2, Y5
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y5, Y6, Y5
+	VPMADDWD     const2<>+0(SB), Y5, Y5
 	PREFETCHT0   512(SI)
-	VMOVDQU      36(R8)(DI*1), Y3
-	VPSIGNB      Y3, Y2, Y2
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y2, Y3, Y2
+	VMOVDQU      36(R8)(DI*1), Y6
+	VPSIGNB      Y6, Y2, Y2
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y2, Y6, Y2
 	VPMADDWD     const2<>+0(SB), Y2, Y2
-	VPBLENDD     $0xcc, Y2, Y6, Y3
-	VPALIGNR     $0x08, Y6, Y2, Y2
-	VPADDD       Y3, Y2, Y2
-	VSHUFPS      $0x88, Y2, Y5, Y3
-	VSHUFPS      $0xdd, Y2, Y5, Y2
-	VPADDD       Y3, Y2, Y2
-	VPBLENDD     $0xf0, Y2, Y4, Y3
-	VPERM2I128   $0x21, Y2, Y4, Y2
-	VPADDD       Y3, Y2, Y2
+	VPBLENDD     $0xcc, Y2, Y5, Y6
+	VPALIGNR     $0x08, Y5, Y2, Y2
+	VPADDD       Y6, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y4, Y5
+	VSHUFPS      $0xdd, Y2, Y4, Y2
+	VPADDD       Y5, Y2, Y2
+	VPBLENDD     $0xf0, Y2, Y3, Y4
+	VPERM2I128   $0x21, Y2, Y3, Y2
+	VPADDD       Y4, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VBROADCASTSS 32(BX), Y3
 	VMULPS       Y1, Y3, Y3
@@ -2855,70 +2675,70 @@ some:
 	VCVTPH2PS    X1, Y1
 	VMOVDQU      64(DX), Y2
 	PREFETCHT0   576(SI)
-	VMOVDQU      70(AX), Y3
-	VPSIGNB      Y3, Y2, Y4
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y4, Y3, Y4
+	VMOVDQU      70(AX), Y4
+	VPSIGNB      Y4, Y2, Y3
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y3, Y4, Y3
+	VPMADDWD     const2<>+0(SB), Y3, Y3
+	VMOVDQU      70(AX)(CX*1), Y5
+	VPSIGNB      Y5, Y2, Y4
+	VPABSB       Y5, Y5
+	VPMADDUBSW   Y4, Y5, Y4
 	VPMADDWD     const2<>+0(SB), Y4, Y4
-	VMOVDQU      70(AX)(CX*1), Y3
-	VPSIGNB      Y3, Y2, Y5
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y5, Y3, Y5
-	VPMADDWD     const2<>+0(SB), Y5, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
 	PREFETCHT0   640(SI)
-	VMOVDQU      70(AX)(CX*2), Y3
-	VPSIGNB      Y3, Y2, Y5
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y5, Y3, Y5
+	VMOVDQU      70(AX)(CX*2), Y5
+	VPSIGNB      Y5, Y2, Y4
+	VPABSB       Y5, Y5
+	VPMADDUBSW   Y4, Y5, Y4
+	VPMADDWD     const2<>+0(SB), Y4, Y4
+	VMOVDQU      70(AX)(DI*1), Y6
+	VPSIGNB      Y6, Y2, Y5
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y5, Y6, Y5
 	VPMADDWD     const2<>+0(SB), Y5, Y5
-	VMOVDQU      70(AX)(DI*1), Y3
-	VPSIGNB      Y3, Y2, Y6
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y6, Y3, Y6
-	VPMADDWD     const2<>+0(SB), Y6, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y6, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y5, Y3, Y3
 	PREFETCHT0   704(SI)
-	VMOVDQU      70(R8), Y3
-	VPSIGNB      Y3, Y2, Y5
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y5, Y3, Y5
+	VMOVDQU      70(R8), Y5
+	VPSIGNB      Y5, Y2, Y4
+	VPABSB       Y5, Y5
+	VPMADDUBSW   Y4, Y5, Y4
+	VPMADDWD     const2<>+0(SB), Y4, Y4
+	VMOVDQU      70(R8)(CX*1), Y6
+	VPSIGNB      Y6, Y2, Y5
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y5, Y6, Y5
 	VPMADDWD     const2<>+0(SB), Y5, Y5
-	VMOVDQU      70(R8)(CX*1), Y3
-	VPSIGNB      Y3, Y2, Y6
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y6, Y3, Y6
-	VPMADDWD     const2<>+0(SB), Y6, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y6, Y4, Y4
 	PREFETCHT0   768(SI)
-	VMOVDQU      70(R8)(CX*2), Y3
-	VPSIGNB      Y3, Y2, Y6
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y6, Y3, Y6
-	VPMADDWD     const2<>+0(SB), Y6, Y6
-	VMOVDQU      70(R8)(DI*1), Y3
-	VPSIGNB      Y3, Y2, Y2
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y2, Y3, Y2
+	VMOVDQU      70(R8)(CX*2), Y6
+	VPSIGNB      Y6, Y2, Y5
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y5, Y6, Y5
+	VPMADDWD     const2<>+0(SB), Y5, Y5
+	VMOVDQU      70(R8)(DI*1), Y6
+	VPSIGNB      Y6, Y2, Y2
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y2, Y6, Y2
 	VPMADDWD     const2<>+0(SB), Y2, Y2
-	VPBLENDD     $0xcc, Y2, Y6, Y3
-	VPALIGNR     $0x08, Y6, Y2, Y2
-	VPADDD       Y3, Y2, Y2
-	VSHUFPS      $0x88, Y2, Y5, Y3
-	VSHUFPS      $0xdd, Y2, Y5, Y2
-	VPADDD       Y3, Y2, Y2
-	VPBLENDD     $0xf0, Y2, Y4, Y3
-	VPERM2I128   $0x21, Y2, Y4, Y2
-	VPADDD       Y3, Y2, Y2
+	VPBLENDD     $0xcc, Y2, Y5, Y6
+	VPALIGNR     $0x08, Y5, Y2, Y2
+	VPADDD       Y6, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y4, Y5
+	VSHUFPS      $0xdd, Y2, Y4, Y2
+	VPADDD       Y5, Y2, Y2
+	VPBLENDD     $0xf0, Y2, Y3, Y4
+	VPERM2I128   $0x21, Y2, Y3, Y2
+	VPADDD       Y4, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VBROADCASTSS 64(BX), Y3
 	VMULPS       Y1, Y3, Y3
@@ -2934,70 +2754,70 @@ some:
 	VCVTPH2PS    X1, Y1
 	VMOVDQU      96(DX), Y2
 	PREFETCHT0   832(SI)
-	VMOVDQU      104(AX), Y3
-	VPSIGNB      Y3, Y2, Y4
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y4, Y3, Y4
+	VMOVDQU      104(AX), Y4
+	VPSIGNB      Y4, Y2, Y3
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y3, Y4, Y3
+	VPMADDWD     const2<>+0(SB), Y3, Y3
+	VMOVDQU      104(AX)(CX*1), Y5
+	VPSIGNB      Y5, Y2, Y4
+	VPABSB       Y5, Y5
+	VPMADDUBSW   Y4, Y5, Y4
 	VPMADDWD     const2<>+0(SB), Y4, Y4
-	VMOVDQU      104(AX)(CX*1), Y3
-	VPSIGNB      Y3, Y2, Y5
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y5, Y3, Y5
-	VPMADDWD     const2<>+0(SB), Y5, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
 	PREFETCHT0   896(SI)
-	VMOVDQU      104(AX)(CX*2), Y3
-	VPSIGNB      Y3, Y2, Y5
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y5, Y3, Y5
+	VMOVDQU      104(AX)(CX*2), Y5
+	VPSIGNB      Y5, Y2, Y4
+	VPABSB       Y5, Y5
+	VPMADDUBSW   Y4, Y5, Y4
+	VPMADDWD     const2<>+0(SB), Y4, Y4
+	VMOVDQU      104(AX)(DI*1), Y6
+	VPSIGNB      Y6, Y2, Y5
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y5, Y6, Y5
 	VPMADDWD     const2<>+0(SB), Y5, Y5
-	VMOVDQU      104(AX)(DI*1), Y3
-	VPSIGNB      Y3, Y2, Y6
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y6, Y3, Y6
-	VPMADDWD     const2<>+0(SB), Y6, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y6, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y5, Y3, Y3
 	PREFETCHT0   960(SI)
-	VMOVDQU      104(R8), Y3
-	VPSIGNB      Y3, Y2, Y5
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y5, Y3, Y5
+	VMOVDQU      104(R8), Y5
+	VPSIGNB      Y5, Y2, Y4
+	VPABSB       Y5, Y5
+	VPMADDUBSW   Y4, Y5, Y4
+	VPMADDWD     const2<>+0(SB), Y4, Y4
+	VMOVDQU      104(R8)(CX*1), Y6
+	VPSIGNB      Y6, Y2, Y5
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y5, Y6, Y5
 	VPMADDWD     const2<>+0(SB), Y5, Y5
-	VMOVDQU      104(R8)(CX*1), Y3
-	VPSIGNB      Y3, Y2, Y6
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y6, Y3, Y6
-	VPMADDWD     const2<>+0(SB), Y6, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y6, Y4, Y4
 	PREFETCHT0   1024(SI)
-	VMOVDQU      104(R8)(CX*2), Y3
-	VPSIGNB      Y3, Y2, Y6
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y6, Y3, Y6
-	VPMADDWD     const2<>+0(SB), Y6, Y6
-	VMOVDQU      104(R8)(DI*1), Y3
-	VPSIGNB      Y3, Y2, Y2
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y2, Y3, Y2
+	VMOVDQU      104(R8)(CX*2), Y6
+	VPSIGNB      Y6, Y2, Y5
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y5, Y6, Y5
+	VPMADDWD     const2<>+0(SB), Y5, Y5
+	VMOVDQU      104(R8)(DI*1), Y6
+	VPSIGNB      Y6, Y2, Y2
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y2, Y6, Y2
 	VPMADDWD     const2<>+0(SB), Y2, Y2
-	VPBLENDD     $0xcc, Y2, Y6, Y3
-	VPALIGNR     $0x08, Y6, Y2, Y2
-	VPADDD       Y3, Y2, Y2
-	VSHUFPS      $0x88, Y2, Y5, Y3
-	VSHUFPS      $0xdd, Y2, Y5, Y2
-	VPADDD       Y3, Y2, Y2
-	VPBLENDD     $0xf0, Y2, Y4, Y3
-	VPERM2I128   $0x21, Y2, Y4, Y2
-	VPADDD       Y3, Y2, Y2
+	VPBLENDD     $0xcc, Y2, Y5, Y6
+	VPALIGNR     $0x08, Y5, Y2, Y2
+	VPADDD       Y6, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y4, Y5
+	VSHUFPS      $0xdd, Y2, Y4, Y2
+	VPADDD       Y5, Y2, Y2
+	VPBLENDD     $0xf0, Y2, Y3, Y4
+	VPERM2I128   $0x21, Y2, Y3, Y2
+	VPADDD       Y4, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VBROADCASTSS 96(BX), Y3
 	VMULPS       Y1, Y3, Y3
@@ -3026,71 +2846,71 @@ loop:
 	VCVTPH2PS    X1, Y1
 	VMOVDQU      (DX), Y2
 	PREFETCHT0   (SI)
-	VMOVDQU      2(AX), Y3
-	VPSIGNB      Y3, Y2, Y4
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y4, Y3, Y4
-	VPMADDWD     const2<>+0(SB), Y4, Y4
+	VMOVDQU      2(AX), Y4
+	VPSIGNB      Y4, Y2, Y3
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y3, Y4, Y3
+	VPMADDWD     const2<>+0(SB), Y3, Y3
 	PREFETCHT0   64(SI)
-	VMOVDQU      2(AX)(CX*1), Y3
-	VPSIGNB      Y3, Y2, Y5
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y5, Y3, Y5
-	VPMADDWD     const2<>+0(SB), Y5, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	VMOVDQU      2(AX)(CX*2), Y3
-	VPSIGNB      Y3, Y2, Y5
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y5, Y3, Y5
-	VPMADDWD     const2<>+0(SB), Y5, Y5
+	VMOVDQU      2(AX)(CX*1), Y5
+	VPSIGNB      Y5, Y2, Y4
+	VPABSB       Y5, Y5
+	VPMADDUBSW   Y4, Y5, Y4
+	VPMADDWD     const2<>+0(SB), Y4, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
+	VMOVDQU      2(AX)(CX*2), Y5
+	VPSIGNB      Y5, Y2, Y4
+	VPABSB       Y5, Y5
+	VPMADDUBSW   Y4, Y5, Y4
+	VPMADDWD     const2<>+0(SB), Y4, Y4
 	PREFETCHT0   128(SI)
-	VMOVDQU      2(AX)(DI*1), Y3
-	VPSIGNB      Y3, Y2, Y6
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y6, Y3, Y6
-	VPMADDWD     const2<>+0(SB), Y6, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	VMOVDQU      2(R8), Y3
-	VPSIGNB      Y3, Y2, Y5
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y5, Y3, Y5
+	VMOVDQU      2(AX)(DI*1), Y6
+	VPSIGNB      Y6, Y2, Y5
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y5, Y6, Y5
 	VPMADDWD     const2<>+0(SB), Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y6, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y5, Y3, Y3
+	VMOVDQU      2(R8), Y5
+	VPSIGNB      Y5, Y2, Y4
+	VPABSB       Y5, Y5
+	VPMADDUBSW   Y4, Y5, Y4
+	VPMADDWD     const2<>+0(SB), Y4, Y4
 	PREFETCHT0   192(SI)
-	VMOVDQU      2(R8)(CX*1), Y3
-	VPSIGNB      Y3, Y2, Y6
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y6, Y3, Y6
-	VPMADDWD     const2<>+0(SB), Y6, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VMOVDQU      2(R8)(CX*2), Y3
-	VPSIGNB      Y3, Y2, Y6
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y6, Y3, Y6
-	VPMADDWD     const2<>+0(SB), Y6, Y6
+	VMOVDQU      2(R8)(CX*1), Y6
+	VPSIGNB      Y6, Y2, Y5
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y5, Y6, Y5
+	VPMADDWD     const2<>+0(SB), Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y6, Y4, Y4
+	VMOVDQU      2(R8)(CX*2), Y6
+	VPSIGNB      Y6, Y2, Y5
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y5, Y6, Y5
+	VPMADDWD     const2<>+0(SB), Y5, Y5
 	PREFETCHT0   256(SI)
-	VMOVDQU      2(R8)(DI*1), Y3
-	VPSIGNB      Y3, Y2, Y2
-	VPABSB       Y3, Y3
-	VPMADDUBSW   Y2, Y3, Y2
+	VMOVDQU      2(R8)(DI*1), Y6
+	VPSIGNB      Y6, Y2, Y2
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y2, Y6, Y2
 	VPMADDWD     const2<>+0(SB), Y2, Y2
-	VPBLENDD     $0xcc, Y2, Y6, Y3
-	VPALIGNR     $0x08, Y6, Y2, Y2
-	VPADDD       Y3, Y2, Y2
-	VSHUFPS      $0x88, Y2, Y5, Y3
-	VSHUFPS      $0xdd, Y2, Y5, Y2
-	VPADDD       Y3, Y2, Y2
-	VPBLENDD     $0xf0, Y2, Y4, Y3
-	VPERM2I128   $0x21, Y2, Y4, Y2
-	VPADDD       Y3, Y2, Y2
+	VPBLENDD     $0xcc, Y2, Y5, Y6
+	VPALIGNR     $0x08, Y5, Y2, Y2
+	VPADDD       Y6, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y4, Y5
+	VSHUFPS      $0xdd, Y2, Y4, Y2
+	VPADDD       Y5, Y2, Y2
+	VPBLENDD     $0xf0, Y2, Y3, Y4
+	VPERM2I128   $0x21, Y2, Y3, Y2
+	VPADDD       Y4, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VBROADCASTSS (BX), Y3
 	VMULPS       Y1, Y3, Y3
@@ -3193,418 +3013,374 @@ TEXT ·rowsIQ4_NLAVX2(SB), NOSPLIT, $0-48
 	LEAQ    (CX)(CX*2), DI
 	LEAQ    (AX)(CX*4), R8
 	VMOVDQU const0<>+0(SB), Y0
-	VMOVDQU const1<>+0(SB), Y1
-	VMOVDQU const7<>+0(SB), Y2
-	VPXOR   Y3, Y3, Y3
+	VMOVDQU const1<>+0(SB), Y0
+	VMOVDQU const9<>+0(SB), Y1
+	VPXOR   Y2, Y2, Y2
 
 some:
 	CMPQ           blocks+24(FP), $0x04
 	JLT            rest
-	VMOVD          (AX), X4
-	VPINSRW        $0x01, (AX)(CX*1), X4, X4
-	VPINSRW        $0x02, (AX)(CX*2), X4, X4
-	VPINSRW        $0x03, (AX)(DI*1), X4, X4
-	VPINSRW        $0x04, (R8), X4, X4
-	VPINSRW        $0x05, (R8)(CX*1), X4, X4
-	VPINSRW        $0x06, (R8)(CX*2), X4, X4
-	VPINSRW        $0x07, (R8)(DI*1), X4, X4
-	VCVTPH2PS      X4, Y4
-	VMOVDQU        (DX), Y5
+	VMOVD          (AX), X3
+	VPINSRW        $0x01, (AX)(CX*1), X3, X3
+	VPINSRW        $0x02, (AX)(CX*2), X3, X3
+	VPINSRW        $0x03, (AX)(DI*1), X3, X3
+	VPINSRW        $0x04, (R8), X3, X3
+	VPINSRW        $0x05, (R8)(CX*1), X3, X3
+	VPINSRW        $0x06, (R8)(CX*2), X3, X3
+	VPINSRW        $0x07, (R8)(DI*1), X3, X3
+	VCVTPH2PS      X3, Y3
+	VBROADCASTI128 (DX), Y4
+	VBROADCASTI128 16(DX), Y5
 	PREFETCHT0     (SI)
-	VBROADCASTI128 2(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y7
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y7, Y6, Y7
-	VPMADDWD       const2<>+0(SB), Y7, Y7
-	VBROADCASTI128 2(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y8
+	VMOVDQU        2(AX), X6
+	VINSERTI128    $0x01, 2(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
+	VPSIGNB        Y6, Y4, Y8
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y8, Y6, Y8
+	VPSIGNB        Y7, Y5, Y6
+	VPABSB         Y7, Y7
+	VPMADDUBSW     Y6, Y7, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y8, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 2(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y8
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y8, Y6, Y8
-	VPMADDWD       const2<>+0(SB), Y8, Y8
+	VPADDD         Y6, Y8, Y8
 	PREFETCHT0     64(SI)
-	VBROADCASTI128 2(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y9
+	VMOVDQU        2(AX)(CX*1), X6
+	VINSERTI128    $0x01, 2(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
+	VPSIGNB        Y6, Y4, Y9
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y9, Y6, Y9
+	VPSIGNB        Y7, Y5, Y6
+	VPABSB         Y7, Y7
+	VPMADDUBSW     Y6, Y7, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y9, Y9
+	VPADDD         Y6, Y9, Y9
 	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	VSHUFPS        $0x88, Y8, Y7, Y6
-	VSHUFPS        $0xdd, Y8, Y7, Y7
+	VPALIGNR       $0x08, Y8, Y9, Y7
 	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 2(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y8
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y8, Y6, Y8
-	VPMADDWD       const2<>+0(SB), Y8, Y8
-	VBROADCASTI128 2(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y9
+	VMOVDQU        2(AX)(CX*2), X6
+	VINSERTI128    $0x01, 2(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y8, Y1, Y8
+	VPSIGNB        Y6, Y4, Y9
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y9, Y6, Y9
+	VPSIGNB        Y8, Y5, Y6
+	VPABSB         Y8, Y8
+	VPMADDUBSW     Y6, Y8, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y9, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	VBROADCASTI128 2(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y9
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y9, Y6, Y9
-	VPMADDWD       const2<>+0(SB), Y9, Y9
+	VPADDD         Y6, Y9, Y9
 	PREFETCHT0     128(SI)
-	VBROADCASTI128 2(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y5
+	VMOVDQU        2(AX)(DI*1), X6
+	VINSERTI128    $0x01, 2(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y8, Y1, Y8
+	VPSIGNB        Y6, Y4, Y4
 	VPABSB         Y6, Y6
-	VPMADDUBSW     Y5, Y6, Y5
+	VPMADDUBSW     Y4, Y6, Y4
+	VPSIGNB        Y8, Y5, Y5
+	VPABSB         Y8, Y8
+	VPMADDUBSW     Y5, Y8, Y5
 	VPMADDWD       const2<>+0(SB), Y5, Y5
-	VPBLENDD       $0xcc, Y5, Y9, Y6
-	VPALIGNR       $0x08, Y9, Y5, Y5
-	VPADDD         Y6, Y5, Y5
-	VSHUFPS        $0x88, Y5, Y8, Y6
-	VSHUFPS        $0xdd, Y5, Y8, Y5
-	VPADDD         Y6, Y5, Y5
-	VPBLENDD       $0xf0, Y5, Y7, Y6
-	VPERM2I128     $0x21, Y5, Y7, Y5
-	VPADDD         Y6, Y5, Y5
-	VCVTDQ2PS      Y5, Y5
-	VBROADCASTSS   (BX), Y6
-	VMULPS         Y4, Y6, Y6
-	VFMADD231PS    Y6, Y5, Y3
-	VMOVD          18(AX), X4
-	VPINSRW        $0x01, 18(AX)(CX*1), X4, X4
-	VPINSRW        $0x02, 18(AX)(CX*2), X4, X4
-	VPINSRW        $0x03, 18(AX)(DI*1), X4, X4
-	VPINSRW        $0x04, 18(R8), X4, X4
-	VPINSRW        $0x05, 18(R8)(CX*1), X4, X4
-	VPINSRW        $0x06, 18(R8)(CX*2), X4, X4
-	VPINSRW        $0x07, 18(R8)(DI*1), X4, X4
-	VCVTPH2PS      X4, Y4
-	VMOVDQU        32(DX), Y5
-	VBROADCASTI128 20(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y7
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y7, Y6, Y7
-	VPMADDWD       const2<>+0(SB), Y7, Y7
-	VBROADCASTI128 20(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y8
+	VPMADDWD       const2<>+0(SB), Y4, Y4
+	VPADDD         Y5, Y4, Y4
+	VPBLENDD       $0xcc, Y4, Y9, Y5
+	VPALIGNR       $0x08, Y9, Y4, Y4
+	VPADDD         Y5, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y7, Y5
+	VSHUFPS        $0xdd, Y4, Y7, Y4
+	VPADDD         Y5, Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VBROADCASTSS   (BX), Y5
+	VMULPS         Y3, Y5, Y5
+	VFMADD231PS    Y5, Y4, Y2
+	VMOVD          18(AX), X3
+	VPINSRW        $0x01, 18(AX)(CX*1), X3, X3
+	VPINSRW        $0x02, 18(AX)(CX*2), X3, X3
+	VPINSRW        $0x03, 18(AX)(DI*1), X3, X3
+	VPINSRW        $0x04, 18(R8), X3, X3
+	VPINSRW        $0x05, 18(R8)(CX*1), X3, X3
+	VPINSRW        $0x06, 18(R8)(CX*2), X3, X3
+	VPINSRW        $0x07, 18(R8)(DI*1), X3, X3
+	VCVTPH2PS      X3, Y3
+	VBROADCASTI128 32(DX), Y4
+	VBROADCASTI128 48(DX), Y5
+	VMOVDQU        20(AX), X6
+	VINSERTI128    $0x01, 20(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
+	VPSIGNB        Y6, Y4, Y8
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y8, Y6, Y8
+	VPSIGNB        Y7, Y5, Y6
+	VPABSB         Y7, Y7
+	VPMADDUBSW     Y6, Y7, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y8, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDD         Y6, Y7, Y7
+	VPADDD         Y6, Y8, Y8
 	PREFETCHT0     192(SI)
-	VBROADCASTI128 20(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y8
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y8, Y6, Y8
-	VPMADDWD       const2<>+0(SB), Y8, Y8
-	VBROADCASTI128 20(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y9
+	VMOVDQU        20(AX)(CX*1), X6
+	VINSERTI128    $0x01, 20(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
+	VPSIGNB        Y6, Y4, Y9
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y9, Y6, Y9
+	VPSIGNB        Y7, Y5, Y6
+	VPABSB         Y7, Y7
+	VPMADDUBSW     Y6, Y7, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y9, Y9
+	VPADDD         Y6, Y9, Y9
 	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	VSHUFPS        $0x88, Y8, Y7, Y6
-	VSHUFPS        $0xdd, Y8, Y7, Y7
+	VPALIGNR       $0x08, Y8, Y9, Y7
 	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 20(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y8
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y8, Y6, Y8
-	VPMADDWD       const2<>+0(SB), Y8, Y8
-	VBROADCASTI128 20(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y9
+	VMOVDQU        20(AX)(CX*2), X6
+	VINSERTI128    $0x01, 20(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y8, Y1, Y8
+	VPSIGNB        Y6, Y4, Y9
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y9, Y6, Y9
+	VPSIGNB        Y8, Y5, Y6
+	VPABSB         Y8, Y8
+	VPMADDUBSW     Y6, Y8, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y9, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
+	VPADDD         Y6, Y9, Y9
 	PREFETCHT0     256(SI)
-	VBROADCASTI128 20(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y9
+	VMOVDQU        20(AX)(DI*1), X6
+	VINSERTI128    $0x01, 20(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y8, Y1, Y8
+	VPSIGNB        Y6, Y4, Y4
 	VPABSB         Y6, Y6
-	VPMADDUBSW     Y9, Y6, Y9
-	VPMADDWD       const2<>+0(SB), Y9, Y9
-	VBROADCASTI128 20(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y5
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y5, Y6, Y5
+	VPMADDUBSW     Y4, Y6, Y4
+	VPSIGNB        Y8, Y5, Y5
+	VPABSB         Y8, Y8
+	VPMADDUBSW     Y5, Y8, Y5
 	VPMADDWD       const2<>+0(SB), Y5, Y5
-	VPBLENDD       $0xcc, Y5, Y9, Y6
-	VPALIGNR       $0x08, Y9, Y5, Y5
-	VPADDD         Y6, Y5, Y5
-	VSHUFPS        $0x88, Y5, Y8, Y6
-	VSHUFPS        $0xdd, Y5, Y8, Y5
-	VPADDD         Y6, Y5, Y5
-	VPBLENDD       $0xf0, Y5, Y7, Y6
-	VPERM2I128     $0x21, Y5, Y7, Y5
-	VPADDD         Y6, Y5, Y5
-	VCVTDQ2PS      Y5, Y5
-	VBROADCASTSS   32(BX), Y6
-	VMULPS         Y4, Y6, Y6
-	VFMADD231PS    Y6, Y5, Y3
-	VMOVD          36(AX), X4
-	VPINSRW        $0x01, 36(AX)(CX*1), X4, X4
-	VPINSRW        $0x02, 36(AX)(CX*2), X4, X4
-	VPINSRW        $0x03, 36(AX)(DI*1), X4, X4
-	VPINSRW        $0x04, 36(R8), X4, X4
-	VPINSRW        $0x05, 36(R8)(CX*1), X4, X4
-	VPINSRW        $0x06, 36(R8)(CX*2), X4, X4
-	VPINSRW        $0x07, 36(R8)(DI*1), X4, X4
-	VCVTPH2PS      X4, Y4
-	VMOVDQU        64(DX), Y5
-	VBROADCASTI128 38(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y7
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y7, Y6, Y7
-	VPMADDWD       const2<>+0(SB), Y7, Y7
+	VPMADDWD       const2<>+0(SB), Y4, Y4
+	VPADDD         Y5, Y4, Y4
+	VPBLENDD       $0xcc, Y4, Y9, Y5
+	VPALIGNR       $0x08, Y9, Y4, Y4
+	VPADDD         Y5, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y7, Y5
+	VSHUFPS        $0xdd, Y4, Y7, Y4
+	VPADDD         Y5, Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VBROADCASTSS   32(BX), Y5
+	VMULPS         Y3, Y5, Y5
+	VFMADD231PS    Y5, Y4, Y2
+	VMOVD          36(AX), X3
+	VPINSRW        $0x01, 36(AX)(CX*1), X3, X3
+	VPINSRW        $0x02, 36(AX)(CX*2), X3, X3
+	VPINSRW        $0x03, 36(AX)(DI*1), X3, X3
+	VPINSRW        $0x04, 36(R8), X3, X3
+	VPINSRW        $0x05, 36(R8)(CX*1), X3, X3
+	VPINSRW        $0x06, 36(R8)(CX*2), X3, X3
+	VPINSRW        $0x07, 36(R8)(DI*1), X3, X3
+	VCVTPH2PS      X3, Y3
+	VBROADCASTI128 64(DX), Y4
+	VBROADCASTI128 80(DX), Y5
 	PREFETCHT0     320(SI)
-	VBROADCASTI128 38(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y8
+	VMOVDQU        38(AX), X6
+	VINSERTI128    $0x01, 38(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
+	VPSIGNB        Y6, Y4, Y8
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y8, Y6, Y8
+	VPSIGNB        Y7, Y5, Y6
+	VPABSB         Y7, Y7
+	VPMADDUBSW     Y6, Y7, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y8, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 38(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y8
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y8, Y6, Y8
-	VPMADDWD       const2<>+0(SB), Y8, Y8
-	VBROADCASTI128 38(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y9
+	VPADDD         Y6, Y8, Y8
+	VMOVDQU        38(AX)(CX*1), X6
+	VINSERTI128    $0x01, 38(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
+	VPSIGNB        Y6, Y4, Y9
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y9, Y6, Y9
+	VPSIGNB        Y7, Y5, Y6
+	VPABSB         Y7, Y7
+	VPMADDUBSW     Y6, Y7, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y9, Y9
+	VPADDD         Y6, Y9, Y9
 	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	VSHUFPS        $0x88, Y8, Y7, Y6
-	VSHUFPS        $0xdd, Y8, Y7, Y7
+	VPALIGNR       $0x08, Y8, Y9, Y7
 	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 38(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y8
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y8, Y6, Y8
-	VPMADDWD       const2<>+0(SB), Y8, Y8
 	PREFETCHT0     384(SI)
-	VBROADCASTI128 38(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y9
+	VMOVDQU        38(AX)(CX*2), X6
+	VINSERTI128    $0x01, 38(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y8, Y1, Y8
+	VPSIGNB        Y6, Y4, Y9
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y9, Y6, Y9
+	VPSIGNB        Y8, Y5, Y6
+	VPABSB         Y8, Y8
+	VPMADDUBSW     Y6, Y8, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y9, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	VBROADCASTI128 38(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y9
+	VPADDD         Y6, Y9, Y9
+	VMOVDQU        38(AX)(DI*1), X6
+	VINSERTI128    $0x01, 38(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y8, Y1, Y8
+	VPSIGNB        Y6, Y4, Y4
 	VPABSB         Y6, Y6
-	VPMADDUBSW     Y9, Y6, Y9
-	VPMADDWD       const2<>+0(SB), Y9, Y9
-	VBROADCASTI128 38(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y5
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y5, Y6, Y5
+	VPMADDUBSW     Y4, Y6, Y4
+	VPSIGNB        Y8, Y5, Y5
+	VPABSB         Y8, Y8
+	VPMADDUBSW     Y5, Y8, Y5
 	VPMADDWD       const2<>+0(SB), Y5, Y5
-	VPBLENDD       $0xcc, Y5, Y9, Y6
-	VPALIGNR       $0x08, Y9, Y5, Y5
-	VPADDD         Y6, Y5, Y5
-	VSHUFPS        $0x88, Y5, Y8, Y6
-	VSHUFPS        $0xdd, Y5, Y8, Y5
-	VPADDD         Y6, Y5, Y5
-	VPBLENDD       $0xf0, Y5, Y7, Y6
-	VPERM2I128     $0x21, Y5, Y7, Y5
-	VPADDD         Y6, Y5, Y5
-	VCVTDQ2PS      Y5, Y5
-	VBROADCASTSS   64(BX), Y6
-	VMULPS         Y4, Y6, Y6
-	VFMADD231PS    Y6, Y5, Y3
-	VMOVD          54(AX), X4
-	VPINSRW        $0x01, 54(AX)(CX*1), X4, X4
-	VPINSRW        $0x02, 54(AX)(CX*2), X4, X4
-	VPINSRW        $0x03, 54(AX)(DI*1), X4, X4
-	VPINSRW        $0x04, 54(R8), X4, X4
-	VPINSRW        $0x05, 54(R8)(CX*1), X4, X4
-	VPINSRW        $0x06, 54(R8)(CX*2), X4, X4
-	VPINSRW        $0x07, 54(R8)(DI*1), X4, X4
-	VCVTPH2PS      X4, Y4
-	VMOVDQU        96(DX), Y5
+	VPMADDWD       const2<>+0(SB), Y4, Y4
+	VPADDD         Y5, Y4, Y4
+	VPBLENDD       $0xcc, Y4, Y9, Y5
+	VPALIGNR       $0x08, Y9, Y4, Y4
+	VPADDD         Y5, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y7, Y5
+	VSHUFPS        $0xdd, Y4, Y7, Y4
+	VPADDD         Y5, Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VBROADCASTSS   64(BX), Y5
+	VMULPS         Y3, Y5, Y5
+	VFMADD231PS    Y5, Y4, Y2
+	VMOVD          54(AX), X3
+	VPINSRW        $0x01, 54(AX)(CX*1), X3, X3
+	VPINSRW        $0x02, 54(AX)(CX*2), X3, X3
+	VPINSRW        $0x03, 54(AX)(DI*1), X3, X3
+	VPINSRW        $0x04, 54(R8), X3, X3
+	VPINSRW        $0x05, 54(R8)(CX*1), X3, X3
+	VPINSRW        $0x06, 54(R8)(CX*2), X3, X3
+	VPINSRW        $0x07, 54(R8)(DI*1), X3, X3
+	VCVTPH2PS      X3, Y3
+	VBROADCASTI128 96(DX), Y4
+	VBROADCASTI128 112(DX), Y5
 	PREFETCHT0     448(SI)
-	VBROADCASTI128 56(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y7
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y7, Y6, Y7
-	VPMADDWD       const2<>+0(SB), Y7, Y7
-	VBROADCASTI128 56(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y8
+	VMOVDQU        56(AX), X6
+	VINSERTI128    $0x01, 56(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
+	VPSIGNB        Y6, Y4, Y8
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y8, Y6, Y8
+	VPSIGNB        Y7, Y5, Y6
+	VPABSB         Y7, Y7
+	VPMADDUBSW     Y6, Y7, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y8, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 56(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y8
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y8, Y6, Y8
-	VPMADDWD       const2<>+0(SB), Y8, Y8
-	VBROADCASTI128 56(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y9
+	VPADDD         Y6, Y8, Y8
+	VMOVDQU        56(AX)(CX*1), X6
+	VINSERTI128    $0x01, 56(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
+	VPSIGNB        Y6, Y4, Y9
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y9, Y6, Y9
+	VPSIGNB        Y7, Y5, Y6
+	VPABSB         Y7, Y7
+	VPMADDUBSW     Y6, Y7, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y9, Y9
+	VPADDD         Y6, Y9, Y9
 	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	VSHUFPS        $0x88, Y8, Y7, Y6
-	VSHUFPS        $0xdd, Y8, Y7, Y7
+	VPALIGNR       $0x08, Y8, Y9, Y7
 	VPADDD         Y6, Y7, Y7
 	PREFETCHT0     512(SI)
-	VBROADCASTI128 56(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y8
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y8, Y6, Y8
-	VPMADDWD       const2<>+0(SB), Y8, Y8
-	VBROADCASTI128 56(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y9
+	VMOVDQU        56(AX)(CX*2), X6
+	VINSERTI128    $0x01, 56(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y8, Y1, Y8
+	VPSIGNB        Y6, Y4, Y9
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y9, Y6, Y9
+	VPSIGNB        Y8, Y5, Y6
+	VPABSB         Y8, Y8
+	VPMADDUBSW     Y6, Y8, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y9, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	VBROADCASTI128 56(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y9
+	VPADDD         Y6, Y9, Y9
+	VMOVDQU        56(AX)(DI*1), X6
+	VINSERTI128    $0x01, 56(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y8, Y1, Y8
+	VPSIGNB        Y6, Y4, Y4
 	VPABSB         Y6, Y6
-	VPMADDUBSW     Y9, Y6, Y9
-	VPMADDWD       const2<>+0(SB), Y9, Y9
-	VBROADCASTI128 56(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y5
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y5, Y6, Y5
+	VPMADDUBSW     Y4, Y6, Y4
+	VPSIGNB        Y8, Y5, Y5
+	VPABSB         Y8, Y8
+	VPMADDUBSW     Y5, Y8, Y5
 	VPMADDWD       const2<>+0(SB), Y5, Y5
-	VPBLENDD       $0xcc, Y5, Y9, Y6
-	VPALIGNR       $0x08, Y9, Y5, Y5
-	VPADDD         Y6, Y5, Y5
-	VSHUFPS        $0x88, Y5, Y8, Y6
-	VSHUFPS        $0xdd, Y5, Y8, Y5
-	VPADDD         Y6, Y5, Y5
-	VPBLENDD       $0xf0, Y5, Y7, Y6
-	VPERM2I128     $0x21, Y5, Y7, Y5
-	VPADDD         Y6, Y5, Y5
-	VCVTDQ2PS      Y5, Y5
-	VBROADCASTSS   96(BX), Y6
-	VMULPS         Y4, Y6, Y6
-	VFMADD231PS    Y6, Y5, Y3
+	VPMADDWD       const2<>+0(SB), Y4, Y4
+	VPADDD         Y5, Y4, Y4
+	VPBLENDD       $0xcc, Y4, Y9, Y5
+	VPALIGNR       $0x08, Y9, Y4, Y4
+	VPADDD         Y5, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y7, Y5
+	VSHUFPS        $0xdd, Y4, Y7, Y4
+	VPADDD         Y5, Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VBROADCASTSS   96(BX), Y5
+	VMULPS         Y3, Y5, Y5
+	VFMADD231PS    Y5, Y4, Y2
 	ADDQ           $0x48, AX
 	ADDQ           $0x48, R8
 	ADDQ           $0x00000240, SI
@@ -3618,108 +3394,97 @@ rest:
 	JEQ  end
 
 loop:
-	VMOVD          (AX), X4
-	VPINSRW        $0x01, (AX)(CX*1), X4, X4
-	VPINSRW        $0x02, (AX)(CX*2), X4, X4
-	VPINSRW        $0x03, (AX)(DI*1), X4, X4
-	VPINSRW        $0x04, (R8), X4, X4
-	VPINSRW        $0x05, (R8)(CX*1), X4, X4
-	VPINSRW        $0x06, (R8)(CX*2), X4, X4
-	VPINSRW        $0x07, (R8)(DI*1), X4, X4
-	VCVTPH2PS      X4, Y4
-	VMOVDQU        (DX), Y5
+	VMOVD          (AX), X3
+	VPINSRW        $0x01, (AX)(CX*1), X3, X3
+	VPINSRW        $0x02, (AX)(CX*2), X3, X3
+	VPINSRW        $0x03, (AX)(DI*1), X3, X3
+	VPINSRW        $0x04, (R8), X3, X3
+	VPINSRW        $0x05, (R8)(CX*1), X3, X3
+	VPINSRW        $0x06, (R8)(CX*2), X3, X3
+	VPINSRW        $0x07, (R8)(DI*1), X3, X3
+	VCVTPH2PS      X3, Y3
+	VBROADCASTI128 (DX), Y4
+	VBROADCASTI128 16(DX), Y5
 	PREFETCHT0     (SI)
-	VBROADCASTI128 2(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y7
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y7, Y6, Y7
-	VPMADDWD       const2<>+0(SB), Y7, Y7
-	VBROADCASTI128 2(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y8
+	VMOVDQU        2(AX), X6
+	VINSERTI128    $0x01, 2(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
+	VPSIGNB        Y6, Y4, Y8
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y8, Y6, Y8
+	VPSIGNB        Y7, Y5, Y6
+	VPABSB         Y7, Y7
+	VPMADDUBSW     Y6, Y7, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y8, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 2(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y8
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y8, Y6, Y8
-	VPMADDWD       const2<>+0(SB), Y8, Y8
+	VPADDD         Y6, Y8, Y8
 	PREFETCHT0     64(SI)
-	VBROADCASTI128 2(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y9
+	VMOVDQU        2(AX)(CX*1), X6
+	VINSERTI128    $0x01, 2(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
+	VPSIGNB        Y6, Y4, Y9
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y9, Y6, Y9
+	VPSIGNB        Y7, Y5, Y6
+	VPABSB         Y7, Y7
+	VPMADDUBSW     Y6, Y7, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y9, Y9
+	VPADDD         Y6, Y9, Y9
 	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	VSHUFPS        $0x88, Y8, Y7, Y6
-	VSHUFPS        $0xdd, Y8, Y7, Y7
+	VPALIGNR       $0x08, Y8, Y9, Y7
 	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 2(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y8
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y8, Y6, Y8
-	VPMADDWD       const2<>+0(SB), Y8, Y8
-	VBROADCASTI128 2(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y9
+	VMOVDQU        2(AX)(CX*2), X6
+	VINSERTI128    $0x01, 2(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y8, Y1, Y8
+	VPSIGNB        Y6, Y4, Y9
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y9, Y6, Y9
+	VPSIGNB        Y8, Y5, Y6
+	VPABSB         Y8, Y8
+	VPMADDUBSW     Y6, Y8, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y9, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	VBROADCASTI128 2(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y9
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y9, Y6, Y9
-	VPMADDWD       const2<>+0(SB), Y9, Y9
+	VPADDD         Y6, Y9, Y9
 	PREFETCHT0     128(SI)
-	VBROADCASTI128 2(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y5
+	VMOVDQU        2(AX)(DI*1), X6
+	VINSERTI128    $0x01, 2(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y8, Y1, Y8
+	VPSIGNB        Y6, Y4, Y4
 	VPABSB         Y6, Y6
-	VPMADDUBSW     Y5, Y6, Y5
+	VPMADDUBSW     Y4, Y6, Y4
+	VPSIGNB        Y8, Y5, Y5
+	VPABSB         Y8, Y8
+	VPMADDUBSW     Y5, Y8, Y5
 	VPMADDWD       const2<>+0(SB), Y5, Y5
-	VPBLENDD       $0xcc, Y5, Y9, Y6
-	VPALIGNR       $0x08, Y9, Y5, Y5
-	VPADDD         Y6, Y5, Y5
-	VSHUFPS        $0x88, Y5, Y8, Y6
-	VSHUFPS        $0xdd, Y5, Y8, Y5
-	VPADDD         Y6, Y5, Y5
-	VPBLENDD       $0xf0, Y5, Y7, Y6
-	VPERM2I128     $0x21, Y5, Y7, Y5
-	VPADDD         Y6, Y5, Y5
-	VCVTDQ2PS      Y5, Y5
-	VBROADCASTSS   (BX), Y6
-	VMULPS         Y4, Y6, Y6
-	VFMADD231PS    Y6, Y5, Y3
+	VPMADDWD       const2<>+0(SB), Y4, Y4
+	VPADDD         Y5, Y4, Y4
+	VPBLENDD       $0xcc, Y4, Y9, Y5
+	VPALIGNR       $0x08, Y9, Y4, Y4
+	VPADDD         Y5, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y7, Y5
+	VSHUFPS        $0xdd, Y4, Y7, Y4
+	VPADDD         Y5, Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VBROADCASTSS   (BX), Y5
+	VMULPS         Y3, Y5, Y5
+	VFMADD231PS    Y5, Y4, Y2
 	ADDQ           $0x12, AX
 	ADDQ           $0x12, R8
 	ADDQ           $0x00000090, SI
@@ -3730,7 +3495,7 @@ loop:
 
 end:
 	MOVQ    dst+0(FP), AX
-	VMOVUPS Y3, (AX)
+	VMOVUPS Y2, (AX)
 	VZEROUPPER
 	RET
 
@@ -3745,7 +3510,7 @@ TEXT ·unpackIQ4_NLAVX2(SB), NOSPLIT, $0-48
 	LEAQ    (AX)(CX*4), DI
 	VMOVDQU const0<>+0(SB), Y0
 	VMOVDQU const1<>+0(SB), Y1
-	VMOVDQU const7<>+0(SB), Y2
+	VMOVDQU const9<>+0(SB), Y2
 	MOVQ    blocks+40(FP), R8
 
 loop:
@@ -3845,370 +3610,326 @@ TEXT ·rowsMXFP4AVX2(SB), NOSPLIT, $0-48
 	LEAQ    (CX)(CX*2), DI
 	LEAQ    (AX)(CX*4), R8
 	VMOVDQU const0<>+0(SB), Y0
-	VMOVDQU const1<>+0(SB), Y1
-	VMOVDQU const8<>+0(SB), Y2
-	VPXOR   Y3, Y3, Y3
+	VMOVDQU const1<>+0(SB), Y0
+	VMOVDQU const10<>+0(SB), Y1
+	VPXOR   Y2, Y2, Y2
 
 some:
 	CMPQ           blocks+24(FP), $0x04
 	JLT            rest
-	VPXOR          Y4, Y4, Y4
-	VPINSRB        $0x00, (AX), X4, X4
-	VPINSRB        $0x01, (AX)(CX*1), X4, X4
-	VPINSRB        $0x02, (AX)(CX*2), X4, X4
-	VPINSRB        $0x03, (AX)(DI*1), X4, X4
-	VPINSRB        $0x04, (R8), X4, X4
-	VPINSRB        $0x05, (R8)(CX*1), X4, X4
-	VPINSRB        $0x06, (R8)(CX*2), X4, X4
-	VPINSRB        $0x07, (R8)(DI*1), X4, X4
-	VPMOVZXBD      X4, Y4
-	VMOVDQU        const9<>+0(SB), Y5
-	VPSLLVD        Y4, Y5, Y5
-	VPSUBD         const10<>+0(SB), Y4, Y6
-	VPSLLD         $0x17, Y6, Y6
-	VPCMPGTD       const10<>+0(SB), Y4, Y4
-	VBLENDVPS      Y4, Y6, Y5, Y5
-	VMOVDQU        (DX), Y4
+	VPXOR          Y3, Y3, Y3
+	VPINSRB        $0x00, (AX), X3, X3
+	VPINSRB        $0x01, (AX)(CX*1), X3, X3
+	VPINSRB        $0x02, (AX)(CX*2), X3, X3
+	VPINSRB        $0x03, (AX)(DI*1), X3, X3
+	VPINSRB        $0x04, (R8), X3, X3
+	VPINSRB        $0x05, (R8)(CX*1), X3, X3
+	VPINSRB        $0x06, (R8)(CX*2), X3, X3
+	VPINSRB        $0x07, (R8)(DI*1), X3, X3
+	VPMOVZXBD      X3, Y3
+	VMOVDQU        const11<>+0(SB), Y4
+	VPSLLVD        Y3, Y4, Y4
+	VPSUBD         const12<>+0(SB), Y3, Y5
+	VPSLLD         $0x17, Y5, Y5
+	VPCMPGTD       const12<>+0(SB), Y3, Y3
+	VBLENDVPS      Y3, Y5, Y4, Y4
+	VBROADCASTI128 (DX), Y3
+	VBROADCASTI128 16(DX), Y5
 	PREFETCHT0     (SI)
-	VBROADCASTI128 1(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPMADDUBSW     Y4, Y6, Y6
-	VBROADCASTI128 1(AX)(CX*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPSHUFB        Y7, Y2, Y7
-	VPMADDUBSW     Y4, Y7, Y7
-	VPBLENDD       $0xcc, Y7, Y6, Y8
-	VPALIGNR       $0x08, Y6, Y7, Y6
-	VPADDW         Y8, Y6, Y6
-	VBROADCASTI128 1(AX)(CX*2), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPSHUFB        Y7, Y2, Y7
-	VPMADDUBSW     Y4, Y7, Y7
+	VMOVDQU        1(AX), X6
+	VINSERTI128    $0x01, 1(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
+	VPMADDUBSW     Y3, Y6, Y6
+	VPMADDUBSW     Y5, Y7, Y7
+	VPADDW         Y7, Y6, Y6
 	PREFETCHT0     64(SI)
-	VBROADCASTI128 1(AX)(DI*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPSHUFB        Y8, Y2, Y8
-	VPMADDUBSW     Y4, Y8, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y9
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDW         Y9, Y7, Y7
-	VSHUFPS        $0x88, Y7, Y6, Y8
-	VSHUFPS        $0xdd, Y7, Y6, Y6
+	VMOVDQU        1(AX)(CX*1), X7
+	VINSERTI128    $0x01, 1(R8)(CX*1), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y7, Y1, Y7
+	VPSHUFB        Y8, Y1, Y8
+	VPMADDUBSW     Y3, Y7, Y7
+	VPMADDUBSW     Y5, Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	VPBLENDD       $0xcc, Y7, Y6, Y8
+	VPALIGNR       $0x08, Y6, Y7, Y6
 	VPADDW         Y8, Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y6, Y6
-	VBROADCASTI128 1(R8), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPSHUFB        Y7, Y2, Y7
-	VPMADDUBSW     Y4, Y7, Y7
-	VBROADCASTI128 1(R8)(CX*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPSHUFB        Y8, Y2, Y8
-	VPMADDUBSW     Y4, Y8, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y9
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDW         Y9, Y7, Y7
-	VBROADCASTI128 1(R8)(CX*2), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPSHUFB        Y8, Y2, Y8
-	VPMADDUBSW     Y4, Y8, Y8
+	VMOVDQU        1(AX)(CX*2), X7
+	VINSERTI128    $0x01, 1(R8)(CX*2), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y7, Y1, Y7
+	VPSHUFB        Y8, Y1, Y8
+	VPMADDUBSW     Y3, Y7, Y7
+	VPMADDUBSW     Y5, Y8, Y8
+	VPADDW         Y8, Y7, Y7
 	PREFETCHT0     128(SI)
-	VBROADCASTI128 1(R8)(DI*1), Y9
-	VPSRLVD        Y0, Y9, Y9
-	VPAND          Y1, Y9, Y9
-	VPSHUFB        Y9, Y2, Y9
-	VPMADDUBSW     Y4, Y9, Y4
-	VPBLENDD       $0xcc, Y4, Y8, Y9
-	VPALIGNR       $0x08, Y8, Y4, Y4
-	VPADDW         Y9, Y4, Y4
-	VSHUFPS        $0x88, Y4, Y7, Y8
-	VSHUFPS        $0xdd, Y4, Y7, Y4
-	VPADDW         Y8, Y4, Y4
-	VPMADDWD       const2<>+0(SB), Y4, Y4
-	VPBLENDD       $0xf0, Y4, Y6, Y7
-	VPERM2I128     $0x21, Y4, Y6, Y4
-	VPADDD         Y7, Y4, Y4
-	VPBROADCASTD   4(BX), Y6
-	VPSLLD         $0x04, Y6, Y6
-	VPSUBD         Y6, Y4, Y4
-	VCVTDQ2PS      Y4, Y4
-	VBROADCASTSS   (BX), Y6
-	VMULPS         Y5, Y6, Y6
-	VFMADD231PS    Y6, Y4, Y3
-	VPXOR          Y4, Y4, Y4
-	VPINSRB        $0x00, 17(AX), X4, X4
-	VPINSRB        $0x01, 17(AX)(CX*1), X4, X4
-	VPINSRB        $0x02, 17(AX)(CX*2), X4, X4
-	VPINSRB        $0x03, 17(AX)(DI*1), X4, X4
-	VPINSRB        $0x04, 17(R8), X4, X4
-	VPINSRB        $0x05, 17(R8)(CX*1), X4, X4
-	VPINSRB        $0x06, 17(R8)(CX*2), X4, X4
-	VPINSRB        $0x07, 17(R8)(DI*1), X4, X4
-	VPMOVZXBD      X4, Y4
-	VMOVDQU        const9<>+0(SB), Y5
-	VPSLLVD        Y4, Y5, Y5
-	VPSUBD         const10<>+0(SB), Y4, Y6
-	VPSLLD         $0x17, Y6, Y6
-	VPCMPGTD       const10<>+0(SB), Y4, Y4
-	VBLENDVPS      Y4, Y6, Y5, Y5
-	VMOVDQU        32(DX), Y4
-	VBROADCASTI128 18(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPMADDUBSW     Y4, Y6, Y6
-	VBROADCASTI128 18(AX)(CX*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPSHUFB        Y7, Y2, Y7
-	VPMADDUBSW     Y4, Y7, Y7
-	VPBLENDD       $0xcc, Y7, Y6, Y8
-	VPALIGNR       $0x08, Y6, Y7, Y6
-	VPADDW         Y8, Y6, Y6
-	VBROADCASTI128 18(AX)(CX*2), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPSHUFB        Y7, Y2, Y7
-	VPMADDUBSW     Y4, Y7, Y7
+	VMOVDQU        1(AX)(DI*1), X8
+	VINSERTI128    $0x01, 1(R8)(DI*1), Y8, Y8
+	VPSRLD         $0x04, Y8, Y9
+	VPAND          Y0, Y8, Y8
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y8, Y1, Y8
+	VPSHUFB        Y9, Y1, Y9
+	VPMADDUBSW     Y3, Y8, Y3
+	VPMADDUBSW     Y5, Y9, Y5
+	VPADDW         Y5, Y3, Y3
+	VPBLENDD       $0xcc, Y3, Y7, Y5
+	VPALIGNR       $0x08, Y7, Y3, Y3
+	VPADDW         Y5, Y3, Y3
+	VPMADDWD       const2<>+0(SB), Y3, Y3
+	VSHUFPS        $0x88, Y3, Y6, Y5
+	VSHUFPS        $0xdd, Y3, Y6, Y3
+	VPADDD         Y5, Y3, Y3
+	VPBROADCASTD   4(BX), Y5
+	VPSLLD         $0x04, Y5, Y5
+	VPSUBD         Y5, Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VBROADCASTSS   (BX), Y5
+	VMULPS         Y4, Y5, Y5
+	VFMADD231PS    Y5, Y3, Y2
+	VPXOR          Y3, Y3, Y3
+	VPINSRB        $0x00, 17(AX), X3, X3
+	VPINSRB        $0x01, 17(AX)(CX*1), X3, X3
+	VPINSRB        $0x02, 17(AX)(CX*2), X3, X3
+	VPINSRB        $0x03, 17(AX)(DI*1), X3, X3
+	VPINSRB        $0x04, 17(R8), X3, X3
+	VPINSRB        $0x05, 17(R8)(CX*1), X3, X3
+	VPINSRB        $0x06, 17(R8)(CX*2), X3, X3
+	VPINSRB        $0x07, 17(R8)(DI*1), X3, X3
+	VPMOVZXBD      X3, Y3
+	VMOVDQU        const11<>+0(SB), Y4
+	VPSLLVD        Y3, Y4, Y4
+	VPSUBD         const12<>+0(SB), Y3, Y5
+	VPSLLD         $0x17, Y5, Y5
+	VPCMPGTD       const12<>+0(SB), Y3, Y3
+	VBLENDVPS      Y3, Y5, Y4, Y4
+	VBROADCASTI128 32(DX), Y3
+	VBROADCASTI128 48(DX), Y5
+	VMOVDQU        18(AX), X6
+	VINSERTI128    $0x01, 18(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
+	VPMADDUBSW     Y3, Y6, Y6
+	VPMADDUBSW     Y5, Y7, Y7
+	VPADDW         Y7, Y6, Y6
 	PREFETCHT0     192(SI)
-	VBROADCASTI128 18(AX)(DI*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPSHUFB        Y8, Y2, Y8
-	VPMADDUBSW     Y4, Y8, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y9
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDW         Y9, Y7, Y7
-	VSHUFPS        $0x88, Y7, Y6, Y8
-	VSHUFPS        $0xdd, Y7, Y6, Y6
+	VMOVDQU        18(AX)(CX*1), X7
+	VINSERTI128    $0x01, 18(R8)(CX*1), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y7, Y1, Y7
+	VPSHUFB        Y8, Y1, Y8
+	VPMADDUBSW     Y3, Y7, Y7
+	VPMADDUBSW     Y5, Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	VPBLENDD       $0xcc, Y7, Y6, Y8
+	VPALIGNR       $0x08, Y6, Y7, Y6
 	VPADDW         Y8, Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y6, Y6
-	VBROADCASTI128 18(R8), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPSHUFB        Y7, Y2, Y7
-	VPMADDUBSW     Y4, Y7, Y7
-	VBROADCASTI128 18(R8)(CX*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPSHUFB        Y8, Y2, Y8
-	VPMADDUBSW     Y4, Y8, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y9
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDW         Y9, Y7, Y7
-	VBROADCASTI128 18(R8)(CX*2), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPSHUFB        Y8, Y2, Y8
-	VPMADDUBSW     Y4, Y8, Y8
+	VMOVDQU        18(AX)(CX*2), X7
+	VINSERTI128    $0x01, 18(R8)(CX*2), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y7, Y1, Y7
+	VPSHUFB        Y8, Y1, Y8
+	VPMADDUBSW     Y3, Y7, Y7
+	VPMADDUBSW     Y5, Y8, Y8
+	VPADDW         Y8, Y7, Y7
 	PREFETCHT0     256(SI)
-	VBROADCASTI128 18(R8)(DI*1), Y9
-	VPSRLVD        Y0, Y9, Y9
-	VPAND          Y1, Y9, Y9
-	VPSHUFB        Y9, Y2, Y9
-	VPMADDUBSW     Y4, Y9, Y4
-	VPBLENDD       $0xcc, Y4, Y8, Y9
-	VPALIGNR       $0x08, Y8, Y4, Y4
-	VPADDW         Y9, Y4, Y4
-	VSHUFPS        $0x88, Y4, Y7, Y8
-	VSHUFPS        $0xdd, Y4, Y7, Y4
-	VPADDW         Y8, Y4, Y4
-	VPMADDWD       const2<>+0(SB), Y4, Y4
-	VPBLENDD       $0xf0, Y4, Y6, Y7
-	VPERM2I128     $0x21, Y4, Y6, Y4
-	VPADDD         Y7, Y4, Y4
-	VPBROADCASTD   36(BX), Y6
-	VPSLLD         $0x04, Y6, Y6
-	VPSUBD         Y6, Y4, Y4
-	VCVTDQ2PS      Y4, Y4
-	VBROADCASTSS   32(BX), Y6
-	VMULPS         Y5, Y6, Y6
-	VFMADD231PS    Y6, Y4, Y3
-	VPXOR          Y4, Y4, Y4
-	VPINSRB        $0x00, 34(AX), X4, X4
-	VPINSRB        $0x01, 34(AX)(CX*1), X4, X4
-	VPINSRB        $0x02, 34(AX)(CX*2), X4, X4
-	VPINSRB        $0x03, 34(AX)(DI*1), X4, X4
-	VPINSRB        $0x04, 34(R8), X4, X4
-	VPINSRB        $0x05, 34(R8)(CX*1), X4, X4
-	VPINSRB        $0x06, 34(R8)(CX*2), X4, X4
-	VPINSRB        $0x07, 34(R8)(DI*1), X4, X4
-	VPMOVZXBD      X4, Y4
-	VMOVDQU        const9<>+0(SB), Y5
-	VPSLLVD        Y4, Y5, Y5
-	VPSUBD         const10<>+0(SB), Y4, Y6
-	VPSLLD         $0x17, Y6, Y6
-	VPCMPGTD       const10<>+0(SB), Y4, Y4
-	VBLENDVPS      Y4, Y6, Y5, Y5
-	VMOVDQU        64(DX), Y4
-	VBROADCASTI128 35(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPMADDUBSW     Y4, Y6, Y6
-	VBROADCASTI128 35(AX)(CX*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPSHUFB        Y7, Y2, Y7
-	VPMADDUBSW     Y4, Y7, Y7
-	VPBLENDD       $0xcc, Y7, Y6, Y8
-	VPALIGNR       $0x08, Y6, Y7, Y6
-	VPADDW         Y8, Y6, Y6
+	VMOVDQU        18(AX)(DI*1), X8
+	VINSERTI128    $0x01, 18(R8)(DI*1), Y8, Y8
+	VPSRLD         $0x04, Y8, Y9
+	VPAND          Y0, Y8, Y8
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y8, Y1, Y8
+	VPSHUFB        Y9, Y1, Y9
+	VPMADDUBSW     Y3, Y8, Y3
+	VPMADDUBSW     Y5, Y9, Y5
+	VPADDW         Y5, Y3, Y3
+	VPBLENDD       $0xcc, Y3, Y7, Y5
+	VPALIGNR       $0x08, Y7, Y3, Y3
+	VPADDW         Y5, Y3, Y3
+	VPMADDWD       const2<>+0(SB), Y3, Y3
+	VSHUFPS        $0x88, Y3, Y6, Y5
+	VSHUFPS        $0xdd, Y3, Y6, Y3
+	VPADDD         Y5, Y3, Y3
+	VPBROADCASTD   36(BX), Y5
+	VPSLLD         $0x04, Y5, Y5
+	VPSUBD         Y5, Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VBROADCASTSS   32(BX), Y5
+	VMULPS         Y4, Y5, Y5
+	VFMADD231PS    Y5, Y3, Y2
+	VPXOR          Y3, Y3, Y3
+	VPINSRB        $0x00, 34(AX), X3, X3
+	VPINSRB        $0x01, 34(AX)(CX*1), X3, X3
+	VPINSRB        $0x02, 34(AX)(CX*2), X3, X3
+	VPINSRB        $0x03, 34(AX)(DI*1), X3, X3
+	VPINSRB        $0x04, 34(R8), X3, X3
+	VPINSRB        $0x05, 34(R8)(CX*1), X3, X3
+	VPINSRB        $0x06, 34(R8)(CX*2), X3, X3
+	VPINSRB        $0x07, 34(R8)(DI*1), X3, X3
+	VPMOVZXBD      X3, Y3
+	VMOVDQU        const11<>+0(SB), Y4
+	VPSLLVD        Y3, Y4, Y4
+	VPSUBD         const12<>+0(SB), Y3, Y5
+	VPSLLD         $0x17, Y5, Y5
+	VPCMPGTD       const12<>+0(SB), Y3, Y3
+	VBLENDVPS      Y3, Y5, Y4, Y4
+	VBROADCASTI128 64(DX), Y3
+	VBROADCASTI128 80(DX), Y5
+	VMOVDQU        35(AX), X6
+	VINSERTI128    $0x01, 35(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
+	VPMADDUBSW     Y3, Y6, Y6
+	VPMADDUBSW     Y5, Y7, Y7
+	VPADDW         Y7, Y6, Y6
 	PREFETCHT0     320(SI)
-	VBROADCASTI128 35(AX)(CX*2), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPSHUFB        Y7, Y2, Y7
-	VPMADDUBSW     Y4, Y7, Y7
-	VBROADCASTI128 35(AX)(DI*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPSHUFB        Y8, Y2, Y8
-	VPMADDUBSW     Y4, Y8, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y9
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDW         Y9, Y7, Y7
-	VSHUFPS        $0x88, Y7, Y6, Y8
-	VSHUFPS        $0xdd, Y7, Y6, Y6
-	VPADDW         Y8, Y6, Y6
-	VPMADDWD       const2<>+0(SB), Y6, Y6
-	VBROADCASTI128 35(R8), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPSHUFB        Y7, Y2, Y7
-	VPMADDUBSW     Y4, Y7, Y7
-	VBROADCASTI128 35(R8)(CX*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPSHUFB        Y8, Y2, Y8
-	VPMADDUBSW     Y4, Y8, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y9
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDW         Y9, Y7, Y7
-	PREFETCHT0     384(SI)
-	VBROADCASTI128 35(R8)(CX*2), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPSHUFB        Y8, Y2, Y8
-	VPMADDUBSW     Y4, Y8, Y8
-	VBROADCASTI128 35(R8)(DI*1), Y9
-	VPSRLVD        Y0, Y9, Y9
-	VPAND          Y1, Y9, Y9
-	VPSHUFB        Y9, Y2, Y9
-	VPMADDUBSW     Y4, Y9, Y4
-	VPBLENDD       $0xcc, Y4, Y8, Y9
-	VPALIGNR       $0x08, Y8, Y4, Y4
-	VPADDW         Y9, Y4, Y4
-	VSHUFPS        $0x88, Y4, Y7, Y8
-	VSHUFPS        $0xdd, Y4, Y7, Y4
-	VPADDW         Y8, Y4, Y4
-	VPMADDWD       const2<>+0(SB), Y4, Y4
-	VPBLENDD       $0xf0, Y4, Y6, Y7
-	VPERM2I128     $0x21, Y4, Y6, Y4
-	VPADDD         Y7, Y4, Y4
-	VPBROADCASTD   68(BX), Y6
-	VPSLLD         $0x04, Y6, Y6
-	VPSUBD         Y6, Y4, Y4
-	VCVTDQ2PS      Y4, Y4
-	VBROADCASTSS   64(BX), Y6
-	VMULPS         Y5, Y6, Y6
-	VFMADD231PS    Y6, Y4, Y3
-	VPXOR          Y4, Y4, Y4
-	VPINSRB        $0x00, 51(AX), X4, X4
-	VPINSRB        $0x01, 51(AX)(CX*1), X4, X4
-	VPINSRB        $0x02, 51(AX)(CX*2), X4, X4
-	VPINSRB        $0x03, 51(AX)(DI*1), X4, X4
-	VPINSRB        $0x04, 51(R8), X4, X4
-	VPINSRB        $0x05, 51(R8)(CX*1), X4, X4
-	VPINSRB        $0x06, 51(R8)(CX*2), X4, X4
-	VPINSRB        $0x07, 51(R8)(DI*1), X4, X4
-	VPMOVZXBD      X4, Y4
-	VMOVDQU        const9<>+0(SB), Y5
-	VPSLLVD        Y4, Y5, Y5
-	VPSUBD         const10<>+0(SB), Y4, Y6
-	VPSLLD         $0x17, Y6, Y6
-	VPCMPGTD       const10<>+0(SB), Y4, Y4
-	VBLENDVPS      Y4, Y6, Y5, Y5
-	VMOVDQU        96(DX), Y4
-	VBROADCASTI128 52(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPMADDUBSW     Y4, Y6, Y6
-	VBROADCASTI128 52(AX)(CX*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPSHUFB        Y7, Y2, Y7
-	VPMADDUBSW     Y4, Y7, Y7
+	VMOVDQU        35(AX)(CX*1), X7
+	VINSERTI128    $0x01, 35(R8)(CX*1), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y7, Y1, Y7
+	VPSHUFB        Y8, Y1, Y8
+	VPMADDUBSW     Y3, Y7, Y7
+	VPMADDUBSW     Y5, Y8, Y8
+	VPADDW         Y8, Y7, Y7
 	VPBLENDD       $0xcc, Y7, Y6, Y8
 	VPALIGNR       $0x08, Y6, Y7, Y6
 	VPADDW         Y8, Y6, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
+	VMOVDQU        35(AX)(CX*2), X7
+	VINSERTI128    $0x01, 35(R8)(CX*2), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y7, Y1, Y7
+	VPSHUFB        Y8, Y1, Y8
+	VPMADDUBSW     Y3, Y7, Y7
+	VPMADDUBSW     Y5, Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	PREFETCHT0     384(SI)
+	VMOVDQU        35(AX)(DI*1), X8
+	VINSERTI128    $0x01, 35(R8)(DI*1), Y8, Y8
+	VPSRLD         $0x04, Y8, Y9
+	VPAND          Y0, Y8, Y8
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y8, Y1, Y8
+	VPSHUFB        Y9, Y1, Y9
+	VPMADDUBSW     Y3, Y8, Y3
+	VPMADDUBSW     Y5, Y9, Y5
+	VPADDW         Y5, Y3, Y3
+	VPBLENDD       $0xcc, Y3, Y7, Y5
+	VPALIGNR       $0x08, Y7, Y3, Y3
+	VPADDW         Y5, Y3, Y3
+	VPMADDWD       const2<>+0(SB), Y3, Y3
+	VSHUFPS        $0x88, Y3, Y6, Y5
+	VSHUFPS        $0xdd, Y3, Y6, Y3
+	VPADDD         Y5, Y3, Y3
+	VPBROADCASTD   68(BX), Y5
+	VPSLLD         $0x04, Y5, Y5
+	VPSUBD         Y5, Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VBROADCASTSS   64(BX), Y5
+	VMULPS         Y4, Y5, Y5
+	VFMADD231PS    Y5, Y3, Y2
+	VPXOR          Y3, Y3, Y3
+	VPINSRB        $0x00, 51(AX), X3, X3
+	VPINSRB        $0x01, 51(AX)(CX*1), X3, X3
+	VPINSRB        $0x02, 51(AX)(CX*2), X3, X3
+	VPINSRB        $0x03, 51(AX)(DI*1), X3, X3
+	VPINSRB        $0x04, 51(R8), X3, X3
+	VPINSRB        $0x05, 51(R8)(CX*1), X3, X3
+	VPINSRB        $0x06, 51(R8)(CX*2), X3, X3
+	VPINSRB        $0x07, 51(R8)(DI*1), X3, X3
+	VPMOVZXBD      X3, Y3
+	VMOVDQU        const11<>+0(SB), Y4
+	VPSLLVD        Y3, Y4, Y4
+	VPSUBD         const12<>+0(SB), Y3, Y5
+	VPSLLD         $0x17, Y5, Y5
+	VPCMPGTD       const12<>+0(SB), Y3, Y3
+	VBLENDVPS      Y3, Y5, Y4, Y4
+	VBROADCASTI128 96(DX), Y3
+	VBROADCASTI128 112(DX), Y5
+	VMOVDQU        52(AX), X6
+	VINSERTI128    $0x01, 52(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
+	VPMADDUBSW     Y3, Y6, Y6
+	VPMADDUBSW     Y5, Y7, Y7
+	VPADDW         Y7, Y6, Y6
 	PREFETCHT0     448(SI)
-	VBROADCASTI128 52(AX)(CX*2), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPSHUFB        Y7, Y2, Y7
-	VPMADDUBSW     Y4, Y7, Y7
-	VBROADCASTI128 52(AX)(DI*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPSHUFB        Y8, Y2, Y8
-	VPMADDUBSW     Y4, Y8, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y9
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDW         Y9, Y7, Y7
-	VSHUFPS        $0x88, Y7, Y6, Y8
-	VSHUFPS        $0xdd, Y7, Y6, Y6
+	VMOVDQU        52(AX)(CX*1), X7
+	VINSERTI128    $0x01, 52(R8)(CX*1), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y7, Y1, Y7
+	VPSHUFB        Y8, Y1, Y8
+	VPMADDUBSW     Y3, Y7, Y7
+	VPMADDUBSW     Y5, Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	VPBLENDD       $0xcc, Y7, Y6, Y8
+	VPALIGNR       $0x08, Y6, Y7, Y6
 	VPADDW         Y8, Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y6, Y6
-	VBROADCASTI128 52(R8), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPSHUFB        Y7, Y2, Y7
-	VPMADDUBSW     Y4, Y7, Y7
-	VBROADCASTI128 52(R8)(CX*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPSHUFB        Y8, Y2, Y8
-	VPMADDUBSW     Y4, Y8, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y9
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDW         Y9, Y7, Y7
+	VMOVDQU        52(AX)(CX*2), X7
+	VINSERTI128    $0x01, 52(R8)(CX*2), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y7, Y1, Y7
+	VPSHUFB        Y8, Y1, Y8
+	VPMADDUBSW     Y3, Y7, Y7
+	VPMADDUBSW     Y5, Y8, Y8
+	VPADDW         Y8, Y7, Y7
 	PREFETCHT0     512(SI)
-	VBROADCASTI128 52(R8)(CX*2), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPSHUFB        Y8, Y2, Y8
-	VPMADDUBSW     Y4, Y8, Y8
-	VBROADCASTI128 52(R8)(DI*1), Y9
-	VPSRLVD        Y0, Y9, Y9
-	VPAND          Y1, Y9, Y9
-	VPSHUFB        Y9, Y2, Y9
-	VPMADDUBSW     Y4, Y9, Y4
-	VPBLENDD       $0xcc, Y4, Y8, Y9
-	VPALIGNR       $0x08, Y8, Y4, Y4
-	VPADDW         Y9, Y4, Y4
-	VSHUFPS        $0x88, Y4, Y7, Y8
-	VSHUFPS        $0xdd, Y4, Y7, Y4
-	VPADDW         Y8, Y4, Y4
-	VPMADDWD       const2<>+0(SB), Y4, Y4
-	VPBLENDD       $0xf0, Y4, Y6, Y7
-	VPERM2I128     $0x21, Y4, Y6, Y4
-	VPADDD         Y7, Y4, Y4
-	VPBROADCASTD   100(BX), Y6
-	VPSLLD         $0x04, Y6, Y6
-	VPSUBD         Y6, Y4, Y4
-	VCVTDQ2PS      Y4, Y4
-	VBROADCASTSS   96(BX), Y6
-	VMULPS         Y5, Y6, Y6
-	VFMADD231PS    Y6, Y4, Y3
+	VMOVDQU        52(AX)(DI*1), X8
+	VINSERTI128    $0x01, 52(R8)(DI*1), Y8, Y8
+	VPSRLD         $0x04, Y8, Y9
+	VPAND          Y0, Y8, Y8
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y8, Y1, Y8
+	VPSHUFB        Y9, Y1, Y9
+	VPMADDUBSW     Y3, Y8, Y3
+	VPMADDUBSW     Y5, Y9, Y5
+	VPADDW         Y5, Y3, Y3
+	VPBLENDD       $0xcc, Y3, Y7, Y5
+	VPALIGNR       $0x08, Y7, Y3, Y3
+	VPADDW         Y5, Y3, Y3
+	VPMADDWD       const2<>+0(SB), Y3, Y3
+	VSHUFPS        $0x88, Y3, Y6, Y5
+	VSHUFPS        $0xdd, Y3, Y6, Y3
+	VPADDD         Y5, Y3, Y3
+	VPBROADCASTD   100(BX), Y5
+	VPSLLD         $0x04, Y5, Y5
+	VPSUBD         Y5, Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VBROADCASTSS   96(BX), Y5
+	VMULPS         Y4, Y5, Y5
+	VFMADD231PS    Y5, Y3, Y2
 	ADDQ           $0x44, AX
 	ADDQ           $0x44, R8
 	ADDQ           $0x00000220, SI
@@ -4222,96 +3943,85 @@ rest:
 	JEQ  end
 
 loop:
-	VPXOR          Y4, Y4, Y4
-	VPINSRB        $0x00, (AX), X4, X4
-	VPINSRB        $0x01, (AX)(CX*1), X4, X4
-	VPINSRB        $0x02, (AX)(CX*2), X4, X4
-	VPINSRB        $0x03, (AX)(DI*1), X4, X4
-	VPINSRB        $0x04, (R8), X4, X4
-	VPINSRB        $0x05, (R8)(CX*1), X4, X4
-	VPINSRB        $0x06, (R8)(CX*2), X4, X4
-	VPINSRB        $0x07, (R8)(DI*1), X4, X4
-	VPMOVZXBD      X4, Y4
-	VMOVDQU        const9<>+0(SB), Y5
-	VPSLLVD        Y4, Y5, Y5
-	VPSUBD         const10<>+0(SB), Y4, Y6
-	VPSLLD         $0x17, Y6, Y6
-	VPCMPGTD       const10<>+0(SB), Y4, Y4
-	VBLENDVPS      Y4, Y6, Y5, Y5
-	VMOVDQU        (DX), Y4
+	VPXOR          Y3, Y3, Y3
+	VPINSRB        $0x00, (AX), X3, X3
+	VPINSRB        $0x01, (AX)(CX*1), X3, X3
+	VPINSRB        $0x02, (AX)(CX*2), X3, X3
+	VPINSRB        $0x03, (AX)(DI*1), X3, X3
+	VPINSRB        $0x04, (R8), X3, X3
+	VPINSRB        $0x05, (R8)(CX*1), X3, X3
+	VPINSRB        $0x06, (R8)(CX*2), X3, X3
+	VPINSRB        $0x07, (R8)(DI*1), X3, X3
+	VPMOVZXBD      X3, Y3
+	VMOVDQU        const11<>+0(SB), Y4
+	VPSLLVD        Y3, Y4, Y4
+	VPSUBD         const12<>+0(SB), Y3, Y5
+	VPSLLD         $0x17, Y5, Y5
+	VPCMPGTD       const12<>+0(SB), Y3, Y3
+	VBLENDVPS      Y3, Y5, Y4, Y4
+	VBROADCASTI128 (DX), Y3
+	VBROADCASTI128 16(DX), Y5
 	PREFETCHT0     (SI)
-	VBROADCASTI128 1(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPMADDUBSW     Y4, Y6, Y6
-	VBROADCASTI128 1(AX)(CX*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPSHUFB        Y7, Y2, Y7
-	VPMADDUBSW     Y4, Y7, Y7
+	VMOVDQU        1(AX), X6
+	VINSERTI128    $0x01, 1(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
+	VPMADDUBSW     Y3, Y6, Y6
+	VPMADDUBSW     Y5, Y7, Y7
+	VPADDW         Y7, Y6, Y6
+	PREFETCHT0     64(SI)
+	VMOVDQU        1(AX)(CX*1), X7
+	VINSERTI128    $0x01, 1(R8)(CX*1), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y7, Y1, Y7
+	VPSHUFB        Y8, Y1, Y8
+	VPMADDUBSW     Y3, Y7, Y7
+	VPMADDUBSW     Y5, Y8, Y8
+	VPADDW         Y8, Y7, Y7
 	VPBLENDD       $0xcc, Y7, Y6, Y8
 	VPALIGNR       $0x08, Y6, Y7, Y6
 	VPADDW         Y8, Y6, Y6
-	VBROADCASTI128 1(AX)(CX*2), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPSHUFB        Y7, Y2, Y7
-	VPMADDUBSW     Y4, Y7, Y7
-	PREFETCHT0     64(SI)
-	VBROADCASTI128 1(AX)(DI*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPSHUFB        Y8, Y2, Y8
-	VPMADDUBSW     Y4, Y8, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y9
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDW         Y9, Y7, Y7
-	VSHUFPS        $0x88, Y7, Y6, Y8
-	VSHUFPS        $0xdd, Y7, Y6, Y6
-	VPADDW         Y8, Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y6, Y6
-	VBROADCASTI128 1(R8), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPSHUFB        Y7, Y2, Y7
-	VPMADDUBSW     Y4, Y7, Y7
-	VBROADCASTI128 1(R8)(CX*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPSHUFB        Y8, Y2, Y8
-	VPMADDUBSW     Y4, Y8, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y9
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDW         Y9, Y7, Y7
-	VBROADCASTI128 1(R8)(CX*2), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPSHUFB        Y8, Y2, Y8
-	VPMADDUBSW     Y4, Y8, Y8
+	VMOVDQU        1(AX)(CX*2), X7
+	VINSERTI128    $0x01, 1(R8)(CX*2), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y7, Y1, Y7
+	VPSHUFB        Y8, Y1, Y8
+	VPMADDUBSW     Y3, Y7, Y7
+	VPMADDUBSW     Y5, Y8, Y8
+	VPADDW         Y8, Y7, Y7
 	PREFETCHT0     128(SI)
-	VBROADCASTI128 1(R8)(DI*1), Y9
-	VPSRLVD        Y0, Y9, Y9
-	VPAND          Y1, Y9, Y9
-	VPSHUFB        Y9, Y2, Y9
-	VPMADDUBSW     Y4, Y9, Y4
-	VPBLENDD       $0xcc, Y4, Y8, Y9
-	VPALIGNR       $0x08, Y8, Y4, Y4
-	VPADDW         Y9, Y4, Y4
-	VSHUFPS        $0x88, Y4, Y7, Y8
-	VSHUFPS        $0xdd, Y4, Y7, Y4
-	VPADDW         Y8, Y4, Y4
-	VPMADDWD       const2<>+0(SB), Y4, Y4
-	VPBLENDD       $0xf0, Y4, Y6, Y7
-	VPERM2I128     $0x21, Y4, Y6, Y4
-	VPADDD         Y7, Y4, Y4
-	VPBROADCASTD   4(BX), Y6
-	VPSLLD         $0x04, Y6, Y6
-	VPSUBD         Y6, Y4, Y4
-	VCVTDQ2PS      Y4, Y4
-	VBROADCASTSS   (BX), Y6
-	VMULPS         Y5, Y6, Y6
-	VFMADD231PS    Y6, Y4, Y3
+	VMOVDQU        1(AX)(DI*1), X8
+	VINSERTI128    $0x01, 1(R8)(DI*1), Y8, Y8
+	VPSRLD         $0x04, Y8, Y9
+	VPAND          Y0, Y8, Y8
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y8, Y1, Y8
+	VPSHUFB        Y9, Y1, Y9
+	VPMADDUBSW     Y3, Y8, Y3
+	VPMADDUBSW     Y5, Y9, Y5
+	VPADDW         Y5, Y3, Y3
+	VPBLENDD       $0xcc, Y3, Y7, Y5
+	VPALIGNR       $0x08, Y7, Y3, Y3
+	VPADDW         Y5, Y3, Y3
+	VPMADDWD       const2<>+0(SB), Y3, Y3
+	VSHUFPS        $0x88, Y3, Y6, Y5
+	VSHUFPS        $0xdd, Y3, Y6, Y3
+	VPADDD         Y5, Y3, Y3
+	VPBROADCASTD   4(BX), Y5
+	VPSLLD         $0x04, Y5, Y5
+	VPSUBD         Y5, Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VBROADCASTSS   (BX), Y5
+	VMULPS         Y4, Y5, Y5
+	VFMADD231PS    Y5, Y3, Y2
 	ADDQ           $0x11, AX
 	ADDQ           $0x11, R8
 	ADDQ           $0x00000088, SI
@@ -4322,7 +4032,7 @@ loop:
 
 end:
 	MOVQ    dst+0(FP), AX
-	VMOVUPS Y3, (AX)
+	VMOVUPS Y2, (AX)
 	VZEROUPPER
 	RET
 
@@ -4337,7 +4047,7 @@ TEXT ·unpackMXFP4AVX2(SB), NOSPLIT, $0-48
 	LEAQ    (AX)(CX*4), DI
 	VMOVDQU const0<>+0(SB), Y0
 	VMOVDQU const1<>+0(SB), Y1
-	VMOVDQU const8<>+0(SB), Y2
+	VMOVDQU const10<>+0(SB), Y2
 	MOVQ    blocks+40(FP), R8
 
 loop:
@@ -4351,11 +4061,11 @@ loop:
 	VPINSRB        $0x06, (DI)(CX*2), X3, X3
 	VPINSRB        $0x07, (DI)(SI*1), X3, X3
 	VPMOVZXBD      X3, Y3
-	VMOVDQU        const9<>+0(SB), Y4
+	VMOVDQU        const11<>+0(SB), Y4
 	VPSLLVD        Y3, Y4, Y4
-	VPSUBD         const10<>+0(SB), Y3, Y5
+	VPSUBD         const12<>+0(SB), Y3, Y5
 	VPSLLD         $0x17, Y5, Y5
-	VPCMPGTD       const10<>+0(SB), Y3, Y3
+	VPCMPGTD       const12<>+0(SB), Y3, Y3
 	VBLENDVPS      Y3, Y5, Y4, Y4
 	VMOVUPS        Y4, (BX)
 	VBROADCASTI128 1(AX), Y3
@@ -4476,23 +4186,23 @@ loop:
 	VEXTRACTI128 $0x01, Y3, X4
 	VCVTPH2PS    X4, Y4
 	VCVTPH2PS    X3, Y3
-	VXORPS       const11<>+0(SB), Y4, Y4
+	VXORPS       const13<>+0(SB), Y4, Y4
 	VMOVDQU      (DX), Y7
 	PREFETCHT0   (SI)
 	VMOVDQU      16(AX), Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VPMADDUBSW   Y7, Y8, Y8
 	VMOVDQU      16(AX)(CX*1), Y9
-	VPAND        const12<>+0(SB), Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
 	VPMADDUBSW   Y7, Y9, Y9
 	VPBLENDD     $0xcc, Y9, Y8, Y10
 	VPALIGNR     $0x08, Y8, Y9, Y8
 	VPADDW       Y10, Y8, Y8
 	VMOVDQU      16(AX)(CX*2), Y9
-	VPAND        const12<>+0(SB), Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
 	VPMADDUBSW   Y7, Y9, Y9
 	VMOVDQU      16(AX)(DI*1), Y10
-	VPAND        const12<>+0(SB), Y10, Y10
+	VPAND        const14<>+0(SB), Y10, Y10
 	VPMADDUBSW   Y7, Y10, Y10
 	VPBLENDD     $0xcc, Y10, Y9, Y11
 	VPALIGNR     $0x08, Y9, Y10, Y9
@@ -4502,20 +4212,20 @@ loop:
 	VPADDW       Y10, Y8, Y8
 	VPMADDWD     const2<>+0(SB), Y8, Y8
 	VMOVDQU      16(R8), Y9
-	VPAND        const12<>+0(SB), Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
 	VPMADDUBSW   Y7, Y9, Y9
 	VMOVDQU      16(R8)(CX*1), Y10
-	VPAND        const12<>+0(SB), Y10, Y10
+	VPAND        const14<>+0(SB), Y10, Y10
 	VPMADDUBSW   Y7, Y10, Y10
 	VPBLENDD     $0xcc, Y10, Y9, Y11
 	VPALIGNR     $0x08, Y9, Y10, Y9
 	VPADDW       Y11, Y9, Y9
 	PREFETCHT0   64(SI)
 	VMOVDQU      16(R8)(CX*2), Y10
-	VPAND        const12<>+0(SB), Y10, Y10
+	VPAND        const14<>+0(SB), Y10, Y10
 	VPMADDUBSW   Y7, Y10, Y10
 	VMOVDQU      16(R8)(DI*1), Y11
-	VPAND        const12<>+0(SB), Y11, Y11
+	VPAND        const14<>+0(SB), Y11, Y11
 	VPMADDUBSW   Y7, Y11, Y7
 	VPBLENDD     $0xcc, Y7, Y10, Y11
 	VPALIGNR     $0x08, Y10, Y7, Y7
@@ -4527,11 +4237,11 @@ loop:
 	VPERM2I128   $0x20, Y7, Y8, Y9
 	VPERM2I128   $0x31, Y7, Y8, Y7
 	VCVTDQ2PS    Y9, Y9
-	VPAND        const13<>+0(SB), Y5, Y8
+	VPAND        const15<>+0(SB), Y5, Y8
 	VCVTDQ2PS    Y8, Y8
 	VMULPS       Y3, Y8, Y8
 	VPSRLD       $0x04, Y5, Y10
-	VPAND        const13<>+0(SB), Y10, Y10
+	VPAND        const15<>+0(SB), Y10, Y10
 	VCVTDQ2PS    Y10, Y10
 	VMULPS       Y4, Y10, Y10
 	VBROADCASTSS (BX), Y11
@@ -4541,11 +4251,11 @@ loop:
 	VFMADD231PS  Y8, Y10, Y0
 	VCVTDQ2PS    Y7, Y7
 	VPSRLD       $0x08, Y5, Y8
-	VPAND        const13<>+0(SB), Y8, Y8
+	VPAND        const15<>+0(SB), Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VMULPS       Y3, Y8, Y8
 	VPSRLD       $0x0c, Y5, Y9
-	VPAND        const13<>+0(SB), Y9, Y9
+	VPAND        const15<>+0(SB), Y9, Y9
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       Y4, Y9, Y9
 	VBROADCASTSS (BX), Y10
@@ -4556,22 +4266,22 @@ loop:
 	VMOVDQU      32(DX), Y7
 	VMOVDQU      16(AX), Y8
 	VPSRLD       $0x02, Y8, Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VPMADDUBSW   Y7, Y8, Y8
 	VMOVDQU      16(AX)(CX*1), Y9
 	VPSRLD       $0x02, Y9, Y9
-	VPAND        const12<>+0(SB), Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
 	VPMADDUBSW   Y7, Y9, Y9
 	VPBLENDD     $0xcc, Y9, Y8, Y10
 	VPALIGNR     $0x08, Y8, Y9, Y8
 	VPADDW       Y10, Y8, Y8
 	VMOVDQU      16(AX)(CX*2), Y9
 	VPSRLD       $0x02, Y9, Y9
-	VPAND        const12<>+0(SB), Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
 	VPMADDUBSW   Y7, Y9, Y9
 	VMOVDQU      16(AX)(DI*1), Y10
 	VPSRLD       $0x02, Y10, Y10
-	VPAND        const12<>+0(SB), Y10, Y10
+	VPAND        const14<>+0(SB), Y10, Y10
 	VPMADDUBSW   Y7, Y10, Y10
 	VPBLENDD     $0xcc, Y10, Y9, Y11
 	VPALIGNR     $0x08, Y9, Y10, Y9
@@ -4583,22 +4293,22 @@ loop:
 	PREFETCHT0   128(SI)
 	VMOVDQU      16(R8), Y9
 	VPSRLD       $0x02, Y9, Y9
-	VPAND        const12<>+0(SB), Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
 	VPMADDUBSW   Y7, Y9, Y9
 	VMOVDQU      16(R8)(CX*1), Y10
 	VPSRLD       $0x02, Y10, Y10
-	VPAND        const12<>+0(SB), Y10, Y10
+	VPAND        const14<>+0(SB), Y10, Y10
 	VPMADDUBSW   Y7, Y10, Y10
 	VPBLENDD     $0xcc, Y10, Y9, Y11
 	VPALIGNR     $0x08, Y9, Y10, Y9
 	VPADDW       Y11, Y9, Y9
 	VMOVDQU      16(R8)(CX*2), Y10
 	VPSRLD       $0x02, Y10, Y10
-	VPAND        const12<>+0(SB), Y10, Y10
+	VPAND        const14<>+0(SB), Y10, Y10
 	VPMADDUBSW   Y7, Y10, Y10
 	VMOVDQU      16(R8)(DI*1), Y11
 	VPSRLD       $0x02, Y11, Y11
-	VPAND        const12<>+0(SB), Y11, Y11
+	VPAND        const14<>+0(SB), Y11, Y11
 	VPMADDUBSW   Y7, Y11, Y7
 	VPBLENDD     $0xcc, Y7, Y10, Y11
 	VPALIGNR     $0x08, Y10, Y7, Y7
@@ -4611,11 +4321,11 @@ loop:
 	VPERM2I128   $0x31, Y7, Y8, Y7
 	VCVTDQ2PS    Y9, Y9
 	VPSRLD       $0x10, Y5, Y8
-	VPAND        const13<>+0(SB), Y8, Y8
+	VPAND        const15<>+0(SB), Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VMULPS       Y3, Y8, Y8
 	VPSRLD       $0x14, Y5, Y10
-	VPAND        const13<>+0(SB), Y10, Y10
+	VPAND        const15<>+0(SB), Y10, Y10
 	VCVTDQ2PS    Y10, Y10
 	VMULPS       Y4, Y10, Y10
 	VBROADCASTSS 32(BX), Y11
@@ -4625,11 +4335,11 @@ loop:
 	VFMADD231PS  Y8, Y10, Y0
 	VCVTDQ2PS    Y7, Y7
 	VPSRLD       $0x18, Y5, Y8
-	VPAND        const13<>+0(SB), Y8, Y8
+	VPAND        const15<>+0(SB), Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VMULPS       Y3, Y8, Y8
 	VPSRLD       $0x1c, Y5, Y5
-	VPAND        const13<>+0(SB), Y5, Y5
+	VPAND        const15<>+0(SB), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       Y4, Y5, Y5
 	VBROADCASTSS 32(BX), Y9
@@ -4640,11 +4350,11 @@ loop:
 	VMOVDQU      64(DX), Y5
 	VMOVDQU      16(AX), Y7
 	VPSRLD       $0x04, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPMADDUBSW   Y5, Y7, Y7
 	VMOVDQU      16(AX)(CX*1), Y8
 	VPSRLD       $0x04, Y8, Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VPMADDUBSW   Y5, Y8, Y8
 	VPBLENDD     $0xcc, Y8, Y7, Y9
 	VPALIGNR     $0x08, Y7, Y8, Y7
@@ -4652,11 +4362,11 @@ loop:
 	PREFETCHT0   192(SI)
 	VMOVDQU      16(AX)(CX*2), Y8
 	VPSRLD       $0x04, Y8, Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VPMADDUBSW   Y5, Y8, Y8
 	VMOVDQU      16(AX)(DI*1), Y9
 	VPSRLD       $0x04, Y9, Y9
-	VPAND        const12<>+0(SB), Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
 	VPMADDUBSW   Y5, Y9, Y9
 	VPBLENDD     $0xcc, Y9, Y8, Y10
 	VPALIGNR     $0x08, Y8, Y9, Y8
@@ -4667,22 +4377,22 @@ loop:
 	VPMADDWD     const2<>+0(SB), Y7, Y7
 	VMOVDQU      16(R8), Y8
 	VPSRLD       $0x04, Y8, Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VPMADDUBSW   Y5, Y8, Y8
 	VMOVDQU      16(R8)(CX*1), Y9
 	VPSRLD       $0x04, Y9, Y9
-	VPAND        const12<>+0(SB), Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
 	VPMADDUBSW   Y5, Y9, Y9
 	VPBLENDD     $0xcc, Y9, Y8, Y10
 	VPALIGNR     $0x08, Y8, Y9, Y8
 	VPADDW       Y10, Y8, Y8
 	VMOVDQU      16(R8)(CX*2), Y9
 	VPSRLD       $0x04, Y9, Y9
-	VPAND        const12<>+0(SB), Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
 	VPMADDUBSW   Y5, Y9, Y9
 	VMOVDQU      16(R8)(DI*1), Y10
 	VPSRLD       $0x04, Y10, Y10
-	VPAND        const12<>+0(SB), Y10, Y10
+	VPAND        const14<>+0(SB), Y10, Y10
 	VPMADDUBSW   Y5, Y10, Y5
 	VPBLENDD     $0xcc, Y5, Y9, Y10
 	VPALIGNR     $0x08, Y9, Y5, Y5
@@ -4694,11 +4404,11 @@ loop:
 	VPERM2I128   $0x20, Y5, Y7, Y8
 	VPERM2I128   $0x31, Y5, Y7, Y5
 	VCVTDQ2PS    Y8, Y8
-	VPAND        const13<>+0(SB), Y6, Y7
+	VPAND        const15<>+0(SB), Y6, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y3, Y7, Y7
 	VPSRLD       $0x04, Y6, Y9
-	VPAND        const13<>+0(SB), Y9, Y9
+	VPAND        const15<>+0(SB), Y9, Y9
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       Y4, Y9, Y9
 	VBROADCASTSS 64(BX), Y10
@@ -4708,11 +4418,11 @@ loop:
 	VFMADD231PS  Y7, Y9, Y0
 	VCVTDQ2PS    Y5, Y5
 	VPSRLD       $0x08, Y6, Y7
-	VPAND        const13<>+0(SB), Y7, Y7
+	VPAND        const15<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y3, Y7, Y7
 	VPSRLD       $0x0c, Y6, Y8
-	VPAND        const13<>+0(SB), Y8, Y8
+	VPAND        const15<>+0(SB), Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VMULPS       Y4, Y8, Y8
 	VBROADCASTSS 64(BX), Y9
@@ -4724,22 +4434,22 @@ loop:
 	PREFETCHT0   256(SI)
 	VMOVDQU      16(AX), Y7
 	VPSRLD       $0x06, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPMADDUBSW   Y5, Y7, Y7
 	VMOVDQU      16(AX)(CX*1), Y8
 	VPSRLD       $0x06, Y8, Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VPMADDUBSW   Y5, Y8, Y8
 	VPBLENDD     $0xcc, Y8, Y7, Y9
 	VPALIGNR     $0x08, Y7, Y8, Y7
 	VPADDW       Y9, Y7, Y7
 	VMOVDQU      16(AX)(CX*2), Y8
 	VPSRLD       $0x06, Y8, Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VPMADDUBSW   Y5, Y8, Y8
 	VMOVDQU      16(AX)(DI*1), Y9
 	VPSRLD       $0x06, Y9, Y9
-	VPAND        const12<>+0(SB), Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
 	VPMADDUBSW   Y5, Y9, Y9
 	VPBLENDD     $0xcc, Y9, Y8, Y10
 	VPALIGNR     $0x08, Y8, Y9, Y8
@@ -4750,11 +4460,11 @@ loop:
 	VPMADDWD     const2<>+0(SB), Y7, Y7
 	VMOVDQU      16(R8), Y8
 	VPSRLD       $0x06, Y8, Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VPMADDUBSW   Y5, Y8, Y8
 	VMOVDQU      16(R8)(CX*1), Y9
 	VPSRLD       $0x06, Y9, Y9
-	VPAND        const12<>+0(SB), Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
 	VPMADDUBSW   Y5, Y9, Y9
 	VPBLENDD     $0xcc, Y9, Y8, Y10
 	VPALIGNR     $0x08, Y8, Y9, Y8
@@ -4762,11 +4472,11 @@ loop:
 	PREFETCHT0   320(SI)
 	VMOVDQU      16(R8)(CX*2), Y9
 	VPSRLD       $0x06, Y9, Y9
-	VPAND        const12<>+0(SB), Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
 	VPMADDUBSW   Y5, Y9, Y9
 	VMOVDQU      16(R8)(DI*1), Y10
 	VPSRLD       $0x06, Y10, Y10
-	VPAND        const12<>+0(SB), Y10, Y10
+	VPAND        const14<>+0(SB), Y10, Y10
 	VPMADDUBSW   Y5, Y10, Y5
 	VPBLENDD     $0xcc, Y5, Y9, Y10
 	VPALIGNR     $0x08, Y9, Y5, Y5
@@ -4779,11 +4489,11 @@ loop:
 	VPERM2I128   $0x31, Y5, Y7, Y5
 	VCVTDQ2PS    Y8, Y8
 	VPSRLD       $0x10, Y6, Y7
-	VPAND        const13<>+0(SB), Y7, Y7
+	VPAND        const15<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y3, Y7, Y7
 	VPSRLD       $0x14, Y6, Y9
-	VPAND        const13<>+0(SB), Y9, Y9
+	VPAND        const15<>+0(SB), Y9, Y9
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       Y4, Y9, Y9
 	VBROADCASTSS 96(BX), Y10
@@ -4793,11 +4503,11 @@ loop:
 	VFMADD231PS  Y7, Y9, Y0
 	VCVTDQ2PS    Y5, Y5
 	VPSRLD       $0x18, Y6, Y7
-	VPAND        const13<>+0(SB), Y7, Y7
+	VPAND        const15<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y3, Y7, Y7
 	VPSRLD       $0x1c, Y6, Y6
-	VPAND        const13<>+0(SB), Y6, Y6
+	VPAND        const15<>+0(SB), Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y4, Y6, Y6
 	VBROADCASTSS 96(BX), Y8
@@ -4807,19 +4517,19 @@ loop:
 	VFMADD231PS  Y5, Y6, Y0
 	VMOVDQU      128(DX), Y5
 	VMOVDQU      48(AX), Y6
-	VPAND        const12<>+0(SB), Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y5, Y6, Y6
 	VMOVDQU      48(AX)(CX*1), Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPMADDUBSW   Y5, Y7, Y7
 	VPBLENDD     $0xcc, Y7, Y6, Y8
 	VPALIGNR     $0x08, Y6, Y7, Y6
 	VPADDW       Y8, Y6, Y6
 	VMOVDQU      48(AX)(CX*2), Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPMADDUBSW   Y5, Y7, Y7
 	VMOVDQU      48(AX)(DI*1), Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VPMADDUBSW   Y5, Y8, Y8
 	VPBLENDD     $0xcc, Y8, Y7, Y9
 	VPALIGNR     $0x08, Y7, Y8, Y7
@@ -4830,19 +4540,19 @@ loop:
 	VPMADDWD     const2<>+0(SB), Y6, Y6
 	PREFETCHT0   384(SI)
 	VMOVDQU      48(R8), Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPMADDUBSW   Y5, Y7, Y7
 	VMOVDQU      48(R8)(CX*1), Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VPMADDUBSW   Y5, Y8, Y8
 	VPBLENDD     $0xcc, Y8, Y7, Y9
 	VPALIGNR     $0x08, Y7, Y8, Y7
 	VPADDW       Y9, Y7, Y7
 	VMOVDQU      48(R8)(CX*2), Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VPMADDUBSW   Y5, Y8, Y8
 	VMOVDQU      48(R8)(DI*1), Y9
-	VPAND        const12<>+0(SB), Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
 	VPMADDUBSW   Y5, Y9, Y5
 	VPBLENDD     $0xcc, Y5, Y8, Y9
 	VPALIGNR     $0x08, Y8, Y5, Y5
@@ -4854,11 +4564,11 @@ loop:
 	VPERM2I128   $0x20, Y5, Y6, Y7
 	VPERM2I128   $0x31, Y5, Y6, Y5
 	VCVTDQ2PS    Y7, Y7
-	VPAND        const13<>+0(SB), Y2, Y6
+	VPAND        const15<>+0(SB), Y2, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y3, Y6, Y6
 	VPSRLD       $0x04, Y2, Y8
-	VPAND        const13<>+0(SB), Y8, Y8
+	VPAND        const15<>+0(SB), Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VMULPS       Y4, Y8, Y8
 	VBROADCASTSS 128(BX), Y9
@@ -4868,11 +4578,11 @@ loop:
 	VFMADD231PS  Y6, Y8, Y0
 	VCVTDQ2PS    Y5, Y5
 	VPSRLD       $0x08, Y2, Y6
-	VPAND        const13<>+0(SB), Y6, Y6
+	VPAND        const15<>+0(SB), Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y3, Y6, Y6
 	VPSRLD       $0x0c, Y2, Y7
-	VPAND        const13<>+0(SB), Y7, Y7
+	VPAND        const15<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y4, Y7, Y7
 	VBROADCASTSS 128(BX), Y8
@@ -4883,11 +4593,11 @@ loop:
 	VMOVDQU      160(DX), Y5
 	VMOVDQU      48(AX), Y6
 	VPSRLD       $0x02, Y6, Y6
-	VPAND        const12<>+0(SB), Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y5, Y6, Y6
 	VMOVDQU      48(AX)(CX*1), Y7
 	VPSRLD       $0x02, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPMADDUBSW   Y5, Y7, Y7
 	VPBLENDD     $0xcc, Y7, Y6, Y8
 	VPALIGNR     $0x08, Y6, Y7, Y6
@@ -4895,11 +4605,11 @@ loop:
 	PREFETCHT0   448(SI)
 	VMOVDQU      48(AX)(CX*2), Y7
 	VPSRLD       $0x02, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPMADDUBSW   Y5, Y7, Y7
 	VMOVDQU      48(AX)(DI*1), Y8
 	VPSRLD       $0x02, Y8, Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VPMADDUBSW   Y5, Y8, Y8
 	VPBLENDD     $0xcc, Y8, Y7, Y9
 	VPALIGNR     $0x08, Y7, Y8, Y7
@@ -4910,22 +4620,22 @@ loop:
 	VPMADDWD     const2<>+0(SB), Y6, Y6
 	VMOVDQU      48(R8), Y7
 	VPSRLD       $0x02, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPMADDUBSW   Y5, Y7, Y7
 	VMOVDQU      48(R8)(CX*1), Y8
 	VPSRLD       $0x02, Y8, Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VPMADDUBSW   Y5, Y8, Y8
 	VPBLENDD     $0xcc, Y8, Y7, Y9
 	VPALIGNR     $0x08, Y7, Y8, Y7
 	VPADDW       Y9, Y7, Y7
 	VMOVDQU      48(R8)(CX*2), Y8
 	VPSRLD       $0x02, Y8, Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VPMADDUBSW   Y5, Y8, Y8
 	VMOVDQU      48(R8)(DI*1), Y9
 	VPSRLD       $0x02, Y9, Y9
-	VPAND        const12<>+0(SB), Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
 	VPMADDUBSW   Y5, Y9, Y5
 	VPBLENDD     $0xcc, Y5, Y8, Y9
 	VPALIGNR     $0x08, Y8, Y5, Y5
@@ -4938,11 +4648,11 @@ loop:
 	VPERM2I128   $0x31, Y5, Y6, Y5
 	VCVTDQ2PS    Y7, Y7
 	VPSRLD       $0x10, Y2, Y6
-	VPAND        const13<>+0(SB), Y6, Y6
+	VPAND        const15<>+0(SB), Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y3, Y6, Y6
 	VPSRLD       $0x14, Y2, Y8
-	VPAND        const13<>+0(SB), Y8, Y8
+	VPAND        const15<>+0(SB), Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VMULPS       Y4, Y8, Y8
 	VBROADCASTSS 160(BX), Y9
@@ -4952,11 +4662,11 @@ loop:
 	VFMADD231PS  Y6, Y8, Y0
 	VCVTDQ2PS    Y5, Y5
 	VPSRLD       $0x18, Y2, Y6
-	VPAND        const13<>+0(SB), Y6, Y6
+	VPAND        const15<>+0(SB), Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y3, Y6, Y6
 	VPSRLD       $0x1c, Y2, Y2
-	VPAND        const13<>+0(SB), Y2, Y2
+	VPAND        const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y4, Y2, Y2
 	VBROADCASTSS 160(BX), Y7
@@ -4968,22 +4678,22 @@ loop:
 	PREFETCHT0   512(SI)
 	VMOVDQU      48(AX), Y5
 	VPSRLD       $0x04, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VMOVDQU      48(AX)(CX*1), Y6
 	VPSRLD       $0x04, Y6, Y6
-	VPAND        const12<>+0(SB), Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y6
 	VPBLENDD     $0xcc, Y6, Y5, Y7
 	VPALIGNR     $0x08, Y5, Y6, Y5
 	VPADDW       Y7, Y5, Y5
 	VMOVDQU      48(AX)(CX*2), Y6
 	VPSRLD       $0x04, Y6, Y6
-	VPAND        const12<>+0(SB), Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y6
 	VMOVDQU      48(AX)(DI*1), Y7
 	VPSRLD       $0x04, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y7
 	VPBLENDD     $0xcc, Y7, Y6, Y8
 	VPALIGNR     $0x08, Y6, Y7, Y6
@@ -4994,11 +4704,11 @@ loop:
 	VPMADDWD     const2<>+0(SB), Y5, Y5
 	VMOVDQU      48(R8), Y6
 	VPSRLD       $0x04, Y6, Y6
-	VPAND        const12<>+0(SB), Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y6
 	VMOVDQU      48(R8)(CX*1), Y7
 	VPSRLD       $0x04, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y7
 	VPBLENDD     $0xcc, Y7, Y6, Y8
 	VPALIGNR     $0x08, Y6, Y7, Y6
@@ -5006,11 +4716,11 @@ loop:
 	PREFETCHT0   576(SI)
 	VMOVDQU      48(R8)(CX*2), Y7
 	VPSRLD       $0x04, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y7
 	VMOVDQU      48(R8)(DI*1), Y8
 	VPSRLD       $0x04, Y8, Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VPMADDUBSW   Y2, Y8, Y2
 	VPBLENDD     $0xcc, Y2, Y7, Y8
 	VPALIGNR     $0x08, Y7, Y2, Y2
@@ -5022,11 +4732,11 @@ loop:
 	VPERM2I128   $0x20, Y2, Y5, Y6
 	VPERM2I128   $0x31, Y2, Y5, Y2
 	VCVTDQ2PS    Y6, Y6
-	VPAND        const13<>+0(SB), Y1, Y5
+	VPAND        const15<>+0(SB), Y1, Y5
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       Y3, Y5, Y5
 	VPSRLD       $0x04, Y1, Y7
-	VPAND        const13<>+0(SB), Y7, Y7
+	VPAND        const15<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y4, Y7, Y7
 	VBROADCASTSS 192(BX), Y8
@@ -5036,11 +4746,11 @@ loop:
 	VFMADD231PS  Y5, Y7, Y0
 	VCVTDQ2PS    Y2, Y2
 	VPSRLD       $0x08, Y1, Y5
-	VPAND        const13<>+0(SB), Y5, Y5
+	VPAND        const15<>+0(SB), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       Y3, Y5, Y5
 	VPSRLD       $0x0c, Y1, Y6
-	VPAND        const13<>+0(SB), Y6, Y6
+	VPAND        const15<>+0(SB), Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y4, Y6, Y6
 	VBROADCASTSS 192(BX), Y7
@@ -5051,22 +4761,22 @@ loop:
 	VMOVDQU      224(DX), Y2
 	VMOVDQU      48(AX), Y5
 	VPSRLD       $0x06, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VMOVDQU      48(AX)(CX*1), Y6
 	VPSRLD       $0x06, Y6, Y6
-	VPAND        const12<>+0(SB), Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y6
 	VPBLENDD     $0xcc, Y6, Y5, Y7
 	VPALIGNR     $0x08, Y5, Y6, Y5
 	VPADDW       Y7, Y5, Y5
 	VMOVDQU      48(AX)(CX*2), Y6
 	VPSRLD       $0x06, Y6, Y6
-	VPAND        const12<>+0(SB), Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y6
 	VMOVDQU      48(AX)(DI*1), Y7
 	VPSRLD       $0x06, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y7
 	VPBLENDD     $0xcc, Y7, Y6, Y8
 	VPALIGNR     $0x08, Y6, Y7, Y6
@@ -5078,22 +4788,22 @@ loop:
 	PREFETCHT0   640(SI)
 	VMOVDQU      48(R8), Y6
 	VPSRLD       $0x06, Y6, Y6
-	VPAND        const12<>+0(SB), Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y6
 	VMOVDQU      48(R8)(CX*1), Y7
 	VPSRLD       $0x06, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y7
 	VPBLENDD     $0xcc, Y7, Y6, Y8
 	VPALIGNR     $0x08, Y6, Y7, Y6
 	VPADDW       Y8, Y6, Y6
 	VMOVDQU      48(R8)(CX*2), Y7
 	VPSRLD       $0x06, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y7
 	VMOVDQU      48(R8)(DI*1), Y8
 	VPSRLD       $0x06, Y8, Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VPMADDUBSW   Y2, Y8, Y2
 	VPBLENDD     $0xcc, Y2, Y7, Y8
 	VPALIGNR     $0x08, Y7, Y2, Y2
@@ -5106,11 +4816,11 @@ loop:
 	VPERM2I128   $0x31, Y2, Y5, Y2
 	VCVTDQ2PS    Y6, Y6
 	VPSRLD       $0x10, Y1, Y5
-	VPAND        const13<>+0(SB), Y5, Y5
+	VPAND        const15<>+0(SB), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       Y3, Y5, Y5
 	VPSRLD       $0x14, Y1, Y7
-	VPAND        const13<>+0(SB), Y7, Y7
+	VPAND        const15<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y4, Y7, Y7
 	VBROADCASTSS 224(BX), Y8
@@ -5120,11 +4830,11 @@ loop:
 	VFMADD231PS  Y5, Y7, Y0
 	VCVTDQ2PS    Y2, Y2
 	VPSRLD       $0x18, Y1, Y5
-	VPAND        const13<>+0(SB), Y5, Y5
+	VPAND        const15<>+0(SB), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       Y3, Y5, Y5
 	VPSRLD       $0x1c, Y1, Y1
-	VPAND        const13<>+0(SB), Y1, Y1
+	VPAND        const15<>+0(SB), Y1, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y4, Y1, Y1
 	VBROADCASTSS 224(BX), Y3
@@ -5187,171 +4897,171 @@ loop:
 	VEXTRACTI128 $0x01, Y2, X3
 	VCVTPH2PS    X3, Y3
 	VCVTPH2PS    X2, Y2
-	VXORPS       const11<>+0(SB), Y3, Y3
-	VPAND        const13<>+0(SB), Y4, Y6
+	VXORPS       const13<>+0(SB), Y3, Y3
+	VPAND        const15<>+0(SB), Y4, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y2, Y6, Y6
 	VPSRLD       $0x04, Y4, Y7
-	VPAND        const13<>+0(SB), Y7, Y7
+	VPAND        const15<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y3, Y7, Y7
 	VMOVUPS      Y6, (BX)
 	VMOVUPS      Y7, (SI)
 	VPSRLD       $0x08, Y4, Y6
-	VPAND        const13<>+0(SB), Y6, Y6
+	VPAND        const15<>+0(SB), Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y2, Y6, Y6
 	VPSRLD       $0x0c, Y4, Y7
-	VPAND        const13<>+0(SB), Y7, Y7
+	VPAND        const15<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y3, Y7, Y7
 	VMOVUPS      Y6, 32(BX)
 	VMOVUPS      Y7, 32(SI)
 	VPSRLD       $0x10, Y4, Y6
-	VPAND        const13<>+0(SB), Y6, Y6
+	VPAND        const15<>+0(SB), Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y2, Y6, Y6
 	VPSRLD       $0x14, Y4, Y7
-	VPAND        const13<>+0(SB), Y7, Y7
+	VPAND        const15<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y3, Y7, Y7
 	VMOVUPS      Y6, 64(BX)
 	VMOVUPS      Y7, 64(SI)
 	VPSRLD       $0x18, Y4, Y6
-	VPAND        const13<>+0(SB), Y6, Y6
+	VPAND        const15<>+0(SB), Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y2, Y6, Y6
 	VPSRLD       $0x1c, Y4, Y4
-	VPAND        const13<>+0(SB), Y4, Y4
+	VPAND        const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y3, Y4, Y4
 	VMOVUPS      Y6, 96(BX)
 	VMOVUPS      Y4, 96(SI)
-	VPAND        const13<>+0(SB), Y5, Y4
+	VPAND        const15<>+0(SB), Y5, Y4
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y2, Y4, Y4
 	VPSRLD       $0x04, Y5, Y6
-	VPAND        const13<>+0(SB), Y6, Y6
+	VPAND        const15<>+0(SB), Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y3, Y6, Y6
 	VMOVUPS      Y4, 128(BX)
 	VMOVUPS      Y6, 128(SI)
 	VPSRLD       $0x08, Y5, Y4
-	VPAND        const13<>+0(SB), Y4, Y4
+	VPAND        const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y2, Y4, Y4
 	VPSRLD       $0x0c, Y5, Y6
-	VPAND        const13<>+0(SB), Y6, Y6
+	VPAND        const15<>+0(SB), Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y3, Y6, Y6
 	VMOVUPS      Y4, 160(BX)
 	VMOVUPS      Y6, 160(SI)
 	VPSRLD       $0x10, Y5, Y4
-	VPAND        const13<>+0(SB), Y4, Y4
+	VPAND        const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y2, Y4, Y4
 	VPSRLD       $0x14, Y5, Y6
-	VPAND        const13<>+0(SB), Y6, Y6
+	VPAND        const15<>+0(SB), Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y3, Y6, Y6
 	VMOVUPS      Y4, 192(BX)
 	VMOVUPS      Y6, 192(SI)
 	VPSRLD       $0x18, Y5, Y4
-	VPAND        const13<>+0(SB), Y4, Y4
+	VPAND        const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y2, Y4, Y4
 	VPSRLD       $0x1c, Y5, Y5
-	VPAND        const13<>+0(SB), Y5, Y5
+	VPAND        const15<>+0(SB), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       Y3, Y5, Y5
 	VMOVUPS      Y4, 224(BX)
 	VMOVUPS      Y5, 224(SI)
-	VPAND        const13<>+0(SB), Y1, Y4
+	VPAND        const15<>+0(SB), Y1, Y4
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y2, Y4, Y4
 	VPSRLD       $0x04, Y1, Y5
-	VPAND        const13<>+0(SB), Y5, Y5
+	VPAND        const15<>+0(SB), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       Y3, Y5, Y5
 	VMOVUPS      Y4, 256(BX)
 	VMOVUPS      Y5, 256(SI)
 	VPSRLD       $0x08, Y1, Y4
-	VPAND        const13<>+0(SB), Y4, Y4
+	VPAND        const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y2, Y4, Y4
 	VPSRLD       $0x0c, Y1, Y5
-	VPAND        const13<>+0(SB), Y5, Y5
+	VPAND        const15<>+0(SB), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       Y3, Y5, Y5
 	VMOVUPS      Y4, 288(BX)
 	VMOVUPS      Y5, 288(SI)
 	VPSRLD       $0x10, Y1, Y4
-	VPAND        const13<>+0(SB), Y4, Y4
+	VPAND        const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y2, Y4, Y4
 	VPSRLD       $0x14, Y1, Y5
-	VPAND        const13<>+0(SB), Y5, Y5
+	VPAND        const15<>+0(SB), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       Y3, Y5, Y5
 	VMOVUPS      Y4, 320(BX)
 	VMOVUPS      Y5, 320(SI)
 	VPSRLD       $0x18, Y1, Y4
-	VPAND        const13<>+0(SB), Y4, Y4
+	VPAND        const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y2, Y4, Y4
 	VPSRLD       $0x1c, Y1, Y1
-	VPAND        const13<>+0(SB), Y1, Y1
+	VPAND        const15<>+0(SB), Y1, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y3, Y1, Y1
 	VMOVUPS      Y4, 352(BX)
 	VMOVUPS      Y1, 352(SI)
-	VPAND        const13<>+0(SB), Y0, Y1
+	VPAND        const15<>+0(SB), Y0, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y2, Y1, Y1
 	VPSRLD       $0x04, Y0, Y4
-	VPAND        const13<>+0(SB), Y4, Y4
+	VPAND        const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y3, Y4, Y4
 	VMOVUPS      Y1, 384(BX)
 	VMOVUPS      Y4, 384(SI)
 	VPSRLD       $0x08, Y0, Y1
-	VPAND        const13<>+0(SB), Y1, Y1
+	VPAND        const15<>+0(SB), Y1, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y2, Y1, Y1
 	VPSRLD       $0x0c, Y0, Y4
-	VPAND        const13<>+0(SB), Y4, Y4
+	VPAND        const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y3, Y4, Y4
 	VMOVUPS      Y1, 416(BX)
 	VMOVUPS      Y4, 416(SI)
 	VPSRLD       $0x10, Y0, Y1
-	VPAND        const13<>+0(SB), Y1, Y1
+	VPAND        const15<>+0(SB), Y1, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y2, Y1, Y1
 	VPSRLD       $0x14, Y0, Y4
-	VPAND        const13<>+0(SB), Y4, Y4
+	VPAND        const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y3, Y4, Y4
 	VMOVUPS      Y1, 448(BX)
 	VMOVUPS      Y4, 448(SI)
 	VPSRLD       $0x18, Y0, Y1
-	VPAND        const13<>+0(SB), Y1, Y1
+	VPAND        const15<>+0(SB), Y1, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y2, Y1, Y1
 	VPSRLD       $0x1c, Y0, Y0
-	VPAND        const13<>+0(SB), Y0, Y0
+	VPAND        const15<>+0(SB), Y0, Y0
 	VCVTDQ2PS    Y0, Y0
 	VMULPS       Y3, Y0, Y0
 	VMOVUPS      Y1, 480(BX)
 	VMOVUPS      Y0, 480(SI)
 	VMOVDQU      16(AX), Y0
-	VPAND        const12<>+0(SB), Y0, Y0
+	VPAND        const14<>+0(SB), Y0, Y0
 	VMOVDQU      16(AX)(CX*1), Y1
-	VPAND        const12<>+0(SB), Y1, Y1
+	VPAND        const14<>+0(SB), Y1, Y1
 	VMOVDQU      16(AX)(CX*2), Y2
-	VPAND        const12<>+0(SB), Y2, Y2
+	VPAND        const14<>+0(SB), Y2, Y2
 	VMOVDQU      16(AX)(DI*1), Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPUNPCKLDQ   Y1, Y0, Y5
 	VPUNPCKLDQ   Y3, Y2, Y6
 	VPUNPCKLQDQ  Y6, Y5, Y4
@@ -5361,13 +5071,13 @@ loop:
 	VPUNPCKLQDQ  Y2, Y0, Y1
 	VPUNPCKHQDQ  Y2, Y0, Y0
 	VMOVDQU      16(R8), Y2
-	VPAND        const12<>+0(SB), Y2, Y2
+	VPAND        const14<>+0(SB), Y2, Y2
 	VMOVDQU      16(R8)(CX*1), Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VMOVDQU      16(R8)(CX*2), Y6
-	VPAND        const12<>+0(SB), Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VMOVDQU      16(R8)(DI*1), Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPUNPCKLDQ   Y3, Y2, Y9
 	VPUNPCKLDQ   Y7, Y6, Y10
 	VPUNPCKLQDQ  Y10, Y9, Y8
@@ -5394,16 +5104,16 @@ loop:
 	VMOVDQU      Y0, 224(DX)
 	VMOVDQU      16(AX), Y0
 	VPSRLD       $0x02, Y0, Y0
-	VPAND        const12<>+0(SB), Y0, Y0
+	VPAND        const14<>+0(SB), Y0, Y0
 	VMOVDQU      16(AX)(CX*1), Y1
 	VPSRLD       $0x02, Y1, Y1
-	VPAND        const12<>+0(SB), Y1, Y1
+	VPAND        const14<>+0(SB), Y1, Y1
 	VMOVDQU      16(AX)(CX*2), Y2
 	VPSRLD       $0x02, Y2, Y2
-	VPAND        const12<>+0(SB), Y2, Y2
+	VPAND        const14<>+0(SB), Y2, Y2
 	VMOVDQU      16(AX)(DI*1), Y3
 	VPSRLD       $0x02, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPUNPCKLDQ   Y1, Y0, Y5
 	VPUNPCKLDQ   Y3, Y2, Y6
 	VPUNPCKLQDQ  Y6, Y5, Y4
@@ -5414,16 +5124,16 @@ loop:
 	VPUNPCKHQDQ  Y2, Y0, Y0
 	VMOVDQU      16(R8), Y2
 	VPSRLD       $0x02, Y2, Y2
-	VPAND        const12<>+0(SB), Y2, Y2
+	VPAND        const14<>+0(SB), Y2, Y2
 	VMOVDQU      16(R8)(CX*1), Y3
 	VPSRLD       $0x02, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VMOVDQU      16(R8)(CX*2), Y6
 	VPSRLD       $0x02, Y6, Y6
-	VPAND        const12<>+0(SB), Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VMOVDQU      16(R8)(DI*1), Y7
 	VPSRLD       $0x02, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPUNPCKLDQ   Y3, Y2, Y9
 	VPUNPCKLDQ   Y7, Y6, Y10
 	VPUNPCKLQDQ  Y10, Y9, Y8
@@ -5450,16 +5160,16 @@ loop:
 	VMOVDQU      Y0, 480(DX)
 	VMOVDQU      16(AX), Y0
 	VPSRLD       $0x04, Y0, Y0
-	VPAND        const12<>+0(SB), Y0, Y0
+	VPAND        const14<>+0(SB), Y0, Y0
 	VMOVDQU      16(AX)(CX*1), Y1
 	VPSRLD       $0x04, Y1, Y1
-	VPAND        const12<>+0(SB), Y1, Y1
+	VPAND        const14<>+0(SB), Y1, Y1
 	VMOVDQU      16(AX)(CX*2), Y2
 	VPSRLD       $0x04, Y2, Y2
-	VPAND        const12<>+0(SB), Y2, Y2
+	VPAND        const14<>+0(SB), Y2, Y2
 	VMOVDQU      16(AX)(DI*1), Y3
 	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPUNPCKLDQ   Y1, Y0, Y5
 	VPUNPCKLDQ   Y3, Y2, Y6
 	VPUNPCKLQDQ  Y6, Y5, Y4
@@ -5470,16 +5180,16 @@ loop:
 	VPUNPCKHQDQ  Y2, Y0, Y0
 	VMOVDQU      16(R8), Y2
 	VPSRLD       $0x04, Y2, Y2
-	VPAND        const12<>+0(SB), Y2, Y2
+	VPAND        const14<>+0(SB), Y2, Y2
 	VMOVDQU      16(R8)(CX*1), Y3
 	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VMOVDQU      16(R8)(CX*2), Y6
 	VPSRLD       $0x04, Y6, Y6
-	VPAND        const12<>+0(SB), Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VMOVDQU      16(R8)(DI*1), Y7
 	VPSRLD       $0x04, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPUNPCKLDQ   Y3, Y2, Y9
 	VPUNPCKLDQ   Y7, Y6, Y10
 	VPUNPCKLQDQ  Y10, Y9, Y8
@@ -5506,16 +5216,16 @@ loop:
 	VMOVDQU      Y0, 736(DX)
 	VMOVDQU      16(AX), Y0
 	VPSRLD       $0x06, Y0, Y0
-	VPAND        const12<>+0(SB), Y0, Y0
+	VPAND        const14<>+0(SB), Y0, Y0
 	VMOVDQU      16(AX)(CX*1), Y1
 	VPSRLD       $0x06, Y1, Y1
-	VPAND        const12<>+0(SB), Y1, Y1
+	VPAND        const14<>+0(SB), Y1, Y1
 	VMOVDQU      16(AX)(CX*2), Y2
 	VPSRLD       $0x06, Y2, Y2
-	VPAND        const12<>+0(SB), Y2, Y2
+	VPAND        const14<>+0(SB), Y2, Y2
 	VMOVDQU      16(AX)(DI*1), Y3
 	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPUNPCKLDQ   Y1, Y0, Y5
 	VPUNPCKLDQ   Y3, Y2, Y6
 	VPUNPCKLQDQ  Y6, Y5, Y4
@@ -5526,16 +5236,16 @@ loop:
 	VPUNPCKHQDQ  Y2, Y0, Y0
 	VMOVDQU      16(R8), Y2
 	VPSRLD       $0x06, Y2, Y2
-	VPAND        const12<>+0(SB), Y2, Y2
+	VPAND        const14<>+0(SB), Y2, Y2
 	VMOVDQU      16(R8)(CX*1), Y3
 	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VMOVDQU      16(R8)(CX*2), Y6
 	VPSRLD       $0x06, Y6, Y6
-	VPAND        const12<>+0(SB), Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VMOVDQU      16(R8)(DI*1), Y7
 	VPSRLD       $0x06, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPUNPCKLDQ   Y3, Y2, Y9
 	VPUNPCKLDQ   Y7, Y6, Y10
 	VPUNPCKLQDQ  Y10, Y9, Y8
@@ -5561,13 +5271,13 @@ loop:
 	VMOVDQU      Y1, 864(DX)
 	VMOVDQU      Y0, 992(DX)
 	VMOVDQU      48(AX), Y0
-	VPAND        const12<>+0(SB), Y0, Y0
+	VPAND        const14<>+0(SB), Y0, Y0
 	VMOVDQU      48(AX)(CX*1), Y1
-	VPAND        const12<>+0(SB), Y1, Y1
+	VPAND        const14<>+0(SB), Y1, Y1
 	VMOVDQU      48(AX)(CX*2), Y2
-	VPAND        const12<>+0(SB), Y2, Y2
+	VPAND        const14<>+0(SB), Y2, Y2
 	VMOVDQU      48(AX)(DI*1), Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPUNPCKLDQ   Y1, Y0, Y5
 	VPUNPCKLDQ   Y3, Y2, Y6
 	VPUNPCKLQDQ  Y6, Y5, Y4
@@ -5577,13 +5287,13 @@ loop:
 	VPUNPCKLQDQ  Y2, Y0, Y1
 	VPUNPCKHQDQ  Y2, Y0, Y0
 	VMOVDQU      48(R8), Y2
-	VPAND        const12<>+0(SB), Y2, Y2
+	VPAND        const14<>+0(SB), Y2, Y2
 	VMOVDQU      48(R8)(CX*1), Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VMOVDQU      48(R8)(CX*2), Y6
-	VPAND        const12<>+0(SB), Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VMOVDQU      48(R8)(DI*1), Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPUNPCKLDQ   Y3, Y2, Y9
 	VPUNPCKLDQ   Y7, Y6, Y10
 	VPUNPCKLQDQ  Y10, Y9, Y8
@@ -5610,16 +5320,16 @@ loop:
 	VMOVDQU      Y0, 1248(DX)
 	VMOVDQU      48(AX), Y0
 	VPSRLD       $0x02, Y0, Y0
-	VPAND        const12<>+0(SB), Y0, Y0
+	VPAND        const14<>+0(SB), Y0, Y0
 	VMOVDQU      48(AX)(CX*1), Y1
 	VPSRLD       $0x02, Y1, Y1
-	VPAND        const12<>+0(SB), Y1, Y1
+	VPAND        const14<>+0(SB), Y1, Y1
 	VMOVDQU      48(AX)(CX*2), Y2
 	VPSRLD       $0x02, Y2, Y2
-	VPAND        const12<>+0(SB), Y2, Y2
+	VPAND        const14<>+0(SB), Y2, Y2
 	VMOVDQU      48(AX)(DI*1), Y3
 	VPSRLD       $0x02, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPUNPCKLDQ   Y1, Y0, Y5
 	VPUNPCKLDQ   Y3, Y2, Y6
 	VPUNPCKLQDQ  Y6, Y5, Y4
@@ -5630,16 +5340,16 @@ loop:
 	VPUNPCKHQDQ  Y2, Y0, Y0
 	VMOVDQU      48(R8), Y2
 	VPSRLD       $0x02, Y2, Y2
-	VPAND        const12<>+0(SB), Y2, Y2
+	VPAND        const14<>+0(SB), Y2, Y2
 	VMOVDQU      48(R8)(CX*1), Y3
 	VPSRLD       $0x02, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VMOVDQU      48(R8)(CX*2), Y6
 	VPSRLD       $0x02, Y6, Y6
-	VPAND        const12<>+0(SB), Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VMOVDQU      48(R8)(DI*1), Y7
 	VPSRLD       $0x02, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPUNPCKLDQ   Y3, Y2, Y9
 	VPUNPCKLDQ   Y7, Y6, Y10
 	VPUNPCKLQDQ  Y10, Y9, Y8
@@ -5666,16 +5376,16 @@ loop:
 	VMOVDQU      Y0, 1504(DX)
 	VMOVDQU      48(AX), Y0
 	VPSRLD       $0x04, Y0, Y0
-	VPAND        const12<>+0(SB), Y0, Y0
+	VPAND        const14<>+0(SB), Y0, Y0
 	VMOVDQU      48(AX)(CX*1), Y1
 	VPSRLD       $0x04, Y1, Y1
-	VPAND        const12<>+0(SB), Y1, Y1
+	VPAND        const14<>+0(SB), Y1, Y1
 	VMOVDQU      48(AX)(CX*2), Y2
 	VPSRLD       $0x04, Y2, Y2
-	VPAND        const12<>+0(SB), Y2, Y2
+	VPAND        const14<>+0(SB), Y2, Y2
 	VMOVDQU      48(AX)(DI*1), Y3
 	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPUNPCKLDQ   Y1, Y0, Y5
 	VPUNPCKLDQ   Y3, Y2, Y6
 	VPUNPCKLQDQ  Y6, Y5, Y4
@@ -5686,16 +5396,16 @@ loop:
 	VPUNPCKHQDQ  Y2, Y0, Y0
 	VMOVDQU      48(R8), Y2
 	VPSRLD       $0x04, Y2, Y2
-	VPAND        const12<>+0(SB), Y2, Y2
+	VPAND        const14<>+0(SB), Y2, Y2
 	VMOVDQU      48(R8)(CX*1), Y3
 	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VMOVDQU      48(R8)(CX*2), Y6
 	VPSRLD       $0x04, Y6, Y6
-	VPAND        const12<>+0(SB), Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VMOVDQU      48(R8)(DI*1), Y7
 	VPSRLD       $0x04, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPUNPCKLDQ   Y3, Y2, Y9
 	VPUNPCKLDQ   Y7, Y6, Y10
 	VPUNPCKLQDQ  Y10, Y9, Y8
@@ -5722,16 +5432,16 @@ loop:
 	VMOVDQU      Y0, 1760(DX)
 	VMOVDQU      48(AX), Y0
 	VPSRLD       $0x06, Y0, Y0
-	VPAND        const12<>+0(SB), Y0, Y0
+	VPAND        const14<>+0(SB), Y0, Y0
 	VMOVDQU      48(AX)(CX*1), Y1
 	VPSRLD       $0x06, Y1, Y1
-	VPAND        const12<>+0(SB), Y1, Y1
+	VPAND        const14<>+0(SB), Y1, Y1
 	VMOVDQU      48(AX)(CX*2), Y2
 	VPSRLD       $0x06, Y2, Y2
-	VPAND        const12<>+0(SB), Y2, Y2
+	VPAND        const14<>+0(SB), Y2, Y2
 	VMOVDQU      48(AX)(DI*1), Y3
 	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPUNPCKLDQ   Y1, Y0, Y5
 	VPUNPCKLDQ   Y3, Y2, Y6
 	VPUNPCKLQDQ  Y6, Y5, Y4
@@ -5742,16 +5452,16 @@ loop:
 	VPUNPCKHQDQ  Y2, Y0, Y0
 	VMOVDQU      48(R8), Y2
 	VPSRLD       $0x06, Y2, Y2
-	VPAND        const12<>+0(SB), Y2, Y2
+	VPAND        const14<>+0(SB), Y2, Y2
 	VMOVDQU      48(R8)(CX*1), Y3
 	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VMOVDQU      48(R8)(CX*2), Y6
 	VPSRLD       $0x06, Y6, Y6
-	VPAND        const12<>+0(SB), Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VMOVDQU      48(R8)(DI*1), Y7
 	VPSRLD       $0x06, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPUNPCKLDQ   Y3, Y2, Y9
 	VPUNPCKLDQ   Y7, Y6, Y10
 	VPUNPCKLQDQ  Y10, Y9, Y8
@@ -5803,16 +5513,16 @@ TEXT ·rowsQ3_KAVX2(SB), NOSPLIT, $0-48
 loop:
 	VMOVDQU      94(AX), X1
 	VINSERTI128  $0x01, 94(R8), Y1, Y1
-	VPSHUFB      const14<>+0(SB), Y1, Y1
+	VPSHUFB      const16<>+0(SB), Y1, Y1
 	VMOVDQU      94(AX)(CX*1), X2
 	VINSERTI128  $0x01, 94(R8)(CX*1), Y2, Y2
-	VPSHUFB      const14<>+0(SB), Y2, Y2
+	VPSHUFB      const16<>+0(SB), Y2, Y2
 	VMOVDQU      94(AX)(CX*2), X3
 	VINSERTI128  $0x01, 94(R8)(CX*2), Y3, Y3
-	VPSHUFB      const14<>+0(SB), Y3, Y3
+	VPSHUFB      const16<>+0(SB), Y3, Y3
 	VMOVDQU      94(AX)(DI*1), X4
 	VINSERTI128  $0x01, 94(R8)(DI*1), Y4, Y4
-	VPSHUFB      const14<>+0(SB), Y4, Y4
+	VPSHUFB      const16<>+0(SB), Y4, Y4
 	VPUNPCKLDQ   Y2, Y1, Y6
 	VPUNPCKLDQ   Y4, Y3, Y7
 	VPUNPCKLQDQ  Y7, Y6, Y5
@@ -5826,52 +5536,52 @@ loop:
 	VCVTPH2PS    X1, Y1
 	VPAND        const1<>+0(SB), Y5, Y3
 	VPSLLD       $0x04, Y2, Y4
-	VPAND        const15<>+0(SB), Y4, Y4
+	VPAND        const17<>+0(SB), Y4, Y4
 	VPOR         Y4, Y3, Y3
 	VPAND        const1<>+0(SB), Y6, Y4
 	VPSLLD       $0x02, Y2, Y7
-	VPAND        const15<>+0(SB), Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
 	VPOR         Y7, Y4, Y4
 	VPSRLD       $0x04, Y5, Y5
 	VPAND        const1<>+0(SB), Y5, Y5
-	VPAND        const15<>+0(SB), Y2, Y7
+	VPAND        const17<>+0(SB), Y2, Y7
 	VPOR         Y7, Y5, Y5
 	VPSRLD       $0x04, Y6, Y6
 	VPAND        const1<>+0(SB), Y6, Y6
 	VPSRLD       $0x02, Y2, Y2
-	VPAND        const15<>+0(SB), Y2, Y2
+	VPAND        const17<>+0(SB), Y2, Y2
 	VPOR         Y2, Y6, Y6
 	VMOVDQU      (DX), Y2
 	PREFETCHT0   (SI)
 	VMOVDQU      32(AX), Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VMOVDQU      (AX), Y8
 	VPSLLD       $0x02, Y8, Y8
-	VPAND        const16<>+0(SB), Y8, Y8
+	VPAND        const18<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y7
 	VMOVDQU      32(AX)(CX*1), Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VMOVDQU      (AX)(CX*1), Y9
 	VPSLLD       $0x02, Y9, Y9
-	VPAND        const16<>+0(SB), Y9, Y9
+	VPAND        const18<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y2, Y8, Y8
 	VPBLENDD     $0xcc, Y8, Y7, Y9
 	VPALIGNR     $0x08, Y7, Y8, Y7
 	VPADDW       Y9, Y7, Y7
 	VMOVDQU      32(AX)(CX*2), Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VMOVDQU      (AX)(CX*2), Y9
 	VPSLLD       $0x02, Y9, Y9
-	VPAND        const16<>+0(SB), Y9, Y9
+	VPAND        const18<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y2, Y8, Y8
 	VMOVDQU      32(AX)(DI*1), Y9
-	VPAND        const12<>+0(SB), Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
 	VMOVDQU      (AX)(DI*1), Y10
 	VPSLLD       $0x02, Y10, Y10
-	VPAND        const16<>+0(SB), Y10, Y10
+	VPAND        const18<>+0(SB), Y10, Y10
 	VPOR         Y10, Y9, Y9
 	VPMADDUBSW   Y2, Y9, Y9
 	VPBLENDD     $0xcc, Y9, Y8, Y10
@@ -5883,34 +5593,34 @@ loop:
 	VPMADDWD     const2<>+0(SB), Y7, Y7
 	PREFETCHT0   64(SI)
 	VMOVDQU      32(R8), Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VMOVDQU      (R8), Y9
 	VPSLLD       $0x02, Y9, Y9
-	VPAND        const16<>+0(SB), Y9, Y9
+	VPAND        const18<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y2, Y8, Y8
 	VMOVDQU      32(R8)(CX*1), Y9
-	VPAND        const12<>+0(SB), Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
 	VMOVDQU      (R8)(CX*1), Y10
 	VPSLLD       $0x02, Y10, Y10
-	VPAND        const16<>+0(SB), Y10, Y10
+	VPAND        const18<>+0(SB), Y10, Y10
 	VPOR         Y10, Y9, Y9
 	VPMADDUBSW   Y2, Y9, Y9
 	VPBLENDD     $0xcc, Y9, Y8, Y10
 	VPALIGNR     $0x08, Y8, Y9, Y8
 	VPADDW       Y10, Y8, Y8
 	VMOVDQU      32(R8)(CX*2), Y9
-	VPAND        const12<>+0(SB), Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
 	VMOVDQU      (R8)(CX*2), Y10
 	VPSLLD       $0x02, Y10, Y10
-	VPAND        const16<>+0(SB), Y10, Y10
+	VPAND        const18<>+0(SB), Y10, Y10
 	VPOR         Y10, Y9, Y9
 	VPMADDUBSW   Y2, Y9, Y9
 	VMOVDQU      32(R8)(DI*1), Y10
-	VPAND        const12<>+0(SB), Y10, Y10
+	VPAND        const14<>+0(SB), Y10, Y10
 	VMOVDQU      (R8)(DI*1), Y11
 	VPSLLD       $0x02, Y11, Y11
-	VPAND        const16<>+0(SB), Y11, Y11
+	VPAND        const18<>+0(SB), Y11, Y11
 	VPOR         Y11, Y10, Y10
 	VPMADDUBSW   Y2, Y10, Y2
 	VPBLENDD     $0xcc, Y2, Y9, Y10
@@ -5926,8 +5636,8 @@ loop:
 	VPSLLD       $0x02, Y7, Y7
 	VPSUBD       Y7, Y8, Y8
 	VCVTDQ2PS    Y8, Y8
-	VPAND        const17<>+0(SB), Y3, Y7
-	VPSUBD       const18<>+0(SB), Y7, Y7
+	VPAND        const19<>+0(SB), Y3, Y7
+	VPSUBD       const20<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y1, Y7, Y7
 	VBROADCASTSS (BX), Y9
@@ -5938,8 +5648,8 @@ loop:
 	VPSUBD       Y7, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VPSRLD       $0x08, Y3, Y7
-	VPAND        const17<>+0(SB), Y7, Y7
-	VPSUBD       const18<>+0(SB), Y7, Y7
+	VPAND        const19<>+0(SB), Y7, Y7
+	VPSUBD       const20<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y1, Y7, Y7
 	VBROADCASTSS (BX), Y8
@@ -5948,19 +5658,19 @@ loop:
 	VMOVDQU      32(DX), Y2
 	VMOVDQU      32(AX), Y7
 	VPSRLD       $0x02, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VMOVDQU      (AX), Y8
 	VPSLLD       $0x01, Y8, Y8
-	VPAND        const16<>+0(SB), Y8, Y8
+	VPAND        const18<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y7
 	PREFETCHT0   128(SI)
 	VMOVDQU      32(AX)(CX*1), Y8
 	VPSRLD       $0x02, Y8, Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VMOVDQU      (AX)(CX*1), Y9
 	VPSLLD       $0x01, Y9, Y9
-	VPAND        const16<>+0(SB), Y9, Y9
+	VPAND        const18<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y2, Y8, Y8
 	VPBLENDD     $0xcc, Y8, Y7, Y9
@@ -5968,18 +5678,18 @@ loop:
 	VPADDW       Y9, Y7, Y7
 	VMOVDQU      32(AX)(CX*2), Y8
 	VPSRLD       $0x02, Y8, Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VMOVDQU      (AX)(CX*2), Y9
 	VPSLLD       $0x01, Y9, Y9
-	VPAND        const16<>+0(SB), Y9, Y9
+	VPAND        const18<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y2, Y8, Y8
 	VMOVDQU      32(AX)(DI*1), Y9
 	VPSRLD       $0x02, Y9, Y9
-	VPAND        const12<>+0(SB), Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
 	VMOVDQU      (AX)(DI*1), Y10
 	VPSLLD       $0x01, Y10, Y10
-	VPAND        const16<>+0(SB), Y10, Y10
+	VPAND        const18<>+0(SB), Y10, Y10
 	VPOR         Y10, Y9, Y9
 	VPMADDUBSW   Y2, Y9, Y9
 	VPBLENDD     $0xcc, Y9, Y8, Y10
@@ -5991,19 +5701,19 @@ loop:
 	VPMADDWD     const2<>+0(SB), Y7, Y7
 	VMOVDQU      32(R8), Y8
 	VPSRLD       $0x02, Y8, Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VMOVDQU      (R8), Y9
 	VPSLLD       $0x01, Y9, Y9
-	VPAND        const16<>+0(SB), Y9, Y9
+	VPAND        const18<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y2, Y8, Y8
 	PREFETCHT0   192(SI)
 	VMOVDQU      32(R8)(CX*1), Y9
 	VPSRLD       $0x02, Y9, Y9
-	VPAND        const12<>+0(SB), Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
 	VMOVDQU      (R8)(CX*1), Y10
 	VPSLLD       $0x01, Y10, Y10
-	VPAND        const16<>+0(SB), Y10, Y10
+	VPAND        const18<>+0(SB), Y10, Y10
 	VPOR         Y10, Y9, Y9
 	VPMADDUBSW   Y2, Y9, Y9
 	VPBLENDD     $0xcc, Y9, Y8, Y10
@@ -6011,18 +5721,18 @@ loop:
 	VPADDW       Y10, Y8, Y8
 	VMOVDQU      32(R8)(CX*2), Y9
 	VPSRLD       $0x02, Y9, Y9
-	VPAND        const12<>+0(SB), Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
 	VMOVDQU      (R8)(CX*2), Y10
 	VPSLLD       $0x01, Y10, Y10
-	VPAND        const16<>+0(SB), Y10, Y10
+	VPAND        const18<>+0(SB), Y10, Y10
 	VPOR         Y10, Y9, Y9
 	VPMADDUBSW   Y2, Y9, Y9
 	VMOVDQU      32(R8)(DI*1), Y10
 	VPSRLD       $0x02, Y10, Y10
-	VPAND        const12<>+0(SB), Y10, Y10
+	VPAND        const14<>+0(SB), Y10, Y10
 	VMOVDQU      (R8)(DI*1), Y11
 	VPSLLD       $0x01, Y11, Y11
-	VPAND        const16<>+0(SB), Y11, Y11
+	VPAND        const18<>+0(SB), Y11, Y11
 	VPOR         Y11, Y10, Y10
 	VPMADDUBSW   Y2, Y10, Y2
 	VPBLENDD     $0xcc, Y2, Y9, Y10
@@ -6039,8 +5749,8 @@ loop:
 	VPSUBD       Y7, Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VPSRLD       $0x10, Y3, Y7
-	VPAND        const17<>+0(SB), Y7, Y7
-	VPSUBD       const18<>+0(SB), Y7, Y7
+	VPAND        const19<>+0(SB), Y7, Y7
+	VPSUBD       const20<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y1, Y7, Y7
 	VBROADCASTSS 32(BX), Y9
@@ -6051,7 +5761,7 @@ loop:
 	VPSUBD       Y7, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VPSRLD       $0x18, Y3, Y3
-	VPSUBD       const18<>+0(SB), Y3, Y3
+	VPSUBD       const20<>+0(SB), Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y1, Y3, Y3
 	VBROADCASTSS 32(BX), Y7
@@ -6060,16 +5770,16 @@ loop:
 	VMOVDQU      64(DX), Y2
 	VMOVDQU      32(AX), Y3
 	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VMOVDQU      (AX), Y7
-	VPAND        const16<>+0(SB), Y7, Y7
+	VPAND        const18<>+0(SB), Y7, Y7
 	VPOR         Y7, Y3, Y3
 	VPMADDUBSW   Y2, Y3, Y3
 	VMOVDQU      32(AX)(CX*1), Y7
 	VPSRLD       $0x04, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VMOVDQU      (AX)(CX*1), Y8
-	VPAND        const16<>+0(SB), Y8, Y8
+	VPAND        const18<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y7
 	VPBLENDD     $0xcc, Y7, Y3, Y8
@@ -6078,16 +5788,16 @@ loop:
 	PREFETCHT0   256(SI)
 	VMOVDQU      32(AX)(CX*2), Y7
 	VPSRLD       $0x04, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VMOVDQU      (AX)(CX*2), Y8
-	VPAND        const16<>+0(SB), Y8, Y8
+	VPAND        const18<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y7
 	VMOVDQU      32(AX)(DI*1), Y8
 	VPSRLD       $0x04, Y8, Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VMOVDQU      (AX)(DI*1), Y9
-	VPAND        const16<>+0(SB), Y9, Y9
+	VPAND        const18<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y2, Y8, Y8
 	VPBLENDD     $0xcc, Y8, Y7, Y9
@@ -6099,16 +5809,16 @@ loop:
 	VPMADDWD     const2<>+0(SB), Y3, Y3
 	VMOVDQU      32(R8), Y7
 	VPSRLD       $0x04, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VMOVDQU      (R8), Y8
-	VPAND        const16<>+0(SB), Y8, Y8
+	VPAND        const18<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y7
 	VMOVDQU      32(R8)(CX*1), Y8
 	VPSRLD       $0x04, Y8, Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VMOVDQU      (R8)(CX*1), Y9
-	VPAND        const16<>+0(SB), Y9, Y9
+	VPAND        const18<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y2, Y8, Y8
 	VPBLENDD     $0xcc, Y8, Y7, Y9
@@ -6116,17 +5826,17 @@ loop:
 	VPADDW       Y9, Y7, Y7
 	VMOVDQU      32(R8)(CX*2), Y8
 	VPSRLD       $0x04, Y8, Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VMOVDQU      (R8)(CX*2), Y9
-	VPAND        const16<>+0(SB), Y9, Y9
+	VPAND        const18<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y2, Y8, Y8
 	PREFETCHT0   320(SI)
 	VMOVDQU      32(R8)(DI*1), Y9
 	VPSRLD       $0x04, Y9, Y9
-	VPAND        const12<>+0(SB), Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
 	VMOVDQU      (R8)(DI*1), Y10
-	VPAND        const16<>+0(SB), Y10, Y10
+	VPAND        const18<>+0(SB), Y10, Y10
 	VPOR         Y10, Y9, Y9
 	VPMADDUBSW   Y2, Y9, Y2
 	VPBLENDD     $0xcc, Y2, Y8, Y9
@@ -6142,8 +5852,8 @@ loop:
 	VPSLLD       $0x02, Y3, Y3
 	VPSUBD       Y3, Y7, Y7
 	VCVTDQ2PS    Y7, Y7
-	VPAND        const17<>+0(SB), Y4, Y3
-	VPSUBD       const18<>+0(SB), Y3, Y3
+	VPAND        const19<>+0(SB), Y4, Y3
+	VPSUBD       const20<>+0(SB), Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y1, Y3, Y3
 	VBROADCASTSS 64(BX), Y8
@@ -6154,8 +5864,8 @@ loop:
 	VPSUBD       Y3, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VPSRLD       $0x08, Y4, Y3
-	VPAND        const17<>+0(SB), Y3, Y3
-	VPSUBD       const18<>+0(SB), Y3, Y3
+	VPAND        const19<>+0(SB), Y3, Y3
+	VPSUBD       const20<>+0(SB), Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y1, Y3, Y3
 	VBROADCASTSS 64(BX), Y7
@@ -6164,18 +5874,18 @@ loop:
 	VMOVDQU      96(DX), Y2
 	VMOVDQU      32(AX), Y3
 	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VMOVDQU      (AX), Y7
 	VPSRLD       $0x01, Y7, Y7
-	VPAND        const16<>+0(SB), Y7, Y7
+	VPAND        const18<>+0(SB), Y7, Y7
 	VPOR         Y7, Y3, Y3
 	VPMADDUBSW   Y2, Y3, Y3
 	VMOVDQU      32(AX)(CX*1), Y7
 	VPSRLD       $0x06, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VMOVDQU      (AX)(CX*1), Y8
 	VPSRLD       $0x01, Y8, Y8
-	VPAND        const16<>+0(SB), Y8, Y8
+	VPAND        const18<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y7
 	VPBLENDD     $0xcc, Y7, Y3, Y8
@@ -6183,19 +5893,19 @@ loop:
 	VPADDW       Y8, Y3, Y3
 	VMOVDQU      32(AX)(CX*2), Y7
 	VPSRLD       $0x06, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VMOVDQU      (AX)(CX*2), Y8
 	VPSRLD       $0x01, Y8, Y8
-	VPAND        const16<>+0(SB), Y8, Y8
+	VPAND        const18<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y7
 	PREFETCHT0   384(SI)
 	VMOVDQU      32(AX)(DI*1), Y8
 	VPSRLD       $0x06, Y8, Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VMOVDQU      (AX)(DI*1), Y9
 	VPSRLD       $0x01, Y9, Y9
-	VPAND        const16<>+0(SB), Y9, Y9
+	VPAND        const18<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y2, Y8, Y8
 	VPBLENDD     $0xcc, Y8, Y7, Y9
@@ -6207,18 +5917,18 @@ loop:
 	VPMADDWD     const2<>+0(SB), Y3, Y3
 	VMOVDQU      32(R8), Y7
 	VPSRLD       $0x06, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VMOVDQU      (R8), Y8
 	VPSRLD       $0x01, Y8, Y8
-	VPAND        const16<>+0(SB), Y8, Y8
+	VPAND        const18<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y7
 	VMOVDQU      32(R8)(CX*1), Y8
 	VPSRLD       $0x06, Y8, Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VMOVDQU      (R8)(CX*1), Y9
 	VPSRLD       $0x01, Y9, Y9
-	VPAND        const16<>+0(SB), Y9, Y9
+	VPAND        const18<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y2, Y8, Y8
 	VPBLENDD     $0xcc, Y8, Y7, Y9
@@ -6226,18 +5936,18 @@ loop:
 	VPADDW       Y9, Y7, Y7
 	VMOVDQU      32(R8)(CX*2), Y8
 	VPSRLD       $0x06, Y8, Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VMOVDQU      (R8)(CX*2), Y9
 	VPSRLD       $0x01, Y9, Y9
-	VPAND        const16<>+0(SB), Y9, Y9
+	VPAND        const18<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y2, Y8, Y8
 	VMOVDQU      32(R8)(DI*1), Y9
 	VPSRLD       $0x06, Y9, Y9
-	VPAND        const12<>+0(SB), Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
 	VMOVDQU      (R8)(DI*1), Y10
 	VPSRLD       $0x01, Y10, Y10
-	VPAND        const16<>+0(SB), Y10, Y10
+	VPAND        const18<>+0(SB), Y10, Y10
 	VPOR         Y10, Y9, Y9
 	VPMADDUBSW   Y2, Y9, Y2
 	VPBLENDD     $0xcc, Y2, Y8, Y9
@@ -6254,8 +5964,8 @@ loop:
 	VPSUBD       Y3, Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VPSRLD       $0x10, Y4, Y3
-	VPAND        const17<>+0(SB), Y3, Y3
-	VPSUBD       const18<>+0(SB), Y3, Y3
+	VPAND        const19<>+0(SB), Y3, Y3
+	VPSUBD       const20<>+0(SB), Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y1, Y3, Y3
 	VBROADCASTSS 96(BX), Y8
@@ -6266,7 +5976,7 @@ loop:
 	VPSUBD       Y3, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VPSRLD       $0x18, Y4, Y3
-	VPSUBD       const18<>+0(SB), Y3, Y3
+	VPSUBD       const20<>+0(SB), Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y1, Y3, Y3
 	VBROADCASTSS 96(BX), Y4
@@ -6275,34 +5985,34 @@ loop:
 	VMOVDQU      128(DX), Y2
 	PREFETCHT0   448(SI)
 	VMOVDQU      64(AX), Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VMOVDQU      (AX), Y4
 	VPSRLD       $0x02, Y4, Y4
-	VPAND        const16<>+0(SB), Y4, Y4
+	VPAND        const18<>+0(SB), Y4, Y4
 	VPOR         Y4, Y3, Y3
 	VPMADDUBSW   Y2, Y3, Y3
 	VMOVDQU      64(AX)(CX*1), Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VMOVDQU      (AX)(CX*1), Y7
 	VPSRLD       $0x02, Y7, Y7
-	VPAND        const16<>+0(SB), Y7, Y7
+	VPAND        const18<>+0(SB), Y7, Y7
 	VPOR         Y7, Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y7
 	VPALIGNR     $0x08, Y3, Y4, Y3
 	VPADDW       Y7, Y3, Y3
 	VMOVDQU      64(AX)(CX*2), Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VMOVDQU      (AX)(CX*2), Y7
 	VPSRLD       $0x02, Y7, Y7
-	VPAND        const16<>+0(SB), Y7, Y7
+	VPAND        const18<>+0(SB), Y7, Y7
 	VPOR         Y7, Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VMOVDQU      64(AX)(DI*1), Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VMOVDQU      (AX)(DI*1), Y8
 	VPSRLD       $0x02, Y8, Y8
-	VPAND        const16<>+0(SB), Y8, Y8
+	VPAND        const18<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y7
 	VPBLENDD     $0xcc, Y7, Y4, Y8
@@ -6313,35 +6023,35 @@ loop:
 	VPADDW       Y7, Y3, Y3
 	VPMADDWD     const2<>+0(SB), Y3, Y3
 	VMOVDQU      64(R8), Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VMOVDQU      (R8), Y7
 	VPSRLD       $0x02, Y7, Y7
-	VPAND        const16<>+0(SB), Y7, Y7
+	VPAND        const18<>+0(SB), Y7, Y7
 	VPOR         Y7, Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	PREFETCHT0   512(SI)
 	VMOVDQU      64(R8)(CX*1), Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VMOVDQU      (R8)(CX*1), Y8
 	VPSRLD       $0x02, Y8, Y8
-	VPAND        const16<>+0(SB), Y8, Y8
+	VPAND        const18<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y7
 	VPBLENDD     $0xcc, Y7, Y4, Y8
 	VPALIGNR     $0x08, Y4, Y7, Y4
 	VPADDW       Y8, Y4, Y4
 	VMOVDQU      64(R8)(CX*2), Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VMOVDQU      (R8)(CX*2), Y8
 	VPSRLD       $0x02, Y8, Y8
-	VPAND        const16<>+0(SB), Y8, Y8
+	VPAND        const18<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y7
 	VMOVDQU      64(R8)(DI*1), Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VMOVDQU      (R8)(DI*1), Y9
 	VPSRLD       $0x02, Y9, Y9
-	VPAND        const16<>+0(SB), Y9, Y9
+	VPAND        const18<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y2, Y8, Y2
 	VPBLENDD     $0xcc, Y2, Y7, Y8
@@ -6357,8 +6067,8 @@ loop:
 	VPSLLD       $0x02, Y3, Y3
 	VPSUBD       Y3, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
-	VPAND        const17<>+0(SB), Y5, Y3
-	VPSUBD       const18<>+0(SB), Y3, Y3
+	VPAND        const19<>+0(SB), Y5, Y3
+	VPSUBD       const20<>+0(SB), Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y1, Y3, Y3
 	VBROADCASTSS 128(BX), Y7
@@ -6369,8 +6079,8 @@ loop:
 	VPSUBD       Y3, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VPSRLD       $0x08, Y5, Y3
-	VPAND        const17<>+0(SB), Y3, Y3
-	VPSUBD       const18<>+0(SB), Y3, Y3
+	VPAND        const19<>+0(SB), Y3, Y3
+	VPSUBD       const20<>+0(SB), Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y1, Y3, Y3
 	VBROADCASTSS 128(BX), Y4
@@ -6379,19 +6089,19 @@ loop:
 	VMOVDQU      160(DX), Y2
 	VMOVDQU      64(AX), Y3
 	VPSRLD       $0x02, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VMOVDQU      (AX), Y4
 	VPSRLD       $0x03, Y4, Y4
-	VPAND        const16<>+0(SB), Y4, Y4
+	VPAND        const18<>+0(SB), Y4, Y4
 	VPOR         Y4, Y3, Y3
 	VPMADDUBSW   Y2, Y3, Y3
 	PREFETCHT0   576(SI)
 	VMOVDQU      64(AX)(CX*1), Y4
 	VPSRLD       $0x02, Y4, Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VMOVDQU      (AX)(CX*1), Y7
 	VPSRLD       $0x03, Y7, Y7
-	VPAND        const16<>+0(SB), Y7, Y7
+	VPAND        const18<>+0(SB), Y7, Y7
 	VPOR         Y7, Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y7
@@ -6399,18 +6109,18 @@ loop:
 	VPADDW       Y7, Y3, Y3
 	VMOVDQU      64(AX)(CX*2), Y4
 	VPSRLD       $0x02, Y4, Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VMOVDQU      (AX)(CX*2), Y7
 	VPSRLD       $0x03, Y7, Y7
-	VPAND        const16<>+0(SB), Y7, Y7
+	VPAND        const18<>+0(SB), Y7, Y7
 	VPOR         Y7, Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VMOVDQU      64(AX)(DI*1), Y7
 	VPSRLD       $0x02, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VMOVDQU      (AX)(DI*1), Y8
 	VPSRLD       $0x03, Y8, Y8
-	VPAND        const16<>+0(SB), Y8, Y8
+	VPAND        const18<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y7
 	VPBLENDD     $0xcc, Y7, Y4, Y8
@@ -6422,18 +6132,18 @@ loop:
 	VPMADDWD     const2<>+0(SB), Y3, Y3
 	VMOVDQU      64(R8), Y4
 	VPSRLD       $0x02, Y4, Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VMOVDQU      (R8), Y7
 	VPSRLD       $0x03, Y7, Y7
-	VPAND        const16<>+0(SB), Y7, Y7
+	VPAND        const18<>+0(SB), Y7, Y7
 	VPOR         Y7, Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VMOVDQU      64(R8)(CX*1), Y7
 	VPSRLD       $0x02, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VMOVDQU      (R8)(CX*1), Y8
 	VPSRLD       $0x03, Y8, Y8
-	VPAND        const16<>+0(SB), Y8, Y8
+	VPAND        const18<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y7
 	VPBLENDD     $0xcc, Y7, Y4, Y8
@@ -6442,18 +6152,18 @@ loop:
 	PREFETCHT0   640(SI)
 	VMOVDQU      64(R8)(CX*2), Y7
 	VPSRLD       $0x02, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VMOVDQU      (R8)(CX*2), Y8
 	VPSRLD       $0x03, Y8, Y8
-	VPAND        const16<>+0(SB), Y8, Y8
+	VPAND        const18<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y7
 	VMOVDQU      64(R8)(DI*1), Y8
 	VPSRLD       $0x02, Y8, Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VMOVDQU      (R8)(DI*1), Y9
 	VPSRLD       $0x03, Y9, Y9
-	VPAND        const16<>+0(SB), Y9, Y9
+	VPAND        const18<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y2, Y8, Y2
 	VPBLENDD     $0xcc, Y2, Y7, Y8
@@ -6470,8 +6180,8 @@ loop:
 	VPSUBD       Y3, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VPSRLD       $0x10, Y5, Y3
-	VPAND        const17<>+0(SB), Y3, Y3
-	VPSUBD       const18<>+0(SB), Y3, Y3
+	VPAND        const19<>+0(SB), Y3, Y3
+	VPSUBD       const20<>+0(SB), Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y1, Y3, Y3
 	VBROADCASTSS 160(BX), Y7
@@ -6482,7 +6192,7 @@ loop:
 	VPSUBD       Y3, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VPSRLD       $0x18, Y5, Y3
-	VPSUBD       const18<>+0(SB), Y3, Y3
+	VPSUBD       const20<>+0(SB), Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y1, Y3, Y3
 	VBROADCASTSS 160(BX), Y4
@@ -6491,18 +6201,18 @@ loop:
 	VMOVDQU      192(DX), Y2
 	VMOVDQU      64(AX), Y3
 	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VMOVDQU      (AX), Y4
 	VPSRLD       $0x04, Y4, Y4
-	VPAND        const16<>+0(SB), Y4, Y4
+	VPAND        const18<>+0(SB), Y4, Y4
 	VPOR         Y4, Y3, Y3
 	VPMADDUBSW   Y2, Y3, Y3
 	VMOVDQU      64(AX)(CX*1), Y4
 	VPSRLD       $0x04, Y4, Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VMOVDQU      (AX)(CX*1), Y5
 	VPSRLD       $0x04, Y5, Y5
-	VPAND        const16<>+0(SB), Y5, Y5
+	VPAND        const18<>+0(SB), Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
@@ -6510,19 +6220,19 @@ loop:
 	VPADDW       Y5, Y3, Y3
 	VMOVDQU      64(AX)(CX*2), Y4
 	VPSRLD       $0x04, Y4, Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VMOVDQU      (AX)(CX*2), Y5
 	VPSRLD       $0x04, Y5, Y5
-	VPAND        const16<>+0(SB), Y5, Y5
+	VPAND        const18<>+0(SB), Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	PREFETCHT0   704(SI)
 	VMOVDQU      64(AX)(DI*1), Y5
 	VPSRLD       $0x04, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VMOVDQU      (AX)(DI*1), Y7
 	VPSRLD       $0x04, Y7, Y7
-	VPAND        const16<>+0(SB), Y7, Y7
+	VPAND        const18<>+0(SB), Y7, Y7
 	VPOR         Y7, Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPBLENDD     $0xcc, Y5, Y4, Y7
@@ -6534,18 +6244,18 @@ loop:
 	VPMADDWD     const2<>+0(SB), Y3, Y3
 	VMOVDQU      64(R8), Y4
 	VPSRLD       $0x04, Y4, Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VMOVDQU      (R8), Y5
 	VPSRLD       $0x04, Y5, Y5
-	VPAND        const16<>+0(SB), Y5, Y5
+	VPAND        const18<>+0(SB), Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VMOVDQU      64(R8)(CX*1), Y5
 	VPSRLD       $0x04, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VMOVDQU      (R8)(CX*1), Y7
 	VPSRLD       $0x04, Y7, Y7
-	VPAND        const16<>+0(SB), Y7, Y7
+	VPAND        const18<>+0(SB), Y7, Y7
 	VPOR         Y7, Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPBLENDD     $0xcc, Y5, Y4, Y7
@@ -6553,19 +6263,19 @@ loop:
 	VPADDW       Y7, Y4, Y4
 	VMOVDQU      64(R8)(CX*2), Y5
 	VPSRLD       $0x04, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VMOVDQU      (R8)(CX*2), Y7
 	VPSRLD       $0x04, Y7, Y7
-	VPAND        const16<>+0(SB), Y7, Y7
+	VPAND        const18<>+0(SB), Y7, Y7
 	VPOR         Y7, Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	PREFETCHT0   768(SI)
 	VMOVDQU      64(R8)(DI*1), Y7
 	VPSRLD       $0x04, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VMOVDQU      (R8)(DI*1), Y8
 	VPSRLD       $0x04, Y8, Y8
-	VPAND        const16<>+0(SB), Y8, Y8
+	VPAND        const18<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y2
 	VPBLENDD     $0xcc, Y2, Y5, Y7
@@ -6581,8 +6291,8 @@ loop:
 	VPSLLD       $0x02, Y3, Y3
 	VPSUBD       Y3, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
-	VPAND        const17<>+0(SB), Y6, Y3
-	VPSUBD       const18<>+0(SB), Y3, Y3
+	VPAND        const19<>+0(SB), Y6, Y3
+	VPSUBD       const20<>+0(SB), Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y1, Y3, Y3
 	VBROADCASTSS 192(BX), Y5
@@ -6593,8 +6303,8 @@ loop:
 	VPSUBD       Y3, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VPSRLD       $0x08, Y6, Y3
-	VPAND        const17<>+0(SB), Y3, Y3
-	VPSUBD       const18<>+0(SB), Y3, Y3
+	VPAND        const19<>+0(SB), Y3, Y3
+	VPSUBD       const20<>+0(SB), Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y1, Y3, Y3
 	VBROADCASTSS 192(BX), Y4
@@ -6603,18 +6313,18 @@ loop:
 	VMOVDQU      224(DX), Y2
 	VMOVDQU      64(AX), Y3
 	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VMOVDQU      (AX), Y4
 	VPSRLD       $0x05, Y4, Y4
-	VPAND        const16<>+0(SB), Y4, Y4
+	VPAND        const18<>+0(SB), Y4, Y4
 	VPOR         Y4, Y3, Y3
 	VPMADDUBSW   Y2, Y3, Y3
 	VMOVDQU      64(AX)(CX*1), Y4
 	VPSRLD       $0x06, Y4, Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VMOVDQU      (AX)(CX*1), Y5
 	VPSRLD       $0x05, Y5, Y5
-	VPAND        const16<>+0(SB), Y5, Y5
+	VPAND        const18<>+0(SB), Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
@@ -6622,18 +6332,18 @@ loop:
 	VPADDW       Y5, Y3, Y3
 	VMOVDQU      64(AX)(CX*2), Y4
 	VPSRLD       $0x06, Y4, Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VMOVDQU      (AX)(CX*2), Y5
 	VPSRLD       $0x05, Y5, Y5
-	VPAND        const16<>+0(SB), Y5, Y5
+	VPAND        const18<>+0(SB), Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VMOVDQU      64(AX)(DI*1), Y5
 	VPSRLD       $0x06, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VMOVDQU      (AX)(DI*1), Y7
 	VPSRLD       $0x05, Y7, Y7
-	VPAND        const16<>+0(SB), Y7, Y7
+	VPAND        const18<>+0(SB), Y7, Y7
 	VPOR         Y7, Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPBLENDD     $0xcc, Y5, Y4, Y7
@@ -6646,18 +6356,18 @@ loop:
 	PREFETCHT0   832(SI)
 	VMOVDQU      64(R8), Y4
 	VPSRLD       $0x06, Y4, Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VMOVDQU      (R8), Y5
 	VPSRLD       $0x05, Y5, Y5
-	VPAND        const16<>+0(SB), Y5, Y5
+	VPAND        const18<>+0(SB), Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VMOVDQU      64(R8)(CX*1), Y5
 	VPSRLD       $0x06, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VMOVDQU      (R8)(CX*1), Y7
 	VPSRLD       $0x05, Y7, Y7
-	VPAND        const16<>+0(SB), Y7, Y7
+	VPAND        const18<>+0(SB), Y7, Y7
 	VPOR         Y7, Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPBLENDD     $0xcc, Y5, Y4, Y7
@@ -6665,18 +6375,18 @@ loop:
 	VPADDW       Y7, Y4, Y4
 	VMOVDQU      64(R8)(CX*2), Y5
 	VPSRLD       $0x06, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VMOVDQU      (R8)(CX*2), Y7
 	VPSRLD       $0x05, Y7, Y7
-	VPAND        const16<>+0(SB), Y7, Y7
+	VPAND        const18<>+0(SB), Y7, Y7
 	VPOR         Y7, Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VMOVDQU      64(R8)(DI*1), Y7
 	VPSRLD       $0x06, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VMOVDQU      (R8)(DI*1), Y8
 	VPSRLD       $0x05, Y8, Y8
-	VPAND        const16<>+0(SB), Y8, Y8
+	VPAND        const18<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y2
 	VPBLENDD     $0xcc, Y2, Y5, Y7
@@ -6693,8 +6403,8 @@ loop:
 	VPSUBD       Y3, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VPSRLD       $0x10, Y6, Y3
-	VPAND        const17<>+0(SB), Y3, Y3
-	VPSUBD       const18<>+0(SB), Y3, Y3
+	VPAND        const19<>+0(SB), Y3, Y3
+	VPSUBD       const20<>+0(SB), Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y1, Y3, Y3
 	VBROADCASTSS 224(BX), Y5
@@ -6705,7 +6415,7 @@ loop:
 	VPSUBD       Y3, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VPSRLD       $0x18, Y6, Y3
-	VPSUBD       const18<>+0(SB), Y3, Y3
+	VPSUBD       const20<>+0(SB), Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VMULPS       Y1, Y3, Y3
 	VBROADCASTSS 224(BX), Y1
@@ -6737,16 +6447,16 @@ TEXT ·unpackQ3_KAVX2(SB), NOSPLIT, $0-48
 loop:
 	VMOVDQU     94(AX), X0
 	VINSERTI128 $0x01, 94(DI), Y0, Y0
-	VPSHUFB     const14<>+0(SB), Y0, Y0
+	VPSHUFB     const16<>+0(SB), Y0, Y0
 	VMOVDQU     94(AX)(CX*1), X1
 	VINSERTI128 $0x01, 94(DI)(CX*1), Y1, Y1
-	VPSHUFB     const14<>+0(SB), Y1, Y1
+	VPSHUFB     const16<>+0(SB), Y1, Y1
 	VMOVDQU     94(AX)(CX*2), X2
 	VINSERTI128 $0x01, 94(DI)(CX*2), Y2, Y2
-	VPSHUFB     const14<>+0(SB), Y2, Y2
+	VPSHUFB     const16<>+0(SB), Y2, Y2
 	VMOVDQU     94(AX)(SI*1), X3
 	VINSERTI128 $0x01, 94(DI)(SI*1), Y3, Y3
-	VPSHUFB     const14<>+0(SB), Y3, Y3
+	VPSHUFB     const16<>+0(SB), Y3, Y3
 	VPUNPCKLDQ  Y1, Y0, Y5
 	VPUNPCKLDQ  Y3, Y2, Y6
 	VPUNPCKLQDQ Y6, Y5, Y4
@@ -6760,132 +6470,132 @@ loop:
 	VCVTPH2PS   X0, Y0
 	VPAND       const1<>+0(SB), Y4, Y2
 	VPSLLD      $0x04, Y1, Y3
-	VPAND       const15<>+0(SB), Y3, Y3
+	VPAND       const17<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VPAND       const1<>+0(SB), Y5, Y3
 	VPSLLD      $0x02, Y1, Y6
-	VPAND       const15<>+0(SB), Y6, Y6
+	VPAND       const17<>+0(SB), Y6, Y6
 	VPOR        Y6, Y3, Y3
 	VPSRLD      $0x04, Y4, Y4
 	VPAND       const1<>+0(SB), Y4, Y4
-	VPAND       const15<>+0(SB), Y1, Y6
+	VPAND       const17<>+0(SB), Y1, Y6
 	VPOR        Y6, Y4, Y4
 	VPSRLD      $0x04, Y5, Y5
 	VPAND       const1<>+0(SB), Y5, Y5
 	VPSRLD      $0x02, Y1, Y1
-	VPAND       const15<>+0(SB), Y1, Y1
+	VPAND       const17<>+0(SB), Y1, Y1
 	VPOR        Y1, Y5, Y5
-	VPAND       const17<>+0(SB), Y2, Y1
-	VPSUBD      const18<>+0(SB), Y1, Y1
+	VPAND       const19<>+0(SB), Y2, Y1
+	VPSUBD      const20<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y0, Y1, Y1
 	VMOVUPS     Y1, (BX)
 	VPSRLD      $0x08, Y2, Y1
-	VPAND       const17<>+0(SB), Y1, Y1
-	VPSUBD      const18<>+0(SB), Y1, Y1
+	VPAND       const19<>+0(SB), Y1, Y1
+	VPSUBD      const20<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y0, Y1, Y1
 	VMOVUPS     Y1, 32(BX)
 	VPSRLD      $0x10, Y2, Y1
-	VPAND       const17<>+0(SB), Y1, Y1
-	VPSUBD      const18<>+0(SB), Y1, Y1
+	VPAND       const19<>+0(SB), Y1, Y1
+	VPSUBD      const20<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y0, Y1, Y1
 	VMOVUPS     Y1, 64(BX)
 	VPSRLD      $0x18, Y2, Y1
-	VPSUBD      const18<>+0(SB), Y1, Y1
+	VPSUBD      const20<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y0, Y1, Y1
 	VMOVUPS     Y1, 96(BX)
-	VPAND       const17<>+0(SB), Y3, Y1
-	VPSUBD      const18<>+0(SB), Y1, Y1
+	VPAND       const19<>+0(SB), Y3, Y1
+	VPSUBD      const20<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y0, Y1, Y1
 	VMOVUPS     Y1, 128(BX)
 	VPSRLD      $0x08, Y3, Y1
-	VPAND       const17<>+0(SB), Y1, Y1
-	VPSUBD      const18<>+0(SB), Y1, Y1
+	VPAND       const19<>+0(SB), Y1, Y1
+	VPSUBD      const20<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y0, Y1, Y1
 	VMOVUPS     Y1, 160(BX)
 	VPSRLD      $0x10, Y3, Y1
-	VPAND       const17<>+0(SB), Y1, Y1
-	VPSUBD      const18<>+0(SB), Y1, Y1
+	VPAND       const19<>+0(SB), Y1, Y1
+	VPSUBD      const20<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y0, Y1, Y1
 	VMOVUPS     Y1, 192(BX)
 	VPSRLD      $0x18, Y3, Y1
-	VPSUBD      const18<>+0(SB), Y1, Y1
+	VPSUBD      const20<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y0, Y1, Y1
 	VMOVUPS     Y1, 224(BX)
-	VPAND       const17<>+0(SB), Y4, Y1
-	VPSUBD      const18<>+0(SB), Y1, Y1
+	VPAND       const19<>+0(SB), Y4, Y1
+	VPSUBD      const20<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y0, Y1, Y1
 	VMOVUPS     Y1, 256(BX)
 	VPSRLD      $0x08, Y4, Y1
-	VPAND       const17<>+0(SB), Y1, Y1
-	VPSUBD      const18<>+0(SB), Y1, Y1
+	VPAND       const19<>+0(SB), Y1, Y1
+	VPSUBD      const20<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y0, Y1, Y1
 	VMOVUPS     Y1, 288(BX)
 	VPSRLD      $0x10, Y4, Y1
-	VPAND       const17<>+0(SB), Y1, Y1
-	VPSUBD      const18<>+0(SB), Y1, Y1
+	VPAND       const19<>+0(SB), Y1, Y1
+	VPSUBD      const20<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y0, Y1, Y1
 	VMOVUPS     Y1, 320(BX)
 	VPSRLD      $0x18, Y4, Y1
-	VPSUBD      const18<>+0(SB), Y1, Y1
+	VPSUBD      const20<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y0, Y1, Y1
 	VMOVUPS     Y1, 352(BX)
-	VPAND       const17<>+0(SB), Y5, Y1
-	VPSUBD      const18<>+0(SB), Y1, Y1
+	VPAND       const19<>+0(SB), Y5, Y1
+	VPSUBD      const20<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y0, Y1, Y1
 	VMOVUPS     Y1, 384(BX)
 	VPSRLD      $0x08, Y5, Y1
-	VPAND       const17<>+0(SB), Y1, Y1
-	VPSUBD      const18<>+0(SB), Y1, Y1
+	VPAND       const19<>+0(SB), Y1, Y1
+	VPSUBD      const20<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y0, Y1, Y1
 	VMOVUPS     Y1, 416(BX)
 	VPSRLD      $0x10, Y5, Y1
-	VPAND       const17<>+0(SB), Y1, Y1
-	VPSUBD      const18<>+0(SB), Y1, Y1
+	VPAND       const19<>+0(SB), Y1, Y1
+	VPSUBD      const20<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y0, Y1, Y1
 	VMOVUPS     Y1, 448(BX)
 	VPSRLD      $0x18, Y5, Y1
-	VPSUBD      const18<>+0(SB), Y1, Y1
+	VPSUBD      const20<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y0, Y1, Y1
 	VMOVUPS     Y1, 480(BX)
 	VMOVDQU     32(AX), Y0
-	VPAND       const12<>+0(SB), Y0, Y0
+	VPAND       const14<>+0(SB), Y0, Y0
 	VMOVDQU     (AX), Y1
 	VPSLLD      $0x02, Y1, Y1
-	VPAND       const16<>+0(SB), Y1, Y1
+	VPAND       const18<>+0(SB), Y1, Y1
 	VPOR        Y1, Y0, Y0
 	VMOVDQU     32(AX)(CX*1), Y1
-	VPAND       const12<>+0(SB), Y1, Y1
+	VPAND       const14<>+0(SB), Y1, Y1
 	VMOVDQU     (AX)(CX*1), Y2
 	VPSLLD      $0x02, Y2, Y2
-	VPAND       const16<>+0(SB), Y2, Y2
+	VPAND       const18<>+0(SB), Y2, Y2
 	VPOR        Y2, Y1, Y1
 	VMOVDQU     32(AX)(CX*2), Y2
-	VPAND       const12<>+0(SB), Y2, Y2
+	VPAND       const14<>+0(SB), Y2, Y2
 	VMOVDQU     (AX)(CX*2), Y3
 	VPSLLD      $0x02, Y3, Y3
-	VPAND       const16<>+0(SB), Y3, Y3
+	VPAND       const18<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VMOVDQU     32(AX)(SI*1), Y3
-	VPAND       const12<>+0(SB), Y3, Y3
+	VPAND       const14<>+0(SB), Y3, Y3
 	VMOVDQU     (AX)(SI*1), Y4
 	VPSLLD      $0x02, Y4, Y4
-	VPAND       const16<>+0(SB), Y4, Y4
+	VPAND       const18<>+0(SB), Y4, Y4
 	VPOR        Y4, Y3, Y3
 	VPUNPCKLDQ  Y1, Y0, Y5
 	VPUNPCKLDQ  Y3, Y2, Y6
@@ -6896,28 +6606,28 @@ loop:
 	VPUNPCKLQDQ Y2, Y0, Y1
 	VPUNPCKHQDQ Y2, Y0, Y0
 	VMOVDQU     32(DI), Y2
-	VPAND       const12<>+0(SB), Y2, Y2
+	VPAND       const14<>+0(SB), Y2, Y2
 	VMOVDQU     (DI), Y3
 	VPSLLD      $0x02, Y3, Y3
-	VPAND       const16<>+0(SB), Y3, Y3
+	VPAND       const18<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VMOVDQU     32(DI)(CX*1), Y3
-	VPAND       const12<>+0(SB), Y3, Y3
+	VPAND       const14<>+0(SB), Y3, Y3
 	VMOVDQU     (DI)(CX*1), Y6
 	VPSLLD      $0x02, Y6, Y6
-	VPAND       const16<>+0(SB), Y6, Y6
+	VPAND       const18<>+0(SB), Y6, Y6
 	VPOR        Y6, Y3, Y3
 	VMOVDQU     32(DI)(CX*2), Y6
-	VPAND       const12<>+0(SB), Y6, Y6
+	VPAND       const14<>+0(SB), Y6, Y6
 	VMOVDQU     (DI)(CX*2), Y7
 	VPSLLD      $0x02, Y7, Y7
-	VPAND       const16<>+0(SB), Y7, Y7
+	VPAND       const18<>+0(SB), Y7, Y7
 	VPOR        Y7, Y6, Y6
 	VMOVDQU     32(DI)(SI*1), Y7
-	VPAND       const12<>+0(SB), Y7, Y7
+	VPAND       const14<>+0(SB), Y7, Y7
 	VMOVDQU     (DI)(SI*1), Y8
 	VPSLLD      $0x02, Y8, Y8
-	VPAND       const16<>+0(SB), Y8, Y8
+	VPAND       const18<>+0(SB), Y8, Y8
 	VPOR        Y8, Y7, Y7
 	VPUNPCKLDQ  Y3, Y2, Y9
 	VPUNPCKLDQ  Y7, Y6, Y10
@@ -6945,31 +6655,31 @@ loop:
 	VMOVDQU     Y0, 224(DX)
 	VMOVDQU     32(AX), Y0
 	VPSRLD      $0x02, Y0, Y0
-	VPAND       const12<>+0(SB), Y0, Y0
+	VPAND       const14<>+0(SB), Y0, Y0
 	VMOVDQU     (AX), Y1
 	VPSLLD      $0x01, Y1, Y1
-	VPAND       const16<>+0(SB), Y1, Y1
+	VPAND       const18<>+0(SB), Y1, Y1
 	VPOR        Y1, Y0, Y0
 	VMOVDQU     32(AX)(CX*1), Y1
 	VPSRLD      $0x02, Y1, Y1
-	VPAND       const12<>+0(SB), Y1, Y1
+	VPAND       const14<>+0(SB), Y1, Y1
 	VMOVDQU     (AX)(CX*1), Y2
 	VPSLLD      $0x01, Y2, Y2
-	VPAND       const16<>+0(SB), Y2, Y2
+	VPAND       const18<>+0(SB), Y2, Y2
 	VPOR        Y2, Y1, Y1
 	VMOVDQU     32(AX)(CX*2), Y2
 	VPSRLD      $0x02, Y2, Y2
-	VPAND       const12<>+0(SB), Y2, Y2
+	VPAND       const14<>+0(SB), Y2, Y2
 	VMOVDQU     (AX)(CX*2), Y3
 	VPSLLD      $0x01, Y3, Y3
-	VPAND       const16<>+0(SB), Y3, Y3
+	VPAND       const18<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VMOVDQU     32(AX)(SI*1), Y3
 	VPSRLD      $0x02, Y3, Y3
-	VPAND       const12<>+0(SB), Y3, Y3
+	VPAND       const14<>+0(SB), Y3, Y3
 	VMOVDQU     (AX)(SI*1), Y4
 	VPSLLD      $0x01, Y4, Y4
-	VPAND       const16<>+0(SB), Y4, Y4
+	VPAND       const18<>+0(SB), Y4, Y4
 	VPOR        Y4, Y3, Y3
 	VPUNPCKLDQ  Y1, Y0, Y5
 	VPUNPCKLDQ  Y3, Y2, Y6
@@ -6981,31 +6691,31 @@ loop:
 	VPUNPCKHQDQ Y2, Y0, Y0
 	VMOVDQU     32(DI), Y2
 	VPSRLD      $0x02, Y2, Y2
-	VPAND       const12<>+0(SB), Y2, Y2
+	VPAND       const14<>+0(SB), Y2, Y2
 	VMOVDQU     (DI), Y3
 	VPSLLD      $0x01, Y3, Y3
-	VPAND       const16<>+0(SB), Y3, Y3
+	VPAND       const18<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VMOVDQU     32(DI)(CX*1), Y3
 	VPSRLD      $0x02, Y3, Y3
-	VPAND       const12<>+0(SB), Y3, Y3
+	VPAND       const14<>+0(SB), Y3, Y3
 	VMOVDQU     (DI)(CX*1), Y6
 	VPSLLD      $0x01, Y6, Y6
-	VPAND       const16<>+0(SB), Y6, Y6
+	VPAND       const18<>+0(SB), Y6, Y6
 	VPOR        Y6, Y3, Y3
 	VMOVDQU     32(DI)(CX*2), Y6
 	VPSRLD      $0x02, Y6, Y6
-	VPAND       const12<>+0(SB), Y6, Y6
+	VPAND       const14<>+0(SB), Y6, Y6
 	VMOVDQU     (DI)(CX*2), Y7
 	VPSLLD      $0x01, Y7, Y7
-	VPAND       const16<>+0(SB), Y7, Y7
+	VPAND       const18<>+0(SB), Y7, Y7
 	VPOR        Y7, Y6, Y6
 	VMOVDQU     32(DI)(SI*1), Y7
 	VPSRLD      $0x02, Y7, Y7
-	VPAND       const12<>+0(SB), Y7, Y7
+	VPAND       const14<>+0(SB), Y7, Y7
 	VMOVDQU     (DI)(SI*1), Y8
 	VPSLLD      $0x01, Y8, Y8
-	VPAND       const16<>+0(SB), Y8, Y8
+	VPAND       const18<>+0(SB), Y8, Y8
 	VPOR        Y8, Y7, Y7
 	VPUNPCKLDQ  Y3, Y2, Y9
 	VPUNPCKLDQ  Y7, Y6, Y10
@@ -7033,27 +6743,27 @@ loop:
 	VMOVDQU     Y0, 480(DX)
 	VMOVDQU     32(AX), Y0
 	VPSRLD      $0x04, Y0, Y0
-	VPAND       const12<>+0(SB), Y0, Y0
+	VPAND       const14<>+0(SB), Y0, Y0
 	VMOVDQU     (AX), Y1
-	VPAND       const16<>+0(SB), Y1, Y1
+	VPAND       const18<>+0(SB), Y1, Y1
 	VPOR        Y1, Y0, Y0
 	VMOVDQU     32(AX)(CX*1), Y1
 	VPSRLD      $0x04, Y1, Y1
-	VPAND       const12<>+0(SB), Y1, Y1
+	VPAND       const14<>+0(SB), Y1, Y1
 	VMOVDQU     (AX)(CX*1), Y2
-	VPAND       const16<>+0(SB), Y2, Y2
+	VPAND       const18<>+0(SB), Y2, Y2
 	VPOR        Y2, Y1, Y1
 	VMOVDQU     32(AX)(CX*2), Y2
 	VPSRLD      $0x04, Y2, Y2
-	VPAND       const12<>+0(SB), Y2, Y2
+	VPAND       const14<>+0(SB), Y2, Y2
 	VMOVDQU     (AX)(CX*2), Y3
-	VPAND       const16<>+0(SB), Y3, Y3
+	VPAND       const18<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VMOVDQU     32(AX)(SI*1), Y3
 	VPSRLD      $0x04, Y3, Y3
-	VPAND       const12<>+0(SB), Y3, Y3
+	VPAND       const14<>+0(SB), Y3, Y3
 	VMOVDQU     (AX)(SI*1), Y4
-	VPAND       const16<>+0(SB), Y4, Y4
+	VPAND       const18<>+0(SB), Y4, Y4
 	VPOR        Y4, Y3, Y3
 	VPUNPCKLDQ  Y1, Y0, Y5
 	VPUNPCKLDQ  Y3, Y2, Y6
@@ -7065,27 +6775,27 @@ loop:
 	VPUNPCKHQDQ Y2, Y0, Y0
 	VMOVDQU     32(DI), Y2
 	VPSRLD      $0x04, Y2, Y2
-	VPAND       const12<>+0(SB), Y2, Y2
+	VPAND       const14<>+0(SB), Y2, Y2
 	VMOVDQU     (DI), Y3
-	VPAND       const16<>+0(SB), Y3, Y3
+	VPAND       const18<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VMOVDQU     32(DI)(CX*1), Y3
 	VPSRLD      $0x04, Y3, Y3
-	VPAND       const12<>+0(SB), Y3, Y3
+	VPAND       const14<>+0(SB), Y3, Y3
 	VMOVDQU     (DI)(CX*1), Y6
-	VPAND       const16<>+0(SB), Y6, Y6
+	VPAND       const18<>+0(SB), Y6, Y6
 	VPOR        Y6, Y3, Y3
 	VMOVDQU     32(DI)(CX*2), Y6
 	VPSRLD      $0x04, Y6, Y6
-	VPAND       const12<>+0(SB), Y6, Y6
+	VPAND       const14<>+0(SB), Y6, Y6
 	VMOVDQU     (DI)(CX*2), Y7
-	VPAND       const16<>+0(SB), Y7, Y7
+	VPAND       const18<>+0(SB), Y7, Y7
 	VPOR        Y7, Y6, Y6
 	VMOVDQU     32(DI)(SI*1), Y7
 	VPSRLD      $0x04, Y7, Y7
-	VPAND       const12<>+0(SB), Y7, Y7
+	VPAND       const14<>+0(SB), Y7, Y7
 	VMOVDQU     (DI)(SI*1), Y8
-	VPAND       const16<>+0(SB), Y8, Y8
+	VPAND       const18<>+0(SB), Y8, Y8
 	VPOR        Y8, Y7, Y7
 	VPUNPCKLDQ  Y3, Y2, Y9
 	VPUNPCKLDQ  Y7, Y6, Y10
@@ -7113,31 +6823,31 @@ loop:
 	VMOVDQU     Y0, 736(DX)
 	VMOVDQU     32(AX), Y0
 	VPSRLD      $0x06, Y0, Y0
-	VPAND       const12<>+0(SB), Y0, Y0
+	VPAND       const14<>+0(SB), Y0, Y0
 	VMOVDQU     (AX), Y1
 	VPSRLD      $0x01, Y1, Y1
-	VPAND       const16<>+0(SB), Y1, Y1
+	VPAND       const18<>+0(SB), Y1, Y1
 	VPOR        Y1, Y0, Y0
 	VMOVDQU     32(AX)(CX*1), Y1
 	VPSRLD      $0x06, Y1, Y1
-	VPAND       const12<>+0(SB), Y1, Y1
+	VPAND       const14<>+0(SB), Y1, Y1
 	VMOVDQU     (AX)(CX*1), Y2
 	VPSRLD      $0x01, Y2, Y2
-	VPAND       const16<>+0(SB), Y2, Y2
+	VPAND       const18<>+0(SB), Y2, Y2
 	VPOR        Y2, Y1, Y1
 	VMOVDQU     32(AX)(CX*2), Y2
 	VPSRLD      $0x06, Y2, Y2
-	VPAND       const12<>+0(SB), Y2, Y2
+	VPAND       const14<>+0(SB), Y2, Y2
 	VMOVDQU     (AX)(CX*2), Y3
 	VPSRLD      $0x01, Y3, Y3
-	VPAND       const16<>+0(SB), Y3, Y3
+	VPAND       const18<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VMOVDQU     32(AX)(SI*1), Y3
 	VPSRLD      $0x06, Y3, Y3
-	VPAND       const12<>+0(SB), Y3, Y3
+	VPAND       const14<>+0(SB), Y3, Y3
 	VMOVDQU     (AX)(SI*1), Y4
 	VPSRLD      $0x01, Y4, Y4
-	VPAND       const16<>+0(SB), Y4, Y4
+	VPAND       const18<>+0(SB), Y4, Y4
 	VPOR        Y4, Y3, Y3
 	VPUNPCKLDQ  Y1, Y0, Y5
 	VPUNPCKLDQ  Y3, Y2, Y6
@@ -7149,31 +6859,31 @@ loop:
 	VPUNPCKHQDQ Y2, Y0, Y0
 	VMOVDQU     32(DI), Y2
 	VPSRLD      $0x06, Y2, Y2
-	VPAND       const12<>+0(SB), Y2, Y2
+	VPAND       const14<>+0(SB), Y2, Y2
 	VMOVDQU     (DI), Y3
 	VPSRLD      $0x01, Y3, Y3
-	VPAND       const16<>+0(SB), Y3, Y3
+	VPAND       const18<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VMOVDQU     32(DI)(CX*1), Y3
 	VPSRLD      $0x06, Y3, Y3
-	VPAND       const12<>+0(SB), Y3, Y3
+	VPAND       const14<>+0(SB), Y3, Y3
 	VMOVDQU     (DI)(CX*1), Y6
 	VPSRLD      $0x01, Y6, Y6
-	VPAND       const16<>+0(SB), Y6, Y6
+	VPAND       const18<>+0(SB), Y6, Y6
 	VPOR        Y6, Y3, Y3
 	VMOVDQU     32(DI)(CX*2), Y6
 	VPSRLD      $0x06, Y6, Y6
-	VPAND       const12<>+0(SB), Y6, Y6
+	VPAND       const14<>+0(SB), Y6, Y6
 	VMOVDQU     (DI)(CX*2), Y7
 	VPSRLD      $0x01, Y7, Y7
-	VPAND       const16<>+0(SB), Y7, Y7
+	VPAND       const18<>+0(SB), Y7, Y7
 	VPOR        Y7, Y6, Y6
 	VMOVDQU     32(DI)(SI*1), Y7
 	VPSRLD      $0x06, Y7, Y7
-	VPAND       const12<>+0(SB), Y7, Y7
+	VPAND       const14<>+0(SB), Y7, Y7
 	VMOVDQU     (DI)(SI*1), Y8
 	VPSRLD      $0x01, Y8, Y8
-	VPAND       const16<>+0(SB), Y8, Y8
+	VPAND       const18<>+0(SB), Y8, Y8
 	VPOR        Y8, Y7, Y7
 	VPUNPCKLDQ  Y3, Y2, Y9
 	VPUNPCKLDQ  Y7, Y6, Y10
@@ -7200,28 +6910,28 @@ loop:
 	VMOVDQU     Y1, 864(DX)
 	VMOVDQU     Y0, 992(DX)
 	VMOVDQU     64(AX), Y0
-	VPAND       const12<>+0(SB), Y0, Y0
+	VPAND       const14<>+0(SB), Y0, Y0
 	VMOVDQU     (AX), Y1
 	VPSRLD      $0x02, Y1, Y1
-	VPAND       const16<>+0(SB), Y1, Y1
+	VPAND       const18<>+0(SB), Y1, Y1
 	VPOR        Y1, Y0, Y0
 	VMOVDQU     64(AX)(CX*1), Y1
-	VPAND       const12<>+0(SB), Y1, Y1
+	VPAND       const14<>+0(SB), Y1, Y1
 	VMOVDQU     (AX)(CX*1), Y2
 	VPSRLD      $0x02, Y2, Y2
-	VPAND       const16<>+0(SB), Y2, Y2
+	VPAND       const18<>+0(SB), Y2, Y2
 	VPOR        Y2, Y1, Y1
 	VMOVDQU     64(AX)(CX*2), Y2
-	VPAND       const12<>+0(SB), Y2, Y2
+	VPAND       const14<>+0(SB), Y2, Y2
 	VMOVDQU     (AX)(CX*2), Y3
 	VPSRLD      $0x02, Y3, Y3
-	VPAND       const16<>+0(SB), Y3, Y3
+	VPAND       const18<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VMOVDQU     64(AX)(SI*1), Y3
-	VPAND       const12<>+0(SB), Y3, Y3
+	VPAND       const14<>+0(SB), Y3, Y3
 	VMOVDQU     (AX)(SI*1), Y4
 	VPSRLD      $0x02, Y4, Y4
-	VPAND       const16<>+0(SB), Y4, Y4
+	VPAND       const18<>+0(SB), Y4, Y4
 	VPOR        Y4, Y3, Y3
 	VPUNPCKLDQ  Y1, Y0, Y5
 	VPUNPCKLDQ  Y3, Y2, Y6
@@ -7232,28 +6942,28 @@ loop:
 	VPUNPCKLQDQ Y2, Y0, Y1
 	VPUNPCKHQDQ Y2, Y0, Y0
 	VMOVDQU     64(DI), Y2
-	VPAND       const12<>+0(SB), Y2, Y2
+	VPAND       const14<>+0(SB), Y2, Y2
 	VMOVDQU     (DI), Y3
 	VPSRLD      $0x02, Y3, Y3
-	VPAND       const16<>+0(SB), Y3, Y3
+	VPAND       const18<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VMOVDQU     64(DI)(CX*1), Y3
-	VPAND       const12<>+0(SB), Y3, Y3
+	VPAND       const14<>+0(SB), Y3, Y3
 	VMOVDQU     (DI)(CX*1), Y6
 	VPSRLD      $0x02, Y6, Y6
-	VPAND       const16<>+0(SB), Y6, Y6
+	VPAND       const18<>+0(SB), Y6, Y6
 	VPOR        Y6, Y3, Y3
 	VMOVDQU     64(DI)(CX*2), Y6
-	VPAND       const12<>+0(SB), Y6, Y6
+	VPAND       const14<>+0(SB), Y6, Y6
 	VMOVDQU     (DI)(CX*2), Y7
 	VPSRLD      $0x02, Y7, Y7
-	VPAND       const16<>+0(SB), Y7, Y7
+	VPAND       const18<>+0(SB), Y7, Y7
 	VPOR        Y7, Y6, Y6
 	VMOVDQU     64(DI)(SI*1), Y7
-	VPAND       const12<>+0(SB), Y7, Y7
+	VPAND       const14<>+0(SB), Y7, Y7
 	VMOVDQU     (DI)(SI*1), Y8
 	VPSRLD      $0x02, Y8, Y8
-	VPAND       const16<>+0(SB), Y8, Y8
+	VPAND       const18<>+0(SB), Y8, Y8
 	VPOR        Y8, Y7, Y7
 	VPUNPCKLDQ  Y3, Y2, Y9
 	VPUNPCKLDQ  Y7, Y6, Y10
@@ -7281,31 +6991,31 @@ loop:
 	VMOVDQU     Y0, 1248(DX)
 	VMOVDQU     64(AX), Y0
 	VPSRLD      $0x02, Y0, Y0
-	VPAND       const12<>+0(SB), Y0, Y0
+	VPAND       const14<>+0(SB), Y0, Y0
 	VMOVDQU     (AX), Y1
 	VPSRLD      $0x03, Y1, Y1
-	VPAND       const16<>+0(SB), Y1, Y1
+	VPAND       const18<>+0(SB), Y1, Y1
 	VPOR        Y1, Y0, Y0
 	VMOVDQU     64(AX)(CX*1), Y1
 	VPSRLD      $0x02, Y1, Y1
-	VPAND       const12<>+0(SB), Y1, Y1
+	VPAND       const14<>+0(SB), Y1, Y1
 	VMOVDQU     (AX)(CX*1), Y2
 	VPSRLD      $0x03, Y2, Y2
-	VPAND       const16<>+0(SB), Y2, Y2
+	VPAND       const18<>+0(SB), Y2, Y2
 	VPOR        Y2, Y1, Y1
 	VMOVDQU     64(AX)(CX*2), Y2
 	VPSRLD      $0x02, Y2, Y2
-	VPAND       const12<>+0(SB), Y2, Y2
+	VPAND       const14<>+0(SB), Y2, Y2
 	VMOVDQU     (AX)(CX*2), Y3
 	VPSRLD      $0x03, Y3, Y3
-	VPAND       const16<>+0(SB), Y3, Y3
+	VPAND       const18<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VMOVDQU     64(AX)(SI*1), Y3
 	VPSRLD      $0x02, Y3, Y3
-	VPAND       const12<>+0(SB), Y3, Y3
+	VPAND       const14<>+0(SB), Y3, Y3
 	VMOVDQU     (AX)(SI*1), Y4
 	VPSRLD      $0x03, Y4, Y4
-	VPAND       const16<>+0(SB), Y4, Y4
+	VPAND       const18<>+0(SB), Y4, Y4
 	VPOR        Y4, Y3, Y3
 	VPUNPCKLDQ  Y1, Y0, Y5
 	VPUNPCKLDQ  Y3, Y2, Y6
@@ -7317,31 +7027,31 @@ loop:
 	VPUNPCKHQDQ Y2, Y0, Y0
 	VMOVDQU     64(DI), Y2
 	VPSRLD      $0x02, Y2, Y2
-	VPAND       const12<>+0(SB), Y2, Y2
+	VPAND       const14<>+0(SB), Y2, Y2
 	VMOVDQU     (DI), Y3
 	VPSRLD      $0x03, Y3, Y3
-	VPAND       const16<>+0(SB), Y3, Y3
+	VPAND       const18<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VMOVDQU     64(DI)(CX*1), Y3
 	VPSRLD      $0x02, Y3, Y3
-	VPAND       const12<>+0(SB), Y3, Y3
+	VPAND       const14<>+0(SB), Y3, Y3
 	VMOVDQU     (DI)(CX*1), Y6
 	VPSRLD      $0x03, Y6, Y6
-	VPAND       const16<>+0(SB), Y6, Y6
+	VPAND       const18<>+0(SB), Y6, Y6
 	VPOR        Y6, Y3, Y3
 	VMOVDQU     64(DI)(CX*2), Y6
 	VPSRLD      $0x02, Y6, Y6
-	VPAND       const12<>+0(SB), Y6, Y6
+	VPAND       const14<>+0(SB), Y6, Y6
 	VMOVDQU     (DI)(CX*2), Y7
 	VPSRLD      $0x03, Y7, Y7
-	VPAND       const16<>+0(SB), Y7, Y7
+	VPAND       const18<>+0(SB), Y7, Y7
 	VPOR        Y7, Y6, Y6
 	VMOVDQU     64(DI)(SI*1), Y7
 	VPSRLD      $0x02, Y7, Y7
-	VPAND       const12<>+0(SB), Y7, Y7
+	VPAND       const14<>+0(SB), Y7, Y7
 	VMOVDQU     (DI)(SI*1), Y8
 	VPSRLD      $0x03, Y8, Y8
-	VPAND       const16<>+0(SB), Y8, Y8
+	VPAND       const18<>+0(SB), Y8, Y8
 	VPOR        Y8, Y7, Y7
 	VPUNPCKLDQ  Y3, Y2, Y9
 	VPUNPCKLDQ  Y7, Y6, Y10
@@ -7369,31 +7079,31 @@ loop:
 	VMOVDQU     Y0, 1504(DX)
 	VMOVDQU     64(AX), Y0
 	VPSRLD      $0x04, Y0, Y0
-	VPAND       const12<>+0(SB), Y0, Y0
+	VPAND       const14<>+0(SB), Y0, Y0
 	VMOVDQU     (AX), Y1
 	VPSRLD      $0x04, Y1, Y1
-	VPAND       const16<>+0(SB), Y1, Y1
+	VPAND       const18<>+0(SB), Y1, Y1
 	VPOR        Y1, Y0, Y0
 	VMOVDQU     64(AX)(CX*1), Y1
 	VPSRLD      $0x04, Y1, Y1
-	VPAND       const12<>+0(SB), Y1, Y1
+	VPAND       const14<>+0(SB), Y1, Y1
 	VMOVDQU     (AX)(CX*1), Y2
 	VPSRLD      $0x04, Y2, Y2
-	VPAND       const16<>+0(SB), Y2, Y2
+	VPAND       const18<>+0(SB), Y2, Y2
 	VPOR        Y2, Y1, Y1
 	VMOVDQU     64(AX)(CX*2), Y2
 	VPSRLD      $0x04, Y2, Y2
-	VPAND       const12<>+0(SB), Y2, Y2
+	VPAND       const14<>+0(SB), Y2, Y2
 	VMOVDQU     (AX)(CX*2), Y3
 	VPSRLD      $0x04, Y3, Y3
-	VPAND       const16<>+0(SB), Y3, Y3
+	VPAND       const18<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VMOVDQU     64(AX)(SI*1), Y3
 	VPSRLD      $0x04, Y3, Y3
-	VPAND       const12<>+0(SB), Y3, Y3
+	VPAND       const14<>+0(SB), Y3, Y3
 	VMOVDQU     (AX)(SI*1), Y4
 	VPSRLD      $0x04, Y4, Y4
-	VPAND       const16<>+0(SB), Y4, Y4
+	VPAND       const18<>+0(SB), Y4, Y4
 	VPOR        Y4, Y3, Y3
 	VPUNPCKLDQ  Y1, Y0, Y5
 	VPUNPCKLDQ  Y3, Y2, Y6
@@ -7405,31 +7115,31 @@ loop:
 	VPUNPCKHQDQ Y2, Y0, Y0
 	VMOVDQU     64(DI), Y2
 	VPSRLD      $0x04, Y2, Y2
-	VPAND       const12<>+0(SB), Y2, Y2
+	VPAND       const14<>+0(SB), Y2, Y2
 	VMOVDQU     (DI), Y3
 	VPSRLD      $0x04, Y3, Y3
-	VPAND       const16<>+0(SB), Y3, Y3
+	VPAND       const18<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VMOVDQU     64(DI)(CX*1), Y3
 	VPSRLD      $0x04, Y3, Y3
-	VPAND       const12<>+0(SB), Y3, Y3
+	VPAND       const14<>+0(SB), Y3, Y3
 	VMOVDQU     (DI)(CX*1), Y6
 	VPSRLD      $0x04, Y6, Y6
-	VPAND       const16<>+0(SB), Y6, Y6
+	VPAND       const18<>+0(SB), Y6, Y6
 	VPOR        Y6, Y3, Y3
 	VMOVDQU     64(DI)(CX*2), Y6
 	VPSRLD      $0x04, Y6, Y6
-	VPAND       const12<>+0(SB), Y6, Y6
+	VPAND       const14<>+0(SB), Y6, Y6
 	VMOVDQU     (DI)(CX*2), Y7
 	VPSRLD      $0x04, Y7, Y7
-	VPAND       const16<>+0(SB), Y7, Y7
+	VPAND       const18<>+0(SB), Y7, Y7
 	VPOR        Y7, Y6, Y6
 	VMOVDQU     64(DI)(SI*1), Y7
 	VPSRLD      $0x04, Y7, Y7
-	VPAND       const12<>+0(SB), Y7, Y7
+	VPAND       const14<>+0(SB), Y7, Y7
 	VMOVDQU     (DI)(SI*1), Y8
 	VPSRLD      $0x04, Y8, Y8
-	VPAND       const16<>+0(SB), Y8, Y8
+	VPAND       const18<>+0(SB), Y8, Y8
 	VPOR        Y8, Y7, Y7
 	VPUNPCKLDQ  Y3, Y2, Y9
 	VPUNPCKLDQ  Y7, Y6, Y10
@@ -7457,31 +7167,31 @@ loop:
 	VMOVDQU     Y0, 1760(DX)
 	VMOVDQU     64(AX), Y0
 	VPSRLD      $0x06, Y0, Y0
-	VPAND       const12<>+0(SB), Y0, Y0
+	VPAND       const14<>+0(SB), Y0, Y0
 	VMOVDQU     (AX), Y1
 	VPSRLD      $0x05, Y1, Y1
-	VPAND       const16<>+0(SB), Y1, Y1
+	VPAND       const18<>+0(SB), Y1, Y1
 	VPOR        Y1, Y0, Y0
 	VMOVDQU     64(AX)(CX*1), Y1
 	VPSRLD      $0x06, Y1, Y1
-	VPAND       const12<>+0(SB), Y1, Y1
+	VPAND       const14<>+0(SB), Y1, Y1
 	VMOVDQU     (AX)(CX*1), Y2
 	VPSRLD      $0x05, Y2, Y2
-	VPAND       const16<>+0(SB), Y2, Y2
+	VPAND       const18<>+0(SB), Y2, Y2
 	VPOR        Y2, Y1, Y1
 	VMOVDQU     64(AX)(CX*2), Y2
 	VPSRLD      $0x06, Y2, Y2
-	VPAND       const12<>+0(SB), Y2, Y2
+	VPAND       const14<>+0(SB), Y2, Y2
 	VMOVDQU     (AX)(CX*2), Y3
 	VPSRLD      $0x05, Y3, Y3
-	VPAND       const16<>+0(SB), Y3, Y3
+	VPAND       const18<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VMOVDQU     64(AX)(SI*1), Y3
 	VPSRLD      $0x06, Y3, Y3
-	VPAND       const12<>+0(SB), Y3, Y3
+	VPAND       const14<>+0(SB), Y3, Y3
 	VMOVDQU     (AX)(SI*1), Y4
 	VPSRLD      $0x05, Y4, Y4
-	VPAND       const16<>+0(SB), Y4, Y4
+	VPAND       const18<>+0(SB), Y4, Y4
 	VPOR        Y4, Y3, Y3
 	VPUNPCKLDQ  Y1, Y0, Y5
 	VPUNPCKLDQ  Y3, Y2, Y6
@@ -7493,31 +7203,31 @@ loop:
 	VPUNPCKHQDQ Y2, Y0, Y0
 	VMOVDQU     64(DI), Y2
 	VPSRLD      $0x06, Y2, Y2
-	VPAND       const12<>+0(SB), Y2, Y2
+	VPAND       const14<>+0(SB), Y2, Y2
 	VMOVDQU     (DI), Y3
 	VPSRLD      $0x05, Y3, Y3
-	VPAND       const16<>+0(SB), Y3, Y3
+	VPAND       const18<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VMOVDQU     64(DI)(CX*1), Y3
 	VPSRLD      $0x06, Y3, Y3
-	VPAND       const12<>+0(SB), Y3, Y3
+	VPAND       const14<>+0(SB), Y3, Y3
 	VMOVDQU     (DI)(CX*1), Y6
 	VPSRLD      $0x05, Y6, Y6
-	VPAND       const16<>+0(SB), Y6, Y6
+	VPAND       const18<>+0(SB), Y6, Y6
 	VPOR        Y6, Y3, Y3
 	VMOVDQU     64(DI)(CX*2), Y6
 	VPSRLD      $0x06, Y6, Y6
-	VPAND       const12<>+0(SB), Y6, Y6
+	VPAND       const14<>+0(SB), Y6, Y6
 	VMOVDQU     (DI)(CX*2), Y7
 	VPSRLD      $0x05, Y7, Y7
-	VPAND       const16<>+0(SB), Y7, Y7
+	VPAND       const18<>+0(SB), Y7, Y7
 	VPOR        Y7, Y6, Y6
 	VMOVDQU     64(DI)(SI*1), Y7
 	VPSRLD      $0x06, Y7, Y7
-	VPAND       const12<>+0(SB), Y7, Y7
+	VPAND       const14<>+0(SB), Y7, Y7
 	VMOVDQU     (DI)(SI*1), Y8
 	VPSRLD      $0x05, Y8, Y8
-	VPAND       const16<>+0(SB), Y8, Y8
+	VPAND       const18<>+0(SB), Y8, Y8
 	VPOR        Y8, Y7, Y7
 	VPUNPCKLDQ  Y3, Y2, Y9
 	VPUNPCKLDQ  Y7, Y6, Y10
@@ -7588,18 +7298,18 @@ loop:
 	VEXTRACTI128 $0x01, Y3, X4
 	VCVTPH2PS    X4, Y4
 	VCVTPH2PS    X3, Y3
-	VXORPS       const11<>+0(SB), Y4, Y4
+	VXORPS       const13<>+0(SB), Y4, Y4
 	VPAND        const1<>+0(SB), Y1, Y5
 	VPSRLD       $0x02, Y6, Y7
-	VPAND        const15<>+0(SB), Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
 	VPOR         Y7, Y5, Y5
 	VPSRLD       $0x04, Y1, Y1
 	VPAND        const1<>+0(SB), Y1, Y1
 	VPSRLD       $0x02, Y2, Y7
-	VPAND        const15<>+0(SB), Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
 	VPOR         Y7, Y1, Y1
-	VPAND        const19<>+0(SB), Y6, Y6
-	VPAND        const19<>+0(SB), Y2, Y2
+	VPAND        const21<>+0(SB), Y6, Y6
+	VPAND        const21<>+0(SB), Y2, Y2
 	VMOVDQU      (DX), Y7
 	PREFETCHT0   (SI)
 	VMOVDQU      16(AX), Y8
@@ -7651,10 +7361,10 @@ loop:
 	VPADDW       Y9, Y7, Y7
 	VPMADDWD     const2<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
-	VPAND        const17<>+0(SB), Y6, Y8
+	VPAND        const19<>+0(SB), Y6, Y8
 	VCVTDQ2PS    Y8, Y8
 	VMULPS       Y3, Y8, Y8
-	VPAND        const17<>+0(SB), Y2, Y9
+	VPAND        const19<>+0(SB), Y2, Y9
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       Y4, Y9, Y9
 	VBROADCASTSS (BX), Y10
@@ -7721,11 +7431,11 @@ loop:
 	VPMADDWD     const2<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VPSRLD       $0x08, Y6, Y8
-	VPAND        const17<>+0(SB), Y8, Y8
+	VPAND        const19<>+0(SB), Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VMULPS       Y3, Y8, Y8
 	VPSRLD       $0x08, Y2, Y9
-	VPAND        const17<>+0(SB), Y9, Y9
+	VPAND        const19<>+0(SB), Y9, Y9
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       Y4, Y9, Y9
 	VBROADCASTSS 32(BX), Y10
@@ -7784,11 +7494,11 @@ loop:
 	VPMADDWD     const2<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VPSRLD       $0x10, Y6, Y8
-	VPAND        const17<>+0(SB), Y8, Y8
+	VPAND        const19<>+0(SB), Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VMULPS       Y3, Y8, Y8
 	VPSRLD       $0x10, Y2, Y9
-	VPAND        const17<>+0(SB), Y9, Y9
+	VPAND        const19<>+0(SB), Y9, Y9
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       Y4, Y9, Y9
 	VBROADCASTSS 64(BX), Y10
@@ -7916,10 +7626,10 @@ loop:
 	VPADDW       Y7, Y2, Y2
 	VPMADDWD     const2<>+0(SB), Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VPAND        const17<>+0(SB), Y5, Y6
+	VPAND        const19<>+0(SB), Y5, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y3, Y6, Y6
-	VPAND        const17<>+0(SB), Y1, Y7
+	VPAND        const19<>+0(SB), Y1, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y4, Y7, Y7
 	VBROADCASTSS 128(BX), Y8
@@ -7986,11 +7696,11 @@ loop:
 	VPMADDWD     const2<>+0(SB), Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VPSRLD       $0x08, Y5, Y6
-	VPAND        const17<>+0(SB), Y6, Y6
+	VPAND        const19<>+0(SB), Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y3, Y6, Y6
 	VPSRLD       $0x08, Y1, Y7
-	VPAND        const17<>+0(SB), Y7, Y7
+	VPAND        const19<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y4, Y7, Y7
 	VBROADCASTSS 160(BX), Y8
@@ -8049,11 +7759,11 @@ loop:
 	VPMADDWD     const2<>+0(SB), Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VPSRLD       $0x10, Y5, Y6
-	VPAND        const17<>+0(SB), Y6, Y6
+	VPAND        const19<>+0(SB), Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y3, Y6, Y6
 	VPSRLD       $0x10, Y1, Y7
-	VPAND        const17<>+0(SB), Y7, Y7
+	VPAND        const19<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y4, Y7, Y7
 	VBROADCASTSS 192(BX), Y8
@@ -8176,42 +7886,42 @@ loop:
 	VEXTRACTI128 $0x01, Y2, X3
 	VCVTPH2PS    X3, Y3
 	VCVTPH2PS    X2, Y2
-	VXORPS       const11<>+0(SB), Y3, Y3
+	VXORPS       const13<>+0(SB), Y3, Y3
 	VPAND        const1<>+0(SB), Y0, Y4
 	VPSRLD       $0x02, Y5, Y6
-	VPAND        const15<>+0(SB), Y6, Y6
+	VPAND        const17<>+0(SB), Y6, Y6
 	VPOR         Y6, Y4, Y4
 	VPSRLD       $0x04, Y0, Y0
 	VPAND        const1<>+0(SB), Y0, Y0
 	VPSRLD       $0x02, Y1, Y6
-	VPAND        const15<>+0(SB), Y6, Y6
+	VPAND        const17<>+0(SB), Y6, Y6
 	VPOR         Y6, Y0, Y0
-	VPAND        const19<>+0(SB), Y5, Y5
-	VPAND        const19<>+0(SB), Y1, Y1
-	VPAND        const17<>+0(SB), Y5, Y6
+	VPAND        const21<>+0(SB), Y5, Y5
+	VPAND        const21<>+0(SB), Y1, Y1
+	VPAND        const19<>+0(SB), Y5, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y2, Y6, Y6
-	VPAND        const17<>+0(SB), Y1, Y7
+	VPAND        const19<>+0(SB), Y1, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y3, Y7, Y7
 	VMOVUPS      Y6, (BX)
 	VMOVUPS      Y7, (SI)
 	VPSRLD       $0x08, Y5, Y6
-	VPAND        const17<>+0(SB), Y6, Y6
+	VPAND        const19<>+0(SB), Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y2, Y6, Y6
 	VPSRLD       $0x08, Y1, Y7
-	VPAND        const17<>+0(SB), Y7, Y7
+	VPAND        const19<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y3, Y7, Y7
 	VMOVUPS      Y6, 32(BX)
 	VMOVUPS      Y7, 32(SI)
 	VPSRLD       $0x10, Y5, Y6
-	VPAND        const17<>+0(SB), Y6, Y6
+	VPAND        const19<>+0(SB), Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y2, Y6, Y6
 	VPSRLD       $0x10, Y1, Y7
-	VPAND        const17<>+0(SB), Y7, Y7
+	VPAND        const19<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y3, Y7, Y7
 	VMOVUPS      Y6, 64(BX)
@@ -8224,30 +7934,30 @@ loop:
 	VMULPS       Y3, Y1, Y1
 	VMOVUPS      Y5, 96(BX)
 	VMOVUPS      Y1, 96(SI)
-	VPAND        const17<>+0(SB), Y4, Y1
+	VPAND        const19<>+0(SB), Y4, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y2, Y1, Y1
-	VPAND        const17<>+0(SB), Y0, Y5
+	VPAND        const19<>+0(SB), Y0, Y5
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       Y3, Y5, Y5
 	VMOVUPS      Y1, 128(BX)
 	VMOVUPS      Y5, 128(SI)
 	VPSRLD       $0x08, Y4, Y1
-	VPAND        const17<>+0(SB), Y1, Y1
+	VPAND        const19<>+0(SB), Y1, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y2, Y1, Y1
 	VPSRLD       $0x08, Y0, Y5
-	VPAND        const17<>+0(SB), Y5, Y5
+	VPAND        const19<>+0(SB), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       Y3, Y5, Y5
 	VMOVUPS      Y1, 160(BX)
 	VMOVUPS      Y5, 160(SI)
 	VPSRLD       $0x10, Y4, Y1
-	VPAND        const17<>+0(SB), Y1, Y1
+	VPAND        const19<>+0(SB), Y1, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y2, Y1, Y1
 	VPSRLD       $0x10, Y0, Y5
-	VPAND        const17<>+0(SB), Y5, Y5
+	VPAND        const19<>+0(SB), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       Y3, Y5, Y5
 	VMOVUPS      Y1, 192(BX)
@@ -8722,32 +8432,32 @@ loop:
 	VEXTRACTI128 $0x01, Y3, X4
 	VCVTPH2PS    X4, Y4
 	VCVTPH2PS    X3, Y3
-	VXORPS       const11<>+0(SB), Y4, Y4
+	VXORPS       const13<>+0(SB), Y4, Y4
 	VPAND        const1<>+0(SB), Y1, Y5
 	VPSRLD       $0x02, Y6, Y7
-	VPAND        const15<>+0(SB), Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
 	VPOR         Y7, Y5, Y5
 	VPSRLD       $0x04, Y1, Y1
 	VPAND        const1<>+0(SB), Y1, Y1
 	VPSRLD       $0x02, Y2, Y7
-	VPAND        const15<>+0(SB), Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
 	VPOR         Y7, Y1, Y1
-	VPAND        const19<>+0(SB), Y6, Y6
-	VPAND        const19<>+0(SB), Y2, Y2
+	VPAND        const21<>+0(SB), Y6, Y6
+	VPAND        const21<>+0(SB), Y2, Y2
 	VMOVDQU      (DX), Y7
 	PREFETCHT0   (SI)
 	VMOVDQU      48(AX), Y8
 	VPAND        const1<>+0(SB), Y8, Y8
 	VMOVDQU      16(AX), Y9
 	VPSLLD       $0x04, Y9, Y9
-	VPAND        const6<>+0(SB), Y9, Y9
+	VPAND        const8<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y7, Y8, Y8
 	VMOVDQU      48(AX)(CX*1), Y9
 	VPAND        const1<>+0(SB), Y9, Y9
 	VMOVDQU      16(AX)(CX*1), Y10
 	VPSLLD       $0x04, Y10, Y10
-	VPAND        const6<>+0(SB), Y10, Y10
+	VPAND        const8<>+0(SB), Y10, Y10
 	VPOR         Y10, Y9, Y9
 	VPMADDUBSW   Y7, Y9, Y9
 	VPBLENDD     $0xcc, Y9, Y8, Y10
@@ -8758,14 +8468,14 @@ loop:
 	VPAND        const1<>+0(SB), Y9, Y9
 	VMOVDQU      16(AX)(CX*2), Y10
 	VPSLLD       $0x04, Y10, Y10
-	VPAND        const6<>+0(SB), Y10, Y10
+	VPAND        const8<>+0(SB), Y10, Y10
 	VPOR         Y10, Y9, Y9
 	VPMADDUBSW   Y7, Y9, Y9
 	VMOVDQU      48(AX)(DI*1), Y10
 	VPAND        const1<>+0(SB), Y10, Y10
 	VMOVDQU      16(AX)(DI*1), Y11
 	VPSLLD       $0x04, Y11, Y11
-	VPAND        const6<>+0(SB), Y11, Y11
+	VPAND        const8<>+0(SB), Y11, Y11
 	VPOR         Y11, Y10, Y10
 	VPMADDUBSW   Y7, Y10, Y10
 	VPBLENDD     $0xcc, Y10, Y9, Y11
@@ -8779,7 +8489,7 @@ loop:
 	VPAND        const1<>+0(SB), Y9, Y9
 	VMOVDQU      16(R8), Y10
 	VPSLLD       $0x04, Y10, Y10
-	VPAND        const6<>+0(SB), Y10, Y10
+	VPAND        const8<>+0(SB), Y10, Y10
 	VPOR         Y10, Y9, Y9
 	VPMADDUBSW   Y7, Y9, Y9
 	PREFETCHT0   128(SI)
@@ -8787,7 +8497,7 @@ loop:
 	VPAND        const1<>+0(SB), Y10, Y10
 	VMOVDQU      16(R8)(CX*1), Y11
 	VPSLLD       $0x04, Y11, Y11
-	VPAND        const6<>+0(SB), Y11, Y11
+	VPAND        const8<>+0(SB), Y11, Y11
 	VPOR         Y11, Y10, Y10
 	VPMADDUBSW   Y7, Y10, Y10
 	VPBLENDD     $0xcc, Y10, Y9, Y11
@@ -8797,14 +8507,14 @@ loop:
 	VPAND        const1<>+0(SB), Y10, Y10
 	VMOVDQU      16(R8)(CX*2), Y11
 	VPSLLD       $0x04, Y11, Y11
-	VPAND        const6<>+0(SB), Y11, Y11
+	VPAND        const8<>+0(SB), Y11, Y11
 	VPOR         Y11, Y10, Y10
 	VPMADDUBSW   Y7, Y10, Y10
 	VMOVDQU      48(R8)(DI*1), Y11
 	VPAND        const1<>+0(SB), Y11, Y11
 	VMOVDQU      16(R8)(DI*1), Y12
 	VPSLLD       $0x04, Y12, Y12
-	VPAND        const6<>+0(SB), Y12, Y12
+	VPAND        const8<>+0(SB), Y12, Y12
 	VPOR         Y12, Y11, Y11
 	VPMADDUBSW   Y7, Y11, Y7
 	VPBLENDD     $0xcc, Y7, Y10, Y11
@@ -8818,10 +8528,10 @@ loop:
 	VPERM2I128   $0x21, Y7, Y8, Y7
 	VPADDD       Y9, Y7, Y7
 	VCVTDQ2PS    Y7, Y7
-	VPAND        const17<>+0(SB), Y6, Y8
+	VPAND        const19<>+0(SB), Y6, Y8
 	VCVTDQ2PS    Y8, Y8
 	VMULPS       Y3, Y8, Y8
-	VPAND        const17<>+0(SB), Y2, Y9
+	VPAND        const19<>+0(SB), Y2, Y9
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       Y4, Y9, Y9
 	VBROADCASTSS (BX), Y10
@@ -8836,7 +8546,7 @@ loop:
 	VPAND        const1<>+0(SB), Y8, Y8
 	VMOVDQU      16(AX), Y9
 	VPSLLD       $0x03, Y9, Y9
-	VPAND        const6<>+0(SB), Y9, Y9
+	VPAND        const8<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y7, Y8, Y8
 	VMOVDQU      48(AX)(CX*1), Y9
@@ -8844,7 +8554,7 @@ loop:
 	VPAND        const1<>+0(SB), Y9, Y9
 	VMOVDQU      16(AX)(CX*1), Y10
 	VPSLLD       $0x03, Y10, Y10
-	VPAND        const6<>+0(SB), Y10, Y10
+	VPAND        const8<>+0(SB), Y10, Y10
 	VPOR         Y10, Y9, Y9
 	VPMADDUBSW   Y7, Y9, Y9
 	VPBLENDD     $0xcc, Y9, Y8, Y10
@@ -8855,7 +8565,7 @@ loop:
 	VPAND        const1<>+0(SB), Y9, Y9
 	VMOVDQU      16(AX)(CX*2), Y10
 	VPSLLD       $0x03, Y10, Y10
-	VPAND        const6<>+0(SB), Y10, Y10
+	VPAND        const8<>+0(SB), Y10, Y10
 	VPOR         Y10, Y9, Y9
 	VPMADDUBSW   Y7, Y9, Y9
 	PREFETCHT0   256(SI)
@@ -8864,7 +8574,7 @@ loop:
 	VPAND        const1<>+0(SB), Y10, Y10
 	VMOVDQU      16(AX)(DI*1), Y11
 	VPSLLD       $0x03, Y11, Y11
-	VPAND        const6<>+0(SB), Y11, Y11
+	VPAND        const8<>+0(SB), Y11, Y11
 	VPOR         Y11, Y10, Y10
 	VPMADDUBSW   Y7, Y10, Y10
 	VPBLENDD     $0xcc, Y10, Y9, Y11
@@ -8879,7 +8589,7 @@ loop:
 	VPAND        const1<>+0(SB), Y9, Y9
 	VMOVDQU      16(R8), Y10
 	VPSLLD       $0x03, Y10, Y10
-	VPAND        const6<>+0(SB), Y10, Y10
+	VPAND        const8<>+0(SB), Y10, Y10
 	VPOR         Y10, Y9, Y9
 	VPMADDUBSW   Y7, Y9, Y9
 	VMOVDQU      48(R8)(CX*1), Y10
@@ -8887,7 +8597,7 @@ loop:
 	VPAND        const1<>+0(SB), Y10, Y10
 	VMOVDQU      16(R8)(CX*1), Y11
 	VPSLLD       $0x03, Y11, Y11
-	VPAND        const6<>+0(SB), Y11, Y11
+	VPAND        const8<>+0(SB), Y11, Y11
 	VPOR         Y11, Y10, Y10
 	VPMADDUBSW   Y7, Y10, Y10
 	VPBLENDD     $0xcc, Y10, Y9, Y11
@@ -8899,7 +8609,7 @@ loop:
 	VPAND        const1<>+0(SB), Y10, Y10
 	VMOVDQU      16(R8)(CX*2), Y11
 	VPSLLD       $0x03, Y11, Y11
-	VPAND        const6<>+0(SB), Y11, Y11
+	VPAND        const8<>+0(SB), Y11, Y11
 	VPOR         Y11, Y10, Y10
 	VPMADDUBSW   Y7, Y10, Y10
 	VMOVDQU      48(R8)(DI*1), Y11
@@ -8907,7 +8617,7 @@ loop:
 	VPAND        const1<>+0(SB), Y11, Y11
 	VMOVDQU      16(R8)(DI*1), Y12
 	VPSLLD       $0x03, Y12, Y12
-	VPAND        const6<>+0(SB), Y12, Y12
+	VPAND        const8<>+0(SB), Y12, Y12
 	VPOR         Y12, Y11, Y11
 	VPMADDUBSW   Y7, Y11, Y7
 	VPBLENDD     $0xcc, Y7, Y10, Y11
@@ -8922,11 +8632,11 @@ loop:
 	VPADDD       Y9, Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VPSRLD       $0x08, Y6, Y8
-	VPAND        const17<>+0(SB), Y8, Y8
+	VPAND        const19<>+0(SB), Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VMULPS       Y3, Y8, Y8
 	VPSRLD       $0x08, Y2, Y9
-	VPAND        const17<>+0(SB), Y9, Y9
+	VPAND        const19<>+0(SB), Y9, Y9
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       Y4, Y9, Y9
 	VBROADCASTSS 32(BX), Y10
@@ -8939,7 +8649,7 @@ loop:
 	VPAND        const1<>+0(SB), Y8, Y8
 	VMOVDQU      16(AX), Y9
 	VPSLLD       $0x02, Y9, Y9
-	VPAND        const6<>+0(SB), Y9, Y9
+	VPAND        const8<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y7, Y8, Y8
 	PREFETCHT0   384(SI)
@@ -8947,7 +8657,7 @@ loop:
 	VPAND        const1<>+0(SB), Y9, Y9
 	VMOVDQU      16(AX)(CX*1), Y10
 	VPSLLD       $0x02, Y10, Y10
-	VPAND        const6<>+0(SB), Y10, Y10
+	VPAND        const8<>+0(SB), Y10, Y10
 	VPOR         Y10, Y9, Y9
 	VPMADDUBSW   Y7, Y9, Y9
 	VPBLENDD     $0xcc, Y9, Y8, Y10
@@ -8957,14 +8667,14 @@ loop:
 	VPAND        const1<>+0(SB), Y9, Y9
 	VMOVDQU      16(AX)(CX*2), Y10
 	VPSLLD       $0x02, Y10, Y10
-	VPAND        const6<>+0(SB), Y10, Y10
+	VPAND        const8<>+0(SB), Y10, Y10
 	VPOR         Y10, Y9, Y9
 	VPMADDUBSW   Y7, Y9, Y9
 	VMOVDQU      80(AX)(DI*1), Y10
 	VPAND        const1<>+0(SB), Y10, Y10
 	VMOVDQU      16(AX)(DI*1), Y11
 	VPSLLD       $0x02, Y11, Y11
-	VPAND        const6<>+0(SB), Y11, Y11
+	VPAND        const8<>+0(SB), Y11, Y11
 	VPOR         Y11, Y10, Y10
 	VPMADDUBSW   Y7, Y10, Y10
 	VPBLENDD     $0xcc, Y10, Y9, Y11
@@ -8979,14 +8689,14 @@ loop:
 	VPAND        const1<>+0(SB), Y9, Y9
 	VMOVDQU      16(R8), Y10
 	VPSLLD       $0x02, Y10, Y10
-	VPAND        const6<>+0(SB), Y10, Y10
+	VPAND        const8<>+0(SB), Y10, Y10
 	VPOR         Y10, Y9, Y9
 	VPMADDUBSW   Y7, Y9, Y9
 	VMOVDQU      80(R8)(CX*1), Y10
 	VPAND        const1<>+0(SB), Y10, Y10
 	VMOVDQU      16(R8)(CX*1), Y11
 	VPSLLD       $0x02, Y11, Y11
-	VPAND        const6<>+0(SB), Y11, Y11
+	VPAND        const8<>+0(SB), Y11, Y11
 	VPOR         Y11, Y10, Y10
 	VPMADDUBSW   Y7, Y10, Y10
 	VPBLENDD     $0xcc, Y10, Y9, Y11
@@ -8996,7 +8706,7 @@ loop:
 	VPAND        const1<>+0(SB), Y10, Y10
 	VMOVDQU      16(R8)(CX*2), Y11
 	VPSLLD       $0x02, Y11, Y11
-	VPAND        const6<>+0(SB), Y11, Y11
+	VPAND        const8<>+0(SB), Y11, Y11
 	VPOR         Y11, Y10, Y10
 	VPMADDUBSW   Y7, Y10, Y10
 	PREFETCHT0   512(SI)
@@ -9004,7 +8714,7 @@ loop:
 	VPAND        const1<>+0(SB), Y11, Y11
 	VMOVDQU      16(R8)(DI*1), Y12
 	VPSLLD       $0x02, Y12, Y12
-	VPAND        const6<>+0(SB), Y12, Y12
+	VPAND        const8<>+0(SB), Y12, Y12
 	VPOR         Y12, Y11, Y11
 	VPMADDUBSW   Y7, Y11, Y7
 	VPBLENDD     $0xcc, Y7, Y10, Y11
@@ -9019,11 +8729,11 @@ loop:
 	VPADDD       Y9, Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VPSRLD       $0x10, Y6, Y8
-	VPAND        const17<>+0(SB), Y8, Y8
+	VPAND        const19<>+0(SB), Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VMULPS       Y3, Y8, Y8
 	VPSRLD       $0x10, Y2, Y9
-	VPAND        const17<>+0(SB), Y9, Y9
+	VPAND        const19<>+0(SB), Y9, Y9
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       Y4, Y9, Y9
 	VBROADCASTSS 64(BX), Y10
@@ -9037,7 +8747,7 @@ loop:
 	VPAND        const1<>+0(SB), Y8, Y8
 	VMOVDQU      16(AX), Y9
 	VPSLLD       $0x01, Y9, Y9
-	VPAND        const6<>+0(SB), Y9, Y9
+	VPAND        const8<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y7, Y8, Y8
 	VMOVDQU      80(AX)(CX*1), Y9
@@ -9045,7 +8755,7 @@ loop:
 	VPAND        const1<>+0(SB), Y9, Y9
 	VMOVDQU      16(AX)(CX*1), Y10
 	VPSLLD       $0x01, Y10, Y10
-	VPAND        const6<>+0(SB), Y10, Y10
+	VPAND        const8<>+0(SB), Y10, Y10
 	VPOR         Y10, Y9, Y9
 	VPMADDUBSW   Y7, Y9, Y9
 	VPBLENDD     $0xcc, Y9, Y8, Y10
@@ -9057,7 +8767,7 @@ loop:
 	VPAND        const1<>+0(SB), Y9, Y9
 	VMOVDQU      16(AX)(CX*2), Y10
 	VPSLLD       $0x01, Y10, Y10
-	VPAND        const6<>+0(SB), Y10, Y10
+	VPAND        const8<>+0(SB), Y10, Y10
 	VPOR         Y10, Y9, Y9
 	VPMADDUBSW   Y7, Y9, Y9
 	VMOVDQU      80(AX)(DI*1), Y10
@@ -9065,7 +8775,7 @@ loop:
 	VPAND        const1<>+0(SB), Y10, Y10
 	VMOVDQU      16(AX)(DI*1), Y11
 	VPSLLD       $0x01, Y11, Y11
-	VPAND        const6<>+0(SB), Y11, Y11
+	VPAND        const8<>+0(SB), Y11, Y11
 	VPOR         Y11, Y10, Y10
 	VPMADDUBSW   Y7, Y10, Y10
 	VPBLENDD     $0xcc, Y10, Y9, Y11
@@ -9080,7 +8790,7 @@ loop:
 	VPAND        const1<>+0(SB), Y9, Y9
 	VMOVDQU      16(R8), Y10
 	VPSLLD       $0x01, Y10, Y10
-	VPAND        const6<>+0(SB), Y10, Y10
+	VPAND        const8<>+0(SB), Y10, Y10
 	VPOR         Y10, Y9, Y9
 	VPMADDUBSW   Y7, Y9, Y9
 	PREFETCHT0   640(SI)
@@ -9089,7 +8799,7 @@ loop:
 	VPAND        const1<>+0(SB), Y10, Y10
 	VMOVDQU      16(R8)(CX*1), Y11
 	VPSLLD       $0x01, Y11, Y11
-	VPAND        const6<>+0(SB), Y11, Y11
+	VPAND        const8<>+0(SB), Y11, Y11
 	VPOR         Y11, Y10, Y10
 	VPMADDUBSW   Y7, Y10, Y10
 	VPBLENDD     $0xcc, Y10, Y9, Y11
@@ -9100,7 +8810,7 @@ loop:
 	VPAND        const1<>+0(SB), Y10, Y10
 	VMOVDQU      16(R8)(CX*2), Y11
 	VPSLLD       $0x01, Y11, Y11
-	VPAND        const6<>+0(SB), Y11, Y11
+	VPAND        const8<>+0(SB), Y11, Y11
 	VPOR         Y11, Y10, Y10
 	VPMADDUBSW   Y7, Y10, Y10
 	VMOVDQU      80(R8)(DI*1), Y11
@@ -9108,7 +8818,7 @@ loop:
 	VPAND        const1<>+0(SB), Y11, Y11
 	VMOVDQU      16(R8)(DI*1), Y12
 	VPSLLD       $0x01, Y12, Y12
-	VPAND        const6<>+0(SB), Y12, Y12
+	VPAND        const8<>+0(SB), Y12, Y12
 	VPOR         Y12, Y11, Y11
 	VPMADDUBSW   Y7, Y11, Y7
 	VPBLENDD     $0xcc, Y7, Y10, Y11
@@ -9138,13 +8848,13 @@ loop:
 	VMOVDQU      112(AX), Y6
 	VPAND        const1<>+0(SB), Y6, Y6
 	VMOVDQU      16(AX), Y7
-	VPAND        const6<>+0(SB), Y7, Y7
+	VPAND        const8<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y6
 	VMOVDQU      112(AX)(CX*1), Y7
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      16(AX)(CX*1), Y8
-	VPAND        const6<>+0(SB), Y8, Y8
+	VPAND        const8<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y7
 	VPBLENDD     $0xcc, Y7, Y6, Y8
@@ -9154,13 +8864,13 @@ loop:
 	VMOVDQU      112(AX)(CX*2), Y7
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      16(AX)(CX*2), Y8
-	VPAND        const6<>+0(SB), Y8, Y8
+	VPAND        const8<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y7
 	VMOVDQU      112(AX)(DI*1), Y8
 	VPAND        const1<>+0(SB), Y8, Y8
 	VMOVDQU      16(AX)(DI*1), Y9
-	VPAND        const6<>+0(SB), Y9, Y9
+	VPAND        const8<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y2, Y8, Y8
 	VPBLENDD     $0xcc, Y8, Y7, Y9
@@ -9173,14 +8883,14 @@ loop:
 	VMOVDQU      112(R8), Y7
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      16(R8), Y8
-	VPAND        const6<>+0(SB), Y8, Y8
+	VPAND        const8<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y7
 	PREFETCHT0   832(SI)
 	VMOVDQU      112(R8)(CX*1), Y8
 	VPAND        const1<>+0(SB), Y8, Y8
 	VMOVDQU      16(R8)(CX*1), Y9
-	VPAND        const6<>+0(SB), Y9, Y9
+	VPAND        const8<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y2, Y8, Y8
 	VPBLENDD     $0xcc, Y8, Y7, Y9
@@ -9189,13 +8899,13 @@ loop:
 	VMOVDQU      112(R8)(CX*2), Y8
 	VPAND        const1<>+0(SB), Y8, Y8
 	VMOVDQU      16(R8)(CX*2), Y9
-	VPAND        const6<>+0(SB), Y9, Y9
+	VPAND        const8<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y2, Y8, Y8
 	VMOVDQU      112(R8)(DI*1), Y9
 	VPAND        const1<>+0(SB), Y9, Y9
 	VMOVDQU      16(R8)(DI*1), Y10
-	VPAND        const6<>+0(SB), Y10, Y10
+	VPAND        const8<>+0(SB), Y10, Y10
 	VPOR         Y10, Y9, Y9
 	VPMADDUBSW   Y2, Y9, Y2
 	VPBLENDD     $0xcc, Y2, Y8, Y9
@@ -9209,10 +8919,10 @@ loop:
 	VPERM2I128   $0x21, Y2, Y6, Y2
 	VPADDD       Y7, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VPAND        const17<>+0(SB), Y5, Y6
+	VPAND        const19<>+0(SB), Y5, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y3, Y6, Y6
-	VPAND        const17<>+0(SB), Y1, Y7
+	VPAND        const19<>+0(SB), Y1, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y4, Y7, Y7
 	VBROADCASTSS 128(BX), Y8
@@ -9227,7 +8937,7 @@ loop:
 	VPAND        const1<>+0(SB), Y6, Y6
 	VMOVDQU      16(AX), Y7
 	VPSRLD       $0x01, Y7, Y7
-	VPAND        const6<>+0(SB), Y7, Y7
+	VPAND        const8<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y6
 	VMOVDQU      112(AX)(CX*1), Y7
@@ -9235,7 +8945,7 @@ loop:
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      16(AX)(CX*1), Y8
 	VPSRLD       $0x01, Y8, Y8
-	VPAND        const6<>+0(SB), Y8, Y8
+	VPAND        const8<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y7
 	VPBLENDD     $0xcc, Y7, Y6, Y8
@@ -9246,7 +8956,7 @@ loop:
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      16(AX)(CX*2), Y8
 	VPSRLD       $0x01, Y8, Y8
-	VPAND        const6<>+0(SB), Y8, Y8
+	VPAND        const8<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y7
 	PREFETCHT0   960(SI)
@@ -9255,7 +8965,7 @@ loop:
 	VPAND        const1<>+0(SB), Y8, Y8
 	VMOVDQU      16(AX)(DI*1), Y9
 	VPSRLD       $0x01, Y9, Y9
-	VPAND        const6<>+0(SB), Y9, Y9
+	VPAND        const8<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y2, Y8, Y8
 	VPBLENDD     $0xcc, Y8, Y7, Y9
@@ -9270,7 +8980,7 @@ loop:
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      16(R8), Y8
 	VPSRLD       $0x01, Y8, Y8
-	VPAND        const6<>+0(SB), Y8, Y8
+	VPAND        const8<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y7
 	VMOVDQU      112(R8)(CX*1), Y8
@@ -9278,7 +8988,7 @@ loop:
 	VPAND        const1<>+0(SB), Y8, Y8
 	VMOVDQU      16(R8)(CX*1), Y9
 	VPSRLD       $0x01, Y9, Y9
-	VPAND        const6<>+0(SB), Y9, Y9
+	VPAND        const8<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y2, Y8, Y8
 	VPBLENDD     $0xcc, Y8, Y7, Y9
@@ -9290,7 +9000,7 @@ loop:
 	VPAND        const1<>+0(SB), Y8, Y8
 	VMOVDQU      16(R8)(CX*2), Y9
 	VPSRLD       $0x01, Y9, Y9
-	VPAND        const6<>+0(SB), Y9, Y9
+	VPAND        const8<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y2, Y8, Y8
 	VMOVDQU      112(R8)(DI*1), Y9
@@ -9298,7 +9008,7 @@ loop:
 	VPAND        const1<>+0(SB), Y9, Y9
 	VMOVDQU      16(R8)(DI*1), Y10
 	VPSRLD       $0x01, Y10, Y10
-	VPAND        const6<>+0(SB), Y10, Y10
+	VPAND        const8<>+0(SB), Y10, Y10
 	VPOR         Y10, Y9, Y9
 	VPMADDUBSW   Y2, Y9, Y2
 	VPBLENDD     $0xcc, Y2, Y8, Y9
@@ -9313,11 +9023,11 @@ loop:
 	VPADDD       Y7, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VPSRLD       $0x08, Y5, Y6
-	VPAND        const17<>+0(SB), Y6, Y6
+	VPAND        const19<>+0(SB), Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y3, Y6, Y6
 	VPSRLD       $0x08, Y1, Y7
-	VPAND        const17<>+0(SB), Y7, Y7
+	VPAND        const19<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y4, Y7, Y7
 	VBROADCASTSS 160(BX), Y8
@@ -9330,7 +9040,7 @@ loop:
 	VPAND        const1<>+0(SB), Y6, Y6
 	VMOVDQU      16(AX), Y7
 	VPSRLD       $0x02, Y7, Y7
-	VPAND        const6<>+0(SB), Y7, Y7
+	VPAND        const8<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y6
 	PREFETCHT0   1088(SI)
@@ -9338,7 +9048,7 @@ loop:
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      16(AX)(CX*1), Y8
 	VPSRLD       $0x02, Y8, Y8
-	VPAND        const6<>+0(SB), Y8, Y8
+	VPAND        const8<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y7
 	VPBLENDD     $0xcc, Y7, Y6, Y8
@@ -9348,14 +9058,14 @@ loop:
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      16(AX)(CX*2), Y8
 	VPSRLD       $0x02, Y8, Y8
-	VPAND        const6<>+0(SB), Y8, Y8
+	VPAND        const8<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y7
 	VMOVDQU      144(AX)(DI*1), Y8
 	VPAND        const1<>+0(SB), Y8, Y8
 	VMOVDQU      16(AX)(DI*1), Y9
 	VPSRLD       $0x02, Y9, Y9
-	VPAND        const6<>+0(SB), Y9, Y9
+	VPAND        const8<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y2, Y8, Y8
 	VPBLENDD     $0xcc, Y8, Y7, Y9
@@ -9370,14 +9080,14 @@ loop:
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      16(R8), Y8
 	VPSRLD       $0x02, Y8, Y8
-	VPAND        const6<>+0(SB), Y8, Y8
+	VPAND        const8<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y7
 	VMOVDQU      144(R8)(CX*1), Y8
 	VPAND        const1<>+0(SB), Y8, Y8
 	VMOVDQU      16(R8)(CX*1), Y9
 	VPSRLD       $0x02, Y9, Y9
-	VPAND        const6<>+0(SB), Y9, Y9
+	VPAND        const8<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y2, Y8, Y8
 	VPBLENDD     $0xcc, Y8, Y7, Y9
@@ -9387,7 +9097,7 @@ loop:
 	VPAND        const1<>+0(SB), Y8, Y8
 	VMOVDQU      16(R8)(CX*2), Y9
 	VPSRLD       $0x02, Y9, Y9
-	VPAND        const6<>+0(SB), Y9, Y9
+	VPAND        const8<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y2, Y8, Y8
 	PREFETCHT0   1216(SI)
@@ -9395,7 +9105,7 @@ loop:
 	VPAND        const1<>+0(SB), Y9, Y9
 	VMOVDQU      16(R8)(DI*1), Y10
 	VPSRLD       $0x02, Y10, Y10
-	VPAND        const6<>+0(SB), Y10, Y10
+	VPAND        const8<>+0(SB), Y10, Y10
 	VPOR         Y10, Y9, Y9
 	VPMADDUBSW   Y2, Y9, Y2
 	VPBLENDD     $0xcc, Y2, Y8, Y9
@@ -9410,11 +9120,11 @@ loop:
 	VPADDD       Y7, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VPSRLD       $0x10, Y5, Y6
-	VPAND        const17<>+0(SB), Y6, Y6
+	VPAND        const19<>+0(SB), Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y3, Y6, Y6
 	VPSRLD       $0x10, Y1, Y7
-	VPAND        const17<>+0(SB), Y7, Y7
+	VPAND        const19<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y4, Y7, Y7
 	VBROADCASTSS 192(BX), Y8
@@ -9428,7 +9138,7 @@ loop:
 	VPAND        const1<>+0(SB), Y6, Y6
 	VMOVDQU      16(AX), Y7
 	VPSRLD       $0x03, Y7, Y7
-	VPAND        const6<>+0(SB), Y7, Y7
+	VPAND        const8<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y6
 	VMOVDQU      144(AX)(CX*1), Y7
@@ -9436,7 +9146,7 @@ loop:
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      16(AX)(CX*1), Y8
 	VPSRLD       $0x03, Y8, Y8
-	VPAND        const6<>+0(SB), Y8, Y8
+	VPAND        const8<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y7
 	VPBLENDD     $0xcc, Y7, Y6, Y8
@@ -9448,7 +9158,7 @@ loop:
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      16(AX)(CX*2), Y8
 	VPSRLD       $0x03, Y8, Y8
-	VPAND        const6<>+0(SB), Y8, Y8
+	VPAND        const8<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y7
 	VMOVDQU      144(AX)(DI*1), Y8
@@ -9456,7 +9166,7 @@ loop:
 	VPAND        const1<>+0(SB), Y8, Y8
 	VMOVDQU      16(AX)(DI*1), Y9
 	VPSRLD       $0x03, Y9, Y9
-	VPAND        const6<>+0(SB), Y9, Y9
+	VPAND        const8<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y2, Y8, Y8
 	VPBLENDD     $0xcc, Y8, Y7, Y9
@@ -9471,7 +9181,7 @@ loop:
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      16(R8), Y8
 	VPSRLD       $0x03, Y8, Y8
-	VPAND        const6<>+0(SB), Y8, Y8
+	VPAND        const8<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y7
 	PREFETCHT0   1344(SI)
@@ -9480,7 +9190,7 @@ loop:
 	VPAND        const1<>+0(SB), Y8, Y8
 	VMOVDQU      16(R8)(CX*1), Y9
 	VPSRLD       $0x03, Y9, Y9
-	VPAND        const6<>+0(SB), Y9, Y9
+	VPAND        const8<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y2, Y8, Y8
 	VPBLENDD     $0xcc, Y8, Y7, Y9
@@ -9491,7 +9201,7 @@ loop:
 	VPAND        const1<>+0(SB), Y8, Y8
 	VMOVDQU      16(R8)(CX*2), Y9
 	VPSRLD       $0x03, Y9, Y9
-	VPAND        const6<>+0(SB), Y9, Y9
+	VPAND        const8<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y2, Y8, Y8
 	VMOVDQU      144(R8)(DI*1), Y9
@@ -9499,7 +9209,7 @@ loop:
 	VPAND        const1<>+0(SB), Y9, Y9
 	VMOVDQU      16(R8)(DI*1), Y10
 	VPSRLD       $0x03, Y10, Y10
-	VPAND        const6<>+0(SB), Y10, Y10
+	VPAND        const8<>+0(SB), Y10, Y10
 	VPOR         Y10, Y9, Y9
 	VPMADDUBSW   Y2, Y9, Y2
 	VPBLENDD     $0xcc, Y2, Y8, Y9
@@ -9570,42 +9280,42 @@ loop:
 	VEXTRACTI128 $0x01, Y2, X3
 	VCVTPH2PS    X3, Y3
 	VCVTPH2PS    X2, Y2
-	VXORPS       const11<>+0(SB), Y3, Y3
+	VXORPS       const13<>+0(SB), Y3, Y3
 	VPAND        const1<>+0(SB), Y0, Y4
 	VPSRLD       $0x02, Y5, Y6
-	VPAND        const15<>+0(SB), Y6, Y6
+	VPAND        const17<>+0(SB), Y6, Y6
 	VPOR         Y6, Y4, Y4
 	VPSRLD       $0x04, Y0, Y0
 	VPAND        const1<>+0(SB), Y0, Y0
 	VPSRLD       $0x02, Y1, Y6
-	VPAND        const15<>+0(SB), Y6, Y6
+	VPAND        const17<>+0(SB), Y6, Y6
 	VPOR         Y6, Y0, Y0
-	VPAND        const19<>+0(SB), Y5, Y5
-	VPAND        const19<>+0(SB), Y1, Y1
-	VPAND        const17<>+0(SB), Y5, Y6
+	VPAND        const21<>+0(SB), Y5, Y5
+	VPAND        const21<>+0(SB), Y1, Y1
+	VPAND        const19<>+0(SB), Y5, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y2, Y6, Y6
-	VPAND        const17<>+0(SB), Y1, Y7
+	VPAND        const19<>+0(SB), Y1, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y3, Y7, Y7
 	VMOVUPS      Y6, (BX)
 	VMOVUPS      Y7, (SI)
 	VPSRLD       $0x08, Y5, Y6
-	VPAND        const17<>+0(SB), Y6, Y6
+	VPAND        const19<>+0(SB), Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y2, Y6, Y6
 	VPSRLD       $0x08, Y1, Y7
-	VPAND        const17<>+0(SB), Y7, Y7
+	VPAND        const19<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y3, Y7, Y7
 	VMOVUPS      Y6, 32(BX)
 	VMOVUPS      Y7, 32(SI)
 	VPSRLD       $0x10, Y5, Y6
-	VPAND        const17<>+0(SB), Y6, Y6
+	VPAND        const19<>+0(SB), Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y2, Y6, Y6
 	VPSRLD       $0x10, Y1, Y7
-	VPAND        const17<>+0(SB), Y7, Y7
+	VPAND        const19<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y3, Y7, Y7
 	VMOVUPS      Y6, 64(BX)
@@ -9618,30 +9328,30 @@ loop:
 	VMULPS       Y3, Y1, Y1
 	VMOVUPS      Y5, 96(BX)
 	VMOVUPS      Y1, 96(SI)
-	VPAND        const17<>+0(SB), Y4, Y1
+	VPAND        const19<>+0(SB), Y4, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y2, Y1, Y1
-	VPAND        const17<>+0(SB), Y0, Y5
+	VPAND        const19<>+0(SB), Y0, Y5
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       Y3, Y5, Y5
 	VMOVUPS      Y1, 128(BX)
 	VMOVUPS      Y5, 128(SI)
 	VPSRLD       $0x08, Y4, Y1
-	VPAND        const17<>+0(SB), Y1, Y1
+	VPAND        const19<>+0(SB), Y1, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y2, Y1, Y1
 	VPSRLD       $0x08, Y0, Y5
-	VPAND        const17<>+0(SB), Y5, Y5
+	VPAND        const19<>+0(SB), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       Y3, Y5, Y5
 	VMOVUPS      Y1, 160(BX)
 	VMOVUPS      Y5, 160(SI)
 	VPSRLD       $0x10, Y4, Y1
-	VPAND        const17<>+0(SB), Y1, Y1
+	VPAND        const19<>+0(SB), Y1, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y2, Y1, Y1
 	VPSRLD       $0x10, Y0, Y5
-	VPAND        const17<>+0(SB), Y5, Y5
+	VPAND        const19<>+0(SB), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       Y3, Y5, Y5
 	VMOVUPS      Y1, 192(BX)
@@ -9658,25 +9368,25 @@ loop:
 	VPAND        const1<>+0(SB), Y0, Y0
 	VMOVDQU      16(AX), Y1
 	VPSLLD       $0x04, Y1, Y1
-	VPAND        const6<>+0(SB), Y1, Y1
+	VPAND        const8<>+0(SB), Y1, Y1
 	VPOR         Y1, Y0, Y0
 	VMOVDQU      48(AX)(CX*1), Y1
 	VPAND        const1<>+0(SB), Y1, Y1
 	VMOVDQU      16(AX)(CX*1), Y2
 	VPSLLD       $0x04, Y2, Y2
-	VPAND        const6<>+0(SB), Y2, Y2
+	VPAND        const8<>+0(SB), Y2, Y2
 	VPOR         Y2, Y1, Y1
 	VMOVDQU      48(AX)(CX*2), Y2
 	VPAND        const1<>+0(SB), Y2, Y2
 	VMOVDQU      16(AX)(CX*2), Y3
 	VPSLLD       $0x04, Y3, Y3
-	VPAND        const6<>+0(SB), Y3, Y3
+	VPAND        const8<>+0(SB), Y3, Y3
 	VPOR         Y3, Y2, Y2
 	VMOVDQU      48(AX)(DI*1), Y3
 	VPAND        const1<>+0(SB), Y3, Y3
 	VMOVDQU      16(AX)(DI*1), Y4
 	VPSLLD       $0x04, Y4, Y4
-	VPAND        const6<>+0(SB), Y4, Y4
+	VPAND        const8<>+0(SB), Y4, Y4
 	VPOR         Y4, Y3, Y3
 	VPUNPCKLDQ   Y1, Y0, Y5
 	VPUNPCKLDQ   Y3, Y2, Y6
@@ -9690,25 +9400,25 @@ loop:
 	VPAND        const1<>+0(SB), Y2, Y2
 	VMOVDQU      16(R8), Y3
 	VPSLLD       $0x04, Y3, Y3
-	VPAND        const6<>+0(SB), Y3, Y3
+	VPAND        const8<>+0(SB), Y3, Y3
 	VPOR         Y3, Y2, Y2
 	VMOVDQU      48(R8)(CX*1), Y3
 	VPAND        const1<>+0(SB), Y3, Y3
 	VMOVDQU      16(R8)(CX*1), Y6
 	VPSLLD       $0x04, Y6, Y6
-	VPAND        const6<>+0(SB), Y6, Y6
+	VPAND        const8<>+0(SB), Y6, Y6
 	VPOR         Y6, Y3, Y3
 	VMOVDQU      48(R8)(CX*2), Y6
 	VPAND        const1<>+0(SB), Y6, Y6
 	VMOVDQU      16(R8)(CX*2), Y7
 	VPSLLD       $0x04, Y7, Y7
-	VPAND        const6<>+0(SB), Y7, Y7
+	VPAND        const8<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
 	VMOVDQU      48(R8)(DI*1), Y7
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      16(R8)(DI*1), Y8
 	VPSLLD       $0x04, Y8, Y8
-	VPAND        const6<>+0(SB), Y8, Y8
+	VPAND        const8<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPUNPCKLDQ   Y3, Y2, Y9
 	VPUNPCKLDQ   Y7, Y6, Y10
@@ -9739,28 +9449,28 @@ loop:
 	VPAND        const1<>+0(SB), Y0, Y0
 	VMOVDQU      16(AX), Y1
 	VPSLLD       $0x03, Y1, Y1
-	VPAND        const6<>+0(SB), Y1, Y1
+	VPAND        const8<>+0(SB), Y1, Y1
 	VPOR         Y1, Y0, Y0
 	VMOVDQU      48(AX)(CX*1), Y1
 	VPSRLD       $0x04, Y1, Y1
 	VPAND        const1<>+0(SB), Y1, Y1
 	VMOVDQU      16(AX)(CX*1), Y2
 	VPSLLD       $0x03, Y2, Y2
-	VPAND        const6<>+0(SB), Y2, Y2
+	VPAND        const8<>+0(SB), Y2, Y2
 	VPOR         Y2, Y1, Y1
 	VMOVDQU      48(AX)(CX*2), Y2
 	VPSRLD       $0x04, Y2, Y2
 	VPAND        const1<>+0(SB), Y2, Y2
 	VMOVDQU      16(AX)(CX*2), Y3
 	VPSLLD       $0x03, Y3, Y3
-	VPAND        const6<>+0(SB), Y3, Y3
+	VPAND        const8<>+0(SB), Y3, Y3
 	VPOR         Y3, Y2, Y2
 	VMOVDQU      48(AX)(DI*1), Y3
 	VPSRLD       $0x04, Y3, Y3
 	VPAND        const1<>+0(SB), Y3, Y3
 	VMOVDQU      16(AX)(DI*1), Y4
 	VPSLLD       $0x03, Y4, Y4
-	VPAND        const6<>+0(SB), Y4, Y4
+	VPAND        const8<>+0(SB), Y4, Y4
 	VPOR         Y4, Y3, Y3
 	VPUNPCKLDQ   Y1, Y0, Y5
 	VPUNPCKLDQ   Y3, Y2, Y6
@@ -9775,28 +9485,28 @@ loop:
 	VPAND        const1<>+0(SB), Y2, Y2
 	VMOVDQU      16(R8), Y3
 	VPSLLD       $0x03, Y3, Y3
-	VPAND        const6<>+0(SB), Y3, Y3
+	VPAND        const8<>+0(SB), Y3, Y3
 	VPOR         Y3, Y2, Y2
 	VMOVDQU      48(R8)(CX*1), Y3
 	VPSRLD       $0x04, Y3, Y3
 	VPAND        const1<>+0(SB), Y3, Y3
 	VMOVDQU      16(R8)(CX*1), Y6
 	VPSLLD       $0x03, Y6, Y6
-	VPAND        const6<>+0(SB), Y6, Y6
+	VPAND        const8<>+0(SB), Y6, Y6
 	VPOR         Y6, Y3, Y3
 	VMOVDQU      48(R8)(CX*2), Y6
 	VPSRLD       $0x04, Y6, Y6
 	VPAND        const1<>+0(SB), Y6, Y6
 	VMOVDQU      16(R8)(CX*2), Y7
 	VPSLLD       $0x03, Y7, Y7
-	VPAND        const6<>+0(SB), Y7, Y7
+	VPAND        const8<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
 	VMOVDQU      48(R8)(DI*1), Y7
 	VPSRLD       $0x04, Y7, Y7
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      16(R8)(DI*1), Y8
 	VPSLLD       $0x03, Y8, Y8
-	VPAND        const6<>+0(SB), Y8, Y8
+	VPAND        const8<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPUNPCKLDQ   Y3, Y2, Y9
 	VPUNPCKLDQ   Y7, Y6, Y10
@@ -9826,25 +9536,25 @@ loop:
 	VPAND        const1<>+0(SB), Y0, Y0
 	VMOVDQU      16(AX), Y1
 	VPSLLD       $0x02, Y1, Y1
-	VPAND        const6<>+0(SB), Y1, Y1
+	VPAND        const8<>+0(SB), Y1, Y1
 	VPOR         Y1, Y0, Y0
 	VMOVDQU      80(AX)(CX*1), Y1
 	VPAND        const1<>+0(SB), Y1, Y1
 	VMOVDQU      16(AX)(CX*1), Y2
 	VPSLLD       $0x02, Y2, Y2
-	VPAND        const6<>+0(SB), Y2, Y2
+	VPAND        const8<>+0(SB), Y2, Y2
 	VPOR         Y2, Y1, Y1
 	VMOVDQU      80(AX)(CX*2), Y2
 	VPAND        const1<>+0(SB), Y2, Y2
 	VMOVDQU      16(AX)(CX*2), Y3
 	VPSLLD       $0x02, Y3, Y3
-	VPAND        const6<>+0(SB), Y3, Y3
+	VPAND        const8<>+0(SB), Y3, Y3
 	VPOR         Y3, Y2, Y2
 	VMOVDQU      80(AX)(DI*1), Y3
 	VPAND        const1<>+0(SB), Y3, Y3
 	VMOVDQU      16(AX)(DI*1), Y4
 	VPSLLD       $0x02, Y4, Y4
-	VPAND        const6<>+0(SB), Y4, Y4
+	VPAND        const8<>+0(SB), Y4, Y4
 	VPOR         Y4, Y3, Y3
 	VPUNPCKLDQ   Y1, Y0, Y5
 	VPUNPCKLDQ   Y3, Y2, Y6
@@ -9858,25 +9568,25 @@ loop:
 	VPAND        const1<>+0(SB), Y2, Y2
 	VMOVDQU      16(R8), Y3
 	VPSLLD       $0x02, Y3, Y3
-	VPAND        const6<>+0(SB), Y3, Y3
+	VPAND        const8<>+0(SB), Y3, Y3
 	VPOR         Y3, Y2, Y2
 	VMOVDQU      80(R8)(CX*1), Y3
 	VPAND        const1<>+0(SB), Y3, Y3
 	VMOVDQU      16(R8)(CX*1), Y6
 	VPSLLD       $0x02, Y6, Y6
-	VPAND        const6<>+0(SB), Y6, Y6
+	VPAND        const8<>+0(SB), Y6, Y6
 	VPOR         Y6, Y3, Y3
 	VMOVDQU      80(R8)(CX*2), Y6
 	VPAND        const1<>+0(SB), Y6, Y6
 	VMOVDQU      16(R8)(CX*2), Y7
 	VPSLLD       $0x02, Y7, Y7
-	VPAND        const6<>+0(SB), Y7, Y7
+	VPAND        const8<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
 	VMOVDQU      80(R8)(DI*1), Y7
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      16(R8)(DI*1), Y8
 	VPSLLD       $0x02, Y8, Y8
-	VPAND        const6<>+0(SB), Y8, Y8
+	VPAND        const8<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPUNPCKLDQ   Y3, Y2, Y9
 	VPUNPCKLDQ   Y7, Y6, Y10
@@ -9907,28 +9617,28 @@ loop:
 	VPAND        const1<>+0(SB), Y0, Y0
 	VMOVDQU      16(AX), Y1
 	VPSLLD       $0x01, Y1, Y1
-	VPAND        const6<>+0(SB), Y1, Y1
+	VPAND        const8<>+0(SB), Y1, Y1
 	VPOR         Y1, Y0, Y0
 	VMOVDQU      80(AX)(CX*1), Y1
 	VPSRLD       $0x04, Y1, Y1
 	VPAND        const1<>+0(SB), Y1, Y1
 	VMOVDQU      16(AX)(CX*1), Y2
 	VPSLLD       $0x01, Y2, Y2
-	VPAND        const6<>+0(SB), Y2, Y2
+	VPAND        const8<>+0(SB), Y2, Y2
 	VPOR         Y2, Y1, Y1
 	VMOVDQU      80(AX)(CX*2), Y2
 	VPSRLD       $0x04, Y2, Y2
 	VPAND        const1<>+0(SB), Y2, Y2
 	VMOVDQU      16(AX)(CX*2), Y3
 	VPSLLD       $0x01, Y3, Y3
-	VPAND        const6<>+0(SB), Y3, Y3
+	VPAND        const8<>+0(SB), Y3, Y3
 	VPOR         Y3, Y2, Y2
 	VMOVDQU      80(AX)(DI*1), Y3
 	VPSRLD       $0x04, Y3, Y3
 	VPAND        const1<>+0(SB), Y3, Y3
 	VMOVDQU      16(AX)(DI*1), Y4
 	VPSLLD       $0x01, Y4, Y4
-	VPAND        const6<>+0(SB), Y4, Y4
+	VPAND        const8<>+0(SB), Y4, Y4
 	VPOR         Y4, Y3, Y3
 	VPUNPCKLDQ   Y1, Y0, Y5
 	VPUNPCKLDQ   Y3, Y2, Y6
@@ -9943,28 +9653,28 @@ loop:
 	VPAND        const1<>+0(SB), Y2, Y2
 	VMOVDQU      16(R8), Y3
 	VPSLLD       $0x01, Y3, Y3
-	VPAND        const6<>+0(SB), Y3, Y3
+	VPAND        const8<>+0(SB), Y3, Y3
 	VPOR         Y3, Y2, Y2
 	VMOVDQU      80(R8)(CX*1), Y3
 	VPSRLD       $0x04, Y3, Y3
 	VPAND        const1<>+0(SB), Y3, Y3
 	VMOVDQU      16(R8)(CX*1), Y6
 	VPSLLD       $0x01, Y6, Y6
-	VPAND        const6<>+0(SB), Y6, Y6
+	VPAND        const8<>+0(SB), Y6, Y6
 	VPOR         Y6, Y3, Y3
 	VMOVDQU      80(R8)(CX*2), Y6
 	VPSRLD       $0x04, Y6, Y6
 	VPAND        const1<>+0(SB), Y6, Y6
 	VMOVDQU      16(R8)(CX*2), Y7
 	VPSLLD       $0x01, Y7, Y7
-	VPAND        const6<>+0(SB), Y7, Y7
+	VPAND        const8<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
 	VMOVDQU      80(R8)(DI*1), Y7
 	VPSRLD       $0x04, Y7, Y7
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      16(R8)(DI*1), Y8
 	VPSLLD       $0x01, Y8, Y8
-	VPAND        const6<>+0(SB), Y8, Y8
+	VPAND        const8<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPUNPCKLDQ   Y3, Y2, Y9
 	VPUNPCKLDQ   Y7, Y6, Y10
@@ -9993,22 +9703,22 @@ loop:
 	VMOVDQU      112(AX), Y0
 	VPAND        const1<>+0(SB), Y0, Y0
 	VMOVDQU      16(AX), Y1
-	VPAND        const6<>+0(SB), Y1, Y1
+	VPAND        const8<>+0(SB), Y1, Y1
 	VPOR         Y1, Y0, Y0
 	VMOVDQU      112(AX)(CX*1), Y1
 	VPAND        const1<>+0(SB), Y1, Y1
 	VMOVDQU      16(AX)(CX*1), Y2
-	VPAND        const6<>+0(SB), Y2, Y2
+	VPAND        const8<>+0(SB), Y2, Y2
 	VPOR         Y2, Y1, Y1
 	VMOVDQU      112(AX)(CX*2), Y2
 	VPAND        const1<>+0(SB), Y2, Y2
 	VMOVDQU      16(AX)(CX*2), Y3
-	VPAND        const6<>+0(SB), Y3, Y3
+	VPAND        const8<>+0(SB), Y3, Y3
 	VPOR         Y3, Y2, Y2
 	VMOVDQU      112(AX)(DI*1), Y3
 	VPAND        const1<>+0(SB), Y3, Y3
 	VMOVDQU      16(AX)(DI*1), Y4
-	VPAND        const6<>+0(SB), Y4, Y4
+	VPAND        const8<>+0(SB), Y4, Y4
 	VPOR         Y4, Y3, Y3
 	VPUNPCKLDQ   Y1, Y0, Y5
 	VPUNPCKLDQ   Y3, Y2, Y6
@@ -10021,22 +9731,22 @@ loop:
 	VMOVDQU      112(R8), Y2
 	VPAND        const1<>+0(SB), Y2, Y2
 	VMOVDQU      16(R8), Y3
-	VPAND        const6<>+0(SB), Y3, Y3
+	VPAND        const8<>+0(SB), Y3, Y3
 	VPOR         Y3, Y2, Y2
 	VMOVDQU      112(R8)(CX*1), Y3
 	VPAND        const1<>+0(SB), Y3, Y3
 	VMOVDQU      16(R8)(CX*1), Y6
-	VPAND        const6<>+0(SB), Y6, Y6
+	VPAND        const8<>+0(SB), Y6, Y6
 	VPOR         Y6, Y3, Y3
 	VMOVDQU      112(R8)(CX*2), Y6
 	VPAND        const1<>+0(SB), Y6, Y6
 	VMOVDQU      16(R8)(CX*2), Y7
-	VPAND        const6<>+0(SB), Y7, Y7
+	VPAND        const8<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
 	VMOVDQU      112(R8)(DI*1), Y7
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      16(R8)(DI*1), Y8
-	VPAND        const6<>+0(SB), Y8, Y8
+	VPAND        const8<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPUNPCKLDQ   Y3, Y2, Y9
 	VPUNPCKLDQ   Y7, Y6, Y10
@@ -10067,28 +9777,28 @@ loop:
 	VPAND        const1<>+0(SB), Y0, Y0
 	VMOVDQU      16(AX), Y1
 	VPSRLD       $0x01, Y1, Y1
-	VPAND        const6<>+0(SB), Y1, Y1
+	VPAND        const8<>+0(SB), Y1, Y1
 	VPOR         Y1, Y0, Y0
 	VMOVDQU      112(AX)(CX*1), Y1
 	VPSRLD       $0x04, Y1, Y1
 	VPAND        const1<>+0(SB), Y1, Y1
 	VMOVDQU      16(AX)(CX*1), Y2
 	VPSRLD       $0x01, Y2, Y2
-	VPAND        const6<>+0(SB), Y2, Y2
+	VPAND        const8<>+0(SB), Y2, Y2
 	VPOR         Y2, Y1, Y1
 	VMOVDQU      112(AX)(CX*2), Y2
 	VPSRLD       $0x04, Y2, Y2
 	VPAND        const1<>+0(SB), Y2, Y2
 	VMOVDQU      16(AX)(CX*2), Y3
 	VPSRLD       $0x01, Y3, Y3
-	VPAND        const6<>+0(SB), Y3, Y3
+	VPAND        const8<>+0(SB), Y3, Y3
 	VPOR         Y3, Y2, Y2
 	VMOVDQU      112(AX)(DI*1), Y3
 	VPSRLD       $0x04, Y3, Y3
 	VPAND        const1<>+0(SB), Y3, Y3
 	VMOVDQU      16(AX)(DI*1), Y4
 	VPSRLD       $0x01, Y4, Y4
-	VPAND        const6<>+0(SB), Y4, Y4
+	VPAND        const8<>+0(SB), Y4, Y4
 	VPOR         Y4, Y3, Y3
 	VPUNPCKLDQ   Y1, Y0, Y5
 	VPUNPCKLDQ   Y3, Y2, Y6
@@ -10103,28 +9813,28 @@ loop:
 	VPAND        const1<>+0(SB), Y2, Y2
 	VMOVDQU      16(R8), Y3
 	VPSRLD       $0x01, Y3, Y3
-	VPAND        const6<>+0(SB), Y3, Y3
+	VPAND        const8<>+0(SB), Y3, Y3
 	VPOR         Y3, Y2, Y2
 	VMOVDQU      112(R8)(CX*1), Y3
 	VPSRLD       $0x04, Y3, Y3
 	VPAND        const1<>+0(SB), Y3, Y3
 	VMOVDQU      16(R8)(CX*1), Y6
 	VPSRLD       $0x01, Y6, Y6
-	VPAND        const6<>+0(SB), Y6, Y6
+	VPAND        const8<>+0(SB), Y6, Y6
 	VPOR         Y6, Y3, Y3
 	VMOVDQU      112(R8)(CX*2), Y6
 	VPSRLD       $0x04, Y6, Y6
 	VPAND        const1<>+0(SB), Y6, Y6
 	VMOVDQU      16(R8)(CX*2), Y7
 	VPSRLD       $0x01, Y7, Y7
-	VPAND        const6<>+0(SB), Y7, Y7
+	VPAND        const8<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
 	VMOVDQU      112(R8)(DI*1), Y7
 	VPSRLD       $0x04, Y7, Y7
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      16(R8)(DI*1), Y8
 	VPSRLD       $0x01, Y8, Y8
-	VPAND        const6<>+0(SB), Y8, Y8
+	VPAND        const8<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPUNPCKLDQ   Y3, Y2, Y9
 	VPUNPCKLDQ   Y7, Y6, Y10
@@ -10154,25 +9864,25 @@ loop:
 	VPAND        const1<>+0(SB), Y0, Y0
 	VMOVDQU      16(AX), Y1
 	VPSRLD       $0x02, Y1, Y1
-	VPAND        const6<>+0(SB), Y1, Y1
+	VPAND        const8<>+0(SB), Y1, Y1
 	VPOR         Y1, Y0, Y0
 	VMOVDQU      144(AX)(CX*1), Y1
 	VPAND        const1<>+0(SB), Y1, Y1
 	VMOVDQU      16(AX)(CX*1), Y2
 	VPSRLD       $0x02, Y2, Y2
-	VPAND        const6<>+0(SB), Y2, Y2
+	VPAND        const8<>+0(SB), Y2, Y2
 	VPOR         Y2, Y1, Y1
 	VMOVDQU      144(AX)(CX*2), Y2
 	VPAND        const1<>+0(SB), Y2, Y2
 	VMOVDQU      16(AX)(CX*2), Y3
 	VPSRLD       $0x02, Y3, Y3
-	VPAND        const6<>+0(SB), Y3, Y3
+	VPAND        const8<>+0(SB), Y3, Y3
 	VPOR         Y3, Y2, Y2
 	VMOVDQU      144(AX)(DI*1), Y3
 	VPAND        const1<>+0(SB), Y3, Y3
 	VMOVDQU      16(AX)(DI*1), Y4
 	VPSRLD       $0x02, Y4, Y4
-	VPAND        const6<>+0(SB), Y4, Y4
+	VPAND        const8<>+0(SB), Y4, Y4
 	VPOR         Y4, Y3, Y3
 	VPUNPCKLDQ   Y1, Y0, Y5
 	VPUNPCKLDQ   Y3, Y2, Y6
@@ -10186,25 +9896,25 @@ loop:
 	VPAND        const1<>+0(SB), Y2, Y2
 	VMOVDQU      16(R8), Y3
 	VPSRLD       $0x02, Y3, Y3
-	VPAND        const6<>+0(SB), Y3, Y3
+	VPAND        const8<>+0(SB), Y3, Y3
 	VPOR         Y3, Y2, Y2
 	VMOVDQU      144(R8)(CX*1), Y3
 	VPAND        const1<>+0(SB), Y3, Y3
 	VMOVDQU      16(R8)(CX*1), Y6
 	VPSRLD       $0x02, Y6, Y6
-	VPAND        const6<>+0(SB), Y6, Y6
+	VPAND        const8<>+0(SB), Y6, Y6
 	VPOR         Y6, Y3, Y3
 	VMOVDQU      144(R8)(CX*2), Y6
 	VPAND        const1<>+0(SB), Y6, Y6
 	VMOVDQU      16(R8)(CX*2), Y7
 	VPSRLD       $0x02, Y7, Y7
-	VPAND        const6<>+0(SB), Y7, Y7
+	VPAND        const8<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
 	VMOVDQU      144(R8)(DI*1), Y7
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      16(R8)(DI*1), Y8
 	VPSRLD       $0x02, Y8, Y8
-	VPAND        const6<>+0(SB), Y8, Y8
+	VPAND        const8<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPUNPCKLDQ   Y3, Y2, Y9
 	VPUNPCKLDQ   Y7, Y6, Y10
@@ -10235,28 +9945,28 @@ loop:
 	VPAND        const1<>+0(SB), Y0, Y0
 	VMOVDQU      16(AX), Y1
 	VPSRLD       $0x03, Y1, Y1
-	VPAND        const6<>+0(SB), Y1, Y1
+	VPAND        const8<>+0(SB), Y1, Y1
 	VPOR         Y1, Y0, Y0
 	VMOVDQU      144(AX)(CX*1), Y1
 	VPSRLD       $0x04, Y1, Y1
 	VPAND        const1<>+0(SB), Y1, Y1
 	VMOVDQU      16(AX)(CX*1), Y2
 	VPSRLD       $0x03, Y2, Y2
-	VPAND        const6<>+0(SB), Y2, Y2
+	VPAND        const8<>+0(SB), Y2, Y2
 	VPOR         Y2, Y1, Y1
 	VMOVDQU      144(AX)(CX*2), Y2
 	VPSRLD       $0x04, Y2, Y2
 	VPAND        const1<>+0(SB), Y2, Y2
 	VMOVDQU      16(AX)(CX*2), Y3
 	VPSRLD       $0x03, Y3, Y3
-	VPAND        const6<>+0(SB), Y3, Y3
+	VPAND        const8<>+0(SB), Y3, Y3
 	VPOR         Y3, Y2, Y2
 	VMOVDQU      144(AX)(DI*1), Y3
 	VPSRLD       $0x04, Y3, Y3
 	VPAND        const1<>+0(SB), Y3, Y3
 	VMOVDQU      16(AX)(DI*1), Y4
 	VPSRLD       $0x03, Y4, Y4
-	VPAND        const6<>+0(SB), Y4, Y4
+	VPAND        const8<>+0(SB), Y4, Y4
 	VPOR         Y4, Y3, Y3
 	VPUNPCKLDQ   Y1, Y0, Y5
 	VPUNPCKLDQ   Y3, Y2, Y6
@@ -10271,28 +9981,28 @@ loop:
 	VPAND        const1<>+0(SB), Y2, Y2
 	VMOVDQU      16(R8), Y3
 	VPSRLD       $0x03, Y3, Y3
-	VPAND        const6<>+0(SB), Y3, Y3
+	VPAND        const8<>+0(SB), Y3, Y3
 	VPOR         Y3, Y2, Y2
 	VMOVDQU      144(R8)(CX*1), Y3
 	VPSRLD       $0x04, Y3, Y3
 	VPAND        const1<>+0(SB), Y3, Y3
 	VMOVDQU      16(R8)(CX*1), Y6
 	VPSRLD       $0x03, Y6, Y6
-	VPAND        const6<>+0(SB), Y6, Y6
+	VPAND        const8<>+0(SB), Y6, Y6
 	VPOR         Y6, Y3, Y3
 	VMOVDQU      144(R8)(CX*2), Y6
 	VPSRLD       $0x04, Y6, Y6
 	VPAND        const1<>+0(SB), Y6, Y6
 	VMOVDQU      16(R8)(CX*2), Y7
 	VPSRLD       $0x03, Y7, Y7
-	VPAND        const6<>+0(SB), Y7, Y7
+	VPAND        const8<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
 	VMOVDQU      144(R8)(DI*1), Y7
 	VPSRLD       $0x04, Y7, Y7
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      16(R8)(DI*1), Y8
 	VPSRLD       $0x03, Y8, Y8
-	VPAND        const6<>+0(SB), Y8, Y8
+	VPAND        const8<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPUNPCKLDQ   Y3, Y2, Y9
 	VPUNPCKLDQ   Y7, Y6, Y10
@@ -10378,14 +10088,14 @@ loop:
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      128(AX), Y8
 	VPSLLD       $0x04, Y8, Y8
-	VPAND        const15<>+0(SB), Y8, Y8
+	VPAND        const17<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y4, Y7, Y7
 	VMOVDQU      (AX)(CX*1), Y8
 	VPAND        const1<>+0(SB), Y8, Y8
 	VMOVDQU      128(AX)(CX*1), Y9
 	VPSLLD       $0x04, Y9, Y9
-	VPAND        const15<>+0(SB), Y9, Y9
+	VPAND        const17<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y4, Y8, Y8
 	VPBLENDD     $0xcc, Y8, Y7, Y9
@@ -10397,14 +10107,14 @@ loop:
 	VPAND        const1<>+0(SB), Y8, Y8
 	VMOVDQU      128(AX)(CX*2), Y9
 	VPSLLD       $0x04, Y9, Y9
-	VPAND        const15<>+0(SB), Y9, Y9
+	VPAND        const17<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y4, Y8, Y8
 	VMOVDQU      (AX)(DI*1), Y9
 	VPAND        const1<>+0(SB), Y9, Y9
 	VMOVDQU      128(AX)(DI*1), Y10
 	VPSLLD       $0x04, Y10, Y10
-	VPAND        const15<>+0(SB), Y10, Y10
+	VPAND        const17<>+0(SB), Y10, Y10
 	VPOR         Y10, Y9, Y9
 	VPMADDUBSW   Y4, Y9, Y9
 	VPBLENDD     $0xcc, Y9, Y8, Y10
@@ -10419,14 +10129,14 @@ loop:
 	VPAND        const1<>+0(SB), Y8, Y8
 	VMOVDQU      128(R8), Y9
 	VPSLLD       $0x04, Y9, Y9
-	VPAND        const15<>+0(SB), Y9, Y9
+	VPAND        const17<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y4, Y8, Y8
 	VMOVDQU      (R8)(CX*1), Y9
 	VPAND        const1<>+0(SB), Y9, Y9
 	VMOVDQU      128(R8)(CX*1), Y10
 	VPSLLD       $0x04, Y10, Y10
-	VPAND        const15<>+0(SB), Y10, Y10
+	VPAND        const17<>+0(SB), Y10, Y10
 	VPOR         Y10, Y9, Y9
 	VPMADDUBSW   Y4, Y9, Y9
 	VPBLENDD     $0xcc, Y9, Y8, Y10
@@ -10437,7 +10147,7 @@ loop:
 	VPAND        const1<>+0(SB), Y9, Y9
 	VMOVDQU      128(R8)(CX*2), Y10
 	VPSLLD       $0x04, Y10, Y10
-	VPAND        const15<>+0(SB), Y10, Y10
+	VPAND        const17<>+0(SB), Y10, Y10
 	VPOR         Y10, Y9, Y9
 	VPMADDUBSW   Y4, Y9, Y9
 	PREFETCHT0   192(SI)
@@ -10445,7 +10155,7 @@ loop:
 	VPAND        const1<>+0(SB), Y10, Y10
 	VMOVDQU      128(R8)(DI*1), Y11
 	VPSLLD       $0x04, Y11, Y11
-	VPAND        const15<>+0(SB), Y11, Y11
+	VPAND        const17<>+0(SB), Y11, Y11
 	VPOR         Y11, Y10, Y10
 	VPMADDUBSW   Y4, Y10, Y4
 	VPBLENDD     $0xcc, Y4, Y9, Y10
@@ -10484,7 +10194,7 @@ loop:
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      128(AX), Y8
 	VPSLLD       $0x02, Y8, Y8
-	VPAND        const15<>+0(SB), Y8, Y8
+	VPAND        const17<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y4, Y7, Y7
 	PREFETCHT0   256(SI)
@@ -10492,7 +10202,7 @@ loop:
 	VPAND        const1<>+0(SB), Y8, Y8
 	VMOVDQU      128(AX)(CX*1), Y9
 	VPSLLD       $0x02, Y9, Y9
-	VPAND        const15<>+0(SB), Y9, Y9
+	VPAND        const17<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y4, Y8, Y8
 	VPBLENDD     $0xcc, Y8, Y7, Y9
@@ -10503,14 +10213,14 @@ loop:
 	VPAND        const1<>+0(SB), Y8, Y8
 	VMOVDQU      128(AX)(CX*2), Y9
 	VPSLLD       $0x02, Y9, Y9
-	VPAND        const15<>+0(SB), Y9, Y9
+	VPAND        const17<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y4, Y8, Y8
 	VMOVDQU      32(AX)(DI*1), Y9
 	VPAND        const1<>+0(SB), Y9, Y9
 	VMOVDQU      128(AX)(DI*1), Y10
 	VPSLLD       $0x02, Y10, Y10
-	VPAND        const15<>+0(SB), Y10, Y10
+	VPAND        const17<>+0(SB), Y10, Y10
 	VPOR         Y10, Y9, Y9
 	VPMADDUBSW   Y4, Y9, Y9
 	VPBLENDD     $0xcc, Y9, Y8, Y10
@@ -10525,14 +10235,14 @@ loop:
 	VPAND        const1<>+0(SB), Y8, Y8
 	VMOVDQU      128(R8), Y9
 	VPSLLD       $0x02, Y9, Y9
-	VPAND        const15<>+0(SB), Y9, Y9
+	VPAND        const17<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y4, Y8, Y8
 	VMOVDQU      32(R8)(CX*1), Y9
 	VPAND        const1<>+0(SB), Y9, Y9
 	VMOVDQU      128(R8)(CX*1), Y10
 	VPSLLD       $0x02, Y10, Y10
-	VPAND        const15<>+0(SB), Y10, Y10
+	VPAND        const17<>+0(SB), Y10, Y10
 	VPOR         Y10, Y9, Y9
 	VPMADDUBSW   Y4, Y9, Y9
 	VPBLENDD     $0xcc, Y9, Y8, Y10
@@ -10544,14 +10254,14 @@ loop:
 	VPAND        const1<>+0(SB), Y9, Y9
 	VMOVDQU      128(R8)(CX*2), Y10
 	VPSLLD       $0x02, Y10, Y10
-	VPAND        const15<>+0(SB), Y10, Y10
+	VPAND        const17<>+0(SB), Y10, Y10
 	VPOR         Y10, Y9, Y9
 	VPMADDUBSW   Y4, Y9, Y9
 	VMOVDQU      32(R8)(DI*1), Y10
 	VPAND        const1<>+0(SB), Y10, Y10
 	VMOVDQU      128(R8)(DI*1), Y11
 	VPSLLD       $0x02, Y11, Y11
-	VPAND        const15<>+0(SB), Y11, Y11
+	VPAND        const17<>+0(SB), Y11, Y11
 	VPOR         Y11, Y10, Y10
 	VPMADDUBSW   Y4, Y10, Y4
 	VPBLENDD     $0xcc, Y4, Y9, Y10
@@ -10589,7 +10299,7 @@ loop:
 	VPSRLD       $0x04, Y5, Y5
 	VPAND        const1<>+0(SB), Y5, Y5
 	VMOVDQU      128(AX), Y7
-	VPAND        const15<>+0(SB), Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
 	VPOR         Y7, Y5, Y5
 	VPMADDUBSW   Y4, Y5, Y5
 	PREFETCHT0   448(SI)
@@ -10597,7 +10307,7 @@ loop:
 	VPSRLD       $0x04, Y7, Y7
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      128(AX)(CX*1), Y8
-	VPAND        const15<>+0(SB), Y8, Y8
+	VPAND        const17<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y4, Y7, Y7
 	VPBLENDD     $0xcc, Y7, Y5, Y8
@@ -10608,7 +10318,7 @@ loop:
 	VPSRLD       $0x04, Y7, Y7
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      128(AX)(CX*2), Y8
-	VPAND        const15<>+0(SB), Y8, Y8
+	VPAND        const17<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y4, Y7, Y7
 	PREFETCHT0   512(SI)
@@ -10616,7 +10326,7 @@ loop:
 	VPSRLD       $0x04, Y8, Y8
 	VPAND        const1<>+0(SB), Y8, Y8
 	VMOVDQU      128(AX)(DI*1), Y9
-	VPAND        const15<>+0(SB), Y9, Y9
+	VPAND        const17<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y4, Y8, Y8
 	VPBLENDD     $0xcc, Y8, Y7, Y9
@@ -10630,7 +10340,7 @@ loop:
 	VPSRLD       $0x04, Y7, Y7
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      128(R8), Y8
-	VPAND        const15<>+0(SB), Y8, Y8
+	VPAND        const17<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y4, Y7, Y7
 	PREFETCHT0   576(SI)
@@ -10638,7 +10348,7 @@ loop:
 	VPSRLD       $0x04, Y8, Y8
 	VPAND        const1<>+0(SB), Y8, Y8
 	VMOVDQU      128(R8)(CX*1), Y9
-	VPAND        const15<>+0(SB), Y9, Y9
+	VPAND        const17<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y4, Y8, Y8
 	VPBLENDD     $0xcc, Y8, Y7, Y9
@@ -10649,14 +10359,14 @@ loop:
 	VPSRLD       $0x04, Y8, Y8
 	VPAND        const1<>+0(SB), Y8, Y8
 	VMOVDQU      128(R8)(CX*2), Y9
-	VPAND        const15<>+0(SB), Y9, Y9
+	VPAND        const17<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y4, Y8, Y8
 	VMOVDQU      (R8)(DI*1), Y9
 	VPSRLD       $0x04, Y9, Y9
 	VPAND        const1<>+0(SB), Y9, Y9
 	VMOVDQU      128(R8)(DI*1), Y10
-	VPAND        const15<>+0(SB), Y10, Y10
+	VPAND        const17<>+0(SB), Y10, Y10
 	VPOR         Y10, Y9, Y9
 	VPMADDUBSW   Y4, Y9, Y4
 	VPBLENDD     $0xcc, Y4, Y8, Y9
@@ -10697,7 +10407,7 @@ loop:
 	VPAND        const1<>+0(SB), Y5, Y5
 	VMOVDQU      128(AX), Y7
 	VPSRLD       $0x02, Y7, Y7
-	VPAND        const15<>+0(SB), Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
 	VPOR         Y7, Y5, Y5
 	VPMADDUBSW   Y4, Y5, Y5
 	VMOVDQU      32(AX)(CX*1), Y7
@@ -10705,7 +10415,7 @@ loop:
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      128(AX)(CX*1), Y8
 	VPSRLD       $0x02, Y8, Y8
-	VPAND        const15<>+0(SB), Y8, Y8
+	VPAND        const17<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y4, Y7, Y7
 	VPBLENDD     $0xcc, Y7, Y5, Y8
@@ -10718,7 +10428,7 @@ loop:
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      128(AX)(CX*2), Y8
 	VPSRLD       $0x02, Y8, Y8
-	VPAND        const15<>+0(SB), Y8, Y8
+	VPAND        const17<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y4, Y7, Y7
 	VMOVDQU      32(AX)(DI*1), Y8
@@ -10726,7 +10436,7 @@ loop:
 	VPAND        const1<>+0(SB), Y8, Y8
 	VMOVDQU      128(AX)(DI*1), Y9
 	VPSRLD       $0x02, Y9, Y9
-	VPAND        const15<>+0(SB), Y9, Y9
+	VPAND        const17<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y4, Y8, Y8
 	VPBLENDD     $0xcc, Y8, Y7, Y9
@@ -10741,7 +10451,7 @@ loop:
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      128(R8), Y8
 	VPSRLD       $0x02, Y8, Y8
-	VPAND        const15<>+0(SB), Y8, Y8
+	VPAND        const17<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y4, Y7, Y7
 	PREFETCHT0   768(SI)
@@ -10750,7 +10460,7 @@ loop:
 	VPAND        const1<>+0(SB), Y8, Y8
 	VMOVDQU      128(R8)(CX*1), Y9
 	VPSRLD       $0x02, Y9, Y9
-	VPAND        const15<>+0(SB), Y9, Y9
+	VPAND        const17<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y4, Y8, Y8
 	VPBLENDD     $0xcc, Y8, Y7, Y9
@@ -10762,7 +10472,7 @@ loop:
 	VPAND        const1<>+0(SB), Y8, Y8
 	VMOVDQU      128(R8)(CX*2), Y9
 	VPSRLD       $0x02, Y9, Y9
-	VPAND        const15<>+0(SB), Y9, Y9
+	VPAND        const17<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y4, Y8, Y8
 	PREFETCHT0   832(SI)
@@ -10771,7 +10481,7 @@ loop:
 	VPAND        const1<>+0(SB), Y9, Y9
 	VMOVDQU      128(R8)(DI*1), Y10
 	VPSRLD       $0x02, Y10, Y10
-	VPAND        const15<>+0(SB), Y10, Y10
+	VPAND        const17<>+0(SB), Y10, Y10
 	VPOR         Y10, Y9, Y9
 	VPMADDUBSW   Y4, Y9, Y4
 	VPBLENDD     $0xcc, Y4, Y8, Y9
@@ -10809,14 +10519,14 @@ loop:
 	VPAND        const1<>+0(SB), Y5, Y5
 	VMOVDQU      160(AX), Y6
 	VPSLLD       $0x04, Y6, Y6
-	VPAND        const15<>+0(SB), Y6, Y6
+	VPAND        const17<>+0(SB), Y6, Y6
 	VPOR         Y6, Y5, Y5
 	VPMADDUBSW   Y4, Y5, Y5
 	VMOVDQU      64(AX)(CX*1), Y6
 	VPAND        const1<>+0(SB), Y6, Y6
 	VMOVDQU      160(AX)(CX*1), Y7
 	VPSLLD       $0x04, Y7, Y7
-	VPAND        const15<>+0(SB), Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
 	VPMADDUBSW   Y4, Y6, Y6
 	VPBLENDD     $0xcc, Y6, Y5, Y7
@@ -10828,14 +10538,14 @@ loop:
 	VPAND        const1<>+0(SB), Y6, Y6
 	VMOVDQU      160(AX)(CX*2), Y7
 	VPSLLD       $0x04, Y7, Y7
-	VPAND        const15<>+0(SB), Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
 	VPMADDUBSW   Y4, Y6, Y6
 	VMOVDQU      64(AX)(DI*1), Y7
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      160(AX)(DI*1), Y8
 	VPSLLD       $0x04, Y8, Y8
-	VPAND        const15<>+0(SB), Y8, Y8
+	VPAND        const17<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y4, Y7, Y7
 	VPBLENDD     $0xcc, Y7, Y6, Y8
@@ -10850,14 +10560,14 @@ loop:
 	VPAND        const1<>+0(SB), Y6, Y6
 	VMOVDQU      160(R8), Y7
 	VPSLLD       $0x04, Y7, Y7
-	VPAND        const15<>+0(SB), Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
 	VPMADDUBSW   Y4, Y6, Y6
 	VMOVDQU      64(R8)(CX*1), Y7
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      160(R8)(CX*1), Y8
 	VPSLLD       $0x04, Y8, Y8
-	VPAND        const15<>+0(SB), Y8, Y8
+	VPAND        const17<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y4, Y7, Y7
 	VPBLENDD     $0xcc, Y7, Y6, Y8
@@ -10868,7 +10578,7 @@ loop:
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      160(R8)(CX*2), Y8
 	VPSLLD       $0x04, Y8, Y8
-	VPAND        const15<>+0(SB), Y8, Y8
+	VPAND        const17<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y4, Y7, Y7
 	PREFETCHT0   1024(SI)
@@ -10876,7 +10586,7 @@ loop:
 	VPAND        const1<>+0(SB), Y8, Y8
 	VMOVDQU      160(R8)(DI*1), Y9
 	VPSLLD       $0x04, Y9, Y9
-	VPAND        const15<>+0(SB), Y9, Y9
+	VPAND        const17<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y4, Y8, Y4
 	VPBLENDD     $0xcc, Y4, Y7, Y8
@@ -10915,7 +10625,7 @@ loop:
 	VPAND        const1<>+0(SB), Y5, Y5
 	VMOVDQU      160(AX), Y6
 	VPSLLD       $0x02, Y6, Y6
-	VPAND        const15<>+0(SB), Y6, Y6
+	VPAND        const17<>+0(SB), Y6, Y6
 	VPOR         Y6, Y5, Y5
 	VPMADDUBSW   Y4, Y5, Y5
 	PREFETCHT0   1088(SI)
@@ -10923,7 +10633,7 @@ loop:
 	VPAND        const1<>+0(SB), Y6, Y6
 	VMOVDQU      160(AX)(CX*1), Y7
 	VPSLLD       $0x02, Y7, Y7
-	VPAND        const15<>+0(SB), Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
 	VPMADDUBSW   Y4, Y6, Y6
 	VPBLENDD     $0xcc, Y6, Y5, Y7
@@ -10934,7 +10644,7 @@ loop:
 	VPAND        const1<>+0(SB), Y6, Y6
 	VMOVDQU      160(AX)(CX*2), Y7
 	VPSLLD       $0x02, Y7, Y7
-	VPAND        const15<>+0(SB), Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
 	VPMADDUBSW   Y4, Y6, Y6
 	PREFETCHT0   1152(SI)
@@ -10942,7 +10652,7 @@ loop:
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      160(AX)(DI*1), Y8
 	VPSLLD       $0x02, Y8, Y8
-	VPAND        const15<>+0(SB), Y8, Y8
+	VPAND        const17<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y4, Y7, Y7
 	VPBLENDD     $0xcc, Y7, Y6, Y8
@@ -10956,14 +10666,14 @@ loop:
 	VPAND        const1<>+0(SB), Y6, Y6
 	VMOVDQU      160(R8), Y7
 	VPSLLD       $0x02, Y7, Y7
-	VPAND        const15<>+0(SB), Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
 	VPMADDUBSW   Y4, Y6, Y6
 	VMOVDQU      96(R8)(CX*1), Y7
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      160(R8)(CX*1), Y8
 	VPSLLD       $0x02, Y8, Y8
-	VPAND        const15<>+0(SB), Y8, Y8
+	VPAND        const17<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y4, Y7, Y7
 	VPBLENDD     $0xcc, Y7, Y6, Y8
@@ -10975,14 +10685,14 @@ loop:
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      160(R8)(CX*2), Y8
 	VPSLLD       $0x02, Y8, Y8
-	VPAND        const15<>+0(SB), Y8, Y8
+	VPAND        const17<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y4, Y7, Y7
 	VMOVDQU      96(R8)(DI*1), Y8
 	VPAND        const1<>+0(SB), Y8, Y8
 	VMOVDQU      160(R8)(DI*1), Y9
 	VPSLLD       $0x02, Y9, Y9
-	VPAND        const15<>+0(SB), Y9, Y9
+	VPAND        const17<>+0(SB), Y9, Y9
 	VPOR         Y9, Y8, Y8
 	VPMADDUBSW   Y4, Y8, Y4
 	VPBLENDD     $0xcc, Y4, Y7, Y8
@@ -11021,14 +10731,14 @@ loop:
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        const1<>+0(SB), Y4, Y4
 	VMOVDQU      160(AX), Y5
-	VPAND        const15<>+0(SB), Y5, Y5
+	VPAND        const17<>+0(SB), Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VMOVDQU      64(AX)(CX*1), Y5
 	VPSRLD       $0x04, Y5, Y5
 	VPAND        const1<>+0(SB), Y5, Y5
 	VMOVDQU      160(AX)(CX*1), Y6
-	VPAND        const15<>+0(SB), Y6, Y6
+	VPAND        const17<>+0(SB), Y6, Y6
 	VPOR         Y6, Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPBLENDD     $0xcc, Y5, Y4, Y6
@@ -11039,7 +10749,7 @@ loop:
 	VPSRLD       $0x04, Y5, Y5
 	VPAND        const1<>+0(SB), Y5, Y5
 	VMOVDQU      160(AX)(CX*2), Y6
-	VPAND        const15<>+0(SB), Y6, Y6
+	VPAND        const17<>+0(SB), Y6, Y6
 	VPOR         Y6, Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	PREFETCHT0   1344(SI)
@@ -11047,7 +10757,7 @@ loop:
 	VPSRLD       $0x04, Y6, Y6
 	VPAND        const1<>+0(SB), Y6, Y6
 	VMOVDQU      160(AX)(DI*1), Y7
-	VPAND        const15<>+0(SB), Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y6
 	VPBLENDD     $0xcc, Y6, Y5, Y7
@@ -11061,7 +10771,7 @@ loop:
 	VPSRLD       $0x04, Y5, Y5
 	VPAND        const1<>+0(SB), Y5, Y5
 	VMOVDQU      160(R8), Y6
-	VPAND        const15<>+0(SB), Y6, Y6
+	VPAND        const17<>+0(SB), Y6, Y6
 	VPOR         Y6, Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	PREFETCHT0   1408(SI)
@@ -11069,7 +10779,7 @@ loop:
 	VPSRLD       $0x04, Y6, Y6
 	VPAND        const1<>+0(SB), Y6, Y6
 	VMOVDQU      160(R8)(CX*1), Y7
-	VPAND        const15<>+0(SB), Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y6
 	VPBLENDD     $0xcc, Y6, Y5, Y7
@@ -11080,14 +10790,14 @@ loop:
 	VPSRLD       $0x04, Y6, Y6
 	VPAND        const1<>+0(SB), Y6, Y6
 	VMOVDQU      160(R8)(CX*2), Y7
-	VPAND        const15<>+0(SB), Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y6
 	VMOVDQU      64(R8)(DI*1), Y7
 	VPSRLD       $0x04, Y7, Y7
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      160(R8)(DI*1), Y8
-	VPAND        const15<>+0(SB), Y8, Y8
+	VPAND        const17<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y2
 	VPBLENDD     $0xcc, Y2, Y6, Y7
@@ -11128,7 +10838,7 @@ loop:
 	VPAND        const1<>+0(SB), Y4, Y4
 	VMOVDQU      160(AX), Y5
 	VPSRLD       $0x02, Y5, Y5
-	VPAND        const15<>+0(SB), Y5, Y5
+	VPAND        const17<>+0(SB), Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VMOVDQU      96(AX)(CX*1), Y5
@@ -11136,7 +10846,7 @@ loop:
 	VPAND        const1<>+0(SB), Y5, Y5
 	VMOVDQU      160(AX)(CX*1), Y6
 	VPSRLD       $0x02, Y6, Y6
-	VPAND        const15<>+0(SB), Y6, Y6
+	VPAND        const17<>+0(SB), Y6, Y6
 	VPOR         Y6, Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPBLENDD     $0xcc, Y5, Y4, Y6
@@ -11149,7 +10859,7 @@ loop:
 	VPAND        const1<>+0(SB), Y5, Y5
 	VMOVDQU      160(AX)(CX*2), Y6
 	VPSRLD       $0x02, Y6, Y6
-	VPAND        const15<>+0(SB), Y6, Y6
+	VPAND        const17<>+0(SB), Y6, Y6
 	VPOR         Y6, Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VMOVDQU      96(AX)(DI*1), Y6
@@ -11157,7 +10867,7 @@ loop:
 	VPAND        const1<>+0(SB), Y6, Y6
 	VMOVDQU      160(AX)(DI*1), Y7
 	VPSRLD       $0x02, Y7, Y7
-	VPAND        const15<>+0(SB), Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y6
 	VPBLENDD     $0xcc, Y6, Y5, Y7
@@ -11173,7 +10883,7 @@ loop:
 	VPAND        const1<>+0(SB), Y5, Y5
 	VMOVDQU      160(R8), Y6
 	VPSRLD       $0x02, Y6, Y6
-	VPAND        const15<>+0(SB), Y6, Y6
+	VPAND        const17<>+0(SB), Y6, Y6
 	VPOR         Y6, Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VMOVDQU      96(R8)(CX*1), Y6
@@ -11181,7 +10891,7 @@ loop:
 	VPAND        const1<>+0(SB), Y6, Y6
 	VMOVDQU      160(R8)(CX*1), Y7
 	VPSRLD       $0x02, Y7, Y7
-	VPAND        const15<>+0(SB), Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y6
 	VPBLENDD     $0xcc, Y6, Y5, Y7
@@ -11193,7 +10903,7 @@ loop:
 	VPAND        const1<>+0(SB), Y6, Y6
 	VMOVDQU      160(R8)(CX*2), Y7
 	VPSRLD       $0x02, Y7, Y7
-	VPAND        const15<>+0(SB), Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y6
 	PREFETCHT0   1664(SI)
@@ -11202,7 +10912,7 @@ loop:
 	VPAND        const1<>+0(SB), Y7, Y7
 	VMOVDQU      160(R8)(DI*1), Y8
 	VPSRLD       $0x02, Y8, Y8
-	VPAND        const15<>+0(SB), Y8, Y8
+	VPAND        const17<>+0(SB), Y8, Y8
 	VPOR         Y8, Y7, Y7
 	VPMADDUBSW   Y2, Y7, Y2
 	VPBLENDD     $0xcc, Y2, Y6, Y7
@@ -11368,25 +11078,25 @@ loop:
 	VPAND       const1<>+0(SB), Y0, Y0
 	VMOVDQU     128(AX), Y1
 	VPSLLD      $0x04, Y1, Y1
-	VPAND       const15<>+0(SB), Y1, Y1
+	VPAND       const17<>+0(SB), Y1, Y1
 	VPOR        Y1, Y0, Y0
 	VMOVDQU     (AX)(CX*1), Y1
 	VPAND       const1<>+0(SB), Y1, Y1
 	VMOVDQU     128(AX)(CX*1), Y2
 	VPSLLD      $0x04, Y2, Y2
-	VPAND       const15<>+0(SB), Y2, Y2
+	VPAND       const17<>+0(SB), Y2, Y2
 	VPOR        Y2, Y1, Y1
 	VMOVDQU     (AX)(CX*2), Y2
 	VPAND       const1<>+0(SB), Y2, Y2
 	VMOVDQU     128(AX)(CX*2), Y3
 	VPSLLD      $0x04, Y3, Y3
-	VPAND       const15<>+0(SB), Y3, Y3
+	VPAND       const17<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VMOVDQU     (AX)(SI*1), Y3
 	VPAND       const1<>+0(SB), Y3, Y3
 	VMOVDQU     128(AX)(SI*1), Y4
 	VPSLLD      $0x04, Y4, Y4
-	VPAND       const15<>+0(SB), Y4, Y4
+	VPAND       const17<>+0(SB), Y4, Y4
 	VPOR        Y4, Y3, Y3
 	VPUNPCKLDQ  Y1, Y0, Y5
 	VPUNPCKLDQ  Y3, Y2, Y6
@@ -11400,25 +11110,25 @@ loop:
 	VPAND       const1<>+0(SB), Y2, Y2
 	VMOVDQU     128(DI), Y3
 	VPSLLD      $0x04, Y3, Y3
-	VPAND       const15<>+0(SB), Y3, Y3
+	VPAND       const17<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VMOVDQU     (DI)(CX*1), Y3
 	VPAND       const1<>+0(SB), Y3, Y3
 	VMOVDQU     128(DI)(CX*1), Y6
 	VPSLLD      $0x04, Y6, Y6
-	VPAND       const15<>+0(SB), Y6, Y6
+	VPAND       const17<>+0(SB), Y6, Y6
 	VPOR        Y6, Y3, Y3
 	VMOVDQU     (DI)(CX*2), Y6
 	VPAND       const1<>+0(SB), Y6, Y6
 	VMOVDQU     128(DI)(CX*2), Y7
 	VPSLLD      $0x04, Y7, Y7
-	VPAND       const15<>+0(SB), Y7, Y7
+	VPAND       const17<>+0(SB), Y7, Y7
 	VPOR        Y7, Y6, Y6
 	VMOVDQU     (DI)(SI*1), Y7
 	VPAND       const1<>+0(SB), Y7, Y7
 	VMOVDQU     128(DI)(SI*1), Y8
 	VPSLLD      $0x04, Y8, Y8
-	VPAND       const15<>+0(SB), Y8, Y8
+	VPAND       const17<>+0(SB), Y8, Y8
 	VPOR        Y8, Y7, Y7
 	VPUNPCKLDQ  Y3, Y2, Y9
 	VPUNPCKLDQ  Y7, Y6, Y10
@@ -11448,25 +11158,25 @@ loop:
 	VPAND       const1<>+0(SB), Y0, Y0
 	VMOVDQU     128(AX), Y1
 	VPSLLD      $0x02, Y1, Y1
-	VPAND       const15<>+0(SB), Y1, Y1
+	VPAND       const17<>+0(SB), Y1, Y1
 	VPOR        Y1, Y0, Y0
 	VMOVDQU     32(AX)(CX*1), Y1
 	VPAND       const1<>+0(SB), Y1, Y1
 	VMOVDQU     128(AX)(CX*1), Y2
 	VPSLLD      $0x02, Y2, Y2
-	VPAND       const15<>+0(SB), Y2, Y2
+	VPAND       const17<>+0(SB), Y2, Y2
 	VPOR        Y2, Y1, Y1
 	VMOVDQU     32(AX)(CX*2), Y2
 	VPAND       const1<>+0(SB), Y2, Y2
 	VMOVDQU     128(AX)(CX*2), Y3
 	VPSLLD      $0x02, Y3, Y3
-	VPAND       const15<>+0(SB), Y3, Y3
+	VPAND       const17<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VMOVDQU     32(AX)(SI*1), Y3
 	VPAND       const1<>+0(SB), Y3, Y3
 	VMOVDQU     128(AX)(SI*1), Y4
 	VPSLLD      $0x02, Y4, Y4
-	VPAND       const15<>+0(SB), Y4, Y4
+	VPAND       const17<>+0(SB), Y4, Y4
 	VPOR        Y4, Y3, Y3
 	VPUNPCKLDQ  Y1, Y0, Y5
 	VPUNPCKLDQ  Y3, Y2, Y6
@@ -11480,25 +11190,25 @@ loop:
 	VPAND       const1<>+0(SB), Y2, Y2
 	VMOVDQU     128(DI), Y3
 	VPSLLD      $0x02, Y3, Y3
-	VPAND       const15<>+0(SB), Y3, Y3
+	VPAND       const17<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VMOVDQU     32(DI)(CX*1), Y3
 	VPAND       const1<>+0(SB), Y3, Y3
 	VMOVDQU     128(DI)(CX*1), Y6
 	VPSLLD      $0x02, Y6, Y6
-	VPAND       const15<>+0(SB), Y6, Y6
+	VPAND       const17<>+0(SB), Y6, Y6
 	VPOR        Y6, Y3, Y3
 	VMOVDQU     32(DI)(CX*2), Y6
 	VPAND       const1<>+0(SB), Y6, Y6
 	VMOVDQU     128(DI)(CX*2), Y7
 	VPSLLD      $0x02, Y7, Y7
-	VPAND       const15<>+0(SB), Y7, Y7
+	VPAND       const17<>+0(SB), Y7, Y7
 	VPOR        Y7, Y6, Y6
 	VMOVDQU     32(DI)(SI*1), Y7
 	VPAND       const1<>+0(SB), Y7, Y7
 	VMOVDQU     128(DI)(SI*1), Y8
 	VPSLLD      $0x02, Y8, Y8
-	VPAND       const15<>+0(SB), Y8, Y8
+	VPAND       const17<>+0(SB), Y8, Y8
 	VPOR        Y8, Y7, Y7
 	VPUNPCKLDQ  Y3, Y2, Y9
 	VPUNPCKLDQ  Y7, Y6, Y10
@@ -11528,25 +11238,25 @@ loop:
 	VPSRLD      $0x04, Y0, Y0
 	VPAND       const1<>+0(SB), Y0, Y0
 	VMOVDQU     128(AX), Y1
-	VPAND       const15<>+0(SB), Y1, Y1
+	VPAND       const17<>+0(SB), Y1, Y1
 	VPOR        Y1, Y0, Y0
 	VMOVDQU     (AX)(CX*1), Y1
 	VPSRLD      $0x04, Y1, Y1
 	VPAND       const1<>+0(SB), Y1, Y1
 	VMOVDQU     128(AX)(CX*1), Y2
-	VPAND       const15<>+0(SB), Y2, Y2
+	VPAND       const17<>+0(SB), Y2, Y2
 	VPOR        Y2, Y1, Y1
 	VMOVDQU     (AX)(CX*2), Y2
 	VPSRLD      $0x04, Y2, Y2
 	VPAND       const1<>+0(SB), Y2, Y2
 	VMOVDQU     128(AX)(CX*2), Y3
-	VPAND       const15<>+0(SB), Y3, Y3
+	VPAND       const17<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VMOVDQU     (AX)(SI*1), Y3
 	VPSRLD      $0x04, Y3, Y3
 	VPAND       const1<>+0(SB), Y3, Y3
 	VMOVDQU     128(AX)(SI*1), Y4
-	VPAND       const15<>+0(SB), Y4, Y4
+	VPAND       const17<>+0(SB), Y4, Y4
 	VPOR        Y4, Y3, Y3
 	VPUNPCKLDQ  Y1, Y0, Y5
 	VPUNPCKLDQ  Y3, Y2, Y6
@@ -11560,25 +11270,25 @@ loop:
 	VPSRLD      $0x04, Y2, Y2
 	VPAND       const1<>+0(SB), Y2, Y2
 	VMOVDQU     128(DI), Y3
-	VPAND       const15<>+0(SB), Y3, Y3
+	VPAND       const17<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VMOVDQU     (DI)(CX*1), Y3
 	VPSRLD      $0x04, Y3, Y3
 	VPAND       const1<>+0(SB), Y3, Y3
 	VMOVDQU     128(DI)(CX*1), Y6
-	VPAND       const15<>+0(SB), Y6, Y6
+	VPAND       const17<>+0(SB), Y6, Y6
 	VPOR        Y6, Y3, Y3
 	VMOVDQU     (DI)(CX*2), Y6
 	VPSRLD      $0x04, Y6, Y6
 	VPAND       const1<>+0(SB), Y6, Y6
 	VMOVDQU     128(DI)(CX*2), Y7
-	VPAND       const15<>+0(SB), Y7, Y7
+	VPAND       const17<>+0(SB), Y7, Y7
 	VPOR        Y7, Y6, Y6
 	VMOVDQU     (DI)(SI*1), Y7
 	VPSRLD      $0x04, Y7, Y7
 	VPAND       const1<>+0(SB), Y7, Y7
 	VMOVDQU     128(DI)(SI*1), Y8
-	VPAND       const15<>+0(SB), Y8, Y8
+	VPAND       const17<>+0(SB), Y8, Y8
 	VPOR        Y8, Y7, Y7
 	VPUNPCKLDQ  Y3, Y2, Y9
 	VPUNPCKLDQ  Y7, Y6, Y10
@@ -11609,28 +11319,28 @@ loop:
 	VPAND       const1<>+0(SB), Y0, Y0
 	VMOVDQU     128(AX), Y1
 	VPSRLD      $0x02, Y1, Y1
-	VPAND       const15<>+0(SB), Y1, Y1
+	VPAND       const17<>+0(SB), Y1, Y1
 	VPOR        Y1, Y0, Y0
 	VMOVDQU     32(AX)(CX*1), Y1
 	VPSRLD      $0x04, Y1, Y1
 	VPAND       const1<>+0(SB), Y1, Y1
 	VMOVDQU     128(AX)(CX*1), Y2
 	VPSRLD      $0x02, Y2, Y2
-	VPAND       const15<>+0(SB), Y2, Y2
+	VPAND       const17<>+0(SB), Y2, Y2
 	VPOR        Y2, Y1, Y1
 	VMOVDQU     32(AX)(CX*2), Y2
 	VPSRLD      $0x04, Y2, Y2
 	VPAND       const1<>+0(SB), Y2, Y2
 	VMOVDQU     128(AX)(CX*2), Y3
 	VPSRLD      $0x02, Y3, Y3
-	VPAND       const15<>+0(SB), Y3, Y3
+	VPAND       const17<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VMOVDQU     32(AX)(SI*1), Y3
 	VPSRLD      $0x04, Y3, Y3
 	VPAND       const1<>+0(SB), Y3, Y3
 	VMOVDQU     128(AX)(SI*1), Y4
 	VPSRLD      $0x02, Y4, Y4
-	VPAND       const15<>+0(SB), Y4, Y4
+	VPAND       const17<>+0(SB), Y4, Y4
 	VPOR        Y4, Y3, Y3
 	VPUNPCKLDQ  Y1, Y0, Y5
 	VPUNPCKLDQ  Y3, Y2, Y6
@@ -11645,28 +11355,28 @@ loop:
 	VPAND       const1<>+0(SB), Y2, Y2
 	VMOVDQU     128(DI), Y3
 	VPSRLD      $0x02, Y3, Y3
-	VPAND       const15<>+0(SB), Y3, Y3
+	VPAND       const17<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VMOVDQU     32(DI)(CX*1), Y3
 	VPSRLD      $0x04, Y3, Y3
 	VPAND       const1<>+0(SB), Y3, Y3
 	VMOVDQU     128(DI)(CX*1), Y6
 	VPSRLD      $0x02, Y6, Y6
-	VPAND       const15<>+0(SB), Y6, Y6
+	VPAND       const17<>+0(SB), Y6, Y6
 	VPOR        Y6, Y3, Y3
 	VMOVDQU     32(DI)(CX*2), Y6
 	VPSRLD      $0x04, Y6, Y6
 	VPAND       const1<>+0(SB), Y6, Y6
 	VMOVDQU     128(DI)(CX*2), Y7
 	VPSRLD      $0x02, Y7, Y7
-	VPAND       const15<>+0(SB), Y7, Y7
+	VPAND       const17<>+0(SB), Y7, Y7
 	VPOR        Y7, Y6, Y6
 	VMOVDQU     32(DI)(SI*1), Y7
 	VPSRLD      $0x04, Y7, Y7
 	VPAND       const1<>+0(SB), Y7, Y7
 	VMOVDQU     128(DI)(SI*1), Y8
 	VPSRLD      $0x02, Y8, Y8
-	VPAND       const15<>+0(SB), Y8, Y8
+	VPAND       const17<>+0(SB), Y8, Y8
 	VPOR        Y8, Y7, Y7
 	VPUNPCKLDQ  Y3, Y2, Y9
 	VPUNPCKLDQ  Y7, Y6, Y10
@@ -11696,25 +11406,25 @@ loop:
 	VPAND       const1<>+0(SB), Y0, Y0
 	VMOVDQU     160(AX), Y1
 	VPSLLD      $0x04, Y1, Y1
-	VPAND       const15<>+0(SB), Y1, Y1
+	VPAND       const17<>+0(SB), Y1, Y1
 	VPOR        Y1, Y0, Y0
 	VMOVDQU     64(AX)(CX*1), Y1
 	VPAND       const1<>+0(SB), Y1, Y1
 	VMOVDQU     160(AX)(CX*1), Y2
 	VPSLLD      $0x04, Y2, Y2
-	VPAND       const15<>+0(SB), Y2, Y2
+	VPAND       const17<>+0(SB), Y2, Y2
 	VPOR        Y2, Y1, Y1
 	VMOVDQU     64(AX)(CX*2), Y2
 	VPAND       const1<>+0(SB), Y2, Y2
 	VMOVDQU     160(AX)(CX*2), Y3
 	VPSLLD      $0x04, Y3, Y3
-	VPAND       const15<>+0(SB), Y3, Y3
+	VPAND       const17<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VMOVDQU     64(AX)(SI*1), Y3
 	VPAND       const1<>+0(SB), Y3, Y3
 	VMOVDQU     160(AX)(SI*1), Y4
 	VPSLLD      $0x04, Y4, Y4
-	VPAND       const15<>+0(SB), Y4, Y4
+	VPAND       const17<>+0(SB), Y4, Y4
 	VPOR        Y4, Y3, Y3
 	VPUNPCKLDQ  Y1, Y0, Y5
 	VPUNPCKLDQ  Y3, Y2, Y6
@@ -11728,25 +11438,25 @@ loop:
 	VPAND       const1<>+0(SB), Y2, Y2
 	VMOVDQU     160(DI), Y3
 	VPSLLD      $0x04, Y3, Y3
-	VPAND       const15<>+0(SB), Y3, Y3
+	VPAND       const17<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VMOVDQU     64(DI)(CX*1), Y3
 	VPAND       const1<>+0(SB), Y3, Y3
 	VMOVDQU     160(DI)(CX*1), Y6
 	VPSLLD      $0x04, Y6, Y6
-	VPAND       const15<>+0(SB), Y6, Y6
+	VPAND       const17<>+0(SB), Y6, Y6
 	VPOR        Y6, Y3, Y3
 	VMOVDQU     64(DI)(CX*2), Y6
 	VPAND       const1<>+0(SB), Y6, Y6
 	VMOVDQU     160(DI)(CX*2), Y7
 	VPSLLD      $0x04, Y7, Y7
-	VPAND       const15<>+0(SB), Y7, Y7
+	VPAND       const17<>+0(SB), Y7, Y7
 	VPOR        Y7, Y6, Y6
 	VMOVDQU     64(DI)(SI*1), Y7
 	VPAND       const1<>+0(SB), Y7, Y7
 	VMOVDQU     160(DI)(SI*1), Y8
 	VPSLLD      $0x04, Y8, Y8
-	VPAND       const15<>+0(SB), Y8, Y8
+	VPAND       const17<>+0(SB), Y8, Y8
 	VPOR        Y8, Y7, Y7
 	VPUNPCKLDQ  Y3, Y2, Y9
 	VPUNPCKLDQ  Y7, Y6, Y10
@@ -11776,25 +11486,25 @@ loop:
 	VPAND       const1<>+0(SB), Y0, Y0
 	VMOVDQU     160(AX), Y1
 	VPSLLD      $0x02, Y1, Y1
-	VPAND       const15<>+0(SB), Y1, Y1
+	VPAND       const17<>+0(SB), Y1, Y1
 	VPOR        Y1, Y0, Y0
 	VMOVDQU     96(AX)(CX*1), Y1
 	VPAND       const1<>+0(SB), Y1, Y1
 	VMOVDQU     160(AX)(CX*1), Y2
 	VPSLLD      $0x02, Y2, Y2
-	VPAND       const15<>+0(SB), Y2, Y2
+	VPAND       const17<>+0(SB), Y2, Y2
 	VPOR        Y2, Y1, Y1
 	VMOVDQU     96(AX)(CX*2), Y2
 	VPAND       const1<>+0(SB), Y2, Y2
 	VMOVDQU     160(AX)(CX*2), Y3
 	VPSLLD      $0x02, Y3, Y3
-	VPAND       const15<>+0(SB), Y3, Y3
+	VPAND       const17<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VMOVDQU     96(AX)(SI*1), Y3
 	VPAND       const1<>+0(SB), Y3, Y3
 	VMOVDQU     160(AX)(SI*1), Y4
 	VPSLLD      $0x02, Y4, Y4
-	VPAND       const15<>+0(SB), Y4, Y4
+	VPAND       const17<>+0(SB), Y4, Y4
 	VPOR        Y4, Y3, Y3
 	VPUNPCKLDQ  Y1, Y0, Y5
 	VPUNPCKLDQ  Y3, Y2, Y6
@@ -11808,25 +11518,25 @@ loop:
 	VPAND       const1<>+0(SB), Y2, Y2
 	VMOVDQU     160(DI), Y3
 	VPSLLD      $0x02, Y3, Y3
-	VPAND       const15<>+0(SB), Y3, Y3
+	VPAND       const17<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VMOVDQU     96(DI)(CX*1), Y3
 	VPAND       const1<>+0(SB), Y3, Y3
 	VMOVDQU     160(DI)(CX*1), Y6
 	VPSLLD      $0x02, Y6, Y6
-	VPAND       const15<>+0(SB), Y6, Y6
+	VPAND       const17<>+0(SB), Y6, Y6
 	VPOR        Y6, Y3, Y3
 	VMOVDQU     96(DI)(CX*2), Y6
 	VPAND       const1<>+0(SB), Y6, Y6
 	VMOVDQU     160(DI)(CX*2), Y7
 	VPSLLD      $0x02, Y7, Y7
-	VPAND       const15<>+0(SB), Y7, Y7
+	VPAND       const17<>+0(SB), Y7, Y7
 	VPOR        Y7, Y6, Y6
 	VMOVDQU     96(DI)(SI*1), Y7
 	VPAND       const1<>+0(SB), Y7, Y7
 	VMOVDQU     160(DI)(SI*1), Y8
 	VPSLLD      $0x02, Y8, Y8
-	VPAND       const15<>+0(SB), Y8, Y8
+	VPAND       const17<>+0(SB), Y8, Y8
 	VPOR        Y8, Y7, Y7
 	VPUNPCKLDQ  Y3, Y2, Y9
 	VPUNPCKLDQ  Y7, Y6, Y10
@@ -11856,25 +11566,25 @@ loop:
 	VPSRLD      $0x04, Y0, Y0
 	VPAND       const1<>+0(SB), Y0, Y0
 	VMOVDQU     160(AX), Y1
-	VPAND       const15<>+0(SB), Y1, Y1
+	VPAND       const17<>+0(SB), Y1, Y1
 	VPOR        Y1, Y0, Y0
 	VMOVDQU     64(AX)(CX*1), Y1
 	VPSRLD      $0x04, Y1, Y1
 	VPAND       const1<>+0(SB), Y1, Y1
 	VMOVDQU     160(AX)(CX*1), Y2
-	VPAND       const15<>+0(SB), Y2, Y2
+	VPAND       const17<>+0(SB), Y2, Y2
 	VPOR        Y2, Y1, Y1
 	VMOVDQU     64(AX)(CX*2), Y2
 	VPSRLD      $0x04, Y2, Y2
 	VPAND       const1<>+0(SB), Y2, Y2
 	VMOVDQU     160(AX)(CX*2), Y3
-	VPAND       const15<>+0(SB), Y3, Y3
+	VPAND       const17<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VMOVDQU     64(AX)(SI*1), Y3
 	VPSRLD      $0x04, Y3, Y3
 	VPAND       const1<>+0(SB), Y3, Y3
 	VMOVDQU     160(AX)(SI*1), Y4
-	VPAND       const15<>+0(SB), Y4, Y4
+	VPAND       const17<>+0(SB), Y4, Y4
 	VPOR        Y4, Y3, Y3
 	VPUNPCKLDQ  Y1, Y0, Y5
 	VPUNPCKLDQ  Y3, Y2, Y6
@@ -11888,25 +11598,25 @@ loop:
 	VPSRLD      $0x04, Y2, Y2
 	VPAND       const1<>+0(SB), Y2, Y2
 	VMOVDQU     160(DI), Y3
-	VPAND       const15<>+0(SB), Y3, Y3
+	VPAND       const17<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VMOVDQU     64(DI)(CX*1), Y3
 	VPSRLD      $0x04, Y3, Y3
 	VPAND       const1<>+0(SB), Y3, Y3
 	VMOVDQU     160(DI)(CX*1), Y6
-	VPAND       const15<>+0(SB), Y6, Y6
+	VPAND       const17<>+0(SB), Y6, Y6
 	VPOR        Y6, Y3, Y3
 	VMOVDQU     64(DI)(CX*2), Y6
 	VPSRLD      $0x04, Y6, Y6
 	VPAND       const1<>+0(SB), Y6, Y6
 	VMOVDQU     160(DI)(CX*2), Y7
-	VPAND       const15<>+0(SB), Y7, Y7
+	VPAND       const17<>+0(SB), Y7, Y7
 	VPOR        Y7, Y6, Y6
 	VMOVDQU     64(DI)(SI*1), Y7
 	VPSRLD      $0x04, Y7, Y7
 	VPAND       const1<>+0(SB), Y7, Y7
 	VMOVDQU     160(DI)(SI*1), Y8
-	VPAND       const15<>+0(SB), Y8, Y8
+	VPAND       const17<>+0(SB), Y8, Y8
 	VPOR        Y8, Y7, Y7
 	VPUNPCKLDQ  Y3, Y2, Y9
 	VPUNPCKLDQ  Y7, Y6, Y10
@@ -11937,28 +11647,28 @@ loop:
 	VPAND       const1<>+0(SB), Y0, Y0
 	VMOVDQU     160(AX), Y1
 	VPSRLD      $0x02, Y1, Y1
-	VPAND       const15<>+0(SB), Y1, Y1
+	VPAND       const17<>+0(SB), Y1, Y1
 	VPOR        Y1, Y0, Y0
 	VMOVDQU     96(AX)(CX*1), Y1
 	VPSRLD      $0x04, Y1, Y1
 	VPAND       const1<>+0(SB), Y1, Y1
 	VMOVDQU     160(AX)(CX*1), Y2
 	VPSRLD      $0x02, Y2, Y2
-	VPAND       const15<>+0(SB), Y2, Y2
+	VPAND       const17<>+0(SB), Y2, Y2
 	VPOR        Y2, Y1, Y1
 	VMOVDQU     96(AX)(CX*2), Y2
 	VPSRLD      $0x04, Y2, Y2
 	VPAND       const1<>+0(SB), Y2, Y2
 	VMOVDQU     160(AX)(CX*2), Y3
 	VPSRLD      $0x02, Y3, Y3
-	VPAND       const15<>+0(SB), Y3, Y3
+	VPAND       const17<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VMOVDQU     96(AX)(SI*1), Y3
 	VPSRLD      $0x04, Y3, Y3
 	VPAND       const1<>+0(SB), Y3, Y3
 	VMOVDQU     160(AX)(SI*1), Y4
 	VPSRLD      $0x02, Y4, Y4
-	VPAND       const15<>+0(SB), Y4, Y4
+	VPAND       const17<>+0(SB), Y4, Y4
 	VPOR        Y4, Y3, Y3
 	VPUNPCKLDQ  Y1, Y0, Y5
 	VPUNPCKLDQ  Y3, Y2, Y6
@@ -11973,28 +11683,28 @@ loop:
 	VPAND       const1<>+0(SB), Y2, Y2
 	VMOVDQU     160(DI), Y3
 	VPSRLD      $0x02, Y3, Y3
-	VPAND       const15<>+0(SB), Y3, Y3
+	VPAND       const17<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VMOVDQU     96(DI)(CX*1), Y3
 	VPSRLD      $0x04, Y3, Y3
 	VPAND       const1<>+0(SB), Y3, Y3
 	VMOVDQU     160(DI)(CX*1), Y6
 	VPSRLD      $0x02, Y6, Y6
-	VPAND       const15<>+0(SB), Y6, Y6
+	VPAND       const17<>+0(SB), Y6, Y6
 	VPOR        Y6, Y3, Y3
 	VMOVDQU     96(DI)(CX*2), Y6
 	VPSRLD      $0x04, Y6, Y6
 	VPAND       const1<>+0(SB), Y6, Y6
 	VMOVDQU     160(DI)(CX*2), Y7
 	VPSRLD      $0x02, Y7, Y7
-	VPAND       const15<>+0(SB), Y7, Y7
+	VPAND       const17<>+0(SB), Y7, Y7
 	VPOR        Y7, Y6, Y6
 	VMOVDQU     96(DI)(SI*1), Y7
 	VPSRLD      $0x04, Y7, Y7
 	VPAND       const1<>+0(SB), Y7, Y7
 	VMOVDQU     160(DI)(SI*1), Y8
 	VPSRLD      $0x02, Y8, Y8
-	VPAND       const15<>+0(SB), Y8, Y8
+	VPAND       const17<>+0(SB), Y8, Y8
 	VPOR        Y8, Y7, Y7
 	VPUNPCKLDQ  Y3, Y2, Y9
 	VPUNPCKLDQ  Y7, Y6, Y10
@@ -12042,830 +11752,742 @@ TEXT ·rowsIQ4_XSAVX2(SB), NOSPLIT, $0-48
 	LEAQ    (CX)(CX*2), DI
 	LEAQ    (AX)(CX*4), R8
 	VMOVDQU const0<>+0(SB), Y0
-	VMOVDQU const1<>+0(SB), Y1
-	VMOVDQU const7<>+0(SB), Y2
-	VPXOR   Y3, Y3, Y3
+	VMOVDQU const1<>+0(SB), Y0
+	VMOVDQU const9<>+0(SB), Y1
+	VPXOR   Y2, Y2, Y2
 
 loop:
-	VMOVDQU        (AX), X4
-	VINSERTI128    $0x01, (R8), Y4, Y4
-	VMOVDQU        (AX)(CX*1), X5
-	VINSERTI128    $0x01, (R8)(CX*1), Y5, Y5
-	VMOVDQU        (AX)(CX*2), X6
-	VINSERTI128    $0x01, (R8)(CX*2), Y6, Y6
-	VMOVDQU        (AX)(DI*1), X7
-	VINSERTI128    $0x01, (R8)(DI*1), Y7, Y7
-	VPUNPCKLDQ     Y5, Y4, Y9
-	VPUNPCKLDQ     Y7, Y6, Y10
-	VPUNPCKLQDQ    Y10, Y9, Y8
-	VPUNPCKHQDQ    Y10, Y9, Y9
-	VPUNPCKHDQ     Y5, Y4, Y4
-	VPUNPCKHDQ     Y7, Y6, Y6
-	VPUNPCKLQDQ    Y6, Y4, Y5
-	VPUNPCKHQDQ    Y6, Y4, Y4
-	VPSHUFB        const3<>+0(SB), Y8, Y4
-	VPERMQ         $0xd8, Y4, Y4
-	VCVTPH2PS      X4, Y4
-	VMOVDQU        (DX), Y5
+	VMOVDQU        (AX), X3
+	VINSERTI128    $0x01, (R8), Y3, Y3
+	VMOVDQU        (AX)(CX*1), X4
+	VINSERTI128    $0x01, (R8)(CX*1), Y4, Y4
+	VMOVDQU        (AX)(CX*2), X5
+	VINSERTI128    $0x01, (R8)(CX*2), Y5, Y5
+	VMOVDQU        (AX)(DI*1), X6
+	VINSERTI128    $0x01, (R8)(DI*1), Y6, Y6
+	VPUNPCKLDQ     Y4, Y3, Y8
+	VPUNPCKLDQ     Y6, Y5, Y9
+	VPUNPCKLQDQ    Y9, Y8, Y7
+	VPUNPCKHQDQ    Y9, Y8, Y8
+	VPUNPCKHDQ     Y4, Y3, Y3
+	VPUNPCKHDQ     Y6, Y5, Y5
+	VPUNPCKLQDQ    Y5, Y3, Y4
+	VPUNPCKHQDQ    Y5, Y3, Y3
+	VPSHUFB        const3<>+0(SB), Y7, Y3
+	VPERMQ         $0xd8, Y3, Y3
+	VCVTPH2PS      X3, Y3
+	VBROADCASTI128 (DX), Y4
+	VBROADCASTI128 16(DX), Y5
 	PREFETCHT0     (SI)
-	VBROADCASTI128 8(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y7
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y7, Y6, Y7
-	VPMADDWD       const2<>+0(SB), Y7, Y7
-	VBROADCASTI128 8(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y10
+	VMOVDQU        8(AX), X6
+	VINSERTI128    $0x01, 8(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y9
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y9, Y1, Y9
+	VPSIGNB        Y6, Y4, Y10
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y10, Y6, Y10
+	VPSIGNB        Y9, Y5, Y6
+	VPABSB         Y9, Y9
+	VPMADDUBSW     Y6, Y9, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y10, Y10
-	VPBLENDD       $0xcc, Y10, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y10, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 8(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y10
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y10, Y6, Y10
-	VPMADDWD       const2<>+0(SB), Y10, Y10
+	VPADDD         Y6, Y10, Y10
 	PREFETCHT0     64(SI)
-	VBROADCASTI128 8(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y11
+	VMOVDQU        8(AX)(CX*1), X6
+	VINSERTI128    $0x01, 8(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y9
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y9, Y1, Y9
+	VPSIGNB        Y6, Y4, Y11
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y11, Y6, Y11
+	VPSIGNB        Y9, Y5, Y6
+	VPABSB         Y9, Y9
+	VPMADDUBSW     Y6, Y9, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y11, Y11
+	VPADDD         Y6, Y11, Y11
 	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y6, Y10, Y10
-	VSHUFPS        $0x88, Y10, Y7, Y6
-	VSHUFPS        $0xdd, Y10, Y7, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 8(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y10
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y10, Y6, Y10
-	VPMADDWD       const2<>+0(SB), Y10, Y10
-	VBROADCASTI128 8(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y11
+	VPALIGNR       $0x08, Y10, Y11, Y9
+	VPADDD         Y6, Y9, Y9
+	VMOVDQU        8(AX)(CX*2), X6
+	VINSERTI128    $0x01, 8(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y10
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y10, Y10
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y10, Y1, Y10
+	VPSIGNB        Y6, Y4, Y11
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y11, Y6, Y11
+	VPSIGNB        Y10, Y5, Y6
+	VPABSB         Y10, Y10
+	VPMADDUBSW     Y6, Y10, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y11, Y11
-	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y6, Y10, Y10
-	VBROADCASTI128 8(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y11
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y11, Y6, Y11
-	VPMADDWD       const2<>+0(SB), Y11, Y11
+	VPADDD         Y6, Y11, Y11
 	PREFETCHT0     128(SI)
-	VBROADCASTI128 8(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y5
+	VMOVDQU        8(AX)(DI*1), X6
+	VINSERTI128    $0x01, 8(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y10
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y10, Y10
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y10, Y1, Y10
+	VPSIGNB        Y6, Y4, Y4
 	VPABSB         Y6, Y6
-	VPMADDUBSW     Y5, Y6, Y5
+	VPMADDUBSW     Y4, Y6, Y4
+	VPSIGNB        Y10, Y5, Y5
+	VPABSB         Y10, Y10
+	VPMADDUBSW     Y5, Y10, Y5
 	VPMADDWD       const2<>+0(SB), Y5, Y5
-	VPBLENDD       $0xcc, Y5, Y11, Y6
-	VPALIGNR       $0x08, Y11, Y5, Y5
-	VPADDD         Y6, Y5, Y5
-	VSHUFPS        $0x88, Y5, Y10, Y6
-	VSHUFPS        $0xdd, Y5, Y10, Y5
-	VPADDD         Y6, Y5, Y5
-	VPBLENDD       $0xf0, Y5, Y7, Y6
-	VPERM2I128     $0x21, Y5, Y7, Y5
-	VPADDD         Y6, Y5, Y5
+	VPMADDWD       const2<>+0(SB), Y4, Y4
+	VPADDD         Y5, Y4, Y4
+	VPBLENDD       $0xcc, Y4, Y11, Y5
+	VPALIGNR       $0x08, Y11, Y4, Y4
+	VPADDD         Y5, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y9, Y5
+	VSHUFPS        $0xdd, Y4, Y9, Y4
+	VPADDD         Y5, Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VPAND          const15<>+0(SB), Y8, Y5
+	VPSRLD         $0x0c, Y7, Y6
+	VPAND          const22<>+0(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VPSUBD         const20<>+0(SB), Y5, Y5
 	VCVTDQ2PS      Y5, Y5
-	VPAND          const13<>+0(SB), Y9, Y6
-	VPSRLD         $0x0c, Y8, Y7
-	VPAND          const20<>+0(SB), Y7, Y7
-	VPOR           Y7, Y6, Y6
-	VPSUBD         const18<>+0(SB), Y6, Y6
-	VCVTDQ2PS      Y6, Y6
-	VMULPS         Y4, Y6, Y6
-	VBROADCASTSS   (BX), Y7
-	VMULPS         Y6, Y7, Y7
-	VFMADD231PS    Y7, Y5, Y3
-	VMOVDQU        32(DX), Y5
-	VBROADCASTI128 24(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y7
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y7, Y6, Y7
-	VPMADDWD       const2<>+0(SB), Y7, Y7
-	VBROADCASTI128 24(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y10
+	VMULPS         Y3, Y5, Y5
+	VBROADCASTSS   (BX), Y6
+	VMULPS         Y5, Y6, Y6
+	VFMADD231PS    Y6, Y4, Y2
+	VBROADCASTI128 32(DX), Y4
+	VBROADCASTI128 48(DX), Y5
+	VMOVDQU        24(AX), X6
+	VINSERTI128    $0x01, 24(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y9
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y9, Y1, Y9
+	VPSIGNB        Y6, Y4, Y10
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y10, Y6, Y10
+	VPSIGNB        Y9, Y5, Y6
+	VPABSB         Y9, Y9
+	VPMADDUBSW     Y6, Y9, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y10, Y10
-	VPBLENDD       $0xcc, Y10, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y10, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 24(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y10
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y10, Y6, Y10
-	VPMADDWD       const2<>+0(SB), Y10, Y10
+	VPADDD         Y6, Y10, Y10
 	PREFETCHT0     192(SI)
-	VBROADCASTI128 24(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y11
+	VMOVDQU        24(AX)(CX*1), X6
+	VINSERTI128    $0x01, 24(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y9
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y9, Y1, Y9
+	VPSIGNB        Y6, Y4, Y11
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y11, Y6, Y11
+	VPSIGNB        Y9, Y5, Y6
+	VPABSB         Y9, Y9
+	VPMADDUBSW     Y6, Y9, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y11, Y11
+	VPADDD         Y6, Y11, Y11
 	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y6, Y10, Y10
-	VSHUFPS        $0x88, Y10, Y7, Y6
-	VSHUFPS        $0xdd, Y10, Y7, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 24(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y10
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y10, Y6, Y10
-	VPMADDWD       const2<>+0(SB), Y10, Y10
-	VBROADCASTI128 24(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y11
+	VPALIGNR       $0x08, Y10, Y11, Y9
+	VPADDD         Y6, Y9, Y9
+	VMOVDQU        24(AX)(CX*2), X6
+	VINSERTI128    $0x01, 24(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y10
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y10, Y10
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y10, Y1, Y10
+	VPSIGNB        Y6, Y4, Y11
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y11, Y6, Y11
+	VPSIGNB        Y10, Y5, Y6
+	VPABSB         Y10, Y10
+	VPMADDUBSW     Y6, Y10, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y11, Y11
-	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y6, Y10, Y10
-	VBROADCASTI128 24(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y11
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y11, Y6, Y11
-	VPMADDWD       const2<>+0(SB), Y11, Y11
+	VPADDD         Y6, Y11, Y11
 	PREFETCHT0     256(SI)
-	VBROADCASTI128 24(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y5
+	VMOVDQU        24(AX)(DI*1), X6
+	VINSERTI128    $0x01, 24(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y10
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y10, Y10
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y10, Y1, Y10
+	VPSIGNB        Y6, Y4, Y4
 	VPABSB         Y6, Y6
-	VPMADDUBSW     Y5, Y6, Y5
+	VPMADDUBSW     Y4, Y6, Y4
+	VPSIGNB        Y10, Y5, Y5
+	VPABSB         Y10, Y10
+	VPMADDUBSW     Y5, Y10, Y5
 	VPMADDWD       const2<>+0(SB), Y5, Y5
-	VPBLENDD       $0xcc, Y5, Y11, Y6
-	VPALIGNR       $0x08, Y11, Y5, Y5
-	VPADDD         Y6, Y5, Y5
-	VSHUFPS        $0x88, Y5, Y10, Y6
-	VSHUFPS        $0xdd, Y5, Y10, Y5
-	VPADDD         Y6, Y5, Y5
-	VPBLENDD       $0xf0, Y5, Y7, Y6
-	VPERM2I128     $0x21, Y5, Y7, Y5
-	VPADDD         Y6, Y5, Y5
+	VPMADDWD       const2<>+0(SB), Y4, Y4
+	VPADDD         Y5, Y4, Y4
+	VPBLENDD       $0xcc, Y4, Y11, Y5
+	VPALIGNR       $0x08, Y11, Y4, Y4
+	VPADDD         Y5, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y9, Y5
+	VSHUFPS        $0xdd, Y4, Y9, Y4
+	VPADDD         Y5, Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VPSRLD         $0x04, Y8, Y5
+	VPAND          const15<>+0(SB), Y5, Y5
+	VPSRLD         $0x0e, Y7, Y6
+	VPAND          const22<>+0(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VPSUBD         const20<>+0(SB), Y5, Y5
 	VCVTDQ2PS      Y5, Y5
-	VPSRLD         $0x04, Y9, Y6
-	VPAND          const13<>+0(SB), Y6, Y6
-	VPSRLD         $0x0e, Y8, Y7
-	VPAND          const20<>+0(SB), Y7, Y7
-	VPOR           Y7, Y6, Y6
-	VPSUBD         const18<>+0(SB), Y6, Y6
-	VCVTDQ2PS      Y6, Y6
-	VMULPS         Y4, Y6, Y6
-	VBROADCASTSS   32(BX), Y7
-	VMULPS         Y6, Y7, Y7
-	VFMADD231PS    Y7, Y5, Y3
-	VMOVDQU        64(DX), Y5
-	VBROADCASTI128 40(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y7
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y7, Y6, Y7
-	VPMADDWD       const2<>+0(SB), Y7, Y7
-	VBROADCASTI128 40(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y10
+	VMULPS         Y3, Y5, Y5
+	VBROADCASTSS   32(BX), Y6
+	VMULPS         Y5, Y6, Y6
+	VFMADD231PS    Y6, Y4, Y2
+	VBROADCASTI128 64(DX), Y4
+	VBROADCASTI128 80(DX), Y5
+	VMOVDQU        40(AX), X6
+	VINSERTI128    $0x01, 40(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y9
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y9, Y1, Y9
+	VPSIGNB        Y6, Y4, Y10
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y10, Y6, Y10
+	VPSIGNB        Y9, Y5, Y6
+	VPABSB         Y9, Y9
+	VPMADDUBSW     Y6, Y9, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y10, Y10
-	VPBLENDD       $0xcc, Y10, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y10, Y7
-	VPADDD         Y6, Y7, Y7
+	VPADDD         Y6, Y10, Y10
 	PREFETCHT0     320(SI)
-	VBROADCASTI128 40(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y10
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y10, Y6, Y10
-	VPMADDWD       const2<>+0(SB), Y10, Y10
-	VBROADCASTI128 40(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y11
+	VMOVDQU        40(AX)(CX*1), X6
+	VINSERTI128    $0x01, 40(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y9
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y9, Y1, Y9
+	VPSIGNB        Y6, Y4, Y11
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y11, Y6, Y11
+	VPSIGNB        Y9, Y5, Y6
+	VPABSB         Y9, Y9
+	VPMADDUBSW     Y6, Y9, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y11, Y11
+	VPADDD         Y6, Y11, Y11
 	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y6, Y10, Y10
-	VSHUFPS        $0x88, Y10, Y7, Y6
-	VSHUFPS        $0xdd, Y10, Y7, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 40(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y10
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y10, Y6, Y10
-	VPMADDWD       const2<>+0(SB), Y10, Y10
-	VBROADCASTI128 40(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y11
+	VPALIGNR       $0x08, Y10, Y11, Y9
+	VPADDD         Y6, Y9, Y9
+	VMOVDQU        40(AX)(CX*2), X6
+	VINSERTI128    $0x01, 40(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y10
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y10, Y10
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y10, Y1, Y10
+	VPSIGNB        Y6, Y4, Y11
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y11, Y6, Y11
+	VPSIGNB        Y10, Y5, Y6
+	VPABSB         Y10, Y10
+	VPMADDUBSW     Y6, Y10, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y11, Y11
-	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y6, Y10, Y10
+	VPADDD         Y6, Y11, Y11
 	PREFETCHT0     384(SI)
-	VBROADCASTI128 40(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y11
+	VMOVDQU        40(AX)(DI*1), X6
+	VINSERTI128    $0x01, 40(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y10
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y10, Y10
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y10, Y1, Y10
+	VPSIGNB        Y6, Y4, Y4
 	VPABSB         Y6, Y6
-	VPMADDUBSW     Y11, Y6, Y11
-	VPMADDWD       const2<>+0(SB), Y11, Y11
-	VBROADCASTI128 40(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y5
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y5, Y6, Y5
+	VPMADDUBSW     Y4, Y6, Y4
+	VPSIGNB        Y10, Y5, Y5
+	VPABSB         Y10, Y10
+	VPMADDUBSW     Y5, Y10, Y5
 	VPMADDWD       const2<>+0(SB), Y5, Y5
-	VPBLENDD       $0xcc, Y5, Y11, Y6
-	VPALIGNR       $0x08, Y11, Y5, Y5
-	VPADDD         Y6, Y5, Y5
-	VSHUFPS        $0x88, Y5, Y10, Y6
-	VSHUFPS        $0xdd, Y5, Y10, Y5
-	VPADDD         Y6, Y5, Y5
-	VPBLENDD       $0xf0, Y5, Y7, Y6
-	VPERM2I128     $0x21, Y5, Y7, Y5
-	VPADDD         Y6, Y5, Y5
+	VPMADDWD       const2<>+0(SB), Y4, Y4
+	VPADDD         Y5, Y4, Y4
+	VPBLENDD       $0xcc, Y4, Y11, Y5
+	VPALIGNR       $0x08, Y11, Y4, Y4
+	VPADDD         Y5, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y9, Y5
+	VSHUFPS        $0xdd, Y4, Y9, Y4
+	VPADDD         Y5, Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VPSRLD         $0x08, Y8, Y5
+	VPAND          const15<>+0(SB), Y5, Y5
+	VPSRLD         $0x10, Y7, Y6
+	VPAND          const22<>+0(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VPSUBD         const20<>+0(SB), Y5, Y5
 	VCVTDQ2PS      Y5, Y5
-	VPSRLD         $0x08, Y9, Y6
-	VPAND          const13<>+0(SB), Y6, Y6
-	VPSRLD         $0x10, Y8, Y7
-	VPAND          const20<>+0(SB), Y7, Y7
-	VPOR           Y7, Y6, Y6
-	VPSUBD         const18<>+0(SB), Y6, Y6
-	VCVTDQ2PS      Y6, Y6
-	VMULPS         Y4, Y6, Y6
-	VBROADCASTSS   64(BX), Y7
-	VMULPS         Y6, Y7, Y7
-	VFMADD231PS    Y7, Y5, Y3
-	VMOVDQU        96(DX), Y5
-	VBROADCASTI128 56(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y7
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y7, Y6, Y7
-	VPMADDWD       const2<>+0(SB), Y7, Y7
-	VBROADCASTI128 56(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y10
+	VMULPS         Y3, Y5, Y5
+	VBROADCASTSS   64(BX), Y6
+	VMULPS         Y5, Y6, Y6
+	VFMADD231PS    Y6, Y4, Y2
+	VBROADCASTI128 96(DX), Y4
+	VBROADCASTI128 112(DX), Y5
+	VMOVDQU        56(AX), X6
+	VINSERTI128    $0x01, 56(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y9
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y9, Y1, Y9
+	VPSIGNB        Y6, Y4, Y10
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y10, Y6, Y10
+	VPSIGNB        Y9, Y5, Y6
+	VPABSB         Y9, Y9
+	VPMADDUBSW     Y6, Y9, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y10, Y10
-	VPBLENDD       $0xcc, Y10, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y10, Y7
-	VPADDD         Y6, Y7, Y7
+	VPADDD         Y6, Y10, Y10
 	PREFETCHT0     448(SI)
-	VBROADCASTI128 56(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y10
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y10, Y6, Y10
-	VPMADDWD       const2<>+0(SB), Y10, Y10
-	VBROADCASTI128 56(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y11
+	VMOVDQU        56(AX)(CX*1), X6
+	VINSERTI128    $0x01, 56(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y9
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y9, Y1, Y9
+	VPSIGNB        Y6, Y4, Y11
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y11, Y6, Y11
+	VPSIGNB        Y9, Y5, Y6
+	VPABSB         Y9, Y9
+	VPMADDUBSW     Y6, Y9, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y11, Y11
+	VPADDD         Y6, Y11, Y11
 	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y6, Y10, Y10
-	VSHUFPS        $0x88, Y10, Y7, Y6
-	VSHUFPS        $0xdd, Y10, Y7, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 56(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y10
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y10, Y6, Y10
-	VPMADDWD       const2<>+0(SB), Y10, Y10
-	VBROADCASTI128 56(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y11
+	VPALIGNR       $0x08, Y10, Y11, Y9
+	VPADDD         Y6, Y9, Y9
+	VMOVDQU        56(AX)(CX*2), X6
+	VINSERTI128    $0x01, 56(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y10
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y10, Y10
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y10, Y1, Y10
+	VPSIGNB        Y6, Y4, Y11
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y11, Y6, Y11
+	VPSIGNB        Y10, Y5, Y6
+	VPABSB         Y10, Y10
+	VPMADDUBSW     Y6, Y10, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y11, Y11
-	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y6, Y10, Y10
+	VPADDD         Y6, Y11, Y11
 	PREFETCHT0     512(SI)
-	VBROADCASTI128 56(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y11
+	VMOVDQU        56(AX)(DI*1), X6
+	VINSERTI128    $0x01, 56(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y10
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y10, Y10
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y10, Y1, Y10
+	VPSIGNB        Y6, Y4, Y4
 	VPABSB         Y6, Y6
-	VPMADDUBSW     Y11, Y6, Y11
-	VPMADDWD       const2<>+0(SB), Y11, Y11
-	VBROADCASTI128 56(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y5
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y5, Y6, Y5
+	VPMADDUBSW     Y4, Y6, Y4
+	VPSIGNB        Y10, Y5, Y5
+	VPABSB         Y10, Y10
+	VPMADDUBSW     Y5, Y10, Y5
 	VPMADDWD       const2<>+0(SB), Y5, Y5
-	VPBLENDD       $0xcc, Y5, Y11, Y6
-	VPALIGNR       $0x08, Y11, Y5, Y5
-	VPADDD         Y6, Y5, Y5
-	VSHUFPS        $0x88, Y5, Y10, Y6
-	VSHUFPS        $0xdd, Y5, Y10, Y5
-	VPADDD         Y6, Y5, Y5
-	VPBLENDD       $0xf0, Y5, Y7, Y6
-	VPERM2I128     $0x21, Y5, Y7, Y5
-	VPADDD         Y6, Y5, Y5
+	VPMADDWD       const2<>+0(SB), Y4, Y4
+	VPADDD         Y5, Y4, Y4
+	VPBLENDD       $0xcc, Y4, Y11, Y5
+	VPALIGNR       $0x08, Y11, Y4, Y4
+	VPADDD         Y5, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y9, Y5
+	VSHUFPS        $0xdd, Y4, Y9, Y4
+	VPADDD         Y5, Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VPSRLD         $0x0c, Y8, Y5
+	VPAND          const15<>+0(SB), Y5, Y5
+	VPSRLD         $0x12, Y7, Y6
+	VPAND          const22<>+0(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VPSUBD         const20<>+0(SB), Y5, Y5
 	VCVTDQ2PS      Y5, Y5
-	VPSRLD         $0x0c, Y9, Y6
-	VPAND          const13<>+0(SB), Y6, Y6
-	VPSRLD         $0x12, Y8, Y7
-	VPAND          const20<>+0(SB), Y7, Y7
-	VPOR           Y7, Y6, Y6
-	VPSUBD         const18<>+0(SB), Y6, Y6
-	VCVTDQ2PS      Y6, Y6
-	VMULPS         Y4, Y6, Y6
-	VBROADCASTSS   96(BX), Y7
-	VMULPS         Y6, Y7, Y7
-	VFMADD231PS    Y7, Y5, Y3
-	VMOVDQU        128(DX), Y5
-	VBROADCASTI128 72(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y7
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y7, Y6, Y7
-	VPMADDWD       const2<>+0(SB), Y7, Y7
+	VMULPS         Y3, Y5, Y5
+	VBROADCASTSS   96(BX), Y6
+	VMULPS         Y5, Y6, Y6
+	VFMADD231PS    Y6, Y4, Y2
+	VBROADCASTI128 128(DX), Y4
+	VBROADCASTI128 144(DX), Y5
 	PREFETCHT0     576(SI)
-	VBROADCASTI128 72(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y10
+	VMOVDQU        72(AX), X6
+	VINSERTI128    $0x01, 72(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y9
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y9, Y1, Y9
+	VPSIGNB        Y6, Y4, Y10
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y10, Y6, Y10
+	VPSIGNB        Y9, Y5, Y6
+	VPABSB         Y9, Y9
+	VPMADDUBSW     Y6, Y9, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y10, Y10
-	VPBLENDD       $0xcc, Y10, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y10, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 72(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y10
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y10, Y6, Y10
-	VPMADDWD       const2<>+0(SB), Y10, Y10
-	VBROADCASTI128 72(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y11
+	VPADDD         Y6, Y10, Y10
+	VMOVDQU        72(AX)(CX*1), X6
+	VINSERTI128    $0x01, 72(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y9
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y9, Y1, Y9
+	VPSIGNB        Y6, Y4, Y11
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y11, Y6, Y11
+	VPSIGNB        Y9, Y5, Y6
+	VPABSB         Y9, Y9
+	VPMADDUBSW     Y6, Y9, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y11, Y11
+	VPADDD         Y6, Y11, Y11
 	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y6, Y10, Y10
-	VSHUFPS        $0x88, Y10, Y7, Y6
-	VSHUFPS        $0xdd, Y10, Y7, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 72(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y10
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y10, Y6, Y10
-	VPMADDWD       const2<>+0(SB), Y10, Y10
+	VPALIGNR       $0x08, Y10, Y11, Y9
+	VPADDD         Y6, Y9, Y9
 	PREFETCHT0     640(SI)
-	VBROADCASTI128 72(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y11
+	VMOVDQU        72(AX)(CX*2), X6
+	VINSERTI128    $0x01, 72(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y10
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y10, Y10
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y10, Y1, Y10
+	VPSIGNB        Y6, Y4, Y11
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y11, Y6, Y11
+	VPSIGNB        Y10, Y5, Y6
+	VPABSB         Y10, Y10
+	VPMADDUBSW     Y6, Y10, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y11, Y11
-	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y6, Y10, Y10
-	VBROADCASTI128 72(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y11
+	VPADDD         Y6, Y11, Y11
+	VMOVDQU        72(AX)(DI*1), X6
+	VINSERTI128    $0x01, 72(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y10
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y10, Y10
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y10, Y1, Y10
+	VPSIGNB        Y6, Y4, Y4
 	VPABSB         Y6, Y6
-	VPMADDUBSW     Y11, Y6, Y11
-	VPMADDWD       const2<>+0(SB), Y11, Y11
-	VBROADCASTI128 72(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y5
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y5, Y6, Y5
+	VPMADDUBSW     Y4, Y6, Y4
+	VPSIGNB        Y10, Y5, Y5
+	VPABSB         Y10, Y10
+	VPMADDUBSW     Y5, Y10, Y5
 	VPMADDWD       const2<>+0(SB), Y5, Y5
-	VPBLENDD       $0xcc, Y5, Y11, Y6
-	VPALIGNR       $0x08, Y11, Y5, Y5
-	VPADDD         Y6, Y5, Y5
-	VSHUFPS        $0x88, Y5, Y10, Y6
-	VSHUFPS        $0xdd, Y5, Y10, Y5
-	VPADDD         Y6, Y5, Y5
-	VPBLENDD       $0xf0, Y5, Y7, Y6
-	VPERM2I128     $0x21, Y5, Y7, Y5
-	VPADDD         Y6, Y5, Y5
+	VPMADDWD       const2<>+0(SB), Y4, Y4
+	VPADDD         Y5, Y4, Y4
+	VPBLENDD       $0xcc, Y4, Y11, Y5
+	VPALIGNR       $0x08, Y11, Y4, Y4
+	VPADDD         Y5, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y9, Y5
+	VSHUFPS        $0xdd, Y4, Y9, Y4
+	VPADDD         Y5, Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VPSRLD         $0x10, Y8, Y5
+	VPAND          const15<>+0(SB), Y5, Y5
+	VPSRLD         $0x14, Y7, Y6
+	VPAND          const22<>+0(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VPSUBD         const20<>+0(SB), Y5, Y5
 	VCVTDQ2PS      Y5, Y5
-	VPSRLD         $0x10, Y9, Y6
-	VPAND          const13<>+0(SB), Y6, Y6
-	VPSRLD         $0x14, Y8, Y7
-	VPAND          const20<>+0(SB), Y7, Y7
-	VPOR           Y7, Y6, Y6
-	VPSUBD         const18<>+0(SB), Y6, Y6
-	VCVTDQ2PS      Y6, Y6
-	VMULPS         Y4, Y6, Y6
-	VBROADCASTSS   128(BX), Y7
-	VMULPS         Y6, Y7, Y7
-	VFMADD231PS    Y7, Y5, Y3
-	VMOVDQU        160(DX), Y5
-	VBROADCASTI128 88(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y7
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y7, Y6, Y7
-	VPMADDWD       const2<>+0(SB), Y7, Y7
+	VMULPS         Y3, Y5, Y5
+	VBROADCASTSS   128(BX), Y6
+	VMULPS         Y5, Y6, Y6
+	VFMADD231PS    Y6, Y4, Y2
+	VBROADCASTI128 160(DX), Y4
+	VBROADCASTI128 176(DX), Y5
 	PREFETCHT0     704(SI)
-	VBROADCASTI128 88(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y10
+	VMOVDQU        88(AX), X6
+	VINSERTI128    $0x01, 88(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y9
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y9, Y1, Y9
+	VPSIGNB        Y6, Y4, Y10
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y10, Y6, Y10
+	VPSIGNB        Y9, Y5, Y6
+	VPABSB         Y9, Y9
+	VPMADDUBSW     Y6, Y9, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y10, Y10
-	VPBLENDD       $0xcc, Y10, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y10, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 88(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y10
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y10, Y6, Y10
-	VPMADDWD       const2<>+0(SB), Y10, Y10
-	VBROADCASTI128 88(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y11
+	VPADDD         Y6, Y10, Y10
+	VMOVDQU        88(AX)(CX*1), X6
+	VINSERTI128    $0x01, 88(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y9
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y9, Y1, Y9
+	VPSIGNB        Y6, Y4, Y11
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y11, Y6, Y11
+	VPSIGNB        Y9, Y5, Y6
+	VPABSB         Y9, Y9
+	VPMADDUBSW     Y6, Y9, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y11, Y11
+	VPADDD         Y6, Y11, Y11
 	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y6, Y10, Y10
-	VSHUFPS        $0x88, Y10, Y7, Y6
-	VSHUFPS        $0xdd, Y10, Y7, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 88(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y10
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y10, Y6, Y10
-	VPMADDWD       const2<>+0(SB), Y10, Y10
+	VPALIGNR       $0x08, Y10, Y11, Y9
+	VPADDD         Y6, Y9, Y9
 	PREFETCHT0     768(SI)
-	VBROADCASTI128 88(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y11
+	VMOVDQU        88(AX)(CX*2), X6
+	VINSERTI128    $0x01, 88(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y10
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y10, Y10
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y10, Y1, Y10
+	VPSIGNB        Y6, Y4, Y11
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y11, Y6, Y11
+	VPSIGNB        Y10, Y5, Y6
+	VPABSB         Y10, Y10
+	VPMADDUBSW     Y6, Y10, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y11, Y11
-	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y6, Y10, Y10
-	VBROADCASTI128 88(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y11
+	VPADDD         Y6, Y11, Y11
+	VMOVDQU        88(AX)(DI*1), X6
+	VINSERTI128    $0x01, 88(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y10
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y10, Y10
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y10, Y1, Y10
+	VPSIGNB        Y6, Y4, Y4
 	VPABSB         Y6, Y6
-	VPMADDUBSW     Y11, Y6, Y11
-	VPMADDWD       const2<>+0(SB), Y11, Y11
-	VBROADCASTI128 88(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y5
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y5, Y6, Y5
+	VPMADDUBSW     Y4, Y6, Y4
+	VPSIGNB        Y10, Y5, Y5
+	VPABSB         Y10, Y10
+	VPMADDUBSW     Y5, Y10, Y5
 	VPMADDWD       const2<>+0(SB), Y5, Y5
-	VPBLENDD       $0xcc, Y5, Y11, Y6
-	VPALIGNR       $0x08, Y11, Y5, Y5
-	VPADDD         Y6, Y5, Y5
-	VSHUFPS        $0x88, Y5, Y10, Y6
-	VSHUFPS        $0xdd, Y5, Y10, Y5
-	VPADDD         Y6, Y5, Y5
-	VPBLENDD       $0xf0, Y5, Y7, Y6
-	VPERM2I128     $0x21, Y5, Y7, Y5
-	VPADDD         Y6, Y5, Y5
+	VPMADDWD       const2<>+0(SB), Y4, Y4
+	VPADDD         Y5, Y4, Y4
+	VPBLENDD       $0xcc, Y4, Y11, Y5
+	VPALIGNR       $0x08, Y11, Y4, Y4
+	VPADDD         Y5, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y9, Y5
+	VSHUFPS        $0xdd, Y4, Y9, Y4
+	VPADDD         Y5, Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VPSRLD         $0x14, Y8, Y5
+	VPAND          const15<>+0(SB), Y5, Y5
+	VPSRLD         $0x16, Y7, Y6
+	VPAND          const22<>+0(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VPSUBD         const20<>+0(SB), Y5, Y5
 	VCVTDQ2PS      Y5, Y5
-	VPSRLD         $0x14, Y9, Y6
-	VPAND          const13<>+0(SB), Y6, Y6
-	VPSRLD         $0x16, Y8, Y7
-	VPAND          const20<>+0(SB), Y7, Y7
-	VPOR           Y7, Y6, Y6
-	VPSUBD         const18<>+0(SB), Y6, Y6
-	VCVTDQ2PS      Y6, Y6
-	VMULPS         Y4, Y6, Y6
-	VBROADCASTSS   160(BX), Y7
-	VMULPS         Y6, Y7, Y7
-	VFMADD231PS    Y7, Y5, Y3
-	VMOVDQU        192(DX), Y5
+	VMULPS         Y3, Y5, Y5
+	VBROADCASTSS   160(BX), Y6
+	VMULPS         Y5, Y6, Y6
+	VFMADD231PS    Y6, Y4, Y2
+	VBROADCASTI128 192(DX), Y4
+	VBROADCASTI128 208(DX), Y5
 	PREFETCHT0     832(SI)
-	VBROADCASTI128 104(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y7
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y7, Y6, Y7
-	VPMADDWD       const2<>+0(SB), Y7, Y7
-	VBROADCASTI128 104(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y10
+	VMOVDQU        104(AX), X6
+	VINSERTI128    $0x01, 104(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y9
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y9, Y1, Y9
+	VPSIGNB        Y6, Y4, Y10
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y10, Y6, Y10
+	VPSIGNB        Y9, Y5, Y6
+	VPABSB         Y9, Y9
+	VPMADDUBSW     Y6, Y9, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y10, Y10
-	VPBLENDD       $0xcc, Y10, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y10, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 104(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y10
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y10, Y6, Y10
-	VPMADDWD       const2<>+0(SB), Y10, Y10
-	VBROADCASTI128 104(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y11
+	VPADDD         Y6, Y10, Y10
+	VMOVDQU        104(AX)(CX*1), X6
+	VINSERTI128    $0x01, 104(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y9
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y9, Y1, Y9
+	VPSIGNB        Y6, Y4, Y11
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y11, Y6, Y11
+	VPSIGNB        Y9, Y5, Y6
+	VPABSB         Y9, Y9
+	VPMADDUBSW     Y6, Y9, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y11, Y11
+	VPADDD         Y6, Y11, Y11
 	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y6, Y10, Y10
-	VSHUFPS        $0x88, Y10, Y7, Y6
-	VSHUFPS        $0xdd, Y10, Y7, Y7
-	VPADDD         Y6, Y7, Y7
+	VPALIGNR       $0x08, Y10, Y11, Y9
+	VPADDD         Y6, Y9, Y9
 	PREFETCHT0     896(SI)
-	VBROADCASTI128 104(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y10
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y10, Y6, Y10
-	VPMADDWD       const2<>+0(SB), Y10, Y10
-	VBROADCASTI128 104(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y11
+	VMOVDQU        104(AX)(CX*2), X6
+	VINSERTI128    $0x01, 104(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y10
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y10, Y10
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y10, Y1, Y10
+	VPSIGNB        Y6, Y4, Y11
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y11, Y6, Y11
+	VPSIGNB        Y10, Y5, Y6
+	VPABSB         Y10, Y10
+	VPMADDUBSW     Y6, Y10, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y11, Y11
-	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y6, Y10, Y10
-	VBROADCASTI128 104(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y11
+	VPADDD         Y6, Y11, Y11
+	VMOVDQU        104(AX)(DI*1), X6
+	VINSERTI128    $0x01, 104(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y10
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y10, Y10
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y10, Y1, Y10
+	VPSIGNB        Y6, Y4, Y4
 	VPABSB         Y6, Y6
-	VPMADDUBSW     Y11, Y6, Y11
-	VPMADDWD       const2<>+0(SB), Y11, Y11
-	VBROADCASTI128 104(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y5
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y5, Y6, Y5
+	VPMADDUBSW     Y4, Y6, Y4
+	VPSIGNB        Y10, Y5, Y5
+	VPABSB         Y10, Y10
+	VPMADDUBSW     Y5, Y10, Y5
 	VPMADDWD       const2<>+0(SB), Y5, Y5
-	VPBLENDD       $0xcc, Y5, Y11, Y6
-	VPALIGNR       $0x08, Y11, Y5, Y5
-	VPADDD         Y6, Y5, Y5
-	VSHUFPS        $0x88, Y5, Y10, Y6
-	VSHUFPS        $0xdd, Y5, Y10, Y5
-	VPADDD         Y6, Y5, Y5
-	VPBLENDD       $0xf0, Y5, Y7, Y6
-	VPERM2I128     $0x21, Y5, Y7, Y5
-	VPADDD         Y6, Y5, Y5
+	VPMADDWD       const2<>+0(SB), Y4, Y4
+	VPADDD         Y5, Y4, Y4
+	VPBLENDD       $0xcc, Y4, Y11, Y5
+	VPALIGNR       $0x08, Y11, Y4, Y4
+	VPADDD         Y5, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y9, Y5
+	VSHUFPS        $0xdd, Y4, Y9, Y4
+	VPADDD         Y5, Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VPSRLD         $0x18, Y8, Y5
+	VPAND          const15<>+0(SB), Y5, Y5
+	VPSRLD         $0x18, Y7, Y6
+	VPAND          const22<>+0(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VPSUBD         const20<>+0(SB), Y5, Y5
 	VCVTDQ2PS      Y5, Y5
-	VPSRLD         $0x18, Y9, Y6
-	VPAND          const13<>+0(SB), Y6, Y6
-	VPSRLD         $0x18, Y8, Y7
-	VPAND          const20<>+0(SB), Y7, Y7
-	VPOR           Y7, Y6, Y6
-	VPSUBD         const18<>+0(SB), Y6, Y6
-	VCVTDQ2PS      Y6, Y6
-	VMULPS         Y4, Y6, Y6
-	VBROADCASTSS   192(BX), Y7
-	VMULPS         Y6, Y7, Y7
-	VFMADD231PS    Y7, Y5, Y3
-	VMOVDQU        224(DX), Y5
+	VMULPS         Y3, Y5, Y5
+	VBROADCASTSS   192(BX), Y6
+	VMULPS         Y5, Y6, Y6
+	VFMADD231PS    Y6, Y4, Y2
+	VBROADCASTI128 224(DX), Y4
+	VBROADCASTI128 240(DX), Y5
 	PREFETCHT0     960(SI)
-	VBROADCASTI128 120(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y7
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y7, Y6, Y7
-	VPMADDWD       const2<>+0(SB), Y7, Y7
-	VBROADCASTI128 120(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y10
+	VMOVDQU        120(AX), X6
+	VINSERTI128    $0x01, 120(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y9
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y9, Y1, Y9
+	VPSIGNB        Y6, Y4, Y10
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y10, Y6, Y10
+	VPSIGNB        Y9, Y5, Y6
+	VPABSB         Y9, Y9
+	VPMADDUBSW     Y6, Y9, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y10, Y10
-	VPBLENDD       $0xcc, Y10, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y10, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 120(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y10
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y10, Y6, Y10
-	VPMADDWD       const2<>+0(SB), Y10, Y10
-	VBROADCASTI128 120(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y11
+	VPADDD         Y6, Y10, Y10
+	VMOVDQU        120(AX)(CX*1), X6
+	VINSERTI128    $0x01, 120(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y9
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y9, Y1, Y9
+	VPSIGNB        Y6, Y4, Y11
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y11, Y6, Y11
+	VPSIGNB        Y9, Y5, Y6
+	VPABSB         Y9, Y9
+	VPMADDUBSW     Y6, Y9, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y11, Y11
+	VPADDD         Y6, Y11, Y11
 	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y6, Y10, Y10
-	VSHUFPS        $0x88, Y10, Y7, Y6
-	VSHUFPS        $0xdd, Y10, Y7, Y7
-	VPADDD         Y6, Y7, Y7
+	VPALIGNR       $0x08, Y10, Y11, Y9
+	VPADDD         Y6, Y9, Y9
 	PREFETCHT0     1024(SI)
-	VBROADCASTI128 120(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y10
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y10, Y6, Y10
-	VPMADDWD       const2<>+0(SB), Y10, Y10
-	VBROADCASTI128 120(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y11
+	VMOVDQU        120(AX)(CX*2), X6
+	VINSERTI128    $0x01, 120(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y10
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y10, Y10
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y10, Y1, Y10
+	VPSIGNB        Y6, Y4, Y11
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y11, Y6, Y11
+	VPSIGNB        Y10, Y5, Y6
+	VPABSB         Y10, Y10
+	VPMADDUBSW     Y6, Y10, Y6
+	VPMADDWD       const2<>+0(SB), Y6, Y6
 	VPMADDWD       const2<>+0(SB), Y11, Y11
-	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y6, Y10, Y10
-	VBROADCASTI128 120(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y11
+	VPADDD         Y6, Y11, Y11
+	VMOVDQU        120(AX)(DI*1), X6
+	VINSERTI128    $0x01, 120(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y10
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y10, Y10
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y10, Y1, Y10
+	VPSIGNB        Y6, Y4, Y4
 	VPABSB         Y6, Y6
-	VPMADDUBSW     Y11, Y6, Y11
-	VPMADDWD       const2<>+0(SB), Y11, Y11
-	VBROADCASTI128 120(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPSIGNB        Y6, Y5, Y5
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y5, Y6, Y5
+	VPMADDUBSW     Y4, Y6, Y4
+	VPSIGNB        Y10, Y5, Y5
+	VPABSB         Y10, Y10
+	VPMADDUBSW     Y5, Y10, Y5
 	VPMADDWD       const2<>+0(SB), Y5, Y5
-	VPBLENDD       $0xcc, Y5, Y11, Y6
-	VPALIGNR       $0x08, Y11, Y5, Y5
-	VPADDD         Y6, Y5, Y5
-	VSHUFPS        $0x88, Y5, Y10, Y6
-	VSHUFPS        $0xdd, Y5, Y10, Y5
-	VPADDD         Y6, Y5, Y5
-	VPBLENDD       $0xf0, Y5, Y7, Y6
-	VPERM2I128     $0x21, Y5, Y7, Y5
-	VPADDD         Y6, Y5, Y5
+	VPMADDWD       const2<>+0(SB), Y4, Y4
+	VPADDD         Y5, Y4, Y4
+	VPBLENDD       $0xcc, Y4, Y11, Y5
+	VPALIGNR       $0x08, Y11, Y4, Y4
+	VPADDD         Y5, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y9, Y5
+	VSHUFPS        $0xdd, Y4, Y9, Y4
+	VPADDD         Y5, Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VPSRLD         $0x1c, Y8, Y5
+	VPAND          const15<>+0(SB), Y5, Y5
+	VPSRLD         $0x1a, Y7, Y6
+	VPAND          const22<>+0(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VPSUBD         const20<>+0(SB), Y5, Y5
 	VCVTDQ2PS      Y5, Y5
-	VPSRLD         $0x1c, Y9, Y6
-	VPAND          const13<>+0(SB), Y6, Y6
-	VPSRLD         $0x1a, Y8, Y7
-	VPAND          const20<>+0(SB), Y7, Y7
-	VPOR           Y7, Y6, Y6
-	VPSUBD         const18<>+0(SB), Y6, Y6
-	VCVTDQ2PS      Y6, Y6
-	VMULPS         Y4, Y6, Y6
-	VBROADCASTSS   224(BX), Y4
-	VMULPS         Y6, Y4, Y4
-	VFMADD231PS    Y4, Y5, Y3
+	VMULPS         Y3, Y5, Y5
+	VBROADCASTSS   224(BX), Y3
+	VMULPS         Y5, Y3, Y3
+	VFMADD231PS    Y3, Y4, Y2
 	ADDQ           $0x00000088, AX
 	ADDQ           $0x00000088, R8
 	ADDQ           $0x00000440, SI
@@ -12874,7 +12496,7 @@ loop:
 	DECQ           blocks+24(FP)
 	JNZ            loop
 	MOVQ           dst+0(FP), AX
-	VMOVUPS        Y3, (AX)
+	VMOVUPS        Y2, (AX)
 	VZEROUPPER
 	RET
 
@@ -12889,7 +12511,7 @@ TEXT ·unpackIQ4_XSAVX2(SB), NOSPLIT, $0-48
 	LEAQ    (AX)(CX*4), DI
 	VMOVDQU const0<>+0(SB), Y0
 	VMOVDQU const1<>+0(SB), Y1
-	VMOVDQU const7<>+0(SB), Y2
+	VMOVDQU const9<>+0(SB), Y2
 	MOVQ    blocks+40(FP), R8
 
 loop:
@@ -12912,74 +12534,74 @@ loop:
 	VPSHUFB        const3<>+0(SB), Y7, Y3
 	VPERMQ         $0xd8, Y3, Y3
 	VCVTPH2PS      X3, Y3
-	VPAND          const13<>+0(SB), Y8, Y4
+	VPAND          const15<>+0(SB), Y8, Y4
 	VPSRLD         $0x0c, Y7, Y5
-	VPAND          const20<>+0(SB), Y5, Y5
+	VPAND          const22<>+0(SB), Y5, Y5
 	VPOR           Y5, Y4, Y4
-	VPSUBD         const18<>+0(SB), Y4, Y4
+	VPSUBD         const20<>+0(SB), Y4, Y4
 	VCVTDQ2PS      Y4, Y4
 	VMULPS         Y3, Y4, Y4
 	VMOVUPS        Y4, (BX)
 	VPSRLD         $0x04, Y8, Y4
-	VPAND          const13<>+0(SB), Y4, Y4
+	VPAND          const15<>+0(SB), Y4, Y4
 	VPSRLD         $0x0e, Y7, Y5
-	VPAND          const20<>+0(SB), Y5, Y5
+	VPAND          const22<>+0(SB), Y5, Y5
 	VPOR           Y5, Y4, Y4
-	VPSUBD         const18<>+0(SB), Y4, Y4
+	VPSUBD         const20<>+0(SB), Y4, Y4
 	VCVTDQ2PS      Y4, Y4
 	VMULPS         Y3, Y4, Y4
 	VMOVUPS        Y4, 32(BX)
 	VPSRLD         $0x08, Y8, Y4
-	VPAND          const13<>+0(SB), Y4, Y4
+	VPAND          const15<>+0(SB), Y4, Y4
 	VPSRLD         $0x10, Y7, Y5
-	VPAND          const20<>+0(SB), Y5, Y5
+	VPAND          const22<>+0(SB), Y5, Y5
 	VPOR           Y5, Y4, Y4
-	VPSUBD         const18<>+0(SB), Y4, Y4
+	VPSUBD         const20<>+0(SB), Y4, Y4
 	VCVTDQ2PS      Y4, Y4
 	VMULPS         Y3, Y4, Y4
 	VMOVUPS        Y4, 64(BX)
 	VPSRLD         $0x0c, Y8, Y4
-	VPAND          const13<>+0(SB), Y4, Y4
+	VPAND          const15<>+0(SB), Y4, Y4
 	VPSRLD         $0x12, Y7, Y5
-	VPAND          const20<>+0(SB), Y5, Y5
+	VPAND          const22<>+0(SB), Y5, Y5
 	VPOR           Y5, Y4, Y4
-	VPSUBD         const18<>+0(SB), Y4, Y4
+	VPSUBD         const20<>+0(SB), Y4, Y4
 	VCVTDQ2PS      Y4, Y4
 	VMULPS         Y3, Y4, Y4
 	VMOVUPS        Y4, 96(BX)
 	VPSRLD         $0x10, Y8, Y4
-	VPAND          const13<>+0(SB), Y4, Y4
+	VPAND          const15<>+0(SB), Y4, Y4
 	VPSRLD         $0x14, Y7, Y5
-	VPAND          const20<>+0(SB), Y5, Y5
+	VPAND          const22<>+0(SB), Y5, Y5
 	VPOR           Y5, Y4, Y4
-	VPSUBD         const18<>+0(SB), Y4, Y4
+	VPSUBD         const20<>+0(SB), Y4, Y4
 	VCVTDQ2PS      Y4, Y4
 	VMULPS         Y3, Y4, Y4
 	VMOVUPS        Y4, 128(BX)
 	VPSRLD         $0x14, Y8, Y4
-	VPAND          const13<>+0(SB), Y4, Y4
+	VPAND          const15<>+0(SB), Y4, Y4
 	VPSRLD         $0x16, Y7, Y5
-	VPAND          const20<>+0(SB), Y5, Y5
+	VPAND          const22<>+0(SB), Y5, Y5
 	VPOR           Y5, Y4, Y4
-	VPSUBD         const18<>+0(SB), Y4, Y4
+	VPSUBD         const20<>+0(SB), Y4, Y4
 	VCVTDQ2PS      Y4, Y4
 	VMULPS         Y3, Y4, Y4
 	VMOVUPS        Y4, 160(BX)
 	VPSRLD         $0x18, Y8, Y4
-	VPAND          const13<>+0(SB), Y4, Y4
+	VPAND          const15<>+0(SB), Y4, Y4
 	VPSRLD         $0x18, Y7, Y5
-	VPAND          const20<>+0(SB), Y5, Y5
+	VPAND          const22<>+0(SB), Y5, Y5
 	VPOR           Y5, Y4, Y4
-	VPSUBD         const18<>+0(SB), Y4, Y4
+	VPSUBD         const20<>+0(SB), Y4, Y4
 	VCVTDQ2PS      Y4, Y4
 	VMULPS         Y3, Y4, Y4
 	VMOVUPS        Y4, 192(BX)
 	VPSRLD         $0x1c, Y8, Y4
-	VPAND          const13<>+0(SB), Y4, Y4
+	VPAND          const15<>+0(SB), Y4, Y4
 	VPSRLD         $0x1a, Y7, Y5
-	VPAND          const20<>+0(SB), Y5, Y5
+	VPAND          const22<>+0(SB), Y5, Y5
 	VPOR           Y5, Y4, Y4
-	VPSUBD         const18<>+0(SB), Y4, Y4
+	VPSUBD         const20<>+0(SB), Y4, Y4
 	VCVTDQ2PS      Y4, Y4
 	VMULPS         Y3, Y4, Y4
 	VMOVUPS        Y4, 224(BX)
@@ -13518,7 +13140,7 @@ TEXT ·rowsNVFP4AVX2(SB), NOSPLIT, $0-48
 	LEAQ    (AX)(CX*4), R8
 	VMOVDQU const0<>+0(SB), Y0
 	VMOVDQU const1<>+0(SB), Y0
-	VMOVDQU const8<>+0(SB), Y1
+	VMOVDQU const10<>+0(SB), Y1
 	VPXOR   Y2, Y2, Y2
 
 some:
@@ -13538,14 +13160,14 @@ some:
 	VPMOVZXBW    4(AX), Y5
 	VPSLLW       $0x04, Y5, Y6
 	VPOR         Y6, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
 	VPAND        Y0, Y5, Y5
 	VPSHUFB      Y5, Y1, Y5
 	VPMADDUBSW   Y4, Y5, Y5
 	VPMOVZXBW    4(AX)(CX*1), Y6
 	VPSLLW       $0x04, Y6, Y7
 	VPOR         Y7, Y6, Y6
-	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPSHUFB      const23<>+0(SB), Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPSHUFB      Y6, Y1, Y6
 	VPMADDUBSW   Y4, Y6, Y6
@@ -13555,7 +13177,7 @@ some:
 	VPMOVZXBW    4(AX)(CX*2), Y6
 	VPSLLW       $0x04, Y6, Y7
 	VPOR         Y7, Y6, Y6
-	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPSHUFB      const23<>+0(SB), Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPSHUFB      Y6, Y1, Y6
 	VPMADDUBSW   Y4, Y6, Y6
@@ -13563,7 +13185,7 @@ some:
 	VPMOVZXBW    4(AX)(DI*1), Y7
 	VPSLLW       $0x04, Y7, Y8
 	VPOR         Y8, Y7, Y7
-	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
 	VPAND        Y0, Y7, Y7
 	VPSHUFB      Y7, Y1, Y7
 	VPMADDUBSW   Y4, Y7, Y7
@@ -13577,14 +13199,14 @@ some:
 	VPMOVZXBW    4(R8), Y6
 	VPSLLW       $0x04, Y6, Y7
 	VPOR         Y7, Y6, Y6
-	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPSHUFB      const23<>+0(SB), Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPSHUFB      Y6, Y1, Y6
 	VPMADDUBSW   Y4, Y6, Y6
 	VPMOVZXBW    4(R8)(CX*1), Y7
 	VPSLLW       $0x04, Y7, Y8
 	VPOR         Y8, Y7, Y7
-	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
 	VPAND        Y0, Y7, Y7
 	VPSHUFB      Y7, Y1, Y7
 	VPMADDUBSW   Y4, Y7, Y7
@@ -13594,7 +13216,7 @@ some:
 	VPMOVZXBW    4(R8)(CX*2), Y7
 	VPSLLW       $0x04, Y7, Y8
 	VPOR         Y8, Y7, Y7
-	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
 	VPAND        Y0, Y7, Y7
 	VPSHUFB      Y7, Y1, Y7
 	VPMADDUBSW   Y4, Y7, Y7
@@ -13602,7 +13224,7 @@ some:
 	VPMOVZXBW    4(R8)(DI*1), Y8
 	VPSLLW       $0x04, Y8, Y9
 	VPOR         Y9, Y8, Y8
-	VPSHUFB      const21<>+0(SB), Y8, Y8
+	VPSHUFB      const23<>+0(SB), Y8, Y8
 	VPAND        Y0, Y8, Y8
 	VPSHUFB      Y8, Y1, Y8
 	VPMADDUBSW   Y4, Y8, Y4
@@ -13619,11 +13241,11 @@ some:
 	VPSLLD       $0x04, Y5, Y5
 	VPSUBD       Y5, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
-	VPAND        const17<>+0(SB), Y3, Y5
-	VPCMPEQD     const22<>+0(SB), Y5, Y7
-	VPAND        const22<>+0(SB), Y5, Y5
+	VPAND        const19<>+0(SB), Y3, Y5
+	VPCMPEQD     const24<>+0(SB), Y5, Y7
+	VPAND        const24<>+0(SB), Y5, Y5
 	VPSLLD       $0x14, Y5, Y5
-	VMULPS       const23<>+0(SB), Y5, Y5
+	VMULPS       const25<>+0(SB), Y5, Y5
 	VANDNPS      Y5, Y7, Y5
 	VBROADCASTSS (BX), Y7
 	VMULPS       Y5, Y7, Y7
@@ -13633,11 +13255,11 @@ some:
 	VPSUBD       Y5, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VPSRLD       $0x08, Y3, Y5
-	VPAND        const17<>+0(SB), Y5, Y5
-	VPCMPEQD     const22<>+0(SB), Y5, Y6
-	VPAND        const22<>+0(SB), Y5, Y5
+	VPAND        const19<>+0(SB), Y5, Y5
+	VPCMPEQD     const24<>+0(SB), Y5, Y6
+	VPAND        const24<>+0(SB), Y5, Y5
 	VPSLLD       $0x14, Y5, Y5
-	VMULPS       const23<>+0(SB), Y5, Y5
+	VMULPS       const25<>+0(SB), Y5, Y5
 	VANDNPS      Y5, Y6, Y5
 	VBROADCASTSS (BX), Y6
 	VMULPS       Y5, Y6, Y6
@@ -13646,14 +13268,14 @@ some:
 	VPMOVZXBW    20(AX), Y5
 	VPSLLW       $0x04, Y5, Y6
 	VPOR         Y6, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
 	VPAND        Y0, Y5, Y5
 	VPSHUFB      Y5, Y1, Y5
 	VPMADDUBSW   Y4, Y5, Y5
 	VPMOVZXBW    20(AX)(CX*1), Y6
 	VPSLLW       $0x04, Y6, Y7
 	VPOR         Y7, Y6, Y6
-	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPSHUFB      const23<>+0(SB), Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPSHUFB      Y6, Y1, Y6
 	VPMADDUBSW   Y4, Y6, Y6
@@ -13664,14 +13286,14 @@ some:
 	VPMOVZXBW    20(AX)(CX*2), Y6
 	VPSLLW       $0x04, Y6, Y7
 	VPOR         Y7, Y6, Y6
-	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPSHUFB      const23<>+0(SB), Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPSHUFB      Y6, Y1, Y6
 	VPMADDUBSW   Y4, Y6, Y6
 	VPMOVZXBW    20(AX)(DI*1), Y7
 	VPSLLW       $0x04, Y7, Y8
 	VPOR         Y8, Y7, Y7
-	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
 	VPAND        Y0, Y7, Y7
 	VPSHUFB      Y7, Y1, Y7
 	VPMADDUBSW   Y4, Y7, Y7
@@ -13685,14 +13307,14 @@ some:
 	VPMOVZXBW    20(R8), Y6
 	VPSLLW       $0x04, Y6, Y7
 	VPOR         Y7, Y6, Y6
-	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPSHUFB      const23<>+0(SB), Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPSHUFB      Y6, Y1, Y6
 	VPMADDUBSW   Y4, Y6, Y6
 	VPMOVZXBW    20(R8)(CX*1), Y7
 	VPSLLW       $0x04, Y7, Y8
 	VPOR         Y8, Y7, Y7
-	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
 	VPAND        Y0, Y7, Y7
 	VPSHUFB      Y7, Y1, Y7
 	VPMADDUBSW   Y4, Y7, Y7
@@ -13703,14 +13325,14 @@ some:
 	VPMOVZXBW    20(R8)(CX*2), Y7
 	VPSLLW       $0x04, Y7, Y8
 	VPOR         Y8, Y7, Y7
-	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
 	VPAND        Y0, Y7, Y7
 	VPSHUFB      Y7, Y1, Y7
 	VPMADDUBSW   Y4, Y7, Y7
 	VPMOVZXBW    20(R8)(DI*1), Y8
 	VPSLLW       $0x04, Y8, Y9
 	VPOR         Y9, Y8, Y8
-	VPSHUFB      const21<>+0(SB), Y8, Y8
+	VPSHUFB      const23<>+0(SB), Y8, Y8
 	VPAND        Y0, Y8, Y8
 	VPSHUFB      Y8, Y1, Y8
 	VPMADDUBSW   Y4, Y8, Y4
@@ -13728,11 +13350,11 @@ some:
 	VPSUBD       Y5, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VPSRLD       $0x10, Y3, Y5
-	VPAND        const17<>+0(SB), Y5, Y5
-	VPCMPEQD     const22<>+0(SB), Y5, Y7
-	VPAND        const22<>+0(SB), Y5, Y5
+	VPAND        const19<>+0(SB), Y5, Y5
+	VPCMPEQD     const24<>+0(SB), Y5, Y7
+	VPAND        const24<>+0(SB), Y5, Y5
 	VPSLLD       $0x14, Y5, Y5
-	VMULPS       const23<>+0(SB), Y5, Y5
+	VMULPS       const25<>+0(SB), Y5, Y5
 	VANDNPS      Y5, Y7, Y5
 	VBROADCASTSS 32(BX), Y7
 	VMULPS       Y5, Y7, Y7
@@ -13742,10 +13364,10 @@ some:
 	VPSUBD       Y5, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VPSRLD       $0x18, Y3, Y3
-	VPCMPEQD     const22<>+0(SB), Y3, Y5
-	VPAND        const22<>+0(SB), Y3, Y3
+	VPCMPEQD     const24<>+0(SB), Y3, Y5
+	VPAND        const24<>+0(SB), Y3, Y3
 	VPSLLD       $0x14, Y3, Y3
-	VMULPS       const23<>+0(SB), Y3, Y3
+	VMULPS       const25<>+0(SB), Y3, Y3
 	VANDNPS      Y3, Y5, Y3
 	VBROADCASTSS 32(BX), Y5
 	VMULPS       Y3, Y5, Y5
@@ -13763,7 +13385,7 @@ some:
 	VPMOVZXBW    40(AX), Y5
 	VPSLLW       $0x04, Y5, Y6
 	VPOR         Y6, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
 	VPAND        Y0, Y5, Y5
 	VPSHUFB      Y5, Y1, Y5
 	VPMADDUBSW   Y4, Y5, Y5
@@ -13771,7 +13393,7 @@ some:
 	VPMOVZXBW    40(AX)(CX*1), Y6
 	VPSLLW       $0x04, Y6, Y7
 	VPOR         Y7, Y6, Y6
-	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPSHUFB      const23<>+0(SB), Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPSHUFB      Y6, Y1, Y6
 	VPMADDUBSW   Y4, Y6, Y6
@@ -13781,14 +13403,14 @@ some:
 	VPMOVZXBW    40(AX)(CX*2), Y6
 	VPSLLW       $0x04, Y6, Y7
 	VPOR         Y7, Y6, Y6
-	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPSHUFB      const23<>+0(SB), Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPSHUFB      Y6, Y1, Y6
 	VPMADDUBSW   Y4, Y6, Y6
 	VPMOVZXBW    40(AX)(DI*1), Y7
 	VPSLLW       $0x04, Y7, Y8
 	VPOR         Y8, Y7, Y7
-	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
 	VPAND        Y0, Y7, Y7
 	VPSHUFB      Y7, Y1, Y7
 	VPMADDUBSW   Y4, Y7, Y7
@@ -13802,7 +13424,7 @@ some:
 	VPMOVZXBW    40(R8), Y6
 	VPSLLW       $0x04, Y6, Y7
 	VPOR         Y7, Y6, Y6
-	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPSHUFB      const23<>+0(SB), Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPSHUFB      Y6, Y1, Y6
 	VPMADDUBSW   Y4, Y6, Y6
@@ -13810,7 +13432,7 @@ some:
 	VPMOVZXBW    40(R8)(CX*1), Y7
 	VPSLLW       $0x04, Y7, Y8
 	VPOR         Y8, Y7, Y7
-	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
 	VPAND        Y0, Y7, Y7
 	VPSHUFB      Y7, Y1, Y7
 	VPMADDUBSW   Y4, Y7, Y7
@@ -13820,14 +13442,14 @@ some:
 	VPMOVZXBW    40(R8)(CX*2), Y7
 	VPSLLW       $0x04, Y7, Y8
 	VPOR         Y8, Y7, Y7
-	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
 	VPAND        Y0, Y7, Y7
 	VPSHUFB      Y7, Y1, Y7
 	VPMADDUBSW   Y4, Y7, Y7
 	VPMOVZXBW    40(R8)(DI*1), Y8
 	VPSLLW       $0x04, Y8, Y9
 	VPOR         Y9, Y8, Y8
-	VPSHUFB      const21<>+0(SB), Y8, Y8
+	VPSHUFB      const23<>+0(SB), Y8, Y8
 	VPAND        Y0, Y8, Y8
 	VPSHUFB      Y8, Y1, Y8
 	VPMADDUBSW   Y4, Y8, Y4
@@ -13844,11 +13466,11 @@ some:
 	VPSLLD       $0x04, Y5, Y5
 	VPSUBD       Y5, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
-	VPAND        const17<>+0(SB), Y3, Y5
-	VPCMPEQD     const22<>+0(SB), Y5, Y7
-	VPAND        const22<>+0(SB), Y5, Y5
+	VPAND        const19<>+0(SB), Y3, Y5
+	VPCMPEQD     const24<>+0(SB), Y5, Y7
+	VPAND        const24<>+0(SB), Y5, Y5
 	VPSLLD       $0x14, Y5, Y5
-	VMULPS       const23<>+0(SB), Y5, Y5
+	VMULPS       const25<>+0(SB), Y5, Y5
 	VANDNPS      Y5, Y7, Y5
 	VBROADCASTSS 64(BX), Y7
 	VMULPS       Y5, Y7, Y7
@@ -13858,11 +13480,11 @@ some:
 	VPSUBD       Y5, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VPSRLD       $0x08, Y3, Y5
-	VPAND        const17<>+0(SB), Y5, Y5
-	VPCMPEQD     const22<>+0(SB), Y5, Y6
-	VPAND        const22<>+0(SB), Y5, Y5
+	VPAND        const19<>+0(SB), Y5, Y5
+	VPCMPEQD     const24<>+0(SB), Y5, Y6
+	VPAND        const24<>+0(SB), Y5, Y5
 	VPSLLD       $0x14, Y5, Y5
-	VMULPS       const23<>+0(SB), Y5, Y5
+	VMULPS       const25<>+0(SB), Y5, Y5
 	VANDNPS      Y5, Y6, Y5
 	VBROADCASTSS 64(BX), Y6
 	VMULPS       Y5, Y6, Y6
@@ -13872,14 +13494,14 @@ some:
 	VPMOVZXBW    56(AX), Y5
 	VPSLLW       $0x04, Y5, Y6
 	VPOR         Y6, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
 	VPAND        Y0, Y5, Y5
 	VPSHUFB      Y5, Y1, Y5
 	VPMADDUBSW   Y4, Y5, Y5
 	VPMOVZXBW    56(AX)(CX*1), Y6
 	VPSLLW       $0x04, Y6, Y7
 	VPOR         Y7, Y6, Y6
-	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPSHUFB      const23<>+0(SB), Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPSHUFB      Y6, Y1, Y6
 	VPMADDUBSW   Y4, Y6, Y6
@@ -13889,14 +13511,14 @@ some:
 	VPMOVZXBW    56(AX)(CX*2), Y6
 	VPSLLW       $0x04, Y6, Y7
 	VPOR         Y7, Y6, Y6
-	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPSHUFB      const23<>+0(SB), Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPSHUFB      Y6, Y1, Y6
 	VPMADDUBSW   Y4, Y6, Y6
 	VPMOVZXBW    56(AX)(DI*1), Y7
 	VPSLLW       $0x04, Y7, Y8
 	VPOR         Y8, Y7, Y7
-	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
 	VPAND        Y0, Y7, Y7
 	VPSHUFB      Y7, Y1, Y7
 	VPMADDUBSW   Y4, Y7, Y7
@@ -13911,14 +13533,14 @@ some:
 	VPMOVZXBW    56(R8), Y6
 	VPSLLW       $0x04, Y6, Y7
 	VPOR         Y7, Y6, Y6
-	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPSHUFB      const23<>+0(SB), Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPSHUFB      Y6, Y1, Y6
 	VPMADDUBSW   Y4, Y6, Y6
 	VPMOVZXBW    56(R8)(CX*1), Y7
 	VPSLLW       $0x04, Y7, Y8
 	VPOR         Y8, Y7, Y7
-	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
 	VPAND        Y0, Y7, Y7
 	VPSHUFB      Y7, Y1, Y7
 	VPMADDUBSW   Y4, Y7, Y7
@@ -13928,14 +13550,14 @@ some:
 	VPMOVZXBW    56(R8)(CX*2), Y7
 	VPSLLW       $0x04, Y7, Y8
 	VPOR         Y8, Y7, Y7
-	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
 	VPAND        Y0, Y7, Y7
 	VPSHUFB      Y7, Y1, Y7
 	VPMADDUBSW   Y4, Y7, Y7
 	VPMOVZXBW    56(R8)(DI*1), Y8
 	VPSLLW       $0x04, Y8, Y9
 	VPOR         Y9, Y8, Y8
-	VPSHUFB      const21<>+0(SB), Y8, Y8
+	VPSHUFB      const23<>+0(SB), Y8, Y8
 	VPAND        Y0, Y8, Y8
 	VPSHUFB      Y8, Y1, Y8
 	VPMADDUBSW   Y4, Y8, Y4
@@ -13953,11 +13575,11 @@ some:
 	VPSUBD       Y5, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VPSRLD       $0x10, Y3, Y5
-	VPAND        const17<>+0(SB), Y5, Y5
-	VPCMPEQD     const22<>+0(SB), Y5, Y7
-	VPAND        const22<>+0(SB), Y5, Y5
+	VPAND        const19<>+0(SB), Y5, Y5
+	VPCMPEQD     const24<>+0(SB), Y5, Y7
+	VPAND        const24<>+0(SB), Y5, Y5
 	VPSLLD       $0x14, Y5, Y5
-	VMULPS       const23<>+0(SB), Y5, Y5
+	VMULPS       const25<>+0(SB), Y5, Y5
 	VANDNPS      Y5, Y7, Y5
 	VBROADCASTSS 96(BX), Y7
 	VMULPS       Y5, Y7, Y7
@@ -13967,10 +13589,10 @@ some:
 	VPSUBD       Y5, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VPSRLD       $0x18, Y3, Y3
-	VPCMPEQD     const22<>+0(SB), Y3, Y5
-	VPAND        const22<>+0(SB), Y3, Y3
+	VPCMPEQD     const24<>+0(SB), Y3, Y5
+	VPAND        const24<>+0(SB), Y3, Y3
 	VPSLLD       $0x14, Y3, Y3
-	VMULPS       const23<>+0(SB), Y3, Y3
+	VMULPS       const25<>+0(SB), Y3, Y3
 	VANDNPS      Y3, Y5, Y3
 	VBROADCASTSS 96(BX), Y5
 	VMULPS       Y3, Y5, Y5
@@ -14002,14 +13624,14 @@ loop:
 	VPMOVZXBW    4(AX), Y5
 	VPSLLW       $0x04, Y5, Y6
 	VPOR         Y6, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
 	VPAND        Y0, Y5, Y5
 	VPSHUFB      Y5, Y1, Y5
 	VPMADDUBSW   Y4, Y5, Y5
 	VPMOVZXBW    4(AX)(CX*1), Y6
 	VPSLLW       $0x04, Y6, Y7
 	VPOR         Y7, Y6, Y6
-	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPSHUFB      const23<>+0(SB), Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPSHUFB      Y6, Y1, Y6
 	VPMADDUBSW   Y4, Y6, Y6
@@ -14019,7 +13641,7 @@ loop:
 	VPMOVZXBW    4(AX)(CX*2), Y6
 	VPSLLW       $0x04, Y6, Y7
 	VPOR         Y7, Y6, Y6
-	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPSHUFB      const23<>+0(SB), Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPSHUFB      Y6, Y1, Y6
 	VPMADDUBSW   Y4, Y6, Y6
@@ -14027,7 +13649,7 @@ loop:
 	VPMOVZXBW    4(AX)(DI*1), Y7
 	VPSLLW       $0x04, Y7, Y8
 	VPOR         Y8, Y7, Y7
-	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
 	VPAND        Y0, Y7, Y7
 	VPSHUFB      Y7, Y1, Y7
 	VPMADDUBSW   Y4, Y7, Y7
@@ -14041,14 +13663,14 @@ loop:
 	VPMOVZXBW    4(R8), Y6
 	VPSLLW       $0x04, Y6, Y7
 	VPOR         Y7, Y6, Y6
-	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPSHUFB      const23<>+0(SB), Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPSHUFB      Y6, Y1, Y6
 	VPMADDUBSW   Y4, Y6, Y6
 	VPMOVZXBW    4(R8)(CX*1), Y7
 	VPSLLW       $0x04, Y7, Y8
 	VPOR         Y8, Y7, Y7
-	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
 	VPAND        Y0, Y7, Y7
 	VPSHUFB      Y7, Y1, Y7
 	VPMADDUBSW   Y4, Y7, Y7
@@ -14058,7 +13680,7 @@ loop:
 	VPMOVZXBW    4(R8)(CX*2), Y7
 	VPSLLW       $0x04, Y7, Y8
 	VPOR         Y8, Y7, Y7
-	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
 	VPAND        Y0, Y7, Y7
 	VPSHUFB      Y7, Y1, Y7
 	VPMADDUBSW   Y4, Y7, Y7
@@ -14066,7 +13688,7 @@ loop:
 	VPMOVZXBW    4(R8)(DI*1), Y8
 	VPSLLW       $0x04, Y8, Y9
 	VPOR         Y9, Y8, Y8
-	VPSHUFB      const21<>+0(SB), Y8, Y8
+	VPSHUFB      const23<>+0(SB), Y8, Y8
 	VPAND        Y0, Y8, Y8
 	VPSHUFB      Y8, Y1, Y8
 	VPMADDUBSW   Y4, Y8, Y4
@@ -14083,11 +13705,11 @@ loop:
 	VPSLLD       $0x04, Y5, Y5
 	VPSUBD       Y5, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
-	VPAND        const17<>+0(SB), Y3, Y5
-	VPCMPEQD     const22<>+0(SB), Y5, Y7
-	VPAND        const22<>+0(SB), Y5, Y5
+	VPAND        const19<>+0(SB), Y3, Y5
+	VPCMPEQD     const24<>+0(SB), Y5, Y7
+	VPAND        const24<>+0(SB), Y5, Y5
 	VPSLLD       $0x14, Y5, Y5
-	VMULPS       const23<>+0(SB), Y5, Y5
+	VMULPS       const25<>+0(SB), Y5, Y5
 	VANDNPS      Y5, Y7, Y5
 	VBROADCASTSS (BX), Y7
 	VMULPS       Y5, Y7, Y7
@@ -14097,11 +13719,11 @@ loop:
 	VPSUBD       Y5, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VPSRLD       $0x08, Y3, Y5
-	VPAND        const17<>+0(SB), Y5, Y5
-	VPCMPEQD     const22<>+0(SB), Y5, Y6
-	VPAND        const22<>+0(SB), Y5, Y5
+	VPAND        const19<>+0(SB), Y5, Y5
+	VPCMPEQD     const24<>+0(SB), Y5, Y6
+	VPAND        const24<>+0(SB), Y5, Y5
 	VPSLLD       $0x14, Y5, Y5
-	VMULPS       const23<>+0(SB), Y5, Y5
+	VMULPS       const25<>+0(SB), Y5, Y5
 	VANDNPS      Y5, Y6, Y5
 	VBROADCASTSS (BX), Y6
 	VMULPS       Y5, Y6, Y6
@@ -14110,14 +13732,14 @@ loop:
 	VPMOVZXBW    20(AX), Y5
 	VPSLLW       $0x04, Y5, Y6
 	VPOR         Y6, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
 	VPAND        Y0, Y5, Y5
 	VPSHUFB      Y5, Y1, Y5
 	VPMADDUBSW   Y4, Y5, Y5
 	VPMOVZXBW    20(AX)(CX*1), Y6
 	VPSLLW       $0x04, Y6, Y7
 	VPOR         Y7, Y6, Y6
-	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPSHUFB      const23<>+0(SB), Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPSHUFB      Y6, Y1, Y6
 	VPMADDUBSW   Y4, Y6, Y6
@@ -14128,14 +13750,14 @@ loop:
 	VPMOVZXBW    20(AX)(CX*2), Y6
 	VPSLLW       $0x04, Y6, Y7
 	VPOR         Y7, Y6, Y6
-	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPSHUFB      const23<>+0(SB), Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPSHUFB      Y6, Y1, Y6
 	VPMADDUBSW   Y4, Y6, Y6
 	VPMOVZXBW    20(AX)(DI*1), Y7
 	VPSLLW       $0x04, Y7, Y8
 	VPOR         Y8, Y7, Y7
-	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
 	VPAND        Y0, Y7, Y7
 	VPSHUFB      Y7, Y1, Y7
 	VPMADDUBSW   Y4, Y7, Y7
@@ -14149,14 +13771,14 @@ loop:
 	VPMOVZXBW    20(R8), Y6
 	VPSLLW       $0x04, Y6, Y7
 	VPOR         Y7, Y6, Y6
-	VPSHUFB      const21<>+0(SB), Y6, Y6
+	VPSHUFB      const23<>+0(SB), Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPSHUFB      Y6, Y1, Y6
 	VPMADDUBSW   Y4, Y6, Y6
 	VPMOVZXBW    20(R8)(CX*1), Y7
 	VPSLLW       $0x04, Y7, Y8
 	VPOR         Y8, Y7, Y7
-	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
 	VPAND        Y0, Y7, Y7
 	VPSHUFB      Y7, Y1, Y7
 	VPMADDUBSW   Y4, Y7, Y7
@@ -14167,14 +13789,14 @@ loop:
 	VPMOVZXBW    20(R8)(CX*2), Y7
 	VPSLLW       $0x04, Y7, Y8
 	VPOR         Y8, Y7, Y7
-	VPSHUFB      const21<>+0(SB), Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
 	VPAND        Y0, Y7, Y7
 	VPSHUFB      Y7, Y1, Y7
 	VPMADDUBSW   Y4, Y7, Y7
 	VPMOVZXBW    20(R8)(DI*1), Y8
 	VPSLLW       $0x04, Y8, Y9
 	VPOR         Y9, Y8, Y8
-	VPSHUFB      const21<>+0(SB), Y8, Y8
+	VPSHUFB      const23<>+0(SB), Y8, Y8
 	VPAND        Y0, Y8, Y8
 	VPSHUFB      Y8, Y1, Y8
 	VPMADDUBSW   Y4, Y8, Y4
@@ -14192,11 +13814,11 @@ loop:
 	VPSUBD       Y5, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VPSRLD       $0x10, Y3, Y5
-	VPAND        const17<>+0(SB), Y5, Y5
-	VPCMPEQD     const22<>+0(SB), Y5, Y7
-	VPAND        const22<>+0(SB), Y5, Y5
+	VPAND        const19<>+0(SB), Y5, Y5
+	VPCMPEQD     const24<>+0(SB), Y5, Y7
+	VPAND        const24<>+0(SB), Y5, Y5
 	VPSLLD       $0x14, Y5, Y5
-	VMULPS       const23<>+0(SB), Y5, Y5
+	VMULPS       const25<>+0(SB), Y5, Y5
 	VANDNPS      Y5, Y7, Y5
 	VBROADCASTSS 32(BX), Y7
 	VMULPS       Y5, Y7, Y7
@@ -14206,10 +13828,10 @@ loop:
 	VPSUBD       Y5, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VPSRLD       $0x18, Y3, Y3
-	VPCMPEQD     const22<>+0(SB), Y3, Y5
-	VPAND        const22<>+0(SB), Y3, Y3
+	VPCMPEQD     const24<>+0(SB), Y3, Y5
+	VPAND        const24<>+0(SB), Y3, Y3
 	VPSLLD       $0x14, Y3, Y3
-	VMULPS       const23<>+0(SB), Y3, Y3
+	VMULPS       const25<>+0(SB), Y3, Y3
 	VANDNPS      Y3, Y5, Y3
 	VBROADCASTSS 32(BX), Y5
 	VMULPS       Y3, Y5, Y5
@@ -14239,7 +13861,7 @@ TEXT ·unpackNVFP4AVX2(SB), NOSPLIT, $0-48
 	LEAQ    (AX)(CX*4), DI
 	VMOVDQU const0<>+0(SB), Y0
 	VMOVDQU const1<>+0(SB), Y0
-	VMOVDQU const8<>+0(SB), Y1
+	VMOVDQU const10<>+0(SB), Y1
 	MOVQ    blocks+40(FP), R8
 
 loop:
@@ -14252,58 +13874,58 @@ loop:
 	VPINSRD     $0x02, (DI)(CX*2), X3, X3
 	VPINSRD     $0x03, (DI)(SI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
-	VPAND       const17<>+0(SB), Y2, Y3
-	VPCMPEQD    const22<>+0(SB), Y3, Y4
-	VPAND       const22<>+0(SB), Y3, Y3
+	VPAND       const19<>+0(SB), Y2, Y3
+	VPCMPEQD    const24<>+0(SB), Y3, Y4
+	VPAND       const24<>+0(SB), Y3, Y3
 	VPSLLD      $0x14, Y3, Y3
-	VMULPS      const23<>+0(SB), Y3, Y3
+	VMULPS      const25<>+0(SB), Y3, Y3
 	VANDNPS     Y3, Y4, Y3
 	VMOVUPS     Y3, (BX)
 	VPSRLD      $0x08, Y2, Y3
-	VPAND       const17<>+0(SB), Y3, Y3
-	VPCMPEQD    const22<>+0(SB), Y3, Y4
-	VPAND       const22<>+0(SB), Y3, Y3
+	VPAND       const19<>+0(SB), Y3, Y3
+	VPCMPEQD    const24<>+0(SB), Y3, Y4
+	VPAND       const24<>+0(SB), Y3, Y3
 	VPSLLD      $0x14, Y3, Y3
-	VMULPS      const23<>+0(SB), Y3, Y3
+	VMULPS      const25<>+0(SB), Y3, Y3
 	VANDNPS     Y3, Y4, Y3
 	VMOVUPS     Y3, 32(BX)
 	VPSRLD      $0x10, Y2, Y3
-	VPAND       const17<>+0(SB), Y3, Y3
-	VPCMPEQD    const22<>+0(SB), Y3, Y4
-	VPAND       const22<>+0(SB), Y3, Y3
+	VPAND       const19<>+0(SB), Y3, Y3
+	VPCMPEQD    const24<>+0(SB), Y3, Y4
+	VPAND       const24<>+0(SB), Y3, Y3
 	VPSLLD      $0x14, Y3, Y3
-	VMULPS      const23<>+0(SB), Y3, Y3
+	VMULPS      const25<>+0(SB), Y3, Y3
 	VANDNPS     Y3, Y4, Y3
 	VMOVUPS     Y3, 64(BX)
 	VPSRLD      $0x18, Y2, Y2
-	VPCMPEQD    const22<>+0(SB), Y2, Y3
-	VPAND       const22<>+0(SB), Y2, Y2
+	VPCMPEQD    const24<>+0(SB), Y2, Y3
+	VPAND       const24<>+0(SB), Y2, Y2
 	VPSLLD      $0x14, Y2, Y2
-	VMULPS      const23<>+0(SB), Y2, Y2
+	VMULPS      const25<>+0(SB), Y2, Y2
 	VANDNPS     Y2, Y3, Y2
 	VMOVUPS     Y2, 96(BX)
 	VPMOVZXBW   4(AX), Y2
 	VPSLLW      $0x04, Y2, Y3
 	VPOR        Y3, Y2, Y2
-	VPSHUFB     const21<>+0(SB), Y2, Y2
+	VPSHUFB     const23<>+0(SB), Y2, Y2
 	VPAND       Y0, Y2, Y2
 	VPSHUFB     Y2, Y1, Y2
 	VPMOVZXBW   4(AX)(CX*1), Y3
 	VPSLLW      $0x04, Y3, Y4
 	VPOR        Y4, Y3, Y3
-	VPSHUFB     const21<>+0(SB), Y3, Y3
+	VPSHUFB     const23<>+0(SB), Y3, Y3
 	VPAND       Y0, Y3, Y3
 	VPSHUFB     Y3, Y1, Y3
 	VPMOVZXBW   4(AX)(CX*2), Y4
 	VPSLLW      $0x04, Y4, Y5
 	VPOR        Y5, Y4, Y4
-	VPSHUFB     const21<>+0(SB), Y4, Y4
+	VPSHUFB     const23<>+0(SB), Y4, Y4
 	VPAND       Y0, Y4, Y4
 	VPSHUFB     Y4, Y1, Y4
 	VPMOVZXBW   4(AX)(SI*1), Y5
 	VPSLLW      $0x04, Y5, Y6
 	VPOR        Y6, Y5, Y5
-	VPSHUFB     const21<>+0(SB), Y5, Y5
+	VPSHUFB     const23<>+0(SB), Y5, Y5
 	VPAND       Y0, Y5, Y5
 	VPSHUFB     Y5, Y1, Y5
 	VPUNPCKLDQ  Y3, Y2, Y7
@@ -14317,25 +13939,25 @@ loop:
 	VPMOVZXBW   4(DI), Y4
 	VPSLLW      $0x04, Y4, Y5
 	VPOR        Y5, Y4, Y4
-	VPSHUFB     const21<>+0(SB), Y4, Y4
+	VPSHUFB     const23<>+0(SB), Y4, Y4
 	VPAND       Y0, Y4, Y4
 	VPSHUFB     Y4, Y1, Y4
 	VPMOVZXBW   4(DI)(CX*1), Y5
 	VPSLLW      $0x04, Y5, Y8
 	VPOR        Y8, Y5, Y5
-	VPSHUFB     const21<>+0(SB), Y5, Y5
+	VPSHUFB     const23<>+0(SB), Y5, Y5
 	VPAND       Y0, Y5, Y5
 	VPSHUFB     Y5, Y1, Y5
 	VPMOVZXBW   4(DI)(CX*2), Y8
 	VPSLLW      $0x04, Y8, Y9
 	VPOR        Y9, Y8, Y8
-	VPSHUFB     const21<>+0(SB), Y8, Y8
+	VPSHUFB     const23<>+0(SB), Y8, Y8
 	VPAND       Y0, Y8, Y8
 	VPSHUFB     Y8, Y1, Y8
 	VPMOVZXBW   4(DI)(SI*1), Y9
 	VPSLLW      $0x04, Y9, Y10
 	VPOR        Y10, Y9, Y9
-	VPSHUFB     const21<>+0(SB), Y9, Y9
+	VPSHUFB     const23<>+0(SB), Y9, Y9
 	VPAND       Y0, Y9, Y9
 	VPSHUFB     Y9, Y1, Y9
 	VPUNPCKLDQ  Y5, Y4, Y11
@@ -14365,25 +13987,25 @@ loop:
 	VPMOVZXBW   20(AX), Y2
 	VPSLLW      $0x04, Y2, Y3
 	VPOR        Y3, Y2, Y2
-	VPSHUFB     const21<>+0(SB), Y2, Y2
+	VPSHUFB     const23<>+0(SB), Y2, Y2
 	VPAND       Y0, Y2, Y2
 	VPSHUFB     Y2, Y1, Y2
 	VPMOVZXBW   20(AX)(CX*1), Y3
 	VPSLLW      $0x04, Y3, Y4
 	VPOR        Y4, Y3, Y3
-	VPSHUFB     const21<>+0(SB), Y3, Y3
+	VPSHUFB     const23<>+0(SB), Y3, Y3
 	VPAND       Y0, Y3, Y3
 	VPSHUFB     Y3, Y1, Y3
 	VPMOVZXBW   20(AX)(CX*2), Y4
 	VPSLLW      $0x04, Y4, Y5
 	VPOR        Y5, Y4, Y4
-	VPSHUFB     const21<>+0(SB), Y4, Y4
+	VPSHUFB     const23<>+0(SB), Y4, Y4
 	VPAND       Y0, Y4, Y4
 	VPSHUFB     Y4, Y1, Y4
 	VPMOVZXBW   20(AX)(SI*1), Y5
 	VPSLLW      $0x04, Y5, Y6
 	VPOR        Y6, Y5, Y5
-	VPSHUFB     const21<>+0(SB), Y5, Y5
+	VPSHUFB     const23<>+0(SB), Y5, Y5
 	VPAND       Y0, Y5, Y5
 	VPSHUFB     Y5, Y1, Y5
 	VPUNPCKLDQ  Y3, Y2, Y7
@@ -14397,25 +14019,25 @@ loop:
 	VPMOVZXBW   20(DI), Y4
 	VPSLLW      $0x04, Y4, Y5
 	VPOR        Y5, Y4, Y4
-	VPSHUFB     const21<>+0(SB), Y4, Y4
+	VPSHUFB     const23<>+0(SB), Y4, Y4
 	VPAND       Y0, Y4, Y4
 	VPSHUFB     Y4, Y1, Y4
 	VPMOVZXBW   20(DI)(CX*1), Y5
 	VPSLLW      $0x04, Y5, Y8
 	VPOR        Y8, Y5, Y5
-	VPSHUFB     const21<>+0(SB), Y5, Y5
+	VPSHUFB     const23<>+0(SB), Y5, Y5
 	VPAND       Y0, Y5, Y5
 	VPSHUFB     Y5, Y1, Y5
 	VPMOVZXBW   20(DI)(CX*2), Y8
 	VPSLLW      $0x04, Y8, Y9
 	VPOR        Y9, Y8, Y8
-	VPSHUFB     const21<>+0(SB), Y8, Y8
+	VPSHUFB     const23<>+0(SB), Y8, Y8
 	VPAND       Y0, Y8, Y8
 	VPSHUFB     Y8, Y1, Y8
 	VPMOVZXBW   20(DI)(SI*1), Y9
 	VPSLLW      $0x04, Y9, Y10
 	VPOR        Y10, Y9, Y9
-	VPSHUFB     const21<>+0(SB), Y9, Y9
+	VPSHUFB     const23<>+0(SB), Y9, Y9
 	VPAND       Y0, Y9, Y9
 	VPSHUFB     Y9, Y1, Y9
 	VPUNPCKLDQ  Y5, Y4, Y11
@@ -14482,17 +14104,17 @@ loop:
 	VMOVDQU        (DX), Y2
 	PREFETCHT0     (SI)
 	VMOVDQU        (AX), Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPMAXUB        const26<>+0(SB), Y3, Y4
 	VPCMPEQB       Y3, Y4, Y4
-	VPMAXUB        const25<>+0(SB), Y3, Y5
+	VPMAXUB        const27<>+0(SB), Y3, Y5
 	VPCMPEQB       Y3, Y5, Y5
 	VPADDB         Y5, Y4, Y4
 	VPABSB         Y4, Y4
 	VPMADDUBSW     Y2, Y4, Y3
 	VMOVDQU        (AX)(CX*1), Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -14501,17 +14123,17 @@ loop:
 	VPALIGNR       $0x08, Y3, Y4, Y3
 	VPADDW         Y5, Y3, Y3
 	VMOVDQU        (AX)(CX*2), Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
 	VPMADDUBSW     Y2, Y5, Y4
 	VMOVDQU        (AX)(DI*1), Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -14523,17 +14145,17 @@ loop:
 	VSHUFPS        $0xdd, Y4, Y3, Y3
 	VPADDW         Y5, Y3, Y3
 	VMOVDQU        (R8), Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
 	VPMADDUBSW     Y2, Y5, Y4
 	VMOVDQU        (R8)(CX*1), Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -14542,17 +14164,17 @@ loop:
 	VPALIGNR       $0x08, Y4, Y5, Y4
 	VPADDW         Y6, Y4, Y4
 	VMOVDQU        (R8)(CX*2), Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
 	VPMADDUBSW     Y2, Y6, Y5
 	VMOVDQU        (R8)(DI*1), Y6
-	VPMAXUB        const24<>+0(SB), Y6, Y7
+	VPMAXUB        const26<>+0(SB), Y6, Y7
 	VPCMPEQB       Y6, Y7, Y7
-	VPMAXUB        const25<>+0(SB), Y6, Y8
+	VPMAXUB        const27<>+0(SB), Y6, Y8
 	VPCMPEQB       Y6, Y8, Y8
 	VPADDB         Y8, Y7, Y7
 	VPABSB         Y7, Y7
@@ -14577,9 +14199,9 @@ loop:
 	VMOVDQU        (AX), Y3
 	VPADDB         Y3, Y3, Y4
 	VPADDB         Y4, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPMAXUB        const26<>+0(SB), Y3, Y4
 	VPCMPEQB       Y3, Y4, Y4
-	VPMAXUB        const25<>+0(SB), Y3, Y5
+	VPMAXUB        const27<>+0(SB), Y3, Y5
 	VPCMPEQB       Y3, Y5, Y5
 	VPADDB         Y5, Y4, Y4
 	VPABSB         Y4, Y4
@@ -14588,9 +14210,9 @@ loop:
 	VMOVDQU        (AX)(CX*1), Y4
 	VPADDB         Y4, Y4, Y5
 	VPADDB         Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -14601,9 +14223,9 @@ loop:
 	VMOVDQU        (AX)(CX*2), Y4
 	VPADDB         Y4, Y4, Y5
 	VPADDB         Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -14611,9 +14233,9 @@ loop:
 	VMOVDQU        (AX)(DI*1), Y5
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -14627,9 +14249,9 @@ loop:
 	VMOVDQU        (R8), Y4
 	VPADDB         Y4, Y4, Y5
 	VPADDB         Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -14637,9 +14259,9 @@ loop:
 	VMOVDQU        (R8)(CX*1), Y5
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -14650,9 +14272,9 @@ loop:
 	VMOVDQU        (R8)(CX*2), Y5
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -14660,9 +14282,9 @@ loop:
 	VMOVDQU        (R8)(DI*1), Y6
 	VPADDB         Y6, Y6, Y7
 	VPADDB         Y7, Y6, Y6
-	VPMAXUB        const24<>+0(SB), Y6, Y7
+	VPMAXUB        const26<>+0(SB), Y6, Y7
 	VPCMPEQB       Y6, Y7, Y7
-	VPMAXUB        const25<>+0(SB), Y6, Y8
+	VPMAXUB        const27<>+0(SB), Y6, Y8
 	VPCMPEQB       Y6, Y8, Y8
 	VPADDB         Y8, Y7, Y7
 	VPABSB         Y7, Y7
@@ -14689,9 +14311,9 @@ loop:
 	VPADDB         Y4, Y3, Y3
 	VPADDB         Y3, Y3, Y4
 	VPADDB         Y4, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPMAXUB        const26<>+0(SB), Y3, Y4
 	VPCMPEQB       Y3, Y4, Y4
-	VPMAXUB        const25<>+0(SB), Y3, Y5
+	VPMAXUB        const27<>+0(SB), Y3, Y5
 	VPCMPEQB       Y3, Y5, Y5
 	VPADDB         Y5, Y4, Y4
 	VPABSB         Y4, Y4
@@ -14701,9 +14323,9 @@ loop:
 	VPADDB         Y5, Y4, Y4
 	VPADDB         Y4, Y4, Y5
 	VPADDB         Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -14717,9 +14339,9 @@ loop:
 	VPADDB         Y5, Y4, Y4
 	VPADDB         Y4, Y4, Y5
 	VPADDB         Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -14729,9 +14351,9 @@ loop:
 	VPADDB         Y6, Y5, Y5
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -14747,9 +14369,9 @@ loop:
 	VPADDB         Y5, Y4, Y4
 	VPADDB         Y4, Y4, Y5
 	VPADDB         Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -14759,9 +14381,9 @@ loop:
 	VPADDB         Y6, Y5, Y5
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -14774,9 +14396,9 @@ loop:
 	VPADDB         Y6, Y5, Y5
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -14786,9 +14408,9 @@ loop:
 	VPADDB         Y7, Y6, Y6
 	VPADDB         Y6, Y6, Y7
 	VPADDB         Y7, Y6, Y6
-	VPMAXUB        const24<>+0(SB), Y6, Y7
+	VPMAXUB        const26<>+0(SB), Y6, Y7
 	VPCMPEQB       Y6, Y7, Y7
-	VPMAXUB        const25<>+0(SB), Y6, Y8
+	VPMAXUB        const27<>+0(SB), Y6, Y8
 	VPCMPEQB       Y6, Y8, Y8
 	VPADDB         Y8, Y7, Y7
 	VPABSB         Y7, Y7
@@ -14817,9 +14439,9 @@ loop:
 	VPADDB         Y4, Y3, Y3
 	VPADDB         Y3, Y3, Y4
 	VPADDB         Y4, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPMAXUB        const26<>+0(SB), Y3, Y4
 	VPCMPEQB       Y3, Y4, Y4
-	VPMAXUB        const25<>+0(SB), Y3, Y5
+	VPMAXUB        const27<>+0(SB), Y3, Y5
 	VPCMPEQB       Y3, Y5, Y5
 	VPADDB         Y5, Y4, Y4
 	VPABSB         Y4, Y4
@@ -14831,9 +14453,9 @@ loop:
 	VPADDB         Y5, Y4, Y4
 	VPADDB         Y4, Y4, Y5
 	VPADDB         Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -14848,9 +14470,9 @@ loop:
 	VPADDB         Y5, Y4, Y4
 	VPADDB         Y4, Y4, Y5
 	VPADDB         Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -14862,9 +14484,9 @@ loop:
 	VPADDB         Y6, Y5, Y5
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -14883,9 +14505,9 @@ loop:
 	VPADDB         Y5, Y4, Y4
 	VPADDB         Y4, Y4, Y5
 	VPADDB         Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -14897,9 +14519,9 @@ loop:
 	VPADDB         Y6, Y5, Y5
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -14914,9 +14536,9 @@ loop:
 	VPADDB         Y6, Y5, Y5
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -14928,9 +14550,9 @@ loop:
 	VPADDB         Y7, Y6, Y6
 	VPADDB         Y6, Y6, Y7
 	VPADDB         Y7, Y6, Y6
-	VPMAXUB        const24<>+0(SB), Y6, Y7
+	VPMAXUB        const26<>+0(SB), Y6, Y7
 	VPCMPEQB       Y6, Y7, Y7
-	VPMAXUB        const25<>+0(SB), Y6, Y8
+	VPMAXUB        const27<>+0(SB), Y6, Y8
 	VPCMPEQB       Y6, Y8, Y8
 	VPADDB         Y8, Y7, Y7
 	VPABSB         Y7, Y7
@@ -14961,9 +14583,9 @@ loop:
 	VPADDB         Y4, Y3, Y3
 	VPADDB         Y3, Y3, Y4
 	VPADDB         Y4, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPMAXUB        const26<>+0(SB), Y3, Y4
 	VPCMPEQB       Y3, Y4, Y4
-	VPMAXUB        const25<>+0(SB), Y3, Y5
+	VPMAXUB        const27<>+0(SB), Y3, Y5
 	VPCMPEQB       Y3, Y5, Y5
 	VPADDB         Y5, Y4, Y4
 	VPABSB         Y4, Y4
@@ -14977,9 +14599,9 @@ loop:
 	VPADDB         Y5, Y4, Y4
 	VPADDB         Y4, Y4, Y5
 	VPADDB         Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -14996,9 +14618,9 @@ loop:
 	VPADDB         Y5, Y4, Y4
 	VPADDB         Y4, Y4, Y5
 	VPADDB         Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -15012,9 +14634,9 @@ loop:
 	VPADDB         Y6, Y5, Y5
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -15034,9 +14656,9 @@ loop:
 	VPADDB         Y5, Y4, Y4
 	VPADDB         Y4, Y4, Y5
 	VPADDB         Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -15051,9 +14673,9 @@ loop:
 	VPADDB         Y6, Y5, Y5
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -15070,9 +14692,9 @@ loop:
 	VPADDB         Y6, Y5, Y5
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -15086,9 +14708,9 @@ loop:
 	VPADDB         Y7, Y6, Y6
 	VPADDB         Y6, Y6, Y7
 	VPADDB         Y7, Y6, Y6
-	VPMAXUB        const24<>+0(SB), Y6, Y7
+	VPMAXUB        const26<>+0(SB), Y6, Y7
 	VPCMPEQB       Y6, Y7, Y7
-	VPMAXUB        const25<>+0(SB), Y6, Y8
+	VPMAXUB        const27<>+0(SB), Y6, Y8
 	VPCMPEQB       Y6, Y8, Y8
 	VPADDB         Y8, Y7, Y7
 	VPABSB         Y7, Y7
@@ -15115,9 +14737,9 @@ loop:
 	VPADDB         Y4, Y4, Y5
 	VPADDB         Y5, Y4, Y4
 	VPBLENDD       $0xf0, Y4, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPMAXUB        const26<>+0(SB), Y3, Y4
 	VPCMPEQB       Y3, Y4, Y4
-	VPMAXUB        const25<>+0(SB), Y3, Y5
+	VPMAXUB        const27<>+0(SB), Y3, Y5
 	VPCMPEQB       Y3, Y5, Y5
 	VPADDB         Y5, Y4, Y4
 	VPABSB         Y4, Y4
@@ -15127,9 +14749,9 @@ loop:
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
 	VPBLENDD       $0xf0, Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -15142,9 +14764,9 @@ loop:
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
 	VPBLENDD       $0xf0, Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -15154,9 +14776,9 @@ loop:
 	VPADDB         Y6, Y6, Y7
 	VPADDB         Y7, Y6, Y6
 	VPBLENDD       $0xf0, Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -15172,9 +14794,9 @@ loop:
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
 	VPBLENDD       $0xf0, Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -15184,9 +14806,9 @@ loop:
 	VPADDB         Y6, Y6, Y7
 	VPADDB         Y7, Y6, Y6
 	VPBLENDD       $0xf0, Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -15199,9 +14821,9 @@ loop:
 	VPADDB         Y6, Y6, Y7
 	VPADDB         Y7, Y6, Y6
 	VPBLENDD       $0xf0, Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -15212,9 +14834,9 @@ loop:
 	VPADDB         Y7, Y7, Y8
 	VPADDB         Y8, Y7, Y7
 	VPBLENDD       $0xf0, Y7, Y6, Y6
-	VPMAXUB        const24<>+0(SB), Y6, Y7
+	VPMAXUB        const26<>+0(SB), Y6, Y7
 	VPCMPEQB       Y6, Y7, Y7
-	VPMAXUB        const25<>+0(SB), Y6, Y8
+	VPMAXUB        const27<>+0(SB), Y6, Y8
 	VPCMPEQB       Y6, Y8, Y8
 	VPADDB         Y8, Y7, Y7
 	VPABSB         Y7, Y7
@@ -15245,9 +14867,9 @@ loop:
 	VPADDB         Y4, Y4, Y5
 	VPADDB         Y5, Y4, Y4
 	VPBLENDD       $0xf0, Y4, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPMAXUB        const26<>+0(SB), Y3, Y4
 	VPCMPEQB       Y3, Y4, Y4
-	VPMAXUB        const25<>+0(SB), Y3, Y5
+	VPMAXUB        const27<>+0(SB), Y3, Y5
 	VPCMPEQB       Y3, Y5, Y5
 	VPADDB         Y5, Y4, Y4
 	VPABSB         Y4, Y4
@@ -15261,9 +14883,9 @@ loop:
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
 	VPBLENDD       $0xf0, Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -15280,9 +14902,9 @@ loop:
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
 	VPBLENDD       $0xf0, Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -15296,9 +14918,9 @@ loop:
 	VPADDB         Y6, Y6, Y7
 	VPADDB         Y7, Y6, Y6
 	VPBLENDD       $0xf0, Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -15318,9 +14940,9 @@ loop:
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
 	VPBLENDD       $0xf0, Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -15334,9 +14956,9 @@ loop:
 	VPADDB         Y6, Y6, Y7
 	VPADDB         Y7, Y6, Y6
 	VPBLENDD       $0xf0, Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -15353,9 +14975,9 @@ loop:
 	VPADDB         Y6, Y6, Y7
 	VPADDB         Y7, Y6, Y6
 	VPBLENDD       $0xf0, Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -15369,9 +14991,9 @@ loop:
 	VPADDB         Y7, Y7, Y8
 	VPADDB         Y8, Y7, Y7
 	VPBLENDD       $0xf0, Y7, Y6, Y6
-	VPMAXUB        const24<>+0(SB), Y6, Y7
+	VPMAXUB        const26<>+0(SB), Y6, Y7
 	VPCMPEQB       Y6, Y7, Y7
-	VPMAXUB        const25<>+0(SB), Y6, Y8
+	VPMAXUB        const27<>+0(SB), Y6, Y8
 	VPCMPEQB       Y6, Y8, Y8
 	VPADDB         Y8, Y7, Y7
 	VPABSB         Y7, Y7
@@ -15417,9 +15039,9 @@ loop:
 	VPBLENDD       $0x20, Y5, Y3, Y3
 	VPBLENDD       $0x40, Y6, Y3, Y3
 	VPBLENDD       $0x80, Y7, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPMAXUB        const26<>+0(SB), Y3, Y4
 	VPCMPEQB       Y3, Y4, Y4
-	VPMAXUB        const25<>+0(SB), Y3, Y5
+	VPMAXUB        const27<>+0(SB), Y3, Y5
 	VPCMPEQB       Y3, Y5, Y5
 	VPADDB         Y5, Y4, Y4
 	VPABSB         Y4, Y4
@@ -15447,9 +15069,9 @@ loop:
 	VPBLENDD       $0x20, Y6, Y4, Y4
 	VPBLENDD       $0x40, Y7, Y4, Y4
 	VPBLENDD       $0x80, Y8, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -15480,9 +15102,9 @@ loop:
 	VPBLENDD       $0x20, Y6, Y4, Y4
 	VPBLENDD       $0x40, Y7, Y4, Y4
 	VPBLENDD       $0x80, Y8, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -15510,9 +15132,9 @@ loop:
 	VPBLENDD       $0x20, Y7, Y5, Y5
 	VPBLENDD       $0x40, Y8, Y5, Y5
 	VPBLENDD       $0x80, Y9, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -15546,9 +15168,9 @@ loop:
 	VPBLENDD       $0x20, Y6, Y4, Y4
 	VPBLENDD       $0x40, Y7, Y4, Y4
 	VPBLENDD       $0x80, Y8, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -15576,9 +15198,9 @@ loop:
 	VPBLENDD       $0x20, Y7, Y5, Y5
 	VPBLENDD       $0x40, Y8, Y5, Y5
 	VPBLENDD       $0x80, Y9, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -15609,9 +15231,9 @@ loop:
 	VPBLENDD       $0x20, Y7, Y5, Y5
 	VPBLENDD       $0x40, Y8, Y5, Y5
 	VPBLENDD       $0x80, Y9, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -15639,9 +15261,9 @@ loop:
 	VPBLENDD       $0x20, Y8, Y6, Y6
 	VPBLENDD       $0x40, Y9, Y6, Y6
 	VPBLENDD       $0x80, Y10, Y6, Y6
-	VPMAXUB        const24<>+0(SB), Y6, Y7
+	VPMAXUB        const26<>+0(SB), Y6, Y7
 	VPCMPEQB       Y6, Y7, Y7
-	VPMAXUB        const25<>+0(SB), Y6, Y8
+	VPMAXUB        const27<>+0(SB), Y6, Y8
 	VPCMPEQB       Y6, Y8, Y8
 	VPADDB         Y8, Y7, Y7
 	VPABSB         Y7, Y7
@@ -15708,30 +15330,30 @@ loop:
 	VMOVUPS        Y0, 192(BX)
 	VMOVUPS        Y0, 224(BX)
 	VMOVDQU        (AX), Y0
-	VPMAXUB        const24<>+0(SB), Y0, Y1
+	VPMAXUB        const26<>+0(SB), Y0, Y1
 	VPCMPEQB       Y0, Y1, Y1
-	VPMAXUB        const25<>+0(SB), Y0, Y2
+	VPMAXUB        const27<>+0(SB), Y0, Y2
 	VPCMPEQB       Y0, Y2, Y2
 	VPADDB         Y2, Y1, Y1
 	VPABSB         Y1, Y1
 	VMOVDQU        (AX)(CX*1), Y0
-	VPMAXUB        const24<>+0(SB), Y0, Y2
+	VPMAXUB        const26<>+0(SB), Y0, Y2
 	VPCMPEQB       Y0, Y2, Y2
-	VPMAXUB        const25<>+0(SB), Y0, Y3
+	VPMAXUB        const27<>+0(SB), Y0, Y3
 	VPCMPEQB       Y0, Y3, Y3
 	VPADDB         Y3, Y2, Y2
 	VPABSB         Y2, Y2
 	VMOVDQU        (AX)(CX*2), Y0
-	VPMAXUB        const24<>+0(SB), Y0, Y3
+	VPMAXUB        const26<>+0(SB), Y0, Y3
 	VPCMPEQB       Y0, Y3, Y3
-	VPMAXUB        const25<>+0(SB), Y0, Y4
+	VPMAXUB        const27<>+0(SB), Y0, Y4
 	VPCMPEQB       Y0, Y4, Y4
 	VPADDB         Y4, Y3, Y3
 	VPABSB         Y3, Y3
 	VMOVDQU        (AX)(SI*1), Y0
-	VPMAXUB        const24<>+0(SB), Y0, Y4
+	VPMAXUB        const26<>+0(SB), Y0, Y4
 	VPCMPEQB       Y0, Y4, Y4
-	VPMAXUB        const25<>+0(SB), Y0, Y5
+	VPMAXUB        const27<>+0(SB), Y0, Y5
 	VPCMPEQB       Y0, Y5, Y5
 	VPADDB         Y5, Y4, Y4
 	VPABSB         Y4, Y4
@@ -15744,30 +15366,30 @@ loop:
 	VPUNPCKLQDQ    Y3, Y1, Y2
 	VPUNPCKHQDQ    Y3, Y1, Y1
 	VMOVDQU        (DI), Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPMAXUB        const26<>+0(SB), Y3, Y4
 	VPCMPEQB       Y3, Y4, Y4
-	VPMAXUB        const25<>+0(SB), Y3, Y6
+	VPMAXUB        const27<>+0(SB), Y3, Y6
 	VPCMPEQB       Y3, Y6, Y6
 	VPADDB         Y6, Y4, Y4
 	VPABSB         Y4, Y4
 	VMOVDQU        (DI)(CX*1), Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y6
+	VPMAXUB        const26<>+0(SB), Y3, Y6
 	VPCMPEQB       Y3, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y3, Y7
+	VPMAXUB        const27<>+0(SB), Y3, Y7
 	VPCMPEQB       Y3, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
 	VMOVDQU        (DI)(CX*2), Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y7
+	VPMAXUB        const26<>+0(SB), Y3, Y7
 	VPCMPEQB       Y3, Y7, Y7
-	VPMAXUB        const25<>+0(SB), Y3, Y8
+	VPMAXUB        const27<>+0(SB), Y3, Y8
 	VPCMPEQB       Y3, Y8, Y8
 	VPADDB         Y8, Y7, Y7
 	VPABSB         Y7, Y7
 	VMOVDQU        (DI)(SI*1), Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y8
+	VPMAXUB        const26<>+0(SB), Y3, Y8
 	VPCMPEQB       Y3, Y8, Y8
-	VPMAXUB        const25<>+0(SB), Y3, Y9
+	VPMAXUB        const27<>+0(SB), Y3, Y9
 	VPCMPEQB       Y3, Y9, Y9
 	VPADDB         Y9, Y8, Y8
 	VPABSB         Y8, Y8
@@ -15798,36 +15420,36 @@ loop:
 	VMOVDQU        (AX), Y0
 	VPADDB         Y0, Y0, Y1
 	VPADDB         Y1, Y0, Y0
-	VPMAXUB        const24<>+0(SB), Y0, Y1
+	VPMAXUB        const26<>+0(SB), Y0, Y1
 	VPCMPEQB       Y0, Y1, Y1
-	VPMAXUB        const25<>+0(SB), Y0, Y2
+	VPMAXUB        const27<>+0(SB), Y0, Y2
 	VPCMPEQB       Y0, Y2, Y2
 	VPADDB         Y2, Y1, Y1
 	VPABSB         Y1, Y1
 	VMOVDQU        (AX)(CX*1), Y0
 	VPADDB         Y0, Y0, Y2
 	VPADDB         Y2, Y0, Y0
-	VPMAXUB        const24<>+0(SB), Y0, Y2
+	VPMAXUB        const26<>+0(SB), Y0, Y2
 	VPCMPEQB       Y0, Y2, Y2
-	VPMAXUB        const25<>+0(SB), Y0, Y3
+	VPMAXUB        const27<>+0(SB), Y0, Y3
 	VPCMPEQB       Y0, Y3, Y3
 	VPADDB         Y3, Y2, Y2
 	VPABSB         Y2, Y2
 	VMOVDQU        (AX)(CX*2), Y0
 	VPADDB         Y0, Y0, Y3
 	VPADDB         Y3, Y0, Y0
-	VPMAXUB        const24<>+0(SB), Y0, Y3
+	VPMAXUB        const26<>+0(SB), Y0, Y3
 	VPCMPEQB       Y0, Y3, Y3
-	VPMAXUB        const25<>+0(SB), Y0, Y4
+	VPMAXUB        const27<>+0(SB), Y0, Y4
 	VPCMPEQB       Y0, Y4, Y4
 	VPADDB         Y4, Y3, Y3
 	VPABSB         Y3, Y3
 	VMOVDQU        (AX)(SI*1), Y0
 	VPADDB         Y0, Y0, Y4
 	VPADDB         Y4, Y0, Y0
-	VPMAXUB        const24<>+0(SB), Y0, Y4
+	VPMAXUB        const26<>+0(SB), Y0, Y4
 	VPCMPEQB       Y0, Y4, Y4
-	VPMAXUB        const25<>+0(SB), Y0, Y5
+	VPMAXUB        const27<>+0(SB), Y0, Y5
 	VPCMPEQB       Y0, Y5, Y5
 	VPADDB         Y5, Y4, Y4
 	VPABSB         Y4, Y4
@@ -15842,36 +15464,36 @@ loop:
 	VMOVDQU        (DI), Y3
 	VPADDB         Y3, Y3, Y4
 	VPADDB         Y4, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPMAXUB        const26<>+0(SB), Y3, Y4
 	VPCMPEQB       Y3, Y4, Y4
-	VPMAXUB        const25<>+0(SB), Y3, Y6
+	VPMAXUB        const27<>+0(SB), Y3, Y6
 	VPCMPEQB       Y3, Y6, Y6
 	VPADDB         Y6, Y4, Y4
 	VPABSB         Y4, Y4
 	VMOVDQU        (DI)(CX*1), Y3
 	VPADDB         Y3, Y3, Y6
 	VPADDB         Y6, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y6
+	VPMAXUB        const26<>+0(SB), Y3, Y6
 	VPCMPEQB       Y3, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y3, Y7
+	VPMAXUB        const27<>+0(SB), Y3, Y7
 	VPCMPEQB       Y3, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
 	VMOVDQU        (DI)(CX*2), Y3
 	VPADDB         Y3, Y3, Y7
 	VPADDB         Y7, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y7
+	VPMAXUB        const26<>+0(SB), Y3, Y7
 	VPCMPEQB       Y3, Y7, Y7
-	VPMAXUB        const25<>+0(SB), Y3, Y8
+	VPMAXUB        const27<>+0(SB), Y3, Y8
 	VPCMPEQB       Y3, Y8, Y8
 	VPADDB         Y8, Y7, Y7
 	VPABSB         Y7, Y7
 	VMOVDQU        (DI)(SI*1), Y3
 	VPADDB         Y3, Y3, Y8
 	VPADDB         Y8, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y8
+	VPMAXUB        const26<>+0(SB), Y3, Y8
 	VPCMPEQB       Y3, Y8, Y8
-	VPMAXUB        const25<>+0(SB), Y3, Y9
+	VPMAXUB        const27<>+0(SB), Y3, Y9
 	VPCMPEQB       Y3, Y9, Y9
 	VPADDB         Y9, Y8, Y8
 	VPABSB         Y8, Y8
@@ -15904,9 +15526,9 @@ loop:
 	VPADDB         Y1, Y0, Y0
 	VPADDB         Y0, Y0, Y1
 	VPADDB         Y1, Y0, Y0
-	VPMAXUB        const24<>+0(SB), Y0, Y1
+	VPMAXUB        const26<>+0(SB), Y0, Y1
 	VPCMPEQB       Y0, Y1, Y1
-	VPMAXUB        const25<>+0(SB), Y0, Y2
+	VPMAXUB        const27<>+0(SB), Y0, Y2
 	VPCMPEQB       Y0, Y2, Y2
 	VPADDB         Y2, Y1, Y1
 	VPABSB         Y1, Y1
@@ -15915,9 +15537,9 @@ loop:
 	VPADDB         Y2, Y0, Y0
 	VPADDB         Y0, Y0, Y2
 	VPADDB         Y2, Y0, Y0
-	VPMAXUB        const24<>+0(SB), Y0, Y2
+	VPMAXUB        const26<>+0(SB), Y0, Y2
 	VPCMPEQB       Y0, Y2, Y2
-	VPMAXUB        const25<>+0(SB), Y0, Y3
+	VPMAXUB        const27<>+0(SB), Y0, Y3
 	VPCMPEQB       Y0, Y3, Y3
 	VPADDB         Y3, Y2, Y2
 	VPABSB         Y2, Y2
@@ -15926,9 +15548,9 @@ loop:
 	VPADDB         Y3, Y0, Y0
 	VPADDB         Y0, Y0, Y3
 	VPADDB         Y3, Y0, Y0
-	VPMAXUB        const24<>+0(SB), Y0, Y3
+	VPMAXUB        const26<>+0(SB), Y0, Y3
 	VPCMPEQB       Y0, Y3, Y3
-	VPMAXUB        const25<>+0(SB), Y0, Y4
+	VPMAXUB        const27<>+0(SB), Y0, Y4
 	VPCMPEQB       Y0, Y4, Y4
 	VPADDB         Y4, Y3, Y3
 	VPABSB         Y3, Y3
@@ -15937,9 +15559,9 @@ loop:
 	VPADDB         Y4, Y0, Y0
 	VPADDB         Y0, Y0, Y4
 	VPADDB         Y4, Y0, Y0
-	VPMAXUB        const24<>+0(SB), Y0, Y4
+	VPMAXUB        const26<>+0(SB), Y0, Y4
 	VPCMPEQB       Y0, Y4, Y4
-	VPMAXUB        const25<>+0(SB), Y0, Y5
+	VPMAXUB        const27<>+0(SB), Y0, Y5
 	VPCMPEQB       Y0, Y5, Y5
 	VPADDB         Y5, Y4, Y4
 	VPABSB         Y4, Y4
@@ -15956,9 +15578,9 @@ loop:
 	VPADDB         Y4, Y3, Y3
 	VPADDB         Y3, Y3, Y4
 	VPADDB         Y4, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPMAXUB        const26<>+0(SB), Y3, Y4
 	VPCMPEQB       Y3, Y4, Y4
-	VPMAXUB        const25<>+0(SB), Y3, Y6
+	VPMAXUB        const27<>+0(SB), Y3, Y6
 	VPCMPEQB       Y3, Y6, Y6
 	VPADDB         Y6, Y4, Y4
 	VPABSB         Y4, Y4
@@ -15967,9 +15589,9 @@ loop:
 	VPADDB         Y6, Y3, Y3
 	VPADDB         Y3, Y3, Y6
 	VPADDB         Y6, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y6
+	VPMAXUB        const26<>+0(SB), Y3, Y6
 	VPCMPEQB       Y3, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y3, Y7
+	VPMAXUB        const27<>+0(SB), Y3, Y7
 	VPCMPEQB       Y3, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -15978,9 +15600,9 @@ loop:
 	VPADDB         Y7, Y3, Y3
 	VPADDB         Y3, Y3, Y7
 	VPADDB         Y7, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y7
+	VPMAXUB        const26<>+0(SB), Y3, Y7
 	VPCMPEQB       Y3, Y7, Y7
-	VPMAXUB        const25<>+0(SB), Y3, Y8
+	VPMAXUB        const27<>+0(SB), Y3, Y8
 	VPCMPEQB       Y3, Y8, Y8
 	VPADDB         Y8, Y7, Y7
 	VPABSB         Y7, Y7
@@ -15989,9 +15611,9 @@ loop:
 	VPADDB         Y8, Y3, Y3
 	VPADDB         Y3, Y3, Y8
 	VPADDB         Y8, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y8
+	VPMAXUB        const26<>+0(SB), Y3, Y8
 	VPCMPEQB       Y3, Y8, Y8
-	VPMAXUB        const25<>+0(SB), Y3, Y9
+	VPMAXUB        const27<>+0(SB), Y3, Y9
 	VPCMPEQB       Y3, Y9, Y9
 	VPADDB         Y9, Y8, Y8
 	VPABSB         Y8, Y8
@@ -16026,9 +15648,9 @@ loop:
 	VPADDB         Y1, Y0, Y0
 	VPADDB         Y0, Y0, Y1
 	VPADDB         Y1, Y0, Y0
-	VPMAXUB        const24<>+0(SB), Y0, Y1
+	VPMAXUB        const26<>+0(SB), Y0, Y1
 	VPCMPEQB       Y0, Y1, Y1
-	VPMAXUB        const25<>+0(SB), Y0, Y2
+	VPMAXUB        const27<>+0(SB), Y0, Y2
 	VPCMPEQB       Y0, Y2, Y2
 	VPADDB         Y2, Y1, Y1
 	VPABSB         Y1, Y1
@@ -16039,9 +15661,9 @@ loop:
 	VPADDB         Y2, Y0, Y0
 	VPADDB         Y0, Y0, Y2
 	VPADDB         Y2, Y0, Y0
-	VPMAXUB        const24<>+0(SB), Y0, Y2
+	VPMAXUB        const26<>+0(SB), Y0, Y2
 	VPCMPEQB       Y0, Y2, Y2
-	VPMAXUB        const25<>+0(SB), Y0, Y3
+	VPMAXUB        const27<>+0(SB), Y0, Y3
 	VPCMPEQB       Y0, Y3, Y3
 	VPADDB         Y3, Y2, Y2
 	VPABSB         Y2, Y2
@@ -16052,9 +15674,9 @@ loop:
 	VPADDB         Y3, Y0, Y0
 	VPADDB         Y0, Y0, Y3
 	VPADDB         Y3, Y0, Y0
-	VPMAXUB        const24<>+0(SB), Y0, Y3
+	VPMAXUB        const26<>+0(SB), Y0, Y3
 	VPCMPEQB       Y0, Y3, Y3
-	VPMAXUB        const25<>+0(SB), Y0, Y4
+	VPMAXUB        const27<>+0(SB), Y0, Y4
 	VPCMPEQB       Y0, Y4, Y4
 	VPADDB         Y4, Y3, Y3
 	VPABSB         Y3, Y3
@@ -16065,9 +15687,9 @@ loop:
 	VPADDB         Y4, Y0, Y0
 	VPADDB         Y0, Y0, Y4
 	VPADDB         Y4, Y0, Y0
-	VPMAXUB        const24<>+0(SB), Y0, Y4
+	VPMAXUB        const26<>+0(SB), Y0, Y4
 	VPCMPEQB       Y0, Y4, Y4
-	VPMAXUB        const25<>+0(SB), Y0, Y5
+	VPMAXUB        const27<>+0(SB), Y0, Y5
 	VPCMPEQB       Y0, Y5, Y5
 	VPADDB         Y5, Y4, Y4
 	VPABSB         Y4, Y4
@@ -16086,9 +15708,9 @@ loop:
 	VPADDB         Y4, Y3, Y3
 	VPADDB         Y3, Y3, Y4
 	VPADDB         Y4, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPMAXUB        const26<>+0(SB), Y3, Y4
 	VPCMPEQB       Y3, Y4, Y4
-	VPMAXUB        const25<>+0(SB), Y3, Y6
+	VPMAXUB        const27<>+0(SB), Y3, Y6
 	VPCMPEQB       Y3, Y6, Y6
 	VPADDB         Y6, Y4, Y4
 	VPABSB         Y4, Y4
@@ -16099,9 +15721,9 @@ loop:
 	VPADDB         Y6, Y3, Y3
 	VPADDB         Y3, Y3, Y6
 	VPADDB         Y6, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y6
+	VPMAXUB        const26<>+0(SB), Y3, Y6
 	VPCMPEQB       Y3, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y3, Y7
+	VPMAXUB        const27<>+0(SB), Y3, Y7
 	VPCMPEQB       Y3, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -16112,9 +15734,9 @@ loop:
 	VPADDB         Y7, Y3, Y3
 	VPADDB         Y3, Y3, Y7
 	VPADDB         Y7, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y7
+	VPMAXUB        const26<>+0(SB), Y3, Y7
 	VPCMPEQB       Y3, Y7, Y7
-	VPMAXUB        const25<>+0(SB), Y3, Y8
+	VPMAXUB        const27<>+0(SB), Y3, Y8
 	VPCMPEQB       Y3, Y8, Y8
 	VPADDB         Y8, Y7, Y7
 	VPABSB         Y7, Y7
@@ -16125,9 +15747,9 @@ loop:
 	VPADDB         Y8, Y3, Y3
 	VPADDB         Y3, Y3, Y8
 	VPADDB         Y8, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y8
+	VPMAXUB        const26<>+0(SB), Y3, Y8
 	VPCMPEQB       Y3, Y8, Y8
-	VPMAXUB        const25<>+0(SB), Y3, Y9
+	VPMAXUB        const27<>+0(SB), Y3, Y9
 	VPCMPEQB       Y3, Y9, Y9
 	VPADDB         Y9, Y8, Y8
 	VPABSB         Y8, Y8
@@ -16164,9 +15786,9 @@ loop:
 	VPADDB         Y1, Y0, Y0
 	VPADDB         Y0, Y0, Y1
 	VPADDB         Y1, Y0, Y0
-	VPMAXUB        const24<>+0(SB), Y0, Y1
+	VPMAXUB        const26<>+0(SB), Y0, Y1
 	VPCMPEQB       Y0, Y1, Y1
-	VPMAXUB        const25<>+0(SB), Y0, Y2
+	VPMAXUB        const27<>+0(SB), Y0, Y2
 	VPCMPEQB       Y0, Y2, Y2
 	VPADDB         Y2, Y1, Y1
 	VPABSB         Y1, Y1
@@ -16179,9 +15801,9 @@ loop:
 	VPADDB         Y2, Y0, Y0
 	VPADDB         Y0, Y0, Y2
 	VPADDB         Y2, Y0, Y0
-	VPMAXUB        const24<>+0(SB), Y0, Y2
+	VPMAXUB        const26<>+0(SB), Y0, Y2
 	VPCMPEQB       Y0, Y2, Y2
-	VPMAXUB        const25<>+0(SB), Y0, Y3
+	VPMAXUB        const27<>+0(SB), Y0, Y3
 	VPCMPEQB       Y0, Y3, Y3
 	VPADDB         Y3, Y2, Y2
 	VPABSB         Y2, Y2
@@ -16194,9 +15816,9 @@ loop:
 	VPADDB         Y3, Y0, Y0
 	VPADDB         Y0, Y0, Y3
 	VPADDB         Y3, Y0, Y0
-	VPMAXUB        const24<>+0(SB), Y0, Y3
+	VPMAXUB        const26<>+0(SB), Y0, Y3
 	VPCMPEQB       Y0, Y3, Y3
-	VPMAXUB        const25<>+0(SB), Y0, Y4
+	VPMAXUB        const27<>+0(SB), Y0, Y4
 	VPCMPEQB       Y0, Y4, Y4
 	VPADDB         Y4, Y3, Y3
 	VPABSB         Y3, Y3
@@ -16209,9 +15831,9 @@ loop:
 	VPADDB         Y4, Y0, Y0
 	VPADDB         Y0, Y0, Y4
 	VPADDB         Y4, Y0, Y0
-	VPMAXUB        const24<>+0(SB), Y0, Y4
+	VPMAXUB        const26<>+0(SB), Y0, Y4
 	VPCMPEQB       Y0, Y4, Y4
-	VPMAXUB        const25<>+0(SB), Y0, Y5
+	VPMAXUB        const27<>+0(SB), Y0, Y5
 	VPCMPEQB       Y0, Y5, Y5
 	VPADDB         Y5, Y4, Y4
 	VPABSB         Y4, Y4
@@ -16232,9 +15854,9 @@ loop:
 	VPADDB         Y4, Y3, Y3
 	VPADDB         Y3, Y3, Y4
 	VPADDB         Y4, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPMAXUB        const26<>+0(SB), Y3, Y4
 	VPCMPEQB       Y3, Y4, Y4
-	VPMAXUB        const25<>+0(SB), Y3, Y6
+	VPMAXUB        const27<>+0(SB), Y3, Y6
 	VPCMPEQB       Y3, Y6, Y6
 	VPADDB         Y6, Y4, Y4
 	VPABSB         Y4, Y4
@@ -16247,9 +15869,9 @@ loop:
 	VPADDB         Y6, Y3, Y3
 	VPADDB         Y3, Y3, Y6
 	VPADDB         Y6, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y6
+	VPMAXUB        const26<>+0(SB), Y3, Y6
 	VPCMPEQB       Y3, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y3, Y7
+	VPMAXUB        const27<>+0(SB), Y3, Y7
 	VPCMPEQB       Y3, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -16262,9 +15884,9 @@ loop:
 	VPADDB         Y7, Y3, Y3
 	VPADDB         Y3, Y3, Y7
 	VPADDB         Y7, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y7
+	VPMAXUB        const26<>+0(SB), Y3, Y7
 	VPCMPEQB       Y3, Y7, Y7
-	VPMAXUB        const25<>+0(SB), Y3, Y8
+	VPMAXUB        const27<>+0(SB), Y3, Y8
 	VPCMPEQB       Y3, Y8, Y8
 	VPADDB         Y8, Y7, Y7
 	VPABSB         Y7, Y7
@@ -16277,9 +15899,9 @@ loop:
 	VPADDB         Y8, Y3, Y3
 	VPADDB         Y3, Y3, Y8
 	VPADDB         Y8, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y8
+	VPMAXUB        const26<>+0(SB), Y3, Y8
 	VPCMPEQB       Y3, Y8, Y8
-	VPMAXUB        const25<>+0(SB), Y3, Y9
+	VPMAXUB        const27<>+0(SB), Y3, Y9
 	VPCMPEQB       Y3, Y9, Y9
 	VPADDB         Y9, Y8, Y8
 	VPABSB         Y8, Y8
@@ -16312,9 +15934,9 @@ loop:
 	VPADDB         Y1, Y1, Y2
 	VPADDB         Y2, Y1, Y1
 	VPBLENDD       $0xf0, Y1, Y0, Y0
-	VPMAXUB        const24<>+0(SB), Y0, Y1
+	VPMAXUB        const26<>+0(SB), Y0, Y1
 	VPCMPEQB       Y0, Y1, Y1
-	VPMAXUB        const25<>+0(SB), Y0, Y2
+	VPMAXUB        const27<>+0(SB), Y0, Y2
 	VPCMPEQB       Y0, Y2, Y2
 	VPADDB         Y2, Y1, Y1
 	VPABSB         Y1, Y1
@@ -16323,9 +15945,9 @@ loop:
 	VPADDB         Y2, Y2, Y3
 	VPADDB         Y3, Y2, Y2
 	VPBLENDD       $0xf0, Y2, Y0, Y0
-	VPMAXUB        const24<>+0(SB), Y0, Y2
+	VPMAXUB        const26<>+0(SB), Y0, Y2
 	VPCMPEQB       Y0, Y2, Y2
-	VPMAXUB        const25<>+0(SB), Y0, Y3
+	VPMAXUB        const27<>+0(SB), Y0, Y3
 	VPCMPEQB       Y0, Y3, Y3
 	VPADDB         Y3, Y2, Y2
 	VPABSB         Y2, Y2
@@ -16334,9 +15956,9 @@ loop:
 	VPADDB         Y3, Y3, Y4
 	VPADDB         Y4, Y3, Y3
 	VPBLENDD       $0xf0, Y3, Y0, Y0
-	VPMAXUB        const24<>+0(SB), Y0, Y3
+	VPMAXUB        const26<>+0(SB), Y0, Y3
 	VPCMPEQB       Y0, Y3, Y3
-	VPMAXUB        const25<>+0(SB), Y0, Y4
+	VPMAXUB        const27<>+0(SB), Y0, Y4
 	VPCMPEQB       Y0, Y4, Y4
 	VPADDB         Y4, Y3, Y3
 	VPABSB         Y3, Y3
@@ -16345,9 +15967,9 @@ loop:
 	VPADDB         Y4, Y4, Y5
 	VPADDB         Y5, Y4, Y4
 	VPBLENDD       $0xf0, Y4, Y0, Y0
-	VPMAXUB        const24<>+0(SB), Y0, Y4
+	VPMAXUB        const26<>+0(SB), Y0, Y4
 	VPCMPEQB       Y0, Y4, Y4
-	VPMAXUB        const25<>+0(SB), Y0, Y5
+	VPMAXUB        const27<>+0(SB), Y0, Y5
 	VPCMPEQB       Y0, Y5, Y5
 	VPADDB         Y5, Y4, Y4
 	VPABSB         Y4, Y4
@@ -16364,9 +15986,9 @@ loop:
 	VPADDB         Y4, Y4, Y6
 	VPADDB         Y6, Y4, Y4
 	VPBLENDD       $0xf0, Y4, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPMAXUB        const26<>+0(SB), Y3, Y4
 	VPCMPEQB       Y3, Y4, Y4
-	VPMAXUB        const25<>+0(SB), Y3, Y6
+	VPMAXUB        const27<>+0(SB), Y3, Y6
 	VPCMPEQB       Y3, Y6, Y6
 	VPADDB         Y6, Y4, Y4
 	VPABSB         Y4, Y4
@@ -16375,9 +15997,9 @@ loop:
 	VPADDB         Y6, Y6, Y7
 	VPADDB         Y7, Y6, Y6
 	VPBLENDD       $0xf0, Y6, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y6
+	VPMAXUB        const26<>+0(SB), Y3, Y6
 	VPCMPEQB       Y3, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y3, Y7
+	VPMAXUB        const27<>+0(SB), Y3, Y7
 	VPCMPEQB       Y3, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -16386,9 +16008,9 @@ loop:
 	VPADDB         Y7, Y7, Y8
 	VPADDB         Y8, Y7, Y7
 	VPBLENDD       $0xf0, Y7, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y7
+	VPMAXUB        const26<>+0(SB), Y3, Y7
 	VPCMPEQB       Y3, Y7, Y7
-	VPMAXUB        const25<>+0(SB), Y3, Y8
+	VPMAXUB        const27<>+0(SB), Y3, Y8
 	VPCMPEQB       Y3, Y8, Y8
 	VPADDB         Y8, Y7, Y7
 	VPABSB         Y7, Y7
@@ -16397,9 +16019,9 @@ loop:
 	VPADDB         Y8, Y8, Y9
 	VPADDB         Y9, Y8, Y8
 	VPBLENDD       $0xf0, Y8, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y8
+	VPMAXUB        const26<>+0(SB), Y3, Y8
 	VPCMPEQB       Y3, Y8, Y8
-	VPMAXUB        const25<>+0(SB), Y3, Y9
+	VPMAXUB        const27<>+0(SB), Y3, Y9
 	VPCMPEQB       Y3, Y9, Y9
 	VPADDB         Y9, Y8, Y8
 	VPABSB         Y8, Y8
@@ -16436,9 +16058,9 @@ loop:
 	VPADDB         Y1, Y1, Y2
 	VPADDB         Y2, Y1, Y1
 	VPBLENDD       $0xf0, Y1, Y0, Y0
-	VPMAXUB        const24<>+0(SB), Y0, Y1
+	VPMAXUB        const26<>+0(SB), Y0, Y1
 	VPCMPEQB       Y0, Y1, Y1
-	VPMAXUB        const25<>+0(SB), Y0, Y2
+	VPMAXUB        const27<>+0(SB), Y0, Y2
 	VPCMPEQB       Y0, Y2, Y2
 	VPADDB         Y2, Y1, Y1
 	VPABSB         Y1, Y1
@@ -16451,9 +16073,9 @@ loop:
 	VPADDB         Y2, Y2, Y3
 	VPADDB         Y3, Y2, Y2
 	VPBLENDD       $0xf0, Y2, Y0, Y0
-	VPMAXUB        const24<>+0(SB), Y0, Y2
+	VPMAXUB        const26<>+0(SB), Y0, Y2
 	VPCMPEQB       Y0, Y2, Y2
-	VPMAXUB        const25<>+0(SB), Y0, Y3
+	VPMAXUB        const27<>+0(SB), Y0, Y3
 	VPCMPEQB       Y0, Y3, Y3
 	VPADDB         Y3, Y2, Y2
 	VPABSB         Y2, Y2
@@ -16466,9 +16088,9 @@ loop:
 	VPADDB         Y3, Y3, Y4
 	VPADDB         Y4, Y3, Y3
 	VPBLENDD       $0xf0, Y3, Y0, Y0
-	VPMAXUB        const24<>+0(SB), Y0, Y3
+	VPMAXUB        const26<>+0(SB), Y0, Y3
 	VPCMPEQB       Y0, Y3, Y3
-	VPMAXUB        const25<>+0(SB), Y0, Y4
+	VPMAXUB        const27<>+0(SB), Y0, Y4
 	VPCMPEQB       Y0, Y4, Y4
 	VPADDB         Y4, Y3, Y3
 	VPABSB         Y3, Y3
@@ -16481,9 +16103,9 @@ loop:
 	VPADDB         Y4, Y4, Y5
 	VPADDB         Y5, Y4, Y4
 	VPBLENDD       $0xf0, Y4, Y0, Y0
-	VPMAXUB        const24<>+0(SB), Y0, Y4
+	VPMAXUB        const26<>+0(SB), Y0, Y4
 	VPCMPEQB       Y0, Y4, Y4
-	VPMAXUB        const25<>+0(SB), Y0, Y5
+	VPMAXUB        const27<>+0(SB), Y0, Y5
 	VPCMPEQB       Y0, Y5, Y5
 	VPADDB         Y5, Y4, Y4
 	VPABSB         Y4, Y4
@@ -16504,9 +16126,9 @@ loop:
 	VPADDB         Y4, Y4, Y6
 	VPADDB         Y6, Y4, Y4
 	VPBLENDD       $0xf0, Y4, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPMAXUB        const26<>+0(SB), Y3, Y4
 	VPCMPEQB       Y3, Y4, Y4
-	VPMAXUB        const25<>+0(SB), Y3, Y6
+	VPMAXUB        const27<>+0(SB), Y3, Y6
 	VPCMPEQB       Y3, Y6, Y6
 	VPADDB         Y6, Y4, Y4
 	VPABSB         Y4, Y4
@@ -16519,9 +16141,9 @@ loop:
 	VPADDB         Y6, Y6, Y7
 	VPADDB         Y7, Y6, Y6
 	VPBLENDD       $0xf0, Y6, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y6
+	VPMAXUB        const26<>+0(SB), Y3, Y6
 	VPCMPEQB       Y3, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y3, Y7
+	VPMAXUB        const27<>+0(SB), Y3, Y7
 	VPCMPEQB       Y3, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -16534,9 +16156,9 @@ loop:
 	VPADDB         Y7, Y7, Y8
 	VPADDB         Y8, Y7, Y7
 	VPBLENDD       $0xf0, Y7, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y7
+	VPMAXUB        const26<>+0(SB), Y3, Y7
 	VPCMPEQB       Y3, Y7, Y7
-	VPMAXUB        const25<>+0(SB), Y3, Y8
+	VPMAXUB        const27<>+0(SB), Y3, Y8
 	VPCMPEQB       Y3, Y8, Y8
 	VPADDB         Y8, Y7, Y7
 	VPABSB         Y7, Y7
@@ -16549,9 +16171,9 @@ loop:
 	VPADDB         Y8, Y8, Y9
 	VPADDB         Y9, Y8, Y8
 	VPBLENDD       $0xf0, Y8, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y8
+	VPMAXUB        const26<>+0(SB), Y3, Y8
 	VPCMPEQB       Y3, Y8, Y8
-	VPMAXUB        const25<>+0(SB), Y3, Y9
+	VPMAXUB        const27<>+0(SB), Y3, Y9
 	VPCMPEQB       Y3, Y9, Y9
 	VPADDB         Y9, Y8, Y8
 	VPABSB         Y8, Y8
@@ -16602,9 +16224,9 @@ loop:
 	VPBLENDD       $0x20, Y2, Y0, Y0
 	VPBLENDD       $0x40, Y3, Y0, Y0
 	VPBLENDD       $0x80, Y4, Y0, Y0
-	VPMAXUB        const24<>+0(SB), Y0, Y1
+	VPMAXUB        const26<>+0(SB), Y0, Y1
 	VPCMPEQB       Y0, Y1, Y1
-	VPMAXUB        const25<>+0(SB), Y0, Y2
+	VPMAXUB        const27<>+0(SB), Y0, Y2
 	VPCMPEQB       Y0, Y2, Y2
 	VPADDB         Y2, Y1, Y1
 	VPABSB         Y1, Y1
@@ -16631,9 +16253,9 @@ loop:
 	VPBLENDD       $0x20, Y3, Y0, Y0
 	VPBLENDD       $0x40, Y4, Y0, Y0
 	VPBLENDD       $0x80, Y5, Y0, Y0
-	VPMAXUB        const24<>+0(SB), Y0, Y2
+	VPMAXUB        const26<>+0(SB), Y0, Y2
 	VPCMPEQB       Y0, Y2, Y2
-	VPMAXUB        const25<>+0(SB), Y0, Y3
+	VPMAXUB        const27<>+0(SB), Y0, Y3
 	VPCMPEQB       Y0, Y3, Y3
 	VPADDB         Y3, Y2, Y2
 	VPABSB         Y2, Y2
@@ -16660,9 +16282,9 @@ loop:
 	VPBLENDD       $0x20, Y4, Y0, Y0
 	VPBLENDD       $0x40, Y5, Y0, Y0
 	VPBLENDD       $0x80, Y6, Y0, Y0
-	VPMAXUB        const24<>+0(SB), Y0, Y3
+	VPMAXUB        const26<>+0(SB), Y0, Y3
 	VPCMPEQB       Y0, Y3, Y3
-	VPMAXUB        const25<>+0(SB), Y0, Y4
+	VPMAXUB        const27<>+0(SB), Y0, Y4
 	VPCMPEQB       Y0, Y4, Y4
 	VPADDB         Y4, Y3, Y3
 	VPABSB         Y3, Y3
@@ -16689,9 +16311,9 @@ loop:
 	VPBLENDD       $0x20, Y5, Y0, Y0
 	VPBLENDD       $0x40, Y6, Y0, Y0
 	VPBLENDD       $0x80, Y7, Y0, Y0
-	VPMAXUB        const24<>+0(SB), Y0, Y4
+	VPMAXUB        const26<>+0(SB), Y0, Y4
 	VPCMPEQB       Y0, Y4, Y4
-	VPMAXUB        const25<>+0(SB), Y0, Y5
+	VPMAXUB        const27<>+0(SB), Y0, Y5
 	VPCMPEQB       Y0, Y5, Y5
 	VPADDB         Y5, Y4, Y4
 	VPABSB         Y4, Y4
@@ -16726,9 +16348,9 @@ loop:
 	VPBLENDD       $0x20, Y6, Y3, Y3
 	VPBLENDD       $0x40, Y7, Y3, Y3
 	VPBLENDD       $0x80, Y8, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPMAXUB        const26<>+0(SB), Y3, Y4
 	VPCMPEQB       Y3, Y4, Y4
-	VPMAXUB        const25<>+0(SB), Y3, Y6
+	VPMAXUB        const27<>+0(SB), Y3, Y6
 	VPCMPEQB       Y3, Y6, Y6
 	VPADDB         Y6, Y4, Y4
 	VPABSB         Y4, Y4
@@ -16755,9 +16377,9 @@ loop:
 	VPBLENDD       $0x20, Y7, Y3, Y3
 	VPBLENDD       $0x40, Y8, Y3, Y3
 	VPBLENDD       $0x80, Y9, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y6
+	VPMAXUB        const26<>+0(SB), Y3, Y6
 	VPCMPEQB       Y3, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y3, Y7
+	VPMAXUB        const27<>+0(SB), Y3, Y7
 	VPCMPEQB       Y3, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -16784,9 +16406,9 @@ loop:
 	VPBLENDD       $0x20, Y8, Y3, Y3
 	VPBLENDD       $0x40, Y9, Y3, Y3
 	VPBLENDD       $0x80, Y10, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y7
+	VPMAXUB        const26<>+0(SB), Y3, Y7
 	VPCMPEQB       Y3, Y7, Y7
-	VPMAXUB        const25<>+0(SB), Y3, Y8
+	VPMAXUB        const27<>+0(SB), Y3, Y8
 	VPCMPEQB       Y3, Y8, Y8
 	VPADDB         Y8, Y7, Y7
 	VPABSB         Y7, Y7
@@ -16813,9 +16435,9 @@ loop:
 	VPBLENDD       $0x20, Y9, Y3, Y3
 	VPBLENDD       $0x40, Y10, Y3, Y3
 	VPBLENDD       $0x80, Y11, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y8
+	VPMAXUB        const26<>+0(SB), Y3, Y8
 	VPCMPEQB       Y3, Y8, Y8
-	VPMAXUB        const25<>+0(SB), Y3, Y9
+	VPMAXUB        const27<>+0(SB), Y3, Y9
 	VPCMPEQB       Y3, Y9, Y9
 	VPADDB         Y9, Y8, Y8
 	VPABSB         Y8, Y8
@@ -16883,19 +16505,19 @@ loop:
 	VMOVDQU      (DX), Y2
 	PREFETCHT0   (SI)
 	VMOVDQU      (AX), Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPMADDUBSW   Y2, Y3, Y3
 	VMOVDQU      (AX)(CX*1), Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
 	VPALIGNR     $0x08, Y3, Y4, Y3
 	VPADDW       Y5, Y3, Y3
 	VMOVDQU      (AX)(CX*2), Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VMOVDQU      (AX)(DI*1), Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPBLENDD     $0xcc, Y5, Y4, Y6
 	VPALIGNR     $0x08, Y4, Y5, Y4
@@ -16904,20 +16526,20 @@ loop:
 	VSHUFPS      $0xdd, Y4, Y3, Y3
 	VPADDW       Y5, Y3, Y3
 	VMOVDQU      (R8), Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VMOVDQU      (R8)(CX*1), Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPBLENDD     $0xcc, Y5, Y4, Y6
 	VPALIGNR     $0x08, Y4, Y5, Y4
 	VPADDW       Y6, Y4, Y4
 	VMOVDQU      (R8)(CX*2), Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	PREFETCHT0   64(SI)
 	VMOVDQU      (R8)(DI*1), Y6
-	VPAND        const12<>+0(SB), Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y2
 	VPBLENDD     $0xcc, Y2, Y5, Y6
 	VPALIGNR     $0x08, Y5, Y2, Y2
@@ -16938,22 +16560,22 @@ loop:
 	VMOVDQU      32(DX), Y2
 	VMOVDQU      (AX), Y3
 	VPSRLD       $0x02, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPMADDUBSW   Y2, Y3, Y3
 	VMOVDQU      (AX)(CX*1), Y4
 	VPSRLD       $0x02, Y4, Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
 	VPALIGNR     $0x08, Y3, Y4, Y3
 	VPADDW       Y5, Y3, Y3
 	VMOVDQU      (AX)(CX*2), Y4
 	VPSRLD       $0x02, Y4, Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VMOVDQU      (AX)(DI*1), Y5
 	VPSRLD       $0x02, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPBLENDD     $0xcc, Y5, Y4, Y6
 	VPALIGNR     $0x08, Y4, Y5, Y4
@@ -16963,23 +16585,23 @@ loop:
 	VPADDW       Y5, Y3, Y3
 	VMOVDQU      (R8), Y4
 	VPSRLD       $0x02, Y4, Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VMOVDQU      (R8)(CX*1), Y5
 	VPSRLD       $0x02, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPBLENDD     $0xcc, Y5, Y4, Y6
 	VPALIGNR     $0x08, Y4, Y5, Y4
 	VPADDW       Y6, Y4, Y4
 	VMOVDQU      (R8)(CX*2), Y5
 	VPSRLD       $0x02, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	PREFETCHT0   128(SI)
 	VMOVDQU      (R8)(DI*1), Y6
 	VPSRLD       $0x02, Y6, Y6
-	VPAND        const12<>+0(SB), Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y2
 	VPBLENDD     $0xcc, Y2, Y5, Y6
 	VPALIGNR     $0x08, Y5, Y2, Y2
@@ -17000,22 +16622,22 @@ loop:
 	VMOVDQU      64(DX), Y2
 	VMOVDQU      (AX), Y3
 	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPMADDUBSW   Y2, Y3, Y3
 	VMOVDQU      (AX)(CX*1), Y4
 	VPSRLD       $0x04, Y4, Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
 	VPALIGNR     $0x08, Y3, Y4, Y3
 	VPADDW       Y5, Y3, Y3
 	VMOVDQU      (AX)(CX*2), Y4
 	VPSRLD       $0x04, Y4, Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VMOVDQU      (AX)(DI*1), Y5
 	VPSRLD       $0x04, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPBLENDD     $0xcc, Y5, Y4, Y6
 	VPALIGNR     $0x08, Y4, Y5, Y4
@@ -17025,23 +16647,23 @@ loop:
 	VPADDW       Y5, Y3, Y3
 	VMOVDQU      (R8), Y4
 	VPSRLD       $0x04, Y4, Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VMOVDQU      (R8)(CX*1), Y5
 	VPSRLD       $0x04, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPBLENDD     $0xcc, Y5, Y4, Y6
 	VPALIGNR     $0x08, Y4, Y5, Y4
 	VPADDW       Y6, Y4, Y4
 	VMOVDQU      (R8)(CX*2), Y5
 	VPSRLD       $0x04, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	PREFETCHT0   192(SI)
 	VMOVDQU      (R8)(DI*1), Y6
 	VPSRLD       $0x04, Y6, Y6
-	VPAND        const12<>+0(SB), Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y2
 	VPBLENDD     $0xcc, Y2, Y5, Y6
 	VPALIGNR     $0x08, Y5, Y2, Y2
@@ -17062,22 +16684,22 @@ loop:
 	VMOVDQU      96(DX), Y2
 	VMOVDQU      (AX), Y3
 	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPMADDUBSW   Y2, Y3, Y3
 	VMOVDQU      (AX)(CX*1), Y4
 	VPSRLD       $0x06, Y4, Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
 	VPALIGNR     $0x08, Y3, Y4, Y3
 	VPADDW       Y5, Y3, Y3
 	VMOVDQU      (AX)(CX*2), Y4
 	VPSRLD       $0x06, Y4, Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VMOVDQU      (AX)(DI*1), Y5
 	VPSRLD       $0x06, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPBLENDD     $0xcc, Y5, Y4, Y6
 	VPALIGNR     $0x08, Y4, Y5, Y4
@@ -17087,23 +16709,23 @@ loop:
 	VPADDW       Y5, Y3, Y3
 	VMOVDQU      (R8), Y4
 	VPSRLD       $0x06, Y4, Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VMOVDQU      (R8)(CX*1), Y5
 	VPSRLD       $0x06, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPBLENDD     $0xcc, Y5, Y4, Y6
 	VPALIGNR     $0x08, Y4, Y5, Y4
 	VPADDW       Y6, Y4, Y4
 	VMOVDQU      (R8)(CX*2), Y5
 	VPSRLD       $0x06, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	PREFETCHT0   256(SI)
 	VMOVDQU      (R8)(DI*1), Y6
 	VPSRLD       $0x06, Y6, Y6
-	VPAND        const12<>+0(SB), Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y2
 	VPBLENDD     $0xcc, Y2, Y5, Y6
 	VPALIGNR     $0x08, Y5, Y2, Y2
@@ -17123,19 +16745,19 @@ loop:
 	VFMADD231PS  Y3, Y2, Y0
 	VMOVDQU      128(DX), Y2
 	VMOVDQU      32(AX), Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPMADDUBSW   Y2, Y3, Y3
 	VMOVDQU      32(AX)(CX*1), Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
 	VPALIGNR     $0x08, Y3, Y4, Y3
 	VPADDW       Y5, Y3, Y3
 	VMOVDQU      32(AX)(CX*2), Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VMOVDQU      32(AX)(DI*1), Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPBLENDD     $0xcc, Y5, Y4, Y6
 	VPALIGNR     $0x08, Y4, Y5, Y4
@@ -17144,20 +16766,20 @@ loop:
 	VSHUFPS      $0xdd, Y4, Y3, Y3
 	VPADDW       Y5, Y3, Y3
 	VMOVDQU      32(R8), Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VMOVDQU      32(R8)(CX*1), Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPBLENDD     $0xcc, Y5, Y4, Y6
 	VPALIGNR     $0x08, Y4, Y5, Y4
 	VPADDW       Y6, Y4, Y4
 	PREFETCHT0   320(SI)
 	VMOVDQU      32(R8)(CX*2), Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VMOVDQU      32(R8)(DI*1), Y6
-	VPAND        const12<>+0(SB), Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y2
 	VPBLENDD     $0xcc, Y2, Y5, Y6
 	VPALIGNR     $0x08, Y5, Y2, Y2
@@ -17178,22 +16800,22 @@ loop:
 	VMOVDQU      160(DX), Y2
 	VMOVDQU      32(AX), Y3
 	VPSRLD       $0x02, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPMADDUBSW   Y2, Y3, Y3
 	VMOVDQU      32(AX)(CX*1), Y4
 	VPSRLD       $0x02, Y4, Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
 	VPALIGNR     $0x08, Y3, Y4, Y3
 	VPADDW       Y5, Y3, Y3
 	VMOVDQU      32(AX)(CX*2), Y4
 	VPSRLD       $0x02, Y4, Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VMOVDQU      32(AX)(DI*1), Y5
 	VPSRLD       $0x02, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPBLENDD     $0xcc, Y5, Y4, Y6
 	VPALIGNR     $0x08, Y4, Y5, Y4
@@ -17203,11 +16825,11 @@ loop:
 	VPADDW       Y5, Y3, Y3
 	VMOVDQU      32(R8), Y4
 	VPSRLD       $0x02, Y4, Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VMOVDQU      32(R8)(CX*1), Y5
 	VPSRLD       $0x02, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPBLENDD     $0xcc, Y5, Y4, Y6
 	VPALIGNR     $0x08, Y4, Y5, Y4
@@ -17215,11 +16837,11 @@ loop:
 	PREFETCHT0   384(SI)
 	VMOVDQU      32(R8)(CX*2), Y5
 	VPSRLD       $0x02, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VMOVDQU      32(R8)(DI*1), Y6
 	VPSRLD       $0x02, Y6, Y6
-	VPAND        const12<>+0(SB), Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y2
 	VPBLENDD     $0xcc, Y2, Y5, Y6
 	VPALIGNR     $0x08, Y5, Y2, Y2
@@ -17240,22 +16862,22 @@ loop:
 	VMOVDQU      192(DX), Y2
 	VMOVDQU      32(AX), Y3
 	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPMADDUBSW   Y2, Y3, Y3
 	VMOVDQU      32(AX)(CX*1), Y4
 	VPSRLD       $0x04, Y4, Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
 	VPALIGNR     $0x08, Y3, Y4, Y3
 	VPADDW       Y5, Y3, Y3
 	VMOVDQU      32(AX)(CX*2), Y4
 	VPSRLD       $0x04, Y4, Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VMOVDQU      32(AX)(DI*1), Y5
 	VPSRLD       $0x04, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPBLENDD     $0xcc, Y5, Y4, Y6
 	VPALIGNR     $0x08, Y4, Y5, Y4
@@ -17265,11 +16887,11 @@ loop:
 	VPADDW       Y5, Y3, Y3
 	VMOVDQU      32(R8), Y4
 	VPSRLD       $0x04, Y4, Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VMOVDQU      32(R8)(CX*1), Y5
 	VPSRLD       $0x04, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPBLENDD     $0xcc, Y5, Y4, Y6
 	VPALIGNR     $0x08, Y4, Y5, Y4
@@ -17277,11 +16899,11 @@ loop:
 	PREFETCHT0   448(SI)
 	VMOVDQU      32(R8)(CX*2), Y5
 	VPSRLD       $0x04, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VMOVDQU      32(R8)(DI*1), Y6
 	VPSRLD       $0x04, Y6, Y6
-	VPAND        const12<>+0(SB), Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y2
 	VPBLENDD     $0xcc, Y2, Y5, Y6
 	VPALIGNR     $0x08, Y5, Y2, Y2
@@ -17302,22 +16924,22 @@ loop:
 	VMOVDQU      224(DX), Y2
 	VMOVDQU      32(AX), Y3
 	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPMADDUBSW   Y2, Y3, Y3
 	VMOVDQU      32(AX)(CX*1), Y4
 	VPSRLD       $0x06, Y4, Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
 	VPALIGNR     $0x08, Y3, Y4, Y3
 	VPADDW       Y5, Y3, Y3
 	VMOVDQU      32(AX)(CX*2), Y4
 	VPSRLD       $0x06, Y4, Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VMOVDQU      32(AX)(DI*1), Y5
 	VPSRLD       $0x06, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPBLENDD     $0xcc, Y5, Y4, Y6
 	VPALIGNR     $0x08, Y4, Y5, Y4
@@ -17327,11 +16949,11 @@ loop:
 	VPADDW       Y5, Y3, Y3
 	VMOVDQU      32(R8), Y4
 	VPSRLD       $0x06, Y4, Y4
-	VPAND        const12<>+0(SB), Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VMOVDQU      32(R8)(CX*1), Y5
 	VPSRLD       $0x06, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPBLENDD     $0xcc, Y5, Y4, Y6
 	VPALIGNR     $0x08, Y4, Y5, Y4
@@ -17339,11 +16961,11 @@ loop:
 	PREFETCHT0   512(SI)
 	VMOVDQU      32(R8)(CX*2), Y5
 	VPSRLD       $0x06, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VMOVDQU      32(R8)(DI*1), Y6
 	VPSRLD       $0x06, Y6, Y6
-	VPAND        const12<>+0(SB), Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y2
 	VPBLENDD     $0xcc, Y2, Y5, Y6
 	VPALIGNR     $0x08, Y5, Y2, Y2
@@ -17407,13 +17029,13 @@ loop:
 	VMOVUPS     Y0, 192(BX)
 	VMOVUPS     Y0, 224(BX)
 	VMOVDQU     (AX), Y0
-	VPAND       const12<>+0(SB), Y0, Y0
+	VPAND       const14<>+0(SB), Y0, Y0
 	VMOVDQU     (AX)(CX*1), Y1
-	VPAND       const12<>+0(SB), Y1, Y1
+	VPAND       const14<>+0(SB), Y1, Y1
 	VMOVDQU     (AX)(CX*2), Y2
-	VPAND       const12<>+0(SB), Y2, Y2
+	VPAND       const14<>+0(SB), Y2, Y2
 	VMOVDQU     (AX)(SI*1), Y3
-	VPAND       const12<>+0(SB), Y3, Y3
+	VPAND       const14<>+0(SB), Y3, Y3
 	VPUNPCKLDQ  Y1, Y0, Y5
 	VPUNPCKLDQ  Y3, Y2, Y6
 	VPUNPCKLQDQ Y6, Y5, Y4
@@ -17423,13 +17045,13 @@ loop:
 	VPUNPCKLQDQ Y2, Y0, Y1
 	VPUNPCKHQDQ Y2, Y0, Y0
 	VMOVDQU     (DI), Y2
-	VPAND       const12<>+0(SB), Y2, Y2
+	VPAND       const14<>+0(SB), Y2, Y2
 	VMOVDQU     (DI)(CX*1), Y3
-	VPAND       const12<>+0(SB), Y3, Y3
+	VPAND       const14<>+0(SB), Y3, Y3
 	VMOVDQU     (DI)(CX*2), Y6
-	VPAND       const12<>+0(SB), Y6, Y6
+	VPAND       const14<>+0(SB), Y6, Y6
 	VMOVDQU     (DI)(SI*1), Y7
-	VPAND       const12<>+0(SB), Y7, Y7
+	VPAND       const14<>+0(SB), Y7, Y7
 	VPUNPCKLDQ  Y3, Y2, Y9
 	VPUNPCKLDQ  Y7, Y6, Y10
 	VPUNPCKLQDQ Y10, Y9, Y8
@@ -17456,16 +17078,16 @@ loop:
 	VMOVDQU     Y0, 224(DX)
 	VMOVDQU     (AX), Y0
 	VPSRLD      $0x02, Y0, Y0
-	VPAND       const12<>+0(SB), Y0, Y0
+	VPAND       const14<>+0(SB), Y0, Y0
 	VMOVDQU     (AX)(CX*1), Y1
 	VPSRLD      $0x02, Y1, Y1
-	VPAND       const12<>+0(SB), Y1, Y1
+	VPAND       const14<>+0(SB), Y1, Y1
 	VMOVDQU     (AX)(CX*2), Y2
 	VPSRLD      $0x02, Y2, Y2
-	VPAND       const12<>+0(SB), Y2, Y2
+	VPAND       const14<>+0(SB), Y2, Y2
 	VMOVDQU     (AX)(SI*1), Y3
 	VPSRLD      $0x02, Y3, Y3
-	VPAND       const12<>+0(SB), Y3, Y3
+	VPAND       const14<>+0(SB), Y3, Y3
 	VPUNPCKLDQ  Y1, Y0, Y5
 	VPUNPCKLDQ  Y3, Y2, Y6
 	VPUNPCKLQDQ Y6, Y5, Y4
@@ -17476,16 +17098,16 @@ loop:
 	VPUNPCKHQDQ Y2, Y0, Y0
 	VMOVDQU     (DI), Y2
 	VPSRLD      $0x02, Y2, Y2
-	VPAND       const12<>+0(SB), Y2, Y2
+	VPAND       const14<>+0(SB), Y2, Y2
 	VMOVDQU     (DI)(CX*1), Y3
 	VPSRLD      $0x02, Y3, Y3
-	VPAND       const12<>+0(SB), Y3, Y3
+	VPAND       const14<>+0(SB), Y3, Y3
 	VMOVDQU     (DI)(CX*2), Y6
 	VPSRLD      $0x02, Y6, Y6
-	VPAND       const12<>+0(SB), Y6, Y6
+	VPAND       const14<>+0(SB), Y6, Y6
 	VMOVDQU     (DI)(SI*1), Y7
 	VPSRLD      $0x02, Y7, Y7
-	VPAND       const12<>+0(SB), Y7, Y7
+	VPAND       const14<>+0(SB), Y7, Y7
 	VPUNPCKLDQ  Y3, Y2, Y9
 	VPUNPCKLDQ  Y7, Y6, Y10
 	VPUNPCKLQDQ Y10, Y9, Y8
@@ -17512,16 +17134,16 @@ loop:
 	VMOVDQU     Y0, 480(DX)
 	VMOVDQU     (AX), Y0
 	VPSRLD      $0x04, Y0, Y0
-	VPAND       const12<>+0(SB), Y0, Y0
+	VPAND       const14<>+0(SB), Y0, Y0
 	VMOVDQU     (AX)(CX*1), Y1
 	VPSRLD      $0x04, Y1, Y1
-	VPAND       const12<>+0(SB), Y1, Y1
+	VPAND       const14<>+0(SB), Y1, Y1
 	VMOVDQU     (AX)(CX*2), Y2
 	VPSRLD      $0x04, Y2, Y2
-	VPAND       const12<>+0(SB), Y2, Y2
+	VPAND       const14<>+0(SB), Y2, Y2
 	VMOVDQU     (AX)(SI*1), Y3
 	VPSRLD      $0x04, Y3, Y3
-	VPAND       const12<>+0(SB), Y3, Y3
+	VPAND       const14<>+0(SB), Y3, Y3
 	VPUNPCKLDQ  Y1, Y0, Y5
 	VPUNPCKLDQ  Y3, Y2, Y6
 	VPUNPCKLQDQ Y6, Y5, Y4
@@ -17532,16 +17154,16 @@ loop:
 	VPUNPCKHQDQ Y2, Y0, Y0
 	VMOVDQU     (DI), Y2
 	VPSRLD      $0x04, Y2, Y2
-	VPAND       const12<>+0(SB), Y2, Y2
+	VPAND       const14<>+0(SB), Y2, Y2
 	VMOVDQU     (DI)(CX*1), Y3
 	VPSRLD      $0x04, Y3, Y3
-	VPAND       const12<>+0(SB), Y3, Y3
+	VPAND       const14<>+0(SB), Y3, Y3
 	VMOVDQU     (DI)(CX*2), Y6
 	VPSRLD      $0x04, Y6, Y6
-	VPAND       const12<>+0(SB), Y6, Y6
+	VPAND       const14<>+0(SB), Y6, Y6
 	VMOVDQU     (DI)(SI*1), Y7
 	VPSRLD      $0x04, Y7, Y7
-	VPAND       const12<>+0(SB), Y7, Y7
+	VPAND       const14<>+0(SB), Y7, Y7
 	VPUNPCKLDQ  Y3, Y2, Y9
 	VPUNPCKLDQ  Y7, Y6, Y10
 	VPUNPCKLQDQ Y10, Y9, Y8
@@ -17568,16 +17190,16 @@ loop:
 	VMOVDQU     Y0, 736(DX)
 	VMOVDQU     (AX), Y0
 	VPSRLD      $0x06, Y0, Y0
-	VPAND       const12<>+0(SB), Y0, Y0
+	VPAND       const14<>+0(SB), Y0, Y0
 	VMOVDQU     (AX)(CX*1), Y1
 	VPSRLD      $0x06, Y1, Y1
-	VPAND       const12<>+0(SB), Y1, Y1
+	VPAND       const14<>+0(SB), Y1, Y1
 	VMOVDQU     (AX)(CX*2), Y2
 	VPSRLD      $0x06, Y2, Y2
-	VPAND       const12<>+0(SB), Y2, Y2
+	VPAND       const14<>+0(SB), Y2, Y2
 	VMOVDQU     (AX)(SI*1), Y3
 	VPSRLD      $0x06, Y3, Y3
-	VPAND       const12<>+0(SB), Y3, Y3
+	VPAND       const14<>+0(SB), Y3, Y3
 	VPUNPCKLDQ  Y1, Y0, Y5
 	VPUNPCKLDQ  Y3, Y2, Y6
 	VPUNPCKLQDQ Y6, Y5, Y4
@@ -17588,16 +17210,16 @@ loop:
 	VPUNPCKHQDQ Y2, Y0, Y0
 	VMOVDQU     (DI), Y2
 	VPSRLD      $0x06, Y2, Y2
-	VPAND       const12<>+0(SB), Y2, Y2
+	VPAND       const14<>+0(SB), Y2, Y2
 	VMOVDQU     (DI)(CX*1), Y3
 	VPSRLD      $0x06, Y3, Y3
-	VPAND       const12<>+0(SB), Y3, Y3
+	VPAND       const14<>+0(SB), Y3, Y3
 	VMOVDQU     (DI)(CX*2), Y6
 	VPSRLD      $0x06, Y6, Y6
-	VPAND       const12<>+0(SB), Y6, Y6
+	VPAND       const14<>+0(SB), Y6, Y6
 	VMOVDQU     (DI)(SI*1), Y7
 	VPSRLD      $0x06, Y7, Y7
-	VPAND       const12<>+0(SB), Y7, Y7
+	VPAND       const14<>+0(SB), Y7, Y7
 	VPUNPCKLDQ  Y3, Y2, Y9
 	VPUNPCKLDQ  Y7, Y6, Y10
 	VPUNPCKLQDQ Y10, Y9, Y8
@@ -17623,13 +17245,13 @@ loop:
 	VMOVDQU     Y1, 864(DX)
 	VMOVDQU     Y0, 992(DX)
 	VMOVDQU     32(AX), Y0
-	VPAND       const12<>+0(SB), Y0, Y0
+	VPAND       const14<>+0(SB), Y0, Y0
 	VMOVDQU     32(AX)(CX*1), Y1
-	VPAND       const12<>+0(SB), Y1, Y1
+	VPAND       const14<>+0(SB), Y1, Y1
 	VMOVDQU     32(AX)(CX*2), Y2
-	VPAND       const12<>+0(SB), Y2, Y2
+	VPAND       const14<>+0(SB), Y2, Y2
 	VMOVDQU     32(AX)(SI*1), Y3
-	VPAND       const12<>+0(SB), Y3, Y3
+	VPAND       const14<>+0(SB), Y3, Y3
 	VPUNPCKLDQ  Y1, Y0, Y5
 	VPUNPCKLDQ  Y3, Y2, Y6
 	VPUNPCKLQDQ Y6, Y5, Y4
@@ -17639,13 +17261,13 @@ loop:
 	VPUNPCKLQDQ Y2, Y0, Y1
 	VPUNPCKHQDQ Y2, Y0, Y0
 	VMOVDQU     32(DI), Y2
-	VPAND       const12<>+0(SB), Y2, Y2
+	VPAND       const14<>+0(SB), Y2, Y2
 	VMOVDQU     32(DI)(CX*1), Y3
-	VPAND       const12<>+0(SB), Y3, Y3
+	VPAND       const14<>+0(SB), Y3, Y3
 	VMOVDQU     32(DI)(CX*2), Y6
-	VPAND       const12<>+0(SB), Y6, Y6
+	VPAND       const14<>+0(SB), Y6, Y6
 	VMOVDQU     32(DI)(SI*1), Y7
-	VPAND       const12<>+0(SB), Y7, Y7
+	VPAND       const14<>+0(SB), Y7, Y7
 	VPUNPCKLDQ  Y3, Y2, Y9
 	VPUNPCKLDQ  Y7, Y6, Y10
 	VPUNPCKLQDQ Y10, Y9, Y8
@@ -17672,16 +17294,16 @@ loop:
 	VMOVDQU     Y0, 1248(DX)
 	VMOVDQU     32(AX), Y0
 	VPSRLD      $0x02, Y0, Y0
-	VPAND       const12<>+0(SB), Y0, Y0
+	VPAND       const14<>+0(SB), Y0, Y0
 	VMOVDQU     32(AX)(CX*1), Y1
 	VPSRLD      $0x02, Y1, Y1
-	VPAND       const12<>+0(SB), Y1, Y1
+	VPAND       const14<>+0(SB), Y1, Y1
 	VMOVDQU     32(AX)(CX*2), Y2
 	VPSRLD      $0x02, Y2, Y2
-	VPAND       const12<>+0(SB), Y2, Y2
+	VPAND       const14<>+0(SB), Y2, Y2
 	VMOVDQU     32(AX)(SI*1), Y3
 	VPSRLD      $0x02, Y3, Y3
-	VPAND       const12<>+0(SB), Y3, Y3
+	VPAND       const14<>+0(SB), Y3, Y3
 	VPUNPCKLDQ  Y1, Y0, Y5
 	VPUNPCKLDQ  Y3, Y2, Y6
 	VPUNPCKLQDQ Y6, Y5, Y4
@@ -17692,16 +17314,16 @@ loop:
 	VPUNPCKHQDQ Y2, Y0, Y0
 	VMOVDQU     32(DI), Y2
 	VPSRLD      $0x02, Y2, Y2
-	VPAND       const12<>+0(SB), Y2, Y2
+	VPAND       const14<>+0(SB), Y2, Y2
 	VMOVDQU     32(DI)(CX*1), Y3
 	VPSRLD      $0x02, Y3, Y3
-	VPAND       const12<>+0(SB), Y3, Y3
+	VPAND       const14<>+0(SB), Y3, Y3
 	VMOVDQU     32(DI)(CX*2), Y6
 	VPSRLD      $0x02, Y6, Y6
-	VPAND       const12<>+0(SB), Y6, Y6
+	VPAND       const14<>+0(SB), Y6, Y6
 	VMOVDQU     32(DI)(SI*1), Y7
 	VPSRLD      $0x02, Y7, Y7
-	VPAND       const12<>+0(SB), Y7, Y7
+	VPAND       const14<>+0(SB), Y7, Y7
 	VPUNPCKLDQ  Y3, Y2, Y9
 	VPUNPCKLDQ  Y7, Y6, Y10
 	VPUNPCKLQDQ Y10, Y9, Y8
@@ -17728,16 +17350,16 @@ loop:
 	VMOVDQU     Y0, 1504(DX)
 	VMOVDQU     32(AX), Y0
 	VPSRLD      $0x04, Y0, Y0
-	VPAND       const12<>+0(SB), Y0, Y0
+	VPAND       const14<>+0(SB), Y0, Y0
 	VMOVDQU     32(AX)(CX*1), Y1
 	VPSRLD      $0x04, Y1, Y1
-	VPAND       const12<>+0(SB), Y1, Y1
+	VPAND       const14<>+0(SB), Y1, Y1
 	VMOVDQU     32(AX)(CX*2), Y2
 	VPSRLD      $0x04, Y2, Y2
-	VPAND       const12<>+0(SB), Y2, Y2
+	VPAND       const14<>+0(SB), Y2, Y2
 	VMOVDQU     32(AX)(SI*1), Y3
 	VPSRLD      $0x04, Y3, Y3
-	VPAND       const12<>+0(SB), Y3, Y3
+	VPAND       const14<>+0(SB), Y3, Y3
 	VPUNPCKLDQ  Y1, Y0, Y5
 	VPUNPCKLDQ  Y3, Y2, Y6
 	VPUNPCKLQDQ Y6, Y5, Y4
@@ -17748,16 +17370,16 @@ loop:
 	VPUNPCKHQDQ Y2, Y0, Y0
 	VMOVDQU     32(DI), Y2
 	VPSRLD      $0x04, Y2, Y2
-	VPAND       const12<>+0(SB), Y2, Y2
+	VPAND       const14<>+0(SB), Y2, Y2
 	VMOVDQU     32(DI)(CX*1), Y3
 	VPSRLD      $0x04, Y3, Y3
-	VPAND       const12<>+0(SB), Y3, Y3
+	VPAND       const14<>+0(SB), Y3, Y3
 	VMOVDQU     32(DI)(CX*2), Y6
 	VPSRLD      $0x04, Y6, Y6
-	VPAND       const12<>+0(SB), Y6, Y6
+	VPAND       const14<>+0(SB), Y6, Y6
 	VMOVDQU     32(DI)(SI*1), Y7
 	VPSRLD      $0x04, Y7, Y7
-	VPAND       const12<>+0(SB), Y7, Y7
+	VPAND       const14<>+0(SB), Y7, Y7
 	VPUNPCKLDQ  Y3, Y2, Y9
 	VPUNPCKLDQ  Y7, Y6, Y10
 	VPUNPCKLQDQ Y10, Y9, Y8
@@ -17784,16 +17406,16 @@ loop:
 	VMOVDQU     Y0, 1760(DX)
 	VMOVDQU     32(AX), Y0
 	VPSRLD      $0x06, Y0, Y0
-	VPAND       const12<>+0(SB), Y0, Y0
+	VPAND       const14<>+0(SB), Y0, Y0
 	VMOVDQU     32(AX)(CX*1), Y1
 	VPSRLD      $0x06, Y1, Y1
-	VPAND       const12<>+0(SB), Y1, Y1
+	VPAND       const14<>+0(SB), Y1, Y1
 	VMOVDQU     32(AX)(CX*2), Y2
 	VPSRLD      $0x06, Y2, Y2
-	VPAND       const12<>+0(SB), Y2, Y2
+	VPAND       const14<>+0(SB), Y2, Y2
 	VMOVDQU     32(AX)(SI*1), Y3
 	VPSRLD      $0x06, Y3, Y3
-	VPAND       const12<>+0(SB), Y3, Y3
+	VPAND       const14<>+0(SB), Y3, Y3
 	VPUNPCKLDQ  Y1, Y0, Y5
 	VPUNPCKLDQ  Y3, Y2, Y6
 	VPUNPCKLQDQ Y6, Y5, Y4
@@ -17804,16 +17426,16 @@ loop:
 	VPUNPCKHQDQ Y2, Y0, Y0
 	VMOVDQU     32(DI), Y2
 	VPSRLD      $0x06, Y2, Y2
-	VPAND       const12<>+0(SB), Y2, Y2
+	VPAND       const14<>+0(SB), Y2, Y2
 	VMOVDQU     32(DI)(CX*1), Y3
 	VPSRLD      $0x06, Y3, Y3
-	VPAND       const12<>+0(SB), Y3, Y3
+	VPAND       const14<>+0(SB), Y3, Y3
 	VMOVDQU     32(DI)(CX*2), Y6
 	VPSRLD      $0x06, Y6, Y6
-	VPAND       const12<>+0(SB), Y6, Y6
+	VPAND       const14<>+0(SB), Y6, Y6
 	VMOVDQU     32(DI)(SI*1), Y7
 	VPSRLD      $0x06, Y7, Y7
-	VPAND       const12<>+0(SB), Y7, Y7
+	VPAND       const14<>+0(SB), Y7, Y7
 	VPUNPCKLDQ  Y3, Y2, Y9
 	VPUNPCKLDQ  Y7, Y6, Y10
 	VPUNPCKLQDQ Y10, Y9, Y8
@@ -17881,13 +17503,13 @@ loop:
 	VPSHUFB      Y1, Y5, Y5
 	VPAND        Y0, Y5, Y5
 	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y4, Y5, Y5
 	VPBROADCASTD 2(AX)(CX*1), Y6
 	VPSHUFB      Y1, Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPCMPEQB     Y0, Y6, Y6
-	VPAND        const26<>+0(SB), Y6, Y6
+	VPAND        const28<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y4, Y6, Y6
 	VPBLENDD     $0xcc, Y6, Y5, Y7
 	VPALIGNR     $0x08, Y5, Y6, Y5
@@ -17896,13 +17518,13 @@ loop:
 	VPSHUFB      Y1, Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPCMPEQB     Y0, Y6, Y6
-	VPAND        const26<>+0(SB), Y6, Y6
+	VPAND        const28<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y4, Y6, Y6
 	VPBROADCASTD 2(AX)(DI*1), Y7
 	VPSHUFB      Y1, Y7, Y7
 	VPAND        Y0, Y7, Y7
 	VPCMPEQB     Y0, Y7, Y7
-	VPAND        const26<>+0(SB), Y7, Y7
+	VPAND        const28<>+0(SB), Y7, Y7
 	VPMADDUBSW   Y4, Y7, Y7
 	VPBLENDD     $0xcc, Y7, Y6, Y8
 	VPALIGNR     $0x08, Y6, Y7, Y6
@@ -17914,13 +17536,13 @@ loop:
 	VPSHUFB      Y1, Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPCMPEQB     Y0, Y6, Y6
-	VPAND        const26<>+0(SB), Y6, Y6
+	VPAND        const28<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y4, Y6, Y6
 	VPBROADCASTD 2(R8)(CX*1), Y7
 	VPSHUFB      Y1, Y7, Y7
 	VPAND        Y0, Y7, Y7
 	VPCMPEQB     Y0, Y7, Y7
-	VPAND        const26<>+0(SB), Y7, Y7
+	VPAND        const28<>+0(SB), Y7, Y7
 	VPMADDUBSW   Y4, Y7, Y7
 	VPBLENDD     $0xcc, Y7, Y6, Y8
 	VPALIGNR     $0x08, Y6, Y7, Y6
@@ -17929,13 +17551,13 @@ loop:
 	VPSHUFB      Y1, Y7, Y7
 	VPAND        Y0, Y7, Y7
 	VPCMPEQB     Y0, Y7, Y7
-	VPAND        const26<>+0(SB), Y7, Y7
+	VPAND        const28<>+0(SB), Y7, Y7
 	VPMADDUBSW   Y4, Y7, Y7
 	VPBROADCASTD 2(R8)(DI*1), Y8
 	VPSHUFB      Y1, Y8, Y8
 	VPAND        Y0, Y8, Y8
 	VPCMPEQB     Y0, Y8, Y8
-	VPAND        const26<>+0(SB), Y8, Y8
+	VPAND        const28<>+0(SB), Y8, Y8
 	VPMADDUBSW   Y4, Y8, Y4
 	VPBLENDD     $0xcc, Y4, Y7, Y8
 	VPALIGNR     $0x08, Y7, Y4, Y4
@@ -17958,13 +17580,13 @@ loop:
 	VPSHUFB      Y1, Y5, Y5
 	VPAND        Y0, Y5, Y5
 	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y4, Y5, Y5
 	VPBROADCASTD 6(AX)(CX*1), Y6
 	VPSHUFB      Y1, Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPCMPEQB     Y0, Y6, Y6
-	VPAND        const26<>+0(SB), Y6, Y6
+	VPAND        const28<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y4, Y6, Y6
 	VPBLENDD     $0xcc, Y6, Y5, Y7
 	VPALIGNR     $0x08, Y5, Y6, Y5
@@ -17973,13 +17595,13 @@ loop:
 	VPSHUFB      Y1, Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPCMPEQB     Y0, Y6, Y6
-	VPAND        const26<>+0(SB), Y6, Y6
+	VPAND        const28<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y4, Y6, Y6
 	VPBROADCASTD 6(AX)(DI*1), Y7
 	VPSHUFB      Y1, Y7, Y7
 	VPAND        Y0, Y7, Y7
 	VPCMPEQB     Y0, Y7, Y7
-	VPAND        const26<>+0(SB), Y7, Y7
+	VPAND        const28<>+0(SB), Y7, Y7
 	VPMADDUBSW   Y4, Y7, Y7
 	VPBLENDD     $0xcc, Y7, Y6, Y8
 	VPALIGNR     $0x08, Y6, Y7, Y6
@@ -17991,13 +17613,13 @@ loop:
 	VPSHUFB      Y1, Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPCMPEQB     Y0, Y6, Y6
-	VPAND        const26<>+0(SB), Y6, Y6
+	VPAND        const28<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y4, Y6, Y6
 	VPBROADCASTD 6(R8)(CX*1), Y7
 	VPSHUFB      Y1, Y7, Y7
 	VPAND        Y0, Y7, Y7
 	VPCMPEQB     Y0, Y7, Y7
-	VPAND        const26<>+0(SB), Y7, Y7
+	VPAND        const28<>+0(SB), Y7, Y7
 	VPMADDUBSW   Y4, Y7, Y7
 	VPBLENDD     $0xcc, Y7, Y6, Y8
 	VPALIGNR     $0x08, Y6, Y7, Y6
@@ -18007,13 +17629,13 @@ loop:
 	VPSHUFB      Y1, Y7, Y7
 	VPAND        Y0, Y7, Y7
 	VPCMPEQB     Y0, Y7, Y7
-	VPAND        const26<>+0(SB), Y7, Y7
+	VPAND        const28<>+0(SB), Y7, Y7
 	VPMADDUBSW   Y4, Y7, Y7
 	VPBROADCASTD 6(R8)(DI*1), Y8
 	VPSHUFB      Y1, Y8, Y8
 	VPAND        Y0, Y8, Y8
 	VPCMPEQB     Y0, Y8, Y8
-	VPAND        const26<>+0(SB), Y8, Y8
+	VPAND        const28<>+0(SB), Y8, Y8
 	VPMADDUBSW   Y4, Y8, Y4
 	VPBLENDD     $0xcc, Y4, Y7, Y8
 	VPALIGNR     $0x08, Y7, Y4, Y4
@@ -18036,13 +17658,13 @@ loop:
 	VPSHUFB      Y1, Y5, Y5
 	VPAND        Y0, Y5, Y5
 	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y4, Y5, Y5
 	VPBROADCASTD 10(AX)(CX*1), Y6
 	VPSHUFB      Y1, Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPCMPEQB     Y0, Y6, Y6
-	VPAND        const26<>+0(SB), Y6, Y6
+	VPAND        const28<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y4, Y6, Y6
 	VPBLENDD     $0xcc, Y6, Y5, Y7
 	VPALIGNR     $0x08, Y5, Y6, Y5
@@ -18051,13 +17673,13 @@ loop:
 	VPSHUFB      Y1, Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPCMPEQB     Y0, Y6, Y6
-	VPAND        const26<>+0(SB), Y6, Y6
+	VPAND        const28<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y4, Y6, Y6
 	VPBROADCASTD 10(AX)(DI*1), Y7
 	VPSHUFB      Y1, Y7, Y7
 	VPAND        Y0, Y7, Y7
 	VPCMPEQB     Y0, Y7, Y7
-	VPAND        const26<>+0(SB), Y7, Y7
+	VPAND        const28<>+0(SB), Y7, Y7
 	VPMADDUBSW   Y4, Y7, Y7
 	VPBLENDD     $0xcc, Y7, Y6, Y8
 	VPALIGNR     $0x08, Y6, Y7, Y6
@@ -18069,13 +17691,13 @@ loop:
 	VPSHUFB      Y1, Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPCMPEQB     Y0, Y6, Y6
-	VPAND        const26<>+0(SB), Y6, Y6
+	VPAND        const28<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y4, Y6, Y6
 	VPBROADCASTD 10(R8)(CX*1), Y7
 	VPSHUFB      Y1, Y7, Y7
 	VPAND        Y0, Y7, Y7
 	VPCMPEQB     Y0, Y7, Y7
-	VPAND        const26<>+0(SB), Y7, Y7
+	VPAND        const28<>+0(SB), Y7, Y7
 	VPMADDUBSW   Y4, Y7, Y7
 	VPBLENDD     $0xcc, Y7, Y6, Y8
 	VPALIGNR     $0x08, Y6, Y7, Y6
@@ -18084,13 +17706,13 @@ loop:
 	VPSHUFB      Y1, Y7, Y7
 	VPAND        Y0, Y7, Y7
 	VPCMPEQB     Y0, Y7, Y7
-	VPAND        const26<>+0(SB), Y7, Y7
+	VPAND        const28<>+0(SB), Y7, Y7
 	VPMADDUBSW   Y4, Y7, Y7
 	VPBROADCASTD 10(R8)(DI*1), Y8
 	VPSHUFB      Y1, Y8, Y8
 	VPAND        Y0, Y8, Y8
 	VPCMPEQB     Y0, Y8, Y8
-	VPAND        const26<>+0(SB), Y8, Y8
+	VPAND        const28<>+0(SB), Y8, Y8
 	VPMADDUBSW   Y4, Y8, Y4
 	VPBLENDD     $0xcc, Y4, Y7, Y8
 	VPALIGNR     $0x08, Y7, Y4, Y4
@@ -18113,13 +17735,13 @@ loop:
 	VPSHUFB      Y1, Y5, Y5
 	VPAND        Y0, Y5, Y5
 	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y4, Y5, Y5
 	VPBROADCASTD 14(AX)(CX*1), Y6
 	VPSHUFB      Y1, Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPCMPEQB     Y0, Y6, Y6
-	VPAND        const26<>+0(SB), Y6, Y6
+	VPAND        const28<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y4, Y6, Y6
 	VPBLENDD     $0xcc, Y6, Y5, Y7
 	VPALIGNR     $0x08, Y5, Y6, Y5
@@ -18128,13 +17750,13 @@ loop:
 	VPSHUFB      Y1, Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPCMPEQB     Y0, Y6, Y6
-	VPAND        const26<>+0(SB), Y6, Y6
+	VPAND        const28<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y4, Y6, Y6
 	VPBROADCASTD 14(AX)(DI*1), Y7
 	VPSHUFB      Y1, Y7, Y7
 	VPAND        Y0, Y7, Y7
 	VPCMPEQB     Y0, Y7, Y7
-	VPAND        const26<>+0(SB), Y7, Y7
+	VPAND        const28<>+0(SB), Y7, Y7
 	VPMADDUBSW   Y4, Y7, Y7
 	VPBLENDD     $0xcc, Y7, Y6, Y8
 	VPALIGNR     $0x08, Y6, Y7, Y6
@@ -18147,13 +17769,13 @@ loop:
 	VPSHUFB      Y1, Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPCMPEQB     Y0, Y6, Y6
-	VPAND        const26<>+0(SB), Y6, Y6
+	VPAND        const28<>+0(SB), Y6, Y6
 	VPMADDUBSW   Y4, Y6, Y6
 	VPBROADCASTD 14(R8)(CX*1), Y7
 	VPSHUFB      Y1, Y7, Y7
 	VPAND        Y0, Y7, Y7
 	VPCMPEQB     Y0, Y7, Y7
-	VPAND        const26<>+0(SB), Y7, Y7
+	VPAND        const28<>+0(SB), Y7, Y7
 	VPMADDUBSW   Y4, Y7, Y7
 	VPBLENDD     $0xcc, Y7, Y6, Y8
 	VPALIGNR     $0x08, Y6, Y7, Y6
@@ -18162,13 +17784,13 @@ loop:
 	VPSHUFB      Y1, Y7, Y7
 	VPAND        Y0, Y7, Y7
 	VPCMPEQB     Y0, Y7, Y7
-	VPAND        const26<>+0(SB), Y7, Y7
+	VPAND        const28<>+0(SB), Y7, Y7
 	VPMADDUBSW   Y4, Y7, Y7
 	VPBROADCASTD 14(R8)(DI*1), Y8
 	VPSHUFB      Y1, Y8, Y8
 	VPAND        Y0, Y8, Y8
 	VPCMPEQB     Y0, Y8, Y8
-	VPAND        const26<>+0(SB), Y8, Y8
+	VPAND        const28<>+0(SB), Y8, Y8
 	VPMADDUBSW   Y4, Y8, Y4
 	VPBLENDD     $0xcc, Y4, Y7, Y8
 	VPALIGNR     $0x08, Y7, Y4, Y4
@@ -18231,22 +17853,22 @@ loop:
 	VPSHUFB      Y1, Y2, Y2
 	VPAND        Y0, Y2, Y2
 	VPCMPEQB     Y0, Y2, Y2
-	VPAND        const26<>+0(SB), Y2, Y2
+	VPAND        const28<>+0(SB), Y2, Y2
 	VPBROADCASTD 2(AX)(CX*1), Y3
 	VPSHUFB      Y1, Y3, Y3
 	VPAND        Y0, Y3, Y3
 	VPCMPEQB     Y0, Y3, Y3
-	VPAND        const26<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y3, Y3
 	VPBROADCASTD 2(AX)(CX*2), Y4
 	VPSHUFB      Y1, Y4, Y4
 	VPAND        Y0, Y4, Y4
 	VPCMPEQB     Y0, Y4, Y4
-	VPAND        const26<>+0(SB), Y4, Y4
+	VPAND        const28<>+0(SB), Y4, Y4
 	VPBROADCASTD 2(AX)(SI*1), Y5
 	VPSHUFB      Y1, Y5, Y5
 	VPAND        Y0, Y5, Y5
 	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
 	VPUNPCKLDQ   Y3, Y2, Y7
 	VPUNPCKLDQ   Y5, Y4, Y8
 	VPUNPCKLQDQ  Y8, Y7, Y6
@@ -18259,22 +17881,22 @@ loop:
 	VPSHUFB      Y1, Y4, Y4
 	VPAND        Y0, Y4, Y4
 	VPCMPEQB     Y0, Y4, Y4
-	VPAND        const26<>+0(SB), Y4, Y4
+	VPAND        const28<>+0(SB), Y4, Y4
 	VPBROADCASTD 2(DI)(CX*1), Y5
 	VPSHUFB      Y1, Y5, Y5
 	VPAND        Y0, Y5, Y5
 	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
 	VPBROADCASTD 2(DI)(CX*2), Y8
 	VPSHUFB      Y1, Y8, Y8
 	VPAND        Y0, Y8, Y8
 	VPCMPEQB     Y0, Y8, Y8
-	VPAND        const26<>+0(SB), Y8, Y8
+	VPAND        const28<>+0(SB), Y8, Y8
 	VPBROADCASTD 2(DI)(SI*1), Y9
 	VPSHUFB      Y1, Y9, Y9
 	VPAND        Y0, Y9, Y9
 	VPCMPEQB     Y0, Y9, Y9
-	VPAND        const26<>+0(SB), Y9, Y9
+	VPAND        const28<>+0(SB), Y9, Y9
 	VPUNPCKLDQ   Y5, Y4, Y11
 	VPUNPCKLDQ   Y9, Y8, Y12
 	VPUNPCKLQDQ  Y12, Y11, Y10
@@ -18303,22 +17925,22 @@ loop:
 	VPSHUFB      Y1, Y2, Y2
 	VPAND        Y0, Y2, Y2
 	VPCMPEQB     Y0, Y2, Y2
-	VPAND        const26<>+0(SB), Y2, Y2
+	VPAND        const28<>+0(SB), Y2, Y2
 	VPBROADCASTD 6(AX)(CX*1), Y3
 	VPSHUFB      Y1, Y3, Y3
 	VPAND        Y0, Y3, Y3
 	VPCMPEQB     Y0, Y3, Y3
-	VPAND        const26<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y3, Y3
 	VPBROADCASTD 6(AX)(CX*2), Y4
 	VPSHUFB      Y1, Y4, Y4
 	VPAND        Y0, Y4, Y4
 	VPCMPEQB     Y0, Y4, Y4
-	VPAND        const26<>+0(SB), Y4, Y4
+	VPAND        const28<>+0(SB), Y4, Y4
 	VPBROADCASTD 6(AX)(SI*1), Y5
 	VPSHUFB      Y1, Y5, Y5
 	VPAND        Y0, Y5, Y5
 	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
 	VPUNPCKLDQ   Y3, Y2, Y7
 	VPUNPCKLDQ   Y5, Y4, Y8
 	VPUNPCKLQDQ  Y8, Y7, Y6
@@ -18331,22 +17953,22 @@ loop:
 	VPSHUFB      Y1, Y4, Y4
 	VPAND        Y0, Y4, Y4
 	VPCMPEQB     Y0, Y4, Y4
-	VPAND        const26<>+0(SB), Y4, Y4
+	VPAND        const28<>+0(SB), Y4, Y4
 	VPBROADCASTD 6(DI)(CX*1), Y5
 	VPSHUFB      Y1, Y5, Y5
 	VPAND        Y0, Y5, Y5
 	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
 	VPBROADCASTD 6(DI)(CX*2), Y8
 	VPSHUFB      Y1, Y8, Y8
 	VPAND        Y0, Y8, Y8
 	VPCMPEQB     Y0, Y8, Y8
-	VPAND        const26<>+0(SB), Y8, Y8
+	VPAND        const28<>+0(SB), Y8, Y8
 	VPBROADCASTD 6(DI)(SI*1), Y9
 	VPSHUFB      Y1, Y9, Y9
 	VPAND        Y0, Y9, Y9
 	VPCMPEQB     Y0, Y9, Y9
-	VPAND        const26<>+0(SB), Y9, Y9
+	VPAND        const28<>+0(SB), Y9, Y9
 	VPUNPCKLDQ   Y5, Y4, Y11
 	VPUNPCKLDQ   Y9, Y8, Y12
 	VPUNPCKLQDQ  Y12, Y11, Y10
@@ -18375,22 +17997,22 @@ loop:
 	VPSHUFB      Y1, Y2, Y2
 	VPAND        Y0, Y2, Y2
 	VPCMPEQB     Y0, Y2, Y2
-	VPAND        const26<>+0(SB), Y2, Y2
+	VPAND        const28<>+0(SB), Y2, Y2
 	VPBROADCASTD 10(AX)(CX*1), Y3
 	VPSHUFB      Y1, Y3, Y3
 	VPAND        Y0, Y3, Y3
 	VPCMPEQB     Y0, Y3, Y3
-	VPAND        const26<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y3, Y3
 	VPBROADCASTD 10(AX)(CX*2), Y4
 	VPSHUFB      Y1, Y4, Y4
 	VPAND        Y0, Y4, Y4
 	VPCMPEQB     Y0, Y4, Y4
-	VPAND        const26<>+0(SB), Y4, Y4
+	VPAND        const28<>+0(SB), Y4, Y4
 	VPBROADCASTD 10(AX)(SI*1), Y5
 	VPSHUFB      Y1, Y5, Y5
 	VPAND        Y0, Y5, Y5
 	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
 	VPUNPCKLDQ   Y3, Y2, Y7
 	VPUNPCKLDQ   Y5, Y4, Y8
 	VPUNPCKLQDQ  Y8, Y7, Y6
@@ -18403,22 +18025,22 @@ loop:
 	VPSHUFB      Y1, Y4, Y4
 	VPAND        Y0, Y4, Y4
 	VPCMPEQB     Y0, Y4, Y4
-	VPAND        const26<>+0(SB), Y4, Y4
+	VPAND        const28<>+0(SB), Y4, Y4
 	VPBROADCASTD 10(DI)(CX*1), Y5
 	VPSHUFB      Y1, Y5, Y5
 	VPAND        Y0, Y5, Y5
 	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
 	VPBROADCASTD 10(DI)(CX*2), Y8
 	VPSHUFB      Y1, Y8, Y8
 	VPAND        Y0, Y8, Y8
 	VPCMPEQB     Y0, Y8, Y8
-	VPAND        const26<>+0(SB), Y8, Y8
+	VPAND        const28<>+0(SB), Y8, Y8
 	VPBROADCASTD 10(DI)(SI*1), Y9
 	VPSHUFB      Y1, Y9, Y9
 	VPAND        Y0, Y9, Y9
 	VPCMPEQB     Y0, Y9, Y9
-	VPAND        const26<>+0(SB), Y9, Y9
+	VPAND        const28<>+0(SB), Y9, Y9
 	VPUNPCKLDQ   Y5, Y4, Y11
 	VPUNPCKLDQ   Y9, Y8, Y12
 	VPUNPCKLQDQ  Y12, Y11, Y10
@@ -18447,22 +18069,22 @@ loop:
 	VPSHUFB      Y1, Y2, Y2
 	VPAND        Y0, Y2, Y2
 	VPCMPEQB     Y0, Y2, Y2
-	VPAND        const26<>+0(SB), Y2, Y2
+	VPAND        const28<>+0(SB), Y2, Y2
 	VPBROADCASTD 14(AX)(CX*1), Y3
 	VPSHUFB      Y1, Y3, Y3
 	VPAND        Y0, Y3, Y3
 	VPCMPEQB     Y0, Y3, Y3
-	VPAND        const26<>+0(SB), Y3, Y3
+	VPAND        const28<>+0(SB), Y3, Y3
 	VPBROADCASTD 14(AX)(CX*2), Y4
 	VPSHUFB      Y1, Y4, Y4
 	VPAND        Y0, Y4, Y4
 	VPCMPEQB     Y0, Y4, Y4
-	VPAND        const26<>+0(SB), Y4, Y4
+	VPAND        const28<>+0(SB), Y4, Y4
 	VPBROADCASTD 14(AX)(SI*1), Y5
 	VPSHUFB      Y1, Y5, Y5
 	VPAND        Y0, Y5, Y5
 	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
 	VPUNPCKLDQ   Y3, Y2, Y7
 	VPUNPCKLDQ   Y5, Y4, Y8
 	VPUNPCKLQDQ  Y8, Y7, Y6
@@ -18475,22 +18097,22 @@ loop:
 	VPSHUFB      Y1, Y4, Y4
 	VPAND        Y0, Y4, Y4
 	VPCMPEQB     Y0, Y4, Y4
-	VPAND        const26<>+0(SB), Y4, Y4
+	VPAND        const28<>+0(SB), Y4, Y4
 	VPBROADCASTD 14(DI)(CX*1), Y5
 	VPSHUFB      Y1, Y5, Y5
 	VPAND        Y0, Y5, Y5
 	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
 	VPBROADCASTD 14(DI)(CX*2), Y8
 	VPSHUFB      Y1, Y8, Y8
 	VPAND        Y0, Y8, Y8
 	VPCMPEQB     Y0, Y8, Y8
-	VPAND        const26<>+0(SB), Y8, Y8
+	VPAND        const28<>+0(SB), Y8, Y8
 	VPBROADCASTD 14(DI)(SI*1), Y9
 	VPSHUFB      Y1, Y9, Y9
 	VPAND        Y0, Y9, Y9
 	VPCMPEQB     Y0, Y9, Y9
-	VPAND        const26<>+0(SB), Y9, Y9
+	VPAND        const28<>+0(SB), Y9, Y9
 	VPUNPCKLDQ   Y5, Y4, Y11
 	VPUNPCKLDQ   Y9, Y8, Y12
 	VPUNPCKLQDQ  Y12, Y11, Y10
@@ -18556,16 +18178,16 @@ some:
 	VPSLLD       $0x0c, Y3, Y4
 	VPOR         Y4, Y3, Y3
 	VPSLLD       $0x06, Y3, Y4
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y4, Y4
+	VPAND        const29<>+0(SB), Y3, Y3
+	VPAND        const30<>+0(SB), Y4, Y4
 	VPOR         Y4, Y3, Y3
 	VPMADDUBSW   Y2, Y3, Y3
 	VPMOVZXBD    2(AX)(CX*1), Y4
 	VPSLLD       $0x0c, Y4, Y5
 	VPOR         Y5, Y4, Y4
 	VPSLLD       $0x06, Y4, Y5
-	VPAND        const27<>+0(SB), Y4, Y4
-	VPAND        const28<>+0(SB), Y5, Y5
+	VPAND        const29<>+0(SB), Y4, Y4
+	VPAND        const30<>+0(SB), Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
@@ -18575,16 +18197,16 @@ some:
 	VPSLLD       $0x0c, Y4, Y5
 	VPOR         Y5, Y4, Y4
 	VPSLLD       $0x06, Y4, Y5
-	VPAND        const27<>+0(SB), Y4, Y4
-	VPAND        const28<>+0(SB), Y5, Y5
+	VPAND        const29<>+0(SB), Y4, Y4
+	VPAND        const30<>+0(SB), Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VPMOVZXBD    2(AX)(DI*1), Y5
 	VPSLLD       $0x0c, Y5, Y6
 	VPOR         Y6, Y5, Y5
 	VPSLLD       $0x06, Y5, Y6
-	VPAND        const27<>+0(SB), Y5, Y5
-	VPAND        const28<>+0(SB), Y6, Y6
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y6, Y6
 	VPOR         Y6, Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPBLENDD     $0xcc, Y5, Y4, Y6
@@ -18597,16 +18219,16 @@ some:
 	VPSLLD       $0x0c, Y4, Y5
 	VPOR         Y5, Y4, Y4
 	VPSLLD       $0x06, Y4, Y5
-	VPAND        const27<>+0(SB), Y4, Y4
-	VPAND        const28<>+0(SB), Y5, Y5
+	VPAND        const29<>+0(SB), Y4, Y4
+	VPAND        const30<>+0(SB), Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VPMOVZXBD    2(R8)(CX*1), Y5
 	VPSLLD       $0x0c, Y5, Y6
 	VPOR         Y6, Y5, Y5
 	VPSLLD       $0x06, Y5, Y6
-	VPAND        const27<>+0(SB), Y5, Y5
-	VPAND        const28<>+0(SB), Y6, Y6
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y6, Y6
 	VPOR         Y6, Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPBLENDD     $0xcc, Y5, Y4, Y6
@@ -18616,8 +18238,8 @@ some:
 	VPSLLD       $0x0c, Y5, Y6
 	VPOR         Y6, Y5, Y5
 	VPSLLD       $0x06, Y5, Y6
-	VPAND        const27<>+0(SB), Y5, Y5
-	VPAND        const28<>+0(SB), Y6, Y6
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y6, Y6
 	VPOR         Y6, Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	PREFETCHT0   64(SI)
@@ -18625,8 +18247,8 @@ some:
 	VPSLLD       $0x0c, Y6, Y7
 	VPOR         Y7, Y6, Y6
 	VPSLLD       $0x06, Y6, Y7
-	VPAND        const27<>+0(SB), Y6, Y6
-	VPAND        const28<>+0(SB), Y7, Y7
+	VPAND        const29<>+0(SB), Y6, Y6
+	VPAND        const30<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y2
 	VPBLENDD     $0xcc, Y2, Y5, Y6
@@ -18650,16 +18272,16 @@ some:
 	VPSLLD       $0x0c, Y3, Y4
 	VPOR         Y4, Y3, Y3
 	VPSLLD       $0x06, Y3, Y4
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y4, Y4
+	VPAND        const29<>+0(SB), Y3, Y3
+	VPAND        const30<>+0(SB), Y4, Y4
 	VPOR         Y4, Y3, Y3
 	VPMADDUBSW   Y2, Y3, Y3
 	VPMOVZXBD    10(AX)(CX*1), Y4
 	VPSLLD       $0x0c, Y4, Y5
 	VPOR         Y5, Y4, Y4
 	VPSLLD       $0x06, Y4, Y5
-	VPAND        const27<>+0(SB), Y4, Y4
-	VPAND        const28<>+0(SB), Y5, Y5
+	VPAND        const29<>+0(SB), Y4, Y4
+	VPAND        const30<>+0(SB), Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
@@ -18669,16 +18291,16 @@ some:
 	VPSLLD       $0x0c, Y4, Y5
 	VPOR         Y5, Y4, Y4
 	VPSLLD       $0x06, Y4, Y5
-	VPAND        const27<>+0(SB), Y4, Y4
-	VPAND        const28<>+0(SB), Y5, Y5
+	VPAND        const29<>+0(SB), Y4, Y4
+	VPAND        const30<>+0(SB), Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VPMOVZXBD    10(AX)(DI*1), Y5
 	VPSLLD       $0x0c, Y5, Y6
 	VPOR         Y6, Y5, Y5
 	VPSLLD       $0x06, Y5, Y6
-	VPAND        const27<>+0(SB), Y5, Y5
-	VPAND        const28<>+0(SB), Y6, Y6
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y6, Y6
 	VPOR         Y6, Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPBLENDD     $0xcc, Y5, Y4, Y6
@@ -18691,16 +18313,16 @@ some:
 	VPSLLD       $0x0c, Y4, Y5
 	VPOR         Y5, Y4, Y4
 	VPSLLD       $0x06, Y4, Y5
-	VPAND        const27<>+0(SB), Y4, Y4
-	VPAND        const28<>+0(SB), Y5, Y5
+	VPAND        const29<>+0(SB), Y4, Y4
+	VPAND        const30<>+0(SB), Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VPMOVZXBD    10(R8)(CX*1), Y5
 	VPSLLD       $0x0c, Y5, Y6
 	VPOR         Y6, Y5, Y5
 	VPSLLD       $0x06, Y5, Y6
-	VPAND        const27<>+0(SB), Y5, Y5
-	VPAND        const28<>+0(SB), Y6, Y6
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y6, Y6
 	VPOR         Y6, Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPBLENDD     $0xcc, Y5, Y4, Y6
@@ -18711,16 +18333,16 @@ some:
 	VPSLLD       $0x0c, Y5, Y6
 	VPOR         Y6, Y5, Y5
 	VPSLLD       $0x06, Y5, Y6
-	VPAND        const27<>+0(SB), Y5, Y5
-	VPAND        const28<>+0(SB), Y6, Y6
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y6, Y6
 	VPOR         Y6, Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPMOVZXBD    10(R8)(DI*1), Y6
 	VPSLLD       $0x0c, Y6, Y7
 	VPOR         Y7, Y6, Y6
 	VPSLLD       $0x06, Y6, Y7
-	VPAND        const27<>+0(SB), Y6, Y6
-	VPAND        const28<>+0(SB), Y7, Y7
+	VPAND        const29<>+0(SB), Y6, Y6
+	VPAND        const30<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y2
 	VPBLENDD     $0xcc, Y2, Y5, Y6
@@ -18753,16 +18375,16 @@ some:
 	VPSLLD       $0x0c, Y3, Y4
 	VPOR         Y4, Y3, Y3
 	VPSLLD       $0x06, Y3, Y4
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y4, Y4
+	VPAND        const29<>+0(SB), Y3, Y3
+	VPAND        const30<>+0(SB), Y4, Y4
 	VPOR         Y4, Y3, Y3
 	VPMADDUBSW   Y2, Y3, Y3
 	VPMOVZXBD    20(AX)(CX*1), Y4
 	VPSLLD       $0x0c, Y4, Y5
 	VPOR         Y5, Y4, Y4
 	VPSLLD       $0x06, Y4, Y5
-	VPAND        const27<>+0(SB), Y4, Y4
-	VPAND        const28<>+0(SB), Y5, Y5
+	VPAND        const29<>+0(SB), Y4, Y4
+	VPAND        const30<>+0(SB), Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
@@ -18772,16 +18394,16 @@ some:
 	VPSLLD       $0x0c, Y4, Y5
 	VPOR         Y5, Y4, Y4
 	VPSLLD       $0x06, Y4, Y5
-	VPAND        const27<>+0(SB), Y4, Y4
-	VPAND        const28<>+0(SB), Y5, Y5
+	VPAND        const29<>+0(SB), Y4, Y4
+	VPAND        const30<>+0(SB), Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VPMOVZXBD    20(AX)(DI*1), Y5
 	VPSLLD       $0x0c, Y5, Y6
 	VPOR         Y6, Y5, Y5
 	VPSLLD       $0x06, Y5, Y6
-	VPAND        const27<>+0(SB), Y5, Y5
-	VPAND        const28<>+0(SB), Y6, Y6
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y6, Y6
 	VPOR         Y6, Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPBLENDD     $0xcc, Y5, Y4, Y6
@@ -18794,8 +18416,8 @@ some:
 	VPSLLD       $0x0c, Y4, Y5
 	VPOR         Y5, Y4, Y4
 	VPSLLD       $0x06, Y4, Y5
-	VPAND        const27<>+0(SB), Y4, Y4
-	VPAND        const28<>+0(SB), Y5, Y5
+	VPAND        const29<>+0(SB), Y4, Y4
+	VPAND        const30<>+0(SB), Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	PREFETCHT0   192(SI)
@@ -18803,8 +18425,8 @@ some:
 	VPSLLD       $0x0c, Y5, Y6
 	VPOR         Y6, Y5, Y5
 	VPSLLD       $0x06, Y5, Y6
-	VPAND        const27<>+0(SB), Y5, Y5
-	VPAND        const28<>+0(SB), Y6, Y6
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y6, Y6
 	VPOR         Y6, Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPBLENDD     $0xcc, Y5, Y4, Y6
@@ -18814,16 +18436,16 @@ some:
 	VPSLLD       $0x0c, Y5, Y6
 	VPOR         Y6, Y5, Y5
 	VPSLLD       $0x06, Y5, Y6
-	VPAND        const27<>+0(SB), Y5, Y5
-	VPAND        const28<>+0(SB), Y6, Y6
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y6, Y6
 	VPOR         Y6, Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPMOVZXBD    20(R8)(DI*1), Y6
 	VPSLLD       $0x0c, Y6, Y7
 	VPOR         Y7, Y6, Y6
 	VPSLLD       $0x06, Y6, Y7
-	VPAND        const27<>+0(SB), Y6, Y6
-	VPAND        const28<>+0(SB), Y7, Y7
+	VPAND        const29<>+0(SB), Y6, Y6
+	VPAND        const30<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y2
 	VPBLENDD     $0xcc, Y2, Y5, Y6
@@ -18847,16 +18469,16 @@ some:
 	VPSLLD       $0x0c, Y3, Y4
 	VPOR         Y4, Y3, Y3
 	VPSLLD       $0x06, Y3, Y4
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y4, Y4
+	VPAND        const29<>+0(SB), Y3, Y3
+	VPAND        const30<>+0(SB), Y4, Y4
 	VPOR         Y4, Y3, Y3
 	VPMADDUBSW   Y2, Y3, Y3
 	VPMOVZXBD    28(AX)(CX*1), Y4
 	VPSLLD       $0x0c, Y4, Y5
 	VPOR         Y5, Y4, Y4
 	VPSLLD       $0x06, Y4, Y5
-	VPAND        const27<>+0(SB), Y4, Y4
-	VPAND        const28<>+0(SB), Y5, Y5
+	VPAND        const29<>+0(SB), Y4, Y4
+	VPAND        const30<>+0(SB), Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
@@ -18866,16 +18488,16 @@ some:
 	VPSLLD       $0x0c, Y4, Y5
 	VPOR         Y5, Y4, Y4
 	VPSLLD       $0x06, Y4, Y5
-	VPAND        const27<>+0(SB), Y4, Y4
-	VPAND        const28<>+0(SB), Y5, Y5
+	VPAND        const29<>+0(SB), Y4, Y4
+	VPAND        const30<>+0(SB), Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VPMOVZXBD    28(AX)(DI*1), Y5
 	VPSLLD       $0x0c, Y5, Y6
 	VPOR         Y6, Y5, Y5
 	VPSLLD       $0x06, Y5, Y6
-	VPAND        const27<>+0(SB), Y5, Y5
-	VPAND        const28<>+0(SB), Y6, Y6
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y6, Y6
 	VPOR         Y6, Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPBLENDD     $0xcc, Y5, Y4, Y6
@@ -18889,16 +18511,16 @@ some:
 	VPSLLD       $0x0c, Y4, Y5
 	VPOR         Y5, Y4, Y4
 	VPSLLD       $0x06, Y4, Y5
-	VPAND        const27<>+0(SB), Y4, Y4
-	VPAND        const28<>+0(SB), Y5, Y5
+	VPAND        const29<>+0(SB), Y4, Y4
+	VPAND        const30<>+0(SB), Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VPMOVZXBD    28(R8)(CX*1), Y5
 	VPSLLD       $0x0c, Y5, Y6
 	VPOR         Y6, Y5, Y5
 	VPSLLD       $0x06, Y5, Y6
-	VPAND        const27<>+0(SB), Y5, Y5
-	VPAND        const28<>+0(SB), Y6, Y6
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y6, Y6
 	VPOR         Y6, Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPBLENDD     $0xcc, Y5, Y4, Y6
@@ -18908,16 +18530,16 @@ some:
 	VPSLLD       $0x0c, Y5, Y6
 	VPOR         Y6, Y5, Y5
 	VPSLLD       $0x06, Y5, Y6
-	VPAND        const27<>+0(SB), Y5, Y5
-	VPAND        const28<>+0(SB), Y6, Y6
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y6, Y6
 	VPOR         Y6, Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPMOVZXBD    28(R8)(DI*1), Y6
 	VPSLLD       $0x0c, Y6, Y7
 	VPOR         Y7, Y6, Y6
 	VPSLLD       $0x06, Y6, Y7
-	VPAND        const27<>+0(SB), Y6, Y6
-	VPAND        const28<>+0(SB), Y7, Y7
+	VPAND        const29<>+0(SB), Y6, Y6
+	VPAND        const30<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y2
 	VPBLENDD     $0xcc, Y2, Y5, Y6
@@ -18964,16 +18586,16 @@ loop:
 	VPSLLD       $0x0c, Y3, Y4
 	VPOR         Y4, Y3, Y3
 	VPSLLD       $0x06, Y3, Y4
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y4, Y4
+	VPAND        const29<>+0(SB), Y3, Y3
+	VPAND        const30<>+0(SB), Y4, Y4
 	VPOR         Y4, Y3, Y3
 	VPMADDUBSW   Y2, Y3, Y3
 	VPMOVZXBD    2(AX)(CX*1), Y4
 	VPSLLD       $0x0c, Y4, Y5
 	VPOR         Y5, Y4, Y4
 	VPSLLD       $0x06, Y4, Y5
-	VPAND        const27<>+0(SB), Y4, Y4
-	VPAND        const28<>+0(SB), Y5, Y5
+	VPAND        const29<>+0(SB), Y4, Y4
+	VPAND        const30<>+0(SB), Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
@@ -18983,16 +18605,16 @@ loop:
 	VPSLLD       $0x0c, Y4, Y5
 	VPOR         Y5, Y4, Y4
 	VPSLLD       $0x06, Y4, Y5
-	VPAND        const27<>+0(SB), Y4, Y4
-	VPAND        const28<>+0(SB), Y5, Y5
+	VPAND        const29<>+0(SB), Y4, Y4
+	VPAND        const30<>+0(SB), Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VPMOVZXBD    2(AX)(DI*1), Y5
 	VPSLLD       $0x0c, Y5, Y6
 	VPOR         Y6, Y5, Y5
 	VPSLLD       $0x06, Y5, Y6
-	VPAND        const27<>+0(SB), Y5, Y5
-	VPAND        const28<>+0(SB), Y6, Y6
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y6, Y6
 	VPOR         Y6, Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPBLENDD     $0xcc, Y5, Y4, Y6
@@ -19005,16 +18627,16 @@ loop:
 	VPSLLD       $0x0c, Y4, Y5
 	VPOR         Y5, Y4, Y4
 	VPSLLD       $0x06, Y4, Y5
-	VPAND        const27<>+0(SB), Y4, Y4
-	VPAND        const28<>+0(SB), Y5, Y5
+	VPAND        const29<>+0(SB), Y4, Y4
+	VPAND        const30<>+0(SB), Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VPMOVZXBD    2(R8)(CX*1), Y5
 	VPSLLD       $0x0c, Y5, Y6
 	VPOR         Y6, Y5, Y5
 	VPSLLD       $0x06, Y5, Y6
-	VPAND        const27<>+0(SB), Y5, Y5
-	VPAND        const28<>+0(SB), Y6, Y6
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y6, Y6
 	VPOR         Y6, Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPBLENDD     $0xcc, Y5, Y4, Y6
@@ -19024,8 +18646,8 @@ loop:
 	VPSLLD       $0x0c, Y5, Y6
 	VPOR         Y6, Y5, Y5
 	VPSLLD       $0x06, Y5, Y6
-	VPAND        const27<>+0(SB), Y5, Y5
-	VPAND        const28<>+0(SB), Y6, Y6
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y6, Y6
 	VPOR         Y6, Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	PREFETCHT0   64(SI)
@@ -19033,8 +18655,8 @@ loop:
 	VPSLLD       $0x0c, Y6, Y7
 	VPOR         Y7, Y6, Y6
 	VPSLLD       $0x06, Y6, Y7
-	VPAND        const27<>+0(SB), Y6, Y6
-	VPAND        const28<>+0(SB), Y7, Y7
+	VPAND        const29<>+0(SB), Y6, Y6
+	VPAND        const30<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y2
 	VPBLENDD     $0xcc, Y2, Y5, Y6
@@ -19058,16 +18680,16 @@ loop:
 	VPSLLD       $0x0c, Y3, Y4
 	VPOR         Y4, Y3, Y3
 	VPSLLD       $0x06, Y3, Y4
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y4, Y4
+	VPAND        const29<>+0(SB), Y3, Y3
+	VPAND        const30<>+0(SB), Y4, Y4
 	VPOR         Y4, Y3, Y3
 	VPMADDUBSW   Y2, Y3, Y3
 	VPMOVZXBD    10(AX)(CX*1), Y4
 	VPSLLD       $0x0c, Y4, Y5
 	VPOR         Y5, Y4, Y4
 	VPSLLD       $0x06, Y4, Y5
-	VPAND        const27<>+0(SB), Y4, Y4
-	VPAND        const28<>+0(SB), Y5, Y5
+	VPAND        const29<>+0(SB), Y4, Y4
+	VPAND        const30<>+0(SB), Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
@@ -19077,16 +18699,16 @@ loop:
 	VPSLLD       $0x0c, Y4, Y5
 	VPOR         Y5, Y4, Y4
 	VPSLLD       $0x06, Y4, Y5
-	VPAND        const27<>+0(SB), Y4, Y4
-	VPAND        const28<>+0(SB), Y5, Y5
+	VPAND        const29<>+0(SB), Y4, Y4
+	VPAND        const30<>+0(SB), Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VPMOVZXBD    10(AX)(DI*1), Y5
 	VPSLLD       $0x0c, Y5, Y6
 	VPOR         Y6, Y5, Y5
 	VPSLLD       $0x06, Y5, Y6
-	VPAND        const27<>+0(SB), Y5, Y5
-	VPAND        const28<>+0(SB), Y6, Y6
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y6, Y6
 	VPOR         Y6, Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPBLENDD     $0xcc, Y5, Y4, Y6
@@ -19099,16 +18721,16 @@ loop:
 	VPSLLD       $0x0c, Y4, Y5
 	VPOR         Y5, Y4, Y4
 	VPSLLD       $0x06, Y4, Y5
-	VPAND        const27<>+0(SB), Y4, Y4
-	VPAND        const28<>+0(SB), Y5, Y5
+	VPAND        const29<>+0(SB), Y4, Y4
+	VPAND        const30<>+0(SB), Y5, Y5
 	VPOR         Y5, Y4, Y4
 	VPMADDUBSW   Y2, Y4, Y4
 	VPMOVZXBD    10(R8)(CX*1), Y5
 	VPSLLD       $0x0c, Y5, Y6
 	VPOR         Y6, Y5, Y5
 	VPSLLD       $0x06, Y5, Y6
-	VPAND        const27<>+0(SB), Y5, Y5
-	VPAND        const28<>+0(SB), Y6, Y6
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y6, Y6
 	VPOR         Y6, Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPBLENDD     $0xcc, Y5, Y4, Y6
@@ -19119,16 +18741,16 @@ loop:
 	VPSLLD       $0x0c, Y5, Y6
 	VPOR         Y6, Y5, Y5
 	VPSLLD       $0x06, Y5, Y6
-	VPAND        const27<>+0(SB), Y5, Y5
-	VPAND        const28<>+0(SB), Y6, Y6
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y6, Y6
 	VPOR         Y6, Y5, Y5
 	VPMADDUBSW   Y2, Y5, Y5
 	VPMOVZXBD    10(R8)(DI*1), Y6
 	VPSLLD       $0x0c, Y6, Y7
 	VPOR         Y7, Y6, Y6
 	VPSLLD       $0x06, Y6, Y7
-	VPAND        const27<>+0(SB), Y6, Y6
-	VPAND        const28<>+0(SB), Y7, Y7
+	VPAND        const29<>+0(SB), Y6, Y6
+	VPAND        const30<>+0(SB), Y7, Y7
 	VPOR         Y7, Y6, Y6
 	VPMADDUBSW   Y2, Y6, Y2
 	VPBLENDD     $0xcc, Y2, Y5, Y6
@@ -19188,29 +18810,29 @@ loop:
 	VPSLLD      $0x0c, Y0, Y1
 	VPOR        Y1, Y0, Y0
 	VPSLLD      $0x06, Y0, Y1
-	VPAND       const27<>+0(SB), Y0, Y0
-	VPAND       const28<>+0(SB), Y1, Y1
+	VPAND       const29<>+0(SB), Y0, Y0
+	VPAND       const30<>+0(SB), Y1, Y1
 	VPOR        Y1, Y0, Y0
 	VPMOVZXBD   2(AX)(CX*1), Y1
 	VPSLLD      $0x0c, Y1, Y2
 	VPOR        Y2, Y1, Y1
 	VPSLLD      $0x06, Y1, Y2
-	VPAND       const27<>+0(SB), Y1, Y1
-	VPAND       const28<>+0(SB), Y2, Y2
+	VPAND       const29<>+0(SB), Y1, Y1
+	VPAND       const30<>+0(SB), Y2, Y2
 	VPOR        Y2, Y1, Y1
 	VPMOVZXBD   2(AX)(CX*2), Y2
 	VPSLLD      $0x0c, Y2, Y3
 	VPOR        Y3, Y2, Y2
 	VPSLLD      $0x06, Y2, Y3
-	VPAND       const27<>+0(SB), Y2, Y2
-	VPAND       const28<>+0(SB), Y3, Y3
+	VPAND       const29<>+0(SB), Y2, Y2
+	VPAND       const30<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VPMOVZXBD   2(AX)(SI*1), Y3
 	VPSLLD      $0x0c, Y3, Y4
 	VPOR        Y4, Y3, Y3
 	VPSLLD      $0x06, Y3, Y4
-	VPAND       const27<>+0(SB), Y3, Y3
-	VPAND       const28<>+0(SB), Y4, Y4
+	VPAND       const29<>+0(SB), Y3, Y3
+	VPAND       const30<>+0(SB), Y4, Y4
 	VPOR        Y4, Y3, Y3
 	VPUNPCKLDQ  Y1, Y0, Y5
 	VPUNPCKLDQ  Y3, Y2, Y6
@@ -19224,29 +18846,29 @@ loop:
 	VPSLLD      $0x0c, Y2, Y3
 	VPOR        Y3, Y2, Y2
 	VPSLLD      $0x06, Y2, Y3
-	VPAND       const27<>+0(SB), Y2, Y2
-	VPAND       const28<>+0(SB), Y3, Y3
+	VPAND       const29<>+0(SB), Y2, Y2
+	VPAND       const30<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VPMOVZXBD   2(DI)(CX*1), Y3
 	VPSLLD      $0x0c, Y3, Y6
 	VPOR        Y6, Y3, Y3
 	VPSLLD      $0x06, Y3, Y6
-	VPAND       const27<>+0(SB), Y3, Y3
-	VPAND       const28<>+0(SB), Y6, Y6
+	VPAND       const29<>+0(SB), Y3, Y3
+	VPAND       const30<>+0(SB), Y6, Y6
 	VPOR        Y6, Y3, Y3
 	VPMOVZXBD   2(DI)(CX*2), Y6
 	VPSLLD      $0x0c, Y6, Y7
 	VPOR        Y7, Y6, Y6
 	VPSLLD      $0x06, Y6, Y7
-	VPAND       const27<>+0(SB), Y6, Y6
-	VPAND       const28<>+0(SB), Y7, Y7
+	VPAND       const29<>+0(SB), Y6, Y6
+	VPAND       const30<>+0(SB), Y7, Y7
 	VPOR        Y7, Y6, Y6
 	VPMOVZXBD   2(DI)(SI*1), Y7
 	VPSLLD      $0x0c, Y7, Y8
 	VPOR        Y8, Y7, Y7
 	VPSLLD      $0x06, Y7, Y8
-	VPAND       const27<>+0(SB), Y7, Y7
-	VPAND       const28<>+0(SB), Y8, Y8
+	VPAND       const29<>+0(SB), Y7, Y7
+	VPAND       const30<>+0(SB), Y8, Y8
 	VPOR        Y8, Y7, Y7
 	VPUNPCKLDQ  Y3, Y2, Y9
 	VPUNPCKLDQ  Y7, Y6, Y10
@@ -19276,29 +18898,29 @@ loop:
 	VPSLLD      $0x0c, Y0, Y1
 	VPOR        Y1, Y0, Y0
 	VPSLLD      $0x06, Y0, Y1
-	VPAND       const27<>+0(SB), Y0, Y0
-	VPAND       const28<>+0(SB), Y1, Y1
+	VPAND       const29<>+0(SB), Y0, Y0
+	VPAND       const30<>+0(SB), Y1, Y1
 	VPOR        Y1, Y0, Y0
 	VPMOVZXBD   10(AX)(CX*1), Y1
 	VPSLLD      $0x0c, Y1, Y2
 	VPOR        Y2, Y1, Y1
 	VPSLLD      $0x06, Y1, Y2
-	VPAND       const27<>+0(SB), Y1, Y1
-	VPAND       const28<>+0(SB), Y2, Y2
+	VPAND       const29<>+0(SB), Y1, Y1
+	VPAND       const30<>+0(SB), Y2, Y2
 	VPOR        Y2, Y1, Y1
 	VPMOVZXBD   10(AX)(CX*2), Y2
 	VPSLLD      $0x0c, Y2, Y3
 	VPOR        Y3, Y2, Y2
 	VPSLLD      $0x06, Y2, Y3
-	VPAND       const27<>+0(SB), Y2, Y2
-	VPAND       const28<>+0(SB), Y3, Y3
+	VPAND       const29<>+0(SB), Y2, Y2
+	VPAND       const30<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VPMOVZXBD   10(AX)(SI*1), Y3
 	VPSLLD      $0x0c, Y3, Y4
 	VPOR        Y4, Y3, Y3
 	VPSLLD      $0x06, Y3, Y4
-	VPAND       const27<>+0(SB), Y3, Y3
-	VPAND       const28<>+0(SB), Y4, Y4
+	VPAND       const29<>+0(SB), Y3, Y3
+	VPAND       const30<>+0(SB), Y4, Y4
 	VPOR        Y4, Y3, Y3
 	VPUNPCKLDQ  Y1, Y0, Y5
 	VPUNPCKLDQ  Y3, Y2, Y6
@@ -19312,29 +18934,29 @@ loop:
 	VPSLLD      $0x0c, Y2, Y3
 	VPOR        Y3, Y2, Y2
 	VPSLLD      $0x06, Y2, Y3
-	VPAND       const27<>+0(SB), Y2, Y2
-	VPAND       const28<>+0(SB), Y3, Y3
+	VPAND       const29<>+0(SB), Y2, Y2
+	VPAND       const30<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VPMOVZXBD   10(DI)(CX*1), Y3
 	VPSLLD      $0x0c, Y3, Y6
 	VPOR        Y6, Y3, Y3
 	VPSLLD      $0x06, Y3, Y6
-	VPAND       const27<>+0(SB), Y3, Y3
-	VPAND       const28<>+0(SB), Y6, Y6
+	VPAND       const29<>+0(SB), Y3, Y3
+	VPAND       const30<>+0(SB), Y6, Y6
 	VPOR        Y6, Y3, Y3
 	VPMOVZXBD   10(DI)(CX*2), Y6
 	VPSLLD      $0x0c, Y6, Y7
 	VPOR        Y7, Y6, Y6
 	VPSLLD      $0x06, Y6, Y7
-	VPAND       const27<>+0(SB), Y6, Y6
-	VPAND       const28<>+0(SB), Y7, Y7
+	VPAND       const29<>+0(SB), Y6, Y6
+	VPAND       const30<>+0(SB), Y7, Y7
 	VPOR        Y7, Y6, Y6
 	VPMOVZXBD   10(DI)(SI*1), Y7
 	VPSLLD      $0x0c, Y7, Y8
 	VPOR        Y8, Y7, Y7
 	VPSLLD      $0x06, Y7, Y8
-	VPAND       const27<>+0(SB), Y7, Y7
-	VPAND       const28<>+0(SB), Y8, Y8
+	VPAND       const29<>+0(SB), Y7, Y7
+	VPAND       const30<>+0(SB), Y8, Y8
 	VPOR        Y8, Y7, Y7
 	VPUNPCKLDQ  Y3, Y2, Y9
 	VPUNPCKLDQ  Y7, Y6, Y10
@@ -19413,68 +19035,68 @@ loop:
 	VPUNPCKLQDQ Y4, Y2, Y3
 	VPUNPCKHQDQ Y4, Y2, Y2
 	VPSRLD      $0x0c, Y6, Y4
-	VPAND       const29<>+0(SB), Y4, Y4
+	VPAND       const31<>+0(SB), Y4, Y4
 	VPADDD      Y4, Y4, Y4
-	VPADDD      const10<>+0(SB), Y4, Y4
+	VPADDD      const12<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const30<>+0(SB), Y4, Y4
+	VMULPS      const32<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, (R10)
 	VPSRLD      $0x1c, Y6, Y4
-	VPAND       const29<>+0(SB), Y4, Y4
+	VPAND       const31<>+0(SB), Y4, Y4
 	VPADDD      Y4, Y4, Y4
-	VPADDD      const10<>+0(SB), Y4, Y4
+	VPADDD      const12<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const30<>+0(SB), Y4, Y4
+	VMULPS      const32<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 32(R10)
 	VPSRLD      $0x0c, Y7, Y4
-	VPAND       const29<>+0(SB), Y4, Y4
+	VPAND       const31<>+0(SB), Y4, Y4
 	VPADDD      Y4, Y4, Y4
-	VPADDD      const10<>+0(SB), Y4, Y4
+	VPADDD      const12<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const30<>+0(SB), Y4, Y4
+	VMULPS      const32<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 64(R10)
 	VPSRLD      $0x1c, Y7, Y4
-	VPAND       const29<>+0(SB), Y4, Y4
+	VPAND       const31<>+0(SB), Y4, Y4
 	VPADDD      Y4, Y4, Y4
-	VPADDD      const10<>+0(SB), Y4, Y4
+	VPADDD      const12<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const30<>+0(SB), Y4, Y4
+	VMULPS      const32<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 96(R10)
 	VPSRLD      $0x0c, Y3, Y4
-	VPAND       const29<>+0(SB), Y4, Y4
+	VPAND       const31<>+0(SB), Y4, Y4
 	VPADDD      Y4, Y4, Y4
-	VPADDD      const10<>+0(SB), Y4, Y4
+	VPADDD      const12<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const30<>+0(SB), Y4, Y4
+	VMULPS      const32<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 128(R10)
 	VPSRLD      $0x1c, Y3, Y3
-	VPAND       const29<>+0(SB), Y3, Y3
+	VPAND       const31<>+0(SB), Y3, Y3
 	VPADDD      Y3, Y3, Y3
-	VPADDD      const10<>+0(SB), Y3, Y3
+	VPADDD      const12<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
 	VMULPS      Y1, Y3, Y3
-	VMULPS      const30<>+0(SB), Y3, Y3
+	VMULPS      const32<>+0(SB), Y3, Y3
 	VMOVAPS     Y3, 160(R10)
 	VPSRLD      $0x0c, Y2, Y3
-	VPAND       const29<>+0(SB), Y3, Y3
+	VPAND       const31<>+0(SB), Y3, Y3
 	VPADDD      Y3, Y3, Y3
-	VPADDD      const10<>+0(SB), Y3, Y3
+	VPADDD      const12<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
 	VMULPS      Y1, Y3, Y3
-	VMULPS      const30<>+0(SB), Y3, Y3
+	VMULPS      const32<>+0(SB), Y3, Y3
 	VMOVAPS     Y3, 192(R10)
 	VPSRLD      $0x1c, Y2, Y2
-	VPAND       const29<>+0(SB), Y2, Y2
+	VPAND       const31<>+0(SB), Y2, Y2
 	VPADDD      Y2, Y2, Y2
-	VPADDD      const10<>+0(SB), Y2, Y2
+	VPADDD      const12<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const30<>+0(SB), Y2, Y2
+	VMULPS      const32<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 224(R10)
 	XORQ        R11, R11
 
@@ -19508,9 +19130,9 @@ chunks:
 	ORL          R14, R12
 	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
 	VINSERTI128  $0x01, X3, Y2, Y2
-	VPADDB       const31<>+0(SB), Y2, Y2
+	VPADDB       const33<>+0(SB), Y2, Y2
 	VPSLLW       $0x03, Y2, Y2
-	LEAQ         const32<>+0(SB), R12
+	LEAQ         const34<>+0(SB), R12
 	SHRL         $0x0f, R13
 	SHLL         $0x05, R13
 	VPADDB       (R12)(R13*1), Y2, Y2
@@ -19542,9 +19164,9 @@ chunks:
 	ORL          R14, R12
 	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
 	VINSERTI128  $0x01, X4, Y3, Y3
-	VPADDB       const31<>+0(SB), Y3, Y3
+	VPADDB       const33<>+0(SB), Y3, Y3
 	VPSLLW       $0x03, Y3, Y3
-	LEAQ         const32<>+0(SB), R12
+	LEAQ         const34<>+0(SB), R12
 	SHRL         $0x0f, R13
 	SHLL         $0x05, R13
 	VPADDB       (R12)(R13*1), Y3, Y3
@@ -19579,9 +19201,9 @@ chunks:
 	ORL          R14, R12
 	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
 	VINSERTI128  $0x01, X4, Y3, Y3
-	VPADDB       const31<>+0(SB), Y3, Y3
+	VPADDB       const33<>+0(SB), Y3, Y3
 	VPSLLW       $0x03, Y3, Y3
-	LEAQ         const32<>+0(SB), R12
+	LEAQ         const34<>+0(SB), R12
 	SHRL         $0x0f, R13
 	SHLL         $0x05, R13
 	VPADDB       (R12)(R13*1), Y3, Y3
@@ -19613,9 +19235,9 @@ chunks:
 	ORL          R14, R12
 	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
 	VINSERTI128  $0x01, X5, Y4, Y4
-	VPADDB       const31<>+0(SB), Y4, Y4
+	VPADDB       const33<>+0(SB), Y4, Y4
 	VPSLLW       $0x03, Y4, Y4
-	LEAQ         const32<>+0(SB), R12
+	LEAQ         const34<>+0(SB), R12
 	SHRL         $0x0f, R13
 	SHLL         $0x05, R13
 	VPADDB       (R12)(R13*1), Y4, Y4
@@ -19654,9 +19276,9 @@ chunks:
 	ORL          R14, R12
 	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
 	VINSERTI128  $0x01, X4, Y3, Y3
-	VPADDB       const31<>+0(SB), Y3, Y3
+	VPADDB       const33<>+0(SB), Y3, Y3
 	VPSLLW       $0x03, Y3, Y3
-	LEAQ         const32<>+0(SB), R12
+	LEAQ         const34<>+0(SB), R12
 	SHRL         $0x0f, R13
 	SHLL         $0x05, R13
 	VPADDB       (R12)(R13*1), Y3, Y3
@@ -19688,9 +19310,9 @@ chunks:
 	ORL          R14, R12
 	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
 	VINSERTI128  $0x01, X5, Y4, Y4
-	VPADDB       const31<>+0(SB), Y4, Y4
+	VPADDB       const33<>+0(SB), Y4, Y4
 	VPSLLW       $0x03, Y4, Y4
-	LEAQ         const32<>+0(SB), R12
+	LEAQ         const34<>+0(SB), R12
 	SHRL         $0x0f, R13
 	SHLL         $0x05, R13
 	VPADDB       (R12)(R13*1), Y4, Y4
@@ -19725,9 +19347,9 @@ chunks:
 	ORL          R14, R12
 	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
 	VINSERTI128  $0x01, X5, Y4, Y4
-	VPADDB       const31<>+0(SB), Y4, Y4
+	VPADDB       const33<>+0(SB), Y4, Y4
 	VPSLLW       $0x03, Y4, Y4
-	LEAQ         const32<>+0(SB), R12
+	LEAQ         const34<>+0(SB), R12
 	SHRL         $0x0f, R13
 	SHLL         $0x05, R13
 	VPADDB       (R12)(R13*1), Y4, Y4
@@ -19759,9 +19381,9 @@ chunks:
 	ORL          R14, R12
 	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
 	VINSERTI128  $0x01, X6, Y5, Y5
-	VPADDB       const31<>+0(SB), Y5, Y5
+	VPADDB       const33<>+0(SB), Y5, Y5
 	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const32<>+0(SB), R12
+	LEAQ         const34<>+0(SB), R12
 	SHRL         $0x0f, R13
 	SHLL         $0x05, R13
 	VPADDB       (R12)(R13*1), Y5, Y5
@@ -19839,68 +19461,68 @@ loop:
 	VPUNPCKLQDQ Y3, Y1, Y2
 	VPUNPCKHQDQ Y3, Y1, Y1
 	VPSRLD      $0x0c, Y5, Y3
-	VPAND       const29<>+0(SB), Y3, Y3
+	VPAND       const31<>+0(SB), Y3, Y3
 	VPADDD      Y3, Y3, Y3
-	VPADDD      const10<>+0(SB), Y3, Y3
+	VPADDD      const12<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
 	VMULPS      Y0, Y3, Y3
-	VMULPS      const30<>+0(SB), Y3, Y3
+	VMULPS      const32<>+0(SB), Y3, Y3
 	VMOVUPS     Y3, (BX)
 	VPSRLD      $0x1c, Y5, Y3
-	VPAND       const29<>+0(SB), Y3, Y3
+	VPAND       const31<>+0(SB), Y3, Y3
 	VPADDD      Y3, Y3, Y3
-	VPADDD      const10<>+0(SB), Y3, Y3
+	VPADDD      const12<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
 	VMULPS      Y0, Y3, Y3
-	VMULPS      const30<>+0(SB), Y3, Y3
+	VMULPS      const32<>+0(SB), Y3, Y3
 	VMOVUPS     Y3, 32(BX)
 	VPSRLD      $0x0c, Y6, Y3
-	VPAND       const29<>+0(SB), Y3, Y3
+	VPAND       const31<>+0(SB), Y3, Y3
 	VPADDD      Y3, Y3, Y3
-	VPADDD      const10<>+0(SB), Y3, Y3
+	VPADDD      const12<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
 	VMULPS      Y0, Y3, Y3
-	VMULPS      const30<>+0(SB), Y3, Y3
+	VMULPS      const32<>+0(SB), Y3, Y3
 	VMOVUPS     Y3, 64(BX)
 	VPSRLD      $0x1c, Y6, Y3
-	VPAND       const29<>+0(SB), Y3, Y3
+	VPAND       const31<>+0(SB), Y3, Y3
 	VPADDD      Y3, Y3, Y3
-	VPADDD      const10<>+0(SB), Y3, Y3
+	VPADDD      const12<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
 	VMULPS      Y0, Y3, Y3
-	VMULPS      const30<>+0(SB), Y3, Y3
+	VMULPS      const32<>+0(SB), Y3, Y3
 	VMOVUPS     Y3, 96(BX)
 	VPSRLD      $0x0c, Y2, Y3
-	VPAND       const29<>+0(SB), Y3, Y3
+	VPAND       const31<>+0(SB), Y3, Y3
 	VPADDD      Y3, Y3, Y3
-	VPADDD      const10<>+0(SB), Y3, Y3
+	VPADDD      const12<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
 	VMULPS      Y0, Y3, Y3
-	VMULPS      const30<>+0(SB), Y3, Y3
+	VMULPS      const32<>+0(SB), Y3, Y3
 	VMOVUPS     Y3, 128(BX)
 	VPSRLD      $0x1c, Y2, Y2
-	VPAND       const29<>+0(SB), Y2, Y2
+	VPAND       const31<>+0(SB), Y2, Y2
 	VPADDD      Y2, Y2, Y2
-	VPADDD      const10<>+0(SB), Y2, Y2
+	VPADDD      const12<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
 	VMULPS      Y0, Y2, Y2
-	VMULPS      const30<>+0(SB), Y2, Y2
+	VMULPS      const32<>+0(SB), Y2, Y2
 	VMOVUPS     Y2, 160(BX)
 	VPSRLD      $0x0c, Y1, Y2
-	VPAND       const29<>+0(SB), Y2, Y2
+	VPAND       const31<>+0(SB), Y2, Y2
 	VPADDD      Y2, Y2, Y2
-	VPADDD      const10<>+0(SB), Y2, Y2
+	VPADDD      const12<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
 	VMULPS      Y0, Y2, Y2
-	VMULPS      const30<>+0(SB), Y2, Y2
+	VMULPS      const32<>+0(SB), Y2, Y2
 	VMOVUPS     Y2, 192(BX)
 	VPSRLD      $0x1c, Y1, Y1
-	VPAND       const29<>+0(SB), Y1, Y1
+	VPAND       const31<>+0(SB), Y1, Y1
 	VPADDD      Y1, Y1, Y1
-	VPADDD      const10<>+0(SB), Y1, Y1
+	VPADDD      const12<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const30<>+0(SB), Y1, Y1
+	VMULPS      const32<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 224(BX)
 	XORQ        R10, R10
 
@@ -19932,9 +19554,9 @@ chunks:
 	ORL         R13, R11
 	VPINSRQ     $0x01, (R8)(R11*8), X1, X1
 	VINSERTI128 $0x01, X1, Y0, Y0
-	VPADDB      const31<>+0(SB), Y0, Y0
+	VPADDB      const33<>+0(SB), Y0, Y0
 	VPSLLW      $0x03, Y0, Y0
-	LEAQ        const32<>+0(SB), R11
+	LEAQ        const34<>+0(SB), R11
 	SHRL        $0x0f, R12
 	SHLL        $0x05, R12
 	VPADDB      (R11)(R12*1), Y0, Y0
@@ -19965,9 +19587,9 @@ chunks:
 	ORL         R13, R11
 	VPINSRQ     $0x01, (R8)(R11*8), X2, X2
 	VINSERTI128 $0x01, X2, Y1, Y1
-	VPADDB      const31<>+0(SB), Y1, Y1
+	VPADDB      const33<>+0(SB), Y1, Y1
 	VPSLLW      $0x03, Y1, Y1
-	LEAQ        const32<>+0(SB), R11
+	LEAQ        const34<>+0(SB), R11
 	SHRL        $0x0f, R12
 	SHLL        $0x05, R12
 	VPADDB      (R11)(R12*1), Y1, Y1
@@ -19998,9 +19620,9 @@ chunks:
 	ORL         R13, R11
 	VPINSRQ     $0x01, (R8)(R11*8), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
-	VPADDB      const31<>+0(SB), Y2, Y2
+	VPADDB      const33<>+0(SB), Y2, Y2
 	VPSLLW      $0x03, Y2, Y2
-	LEAQ        const32<>+0(SB), R11
+	LEAQ        const34<>+0(SB), R11
 	SHRL        $0x0f, R12
 	SHLL        $0x05, R12
 	VPADDB      (R11)(R12*1), Y2, Y2
@@ -20031,9 +19653,9 @@ chunks:
 	ORL         R13, R11
 	VPINSRQ     $0x01, (R8)(R11*8), X4, X4
 	VINSERTI128 $0x01, X4, Y3, Y3
-	VPADDB      const31<>+0(SB), Y3, Y3
+	VPADDB      const33<>+0(SB), Y3, Y3
 	VPSLLW      $0x03, Y3, Y3
-	LEAQ        const32<>+0(SB), R11
+	LEAQ        const34<>+0(SB), R11
 	SHRL        $0x0f, R12
 	SHLL        $0x05, R12
 	VPADDB      (R11)(R12*1), Y3, Y3
@@ -20072,9 +19694,9 @@ chunks:
 	ORL         R13, R11
 	VPINSRQ     $0x01, (R8)(R11*8), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
-	VPADDB      const31<>+0(SB), Y2, Y2
+	VPADDB      const33<>+0(SB), Y2, Y2
 	VPSLLW      $0x03, Y2, Y2
-	LEAQ        const32<>+0(SB), R11
+	LEAQ        const34<>+0(SB), R11
 	SHRL        $0x0f, R12
 	SHLL        $0x05, R12
 	VPADDB      (R11)(R12*1), Y2, Y2
@@ -20105,9 +19727,9 @@ chunks:
 	ORL         R13, R11
 	VPINSRQ     $0x01, (R8)(R11*8), X6, X6
 	VINSERTI128 $0x01, X6, Y3, Y3
-	VPADDB      const31<>+0(SB), Y3, Y3
+	VPADDB      const33<>+0(SB), Y3, Y3
 	VPSLLW      $0x03, Y3, Y3
-	LEAQ        const32<>+0(SB), R11
+	LEAQ        const34<>+0(SB), R11
 	SHRL        $0x0f, R12
 	SHLL        $0x05, R12
 	VPADDB      (R11)(R12*1), Y3, Y3
@@ -20138,9 +19760,9 @@ chunks:
 	ORL         R13, R11
 	VPINSRQ     $0x01, (R8)(R11*8), X7, X7
 	VINSERTI128 $0x01, X7, Y6, Y6
-	VPADDB      const31<>+0(SB), Y6, Y6
+	VPADDB      const33<>+0(SB), Y6, Y6
 	VPSLLW      $0x03, Y6, Y6
-	LEAQ        const32<>+0(SB), R11
+	LEAQ        const34<>+0(SB), R11
 	SHRL        $0x0f, R12
 	SHLL        $0x05, R12
 	VPADDB      (R11)(R12*1), Y6, Y6
@@ -20171,9 +19793,9 @@ chunks:
 	ORL         R13, R11
 	VPINSRQ     $0x01, (R8)(R11*8), X8, X8
 	VINSERTI128 $0x01, X8, Y7, Y7
-	VPADDB      const31<>+0(SB), Y7, Y7
+	VPADDB      const33<>+0(SB), Y7, Y7
 	VPSLLW      $0x03, Y7, Y7
-	LEAQ        const32<>+0(SB), R11
+	LEAQ        const34<>+0(SB), R11
 	SHRL        $0x0f, R12
 	SHLL        $0x05, R12
 	VPADDB      (R11)(R12*1), Y7, Y7
@@ -20250,144 +19872,144 @@ loop:
 	VPINSRD     $0x03, 52(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSRLD      $0x0c, Y1, Y3
-	VPAND       const13<>+0(SB), Y3, Y3
+	VPAND       const15<>+0(SB), Y3, Y3
 	VPSRLD      $0x18, Y1, Y4
-	VPAND       const33<>+0(SB), Y4, Y4
+	VPAND       const35<>+0(SB), Y4, Y4
 	VPOR        Y4, Y3, Y3
 	VPSRLD      $0x04, Y2, Y4
-	VPAND       const34<>+0(SB), Y4, Y4
+	VPAND       const36<>+0(SB), Y4, Y4
 	VPOR        Y4, Y3, Y3
 	VPSRLD      $0x10, Y2, Y4
-	VPAND       const35<>+0(SB), Y4, Y4
+	VPAND       const37<>+0(SB), Y4, Y4
 	VPOR        Y4, Y3, Y3
 	VPSHUFB     const3<>+0(SB), Y3, Y3
 	VPERMQ      $0xd8, Y3, Y3
 	VCVTPH2PS   X3, Y3
-	VPAND       const29<>+0(SB), Y1, Y4
+	VPAND       const31<>+0(SB), Y1, Y4
 	VPADDD      Y4, Y4, Y4
-	VPADDD      const10<>+0(SB), Y4, Y4
+	VPADDD      const12<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
 	VMULPS      Y3, Y4, Y4
-	VMULPS      const30<>+0(SB), Y4, Y4
+	VMULPS      const32<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, (R10)
 	VPSRLD      $0x03, Y1, Y4
-	VPAND       const29<>+0(SB), Y4, Y4
+	VPAND       const31<>+0(SB), Y4, Y4
 	VPADDD      Y4, Y4, Y4
-	VPADDD      const10<>+0(SB), Y4, Y4
+	VPADDD      const12<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
 	VMULPS      Y3, Y4, Y4
-	VMULPS      const30<>+0(SB), Y4, Y4
+	VMULPS      const32<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 32(R10)
 	VPSRLD      $0x06, Y1, Y4
-	VPAND       const29<>+0(SB), Y4, Y4
+	VPAND       const31<>+0(SB), Y4, Y4
 	VPADDD      Y4, Y4, Y4
-	VPADDD      const10<>+0(SB), Y4, Y4
+	VPADDD      const12<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
 	VMULPS      Y3, Y4, Y4
-	VMULPS      const30<>+0(SB), Y4, Y4
+	VMULPS      const32<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 64(R10)
 	VPSRLD      $0x09, Y1, Y4
-	VPAND       const29<>+0(SB), Y4, Y4
+	VPAND       const31<>+0(SB), Y4, Y4
 	VPADDD      Y4, Y4, Y4
-	VPADDD      const10<>+0(SB), Y4, Y4
+	VPADDD      const12<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
 	VMULPS      Y3, Y4, Y4
-	VMULPS      const30<>+0(SB), Y4, Y4
+	VMULPS      const32<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 96(R10)
 	VPSRLD      $0x10, Y1, Y4
-	VPAND       const29<>+0(SB), Y4, Y4
+	VPAND       const31<>+0(SB), Y4, Y4
 	VPADDD      Y4, Y4, Y4
-	VPADDD      const10<>+0(SB), Y4, Y4
+	VPADDD      const12<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
 	VMULPS      Y3, Y4, Y4
-	VMULPS      const30<>+0(SB), Y4, Y4
+	VMULPS      const32<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 128(R10)
 	VPSRLD      $0x13, Y1, Y4
-	VPAND       const29<>+0(SB), Y4, Y4
+	VPAND       const31<>+0(SB), Y4, Y4
 	VPADDD      Y4, Y4, Y4
-	VPADDD      const10<>+0(SB), Y4, Y4
+	VPADDD      const12<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
 	VMULPS      Y3, Y4, Y4
-	VMULPS      const30<>+0(SB), Y4, Y4
+	VMULPS      const32<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 160(R10)
 	VPSRLD      $0x16, Y1, Y4
-	VPAND       const29<>+0(SB), Y4, Y4
+	VPAND       const31<>+0(SB), Y4, Y4
 	VPADDD      Y4, Y4, Y4
-	VPADDD      const10<>+0(SB), Y4, Y4
+	VPADDD      const12<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
 	VMULPS      Y3, Y4, Y4
-	VMULPS      const30<>+0(SB), Y4, Y4
+	VMULPS      const32<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 192(R10)
 	VPSRLD      $0x19, Y1, Y1
-	VPAND       const29<>+0(SB), Y1, Y1
+	VPAND       const31<>+0(SB), Y1, Y1
 	VPADDD      Y1, Y1, Y1
-	VPADDD      const10<>+0(SB), Y1, Y1
+	VPADDD      const12<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y3, Y1, Y1
-	VMULPS      const30<>+0(SB), Y1, Y1
+	VMULPS      const32<>+0(SB), Y1, Y1
 	VMOVAPS     Y1, 224(R10)
-	VPAND       const29<>+0(SB), Y2, Y1
+	VPAND       const31<>+0(SB), Y2, Y1
 	VPADDD      Y1, Y1, Y1
-	VPADDD      const10<>+0(SB), Y1, Y1
+	VPADDD      const12<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y3, Y1, Y1
-	VMULPS      const30<>+0(SB), Y1, Y1
+	VMULPS      const32<>+0(SB), Y1, Y1
 	VMOVAPS     Y1, 256(R10)
 	VPSRLD      $0x03, Y2, Y1
-	VPAND       const29<>+0(SB), Y1, Y1
+	VPAND       const31<>+0(SB), Y1, Y1
 	VPADDD      Y1, Y1, Y1
-	VPADDD      const10<>+0(SB), Y1, Y1
+	VPADDD      const12<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y3, Y1, Y1
-	VMULPS      const30<>+0(SB), Y1, Y1
+	VMULPS      const32<>+0(SB), Y1, Y1
 	VMOVAPS     Y1, 288(R10)
 	VPSRLD      $0x06, Y2, Y1
-	VPAND       const29<>+0(SB), Y1, Y1
+	VPAND       const31<>+0(SB), Y1, Y1
 	VPADDD      Y1, Y1, Y1
-	VPADDD      const10<>+0(SB), Y1, Y1
+	VPADDD      const12<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y3, Y1, Y1
-	VMULPS      const30<>+0(SB), Y1, Y1
+	VMULPS      const32<>+0(SB), Y1, Y1
 	VMOVAPS     Y1, 320(R10)
 	VPSRLD      $0x09, Y2, Y1
-	VPAND       const29<>+0(SB), Y1, Y1
+	VPAND       const31<>+0(SB), Y1, Y1
 	VPADDD      Y1, Y1, Y1
-	VPADDD      const10<>+0(SB), Y1, Y1
+	VPADDD      const12<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y3, Y1, Y1
-	VMULPS      const30<>+0(SB), Y1, Y1
+	VMULPS      const32<>+0(SB), Y1, Y1
 	VMOVAPS     Y1, 352(R10)
 	VPSRLD      $0x10, Y2, Y1
-	VPAND       const29<>+0(SB), Y1, Y1
+	VPAND       const31<>+0(SB), Y1, Y1
 	VPADDD      Y1, Y1, Y1
-	VPADDD      const10<>+0(SB), Y1, Y1
+	VPADDD      const12<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y3, Y1, Y1
-	VMULPS      const30<>+0(SB), Y1, Y1
+	VMULPS      const32<>+0(SB), Y1, Y1
 	VMOVAPS     Y1, 384(R10)
 	VPSRLD      $0x13, Y2, Y1
-	VPAND       const29<>+0(SB), Y1, Y1
+	VPAND       const31<>+0(SB), Y1, Y1
 	VPADDD      Y1, Y1, Y1
-	VPADDD      const10<>+0(SB), Y1, Y1
+	VPADDD      const12<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y3, Y1, Y1
-	VMULPS      const30<>+0(SB), Y1, Y1
+	VMULPS      const32<>+0(SB), Y1, Y1
 	VMOVAPS     Y1, 416(R10)
 	VPSRLD      $0x16, Y2, Y1
-	VPAND       const29<>+0(SB), Y1, Y1
+	VPAND       const31<>+0(SB), Y1, Y1
 	VPADDD      Y1, Y1, Y1
-	VPADDD      const10<>+0(SB), Y1, Y1
+	VPADDD      const12<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y3, Y1, Y1
-	VMULPS      const30<>+0(SB), Y1, Y1
+	VMULPS      const32<>+0(SB), Y1, Y1
 	VMOVAPS     Y1, 448(R10)
 	VPSRLD      $0x19, Y2, Y1
-	VPAND       const29<>+0(SB), Y1, Y1
+	VPAND       const31<>+0(SB), Y1, Y1
 	VPADDD      Y1, Y1, Y1
-	VPADDD      const10<>+0(SB), Y1, Y1
+	VPADDD      const12<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y3, Y1, Y1
-	VMULPS      const30<>+0(SB), Y1, Y1
+	VMULPS      const32<>+0(SB), Y1, Y1
 	VMOVAPS     Y1, 480(R10)
 	XORQ        R11, R11
 
@@ -20419,15 +20041,15 @@ chunks:
 	ORL          R13, R14
 	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
 	VINSERTI128  $0x01, X3, Y2, Y2
-	VPADDB       const31<>+0(SB), Y2, Y2
+	VPADDB       const33<>+0(SB), Y2, Y2
 	VPSLLW       $0x03, Y2, Y2
 	VPBROADCASTD 32(R12)(R11*2), Y3
-	VPSHUFB      const36<>+0(SB), Y3, Y3
-	VPAND        const37<>+0(SB), Y3, Y3
-	VPCMPEQB     const37<>+0(SB), Y3, Y3
+	VPSHUFB      const38<>+0(SB), Y3, Y3
+	VPAND        const39<>+0(SB), Y3, Y3
+	VPCMPEQB     const39<>+0(SB), Y3, Y3
 	VPADDB       Y3, Y3, Y3
 	VPADDB       Y3, Y2, Y2
-	VPADDB       const38<>+0(SB), Y2, Y2
+	VPADDB       const40<>+0(SB), Y2, Y2
 	VPMADDUBSW   Y1, Y2, Y2
 	LEAQ         (AX)(CX*1), R12
 	MOVWLZX      32(R12)(R11*2), R13
@@ -20454,15 +20076,15 @@ chunks:
 	ORL          R13, R14
 	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
 	VINSERTI128  $0x01, X4, Y3, Y3
-	VPADDB       const31<>+0(SB), Y3, Y3
+	VPADDB       const33<>+0(SB), Y3, Y3
 	VPSLLW       $0x03, Y3, Y3
 	VPBROADCASTD 32(R12)(R11*2), Y4
-	VPSHUFB      const36<>+0(SB), Y4, Y4
-	VPAND        const37<>+0(SB), Y4, Y4
-	VPCMPEQB     const37<>+0(SB), Y4, Y4
+	VPSHUFB      const38<>+0(SB), Y4, Y4
+	VPAND        const39<>+0(SB), Y4, Y4
+	VPCMPEQB     const39<>+0(SB), Y4, Y4
 	VPADDB       Y4, Y4, Y4
 	VPADDB       Y4, Y3, Y3
-	VPADDB       const38<>+0(SB), Y3, Y3
+	VPADDB       const40<>+0(SB), Y3, Y3
 	VPMADDUBSW   Y1, Y3, Y3
 	VPBLENDD     $0xcc, Y3, Y2, Y4
 	VPALIGNR     $0x08, Y2, Y3, Y2
@@ -20492,15 +20114,15 @@ chunks:
 	ORL          R13, R14
 	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
 	VINSERTI128  $0x01, X4, Y3, Y3
-	VPADDB       const31<>+0(SB), Y3, Y3
+	VPADDB       const33<>+0(SB), Y3, Y3
 	VPSLLW       $0x03, Y3, Y3
 	VPBROADCASTD 32(R12)(R11*2), Y4
-	VPSHUFB      const36<>+0(SB), Y4, Y4
-	VPAND        const37<>+0(SB), Y4, Y4
-	VPCMPEQB     const37<>+0(SB), Y4, Y4
+	VPSHUFB      const38<>+0(SB), Y4, Y4
+	VPAND        const39<>+0(SB), Y4, Y4
+	VPCMPEQB     const39<>+0(SB), Y4, Y4
 	VPADDB       Y4, Y4, Y4
 	VPADDB       Y4, Y3, Y3
-	VPADDB       const38<>+0(SB), Y3, Y3
+	VPADDB       const40<>+0(SB), Y3, Y3
 	VPMADDUBSW   Y1, Y3, Y3
 	LEAQ         (AX)(DI*1), R12
 	MOVWLZX      32(R12)(R11*2), R13
@@ -20527,15 +20149,15 @@ chunks:
 	ORL          R13, R14
 	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
 	VINSERTI128  $0x01, X5, Y4, Y4
-	VPADDB       const31<>+0(SB), Y4, Y4
+	VPADDB       const33<>+0(SB), Y4, Y4
 	VPSLLW       $0x03, Y4, Y4
 	VPBROADCASTD 32(R12)(R11*2), Y5
-	VPSHUFB      const36<>+0(SB), Y5, Y5
-	VPAND        const37<>+0(SB), Y5, Y5
-	VPCMPEQB     const37<>+0(SB), Y5, Y5
+	VPSHUFB      const38<>+0(SB), Y5, Y5
+	VPAND        const39<>+0(SB), Y5, Y5
+	VPCMPEQB     const39<>+0(SB), Y5, Y5
 	VPADDB       Y5, Y5, Y5
 	VPADDB       Y5, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
+	VPADDB       const40<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y1, Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
 	VPALIGNR     $0x08, Y3, Y4, Y3
@@ -20569,15 +20191,15 @@ chunks:
 	ORL          R13, R14
 	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
 	VINSERTI128  $0x01, X4, Y3, Y3
-	VPADDB       const31<>+0(SB), Y3, Y3
+	VPADDB       const33<>+0(SB), Y3, Y3
 	VPSLLW       $0x03, Y3, Y3
 	VPBROADCASTD 32(R12)(R11*2), Y4
-	VPSHUFB      const36<>+0(SB), Y4, Y4
-	VPAND        const37<>+0(SB), Y4, Y4
-	VPCMPEQB     const37<>+0(SB), Y4, Y4
+	VPSHUFB      const38<>+0(SB), Y4, Y4
+	VPAND        const39<>+0(SB), Y4, Y4
+	VPCMPEQB     const39<>+0(SB), Y4, Y4
 	VPADDB       Y4, Y4, Y4
 	VPADDB       Y4, Y3, Y3
-	VPADDB       const38<>+0(SB), Y3, Y3
+	VPADDB       const40<>+0(SB), Y3, Y3
 	VPMADDUBSW   Y1, Y3, Y3
 	LEAQ         (R8)(CX*1), R12
 	MOVWLZX      32(R12)(R11*2), R13
@@ -20604,15 +20226,15 @@ chunks:
 	ORL          R13, R14
 	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
 	VINSERTI128  $0x01, X5, Y4, Y4
-	VPADDB       const31<>+0(SB), Y4, Y4
+	VPADDB       const33<>+0(SB), Y4, Y4
 	VPSLLW       $0x03, Y4, Y4
 	VPBROADCASTD 32(R12)(R11*2), Y5
-	VPSHUFB      const36<>+0(SB), Y5, Y5
-	VPAND        const37<>+0(SB), Y5, Y5
-	VPCMPEQB     const37<>+0(SB), Y5, Y5
+	VPSHUFB      const38<>+0(SB), Y5, Y5
+	VPAND        const39<>+0(SB), Y5, Y5
+	VPCMPEQB     const39<>+0(SB), Y5, Y5
 	VPADDB       Y5, Y5, Y5
 	VPADDB       Y5, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
+	VPADDB       const40<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y1, Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
 	VPALIGNR     $0x08, Y3, Y4, Y3
@@ -20642,15 +20264,15 @@ chunks:
 	ORL          R13, R14
 	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
 	VINSERTI128  $0x01, X5, Y4, Y4
-	VPADDB       const31<>+0(SB), Y4, Y4
+	VPADDB       const33<>+0(SB), Y4, Y4
 	VPSLLW       $0x03, Y4, Y4
 	VPBROADCASTD 32(R12)(R11*2), Y5
-	VPSHUFB      const36<>+0(SB), Y5, Y5
-	VPAND        const37<>+0(SB), Y5, Y5
-	VPCMPEQB     const37<>+0(SB), Y5, Y5
+	VPSHUFB      const38<>+0(SB), Y5, Y5
+	VPAND        const39<>+0(SB), Y5, Y5
+	VPCMPEQB     const39<>+0(SB), Y5, Y5
 	VPADDB       Y5, Y5, Y5
 	VPADDB       Y5, Y4, Y4
-	VPADDB       const38<>+0(SB), Y4, Y4
+	VPADDB       const40<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y1, Y4, Y4
 	LEAQ         (R8)(DI*1), R12
 	MOVWLZX      32(R12)(R11*2), R13
@@ -20677,15 +20299,15 @@ chunks:
 	ORL          R13, R14
 	VPINSRQ      $0x01, (R9)(R14*8), X6, X6
 	VINSERTI128  $0x01, X6, Y5, Y5
-	VPADDB       const31<>+0(SB), Y5, Y5
+	VPADDB       const33<>+0(SB), Y5, Y5
 	VPSLLW       $0x03, Y5, Y5
 	VPBROADCASTD 32(R12)(R11*2), Y6
-	VPSHUFB      const36<>+0(SB), Y6, Y6
-	VPAND        const37<>+0(SB), Y6, Y6
-	VPCMPEQB     const37<>+0(SB), Y6, Y6
+	VPSHUFB      const38<>+0(SB), Y6, Y6
+	VPAND        const39<>+0(SB), Y6, Y6
+	VPCMPEQB     const39<>+0(SB), Y6, Y6
 	VPADDB       Y6, Y6, Y6
 	VPADDB       Y6, Y5, Y5
-	VPADDB       const38<>+0(SB), Y5, Y5
+	VPADDB       const40<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y1, Y5, Y1
 	VPBLENDD     $0xcc, Y1, Y4, Y5
 	VPALIGNR     $0x08, Y4, Y1, Y1
@@ -20760,144 +20382,144 @@ loop:
 	VPINSRD     $0x03, 52(DI)(SI*1), X2, X2
 	VINSERTI128 $0x01, X2, Y1, Y1
 	VPSRLD      $0x0c, Y0, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VPSRLD      $0x18, Y0, Y3
-	VPAND       const33<>+0(SB), Y3, Y3
+	VPAND       const35<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VPSRLD      $0x04, Y1, Y3
-	VPAND       const34<>+0(SB), Y3, Y3
+	VPAND       const36<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VPSRLD      $0x10, Y1, Y3
-	VPAND       const35<>+0(SB), Y3, Y3
+	VPAND       const37<>+0(SB), Y3, Y3
 	VPOR        Y3, Y2, Y2
 	VPSHUFB     const3<>+0(SB), Y2, Y2
 	VPERMQ      $0xd8, Y2, Y2
 	VCVTPH2PS   X2, Y2
-	VPAND       const29<>+0(SB), Y0, Y3
+	VPAND       const31<>+0(SB), Y0, Y3
 	VPADDD      Y3, Y3, Y3
-	VPADDD      const10<>+0(SB), Y3, Y3
+	VPADDD      const12<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
 	VMULPS      Y2, Y3, Y3
-	VMULPS      const30<>+0(SB), Y3, Y3
+	VMULPS      const32<>+0(SB), Y3, Y3
 	VMOVUPS     Y3, (BX)
 	VPSRLD      $0x03, Y0, Y3
-	VPAND       const29<>+0(SB), Y3, Y3
+	VPAND       const31<>+0(SB), Y3, Y3
 	VPADDD      Y3, Y3, Y3
-	VPADDD      const10<>+0(SB), Y3, Y3
+	VPADDD      const12<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
 	VMULPS      Y2, Y3, Y3
-	VMULPS      const30<>+0(SB), Y3, Y3
+	VMULPS      const32<>+0(SB), Y3, Y3
 	VMOVUPS     Y3, 32(BX)
 	VPSRLD      $0x06, Y0, Y3
-	VPAND       const29<>+0(SB), Y3, Y3
+	VPAND       const31<>+0(SB), Y3, Y3
 	VPADDD      Y3, Y3, Y3
-	VPADDD      const10<>+0(SB), Y3, Y3
+	VPADDD      const12<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
 	VMULPS      Y2, Y3, Y3
-	VMULPS      const30<>+0(SB), Y3, Y3
+	VMULPS      const32<>+0(SB), Y3, Y3
 	VMOVUPS     Y3, 64(BX)
 	VPSRLD      $0x09, Y0, Y3
-	VPAND       const29<>+0(SB), Y3, Y3
+	VPAND       const31<>+0(SB), Y3, Y3
 	VPADDD      Y3, Y3, Y3
-	VPADDD      const10<>+0(SB), Y3, Y3
+	VPADDD      const12<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
 	VMULPS      Y2, Y3, Y3
-	VMULPS      const30<>+0(SB), Y3, Y3
+	VMULPS      const32<>+0(SB), Y3, Y3
 	VMOVUPS     Y3, 96(BX)
 	VPSRLD      $0x10, Y0, Y3
-	VPAND       const29<>+0(SB), Y3, Y3
+	VPAND       const31<>+0(SB), Y3, Y3
 	VPADDD      Y3, Y3, Y3
-	VPADDD      const10<>+0(SB), Y3, Y3
+	VPADDD      const12<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
 	VMULPS      Y2, Y3, Y3
-	VMULPS      const30<>+0(SB), Y3, Y3
+	VMULPS      const32<>+0(SB), Y3, Y3
 	VMOVUPS     Y3, 128(BX)
 	VPSRLD      $0x13, Y0, Y3
-	VPAND       const29<>+0(SB), Y3, Y3
+	VPAND       const31<>+0(SB), Y3, Y3
 	VPADDD      Y3, Y3, Y3
-	VPADDD      const10<>+0(SB), Y3, Y3
+	VPADDD      const12<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
 	VMULPS      Y2, Y3, Y3
-	VMULPS      const30<>+0(SB), Y3, Y3
+	VMULPS      const32<>+0(SB), Y3, Y3
 	VMOVUPS     Y3, 160(BX)
 	VPSRLD      $0x16, Y0, Y3
-	VPAND       const29<>+0(SB), Y3, Y3
+	VPAND       const31<>+0(SB), Y3, Y3
 	VPADDD      Y3, Y3, Y3
-	VPADDD      const10<>+0(SB), Y3, Y3
+	VPADDD      const12<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
 	VMULPS      Y2, Y3, Y3
-	VMULPS      const30<>+0(SB), Y3, Y3
+	VMULPS      const32<>+0(SB), Y3, Y3
 	VMOVUPS     Y3, 192(BX)
 	VPSRLD      $0x19, Y0, Y0
-	VPAND       const29<>+0(SB), Y0, Y0
+	VPAND       const31<>+0(SB), Y0, Y0
 	VPADDD      Y0, Y0, Y0
-	VPADDD      const10<>+0(SB), Y0, Y0
+	VPADDD      const12<>+0(SB), Y0, Y0
 	VCVTDQ2PS   Y0, Y0
 	VMULPS      Y2, Y0, Y0
-	VMULPS      const30<>+0(SB), Y0, Y0
+	VMULPS      const32<>+0(SB), Y0, Y0
 	VMOVUPS     Y0, 224(BX)
-	VPAND       const29<>+0(SB), Y1, Y0
+	VPAND       const31<>+0(SB), Y1, Y0
 	VPADDD      Y0, Y0, Y0
-	VPADDD      const10<>+0(SB), Y0, Y0
+	VPADDD      const12<>+0(SB), Y0, Y0
 	VCVTDQ2PS   Y0, Y0
 	VMULPS      Y2, Y0, Y0
-	VMULPS      const30<>+0(SB), Y0, Y0
+	VMULPS      const32<>+0(SB), Y0, Y0
 	VMOVUPS     Y0, 256(BX)
 	VPSRLD      $0x03, Y1, Y0
-	VPAND       const29<>+0(SB), Y0, Y0
+	VPAND       const31<>+0(SB), Y0, Y0
 	VPADDD      Y0, Y0, Y0
-	VPADDD      const10<>+0(SB), Y0, Y0
+	VPADDD      const12<>+0(SB), Y0, Y0
 	VCVTDQ2PS   Y0, Y0
 	VMULPS      Y2, Y0, Y0
-	VMULPS      const30<>+0(SB), Y0, Y0
+	VMULPS      const32<>+0(SB), Y0, Y0
 	VMOVUPS     Y0, 288(BX)
 	VPSRLD      $0x06, Y1, Y0
-	VPAND       const29<>+0(SB), Y0, Y0
+	VPAND       const31<>+0(SB), Y0, Y0
 	VPADDD      Y0, Y0, Y0
-	VPADDD      const10<>+0(SB), Y0, Y0
+	VPADDD      const12<>+0(SB), Y0, Y0
 	VCVTDQ2PS   Y0, Y0
 	VMULPS      Y2, Y0, Y0
-	VMULPS      const30<>+0(SB), Y0, Y0
+	VMULPS      const32<>+0(SB), Y0, Y0
 	VMOVUPS     Y0, 320(BX)
 	VPSRLD      $0x09, Y1, Y0
-	VPAND       const29<>+0(SB), Y0, Y0
+	VPAND       const31<>+0(SB), Y0, Y0
 	VPADDD      Y0, Y0, Y0
-	VPADDD      const10<>+0(SB), Y0, Y0
+	VPADDD      const12<>+0(SB), Y0, Y0
 	VCVTDQ2PS   Y0, Y0
 	VMULPS      Y2, Y0, Y0
-	VMULPS      const30<>+0(SB), Y0, Y0
+	VMULPS      const32<>+0(SB), Y0, Y0
 	VMOVUPS     Y0, 352(BX)
 	VPSRLD      $0x10, Y1, Y0
-	VPAND       const29<>+0(SB), Y0, Y0
+	VPAND       const31<>+0(SB), Y0, Y0
 	VPADDD      Y0, Y0, Y0
-	VPADDD      const10<>+0(SB), Y0, Y0
+	VPADDD      const12<>+0(SB), Y0, Y0
 	VCVTDQ2PS   Y0, Y0
 	VMULPS      Y2, Y0, Y0
-	VMULPS      const30<>+0(SB), Y0, Y0
+	VMULPS      const32<>+0(SB), Y0, Y0
 	VMOVUPS     Y0, 384(BX)
 	VPSRLD      $0x13, Y1, Y0
-	VPAND       const29<>+0(SB), Y0, Y0
+	VPAND       const31<>+0(SB), Y0, Y0
 	VPADDD      Y0, Y0, Y0
-	VPADDD      const10<>+0(SB), Y0, Y0
+	VPADDD      const12<>+0(SB), Y0, Y0
 	VCVTDQ2PS   Y0, Y0
 	VMULPS      Y2, Y0, Y0
-	VMULPS      const30<>+0(SB), Y0, Y0
+	VMULPS      const32<>+0(SB), Y0, Y0
 	VMOVUPS     Y0, 416(BX)
 	VPSRLD      $0x16, Y1, Y0
-	VPAND       const29<>+0(SB), Y0, Y0
+	VPAND       const31<>+0(SB), Y0, Y0
 	VPADDD      Y0, Y0, Y0
-	VPADDD      const10<>+0(SB), Y0, Y0
+	VPADDD      const12<>+0(SB), Y0, Y0
 	VCVTDQ2PS   Y0, Y0
 	VMULPS      Y2, Y0, Y0
-	VMULPS      const30<>+0(SB), Y0, Y0
+	VMULPS      const32<>+0(SB), Y0, Y0
 	VMOVUPS     Y0, 448(BX)
 	VPSRLD      $0x19, Y1, Y0
-	VPAND       const29<>+0(SB), Y0, Y0
+	VPAND       const31<>+0(SB), Y0, Y0
 	VPADDD      Y0, Y0, Y0
-	VPADDD      const10<>+0(SB), Y0, Y0
+	VPADDD      const12<>+0(SB), Y0, Y0
 	VCVTDQ2PS   Y0, Y0
 	VMULPS      Y2, Y0, Y0
-	VMULPS      const30<>+0(SB), Y0, Y0
+	VMULPS      const32<>+0(SB), Y0, Y0
 	VMOVUPS     Y0, 480(BX)
 	XORQ        R10, R10
 
@@ -20927,15 +20549,15 @@ chunks:
 	ORL          R12, R13
 	VPINSRQ      $0x01, (R8)(R13*8), X1, X1
 	VINSERTI128  $0x01, X1, Y0, Y0
-	VPADDB       const31<>+0(SB), Y0, Y0
+	VPADDB       const33<>+0(SB), Y0, Y0
 	VPSLLW       $0x03, Y0, Y0
 	VPBROADCASTD 32(R11)(R10*2), Y1
-	VPSHUFB      const36<>+0(SB), Y1, Y1
-	VPAND        const37<>+0(SB), Y1, Y1
-	VPCMPEQB     const37<>+0(SB), Y1, Y1
+	VPSHUFB      const38<>+0(SB), Y1, Y1
+	VPAND        const39<>+0(SB), Y1, Y1
+	VPCMPEQB     const39<>+0(SB), Y1, Y1
 	VPADDB       Y1, Y1, Y1
 	VPADDB       Y1, Y0, Y0
-	VPADDB       const38<>+0(SB), Y0, Y0
+	VPADDB       const40<>+0(SB), Y0, Y0
 	LEAQ         (AX)(CX*1), R11
 	MOVWLZX      32(R11)(R10*2), R12
 	MOVL         R12, R13
@@ -20961,15 +20583,15 @@ chunks:
 	ORL          R12, R13
 	VPINSRQ      $0x01, (R8)(R13*8), X2, X2
 	VINSERTI128  $0x01, X2, Y1, Y1
-	VPADDB       const31<>+0(SB), Y1, Y1
+	VPADDB       const33<>+0(SB), Y1, Y1
 	VPSLLW       $0x03, Y1, Y1
 	VPBROADCASTD 32(R11)(R10*2), Y2
-	VPSHUFB      const36<>+0(SB), Y2, Y2
-	VPAND        const37<>+0(SB), Y2, Y2
-	VPCMPEQB     const37<>+0(SB), Y2, Y2
+	VPSHUFB      const38<>+0(SB), Y2, Y2
+	VPAND        const39<>+0(SB), Y2, Y2
+	VPCMPEQB     const39<>+0(SB), Y2, Y2
 	VPADDB       Y2, Y2, Y2
 	VPADDB       Y2, Y1, Y1
-	VPADDB       const38<>+0(SB), Y1, Y1
+	VPADDB       const40<>+0(SB), Y1, Y1
 	LEAQ         (AX)(CX*2), R11
 	MOVWLZX      32(R11)(R10*2), R12
 	MOVL         R12, R13
@@ -20995,15 +20617,15 @@ chunks:
 	ORL          R12, R13
 	VPINSRQ      $0x01, (R8)(R13*8), X3, X3
 	VINSERTI128  $0x01, X3, Y2, Y2
-	VPADDB       const31<>+0(SB), Y2, Y2
+	VPADDB       const33<>+0(SB), Y2, Y2
 	VPSLLW       $0x03, Y2, Y2
 	VPBROADCASTD 32(R11)(R10*2), Y3
-	VPSHUFB      const36<>+0(SB), Y3, Y3
-	VPAND        const37<>+0(SB), Y3, Y3
-	VPCMPEQB     const37<>+0(SB), Y3, Y3
+	VPSHUFB      const38<>+0(SB), Y3, Y3
+	VPAND        const39<>+0(SB), Y3, Y3
+	VPCMPEQB     const39<>+0(SB), Y3, Y3
 	VPADDB       Y3, Y3, Y3
 	VPADDB       Y3, Y2, Y2
-	VPADDB       const38<>+0(SB), Y2, Y2
+	VPADDB       const40<>+0(SB), Y2, Y2
 	LEAQ         (AX)(SI*1), R11
 	MOVWLZX      32(R11)(R10*2), R12
 	MOVL         R12, R13
@@ -21029,15 +20651,15 @@ chunks:
 	ORL          R12, R13
 	VPINSRQ      $0x01, (R8)(R13*8), X4, X4
 	VINSERTI128  $0x01, X4, Y3, Y3
-	VPADDB       const31<>+0(SB), Y3, Y3
+	VPADDB       const33<>+0(SB), Y3, Y3
 	VPSLLW       $0x03, Y3, Y3
 	VPBROADCASTD 32(R11)(R10*2), Y4
-	VPSHUFB      const36<>+0(SB), Y4, Y4
-	VPAND        const37<>+0(SB), Y4, Y4
-	VPCMPEQB     const37<>+0(SB), Y4, Y4
+	VPSHUFB      const38<>+0(SB), Y4, Y4
+	VPAND        const39<>+0(SB), Y4, Y4
+	VPCMPEQB     const39<>+0(SB), Y4, Y4
 	VPADDB       Y4, Y4, Y4
 	VPADDB       Y4, Y3, Y3
-	VPADDB       const38<>+0(SB), Y3, Y3
+	VPADDB       const40<>+0(SB), Y3, Y3
 	VPUNPCKLDQ   Y1, Y0, Y5
 	VPUNPCKLDQ   Y3, Y2, Y6
 	VPUNPCKLQDQ  Y6, Y5, Y4
@@ -21071,15 +20693,15 @@ chunks:
 	ORL          R12, R13
 	VPINSRQ      $0x01, (R8)(R13*8), X3, X3
 	VINSERTI128  $0x01, X3, Y2, Y2
-	VPADDB       const31<>+0(SB), Y2, Y2
+	VPADDB       const33<>+0(SB), Y2, Y2
 	VPSLLW       $0x03, Y2, Y2
 	VPBROADCASTD 32(R11)(R10*2), Y3
-	VPSHUFB      const36<>+0(SB), Y3, Y3
-	VPAND        const37<>+0(SB), Y3, Y3
-	VPCMPEQB     const37<>+0(SB), Y3, Y3
+	VPSHUFB      const38<>+0(SB), Y3, Y3
+	VPAND        const39<>+0(SB), Y3, Y3
+	VPCMPEQB     const39<>+0(SB), Y3, Y3
 	VPADDB       Y3, Y3, Y3
 	VPADDB       Y3, Y2, Y2
-	VPADDB       const38<>+0(SB), Y2, Y2
+	VPADDB       const40<>+0(SB), Y2, Y2
 	LEAQ         (DI)(CX*1), R11
 	MOVWLZX      32(R11)(R10*2), R12
 	MOVL         R12, R13
@@ -21105,15 +20727,15 @@ chunks:
 	ORL          R12, R13
 	VPINSRQ      $0x01, (R8)(R13*8), X6, X6
 	VINSERTI128  $0x01, X6, Y3, Y3
-	VPADDB       const31<>+0(SB), Y3, Y3
+	VPADDB       const33<>+0(SB), Y3, Y3
 	VPSLLW       $0x03, Y3, Y3
 	VPBROADCASTD 32(R11)(R10*2), Y6
-	VPSHUFB      const36<>+0(SB), Y6, Y6
-	VPAND        const37<>+0(SB), Y6, Y6
-	VPCMPEQB     const37<>+0(SB), Y6, Y6
+	VPSHUFB      const38<>+0(SB), Y6, Y6
+	VPAND        const39<>+0(SB), Y6, Y6
+	VPCMPEQB     const39<>+0(SB), Y6, Y6
 	VPADDB       Y6, Y6, Y6
 	VPADDB       Y6, Y3, Y3
-	VPADDB       const38<>+0(SB), Y3, Y3
+	VPADDB       const40<>+0(SB), Y3, Y3
 	LEAQ         (DI)(CX*2), R11
 	MOVWLZX      32(R11)(R10*2), R12
 	MOVL         R12, R13
@@ -21139,15 +20761,15 @@ chunks:
 	ORL          R12, R13
 	VPINSRQ      $0x01, (R8)(R13*8), X7, X7
 	VINSERTI128  $0x01, X7, Y6, Y6
-	VPADDB       const31<>+0(SB), Y6, Y6
+	VPADDB       const33<>+0(SB), Y6, Y6
 	VPSLLW       $0x03, Y6, Y6
 	VPBROADCASTD 32(R11)(R10*2), Y7
-	VPSHUFB      const36<>+0(SB), Y7, Y7
-	VPAND        const37<>+0(SB), Y7, Y7
-	VPCMPEQB     const37<>+0(SB), Y7, Y7
+	VPSHUFB      const38<>+0(SB), Y7, Y7
+	VPAND        const39<>+0(SB), Y7, Y7
+	VPCMPEQB     const39<>+0(SB), Y7, Y7
 	VPADDB       Y7, Y7, Y7
 	VPADDB       Y7, Y6, Y6
-	VPADDB       const38<>+0(SB), Y6, Y6
+	VPADDB       const40<>+0(SB), Y6, Y6
 	LEAQ         (DI)(SI*1), R11
 	MOVWLZX      32(R11)(R10*2), R12
 	MOVL         R12, R13
@@ -21173,15 +20795,15 @@ chunks:
 	ORL          R12, R13
 	VPINSRQ      $0x01, (R8)(R13*8), X8, X8
 	VINSERTI128  $0x01, X8, Y7, Y7
-	VPADDB       const31<>+0(SB), Y7, Y7
+	VPADDB       const33<>+0(SB), Y7, Y7
 	VPSLLW       $0x03, Y7, Y7
 	VPBROADCASTD 32(R11)(R10*2), Y8
-	VPSHUFB      const36<>+0(SB), Y8, Y8
-	VPAND        const37<>+0(SB), Y8, Y8
-	VPCMPEQB     const37<>+0(SB), Y8, Y8
+	VPSHUFB      const38<>+0(SB), Y8, Y8
+	VPAND        const39<>+0(SB), Y8, Y8
+	VPCMPEQB     const39<>+0(SB), Y8, Y8
 	VPADDB       Y8, Y8, Y8
 	VPADDB       Y8, Y7, Y7
-	VPADDB       const38<>+0(SB), Y7, Y7
+	VPADDB       const40<>+0(SB), Y7, Y7
 	VPUNPCKLDQ   Y3, Y2, Y9
 	VPUNPCKLDQ   Y7, Y6, Y10
 	VPUNPCKLQDQ  Y10, Y9, Y8
@@ -21257,9 +20879,9 @@ loop:
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSRLD      $0x1c, Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, (R11)
 	VMOVD       14(AX), X2
 	VPINSRD     $0x01, 14(AX)(CX*1), X2, X2
@@ -21272,9 +20894,9 @@ loop:
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSRLD      $0x1c, Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 32(R11)
 	VMOVD       22(AX), X2
 	VPINSRD     $0x01, 22(AX)(CX*1), X2, X2
@@ -21287,9 +20909,9 @@ loop:
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSRLD      $0x1c, Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 64(R11)
 	VMOVD       30(AX), X2
 	VPINSRD     $0x01, 30(AX)(CX*1), X2, X2
@@ -21302,9 +20924,9 @@ loop:
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSRLD      $0x1c, Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 96(R11)
 	VMOVD       38(AX), X2
 	VPINSRD     $0x01, 38(AX)(CX*1), X2, X2
@@ -21317,9 +20939,9 @@ loop:
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSRLD      $0x1c, Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 128(R11)
 	VMOVD       46(AX), X2
 	VPINSRD     $0x01, 46(AX)(CX*1), X2, X2
@@ -21332,9 +20954,9 @@ loop:
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSRLD      $0x1c, Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 160(R11)
 	VMOVD       54(AX), X2
 	VPINSRD     $0x01, 54(AX)(CX*1), X2, X2
@@ -21347,9 +20969,9 @@ loop:
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSRLD      $0x1c, Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 192(R11)
 	VMOVD       62(AX), X2
 	VPINSRD     $0x01, 62(AX)(CX*1), X2, X2
@@ -21362,9 +20984,9 @@ loop:
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSRLD      $0x1c, Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 224(R11)
 	XORQ        R12, R12
 
@@ -21399,7 +21021,7 @@ chunks:
 	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
 	VINSERTI128  $0x01, X4, Y3, Y3
 	VPSIGNB      Y3, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
+	VPADDB       const43<>+0(SB), Y2, Y2
 	VPMADDUBSW   Y1, Y2, Y2
 	VPMADDWD     const2<>+0(SB), Y2, Y2
 	LEAQ         (AX)(CX*1), R13
@@ -21429,7 +21051,7 @@ chunks:
 	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
 	VINSERTI128  $0x01, X5, Y4, Y4
 	VPSIGNB      Y4, Y3, Y3
-	VPADDB       const41<>+0(SB), Y3, Y3
+	VPADDB       const43<>+0(SB), Y3, Y3
 	VPMADDUBSW   Y1, Y3, Y3
 	VPMADDWD     const2<>+0(SB), Y3, Y3
 	VPBLENDD     $0xcc, Y3, Y2, Y4
@@ -21462,7 +21084,7 @@ chunks:
 	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
 	VINSERTI128  $0x01, X5, Y4, Y4
 	VPSIGNB      Y4, Y3, Y3
-	VPADDB       const41<>+0(SB), Y3, Y3
+	VPADDB       const43<>+0(SB), Y3, Y3
 	VPMADDUBSW   Y1, Y3, Y3
 	VPMADDWD     const2<>+0(SB), Y3, Y3
 	LEAQ         (AX)(DI*1), R13
@@ -21492,7 +21114,7 @@ chunks:
 	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
 	VINSERTI128  $0x01, X6, Y5, Y5
 	VPSIGNB      Y5, Y4, Y4
-	VPADDB       const41<>+0(SB), Y4, Y4
+	VPADDB       const43<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y1, Y4, Y4
 	VPMADDWD     const2<>+0(SB), Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
@@ -21528,7 +21150,7 @@ chunks:
 	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
 	VINSERTI128  $0x01, X5, Y4, Y4
 	VPSIGNB      Y4, Y3, Y3
-	VPADDB       const41<>+0(SB), Y3, Y3
+	VPADDB       const43<>+0(SB), Y3, Y3
 	VPMADDUBSW   Y1, Y3, Y3
 	VPMADDWD     const2<>+0(SB), Y3, Y3
 	LEAQ         (R8)(CX*1), R13
@@ -21558,7 +21180,7 @@ chunks:
 	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
 	VINSERTI128  $0x01, X6, Y5, Y5
 	VPSIGNB      Y5, Y4, Y4
-	VPADDB       const41<>+0(SB), Y4, Y4
+	VPADDB       const43<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y1, Y4, Y4
 	VPMADDWD     const2<>+0(SB), Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
@@ -21591,7 +21213,7 @@ chunks:
 	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
 	VINSERTI128  $0x01, X6, Y5, Y5
 	VPSIGNB      Y5, Y4, Y4
-	VPADDB       const41<>+0(SB), Y4, Y4
+	VPADDB       const43<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y1, Y4, Y4
 	VPMADDWD     const2<>+0(SB), Y4, Y4
 	LEAQ         (R8)(DI*1), R13
@@ -21621,7 +21243,7 @@ chunks:
 	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
 	VINSERTI128  $0x01, X7, Y6, Y6
 	VPSIGNB      Y6, Y5, Y5
-	VPADDB       const41<>+0(SB), Y5, Y5
+	VPADDB       const43<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y1, Y5, Y1
 	VPMADDWD     const2<>+0(SB), Y1, Y1
 	VPBLENDD     $0xcc, Y1, Y4, Y5
@@ -21691,9 +21313,9 @@ loop:
 	VINSERTI128 $0x01, X2, Y1, Y1
 	VPSRLD      $0x1c, Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const39<>+0(SB), Y1, Y1
+	VADDPS      const41<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const40<>+0(SB), Y1, Y1
+	VMULPS      const42<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, (BX)
 	VMOVD       14(AX), X1
 	VPINSRD     $0x01, 14(AX)(CX*1), X1, X1
@@ -21706,9 +21328,9 @@ loop:
 	VINSERTI128 $0x01, X2, Y1, Y1
 	VPSRLD      $0x1c, Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const39<>+0(SB), Y1, Y1
+	VADDPS      const41<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const40<>+0(SB), Y1, Y1
+	VMULPS      const42<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 32(BX)
 	VMOVD       22(AX), X1
 	VPINSRD     $0x01, 22(AX)(CX*1), X1, X1
@@ -21721,9 +21343,9 @@ loop:
 	VINSERTI128 $0x01, X2, Y1, Y1
 	VPSRLD      $0x1c, Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const39<>+0(SB), Y1, Y1
+	VADDPS      const41<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const40<>+0(SB), Y1, Y1
+	VMULPS      const42<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 64(BX)
 	VMOVD       30(AX), X1
 	VPINSRD     $0x01, 30(AX)(CX*1), X1, X1
@@ -21736,9 +21358,9 @@ loop:
 	VINSERTI128 $0x01, X2, Y1, Y1
 	VPSRLD      $0x1c, Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const39<>+0(SB), Y1, Y1
+	VADDPS      const41<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const40<>+0(SB), Y1, Y1
+	VMULPS      const42<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 96(BX)
 	VMOVD       38(AX), X1
 	VPINSRD     $0x01, 38(AX)(CX*1), X1, X1
@@ -21751,9 +21373,9 @@ loop:
 	VINSERTI128 $0x01, X2, Y1, Y1
 	VPSRLD      $0x1c, Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const39<>+0(SB), Y1, Y1
+	VADDPS      const41<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const40<>+0(SB), Y1, Y1
+	VMULPS      const42<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 128(BX)
 	VMOVD       46(AX), X1
 	VPINSRD     $0x01, 46(AX)(CX*1), X1, X1
@@ -21766,9 +21388,9 @@ loop:
 	VINSERTI128 $0x01, X2, Y1, Y1
 	VPSRLD      $0x1c, Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const39<>+0(SB), Y1, Y1
+	VADDPS      const41<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const40<>+0(SB), Y1, Y1
+	VMULPS      const42<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 160(BX)
 	VMOVD       54(AX), X1
 	VPINSRD     $0x01, 54(AX)(CX*1), X1, X1
@@ -21781,9 +21403,9 @@ loop:
 	VINSERTI128 $0x01, X2, Y1, Y1
 	VPSRLD      $0x1c, Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const39<>+0(SB), Y1, Y1
+	VADDPS      const41<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const40<>+0(SB), Y1, Y1
+	VMULPS      const42<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 192(BX)
 	VMOVD       62(AX), X1
 	VPINSRD     $0x01, 62(AX)(CX*1), X1, X1
@@ -21796,9 +21418,9 @@ loop:
 	VINSERTI128 $0x01, X2, Y1, Y1
 	VPSRLD      $0x1c, Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const39<>+0(SB), Y1, Y1
+	VADDPS      const41<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const40<>+0(SB), Y1, Y1
+	VMULPS      const42<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 224(BX)
 	XORQ        R11, R11
 
@@ -21830,7 +21452,7 @@ chunks:
 	VPINSRQ     $0x01, (R9)(R12*8), X2, X2
 	VINSERTI128 $0x01, X2, Y1, Y1
 	VPSIGNB     Y1, Y0, Y0
-	VPADDB      const41<>+0(SB), Y0, Y0
+	VPADDB      const43<>+0(SB), Y0, Y0
 	LEAQ        (AX)(CX*1), R12
 	MOVBLZX     2(R12)(R11*8), R13
 	VMOVQ       (R8)(R13*8), X1
@@ -21858,7 +21480,7 @@ chunks:
 	VPINSRQ     $0x01, (R9)(R12*8), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSIGNB     Y2, Y1, Y1
-	VPADDB      const41<>+0(SB), Y1, Y1
+	VPADDB      const43<>+0(SB), Y1, Y1
 	LEAQ        (AX)(CX*2), R12
 	MOVBLZX     2(R12)(R11*8), R13
 	VMOVQ       (R8)(R13*8), X2
@@ -21886,7 +21508,7 @@ chunks:
 	VPINSRQ     $0x01, (R9)(R12*8), X4, X4
 	VINSERTI128 $0x01, X4, Y3, Y3
 	VPSIGNB     Y3, Y2, Y2
-	VPADDB      const41<>+0(SB), Y2, Y2
+	VPADDB      const43<>+0(SB), Y2, Y2
 	LEAQ        (AX)(SI*1), R12
 	MOVBLZX     2(R12)(R11*8), R13
 	VMOVQ       (R8)(R13*8), X3
@@ -21914,7 +21536,7 @@ chunks:
 	VPINSRQ     $0x01, (R9)(R12*8), X5, X5
 	VINSERTI128 $0x01, X5, Y4, Y4
 	VPSIGNB     Y4, Y3, Y3
-	VPADDB      const41<>+0(SB), Y3, Y3
+	VPADDB      const43<>+0(SB), Y3, Y3
 	VPUNPCKLDQ  Y1, Y0, Y5
 	VPUNPCKLDQ  Y3, Y2, Y6
 	VPUNPCKLQDQ Y6, Y5, Y4
@@ -21950,7 +21572,7 @@ chunks:
 	VPINSRQ     $0x01, (R9)(R12*8), X6, X6
 	VINSERTI128 $0x01, X6, Y3, Y3
 	VPSIGNB     Y3, Y2, Y2
-	VPADDB      const41<>+0(SB), Y2, Y2
+	VPADDB      const43<>+0(SB), Y2, Y2
 	LEAQ        (DI)(CX*1), R12
 	MOVBLZX     2(R12)(R11*8), R13
 	VMOVQ       (R8)(R13*8), X3
@@ -21978,7 +21600,7 @@ chunks:
 	VPINSRQ     $0x01, (R9)(R12*8), X7, X7
 	VINSERTI128 $0x01, X7, Y6, Y6
 	VPSIGNB     Y6, Y3, Y3
-	VPADDB      const41<>+0(SB), Y3, Y3
+	VPADDB      const43<>+0(SB), Y3, Y3
 	LEAQ        (DI)(CX*2), R12
 	MOVBLZX     2(R12)(R11*8), R13
 	VMOVQ       (R8)(R13*8), X6
@@ -22006,7 +21628,7 @@ chunks:
 	VPINSRQ     $0x01, (R9)(R12*8), X8, X8
 	VINSERTI128 $0x01, X8, Y7, Y7
 	VPSIGNB     Y7, Y6, Y6
-	VPADDB      const41<>+0(SB), Y6, Y6
+	VPADDB      const43<>+0(SB), Y6, Y6
 	LEAQ        (DI)(SI*1), R12
 	MOVBLZX     2(R12)(R11*8), R13
 	VMOVQ       (R8)(R13*8), X7
@@ -22034,7 +21656,7 @@ chunks:
 	VPINSRQ     $0x01, (R9)(R12*8), X9, X9
 	VINSERTI128 $0x01, X9, Y8, Y8
 	VPSIGNB     Y8, Y7, Y7
-	VPADDB      const41<>+0(SB), Y7, Y7
+	VPADDB      const43<>+0(SB), Y7, Y7
 	VPUNPCKLDQ  Y3, Y2, Y9
 	VPUNPCKLDQ  Y7, Y6, Y10
 	VPUNPCKLQDQ Y10, Y9, Y8
@@ -22117,115 +21739,115 @@ loop:
 	VPINSRD     $0x02, 70(R8)(CX*2), X4, X4
 	VPINSRD     $0x03, 70(R8)(DI*1), X4, X4
 	VINSERTI128 $0x01, X4, Y3, Y3
-	VPAND       const13<>+0(SB), Y2, Y4
+	VPAND       const15<>+0(SB), Y2, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const39<>+0(SB), Y4, Y4
+	VADDPS      const41<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const40<>+0(SB), Y4, Y4
+	VMULPS      const42<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, (R11)
 	VPSRLD      $0x04, Y2, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const39<>+0(SB), Y4, Y4
+	VADDPS      const41<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const40<>+0(SB), Y4, Y4
+	VMULPS      const42<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 32(R11)
 	VPSRLD      $0x08, Y2, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const39<>+0(SB), Y4, Y4
+	VADDPS      const41<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const40<>+0(SB), Y4, Y4
+	VMULPS      const42<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 64(R11)
 	VPSRLD      $0x0c, Y2, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const39<>+0(SB), Y4, Y4
+	VADDPS      const41<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const40<>+0(SB), Y4, Y4
+	VMULPS      const42<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 96(R11)
 	VPSRLD      $0x10, Y2, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const39<>+0(SB), Y4, Y4
+	VADDPS      const41<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const40<>+0(SB), Y4, Y4
+	VMULPS      const42<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 128(R11)
 	VPSRLD      $0x14, Y2, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const39<>+0(SB), Y4, Y4
+	VADDPS      const41<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const40<>+0(SB), Y4, Y4
+	VMULPS      const42<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 160(R11)
 	VPSRLD      $0x18, Y2, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const39<>+0(SB), Y4, Y4
+	VADDPS      const41<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const40<>+0(SB), Y4, Y4
+	VMULPS      const42<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 192(R11)
 	VPSRLD      $0x1c, Y2, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 224(R11)
-	VPAND       const13<>+0(SB), Y3, Y2
+	VPAND       const15<>+0(SB), Y3, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 256(R11)
 	VPSRLD      $0x04, Y3, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 288(R11)
 	VPSRLD      $0x08, Y3, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 320(R11)
 	VPSRLD      $0x0c, Y3, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 352(R11)
 	VPSRLD      $0x10, Y3, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 384(R11)
 	VPSRLD      $0x14, Y3, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 416(R11)
 	VPSRLD      $0x18, Y3, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 448(R11)
 	VPSRLD      $0x1c, Y3, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 480(R11)
 	XORQ        R12, R12
 
@@ -22261,7 +21883,7 @@ chunks:
 	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
 	VINSERTI128  $0x01, X4, Y3, Y3
 	VPSIGNB      Y3, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
+	VPADDB       const43<>+0(SB), Y2, Y2
 	VPMADDUBSW   Y1, Y2, Y2
 	VPMADDWD     const2<>+0(SB), Y2, Y2
 	LEAQ         (AX)(CX*1), R13
@@ -22292,7 +21914,7 @@ chunks:
 	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
 	VINSERTI128  $0x01, X5, Y4, Y4
 	VPSIGNB      Y4, Y3, Y3
-	VPADDB       const41<>+0(SB), Y3, Y3
+	VPADDB       const43<>+0(SB), Y3, Y3
 	VPMADDUBSW   Y1, Y3, Y3
 	VPMADDWD     const2<>+0(SB), Y3, Y3
 	VPBLENDD     $0xcc, Y3, Y2, Y4
@@ -22326,7 +21948,7 @@ chunks:
 	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
 	VINSERTI128  $0x01, X5, Y4, Y4
 	VPSIGNB      Y4, Y3, Y3
-	VPADDB       const41<>+0(SB), Y3, Y3
+	VPADDB       const43<>+0(SB), Y3, Y3
 	VPMADDUBSW   Y1, Y3, Y3
 	VPMADDWD     const2<>+0(SB), Y3, Y3
 	LEAQ         (AX)(DI*1), R13
@@ -22357,7 +21979,7 @@ chunks:
 	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
 	VINSERTI128  $0x01, X6, Y5, Y5
 	VPSIGNB      Y5, Y4, Y4
-	VPADDB       const41<>+0(SB), Y4, Y4
+	VPADDB       const43<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y1, Y4, Y4
 	VPMADDWD     const2<>+0(SB), Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
@@ -22394,7 +22016,7 @@ chunks:
 	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
 	VINSERTI128  $0x01, X5, Y4, Y4
 	VPSIGNB      Y4, Y3, Y3
-	VPADDB       const41<>+0(SB), Y3, Y3
+	VPADDB       const43<>+0(SB), Y3, Y3
 	VPMADDUBSW   Y1, Y3, Y3
 	VPMADDWD     const2<>+0(SB), Y3, Y3
 	LEAQ         (R8)(CX*1), R13
@@ -22425,7 +22047,7 @@ chunks:
 	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
 	VINSERTI128  $0x01, X6, Y5, Y5
 	VPSIGNB      Y5, Y4, Y4
-	VPADDB       const41<>+0(SB), Y4, Y4
+	VPADDB       const43<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y1, Y4, Y4
 	VPMADDWD     const2<>+0(SB), Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
@@ -22459,7 +22081,7 @@ chunks:
 	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
 	VINSERTI128  $0x01, X6, Y5, Y5
 	VPSIGNB      Y5, Y4, Y4
-	VPADDB       const41<>+0(SB), Y4, Y4
+	VPADDB       const43<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y1, Y4, Y4
 	VPMADDWD     const2<>+0(SB), Y4, Y4
 	LEAQ         (R8)(DI*1), R13
@@ -22490,7 +22112,7 @@ chunks:
 	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
 	VINSERTI128  $0x01, X7, Y6, Y6
 	VPSIGNB      Y6, Y5, Y5
-	VPADDB       const41<>+0(SB), Y5, Y5
+	VPADDB       const43<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y1, Y5, Y1
 	VPMADDWD     const2<>+0(SB), Y1, Y1
 	VPBLENDD     $0xcc, Y1, Y4, Y5
@@ -22574,115 +22196,115 @@ loop:
 	VPINSRD     $0x02, 70(DI)(CX*2), X3, X3
 	VPINSRD     $0x03, 70(DI)(SI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
-	VPAND       const13<>+0(SB), Y1, Y3
+	VPAND       const15<>+0(SB), Y1, Y3
 	VCVTDQ2PS   Y3, Y3
-	VADDPS      const39<>+0(SB), Y3, Y3
+	VADDPS      const41<>+0(SB), Y3, Y3
 	VMULPS      Y0, Y3, Y3
-	VMULPS      const40<>+0(SB), Y3, Y3
+	VMULPS      const42<>+0(SB), Y3, Y3
 	VMOVUPS     Y3, (BX)
 	VPSRLD      $0x04, Y1, Y3
-	VPAND       const13<>+0(SB), Y3, Y3
+	VPAND       const15<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
-	VADDPS      const39<>+0(SB), Y3, Y3
+	VADDPS      const41<>+0(SB), Y3, Y3
 	VMULPS      Y0, Y3, Y3
-	VMULPS      const40<>+0(SB), Y3, Y3
+	VMULPS      const42<>+0(SB), Y3, Y3
 	VMOVUPS     Y3, 32(BX)
 	VPSRLD      $0x08, Y1, Y3
-	VPAND       const13<>+0(SB), Y3, Y3
+	VPAND       const15<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
-	VADDPS      const39<>+0(SB), Y3, Y3
+	VADDPS      const41<>+0(SB), Y3, Y3
 	VMULPS      Y0, Y3, Y3
-	VMULPS      const40<>+0(SB), Y3, Y3
+	VMULPS      const42<>+0(SB), Y3, Y3
 	VMOVUPS     Y3, 64(BX)
 	VPSRLD      $0x0c, Y1, Y3
-	VPAND       const13<>+0(SB), Y3, Y3
+	VPAND       const15<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
-	VADDPS      const39<>+0(SB), Y3, Y3
+	VADDPS      const41<>+0(SB), Y3, Y3
 	VMULPS      Y0, Y3, Y3
-	VMULPS      const40<>+0(SB), Y3, Y3
+	VMULPS      const42<>+0(SB), Y3, Y3
 	VMOVUPS     Y3, 96(BX)
 	VPSRLD      $0x10, Y1, Y3
-	VPAND       const13<>+0(SB), Y3, Y3
+	VPAND       const15<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
-	VADDPS      const39<>+0(SB), Y3, Y3
+	VADDPS      const41<>+0(SB), Y3, Y3
 	VMULPS      Y0, Y3, Y3
-	VMULPS      const40<>+0(SB), Y3, Y3
+	VMULPS      const42<>+0(SB), Y3, Y3
 	VMOVUPS     Y3, 128(BX)
 	VPSRLD      $0x14, Y1, Y3
-	VPAND       const13<>+0(SB), Y3, Y3
+	VPAND       const15<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
-	VADDPS      const39<>+0(SB), Y3, Y3
+	VADDPS      const41<>+0(SB), Y3, Y3
 	VMULPS      Y0, Y3, Y3
-	VMULPS      const40<>+0(SB), Y3, Y3
+	VMULPS      const42<>+0(SB), Y3, Y3
 	VMOVUPS     Y3, 160(BX)
 	VPSRLD      $0x18, Y1, Y3
-	VPAND       const13<>+0(SB), Y3, Y3
+	VPAND       const15<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
-	VADDPS      const39<>+0(SB), Y3, Y3
+	VADDPS      const41<>+0(SB), Y3, Y3
 	VMULPS      Y0, Y3, Y3
-	VMULPS      const40<>+0(SB), Y3, Y3
+	VMULPS      const42<>+0(SB), Y3, Y3
 	VMOVUPS     Y3, 192(BX)
 	VPSRLD      $0x1c, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const15<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const39<>+0(SB), Y1, Y1
+	VADDPS      const41<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const40<>+0(SB), Y1, Y1
+	VMULPS      const42<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 224(BX)
-	VPAND       const13<>+0(SB), Y2, Y1
+	VPAND       const15<>+0(SB), Y2, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const39<>+0(SB), Y1, Y1
+	VADDPS      const41<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const40<>+0(SB), Y1, Y1
+	VMULPS      const42<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 256(BX)
 	VPSRLD      $0x04, Y2, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const15<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const39<>+0(SB), Y1, Y1
+	VADDPS      const41<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const40<>+0(SB), Y1, Y1
+	VMULPS      const42<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 288(BX)
 	VPSRLD      $0x08, Y2, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const15<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const39<>+0(SB), Y1, Y1
+	VADDPS      const41<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const40<>+0(SB), Y1, Y1
+	VMULPS      const42<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 320(BX)
 	VPSRLD      $0x0c, Y2, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const15<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const39<>+0(SB), Y1, Y1
+	VADDPS      const41<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const40<>+0(SB), Y1, Y1
+	VMULPS      const42<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 352(BX)
 	VPSRLD      $0x10, Y2, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const15<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const39<>+0(SB), Y1, Y1
+	VADDPS      const41<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const40<>+0(SB), Y1, Y1
+	VMULPS      const42<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 384(BX)
 	VPSRLD      $0x14, Y2, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const15<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const39<>+0(SB), Y1, Y1
+	VADDPS      const41<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const40<>+0(SB), Y1, Y1
+	VMULPS      const42<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 416(BX)
 	VPSRLD      $0x18, Y2, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const15<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const39<>+0(SB), Y1, Y1
+	VADDPS      const41<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const40<>+0(SB), Y1, Y1
+	VMULPS      const42<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 448(BX)
 	VPSRLD      $0x1c, Y2, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const15<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const39<>+0(SB), Y1, Y1
+	VADDPS      const41<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const40<>+0(SB), Y1, Y1
+	VMULPS      const42<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 480(BX)
 	XORQ        R11, R11
 
@@ -22715,7 +22337,7 @@ chunks:
 	VPINSRQ     $0x01, (R9)(R12*8), X2, X2
 	VINSERTI128 $0x01, X2, Y1, Y1
 	VPSIGNB     Y1, Y0, Y0
-	VPADDB      const41<>+0(SB), Y0, Y0
+	VPADDB      const43<>+0(SB), Y0, Y0
 	LEAQ        (AX)(CX*1), R12
 	MOVWLZX     2(R12)(R11*8), R13
 	ANDL        $0x000001ff, R13
@@ -22744,7 +22366,7 @@ chunks:
 	VPINSRQ     $0x01, (R9)(R12*8), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSIGNB     Y2, Y1, Y1
-	VPADDB      const41<>+0(SB), Y1, Y1
+	VPADDB      const43<>+0(SB), Y1, Y1
 	LEAQ        (AX)(CX*2), R12
 	MOVWLZX     2(R12)(R11*8), R13
 	ANDL        $0x000001ff, R13
@@ -22773,7 +22395,7 @@ chunks:
 	VPINSRQ     $0x01, (R9)(R12*8), X4, X4
 	VINSERTI128 $0x01, X4, Y3, Y3
 	VPSIGNB     Y3, Y2, Y2
-	VPADDB      const41<>+0(SB), Y2, Y2
+	VPADDB      const43<>+0(SB), Y2, Y2
 	LEAQ        (AX)(SI*1), R12
 	MOVWLZX     2(R12)(R11*8), R13
 	ANDL        $0x000001ff, R13
@@ -22802,7 +22424,7 @@ chunks:
 	VPINSRQ     $0x01, (R9)(R12*8), X5, X5
 	VINSERTI128 $0x01, X5, Y4, Y4
 	VPSIGNB     Y4, Y3, Y3
-	VPADDB      const41<>+0(SB), Y3, Y3
+	VPADDB      const43<>+0(SB), Y3, Y3
 	VPUNPCKLDQ  Y1, Y0, Y5
 	VPUNPCKLDQ  Y3, Y2, Y6
 	VPUNPCKLQDQ Y6, Y5, Y4
@@ -22839,7 +22461,7 @@ chunks:
 	VPINSRQ     $0x01, (R9)(R12*8), X6, X6
 	VINSERTI128 $0x01, X6, Y3, Y3
 	VPSIGNB     Y3, Y2, Y2
-	VPADDB      const41<>+0(SB), Y2, Y2
+	VPADDB      const43<>+0(SB), Y2, Y2
 	LEAQ        (DI)(CX*1), R12
 	MOVWLZX     2(R12)(R11*8), R13
 	ANDL        $0x000001ff, R13
@@ -22868,7 +22490,7 @@ chunks:
 	VPINSRQ     $0x01, (R9)(R12*8), X7, X7
 	VINSERTI128 $0x01, X7, Y6, Y6
 	VPSIGNB     Y6, Y3, Y3
-	VPADDB      const41<>+0(SB), Y3, Y3
+	VPADDB      const43<>+0(SB), Y3, Y3
 	LEAQ        (DI)(CX*2), R12
 	MOVWLZX     2(R12)(R11*8), R13
 	ANDL        $0x000001ff, R13
@@ -22897,7 +22519,7 @@ chunks:
 	VPINSRQ     $0x01, (R9)(R12*8), X8, X8
 	VINSERTI128 $0x01, X8, Y7, Y7
 	VPSIGNB     Y7, Y6, Y6
-	VPADDB      const41<>+0(SB), Y6, Y6
+	VPADDB      const43<>+0(SB), Y6, Y6
 	LEAQ        (DI)(SI*1), R12
 	MOVWLZX     2(R12)(R11*8), R13
 	ANDL        $0x000001ff, R13
@@ -22926,7 +22548,7 @@ chunks:
 	VPINSRQ     $0x01, (R9)(R12*8), X9, X9
 	VINSERTI128 $0x01, X9, Y8, Y8
 	VPSIGNB     Y8, Y7, Y7
-	VPADDB      const41<>+0(SB), Y7, Y7
+	VPADDB      const43<>+0(SB), Y7, Y7
 	VPUNPCKLDQ  Y3, Y2, Y9
 	VPUNPCKLDQ  Y7, Y6, Y10
 	VPUNPCKLQDQ Y10, Y9, Y8
@@ -23008,115 +22630,115 @@ loop:
 	VPINSRD     $0x02, 78(R8)(CX*2), X4, X4
 	VPINSRD     $0x03, 78(R8)(DI*1), X4, X4
 	VINSERTI128 $0x01, X4, Y3, Y3
-	VPAND       const13<>+0(SB), Y2, Y4
+	VPAND       const15<>+0(SB), Y2, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const39<>+0(SB), Y4, Y4
+	VADDPS      const41<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const40<>+0(SB), Y4, Y4
+	VMULPS      const42<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, (R10)
 	VPSRLD      $0x04, Y2, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const39<>+0(SB), Y4, Y4
+	VADDPS      const41<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const40<>+0(SB), Y4, Y4
+	VMULPS      const42<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 32(R10)
 	VPSRLD      $0x08, Y2, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const39<>+0(SB), Y4, Y4
+	VADDPS      const41<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const40<>+0(SB), Y4, Y4
+	VMULPS      const42<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 64(R10)
 	VPSRLD      $0x0c, Y2, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const39<>+0(SB), Y4, Y4
+	VADDPS      const41<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const40<>+0(SB), Y4, Y4
+	VMULPS      const42<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 96(R10)
 	VPSRLD      $0x10, Y2, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const39<>+0(SB), Y4, Y4
+	VADDPS      const41<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const40<>+0(SB), Y4, Y4
+	VMULPS      const42<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 128(R10)
 	VPSRLD      $0x14, Y2, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const39<>+0(SB), Y4, Y4
+	VADDPS      const41<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const40<>+0(SB), Y4, Y4
+	VMULPS      const42<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 160(R10)
 	VPSRLD      $0x18, Y2, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const39<>+0(SB), Y4, Y4
+	VADDPS      const41<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const40<>+0(SB), Y4, Y4
+	VMULPS      const42<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 192(R10)
 	VPSRLD      $0x1c, Y2, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 224(R10)
-	VPAND       const13<>+0(SB), Y3, Y2
+	VPAND       const15<>+0(SB), Y3, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 256(R10)
 	VPSRLD      $0x04, Y3, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 288(R10)
 	VPSRLD      $0x08, Y3, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 320(R10)
 	VPSRLD      $0x0c, Y3, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 352(R10)
 	VPSRLD      $0x10, Y3, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 384(R10)
 	VPSRLD      $0x14, Y3, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 416(R10)
 	VPSRLD      $0x18, Y3, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 448(R10)
 	VPSRLD      $0x1c, Y3, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 480(R10)
 	XORQ        R11, R11
 
@@ -23156,7 +22778,7 @@ chunks:
 	VPCMPEQB     const4<>+0(SB), Y3, Y3
 	VPXOR        Y3, Y2, Y2
 	VPSUBB       Y3, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
+	VPADDB       const43<>+0(SB), Y2, Y2
 	VPMADDUBSW   Y1, Y2, Y2
 	VPMADDWD     const2<>+0(SB), Y2, Y2
 	LEAQ         (AX)(CX*1), R12
@@ -23191,7 +22813,7 @@ chunks:
 	VPCMPEQB     const4<>+0(SB), Y4, Y4
 	VPXOR        Y4, Y3, Y3
 	VPSUBB       Y4, Y3, Y3
-	VPADDB       const41<>+0(SB), Y3, Y3
+	VPADDB       const43<>+0(SB), Y3, Y3
 	VPMADDUBSW   Y1, Y3, Y3
 	VPMADDWD     const2<>+0(SB), Y3, Y3
 	VPBLENDD     $0xcc, Y3, Y2, Y4
@@ -23229,7 +22851,7 @@ chunks:
 	VPCMPEQB     const4<>+0(SB), Y4, Y4
 	VPXOR        Y4, Y3, Y3
 	VPSUBB       Y4, Y3, Y3
-	VPADDB       const41<>+0(SB), Y3, Y3
+	VPADDB       const43<>+0(SB), Y3, Y3
 	VPMADDUBSW   Y1, Y3, Y3
 	VPMADDWD     const2<>+0(SB), Y3, Y3
 	LEAQ         (AX)(DI*1), R12
@@ -23264,7 +22886,7 @@ chunks:
 	VPCMPEQB     const4<>+0(SB), Y5, Y5
 	VPXOR        Y5, Y4, Y4
 	VPSUBB       Y5, Y4, Y4
-	VPADDB       const41<>+0(SB), Y4, Y4
+	VPADDB       const43<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y1, Y4, Y4
 	VPMADDWD     const2<>+0(SB), Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
@@ -23305,7 +22927,7 @@ chunks:
 	VPCMPEQB     const4<>+0(SB), Y4, Y4
 	VPXOR        Y4, Y3, Y3
 	VPSUBB       Y4, Y3, Y3
-	VPADDB       const41<>+0(SB), Y3, Y3
+	VPADDB       const43<>+0(SB), Y3, Y3
 	VPMADDUBSW   Y1, Y3, Y3
 	VPMADDWD     const2<>+0(SB), Y3, Y3
 	LEAQ         (R8)(CX*1), R12
@@ -23340,7 +22962,7 @@ chunks:
 	VPCMPEQB     const4<>+0(SB), Y5, Y5
 	VPXOR        Y5, Y4, Y4
 	VPSUBB       Y5, Y4, Y4
-	VPADDB       const41<>+0(SB), Y4, Y4
+	VPADDB       const43<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y1, Y4, Y4
 	VPMADDWD     const2<>+0(SB), Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
@@ -23378,7 +23000,7 @@ chunks:
 	VPCMPEQB     const4<>+0(SB), Y5, Y5
 	VPXOR        Y5, Y4, Y4
 	VPSUBB       Y5, Y4, Y4
-	VPADDB       const41<>+0(SB), Y4, Y4
+	VPADDB       const43<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y1, Y4, Y4
 	VPMADDWD     const2<>+0(SB), Y4, Y4
 	LEAQ         (R8)(DI*1), R12
@@ -23413,7 +23035,7 @@ chunks:
 	VPCMPEQB     const4<>+0(SB), Y6, Y6
 	VPXOR        Y6, Y5, Y5
 	VPSUBB       Y6, Y5, Y5
-	VPADDB       const41<>+0(SB), Y5, Y5
+	VPADDB       const43<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y1, Y5, Y1
 	VPMADDWD     const2<>+0(SB), Y1, Y1
 	VPBLENDD     $0xcc, Y1, Y4, Y5
@@ -23496,115 +23118,115 @@ loop:
 	VPINSRD     $0x02, 78(DI)(CX*2), X3, X3
 	VPINSRD     $0x03, 78(DI)(SI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
-	VPAND       const13<>+0(SB), Y1, Y3
+	VPAND       const15<>+0(SB), Y1, Y3
 	VCVTDQ2PS   Y3, Y3
-	VADDPS      const39<>+0(SB), Y3, Y3
+	VADDPS      const41<>+0(SB), Y3, Y3
 	VMULPS      Y0, Y3, Y3
-	VMULPS      const40<>+0(SB), Y3, Y3
+	VMULPS      const42<>+0(SB), Y3, Y3
 	VMOVUPS     Y3, (BX)
 	VPSRLD      $0x04, Y1, Y3
-	VPAND       const13<>+0(SB), Y3, Y3
+	VPAND       const15<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
-	VADDPS      const39<>+0(SB), Y3, Y3
+	VADDPS      const41<>+0(SB), Y3, Y3
 	VMULPS      Y0, Y3, Y3
-	VMULPS      const40<>+0(SB), Y3, Y3
+	VMULPS      const42<>+0(SB), Y3, Y3
 	VMOVUPS     Y3, 32(BX)
 	VPSRLD      $0x08, Y1, Y3
-	VPAND       const13<>+0(SB), Y3, Y3
+	VPAND       const15<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
-	VADDPS      const39<>+0(SB), Y3, Y3
+	VADDPS      const41<>+0(SB), Y3, Y3
 	VMULPS      Y0, Y3, Y3
-	VMULPS      const40<>+0(SB), Y3, Y3
+	VMULPS      const42<>+0(SB), Y3, Y3
 	VMOVUPS     Y3, 64(BX)
 	VPSRLD      $0x0c, Y1, Y3
-	VPAND       const13<>+0(SB), Y3, Y3
+	VPAND       const15<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
-	VADDPS      const39<>+0(SB), Y3, Y3
+	VADDPS      const41<>+0(SB), Y3, Y3
 	VMULPS      Y0, Y3, Y3
-	VMULPS      const40<>+0(SB), Y3, Y3
+	VMULPS      const42<>+0(SB), Y3, Y3
 	VMOVUPS     Y3, 96(BX)
 	VPSRLD      $0x10, Y1, Y3
-	VPAND       const13<>+0(SB), Y3, Y3
+	VPAND       const15<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
-	VADDPS      const39<>+0(SB), Y3, Y3
+	VADDPS      const41<>+0(SB), Y3, Y3
 	VMULPS      Y0, Y3, Y3
-	VMULPS      const40<>+0(SB), Y3, Y3
+	VMULPS      const42<>+0(SB), Y3, Y3
 	VMOVUPS     Y3, 128(BX)
 	VPSRLD      $0x14, Y1, Y3
-	VPAND       const13<>+0(SB), Y3, Y3
+	VPAND       const15<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
-	VADDPS      const39<>+0(SB), Y3, Y3
+	VADDPS      const41<>+0(SB), Y3, Y3
 	VMULPS      Y0, Y3, Y3
-	VMULPS      const40<>+0(SB), Y3, Y3
+	VMULPS      const42<>+0(SB), Y3, Y3
 	VMOVUPS     Y3, 160(BX)
 	VPSRLD      $0x18, Y1, Y3
-	VPAND       const13<>+0(SB), Y3, Y3
+	VPAND       const15<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
-	VADDPS      const39<>+0(SB), Y3, Y3
+	VADDPS      const41<>+0(SB), Y3, Y3
 	VMULPS      Y0, Y3, Y3
-	VMULPS      const40<>+0(SB), Y3, Y3
+	VMULPS      const42<>+0(SB), Y3, Y3
 	VMOVUPS     Y3, 192(BX)
 	VPSRLD      $0x1c, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const15<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const39<>+0(SB), Y1, Y1
+	VADDPS      const41<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const40<>+0(SB), Y1, Y1
+	VMULPS      const42<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 224(BX)
-	VPAND       const13<>+0(SB), Y2, Y1
+	VPAND       const15<>+0(SB), Y2, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const39<>+0(SB), Y1, Y1
+	VADDPS      const41<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const40<>+0(SB), Y1, Y1
+	VMULPS      const42<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 256(BX)
 	VPSRLD      $0x04, Y2, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const15<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const39<>+0(SB), Y1, Y1
+	VADDPS      const41<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const40<>+0(SB), Y1, Y1
+	VMULPS      const42<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 288(BX)
 	VPSRLD      $0x08, Y2, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const15<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const39<>+0(SB), Y1, Y1
+	VADDPS      const41<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const40<>+0(SB), Y1, Y1
+	VMULPS      const42<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 320(BX)
 	VPSRLD      $0x0c, Y2, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const15<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const39<>+0(SB), Y1, Y1
+	VADDPS      const41<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const40<>+0(SB), Y1, Y1
+	VMULPS      const42<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 352(BX)
 	VPSRLD      $0x10, Y2, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const15<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const39<>+0(SB), Y1, Y1
+	VADDPS      const41<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const40<>+0(SB), Y1, Y1
+	VMULPS      const42<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 384(BX)
 	VPSRLD      $0x14, Y2, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const15<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const39<>+0(SB), Y1, Y1
+	VADDPS      const41<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const40<>+0(SB), Y1, Y1
+	VMULPS      const42<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 416(BX)
 	VPSRLD      $0x18, Y2, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const15<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const39<>+0(SB), Y1, Y1
+	VADDPS      const41<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const40<>+0(SB), Y1, Y1
+	VMULPS      const42<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 448(BX)
 	VPSRLD      $0x1c, Y2, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const15<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const39<>+0(SB), Y1, Y1
+	VADDPS      const41<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const40<>+0(SB), Y1, Y1
+	VMULPS      const42<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 480(BX)
 	XORQ        R10, R10
 
@@ -23641,7 +23263,7 @@ chunks:
 	VPCMPEQB     const4<>+0(SB), Y1, Y1
 	VPXOR        Y1, Y0, Y0
 	VPSUBB       Y1, Y0, Y0
-	VPADDB       const41<>+0(SB), Y0, Y0
+	VPADDB       const43<>+0(SB), Y0, Y0
 	LEAQ         (AX)(CX*1), R11
 	MOVBLZX      66(R11)(R10*1), R12
 	MOVL         R12, R13
@@ -23674,7 +23296,7 @@ chunks:
 	VPCMPEQB     const4<>+0(SB), Y2, Y2
 	VPXOR        Y2, Y1, Y1
 	VPSUBB       Y2, Y1, Y1
-	VPADDB       const41<>+0(SB), Y1, Y1
+	VPADDB       const43<>+0(SB), Y1, Y1
 	LEAQ         (AX)(CX*2), R11
 	MOVBLZX      66(R11)(R10*1), R12
 	MOVL         R12, R13
@@ -23707,7 +23329,7 @@ chunks:
 	VPCMPEQB     const4<>+0(SB), Y3, Y3
 	VPXOR        Y3, Y2, Y2
 	VPSUBB       Y3, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
+	VPADDB       const43<>+0(SB), Y2, Y2
 	LEAQ         (AX)(SI*1), R11
 	MOVBLZX      66(R11)(R10*1), R12
 	MOVL         R12, R13
@@ -23740,7 +23362,7 @@ chunks:
 	VPCMPEQB     const4<>+0(SB), Y4, Y4
 	VPXOR        Y4, Y3, Y3
 	VPSUBB       Y4, Y3, Y3
-	VPADDB       const41<>+0(SB), Y3, Y3
+	VPADDB       const43<>+0(SB), Y3, Y3
 	VPUNPCKLDQ   Y1, Y0, Y5
 	VPUNPCKLDQ   Y3, Y2, Y6
 	VPUNPCKLQDQ  Y6, Y5, Y4
@@ -23781,7 +23403,7 @@ chunks:
 	VPCMPEQB     const4<>+0(SB), Y3, Y3
 	VPXOR        Y3, Y2, Y2
 	VPSUBB       Y3, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
+	VPADDB       const43<>+0(SB), Y2, Y2
 	LEAQ         (DI)(CX*1), R11
 	MOVBLZX      66(R11)(R10*1), R12
 	MOVL         R12, R13
@@ -23814,7 +23436,7 @@ chunks:
 	VPCMPEQB     const4<>+0(SB), Y6, Y6
 	VPXOR        Y6, Y3, Y3
 	VPSUBB       Y6, Y3, Y3
-	VPADDB       const41<>+0(SB), Y3, Y3
+	VPADDB       const43<>+0(SB), Y3, Y3
 	LEAQ         (DI)(CX*2), R11
 	MOVBLZX      66(R11)(R10*1), R12
 	MOVL         R12, R13
@@ -23847,7 +23469,7 @@ chunks:
 	VPCMPEQB     const4<>+0(SB), Y7, Y7
 	VPXOR        Y7, Y6, Y6
 	VPSUBB       Y7, Y6, Y6
-	VPADDB       const41<>+0(SB), Y6, Y6
+	VPADDB       const43<>+0(SB), Y6, Y6
 	LEAQ         (DI)(SI*1), R11
 	MOVBLZX      66(R11)(R10*1), R12
 	MOVL         R12, R13
@@ -23880,7 +23502,7 @@ chunks:
 	VPCMPEQB     const4<>+0(SB), Y8, Y8
 	VPXOR        Y8, Y7, Y7
 	VPSUBB       Y8, Y7, Y7
-	VPADDB       const41<>+0(SB), Y7, Y7
+	VPADDB       const43<>+0(SB), Y7, Y7
 	VPUNPCKLDQ   Y3, Y2, Y9
 	VPUNPCKLDQ   Y7, Y6, Y10
 	VPUNPCKLQDQ  Y10, Y9, Y8
@@ -23956,9 +23578,9 @@ loop:
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSRLD      $0x1c, Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const39<>+0(SB), Y2, Y2
+	VMULPS      const41<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, (R11)
 	VMOVD       70(AX), X2
 	VPINSRD     $0x01, 70(AX)(CX*1), X2, X2
@@ -23971,9 +23593,9 @@ loop:
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSRLD      $0x1c, Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const39<>+0(SB), Y2, Y2
+	VMULPS      const41<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 32(R11)
 	VMOVD       74(AX), X2
 	VPINSRD     $0x01, 74(AX)(CX*1), X2, X2
@@ -23986,9 +23608,9 @@ loop:
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSRLD      $0x1c, Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const39<>+0(SB), Y2, Y2
+	VMULPS      const41<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 64(R11)
 	VMOVD       78(AX), X2
 	VPINSRD     $0x01, 78(AX)(CX*1), X2, X2
@@ -24001,9 +23623,9 @@ loop:
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSRLD      $0x1c, Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const39<>+0(SB), Y2, Y2
+	VMULPS      const41<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 96(R11)
 	VMOVD       82(AX), X2
 	VPINSRD     $0x01, 82(AX)(CX*1), X2, X2
@@ -24016,9 +23638,9 @@ loop:
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSRLD      $0x1c, Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const39<>+0(SB), Y2, Y2
+	VMULPS      const41<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 128(R11)
 	VMOVD       86(AX), X2
 	VPINSRD     $0x01, 86(AX)(CX*1), X2, X2
@@ -24031,9 +23653,9 @@ loop:
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSRLD      $0x1c, Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const39<>+0(SB), Y2, Y2
+	VMULPS      const41<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 160(R11)
 	VMOVD       90(AX), X2
 	VPINSRD     $0x01, 90(AX)(CX*1), X2, X2
@@ -24046,9 +23668,9 @@ loop:
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSRLD      $0x1c, Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const39<>+0(SB), Y2, Y2
+	VMULPS      const41<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 192(R11)
 	VMOVD       94(AX), X2
 	VPINSRD     $0x01, 94(AX)(CX*1), X2, X2
@@ -24061,9 +23683,9 @@ loop:
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSRLD      $0x1c, Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const39<>+0(SB), Y2, Y2
+	VMULPS      const41<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 224(R11)
 	XORQ        R12, R12
 
@@ -24106,7 +23728,7 @@ chunks:
 	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
 	VINSERTI128  $0x01, X4, Y3, Y3
 	VPSIGNB      Y3, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
+	VPADDB       const43<>+0(SB), Y2, Y2
 	VPMADDUBSW   Y1, Y2, Y2
 	VPMADDWD     const2<>+0(SB), Y2, Y2
 	LEAQ         (AX)(CX*1), R13
@@ -24144,7 +23766,7 @@ chunks:
 	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
 	VINSERTI128  $0x01, X5, Y4, Y4
 	VPSIGNB      Y4, Y3, Y3
-	VPADDB       const41<>+0(SB), Y3, Y3
+	VPADDB       const43<>+0(SB), Y3, Y3
 	VPMADDUBSW   Y1, Y3, Y3
 	VPMADDWD     const2<>+0(SB), Y3, Y3
 	VPBLENDD     $0xcc, Y3, Y2, Y4
@@ -24185,7 +23807,7 @@ chunks:
 	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
 	VINSERTI128  $0x01, X5, Y4, Y4
 	VPSIGNB      Y4, Y3, Y3
-	VPADDB       const41<>+0(SB), Y3, Y3
+	VPADDB       const43<>+0(SB), Y3, Y3
 	VPMADDUBSW   Y1, Y3, Y3
 	VPMADDWD     const2<>+0(SB), Y3, Y3
 	LEAQ         (AX)(DI*1), R13
@@ -24223,7 +23845,7 @@ chunks:
 	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
 	VINSERTI128  $0x01, X6, Y5, Y5
 	VPSIGNB      Y5, Y4, Y4
-	VPADDB       const41<>+0(SB), Y4, Y4
+	VPADDB       const43<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y1, Y4, Y4
 	VPMADDWD     const2<>+0(SB), Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
@@ -24267,7 +23889,7 @@ chunks:
 	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
 	VINSERTI128  $0x01, X5, Y4, Y4
 	VPSIGNB      Y4, Y3, Y3
-	VPADDB       const41<>+0(SB), Y3, Y3
+	VPADDB       const43<>+0(SB), Y3, Y3
 	VPMADDUBSW   Y1, Y3, Y3
 	VPMADDWD     const2<>+0(SB), Y3, Y3
 	LEAQ         (R8)(CX*1), R13
@@ -24305,7 +23927,7 @@ chunks:
 	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
 	VINSERTI128  $0x01, X6, Y5, Y5
 	VPSIGNB      Y5, Y4, Y4
-	VPADDB       const41<>+0(SB), Y4, Y4
+	VPADDB       const43<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y1, Y4, Y4
 	VPMADDWD     const2<>+0(SB), Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
@@ -24346,7 +23968,7 @@ chunks:
 	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
 	VINSERTI128  $0x01, X6, Y5, Y5
 	VPSIGNB      Y5, Y4, Y4
-	VPADDB       const41<>+0(SB), Y4, Y4
+	VPADDB       const43<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y1, Y4, Y4
 	VPMADDWD     const2<>+0(SB), Y4, Y4
 	LEAQ         (R8)(DI*1), R13
@@ -24384,7 +24006,7 @@ chunks:
 	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
 	VINSERTI128  $0x01, X7, Y6, Y6
 	VPSIGNB      Y6, Y5, Y5
-	VPADDB       const41<>+0(SB), Y5, Y5
+	VPADDB       const43<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y1, Y5, Y1
 	VPMADDWD     const2<>+0(SB), Y1, Y1
 	VPBLENDD     $0xcc, Y1, Y4, Y5
@@ -24454,9 +24076,9 @@ loop:
 	VINSERTI128 $0x01, X2, Y1, Y1
 	VPSRLD      $0x1c, Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const39<>+0(SB), Y1, Y1
+	VADDPS      const41<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const39<>+0(SB), Y1, Y1
+	VMULPS      const41<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, (BX)
 	VMOVD       70(AX), X1
 	VPINSRD     $0x01, 70(AX)(CX*1), X1, X1
@@ -24469,9 +24091,9 @@ loop:
 	VINSERTI128 $0x01, X2, Y1, Y1
 	VPSRLD      $0x1c, Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const39<>+0(SB), Y1, Y1
+	VADDPS      const41<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const39<>+0(SB), Y1, Y1
+	VMULPS      const41<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 32(BX)
 	VMOVD       74(AX), X1
 	VPINSRD     $0x01, 74(AX)(CX*1), X1, X1
@@ -24484,9 +24106,9 @@ loop:
 	VINSERTI128 $0x01, X2, Y1, Y1
 	VPSRLD      $0x1c, Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const39<>+0(SB), Y1, Y1
+	VADDPS      const41<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const39<>+0(SB), Y1, Y1
+	VMULPS      const41<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 64(BX)
 	VMOVD       78(AX), X1
 	VPINSRD     $0x01, 78(AX)(CX*1), X1, X1
@@ -24499,9 +24121,9 @@ loop:
 	VINSERTI128 $0x01, X2, Y1, Y1
 	VPSRLD      $0x1c, Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const39<>+0(SB), Y1, Y1
+	VADDPS      const41<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const39<>+0(SB), Y1, Y1
+	VMULPS      const41<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 96(BX)
 	VMOVD       82(AX), X1
 	VPINSRD     $0x01, 82(AX)(CX*1), X1, X1
@@ -24514,9 +24136,9 @@ loop:
 	VINSERTI128 $0x01, X2, Y1, Y1
 	VPSRLD      $0x1c, Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const39<>+0(SB), Y1, Y1
+	VADDPS      const41<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const39<>+0(SB), Y1, Y1
+	VMULPS      const41<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 128(BX)
 	VMOVD       86(AX), X1
 	VPINSRD     $0x01, 86(AX)(CX*1), X1, X1
@@ -24529,9 +24151,9 @@ loop:
 	VINSERTI128 $0x01, X2, Y1, Y1
 	VPSRLD      $0x1c, Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const39<>+0(SB), Y1, Y1
+	VADDPS      const41<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const39<>+0(SB), Y1, Y1
+	VMULPS      const41<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 160(BX)
 	VMOVD       90(AX), X1
 	VPINSRD     $0x01, 90(AX)(CX*1), X1, X1
@@ -24544,9 +24166,9 @@ loop:
 	VINSERTI128 $0x01, X2, Y1, Y1
 	VPSRLD      $0x1c, Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const39<>+0(SB), Y1, Y1
+	VADDPS      const41<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const39<>+0(SB), Y1, Y1
+	VMULPS      const41<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 192(BX)
 	VMOVD       94(AX), X1
 	VPINSRD     $0x01, 94(AX)(CX*1), X1, X1
@@ -24559,9 +24181,9 @@ loop:
 	VINSERTI128 $0x01, X2, Y1, Y1
 	VPSRLD      $0x1c, Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const39<>+0(SB), Y1, Y1
+	VADDPS      const41<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const39<>+0(SB), Y1, Y1
+	VMULPS      const41<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 224(BX)
 	XORQ        R11, R11
 
@@ -24601,7 +24223,7 @@ chunks:
 	VPINSRQ     $0x01, (R9)(R12*8), X2, X2
 	VINSERTI128 $0x01, X2, Y1, Y1
 	VPSIGNB     Y1, Y0, Y0
-	VPADDB      const41<>+0(SB), Y0, Y0
+	VPADDB      const43<>+0(SB), Y0, Y0
 	LEAQ        (AX)(CX*1), R12
 	MOVBLZX     2(R12)(R11*8), R13
 	VMOVD       (R8)(R13*4), X1
@@ -24637,7 +24259,7 @@ chunks:
 	VPINSRQ     $0x01, (R9)(R12*8), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSIGNB     Y2, Y1, Y1
-	VPADDB      const41<>+0(SB), Y1, Y1
+	VPADDB      const43<>+0(SB), Y1, Y1
 	LEAQ        (AX)(CX*2), R12
 	MOVBLZX     2(R12)(R11*8), R13
 	VMOVD       (R8)(R13*4), X2
@@ -24673,7 +24295,7 @@ chunks:
 	VPINSRQ     $0x01, (R9)(R12*8), X4, X4
 	VINSERTI128 $0x01, X4, Y3, Y3
 	VPSIGNB     Y3, Y2, Y2
-	VPADDB      const41<>+0(SB), Y2, Y2
+	VPADDB      const43<>+0(SB), Y2, Y2
 	LEAQ        (AX)(SI*1), R12
 	MOVBLZX     2(R12)(R11*8), R13
 	VMOVD       (R8)(R13*4), X3
@@ -24709,7 +24331,7 @@ chunks:
 	VPINSRQ     $0x01, (R9)(R12*8), X5, X5
 	VINSERTI128 $0x01, X5, Y4, Y4
 	VPSIGNB     Y4, Y3, Y3
-	VPADDB      const41<>+0(SB), Y3, Y3
+	VPADDB      const43<>+0(SB), Y3, Y3
 	VPUNPCKLDQ  Y1, Y0, Y5
 	VPUNPCKLDQ  Y3, Y2, Y6
 	VPUNPCKLQDQ Y6, Y5, Y4
@@ -24753,7 +24375,7 @@ chunks:
 	VPINSRQ     $0x01, (R9)(R12*8), X6, X6
 	VINSERTI128 $0x01, X6, Y3, Y3
 	VPSIGNB     Y3, Y2, Y2
-	VPADDB      const41<>+0(SB), Y2, Y2
+	VPADDB      const43<>+0(SB), Y2, Y2
 	LEAQ        (DI)(CX*1), R12
 	MOVBLZX     2(R12)(R11*8), R13
 	VMOVD       (R8)(R13*4), X3
@@ -24789,7 +24411,7 @@ chunks:
 	VPINSRQ     $0x01, (R9)(R12*8), X7, X7
 	VINSERTI128 $0x01, X7, Y6, Y6
 	VPSIGNB     Y6, Y3, Y3
-	VPADDB      const41<>+0(SB), Y3, Y3
+	VPADDB      const43<>+0(SB), Y3, Y3
 	LEAQ        (DI)(CX*2), R12
 	MOVBLZX     2(R12)(R11*8), R13
 	VMOVD       (R8)(R13*4), X6
@@ -24825,7 +24447,7 @@ chunks:
 	VPINSRQ     $0x01, (R9)(R12*8), X8, X8
 	VINSERTI128 $0x01, X8, Y7, Y7
 	VPSIGNB     Y7, Y6, Y6
-	VPADDB      const41<>+0(SB), Y6, Y6
+	VPADDB      const43<>+0(SB), Y6, Y6
 	LEAQ        (DI)(SI*1), R12
 	MOVBLZX     2(R12)(R11*8), R13
 	VMOVD       (R8)(R13*4), X7
@@ -24861,7 +24483,7 @@ chunks:
 	VPINSRQ     $0x01, (R9)(R12*8), X9, X9
 	VINSERTI128 $0x01, X9, Y8, Y8
 	VPSIGNB     Y8, Y7, Y7
-	VPADDB      const41<>+0(SB), Y7, Y7
+	VPADDB      const43<>+0(SB), Y7, Y7
 	VPUNPCKLDQ  Y3, Y2, Y9
 	VPUNPCKLDQ  Y7, Y6, Y10
 	VPUNPCKLQDQ Y10, Y9, Y8
@@ -24934,58 +24556,58 @@ loop:
 	VPINSRD     $0x02, 106(R8)(CX*2), X3, X3
 	VPINSRD     $0x03, 106(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
-	VPAND       const13<>+0(SB), Y2, Y3
+	VPAND       const15<>+0(SB), Y2, Y3
 	VPADDD      Y3, Y3, Y3
-	VPADDD      const10<>+0(SB), Y3, Y3
+	VPADDD      const12<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
 	VMULPS      Y1, Y3, Y3
 	VMOVAPS     Y3, (R10)
 	VPSRLD      $0x04, Y2, Y3
-	VPAND       const13<>+0(SB), Y3, Y3
+	VPAND       const15<>+0(SB), Y3, Y3
 	VPADDD      Y3, Y3, Y3
-	VPADDD      const10<>+0(SB), Y3, Y3
+	VPADDD      const12<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
 	VMULPS      Y1, Y3, Y3
 	VMOVAPS     Y3, 32(R10)
 	VPSRLD      $0x08, Y2, Y3
-	VPAND       const13<>+0(SB), Y3, Y3
+	VPAND       const15<>+0(SB), Y3, Y3
 	VPADDD      Y3, Y3, Y3
-	VPADDD      const10<>+0(SB), Y3, Y3
+	VPADDD      const12<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
 	VMULPS      Y1, Y3, Y3
 	VMOVAPS     Y3, 64(R10)
 	VPSRLD      $0x0c, Y2, Y3
-	VPAND       const13<>+0(SB), Y3, Y3
+	VPAND       const15<>+0(SB), Y3, Y3
 	VPADDD      Y3, Y3, Y3
-	VPADDD      const10<>+0(SB), Y3, Y3
+	VPADDD      const12<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
 	VMULPS      Y1, Y3, Y3
 	VMOVAPS     Y3, 96(R10)
 	VPSRLD      $0x10, Y2, Y3
-	VPAND       const13<>+0(SB), Y3, Y3
+	VPAND       const15<>+0(SB), Y3, Y3
 	VPADDD      Y3, Y3, Y3
-	VPADDD      const10<>+0(SB), Y3, Y3
+	VPADDD      const12<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
 	VMULPS      Y1, Y3, Y3
 	VMOVAPS     Y3, 128(R10)
 	VPSRLD      $0x14, Y2, Y3
-	VPAND       const13<>+0(SB), Y3, Y3
+	VPAND       const15<>+0(SB), Y3, Y3
 	VPADDD      Y3, Y3, Y3
-	VPADDD      const10<>+0(SB), Y3, Y3
+	VPADDD      const12<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
 	VMULPS      Y1, Y3, Y3
 	VMOVAPS     Y3, 160(R10)
 	VPSRLD      $0x18, Y2, Y3
-	VPAND       const13<>+0(SB), Y3, Y3
+	VPAND       const15<>+0(SB), Y3, Y3
 	VPADDD      Y3, Y3, Y3
-	VPADDD      const10<>+0(SB), Y3, Y3
+	VPADDD      const12<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
 	VMULPS      Y1, Y3, Y3
 	VMOVAPS     Y3, 192(R10)
 	VPSRLD      $0x1c, Y2, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VPADDD      Y2, Y2, Y2
-	VPADDD      const10<>+0(SB), Y2, Y2
+	VPADDD      const12<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
 	VMULPS      Y1, Y2, Y2
 	VMOVAPS     Y2, 224(R10)
@@ -25051,7 +24673,7 @@ chunks:
 	VPCMPEQB     const4<>+0(SB), Y3, Y3
 	VPXOR        Y3, Y2, Y2
 	VPSUBB       Y3, Y2, Y2
-	VPADDB       const6<>+0(SB), Y2, Y2
+	VPADDB       const8<>+0(SB), Y2, Y2
 	VPMADDUBSW   Y1, Y2, Y2
 	LEAQ         (AX)(CX*1), R12
 	MOVBLZX      66(R12)(R11*1), R13
@@ -25109,7 +24731,7 @@ chunks:
 	VPCMPEQB     const4<>+0(SB), Y4, Y4
 	VPXOR        Y4, Y3, Y3
 	VPSUBB       Y4, Y3, Y3
-	VPADDB       const6<>+0(SB), Y3, Y3
+	VPADDB       const8<>+0(SB), Y3, Y3
 	VPMADDUBSW   Y1, Y3, Y3
 	VPBLENDD     $0xcc, Y3, Y2, Y4
 	VPALIGNR     $0x08, Y2, Y3, Y2
@@ -25170,7 +24792,7 @@ chunks:
 	VPCMPEQB     const4<>+0(SB), Y4, Y4
 	VPXOR        Y4, Y3, Y3
 	VPSUBB       Y4, Y3, Y3
-	VPADDB       const6<>+0(SB), Y3, Y3
+	VPADDB       const8<>+0(SB), Y3, Y3
 	VPMADDUBSW   Y1, Y3, Y3
 	LEAQ         (AX)(DI*1), R12
 	MOVBLZX      66(R12)(R11*1), R13
@@ -25228,7 +24850,7 @@ chunks:
 	VPCMPEQB     const4<>+0(SB), Y5, Y5
 	VPXOR        Y5, Y4, Y4
 	VPSUBB       Y5, Y4, Y4
-	VPADDB       const6<>+0(SB), Y4, Y4
+	VPADDB       const8<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y1, Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
 	VPALIGNR     $0x08, Y3, Y4, Y3
@@ -25293,7 +24915,7 @@ chunks:
 	VPCMPEQB     const4<>+0(SB), Y4, Y4
 	VPXOR        Y4, Y3, Y3
 	VPSUBB       Y4, Y3, Y3
-	VPADDB       const6<>+0(SB), Y3, Y3
+	VPADDB       const8<>+0(SB), Y3, Y3
 	VPMADDUBSW   Y1, Y3, Y3
 	LEAQ         (R8)(CX*1), R12
 	MOVBLZX      66(R12)(R11*1), R13
@@ -25351,7 +24973,7 @@ chunks:
 	VPCMPEQB     const4<>+0(SB), Y5, Y5
 	VPXOR        Y5, Y4, Y4
 	VPSUBB       Y5, Y4, Y4
-	VPADDB       const6<>+0(SB), Y4, Y4
+	VPADDB       const8<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y1, Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
 	VPALIGNR     $0x08, Y3, Y4, Y3
@@ -25412,7 +25034,7 @@ chunks:
 	VPCMPEQB     const4<>+0(SB), Y5, Y5
 	VPXOR        Y5, Y4, Y4
 	VPSUBB       Y5, Y4, Y4
-	VPADDB       const6<>+0(SB), Y4, Y4
+	VPADDB       const8<>+0(SB), Y4, Y4
 	VPMADDUBSW   Y1, Y4, Y4
 	LEAQ         (R8)(DI*1), R12
 	MOVBLZX      66(R12)(R11*1), R13
@@ -25470,7 +25092,7 @@ chunks:
 	VPCMPEQB     const4<>+0(SB), Y6, Y6
 	VPXOR        Y6, Y5, Y5
 	VPSUBB       Y6, Y5, Y5
-	VPADDB       const6<>+0(SB), Y5, Y5
+	VPADDB       const8<>+0(SB), Y5, Y5
 	VPMADDUBSW   Y1, Y5, Y1
 	VPBLENDD     $0xcc, Y1, Y4, Y5
 	VPALIGNR     $0x08, Y4, Y1, Y1
@@ -25537,58 +25159,58 @@ loop:
 	VPINSRD     $0x02, 106(DI)(CX*2), X2, X2
 	VPINSRD     $0x03, 106(DI)(SI*1), X2, X2
 	VINSERTI128 $0x01, X2, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y2
+	VPAND       const15<>+0(SB), Y1, Y2
 	VPADDD      Y2, Y2, Y2
-	VPADDD      const10<>+0(SB), Y2, Y2
+	VPADDD      const12<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
 	VMULPS      Y0, Y2, Y2
 	VMOVUPS     Y2, (BX)
 	VPSRLD      $0x04, Y1, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VPADDD      Y2, Y2, Y2
-	VPADDD      const10<>+0(SB), Y2, Y2
+	VPADDD      const12<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
 	VMULPS      Y0, Y2, Y2
 	VMOVUPS     Y2, 32(BX)
 	VPSRLD      $0x08, Y1, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VPADDD      Y2, Y2, Y2
-	VPADDD      const10<>+0(SB), Y2, Y2
+	VPADDD      const12<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
 	VMULPS      Y0, Y2, Y2
 	VMOVUPS     Y2, 64(BX)
 	VPSRLD      $0x0c, Y1, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VPADDD      Y2, Y2, Y2
-	VPADDD      const10<>+0(SB), Y2, Y2
+	VPADDD      const12<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
 	VMULPS      Y0, Y2, Y2
 	VMOVUPS     Y2, 96(BX)
 	VPSRLD      $0x10, Y1, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VPADDD      Y2, Y2, Y2
-	VPADDD      const10<>+0(SB), Y2, Y2
+	VPADDD      const12<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
 	VMULPS      Y0, Y2, Y2
 	VMOVUPS     Y2, 128(BX)
 	VPSRLD      $0x14, Y1, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VPADDD      Y2, Y2, Y2
-	VPADDD      const10<>+0(SB), Y2, Y2
+	VPADDD      const12<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
 	VMULPS      Y0, Y2, Y2
 	VMOVUPS     Y2, 160(BX)
 	VPSRLD      $0x18, Y1, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VPADDD      Y2, Y2, Y2
-	VPADDD      const10<>+0(SB), Y2, Y2
+	VPADDD      const12<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
 	VMULPS      Y0, Y2, Y2
 	VMOVUPS     Y2, 192(BX)
 	VPSRLD      $0x1c, Y1, Y1
-	VPAND       const13<>+0(SB), Y1, Y1
+	VPAND       const15<>+0(SB), Y1, Y1
 	VPADDD      Y1, Y1, Y1
-	VPADDD      const10<>+0(SB), Y1, Y1
+	VPADDD      const12<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y0, Y1, Y1
 	VMOVUPS     Y1, 224(BX)
@@ -25651,7 +25273,7 @@ chunks:
 	VPCMPEQB     const4<>+0(SB), Y1, Y1
 	VPXOR        Y1, Y0, Y0
 	VPSUBB       Y1, Y0, Y0
-	VPADDB       const6<>+0(SB), Y0, Y0
+	VPADDB       const8<>+0(SB), Y0, Y0
 	LEAQ         (AX)(CX*1), R11
 	MOVBLZX      66(R11)(R10*1), R12
 	MOVL         R12, R13
@@ -25708,7 +25330,7 @@ chunks:
 	VPCMPEQB     const4<>+0(SB), Y2, Y2
 	VPXOR        Y2, Y1, Y1
 	VPSUBB       Y2, Y1, Y1
-	VPADDB       const6<>+0(SB), Y1, Y1
+	VPADDB       const8<>+0(SB), Y1, Y1
 	LEAQ         (AX)(CX*2), R11
 	MOVBLZX      66(R11)(R10*1), R12
 	MOVL         R12, R13
@@ -25765,7 +25387,7 @@ chunks:
 	VPCMPEQB     const4<>+0(SB), Y3, Y3
 	VPXOR        Y3, Y2, Y2
 	VPSUBB       Y3, Y2, Y2
-	VPADDB       const6<>+0(SB), Y2, Y2
+	VPADDB       const8<>+0(SB), Y2, Y2
 	LEAQ         (AX)(SI*1), R11
 	MOVBLZX      66(R11)(R10*1), R12
 	MOVL         R12, R13
@@ -25822,7 +25444,7 @@ chunks:
 	VPCMPEQB     const4<>+0(SB), Y4, Y4
 	VPXOR        Y4, Y3, Y3
 	VPSUBB       Y4, Y3, Y3
-	VPADDB       const6<>+0(SB), Y3, Y3
+	VPADDB       const8<>+0(SB), Y3, Y3
 	VPUNPCKLDQ   Y1, Y0, Y5
 	VPUNPCKLDQ   Y3, Y2, Y6
 	VPUNPCKLQDQ  Y6, Y5, Y4
@@ -25887,7 +25509,7 @@ chunks:
 	VPCMPEQB     const4<>+0(SB), Y3, Y3
 	VPXOR        Y3, Y2, Y2
 	VPSUBB       Y3, Y2, Y2
-	VPADDB       const6<>+0(SB), Y2, Y2
+	VPADDB       const8<>+0(SB), Y2, Y2
 	LEAQ         (DI)(CX*1), R11
 	MOVBLZX      66(R11)(R10*1), R12
 	MOVL         R12, R13
@@ -25944,7 +25566,7 @@ chunks:
 	VPCMPEQB     const4<>+0(SB), Y6, Y6
 	VPXOR        Y6, Y3, Y3
 	VPSUBB       Y6, Y3, Y3
-	VPADDB       const6<>+0(SB), Y3, Y3
+	VPADDB       const8<>+0(SB), Y3, Y3
 	LEAQ         (DI)(CX*2), R11
 	MOVBLZX      66(R11)(R10*1), R12
 	MOVL         R12, R13
@@ -26001,7 +25623,7 @@ chunks:
 	VPCMPEQB     const4<>+0(SB), Y7, Y7
 	VPXOR        Y7, Y6, Y6
 	VPSUBB       Y7, Y6, Y6
-	VPADDB       const6<>+0(SB), Y6, Y6
+	VPADDB       const8<>+0(SB), Y6, Y6
 	LEAQ         (DI)(SI*1), R11
 	MOVBLZX      66(R11)(R10*1), R12
 	MOVL         R12, R13
@@ -26058,7 +25680,7 @@ chunks:
 	VPCMPEQB     const4<>+0(SB), Y8, Y8
 	VPXOR        Y8, Y7, Y7
 	VPSUBB       Y8, Y7, Y7
-	VPADDB       const6<>+0(SB), Y7, Y7
+	VPADDB       const8<>+0(SB), Y7, Y7
 	VPUNPCKLDQ   Y3, Y2, Y9
 	VPUNPCKLDQ   Y7, Y6, Y10
 	VPUNPCKLQDQ  Y10, Y9, Y8
@@ -35241,650 +34863,686 @@ DATA const5<>+56(SB)/4, $0x03030303
 DATA const5<>+60(SB)/4, $0x03030303
 GLOBL const5<>(SB), RODATA|NOPTR, $64
 
-DATA const6<>+0(SB)/4, $0x10101010
-DATA const6<>+4(SB)/4, $0x10101010
-DATA const6<>+8(SB)/4, $0x10101010
-DATA const6<>+12(SB)/4, $0x10101010
-DATA const6<>+16(SB)/4, $0x10101010
-DATA const6<>+20(SB)/4, $0x10101010
-DATA const6<>+24(SB)/4, $0x10101010
-DATA const6<>+28(SB)/4, $0x10101010
-DATA const6<>+32(SB)/4, $0x10101010
-DATA const6<>+36(SB)/4, $0x10101010
-DATA const6<>+40(SB)/4, $0x10101010
-DATA const6<>+44(SB)/4, $0x10101010
-DATA const6<>+48(SB)/4, $0x10101010
-DATA const6<>+52(SB)/4, $0x10101010
-DATA const6<>+56(SB)/4, $0x10101010
-DATA const6<>+60(SB)/4, $0x10101010
+DATA const6<>+0(SB)/4, $0x00000000
+DATA const6<>+4(SB)/4, $0x00000000
+DATA const6<>+8(SB)/4, $0x01010101
+DATA const6<>+12(SB)/4, $0x01010101
+DATA const6<>+16(SB)/4, $0x00000000
+DATA const6<>+20(SB)/4, $0x00000000
+DATA const6<>+24(SB)/4, $0x01010101
+DATA const6<>+28(SB)/4, $0x01010101
+DATA const6<>+32(SB)/4, $0x00000000
+DATA const6<>+36(SB)/4, $0x00000000
+DATA const6<>+40(SB)/4, $0x01010101
+DATA const6<>+44(SB)/4, $0x01010101
+DATA const6<>+48(SB)/4, $0x00000000
+DATA const6<>+52(SB)/4, $0x00000000
+DATA const6<>+56(SB)/4, $0x01010101
+DATA const6<>+60(SB)/4, $0x01010101
 GLOBL const6<>(SB), RODATA|NOPTR, $64
 
-DATA const7<>+0(SB)/4, $0xbfad9881
-DATA const7<>+4(SB)/4, $0xf6eaddcf
-DATA const7<>+8(SB)/4, $0x26190d01
-DATA const7<>+12(SB)/4, $0x71594535
-DATA const7<>+16(SB)/4, $0xbfad9881
-DATA const7<>+20(SB)/4, $0xf6eaddcf
-DATA const7<>+24(SB)/4, $0x26190d01
-DATA const7<>+28(SB)/4, $0x71594535
-DATA const7<>+32(SB)/4, $0xbfad9881
-DATA const7<>+36(SB)/4, $0xf6eaddcf
-DATA const7<>+40(SB)/4, $0x26190d01
-DATA const7<>+44(SB)/4, $0x71594535
-DATA const7<>+48(SB)/4, $0xbfad9881
-DATA const7<>+52(SB)/4, $0xf6eaddcf
-DATA const7<>+56(SB)/4, $0x26190d01
-DATA const7<>+60(SB)/4, $0x71594535
+DATA const7<>+0(SB)/4, $0x02020202
+DATA const7<>+4(SB)/4, $0x02020202
+DATA const7<>+8(SB)/4, $0x03030303
+DATA const7<>+12(SB)/4, $0x03030303
+DATA const7<>+16(SB)/4, $0x02020202
+DATA const7<>+20(SB)/4, $0x02020202
+DATA const7<>+24(SB)/4, $0x03030303
+DATA const7<>+28(SB)/4, $0x03030303
+DATA const7<>+32(SB)/4, $0x02020202
+DATA const7<>+36(SB)/4, $0x02020202
+DATA const7<>+40(SB)/4, $0x03030303
+DATA const7<>+44(SB)/4, $0x03030303
+DATA const7<>+48(SB)/4, $0x02020202
+DATA const7<>+52(SB)/4, $0x02020202
+DATA const7<>+56(SB)/4, $0x03030303
+DATA const7<>+60(SB)/4, $0x03030303
 GLOBL const7<>(SB), RODATA|NOPTR, $64
 
-DATA const8<>+0(SB)/4, $0x13121110
-DATA const8<>+4(SB)/4, $0x1c181614
-DATA const8<>+8(SB)/4, $0x0d0e0f10
-DATA const8<>+12(SB)/4, $0x04080a0c
-DATA const8<>+16(SB)/4, $0x13121110
-DATA const8<>+20(SB)/4, $0x1c181614
-DATA const8<>+24(SB)/4, $0x0d0e0f10
-DATA const8<>+28(SB)/4, $0x04080a0c
-DATA const8<>+32(SB)/4, $0x13121110
-DATA const8<>+36(SB)/4, $0x1c181614
-DATA const8<>+40(SB)/4, $0x0d0e0f10
-DATA const8<>+44(SB)/4, $0x04080a0c
-DATA const8<>+48(SB)/4, $0x13121110
-DATA const8<>+52(SB)/4, $0x1c181614
-DATA const8<>+56(SB)/4, $0x0d0e0f10
-DATA const8<>+60(SB)/4, $0x04080a0c
+DATA const8<>+0(SB)/4, $0x10101010
+DATA const8<>+4(SB)/4, $0x10101010
+DATA const8<>+8(SB)/4, $0x10101010
+DATA const8<>+12(SB)/4, $0x10101010
+DATA const8<>+16(SB)/4, $0x10101010
+DATA const8<>+20(SB)/4, $0x10101010
+DATA const8<>+24(SB)/4, $0x10101010
+DATA const8<>+28(SB)/4, $0x10101010
+DATA const8<>+32(SB)/4, $0x10101010
+DATA const8<>+36(SB)/4, $0x10101010
+DATA const8<>+40(SB)/4, $0x10101010
+DATA const8<>+44(SB)/4, $0x10101010
+DATA const8<>+48(SB)/4, $0x10101010
+DATA const8<>+52(SB)/4, $0x10101010
+DATA const8<>+56(SB)/4, $0x10101010
+DATA const8<>+60(SB)/4, $0x10101010
 GLOBL const8<>(SB), RODATA|NOPTR, $64
 
-DATA const9<>+0(SB)/4, $0x00200000
-DATA const9<>+4(SB)/4, $0x00200000
-DATA const9<>+8(SB)/4, $0x00200000
-DATA const9<>+12(SB)/4, $0x00200000
-DATA const9<>+16(SB)/4, $0x00200000
-DATA const9<>+20(SB)/4, $0x00200000
-DATA const9<>+24(SB)/4, $0x00200000
-DATA const9<>+28(SB)/4, $0x00200000
-DATA const9<>+32(SB)/4, $0x00200000
-DATA const9<>+36(SB)/4, $0x00200000
-DATA const9<>+40(SB)/4, $0x00200000
-DATA const9<>+44(SB)/4, $0x00200000
-DATA const9<>+48(SB)/4, $0x00200000
-DATA const9<>+52(SB)/4, $0x00200000
-DATA const9<>+56(SB)/4, $0x00200000
-DATA const9<>+60(SB)/4, $0x00200000
+DATA const9<>+0(SB)/4, $0xbfad9881
+DATA const9<>+4(SB)/4, $0xf6eaddcf
+DATA const9<>+8(SB)/4, $0x26190d01
+DATA const9<>+12(SB)/4, $0x71594535
+DATA const9<>+16(SB)/4, $0xbfad9881
+DATA const9<>+20(SB)/4, $0xf6eaddcf
+DATA const9<>+24(SB)/4, $0x26190d01
+DATA const9<>+28(SB)/4, $0x71594535
+DATA const9<>+32(SB)/4, $0xbfad9881
+DATA const9<>+36(SB)/4, $0xf6eaddcf
+DATA const9<>+40(SB)/4, $0x26190d01
+DATA const9<>+44(SB)/4, $0x71594535
+DATA const9<>+48(SB)/4, $0xbfad9881
+DATA const9<>+52(SB)/4, $0xf6eaddcf
+DATA const9<>+56(SB)/4, $0x26190d01
+DATA const9<>+60(SB)/4, $0x71594535
 GLOBL const9<>(SB), RODATA|NOPTR, $64
 
-DATA const10<>+0(SB)/4, $0x00000001
-DATA const10<>+4(SB)/4, $0x00000001
-DATA const10<>+8(SB)/4, $0x00000001
-DATA const10<>+12(SB)/4, $0x00000001
-DATA const10<>+16(SB)/4, $0x00000001
-DATA const10<>+20(SB)/4, $0x00000001
-DATA const10<>+24(SB)/4, $0x00000001
-DATA const10<>+28(SB)/4, $0x00000001
-DATA const10<>+32(SB)/4, $0x00000001
-DATA const10<>+36(SB)/4, $0x00000001
-DATA const10<>+40(SB)/4, $0x00000001
-DATA const10<>+44(SB)/4, $0x00000001
-DATA const10<>+48(SB)/4, $0x00000001
-DATA const10<>+52(SB)/4, $0x00000001
-DATA const10<>+56(SB)/4, $0x00000001
-DATA const10<>+60(SB)/4, $0x00000001
+DATA const10<>+0(SB)/4, $0x13121110
+DATA const10<>+4(SB)/4, $0x1c181614
+DATA const10<>+8(SB)/4, $0x0d0e0f10
+DATA const10<>+12(SB)/4, $0x04080a0c
+DATA const10<>+16(SB)/4, $0x13121110
+DATA const10<>+20(SB)/4, $0x1c181614
+DATA const10<>+24(SB)/4, $0x0d0e0f10
+DATA const10<>+28(SB)/4, $0x04080a0c
+DATA const10<>+32(SB)/4, $0x13121110
+DATA const10<>+36(SB)/4, $0x1c181614
+DATA const10<>+40(SB)/4, $0x0d0e0f10
+DATA const10<>+44(SB)/4, $0x04080a0c
+DATA const10<>+48(SB)/4, $0x13121110
+DATA const10<>+52(SB)/4, $0x1c181614
+DATA const10<>+56(SB)/4, $0x0d0e0f10
+DATA const10<>+60(SB)/4, $0x04080a0c
 GLOBL const10<>(SB), RODATA|NOPTR, $64
 
-DATA const11<>+0(SB)/4, $0x80000000
-DATA const11<>+4(SB)/4, $0x80000000
-DATA const11<>+8(SB)/4, $0x80000000
-DATA const11<>+12(SB)/4, $0x80000000
-DATA const11<>+16(SB)/4, $0x80000000
-DATA const11<>+20(SB)/4, $0x80000000
-DATA const11<>+24(SB)/4, $0x80000000
-DATA const11<>+28(SB)/4, $0x80000000
-DATA const11<>+32(SB)/4, $0x80000000
-DATA const11<>+36(SB)/4, $0x80000000
-DATA const11<>+40(SB)/4, $0x80000000
-DATA const11<>+44(SB)/4, $0x80000000
-DATA const11<>+48(SB)/4, $0x80000000
-DATA const11<>+52(SB)/4, $0x80000000
-DATA const11<>+56(SB)/4, $0x80000000
-DATA const11<>+60(SB)/4, $0x80000000
+DATA const11<>+0(SB)/4, $0x00200000
+DATA const11<>+4(SB)/4, $0x00200000
+DATA const11<>+8(SB)/4, $0x00200000
+DATA const11<>+12(SB)/4, $0x00200000
+DATA const11<>+16(SB)/4, $0x00200000
+DATA const11<>+20(SB)/4, $0x00200000
+DATA const11<>+24(SB)/4, $0x00200000
+DATA const11<>+28(SB)/4, $0x00200000
+DATA const11<>+32(SB)/4, $0x00200000
+DATA const11<>+36(SB)/4, $0x00200000
+DATA const11<>+40(SB)/4, $0x00200000
+DATA const11<>+44(SB)/4, $0x00200000
+DATA const11<>+48(SB)/4, $0x00200000
+DATA const11<>+52(SB)/4, $0x00200000
+DATA const11<>+56(SB)/4, $0x00200000
+DATA const11<>+60(SB)/4, $0x00200000
 GLOBL const11<>(SB), RODATA|NOPTR, $64
 
-DATA const12<>+0(SB)/4, $0x03030303
-DATA const12<>+4(SB)/4, $0x03030303
-DATA const12<>+8(SB)/4, $0x03030303
-DATA const12<>+12(SB)/4, $0x03030303
-DATA const12<>+16(SB)/4, $0x03030303
-DATA const12<>+20(SB)/4, $0x03030303
-DATA const12<>+24(SB)/4, $0x03030303
-DATA const12<>+28(SB)/4, $0x03030303
-DATA const12<>+32(SB)/4, $0x03030303
-DATA const12<>+36(SB)/4, $0x03030303
-DATA const12<>+40(SB)/4, $0x03030303
-DATA const12<>+44(SB)/4, $0x03030303
-DATA const12<>+48(SB)/4, $0x03030303
-DATA const12<>+52(SB)/4, $0x03030303
-DATA const12<>+56(SB)/4, $0x03030303
-DATA const12<>+60(SB)/4, $0x03030303
+DATA const12<>+0(SB)/4, $0x00000001
+DATA const12<>+4(SB)/4, $0x00000001
+DATA const12<>+8(SB)/4, $0x00000001
+DATA const12<>+12(SB)/4, $0x00000001
+DATA const12<>+16(SB)/4, $0x00000001
+DATA const12<>+20(SB)/4, $0x00000001
+DATA const12<>+24(SB)/4, $0x00000001
+DATA const12<>+28(SB)/4, $0x00000001
+DATA const12<>+32(SB)/4, $0x00000001
+DATA const12<>+36(SB)/4, $0x00000001
+DATA const12<>+40(SB)/4, $0x00000001
+DATA const12<>+44(SB)/4, $0x00000001
+DATA const12<>+48(SB)/4, $0x00000001
+DATA const12<>+52(SB)/4, $0x00000001
+DATA const12<>+56(SB)/4, $0x00000001
+DATA const12<>+60(SB)/4, $0x00000001
 GLOBL const12<>(SB), RODATA|NOPTR, $64
 
-DATA const13<>+0(SB)/4, $0x0000000f
-DATA const13<>+4(SB)/4, $0x0000000f
-DATA const13<>+8(SB)/4, $0x0000000f
-DATA const13<>+12(SB)/4, $0x0000000f
-DATA const13<>+16(SB)/4, $0x0000000f
-DATA const13<>+20(SB)/4, $0x0000000f
-DATA const13<>+24(SB)/4, $0x0000000f
-DATA const13<>+28(SB)/4, $0x0000000f
-DATA const13<>+32(SB)/4, $0x0000000f
-DATA const13<>+36(SB)/4, $0x0000000f
-DATA const13<>+40(SB)/4, $0x0000000f
-DATA const13<>+44(SB)/4, $0x0000000f
-DATA const13<>+48(SB)/4, $0x0000000f
-DATA const13<>+52(SB)/4, $0x0000000f
-DATA const13<>+56(SB)/4, $0x0000000f
-DATA const13<>+60(SB)/4, $0x0000000f
+DATA const13<>+0(SB)/4, $0x80000000
+DATA const13<>+4(SB)/4, $0x80000000
+DATA const13<>+8(SB)/4, $0x80000000
+DATA const13<>+12(SB)/4, $0x80000000
+DATA const13<>+16(SB)/4, $0x80000000
+DATA const13<>+20(SB)/4, $0x80000000
+DATA const13<>+24(SB)/4, $0x80000000
+DATA const13<>+28(SB)/4, $0x80000000
+DATA const13<>+32(SB)/4, $0x80000000
+DATA const13<>+36(SB)/4, $0x80000000
+DATA const13<>+40(SB)/4, $0x80000000
+DATA const13<>+44(SB)/4, $0x80000000
+DATA const13<>+48(SB)/4, $0x80000000
+DATA const13<>+52(SB)/4, $0x80000000
+DATA const13<>+56(SB)/4, $0x80000000
+DATA const13<>+60(SB)/4, $0x80000000
 GLOBL const13<>(SB), RODATA|NOPTR, $64
 
-DATA const14<>+0(SB)/4, $0x05040302
-DATA const14<>+4(SB)/4, $0x09080706
-DATA const14<>+8(SB)/4, $0x0d0c0b0a
-DATA const14<>+12(SB)/4, $0x01000f0e
-DATA const14<>+16(SB)/4, $0x05040302
-DATA const14<>+20(SB)/4, $0x09080706
-DATA const14<>+24(SB)/4, $0x0d0c0b0a
-DATA const14<>+28(SB)/4, $0x01000f0e
-DATA const14<>+32(SB)/4, $0x05040302
-DATA const14<>+36(SB)/4, $0x09080706
-DATA const14<>+40(SB)/4, $0x0d0c0b0a
-DATA const14<>+44(SB)/4, $0x01000f0e
-DATA const14<>+48(SB)/4, $0x05040302
-DATA const14<>+52(SB)/4, $0x09080706
-DATA const14<>+56(SB)/4, $0x0d0c0b0a
-DATA const14<>+60(SB)/4, $0x01000f0e
+DATA const14<>+0(SB)/4, $0x03030303
+DATA const14<>+4(SB)/4, $0x03030303
+DATA const14<>+8(SB)/4, $0x03030303
+DATA const14<>+12(SB)/4, $0x03030303
+DATA const14<>+16(SB)/4, $0x03030303
+DATA const14<>+20(SB)/4, $0x03030303
+DATA const14<>+24(SB)/4, $0x03030303
+DATA const14<>+28(SB)/4, $0x03030303
+DATA const14<>+32(SB)/4, $0x03030303
+DATA const14<>+36(SB)/4, $0x03030303
+DATA const14<>+40(SB)/4, $0x03030303
+DATA const14<>+44(SB)/4, $0x03030303
+DATA const14<>+48(SB)/4, $0x03030303
+DATA const14<>+52(SB)/4, $0x03030303
+DATA const14<>+56(SB)/4, $0x03030303
+DATA const14<>+60(SB)/4, $0x03030303
 GLOBL const14<>(SB), RODATA|NOPTR, $64
 
-DATA const15<>+0(SB)/4, $0x30303030
-DATA const15<>+4(SB)/4, $0x30303030
-DATA const15<>+8(SB)/4, $0x30303030
-DATA const15<>+12(SB)/4, $0x30303030
-DATA const15<>+16(SB)/4, $0x30303030
-DATA const15<>+20(SB)/4, $0x30303030
-DATA const15<>+24(SB)/4, $0x30303030
-DATA const15<>+28(SB)/4, $0x30303030
-DATA const15<>+32(SB)/4, $0x30303030
-DATA const15<>+36(SB)/4, $0x30303030
-DATA const15<>+40(SB)/4, $0x30303030
-DATA const15<>+44(SB)/4, $0x30303030
-DATA const15<>+48(SB)/4, $0x30303030
-DATA const15<>+52(SB)/4, $0x30303030
-DATA const15<>+56(SB)/4, $0x30303030
-DATA const15<>+60(SB)/4, $0x30303030
+DATA const15<>+0(SB)/4, $0x0000000f
+DATA const15<>+4(SB)/4, $0x0000000f
+DATA const15<>+8(SB)/4, $0x0000000f
+DATA const15<>+12(SB)/4, $0x0000000f
+DATA const15<>+16(SB)/4, $0x0000000f
+DATA const15<>+20(SB)/4, $0x0000000f
+DATA const15<>+24(SB)/4, $0x0000000f
+DATA const15<>+28(SB)/4, $0x0000000f
+DATA const15<>+32(SB)/4, $0x0000000f
+DATA const15<>+36(SB)/4, $0x0000000f
+DATA const15<>+40(SB)/4, $0x0000000f
+DATA const15<>+44(SB)/4, $0x0000000f
+DATA const15<>+48(SB)/4, $0x0000000f
+DATA const15<>+52(SB)/4, $0x0000000f
+DATA const15<>+56(SB)/4, $0x0000000f
+DATA const15<>+60(SB)/4, $0x0000000f
 GLOBL const15<>(SB), RODATA|NOPTR, $64
 
-DATA const16<>+0(SB)/4, $0x04040404
-DATA const16<>+4(SB)/4, $0x04040404
-DATA const16<>+8(SB)/4, $0x04040404
-DATA const16<>+12(SB)/4, $0x04040404
-DATA const16<>+16(SB)/4, $0x04040404
-DATA const16<>+20(SB)/4, $0x04040404
-DATA const16<>+24(SB)/4, $0x04040404
-DATA const16<>+28(SB)/4, $0x04040404
-DATA const16<>+32(SB)/4, $0x04040404
-DATA const16<>+36(SB)/4, $0x04040404
-DATA const16<>+40(SB)/4, $0x04040404
-DATA const16<>+44(SB)/4, $0x04040404
-DATA const16<>+48(SB)/4, $0x04040404
-DATA const16<>+52(SB)/4, $0x04040404
-DATA const16<>+56(SB)/4, $0x04040404
-DATA const16<>+60(SB)/4, $0x04040404
+DATA const16<>+0(SB)/4, $0x05040302
+DATA const16<>+4(SB)/4, $0x09080706
+DATA const16<>+8(SB)/4, $0x0d0c0b0a
+DATA const16<>+12(SB)/4, $0x01000f0e
+DATA const16<>+16(SB)/4, $0x05040302
+DATA const16<>+20(SB)/4, $0x09080706
+DATA const16<>+24(SB)/4, $0x0d0c0b0a
+DATA const16<>+28(SB)/4, $0x01000f0e
+DATA const16<>+32(SB)/4, $0x05040302
+DATA const16<>+36(SB)/4, $0x09080706
+DATA const16<>+40(SB)/4, $0x0d0c0b0a
+DATA const16<>+44(SB)/4, $0x01000f0e
+DATA const16<>+48(SB)/4, $0x05040302
+DATA const16<>+52(SB)/4, $0x09080706
+DATA const16<>+56(SB)/4, $0x0d0c0b0a
+DATA const16<>+60(SB)/4, $0x01000f0e
 GLOBL const16<>(SB), RODATA|NOPTR, $64
 
-DATA const17<>+0(SB)/4, $0x000000ff
-DATA const17<>+4(SB)/4, $0x000000ff
-DATA const17<>+8(SB)/4, $0x000000ff
-DATA const17<>+12(SB)/4, $0x000000ff
-DATA const17<>+16(SB)/4, $0x000000ff
-DATA const17<>+20(SB)/4, $0x000000ff
-DATA const17<>+24(SB)/4, $0x000000ff
-DATA const17<>+28(SB)/4, $0x000000ff
-DATA const17<>+32(SB)/4, $0x000000ff
-DATA const17<>+36(SB)/4, $0x000000ff
-DATA const17<>+40(SB)/4, $0x000000ff
-DATA const17<>+44(SB)/4, $0x000000ff
-DATA const17<>+48(SB)/4, $0x000000ff
-DATA const17<>+52(SB)/4, $0x000000ff
-DATA const17<>+56(SB)/4, $0x000000ff
-DATA const17<>+60(SB)/4, $0x000000ff
+DATA const17<>+0(SB)/4, $0x30303030
+DATA const17<>+4(SB)/4, $0x30303030
+DATA const17<>+8(SB)/4, $0x30303030
+DATA const17<>+12(SB)/4, $0x30303030
+DATA const17<>+16(SB)/4, $0x30303030
+DATA const17<>+20(SB)/4, $0x30303030
+DATA const17<>+24(SB)/4, $0x30303030
+DATA const17<>+28(SB)/4, $0x30303030
+DATA const17<>+32(SB)/4, $0x30303030
+DATA const17<>+36(SB)/4, $0x30303030
+DATA const17<>+40(SB)/4, $0x30303030
+DATA const17<>+44(SB)/4, $0x30303030
+DATA const17<>+48(SB)/4, $0x30303030
+DATA const17<>+52(SB)/4, $0x30303030
+DATA const17<>+56(SB)/4, $0x30303030
+DATA const17<>+60(SB)/4, $0x30303030
 GLOBL const17<>(SB), RODATA|NOPTR, $64
 
-DATA const18<>+0(SB)/4, $0x00000020
-DATA const18<>+4(SB)/4, $0x00000020
-DATA const18<>+8(SB)/4, $0x00000020
-DATA const18<>+12(SB)/4, $0x00000020
-DATA const18<>+16(SB)/4, $0x00000020
-DATA const18<>+20(SB)/4, $0x00000020
-DATA const18<>+24(SB)/4, $0x00000020
-DATA const18<>+28(SB)/4, $0x00000020
-DATA const18<>+32(SB)/4, $0x00000020
-DATA const18<>+36(SB)/4, $0x00000020
-DATA const18<>+40(SB)/4, $0x00000020
-DATA const18<>+44(SB)/4, $0x00000020
-DATA const18<>+48(SB)/4, $0x00000020
-DATA const18<>+52(SB)/4, $0x00000020
-DATA const18<>+56(SB)/4, $0x00000020
-DATA const18<>+60(SB)/4, $0x00000020
+DATA const18<>+0(SB)/4, $0x04040404
+DATA const18<>+4(SB)/4, $0x04040404
+DATA const18<>+8(SB)/4, $0x04040404
+DATA const18<>+12(SB)/4, $0x04040404
+DATA const18<>+16(SB)/4, $0x04040404
+DATA const18<>+20(SB)/4, $0x04040404
+DATA const18<>+24(SB)/4, $0x04040404
+DATA const18<>+28(SB)/4, $0x04040404
+DATA const18<>+32(SB)/4, $0x04040404
+DATA const18<>+36(SB)/4, $0x04040404
+DATA const18<>+40(SB)/4, $0x04040404
+DATA const18<>+44(SB)/4, $0x04040404
+DATA const18<>+48(SB)/4, $0x04040404
+DATA const18<>+52(SB)/4, $0x04040404
+DATA const18<>+56(SB)/4, $0x04040404
+DATA const18<>+60(SB)/4, $0x04040404
 GLOBL const18<>(SB), RODATA|NOPTR, $64
 
-DATA const19<>+0(SB)/4, $0x3f3f3f3f
-DATA const19<>+4(SB)/4, $0x3f3f3f3f
-DATA const19<>+8(SB)/4, $0x3f3f3f3f
-DATA const19<>+12(SB)/4, $0x3f3f3f3f
-DATA const19<>+16(SB)/4, $0x3f3f3f3f
-DATA const19<>+20(SB)/4, $0x3f3f3f3f
-DATA const19<>+24(SB)/4, $0x3f3f3f3f
-DATA const19<>+28(SB)/4, $0x3f3f3f3f
-DATA const19<>+32(SB)/4, $0x3f3f3f3f
-DATA const19<>+36(SB)/4, $0x3f3f3f3f
-DATA const19<>+40(SB)/4, $0x3f3f3f3f
-DATA const19<>+44(SB)/4, $0x3f3f3f3f
-DATA const19<>+48(SB)/4, $0x3f3f3f3f
-DATA const19<>+52(SB)/4, $0x3f3f3f3f
-DATA const19<>+56(SB)/4, $0x3f3f3f3f
-DATA const19<>+60(SB)/4, $0x3f3f3f3f
+DATA const19<>+0(SB)/4, $0x000000ff
+DATA const19<>+4(SB)/4, $0x000000ff
+DATA const19<>+8(SB)/4, $0x000000ff
+DATA const19<>+12(SB)/4, $0x000000ff
+DATA const19<>+16(SB)/4, $0x000000ff
+DATA const19<>+20(SB)/4, $0x000000ff
+DATA const19<>+24(SB)/4, $0x000000ff
+DATA const19<>+28(SB)/4, $0x000000ff
+DATA const19<>+32(SB)/4, $0x000000ff
+DATA const19<>+36(SB)/4, $0x000000ff
+DATA const19<>+40(SB)/4, $0x000000ff
+DATA const19<>+44(SB)/4, $0x000000ff
+DATA const19<>+48(SB)/4, $0x000000ff
+DATA const19<>+52(SB)/4, $0x000000ff
+DATA const19<>+56(SB)/4, $0x000000ff
+DATA const19<>+60(SB)/4, $0x000000ff
 GLOBL const19<>(SB), RODATA|NOPTR, $64
 
-DATA const20<>+0(SB)/4, $0x00000030
-DATA const20<>+4(SB)/4, $0x00000030
-DATA const20<>+8(SB)/4, $0x00000030
-DATA const20<>+12(SB)/4, $0x00000030
-DATA const20<>+16(SB)/4, $0x00000030
-DATA const20<>+20(SB)/4, $0x00000030
-DATA const20<>+24(SB)/4, $0x00000030
-DATA const20<>+28(SB)/4, $0x00000030
-DATA const20<>+32(SB)/4, $0x00000030
-DATA const20<>+36(SB)/4, $0x00000030
-DATA const20<>+40(SB)/4, $0x00000030
-DATA const20<>+44(SB)/4, $0x00000030
-DATA const20<>+48(SB)/4, $0x00000030
-DATA const20<>+52(SB)/4, $0x00000030
-DATA const20<>+56(SB)/4, $0x00000030
-DATA const20<>+60(SB)/4, $0x00000030
+DATA const20<>+0(SB)/4, $0x00000020
+DATA const20<>+4(SB)/4, $0x00000020
+DATA const20<>+8(SB)/4, $0x00000020
+DATA const20<>+12(SB)/4, $0x00000020
+DATA const20<>+16(SB)/4, $0x00000020
+DATA const20<>+20(SB)/4, $0x00000020
+DATA const20<>+24(SB)/4, $0x00000020
+DATA const20<>+28(SB)/4, $0x00000020
+DATA const20<>+32(SB)/4, $0x00000020
+DATA const20<>+36(SB)/4, $0x00000020
+DATA const20<>+40(SB)/4, $0x00000020
+DATA const20<>+44(SB)/4, $0x00000020
+DATA const20<>+48(SB)/4, $0x00000020
+DATA const20<>+52(SB)/4, $0x00000020
+DATA const20<>+56(SB)/4, $0x00000020
+DATA const20<>+60(SB)/4, $0x00000020
 GLOBL const20<>(SB), RODATA|NOPTR, $64
 
-DATA const21<>+0(SB)/4, $0x06040200
-DATA const21<>+4(SB)/4, $0x0e0c0a08
-DATA const21<>+8(SB)/4, $0x07050301
-DATA const21<>+12(SB)/4, $0x0f0d0b09
-DATA const21<>+16(SB)/4, $0x06040200
-DATA const21<>+20(SB)/4, $0x0e0c0a08
-DATA const21<>+24(SB)/4, $0x07050301
-DATA const21<>+28(SB)/4, $0x0f0d0b09
-DATA const21<>+32(SB)/4, $0x06040200
-DATA const21<>+36(SB)/4, $0x0e0c0a08
-DATA const21<>+40(SB)/4, $0x07050301
-DATA const21<>+44(SB)/4, $0x0f0d0b09
-DATA const21<>+48(SB)/4, $0x06040200
-DATA const21<>+52(SB)/4, $0x0e0c0a08
-DATA const21<>+56(SB)/4, $0x07050301
-DATA const21<>+60(SB)/4, $0x0f0d0b09
+DATA const21<>+0(SB)/4, $0x3f3f3f3f
+DATA const21<>+4(SB)/4, $0x3f3f3f3f
+DATA const21<>+8(SB)/4, $0x3f3f3f3f
+DATA const21<>+12(SB)/4, $0x3f3f3f3f
+DATA const21<>+16(SB)/4, $0x3f3f3f3f
+DATA const21<>+20(SB)/4, $0x3f3f3f3f
+DATA const21<>+24(SB)/4, $0x3f3f3f3f
+DATA const21<>+28(SB)/4, $0x3f3f3f3f
+DATA const21<>+32(SB)/4, $0x3f3f3f3f
+DATA const21<>+36(SB)/4, $0x3f3f3f3f
+DATA const21<>+40(SB)/4, $0x3f3f3f3f
+DATA const21<>+44(SB)/4, $0x3f3f3f3f
+DATA const21<>+48(SB)/4, $0x3f3f3f3f
+DATA const21<>+52(SB)/4, $0x3f3f3f3f
+DATA const21<>+56(SB)/4, $0x3f3f3f3f
+DATA const21<>+60(SB)/4, $0x3f3f3f3f
 GLOBL const21<>(SB), RODATA|NOPTR, $64
 
-DATA const22<>+0(SB)/4, $0x0000007f
-DATA const22<>+4(SB)/4, $0x0000007f
-DATA const22<>+8(SB)/4, $0x0000007f
-DATA const22<>+12(SB)/4, $0x0000007f
-DATA const22<>+16(SB)/4, $0x0000007f
-DATA const22<>+20(SB)/4, $0x0000007f
-DATA const22<>+24(SB)/4, $0x0000007f
-DATA const22<>+28(SB)/4, $0x0000007f
-DATA const22<>+32(SB)/4, $0x0000007f
-DATA const22<>+36(SB)/4, $0x0000007f
-DATA const22<>+40(SB)/4, $0x0000007f
-DATA const22<>+44(SB)/4, $0x0000007f
-DATA const22<>+48(SB)/4, $0x0000007f
-DATA const22<>+52(SB)/4, $0x0000007f
-DATA const22<>+56(SB)/4, $0x0000007f
-DATA const22<>+60(SB)/4, $0x0000007f
+DATA const22<>+0(SB)/4, $0x00000030
+DATA const22<>+4(SB)/4, $0x00000030
+DATA const22<>+8(SB)/4, $0x00000030
+DATA const22<>+12(SB)/4, $0x00000030
+DATA const22<>+16(SB)/4, $0x00000030
+DATA const22<>+20(SB)/4, $0x00000030
+DATA const22<>+24(SB)/4, $0x00000030
+DATA const22<>+28(SB)/4, $0x00000030
+DATA const22<>+32(SB)/4, $0x00000030
+DATA const22<>+36(SB)/4, $0x00000030
+DATA const22<>+40(SB)/4, $0x00000030
+DATA const22<>+44(SB)/4, $0x00000030
+DATA const22<>+48(SB)/4, $0x00000030
+DATA const22<>+52(SB)/4, $0x00000030
+DATA const22<>+56(SB)/4, $0x00000030
+DATA const22<>+60(SB)/4, $0x00000030
 GLOBL const22<>(SB), RODATA|NOPTR, $64
 
-DATA const23<>+0(SB)/4, $0x7b000000
-DATA const23<>+4(SB)/4, $0x7b000000
-DATA const23<>+8(SB)/4, $0x7b000000
-DATA const23<>+12(SB)/4, $0x7b000000
-DATA const23<>+16(SB)/4, $0x7b000000
-DATA const23<>+20(SB)/4, $0x7b000000
-DATA const23<>+24(SB)/4, $0x7b000000
-DATA const23<>+28(SB)/4, $0x7b000000
-DATA const23<>+32(SB)/4, $0x7b000000
-DATA const23<>+36(SB)/4, $0x7b000000
-DATA const23<>+40(SB)/4, $0x7b000000
-DATA const23<>+44(SB)/4, $0x7b000000
-DATA const23<>+48(SB)/4, $0x7b000000
-DATA const23<>+52(SB)/4, $0x7b000000
-DATA const23<>+56(SB)/4, $0x7b000000
-DATA const23<>+60(SB)/4, $0x7b000000
+DATA const23<>+0(SB)/4, $0x06040200
+DATA const23<>+4(SB)/4, $0x0e0c0a08
+DATA const23<>+8(SB)/4, $0x07050301
+DATA const23<>+12(SB)/4, $0x0f0d0b09
+DATA const23<>+16(SB)/4, $0x06040200
+DATA const23<>+20(SB)/4, $0x0e0c0a08
+DATA const23<>+24(SB)/4, $0x07050301
+DATA const23<>+28(SB)/4, $0x0f0d0b09
+DATA const23<>+32(SB)/4, $0x06040200
+DATA const23<>+36(SB)/4, $0x0e0c0a08
+DATA const23<>+40(SB)/4, $0x07050301
+DATA const23<>+44(SB)/4, $0x0f0d0b09
+DATA const23<>+48(SB)/4, $0x06040200
+DATA const23<>+52(SB)/4, $0x0e0c0a08
+DATA const23<>+56(SB)/4, $0x07050301
+DATA const23<>+60(SB)/4, $0x0f0d0b09
 GLOBL const23<>(SB), RODATA|NOPTR, $64
 
-DATA const24<>+0(SB)/4, $0x56565656
-DATA const24<>+4(SB)/4, $0x56565656
-DATA const24<>+8(SB)/4, $0x56565656
-DATA const24<>+12(SB)/4, $0x56565656
-DATA const24<>+16(SB)/4, $0x56565656
-DATA const24<>+20(SB)/4, $0x56565656
-DATA const24<>+24(SB)/4, $0x56565656
-DATA const24<>+28(SB)/4, $0x56565656
-DATA const24<>+32(SB)/4, $0x56565656
-DATA const24<>+36(SB)/4, $0x56565656
-DATA const24<>+40(SB)/4, $0x56565656
-DATA const24<>+44(SB)/4, $0x56565656
-DATA const24<>+48(SB)/4, $0x56565656
-DATA const24<>+52(SB)/4, $0x56565656
-DATA const24<>+56(SB)/4, $0x56565656
-DATA const24<>+60(SB)/4, $0x56565656
+DATA const24<>+0(SB)/4, $0x0000007f
+DATA const24<>+4(SB)/4, $0x0000007f
+DATA const24<>+8(SB)/4, $0x0000007f
+DATA const24<>+12(SB)/4, $0x0000007f
+DATA const24<>+16(SB)/4, $0x0000007f
+DATA const24<>+20(SB)/4, $0x0000007f
+DATA const24<>+24(SB)/4, $0x0000007f
+DATA const24<>+28(SB)/4, $0x0000007f
+DATA const24<>+32(SB)/4, $0x0000007f
+DATA const24<>+36(SB)/4, $0x0000007f
+DATA const24<>+40(SB)/4, $0x0000007f
+DATA const24<>+44(SB)/4, $0x0000007f
+DATA const24<>+48(SB)/4, $0x0000007f
+DATA const24<>+52(SB)/4, $0x0000007f
+DATA const24<>+56(SB)/4, $0x0000007f
+DATA const24<>+60(SB)/4, $0x0000007f
 GLOBL const24<>(SB), RODATA|NOPTR, $64
 
-DATA const25<>+0(SB)/4, $0xabababab
-DATA const25<>+4(SB)/4, $0xabababab
-DATA const25<>+8(SB)/4, $0xabababab
-DATA const25<>+12(SB)/4, $0xabababab
-DATA const25<>+16(SB)/4, $0xabababab
-DATA const25<>+20(SB)/4, $0xabababab
-DATA const25<>+24(SB)/4, $0xabababab
-DATA const25<>+28(SB)/4, $0xabababab
-DATA const25<>+32(SB)/4, $0xabababab
-DATA const25<>+36(SB)/4, $0xabababab
-DATA const25<>+40(SB)/4, $0xabababab
-DATA const25<>+44(SB)/4, $0xabababab
-DATA const25<>+48(SB)/4, $0xabababab
-DATA const25<>+52(SB)/4, $0xabababab
-DATA const25<>+56(SB)/4, $0xabababab
-DATA const25<>+60(SB)/4, $0xabababab
+DATA const25<>+0(SB)/4, $0x7b000000
+DATA const25<>+4(SB)/4, $0x7b000000
+DATA const25<>+8(SB)/4, $0x7b000000
+DATA const25<>+12(SB)/4, $0x7b000000
+DATA const25<>+16(SB)/4, $0x7b000000
+DATA const25<>+20(SB)/4, $0x7b000000
+DATA const25<>+24(SB)/4, $0x7b000000
+DATA const25<>+28(SB)/4, $0x7b000000
+DATA const25<>+32(SB)/4, $0x7b000000
+DATA const25<>+36(SB)/4, $0x7b000000
+DATA const25<>+40(SB)/4, $0x7b000000
+DATA const25<>+44(SB)/4, $0x7b000000
+DATA const25<>+48(SB)/4, $0x7b000000
+DATA const25<>+52(SB)/4, $0x7b000000
+DATA const25<>+56(SB)/4, $0x7b000000
+DATA const25<>+60(SB)/4, $0x7b000000
 GLOBL const25<>(SB), RODATA|NOPTR, $64
 
-DATA const26<>+0(SB)/4, $0x02020202
-DATA const26<>+4(SB)/4, $0x02020202
-DATA const26<>+8(SB)/4, $0x02020202
-DATA const26<>+12(SB)/4, $0x02020202
-DATA const26<>+16(SB)/4, $0x02020202
-DATA const26<>+20(SB)/4, $0x02020202
-DATA const26<>+24(SB)/4, $0x02020202
-DATA const26<>+28(SB)/4, $0x02020202
-DATA const26<>+32(SB)/4, $0x02020202
-DATA const26<>+36(SB)/4, $0x02020202
-DATA const26<>+40(SB)/4, $0x02020202
-DATA const26<>+44(SB)/4, $0x02020202
-DATA const26<>+48(SB)/4, $0x02020202
-DATA const26<>+52(SB)/4, $0x02020202
-DATA const26<>+56(SB)/4, $0x02020202
-DATA const26<>+60(SB)/4, $0x02020202
+DATA const26<>+0(SB)/4, $0x56565656
+DATA const26<>+4(SB)/4, $0x56565656
+DATA const26<>+8(SB)/4, $0x56565656
+DATA const26<>+12(SB)/4, $0x56565656
+DATA const26<>+16(SB)/4, $0x56565656
+DATA const26<>+20(SB)/4, $0x56565656
+DATA const26<>+24(SB)/4, $0x56565656
+DATA const26<>+28(SB)/4, $0x56565656
+DATA const26<>+32(SB)/4, $0x56565656
+DATA const26<>+36(SB)/4, $0x56565656
+DATA const26<>+40(SB)/4, $0x56565656
+DATA const26<>+44(SB)/4, $0x56565656
+DATA const26<>+48(SB)/4, $0x56565656
+DATA const26<>+52(SB)/4, $0x56565656
+DATA const26<>+56(SB)/4, $0x56565656
+DATA const26<>+60(SB)/4, $0x56565656
 GLOBL const26<>(SB), RODATA|NOPTR, $64
 
-DATA const27<>+0(SB)/4, $0x00030003
-DATA const27<>+4(SB)/4, $0x00030003
-DATA const27<>+8(SB)/4, $0x00030003
-DATA const27<>+12(SB)/4, $0x00030003
-DATA const27<>+16(SB)/4, $0x00030003
-DATA const27<>+20(SB)/4, $0x00030003
-DATA const27<>+24(SB)/4, $0x00030003
-DATA const27<>+28(SB)/4, $0x00030003
-DATA const27<>+32(SB)/4, $0x00030003
-DATA const27<>+36(SB)/4, $0x00030003
-DATA const27<>+40(SB)/4, $0x00030003
-DATA const27<>+44(SB)/4, $0x00030003
-DATA const27<>+48(SB)/4, $0x00030003
-DATA const27<>+52(SB)/4, $0x00030003
-DATA const27<>+56(SB)/4, $0x00030003
-DATA const27<>+60(SB)/4, $0x00030003
+DATA const27<>+0(SB)/4, $0xabababab
+DATA const27<>+4(SB)/4, $0xabababab
+DATA const27<>+8(SB)/4, $0xabababab
+DATA const27<>+12(SB)/4, $0xabababab
+DATA const27<>+16(SB)/4, $0xabababab
+DATA const27<>+20(SB)/4, $0xabababab
+DATA const27<>+24(SB)/4, $0xabababab
+DATA const27<>+28(SB)/4, $0xabababab
+DATA const27<>+32(SB)/4, $0xabababab
+DATA const27<>+36(SB)/4, $0xabababab
+DATA const27<>+40(SB)/4, $0xabababab
+DATA const27<>+44(SB)/4, $0xabababab
+DATA const27<>+48(SB)/4, $0xabababab
+DATA const27<>+52(SB)/4, $0xabababab
+DATA const27<>+56(SB)/4, $0xabababab
+DATA const27<>+60(SB)/4, $0xabababab
 GLOBL const27<>(SB), RODATA|NOPTR, $64
 
-DATA const28<>+0(SB)/4, $0x03000300
-DATA const28<>+4(SB)/4, $0x03000300
-DATA const28<>+8(SB)/4, $0x03000300
-DATA const28<>+12(SB)/4, $0x03000300
-DATA const28<>+16(SB)/4, $0x03000300
-DATA const28<>+20(SB)/4, $0x03000300
-DATA const28<>+24(SB)/4, $0x03000300
-DATA const28<>+28(SB)/4, $0x03000300
-DATA const28<>+32(SB)/4, $0x03000300
-DATA const28<>+36(SB)/4, $0x03000300
-DATA const28<>+40(SB)/4, $0x03000300
-DATA const28<>+44(SB)/4, $0x03000300
-DATA const28<>+48(SB)/4, $0x03000300
-DATA const28<>+52(SB)/4, $0x03000300
-DATA const28<>+56(SB)/4, $0x03000300
-DATA const28<>+60(SB)/4, $0x03000300
+DATA const28<>+0(SB)/4, $0x02020202
+DATA const28<>+4(SB)/4, $0x02020202
+DATA const28<>+8(SB)/4, $0x02020202
+DATA const28<>+12(SB)/4, $0x02020202
+DATA const28<>+16(SB)/4, $0x02020202
+DATA const28<>+20(SB)/4, $0x02020202
+DATA const28<>+24(SB)/4, $0x02020202
+DATA const28<>+28(SB)/4, $0x02020202
+DATA const28<>+32(SB)/4, $0x02020202
+DATA const28<>+36(SB)/4, $0x02020202
+DATA const28<>+40(SB)/4, $0x02020202
+DATA const28<>+44(SB)/4, $0x02020202
+DATA const28<>+48(SB)/4, $0x02020202
+DATA const28<>+52(SB)/4, $0x02020202
+DATA const28<>+56(SB)/4, $0x02020202
+DATA const28<>+60(SB)/4, $0x02020202
 GLOBL const28<>(SB), RODATA|NOPTR, $64
 
-DATA const29<>+0(SB)/4, $0x00000007
-DATA const29<>+4(SB)/4, $0x00000007
-DATA const29<>+8(SB)/4, $0x00000007
-DATA const29<>+12(SB)/4, $0x00000007
-DATA const29<>+16(SB)/4, $0x00000007
-DATA const29<>+20(SB)/4, $0x00000007
-DATA const29<>+24(SB)/4, $0x00000007
-DATA const29<>+28(SB)/4, $0x00000007
-DATA const29<>+32(SB)/4, $0x00000007
-DATA const29<>+36(SB)/4, $0x00000007
-DATA const29<>+40(SB)/4, $0x00000007
-DATA const29<>+44(SB)/4, $0x00000007
-DATA const29<>+48(SB)/4, $0x00000007
-DATA const29<>+52(SB)/4, $0x00000007
-DATA const29<>+56(SB)/4, $0x00000007
-DATA const29<>+60(SB)/4, $0x00000007
+DATA const29<>+0(SB)/4, $0x00030003
+DATA const29<>+4(SB)/4, $0x00030003
+DATA const29<>+8(SB)/4, $0x00030003
+DATA const29<>+12(SB)/4, $0x00030003
+DATA const29<>+16(SB)/4, $0x00030003
+DATA const29<>+20(SB)/4, $0x00030003
+DATA const29<>+24(SB)/4, $0x00030003
+DATA const29<>+28(SB)/4, $0x00030003
+DATA const29<>+32(SB)/4, $0x00030003
+DATA const29<>+36(SB)/4, $0x00030003
+DATA const29<>+40(SB)/4, $0x00030003
+DATA const29<>+44(SB)/4, $0x00030003
+DATA const29<>+48(SB)/4, $0x00030003
+DATA const29<>+52(SB)/4, $0x00030003
+DATA const29<>+56(SB)/4, $0x00030003
+DATA const29<>+60(SB)/4, $0x00030003
 GLOBL const29<>(SB), RODATA|NOPTR, $64
 
-DATA const30<>+0(SB)/4, $0x3e000000
-DATA const30<>+4(SB)/4, $0x3e000000
-DATA const30<>+8(SB)/4, $0x3e000000
-DATA const30<>+12(SB)/4, $0x3e000000
-DATA const30<>+16(SB)/4, $0x3e000000
-DATA const30<>+20(SB)/4, $0x3e000000
-DATA const30<>+24(SB)/4, $0x3e000000
-DATA const30<>+28(SB)/4, $0x3e000000
-DATA const30<>+32(SB)/4, $0x3e000000
-DATA const30<>+36(SB)/4, $0x3e000000
-DATA const30<>+40(SB)/4, $0x3e000000
-DATA const30<>+44(SB)/4, $0x3e000000
-DATA const30<>+48(SB)/4, $0x3e000000
-DATA const30<>+52(SB)/4, $0x3e000000
-DATA const30<>+56(SB)/4, $0x3e000000
-DATA const30<>+60(SB)/4, $0x3e000000
+DATA const30<>+0(SB)/4, $0x03000300
+DATA const30<>+4(SB)/4, $0x03000300
+DATA const30<>+8(SB)/4, $0x03000300
+DATA const30<>+12(SB)/4, $0x03000300
+DATA const30<>+16(SB)/4, $0x03000300
+DATA const30<>+20(SB)/4, $0x03000300
+DATA const30<>+24(SB)/4, $0x03000300
+DATA const30<>+28(SB)/4, $0x03000300
+DATA const30<>+32(SB)/4, $0x03000300
+DATA const30<>+36(SB)/4, $0x03000300
+DATA const30<>+40(SB)/4, $0x03000300
+DATA const30<>+44(SB)/4, $0x03000300
+DATA const30<>+48(SB)/4, $0x03000300
+DATA const30<>+52(SB)/4, $0x03000300
+DATA const30<>+56(SB)/4, $0x03000300
+DATA const30<>+60(SB)/4, $0x03000300
 GLOBL const30<>(SB), RODATA|NOPTR, $64
 
-DATA const31<>+0(SB)/4, $0x01010101
-DATA const31<>+4(SB)/4, $0x01010101
-DATA const31<>+8(SB)/4, $0x01010101
-DATA const31<>+12(SB)/4, $0x01010101
-DATA const31<>+16(SB)/4, $0x01010101
-DATA const31<>+20(SB)/4, $0x01010101
-DATA const31<>+24(SB)/4, $0x01010101
-DATA const31<>+28(SB)/4, $0x01010101
-DATA const31<>+32(SB)/4, $0x01010101
-DATA const31<>+36(SB)/4, $0x01010101
-DATA const31<>+40(SB)/4, $0x01010101
-DATA const31<>+44(SB)/4, $0x01010101
-DATA const31<>+48(SB)/4, $0x01010101
-DATA const31<>+52(SB)/4, $0x01010101
-DATA const31<>+56(SB)/4, $0x01010101
-DATA const31<>+60(SB)/4, $0x01010101
+DATA const31<>+0(SB)/4, $0x00000007
+DATA const31<>+4(SB)/4, $0x00000007
+DATA const31<>+8(SB)/4, $0x00000007
+DATA const31<>+12(SB)/4, $0x00000007
+DATA const31<>+16(SB)/4, $0x00000007
+DATA const31<>+20(SB)/4, $0x00000007
+DATA const31<>+24(SB)/4, $0x00000007
+DATA const31<>+28(SB)/4, $0x00000007
+DATA const31<>+32(SB)/4, $0x00000007
+DATA const31<>+36(SB)/4, $0x00000007
+DATA const31<>+40(SB)/4, $0x00000007
+DATA const31<>+44(SB)/4, $0x00000007
+DATA const31<>+48(SB)/4, $0x00000007
+DATA const31<>+52(SB)/4, $0x00000007
+DATA const31<>+56(SB)/4, $0x00000007
+DATA const31<>+60(SB)/4, $0x00000007
 GLOBL const31<>(SB), RODATA|NOPTR, $64
 
-DATA const32<>+0(SB)/4, $0x09090909
-DATA const32<>+4(SB)/4, $0x09090909
-DATA const32<>+8(SB)/4, $0x09090909
-DATA const32<>+12(SB)/4, $0x09090909
-DATA const32<>+16(SB)/4, $0x09090909
-DATA const32<>+20(SB)/4, $0x09090909
-DATA const32<>+24(SB)/4, $0x09090909
-DATA const32<>+28(SB)/4, $0x09090909
-DATA const32<>+32(SB)/4, $0x07070707
-DATA const32<>+36(SB)/4, $0x07070707
-DATA const32<>+40(SB)/4, $0x07070707
-DATA const32<>+44(SB)/4, $0x07070707
-DATA const32<>+48(SB)/4, $0x07070707
-DATA const32<>+52(SB)/4, $0x07070707
-DATA const32<>+56(SB)/4, $0x07070707
-DATA const32<>+60(SB)/4, $0x07070707
+DATA const32<>+0(SB)/4, $0x3e000000
+DATA const32<>+4(SB)/4, $0x3e000000
+DATA const32<>+8(SB)/4, $0x3e000000
+DATA const32<>+12(SB)/4, $0x3e000000
+DATA const32<>+16(SB)/4, $0x3e000000
+DATA const32<>+20(SB)/4, $0x3e000000
+DATA const32<>+24(SB)/4, $0x3e000000
+DATA const32<>+28(SB)/4, $0x3e000000
+DATA const32<>+32(SB)/4, $0x3e000000
+DATA const32<>+36(SB)/4, $0x3e000000
+DATA const32<>+40(SB)/4, $0x3e000000
+DATA const32<>+44(SB)/4, $0x3e000000
+DATA const32<>+48(SB)/4, $0x3e000000
+DATA const32<>+52(SB)/4, $0x3e000000
+DATA const32<>+56(SB)/4, $0x3e000000
+DATA const32<>+60(SB)/4, $0x3e000000
 GLOBL const32<>(SB), RODATA|NOPTR, $64
 
-DATA const33<>+0(SB)/4, $0x000000f0
-DATA const33<>+4(SB)/4, $0x000000f0
-DATA const33<>+8(SB)/4, $0x000000f0
-DATA const33<>+12(SB)/4, $0x000000f0
-DATA const33<>+16(SB)/4, $0x000000f0
-DATA const33<>+20(SB)/4, $0x000000f0
-DATA const33<>+24(SB)/4, $0x000000f0
-DATA const33<>+28(SB)/4, $0x000000f0
-DATA const33<>+32(SB)/4, $0x000000f0
-DATA const33<>+36(SB)/4, $0x000000f0
-DATA const33<>+40(SB)/4, $0x000000f0
-DATA const33<>+44(SB)/4, $0x000000f0
-DATA const33<>+48(SB)/4, $0x000000f0
-DATA const33<>+52(SB)/4, $0x000000f0
-DATA const33<>+56(SB)/4, $0x000000f0
-DATA const33<>+60(SB)/4, $0x000000f0
+DATA const33<>+0(SB)/4, $0x01010101
+DATA const33<>+4(SB)/4, $0x01010101
+DATA const33<>+8(SB)/4, $0x01010101
+DATA const33<>+12(SB)/4, $0x01010101
+DATA const33<>+16(SB)/4, $0x01010101
+DATA const33<>+20(SB)/4, $0x01010101
+DATA const33<>+24(SB)/4, $0x01010101
+DATA const33<>+28(SB)/4, $0x01010101
+DATA const33<>+32(SB)/4, $0x01010101
+DATA const33<>+36(SB)/4, $0x01010101
+DATA const33<>+40(SB)/4, $0x01010101
+DATA const33<>+44(SB)/4, $0x01010101
+DATA const33<>+48(SB)/4, $0x01010101
+DATA const33<>+52(SB)/4, $0x01010101
+DATA const33<>+56(SB)/4, $0x01010101
+DATA const33<>+60(SB)/4, $0x01010101
 GLOBL const33<>(SB), RODATA|NOPTR, $64
 
-DATA const34<>+0(SB)/4, $0x00000f00
-DATA const34<>+4(SB)/4, $0x00000f00
-DATA const34<>+8(SB)/4, $0x00000f00
-DATA const34<>+12(SB)/4, $0x00000f00
-DATA const34<>+16(SB)/4, $0x00000f00
-DATA const34<>+20(SB)/4, $0x00000f00
-DATA const34<>+24(SB)/4, $0x00000f00
-DATA const34<>+28(SB)/4, $0x00000f00
-DATA const34<>+32(SB)/4, $0x00000f00
-DATA const34<>+36(SB)/4, $0x00000f00
-DATA const34<>+40(SB)/4, $0x00000f00
-DATA const34<>+44(SB)/4, $0x00000f00
-DATA const34<>+48(SB)/4, $0x00000f00
-DATA const34<>+52(SB)/4, $0x00000f00
-DATA const34<>+56(SB)/4, $0x00000f00
-DATA const34<>+60(SB)/4, $0x00000f00
+DATA const34<>+0(SB)/4, $0x09090909
+DATA const34<>+4(SB)/4, $0x09090909
+DATA const34<>+8(SB)/4, $0x09090909
+DATA const34<>+12(SB)/4, $0x09090909
+DATA const34<>+16(SB)/4, $0x09090909
+DATA const34<>+20(SB)/4, $0x09090909
+DATA const34<>+24(SB)/4, $0x09090909
+DATA const34<>+28(SB)/4, $0x09090909
+DATA const34<>+32(SB)/4, $0x07070707
+DATA const34<>+36(SB)/4, $0x07070707
+DATA const34<>+40(SB)/4, $0x07070707
+DATA const34<>+44(SB)/4, $0x07070707
+DATA const34<>+48(SB)/4, $0x07070707
+DATA const34<>+52(SB)/4, $0x07070707
+DATA const34<>+56(SB)/4, $0x07070707
+DATA const34<>+60(SB)/4, $0x07070707
 GLOBL const34<>(SB), RODATA|NOPTR, $64
 
-DATA const35<>+0(SB)/4, $0x0000f000
-DATA const35<>+4(SB)/4, $0x0000f000
-DATA const35<>+8(SB)/4, $0x0000f000
-DATA const35<>+12(SB)/4, $0x0000f000
-DATA const35<>+16(SB)/4, $0x0000f000
-DATA const35<>+20(SB)/4, $0x0000f000
-DATA const35<>+24(SB)/4, $0x0000f000
-DATA const35<>+28(SB)/4, $0x0000f000
-DATA const35<>+32(SB)/4, $0x0000f000
-DATA const35<>+36(SB)/4, $0x0000f000
-DATA const35<>+40(SB)/4, $0x0000f000
-DATA const35<>+44(SB)/4, $0x0000f000
-DATA const35<>+48(SB)/4, $0x0000f000
-DATA const35<>+52(SB)/4, $0x0000f000
-DATA const35<>+56(SB)/4, $0x0000f000
-DATA const35<>+60(SB)/4, $0x0000f000
+DATA const35<>+0(SB)/4, $0x000000f0
+DATA const35<>+4(SB)/4, $0x000000f0
+DATA const35<>+8(SB)/4, $0x000000f0
+DATA const35<>+12(SB)/4, $0x000000f0
+DATA const35<>+16(SB)/4, $0x000000f0
+DATA const35<>+20(SB)/4, $0x000000f0
+DATA const35<>+24(SB)/4, $0x000000f0
+DATA const35<>+28(SB)/4, $0x000000f0
+DATA const35<>+32(SB)/4, $0x000000f0
+DATA const35<>+36(SB)/4, $0x000000f0
+DATA const35<>+40(SB)/4, $0x000000f0
+DATA const35<>+44(SB)/4, $0x000000f0
+DATA const35<>+48(SB)/4, $0x000000f0
+DATA const35<>+52(SB)/4, $0x000000f0
+DATA const35<>+56(SB)/4, $0x000000f0
+DATA const35<>+60(SB)/4, $0x000000f0
 GLOBL const35<>(SB), RODATA|NOPTR, $64
 
-DATA const36<>+0(SB)/4, $0x00000000
-DATA const36<>+4(SB)/4, $0x00000000
-DATA const36<>+8(SB)/4, $0x00000000
-DATA const36<>+12(SB)/4, $0x00000000
-DATA const36<>+16(SB)/4, $0x01010101
-DATA const36<>+20(SB)/4, $0x01010101
-DATA const36<>+24(SB)/4, $0x01010101
-DATA const36<>+28(SB)/4, $0x01010101
-DATA const36<>+32(SB)/4, $0x00000000
-DATA const36<>+36(SB)/4, $0x00000000
-DATA const36<>+40(SB)/4, $0x00000000
-DATA const36<>+44(SB)/4, $0x00000000
-DATA const36<>+48(SB)/4, $0x01010101
-DATA const36<>+52(SB)/4, $0x01010101
-DATA const36<>+56(SB)/4, $0x01010101
-DATA const36<>+60(SB)/4, $0x01010101
+DATA const36<>+0(SB)/4, $0x00000f00
+DATA const36<>+4(SB)/4, $0x00000f00
+DATA const36<>+8(SB)/4, $0x00000f00
+DATA const36<>+12(SB)/4, $0x00000f00
+DATA const36<>+16(SB)/4, $0x00000f00
+DATA const36<>+20(SB)/4, $0x00000f00
+DATA const36<>+24(SB)/4, $0x00000f00
+DATA const36<>+28(SB)/4, $0x00000f00
+DATA const36<>+32(SB)/4, $0x00000f00
+DATA const36<>+36(SB)/4, $0x00000f00
+DATA const36<>+40(SB)/4, $0x00000f00
+DATA const36<>+44(SB)/4, $0x00000f00
+DATA const36<>+48(SB)/4, $0x00000f00
+DATA const36<>+52(SB)/4, $0x00000f00
+DATA const36<>+56(SB)/4, $0x00000f00
+DATA const36<>+60(SB)/4, $0x00000f00
 GLOBL const36<>(SB), RODATA|NOPTR, $64
 
-DATA const37<>+0(SB)/4, $0x08080808
-DATA const37<>+4(SB)/4, $0x08080808
-DATA const37<>+8(SB)/4, $0x80808080
-DATA const37<>+12(SB)/4, $0x80808080
-DATA const37<>+16(SB)/4, $0x08080808
-DATA const37<>+20(SB)/4, $0x08080808
-DATA const37<>+24(SB)/4, $0x80808080
-DATA const37<>+28(SB)/4, $0x80808080
-DATA const37<>+32(SB)/4, $0x08080808
-DATA const37<>+36(SB)/4, $0x08080808
-DATA const37<>+40(SB)/4, $0x80808080
-DATA const37<>+44(SB)/4, $0x80808080
-DATA const37<>+48(SB)/4, $0x08080808
-DATA const37<>+52(SB)/4, $0x08080808
-DATA const37<>+56(SB)/4, $0x80808080
-DATA const37<>+60(SB)/4, $0x80808080
+DATA const37<>+0(SB)/4, $0x0000f000
+DATA const37<>+4(SB)/4, $0x0000f000
+DATA const37<>+8(SB)/4, $0x0000f000
+DATA const37<>+12(SB)/4, $0x0000f000
+DATA const37<>+16(SB)/4, $0x0000f000
+DATA const37<>+20(SB)/4, $0x0000f000
+DATA const37<>+24(SB)/4, $0x0000f000
+DATA const37<>+28(SB)/4, $0x0000f000
+DATA const37<>+32(SB)/4, $0x0000f000
+DATA const37<>+36(SB)/4, $0x0000f000
+DATA const37<>+40(SB)/4, $0x0000f000
+DATA const37<>+44(SB)/4, $0x0000f000
+DATA const37<>+48(SB)/4, $0x0000f000
+DATA const37<>+52(SB)/4, $0x0000f000
+DATA const37<>+56(SB)/4, $0x0000f000
+DATA const37<>+60(SB)/4, $0x0000f000
 GLOBL const37<>(SB), RODATA|NOPTR, $64
 
-DATA const38<>+0(SB)/4, $0x09090909
-DATA const38<>+4(SB)/4, $0x09090909
-DATA const38<>+8(SB)/4, $0x09090909
-DATA const38<>+12(SB)/4, $0x09090909
-DATA const38<>+16(SB)/4, $0x09090909
-DATA const38<>+20(SB)/4, $0x09090909
-DATA const38<>+24(SB)/4, $0x09090909
-DATA const38<>+28(SB)/4, $0x09090909
-DATA const38<>+32(SB)/4, $0x09090909
-DATA const38<>+36(SB)/4, $0x09090909
-DATA const38<>+40(SB)/4, $0x09090909
-DATA const38<>+44(SB)/4, $0x09090909
-DATA const38<>+48(SB)/4, $0x09090909
-DATA const38<>+52(SB)/4, $0x09090909
-DATA const38<>+56(SB)/4, $0x09090909
-DATA const38<>+60(SB)/4, $0x09090909
+DATA const38<>+0(SB)/4, $0x00000000
+DATA const38<>+4(SB)/4, $0x00000000
+DATA const38<>+8(SB)/4, $0x00000000
+DATA const38<>+12(SB)/4, $0x00000000
+DATA const38<>+16(SB)/4, $0x01010101
+DATA const38<>+20(SB)/4, $0x01010101
+DATA const38<>+24(SB)/4, $0x01010101
+DATA const38<>+28(SB)/4, $0x01010101
+DATA const38<>+32(SB)/4, $0x00000000
+DATA const38<>+36(SB)/4, $0x00000000
+DATA const38<>+40(SB)/4, $0x00000000
+DATA const38<>+44(SB)/4, $0x00000000
+DATA const38<>+48(SB)/4, $0x01010101
+DATA const38<>+52(SB)/4, $0x01010101
+DATA const38<>+56(SB)/4, $0x01010101
+DATA const38<>+60(SB)/4, $0x01010101
 GLOBL const38<>(SB), RODATA|NOPTR, $64
 
-DATA const39<>+0(SB)/4, $0x3f000000
-DATA const39<>+4(SB)/4, $0x3f000000
-DATA const39<>+8(SB)/4, $0x3f000000
-DATA const39<>+12(SB)/4, $0x3f000000
-DATA const39<>+16(SB)/4, $0x3f000000
-DATA const39<>+20(SB)/4, $0x3f000000
-DATA const39<>+24(SB)/4, $0x3f000000
-DATA const39<>+28(SB)/4, $0x3f000000
-DATA const39<>+32(SB)/4, $0x3f000000
-DATA const39<>+36(SB)/4, $0x3f000000
-DATA const39<>+40(SB)/4, $0x3f000000
-DATA const39<>+44(SB)/4, $0x3f000000
-DATA const39<>+48(SB)/4, $0x3f000000
-DATA const39<>+52(SB)/4, $0x3f000000
-DATA const39<>+56(SB)/4, $0x3f000000
-DATA const39<>+60(SB)/4, $0x3f000000
+DATA const39<>+0(SB)/4, $0x08080808
+DATA const39<>+4(SB)/4, $0x08080808
+DATA const39<>+8(SB)/4, $0x80808080
+DATA const39<>+12(SB)/4, $0x80808080
+DATA const39<>+16(SB)/4, $0x08080808
+DATA const39<>+20(SB)/4, $0x08080808
+DATA const39<>+24(SB)/4, $0x80808080
+DATA const39<>+28(SB)/4, $0x80808080
+DATA const39<>+32(SB)/4, $0x08080808
+DATA const39<>+36(SB)/4, $0x08080808
+DATA const39<>+40(SB)/4, $0x80808080
+DATA const39<>+44(SB)/4, $0x80808080
+DATA const39<>+48(SB)/4, $0x08080808
+DATA const39<>+52(SB)/4, $0x08080808
+DATA const39<>+56(SB)/4, $0x80808080
+DATA const39<>+60(SB)/4, $0x80808080
 GLOBL const39<>(SB), RODATA|NOPTR, $64
 
-DATA const40<>+0(SB)/4, $0x3e800000
-DATA const40<>+4(SB)/4, $0x3e800000
-DATA const40<>+8(SB)/4, $0x3e800000
-DATA const40<>+12(SB)/4, $0x3e800000
-DATA const40<>+16(SB)/4, $0x3e800000
-DATA const40<>+20(SB)/4, $0x3e800000
-DATA const40<>+24(SB)/4, $0x3e800000
-DATA const40<>+28(SB)/4, $0x3e800000
-DATA const40<>+32(SB)/4, $0x3e800000
-DATA const40<>+36(SB)/4, $0x3e800000
-DATA const40<>+40(SB)/4, $0x3e800000
-DATA const40<>+44(SB)/4, $0x3e800000
-DATA const40<>+48(SB)/4, $0x3e800000
-DATA const40<>+52(SB)/4, $0x3e800000
-DATA const40<>+56(SB)/4, $0x3e800000
-DATA const40<>+60(SB)/4, $0x3e800000
+DATA const40<>+0(SB)/4, $0x09090909
+DATA const40<>+4(SB)/4, $0x09090909
+DATA const40<>+8(SB)/4, $0x09090909
+DATA const40<>+12(SB)/4, $0x09090909
+DATA const40<>+16(SB)/4, $0x09090909
+DATA const40<>+20(SB)/4, $0x09090909
+DATA const40<>+24(SB)/4, $0x09090909
+DATA const40<>+28(SB)/4, $0x09090909
+DATA const40<>+32(SB)/4, $0x09090909
+DATA const40<>+36(SB)/4, $0x09090909
+DATA const40<>+40(SB)/4, $0x09090909
+DATA const40<>+44(SB)/4, $0x09090909
+DATA const40<>+48(SB)/4, $0x09090909
+DATA const40<>+52(SB)/4, $0x09090909
+DATA const40<>+56(SB)/4, $0x09090909
+DATA const40<>+60(SB)/4, $0x09090909
 GLOBL const40<>(SB), RODATA|NOPTR, $64
 
-DATA const41<>+0(SB)/4, $0x40404040
-DATA const41<>+4(SB)/4, $0x40404040
-DATA const41<>+8(SB)/4, $0x40404040
-DATA const41<>+12(SB)/4, $0x40404040
-DATA const41<>+16(SB)/4, $0x40404040
-DATA const41<>+20(SB)/4, $0x40404040
-DATA const41<>+24(SB)/4, $0x40404040
-DATA const41<>+28(SB)/4, $0x40404040
-DATA const41<>+32(SB)/4, $0x40404040
-DATA const41<>+36(SB)/4, $0x40404040
-DATA const41<>+40(SB)/4, $0x40404040
-DATA const41<>+44(SB)/4, $0x40404040
-DATA const41<>+48(SB)/4, $0x40404040
-DATA const41<>+52(SB)/4, $0x40404040
-DATA const41<>+56(SB)/4, $0x40404040
-DATA const41<>+60(SB)/4, $0x40404040
+DATA const41<>+0(SB)/4, $0x3f000000
+DATA const41<>+4(SB)/4, $0x3f000000
+DATA const41<>+8(SB)/4, $0x3f000000
+DATA const41<>+12(SB)/4, $0x3f000000
+DATA const41<>+16(SB)/4, $0x3f000000
+DATA const41<>+20(SB)/4, $0x3f000000
+DATA const41<>+24(SB)/4, $0x3f000000
+DATA const41<>+28(SB)/4, $0x3f000000
+DATA const41<>+32(SB)/4, $0x3f000000
+DATA const41<>+36(SB)/4, $0x3f000000
+DATA const41<>+40(SB)/4, $0x3f000000
+DATA const41<>+44(SB)/4, $0x3f000000
+DATA const41<>+48(SB)/4, $0x3f000000
+DATA const41<>+52(SB)/4, $0x3f000000
+DATA const41<>+56(SB)/4, $0x3f000000
+DATA const41<>+60(SB)/4, $0x3f000000
 GLOBL const41<>(SB), RODATA|NOPTR, $64
+
+DATA const42<>+0(SB)/4, $0x3e800000
+DATA const42<>+4(SB)/4, $0x3e800000
+DATA const42<>+8(SB)/4, $0x3e800000
+DATA const42<>+12(SB)/4, $0x3e800000
+DATA const42<>+16(SB)/4, $0x3e800000
+DATA const42<>+20(SB)/4, $0x3e800000
+DATA const42<>+24(SB)/4, $0x3e800000
+DATA const42<>+28(SB)/4, $0x3e800000
+DATA const42<>+32(SB)/4, $0x3e800000
+DATA const42<>+36(SB)/4, $0x3e800000
+DATA const42<>+40(SB)/4, $0x3e800000
+DATA const42<>+44(SB)/4, $0x3e800000
+DATA const42<>+48(SB)/4, $0x3e800000
+DATA const42<>+52(SB)/4, $0x3e800000
+DATA const42<>+56(SB)/4, $0x3e800000
+DATA const42<>+60(SB)/4, $0x3e800000
+GLOBL const42<>(SB), RODATA|NOPTR, $64
+
+DATA const43<>+0(SB)/4, $0x40404040
+DATA const43<>+4(SB)/4, $0x40404040
+DATA const43<>+8(SB)/4, $0x40404040
+DATA const43<>+12(SB)/4, $0x40404040
+DATA const43<>+16(SB)/4, $0x40404040
+DATA const43<>+20(SB)/4, $0x40404040
+DATA const43<>+24(SB)/4, $0x40404040
+DATA const43<>+28(SB)/4, $0x40404040
+DATA const43<>+32(SB)/4, $0x40404040
+DATA const43<>+36(SB)/4, $0x40404040
+DATA const43<>+40(SB)/4, $0x40404040
+DATA const43<>+44(SB)/4, $0x40404040
+DATA const43<>+48(SB)/4, $0x40404040
+DATA const43<>+52(SB)/4, $0x40404040
+DATA const43<>+56(SB)/4, $0x40404040
+DATA const43<>+60(SB)/4, $0x40404040
+GLOBL const43<>(SB), RODATA|NOPTR, $64

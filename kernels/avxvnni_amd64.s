@@ -17,333 +17,257 @@ TEXT ·rowsQ4_0AVXVNNI(SB), NOSPLIT, $0-48
 	LEAQ    (CX)(CX*2), DI
 	LEAQ    (AX)(CX*4), R8
 	VMOVDQU const0<>+0(SB), Y0
-	VMOVDQU const1<>+0(SB), Y1
-	VPXOR   Y2, Y2, Y2
+	VMOVDQU const1<>+0(SB), Y0
+	VPXOR   Y1, Y1, Y1
 
 some:
 	CMPQ           blocks+24(FP), $0x04
 	JLT            rest
-	VMOVD          (AX), X3
-	VPINSRW        $0x01, (AX)(CX*1), X3, X3
-	VPINSRW        $0x02, (AX)(CX*2), X3, X3
-	VPINSRW        $0x03, (AX)(DI*1), X3, X3
-	VPINSRW        $0x04, (R8), X3, X3
-	VPINSRW        $0x05, (R8)(CX*1), X3, X3
-	VPINSRW        $0x06, (R8)(CX*2), X3, X3
-	VPINSRW        $0x07, (R8)(DI*1), X3, X3
-	VCVTPH2PS      X3, Y3
-	VMOVDQU        (DX), Y4
+	VMOVD          (AX), X2
+	VPINSRW        $0x01, (AX)(CX*1), X2, X2
+	VPINSRW        $0x02, (AX)(CX*2), X2, X2
+	VPINSRW        $0x03, (AX)(DI*1), X2, X2
+	VPINSRW        $0x04, (R8), X2, X2
+	VPINSRW        $0x05, (R8)(CX*1), X2, X2
+	VPINSRW        $0x06, (R8)(CX*2), X2, X2
+	VPINSRW        $0x07, (R8)(DI*1), X2, X2
+	VCVTPH2PS      X2, Y2
+	VBROADCASTI128 (DX), Y3
+	VBROADCASTI128 16(DX), Y4
 	PREFETCHT0     (SI)
-	VBROADCASTI128 2(AX), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPXOR          Y6, Y6, Y6
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
-	VBROADCASTI128 2(AX)(CX*1), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
+	VMOVDQU        2(AX), X5
+	VINSERTI128    $0x01, 2(R8), Y5, Y5
+	VPSRLD         $0x04, Y5, Y6
+	VPAND          Y0, Y5, Y5
+	VPAND          Y0, Y6, Y6
 	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBLENDD       $0xcc, Y7, Y6, Y5
-	VPALIGNR       $0x08, Y6, Y7, Y6
-	VPADDD         Y5, Y6, Y6
-	VBROADCASTI128 2(AX)(CX*2), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y5, Y7
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y6, Y7
 	PREFETCHT0     64(SI)
-	VBROADCASTI128 2(AX)(DI*1), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
+	VMOVDQU        2(AX)(CX*1), X5
+	VINSERTI128    $0x01, 2(R8)(CX*1), Y5, Y5
+	VPSRLD         $0x04, Y5, Y6
+	VPAND          Y0, Y5, Y5
+	VPAND          Y0, Y6, Y6
 	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y5, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
 	VPBLENDD       $0xcc, Y8, Y7, Y5
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDD         Y5, Y7, Y7
-	VSHUFPS        $0x88, Y7, Y6, Y5
-	VSHUFPS        $0xdd, Y7, Y6, Y6
+	VPALIGNR       $0x08, Y7, Y8, Y6
 	VPADDD         Y5, Y6, Y6
-	VBROADCASTI128 2(R8), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VBROADCASTI128 2(R8)(CX*1), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
+	VMOVDQU        2(AX)(CX*2), X5
+	VINSERTI128    $0x01, 2(R8)(CX*2), Y5, Y5
+	VPSRLD         $0x04, Y5, Y7
+	VPAND          Y0, Y5, Y5
+	VPAND          Y0, Y7, Y7
 	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y5
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDD         Y5, Y7, Y7
-	VBROADCASTI128 2(R8)(CX*2), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y5, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y7, Y8
 	PREFETCHT0     128(SI)
-	VBROADCASTI128 2(R8)(DI*1), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
+	VMOVDQU        2(AX)(DI*1), X5
+	VINSERTI128    $0x01, 2(R8)(DI*1), Y5, Y5
+	VPSRLD         $0x04, Y5, Y7
+	VPAND          Y0, Y5, Y5
+	VPAND          Y0, Y7, Y7
 	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y4
-	VPALIGNR       $0x08, Y8, Y9, Y5
-	VPADDD         Y4, Y5, Y5
-	VSHUFPS        $0x88, Y5, Y7, Y4
-	VSHUFPS        $0xdd, Y5, Y7, Y5
-	VPADDD         Y4, Y5, Y5
-	VPBLENDD       $0xf0, Y5, Y6, Y4
-	VPERM2I128     $0x21, Y5, Y6, Y5
-	VPADDD         Y4, Y5, Y5
-	VPBROADCASTD   4(BX), Y4
-	VPSLLD         $0x03, Y4, Y4
-	VPSUBD         Y4, Y5, Y5
-	VCVTDQ2PS      Y5, Y5
-	VBROADCASTSS   (BX), Y4
-	VMULPS         Y3, Y4, Y4
-	VFMADD231PS    Y4, Y5, Y2
-	VMOVD          18(AX), X3
-	VPINSRW        $0x01, 18(AX)(CX*1), X3, X3
-	VPINSRW        $0x02, 18(AX)(CX*2), X3, X3
-	VPINSRW        $0x03, 18(AX)(DI*1), X3, X3
-	VPINSRW        $0x04, 18(R8), X3, X3
-	VPINSRW        $0x05, 18(R8)(CX*1), X3, X3
-	VPINSRW        $0x06, 18(R8)(CX*2), X3, X3
-	VPINSRW        $0x07, 18(R8)(DI*1), X3, X3
-	VCVTPH2PS      X3, Y3
-	VMOVDQU        32(DX), Y4
-	VBROADCASTI128 20(AX), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPXOR          Y6, Y6, Y6
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
-	VBROADCASTI128 20(AX)(CX*1), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcb // VPDPBUSD Y3, Y5, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y7, Y9
+	VPBLENDD       $0xcc, Y9, Y8, Y3
+	VPALIGNR       $0x08, Y8, Y9, Y4
+	VPADDD         Y3, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y6, Y3
+	VSHUFPS        $0xdd, Y4, Y6, Y4
+	VPADDD         Y3, Y4, Y4
+	VPBROADCASTD   4(BX), Y3
+	VPSLLD         $0x03, Y3, Y3
+	VPSUBD         Y3, Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VBROADCASTSS   (BX), Y3
+	VMULPS         Y2, Y3, Y3
+	VFMADD231PS    Y3, Y4, Y1
+	VMOVD          18(AX), X2
+	VPINSRW        $0x01, 18(AX)(CX*1), X2, X2
+	VPINSRW        $0x02, 18(AX)(CX*2), X2, X2
+	VPINSRW        $0x03, 18(AX)(DI*1), X2, X2
+	VPINSRW        $0x04, 18(R8), X2, X2
+	VPINSRW        $0x05, 18(R8)(CX*1), X2, X2
+	VPINSRW        $0x06, 18(R8)(CX*2), X2, X2
+	VPINSRW        $0x07, 18(R8)(DI*1), X2, X2
+	VCVTPH2PS      X2, Y2
+	VBROADCASTI128 32(DX), Y3
+	VBROADCASTI128 48(DX), Y4
+	VMOVDQU        20(AX), X5
+	VINSERTI128    $0x01, 20(R8), Y5, Y5
+	VPSRLD         $0x04, Y5, Y6
+	VPAND          Y0, Y5, Y5
+	VPAND          Y0, Y6, Y6
 	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBLENDD       $0xcc, Y7, Y6, Y5
-	VPALIGNR       $0x08, Y6, Y7, Y6
-	VPADDD         Y5, Y6, Y6
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y5, Y7
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y6, Y7
 	PREFETCHT0     192(SI)
-	VBROADCASTI128 20(AX)(CX*2), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VBROADCASTI128 20(AX)(DI*1), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
+	VMOVDQU        20(AX)(CX*1), X5
+	VINSERTI128    $0x01, 20(R8)(CX*1), Y5, Y5
+	VPSRLD         $0x04, Y5, Y6
+	VPAND          Y0, Y5, Y5
+	VPAND          Y0, Y6, Y6
 	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y5, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
 	VPBLENDD       $0xcc, Y8, Y7, Y5
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDD         Y5, Y7, Y7
-	VSHUFPS        $0x88, Y7, Y6, Y5
-	VSHUFPS        $0xdd, Y7, Y6, Y6
+	VPALIGNR       $0x08, Y7, Y8, Y6
 	VPADDD         Y5, Y6, Y6
-	VBROADCASTI128 20(R8), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VBROADCASTI128 20(R8)(CX*1), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
+	VMOVDQU        20(AX)(CX*2), X5
+	VINSERTI128    $0x01, 20(R8)(CX*2), Y5, Y5
+	VPSRLD         $0x04, Y5, Y7
+	VPAND          Y0, Y5, Y5
+	VPAND          Y0, Y7, Y7
 	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y5
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDD         Y5, Y7, Y7
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y5, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y7, Y8
 	PREFETCHT0     256(SI)
-	VBROADCASTI128 20(R8)(CX*2), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VBROADCASTI128 20(R8)(DI*1), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
+	VMOVDQU        20(AX)(DI*1), X5
+	VINSERTI128    $0x01, 20(R8)(DI*1), Y5, Y5
+	VPSRLD         $0x04, Y5, Y7
+	VPAND          Y0, Y5, Y5
+	VPAND          Y0, Y7, Y7
 	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y4
-	VPALIGNR       $0x08, Y8, Y9, Y5
-	VPADDD         Y4, Y5, Y5
-	VSHUFPS        $0x88, Y5, Y7, Y4
-	VSHUFPS        $0xdd, Y5, Y7, Y5
-	VPADDD         Y4, Y5, Y5
-	VPBLENDD       $0xf0, Y5, Y6, Y4
-	VPERM2I128     $0x21, Y5, Y6, Y5
-	VPADDD         Y4, Y5, Y5
-	VPBROADCASTD   36(BX), Y4
-	VPSLLD         $0x03, Y4, Y4
-	VPSUBD         Y4, Y5, Y5
-	VCVTDQ2PS      Y5, Y5
-	VBROADCASTSS   32(BX), Y4
-	VMULPS         Y3, Y4, Y4
-	VFMADD231PS    Y4, Y5, Y2
-	VMOVD          36(AX), X3
-	VPINSRW        $0x01, 36(AX)(CX*1), X3, X3
-	VPINSRW        $0x02, 36(AX)(CX*2), X3, X3
-	VPINSRW        $0x03, 36(AX)(DI*1), X3, X3
-	VPINSRW        $0x04, 36(R8), X3, X3
-	VPINSRW        $0x05, 36(R8)(CX*1), X3, X3
-	VPINSRW        $0x06, 36(R8)(CX*2), X3, X3
-	VPINSRW        $0x07, 36(R8)(DI*1), X3, X3
-	VCVTPH2PS      X3, Y3
-	VMOVDQU        64(DX), Y4
-	VBROADCASTI128 38(AX), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPXOR          Y6, Y6, Y6
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcb // VPDPBUSD Y3, Y5, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y7, Y9
+	VPBLENDD       $0xcc, Y9, Y8, Y3
+	VPALIGNR       $0x08, Y8, Y9, Y4
+	VPADDD         Y3, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y6, Y3
+	VSHUFPS        $0xdd, Y4, Y6, Y4
+	VPADDD         Y3, Y4, Y4
+	VPBROADCASTD   36(BX), Y3
+	VPSLLD         $0x03, Y3, Y3
+	VPSUBD         Y3, Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VBROADCASTSS   32(BX), Y3
+	VMULPS         Y2, Y3, Y3
+	VFMADD231PS    Y3, Y4, Y1
+	VMOVD          36(AX), X2
+	VPINSRW        $0x01, 36(AX)(CX*1), X2, X2
+	VPINSRW        $0x02, 36(AX)(CX*2), X2, X2
+	VPINSRW        $0x03, 36(AX)(DI*1), X2, X2
+	VPINSRW        $0x04, 36(R8), X2, X2
+	VPINSRW        $0x05, 36(R8)(CX*1), X2, X2
+	VPINSRW        $0x06, 36(R8)(CX*2), X2, X2
+	VPINSRW        $0x07, 36(R8)(DI*1), X2, X2
+	VCVTPH2PS      X2, Y2
+	VBROADCASTI128 64(DX), Y3
+	VBROADCASTI128 80(DX), Y4
 	PREFETCHT0     320(SI)
-	VBROADCASTI128 38(AX)(CX*1), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
+	VMOVDQU        38(AX), X5
+	VINSERTI128    $0x01, 38(R8), Y5, Y5
+	VPSRLD         $0x04, Y5, Y6
+	VPAND          Y0, Y5, Y5
+	VPAND          Y0, Y6, Y6
 	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBLENDD       $0xcc, Y7, Y6, Y5
-	VPALIGNR       $0x08, Y6, Y7, Y6
-	VPADDD         Y5, Y6, Y6
-	VBROADCASTI128 38(AX)(CX*2), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VBROADCASTI128 38(AX)(DI*1), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y5, Y7
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y6, Y7
+	VMOVDQU        38(AX)(CX*1), X5
+	VINSERTI128    $0x01, 38(R8)(CX*1), Y5, Y5
+	VPSRLD         $0x04, Y5, Y6
+	VPAND          Y0, Y5, Y5
+	VPAND          Y0, Y6, Y6
 	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y5, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
 	VPBLENDD       $0xcc, Y8, Y7, Y5
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDD         Y5, Y7, Y7
-	VSHUFPS        $0x88, Y7, Y6, Y5
-	VSHUFPS        $0xdd, Y7, Y6, Y6
+	VPALIGNR       $0x08, Y7, Y8, Y6
 	VPADDD         Y5, Y6, Y6
-	VBROADCASTI128 38(R8), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
 	PREFETCHT0     384(SI)
-	VBROADCASTI128 38(R8)(CX*1), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
+	VMOVDQU        38(AX)(CX*2), X5
+	VINSERTI128    $0x01, 38(R8)(CX*2), Y5, Y5
+	VPSRLD         $0x04, Y5, Y7
+	VPAND          Y0, Y5, Y5
+	VPAND          Y0, Y7, Y7
 	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y5
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDD         Y5, Y7, Y7
-	VBROADCASTI128 38(R8)(CX*2), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VBROADCASTI128 38(R8)(DI*1), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y5, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y7, Y8
+	VMOVDQU        38(AX)(DI*1), X5
+	VINSERTI128    $0x01, 38(R8)(DI*1), Y5, Y5
+	VPSRLD         $0x04, Y5, Y7
+	VPAND          Y0, Y5, Y5
+	VPAND          Y0, Y7, Y7
 	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y4
-	VPALIGNR       $0x08, Y8, Y9, Y5
-	VPADDD         Y4, Y5, Y5
-	VSHUFPS        $0x88, Y5, Y7, Y4
-	VSHUFPS        $0xdd, Y5, Y7, Y5
-	VPADDD         Y4, Y5, Y5
-	VPBLENDD       $0xf0, Y5, Y6, Y4
-	VPERM2I128     $0x21, Y5, Y6, Y5
-	VPADDD         Y4, Y5, Y5
-	VPBROADCASTD   68(BX), Y4
-	VPSLLD         $0x03, Y4, Y4
-	VPSUBD         Y4, Y5, Y5
-	VCVTDQ2PS      Y5, Y5
-	VBROADCASTSS   64(BX), Y4
-	VMULPS         Y3, Y4, Y4
-	VFMADD231PS    Y4, Y5, Y2
-	VMOVD          54(AX), X3
-	VPINSRW        $0x01, 54(AX)(CX*1), X3, X3
-	VPINSRW        $0x02, 54(AX)(CX*2), X3, X3
-	VPINSRW        $0x03, 54(AX)(DI*1), X3, X3
-	VPINSRW        $0x04, 54(R8), X3, X3
-	VPINSRW        $0x05, 54(R8)(CX*1), X3, X3
-	VPINSRW        $0x06, 54(R8)(CX*2), X3, X3
-	VPINSRW        $0x07, 54(R8)(DI*1), X3, X3
-	VCVTPH2PS      X3, Y3
-	VMOVDQU        96(DX), Y4
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcb // VPDPBUSD Y3, Y5, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y7, Y9
+	VPBLENDD       $0xcc, Y9, Y8, Y3
+	VPALIGNR       $0x08, Y8, Y9, Y4
+	VPADDD         Y3, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y6, Y3
+	VSHUFPS        $0xdd, Y4, Y6, Y4
+	VPADDD         Y3, Y4, Y4
+	VPBROADCASTD   68(BX), Y3
+	VPSLLD         $0x03, Y3, Y3
+	VPSUBD         Y3, Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VBROADCASTSS   64(BX), Y3
+	VMULPS         Y2, Y3, Y3
+	VFMADD231PS    Y3, Y4, Y1
+	VMOVD          54(AX), X2
+	VPINSRW        $0x01, 54(AX)(CX*1), X2, X2
+	VPINSRW        $0x02, 54(AX)(CX*2), X2, X2
+	VPINSRW        $0x03, 54(AX)(DI*1), X2, X2
+	VPINSRW        $0x04, 54(R8), X2, X2
+	VPINSRW        $0x05, 54(R8)(CX*1), X2, X2
+	VPINSRW        $0x06, 54(R8)(CX*2), X2, X2
+	VPINSRW        $0x07, 54(R8)(DI*1), X2, X2
+	VCVTPH2PS      X2, Y2
+	VBROADCASTI128 96(DX), Y3
+	VBROADCASTI128 112(DX), Y4
 	PREFETCHT0     448(SI)
-	VBROADCASTI128 56(AX), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPXOR          Y6, Y6, Y6
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
-	VBROADCASTI128 56(AX)(CX*1), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
+	VMOVDQU        56(AX), X5
+	VINSERTI128    $0x01, 56(R8), Y5, Y5
+	VPSRLD         $0x04, Y5, Y6
+	VPAND          Y0, Y5, Y5
+	VPAND          Y0, Y6, Y6
 	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBLENDD       $0xcc, Y7, Y6, Y5
-	VPALIGNR       $0x08, Y6, Y7, Y6
-	VPADDD         Y5, Y6, Y6
-	VBROADCASTI128 56(AX)(CX*2), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VBROADCASTI128 56(AX)(DI*1), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y5, Y7
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y6, Y7
+	VMOVDQU        56(AX)(CX*1), X5
+	VINSERTI128    $0x01, 56(R8)(CX*1), Y5, Y5
+	VPSRLD         $0x04, Y5, Y6
+	VPAND          Y0, Y5, Y5
+	VPAND          Y0, Y6, Y6
 	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y5, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
 	VPBLENDD       $0xcc, Y8, Y7, Y5
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDD         Y5, Y7, Y7
-	VSHUFPS        $0x88, Y7, Y6, Y5
-	VSHUFPS        $0xdd, Y7, Y6, Y6
+	VPALIGNR       $0x08, Y7, Y8, Y6
 	VPADDD         Y5, Y6, Y6
 	PREFETCHT0     512(SI)
-	VBROADCASTI128 56(R8), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VBROADCASTI128 56(R8)(CX*1), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
+	VMOVDQU        56(AX)(CX*2), X5
+	VINSERTI128    $0x01, 56(R8)(CX*2), Y5, Y5
+	VPSRLD         $0x04, Y5, Y7
+	VPAND          Y0, Y5, Y5
+	VPAND          Y0, Y7, Y7
 	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y5
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDD         Y5, Y7, Y7
-	VBROADCASTI128 56(R8)(CX*2), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VBROADCASTI128 56(R8)(DI*1), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y5, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y7, Y8
+	VMOVDQU        56(AX)(DI*1), X5
+	VINSERTI128    $0x01, 56(R8)(DI*1), Y5, Y5
+	VPSRLD         $0x04, Y5, Y7
+	VPAND          Y0, Y5, Y5
+	VPAND          Y0, Y7, Y7
 	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y4
-	VPALIGNR       $0x08, Y8, Y9, Y5
-	VPADDD         Y4, Y5, Y5
-	VSHUFPS        $0x88, Y5, Y7, Y4
-	VSHUFPS        $0xdd, Y5, Y7, Y5
-	VPADDD         Y4, Y5, Y5
-	VPBLENDD       $0xf0, Y5, Y6, Y4
-	VPERM2I128     $0x21, Y5, Y6, Y5
-	VPADDD         Y4, Y5, Y5
-	VPBROADCASTD   100(BX), Y4
-	VPSLLD         $0x03, Y4, Y4
-	VPSUBD         Y4, Y5, Y5
-	VCVTDQ2PS      Y5, Y5
-	VBROADCASTSS   96(BX), Y4
-	VMULPS         Y3, Y4, Y4
-	VFMADD231PS    Y4, Y5, Y2
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcb // VPDPBUSD Y3, Y5, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y7, Y9
+	VPBLENDD       $0xcc, Y9, Y8, Y3
+	VPALIGNR       $0x08, Y8, Y9, Y4
+	VPADDD         Y3, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y6, Y3
+	VSHUFPS        $0xdd, Y4, Y6, Y4
+	VPADDD         Y3, Y4, Y4
+	VPBROADCASTD   100(BX), Y3
+	VPSLLD         $0x03, Y3, Y3
+	VPSUBD         Y3, Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VBROADCASTSS   96(BX), Y3
+	VMULPS         Y2, Y3, Y3
+	VFMADD231PS    Y3, Y4, Y1
 	ADDQ           $0x48, AX
 	ADDQ           $0x48, R8
 	ADDQ           $0x00000240, SI
@@ -357,87 +281,68 @@ rest:
 	JEQ  end
 
 loop:
-	VMOVD          (AX), X3
-	VPINSRW        $0x01, (AX)(CX*1), X3, X3
-	VPINSRW        $0x02, (AX)(CX*2), X3, X3
-	VPINSRW        $0x03, (AX)(DI*1), X3, X3
-	VPINSRW        $0x04, (R8), X3, X3
-	VPINSRW        $0x05, (R8)(CX*1), X3, X3
-	VPINSRW        $0x06, (R8)(CX*2), X3, X3
-	VPINSRW        $0x07, (R8)(DI*1), X3, X3
-	VCVTPH2PS      X3, Y3
-	VMOVDQU        (DX), Y4
+	VMOVD          (AX), X2
+	VPINSRW        $0x01, (AX)(CX*1), X2, X2
+	VPINSRW        $0x02, (AX)(CX*2), X2, X2
+	VPINSRW        $0x03, (AX)(DI*1), X2, X2
+	VPINSRW        $0x04, (R8), X2, X2
+	VPINSRW        $0x05, (R8)(CX*1), X2, X2
+	VPINSRW        $0x06, (R8)(CX*2), X2, X2
+	VPINSRW        $0x07, (R8)(DI*1), X2, X2
+	VCVTPH2PS      X2, Y2
+	VBROADCASTI128 (DX), Y3
+	VBROADCASTI128 16(DX), Y4
 	PREFETCHT0     (SI)
-	VBROADCASTI128 2(AX), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPXOR          Y6, Y6, Y6
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
-	VBROADCASTI128 2(AX)(CX*1), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
+	VMOVDQU        2(AX), X5
+	VINSERTI128    $0x01, 2(R8), Y5, Y5
+	VPSRLD         $0x04, Y5, Y6
+	VPAND          Y0, Y5, Y5
+	VPAND          Y0, Y6, Y6
 	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBLENDD       $0xcc, Y7, Y6, Y5
-	VPALIGNR       $0x08, Y6, Y7, Y6
-	VPADDD         Y5, Y6, Y6
-	VBROADCASTI128 2(AX)(CX*2), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y5, Y7
+	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y6, Y7
 	PREFETCHT0     64(SI)
-	VBROADCASTI128 2(AX)(DI*1), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
+	VMOVDQU        2(AX)(CX*1), X5
+	VINSERTI128    $0x01, 2(R8)(CX*1), Y5, Y5
+	VPSRLD         $0x04, Y5, Y6
+	VPAND          Y0, Y5, Y5
+	VPAND          Y0, Y6, Y6
 	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y5, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
 	VPBLENDD       $0xcc, Y8, Y7, Y5
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDD         Y5, Y7, Y7
-	VSHUFPS        $0x88, Y7, Y6, Y5
-	VSHUFPS        $0xdd, Y7, Y6, Y6
+	VPALIGNR       $0x08, Y7, Y8, Y6
 	VPADDD         Y5, Y6, Y6
-	VBROADCASTI128 2(R8), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VBROADCASTI128 2(R8)(CX*1), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
+	VMOVDQU        2(AX)(CX*2), X5
+	VINSERTI128    $0x01, 2(R8)(CX*2), Y5, Y5
+	VPSRLD         $0x04, Y5, Y7
+	VPAND          Y0, Y5, Y5
+	VPAND          Y0, Y7, Y7
 	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y5
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDD         Y5, Y7, Y7
-	VBROADCASTI128 2(R8)(CX*2), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y5, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y7, Y8
 	PREFETCHT0     128(SI)
-	VBROADCASTI128 2(R8)(DI*1), Y5
-	VPSRLVD        Y0, Y5, Y5
-	VPAND          Y1, Y5, Y5
+	VMOVDQU        2(AX)(DI*1), X5
+	VINSERTI128    $0x01, 2(R8)(DI*1), Y5, Y5
+	VPSRLD         $0x04, Y5, Y7
+	VPAND          Y0, Y5, Y5
+	VPAND          Y0, Y7, Y7
 	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y4
-	VPALIGNR       $0x08, Y8, Y9, Y5
-	VPADDD         Y4, Y5, Y5
-	VSHUFPS        $0x88, Y5, Y7, Y4
-	VSHUFPS        $0xdd, Y5, Y7, Y5
-	VPADDD         Y4, Y5, Y5
-	VPBLENDD       $0xf0, Y5, Y6, Y4
-	VPERM2I128     $0x21, Y5, Y6, Y5
-	VPADDD         Y4, Y5, Y5
-	VPBROADCASTD   4(BX), Y4
-	VPSLLD         $0x03, Y4, Y4
-	VPSUBD         Y4, Y5, Y5
-	VCVTDQ2PS      Y5, Y5
-	VBROADCASTSS   (BX), Y4
-	VMULPS         Y3, Y4, Y4
-	VFMADD231PS    Y4, Y5, Y2
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcb // VPDPBUSD Y3, Y5, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y7, Y9
+	VPBLENDD       $0xcc, Y9, Y8, Y3
+	VPALIGNR       $0x08, Y8, Y9, Y4
+	VPADDD         Y3, Y4, Y4
+	VSHUFPS        $0x88, Y4, Y6, Y3
+	VSHUFPS        $0xdd, Y4, Y6, Y4
+	VPADDD         Y3, Y4, Y4
+	VPBROADCASTD   4(BX), Y3
+	VPSLLD         $0x03, Y3, Y3
+	VPSUBD         Y3, Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VBROADCASTSS   (BX), Y3
+	VMULPS         Y2, Y3, Y3
+	VFMADD231PS    Y3, Y4, Y1
 	ADDQ           $0x12, AX
 	ADDQ           $0x12, R8
 	ADDQ           $0x00000090, SI
@@ -448,7 +353,7 @@ loop:
 
 end:
 	MOVQ    dst+0(FP), AX
-	VMOVUPS Y2, (AX)
+	VMOVUPS Y1, (AX)
 	VZEROUPPER
 	RET
 
@@ -465,7 +370,1000 @@ TEXT ·rowsQ4_1AVXVNNI(SB), NOSPLIT, $0-48
 	LEAQ    (CX)(CX*2), DI
 	LEAQ    (AX)(CX*4), R8
 	VMOVDQU const0<>+0(SB), Y0
-	VMOVDQU const1<>+0(SB), Y1
+	VMOVDQU const1<>+0(SB), Y0
+	VPXOR   Y1, Y1, Y1
+
+some:
+	CMPQ           blocks+24(FP), $0x04
+	JLT            rest
+	VMOVD          (AX), X2
+	VPINSRD        $0x01, (AX)(CX*1), X2, X2
+	VPINSRD        $0x02, (AX)(CX*2), X2, X2
+	VPINSRD        $0x03, (AX)(DI*1), X2, X2
+	VMOVD          (R8), X3
+	VPINSRD        $0x01, (R8)(CX*1), X3, X3
+	VPINSRD        $0x02, (R8)(CX*2), X3, X3
+	VPINSRD        $0x03, (R8)(DI*1), X3, X3
+	VINSERTI128    $0x01, X3, Y2, Y2
+	VPSHUFB        const2<>+0(SB), Y2, Y2
+	VPERMQ         $0xd8, Y2, Y2
+	VEXTRACTI128   $0x01, Y2, X3
+	VCVTPH2PS      X3, Y3
+	VCVTPH2PS      X2, Y2
+	VBROADCASTI128 (DX), Y4
+	VBROADCASTI128 16(DX), Y5
+	PREFETCHT0     (SI)
+	VMOVDQU        4(AX), X6
+	VINSERTI128    $0x01, 4(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPXOR          Y8, Y8, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y7, Y8
+	PREFETCHT0     64(SI)
+	VMOVDQU        4(AX)(CX*1), X6
+	VINSERTI128    $0x01, 4(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPXOR          Y9, Y9, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
+	VPBLENDD       $0xcc, Y9, Y8, Y6
+	VPALIGNR       $0x08, Y8, Y9, Y7
+	VPADDD         Y6, Y7, Y7
+	VMOVDQU        4(AX)(CX*2), X6
+	VINSERTI128    $0x01, 4(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPXOR          Y9, Y9, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y8, Y9
+	PREFETCHT0     128(SI)
+	VMOVDQU        4(AX)(DI*1), X6
+	VINSERTI128    $0x01, 4(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPXOR          Y10, Y10, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y6, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y8, Y10
+	VPBLENDD       $0xcc, Y10, Y9, Y4
+	VPALIGNR       $0x08, Y9, Y10, Y5
+	VPADDD         Y4, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y7, Y4
+	VSHUFPS        $0xdd, Y5, Y7, Y5
+	VPADDD         Y4, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VBROADCASTSS   (BX), Y4
+	VMULPS         Y2, Y4, Y4
+	VFMADD231PS    Y4, Y5, Y1
+	VBROADCASTSS   16(BX), Y2
+	VFMADD231PS    Y2, Y3, Y1
+	VMOVD          20(AX), X2
+	VPINSRD        $0x01, 20(AX)(CX*1), X2, X2
+	VPINSRD        $0x02, 20(AX)(CX*2), X2, X2
+	VPINSRD        $0x03, 20(AX)(DI*1), X2, X2
+	VMOVD          20(R8), X3
+	VPINSRD        $0x01, 20(R8)(CX*1), X3, X3
+	VPINSRD        $0x02, 20(R8)(CX*2), X3, X3
+	VPINSRD        $0x03, 20(R8)(DI*1), X3, X3
+	VINSERTI128    $0x01, X3, Y2, Y2
+	VPSHUFB        const2<>+0(SB), Y2, Y2
+	VPERMQ         $0xd8, Y2, Y2
+	VEXTRACTI128   $0x01, Y2, X3
+	VCVTPH2PS      X3, Y3
+	VCVTPH2PS      X2, Y2
+	VBROADCASTI128 32(DX), Y4
+	VBROADCASTI128 48(DX), Y5
+	PREFETCHT0     192(SI)
+	VMOVDQU        24(AX), X6
+	VINSERTI128    $0x01, 24(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPXOR          Y8, Y8, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y7, Y8
+	VMOVDQU        24(AX)(CX*1), X6
+	VINSERTI128    $0x01, 24(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPXOR          Y9, Y9, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
+	VPBLENDD       $0xcc, Y9, Y8, Y6
+	VPALIGNR       $0x08, Y8, Y9, Y7
+	VPADDD         Y6, Y7, Y7
+	PREFETCHT0     256(SI)
+	VMOVDQU        24(AX)(CX*2), X6
+	VINSERTI128    $0x01, 24(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPXOR          Y9, Y9, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y8, Y9
+	VMOVDQU        24(AX)(DI*1), X6
+	VINSERTI128    $0x01, 24(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPXOR          Y10, Y10, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y6, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y8, Y10
+	VPBLENDD       $0xcc, Y10, Y9, Y4
+	VPALIGNR       $0x08, Y9, Y10, Y5
+	VPADDD         Y4, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y7, Y4
+	VSHUFPS        $0xdd, Y5, Y7, Y5
+	VPADDD         Y4, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VBROADCASTSS   32(BX), Y4
+	VMULPS         Y2, Y4, Y4
+	VFMADD231PS    Y4, Y5, Y1
+	VBROADCASTSS   48(BX), Y2
+	VFMADD231PS    Y2, Y3, Y1
+	VMOVD          40(AX), X2
+	VPINSRD        $0x01, 40(AX)(CX*1), X2, X2
+	VPINSRD        $0x02, 40(AX)(CX*2), X2, X2
+	VPINSRD        $0x03, 40(AX)(DI*1), X2, X2
+	VMOVD          40(R8), X3
+	VPINSRD        $0x01, 40(R8)(CX*1), X3, X3
+	VPINSRD        $0x02, 40(R8)(CX*2), X3, X3
+	VPINSRD        $0x03, 40(R8)(DI*1), X3, X3
+	VINSERTI128    $0x01, X3, Y2, Y2
+	VPSHUFB        const2<>+0(SB), Y2, Y2
+	VPERMQ         $0xd8, Y2, Y2
+	VEXTRACTI128   $0x01, Y2, X3
+	VCVTPH2PS      X3, Y3
+	VCVTPH2PS      X2, Y2
+	VBROADCASTI128 64(DX), Y4
+	VBROADCASTI128 80(DX), Y5
+	PREFETCHT0     320(SI)
+	VMOVDQU        44(AX), X6
+	VINSERTI128    $0x01, 44(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPXOR          Y8, Y8, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y7, Y8
+	PREFETCHT0     384(SI)
+	VMOVDQU        44(AX)(CX*1), X6
+	VINSERTI128    $0x01, 44(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPXOR          Y9, Y9, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
+	VPBLENDD       $0xcc, Y9, Y8, Y6
+	VPALIGNR       $0x08, Y8, Y9, Y7
+	VPADDD         Y6, Y7, Y7
+	VMOVDQU        44(AX)(CX*2), X6
+	VINSERTI128    $0x01, 44(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPXOR          Y9, Y9, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y8, Y9
+	PREFETCHT0     448(SI)
+	VMOVDQU        44(AX)(DI*1), X6
+	VINSERTI128    $0x01, 44(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPXOR          Y10, Y10, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y6, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y8, Y10
+	VPBLENDD       $0xcc, Y10, Y9, Y4
+	VPALIGNR       $0x08, Y9, Y10, Y5
+	VPADDD         Y4, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y7, Y4
+	VSHUFPS        $0xdd, Y5, Y7, Y5
+	VPADDD         Y4, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VBROADCASTSS   64(BX), Y4
+	VMULPS         Y2, Y4, Y4
+	VFMADD231PS    Y4, Y5, Y1
+	VBROADCASTSS   80(BX), Y2
+	VFMADD231PS    Y2, Y3, Y1
+	VMOVD          60(AX), X2
+	VPINSRD        $0x01, 60(AX)(CX*1), X2, X2
+	VPINSRD        $0x02, 60(AX)(CX*2), X2, X2
+	VPINSRD        $0x03, 60(AX)(DI*1), X2, X2
+	VMOVD          60(R8), X3
+	VPINSRD        $0x01, 60(R8)(CX*1), X3, X3
+	VPINSRD        $0x02, 60(R8)(CX*2), X3, X3
+	VPINSRD        $0x03, 60(R8)(DI*1), X3, X3
+	VINSERTI128    $0x01, X3, Y2, Y2
+	VPSHUFB        const2<>+0(SB), Y2, Y2
+	VPERMQ         $0xd8, Y2, Y2
+	VEXTRACTI128   $0x01, Y2, X3
+	VCVTPH2PS      X3, Y3
+	VCVTPH2PS      X2, Y2
+	VBROADCASTI128 96(DX), Y4
+	VBROADCASTI128 112(DX), Y5
+	PREFETCHT0     512(SI)
+	VMOVDQU        64(AX), X6
+	VINSERTI128    $0x01, 64(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPXOR          Y8, Y8, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y7, Y8
+	VMOVDQU        64(AX)(CX*1), X6
+	VINSERTI128    $0x01, 64(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPXOR          Y9, Y9, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
+	VPBLENDD       $0xcc, Y9, Y8, Y6
+	VPALIGNR       $0x08, Y8, Y9, Y7
+	VPADDD         Y6, Y7, Y7
+	PREFETCHT0     576(SI)
+	VMOVDQU        64(AX)(CX*2), X6
+	VINSERTI128    $0x01, 64(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPXOR          Y9, Y9, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y8, Y9
+	VMOVDQU        64(AX)(DI*1), X6
+	VINSERTI128    $0x01, 64(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPXOR          Y10, Y10, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y6, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y8, Y10
+	VPBLENDD       $0xcc, Y10, Y9, Y4
+	VPALIGNR       $0x08, Y9, Y10, Y5
+	VPADDD         Y4, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y7, Y4
+	VSHUFPS        $0xdd, Y5, Y7, Y5
+	VPADDD         Y4, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VBROADCASTSS   96(BX), Y4
+	VMULPS         Y2, Y4, Y4
+	VFMADD231PS    Y4, Y5, Y1
+	VBROADCASTSS   112(BX), Y2
+	VFMADD231PS    Y2, Y3, Y1
+	ADDQ           $0x50, AX
+	ADDQ           $0x50, R8
+	ADDQ           $0x00000280, SI
+	ADDQ           $0x00000080, DX
+	ADDQ           $0x00000080, BX
+	SUBQ           $0x04, blocks+24(FP)
+	JMP            some
+
+rest:
+	CMPQ blocks+24(FP), $0x00
+	JEQ  end
+
+loop:
+	VMOVD          (AX), X2
+	VPINSRD        $0x01, (AX)(CX*1), X2, X2
+	VPINSRD        $0x02, (AX)(CX*2), X2, X2
+	VPINSRD        $0x03, (AX)(DI*1), X2, X2
+	VMOVD          (R8), X3
+	VPINSRD        $0x01, (R8)(CX*1), X3, X3
+	VPINSRD        $0x02, (R8)(CX*2), X3, X3
+	VPINSRD        $0x03, (R8)(DI*1), X3, X3
+	VINSERTI128    $0x01, X3, Y2, Y2
+	VPSHUFB        const2<>+0(SB), Y2, Y2
+	VPERMQ         $0xd8, Y2, Y2
+	VEXTRACTI128   $0x01, Y2, X3
+	VCVTPH2PS      X3, Y3
+	VCVTPH2PS      X2, Y2
+	VBROADCASTI128 (DX), Y4
+	VBROADCASTI128 16(DX), Y5
+	PREFETCHT0     (SI)
+	VMOVDQU        4(AX), X6
+	VINSERTI128    $0x01, 4(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPXOR          Y8, Y8, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y7, Y8
+	PREFETCHT0     64(SI)
+	VMOVDQU        4(AX)(CX*1), X6
+	VINSERTI128    $0x01, 4(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPXOR          Y9, Y9, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
+	VPBLENDD       $0xcc, Y9, Y8, Y6
+	VPALIGNR       $0x08, Y8, Y9, Y7
+	VPADDD         Y6, Y7, Y7
+	VMOVDQU        4(AX)(CX*2), X6
+	VINSERTI128    $0x01, 4(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPXOR          Y9, Y9, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y8, Y9
+	PREFETCHT0     128(SI)
+	VMOVDQU        4(AX)(DI*1), X6
+	VINSERTI128    $0x01, 4(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPXOR          Y10, Y10, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y6, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y8, Y10
+	VPBLENDD       $0xcc, Y10, Y9, Y4
+	VPALIGNR       $0x08, Y9, Y10, Y5
+	VPADDD         Y4, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y7, Y4
+	VSHUFPS        $0xdd, Y5, Y7, Y5
+	VPADDD         Y4, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VBROADCASTSS   (BX), Y4
+	VMULPS         Y2, Y4, Y4
+	VFMADD231PS    Y4, Y5, Y1
+	VBROADCASTSS   16(BX), Y2
+	VFMADD231PS    Y2, Y3, Y1
+	ADDQ           $0x14, AX
+	ADDQ           $0x14, R8
+	ADDQ           $0x000000a0, SI
+	ADDQ           $0x20, DX
+	ADDQ           $0x20, BX
+	DECQ           blocks+24(FP)
+	JNZ            loop
+
+end:
+	MOVQ    dst+0(FP), AX
+	VMOVUPS Y1, (AX)
+	VZEROUPPER
+	RET
+
+// func rowsQ5_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
+TEXT ·rowsQ5_0AVXVNNI(SB), NOSPLIT, $0-48
+	MOVQ    w+8(FP), AX
+	MOVQ    stride+16(FP), CX
+	MOVQ    q+32(FP), DX
+	MOVQ    groups+40(FP), BX
+	MOVQ    CX, SI
+	SHLQ    $0x03, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	LEAQ    (AX)(CX*4), R8
+	VMOVDQU const0<>+0(SB), Y0
+	VMOVDQU const1<>+0(SB), Y0
+	VMOVDQU const3<>+0(SB), Y1
+	VMOVDQU const4<>+0(SB), Y2
+	VPXOR   Y2, Y2, Y2
+
+some:
+	CMPQ           blocks+24(FP), $0x04
+	JLT            rest
+	VMOVD          (AX), X3
+	VPINSRW        $0x01, (AX)(CX*1), X3, X3
+	VPINSRW        $0x02, (AX)(CX*2), X3, X3
+	VPINSRW        $0x03, (AX)(DI*1), X3, X3
+	VPINSRW        $0x04, (R8), X3, X3
+	VPINSRW        $0x05, (R8)(CX*1), X3, X3
+	VPINSRW        $0x06, (R8)(CX*2), X3, X3
+	VPINSRW        $0x07, (R8)(DI*1), X3, X3
+	VCVTPH2PS      X3, Y3
+	VBROADCASTI128 (DX), Y4
+	VBROADCASTI128 16(DX), Y5
+	PREFETCHT0     (SI)
+	VMOVDQU        6(AX), X6
+	VINSERTI128    $0x01, 6(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPBROADCASTD   2(AX), Y8
+	VPBROADCASTD   2(R8), Y9
+	VPBLENDD       $0xf0, Y9, Y8, Y8
+	VPSHUFB        const5<>+0(SB), Y8, Y9
+	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const7<>+0(SB), Y9, Y9
+	VPOR           Y9, Y6, Y6
+	VPSHUFB        const6<>+0(SB), Y8, Y8
+	VPAND          Y1, Y8, Y8
+	VPCMPEQB       Y1, Y8, Y8
+	VPAND          const7<>+0(SB), Y8, Y8
+	VPOR           Y8, Y7, Y7
+	VPXOR          Y8, Y8, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y7, Y8
+	PREFETCHT0     64(SI)
+	VMOVDQU        6(AX)(CX*1), X6
+	VINSERTI128    $0x01, 6(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPBROADCASTD   2(AX)(CX*1), Y9
+	VPBROADCASTD   2(R8)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPSHUFB        const5<>+0(SB), Y9, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const7<>+0(SB), Y10, Y10
+	VPOR           Y10, Y6, Y6
+	VPSHUFB        const6<>+0(SB), Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const7<>+0(SB), Y9, Y9
+	VPOR           Y9, Y7, Y7
+	VPXOR          Y9, Y9, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
+	VPBLENDD       $0xcc, Y9, Y8, Y6
+	VPALIGNR       $0x08, Y8, Y9, Y7
+	VPADDD         Y6, Y7, Y7
+	PREFETCHT0     128(SI)
+	VMOVDQU        6(AX)(CX*2), X6
+	VINSERTI128    $0x01, 6(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPBROADCASTD   2(AX)(CX*2), Y9
+	VPBROADCASTD   2(R8)(CX*2), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPSHUFB        const5<>+0(SB), Y9, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const7<>+0(SB), Y10, Y10
+	VPOR           Y10, Y6, Y6
+	VPSHUFB        const6<>+0(SB), Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const7<>+0(SB), Y9, Y9
+	VPOR           Y9, Y8, Y8
+	VPXOR          Y9, Y9, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y8, Y9
+	VMOVDQU        6(AX)(DI*1), X6
+	VINSERTI128    $0x01, 6(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPBROADCASTD   2(AX)(DI*1), Y10
+	VPBROADCASTD   2(R8)(DI*1), Y11
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPSHUFB        const5<>+0(SB), Y10, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const7<>+0(SB), Y11, Y11
+	VPOR           Y11, Y6, Y6
+	VPSHUFB        const6<>+0(SB), Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const7<>+0(SB), Y10, Y10
+	VPOR           Y10, Y8, Y8
+	VPXOR          Y10, Y10, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y6, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y8, Y10
+	VPBLENDD       $0xcc, Y10, Y9, Y4
+	VPALIGNR       $0x08, Y9, Y10, Y5
+	VPADDD         Y4, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y7, Y4
+	VSHUFPS        $0xdd, Y5, Y7, Y5
+	VPADDD         Y4, Y5, Y5
+	VPBROADCASTD   4(BX), Y4
+	VPSLLD         $0x04, Y4, Y4
+	VPSUBD         Y4, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VBROADCASTSS   (BX), Y4
+	VMULPS         Y3, Y4, Y4
+	VFMADD231PS    Y4, Y5, Y2
+	VMOVD          22(AX), X3
+	VPINSRW        $0x01, 22(AX)(CX*1), X3, X3
+	VPINSRW        $0x02, 22(AX)(CX*2), X3, X3
+	VPINSRW        $0x03, 22(AX)(DI*1), X3, X3
+	VPINSRW        $0x04, 22(R8), X3, X3
+	VPINSRW        $0x05, 22(R8)(CX*1), X3, X3
+	VPINSRW        $0x06, 22(R8)(CX*2), X3, X3
+	VPINSRW        $0x07, 22(R8)(DI*1), X3, X3
+	VCVTPH2PS      X3, Y3
+	VBROADCASTI128 32(DX), Y4
+	VBROADCASTI128 48(DX), Y5
+	PREFETCHT0     192(SI)
+	VMOVDQU        28(AX), X6
+	VINSERTI128    $0x01, 28(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPBROADCASTD   24(AX), Y8
+	VPBROADCASTD   24(R8), Y9
+	VPBLENDD       $0xf0, Y9, Y8, Y8
+	VPSHUFB        const5<>+0(SB), Y8, Y9
+	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const7<>+0(SB), Y9, Y9
+	VPOR           Y9, Y6, Y6
+	VPSHUFB        const6<>+0(SB), Y8, Y8
+	VPAND          Y1, Y8, Y8
+	VPCMPEQB       Y1, Y8, Y8
+	VPAND          const7<>+0(SB), Y8, Y8
+	VPOR           Y8, Y7, Y7
+	VPXOR          Y8, Y8, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y7, Y8
+	PREFETCHT0     256(SI)
+	VMOVDQU        28(AX)(CX*1), X6
+	VINSERTI128    $0x01, 28(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPBROADCASTD   24(AX)(CX*1), Y9
+	VPBROADCASTD   24(R8)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPSHUFB        const5<>+0(SB), Y9, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const7<>+0(SB), Y10, Y10
+	VPOR           Y10, Y6, Y6
+	VPSHUFB        const6<>+0(SB), Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const7<>+0(SB), Y9, Y9
+	VPOR           Y9, Y7, Y7
+	VPXOR          Y9, Y9, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
+	VPBLENDD       $0xcc, Y9, Y8, Y6
+	VPALIGNR       $0x08, Y8, Y9, Y7
+	VPADDD         Y6, Y7, Y7
+	VMOVDQU        28(AX)(CX*2), X6
+	VINSERTI128    $0x01, 28(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPBROADCASTD   24(AX)(CX*2), Y9
+	VPBROADCASTD   24(R8)(CX*2), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPSHUFB        const5<>+0(SB), Y9, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const7<>+0(SB), Y10, Y10
+	VPOR           Y10, Y6, Y6
+	VPSHUFB        const6<>+0(SB), Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const7<>+0(SB), Y9, Y9
+	VPOR           Y9, Y8, Y8
+	VPXOR          Y9, Y9, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y8, Y9
+	PREFETCHT0     320(SI)
+	VMOVDQU        28(AX)(DI*1), X6
+	VINSERTI128    $0x01, 28(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPBROADCASTD   24(AX)(DI*1), Y10
+	VPBROADCASTD   24(R8)(DI*1), Y11
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPSHUFB        const5<>+0(SB), Y10, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const7<>+0(SB), Y11, Y11
+	VPOR           Y11, Y6, Y6
+	VPSHUFB        const6<>+0(SB), Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const7<>+0(SB), Y10, Y10
+	VPOR           Y10, Y8, Y8
+	VPXOR          Y10, Y10, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y6, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y8, Y10
+	VPBLENDD       $0xcc, Y10, Y9, Y4
+	VPALIGNR       $0x08, Y9, Y10, Y5
+	VPADDD         Y4, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y7, Y4
+	VSHUFPS        $0xdd, Y5, Y7, Y5
+	VPADDD         Y4, Y5, Y5
+	VPBROADCASTD   36(BX), Y4
+	VPSLLD         $0x04, Y4, Y4
+	VPSUBD         Y4, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VBROADCASTSS   32(BX), Y4
+	VMULPS         Y3, Y4, Y4
+	VFMADD231PS    Y4, Y5, Y2
+	VMOVD          44(AX), X3
+	VPINSRW        $0x01, 44(AX)(CX*1), X3, X3
+	VPINSRW        $0x02, 44(AX)(CX*2), X3, X3
+	VPINSRW        $0x03, 44(AX)(DI*1), X3, X3
+	VPINSRW        $0x04, 44(R8), X3, X3
+	VPINSRW        $0x05, 44(R8)(CX*1), X3, X3
+	VPINSRW        $0x06, 44(R8)(CX*2), X3, X3
+	VPINSRW        $0x07, 44(R8)(DI*1), X3, X3
+	VCVTPH2PS      X3, Y3
+	VBROADCASTI128 64(DX), Y4
+	VBROADCASTI128 80(DX), Y5
+	PREFETCHT0     384(SI)
+	VMOVDQU        50(AX), X6
+	VINSERTI128    $0x01, 50(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPBROADCASTD   46(AX), Y8
+	VPBROADCASTD   46(R8), Y9
+	VPBLENDD       $0xf0, Y9, Y8, Y8
+	VPSHUFB        const5<>+0(SB), Y8, Y9
+	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const7<>+0(SB), Y9, Y9
+	VPOR           Y9, Y6, Y6
+	VPSHUFB        const6<>+0(SB), Y8, Y8
+	VPAND          Y1, Y8, Y8
+	VPCMPEQB       Y1, Y8, Y8
+	VPAND          const7<>+0(SB), Y8, Y8
+	VPOR           Y8, Y7, Y7
+	VPXOR          Y8, Y8, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y7, Y8
+	VMOVDQU        50(AX)(CX*1), X6
+	VINSERTI128    $0x01, 50(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPBROADCASTD   46(AX)(CX*1), Y9
+	VPBROADCASTD   46(R8)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPSHUFB        const5<>+0(SB), Y9, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const7<>+0(SB), Y10, Y10
+	VPOR           Y10, Y6, Y6
+	VPSHUFB        const6<>+0(SB), Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const7<>+0(SB), Y9, Y9
+	VPOR           Y9, Y7, Y7
+	VPXOR          Y9, Y9, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
+	VPBLENDD       $0xcc, Y9, Y8, Y6
+	VPALIGNR       $0x08, Y8, Y9, Y7
+	VPADDD         Y6, Y7, Y7
+	PREFETCHT0     448(SI)
+	VMOVDQU        50(AX)(CX*2), X6
+	VINSERTI128    $0x01, 50(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPBROADCASTD   46(AX)(CX*2), Y9
+	VPBROADCASTD   46(R8)(CX*2), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPSHUFB        const5<>+0(SB), Y9, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const7<>+0(SB), Y10, Y10
+	VPOR           Y10, Y6, Y6
+	VPSHUFB        const6<>+0(SB), Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const7<>+0(SB), Y9, Y9
+	VPOR           Y9, Y8, Y8
+	VPXOR          Y9, Y9, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y8, Y9
+	PREFETCHT0     512(SI)
+	VMOVDQU        50(AX)(DI*1), X6
+	VINSERTI128    $0x01, 50(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPBROADCASTD   46(AX)(DI*1), Y10
+	VPBROADCASTD   46(R8)(DI*1), Y11
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPSHUFB        const5<>+0(SB), Y10, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const7<>+0(SB), Y11, Y11
+	VPOR           Y11, Y6, Y6
+	VPSHUFB        const6<>+0(SB), Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const7<>+0(SB), Y10, Y10
+	VPOR           Y10, Y8, Y8
+	VPXOR          Y10, Y10, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y6, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y8, Y10
+	VPBLENDD       $0xcc, Y10, Y9, Y4
+	VPALIGNR       $0x08, Y9, Y10, Y5
+	VPADDD         Y4, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y7, Y4
+	VSHUFPS        $0xdd, Y5, Y7, Y5
+	VPADDD         Y4, Y5, Y5
+	VPBROADCASTD   68(BX), Y4
+	VPSLLD         $0x04, Y4, Y4
+	VPSUBD         Y4, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VBROADCASTSS   64(BX), Y4
+	VMULPS         Y3, Y4, Y4
+	VFMADD231PS    Y4, Y5, Y2
+	VMOVD          66(AX), X3
+	VPINSRW        $0x01, 66(AX)(CX*1), X3, X3
+	VPINSRW        $0x02, 66(AX)(CX*2), X3, X3
+	VPINSRW        $0x03, 66(AX)(DI*1), X3, X3
+	VPINSRW        $0x04, 66(R8), X3, X3
+	VPINSRW        $0x05, 66(R8)(CX*1), X3, X3
+	VPINSRW        $0x06, 66(R8)(CX*2), X3, X3
+	VPINSRW        $0x07, 66(R8)(DI*1), X3, X3
+	VCVTPH2PS      X3, Y3
+	VBROADCASTI128 96(DX), Y4
+	VBROADCASTI128 112(DX), Y5
+	VMOVDQU        72(AX), X6
+	VINSERTI128    $0x01, 72(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPBROADCASTD   68(AX), Y8
+	VPBROADCASTD   68(R8), Y9
+	VPBLENDD       $0xf0, Y9, Y8, Y8
+	VPSHUFB        const5<>+0(SB), Y8, Y9
+	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const7<>+0(SB), Y9, Y9
+	VPOR           Y9, Y6, Y6
+	VPSHUFB        const6<>+0(SB), Y8, Y8
+	VPAND          Y1, Y8, Y8
+	VPCMPEQB       Y1, Y8, Y8
+	VPAND          const7<>+0(SB), Y8, Y8
+	VPOR           Y8, Y7, Y7
+	VPXOR          Y8, Y8, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y7, Y8
+	PREFETCHT0     576(SI)
+	VMOVDQU        72(AX)(CX*1), X6
+	VINSERTI128    $0x01, 72(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPBROADCASTD   68(AX)(CX*1), Y9
+	VPBROADCASTD   68(R8)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPSHUFB        const5<>+0(SB), Y9, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const7<>+0(SB), Y10, Y10
+	VPOR           Y10, Y6, Y6
+	VPSHUFB        const6<>+0(SB), Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const7<>+0(SB), Y9, Y9
+	VPOR           Y9, Y7, Y7
+	VPXOR          Y9, Y9, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
+	VPBLENDD       $0xcc, Y9, Y8, Y6
+	VPALIGNR       $0x08, Y8, Y9, Y7
+	VPADDD         Y6, Y7, Y7
+	PREFETCHT0     640(SI)
+	VMOVDQU        72(AX)(CX*2), X6
+	VINSERTI128    $0x01, 72(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPBROADCASTD   68(AX)(CX*2), Y9
+	VPBROADCASTD   68(R8)(CX*2), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPSHUFB        const5<>+0(SB), Y9, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const7<>+0(SB), Y10, Y10
+	VPOR           Y10, Y6, Y6
+	VPSHUFB        const6<>+0(SB), Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const7<>+0(SB), Y9, Y9
+	VPOR           Y9, Y8, Y8
+	VPXOR          Y9, Y9, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y8, Y9
+	VMOVDQU        72(AX)(DI*1), X6
+	VINSERTI128    $0x01, 72(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPBROADCASTD   68(AX)(DI*1), Y10
+	VPBROADCASTD   68(R8)(DI*1), Y11
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPSHUFB        const5<>+0(SB), Y10, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const7<>+0(SB), Y11, Y11
+	VPOR           Y11, Y6, Y6
+	VPSHUFB        const6<>+0(SB), Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const7<>+0(SB), Y10, Y10
+	VPOR           Y10, Y8, Y8
+	VPXOR          Y10, Y10, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y6, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y8, Y10
+	VPBLENDD       $0xcc, Y10, Y9, Y4
+	VPALIGNR       $0x08, Y9, Y10, Y5
+	VPADDD         Y4, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y7, Y4
+	VSHUFPS        $0xdd, Y5, Y7, Y5
+	VPADDD         Y4, Y5, Y5
+	VPBROADCASTD   100(BX), Y4
+	VPSLLD         $0x04, Y4, Y4
+	VPSUBD         Y4, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VBROADCASTSS   96(BX), Y4
+	VMULPS         Y3, Y4, Y4
+	VFMADD231PS    Y4, Y5, Y2
+	ADDQ           $0x58, AX
+	ADDQ           $0x58, R8
+	ADDQ           $0x000002c0, SI
+	ADDQ           $0x00000080, DX
+	ADDQ           $0x00000080, BX
+	SUBQ           $0x04, blocks+24(FP)
+	JMP            some
+
+rest:
+	CMPQ blocks+24(FP), $0x00
+	JEQ  end
+
+loop:
+	VMOVD          (AX), X3
+	VPINSRW        $0x01, (AX)(CX*1), X3, X3
+	VPINSRW        $0x02, (AX)(CX*2), X3, X3
+	VPINSRW        $0x03, (AX)(DI*1), X3, X3
+	VPINSRW        $0x04, (R8), X3, X3
+	VPINSRW        $0x05, (R8)(CX*1), X3, X3
+	VPINSRW        $0x06, (R8)(CX*2), X3, X3
+	VPINSRW        $0x07, (R8)(DI*1), X3, X3
+	VCVTPH2PS      X3, Y3
+	VBROADCASTI128 (DX), Y4
+	VBROADCASTI128 16(DX), Y5
+	PREFETCHT0     (SI)
+	VMOVDQU        6(AX), X6
+	VINSERTI128    $0x01, 6(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPBROADCASTD   2(AX), Y8
+	VPBROADCASTD   2(R8), Y9
+	VPBLENDD       $0xf0, Y9, Y8, Y8
+	VPSHUFB        const5<>+0(SB), Y8, Y9
+	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const7<>+0(SB), Y9, Y9
+	VPOR           Y9, Y6, Y6
+	VPSHUFB        const6<>+0(SB), Y8, Y8
+	VPAND          Y1, Y8, Y8
+	VPCMPEQB       Y1, Y8, Y8
+	VPAND          const7<>+0(SB), Y8, Y8
+	VPOR           Y8, Y7, Y7
+	VPXOR          Y8, Y8, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y7, Y8
+	PREFETCHT0     64(SI)
+	VMOVDQU        6(AX)(CX*1), X6
+	VINSERTI128    $0x01, 6(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPBROADCASTD   2(AX)(CX*1), Y9
+	VPBROADCASTD   2(R8)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPSHUFB        const5<>+0(SB), Y9, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const7<>+0(SB), Y10, Y10
+	VPOR           Y10, Y6, Y6
+	VPSHUFB        const6<>+0(SB), Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const7<>+0(SB), Y9, Y9
+	VPOR           Y9, Y7, Y7
+	VPXOR          Y9, Y9, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
+	VPBLENDD       $0xcc, Y9, Y8, Y6
+	VPALIGNR       $0x08, Y8, Y9, Y7
+	VPADDD         Y6, Y7, Y7
+	PREFETCHT0     128(SI)
+	VMOVDQU        6(AX)(CX*2), X6
+	VINSERTI128    $0x01, 6(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPBROADCASTD   2(AX)(CX*2), Y9
+	VPBROADCASTD   2(R8)(CX*2), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPSHUFB        const5<>+0(SB), Y9, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const7<>+0(SB), Y10, Y10
+	VPOR           Y10, Y6, Y6
+	VPSHUFB        const6<>+0(SB), Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const7<>+0(SB), Y9, Y9
+	VPOR           Y9, Y8, Y8
+	VPXOR          Y9, Y9, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y8, Y9
+	VMOVDQU        6(AX)(DI*1), X6
+	VINSERTI128    $0x01, 6(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPBROADCASTD   2(AX)(DI*1), Y10
+	VPBROADCASTD   2(R8)(DI*1), Y11
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPSHUFB        const5<>+0(SB), Y10, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const7<>+0(SB), Y11, Y11
+	VPOR           Y11, Y6, Y6
+	VPSHUFB        const6<>+0(SB), Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const7<>+0(SB), Y10, Y10
+	VPOR           Y10, Y8, Y8
+	VPXOR          Y10, Y10, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y6, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y8, Y10
+	VPBLENDD       $0xcc, Y10, Y9, Y4
+	VPALIGNR       $0x08, Y9, Y10, Y5
+	VPADDD         Y4, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y7, Y4
+	VSHUFPS        $0xdd, Y5, Y7, Y5
+	VPADDD         Y4, Y5, Y5
+	VPBROADCASTD   4(BX), Y4
+	VPSLLD         $0x04, Y4, Y4
+	VPSUBD         Y4, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VBROADCASTSS   (BX), Y4
+	VMULPS         Y3, Y4, Y4
+	VFMADD231PS    Y4, Y5, Y2
+	ADDQ           $0x16, AX
+	ADDQ           $0x16, R8
+	ADDQ           $0x000000b0, SI
+	ADDQ           $0x20, DX
+	ADDQ           $0x20, BX
+	DECQ           blocks+24(FP)
+	JNZ            loop
+
+end:
+	MOVQ    dst+0(FP), AX
+	VMOVUPS Y2, (AX)
+	VZEROUPPER
+	RET
+
+// func rowsQ5_1AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
+TEXT ·rowsQ5_1AVXVNNI(SB), NOSPLIT, $0-48
+	MOVQ    w+8(FP), AX
+	MOVQ    stride+16(FP), CX
+	MOVQ    q+32(FP), DX
+	MOVQ    groups+40(FP), BX
+	MOVQ    CX, SI
+	SHLQ    $0x03, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	LEAQ    (AX)(CX*4), R8
+	VMOVDQU const0<>+0(SB), Y0
+	VMOVDQU const1<>+0(SB), Y0
+	VMOVDQU const3<>+0(SB), Y1
+	VMOVDQU const4<>+0(SB), Y2
 	VPXOR   Y2, Y2, Y2
 
 some:
@@ -485,70 +1383,103 @@ some:
 	VEXTRACTI128   $0x01, Y3, X4
 	VCVTPH2PS      X4, Y4
 	VCVTPH2PS      X3, Y3
-	VMOVDQU        (DX), Y5
+	VBROADCASTI128 (DX), Y5
+	VBROADCASTI128 16(DX), Y6
 	PREFETCHT0     (SI)
-	VBROADCASTI128 4(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y6, Y7
-	VBROADCASTI128 4(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 4(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
+	VMOVDQU        8(AX), X7
+	VINSERTI128    $0x01, 8(R8), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPBROADCASTD   4(AX), Y9
+	VPBROADCASTD   4(R8), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPSHUFB        const5<>+0(SB), Y9, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const7<>+0(SB), Y10, Y10
+	VPOR           Y10, Y7, Y7
+	VPSHUFB        const6<>+0(SB), Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const7<>+0(SB), Y9, Y9
+	VPOR           Y9, Y8, Y8
+	VPXOR          Y9, Y9, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xce // VPDPBUSD Y6, Y8, Y9
 	PREFETCHT0     64(SI)
-	VBROADCASTI128 4(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	VSHUFPS        $0x88, Y8, Y7, Y6
-	VSHUFPS        $0xdd, Y8, Y7, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 4(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
-	VBROADCASTI128 4(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	PREFETCHT0     128(SI)
-	VBROADCASTI128 4(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
-	VBROADCASTI128 4(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
+	VMOVDQU        8(AX)(CX*1), X7
+	VINSERTI128    $0x01, 8(R8)(CX*1), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPBROADCASTD   4(AX)(CX*1), Y10
+	VPBROADCASTD   4(R8)(CX*1), Y11
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPSHUFB        const5<>+0(SB), Y10, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const7<>+0(SB), Y11, Y11
+	VPOR           Y11, Y7, Y7
+	VPSHUFB        const6<>+0(SB), Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const7<>+0(SB), Y10, Y10
+	VPOR           Y10, Y8, Y8
 	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y5
-	VPALIGNR       $0x08, Y9, Y10, Y6
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y7, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd6 // VPDPBUSD Y6, Y8, Y10
+	VPBLENDD       $0xcc, Y10, Y9, Y7
+	VPALIGNR       $0x08, Y9, Y10, Y8
+	VPADDD         Y7, Y8, Y8
+	PREFETCHT0     128(SI)
+	VMOVDQU        8(AX)(CX*2), X7
+	VINSERTI128    $0x01, 8(R8)(CX*2), Y7, Y7
+	VPSRLD         $0x04, Y7, Y9
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y9, Y9
+	VPBROADCASTD   4(AX)(CX*2), Y10
+	VPBROADCASTD   4(R8)(CX*2), Y11
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPSHUFB        const5<>+0(SB), Y10, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const7<>+0(SB), Y11, Y11
+	VPOR           Y11, Y7, Y7
+	VPSHUFB        const6<>+0(SB), Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const7<>+0(SB), Y10, Y10
+	VPOR           Y10, Y9, Y9
+	VPXOR          Y10, Y10, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y7, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xd6 // VPDPBUSD Y6, Y9, Y10
+	VMOVDQU        8(AX)(DI*1), X7
+	VINSERTI128    $0x01, 8(R8)(DI*1), Y7, Y7
+	VPSRLD         $0x04, Y7, Y9
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y9, Y9
+	VPBROADCASTD   4(AX)(DI*1), Y11
+	VPBROADCASTD   4(R8)(DI*1), Y12
+	VPBLENDD       $0xf0, Y12, Y11, Y11
+	VPSHUFB        const5<>+0(SB), Y11, Y12
+	VPAND          Y1, Y12, Y12
+	VPCMPEQB       Y1, Y12, Y12
+	VPAND          const7<>+0(SB), Y12, Y12
+	VPOR           Y12, Y7, Y7
+	VPSHUFB        const6<>+0(SB), Y11, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const7<>+0(SB), Y11, Y11
+	VPOR           Y11, Y9, Y9
+	VPXOR          Y11, Y11, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y7, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xde // VPDPBUSD Y6, Y9, Y11
+	VPBLENDD       $0xcc, Y11, Y10, Y5
+	VPALIGNR       $0x08, Y10, Y11, Y6
 	VPADDD         Y5, Y6, Y6
 	VSHUFPS        $0x88, Y6, Y8, Y5
 	VSHUFPS        $0xdd, Y6, Y8, Y6
-	VPADDD         Y5, Y6, Y6
-	VPBLENDD       $0xf0, Y6, Y7, Y5
-	VPERM2I128     $0x21, Y6, Y7, Y6
 	VPADDD         Y5, Y6, Y6
 	VCVTDQ2PS      Y6, Y6
 	VBROADCASTSS   (BX), Y5
@@ -556,83 +1487,117 @@ some:
 	VFMADD231PS    Y5, Y6, Y2
 	VBROADCASTSS   16(BX), Y3
 	VFMADD231PS    Y3, Y4, Y2
-	VMOVD          20(AX), X3
-	VPINSRD        $0x01, 20(AX)(CX*1), X3, X3
-	VPINSRD        $0x02, 20(AX)(CX*2), X3, X3
-	VPINSRD        $0x03, 20(AX)(DI*1), X3, X3
-	VMOVD          20(R8), X4
-	VPINSRD        $0x01, 20(R8)(CX*1), X4, X4
-	VPINSRD        $0x02, 20(R8)(CX*2), X4, X4
-	VPINSRD        $0x03, 20(R8)(DI*1), X4, X4
+	VMOVD          24(AX), X3
+	VPINSRD        $0x01, 24(AX)(CX*1), X3, X3
+	VPINSRD        $0x02, 24(AX)(CX*2), X3, X3
+	VPINSRD        $0x03, 24(AX)(DI*1), X3, X3
+	VMOVD          24(R8), X4
+	VPINSRD        $0x01, 24(R8)(CX*1), X4, X4
+	VPINSRD        $0x02, 24(R8)(CX*2), X4, X4
+	VPINSRD        $0x03, 24(R8)(DI*1), X4, X4
 	VINSERTI128    $0x01, X4, Y3, Y3
 	VPSHUFB        const2<>+0(SB), Y3, Y3
 	VPERMQ         $0xd8, Y3, Y3
 	VEXTRACTI128   $0x01, Y3, X4
 	VCVTPH2PS      X4, Y4
 	VCVTPH2PS      X3, Y3
-	VMOVDQU        32(DX), Y5
-	VBROADCASTI128 24(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y6, Y7
+	VBROADCASTI128 32(DX), Y5
+	VBROADCASTI128 48(DX), Y6
 	PREFETCHT0     192(SI)
-	VBROADCASTI128 24(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 24(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
-	VBROADCASTI128 24(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
+	VMOVDQU        32(AX), X7
+	VINSERTI128    $0x01, 32(R8), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPBROADCASTD   28(AX), Y9
+	VPBROADCASTD   28(R8), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPSHUFB        const5<>+0(SB), Y9, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const7<>+0(SB), Y10, Y10
+	VPOR           Y10, Y7, Y7
+	VPSHUFB        const6<>+0(SB), Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const7<>+0(SB), Y9, Y9
+	VPOR           Y9, Y8, Y8
 	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	VSHUFPS        $0x88, Y8, Y7, Y6
-	VSHUFPS        $0xdd, Y8, Y7, Y7
-	VPADDD         Y6, Y7, Y7
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xce // VPDPBUSD Y6, Y8, Y9
 	PREFETCHT0     256(SI)
-	VBROADCASTI128 24(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
-	VBROADCASTI128 24(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	VBROADCASTI128 24(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
-	VBROADCASTI128 24(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
+	VMOVDQU        32(AX)(CX*1), X7
+	VINSERTI128    $0x01, 32(R8)(CX*1), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPBROADCASTD   28(AX)(CX*1), Y10
+	VPBROADCASTD   28(R8)(CX*1), Y11
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPSHUFB        const5<>+0(SB), Y10, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const7<>+0(SB), Y11, Y11
+	VPOR           Y11, Y7, Y7
+	VPSHUFB        const6<>+0(SB), Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const7<>+0(SB), Y10, Y10
+	VPOR           Y10, Y8, Y8
 	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y5
-	VPALIGNR       $0x08, Y9, Y10, Y6
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y7, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd6 // VPDPBUSD Y6, Y8, Y10
+	VPBLENDD       $0xcc, Y10, Y9, Y7
+	VPALIGNR       $0x08, Y9, Y10, Y8
+	VPADDD         Y7, Y8, Y8
+	PREFETCHT0     320(SI)
+	VMOVDQU        32(AX)(CX*2), X7
+	VINSERTI128    $0x01, 32(R8)(CX*2), Y7, Y7
+	VPSRLD         $0x04, Y7, Y9
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y9, Y9
+	VPBROADCASTD   28(AX)(CX*2), Y10
+	VPBROADCASTD   28(R8)(CX*2), Y11
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPSHUFB        const5<>+0(SB), Y10, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const7<>+0(SB), Y11, Y11
+	VPOR           Y11, Y7, Y7
+	VPSHUFB        const6<>+0(SB), Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const7<>+0(SB), Y10, Y10
+	VPOR           Y10, Y9, Y9
+	VPXOR          Y10, Y10, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y7, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xd6 // VPDPBUSD Y6, Y9, Y10
+	VMOVDQU        32(AX)(DI*1), X7
+	VINSERTI128    $0x01, 32(R8)(DI*1), Y7, Y7
+	VPSRLD         $0x04, Y7, Y9
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y9, Y9
+	VPBROADCASTD   28(AX)(DI*1), Y11
+	VPBROADCASTD   28(R8)(DI*1), Y12
+	VPBLENDD       $0xf0, Y12, Y11, Y11
+	VPSHUFB        const5<>+0(SB), Y11, Y12
+	VPAND          Y1, Y12, Y12
+	VPCMPEQB       Y1, Y12, Y12
+	VPAND          const7<>+0(SB), Y12, Y12
+	VPOR           Y12, Y7, Y7
+	VPSHUFB        const6<>+0(SB), Y11, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const7<>+0(SB), Y11, Y11
+	VPOR           Y11, Y9, Y9
+	VPXOR          Y11, Y11, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y7, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xde // VPDPBUSD Y6, Y9, Y11
+	VPBLENDD       $0xcc, Y11, Y10, Y5
+	VPALIGNR       $0x08, Y10, Y11, Y6
 	VPADDD         Y5, Y6, Y6
 	VSHUFPS        $0x88, Y6, Y8, Y5
 	VSHUFPS        $0xdd, Y6, Y8, Y6
-	VPADDD         Y5, Y6, Y6
-	VPBLENDD       $0xf0, Y6, Y7, Y5
-	VPERM2I128     $0x21, Y6, Y7, Y6
 	VPADDD         Y5, Y6, Y6
 	VCVTDQ2PS      Y6, Y6
 	VBROADCASTSS   32(BX), Y5
@@ -640,84 +1605,117 @@ some:
 	VFMADD231PS    Y5, Y6, Y2
 	VBROADCASTSS   48(BX), Y3
 	VFMADD231PS    Y3, Y4, Y2
-	VMOVD          40(AX), X3
-	VPINSRD        $0x01, 40(AX)(CX*1), X3, X3
-	VPINSRD        $0x02, 40(AX)(CX*2), X3, X3
-	VPINSRD        $0x03, 40(AX)(DI*1), X3, X3
-	VMOVD          40(R8), X4
-	VPINSRD        $0x01, 40(R8)(CX*1), X4, X4
-	VPINSRD        $0x02, 40(R8)(CX*2), X4, X4
-	VPINSRD        $0x03, 40(R8)(DI*1), X4, X4
+	VMOVD          48(AX), X3
+	VPINSRD        $0x01, 48(AX)(CX*1), X3, X3
+	VPINSRD        $0x02, 48(AX)(CX*2), X3, X3
+	VPINSRD        $0x03, 48(AX)(DI*1), X3, X3
+	VMOVD          48(R8), X4
+	VPINSRD        $0x01, 48(R8)(CX*1), X4, X4
+	VPINSRD        $0x02, 48(R8)(CX*2), X4, X4
+	VPINSRD        $0x03, 48(R8)(DI*1), X4, X4
 	VINSERTI128    $0x01, X4, Y3, Y3
 	VPSHUFB        const2<>+0(SB), Y3, Y3
 	VPERMQ         $0xd8, Y3, Y3
 	VEXTRACTI128   $0x01, Y3, X4
 	VCVTPH2PS      X4, Y4
 	VCVTPH2PS      X3, Y3
-	VMOVDQU        64(DX), Y5
-	PREFETCHT0     320(SI)
-	VBROADCASTI128 44(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y6, Y7
-	VBROADCASTI128 44(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 44(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
+	VBROADCASTI128 64(DX), Y5
+	VBROADCASTI128 80(DX), Y6
 	PREFETCHT0     384(SI)
-	VBROADCASTI128 44(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
+	VMOVDQU        56(AX), X7
+	VINSERTI128    $0x01, 56(R8), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPBROADCASTD   52(AX), Y9
+	VPBROADCASTD   52(R8), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPSHUFB        const5<>+0(SB), Y9, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const7<>+0(SB), Y10, Y10
+	VPOR           Y10, Y7, Y7
+	VPSHUFB        const6<>+0(SB), Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const7<>+0(SB), Y9, Y9
+	VPOR           Y9, Y8, Y8
 	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	VSHUFPS        $0x88, Y8, Y7, Y6
-	VSHUFPS        $0xdd, Y8, Y7, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 44(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
-	VBROADCASTI128 44(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xce // VPDPBUSD Y6, Y8, Y9
 	PREFETCHT0     448(SI)
-	VBROADCASTI128 44(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
-	VBROADCASTI128 44(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
+	VMOVDQU        56(AX)(CX*1), X7
+	VINSERTI128    $0x01, 56(R8)(CX*1), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPBROADCASTD   52(AX)(CX*1), Y10
+	VPBROADCASTD   52(R8)(CX*1), Y11
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPSHUFB        const5<>+0(SB), Y10, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const7<>+0(SB), Y11, Y11
+	VPOR           Y11, Y7, Y7
+	VPSHUFB        const6<>+0(SB), Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const7<>+0(SB), Y10, Y10
+	VPOR           Y10, Y8, Y8
 	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y5
-	VPALIGNR       $0x08, Y9, Y10, Y6
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y7, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd6 // VPDPBUSD Y6, Y8, Y10
+	VPBLENDD       $0xcc, Y10, Y9, Y7
+	VPALIGNR       $0x08, Y9, Y10, Y8
+	VPADDD         Y7, Y8, Y8
+	PREFETCHT0     512(SI)
+	VMOVDQU        56(AX)(CX*2), X7
+	VINSERTI128    $0x01, 56(R8)(CX*2), Y7, Y7
+	VPSRLD         $0x04, Y7, Y9
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y9, Y9
+	VPBROADCASTD   52(AX)(CX*2), Y10
+	VPBROADCASTD   52(R8)(CX*2), Y11
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPSHUFB        const5<>+0(SB), Y10, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const7<>+0(SB), Y11, Y11
+	VPOR           Y11, Y7, Y7
+	VPSHUFB        const6<>+0(SB), Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const7<>+0(SB), Y10, Y10
+	VPOR           Y10, Y9, Y9
+	VPXOR          Y10, Y10, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y7, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xd6 // VPDPBUSD Y6, Y9, Y10
+	VMOVDQU        56(AX)(DI*1), X7
+	VINSERTI128    $0x01, 56(R8)(DI*1), Y7, Y7
+	VPSRLD         $0x04, Y7, Y9
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y9, Y9
+	VPBROADCASTD   52(AX)(DI*1), Y11
+	VPBROADCASTD   52(R8)(DI*1), Y12
+	VPBLENDD       $0xf0, Y12, Y11, Y11
+	VPSHUFB        const5<>+0(SB), Y11, Y12
+	VPAND          Y1, Y12, Y12
+	VPCMPEQB       Y1, Y12, Y12
+	VPAND          const7<>+0(SB), Y12, Y12
+	VPOR           Y12, Y7, Y7
+	VPSHUFB        const6<>+0(SB), Y11, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const7<>+0(SB), Y11, Y11
+	VPOR           Y11, Y9, Y9
+	VPXOR          Y11, Y11, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y7, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xde // VPDPBUSD Y6, Y9, Y11
+	VPBLENDD       $0xcc, Y11, Y10, Y5
+	VPALIGNR       $0x08, Y10, Y11, Y6
 	VPADDD         Y5, Y6, Y6
 	VSHUFPS        $0x88, Y6, Y8, Y5
 	VSHUFPS        $0xdd, Y6, Y8, Y6
-	VPADDD         Y5, Y6, Y6
-	VPBLENDD       $0xf0, Y6, Y7, Y5
-	VPERM2I128     $0x21, Y6, Y7, Y6
 	VPADDD         Y5, Y6, Y6
 	VCVTDQ2PS      Y6, Y6
 	VBROADCASTSS   64(BX), Y5
@@ -725,83 +1723,117 @@ some:
 	VFMADD231PS    Y5, Y6, Y2
 	VBROADCASTSS   80(BX), Y3
 	VFMADD231PS    Y3, Y4, Y2
-	VMOVD          60(AX), X3
-	VPINSRD        $0x01, 60(AX)(CX*1), X3, X3
-	VPINSRD        $0x02, 60(AX)(CX*2), X3, X3
-	VPINSRD        $0x03, 60(AX)(DI*1), X3, X3
-	VMOVD          60(R8), X4
-	VPINSRD        $0x01, 60(R8)(CX*1), X4, X4
-	VPINSRD        $0x02, 60(R8)(CX*2), X4, X4
-	VPINSRD        $0x03, 60(R8)(DI*1), X4, X4
+	VMOVD          72(AX), X3
+	VPINSRD        $0x01, 72(AX)(CX*1), X3, X3
+	VPINSRD        $0x02, 72(AX)(CX*2), X3, X3
+	VPINSRD        $0x03, 72(AX)(DI*1), X3, X3
+	VMOVD          72(R8), X4
+	VPINSRD        $0x01, 72(R8)(CX*1), X4, X4
+	VPINSRD        $0x02, 72(R8)(CX*2), X4, X4
+	VPINSRD        $0x03, 72(R8)(DI*1), X4, X4
 	VINSERTI128    $0x01, X4, Y3, Y3
 	VPSHUFB        const2<>+0(SB), Y3, Y3
 	VPERMQ         $0xd8, Y3, Y3
 	VEXTRACTI128   $0x01, Y3, X4
 	VCVTPH2PS      X4, Y4
 	VCVTPH2PS      X3, Y3
-	VMOVDQU        96(DX), Y5
-	VBROADCASTI128 64(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y6, Y7
-	PREFETCHT0     512(SI)
-	VBROADCASTI128 64(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 64(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
-	VBROADCASTI128 64(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	VSHUFPS        $0x88, Y8, Y7, Y6
-	VSHUFPS        $0xdd, Y8, Y7, Y7
-	VPADDD         Y6, Y7, Y7
+	VBROADCASTI128 96(DX), Y5
+	VBROADCASTI128 112(DX), Y6
 	PREFETCHT0     576(SI)
-	VBROADCASTI128 64(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
-	VBROADCASTI128 64(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
+	VMOVDQU        80(AX), X7
+	VINSERTI128    $0x01, 80(R8), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPBROADCASTD   76(AX), Y9
+	VPBROADCASTD   76(R8), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPSHUFB        const5<>+0(SB), Y9, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const7<>+0(SB), Y10, Y10
+	VPOR           Y10, Y7, Y7
+	VPSHUFB        const6<>+0(SB), Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const7<>+0(SB), Y9, Y9
+	VPOR           Y9, Y8, Y8
 	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	VBROADCASTI128 64(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
-	VBROADCASTI128 64(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xce // VPDPBUSD Y6, Y8, Y9
+	PREFETCHT0     640(SI)
+	VMOVDQU        80(AX)(CX*1), X7
+	VINSERTI128    $0x01, 80(R8)(CX*1), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPBROADCASTD   76(AX)(CX*1), Y10
+	VPBROADCASTD   76(R8)(CX*1), Y11
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPSHUFB        const5<>+0(SB), Y10, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const7<>+0(SB), Y11, Y11
+	VPOR           Y11, Y7, Y7
+	VPSHUFB        const6<>+0(SB), Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const7<>+0(SB), Y10, Y10
+	VPOR           Y10, Y8, Y8
 	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y5
-	VPALIGNR       $0x08, Y9, Y10, Y6
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y7, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd6 // VPDPBUSD Y6, Y8, Y10
+	VPBLENDD       $0xcc, Y10, Y9, Y7
+	VPALIGNR       $0x08, Y9, Y10, Y8
+	VPADDD         Y7, Y8, Y8
+	PREFETCHT0     704(SI)
+	VMOVDQU        80(AX)(CX*2), X7
+	VINSERTI128    $0x01, 80(R8)(CX*2), Y7, Y7
+	VPSRLD         $0x04, Y7, Y9
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y9, Y9
+	VPBROADCASTD   76(AX)(CX*2), Y10
+	VPBROADCASTD   76(R8)(CX*2), Y11
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPSHUFB        const5<>+0(SB), Y10, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const7<>+0(SB), Y11, Y11
+	VPOR           Y11, Y7, Y7
+	VPSHUFB        const6<>+0(SB), Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const7<>+0(SB), Y10, Y10
+	VPOR           Y10, Y9, Y9
+	VPXOR          Y10, Y10, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y7, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xd6 // VPDPBUSD Y6, Y9, Y10
+	VMOVDQU        80(AX)(DI*1), X7
+	VINSERTI128    $0x01, 80(R8)(DI*1), Y7, Y7
+	VPSRLD         $0x04, Y7, Y9
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y9, Y9
+	VPBROADCASTD   76(AX)(DI*1), Y11
+	VPBROADCASTD   76(R8)(DI*1), Y12
+	VPBLENDD       $0xf0, Y12, Y11, Y11
+	VPSHUFB        const5<>+0(SB), Y11, Y12
+	VPAND          Y1, Y12, Y12
+	VPCMPEQB       Y1, Y12, Y12
+	VPAND          const7<>+0(SB), Y12, Y12
+	VPOR           Y12, Y7, Y7
+	VPSHUFB        const6<>+0(SB), Y11, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const7<>+0(SB), Y11, Y11
+	VPOR           Y11, Y9, Y9
+	VPXOR          Y11, Y11, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y7, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xde // VPDPBUSD Y6, Y9, Y11
+	VPBLENDD       $0xcc, Y11, Y10, Y5
+	VPALIGNR       $0x08, Y10, Y11, Y6
 	VPADDD         Y5, Y6, Y6
 	VSHUFPS        $0x88, Y6, Y8, Y5
 	VSHUFPS        $0xdd, Y6, Y8, Y6
-	VPADDD         Y5, Y6, Y6
-	VPBLENDD       $0xf0, Y6, Y7, Y5
-	VPERM2I128     $0x21, Y6, Y7, Y6
 	VPADDD         Y5, Y6, Y6
 	VCVTDQ2PS      Y6, Y6
 	VBROADCASTSS   96(BX), Y5
@@ -809,9 +1841,9 @@ some:
 	VFMADD231PS    Y5, Y6, Y2
 	VBROADCASTSS   112(BX), Y3
 	VFMADD231PS    Y3, Y4, Y2
-	ADDQ           $0x50, AX
-	ADDQ           $0x50, R8
-	ADDQ           $0x00000280, SI
+	ADDQ           $0x60, AX
+	ADDQ           $0x60, R8
+	ADDQ           $0x00000300, SI
 	ADDQ           $0x00000080, DX
 	ADDQ           $0x00000080, BX
 	SUBQ           $0x04, blocks+24(FP)
@@ -836,70 +1868,103 @@ loop:
 	VEXTRACTI128   $0x01, Y3, X4
 	VCVTPH2PS      X4, Y4
 	VCVTPH2PS      X3, Y3
-	VMOVDQU        (DX), Y5
+	VBROADCASTI128 (DX), Y5
+	VBROADCASTI128 16(DX), Y6
 	PREFETCHT0     (SI)
-	VBROADCASTI128 4(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y6, Y7
-	VBROADCASTI128 4(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 4(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
+	VMOVDQU        8(AX), X7
+	VINSERTI128    $0x01, 8(R8), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPBROADCASTD   4(AX), Y9
+	VPBROADCASTD   4(R8), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPSHUFB        const5<>+0(SB), Y9, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const7<>+0(SB), Y10, Y10
+	VPOR           Y10, Y7, Y7
+	VPSHUFB        const6<>+0(SB), Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VPCMPEQB       Y1, Y9, Y9
+	VPAND          const7<>+0(SB), Y9, Y9
+	VPOR           Y9, Y8, Y8
+	VPXOR          Y9, Y9, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xce // VPDPBUSD Y6, Y8, Y9
 	PREFETCHT0     64(SI)
-	VBROADCASTI128 4(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	VSHUFPS        $0x88, Y8, Y7, Y6
-	VSHUFPS        $0xdd, Y8, Y7, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 4(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
-	VBROADCASTI128 4(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	PREFETCHT0     128(SI)
-	VBROADCASTI128 4(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
-	VBROADCASTI128 4(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
+	VMOVDQU        8(AX)(CX*1), X7
+	VINSERTI128    $0x01, 8(R8)(CX*1), Y7, Y7
+	VPSRLD         $0x04, Y7, Y8
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y8, Y8
+	VPBROADCASTD   4(AX)(CX*1), Y10
+	VPBROADCASTD   4(R8)(CX*1), Y11
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPSHUFB        const5<>+0(SB), Y10, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const7<>+0(SB), Y11, Y11
+	VPOR           Y11, Y7, Y7
+	VPSHUFB        const6<>+0(SB), Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const7<>+0(SB), Y10, Y10
+	VPOR           Y10, Y8, Y8
 	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y5
-	VPALIGNR       $0x08, Y9, Y10, Y6
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y7, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd6 // VPDPBUSD Y6, Y8, Y10
+	VPBLENDD       $0xcc, Y10, Y9, Y7
+	VPALIGNR       $0x08, Y9, Y10, Y8
+	VPADDD         Y7, Y8, Y8
+	PREFETCHT0     128(SI)
+	VMOVDQU        8(AX)(CX*2), X7
+	VINSERTI128    $0x01, 8(R8)(CX*2), Y7, Y7
+	VPSRLD         $0x04, Y7, Y9
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y9, Y9
+	VPBROADCASTD   4(AX)(CX*2), Y10
+	VPBROADCASTD   4(R8)(CX*2), Y11
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPSHUFB        const5<>+0(SB), Y10, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const7<>+0(SB), Y11, Y11
+	VPOR           Y11, Y7, Y7
+	VPSHUFB        const6<>+0(SB), Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VPCMPEQB       Y1, Y10, Y10
+	VPAND          const7<>+0(SB), Y10, Y10
+	VPOR           Y10, Y9, Y9
+	VPXOR          Y10, Y10, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y7, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xd6 // VPDPBUSD Y6, Y9, Y10
+	VMOVDQU        8(AX)(DI*1), X7
+	VINSERTI128    $0x01, 8(R8)(DI*1), Y7, Y7
+	VPSRLD         $0x04, Y7, Y9
+	VPAND          Y0, Y7, Y7
+	VPAND          Y0, Y9, Y9
+	VPBROADCASTD   4(AX)(DI*1), Y11
+	VPBROADCASTD   4(R8)(DI*1), Y12
+	VPBLENDD       $0xf0, Y12, Y11, Y11
+	VPSHUFB        const5<>+0(SB), Y11, Y12
+	VPAND          Y1, Y12, Y12
+	VPCMPEQB       Y1, Y12, Y12
+	VPAND          const7<>+0(SB), Y12, Y12
+	VPOR           Y12, Y7, Y7
+	VPSHUFB        const6<>+0(SB), Y11, Y11
+	VPAND          Y1, Y11, Y11
+	VPCMPEQB       Y1, Y11, Y11
+	VPAND          const7<>+0(SB), Y11, Y11
+	VPOR           Y11, Y9, Y9
+	VPXOR          Y11, Y11, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y7, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xde // VPDPBUSD Y6, Y9, Y11
+	VPBLENDD       $0xcc, Y11, Y10, Y5
+	VPALIGNR       $0x08, Y10, Y11, Y6
 	VPADDD         Y5, Y6, Y6
 	VSHUFPS        $0x88, Y6, Y8, Y5
 	VSHUFPS        $0xdd, Y6, Y8, Y6
-	VPADDD         Y5, Y6, Y6
-	VPBLENDD       $0xf0, Y6, Y7, Y5
-	VPERM2I128     $0x21, Y6, Y7, Y6
 	VPADDD         Y5, Y6, Y6
 	VCVTDQ2PS      Y6, Y6
 	VBROADCASTSS   (BX), Y5
@@ -907,1411 +1972,6 @@ loop:
 	VFMADD231PS    Y5, Y6, Y2
 	VBROADCASTSS   16(BX), Y3
 	VFMADD231PS    Y3, Y4, Y2
-	ADDQ           $0x14, AX
-	ADDQ           $0x14, R8
-	ADDQ           $0x000000a0, SI
-	ADDQ           $0x20, DX
-	ADDQ           $0x20, BX
-	DECQ           blocks+24(FP)
-	JNZ            loop
-
-end:
-	MOVQ    dst+0(FP), AX
-	VMOVUPS Y2, (AX)
-	VZEROUPPER
-	RET
-
-// func rowsQ5_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-// Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsQ5_0AVXVNNI(SB), NOSPLIT, $0-48
-	MOVQ    w+8(FP), AX
-	MOVQ    stride+16(FP), CX
-	MOVQ    q+32(FP), DX
-	MOVQ    groups+40(FP), BX
-	MOVQ    CX, SI
-	SHLQ    $0x03, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	LEAQ    (AX)(CX*4), R8
-	VMOVDQU const0<>+0(SB), Y0
-	VMOVDQU const1<>+0(SB), Y1
-	VMOVDQU const3<>+0(SB), Y2
-	VMOVDQU const4<>+0(SB), Y3
-	VPXOR   Y4, Y4, Y4
-
-some:
-	CMPQ           blocks+24(FP), $0x04
-	JLT            rest
-	VMOVD          (AX), X5
-	VPINSRW        $0x01, (AX)(CX*1), X5, X5
-	VPINSRW        $0x02, (AX)(CX*2), X5, X5
-	VPINSRW        $0x03, (AX)(DI*1), X5, X5
-	VPINSRW        $0x04, (R8), X5, X5
-	VPINSRW        $0x05, (R8)(CX*1), X5, X5
-	VPINSRW        $0x06, (R8)(CX*2), X5, X5
-	VPINSRW        $0x07, (R8)(DI*1), X5, X5
-	VCVTPH2PS      X5, Y5
-	VMOVDQU        (DX), Y6
-	PREFETCHT0     (SI)
-	VBROADCASTI128 6(AX), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   2(AX), Y8
-	VPSHUFB        Y3, Y8, Y8
-	VPAND          Y2, Y8, Y8
-	VPCMPEQB       Y2, Y8, Y8
-	VPAND          const5<>+0(SB), Y8, Y8
-	VPOR           Y8, Y7, Y7
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc6 // VPDPBUSD Y6, Y7, Y8
-	VBROADCASTI128 6(AX)(CX*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   2(AX)(CX*1), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const5<>+0(SB), Y9, Y9
-	VPOR           Y9, Y7, Y7
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xce // VPDPBUSD Y6, Y7, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y7
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y7, Y8, Y8
-	PREFETCHT0     64(SI)
-	VBROADCASTI128 6(AX)(CX*2), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   2(AX)(CX*2), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const5<>+0(SB), Y9, Y9
-	VPOR           Y9, Y7, Y7
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xce // VPDPBUSD Y6, Y7, Y9
-	VBROADCASTI128 6(AX)(DI*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   2(AX)(DI*1), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const5<>+0(SB), Y10, Y10
-	VPOR           Y10, Y7, Y7
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd6 // VPDPBUSD Y6, Y7, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y7
-	VPALIGNR       $0x08, Y9, Y10, Y9
-	VPADDD         Y7, Y9, Y9
-	VSHUFPS        $0x88, Y9, Y8, Y7
-	VSHUFPS        $0xdd, Y9, Y8, Y8
-	VPADDD         Y7, Y8, Y8
-	VBROADCASTI128 6(R8), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   2(R8), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const5<>+0(SB), Y9, Y9
-	VPOR           Y9, Y7, Y7
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xce // VPDPBUSD Y6, Y7, Y9
-	PREFETCHT0     128(SI)
-	VBROADCASTI128 6(R8)(CX*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   2(R8)(CX*1), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const5<>+0(SB), Y10, Y10
-	VPOR           Y10, Y7, Y7
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd6 // VPDPBUSD Y6, Y7, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y7
-	VPALIGNR       $0x08, Y9, Y10, Y9
-	VPADDD         Y7, Y9, Y9
-	VBROADCASTI128 6(R8)(CX*2), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   2(R8)(CX*2), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const5<>+0(SB), Y10, Y10
-	VPOR           Y10, Y7, Y7
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd6 // VPDPBUSD Y6, Y7, Y10
-	VBROADCASTI128 6(R8)(DI*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   2(R8)(DI*1), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const5<>+0(SB), Y11, Y11
-	VPOR           Y11, Y7, Y7
-	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xde // VPDPBUSD Y6, Y7, Y11
-	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y7
-	VPADDD         Y6, Y7, Y7
-	VSHUFPS        $0x88, Y7, Y9, Y6
-	VSHUFPS        $0xdd, Y7, Y9, Y7
-	VPADDD         Y6, Y7, Y7
-	VPBLENDD       $0xf0, Y7, Y8, Y6
-	VPERM2I128     $0x21, Y7, Y8, Y7
-	VPADDD         Y6, Y7, Y7
-	VPBROADCASTD   4(BX), Y6
-	VPSLLD         $0x04, Y6, Y6
-	VPSUBD         Y6, Y7, Y7
-	VCVTDQ2PS      Y7, Y7
-	VBROADCASTSS   (BX), Y6
-	VMULPS         Y5, Y6, Y6
-	VFMADD231PS    Y6, Y7, Y4
-	VMOVD          22(AX), X5
-	VPINSRW        $0x01, 22(AX)(CX*1), X5, X5
-	VPINSRW        $0x02, 22(AX)(CX*2), X5, X5
-	VPINSRW        $0x03, 22(AX)(DI*1), X5, X5
-	VPINSRW        $0x04, 22(R8), X5, X5
-	VPINSRW        $0x05, 22(R8)(CX*1), X5, X5
-	VPINSRW        $0x06, 22(R8)(CX*2), X5, X5
-	VPINSRW        $0x07, 22(R8)(DI*1), X5, X5
-	VCVTPH2PS      X5, Y5
-	VMOVDQU        32(DX), Y6
-	PREFETCHT0     192(SI)
-	VBROADCASTI128 28(AX), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   24(AX), Y8
-	VPSHUFB        Y3, Y8, Y8
-	VPAND          Y2, Y8, Y8
-	VPCMPEQB       Y2, Y8, Y8
-	VPAND          const5<>+0(SB), Y8, Y8
-	VPOR           Y8, Y7, Y7
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc6 // VPDPBUSD Y6, Y7, Y8
-	VBROADCASTI128 28(AX)(CX*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   24(AX)(CX*1), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const5<>+0(SB), Y9, Y9
-	VPOR           Y9, Y7, Y7
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xce // VPDPBUSD Y6, Y7, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y7
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y7, Y8, Y8
-	VBROADCASTI128 28(AX)(CX*2), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   24(AX)(CX*2), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const5<>+0(SB), Y9, Y9
-	VPOR           Y9, Y7, Y7
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xce // VPDPBUSD Y6, Y7, Y9
-	PREFETCHT0     256(SI)
-	VBROADCASTI128 28(AX)(DI*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   24(AX)(DI*1), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const5<>+0(SB), Y10, Y10
-	VPOR           Y10, Y7, Y7
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd6 // VPDPBUSD Y6, Y7, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y7
-	VPALIGNR       $0x08, Y9, Y10, Y9
-	VPADDD         Y7, Y9, Y9
-	VSHUFPS        $0x88, Y9, Y8, Y7
-	VSHUFPS        $0xdd, Y9, Y8, Y8
-	VPADDD         Y7, Y8, Y8
-	VBROADCASTI128 28(R8), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   24(R8), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const5<>+0(SB), Y9, Y9
-	VPOR           Y9, Y7, Y7
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xce // VPDPBUSD Y6, Y7, Y9
-	VBROADCASTI128 28(R8)(CX*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   24(R8)(CX*1), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const5<>+0(SB), Y10, Y10
-	VPOR           Y10, Y7, Y7
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd6 // VPDPBUSD Y6, Y7, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y7
-	VPALIGNR       $0x08, Y9, Y10, Y9
-	VPADDD         Y7, Y9, Y9
-	PREFETCHT0     320(SI)
-	VBROADCASTI128 28(R8)(CX*2), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   24(R8)(CX*2), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const5<>+0(SB), Y10, Y10
-	VPOR           Y10, Y7, Y7
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd6 // VPDPBUSD Y6, Y7, Y10
-	VBROADCASTI128 28(R8)(DI*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   24(R8)(DI*1), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const5<>+0(SB), Y11, Y11
-	VPOR           Y11, Y7, Y7
-	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xde // VPDPBUSD Y6, Y7, Y11
-	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y7
-	VPADDD         Y6, Y7, Y7
-	VSHUFPS        $0x88, Y7, Y9, Y6
-	VSHUFPS        $0xdd, Y7, Y9, Y7
-	VPADDD         Y6, Y7, Y7
-	VPBLENDD       $0xf0, Y7, Y8, Y6
-	VPERM2I128     $0x21, Y7, Y8, Y7
-	VPADDD         Y6, Y7, Y7
-	VPBROADCASTD   36(BX), Y6
-	VPSLLD         $0x04, Y6, Y6
-	VPSUBD         Y6, Y7, Y7
-	VCVTDQ2PS      Y7, Y7
-	VBROADCASTSS   32(BX), Y6
-	VMULPS         Y5, Y6, Y6
-	VFMADD231PS    Y6, Y7, Y4
-	VMOVD          44(AX), X5
-	VPINSRW        $0x01, 44(AX)(CX*1), X5, X5
-	VPINSRW        $0x02, 44(AX)(CX*2), X5, X5
-	VPINSRW        $0x03, 44(AX)(DI*1), X5, X5
-	VPINSRW        $0x04, 44(R8), X5, X5
-	VPINSRW        $0x05, 44(R8)(CX*1), X5, X5
-	VPINSRW        $0x06, 44(R8)(CX*2), X5, X5
-	VPINSRW        $0x07, 44(R8)(DI*1), X5, X5
-	VCVTPH2PS      X5, Y5
-	VMOVDQU        64(DX), Y6
-	VBROADCASTI128 50(AX), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   46(AX), Y8
-	VPSHUFB        Y3, Y8, Y8
-	VPAND          Y2, Y8, Y8
-	VPCMPEQB       Y2, Y8, Y8
-	VPAND          const5<>+0(SB), Y8, Y8
-	VPOR           Y8, Y7, Y7
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc6 // VPDPBUSD Y6, Y7, Y8
-	PREFETCHT0     384(SI)
-	VBROADCASTI128 50(AX)(CX*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   46(AX)(CX*1), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const5<>+0(SB), Y9, Y9
-	VPOR           Y9, Y7, Y7
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xce // VPDPBUSD Y6, Y7, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y7
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y7, Y8, Y8
-	VBROADCASTI128 50(AX)(CX*2), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   46(AX)(CX*2), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const5<>+0(SB), Y9, Y9
-	VPOR           Y9, Y7, Y7
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xce // VPDPBUSD Y6, Y7, Y9
-	VBROADCASTI128 50(AX)(DI*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   46(AX)(DI*1), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const5<>+0(SB), Y10, Y10
-	VPOR           Y10, Y7, Y7
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd6 // VPDPBUSD Y6, Y7, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y7
-	VPALIGNR       $0x08, Y9, Y10, Y9
-	VPADDD         Y7, Y9, Y9
-	VSHUFPS        $0x88, Y9, Y8, Y7
-	VSHUFPS        $0xdd, Y9, Y8, Y8
-	VPADDD         Y7, Y8, Y8
-	PREFETCHT0     448(SI)
-	VBROADCASTI128 50(R8), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   46(R8), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const5<>+0(SB), Y9, Y9
-	VPOR           Y9, Y7, Y7
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xce // VPDPBUSD Y6, Y7, Y9
-	VBROADCASTI128 50(R8)(CX*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   46(R8)(CX*1), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const5<>+0(SB), Y10, Y10
-	VPOR           Y10, Y7, Y7
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd6 // VPDPBUSD Y6, Y7, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y7
-	VPALIGNR       $0x08, Y9, Y10, Y9
-	VPADDD         Y7, Y9, Y9
-	VBROADCASTI128 50(R8)(CX*2), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   46(R8)(CX*2), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const5<>+0(SB), Y10, Y10
-	VPOR           Y10, Y7, Y7
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd6 // VPDPBUSD Y6, Y7, Y10
-	PREFETCHT0     512(SI)
-	VBROADCASTI128 50(R8)(DI*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   46(R8)(DI*1), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const5<>+0(SB), Y11, Y11
-	VPOR           Y11, Y7, Y7
-	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xde // VPDPBUSD Y6, Y7, Y11
-	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y7
-	VPADDD         Y6, Y7, Y7
-	VSHUFPS        $0x88, Y7, Y9, Y6
-	VSHUFPS        $0xdd, Y7, Y9, Y7
-	VPADDD         Y6, Y7, Y7
-	VPBLENDD       $0xf0, Y7, Y8, Y6
-	VPERM2I128     $0x21, Y7, Y8, Y7
-	VPADDD         Y6, Y7, Y7
-	VPBROADCASTD   68(BX), Y6
-	VPSLLD         $0x04, Y6, Y6
-	VPSUBD         Y6, Y7, Y7
-	VCVTDQ2PS      Y7, Y7
-	VBROADCASTSS   64(BX), Y6
-	VMULPS         Y5, Y6, Y6
-	VFMADD231PS    Y6, Y7, Y4
-	VMOVD          66(AX), X5
-	VPINSRW        $0x01, 66(AX)(CX*1), X5, X5
-	VPINSRW        $0x02, 66(AX)(CX*2), X5, X5
-	VPINSRW        $0x03, 66(AX)(DI*1), X5, X5
-	VPINSRW        $0x04, 66(R8), X5, X5
-	VPINSRW        $0x05, 66(R8)(CX*1), X5, X5
-	VPINSRW        $0x06, 66(R8)(CX*2), X5, X5
-	VPINSRW        $0x07, 66(R8)(DI*1), X5, X5
-	VCVTPH2PS      X5, Y5
-	VMOVDQU        96(DX), Y6
-	VBROADCASTI128 72(AX), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   68(AX), Y8
-	VPSHUFB        Y3, Y8, Y8
-	VPAND          Y2, Y8, Y8
-	VPCMPEQB       Y2, Y8, Y8
-	VPAND          const5<>+0(SB), Y8, Y8
-	VPOR           Y8, Y7, Y7
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc6 // VPDPBUSD Y6, Y7, Y8
-	VBROADCASTI128 72(AX)(CX*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   68(AX)(CX*1), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const5<>+0(SB), Y9, Y9
-	VPOR           Y9, Y7, Y7
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xce // VPDPBUSD Y6, Y7, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y7
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y7, Y8, Y8
-	PREFETCHT0     576(SI)
-	VBROADCASTI128 72(AX)(CX*2), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   68(AX)(CX*2), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const5<>+0(SB), Y9, Y9
-	VPOR           Y9, Y7, Y7
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xce // VPDPBUSD Y6, Y7, Y9
-	VBROADCASTI128 72(AX)(DI*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   68(AX)(DI*1), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const5<>+0(SB), Y10, Y10
-	VPOR           Y10, Y7, Y7
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd6 // VPDPBUSD Y6, Y7, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y7
-	VPALIGNR       $0x08, Y9, Y10, Y9
-	VPADDD         Y7, Y9, Y9
-	VSHUFPS        $0x88, Y9, Y8, Y7
-	VSHUFPS        $0xdd, Y9, Y8, Y8
-	VPADDD         Y7, Y8, Y8
-	VBROADCASTI128 72(R8), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   68(R8), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const5<>+0(SB), Y9, Y9
-	VPOR           Y9, Y7, Y7
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xce // VPDPBUSD Y6, Y7, Y9
-	PREFETCHT0     640(SI)
-	VBROADCASTI128 72(R8)(CX*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   68(R8)(CX*1), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const5<>+0(SB), Y10, Y10
-	VPOR           Y10, Y7, Y7
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd6 // VPDPBUSD Y6, Y7, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y7
-	VPALIGNR       $0x08, Y9, Y10, Y9
-	VPADDD         Y7, Y9, Y9
-	VBROADCASTI128 72(R8)(CX*2), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   68(R8)(CX*2), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const5<>+0(SB), Y10, Y10
-	VPOR           Y10, Y7, Y7
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd6 // VPDPBUSD Y6, Y7, Y10
-	VBROADCASTI128 72(R8)(DI*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   68(R8)(DI*1), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const5<>+0(SB), Y11, Y11
-	VPOR           Y11, Y7, Y7
-	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xde // VPDPBUSD Y6, Y7, Y11
-	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y7
-	VPADDD         Y6, Y7, Y7
-	VSHUFPS        $0x88, Y7, Y9, Y6
-	VSHUFPS        $0xdd, Y7, Y9, Y7
-	VPADDD         Y6, Y7, Y7
-	VPBLENDD       $0xf0, Y7, Y8, Y6
-	VPERM2I128     $0x21, Y7, Y8, Y7
-	VPADDD         Y6, Y7, Y7
-	VPBROADCASTD   100(BX), Y6
-	VPSLLD         $0x04, Y6, Y6
-	VPSUBD         Y6, Y7, Y7
-	VCVTDQ2PS      Y7, Y7
-	VBROADCASTSS   96(BX), Y6
-	VMULPS         Y5, Y6, Y6
-	VFMADD231PS    Y6, Y7, Y4
-	ADDQ           $0x58, AX
-	ADDQ           $0x58, R8
-	ADDQ           $0x000002c0, SI
-	ADDQ           $0x00000080, DX
-	ADDQ           $0x00000080, BX
-	SUBQ           $0x04, blocks+24(FP)
-	JMP            some
-
-rest:
-	CMPQ blocks+24(FP), $0x00
-	JEQ  end
-
-loop:
-	VMOVD          (AX), X5
-	VPINSRW        $0x01, (AX)(CX*1), X5, X5
-	VPINSRW        $0x02, (AX)(CX*2), X5, X5
-	VPINSRW        $0x03, (AX)(DI*1), X5, X5
-	VPINSRW        $0x04, (R8), X5, X5
-	VPINSRW        $0x05, (R8)(CX*1), X5, X5
-	VPINSRW        $0x06, (R8)(CX*2), X5, X5
-	VPINSRW        $0x07, (R8)(DI*1), X5, X5
-	VCVTPH2PS      X5, Y5
-	VMOVDQU        (DX), Y6
-	PREFETCHT0     (SI)
-	VBROADCASTI128 6(AX), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   2(AX), Y8
-	VPSHUFB        Y3, Y8, Y8
-	VPAND          Y2, Y8, Y8
-	VPCMPEQB       Y2, Y8, Y8
-	VPAND          const5<>+0(SB), Y8, Y8
-	VPOR           Y8, Y7, Y7
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc6 // VPDPBUSD Y6, Y7, Y8
-	VBROADCASTI128 6(AX)(CX*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   2(AX)(CX*1), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const5<>+0(SB), Y9, Y9
-	VPOR           Y9, Y7, Y7
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xce // VPDPBUSD Y6, Y7, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y7
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y7, Y8, Y8
-	PREFETCHT0     64(SI)
-	VBROADCASTI128 6(AX)(CX*2), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   2(AX)(CX*2), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const5<>+0(SB), Y9, Y9
-	VPOR           Y9, Y7, Y7
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xce // VPDPBUSD Y6, Y7, Y9
-	VBROADCASTI128 6(AX)(DI*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   2(AX)(DI*1), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const5<>+0(SB), Y10, Y10
-	VPOR           Y10, Y7, Y7
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd6 // VPDPBUSD Y6, Y7, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y7
-	VPALIGNR       $0x08, Y9, Y10, Y9
-	VPADDD         Y7, Y9, Y9
-	VSHUFPS        $0x88, Y9, Y8, Y7
-	VSHUFPS        $0xdd, Y9, Y8, Y8
-	VPADDD         Y7, Y8, Y8
-	VBROADCASTI128 6(R8), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   2(R8), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const5<>+0(SB), Y9, Y9
-	VPOR           Y9, Y7, Y7
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xce // VPDPBUSD Y6, Y7, Y9
-	PREFETCHT0     128(SI)
-	VBROADCASTI128 6(R8)(CX*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   2(R8)(CX*1), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const5<>+0(SB), Y10, Y10
-	VPOR           Y10, Y7, Y7
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd6 // VPDPBUSD Y6, Y7, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y7
-	VPALIGNR       $0x08, Y9, Y10, Y9
-	VPADDD         Y7, Y9, Y9
-	VBROADCASTI128 6(R8)(CX*2), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   2(R8)(CX*2), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const5<>+0(SB), Y10, Y10
-	VPOR           Y10, Y7, Y7
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd6 // VPDPBUSD Y6, Y7, Y10
-	VBROADCASTI128 6(R8)(DI*1), Y7
-	VPSRLVD        Y0, Y7, Y7
-	VPAND          Y1, Y7, Y7
-	VPBROADCASTD   2(R8)(DI*1), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const5<>+0(SB), Y11, Y11
-	VPOR           Y11, Y7, Y7
-	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xde // VPDPBUSD Y6, Y7, Y11
-	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y7
-	VPADDD         Y6, Y7, Y7
-	VSHUFPS        $0x88, Y7, Y9, Y6
-	VSHUFPS        $0xdd, Y7, Y9, Y7
-	VPADDD         Y6, Y7, Y7
-	VPBLENDD       $0xf0, Y7, Y8, Y6
-	VPERM2I128     $0x21, Y7, Y8, Y7
-	VPADDD         Y6, Y7, Y7
-	VPBROADCASTD   4(BX), Y6
-	VPSLLD         $0x04, Y6, Y6
-	VPSUBD         Y6, Y7, Y7
-	VCVTDQ2PS      Y7, Y7
-	VBROADCASTSS   (BX), Y6
-	VMULPS         Y5, Y6, Y6
-	VFMADD231PS    Y6, Y7, Y4
-	ADDQ           $0x16, AX
-	ADDQ           $0x16, R8
-	ADDQ           $0x000000b0, SI
-	ADDQ           $0x20, DX
-	ADDQ           $0x20, BX
-	DECQ           blocks+24(FP)
-	JNZ            loop
-
-end:
-	MOVQ    dst+0(FP), AX
-	VMOVUPS Y4, (AX)
-	VZEROUPPER
-	RET
-
-// func rowsQ5_1AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-// Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsQ5_1AVXVNNI(SB), NOSPLIT, $0-48
-	MOVQ    w+8(FP), AX
-	MOVQ    stride+16(FP), CX
-	MOVQ    q+32(FP), DX
-	MOVQ    groups+40(FP), BX
-	MOVQ    CX, SI
-	SHLQ    $0x03, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	LEAQ    (AX)(CX*4), R8
-	VMOVDQU const0<>+0(SB), Y0
-	VMOVDQU const1<>+0(SB), Y1
-	VMOVDQU const3<>+0(SB), Y2
-	VMOVDQU const4<>+0(SB), Y3
-	VPXOR   Y4, Y4, Y4
-
-some:
-	CMPQ           blocks+24(FP), $0x04
-	JLT            rest
-	VMOVD          (AX), X5
-	VPINSRD        $0x01, (AX)(CX*1), X5, X5
-	VPINSRD        $0x02, (AX)(CX*2), X5, X5
-	VPINSRD        $0x03, (AX)(DI*1), X5, X5
-	VMOVD          (R8), X6
-	VPINSRD        $0x01, (R8)(CX*1), X6, X6
-	VPINSRD        $0x02, (R8)(CX*2), X6, X6
-	VPINSRD        $0x03, (R8)(DI*1), X6, X6
-	VINSERTI128    $0x01, X6, Y5, Y5
-	VPSHUFB        const2<>+0(SB), Y5, Y5
-	VPERMQ         $0xd8, Y5, Y5
-	VEXTRACTI128   $0x01, Y5, X6
-	VCVTPH2PS      X6, Y6
-	VCVTPH2PS      X5, Y5
-	VMOVDQU        (DX), Y7
-	PREFETCHT0     (SI)
-	VBROADCASTI128 8(AX), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   4(AX), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const5<>+0(SB), Y9, Y9
-	VPOR           Y9, Y8, Y8
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y8, Y9
-	VBROADCASTI128 8(AX)(CX*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   4(AX)(CX*1), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const5<>+0(SB), Y10, Y10
-	VPOR           Y10, Y8, Y8
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y8
-	VPALIGNR       $0x08, Y9, Y10, Y9
-	VPADDD         Y8, Y9, Y9
-	PREFETCHT0     64(SI)
-	VBROADCASTI128 8(AX)(CX*2), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   4(AX)(CX*2), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const5<>+0(SB), Y10, Y10
-	VPOR           Y10, Y8, Y8
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VBROADCASTI128 8(AX)(DI*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   4(AX)(DI*1), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const5<>+0(SB), Y11, Y11
-	VPOR           Y11, Y8, Y8
-	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VPBLENDD       $0xcc, Y11, Y10, Y8
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y8, Y10, Y10
-	VSHUFPS        $0x88, Y10, Y9, Y8
-	VSHUFPS        $0xdd, Y10, Y9, Y9
-	VPADDD         Y8, Y9, Y9
-	VBROADCASTI128 8(R8), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   4(R8), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const5<>+0(SB), Y10, Y10
-	VPOR           Y10, Y8, Y8
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	PREFETCHT0     128(SI)
-	VBROADCASTI128 8(R8)(CX*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   4(R8)(CX*1), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const5<>+0(SB), Y11, Y11
-	VPOR           Y11, Y8, Y8
-	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VPBLENDD       $0xcc, Y11, Y10, Y8
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y8, Y10, Y10
-	VBROADCASTI128 8(R8)(CX*2), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   4(R8)(CX*2), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const5<>+0(SB), Y11, Y11
-	VPOR           Y11, Y8, Y8
-	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VBROADCASTI128 8(R8)(DI*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   4(R8)(DI*1), Y12
-	VPSHUFB        Y3, Y12, Y12
-	VPAND          Y2, Y12, Y12
-	VPCMPEQB       Y2, Y12, Y12
-	VPAND          const5<>+0(SB), Y12, Y12
-	VPOR           Y12, Y8, Y8
-	VPXOR          Y12, Y12, Y12
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xe7 // VPDPBUSD Y7, Y8, Y12
-	VPBLENDD       $0xcc, Y12, Y11, Y7
-	VPALIGNR       $0x08, Y11, Y12, Y8
-	VPADDD         Y7, Y8, Y8
-	VSHUFPS        $0x88, Y8, Y10, Y7
-	VSHUFPS        $0xdd, Y8, Y10, Y8
-	VPADDD         Y7, Y8, Y8
-	VPBLENDD       $0xf0, Y8, Y9, Y7
-	VPERM2I128     $0x21, Y8, Y9, Y8
-	VPADDD         Y7, Y8, Y8
-	VCVTDQ2PS      Y8, Y8
-	VBROADCASTSS   (BX), Y7
-	VMULPS         Y5, Y7, Y7
-	VFMADD231PS    Y7, Y8, Y4
-	VBROADCASTSS   16(BX), Y5
-	VFMADD231PS    Y5, Y6, Y4
-	VMOVD          24(AX), X5
-	VPINSRD        $0x01, 24(AX)(CX*1), X5, X5
-	VPINSRD        $0x02, 24(AX)(CX*2), X5, X5
-	VPINSRD        $0x03, 24(AX)(DI*1), X5, X5
-	VMOVD          24(R8), X6
-	VPINSRD        $0x01, 24(R8)(CX*1), X6, X6
-	VPINSRD        $0x02, 24(R8)(CX*2), X6, X6
-	VPINSRD        $0x03, 24(R8)(DI*1), X6, X6
-	VINSERTI128    $0x01, X6, Y5, Y5
-	VPSHUFB        const2<>+0(SB), Y5, Y5
-	VPERMQ         $0xd8, Y5, Y5
-	VEXTRACTI128   $0x01, Y5, X6
-	VCVTPH2PS      X6, Y6
-	VCVTPH2PS      X5, Y5
-	VMOVDQU        32(DX), Y7
-	PREFETCHT0     192(SI)
-	VBROADCASTI128 32(AX), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   28(AX), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const5<>+0(SB), Y9, Y9
-	VPOR           Y9, Y8, Y8
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y8, Y9
-	VBROADCASTI128 32(AX)(CX*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   28(AX)(CX*1), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const5<>+0(SB), Y10, Y10
-	VPOR           Y10, Y8, Y8
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y8
-	VPALIGNR       $0x08, Y9, Y10, Y9
-	VPADDD         Y8, Y9, Y9
-	PREFETCHT0     256(SI)
-	VBROADCASTI128 32(AX)(CX*2), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   28(AX)(CX*2), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const5<>+0(SB), Y10, Y10
-	VPOR           Y10, Y8, Y8
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VBROADCASTI128 32(AX)(DI*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   28(AX)(DI*1), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const5<>+0(SB), Y11, Y11
-	VPOR           Y11, Y8, Y8
-	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VPBLENDD       $0xcc, Y11, Y10, Y8
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y8, Y10, Y10
-	VSHUFPS        $0x88, Y10, Y9, Y8
-	VSHUFPS        $0xdd, Y10, Y9, Y9
-	VPADDD         Y8, Y9, Y9
-	VBROADCASTI128 32(R8), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   28(R8), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const5<>+0(SB), Y10, Y10
-	VPOR           Y10, Y8, Y8
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	PREFETCHT0     320(SI)
-	VBROADCASTI128 32(R8)(CX*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   28(R8)(CX*1), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const5<>+0(SB), Y11, Y11
-	VPOR           Y11, Y8, Y8
-	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VPBLENDD       $0xcc, Y11, Y10, Y8
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y8, Y10, Y10
-	VBROADCASTI128 32(R8)(CX*2), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   28(R8)(CX*2), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const5<>+0(SB), Y11, Y11
-	VPOR           Y11, Y8, Y8
-	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VBROADCASTI128 32(R8)(DI*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   28(R8)(DI*1), Y12
-	VPSHUFB        Y3, Y12, Y12
-	VPAND          Y2, Y12, Y12
-	VPCMPEQB       Y2, Y12, Y12
-	VPAND          const5<>+0(SB), Y12, Y12
-	VPOR           Y12, Y8, Y8
-	VPXOR          Y12, Y12, Y12
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xe7 // VPDPBUSD Y7, Y8, Y12
-	VPBLENDD       $0xcc, Y12, Y11, Y7
-	VPALIGNR       $0x08, Y11, Y12, Y8
-	VPADDD         Y7, Y8, Y8
-	VSHUFPS        $0x88, Y8, Y10, Y7
-	VSHUFPS        $0xdd, Y8, Y10, Y8
-	VPADDD         Y7, Y8, Y8
-	VPBLENDD       $0xf0, Y8, Y9, Y7
-	VPERM2I128     $0x21, Y8, Y9, Y8
-	VPADDD         Y7, Y8, Y8
-	VCVTDQ2PS      Y8, Y8
-	VBROADCASTSS   32(BX), Y7
-	VMULPS         Y5, Y7, Y7
-	VFMADD231PS    Y7, Y8, Y4
-	VBROADCASTSS   48(BX), Y5
-	VFMADD231PS    Y5, Y6, Y4
-	VMOVD          48(AX), X5
-	VPINSRD        $0x01, 48(AX)(CX*1), X5, X5
-	VPINSRD        $0x02, 48(AX)(CX*2), X5, X5
-	VPINSRD        $0x03, 48(AX)(DI*1), X5, X5
-	VMOVD          48(R8), X6
-	VPINSRD        $0x01, 48(R8)(CX*1), X6, X6
-	VPINSRD        $0x02, 48(R8)(CX*2), X6, X6
-	VPINSRD        $0x03, 48(R8)(DI*1), X6, X6
-	VINSERTI128    $0x01, X6, Y5, Y5
-	VPSHUFB        const2<>+0(SB), Y5, Y5
-	VPERMQ         $0xd8, Y5, Y5
-	VEXTRACTI128   $0x01, Y5, X6
-	VCVTPH2PS      X6, Y6
-	VCVTPH2PS      X5, Y5
-	VMOVDQU        64(DX), Y7
-	PREFETCHT0     384(SI)
-	VBROADCASTI128 56(AX), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   52(AX), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const5<>+0(SB), Y9, Y9
-	VPOR           Y9, Y8, Y8
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y8, Y9
-	VBROADCASTI128 56(AX)(CX*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   52(AX)(CX*1), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const5<>+0(SB), Y10, Y10
-	VPOR           Y10, Y8, Y8
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y8
-	VPALIGNR       $0x08, Y9, Y10, Y9
-	VPADDD         Y8, Y9, Y9
-	PREFETCHT0     448(SI)
-	VBROADCASTI128 56(AX)(CX*2), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   52(AX)(CX*2), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const5<>+0(SB), Y10, Y10
-	VPOR           Y10, Y8, Y8
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VBROADCASTI128 56(AX)(DI*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   52(AX)(DI*1), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const5<>+0(SB), Y11, Y11
-	VPOR           Y11, Y8, Y8
-	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VPBLENDD       $0xcc, Y11, Y10, Y8
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y8, Y10, Y10
-	VSHUFPS        $0x88, Y10, Y9, Y8
-	VSHUFPS        $0xdd, Y10, Y9, Y9
-	VPADDD         Y8, Y9, Y9
-	VBROADCASTI128 56(R8), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   52(R8), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const5<>+0(SB), Y10, Y10
-	VPOR           Y10, Y8, Y8
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	PREFETCHT0     512(SI)
-	VBROADCASTI128 56(R8)(CX*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   52(R8)(CX*1), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const5<>+0(SB), Y11, Y11
-	VPOR           Y11, Y8, Y8
-	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VPBLENDD       $0xcc, Y11, Y10, Y8
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y8, Y10, Y10
-	VBROADCASTI128 56(R8)(CX*2), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   52(R8)(CX*2), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const5<>+0(SB), Y11, Y11
-	VPOR           Y11, Y8, Y8
-	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VBROADCASTI128 56(R8)(DI*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   52(R8)(DI*1), Y12
-	VPSHUFB        Y3, Y12, Y12
-	VPAND          Y2, Y12, Y12
-	VPCMPEQB       Y2, Y12, Y12
-	VPAND          const5<>+0(SB), Y12, Y12
-	VPOR           Y12, Y8, Y8
-	VPXOR          Y12, Y12, Y12
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xe7 // VPDPBUSD Y7, Y8, Y12
-	VPBLENDD       $0xcc, Y12, Y11, Y7
-	VPALIGNR       $0x08, Y11, Y12, Y8
-	VPADDD         Y7, Y8, Y8
-	VSHUFPS        $0x88, Y8, Y10, Y7
-	VSHUFPS        $0xdd, Y8, Y10, Y8
-	VPADDD         Y7, Y8, Y8
-	VPBLENDD       $0xf0, Y8, Y9, Y7
-	VPERM2I128     $0x21, Y8, Y9, Y8
-	VPADDD         Y7, Y8, Y8
-	VCVTDQ2PS      Y8, Y8
-	VBROADCASTSS   64(BX), Y7
-	VMULPS         Y5, Y7, Y7
-	VFMADD231PS    Y7, Y8, Y4
-	VBROADCASTSS   80(BX), Y5
-	VFMADD231PS    Y5, Y6, Y4
-	VMOVD          72(AX), X5
-	VPINSRD        $0x01, 72(AX)(CX*1), X5, X5
-	VPINSRD        $0x02, 72(AX)(CX*2), X5, X5
-	VPINSRD        $0x03, 72(AX)(DI*1), X5, X5
-	VMOVD          72(R8), X6
-	VPINSRD        $0x01, 72(R8)(CX*1), X6, X6
-	VPINSRD        $0x02, 72(R8)(CX*2), X6, X6
-	VPINSRD        $0x03, 72(R8)(DI*1), X6, X6
-	VINSERTI128    $0x01, X6, Y5, Y5
-	VPSHUFB        const2<>+0(SB), Y5, Y5
-	VPERMQ         $0xd8, Y5, Y5
-	VEXTRACTI128   $0x01, Y5, X6
-	VCVTPH2PS      X6, Y6
-	VCVTPH2PS      X5, Y5
-	VMOVDQU        96(DX), Y7
-	PREFETCHT0     576(SI)
-	VBROADCASTI128 80(AX), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   76(AX), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const5<>+0(SB), Y9, Y9
-	VPOR           Y9, Y8, Y8
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y8, Y9
-	VBROADCASTI128 80(AX)(CX*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   76(AX)(CX*1), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const5<>+0(SB), Y10, Y10
-	VPOR           Y10, Y8, Y8
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y8
-	VPALIGNR       $0x08, Y9, Y10, Y9
-	VPADDD         Y8, Y9, Y9
-	PREFETCHT0     640(SI)
-	VBROADCASTI128 80(AX)(CX*2), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   76(AX)(CX*2), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const5<>+0(SB), Y10, Y10
-	VPOR           Y10, Y8, Y8
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VBROADCASTI128 80(AX)(DI*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   76(AX)(DI*1), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const5<>+0(SB), Y11, Y11
-	VPOR           Y11, Y8, Y8
-	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VPBLENDD       $0xcc, Y11, Y10, Y8
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y8, Y10, Y10
-	VSHUFPS        $0x88, Y10, Y9, Y8
-	VSHUFPS        $0xdd, Y10, Y9, Y9
-	VPADDD         Y8, Y9, Y9
-	VBROADCASTI128 80(R8), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   76(R8), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const5<>+0(SB), Y10, Y10
-	VPOR           Y10, Y8, Y8
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	PREFETCHT0     704(SI)
-	VBROADCASTI128 80(R8)(CX*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   76(R8)(CX*1), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const5<>+0(SB), Y11, Y11
-	VPOR           Y11, Y8, Y8
-	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VPBLENDD       $0xcc, Y11, Y10, Y8
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y8, Y10, Y10
-	VBROADCASTI128 80(R8)(CX*2), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   76(R8)(CX*2), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const5<>+0(SB), Y11, Y11
-	VPOR           Y11, Y8, Y8
-	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VBROADCASTI128 80(R8)(DI*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   76(R8)(DI*1), Y12
-	VPSHUFB        Y3, Y12, Y12
-	VPAND          Y2, Y12, Y12
-	VPCMPEQB       Y2, Y12, Y12
-	VPAND          const5<>+0(SB), Y12, Y12
-	VPOR           Y12, Y8, Y8
-	VPXOR          Y12, Y12, Y12
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xe7 // VPDPBUSD Y7, Y8, Y12
-	VPBLENDD       $0xcc, Y12, Y11, Y7
-	VPALIGNR       $0x08, Y11, Y12, Y8
-	VPADDD         Y7, Y8, Y8
-	VSHUFPS        $0x88, Y8, Y10, Y7
-	VSHUFPS        $0xdd, Y8, Y10, Y8
-	VPADDD         Y7, Y8, Y8
-	VPBLENDD       $0xf0, Y8, Y9, Y7
-	VPERM2I128     $0x21, Y8, Y9, Y8
-	VPADDD         Y7, Y8, Y8
-	VCVTDQ2PS      Y8, Y8
-	VBROADCASTSS   96(BX), Y7
-	VMULPS         Y5, Y7, Y7
-	VFMADD231PS    Y7, Y8, Y4
-	VBROADCASTSS   112(BX), Y5
-	VFMADD231PS    Y5, Y6, Y4
-	ADDQ           $0x60, AX
-	ADDQ           $0x60, R8
-	ADDQ           $0x00000300, SI
-	ADDQ           $0x00000080, DX
-	ADDQ           $0x00000080, BX
-	SUBQ           $0x04, blocks+24(FP)
-	JMP            some
-
-rest:
-	CMPQ blocks+24(FP), $0x00
-	JEQ  end
-
-loop:
-	VMOVD          (AX), X5
-	VPINSRD        $0x01, (AX)(CX*1), X5, X5
-	VPINSRD        $0x02, (AX)(CX*2), X5, X5
-	VPINSRD        $0x03, (AX)(DI*1), X5, X5
-	VMOVD          (R8), X6
-	VPINSRD        $0x01, (R8)(CX*1), X6, X6
-	VPINSRD        $0x02, (R8)(CX*2), X6, X6
-	VPINSRD        $0x03, (R8)(DI*1), X6, X6
-	VINSERTI128    $0x01, X6, Y5, Y5
-	VPSHUFB        const2<>+0(SB), Y5, Y5
-	VPERMQ         $0xd8, Y5, Y5
-	VEXTRACTI128   $0x01, Y5, X6
-	VCVTPH2PS      X6, Y6
-	VCVTPH2PS      X5, Y5
-	VMOVDQU        (DX), Y7
-	PREFETCHT0     (SI)
-	VBROADCASTI128 8(AX), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   4(AX), Y9
-	VPSHUFB        Y3, Y9, Y9
-	VPAND          Y2, Y9, Y9
-	VPCMPEQB       Y2, Y9, Y9
-	VPAND          const5<>+0(SB), Y9, Y9
-	VPOR           Y9, Y8, Y8
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y8, Y9
-	VBROADCASTI128 8(AX)(CX*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   4(AX)(CX*1), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const5<>+0(SB), Y10, Y10
-	VPOR           Y10, Y8, Y8
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y8
-	VPALIGNR       $0x08, Y9, Y10, Y9
-	VPADDD         Y8, Y9, Y9
-	PREFETCHT0     64(SI)
-	VBROADCASTI128 8(AX)(CX*2), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   4(AX)(CX*2), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const5<>+0(SB), Y10, Y10
-	VPOR           Y10, Y8, Y8
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VBROADCASTI128 8(AX)(DI*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   4(AX)(DI*1), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const5<>+0(SB), Y11, Y11
-	VPOR           Y11, Y8, Y8
-	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VPBLENDD       $0xcc, Y11, Y10, Y8
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y8, Y10, Y10
-	VSHUFPS        $0x88, Y10, Y9, Y8
-	VSHUFPS        $0xdd, Y10, Y9, Y9
-	VPADDD         Y8, Y9, Y9
-	VBROADCASTI128 8(R8), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   4(R8), Y10
-	VPSHUFB        Y3, Y10, Y10
-	VPAND          Y2, Y10, Y10
-	VPCMPEQB       Y2, Y10, Y10
-	VPAND          const5<>+0(SB), Y10, Y10
-	VPOR           Y10, Y8, Y8
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	PREFETCHT0     128(SI)
-	VBROADCASTI128 8(R8)(CX*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   4(R8)(CX*1), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const5<>+0(SB), Y11, Y11
-	VPOR           Y11, Y8, Y8
-	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VPBLENDD       $0xcc, Y11, Y10, Y8
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y8, Y10, Y10
-	VBROADCASTI128 8(R8)(CX*2), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   4(R8)(CX*2), Y11
-	VPSHUFB        Y3, Y11, Y11
-	VPAND          Y2, Y11, Y11
-	VPCMPEQB       Y2, Y11, Y11
-	VPAND          const5<>+0(SB), Y11, Y11
-	VPOR           Y11, Y8, Y8
-	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VBROADCASTI128 8(R8)(DI*1), Y8
-	VPSRLVD        Y0, Y8, Y8
-	VPAND          Y1, Y8, Y8
-	VPBROADCASTD   4(R8)(DI*1), Y12
-	VPSHUFB        Y3, Y12, Y12
-	VPAND          Y2, Y12, Y12
-	VPCMPEQB       Y2, Y12, Y12
-	VPAND          const5<>+0(SB), Y12, Y12
-	VPOR           Y12, Y8, Y8
-	VPXOR          Y12, Y12, Y12
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xe7 // VPDPBUSD Y7, Y8, Y12
-	VPBLENDD       $0xcc, Y12, Y11, Y7
-	VPALIGNR       $0x08, Y11, Y12, Y8
-	VPADDD         Y7, Y8, Y8
-	VSHUFPS        $0x88, Y8, Y10, Y7
-	VSHUFPS        $0xdd, Y8, Y10, Y8
-	VPADDD         Y7, Y8, Y8
-	VPBLENDD       $0xf0, Y8, Y9, Y7
-	VPERM2I128     $0x21, Y8, Y9, Y8
-	VPADDD         Y7, Y8, Y8
-	VCVTDQ2PS      Y8, Y8
-	VBROADCASTSS   (BX), Y7
-	VMULPS         Y5, Y7, Y7
-	VFMADD231PS    Y7, Y8, Y4
-	VBROADCASTSS   16(BX), Y5
-	VFMADD231PS    Y5, Y6, Y4
 	ADDQ           $0x18, AX
 	ADDQ           $0x18, R8
 	ADDQ           $0x000000c0, SI
@@ -2322,7 +1982,7 @@ loop:
 
 end:
 	MOVQ    dst+0(FP), AX
-	VMOVUPS Y4, (AX)
+	VMOVUPS Y2, (AX)
 	VZEROUPPER
 	RET
 
@@ -2338,7 +1998,7 @@ TEXT ·rowsQ8_0AVXVNNI(SB), NOSPLIT, $0-48
 	ADDQ    AX, SI
 	LEAQ    (CX)(CX*2), DI
 	LEAQ    (AX)(CX*4), R8
-	VMOVDQU const6<>+0(SB), Y0
+	VMOVDQU const8<>+0(SB), Y0
 	VPXOR   Y1, Y1, Y1
 
 some:
@@ -2355,54 +2015,54 @@ some:
 	VCVTPH2PS    X2, Y2
 	VMOVDQU      (DX), Y3
 	PREFETCHT0   (SI)
-	VPXOR        2(AX), Y0, Y4
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y4, Y5
+	VPXOR        2(AX), Y0, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe3 // VPDPBUSD Y3, Y5, Y4
 	PREFETCHT0   64(SI)
-	VPXOR        2(AX)(CX*1), Y0, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y4
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y4, Y5, Y5
-	VPXOR        2(AX)(CX*2), Y0, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	VPXOR        2(AX)(CX*1), Y0, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y6, Y4, Y4
+	VPXOR        2(AX)(CX*2), Y0, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y6, Y5
 	PREFETCHT0   128(SI)
-	VPXOR        2(AX)(DI*1), Y0, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y4
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y4, Y5, Y5
-	VPXOR        2(R8), Y0, Y4
+	VPXOR        2(AX)(DI*1), Y0, Y7
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y7, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y6
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y6, Y4, Y4
+	VPXOR        2(R8), Y0, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y6, Y5
 	PREFETCHT0   192(SI)
-	VPXOR        2(R8)(CX*1), Y0, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	VPXOR        2(R8)(CX*2), Y0, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPXOR        2(R8)(CX*1), Y0, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y7, Y5, Y5
+	VPXOR        2(R8)(CX*2), Y0, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y7, Y6
 	PREFETCHT0   256(SI)
-	VPXOR        2(R8)(DI*1), Y0, Y4
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y4, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y3
-	VPALIGNR     $0x08, Y7, Y8, Y4
-	VPADDD       Y3, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y6, Y3
-	VSHUFPS      $0xdd, Y4, Y6, Y4
-	VPADDD       Y3, Y4, Y4
-	VPBLENDD     $0xf0, Y4, Y5, Y3
-	VPERM2I128   $0x21, Y4, Y5, Y4
+	VPXOR        2(R8)(DI*1), Y0, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y3
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y3, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y3
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y3, Y5, Y5
+	VPBLENDD     $0xf0, Y5, Y4, Y3
+	VPERM2I128   $0x21, Y5, Y4, Y4
 	VPADDD       Y3, Y4, Y4
 	VPBROADCASTD 4(BX), Y3
 	VPSLLD       $0x07, Y3, Y3
@@ -2421,54 +2081,54 @@ some:
 	VPINSRW      $0x07, 34(R8)(DI*1), X2, X2
 	VCVTPH2PS    X2, Y2
 	VMOVDQU      32(DX), Y3
-	VPXOR        36(AX), Y0, Y4
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y4, Y5
+	VPXOR        36(AX), Y0, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe3 // VPDPBUSD Y3, Y5, Y4
 	PREFETCHT0   320(SI)
-	VPXOR        36(AX)(CX*1), Y0, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y4
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y4, Y5, Y5
-	VPXOR        36(AX)(CX*2), Y0, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	VPXOR        36(AX)(CX*1), Y0, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y6, Y4, Y4
+	VPXOR        36(AX)(CX*2), Y0, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y6, Y5
 	PREFETCHT0   384(SI)
-	VPXOR        36(AX)(DI*1), Y0, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y4
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y4, Y5, Y5
-	VPXOR        36(R8), Y0, Y4
+	VPXOR        36(AX)(DI*1), Y0, Y7
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y7, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y6
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y6, Y4, Y4
+	VPXOR        36(R8), Y0, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y6, Y5
 	PREFETCHT0   448(SI)
-	VPXOR        36(R8)(CX*1), Y0, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	VPXOR        36(R8)(CX*2), Y0, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPXOR        36(R8)(CX*1), Y0, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y7, Y5, Y5
+	VPXOR        36(R8)(CX*2), Y0, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y7, Y6
 	PREFETCHT0   512(SI)
-	VPXOR        36(R8)(DI*1), Y0, Y4
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y4, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y3
-	VPALIGNR     $0x08, Y7, Y8, Y4
-	VPADDD       Y3, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y6, Y3
-	VSHUFPS      $0xdd, Y4, Y6, Y4
-	VPADDD       Y3, Y4, Y4
-	VPBLENDD     $0xf0, Y4, Y5, Y3
-	VPERM2I128   $0x21, Y4, Y5, Y4
+	VPXOR        36(R8)(DI*1), Y0, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y3
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y3, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y3
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y3, Y5, Y5
+	VPBLENDD     $0xf0, Y5, Y4, Y3
+	VPERM2I128   $0x21, Y5, Y4, Y4
 	VPADDD       Y3, Y4, Y4
 	VPBROADCASTD 36(BX), Y3
 	VPSLLD       $0x07, Y3, Y3
@@ -2488,53 +2148,53 @@ some:
 	VCVTPH2PS    X2, Y2
 	VMOVDQU      64(DX), Y3
 	PREFETCHT0   576(SI)
-	VPXOR        70(AX), Y0, Y4
+	VPXOR        70(AX), Y0, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe3 // VPDPBUSD Y3, Y5, Y4
+	VPXOR        70(AX)(CX*1), Y0, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y4, Y5
-	VPXOR        70(AX)(CX*1), Y0, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y4
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y4, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y6, Y4, Y4
 	PREFETCHT0   640(SI)
-	VPXOR        70(AX)(CX*2), Y0, Y4
+	VPXOR        70(AX)(CX*2), Y0, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y6, Y5
+	VPXOR        70(AX)(DI*1), Y0, Y7
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	VPXOR        70(AX)(DI*1), Y0, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y4
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y4, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y7, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y6
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y6, Y4, Y4
 	PREFETCHT0   704(SI)
-	VPXOR        70(R8), Y0, Y4
+	VPXOR        70(R8), Y0, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y6, Y5
+	VPXOR        70(R8)(CX*1), Y0, Y7
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	VPXOR        70(R8)(CX*1), Y0, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y7, Y5, Y5
 	PREFETCHT0   768(SI)
-	VPXOR        70(R8)(CX*2), Y0, Y4
+	VPXOR        70(R8)(CX*2), Y0, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y7, Y6
+	VPXOR        70(R8)(DI*1), Y0, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	VPXOR        70(R8)(DI*1), Y0, Y4
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y4, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y3
-	VPALIGNR     $0x08, Y7, Y8, Y4
-	VPADDD       Y3, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y6, Y3
-	VSHUFPS      $0xdd, Y4, Y6, Y4
-	VPADDD       Y3, Y4, Y4
-	VPBLENDD     $0xf0, Y4, Y5, Y3
-	VPERM2I128   $0x21, Y4, Y5, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y3
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y3, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y3
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y3, Y5, Y5
+	VPBLENDD     $0xf0, Y5, Y4, Y3
+	VPERM2I128   $0x21, Y5, Y4, Y4
 	VPADDD       Y3, Y4, Y4
 	VPBROADCASTD 68(BX), Y3
 	VPSLLD       $0x07, Y3, Y3
@@ -2554,53 +2214,53 @@ some:
 	VCVTPH2PS    X2, Y2
 	VMOVDQU      96(DX), Y3
 	PREFETCHT0   832(SI)
-	VPXOR        104(AX), Y0, Y4
+	VPXOR        104(AX), Y0, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe3 // VPDPBUSD Y3, Y5, Y4
+	VPXOR        104(AX)(CX*1), Y0, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y4, Y5
-	VPXOR        104(AX)(CX*1), Y0, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y4
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y4, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y6, Y4, Y4
 	PREFETCHT0   896(SI)
-	VPXOR        104(AX)(CX*2), Y0, Y4
+	VPXOR        104(AX)(CX*2), Y0, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y6, Y5
+	VPXOR        104(AX)(DI*1), Y0, Y7
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	VPXOR        104(AX)(DI*1), Y0, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y4
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y4, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y7, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y6
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y6, Y4, Y4
 	PREFETCHT0   960(SI)
-	VPXOR        104(R8), Y0, Y4
+	VPXOR        104(R8), Y0, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y6, Y5
+	VPXOR        104(R8)(CX*1), Y0, Y7
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	VPXOR        104(R8)(CX*1), Y0, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y7, Y5, Y5
 	PREFETCHT0   1024(SI)
-	VPXOR        104(R8)(CX*2), Y0, Y4
+	VPXOR        104(R8)(CX*2), Y0, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y7, Y6
+	VPXOR        104(R8)(DI*1), Y0, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	VPXOR        104(R8)(DI*1), Y0, Y4
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y4, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y3
-	VPALIGNR     $0x08, Y7, Y8, Y4
-	VPADDD       Y3, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y6, Y3
-	VSHUFPS      $0xdd, Y4, Y6, Y4
-	VPADDD       Y3, Y4, Y4
-	VPBLENDD     $0xf0, Y4, Y5, Y3
-	VPERM2I128   $0x21, Y4, Y5, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y3
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y3, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y3
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y3, Y5, Y5
+	VPBLENDD     $0xf0, Y5, Y4, Y3
+	VPERM2I128   $0x21, Y5, Y4, Y4
 	VPADDD       Y3, Y4, Y4
 	VPBROADCASTD 100(BX), Y3
 	VPSLLD       $0x07, Y3, Y3
@@ -2633,54 +2293,54 @@ loop:
 	VCVTPH2PS    X2, Y2
 	VMOVDQU      (DX), Y3
 	PREFETCHT0   (SI)
-	VPXOR        2(AX), Y0, Y4
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y4, Y5
+	VPXOR        2(AX), Y0, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe3 // VPDPBUSD Y3, Y5, Y4
 	PREFETCHT0   64(SI)
-	VPXOR        2(AX)(CX*1), Y0, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y4
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y4, Y5, Y5
-	VPXOR        2(AX)(CX*2), Y0, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	VPXOR        2(AX)(CX*1), Y0, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y6, Y4, Y4
+	VPXOR        2(AX)(CX*2), Y0, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y6, Y5
 	PREFETCHT0   128(SI)
-	VPXOR        2(AX)(DI*1), Y0, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y4
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y4, Y5, Y5
-	VPXOR        2(R8), Y0, Y4
+	VPXOR        2(AX)(DI*1), Y0, Y7
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y7, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y6
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y6, Y4, Y4
+	VPXOR        2(R8), Y0, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y6, Y5
 	PREFETCHT0   192(SI)
-	VPXOR        2(R8)(CX*1), Y0, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	VPXOR        2(R8)(CX*2), Y0, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPXOR        2(R8)(CX*1), Y0, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y7, Y5, Y5
+	VPXOR        2(R8)(CX*2), Y0, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y7, Y6
 	PREFETCHT0   256(SI)
-	VPXOR        2(R8)(DI*1), Y0, Y4
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y4, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y3
-	VPALIGNR     $0x08, Y7, Y8, Y4
-	VPADDD       Y3, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y6, Y3
-	VSHUFPS      $0xdd, Y4, Y6, Y4
-	VPADDD       Y3, Y4, Y4
-	VPBLENDD     $0xf0, Y4, Y5, Y3
-	VPERM2I128   $0x21, Y4, Y5, Y4
+	VPXOR        2(R8)(DI*1), Y0, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y3
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y3, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y3
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y3, Y5, Y5
+	VPBLENDD     $0xf0, Y5, Y4, Y3
+	VPERM2I128   $0x21, Y5, Y4, Y4
 	VPADDD       Y3, Y4, Y4
 	VPBROADCASTD 4(BX), Y3
 	VPSLLD       $0x07, Y3, Y3
@@ -2712,7 +2372,7 @@ TEXT ·unpackQ8_0AVXVNNI(SB), NOSPLIT, $0-48
 	MOVQ    s+8(FP), BX
 	LEAQ    (CX)(CX*2), SI
 	LEAQ    (AX)(CX*4), DI
-	VMOVDQU const6<>+0(SB), Y0
+	VMOVDQU const8<>+0(SB), Y0
 	MOVQ    blocks+40(FP), R8
 
 loop:
@@ -2788,366 +2448,290 @@ TEXT ·rowsIQ4_NLAVXVNNI(SB), NOSPLIT, $0-48
 	LEAQ    (CX)(CX*2), DI
 	LEAQ    (AX)(CX*4), R8
 	VMOVDQU const0<>+0(SB), Y0
-	VMOVDQU const1<>+0(SB), Y1
-	VMOVDQU const7<>+0(SB), Y2
-	VPXOR   Y3, Y3, Y3
+	VMOVDQU const1<>+0(SB), Y0
+	VMOVDQU const9<>+0(SB), Y1
+	VPXOR   Y2, Y2, Y2
 
 some:
 	CMPQ           blocks+24(FP), $0x04
 	JLT            rest
-	VMOVD          (AX), X4
-	VPINSRW        $0x01, (AX)(CX*1), X4, X4
-	VPINSRW        $0x02, (AX)(CX*2), X4, X4
-	VPINSRW        $0x03, (AX)(DI*1), X4, X4
-	VPINSRW        $0x04, (R8), X4, X4
-	VPINSRW        $0x05, (R8)(CX*1), X4, X4
-	VPINSRW        $0x06, (R8)(CX*2), X4, X4
-	VPINSRW        $0x07, (R8)(DI*1), X4, X4
-	VCVTPH2PS      X4, Y4
-	VMOVDQU        (DX), Y5
+	VMOVD          (AX), X3
+	VPINSRW        $0x01, (AX)(CX*1), X3, X3
+	VPINSRW        $0x02, (AX)(CX*2), X3, X3
+	VPINSRW        $0x03, (AX)(DI*1), X3, X3
+	VPINSRW        $0x04, (R8), X3, X3
+	VPINSRW        $0x05, (R8)(CX*1), X3, X3
+	VPINSRW        $0x06, (R8)(CX*2), X3, X3
+	VPINSRW        $0x07, (R8)(DI*1), X3, X3
+	VCVTPH2PS      X3, Y3
+	VBROADCASTI128 (DX), Y4
+	VBROADCASTI128 16(DX), Y5
 	PREFETCHT0     (SI)
-	VBROADCASTI128 2(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y6, Y7
-	VBROADCASTI128 2(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        2(AX), X6
+	VINSERTI128    $0x01, 2(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
 	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 2(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y7, Y8
 	PREFETCHT0     64(SI)
-	VBROADCASTI128 2(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        2(AX)(CX*1), X6
+	VINSERTI128    $0x01, 2(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
 	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
 	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	VSHUFPS        $0x88, Y8, Y7, Y6
-	VSHUFPS        $0xdd, Y8, Y7, Y7
+	VPALIGNR       $0x08, Y8, Y9, Y7
 	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 2(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
-	VBROADCASTI128 2(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        2(AX)(CX*2), X6
+	VINSERTI128    $0x01, 2(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y8, Y1, Y8
 	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	VBROADCASTI128 2(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y8, Y9
 	PREFETCHT0     128(SI)
-	VBROADCASTI128 2(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        2(AX)(DI*1), X6
+	VINSERTI128    $0x01, 2(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y8, Y1, Y8
 	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y5
-	VPALIGNR       $0x08, Y9, Y10, Y6
-	VPADDD         Y5, Y6, Y6
-	VSHUFPS        $0x88, Y6, Y8, Y5
-	VSHUFPS        $0xdd, Y6, Y8, Y6
-	VPADDD         Y5, Y6, Y6
-	VPBLENDD       $0xf0, Y6, Y7, Y5
-	VPERM2I128     $0x21, Y6, Y7, Y6
-	VPADDD         Y5, Y6, Y6
-	VPBROADCASTD   4(BX), Y5
-	VPSLLD         $0x07, Y5, Y5
-	VPSUBD         Y5, Y6, Y6
-	VCVTDQ2PS      Y6, Y6
-	VBROADCASTSS   (BX), Y5
-	VMULPS         Y4, Y5, Y5
-	VFMADD231PS    Y5, Y6, Y3
-	VMOVD          18(AX), X4
-	VPINSRW        $0x01, 18(AX)(CX*1), X4, X4
-	VPINSRW        $0x02, 18(AX)(CX*2), X4, X4
-	VPINSRW        $0x03, 18(AX)(DI*1), X4, X4
-	VPINSRW        $0x04, 18(R8), X4, X4
-	VPINSRW        $0x05, 18(R8)(CX*1), X4, X4
-	VPINSRW        $0x06, 18(R8)(CX*2), X4, X4
-	VPINSRW        $0x07, 18(R8)(DI*1), X4, X4
-	VCVTPH2PS      X4, Y4
-	VMOVDQU        32(DX), Y5
-	VBROADCASTI128 20(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y6, Y7
-	VBROADCASTI128 20(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y6, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y8, Y10
+	VPBLENDD       $0xcc, Y10, Y9, Y4
+	VPALIGNR       $0x08, Y9, Y10, Y5
+	VPADDD         Y4, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y7, Y4
+	VSHUFPS        $0xdd, Y5, Y7, Y5
+	VPADDD         Y4, Y5, Y5
+	VPBROADCASTD   4(BX), Y4
+	VPSLLD         $0x07, Y4, Y4
+	VPSUBD         Y4, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VBROADCASTSS   (BX), Y4
+	VMULPS         Y3, Y4, Y4
+	VFMADD231PS    Y4, Y5, Y2
+	VMOVD          18(AX), X3
+	VPINSRW        $0x01, 18(AX)(CX*1), X3, X3
+	VPINSRW        $0x02, 18(AX)(CX*2), X3, X3
+	VPINSRW        $0x03, 18(AX)(DI*1), X3, X3
+	VPINSRW        $0x04, 18(R8), X3, X3
+	VPINSRW        $0x05, 18(R8)(CX*1), X3, X3
+	VPINSRW        $0x06, 18(R8)(CX*2), X3, X3
+	VPINSRW        $0x07, 18(R8)(DI*1), X3, X3
+	VCVTPH2PS      X3, Y3
+	VBROADCASTI128 32(DX), Y4
+	VBROADCASTI128 48(DX), Y5
+	VMOVDQU        20(AX), X6
+	VINSERTI128    $0x01, 20(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
 	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDD         Y6, Y7, Y7
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y7, Y8
 	PREFETCHT0     192(SI)
-	VBROADCASTI128 20(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
-	VBROADCASTI128 20(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        20(AX)(CX*1), X6
+	VINSERTI128    $0x01, 20(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
 	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
 	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	VSHUFPS        $0x88, Y8, Y7, Y6
-	VSHUFPS        $0xdd, Y8, Y7, Y7
+	VPALIGNR       $0x08, Y8, Y9, Y7
 	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 20(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
-	VBROADCASTI128 20(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        20(AX)(CX*2), X6
+	VINSERTI128    $0x01, 20(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y8, Y1, Y8
 	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y8, Y9
 	PREFETCHT0     256(SI)
-	VBROADCASTI128 20(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
-	VBROADCASTI128 20(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        20(AX)(DI*1), X6
+	VINSERTI128    $0x01, 20(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y8, Y1, Y8
 	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y5
-	VPALIGNR       $0x08, Y9, Y10, Y6
-	VPADDD         Y5, Y6, Y6
-	VSHUFPS        $0x88, Y6, Y8, Y5
-	VSHUFPS        $0xdd, Y6, Y8, Y6
-	VPADDD         Y5, Y6, Y6
-	VPBLENDD       $0xf0, Y6, Y7, Y5
-	VPERM2I128     $0x21, Y6, Y7, Y6
-	VPADDD         Y5, Y6, Y6
-	VPBROADCASTD   36(BX), Y5
-	VPSLLD         $0x07, Y5, Y5
-	VPSUBD         Y5, Y6, Y6
-	VCVTDQ2PS      Y6, Y6
-	VBROADCASTSS   32(BX), Y5
-	VMULPS         Y4, Y5, Y5
-	VFMADD231PS    Y5, Y6, Y3
-	VMOVD          36(AX), X4
-	VPINSRW        $0x01, 36(AX)(CX*1), X4, X4
-	VPINSRW        $0x02, 36(AX)(CX*2), X4, X4
-	VPINSRW        $0x03, 36(AX)(DI*1), X4, X4
-	VPINSRW        $0x04, 36(R8), X4, X4
-	VPINSRW        $0x05, 36(R8)(CX*1), X4, X4
-	VPINSRW        $0x06, 36(R8)(CX*2), X4, X4
-	VPINSRW        $0x07, 36(R8)(DI*1), X4, X4
-	VCVTPH2PS      X4, Y4
-	VMOVDQU        64(DX), Y5
-	VBROADCASTI128 38(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y6, Y7
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y6, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y8, Y10
+	VPBLENDD       $0xcc, Y10, Y9, Y4
+	VPALIGNR       $0x08, Y9, Y10, Y5
+	VPADDD         Y4, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y7, Y4
+	VSHUFPS        $0xdd, Y5, Y7, Y5
+	VPADDD         Y4, Y5, Y5
+	VPBROADCASTD   36(BX), Y4
+	VPSLLD         $0x07, Y4, Y4
+	VPSUBD         Y4, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VBROADCASTSS   32(BX), Y4
+	VMULPS         Y3, Y4, Y4
+	VFMADD231PS    Y4, Y5, Y2
+	VMOVD          36(AX), X3
+	VPINSRW        $0x01, 36(AX)(CX*1), X3, X3
+	VPINSRW        $0x02, 36(AX)(CX*2), X3, X3
+	VPINSRW        $0x03, 36(AX)(DI*1), X3, X3
+	VPINSRW        $0x04, 36(R8), X3, X3
+	VPINSRW        $0x05, 36(R8)(CX*1), X3, X3
+	VPINSRW        $0x06, 36(R8)(CX*2), X3, X3
+	VPINSRW        $0x07, 36(R8)(DI*1), X3, X3
+	VCVTPH2PS      X3, Y3
+	VBROADCASTI128 64(DX), Y4
+	VBROADCASTI128 80(DX), Y5
 	PREFETCHT0     320(SI)
-	VBROADCASTI128 38(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        38(AX), X6
+	VINSERTI128    $0x01, 38(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
 	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 38(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
-	VBROADCASTI128 38(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y7, Y8
+	VMOVDQU        38(AX)(CX*1), X6
+	VINSERTI128    $0x01, 38(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
 	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
 	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	VSHUFPS        $0x88, Y8, Y7, Y6
-	VSHUFPS        $0xdd, Y8, Y7, Y7
+	VPALIGNR       $0x08, Y8, Y9, Y7
 	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 38(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
 	PREFETCHT0     384(SI)
-	VBROADCASTI128 38(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        38(AX)(CX*2), X6
+	VINSERTI128    $0x01, 38(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y8, Y1, Y8
 	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	VBROADCASTI128 38(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
-	VBROADCASTI128 38(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y8, Y9
+	VMOVDQU        38(AX)(DI*1), X6
+	VINSERTI128    $0x01, 38(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y8, Y1, Y8
 	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y5
-	VPALIGNR       $0x08, Y9, Y10, Y6
-	VPADDD         Y5, Y6, Y6
-	VSHUFPS        $0x88, Y6, Y8, Y5
-	VSHUFPS        $0xdd, Y6, Y8, Y6
-	VPADDD         Y5, Y6, Y6
-	VPBLENDD       $0xf0, Y6, Y7, Y5
-	VPERM2I128     $0x21, Y6, Y7, Y6
-	VPADDD         Y5, Y6, Y6
-	VPBROADCASTD   68(BX), Y5
-	VPSLLD         $0x07, Y5, Y5
-	VPSUBD         Y5, Y6, Y6
-	VCVTDQ2PS      Y6, Y6
-	VBROADCASTSS   64(BX), Y5
-	VMULPS         Y4, Y5, Y5
-	VFMADD231PS    Y5, Y6, Y3
-	VMOVD          54(AX), X4
-	VPINSRW        $0x01, 54(AX)(CX*1), X4, X4
-	VPINSRW        $0x02, 54(AX)(CX*2), X4, X4
-	VPINSRW        $0x03, 54(AX)(DI*1), X4, X4
-	VPINSRW        $0x04, 54(R8), X4, X4
-	VPINSRW        $0x05, 54(R8)(CX*1), X4, X4
-	VPINSRW        $0x06, 54(R8)(CX*2), X4, X4
-	VPINSRW        $0x07, 54(R8)(DI*1), X4, X4
-	VCVTPH2PS      X4, Y4
-	VMOVDQU        96(DX), Y5
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y6, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y8, Y10
+	VPBLENDD       $0xcc, Y10, Y9, Y4
+	VPALIGNR       $0x08, Y9, Y10, Y5
+	VPADDD         Y4, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y7, Y4
+	VSHUFPS        $0xdd, Y5, Y7, Y5
+	VPADDD         Y4, Y5, Y5
+	VPBROADCASTD   68(BX), Y4
+	VPSLLD         $0x07, Y4, Y4
+	VPSUBD         Y4, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VBROADCASTSS   64(BX), Y4
+	VMULPS         Y3, Y4, Y4
+	VFMADD231PS    Y4, Y5, Y2
+	VMOVD          54(AX), X3
+	VPINSRW        $0x01, 54(AX)(CX*1), X3, X3
+	VPINSRW        $0x02, 54(AX)(CX*2), X3, X3
+	VPINSRW        $0x03, 54(AX)(DI*1), X3, X3
+	VPINSRW        $0x04, 54(R8), X3, X3
+	VPINSRW        $0x05, 54(R8)(CX*1), X3, X3
+	VPINSRW        $0x06, 54(R8)(CX*2), X3, X3
+	VPINSRW        $0x07, 54(R8)(DI*1), X3, X3
+	VCVTPH2PS      X3, Y3
+	VBROADCASTI128 96(DX), Y4
+	VBROADCASTI128 112(DX), Y5
 	PREFETCHT0     448(SI)
-	VBROADCASTI128 56(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y6, Y7
-	VBROADCASTI128 56(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        56(AX), X6
+	VINSERTI128    $0x01, 56(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
 	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 56(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
-	VBROADCASTI128 56(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y7, Y8
+	VMOVDQU        56(AX)(CX*1), X6
+	VINSERTI128    $0x01, 56(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
 	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
 	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	VSHUFPS        $0x88, Y8, Y7, Y6
-	VSHUFPS        $0xdd, Y8, Y7, Y7
+	VPALIGNR       $0x08, Y8, Y9, Y7
 	VPADDD         Y6, Y7, Y7
 	PREFETCHT0     512(SI)
-	VBROADCASTI128 56(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
-	VBROADCASTI128 56(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        56(AX)(CX*2), X6
+	VINSERTI128    $0x01, 56(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y8, Y1, Y8
 	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	VBROADCASTI128 56(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
-	VBROADCASTI128 56(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y8, Y9
+	VMOVDQU        56(AX)(DI*1), X6
+	VINSERTI128    $0x01, 56(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y8, Y1, Y8
 	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y5
-	VPALIGNR       $0x08, Y9, Y10, Y6
-	VPADDD         Y5, Y6, Y6
-	VSHUFPS        $0x88, Y6, Y8, Y5
-	VSHUFPS        $0xdd, Y6, Y8, Y6
-	VPADDD         Y5, Y6, Y6
-	VPBLENDD       $0xf0, Y6, Y7, Y5
-	VPERM2I128     $0x21, Y6, Y7, Y6
-	VPADDD         Y5, Y6, Y6
-	VPBROADCASTD   100(BX), Y5
-	VPSLLD         $0x07, Y5, Y5
-	VPSUBD         Y5, Y6, Y6
-	VCVTDQ2PS      Y6, Y6
-	VBROADCASTSS   96(BX), Y5
-	VMULPS         Y4, Y5, Y5
-	VFMADD231PS    Y5, Y6, Y3
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y6, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y8, Y10
+	VPBLENDD       $0xcc, Y10, Y9, Y4
+	VPALIGNR       $0x08, Y9, Y10, Y5
+	VPADDD         Y4, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y7, Y4
+	VSHUFPS        $0xdd, Y5, Y7, Y5
+	VPADDD         Y4, Y5, Y5
+	VPBROADCASTD   100(BX), Y4
+	VPSLLD         $0x07, Y4, Y4
+	VPSUBD         Y4, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VBROADCASTSS   96(BX), Y4
+	VMULPS         Y3, Y4, Y4
+	VFMADD231PS    Y4, Y5, Y2
 	ADDQ           $0x48, AX
 	ADDQ           $0x48, R8
 	ADDQ           $0x00000240, SI
@@ -3161,95 +2745,76 @@ rest:
 	JEQ  end
 
 loop:
-	VMOVD          (AX), X4
-	VPINSRW        $0x01, (AX)(CX*1), X4, X4
-	VPINSRW        $0x02, (AX)(CX*2), X4, X4
-	VPINSRW        $0x03, (AX)(DI*1), X4, X4
-	VPINSRW        $0x04, (R8), X4, X4
-	VPINSRW        $0x05, (R8)(CX*1), X4, X4
-	VPINSRW        $0x06, (R8)(CX*2), X4, X4
-	VPINSRW        $0x07, (R8)(DI*1), X4, X4
-	VCVTPH2PS      X4, Y4
-	VMOVDQU        (DX), Y5
+	VMOVD          (AX), X3
+	VPINSRW        $0x01, (AX)(CX*1), X3, X3
+	VPINSRW        $0x02, (AX)(CX*2), X3, X3
+	VPINSRW        $0x03, (AX)(DI*1), X3, X3
+	VPINSRW        $0x04, (R8), X3, X3
+	VPINSRW        $0x05, (R8)(CX*1), X3, X3
+	VPINSRW        $0x06, (R8)(CX*2), X3, X3
+	VPINSRW        $0x07, (R8)(DI*1), X3, X3
+	VCVTPH2PS      X3, Y3
+	VBROADCASTI128 (DX), Y4
+	VBROADCASTI128 16(DX), Y5
 	PREFETCHT0     (SI)
-	VBROADCASTI128 2(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y6, Y7
-	VBROADCASTI128 2(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        2(AX), X6
+	VINSERTI128    $0x01, 2(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
 	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 2(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y7, Y8
 	PREFETCHT0     64(SI)
-	VBROADCASTI128 2(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        2(AX)(CX*1), X6
+	VINSERTI128    $0x01, 2(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
 	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
 	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	VSHUFPS        $0x88, Y8, Y7, Y6
-	VSHUFPS        $0xdd, Y8, Y7, Y7
+	VPALIGNR       $0x08, Y8, Y9, Y7
 	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 2(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
-	VBROADCASTI128 2(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        2(AX)(CX*2), X6
+	VINSERTI128    $0x01, 2(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y8, Y1, Y8
 	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	VBROADCASTI128 2(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y8, Y9
 	PREFETCHT0     128(SI)
-	VBROADCASTI128 2(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        2(AX)(DI*1), X6
+	VINSERTI128    $0x01, 2(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y8, Y1, Y8
 	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y5
-	VPALIGNR       $0x08, Y9, Y10, Y6
-	VPADDD         Y5, Y6, Y6
-	VSHUFPS        $0x88, Y6, Y8, Y5
-	VSHUFPS        $0xdd, Y6, Y8, Y6
-	VPADDD         Y5, Y6, Y6
-	VPBLENDD       $0xf0, Y6, Y7, Y5
-	VPERM2I128     $0x21, Y6, Y7, Y6
-	VPADDD         Y5, Y6, Y6
-	VPBROADCASTD   4(BX), Y5
-	VPSLLD         $0x07, Y5, Y5
-	VPSUBD         Y5, Y6, Y6
-	VCVTDQ2PS      Y6, Y6
-	VBROADCASTSS   (BX), Y5
-	VMULPS         Y4, Y5, Y5
-	VFMADD231PS    Y5, Y6, Y3
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y6, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y8, Y10
+	VPBLENDD       $0xcc, Y10, Y9, Y4
+	VPALIGNR       $0x08, Y9, Y10, Y5
+	VPADDD         Y4, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y7, Y4
+	VSHUFPS        $0xdd, Y5, Y7, Y5
+	VPADDD         Y4, Y5, Y5
+	VPBROADCASTD   4(BX), Y4
+	VPSLLD         $0x07, Y4, Y4
+	VPSUBD         Y4, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VBROADCASTSS   (BX), Y4
+	VMULPS         Y3, Y4, Y4
+	VFMADD231PS    Y4, Y5, Y2
 	ADDQ           $0x12, AX
 	ADDQ           $0x12, R8
 	ADDQ           $0x00000090, SI
@@ -3260,7 +2825,7 @@ loop:
 
 end:
 	MOVQ    dst+0(FP), AX
-	VMOVUPS Y3, (AX)
+	VMOVUPS Y2, (AX)
 	VZEROUPPER
 	RET
 
@@ -3275,7 +2840,7 @@ TEXT ·unpackIQ4_NLAVXVNNI(SB), NOSPLIT, $0-48
 	LEAQ    (AX)(CX*4), DI
 	VMOVDQU const0<>+0(SB), Y0
 	VMOVDQU const1<>+0(SB), Y1
-	VMOVDQU const7<>+0(SB), Y2
+	VMOVDQU const9<>+0(SB), Y2
 	MOVQ    blocks+40(FP), R8
 
 loop:
@@ -3375,394 +2940,318 @@ TEXT ·rowsMXFP4AVXVNNI(SB), NOSPLIT, $0-48
 	LEAQ    (CX)(CX*2), DI
 	LEAQ    (AX)(CX*4), R8
 	VMOVDQU const0<>+0(SB), Y0
-	VMOVDQU const1<>+0(SB), Y1
-	VMOVDQU const8<>+0(SB), Y2
-	VPXOR   Y3, Y3, Y3
+	VMOVDQU const1<>+0(SB), Y0
+	VMOVDQU const10<>+0(SB), Y1
+	VPXOR   Y2, Y2, Y2
 
 some:
 	CMPQ           blocks+24(FP), $0x04
 	JLT            rest
-	VPXOR          Y4, Y4, Y4
-	VPINSRB        $0x00, (AX), X4, X4
-	VPINSRB        $0x01, (AX)(CX*1), X4, X4
-	VPINSRB        $0x02, (AX)(CX*2), X4, X4
-	VPINSRB        $0x03, (AX)(DI*1), X4, X4
-	VPINSRB        $0x04, (R8), X4, X4
-	VPINSRB        $0x05, (R8)(CX*1), X4, X4
-	VPINSRB        $0x06, (R8)(CX*2), X4, X4
-	VPINSRB        $0x07, (R8)(DI*1), X4, X4
-	VPMOVZXBD      X4, Y4
-	VMOVDQU        const9<>+0(SB), Y5
-	VPSLLVD        Y4, Y5, Y5
-	VPSUBD         const10<>+0(SB), Y4, Y6
-	VPSLLD         $0x17, Y6, Y6
-	VPCMPGTD       const10<>+0(SB), Y4, Y4
-	VBLENDVPS      Y4, Y6, Y5, Y5
-	VMOVDQU        (DX), Y4
+	VPXOR          Y3, Y3, Y3
+	VPINSRB        $0x00, (AX), X3, X3
+	VPINSRB        $0x01, (AX)(CX*1), X3, X3
+	VPINSRB        $0x02, (AX)(CX*2), X3, X3
+	VPINSRB        $0x03, (AX)(DI*1), X3, X3
+	VPINSRB        $0x04, (R8), X3, X3
+	VPINSRB        $0x05, (R8)(CX*1), X3, X3
+	VPINSRB        $0x06, (R8)(CX*2), X3, X3
+	VPINSRB        $0x07, (R8)(DI*1), X3, X3
+	VPMOVZXBD      X3, Y3
+	VMOVDQU        const11<>+0(SB), Y4
+	VPSLLVD        Y3, Y4, Y4
+	VPSUBD         const12<>+0(SB), Y3, Y5
+	VPSLLD         $0x17, Y5, Y5
+	VPCMPGTD       const12<>+0(SB), Y3, Y3
+	VBLENDVPS      Y3, Y5, Y4, Y4
+	VBROADCASTI128 (DX), Y3
+	VBROADCASTI128 16(DX), Y5
 	PREFETCHT0     (SI)
-	VBROADCASTI128 1(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y6, Y7
-	VBROADCASTI128 1(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        1(AX), X6
+	VINSERTI128    $0x01, 1(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
 	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 1(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y6, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y7, Y8
 	PREFETCHT0     64(SI)
-	VBROADCASTI128 1(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        1(AX)(CX*1), X6
+	VINSERTI128    $0x01, 1(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
 	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcb // VPDPBUSD Y3, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
 	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	VSHUFPS        $0x88, Y8, Y7, Y6
-	VSHUFPS        $0xdd, Y8, Y7, Y7
+	VPALIGNR       $0x08, Y8, Y9, Y7
 	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 1(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
-	VBROADCASTI128 1(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        1(AX)(CX*2), X6
+	VINSERTI128    $0x01, 1(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y8, Y1, Y8
 	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	VBROADCASTI128 1(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcb // VPDPBUSD Y3, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y8, Y9
 	PREFETCHT0     128(SI)
-	VBROADCASTI128 1(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        1(AX)(DI*1), X6
+	VINSERTI128    $0x01, 1(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y8, Y1, Y8
 	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y6, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y4
-	VPALIGNR       $0x08, Y9, Y10, Y6
-	VPADDD         Y4, Y6, Y6
-	VSHUFPS        $0x88, Y6, Y8, Y4
-	VSHUFPS        $0xdd, Y6, Y8, Y6
-	VPADDD         Y4, Y6, Y6
-	VPBLENDD       $0xf0, Y6, Y7, Y4
-	VPERM2I128     $0x21, Y6, Y7, Y6
-	VPADDD         Y4, Y6, Y6
-	VPBROADCASTD   4(BX), Y4
-	VPSLLD         $0x04, Y4, Y4
-	VPSUBD         Y4, Y6, Y6
-	VCVTDQ2PS      Y6, Y6
-	VBROADCASTSS   (BX), Y4
-	VMULPS         Y5, Y4, Y4
-	VFMADD231PS    Y4, Y6, Y3
-	VPXOR          Y4, Y4, Y4
-	VPINSRB        $0x00, 17(AX), X4, X4
-	VPINSRB        $0x01, 17(AX)(CX*1), X4, X4
-	VPINSRB        $0x02, 17(AX)(CX*2), X4, X4
-	VPINSRB        $0x03, 17(AX)(DI*1), X4, X4
-	VPINSRB        $0x04, 17(R8), X4, X4
-	VPINSRB        $0x05, 17(R8)(CX*1), X4, X4
-	VPINSRB        $0x06, 17(R8)(CX*2), X4, X4
-	VPINSRB        $0x07, 17(R8)(DI*1), X4, X4
-	VPMOVZXBD      X4, Y4
-	VMOVDQU        const9<>+0(SB), Y5
-	VPSLLVD        Y4, Y5, Y5
-	VPSUBD         const10<>+0(SB), Y4, Y6
-	VPSLLD         $0x17, Y6, Y6
-	VPCMPGTD       const10<>+0(SB), Y4, Y4
-	VBLENDVPS      Y4, Y6, Y5, Y5
-	VMOVDQU        32(DX), Y4
-	VBROADCASTI128 18(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y6, Y7
-	VBROADCASTI128 18(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd3 // VPDPBUSD Y3, Y6, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y8, Y10
+	VPBLENDD       $0xcc, Y10, Y9, Y3
+	VPALIGNR       $0x08, Y9, Y10, Y5
+	VPADDD         Y3, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y7, Y3
+	VSHUFPS        $0xdd, Y5, Y7, Y5
+	VPADDD         Y3, Y5, Y5
+	VPBROADCASTD   4(BX), Y3
+	VPSLLD         $0x04, Y3, Y3
+	VPSUBD         Y3, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VBROADCASTSS   (BX), Y3
+	VMULPS         Y4, Y3, Y3
+	VFMADD231PS    Y3, Y5, Y2
+	VPXOR          Y3, Y3, Y3
+	VPINSRB        $0x00, 17(AX), X3, X3
+	VPINSRB        $0x01, 17(AX)(CX*1), X3, X3
+	VPINSRB        $0x02, 17(AX)(CX*2), X3, X3
+	VPINSRB        $0x03, 17(AX)(DI*1), X3, X3
+	VPINSRB        $0x04, 17(R8), X3, X3
+	VPINSRB        $0x05, 17(R8)(CX*1), X3, X3
+	VPINSRB        $0x06, 17(R8)(CX*2), X3, X3
+	VPINSRB        $0x07, 17(R8)(DI*1), X3, X3
+	VPMOVZXBD      X3, Y3
+	VMOVDQU        const11<>+0(SB), Y4
+	VPSLLVD        Y3, Y4, Y4
+	VPSUBD         const12<>+0(SB), Y3, Y5
+	VPSLLD         $0x17, Y5, Y5
+	VPCMPGTD       const12<>+0(SB), Y3, Y3
+	VBLENDVPS      Y3, Y5, Y4, Y4
+	VBROADCASTI128 32(DX), Y3
+	VBROADCASTI128 48(DX), Y5
+	VMOVDQU        18(AX), X6
+	VINSERTI128    $0x01, 18(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
 	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 18(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y6, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y7, Y8
 	PREFETCHT0     192(SI)
-	VBROADCASTI128 18(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        18(AX)(CX*1), X6
+	VINSERTI128    $0x01, 18(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
 	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcb // VPDPBUSD Y3, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
 	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	VSHUFPS        $0x88, Y8, Y7, Y6
-	VSHUFPS        $0xdd, Y8, Y7, Y7
+	VPALIGNR       $0x08, Y8, Y9, Y7
 	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 18(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
-	VBROADCASTI128 18(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        18(AX)(CX*2), X6
+	VINSERTI128    $0x01, 18(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y8, Y1, Y8
 	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	VBROADCASTI128 18(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcb // VPDPBUSD Y3, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y8, Y9
 	PREFETCHT0     256(SI)
-	VBROADCASTI128 18(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        18(AX)(DI*1), X6
+	VINSERTI128    $0x01, 18(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y8, Y1, Y8
 	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y6, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y4
-	VPALIGNR       $0x08, Y9, Y10, Y6
-	VPADDD         Y4, Y6, Y6
-	VSHUFPS        $0x88, Y6, Y8, Y4
-	VSHUFPS        $0xdd, Y6, Y8, Y6
-	VPADDD         Y4, Y6, Y6
-	VPBLENDD       $0xf0, Y6, Y7, Y4
-	VPERM2I128     $0x21, Y6, Y7, Y6
-	VPADDD         Y4, Y6, Y6
-	VPBROADCASTD   36(BX), Y4
-	VPSLLD         $0x04, Y4, Y4
-	VPSUBD         Y4, Y6, Y6
-	VCVTDQ2PS      Y6, Y6
-	VBROADCASTSS   32(BX), Y4
-	VMULPS         Y5, Y4, Y4
-	VFMADD231PS    Y4, Y6, Y3
-	VPXOR          Y4, Y4, Y4
-	VPINSRB        $0x00, 34(AX), X4, X4
-	VPINSRB        $0x01, 34(AX)(CX*1), X4, X4
-	VPINSRB        $0x02, 34(AX)(CX*2), X4, X4
-	VPINSRB        $0x03, 34(AX)(DI*1), X4, X4
-	VPINSRB        $0x04, 34(R8), X4, X4
-	VPINSRB        $0x05, 34(R8)(CX*1), X4, X4
-	VPINSRB        $0x06, 34(R8)(CX*2), X4, X4
-	VPINSRB        $0x07, 34(R8)(DI*1), X4, X4
-	VPMOVZXBD      X4, Y4
-	VMOVDQU        const9<>+0(SB), Y5
-	VPSLLVD        Y4, Y5, Y5
-	VPSUBD         const10<>+0(SB), Y4, Y6
-	VPSLLD         $0x17, Y6, Y6
-	VPCMPGTD       const10<>+0(SB), Y4, Y4
-	VBLENDVPS      Y4, Y6, Y5, Y5
-	VMOVDQU        64(DX), Y4
-	VBROADCASTI128 35(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y6, Y7
-	VBROADCASTI128 35(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd3 // VPDPBUSD Y3, Y6, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y8, Y10
+	VPBLENDD       $0xcc, Y10, Y9, Y3
+	VPALIGNR       $0x08, Y9, Y10, Y5
+	VPADDD         Y3, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y7, Y3
+	VSHUFPS        $0xdd, Y5, Y7, Y5
+	VPADDD         Y3, Y5, Y5
+	VPBROADCASTD   36(BX), Y3
+	VPSLLD         $0x04, Y3, Y3
+	VPSUBD         Y3, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VBROADCASTSS   32(BX), Y3
+	VMULPS         Y4, Y3, Y3
+	VFMADD231PS    Y3, Y5, Y2
+	VPXOR          Y3, Y3, Y3
+	VPINSRB        $0x00, 34(AX), X3, X3
+	VPINSRB        $0x01, 34(AX)(CX*1), X3, X3
+	VPINSRB        $0x02, 34(AX)(CX*2), X3, X3
+	VPINSRB        $0x03, 34(AX)(DI*1), X3, X3
+	VPINSRB        $0x04, 34(R8), X3, X3
+	VPINSRB        $0x05, 34(R8)(CX*1), X3, X3
+	VPINSRB        $0x06, 34(R8)(CX*2), X3, X3
+	VPINSRB        $0x07, 34(R8)(DI*1), X3, X3
+	VPMOVZXBD      X3, Y3
+	VMOVDQU        const11<>+0(SB), Y4
+	VPSLLVD        Y3, Y4, Y4
+	VPSUBD         const12<>+0(SB), Y3, Y5
+	VPSLLD         $0x17, Y5, Y5
+	VPCMPGTD       const12<>+0(SB), Y3, Y3
+	VBLENDVPS      Y3, Y5, Y4, Y4
+	VBROADCASTI128 64(DX), Y3
+	VBROADCASTI128 80(DX), Y5
+	VMOVDQU        35(AX), X6
+	VINSERTI128    $0x01, 35(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
 	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDD         Y6, Y7, Y7
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y6, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y7, Y8
 	PREFETCHT0     320(SI)
-	VBROADCASTI128 35(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
-	VBROADCASTI128 35(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        35(AX)(CX*1), X6
+	VINSERTI128    $0x01, 35(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
 	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcb // VPDPBUSD Y3, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
 	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	VSHUFPS        $0x88, Y8, Y7, Y6
-	VSHUFPS        $0xdd, Y8, Y7, Y7
+	VPALIGNR       $0x08, Y8, Y9, Y7
 	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 35(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
-	VBROADCASTI128 35(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        35(AX)(CX*2), X6
+	VINSERTI128    $0x01, 35(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y8, Y1, Y8
 	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcb // VPDPBUSD Y3, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y8, Y9
 	PREFETCHT0     384(SI)
-	VBROADCASTI128 35(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
-	VBROADCASTI128 35(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        35(AX)(DI*1), X6
+	VINSERTI128    $0x01, 35(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y8, Y1, Y8
 	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y6, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y4
-	VPALIGNR       $0x08, Y9, Y10, Y6
-	VPADDD         Y4, Y6, Y6
-	VSHUFPS        $0x88, Y6, Y8, Y4
-	VSHUFPS        $0xdd, Y6, Y8, Y6
-	VPADDD         Y4, Y6, Y6
-	VPBLENDD       $0xf0, Y6, Y7, Y4
-	VPERM2I128     $0x21, Y6, Y7, Y6
-	VPADDD         Y4, Y6, Y6
-	VPBROADCASTD   68(BX), Y4
-	VPSLLD         $0x04, Y4, Y4
-	VPSUBD         Y4, Y6, Y6
-	VCVTDQ2PS      Y6, Y6
-	VBROADCASTSS   64(BX), Y4
-	VMULPS         Y5, Y4, Y4
-	VFMADD231PS    Y4, Y6, Y3
-	VPXOR          Y4, Y4, Y4
-	VPINSRB        $0x00, 51(AX), X4, X4
-	VPINSRB        $0x01, 51(AX)(CX*1), X4, X4
-	VPINSRB        $0x02, 51(AX)(CX*2), X4, X4
-	VPINSRB        $0x03, 51(AX)(DI*1), X4, X4
-	VPINSRB        $0x04, 51(R8), X4, X4
-	VPINSRB        $0x05, 51(R8)(CX*1), X4, X4
-	VPINSRB        $0x06, 51(R8)(CX*2), X4, X4
-	VPINSRB        $0x07, 51(R8)(DI*1), X4, X4
-	VPMOVZXBD      X4, Y4
-	VMOVDQU        const9<>+0(SB), Y5
-	VPSLLVD        Y4, Y5, Y5
-	VPSUBD         const10<>+0(SB), Y4, Y6
-	VPSLLD         $0x17, Y6, Y6
-	VPCMPGTD       const10<>+0(SB), Y4, Y4
-	VBLENDVPS      Y4, Y6, Y5, Y5
-	VMOVDQU        96(DX), Y4
-	VBROADCASTI128 52(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y6, Y7
-	VBROADCASTI128 52(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd3 // VPDPBUSD Y3, Y6, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y8, Y10
+	VPBLENDD       $0xcc, Y10, Y9, Y3
+	VPALIGNR       $0x08, Y9, Y10, Y5
+	VPADDD         Y3, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y7, Y3
+	VSHUFPS        $0xdd, Y5, Y7, Y5
+	VPADDD         Y3, Y5, Y5
+	VPBROADCASTD   68(BX), Y3
+	VPSLLD         $0x04, Y3, Y3
+	VPSUBD         Y3, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VBROADCASTSS   64(BX), Y3
+	VMULPS         Y4, Y3, Y3
+	VFMADD231PS    Y3, Y5, Y2
+	VPXOR          Y3, Y3, Y3
+	VPINSRB        $0x00, 51(AX), X3, X3
+	VPINSRB        $0x01, 51(AX)(CX*1), X3, X3
+	VPINSRB        $0x02, 51(AX)(CX*2), X3, X3
+	VPINSRB        $0x03, 51(AX)(DI*1), X3, X3
+	VPINSRB        $0x04, 51(R8), X3, X3
+	VPINSRB        $0x05, 51(R8)(CX*1), X3, X3
+	VPINSRB        $0x06, 51(R8)(CX*2), X3, X3
+	VPINSRB        $0x07, 51(R8)(DI*1), X3, X3
+	VPMOVZXBD      X3, Y3
+	VMOVDQU        const11<>+0(SB), Y4
+	VPSLLVD        Y3, Y4, Y4
+	VPSUBD         const12<>+0(SB), Y3, Y5
+	VPSLLD         $0x17, Y5, Y5
+	VPCMPGTD       const12<>+0(SB), Y3, Y3
+	VBLENDVPS      Y3, Y5, Y4, Y4
+	VBROADCASTI128 96(DX), Y3
+	VBROADCASTI128 112(DX), Y5
+	VMOVDQU        52(AX), X6
+	VINSERTI128    $0x01, 52(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
 	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDD         Y6, Y7, Y7
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y6, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y7, Y8
 	PREFETCHT0     448(SI)
-	VBROADCASTI128 52(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
-	VBROADCASTI128 52(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        52(AX)(CX*1), X6
+	VINSERTI128    $0x01, 52(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
 	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcb // VPDPBUSD Y3, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
 	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	VSHUFPS        $0x88, Y8, Y7, Y6
-	VSHUFPS        $0xdd, Y8, Y7, Y7
+	VPALIGNR       $0x08, Y8, Y9, Y7
 	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 52(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
-	VBROADCASTI128 52(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        52(AX)(CX*2), X6
+	VINSERTI128    $0x01, 52(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y8, Y1, Y8
 	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcb // VPDPBUSD Y3, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y8, Y9
 	PREFETCHT0     512(SI)
-	VBROADCASTI128 52(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
-	VBROADCASTI128 52(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        52(AX)(DI*1), X6
+	VINSERTI128    $0x01, 52(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y8, Y1, Y8
 	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y6, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y4
-	VPALIGNR       $0x08, Y9, Y10, Y6
-	VPADDD         Y4, Y6, Y6
-	VSHUFPS        $0x88, Y6, Y8, Y4
-	VSHUFPS        $0xdd, Y6, Y8, Y6
-	VPADDD         Y4, Y6, Y6
-	VPBLENDD       $0xf0, Y6, Y7, Y4
-	VPERM2I128     $0x21, Y6, Y7, Y6
-	VPADDD         Y4, Y6, Y6
-	VPBROADCASTD   100(BX), Y4
-	VPSLLD         $0x04, Y4, Y4
-	VPSUBD         Y4, Y6, Y6
-	VCVTDQ2PS      Y6, Y6
-	VBROADCASTSS   96(BX), Y4
-	VMULPS         Y5, Y4, Y4
-	VFMADD231PS    Y4, Y6, Y3
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd3 // VPDPBUSD Y3, Y6, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y8, Y10
+	VPBLENDD       $0xcc, Y10, Y9, Y3
+	VPALIGNR       $0x08, Y9, Y10, Y5
+	VPADDD         Y3, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y7, Y3
+	VSHUFPS        $0xdd, Y5, Y7, Y5
+	VPADDD         Y3, Y5, Y5
+	VPBROADCASTD   100(BX), Y3
+	VPSLLD         $0x04, Y3, Y3
+	VPSUBD         Y3, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VBROADCASTSS   96(BX), Y3
+	VMULPS         Y4, Y3, Y3
+	VFMADD231PS    Y3, Y5, Y2
 	ADDQ           $0x44, AX
 	ADDQ           $0x44, R8
 	ADDQ           $0x00000220, SI
@@ -3776,102 +3265,83 @@ rest:
 	JEQ  end
 
 loop:
-	VPXOR          Y4, Y4, Y4
-	VPINSRB        $0x00, (AX), X4, X4
-	VPINSRB        $0x01, (AX)(CX*1), X4, X4
-	VPINSRB        $0x02, (AX)(CX*2), X4, X4
-	VPINSRB        $0x03, (AX)(DI*1), X4, X4
-	VPINSRB        $0x04, (R8), X4, X4
-	VPINSRB        $0x05, (R8)(CX*1), X4, X4
-	VPINSRB        $0x06, (R8)(CX*2), X4, X4
-	VPINSRB        $0x07, (R8)(DI*1), X4, X4
-	VPMOVZXBD      X4, Y4
-	VMOVDQU        const9<>+0(SB), Y5
-	VPSLLVD        Y4, Y5, Y5
-	VPSUBD         const10<>+0(SB), Y4, Y6
-	VPSLLD         $0x17, Y6, Y6
-	VPCMPGTD       const10<>+0(SB), Y4, Y4
-	VBLENDVPS      Y4, Y6, Y5, Y5
-	VMOVDQU        (DX), Y4
+	VPXOR          Y3, Y3, Y3
+	VPINSRB        $0x00, (AX), X3, X3
+	VPINSRB        $0x01, (AX)(CX*1), X3, X3
+	VPINSRB        $0x02, (AX)(CX*2), X3, X3
+	VPINSRB        $0x03, (AX)(DI*1), X3, X3
+	VPINSRB        $0x04, (R8), X3, X3
+	VPINSRB        $0x05, (R8)(CX*1), X3, X3
+	VPINSRB        $0x06, (R8)(CX*2), X3, X3
+	VPINSRB        $0x07, (R8)(DI*1), X3, X3
+	VPMOVZXBD      X3, Y3
+	VMOVDQU        const11<>+0(SB), Y4
+	VPSLLVD        Y3, Y4, Y4
+	VPSUBD         const12<>+0(SB), Y3, Y5
+	VPSLLD         $0x17, Y5, Y5
+	VPCMPGTD       const12<>+0(SB), Y3, Y3
+	VBLENDVPS      Y3, Y5, Y4, Y4
+	VBROADCASTI128 (DX), Y3
+	VBROADCASTI128 16(DX), Y5
 	PREFETCHT0     (SI)
-	VBROADCASTI128 1(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y6, Y7
-	VBROADCASTI128 1(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        1(AX), X6
+	VINSERTI128    $0x01, 1(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
 	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
-	VPBLENDD       $0xcc, Y8, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y8, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 1(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y6, Y8
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y7, Y8
 	PREFETCHT0     64(SI)
-	VBROADCASTI128 1(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        1(AX)(CX*1), X6
+	VINSERTI128    $0x01, 1(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y7
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y7, Y7
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y7, Y1, Y7
 	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcb // VPDPBUSD Y3, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
 	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	VSHUFPS        $0x88, Y8, Y7, Y6
-	VSHUFPS        $0xdd, Y8, Y7, Y7
+	VPALIGNR       $0x08, Y8, Y9, Y7
 	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 1(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y8, Y8, Y8
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y6, Y8
-	VBROADCASTI128 1(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        1(AX)(CX*2), X6
+	VINSERTI128    $0x01, 1(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y8, Y1, Y8
 	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
-	VPBLENDD       $0xcc, Y9, Y8, Y6
-	VPALIGNR       $0x08, Y8, Y9, Y8
-	VPADDD         Y6, Y8, Y8
-	VBROADCASTI128 1(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y9, Y9, Y9
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcb // VPDPBUSD Y3, Y6, Y9
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y8, Y9
 	PREFETCHT0     128(SI)
-	VBROADCASTI128 1(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        1(AX)(DI*1), X6
+	VINSERTI128    $0x01, 1(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y8, Y8
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y8, Y1, Y8
 	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y6, Y10
-	VPBLENDD       $0xcc, Y10, Y9, Y4
-	VPALIGNR       $0x08, Y9, Y10, Y6
-	VPADDD         Y4, Y6, Y6
-	VSHUFPS        $0x88, Y6, Y8, Y4
-	VSHUFPS        $0xdd, Y6, Y8, Y6
-	VPADDD         Y4, Y6, Y6
-	VPBLENDD       $0xf0, Y6, Y7, Y4
-	VPERM2I128     $0x21, Y6, Y7, Y6
-	VPADDD         Y4, Y6, Y6
-	VPBROADCASTD   4(BX), Y4
-	VPSLLD         $0x04, Y4, Y4
-	VPSUBD         Y4, Y6, Y6
-	VCVTDQ2PS      Y6, Y6
-	VBROADCASTSS   (BX), Y4
-	VMULPS         Y5, Y4, Y4
-	VFMADD231PS    Y4, Y6, Y3
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd3 // VPDPBUSD Y3, Y6, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y8, Y10
+	VPBLENDD       $0xcc, Y10, Y9, Y3
+	VPALIGNR       $0x08, Y9, Y10, Y5
+	VPADDD         Y3, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y7, Y3
+	VSHUFPS        $0xdd, Y5, Y7, Y5
+	VPADDD         Y3, Y5, Y5
+	VPBROADCASTD   4(BX), Y3
+	VPSLLD         $0x04, Y3, Y3
+	VPSUBD         Y3, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VBROADCASTSS   (BX), Y3
+	VMULPS         Y4, Y3, Y3
+	VFMADD231PS    Y3, Y5, Y2
 	ADDQ           $0x11, AX
 	ADDQ           $0x11, R8
 	ADDQ           $0x00000088, SI
@@ -3882,7 +3352,7 @@ loop:
 
 end:
 	MOVQ    dst+0(FP), AX
-	VMOVUPS Y3, (AX)
+	VMOVUPS Y2, (AX)
 	VZEROUPPER
 	RET
 
@@ -3931,68 +3401,68 @@ loop:
 	VEXTRACTI128 $0x01, Y3, X4
 	VCVTPH2PS    X4, Y4
 	VCVTPH2PS    X3, Y3
-	VXORPS       const11<>+0(SB), Y4, Y4
+	VXORPS       const13<>+0(SB), Y4, Y4
 	VMOVDQU      (DX), Y7
 	PREFETCHT0   (SI)
-	VMOVDQU      16(AX), Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VMOVDQU      16(AX), Y9
+	VPAND        const14<>+0(SB), Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc7 // VPDPBUSD Y7, Y9, Y8
+	VMOVDQU      16(AX)(CX*1), Y10
+	VPAND        const14<>+0(SB), Y10, Y10
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y8, Y9
-	VMOVDQU      16(AX)(CX*1), Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y10
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y10, Y8, Y8
+	VMOVDQU      16(AX)(CX*2), Y10
+	VPAND        const14<>+0(SB), Y10, Y10
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
+	VMOVDQU      16(AX)(DI*1), Y11
+	VPAND        const14<>+0(SB), Y11, Y11
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y11
 	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y8, Y9, Y9
-	VMOVDQU      16(AX)(CX*2), Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VPADDD       Y11, Y9, Y9
+	VSHUFPS      $0x88, Y9, Y8, Y10
+	VSHUFPS      $0xdd, Y9, Y8, Y8
+	VPADDD       Y10, Y8, Y8
+	VMOVDQU      16(R8), Y10
+	VPAND        const14<>+0(SB), Y10, Y10
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
+	VMOVDQU      16(R8)(CX*1), Y11
+	VPAND        const14<>+0(SB), Y11, Y11
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VMOVDQU      16(AX)(DI*1), Y8
-	VPAND        const12<>+0(SB), Y8, Y8
-	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y8
-	VPALIGNR     $0x08, Y10, Y11, Y10
-	VPADDD       Y8, Y10, Y10
-	VSHUFPS      $0x88, Y10, Y9, Y8
-	VSHUFPS      $0xdd, Y10, Y9, Y9
-	VPADDD       Y8, Y9, Y9
-	VMOVDQU      16(R8), Y8
-	VPAND        const12<>+0(SB), Y8, Y8
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VMOVDQU      16(R8)(CX*1), Y8
-	VPAND        const12<>+0(SB), Y8, Y8
-	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y8
-	VPALIGNR     $0x08, Y10, Y11, Y10
-	VPADDD       Y8, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y11
+	VPALIGNR     $0x08, Y9, Y10, Y9
+	VPADDD       Y11, Y9, Y9
 	PREFETCHT0   64(SI)
-	VMOVDQU      16(R8)(CX*2), Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VMOVDQU      16(R8)(CX*2), Y11
+	VPAND        const14<>+0(SB), Y11, Y11
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
+	VMOVDQU      16(R8)(DI*1), Y12
+	VPAND        const14<>+0(SB), Y12, Y12
 	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VMOVDQU      16(R8)(DI*1), Y8
-	VPAND        const12<>+0(SB), Y8, Y8
-	VPXOR        Y12, Y12, Y12
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xe7 // VPDPBUSD Y7, Y8, Y12
-	VPBLENDD     $0xcc, Y12, Y11, Y7
-	VPALIGNR     $0x08, Y11, Y12, Y8
-	VPADDD       Y7, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y10, Y7
-	VSHUFPS      $0xdd, Y8, Y10, Y8
-	VPADDD       Y7, Y8, Y8
-	VPERM2I128   $0x20, Y8, Y9, Y7
-	VPERM2I128   $0x31, Y8, Y9, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x1d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y12, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y7
+	VPALIGNR     $0x08, Y10, Y11, Y10
+	VPADDD       Y7, Y10, Y10
+	VSHUFPS      $0x88, Y10, Y9, Y7
+	VSHUFPS      $0xdd, Y10, Y9, Y9
+	VPADDD       Y7, Y9, Y9
+	VPERM2I128   $0x20, Y9, Y8, Y7
+	VPERM2I128   $0x31, Y9, Y8, Y8
 	VCVTDQ2PS    Y7, Y7
-	VPAND        const13<>+0(SB), Y5, Y9
+	VPAND        const15<>+0(SB), Y5, Y9
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       Y3, Y9, Y9
 	VPSRLD       $0x04, Y5, Y10
-	VPAND        const13<>+0(SB), Y10, Y10
+	VPAND        const15<>+0(SB), Y10, Y10
 	VCVTDQ2PS    Y10, Y10
 	VMULPS       Y4, Y10, Y10
 	VBROADCASTSS (BX), Y11
@@ -4002,11 +3472,11 @@ loop:
 	VFMADD231PS  Y7, Y10, Y0
 	VCVTDQ2PS    Y8, Y8
 	VPSRLD       $0x08, Y5, Y7
-	VPAND        const13<>+0(SB), Y7, Y7
+	VPAND        const15<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y3, Y7, Y7
 	VPSRLD       $0x0c, Y5, Y9
-	VPAND        const13<>+0(SB), Y9, Y9
+	VPAND        const15<>+0(SB), Y9, Y9
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       Y4, Y9, Y9
 	VBROADCASTSS (BX), Y10
@@ -4015,74 +3485,74 @@ loop:
 	VBROADCASTSS 24(BX), Y7
 	VFMADD231PS  Y7, Y9, Y0
 	VMOVDQU      32(DX), Y7
-	VMOVDQU      16(AX), Y8
-	VPSRLD       $0x02, Y8, Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VMOVDQU      16(AX), Y9
+	VPSRLD       $0x02, Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc7 // VPDPBUSD Y7, Y9, Y8
+	VMOVDQU      16(AX)(CX*1), Y10
+	VPSRLD       $0x02, Y10, Y10
+	VPAND        const14<>+0(SB), Y10, Y10
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y8, Y9
-	VMOVDQU      16(AX)(CX*1), Y8
-	VPSRLD       $0x02, Y8, Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y10
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y10, Y8, Y8
+	VMOVDQU      16(AX)(CX*2), Y10
+	VPSRLD       $0x02, Y10, Y10
+	VPAND        const14<>+0(SB), Y10, Y10
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
+	VMOVDQU      16(AX)(DI*1), Y11
+	VPSRLD       $0x02, Y11, Y11
+	VPAND        const14<>+0(SB), Y11, Y11
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y11
 	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y8, Y9, Y9
-	VMOVDQU      16(AX)(CX*2), Y8
-	VPSRLD       $0x02, Y8, Y8
-	VPAND        const12<>+0(SB), Y8, Y8
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VMOVDQU      16(AX)(DI*1), Y8
-	VPSRLD       $0x02, Y8, Y8
-	VPAND        const12<>+0(SB), Y8, Y8
-	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y8
-	VPALIGNR     $0x08, Y10, Y11, Y10
-	VPADDD       Y8, Y10, Y10
-	VSHUFPS      $0x88, Y10, Y9, Y8
-	VSHUFPS      $0xdd, Y10, Y9, Y9
-	VPADDD       Y8, Y9, Y9
+	VPADDD       Y11, Y9, Y9
+	VSHUFPS      $0x88, Y9, Y8, Y10
+	VSHUFPS      $0xdd, Y9, Y8, Y8
+	VPADDD       Y10, Y8, Y8
 	PREFETCHT0   128(SI)
-	VMOVDQU      16(R8), Y8
-	VPSRLD       $0x02, Y8, Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	VMOVDQU      16(R8), Y10
+	VPSRLD       $0x02, Y10, Y10
+	VPAND        const14<>+0(SB), Y10, Y10
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
+	VMOVDQU      16(R8)(CX*1), Y11
+	VPSRLD       $0x02, Y11, Y11
+	VPAND        const14<>+0(SB), Y11, Y11
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VMOVDQU      16(R8)(CX*1), Y8
-	VPSRLD       $0x02, Y8, Y8
-	VPAND        const12<>+0(SB), Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y11
+	VPALIGNR     $0x08, Y9, Y10, Y9
+	VPADDD       Y11, Y9, Y9
+	VMOVDQU      16(R8)(CX*2), Y11
+	VPSRLD       $0x02, Y11, Y11
+	VPAND        const14<>+0(SB), Y11, Y11
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
+	VMOVDQU      16(R8)(DI*1), Y12
+	VPSRLD       $0x02, Y12, Y12
+	VPAND        const14<>+0(SB), Y12, Y12
 	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x1d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y12, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y7
 	VPALIGNR     $0x08, Y10, Y11, Y10
-	VPADDD       Y8, Y10, Y10
-	VMOVDQU      16(R8)(CX*2), Y8
-	VPSRLD       $0x02, Y8, Y8
-	VPAND        const12<>+0(SB), Y8, Y8
-	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VMOVDQU      16(R8)(DI*1), Y8
-	VPSRLD       $0x02, Y8, Y8
-	VPAND        const12<>+0(SB), Y8, Y8
-	VPXOR        Y12, Y12, Y12
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xe7 // VPDPBUSD Y7, Y8, Y12
-	VPBLENDD     $0xcc, Y12, Y11, Y7
-	VPALIGNR     $0x08, Y11, Y12, Y8
-	VPADDD       Y7, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y10, Y7
-	VSHUFPS      $0xdd, Y8, Y10, Y8
-	VPADDD       Y7, Y8, Y8
-	VPERM2I128   $0x20, Y8, Y9, Y7
-	VPERM2I128   $0x31, Y8, Y9, Y8
+	VPADDD       Y7, Y10, Y10
+	VSHUFPS      $0x88, Y10, Y9, Y7
+	VSHUFPS      $0xdd, Y10, Y9, Y9
+	VPADDD       Y7, Y9, Y9
+	VPERM2I128   $0x20, Y9, Y8, Y7
+	VPERM2I128   $0x31, Y9, Y8, Y8
 	VCVTDQ2PS    Y7, Y7
 	VPSRLD       $0x10, Y5, Y9
-	VPAND        const13<>+0(SB), Y9, Y9
+	VPAND        const15<>+0(SB), Y9, Y9
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       Y3, Y9, Y9
 	VPSRLD       $0x14, Y5, Y10
-	VPAND        const13<>+0(SB), Y10, Y10
+	VPAND        const15<>+0(SB), Y10, Y10
 	VCVTDQ2PS    Y10, Y10
 	VMULPS       Y4, Y10, Y10
 	VBROADCASTSS 32(BX), Y11
@@ -4092,11 +3562,11 @@ loop:
 	VFMADD231PS  Y7, Y10, Y0
 	VCVTDQ2PS    Y8, Y8
 	VPSRLD       $0x18, Y5, Y7
-	VPAND        const13<>+0(SB), Y7, Y7
+	VPAND        const15<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y3, Y7, Y7
 	VPSRLD       $0x1c, Y5, Y5
-	VPAND        const13<>+0(SB), Y5, Y5
+	VPAND        const15<>+0(SB), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       Y4, Y5, Y5
 	VBROADCASTSS 32(BX), Y9
@@ -4105,73 +3575,73 @@ loop:
 	VBROADCASTSS 56(BX), Y7
 	VFMADD231PS  Y7, Y5, Y0
 	VMOVDQU      64(DX), Y5
-	VMOVDQU      16(AX), Y7
-	VPSRLD       $0x04, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VMOVDQU      16(AX), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y8, Y7
+	VMOVDQU      16(AX)(CX*1), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y7, Y8
-	VMOVDQU      16(AX)(CX*1), Y7
-	VPSRLD       $0x04, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y7
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y7, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y9
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y9, Y7, Y7
 	PREFETCHT0   192(SI)
-	VMOVDQU      16(AX)(CX*2), Y7
-	VPSRLD       $0x04, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VMOVDQU      16(AX)(CX*2), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y9, Y8
+	VMOVDQU      16(AX)(DI*1), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        const14<>+0(SB), Y10, Y10
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
-	VMOVDQU      16(AX)(DI*1), Y7
-	VPSRLD       $0x04, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y10
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y10, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y7, Y9
+	VSHUFPS      $0xdd, Y8, Y7, Y7
+	VPADDD       Y9, Y7, Y7
+	VMOVDQU      16(R8), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y9, Y8
+	VMOVDQU      16(R8)(CX*1), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        const14<>+0(SB), Y10, Y10
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y10
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y10, Y8, Y8
+	VMOVDQU      16(R8)(CX*2), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        const14<>+0(SB), Y10, Y10
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y10, Y9
+	VMOVDQU      16(R8)(DI*1), Y11
+	VPSRLD       $0x04, Y11, Y11
+	VPAND        const14<>+0(SB), Y11, Y11
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y7, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y7
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y11, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y5
 	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y7, Y9, Y9
-	VSHUFPS      $0x88, Y9, Y8, Y7
+	VPADDD       Y5, Y9, Y9
+	VSHUFPS      $0x88, Y9, Y8, Y5
 	VSHUFPS      $0xdd, Y9, Y8, Y8
-	VPADDD       Y7, Y8, Y8
-	VMOVDQU      16(R8), Y7
-	VPSRLD       $0x04, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
-	VMOVDQU      16(R8)(CX*1), Y7
-	VPSRLD       $0x04, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y7, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y7
-	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y7, Y9, Y9
-	VMOVDQU      16(R8)(CX*2), Y7
-	VPSRLD       $0x04, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y7, Y10
-	VMOVDQU      16(R8)(DI*1), Y7
-	VPSRLD       $0x04, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
-	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y7, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y5
-	VPALIGNR     $0x08, Y10, Y11, Y7
-	VPADDD       Y5, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y9, Y5
-	VSHUFPS      $0xdd, Y7, Y9, Y7
-	VPADDD       Y5, Y7, Y7
-	VPERM2I128   $0x20, Y7, Y8, Y5
-	VPERM2I128   $0x31, Y7, Y8, Y7
+	VPADDD       Y5, Y8, Y8
+	VPERM2I128   $0x20, Y8, Y7, Y5
+	VPERM2I128   $0x31, Y8, Y7, Y7
 	VCVTDQ2PS    Y5, Y5
-	VPAND        const13<>+0(SB), Y6, Y8
+	VPAND        const15<>+0(SB), Y6, Y8
 	VCVTDQ2PS    Y8, Y8
 	VMULPS       Y3, Y8, Y8
 	VPSRLD       $0x04, Y6, Y9
-	VPAND        const13<>+0(SB), Y9, Y9
+	VPAND        const15<>+0(SB), Y9, Y9
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       Y4, Y9, Y9
 	VBROADCASTSS 64(BX), Y10
@@ -4181,11 +3651,11 @@ loop:
 	VFMADD231PS  Y5, Y9, Y0
 	VCVTDQ2PS    Y7, Y7
 	VPSRLD       $0x08, Y6, Y5
-	VPAND        const13<>+0(SB), Y5, Y5
+	VPAND        const15<>+0(SB), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       Y3, Y5, Y5
 	VPSRLD       $0x0c, Y6, Y8
-	VPAND        const13<>+0(SB), Y8, Y8
+	VPAND        const15<>+0(SB), Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VMULPS       Y4, Y8, Y8
 	VBROADCASTSS 64(BX), Y9
@@ -4195,74 +3665,74 @@ loop:
 	VFMADD231PS  Y5, Y8, Y0
 	VMOVDQU      96(DX), Y5
 	PREFETCHT0   256(SI)
-	VMOVDQU      16(AX), Y7
-	VPSRLD       $0x06, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VMOVDQU      16(AX), Y8
+	VPSRLD       $0x06, Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y8, Y7
+	VMOVDQU      16(AX)(CX*1), Y9
+	VPSRLD       $0x06, Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y7, Y8
-	VMOVDQU      16(AX)(CX*1), Y7
-	VPSRLD       $0x06, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y9
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y9, Y7, Y7
+	VMOVDQU      16(AX)(CX*2), Y9
+	VPSRLD       $0x06, Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y9, Y8
+	VMOVDQU      16(AX)(DI*1), Y10
+	VPSRLD       $0x06, Y10, Y10
+	VPAND        const14<>+0(SB), Y10, Y10
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y7
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y10
 	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y7, Y8, Y8
-	VMOVDQU      16(AX)(CX*2), Y7
-	VPSRLD       $0x06, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VPADDD       Y10, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y7, Y9
+	VSHUFPS      $0xdd, Y8, Y7, Y7
+	VPADDD       Y9, Y7, Y7
+	VMOVDQU      16(R8), Y9
+	VPSRLD       $0x06, Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y9, Y8
+	VMOVDQU      16(R8)(CX*1), Y10
+	VPSRLD       $0x06, Y10, Y10
+	VPAND        const14<>+0(SB), Y10, Y10
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
-	VMOVDQU      16(AX)(DI*1), Y7
-	VPSRLD       $0x06, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y7, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y7
-	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y7, Y9, Y9
-	VSHUFPS      $0x88, Y9, Y8, Y7
-	VSHUFPS      $0xdd, Y9, Y8, Y8
-	VPADDD       Y7, Y8, Y8
-	VMOVDQU      16(R8), Y7
-	VPSRLD       $0x06, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
-	VMOVDQU      16(R8)(CX*1), Y7
-	VPSRLD       $0x06, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y7, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y7
-	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y7, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y10
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y10, Y8, Y8
 	PREFETCHT0   320(SI)
-	VMOVDQU      16(R8)(CX*2), Y7
-	VPSRLD       $0x06, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
+	VMOVDQU      16(R8)(CX*2), Y10
+	VPSRLD       $0x06, Y10, Y10
+	VPAND        const14<>+0(SB), Y10, Y10
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y10, Y9
+	VMOVDQU      16(R8)(DI*1), Y11
+	VPSRLD       $0x06, Y11, Y11
+	VPAND        const14<>+0(SB), Y11, Y11
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y7, Y10
-	VMOVDQU      16(R8)(DI*1), Y7
-	VPSRLD       $0x06, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
-	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y7, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y5
-	VPALIGNR     $0x08, Y10, Y11, Y7
-	VPADDD       Y5, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y9, Y5
-	VSHUFPS      $0xdd, Y7, Y9, Y7
-	VPADDD       Y5, Y7, Y7
-	VPERM2I128   $0x20, Y7, Y8, Y5
-	VPERM2I128   $0x31, Y7, Y8, Y7
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y11, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y5
+	VPALIGNR     $0x08, Y9, Y10, Y9
+	VPADDD       Y5, Y9, Y9
+	VSHUFPS      $0x88, Y9, Y8, Y5
+	VSHUFPS      $0xdd, Y9, Y8, Y8
+	VPADDD       Y5, Y8, Y8
+	VPERM2I128   $0x20, Y8, Y7, Y5
+	VPERM2I128   $0x31, Y8, Y7, Y7
 	VCVTDQ2PS    Y5, Y5
 	VPSRLD       $0x10, Y6, Y8
-	VPAND        const13<>+0(SB), Y8, Y8
+	VPAND        const15<>+0(SB), Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VMULPS       Y3, Y8, Y8
 	VPSRLD       $0x14, Y6, Y9
-	VPAND        const13<>+0(SB), Y9, Y9
+	VPAND        const15<>+0(SB), Y9, Y9
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       Y4, Y9, Y9
 	VBROADCASTSS 96(BX), Y10
@@ -4272,11 +3742,11 @@ loop:
 	VFMADD231PS  Y5, Y9, Y0
 	VCVTDQ2PS    Y7, Y7
 	VPSRLD       $0x18, Y6, Y5
-	VPAND        const13<>+0(SB), Y5, Y5
+	VPAND        const15<>+0(SB), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       Y3, Y5, Y5
 	VPSRLD       $0x1c, Y6, Y6
-	VPAND        const13<>+0(SB), Y6, Y6
+	VPAND        const15<>+0(SB), Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y4, Y6, Y6
 	VBROADCASTSS 96(BX), Y8
@@ -4285,65 +3755,65 @@ loop:
 	VBROADCASTSS 120(BX), Y5
 	VFMADD231PS  Y5, Y6, Y0
 	VMOVDQU      128(DX), Y5
-	VMOVDQU      48(AX), Y6
-	VPAND        const12<>+0(SB), Y6, Y6
+	VMOVDQU      48(AX), Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf5 // VPDPBUSD Y5, Y7, Y6
+	VMOVDQU      48(AX)(CX*1), Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y6, Y7
-	VMOVDQU      48(AX)(CX*1), Y6
-	VPAND        const12<>+0(SB), Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y8, Y6, Y6
+	VMOVDQU      48(AX)(CX*2), Y8
+	VPAND        const14<>+0(SB), Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y8, Y7
+	VMOVDQU      48(AX)(DI*1), Y9
+	VPAND        const14<>+0(SB), Y9, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y6
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y9
 	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y6, Y7, Y7
-	VMOVDQU      48(AX)(CX*2), Y6
-	VPAND        const12<>+0(SB), Y6, Y6
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
-	VMOVDQU      48(AX)(DI*1), Y6
-	VPAND        const12<>+0(SB), Y6, Y6
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y6
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y6, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y7, Y6
-	VSHUFPS      $0xdd, Y8, Y7, Y7
-	VPADDD       Y6, Y7, Y7
+	VPADDD       Y9, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y8
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y8, Y6, Y6
 	PREFETCHT0   384(SI)
-	VMOVDQU      48(R8), Y6
-	VPAND        const12<>+0(SB), Y6, Y6
+	VMOVDQU      48(R8), Y8
+	VPAND        const14<>+0(SB), Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y8, Y7
+	VMOVDQU      48(R8)(CX*1), Y9
+	VPAND        const14<>+0(SB), Y9, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
-	VMOVDQU      48(R8)(CX*1), Y6
-	VPAND        const12<>+0(SB), Y6, Y6
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y9
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y9, Y7, Y7
+	VMOVDQU      48(R8)(CX*2), Y9
+	VPAND        const14<>+0(SB), Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y9, Y8
+	VMOVDQU      48(R8)(DI*1), Y10
+	VPAND        const14<>+0(SB), Y10, Y10
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y6
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y5
 	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y6, Y8, Y8
-	VMOVDQU      48(R8)(CX*2), Y6
-	VPAND        const12<>+0(SB), Y6, Y6
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
-	VMOVDQU      48(R8)(DI*1), Y6
-	VPAND        const12<>+0(SB), Y6, Y6
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y5
-	VPALIGNR     $0x08, Y9, Y10, Y6
-	VPADDD       Y5, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y8, Y5
-	VSHUFPS      $0xdd, Y6, Y8, Y6
-	VPADDD       Y5, Y6, Y6
-	VPERM2I128   $0x20, Y6, Y7, Y5
-	VPERM2I128   $0x31, Y6, Y7, Y6
+	VPADDD       Y5, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y7, Y5
+	VSHUFPS      $0xdd, Y8, Y7, Y7
+	VPADDD       Y5, Y7, Y7
+	VPERM2I128   $0x20, Y7, Y6, Y5
+	VPERM2I128   $0x31, Y7, Y6, Y6
 	VCVTDQ2PS    Y5, Y5
-	VPAND        const13<>+0(SB), Y2, Y7
+	VPAND        const15<>+0(SB), Y2, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y3, Y7, Y7
 	VPSRLD       $0x04, Y2, Y8
-	VPAND        const13<>+0(SB), Y8, Y8
+	VPAND        const15<>+0(SB), Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VMULPS       Y4, Y8, Y8
 	VBROADCASTSS 128(BX), Y9
@@ -4353,11 +3823,11 @@ loop:
 	VFMADD231PS  Y5, Y8, Y0
 	VCVTDQ2PS    Y6, Y6
 	VPSRLD       $0x08, Y2, Y5
-	VPAND        const13<>+0(SB), Y5, Y5
+	VPAND        const15<>+0(SB), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       Y3, Y5, Y5
 	VPSRLD       $0x0c, Y2, Y7
-	VPAND        const13<>+0(SB), Y7, Y7
+	VPAND        const15<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y4, Y7, Y7
 	VBROADCASTSS 128(BX), Y8
@@ -4366,74 +3836,74 @@ loop:
 	VBROADCASTSS 152(BX), Y5
 	VFMADD231PS  Y5, Y7, Y0
 	VMOVDQU      160(DX), Y5
-	VMOVDQU      48(AX), Y6
-	VPSRLD       $0x02, Y6, Y6
-	VPAND        const12<>+0(SB), Y6, Y6
+	VMOVDQU      48(AX), Y7
+	VPSRLD       $0x02, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf5 // VPDPBUSD Y5, Y7, Y6
+	VMOVDQU      48(AX)(CX*1), Y8
+	VPSRLD       $0x02, Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y6, Y7
-	VMOVDQU      48(AX)(CX*1), Y6
-	VPSRLD       $0x02, Y6, Y6
-	VPAND        const12<>+0(SB), Y6, Y6
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y6
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y6, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y8, Y6, Y6
 	PREFETCHT0   448(SI)
-	VMOVDQU      48(AX)(CX*2), Y6
-	VPSRLD       $0x02, Y6, Y6
-	VPAND        const12<>+0(SB), Y6, Y6
+	VMOVDQU      48(AX)(CX*2), Y8
+	VPSRLD       $0x02, Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y8, Y7
+	VMOVDQU      48(AX)(DI*1), Y9
+	VPSRLD       $0x02, Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
-	VMOVDQU      48(AX)(DI*1), Y6
-	VPSRLD       $0x02, Y6, Y6
-	VPAND        const12<>+0(SB), Y6, Y6
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y9
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y9, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y8
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y8, Y6, Y6
+	VMOVDQU      48(R8), Y8
+	VPSRLD       $0x02, Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y8, Y7
+	VMOVDQU      48(R8)(CX*1), Y9
+	VPSRLD       $0x02, Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y9
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y9, Y7, Y7
+	VMOVDQU      48(R8)(CX*2), Y9
+	VPSRLD       $0x02, Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y9, Y8
+	VMOVDQU      48(R8)(DI*1), Y10
+	VPSRLD       $0x02, Y10, Y10
+	VPAND        const14<>+0(SB), Y10, Y10
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y6
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y5
 	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y6, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y7, Y6
+	VPADDD       Y5, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y7, Y5
 	VSHUFPS      $0xdd, Y8, Y7, Y7
-	VPADDD       Y6, Y7, Y7
-	VMOVDQU      48(R8), Y6
-	VPSRLD       $0x02, Y6, Y6
-	VPAND        const12<>+0(SB), Y6, Y6
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
-	VMOVDQU      48(R8)(CX*1), Y6
-	VPSRLD       $0x02, Y6, Y6
-	VPAND        const12<>+0(SB), Y6, Y6
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y6
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y6, Y8, Y8
-	VMOVDQU      48(R8)(CX*2), Y6
-	VPSRLD       $0x02, Y6, Y6
-	VPAND        const12<>+0(SB), Y6, Y6
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
-	VMOVDQU      48(R8)(DI*1), Y6
-	VPSRLD       $0x02, Y6, Y6
-	VPAND        const12<>+0(SB), Y6, Y6
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y5
-	VPALIGNR     $0x08, Y9, Y10, Y6
-	VPADDD       Y5, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y8, Y5
-	VSHUFPS      $0xdd, Y6, Y8, Y6
-	VPADDD       Y5, Y6, Y6
-	VPERM2I128   $0x20, Y6, Y7, Y5
-	VPERM2I128   $0x31, Y6, Y7, Y6
+	VPADDD       Y5, Y7, Y7
+	VPERM2I128   $0x20, Y7, Y6, Y5
+	VPERM2I128   $0x31, Y7, Y6, Y6
 	VCVTDQ2PS    Y5, Y5
 	VPSRLD       $0x10, Y2, Y7
-	VPAND        const13<>+0(SB), Y7, Y7
+	VPAND        const15<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y3, Y7, Y7
 	VPSRLD       $0x14, Y2, Y8
-	VPAND        const13<>+0(SB), Y8, Y8
+	VPAND        const15<>+0(SB), Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VMULPS       Y4, Y8, Y8
 	VBROADCASTSS 160(BX), Y9
@@ -4443,11 +3913,11 @@ loop:
 	VFMADD231PS  Y5, Y8, Y0
 	VCVTDQ2PS    Y6, Y6
 	VPSRLD       $0x18, Y2, Y5
-	VPAND        const13<>+0(SB), Y5, Y5
+	VPAND        const15<>+0(SB), Y5, Y5
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       Y3, Y5, Y5
 	VPSRLD       $0x1c, Y2, Y2
-	VPAND        const13<>+0(SB), Y2, Y2
+	VPAND        const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y4, Y2, Y2
 	VBROADCASTSS 160(BX), Y7
@@ -4457,73 +3927,73 @@ loop:
 	VFMADD231PS  Y5, Y2, Y0
 	VMOVDQU      192(DX), Y2
 	PREFETCHT0   512(SI)
-	VMOVDQU      48(AX), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VMOVDQU      48(AX), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VMOVDQU      48(AX)(CX*1), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y5, Y6
-	VMOVDQU      48(AX)(CX*1), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y7, Y5, Y5
+	VMOVDQU      48(AX)(CX*2), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VMOVDQU      48(AX)(DI*1), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y5, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
 	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y5, Y6, Y6
-	VMOVDQU      48(AX)(CX*2), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VPADDD       Y8, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y7
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y7, Y5, Y5
+	VMOVDQU      48(R8), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VMOVDQU      48(R8)(CX*1), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y5, Y7
-	VMOVDQU      48(AX)(DI*1), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y5
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y5, Y6, Y6
-	VMOVDQU      48(R8), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y5, Y7
-	VMOVDQU      48(R8)(CX*1), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y8, Y6, Y6
 	PREFETCHT0   576(SI)
-	VMOVDQU      48(R8)(CX*2), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VMOVDQU      48(R8)(CX*2), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VMOVDQU      48(R8)(DI*1), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y5, Y8
-	VMOVDQU      48(R8)(DI*1), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y2
-	VPALIGNR     $0x08, Y8, Y9, Y5
-	VPADDD       Y2, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y7, Y2
-	VSHUFPS      $0xdd, Y5, Y7, Y5
-	VPADDD       Y2, Y5, Y5
-	VPERM2I128   $0x20, Y5, Y6, Y2
-	VPERM2I128   $0x31, Y5, Y6, Y5
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y2
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y2, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y2
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y2, Y6, Y6
+	VPERM2I128   $0x20, Y6, Y5, Y2
+	VPERM2I128   $0x31, Y6, Y5, Y5
 	VCVTDQ2PS    Y2, Y2
-	VPAND        const13<>+0(SB), Y1, Y6
+	VPAND        const15<>+0(SB), Y1, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y3, Y6, Y6
 	VPSRLD       $0x04, Y1, Y7
-	VPAND        const13<>+0(SB), Y7, Y7
+	VPAND        const15<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y4, Y7, Y7
 	VBROADCASTSS 192(BX), Y8
@@ -4533,11 +4003,11 @@ loop:
 	VFMADD231PS  Y2, Y7, Y0
 	VCVTDQ2PS    Y5, Y5
 	VPSRLD       $0x08, Y1, Y2
-	VPAND        const13<>+0(SB), Y2, Y2
+	VPAND        const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y3, Y2, Y2
 	VPSRLD       $0x0c, Y1, Y6
-	VPAND        const13<>+0(SB), Y6, Y6
+	VPAND        const15<>+0(SB), Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y4, Y6, Y6
 	VBROADCASTSS 192(BX), Y7
@@ -4546,74 +4016,74 @@ loop:
 	VBROADCASTSS 216(BX), Y2
 	VFMADD231PS  Y2, Y6, Y0
 	VMOVDQU      224(DX), Y2
-	VMOVDQU      48(AX), Y5
-	VPSRLD       $0x06, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VMOVDQU      48(AX), Y6
+	VPSRLD       $0x06, Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VMOVDQU      48(AX)(CX*1), Y7
+	VPSRLD       $0x06, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y5, Y6
-	VMOVDQU      48(AX)(CX*1), Y5
-	VPSRLD       $0x06, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y7, Y5, Y5
+	VMOVDQU      48(AX)(CX*2), Y7
+	VPSRLD       $0x06, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VMOVDQU      48(AX)(DI*1), Y8
+	VPSRLD       $0x06, Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y5, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
 	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y5, Y6, Y6
-	VMOVDQU      48(AX)(CX*2), Y5
-	VPSRLD       $0x06, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y5, Y7
-	VMOVDQU      48(AX)(DI*1), Y5
-	VPSRLD       $0x06, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y5
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y5, Y6, Y6
+	VPADDD       Y8, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y7
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y7, Y5, Y5
 	PREFETCHT0   640(SI)
-	VMOVDQU      48(R8), Y5
-	VPSRLD       $0x06, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	VMOVDQU      48(R8), Y7
+	VPSRLD       $0x06, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VMOVDQU      48(R8)(CX*1), Y8
+	VPSRLD       $0x06, Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y5, Y7
-	VMOVDQU      48(R8)(CX*1), Y5
-	VPSRLD       $0x06, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y8, Y6, Y6
+	VMOVDQU      48(R8)(CX*2), Y8
+	VPSRLD       $0x06, Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VMOVDQU      48(R8)(DI*1), Y9
+	VPSRLD       $0x06, Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y2
 	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VMOVDQU      48(R8)(CX*2), Y5
-	VPSRLD       $0x06, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y5, Y8
-	VMOVDQU      48(R8)(DI*1), Y5
-	VPSRLD       $0x06, Y5, Y5
-	VPAND        const12<>+0(SB), Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y2
-	VPALIGNR     $0x08, Y8, Y9, Y5
-	VPADDD       Y2, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y7, Y2
-	VSHUFPS      $0xdd, Y5, Y7, Y5
-	VPADDD       Y2, Y5, Y5
-	VPERM2I128   $0x20, Y5, Y6, Y2
-	VPERM2I128   $0x31, Y5, Y6, Y5
+	VPADDD       Y2, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y2
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y2, Y6, Y6
+	VPERM2I128   $0x20, Y6, Y5, Y2
+	VPERM2I128   $0x31, Y6, Y5, Y5
 	VCVTDQ2PS    Y2, Y2
 	VPSRLD       $0x10, Y1, Y6
-	VPAND        const13<>+0(SB), Y6, Y6
+	VPAND        const15<>+0(SB), Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y3, Y6, Y6
 	VPSRLD       $0x14, Y1, Y7
-	VPAND        const13<>+0(SB), Y7, Y7
+	VPAND        const15<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y4, Y7, Y7
 	VBROADCASTSS 224(BX), Y8
@@ -4623,11 +4093,11 @@ loop:
 	VFMADD231PS  Y2, Y7, Y0
 	VCVTDQ2PS    Y5, Y5
 	VPSRLD       $0x18, Y1, Y2
-	VPAND        const13<>+0(SB), Y2, Y2
+	VPAND        const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y3, Y2, Y2
 	VPSRLD       $0x1c, Y1, Y1
-	VPAND        const13<>+0(SB), Y1, Y1
+	VPAND        const15<>+0(SB), Y1, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y4, Y1, Y1
 	VBROADCASTSS 224(BX), Y3
@@ -4664,16 +4134,16 @@ TEXT ·rowsQ3_KAVXVNNI(SB), NOSPLIT, $0-48
 loop:
 	VMOVDQU      94(AX), X1
 	VINSERTI128  $0x01, 94(R8), Y1, Y1
-	VPSHUFB      const14<>+0(SB), Y1, Y1
+	VPSHUFB      const16<>+0(SB), Y1, Y1
 	VMOVDQU      94(AX)(CX*1), X2
 	VINSERTI128  $0x01, 94(R8)(CX*1), Y2, Y2
-	VPSHUFB      const14<>+0(SB), Y2, Y2
+	VPSHUFB      const16<>+0(SB), Y2, Y2
 	VMOVDQU      94(AX)(CX*2), X3
 	VINSERTI128  $0x01, 94(R8)(CX*2), Y3, Y3
-	VPSHUFB      const14<>+0(SB), Y3, Y3
+	VPSHUFB      const16<>+0(SB), Y3, Y3
 	VMOVDQU      94(AX)(DI*1), X4
 	VINSERTI128  $0x01, 94(R8)(DI*1), Y4, Y4
-	VPSHUFB      const14<>+0(SB), Y4, Y4
+	VPSHUFB      const16<>+0(SB), Y4, Y4
 	VPUNPCKLDQ   Y2, Y1, Y6
 	VPUNPCKLDQ   Y4, Y3, Y7
 	VPUNPCKLQDQ  Y7, Y6, Y5
@@ -4687,114 +4157,114 @@ loop:
 	VCVTPH2PS    X1, Y1
 	VPAND        const1<>+0(SB), Y5, Y3
 	VPSLLD       $0x04, Y2, Y4
-	VPAND        const15<>+0(SB), Y4, Y4
+	VPAND        const17<>+0(SB), Y4, Y4
 	VPOR         Y4, Y3, Y3
 	VPAND        const1<>+0(SB), Y6, Y4
 	VPSLLD       $0x02, Y2, Y7
-	VPAND        const15<>+0(SB), Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
 	VPOR         Y7, Y4, Y4
 	VPSRLD       $0x04, Y5, Y5
 	VPAND        const1<>+0(SB), Y5, Y5
-	VPAND        const15<>+0(SB), Y2, Y7
+	VPAND        const17<>+0(SB), Y2, Y7
 	VPOR         Y7, Y5, Y5
 	VPSRLD       $0x04, Y6, Y6
 	VPAND        const1<>+0(SB), Y6, Y6
 	VPSRLD       $0x02, Y2, Y2
-	VPAND        const15<>+0(SB), Y2, Y2
+	VPAND        const17<>+0(SB), Y2, Y2
 	VPOR         Y2, Y6, Y6
 	VMOVDQU      (DX), Y2
 	PREFETCHT0   (SI)
-	VMOVDQU      32(AX), Y7
-	VPAND        const12<>+0(SB), Y7, Y7
-	VMOVDQU      (AX), Y8
+	VMOVDQU      32(AX), Y8
+	VPAND        const14<>+0(SB), Y8, Y8
+	VMOVDQU      (AX), Y7
+	VPSLLD       $0x02, Y7, Y7
+	VPAND        const18<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VMOVDQU      32(AX)(CX*1), Y9
+	VPAND        const14<>+0(SB), Y9, Y9
+	VMOVDQU      (AX)(CX*1), Y8
 	VPSLLD       $0x02, Y8, Y8
-	VPAND        const16<>+0(SB), Y8, Y8
-	VPOR         Y8, Y7, Y7
+	VPAND        const18<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y7, Y8
-	VMOVDQU      32(AX)(CX*1), Y7
-	VPAND        const12<>+0(SB), Y7, Y7
-	VMOVDQU      (AX)(CX*1), Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y9
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y9, Y7, Y7
+	VMOVDQU      32(AX)(CX*2), Y9
+	VPAND        const14<>+0(SB), Y9, Y9
+	VMOVDQU      (AX)(CX*2), Y8
+	VPSLLD       $0x02, Y8, Y8
+	VPAND        const18<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VMOVDQU      32(AX)(DI*1), Y10
+	VPAND        const14<>+0(SB), Y10, Y10
+	VMOVDQU      (AX)(DI*1), Y9
 	VPSLLD       $0x02, Y9, Y9
-	VPAND        const16<>+0(SB), Y9, Y9
-	VPOR         Y9, Y7, Y7
+	VPAND        const18<>+0(SB), Y9, Y9
+	VPOR         Y9, Y10, Y10
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y7, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y7
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y10
 	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y7, Y8, Y8
-	VMOVDQU      32(AX)(CX*2), Y7
-	VPAND        const12<>+0(SB), Y7, Y7
-	VMOVDQU      (AX)(CX*2), Y9
-	VPSLLD       $0x02, Y9, Y9
-	VPAND        const16<>+0(SB), Y9, Y9
-	VPOR         Y9, Y7, Y7
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y7, Y9
-	VMOVDQU      32(AX)(DI*1), Y7
-	VPAND        const12<>+0(SB), Y7, Y7
-	VMOVDQU      (AX)(DI*1), Y10
-	VPSLLD       $0x02, Y10, Y10
-	VPAND        const16<>+0(SB), Y10, Y10
-	VPOR         Y10, Y7, Y7
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y7, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y7
-	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y7, Y9, Y9
-	VSHUFPS      $0x88, Y9, Y8, Y7
-	VSHUFPS      $0xdd, Y9, Y8, Y8
-	VPADDD       Y7, Y8, Y8
+	VPADDD       Y10, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y7, Y9
+	VSHUFPS      $0xdd, Y8, Y7, Y7
+	VPADDD       Y9, Y7, Y7
 	PREFETCHT0   64(SI)
-	VMOVDQU      32(R8), Y7
-	VPAND        const12<>+0(SB), Y7, Y7
-	VMOVDQU      (R8), Y9
+	VMOVDQU      32(R8), Y9
+	VPAND        const14<>+0(SB), Y9, Y9
+	VMOVDQU      (R8), Y8
+	VPSLLD       $0x02, Y8, Y8
+	VPAND        const18<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VMOVDQU      32(R8)(CX*1), Y10
+	VPAND        const14<>+0(SB), Y10, Y10
+	VMOVDQU      (R8)(CX*1), Y9
 	VPSLLD       $0x02, Y9, Y9
-	VPAND        const16<>+0(SB), Y9, Y9
-	VPOR         Y9, Y7, Y7
+	VPAND        const18<>+0(SB), Y9, Y9
+	VPOR         Y9, Y10, Y10
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y7, Y9
-	VMOVDQU      32(R8)(CX*1), Y7
-	VPAND        const12<>+0(SB), Y7, Y7
-	VMOVDQU      (R8)(CX*1), Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y10
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y10, Y8, Y8
+	VMOVDQU      32(R8)(CX*2), Y10
+	VPAND        const14<>+0(SB), Y10, Y10
+	VMOVDQU      (R8)(CX*2), Y9
+	VPSLLD       $0x02, Y9, Y9
+	VPAND        const18<>+0(SB), Y9, Y9
+	VPOR         Y9, Y10, Y10
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y10, Y9
+	VMOVDQU      32(R8)(DI*1), Y11
+	VPAND        const14<>+0(SB), Y11, Y11
+	VMOVDQU      (R8)(DI*1), Y10
 	VPSLLD       $0x02, Y10, Y10
-	VPAND        const16<>+0(SB), Y10, Y10
-	VPOR         Y10, Y7, Y7
+	VPAND        const18<>+0(SB), Y10, Y10
+	VPOR         Y10, Y11, Y11
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y7, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y7
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y11, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y2
 	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y7, Y9, Y9
-	VMOVDQU      32(R8)(CX*2), Y7
-	VPAND        const12<>+0(SB), Y7, Y7
-	VMOVDQU      (R8)(CX*2), Y10
-	VPSLLD       $0x02, Y10, Y10
-	VPAND        const16<>+0(SB), Y10, Y10
-	VPOR         Y10, Y7, Y7
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y7, Y10
-	VMOVDQU      32(R8)(DI*1), Y7
-	VPAND        const12<>+0(SB), Y7, Y7
-	VMOVDQU      (R8)(DI*1), Y11
-	VPSLLD       $0x02, Y11, Y11
-	VPAND        const16<>+0(SB), Y11, Y11
-	VPOR         Y11, Y7, Y7
-	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y7, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y2
-	VPALIGNR     $0x08, Y10, Y11, Y7
-	VPADDD       Y2, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y9, Y2
-	VSHUFPS      $0xdd, Y7, Y9, Y7
-	VPADDD       Y2, Y7, Y7
-	VPERM2I128   $0x20, Y7, Y8, Y2
-	VPERM2I128   $0x31, Y7, Y8, Y7
+	VPADDD       Y2, Y9, Y9
+	VSHUFPS      $0x88, Y9, Y8, Y2
+	VSHUFPS      $0xdd, Y9, Y8, Y8
+	VPADDD       Y2, Y8, Y8
+	VPERM2I128   $0x20, Y8, Y7, Y2
+	VPERM2I128   $0x31, Y8, Y7, Y7
 	VPBROADCASTD 8(BX), Y8
 	VPSLLD       $0x02, Y8, Y8
 	VPSUBD       Y8, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VPAND        const17<>+0(SB), Y3, Y8
-	VPSUBD       const18<>+0(SB), Y8, Y8
+	VPAND        const19<>+0(SB), Y3, Y8
+	VPSUBD       const20<>+0(SB), Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VMULPS       Y1, Y8, Y8
 	VBROADCASTSS (BX), Y9
@@ -4805,115 +4275,115 @@ loop:
 	VPSUBD       Y2, Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VPSRLD       $0x08, Y3, Y2
-	VPAND        const17<>+0(SB), Y2, Y2
-	VPSUBD       const18<>+0(SB), Y2, Y2
+	VPAND        const19<>+0(SB), Y2, Y2
+	VPSUBD       const20<>+0(SB), Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y1, Y2, Y2
 	VBROADCASTSS (BX), Y8
 	VMULPS       Y2, Y8, Y8
 	VFMADD231PS  Y8, Y7, Y0
 	VMOVDQU      32(DX), Y2
-	VMOVDQU      32(AX), Y7
-	VPSRLD       $0x02, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
-	VMOVDQU      (AX), Y8
-	VPSLLD       $0x01, Y8, Y8
-	VPAND        const16<>+0(SB), Y8, Y8
-	VPOR         Y8, Y7, Y7
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y7, Y8
+	VMOVDQU      32(AX), Y8
+	VPSRLD       $0x02, Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
+	VMOVDQU      (AX), Y7
+	VPSLLD       $0x01, Y7, Y7
+	VPAND        const18<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
 	PREFETCHT0   128(SI)
-	VMOVDQU      32(AX)(CX*1), Y7
-	VPSRLD       $0x02, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
-	VMOVDQU      (AX)(CX*1), Y9
+	VMOVDQU      32(AX)(CX*1), Y9
+	VPSRLD       $0x02, Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
+	VMOVDQU      (AX)(CX*1), Y8
+	VPSLLD       $0x01, Y8, Y8
+	VPAND        const18<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y9
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y9, Y7, Y7
+	VMOVDQU      32(AX)(CX*2), Y9
+	VPSRLD       $0x02, Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
+	VMOVDQU      (AX)(CX*2), Y8
+	VPSLLD       $0x01, Y8, Y8
+	VPAND        const18<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VMOVDQU      32(AX)(DI*1), Y10
+	VPSRLD       $0x02, Y10, Y10
+	VPAND        const14<>+0(SB), Y10, Y10
+	VMOVDQU      (AX)(DI*1), Y9
 	VPSLLD       $0x01, Y9, Y9
-	VPAND        const16<>+0(SB), Y9, Y9
-	VPOR         Y9, Y7, Y7
+	VPAND        const18<>+0(SB), Y9, Y9
+	VPOR         Y9, Y10, Y10
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y7, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y7
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y10
 	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y7, Y8, Y8
-	VMOVDQU      32(AX)(CX*2), Y7
-	VPSRLD       $0x02, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
-	VMOVDQU      (AX)(CX*2), Y9
-	VPSLLD       $0x01, Y9, Y9
-	VPAND        const16<>+0(SB), Y9, Y9
-	VPOR         Y9, Y7, Y7
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y7, Y9
-	VMOVDQU      32(AX)(DI*1), Y7
-	VPSRLD       $0x02, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
-	VMOVDQU      (AX)(DI*1), Y10
-	VPSLLD       $0x01, Y10, Y10
-	VPAND        const16<>+0(SB), Y10, Y10
-	VPOR         Y10, Y7, Y7
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y7, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y7
-	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y7, Y9, Y9
-	VSHUFPS      $0x88, Y9, Y8, Y7
-	VSHUFPS      $0xdd, Y9, Y8, Y8
-	VPADDD       Y7, Y8, Y8
-	VMOVDQU      32(R8), Y7
-	VPSRLD       $0x02, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
-	VMOVDQU      (R8), Y9
-	VPSLLD       $0x01, Y9, Y9
-	VPAND        const16<>+0(SB), Y9, Y9
-	VPOR         Y9, Y7, Y7
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y7, Y9
+	VPADDD       Y10, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y7, Y9
+	VSHUFPS      $0xdd, Y8, Y7, Y7
+	VPADDD       Y9, Y7, Y7
+	VMOVDQU      32(R8), Y9
+	VPSRLD       $0x02, Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
+	VMOVDQU      (R8), Y8
+	VPSLLD       $0x01, Y8, Y8
+	VPAND        const18<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
 	PREFETCHT0   192(SI)
-	VMOVDQU      32(R8)(CX*1), Y7
-	VPSRLD       $0x02, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
-	VMOVDQU      (R8)(CX*1), Y10
+	VMOVDQU      32(R8)(CX*1), Y10
+	VPSRLD       $0x02, Y10, Y10
+	VPAND        const14<>+0(SB), Y10, Y10
+	VMOVDQU      (R8)(CX*1), Y9
+	VPSLLD       $0x01, Y9, Y9
+	VPAND        const18<>+0(SB), Y9, Y9
+	VPOR         Y9, Y10, Y10
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y10
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y10, Y8, Y8
+	VMOVDQU      32(R8)(CX*2), Y10
+	VPSRLD       $0x02, Y10, Y10
+	VPAND        const14<>+0(SB), Y10, Y10
+	VMOVDQU      (R8)(CX*2), Y9
+	VPSLLD       $0x01, Y9, Y9
+	VPAND        const18<>+0(SB), Y9, Y9
+	VPOR         Y9, Y10, Y10
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y10, Y9
+	VMOVDQU      32(R8)(DI*1), Y11
+	VPSRLD       $0x02, Y11, Y11
+	VPAND        const14<>+0(SB), Y11, Y11
+	VMOVDQU      (R8)(DI*1), Y10
 	VPSLLD       $0x01, Y10, Y10
-	VPAND        const16<>+0(SB), Y10, Y10
-	VPOR         Y10, Y7, Y7
+	VPAND        const18<>+0(SB), Y10, Y10
+	VPOR         Y10, Y11, Y11
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y7, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y7
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y11, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y2
 	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y7, Y9, Y9
-	VMOVDQU      32(R8)(CX*2), Y7
-	VPSRLD       $0x02, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
-	VMOVDQU      (R8)(CX*2), Y10
-	VPSLLD       $0x01, Y10, Y10
-	VPAND        const16<>+0(SB), Y10, Y10
-	VPOR         Y10, Y7, Y7
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y7, Y10
-	VMOVDQU      32(R8)(DI*1), Y7
-	VPSRLD       $0x02, Y7, Y7
-	VPAND        const12<>+0(SB), Y7, Y7
-	VMOVDQU      (R8)(DI*1), Y11
-	VPSLLD       $0x01, Y11, Y11
-	VPAND        const16<>+0(SB), Y11, Y11
-	VPOR         Y11, Y7, Y7
-	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y7, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y2
-	VPALIGNR     $0x08, Y10, Y11, Y7
-	VPADDD       Y2, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y9, Y2
-	VSHUFPS      $0xdd, Y7, Y9, Y7
-	VPADDD       Y2, Y7, Y7
-	VPERM2I128   $0x20, Y7, Y8, Y2
-	VPERM2I128   $0x31, Y7, Y8, Y7
+	VPADDD       Y2, Y9, Y9
+	VSHUFPS      $0x88, Y9, Y8, Y2
+	VSHUFPS      $0xdd, Y9, Y8, Y8
+	VPADDD       Y2, Y8, Y8
+	VPERM2I128   $0x20, Y8, Y7, Y2
+	VPERM2I128   $0x31, Y8, Y7, Y7
 	VPBROADCASTD 40(BX), Y8
 	VPSLLD       $0x02, Y8, Y8
 	VPSUBD       Y8, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VPSRLD       $0x10, Y3, Y8
-	VPAND        const17<>+0(SB), Y8, Y8
-	VPSUBD       const18<>+0(SB), Y8, Y8
+	VPAND        const19<>+0(SB), Y8, Y8
+	VPSUBD       const20<>+0(SB), Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VMULPS       Y1, Y8, Y8
 	VBROADCASTSS 32(BX), Y9
@@ -4924,105 +4394,105 @@ loop:
 	VPSUBD       Y2, Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VPSRLD       $0x18, Y3, Y2
-	VPSUBD       const18<>+0(SB), Y2, Y2
+	VPSUBD       const20<>+0(SB), Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y1, Y2, Y2
 	VBROADCASTSS 32(BX), Y3
 	VMULPS       Y2, Y3, Y3
 	VFMADD231PS  Y3, Y7, Y0
 	VMOVDQU      64(DX), Y2
-	VMOVDQU      32(AX), Y3
-	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (AX), Y7
-	VPAND        const16<>+0(SB), Y7, Y7
-	VPOR         Y7, Y3, Y3
+	VMOVDQU      32(AX), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VMOVDQU      (AX), Y3
+	VPAND        const18<>+0(SB), Y3, Y3
+	VPOR         Y3, Y7, Y7
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y7, Y3
+	VMOVDQU      32(AX)(CX*1), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
+	VMOVDQU      (AX)(CX*1), Y7
+	VPAND        const18<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VMOVDQU      32(AX)(CX*1), Y3
-	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (AX)(CX*1), Y8
-	VPAND        const16<>+0(SB), Y8, Y8
-	VPOR         Y8, Y3, Y3
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y3, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y3
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y3, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y3, Y8
+	VPALIGNR     $0x08, Y3, Y7, Y3
+	VPADDD       Y8, Y3, Y3
 	PREFETCHT0   256(SI)
-	VMOVDQU      32(AX)(CX*2), Y3
-	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (AX)(CX*2), Y8
-	VPAND        const16<>+0(SB), Y8, Y8
-	VPOR         Y8, Y3, Y3
+	VMOVDQU      32(AX)(CX*2), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
+	VMOVDQU      (AX)(CX*2), Y7
+	VPAND        const18<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VMOVDQU      32(AX)(DI*1), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
+	VMOVDQU      (AX)(DI*1), Y8
+	VPAND        const18<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y3, Y8
-	VMOVDQU      32(AX)(DI*1), Y3
-	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (AX)(DI*1), Y9
-	VPAND        const16<>+0(SB), Y9, Y9
-	VPOR         Y9, Y3, Y3
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y3, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y3
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y3, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y7, Y3
-	VSHUFPS      $0xdd, Y8, Y7, Y7
-	VPADDD       Y3, Y7, Y7
-	VMOVDQU      32(R8), Y3
-	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (R8), Y8
-	VPAND        const16<>+0(SB), Y8, Y8
-	VPOR         Y8, Y3, Y3
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y9
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y9, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y3, Y8
+	VSHUFPS      $0xdd, Y7, Y3, Y3
+	VPADDD       Y8, Y3, Y3
+	VMOVDQU      32(R8), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
+	VMOVDQU      (R8), Y7
+	VPAND        const18<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VMOVDQU      32(R8)(CX*1), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
+	VMOVDQU      (R8)(CX*1), Y8
+	VPAND        const18<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y3, Y8
-	VMOVDQU      32(R8)(CX*1), Y3
-	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (R8)(CX*1), Y9
-	VPAND        const16<>+0(SB), Y9, Y9
-	VPOR         Y9, Y3, Y3
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y3, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y3
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y3, Y8, Y8
-	VMOVDQU      32(R8)(CX*2), Y3
-	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (R8)(CX*2), Y9
-	VPAND        const16<>+0(SB), Y9, Y9
-	VPOR         Y9, Y3, Y3
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y3, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y9
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y9, Y7, Y7
+	VMOVDQU      32(R8)(CX*2), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
+	VMOVDQU      (R8)(CX*2), Y8
+	VPAND        const18<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
 	PREFETCHT0   320(SI)
-	VMOVDQU      32(R8)(DI*1), Y3
-	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (R8)(DI*1), Y10
-	VPAND        const16<>+0(SB), Y10, Y10
-	VPOR         Y10, Y3, Y3
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y3, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y2
-	VPALIGNR     $0x08, Y9, Y10, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y8, Y2
-	VSHUFPS      $0xdd, Y3, Y8, Y3
-	VPADDD       Y2, Y3, Y3
-	VPERM2I128   $0x20, Y3, Y7, Y2
-	VPERM2I128   $0x31, Y3, Y7, Y3
+	VMOVDQU      32(R8)(DI*1), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        const14<>+0(SB), Y10, Y10
+	VMOVDQU      (R8)(DI*1), Y9
+	VPAND        const18<>+0(SB), Y9, Y9
+	VPOR         Y9, Y10, Y10
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y2
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y2, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y7, Y2
+	VSHUFPS      $0xdd, Y8, Y7, Y7
+	VPADDD       Y2, Y7, Y7
+	VPERM2I128   $0x20, Y7, Y3, Y2
+	VPERM2I128   $0x31, Y7, Y3, Y3
 	VPBROADCASTD 72(BX), Y7
 	VPSLLD       $0x02, Y7, Y7
 	VPSUBD       Y7, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VPAND        const17<>+0(SB), Y4, Y7
-	VPSUBD       const18<>+0(SB), Y7, Y7
+	VPAND        const19<>+0(SB), Y4, Y7
+	VPSUBD       const20<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y1, Y7, Y7
 	VBROADCASTSS 64(BX), Y8
@@ -5033,114 +4503,114 @@ loop:
 	VPSUBD       Y2, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VPSRLD       $0x08, Y4, Y2
-	VPAND        const17<>+0(SB), Y2, Y2
-	VPSUBD       const18<>+0(SB), Y2, Y2
+	VPAND        const19<>+0(SB), Y2, Y2
+	VPSUBD       const20<>+0(SB), Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y1, Y2, Y2
 	VBROADCASTSS 64(BX), Y7
 	VMULPS       Y2, Y7, Y7
 	VFMADD231PS  Y7, Y3, Y0
 	VMOVDQU      96(DX), Y2
-	VMOVDQU      32(AX), Y3
-	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (AX), Y7
+	VMOVDQU      32(AX), Y7
+	VPSRLD       $0x06, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VMOVDQU      (AX), Y3
+	VPSRLD       $0x01, Y3, Y3
+	VPAND        const18<>+0(SB), Y3, Y3
+	VPOR         Y3, Y7, Y7
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y7, Y3
+	VMOVDQU      32(AX)(CX*1), Y8
+	VPSRLD       $0x06, Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
+	VMOVDQU      (AX)(CX*1), Y7
 	VPSRLD       $0x01, Y7, Y7
-	VPAND        const16<>+0(SB), Y7, Y7
-	VPOR         Y7, Y3, Y3
+	VPAND        const18<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VMOVDQU      32(AX)(CX*1), Y3
-	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (AX)(CX*1), Y8
-	VPSRLD       $0x01, Y8, Y8
-	VPAND        const16<>+0(SB), Y8, Y8
-	VPOR         Y8, Y3, Y3
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y3, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y3
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y3, Y7, Y7
-	VMOVDQU      32(AX)(CX*2), Y3
-	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (AX)(CX*2), Y8
-	VPSRLD       $0x01, Y8, Y8
-	VPAND        const16<>+0(SB), Y8, Y8
-	VPOR         Y8, Y3, Y3
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y3, Y8
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y3, Y8
+	VPALIGNR     $0x08, Y3, Y7, Y3
+	VPADDD       Y8, Y3, Y3
+	VMOVDQU      32(AX)(CX*2), Y8
+	VPSRLD       $0x06, Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
+	VMOVDQU      (AX)(CX*2), Y7
+	VPSRLD       $0x01, Y7, Y7
+	VPAND        const18<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
 	PREFETCHT0   384(SI)
-	VMOVDQU      32(AX)(DI*1), Y3
-	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (AX)(DI*1), Y9
-	VPSRLD       $0x01, Y9, Y9
-	VPAND        const16<>+0(SB), Y9, Y9
-	VPOR         Y9, Y3, Y3
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y3, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y3
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y3, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y7, Y3
-	VSHUFPS      $0xdd, Y8, Y7, Y7
-	VPADDD       Y3, Y7, Y7
-	VMOVDQU      32(R8), Y3
-	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (R8), Y8
+	VMOVDQU      32(AX)(DI*1), Y9
+	VPSRLD       $0x06, Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
+	VMOVDQU      (AX)(DI*1), Y8
 	VPSRLD       $0x01, Y8, Y8
-	VPAND        const16<>+0(SB), Y8, Y8
-	VPOR         Y8, Y3, Y3
+	VPAND        const18<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y3, Y8
-	VMOVDQU      32(R8)(CX*1), Y3
-	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (R8)(CX*1), Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y9
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y9, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y3, Y8
+	VSHUFPS      $0xdd, Y7, Y3, Y3
+	VPADDD       Y8, Y3, Y3
+	VMOVDQU      32(R8), Y8
+	VPSRLD       $0x06, Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
+	VMOVDQU      (R8), Y7
+	VPSRLD       $0x01, Y7, Y7
+	VPAND        const18<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VMOVDQU      32(R8)(CX*1), Y9
+	VPSRLD       $0x06, Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
+	VMOVDQU      (R8)(CX*1), Y8
+	VPSRLD       $0x01, Y8, Y8
+	VPAND        const18<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y9
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y9, Y7, Y7
+	VMOVDQU      32(R8)(CX*2), Y9
+	VPSRLD       $0x06, Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
+	VMOVDQU      (R8)(CX*2), Y8
+	VPSRLD       $0x01, Y8, Y8
+	VPAND        const18<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VMOVDQU      32(R8)(DI*1), Y10
+	VPSRLD       $0x06, Y10, Y10
+	VPAND        const14<>+0(SB), Y10, Y10
+	VMOVDQU      (R8)(DI*1), Y9
 	VPSRLD       $0x01, Y9, Y9
-	VPAND        const16<>+0(SB), Y9, Y9
-	VPOR         Y9, Y3, Y3
+	VPAND        const18<>+0(SB), Y9, Y9
+	VPOR         Y9, Y10, Y10
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y3, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y3
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y2
 	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y3, Y8, Y8
-	VMOVDQU      32(R8)(CX*2), Y3
-	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (R8)(CX*2), Y9
-	VPSRLD       $0x01, Y9, Y9
-	VPAND        const16<>+0(SB), Y9, Y9
-	VPOR         Y9, Y3, Y3
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y3, Y9
-	VMOVDQU      32(R8)(DI*1), Y3
-	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (R8)(DI*1), Y10
-	VPSRLD       $0x01, Y10, Y10
-	VPAND        const16<>+0(SB), Y10, Y10
-	VPOR         Y10, Y3, Y3
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y3, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y2
-	VPALIGNR     $0x08, Y9, Y10, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y8, Y2
-	VSHUFPS      $0xdd, Y3, Y8, Y3
-	VPADDD       Y2, Y3, Y3
-	VPERM2I128   $0x20, Y3, Y7, Y2
-	VPERM2I128   $0x31, Y3, Y7, Y3
+	VPADDD       Y2, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y7, Y2
+	VSHUFPS      $0xdd, Y8, Y7, Y7
+	VPADDD       Y2, Y7, Y7
+	VPERM2I128   $0x20, Y7, Y3, Y2
+	VPERM2I128   $0x31, Y7, Y3, Y3
 	VPBROADCASTD 104(BX), Y7
 	VPSLLD       $0x02, Y7, Y7
 	VPSUBD       Y7, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VPSRLD       $0x10, Y4, Y7
-	VPAND        const17<>+0(SB), Y7, Y7
-	VPSUBD       const18<>+0(SB), Y7, Y7
+	VPAND        const19<>+0(SB), Y7, Y7
+	VPSUBD       const20<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y1, Y7, Y7
 	VBROADCASTSS 96(BX), Y8
@@ -5151,7 +4621,7 @@ loop:
 	VPSUBD       Y2, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VPSRLD       $0x18, Y4, Y2
-	VPSUBD       const18<>+0(SB), Y2, Y2
+	VPSUBD       const20<>+0(SB), Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y1, Y2, Y2
 	VBROADCASTSS 96(BX), Y4
@@ -5159,97 +4629,97 @@ loop:
 	VFMADD231PS  Y4, Y3, Y0
 	VMOVDQU      128(DX), Y2
 	PREFETCHT0   448(SI)
-	VMOVDQU      64(AX), Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (AX), Y4
+	VMOVDQU      64(AX), Y4
+	VPAND        const14<>+0(SB), Y4, Y4
+	VMOVDQU      (AX), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const18<>+0(SB), Y3, Y3
+	VPOR         Y3, Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
+	VMOVDQU      64(AX)(CX*1), Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VMOVDQU      (AX)(CX*1), Y4
 	VPSRLD       $0x02, Y4, Y4
-	VPAND        const16<>+0(SB), Y4, Y4
-	VPOR         Y4, Y3, Y3
+	VPAND        const18<>+0(SB), Y4, Y4
+	VPOR         Y4, Y7, Y7
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
-	VMOVDQU      64(AX)(CX*1), Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (AX)(CX*1), Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y7, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y7
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y7, Y3, Y3
+	VMOVDQU      64(AX)(CX*2), Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VMOVDQU      (AX)(CX*2), Y4
+	VPSRLD       $0x02, Y4, Y4
+	VPAND        const18<>+0(SB), Y4, Y4
+	VPOR         Y4, Y7, Y7
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y7, Y4
+	VMOVDQU      64(AX)(DI*1), Y8
+	VPAND        const14<>+0(SB), Y8, Y8
+	VMOVDQU      (AX)(DI*1), Y7
 	VPSRLD       $0x02, Y7, Y7
-	VPAND        const16<>+0(SB), Y7, Y7
-	VPOR         Y7, Y3, Y3
+	VPAND        const18<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y4, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y4, Y8
 	VPALIGNR     $0x08, Y4, Y7, Y4
-	VPADDD       Y3, Y4, Y4
-	VMOVDQU      64(AX)(CX*2), Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (AX)(CX*2), Y7
-	VPSRLD       $0x02, Y7, Y7
-	VPAND        const16<>+0(SB), Y7, Y7
-	VPOR         Y7, Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VMOVDQU      64(AX)(DI*1), Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (AX)(DI*1), Y8
-	VPSRLD       $0x02, Y8, Y8
-	VPAND        const16<>+0(SB), Y8, Y8
-	VPOR         Y8, Y3, Y3
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y3, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y3
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y3, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y4, Y3
-	VSHUFPS      $0xdd, Y7, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	VMOVDQU      64(R8), Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (R8), Y7
-	VPSRLD       $0x02, Y7, Y7
-	VPAND        const16<>+0(SB), Y7, Y7
-	VPOR         Y7, Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPADDD       Y8, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y7
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y7, Y3, Y3
+	VMOVDQU      64(R8), Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VMOVDQU      (R8), Y4
+	VPSRLD       $0x02, Y4, Y4
+	VPAND        const18<>+0(SB), Y4, Y4
+	VPOR         Y4, Y7, Y7
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y7, Y4
 	PREFETCHT0   512(SI)
-	VMOVDQU      64(R8)(CX*1), Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (R8)(CX*1), Y8
+	VMOVDQU      64(R8)(CX*1), Y8
+	VPAND        const14<>+0(SB), Y8, Y8
+	VMOVDQU      (R8)(CX*1), Y7
+	VPSRLD       $0x02, Y7, Y7
+	VPAND        const18<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y4, Y8
+	VPALIGNR     $0x08, Y4, Y7, Y4
+	VPADDD       Y8, Y4, Y4
+	VMOVDQU      64(R8)(CX*2), Y8
+	VPAND        const14<>+0(SB), Y8, Y8
+	VMOVDQU      (R8)(CX*2), Y7
+	VPSRLD       $0x02, Y7, Y7
+	VPAND        const18<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VMOVDQU      64(R8)(DI*1), Y9
+	VPAND        const14<>+0(SB), Y9, Y9
+	VMOVDQU      (R8)(DI*1), Y8
 	VPSRLD       $0x02, Y8, Y8
-	VPAND        const16<>+0(SB), Y8, Y8
-	VPOR         Y8, Y3, Y3
+	VPAND        const18<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y3, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y3
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y2
 	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y3, Y7, Y7
-	VMOVDQU      64(R8)(CX*2), Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (R8)(CX*2), Y8
-	VPSRLD       $0x02, Y8, Y8
-	VPAND        const16<>+0(SB), Y8, Y8
-	VPOR         Y8, Y3, Y3
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y3, Y8
-	VMOVDQU      64(R8)(DI*1), Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (R8)(DI*1), Y9
-	VPSRLD       $0x02, Y9, Y9
-	VPAND        const16<>+0(SB), Y9, Y9
-	VPOR         Y9, Y3, Y3
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y3, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y2
-	VPALIGNR     $0x08, Y8, Y9, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y7, Y2
-	VSHUFPS      $0xdd, Y3, Y7, Y3
-	VPADDD       Y2, Y3, Y3
-	VPERM2I128   $0x20, Y3, Y4, Y2
-	VPERM2I128   $0x31, Y3, Y4, Y3
+	VPADDD       Y2, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y4, Y2
+	VSHUFPS      $0xdd, Y7, Y4, Y4
+	VPADDD       Y2, Y4, Y4
+	VPERM2I128   $0x20, Y4, Y3, Y2
+	VPERM2I128   $0x31, Y4, Y3, Y3
 	VPBROADCASTD 136(BX), Y4
 	VPSLLD       $0x02, Y4, Y4
 	VPSUBD       Y4, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VPAND        const17<>+0(SB), Y5, Y4
-	VPSUBD       const18<>+0(SB), Y4, Y4
+	VPAND        const19<>+0(SB), Y5, Y4
+	VPSUBD       const20<>+0(SB), Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y1, Y4, Y4
 	VBROADCASTSS 128(BX), Y7
@@ -5260,115 +4730,115 @@ loop:
 	VPSUBD       Y2, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VPSRLD       $0x08, Y5, Y2
-	VPAND        const17<>+0(SB), Y2, Y2
-	VPSUBD       const18<>+0(SB), Y2, Y2
+	VPAND        const19<>+0(SB), Y2, Y2
+	VPSUBD       const20<>+0(SB), Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y1, Y2, Y2
 	VBROADCASTSS 128(BX), Y4
 	VMULPS       Y2, Y4, Y4
 	VFMADD231PS  Y4, Y3, Y0
 	VMOVDQU      160(DX), Y2
-	VMOVDQU      64(AX), Y3
-	VPSRLD       $0x02, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (AX), Y4
-	VPSRLD       $0x03, Y4, Y4
-	VPAND        const16<>+0(SB), Y4, Y4
-	VPOR         Y4, Y3, Y3
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	VMOVDQU      64(AX), Y4
+	VPSRLD       $0x02, Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
+	VMOVDQU      (AX), Y3
+	VPSRLD       $0x03, Y3, Y3
+	VPAND        const18<>+0(SB), Y3, Y3
+	VPOR         Y3, Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
 	PREFETCHT0   576(SI)
-	VMOVDQU      64(AX)(CX*1), Y3
-	VPSRLD       $0x02, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (AX)(CX*1), Y7
+	VMOVDQU      64(AX)(CX*1), Y7
+	VPSRLD       $0x02, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VMOVDQU      (AX)(CX*1), Y4
+	VPSRLD       $0x03, Y4, Y4
+	VPAND        const18<>+0(SB), Y4, Y4
+	VPOR         Y4, Y7, Y7
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y7, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y7
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y7, Y3, Y3
+	VMOVDQU      64(AX)(CX*2), Y7
+	VPSRLD       $0x02, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VMOVDQU      (AX)(CX*2), Y4
+	VPSRLD       $0x03, Y4, Y4
+	VPAND        const18<>+0(SB), Y4, Y4
+	VPOR         Y4, Y7, Y7
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y7, Y4
+	VMOVDQU      64(AX)(DI*1), Y8
+	VPSRLD       $0x02, Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
+	VMOVDQU      (AX)(DI*1), Y7
 	VPSRLD       $0x03, Y7, Y7
-	VPAND        const16<>+0(SB), Y7, Y7
-	VPOR         Y7, Y3, Y3
+	VPAND        const18<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y4, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y4, Y8
 	VPALIGNR     $0x08, Y4, Y7, Y4
-	VPADDD       Y3, Y4, Y4
-	VMOVDQU      64(AX)(CX*2), Y3
-	VPSRLD       $0x02, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (AX)(CX*2), Y7
+	VPADDD       Y8, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y7
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y7, Y3, Y3
+	VMOVDQU      64(R8), Y7
+	VPSRLD       $0x02, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VMOVDQU      (R8), Y4
+	VPSRLD       $0x03, Y4, Y4
+	VPAND        const18<>+0(SB), Y4, Y4
+	VPOR         Y4, Y7, Y7
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y7, Y4
+	VMOVDQU      64(R8)(CX*1), Y8
+	VPSRLD       $0x02, Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
+	VMOVDQU      (R8)(CX*1), Y7
 	VPSRLD       $0x03, Y7, Y7
-	VPAND        const16<>+0(SB), Y7, Y7
-	VPOR         Y7, Y3, Y3
+	VPAND        const18<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VMOVDQU      64(AX)(DI*1), Y3
-	VPSRLD       $0x02, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (AX)(DI*1), Y8
-	VPSRLD       $0x03, Y8, Y8
-	VPAND        const16<>+0(SB), Y8, Y8
-	VPOR         Y8, Y3, Y3
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y3, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y3
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y3, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y4, Y3
-	VSHUFPS      $0xdd, Y7, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	VMOVDQU      64(R8), Y3
-	VPSRLD       $0x02, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (R8), Y7
-	VPSRLD       $0x03, Y7, Y7
-	VPAND        const16<>+0(SB), Y7, Y7
-	VPOR         Y7, Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VMOVDQU      64(R8)(CX*1), Y3
-	VPSRLD       $0x02, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (R8)(CX*1), Y8
-	VPSRLD       $0x03, Y8, Y8
-	VPAND        const16<>+0(SB), Y8, Y8
-	VPOR         Y8, Y3, Y3
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y3, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y3
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y3, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y4, Y8
+	VPALIGNR     $0x08, Y4, Y7, Y4
+	VPADDD       Y8, Y4, Y4
 	PREFETCHT0   640(SI)
-	VMOVDQU      64(R8)(CX*2), Y3
-	VPSRLD       $0x02, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (R8)(CX*2), Y8
+	VMOVDQU      64(R8)(CX*2), Y8
+	VPSRLD       $0x02, Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
+	VMOVDQU      (R8)(CX*2), Y7
+	VPSRLD       $0x03, Y7, Y7
+	VPAND        const18<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VMOVDQU      64(R8)(DI*1), Y9
+	VPSRLD       $0x02, Y9, Y9
+	VPAND        const14<>+0(SB), Y9, Y9
+	VMOVDQU      (R8)(DI*1), Y8
 	VPSRLD       $0x03, Y8, Y8
-	VPAND        const16<>+0(SB), Y8, Y8
-	VPOR         Y8, Y3, Y3
+	VPAND        const18<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y3, Y8
-	VMOVDQU      64(R8)(DI*1), Y3
-	VPSRLD       $0x02, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (R8)(DI*1), Y9
-	VPSRLD       $0x03, Y9, Y9
-	VPAND        const16<>+0(SB), Y9, Y9
-	VPOR         Y9, Y3, Y3
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y3, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y2
-	VPALIGNR     $0x08, Y8, Y9, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y7, Y2
-	VSHUFPS      $0xdd, Y3, Y7, Y3
-	VPADDD       Y2, Y3, Y3
-	VPERM2I128   $0x20, Y3, Y4, Y2
-	VPERM2I128   $0x31, Y3, Y4, Y3
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y2
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y2, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y4, Y2
+	VSHUFPS      $0xdd, Y7, Y4, Y4
+	VPADDD       Y2, Y4, Y4
+	VPERM2I128   $0x20, Y4, Y3, Y2
+	VPERM2I128   $0x31, Y4, Y3, Y3
 	VPBROADCASTD 168(BX), Y4
 	VPSLLD       $0x02, Y4, Y4
 	VPSUBD       Y4, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VPSRLD       $0x10, Y5, Y4
-	VPAND        const17<>+0(SB), Y4, Y4
-	VPSUBD       const18<>+0(SB), Y4, Y4
+	VPAND        const19<>+0(SB), Y4, Y4
+	VPSUBD       const20<>+0(SB), Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y1, Y4, Y4
 	VBROADCASTSS 160(BX), Y7
@@ -5379,113 +4849,113 @@ loop:
 	VPSUBD       Y2, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VPSRLD       $0x18, Y5, Y2
-	VPSUBD       const18<>+0(SB), Y2, Y2
+	VPSUBD       const20<>+0(SB), Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y1, Y2, Y2
 	VBROADCASTSS 160(BX), Y4
 	VMULPS       Y2, Y4, Y4
 	VFMADD231PS  Y4, Y3, Y0
 	VMOVDQU      192(DX), Y2
-	VMOVDQU      64(AX), Y3
-	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (AX), Y4
+	VMOVDQU      64(AX), Y4
 	VPSRLD       $0x04, Y4, Y4
-	VPAND        const16<>+0(SB), Y4, Y4
-	VPOR         Y4, Y3, Y3
+	VPAND        const14<>+0(SB), Y4, Y4
+	VMOVDQU      (AX), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const18<>+0(SB), Y3, Y3
+	VPOR         Y3, Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
+	VMOVDQU      64(AX)(CX*1), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
+	VMOVDQU      (AX)(CX*1), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        const18<>+0(SB), Y4, Y4
+	VPOR         Y4, Y5, Y5
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
-	VMOVDQU      64(AX)(CX*1), Y3
-	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (AX)(CX*1), Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
+	VMOVDQU      64(AX)(CX*2), Y5
 	VPSRLD       $0x04, Y5, Y5
-	VPAND        const16<>+0(SB), Y5, Y5
-	VPOR         Y5, Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	VMOVDQU      64(AX)(CX*2), Y3
-	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (AX)(CX*2), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const16<>+0(SB), Y5, Y5
-	VPOR         Y5, Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
+	VMOVDQU      (AX)(CX*2), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        const18<>+0(SB), Y4, Y4
+	VPOR         Y4, Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
 	PREFETCHT0   704(SI)
-	VMOVDQU      64(AX)(DI*1), Y3
-	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (AX)(DI*1), Y7
+	VMOVDQU      64(AX)(DI*1), Y7
 	VPSRLD       $0x04, Y7, Y7
-	VPAND        const16<>+0(SB), Y7, Y7
-	VPOR         Y7, Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y7, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	VMOVDQU      64(R8), Y3
-	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (R8), Y5
+	VPAND        const14<>+0(SB), Y7, Y7
+	VMOVDQU      (AX)(DI*1), Y5
 	VPSRLD       $0x04, Y5, Y5
-	VPAND        const16<>+0(SB), Y5, Y5
-	VPOR         Y5, Y3, Y3
+	VPAND        const18<>+0(SB), Y5, Y5
+	VPOR         Y5, Y7, Y7
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VMOVDQU      64(R8)(CX*1), Y3
-	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (R8)(CX*1), Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y7, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y7
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y7, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y5, Y3, Y3
+	VMOVDQU      64(R8), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
+	VMOVDQU      (R8), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        const18<>+0(SB), Y4, Y4
+	VPOR         Y4, Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VMOVDQU      64(R8)(CX*1), Y7
 	VPSRLD       $0x04, Y7, Y7
-	VPAND        const16<>+0(SB), Y7, Y7
-	VPOR         Y7, Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y7, Y5
-	VPADDD       Y3, Y5, Y5
-	VMOVDQU      64(R8)(CX*2), Y3
-	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (R8)(CX*2), Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VMOVDQU      (R8)(CX*1), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const18<>+0(SB), Y5, Y5
+	VPOR         Y5, Y7, Y7
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y7, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y7
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y7, Y4, Y4
+	VMOVDQU      64(R8)(CX*2), Y7
 	VPSRLD       $0x04, Y7, Y7
-	VPAND        const16<>+0(SB), Y7, Y7
-	VPOR         Y7, Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VMOVDQU      (R8)(CX*2), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const18<>+0(SB), Y5, Y5
+	VPOR         Y5, Y7, Y7
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y7, Y5
 	PREFETCHT0   768(SI)
-	VMOVDQU      64(R8)(DI*1), Y3
-	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (R8)(DI*1), Y8
+	VMOVDQU      64(R8)(DI*1), Y8
 	VPSRLD       $0x04, Y8, Y8
-	VPAND        const16<>+0(SB), Y8, Y8
-	VPOR         Y8, Y3, Y3
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y3, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y2
-	VPALIGNR     $0x08, Y7, Y8, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y5, Y2
-	VSHUFPS      $0xdd, Y3, Y5, Y3
-	VPADDD       Y2, Y3, Y3
-	VPERM2I128   $0x20, Y3, Y4, Y2
-	VPERM2I128   $0x31, Y3, Y4, Y3
+	VPAND        const14<>+0(SB), Y8, Y8
+	VMOVDQU      (R8)(DI*1), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        const18<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y5, Y2
+	VPALIGNR     $0x08, Y5, Y7, Y5
+	VPADDD       Y2, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y2
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y2, Y4, Y4
+	VPERM2I128   $0x20, Y4, Y3, Y2
+	VPERM2I128   $0x31, Y4, Y3, Y3
 	VPBROADCASTD 200(BX), Y4
 	VPSLLD       $0x02, Y4, Y4
 	VPSUBD       Y4, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VPAND        const17<>+0(SB), Y6, Y4
-	VPSUBD       const18<>+0(SB), Y4, Y4
+	VPAND        const19<>+0(SB), Y6, Y4
+	VPSUBD       const20<>+0(SB), Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y1, Y4, Y4
 	VBROADCASTSS 192(BX), Y5
@@ -5496,114 +4966,114 @@ loop:
 	VPSUBD       Y2, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VPSRLD       $0x08, Y6, Y2
-	VPAND        const17<>+0(SB), Y2, Y2
-	VPSUBD       const18<>+0(SB), Y2, Y2
+	VPAND        const19<>+0(SB), Y2, Y2
+	VPSUBD       const20<>+0(SB), Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y1, Y2, Y2
 	VBROADCASTSS 192(BX), Y4
 	VMULPS       Y2, Y4, Y4
 	VFMADD231PS  Y4, Y3, Y0
 	VMOVDQU      224(DX), Y2
-	VMOVDQU      64(AX), Y3
-	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (AX), Y4
+	VMOVDQU      64(AX), Y4
+	VPSRLD       $0x06, Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
+	VMOVDQU      (AX), Y3
+	VPSRLD       $0x05, Y3, Y3
+	VPAND        const18<>+0(SB), Y3, Y3
+	VPOR         Y3, Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
+	VMOVDQU      64(AX)(CX*1), Y5
+	VPSRLD       $0x06, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
+	VMOVDQU      (AX)(CX*1), Y4
 	VPSRLD       $0x05, Y4, Y4
-	VPAND        const16<>+0(SB), Y4, Y4
-	VPOR         Y4, Y3, Y3
+	VPAND        const18<>+0(SB), Y4, Y4
+	VPOR         Y4, Y5, Y5
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
-	VMOVDQU      64(AX)(CX*1), Y3
-	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (AX)(CX*1), Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
+	VMOVDQU      64(AX)(CX*2), Y5
+	VPSRLD       $0x06, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
+	VMOVDQU      (AX)(CX*2), Y4
+	VPSRLD       $0x05, Y4, Y4
+	VPAND        const18<>+0(SB), Y4, Y4
+	VPOR         Y4, Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VMOVDQU      64(AX)(DI*1), Y7
+	VPSRLD       $0x06, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VMOVDQU      (AX)(DI*1), Y5
 	VPSRLD       $0x05, Y5, Y5
-	VPAND        const16<>+0(SB), Y5, Y5
-	VPOR         Y5, Y3, Y3
+	VPAND        const18<>+0(SB), Y5, Y5
+	VPOR         Y5, Y7, Y7
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y7, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y7
 	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	VMOVDQU      64(AX)(CX*2), Y3
-	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (AX)(CX*2), Y5
-	VPSRLD       $0x05, Y5, Y5
-	VPAND        const16<>+0(SB), Y5, Y5
-	VPOR         Y5, Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VMOVDQU      64(AX)(DI*1), Y3
-	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (AX)(DI*1), Y7
-	VPSRLD       $0x05, Y7, Y7
-	VPAND        const16<>+0(SB), Y7, Y7
-	VPOR         Y7, Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y7, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
+	VPADDD       Y7, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y5, Y3, Y3
 	PREFETCHT0   832(SI)
-	VMOVDQU      64(R8), Y3
-	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (R8), Y5
+	VMOVDQU      64(R8), Y5
+	VPSRLD       $0x06, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
+	VMOVDQU      (R8), Y4
+	VPSRLD       $0x05, Y4, Y4
+	VPAND        const18<>+0(SB), Y4, Y4
+	VPOR         Y4, Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VMOVDQU      64(R8)(CX*1), Y7
+	VPSRLD       $0x06, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VMOVDQU      (R8)(CX*1), Y5
 	VPSRLD       $0x05, Y5, Y5
-	VPAND        const16<>+0(SB), Y5, Y5
-	VPOR         Y5, Y3, Y3
+	VPAND        const18<>+0(SB), Y5, Y5
+	VPOR         Y5, Y7, Y7
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VMOVDQU      64(R8)(CX*1), Y3
-	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (R8)(CX*1), Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y7, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y7
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y7, Y4, Y4
+	VMOVDQU      64(R8)(CX*2), Y7
+	VPSRLD       $0x06, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VMOVDQU      (R8)(CX*2), Y5
+	VPSRLD       $0x05, Y5, Y5
+	VPAND        const18<>+0(SB), Y5, Y5
+	VPOR         Y5, Y7, Y7
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y7, Y5
+	VMOVDQU      64(R8)(DI*1), Y8
+	VPSRLD       $0x06, Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
+	VMOVDQU      (R8)(DI*1), Y7
 	VPSRLD       $0x05, Y7, Y7
-	VPAND        const16<>+0(SB), Y7, Y7
-	VPOR         Y7, Y3, Y3
+	VPAND        const18<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y5, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y5, Y2
 	VPALIGNR     $0x08, Y5, Y7, Y5
-	VPADDD       Y3, Y5, Y5
-	VMOVDQU      64(R8)(CX*2), Y3
-	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (R8)(CX*2), Y7
-	VPSRLD       $0x05, Y7, Y7
-	VPAND        const16<>+0(SB), Y7, Y7
-	VPOR         Y7, Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VMOVDQU      64(R8)(DI*1), Y3
-	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VMOVDQU      (R8)(DI*1), Y8
-	VPSRLD       $0x05, Y8, Y8
-	VPAND        const16<>+0(SB), Y8, Y8
-	VPOR         Y8, Y3, Y3
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y3, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y2
-	VPALIGNR     $0x08, Y7, Y8, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y5, Y2
-	VSHUFPS      $0xdd, Y3, Y5, Y3
-	VPADDD       Y2, Y3, Y3
-	VPERM2I128   $0x20, Y3, Y4, Y2
-	VPERM2I128   $0x31, Y3, Y4, Y3
+	VPADDD       Y2, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y2
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y2, Y4, Y4
+	VPERM2I128   $0x20, Y4, Y3, Y2
+	VPERM2I128   $0x31, Y4, Y3, Y3
 	VPBROADCASTD 232(BX), Y4
 	VPSLLD       $0x02, Y4, Y4
 	VPSUBD       Y4, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VPSRLD       $0x10, Y6, Y4
-	VPAND        const17<>+0(SB), Y4, Y4
-	VPSUBD       const18<>+0(SB), Y4, Y4
+	VPAND        const19<>+0(SB), Y4, Y4
+	VPSUBD       const20<>+0(SB), Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VMULPS       Y1, Y4, Y4
 	VBROADCASTSS 224(BX), Y5
@@ -5614,7 +5084,7 @@ loop:
 	VPSUBD       Y2, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
 	VPSRLD       $0x18, Y6, Y2
-	VPSUBD       const18<>+0(SB), Y2, Y2
+	VPSUBD       const20<>+0(SB), Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y1, Y2, Y2
 	VBROADCASTSS 224(BX), Y1
@@ -5668,80 +5138,80 @@ loop:
 	VEXTRACTI128 $0x01, Y3, X4
 	VCVTPH2PS    X4, Y4
 	VCVTPH2PS    X3, Y3
-	VXORPS       const11<>+0(SB), Y4, Y4
+	VXORPS       const13<>+0(SB), Y4, Y4
 	VPAND        const1<>+0(SB), Y1, Y5
 	VPSRLD       $0x02, Y6, Y7
-	VPAND        const15<>+0(SB), Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
 	VPOR         Y7, Y5, Y5
 	VPSRLD       $0x04, Y1, Y1
 	VPAND        const1<>+0(SB), Y1, Y1
 	VPSRLD       $0x02, Y2, Y7
-	VPAND        const15<>+0(SB), Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
 	VPOR         Y7, Y1, Y1
-	VPAND        const19<>+0(SB), Y6, Y6
-	VPAND        const19<>+0(SB), Y2, Y2
+	VPAND        const21<>+0(SB), Y6, Y6
+	VPAND        const21<>+0(SB), Y2, Y2
 	VMOVDQU      (DX), Y7
 	PREFETCHT0   (SI)
-	VMOVDQU      16(AX), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(AX), Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc7 // VPDPBUSD Y7, Y9, Y8
+	VMOVDQU      16(AX)(CX*1), Y10
+	VPAND        const1<>+0(SB), Y10, Y10
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y8, Y9
-	VMOVDQU      16(AX)(CX*1), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y8
-	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y8, Y9, Y9
-	VMOVDQU      16(AX)(CX*2), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y10
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y10, Y8, Y8
+	VMOVDQU      16(AX)(CX*2), Y10
+	VPAND        const1<>+0(SB), Y10, Y10
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
 	PREFETCHT0   64(SI)
-	VMOVDQU      16(AX)(DI*1), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y8
-	VPALIGNR     $0x08, Y10, Y11, Y10
-	VPADDD       Y8, Y10, Y10
-	VSHUFPS      $0x88, Y10, Y9, Y8
-	VSHUFPS      $0xdd, Y10, Y9, Y9
-	VPADDD       Y8, Y9, Y9
-	VMOVDQU      16(R8), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(AX)(DI*1), Y11
+	VPAND        const1<>+0(SB), Y11, Y11
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VMOVDQU      16(R8)(CX*1), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y8
-	VPALIGNR     $0x08, Y10, Y11, Y10
-	VPADDD       Y8, Y10, Y10
-	VMOVDQU      16(R8)(CX*2), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y11
+	VPALIGNR     $0x08, Y9, Y10, Y9
+	VPADDD       Y11, Y9, Y9
+	VSHUFPS      $0x88, Y9, Y8, Y10
+	VSHUFPS      $0xdd, Y9, Y8, Y8
+	VPADDD       Y10, Y8, Y8
+	VMOVDQU      16(R8), Y10
+	VPAND        const1<>+0(SB), Y10, Y10
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
+	VMOVDQU      16(R8)(CX*1), Y11
+	VPAND        const1<>+0(SB), Y11, Y11
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y11
+	VPALIGNR     $0x08, Y9, Y10, Y9
+	VPADDD       Y11, Y9, Y9
+	VMOVDQU      16(R8)(CX*2), Y11
+	VPAND        const1<>+0(SB), Y11, Y11
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
 	PREFETCHT0   128(SI)
-	VMOVDQU      16(R8)(DI*1), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VPXOR        Y12, Y12, Y12
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xe7 // VPDPBUSD Y7, Y8, Y12
-	VPBLENDD     $0xcc, Y12, Y11, Y7
-	VPALIGNR     $0x08, Y11, Y12, Y8
-	VPADDD       Y7, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y10, Y7
-	VSHUFPS      $0xdd, Y8, Y10, Y8
-	VPADDD       Y7, Y8, Y8
-	VPBLENDD     $0xf0, Y8, Y9, Y7
-	VPERM2I128   $0x21, Y8, Y9, Y8
+	VMOVDQU      16(R8)(DI*1), Y12
+	VPAND        const1<>+0(SB), Y12, Y12
+	VPXOR        Y11, Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x1d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y12, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y7
+	VPALIGNR     $0x08, Y10, Y11, Y10
+	VPADDD       Y7, Y10, Y10
+	VSHUFPS      $0x88, Y10, Y9, Y7
+	VSHUFPS      $0xdd, Y10, Y9, Y9
+	VPADDD       Y7, Y9, Y9
+	VPBLENDD     $0xf0, Y9, Y8, Y7
+	VPERM2I128   $0x21, Y9, Y8, Y8
 	VPADDD       Y7, Y8, Y8
 	VCVTDQ2PS    Y8, Y8
-	VPAND        const17<>+0(SB), Y6, Y7
+	VPAND        const19<>+0(SB), Y6, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y3, Y7, Y7
-	VPAND        const17<>+0(SB), Y2, Y9
+	VPAND        const19<>+0(SB), Y2, Y9
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       Y4, Y9, Y9
 	VBROADCASTSS (BX), Y10
@@ -5750,76 +5220,76 @@ loop:
 	VBROADCASTSS 16(BX), Y7
 	VFMADD231PS  Y7, Y9, Y0
 	VMOVDQU      32(DX), Y7
-	VMOVDQU      16(AX), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(AX), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc7 // VPDPBUSD Y7, Y9, Y8
+	VMOVDQU      16(AX)(CX*1), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        const1<>+0(SB), Y10, Y10
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y8, Y9
-	VMOVDQU      16(AX)(CX*1), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y8
-	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y8, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y10
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y10, Y8, Y8
 	PREFETCHT0   192(SI)
-	VMOVDQU      16(AX)(CX*2), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(AX)(CX*2), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        const1<>+0(SB), Y10, Y10
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
+	VMOVDQU      16(AX)(DI*1), Y11
+	VPSRLD       $0x04, Y11, Y11
+	VPAND        const1<>+0(SB), Y11, Y11
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VMOVDQU      16(AX)(DI*1), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y8
-	VPALIGNR     $0x08, Y10, Y11, Y10
-	VPADDD       Y8, Y10, Y10
-	VSHUFPS      $0x88, Y10, Y9, Y8
-	VSHUFPS      $0xdd, Y10, Y9, Y9
-	VPADDD       Y8, Y9, Y9
-	VMOVDQU      16(R8), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y11
+	VPALIGNR     $0x08, Y9, Y10, Y9
+	VPADDD       Y11, Y9, Y9
+	VSHUFPS      $0x88, Y9, Y8, Y10
+	VSHUFPS      $0xdd, Y9, Y8, Y8
+	VPADDD       Y10, Y8, Y8
+	VMOVDQU      16(R8), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        const1<>+0(SB), Y10, Y10
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
+	VMOVDQU      16(R8)(CX*1), Y11
+	VPSRLD       $0x04, Y11, Y11
+	VPAND        const1<>+0(SB), Y11, Y11
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VMOVDQU      16(R8)(CX*1), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y8
-	VPALIGNR     $0x08, Y10, Y11, Y10
-	VPADDD       Y8, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y11
+	VPALIGNR     $0x08, Y9, Y10, Y9
+	VPADDD       Y11, Y9, Y9
 	PREFETCHT0   256(SI)
-	VMOVDQU      16(R8)(CX*2), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(R8)(CX*2), Y11
+	VPSRLD       $0x04, Y11, Y11
+	VPAND        const1<>+0(SB), Y11, Y11
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
+	VMOVDQU      16(R8)(DI*1), Y12
+	VPSRLD       $0x04, Y12, Y12
+	VPAND        const1<>+0(SB), Y12, Y12
 	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VMOVDQU      16(R8)(DI*1), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VPXOR        Y12, Y12, Y12
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xe7 // VPDPBUSD Y7, Y8, Y12
-	VPBLENDD     $0xcc, Y12, Y11, Y7
-	VPALIGNR     $0x08, Y11, Y12, Y8
-	VPADDD       Y7, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y10, Y7
-	VSHUFPS      $0xdd, Y8, Y10, Y8
-	VPADDD       Y7, Y8, Y8
-	VPBLENDD     $0xf0, Y8, Y9, Y7
-	VPERM2I128   $0x21, Y8, Y9, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x1d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y12, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y7
+	VPALIGNR     $0x08, Y10, Y11, Y10
+	VPADDD       Y7, Y10, Y10
+	VSHUFPS      $0x88, Y10, Y9, Y7
+	VSHUFPS      $0xdd, Y10, Y9, Y9
+	VPADDD       Y7, Y9, Y9
+	VPBLENDD     $0xf0, Y9, Y8, Y7
+	VPERM2I128   $0x21, Y9, Y8, Y8
 	VPADDD       Y7, Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VPSRLD       $0x08, Y6, Y7
-	VPAND        const17<>+0(SB), Y7, Y7
+	VPAND        const19<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y3, Y7, Y7
 	VPSRLD       $0x08, Y2, Y9
-	VPAND        const17<>+0(SB), Y9, Y9
+	VPAND        const19<>+0(SB), Y9, Y9
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       Y4, Y9, Y9
 	VBROADCASTSS 32(BX), Y10
@@ -5828,68 +5298,68 @@ loop:
 	VBROADCASTSS 48(BX), Y7
 	VFMADD231PS  Y7, Y9, Y0
 	VMOVDQU      64(DX), Y7
-	VMOVDQU      48(AX), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y8, Y9
+	VMOVDQU      48(AX), Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc7 // VPDPBUSD Y7, Y9, Y8
 	PREFETCHT0   320(SI)
-	VMOVDQU      48(AX)(CX*1), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      48(AX)(CX*1), Y10
+	VPAND        const1<>+0(SB), Y10, Y10
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y10
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y10, Y8, Y8
+	VMOVDQU      48(AX)(CX*2), Y10
+	VPAND        const1<>+0(SB), Y10, Y10
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
+	VMOVDQU      48(AX)(DI*1), Y11
+	VPAND        const1<>+0(SB), Y11, Y11
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y11
 	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y8, Y9, Y9
-	VMOVDQU      48(AX)(CX*2), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VMOVDQU      48(AX)(DI*1), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y8
-	VPALIGNR     $0x08, Y10, Y11, Y10
-	VPADDD       Y8, Y10, Y10
-	VSHUFPS      $0x88, Y10, Y9, Y8
-	VSHUFPS      $0xdd, Y10, Y9, Y9
-	VPADDD       Y8, Y9, Y9
-	VMOVDQU      48(R8), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
+	VPADDD       Y11, Y9, Y9
+	VSHUFPS      $0x88, Y9, Y8, Y10
+	VSHUFPS      $0xdd, Y9, Y8, Y8
+	VPADDD       Y10, Y8, Y8
+	VMOVDQU      48(R8), Y10
+	VPAND        const1<>+0(SB), Y10, Y10
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
 	PREFETCHT0   384(SI)
-	VMOVDQU      48(R8)(CX*1), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      48(R8)(CX*1), Y11
+	VPAND        const1<>+0(SB), Y11, Y11
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y11
+	VPALIGNR     $0x08, Y9, Y10, Y9
+	VPADDD       Y11, Y9, Y9
+	VMOVDQU      48(R8)(CX*2), Y11
+	VPAND        const1<>+0(SB), Y11, Y11
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
+	VMOVDQU      48(R8)(DI*1), Y12
+	VPAND        const1<>+0(SB), Y12, Y12
 	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x1d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y12, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y7
 	VPALIGNR     $0x08, Y10, Y11, Y10
-	VPADDD       Y8, Y10, Y10
-	VMOVDQU      48(R8)(CX*2), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VMOVDQU      48(R8)(DI*1), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VPXOR        Y12, Y12, Y12
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xe7 // VPDPBUSD Y7, Y8, Y12
-	VPBLENDD     $0xcc, Y12, Y11, Y7
-	VPALIGNR     $0x08, Y11, Y12, Y8
-	VPADDD       Y7, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y10, Y7
-	VSHUFPS      $0xdd, Y8, Y10, Y8
-	VPADDD       Y7, Y8, Y8
-	VPBLENDD     $0xf0, Y8, Y9, Y7
-	VPERM2I128   $0x21, Y8, Y9, Y8
+	VPADDD       Y7, Y10, Y10
+	VSHUFPS      $0x88, Y10, Y9, Y7
+	VSHUFPS      $0xdd, Y10, Y9, Y9
+	VPADDD       Y7, Y9, Y9
+	VPBLENDD     $0xf0, Y9, Y8, Y7
+	VPERM2I128   $0x21, Y9, Y8, Y8
 	VPADDD       Y7, Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VPSRLD       $0x10, Y6, Y7
-	VPAND        const17<>+0(SB), Y7, Y7
+	VPAND        const19<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y3, Y7, Y7
 	VPSRLD       $0x10, Y2, Y9
-	VPAND        const17<>+0(SB), Y9, Y9
+	VPAND        const19<>+0(SB), Y9, Y9
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       Y4, Y9, Y9
 	VBROADCASTSS 64(BX), Y10
@@ -5899,67 +5369,67 @@ loop:
 	VFMADD231PS  Y7, Y9, Y0
 	VMOVDQU      96(DX), Y7
 	PREFETCHT0   448(SI)
-	VMOVDQU      48(AX), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      48(AX), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc7 // VPDPBUSD Y7, Y9, Y8
+	VMOVDQU      48(AX)(CX*1), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        const1<>+0(SB), Y10, Y10
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y8, Y9
-	VMOVDQU      48(AX)(CX*1), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y10
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y10, Y8, Y8
+	VMOVDQU      48(AX)(CX*2), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        const1<>+0(SB), Y10, Y10
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
+	VMOVDQU      48(AX)(DI*1), Y11
+	VPSRLD       $0x04, Y11, Y11
+	VPAND        const1<>+0(SB), Y11, Y11
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y11
 	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y8, Y9, Y9
-	VMOVDQU      48(AX)(CX*2), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VMOVDQU      48(AX)(DI*1), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y8
-	VPALIGNR     $0x08, Y10, Y11, Y10
-	VPADDD       Y8, Y10, Y10
-	VSHUFPS      $0x88, Y10, Y9, Y8
-	VSHUFPS      $0xdd, Y10, Y9, Y9
-	VPADDD       Y8, Y9, Y9
+	VPADDD       Y11, Y9, Y9
+	VSHUFPS      $0x88, Y9, Y8, Y10
+	VSHUFPS      $0xdd, Y9, Y8, Y8
+	VPADDD       Y10, Y8, Y8
 	PREFETCHT0   512(SI)
-	VMOVDQU      48(R8), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      48(R8), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        const1<>+0(SB), Y10, Y10
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
+	VMOVDQU      48(R8)(CX*1), Y11
+	VPSRLD       $0x04, Y11, Y11
+	VPAND        const1<>+0(SB), Y11, Y11
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VMOVDQU      48(R8)(CX*1), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y11
+	VPALIGNR     $0x08, Y9, Y10, Y9
+	VPADDD       Y11, Y9, Y9
+	VMOVDQU      48(R8)(CX*2), Y11
+	VPSRLD       $0x04, Y11, Y11
+	VPAND        const1<>+0(SB), Y11, Y11
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
+	VMOVDQU      48(R8)(DI*1), Y12
+	VPSRLD       $0x04, Y12, Y12
+	VPAND        const1<>+0(SB), Y12, Y12
 	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x1d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y12, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y7
 	VPALIGNR     $0x08, Y10, Y11, Y10
-	VPADDD       Y8, Y10, Y10
-	VMOVDQU      48(R8)(CX*2), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VMOVDQU      48(R8)(DI*1), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VPXOR        Y12, Y12, Y12
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xe7 // VPDPBUSD Y7, Y8, Y12
-	VPBLENDD     $0xcc, Y12, Y11, Y7
-	VPALIGNR     $0x08, Y11, Y12, Y8
-	VPADDD       Y7, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y10, Y7
-	VSHUFPS      $0xdd, Y8, Y10, Y8
-	VPADDD       Y7, Y8, Y8
-	VPBLENDD     $0xf0, Y8, Y9, Y7
-	VPERM2I128   $0x21, Y8, Y9, Y8
+	VPADDD       Y7, Y10, Y10
+	VSHUFPS      $0x88, Y10, Y9, Y7
+	VSHUFPS      $0xdd, Y10, Y9, Y9
+	VPADDD       Y7, Y9, Y9
+	VPBLENDD     $0xf0, Y9, Y8, Y7
+	VPERM2I128   $0x21, Y9, Y8, Y8
 	VPADDD       Y7, Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VPSRLD       $0x18, Y6, Y6
@@ -5975,66 +5445,66 @@ loop:
 	VFMADD231PS  Y6, Y2, Y0
 	VMOVDQU      128(DX), Y2
 	PREFETCHT0   576(SI)
-	VMOVDQU      80(AX), Y6
-	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      80(AX), Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VMOVDQU      80(AX)(CX*1), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y6, Y7
-	VMOVDQU      80(AX)(CX*1), Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y6
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y6, Y7, Y7
-	VMOVDQU      80(AX)(CX*2), Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y8, Y6, Y6
+	VMOVDQU      80(AX)(CX*2), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
 	PREFETCHT0   640(SI)
-	VMOVDQU      80(AX)(DI*1), Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y6
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y6, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y7, Y6
-	VSHUFPS      $0xdd, Y8, Y7, Y7
-	VPADDD       Y6, Y7, Y7
-	VMOVDQU      80(R8), Y6
-	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      80(AX)(DI*1), Y9
+	VPAND        const1<>+0(SB), Y9, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
-	VMOVDQU      80(R8)(CX*1), Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y6
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y6, Y8, Y8
-	VMOVDQU      80(R8)(CX*2), Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y9
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y9, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y8
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y8, Y6, Y6
+	VMOVDQU      80(R8), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VMOVDQU      80(R8)(CX*1), Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y9
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y9, Y7, Y7
+	VMOVDQU      80(R8)(CX*2), Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
 	PREFETCHT0   704(SI)
-	VMOVDQU      80(R8)(DI*1), Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y6, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y2
-	VPALIGNR     $0x08, Y9, Y10, Y6
-	VPADDD       Y2, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y8, Y2
-	VSHUFPS      $0xdd, Y6, Y8, Y6
-	VPADDD       Y2, Y6, Y6
-	VPBLENDD     $0xf0, Y6, Y7, Y2
-	VPERM2I128   $0x21, Y6, Y7, Y6
+	VMOVDQU      80(R8)(DI*1), Y10
+	VPAND        const1<>+0(SB), Y10, Y10
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y2
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y2, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y7, Y2
+	VSHUFPS      $0xdd, Y8, Y7, Y7
+	VPADDD       Y2, Y7, Y7
+	VPBLENDD     $0xf0, Y7, Y6, Y2
+	VPERM2I128   $0x21, Y7, Y6, Y6
 	VPADDD       Y2, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
-	VPAND        const17<>+0(SB), Y5, Y2
+	VPAND        const19<>+0(SB), Y5, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y3, Y2, Y2
-	VPAND        const17<>+0(SB), Y1, Y7
+	VPAND        const19<>+0(SB), Y1, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y4, Y7, Y7
 	VBROADCASTSS 128(BX), Y8
@@ -6043,76 +5513,76 @@ loop:
 	VBROADCASTSS 144(BX), Y2
 	VFMADD231PS  Y2, Y7, Y0
 	VMOVDQU      160(DX), Y2
-	VMOVDQU      80(AX), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      80(AX), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VMOVDQU      80(AX)(CX*1), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y6, Y7
-	VMOVDQU      80(AX)(CX*1), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y6
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y6, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y8, Y6, Y6
 	PREFETCHT0   768(SI)
-	VMOVDQU      80(AX)(CX*2), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      80(AX)(CX*2), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VMOVDQU      80(AX)(DI*1), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        const1<>+0(SB), Y9, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
-	VMOVDQU      80(AX)(DI*1), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y6
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y6, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y7, Y6
-	VSHUFPS      $0xdd, Y8, Y7, Y7
-	VPADDD       Y6, Y7, Y7
-	VMOVDQU      80(R8), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y9
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y9, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y8
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y8, Y6, Y6
+	VMOVDQU      80(R8), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VMOVDQU      80(R8)(CX*1), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        const1<>+0(SB), Y9, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
-	VMOVDQU      80(R8)(CX*1), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y6
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y6, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y9
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y9, Y7, Y7
 	PREFETCHT0   832(SI)
-	VMOVDQU      80(R8)(CX*2), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      80(R8)(CX*2), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VMOVDQU      80(R8)(DI*1), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        const1<>+0(SB), Y10, Y10
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
-	VMOVDQU      80(R8)(DI*1), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y6, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y2
-	VPALIGNR     $0x08, Y9, Y10, Y6
-	VPADDD       Y2, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y8, Y2
-	VSHUFPS      $0xdd, Y6, Y8, Y6
-	VPADDD       Y2, Y6, Y6
-	VPBLENDD     $0xf0, Y6, Y7, Y2
-	VPERM2I128   $0x21, Y6, Y7, Y6
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y2
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y2, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y7, Y2
+	VSHUFPS      $0xdd, Y8, Y7, Y7
+	VPADDD       Y2, Y7, Y7
+	VPBLENDD     $0xf0, Y7, Y6, Y2
+	VPERM2I128   $0x21, Y7, Y6, Y6
 	VPADDD       Y2, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VPSRLD       $0x08, Y5, Y2
-	VPAND        const17<>+0(SB), Y2, Y2
+	VPAND        const19<>+0(SB), Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y3, Y2, Y2
 	VPSRLD       $0x08, Y1, Y7
-	VPAND        const17<>+0(SB), Y7, Y7
+	VPAND        const19<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y4, Y7, Y7
 	VBROADCASTSS 160(BX), Y8
@@ -6121,68 +5591,68 @@ loop:
 	VBROADCASTSS 176(BX), Y2
 	VFMADD231PS  Y2, Y7, Y0
 	VMOVDQU      192(DX), Y2
-	VMOVDQU      112(AX), Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y6, Y7
+	VMOVDQU      112(AX), Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
 	PREFETCHT0   896(SI)
-	VMOVDQU      112(AX)(CX*1), Y6
-	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      112(AX)(CX*1), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y8, Y6, Y6
+	VMOVDQU      112(AX)(CX*2), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VMOVDQU      112(AX)(DI*1), Y9
+	VPAND        const1<>+0(SB), Y9, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y6
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y9
 	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y6, Y7, Y7
-	VMOVDQU      112(AX)(CX*2), Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
-	VMOVDQU      112(AX)(DI*1), Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y6
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y6, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y7, Y6
-	VSHUFPS      $0xdd, Y8, Y7, Y7
-	VPADDD       Y6, Y7, Y7
-	VMOVDQU      112(R8), Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
+	VPADDD       Y9, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y8
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y8, Y6, Y6
+	VMOVDQU      112(R8), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
 	PREFETCHT0   960(SI)
-	VMOVDQU      112(R8)(CX*1), Y6
-	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      112(R8)(CX*1), Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y9
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y9, Y7, Y7
+	VMOVDQU      112(R8)(CX*2), Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VMOVDQU      112(R8)(DI*1), Y10
+	VPAND        const1<>+0(SB), Y10, Y10
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y6
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y2
 	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y6, Y8, Y8
-	VMOVDQU      112(R8)(CX*2), Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
-	VMOVDQU      112(R8)(DI*1), Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y6, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y2
-	VPALIGNR     $0x08, Y9, Y10, Y6
-	VPADDD       Y2, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y8, Y2
-	VSHUFPS      $0xdd, Y6, Y8, Y6
-	VPADDD       Y2, Y6, Y6
-	VPBLENDD     $0xf0, Y6, Y7, Y2
-	VPERM2I128   $0x21, Y6, Y7, Y6
+	VPADDD       Y2, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y7, Y2
+	VSHUFPS      $0xdd, Y8, Y7, Y7
+	VPADDD       Y2, Y7, Y7
+	VPBLENDD     $0xf0, Y7, Y6, Y2
+	VPERM2I128   $0x21, Y7, Y6, Y6
 	VPADDD       Y2, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VPSRLD       $0x10, Y5, Y2
-	VPAND        const17<>+0(SB), Y2, Y2
+	VPAND        const19<>+0(SB), Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y3, Y2, Y2
 	VPSRLD       $0x10, Y1, Y7
-	VPAND        const17<>+0(SB), Y7, Y7
+	VPAND        const19<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y4, Y7, Y7
 	VBROADCASTSS 192(BX), Y8
@@ -6192,67 +5662,67 @@ loop:
 	VFMADD231PS  Y2, Y7, Y0
 	VMOVDQU      224(DX), Y2
 	PREFETCHT0   1024(SI)
-	VMOVDQU      112(AX), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      112(AX), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VMOVDQU      112(AX)(CX*1), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y6, Y7
-	VMOVDQU      112(AX)(CX*1), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y8, Y6, Y6
+	VMOVDQU      112(AX)(CX*2), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VMOVDQU      112(AX)(DI*1), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        const1<>+0(SB), Y9, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y6
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y9
 	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y6, Y7, Y7
-	VMOVDQU      112(AX)(CX*2), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
-	VMOVDQU      112(AX)(DI*1), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y6
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y6, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y7, Y6
-	VSHUFPS      $0xdd, Y8, Y7, Y7
-	VPADDD       Y6, Y7, Y7
+	VPADDD       Y9, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y8
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y8, Y6, Y6
 	PREFETCHT0   1088(SI)
-	VMOVDQU      112(R8), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      112(R8), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VMOVDQU      112(R8)(CX*1), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        const1<>+0(SB), Y9, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
-	VMOVDQU      112(R8)(CX*1), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y9
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y9, Y7, Y7
+	VMOVDQU      112(R8)(CX*2), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VMOVDQU      112(R8)(DI*1), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        const1<>+0(SB), Y10, Y10
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y6
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y2
 	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y6, Y8, Y8
-	VMOVDQU      112(R8)(CX*2), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
-	VMOVDQU      112(R8)(DI*1), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y6, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y2
-	VPALIGNR     $0x08, Y9, Y10, Y6
-	VPADDD       Y2, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y8, Y2
-	VSHUFPS      $0xdd, Y6, Y8, Y6
-	VPADDD       Y2, Y6, Y6
-	VPBLENDD     $0xf0, Y6, Y7, Y2
-	VPERM2I128   $0x21, Y6, Y7, Y6
+	VPADDD       Y2, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y7, Y2
+	VSHUFPS      $0xdd, Y8, Y7, Y7
+	VPADDD       Y2, Y7, Y7
+	VPBLENDD     $0xf0, Y7, Y6, Y2
+	VPERM2I128   $0x21, Y7, Y6, Y6
 	VPADDD       Y2, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VPSRLD       $0x18, Y5, Y2
@@ -6314,112 +5784,112 @@ loop:
 	VEXTRACTI128 $0x01, Y3, X4
 	VCVTPH2PS    X4, Y4
 	VCVTPH2PS    X3, Y3
-	VXORPS       const11<>+0(SB), Y4, Y4
+	VXORPS       const13<>+0(SB), Y4, Y4
 	VPAND        const1<>+0(SB), Y1, Y5
 	VPSRLD       $0x02, Y6, Y7
-	VPAND        const15<>+0(SB), Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
 	VPOR         Y7, Y5, Y5
 	VPSRLD       $0x04, Y1, Y1
 	VPAND        const1<>+0(SB), Y1, Y1
 	VPSRLD       $0x02, Y2, Y7
-	VPAND        const15<>+0(SB), Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
 	VPOR         Y7, Y1, Y1
-	VPAND        const19<>+0(SB), Y6, Y6
-	VPAND        const19<>+0(SB), Y2, Y2
+	VPAND        const21<>+0(SB), Y6, Y6
+	VPAND        const21<>+0(SB), Y2, Y2
 	VMOVDQU      (DX), Y7
 	PREFETCHT0   (SI)
-	VMOVDQU      48(AX), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(AX), Y9
+	VMOVDQU      48(AX), Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VMOVDQU      16(AX), Y8
+	VPSLLD       $0x04, Y8, Y8
+	VPAND        const7<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc7 // VPDPBUSD Y7, Y9, Y8
+	VMOVDQU      48(AX)(CX*1), Y10
+	VPAND        const1<>+0(SB), Y10, Y10
+	VMOVDQU      16(AX)(CX*1), Y9
 	VPSLLD       $0x04, Y9, Y9
-	VPAND        const5<>+0(SB), Y9, Y9
-	VPOR         Y9, Y8, Y8
+	VPAND        const7<>+0(SB), Y9, Y9
+	VPOR         Y9, Y10, Y10
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y8, Y9
-	VMOVDQU      48(AX)(CX*1), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(AX)(CX*1), Y10
-	VPSLLD       $0x04, Y10, Y10
-	VPAND        const5<>+0(SB), Y10, Y10
-	VPOR         Y10, Y8, Y8
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y8
-	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y8, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y10
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y10, Y8, Y8
 	PREFETCHT0   64(SI)
-	VMOVDQU      48(AX)(CX*2), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(AX)(CX*2), Y10
+	VMOVDQU      48(AX)(CX*2), Y10
+	VPAND        const1<>+0(SB), Y10, Y10
+	VMOVDQU      16(AX)(CX*2), Y9
+	VPSLLD       $0x04, Y9, Y9
+	VPAND        const7<>+0(SB), Y9, Y9
+	VPOR         Y9, Y10, Y10
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
+	VMOVDQU      48(AX)(DI*1), Y11
+	VPAND        const1<>+0(SB), Y11, Y11
+	VMOVDQU      16(AX)(DI*1), Y10
 	VPSLLD       $0x04, Y10, Y10
-	VPAND        const5<>+0(SB), Y10, Y10
-	VPOR         Y10, Y8, Y8
+	VPAND        const7<>+0(SB), Y10, Y10
+	VPOR         Y10, Y11, Y11
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VMOVDQU      48(AX)(DI*1), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(AX)(DI*1), Y11
-	VPSLLD       $0x04, Y11, Y11
-	VPAND        const5<>+0(SB), Y11, Y11
-	VPOR         Y11, Y8, Y8
-	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y8
-	VPALIGNR     $0x08, Y10, Y11, Y10
-	VPADDD       Y8, Y10, Y10
-	VSHUFPS      $0x88, Y10, Y9, Y8
-	VSHUFPS      $0xdd, Y10, Y9, Y9
-	VPADDD       Y8, Y9, Y9
-	VMOVDQU      48(R8), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(R8), Y10
-	VPSLLD       $0x04, Y10, Y10
-	VPAND        const5<>+0(SB), Y10, Y10
-	VPOR         Y10, Y8, Y8
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y11
+	VPALIGNR     $0x08, Y9, Y10, Y9
+	VPADDD       Y11, Y9, Y9
+	VSHUFPS      $0x88, Y9, Y8, Y10
+	VSHUFPS      $0xdd, Y9, Y8, Y8
+	VPADDD       Y10, Y8, Y8
+	VMOVDQU      48(R8), Y10
+	VPAND        const1<>+0(SB), Y10, Y10
+	VMOVDQU      16(R8), Y9
+	VPSLLD       $0x04, Y9, Y9
+	VPAND        const7<>+0(SB), Y9, Y9
+	VPOR         Y9, Y10, Y10
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
 	PREFETCHT0   128(SI)
-	VMOVDQU      48(R8)(CX*1), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(R8)(CX*1), Y11
+	VMOVDQU      48(R8)(CX*1), Y11
+	VPAND        const1<>+0(SB), Y11, Y11
+	VMOVDQU      16(R8)(CX*1), Y10
+	VPSLLD       $0x04, Y10, Y10
+	VPAND        const7<>+0(SB), Y10, Y10
+	VPOR         Y10, Y11, Y11
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y11
+	VPALIGNR     $0x08, Y9, Y10, Y9
+	VPADDD       Y11, Y9, Y9
+	VMOVDQU      48(R8)(CX*2), Y11
+	VPAND        const1<>+0(SB), Y11, Y11
+	VMOVDQU      16(R8)(CX*2), Y10
+	VPSLLD       $0x04, Y10, Y10
+	VPAND        const7<>+0(SB), Y10, Y10
+	VPOR         Y10, Y11, Y11
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
+	VMOVDQU      48(R8)(DI*1), Y12
+	VPAND        const1<>+0(SB), Y12, Y12
+	VMOVDQU      16(R8)(DI*1), Y11
 	VPSLLD       $0x04, Y11, Y11
-	VPAND        const5<>+0(SB), Y11, Y11
-	VPOR         Y11, Y8, Y8
+	VPAND        const7<>+0(SB), Y11, Y11
+	VPOR         Y11, Y12, Y12
 	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x1d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y12, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y7
 	VPALIGNR     $0x08, Y10, Y11, Y10
-	VPADDD       Y8, Y10, Y10
-	VMOVDQU      48(R8)(CX*2), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(R8)(CX*2), Y11
-	VPSLLD       $0x04, Y11, Y11
-	VPAND        const5<>+0(SB), Y11, Y11
-	VPOR         Y11, Y8, Y8
-	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VMOVDQU      48(R8)(DI*1), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(R8)(DI*1), Y12
-	VPSLLD       $0x04, Y12, Y12
-	VPAND        const5<>+0(SB), Y12, Y12
-	VPOR         Y12, Y8, Y8
-	VPXOR        Y12, Y12, Y12
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xe7 // VPDPBUSD Y7, Y8, Y12
-	VPBLENDD     $0xcc, Y12, Y11, Y7
-	VPALIGNR     $0x08, Y11, Y12, Y8
-	VPADDD       Y7, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y10, Y7
-	VSHUFPS      $0xdd, Y8, Y10, Y8
-	VPADDD       Y7, Y8, Y8
-	VPBLENDD     $0xf0, Y8, Y9, Y7
-	VPERM2I128   $0x21, Y8, Y9, Y8
+	VPADDD       Y7, Y10, Y10
+	VSHUFPS      $0x88, Y10, Y9, Y7
+	VSHUFPS      $0xdd, Y10, Y9, Y9
+	VPADDD       Y7, Y9, Y9
+	VPBLENDD     $0xf0, Y9, Y8, Y7
+	VPERM2I128   $0x21, Y9, Y8, Y8
 	VPADDD       Y7, Y8, Y8
 	VCVTDQ2PS    Y8, Y8
-	VPAND        const17<>+0(SB), Y6, Y7
+	VPAND        const19<>+0(SB), Y6, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y3, Y7, Y7
-	VPAND        const17<>+0(SB), Y2, Y9
+	VPAND        const19<>+0(SB), Y2, Y9
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       Y4, Y9, Y9
 	VBROADCASTSS (BX), Y10
@@ -6429,108 +5899,108 @@ loop:
 	VFMADD231PS  Y7, Y9, Y0
 	VMOVDQU      32(DX), Y7
 	PREFETCHT0   192(SI)
-	VMOVDQU      48(AX), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(AX), Y9
+	VMOVDQU      48(AX), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VMOVDQU      16(AX), Y8
+	VPSLLD       $0x03, Y8, Y8
+	VPAND        const7<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc7 // VPDPBUSD Y7, Y9, Y8
+	VMOVDQU      48(AX)(CX*1), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        const1<>+0(SB), Y10, Y10
+	VMOVDQU      16(AX)(CX*1), Y9
 	VPSLLD       $0x03, Y9, Y9
-	VPAND        const5<>+0(SB), Y9, Y9
-	VPOR         Y9, Y8, Y8
+	VPAND        const7<>+0(SB), Y9, Y9
+	VPOR         Y9, Y10, Y10
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y8, Y9
-	VMOVDQU      48(AX)(CX*1), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(AX)(CX*1), Y10
-	VPSLLD       $0x03, Y10, Y10
-	VPAND        const5<>+0(SB), Y10, Y10
-	VPOR         Y10, Y8, Y8
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y8
-	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y8, Y9, Y9
-	VMOVDQU      48(AX)(CX*2), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(AX)(CX*2), Y10
-	VPSLLD       $0x03, Y10, Y10
-	VPAND        const5<>+0(SB), Y10, Y10
-	VPOR         Y10, Y8, Y8
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y10
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y10, Y8, Y8
+	VMOVDQU      48(AX)(CX*2), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        const1<>+0(SB), Y10, Y10
+	VMOVDQU      16(AX)(CX*2), Y9
+	VPSLLD       $0x03, Y9, Y9
+	VPAND        const7<>+0(SB), Y9, Y9
+	VPOR         Y9, Y10, Y10
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
 	PREFETCHT0   256(SI)
-	VMOVDQU      48(AX)(DI*1), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(AX)(DI*1), Y11
-	VPSLLD       $0x03, Y11, Y11
-	VPAND        const5<>+0(SB), Y11, Y11
-	VPOR         Y11, Y8, Y8
-	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y8
-	VPALIGNR     $0x08, Y10, Y11, Y10
-	VPADDD       Y8, Y10, Y10
-	VSHUFPS      $0x88, Y10, Y9, Y8
-	VSHUFPS      $0xdd, Y10, Y9, Y9
-	VPADDD       Y8, Y9, Y9
-	VMOVDQU      48(R8), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(R8), Y10
+	VMOVDQU      48(AX)(DI*1), Y11
+	VPSRLD       $0x04, Y11, Y11
+	VPAND        const1<>+0(SB), Y11, Y11
+	VMOVDQU      16(AX)(DI*1), Y10
 	VPSLLD       $0x03, Y10, Y10
-	VPAND        const5<>+0(SB), Y10, Y10
-	VPOR         Y10, Y8, Y8
+	VPAND        const7<>+0(SB), Y10, Y10
+	VPOR         Y10, Y11, Y11
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VMOVDQU      48(R8)(CX*1), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(R8)(CX*1), Y11
-	VPSLLD       $0x03, Y11, Y11
-	VPAND        const5<>+0(SB), Y11, Y11
-	VPOR         Y11, Y8, Y8
-	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y8
-	VPALIGNR     $0x08, Y10, Y11, Y10
-	VPADDD       Y8, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y11
+	VPALIGNR     $0x08, Y9, Y10, Y9
+	VPADDD       Y11, Y9, Y9
+	VSHUFPS      $0x88, Y9, Y8, Y10
+	VSHUFPS      $0xdd, Y9, Y8, Y8
+	VPADDD       Y10, Y8, Y8
+	VMOVDQU      48(R8), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        const1<>+0(SB), Y10, Y10
+	VMOVDQU      16(R8), Y9
+	VPSLLD       $0x03, Y9, Y9
+	VPAND        const7<>+0(SB), Y9, Y9
+	VPOR         Y9, Y10, Y10
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
+	VMOVDQU      48(R8)(CX*1), Y11
+	VPSRLD       $0x04, Y11, Y11
+	VPAND        const1<>+0(SB), Y11, Y11
+	VMOVDQU      16(R8)(CX*1), Y10
+	VPSLLD       $0x03, Y10, Y10
+	VPAND        const7<>+0(SB), Y10, Y10
+	VPOR         Y10, Y11, Y11
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y11
+	VPALIGNR     $0x08, Y9, Y10, Y9
+	VPADDD       Y11, Y9, Y9
 	PREFETCHT0   320(SI)
-	VMOVDQU      48(R8)(CX*2), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(R8)(CX*2), Y11
+	VMOVDQU      48(R8)(CX*2), Y11
+	VPSRLD       $0x04, Y11, Y11
+	VPAND        const1<>+0(SB), Y11, Y11
+	VMOVDQU      16(R8)(CX*2), Y10
+	VPSLLD       $0x03, Y10, Y10
+	VPAND        const7<>+0(SB), Y10, Y10
+	VPOR         Y10, Y11, Y11
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
+	VMOVDQU      48(R8)(DI*1), Y12
+	VPSRLD       $0x04, Y12, Y12
+	VPAND        const1<>+0(SB), Y12, Y12
+	VMOVDQU      16(R8)(DI*1), Y11
 	VPSLLD       $0x03, Y11, Y11
-	VPAND        const5<>+0(SB), Y11, Y11
-	VPOR         Y11, Y8, Y8
+	VPAND        const7<>+0(SB), Y11, Y11
+	VPOR         Y11, Y12, Y12
 	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VMOVDQU      48(R8)(DI*1), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(R8)(DI*1), Y12
-	VPSLLD       $0x03, Y12, Y12
-	VPAND        const5<>+0(SB), Y12, Y12
-	VPOR         Y12, Y8, Y8
-	VPXOR        Y12, Y12, Y12
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xe7 // VPDPBUSD Y7, Y8, Y12
-	VPBLENDD     $0xcc, Y12, Y11, Y7
-	VPALIGNR     $0x08, Y11, Y12, Y8
-	VPADDD       Y7, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y10, Y7
-	VSHUFPS      $0xdd, Y8, Y10, Y8
-	VPADDD       Y7, Y8, Y8
-	VPBLENDD     $0xf0, Y8, Y9, Y7
-	VPERM2I128   $0x21, Y8, Y9, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x1d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y12, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y7
+	VPALIGNR     $0x08, Y10, Y11, Y10
+	VPADDD       Y7, Y10, Y10
+	VSHUFPS      $0x88, Y10, Y9, Y7
+	VSHUFPS      $0xdd, Y10, Y9, Y9
+	VPADDD       Y7, Y9, Y9
+	VPBLENDD     $0xf0, Y9, Y8, Y7
+	VPERM2I128   $0x21, Y9, Y8, Y8
 	VPADDD       Y7, Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VPSRLD       $0x08, Y6, Y7
-	VPAND        const17<>+0(SB), Y7, Y7
+	VPAND        const19<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y3, Y7, Y7
 	VPSRLD       $0x08, Y2, Y9
-	VPAND        const17<>+0(SB), Y9, Y9
+	VPAND        const19<>+0(SB), Y9, Y9
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       Y4, Y9, Y9
 	VBROADCASTSS 32(BX), Y10
@@ -6539,101 +6009,101 @@ loop:
 	VBROADCASTSS 48(BX), Y7
 	VFMADD231PS  Y7, Y9, Y0
 	VMOVDQU      64(DX), Y7
-	VMOVDQU      80(AX), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(AX), Y9
-	VPSLLD       $0x02, Y9, Y9
-	VPAND        const5<>+0(SB), Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y8, Y9
+	VMOVDQU      80(AX), Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VMOVDQU      16(AX), Y8
+	VPSLLD       $0x02, Y8, Y8
+	VPAND        const7<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc7 // VPDPBUSD Y7, Y9, Y8
 	PREFETCHT0   384(SI)
-	VMOVDQU      80(AX)(CX*1), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(AX)(CX*1), Y10
+	VMOVDQU      80(AX)(CX*1), Y10
+	VPAND        const1<>+0(SB), Y10, Y10
+	VMOVDQU      16(AX)(CX*1), Y9
+	VPSLLD       $0x02, Y9, Y9
+	VPAND        const7<>+0(SB), Y9, Y9
+	VPOR         Y9, Y10, Y10
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y10
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y10, Y8, Y8
+	VMOVDQU      80(AX)(CX*2), Y10
+	VPAND        const1<>+0(SB), Y10, Y10
+	VMOVDQU      16(AX)(CX*2), Y9
+	VPSLLD       $0x02, Y9, Y9
+	VPAND        const7<>+0(SB), Y9, Y9
+	VPOR         Y9, Y10, Y10
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
+	VMOVDQU      80(AX)(DI*1), Y11
+	VPAND        const1<>+0(SB), Y11, Y11
+	VMOVDQU      16(AX)(DI*1), Y10
 	VPSLLD       $0x02, Y10, Y10
-	VPAND        const5<>+0(SB), Y10, Y10
-	VPOR         Y10, Y8, Y8
+	VPAND        const7<>+0(SB), Y10, Y10
+	VPOR         Y10, Y11, Y11
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y11
 	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y8, Y9, Y9
-	VMOVDQU      80(AX)(CX*2), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(AX)(CX*2), Y10
-	VPSLLD       $0x02, Y10, Y10
-	VPAND        const5<>+0(SB), Y10, Y10
-	VPOR         Y10, Y8, Y8
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VMOVDQU      80(AX)(DI*1), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(AX)(DI*1), Y11
-	VPSLLD       $0x02, Y11, Y11
-	VPAND        const5<>+0(SB), Y11, Y11
-	VPOR         Y11, Y8, Y8
-	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y8
-	VPALIGNR     $0x08, Y10, Y11, Y10
-	VPADDD       Y8, Y10, Y10
-	VSHUFPS      $0x88, Y10, Y9, Y8
-	VSHUFPS      $0xdd, Y10, Y9, Y9
-	VPADDD       Y8, Y9, Y9
+	VPADDD       Y11, Y9, Y9
+	VSHUFPS      $0x88, Y9, Y8, Y10
+	VSHUFPS      $0xdd, Y9, Y8, Y8
+	VPADDD       Y10, Y8, Y8
 	PREFETCHT0   448(SI)
-	VMOVDQU      80(R8), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(R8), Y10
+	VMOVDQU      80(R8), Y10
+	VPAND        const1<>+0(SB), Y10, Y10
+	VMOVDQU      16(R8), Y9
+	VPSLLD       $0x02, Y9, Y9
+	VPAND        const7<>+0(SB), Y9, Y9
+	VPOR         Y9, Y10, Y10
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
+	VMOVDQU      80(R8)(CX*1), Y11
+	VPAND        const1<>+0(SB), Y11, Y11
+	VMOVDQU      16(R8)(CX*1), Y10
 	VPSLLD       $0x02, Y10, Y10
-	VPAND        const5<>+0(SB), Y10, Y10
-	VPOR         Y10, Y8, Y8
+	VPAND        const7<>+0(SB), Y10, Y10
+	VPOR         Y10, Y11, Y11
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VMOVDQU      80(R8)(CX*1), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(R8)(CX*1), Y11
-	VPSLLD       $0x02, Y11, Y11
-	VPAND        const5<>+0(SB), Y11, Y11
-	VPOR         Y11, Y8, Y8
-	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y8
-	VPALIGNR     $0x08, Y10, Y11, Y10
-	VPADDD       Y8, Y10, Y10
-	VMOVDQU      80(R8)(CX*2), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(R8)(CX*2), Y11
-	VPSLLD       $0x02, Y11, Y11
-	VPAND        const5<>+0(SB), Y11, Y11
-	VPOR         Y11, Y8, Y8
-	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y11
+	VPALIGNR     $0x08, Y9, Y10, Y9
+	VPADDD       Y11, Y9, Y9
+	VMOVDQU      80(R8)(CX*2), Y11
+	VPAND        const1<>+0(SB), Y11, Y11
+	VMOVDQU      16(R8)(CX*2), Y10
+	VPSLLD       $0x02, Y10, Y10
+	VPAND        const7<>+0(SB), Y10, Y10
+	VPOR         Y10, Y11, Y11
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
 	PREFETCHT0   512(SI)
-	VMOVDQU      80(R8)(DI*1), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(R8)(DI*1), Y12
-	VPSLLD       $0x02, Y12, Y12
-	VPAND        const5<>+0(SB), Y12, Y12
-	VPOR         Y12, Y8, Y8
-	VPXOR        Y12, Y12, Y12
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xe7 // VPDPBUSD Y7, Y8, Y12
-	VPBLENDD     $0xcc, Y12, Y11, Y7
-	VPALIGNR     $0x08, Y11, Y12, Y8
-	VPADDD       Y7, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y10, Y7
-	VSHUFPS      $0xdd, Y8, Y10, Y8
-	VPADDD       Y7, Y8, Y8
-	VPBLENDD     $0xf0, Y8, Y9, Y7
-	VPERM2I128   $0x21, Y8, Y9, Y8
+	VMOVDQU      80(R8)(DI*1), Y12
+	VPAND        const1<>+0(SB), Y12, Y12
+	VMOVDQU      16(R8)(DI*1), Y11
+	VPSLLD       $0x02, Y11, Y11
+	VPAND        const7<>+0(SB), Y11, Y11
+	VPOR         Y11, Y12, Y12
+	VPXOR        Y11, Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x1d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y12, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y7
+	VPALIGNR     $0x08, Y10, Y11, Y10
+	VPADDD       Y7, Y10, Y10
+	VSHUFPS      $0x88, Y10, Y9, Y7
+	VSHUFPS      $0xdd, Y10, Y9, Y9
+	VPADDD       Y7, Y9, Y9
+	VPBLENDD     $0xf0, Y9, Y8, Y7
+	VPERM2I128   $0x21, Y9, Y8, Y8
 	VPADDD       Y7, Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VPSRLD       $0x10, Y6, Y7
-	VPAND        const17<>+0(SB), Y7, Y7
+	VPAND        const19<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y3, Y7, Y7
 	VPSRLD       $0x10, Y2, Y9
-	VPAND        const17<>+0(SB), Y9, Y9
+	VPAND        const19<>+0(SB), Y9, Y9
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       Y4, Y9, Y9
 	VBROADCASTSS 64(BX), Y10
@@ -6642,100 +6112,100 @@ loop:
 	VBROADCASTSS 80(BX), Y7
 	VFMADD231PS  Y7, Y9, Y0
 	VMOVDQU      96(DX), Y7
-	VMOVDQU      80(AX), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(AX), Y9
+	VMOVDQU      80(AX), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VMOVDQU      16(AX), Y8
+	VPSLLD       $0x01, Y8, Y8
+	VPAND        const7<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc7 // VPDPBUSD Y7, Y9, Y8
+	VMOVDQU      80(AX)(CX*1), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        const1<>+0(SB), Y10, Y10
+	VMOVDQU      16(AX)(CX*1), Y9
 	VPSLLD       $0x01, Y9, Y9
-	VPAND        const5<>+0(SB), Y9, Y9
-	VPOR         Y9, Y8, Y8
+	VPAND        const7<>+0(SB), Y9, Y9
+	VPOR         Y9, Y10, Y10
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y8, Y9
-	VMOVDQU      80(AX)(CX*1), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(AX)(CX*1), Y10
-	VPSLLD       $0x01, Y10, Y10
-	VPAND        const5<>+0(SB), Y10, Y10
-	VPOR         Y10, Y8, Y8
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y8
-	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y8, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y10
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y10, Y8, Y8
 	PREFETCHT0   576(SI)
-	VMOVDQU      80(AX)(CX*2), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(AX)(CX*2), Y10
+	VMOVDQU      80(AX)(CX*2), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        const1<>+0(SB), Y10, Y10
+	VMOVDQU      16(AX)(CX*2), Y9
+	VPSLLD       $0x01, Y9, Y9
+	VPAND        const7<>+0(SB), Y9, Y9
+	VPOR         Y9, Y10, Y10
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
+	VMOVDQU      80(AX)(DI*1), Y11
+	VPSRLD       $0x04, Y11, Y11
+	VPAND        const1<>+0(SB), Y11, Y11
+	VMOVDQU      16(AX)(DI*1), Y10
 	VPSLLD       $0x01, Y10, Y10
-	VPAND        const5<>+0(SB), Y10, Y10
-	VPOR         Y10, Y8, Y8
+	VPAND        const7<>+0(SB), Y10, Y10
+	VPOR         Y10, Y11, Y11
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
-	VMOVDQU      80(AX)(DI*1), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(AX)(DI*1), Y11
-	VPSLLD       $0x01, Y11, Y11
-	VPAND        const5<>+0(SB), Y11, Y11
-	VPOR         Y11, Y8, Y8
-	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y8
-	VPALIGNR     $0x08, Y10, Y11, Y10
-	VPADDD       Y8, Y10, Y10
-	VSHUFPS      $0x88, Y10, Y9, Y8
-	VSHUFPS      $0xdd, Y10, Y9, Y9
-	VPADDD       Y8, Y9, Y9
-	VMOVDQU      80(R8), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(R8), Y10
-	VPSLLD       $0x01, Y10, Y10
-	VPAND        const5<>+0(SB), Y10, Y10
-	VPOR         Y10, Y8, Y8
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y11
+	VPALIGNR     $0x08, Y9, Y10, Y9
+	VPADDD       Y11, Y9, Y9
+	VSHUFPS      $0x88, Y9, Y8, Y10
+	VSHUFPS      $0xdd, Y9, Y8, Y8
+	VPADDD       Y10, Y8, Y8
+	VMOVDQU      80(R8), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        const1<>+0(SB), Y10, Y10
+	VMOVDQU      16(R8), Y9
+	VPSLLD       $0x01, Y9, Y9
+	VPAND        const7<>+0(SB), Y9, Y9
+	VPOR         Y9, Y10, Y10
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
 	PREFETCHT0   640(SI)
-	VMOVDQU      80(R8)(CX*1), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(R8)(CX*1), Y11
+	VMOVDQU      80(R8)(CX*1), Y11
+	VPSRLD       $0x04, Y11, Y11
+	VPAND        const1<>+0(SB), Y11, Y11
+	VMOVDQU      16(R8)(CX*1), Y10
+	VPSLLD       $0x01, Y10, Y10
+	VPAND        const7<>+0(SB), Y10, Y10
+	VPOR         Y10, Y11, Y11
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y11
+	VPALIGNR     $0x08, Y9, Y10, Y9
+	VPADDD       Y11, Y9, Y9
+	VMOVDQU      80(R8)(CX*2), Y11
+	VPSRLD       $0x04, Y11, Y11
+	VPAND        const1<>+0(SB), Y11, Y11
+	VMOVDQU      16(R8)(CX*2), Y10
+	VPSLLD       $0x01, Y10, Y10
+	VPAND        const7<>+0(SB), Y10, Y10
+	VPOR         Y10, Y11, Y11
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
+	VMOVDQU      80(R8)(DI*1), Y12
+	VPSRLD       $0x04, Y12, Y12
+	VPAND        const1<>+0(SB), Y12, Y12
+	VMOVDQU      16(R8)(DI*1), Y11
 	VPSLLD       $0x01, Y11, Y11
-	VPAND        const5<>+0(SB), Y11, Y11
-	VPOR         Y11, Y8, Y8
+	VPAND        const7<>+0(SB), Y11, Y11
+	VPOR         Y11, Y12, Y12
 	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x1d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y12, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y7
 	VPALIGNR     $0x08, Y10, Y11, Y10
-	VPADDD       Y8, Y10, Y10
-	VMOVDQU      80(R8)(CX*2), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(R8)(CX*2), Y11
-	VPSLLD       $0x01, Y11, Y11
-	VPAND        const5<>+0(SB), Y11, Y11
-	VPOR         Y11, Y8, Y8
-	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
-	VMOVDQU      80(R8)(DI*1), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(R8)(DI*1), Y12
-	VPSLLD       $0x01, Y12, Y12
-	VPAND        const5<>+0(SB), Y12, Y12
-	VPOR         Y12, Y8, Y8
-	VPXOR        Y12, Y12, Y12
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xe7 // VPDPBUSD Y7, Y8, Y12
-	VPBLENDD     $0xcc, Y12, Y11, Y7
-	VPALIGNR     $0x08, Y11, Y12, Y8
-	VPADDD       Y7, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y10, Y7
-	VSHUFPS      $0xdd, Y8, Y10, Y8
-	VPADDD       Y7, Y8, Y8
-	VPBLENDD     $0xf0, Y8, Y9, Y7
-	VPERM2I128   $0x21, Y8, Y9, Y8
+	VPADDD       Y7, Y10, Y10
+	VSHUFPS      $0x88, Y10, Y9, Y7
+	VSHUFPS      $0xdd, Y10, Y9, Y9
+	VPADDD       Y7, Y9, Y9
+	VPBLENDD     $0xf0, Y9, Y8, Y7
+	VPERM2I128   $0x21, Y9, Y8, Y8
 	VPADDD       Y7, Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VPSRLD       $0x18, Y6, Y6
@@ -6751,90 +6221,90 @@ loop:
 	VFMADD231PS  Y6, Y2, Y0
 	VMOVDQU      128(DX), Y2
 	PREFETCHT0   704(SI)
-	VMOVDQU      112(AX), Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      16(AX), Y7
-	VPAND        const5<>+0(SB), Y7, Y7
-	VPOR         Y7, Y6, Y6
+	VMOVDQU      112(AX), Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VMOVDQU      16(AX), Y6
+	VPAND        const7<>+0(SB), Y6, Y6
+	VPOR         Y6, Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VMOVDQU      112(AX)(CX*1), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(AX)(CX*1), Y7
+	VPAND        const7<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y6, Y7
-	VMOVDQU      112(AX)(CX*1), Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      16(AX)(CX*1), Y8
-	VPAND        const5<>+0(SB), Y8, Y8
-	VPOR         Y8, Y6, Y6
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y6
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y6, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y8, Y6, Y6
 	PREFETCHT0   768(SI)
-	VMOVDQU      112(AX)(CX*2), Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      16(AX)(CX*2), Y8
-	VPAND        const5<>+0(SB), Y8, Y8
-	VPOR         Y8, Y6, Y6
+	VMOVDQU      112(AX)(CX*2), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(AX)(CX*2), Y7
+	VPAND        const7<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VMOVDQU      112(AX)(DI*1), Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VMOVDQU      16(AX)(DI*1), Y8
+	VPAND        const7<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
-	VMOVDQU      112(AX)(DI*1), Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      16(AX)(DI*1), Y9
-	VPAND        const5<>+0(SB), Y9, Y9
-	VPOR         Y9, Y6, Y6
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y6
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y6, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y7, Y6
-	VSHUFPS      $0xdd, Y8, Y7, Y7
-	VPADDD       Y6, Y7, Y7
-	VMOVDQU      112(R8), Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      16(R8), Y8
-	VPAND        const5<>+0(SB), Y8, Y8
-	VPOR         Y8, Y6, Y6
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y9
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y9, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y8
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y8, Y6, Y6
+	VMOVDQU      112(R8), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(R8), Y7
+	VPAND        const7<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
 	PREFETCHT0   832(SI)
-	VMOVDQU      112(R8)(CX*1), Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      16(R8)(CX*1), Y9
-	VPAND        const5<>+0(SB), Y9, Y9
-	VPOR         Y9, Y6, Y6
+	VMOVDQU      112(R8)(CX*1), Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VMOVDQU      16(R8)(CX*1), Y8
+	VPAND        const7<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y9
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y9, Y7, Y7
+	VMOVDQU      112(R8)(CX*2), Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VMOVDQU      16(R8)(CX*2), Y8
+	VPAND        const7<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VMOVDQU      112(R8)(DI*1), Y10
+	VPAND        const1<>+0(SB), Y10, Y10
+	VMOVDQU      16(R8)(DI*1), Y9
+	VPAND        const7<>+0(SB), Y9, Y9
+	VPOR         Y9, Y10, Y10
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y6
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y2
 	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y6, Y8, Y8
-	VMOVDQU      112(R8)(CX*2), Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      16(R8)(CX*2), Y9
-	VPAND        const5<>+0(SB), Y9, Y9
-	VPOR         Y9, Y6, Y6
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
-	VMOVDQU      112(R8)(DI*1), Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      16(R8)(DI*1), Y10
-	VPAND        const5<>+0(SB), Y10, Y10
-	VPOR         Y10, Y6, Y6
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y6, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y2
-	VPALIGNR     $0x08, Y9, Y10, Y6
-	VPADDD       Y2, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y8, Y2
-	VSHUFPS      $0xdd, Y6, Y8, Y6
-	VPADDD       Y2, Y6, Y6
-	VPBLENDD     $0xf0, Y6, Y7, Y2
-	VPERM2I128   $0x21, Y6, Y7, Y6
+	VPADDD       Y2, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y7, Y2
+	VSHUFPS      $0xdd, Y8, Y7, Y7
+	VPADDD       Y2, Y7, Y7
+	VPBLENDD     $0xf0, Y7, Y6, Y2
+	VPERM2I128   $0x21, Y7, Y6, Y6
 	VPADDD       Y2, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
-	VPAND        const17<>+0(SB), Y5, Y2
+	VPAND        const19<>+0(SB), Y5, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y3, Y2, Y2
-	VPAND        const17<>+0(SB), Y1, Y7
+	VPAND        const19<>+0(SB), Y1, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y4, Y7, Y7
 	VBROADCASTSS 128(BX), Y8
@@ -6844,108 +6314,108 @@ loop:
 	VFMADD231PS  Y2, Y7, Y0
 	VMOVDQU      160(DX), Y2
 	PREFETCHT0   896(SI)
-	VMOVDQU      112(AX), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      16(AX), Y7
+	VMOVDQU      112(AX), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VMOVDQU      16(AX), Y6
+	VPSRLD       $0x01, Y6, Y6
+	VPAND        const7<>+0(SB), Y6, Y6
+	VPOR         Y6, Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VMOVDQU      112(AX)(CX*1), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(AX)(CX*1), Y7
 	VPSRLD       $0x01, Y7, Y7
-	VPAND        const5<>+0(SB), Y7, Y7
-	VPOR         Y7, Y6, Y6
+	VPAND        const7<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y6, Y7
-	VMOVDQU      112(AX)(CX*1), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      16(AX)(CX*1), Y8
-	VPSRLD       $0x01, Y8, Y8
-	VPAND        const5<>+0(SB), Y8, Y8
-	VPOR         Y8, Y6, Y6
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y6
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y6, Y7, Y7
-	VMOVDQU      112(AX)(CX*2), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      16(AX)(CX*2), Y8
-	VPSRLD       $0x01, Y8, Y8
-	VPAND        const5<>+0(SB), Y8, Y8
-	VPOR         Y8, Y6, Y6
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y8, Y6, Y6
+	VMOVDQU      112(AX)(CX*2), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(AX)(CX*2), Y7
+	VPSRLD       $0x01, Y7, Y7
+	VPAND        const7<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
 	PREFETCHT0   960(SI)
-	VMOVDQU      112(AX)(DI*1), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      16(AX)(DI*1), Y9
-	VPSRLD       $0x01, Y9, Y9
-	VPAND        const5<>+0(SB), Y9, Y9
-	VPOR         Y9, Y6, Y6
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y6
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y6, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y7, Y6
-	VSHUFPS      $0xdd, Y8, Y7, Y7
-	VPADDD       Y6, Y7, Y7
-	VMOVDQU      112(R8), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      16(R8), Y8
+	VMOVDQU      112(AX)(DI*1), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VMOVDQU      16(AX)(DI*1), Y8
 	VPSRLD       $0x01, Y8, Y8
-	VPAND        const5<>+0(SB), Y8, Y8
-	VPOR         Y8, Y6, Y6
+	VPAND        const7<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
-	VMOVDQU      112(R8)(CX*1), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      16(R8)(CX*1), Y9
-	VPSRLD       $0x01, Y9, Y9
-	VPAND        const5<>+0(SB), Y9, Y9
-	VPOR         Y9, Y6, Y6
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y6
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y6, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y9
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y9, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y8
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y8, Y6, Y6
+	VMOVDQU      112(R8), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(R8), Y7
+	VPSRLD       $0x01, Y7, Y7
+	VPAND        const7<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VMOVDQU      112(R8)(CX*1), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VMOVDQU      16(R8)(CX*1), Y8
+	VPSRLD       $0x01, Y8, Y8
+	VPAND        const7<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y9
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y9, Y7, Y7
 	PREFETCHT0   1024(SI)
-	VMOVDQU      112(R8)(CX*2), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      16(R8)(CX*2), Y9
+	VMOVDQU      112(R8)(CX*2), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VMOVDQU      16(R8)(CX*2), Y8
+	VPSRLD       $0x01, Y8, Y8
+	VPAND        const7<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VMOVDQU      112(R8)(DI*1), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        const1<>+0(SB), Y10, Y10
+	VMOVDQU      16(R8)(DI*1), Y9
 	VPSRLD       $0x01, Y9, Y9
-	VPAND        const5<>+0(SB), Y9, Y9
-	VPOR         Y9, Y6, Y6
+	VPAND        const7<>+0(SB), Y9, Y9
+	VPOR         Y9, Y10, Y10
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
-	VMOVDQU      112(R8)(DI*1), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      16(R8)(DI*1), Y10
-	VPSRLD       $0x01, Y10, Y10
-	VPAND        const5<>+0(SB), Y10, Y10
-	VPOR         Y10, Y6, Y6
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y6, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y2
-	VPALIGNR     $0x08, Y9, Y10, Y6
-	VPADDD       Y2, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y8, Y2
-	VSHUFPS      $0xdd, Y6, Y8, Y6
-	VPADDD       Y2, Y6, Y6
-	VPBLENDD     $0xf0, Y6, Y7, Y2
-	VPERM2I128   $0x21, Y6, Y7, Y6
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y2
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y2, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y7, Y2
+	VSHUFPS      $0xdd, Y8, Y7, Y7
+	VPADDD       Y2, Y7, Y7
+	VPBLENDD     $0xf0, Y7, Y6, Y2
+	VPERM2I128   $0x21, Y7, Y6, Y6
 	VPADDD       Y2, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VPSRLD       $0x08, Y5, Y2
-	VPAND        const17<>+0(SB), Y2, Y2
+	VPAND        const19<>+0(SB), Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y3, Y2, Y2
 	VPSRLD       $0x08, Y1, Y7
-	VPAND        const17<>+0(SB), Y7, Y7
+	VPAND        const19<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y4, Y7, Y7
 	VBROADCASTSS 160(BX), Y8
@@ -6954,101 +6424,101 @@ loop:
 	VBROADCASTSS 176(BX), Y2
 	VFMADD231PS  Y2, Y7, Y0
 	VMOVDQU      192(DX), Y2
-	VMOVDQU      144(AX), Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      16(AX), Y7
-	VPSRLD       $0x02, Y7, Y7
-	VPAND        const5<>+0(SB), Y7, Y7
-	VPOR         Y7, Y6, Y6
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y6, Y7
+	VMOVDQU      144(AX), Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VMOVDQU      16(AX), Y6
+	VPSRLD       $0x02, Y6, Y6
+	VPAND        const7<>+0(SB), Y6, Y6
+	VPOR         Y6, Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
 	PREFETCHT0   1088(SI)
-	VMOVDQU      144(AX)(CX*1), Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      16(AX)(CX*1), Y8
+	VMOVDQU      144(AX)(CX*1), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(AX)(CX*1), Y7
+	VPSRLD       $0x02, Y7, Y7
+	VPAND        const7<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y8, Y6, Y6
+	VMOVDQU      144(AX)(CX*2), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(AX)(CX*2), Y7
+	VPSRLD       $0x02, Y7, Y7
+	VPAND        const7<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VMOVDQU      144(AX)(DI*1), Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VMOVDQU      16(AX)(DI*1), Y8
 	VPSRLD       $0x02, Y8, Y8
-	VPAND        const5<>+0(SB), Y8, Y8
-	VPOR         Y8, Y6, Y6
+	VPAND        const7<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y6
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y9
 	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y6, Y7, Y7
-	VMOVDQU      144(AX)(CX*2), Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      16(AX)(CX*2), Y8
-	VPSRLD       $0x02, Y8, Y8
-	VPAND        const5<>+0(SB), Y8, Y8
-	VPOR         Y8, Y6, Y6
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
-	VMOVDQU      144(AX)(DI*1), Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      16(AX)(DI*1), Y9
-	VPSRLD       $0x02, Y9, Y9
-	VPAND        const5<>+0(SB), Y9, Y9
-	VPOR         Y9, Y6, Y6
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y6
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y6, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y7, Y6
-	VSHUFPS      $0xdd, Y8, Y7, Y7
-	VPADDD       Y6, Y7, Y7
+	VPADDD       Y9, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y8
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y8, Y6, Y6
 	PREFETCHT0   1152(SI)
-	VMOVDQU      144(R8), Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      16(R8), Y8
+	VMOVDQU      144(R8), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(R8), Y7
+	VPSRLD       $0x02, Y7, Y7
+	VPAND        const7<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VMOVDQU      144(R8)(CX*1), Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VMOVDQU      16(R8)(CX*1), Y8
 	VPSRLD       $0x02, Y8, Y8
-	VPAND        const5<>+0(SB), Y8, Y8
-	VPOR         Y8, Y6, Y6
+	VPAND        const7<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
-	VMOVDQU      144(R8)(CX*1), Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      16(R8)(CX*1), Y9
-	VPSRLD       $0x02, Y9, Y9
-	VPAND        const5<>+0(SB), Y9, Y9
-	VPOR         Y9, Y6, Y6
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y6
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y6, Y8, Y8
-	VMOVDQU      144(R8)(CX*2), Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      16(R8)(CX*2), Y9
-	VPSRLD       $0x02, Y9, Y9
-	VPAND        const5<>+0(SB), Y9, Y9
-	VPOR         Y9, Y6, Y6
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y9
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y9, Y7, Y7
+	VMOVDQU      144(R8)(CX*2), Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VMOVDQU      16(R8)(CX*2), Y8
+	VPSRLD       $0x02, Y8, Y8
+	VPAND        const7<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
 	PREFETCHT0   1216(SI)
-	VMOVDQU      144(R8)(DI*1), Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      16(R8)(DI*1), Y10
-	VPSRLD       $0x02, Y10, Y10
-	VPAND        const5<>+0(SB), Y10, Y10
-	VPOR         Y10, Y6, Y6
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y6, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y2
-	VPALIGNR     $0x08, Y9, Y10, Y6
-	VPADDD       Y2, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y8, Y2
-	VSHUFPS      $0xdd, Y6, Y8, Y6
-	VPADDD       Y2, Y6, Y6
-	VPBLENDD     $0xf0, Y6, Y7, Y2
-	VPERM2I128   $0x21, Y6, Y7, Y6
+	VMOVDQU      144(R8)(DI*1), Y10
+	VPAND        const1<>+0(SB), Y10, Y10
+	VMOVDQU      16(R8)(DI*1), Y9
+	VPSRLD       $0x02, Y9, Y9
+	VPAND        const7<>+0(SB), Y9, Y9
+	VPOR         Y9, Y10, Y10
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y2
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y2, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y7, Y2
+	VSHUFPS      $0xdd, Y8, Y7, Y7
+	VPADDD       Y2, Y7, Y7
+	VPBLENDD     $0xf0, Y7, Y6, Y2
+	VPERM2I128   $0x21, Y7, Y6, Y6
 	VPADDD       Y2, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VPSRLD       $0x10, Y5, Y2
-	VPAND        const17<>+0(SB), Y2, Y2
+	VPAND        const19<>+0(SB), Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y3, Y2, Y2
 	VPSRLD       $0x10, Y1, Y7
-	VPAND        const17<>+0(SB), Y7, Y7
+	VPAND        const19<>+0(SB), Y7, Y7
 	VCVTDQ2PS    Y7, Y7
 	VMULPS       Y4, Y7, Y7
 	VBROADCASTSS 192(BX), Y8
@@ -7057,100 +6527,100 @@ loop:
 	VBROADCASTSS 208(BX), Y2
 	VFMADD231PS  Y2, Y7, Y0
 	VMOVDQU      224(DX), Y2
-	VMOVDQU      144(AX), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      16(AX), Y7
+	VMOVDQU      144(AX), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VMOVDQU      16(AX), Y6
+	VPSRLD       $0x03, Y6, Y6
+	VPAND        const7<>+0(SB), Y6, Y6
+	VPOR         Y6, Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VMOVDQU      144(AX)(CX*1), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(AX)(CX*1), Y7
 	VPSRLD       $0x03, Y7, Y7
-	VPAND        const5<>+0(SB), Y7, Y7
-	VPOR         Y7, Y6, Y6
+	VPAND        const7<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y6, Y7
-	VMOVDQU      144(AX)(CX*1), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      16(AX)(CX*1), Y8
-	VPSRLD       $0x03, Y8, Y8
-	VPAND        const5<>+0(SB), Y8, Y8
-	VPOR         Y8, Y6, Y6
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y6
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y6, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y8, Y6, Y6
 	PREFETCHT0   1280(SI)
-	VMOVDQU      144(AX)(CX*2), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      16(AX)(CX*2), Y8
+	VMOVDQU      144(AX)(CX*2), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(AX)(CX*2), Y7
+	VPSRLD       $0x03, Y7, Y7
+	VPAND        const7<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VMOVDQU      144(AX)(DI*1), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VMOVDQU      16(AX)(DI*1), Y8
 	VPSRLD       $0x03, Y8, Y8
-	VPAND        const5<>+0(SB), Y8, Y8
-	VPOR         Y8, Y6, Y6
+	VPAND        const7<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
-	VMOVDQU      144(AX)(DI*1), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      16(AX)(DI*1), Y9
-	VPSRLD       $0x03, Y9, Y9
-	VPAND        const5<>+0(SB), Y9, Y9
-	VPOR         Y9, Y6, Y6
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y6
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y6, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y7, Y6
-	VSHUFPS      $0xdd, Y8, Y7, Y7
-	VPADDD       Y6, Y7, Y7
-	VMOVDQU      144(R8), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      16(R8), Y8
-	VPSRLD       $0x03, Y8, Y8
-	VPAND        const5<>+0(SB), Y8, Y8
-	VPOR         Y8, Y6, Y6
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y9
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y9, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y8
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y8, Y6, Y6
+	VMOVDQU      144(R8), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(R8), Y7
+	VPSRLD       $0x03, Y7, Y7
+	VPAND        const7<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
 	PREFETCHT0   1344(SI)
-	VMOVDQU      144(R8)(CX*1), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      16(R8)(CX*1), Y9
+	VMOVDQU      144(R8)(CX*1), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VMOVDQU      16(R8)(CX*1), Y8
+	VPSRLD       $0x03, Y8, Y8
+	VPAND        const7<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y9
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y9, Y7, Y7
+	VMOVDQU      144(R8)(CX*2), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VMOVDQU      16(R8)(CX*2), Y8
+	VPSRLD       $0x03, Y8, Y8
+	VPAND        const7<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
+	VMOVDQU      144(R8)(DI*1), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        const1<>+0(SB), Y10, Y10
+	VMOVDQU      16(R8)(DI*1), Y9
 	VPSRLD       $0x03, Y9, Y9
-	VPAND        const5<>+0(SB), Y9, Y9
-	VPOR         Y9, Y6, Y6
+	VPAND        const7<>+0(SB), Y9, Y9
+	VPOR         Y9, Y10, Y10
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y6
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y2
 	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y6, Y8, Y8
-	VMOVDQU      144(R8)(CX*2), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      16(R8)(CX*2), Y9
-	VPSRLD       $0x03, Y9, Y9
-	VPAND        const5<>+0(SB), Y9, Y9
-	VPOR         Y9, Y6, Y6
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
-	VMOVDQU      144(R8)(DI*1), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      16(R8)(DI*1), Y10
-	VPSRLD       $0x03, Y10, Y10
-	VPAND        const5<>+0(SB), Y10, Y10
-	VPOR         Y10, Y6, Y6
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y6, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y2
-	VPALIGNR     $0x08, Y9, Y10, Y6
-	VPADDD       Y2, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y8, Y2
-	VSHUFPS      $0xdd, Y6, Y8, Y6
-	VPADDD       Y2, Y6, Y6
-	VPBLENDD     $0xf0, Y6, Y7, Y2
-	VPERM2I128   $0x21, Y6, Y7, Y6
+	VPADDD       Y2, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y7, Y2
+	VSHUFPS      $0xdd, Y8, Y7, Y7
+	VPADDD       Y2, Y7, Y7
+	VPBLENDD     $0xf0, Y7, Y6, Y2
+	VPERM2I128   $0x21, Y7, Y6, Y6
 	VPADDD       Y2, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VPSRLD       $0x18, Y5, Y2
@@ -7222,93 +6692,93 @@ loop:
 	VCVTPH2PS    X3, Y3
 	VMOVDQU      (DX), Y4
 	PREFETCHT0   (SI)
-	VMOVDQU      (AX), Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VMOVDQU      128(AX), Y8
+	VMOVDQU      (AX), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      128(AX), Y7
+	VPSLLD       $0x04, Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VMOVDQU      (AX)(CX*1), Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VMOVDQU      128(AX)(CX*1), Y8
 	VPSLLD       $0x04, Y8, Y8
-	VPAND        const15<>+0(SB), Y8, Y8
-	VPOR         Y8, Y7, Y7
+	VPAND        const17<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y7, Y8
-	VMOVDQU      (AX)(CX*1), Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VMOVDQU      128(AX)(CX*1), Y9
-	VPSLLD       $0x04, Y9, Y9
-	VPAND        const15<>+0(SB), Y9, Y9
-	VPOR         Y9, Y7, Y7
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y7, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y7
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y7, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y9
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y9, Y7, Y7
 	PREFETCHT0   64(SI)
-	VMOVDQU      (AX)(CX*2), Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VMOVDQU      128(AX)(CX*2), Y9
+	VMOVDQU      (AX)(CX*2), Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VMOVDQU      128(AX)(CX*2), Y8
+	VPSLLD       $0x04, Y8, Y8
+	VPAND        const17<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
+	VMOVDQU      (AX)(DI*1), Y10
+	VPAND        const1<>+0(SB), Y10, Y10
+	VMOVDQU      128(AX)(DI*1), Y9
 	VPSLLD       $0x04, Y9, Y9
-	VPAND        const15<>+0(SB), Y9, Y9
-	VPOR         Y9, Y7, Y7
+	VPAND        const17<>+0(SB), Y9, Y9
+	VPOR         Y9, Y10, Y10
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y7, Y9
-	VMOVDQU      (AX)(DI*1), Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VMOVDQU      128(AX)(DI*1), Y10
-	VPSLLD       $0x04, Y10, Y10
-	VPAND        const15<>+0(SB), Y10, Y10
-	VPOR         Y10, Y7, Y7
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y7, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y7
-	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y7, Y9, Y9
-	VSHUFPS      $0x88, Y9, Y8, Y7
-	VSHUFPS      $0xdd, Y9, Y8, Y8
-	VPADDD       Y7, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y10
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y10, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y7, Y9
+	VSHUFPS      $0xdd, Y8, Y7, Y7
+	VPADDD       Y9, Y7, Y7
 	PREFETCHT0   128(SI)
-	VMOVDQU      (R8), Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VMOVDQU      128(R8), Y9
+	VMOVDQU      (R8), Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VMOVDQU      128(R8), Y8
+	VPSLLD       $0x04, Y8, Y8
+	VPAND        const17<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
+	VMOVDQU      (R8)(CX*1), Y10
+	VPAND        const1<>+0(SB), Y10, Y10
+	VMOVDQU      128(R8)(CX*1), Y9
 	VPSLLD       $0x04, Y9, Y9
-	VPAND        const15<>+0(SB), Y9, Y9
-	VPOR         Y9, Y7, Y7
+	VPAND        const17<>+0(SB), Y9, Y9
+	VPOR         Y9, Y10, Y10
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y7, Y9
-	VMOVDQU      (R8)(CX*1), Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VMOVDQU      128(R8)(CX*1), Y10
-	VPSLLD       $0x04, Y10, Y10
-	VPAND        const15<>+0(SB), Y10, Y10
-	VPOR         Y10, Y7, Y7
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y7, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y7
-	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y7, Y9, Y9
-	VMOVDQU      (R8)(CX*2), Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VMOVDQU      128(R8)(CX*2), Y10
-	VPSLLD       $0x04, Y10, Y10
-	VPAND        const15<>+0(SB), Y10, Y10
-	VPOR         Y10, Y7, Y7
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y7, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y10
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y10, Y8, Y8
+	VMOVDQU      (R8)(CX*2), Y10
+	VPAND        const1<>+0(SB), Y10, Y10
+	VMOVDQU      128(R8)(CX*2), Y9
+	VPSLLD       $0x04, Y9, Y9
+	VPAND        const17<>+0(SB), Y9, Y9
+	VPOR         Y9, Y10, Y10
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y10, Y9
 	PREFETCHT0   192(SI)
-	VMOVDQU      (R8)(DI*1), Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VMOVDQU      128(R8)(DI*1), Y11
-	VPSLLD       $0x04, Y11, Y11
-	VPAND        const15<>+0(SB), Y11, Y11
-	VPOR         Y11, Y7, Y7
-	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xdc // VPDPBUSD Y4, Y7, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y4
-	VPALIGNR     $0x08, Y10, Y11, Y7
-	VPADDD       Y4, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y9, Y4
-	VSHUFPS      $0xdd, Y7, Y9, Y7
-	VPADDD       Y4, Y7, Y7
-	VPERM2I128   $0x20, Y7, Y8, Y4
-	VPERM2I128   $0x31, Y7, Y8, Y7
+	VMOVDQU      (R8)(DI*1), Y11
+	VPAND        const1<>+0(SB), Y11, Y11
+	VMOVDQU      128(R8)(DI*1), Y10
+	VPSLLD       $0x04, Y10, Y10
+	VPAND        const17<>+0(SB), Y10, Y10
+	VPOR         Y10, Y11, Y11
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y11, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y4
+	VPALIGNR     $0x08, Y9, Y10, Y9
+	VPADDD       Y4, Y9, Y9
+	VSHUFPS      $0x88, Y9, Y8, Y4
+	VSHUFPS      $0xdd, Y9, Y8, Y8
+	VPADDD       Y4, Y8, Y8
+	VPERM2I128   $0x20, Y8, Y7, Y4
+	VPERM2I128   $0x31, Y8, Y7, Y7
 	VPBROADCASTD 8(BX), Y8
 	VPSLLD       $0x05, Y8, Y8
 	VPSUBD       Y8, Y4, Y4
@@ -7332,93 +6802,93 @@ loop:
 	VMULPS       Y4, Y8, Y8
 	VFMADD231PS  Y8, Y7, Y0
 	VMOVDQU      32(DX), Y4
-	VMOVDQU      32(AX), Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VMOVDQU      128(AX), Y8
-	VPSLLD       $0x02, Y8, Y8
-	VPAND        const15<>+0(SB), Y8, Y8
-	VPOR         Y8, Y7, Y7
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y7, Y8
+	VMOVDQU      32(AX), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      128(AX), Y7
+	VPSLLD       $0x02, Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
 	PREFETCHT0   256(SI)
-	VMOVDQU      32(AX)(CX*1), Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VMOVDQU      128(AX)(CX*1), Y9
+	VMOVDQU      32(AX)(CX*1), Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VMOVDQU      128(AX)(CX*1), Y8
+	VPSLLD       $0x02, Y8, Y8
+	VPAND        const17<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y9
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y9, Y7, Y7
+	VMOVDQU      32(AX)(CX*2), Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VMOVDQU      128(AX)(CX*2), Y8
+	VPSLLD       $0x02, Y8, Y8
+	VPAND        const17<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
+	VMOVDQU      32(AX)(DI*1), Y10
+	VPAND        const1<>+0(SB), Y10, Y10
+	VMOVDQU      128(AX)(DI*1), Y9
 	VPSLLD       $0x02, Y9, Y9
-	VPAND        const15<>+0(SB), Y9, Y9
-	VPOR         Y9, Y7, Y7
+	VPAND        const17<>+0(SB), Y9, Y9
+	VPOR         Y9, Y10, Y10
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y7, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y7
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y10
 	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y7, Y8, Y8
-	VMOVDQU      32(AX)(CX*2), Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VMOVDQU      128(AX)(CX*2), Y9
-	VPSLLD       $0x02, Y9, Y9
-	VPAND        const15<>+0(SB), Y9, Y9
-	VPOR         Y9, Y7, Y7
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y7, Y9
-	VMOVDQU      32(AX)(DI*1), Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VMOVDQU      128(AX)(DI*1), Y10
-	VPSLLD       $0x02, Y10, Y10
-	VPAND        const15<>+0(SB), Y10, Y10
-	VPOR         Y10, Y7, Y7
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y7, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y7
-	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y7, Y9, Y9
-	VSHUFPS      $0x88, Y9, Y8, Y7
-	VSHUFPS      $0xdd, Y9, Y8, Y8
-	VPADDD       Y7, Y8, Y8
+	VPADDD       Y10, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y7, Y9
+	VSHUFPS      $0xdd, Y8, Y7, Y7
+	VPADDD       Y9, Y7, Y7
 	PREFETCHT0   320(SI)
-	VMOVDQU      32(R8), Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VMOVDQU      128(R8), Y9
+	VMOVDQU      32(R8), Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VMOVDQU      128(R8), Y8
+	VPSLLD       $0x02, Y8, Y8
+	VPAND        const17<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
+	VMOVDQU      32(R8)(CX*1), Y10
+	VPAND        const1<>+0(SB), Y10, Y10
+	VMOVDQU      128(R8)(CX*1), Y9
 	VPSLLD       $0x02, Y9, Y9
-	VPAND        const15<>+0(SB), Y9, Y9
-	VPOR         Y9, Y7, Y7
+	VPAND        const17<>+0(SB), Y9, Y9
+	VPOR         Y9, Y10, Y10
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y7, Y9
-	VMOVDQU      32(R8)(CX*1), Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VMOVDQU      128(R8)(CX*1), Y10
-	VPSLLD       $0x02, Y10, Y10
-	VPAND        const15<>+0(SB), Y10, Y10
-	VPOR         Y10, Y7, Y7
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y7, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y7
-	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y7, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y10
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y10, Y8, Y8
 	PREFETCHT0   384(SI)
-	VMOVDQU      32(R8)(CX*2), Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VMOVDQU      128(R8)(CX*2), Y10
+	VMOVDQU      32(R8)(CX*2), Y10
+	VPAND        const1<>+0(SB), Y10, Y10
+	VMOVDQU      128(R8)(CX*2), Y9
+	VPSLLD       $0x02, Y9, Y9
+	VPAND        const17<>+0(SB), Y9, Y9
+	VPOR         Y9, Y10, Y10
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y10, Y9
+	VMOVDQU      32(R8)(DI*1), Y11
+	VPAND        const1<>+0(SB), Y11, Y11
+	VMOVDQU      128(R8)(DI*1), Y10
 	VPSLLD       $0x02, Y10, Y10
-	VPAND        const15<>+0(SB), Y10, Y10
-	VPOR         Y10, Y7, Y7
+	VPAND        const17<>+0(SB), Y10, Y10
+	VPOR         Y10, Y11, Y11
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y7, Y10
-	VMOVDQU      32(R8)(DI*1), Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VMOVDQU      128(R8)(DI*1), Y11
-	VPSLLD       $0x02, Y11, Y11
-	VPAND        const15<>+0(SB), Y11, Y11
-	VPOR         Y11, Y7, Y7
-	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xdc // VPDPBUSD Y4, Y7, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y4
-	VPALIGNR     $0x08, Y10, Y11, Y7
-	VPADDD       Y4, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y9, Y4
-	VSHUFPS      $0xdd, Y7, Y9, Y7
-	VPADDD       Y4, Y7, Y7
-	VPERM2I128   $0x20, Y7, Y8, Y4
-	VPERM2I128   $0x31, Y7, Y8, Y7
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y11, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y4
+	VPALIGNR     $0x08, Y9, Y10, Y9
+	VPADDD       Y4, Y9, Y9
+	VSHUFPS      $0x88, Y9, Y8, Y4
+	VSHUFPS      $0xdd, Y9, Y8, Y8
+	VPADDD       Y4, Y8, Y8
+	VPERM2I128   $0x20, Y8, Y7, Y4
+	VPERM2I128   $0x31, Y8, Y7, Y7
 	VPBROADCASTD 40(BX), Y8
 	VPSLLD       $0x05, Y8, Y8
 	VPSUBD       Y8, Y4, Y4
@@ -7441,93 +6911,93 @@ loop:
 	VMULPS       Y4, Y5, Y5
 	VFMADD231PS  Y5, Y7, Y0
 	VMOVDQU      64(DX), Y4
-	VMOVDQU      (AX), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const1<>+0(SB), Y5, Y5
-	VMOVDQU      128(AX), Y7
-	VPAND        const15<>+0(SB), Y7, Y7
-	VPOR         Y7, Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VMOVDQU      (AX), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VMOVDQU      128(AX), Y5
+	VPAND        const17<>+0(SB), Y5, Y5
+	VPOR         Y5, Y7, Y7
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y7, Y5
 	PREFETCHT0   448(SI)
-	VMOVDQU      (AX)(CX*1), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const1<>+0(SB), Y5, Y5
-	VMOVDQU      128(AX)(CX*1), Y8
-	VPAND        const15<>+0(SB), Y8, Y8
-	VPOR         Y8, Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VMOVDQU      (AX)(CX*2), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const1<>+0(SB), Y5, Y5
-	VMOVDQU      128(AX)(CX*2), Y8
-	VPAND        const15<>+0(SB), Y8, Y8
-	VPOR         Y8, Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VMOVDQU      (AX)(CX*1), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      128(AX)(CX*1), Y7
+	VPAND        const17<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y5, Y8
+	VPALIGNR     $0x08, Y5, Y7, Y5
+	VPADDD       Y8, Y5, Y5
+	VMOVDQU      (AX)(CX*2), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      128(AX)(CX*2), Y7
+	VPAND        const17<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
 	PREFETCHT0   512(SI)
-	VMOVDQU      (AX)(DI*1), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const1<>+0(SB), Y5, Y5
-	VMOVDQU      128(AX)(DI*1), Y9
-	VPAND        const15<>+0(SB), Y9, Y9
-	VPOR         Y9, Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y5
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y5, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y7, Y5
-	VSHUFPS      $0xdd, Y8, Y7, Y7
-	VPADDD       Y5, Y7, Y7
-	VMOVDQU      (R8), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const1<>+0(SB), Y5, Y5
-	VMOVDQU      128(R8), Y8
-	VPAND        const15<>+0(SB), Y8, Y8
-	VPOR         Y8, Y5, Y5
+	VMOVDQU      (AX)(DI*1), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VMOVDQU      128(AX)(DI*1), Y8
+	VPAND        const17<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y9
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y9, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y5, Y8
+	VSHUFPS      $0xdd, Y7, Y5, Y5
+	VPADDD       Y8, Y5, Y5
+	VMOVDQU      (R8), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      128(R8), Y7
+	VPAND        const17<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
 	PREFETCHT0   576(SI)
-	VMOVDQU      (R8)(CX*1), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const1<>+0(SB), Y5, Y5
-	VMOVDQU      128(R8)(CX*1), Y9
-	VPAND        const15<>+0(SB), Y9, Y9
-	VPOR         Y9, Y5, Y5
+	VMOVDQU      (R8)(CX*1), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VMOVDQU      128(R8)(CX*1), Y8
+	VPAND        const17<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y9
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y9, Y7, Y7
+	VMOVDQU      (R8)(CX*2), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VMOVDQU      128(R8)(CX*2), Y8
+	VPAND        const17<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
+	VMOVDQU      (R8)(DI*1), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        const1<>+0(SB), Y10, Y10
+	VMOVDQU      128(R8)(DI*1), Y9
+	VPAND        const17<>+0(SB), Y9, Y9
+	VPOR         Y9, Y10, Y10
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y5
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
 	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y5, Y8, Y8
-	VMOVDQU      (R8)(CX*2), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const1<>+0(SB), Y5, Y5
-	VMOVDQU      128(R8)(CX*2), Y9
-	VPAND        const15<>+0(SB), Y9, Y9
-	VPOR         Y9, Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VMOVDQU      (R8)(DI*1), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const1<>+0(SB), Y5, Y5
-	VMOVDQU      128(R8)(DI*1), Y10
-	VPAND        const15<>+0(SB), Y10, Y10
-	VPOR         Y10, Y5, Y5
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y5, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y4
-	VPALIGNR     $0x08, Y9, Y10, Y5
-	VPADDD       Y4, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y8, Y4
-	VSHUFPS      $0xdd, Y5, Y8, Y5
-	VPADDD       Y4, Y5, Y5
-	VPERM2I128   $0x20, Y5, Y7, Y4
-	VPERM2I128   $0x31, Y5, Y7, Y5
+	VPADDD       Y4, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y7, Y4
+	VSHUFPS      $0xdd, Y8, Y7, Y7
+	VPADDD       Y4, Y7, Y7
+	VPERM2I128   $0x20, Y7, Y5, Y4
+	VPERM2I128   $0x31, Y7, Y5, Y5
 	VPBROADCASTD 72(BX), Y7
 	VPSLLD       $0x05, Y7, Y7
 	VPSUBD       Y7, Y4, Y4
@@ -7552,101 +7022,101 @@ loop:
 	VFMADD231PS  Y7, Y5, Y0
 	VMOVDQU      96(DX), Y4
 	PREFETCHT0   640(SI)
-	VMOVDQU      32(AX), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const1<>+0(SB), Y5, Y5
-	VMOVDQU      128(AX), Y7
+	VMOVDQU      32(AX), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VMOVDQU      128(AX), Y5
+	VPSRLD       $0x02, Y5, Y5
+	VPAND        const17<>+0(SB), Y5, Y5
+	VPOR         Y5, Y7, Y7
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y7, Y5
+	VMOVDQU      32(AX)(CX*1), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      128(AX)(CX*1), Y7
 	VPSRLD       $0x02, Y7, Y7
-	VPAND        const15<>+0(SB), Y7, Y7
-	VPOR         Y7, Y5, Y5
+	VPAND        const17<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VMOVDQU      32(AX)(CX*1), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const1<>+0(SB), Y5, Y5
-	VMOVDQU      128(AX)(CX*1), Y8
-	VPSRLD       $0x02, Y8, Y8
-	VPAND        const15<>+0(SB), Y8, Y8
-	VPOR         Y8, Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y5, Y8
+	VPALIGNR     $0x08, Y5, Y7, Y5
+	VPADDD       Y8, Y5, Y5
 	PREFETCHT0   704(SI)
-	VMOVDQU      32(AX)(CX*2), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const1<>+0(SB), Y5, Y5
-	VMOVDQU      128(AX)(CX*2), Y8
+	VMOVDQU      32(AX)(CX*2), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      128(AX)(CX*2), Y7
+	VPSRLD       $0x02, Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VMOVDQU      32(AX)(DI*1), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VMOVDQU      128(AX)(DI*1), Y8
 	VPSRLD       $0x02, Y8, Y8
-	VPAND        const15<>+0(SB), Y8, Y8
-	VPOR         Y8, Y5, Y5
+	VPAND        const17<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VMOVDQU      32(AX)(DI*1), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const1<>+0(SB), Y5, Y5
-	VMOVDQU      128(AX)(DI*1), Y9
-	VPSRLD       $0x02, Y9, Y9
-	VPAND        const15<>+0(SB), Y9, Y9
-	VPOR         Y9, Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y5
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y5, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y7, Y5
-	VSHUFPS      $0xdd, Y8, Y7, Y7
-	VPADDD       Y5, Y7, Y7
-	VMOVDQU      32(R8), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const1<>+0(SB), Y5, Y5
-	VMOVDQU      128(R8), Y8
-	VPSRLD       $0x02, Y8, Y8
-	VPAND        const15<>+0(SB), Y8, Y8
-	VPOR         Y8, Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y9
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y9, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y5, Y8
+	VSHUFPS      $0xdd, Y7, Y5, Y5
+	VPADDD       Y8, Y5, Y5
+	VMOVDQU      32(R8), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      128(R8), Y7
+	VPSRLD       $0x02, Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
 	PREFETCHT0   768(SI)
-	VMOVDQU      32(R8)(CX*1), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const1<>+0(SB), Y5, Y5
-	VMOVDQU      128(R8)(CX*1), Y9
-	VPSRLD       $0x02, Y9, Y9
-	VPAND        const15<>+0(SB), Y9, Y9
-	VPOR         Y9, Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y5
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y5, Y8, Y8
-	VMOVDQU      32(R8)(CX*2), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const1<>+0(SB), Y5, Y5
-	VMOVDQU      128(R8)(CX*2), Y9
-	VPSRLD       $0x02, Y9, Y9
-	VPAND        const15<>+0(SB), Y9, Y9
-	VPOR         Y9, Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VMOVDQU      32(R8)(CX*1), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VMOVDQU      128(R8)(CX*1), Y8
+	VPSRLD       $0x02, Y8, Y8
+	VPAND        const17<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y9
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y9, Y7, Y7
+	VMOVDQU      32(R8)(CX*2), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VMOVDQU      128(R8)(CX*2), Y8
+	VPSRLD       $0x02, Y8, Y8
+	VPAND        const17<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
 	PREFETCHT0   832(SI)
-	VMOVDQU      32(R8)(DI*1), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const1<>+0(SB), Y5, Y5
-	VMOVDQU      128(R8)(DI*1), Y10
-	VPSRLD       $0x02, Y10, Y10
-	VPAND        const15<>+0(SB), Y10, Y10
-	VPOR         Y10, Y5, Y5
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y5, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y4
-	VPALIGNR     $0x08, Y9, Y10, Y5
-	VPADDD       Y4, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y8, Y4
-	VSHUFPS      $0xdd, Y5, Y8, Y5
-	VPADDD       Y4, Y5, Y5
-	VPERM2I128   $0x20, Y5, Y7, Y4
-	VPERM2I128   $0x31, Y5, Y7, Y5
+	VMOVDQU      32(R8)(DI*1), Y10
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        const1<>+0(SB), Y10, Y10
+	VMOVDQU      128(R8)(DI*1), Y9
+	VPSRLD       $0x02, Y9, Y9
+	VPAND        const17<>+0(SB), Y9, Y9
+	VPOR         Y9, Y10, Y10
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y10, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y4, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y7, Y4
+	VSHUFPS      $0xdd, Y8, Y7, Y7
+	VPADDD       Y4, Y7, Y7
+	VPERM2I128   $0x20, Y7, Y5, Y4
+	VPERM2I128   $0x31, Y7, Y5, Y5
 	VPBROADCASTD 104(BX), Y7
 	VPSLLD       $0x05, Y7, Y7
 	VPSUBD       Y7, Y4, Y4
@@ -7669,93 +7139,93 @@ loop:
 	VMULPS       Y4, Y6, Y6
 	VFMADD231PS  Y6, Y5, Y0
 	VMOVDQU      128(DX), Y4
-	VMOVDQU      64(AX), Y5
-	VPAND        const1<>+0(SB), Y5, Y5
-	VMOVDQU      160(AX), Y6
+	VMOVDQU      64(AX), Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      160(AX), Y5
+	VPSLLD       $0x04, Y5, Y5
+	VPAND        const17<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y6, Y5
+	VMOVDQU      64(AX)(CX*1), Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VMOVDQU      160(AX)(CX*1), Y6
 	VPSLLD       $0x04, Y6, Y6
-	VPAND        const15<>+0(SB), Y6, Y6
-	VPOR         Y6, Y5, Y5
+	VPAND        const17<>+0(SB), Y6, Y6
+	VPOR         Y6, Y7, Y7
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
-	VMOVDQU      64(AX)(CX*1), Y5
-	VPAND        const1<>+0(SB), Y5, Y5
-	VMOVDQU      160(AX)(CX*1), Y7
-	VPSLLD       $0x04, Y7, Y7
-	VPAND        const15<>+0(SB), Y7, Y7
-	VPOR         Y7, Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y5
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y5, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y7, Y5, Y5
 	PREFETCHT0   896(SI)
-	VMOVDQU      64(AX)(CX*2), Y5
-	VPAND        const1<>+0(SB), Y5, Y5
-	VMOVDQU      160(AX)(CX*2), Y7
+	VMOVDQU      64(AX)(CX*2), Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VMOVDQU      160(AX)(CX*2), Y6
+	VPSLLD       $0x04, Y6, Y6
+	VPAND        const17<>+0(SB), Y6, Y6
+	VPOR         Y6, Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	VMOVDQU      64(AX)(DI*1), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      160(AX)(DI*1), Y7
 	VPSLLD       $0x04, Y7, Y7
-	VPAND        const15<>+0(SB), Y7, Y7
-	VPOR         Y7, Y5, Y5
+	VPAND        const17<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VMOVDQU      64(AX)(DI*1), Y5
-	VPAND        const1<>+0(SB), Y5, Y5
-	VMOVDQU      160(AX)(DI*1), Y8
-	VPSLLD       $0x04, Y8, Y8
-	VPAND        const15<>+0(SB), Y8, Y8
-	VPOR         Y8, Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y5
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y5, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y8, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y7
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y7, Y5, Y5
 	PREFETCHT0   960(SI)
-	VMOVDQU      64(R8), Y5
-	VPAND        const1<>+0(SB), Y5, Y5
-	VMOVDQU      160(R8), Y7
+	VMOVDQU      64(R8), Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VMOVDQU      160(R8), Y6
+	VPSLLD       $0x04, Y6, Y6
+	VPAND        const17<>+0(SB), Y6, Y6
+	VPOR         Y6, Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	VMOVDQU      64(R8)(CX*1), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      160(R8)(CX*1), Y7
 	VPSLLD       $0x04, Y7, Y7
-	VPAND        const15<>+0(SB), Y7, Y7
-	VPOR         Y7, Y5, Y5
+	VPAND        const17<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VMOVDQU      64(R8)(CX*1), Y5
-	VPAND        const1<>+0(SB), Y5, Y5
-	VMOVDQU      160(R8)(CX*1), Y8
-	VPSLLD       $0x04, Y8, Y8
-	VPAND        const15<>+0(SB), Y8, Y8
-	VPOR         Y8, Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VMOVDQU      64(R8)(CX*2), Y5
-	VPAND        const1<>+0(SB), Y5, Y5
-	VMOVDQU      160(R8)(CX*2), Y8
-	VPSLLD       $0x04, Y8, Y8
-	VPAND        const15<>+0(SB), Y8, Y8
-	VPOR         Y8, Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y8, Y6, Y6
+	VMOVDQU      64(R8)(CX*2), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      160(R8)(CX*2), Y7
+	VPSLLD       $0x04, Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
 	PREFETCHT0   1024(SI)
-	VMOVDQU      64(R8)(DI*1), Y5
-	VPAND        const1<>+0(SB), Y5, Y5
-	VMOVDQU      160(R8)(DI*1), Y9
-	VPSLLD       $0x04, Y9, Y9
-	VPAND        const15<>+0(SB), Y9, Y9
-	VPOR         Y9, Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y4
-	VPALIGNR     $0x08, Y8, Y9, Y5
-	VPADDD       Y4, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y7, Y4
-	VSHUFPS      $0xdd, Y5, Y7, Y5
-	VPADDD       Y4, Y5, Y5
-	VPERM2I128   $0x20, Y5, Y6, Y4
-	VPERM2I128   $0x31, Y5, Y6, Y5
+	VMOVDQU      64(R8)(DI*1), Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VMOVDQU      160(R8)(DI*1), Y8
+	VPSLLD       $0x04, Y8, Y8
+	VPAND        const17<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y4
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y4, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y4
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y4, Y6, Y6
+	VPERM2I128   $0x20, Y6, Y5, Y4
+	VPERM2I128   $0x31, Y6, Y5, Y5
 	VPBROADCASTD 136(BX), Y6
 	VPSLLD       $0x05, Y6, Y6
 	VPSUBD       Y6, Y4, Y4
@@ -7779,93 +7249,93 @@ loop:
 	VMULPS       Y4, Y6, Y6
 	VFMADD231PS  Y6, Y5, Y0
 	VMOVDQU      160(DX), Y4
-	VMOVDQU      96(AX), Y5
-	VPAND        const1<>+0(SB), Y5, Y5
-	VMOVDQU      160(AX), Y6
-	VPSLLD       $0x02, Y6, Y6
-	VPAND        const15<>+0(SB), Y6, Y6
-	VPOR         Y6, Y5, Y5
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	VMOVDQU      96(AX), Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      160(AX), Y5
+	VPSLLD       $0x02, Y5, Y5
+	VPAND        const17<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y6, Y5
 	PREFETCHT0   1088(SI)
-	VMOVDQU      96(AX)(CX*1), Y5
-	VPAND        const1<>+0(SB), Y5, Y5
-	VMOVDQU      160(AX)(CX*1), Y7
-	VPSLLD       $0x02, Y7, Y7
-	VPAND        const15<>+0(SB), Y7, Y7
-	VPOR         Y7, Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y5
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y5, Y6, Y6
-	VMOVDQU      96(AX)(CX*2), Y5
-	VPAND        const1<>+0(SB), Y5, Y5
-	VMOVDQU      160(AX)(CX*2), Y7
-	VPSLLD       $0x02, Y7, Y7
-	VPAND        const15<>+0(SB), Y7, Y7
-	VPOR         Y7, Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VMOVDQU      96(AX)(CX*1), Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VMOVDQU      160(AX)(CX*1), Y6
+	VPSLLD       $0x02, Y6, Y6
+	VPAND        const17<>+0(SB), Y6, Y6
+	VPOR         Y6, Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y7, Y5, Y5
+	VMOVDQU      96(AX)(CX*2), Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VMOVDQU      160(AX)(CX*2), Y6
+	VPSLLD       $0x02, Y6, Y6
+	VPAND        const17<>+0(SB), Y6, Y6
+	VPOR         Y6, Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
 	PREFETCHT0   1152(SI)
-	VMOVDQU      96(AX)(DI*1), Y5
-	VPAND        const1<>+0(SB), Y5, Y5
-	VMOVDQU      160(AX)(DI*1), Y8
-	VPSLLD       $0x02, Y8, Y8
-	VPAND        const15<>+0(SB), Y8, Y8
-	VPOR         Y8, Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y5
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y5, Y6, Y6
-	VMOVDQU      96(R8), Y5
-	VPAND        const1<>+0(SB), Y5, Y5
-	VMOVDQU      160(R8), Y7
+	VMOVDQU      96(AX)(DI*1), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      160(AX)(DI*1), Y7
 	VPSLLD       $0x02, Y7, Y7
-	VPAND        const15<>+0(SB), Y7, Y7
-	VPOR         Y7, Y5, Y5
+	VPAND        const17<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VMOVDQU      96(R8)(CX*1), Y5
-	VPAND        const1<>+0(SB), Y5, Y5
-	VMOVDQU      160(R8)(CX*1), Y8
-	VPSLLD       $0x02, Y8, Y8
-	VPAND        const15<>+0(SB), Y8, Y8
-	VPOR         Y8, Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y8, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y7
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y7, Y5, Y5
+	VMOVDQU      96(R8), Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VMOVDQU      160(R8), Y6
+	VPSLLD       $0x02, Y6, Y6
+	VPAND        const17<>+0(SB), Y6, Y6
+	VPOR         Y6, Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	VMOVDQU      96(R8)(CX*1), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      160(R8)(CX*1), Y7
+	VPSLLD       $0x02, Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y8, Y6, Y6
 	PREFETCHT0   1216(SI)
-	VMOVDQU      96(R8)(CX*2), Y5
-	VPAND        const1<>+0(SB), Y5, Y5
-	VMOVDQU      160(R8)(CX*2), Y8
+	VMOVDQU      96(R8)(CX*2), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      160(R8)(CX*2), Y7
+	VPSLLD       $0x02, Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VMOVDQU      96(R8)(DI*1), Y9
+	VPAND        const1<>+0(SB), Y9, Y9
+	VMOVDQU      160(R8)(DI*1), Y8
 	VPSLLD       $0x02, Y8, Y8
-	VPAND        const15<>+0(SB), Y8, Y8
-	VPOR         Y8, Y5, Y5
+	VPAND        const17<>+0(SB), Y8, Y8
+	VPOR         Y8, Y9, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VMOVDQU      96(R8)(DI*1), Y5
-	VPAND        const1<>+0(SB), Y5, Y5
-	VMOVDQU      160(R8)(DI*1), Y9
-	VPSLLD       $0x02, Y9, Y9
-	VPAND        const15<>+0(SB), Y9, Y9
-	VPOR         Y9, Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y4
-	VPALIGNR     $0x08, Y8, Y9, Y5
-	VPADDD       Y4, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y7, Y4
-	VSHUFPS      $0xdd, Y5, Y7, Y5
-	VPADDD       Y4, Y5, Y5
-	VPERM2I128   $0x20, Y5, Y6, Y4
-	VPERM2I128   $0x31, Y5, Y6, Y5
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y4
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y4, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y4
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y4, Y6, Y6
+	VPERM2I128   $0x20, Y6, Y5, Y4
+	VPERM2I128   $0x31, Y6, Y5, Y5
 	VPBROADCASTD 168(BX), Y6
 	VPSLLD       $0x05, Y6, Y6
 	VPSUBD       Y6, Y4, Y4
@@ -7889,92 +7359,92 @@ loop:
 	VFMADD231PS  Y4, Y5, Y0
 	VMOVDQU      192(DX), Y2
 	PREFETCHT0   1280(SI)
-	VMOVDQU      64(AX), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        const1<>+0(SB), Y4, Y4
-	VMOVDQU      160(AX), Y5
-	VPAND        const15<>+0(SB), Y5, Y5
-	VPOR         Y5, Y4, Y4
+	VMOVDQU      64(AX), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const1<>+0(SB), Y5, Y5
+	VMOVDQU      160(AX), Y4
+	VPAND        const17<>+0(SB), Y4, Y4
+	VPOR         Y4, Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VMOVDQU      64(AX)(CX*1), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      160(AX)(CX*1), Y5
+	VPAND        const17<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y4, Y5
-	VMOVDQU      64(AX)(CX*1), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        const1<>+0(SB), Y4, Y4
-	VMOVDQU      160(AX)(CX*1), Y6
-	VPAND        const15<>+0(SB), Y6, Y6
-	VPOR         Y6, Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y4
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y4, Y5, Y5
-	VMOVDQU      64(AX)(CX*2), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        const1<>+0(SB), Y4, Y4
-	VMOVDQU      160(AX)(CX*2), Y6
-	VPAND        const15<>+0(SB), Y6, Y6
-	VPOR         Y6, Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y6, Y4, Y4
+	VMOVDQU      64(AX)(CX*2), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      160(AX)(CX*2), Y5
+	VPAND        const17<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
 	PREFETCHT0   1344(SI)
-	VMOVDQU      64(AX)(DI*1), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        const1<>+0(SB), Y4, Y4
-	VMOVDQU      160(AX)(DI*1), Y7
-	VPAND        const15<>+0(SB), Y7, Y7
-	VPOR         Y7, Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y4
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y4, Y5, Y5
-	VMOVDQU      64(R8), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        const1<>+0(SB), Y4, Y4
-	VMOVDQU      160(R8), Y6
-	VPAND        const15<>+0(SB), Y6, Y6
-	VPOR         Y6, Y4, Y4
+	VMOVDQU      64(AX)(DI*1), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VMOVDQU      160(AX)(DI*1), Y6
+	VPAND        const17<>+0(SB), Y6, Y6
+	VPOR         Y6, Y7, Y7
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y7, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y6
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y6, Y4, Y4
+	VMOVDQU      64(R8), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      160(R8), Y5
+	VPAND        const17<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
 	PREFETCHT0   1408(SI)
-	VMOVDQU      64(R8)(CX*1), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        const1<>+0(SB), Y4, Y4
-	VMOVDQU      160(R8)(CX*1), Y7
-	VPAND        const15<>+0(SB), Y7, Y7
-	VPOR         Y7, Y4, Y4
+	VMOVDQU      64(R8)(CX*1), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VMOVDQU      160(R8)(CX*1), Y6
+	VPAND        const17<>+0(SB), Y6, Y6
+	VPOR         Y6, Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y7, Y5, Y5
+	VMOVDQU      64(R8)(CX*2), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VMOVDQU      160(R8)(CX*2), Y6
+	VPAND        const17<>+0(SB), Y6, Y6
+	VPOR         Y6, Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VMOVDQU      64(R8)(DI*1), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      160(R8)(DI*1), Y7
+	VPAND        const17<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
 	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	VMOVDQU      64(R8)(CX*2), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        const1<>+0(SB), Y4, Y4
-	VMOVDQU      160(R8)(CX*2), Y7
-	VPAND        const15<>+0(SB), Y7, Y7
-	VPOR         Y7, Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
-	VMOVDQU      64(R8)(DI*1), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        const1<>+0(SB), Y4, Y4
-	VMOVDQU      160(R8)(DI*1), Y8
-	VPAND        const15<>+0(SB), Y8, Y8
-	VPOR         Y8, Y4, Y4
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y4, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y2
-	VPALIGNR     $0x08, Y7, Y8, Y4
-	VPADDD       Y2, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y6, Y2
-	VSHUFPS      $0xdd, Y4, Y6, Y4
-	VPADDD       Y2, Y4, Y4
-	VPERM2I128   $0x20, Y4, Y5, Y2
-	VPERM2I128   $0x31, Y4, Y5, Y4
+	VPADDD       Y2, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y2
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y2, Y5, Y5
+	VPERM2I128   $0x20, Y5, Y4, Y2
+	VPERM2I128   $0x31, Y5, Y4, Y4
 	VPBROADCASTD 200(BX), Y5
 	VPSLLD       $0x05, Y5, Y5
 	VPSUBD       Y5, Y2, Y2
@@ -7999,101 +7469,101 @@ loop:
 	VFMADD231PS  Y5, Y4, Y0
 	VMOVDQU      224(DX), Y2
 	PREFETCHT0   1472(SI)
-	VMOVDQU      96(AX), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        const1<>+0(SB), Y4, Y4
-	VMOVDQU      160(AX), Y5
+	VMOVDQU      96(AX), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const1<>+0(SB), Y5, Y5
+	VMOVDQU      160(AX), Y4
+	VPSRLD       $0x02, Y4, Y4
+	VPAND        const17<>+0(SB), Y4, Y4
+	VPOR         Y4, Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VMOVDQU      96(AX)(CX*1), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      160(AX)(CX*1), Y5
 	VPSRLD       $0x02, Y5, Y5
-	VPAND        const15<>+0(SB), Y5, Y5
-	VPOR         Y5, Y4, Y4
+	VPAND        const17<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y4, Y5
-	VMOVDQU      96(AX)(CX*1), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        const1<>+0(SB), Y4, Y4
-	VMOVDQU      160(AX)(CX*1), Y6
-	VPSRLD       $0x02, Y6, Y6
-	VPAND        const15<>+0(SB), Y6, Y6
-	VPOR         Y6, Y4, Y4
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y4
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y4, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y6, Y4, Y4
 	PREFETCHT0   1536(SI)
-	VMOVDQU      96(AX)(CX*2), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        const1<>+0(SB), Y4, Y4
-	VMOVDQU      160(AX)(CX*2), Y6
+	VMOVDQU      96(AX)(CX*2), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      160(AX)(CX*2), Y5
+	VPSRLD       $0x02, Y5, Y5
+	VPAND        const17<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VMOVDQU      96(AX)(DI*1), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VMOVDQU      160(AX)(DI*1), Y6
 	VPSRLD       $0x02, Y6, Y6
-	VPAND        const15<>+0(SB), Y6, Y6
-	VPOR         Y6, Y4, Y4
+	VPAND        const17<>+0(SB), Y6, Y6
+	VPOR         Y6, Y7, Y7
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
-	VMOVDQU      96(AX)(DI*1), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        const1<>+0(SB), Y4, Y4
-	VMOVDQU      160(AX)(DI*1), Y7
-	VPSRLD       $0x02, Y7, Y7
-	VPAND        const15<>+0(SB), Y7, Y7
-	VPOR         Y7, Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y4
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y4, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y7, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y6
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y6, Y4, Y4
 	PREFETCHT0   1600(SI)
-	VMOVDQU      96(R8), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        const1<>+0(SB), Y4, Y4
-	VMOVDQU      160(R8), Y6
+	VMOVDQU      96(R8), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      160(R8), Y5
+	VPSRLD       $0x02, Y5, Y5
+	VPAND        const17<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VMOVDQU      96(R8)(CX*1), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VMOVDQU      160(R8)(CX*1), Y6
 	VPSRLD       $0x02, Y6, Y6
-	VPAND        const15<>+0(SB), Y6, Y6
-	VPOR         Y6, Y4, Y4
+	VPAND        const17<>+0(SB), Y6, Y6
+	VPOR         Y6, Y7, Y7
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
-	VMOVDQU      96(R8)(CX*1), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        const1<>+0(SB), Y4, Y4
-	VMOVDQU      160(R8)(CX*1), Y7
-	VPSRLD       $0x02, Y7, Y7
-	VPAND        const15<>+0(SB), Y7, Y7
-	VPOR         Y7, Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y4
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y4, Y6, Y6
-	VMOVDQU      96(R8)(CX*2), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        const1<>+0(SB), Y4, Y4
-	VMOVDQU      160(R8)(CX*2), Y7
-	VPSRLD       $0x02, Y7, Y7
-	VPAND        const15<>+0(SB), Y7, Y7
-	VPOR         Y7, Y4, Y4
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y7, Y5, Y5
+	VMOVDQU      96(R8)(CX*2), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VMOVDQU      160(R8)(CX*2), Y6
+	VPSRLD       $0x02, Y6, Y6
+	VPAND        const17<>+0(SB), Y6, Y6
+	VPOR         Y6, Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
 	PREFETCHT0   1664(SI)
-	VMOVDQU      96(R8)(DI*1), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        const1<>+0(SB), Y4, Y4
-	VMOVDQU      160(R8)(DI*1), Y8
-	VPSRLD       $0x02, Y8, Y8
-	VPAND        const15<>+0(SB), Y8, Y8
-	VPOR         Y8, Y4, Y4
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y4, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y2
-	VPALIGNR     $0x08, Y7, Y8, Y4
-	VPADDD       Y2, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y6, Y2
-	VSHUFPS      $0xdd, Y4, Y6, Y4
-	VPADDD       Y2, Y4, Y4
-	VPERM2I128   $0x20, Y4, Y5, Y2
-	VPERM2I128   $0x31, Y4, Y5, Y4
+	VMOVDQU      96(R8)(DI*1), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      160(R8)(DI*1), Y7
+	VPSRLD       $0x02, Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
+	VPOR         Y7, Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y2, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y2
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y2, Y5, Y5
+	VPERM2I128   $0x20, Y5, Y4, Y2
+	VPERM2I128   $0x31, Y5, Y4, Y4
 	VPBROADCASTD 232(BX), Y5
 	VPSLLD       $0x05, Y5, Y5
 	VPSUBD       Y5, Y2, Y2
@@ -8140,726 +7610,574 @@ TEXT ·rowsIQ4_XSAVXVNNI(SB), NOSPLIT, $0-48
 	LEAQ    (CX)(CX*2), DI
 	LEAQ    (AX)(CX*4), R8
 	VMOVDQU const0<>+0(SB), Y0
-	VMOVDQU const1<>+0(SB), Y1
-	VMOVDQU const7<>+0(SB), Y2
-	VPXOR   Y3, Y3, Y3
+	VMOVDQU const1<>+0(SB), Y0
+	VMOVDQU const9<>+0(SB), Y1
+	VPXOR   Y2, Y2, Y2
 
 loop:
-	VMOVDQU        (AX), X4
-	VINSERTI128    $0x01, (R8), Y4, Y4
-	VMOVDQU        (AX)(CX*1), X5
-	VINSERTI128    $0x01, (R8)(CX*1), Y5, Y5
-	VMOVDQU        (AX)(CX*2), X6
-	VINSERTI128    $0x01, (R8)(CX*2), Y6, Y6
-	VMOVDQU        (AX)(DI*1), X7
-	VINSERTI128    $0x01, (R8)(DI*1), Y7, Y7
-	VPUNPCKLDQ     Y5, Y4, Y9
-	VPUNPCKLDQ     Y7, Y6, Y10
-	VPUNPCKLQDQ    Y10, Y9, Y8
-	VPUNPCKHQDQ    Y10, Y9, Y9
-	VPUNPCKHDQ     Y5, Y4, Y4
-	VPUNPCKHDQ     Y7, Y6, Y6
-	VPUNPCKLQDQ    Y6, Y4, Y5
-	VPUNPCKHQDQ    Y6, Y4, Y4
-	VPSHUFB        const2<>+0(SB), Y8, Y4
-	VPERMQ         $0xd8, Y4, Y4
-	VCVTPH2PS      X4, Y4
-	VMOVDQU        (DX), Y5
+	VMOVDQU        (AX), X3
+	VINSERTI128    $0x01, (R8), Y3, Y3
+	VMOVDQU        (AX)(CX*1), X4
+	VINSERTI128    $0x01, (R8)(CX*1), Y4, Y4
+	VMOVDQU        (AX)(CX*2), X5
+	VINSERTI128    $0x01, (R8)(CX*2), Y5, Y5
+	VMOVDQU        (AX)(DI*1), X6
+	VINSERTI128    $0x01, (R8)(DI*1), Y6, Y6
+	VPUNPCKLDQ     Y4, Y3, Y8
+	VPUNPCKLDQ     Y6, Y5, Y9
+	VPUNPCKLQDQ    Y9, Y8, Y7
+	VPUNPCKHQDQ    Y9, Y8, Y8
+	VPUNPCKHDQ     Y4, Y3, Y3
+	VPUNPCKHDQ     Y6, Y5, Y5
+	VPUNPCKLQDQ    Y5, Y3, Y4
+	VPUNPCKHQDQ    Y5, Y3, Y3
+	VPSHUFB        const2<>+0(SB), Y7, Y3
+	VPERMQ         $0xd8, Y3, Y3
+	VCVTPH2PS      X3, Y3
+	VBROADCASTI128 (DX), Y4
+	VBROADCASTI128 16(DX), Y5
 	PREFETCHT0     (SI)
-	VBROADCASTI128 8(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y6, Y7
-	VBROADCASTI128 8(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        8(AX), X6
+	VINSERTI128    $0x01, 8(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y9
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y9, Y1, Y9
 	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
-	VPBLENDD       $0xcc, Y10, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y10, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 8(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y6, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y9, Y10
 	PREFETCHT0     64(SI)
-	VBROADCASTI128 8(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        8(AX)(CX*1), X6
+	VINSERTI128    $0x01, 8(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y9
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y9, Y1, Y9
 	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y6, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdc // VPDPBUSD Y4, Y6, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y9, Y11
 	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y6, Y10, Y10
-	VSHUFPS        $0x88, Y10, Y7, Y6
-	VSHUFPS        $0xdd, Y10, Y7, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 8(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
-	VBROADCASTI128 8(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VPALIGNR       $0x08, Y10, Y11, Y9
+	VPADDD         Y6, Y9, Y9
+	VMOVDQU        8(AX)(CX*2), X6
+	VINSERTI128    $0x01, 8(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y10
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y10, Y10
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y10, Y1, Y10
 	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y6, Y11
-	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y6, Y10, Y10
-	VBROADCASTI128 8(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y6, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdc // VPDPBUSD Y4, Y6, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y10, Y11
 	PREFETCHT0     128(SI)
-	VBROADCASTI128 8(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        8(AX)(DI*1), X6
+	VINSERTI128    $0x01, 8(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y10
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y10, Y10
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y10, Y1, Y10
 	VPXOR          Y12, Y12, Y12
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xe5 // VPDPBUSD Y5, Y6, Y12
-	VPBLENDD       $0xcc, Y12, Y11, Y5
-	VPALIGNR       $0x08, Y11, Y12, Y6
-	VPADDD         Y5, Y6, Y6
-	VSHUFPS        $0x88, Y6, Y10, Y5
-	VSHUFPS        $0xdd, Y6, Y10, Y6
-	VPADDD         Y5, Y6, Y6
-	VPBLENDD       $0xf0, Y6, Y7, Y5
-	VPERM2I128     $0x21, Y6, Y7, Y6
-	VPADDD         Y5, Y6, Y6
-	VPBROADCASTD   4(BX), Y5
-	VPSLLD         $0x07, Y5, Y5
-	VPSUBD         Y5, Y6, Y6
-	VCVTDQ2PS      Y6, Y6
-	VPAND          const13<>+0(SB), Y9, Y5
-	VPSRLD         $0x0c, Y8, Y7
-	VPAND          const20<>+0(SB), Y7, Y7
-	VPOR           Y7, Y5, Y5
-	VPSUBD         const18<>+0(SB), Y5, Y5
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xe4 // VPDPBUSD Y4, Y6, Y12
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xe5 // VPDPBUSD Y5, Y10, Y12
+	VPBLENDD       $0xcc, Y12, Y11, Y4
+	VPALIGNR       $0x08, Y11, Y12, Y5
+	VPADDD         Y4, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y9, Y4
+	VSHUFPS        $0xdd, Y5, Y9, Y5
+	VPADDD         Y4, Y5, Y5
+	VPBROADCASTD   4(BX), Y4
+	VPSLLD         $0x07, Y4, Y4
+	VPSUBD         Y4, Y5, Y5
 	VCVTDQ2PS      Y5, Y5
-	VMULPS         Y4, Y5, Y5
-	VBROADCASTSS   (BX), Y7
-	VMULPS         Y5, Y7, Y7
-	VFMADD231PS    Y7, Y6, Y3
-	VMOVDQU        32(DX), Y5
-	VBROADCASTI128 24(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y6, Y7
-	VBROADCASTI128 24(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VPAND          const15<>+0(SB), Y8, Y4
+	VPSRLD         $0x0c, Y7, Y6
+	VPAND          const22<>+0(SB), Y6, Y6
+	VPOR           Y6, Y4, Y4
+	VPSUBD         const20<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         Y3, Y4, Y4
+	VBROADCASTSS   (BX), Y6
+	VMULPS         Y4, Y6, Y6
+	VFMADD231PS    Y6, Y5, Y2
+	VBROADCASTI128 32(DX), Y4
+	VBROADCASTI128 48(DX), Y5
+	VMOVDQU        24(AX), X6
+	VINSERTI128    $0x01, 24(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y9
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y9, Y1, Y9
 	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
-	VPBLENDD       $0xcc, Y10, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y10, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 24(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y6, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y9, Y10
 	PREFETCHT0     192(SI)
-	VBROADCASTI128 24(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        24(AX)(CX*1), X6
+	VINSERTI128    $0x01, 24(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y9
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y9, Y1, Y9
 	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y6, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdc // VPDPBUSD Y4, Y6, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y9, Y11
 	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y6, Y10, Y10
-	VSHUFPS        $0x88, Y10, Y7, Y6
-	VSHUFPS        $0xdd, Y10, Y7, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 24(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
-	VBROADCASTI128 24(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VPALIGNR       $0x08, Y10, Y11, Y9
+	VPADDD         Y6, Y9, Y9
+	VMOVDQU        24(AX)(CX*2), X6
+	VINSERTI128    $0x01, 24(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y10
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y10, Y10
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y10, Y1, Y10
 	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y6, Y11
-	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y6, Y10, Y10
-	VBROADCASTI128 24(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y6, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdc // VPDPBUSD Y4, Y6, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y10, Y11
 	PREFETCHT0     256(SI)
-	VBROADCASTI128 24(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        24(AX)(DI*1), X6
+	VINSERTI128    $0x01, 24(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y10
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y10, Y10
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y10, Y1, Y10
 	VPXOR          Y12, Y12, Y12
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xe5 // VPDPBUSD Y5, Y6, Y12
-	VPBLENDD       $0xcc, Y12, Y11, Y5
-	VPALIGNR       $0x08, Y11, Y12, Y6
-	VPADDD         Y5, Y6, Y6
-	VSHUFPS        $0x88, Y6, Y10, Y5
-	VSHUFPS        $0xdd, Y6, Y10, Y6
-	VPADDD         Y5, Y6, Y6
-	VPBLENDD       $0xf0, Y6, Y7, Y5
-	VPERM2I128     $0x21, Y6, Y7, Y6
-	VPADDD         Y5, Y6, Y6
-	VPBROADCASTD   36(BX), Y5
-	VPSLLD         $0x07, Y5, Y5
-	VPSUBD         Y5, Y6, Y6
-	VCVTDQ2PS      Y6, Y6
-	VPSRLD         $0x04, Y9, Y5
-	VPAND          const13<>+0(SB), Y5, Y5
-	VPSRLD         $0x0e, Y8, Y7
-	VPAND          const20<>+0(SB), Y7, Y7
-	VPOR           Y7, Y5, Y5
-	VPSUBD         const18<>+0(SB), Y5, Y5
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xe4 // VPDPBUSD Y4, Y6, Y12
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xe5 // VPDPBUSD Y5, Y10, Y12
+	VPBLENDD       $0xcc, Y12, Y11, Y4
+	VPALIGNR       $0x08, Y11, Y12, Y5
+	VPADDD         Y4, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y9, Y4
+	VSHUFPS        $0xdd, Y5, Y9, Y5
+	VPADDD         Y4, Y5, Y5
+	VPBROADCASTD   36(BX), Y4
+	VPSLLD         $0x07, Y4, Y4
+	VPSUBD         Y4, Y5, Y5
 	VCVTDQ2PS      Y5, Y5
-	VMULPS         Y4, Y5, Y5
-	VBROADCASTSS   32(BX), Y7
-	VMULPS         Y5, Y7, Y7
-	VFMADD231PS    Y7, Y6, Y3
-	VMOVDQU        64(DX), Y5
-	VBROADCASTI128 40(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y6, Y7
-	VBROADCASTI128 40(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VPSRLD         $0x04, Y8, Y4
+	VPAND          const15<>+0(SB), Y4, Y4
+	VPSRLD         $0x0e, Y7, Y6
+	VPAND          const22<>+0(SB), Y6, Y6
+	VPOR           Y6, Y4, Y4
+	VPSUBD         const20<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         Y3, Y4, Y4
+	VBROADCASTSS   32(BX), Y6
+	VMULPS         Y4, Y6, Y6
+	VFMADD231PS    Y6, Y5, Y2
+	VBROADCASTI128 64(DX), Y4
+	VBROADCASTI128 80(DX), Y5
+	VMOVDQU        40(AX), X6
+	VINSERTI128    $0x01, 40(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y9
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y9, Y1, Y9
 	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
-	VPBLENDD       $0xcc, Y10, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y10, Y7
-	VPADDD         Y6, Y7, Y7
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y6, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y9, Y10
 	PREFETCHT0     320(SI)
-	VBROADCASTI128 40(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
-	VBROADCASTI128 40(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        40(AX)(CX*1), X6
+	VINSERTI128    $0x01, 40(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y9
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y9, Y1, Y9
 	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y6, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdc // VPDPBUSD Y4, Y6, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y9, Y11
 	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y6, Y10, Y10
-	VSHUFPS        $0x88, Y10, Y7, Y6
-	VSHUFPS        $0xdd, Y10, Y7, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 40(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
-	VBROADCASTI128 40(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VPALIGNR       $0x08, Y10, Y11, Y9
+	VPADDD         Y6, Y9, Y9
+	VMOVDQU        40(AX)(CX*2), X6
+	VINSERTI128    $0x01, 40(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y10
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y10, Y10
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y10, Y1, Y10
 	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y6, Y11
-	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y6, Y10, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdc // VPDPBUSD Y4, Y6, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y10, Y11
 	PREFETCHT0     384(SI)
-	VBROADCASTI128 40(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y6, Y11
-	VBROADCASTI128 40(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        40(AX)(DI*1), X6
+	VINSERTI128    $0x01, 40(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y10
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y10, Y10
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y10, Y1, Y10
 	VPXOR          Y12, Y12, Y12
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xe5 // VPDPBUSD Y5, Y6, Y12
-	VPBLENDD       $0xcc, Y12, Y11, Y5
-	VPALIGNR       $0x08, Y11, Y12, Y6
-	VPADDD         Y5, Y6, Y6
-	VSHUFPS        $0x88, Y6, Y10, Y5
-	VSHUFPS        $0xdd, Y6, Y10, Y6
-	VPADDD         Y5, Y6, Y6
-	VPBLENDD       $0xf0, Y6, Y7, Y5
-	VPERM2I128     $0x21, Y6, Y7, Y6
-	VPADDD         Y5, Y6, Y6
-	VPBROADCASTD   68(BX), Y5
-	VPSLLD         $0x07, Y5, Y5
-	VPSUBD         Y5, Y6, Y6
-	VCVTDQ2PS      Y6, Y6
-	VPSRLD         $0x08, Y9, Y5
-	VPAND          const13<>+0(SB), Y5, Y5
-	VPSRLD         $0x10, Y8, Y7
-	VPAND          const20<>+0(SB), Y7, Y7
-	VPOR           Y7, Y5, Y5
-	VPSUBD         const18<>+0(SB), Y5, Y5
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xe4 // VPDPBUSD Y4, Y6, Y12
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xe5 // VPDPBUSD Y5, Y10, Y12
+	VPBLENDD       $0xcc, Y12, Y11, Y4
+	VPALIGNR       $0x08, Y11, Y12, Y5
+	VPADDD         Y4, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y9, Y4
+	VSHUFPS        $0xdd, Y5, Y9, Y5
+	VPADDD         Y4, Y5, Y5
+	VPBROADCASTD   68(BX), Y4
+	VPSLLD         $0x07, Y4, Y4
+	VPSUBD         Y4, Y5, Y5
 	VCVTDQ2PS      Y5, Y5
-	VMULPS         Y4, Y5, Y5
-	VBROADCASTSS   64(BX), Y7
-	VMULPS         Y5, Y7, Y7
-	VFMADD231PS    Y7, Y6, Y3
-	VMOVDQU        96(DX), Y5
-	VBROADCASTI128 56(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y6, Y7
-	VBROADCASTI128 56(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VPSRLD         $0x08, Y8, Y4
+	VPAND          const15<>+0(SB), Y4, Y4
+	VPSRLD         $0x10, Y7, Y6
+	VPAND          const22<>+0(SB), Y6, Y6
+	VPOR           Y6, Y4, Y4
+	VPSUBD         const20<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         Y3, Y4, Y4
+	VBROADCASTSS   64(BX), Y6
+	VMULPS         Y4, Y6, Y6
+	VFMADD231PS    Y6, Y5, Y2
+	VBROADCASTI128 96(DX), Y4
+	VBROADCASTI128 112(DX), Y5
+	VMOVDQU        56(AX), X6
+	VINSERTI128    $0x01, 56(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y9
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y9, Y1, Y9
 	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
-	VPBLENDD       $0xcc, Y10, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y10, Y7
-	VPADDD         Y6, Y7, Y7
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y6, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y9, Y10
 	PREFETCHT0     448(SI)
-	VBROADCASTI128 56(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
-	VBROADCASTI128 56(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        56(AX)(CX*1), X6
+	VINSERTI128    $0x01, 56(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y9
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y9, Y1, Y9
 	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y6, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdc // VPDPBUSD Y4, Y6, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y9, Y11
 	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y6, Y10, Y10
-	VSHUFPS        $0x88, Y10, Y7, Y6
-	VSHUFPS        $0xdd, Y10, Y7, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 56(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
-	VBROADCASTI128 56(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VPALIGNR       $0x08, Y10, Y11, Y9
+	VPADDD         Y6, Y9, Y9
+	VMOVDQU        56(AX)(CX*2), X6
+	VINSERTI128    $0x01, 56(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y10
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y10, Y10
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y10, Y1, Y10
 	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y6, Y11
-	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y6, Y10, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdc // VPDPBUSD Y4, Y6, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y10, Y11
 	PREFETCHT0     512(SI)
-	VBROADCASTI128 56(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y6, Y11
-	VBROADCASTI128 56(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        56(AX)(DI*1), X6
+	VINSERTI128    $0x01, 56(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y10
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y10, Y10
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y10, Y1, Y10
 	VPXOR          Y12, Y12, Y12
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xe5 // VPDPBUSD Y5, Y6, Y12
-	VPBLENDD       $0xcc, Y12, Y11, Y5
-	VPALIGNR       $0x08, Y11, Y12, Y6
-	VPADDD         Y5, Y6, Y6
-	VSHUFPS        $0x88, Y6, Y10, Y5
-	VSHUFPS        $0xdd, Y6, Y10, Y6
-	VPADDD         Y5, Y6, Y6
-	VPBLENDD       $0xf0, Y6, Y7, Y5
-	VPERM2I128     $0x21, Y6, Y7, Y6
-	VPADDD         Y5, Y6, Y6
-	VPBROADCASTD   100(BX), Y5
-	VPSLLD         $0x07, Y5, Y5
-	VPSUBD         Y5, Y6, Y6
-	VCVTDQ2PS      Y6, Y6
-	VPSRLD         $0x0c, Y9, Y5
-	VPAND          const13<>+0(SB), Y5, Y5
-	VPSRLD         $0x12, Y8, Y7
-	VPAND          const20<>+0(SB), Y7, Y7
-	VPOR           Y7, Y5, Y5
-	VPSUBD         const18<>+0(SB), Y5, Y5
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xe4 // VPDPBUSD Y4, Y6, Y12
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xe5 // VPDPBUSD Y5, Y10, Y12
+	VPBLENDD       $0xcc, Y12, Y11, Y4
+	VPALIGNR       $0x08, Y11, Y12, Y5
+	VPADDD         Y4, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y9, Y4
+	VSHUFPS        $0xdd, Y5, Y9, Y5
+	VPADDD         Y4, Y5, Y5
+	VPBROADCASTD   100(BX), Y4
+	VPSLLD         $0x07, Y4, Y4
+	VPSUBD         Y4, Y5, Y5
 	VCVTDQ2PS      Y5, Y5
-	VMULPS         Y4, Y5, Y5
-	VBROADCASTSS   96(BX), Y7
-	VMULPS         Y5, Y7, Y7
-	VFMADD231PS    Y7, Y6, Y3
-	VMOVDQU        128(DX), Y5
-	VBROADCASTI128 72(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y6, Y7
+	VPSRLD         $0x0c, Y8, Y4
+	VPAND          const15<>+0(SB), Y4, Y4
+	VPSRLD         $0x12, Y7, Y6
+	VPAND          const22<>+0(SB), Y6, Y6
+	VPOR           Y6, Y4, Y4
+	VPSUBD         const20<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         Y3, Y4, Y4
+	VBROADCASTSS   96(BX), Y6
+	VMULPS         Y4, Y6, Y6
+	VFMADD231PS    Y6, Y5, Y2
+	VBROADCASTI128 128(DX), Y4
+	VBROADCASTI128 144(DX), Y5
 	PREFETCHT0     576(SI)
-	VBROADCASTI128 72(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        72(AX), X6
+	VINSERTI128    $0x01, 72(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y9
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y9, Y1, Y9
 	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
-	VPBLENDD       $0xcc, Y10, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y10, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 72(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
-	VBROADCASTI128 72(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y6, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y9, Y10
+	VMOVDQU        72(AX)(CX*1), X6
+	VINSERTI128    $0x01, 72(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y9
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y9, Y1, Y9
 	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y6, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdc // VPDPBUSD Y4, Y6, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y9, Y11
 	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y6, Y10, Y10
-	VSHUFPS        $0x88, Y10, Y7, Y6
-	VSHUFPS        $0xdd, Y10, Y7, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 72(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
+	VPALIGNR       $0x08, Y10, Y11, Y9
+	VPADDD         Y6, Y9, Y9
 	PREFETCHT0     640(SI)
-	VBROADCASTI128 72(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        72(AX)(CX*2), X6
+	VINSERTI128    $0x01, 72(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y10
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y10, Y10
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y10, Y1, Y10
 	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y6, Y11
-	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y6, Y10, Y10
-	VBROADCASTI128 72(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y6, Y11
-	VBROADCASTI128 72(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdc // VPDPBUSD Y4, Y6, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y10, Y11
+	VMOVDQU        72(AX)(DI*1), X6
+	VINSERTI128    $0x01, 72(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y10
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y10, Y10
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y10, Y1, Y10
 	VPXOR          Y12, Y12, Y12
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xe5 // VPDPBUSD Y5, Y6, Y12
-	VPBLENDD       $0xcc, Y12, Y11, Y5
-	VPALIGNR       $0x08, Y11, Y12, Y6
-	VPADDD         Y5, Y6, Y6
-	VSHUFPS        $0x88, Y6, Y10, Y5
-	VSHUFPS        $0xdd, Y6, Y10, Y6
-	VPADDD         Y5, Y6, Y6
-	VPBLENDD       $0xf0, Y6, Y7, Y5
-	VPERM2I128     $0x21, Y6, Y7, Y6
-	VPADDD         Y5, Y6, Y6
-	VPBROADCASTD   132(BX), Y5
-	VPSLLD         $0x07, Y5, Y5
-	VPSUBD         Y5, Y6, Y6
-	VCVTDQ2PS      Y6, Y6
-	VPSRLD         $0x10, Y9, Y5
-	VPAND          const13<>+0(SB), Y5, Y5
-	VPSRLD         $0x14, Y8, Y7
-	VPAND          const20<>+0(SB), Y7, Y7
-	VPOR           Y7, Y5, Y5
-	VPSUBD         const18<>+0(SB), Y5, Y5
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xe4 // VPDPBUSD Y4, Y6, Y12
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xe5 // VPDPBUSD Y5, Y10, Y12
+	VPBLENDD       $0xcc, Y12, Y11, Y4
+	VPALIGNR       $0x08, Y11, Y12, Y5
+	VPADDD         Y4, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y9, Y4
+	VSHUFPS        $0xdd, Y5, Y9, Y5
+	VPADDD         Y4, Y5, Y5
+	VPBROADCASTD   132(BX), Y4
+	VPSLLD         $0x07, Y4, Y4
+	VPSUBD         Y4, Y5, Y5
 	VCVTDQ2PS      Y5, Y5
-	VMULPS         Y4, Y5, Y5
-	VBROADCASTSS   128(BX), Y7
-	VMULPS         Y5, Y7, Y7
-	VFMADD231PS    Y7, Y6, Y3
-	VMOVDQU        160(DX), Y5
-	VBROADCASTI128 88(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y6, Y7
+	VPSRLD         $0x10, Y8, Y4
+	VPAND          const15<>+0(SB), Y4, Y4
+	VPSRLD         $0x14, Y7, Y6
+	VPAND          const22<>+0(SB), Y6, Y6
+	VPOR           Y6, Y4, Y4
+	VPSUBD         const20<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         Y3, Y4, Y4
+	VBROADCASTSS   128(BX), Y6
+	VMULPS         Y4, Y6, Y6
+	VFMADD231PS    Y6, Y5, Y2
+	VBROADCASTI128 160(DX), Y4
+	VBROADCASTI128 176(DX), Y5
 	PREFETCHT0     704(SI)
-	VBROADCASTI128 88(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        88(AX), X6
+	VINSERTI128    $0x01, 88(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y9
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y9, Y1, Y9
 	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
-	VPBLENDD       $0xcc, Y10, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y10, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 88(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
-	VBROADCASTI128 88(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y6, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y9, Y10
+	VMOVDQU        88(AX)(CX*1), X6
+	VINSERTI128    $0x01, 88(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y9
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y9, Y1, Y9
 	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y6, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdc // VPDPBUSD Y4, Y6, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y9, Y11
 	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y6, Y10, Y10
-	VSHUFPS        $0x88, Y10, Y7, Y6
-	VSHUFPS        $0xdd, Y10, Y7, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 88(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
+	VPALIGNR       $0x08, Y10, Y11, Y9
+	VPADDD         Y6, Y9, Y9
 	PREFETCHT0     768(SI)
-	VBROADCASTI128 88(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        88(AX)(CX*2), X6
+	VINSERTI128    $0x01, 88(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y10
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y10, Y10
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y10, Y1, Y10
 	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y6, Y11
-	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y6, Y10, Y10
-	VBROADCASTI128 88(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y6, Y11
-	VBROADCASTI128 88(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdc // VPDPBUSD Y4, Y6, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y10, Y11
+	VMOVDQU        88(AX)(DI*1), X6
+	VINSERTI128    $0x01, 88(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y10
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y10, Y10
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y10, Y1, Y10
 	VPXOR          Y12, Y12, Y12
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xe5 // VPDPBUSD Y5, Y6, Y12
-	VPBLENDD       $0xcc, Y12, Y11, Y5
-	VPALIGNR       $0x08, Y11, Y12, Y6
-	VPADDD         Y5, Y6, Y6
-	VSHUFPS        $0x88, Y6, Y10, Y5
-	VSHUFPS        $0xdd, Y6, Y10, Y6
-	VPADDD         Y5, Y6, Y6
-	VPBLENDD       $0xf0, Y6, Y7, Y5
-	VPERM2I128     $0x21, Y6, Y7, Y6
-	VPADDD         Y5, Y6, Y6
-	VPBROADCASTD   164(BX), Y5
-	VPSLLD         $0x07, Y5, Y5
-	VPSUBD         Y5, Y6, Y6
-	VCVTDQ2PS      Y6, Y6
-	VPSRLD         $0x14, Y9, Y5
-	VPAND          const13<>+0(SB), Y5, Y5
-	VPSRLD         $0x16, Y8, Y7
-	VPAND          const20<>+0(SB), Y7, Y7
-	VPOR           Y7, Y5, Y5
-	VPSUBD         const18<>+0(SB), Y5, Y5
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xe4 // VPDPBUSD Y4, Y6, Y12
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xe5 // VPDPBUSD Y5, Y10, Y12
+	VPBLENDD       $0xcc, Y12, Y11, Y4
+	VPALIGNR       $0x08, Y11, Y12, Y5
+	VPADDD         Y4, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y9, Y4
+	VSHUFPS        $0xdd, Y5, Y9, Y5
+	VPADDD         Y4, Y5, Y5
+	VPBROADCASTD   164(BX), Y4
+	VPSLLD         $0x07, Y4, Y4
+	VPSUBD         Y4, Y5, Y5
 	VCVTDQ2PS      Y5, Y5
-	VMULPS         Y4, Y5, Y5
-	VBROADCASTSS   160(BX), Y7
-	VMULPS         Y5, Y7, Y7
-	VFMADD231PS    Y7, Y6, Y3
-	VMOVDQU        192(DX), Y5
+	VPSRLD         $0x14, Y8, Y4
+	VPAND          const15<>+0(SB), Y4, Y4
+	VPSRLD         $0x16, Y7, Y6
+	VPAND          const22<>+0(SB), Y6, Y6
+	VPOR           Y6, Y4, Y4
+	VPSUBD         const20<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         Y3, Y4, Y4
+	VBROADCASTSS   160(BX), Y6
+	VMULPS         Y4, Y6, Y6
+	VFMADD231PS    Y6, Y5, Y2
+	VBROADCASTI128 192(DX), Y4
+	VBROADCASTI128 208(DX), Y5
 	PREFETCHT0     832(SI)
-	VBROADCASTI128 104(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y6, Y7
-	VBROADCASTI128 104(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        104(AX), X6
+	VINSERTI128    $0x01, 104(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y9
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y9, Y1, Y9
 	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
-	VPBLENDD       $0xcc, Y10, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y10, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 104(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
-	VBROADCASTI128 104(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y6, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y9, Y10
+	VMOVDQU        104(AX)(CX*1), X6
+	VINSERTI128    $0x01, 104(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y9
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y9, Y1, Y9
 	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y6, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdc // VPDPBUSD Y4, Y6, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y9, Y11
 	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y6, Y10, Y10
-	VSHUFPS        $0x88, Y10, Y7, Y6
-	VSHUFPS        $0xdd, Y10, Y7, Y7
-	VPADDD         Y6, Y7, Y7
+	VPALIGNR       $0x08, Y10, Y11, Y9
+	VPADDD         Y6, Y9, Y9
 	PREFETCHT0     896(SI)
-	VBROADCASTI128 104(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
-	VBROADCASTI128 104(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        104(AX)(CX*2), X6
+	VINSERTI128    $0x01, 104(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y10
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y10, Y10
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y10, Y1, Y10
 	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y6, Y11
-	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y6, Y10, Y10
-	VBROADCASTI128 104(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y6, Y11
-	VBROADCASTI128 104(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdc // VPDPBUSD Y4, Y6, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y10, Y11
+	VMOVDQU        104(AX)(DI*1), X6
+	VINSERTI128    $0x01, 104(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y10
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y10, Y10
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y10, Y1, Y10
 	VPXOR          Y12, Y12, Y12
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xe5 // VPDPBUSD Y5, Y6, Y12
-	VPBLENDD       $0xcc, Y12, Y11, Y5
-	VPALIGNR       $0x08, Y11, Y12, Y6
-	VPADDD         Y5, Y6, Y6
-	VSHUFPS        $0x88, Y6, Y10, Y5
-	VSHUFPS        $0xdd, Y6, Y10, Y6
-	VPADDD         Y5, Y6, Y6
-	VPBLENDD       $0xf0, Y6, Y7, Y5
-	VPERM2I128     $0x21, Y6, Y7, Y6
-	VPADDD         Y5, Y6, Y6
-	VPBROADCASTD   196(BX), Y5
-	VPSLLD         $0x07, Y5, Y5
-	VPSUBD         Y5, Y6, Y6
-	VCVTDQ2PS      Y6, Y6
-	VPSRLD         $0x18, Y9, Y5
-	VPAND          const13<>+0(SB), Y5, Y5
-	VPSRLD         $0x18, Y8, Y7
-	VPAND          const20<>+0(SB), Y7, Y7
-	VPOR           Y7, Y5, Y5
-	VPSUBD         const18<>+0(SB), Y5, Y5
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xe4 // VPDPBUSD Y4, Y6, Y12
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xe5 // VPDPBUSD Y5, Y10, Y12
+	VPBLENDD       $0xcc, Y12, Y11, Y4
+	VPALIGNR       $0x08, Y11, Y12, Y5
+	VPADDD         Y4, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y9, Y4
+	VSHUFPS        $0xdd, Y5, Y9, Y5
+	VPADDD         Y4, Y5, Y5
+	VPBROADCASTD   196(BX), Y4
+	VPSLLD         $0x07, Y4, Y4
+	VPSUBD         Y4, Y5, Y5
 	VCVTDQ2PS      Y5, Y5
-	VMULPS         Y4, Y5, Y5
-	VBROADCASTSS   192(BX), Y7
-	VMULPS         Y5, Y7, Y7
-	VFMADD231PS    Y7, Y6, Y3
-	VMOVDQU        224(DX), Y5
+	VPSRLD         $0x18, Y8, Y4
+	VPAND          const15<>+0(SB), Y4, Y4
+	VPSRLD         $0x18, Y7, Y6
+	VPAND          const22<>+0(SB), Y6, Y6
+	VPOR           Y6, Y4, Y4
+	VPSUBD         const20<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         Y3, Y4, Y4
+	VBROADCASTSS   192(BX), Y6
+	VMULPS         Y4, Y6, Y6
+	VFMADD231PS    Y6, Y5, Y2
+	VBROADCASTI128 224(DX), Y4
+	VBROADCASTI128 240(DX), Y5
 	PREFETCHT0     960(SI)
-	VBROADCASTI128 120(AX), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y7, Y7, Y7
-	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y6, Y7
-	VBROADCASTI128 120(AX)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        120(AX), X6
+	VINSERTI128    $0x01, 120(R8), Y6, Y6
+	VPSRLD         $0x04, Y6, Y9
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y9, Y1, Y9
 	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
-	VPBLENDD       $0xcc, Y10, Y7, Y6
-	VPALIGNR       $0x08, Y7, Y10, Y7
-	VPADDD         Y6, Y7, Y7
-	VBROADCASTI128 120(AX)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
-	VBROADCASTI128 120(AX)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y6, Y10
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y9, Y10
+	VMOVDQU        120(AX)(CX*1), X6
+	VINSERTI128    $0x01, 120(R8)(CX*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y9
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y9, Y9
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y9, Y1, Y9
 	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y6, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdc // VPDPBUSD Y4, Y6, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y9, Y11
 	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y6, Y10, Y10
-	VSHUFPS        $0x88, Y10, Y7, Y6
-	VSHUFPS        $0xdd, Y10, Y7, Y7
-	VPADDD         Y6, Y7, Y7
+	VPALIGNR       $0x08, Y10, Y11, Y9
+	VPADDD         Y6, Y9, Y9
 	PREFETCHT0     1024(SI)
-	VBROADCASTI128 120(R8), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y10, Y10, Y10
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
-	VBROADCASTI128 120(R8)(CX*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	VMOVDQU        120(AX)(CX*2), X6
+	VINSERTI128    $0x01, 120(R8)(CX*2), Y6, Y6
+	VPSRLD         $0x04, Y6, Y10
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y10, Y10
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y10, Y1, Y10
 	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y6, Y11
-	VPBLENDD       $0xcc, Y11, Y10, Y6
-	VPALIGNR       $0x08, Y10, Y11, Y10
-	VPADDD         Y6, Y10, Y10
-	VBROADCASTI128 120(R8)(CX*2), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
-	VPXOR          Y11, Y11, Y11
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y6, Y11
-	VBROADCASTI128 120(R8)(DI*1), Y6
-	VPSRLVD        Y0, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSHUFB        Y6, Y2, Y6
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xdc // VPDPBUSD Y4, Y6, Y11
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y10, Y11
+	VMOVDQU        120(AX)(DI*1), X6
+	VINSERTI128    $0x01, 120(R8)(DI*1), Y6, Y6
+	VPSRLD         $0x04, Y6, Y10
+	VPAND          Y0, Y6, Y6
+	VPAND          Y0, Y10, Y10
+	VPSHUFB        Y6, Y1, Y6
+	VPSHUFB        Y10, Y1, Y10
 	VPXOR          Y12, Y12, Y12
-	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xe5 // VPDPBUSD Y5, Y6, Y12
-	VPBLENDD       $0xcc, Y12, Y11, Y5
-	VPALIGNR       $0x08, Y11, Y12, Y6
-	VPADDD         Y5, Y6, Y6
-	VSHUFPS        $0x88, Y6, Y10, Y5
-	VSHUFPS        $0xdd, Y6, Y10, Y6
-	VPADDD         Y5, Y6, Y6
-	VPBLENDD       $0xf0, Y6, Y7, Y5
-	VPERM2I128     $0x21, Y6, Y7, Y6
-	VPADDD         Y5, Y6, Y6
-	VPBROADCASTD   228(BX), Y5
-	VPSLLD         $0x07, Y5, Y5
-	VPSUBD         Y5, Y6, Y6
-	VCVTDQ2PS      Y6, Y6
-	VPSRLD         $0x1c, Y9, Y5
-	VPAND          const13<>+0(SB), Y5, Y5
-	VPSRLD         $0x1a, Y8, Y7
-	VPAND          const20<>+0(SB), Y7, Y7
-	VPOR           Y7, Y5, Y5
-	VPSUBD         const18<>+0(SB), Y5, Y5
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xe4 // VPDPBUSD Y4, Y6, Y12
+	BYTE           $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xe5 // VPDPBUSD Y5, Y10, Y12
+	VPBLENDD       $0xcc, Y12, Y11, Y4
+	VPALIGNR       $0x08, Y11, Y12, Y5
+	VPADDD         Y4, Y5, Y5
+	VSHUFPS        $0x88, Y5, Y9, Y4
+	VSHUFPS        $0xdd, Y5, Y9, Y5
+	VPADDD         Y4, Y5, Y5
+	VPBROADCASTD   228(BX), Y4
+	VPSLLD         $0x07, Y4, Y4
+	VPSUBD         Y4, Y5, Y5
 	VCVTDQ2PS      Y5, Y5
-	VMULPS         Y4, Y5, Y5
-	VBROADCASTSS   224(BX), Y4
-	VMULPS         Y5, Y4, Y4
-	VFMADD231PS    Y4, Y6, Y3
+	VPSRLD         $0x1c, Y8, Y4
+	VPAND          const15<>+0(SB), Y4, Y4
+	VPSRLD         $0x1a, Y7, Y6
+	VPAND          const22<>+0(SB), Y6, Y6
+	VPOR           Y6, Y4, Y4
+	VPSUBD         const20<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         Y3, Y4, Y4
+	VBROADCASTSS   224(BX), Y3
+	VMULPS         Y4, Y3, Y3
+	VFMADD231PS    Y3, Y5, Y2
 	ADDQ           $0x00000088, AX
 	ADDQ           $0x00000088, R8
 	ADDQ           $0x00000440, SI
@@ -8868,7 +8186,7 @@ loop:
 	DECQ           blocks+24(FP)
 	JNZ            loop
 	MOVQ           dst+0(FP), AX
-	VMOVUPS        Y3, (AX)
+	VMOVUPS        Y2, (AX)
 	VZEROUPPER
 	RET
 
@@ -8883,7 +8201,7 @@ TEXT ·unpackIQ4_XSAVXVNNI(SB), NOSPLIT, $0-48
 	LEAQ    (AX)(CX*4), DI
 	VMOVDQU const0<>+0(SB), Y0
 	VMOVDQU const1<>+0(SB), Y1
-	VMOVDQU const7<>+0(SB), Y2
+	VMOVDQU const9<>+0(SB), Y2
 	MOVQ    blocks+40(FP), R8
 
 loop:
@@ -8906,74 +8224,74 @@ loop:
 	VPSHUFB        const2<>+0(SB), Y7, Y3
 	VPERMQ         $0xd8, Y3, Y3
 	VCVTPH2PS      X3, Y3
-	VPAND          const13<>+0(SB), Y8, Y4
+	VPAND          const15<>+0(SB), Y8, Y4
 	VPSRLD         $0x0c, Y7, Y5
-	VPAND          const20<>+0(SB), Y5, Y5
+	VPAND          const22<>+0(SB), Y5, Y5
 	VPOR           Y5, Y4, Y4
-	VPSUBD         const18<>+0(SB), Y4, Y4
+	VPSUBD         const20<>+0(SB), Y4, Y4
 	VCVTDQ2PS      Y4, Y4
 	VMULPS         Y3, Y4, Y4
 	VMOVUPS        Y4, (BX)
 	VPSRLD         $0x04, Y8, Y4
-	VPAND          const13<>+0(SB), Y4, Y4
+	VPAND          const15<>+0(SB), Y4, Y4
 	VPSRLD         $0x0e, Y7, Y5
-	VPAND          const20<>+0(SB), Y5, Y5
+	VPAND          const22<>+0(SB), Y5, Y5
 	VPOR           Y5, Y4, Y4
-	VPSUBD         const18<>+0(SB), Y4, Y4
+	VPSUBD         const20<>+0(SB), Y4, Y4
 	VCVTDQ2PS      Y4, Y4
 	VMULPS         Y3, Y4, Y4
 	VMOVUPS        Y4, 32(BX)
 	VPSRLD         $0x08, Y8, Y4
-	VPAND          const13<>+0(SB), Y4, Y4
+	VPAND          const15<>+0(SB), Y4, Y4
 	VPSRLD         $0x10, Y7, Y5
-	VPAND          const20<>+0(SB), Y5, Y5
+	VPAND          const22<>+0(SB), Y5, Y5
 	VPOR           Y5, Y4, Y4
-	VPSUBD         const18<>+0(SB), Y4, Y4
+	VPSUBD         const20<>+0(SB), Y4, Y4
 	VCVTDQ2PS      Y4, Y4
 	VMULPS         Y3, Y4, Y4
 	VMOVUPS        Y4, 64(BX)
 	VPSRLD         $0x0c, Y8, Y4
-	VPAND          const13<>+0(SB), Y4, Y4
+	VPAND          const15<>+0(SB), Y4, Y4
 	VPSRLD         $0x12, Y7, Y5
-	VPAND          const20<>+0(SB), Y5, Y5
+	VPAND          const22<>+0(SB), Y5, Y5
 	VPOR           Y5, Y4, Y4
-	VPSUBD         const18<>+0(SB), Y4, Y4
+	VPSUBD         const20<>+0(SB), Y4, Y4
 	VCVTDQ2PS      Y4, Y4
 	VMULPS         Y3, Y4, Y4
 	VMOVUPS        Y4, 96(BX)
 	VPSRLD         $0x10, Y8, Y4
-	VPAND          const13<>+0(SB), Y4, Y4
+	VPAND          const15<>+0(SB), Y4, Y4
 	VPSRLD         $0x14, Y7, Y5
-	VPAND          const20<>+0(SB), Y5, Y5
+	VPAND          const22<>+0(SB), Y5, Y5
 	VPOR           Y5, Y4, Y4
-	VPSUBD         const18<>+0(SB), Y4, Y4
+	VPSUBD         const20<>+0(SB), Y4, Y4
 	VCVTDQ2PS      Y4, Y4
 	VMULPS         Y3, Y4, Y4
 	VMOVUPS        Y4, 128(BX)
 	VPSRLD         $0x14, Y8, Y4
-	VPAND          const13<>+0(SB), Y4, Y4
+	VPAND          const15<>+0(SB), Y4, Y4
 	VPSRLD         $0x16, Y7, Y5
-	VPAND          const20<>+0(SB), Y5, Y5
+	VPAND          const22<>+0(SB), Y5, Y5
 	VPOR           Y5, Y4, Y4
-	VPSUBD         const18<>+0(SB), Y4, Y4
+	VPSUBD         const20<>+0(SB), Y4, Y4
 	VCVTDQ2PS      Y4, Y4
 	VMULPS         Y3, Y4, Y4
 	VMOVUPS        Y4, 160(BX)
 	VPSRLD         $0x18, Y8, Y4
-	VPAND          const13<>+0(SB), Y4, Y4
+	VPAND          const15<>+0(SB), Y4, Y4
 	VPSRLD         $0x18, Y7, Y5
-	VPAND          const20<>+0(SB), Y5, Y5
+	VPAND          const22<>+0(SB), Y5, Y5
 	VPOR           Y5, Y4, Y4
-	VPSUBD         const18<>+0(SB), Y4, Y4
+	VPSUBD         const20<>+0(SB), Y4, Y4
 	VCVTDQ2PS      Y4, Y4
 	VMULPS         Y3, Y4, Y4
 	VMOVUPS        Y4, 192(BX)
 	VPSRLD         $0x1c, Y8, Y4
-	VPAND          const13<>+0(SB), Y4, Y4
+	VPAND          const15<>+0(SB), Y4, Y4
 	VPSRLD         $0x1a, Y7, Y5
-	VPAND          const20<>+0(SB), Y5, Y5
+	VPAND          const22<>+0(SB), Y5, Y5
 	VPOR           Y5, Y4, Y4
-	VPSUBD         const18<>+0(SB), Y4, Y4
+	VPSUBD         const20<>+0(SB), Y4, Y4
 	VCVTDQ2PS      Y4, Y4
 	VMULPS         Y3, Y4, Y4
 	VMOVUPS        Y4, 224(BX)
@@ -9512,7 +8830,7 @@ TEXT ·rowsNVFP4AVXVNNI(SB), NOSPLIT, $0-48
 	LEAQ    (AX)(CX*4), R8
 	VMOVDQU const0<>+0(SB), Y0
 	VMOVDQU const1<>+0(SB), Y0
-	VMOVDQU const8<>+0(SB), Y1
+	VMOVDQU const10<>+0(SB), Y1
 	VPXOR   Y2, Y2, Y2
 
 some:
@@ -9529,101 +8847,101 @@ some:
 	VINSERTI128  $0x01, X4, Y3, Y3
 	VMOVDQU      (DX), Y4
 	PREFETCHT0   (SI)
-	VPMOVZXBW    4(AX), Y5
-	VPSLLW       $0x04, Y5, Y6
-	VPOR         Y6, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
+	VPMOVZXBW    4(AX), Y6
+	VPSLLW       $0x04, Y6, Y5
+	VPOR         Y5, Y6, Y6
+	VPSHUFB      const23<>+0(SB), Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y6, Y5
+	VPMOVZXBW    4(AX)(CX*1), Y7
+	VPSLLW       $0x04, Y7, Y6
+	VPOR         Y6, Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
-	VPMOVZXBW    4(AX)(CX*1), Y5
-	VPSLLW       $0x04, Y5, Y7
-	VPOR         Y7, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y5
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y5, Y6, Y6
-	VPMOVZXBW    4(AX)(CX*2), Y5
-	VPSLLW       $0x04, Y5, Y7
-	VPOR         Y7, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y7, Y5, Y5
+	VPMOVZXBW    4(AX)(CX*2), Y7
+	VPSLLW       $0x04, Y7, Y6
+	VPOR         Y6, Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
 	PREFETCHT0   64(SI)
-	VPMOVZXBW    4(AX)(DI*1), Y5
-	VPSLLW       $0x04, Y5, Y8
-	VPOR         Y8, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y5
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y5, Y6, Y6
-	VPMOVZXBW    4(R8), Y5
-	VPSLLW       $0x04, Y5, Y7
-	VPOR         Y7, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
+	VPMOVZXBW    4(AX)(DI*1), Y8
+	VPSLLW       $0x04, Y8, Y7
+	VPOR         Y7, Y8, Y8
+	VPSHUFB      const23<>+0(SB), Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPSHUFB      Y8, Y1, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPMOVZXBW    4(R8)(CX*1), Y5
-	VPSLLW       $0x04, Y5, Y8
-	VPOR         Y8, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VPMOVZXBW    4(R8)(CX*2), Y5
-	VPSLLW       $0x04, Y5, Y8
-	VPOR         Y8, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y8, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y7
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y7, Y5, Y5
+	VPMOVZXBW    4(R8), Y7
+	VPSLLW       $0x04, Y7, Y6
+	VPOR         Y6, Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	VPMOVZXBW    4(R8)(CX*1), Y8
+	VPSLLW       $0x04, Y8, Y7
+	VPOR         Y7, Y8, Y8
+	VPSHUFB      const23<>+0(SB), Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPSHUFB      Y8, Y1, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y8, Y6, Y6
+	VPMOVZXBW    4(R8)(CX*2), Y8
+	VPSLLW       $0x04, Y8, Y7
+	VPOR         Y7, Y8, Y8
+	VPSHUFB      const23<>+0(SB), Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPSHUFB      Y8, Y1, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
 	PREFETCHT0   128(SI)
-	VPMOVZXBW    4(R8)(DI*1), Y5
-	VPSLLW       $0x04, Y5, Y9
-	VPOR         Y9, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y4
-	VPALIGNR     $0x08, Y8, Y9, Y5
-	VPADDD       Y4, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y7, Y4
-	VSHUFPS      $0xdd, Y5, Y7, Y5
-	VPADDD       Y4, Y5, Y5
-	VPERM2I128   $0x20, Y5, Y6, Y4
-	VPERM2I128   $0x31, Y5, Y6, Y5
+	VPMOVZXBW    4(R8)(DI*1), Y9
+	VPSLLW       $0x04, Y9, Y8
+	VPOR         Y8, Y9, Y9
+	VPSHUFB      const23<>+0(SB), Y9, Y9
+	VPAND        Y0, Y9, Y9
+	VPSHUFB      Y9, Y1, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y4
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y4, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y4
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y4, Y6, Y6
+	VPERM2I128   $0x20, Y6, Y5, Y4
+	VPERM2I128   $0x31, Y6, Y5, Y5
 	VPBROADCASTD 8(BX), Y6
 	VPSLLD       $0x04, Y6, Y6
 	VPSUBD       Y6, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
-	VPAND        const17<>+0(SB), Y3, Y6
-	VPCMPEQD     const22<>+0(SB), Y6, Y7
-	VPAND        const22<>+0(SB), Y6, Y6
+	VPAND        const19<>+0(SB), Y3, Y6
+	VPCMPEQD     const24<>+0(SB), Y6, Y7
+	VPAND        const24<>+0(SB), Y6, Y6
 	VPSLLD       $0x14, Y6, Y6
-	VMULPS       const23<>+0(SB), Y6, Y6
+	VMULPS       const25<>+0(SB), Y6, Y6
 	VANDNPS      Y6, Y7, Y6
 	VBROADCASTSS (BX), Y7
 	VMULPS       Y6, Y7, Y7
@@ -9633,112 +8951,112 @@ some:
 	VPSUBD       Y4, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
 	VPSRLD       $0x08, Y3, Y4
-	VPAND        const17<>+0(SB), Y4, Y4
-	VPCMPEQD     const22<>+0(SB), Y4, Y6
-	VPAND        const22<>+0(SB), Y4, Y4
+	VPAND        const19<>+0(SB), Y4, Y4
+	VPCMPEQD     const24<>+0(SB), Y4, Y6
+	VPAND        const24<>+0(SB), Y4, Y4
 	VPSLLD       $0x14, Y4, Y4
-	VMULPS       const23<>+0(SB), Y4, Y4
+	VMULPS       const25<>+0(SB), Y4, Y4
 	VANDNPS      Y4, Y6, Y4
 	VBROADCASTSS (BX), Y6
 	VMULPS       Y4, Y6, Y6
 	VFMADD231PS  Y6, Y5, Y2
 	VMOVDQU      32(DX), Y4
-	VPMOVZXBW    20(AX), Y5
-	VPSLLW       $0x04, Y5, Y6
-	VPOR         Y6, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
+	VPMOVZXBW    20(AX), Y6
+	VPSLLW       $0x04, Y6, Y5
+	VPOR         Y5, Y6, Y6
+	VPSHUFB      const23<>+0(SB), Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y6, Y5
+	VPMOVZXBW    20(AX)(CX*1), Y7
+	VPSLLW       $0x04, Y7, Y6
+	VPOR         Y6, Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
-	VPMOVZXBW    20(AX)(CX*1), Y5
-	VPSLLW       $0x04, Y5, Y7
-	VPOR         Y7, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y5
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y5, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y7, Y5, Y5
 	PREFETCHT0   192(SI)
-	VPMOVZXBW    20(AX)(CX*2), Y5
-	VPSLLW       $0x04, Y5, Y7
-	VPOR         Y7, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
+	VPMOVZXBW    20(AX)(CX*2), Y7
+	VPSLLW       $0x04, Y7, Y6
+	VPOR         Y6, Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	VPMOVZXBW    20(AX)(DI*1), Y8
+	VPSLLW       $0x04, Y8, Y7
+	VPOR         Y7, Y8, Y8
+	VPSHUFB      const23<>+0(SB), Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPSHUFB      Y8, Y1, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPMOVZXBW    20(AX)(DI*1), Y5
-	VPSLLW       $0x04, Y5, Y8
-	VPOR         Y8, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y5
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y5, Y6, Y6
-	VPMOVZXBW    20(R8), Y5
-	VPSLLW       $0x04, Y5, Y7
-	VPOR         Y7, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y8, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y7
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y7, Y5, Y5
+	VPMOVZXBW    20(R8), Y7
+	VPSLLW       $0x04, Y7, Y6
+	VPOR         Y6, Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	VPMOVZXBW    20(R8)(CX*1), Y8
+	VPSLLW       $0x04, Y8, Y7
+	VPOR         Y7, Y8, Y8
+	VPSHUFB      const23<>+0(SB), Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPSHUFB      Y8, Y1, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPMOVZXBW    20(R8)(CX*1), Y5
-	VPSLLW       $0x04, Y5, Y8
-	VPOR         Y8, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y8, Y6, Y6
 	PREFETCHT0   256(SI)
-	VPMOVZXBW    20(R8)(CX*2), Y5
-	VPSLLW       $0x04, Y5, Y8
-	VPOR         Y8, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
+	VPMOVZXBW    20(R8)(CX*2), Y8
+	VPSLLW       $0x04, Y8, Y7
+	VPOR         Y7, Y8, Y8
+	VPSHUFB      const23<>+0(SB), Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPSHUFB      Y8, Y1, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VPMOVZXBW    20(R8)(DI*1), Y9
+	VPSLLW       $0x04, Y9, Y8
+	VPOR         Y8, Y9, Y9
+	VPSHUFB      const23<>+0(SB), Y9, Y9
+	VPAND        Y0, Y9, Y9
+	VPSHUFB      Y9, Y1, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPMOVZXBW    20(R8)(DI*1), Y5
-	VPSLLW       $0x04, Y5, Y9
-	VPOR         Y9, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y4
-	VPALIGNR     $0x08, Y8, Y9, Y5
-	VPADDD       Y4, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y7, Y4
-	VSHUFPS      $0xdd, Y5, Y7, Y5
-	VPADDD       Y4, Y5, Y5
-	VPERM2I128   $0x20, Y5, Y6, Y4
-	VPERM2I128   $0x31, Y5, Y6, Y5
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y4
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y4, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y4
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y4, Y6, Y6
+	VPERM2I128   $0x20, Y6, Y5, Y4
+	VPERM2I128   $0x31, Y6, Y5, Y5
 	VPBROADCASTD 40(BX), Y6
 	VPSLLD       $0x04, Y6, Y6
 	VPSUBD       Y6, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VPSRLD       $0x10, Y3, Y6
-	VPAND        const17<>+0(SB), Y6, Y6
-	VPCMPEQD     const22<>+0(SB), Y6, Y7
-	VPAND        const22<>+0(SB), Y6, Y6
+	VPAND        const19<>+0(SB), Y6, Y6
+	VPCMPEQD     const24<>+0(SB), Y6, Y7
+	VPAND        const24<>+0(SB), Y6, Y6
 	VPSLLD       $0x14, Y6, Y6
-	VMULPS       const23<>+0(SB), Y6, Y6
+	VMULPS       const25<>+0(SB), Y6, Y6
 	VANDNPS      Y6, Y7, Y6
 	VBROADCASTSS 32(BX), Y7
 	VMULPS       Y6, Y7, Y7
@@ -9748,10 +9066,10 @@ some:
 	VPSUBD       Y4, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
 	VPSRLD       $0x18, Y3, Y3
-	VPCMPEQD     const22<>+0(SB), Y3, Y4
-	VPAND        const22<>+0(SB), Y3, Y3
+	VPCMPEQD     const24<>+0(SB), Y3, Y4
+	VPAND        const24<>+0(SB), Y3, Y3
 	VPSLLD       $0x14, Y3, Y3
-	VMULPS       const23<>+0(SB), Y3, Y3
+	VMULPS       const25<>+0(SB), Y3, Y3
 	VANDNPS      Y3, Y4, Y3
 	VBROADCASTSS 32(BX), Y4
 	VMULPS       Y3, Y4, Y4
@@ -9766,101 +9084,101 @@ some:
 	VPINSRD      $0x03, 36(R8)(DI*1), X4, X4
 	VINSERTI128  $0x01, X4, Y3, Y3
 	VMOVDQU      64(DX), Y4
-	VPMOVZXBW    40(AX), Y5
-	VPSLLW       $0x04, Y5, Y6
-	VPOR         Y6, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	VPMOVZXBW    40(AX), Y6
+	VPSLLW       $0x04, Y6, Y5
+	VPOR         Y5, Y6, Y6
+	VPSHUFB      const23<>+0(SB), Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y6, Y5
 	PREFETCHT0   320(SI)
-	VPMOVZXBW    40(AX)(CX*1), Y5
-	VPSLLW       $0x04, Y5, Y7
-	VPOR         Y7, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
+	VPMOVZXBW    40(AX)(CX*1), Y7
+	VPSLLW       $0x04, Y7, Y6
+	VPOR         Y6, Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y7, Y5, Y5
+	VPMOVZXBW    40(AX)(CX*2), Y7
+	VPSLLW       $0x04, Y7, Y6
+	VPOR         Y6, Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	VPMOVZXBW    40(AX)(DI*1), Y8
+	VPSLLW       $0x04, Y8, Y7
+	VPOR         Y7, Y8, Y8
+	VPSHUFB      const23<>+0(SB), Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPSHUFB      Y8, Y1, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
 	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y5, Y6, Y6
-	VPMOVZXBW    40(AX)(CX*2), Y5
-	VPSLLW       $0x04, Y5, Y7
-	VPOR         Y7, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPMOVZXBW    40(AX)(DI*1), Y5
-	VPSLLW       $0x04, Y5, Y8
-	VPOR         Y8, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y5
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y5, Y6, Y6
-	VPMOVZXBW    40(R8), Y5
-	VPSLLW       $0x04, Y5, Y7
-	VPOR         Y7, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPADDD       Y8, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y7
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y7, Y5, Y5
+	VPMOVZXBW    40(R8), Y7
+	VPSLLW       $0x04, Y7, Y6
+	VPOR         Y6, Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
 	PREFETCHT0   384(SI)
-	VPMOVZXBW    40(R8)(CX*1), Y5
-	VPSLLW       $0x04, Y5, Y8
-	VPOR         Y8, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
+	VPMOVZXBW    40(R8)(CX*1), Y8
+	VPSLLW       $0x04, Y8, Y7
+	VPOR         Y7, Y8, Y8
+	VPSHUFB      const23<>+0(SB), Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPSHUFB      Y8, Y1, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y8, Y6, Y6
+	VPMOVZXBW    40(R8)(CX*2), Y8
+	VPSLLW       $0x04, Y8, Y7
+	VPOR         Y7, Y8, Y8
+	VPSHUFB      const23<>+0(SB), Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPSHUFB      Y8, Y1, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VPMOVZXBW    40(R8)(DI*1), Y9
+	VPSLLW       $0x04, Y9, Y8
+	VPOR         Y8, Y9, Y9
+	VPSHUFB      const23<>+0(SB), Y9, Y9
+	VPAND        Y0, Y9, Y9
+	VPSHUFB      Y9, Y1, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y4
 	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VPMOVZXBW    40(R8)(CX*2), Y5
-	VPSLLW       $0x04, Y5, Y8
-	VPOR         Y8, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPMOVZXBW    40(R8)(DI*1), Y5
-	VPSLLW       $0x04, Y5, Y9
-	VPOR         Y9, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y4
-	VPALIGNR     $0x08, Y8, Y9, Y5
-	VPADDD       Y4, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y7, Y4
-	VSHUFPS      $0xdd, Y5, Y7, Y5
-	VPADDD       Y4, Y5, Y5
-	VPERM2I128   $0x20, Y5, Y6, Y4
-	VPERM2I128   $0x31, Y5, Y6, Y5
+	VPADDD       Y4, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y4
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y4, Y6, Y6
+	VPERM2I128   $0x20, Y6, Y5, Y4
+	VPERM2I128   $0x31, Y6, Y5, Y5
 	VPBROADCASTD 72(BX), Y6
 	VPSLLD       $0x04, Y6, Y6
 	VPSUBD       Y6, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
-	VPAND        const17<>+0(SB), Y3, Y6
-	VPCMPEQD     const22<>+0(SB), Y6, Y7
-	VPAND        const22<>+0(SB), Y6, Y6
+	VPAND        const19<>+0(SB), Y3, Y6
+	VPCMPEQD     const24<>+0(SB), Y6, Y7
+	VPAND        const24<>+0(SB), Y6, Y6
 	VPSLLD       $0x14, Y6, Y6
-	VMULPS       const23<>+0(SB), Y6, Y6
+	VMULPS       const25<>+0(SB), Y6, Y6
 	VANDNPS      Y6, Y7, Y6
 	VBROADCASTSS 64(BX), Y7
 	VMULPS       Y6, Y7, Y7
@@ -9870,112 +9188,112 @@ some:
 	VPSUBD       Y4, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
 	VPSRLD       $0x08, Y3, Y4
-	VPAND        const17<>+0(SB), Y4, Y4
-	VPCMPEQD     const22<>+0(SB), Y4, Y6
-	VPAND        const22<>+0(SB), Y4, Y4
+	VPAND        const19<>+0(SB), Y4, Y4
+	VPCMPEQD     const24<>+0(SB), Y4, Y6
+	VPAND        const24<>+0(SB), Y4, Y4
 	VPSLLD       $0x14, Y4, Y4
-	VMULPS       const23<>+0(SB), Y4, Y4
+	VMULPS       const25<>+0(SB), Y4, Y4
 	VANDNPS      Y4, Y6, Y4
 	VBROADCASTSS 64(BX), Y6
 	VMULPS       Y4, Y6, Y6
 	VFMADD231PS  Y6, Y5, Y2
 	VMOVDQU      96(DX), Y4
 	PREFETCHT0   448(SI)
-	VPMOVZXBW    56(AX), Y5
-	VPSLLW       $0x04, Y5, Y6
-	VPOR         Y6, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
+	VPMOVZXBW    56(AX), Y6
+	VPSLLW       $0x04, Y6, Y5
+	VPOR         Y5, Y6, Y6
+	VPSHUFB      const23<>+0(SB), Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y6, Y5
+	VPMOVZXBW    56(AX)(CX*1), Y7
+	VPSLLW       $0x04, Y7, Y6
+	VPOR         Y6, Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
-	VPMOVZXBW    56(AX)(CX*1), Y5
-	VPSLLW       $0x04, Y5, Y7
-	VPOR         Y7, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y7, Y5, Y5
+	VPMOVZXBW    56(AX)(CX*2), Y7
+	VPSLLW       $0x04, Y7, Y6
+	VPOR         Y6, Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	VPMOVZXBW    56(AX)(DI*1), Y8
+	VPSLLW       $0x04, Y8, Y7
+	VPOR         Y7, Y8, Y8
+	VPSHUFB      const23<>+0(SB), Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPSHUFB      Y8, Y1, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
 	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y5, Y6, Y6
-	VPMOVZXBW    56(AX)(CX*2), Y5
-	VPSLLW       $0x04, Y5, Y7
-	VPOR         Y7, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPMOVZXBW    56(AX)(DI*1), Y5
-	VPSLLW       $0x04, Y5, Y8
-	VPOR         Y8, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y5
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y5, Y6, Y6
+	VPADDD       Y8, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y7
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y7, Y5, Y5
 	PREFETCHT0   512(SI)
-	VPMOVZXBW    56(R8), Y5
-	VPSLLW       $0x04, Y5, Y7
-	VPOR         Y7, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
+	VPMOVZXBW    56(R8), Y7
+	VPSLLW       $0x04, Y7, Y6
+	VPOR         Y6, Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	VPMOVZXBW    56(R8)(CX*1), Y8
+	VPSLLW       $0x04, Y8, Y7
+	VPOR         Y7, Y8, Y8
+	VPSHUFB      const23<>+0(SB), Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPSHUFB      Y8, Y1, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPMOVZXBW    56(R8)(CX*1), Y5
-	VPSLLW       $0x04, Y5, Y8
-	VPOR         Y8, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y8, Y6, Y6
+	VPMOVZXBW    56(R8)(CX*2), Y8
+	VPSLLW       $0x04, Y8, Y7
+	VPOR         Y7, Y8, Y8
+	VPSHUFB      const23<>+0(SB), Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPSHUFB      Y8, Y1, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VPMOVZXBW    56(R8)(DI*1), Y9
+	VPSLLW       $0x04, Y9, Y8
+	VPOR         Y8, Y9, Y9
+	VPSHUFB      const23<>+0(SB), Y9, Y9
+	VPAND        Y0, Y9, Y9
+	VPSHUFB      Y9, Y1, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y4
 	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VPMOVZXBW    56(R8)(CX*2), Y5
-	VPSLLW       $0x04, Y5, Y8
-	VPOR         Y8, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPMOVZXBW    56(R8)(DI*1), Y5
-	VPSLLW       $0x04, Y5, Y9
-	VPOR         Y9, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y4
-	VPALIGNR     $0x08, Y8, Y9, Y5
-	VPADDD       Y4, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y7, Y4
-	VSHUFPS      $0xdd, Y5, Y7, Y5
-	VPADDD       Y4, Y5, Y5
-	VPERM2I128   $0x20, Y5, Y6, Y4
-	VPERM2I128   $0x31, Y5, Y6, Y5
+	VPADDD       Y4, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y4
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y4, Y6, Y6
+	VPERM2I128   $0x20, Y6, Y5, Y4
+	VPERM2I128   $0x31, Y6, Y5, Y5
 	VPBROADCASTD 104(BX), Y6
 	VPSLLD       $0x04, Y6, Y6
 	VPSUBD       Y6, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VPSRLD       $0x10, Y3, Y6
-	VPAND        const17<>+0(SB), Y6, Y6
-	VPCMPEQD     const22<>+0(SB), Y6, Y7
-	VPAND        const22<>+0(SB), Y6, Y6
+	VPAND        const19<>+0(SB), Y6, Y6
+	VPCMPEQD     const24<>+0(SB), Y6, Y7
+	VPAND        const24<>+0(SB), Y6, Y6
 	VPSLLD       $0x14, Y6, Y6
-	VMULPS       const23<>+0(SB), Y6, Y6
+	VMULPS       const25<>+0(SB), Y6, Y6
 	VANDNPS      Y6, Y7, Y6
 	VBROADCASTSS 96(BX), Y7
 	VMULPS       Y6, Y7, Y7
@@ -9985,10 +9303,10 @@ some:
 	VPSUBD       Y4, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
 	VPSRLD       $0x18, Y3, Y3
-	VPCMPEQD     const22<>+0(SB), Y3, Y4
-	VPAND        const22<>+0(SB), Y3, Y3
+	VPCMPEQD     const24<>+0(SB), Y3, Y4
+	VPAND        const24<>+0(SB), Y3, Y3
 	VPSLLD       $0x14, Y3, Y3
-	VMULPS       const23<>+0(SB), Y3, Y3
+	VMULPS       const25<>+0(SB), Y3, Y3
 	VANDNPS      Y3, Y4, Y3
 	VBROADCASTSS 96(BX), Y4
 	VMULPS       Y3, Y4, Y4
@@ -10017,101 +9335,101 @@ loop:
 	VINSERTI128  $0x01, X4, Y3, Y3
 	VMOVDQU      (DX), Y4
 	PREFETCHT0   (SI)
-	VPMOVZXBW    4(AX), Y5
-	VPSLLW       $0x04, Y5, Y6
-	VPOR         Y6, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
+	VPMOVZXBW    4(AX), Y6
+	VPSLLW       $0x04, Y6, Y5
+	VPOR         Y5, Y6, Y6
+	VPSHUFB      const23<>+0(SB), Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y6, Y5
+	VPMOVZXBW    4(AX)(CX*1), Y7
+	VPSLLW       $0x04, Y7, Y6
+	VPOR         Y6, Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
-	VPMOVZXBW    4(AX)(CX*1), Y5
-	VPSLLW       $0x04, Y5, Y7
-	VPOR         Y7, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y5
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y5, Y6, Y6
-	VPMOVZXBW    4(AX)(CX*2), Y5
-	VPSLLW       $0x04, Y5, Y7
-	VPOR         Y7, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y7, Y5, Y5
+	VPMOVZXBW    4(AX)(CX*2), Y7
+	VPSLLW       $0x04, Y7, Y6
+	VPOR         Y6, Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
 	PREFETCHT0   64(SI)
-	VPMOVZXBW    4(AX)(DI*1), Y5
-	VPSLLW       $0x04, Y5, Y8
-	VPOR         Y8, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y5
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y5, Y6, Y6
-	VPMOVZXBW    4(R8), Y5
-	VPSLLW       $0x04, Y5, Y7
-	VPOR         Y7, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
+	VPMOVZXBW    4(AX)(DI*1), Y8
+	VPSLLW       $0x04, Y8, Y7
+	VPOR         Y7, Y8, Y8
+	VPSHUFB      const23<>+0(SB), Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPSHUFB      Y8, Y1, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPMOVZXBW    4(R8)(CX*1), Y5
-	VPSLLW       $0x04, Y5, Y8
-	VPOR         Y8, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VPMOVZXBW    4(R8)(CX*2), Y5
-	VPSLLW       $0x04, Y5, Y8
-	VPOR         Y8, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y8, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y7
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y7, Y5, Y5
+	VPMOVZXBW    4(R8), Y7
+	VPSLLW       $0x04, Y7, Y6
+	VPOR         Y6, Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	VPMOVZXBW    4(R8)(CX*1), Y8
+	VPSLLW       $0x04, Y8, Y7
+	VPOR         Y7, Y8, Y8
+	VPSHUFB      const23<>+0(SB), Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPSHUFB      Y8, Y1, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y8, Y6, Y6
+	VPMOVZXBW    4(R8)(CX*2), Y8
+	VPSLLW       $0x04, Y8, Y7
+	VPOR         Y7, Y8, Y8
+	VPSHUFB      const23<>+0(SB), Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPSHUFB      Y8, Y1, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
 	PREFETCHT0   128(SI)
-	VPMOVZXBW    4(R8)(DI*1), Y5
-	VPSLLW       $0x04, Y5, Y9
-	VPOR         Y9, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y4
-	VPALIGNR     $0x08, Y8, Y9, Y5
-	VPADDD       Y4, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y7, Y4
-	VSHUFPS      $0xdd, Y5, Y7, Y5
-	VPADDD       Y4, Y5, Y5
-	VPERM2I128   $0x20, Y5, Y6, Y4
-	VPERM2I128   $0x31, Y5, Y6, Y5
+	VPMOVZXBW    4(R8)(DI*1), Y9
+	VPSLLW       $0x04, Y9, Y8
+	VPOR         Y8, Y9, Y9
+	VPSHUFB      const23<>+0(SB), Y9, Y9
+	VPAND        Y0, Y9, Y9
+	VPSHUFB      Y9, Y1, Y9
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y4
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y4, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y4
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y4, Y6, Y6
+	VPERM2I128   $0x20, Y6, Y5, Y4
+	VPERM2I128   $0x31, Y6, Y5, Y5
 	VPBROADCASTD 8(BX), Y6
 	VPSLLD       $0x04, Y6, Y6
 	VPSUBD       Y6, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
-	VPAND        const17<>+0(SB), Y3, Y6
-	VPCMPEQD     const22<>+0(SB), Y6, Y7
-	VPAND        const22<>+0(SB), Y6, Y6
+	VPAND        const19<>+0(SB), Y3, Y6
+	VPCMPEQD     const24<>+0(SB), Y6, Y7
+	VPAND        const24<>+0(SB), Y6, Y6
 	VPSLLD       $0x14, Y6, Y6
-	VMULPS       const23<>+0(SB), Y6, Y6
+	VMULPS       const25<>+0(SB), Y6, Y6
 	VANDNPS      Y6, Y7, Y6
 	VBROADCASTSS (BX), Y7
 	VMULPS       Y6, Y7, Y7
@@ -10121,112 +9439,112 @@ loop:
 	VPSUBD       Y4, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
 	VPSRLD       $0x08, Y3, Y4
-	VPAND        const17<>+0(SB), Y4, Y4
-	VPCMPEQD     const22<>+0(SB), Y4, Y6
-	VPAND        const22<>+0(SB), Y4, Y4
+	VPAND        const19<>+0(SB), Y4, Y4
+	VPCMPEQD     const24<>+0(SB), Y4, Y6
+	VPAND        const24<>+0(SB), Y4, Y4
 	VPSLLD       $0x14, Y4, Y4
-	VMULPS       const23<>+0(SB), Y4, Y4
+	VMULPS       const25<>+0(SB), Y4, Y4
 	VANDNPS      Y4, Y6, Y4
 	VBROADCASTSS (BX), Y6
 	VMULPS       Y4, Y6, Y6
 	VFMADD231PS  Y6, Y5, Y2
 	VMOVDQU      32(DX), Y4
-	VPMOVZXBW    20(AX), Y5
-	VPSLLW       $0x04, Y5, Y6
-	VPOR         Y6, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
+	VPMOVZXBW    20(AX), Y6
+	VPSLLW       $0x04, Y6, Y5
+	VPOR         Y5, Y6, Y6
+	VPSHUFB      const23<>+0(SB), Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y6, Y5
+	VPMOVZXBW    20(AX)(CX*1), Y7
+	VPSLLW       $0x04, Y7, Y6
+	VPOR         Y6, Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
-	VPMOVZXBW    20(AX)(CX*1), Y5
-	VPSLLW       $0x04, Y5, Y7
-	VPOR         Y7, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y5
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y5, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y7, Y5, Y5
 	PREFETCHT0   192(SI)
-	VPMOVZXBW    20(AX)(CX*2), Y5
-	VPSLLW       $0x04, Y5, Y7
-	VPOR         Y7, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
+	VPMOVZXBW    20(AX)(CX*2), Y7
+	VPSLLW       $0x04, Y7, Y6
+	VPOR         Y6, Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	VPMOVZXBW    20(AX)(DI*1), Y8
+	VPSLLW       $0x04, Y8, Y7
+	VPOR         Y7, Y8, Y8
+	VPSHUFB      const23<>+0(SB), Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPSHUFB      Y8, Y1, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPMOVZXBW    20(AX)(DI*1), Y5
-	VPSLLW       $0x04, Y5, Y8
-	VPOR         Y8, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y5
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y5, Y6, Y6
-	VPMOVZXBW    20(R8), Y5
-	VPSLLW       $0x04, Y5, Y7
-	VPOR         Y7, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y8, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y7
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y7, Y5, Y5
+	VPMOVZXBW    20(R8), Y7
+	VPSLLW       $0x04, Y7, Y6
+	VPOR         Y6, Y7, Y7
+	VPSHUFB      const23<>+0(SB), Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	VPMOVZXBW    20(R8)(CX*1), Y8
+	VPSLLW       $0x04, Y8, Y7
+	VPOR         Y7, Y8, Y8
+	VPSHUFB      const23<>+0(SB), Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPSHUFB      Y8, Y1, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPMOVZXBW    20(R8)(CX*1), Y5
-	VPSLLW       $0x04, Y5, Y8
-	VPOR         Y8, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y8, Y6, Y6
 	PREFETCHT0   256(SI)
-	VPMOVZXBW    20(R8)(CX*2), Y5
-	VPSLLW       $0x04, Y5, Y8
-	VPOR         Y8, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
+	VPMOVZXBW    20(R8)(CX*2), Y8
+	VPSLLW       $0x04, Y8, Y7
+	VPOR         Y7, Y8, Y8
+	VPSHUFB      const23<>+0(SB), Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPSHUFB      Y8, Y1, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VPMOVZXBW    20(R8)(DI*1), Y9
+	VPSLLW       $0x04, Y9, Y8
+	VPOR         Y8, Y9, Y9
+	VPSHUFB      const23<>+0(SB), Y9, Y9
+	VPAND        Y0, Y9, Y9
+	VPSHUFB      Y9, Y1, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPMOVZXBW    20(R8)(DI*1), Y5
-	VPSLLW       $0x04, Y5, Y9
-	VPOR         Y9, Y5, Y5
-	VPSHUFB      const21<>+0(SB), Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPSHUFB      Y5, Y1, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y4
-	VPALIGNR     $0x08, Y8, Y9, Y5
-	VPADDD       Y4, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y7, Y4
-	VSHUFPS      $0xdd, Y5, Y7, Y5
-	VPADDD       Y4, Y5, Y5
-	VPERM2I128   $0x20, Y5, Y6, Y4
-	VPERM2I128   $0x31, Y5, Y6, Y5
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y4
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y4, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y4
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y4, Y6, Y6
+	VPERM2I128   $0x20, Y6, Y5, Y4
+	VPERM2I128   $0x31, Y6, Y5, Y5
 	VPBROADCASTD 40(BX), Y6
 	VPSLLD       $0x04, Y6, Y6
 	VPSUBD       Y6, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
 	VPSRLD       $0x10, Y3, Y6
-	VPAND        const17<>+0(SB), Y6, Y6
-	VPCMPEQD     const22<>+0(SB), Y6, Y7
-	VPAND        const22<>+0(SB), Y6, Y6
+	VPAND        const19<>+0(SB), Y6, Y6
+	VPCMPEQD     const24<>+0(SB), Y6, Y7
+	VPAND        const24<>+0(SB), Y6, Y6
 	VPSLLD       $0x14, Y6, Y6
-	VMULPS       const23<>+0(SB), Y6, Y6
+	VMULPS       const25<>+0(SB), Y6, Y6
 	VANDNPS      Y6, Y7, Y6
 	VBROADCASTSS 32(BX), Y7
 	VMULPS       Y6, Y7, Y7
@@ -10236,10 +9554,10 @@ loop:
 	VPSUBD       Y4, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
 	VPSRLD       $0x18, Y3, Y3
-	VPCMPEQD     const22<>+0(SB), Y3, Y4
-	VPAND        const22<>+0(SB), Y3, Y3
+	VPCMPEQD     const24<>+0(SB), Y3, Y4
+	VPAND        const24<>+0(SB), Y3, Y3
 	VPSLLD       $0x14, Y3, Y3
-	VMULPS       const23<>+0(SB), Y3, Y3
+	VMULPS       const25<>+0(SB), Y3, Y3
 	VANDNPS      Y3, Y4, Y3
 	VBROADCASTSS 32(BX), Y4
 	VMULPS       Y3, Y4, Y4
@@ -10289,18 +9607,18 @@ loop:
 	VMOVDQU        (DX), Y2
 	PREFETCHT0     (SI)
 	VMOVDQU        (AX), Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPMAXUB        const26<>+0(SB), Y3, Y4
 	VPCMPEQB       Y3, Y4, Y4
-	VPMAXUB        const25<>+0(SB), Y3, Y5
+	VPMAXUB        const27<>+0(SB), Y3, Y5
 	VPCMPEQB       Y3, Y5, Y5
 	VPADDB         Y5, Y4, Y4
 	VPABSB         Y4, Y4
 	VPXOR          Y3, Y3, Y3
 	BYTE           $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
 	VMOVDQU        (AX)(CX*1), Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -10310,18 +9628,18 @@ loop:
 	VPALIGNR       $0x08, Y3, Y4, Y3
 	VPADDD         Y5, Y3, Y3
 	VMOVDQU        (AX)(CX*2), Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
 	VPXOR          Y4, Y4, Y4
 	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
 	VMOVDQU        (AX)(DI*1), Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -10334,18 +9652,18 @@ loop:
 	VSHUFPS        $0xdd, Y4, Y3, Y3
 	VPADDD         Y5, Y3, Y3
 	VMOVDQU        (R8), Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
 	VPXOR          Y4, Y4, Y4
 	BYTE           $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
 	VMOVDQU        (R8)(CX*1), Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -10355,18 +9673,18 @@ loop:
 	VPALIGNR       $0x08, Y4, Y5, Y4
 	VPADDD         Y6, Y4, Y4
 	VMOVDQU        (R8)(CX*2), Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
 	VPXOR          Y5, Y5, Y5
 	BYTE           $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
 	VMOVDQU        (R8)(DI*1), Y6
-	VPMAXUB        const24<>+0(SB), Y6, Y7
+	VPMAXUB        const26<>+0(SB), Y6, Y7
 	VPCMPEQB       Y6, Y7, Y7
-	VPMAXUB        const25<>+0(SB), Y6, Y8
+	VPMAXUB        const27<>+0(SB), Y6, Y8
 	VPCMPEQB       Y6, Y8, Y8
 	VPADDB         Y8, Y7, Y7
 	VPABSB         Y7, Y7
@@ -10391,9 +9709,9 @@ loop:
 	VMOVDQU        (AX), Y3
 	VPADDB         Y3, Y3, Y4
 	VPADDB         Y4, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPMAXUB        const26<>+0(SB), Y3, Y4
 	VPCMPEQB       Y3, Y4, Y4
-	VPMAXUB        const25<>+0(SB), Y3, Y5
+	VPMAXUB        const27<>+0(SB), Y3, Y5
 	VPCMPEQB       Y3, Y5, Y5
 	VPADDB         Y5, Y4, Y4
 	VPABSB         Y4, Y4
@@ -10403,9 +9721,9 @@ loop:
 	VMOVDQU        (AX)(CX*1), Y4
 	VPADDB         Y4, Y4, Y5
 	VPADDB         Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -10417,9 +9735,9 @@ loop:
 	VMOVDQU        (AX)(CX*2), Y4
 	VPADDB         Y4, Y4, Y5
 	VPADDB         Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -10428,9 +9746,9 @@ loop:
 	VMOVDQU        (AX)(DI*1), Y5
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -10445,9 +9763,9 @@ loop:
 	VMOVDQU        (R8), Y4
 	VPADDB         Y4, Y4, Y5
 	VPADDB         Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -10456,9 +9774,9 @@ loop:
 	VMOVDQU        (R8)(CX*1), Y5
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -10470,9 +9788,9 @@ loop:
 	VMOVDQU        (R8)(CX*2), Y5
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -10481,9 +9799,9 @@ loop:
 	VMOVDQU        (R8)(DI*1), Y6
 	VPADDB         Y6, Y6, Y7
 	VPADDB         Y7, Y6, Y6
-	VPMAXUB        const24<>+0(SB), Y6, Y7
+	VPMAXUB        const26<>+0(SB), Y6, Y7
 	VPCMPEQB       Y6, Y7, Y7
-	VPMAXUB        const25<>+0(SB), Y6, Y8
+	VPMAXUB        const27<>+0(SB), Y6, Y8
 	VPCMPEQB       Y6, Y8, Y8
 	VPADDB         Y8, Y7, Y7
 	VPABSB         Y7, Y7
@@ -10510,9 +9828,9 @@ loop:
 	VPADDB         Y4, Y3, Y3
 	VPADDB         Y3, Y3, Y4
 	VPADDB         Y4, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPMAXUB        const26<>+0(SB), Y3, Y4
 	VPCMPEQB       Y3, Y4, Y4
-	VPMAXUB        const25<>+0(SB), Y3, Y5
+	VPMAXUB        const27<>+0(SB), Y3, Y5
 	VPCMPEQB       Y3, Y5, Y5
 	VPADDB         Y5, Y4, Y4
 	VPABSB         Y4, Y4
@@ -10523,9 +9841,9 @@ loop:
 	VPADDB         Y5, Y4, Y4
 	VPADDB         Y4, Y4, Y5
 	VPADDB         Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -10540,9 +9858,9 @@ loop:
 	VPADDB         Y5, Y4, Y4
 	VPADDB         Y4, Y4, Y5
 	VPADDB         Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -10553,9 +9871,9 @@ loop:
 	VPADDB         Y6, Y5, Y5
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -10572,9 +9890,9 @@ loop:
 	VPADDB         Y5, Y4, Y4
 	VPADDB         Y4, Y4, Y5
 	VPADDB         Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -10585,9 +9903,9 @@ loop:
 	VPADDB         Y6, Y5, Y5
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -10601,9 +9919,9 @@ loop:
 	VPADDB         Y6, Y5, Y5
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -10614,9 +9932,9 @@ loop:
 	VPADDB         Y7, Y6, Y6
 	VPADDB         Y6, Y6, Y7
 	VPADDB         Y7, Y6, Y6
-	VPMAXUB        const24<>+0(SB), Y6, Y7
+	VPMAXUB        const26<>+0(SB), Y6, Y7
 	VPCMPEQB       Y6, Y7, Y7
-	VPMAXUB        const25<>+0(SB), Y6, Y8
+	VPMAXUB        const27<>+0(SB), Y6, Y8
 	VPCMPEQB       Y6, Y8, Y8
 	VPADDB         Y8, Y7, Y7
 	VPABSB         Y7, Y7
@@ -10645,9 +9963,9 @@ loop:
 	VPADDB         Y4, Y3, Y3
 	VPADDB         Y3, Y3, Y4
 	VPADDB         Y4, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPMAXUB        const26<>+0(SB), Y3, Y4
 	VPCMPEQB       Y3, Y4, Y4
-	VPMAXUB        const25<>+0(SB), Y3, Y5
+	VPMAXUB        const27<>+0(SB), Y3, Y5
 	VPCMPEQB       Y3, Y5, Y5
 	VPADDB         Y5, Y4, Y4
 	VPABSB         Y4, Y4
@@ -10660,9 +9978,9 @@ loop:
 	VPADDB         Y5, Y4, Y4
 	VPADDB         Y4, Y4, Y5
 	VPADDB         Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -10678,9 +9996,9 @@ loop:
 	VPADDB         Y5, Y4, Y4
 	VPADDB         Y4, Y4, Y5
 	VPADDB         Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -10693,9 +10011,9 @@ loop:
 	VPADDB         Y6, Y5, Y5
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -10715,9 +10033,9 @@ loop:
 	VPADDB         Y5, Y4, Y4
 	VPADDB         Y4, Y4, Y5
 	VPADDB         Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -10730,9 +10048,9 @@ loop:
 	VPADDB         Y6, Y5, Y5
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -10748,9 +10066,9 @@ loop:
 	VPADDB         Y6, Y5, Y5
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -10763,9 +10081,9 @@ loop:
 	VPADDB         Y7, Y6, Y6
 	VPADDB         Y6, Y6, Y7
 	VPADDB         Y7, Y6, Y6
-	VPMAXUB        const24<>+0(SB), Y6, Y7
+	VPMAXUB        const26<>+0(SB), Y6, Y7
 	VPCMPEQB       Y6, Y7, Y7
-	VPMAXUB        const25<>+0(SB), Y6, Y8
+	VPMAXUB        const27<>+0(SB), Y6, Y8
 	VPCMPEQB       Y6, Y8, Y8
 	VPADDB         Y8, Y7, Y7
 	VPABSB         Y7, Y7
@@ -10796,9 +10114,9 @@ loop:
 	VPADDB         Y4, Y3, Y3
 	VPADDB         Y3, Y3, Y4
 	VPADDB         Y4, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPMAXUB        const26<>+0(SB), Y3, Y4
 	VPCMPEQB       Y3, Y4, Y4
-	VPMAXUB        const25<>+0(SB), Y3, Y5
+	VPMAXUB        const27<>+0(SB), Y3, Y5
 	VPCMPEQB       Y3, Y5, Y5
 	VPADDB         Y5, Y4, Y4
 	VPABSB         Y4, Y4
@@ -10813,9 +10131,9 @@ loop:
 	VPADDB         Y5, Y4, Y4
 	VPADDB         Y4, Y4, Y5
 	VPADDB         Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -10833,9 +10151,9 @@ loop:
 	VPADDB         Y5, Y4, Y4
 	VPADDB         Y4, Y4, Y5
 	VPADDB         Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -10850,9 +10168,9 @@ loop:
 	VPADDB         Y6, Y5, Y5
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -10873,9 +10191,9 @@ loop:
 	VPADDB         Y5, Y4, Y4
 	VPADDB         Y4, Y4, Y5
 	VPADDB         Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -10891,9 +10209,9 @@ loop:
 	VPADDB         Y6, Y5, Y5
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -10911,9 +10229,9 @@ loop:
 	VPADDB         Y6, Y5, Y5
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -10928,9 +10246,9 @@ loop:
 	VPADDB         Y7, Y6, Y6
 	VPADDB         Y6, Y6, Y7
 	VPADDB         Y7, Y6, Y6
-	VPMAXUB        const24<>+0(SB), Y6, Y7
+	VPMAXUB        const26<>+0(SB), Y6, Y7
 	VPCMPEQB       Y6, Y7, Y7
-	VPMAXUB        const25<>+0(SB), Y6, Y8
+	VPMAXUB        const27<>+0(SB), Y6, Y8
 	VPCMPEQB       Y6, Y8, Y8
 	VPADDB         Y8, Y7, Y7
 	VPABSB         Y7, Y7
@@ -10957,9 +10275,9 @@ loop:
 	VPADDB         Y4, Y4, Y5
 	VPADDB         Y5, Y4, Y4
 	VPBLENDD       $0xf0, Y4, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPMAXUB        const26<>+0(SB), Y3, Y4
 	VPCMPEQB       Y3, Y4, Y4
-	VPMAXUB        const25<>+0(SB), Y3, Y5
+	VPMAXUB        const27<>+0(SB), Y3, Y5
 	VPCMPEQB       Y3, Y5, Y5
 	VPADDB         Y5, Y4, Y4
 	VPABSB         Y4, Y4
@@ -10970,9 +10288,9 @@ loop:
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
 	VPBLENDD       $0xf0, Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -10986,9 +10304,9 @@ loop:
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
 	VPBLENDD       $0xf0, Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -10999,9 +10317,9 @@ loop:
 	VPADDB         Y6, Y6, Y7
 	VPADDB         Y7, Y6, Y6
 	VPBLENDD       $0xf0, Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -11018,9 +10336,9 @@ loop:
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
 	VPBLENDD       $0xf0, Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -11031,9 +10349,9 @@ loop:
 	VPADDB         Y6, Y6, Y7
 	VPADDB         Y7, Y6, Y6
 	VPBLENDD       $0xf0, Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -11047,9 +10365,9 @@ loop:
 	VPADDB         Y6, Y6, Y7
 	VPADDB         Y7, Y6, Y6
 	VPBLENDD       $0xf0, Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -11061,9 +10379,9 @@ loop:
 	VPADDB         Y7, Y7, Y8
 	VPADDB         Y8, Y7, Y7
 	VPBLENDD       $0xf0, Y7, Y6, Y6
-	VPMAXUB        const24<>+0(SB), Y6, Y7
+	VPMAXUB        const26<>+0(SB), Y6, Y7
 	VPCMPEQB       Y6, Y7, Y7
-	VPMAXUB        const25<>+0(SB), Y6, Y8
+	VPMAXUB        const27<>+0(SB), Y6, Y8
 	VPCMPEQB       Y6, Y8, Y8
 	VPADDB         Y8, Y7, Y7
 	VPABSB         Y7, Y7
@@ -11094,9 +10412,9 @@ loop:
 	VPADDB         Y4, Y4, Y5
 	VPADDB         Y5, Y4, Y4
 	VPBLENDD       $0xf0, Y4, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPMAXUB        const26<>+0(SB), Y3, Y4
 	VPCMPEQB       Y3, Y4, Y4
-	VPMAXUB        const25<>+0(SB), Y3, Y5
+	VPMAXUB        const27<>+0(SB), Y3, Y5
 	VPCMPEQB       Y3, Y5, Y5
 	VPADDB         Y5, Y4, Y4
 	VPABSB         Y4, Y4
@@ -11111,9 +10429,9 @@ loop:
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
 	VPBLENDD       $0xf0, Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -11131,9 +10449,9 @@ loop:
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
 	VPBLENDD       $0xf0, Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -11148,9 +10466,9 @@ loop:
 	VPADDB         Y6, Y6, Y7
 	VPADDB         Y7, Y6, Y6
 	VPBLENDD       $0xf0, Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -11171,9 +10489,9 @@ loop:
 	VPADDB         Y5, Y5, Y6
 	VPADDB         Y6, Y5, Y5
 	VPBLENDD       $0xf0, Y5, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -11188,9 +10506,9 @@ loop:
 	VPADDB         Y6, Y6, Y7
 	VPADDB         Y7, Y6, Y6
 	VPBLENDD       $0xf0, Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -11208,9 +10526,9 @@ loop:
 	VPADDB         Y6, Y6, Y7
 	VPADDB         Y7, Y6, Y6
 	VPBLENDD       $0xf0, Y6, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -11225,9 +10543,9 @@ loop:
 	VPADDB         Y7, Y7, Y8
 	VPADDB         Y8, Y7, Y7
 	VPBLENDD       $0xf0, Y7, Y6, Y6
-	VPMAXUB        const24<>+0(SB), Y6, Y7
+	VPMAXUB        const26<>+0(SB), Y6, Y7
 	VPCMPEQB       Y6, Y7, Y7
-	VPMAXUB        const25<>+0(SB), Y6, Y8
+	VPMAXUB        const27<>+0(SB), Y6, Y8
 	VPCMPEQB       Y6, Y8, Y8
 	VPADDB         Y8, Y7, Y7
 	VPABSB         Y7, Y7
@@ -11273,9 +10591,9 @@ loop:
 	VPBLENDD       $0x20, Y5, Y3, Y3
 	VPBLENDD       $0x40, Y6, Y3, Y3
 	VPBLENDD       $0x80, Y7, Y3, Y3
-	VPMAXUB        const24<>+0(SB), Y3, Y4
+	VPMAXUB        const26<>+0(SB), Y3, Y4
 	VPCMPEQB       Y3, Y4, Y4
-	VPMAXUB        const25<>+0(SB), Y3, Y5
+	VPMAXUB        const27<>+0(SB), Y3, Y5
 	VPCMPEQB       Y3, Y5, Y5
 	VPADDB         Y5, Y4, Y4
 	VPABSB         Y4, Y4
@@ -11304,9 +10622,9 @@ loop:
 	VPBLENDD       $0x20, Y6, Y4, Y4
 	VPBLENDD       $0x40, Y7, Y4, Y4
 	VPBLENDD       $0x80, Y8, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -11338,9 +10656,9 @@ loop:
 	VPBLENDD       $0x20, Y6, Y4, Y4
 	VPBLENDD       $0x40, Y7, Y4, Y4
 	VPBLENDD       $0x80, Y8, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -11369,9 +10687,9 @@ loop:
 	VPBLENDD       $0x20, Y7, Y5, Y5
 	VPBLENDD       $0x40, Y8, Y5, Y5
 	VPBLENDD       $0x80, Y9, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -11406,9 +10724,9 @@ loop:
 	VPBLENDD       $0x20, Y6, Y4, Y4
 	VPBLENDD       $0x40, Y7, Y4, Y4
 	VPBLENDD       $0x80, Y8, Y4, Y4
-	VPMAXUB        const24<>+0(SB), Y4, Y5
+	VPMAXUB        const26<>+0(SB), Y4, Y5
 	VPCMPEQB       Y4, Y5, Y5
-	VPMAXUB        const25<>+0(SB), Y4, Y6
+	VPMAXUB        const27<>+0(SB), Y4, Y6
 	VPCMPEQB       Y4, Y6, Y6
 	VPADDB         Y6, Y5, Y5
 	VPABSB         Y5, Y5
@@ -11437,9 +10755,9 @@ loop:
 	VPBLENDD       $0x20, Y7, Y5, Y5
 	VPBLENDD       $0x40, Y8, Y5, Y5
 	VPBLENDD       $0x80, Y9, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -11471,9 +10789,9 @@ loop:
 	VPBLENDD       $0x20, Y7, Y5, Y5
 	VPBLENDD       $0x40, Y8, Y5, Y5
 	VPBLENDD       $0x80, Y9, Y5, Y5
-	VPMAXUB        const24<>+0(SB), Y5, Y6
+	VPMAXUB        const26<>+0(SB), Y5, Y6
 	VPCMPEQB       Y5, Y6, Y6
-	VPMAXUB        const25<>+0(SB), Y5, Y7
+	VPMAXUB        const27<>+0(SB), Y5, Y7
 	VPCMPEQB       Y5, Y7, Y7
 	VPADDB         Y7, Y6, Y6
 	VPABSB         Y6, Y6
@@ -11502,9 +10820,9 @@ loop:
 	VPBLENDD       $0x20, Y8, Y6, Y6
 	VPBLENDD       $0x40, Y9, Y6, Y6
 	VPBLENDD       $0x80, Y10, Y6, Y6
-	VPMAXUB        const24<>+0(SB), Y6, Y7
+	VPMAXUB        const26<>+0(SB), Y6, Y7
 	VPCMPEQB       Y6, Y7, Y7
-	VPMAXUB        const25<>+0(SB), Y6, Y8
+	VPMAXUB        const27<>+0(SB), Y6, Y8
 	VPCMPEQB       Y6, Y8, Y8
 	VPADDB         Y8, Y7, Y7
 	VPABSB         Y7, Y7
@@ -11567,59 +10885,59 @@ loop:
 	VCVTPH2PS    X1, Y1
 	VMOVDQU      (DX), Y2
 	PREFETCHT0   (SI)
-	VMOVDQU      (AX), Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VMOVDQU      (AX), Y4
+	VPAND        const14<>+0(SB), Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
+	VMOVDQU      (AX)(CX*1), Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
-	VMOVDQU      (AX)(CX*1), Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
+	VMOVDQU      (AX)(CX*2), Y5
+	VPAND        const14<>+0(SB), Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VMOVDQU      (AX)(DI*1), Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
 	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	VMOVDQU      (AX)(CX*2), Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPADDD       Y6, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y5, Y3, Y3
+	VMOVDQU      (R8), Y5
+	VPAND        const14<>+0(SB), Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VMOVDQU      (R8)(CX*1), Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VMOVDQU      (AX)(DI*1), Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	VMOVDQU      (R8), Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y6, Y4, Y4
+	VMOVDQU      (R8)(CX*2), Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VMOVDQU      (R8)(CX*1), Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VMOVDQU      (R8)(CX*2), Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
 	PREFETCHT0   64(SI)
-	VMOVDQU      (R8)(DI*1), Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y2
-	VPALIGNR     $0x08, Y6, Y7, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y5, Y2
-	VSHUFPS      $0xdd, Y3, Y5, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBLENDD     $0xf0, Y3, Y4, Y2
-	VPERM2I128   $0x21, Y3, Y4, Y3
+	VMOVDQU      (R8)(DI*1), Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y2
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y2, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y2
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y2, Y4, Y4
+	VPBLENDD     $0xf0, Y4, Y3, Y2
+	VPERM2I128   $0x21, Y4, Y3, Y3
 	VPADDD       Y2, Y3, Y3
 	VPBROADCASTD 4(BX), Y2
 	VPSUBD       Y2, Y3, Y3
@@ -11628,67 +10946,67 @@ loop:
 	VMULPS       Y1, Y2, Y2
 	VFMADD231PS  Y2, Y3, Y0
 	VMOVDQU      32(DX), Y2
-	VMOVDQU      (AX), Y3
-	VPSRLD       $0x02, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VMOVDQU      (AX), Y4
+	VPSRLD       $0x02, Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
+	VMOVDQU      (AX)(CX*1), Y5
+	VPSRLD       $0x02, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
-	VMOVDQU      (AX)(CX*1), Y3
-	VPSRLD       $0x02, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
+	VMOVDQU      (AX)(CX*2), Y5
+	VPSRLD       $0x02, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VMOVDQU      (AX)(DI*1), Y6
+	VPSRLD       $0x02, Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
 	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	VMOVDQU      (AX)(CX*2), Y3
-	VPSRLD       $0x02, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPADDD       Y6, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y5, Y3, Y3
+	VMOVDQU      (R8), Y5
+	VPSRLD       $0x02, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VMOVDQU      (R8)(CX*1), Y6
+	VPSRLD       $0x02, Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VMOVDQU      (AX)(DI*1), Y3
-	VPSRLD       $0x02, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	VMOVDQU      (R8), Y3
-	VPSRLD       $0x02, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y6, Y4, Y4
+	VMOVDQU      (R8)(CX*2), Y6
+	VPSRLD       $0x02, Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VMOVDQU      (R8)(CX*1), Y3
-	VPSRLD       $0x02, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VMOVDQU      (R8)(CX*2), Y3
-	VPSRLD       $0x02, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
 	PREFETCHT0   128(SI)
-	VMOVDQU      (R8)(DI*1), Y3
-	VPSRLD       $0x02, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y2
-	VPALIGNR     $0x08, Y6, Y7, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y5, Y2
-	VSHUFPS      $0xdd, Y3, Y5, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBLENDD     $0xf0, Y3, Y4, Y2
-	VPERM2I128   $0x21, Y3, Y4, Y3
+	VMOVDQU      (R8)(DI*1), Y7
+	VPSRLD       $0x02, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y2
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y2, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y2
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y2, Y4, Y4
+	VPBLENDD     $0xf0, Y4, Y3, Y2
+	VPERM2I128   $0x21, Y4, Y3, Y3
 	VPADDD       Y2, Y3, Y3
 	VPBROADCASTD 36(BX), Y2
 	VPSUBD       Y2, Y3, Y3
@@ -11697,67 +11015,67 @@ loop:
 	VMULPS       Y1, Y2, Y2
 	VFMADD231PS  Y2, Y3, Y0
 	VMOVDQU      64(DX), Y2
-	VMOVDQU      (AX), Y3
-	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VMOVDQU      (AX), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
+	VMOVDQU      (AX)(CX*1), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
-	VMOVDQU      (AX)(CX*1), Y3
-	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
+	VMOVDQU      (AX)(CX*2), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VMOVDQU      (AX)(DI*1), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
 	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	VMOVDQU      (AX)(CX*2), Y3
-	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPADDD       Y6, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y5, Y3, Y3
+	VMOVDQU      (R8), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VMOVDQU      (R8)(CX*1), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VMOVDQU      (AX)(DI*1), Y3
-	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	VMOVDQU      (R8), Y3
-	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y6, Y4, Y4
+	VMOVDQU      (R8)(CX*2), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VMOVDQU      (R8)(CX*1), Y3
-	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VMOVDQU      (R8)(CX*2), Y3
-	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
 	PREFETCHT0   192(SI)
-	VMOVDQU      (R8)(DI*1), Y3
-	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y2
-	VPALIGNR     $0x08, Y6, Y7, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y5, Y2
-	VSHUFPS      $0xdd, Y3, Y5, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBLENDD     $0xf0, Y3, Y4, Y2
-	VPERM2I128   $0x21, Y3, Y4, Y3
+	VMOVDQU      (R8)(DI*1), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y2
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y2, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y2
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y2, Y4, Y4
+	VPBLENDD     $0xf0, Y4, Y3, Y2
+	VPERM2I128   $0x21, Y4, Y3, Y3
 	VPADDD       Y2, Y3, Y3
 	VPBROADCASTD 68(BX), Y2
 	VPSUBD       Y2, Y3, Y3
@@ -11766,67 +11084,67 @@ loop:
 	VMULPS       Y1, Y2, Y2
 	VFMADD231PS  Y2, Y3, Y0
 	VMOVDQU      96(DX), Y2
-	VMOVDQU      (AX), Y3
-	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VMOVDQU      (AX), Y4
+	VPSRLD       $0x06, Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
+	VMOVDQU      (AX)(CX*1), Y5
+	VPSRLD       $0x06, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
-	VMOVDQU      (AX)(CX*1), Y3
-	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
+	VMOVDQU      (AX)(CX*2), Y5
+	VPSRLD       $0x06, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VMOVDQU      (AX)(DI*1), Y6
+	VPSRLD       $0x06, Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
 	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	VMOVDQU      (AX)(CX*2), Y3
-	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPADDD       Y6, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y5, Y3, Y3
+	VMOVDQU      (R8), Y5
+	VPSRLD       $0x06, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VMOVDQU      (R8)(CX*1), Y6
+	VPSRLD       $0x06, Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VMOVDQU      (AX)(DI*1), Y3
-	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	VMOVDQU      (R8), Y3
-	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y6, Y4, Y4
+	VMOVDQU      (R8)(CX*2), Y6
+	VPSRLD       $0x06, Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VMOVDQU      (R8)(CX*1), Y3
-	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VMOVDQU      (R8)(CX*2), Y3
-	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
 	PREFETCHT0   256(SI)
-	VMOVDQU      (R8)(DI*1), Y3
-	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y2
-	VPALIGNR     $0x08, Y6, Y7, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y5, Y2
-	VSHUFPS      $0xdd, Y3, Y5, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBLENDD     $0xf0, Y3, Y4, Y2
-	VPERM2I128   $0x21, Y3, Y4, Y3
+	VMOVDQU      (R8)(DI*1), Y7
+	VPSRLD       $0x06, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y2
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y2, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y2
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y2, Y4, Y4
+	VPBLENDD     $0xf0, Y4, Y3, Y2
+	VPERM2I128   $0x21, Y4, Y3, Y3
 	VPADDD       Y2, Y3, Y3
 	VPBROADCASTD 100(BX), Y2
 	VPSUBD       Y2, Y3, Y3
@@ -11835,59 +11153,59 @@ loop:
 	VMULPS       Y1, Y2, Y2
 	VFMADD231PS  Y2, Y3, Y0
 	VMOVDQU      128(DX), Y2
-	VMOVDQU      32(AX), Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VMOVDQU      32(AX), Y4
+	VPAND        const14<>+0(SB), Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
+	VMOVDQU      32(AX)(CX*1), Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
-	VMOVDQU      32(AX)(CX*1), Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
+	VMOVDQU      32(AX)(CX*2), Y5
+	VPAND        const14<>+0(SB), Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VMOVDQU      32(AX)(DI*1), Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
 	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	VMOVDQU      32(AX)(CX*2), Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPADDD       Y6, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y5, Y3, Y3
+	VMOVDQU      32(R8), Y5
+	VPAND        const14<>+0(SB), Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VMOVDQU      32(R8)(CX*1), Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VMOVDQU      32(AX)(DI*1), Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	VMOVDQU      32(R8), Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VMOVDQU      32(R8)(CX*1), Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y6, Y4, Y4
 	PREFETCHT0   320(SI)
-	VMOVDQU      32(R8)(CX*2), Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VMOVDQU      32(R8)(CX*2), Y6
+	VPAND        const14<>+0(SB), Y6, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VMOVDQU      32(R8)(DI*1), Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VMOVDQU      32(R8)(DI*1), Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y2
-	VPALIGNR     $0x08, Y6, Y7, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y5, Y2
-	VSHUFPS      $0xdd, Y3, Y5, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBLENDD     $0xf0, Y3, Y4, Y2
-	VPERM2I128   $0x21, Y3, Y4, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y2
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y2, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y2
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y2, Y4, Y4
+	VPBLENDD     $0xf0, Y4, Y3, Y2
+	VPERM2I128   $0x21, Y4, Y3, Y3
 	VPADDD       Y2, Y3, Y3
 	VPBROADCASTD 132(BX), Y2
 	VPSUBD       Y2, Y3, Y3
@@ -11896,67 +11214,67 @@ loop:
 	VMULPS       Y1, Y2, Y2
 	VFMADD231PS  Y2, Y3, Y0
 	VMOVDQU      160(DX), Y2
-	VMOVDQU      32(AX), Y3
-	VPSRLD       $0x02, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VMOVDQU      32(AX), Y4
+	VPSRLD       $0x02, Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
+	VMOVDQU      32(AX)(CX*1), Y5
+	VPSRLD       $0x02, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
-	VMOVDQU      32(AX)(CX*1), Y3
-	VPSRLD       $0x02, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
+	VMOVDQU      32(AX)(CX*2), Y5
+	VPSRLD       $0x02, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VMOVDQU      32(AX)(DI*1), Y6
+	VPSRLD       $0x02, Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
 	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	VMOVDQU      32(AX)(CX*2), Y3
-	VPSRLD       $0x02, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPADDD       Y6, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y5, Y3, Y3
+	VMOVDQU      32(R8), Y5
+	VPSRLD       $0x02, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VMOVDQU      32(R8)(CX*1), Y6
+	VPSRLD       $0x02, Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VMOVDQU      32(AX)(DI*1), Y3
-	VPSRLD       $0x02, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	VMOVDQU      32(R8), Y3
-	VPSRLD       $0x02, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VMOVDQU      32(R8)(CX*1), Y3
-	VPSRLD       $0x02, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y6, Y4, Y4
 	PREFETCHT0   384(SI)
-	VMOVDQU      32(R8)(CX*2), Y3
-	VPSRLD       $0x02, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VMOVDQU      32(R8)(CX*2), Y6
+	VPSRLD       $0x02, Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VMOVDQU      32(R8)(DI*1), Y7
+	VPSRLD       $0x02, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VMOVDQU      32(R8)(DI*1), Y3
-	VPSRLD       $0x02, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y2
-	VPALIGNR     $0x08, Y6, Y7, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y5, Y2
-	VSHUFPS      $0xdd, Y3, Y5, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBLENDD     $0xf0, Y3, Y4, Y2
-	VPERM2I128   $0x21, Y3, Y4, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y2
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y2, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y2
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y2, Y4, Y4
+	VPBLENDD     $0xf0, Y4, Y3, Y2
+	VPERM2I128   $0x21, Y4, Y3, Y3
 	VPADDD       Y2, Y3, Y3
 	VPBROADCASTD 164(BX), Y2
 	VPSUBD       Y2, Y3, Y3
@@ -11965,67 +11283,67 @@ loop:
 	VMULPS       Y1, Y2, Y2
 	VFMADD231PS  Y2, Y3, Y0
 	VMOVDQU      192(DX), Y2
-	VMOVDQU      32(AX), Y3
-	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VMOVDQU      32(AX), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
+	VMOVDQU      32(AX)(CX*1), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
-	VMOVDQU      32(AX)(CX*1), Y3
-	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
+	VMOVDQU      32(AX)(CX*2), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VMOVDQU      32(AX)(DI*1), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
 	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	VMOVDQU      32(AX)(CX*2), Y3
-	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPADDD       Y6, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y5, Y3, Y3
+	VMOVDQU      32(R8), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VMOVDQU      32(R8)(CX*1), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VMOVDQU      32(AX)(DI*1), Y3
-	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	VMOVDQU      32(R8), Y3
-	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VMOVDQU      32(R8)(CX*1), Y3
-	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y6, Y4, Y4
 	PREFETCHT0   448(SI)
-	VMOVDQU      32(R8)(CX*2), Y3
-	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VMOVDQU      32(R8)(CX*2), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VMOVDQU      32(R8)(DI*1), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VMOVDQU      32(R8)(DI*1), Y3
-	VPSRLD       $0x04, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y2
-	VPALIGNR     $0x08, Y6, Y7, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y5, Y2
-	VSHUFPS      $0xdd, Y3, Y5, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBLENDD     $0xf0, Y3, Y4, Y2
-	VPERM2I128   $0x21, Y3, Y4, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y2
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y2, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y2
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y2, Y4, Y4
+	VPBLENDD     $0xf0, Y4, Y3, Y2
+	VPERM2I128   $0x21, Y4, Y3, Y3
 	VPADDD       Y2, Y3, Y3
 	VPBROADCASTD 196(BX), Y2
 	VPSUBD       Y2, Y3, Y3
@@ -12034,67 +11352,67 @@ loop:
 	VMULPS       Y1, Y2, Y2
 	VFMADD231PS  Y2, Y3, Y0
 	VMOVDQU      224(DX), Y2
-	VMOVDQU      32(AX), Y3
-	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VMOVDQU      32(AX), Y4
+	VPSRLD       $0x06, Y4, Y4
+	VPAND        const14<>+0(SB), Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
+	VMOVDQU      32(AX)(CX*1), Y5
+	VPSRLD       $0x06, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
-	VMOVDQU      32(AX)(CX*1), Y3
-	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
+	VMOVDQU      32(AX)(CX*2), Y5
+	VPSRLD       $0x06, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VMOVDQU      32(AX)(DI*1), Y6
+	VPSRLD       $0x06, Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
 	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	VMOVDQU      32(AX)(CX*2), Y3
-	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VPADDD       Y6, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y5, Y3, Y3
+	VMOVDQU      32(R8), Y5
+	VPSRLD       $0x06, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VMOVDQU      32(R8)(CX*1), Y6
+	VPSRLD       $0x06, Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VMOVDQU      32(AX)(DI*1), Y3
-	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	VMOVDQU      32(R8), Y3
-	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VMOVDQU      32(R8)(CX*1), Y3
-	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y6, Y4, Y4
 	PREFETCHT0   512(SI)
-	VMOVDQU      32(R8)(CX*2), Y3
-	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
+	VMOVDQU      32(R8)(CX*2), Y6
+	VPSRLD       $0x06, Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VMOVDQU      32(R8)(DI*1), Y7
+	VPSRLD       $0x06, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VMOVDQU      32(R8)(DI*1), Y3
-	VPSRLD       $0x06, Y3, Y3
-	VPAND        const12<>+0(SB), Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y2
-	VPALIGNR     $0x08, Y6, Y7, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y5, Y2
-	VSHUFPS      $0xdd, Y3, Y5, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBLENDD     $0xf0, Y3, Y4, Y2
-	VPERM2I128   $0x21, Y3, Y4, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y2
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y2, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y2
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y2, Y4, Y4
+	VPBLENDD     $0xf0, Y4, Y3, Y2
+	VPERM2I128   $0x21, Y4, Y3, Y3
 	VPADDD       Y2, Y3, Y3
 	VPBROADCASTD 228(BX), Y2
 	VPSUBD       Y2, Y3, Y3
@@ -12144,82 +11462,82 @@ loop:
 	VCVTPH2PS    X3, Y3
 	VMOVDQU      (DX), Y4
 	PREFETCHT0   (SI)
-	VPBROADCASTD 2(AX), Y5
-	VPSHUFB      Y1, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
+	VPBROADCASTD 2(AX), Y6
+	VPSHUFB      Y1, Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPCMPEQB     Y0, Y6, Y6
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y6, Y5
+	VPBROADCASTD 2(AX)(CX*1), Y7
+	VPSHUFB      Y1, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPCMPEQB     Y0, Y7, Y7
+	VPAND        const28<>+0(SB), Y7, Y7
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
-	VPBROADCASTD 2(AX)(CX*1), Y5
-	VPSHUFB      Y1, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y7, Y5, Y5
+	VPBROADCASTD 2(AX)(CX*2), Y7
+	VPSHUFB      Y1, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPCMPEQB     Y0, Y7, Y7
+	VPAND        const28<>+0(SB), Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	VPBROADCASTD 2(AX)(DI*1), Y8
+	VPSHUFB      Y1, Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPCMPEQB     Y0, Y8, Y8
+	VPAND        const28<>+0(SB), Y8, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
 	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y5, Y6, Y6
-	VPBROADCASTD 2(AX)(CX*2), Y5
-	VPSHUFB      Y1, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
+	VPADDD       Y8, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y7
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y7, Y5, Y5
+	VPBROADCASTD 2(R8), Y7
+	VPSHUFB      Y1, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPCMPEQB     Y0, Y7, Y7
+	VPAND        const28<>+0(SB), Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	VPBROADCASTD 2(R8)(CX*1), Y8
+	VPSHUFB      Y1, Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPCMPEQB     Y0, Y8, Y8
+	VPAND        const28<>+0(SB), Y8, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBROADCASTD 2(AX)(DI*1), Y5
-	VPSHUFB      Y1, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y8, Y6, Y6
+	VPBROADCASTD 2(R8)(CX*2), Y8
+	VPSHUFB      Y1, Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPCMPEQB     Y0, Y8, Y8
+	VPAND        const28<>+0(SB), Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VPBROADCASTD 2(R8)(DI*1), Y9
+	VPSHUFB      Y1, Y9, Y9
+	VPAND        Y0, Y9, Y9
+	VPCMPEQB     Y0, Y9, Y9
+	VPAND        const28<>+0(SB), Y9, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y4
 	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y5
+	VPADDD       Y4, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y4
 	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y5, Y6, Y6
-	VPBROADCASTD 2(R8), Y5
-	VPSHUFB      Y1, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBROADCASTD 2(R8)(CX*1), Y5
-	VPSHUFB      Y1, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VPBROADCASTD 2(R8)(CX*2), Y5
-	VPSHUFB      Y1, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBROADCASTD 2(R8)(DI*1), Y5
-	VPSHUFB      Y1, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y4
-	VPALIGNR     $0x08, Y8, Y9, Y5
-	VPADDD       Y4, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y7, Y4
-	VSHUFPS      $0xdd, Y5, Y7, Y5
-	VPADDD       Y4, Y5, Y5
-	VPBLENDD     $0xf0, Y5, Y6, Y4
-	VPERM2I128   $0x21, Y5, Y6, Y5
+	VPADDD       Y4, Y6, Y6
+	VPBLENDD     $0xf0, Y6, Y5, Y4
+	VPERM2I128   $0x21, Y6, Y5, Y5
 	VPADDD       Y4, Y5, Y5
 	VPBROADCASTD 4(BX), Y4
 	VPSUBD       Y4, Y5, Y5
@@ -12228,83 +11546,83 @@ loop:
 	VMULPS       Y3, Y4, Y4
 	VFMADD231PS  Y4, Y5, Y2
 	VMOVDQU      32(DX), Y4
-	VPBROADCASTD 6(AX), Y5
-	VPSHUFB      Y1, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
+	VPBROADCASTD 6(AX), Y6
+	VPSHUFB      Y1, Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPCMPEQB     Y0, Y6, Y6
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y6, Y5
+	VPBROADCASTD 6(AX)(CX*1), Y7
+	VPSHUFB      Y1, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPCMPEQB     Y0, Y7, Y7
+	VPAND        const28<>+0(SB), Y7, Y7
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
-	VPBROADCASTD 6(AX)(CX*1), Y5
-	VPSHUFB      Y1, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y7, Y5, Y5
+	VPBROADCASTD 6(AX)(CX*2), Y7
+	VPSHUFB      Y1, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPCMPEQB     Y0, Y7, Y7
+	VPAND        const28<>+0(SB), Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	VPBROADCASTD 6(AX)(DI*1), Y8
+	VPSHUFB      Y1, Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPCMPEQB     Y0, Y8, Y8
+	VPAND        const28<>+0(SB), Y8, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
 	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y5, Y6, Y6
-	VPBROADCASTD 6(AX)(CX*2), Y5
-	VPSHUFB      Y1, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
+	VPADDD       Y8, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y7
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y7, Y5, Y5
+	VPBROADCASTD 6(R8), Y7
+	VPSHUFB      Y1, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPCMPEQB     Y0, Y7, Y7
+	VPAND        const28<>+0(SB), Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	VPBROADCASTD 6(R8)(CX*1), Y8
+	VPSHUFB      Y1, Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPCMPEQB     Y0, Y8, Y8
+	VPAND        const28<>+0(SB), Y8, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBROADCASTD 6(AX)(DI*1), Y5
-	VPSHUFB      Y1, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y5
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y5, Y6, Y6
-	VPBROADCASTD 6(R8), Y5
-	VPSHUFB      Y1, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBROADCASTD 6(R8)(CX*1), Y5
-	VPSHUFB      Y1, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y8, Y6, Y6
 	PREFETCHT0   64(SI)
-	VPBROADCASTD 6(R8)(CX*2), Y5
-	VPSHUFB      Y1, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
+	VPBROADCASTD 6(R8)(CX*2), Y8
+	VPSHUFB      Y1, Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPCMPEQB     Y0, Y8, Y8
+	VPAND        const28<>+0(SB), Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VPBROADCASTD 6(R8)(DI*1), Y9
+	VPSHUFB      Y1, Y9, Y9
+	VPAND        Y0, Y9, Y9
+	VPCMPEQB     Y0, Y9, Y9
+	VPAND        const28<>+0(SB), Y9, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBROADCASTD 6(R8)(DI*1), Y5
-	VPSHUFB      Y1, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y4
-	VPALIGNR     $0x08, Y8, Y9, Y5
-	VPADDD       Y4, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y7, Y4
-	VSHUFPS      $0xdd, Y5, Y7, Y5
-	VPADDD       Y4, Y5, Y5
-	VPBLENDD     $0xf0, Y5, Y6, Y4
-	VPERM2I128   $0x21, Y5, Y6, Y5
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y4
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y4, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y4
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y4, Y6, Y6
+	VPBLENDD     $0xf0, Y6, Y5, Y4
+	VPERM2I128   $0x21, Y6, Y5, Y5
 	VPADDD       Y4, Y5, Y5
 	VPBROADCASTD 36(BX), Y4
 	VPSUBD       Y4, Y5, Y5
@@ -12313,82 +11631,82 @@ loop:
 	VMULPS       Y3, Y4, Y4
 	VFMADD231PS  Y4, Y5, Y2
 	VMOVDQU      64(DX), Y4
-	VPBROADCASTD 10(AX), Y5
-	VPSHUFB      Y1, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
+	VPBROADCASTD 10(AX), Y6
+	VPSHUFB      Y1, Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPCMPEQB     Y0, Y6, Y6
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y6, Y5
+	VPBROADCASTD 10(AX)(CX*1), Y7
+	VPSHUFB      Y1, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPCMPEQB     Y0, Y7, Y7
+	VPAND        const28<>+0(SB), Y7, Y7
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
-	VPBROADCASTD 10(AX)(CX*1), Y5
-	VPSHUFB      Y1, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y7, Y5, Y5
+	VPBROADCASTD 10(AX)(CX*2), Y7
+	VPSHUFB      Y1, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPCMPEQB     Y0, Y7, Y7
+	VPAND        const28<>+0(SB), Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	VPBROADCASTD 10(AX)(DI*1), Y8
+	VPSHUFB      Y1, Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPCMPEQB     Y0, Y8, Y8
+	VPAND        const28<>+0(SB), Y8, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
 	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y5, Y6, Y6
-	VPBROADCASTD 10(AX)(CX*2), Y5
-	VPSHUFB      Y1, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
+	VPADDD       Y8, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y7
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y7, Y5, Y5
+	VPBROADCASTD 10(R8), Y7
+	VPSHUFB      Y1, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPCMPEQB     Y0, Y7, Y7
+	VPAND        const28<>+0(SB), Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	VPBROADCASTD 10(R8)(CX*1), Y8
+	VPSHUFB      Y1, Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPCMPEQB     Y0, Y8, Y8
+	VPAND        const28<>+0(SB), Y8, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBROADCASTD 10(AX)(DI*1), Y5
-	VPSHUFB      Y1, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y8, Y6, Y6
+	VPBROADCASTD 10(R8)(CX*2), Y8
+	VPSHUFB      Y1, Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPCMPEQB     Y0, Y8, Y8
+	VPAND        const28<>+0(SB), Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VPBROADCASTD 10(R8)(DI*1), Y9
+	VPSHUFB      Y1, Y9, Y9
+	VPAND        Y0, Y9, Y9
+	VPCMPEQB     Y0, Y9, Y9
+	VPAND        const28<>+0(SB), Y9, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y4
 	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y5
+	VPADDD       Y4, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y4
 	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y5, Y6, Y6
-	VPBROADCASTD 10(R8), Y5
-	VPSHUFB      Y1, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBROADCASTD 10(R8)(CX*1), Y5
-	VPSHUFB      Y1, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VPBROADCASTD 10(R8)(CX*2), Y5
-	VPSHUFB      Y1, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBROADCASTD 10(R8)(DI*1), Y5
-	VPSHUFB      Y1, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y4
-	VPALIGNR     $0x08, Y8, Y9, Y5
-	VPADDD       Y4, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y7, Y4
-	VSHUFPS      $0xdd, Y5, Y7, Y5
-	VPADDD       Y4, Y5, Y5
-	VPBLENDD     $0xf0, Y5, Y6, Y4
-	VPERM2I128   $0x21, Y5, Y6, Y5
+	VPADDD       Y4, Y6, Y6
+	VPBLENDD     $0xf0, Y6, Y5, Y4
+	VPERM2I128   $0x21, Y6, Y5, Y5
 	VPADDD       Y4, Y5, Y5
 	VPBROADCASTD 68(BX), Y4
 	VPSUBD       Y4, Y5, Y5
@@ -12397,83 +11715,83 @@ loop:
 	VMULPS       Y3, Y4, Y4
 	VFMADD231PS  Y4, Y5, Y2
 	VMOVDQU      96(DX), Y4
-	VPBROADCASTD 14(AX), Y5
-	VPSHUFB      Y1, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
+	VPBROADCASTD 14(AX), Y6
+	VPSHUFB      Y1, Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPCMPEQB     Y0, Y6, Y6
+	VPAND        const28<>+0(SB), Y6, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y6, Y5
+	VPBROADCASTD 14(AX)(CX*1), Y7
+	VPSHUFB      Y1, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPCMPEQB     Y0, Y7, Y7
+	VPAND        const28<>+0(SB), Y7, Y7
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
-	VPBROADCASTD 14(AX)(CX*1), Y5
-	VPSHUFB      Y1, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y7
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y7, Y5, Y5
+	VPBROADCASTD 14(AX)(CX*2), Y7
+	VPSHUFB      Y1, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPCMPEQB     Y0, Y7, Y7
+	VPAND        const28<>+0(SB), Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	VPBROADCASTD 14(AX)(DI*1), Y8
+	VPSHUFB      Y1, Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPCMPEQB     Y0, Y8, Y8
+	VPAND        const28<>+0(SB), Y8, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
 	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y5, Y6, Y6
-	VPBROADCASTD 14(AX)(CX*2), Y5
-	VPSHUFB      Y1, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBROADCASTD 14(AX)(DI*1), Y5
-	VPSHUFB      Y1, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y5
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y5, Y6, Y6
+	VPADDD       Y8, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y7
+	VSHUFPS      $0xdd, Y6, Y5, Y5
+	VPADDD       Y7, Y5, Y5
 	PREFETCHT0   128(SI)
-	VPBROADCASTD 14(R8), Y5
-	VPSHUFB      Y1, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
+	VPBROADCASTD 14(R8), Y7
+	VPSHUFB      Y1, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPCMPEQB     Y0, Y7, Y7
+	VPAND        const28<>+0(SB), Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	VPBROADCASTD 14(R8)(CX*1), Y8
+	VPSHUFB      Y1, Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPCMPEQB     Y0, Y8, Y8
+	VPAND        const28<>+0(SB), Y8, Y8
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
-	VPBROADCASTD 14(R8)(CX*1), Y5
-	VPSHUFB      Y1, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y8
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y8, Y6, Y6
+	VPBROADCASTD 14(R8)(CX*2), Y8
+	VPSHUFB      Y1, Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPCMPEQB     Y0, Y8, Y8
+	VPAND        const28<>+0(SB), Y8, Y8
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VPBROADCASTD 14(R8)(DI*1), Y9
+	VPSHUFB      Y1, Y9, Y9
+	VPAND        Y0, Y9, Y9
+	VPCMPEQB     Y0, Y9, Y9
+	VPAND        const28<>+0(SB), Y9, Y9
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y5
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y4
 	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y5, Y7, Y7
-	VPBROADCASTD 14(R8)(CX*2), Y5
-	VPSHUFB      Y1, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
-	VPBROADCASTD 14(R8)(DI*1), Y5
-	VPSHUFB      Y1, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPCMPEQB     Y0, Y5, Y5
-	VPAND        const26<>+0(SB), Y5, Y5
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y4
-	VPALIGNR     $0x08, Y8, Y9, Y5
-	VPADDD       Y4, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y7, Y4
-	VSHUFPS      $0xdd, Y5, Y7, Y5
-	VPADDD       Y4, Y5, Y5
-	VPBLENDD     $0xf0, Y5, Y6, Y4
-	VPERM2I128   $0x21, Y5, Y6, Y5
+	VPADDD       Y4, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y4
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPADDD       Y4, Y6, Y6
+	VPBLENDD     $0xf0, Y6, Y5, Y4
+	VPERM2I128   $0x21, Y6, Y5, Y5
 	VPADDD       Y4, Y5, Y5
 	VPBROADCASTD 100(BX), Y4
 	VPSUBD       Y4, Y5, Y5
@@ -12521,99 +11839,99 @@ some:
 	VCVTPH2PS    X1, Y1
 	VMOVDQU      (DX), Y2
 	PREFETCHT0   (SI)
-	VPMOVZXBD    2(AX), Y3
-	VPSLLD       $0x0c, Y3, Y4
-	VPOR         Y4, Y3, Y3
-	VPSLLD       $0x06, Y3, Y4
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y4, Y4
-	VPOR         Y4, Y3, Y3
+	VPMOVZXBD    2(AX), Y4
+	VPSLLD       $0x0c, Y4, Y3
+	VPOR         Y3, Y4, Y4
+	VPSLLD       $0x06, Y4, Y3
+	VPAND        const29<>+0(SB), Y4, Y4
+	VPAND        const30<>+0(SB), Y3, Y3
+	VPOR         Y3, Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
+	VPMOVZXBD    2(AX)(CX*1), Y5
+	VPSLLD       $0x0c, Y5, Y4
+	VPOR         Y4, Y5, Y5
+	VPSLLD       $0x06, Y5, Y4
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y4, Y4
+	VPOR         Y4, Y5, Y5
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
-	VPMOVZXBD    2(AX)(CX*1), Y3
-	VPSLLD       $0x0c, Y3, Y5
-	VPOR         Y5, Y3, Y3
-	VPSLLD       $0x06, Y3, Y5
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y5, Y5
-	VPOR         Y5, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
+	VPMOVZXBD    2(AX)(CX*2), Y5
+	VPSLLD       $0x0c, Y5, Y4
+	VPOR         Y4, Y5, Y5
+	VPSLLD       $0x06, Y5, Y4
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y4, Y4
+	VPOR         Y4, Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPMOVZXBD    2(AX)(DI*1), Y6
+	VPSLLD       $0x0c, Y6, Y5
+	VPOR         Y5, Y6, Y6
+	VPSLLD       $0x06, Y6, Y5
+	VPAND        const29<>+0(SB), Y6, Y6
+	VPAND        const30<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
 	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	VPMOVZXBD    2(AX)(CX*2), Y3
-	VPSLLD       $0x0c, Y3, Y5
-	VPOR         Y5, Y3, Y3
-	VPSLLD       $0x06, Y3, Y5
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y5, Y5
-	VPOR         Y5, Y3, Y3
+	VPADDD       Y6, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y5, Y3, Y3
+	VPMOVZXBD    2(R8), Y5
+	VPSLLD       $0x0c, Y5, Y4
+	VPOR         Y4, Y5, Y5
+	VPSLLD       $0x06, Y5, Y4
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y4, Y4
+	VPOR         Y4, Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPMOVZXBD    2(R8)(CX*1), Y6
+	VPSLLD       $0x0c, Y6, Y5
+	VPOR         Y5, Y6, Y6
+	VPSLLD       $0x06, Y6, Y5
+	VPAND        const29<>+0(SB), Y6, Y6
+	VPAND        const30<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPMOVZXBD    2(AX)(DI*1), Y3
-	VPSLLD       $0x0c, Y3, Y6
-	VPOR         Y6, Y3, Y3
-	VPSLLD       $0x06, Y3, Y6
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y6, Y6
-	VPOR         Y6, Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	VPMOVZXBD    2(R8), Y3
-	VPSLLD       $0x0c, Y3, Y5
-	VPOR         Y5, Y3, Y3
-	VPSLLD       $0x06, Y3, Y5
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y5, Y5
-	VPOR         Y5, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y6, Y4, Y4
+	VPMOVZXBD    2(R8)(CX*2), Y6
+	VPSLLD       $0x0c, Y6, Y5
+	VPOR         Y5, Y6, Y6
+	VPSLLD       $0x06, Y6, Y5
+	VPAND        const29<>+0(SB), Y6, Y6
+	VPAND        const30<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPMOVZXBD    2(R8)(CX*1), Y3
-	VPSLLD       $0x0c, Y3, Y6
-	VPOR         Y6, Y3, Y3
-	VPSLLD       $0x06, Y3, Y6
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y6, Y6
-	VPOR         Y6, Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VPMOVZXBD    2(R8)(CX*2), Y3
-	VPSLLD       $0x0c, Y3, Y6
-	VPOR         Y6, Y3, Y3
-	VPSLLD       $0x06, Y3, Y6
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y6, Y6
-	VPOR         Y6, Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
 	PREFETCHT0   64(SI)
-	VPMOVZXBD    2(R8)(DI*1), Y3
-	VPSLLD       $0x0c, Y3, Y7
-	VPOR         Y7, Y3, Y3
-	VPSLLD       $0x06, Y3, Y7
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y7, Y7
-	VPOR         Y7, Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y2
-	VPALIGNR     $0x08, Y6, Y7, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y5, Y2
-	VSHUFPS      $0xdd, Y3, Y5, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBLENDD     $0xf0, Y3, Y4, Y2
-	VPERM2I128   $0x21, Y3, Y4, Y3
+	VPMOVZXBD    2(R8)(DI*1), Y7
+	VPSLLD       $0x0c, Y7, Y6
+	VPOR         Y6, Y7, Y7
+	VPSLLD       $0x06, Y7, Y6
+	VPAND        const29<>+0(SB), Y7, Y7
+	VPAND        const30<>+0(SB), Y6, Y6
+	VPOR         Y6, Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y2
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y2, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y2
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y2, Y4, Y4
+	VPBLENDD     $0xf0, Y4, Y3, Y2
+	VPERM2I128   $0x21, Y4, Y3, Y3
 	VPADDD       Y2, Y3, Y3
 	VPBROADCASTD 4(BX), Y2
 	VPSUBD       Y2, Y3, Y3
@@ -12622,99 +11940,99 @@ some:
 	VMULPS       Y1, Y2, Y2
 	VFMADD231PS  Y2, Y3, Y0
 	VMOVDQU      32(DX), Y2
-	VPMOVZXBD    10(AX), Y3
-	VPSLLD       $0x0c, Y3, Y4
-	VPOR         Y4, Y3, Y3
-	VPSLLD       $0x06, Y3, Y4
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y4, Y4
-	VPOR         Y4, Y3, Y3
+	VPMOVZXBD    10(AX), Y4
+	VPSLLD       $0x0c, Y4, Y3
+	VPOR         Y3, Y4, Y4
+	VPSLLD       $0x06, Y4, Y3
+	VPAND        const29<>+0(SB), Y4, Y4
+	VPAND        const30<>+0(SB), Y3, Y3
+	VPOR         Y3, Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
+	VPMOVZXBD    10(AX)(CX*1), Y5
+	VPSLLD       $0x0c, Y5, Y4
+	VPOR         Y4, Y5, Y5
+	VPSLLD       $0x06, Y5, Y4
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y4, Y4
+	VPOR         Y4, Y5, Y5
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
-	VPMOVZXBD    10(AX)(CX*1), Y3
-	VPSLLD       $0x0c, Y3, Y5
-	VPOR         Y5, Y3, Y3
-	VPSLLD       $0x06, Y3, Y5
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y5, Y5
-	VPOR         Y5, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
+	VPMOVZXBD    10(AX)(CX*2), Y5
+	VPSLLD       $0x0c, Y5, Y4
+	VPOR         Y4, Y5, Y5
+	VPSLLD       $0x06, Y5, Y4
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y4, Y4
+	VPOR         Y4, Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPMOVZXBD    10(AX)(DI*1), Y6
+	VPSLLD       $0x0c, Y6, Y5
+	VPOR         Y5, Y6, Y6
+	VPSLLD       $0x06, Y6, Y5
+	VPAND        const29<>+0(SB), Y6, Y6
+	VPAND        const30<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
 	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	VPMOVZXBD    10(AX)(CX*2), Y3
-	VPSLLD       $0x0c, Y3, Y5
-	VPOR         Y5, Y3, Y3
-	VPSLLD       $0x06, Y3, Y5
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y5, Y5
-	VPOR         Y5, Y3, Y3
+	VPADDD       Y6, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y5, Y3, Y3
+	VPMOVZXBD    10(R8), Y5
+	VPSLLD       $0x0c, Y5, Y4
+	VPOR         Y4, Y5, Y5
+	VPSLLD       $0x06, Y5, Y4
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y4, Y4
+	VPOR         Y4, Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPMOVZXBD    10(R8)(CX*1), Y6
+	VPSLLD       $0x0c, Y6, Y5
+	VPOR         Y5, Y6, Y6
+	VPSLLD       $0x06, Y6, Y5
+	VPAND        const29<>+0(SB), Y6, Y6
+	VPAND        const30<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPMOVZXBD    10(AX)(DI*1), Y3
-	VPSLLD       $0x0c, Y3, Y6
-	VPOR         Y6, Y3, Y3
-	VPSLLD       $0x06, Y3, Y6
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y6, Y6
-	VPOR         Y6, Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	VPMOVZXBD    10(R8), Y3
-	VPSLLD       $0x0c, Y3, Y5
-	VPOR         Y5, Y3, Y3
-	VPSLLD       $0x06, Y3, Y5
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y5, Y5
-	VPOR         Y5, Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPMOVZXBD    10(R8)(CX*1), Y3
-	VPSLLD       $0x0c, Y3, Y6
-	VPOR         Y6, Y3, Y3
-	VPSLLD       $0x06, Y3, Y6
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y6, Y6
-	VPOR         Y6, Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y6, Y4, Y4
 	PREFETCHT0   128(SI)
-	VPMOVZXBD    10(R8)(CX*2), Y3
-	VPSLLD       $0x0c, Y3, Y6
-	VPOR         Y6, Y3, Y3
-	VPSLLD       $0x06, Y3, Y6
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y6, Y6
-	VPOR         Y6, Y3, Y3
+	VPMOVZXBD    10(R8)(CX*2), Y6
+	VPSLLD       $0x0c, Y6, Y5
+	VPOR         Y5, Y6, Y6
+	VPSLLD       $0x06, Y6, Y5
+	VPAND        const29<>+0(SB), Y6, Y6
+	VPAND        const30<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPMOVZXBD    10(R8)(DI*1), Y7
+	VPSLLD       $0x0c, Y7, Y6
+	VPOR         Y6, Y7, Y7
+	VPSLLD       $0x06, Y7, Y6
+	VPAND        const29<>+0(SB), Y7, Y7
+	VPAND        const30<>+0(SB), Y6, Y6
+	VPOR         Y6, Y7, Y7
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPMOVZXBD    10(R8)(DI*1), Y3
-	VPSLLD       $0x0c, Y3, Y7
-	VPOR         Y7, Y3, Y3
-	VPSLLD       $0x06, Y3, Y7
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y7, Y7
-	VPOR         Y7, Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y2
-	VPALIGNR     $0x08, Y6, Y7, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y5, Y2
-	VSHUFPS      $0xdd, Y3, Y5, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBLENDD     $0xf0, Y3, Y4, Y2
-	VPERM2I128   $0x21, Y3, Y4, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y2
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y2, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y2
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y2, Y4, Y4
+	VPBLENDD     $0xf0, Y4, Y3, Y2
+	VPERM2I128   $0x21, Y4, Y3, Y3
 	VPADDD       Y2, Y3, Y3
 	VPBROADCASTD 36(BX), Y2
 	VPSUBD       Y2, Y3, Y3
@@ -12732,99 +12050,99 @@ some:
 	VPINSRW      $0x07, 18(R8)(DI*1), X1, X1
 	VCVTPH2PS    X1, Y1
 	VMOVDQU      64(DX), Y2
-	VPMOVZXBD    20(AX), Y3
-	VPSLLD       $0x0c, Y3, Y4
-	VPOR         Y4, Y3, Y3
-	VPSLLD       $0x06, Y3, Y4
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y4, Y4
-	VPOR         Y4, Y3, Y3
+	VPMOVZXBD    20(AX), Y4
+	VPSLLD       $0x0c, Y4, Y3
+	VPOR         Y3, Y4, Y4
+	VPSLLD       $0x06, Y4, Y3
+	VPAND        const29<>+0(SB), Y4, Y4
+	VPAND        const30<>+0(SB), Y3, Y3
+	VPOR         Y3, Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
+	VPMOVZXBD    20(AX)(CX*1), Y5
+	VPSLLD       $0x0c, Y5, Y4
+	VPOR         Y4, Y5, Y5
+	VPSLLD       $0x06, Y5, Y4
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y4, Y4
+	VPOR         Y4, Y5, Y5
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
-	VPMOVZXBD    20(AX)(CX*1), Y3
-	VPSLLD       $0x0c, Y3, Y5
-	VPOR         Y5, Y3, Y3
-	VPSLLD       $0x06, Y3, Y5
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y5, Y5
-	VPOR         Y5, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
+	VPMOVZXBD    20(AX)(CX*2), Y5
+	VPSLLD       $0x0c, Y5, Y4
+	VPOR         Y4, Y5, Y5
+	VPSLLD       $0x06, Y5, Y4
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y4, Y4
+	VPOR         Y4, Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPMOVZXBD    20(AX)(DI*1), Y6
+	VPSLLD       $0x0c, Y6, Y5
+	VPOR         Y5, Y6, Y6
+	VPSLLD       $0x06, Y6, Y5
+	VPAND        const29<>+0(SB), Y6, Y6
+	VPAND        const30<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
 	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	VPMOVZXBD    20(AX)(CX*2), Y3
-	VPSLLD       $0x0c, Y3, Y5
-	VPOR         Y5, Y3, Y3
-	VPSLLD       $0x06, Y3, Y5
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y5, Y5
-	VPOR         Y5, Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPMOVZXBD    20(AX)(DI*1), Y3
-	VPSLLD       $0x0c, Y3, Y6
-	VPOR         Y6, Y3, Y3
-	VPSLLD       $0x06, Y3, Y6
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y6, Y6
-	VPOR         Y6, Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	VPMOVZXBD    20(R8), Y3
-	VPSLLD       $0x0c, Y3, Y5
-	VPOR         Y5, Y3, Y3
-	VPSLLD       $0x06, Y3, Y5
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y5, Y5
-	VPOR         Y5, Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPADDD       Y6, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y5, Y3, Y3
+	VPMOVZXBD    20(R8), Y5
+	VPSLLD       $0x0c, Y5, Y4
+	VPOR         Y4, Y5, Y5
+	VPSLLD       $0x06, Y5, Y4
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y4, Y4
+	VPOR         Y4, Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
 	PREFETCHT0   192(SI)
-	VPMOVZXBD    20(R8)(CX*1), Y3
-	VPSLLD       $0x0c, Y3, Y6
-	VPOR         Y6, Y3, Y3
-	VPSLLD       $0x06, Y3, Y6
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y6, Y6
-	VPOR         Y6, Y3, Y3
+	VPMOVZXBD    20(R8)(CX*1), Y6
+	VPSLLD       $0x0c, Y6, Y5
+	VPOR         Y5, Y6, Y6
+	VPSLLD       $0x06, Y6, Y5
+	VPAND        const29<>+0(SB), Y6, Y6
+	VPAND        const30<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y6, Y4, Y4
+	VPMOVZXBD    20(R8)(CX*2), Y6
+	VPSLLD       $0x0c, Y6, Y5
+	VPOR         Y5, Y6, Y6
+	VPSLLD       $0x06, Y6, Y5
+	VPAND        const29<>+0(SB), Y6, Y6
+	VPAND        const30<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPMOVZXBD    20(R8)(DI*1), Y7
+	VPSLLD       $0x0c, Y7, Y6
+	VPOR         Y6, Y7, Y7
+	VPSLLD       $0x06, Y7, Y6
+	VPAND        const29<>+0(SB), Y7, Y7
+	VPAND        const30<>+0(SB), Y6, Y6
+	VPOR         Y6, Y7, Y7
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y2
 	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VPMOVZXBD    20(R8)(CX*2), Y3
-	VPSLLD       $0x0c, Y3, Y6
-	VPOR         Y6, Y3, Y3
-	VPSLLD       $0x06, Y3, Y6
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y6, Y6
-	VPOR         Y6, Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPMOVZXBD    20(R8)(DI*1), Y3
-	VPSLLD       $0x0c, Y3, Y7
-	VPOR         Y7, Y3, Y3
-	VPSLLD       $0x06, Y3, Y7
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y7, Y7
-	VPOR         Y7, Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y2
-	VPALIGNR     $0x08, Y6, Y7, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y5, Y2
-	VSHUFPS      $0xdd, Y3, Y5, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBLENDD     $0xf0, Y3, Y4, Y2
-	VPERM2I128   $0x21, Y3, Y4, Y3
+	VPADDD       Y2, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y2
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y2, Y4, Y4
+	VPBLENDD     $0xf0, Y4, Y3, Y2
+	VPERM2I128   $0x21, Y4, Y3, Y3
 	VPADDD       Y2, Y3, Y3
 	VPBROADCASTD 68(BX), Y2
 	VPSUBD       Y2, Y3, Y3
@@ -12833,99 +12151,99 @@ some:
 	VMULPS       Y1, Y2, Y2
 	VFMADD231PS  Y2, Y3, Y0
 	VMOVDQU      96(DX), Y2
-	VPMOVZXBD    28(AX), Y3
-	VPSLLD       $0x0c, Y3, Y4
-	VPOR         Y4, Y3, Y3
-	VPSLLD       $0x06, Y3, Y4
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y4, Y4
-	VPOR         Y4, Y3, Y3
+	VPMOVZXBD    28(AX), Y4
+	VPSLLD       $0x0c, Y4, Y3
+	VPOR         Y3, Y4, Y4
+	VPSLLD       $0x06, Y4, Y3
+	VPAND        const29<>+0(SB), Y4, Y4
+	VPAND        const30<>+0(SB), Y3, Y3
+	VPOR         Y3, Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
+	VPMOVZXBD    28(AX)(CX*1), Y5
+	VPSLLD       $0x0c, Y5, Y4
+	VPOR         Y4, Y5, Y5
+	VPSLLD       $0x06, Y5, Y4
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y4, Y4
+	VPOR         Y4, Y5, Y5
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
-	VPMOVZXBD    28(AX)(CX*1), Y3
-	VPSLLD       $0x0c, Y3, Y5
-	VPOR         Y5, Y3, Y3
-	VPSLLD       $0x06, Y3, Y5
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y5, Y5
-	VPOR         Y5, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
+	VPMOVZXBD    28(AX)(CX*2), Y5
+	VPSLLD       $0x0c, Y5, Y4
+	VPOR         Y4, Y5, Y5
+	VPSLLD       $0x06, Y5, Y4
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y4, Y4
+	VPOR         Y4, Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPMOVZXBD    28(AX)(DI*1), Y6
+	VPSLLD       $0x0c, Y6, Y5
+	VPOR         Y5, Y6, Y6
+	VPSLLD       $0x06, Y6, Y5
+	VPAND        const29<>+0(SB), Y6, Y6
+	VPAND        const30<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
 	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	VPMOVZXBD    28(AX)(CX*2), Y3
-	VPSLLD       $0x0c, Y3, Y5
-	VPOR         Y5, Y3, Y3
-	VPSLLD       $0x06, Y3, Y5
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y5, Y5
-	VPOR         Y5, Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPMOVZXBD    28(AX)(DI*1), Y3
-	VPSLLD       $0x0c, Y3, Y6
-	VPOR         Y6, Y3, Y3
-	VPSLLD       $0x06, Y3, Y6
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y6, Y6
-	VPOR         Y6, Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
+	VPADDD       Y6, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y5, Y3, Y3
 	PREFETCHT0   256(SI)
-	VPMOVZXBD    28(R8), Y3
-	VPSLLD       $0x0c, Y3, Y5
-	VPOR         Y5, Y3, Y3
-	VPSLLD       $0x06, Y3, Y5
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y5, Y5
-	VPOR         Y5, Y3, Y3
+	VPMOVZXBD    28(R8), Y5
+	VPSLLD       $0x0c, Y5, Y4
+	VPOR         Y4, Y5, Y5
+	VPSLLD       $0x06, Y5, Y4
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y4, Y4
+	VPOR         Y4, Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPMOVZXBD    28(R8)(CX*1), Y6
+	VPSLLD       $0x0c, Y6, Y5
+	VPOR         Y5, Y6, Y6
+	VPSLLD       $0x06, Y6, Y5
+	VPAND        const29<>+0(SB), Y6, Y6
+	VPAND        const30<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPMOVZXBD    28(R8)(CX*1), Y3
-	VPSLLD       $0x0c, Y3, Y6
-	VPOR         Y6, Y3, Y3
-	VPSLLD       $0x06, Y3, Y6
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y6, Y6
-	VPOR         Y6, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y6, Y4, Y4
+	VPMOVZXBD    28(R8)(CX*2), Y6
+	VPSLLD       $0x0c, Y6, Y5
+	VPOR         Y5, Y6, Y6
+	VPSLLD       $0x06, Y6, Y5
+	VPAND        const29<>+0(SB), Y6, Y6
+	VPAND        const30<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPMOVZXBD    28(R8)(DI*1), Y7
+	VPSLLD       $0x0c, Y7, Y6
+	VPOR         Y6, Y7, Y7
+	VPSLLD       $0x06, Y7, Y6
+	VPAND        const29<>+0(SB), Y7, Y7
+	VPAND        const30<>+0(SB), Y6, Y6
+	VPOR         Y6, Y7, Y7
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y2
 	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VPMOVZXBD    28(R8)(CX*2), Y3
-	VPSLLD       $0x0c, Y3, Y6
-	VPOR         Y6, Y3, Y3
-	VPSLLD       $0x06, Y3, Y6
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y6, Y6
-	VPOR         Y6, Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPMOVZXBD    28(R8)(DI*1), Y3
-	VPSLLD       $0x0c, Y3, Y7
-	VPOR         Y7, Y3, Y3
-	VPSLLD       $0x06, Y3, Y7
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y7, Y7
-	VPOR         Y7, Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y2
-	VPALIGNR     $0x08, Y6, Y7, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y5, Y2
-	VSHUFPS      $0xdd, Y3, Y5, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBLENDD     $0xf0, Y3, Y4, Y2
-	VPERM2I128   $0x21, Y3, Y4, Y3
+	VPADDD       Y2, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y2
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y2, Y4, Y4
+	VPBLENDD     $0xf0, Y4, Y3, Y2
+	VPERM2I128   $0x21, Y4, Y3, Y3
 	VPADDD       Y2, Y3, Y3
 	VPBROADCASTD 100(BX), Y2
 	VPSUBD       Y2, Y3, Y3
@@ -12957,99 +12275,99 @@ loop:
 	VCVTPH2PS    X1, Y1
 	VMOVDQU      (DX), Y2
 	PREFETCHT0   (SI)
-	VPMOVZXBD    2(AX), Y3
-	VPSLLD       $0x0c, Y3, Y4
-	VPOR         Y4, Y3, Y3
-	VPSLLD       $0x06, Y3, Y4
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y4, Y4
-	VPOR         Y4, Y3, Y3
+	VPMOVZXBD    2(AX), Y4
+	VPSLLD       $0x0c, Y4, Y3
+	VPOR         Y3, Y4, Y4
+	VPSLLD       $0x06, Y4, Y3
+	VPAND        const29<>+0(SB), Y4, Y4
+	VPAND        const30<>+0(SB), Y3, Y3
+	VPOR         Y3, Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
+	VPMOVZXBD    2(AX)(CX*1), Y5
+	VPSLLD       $0x0c, Y5, Y4
+	VPOR         Y4, Y5, Y5
+	VPSLLD       $0x06, Y5, Y4
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y4, Y4
+	VPOR         Y4, Y5, Y5
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
-	VPMOVZXBD    2(AX)(CX*1), Y3
-	VPSLLD       $0x0c, Y3, Y5
-	VPOR         Y5, Y3, Y3
-	VPSLLD       $0x06, Y3, Y5
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y5, Y5
-	VPOR         Y5, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
+	VPMOVZXBD    2(AX)(CX*2), Y5
+	VPSLLD       $0x0c, Y5, Y4
+	VPOR         Y4, Y5, Y5
+	VPSLLD       $0x06, Y5, Y4
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y4, Y4
+	VPOR         Y4, Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPMOVZXBD    2(AX)(DI*1), Y6
+	VPSLLD       $0x0c, Y6, Y5
+	VPOR         Y5, Y6, Y6
+	VPSLLD       $0x06, Y6, Y5
+	VPAND        const29<>+0(SB), Y6, Y6
+	VPAND        const30<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
 	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	VPMOVZXBD    2(AX)(CX*2), Y3
-	VPSLLD       $0x0c, Y3, Y5
-	VPOR         Y5, Y3, Y3
-	VPSLLD       $0x06, Y3, Y5
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y5, Y5
-	VPOR         Y5, Y3, Y3
+	VPADDD       Y6, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y5, Y3, Y3
+	VPMOVZXBD    2(R8), Y5
+	VPSLLD       $0x0c, Y5, Y4
+	VPOR         Y4, Y5, Y5
+	VPSLLD       $0x06, Y5, Y4
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y4, Y4
+	VPOR         Y4, Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPMOVZXBD    2(R8)(CX*1), Y6
+	VPSLLD       $0x0c, Y6, Y5
+	VPOR         Y5, Y6, Y6
+	VPSLLD       $0x06, Y6, Y5
+	VPAND        const29<>+0(SB), Y6, Y6
+	VPAND        const30<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPMOVZXBD    2(AX)(DI*1), Y3
-	VPSLLD       $0x0c, Y3, Y6
-	VPOR         Y6, Y3, Y3
-	VPSLLD       $0x06, Y3, Y6
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y6, Y6
-	VPOR         Y6, Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	VPMOVZXBD    2(R8), Y3
-	VPSLLD       $0x0c, Y3, Y5
-	VPOR         Y5, Y3, Y3
-	VPSLLD       $0x06, Y3, Y5
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y5, Y5
-	VPOR         Y5, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y6, Y4, Y4
+	VPMOVZXBD    2(R8)(CX*2), Y6
+	VPSLLD       $0x0c, Y6, Y5
+	VPOR         Y5, Y6, Y6
+	VPSLLD       $0x06, Y6, Y5
+	VPAND        const29<>+0(SB), Y6, Y6
+	VPAND        const30<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPMOVZXBD    2(R8)(CX*1), Y3
-	VPSLLD       $0x0c, Y3, Y6
-	VPOR         Y6, Y3, Y3
-	VPSLLD       $0x06, Y3, Y6
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y6, Y6
-	VPOR         Y6, Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VPMOVZXBD    2(R8)(CX*2), Y3
-	VPSLLD       $0x0c, Y3, Y6
-	VPOR         Y6, Y3, Y3
-	VPSLLD       $0x06, Y3, Y6
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y6, Y6
-	VPOR         Y6, Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
 	PREFETCHT0   64(SI)
-	VPMOVZXBD    2(R8)(DI*1), Y3
-	VPSLLD       $0x0c, Y3, Y7
-	VPOR         Y7, Y3, Y3
-	VPSLLD       $0x06, Y3, Y7
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y7, Y7
-	VPOR         Y7, Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y2
-	VPALIGNR     $0x08, Y6, Y7, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y5, Y2
-	VSHUFPS      $0xdd, Y3, Y5, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBLENDD     $0xf0, Y3, Y4, Y2
-	VPERM2I128   $0x21, Y3, Y4, Y3
+	VPMOVZXBD    2(R8)(DI*1), Y7
+	VPSLLD       $0x0c, Y7, Y6
+	VPOR         Y6, Y7, Y7
+	VPSLLD       $0x06, Y7, Y6
+	VPAND        const29<>+0(SB), Y7, Y7
+	VPAND        const30<>+0(SB), Y6, Y6
+	VPOR         Y6, Y7, Y7
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y2
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y2, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y2
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y2, Y4, Y4
+	VPBLENDD     $0xf0, Y4, Y3, Y2
+	VPERM2I128   $0x21, Y4, Y3, Y3
 	VPADDD       Y2, Y3, Y3
 	VPBROADCASTD 4(BX), Y2
 	VPSUBD       Y2, Y3, Y3
@@ -13058,99 +12376,99 @@ loop:
 	VMULPS       Y1, Y2, Y2
 	VFMADD231PS  Y2, Y3, Y0
 	VMOVDQU      32(DX), Y2
-	VPMOVZXBD    10(AX), Y3
-	VPSLLD       $0x0c, Y3, Y4
-	VPOR         Y4, Y3, Y3
-	VPSLLD       $0x06, Y3, Y4
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y4, Y4
-	VPOR         Y4, Y3, Y3
+	VPMOVZXBD    10(AX), Y4
+	VPSLLD       $0x0c, Y4, Y3
+	VPOR         Y3, Y4, Y4
+	VPSLLD       $0x06, Y4, Y3
+	VPAND        const29<>+0(SB), Y4, Y4
+	VPAND        const30<>+0(SB), Y3, Y3
+	VPOR         Y3, Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
+	VPMOVZXBD    10(AX)(CX*1), Y5
+	VPSLLD       $0x0c, Y5, Y4
+	VPOR         Y4, Y5, Y5
+	VPSLLD       $0x06, Y5, Y4
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y4, Y4
+	VPOR         Y4, Y5, Y5
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
-	VPMOVZXBD    10(AX)(CX*1), Y3
-	VPSLLD       $0x0c, Y3, Y5
-	VPOR         Y5, Y3, Y3
-	VPSLLD       $0x06, Y3, Y5
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y5, Y5
-	VPOR         Y5, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
+	VPMOVZXBD    10(AX)(CX*2), Y5
+	VPSLLD       $0x0c, Y5, Y4
+	VPOR         Y4, Y5, Y5
+	VPSLLD       $0x06, Y5, Y4
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y4, Y4
+	VPOR         Y4, Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPMOVZXBD    10(AX)(DI*1), Y6
+	VPSLLD       $0x0c, Y6, Y5
+	VPOR         Y5, Y6, Y6
+	VPSLLD       $0x06, Y6, Y5
+	VPAND        const29<>+0(SB), Y6, Y6
+	VPAND        const30<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
 	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y3, Y4, Y4
-	VPMOVZXBD    10(AX)(CX*2), Y3
-	VPSLLD       $0x0c, Y3, Y5
-	VPOR         Y5, Y3, Y3
-	VPSLLD       $0x06, Y3, Y5
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y5, Y5
-	VPOR         Y5, Y3, Y3
+	VPADDD       Y6, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y5
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y5, Y3, Y3
+	VPMOVZXBD    10(R8), Y5
+	VPSLLD       $0x0c, Y5, Y4
+	VPOR         Y4, Y5, Y5
+	VPSLLD       $0x06, Y5, Y4
+	VPAND        const29<>+0(SB), Y5, Y5
+	VPAND        const30<>+0(SB), Y4, Y4
+	VPOR         Y4, Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPMOVZXBD    10(R8)(CX*1), Y6
+	VPSLLD       $0x0c, Y6, Y5
+	VPOR         Y5, Y6, Y6
+	VPSLLD       $0x06, Y6, Y5
+	VPAND        const29<>+0(SB), Y6, Y6
+	VPAND        const30<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPMOVZXBD    10(AX)(DI*1), Y3
-	VPSLLD       $0x0c, Y3, Y6
-	VPOR         Y6, Y3, Y3
-	VPSLLD       $0x06, Y3, Y6
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y6, Y6
-	VPOR         Y6, Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y3
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y3, Y4, Y4
-	VPMOVZXBD    10(R8), Y3
-	VPSLLD       $0x0c, Y3, Y5
-	VPOR         Y5, Y3, Y3
-	VPSLLD       $0x06, Y3, Y5
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y5, Y5
-	VPOR         Y5, Y3, Y3
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
-	VPMOVZXBD    10(R8)(CX*1), Y3
-	VPSLLD       $0x0c, Y3, Y6
-	VPOR         Y6, Y3, Y3
-	VPSLLD       $0x06, Y3, Y6
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y6, Y6
-	VPOR         Y6, Y3, Y3
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y3
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y3, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y6
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y6, Y4, Y4
 	PREFETCHT0   128(SI)
-	VPMOVZXBD    10(R8)(CX*2), Y3
-	VPSLLD       $0x0c, Y3, Y6
-	VPOR         Y6, Y3, Y3
-	VPSLLD       $0x06, Y3, Y6
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y6, Y6
-	VPOR         Y6, Y3, Y3
+	VPMOVZXBD    10(R8)(CX*2), Y6
+	VPSLLD       $0x0c, Y6, Y5
+	VPOR         Y5, Y6, Y6
+	VPSLLD       $0x06, Y6, Y5
+	VPAND        const29<>+0(SB), Y6, Y6
+	VPAND        const30<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	VPMOVZXBD    10(R8)(DI*1), Y7
+	VPSLLD       $0x0c, Y7, Y6
+	VPOR         Y6, Y7, Y7
+	VPSLLD       $0x06, Y7, Y6
+	VPAND        const29<>+0(SB), Y7, Y7
+	VPAND        const30<>+0(SB), Y6, Y6
+	VPOR         Y6, Y7, Y7
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
-	VPMOVZXBD    10(R8)(DI*1), Y3
-	VPSLLD       $0x0c, Y3, Y7
-	VPOR         Y7, Y3, Y3
-	VPSLLD       $0x06, Y3, Y7
-	VPAND        const27<>+0(SB), Y3, Y3
-	VPAND        const28<>+0(SB), Y7, Y7
-	VPOR         Y7, Y3, Y3
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y2
-	VPALIGNR     $0x08, Y6, Y7, Y3
-	VPADDD       Y2, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y5, Y2
-	VSHUFPS      $0xdd, Y3, Y5, Y3
-	VPADDD       Y2, Y3, Y3
-	VPBLENDD     $0xf0, Y3, Y4, Y2
-	VPERM2I128   $0x21, Y3, Y4, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y2
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y2, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y2
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y2, Y4, Y4
+	VPBLENDD     $0xf0, Y4, Y3, Y2
+	VPERM2I128   $0x21, Y4, Y3, Y3
 	VPADDD       Y2, Y3, Y3
 	VPBROADCASTD 36(BX), Y2
 	VPSUBD       Y2, Y3, Y3
@@ -13216,68 +12534,68 @@ loop:
 	VPUNPCKLQDQ Y4, Y2, Y3
 	VPUNPCKHQDQ Y4, Y2, Y2
 	VPSRLD      $0x0c, Y6, Y4
-	VPAND       const29<>+0(SB), Y4, Y4
+	VPAND       const31<>+0(SB), Y4, Y4
 	VPADDD      Y4, Y4, Y4
-	VPADDD      const10<>+0(SB), Y4, Y4
+	VPADDD      const12<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const30<>+0(SB), Y4, Y4
+	VMULPS      const32<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, (R10)
 	VPSRLD      $0x1c, Y6, Y4
-	VPAND       const29<>+0(SB), Y4, Y4
+	VPAND       const31<>+0(SB), Y4, Y4
 	VPADDD      Y4, Y4, Y4
-	VPADDD      const10<>+0(SB), Y4, Y4
+	VPADDD      const12<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const30<>+0(SB), Y4, Y4
+	VMULPS      const32<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 32(R10)
 	VPSRLD      $0x0c, Y7, Y4
-	VPAND       const29<>+0(SB), Y4, Y4
+	VPAND       const31<>+0(SB), Y4, Y4
 	VPADDD      Y4, Y4, Y4
-	VPADDD      const10<>+0(SB), Y4, Y4
+	VPADDD      const12<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const30<>+0(SB), Y4, Y4
+	VMULPS      const32<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 64(R10)
 	VPSRLD      $0x1c, Y7, Y4
-	VPAND       const29<>+0(SB), Y4, Y4
+	VPAND       const31<>+0(SB), Y4, Y4
 	VPADDD      Y4, Y4, Y4
-	VPADDD      const10<>+0(SB), Y4, Y4
+	VPADDD      const12<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const30<>+0(SB), Y4, Y4
+	VMULPS      const32<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 96(R10)
 	VPSRLD      $0x0c, Y3, Y4
-	VPAND       const29<>+0(SB), Y4, Y4
+	VPAND       const31<>+0(SB), Y4, Y4
 	VPADDD      Y4, Y4, Y4
-	VPADDD      const10<>+0(SB), Y4, Y4
+	VPADDD      const12<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const30<>+0(SB), Y4, Y4
+	VMULPS      const32<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 128(R10)
 	VPSRLD      $0x1c, Y3, Y3
-	VPAND       const29<>+0(SB), Y3, Y3
+	VPAND       const31<>+0(SB), Y3, Y3
 	VPADDD      Y3, Y3, Y3
-	VPADDD      const10<>+0(SB), Y3, Y3
+	VPADDD      const12<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
 	VMULPS      Y1, Y3, Y3
-	VMULPS      const30<>+0(SB), Y3, Y3
+	VMULPS      const32<>+0(SB), Y3, Y3
 	VMOVAPS     Y3, 160(R10)
 	VPSRLD      $0x0c, Y2, Y3
-	VPAND       const29<>+0(SB), Y3, Y3
+	VPAND       const31<>+0(SB), Y3, Y3
 	VPADDD      Y3, Y3, Y3
-	VPADDD      const10<>+0(SB), Y3, Y3
+	VPADDD      const12<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
 	VMULPS      Y1, Y3, Y3
-	VMULPS      const30<>+0(SB), Y3, Y3
+	VMULPS      const32<>+0(SB), Y3, Y3
 	VMOVAPS     Y3, 192(R10)
 	VPSRLD      $0x1c, Y2, Y2
-	VPAND       const29<>+0(SB), Y2, Y2
+	VPAND       const31<>+0(SB), Y2, Y2
 	VPADDD      Y2, Y2, Y2
-	VPADDD      const10<>+0(SB), Y2, Y2
+	VPADDD      const12<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const30<>+0(SB), Y2, Y2
+	VMULPS      const32<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 224(R10)
 	XORQ        R11, R11
 
@@ -13291,13 +12609,48 @@ chunks:
 	ANDL         $0x00000700, R14
 	MOVBLZX      2(R12)(R11*4), R15
 	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X2
+	VMOVQ        (R9)(R15*8), X3
 	MOVL         R13, R14
 	SHLL         $0x05, R14
 	ANDL         $0x00000700, R14
 	MOVBLZX      3(R12)(R11*4), R15
 	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	VPINSRQ      $0x01, (R9)(R15*8), X3, X3
+	MOVL         R13, R14
+	SHLL         $0x02, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      4(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X2
+	MOVL         R13, R14
+	SHRL         $0x01, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      5(R12)(R11*4), R12
+	ORL          R14, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X2, X2
+	VINSERTI128  $0x01, X2, Y3, Y3
+	VPADDB       const33<>+0(SB), Y3, Y3
+	VPSLLW       $0x03, Y3, Y3
+	LEAQ         const34<>+0(SB), R12
+	SHRL         $0x0f, R13
+	SHLL         $0x05, R13
+	VPADDB       (R12)(R13*1), Y3, Y3
+	VPXOR        Y2, Y2, Y2
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xd1 // VPDPBUSD Y1, Y3, Y2
+	LEAQ         (AX)(CX*1), R12
+	MOVWLZX      34(R12)(R11*2), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      2(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X4
+	MOVL         R13, R14
+	SHLL         $0x05, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      3(R12)(R11*4), R15
+	ORL          R14, R15
+	VPINSRQ      $0x01, (R9)(R15*8), X4, X4
 	MOVL         R13, R14
 	SHLL         $0x02, R14
 	ANDL         $0x00000700, R14
@@ -13310,53 +12663,18 @@ chunks:
 	MOVBLZX      5(R12)(R11*4), R12
 	ORL          R14, R12
 	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	VINSERTI128  $0x01, X3, Y2, Y2
-	VPADDB       const31<>+0(SB), Y2, Y2
-	VPSLLW       $0x03, Y2, Y2
-	LEAQ         const32<>+0(SB), R12
+	VINSERTI128  $0x01, X3, Y4, Y4
+	VPADDB       const33<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	LEAQ         const34<>+0(SB), R12
 	SHRL         $0x0f, R13
 	SHLL         $0x05, R13
-	VPADDB       (R12)(R13*1), Y2, Y2
+	VPADDB       (R12)(R13*1), Y4, Y4
 	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y2, Y3
-	LEAQ         (AX)(CX*1), R12
-	MOVWLZX      34(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X2
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	MOVL         R13, R14
-	SHRL         $0x01, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      5(R12)(R11*4), R12
-	ORL          R14, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
-	VPADDB       const31<>+0(SB), Y2, Y2
-	VPSLLW       $0x03, Y2, Y2
-	LEAQ         const32<>+0(SB), R12
-	SHRL         $0x0f, R13
-	SHLL         $0x05, R13
-	VPADDB       (R12)(R13*1), Y2, Y2
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y2
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y2, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
+	VPBLENDD     $0xcc, Y3, Y2, Y4
+	VPALIGNR     $0x08, Y2, Y3, Y2
+	VPADDD       Y4, Y2, Y2
 	LEAQ         (AX)(CX*2), R12
 	MOVWLZX      34(R12)(R11*2), R13
 	MOVL         R13, R14
@@ -13364,34 +12682,34 @@ chunks:
 	ANDL         $0x00000700, R14
 	MOVBLZX      2(R12)(R11*4), R15
 	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X2
+	VMOVQ        (R9)(R15*8), X4
 	MOVL         R13, R14
 	SHLL         $0x05, R14
 	ANDL         $0x00000700, R14
 	MOVBLZX      3(R12)(R11*4), R15
 	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	VPINSRQ      $0x01, (R9)(R15*8), X4, X4
 	MOVL         R13, R14
 	SHLL         $0x02, R14
 	ANDL         $0x00000700, R14
 	MOVBLZX      4(R12)(R11*4), R15
 	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
+	VMOVQ        (R9)(R15*8), X3
 	MOVL         R13, R14
 	SHRL         $0x01, R14
 	ANDL         $0x00000700, R14
 	MOVBLZX      5(R12)(R11*4), R12
 	ORL          R14, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
-	VPADDB       const31<>+0(SB), Y2, Y2
-	VPSLLW       $0x03, Y2, Y2
-	LEAQ         const32<>+0(SB), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	VINSERTI128  $0x01, X3, Y4, Y4
+	VPADDB       const33<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	LEAQ         const34<>+0(SB), R12
 	SHRL         $0x0f, R13
 	SHLL         $0x05, R13
-	VPADDB       (R12)(R13*1), Y2, Y2
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	VPADDB       (R12)(R13*1), Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
 	LEAQ         (AX)(DI*1), R12
 	MOVWLZX      34(R12)(R11*2), R13
 	MOVL         R13, R14
@@ -13399,54 +12717,13 @@ chunks:
 	ANDL         $0x00000700, R14
 	MOVBLZX      2(R12)(R11*4), R15
 	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X2
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
 	VMOVQ        (R9)(R15*8), X5
 	MOVL         R13, R14
-	SHRL         $0x01, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      5(R12)(R11*4), R12
-	ORL          R14, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y2, Y2
-	VPADDB       const31<>+0(SB), Y2, Y2
-	VPSLLW       $0x03, Y2, Y2
-	LEAQ         const32<>+0(SB), R12
-	SHRL         $0x0f, R13
-	SHLL         $0x05, R13
-	VPADDB       (R12)(R13*1), Y2, Y2
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y2
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y2, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y2
-	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y2, Y3, Y3
-	LEAQ         (R8), R12
-	MOVWLZX      34(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X2
-	MOVL         R13, R14
 	SHLL         $0x05, R14
 	ANDL         $0x00000700, R14
 	MOVBLZX      3(R12)(R11*4), R15
 	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	VPINSRQ      $0x01, (R9)(R15*8), X5, X5
 	MOVL         R13, R14
 	SHLL         $0x02, R14
 	ANDL         $0x00000700, R14
@@ -13459,15 +12736,56 @@ chunks:
 	MOVBLZX      5(R12)(R11*4), R12
 	ORL          R14, R12
 	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
-	VPADDB       const31<>+0(SB), Y2, Y2
-	VPSLLW       $0x03, Y2, Y2
-	LEAQ         const32<>+0(SB), R12
+	VINSERTI128  $0x01, X4, Y5, Y5
+	VPADDB       const33<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const34<>+0(SB), R12
 	SHRL         $0x0f, R13
 	SHLL         $0x05, R13
-	VPADDB       (R12)(R13*1), Y2, Y2
+	VPADDB       (R12)(R13*1), Y5, Y5
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y2, Y4
+	VSHUFPS      $0xdd, Y3, Y2, Y2
+	VPADDD       Y4, Y2, Y2
+	LEAQ         (R8), R12
+	MOVWLZX      34(R12)(R11*2), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      2(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X4
+	MOVL         R13, R14
+	SHLL         $0x05, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      3(R12)(R11*4), R15
+	ORL          R14, R15
+	VPINSRQ      $0x01, (R9)(R15*8), X4, X4
+	MOVL         R13, R14
+	SHLL         $0x02, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      4(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X3
+	MOVL         R13, R14
+	SHRL         $0x01, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      5(R12)(R11*4), R12
+	ORL          R14, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	VINSERTI128  $0x01, X3, Y4, Y4
+	VPADDB       const33<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	LEAQ         const34<>+0(SB), R12
+	SHRL         $0x0f, R13
+	SHLL         $0x05, R13
+	VPADDB       (R12)(R13*1), Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
 	LEAQ         (R8)(CX*1), R12
 	MOVWLZX      34(R12)(R11*2), R13
 	MOVL         R13, R14
@@ -13475,37 +12793,37 @@ chunks:
 	ANDL         $0x00000700, R14
 	MOVBLZX      2(R12)(R11*4), R15
 	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X2
+	VMOVQ        (R9)(R15*8), X5
 	MOVL         R13, R14
 	SHLL         $0x05, R14
 	ANDL         $0x00000700, R14
 	MOVBLZX      3(R12)(R11*4), R15
 	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	VPINSRQ      $0x01, (R9)(R15*8), X5, X5
 	MOVL         R13, R14
 	SHLL         $0x02, R14
 	ANDL         $0x00000700, R14
 	MOVBLZX      4(R12)(R11*4), R15
 	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X5
+	VMOVQ        (R9)(R15*8), X4
 	MOVL         R13, R14
 	SHRL         $0x01, R14
 	ANDL         $0x00000700, R14
 	MOVBLZX      5(R12)(R11*4), R12
 	ORL          R14, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y2, Y2
-	VPADDB       const31<>+0(SB), Y2, Y2
-	VPSLLW       $0x03, Y2, Y2
-	LEAQ         const32<>+0(SB), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	VINSERTI128  $0x01, X4, Y5, Y5
+	VPADDB       const33<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const34<>+0(SB), R12
 	SHRL         $0x0f, R13
 	SHLL         $0x05, R13
-	VPADDB       (R12)(R13*1), Y2, Y2
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y2
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y2, Y4, Y4
+	VPADDB       (R12)(R13*1), Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
 	LEAQ         (R8)(CX*2), R12
 	MOVWLZX      34(R12)(R11*2), R13
 	MOVL         R13, R14
@@ -13513,13 +12831,48 @@ chunks:
 	ANDL         $0x00000700, R14
 	MOVBLZX      2(R12)(R11*4), R15
 	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X2
+	VMOVQ        (R9)(R15*8), X5
 	MOVL         R13, R14
 	SHLL         $0x05, R14
 	ANDL         $0x00000700, R14
 	MOVBLZX      3(R12)(R11*4), R15
 	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	VPINSRQ      $0x01, (R9)(R15*8), X5, X5
+	MOVL         R13, R14
+	SHLL         $0x02, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      4(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X4
+	MOVL         R13, R14
+	SHRL         $0x01, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      5(R12)(R11*4), R12
+	ORL          R14, R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	VINSERTI128  $0x01, X4, Y5, Y5
+	VPADDB       const33<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	LEAQ         const34<>+0(SB), R12
+	SHRL         $0x0f, R13
+	SHLL         $0x05, R13
+	VPADDB       (R12)(R13*1), Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
+	LEAQ         (R8)(DI*1), R12
+	MOVWLZX      34(R12)(R11*2), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      2(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X6
+	MOVL         R13, R14
+	SHLL         $0x05, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      3(R12)(R11*4), R15
+	ORL          R14, R15
+	VPINSRQ      $0x01, (R9)(R15*8), X6, X6
 	MOVL         R13, R14
 	SHLL         $0x02, R14
 	ANDL         $0x00000700, R14
@@ -13532,58 +12885,23 @@ chunks:
 	MOVBLZX      5(R12)(R11*4), R12
 	ORL          R14, R12
 	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y2, Y2
-	VPADDB       const31<>+0(SB), Y2, Y2
-	VPSLLW       $0x03, Y2, Y2
-	LEAQ         const32<>+0(SB), R12
+	VINSERTI128  $0x01, X5, Y6, Y6
+	VPADDB       const33<>+0(SB), Y6, Y6
+	VPSLLW       $0x03, Y6, Y6
+	LEAQ         const34<>+0(SB), R12
 	SHRL         $0x0f, R13
 	SHLL         $0x05, R13
-	VPADDB       (R12)(R13*1), Y2, Y2
+	VPADDB       (R12)(R13*1), Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
-	LEAQ         (R8)(DI*1), R12
-	MOVWLZX      34(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X2
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X6
-	MOVL         R13, R14
-	SHRL         $0x01, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      5(R12)(R11*4), R12
-	ORL          R14, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128  $0x01, X6, Y2, Y2
-	VPADDB       const31<>+0(SB), Y2, Y2
-	VPSLLW       $0x03, Y2, Y2
-	LEAQ         const32<>+0(SB), R12
-	SHRL         $0x0f, R13
-	SHLL         $0x05, R13
-	VPADDB       (R12)(R13*1), Y2, Y2
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y2, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y1
-	VPALIGNR     $0x08, Y5, Y6, Y2
-	VPADDD       Y1, Y2, Y2
-	VSHUFPS      $0x88, Y2, Y4, Y1
-	VSHUFPS      $0xdd, Y2, Y4, Y2
-	VPADDD       Y1, Y2, Y2
-	VPBLENDD     $0xf0, Y2, Y3, Y1
-	VPERM2I128   $0x21, Y2, Y3, Y2
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y1
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y1, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y1
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y1, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y2, Y1
+	VPERM2I128   $0x21, Y3, Y2, Y2
 	VPADDD       Y1, Y2, Y2
 	VPBROADCASTD 4(BX), Y1
 	VPSLLD       $0x04, Y1, Y1
@@ -13646,144 +12964,144 @@ loop:
 	VPINSRD     $0x03, 52(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSRLD      $0x0c, Y1, Y3
-	VPAND       const13<>+0(SB), Y3, Y3
+	VPAND       const15<>+0(SB), Y3, Y3
 	VPSRLD      $0x18, Y1, Y4
-	VPAND       const33<>+0(SB), Y4, Y4
+	VPAND       const35<>+0(SB), Y4, Y4
 	VPOR        Y4, Y3, Y3
 	VPSRLD      $0x04, Y2, Y4
-	VPAND       const34<>+0(SB), Y4, Y4
+	VPAND       const36<>+0(SB), Y4, Y4
 	VPOR        Y4, Y3, Y3
 	VPSRLD      $0x10, Y2, Y4
-	VPAND       const35<>+0(SB), Y4, Y4
+	VPAND       const37<>+0(SB), Y4, Y4
 	VPOR        Y4, Y3, Y3
 	VPSHUFB     const2<>+0(SB), Y3, Y3
 	VPERMQ      $0xd8, Y3, Y3
 	VCVTPH2PS   X3, Y3
-	VPAND       const29<>+0(SB), Y1, Y4
+	VPAND       const31<>+0(SB), Y1, Y4
 	VPADDD      Y4, Y4, Y4
-	VPADDD      const10<>+0(SB), Y4, Y4
+	VPADDD      const12<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
 	VMULPS      Y3, Y4, Y4
-	VMULPS      const30<>+0(SB), Y4, Y4
+	VMULPS      const32<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, (R10)
 	VPSRLD      $0x03, Y1, Y4
-	VPAND       const29<>+0(SB), Y4, Y4
+	VPAND       const31<>+0(SB), Y4, Y4
 	VPADDD      Y4, Y4, Y4
-	VPADDD      const10<>+0(SB), Y4, Y4
+	VPADDD      const12<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
 	VMULPS      Y3, Y4, Y4
-	VMULPS      const30<>+0(SB), Y4, Y4
+	VMULPS      const32<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 32(R10)
 	VPSRLD      $0x06, Y1, Y4
-	VPAND       const29<>+0(SB), Y4, Y4
+	VPAND       const31<>+0(SB), Y4, Y4
 	VPADDD      Y4, Y4, Y4
-	VPADDD      const10<>+0(SB), Y4, Y4
+	VPADDD      const12<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
 	VMULPS      Y3, Y4, Y4
-	VMULPS      const30<>+0(SB), Y4, Y4
+	VMULPS      const32<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 64(R10)
 	VPSRLD      $0x09, Y1, Y4
-	VPAND       const29<>+0(SB), Y4, Y4
+	VPAND       const31<>+0(SB), Y4, Y4
 	VPADDD      Y4, Y4, Y4
-	VPADDD      const10<>+0(SB), Y4, Y4
+	VPADDD      const12<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
 	VMULPS      Y3, Y4, Y4
-	VMULPS      const30<>+0(SB), Y4, Y4
+	VMULPS      const32<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 96(R10)
 	VPSRLD      $0x10, Y1, Y4
-	VPAND       const29<>+0(SB), Y4, Y4
+	VPAND       const31<>+0(SB), Y4, Y4
 	VPADDD      Y4, Y4, Y4
-	VPADDD      const10<>+0(SB), Y4, Y4
+	VPADDD      const12<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
 	VMULPS      Y3, Y4, Y4
-	VMULPS      const30<>+0(SB), Y4, Y4
+	VMULPS      const32<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 128(R10)
 	VPSRLD      $0x13, Y1, Y4
-	VPAND       const29<>+0(SB), Y4, Y4
+	VPAND       const31<>+0(SB), Y4, Y4
 	VPADDD      Y4, Y4, Y4
-	VPADDD      const10<>+0(SB), Y4, Y4
+	VPADDD      const12<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
 	VMULPS      Y3, Y4, Y4
-	VMULPS      const30<>+0(SB), Y4, Y4
+	VMULPS      const32<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 160(R10)
 	VPSRLD      $0x16, Y1, Y4
-	VPAND       const29<>+0(SB), Y4, Y4
+	VPAND       const31<>+0(SB), Y4, Y4
 	VPADDD      Y4, Y4, Y4
-	VPADDD      const10<>+0(SB), Y4, Y4
+	VPADDD      const12<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
 	VMULPS      Y3, Y4, Y4
-	VMULPS      const30<>+0(SB), Y4, Y4
+	VMULPS      const32<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 192(R10)
 	VPSRLD      $0x19, Y1, Y1
-	VPAND       const29<>+0(SB), Y1, Y1
+	VPAND       const31<>+0(SB), Y1, Y1
 	VPADDD      Y1, Y1, Y1
-	VPADDD      const10<>+0(SB), Y1, Y1
+	VPADDD      const12<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y3, Y1, Y1
-	VMULPS      const30<>+0(SB), Y1, Y1
+	VMULPS      const32<>+0(SB), Y1, Y1
 	VMOVAPS     Y1, 224(R10)
-	VPAND       const29<>+0(SB), Y2, Y1
+	VPAND       const31<>+0(SB), Y2, Y1
 	VPADDD      Y1, Y1, Y1
-	VPADDD      const10<>+0(SB), Y1, Y1
+	VPADDD      const12<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y3, Y1, Y1
-	VMULPS      const30<>+0(SB), Y1, Y1
+	VMULPS      const32<>+0(SB), Y1, Y1
 	VMOVAPS     Y1, 256(R10)
 	VPSRLD      $0x03, Y2, Y1
-	VPAND       const29<>+0(SB), Y1, Y1
+	VPAND       const31<>+0(SB), Y1, Y1
 	VPADDD      Y1, Y1, Y1
-	VPADDD      const10<>+0(SB), Y1, Y1
+	VPADDD      const12<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y3, Y1, Y1
-	VMULPS      const30<>+0(SB), Y1, Y1
+	VMULPS      const32<>+0(SB), Y1, Y1
 	VMOVAPS     Y1, 288(R10)
 	VPSRLD      $0x06, Y2, Y1
-	VPAND       const29<>+0(SB), Y1, Y1
+	VPAND       const31<>+0(SB), Y1, Y1
 	VPADDD      Y1, Y1, Y1
-	VPADDD      const10<>+0(SB), Y1, Y1
+	VPADDD      const12<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y3, Y1, Y1
-	VMULPS      const30<>+0(SB), Y1, Y1
+	VMULPS      const32<>+0(SB), Y1, Y1
 	VMOVAPS     Y1, 320(R10)
 	VPSRLD      $0x09, Y2, Y1
-	VPAND       const29<>+0(SB), Y1, Y1
+	VPAND       const31<>+0(SB), Y1, Y1
 	VPADDD      Y1, Y1, Y1
-	VPADDD      const10<>+0(SB), Y1, Y1
+	VPADDD      const12<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y3, Y1, Y1
-	VMULPS      const30<>+0(SB), Y1, Y1
+	VMULPS      const32<>+0(SB), Y1, Y1
 	VMOVAPS     Y1, 352(R10)
 	VPSRLD      $0x10, Y2, Y1
-	VPAND       const29<>+0(SB), Y1, Y1
+	VPAND       const31<>+0(SB), Y1, Y1
 	VPADDD      Y1, Y1, Y1
-	VPADDD      const10<>+0(SB), Y1, Y1
+	VPADDD      const12<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y3, Y1, Y1
-	VMULPS      const30<>+0(SB), Y1, Y1
+	VMULPS      const32<>+0(SB), Y1, Y1
 	VMOVAPS     Y1, 384(R10)
 	VPSRLD      $0x13, Y2, Y1
-	VPAND       const29<>+0(SB), Y1, Y1
+	VPAND       const31<>+0(SB), Y1, Y1
 	VPADDD      Y1, Y1, Y1
-	VPADDD      const10<>+0(SB), Y1, Y1
+	VPADDD      const12<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y3, Y1, Y1
-	VMULPS      const30<>+0(SB), Y1, Y1
+	VMULPS      const32<>+0(SB), Y1, Y1
 	VMOVAPS     Y1, 416(R10)
 	VPSRLD      $0x16, Y2, Y1
-	VPAND       const29<>+0(SB), Y1, Y1
+	VPAND       const31<>+0(SB), Y1, Y1
 	VPADDD      Y1, Y1, Y1
-	VPADDD      const10<>+0(SB), Y1, Y1
+	VPADDD      const12<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y3, Y1, Y1
-	VMULPS      const30<>+0(SB), Y1, Y1
+	VMULPS      const32<>+0(SB), Y1, Y1
 	VMOVAPS     Y1, 448(R10)
 	VPSRLD      $0x19, Y2, Y1
-	VPAND       const29<>+0(SB), Y1, Y1
+	VPAND       const31<>+0(SB), Y1, Y1
 	VPADDD      Y1, Y1, Y1
-	VPADDD      const10<>+0(SB), Y1, Y1
+	VPADDD      const12<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y3, Y1, Y1
-	VMULPS      const30<>+0(SB), Y1, Y1
+	VMULPS      const32<>+0(SB), Y1, Y1
 	VMOVAPS     Y1, 480(R10)
 	XORQ        R11, R11
 
@@ -13797,13 +13115,49 @@ chunks:
 	ANDL         $0x00000700, R14
 	MOVBLZX      (R12)(R11*4), R15
 	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X2
+	VMOVQ        (R9)(R15*8), X3
 	MOVL         R13, R14
 	SHLL         $0x04, R14
 	ANDL         $0x00000700, R14
 	MOVBLZX      1(R12)(R11*4), R15
 	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	VPINSRQ      $0x01, (R9)(R15*8), X3, X3
+	MOVL         R13, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      2(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X2
+	SHRL         $0x04, R13
+	ANDL         $0x00000700, R13
+	MOVBLZX      3(R12)(R11*4), R14
+	ORL          R13, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	VINSERTI128  $0x01, X2, Y3, Y3
+	VPADDB       const33<>+0(SB), Y3, Y3
+	VPSLLW       $0x03, Y3, Y3
+	VPBROADCASTD 32(R12)(R11*2), Y2
+	VPSHUFB      const38<>+0(SB), Y2, Y2
+	VPAND        const39<>+0(SB), Y2, Y2
+	VPCMPEQB     const39<>+0(SB), Y2, Y2
+	VPADDB       Y2, Y2, Y2
+	VPADDB       Y2, Y3, Y3
+	VPADDB       const40<>+0(SB), Y3, Y3
+	VPXOR        Y2, Y2, Y2
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xd1 // VPDPBUSD Y1, Y3, Y2
+	LEAQ         (AX)(CX*1), R12
+	MOVWLZX      32(R12)(R11*2), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      (R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X4
+	MOVL         R13, R14
+	SHLL         $0x04, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      1(R12)(R11*4), R15
+	ORL          R14, R15
+	VPINSRQ      $0x01, (R9)(R15*8), X4, X4
 	MOVL         R13, R14
 	ANDL         $0x00000700, R14
 	MOVBLZX      2(R12)(R11*4), R15
@@ -13814,57 +13168,21 @@ chunks:
 	MOVBLZX      3(R12)(R11*4), R14
 	ORL          R13, R14
 	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
-	VINSERTI128  $0x01, X3, Y2, Y2
-	VPADDB       const31<>+0(SB), Y2, Y2
-	VPSLLW       $0x03, Y2, Y2
+	VINSERTI128  $0x01, X3, Y4, Y4
+	VPADDB       const33<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
 	VPBROADCASTD 32(R12)(R11*2), Y3
-	VPSHUFB      const36<>+0(SB), Y3, Y3
-	VPAND        const37<>+0(SB), Y3, Y3
-	VPCMPEQB     const37<>+0(SB), Y3, Y3
+	VPSHUFB      const38<>+0(SB), Y3, Y3
+	VPAND        const39<>+0(SB), Y3, Y3
+	VPCMPEQB     const39<>+0(SB), Y3, Y3
 	VPADDB       Y3, Y3, Y3
-	VPADDB       Y3, Y2, Y2
-	VPADDB       const38<>+0(SB), Y2, Y2
+	VPADDB       Y3, Y4, Y4
+	VPADDB       const40<>+0(SB), Y4, Y4
 	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y2, Y3
-	LEAQ         (AX)(CX*1), R12
-	MOVWLZX      32(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      (R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X2
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      1(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
-	MOVL         R13, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	SHRL         $0x04, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      3(R12)(R11*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
-	VPADDB       const31<>+0(SB), Y2, Y2
-	VPSLLW       $0x03, Y2, Y2
-	VPBROADCASTD 32(R12)(R11*2), Y4
-	VPSHUFB      const36<>+0(SB), Y4, Y4
-	VPAND        const37<>+0(SB), Y4, Y4
-	VPCMPEQB     const37<>+0(SB), Y4, Y4
-	VPADDB       Y4, Y4, Y4
-	VPADDB       Y4, Y2, Y2
-	VPADDB       const38<>+0(SB), Y2, Y2
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y2
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y2, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
+	VPBLENDD     $0xcc, Y3, Y2, Y4
+	VPALIGNR     $0x08, Y2, Y3, Y2
+	VPADDD       Y4, Y2, Y2
 	LEAQ         (AX)(CX*2), R12
 	MOVWLZX      32(R12)(R11*2), R13
 	MOVL         R13, R14
@@ -13872,35 +13190,35 @@ chunks:
 	ANDL         $0x00000700, R14
 	MOVBLZX      (R12)(R11*4), R15
 	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X2
+	VMOVQ        (R9)(R15*8), X4
 	MOVL         R13, R14
 	SHLL         $0x04, R14
 	ANDL         $0x00000700, R14
 	MOVBLZX      1(R12)(R11*4), R15
 	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	VPINSRQ      $0x01, (R9)(R15*8), X4, X4
 	MOVL         R13, R14
 	ANDL         $0x00000700, R14
 	MOVBLZX      2(R12)(R11*4), R15
 	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
+	VMOVQ        (R9)(R15*8), X3
 	SHRL         $0x04, R13
 	ANDL         $0x00000700, R13
 	MOVBLZX      3(R12)(R11*4), R14
 	ORL          R13, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
-	VPADDB       const31<>+0(SB), Y2, Y2
-	VPSLLW       $0x03, Y2, Y2
-	VPBROADCASTD 32(R12)(R11*2), Y4
-	VPSHUFB      const36<>+0(SB), Y4, Y4
-	VPAND        const37<>+0(SB), Y4, Y4
-	VPCMPEQB     const37<>+0(SB), Y4, Y4
-	VPADDB       Y4, Y4, Y4
-	VPADDB       Y4, Y2, Y2
-	VPADDB       const38<>+0(SB), Y2, Y2
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
+	VINSERTI128  $0x01, X3, Y4, Y4
+	VPADDB       const33<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 32(R12)(R11*2), Y3
+	VPSHUFB      const38<>+0(SB), Y3, Y3
+	VPAND        const39<>+0(SB), Y3, Y3
+	VPCMPEQB     const39<>+0(SB), Y3, Y3
+	VPADDB       Y3, Y3, Y3
+	VPADDB       Y3, Y4, Y4
+	VPADDB       const40<>+0(SB), Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
 	LEAQ         (AX)(DI*1), R12
 	MOVWLZX      32(R12)(R11*2), R13
 	MOVL         R13, R14
@@ -13908,55 +13226,13 @@ chunks:
 	ANDL         $0x00000700, R14
 	MOVBLZX      (R12)(R11*4), R15
 	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X2
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      1(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
-	MOVL         R13, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
 	VMOVQ        (R9)(R15*8), X5
-	SHRL         $0x04, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      3(R12)(R11*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
-	VINSERTI128  $0x01, X5, Y2, Y2
-	VPADDB       const31<>+0(SB), Y2, Y2
-	VPSLLW       $0x03, Y2, Y2
-	VPBROADCASTD 32(R12)(R11*2), Y5
-	VPSHUFB      const36<>+0(SB), Y5, Y5
-	VPAND        const37<>+0(SB), Y5, Y5
-	VPCMPEQB     const37<>+0(SB), Y5, Y5
-	VPADDB       Y5, Y5, Y5
-	VPADDB       Y5, Y2, Y2
-	VPADDB       const38<>+0(SB), Y2, Y2
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y2
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y2, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y2
-	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y2, Y3, Y3
-	LEAQ         (R8), R12
-	MOVWLZX      32(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      (R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X2
 	MOVL         R13, R14
 	SHLL         $0x04, R14
 	ANDL         $0x00000700, R14
 	MOVBLZX      1(R12)(R11*4), R15
 	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	VPINSRQ      $0x01, (R9)(R15*8), X5, X5
 	MOVL         R13, R14
 	ANDL         $0x00000700, R14
 	MOVBLZX      2(R12)(R11*4), R15
@@ -13967,18 +13243,60 @@ chunks:
 	MOVBLZX      3(R12)(R11*4), R14
 	ORL          R13, R14
 	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
-	VPADDB       const31<>+0(SB), Y2, Y2
-	VPSLLW       $0x03, Y2, Y2
+	VINSERTI128  $0x01, X4, Y5, Y5
+	VPADDB       const33<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
 	VPBROADCASTD 32(R12)(R11*2), Y4
-	VPSHUFB      const36<>+0(SB), Y4, Y4
-	VPAND        const37<>+0(SB), Y4, Y4
-	VPCMPEQB     const37<>+0(SB), Y4, Y4
+	VPSHUFB      const38<>+0(SB), Y4, Y4
+	VPAND        const39<>+0(SB), Y4, Y4
+	VPCMPEQB     const39<>+0(SB), Y4, Y4
 	VPADDB       Y4, Y4, Y4
-	VPADDB       Y4, Y2, Y2
-	VPADDB       const38<>+0(SB), Y2, Y2
+	VPADDB       Y4, Y5, Y5
+	VPADDB       const40<>+0(SB), Y5, Y5
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y2, Y4
+	VSHUFPS      $0xdd, Y3, Y2, Y2
+	VPADDD       Y4, Y2, Y2
+	LEAQ         (R8), R12
+	MOVWLZX      32(R12)(R11*2), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      (R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X4
+	MOVL         R13, R14
+	SHLL         $0x04, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      1(R12)(R11*4), R15
+	ORL          R14, R15
+	VPINSRQ      $0x01, (R9)(R15*8), X4, X4
+	MOVL         R13, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      2(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X3
+	SHRL         $0x04, R13
+	ANDL         $0x00000700, R13
+	MOVBLZX      3(R12)(R11*4), R14
+	ORL          R13, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
+	VINSERTI128  $0x01, X3, Y4, Y4
+	VPADDB       const33<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 32(R12)(R11*2), Y3
+	VPSHUFB      const38<>+0(SB), Y3, Y3
+	VPAND        const39<>+0(SB), Y3, Y3
+	VPCMPEQB     const39<>+0(SB), Y3, Y3
+	VPADDB       Y3, Y3, Y3
+	VPADDB       Y3, Y4, Y4
+	VPADDB       const40<>+0(SB), Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
 	LEAQ         (R8)(CX*1), R12
 	MOVWLZX      32(R12)(R11*2), R13
 	MOVL         R13, R14
@@ -13986,38 +13304,38 @@ chunks:
 	ANDL         $0x00000700, R14
 	MOVBLZX      (R12)(R11*4), R15
 	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X2
+	VMOVQ        (R9)(R15*8), X5
 	MOVL         R13, R14
 	SHLL         $0x04, R14
 	ANDL         $0x00000700, R14
 	MOVBLZX      1(R12)(R11*4), R15
 	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	VPINSRQ      $0x01, (R9)(R15*8), X5, X5
 	MOVL         R13, R14
 	ANDL         $0x00000700, R14
 	MOVBLZX      2(R12)(R11*4), R15
 	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X5
+	VMOVQ        (R9)(R15*8), X4
 	SHRL         $0x04, R13
 	ANDL         $0x00000700, R13
 	MOVBLZX      3(R12)(R11*4), R14
 	ORL          R13, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
-	VINSERTI128  $0x01, X5, Y2, Y2
-	VPADDB       const31<>+0(SB), Y2, Y2
-	VPSLLW       $0x03, Y2, Y2
-	VPBROADCASTD 32(R12)(R11*2), Y5
-	VPSHUFB      const36<>+0(SB), Y5, Y5
-	VPAND        const37<>+0(SB), Y5, Y5
-	VPCMPEQB     const37<>+0(SB), Y5, Y5
-	VPADDB       Y5, Y5, Y5
-	VPADDB       Y5, Y2, Y2
-	VPADDB       const38<>+0(SB), Y2, Y2
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y2
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y2, Y4, Y4
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	VINSERTI128  $0x01, X4, Y5, Y5
+	VPADDB       const33<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 32(R12)(R11*2), Y4
+	VPSHUFB      const38<>+0(SB), Y4, Y4
+	VPAND        const39<>+0(SB), Y4, Y4
+	VPCMPEQB     const39<>+0(SB), Y4, Y4
+	VPADDB       Y4, Y4, Y4
+	VPADDB       Y4, Y5, Y5
+	VPADDB       const40<>+0(SB), Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
 	LEAQ         (R8)(CX*2), R12
 	MOVWLZX      32(R12)(R11*2), R13
 	MOVL         R13, R14
@@ -14025,13 +13343,49 @@ chunks:
 	ANDL         $0x00000700, R14
 	MOVBLZX      (R12)(R11*4), R15
 	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X2
+	VMOVQ        (R9)(R15*8), X5
 	MOVL         R13, R14
 	SHLL         $0x04, R14
 	ANDL         $0x00000700, R14
 	MOVBLZX      1(R12)(R11*4), R15
 	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	VPINSRQ      $0x01, (R9)(R15*8), X5, X5
+	MOVL         R13, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      2(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X4
+	SHRL         $0x04, R13
+	ANDL         $0x00000700, R13
+	MOVBLZX      3(R12)(R11*4), R14
+	ORL          R13, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	VINSERTI128  $0x01, X4, Y5, Y5
+	VPADDB       const33<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 32(R12)(R11*2), Y4
+	VPSHUFB      const38<>+0(SB), Y4, Y4
+	VPAND        const39<>+0(SB), Y4, Y4
+	VPCMPEQB     const39<>+0(SB), Y4, Y4
+	VPADDB       Y4, Y4, Y4
+	VPADDB       Y4, Y5, Y5
+	VPADDB       const40<>+0(SB), Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
+	LEAQ         (R8)(DI*1), R12
+	MOVWLZX      32(R12)(R11*2), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      (R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X6
+	MOVL         R13, R14
+	SHLL         $0x04, R14
+	ANDL         $0x00000700, R14
+	MOVBLZX      1(R12)(R11*4), R15
+	ORL          R14, R15
+	VPINSRQ      $0x01, (R9)(R15*8), X6, X6
 	MOVL         R13, R14
 	ANDL         $0x00000700, R14
 	MOVBLZX      2(R12)(R11*4), R15
@@ -14042,62 +13396,26 @@ chunks:
 	MOVBLZX      3(R12)(R11*4), R14
 	ORL          R13, R14
 	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
-	VINSERTI128  $0x01, X5, Y2, Y2
-	VPADDB       const31<>+0(SB), Y2, Y2
-	VPSLLW       $0x03, Y2, Y2
+	VINSERTI128  $0x01, X5, Y6, Y6
+	VPADDB       const33<>+0(SB), Y6, Y6
+	VPSLLW       $0x03, Y6, Y6
 	VPBROADCASTD 32(R12)(R11*2), Y5
-	VPSHUFB      const36<>+0(SB), Y5, Y5
-	VPAND        const37<>+0(SB), Y5, Y5
-	VPCMPEQB     const37<>+0(SB), Y5, Y5
+	VPSHUFB      const38<>+0(SB), Y5, Y5
+	VPAND        const39<>+0(SB), Y5, Y5
+	VPCMPEQB     const39<>+0(SB), Y5, Y5
 	VPADDB       Y5, Y5, Y5
-	VPADDB       Y5, Y2, Y2
-	VPADDB       const38<>+0(SB), Y2, Y2
+	VPADDB       Y5, Y6, Y6
+	VPADDB       const40<>+0(SB), Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
-	LEAQ         (R8)(DI*1), R12
-	MOVWLZX      32(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      (R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X2
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      1(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
-	MOVL         R13, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X6
-	SHRL         $0x04, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      3(R12)(R11*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X6, X6
-	VINSERTI128  $0x01, X6, Y2, Y2
-	VPADDB       const31<>+0(SB), Y2, Y2
-	VPSLLW       $0x03, Y2, Y2
-	VPBROADCASTD 32(R12)(R11*2), Y6
-	VPSHUFB      const36<>+0(SB), Y6, Y6
-	VPAND        const37<>+0(SB), Y6, Y6
-	VPCMPEQB     const37<>+0(SB), Y6, Y6
-	VPADDB       Y6, Y6, Y6
-	VPADDB       Y6, Y2, Y2
-	VPADDB       const38<>+0(SB), Y2, Y2
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y2, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y1
-	VPALIGNR     $0x08, Y5, Y6, Y2
-	VPADDD       Y1, Y2, Y2
-	VSHUFPS      $0x88, Y2, Y4, Y1
-	VSHUFPS      $0xdd, Y2, Y4, Y2
-	VPADDD       Y1, Y2, Y2
-	VPERM2I128   $0x20, Y2, Y3, Y1
-	VPERM2I128   $0x31, Y2, Y3, Y2
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y1
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y1, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y1
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y1, Y3, Y3
+	VPERM2I128   $0x20, Y3, Y2, Y1
+	VPERM2I128   $0x31, Y3, Y2, Y2
 	VPBROADCASTD 8(BX), Y3
 	VPSLLD       $0x04, Y3, Y3
 	VPSUBD       Y3, Y1, Y1
@@ -14169,9 +13487,9 @@ loop:
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSRLD      $0x1c, Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, (R11)
 	VMOVD       14(AX), X2
 	VPINSRD     $0x01, 14(AX)(CX*1), X2, X2
@@ -14184,9 +13502,9 @@ loop:
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSRLD      $0x1c, Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 32(R11)
 	VMOVD       22(AX), X2
 	VPINSRD     $0x01, 22(AX)(CX*1), X2, X2
@@ -14199,9 +13517,9 @@ loop:
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSRLD      $0x1c, Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 64(R11)
 	VMOVD       30(AX), X2
 	VPINSRD     $0x01, 30(AX)(CX*1), X2, X2
@@ -14214,9 +13532,9 @@ loop:
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSRLD      $0x1c, Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 96(R11)
 	VMOVD       38(AX), X2
 	VPINSRD     $0x01, 38(AX)(CX*1), X2, X2
@@ -14229,9 +13547,9 @@ loop:
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSRLD      $0x1c, Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 128(R11)
 	VMOVD       46(AX), X2
 	VPINSRD     $0x01, 46(AX)(CX*1), X2, X2
@@ -14244,9 +13562,9 @@ loop:
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSRLD      $0x1c, Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 160(R11)
 	VMOVD       54(AX), X2
 	VPINSRD     $0x01, 54(AX)(CX*1), X2, X2
@@ -14259,9 +13577,9 @@ loop:
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSRLD      $0x1c, Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 192(R11)
 	VMOVD       62(AX), X2
 	VPINSRD     $0x01, 62(AX)(CX*1), X2, X2
@@ -14274,9 +13592,9 @@ loop:
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSRLD      $0x1c, Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 224(R11)
 	XORQ        R12, R12
 
@@ -14286,14 +13604,44 @@ chunks:
 	VMOVDQU      (DX), Y1
 	LEAQ         (AX), R13
 	MOVBLZX      2(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X2
+	VMOVQ        (R9)(R14*8), X3
 	MOVBLZX      3(R13)(R12*8), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
+	MOVBLZX      4(R13)(R12*8), R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVBLZX      5(R13)(R12*8), R14
 	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	VINSERTI128  $0x01, X2, Y3, Y3
+	MOVL         6(R13)(R12*8), R13
+	MOVL         R13, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X2
+	MOVL         R13, R14
+	SHRL         $0x07, R14
+	ANDL         $0x7f, R14
+	VPINSRQ      $0x01, (R10)(R14*8), X2, X2
+	MOVL         R13, R14
+	SHRL         $0x0e, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X4
+	SHRL         $0x15, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPSIGNB      Y2, Y3, Y3
+	VPADDB       const43<>+0(SB), Y3, Y3
+	VPXOR        Y2, Y2, Y2
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xd1 // VPDPBUSD Y1, Y3, Y2
+	LEAQ         (AX)(CX*1), R13
+	MOVBLZX      2(R13)(R12*8), R14
+	VMOVQ        (R9)(R14*8), X4
+	MOVBLZX      3(R13)(R12*8), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
 	MOVBLZX      4(R13)(R12*8), R14
 	VMOVQ        (R9)(R14*8), X3
 	MOVBLZX      5(R13)(R12*8), R14
 	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
-	VINSERTI128  $0x01, X3, Y2, Y2
+	VINSERTI128  $0x01, X3, Y4, Y4
 	MOVL         6(R13)(R12*8), R13
 	MOVL         R13, R14
 	ANDL         $0x7f, R14
@@ -14305,66 +13653,36 @@ chunks:
 	MOVL         R13, R14
 	SHRL         $0x0e, R14
 	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X4
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
-	VINSERTI128  $0x01, X4, Y3, Y3
-	VPSIGNB      Y3, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y2, Y3
-	LEAQ         (AX)(CX*1), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X2
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
-	MOVBLZX      4(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X4
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
-	MOVL         6(R13)(R12*8), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X4
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
 	VMOVQ        (R10)(R14*8), X5
 	SHRL         $0x15, R13
 	ANDL         $0x7f, R13
 	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPSIGNB      Y4, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y2
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y2, Y3, Y3
+	VINSERTI128  $0x01, X5, Y3, Y3
+	VPSIGNB      Y3, Y4, Y4
+	VPADDB       const43<>+0(SB), Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
+	VPBLENDD     $0xcc, Y3, Y2, Y4
+	VPALIGNR     $0x08, Y2, Y3, Y2
+	VPADDD       Y4, Y2, Y2
 	LEAQ         (AX)(CX*2), R13
 	MOVBLZX      2(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X2
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
-	MOVBLZX      4(R13)(R12*8), R14
 	VMOVQ        (R9)(R14*8), X4
-	MOVBLZX      5(R13)(R12*8), R14
+	MOVBLZX      3(R13)(R12*8), R14
 	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
+	MOVBLZX      4(R13)(R12*8), R14
+	VMOVQ        (R9)(R14*8), X3
+	MOVBLZX      5(R13)(R12*8), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
+	VINSERTI128  $0x01, X3, Y4, Y4
 	MOVL         6(R13)(R12*8), R13
 	MOVL         R13, R14
 	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X4
+	VMOVQ        (R10)(R14*8), X3
 	MOVL         R13, R14
 	SHRL         $0x07, R14
 	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
+	VPINSRQ      $0x01, (R10)(R14*8), X3, X3
 	MOVL         R13, R14
 	SHRL         $0x0e, R14
 	ANDL         $0x7f, R14
@@ -14372,57 +13690,21 @@ chunks:
 	SHRL         $0x15, R13
 	ANDL         $0x7f, R13
 	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPSIGNB      Y4, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	VINSERTI128  $0x01, X5, Y3, Y3
+	VPSIGNB      Y3, Y4, Y4
+	VPADDB       const43<>+0(SB), Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
 	LEAQ         (AX)(DI*1), R13
 	MOVBLZX      2(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X2
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
-	MOVBLZX      4(R13)(R12*8), R14
 	VMOVQ        (R9)(R14*8), X5
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
-	VINSERTI128  $0x01, X5, Y2, Y2
-	MOVL         6(R13)(R12*8), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X5
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X5, X5
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X6
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y2
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y2, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y2
-	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y2, Y3, Y3
-	LEAQ         (R8), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X2
 	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
 	MOVBLZX      4(R13)(R12*8), R14
 	VMOVQ        (R9)(R14*8), X4
 	MOVBLZX      5(R13)(R12*8), R14
 	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
+	VINSERTI128  $0x01, X4, Y5, Y5
 	MOVL         6(R13)(R12*8), R13
 	MOVL         R13, R14
 	ANDL         $0x7f, R14
@@ -14434,33 +13716,69 @@ chunks:
 	MOVL         R13, R14
 	SHRL         $0x0e, R14
 	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X6
+	SHRL         $0x15, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPSIGNB      Y4, Y5, Y5
+	VPADDB       const43<>+0(SB), Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y2, Y4
+	VSHUFPS      $0xdd, Y3, Y2, Y2
+	VPADDD       Y4, Y2, Y2
+	LEAQ         (R8), R13
+	MOVBLZX      2(R13)(R12*8), R14
+	VMOVQ        (R9)(R14*8), X4
+	MOVBLZX      3(R13)(R12*8), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	MOVBLZX      4(R13)(R12*8), R14
+	VMOVQ        (R9)(R14*8), X3
+	MOVBLZX      5(R13)(R12*8), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
+	VINSERTI128  $0x01, X3, Y4, Y4
+	MOVL         6(R13)(R12*8), R13
+	MOVL         R13, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X3
+	MOVL         R13, R14
+	SHRL         $0x07, R14
+	ANDL         $0x7f, R14
+	VPINSRQ      $0x01, (R10)(R14*8), X3, X3
+	MOVL         R13, R14
+	SHRL         $0x0e, R14
+	ANDL         $0x7f, R14
 	VMOVQ        (R10)(R14*8), X5
 	SHRL         $0x15, R13
 	ANDL         $0x7f, R13
 	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPSIGNB      Y4, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	VINSERTI128  $0x01, X5, Y3, Y3
+	VPSIGNB      Y3, Y4, Y4
+	VPADDB       const43<>+0(SB), Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
 	LEAQ         (R8)(CX*1), R13
 	MOVBLZX      2(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X2
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
-	MOVBLZX      4(R13)(R12*8), R14
 	VMOVQ        (R9)(R14*8), X5
-	MOVBLZX      5(R13)(R12*8), R14
+	MOVBLZX      3(R13)(R12*8), R14
 	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
-	VINSERTI128  $0x01, X5, Y2, Y2
+	MOVBLZX      4(R13)(R12*8), R14
+	VMOVQ        (R9)(R14*8), X4
+	MOVBLZX      5(R13)(R12*8), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	VINSERTI128  $0x01, X4, Y5, Y5
 	MOVL         6(R13)(R12*8), R13
 	MOVL         R13, R14
 	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X5
+	VMOVQ        (R10)(R14*8), X4
 	MOVL         R13, R14
 	SHRL         $0x07, R14
 	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X5, X5
+	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
 	MOVL         R13, R14
 	SHRL         $0x0e, R14
 	ANDL         $0x7f, R14
@@ -14468,24 +13786,54 @@ chunks:
 	SHRL         $0x15, R13
 	ANDL         $0x7f, R13
 	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y2
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y2, Y4, Y4
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPSIGNB      Y4, Y5, Y5
+	VPADDB       const43<>+0(SB), Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
 	LEAQ         (R8)(CX*2), R13
 	MOVBLZX      2(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X2
+	VMOVQ        (R9)(R14*8), X5
 	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
+	MOVBLZX      4(R13)(R12*8), R14
+	VMOVQ        (R9)(R14*8), X4
+	MOVBLZX      5(R13)(R12*8), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	VINSERTI128  $0x01, X4, Y5, Y5
+	MOVL         6(R13)(R12*8), R13
+	MOVL         R13, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X4
+	MOVL         R13, R14
+	SHRL         $0x07, R14
+	ANDL         $0x7f, R14
+	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
+	MOVL         R13, R14
+	SHRL         $0x0e, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X6
+	SHRL         $0x15, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPSIGNB      Y4, Y5, Y5
+	VPADDB       const43<>+0(SB), Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
+	LEAQ         (R8)(DI*1), R13
+	MOVBLZX      2(R13)(R12*8), R14
+	VMOVQ        (R9)(R14*8), X6
+	MOVBLZX      3(R13)(R12*8), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X6, X6
 	MOVBLZX      4(R13)(R12*8), R14
 	VMOVQ        (R9)(R14*8), X5
 	MOVBLZX      5(R13)(R12*8), R14
 	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
-	VINSERTI128  $0x01, X5, Y2, Y2
+	VINSERTI128  $0x01, X5, Y6, Y6
 	MOVL         6(R13)(R12*8), R13
 	MOVL         R13, R14
 	ANDL         $0x7f, R14
@@ -14494,36 +13842,6 @@ chunks:
 	SHRL         $0x07, R14
 	ANDL         $0x7f, R14
 	VPINSRQ      $0x01, (R10)(R14*8), X5, X5
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X6
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
-	LEAQ         (R8)(DI*1), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X2
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
-	MOVBLZX      4(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X6
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X6, X6
-	VINSERTI128  $0x01, X6, Y2, Y2
-	MOVL         6(R13)(R12*8), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X6
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X6, X6
 	MOVL         R13, R14
 	SHRL         $0x0e, R14
 	ANDL         $0x7f, R14
@@ -14531,19 +13849,19 @@ chunks:
 	SHRL         $0x15, R13
 	ANDL         $0x7f, R13
 	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y2, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y1
-	VPALIGNR     $0x08, Y5, Y6, Y2
-	VPADDD       Y1, Y2, Y2
-	VSHUFPS      $0x88, Y2, Y4, Y1
-	VSHUFPS      $0xdd, Y2, Y4, Y2
-	VPADDD       Y1, Y2, Y2
-	VPBLENDD     $0xf0, Y2, Y3, Y1
-	VPERM2I128   $0x21, Y2, Y3, Y2
+	VINSERTI128  $0x01, X7, Y5, Y5
+	VPSIGNB      Y5, Y6, Y6
+	VPADDB       const43<>+0(SB), Y6, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y1
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y1, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y1
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y1, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y2, Y1
+	VPERM2I128   $0x21, Y3, Y2, Y2
 	VPADDD       Y1, Y2, Y2
 	VPBROADCASTD 4(BX), Y1
 	VPSLLD       $0x06, Y1, Y1
@@ -14615,115 +13933,115 @@ loop:
 	VPINSRD     $0x02, 70(R8)(CX*2), X4, X4
 	VPINSRD     $0x03, 70(R8)(DI*1), X4, X4
 	VINSERTI128 $0x01, X4, Y3, Y3
-	VPAND       const13<>+0(SB), Y2, Y4
+	VPAND       const15<>+0(SB), Y2, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const39<>+0(SB), Y4, Y4
+	VADDPS      const41<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const40<>+0(SB), Y4, Y4
+	VMULPS      const42<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, (R11)
 	VPSRLD      $0x04, Y2, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const39<>+0(SB), Y4, Y4
+	VADDPS      const41<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const40<>+0(SB), Y4, Y4
+	VMULPS      const42<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 32(R11)
 	VPSRLD      $0x08, Y2, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const39<>+0(SB), Y4, Y4
+	VADDPS      const41<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const40<>+0(SB), Y4, Y4
+	VMULPS      const42<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 64(R11)
 	VPSRLD      $0x0c, Y2, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const39<>+0(SB), Y4, Y4
+	VADDPS      const41<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const40<>+0(SB), Y4, Y4
+	VMULPS      const42<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 96(R11)
 	VPSRLD      $0x10, Y2, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const39<>+0(SB), Y4, Y4
+	VADDPS      const41<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const40<>+0(SB), Y4, Y4
+	VMULPS      const42<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 128(R11)
 	VPSRLD      $0x14, Y2, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const39<>+0(SB), Y4, Y4
+	VADDPS      const41<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const40<>+0(SB), Y4, Y4
+	VMULPS      const42<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 160(R11)
 	VPSRLD      $0x18, Y2, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const39<>+0(SB), Y4, Y4
+	VADDPS      const41<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const40<>+0(SB), Y4, Y4
+	VMULPS      const42<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 192(R11)
 	VPSRLD      $0x1c, Y2, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 224(R11)
-	VPAND       const13<>+0(SB), Y3, Y2
+	VPAND       const15<>+0(SB), Y3, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 256(R11)
 	VPSRLD      $0x04, Y3, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 288(R11)
 	VPSRLD      $0x08, Y3, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 320(R11)
 	VPSRLD      $0x0c, Y3, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 352(R11)
 	VPSRLD      $0x10, Y3, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 384(R11)
 	VPSRLD      $0x14, Y3, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 416(R11)
 	VPSRLD      $0x18, Y3, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 448(R11)
 	VPSRLD      $0x1c, Y3, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 480(R11)
 	XORQ        R12, R12
 
@@ -14734,17 +14052,48 @@ chunks:
 	LEAQ         (AX), R13
 	MOVWLZX      2(R13)(R12*8), R14
 	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X2
+	VMOVQ        (R9)(R14*8), X3
 	MOVWLZX      4(R13)(R12*8), R14
 	ANDL         $0x000001ff, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
+	MOVWLZX      6(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVWLZX      8(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
 	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	VINSERTI128  $0x01, X2, Y3, Y3
+	MOVWLZX      2(R13)(R12*8), R14
+	SHRL         $0x09, R14
+	VMOVQ        (R10)(R14*8), X2
+	MOVWLZX      4(R13)(R12*8), R14
+	SHRL         $0x09, R14
+	VPINSRQ      $0x01, (R10)(R14*8), X2, X2
+	MOVWLZX      6(R13)(R12*8), R14
+	SHRL         $0x09, R14
+	VMOVQ        (R10)(R14*8), X4
+	MOVWLZX      8(R13)(R12*8), R13
+	SHRL         $0x09, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPSIGNB      Y2, Y3, Y3
+	VPADDB       const43<>+0(SB), Y3, Y3
+	VPXOR        Y2, Y2, Y2
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xd1 // VPDPBUSD Y1, Y3, Y2
+	LEAQ         (AX)(CX*1), R13
+	MOVWLZX      2(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VMOVQ        (R9)(R14*8), X4
+	MOVWLZX      4(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
 	MOVWLZX      6(R13)(R12*8), R14
 	ANDL         $0x000001ff, R14
 	VMOVQ        (R9)(R14*8), X3
 	MOVWLZX      8(R13)(R12*8), R14
 	ANDL         $0x000001ff, R14
 	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
-	VINSERTI128  $0x01, X3, Y2, Y2
+	VINSERTI128  $0x01, X3, Y4, Y4
 	MOVWLZX      2(R13)(R12*8), R14
 	SHRL         $0x09, R14
 	VMOVQ        (R10)(R14*8), X3
@@ -14753,131 +14102,63 @@ chunks:
 	VPINSRQ      $0x01, (R10)(R14*8), X3, X3
 	MOVWLZX      6(R13)(R12*8), R14
 	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X4
-	MOVWLZX      8(R13)(R12*8), R13
-	SHRL         $0x09, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
-	VINSERTI128  $0x01, X4, Y3, Y3
-	VPSIGNB      Y3, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y2, Y3
-	LEAQ         (AX)(CX*1), R13
-	MOVWLZX      2(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X2
-	MOVWLZX      4(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
-	MOVWLZX      6(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X4
-	MOVWLZX      8(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
-	MOVWLZX      2(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X4
-	MOVWLZX      4(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
-	MOVWLZX      6(R13)(R12*8), R14
-	SHRL         $0x09, R14
 	VMOVQ        (R10)(R14*8), X5
 	MOVWLZX      8(R13)(R12*8), R13
 	SHRL         $0x09, R13
 	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPSIGNB      Y4, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y2
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y2, Y3, Y3
+	VINSERTI128  $0x01, X5, Y3, Y3
+	VPSIGNB      Y3, Y4, Y4
+	VPADDB       const43<>+0(SB), Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
+	VPBLENDD     $0xcc, Y3, Y2, Y4
+	VPALIGNR     $0x08, Y2, Y3, Y2
+	VPADDD       Y4, Y2, Y2
 	LEAQ         (AX)(CX*2), R13
 	MOVWLZX      2(R13)(R12*8), R14
 	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X2
-	MOVWLZX      4(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
-	MOVWLZX      6(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
 	VMOVQ        (R9)(R14*8), X4
-	MOVWLZX      8(R13)(R12*8), R14
+	MOVWLZX      4(R13)(R12*8), R14
 	ANDL         $0x000001ff, R14
 	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
+	MOVWLZX      6(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VMOVQ        (R9)(R14*8), X3
+	MOVWLZX      8(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
+	VINSERTI128  $0x01, X3, Y4, Y4
 	MOVWLZX      2(R13)(R12*8), R14
 	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X4
+	VMOVQ        (R10)(R14*8), X3
 	MOVWLZX      4(R13)(R12*8), R14
 	SHRL         $0x09, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
+	VPINSRQ      $0x01, (R10)(R14*8), X3, X3
 	MOVWLZX      6(R13)(R12*8), R14
 	SHRL         $0x09, R14
 	VMOVQ        (R10)(R14*8), X5
 	MOVWLZX      8(R13)(R12*8), R13
 	SHRL         $0x09, R13
 	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPSIGNB      Y4, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	VINSERTI128  $0x01, X5, Y3, Y3
+	VPSIGNB      Y3, Y4, Y4
+	VPADDB       const43<>+0(SB), Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
 	LEAQ         (AX)(DI*1), R13
 	MOVWLZX      2(R13)(R12*8), R14
 	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X2
-	MOVWLZX      4(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
-	MOVWLZX      6(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
 	VMOVQ        (R9)(R14*8), X5
-	MOVWLZX      8(R13)(R12*8), R14
+	MOVWLZX      4(R13)(R12*8), R14
 	ANDL         $0x000001ff, R14
 	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
-	VINSERTI128  $0x01, X5, Y2, Y2
-	MOVWLZX      2(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X5
-	MOVWLZX      4(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X5, X5
-	MOVWLZX      6(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X6
-	MOVWLZX      8(R13)(R12*8), R13
-	SHRL         $0x09, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y2
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y2, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y2
-	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y2, Y3, Y3
-	LEAQ         (R8), R13
-	MOVWLZX      2(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X2
-	MOVWLZX      4(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
 	MOVWLZX      6(R13)(R12*8), R14
 	ANDL         $0x000001ff, R14
 	VMOVQ        (R9)(R14*8), X4
 	MOVWLZX      8(R13)(R12*8), R14
 	ANDL         $0x000001ff, R14
 	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
+	VINSERTI128  $0x01, X4, Y5, Y5
 	MOVWLZX      2(R13)(R12*8), R14
 	SHRL         $0x09, R14
 	VMOVQ        (R10)(R14*8), X4
@@ -14886,119 +14167,156 @@ chunks:
 	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
 	MOVWLZX      6(R13)(R12*8), R14
 	SHRL         $0x09, R14
+	VMOVQ        (R10)(R14*8), X6
+	MOVWLZX      8(R13)(R12*8), R13
+	SHRL         $0x09, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPSIGNB      Y4, Y5, Y5
+	VPADDB       const43<>+0(SB), Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y2, Y4
+	VSHUFPS      $0xdd, Y3, Y2, Y2
+	VPADDD       Y4, Y2, Y2
+	LEAQ         (R8), R13
+	MOVWLZX      2(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VMOVQ        (R9)(R14*8), X4
+	MOVWLZX      4(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	MOVWLZX      6(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VMOVQ        (R9)(R14*8), X3
+	MOVWLZX      8(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
+	VINSERTI128  $0x01, X3, Y4, Y4
+	MOVWLZX      2(R13)(R12*8), R14
+	SHRL         $0x09, R14
+	VMOVQ        (R10)(R14*8), X3
+	MOVWLZX      4(R13)(R12*8), R14
+	SHRL         $0x09, R14
+	VPINSRQ      $0x01, (R10)(R14*8), X3, X3
+	MOVWLZX      6(R13)(R12*8), R14
+	SHRL         $0x09, R14
 	VMOVQ        (R10)(R14*8), X5
 	MOVWLZX      8(R13)(R12*8), R13
 	SHRL         $0x09, R13
 	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPSIGNB      Y4, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	VINSERTI128  $0x01, X5, Y3, Y3
+	VPSIGNB      Y3, Y4, Y4
+	VPADDB       const43<>+0(SB), Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
 	LEAQ         (R8)(CX*1), R13
 	MOVWLZX      2(R13)(R12*8), R14
 	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X2
-	MOVWLZX      4(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
-	MOVWLZX      6(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
 	VMOVQ        (R9)(R14*8), X5
-	MOVWLZX      8(R13)(R12*8), R14
+	MOVWLZX      4(R13)(R12*8), R14
 	ANDL         $0x000001ff, R14
 	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
-	VINSERTI128  $0x01, X5, Y2, Y2
+	MOVWLZX      6(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VMOVQ        (R9)(R14*8), X4
+	MOVWLZX      8(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	VINSERTI128  $0x01, X4, Y5, Y5
 	MOVWLZX      2(R13)(R12*8), R14
 	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X5
+	VMOVQ        (R10)(R14*8), X4
 	MOVWLZX      4(R13)(R12*8), R14
 	SHRL         $0x09, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X5, X5
+	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
 	MOVWLZX      6(R13)(R12*8), R14
 	SHRL         $0x09, R14
 	VMOVQ        (R10)(R14*8), X6
 	MOVWLZX      8(R13)(R12*8), R13
 	SHRL         $0x09, R13
 	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y2
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y2, Y4, Y4
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPSIGNB      Y4, Y5, Y5
+	VPADDB       const43<>+0(SB), Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
 	LEAQ         (R8)(CX*2), R13
 	MOVWLZX      2(R13)(R12*8), R14
 	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X2
-	MOVWLZX      4(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
-	MOVWLZX      6(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
 	VMOVQ        (R9)(R14*8), X5
-	MOVWLZX      8(R13)(R12*8), R14
+	MOVWLZX      4(R13)(R12*8), R14
 	ANDL         $0x000001ff, R14
 	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
-	VINSERTI128  $0x01, X5, Y2, Y2
+	MOVWLZX      6(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VMOVQ        (R9)(R14*8), X4
+	MOVWLZX      8(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	VINSERTI128  $0x01, X4, Y5, Y5
 	MOVWLZX      2(R13)(R12*8), R14
 	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X5
+	VMOVQ        (R10)(R14*8), X4
 	MOVWLZX      4(R13)(R12*8), R14
 	SHRL         $0x09, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X5, X5
+	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
 	MOVWLZX      6(R13)(R12*8), R14
 	SHRL         $0x09, R14
 	VMOVQ        (R10)(R14*8), X6
 	MOVWLZX      8(R13)(R12*8), R13
 	SHRL         $0x09, R13
 	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPSIGNB      Y4, Y5, Y5
+	VPADDB       const43<>+0(SB), Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
 	LEAQ         (R8)(DI*1), R13
 	MOVWLZX      2(R13)(R12*8), R14
 	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X2
-	MOVWLZX      4(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
-	MOVWLZX      6(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
 	VMOVQ        (R9)(R14*8), X6
-	MOVWLZX      8(R13)(R12*8), R14
+	MOVWLZX      4(R13)(R12*8), R14
 	ANDL         $0x000001ff, R14
 	VPINSRQ      $0x01, (R9)(R14*8), X6, X6
-	VINSERTI128  $0x01, X6, Y2, Y2
+	MOVWLZX      6(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VMOVQ        (R9)(R14*8), X5
+	MOVWLZX      8(R13)(R12*8), R14
+	ANDL         $0x000001ff, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
+	VINSERTI128  $0x01, X5, Y6, Y6
 	MOVWLZX      2(R13)(R12*8), R14
 	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X6
+	VMOVQ        (R10)(R14*8), X5
 	MOVWLZX      4(R13)(R12*8), R14
 	SHRL         $0x09, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X6, X6
+	VPINSRQ      $0x01, (R10)(R14*8), X5, X5
 	MOVWLZX      6(R13)(R12*8), R14
 	SHRL         $0x09, R14
 	VMOVQ        (R10)(R14*8), X7
 	MOVWLZX      8(R13)(R12*8), R13
 	SHRL         $0x09, R13
 	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y2, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y1
-	VPALIGNR     $0x08, Y5, Y6, Y2
-	VPADDD       Y1, Y2, Y2
-	VSHUFPS      $0x88, Y2, Y4, Y1
-	VSHUFPS      $0xdd, Y2, Y4, Y2
-	VPADDD       Y1, Y2, Y2
-	VPERM2I128   $0x20, Y2, Y3, Y1
-	VPERM2I128   $0x31, Y2, Y3, Y2
+	VINSERTI128  $0x01, X7, Y5, Y5
+	VPSIGNB      Y5, Y6, Y6
+	VPADDB       const43<>+0(SB), Y6, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y1
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y1, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y1
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y1, Y3, Y3
+	VPERM2I128   $0x20, Y3, Y2, Y1
+	VPERM2I128   $0x31, Y3, Y2, Y2
 	VPBROADCASTD 8(BX), Y3
 	VPSLLD       $0x06, Y3, Y3
 	VPSUBD       Y3, Y1, Y1
@@ -15076,115 +14394,115 @@ loop:
 	VPINSRD     $0x02, 78(R8)(CX*2), X4, X4
 	VPINSRD     $0x03, 78(R8)(DI*1), X4, X4
 	VINSERTI128 $0x01, X4, Y3, Y3
-	VPAND       const13<>+0(SB), Y2, Y4
+	VPAND       const15<>+0(SB), Y2, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const39<>+0(SB), Y4, Y4
+	VADDPS      const41<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const40<>+0(SB), Y4, Y4
+	VMULPS      const42<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, (R10)
 	VPSRLD      $0x04, Y2, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const39<>+0(SB), Y4, Y4
+	VADDPS      const41<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const40<>+0(SB), Y4, Y4
+	VMULPS      const42<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 32(R10)
 	VPSRLD      $0x08, Y2, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const39<>+0(SB), Y4, Y4
+	VADDPS      const41<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const40<>+0(SB), Y4, Y4
+	VMULPS      const42<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 64(R10)
 	VPSRLD      $0x0c, Y2, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const39<>+0(SB), Y4, Y4
+	VADDPS      const41<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const40<>+0(SB), Y4, Y4
+	VMULPS      const42<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 96(R10)
 	VPSRLD      $0x10, Y2, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const39<>+0(SB), Y4, Y4
+	VADDPS      const41<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const40<>+0(SB), Y4, Y4
+	VMULPS      const42<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 128(R10)
 	VPSRLD      $0x14, Y2, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const39<>+0(SB), Y4, Y4
+	VADDPS      const41<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const40<>+0(SB), Y4, Y4
+	VMULPS      const42<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 160(R10)
 	VPSRLD      $0x18, Y2, Y4
-	VPAND       const13<>+0(SB), Y4, Y4
+	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const39<>+0(SB), Y4, Y4
+	VADDPS      const41<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const40<>+0(SB), Y4, Y4
+	VMULPS      const42<>+0(SB), Y4, Y4
 	VMOVAPS     Y4, 192(R10)
 	VPSRLD      $0x1c, Y2, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 224(R10)
-	VPAND       const13<>+0(SB), Y3, Y2
+	VPAND       const15<>+0(SB), Y3, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 256(R10)
 	VPSRLD      $0x04, Y3, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 288(R10)
 	VPSRLD      $0x08, Y3, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 320(R10)
 	VPSRLD      $0x0c, Y3, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 352(R10)
 	VPSRLD      $0x10, Y3, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 384(R10)
 	VPSRLD      $0x14, Y3, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 416(R10)
 	VPSRLD      $0x18, Y3, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 448(R10)
 	VPSRLD      $0x1c, Y3, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const40<>+0(SB), Y2, Y2
+	VMULPS      const42<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 480(R10)
 	XORQ        R11, R11
 
@@ -15199,13 +14517,48 @@ chunks:
 	ANDL         $0x00000300, R14
 	MOVBLZX      2(R12)(R11*4), R15
 	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X2
+	VMOVQ        (R9)(R15*8), X3
 	MOVL         R13, R14
 	SHLL         $0x06, R14
 	ANDL         $0x00000300, R14
 	MOVBLZX      3(R12)(R11*4), R15
 	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	VPINSRQ      $0x01, (R9)(R15*8), X3, X3
+	MOVL         R13, R14
+	SHLL         $0x04, R14
+	ANDL         $0x00000300, R14
+	MOVBLZX      4(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X2
+	SHLL         $0x02, R13
+	ANDL         $0x00000300, R13
+	MOVBLZX      5(R12)(R11*4), R14
+	ORL          R13, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	VINSERTI128  $0x01, X2, Y3, Y3
+	VPBROADCASTD 34(R12)(R11*4), Y2
+	VPSHUFB      const4<>+0(SB), Y2, Y2
+	VPAND        const3<>+0(SB), Y2, Y2
+	VPCMPEQB     const3<>+0(SB), Y2, Y2
+	VPXOR        Y2, Y3, Y3
+	VPSUBB       Y2, Y3, Y3
+	VPADDB       const43<>+0(SB), Y3, Y3
+	VPXOR        Y2, Y2, Y2
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xd1 // VPDPBUSD Y1, Y3, Y2
+	LEAQ         (AX)(CX*1), R12
+	MOVBLZX      66(R12)(R11*1), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000300, R14
+	MOVBLZX      2(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X4
+	MOVL         R13, R14
+	SHLL         $0x06, R14
+	ANDL         $0x00000300, R14
+	MOVBLZX      3(R12)(R11*4), R15
+	ORL          R14, R15
+	VPINSRQ      $0x01, (R9)(R15*8), X4, X4
 	MOVL         R13, R14
 	SHLL         $0x04, R14
 	ANDL         $0x00000300, R14
@@ -15217,54 +14570,19 @@ chunks:
 	MOVBLZX      5(R12)(R11*4), R14
 	ORL          R13, R14
 	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
-	VINSERTI128  $0x01, X3, Y2, Y2
+	VINSERTI128  $0x01, X3, Y4, Y4
 	VPBROADCASTD 34(R12)(R11*4), Y3
 	VPSHUFB      const4<>+0(SB), Y3, Y3
 	VPAND        const3<>+0(SB), Y3, Y3
 	VPCMPEQB     const3<>+0(SB), Y3, Y3
-	VPXOR        Y3, Y2, Y2
-	VPSUBB       Y3, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
+	VPXOR        Y3, Y4, Y4
+	VPSUBB       Y3, Y4, Y4
+	VPADDB       const43<>+0(SB), Y4, Y4
 	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y2, Y3
-	LEAQ         (AX)(CX*1), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X2
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	SHLL         $0x02, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      5(R12)(R11*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
-	VPBROADCASTD 34(R12)(R11*4), Y4
-	VPSHUFB      const4<>+0(SB), Y4, Y4
-	VPAND        const3<>+0(SB), Y4, Y4
-	VPCMPEQB     const3<>+0(SB), Y4, Y4
-	VPXOR        Y4, Y2, Y2
-	VPSUBB       Y4, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y2
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y2, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
+	VPBLENDD     $0xcc, Y3, Y2, Y4
+	VPALIGNR     $0x08, Y2, Y3, Y2
+	VPADDD       Y4, Y2, Y2
 	LEAQ         (AX)(CX*2), R12
 	MOVBLZX      66(R12)(R11*1), R13
 	MOVL         R13, R14
@@ -15272,34 +14590,34 @@ chunks:
 	ANDL         $0x00000300, R14
 	MOVBLZX      2(R12)(R11*4), R15
 	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X2
+	VMOVQ        (R9)(R15*8), X4
 	MOVL         R13, R14
 	SHLL         $0x06, R14
 	ANDL         $0x00000300, R14
 	MOVBLZX      3(R12)(R11*4), R15
 	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	VPINSRQ      $0x01, (R9)(R15*8), X4, X4
 	MOVL         R13, R14
 	SHLL         $0x04, R14
 	ANDL         $0x00000300, R14
 	MOVBLZX      4(R12)(R11*4), R15
 	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
+	VMOVQ        (R9)(R15*8), X3
 	SHLL         $0x02, R13
 	ANDL         $0x00000300, R13
 	MOVBLZX      5(R12)(R11*4), R14
 	ORL          R13, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
-	VPBROADCASTD 34(R12)(R11*4), Y4
-	VPSHUFB      const4<>+0(SB), Y4, Y4
-	VPAND        const3<>+0(SB), Y4, Y4
-	VPCMPEQB     const3<>+0(SB), Y4, Y4
-	VPXOR        Y4, Y2, Y2
-	VPSUBB       Y4, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
+	VINSERTI128  $0x01, X3, Y4, Y4
+	VPBROADCASTD 34(R12)(R11*4), Y3
+	VPSHUFB      const4<>+0(SB), Y3, Y3
+	VPAND        const3<>+0(SB), Y3, Y3
+	VPCMPEQB     const3<>+0(SB), Y3, Y3
+	VPXOR        Y3, Y4, Y4
+	VPSUBB       Y3, Y4, Y4
+	VPADDB       const43<>+0(SB), Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
 	LEAQ         (AX)(DI*1), R12
 	MOVBLZX      66(R12)(R11*1), R13
 	MOVL         R13, R14
@@ -15307,54 +14625,13 @@ chunks:
 	ANDL         $0x00000300, R14
 	MOVBLZX      2(R12)(R11*4), R15
 	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X2
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
 	VMOVQ        (R9)(R15*8), X5
-	SHLL         $0x02, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      5(R12)(R11*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
-	VINSERTI128  $0x01, X5, Y2, Y2
-	VPBROADCASTD 34(R12)(R11*4), Y5
-	VPSHUFB      const4<>+0(SB), Y5, Y5
-	VPAND        const3<>+0(SB), Y5, Y5
-	VPCMPEQB     const3<>+0(SB), Y5, Y5
-	VPXOR        Y5, Y2, Y2
-	VPSUBB       Y5, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y2
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y2, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y2
-	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y2, Y3, Y3
-	LEAQ         (R8), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X2
 	MOVL         R13, R14
 	SHLL         $0x06, R14
 	ANDL         $0x00000300, R14
 	MOVBLZX      3(R12)(R11*4), R15
 	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	VPINSRQ      $0x01, (R9)(R15*8), X5, X5
 	MOVL         R13, R14
 	SHLL         $0x04, R14
 	ANDL         $0x00000300, R14
@@ -15366,16 +14643,57 @@ chunks:
 	MOVBLZX      5(R12)(R11*4), R14
 	ORL          R13, R14
 	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
+	VINSERTI128  $0x01, X4, Y5, Y5
 	VPBROADCASTD 34(R12)(R11*4), Y4
 	VPSHUFB      const4<>+0(SB), Y4, Y4
 	VPAND        const3<>+0(SB), Y4, Y4
 	VPCMPEQB     const3<>+0(SB), Y4, Y4
-	VPXOR        Y4, Y2, Y2
-	VPSUBB       Y4, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
+	VPXOR        Y4, Y5, Y5
+	VPSUBB       Y4, Y5, Y5
+	VPADDB       const43<>+0(SB), Y5, Y5
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y2, Y4
+	VSHUFPS      $0xdd, Y3, Y2, Y2
+	VPADDD       Y4, Y2, Y2
+	LEAQ         (R8), R12
+	MOVBLZX      66(R12)(R11*1), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000300, R14
+	MOVBLZX      2(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X4
+	MOVL         R13, R14
+	SHLL         $0x06, R14
+	ANDL         $0x00000300, R14
+	MOVBLZX      3(R12)(R11*4), R15
+	ORL          R14, R15
+	VPINSRQ      $0x01, (R9)(R15*8), X4, X4
+	MOVL         R13, R14
+	SHLL         $0x04, R14
+	ANDL         $0x00000300, R14
+	MOVBLZX      4(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X3
+	SHLL         $0x02, R13
+	ANDL         $0x00000300, R13
+	MOVBLZX      5(R12)(R11*4), R14
+	ORL          R13, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
+	VINSERTI128  $0x01, X3, Y4, Y4
+	VPBROADCASTD 34(R12)(R11*4), Y3
+	VPSHUFB      const4<>+0(SB), Y3, Y3
+	VPAND        const3<>+0(SB), Y3, Y3
+	VPCMPEQB     const3<>+0(SB), Y3, Y3
+	VPXOR        Y3, Y4, Y4
+	VPSUBB       Y3, Y4, Y4
+	VPADDB       const43<>+0(SB), Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
 	LEAQ         (R8)(CX*1), R12
 	MOVBLZX      66(R12)(R11*1), R13
 	MOVL         R13, R14
@@ -15383,37 +14701,37 @@ chunks:
 	ANDL         $0x00000300, R14
 	MOVBLZX      2(R12)(R11*4), R15
 	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X2
+	VMOVQ        (R9)(R15*8), X5
 	MOVL         R13, R14
 	SHLL         $0x06, R14
 	ANDL         $0x00000300, R14
 	MOVBLZX      3(R12)(R11*4), R15
 	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	VPINSRQ      $0x01, (R9)(R15*8), X5, X5
 	MOVL         R13, R14
 	SHLL         $0x04, R14
 	ANDL         $0x00000300, R14
 	MOVBLZX      4(R12)(R11*4), R15
 	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X5
+	VMOVQ        (R9)(R15*8), X4
 	SHLL         $0x02, R13
 	ANDL         $0x00000300, R13
 	MOVBLZX      5(R12)(R11*4), R14
 	ORL          R13, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
-	VINSERTI128  $0x01, X5, Y2, Y2
-	VPBROADCASTD 34(R12)(R11*4), Y5
-	VPSHUFB      const4<>+0(SB), Y5, Y5
-	VPAND        const3<>+0(SB), Y5, Y5
-	VPCMPEQB     const3<>+0(SB), Y5, Y5
-	VPXOR        Y5, Y2, Y2
-	VPSUBB       Y5, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y2
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y2, Y4, Y4
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	VINSERTI128  $0x01, X4, Y5, Y5
+	VPBROADCASTD 34(R12)(R11*4), Y4
+	VPSHUFB      const4<>+0(SB), Y4, Y4
+	VPAND        const3<>+0(SB), Y4, Y4
+	VPCMPEQB     const3<>+0(SB), Y4, Y4
+	VPXOR        Y4, Y5, Y5
+	VPSUBB       Y4, Y5, Y5
+	VPADDB       const43<>+0(SB), Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
 	LEAQ         (R8)(CX*2), R12
 	MOVBLZX      66(R12)(R11*1), R13
 	MOVL         R13, R14
@@ -15421,13 +14739,48 @@ chunks:
 	ANDL         $0x00000300, R14
 	MOVBLZX      2(R12)(R11*4), R15
 	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X2
+	VMOVQ        (R9)(R15*8), X5
 	MOVL         R13, R14
 	SHLL         $0x06, R14
 	ANDL         $0x00000300, R14
 	MOVBLZX      3(R12)(R11*4), R15
 	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
+	VPINSRQ      $0x01, (R9)(R15*8), X5, X5
+	MOVL         R13, R14
+	SHLL         $0x04, R14
+	ANDL         $0x00000300, R14
+	MOVBLZX      4(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X4
+	SHLL         $0x02, R13
+	ANDL         $0x00000300, R13
+	MOVBLZX      5(R12)(R11*4), R14
+	ORL          R13, R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	VINSERTI128  $0x01, X4, Y5, Y5
+	VPBROADCASTD 34(R12)(R11*4), Y4
+	VPSHUFB      const4<>+0(SB), Y4, Y4
+	VPAND        const3<>+0(SB), Y4, Y4
+	VPCMPEQB     const3<>+0(SB), Y4, Y4
+	VPXOR        Y4, Y5, Y5
+	VPSUBB       Y4, Y5, Y5
+	VPADDB       const43<>+0(SB), Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
+	LEAQ         (R8)(DI*1), R12
+	MOVBLZX      66(R12)(R11*1), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000300, R14
+	MOVBLZX      2(R12)(R11*4), R15
+	ORL          R14, R15
+	VMOVQ        (R9)(R15*8), X6
+	MOVL         R13, R14
+	SHLL         $0x06, R14
+	ANDL         $0x00000300, R14
+	MOVBLZX      3(R12)(R11*4), R15
+	ORL          R14, R15
+	VPINSRQ      $0x01, (R9)(R15*8), X6, X6
 	MOVL         R13, R14
 	SHLL         $0x04, R14
 	ANDL         $0x00000300, R14
@@ -15439,59 +14792,24 @@ chunks:
 	MOVBLZX      5(R12)(R11*4), R14
 	ORL          R13, R14
 	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
-	VINSERTI128  $0x01, X5, Y2, Y2
+	VINSERTI128  $0x01, X5, Y6, Y6
 	VPBROADCASTD 34(R12)(R11*4), Y5
 	VPSHUFB      const4<>+0(SB), Y5, Y5
 	VPAND        const3<>+0(SB), Y5, Y5
 	VPCMPEQB     const3<>+0(SB), Y5, Y5
-	VPXOR        Y5, Y2, Y2
-	VPSUBB       Y5, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
+	VPXOR        Y5, Y6, Y6
+	VPSUBB       Y5, Y6, Y6
+	VPADDB       const43<>+0(SB), Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
-	LEAQ         (R8)(DI*1), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X2
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X6
-	SHLL         $0x02, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      5(R12)(R11*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X6, X6
-	VINSERTI128  $0x01, X6, Y2, Y2
-	VPBROADCASTD 34(R12)(R11*4), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y2, Y2
-	VPSUBB       Y6, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y2, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y1
-	VPALIGNR     $0x08, Y5, Y6, Y2
-	VPADDD       Y1, Y2, Y2
-	VSHUFPS      $0x88, Y2, Y4, Y1
-	VSHUFPS      $0xdd, Y2, Y4, Y2
-	VPADDD       Y1, Y2, Y2
-	VPERM2I128   $0x20, Y2, Y3, Y1
-	VPERM2I128   $0x31, Y2, Y3, Y2
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y1
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y1, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y1
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y1, Y3, Y3
+	VPERM2I128   $0x20, Y3, Y2, Y1
+	VPERM2I128   $0x31, Y3, Y2, Y2
 	VPBROADCASTD 8(BX), Y3
 	VPSLLD       $0x06, Y3, Y3
 	VPSUBD       Y3, Y1, Y1
@@ -15563,9 +14881,9 @@ loop:
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSRLD      $0x1c, Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const39<>+0(SB), Y2, Y2
+	VMULPS      const41<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, (R11)
 	VMOVD       70(AX), X2
 	VPINSRD     $0x01, 70(AX)(CX*1), X2, X2
@@ -15578,9 +14896,9 @@ loop:
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSRLD      $0x1c, Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const39<>+0(SB), Y2, Y2
+	VMULPS      const41<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 32(R11)
 	VMOVD       74(AX), X2
 	VPINSRD     $0x01, 74(AX)(CX*1), X2, X2
@@ -15593,9 +14911,9 @@ loop:
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSRLD      $0x1c, Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const39<>+0(SB), Y2, Y2
+	VMULPS      const41<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 64(R11)
 	VMOVD       78(AX), X2
 	VPINSRD     $0x01, 78(AX)(CX*1), X2, X2
@@ -15608,9 +14926,9 @@ loop:
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSRLD      $0x1c, Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const39<>+0(SB), Y2, Y2
+	VMULPS      const41<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 96(R11)
 	VMOVD       82(AX), X2
 	VPINSRD     $0x01, 82(AX)(CX*1), X2, X2
@@ -15623,9 +14941,9 @@ loop:
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSRLD      $0x1c, Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const39<>+0(SB), Y2, Y2
+	VMULPS      const41<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 128(R11)
 	VMOVD       86(AX), X2
 	VPINSRD     $0x01, 86(AX)(CX*1), X2, X2
@@ -15638,9 +14956,9 @@ loop:
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSRLD      $0x1c, Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const39<>+0(SB), Y2, Y2
+	VMULPS      const41<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 160(R11)
 	VMOVD       90(AX), X2
 	VPINSRD     $0x01, 90(AX)(CX*1), X2, X2
@@ -15653,9 +14971,9 @@ loop:
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSRLD      $0x1c, Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const39<>+0(SB), Y2, Y2
+	VMULPS      const41<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 192(R11)
 	VMOVD       94(AX), X2
 	VPINSRD     $0x01, 94(AX)(CX*1), X2, X2
@@ -15668,9 +14986,9 @@ loop:
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPSRLD      $0x1c, Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const39<>+0(SB), Y2, Y2
+	VADDPS      const41<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const39<>+0(SB), Y2, Y2
+	VMULPS      const41<>+0(SB), Y2, Y2
 	VMOVAPS     Y2, 224(R11)
 	XORQ        R12, R12
 
@@ -15680,13 +14998,51 @@ chunks:
 	VMOVDQU      (DX), Y1
 	LEAQ         (AX), R13
 	MOVBLZX      2(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X2
+	VMOVD        (R9)(R14*4), X3
 	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X2, X2
+	VPINSRD      $0x01, (R9)(R14*4), X3, X3
 	MOVBLZX      4(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X2, X2
+	VPINSRD      $0x02, (R9)(R14*4), X3, X3
 	MOVBLZX      5(R13)(R12*8), R14
+	VPINSRD      $0x03, (R9)(R14*4), X3, X3
+	MOVBLZX      6(R13)(R12*8), R14
+	VMOVD        (R9)(R14*4), X2
+	MOVBLZX      7(R13)(R12*8), R14
+	VPINSRD      $0x01, (R9)(R14*4), X2, X2
+	MOVBLZX      8(R13)(R12*8), R14
+	VPINSRD      $0x02, (R9)(R14*4), X2, X2
+	MOVBLZX      9(R13)(R12*8), R14
 	VPINSRD      $0x03, (R9)(R14*4), X2, X2
+	VINSERTI128  $0x01, X2, Y3, Y3
+	MOVL         66(R13)(R12*4), R13
+	MOVL         R13, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X2
+	MOVL         R13, R14
+	SHRL         $0x07, R14
+	ANDL         $0x7f, R14
+	VPINSRQ      $0x01, (R10)(R14*8), X2, X2
+	MOVL         R13, R14
+	SHRL         $0x0e, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X4
+	SHRL         $0x15, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPSIGNB      Y2, Y3, Y3
+	VPADDB       const43<>+0(SB), Y3, Y3
+	VPXOR        Y2, Y2, Y2
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xd1 // VPDPBUSD Y1, Y3, Y2
+	LEAQ         (AX)(CX*1), R13
+	MOVBLZX      2(R13)(R12*8), R14
+	VMOVD        (R9)(R14*4), X4
+	MOVBLZX      3(R13)(R12*8), R14
+	VPINSRD      $0x01, (R9)(R14*4), X4, X4
+	MOVBLZX      4(R13)(R12*8), R14
+	VPINSRD      $0x02, (R9)(R14*4), X4, X4
+	MOVBLZX      5(R13)(R12*8), R14
+	VPINSRD      $0x03, (R9)(R14*4), X4, X4
 	MOVBLZX      6(R13)(R12*8), R14
 	VMOVD        (R9)(R14*4), X3
 	MOVBLZX      7(R13)(R12*8), R14
@@ -15695,7 +15051,7 @@ chunks:
 	VPINSRD      $0x02, (R9)(R14*4), X3, X3
 	MOVBLZX      9(R13)(R12*8), R14
 	VPINSRD      $0x03, (R9)(R14*4), X3, X3
-	VINSERTI128  $0x01, X3, Y2, Y2
+	VINSERTI128  $0x01, X3, Y4, Y4
 	MOVL         66(R13)(R12*4), R13
 	MOVL         R13, R14
 	ANDL         $0x7f, R14
@@ -15707,82 +15063,44 @@ chunks:
 	MOVL         R13, R14
 	SHRL         $0x0e, R14
 	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X4
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
-	VINSERTI128  $0x01, X4, Y3, Y3
-	VPSIGNB      Y3, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y2, Y3
-	LEAQ         (AX)(CX*1), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X2
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X2, X2
-	MOVBLZX      4(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X2, X2
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X2, X2
-	MOVBLZX      6(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X4
-	MOVBLZX      7(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X4, X4
-	MOVBLZX      8(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X4, X4
-	MOVBLZX      9(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
-	MOVL         66(R13)(R12*4), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X4
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
 	VMOVQ        (R10)(R14*8), X5
 	SHRL         $0x15, R13
 	ANDL         $0x7f, R13
 	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPSIGNB      Y4, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y2
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y2, Y3, Y3
+	VINSERTI128  $0x01, X5, Y3, Y3
+	VPSIGNB      Y3, Y4, Y4
+	VPADDB       const43<>+0(SB), Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
+	VPBLENDD     $0xcc, Y3, Y2, Y4
+	VPALIGNR     $0x08, Y2, Y3, Y2
+	VPADDD       Y4, Y2, Y2
 	LEAQ         (AX)(CX*2), R13
 	MOVBLZX      2(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X2
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X2, X2
-	MOVBLZX      4(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X2, X2
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X2, X2
-	MOVBLZX      6(R13)(R12*8), R14
 	VMOVD        (R9)(R14*4), X4
-	MOVBLZX      7(R13)(R12*8), R14
+	MOVBLZX      3(R13)(R12*8), R14
 	VPINSRD      $0x01, (R9)(R14*4), X4, X4
-	MOVBLZX      8(R13)(R12*8), R14
+	MOVBLZX      4(R13)(R12*8), R14
 	VPINSRD      $0x02, (R9)(R14*4), X4, X4
-	MOVBLZX      9(R13)(R12*8), R14
+	MOVBLZX      5(R13)(R12*8), R14
 	VPINSRD      $0x03, (R9)(R14*4), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
+	MOVBLZX      6(R13)(R12*8), R14
+	VMOVD        (R9)(R14*4), X3
+	MOVBLZX      7(R13)(R12*8), R14
+	VPINSRD      $0x01, (R9)(R14*4), X3, X3
+	MOVBLZX      8(R13)(R12*8), R14
+	VPINSRD      $0x02, (R9)(R14*4), X3, X3
+	MOVBLZX      9(R13)(R12*8), R14
+	VPINSRD      $0x03, (R9)(R14*4), X3, X3
+	VINSERTI128  $0x01, X3, Y4, Y4
 	MOVL         66(R13)(R12*4), R13
 	MOVL         R13, R14
 	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X4
+	VMOVQ        (R10)(R14*8), X3
 	MOVL         R13, R14
 	SHRL         $0x07, R14
 	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
+	VPINSRQ      $0x01, (R10)(R14*8), X3, X3
 	MOVL         R13, R14
 	SHRL         $0x0e, R14
 	ANDL         $0x7f, R14
@@ -15790,64 +15108,20 @@ chunks:
 	SHRL         $0x15, R13
 	ANDL         $0x7f, R13
 	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPSIGNB      Y4, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	VINSERTI128  $0x01, X5, Y3, Y3
+	VPSIGNB      Y3, Y4, Y4
+	VPADDB       const43<>+0(SB), Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
 	LEAQ         (AX)(DI*1), R13
 	MOVBLZX      2(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X2
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X2, X2
-	MOVBLZX      4(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X2, X2
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X2, X2
-	MOVBLZX      6(R13)(R12*8), R14
 	VMOVD        (R9)(R14*4), X5
-	MOVBLZX      7(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X5, X5
-	MOVBLZX      8(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X5, X5
-	MOVBLZX      9(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X5, X5
-	VINSERTI128  $0x01, X5, Y2, Y2
-	MOVL         66(R13)(R12*4), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X5
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X5, X5
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X6
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y2
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y2, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y2
-	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y2, Y3, Y3
-	LEAQ         (R8), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X2
 	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X2, X2
+	VPINSRD      $0x01, (R9)(R14*4), X5, X5
 	MOVBLZX      4(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X2, X2
+	VPINSRD      $0x02, (R9)(R14*4), X5, X5
 	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X2, X2
+	VPINSRD      $0x03, (R9)(R14*4), X5, X5
 	MOVBLZX      6(R13)(R12*8), R14
 	VMOVD        (R9)(R14*4), X4
 	MOVBLZX      7(R13)(R12*8), R14
@@ -15856,7 +15130,7 @@ chunks:
 	VPINSRD      $0x02, (R9)(R14*4), X4, X4
 	MOVBLZX      9(R13)(R12*8), R14
 	VPINSRD      $0x03, (R9)(R14*4), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
+	VINSERTI128  $0x01, X4, Y5, Y5
 	MOVL         66(R13)(R12*4), R13
 	MOVL         R13, R14
 	ANDL         $0x7f, R14
@@ -15868,41 +15142,85 @@ chunks:
 	MOVL         R13, R14
 	SHRL         $0x0e, R14
 	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X6
+	SHRL         $0x15, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPSIGNB      Y4, Y5, Y5
+	VPADDB       const43<>+0(SB), Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y2, Y4
+	VSHUFPS      $0xdd, Y3, Y2, Y2
+	VPADDD       Y4, Y2, Y2
+	LEAQ         (R8), R13
+	MOVBLZX      2(R13)(R12*8), R14
+	VMOVD        (R9)(R14*4), X4
+	MOVBLZX      3(R13)(R12*8), R14
+	VPINSRD      $0x01, (R9)(R14*4), X4, X4
+	MOVBLZX      4(R13)(R12*8), R14
+	VPINSRD      $0x02, (R9)(R14*4), X4, X4
+	MOVBLZX      5(R13)(R12*8), R14
+	VPINSRD      $0x03, (R9)(R14*4), X4, X4
+	MOVBLZX      6(R13)(R12*8), R14
+	VMOVD        (R9)(R14*4), X3
+	MOVBLZX      7(R13)(R12*8), R14
+	VPINSRD      $0x01, (R9)(R14*4), X3, X3
+	MOVBLZX      8(R13)(R12*8), R14
+	VPINSRD      $0x02, (R9)(R14*4), X3, X3
+	MOVBLZX      9(R13)(R12*8), R14
+	VPINSRD      $0x03, (R9)(R14*4), X3, X3
+	VINSERTI128  $0x01, X3, Y4, Y4
+	MOVL         66(R13)(R12*4), R13
+	MOVL         R13, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X3
+	MOVL         R13, R14
+	SHRL         $0x07, R14
+	ANDL         $0x7f, R14
+	VPINSRQ      $0x01, (R10)(R14*8), X3, X3
+	MOVL         R13, R14
+	SHRL         $0x0e, R14
+	ANDL         $0x7f, R14
 	VMOVQ        (R10)(R14*8), X5
 	SHRL         $0x15, R13
 	ANDL         $0x7f, R13
 	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPSIGNB      Y4, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	VINSERTI128  $0x01, X5, Y3, Y3
+	VPSIGNB      Y3, Y4, Y4
+	VPADDB       const43<>+0(SB), Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
 	LEAQ         (R8)(CX*1), R13
 	MOVBLZX      2(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X2
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X2, X2
-	MOVBLZX      4(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X2, X2
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X2, X2
-	MOVBLZX      6(R13)(R12*8), R14
 	VMOVD        (R9)(R14*4), X5
-	MOVBLZX      7(R13)(R12*8), R14
+	MOVBLZX      3(R13)(R12*8), R14
 	VPINSRD      $0x01, (R9)(R14*4), X5, X5
-	MOVBLZX      8(R13)(R12*8), R14
+	MOVBLZX      4(R13)(R12*8), R14
 	VPINSRD      $0x02, (R9)(R14*4), X5, X5
-	MOVBLZX      9(R13)(R12*8), R14
+	MOVBLZX      5(R13)(R12*8), R14
 	VPINSRD      $0x03, (R9)(R14*4), X5, X5
-	VINSERTI128  $0x01, X5, Y2, Y2
+	MOVBLZX      6(R13)(R12*8), R14
+	VMOVD        (R9)(R14*4), X4
+	MOVBLZX      7(R13)(R12*8), R14
+	VPINSRD      $0x01, (R9)(R14*4), X4, X4
+	MOVBLZX      8(R13)(R12*8), R14
+	VPINSRD      $0x02, (R9)(R14*4), X4, X4
+	MOVBLZX      9(R13)(R12*8), R14
+	VPINSRD      $0x03, (R9)(R14*4), X4, X4
+	VINSERTI128  $0x01, X4, Y5, Y5
 	MOVL         66(R13)(R12*4), R13
 	MOVL         R13, R14
 	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X5
+	VMOVQ        (R10)(R14*8), X4
 	MOVL         R13, R14
 	SHRL         $0x07, R14
 	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X5, X5
+	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
 	MOVL         R13, R14
 	SHRL         $0x0e, R14
 	ANDL         $0x7f, R14
@@ -15910,23 +15228,61 @@ chunks:
 	SHRL         $0x15, R13
 	ANDL         $0x7f, R13
 	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y2
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y2, Y4, Y4
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPSIGNB      Y4, Y5, Y5
+	VPADDB       const43<>+0(SB), Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
 	LEAQ         (R8)(CX*2), R13
 	MOVBLZX      2(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X2
+	VMOVD        (R9)(R14*4), X5
 	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X2, X2
+	VPINSRD      $0x01, (R9)(R14*4), X5, X5
 	MOVBLZX      4(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X2, X2
+	VPINSRD      $0x02, (R9)(R14*4), X5, X5
 	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X2, X2
+	VPINSRD      $0x03, (R9)(R14*4), X5, X5
+	MOVBLZX      6(R13)(R12*8), R14
+	VMOVD        (R9)(R14*4), X4
+	MOVBLZX      7(R13)(R12*8), R14
+	VPINSRD      $0x01, (R9)(R14*4), X4, X4
+	MOVBLZX      8(R13)(R12*8), R14
+	VPINSRD      $0x02, (R9)(R14*4), X4, X4
+	MOVBLZX      9(R13)(R12*8), R14
+	VPINSRD      $0x03, (R9)(R14*4), X4, X4
+	VINSERTI128  $0x01, X4, Y5, Y5
+	MOVL         66(R13)(R12*4), R13
+	MOVL         R13, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X4
+	MOVL         R13, R14
+	SHRL         $0x07, R14
+	ANDL         $0x7f, R14
+	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
+	MOVL         R13, R14
+	SHRL         $0x0e, R14
+	ANDL         $0x7f, R14
+	VMOVQ        (R10)(R14*8), X6
+	SHRL         $0x15, R13
+	ANDL         $0x7f, R13
+	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	VINSERTI128  $0x01, X6, Y4, Y4
+	VPSIGNB      Y4, Y5, Y5
+	VPADDB       const43<>+0(SB), Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
+	LEAQ         (R8)(DI*1), R13
+	MOVBLZX      2(R13)(R12*8), R14
+	VMOVD        (R9)(R14*4), X6
+	MOVBLZX      3(R13)(R12*8), R14
+	VPINSRD      $0x01, (R9)(R14*4), X6, X6
+	MOVBLZX      4(R13)(R12*8), R14
+	VPINSRD      $0x02, (R9)(R14*4), X6, X6
+	MOVBLZX      5(R13)(R12*8), R14
+	VPINSRD      $0x03, (R9)(R14*4), X6, X6
 	MOVBLZX      6(R13)(R12*8), R14
 	VMOVD        (R9)(R14*4), X5
 	MOVBLZX      7(R13)(R12*8), R14
@@ -15935,7 +15291,7 @@ chunks:
 	VPINSRD      $0x02, (R9)(R14*4), X5, X5
 	MOVBLZX      9(R13)(R12*8), R14
 	VPINSRD      $0x03, (R9)(R14*4), X5, X5
-	VINSERTI128  $0x01, X5, Y2, Y2
+	VINSERTI128  $0x01, X5, Y6, Y6
 	MOVL         66(R13)(R12*4), R13
 	MOVL         R13, R14
 	ANDL         $0x7f, R14
@@ -15944,44 +15300,6 @@ chunks:
 	SHRL         $0x07, R14
 	ANDL         $0x7f, R14
 	VPINSRQ      $0x01, (R10)(R14*8), X5, X5
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X6
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
-	LEAQ         (R8)(DI*1), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X2
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X2, X2
-	MOVBLZX      4(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X2, X2
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X2, X2
-	MOVBLZX      6(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X6
-	MOVBLZX      7(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X6, X6
-	MOVBLZX      8(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X6, X6
-	MOVBLZX      9(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X6, X6
-	VINSERTI128  $0x01, X6, Y2, Y2
-	MOVL         66(R13)(R12*4), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X6
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X6, X6
 	MOVL         R13, R14
 	SHRL         $0x0e, R14
 	ANDL         $0x7f, R14
@@ -15989,19 +15307,19 @@ chunks:
 	SHRL         $0x15, R13
 	ANDL         $0x7f, R13
 	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y2, Y2
-	VPADDB       const41<>+0(SB), Y2, Y2
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y2, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y1
-	VPALIGNR     $0x08, Y5, Y6, Y2
-	VPADDD       Y1, Y2, Y2
-	VSHUFPS      $0x88, Y2, Y4, Y1
-	VSHUFPS      $0xdd, Y2, Y4, Y2
-	VPADDD       Y1, Y2, Y2
-	VPBLENDD     $0xf0, Y2, Y3, Y1
-	VPERM2I128   $0x21, Y2, Y3, Y2
+	VINSERTI128  $0x01, X7, Y5, Y5
+	VPSIGNB      Y5, Y6, Y6
+	VPADDB       const43<>+0(SB), Y6, Y6
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y1
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y1, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y1
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y1, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y2, Y1
+	VPERM2I128   $0x21, Y3, Y2, Y2
 	VPADDD       Y1, Y2, Y2
 	VPBROADCASTD 4(BX), Y1
 	VPSLLD       $0x06, Y1, Y1
@@ -16063,58 +15381,58 @@ loop:
 	VPINSRD     $0x02, 106(R8)(CX*2), X3, X3
 	VPINSRD     $0x03, 106(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
-	VPAND       const13<>+0(SB), Y2, Y3
+	VPAND       const15<>+0(SB), Y2, Y3
 	VPADDD      Y3, Y3, Y3
-	VPADDD      const10<>+0(SB), Y3, Y3
+	VPADDD      const12<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
 	VMULPS      Y1, Y3, Y3
 	VMOVAPS     Y3, (R10)
 	VPSRLD      $0x04, Y2, Y3
-	VPAND       const13<>+0(SB), Y3, Y3
+	VPAND       const15<>+0(SB), Y3, Y3
 	VPADDD      Y3, Y3, Y3
-	VPADDD      const10<>+0(SB), Y3, Y3
+	VPADDD      const12<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
 	VMULPS      Y1, Y3, Y3
 	VMOVAPS     Y3, 32(R10)
 	VPSRLD      $0x08, Y2, Y3
-	VPAND       const13<>+0(SB), Y3, Y3
+	VPAND       const15<>+0(SB), Y3, Y3
 	VPADDD      Y3, Y3, Y3
-	VPADDD      const10<>+0(SB), Y3, Y3
+	VPADDD      const12<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
 	VMULPS      Y1, Y3, Y3
 	VMOVAPS     Y3, 64(R10)
 	VPSRLD      $0x0c, Y2, Y3
-	VPAND       const13<>+0(SB), Y3, Y3
+	VPAND       const15<>+0(SB), Y3, Y3
 	VPADDD      Y3, Y3, Y3
-	VPADDD      const10<>+0(SB), Y3, Y3
+	VPADDD      const12<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
 	VMULPS      Y1, Y3, Y3
 	VMOVAPS     Y3, 96(R10)
 	VPSRLD      $0x10, Y2, Y3
-	VPAND       const13<>+0(SB), Y3, Y3
+	VPAND       const15<>+0(SB), Y3, Y3
 	VPADDD      Y3, Y3, Y3
-	VPADDD      const10<>+0(SB), Y3, Y3
+	VPADDD      const12<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
 	VMULPS      Y1, Y3, Y3
 	VMOVAPS     Y3, 128(R10)
 	VPSRLD      $0x14, Y2, Y3
-	VPAND       const13<>+0(SB), Y3, Y3
+	VPAND       const15<>+0(SB), Y3, Y3
 	VPADDD      Y3, Y3, Y3
-	VPADDD      const10<>+0(SB), Y3, Y3
+	VPADDD      const12<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
 	VMULPS      Y1, Y3, Y3
 	VMOVAPS     Y3, 160(R10)
 	VPSRLD      $0x18, Y2, Y3
-	VPAND       const13<>+0(SB), Y3, Y3
+	VPAND       const15<>+0(SB), Y3, Y3
 	VPADDD      Y3, Y3, Y3
-	VPADDD      const10<>+0(SB), Y3, Y3
+	VPADDD      const12<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
 	VMULPS      Y1, Y3, Y3
 	VMOVAPS     Y3, 192(R10)
 	VPSRLD      $0x1c, Y2, Y2
-	VPAND       const13<>+0(SB), Y2, Y2
+	VPAND       const15<>+0(SB), Y2, Y2
 	VPADDD      Y2, Y2, Y2
-	VPADDD      const10<>+0(SB), Y2, Y2
+	VPADDD      const12<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
 	VMULPS      Y1, Y2, Y2
 	VMOVAPS     Y2, 224(R10)
@@ -16131,25 +15449,84 @@ chunks:
 	ANDL         $0x00000100, R14
 	MOVBLZX      2(R12)(R11*8), R15
 	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X2
+	VMOVD        (R9)(R15*4), X3
 	MOVL         R13, R14
 	SHLL         $0x07, R14
 	ANDL         $0x00000100, R14
 	MOVBLZX      3(R12)(R11*8), R15
 	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X2, X2
+	VPINSRD      $0x01, (R9)(R15*4), X3, X3
 	MOVL         R13, R14
 	SHLL         $0x06, R14
 	ANDL         $0x00000100, R14
 	MOVBLZX      4(R12)(R11*8), R15
 	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X2, X2
+	VPINSRD      $0x02, (R9)(R15*4), X3, X3
 	MOVL         R13, R14
 	SHLL         $0x05, R14
 	ANDL         $0x00000100, R14
 	MOVBLZX      5(R12)(R11*8), R15
 	ORL          R14, R15
-	VPINSRD      $0x03, (R9)(R15*4), X2, X2
+	VPINSRD      $0x03, (R9)(R15*4), X3, X3
+	MOVL         R13, R14
+	SHLL         $0x04, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      6(R12)(R11*8), R15
+	ORL          R14, R15
+	VMOVD        (R9)(R15*4), X2
+	MOVL         R13, R14
+	SHLL         $0x03, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      7(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x01, (R9)(R15*4), X2, X2
+	MOVL         R13, R14
+	SHLL         $0x02, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      8(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x02, (R9)(R15*4), X2, X2
+	SHLL         $0x01, R13
+	ANDL         $0x00000100, R13
+	MOVBLZX      9(R12)(R11*8), R14
+	ORL          R13, R14
+	VPINSRD      $0x03, (R9)(R14*4), X2, X2
+	VINSERTI128  $0x01, X2, Y3, Y3
+	VPBROADCASTD 74(R12)(R11*4), Y2
+	VPSHUFB      const4<>+0(SB), Y2, Y2
+	VPAND        const3<>+0(SB), Y2, Y2
+	VPCMPEQB     const3<>+0(SB), Y2, Y2
+	VPXOR        Y2, Y3, Y3
+	VPSUBB       Y2, Y3, Y3
+	VPADDB       const7<>+0(SB), Y3, Y3
+	VPXOR        Y2, Y2, Y2
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xd1 // VPDPBUSD Y1, Y3, Y2
+	LEAQ         (AX)(CX*1), R12
+	MOVBLZX      66(R12)(R11*1), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      2(R12)(R11*8), R15
+	ORL          R14, R15
+	VMOVD        (R9)(R15*4), X4
+	MOVL         R13, R14
+	SHLL         $0x07, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      3(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x01, (R9)(R15*4), X4, X4
+	MOVL         R13, R14
+	SHLL         $0x06, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      4(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x02, (R9)(R15*4), X4, X4
+	MOVL         R13, R14
+	SHLL         $0x05, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      5(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x03, (R9)(R15*4), X4, X4
 	MOVL         R13, R14
 	SHLL         $0x04, R14
 	ANDL         $0x00000100, R14
@@ -16173,78 +15550,19 @@ chunks:
 	MOVBLZX      9(R12)(R11*8), R14
 	ORL          R13, R14
 	VPINSRD      $0x03, (R9)(R14*4), X3, X3
-	VINSERTI128  $0x01, X3, Y2, Y2
+	VINSERTI128  $0x01, X3, Y4, Y4
 	VPBROADCASTD 74(R12)(R11*4), Y3
 	VPSHUFB      const4<>+0(SB), Y3, Y3
 	VPAND        const3<>+0(SB), Y3, Y3
 	VPCMPEQB     const3<>+0(SB), Y3, Y3
-	VPXOR        Y3, Y2, Y2
-	VPSUBB       Y3, Y2, Y2
-	VPADDB       const5<>+0(SB), Y2, Y2
+	VPXOR        Y3, Y4, Y4
+	VPSUBB       Y3, Y4, Y4
+	VPADDB       const7<>+0(SB), Y4, Y4
 	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y2, Y3
-	LEAQ         (AX)(CX*1), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      2(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X2
-	MOVL         R13, R14
-	SHLL         $0x07, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      3(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X2, X2
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      4(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X2, X2
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      5(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x03, (R9)(R15*4), X2, X2
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      6(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X4
-	MOVL         R13, R14
-	SHLL         $0x03, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      7(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      8(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X4, X4
-	SHLL         $0x01, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      9(R12)(R11*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x03, (R9)(R14*4), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
-	VPBROADCASTD 74(R12)(R11*4), Y4
-	VPSHUFB      const4<>+0(SB), Y4, Y4
-	VPAND        const3<>+0(SB), Y4, Y4
-	VPCMPEQB     const3<>+0(SB), Y4, Y4
-	VPXOR        Y4, Y2, Y2
-	VPSUBB       Y4, Y2, Y2
-	VPADDB       const5<>+0(SB), Y2, Y2
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y2
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y2, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
+	VPBLENDD     $0xcc, Y3, Y2, Y4
+	VPALIGNR     $0x08, Y2, Y3, Y2
+	VPADDD       Y4, Y2, Y2
 	LEAQ         (AX)(CX*2), R12
 	MOVBLZX      66(R12)(R11*1), R13
 	MOVL         R13, R14
@@ -16252,58 +15570,58 @@ chunks:
 	ANDL         $0x00000100, R14
 	MOVBLZX      2(R12)(R11*8), R15
 	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X2
+	VMOVD        (R9)(R15*4), X4
 	MOVL         R13, R14
 	SHLL         $0x07, R14
 	ANDL         $0x00000100, R14
 	MOVBLZX      3(R12)(R11*8), R15
 	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X2, X2
+	VPINSRD      $0x01, (R9)(R15*4), X4, X4
 	MOVL         R13, R14
 	SHLL         $0x06, R14
 	ANDL         $0x00000100, R14
 	MOVBLZX      4(R12)(R11*8), R15
 	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X2, X2
+	VPINSRD      $0x02, (R9)(R15*4), X4, X4
 	MOVL         R13, R14
 	SHLL         $0x05, R14
 	ANDL         $0x00000100, R14
 	MOVBLZX      5(R12)(R11*8), R15
 	ORL          R14, R15
-	VPINSRD      $0x03, (R9)(R15*4), X2, X2
+	VPINSRD      $0x03, (R9)(R15*4), X4, X4
 	MOVL         R13, R14
 	SHLL         $0x04, R14
 	ANDL         $0x00000100, R14
 	MOVBLZX      6(R12)(R11*8), R15
 	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X4
+	VMOVD        (R9)(R15*4), X3
 	MOVL         R13, R14
 	SHLL         $0x03, R14
 	ANDL         $0x00000100, R14
 	MOVBLZX      7(R12)(R11*8), R15
 	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X4, X4
+	VPINSRD      $0x01, (R9)(R15*4), X3, X3
 	MOVL         R13, R14
 	SHLL         $0x02, R14
 	ANDL         $0x00000100, R14
 	MOVBLZX      8(R12)(R11*8), R15
 	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X4, X4
+	VPINSRD      $0x02, (R9)(R15*4), X3, X3
 	SHLL         $0x01, R13
 	ANDL         $0x00000100, R13
 	MOVBLZX      9(R12)(R11*8), R14
 	ORL          R13, R14
-	VPINSRD      $0x03, (R9)(R14*4), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
-	VPBROADCASTD 74(R12)(R11*4), Y4
-	VPSHUFB      const4<>+0(SB), Y4, Y4
-	VPAND        const3<>+0(SB), Y4, Y4
-	VPCMPEQB     const3<>+0(SB), Y4, Y4
-	VPXOR        Y4, Y2, Y2
-	VPSUBB       Y4, Y2, Y2
-	VPADDB       const5<>+0(SB), Y2, Y2
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	VPINSRD      $0x03, (R9)(R14*4), X3, X3
+	VINSERTI128  $0x01, X3, Y4, Y4
+	VPBROADCASTD 74(R12)(R11*4), Y3
+	VPSHUFB      const4<>+0(SB), Y3, Y3
+	VPAND        const3<>+0(SB), Y3, Y3
+	VPCMPEQB     const3<>+0(SB), Y3, Y3
+	VPXOR        Y3, Y4, Y4
+	VPSUBB       Y3, Y4, Y4
+	VPADDB       const7<>+0(SB), Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
 	LEAQ         (AX)(DI*1), R12
 	MOVBLZX      66(R12)(R11*1), R13
 	MOVL         R13, R14
@@ -16311,90 +15629,25 @@ chunks:
 	ANDL         $0x00000100, R14
 	MOVBLZX      2(R12)(R11*8), R15
 	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X2
+	VMOVD        (R9)(R15*4), X5
 	MOVL         R13, R14
 	SHLL         $0x07, R14
 	ANDL         $0x00000100, R14
 	MOVBLZX      3(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X2, X2
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      4(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X2, X2
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      5(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x03, (R9)(R15*4), X2, X2
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      6(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X5
-	MOVL         R13, R14
-	SHLL         $0x03, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      7(R12)(R11*8), R15
 	ORL          R14, R15
 	VPINSRD      $0x01, (R9)(R15*4), X5, X5
 	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      8(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X5, X5
-	SHLL         $0x01, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      9(R12)(R11*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x03, (R9)(R14*4), X5, X5
-	VINSERTI128  $0x01, X5, Y2, Y2
-	VPBROADCASTD 74(R12)(R11*4), Y5
-	VPSHUFB      const4<>+0(SB), Y5, Y5
-	VPAND        const3<>+0(SB), Y5, Y5
-	VPCMPEQB     const3<>+0(SB), Y5, Y5
-	VPXOR        Y5, Y2, Y2
-	VPSUBB       Y5, Y2, Y2
-	VPADDB       const5<>+0(SB), Y2, Y2
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y2
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y2, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y2
-	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y2, Y3, Y3
-	LEAQ         (R8), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      2(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X2
-	MOVL         R13, R14
-	SHLL         $0x07, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      3(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X2, X2
-	MOVL         R13, R14
 	SHLL         $0x06, R14
 	ANDL         $0x00000100, R14
 	MOVBLZX      4(R12)(R11*8), R15
 	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X2, X2
+	VPINSRD      $0x02, (R9)(R15*4), X5, X5
 	MOVL         R13, R14
 	SHLL         $0x05, R14
 	ANDL         $0x00000100, R14
 	MOVBLZX      5(R12)(R11*8), R15
 	ORL          R14, R15
-	VPINSRD      $0x03, (R9)(R15*4), X2, X2
+	VPINSRD      $0x03, (R9)(R15*4), X5, X5
 	MOVL         R13, R14
 	SHLL         $0x04, R14
 	ANDL         $0x00000100, R14
@@ -16418,16 +15671,81 @@ chunks:
 	MOVBLZX      9(R12)(R11*8), R14
 	ORL          R13, R14
 	VPINSRD      $0x03, (R9)(R14*4), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
+	VINSERTI128  $0x01, X4, Y5, Y5
 	VPBROADCASTD 74(R12)(R11*4), Y4
 	VPSHUFB      const4<>+0(SB), Y4, Y4
 	VPAND        const3<>+0(SB), Y4, Y4
 	VPCMPEQB     const3<>+0(SB), Y4, Y4
-	VPXOR        Y4, Y2, Y2
-	VPSUBB       Y4, Y2, Y2
-	VPADDB       const5<>+0(SB), Y2, Y2
+	VPXOR        Y4, Y5, Y5
+	VPSUBB       Y4, Y5, Y5
+	VPADDB       const7<>+0(SB), Y5, Y5
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y2, Y4
+	VSHUFPS      $0xdd, Y3, Y2, Y2
+	VPADDD       Y4, Y2, Y2
+	LEAQ         (R8), R12
+	MOVBLZX      66(R12)(R11*1), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      2(R12)(R11*8), R15
+	ORL          R14, R15
+	VMOVD        (R9)(R15*4), X4
+	MOVL         R13, R14
+	SHLL         $0x07, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      3(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x01, (R9)(R15*4), X4, X4
+	MOVL         R13, R14
+	SHLL         $0x06, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      4(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x02, (R9)(R15*4), X4, X4
+	MOVL         R13, R14
+	SHLL         $0x05, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      5(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x03, (R9)(R15*4), X4, X4
+	MOVL         R13, R14
+	SHLL         $0x04, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      6(R12)(R11*8), R15
+	ORL          R14, R15
+	VMOVD        (R9)(R15*4), X3
+	MOVL         R13, R14
+	SHLL         $0x03, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      7(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x01, (R9)(R15*4), X3, X3
+	MOVL         R13, R14
+	SHLL         $0x02, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      8(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x02, (R9)(R15*4), X3, X3
+	SHLL         $0x01, R13
+	ANDL         $0x00000100, R13
+	MOVBLZX      9(R12)(R11*8), R14
+	ORL          R13, R14
+	VPINSRD      $0x03, (R9)(R14*4), X3, X3
+	VINSERTI128  $0x01, X3, Y4, Y4
+	VPBROADCASTD 74(R12)(R11*4), Y3
+	VPSHUFB      const4<>+0(SB), Y3, Y3
+	VPAND        const3<>+0(SB), Y3, Y3
+	VPCMPEQB     const3<>+0(SB), Y3, Y3
+	VPXOR        Y3, Y4, Y4
+	VPSUBB       Y3, Y4, Y4
+	VPADDB       const7<>+0(SB), Y4, Y4
+	VPXOR        Y3, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
 	LEAQ         (R8)(CX*1), R12
 	MOVBLZX      66(R12)(R11*1), R13
 	MOVL         R13, R14
@@ -16435,61 +15753,61 @@ chunks:
 	ANDL         $0x00000100, R14
 	MOVBLZX      2(R12)(R11*8), R15
 	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X2
+	VMOVD        (R9)(R15*4), X5
 	MOVL         R13, R14
 	SHLL         $0x07, R14
 	ANDL         $0x00000100, R14
 	MOVBLZX      3(R12)(R11*8), R15
 	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X2, X2
+	VPINSRD      $0x01, (R9)(R15*4), X5, X5
 	MOVL         R13, R14
 	SHLL         $0x06, R14
 	ANDL         $0x00000100, R14
 	MOVBLZX      4(R12)(R11*8), R15
 	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X2, X2
+	VPINSRD      $0x02, (R9)(R15*4), X5, X5
 	MOVL         R13, R14
 	SHLL         $0x05, R14
 	ANDL         $0x00000100, R14
 	MOVBLZX      5(R12)(R11*8), R15
 	ORL          R14, R15
-	VPINSRD      $0x03, (R9)(R15*4), X2, X2
+	VPINSRD      $0x03, (R9)(R15*4), X5, X5
 	MOVL         R13, R14
 	SHLL         $0x04, R14
 	ANDL         $0x00000100, R14
 	MOVBLZX      6(R12)(R11*8), R15
 	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X5
+	VMOVD        (R9)(R15*4), X4
 	MOVL         R13, R14
 	SHLL         $0x03, R14
 	ANDL         $0x00000100, R14
 	MOVBLZX      7(R12)(R11*8), R15
 	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X5, X5
+	VPINSRD      $0x01, (R9)(R15*4), X4, X4
 	MOVL         R13, R14
 	SHLL         $0x02, R14
 	ANDL         $0x00000100, R14
 	MOVBLZX      8(R12)(R11*8), R15
 	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X5, X5
+	VPINSRD      $0x02, (R9)(R15*4), X4, X4
 	SHLL         $0x01, R13
 	ANDL         $0x00000100, R13
 	MOVBLZX      9(R12)(R11*8), R14
 	ORL          R13, R14
-	VPINSRD      $0x03, (R9)(R14*4), X5, X5
-	VINSERTI128  $0x01, X5, Y2, Y2
-	VPBROADCASTD 74(R12)(R11*4), Y5
-	VPSHUFB      const4<>+0(SB), Y5, Y5
-	VPAND        const3<>+0(SB), Y5, Y5
-	VPCMPEQB     const3<>+0(SB), Y5, Y5
-	VPXOR        Y5, Y2, Y2
-	VPSUBB       Y5, Y2, Y2
-	VPADDB       const5<>+0(SB), Y2, Y2
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y2
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y2, Y4, Y4
+	VPINSRD      $0x03, (R9)(R14*4), X4, X4
+	VINSERTI128  $0x01, X4, Y5, Y5
+	VPBROADCASTD 74(R12)(R11*4), Y4
+	VPSHUFB      const4<>+0(SB), Y4, Y4
+	VPAND        const3<>+0(SB), Y4, Y4
+	VPCMPEQB     const3<>+0(SB), Y4, Y4
+	VPXOR        Y4, Y5, Y5
+	VPSUBB       Y4, Y5, Y5
+	VPADDB       const7<>+0(SB), Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDD       Y5, Y3, Y3
 	LEAQ         (R8)(CX*2), R12
 	MOVBLZX      66(R12)(R11*1), R13
 	MOVL         R13, R14
@@ -16497,25 +15815,84 @@ chunks:
 	ANDL         $0x00000100, R14
 	MOVBLZX      2(R12)(R11*8), R15
 	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X2
+	VMOVD        (R9)(R15*4), X5
 	MOVL         R13, R14
 	SHLL         $0x07, R14
 	ANDL         $0x00000100, R14
 	MOVBLZX      3(R12)(R11*8), R15
 	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X2, X2
+	VPINSRD      $0x01, (R9)(R15*4), X5, X5
 	MOVL         R13, R14
 	SHLL         $0x06, R14
 	ANDL         $0x00000100, R14
 	MOVBLZX      4(R12)(R11*8), R15
 	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X2, X2
+	VPINSRD      $0x02, (R9)(R15*4), X5, X5
 	MOVL         R13, R14
 	SHLL         $0x05, R14
 	ANDL         $0x00000100, R14
 	MOVBLZX      5(R12)(R11*8), R15
 	ORL          R14, R15
-	VPINSRD      $0x03, (R9)(R15*4), X2, X2
+	VPINSRD      $0x03, (R9)(R15*4), X5, X5
+	MOVL         R13, R14
+	SHLL         $0x04, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      6(R12)(R11*8), R15
+	ORL          R14, R15
+	VMOVD        (R9)(R15*4), X4
+	MOVL         R13, R14
+	SHLL         $0x03, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      7(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x01, (R9)(R15*4), X4, X4
+	MOVL         R13, R14
+	SHLL         $0x02, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      8(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x02, (R9)(R15*4), X4, X4
+	SHLL         $0x01, R13
+	ANDL         $0x00000100, R13
+	MOVBLZX      9(R12)(R11*8), R14
+	ORL          R13, R14
+	VPINSRD      $0x03, (R9)(R14*4), X4, X4
+	VINSERTI128  $0x01, X4, Y5, Y5
+	VPBROADCASTD 74(R12)(R11*4), Y4
+	VPSHUFB      const4<>+0(SB), Y4, Y4
+	VPAND        const3<>+0(SB), Y4, Y4
+	VPCMPEQB     const3<>+0(SB), Y4, Y4
+	VPXOR        Y4, Y5, Y5
+	VPSUBB       Y4, Y5, Y5
+	VPADDB       const7<>+0(SB), Y5, Y5
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
+	LEAQ         (R8)(DI*1), R12
+	MOVBLZX      66(R12)(R11*1), R13
+	MOVL         R13, R14
+	SHLL         $0x08, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      2(R12)(R11*8), R15
+	ORL          R14, R15
+	VMOVD        (R9)(R15*4), X6
+	MOVL         R13, R14
+	SHLL         $0x07, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      3(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x01, (R9)(R15*4), X6, X6
+	MOVL         R13, R14
+	SHLL         $0x06, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      4(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x02, (R9)(R15*4), X6, X6
+	MOVL         R13, R14
+	SHLL         $0x05, R14
+	ANDL         $0x00000100, R14
+	MOVBLZX      5(R12)(R11*8), R15
+	ORL          R14, R15
+	VPINSRD      $0x03, (R9)(R15*4), X6, X6
 	MOVL         R13, R14
 	SHLL         $0x04, R14
 	ANDL         $0x00000100, R14
@@ -16539,83 +15916,24 @@ chunks:
 	MOVBLZX      9(R12)(R11*8), R14
 	ORL          R13, R14
 	VPINSRD      $0x03, (R9)(R14*4), X5, X5
-	VINSERTI128  $0x01, X5, Y2, Y2
+	VINSERTI128  $0x01, X5, Y6, Y6
 	VPBROADCASTD 74(R12)(R11*4), Y5
 	VPSHUFB      const4<>+0(SB), Y5, Y5
 	VPAND        const3<>+0(SB), Y5, Y5
 	VPCMPEQB     const3<>+0(SB), Y5, Y5
-	VPXOR        Y5, Y2, Y2
-	VPSUBB       Y5, Y2, Y2
-	VPADDB       const5<>+0(SB), Y2, Y2
+	VPXOR        Y5, Y6, Y6
+	VPSUBB       Y5, Y6, Y6
+	VPADDB       const7<>+0(SB), Y6, Y6
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
-	LEAQ         (R8)(DI*1), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      2(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X2
-	MOVL         R13, R14
-	SHLL         $0x07, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      3(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X2, X2
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      4(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X2, X2
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      5(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x03, (R9)(R15*4), X2, X2
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      6(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X6
-	MOVL         R13, R14
-	SHLL         $0x03, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      7(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X6, X6
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      8(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X6, X6
-	SHLL         $0x01, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      9(R12)(R11*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x03, (R9)(R14*4), X6, X6
-	VINSERTI128  $0x01, X6, Y2, Y2
-	VPBROADCASTD 74(R12)(R11*4), Y6
-	VPSHUFB      const4<>+0(SB), Y6, Y6
-	VPAND        const3<>+0(SB), Y6, Y6
-	VPCMPEQB     const3<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y2, Y2
-	VPSUBB       Y6, Y2, Y2
-	VPADDB       const5<>+0(SB), Y2, Y2
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y2, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y1
-	VPALIGNR     $0x08, Y5, Y6, Y2
-	VPADDD       Y1, Y2, Y2
-	VSHUFPS      $0x88, Y2, Y4, Y1
-	VSHUFPS      $0xdd, Y2, Y4, Y2
-	VPADDD       Y1, Y2, Y2
-	VPBLENDD     $0xf0, Y2, Y3, Y1
-	VPERM2I128   $0x21, Y2, Y3, Y2
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y6, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y1
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y1, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y1
+	VSHUFPS      $0xdd, Y4, Y3, Y3
+	VPADDD       Y1, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y2, Y1
+	VPERM2I128   $0x21, Y3, Y2, Y2
 	VPADDD       Y1, Y2, Y2
 	VPBROADCASTD 4(BX), Y1
 	VPSLLD       $0x04, Y1, Y1
@@ -20457,668 +19775,704 @@ DATA const4<>+56(SB)/4, $0x03030303
 DATA const4<>+60(SB)/4, $0x03030303
 GLOBL const4<>(SB), RODATA|NOPTR, $64
 
-DATA const5<>+0(SB)/4, $0x10101010
-DATA const5<>+4(SB)/4, $0x10101010
-DATA const5<>+8(SB)/4, $0x10101010
-DATA const5<>+12(SB)/4, $0x10101010
-DATA const5<>+16(SB)/4, $0x10101010
-DATA const5<>+20(SB)/4, $0x10101010
-DATA const5<>+24(SB)/4, $0x10101010
-DATA const5<>+28(SB)/4, $0x10101010
-DATA const5<>+32(SB)/4, $0x10101010
-DATA const5<>+36(SB)/4, $0x10101010
-DATA const5<>+40(SB)/4, $0x10101010
-DATA const5<>+44(SB)/4, $0x10101010
-DATA const5<>+48(SB)/4, $0x10101010
-DATA const5<>+52(SB)/4, $0x10101010
-DATA const5<>+56(SB)/4, $0x10101010
-DATA const5<>+60(SB)/4, $0x10101010
+DATA const5<>+0(SB)/4, $0x00000000
+DATA const5<>+4(SB)/4, $0x00000000
+DATA const5<>+8(SB)/4, $0x01010101
+DATA const5<>+12(SB)/4, $0x01010101
+DATA const5<>+16(SB)/4, $0x00000000
+DATA const5<>+20(SB)/4, $0x00000000
+DATA const5<>+24(SB)/4, $0x01010101
+DATA const5<>+28(SB)/4, $0x01010101
+DATA const5<>+32(SB)/4, $0x00000000
+DATA const5<>+36(SB)/4, $0x00000000
+DATA const5<>+40(SB)/4, $0x01010101
+DATA const5<>+44(SB)/4, $0x01010101
+DATA const5<>+48(SB)/4, $0x00000000
+DATA const5<>+52(SB)/4, $0x00000000
+DATA const5<>+56(SB)/4, $0x01010101
+DATA const5<>+60(SB)/4, $0x01010101
 GLOBL const5<>(SB), RODATA|NOPTR, $64
 
-DATA const6<>+0(SB)/4, $0x80808080
-DATA const6<>+4(SB)/4, $0x80808080
-DATA const6<>+8(SB)/4, $0x80808080
-DATA const6<>+12(SB)/4, $0x80808080
-DATA const6<>+16(SB)/4, $0x80808080
-DATA const6<>+20(SB)/4, $0x80808080
-DATA const6<>+24(SB)/4, $0x80808080
-DATA const6<>+28(SB)/4, $0x80808080
-DATA const6<>+32(SB)/4, $0x80808080
-DATA const6<>+36(SB)/4, $0x80808080
-DATA const6<>+40(SB)/4, $0x80808080
-DATA const6<>+44(SB)/4, $0x80808080
-DATA const6<>+48(SB)/4, $0x80808080
-DATA const6<>+52(SB)/4, $0x80808080
-DATA const6<>+56(SB)/4, $0x80808080
-DATA const6<>+60(SB)/4, $0x80808080
+DATA const6<>+0(SB)/4, $0x02020202
+DATA const6<>+4(SB)/4, $0x02020202
+DATA const6<>+8(SB)/4, $0x03030303
+DATA const6<>+12(SB)/4, $0x03030303
+DATA const6<>+16(SB)/4, $0x02020202
+DATA const6<>+20(SB)/4, $0x02020202
+DATA const6<>+24(SB)/4, $0x03030303
+DATA const6<>+28(SB)/4, $0x03030303
+DATA const6<>+32(SB)/4, $0x02020202
+DATA const6<>+36(SB)/4, $0x02020202
+DATA const6<>+40(SB)/4, $0x03030303
+DATA const6<>+44(SB)/4, $0x03030303
+DATA const6<>+48(SB)/4, $0x02020202
+DATA const6<>+52(SB)/4, $0x02020202
+DATA const6<>+56(SB)/4, $0x03030303
+DATA const6<>+60(SB)/4, $0x03030303
 GLOBL const6<>(SB), RODATA|NOPTR, $64
 
-DATA const7<>+0(SB)/4, $0x3f2d1801
-DATA const7<>+4(SB)/4, $0x766a5d4f
-DATA const7<>+8(SB)/4, $0xa6998d81
-DATA const7<>+12(SB)/4, $0xf1d9c5b5
-DATA const7<>+16(SB)/4, $0x3f2d1801
-DATA const7<>+20(SB)/4, $0x766a5d4f
-DATA const7<>+24(SB)/4, $0xa6998d81
-DATA const7<>+28(SB)/4, $0xf1d9c5b5
-DATA const7<>+32(SB)/4, $0x3f2d1801
-DATA const7<>+36(SB)/4, $0x766a5d4f
-DATA const7<>+40(SB)/4, $0xa6998d81
-DATA const7<>+44(SB)/4, $0xf1d9c5b5
-DATA const7<>+48(SB)/4, $0x3f2d1801
-DATA const7<>+52(SB)/4, $0x766a5d4f
-DATA const7<>+56(SB)/4, $0xa6998d81
-DATA const7<>+60(SB)/4, $0xf1d9c5b5
+DATA const7<>+0(SB)/4, $0x10101010
+DATA const7<>+4(SB)/4, $0x10101010
+DATA const7<>+8(SB)/4, $0x10101010
+DATA const7<>+12(SB)/4, $0x10101010
+DATA const7<>+16(SB)/4, $0x10101010
+DATA const7<>+20(SB)/4, $0x10101010
+DATA const7<>+24(SB)/4, $0x10101010
+DATA const7<>+28(SB)/4, $0x10101010
+DATA const7<>+32(SB)/4, $0x10101010
+DATA const7<>+36(SB)/4, $0x10101010
+DATA const7<>+40(SB)/4, $0x10101010
+DATA const7<>+44(SB)/4, $0x10101010
+DATA const7<>+48(SB)/4, $0x10101010
+DATA const7<>+52(SB)/4, $0x10101010
+DATA const7<>+56(SB)/4, $0x10101010
+DATA const7<>+60(SB)/4, $0x10101010
 GLOBL const7<>(SB), RODATA|NOPTR, $64
 
-DATA const8<>+0(SB)/4, $0x13121110
-DATA const8<>+4(SB)/4, $0x1c181614
-DATA const8<>+8(SB)/4, $0x0d0e0f10
-DATA const8<>+12(SB)/4, $0x04080a0c
-DATA const8<>+16(SB)/4, $0x13121110
-DATA const8<>+20(SB)/4, $0x1c181614
-DATA const8<>+24(SB)/4, $0x0d0e0f10
-DATA const8<>+28(SB)/4, $0x04080a0c
-DATA const8<>+32(SB)/4, $0x13121110
-DATA const8<>+36(SB)/4, $0x1c181614
-DATA const8<>+40(SB)/4, $0x0d0e0f10
-DATA const8<>+44(SB)/4, $0x04080a0c
-DATA const8<>+48(SB)/4, $0x13121110
-DATA const8<>+52(SB)/4, $0x1c181614
-DATA const8<>+56(SB)/4, $0x0d0e0f10
-DATA const8<>+60(SB)/4, $0x04080a0c
+DATA const8<>+0(SB)/4, $0x80808080
+DATA const8<>+4(SB)/4, $0x80808080
+DATA const8<>+8(SB)/4, $0x80808080
+DATA const8<>+12(SB)/4, $0x80808080
+DATA const8<>+16(SB)/4, $0x80808080
+DATA const8<>+20(SB)/4, $0x80808080
+DATA const8<>+24(SB)/4, $0x80808080
+DATA const8<>+28(SB)/4, $0x80808080
+DATA const8<>+32(SB)/4, $0x80808080
+DATA const8<>+36(SB)/4, $0x80808080
+DATA const8<>+40(SB)/4, $0x80808080
+DATA const8<>+44(SB)/4, $0x80808080
+DATA const8<>+48(SB)/4, $0x80808080
+DATA const8<>+52(SB)/4, $0x80808080
+DATA const8<>+56(SB)/4, $0x80808080
+DATA const8<>+60(SB)/4, $0x80808080
 GLOBL const8<>(SB), RODATA|NOPTR, $64
 
-DATA const9<>+0(SB)/4, $0x00200000
-DATA const9<>+4(SB)/4, $0x00200000
-DATA const9<>+8(SB)/4, $0x00200000
-DATA const9<>+12(SB)/4, $0x00200000
-DATA const9<>+16(SB)/4, $0x00200000
-DATA const9<>+20(SB)/4, $0x00200000
-DATA const9<>+24(SB)/4, $0x00200000
-DATA const9<>+28(SB)/4, $0x00200000
-DATA const9<>+32(SB)/4, $0x00200000
-DATA const9<>+36(SB)/4, $0x00200000
-DATA const9<>+40(SB)/4, $0x00200000
-DATA const9<>+44(SB)/4, $0x00200000
-DATA const9<>+48(SB)/4, $0x00200000
-DATA const9<>+52(SB)/4, $0x00200000
-DATA const9<>+56(SB)/4, $0x00200000
-DATA const9<>+60(SB)/4, $0x00200000
+DATA const9<>+0(SB)/4, $0x3f2d1801
+DATA const9<>+4(SB)/4, $0x766a5d4f
+DATA const9<>+8(SB)/4, $0xa6998d81
+DATA const9<>+12(SB)/4, $0xf1d9c5b5
+DATA const9<>+16(SB)/4, $0x3f2d1801
+DATA const9<>+20(SB)/4, $0x766a5d4f
+DATA const9<>+24(SB)/4, $0xa6998d81
+DATA const9<>+28(SB)/4, $0xf1d9c5b5
+DATA const9<>+32(SB)/4, $0x3f2d1801
+DATA const9<>+36(SB)/4, $0x766a5d4f
+DATA const9<>+40(SB)/4, $0xa6998d81
+DATA const9<>+44(SB)/4, $0xf1d9c5b5
+DATA const9<>+48(SB)/4, $0x3f2d1801
+DATA const9<>+52(SB)/4, $0x766a5d4f
+DATA const9<>+56(SB)/4, $0xa6998d81
+DATA const9<>+60(SB)/4, $0xf1d9c5b5
 GLOBL const9<>(SB), RODATA|NOPTR, $64
 
-DATA const10<>+0(SB)/4, $0x00000001
-DATA const10<>+4(SB)/4, $0x00000001
-DATA const10<>+8(SB)/4, $0x00000001
-DATA const10<>+12(SB)/4, $0x00000001
-DATA const10<>+16(SB)/4, $0x00000001
-DATA const10<>+20(SB)/4, $0x00000001
-DATA const10<>+24(SB)/4, $0x00000001
-DATA const10<>+28(SB)/4, $0x00000001
-DATA const10<>+32(SB)/4, $0x00000001
-DATA const10<>+36(SB)/4, $0x00000001
-DATA const10<>+40(SB)/4, $0x00000001
-DATA const10<>+44(SB)/4, $0x00000001
-DATA const10<>+48(SB)/4, $0x00000001
-DATA const10<>+52(SB)/4, $0x00000001
-DATA const10<>+56(SB)/4, $0x00000001
-DATA const10<>+60(SB)/4, $0x00000001
+DATA const10<>+0(SB)/4, $0x13121110
+DATA const10<>+4(SB)/4, $0x1c181614
+DATA const10<>+8(SB)/4, $0x0d0e0f10
+DATA const10<>+12(SB)/4, $0x04080a0c
+DATA const10<>+16(SB)/4, $0x13121110
+DATA const10<>+20(SB)/4, $0x1c181614
+DATA const10<>+24(SB)/4, $0x0d0e0f10
+DATA const10<>+28(SB)/4, $0x04080a0c
+DATA const10<>+32(SB)/4, $0x13121110
+DATA const10<>+36(SB)/4, $0x1c181614
+DATA const10<>+40(SB)/4, $0x0d0e0f10
+DATA const10<>+44(SB)/4, $0x04080a0c
+DATA const10<>+48(SB)/4, $0x13121110
+DATA const10<>+52(SB)/4, $0x1c181614
+DATA const10<>+56(SB)/4, $0x0d0e0f10
+DATA const10<>+60(SB)/4, $0x04080a0c
 GLOBL const10<>(SB), RODATA|NOPTR, $64
 
-DATA const11<>+0(SB)/4, $0x80000000
-DATA const11<>+4(SB)/4, $0x80000000
-DATA const11<>+8(SB)/4, $0x80000000
-DATA const11<>+12(SB)/4, $0x80000000
-DATA const11<>+16(SB)/4, $0x80000000
-DATA const11<>+20(SB)/4, $0x80000000
-DATA const11<>+24(SB)/4, $0x80000000
-DATA const11<>+28(SB)/4, $0x80000000
-DATA const11<>+32(SB)/4, $0x80000000
-DATA const11<>+36(SB)/4, $0x80000000
-DATA const11<>+40(SB)/4, $0x80000000
-DATA const11<>+44(SB)/4, $0x80000000
-DATA const11<>+48(SB)/4, $0x80000000
-DATA const11<>+52(SB)/4, $0x80000000
-DATA const11<>+56(SB)/4, $0x80000000
-DATA const11<>+60(SB)/4, $0x80000000
+DATA const11<>+0(SB)/4, $0x00200000
+DATA const11<>+4(SB)/4, $0x00200000
+DATA const11<>+8(SB)/4, $0x00200000
+DATA const11<>+12(SB)/4, $0x00200000
+DATA const11<>+16(SB)/4, $0x00200000
+DATA const11<>+20(SB)/4, $0x00200000
+DATA const11<>+24(SB)/4, $0x00200000
+DATA const11<>+28(SB)/4, $0x00200000
+DATA const11<>+32(SB)/4, $0x00200000
+DATA const11<>+36(SB)/4, $0x00200000
+DATA const11<>+40(SB)/4, $0x00200000
+DATA const11<>+44(SB)/4, $0x00200000
+DATA const11<>+48(SB)/4, $0x00200000
+DATA const11<>+52(SB)/4, $0x00200000
+DATA const11<>+56(SB)/4, $0x00200000
+DATA const11<>+60(SB)/4, $0x00200000
 GLOBL const11<>(SB), RODATA|NOPTR, $64
 
-DATA const12<>+0(SB)/4, $0x03030303
-DATA const12<>+4(SB)/4, $0x03030303
-DATA const12<>+8(SB)/4, $0x03030303
-DATA const12<>+12(SB)/4, $0x03030303
-DATA const12<>+16(SB)/4, $0x03030303
-DATA const12<>+20(SB)/4, $0x03030303
-DATA const12<>+24(SB)/4, $0x03030303
-DATA const12<>+28(SB)/4, $0x03030303
-DATA const12<>+32(SB)/4, $0x03030303
-DATA const12<>+36(SB)/4, $0x03030303
-DATA const12<>+40(SB)/4, $0x03030303
-DATA const12<>+44(SB)/4, $0x03030303
-DATA const12<>+48(SB)/4, $0x03030303
-DATA const12<>+52(SB)/4, $0x03030303
-DATA const12<>+56(SB)/4, $0x03030303
-DATA const12<>+60(SB)/4, $0x03030303
+DATA const12<>+0(SB)/4, $0x00000001
+DATA const12<>+4(SB)/4, $0x00000001
+DATA const12<>+8(SB)/4, $0x00000001
+DATA const12<>+12(SB)/4, $0x00000001
+DATA const12<>+16(SB)/4, $0x00000001
+DATA const12<>+20(SB)/4, $0x00000001
+DATA const12<>+24(SB)/4, $0x00000001
+DATA const12<>+28(SB)/4, $0x00000001
+DATA const12<>+32(SB)/4, $0x00000001
+DATA const12<>+36(SB)/4, $0x00000001
+DATA const12<>+40(SB)/4, $0x00000001
+DATA const12<>+44(SB)/4, $0x00000001
+DATA const12<>+48(SB)/4, $0x00000001
+DATA const12<>+52(SB)/4, $0x00000001
+DATA const12<>+56(SB)/4, $0x00000001
+DATA const12<>+60(SB)/4, $0x00000001
 GLOBL const12<>(SB), RODATA|NOPTR, $64
 
-DATA const13<>+0(SB)/4, $0x0000000f
-DATA const13<>+4(SB)/4, $0x0000000f
-DATA const13<>+8(SB)/4, $0x0000000f
-DATA const13<>+12(SB)/4, $0x0000000f
-DATA const13<>+16(SB)/4, $0x0000000f
-DATA const13<>+20(SB)/4, $0x0000000f
-DATA const13<>+24(SB)/4, $0x0000000f
-DATA const13<>+28(SB)/4, $0x0000000f
-DATA const13<>+32(SB)/4, $0x0000000f
-DATA const13<>+36(SB)/4, $0x0000000f
-DATA const13<>+40(SB)/4, $0x0000000f
-DATA const13<>+44(SB)/4, $0x0000000f
-DATA const13<>+48(SB)/4, $0x0000000f
-DATA const13<>+52(SB)/4, $0x0000000f
-DATA const13<>+56(SB)/4, $0x0000000f
-DATA const13<>+60(SB)/4, $0x0000000f
+DATA const13<>+0(SB)/4, $0x80000000
+DATA const13<>+4(SB)/4, $0x80000000
+DATA const13<>+8(SB)/4, $0x80000000
+DATA const13<>+12(SB)/4, $0x80000000
+DATA const13<>+16(SB)/4, $0x80000000
+DATA const13<>+20(SB)/4, $0x80000000
+DATA const13<>+24(SB)/4, $0x80000000
+DATA const13<>+28(SB)/4, $0x80000000
+DATA const13<>+32(SB)/4, $0x80000000
+DATA const13<>+36(SB)/4, $0x80000000
+DATA const13<>+40(SB)/4, $0x80000000
+DATA const13<>+44(SB)/4, $0x80000000
+DATA const13<>+48(SB)/4, $0x80000000
+DATA const13<>+52(SB)/4, $0x80000000
+DATA const13<>+56(SB)/4, $0x80000000
+DATA const13<>+60(SB)/4, $0x80000000
 GLOBL const13<>(SB), RODATA|NOPTR, $64
 
-DATA const14<>+0(SB)/4, $0x05040302
-DATA const14<>+4(SB)/4, $0x09080706
-DATA const14<>+8(SB)/4, $0x0d0c0b0a
-DATA const14<>+12(SB)/4, $0x01000f0e
-DATA const14<>+16(SB)/4, $0x05040302
-DATA const14<>+20(SB)/4, $0x09080706
-DATA const14<>+24(SB)/4, $0x0d0c0b0a
-DATA const14<>+28(SB)/4, $0x01000f0e
-DATA const14<>+32(SB)/4, $0x05040302
-DATA const14<>+36(SB)/4, $0x09080706
-DATA const14<>+40(SB)/4, $0x0d0c0b0a
-DATA const14<>+44(SB)/4, $0x01000f0e
-DATA const14<>+48(SB)/4, $0x05040302
-DATA const14<>+52(SB)/4, $0x09080706
-DATA const14<>+56(SB)/4, $0x0d0c0b0a
-DATA const14<>+60(SB)/4, $0x01000f0e
+DATA const14<>+0(SB)/4, $0x03030303
+DATA const14<>+4(SB)/4, $0x03030303
+DATA const14<>+8(SB)/4, $0x03030303
+DATA const14<>+12(SB)/4, $0x03030303
+DATA const14<>+16(SB)/4, $0x03030303
+DATA const14<>+20(SB)/4, $0x03030303
+DATA const14<>+24(SB)/4, $0x03030303
+DATA const14<>+28(SB)/4, $0x03030303
+DATA const14<>+32(SB)/4, $0x03030303
+DATA const14<>+36(SB)/4, $0x03030303
+DATA const14<>+40(SB)/4, $0x03030303
+DATA const14<>+44(SB)/4, $0x03030303
+DATA const14<>+48(SB)/4, $0x03030303
+DATA const14<>+52(SB)/4, $0x03030303
+DATA const14<>+56(SB)/4, $0x03030303
+DATA const14<>+60(SB)/4, $0x03030303
 GLOBL const14<>(SB), RODATA|NOPTR, $64
 
-DATA const15<>+0(SB)/4, $0x30303030
-DATA const15<>+4(SB)/4, $0x30303030
-DATA const15<>+8(SB)/4, $0x30303030
-DATA const15<>+12(SB)/4, $0x30303030
-DATA const15<>+16(SB)/4, $0x30303030
-DATA const15<>+20(SB)/4, $0x30303030
-DATA const15<>+24(SB)/4, $0x30303030
-DATA const15<>+28(SB)/4, $0x30303030
-DATA const15<>+32(SB)/4, $0x30303030
-DATA const15<>+36(SB)/4, $0x30303030
-DATA const15<>+40(SB)/4, $0x30303030
-DATA const15<>+44(SB)/4, $0x30303030
-DATA const15<>+48(SB)/4, $0x30303030
-DATA const15<>+52(SB)/4, $0x30303030
-DATA const15<>+56(SB)/4, $0x30303030
-DATA const15<>+60(SB)/4, $0x30303030
+DATA const15<>+0(SB)/4, $0x0000000f
+DATA const15<>+4(SB)/4, $0x0000000f
+DATA const15<>+8(SB)/4, $0x0000000f
+DATA const15<>+12(SB)/4, $0x0000000f
+DATA const15<>+16(SB)/4, $0x0000000f
+DATA const15<>+20(SB)/4, $0x0000000f
+DATA const15<>+24(SB)/4, $0x0000000f
+DATA const15<>+28(SB)/4, $0x0000000f
+DATA const15<>+32(SB)/4, $0x0000000f
+DATA const15<>+36(SB)/4, $0x0000000f
+DATA const15<>+40(SB)/4, $0x0000000f
+DATA const15<>+44(SB)/4, $0x0000000f
+DATA const15<>+48(SB)/4, $0x0000000f
+DATA const15<>+52(SB)/4, $0x0000000f
+DATA const15<>+56(SB)/4, $0x0000000f
+DATA const15<>+60(SB)/4, $0x0000000f
 GLOBL const15<>(SB), RODATA|NOPTR, $64
 
-DATA const16<>+0(SB)/4, $0x04040404
-DATA const16<>+4(SB)/4, $0x04040404
-DATA const16<>+8(SB)/4, $0x04040404
-DATA const16<>+12(SB)/4, $0x04040404
-DATA const16<>+16(SB)/4, $0x04040404
-DATA const16<>+20(SB)/4, $0x04040404
-DATA const16<>+24(SB)/4, $0x04040404
-DATA const16<>+28(SB)/4, $0x04040404
-DATA const16<>+32(SB)/4, $0x04040404
-DATA const16<>+36(SB)/4, $0x04040404
-DATA const16<>+40(SB)/4, $0x04040404
-DATA const16<>+44(SB)/4, $0x04040404
-DATA const16<>+48(SB)/4, $0x04040404
-DATA const16<>+52(SB)/4, $0x04040404
-DATA const16<>+56(SB)/4, $0x04040404
-DATA const16<>+60(SB)/4, $0x04040404
+DATA const16<>+0(SB)/4, $0x05040302
+DATA const16<>+4(SB)/4, $0x09080706
+DATA const16<>+8(SB)/4, $0x0d0c0b0a
+DATA const16<>+12(SB)/4, $0x01000f0e
+DATA const16<>+16(SB)/4, $0x05040302
+DATA const16<>+20(SB)/4, $0x09080706
+DATA const16<>+24(SB)/4, $0x0d0c0b0a
+DATA const16<>+28(SB)/4, $0x01000f0e
+DATA const16<>+32(SB)/4, $0x05040302
+DATA const16<>+36(SB)/4, $0x09080706
+DATA const16<>+40(SB)/4, $0x0d0c0b0a
+DATA const16<>+44(SB)/4, $0x01000f0e
+DATA const16<>+48(SB)/4, $0x05040302
+DATA const16<>+52(SB)/4, $0x09080706
+DATA const16<>+56(SB)/4, $0x0d0c0b0a
+DATA const16<>+60(SB)/4, $0x01000f0e
 GLOBL const16<>(SB), RODATA|NOPTR, $64
 
-DATA const17<>+0(SB)/4, $0x000000ff
-DATA const17<>+4(SB)/4, $0x000000ff
-DATA const17<>+8(SB)/4, $0x000000ff
-DATA const17<>+12(SB)/4, $0x000000ff
-DATA const17<>+16(SB)/4, $0x000000ff
-DATA const17<>+20(SB)/4, $0x000000ff
-DATA const17<>+24(SB)/4, $0x000000ff
-DATA const17<>+28(SB)/4, $0x000000ff
-DATA const17<>+32(SB)/4, $0x000000ff
-DATA const17<>+36(SB)/4, $0x000000ff
-DATA const17<>+40(SB)/4, $0x000000ff
-DATA const17<>+44(SB)/4, $0x000000ff
-DATA const17<>+48(SB)/4, $0x000000ff
-DATA const17<>+52(SB)/4, $0x000000ff
-DATA const17<>+56(SB)/4, $0x000000ff
-DATA const17<>+60(SB)/4, $0x000000ff
+DATA const17<>+0(SB)/4, $0x30303030
+DATA const17<>+4(SB)/4, $0x30303030
+DATA const17<>+8(SB)/4, $0x30303030
+DATA const17<>+12(SB)/4, $0x30303030
+DATA const17<>+16(SB)/4, $0x30303030
+DATA const17<>+20(SB)/4, $0x30303030
+DATA const17<>+24(SB)/4, $0x30303030
+DATA const17<>+28(SB)/4, $0x30303030
+DATA const17<>+32(SB)/4, $0x30303030
+DATA const17<>+36(SB)/4, $0x30303030
+DATA const17<>+40(SB)/4, $0x30303030
+DATA const17<>+44(SB)/4, $0x30303030
+DATA const17<>+48(SB)/4, $0x30303030
+DATA const17<>+52(SB)/4, $0x30303030
+DATA const17<>+56(SB)/4, $0x30303030
+DATA const17<>+60(SB)/4, $0x30303030
 GLOBL const17<>(SB), RODATA|NOPTR, $64
 
-DATA const18<>+0(SB)/4, $0x00000020
-DATA const18<>+4(SB)/4, $0x00000020
-DATA const18<>+8(SB)/4, $0x00000020
-DATA const18<>+12(SB)/4, $0x00000020
-DATA const18<>+16(SB)/4, $0x00000020
-DATA const18<>+20(SB)/4, $0x00000020
-DATA const18<>+24(SB)/4, $0x00000020
-DATA const18<>+28(SB)/4, $0x00000020
-DATA const18<>+32(SB)/4, $0x00000020
-DATA const18<>+36(SB)/4, $0x00000020
-DATA const18<>+40(SB)/4, $0x00000020
-DATA const18<>+44(SB)/4, $0x00000020
-DATA const18<>+48(SB)/4, $0x00000020
-DATA const18<>+52(SB)/4, $0x00000020
-DATA const18<>+56(SB)/4, $0x00000020
-DATA const18<>+60(SB)/4, $0x00000020
+DATA const18<>+0(SB)/4, $0x04040404
+DATA const18<>+4(SB)/4, $0x04040404
+DATA const18<>+8(SB)/4, $0x04040404
+DATA const18<>+12(SB)/4, $0x04040404
+DATA const18<>+16(SB)/4, $0x04040404
+DATA const18<>+20(SB)/4, $0x04040404
+DATA const18<>+24(SB)/4, $0x04040404
+DATA const18<>+28(SB)/4, $0x04040404
+DATA const18<>+32(SB)/4, $0x04040404
+DATA const18<>+36(SB)/4, $0x04040404
+DATA const18<>+40(SB)/4, $0x04040404
+DATA const18<>+44(SB)/4, $0x04040404
+DATA const18<>+48(SB)/4, $0x04040404
+DATA const18<>+52(SB)/4, $0x04040404
+DATA const18<>+56(SB)/4, $0x04040404
+DATA const18<>+60(SB)/4, $0x04040404
 GLOBL const18<>(SB), RODATA|NOPTR, $64
 
-DATA const19<>+0(SB)/4, $0x3f3f3f3f
-DATA const19<>+4(SB)/4, $0x3f3f3f3f
-DATA const19<>+8(SB)/4, $0x3f3f3f3f
-DATA const19<>+12(SB)/4, $0x3f3f3f3f
-DATA const19<>+16(SB)/4, $0x3f3f3f3f
-DATA const19<>+20(SB)/4, $0x3f3f3f3f
-DATA const19<>+24(SB)/4, $0x3f3f3f3f
-DATA const19<>+28(SB)/4, $0x3f3f3f3f
-DATA const19<>+32(SB)/4, $0x3f3f3f3f
-DATA const19<>+36(SB)/4, $0x3f3f3f3f
-DATA const19<>+40(SB)/4, $0x3f3f3f3f
-DATA const19<>+44(SB)/4, $0x3f3f3f3f
-DATA const19<>+48(SB)/4, $0x3f3f3f3f
-DATA const19<>+52(SB)/4, $0x3f3f3f3f
-DATA const19<>+56(SB)/4, $0x3f3f3f3f
-DATA const19<>+60(SB)/4, $0x3f3f3f3f
+DATA const19<>+0(SB)/4, $0x000000ff
+DATA const19<>+4(SB)/4, $0x000000ff
+DATA const19<>+8(SB)/4, $0x000000ff
+DATA const19<>+12(SB)/4, $0x000000ff
+DATA const19<>+16(SB)/4, $0x000000ff
+DATA const19<>+20(SB)/4, $0x000000ff
+DATA const19<>+24(SB)/4, $0x000000ff
+DATA const19<>+28(SB)/4, $0x000000ff
+DATA const19<>+32(SB)/4, $0x000000ff
+DATA const19<>+36(SB)/4, $0x000000ff
+DATA const19<>+40(SB)/4, $0x000000ff
+DATA const19<>+44(SB)/4, $0x000000ff
+DATA const19<>+48(SB)/4, $0x000000ff
+DATA const19<>+52(SB)/4, $0x000000ff
+DATA const19<>+56(SB)/4, $0x000000ff
+DATA const19<>+60(SB)/4, $0x000000ff
 GLOBL const19<>(SB), RODATA|NOPTR, $64
 
-DATA const20<>+0(SB)/4, $0x00000030
-DATA const20<>+4(SB)/4, $0x00000030
-DATA const20<>+8(SB)/4, $0x00000030
-DATA const20<>+12(SB)/4, $0x00000030
-DATA const20<>+16(SB)/4, $0x00000030
-DATA const20<>+20(SB)/4, $0x00000030
-DATA const20<>+24(SB)/4, $0x00000030
-DATA const20<>+28(SB)/4, $0x00000030
-DATA const20<>+32(SB)/4, $0x00000030
-DATA const20<>+36(SB)/4, $0x00000030
-DATA const20<>+40(SB)/4, $0x00000030
-DATA const20<>+44(SB)/4, $0x00000030
-DATA const20<>+48(SB)/4, $0x00000030
-DATA const20<>+52(SB)/4, $0x00000030
-DATA const20<>+56(SB)/4, $0x00000030
-DATA const20<>+60(SB)/4, $0x00000030
+DATA const20<>+0(SB)/4, $0x00000020
+DATA const20<>+4(SB)/4, $0x00000020
+DATA const20<>+8(SB)/4, $0x00000020
+DATA const20<>+12(SB)/4, $0x00000020
+DATA const20<>+16(SB)/4, $0x00000020
+DATA const20<>+20(SB)/4, $0x00000020
+DATA const20<>+24(SB)/4, $0x00000020
+DATA const20<>+28(SB)/4, $0x00000020
+DATA const20<>+32(SB)/4, $0x00000020
+DATA const20<>+36(SB)/4, $0x00000020
+DATA const20<>+40(SB)/4, $0x00000020
+DATA const20<>+44(SB)/4, $0x00000020
+DATA const20<>+48(SB)/4, $0x00000020
+DATA const20<>+52(SB)/4, $0x00000020
+DATA const20<>+56(SB)/4, $0x00000020
+DATA const20<>+60(SB)/4, $0x00000020
 GLOBL const20<>(SB), RODATA|NOPTR, $64
 
-DATA const21<>+0(SB)/4, $0x06040200
-DATA const21<>+4(SB)/4, $0x0e0c0a08
-DATA const21<>+8(SB)/4, $0x07050301
-DATA const21<>+12(SB)/4, $0x0f0d0b09
-DATA const21<>+16(SB)/4, $0x06040200
-DATA const21<>+20(SB)/4, $0x0e0c0a08
-DATA const21<>+24(SB)/4, $0x07050301
-DATA const21<>+28(SB)/4, $0x0f0d0b09
-DATA const21<>+32(SB)/4, $0x06040200
-DATA const21<>+36(SB)/4, $0x0e0c0a08
-DATA const21<>+40(SB)/4, $0x07050301
-DATA const21<>+44(SB)/4, $0x0f0d0b09
-DATA const21<>+48(SB)/4, $0x06040200
-DATA const21<>+52(SB)/4, $0x0e0c0a08
-DATA const21<>+56(SB)/4, $0x07050301
-DATA const21<>+60(SB)/4, $0x0f0d0b09
+DATA const21<>+0(SB)/4, $0x3f3f3f3f
+DATA const21<>+4(SB)/4, $0x3f3f3f3f
+DATA const21<>+8(SB)/4, $0x3f3f3f3f
+DATA const21<>+12(SB)/4, $0x3f3f3f3f
+DATA const21<>+16(SB)/4, $0x3f3f3f3f
+DATA const21<>+20(SB)/4, $0x3f3f3f3f
+DATA const21<>+24(SB)/4, $0x3f3f3f3f
+DATA const21<>+28(SB)/4, $0x3f3f3f3f
+DATA const21<>+32(SB)/4, $0x3f3f3f3f
+DATA const21<>+36(SB)/4, $0x3f3f3f3f
+DATA const21<>+40(SB)/4, $0x3f3f3f3f
+DATA const21<>+44(SB)/4, $0x3f3f3f3f
+DATA const21<>+48(SB)/4, $0x3f3f3f3f
+DATA const21<>+52(SB)/4, $0x3f3f3f3f
+DATA const21<>+56(SB)/4, $0x3f3f3f3f
+DATA const21<>+60(SB)/4, $0x3f3f3f3f
 GLOBL const21<>(SB), RODATA|NOPTR, $64
 
-DATA const22<>+0(SB)/4, $0x0000007f
-DATA const22<>+4(SB)/4, $0x0000007f
-DATA const22<>+8(SB)/4, $0x0000007f
-DATA const22<>+12(SB)/4, $0x0000007f
-DATA const22<>+16(SB)/4, $0x0000007f
-DATA const22<>+20(SB)/4, $0x0000007f
-DATA const22<>+24(SB)/4, $0x0000007f
-DATA const22<>+28(SB)/4, $0x0000007f
-DATA const22<>+32(SB)/4, $0x0000007f
-DATA const22<>+36(SB)/4, $0x0000007f
-DATA const22<>+40(SB)/4, $0x0000007f
-DATA const22<>+44(SB)/4, $0x0000007f
-DATA const22<>+48(SB)/4, $0x0000007f
-DATA const22<>+52(SB)/4, $0x0000007f
-DATA const22<>+56(SB)/4, $0x0000007f
-DATA const22<>+60(SB)/4, $0x0000007f
+DATA const22<>+0(SB)/4, $0x00000030
+DATA const22<>+4(SB)/4, $0x00000030
+DATA const22<>+8(SB)/4, $0x00000030
+DATA const22<>+12(SB)/4, $0x00000030
+DATA const22<>+16(SB)/4, $0x00000030
+DATA const22<>+20(SB)/4, $0x00000030
+DATA const22<>+24(SB)/4, $0x00000030
+DATA const22<>+28(SB)/4, $0x00000030
+DATA const22<>+32(SB)/4, $0x00000030
+DATA const22<>+36(SB)/4, $0x00000030
+DATA const22<>+40(SB)/4, $0x00000030
+DATA const22<>+44(SB)/4, $0x00000030
+DATA const22<>+48(SB)/4, $0x00000030
+DATA const22<>+52(SB)/4, $0x00000030
+DATA const22<>+56(SB)/4, $0x00000030
+DATA const22<>+60(SB)/4, $0x00000030
 GLOBL const22<>(SB), RODATA|NOPTR, $64
 
-DATA const23<>+0(SB)/4, $0x7b000000
-DATA const23<>+4(SB)/4, $0x7b000000
-DATA const23<>+8(SB)/4, $0x7b000000
-DATA const23<>+12(SB)/4, $0x7b000000
-DATA const23<>+16(SB)/4, $0x7b000000
-DATA const23<>+20(SB)/4, $0x7b000000
-DATA const23<>+24(SB)/4, $0x7b000000
-DATA const23<>+28(SB)/4, $0x7b000000
-DATA const23<>+32(SB)/4, $0x7b000000
-DATA const23<>+36(SB)/4, $0x7b000000
-DATA const23<>+40(SB)/4, $0x7b000000
-DATA const23<>+44(SB)/4, $0x7b000000
-DATA const23<>+48(SB)/4, $0x7b000000
-DATA const23<>+52(SB)/4, $0x7b000000
-DATA const23<>+56(SB)/4, $0x7b000000
-DATA const23<>+60(SB)/4, $0x7b000000
+DATA const23<>+0(SB)/4, $0x06040200
+DATA const23<>+4(SB)/4, $0x0e0c0a08
+DATA const23<>+8(SB)/4, $0x07050301
+DATA const23<>+12(SB)/4, $0x0f0d0b09
+DATA const23<>+16(SB)/4, $0x06040200
+DATA const23<>+20(SB)/4, $0x0e0c0a08
+DATA const23<>+24(SB)/4, $0x07050301
+DATA const23<>+28(SB)/4, $0x0f0d0b09
+DATA const23<>+32(SB)/4, $0x06040200
+DATA const23<>+36(SB)/4, $0x0e0c0a08
+DATA const23<>+40(SB)/4, $0x07050301
+DATA const23<>+44(SB)/4, $0x0f0d0b09
+DATA const23<>+48(SB)/4, $0x06040200
+DATA const23<>+52(SB)/4, $0x0e0c0a08
+DATA const23<>+56(SB)/4, $0x07050301
+DATA const23<>+60(SB)/4, $0x0f0d0b09
 GLOBL const23<>(SB), RODATA|NOPTR, $64
 
-DATA const24<>+0(SB)/4, $0x56565656
-DATA const24<>+4(SB)/4, $0x56565656
-DATA const24<>+8(SB)/4, $0x56565656
-DATA const24<>+12(SB)/4, $0x56565656
-DATA const24<>+16(SB)/4, $0x56565656
-DATA const24<>+20(SB)/4, $0x56565656
-DATA const24<>+24(SB)/4, $0x56565656
-DATA const24<>+28(SB)/4, $0x56565656
-DATA const24<>+32(SB)/4, $0x56565656
-DATA const24<>+36(SB)/4, $0x56565656
-DATA const24<>+40(SB)/4, $0x56565656
-DATA const24<>+44(SB)/4, $0x56565656
-DATA const24<>+48(SB)/4, $0x56565656
-DATA const24<>+52(SB)/4, $0x56565656
-DATA const24<>+56(SB)/4, $0x56565656
-DATA const24<>+60(SB)/4, $0x56565656
+DATA const24<>+0(SB)/4, $0x0000007f
+DATA const24<>+4(SB)/4, $0x0000007f
+DATA const24<>+8(SB)/4, $0x0000007f
+DATA const24<>+12(SB)/4, $0x0000007f
+DATA const24<>+16(SB)/4, $0x0000007f
+DATA const24<>+20(SB)/4, $0x0000007f
+DATA const24<>+24(SB)/4, $0x0000007f
+DATA const24<>+28(SB)/4, $0x0000007f
+DATA const24<>+32(SB)/4, $0x0000007f
+DATA const24<>+36(SB)/4, $0x0000007f
+DATA const24<>+40(SB)/4, $0x0000007f
+DATA const24<>+44(SB)/4, $0x0000007f
+DATA const24<>+48(SB)/4, $0x0000007f
+DATA const24<>+52(SB)/4, $0x0000007f
+DATA const24<>+56(SB)/4, $0x0000007f
+DATA const24<>+60(SB)/4, $0x0000007f
 GLOBL const24<>(SB), RODATA|NOPTR, $64
 
-DATA const25<>+0(SB)/4, $0xabababab
-DATA const25<>+4(SB)/4, $0xabababab
-DATA const25<>+8(SB)/4, $0xabababab
-DATA const25<>+12(SB)/4, $0xabababab
-DATA const25<>+16(SB)/4, $0xabababab
-DATA const25<>+20(SB)/4, $0xabababab
-DATA const25<>+24(SB)/4, $0xabababab
-DATA const25<>+28(SB)/4, $0xabababab
-DATA const25<>+32(SB)/4, $0xabababab
-DATA const25<>+36(SB)/4, $0xabababab
-DATA const25<>+40(SB)/4, $0xabababab
-DATA const25<>+44(SB)/4, $0xabababab
-DATA const25<>+48(SB)/4, $0xabababab
-DATA const25<>+52(SB)/4, $0xabababab
-DATA const25<>+56(SB)/4, $0xabababab
-DATA const25<>+60(SB)/4, $0xabababab
+DATA const25<>+0(SB)/4, $0x7b000000
+DATA const25<>+4(SB)/4, $0x7b000000
+DATA const25<>+8(SB)/4, $0x7b000000
+DATA const25<>+12(SB)/4, $0x7b000000
+DATA const25<>+16(SB)/4, $0x7b000000
+DATA const25<>+20(SB)/4, $0x7b000000
+DATA const25<>+24(SB)/4, $0x7b000000
+DATA const25<>+28(SB)/4, $0x7b000000
+DATA const25<>+32(SB)/4, $0x7b000000
+DATA const25<>+36(SB)/4, $0x7b000000
+DATA const25<>+40(SB)/4, $0x7b000000
+DATA const25<>+44(SB)/4, $0x7b000000
+DATA const25<>+48(SB)/4, $0x7b000000
+DATA const25<>+52(SB)/4, $0x7b000000
+DATA const25<>+56(SB)/4, $0x7b000000
+DATA const25<>+60(SB)/4, $0x7b000000
 GLOBL const25<>(SB), RODATA|NOPTR, $64
 
-DATA const26<>+0(SB)/4, $0x02020202
-DATA const26<>+4(SB)/4, $0x02020202
-DATA const26<>+8(SB)/4, $0x02020202
-DATA const26<>+12(SB)/4, $0x02020202
-DATA const26<>+16(SB)/4, $0x02020202
-DATA const26<>+20(SB)/4, $0x02020202
-DATA const26<>+24(SB)/4, $0x02020202
-DATA const26<>+28(SB)/4, $0x02020202
-DATA const26<>+32(SB)/4, $0x02020202
-DATA const26<>+36(SB)/4, $0x02020202
-DATA const26<>+40(SB)/4, $0x02020202
-DATA const26<>+44(SB)/4, $0x02020202
-DATA const26<>+48(SB)/4, $0x02020202
-DATA const26<>+52(SB)/4, $0x02020202
-DATA const26<>+56(SB)/4, $0x02020202
-DATA const26<>+60(SB)/4, $0x02020202
+DATA const26<>+0(SB)/4, $0x56565656
+DATA const26<>+4(SB)/4, $0x56565656
+DATA const26<>+8(SB)/4, $0x56565656
+DATA const26<>+12(SB)/4, $0x56565656
+DATA const26<>+16(SB)/4, $0x56565656
+DATA const26<>+20(SB)/4, $0x56565656
+DATA const26<>+24(SB)/4, $0x56565656
+DATA const26<>+28(SB)/4, $0x56565656
+DATA const26<>+32(SB)/4, $0x56565656
+DATA const26<>+36(SB)/4, $0x56565656
+DATA const26<>+40(SB)/4, $0x56565656
+DATA const26<>+44(SB)/4, $0x56565656
+DATA const26<>+48(SB)/4, $0x56565656
+DATA const26<>+52(SB)/4, $0x56565656
+DATA const26<>+56(SB)/4, $0x56565656
+DATA const26<>+60(SB)/4, $0x56565656
 GLOBL const26<>(SB), RODATA|NOPTR, $64
 
-DATA const27<>+0(SB)/4, $0x00030003
-DATA const27<>+4(SB)/4, $0x00030003
-DATA const27<>+8(SB)/4, $0x00030003
-DATA const27<>+12(SB)/4, $0x00030003
-DATA const27<>+16(SB)/4, $0x00030003
-DATA const27<>+20(SB)/4, $0x00030003
-DATA const27<>+24(SB)/4, $0x00030003
-DATA const27<>+28(SB)/4, $0x00030003
-DATA const27<>+32(SB)/4, $0x00030003
-DATA const27<>+36(SB)/4, $0x00030003
-DATA const27<>+40(SB)/4, $0x00030003
-DATA const27<>+44(SB)/4, $0x00030003
-DATA const27<>+48(SB)/4, $0x00030003
-DATA const27<>+52(SB)/4, $0x00030003
-DATA const27<>+56(SB)/4, $0x00030003
-DATA const27<>+60(SB)/4, $0x00030003
+DATA const27<>+0(SB)/4, $0xabababab
+DATA const27<>+4(SB)/4, $0xabababab
+DATA const27<>+8(SB)/4, $0xabababab
+DATA const27<>+12(SB)/4, $0xabababab
+DATA const27<>+16(SB)/4, $0xabababab
+DATA const27<>+20(SB)/4, $0xabababab
+DATA const27<>+24(SB)/4, $0xabababab
+DATA const27<>+28(SB)/4, $0xabababab
+DATA const27<>+32(SB)/4, $0xabababab
+DATA const27<>+36(SB)/4, $0xabababab
+DATA const27<>+40(SB)/4, $0xabababab
+DATA const27<>+44(SB)/4, $0xabababab
+DATA const27<>+48(SB)/4, $0xabababab
+DATA const27<>+52(SB)/4, $0xabababab
+DATA const27<>+56(SB)/4, $0xabababab
+DATA const27<>+60(SB)/4, $0xabababab
 GLOBL const27<>(SB), RODATA|NOPTR, $64
 
-DATA const28<>+0(SB)/4, $0x03000300
-DATA const28<>+4(SB)/4, $0x03000300
-DATA const28<>+8(SB)/4, $0x03000300
-DATA const28<>+12(SB)/4, $0x03000300
-DATA const28<>+16(SB)/4, $0x03000300
-DATA const28<>+20(SB)/4, $0x03000300
-DATA const28<>+24(SB)/4, $0x03000300
-DATA const28<>+28(SB)/4, $0x03000300
-DATA const28<>+32(SB)/4, $0x03000300
-DATA const28<>+36(SB)/4, $0x03000300
-DATA const28<>+40(SB)/4, $0x03000300
-DATA const28<>+44(SB)/4, $0x03000300
-DATA const28<>+48(SB)/4, $0x03000300
-DATA const28<>+52(SB)/4, $0x03000300
-DATA const28<>+56(SB)/4, $0x03000300
-DATA const28<>+60(SB)/4, $0x03000300
+DATA const28<>+0(SB)/4, $0x02020202
+DATA const28<>+4(SB)/4, $0x02020202
+DATA const28<>+8(SB)/4, $0x02020202
+DATA const28<>+12(SB)/4, $0x02020202
+DATA const28<>+16(SB)/4, $0x02020202
+DATA const28<>+20(SB)/4, $0x02020202
+DATA const28<>+24(SB)/4, $0x02020202
+DATA const28<>+28(SB)/4, $0x02020202
+DATA const28<>+32(SB)/4, $0x02020202
+DATA const28<>+36(SB)/4, $0x02020202
+DATA const28<>+40(SB)/4, $0x02020202
+DATA const28<>+44(SB)/4, $0x02020202
+DATA const28<>+48(SB)/4, $0x02020202
+DATA const28<>+52(SB)/4, $0x02020202
+DATA const28<>+56(SB)/4, $0x02020202
+DATA const28<>+60(SB)/4, $0x02020202
 GLOBL const28<>(SB), RODATA|NOPTR, $64
 
-DATA const29<>+0(SB)/4, $0x00000007
-DATA const29<>+4(SB)/4, $0x00000007
-DATA const29<>+8(SB)/4, $0x00000007
-DATA const29<>+12(SB)/4, $0x00000007
-DATA const29<>+16(SB)/4, $0x00000007
-DATA const29<>+20(SB)/4, $0x00000007
-DATA const29<>+24(SB)/4, $0x00000007
-DATA const29<>+28(SB)/4, $0x00000007
-DATA const29<>+32(SB)/4, $0x00000007
-DATA const29<>+36(SB)/4, $0x00000007
-DATA const29<>+40(SB)/4, $0x00000007
-DATA const29<>+44(SB)/4, $0x00000007
-DATA const29<>+48(SB)/4, $0x00000007
-DATA const29<>+52(SB)/4, $0x00000007
-DATA const29<>+56(SB)/4, $0x00000007
-DATA const29<>+60(SB)/4, $0x00000007
+DATA const29<>+0(SB)/4, $0x00030003
+DATA const29<>+4(SB)/4, $0x00030003
+DATA const29<>+8(SB)/4, $0x00030003
+DATA const29<>+12(SB)/4, $0x00030003
+DATA const29<>+16(SB)/4, $0x00030003
+DATA const29<>+20(SB)/4, $0x00030003
+DATA const29<>+24(SB)/4, $0x00030003
+DATA const29<>+28(SB)/4, $0x00030003
+DATA const29<>+32(SB)/4, $0x00030003
+DATA const29<>+36(SB)/4, $0x00030003
+DATA const29<>+40(SB)/4, $0x00030003
+DATA const29<>+44(SB)/4, $0x00030003
+DATA const29<>+48(SB)/4, $0x00030003
+DATA const29<>+52(SB)/4, $0x00030003
+DATA const29<>+56(SB)/4, $0x00030003
+DATA const29<>+60(SB)/4, $0x00030003
 GLOBL const29<>(SB), RODATA|NOPTR, $64
 
-DATA const30<>+0(SB)/4, $0x3e000000
-DATA const30<>+4(SB)/4, $0x3e000000
-DATA const30<>+8(SB)/4, $0x3e000000
-DATA const30<>+12(SB)/4, $0x3e000000
-DATA const30<>+16(SB)/4, $0x3e000000
-DATA const30<>+20(SB)/4, $0x3e000000
-DATA const30<>+24(SB)/4, $0x3e000000
-DATA const30<>+28(SB)/4, $0x3e000000
-DATA const30<>+32(SB)/4, $0x3e000000
-DATA const30<>+36(SB)/4, $0x3e000000
-DATA const30<>+40(SB)/4, $0x3e000000
-DATA const30<>+44(SB)/4, $0x3e000000
-DATA const30<>+48(SB)/4, $0x3e000000
-DATA const30<>+52(SB)/4, $0x3e000000
-DATA const30<>+56(SB)/4, $0x3e000000
-DATA const30<>+60(SB)/4, $0x3e000000
+DATA const30<>+0(SB)/4, $0x03000300
+DATA const30<>+4(SB)/4, $0x03000300
+DATA const30<>+8(SB)/4, $0x03000300
+DATA const30<>+12(SB)/4, $0x03000300
+DATA const30<>+16(SB)/4, $0x03000300
+DATA const30<>+20(SB)/4, $0x03000300
+DATA const30<>+24(SB)/4, $0x03000300
+DATA const30<>+28(SB)/4, $0x03000300
+DATA const30<>+32(SB)/4, $0x03000300
+DATA const30<>+36(SB)/4, $0x03000300
+DATA const30<>+40(SB)/4, $0x03000300
+DATA const30<>+44(SB)/4, $0x03000300
+DATA const30<>+48(SB)/4, $0x03000300
+DATA const30<>+52(SB)/4, $0x03000300
+DATA const30<>+56(SB)/4, $0x03000300
+DATA const30<>+60(SB)/4, $0x03000300
 GLOBL const30<>(SB), RODATA|NOPTR, $64
 
-DATA const31<>+0(SB)/4, $0x01010101
-DATA const31<>+4(SB)/4, $0x01010101
-DATA const31<>+8(SB)/4, $0x01010101
-DATA const31<>+12(SB)/4, $0x01010101
-DATA const31<>+16(SB)/4, $0x01010101
-DATA const31<>+20(SB)/4, $0x01010101
-DATA const31<>+24(SB)/4, $0x01010101
-DATA const31<>+28(SB)/4, $0x01010101
-DATA const31<>+32(SB)/4, $0x01010101
-DATA const31<>+36(SB)/4, $0x01010101
-DATA const31<>+40(SB)/4, $0x01010101
-DATA const31<>+44(SB)/4, $0x01010101
-DATA const31<>+48(SB)/4, $0x01010101
-DATA const31<>+52(SB)/4, $0x01010101
-DATA const31<>+56(SB)/4, $0x01010101
-DATA const31<>+60(SB)/4, $0x01010101
+DATA const31<>+0(SB)/4, $0x00000007
+DATA const31<>+4(SB)/4, $0x00000007
+DATA const31<>+8(SB)/4, $0x00000007
+DATA const31<>+12(SB)/4, $0x00000007
+DATA const31<>+16(SB)/4, $0x00000007
+DATA const31<>+20(SB)/4, $0x00000007
+DATA const31<>+24(SB)/4, $0x00000007
+DATA const31<>+28(SB)/4, $0x00000007
+DATA const31<>+32(SB)/4, $0x00000007
+DATA const31<>+36(SB)/4, $0x00000007
+DATA const31<>+40(SB)/4, $0x00000007
+DATA const31<>+44(SB)/4, $0x00000007
+DATA const31<>+48(SB)/4, $0x00000007
+DATA const31<>+52(SB)/4, $0x00000007
+DATA const31<>+56(SB)/4, $0x00000007
+DATA const31<>+60(SB)/4, $0x00000007
 GLOBL const31<>(SB), RODATA|NOPTR, $64
 
-DATA const32<>+0(SB)/4, $0x09090909
-DATA const32<>+4(SB)/4, $0x09090909
-DATA const32<>+8(SB)/4, $0x09090909
-DATA const32<>+12(SB)/4, $0x09090909
-DATA const32<>+16(SB)/4, $0x09090909
-DATA const32<>+20(SB)/4, $0x09090909
-DATA const32<>+24(SB)/4, $0x09090909
-DATA const32<>+28(SB)/4, $0x09090909
-DATA const32<>+32(SB)/4, $0x07070707
-DATA const32<>+36(SB)/4, $0x07070707
-DATA const32<>+40(SB)/4, $0x07070707
-DATA const32<>+44(SB)/4, $0x07070707
-DATA const32<>+48(SB)/4, $0x07070707
-DATA const32<>+52(SB)/4, $0x07070707
-DATA const32<>+56(SB)/4, $0x07070707
-DATA const32<>+60(SB)/4, $0x07070707
+DATA const32<>+0(SB)/4, $0x3e000000
+DATA const32<>+4(SB)/4, $0x3e000000
+DATA const32<>+8(SB)/4, $0x3e000000
+DATA const32<>+12(SB)/4, $0x3e000000
+DATA const32<>+16(SB)/4, $0x3e000000
+DATA const32<>+20(SB)/4, $0x3e000000
+DATA const32<>+24(SB)/4, $0x3e000000
+DATA const32<>+28(SB)/4, $0x3e000000
+DATA const32<>+32(SB)/4, $0x3e000000
+DATA const32<>+36(SB)/4, $0x3e000000
+DATA const32<>+40(SB)/4, $0x3e000000
+DATA const32<>+44(SB)/4, $0x3e000000
+DATA const32<>+48(SB)/4, $0x3e000000
+DATA const32<>+52(SB)/4, $0x3e000000
+DATA const32<>+56(SB)/4, $0x3e000000
+DATA const32<>+60(SB)/4, $0x3e000000
 GLOBL const32<>(SB), RODATA|NOPTR, $64
 
-DATA const33<>+0(SB)/4, $0x000000f0
-DATA const33<>+4(SB)/4, $0x000000f0
-DATA const33<>+8(SB)/4, $0x000000f0
-DATA const33<>+12(SB)/4, $0x000000f0
-DATA const33<>+16(SB)/4, $0x000000f0
-DATA const33<>+20(SB)/4, $0x000000f0
-DATA const33<>+24(SB)/4, $0x000000f0
-DATA const33<>+28(SB)/4, $0x000000f0
-DATA const33<>+32(SB)/4, $0x000000f0
-DATA const33<>+36(SB)/4, $0x000000f0
-DATA const33<>+40(SB)/4, $0x000000f0
-DATA const33<>+44(SB)/4, $0x000000f0
-DATA const33<>+48(SB)/4, $0x000000f0
-DATA const33<>+52(SB)/4, $0x000000f0
-DATA const33<>+56(SB)/4, $0x000000f0
-DATA const33<>+60(SB)/4, $0x000000f0
+DATA const33<>+0(SB)/4, $0x01010101
+DATA const33<>+4(SB)/4, $0x01010101
+DATA const33<>+8(SB)/4, $0x01010101
+DATA const33<>+12(SB)/4, $0x01010101
+DATA const33<>+16(SB)/4, $0x01010101
+DATA const33<>+20(SB)/4, $0x01010101
+DATA const33<>+24(SB)/4, $0x01010101
+DATA const33<>+28(SB)/4, $0x01010101
+DATA const33<>+32(SB)/4, $0x01010101
+DATA const33<>+36(SB)/4, $0x01010101
+DATA const33<>+40(SB)/4, $0x01010101
+DATA const33<>+44(SB)/4, $0x01010101
+DATA const33<>+48(SB)/4, $0x01010101
+DATA const33<>+52(SB)/4, $0x01010101
+DATA const33<>+56(SB)/4, $0x01010101
+DATA const33<>+60(SB)/4, $0x01010101
 GLOBL const33<>(SB), RODATA|NOPTR, $64
 
-DATA const34<>+0(SB)/4, $0x00000f00
-DATA const34<>+4(SB)/4, $0x00000f00
-DATA const34<>+8(SB)/4, $0x00000f00
-DATA const34<>+12(SB)/4, $0x00000f00
-DATA const34<>+16(SB)/4, $0x00000f00
-DATA const34<>+20(SB)/4, $0x00000f00
-DATA const34<>+24(SB)/4, $0x00000f00
-DATA const34<>+28(SB)/4, $0x00000f00
-DATA const34<>+32(SB)/4, $0x00000f00
-DATA const34<>+36(SB)/4, $0x00000f00
-DATA const34<>+40(SB)/4, $0x00000f00
-DATA const34<>+44(SB)/4, $0x00000f00
-DATA const34<>+48(SB)/4, $0x00000f00
-DATA const34<>+52(SB)/4, $0x00000f00
-DATA const34<>+56(SB)/4, $0x00000f00
-DATA const34<>+60(SB)/4, $0x00000f00
+DATA const34<>+0(SB)/4, $0x09090909
+DATA const34<>+4(SB)/4, $0x09090909
+DATA const34<>+8(SB)/4, $0x09090909
+DATA const34<>+12(SB)/4, $0x09090909
+DATA const34<>+16(SB)/4, $0x09090909
+DATA const34<>+20(SB)/4, $0x09090909
+DATA const34<>+24(SB)/4, $0x09090909
+DATA const34<>+28(SB)/4, $0x09090909
+DATA const34<>+32(SB)/4, $0x07070707
+DATA const34<>+36(SB)/4, $0x07070707
+DATA const34<>+40(SB)/4, $0x07070707
+DATA const34<>+44(SB)/4, $0x07070707
+DATA const34<>+48(SB)/4, $0x07070707
+DATA const34<>+52(SB)/4, $0x07070707
+DATA const34<>+56(SB)/4, $0x07070707
+DATA const34<>+60(SB)/4, $0x07070707
 GLOBL const34<>(SB), RODATA|NOPTR, $64
 
-DATA const35<>+0(SB)/4, $0x0000f000
-DATA const35<>+4(SB)/4, $0x0000f000
-DATA const35<>+8(SB)/4, $0x0000f000
-DATA const35<>+12(SB)/4, $0x0000f000
-DATA const35<>+16(SB)/4, $0x0000f000
-DATA const35<>+20(SB)/4, $0x0000f000
-DATA const35<>+24(SB)/4, $0x0000f000
-DATA const35<>+28(SB)/4, $0x0000f000
-DATA const35<>+32(SB)/4, $0x0000f000
-DATA const35<>+36(SB)/4, $0x0000f000
-DATA const35<>+40(SB)/4, $0x0000f000
-DATA const35<>+44(SB)/4, $0x0000f000
-DATA const35<>+48(SB)/4, $0x0000f000
-DATA const35<>+52(SB)/4, $0x0000f000
-DATA const35<>+56(SB)/4, $0x0000f000
-DATA const35<>+60(SB)/4, $0x0000f000
+DATA const35<>+0(SB)/4, $0x000000f0
+DATA const35<>+4(SB)/4, $0x000000f0
+DATA const35<>+8(SB)/4, $0x000000f0
+DATA const35<>+12(SB)/4, $0x000000f0
+DATA const35<>+16(SB)/4, $0x000000f0
+DATA const35<>+20(SB)/4, $0x000000f0
+DATA const35<>+24(SB)/4, $0x000000f0
+DATA const35<>+28(SB)/4, $0x000000f0
+DATA const35<>+32(SB)/4, $0x000000f0
+DATA const35<>+36(SB)/4, $0x000000f0
+DATA const35<>+40(SB)/4, $0x000000f0
+DATA const35<>+44(SB)/4, $0x000000f0
+DATA const35<>+48(SB)/4, $0x000000f0
+DATA const35<>+52(SB)/4, $0x000000f0
+DATA const35<>+56(SB)/4, $0x000000f0
+DATA const35<>+60(SB)/4, $0x000000f0
 GLOBL const35<>(SB), RODATA|NOPTR, $64
 
-DATA const36<>+0(SB)/4, $0x00000000
-DATA const36<>+4(SB)/4, $0x00000000
-DATA const36<>+8(SB)/4, $0x00000000
-DATA const36<>+12(SB)/4, $0x00000000
-DATA const36<>+16(SB)/4, $0x01010101
-DATA const36<>+20(SB)/4, $0x01010101
-DATA const36<>+24(SB)/4, $0x01010101
-DATA const36<>+28(SB)/4, $0x01010101
-DATA const36<>+32(SB)/4, $0x00000000
-DATA const36<>+36(SB)/4, $0x00000000
-DATA const36<>+40(SB)/4, $0x00000000
-DATA const36<>+44(SB)/4, $0x00000000
-DATA const36<>+48(SB)/4, $0x01010101
-DATA const36<>+52(SB)/4, $0x01010101
-DATA const36<>+56(SB)/4, $0x01010101
-DATA const36<>+60(SB)/4, $0x01010101
+DATA const36<>+0(SB)/4, $0x00000f00
+DATA const36<>+4(SB)/4, $0x00000f00
+DATA const36<>+8(SB)/4, $0x00000f00
+DATA const36<>+12(SB)/4, $0x00000f00
+DATA const36<>+16(SB)/4, $0x00000f00
+DATA const36<>+20(SB)/4, $0x00000f00
+DATA const36<>+24(SB)/4, $0x00000f00
+DATA const36<>+28(SB)/4, $0x00000f00
+DATA const36<>+32(SB)/4, $0x00000f00
+DATA const36<>+36(SB)/4, $0x00000f00
+DATA const36<>+40(SB)/4, $0x00000f00
+DATA const36<>+44(SB)/4, $0x00000f00
+DATA const36<>+48(SB)/4, $0x00000f00
+DATA const36<>+52(SB)/4, $0x00000f00
+DATA const36<>+56(SB)/4, $0x00000f00
+DATA const36<>+60(SB)/4, $0x00000f00
 GLOBL const36<>(SB), RODATA|NOPTR, $64
 
-DATA const37<>+0(SB)/4, $0x08080808
-DATA const37<>+4(SB)/4, $0x08080808
-DATA const37<>+8(SB)/4, $0x80808080
-DATA const37<>+12(SB)/4, $0x80808080
-DATA const37<>+16(SB)/4, $0x08080808
-DATA const37<>+20(SB)/4, $0x08080808
-DATA const37<>+24(SB)/4, $0x80808080
-DATA const37<>+28(SB)/4, $0x80808080
-DATA const37<>+32(SB)/4, $0x08080808
-DATA const37<>+36(SB)/4, $0x08080808
-DATA const37<>+40(SB)/4, $0x80808080
-DATA const37<>+44(SB)/4, $0x80808080
-DATA const37<>+48(SB)/4, $0x08080808
-DATA const37<>+52(SB)/4, $0x08080808
-DATA const37<>+56(SB)/4, $0x80808080
-DATA const37<>+60(SB)/4, $0x80808080
+DATA const37<>+0(SB)/4, $0x0000f000
+DATA const37<>+4(SB)/4, $0x0000f000
+DATA const37<>+8(SB)/4, $0x0000f000
+DATA const37<>+12(SB)/4, $0x0000f000
+DATA const37<>+16(SB)/4, $0x0000f000
+DATA const37<>+20(SB)/4, $0x0000f000
+DATA const37<>+24(SB)/4, $0x0000f000
+DATA const37<>+28(SB)/4, $0x0000f000
+DATA const37<>+32(SB)/4, $0x0000f000
+DATA const37<>+36(SB)/4, $0x0000f000
+DATA const37<>+40(SB)/4, $0x0000f000
+DATA const37<>+44(SB)/4, $0x0000f000
+DATA const37<>+48(SB)/4, $0x0000f000
+DATA const37<>+52(SB)/4, $0x0000f000
+DATA const37<>+56(SB)/4, $0x0000f000
+DATA const37<>+60(SB)/4, $0x0000f000
 GLOBL const37<>(SB), RODATA|NOPTR, $64
 
-DATA const38<>+0(SB)/4, $0x09090909
-DATA const38<>+4(SB)/4, $0x09090909
-DATA const38<>+8(SB)/4, $0x09090909
-DATA const38<>+12(SB)/4, $0x09090909
-DATA const38<>+16(SB)/4, $0x09090909
-DATA const38<>+20(SB)/4, $0x09090909
-DATA const38<>+24(SB)/4, $0x09090909
-DATA const38<>+28(SB)/4, $0x09090909
-DATA const38<>+32(SB)/4, $0x09090909
-DATA const38<>+36(SB)/4, $0x09090909
-DATA const38<>+40(SB)/4, $0x09090909
-DATA const38<>+44(SB)/4, $0x09090909
-DATA const38<>+48(SB)/4, $0x09090909
-DATA const38<>+52(SB)/4, $0x09090909
-DATA const38<>+56(SB)/4, $0x09090909
-DATA const38<>+60(SB)/4, $0x09090909
+DATA const38<>+0(SB)/4, $0x00000000
+DATA const38<>+4(SB)/4, $0x00000000
+DATA const38<>+8(SB)/4, $0x00000000
+DATA const38<>+12(SB)/4, $0x00000000
+DATA const38<>+16(SB)/4, $0x01010101
+DATA const38<>+20(SB)/4, $0x01010101
+DATA const38<>+24(SB)/4, $0x01010101
+DATA const38<>+28(SB)/4, $0x01010101
+DATA const38<>+32(SB)/4, $0x00000000
+DATA const38<>+36(SB)/4, $0x00000000
+DATA const38<>+40(SB)/4, $0x00000000
+DATA const38<>+44(SB)/4, $0x00000000
+DATA const38<>+48(SB)/4, $0x01010101
+DATA const38<>+52(SB)/4, $0x01010101
+DATA const38<>+56(SB)/4, $0x01010101
+DATA const38<>+60(SB)/4, $0x01010101
 GLOBL const38<>(SB), RODATA|NOPTR, $64
 
-DATA const39<>+0(SB)/4, $0x3f000000
-DATA const39<>+4(SB)/4, $0x3f000000
-DATA const39<>+8(SB)/4, $0x3f000000
-DATA const39<>+12(SB)/4, $0x3f000000
-DATA const39<>+16(SB)/4, $0x3f000000
-DATA const39<>+20(SB)/4, $0x3f000000
-DATA const39<>+24(SB)/4, $0x3f000000
-DATA const39<>+28(SB)/4, $0x3f000000
-DATA const39<>+32(SB)/4, $0x3f000000
-DATA const39<>+36(SB)/4, $0x3f000000
-DATA const39<>+40(SB)/4, $0x3f000000
-DATA const39<>+44(SB)/4, $0x3f000000
-DATA const39<>+48(SB)/4, $0x3f000000
-DATA const39<>+52(SB)/4, $0x3f000000
-DATA const39<>+56(SB)/4, $0x3f000000
-DATA const39<>+60(SB)/4, $0x3f000000
+DATA const39<>+0(SB)/4, $0x08080808
+DATA const39<>+4(SB)/4, $0x08080808
+DATA const39<>+8(SB)/4, $0x80808080
+DATA const39<>+12(SB)/4, $0x80808080
+DATA const39<>+16(SB)/4, $0x08080808
+DATA const39<>+20(SB)/4, $0x08080808
+DATA const39<>+24(SB)/4, $0x80808080
+DATA const39<>+28(SB)/4, $0x80808080
+DATA const39<>+32(SB)/4, $0x08080808
+DATA const39<>+36(SB)/4, $0x08080808
+DATA const39<>+40(SB)/4, $0x80808080
+DATA const39<>+44(SB)/4, $0x80808080
+DATA const39<>+48(SB)/4, $0x08080808
+DATA const39<>+52(SB)/4, $0x08080808
+DATA const39<>+56(SB)/4, $0x80808080
+DATA const39<>+60(SB)/4, $0x80808080
 GLOBL const39<>(SB), RODATA|NOPTR, $64
 
-DATA const40<>+0(SB)/4, $0x3e800000
-DATA const40<>+4(SB)/4, $0x3e800000
-DATA const40<>+8(SB)/4, $0x3e800000
-DATA const40<>+12(SB)/4, $0x3e800000
-DATA const40<>+16(SB)/4, $0x3e800000
-DATA const40<>+20(SB)/4, $0x3e800000
-DATA const40<>+24(SB)/4, $0x3e800000
-DATA const40<>+28(SB)/4, $0x3e800000
-DATA const40<>+32(SB)/4, $0x3e800000
-DATA const40<>+36(SB)/4, $0x3e800000
-DATA const40<>+40(SB)/4, $0x3e800000
-DATA const40<>+44(SB)/4, $0x3e800000
-DATA const40<>+48(SB)/4, $0x3e800000
-DATA const40<>+52(SB)/4, $0x3e800000
-DATA const40<>+56(SB)/4, $0x3e800000
-DATA const40<>+60(SB)/4, $0x3e800000
+DATA const40<>+0(SB)/4, $0x09090909
+DATA const40<>+4(SB)/4, $0x09090909
+DATA const40<>+8(SB)/4, $0x09090909
+DATA const40<>+12(SB)/4, $0x09090909
+DATA const40<>+16(SB)/4, $0x09090909
+DATA const40<>+20(SB)/4, $0x09090909
+DATA const40<>+24(SB)/4, $0x09090909
+DATA const40<>+28(SB)/4, $0x09090909
+DATA const40<>+32(SB)/4, $0x09090909
+DATA const40<>+36(SB)/4, $0x09090909
+DATA const40<>+40(SB)/4, $0x09090909
+DATA const40<>+44(SB)/4, $0x09090909
+DATA const40<>+48(SB)/4, $0x09090909
+DATA const40<>+52(SB)/4, $0x09090909
+DATA const40<>+56(SB)/4, $0x09090909
+DATA const40<>+60(SB)/4, $0x09090909
 GLOBL const40<>(SB), RODATA|NOPTR, $64
 
-DATA const41<>+0(SB)/4, $0x40404040
-DATA const41<>+4(SB)/4, $0x40404040
-DATA const41<>+8(SB)/4, $0x40404040
-DATA const41<>+12(SB)/4, $0x40404040
-DATA const41<>+16(SB)/4, $0x40404040
-DATA const41<>+20(SB)/4, $0x40404040
-DATA const41<>+24(SB)/4, $0x40404040
-DATA const41<>+28(SB)/4, $0x40404040
-DATA const41<>+32(SB)/4, $0x40404040
-DATA const41<>+36(SB)/4, $0x40404040
-DATA const41<>+40(SB)/4, $0x40404040
-DATA const41<>+44(SB)/4, $0x40404040
-DATA const41<>+48(SB)/4, $0x40404040
-DATA const41<>+52(SB)/4, $0x40404040
-DATA const41<>+56(SB)/4, $0x40404040
-DATA const41<>+60(SB)/4, $0x40404040
+DATA const41<>+0(SB)/4, $0x3f000000
+DATA const41<>+4(SB)/4, $0x3f000000
+DATA const41<>+8(SB)/4, $0x3f000000
+DATA const41<>+12(SB)/4, $0x3f000000
+DATA const41<>+16(SB)/4, $0x3f000000
+DATA const41<>+20(SB)/4, $0x3f000000
+DATA const41<>+24(SB)/4, $0x3f000000
+DATA const41<>+28(SB)/4, $0x3f000000
+DATA const41<>+32(SB)/4, $0x3f000000
+DATA const41<>+36(SB)/4, $0x3f000000
+DATA const41<>+40(SB)/4, $0x3f000000
+DATA const41<>+44(SB)/4, $0x3f000000
+DATA const41<>+48(SB)/4, $0x3f000000
+DATA const41<>+52(SB)/4, $0x3f000000
+DATA const41<>+56(SB)/4, $0x3f000000
+DATA const41<>+60(SB)/4, $0x3f000000
 GLOBL const41<>(SB), RODATA|NOPTR, $64
+
+DATA const42<>+0(SB)/4, $0x3e800000
+DATA const42<>+4(SB)/4, $0x3e800000
+DATA const42<>+8(SB)/4, $0x3e800000
+DATA const42<>+12(SB)/4, $0x3e800000
+DATA const42<>+16(SB)/4, $0x3e800000
+DATA const42<>+20(SB)/4, $0x3e800000
+DATA const42<>+24(SB)/4, $0x3e800000
+DATA const42<>+28(SB)/4, $0x3e800000
+DATA const42<>+32(SB)/4, $0x3e800000
+DATA const42<>+36(SB)/4, $0x3e800000
+DATA const42<>+40(SB)/4, $0x3e800000
+DATA const42<>+44(SB)/4, $0x3e800000
+DATA const42<>+48(SB)/4, $0x3e800000
+DATA const42<>+52(SB)/4, $0x3e800000
+DATA const42<>+56(SB)/4, $0x3e800000
+DATA const42<>+60(SB)/4, $0x3e800000
+GLOBL const42<>(SB), RODATA|NOPTR, $64
+
+DATA const43<>+0(SB)/4, $0x40404040
+DATA const43<>+4(SB)/4, $0x40404040
+DATA const43<>+8(SB)/4, $0x40404040
+DATA const43<>+12(SB)/4, $0x40404040
+DATA const43<>+16(SB)/4, $0x40404040
+DATA const43<>+20(SB)/4, $0x40404040
+DATA const43<>+24(SB)/4, $0x40404040
+DATA const43<>+28(SB)/4, $0x40404040
+DATA const43<>+32(SB)/4, $0x40404040
+DATA const43<>+36(SB)/4, $0x40404040
+DATA const43<>+40(SB)/4, $0x40404040
+DATA const43<>+44(SB)/4, $0x40404040
+DATA const43<>+48(SB)/4, $0x40404040
+DATA const43<>+52(SB)/4, $0x40404040
+DATA const43<>+56(SB)/4, $0x40404040
+DATA const43<>+60(SB)/4, $0x40404040
+GLOBL const43<>(SB), RODATA|NOPTR, $64

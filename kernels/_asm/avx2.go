@@ -104,6 +104,8 @@ type format256 struct {
 	scale func(x *program, s *state256, g int) (d, m reg.VecVirtual)
 	// load returns weights 32c to 32c+31 of row i as bytes. In a loop, c is 0, and what depends on it is to be read through state256.field.
 	load func(x *program, s *state256, i, c int) reg.VecVirtual
+	// pairs, where weights lie so, returns weights 32c to 32c+15 of row i and of row i+4, then the next 16 of both.
+	pairs func(x *program, s *state256, i, c int) [2]reg.VecVirtual
 }
 
 // state256 is what the parts of a kernel share.
@@ -210,12 +212,22 @@ func (x *program) rowsStep256(l level256, f format256, s *state256, acc reg.VecV
 	}
 	// Fetches are spread over the loads: too many at once would have to wait for each other.
 	loads, bytes := n*f.weight/32*8, n*f.size*8
-	load, done, line := f.load, 0, 0
-	f.load = func(x *program, s *state256, i, c int) reg.VecVirtual {
-		for done++; line*64*loads < bytes*done; line++ {
+	done, line := 0, 0
+	fetch := func(n int) {
+		for done += n; line*64*loads < bytes*done; line++ {
 			x.PREFETCHT0(Mem{Base: next, Disp: 64 * line})
 		}
+	}
+	load, pairs := f.load, f.pairs
+	f.load = func(x *program, s *state256, i, c int) reg.VecVirtual {
+		fetch(1)
 		return load(x, s, i, c)
+	}
+	if pairs != nil {
+		f.pairs = func(x *program, s *state256, i, c int) [2]reg.VecVirtual {
+			fetch(2)
+			return pairs(x, s, i, c)
+		}
 	}
 	for b := range n {
 		s.rows.disp = b * f.size
@@ -311,67 +323,119 @@ func (x *program) fold256(f *format256, s *state256, acc, n reg.VecVirtual, in, 
 	}
 }
 
+// tree256 adds up dot products. Dwords hold sums in 32 bits or, at level avx2, two in 16: it begins with words and widens them when they might not fit.
+type tree256 struct {
+	*program
+	words int // levels of the tree that add words
+}
+
+func (x *program) tree256(l level256, f *format256) tree256 {
+	if l.vnni {
+		return tree256{x, -1}
+	}
+	return tree256{x, log2(max(1, f.depth()))}
+}
+
+// widen is for what the given number of levels has added up.
+func (t tree256) widen(levels int, v reg.VecVirtual) reg.VecVirtual {
+	if levels == t.words {
+		t.VPMADDWD(t.program.words(0x00010001), v, v)
+	}
+	return v
+}
+
+func (t tree256) add(level int, a, b, to reg.VecVirtual) reg.VecVirtual {
+	if level < t.words {
+		t.VPADDW(a, b, to)
+	} else {
+		t.VPADDD(a, b, to)
+	}
+	return t.widen(level+1, to)
+}
+
+// two adds up, in each 128 bits, neighbours once removed: a0+a2 a1+a3 b2+b0 b3+b1.
+func (t tree256) two(level int, a, b reg.VecVirtual) reg.VecVirtual {
+	u, v := t.YMM(), t.YMM()
+	t.VPBLENDD(Imm(0xcc), b, a, u)
+	t.VPALIGNR(Imm(8), a, b, v)
+	return t.add(level, u, v, v)
+}
+
+// four adds up, in each 128 bits, neighbours: a0+a1 a2+a3 b0+b1 b2+b3.
+func (t tree256) four(level int, a, b reg.VecVirtual) reg.VecVirtual {
+	u, v := t.YMM(), t.YMM()
+	t.VSHUFPS(Imm(0x88), b, a, u)
+	t.VSHUFPS(Imm(0xdd), b, a, v)
+	return t.add(level, u, v, v)
+}
+
 // sums256 returns the products of 32 weights of 8 rows with the activations at q, a lane per row: of a group of 32, or of two of 16.
 func (x *program) sums256(l level256, f *format256, s *state256, c int, q Mem) []reg.VecVirtual {
+	t := x.tree256(l, f)
+	if f.pairs != nil {
+		return []reg.VecVirtual{x.sumPairs256(t, l, f, s, c, q)}
+	}
 	a := x.YMM()
 	x.VMOVDQU(q, a)
-	// Dwords hold sums in 32 bits, or two in 16. Each level of the tree halves their number; the first levels do so in 16 bits.
-	words := 0 // levels that add words
-	if !l.vnni {
-		words = log2(max(1, f.depth()))
-	}
-	widen := func(level int, v reg.VecVirtual) reg.VecVirtual {
-		if !l.vnni && level == words {
-			x.VPMADDWD(x.words(0x00010001), v, v)
-		}
-		return v
-	}
-	add := func(level int, a, b, to reg.VecVirtual) {
-		if !l.vnni && level < words {
-			x.VPADDW(a, b, to)
-		} else {
-			x.VPADDD(a, b, to)
-		}
-	}
 	var quarter [2]reg.VecVirtual // rows 4i to 4i+3, twice: weights 0 to 15, then 16 to 31
 	for i := range quarter {
 		var pair [2]reg.VecVirtual
 		for j := range pair {
 			var v [2]reg.VecVirtual
 			for k := range v {
-				v[k] = widen(0, x.dot256(l, s, f.load(x, s, 4*i+2*j+k, c), a))
+				v[k] = x.YMM()
+				x.dot256(l, s, f.load(x, s, 4*i+2*j+k, c), a, v[k], true)
+				t.widen(0, v[k])
 			}
-			// Of each 128 bits: a0 a1 b2 b3 and a2 a3 b0 b1.
-			t, u := x.YMM(), x.YMM()
-			x.VPBLENDD(Imm(0xcc), v[1], v[0], t)
-			x.VPALIGNR(Imm(8), v[0], v[1], u)
-			add(0, t, u, u)
-			pair[j] = widen(1, u)
+			pair[j] = t.two(0, v[0], v[1])
 		}
-		t, u := x.YMM(), x.YMM()
-		x.VSHUFPS(Imm(0x88), pair[1], pair[0], t)
-		x.VSHUFPS(Imm(0xdd), pair[1], pair[0], u)
-		add(1, t, u, u)
-		quarter[i] = widen(2, u)
+		quarter[i] = t.four(1, pair[0], pair[1])
 	}
-	t, u := x.YMM(), x.YMM()
+	u, v := x.YMM(), x.YMM()
 	if f.group == 16 {
-		x.VPERM2I128(Imm(0x20), quarter[1], quarter[0], t)
-		x.VPERM2I128(Imm(0x31), quarter[1], quarter[0], u)
-		return []reg.VecVirtual{t, u}
+		x.VPERM2I128(Imm(0x20), quarter[1], quarter[0], u)
+		x.VPERM2I128(Imm(0x31), quarter[1], quarter[0], v)
+		return []reg.VecVirtual{u, v}
 	}
-	x.VPBLENDD(Imm(0xf0), quarter[1], quarter[0], t)
-	x.VPERM2I128(Imm(0x21), quarter[1], quarter[0], u)
-	add(2, t, u, u)
-	return []reg.VecVirtual{widen(3, u)}
+	x.VPBLENDD(Imm(0xf0), quarter[1], quarter[0], u)
+	x.VPERM2I128(Imm(0x21), quarter[1], quarter[0], v)
+	return []reg.VecVirtual{t.add(2, u, v, v)}
 }
 
-// dot256 multiplies bytes of weights with bytes of activations and adds each four, at level avx2 each two.
-func (x *program) dot256(l level256, s *state256, w, a reg.VecVirtual) reg.VecVirtual {
-	c := x.YMM()
+// sumPairs256 does the same with rows i and i+4 in the two halves of a register, where the tree need not cross them.
+func (x *program) sumPairs256(t tree256, l level256, f *format256, s *state256, c int, q Mem) reg.VecVirtual {
+	var a [2]reg.VecVirtual
+	for h := range a {
+		a[h] = x.YMM()
+		x.VBROADCASTI128(q.Offset(16*h), a[h])
+	}
+	var pair [2]reg.VecVirtual
+	for j := range pair {
+		var v [2]reg.VecVirtual
+		for k := range v {
+			w, sum := f.pairs(x, s, 2*j+k, c), x.YMM()
+			x.dot256(l, s, w[0], a[0], sum, true)
+			v[k] = sum
+			if l.vnni {
+				x.dot256(l, s, w[1], a[1], sum, false)
+				continue
+			}
+			more := x.YMM()
+			x.dot256(l, s, w[1], a[1], more, true)
+			v[k] = t.add(0, t.widen(0, more), t.widen(0, sum), sum)
+		}
+		pair[j] = t.two(1, v[0], v[1])
+	}
+	return t.four(2, pair[0], pair[1])
+}
+
+// dot256 multiplies bytes of weights with bytes of activations and adds each four to c, or sets c to them; at level avx2 each two, and sets c to them.
+func (x *program) dot256(l level256, s *state256, w, a, c reg.VecVirtual, set bool) {
 	switch {
 	case l.vnni:
-		x.VPXOR(c, c, c)
+		if set {
+			x.VPXOR(c, c, c)
+		}
 		x.vpdpbusd256(a, w, c)
 	case s.signed:
 		x.VPSIGNB(w, a, c)
@@ -380,7 +444,6 @@ func (x *program) dot256(l level256, s *state256, w, a reg.VecVirtual) reg.VecVi
 	default:
 		x.VPMADDUBSW(a, w, c)
 	}
-	return c
 }
 
 // vpdpbusd256 is VPDPBUSD of AVX-VNNI: see vex.

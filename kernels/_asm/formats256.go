@@ -6,19 +6,19 @@ import (
 )
 
 var formats256 = []format256{
-	{name: "Q4_0", weight: 32, size: 18, group: 32, off: 3, most: 15, begin: nibbles256, scales: halves256(0), scale: plain256, load: loadNibbles256(2, 0)},
-	{name: "Q4_1", weight: 32, size: 20, group: 32, off: -1, min: true, most: 15, begin: nibbles256, scales: halfPairs256(0), scale: plain256, load: loadNibbles256(4, 0)},
-	{name: "Q5_0", weight: 32, size: 22, group: 32, off: 4, most: 31, begin: fives256, scales: halves256(0), scale: plain256, load: loadFives256(2, 6)},
-	{name: "Q5_1", weight: 32, size: 24, group: 32, off: -1, min: true, most: 31, begin: fives256, scales: halfPairs256(0), scale: plain256, load: loadFives256(4, 8)},
+	{name: "Q4_0", weight: 32, size: 18, group: 32, off: 3, most: 15, begin: nibbles256, scales: halves256(0), scale: plain256, load: loadNibbles256(2, 0), pairs: pairNibbles256(2, 0)},
+	{name: "Q4_1", weight: 32, size: 20, group: 32, off: -1, min: true, most: 15, begin: nibbles256, scales: halfPairs256(0), scale: plain256, load: loadNibbles256(4, 0), pairs: pairNibbles256(4, 0)},
+	{name: "Q5_0", weight: 32, size: 22, group: 32, off: 4, most: 31, begin: fives256, scales: halves256(0), scale: plain256, load: loadFives256(2, 6), pairs: pairFives256(2, 6)},
+	{name: "Q5_1", weight: 32, size: 24, group: 32, off: -1, min: true, most: 31, begin: fives256, scales: halfPairs256(0), scale: plain256, load: loadFives256(4, 8), pairs: pairFives256(4, 8)},
 	{name: "Q8_0", weight: 32, size: 34, group: 32, off: 7, most: 255, begin: signBits256, scales: halves256(0), scale: plain256, load: loadBytes256(2)},
-	{name: "IQ4_NL", weight: 32, size: 18, group: 32, off: 7, most: 255, begin: levels256(128, levelsIQ4), scales: halves256(0), scale: plain256, load: loadLevels256(2, 0)},
-	{name: "MXFP4", weight: 32, size: 17, group: 32, off: 4, most: 28, begin: levels256(16, levelsFP4), scales: powers256, scale: plain256, load: loadLevels256(1, 0)},
+	{name: "IQ4_NL", weight: 32, size: 18, group: 32, off: 7, most: 255, begin: levels256(128, levelsIQ4), scales: halves256(0), scale: plain256, load: loadLevels256(2, 0), pairs: pairLevels256(2, 0)},
+	{name: "MXFP4", weight: 32, size: 17, group: 32, off: 4, most: 28, begin: levels256(16, levelsFP4), scales: powers256, scale: plain256, load: loadLevels256(1, 0), pairs: pairLevels256(1, 0)},
 	{name: "Q2_K", weight: 256, size: 84, group: 16, off: -1, min: true, most: 3, begin: nothing256, scales: scalesQ2K256, scale: scaleQ2K256, load: loadTwos256(16)},
 	{name: "Q3_K", weight: 256, size: 110, group: 16, off: 2, most: 7, begin: nothing256, scales: scalesQ3K256, scale: scaleQ3K256, load: loadQ3K256},
 	{name: "Q4_K", weight: 256, size: 144, group: 32, off: -1, min: true, most: 15, begin: nothing256, scales: scales6x256, scale: scale6x256, load: loadQ4K256},
 	{name: "Q5_K", weight: 256, size: 176, group: 32, off: -1, min: true, most: 31, begin: nothing256, scales: scales6x256, scale: scale6x256, load: loadQ5K256},
 	{name: "Q6_K", weight: 256, size: 210, group: 16, off: 5, most: 63, begin: nothing256, scales: scalesQ6K256, scale: scaleQ6K256, load: loadQ6K256},
-	{name: "IQ4_XS", weight: 256, size: 136, group: 32, off: 7, most: 255, begin: levels256(128, levelsIQ4), scales: scalesIQ4XS256, scale: scaleIQ4XS256, load: loadLevels256(8, 16)},
+	{name: "IQ4_XS", weight: 256, size: 136, group: 32, off: 7, most: 255, begin: levels256(128, levelsIQ4), scales: scalesIQ4XS256, scale: scaleIQ4XS256, load: loadLevels256(8, 16), pairs: pairLevels256(8, 16)},
 	{name: "NVFP4", weight: 64, size: 36, group: 16, off: 4, most: 28, begin: levels256(16, levelsFP4), scales: scalesNVFP4256, scale: scaleNVFP4256, load: loadNVFP4256},
 	{name: "TQ1_0", weight: 256, size: 54, group: 32, off: 0, most: 2, begin: nothing256, scales: halvesBefore256(52), scale: plain256, load: loadTQ1256},
 	{name: "TQ2_0", weight: 256, size: 66, group: 32, off: 0, most: 3, begin: nothing256, scales: halvesBefore256(64), scale: plain256, load: loadTwos256(0)},
@@ -133,6 +133,19 @@ func loadNibbles256(disp, stride int) func(*program, *state256, int, int) reg.Ve
 	}
 }
 
+// pairNibbles256 does so for two rows: see format256.pairs.
+func pairNibbles256(disp, stride int) func(*program, *state256, int, int) [2]reg.VecVirtual {
+	return func(x *program, s *state256, i, c int) [2]reg.VecVirtual {
+		lo, hi := x.YMM(), x.YMM()
+		x.load16(s.rows.at(i, disp+stride*c), lo)
+		x.VINSERTI128(Imm(1), s.rows.at(i+4, disp+stride*c), lo, lo)
+		x.VPSRLD(Imm(4), lo, hi)
+		x.VPAND(s.c["0f"], lo, lo)
+		x.VPAND(s.c["0f"], hi, hi)
+		return [2]reg.VecVirtual{lo, hi}
+	}
+}
+
 func fives256(x *program, s *state256) {
 	nibbles256(x, s)
 	s.c["bits"] = x.constY(0x08040201, 0x80402010)
@@ -156,6 +169,25 @@ func loadFives256(high, low int) func(*program, *state256, int, int) reg.VecVirt
 		h := x.bits256(s, s.rows.at(i, high))
 		x.VPAND(x.bytes256(0x10), h, h)
 		x.VPOR(h, y, y)
+		return y
+	}
+}
+
+func pairFives256(high, low int) func(*program, *state256, int, int) [2]reg.VecVirtual {
+	return func(x *program, s *state256, i, _ int) [2]reg.VecVirtual {
+		y := pairNibbles256(low, 0)(x, s, i, 0)
+		h, other := x.YMM(), x.YMM()
+		x.VPBROADCASTD(s.rows.at(i, high), h)
+		x.VPBROADCASTD(s.rows.at(i+4, high), other)
+		x.VPBLENDD(Imm(0xf0), other, h, h)
+		for j, bytes := range [2]Mem{x.words(0, 0, 0x01010101, 0x01010101), x.words(0x02020202, 0x02020202, 0x03030303, 0x03030303)} {
+			b := x.YMM()
+			x.VPSHUFB(bytes, h, b)
+			x.VPAND(s.c["bits"], b, b)
+			x.VPCMPEQB(s.c["bits"], b, b)
+			x.VPAND(x.bytes256(0x10), b, b)
+			x.VPOR(b, y[j], y[j])
+		}
 		return y
 	}
 }
@@ -197,6 +229,16 @@ func loadLevels256(disp, stride int) func(*program, *state256, int, int) reg.Vec
 	return func(x *program, s *state256, i, c int) reg.VecVirtual {
 		y := loadNibbles256(disp, stride)(x, s, i, c)
 		x.VPSHUFB(y, s.c["levels"], y)
+		return y
+	}
+}
+
+func pairLevels256(disp, stride int) func(*program, *state256, int, int) [2]reg.VecVirtual {
+	return func(x *program, s *state256, i, c int) [2]reg.VecVirtual {
+		y := pairNibbles256(disp, stride)(x, s, i, c)
+		for _, v := range y {
+			x.VPSHUFB(v, s.c["levels"], v)
+		}
 		return y
 	}
 }
