@@ -15,6 +15,7 @@ import (
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/model/arch"
 	"github.com/goinfer/goinfer/nn"
+	"github.com/goinfer/goinfer/quant"
 	"github.com/goinfer/goinfer/sample"
 	"github.com/goinfer/goinfer/tokenizer"
 )
@@ -39,6 +40,8 @@ type (
 	Event = nn.Event
 	// Config holds a model's hyper-parameters.
 	Config = model.Config
+	// Tensor is a tensor that a model is computed with, and how much of it a token needs.
+	Tensor = model.Tensor
 	// CacheType is the format of the cache of keys and values.
 	CacheType = kv.Type
 )
@@ -92,6 +95,7 @@ type Options struct {
 	CacheK     CacheType // format of cached keys, CacheF16 (the zero value) or CacheF32
 	CacheV     CacheType // format of cached values
 	CacheBytes int64     // bound on the cache; 0 means none
+	Retain     int       // ended generations whose cache is kept for those that begin alike; 0 means 4, less than 0 none
 	Exact      bool      // compute every weight format with float32 activations in plain Go: slow, the engine's own reference
 	NoMmap     bool      // read the file instead of mapping it
 	Mlock      bool      // keep the mapped file in memory
@@ -108,6 +112,7 @@ type Model struct {
 	pool     *par.Pool
 	need     Memory
 	warnings []string
+	tensors  []Tensor
 
 	close sync.Once
 	err   error
@@ -207,6 +212,7 @@ func open(f *gguf.File, cfg Config, need Memory, o Options) (m *Model, err error
 	if err != nil {
 		return m, err
 	}
+	m.tensors = w.Tensors()
 	if unused := w.Unused(); len(unused) > 0 {
 		var n int64
 		for _, name := range unused {
@@ -262,6 +268,21 @@ func (m *Model) Tokenizer() *Tokenizer { return m.vocab }
 // Memory returns what the model was expected to need.
 func (m *Model) Memory() Memory { return m.need }
 
+// Tensors lists the tensors that take part, in the order in which the architecture asked for them.
+func (m *Model) Tensors() []Tensor { return m.tensors }
+
+// Recipe is the name of the mixture of types that the weights are in, such as "Q4_K_M", as far as the file tells it.
+func (m *Model) Recipe() string {
+	n, ok, err := model.GGUF(m.file).Uint("general.file_type")
+	if r := quant.Mixture(n); ok && err == nil && n == uint64(r) && r.Valid() {
+		return r.String()
+	}
+	return ""
+}
+
+// Threads is the number of threads at work.
+func (m *Model) Threads() int { return m.pool.Threads() }
+
 // Warnings tells what was ignored or refused while opening, one line each.
 func (m *Model) Warnings() []string { return m.warnings }
 
@@ -272,6 +293,9 @@ type Request struct {
 	// NoSpecial takes the spelling of special tokens in Prompt for plain text.
 	NoSpecial bool
 	Sampling  Sampling
+	// Pick, if set, chooses tokens in place of Sampling: the next one after pos others, from its logits, which are valid during the call. It runs on the engine's
+	// goroutine and must be quick.
+	Pick func(logits []float32, pos int) int32
 	// MaxTokens ends the generation; 0 means no limit but the context, less than 0 that the prompt is evaluated and nothing generated.
 	MaxTokens int
 	Stop      []string // strings that end the generation
@@ -298,7 +322,7 @@ func (m *Model) Generate(ctx context.Context, q Request) iter.Seq2[Piece, error]
 
 func (m *Model) request(q Request) (engine.Request, error) {
 	r := engine.Request{
-		Prompt: q.Tokens, MaxTokens: q.MaxTokens, Stop: q.Stop, IgnoreEOG: q.IgnoreEOG, Special: q.Special,
+		Prompt: q.Tokens, Pick: q.Pick, MaxTokens: q.MaxTokens, Stop: q.Stop, IgnoreEOG: q.IgnoreEOG, Special: q.Special,
 		LogProb: q.LogProb, Top: q.Top, Hook: q.Hook, Progress: q.Progress,
 	}
 	switch {

@@ -13,6 +13,7 @@ import (
 type Memory struct {
 	Weights int64 // as they lie in the file
 	Cache   int64 // of one generation that fills its context; taken as it fills
+	Token   int64 // of the cache, for one position
 	Scratch int64 // for the activations of a full batch
 }
 
@@ -35,6 +36,7 @@ func estimate(f *gguf.File, c Config, o Options) (Memory, error) {
 		return need, fmt.Errorf("the cache of %d positions in %d layers: %w", o.Context, c.NLayer, ErrMemory)
 	}
 	need.Cache = pages * perPage * int64(c.NLayer)
+	need.Token = row * int64(c.NLayer)
 	if o.CacheBytes > 0 {
 		need.Cache = min(need.Cache, o.CacheBytes)
 	}

@@ -104,58 +104,25 @@ func (s Shape) State() ([]kv.Spec, error) {
 	return state, err
 }
 
-// Types lists the tensors with the types of the recipe m, as llama-quantize gives them to a file whose vectors and routers are F32.
-func (s Shape) Types(m quant.Mixture) ([]model.Tensor, error) {
+// Types lists the tensors with the types that a file of the recipe or format of that name has, and returns the recipe, which is not valid for a format alone; see
+// quant.ChooseTypes. Vectors and routers are F32.
+func (s Shape) Types(name string, pure bool) ([]model.Tensor, quant.Mixture, error) {
 	c, ts, _, err := s.declare()
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return ts, assign(m, c, ts)
-}
-
-// assign gives tensors the types of a recipe.
-func assign(m quant.Mixture, c model.Config, ts []model.Tensor) error {
-	facts := quant.Facts{Arch: c.Arch, NLayer: c.NLayer, NHead: c.NHead, NHeadKV: c.NHeadKV, NExpert: c.NExpert}
 	ask := make([]quant.Tensor, len(ts))
 	for i, t := range ts {
 		ask[i] = quant.Tensor{Name: t.Name, Type: t.Type, Shape: t.Shape}
 	}
-	types, err := m.Types(facts, ask)
+	types, recipe, err := quant.ChooseTypes(name, pure, c.Facts(), ask)
 	if err != nil {
-		return fmt.Errorf("catalog: %w", err)
+		return nil, 0, fmt.Errorf("catalog: shape %s: %w", s.Name, err)
 	}
 	for i := range ts {
 		ts[i].Type = types[i]
 	}
-	return nil
-}
-
-// pure gives the matrices that a recipe changes the type of that name.
-func pure(name string, c model.Config, ts []model.Tensor) error {
-	t, err := quant.ParseType(name)
-	if err != nil {
-		return err
-	}
-	if !quant.CanQuantize(t) {
-		return fmt.Errorf("catalog: %s is not a type that can be written", t)
-	}
-	f16, err := quant.ParseMixture(quant.F16.String()) // which changes all of them
-	if err != nil {
-		return err
-	}
-	if err := assign(f16, c, ts); err != nil {
-		return err
-	}
-	for i := range ts {
-		if ts[i].Type != quant.F16 {
-			continue
-		}
-		if n := ts[i].Shape[0]; n%t.BlockSize() != 0 {
-			return fmt.Errorf("catalog: tensor %q has rows of %d: no whole number of %s blocks of %d", ts[i].Name, n, t, t.BlockSize())
-		}
-		ts[i].Type = t
-	}
-	return nil
+	return ts, recipe, nil
 }
 
 // Counts are sums over tensors.

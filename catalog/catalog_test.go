@@ -96,7 +96,7 @@ func TestFaults(t *testing.T) {
 	_, err = good.Random(t.Context(), Random{Type: "q7"})
 	require.ErrorContains(t, err, "q7")
 	_, err = good.Random(t.Context(), Random{Type: "i8", Pure: true})
-	require.EqualError(t, err, "catalog: I8 is not a type that can be written")
+	require.EqualError(t, err, "catalog: shape tiny-dense: quant: I8 is not a type that can be written")
 	small, err := Find("stories260k")
 	require.NoError(t, err)
 	_, err = small.Random(t.Context(), Random{Type: "q4_k", Pure: true})
@@ -128,6 +128,10 @@ func TestSizes(t *testing.T) {
 func build(t *testing.T, shape string, o Random) []byte {
 	s, err := Find(shape)
 	require.NoError(t, err)
+	return write(t, s, o)
+}
+
+func write(t *testing.T, s Shape, o Random) []byte {
 	w, err := s.Random(t.Context(), o)
 	require.NoError(t, err)
 	var b bytes.Buffer
@@ -139,7 +143,7 @@ func build(t *testing.T, shape string, o Random) []byte {
 
 // TestSameFile: the file depends on shape, type and seed alone.
 func TestSameFile(t *testing.T) {
-	for _, typ := range []string{"Q4_K_M", "F16"} {
+	for _, typ := range []string{"Q8_0", "F16"} {
 		var last int64
 		one := build(t, "tiny-moe", Random{Type: typ, Seed: 7, Threads: 1, Done: func(done, total int64) {
 			require.Greater(t, done, last)
@@ -153,7 +157,7 @@ func TestSameFile(t *testing.T) {
 			sum += x.Bytes
 		}
 		require.Equal(t, sum, last, "all that is written is told")
-		for _, threads := range []int{0, 2, 5} {
+		for _, threads := range []int{0, 5} {
 			require.True(t, bytes.Equal(one, build(t, "tiny-moe", Random{Type: typ, Seed: 7, Threads: threads})), "%d threads", threads)
 		}
 		require.False(t, bytes.Equal(one, build(t, "tiny-moe", Random{Type: typ, Seed: 8})))
@@ -162,9 +166,9 @@ func TestSameFile(t *testing.T) {
 
 // TestWeights looks at the numbers: finite, and of the mean and deviation that they shall have, no two rows of several units alike.
 func TestWeights(t *testing.T) {
-	types := []string{"F32", "BF16", "Q8_0", "Q4_0", "Q4_K", "Q3_K", "IQ2_XXS", "TQ1_0", "NVFP4", "Q1_0"}
+	types := []string{"BF16", "Q8_0", "Q4_K", "TQ1_0", "NVFP4"}
 	if testing.Short() {
-		types = []string{"F16", "Q4_K", "NVFP4"}
+		types = []string{"F16", "NVFP4"}
 	}
 	for _, typ := range types {
 		f, err := gguf.OpenBytes(typ, build(t, "tiny-dense", Random{Type: typ, Pure: true, Seed: 3}))
@@ -206,12 +210,16 @@ func TestWeights(t *testing.T) {
 
 // TestLoads: files of either kind of vocabulary open, tell any text, and generate.
 func TestLoads(t *testing.T) {
-	shapes := []string{"stories260k", "tiny-moe"}
-	if !testing.Short() {
-		shapes = append(shapes, "smollm2-135m")
-	}
-	for _, shape := range shapes {
-		data := build(t, shape, Random{Type: "q4_k_m"})
+	small, err := Find("tiny-dense")
+	require.NoError(t, err)
+	small.Name, small.Vocab = "byte-level", bpe("smollm", 4096)
+	for _, shape := range []string{"stories260k", "tiny-moe", "byte-level"} {
+		s := small
+		if shape != small.Name {
+			s, err = Find(shape)
+			require.NoError(t, err)
+		}
+		data := write(t, s, Random{Type: "q4_0"})
 		m, err := goinfer.OpenBytes(shape, data, goinfer.Options{Context: 64})
 		require.NoError(t, err)
 		require.Empty(t, m.Warnings())
@@ -240,7 +248,7 @@ func TestLoads(t *testing.T) {
 
 // TestVocabularies: every size that a shape asks for can be made, no piece appears twice, and every piece of a byte-level one can be merged.
 func TestVocabularies(t *testing.T) {
-	for _, v := range []Vocab{spm(512), spm(32000), bpe("llama-bpe", 128256), bpe("smollm", 49152), spm(262144)} {
+	for _, v := range []Vocab{spm(512), spm(32000), bpe("smollm", 4096), bpe("llama-bpe", 128256)} {
 		w := gguf.NewWriter()
 		require.NoError(t, v.set(w))
 		var b bytes.Buffer
@@ -320,7 +328,7 @@ func TestKnownModels(t *testing.T) {
 		require.NoError(t, err)
 		got.Name = ""
 		require.Equal(t, want, got)
-		ts, err := s.Types(1) // F16
+		ts, _, err := s.Types("F16", false)
 		require.NoError(t, err)
 		require.Len(t, f.Tensors(), len(ts))
 		for _, x := range ts {

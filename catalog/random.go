@@ -21,10 +21,8 @@ import (
 
 // Random says which file of a shape to make.
 type Random struct {
-	// Type is a recipe of llama-quantize, such as "Q4_K_M", which says the types of all tensors; see quant.Mixture.
-	Type string
-	// Pure takes Type for that of every matrix, which is how formats without a recipe are tried, such as "NVFP4".
-	Pure    bool
+	Type    string // a recipe of llama-quantize, such as "Q4_K_M", or a format, such as "NVFP4"
+	Pure    bool   // Type is the format of every matrix even if there is a recipe of that name
 	Seed    uint64
 	Threads int                     // 0 means one for every core the process may use; the file is the same for any number
 	Done    func(done, total int64) // called as bytes of tensors are written, if not nil
@@ -40,7 +38,7 @@ const deviation = 0.02
 // Encoding every weight of a large model would take hours in some formats. So for each format a million weights are drawn and encoded, and tensors are
 // sequences of their blocks drawn at random: blocks repeat, tensors and rows do not.
 func (s Shape) Random(ctx context.Context, o Random) (*gguf.Writer, error) {
-	ts, err := s.types(o)
+	ts, recipe, err := s.Types(o.Type, o.Pure)
 	if err != nil {
 		return nil, err
 	}
@@ -53,8 +51,7 @@ func (s Shape) Random(ctx context.Context, o Random) (*gguf.Writer, error) {
 	for _, k := range s.Keys {
 		errs = append(errs, w.Set(s.Arch+"."+k.Name, k.Value))
 	}
-	// Of a pure file, the number of the recipe named after its type comes nearest to the truth, and where there is none, nothing is told.
-	if recipe, err := quant.ParseMixture(o.Type); err == nil {
+	if recipe.Valid() {
 		errs = append(errs, w.Set("general.file_type", uint32(recipe)))
 	}
 	if slices.ContainsFunc(ts, func(t model.Tensor) bool { return t.Type.Group() != 0 }) {
@@ -73,31 +70,6 @@ func (s Shape) Random(ctx context.Context, o Random) (*gguf.Writer, error) {
 		}
 	}
 	return w, nil
-}
-
-// types lists the tensors with the types that o wants.
-func (s Shape) types(o Random) ([]model.Tensor, error) {
-	if !o.Pure {
-		m, err := quant.ParseMixture(o.Type)
-		if err != nil {
-			return nil, err
-		}
-		return s.Types(m)
-	}
-	c, ts, _, err := s.declare()
-	if err != nil {
-		return nil, err
-	}
-	return ts, pure(o.Type, c, ts)
-}
-
-// Count sums up the tensors of the file that Random makes.
-func (s Shape) Count(o Random) (Counts, error) {
-	ts, err := s.types(o)
-	if err != nil {
-		return Counts{}, err
-	}
-	return Count(ts), nil
 }
 
 // generator makes the bytes of tensors.

@@ -417,8 +417,13 @@ func (e *Engine) advance(r *request, logits *tensor.Tensor, first, out int) {
 
 // emit samples the next token of r and yields its piece.
 func (e *Engine) emit(r *request, logits []float32) {
-	id := r.Sampler.Sample(logits, len(r.tokens))
-	if id < 0 {
+	var id int32
+	if r.Pick != nil {
+		if id = r.Pick(logits, len(r.tokens)); id < 0 || int(id) >= e.c.NVocab {
+			e.fail(r, fmt.Errorf("engine: Pick chose token %d, the vocabulary has %d", id, e.c.NVocab))
+			return
+		}
+	} else if id = r.Sampler.Sample(logits, len(r.tokens)); id < 0 {
 		e.fail(r, errors.New("engine: no token has a finite logit"))
 		return
 	}

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -446,5 +448,28 @@ func BenchmarkDecode(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestPick: a caller who picks the tokens gets the logits that a prompt of the same tokens has, and no token outside of the vocabulary.
+func TestPick(t *testing.T) {
+	e := start(t, "llama-dense", nil)
+	forced := prompt(30)
+	var rows [][]float32
+	r := generate(t, e, Request{Prompt: forced[:20], MaxTokens: 10, IgnoreEOG: true, Pick: func(logits []float32, pos int) int32 {
+		rows = append(rows, slices.Clone(logits))
+		require.Equal(t, 20+len(rows)-1, pos)
+		return forced[pos]
+	}})
+	require.Equal(t, forced[20:], r.ids)
+	generate(t, e, Request{Prompt: forced, Logits: func(pos int, row []float32) error {
+		if i := pos - 19; i >= 0 && i < len(rows) {
+			require.Equal(t, rows[i], row, "after %d tokens", pos+1)
+		}
+		return nil
+	}})
+	for _, id := range []int32{-1, int32(e.c.NVocab)} {
+		bad := collect(e, t.Context(), Request{Prompt: forced, MaxTokens: 1, Pick: func([]float32, int) int32 { return id }})
+		require.EqualError(t, bad.err, fmt.Sprintf("engine: Pick chose token %d, the vocabulary has %d", id, e.c.NVocab))
 	}
 }

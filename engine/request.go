@@ -26,6 +26,9 @@ type Request struct {
 	Prompt []int32
 	// Sampler chooses tokens; it belongs to the request. nil means greedy.
 	Sampler *sample.Sampler
+	// Pick, if set, chooses tokens in place of Sampler: the next one after pos others, from its logits, which are valid during the call. It runs on the engine's
+	// goroutine and must be quick.
+	Pick func(logits []float32, pos int) int32
 	// MaxTokens is the number of tokens after which generation ends; 0 generates none and only evaluates the prompt, less than 0 means no limit.
 	MaxTokens int
 	// Stop ends generation when one of these strings appears; the string itself is not yielded.

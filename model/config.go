@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/goinfer/goinfer/nn"
+	"github.com/goinfer/goinfer/quant"
 )
 
 // ErrUnsupported marks files that are sound but ask for what the engine lacks.
@@ -33,6 +34,11 @@ type Config struct {
 
 	NormEps float32
 	Rope    nn.RopeConfig // without the factors, which are a tensor
+}
+
+// Facts are what a recipe of types asks of a model.
+func (c Config) Facts() quant.Facts {
+	return quant.Facts{Arch: c.Arch, NLayer: c.NLayer, NHead: c.NHead, NHeadKV: c.NHeadKV, NExpert: c.NExpert}
 }
 
 // Bounds on what a file may claim, far above any model. They keep products of two dimensions within an int.

@@ -161,6 +161,58 @@ func (m Mixture) Types(f Facts, tensors []Tensor) ([]Type, error) {
 	return types, nil
 }
 
+// CheckTypes returns an error that lists the recipes if [ChooseTypes] knows nothing of that name.
+func CheckTypes(name string, pure bool) error {
+	_, _, err := parseTypes(name, pure)
+	return err
+}
+
+// parseTypes finds a recipe, or a format for all matrices, in which case the recipe is that of the same name, or invalid.
+func parseTypes(name string, pure bool) (Mixture, Type, error) {
+	m, err := ParseMixture(name)
+	if err == nil && !pure {
+		return m, NumTypes, nil
+	}
+	if err != nil {
+		m = ^Mixture(0)
+	}
+	t, e := ParseType(name)
+	if e == nil && !CanQuantize(t) {
+		return m, t, fmt.Errorf("quant: %s is not a type that can be written", t)
+	}
+	if e != nil && !pure {
+		e = err // which lists the recipes
+	}
+	return m, t, e
+}
+
+// ChooseTypes gives every tensor of a file its type by a name: that of a recipe, see [Mixture.Types], or that of a format, which then all matrices get that a recipe would
+// change. The name is taken for that of a format if pure is set or there is no recipe of that name. The recipe that is returned is the one to tell in the file, and
+// not valid where there is none.
+func ChooseTypes(name string, pure bool, f Facts, tensors []Tensor) ([]Type, Mixture, error) {
+	m, t, err := parseTypes(name, pure)
+	if err != nil {
+		return nil, m, err
+	}
+	if t == NumTypes {
+		types, err := m.Types(f, tensors)
+		return types, m, err
+	}
+	types := make([]Type, len(tensors))
+	for i := range tensors {
+		x := &tensors[i]
+		types[i] = x.Type
+		if !quantisable(x) {
+			continue
+		}
+		if x.Shape[0]%t.BlockSize() != 0 {
+			return nil, m, fmt.Errorf("quant: tensor %q has rows of %d: no whole number of %s blocks of %d", x.Name, x.Shape[0], t, t.BlockSize())
+		}
+		types[i] = t
+	}
+	return types, m, nil
+}
+
 // NeedsImportance reports whether llama-quantize refuses to make a tensor of type t in a file of this recipe without an importance matrix,
 // since the result would be poor.
 func (m Mixture) NeedsImportance(name string, t Type) bool {

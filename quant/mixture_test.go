@@ -217,3 +217,51 @@ func TestParseMixture(t *testing.T) {
 		require.ErrorContains(t, err, "unknown mixture")
 	}
 }
+
+// TestChooseTypes: a name is a recipe, or else a format for all matrices.
+func TestChooseTypes(t *testing.T) {
+	f := quant.Facts{Arch: "llama", NLayer: 1, NHead: 4, NHeadKV: 4}
+	ts := []quant.Tensor{
+		{"token_embd.weight", quant.F16, []int{256, 512}}, {"blk.0.attn_norm.weight", quant.F32, []int{256}}, {"blk.0.attn_q.weight", quant.F16, []int{256, 256}},
+		{"output.weight", quant.F16, []int{256, 512}},
+	}
+	for _, c := range []struct {
+		name   string
+		pure   bool
+		types  []quant.Type
+		recipe string
+	}{
+		{"q4_k_m", false, []quant.Type{quant.Q4_K, quant.F32, quant.Q4_K, quant.Q6_K}, "Q4_K_M"},
+		{"q4_k", false, []quant.Type{quant.Q4_K, quant.F32, quant.Q4_K, quant.Q6_K}, "Q4_K_M"},
+		{"q4_k", true, []quant.Type{quant.Q4_K, quant.F32, quant.Q4_K, quant.Q4_K}, "Q4_K_M"},
+		{"Q8_0", true, []quant.Type{quant.Q8_0, quant.F32, quant.Q8_0, quant.Q8_0}, "Q8_0"},
+		{"nvfp4", false, []quant.Type{quant.NVFP4, quant.F32, quant.NVFP4, quant.NVFP4}, ""},
+		{"mxfp4", true, []quant.Type{quant.MXFP4, quant.F32, quant.MXFP4, quant.MXFP4}, ""},
+	} {
+		types, recipe, err := quant.ChooseTypes(c.name, c.pure, f, ts)
+		require.NoError(t, err)
+		require.Equal(t, c.types, types, c.name)
+		require.Equal(t, c.recipe != "", recipe.Valid())
+		if recipe.Valid() {
+			require.Equal(t, c.recipe, recipe.String())
+		}
+		require.NoError(t, quant.CheckTypes(c.name, c.pure))
+	}
+	for _, c := range []struct {
+		name string
+		pure bool
+		want string
+	}{
+		{"q7", false, `unknown mixture "q7": want one of F32, F16`},
+		{"q7", true, `unknown type "q7"`},
+		{"q4_k_m", true, `unknown type "q4_k_m"`},
+		{"i32", false, "I32 is not a type that can be written"},
+	} {
+		require.ErrorContains(t, quant.CheckTypes(c.name, c.pure), c.want)
+		_, _, err := quant.ChooseTypes(c.name, c.pure, f, ts)
+		require.ErrorContains(t, err, c.want)
+	}
+	ts[2].Shape[0] = 128
+	_, _, err := quant.ChooseTypes("q4_k", true, f, ts)
+	require.EqualError(t, err, `quant: tensor "blk.0.attn_q.weight" has rows of 128: no whole number of Q4_K blocks of 256`)
+}

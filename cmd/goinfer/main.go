@@ -171,7 +171,7 @@ func closedPipe(err error) bool {
 }
 
 // packages are the names of packages that errors begin with.
-var packages = regexp.MustCompile(`(^|: )(?:(?:arch|catalog|cpu|engine|gguf|kv|model|nn|probe|quant|sample|tensor|tokenizer): )+`)
+var packages = regexp.MustCompile(`(^|: )(?:(?:arch|bench|catalog|convert|cpu|engine|gguf|kv|model|nn|probe|quant|sample|tensor|tokenizer): )+`)
 
 // oneLine is the text of an error in one line, with flags for the library's parameters and without the names of the packages it comes from. It is safe to print
 // whatever names of files and tensors are in it.

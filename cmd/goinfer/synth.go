@@ -32,11 +32,12 @@ func newSynth() *cobra.Command {
 measure speed and memory without a download. It says nothing that makes sense.
 
 T is a recipe of llama-quantize, which mixes types by tensor, so that the file is as large as a
-quantised one: f32, f16, bf16, q8_0, q4_0, q4_k_m, q2_k, iq4_xs, tq2_0, and so on. The same shape,
-recipe and seed make the same file. The file appears when it is complete; --list shows the shapes.`,
+quantised one: f32, f16, bf16, q8_0, q4_0, q4_k_m, q2_k, iq4_xs, tq2_0, and so on; or a format, which
+then all matrices are in: mxfp4, nvfp4. The same shape, T and seed make the same file. It appears
+when it is complete. --list shows the shapes.`,
 		Example: `  goinfer synth --list
   goinfer synth tinyllama-1.1b --type q4_k_m -o tinyllama-q4_k_m.gguf
-  goinfer synth llama-2-7b --type mxfp4 --pure -o llama-2-7b-mxfp4.gguf`,
+  goinfer synth llama-2-7b --type mxfp4 -o llama-2-7b-mxfp4.gguf`,
 		ValidArgsFunction: func(_ *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
 			var names []string
 			for _, n := range catalog.Names() {
@@ -49,10 +50,10 @@ recipe and seed make the same file. The file appears when it is complete; --list
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
 	fs := cmd.Flags()
-	fs.StringVar(&f.random.Type, "type", "q4_k_m", "`T`, the recipe of types")
+	fs.StringVar(&f.random.Type, "type", "q4_k_m", "`T`, a recipe or a format")
 	fs.StringVarP(&f.out, "out", "o", "", "`FILE` to write, - meaning standard output")
 	fs.Uint64VarP(&f.random.Seed, "seed", "s", 0, "seed of the weights")
-	fs.BoolVar(&f.random.Pure, "pure", false, "all matrices of the type T, mixing none; any type that exists will do")
+	fs.BoolVar(&f.random.Pure, "pure", false, "take T for a format even if there is a recipe of that name")
 	fs.IntVarP(&f.threadsArg, "threads", "t", 0, "threads (default one for every core that may be used)")
 	fs.BoolVar(&f.list, "list", false, "list the shapes and what they come to as T")
 	return cmd
@@ -112,10 +113,11 @@ func (f *synthFlags) writeList(out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		n, err := s.Count(f.random)
+		ts, _, err := s.Types(f.random.Type, f.random.Pure)
 		if err != nil {
 			return err
 		}
+		n := catalog.Count(ts)
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", name, millions(n.Weights), millions(n.ActiveWeights), goinfer.Bytes(n.Bytes), s.About)
 	}
 	if err := t.Flush(); err != nil {
