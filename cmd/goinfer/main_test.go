@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/spf13/cobra"
@@ -66,33 +64,28 @@ func fault(t *testing.T, r result, want string) {
 	require.Contains(t, r.err, want)
 }
 
-// built builds the command once.
-var built = sync.OnceValues(func() (string, error) {
-	name := filepath.Join(binaryDir, "goinfer")
-	if runtime.GOOS == "windows" {
-		name += ".exe"
-	}
-	out, err := exec.Command("go", "build", "-o", name, ".").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("go build: %w: %s", err, out)
-	}
-	return name, nil
-})
+// asCommand makes the test binary the command itself, which is quicker than to build that.
+const asCommand = "GOINFER_TEST_AS_COMMAND"
 
-var binaryDir string
+// process is the command as a process of its own.
+func process(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts processes, which emulators cannot")
+	}
+	path, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.Command(path, args...)
+	cmd.Env = append(os.Environ(), asCommand+"=1")
+	return cmd
+}
 
 func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+	}
 	cobra.EnableCommandSorting = false // as main does
-	dir, err := os.MkdirTemp("", "goinfer")
-	if err != nil {
-		panic(err)
-	}
-	binaryDir = dir
-	code := m.Run()
-	if err := os.RemoveAll(dir); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	}
-	os.Exit(code)
+	os.Exit(m.Run())
 }
 
 // The first command of the README, shortened, is the first thing that a newcomer sees.

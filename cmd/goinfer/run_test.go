@@ -258,12 +258,7 @@ func TestOneFile(t *testing.T) {
 
 // start runs the command as a process of its own and waits for its first bytes.
 func start(t *testing.T, args ...string) (cmd *exec.Cmd, out *os.File, stderr *bytes.Buffer) {
-	if testing.Short() {
-		t.Skip("builds the command")
-	}
-	path, err := built()
-	require.NoError(t, err)
-	cmd = exec.Command(path, args...)
+	cmd = process(t, args...)
 	stderr = &bytes.Buffer{}
 	cmd.Stderr = stderr
 	pipe, err := cmd.StdoutPipe()

@@ -146,19 +146,14 @@ func TestProgress(t *testing.T) {
 }
 
 func TestControlC(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds the command")
-	}
-	path, err := built()
-	require.NoError(t, err)
+	cmd := process(t, "run", "--temp", "0", "--ignore-eos", "-c", "100000", sun)
 	x := newTerminal(t)
-	cmd := exec.Command(path, "run", "--temp", "0", "--ignore-eos", "-c", "100000", sun)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = x.File, x.File, io.Discard
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() { cmd.Process.Kill() })
 	require.Eventually(t, func() bool { return strings.Contains(x.shown(), " west") }, 20*time.Second, time.Millisecond)
-	_, err = x.master.WriteString("\x03")
+	_, err := x.master.WriteString("\x03")
 	require.NoError(t, err)
 	var exit *exec.ExitError
 	require.ErrorAs(t, cmd.Wait(), &exit)
