@@ -373,7 +373,6 @@ TEXT ·unpackQ4_0AVX2(SB), NOSPLIT, $0-48
 	LEAQ    (AX)(CX*4), DI
 	VMOVDQU const0<>+0(SB), Y0
 	VMOVDQU const1<>+0(SB), Y1
-	MOVQ    blocks+40(FP), R8
 
 loop:
 	VMOVD          (AX), X2
@@ -446,7 +445,7 @@ loop:
 	ADDQ           $0x12, AX
 	ADDQ           $0x12, DI
 	ADDQ           $0x20, BX
-	DECQ           R8
+	DECQ           blocks+40(FP)
 	JNZ            loop
 	VZEROUPPER
 	RET
@@ -842,7 +841,6 @@ TEXT ·unpackQ4_1AVX2(SB), NOSPLIT, $0-48
 	LEAQ    (AX)(CX*4), R8
 	VMOVDQU const0<>+0(SB), Y0
 	VMOVDQU const1<>+0(SB), Y1
-	MOVQ    blocks+40(FP), R9
 
 loop:
 	VMOVD          (AX), X2
@@ -922,7 +920,7 @@ loop:
 	ADDQ           $0x14, R8
 	ADDQ           $0x20, BX
 	ADDQ           $0x20, SI
-	DECQ           R9
+	DECQ           blocks+40(FP)
 	JNZ            loop
 	VZEROUPPER
 	RET
@@ -1567,7 +1565,6 @@ TEXT ·unpackQ5_0AVX2(SB), NOSPLIT, $0-48
 	VMOVDQU const1<>+0(SB), Y1
 	VMOVDQU const4<>+0(SB), Y2
 	VMOVDQU const5<>+0(SB), Y3
-	MOVQ    blocks+40(FP), R8
 
 loop:
 	VMOVD          (AX), X4
@@ -1688,7 +1685,7 @@ loop:
 	ADDQ           $0x16, AX
 	ADDQ           $0x16, DI
 	ADDQ           $0x20, BX
-	DECQ           R8
+	DECQ           blocks+40(FP)
 	JNZ            loop
 	VZEROUPPER
 	RET
@@ -2355,7 +2352,6 @@ TEXT ·unpackQ5_1AVX2(SB), NOSPLIT, $0-48
 	VMOVDQU const1<>+0(SB), Y1
 	VMOVDQU const4<>+0(SB), Y2
 	VMOVDQU const5<>+0(SB), Y3
-	MOVQ    blocks+40(FP), R9
 
 loop:
 	VMOVD          (AX), X4
@@ -2483,7 +2479,7 @@ loop:
 	ADDQ           $0x18, R8
 	ADDQ           $0x20, BX
 	ADDQ           $0x20, SI
-	DECQ           R9
+	DECQ           blocks+40(FP)
 	JNZ            loop
 	VZEROUPPER
 	RET
@@ -2516,71 +2512,71 @@ some:
 	VCVTPH2PS    X1, Y1
 	VMOVDQU      (DX), Y2
 	PREFETCHT0   (SI)
-	VMOVDQU      2(AX), Y4
-	VPSIGNB      Y4, Y2, Y3
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y3, Y4, Y3
-	VPMADDWD     const2<>+0(SB), Y3, Y3
+	VMOVDQU      2(AX), Y3
+	VPSIGNB      Y3, Y2, Y4
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y4, Y3, Y4
+	VPMADDWD     const2<>+0(SB), Y4, Y4
 	PREFETCHT0   64(SI)
-	VMOVDQU      2(AX)(CX*1), Y5
-	VPSIGNB      Y5, Y2, Y4
-	VPABSB       Y5, Y5
-	VPMADDUBSW   Y4, Y5, Y4
-	VPMADDWD     const2<>+0(SB), Y4, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	VMOVDQU      2(AX)(CX*2), Y5
-	VPSIGNB      Y5, Y2, Y4
-	VPABSB       Y5, Y5
-	VPMADDUBSW   Y4, Y5, Y4
-	VPMADDWD     const2<>+0(SB), Y4, Y4
+	VMOVDQU      2(AX)(CX*1), Y3
+	VPSIGNB      Y3, Y2, Y5
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y5, Y3, Y5
+	VPMADDWD     const2<>+0(SB), Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      2(AX)(CX*2), Y3
+	VPSIGNB      Y3, Y2, Y5
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y5, Y3, Y5
+	VPMADDWD     const2<>+0(SB), Y5, Y5
 	PREFETCHT0   128(SI)
-	VMOVDQU      2(AX)(DI*1), Y6
-	VPSIGNB      Y6, Y2, Y5
-	VPABSB       Y6, Y6
-	VPMADDUBSW   Y5, Y6, Y5
+	VMOVDQU      2(AX)(DI*1), Y3
+	VPSIGNB      Y3, Y2, Y6
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y6, Y3, Y6
+	VPMADDWD     const2<>+0(SB), Y6, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      2(R8), Y3
+	VPSIGNB      Y3, Y2, Y5
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y5, Y3, Y5
 	VPMADDWD     const2<>+0(SB), Y5, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y5
-	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y5, Y3, Y3
-	VMOVDQU      2(R8), Y5
-	VPSIGNB      Y5, Y2, Y4
-	VPABSB       Y5, Y5
-	VPMADDUBSW   Y4, Y5, Y4
-	VPMADDWD     const2<>+0(SB), Y4, Y4
 	PREFETCHT0   192(SI)
-	VMOVDQU      2(R8)(CX*1), Y6
-	VPSIGNB      Y6, Y2, Y5
-	VPABSB       Y6, Y6
-	VPMADDUBSW   Y5, Y6, Y5
-	VPMADDWD     const2<>+0(SB), Y5, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	VMOVDQU      2(R8)(CX*2), Y6
-	VPSIGNB      Y6, Y2, Y5
-	VPABSB       Y6, Y6
-	VPMADDUBSW   Y5, Y6, Y5
-	VPMADDWD     const2<>+0(SB), Y5, Y5
+	VMOVDQU      2(R8)(CX*1), Y3
+	VPSIGNB      Y3, Y2, Y6
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y6, Y3, Y6
+	VPMADDWD     const2<>+0(SB), Y6, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VMOVDQU      2(R8)(CX*2), Y3
+	VPSIGNB      Y3, Y2, Y6
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y6, Y3, Y6
+	VPMADDWD     const2<>+0(SB), Y6, Y6
 	PREFETCHT0   256(SI)
-	VMOVDQU      2(R8)(DI*1), Y6
-	VPSIGNB      Y6, Y2, Y2
-	VPABSB       Y6, Y6
-	VPMADDUBSW   Y2, Y6, Y2
+	VMOVDQU      2(R8)(DI*1), Y3
+	VPSIGNB      Y3, Y2, Y2
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y2, Y3, Y2
 	VPMADDWD     const2<>+0(SB), Y2, Y2
-	VPBLENDD     $0xcc, Y2, Y5, Y6
-	VPALIGNR     $0x08, Y5, Y2, Y2
-	VPADDD       Y6, Y2, Y2
-	VSHUFPS      $0x88, Y2, Y4, Y5
-	VSHUFPS      $0xdd, Y2, Y4, Y2
-	VPADDD       Y5, Y2, Y2
-	VPBLENDD     $0xf0, Y2, Y3, Y4
-	VPERM2I128   $0x21, Y2, Y3, Y2
-	VPADDD       Y4, Y2, Y2
+	VPBLENDD     $0xcc, Y2, Y6, Y3
+	VPALIGNR     $0x08, Y6, Y2, Y2
+	VPADDD       Y3, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y5, Y3
+	VSHUFPS      $0xdd, Y2, Y5, Y2
+	VPADDD       Y3, Y2, Y2
+	VPBLENDD     $0xf0, Y2, Y4, Y3
+	VPERM2I128   $0x21, Y2, Y4, Y2
+	VPADDD       Y3, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VBROADCASTSS (BX), Y3
 	VMULPS       Y1, Y3, Y3
@@ -2595,71 +2591,71 @@ some:
 	VPINSRW      $0x07, 34(R8)(DI*1), X1, X1
 	VCVTPH2PS    X1, Y1
 	VMOVDQU      32(DX), Y2
-	VMOVDQU      36(AX), Y4
-	VPSIGNB      Y4, Y2, Y3
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y3, Y4, Y3
-	VPMADDWD     const2<>+0(SB), Y3, Y3
+	VMOVDQU      36(AX), Y3
+	VPSIGNB      Y3, Y2, Y4
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y4, Y3, Y4
+	VPMADDWD     const2<>+0(SB), Y4, Y4
 	PREFETCHT0   320(SI)
-	VMOVDQU      36(AX)(CX*1), Y5
-	VPSIGNB      Y5, Y2, Y4
-	VPABSB       Y5, Y5
-	VPMADDUBSW   Y4, Y5, Y4
-	VPMADDWD     const2<>+0(SB), Y4, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	VMOVDQU      36(AX)(CX*2), Y5
-	VPSIGNB      Y5, Y2, Y4
-	VPABSB       Y5, Y5
-	VPMADDUBSW   Y4, Y5, Y4
-	VPMADDWD     const2<>+0(SB), Y4, Y4
+	VMOVDQU      36(AX)(CX*1), Y3
+	VPSIGNB      Y3, Y2, Y5
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y5, Y3, Y5
+	VPMADDWD     const2<>+0(SB), Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      36(AX)(CX*2), Y3
+	VPSIGNB      Y3, Y2, Y5
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y5, Y3, Y5
+	VPMADDWD     const2<>+0(SB), Y5, Y5
 	PREFETCHT0   384(SI)
-	VMOVDQU      36(AX)(DI*1), Y6
-	VPSIGNB      Y6, Y2, Y5
-	VPABSB       Y6, Y6
-	VPMADDUBSW   Y5, Y6, Y5
+	VMOVDQU      36(AX)(DI*1), Y3
+	VPSIGNB      Y3, Y2, Y6
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y6, Y3, Y6
+	VPMADDWD     const2<>+0(SB), Y6, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      36(R8), Y3
+	VPSIGNB      Y3, Y2, Y5
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y5, Y3, Y5
 	VPMADDWD     const2<>+0(SB), Y5, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y5
-	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y5, Y3, Y3
-	VMOVDQU      36(R8), Y5
-	VPSIGNB      Y5, Y2, Y4
-	VPABSB       Y5, Y5
-	VPMADDUBSW   Y4, Y5, Y4
-	VPMADDWD     const2<>+0(SB), Y4, Y4
 	PREFETCHT0   448(SI)
-	VMOVDQU      36(R8)(CX*1), Y6
-	VPSIGNB      Y6, Y2, Y5
-	VPABSB       Y6, Y6
-	VPMADDUBSW   Y5, Y6, Y5
-	VPMADDWD     const2<>+0(SB), Y5, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	VMOVDQU      36(R8)(CX*2), Y6
-	VPSIGNB      Y6, Y2, Y5
-	VPABSB       Y6, Y6
-	VPMADDUBSW   Y5, Y6, Y5
-	VPMADDWD     const2<>+0(SB), Y5, Y5
+	VMOVDQU      36(R8)(CX*1), Y3
+	VPSIGNB      Y3, Y2, Y6
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y6, Y3, Y6
+	VPMADDWD     const2<>+0(SB), Y6, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VMOVDQU      36(R8)(CX*2), Y3
+	VPSIGNB      Y3, Y2, Y6
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y6, Y3, Y6
+	VPMADDWD     const2<>+0(SB), Y6, Y6
 	PREFETCHT0   512(SI)
-	VMOVDQU      36(R8)(DI*1), Y6
-	VPSIGNB      Y6, Y2, Y2
-	VPABSB       Y6, Y6
-	VPMADDUBSW   Y2, Y6, Y2
+	VMOVDQU      36(R8)(DI*1), Y3
+	VPSIGNB      Y3, Y2, Y2
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y2, Y3, Y2
 	VPMADDWD     const2<>+0(SB), Y2, Y2
-	VPBLENDD     $0xcc, Y2, Y5, Y6
-	VPALIGNR     $0x08, Y5, Y2, Y2
-	VPADDD       Y6, Y2, Y2
-	VSHUFPS      $0x88, Y2, Y4, Y5
-	VSHUFPS      $0xdd, Y2, Y4, Y2
-	VPADDD       Y5, Y2, Y2
-	VPBLENDD     $0xf0, Y2, Y3, Y4
-	VPERM2I128   $0x21, Y2, Y3, Y2
-	VPADDD       Y4, Y2, Y2
+	VPBLENDD     $0xcc, Y2, Y6, Y3
+	VPALIGNR     $0x08, Y6, Y2, Y2
+	VPADDD       Y3, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y5, Y3
+	VSHUFPS      $0xdd, Y2, Y5, Y2
+	VPADDD       Y3, Y2, Y2
+	VPBLENDD     $0xf0, Y2, Y4, Y3
+	VPERM2I128   $0x21, Y2, Y4, Y2
+	VPADDD       Y3, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VBROADCASTSS 32(BX), Y3
 	VMULPS       Y1, Y3, Y3
@@ -2675,70 +2671,70 @@ some:
 	VCVTPH2PS    X1, Y1
 	VMOVDQU      64(DX), Y2
 	PREFETCHT0   576(SI)
-	VMOVDQU      70(AX), Y4
-	VPSIGNB      Y4, Y2, Y3
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y3, Y4, Y3
-	VPMADDWD     const2<>+0(SB), Y3, Y3
-	VMOVDQU      70(AX)(CX*1), Y5
-	VPSIGNB      Y5, Y2, Y4
-	VPABSB       Y5, Y5
-	VPMADDUBSW   Y4, Y5, Y4
+	VMOVDQU      70(AX), Y3
+	VPSIGNB      Y3, Y2, Y4
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y4, Y3, Y4
 	VPMADDWD     const2<>+0(SB), Y4, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
+	VMOVDQU      70(AX)(CX*1), Y3
+	VPSIGNB      Y3, Y2, Y5
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y5, Y3, Y5
+	VPMADDWD     const2<>+0(SB), Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
 	PREFETCHT0   640(SI)
-	VMOVDQU      70(AX)(CX*2), Y5
-	VPSIGNB      Y5, Y2, Y4
-	VPABSB       Y5, Y5
-	VPMADDUBSW   Y4, Y5, Y4
-	VPMADDWD     const2<>+0(SB), Y4, Y4
-	VMOVDQU      70(AX)(DI*1), Y6
-	VPSIGNB      Y6, Y2, Y5
-	VPABSB       Y6, Y6
-	VPMADDUBSW   Y5, Y6, Y5
+	VMOVDQU      70(AX)(CX*2), Y3
+	VPSIGNB      Y3, Y2, Y5
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y5, Y3, Y5
 	VPMADDWD     const2<>+0(SB), Y5, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y5
-	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y5, Y3, Y3
+	VMOVDQU      70(AX)(DI*1), Y3
+	VPSIGNB      Y3, Y2, Y6
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y6, Y3, Y6
+	VPMADDWD     const2<>+0(SB), Y6, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
 	PREFETCHT0   704(SI)
-	VMOVDQU      70(R8), Y5
-	VPSIGNB      Y5, Y2, Y4
-	VPABSB       Y5, Y5
-	VPMADDUBSW   Y4, Y5, Y4
-	VPMADDWD     const2<>+0(SB), Y4, Y4
-	VMOVDQU      70(R8)(CX*1), Y6
-	VPSIGNB      Y6, Y2, Y5
-	VPABSB       Y6, Y6
-	VPMADDUBSW   Y5, Y6, Y5
+	VMOVDQU      70(R8), Y3
+	VPSIGNB      Y3, Y2, Y5
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y5, Y3, Y5
 	VPMADDWD     const2<>+0(SB), Y5, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
+	VMOVDQU      70(R8)(CX*1), Y3
+	VPSIGNB      Y3, Y2, Y6
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y6, Y3, Y6
+	VPMADDWD     const2<>+0(SB), Y6, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
 	PREFETCHT0   768(SI)
-	VMOVDQU      70(R8)(CX*2), Y6
-	VPSIGNB      Y6, Y2, Y5
-	VPABSB       Y6, Y6
-	VPMADDUBSW   Y5, Y6, Y5
-	VPMADDWD     const2<>+0(SB), Y5, Y5
-	VMOVDQU      70(R8)(DI*1), Y6
-	VPSIGNB      Y6, Y2, Y2
-	VPABSB       Y6, Y6
-	VPMADDUBSW   Y2, Y6, Y2
+	VMOVDQU      70(R8)(CX*2), Y3
+	VPSIGNB      Y3, Y2, Y6
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y6, Y3, Y6
+	VPMADDWD     const2<>+0(SB), Y6, Y6
+	VMOVDQU      70(R8)(DI*1), Y3
+	VPSIGNB      Y3, Y2, Y2
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y2, Y3, Y2
 	VPMADDWD     const2<>+0(SB), Y2, Y2
-	VPBLENDD     $0xcc, Y2, Y5, Y6
-	VPALIGNR     $0x08, Y5, Y2, Y2
-	VPADDD       Y6, Y2, Y2
-	VSHUFPS      $0x88, Y2, Y4, Y5
-	VSHUFPS      $0xdd, Y2, Y4, Y2
-	VPADDD       Y5, Y2, Y2
-	VPBLENDD     $0xf0, Y2, Y3, Y4
-	VPERM2I128   $0x21, Y2, Y3, Y2
-	VPADDD       Y4, Y2, Y2
+	VPBLENDD     $0xcc, Y2, Y6, Y3
+	VPALIGNR     $0x08, Y6, Y2, Y2
+	VPADDD       Y3, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y5, Y3
+	VSHUFPS      $0xdd, Y2, Y5, Y2
+	VPADDD       Y3, Y2, Y2
+	VPBLENDD     $0xf0, Y2, Y4, Y3
+	VPERM2I128   $0x21, Y2, Y4, Y2
+	VPADDD       Y3, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VBROADCASTSS 64(BX), Y3
 	VMULPS       Y1, Y3, Y3
@@ -2754,70 +2750,70 @@ some:
 	VCVTPH2PS    X1, Y1
 	VMOVDQU      96(DX), Y2
 	PREFETCHT0   832(SI)
-	VMOVDQU      104(AX), Y4
-	VPSIGNB      Y4, Y2, Y3
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y3, Y4, Y3
-	VPMADDWD     const2<>+0(SB), Y3, Y3
-	VMOVDQU      104(AX)(CX*1), Y5
-	VPSIGNB      Y5, Y2, Y4
-	VPABSB       Y5, Y5
-	VPMADDUBSW   Y4, Y5, Y4
+	VMOVDQU      104(AX), Y3
+	VPSIGNB      Y3, Y2, Y4
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y4, Y3, Y4
 	VPMADDWD     const2<>+0(SB), Y4, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
+	VMOVDQU      104(AX)(CX*1), Y3
+	VPSIGNB      Y3, Y2, Y5
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y5, Y3, Y5
+	VPMADDWD     const2<>+0(SB), Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
 	PREFETCHT0   896(SI)
-	VMOVDQU      104(AX)(CX*2), Y5
-	VPSIGNB      Y5, Y2, Y4
-	VPABSB       Y5, Y5
-	VPMADDUBSW   Y4, Y5, Y4
-	VPMADDWD     const2<>+0(SB), Y4, Y4
-	VMOVDQU      104(AX)(DI*1), Y6
-	VPSIGNB      Y6, Y2, Y5
-	VPABSB       Y6, Y6
-	VPMADDUBSW   Y5, Y6, Y5
+	VMOVDQU      104(AX)(CX*2), Y3
+	VPSIGNB      Y3, Y2, Y5
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y5, Y3, Y5
 	VPMADDWD     const2<>+0(SB), Y5, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y5
-	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y5, Y3, Y3
+	VMOVDQU      104(AX)(DI*1), Y3
+	VPSIGNB      Y3, Y2, Y6
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y6, Y3, Y6
+	VPMADDWD     const2<>+0(SB), Y6, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
 	PREFETCHT0   960(SI)
-	VMOVDQU      104(R8), Y5
-	VPSIGNB      Y5, Y2, Y4
-	VPABSB       Y5, Y5
-	VPMADDUBSW   Y4, Y5, Y4
-	VPMADDWD     const2<>+0(SB), Y4, Y4
-	VMOVDQU      104(R8)(CX*1), Y6
-	VPSIGNB      Y6, Y2, Y5
-	VPABSB       Y6, Y6
-	VPMADDUBSW   Y5, Y6, Y5
+	VMOVDQU      104(R8), Y3
+	VPSIGNB      Y3, Y2, Y5
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y5, Y3, Y5
 	VPMADDWD     const2<>+0(SB), Y5, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
+	VMOVDQU      104(R8)(CX*1), Y3
+	VPSIGNB      Y3, Y2, Y6
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y6, Y3, Y6
+	VPMADDWD     const2<>+0(SB), Y6, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
 	PREFETCHT0   1024(SI)
-	VMOVDQU      104(R8)(CX*2), Y6
-	VPSIGNB      Y6, Y2, Y5
-	VPABSB       Y6, Y6
-	VPMADDUBSW   Y5, Y6, Y5
-	VPMADDWD     const2<>+0(SB), Y5, Y5
-	VMOVDQU      104(R8)(DI*1), Y6
-	VPSIGNB      Y6, Y2, Y2
-	VPABSB       Y6, Y6
-	VPMADDUBSW   Y2, Y6, Y2
+	VMOVDQU      104(R8)(CX*2), Y3
+	VPSIGNB      Y3, Y2, Y6
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y6, Y3, Y6
+	VPMADDWD     const2<>+0(SB), Y6, Y6
+	VMOVDQU      104(R8)(DI*1), Y3
+	VPSIGNB      Y3, Y2, Y2
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y2, Y3, Y2
 	VPMADDWD     const2<>+0(SB), Y2, Y2
-	VPBLENDD     $0xcc, Y2, Y5, Y6
-	VPALIGNR     $0x08, Y5, Y2, Y2
-	VPADDD       Y6, Y2, Y2
-	VSHUFPS      $0x88, Y2, Y4, Y5
-	VSHUFPS      $0xdd, Y2, Y4, Y2
-	VPADDD       Y5, Y2, Y2
-	VPBLENDD     $0xf0, Y2, Y3, Y4
-	VPERM2I128   $0x21, Y2, Y3, Y2
-	VPADDD       Y4, Y2, Y2
+	VPBLENDD     $0xcc, Y2, Y6, Y3
+	VPALIGNR     $0x08, Y6, Y2, Y2
+	VPADDD       Y3, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y5, Y3
+	VSHUFPS      $0xdd, Y2, Y5, Y2
+	VPADDD       Y3, Y2, Y2
+	VPBLENDD     $0xf0, Y2, Y4, Y3
+	VPERM2I128   $0x21, Y2, Y4, Y2
+	VPADDD       Y3, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VBROADCASTSS 96(BX), Y3
 	VMULPS       Y1, Y3, Y3
@@ -2846,71 +2842,71 @@ loop:
 	VCVTPH2PS    X1, Y1
 	VMOVDQU      (DX), Y2
 	PREFETCHT0   (SI)
-	VMOVDQU      2(AX), Y4
-	VPSIGNB      Y4, Y2, Y3
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y3, Y4, Y3
-	VPMADDWD     const2<>+0(SB), Y3, Y3
+	VMOVDQU      2(AX), Y3
+	VPSIGNB      Y3, Y2, Y4
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y4, Y3, Y4
+	VPMADDWD     const2<>+0(SB), Y4, Y4
 	PREFETCHT0   64(SI)
-	VMOVDQU      2(AX)(CX*1), Y5
-	VPSIGNB      Y5, Y2, Y4
-	VPABSB       Y5, Y5
-	VPMADDUBSW   Y4, Y5, Y4
-	VPMADDWD     const2<>+0(SB), Y4, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	VMOVDQU      2(AX)(CX*2), Y5
-	VPSIGNB      Y5, Y2, Y4
-	VPABSB       Y5, Y5
-	VPMADDUBSW   Y4, Y5, Y4
-	VPMADDWD     const2<>+0(SB), Y4, Y4
+	VMOVDQU      2(AX)(CX*1), Y3
+	VPSIGNB      Y3, Y2, Y5
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y5, Y3, Y5
+	VPMADDWD     const2<>+0(SB), Y5, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      2(AX)(CX*2), Y3
+	VPSIGNB      Y3, Y2, Y5
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y5, Y3, Y5
+	VPMADDWD     const2<>+0(SB), Y5, Y5
 	PREFETCHT0   128(SI)
-	VMOVDQU      2(AX)(DI*1), Y6
-	VPSIGNB      Y6, Y2, Y5
-	VPABSB       Y6, Y6
-	VPMADDUBSW   Y5, Y6, Y5
+	VMOVDQU      2(AX)(DI*1), Y3
+	VPSIGNB      Y3, Y2, Y6
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y6, Y3, Y6
+	VPMADDWD     const2<>+0(SB), Y6, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
+	VSHUFPS      $0xdd, Y5, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      2(R8), Y3
+	VPSIGNB      Y3, Y2, Y5
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y5, Y3, Y5
 	VPMADDWD     const2<>+0(SB), Y5, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y5
-	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y5, Y3, Y3
-	VMOVDQU      2(R8), Y5
-	VPSIGNB      Y5, Y2, Y4
-	VPABSB       Y5, Y5
-	VPMADDUBSW   Y4, Y5, Y4
-	VPMADDWD     const2<>+0(SB), Y4, Y4
 	PREFETCHT0   192(SI)
-	VMOVDQU      2(R8)(CX*1), Y6
-	VPSIGNB      Y6, Y2, Y5
-	VPABSB       Y6, Y6
-	VPMADDUBSW   Y5, Y6, Y5
-	VPMADDWD     const2<>+0(SB), Y5, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	VMOVDQU      2(R8)(CX*2), Y6
-	VPSIGNB      Y6, Y2, Y5
-	VPABSB       Y6, Y6
-	VPMADDUBSW   Y5, Y6, Y5
-	VPMADDWD     const2<>+0(SB), Y5, Y5
+	VMOVDQU      2(R8)(CX*1), Y3
+	VPSIGNB      Y3, Y2, Y6
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y6, Y3, Y6
+	VPMADDWD     const2<>+0(SB), Y6, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VMOVDQU      2(R8)(CX*2), Y3
+	VPSIGNB      Y3, Y2, Y6
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y6, Y3, Y6
+	VPMADDWD     const2<>+0(SB), Y6, Y6
 	PREFETCHT0   256(SI)
-	VMOVDQU      2(R8)(DI*1), Y6
-	VPSIGNB      Y6, Y2, Y2
-	VPABSB       Y6, Y6
-	VPMADDUBSW   Y2, Y6, Y2
+	VMOVDQU      2(R8)(DI*1), Y3
+	VPSIGNB      Y3, Y2, Y2
+	VPABSB       Y3, Y3
+	VPMADDUBSW   Y2, Y3, Y2
 	VPMADDWD     const2<>+0(SB), Y2, Y2
-	VPBLENDD     $0xcc, Y2, Y5, Y6
-	VPALIGNR     $0x08, Y5, Y2, Y2
-	VPADDD       Y6, Y2, Y2
-	VSHUFPS      $0x88, Y2, Y4, Y5
-	VSHUFPS      $0xdd, Y2, Y4, Y2
-	VPADDD       Y5, Y2, Y2
-	VPBLENDD     $0xf0, Y2, Y3, Y4
-	VPERM2I128   $0x21, Y2, Y3, Y2
-	VPADDD       Y4, Y2, Y2
+	VPBLENDD     $0xcc, Y2, Y6, Y3
+	VPALIGNR     $0x08, Y6, Y2, Y2
+	VPADDD       Y3, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y5, Y3
+	VSHUFPS      $0xdd, Y2, Y5, Y2
+	VPADDD       Y3, Y2, Y2
+	VPBLENDD     $0xf0, Y2, Y4, Y3
+	VPERM2I128   $0x21, Y2, Y4, Y2
+	VPADDD       Y3, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VBROADCASTSS (BX), Y3
 	VMULPS       Y1, Y3, Y3
@@ -2938,7 +2934,6 @@ TEXT ·unpackQ8_0AVX2(SB), NOSPLIT, $0-48
 	MOVQ s+8(FP), BX
 	LEAQ (CX)(CX*2), SI
 	LEAQ (AX)(CX*4), DI
-	MOVQ blocks+40(FP), R8
 
 loop:
 	VMOVD       (AX), X0
@@ -2995,7 +2990,7 @@ loop:
 	ADDQ        $0x22, AX
 	ADDQ        $0x22, DI
 	ADDQ        $0x20, BX
-	DECQ        R8
+	DECQ        blocks+40(FP)
 	JNZ         loop
 	VZEROUPPER
 	RET
@@ -3511,7 +3506,6 @@ TEXT ·unpackIQ4_NLAVX2(SB), NOSPLIT, $0-48
 	VMOVDQU const0<>+0(SB), Y0
 	VMOVDQU const1<>+0(SB), Y1
 	VMOVDQU const9<>+0(SB), Y2
-	MOVQ    blocks+40(FP), R8
 
 loop:
 	VMOVD          (AX), X3
@@ -3592,7 +3586,7 @@ loop:
 	ADDQ           $0x12, AX
 	ADDQ           $0x12, DI
 	ADDQ           $0x20, BX
-	DECQ           R8
+	DECQ           blocks+40(FP)
 	JNZ            loop
 	VZEROUPPER
 	RET
@@ -4048,7 +4042,6 @@ TEXT ·unpackMXFP4AVX2(SB), NOSPLIT, $0-48
 	VMOVDQU const0<>+0(SB), Y0
 	VMOVDQU const1<>+0(SB), Y1
 	VMOVDQU const10<>+0(SB), Y2
-	MOVQ    blocks+40(FP), R8
 
 loop:
 	VPXOR          Y3, Y3, Y3
@@ -4136,7 +4129,7 @@ loop:
 	ADDQ           $0x11, AX
 	ADDQ           $0x11, DI
 	ADDQ           $0x20, BX
-	DECQ           R8
+	DECQ           blocks+40(FP)
 	JNZ            loop
 	VZEROUPPER
 	RET
@@ -4864,7 +4857,6 @@ TEXT ·unpackQ2_KAVX2(SB), NOSPLIT, $0-48
 	MOVQ m+16(FP), SI
 	LEAQ (CX)(CX*2), DI
 	LEAQ (AX)(CX*4), R8
-	MOVQ blocks+40(FP), R9
 
 loop:
 	VMOVDQU      (AX), X0
@@ -5491,7 +5483,7 @@ loop:
 	ADDQ         $0x54, R8
 	ADDQ         $0x00000200, BX
 	ADDQ         $0x00000200, SI
-	DECQ         R9
+	DECQ         blocks+40(FP)
 	JNZ          loop
 	VZEROUPPER
 	RET
@@ -6442,7 +6434,6 @@ TEXT ·unpackQ3_KAVX2(SB), NOSPLIT, $0-48
 	MOVQ s+8(FP), BX
 	LEAQ (CX)(CX*2), SI
 	LEAQ (AX)(CX*4), DI
-	MOVQ blocks+40(FP), R8
 
 loop:
 	VMOVDQU     94(AX), X0
@@ -7257,7 +7248,7 @@ loop:
 	ADDQ        $0x6e, AX
 	ADDQ        $0x6e, DI
 	ADDQ        $0x00000200, BX
-	DECQ        R8
+	DECQ        blocks+40(FP)
 	JNZ         loop
 	VZEROUPPER
 	RET
@@ -7862,7 +7853,6 @@ TEXT ·unpackQ4_KAVX2(SB), NOSPLIT, $0-48
 	MOVQ m+16(FP), SI
 	LEAQ (CX)(CX*2), DI
 	LEAQ (AX)(CX*4), R8
-	MOVQ blocks+40(FP), R9
 
 loop:
 	VMOVDQU      (AX), X0
@@ -8391,7 +8381,7 @@ loop:
 	ADDQ         $0x00000090, R8
 	ADDQ         $0x00000100, BX
 	ADDQ         $0x00000100, SI
-	DECQ         R9
+	DECQ         blocks+40(FP)
 	JNZ          loop
 	VZEROUPPER
 	RET
@@ -9256,7 +9246,6 @@ TEXT ·unpackQ5_KAVX2(SB), NOSPLIT, $0-48
 	MOVQ m+16(FP), SI
 	LEAQ (CX)(CX*2), DI
 	LEAQ (AX)(CX*4), R8
-	MOVQ blocks+40(FP), R9
 
 loop:
 	VMOVDQU      (AX), X0
@@ -10033,7 +10022,7 @@ loop:
 	ADDQ         $0x000000b0, R8
 	ADDQ         $0x00000100, BX
 	ADDQ         $0x00000100, SI
-	DECQ         R9
+	DECQ         blocks+40(FP)
 	JNZ          loop
 	VZEROUPPER
 	RET
@@ -10966,7 +10955,6 @@ TEXT ·unpackQ6_KAVX2(SB), NOSPLIT, $0-48
 	MOVQ s+8(FP), BX
 	LEAQ (CX)(CX*2), SI
 	LEAQ (AX)(CX*4), DI
-	MOVQ blocks+40(FP), R8
 
 loop:
 	VMOVDQU     192(AX), X0
@@ -11734,7 +11722,7 @@ loop:
 	ADDQ        $0x000000d2, AX
 	ADDQ        $0x000000d2, DI
 	ADDQ        $0x00000200, BX
-	DECQ        R8
+	DECQ        blocks+40(FP)
 	JNZ         loop
 	VZEROUPPER
 	RET
@@ -12512,7 +12500,6 @@ TEXT ·unpackIQ4_XSAVX2(SB), NOSPLIT, $0-48
 	VMOVDQU const0<>+0(SB), Y0
 	VMOVDQU const1<>+0(SB), Y1
 	VMOVDQU const9<>+0(SB), Y2
-	MOVQ    blocks+40(FP), R8
 
 loop:
 	VMOVDQU        (AX), X3
@@ -13121,7 +13108,7 @@ loop:
 	ADDQ           $0x00000088, AX
 	ADDQ           $0x00000088, DI
 	ADDQ           $0x00000100, BX
-	DECQ           R8
+	DECQ           blocks+40(FP)
 	JNZ            loop
 	VZEROUPPER
 	RET
@@ -13862,7 +13849,6 @@ TEXT ·unpackNVFP4AVX2(SB), NOSPLIT, $0-48
 	VMOVDQU const0<>+0(SB), Y0
 	VMOVDQU const1<>+0(SB), Y0
 	VMOVDQU const10<>+0(SB), Y1
-	MOVQ    blocks+40(FP), R8
 
 loop:
 	VMOVD       (AX), X2
@@ -14068,7 +14054,7 @@ loop:
 	ADDQ        $0x24, AX
 	ADDQ        $0x24, DI
 	ADDQ        $0x00000080, BX
-	DECQ        R8
+	DECQ        blocks+40(FP)
 	JNZ         loop
 	VZEROUPPER
 	RET
@@ -15305,7 +15291,6 @@ TEXT ·unpackTQ1_0AVX2(SB), NOSPLIT, $0-48
 	MOVQ s+8(FP), BX
 	LEAQ (CX)(CX*2), SI
 	LEAQ (AX)(CX*4), DI
-	MOVQ blocks+40(FP), R8
 
 loop:
 	VMOVD          50(AX), X0
@@ -16469,7 +16454,7 @@ loop:
 	ADDQ           $0x36, AX
 	ADDQ           $0x36, DI
 	ADDQ           $0x00000100, BX
-	DECQ           R8
+	DECQ           blocks+40(FP)
 	JNZ            loop
 	VZEROUPPER
 	RET
@@ -17004,7 +16989,6 @@ TEXT ·unpackTQ2_0AVX2(SB), NOSPLIT, $0-48
 	MOVQ s+8(FP), BX
 	LEAQ (CX)(CX*2), SI
 	LEAQ (AX)(CX*4), DI
-	MOVQ blocks+40(FP), R8
 
 loop:
 	VMOVD       62(AX), X0
@@ -17464,7 +17448,7 @@ loop:
 	ADDQ        $0x42, AX
 	ADDQ        $0x42, DI
 	ADDQ        $0x00000100, BX
-	DECQ        R8
+	DECQ        blocks+40(FP)
 	JNZ         loop
 	VZEROUPPER
 	RET
@@ -17833,7 +17817,6 @@ TEXT ·unpackQ1_0AVX2(SB), NOSPLIT, $0-48
 	VMOVDQU const1<>+0(SB), Y0
 	VMOVDQU const4<>+0(SB), Y0
 	VMOVDQU const5<>+0(SB), Y1
-	MOVQ    blocks+40(FP), R8
 
 loop:
 	VMOVD        (AX), X2
@@ -18141,7 +18124,7 @@ loop:
 	ADDQ         $0x12, AX
 	ADDQ         $0x12, DI
 	ADDQ         $0x00000080, BX
-	DECQ         R8
+	DECQ         blocks+40(FP)
 	JNZ          loop
 	VZEROUPPER
 	RET
@@ -18792,7 +18775,6 @@ TEXT ·unpackQ2_0AVX2(SB), NOSPLIT, $0-48
 	MOVQ s+8(FP), BX
 	LEAQ (CX)(CX*2), SI
 	LEAQ (AX)(CX*4), DI
-	MOVQ blocks+40(FP), R8
 
 loop:
 	VMOVD       (AX), X0
@@ -18986,14 +18968,14 @@ loop:
 	ADDQ        $0x12, AX
 	ADDQ        $0x12, DI
 	ADDQ        $0x40, BX
-	DECQ        R8
+	DECQ        blocks+40(FP)
 	JNZ         loop
 	VZEROUPPER
 	RET
 
 // func rowsIQ1_SAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·rowsIQ1_SAVX2(SB), NOSPLIT, $288-48
+TEXT ·rowsIQ1_SAVX2(SB), $1056-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -19007,240 +18989,337 @@ TEXT ·rowsIQ1_SAVX2(SB), NOSPLIT, $288-48
 	VPXOR Y0, Y0, Y0
 
 loop:
-	LEAQ        31(SP), R10
-	ANDQ        $-32, R10
-	VMOVD       (AX), X1
-	VPINSRW     $0x01, (AX)(CX*1), X1, X1
-	VPINSRW     $0x02, (AX)(CX*2), X1, X1
-	VPINSRW     $0x03, (AX)(DI*1), X1, X1
-	VPINSRW     $0x04, (R8), X1, X1
-	VPINSRW     $0x05, (R8)(CX*1), X1, X1
-	VPINSRW     $0x06, (R8)(CX*2), X1, X1
-	VPINSRW     $0x07, (R8)(DI*1), X1, X1
-	VCVTPH2PS   X1, Y1
-	VMOVDQU     34(AX), X2
-	VINSERTI128 $0x01, 34(R8), Y2, Y2
-	VMOVDQU     34(AX)(CX*1), X3
-	VINSERTI128 $0x01, 34(R8)(CX*1), Y3, Y3
-	VMOVDQU     34(AX)(CX*2), X4
-	VINSERTI128 $0x01, 34(R8)(CX*2), Y4, Y4
-	VMOVDQU     34(AX)(DI*1), X5
-	VINSERTI128 $0x01, 34(R8)(DI*1), Y5, Y5
-	VPUNPCKLDQ  Y3, Y2, Y7
-	VPUNPCKLDQ  Y5, Y4, Y8
-	VPUNPCKLQDQ Y8, Y7, Y6
-	VPUNPCKHQDQ Y8, Y7, Y7
-	VPUNPCKHDQ  Y3, Y2, Y2
-	VPUNPCKHDQ  Y5, Y4, Y4
-	VPUNPCKLQDQ Y4, Y2, Y3
-	VPUNPCKHQDQ Y4, Y2, Y2
-	VPSRLD      $0x0c, Y6, Y4
-	VPAND       const31<>+0(SB), Y4, Y4
-	VPADDD      Y4, Y4, Y4
-	VPADDD      const12<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VMULPS      Y1, Y4, Y4
-	VMULPS      const32<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, (R10)
-	VPSRLD      $0x1c, Y6, Y4
-	VPAND       const31<>+0(SB), Y4, Y4
-	VPADDD      Y4, Y4, Y4
-	VPADDD      const12<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VMULPS      Y1, Y4, Y4
-	VMULPS      const32<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 32(R10)
-	VPSRLD      $0x0c, Y7, Y4
-	VPAND       const31<>+0(SB), Y4, Y4
-	VPADDD      Y4, Y4, Y4
-	VPADDD      const12<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VMULPS      Y1, Y4, Y4
-	VMULPS      const32<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 64(R10)
-	VPSRLD      $0x1c, Y7, Y4
-	VPAND       const31<>+0(SB), Y4, Y4
-	VPADDD      Y4, Y4, Y4
-	VPADDD      const12<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VMULPS      Y1, Y4, Y4
-	VMULPS      const32<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 96(R10)
-	VPSRLD      $0x0c, Y3, Y4
-	VPAND       const31<>+0(SB), Y4, Y4
-	VPADDD      Y4, Y4, Y4
-	VPADDD      const12<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VMULPS      Y1, Y4, Y4
-	VMULPS      const32<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 128(R10)
-	VPSRLD      $0x1c, Y3, Y3
-	VPAND       const31<>+0(SB), Y3, Y3
-	VPADDD      Y3, Y3, Y3
-	VPADDD      const12<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VMULPS      Y1, Y3, Y3
-	VMULPS      const32<>+0(SB), Y3, Y3
-	VMOVAPS     Y3, 160(R10)
-	VPSRLD      $0x0c, Y2, Y3
-	VPAND       const31<>+0(SB), Y3, Y3
-	VPADDD      Y3, Y3, Y3
-	VPADDD      const12<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VMULPS      Y1, Y3, Y3
-	VMULPS      const32<>+0(SB), Y3, Y3
-	VMOVAPS     Y3, 192(R10)
-	VPSRLD      $0x1c, Y2, Y2
-	VPAND       const31<>+0(SB), Y2, Y2
-	VPADDD      Y2, Y2, Y2
-	VPADDD      const12<>+0(SB), Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const32<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 224(R10)
-	XORQ        R11, R11
+	LEAQ           31(SP), R10
+	ANDQ           $-32, R10
+	LEAQ           544(SP), R11
+	VBROADCASTI128 34(AX), Y1
+	VPSHUFB        const31<>+0(SB), Y1, Y2
+	VPSRLW         $0x01, Y2, Y3
+	VPMULLW        const32<>+0(SB), Y2, Y2
+	VPBLENDW       $0x88, Y3, Y2, Y2
+	VPAND          const33<>+0(SB), Y2, Y2
+	VPMOVZXBW      2(AX), Y3
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, (R11)
+	VPSHUFB        const34<>+0(SB), Y1, Y1
+	VPSRLW         $0x01, Y1, Y2
+	VPMULLW        const32<>+0(SB), Y1, Y1
+	VPBLENDW       $0x88, Y2, Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      18(AX), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 32(R11)
+	VBROADCASTI128 34(AX)(CX*1), Y1
+	VPSHUFB        const31<>+0(SB), Y1, Y2
+	VPSRLW         $0x01, Y2, Y3
+	VPMULLW        const32<>+0(SB), Y2, Y2
+	VPBLENDW       $0x88, Y3, Y2, Y2
+	VPAND          const33<>+0(SB), Y2, Y2
+	VPMOVZXBW      2(AX)(CX*1), Y3
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, 64(R11)
+	VPSHUFB        const34<>+0(SB), Y1, Y1
+	VPSRLW         $0x01, Y1, Y2
+	VPMULLW        const32<>+0(SB), Y1, Y1
+	VPBLENDW       $0x88, Y2, Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      18(AX)(CX*1), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 96(R11)
+	VBROADCASTI128 34(AX)(CX*2), Y1
+	VPSHUFB        const31<>+0(SB), Y1, Y2
+	VPSRLW         $0x01, Y2, Y3
+	VPMULLW        const32<>+0(SB), Y2, Y2
+	VPBLENDW       $0x88, Y3, Y2, Y2
+	VPAND          const33<>+0(SB), Y2, Y2
+	VPMOVZXBW      2(AX)(CX*2), Y3
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, 128(R11)
+	VPSHUFB        const34<>+0(SB), Y1, Y1
+	VPSRLW         $0x01, Y1, Y2
+	VPMULLW        const32<>+0(SB), Y1, Y1
+	VPBLENDW       $0x88, Y2, Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      18(AX)(CX*2), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 160(R11)
+	VBROADCASTI128 34(AX)(DI*1), Y1
+	VPSHUFB        const31<>+0(SB), Y1, Y2
+	VPSRLW         $0x01, Y2, Y3
+	VPMULLW        const32<>+0(SB), Y2, Y2
+	VPBLENDW       $0x88, Y3, Y2, Y2
+	VPAND          const33<>+0(SB), Y2, Y2
+	VPMOVZXBW      2(AX)(DI*1), Y3
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, 192(R11)
+	VPSHUFB        const34<>+0(SB), Y1, Y1
+	VPSRLW         $0x01, Y1, Y2
+	VPMULLW        const32<>+0(SB), Y1, Y1
+	VPBLENDW       $0x88, Y2, Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      18(AX)(DI*1), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 224(R11)
+	VBROADCASTI128 34(R8), Y1
+	VPSHUFB        const31<>+0(SB), Y1, Y2
+	VPSRLW         $0x01, Y2, Y3
+	VPMULLW        const32<>+0(SB), Y2, Y2
+	VPBLENDW       $0x88, Y3, Y2, Y2
+	VPAND          const33<>+0(SB), Y2, Y2
+	VPMOVZXBW      2(R8), Y3
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, 256(R11)
+	VPSHUFB        const34<>+0(SB), Y1, Y1
+	VPSRLW         $0x01, Y1, Y2
+	VPMULLW        const32<>+0(SB), Y1, Y1
+	VPBLENDW       $0x88, Y2, Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      18(R8), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 288(R11)
+	VBROADCASTI128 34(R8)(CX*1), Y1
+	VPSHUFB        const31<>+0(SB), Y1, Y2
+	VPSRLW         $0x01, Y2, Y3
+	VPMULLW        const32<>+0(SB), Y2, Y2
+	VPBLENDW       $0x88, Y3, Y2, Y2
+	VPAND          const33<>+0(SB), Y2, Y2
+	VPMOVZXBW      2(R8)(CX*1), Y3
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, 320(R11)
+	VPSHUFB        const34<>+0(SB), Y1, Y1
+	VPSRLW         $0x01, Y1, Y2
+	VPMULLW        const32<>+0(SB), Y1, Y1
+	VPBLENDW       $0x88, Y2, Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      18(R8)(CX*1), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 352(R11)
+	VBROADCASTI128 34(R8)(CX*2), Y1
+	VPSHUFB        const31<>+0(SB), Y1, Y2
+	VPSRLW         $0x01, Y2, Y3
+	VPMULLW        const32<>+0(SB), Y2, Y2
+	VPBLENDW       $0x88, Y3, Y2, Y2
+	VPAND          const33<>+0(SB), Y2, Y2
+	VPMOVZXBW      2(R8)(CX*2), Y3
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, 384(R11)
+	VPSHUFB        const34<>+0(SB), Y1, Y1
+	VPSRLW         $0x01, Y1, Y2
+	VPMULLW        const32<>+0(SB), Y1, Y1
+	VPBLENDW       $0x88, Y2, Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      18(R8)(CX*2), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 416(R11)
+	VBROADCASTI128 34(R8)(DI*1), Y1
+	VPSHUFB        const31<>+0(SB), Y1, Y2
+	VPSRLW         $0x01, Y2, Y3
+	VPMULLW        const32<>+0(SB), Y2, Y2
+	VPBLENDW       $0x88, Y3, Y2, Y2
+	VPAND          const33<>+0(SB), Y2, Y2
+	VPMOVZXBW      2(R8)(DI*1), Y3
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, 448(R11)
+	VPSHUFB        const34<>+0(SB), Y1, Y1
+	VPSRLW         $0x01, Y1, Y2
+	VPMULLW        const32<>+0(SB), Y1, Y1
+	VPBLENDW       $0x88, Y2, Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      18(R8)(DI*1), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 480(R11)
+	VMOVD          (AX), X1
+	VPINSRW        $0x01, (AX)(CX*1), X1, X1
+	VPINSRW        $0x02, (AX)(CX*2), X1, X1
+	VPINSRW        $0x03, (AX)(DI*1), X1, X1
+	VPINSRW        $0x04, (R8), X1, X1
+	VPINSRW        $0x05, (R8)(CX*1), X1, X1
+	VPINSRW        $0x06, (R8)(CX*2), X1, X1
+	VPINSRW        $0x07, (R8)(DI*1), X1, X1
+	VCVTPH2PS      X1, Y1
+	VMOVDQU        34(AX), X2
+	VINSERTI128    $0x01, 34(R8), Y2, Y2
+	VMOVDQU        34(AX)(CX*1), X3
+	VINSERTI128    $0x01, 34(R8)(CX*1), Y3, Y3
+	VMOVDQU        34(AX)(CX*2), X4
+	VINSERTI128    $0x01, 34(R8)(CX*2), Y4, Y4
+	VMOVDQU        34(AX)(DI*1), X5
+	VINSERTI128    $0x01, 34(R8)(DI*1), Y5, Y5
+	VPUNPCKLDQ     Y3, Y2, Y7
+	VPUNPCKLDQ     Y5, Y4, Y8
+	VPUNPCKLQDQ    Y8, Y7, Y6
+	VPUNPCKHQDQ    Y8, Y7, Y7
+	VPUNPCKHDQ     Y3, Y2, Y2
+	VPUNPCKHDQ     Y5, Y4, Y4
+	VPUNPCKLQDQ    Y4, Y2, Y3
+	VPUNPCKHQDQ    Y4, Y2, Y2
+	VPSLLD         $0x10, Y6, Y4
+	VPSRAD         $0x1f, Y4, Y4
+	VPOR           const35<>+0(SB), Y4, Y4
+	VPADDB         const36<>+0(SB), Y4, Y4
+	VMOVDQA        Y4, (R10)
+	VPSRAD         $0x1f, Y6, Y4
+	VPOR           const35<>+0(SB), Y4, Y4
+	VPADDB         const36<>+0(SB), Y4, Y4
+	VMOVDQA        Y4, 64(R10)
+	VPSLLD         $0x10, Y7, Y4
+	VPSRAD         $0x1f, Y4, Y4
+	VPOR           const35<>+0(SB), Y4, Y4
+	VPADDB         const36<>+0(SB), Y4, Y4
+	VMOVDQA        Y4, 128(R10)
+	VPSRAD         $0x1f, Y7, Y4
+	VPOR           const35<>+0(SB), Y4, Y4
+	VPADDB         const36<>+0(SB), Y4, Y4
+	VMOVDQA        Y4, 192(R10)
+	VPSLLD         $0x10, Y3, Y4
+	VPSRAD         $0x1f, Y4, Y4
+	VPOR           const35<>+0(SB), Y4, Y4
+	VPADDB         const36<>+0(SB), Y4, Y4
+	VMOVDQA        Y4, 256(R10)
+	VPSRAD         $0x1f, Y3, Y4
+	VPOR           const35<>+0(SB), Y4, Y4
+	VPADDB         const36<>+0(SB), Y4, Y4
+	VMOVDQA        Y4, 320(R10)
+	VPSLLD         $0x10, Y2, Y4
+	VPSRAD         $0x1f, Y4, Y4
+	VPOR           const35<>+0(SB), Y4, Y4
+	VPADDB         const36<>+0(SB), Y4, Y4
+	VMOVDQA        Y4, 384(R10)
+	VPSRAD         $0x1f, Y2, Y4
+	VPOR           const35<>+0(SB), Y4, Y4
+	VPADDB         const36<>+0(SB), Y4, Y4
+	VMOVDQA        Y4, 448(R10)
+	VPSRLD         $0x0c, Y6, Y4
+	VPAND          const37<>+0(SB), Y4, Y4
+	VPADDD         Y4, Y4, Y4
+	VPADDD         const12<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         Y1, Y4, Y4
+	VMULPS         const38<>+0(SB), Y4, Y4
+	VMOVAPS        Y4, 32(R10)
+	VPSRLD         $0x1c, Y6, Y4
+	VPAND          const37<>+0(SB), Y4, Y4
+	VPADDD         Y4, Y4, Y4
+	VPADDD         const12<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         Y1, Y4, Y4
+	VMULPS         const38<>+0(SB), Y4, Y4
+	VMOVAPS        Y4, 96(R10)
+	VPSRLD         $0x0c, Y7, Y4
+	VPAND          const37<>+0(SB), Y4, Y4
+	VPADDD         Y4, Y4, Y4
+	VPADDD         const12<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         Y1, Y4, Y4
+	VMULPS         const38<>+0(SB), Y4, Y4
+	VMOVAPS        Y4, 160(R10)
+	VPSRLD         $0x1c, Y7, Y4
+	VPAND          const37<>+0(SB), Y4, Y4
+	VPADDD         Y4, Y4, Y4
+	VPADDD         const12<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         Y1, Y4, Y4
+	VMULPS         const38<>+0(SB), Y4, Y4
+	VMOVAPS        Y4, 224(R10)
+	VPSRLD         $0x0c, Y3, Y4
+	VPAND          const37<>+0(SB), Y4, Y4
+	VPADDD         Y4, Y4, Y4
+	VPADDD         const12<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         Y1, Y4, Y4
+	VMULPS         const38<>+0(SB), Y4, Y4
+	VMOVAPS        Y4, 288(R10)
+	VPSRLD         $0x1c, Y3, Y3
+	VPAND          const37<>+0(SB), Y3, Y3
+	VPADDD         Y3, Y3, Y3
+	VPADDD         const12<>+0(SB), Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         Y1, Y3, Y3
+	VMULPS         const38<>+0(SB), Y3, Y3
+	VMOVAPS        Y3, 352(R10)
+	VPSRLD         $0x0c, Y2, Y3
+	VPAND          const37<>+0(SB), Y3, Y3
+	VPADDD         Y3, Y3, Y3
+	VPADDD         const12<>+0(SB), Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         Y1, Y3, Y3
+	VMULPS         const38<>+0(SB), Y3, Y3
+	VMOVAPS        Y3, 416(R10)
+	VPSRLD         $0x1c, Y2, Y2
+	VPAND          const37<>+0(SB), Y2, Y2
+	VPADDD         Y2, Y2, Y2
+	VPADDD         const12<>+0(SB), Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VMULPS         Y1, Y2, Y2
+	VMULPS         const38<>+0(SB), Y2, Y2
+	VMOVAPS        Y2, 480(R10)
+	XORQ           R12, R12
 
 chunks:
 	PREFETCHT0   (SI)
 	VMOVDQU      (DX), Y1
-	LEAQ         (AX), R12
-	MOVWLZX      34(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X2
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X3
-	MOVL         R13, R14
-	SHRL         $0x01, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      5(R12)(R11*4), R12
-	ORL          R14, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	LEAQ         (AX), R13
+	MOVWLZX      (R11), R13
+	VMOVQ        (R9)(R13*8), X2
+	MOVWLZX      2(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X2, X2
+	MOVWLZX      4(R11), R13
+	VMOVQ        (R9)(R13*8), X3
+	MOVWLZX      6(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X3, X3
 	VINSERTI128  $0x01, X3, Y2, Y2
-	VPADDB       const33<>+0(SB), Y2, Y2
+	VPADDB       const35<>+0(SB), Y2, Y2
 	VPSLLW       $0x03, Y2, Y2
-	LEAQ         const34<>+0(SB), R12
-	SHRL         $0x0f, R13
-	SHLL         $0x05, R13
-	VPADDB       (R12)(R13*1), Y2, Y2
+	VPBROADCASTD (R10), Y3
+	VPADDB       Y3, Y2, Y2
 	VPMADDUBSW   Y1, Y2, Y2
-	LEAQ         (AX)(CX*1), R12
-	MOVWLZX      34(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X3
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X3, X3
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	MOVL         R13, R14
-	SHRL         $0x01, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      5(R12)(R11*4), R12
-	ORL          R14, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	LEAQ         (AX)(CX*1), R13
+	MOVWLZX      64(R11), R13
+	VMOVQ        (R9)(R13*8), X3
+	MOVWLZX      66(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X3, X3
+	MOVWLZX      68(R11), R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVWLZX      70(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
 	VINSERTI128  $0x01, X4, Y3, Y3
-	VPADDB       const33<>+0(SB), Y3, Y3
+	VPADDB       const35<>+0(SB), Y3, Y3
 	VPSLLW       $0x03, Y3, Y3
-	LEAQ         const34<>+0(SB), R12
-	SHRL         $0x0f, R13
-	SHLL         $0x05, R13
-	VPADDB       (R12)(R13*1), Y3, Y3
+	VPBROADCASTD 4(R10), Y4
+	VPADDB       Y4, Y3, Y3
 	VPMADDUBSW   Y1, Y3, Y3
 	VPBLENDD     $0xcc, Y3, Y2, Y4
 	VPALIGNR     $0x08, Y2, Y3, Y2
 	VPADDW       Y4, Y2, Y2
-	LEAQ         (AX)(CX*2), R12
-	MOVWLZX      34(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X3
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X3, X3
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	MOVL         R13, R14
-	SHRL         $0x01, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      5(R12)(R11*4), R12
-	ORL          R14, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	LEAQ         (AX)(CX*2), R13
+	MOVWLZX      128(R11), R13
+	VMOVQ        (R9)(R13*8), X3
+	MOVWLZX      130(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X3, X3
+	MOVWLZX      132(R11), R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVWLZX      134(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
 	VINSERTI128  $0x01, X4, Y3, Y3
-	VPADDB       const33<>+0(SB), Y3, Y3
+	VPADDB       const35<>+0(SB), Y3, Y3
 	VPSLLW       $0x03, Y3, Y3
-	LEAQ         const34<>+0(SB), R12
-	SHRL         $0x0f, R13
-	SHLL         $0x05, R13
-	VPADDB       (R12)(R13*1), Y3, Y3
+	VPBROADCASTD 8(R10), Y4
+	VPADDB       Y4, Y3, Y3
 	VPMADDUBSW   Y1, Y3, Y3
-	LEAQ         (AX)(DI*1), R12
-	MOVWLZX      34(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X5
-	MOVL         R13, R14
-	SHRL         $0x01, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      5(R12)(R11*4), R12
-	ORL          R14, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	LEAQ         (AX)(DI*1), R13
+	MOVWLZX      192(R11), R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVWLZX      194(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVWLZX      196(R11), R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVWLZX      198(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
 	VINSERTI128  $0x01, X5, Y4, Y4
-	VPADDB       const33<>+0(SB), Y4, Y4
+	VPADDB       const35<>+0(SB), Y4, Y4
 	VPSLLW       $0x03, Y4, Y4
-	LEAQ         const34<>+0(SB), R12
-	SHRL         $0x0f, R13
-	SHLL         $0x05, R13
-	VPADDB       (R12)(R13*1), Y4, Y4
+	VPBROADCASTD 12(R10), Y5
+	VPADDB       Y5, Y4, Y4
 	VPMADDUBSW   Y1, Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
 	VPALIGNR     $0x08, Y3, Y4, Y3
@@ -19249,144 +19328,68 @@ chunks:
 	VSHUFPS      $0xdd, Y3, Y2, Y2
 	VPADDW       Y4, Y2, Y2
 	VPMADDWD     const2<>+0(SB), Y2, Y2
-	LEAQ         (R8), R12
-	MOVWLZX      34(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X3
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X3, X3
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	MOVL         R13, R14
-	SHRL         $0x01, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      5(R12)(R11*4), R12
-	ORL          R14, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	LEAQ         (R8), R13
+	MOVWLZX      256(R11), R13
+	VMOVQ        (R9)(R13*8), X3
+	MOVWLZX      258(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X3, X3
+	MOVWLZX      260(R11), R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVWLZX      262(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
 	VINSERTI128  $0x01, X4, Y3, Y3
-	VPADDB       const33<>+0(SB), Y3, Y3
+	VPADDB       const35<>+0(SB), Y3, Y3
 	VPSLLW       $0x03, Y3, Y3
-	LEAQ         const34<>+0(SB), R12
-	SHRL         $0x0f, R13
-	SHLL         $0x05, R13
-	VPADDB       (R12)(R13*1), Y3, Y3
+	VPBROADCASTD 16(R10), Y4
+	VPADDB       Y4, Y3, Y3
 	VPMADDUBSW   Y1, Y3, Y3
-	LEAQ         (R8)(CX*1), R12
-	MOVWLZX      34(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X5
-	MOVL         R13, R14
-	SHRL         $0x01, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      5(R12)(R11*4), R12
-	ORL          R14, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	LEAQ         (R8)(CX*1), R13
+	MOVWLZX      320(R11), R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVWLZX      322(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVWLZX      324(R11), R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVWLZX      326(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
 	VINSERTI128  $0x01, X5, Y4, Y4
-	VPADDB       const33<>+0(SB), Y4, Y4
+	VPADDB       const35<>+0(SB), Y4, Y4
 	VPSLLW       $0x03, Y4, Y4
-	LEAQ         const34<>+0(SB), R12
-	SHRL         $0x0f, R13
-	SHLL         $0x05, R13
-	VPADDB       (R12)(R13*1), Y4, Y4
+	VPBROADCASTD 20(R10), Y5
+	VPADDB       Y5, Y4, Y4
 	VPMADDUBSW   Y1, Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
 	VPALIGNR     $0x08, Y3, Y4, Y3
 	VPADDW       Y5, Y3, Y3
-	LEAQ         (R8)(CX*2), R12
-	MOVWLZX      34(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X5
-	MOVL         R13, R14
-	SHRL         $0x01, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      5(R12)(R11*4), R12
-	ORL          R14, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	LEAQ         (R8)(CX*2), R13
+	MOVWLZX      384(R11), R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVWLZX      386(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVWLZX      388(R11), R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVWLZX      390(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
 	VINSERTI128  $0x01, X5, Y4, Y4
-	VPADDB       const33<>+0(SB), Y4, Y4
+	VPADDB       const35<>+0(SB), Y4, Y4
 	VPSLLW       $0x03, Y4, Y4
-	LEAQ         const34<>+0(SB), R12
-	SHRL         $0x0f, R13
-	SHLL         $0x05, R13
-	VPADDB       (R12)(R13*1), Y4, Y4
+	VPBROADCASTD 24(R10), Y5
+	VPADDB       Y5, Y4, Y4
 	VPMADDUBSW   Y1, Y4, Y4
-	LEAQ         (R8)(DI*1), R12
-	MOVWLZX      34(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X5
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X5, X5
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X6
-	MOVL         R13, R14
-	SHRL         $0x01, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      5(R12)(R11*4), R12
-	ORL          R14, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
+	LEAQ         (R8)(DI*1), R13
+	MOVWLZX      448(R11), R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVWLZX      450(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVWLZX      452(R11), R13
+	VMOVQ        (R9)(R13*8), X6
+	MOVWLZX      454(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X6, X6
 	VINSERTI128  $0x01, X6, Y5, Y5
-	VPADDB       const33<>+0(SB), Y5, Y5
+	VPADDB       const35<>+0(SB), Y5, Y5
 	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const34<>+0(SB), R12
-	SHRL         $0x0f, R13
-	SHLL         $0x05, R13
-	VPADDB       (R12)(R13*1), Y5, Y5
+	VPBROADCASTD 28(R10), Y6
+	VPADDB       Y6, Y5, Y5
 	VPMADDUBSW   Y1, Y5, Y1
 	VPBLENDD     $0xcc, Y1, Y4, Y5
 	VPALIGNR     $0x08, Y4, Y1, Y1
@@ -19402,16 +19405,17 @@ chunks:
 	VPSLLD       $0x04, Y2, Y2
 	VPSUBD       Y2, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
-	VMOVAPS      (R10), Y2
+	VMOVAPS      32(R10), Y2
 	VBROADCASTSS (BX), Y3
 	VMULPS       Y2, Y3, Y3
 	VFMADD231PS  Y3, Y1, Y0
 	ADDQ         $0x32, SI
 	ADDQ         $0x20, DX
 	ADDQ         $0x20, BX
-	ADDQ         $0x20, R10
-	INCQ         R11
-	CMPQ         R11, $0x08
+	ADDQ         $0x40, R10
+	ADDQ         $0x08, R11
+	INCQ         R12
+	CMPQ         R12, $0x08
 	JLT          chunks
 	ADDQ         $0x32, AX
 	ADDQ         $0x32, R8
@@ -19424,7 +19428,7 @@ chunks:
 
 // func unpackIQ1_SAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, F16C
-TEXT ·unpackIQ1_SAVX2(SB), NOSPLIT, $0-48
+TEXT ·unpackIQ1_SAVX2(SB), $1056-48
 	MOVQ w+24(FP), AX
 	MOVQ stride+32(FP), CX
 	MOVQ p+0(FP), DX
@@ -19432,1234 +19436,331 @@ TEXT ·unpackIQ1_SAVX2(SB), NOSPLIT, $0-48
 	LEAQ (CX)(CX*2), SI
 	LEAQ (AX)(CX*4), DI
 	MOVQ ·gridIQ1S+0(SB), R8
-	MOVQ blocks+40(FP), R9
 
 loop:
-	VMOVD       (AX), X0
-	VPINSRW     $0x01, (AX)(CX*1), X0, X0
-	VPINSRW     $0x02, (AX)(CX*2), X0, X0
-	VPINSRW     $0x03, (AX)(SI*1), X0, X0
-	VPINSRW     $0x04, (DI), X0, X0
-	VPINSRW     $0x05, (DI)(CX*1), X0, X0
-	VPINSRW     $0x06, (DI)(CX*2), X0, X0
-	VPINSRW     $0x07, (DI)(SI*1), X0, X0
-	VCVTPH2PS   X0, Y0
-	VMOVDQU     34(AX), X1
-	VINSERTI128 $0x01, 34(DI), Y1, Y1
-	VMOVDQU     34(AX)(CX*1), X2
-	VINSERTI128 $0x01, 34(DI)(CX*1), Y2, Y2
-	VMOVDQU     34(AX)(CX*2), X3
-	VINSERTI128 $0x01, 34(DI)(CX*2), Y3, Y3
-	VMOVDQU     34(AX)(SI*1), X4
-	VINSERTI128 $0x01, 34(DI)(SI*1), Y4, Y4
-	VPUNPCKLDQ  Y2, Y1, Y6
-	VPUNPCKLDQ  Y4, Y3, Y7
-	VPUNPCKLQDQ Y7, Y6, Y5
-	VPUNPCKHQDQ Y7, Y6, Y6
-	VPUNPCKHDQ  Y2, Y1, Y1
-	VPUNPCKHDQ  Y4, Y3, Y3
-	VPUNPCKLQDQ Y3, Y1, Y2
-	VPUNPCKHQDQ Y3, Y1, Y1
-	VPSRLD      $0x0c, Y5, Y3
-	VPAND       const31<>+0(SB), Y3, Y3
-	VPADDD      Y3, Y3, Y3
-	VPADDD      const12<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VMULPS      Y0, Y3, Y3
-	VMULPS      const32<>+0(SB), Y3, Y3
-	VMOVUPS     Y3, (BX)
-	VPSRLD      $0x1c, Y5, Y3
-	VPAND       const31<>+0(SB), Y3, Y3
-	VPADDD      Y3, Y3, Y3
-	VPADDD      const12<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VMULPS      Y0, Y3, Y3
-	VMULPS      const32<>+0(SB), Y3, Y3
-	VMOVUPS     Y3, 32(BX)
-	VPSRLD      $0x0c, Y6, Y3
-	VPAND       const31<>+0(SB), Y3, Y3
-	VPADDD      Y3, Y3, Y3
-	VPADDD      const12<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VMULPS      Y0, Y3, Y3
-	VMULPS      const32<>+0(SB), Y3, Y3
-	VMOVUPS     Y3, 64(BX)
-	VPSRLD      $0x1c, Y6, Y3
-	VPAND       const31<>+0(SB), Y3, Y3
-	VPADDD      Y3, Y3, Y3
-	VPADDD      const12<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VMULPS      Y0, Y3, Y3
-	VMULPS      const32<>+0(SB), Y3, Y3
-	VMOVUPS     Y3, 96(BX)
-	VPSRLD      $0x0c, Y2, Y3
-	VPAND       const31<>+0(SB), Y3, Y3
-	VPADDD      Y3, Y3, Y3
-	VPADDD      const12<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VMULPS      Y0, Y3, Y3
-	VMULPS      const32<>+0(SB), Y3, Y3
-	VMOVUPS     Y3, 128(BX)
-	VPSRLD      $0x1c, Y2, Y2
-	VPAND       const31<>+0(SB), Y2, Y2
-	VPADDD      Y2, Y2, Y2
-	VPADDD      const12<>+0(SB), Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VMULPS      Y0, Y2, Y2
-	VMULPS      const32<>+0(SB), Y2, Y2
-	VMOVUPS     Y2, 160(BX)
-	VPSRLD      $0x0c, Y1, Y2
-	VPAND       const31<>+0(SB), Y2, Y2
-	VPADDD      Y2, Y2, Y2
-	VPADDD      const12<>+0(SB), Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VMULPS      Y0, Y2, Y2
-	VMULPS      const32<>+0(SB), Y2, Y2
-	VMOVUPS     Y2, 192(BX)
-	VPSRLD      $0x1c, Y1, Y1
-	VPAND       const31<>+0(SB), Y1, Y1
-	VPADDD      Y1, Y1, Y1
-	VPADDD      const12<>+0(SB), Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VMULPS      Y0, Y1, Y1
-	VMULPS      const32<>+0(SB), Y1, Y1
-	VMOVUPS     Y1, 224(BX)
-	XORQ        R10, R10
+	LEAQ           31(SP), R9
+	ANDQ           $-32, R9
+	LEAQ           544(SP), R10
+	VBROADCASTI128 34(AX), Y0
+	VPSHUFB        const31<>+0(SB), Y0, Y1
+	VPSRLW         $0x01, Y1, Y2
+	VPMULLW        const32<>+0(SB), Y1, Y1
+	VPBLENDW       $0x88, Y2, Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      2(AX), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, (R10)
+	VPSHUFB        const34<>+0(SB), Y0, Y0
+	VPSRLW         $0x01, Y0, Y1
+	VPMULLW        const32<>+0(SB), Y0, Y0
+	VPBLENDW       $0x88, Y1, Y0, Y0
+	VPAND          const33<>+0(SB), Y0, Y0
+	VPMOVZXBW      18(AX), Y1
+	VPOR           Y0, Y1, Y1
+	VMOVDQU        Y1, 32(R10)
+	VBROADCASTI128 34(AX)(CX*1), Y0
+	VPSHUFB        const31<>+0(SB), Y0, Y1
+	VPSRLW         $0x01, Y1, Y2
+	VPMULLW        const32<>+0(SB), Y1, Y1
+	VPBLENDW       $0x88, Y2, Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      2(AX)(CX*1), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 64(R10)
+	VPSHUFB        const34<>+0(SB), Y0, Y0
+	VPSRLW         $0x01, Y0, Y1
+	VPMULLW        const32<>+0(SB), Y0, Y0
+	VPBLENDW       $0x88, Y1, Y0, Y0
+	VPAND          const33<>+0(SB), Y0, Y0
+	VPMOVZXBW      18(AX)(CX*1), Y1
+	VPOR           Y0, Y1, Y1
+	VMOVDQU        Y1, 96(R10)
+	VBROADCASTI128 34(AX)(CX*2), Y0
+	VPSHUFB        const31<>+0(SB), Y0, Y1
+	VPSRLW         $0x01, Y1, Y2
+	VPMULLW        const32<>+0(SB), Y1, Y1
+	VPBLENDW       $0x88, Y2, Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      2(AX)(CX*2), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 128(R10)
+	VPSHUFB        const34<>+0(SB), Y0, Y0
+	VPSRLW         $0x01, Y0, Y1
+	VPMULLW        const32<>+0(SB), Y0, Y0
+	VPBLENDW       $0x88, Y1, Y0, Y0
+	VPAND          const33<>+0(SB), Y0, Y0
+	VPMOVZXBW      18(AX)(CX*2), Y1
+	VPOR           Y0, Y1, Y1
+	VMOVDQU        Y1, 160(R10)
+	VBROADCASTI128 34(AX)(SI*1), Y0
+	VPSHUFB        const31<>+0(SB), Y0, Y1
+	VPSRLW         $0x01, Y1, Y2
+	VPMULLW        const32<>+0(SB), Y1, Y1
+	VPBLENDW       $0x88, Y2, Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      2(AX)(SI*1), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 192(R10)
+	VPSHUFB        const34<>+0(SB), Y0, Y0
+	VPSRLW         $0x01, Y0, Y1
+	VPMULLW        const32<>+0(SB), Y0, Y0
+	VPBLENDW       $0x88, Y1, Y0, Y0
+	VPAND          const33<>+0(SB), Y0, Y0
+	VPMOVZXBW      18(AX)(SI*1), Y1
+	VPOR           Y0, Y1, Y1
+	VMOVDQU        Y1, 224(R10)
+	VBROADCASTI128 34(DI), Y0
+	VPSHUFB        const31<>+0(SB), Y0, Y1
+	VPSRLW         $0x01, Y1, Y2
+	VPMULLW        const32<>+0(SB), Y1, Y1
+	VPBLENDW       $0x88, Y2, Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      2(DI), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 256(R10)
+	VPSHUFB        const34<>+0(SB), Y0, Y0
+	VPSRLW         $0x01, Y0, Y1
+	VPMULLW        const32<>+0(SB), Y0, Y0
+	VPBLENDW       $0x88, Y1, Y0, Y0
+	VPAND          const33<>+0(SB), Y0, Y0
+	VPMOVZXBW      18(DI), Y1
+	VPOR           Y0, Y1, Y1
+	VMOVDQU        Y1, 288(R10)
+	VBROADCASTI128 34(DI)(CX*1), Y0
+	VPSHUFB        const31<>+0(SB), Y0, Y1
+	VPSRLW         $0x01, Y1, Y2
+	VPMULLW        const32<>+0(SB), Y1, Y1
+	VPBLENDW       $0x88, Y2, Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      2(DI)(CX*1), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 320(R10)
+	VPSHUFB        const34<>+0(SB), Y0, Y0
+	VPSRLW         $0x01, Y0, Y1
+	VPMULLW        const32<>+0(SB), Y0, Y0
+	VPBLENDW       $0x88, Y1, Y0, Y0
+	VPAND          const33<>+0(SB), Y0, Y0
+	VPMOVZXBW      18(DI)(CX*1), Y1
+	VPOR           Y0, Y1, Y1
+	VMOVDQU        Y1, 352(R10)
+	VBROADCASTI128 34(DI)(CX*2), Y0
+	VPSHUFB        const31<>+0(SB), Y0, Y1
+	VPSRLW         $0x01, Y1, Y2
+	VPMULLW        const32<>+0(SB), Y1, Y1
+	VPBLENDW       $0x88, Y2, Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      2(DI)(CX*2), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 384(R10)
+	VPSHUFB        const34<>+0(SB), Y0, Y0
+	VPSRLW         $0x01, Y0, Y1
+	VPMULLW        const32<>+0(SB), Y0, Y0
+	VPBLENDW       $0x88, Y1, Y0, Y0
+	VPAND          const33<>+0(SB), Y0, Y0
+	VPMOVZXBW      18(DI)(CX*2), Y1
+	VPOR           Y0, Y1, Y1
+	VMOVDQU        Y1, 416(R10)
+	VBROADCASTI128 34(DI)(SI*1), Y0
+	VPSHUFB        const31<>+0(SB), Y0, Y1
+	VPSRLW         $0x01, Y1, Y2
+	VPMULLW        const32<>+0(SB), Y1, Y1
+	VPBLENDW       $0x88, Y2, Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      2(DI)(SI*1), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 448(R10)
+	VPSHUFB        const34<>+0(SB), Y0, Y0
+	VPSRLW         $0x01, Y0, Y1
+	VPMULLW        const32<>+0(SB), Y0, Y0
+	VPBLENDW       $0x88, Y1, Y0, Y0
+	VPAND          const33<>+0(SB), Y0, Y0
+	VPMOVZXBW      18(DI)(SI*1), Y1
+	VPOR           Y0, Y1, Y1
+	VMOVDQU        Y1, 480(R10)
+	VMOVD          (AX), X0
+	VPINSRW        $0x01, (AX)(CX*1), X0, X0
+	VPINSRW        $0x02, (AX)(CX*2), X0, X0
+	VPINSRW        $0x03, (AX)(SI*1), X0, X0
+	VPINSRW        $0x04, (DI), X0, X0
+	VPINSRW        $0x05, (DI)(CX*1), X0, X0
+	VPINSRW        $0x06, (DI)(CX*2), X0, X0
+	VPINSRW        $0x07, (DI)(SI*1), X0, X0
+	VCVTPH2PS      X0, Y0
+	VMOVDQU        34(AX), X1
+	VINSERTI128    $0x01, 34(DI), Y1, Y1
+	VMOVDQU        34(AX)(CX*1), X2
+	VINSERTI128    $0x01, 34(DI)(CX*1), Y2, Y2
+	VMOVDQU        34(AX)(CX*2), X3
+	VINSERTI128    $0x01, 34(DI)(CX*2), Y3, Y3
+	VMOVDQU        34(AX)(SI*1), X4
+	VINSERTI128    $0x01, 34(DI)(SI*1), Y4, Y4
+	VPUNPCKLDQ     Y2, Y1, Y6
+	VPUNPCKLDQ     Y4, Y3, Y7
+	VPUNPCKLQDQ    Y7, Y6, Y5
+	VPUNPCKHQDQ    Y7, Y6, Y6
+	VPUNPCKHDQ     Y2, Y1, Y1
+	VPUNPCKHDQ     Y4, Y3, Y3
+	VPUNPCKLQDQ    Y3, Y1, Y2
+	VPUNPCKHQDQ    Y3, Y1, Y1
+	VPSLLD         $0x10, Y5, Y3
+	VPSRAD         $0x1f, Y3, Y3
+	VPOR           const35<>+0(SB), Y3, Y3
+	VPADDB         const36<>+0(SB), Y3, Y3
+	VMOVDQA        Y3, (R9)
+	VPSRAD         $0x1f, Y5, Y3
+	VPOR           const35<>+0(SB), Y3, Y3
+	VPADDB         const36<>+0(SB), Y3, Y3
+	VMOVDQA        Y3, 64(R9)
+	VPSLLD         $0x10, Y6, Y3
+	VPSRAD         $0x1f, Y3, Y3
+	VPOR           const35<>+0(SB), Y3, Y3
+	VPADDB         const36<>+0(SB), Y3, Y3
+	VMOVDQA        Y3, 128(R9)
+	VPSRAD         $0x1f, Y6, Y3
+	VPOR           const35<>+0(SB), Y3, Y3
+	VPADDB         const36<>+0(SB), Y3, Y3
+	VMOVDQA        Y3, 192(R9)
+	VPSLLD         $0x10, Y2, Y3
+	VPSRAD         $0x1f, Y3, Y3
+	VPOR           const35<>+0(SB), Y3, Y3
+	VPADDB         const36<>+0(SB), Y3, Y3
+	VMOVDQA        Y3, 256(R9)
+	VPSRAD         $0x1f, Y2, Y3
+	VPOR           const35<>+0(SB), Y3, Y3
+	VPADDB         const36<>+0(SB), Y3, Y3
+	VMOVDQA        Y3, 320(R9)
+	VPSLLD         $0x10, Y1, Y3
+	VPSRAD         $0x1f, Y3, Y3
+	VPOR           const35<>+0(SB), Y3, Y3
+	VPADDB         const36<>+0(SB), Y3, Y3
+	VMOVDQA        Y3, 384(R9)
+	VPSRAD         $0x1f, Y1, Y3
+	VPOR           const35<>+0(SB), Y3, Y3
+	VPADDB         const36<>+0(SB), Y3, Y3
+	VMOVDQA        Y3, 448(R9)
+	VPSRLD         $0x0c, Y5, Y3
+	VPAND          const37<>+0(SB), Y3, Y3
+	VPADDD         Y3, Y3, Y3
+	VPADDD         const12<>+0(SB), Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         Y0, Y3, Y3
+	VMULPS         const38<>+0(SB), Y3, Y3
+	VMOVUPS        Y3, (BX)
+	VPSRLD         $0x1c, Y5, Y3
+	VPAND          const37<>+0(SB), Y3, Y3
+	VPADDD         Y3, Y3, Y3
+	VPADDD         const12<>+0(SB), Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         Y0, Y3, Y3
+	VMULPS         const38<>+0(SB), Y3, Y3
+	VMOVUPS        Y3, 32(BX)
+	VPSRLD         $0x0c, Y6, Y3
+	VPAND          const37<>+0(SB), Y3, Y3
+	VPADDD         Y3, Y3, Y3
+	VPADDD         const12<>+0(SB), Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         Y0, Y3, Y3
+	VMULPS         const38<>+0(SB), Y3, Y3
+	VMOVUPS        Y3, 64(BX)
+	VPSRLD         $0x1c, Y6, Y3
+	VPAND          const37<>+0(SB), Y3, Y3
+	VPADDD         Y3, Y3, Y3
+	VPADDD         const12<>+0(SB), Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         Y0, Y3, Y3
+	VMULPS         const38<>+0(SB), Y3, Y3
+	VMOVUPS        Y3, 96(BX)
+	VPSRLD         $0x0c, Y2, Y3
+	VPAND          const37<>+0(SB), Y3, Y3
+	VPADDD         Y3, Y3, Y3
+	VPADDD         const12<>+0(SB), Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         Y0, Y3, Y3
+	VMULPS         const38<>+0(SB), Y3, Y3
+	VMOVUPS        Y3, 128(BX)
+	VPSRLD         $0x1c, Y2, Y2
+	VPAND          const37<>+0(SB), Y2, Y2
+	VPADDD         Y2, Y2, Y2
+	VPADDD         const12<>+0(SB), Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VMULPS         Y0, Y2, Y2
+	VMULPS         const38<>+0(SB), Y2, Y2
+	VMOVUPS        Y2, 160(BX)
+	VPSRLD         $0x0c, Y1, Y2
+	VPAND          const37<>+0(SB), Y2, Y2
+	VPADDD         Y2, Y2, Y2
+	VPADDD         const12<>+0(SB), Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VMULPS         Y0, Y2, Y2
+	VMULPS         const38<>+0(SB), Y2, Y2
+	VMOVUPS        Y2, 192(BX)
+	VPSRLD         $0x1c, Y1, Y1
+	VPAND          const37<>+0(SB), Y1, Y1
+	VPADDD         Y1, Y1, Y1
+	VPADDD         const12<>+0(SB), Y1, Y1
+	VCVTDQ2PS      Y1, Y1
+	VMULPS         Y0, Y1, Y1
+	VMULPS         const38<>+0(SB), Y1, Y1
+	VMOVUPS        Y1, 224(BX)
+	XORQ           R11, R11
 
 chunks:
-	LEAQ        (AX), R11
-	MOVWLZX     34(R11)(R10*2), R12
-	MOVL        R12, R13
-	SHLL        $0x08, R13
-	ANDL        $0x00000700, R13
-	MOVBLZX     2(R11)(R10*4), R14
-	ORL         R13, R14
-	VMOVQ       (R8)(R14*8), X0
-	MOVL        R12, R13
-	SHLL        $0x05, R13
-	ANDL        $0x00000700, R13
-	MOVBLZX     3(R11)(R10*4), R14
-	ORL         R13, R14
-	VPINSRQ     $0x01, (R8)(R14*8), X0, X0
-	MOVL        R12, R13
-	SHLL        $0x02, R13
-	ANDL        $0x00000700, R13
-	MOVBLZX     4(R11)(R10*4), R14
-	ORL         R13, R14
-	VMOVQ       (R8)(R14*8), X1
-	MOVL        R12, R13
-	SHRL        $0x01, R13
-	ANDL        $0x00000700, R13
-	MOVBLZX     5(R11)(R10*4), R11
-	ORL         R13, R11
-	VPINSRQ     $0x01, (R8)(R11*8), X1, X1
-	VINSERTI128 $0x01, X1, Y0, Y0
-	VPADDB      const33<>+0(SB), Y0, Y0
-	VPSLLW      $0x03, Y0, Y0
-	LEAQ        const34<>+0(SB), R11
-	SHRL        $0x0f, R12
-	SHLL        $0x05, R12
-	VPADDB      (R11)(R12*1), Y0, Y0
-	LEAQ        (AX)(CX*1), R11
-	MOVWLZX     34(R11)(R10*2), R12
-	MOVL        R12, R13
-	SHLL        $0x08, R13
-	ANDL        $0x00000700, R13
-	MOVBLZX     2(R11)(R10*4), R14
-	ORL         R13, R14
-	VMOVQ       (R8)(R14*8), X1
-	MOVL        R12, R13
-	SHLL        $0x05, R13
-	ANDL        $0x00000700, R13
-	MOVBLZX     3(R11)(R10*4), R14
-	ORL         R13, R14
-	VPINSRQ     $0x01, (R8)(R14*8), X1, X1
-	MOVL        R12, R13
-	SHLL        $0x02, R13
-	ANDL        $0x00000700, R13
-	MOVBLZX     4(R11)(R10*4), R14
-	ORL         R13, R14
-	VMOVQ       (R8)(R14*8), X2
-	MOVL        R12, R13
-	SHRL        $0x01, R13
-	ANDL        $0x00000700, R13
-	MOVBLZX     5(R11)(R10*4), R11
-	ORL         R13, R11
-	VPINSRQ     $0x01, (R8)(R11*8), X2, X2
-	VINSERTI128 $0x01, X2, Y1, Y1
-	VPADDB      const33<>+0(SB), Y1, Y1
-	VPSLLW      $0x03, Y1, Y1
-	LEAQ        const34<>+0(SB), R11
-	SHRL        $0x0f, R12
-	SHLL        $0x05, R12
-	VPADDB      (R11)(R12*1), Y1, Y1
-	LEAQ        (AX)(CX*2), R11
-	MOVWLZX     34(R11)(R10*2), R12
-	MOVL        R12, R13
-	SHLL        $0x08, R13
-	ANDL        $0x00000700, R13
-	MOVBLZX     2(R11)(R10*4), R14
-	ORL         R13, R14
-	VMOVQ       (R8)(R14*8), X2
-	MOVL        R12, R13
-	SHLL        $0x05, R13
-	ANDL        $0x00000700, R13
-	MOVBLZX     3(R11)(R10*4), R14
-	ORL         R13, R14
-	VPINSRQ     $0x01, (R8)(R14*8), X2, X2
-	MOVL        R12, R13
-	SHLL        $0x02, R13
-	ANDL        $0x00000700, R13
-	MOVBLZX     4(R11)(R10*4), R14
-	ORL         R13, R14
-	VMOVQ       (R8)(R14*8), X3
-	MOVL        R12, R13
-	SHRL        $0x01, R13
-	ANDL        $0x00000700, R13
-	MOVBLZX     5(R11)(R10*4), R11
-	ORL         R13, R11
-	VPINSRQ     $0x01, (R8)(R11*8), X3, X3
-	VINSERTI128 $0x01, X3, Y2, Y2
-	VPADDB      const33<>+0(SB), Y2, Y2
-	VPSLLW      $0x03, Y2, Y2
-	LEAQ        const34<>+0(SB), R11
-	SHRL        $0x0f, R12
-	SHLL        $0x05, R12
-	VPADDB      (R11)(R12*1), Y2, Y2
-	LEAQ        (AX)(SI*1), R11
-	MOVWLZX     34(R11)(R10*2), R12
-	MOVL        R12, R13
-	SHLL        $0x08, R13
-	ANDL        $0x00000700, R13
-	MOVBLZX     2(R11)(R10*4), R14
-	ORL         R13, R14
-	VMOVQ       (R8)(R14*8), X3
-	MOVL        R12, R13
-	SHLL        $0x05, R13
-	ANDL        $0x00000700, R13
-	MOVBLZX     3(R11)(R10*4), R14
-	ORL         R13, R14
-	VPINSRQ     $0x01, (R8)(R14*8), X3, X3
-	MOVL        R12, R13
-	SHLL        $0x02, R13
-	ANDL        $0x00000700, R13
-	MOVBLZX     4(R11)(R10*4), R14
-	ORL         R13, R14
-	VMOVQ       (R8)(R14*8), X4
-	MOVL        R12, R13
-	SHRL        $0x01, R13
-	ANDL        $0x00000700, R13
-	MOVBLZX     5(R11)(R10*4), R11
-	ORL         R13, R11
-	VPINSRQ     $0x01, (R8)(R11*8), X4, X4
-	VINSERTI128 $0x01, X4, Y3, Y3
-	VPADDB      const33<>+0(SB), Y3, Y3
-	VPSLLW      $0x03, Y3, Y3
-	LEAQ        const34<>+0(SB), R11
-	SHRL        $0x0f, R12
-	SHLL        $0x05, R12
-	VPADDB      (R11)(R12*1), Y3, Y3
-	VPUNPCKLDQ  Y1, Y0, Y5
-	VPUNPCKLDQ  Y3, Y2, Y6
-	VPUNPCKLQDQ Y6, Y5, Y4
-	VPUNPCKHQDQ Y6, Y5, Y5
-	VPUNPCKHDQ  Y1, Y0, Y0
-	VPUNPCKHDQ  Y3, Y2, Y2
-	VPUNPCKLQDQ Y2, Y0, Y1
-	VPUNPCKHQDQ Y2, Y0, Y0
-	LEAQ        (DI), R11
-	MOVWLZX     34(R11)(R10*2), R12
-	MOVL        R12, R13
-	SHLL        $0x08, R13
-	ANDL        $0x00000700, R13
-	MOVBLZX     2(R11)(R10*4), R14
-	ORL         R13, R14
-	VMOVQ       (R8)(R14*8), X2
-	MOVL        R12, R13
-	SHLL        $0x05, R13
-	ANDL        $0x00000700, R13
-	MOVBLZX     3(R11)(R10*4), R14
-	ORL         R13, R14
-	VPINSRQ     $0x01, (R8)(R14*8), X2, X2
-	MOVL        R12, R13
-	SHLL        $0x02, R13
-	ANDL        $0x00000700, R13
-	MOVBLZX     4(R11)(R10*4), R14
-	ORL         R13, R14
-	VMOVQ       (R8)(R14*8), X3
-	MOVL        R12, R13
-	SHRL        $0x01, R13
-	ANDL        $0x00000700, R13
-	MOVBLZX     5(R11)(R10*4), R11
-	ORL         R13, R11
-	VPINSRQ     $0x01, (R8)(R11*8), X3, X3
-	VINSERTI128 $0x01, X3, Y2, Y2
-	VPADDB      const33<>+0(SB), Y2, Y2
-	VPSLLW      $0x03, Y2, Y2
-	LEAQ        const34<>+0(SB), R11
-	SHRL        $0x0f, R12
-	SHLL        $0x05, R12
-	VPADDB      (R11)(R12*1), Y2, Y2
-	LEAQ        (DI)(CX*1), R11
-	MOVWLZX     34(R11)(R10*2), R12
-	MOVL        R12, R13
-	SHLL        $0x08, R13
-	ANDL        $0x00000700, R13
-	MOVBLZX     2(R11)(R10*4), R14
-	ORL         R13, R14
-	VMOVQ       (R8)(R14*8), X3
-	MOVL        R12, R13
-	SHLL        $0x05, R13
-	ANDL        $0x00000700, R13
-	MOVBLZX     3(R11)(R10*4), R14
-	ORL         R13, R14
-	VPINSRQ     $0x01, (R8)(R14*8), X3, X3
-	MOVL        R12, R13
-	SHLL        $0x02, R13
-	ANDL        $0x00000700, R13
-	MOVBLZX     4(R11)(R10*4), R14
-	ORL         R13, R14
-	VMOVQ       (R8)(R14*8), X6
-	MOVL        R12, R13
-	SHRL        $0x01, R13
-	ANDL        $0x00000700, R13
-	MOVBLZX     5(R11)(R10*4), R11
-	ORL         R13, R11
-	VPINSRQ     $0x01, (R8)(R11*8), X6, X6
-	VINSERTI128 $0x01, X6, Y3, Y3
-	VPADDB      const33<>+0(SB), Y3, Y3
-	VPSLLW      $0x03, Y3, Y3
-	LEAQ        const34<>+0(SB), R11
-	SHRL        $0x0f, R12
-	SHLL        $0x05, R12
-	VPADDB      (R11)(R12*1), Y3, Y3
-	LEAQ        (DI)(CX*2), R11
-	MOVWLZX     34(R11)(R10*2), R12
-	MOVL        R12, R13
-	SHLL        $0x08, R13
-	ANDL        $0x00000700, R13
-	MOVBLZX     2(R11)(R10*4), R14
-	ORL         R13, R14
-	VMOVQ       (R8)(R14*8), X6
-	MOVL        R12, R13
-	SHLL        $0x05, R13
-	ANDL        $0x00000700, R13
-	MOVBLZX     3(R11)(R10*4), R14
-	ORL         R13, R14
-	VPINSRQ     $0x01, (R8)(R14*8), X6, X6
-	MOVL        R12, R13
-	SHLL        $0x02, R13
-	ANDL        $0x00000700, R13
-	MOVBLZX     4(R11)(R10*4), R14
-	ORL         R13, R14
-	VMOVQ       (R8)(R14*8), X7
-	MOVL        R12, R13
-	SHRL        $0x01, R13
-	ANDL        $0x00000700, R13
-	MOVBLZX     5(R11)(R10*4), R11
-	ORL         R13, R11
-	VPINSRQ     $0x01, (R8)(R11*8), X7, X7
-	VINSERTI128 $0x01, X7, Y6, Y6
-	VPADDB      const33<>+0(SB), Y6, Y6
-	VPSLLW      $0x03, Y6, Y6
-	LEAQ        const34<>+0(SB), R11
-	SHRL        $0x0f, R12
-	SHLL        $0x05, R12
-	VPADDB      (R11)(R12*1), Y6, Y6
-	LEAQ        (DI)(SI*1), R11
-	MOVWLZX     34(R11)(R10*2), R12
-	MOVL        R12, R13
-	SHLL        $0x08, R13
-	ANDL        $0x00000700, R13
-	MOVBLZX     2(R11)(R10*4), R14
-	ORL         R13, R14
-	VMOVQ       (R8)(R14*8), X7
-	MOVL        R12, R13
-	SHLL        $0x05, R13
-	ANDL        $0x00000700, R13
-	MOVBLZX     3(R11)(R10*4), R14
-	ORL         R13, R14
-	VPINSRQ     $0x01, (R8)(R14*8), X7, X7
-	MOVL        R12, R13
-	SHLL        $0x02, R13
-	ANDL        $0x00000700, R13
-	MOVBLZX     4(R11)(R10*4), R14
-	ORL         R13, R14
-	VMOVQ       (R8)(R14*8), X8
-	MOVL        R12, R13
-	SHRL        $0x01, R13
-	ANDL        $0x00000700, R13
-	MOVBLZX     5(R11)(R10*4), R11
-	ORL         R13, R11
-	VPINSRQ     $0x01, (R8)(R11*8), X8, X8
-	VINSERTI128 $0x01, X8, Y7, Y7
-	VPADDB      const33<>+0(SB), Y7, Y7
-	VPSLLW      $0x03, Y7, Y7
-	LEAQ        const34<>+0(SB), R11
-	SHRL        $0x0f, R12
-	SHLL        $0x05, R12
-	VPADDB      (R11)(R12*1), Y7, Y7
-	VPUNPCKLDQ  Y3, Y2, Y9
-	VPUNPCKLDQ  Y7, Y6, Y10
-	VPUNPCKLQDQ Y10, Y9, Y8
-	VPUNPCKHQDQ Y10, Y9, Y9
-	VPUNPCKHDQ  Y3, Y2, Y2
-	VPUNPCKHDQ  Y7, Y6, Y6
-	VPUNPCKLQDQ Y6, Y2, Y3
-	VPUNPCKHQDQ Y6, Y2, Y2
-	VPERM2I128  $0x20, Y8, Y4, Y6
-	VPERM2I128  $0x31, Y8, Y4, Y4
-	VMOVDQU     Y6, (DX)
-	VMOVDQU     Y4, 128(DX)
-	VPERM2I128  $0x20, Y9, Y5, Y4
-	VPERM2I128  $0x31, Y9, Y5, Y5
-	VMOVDQU     Y4, 32(DX)
-	VMOVDQU     Y5, 160(DX)
-	VPERM2I128  $0x20, Y3, Y1, Y4
-	VPERM2I128  $0x31, Y3, Y1, Y1
-	VMOVDQU     Y4, 64(DX)
-	VMOVDQU     Y1, 192(DX)
-	VPERM2I128  $0x20, Y2, Y0, Y1
-	VPERM2I128  $0x31, Y2, Y0, Y0
-	VMOVDQU     Y1, 96(DX)
-	VMOVDQU     Y0, 224(DX)
-	ADDQ        $0x00000100, DX
-	INCQ        R10
-	CMPQ        R10, $0x08
-	JLT         chunks
-	ADDQ        $0x32, AX
-	ADDQ        $0x32, DI
-	ADDQ        $0x00000100, BX
-	DECQ        R9
-	JNZ         loop
-	VZEROUPPER
-	RET
-
-// func rowsIQ1_MAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-// Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·rowsIQ1_MAVX2(SB), NOSPLIT, $544-48
-	MOVQ  w+8(FP), AX
-	MOVQ  stride+16(FP), CX
-	MOVQ  q+32(FP), DX
-	MOVQ  groups+40(FP), BX
-	MOVQ  CX, SI
-	SHLQ  $0x03, SI
-	ADDQ  AX, SI
-	LEAQ  (CX)(CX*2), DI
-	LEAQ  (AX)(CX*4), R8
-	MOVQ  ·gridIQ1S+0(SB), R9
-	VPXOR Y0, Y0, Y0
-
-loop:
-	LEAQ        31(SP), R10
-	ANDQ        $-32, R10
-	VMOVD       48(AX), X1
-	VPINSRD     $0x01, 48(AX)(CX*1), X1, X1
-	VPINSRD     $0x02, 48(AX)(CX*2), X1, X1
-	VPINSRD     $0x03, 48(AX)(DI*1), X1, X1
-	VMOVD       48(R8), X2
-	VPINSRD     $0x01, 48(R8)(CX*1), X2, X2
-	VPINSRD     $0x02, 48(R8)(CX*2), X2, X2
-	VPINSRD     $0x03, 48(R8)(DI*1), X2, X2
-	VINSERTI128 $0x01, X2, Y1, Y1
-	VMOVD       52(AX), X2
-	VPINSRD     $0x01, 52(AX)(CX*1), X2, X2
-	VPINSRD     $0x02, 52(AX)(CX*2), X2, X2
-	VPINSRD     $0x03, 52(AX)(DI*1), X2, X2
-	VMOVD       52(R8), X3
-	VPINSRD     $0x01, 52(R8)(CX*1), X3, X3
-	VPINSRD     $0x02, 52(R8)(CX*2), X3, X3
-	VPINSRD     $0x03, 52(R8)(DI*1), X3, X3
-	VINSERTI128 $0x01, X3, Y2, Y2
-	VPSRLD      $0x0c, Y1, Y3
-	VPAND       const15<>+0(SB), Y3, Y3
-	VPSRLD      $0x18, Y1, Y4
-	VPAND       const35<>+0(SB), Y4, Y4
-	VPOR        Y4, Y3, Y3
-	VPSRLD      $0x04, Y2, Y4
-	VPAND       const36<>+0(SB), Y4, Y4
-	VPOR        Y4, Y3, Y3
-	VPSRLD      $0x10, Y2, Y4
-	VPAND       const37<>+0(SB), Y4, Y4
-	VPOR        Y4, Y3, Y3
-	VPSHUFB     const3<>+0(SB), Y3, Y3
-	VPERMQ      $0xd8, Y3, Y3
-	VCVTPH2PS   X3, Y3
-	VPAND       const31<>+0(SB), Y1, Y4
-	VPADDD      Y4, Y4, Y4
-	VPADDD      const12<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VMULPS      Y3, Y4, Y4
-	VMULPS      const32<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, (R10)
-	VPSRLD      $0x03, Y1, Y4
-	VPAND       const31<>+0(SB), Y4, Y4
-	VPADDD      Y4, Y4, Y4
-	VPADDD      const12<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VMULPS      Y3, Y4, Y4
-	VMULPS      const32<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 32(R10)
-	VPSRLD      $0x06, Y1, Y4
-	VPAND       const31<>+0(SB), Y4, Y4
-	VPADDD      Y4, Y4, Y4
-	VPADDD      const12<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VMULPS      Y3, Y4, Y4
-	VMULPS      const32<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 64(R10)
-	VPSRLD      $0x09, Y1, Y4
-	VPAND       const31<>+0(SB), Y4, Y4
-	VPADDD      Y4, Y4, Y4
-	VPADDD      const12<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VMULPS      Y3, Y4, Y4
-	VMULPS      const32<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 96(R10)
-	VPSRLD      $0x10, Y1, Y4
-	VPAND       const31<>+0(SB), Y4, Y4
-	VPADDD      Y4, Y4, Y4
-	VPADDD      const12<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VMULPS      Y3, Y4, Y4
-	VMULPS      const32<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 128(R10)
-	VPSRLD      $0x13, Y1, Y4
-	VPAND       const31<>+0(SB), Y4, Y4
-	VPADDD      Y4, Y4, Y4
-	VPADDD      const12<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VMULPS      Y3, Y4, Y4
-	VMULPS      const32<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 160(R10)
-	VPSRLD      $0x16, Y1, Y4
-	VPAND       const31<>+0(SB), Y4, Y4
-	VPADDD      Y4, Y4, Y4
-	VPADDD      const12<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VMULPS      Y3, Y4, Y4
-	VMULPS      const32<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 192(R10)
-	VPSRLD      $0x19, Y1, Y1
-	VPAND       const31<>+0(SB), Y1, Y1
-	VPADDD      Y1, Y1, Y1
-	VPADDD      const12<>+0(SB), Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VMULPS      Y3, Y1, Y1
-	VMULPS      const32<>+0(SB), Y1, Y1
-	VMOVAPS     Y1, 224(R10)
-	VPAND       const31<>+0(SB), Y2, Y1
-	VPADDD      Y1, Y1, Y1
-	VPADDD      const12<>+0(SB), Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VMULPS      Y3, Y1, Y1
-	VMULPS      const32<>+0(SB), Y1, Y1
-	VMOVAPS     Y1, 256(R10)
-	VPSRLD      $0x03, Y2, Y1
-	VPAND       const31<>+0(SB), Y1, Y1
-	VPADDD      Y1, Y1, Y1
-	VPADDD      const12<>+0(SB), Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VMULPS      Y3, Y1, Y1
-	VMULPS      const32<>+0(SB), Y1, Y1
-	VMOVAPS     Y1, 288(R10)
-	VPSRLD      $0x06, Y2, Y1
-	VPAND       const31<>+0(SB), Y1, Y1
-	VPADDD      Y1, Y1, Y1
-	VPADDD      const12<>+0(SB), Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VMULPS      Y3, Y1, Y1
-	VMULPS      const32<>+0(SB), Y1, Y1
-	VMOVAPS     Y1, 320(R10)
-	VPSRLD      $0x09, Y2, Y1
-	VPAND       const31<>+0(SB), Y1, Y1
-	VPADDD      Y1, Y1, Y1
-	VPADDD      const12<>+0(SB), Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VMULPS      Y3, Y1, Y1
-	VMULPS      const32<>+0(SB), Y1, Y1
-	VMOVAPS     Y1, 352(R10)
-	VPSRLD      $0x10, Y2, Y1
-	VPAND       const31<>+0(SB), Y1, Y1
-	VPADDD      Y1, Y1, Y1
-	VPADDD      const12<>+0(SB), Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VMULPS      Y3, Y1, Y1
-	VMULPS      const32<>+0(SB), Y1, Y1
-	VMOVAPS     Y1, 384(R10)
-	VPSRLD      $0x13, Y2, Y1
-	VPAND       const31<>+0(SB), Y1, Y1
-	VPADDD      Y1, Y1, Y1
-	VPADDD      const12<>+0(SB), Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VMULPS      Y3, Y1, Y1
-	VMULPS      const32<>+0(SB), Y1, Y1
-	VMOVAPS     Y1, 416(R10)
-	VPSRLD      $0x16, Y2, Y1
-	VPAND       const31<>+0(SB), Y1, Y1
-	VPADDD      Y1, Y1, Y1
-	VPADDD      const12<>+0(SB), Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VMULPS      Y3, Y1, Y1
-	VMULPS      const32<>+0(SB), Y1, Y1
-	VMOVAPS     Y1, 448(R10)
-	VPSRLD      $0x19, Y2, Y1
-	VPAND       const31<>+0(SB), Y1, Y1
-	VPADDD      Y1, Y1, Y1
-	VPADDD      const12<>+0(SB), Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VMULPS      Y3, Y1, Y1
-	VMULPS      const32<>+0(SB), Y1, Y1
-	VMOVAPS     Y1, 480(R10)
-	XORQ        R11, R11
-
-chunks:
-	PREFETCHT0   (SI)
-	VMOVDQU      (DX), Y1
 	LEAQ         (AX), R12
-	MOVWLZX      32(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      (R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X2
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      1(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
-	MOVL         R13, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X3
-	SHRL         $0x04, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      3(R12)(R11*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
-	VINSERTI128  $0x01, X3, Y2, Y2
-	VPADDB       const33<>+0(SB), Y2, Y2
-	VPSLLW       $0x03, Y2, Y2
-	VPBROADCASTD 32(R12)(R11*2), Y3
-	VPSHUFB      const38<>+0(SB), Y3, Y3
-	VPAND        const39<>+0(SB), Y3, Y3
-	VPCMPEQB     const39<>+0(SB), Y3, Y3
-	VPADDB       Y3, Y3, Y3
-	VPADDB       Y3, Y2, Y2
-	VPADDB       const40<>+0(SB), Y2, Y2
-	VPMADDUBSW   Y1, Y2, Y2
-	LEAQ         (AX)(CX*1), R12
-	MOVWLZX      32(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      (R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X3
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      1(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X3, X3
-	MOVL         R13, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	SHRL         $0x04, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      3(R12)(R11*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	VINSERTI128  $0x01, X4, Y3, Y3
-	VPADDB       const33<>+0(SB), Y3, Y3
-	VPSLLW       $0x03, Y3, Y3
-	VPBROADCASTD 32(R12)(R11*2), Y4
-	VPSHUFB      const38<>+0(SB), Y4, Y4
-	VPAND        const39<>+0(SB), Y4, Y4
-	VPCMPEQB     const39<>+0(SB), Y4, Y4
-	VPADDB       Y4, Y4, Y4
-	VPADDB       Y4, Y3, Y3
-	VPADDB       const40<>+0(SB), Y3, Y3
-	VPMADDUBSW   Y1, Y3, Y3
-	VPBLENDD     $0xcc, Y3, Y2, Y4
-	VPALIGNR     $0x08, Y2, Y3, Y2
-	VPADDW       Y4, Y2, Y2
-	LEAQ         (AX)(CX*2), R12
-	MOVWLZX      32(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      (R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X3
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      1(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X3, X3
-	MOVL         R13, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	SHRL         $0x04, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      3(R12)(R11*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	VINSERTI128  $0x01, X4, Y3, Y3
-	VPADDB       const33<>+0(SB), Y3, Y3
-	VPSLLW       $0x03, Y3, Y3
-	VPBROADCASTD 32(R12)(R11*2), Y4
-	VPSHUFB      const38<>+0(SB), Y4, Y4
-	VPAND        const39<>+0(SB), Y4, Y4
-	VPCMPEQB     const39<>+0(SB), Y4, Y4
-	VPADDB       Y4, Y4, Y4
-	VPADDB       Y4, Y3, Y3
-	VPADDB       const40<>+0(SB), Y3, Y3
-	VPMADDUBSW   Y1, Y3, Y3
-	LEAQ         (AX)(DI*1), R12
-	MOVWLZX      32(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      (R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      1(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X4, X4
-	MOVL         R13, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X5
-	SHRL         $0x04, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      3(R12)(R11*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPADDB       const33<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 32(R12)(R11*2), Y5
-	VPSHUFB      const38<>+0(SB), Y5, Y5
-	VPAND        const39<>+0(SB), Y5, Y5
-	VPCMPEQB     const39<>+0(SB), Y5, Y5
-	VPADDB       Y5, Y5, Y5
-	VPADDB       Y5, Y4, Y4
-	VPADDB       const40<>+0(SB), Y4, Y4
-	VPMADDUBSW   Y1, Y4, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDW       Y5, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y2, Y4
-	VSHUFPS      $0xdd, Y3, Y2, Y2
-	VPADDW       Y4, Y2, Y2
-	VPMADDWD     const2<>+0(SB), Y2, Y2
-	LEAQ         (R8), R12
-	MOVWLZX      32(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      (R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X3
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      1(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X3, X3
-	MOVL         R13, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	SHRL         $0x04, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      3(R12)(R11*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	VINSERTI128  $0x01, X4, Y3, Y3
-	VPADDB       const33<>+0(SB), Y3, Y3
-	VPSLLW       $0x03, Y3, Y3
-	VPBROADCASTD 32(R12)(R11*2), Y4
-	VPSHUFB      const38<>+0(SB), Y4, Y4
-	VPAND        const39<>+0(SB), Y4, Y4
-	VPCMPEQB     const39<>+0(SB), Y4, Y4
-	VPADDB       Y4, Y4, Y4
-	VPADDB       Y4, Y3, Y3
-	VPADDB       const40<>+0(SB), Y3, Y3
-	VPMADDUBSW   Y1, Y3, Y3
-	LEAQ         (R8)(CX*1), R12
-	MOVWLZX      32(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      (R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      1(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X4, X4
-	MOVL         R13, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X5
-	SHRL         $0x04, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      3(R12)(R11*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPADDB       const33<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 32(R12)(R11*2), Y5
-	VPSHUFB      const38<>+0(SB), Y5, Y5
-	VPAND        const39<>+0(SB), Y5, Y5
-	VPCMPEQB     const39<>+0(SB), Y5, Y5
-	VPADDB       Y5, Y5, Y5
-	VPADDB       Y5, Y4, Y4
-	VPADDB       const40<>+0(SB), Y4, Y4
-	VPMADDUBSW   Y1, Y4, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDW       Y5, Y3, Y3
-	LEAQ         (R8)(CX*2), R12
-	MOVWLZX      32(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      (R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      1(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X4, X4
-	MOVL         R13, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X5
-	SHRL         $0x04, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      3(R12)(R11*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPADDB       const33<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 32(R12)(R11*2), Y5
-	VPSHUFB      const38<>+0(SB), Y5, Y5
-	VPAND        const39<>+0(SB), Y5, Y5
-	VPCMPEQB     const39<>+0(SB), Y5, Y5
-	VPADDB       Y5, Y5, Y5
-	VPADDB       Y5, Y4, Y4
-	VPADDB       const40<>+0(SB), Y4, Y4
-	VPMADDUBSW   Y1, Y4, Y4
-	LEAQ         (R8)(DI*1), R12
-	MOVWLZX      32(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      (R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X5
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      1(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X5, X5
-	MOVL         R13, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X6
-	SHRL         $0x04, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      3(R12)(R11*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPADDB       const33<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 32(R12)(R11*2), Y6
-	VPSHUFB      const38<>+0(SB), Y6, Y6
-	VPAND        const39<>+0(SB), Y6, Y6
-	VPCMPEQB     const39<>+0(SB), Y6, Y6
-	VPADDB       Y6, Y6, Y6
-	VPADDB       Y6, Y5, Y5
-	VPADDB       const40<>+0(SB), Y5, Y5
-	VPMADDUBSW   Y1, Y5, Y1
-	VPBLENDD     $0xcc, Y1, Y4, Y5
-	VPALIGNR     $0x08, Y4, Y1, Y1
-	VPADDW       Y5, Y1, Y1
-	VSHUFPS      $0x88, Y1, Y3, Y4
-	VSHUFPS      $0xdd, Y1, Y3, Y1
-	VPADDW       Y4, Y1, Y1
-	VPMADDWD     const2<>+0(SB), Y1, Y1
-	VPERM2I128   $0x20, Y1, Y2, Y3
-	VPERM2I128   $0x31, Y1, Y2, Y1
-	VPBROADCASTD 8(BX), Y2
-	VPSLLD       $0x04, Y2, Y2
-	VPSUBD       Y2, Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMOVAPS      (R10), Y2
-	VBROADCASTSS (BX), Y4
-	VMULPS       Y2, Y4, Y4
-	VFMADD231PS  Y4, Y3, Y0
-	VPBROADCASTD 12(BX), Y2
-	VPSLLD       $0x04, Y2, Y2
-	VPSUBD       Y2, Y1, Y1
-	VCVTDQ2PS    Y1, Y1
-	VMOVAPS      32(R10), Y2
-	VBROADCASTSS (BX), Y3
-	VMULPS       Y2, Y3, Y3
-	VFMADD231PS  Y3, Y1, Y0
-	ADDQ         $0x38, SI
-	ADDQ         $0x20, DX
-	ADDQ         $0x20, BX
-	ADDQ         $0x40, R10
-	INCQ         R11
-	CMPQ         R11, $0x08
-	JLT          chunks
-	ADDQ         $0x38, AX
-	ADDQ         $0x38, R8
-	DECQ         blocks+24(FP)
-	JNZ          loop
-	MOVQ         dst+0(FP), AX
-	VMOVUPS      Y0, (AX)
-	VZEROUPPER
-	RET
-
-// func unpackIQ1_MAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-// Requires: AVX, AVX2, F16C
-TEXT ·unpackIQ1_MAVX2(SB), NOSPLIT, $0-48
-	MOVQ w+24(FP), AX
-	MOVQ stride+32(FP), CX
-	MOVQ p+0(FP), DX
-	MOVQ s+8(FP), BX
-	LEAQ (CX)(CX*2), SI
-	LEAQ (AX)(CX*4), DI
-	MOVQ ·gridIQ1S+0(SB), R8
-	MOVQ blocks+40(FP), R9
-
-loop:
-	VMOVD       48(AX), X0
-	VPINSRD     $0x01, 48(AX)(CX*1), X0, X0
-	VPINSRD     $0x02, 48(AX)(CX*2), X0, X0
-	VPINSRD     $0x03, 48(AX)(SI*1), X0, X0
-	VMOVD       48(DI), X1
-	VPINSRD     $0x01, 48(DI)(CX*1), X1, X1
-	VPINSRD     $0x02, 48(DI)(CX*2), X1, X1
-	VPINSRD     $0x03, 48(DI)(SI*1), X1, X1
-	VINSERTI128 $0x01, X1, Y0, Y0
-	VMOVD       52(AX), X1
-	VPINSRD     $0x01, 52(AX)(CX*1), X1, X1
-	VPINSRD     $0x02, 52(AX)(CX*2), X1, X1
-	VPINSRD     $0x03, 52(AX)(SI*1), X1, X1
-	VMOVD       52(DI), X2
-	VPINSRD     $0x01, 52(DI)(CX*1), X2, X2
-	VPINSRD     $0x02, 52(DI)(CX*2), X2, X2
-	VPINSRD     $0x03, 52(DI)(SI*1), X2, X2
-	VINSERTI128 $0x01, X2, Y1, Y1
-	VPSRLD      $0x0c, Y0, Y2
-	VPAND       const15<>+0(SB), Y2, Y2
-	VPSRLD      $0x18, Y0, Y3
-	VPAND       const35<>+0(SB), Y3, Y3
-	VPOR        Y3, Y2, Y2
-	VPSRLD      $0x04, Y1, Y3
-	VPAND       const36<>+0(SB), Y3, Y3
-	VPOR        Y3, Y2, Y2
-	VPSRLD      $0x10, Y1, Y3
-	VPAND       const37<>+0(SB), Y3, Y3
-	VPOR        Y3, Y2, Y2
-	VPSHUFB     const3<>+0(SB), Y2, Y2
-	VPERMQ      $0xd8, Y2, Y2
-	VCVTPH2PS   X2, Y2
-	VPAND       const31<>+0(SB), Y0, Y3
-	VPADDD      Y3, Y3, Y3
-	VPADDD      const12<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VMULPS      Y2, Y3, Y3
-	VMULPS      const32<>+0(SB), Y3, Y3
-	VMOVUPS     Y3, (BX)
-	VPSRLD      $0x03, Y0, Y3
-	VPAND       const31<>+0(SB), Y3, Y3
-	VPADDD      Y3, Y3, Y3
-	VPADDD      const12<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VMULPS      Y2, Y3, Y3
-	VMULPS      const32<>+0(SB), Y3, Y3
-	VMOVUPS     Y3, 32(BX)
-	VPSRLD      $0x06, Y0, Y3
-	VPAND       const31<>+0(SB), Y3, Y3
-	VPADDD      Y3, Y3, Y3
-	VPADDD      const12<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VMULPS      Y2, Y3, Y3
-	VMULPS      const32<>+0(SB), Y3, Y3
-	VMOVUPS     Y3, 64(BX)
-	VPSRLD      $0x09, Y0, Y3
-	VPAND       const31<>+0(SB), Y3, Y3
-	VPADDD      Y3, Y3, Y3
-	VPADDD      const12<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VMULPS      Y2, Y3, Y3
-	VMULPS      const32<>+0(SB), Y3, Y3
-	VMOVUPS     Y3, 96(BX)
-	VPSRLD      $0x10, Y0, Y3
-	VPAND       const31<>+0(SB), Y3, Y3
-	VPADDD      Y3, Y3, Y3
-	VPADDD      const12<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VMULPS      Y2, Y3, Y3
-	VMULPS      const32<>+0(SB), Y3, Y3
-	VMOVUPS     Y3, 128(BX)
-	VPSRLD      $0x13, Y0, Y3
-	VPAND       const31<>+0(SB), Y3, Y3
-	VPADDD      Y3, Y3, Y3
-	VPADDD      const12<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VMULPS      Y2, Y3, Y3
-	VMULPS      const32<>+0(SB), Y3, Y3
-	VMOVUPS     Y3, 160(BX)
-	VPSRLD      $0x16, Y0, Y3
-	VPAND       const31<>+0(SB), Y3, Y3
-	VPADDD      Y3, Y3, Y3
-	VPADDD      const12<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VMULPS      Y2, Y3, Y3
-	VMULPS      const32<>+0(SB), Y3, Y3
-	VMOVUPS     Y3, 192(BX)
-	VPSRLD      $0x19, Y0, Y0
-	VPAND       const31<>+0(SB), Y0, Y0
-	VPADDD      Y0, Y0, Y0
-	VPADDD      const12<>+0(SB), Y0, Y0
-	VCVTDQ2PS   Y0, Y0
-	VMULPS      Y2, Y0, Y0
-	VMULPS      const32<>+0(SB), Y0, Y0
-	VMOVUPS     Y0, 224(BX)
-	VPAND       const31<>+0(SB), Y1, Y0
-	VPADDD      Y0, Y0, Y0
-	VPADDD      const12<>+0(SB), Y0, Y0
-	VCVTDQ2PS   Y0, Y0
-	VMULPS      Y2, Y0, Y0
-	VMULPS      const32<>+0(SB), Y0, Y0
-	VMOVUPS     Y0, 256(BX)
-	VPSRLD      $0x03, Y1, Y0
-	VPAND       const31<>+0(SB), Y0, Y0
-	VPADDD      Y0, Y0, Y0
-	VPADDD      const12<>+0(SB), Y0, Y0
-	VCVTDQ2PS   Y0, Y0
-	VMULPS      Y2, Y0, Y0
-	VMULPS      const32<>+0(SB), Y0, Y0
-	VMOVUPS     Y0, 288(BX)
-	VPSRLD      $0x06, Y1, Y0
-	VPAND       const31<>+0(SB), Y0, Y0
-	VPADDD      Y0, Y0, Y0
-	VPADDD      const12<>+0(SB), Y0, Y0
-	VCVTDQ2PS   Y0, Y0
-	VMULPS      Y2, Y0, Y0
-	VMULPS      const32<>+0(SB), Y0, Y0
-	VMOVUPS     Y0, 320(BX)
-	VPSRLD      $0x09, Y1, Y0
-	VPAND       const31<>+0(SB), Y0, Y0
-	VPADDD      Y0, Y0, Y0
-	VPADDD      const12<>+0(SB), Y0, Y0
-	VCVTDQ2PS   Y0, Y0
-	VMULPS      Y2, Y0, Y0
-	VMULPS      const32<>+0(SB), Y0, Y0
-	VMOVUPS     Y0, 352(BX)
-	VPSRLD      $0x10, Y1, Y0
-	VPAND       const31<>+0(SB), Y0, Y0
-	VPADDD      Y0, Y0, Y0
-	VPADDD      const12<>+0(SB), Y0, Y0
-	VCVTDQ2PS   Y0, Y0
-	VMULPS      Y2, Y0, Y0
-	VMULPS      const32<>+0(SB), Y0, Y0
-	VMOVUPS     Y0, 384(BX)
-	VPSRLD      $0x13, Y1, Y0
-	VPAND       const31<>+0(SB), Y0, Y0
-	VPADDD      Y0, Y0, Y0
-	VPADDD      const12<>+0(SB), Y0, Y0
-	VCVTDQ2PS   Y0, Y0
-	VMULPS      Y2, Y0, Y0
-	VMULPS      const32<>+0(SB), Y0, Y0
-	VMOVUPS     Y0, 416(BX)
-	VPSRLD      $0x16, Y1, Y0
-	VPAND       const31<>+0(SB), Y0, Y0
-	VPADDD      Y0, Y0, Y0
-	VPADDD      const12<>+0(SB), Y0, Y0
-	VCVTDQ2PS   Y0, Y0
-	VMULPS      Y2, Y0, Y0
-	VMULPS      const32<>+0(SB), Y0, Y0
-	VMOVUPS     Y0, 448(BX)
-	VPSRLD      $0x19, Y1, Y0
-	VPAND       const31<>+0(SB), Y0, Y0
-	VPADDD      Y0, Y0, Y0
-	VPADDD      const12<>+0(SB), Y0, Y0
-	VCVTDQ2PS   Y0, Y0
-	VMULPS      Y2, Y0, Y0
-	VMULPS      const32<>+0(SB), Y0, Y0
-	VMOVUPS     Y0, 480(BX)
-	XORQ        R10, R10
-
-chunks:
-	LEAQ         (AX), R11
-	MOVWLZX      32(R11)(R10*2), R12
-	MOVL         R12, R13
-	SHLL         $0x08, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      (R11)(R10*4), R14
-	ORL          R13, R14
-	VMOVQ        (R8)(R14*8), X0
-	MOVL         R12, R13
-	SHLL         $0x04, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      1(R11)(R10*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R8)(R14*8), X0, X0
-	MOVL         R12, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      2(R11)(R10*4), R14
-	ORL          R13, R14
-	VMOVQ        (R8)(R14*8), X1
-	SHRL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      3(R11)(R10*4), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R8)(R13*8), X1, X1
+	MOVWLZX      (R10), R12
+	VMOVQ        (R8)(R12*8), X0
+	MOVWLZX      2(R10), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X0, X0
+	MOVWLZX      4(R10), R12
+	VMOVQ        (R8)(R12*8), X1
+	MOVWLZX      6(R10), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X1, X1
 	VINSERTI128  $0x01, X1, Y0, Y0
-	VPADDB       const33<>+0(SB), Y0, Y0
+	VPADDB       const35<>+0(SB), Y0, Y0
 	VPSLLW       $0x03, Y0, Y0
-	VPBROADCASTD 32(R11)(R10*2), Y1
-	VPSHUFB      const38<>+0(SB), Y1, Y1
-	VPAND        const39<>+0(SB), Y1, Y1
-	VPCMPEQB     const39<>+0(SB), Y1, Y1
-	VPADDB       Y1, Y1, Y1
+	VPBROADCASTD (R9), Y1
 	VPADDB       Y1, Y0, Y0
-	VPADDB       const40<>+0(SB), Y0, Y0
-	LEAQ         (AX)(CX*1), R11
-	MOVWLZX      32(R11)(R10*2), R12
-	MOVL         R12, R13
-	SHLL         $0x08, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      (R11)(R10*4), R14
-	ORL          R13, R14
-	VMOVQ        (R8)(R14*8), X1
-	MOVL         R12, R13
-	SHLL         $0x04, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      1(R11)(R10*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R8)(R14*8), X1, X1
-	MOVL         R12, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      2(R11)(R10*4), R14
-	ORL          R13, R14
-	VMOVQ        (R8)(R14*8), X2
-	SHRL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      3(R11)(R10*4), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R8)(R13*8), X2, X2
+	LEAQ         (AX)(CX*1), R12
+	MOVWLZX      64(R10), R12
+	VMOVQ        (R8)(R12*8), X1
+	MOVWLZX      66(R10), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X1, X1
+	MOVWLZX      68(R10), R12
+	VMOVQ        (R8)(R12*8), X2
+	MOVWLZX      70(R10), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X2, X2
 	VINSERTI128  $0x01, X2, Y1, Y1
-	VPADDB       const33<>+0(SB), Y1, Y1
+	VPADDB       const35<>+0(SB), Y1, Y1
 	VPSLLW       $0x03, Y1, Y1
-	VPBROADCASTD 32(R11)(R10*2), Y2
-	VPSHUFB      const38<>+0(SB), Y2, Y2
-	VPAND        const39<>+0(SB), Y2, Y2
-	VPCMPEQB     const39<>+0(SB), Y2, Y2
-	VPADDB       Y2, Y2, Y2
+	VPBROADCASTD 4(R9), Y2
 	VPADDB       Y2, Y1, Y1
-	VPADDB       const40<>+0(SB), Y1, Y1
-	LEAQ         (AX)(CX*2), R11
-	MOVWLZX      32(R11)(R10*2), R12
-	MOVL         R12, R13
-	SHLL         $0x08, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      (R11)(R10*4), R14
-	ORL          R13, R14
-	VMOVQ        (R8)(R14*8), X2
-	MOVL         R12, R13
-	SHLL         $0x04, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      1(R11)(R10*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R8)(R14*8), X2, X2
-	MOVL         R12, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      2(R11)(R10*4), R14
-	ORL          R13, R14
-	VMOVQ        (R8)(R14*8), X3
-	SHRL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      3(R11)(R10*4), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R8)(R13*8), X3, X3
+	LEAQ         (AX)(CX*2), R12
+	MOVWLZX      128(R10), R12
+	VMOVQ        (R8)(R12*8), X2
+	MOVWLZX      130(R10), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X2, X2
+	MOVWLZX      132(R10), R12
+	VMOVQ        (R8)(R12*8), X3
+	MOVWLZX      134(R10), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X3, X3
 	VINSERTI128  $0x01, X3, Y2, Y2
-	VPADDB       const33<>+0(SB), Y2, Y2
+	VPADDB       const35<>+0(SB), Y2, Y2
 	VPSLLW       $0x03, Y2, Y2
-	VPBROADCASTD 32(R11)(R10*2), Y3
-	VPSHUFB      const38<>+0(SB), Y3, Y3
-	VPAND        const39<>+0(SB), Y3, Y3
-	VPCMPEQB     const39<>+0(SB), Y3, Y3
-	VPADDB       Y3, Y3, Y3
+	VPBROADCASTD 8(R9), Y3
 	VPADDB       Y3, Y2, Y2
-	VPADDB       const40<>+0(SB), Y2, Y2
-	LEAQ         (AX)(SI*1), R11
-	MOVWLZX      32(R11)(R10*2), R12
-	MOVL         R12, R13
-	SHLL         $0x08, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      (R11)(R10*4), R14
-	ORL          R13, R14
-	VMOVQ        (R8)(R14*8), X3
-	MOVL         R12, R13
-	SHLL         $0x04, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      1(R11)(R10*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R8)(R14*8), X3, X3
-	MOVL         R12, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      2(R11)(R10*4), R14
-	ORL          R13, R14
-	VMOVQ        (R8)(R14*8), X4
-	SHRL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      3(R11)(R10*4), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R8)(R13*8), X4, X4
+	LEAQ         (AX)(SI*1), R12
+	MOVWLZX      192(R10), R12
+	VMOVQ        (R8)(R12*8), X3
+	MOVWLZX      194(R10), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X3, X3
+	MOVWLZX      196(R10), R12
+	VMOVQ        (R8)(R12*8), X4
+	MOVWLZX      198(R10), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X4, X4
 	VINSERTI128  $0x01, X4, Y3, Y3
-	VPADDB       const33<>+0(SB), Y3, Y3
+	VPADDB       const35<>+0(SB), Y3, Y3
 	VPSLLW       $0x03, Y3, Y3
-	VPBROADCASTD 32(R11)(R10*2), Y4
-	VPSHUFB      const38<>+0(SB), Y4, Y4
-	VPAND        const39<>+0(SB), Y4, Y4
-	VPCMPEQB     const39<>+0(SB), Y4, Y4
-	VPADDB       Y4, Y4, Y4
+	VPBROADCASTD 12(R9), Y4
 	VPADDB       Y4, Y3, Y3
-	VPADDB       const40<>+0(SB), Y3, Y3
 	VPUNPCKLDQ   Y1, Y0, Y5
 	VPUNPCKLDQ   Y3, Y2, Y6
 	VPUNPCKLQDQ  Y6, Y5, Y4
@@ -20668,142 +19769,62 @@ chunks:
 	VPUNPCKHDQ   Y3, Y2, Y2
 	VPUNPCKLQDQ  Y2, Y0, Y1
 	VPUNPCKHQDQ  Y2, Y0, Y0
-	LEAQ         (DI), R11
-	MOVWLZX      32(R11)(R10*2), R12
-	MOVL         R12, R13
-	SHLL         $0x08, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      (R11)(R10*4), R14
-	ORL          R13, R14
-	VMOVQ        (R8)(R14*8), X2
-	MOVL         R12, R13
-	SHLL         $0x04, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      1(R11)(R10*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R8)(R14*8), X2, X2
-	MOVL         R12, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      2(R11)(R10*4), R14
-	ORL          R13, R14
-	VMOVQ        (R8)(R14*8), X3
-	SHRL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      3(R11)(R10*4), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R8)(R13*8), X3, X3
+	LEAQ         (DI), R12
+	MOVWLZX      256(R10), R12
+	VMOVQ        (R8)(R12*8), X2
+	MOVWLZX      258(R10), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X2, X2
+	MOVWLZX      260(R10), R12
+	VMOVQ        (R8)(R12*8), X3
+	MOVWLZX      262(R10), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X3, X3
 	VINSERTI128  $0x01, X3, Y2, Y2
-	VPADDB       const33<>+0(SB), Y2, Y2
+	VPADDB       const35<>+0(SB), Y2, Y2
 	VPSLLW       $0x03, Y2, Y2
-	VPBROADCASTD 32(R11)(R10*2), Y3
-	VPSHUFB      const38<>+0(SB), Y3, Y3
-	VPAND        const39<>+0(SB), Y3, Y3
-	VPCMPEQB     const39<>+0(SB), Y3, Y3
-	VPADDB       Y3, Y3, Y3
+	VPBROADCASTD 16(R9), Y3
 	VPADDB       Y3, Y2, Y2
-	VPADDB       const40<>+0(SB), Y2, Y2
-	LEAQ         (DI)(CX*1), R11
-	MOVWLZX      32(R11)(R10*2), R12
-	MOVL         R12, R13
-	SHLL         $0x08, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      (R11)(R10*4), R14
-	ORL          R13, R14
-	VMOVQ        (R8)(R14*8), X3
-	MOVL         R12, R13
-	SHLL         $0x04, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      1(R11)(R10*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R8)(R14*8), X3, X3
-	MOVL         R12, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      2(R11)(R10*4), R14
-	ORL          R13, R14
-	VMOVQ        (R8)(R14*8), X6
-	SHRL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      3(R11)(R10*4), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R8)(R13*8), X6, X6
+	LEAQ         (DI)(CX*1), R12
+	MOVWLZX      320(R10), R12
+	VMOVQ        (R8)(R12*8), X3
+	MOVWLZX      322(R10), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X3, X3
+	MOVWLZX      324(R10), R12
+	VMOVQ        (R8)(R12*8), X6
+	MOVWLZX      326(R10), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X6, X6
 	VINSERTI128  $0x01, X6, Y3, Y3
-	VPADDB       const33<>+0(SB), Y3, Y3
+	VPADDB       const35<>+0(SB), Y3, Y3
 	VPSLLW       $0x03, Y3, Y3
-	VPBROADCASTD 32(R11)(R10*2), Y6
-	VPSHUFB      const38<>+0(SB), Y6, Y6
-	VPAND        const39<>+0(SB), Y6, Y6
-	VPCMPEQB     const39<>+0(SB), Y6, Y6
-	VPADDB       Y6, Y6, Y6
+	VPBROADCASTD 20(R9), Y6
 	VPADDB       Y6, Y3, Y3
-	VPADDB       const40<>+0(SB), Y3, Y3
-	LEAQ         (DI)(CX*2), R11
-	MOVWLZX      32(R11)(R10*2), R12
-	MOVL         R12, R13
-	SHLL         $0x08, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      (R11)(R10*4), R14
-	ORL          R13, R14
-	VMOVQ        (R8)(R14*8), X6
-	MOVL         R12, R13
-	SHLL         $0x04, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      1(R11)(R10*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R8)(R14*8), X6, X6
-	MOVL         R12, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      2(R11)(R10*4), R14
-	ORL          R13, R14
-	VMOVQ        (R8)(R14*8), X7
-	SHRL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      3(R11)(R10*4), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R8)(R13*8), X7, X7
+	LEAQ         (DI)(CX*2), R12
+	MOVWLZX      384(R10), R12
+	VMOVQ        (R8)(R12*8), X6
+	MOVWLZX      386(R10), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X6, X6
+	MOVWLZX      388(R10), R12
+	VMOVQ        (R8)(R12*8), X7
+	MOVWLZX      390(R10), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X7, X7
 	VINSERTI128  $0x01, X7, Y6, Y6
-	VPADDB       const33<>+0(SB), Y6, Y6
+	VPADDB       const35<>+0(SB), Y6, Y6
 	VPSLLW       $0x03, Y6, Y6
-	VPBROADCASTD 32(R11)(R10*2), Y7
-	VPSHUFB      const38<>+0(SB), Y7, Y7
-	VPAND        const39<>+0(SB), Y7, Y7
-	VPCMPEQB     const39<>+0(SB), Y7, Y7
-	VPADDB       Y7, Y7, Y7
+	VPBROADCASTD 24(R9), Y7
 	VPADDB       Y7, Y6, Y6
-	VPADDB       const40<>+0(SB), Y6, Y6
-	LEAQ         (DI)(SI*1), R11
-	MOVWLZX      32(R11)(R10*2), R12
-	MOVL         R12, R13
-	SHLL         $0x08, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      (R11)(R10*4), R14
-	ORL          R13, R14
-	VMOVQ        (R8)(R14*8), X7
-	MOVL         R12, R13
-	SHLL         $0x04, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      1(R11)(R10*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R8)(R14*8), X7, X7
-	MOVL         R12, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      2(R11)(R10*4), R14
-	ORL          R13, R14
-	VMOVQ        (R8)(R14*8), X8
-	SHRL         $0x04, R12
-	ANDL         $0x00000700, R12
-	MOVBLZX      3(R11)(R10*4), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R8)(R13*8), X8, X8
+	LEAQ         (DI)(SI*1), R12
+	MOVWLZX      448(R10), R12
+	VMOVQ        (R8)(R12*8), X7
+	MOVWLZX      450(R10), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X7, X7
+	MOVWLZX      452(R10), R12
+	VMOVQ        (R8)(R12*8), X8
+	MOVWLZX      454(R10), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X8, X8
 	VINSERTI128  $0x01, X8, Y7, Y7
-	VPADDB       const33<>+0(SB), Y7, Y7
+	VPADDB       const35<>+0(SB), Y7, Y7
 	VPSLLW       $0x03, Y7, Y7
-	VPBROADCASTD 32(R11)(R10*2), Y8
-	VPSHUFB      const38<>+0(SB), Y8, Y8
-	VPAND        const39<>+0(SB), Y8, Y8
-	VPCMPEQB     const39<>+0(SB), Y8, Y8
-	VPADDB       Y8, Y8, Y8
+	VPBROADCASTD 28(R9), Y8
 	VPADDB       Y8, Y7, Y7
-	VPADDB       const40<>+0(SB), Y7, Y7
 	VPUNPCKLDQ   Y3, Y2, Y9
 	VPUNPCKLDQ   Y7, Y6, Y10
 	VPUNPCKLQDQ  Y10, Y9, Y8
@@ -20829,20 +19850,1001 @@ chunks:
 	VMOVDQU      Y1, 96(DX)
 	VMOVDQU      Y0, 224(DX)
 	ADDQ         $0x00000100, DX
-	INCQ         R10
-	CMPQ         R10, $0x08
+	ADDQ         $0x40, R9
+	ADDQ         $0x08, R10
+	INCQ         R11
+	CMPQ         R11, $0x08
+	JLT          chunks
+	ADDQ         $0x32, AX
+	ADDQ         $0x32, DI
+	ADDQ         $0x00000100, BX
+	DECQ         blocks+40(FP)
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func rowsIQ1_MAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·rowsIQ1_MAVX2(SB), $1312-48
+	MOVQ  w+8(FP), AX
+	MOVQ  stride+16(FP), CX
+	MOVQ  q+32(FP), DX
+	MOVQ  groups+40(FP), BX
+	MOVQ  CX, SI
+	SHLQ  $0x03, SI
+	ADDQ  AX, SI
+	LEAQ  (CX)(CX*2), DI
+	LEAQ  (AX)(CX*4), R8
+	MOVQ  ·gridIQ1S+0(SB), R9
+	VPXOR Y0, Y0, Y0
+
+loop:
+	LEAQ           31(SP), R10
+	ANDQ           $-32, R10
+	LEAQ           800(SP), R11
+	VBROADCASTI128 32(AX), Y1
+	VPSHUFB        const39<>+0(SB), Y1, Y2
+	VPMULLW        const40<>+0(SB), Y2, Y2
+	VPAND          const33<>+0(SB), Y2, Y2
+	VPMOVZXBW      (AX), Y3
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, (R11)
+	VPSHUFB        const41<>+0(SB), Y1, Y1
+	VPMULLW        const40<>+0(SB), Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      16(AX), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 32(R11)
+	VBROADCASTI128 32(AX)(CX*1), Y1
+	VPSHUFB        const39<>+0(SB), Y1, Y2
+	VPMULLW        const40<>+0(SB), Y2, Y2
+	VPAND          const33<>+0(SB), Y2, Y2
+	VPMOVZXBW      (AX)(CX*1), Y3
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, 64(R11)
+	VPSHUFB        const41<>+0(SB), Y1, Y1
+	VPMULLW        const40<>+0(SB), Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      16(AX)(CX*1), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 96(R11)
+	VBROADCASTI128 32(AX)(CX*2), Y1
+	VPSHUFB        const39<>+0(SB), Y1, Y2
+	VPMULLW        const40<>+0(SB), Y2, Y2
+	VPAND          const33<>+0(SB), Y2, Y2
+	VPMOVZXBW      (AX)(CX*2), Y3
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, 128(R11)
+	VPSHUFB        const41<>+0(SB), Y1, Y1
+	VPMULLW        const40<>+0(SB), Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      16(AX)(CX*2), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 160(R11)
+	VBROADCASTI128 32(AX)(DI*1), Y1
+	VPSHUFB        const39<>+0(SB), Y1, Y2
+	VPMULLW        const40<>+0(SB), Y2, Y2
+	VPAND          const33<>+0(SB), Y2, Y2
+	VPMOVZXBW      (AX)(DI*1), Y3
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, 192(R11)
+	VPSHUFB        const41<>+0(SB), Y1, Y1
+	VPMULLW        const40<>+0(SB), Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      16(AX)(DI*1), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 224(R11)
+	VBROADCASTI128 32(R8), Y1
+	VPSHUFB        const39<>+0(SB), Y1, Y2
+	VPMULLW        const40<>+0(SB), Y2, Y2
+	VPAND          const33<>+0(SB), Y2, Y2
+	VPMOVZXBW      (R8), Y3
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, 256(R11)
+	VPSHUFB        const41<>+0(SB), Y1, Y1
+	VPMULLW        const40<>+0(SB), Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      16(R8), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 288(R11)
+	VBROADCASTI128 32(R8)(CX*1), Y1
+	VPSHUFB        const39<>+0(SB), Y1, Y2
+	VPMULLW        const40<>+0(SB), Y2, Y2
+	VPAND          const33<>+0(SB), Y2, Y2
+	VPMOVZXBW      (R8)(CX*1), Y3
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, 320(R11)
+	VPSHUFB        const41<>+0(SB), Y1, Y1
+	VPMULLW        const40<>+0(SB), Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      16(R8)(CX*1), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 352(R11)
+	VBROADCASTI128 32(R8)(CX*2), Y1
+	VPSHUFB        const39<>+0(SB), Y1, Y2
+	VPMULLW        const40<>+0(SB), Y2, Y2
+	VPAND          const33<>+0(SB), Y2, Y2
+	VPMOVZXBW      (R8)(CX*2), Y3
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, 384(R11)
+	VPSHUFB        const41<>+0(SB), Y1, Y1
+	VPMULLW        const40<>+0(SB), Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      16(R8)(CX*2), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 416(R11)
+	VBROADCASTI128 32(R8)(DI*1), Y1
+	VPSHUFB        const39<>+0(SB), Y1, Y2
+	VPMULLW        const40<>+0(SB), Y2, Y2
+	VPAND          const33<>+0(SB), Y2, Y2
+	VPMOVZXBW      (R8)(DI*1), Y3
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, 448(R11)
+	VPSHUFB        const41<>+0(SB), Y1, Y1
+	VPMULLW        const40<>+0(SB), Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      16(R8)(DI*1), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 480(R11)
+	VMOVD          48(AX), X1
+	VPINSRD        $0x01, 48(AX)(CX*1), X1, X1
+	VPINSRD        $0x02, 48(AX)(CX*2), X1, X1
+	VPINSRD        $0x03, 48(AX)(DI*1), X1, X1
+	VMOVD          48(R8), X2
+	VPINSRD        $0x01, 48(R8)(CX*1), X2, X2
+	VPINSRD        $0x02, 48(R8)(CX*2), X2, X2
+	VPINSRD        $0x03, 48(R8)(DI*1), X2, X2
+	VINSERTI128    $0x01, X2, Y1, Y1
+	VMOVD          52(AX), X2
+	VPINSRD        $0x01, 52(AX)(CX*1), X2, X2
+	VPINSRD        $0x02, 52(AX)(CX*2), X2, X2
+	VPINSRD        $0x03, 52(AX)(DI*1), X2, X2
+	VMOVD          52(R8), X3
+	VPINSRD        $0x01, 52(R8)(CX*1), X3, X3
+	VPINSRD        $0x02, 52(R8)(CX*2), X3, X3
+	VPINSRD        $0x03, 52(R8)(DI*1), X3, X3
+	VINSERTI128    $0x01, X3, Y2, Y2
+	VPSRLD         $0x0c, Y1, Y3
+	VPAND          const15<>+0(SB), Y3, Y3
+	VPSRLD         $0x18, Y1, Y4
+	VPAND          const42<>+0(SB), Y4, Y4
+	VPOR           Y4, Y3, Y3
+	VPSRLD         $0x04, Y2, Y4
+	VPAND          const43<>+0(SB), Y4, Y4
+	VPOR           Y4, Y3, Y3
+	VPSRLD         $0x10, Y2, Y4
+	VPAND          const44<>+0(SB), Y4, Y4
+	VPOR           Y4, Y3, Y3
+	VPSHUFB        const3<>+0(SB), Y3, Y3
+	VPERMQ         $0xd8, Y3, Y3
+	VCVTPH2PS      X3, Y3
+	VPAND          const37<>+0(SB), Y1, Y4
+	VPADDD         Y4, Y4, Y4
+	VPADDD         const12<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         Y3, Y4, Y4
+	VMULPS         const38<>+0(SB), Y4, Y4
+	VMOVAPS        Y4, 32(R10)
+	VPSRLD         $0x03, Y1, Y4
+	VPAND          const37<>+0(SB), Y4, Y4
+	VPADDD         Y4, Y4, Y4
+	VPADDD         const12<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         Y3, Y4, Y4
+	VMULPS         const38<>+0(SB), Y4, Y4
+	VMOVAPS        Y4, 64(R10)
+	VPSRLD         $0x06, Y1, Y4
+	VPAND          const37<>+0(SB), Y4, Y4
+	VPADDD         Y4, Y4, Y4
+	VPADDD         const12<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         Y3, Y4, Y4
+	VMULPS         const38<>+0(SB), Y4, Y4
+	VMOVAPS        Y4, 128(R10)
+	VPSRLD         $0x09, Y1, Y4
+	VPAND          const37<>+0(SB), Y4, Y4
+	VPADDD         Y4, Y4, Y4
+	VPADDD         const12<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         Y3, Y4, Y4
+	VMULPS         const38<>+0(SB), Y4, Y4
+	VMOVAPS        Y4, 160(R10)
+	VPSRLD         $0x10, Y1, Y4
+	VPAND          const37<>+0(SB), Y4, Y4
+	VPADDD         Y4, Y4, Y4
+	VPADDD         const12<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         Y3, Y4, Y4
+	VMULPS         const38<>+0(SB), Y4, Y4
+	VMOVAPS        Y4, 224(R10)
+	VPSRLD         $0x13, Y1, Y4
+	VPAND          const37<>+0(SB), Y4, Y4
+	VPADDD         Y4, Y4, Y4
+	VPADDD         const12<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         Y3, Y4, Y4
+	VMULPS         const38<>+0(SB), Y4, Y4
+	VMOVAPS        Y4, 256(R10)
+	VPSRLD         $0x16, Y1, Y4
+	VPAND          const37<>+0(SB), Y4, Y4
+	VPADDD         Y4, Y4, Y4
+	VPADDD         const12<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         Y3, Y4, Y4
+	VMULPS         const38<>+0(SB), Y4, Y4
+	VMOVAPS        Y4, 320(R10)
+	VPSRLD         $0x19, Y1, Y1
+	VPAND          const37<>+0(SB), Y1, Y1
+	VPADDD         Y1, Y1, Y1
+	VPADDD         const12<>+0(SB), Y1, Y1
+	VCVTDQ2PS      Y1, Y1
+	VMULPS         Y3, Y1, Y1
+	VMULPS         const38<>+0(SB), Y1, Y1
+	VMOVAPS        Y1, 352(R10)
+	VPAND          const37<>+0(SB), Y2, Y1
+	VPADDD         Y1, Y1, Y1
+	VPADDD         const12<>+0(SB), Y1, Y1
+	VCVTDQ2PS      Y1, Y1
+	VMULPS         Y3, Y1, Y1
+	VMULPS         const38<>+0(SB), Y1, Y1
+	VMOVAPS        Y1, 416(R10)
+	VPSRLD         $0x03, Y2, Y1
+	VPAND          const37<>+0(SB), Y1, Y1
+	VPADDD         Y1, Y1, Y1
+	VPADDD         const12<>+0(SB), Y1, Y1
+	VCVTDQ2PS      Y1, Y1
+	VMULPS         Y3, Y1, Y1
+	VMULPS         const38<>+0(SB), Y1, Y1
+	VMOVAPS        Y1, 448(R10)
+	VPSRLD         $0x06, Y2, Y1
+	VPAND          const37<>+0(SB), Y1, Y1
+	VPADDD         Y1, Y1, Y1
+	VPADDD         const12<>+0(SB), Y1, Y1
+	VCVTDQ2PS      Y1, Y1
+	VMULPS         Y3, Y1, Y1
+	VMULPS         const38<>+0(SB), Y1, Y1
+	VMOVAPS        Y1, 512(R10)
+	VPSRLD         $0x09, Y2, Y1
+	VPAND          const37<>+0(SB), Y1, Y1
+	VPADDD         Y1, Y1, Y1
+	VPADDD         const12<>+0(SB), Y1, Y1
+	VCVTDQ2PS      Y1, Y1
+	VMULPS         Y3, Y1, Y1
+	VMULPS         const38<>+0(SB), Y1, Y1
+	VMOVAPS        Y1, 544(R10)
+	VPSRLD         $0x10, Y2, Y1
+	VPAND          const37<>+0(SB), Y1, Y1
+	VPADDD         Y1, Y1, Y1
+	VPADDD         const12<>+0(SB), Y1, Y1
+	VCVTDQ2PS      Y1, Y1
+	VMULPS         Y3, Y1, Y1
+	VMULPS         const38<>+0(SB), Y1, Y1
+	VMOVAPS        Y1, 608(R10)
+	VPSRLD         $0x13, Y2, Y1
+	VPAND          const37<>+0(SB), Y1, Y1
+	VPADDD         Y1, Y1, Y1
+	VPADDD         const12<>+0(SB), Y1, Y1
+	VCVTDQ2PS      Y1, Y1
+	VMULPS         Y3, Y1, Y1
+	VMULPS         const38<>+0(SB), Y1, Y1
+	VMOVAPS        Y1, 640(R10)
+	VPSRLD         $0x16, Y2, Y1
+	VPAND          const37<>+0(SB), Y1, Y1
+	VPADDD         Y1, Y1, Y1
+	VPADDD         const12<>+0(SB), Y1, Y1
+	VCVTDQ2PS      Y1, Y1
+	VMULPS         Y3, Y1, Y1
+	VMULPS         const38<>+0(SB), Y1, Y1
+	VMOVAPS        Y1, 704(R10)
+	VPSRLD         $0x19, Y2, Y1
+	VPAND          const37<>+0(SB), Y1, Y1
+	VPADDD         Y1, Y1, Y1
+	VPADDD         const12<>+0(SB), Y1, Y1
+	VCVTDQ2PS      Y1, Y1
+	VMULPS         Y3, Y1, Y1
+	VMULPS         const38<>+0(SB), Y1, Y1
+	VMOVAPS        Y1, 736(R10)
+	XORQ           R12, R12
+
+chunks:
+	PREFETCHT0   (SI)
+	VMOVDQU      (DX), Y1
+	LEAQ         (AX), R13
+	MOVWLZX      (R11), R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVWLZX      2(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	MOVWLZX      4(R11), R14
+	VMOVQ        (R9)(R14*8), X3
+	MOVWLZX      6(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VPADDB       const35<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	VPBROADCASTD 32(R13)(R12*2), Y3
+	VPSHUFB      const45<>+0(SB), Y3, Y3
+	VPAND        const46<>+0(SB), Y3, Y3
+	VPCMPEQB     const46<>+0(SB), Y3, Y3
+	VPADDB       Y3, Y3, Y3
+	VPADDB       Y3, Y2, Y2
+	VPADDB       const47<>+0(SB), Y2, Y2
+	VPMADDUBSW   Y1, Y2, Y2
+	LEAQ         (AX)(CX*1), R13
+	MOVWLZX      64(R11), R14
+	VMOVQ        (R9)(R14*8), X3
+	MOVWLZX      66(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
+	MOVWLZX      68(R11), R14
+	VMOVQ        (R9)(R14*8), X4
+	MOVWLZX      70(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	VPADDB       const35<>+0(SB), Y3, Y3
+	VPSLLW       $0x03, Y3, Y3
+	VPBROADCASTD 32(R13)(R12*2), Y4
+	VPSHUFB      const45<>+0(SB), Y4, Y4
+	VPAND        const46<>+0(SB), Y4, Y4
+	VPCMPEQB     const46<>+0(SB), Y4, Y4
+	VPADDB       Y4, Y4, Y4
+	VPADDB       Y4, Y3, Y3
+	VPADDB       const47<>+0(SB), Y3, Y3
+	VPMADDUBSW   Y1, Y3, Y3
+	VPBLENDD     $0xcc, Y3, Y2, Y4
+	VPALIGNR     $0x08, Y2, Y3, Y2
+	VPADDW       Y4, Y2, Y2
+	LEAQ         (AX)(CX*2), R13
+	MOVWLZX      128(R11), R14
+	VMOVQ        (R9)(R14*8), X3
+	MOVWLZX      130(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
+	MOVWLZX      132(R11), R14
+	VMOVQ        (R9)(R14*8), X4
+	MOVWLZX      134(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	VPADDB       const35<>+0(SB), Y3, Y3
+	VPSLLW       $0x03, Y3, Y3
+	VPBROADCASTD 32(R13)(R12*2), Y4
+	VPSHUFB      const45<>+0(SB), Y4, Y4
+	VPAND        const46<>+0(SB), Y4, Y4
+	VPCMPEQB     const46<>+0(SB), Y4, Y4
+	VPADDB       Y4, Y4, Y4
+	VPADDB       Y4, Y3, Y3
+	VPADDB       const47<>+0(SB), Y3, Y3
+	VPMADDUBSW   Y1, Y3, Y3
+	LEAQ         (AX)(DI*1), R13
+	MOVWLZX      192(R11), R14
+	VMOVQ        (R9)(R14*8), X4
+	MOVWLZX      194(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	MOVWLZX      196(R11), R14
+	VMOVQ        (R9)(R14*8), X5
+	MOVWLZX      198(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPADDB       const35<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 32(R13)(R12*2), Y5
+	VPSHUFB      const45<>+0(SB), Y5, Y5
+	VPAND        const46<>+0(SB), Y5, Y5
+	VPCMPEQB     const46<>+0(SB), Y5, Y5
+	VPADDB       Y5, Y5, Y5
+	VPADDB       Y5, Y4, Y4
+	VPADDB       const47<>+0(SB), Y4, Y4
+	VPMADDUBSW   Y1, Y4, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDW       Y5, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y2, Y4
+	VSHUFPS      $0xdd, Y3, Y2, Y2
+	VPADDW       Y4, Y2, Y2
+	VPMADDWD     const2<>+0(SB), Y2, Y2
+	LEAQ         (R8), R13
+	MOVWLZX      256(R11), R14
+	VMOVQ        (R9)(R14*8), X3
+	MOVWLZX      258(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
+	MOVWLZX      260(R11), R14
+	VMOVQ        (R9)(R14*8), X4
+	MOVWLZX      262(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	VPADDB       const35<>+0(SB), Y3, Y3
+	VPSLLW       $0x03, Y3, Y3
+	VPBROADCASTD 32(R13)(R12*2), Y4
+	VPSHUFB      const45<>+0(SB), Y4, Y4
+	VPAND        const46<>+0(SB), Y4, Y4
+	VPCMPEQB     const46<>+0(SB), Y4, Y4
+	VPADDB       Y4, Y4, Y4
+	VPADDB       Y4, Y3, Y3
+	VPADDB       const47<>+0(SB), Y3, Y3
+	VPMADDUBSW   Y1, Y3, Y3
+	LEAQ         (R8)(CX*1), R13
+	MOVWLZX      320(R11), R14
+	VMOVQ        (R9)(R14*8), X4
+	MOVWLZX      322(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	MOVWLZX      324(R11), R14
+	VMOVQ        (R9)(R14*8), X5
+	MOVWLZX      326(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPADDB       const35<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 32(R13)(R12*2), Y5
+	VPSHUFB      const45<>+0(SB), Y5, Y5
+	VPAND        const46<>+0(SB), Y5, Y5
+	VPCMPEQB     const46<>+0(SB), Y5, Y5
+	VPADDB       Y5, Y5, Y5
+	VPADDB       Y5, Y4, Y4
+	VPADDB       const47<>+0(SB), Y4, Y4
+	VPMADDUBSW   Y1, Y4, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDW       Y5, Y3, Y3
+	LEAQ         (R8)(CX*2), R13
+	MOVWLZX      384(R11), R14
+	VMOVQ        (R9)(R14*8), X4
+	MOVWLZX      386(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	MOVWLZX      388(R11), R14
+	VMOVQ        (R9)(R14*8), X5
+	MOVWLZX      390(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPADDB       const35<>+0(SB), Y4, Y4
+	VPSLLW       $0x03, Y4, Y4
+	VPBROADCASTD 32(R13)(R12*2), Y5
+	VPSHUFB      const45<>+0(SB), Y5, Y5
+	VPAND        const46<>+0(SB), Y5, Y5
+	VPCMPEQB     const46<>+0(SB), Y5, Y5
+	VPADDB       Y5, Y5, Y5
+	VPADDB       Y5, Y4, Y4
+	VPADDB       const47<>+0(SB), Y4, Y4
+	VPMADDUBSW   Y1, Y4, Y4
+	LEAQ         (R8)(DI*1), R13
+	MOVWLZX      448(R11), R14
+	VMOVQ        (R9)(R14*8), X5
+	MOVWLZX      450(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
+	MOVWLZX      452(R11), R14
+	VMOVQ        (R9)(R14*8), X6
+	MOVWLZX      454(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPADDB       const35<>+0(SB), Y5, Y5
+	VPSLLW       $0x03, Y5, Y5
+	VPBROADCASTD 32(R13)(R12*2), Y6
+	VPSHUFB      const45<>+0(SB), Y6, Y6
+	VPAND        const46<>+0(SB), Y6, Y6
+	VPCMPEQB     const46<>+0(SB), Y6, Y6
+	VPADDB       Y6, Y6, Y6
+	VPADDB       Y6, Y5, Y5
+	VPADDB       const47<>+0(SB), Y5, Y5
+	VPMADDUBSW   Y1, Y5, Y1
+	VPBLENDD     $0xcc, Y1, Y4, Y5
+	VPALIGNR     $0x08, Y4, Y1, Y1
+	VPADDW       Y5, Y1, Y1
+	VSHUFPS      $0x88, Y1, Y3, Y4
+	VSHUFPS      $0xdd, Y1, Y3, Y1
+	VPADDW       Y4, Y1, Y1
+	VPMADDWD     const2<>+0(SB), Y1, Y1
+	VPERM2I128   $0x20, Y1, Y2, Y3
+	VPERM2I128   $0x31, Y1, Y2, Y1
+	VPBROADCASTD 8(BX), Y2
+	VPSLLD       $0x04, Y2, Y2
+	VPSUBD       Y2, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMOVAPS      32(R10), Y2
+	VBROADCASTSS (BX), Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VPBROADCASTD 12(BX), Y2
+	VPSLLD       $0x04, Y2, Y2
+	VPSUBD       Y2, Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMOVAPS      64(R10), Y2
+	VBROADCASTSS (BX), Y3
+	VMULPS       Y2, Y3, Y3
+	VFMADD231PS  Y3, Y1, Y0
+	ADDQ         $0x38, SI
+	ADDQ         $0x20, DX
+	ADDQ         $0x20, BX
+	ADDQ         $0x60, R10
+	ADDQ         $0x08, R11
+	INCQ         R12
+	CMPQ         R12, $0x08
+	JLT          chunks
+	ADDQ         $0x38, AX
+	ADDQ         $0x38, R8
+	DECQ         blocks+24(FP)
+	JNZ          loop
+	MOVQ         dst+0(FP), AX
+	VMOVUPS      Y0, (AX)
+	VZEROUPPER
+	RET
+
+// func unpackIQ1_MAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// Requires: AVX, AVX2, F16C
+TEXT ·unpackIQ1_MAVX2(SB), $1312-48
+	MOVQ w+24(FP), AX
+	MOVQ stride+32(FP), CX
+	MOVQ p+0(FP), DX
+	MOVQ s+8(FP), BX
+	LEAQ (CX)(CX*2), SI
+	LEAQ (AX)(CX*4), DI
+	MOVQ ·gridIQ1S+0(SB), R8
+
+loop:
+	LEAQ           31(SP), R9
+	ANDQ           $-32, R9
+	LEAQ           800(SP), R10
+	VBROADCASTI128 32(AX), Y0
+	VPSHUFB        const39<>+0(SB), Y0, Y1
+	VPMULLW        const40<>+0(SB), Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      (AX), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, (R10)
+	VPSHUFB        const41<>+0(SB), Y0, Y0
+	VPMULLW        const40<>+0(SB), Y0, Y0
+	VPAND          const33<>+0(SB), Y0, Y0
+	VPMOVZXBW      16(AX), Y1
+	VPOR           Y0, Y1, Y1
+	VMOVDQU        Y1, 32(R10)
+	VBROADCASTI128 32(AX)(CX*1), Y0
+	VPSHUFB        const39<>+0(SB), Y0, Y1
+	VPMULLW        const40<>+0(SB), Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      (AX)(CX*1), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 64(R10)
+	VPSHUFB        const41<>+0(SB), Y0, Y0
+	VPMULLW        const40<>+0(SB), Y0, Y0
+	VPAND          const33<>+0(SB), Y0, Y0
+	VPMOVZXBW      16(AX)(CX*1), Y1
+	VPOR           Y0, Y1, Y1
+	VMOVDQU        Y1, 96(R10)
+	VBROADCASTI128 32(AX)(CX*2), Y0
+	VPSHUFB        const39<>+0(SB), Y0, Y1
+	VPMULLW        const40<>+0(SB), Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      (AX)(CX*2), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 128(R10)
+	VPSHUFB        const41<>+0(SB), Y0, Y0
+	VPMULLW        const40<>+0(SB), Y0, Y0
+	VPAND          const33<>+0(SB), Y0, Y0
+	VPMOVZXBW      16(AX)(CX*2), Y1
+	VPOR           Y0, Y1, Y1
+	VMOVDQU        Y1, 160(R10)
+	VBROADCASTI128 32(AX)(SI*1), Y0
+	VPSHUFB        const39<>+0(SB), Y0, Y1
+	VPMULLW        const40<>+0(SB), Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      (AX)(SI*1), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 192(R10)
+	VPSHUFB        const41<>+0(SB), Y0, Y0
+	VPMULLW        const40<>+0(SB), Y0, Y0
+	VPAND          const33<>+0(SB), Y0, Y0
+	VPMOVZXBW      16(AX)(SI*1), Y1
+	VPOR           Y0, Y1, Y1
+	VMOVDQU        Y1, 224(R10)
+	VBROADCASTI128 32(DI), Y0
+	VPSHUFB        const39<>+0(SB), Y0, Y1
+	VPMULLW        const40<>+0(SB), Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      (DI), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 256(R10)
+	VPSHUFB        const41<>+0(SB), Y0, Y0
+	VPMULLW        const40<>+0(SB), Y0, Y0
+	VPAND          const33<>+0(SB), Y0, Y0
+	VPMOVZXBW      16(DI), Y1
+	VPOR           Y0, Y1, Y1
+	VMOVDQU        Y1, 288(R10)
+	VBROADCASTI128 32(DI)(CX*1), Y0
+	VPSHUFB        const39<>+0(SB), Y0, Y1
+	VPMULLW        const40<>+0(SB), Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      (DI)(CX*1), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 320(R10)
+	VPSHUFB        const41<>+0(SB), Y0, Y0
+	VPMULLW        const40<>+0(SB), Y0, Y0
+	VPAND          const33<>+0(SB), Y0, Y0
+	VPMOVZXBW      16(DI)(CX*1), Y1
+	VPOR           Y0, Y1, Y1
+	VMOVDQU        Y1, 352(R10)
+	VBROADCASTI128 32(DI)(CX*2), Y0
+	VPSHUFB        const39<>+0(SB), Y0, Y1
+	VPMULLW        const40<>+0(SB), Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      (DI)(CX*2), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 384(R10)
+	VPSHUFB        const41<>+0(SB), Y0, Y0
+	VPMULLW        const40<>+0(SB), Y0, Y0
+	VPAND          const33<>+0(SB), Y0, Y0
+	VPMOVZXBW      16(DI)(CX*2), Y1
+	VPOR           Y0, Y1, Y1
+	VMOVDQU        Y1, 416(R10)
+	VBROADCASTI128 32(DI)(SI*1), Y0
+	VPSHUFB        const39<>+0(SB), Y0, Y1
+	VPMULLW        const40<>+0(SB), Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      (DI)(SI*1), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 448(R10)
+	VPSHUFB        const41<>+0(SB), Y0, Y0
+	VPMULLW        const40<>+0(SB), Y0, Y0
+	VPAND          const33<>+0(SB), Y0, Y0
+	VPMOVZXBW      16(DI)(SI*1), Y1
+	VPOR           Y0, Y1, Y1
+	VMOVDQU        Y1, 480(R10)
+	VMOVD          48(AX), X0
+	VPINSRD        $0x01, 48(AX)(CX*1), X0, X0
+	VPINSRD        $0x02, 48(AX)(CX*2), X0, X0
+	VPINSRD        $0x03, 48(AX)(SI*1), X0, X0
+	VMOVD          48(DI), X1
+	VPINSRD        $0x01, 48(DI)(CX*1), X1, X1
+	VPINSRD        $0x02, 48(DI)(CX*2), X1, X1
+	VPINSRD        $0x03, 48(DI)(SI*1), X1, X1
+	VINSERTI128    $0x01, X1, Y0, Y0
+	VMOVD          52(AX), X1
+	VPINSRD        $0x01, 52(AX)(CX*1), X1, X1
+	VPINSRD        $0x02, 52(AX)(CX*2), X1, X1
+	VPINSRD        $0x03, 52(AX)(SI*1), X1, X1
+	VMOVD          52(DI), X2
+	VPINSRD        $0x01, 52(DI)(CX*1), X2, X2
+	VPINSRD        $0x02, 52(DI)(CX*2), X2, X2
+	VPINSRD        $0x03, 52(DI)(SI*1), X2, X2
+	VINSERTI128    $0x01, X2, Y1, Y1
+	VPSRLD         $0x0c, Y0, Y2
+	VPAND          const15<>+0(SB), Y2, Y2
+	VPSRLD         $0x18, Y0, Y3
+	VPAND          const42<>+0(SB), Y3, Y3
+	VPOR           Y3, Y2, Y2
+	VPSRLD         $0x04, Y1, Y3
+	VPAND          const43<>+0(SB), Y3, Y3
+	VPOR           Y3, Y2, Y2
+	VPSRLD         $0x10, Y1, Y3
+	VPAND          const44<>+0(SB), Y3, Y3
+	VPOR           Y3, Y2, Y2
+	VPSHUFB        const3<>+0(SB), Y2, Y2
+	VPERMQ         $0xd8, Y2, Y2
+	VCVTPH2PS      X2, Y2
+	VPAND          const37<>+0(SB), Y0, Y3
+	VPADDD         Y3, Y3, Y3
+	VPADDD         const12<>+0(SB), Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         Y2, Y3, Y3
+	VMULPS         const38<>+0(SB), Y3, Y3
+	VMOVUPS        Y3, (BX)
+	VPSRLD         $0x03, Y0, Y3
+	VPAND          const37<>+0(SB), Y3, Y3
+	VPADDD         Y3, Y3, Y3
+	VPADDD         const12<>+0(SB), Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         Y2, Y3, Y3
+	VMULPS         const38<>+0(SB), Y3, Y3
+	VMOVUPS        Y3, 32(BX)
+	VPSRLD         $0x06, Y0, Y3
+	VPAND          const37<>+0(SB), Y3, Y3
+	VPADDD         Y3, Y3, Y3
+	VPADDD         const12<>+0(SB), Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         Y2, Y3, Y3
+	VMULPS         const38<>+0(SB), Y3, Y3
+	VMOVUPS        Y3, 64(BX)
+	VPSRLD         $0x09, Y0, Y3
+	VPAND          const37<>+0(SB), Y3, Y3
+	VPADDD         Y3, Y3, Y3
+	VPADDD         const12<>+0(SB), Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         Y2, Y3, Y3
+	VMULPS         const38<>+0(SB), Y3, Y3
+	VMOVUPS        Y3, 96(BX)
+	VPSRLD         $0x10, Y0, Y3
+	VPAND          const37<>+0(SB), Y3, Y3
+	VPADDD         Y3, Y3, Y3
+	VPADDD         const12<>+0(SB), Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         Y2, Y3, Y3
+	VMULPS         const38<>+0(SB), Y3, Y3
+	VMOVUPS        Y3, 128(BX)
+	VPSRLD         $0x13, Y0, Y3
+	VPAND          const37<>+0(SB), Y3, Y3
+	VPADDD         Y3, Y3, Y3
+	VPADDD         const12<>+0(SB), Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         Y2, Y3, Y3
+	VMULPS         const38<>+0(SB), Y3, Y3
+	VMOVUPS        Y3, 160(BX)
+	VPSRLD         $0x16, Y0, Y3
+	VPAND          const37<>+0(SB), Y3, Y3
+	VPADDD         Y3, Y3, Y3
+	VPADDD         const12<>+0(SB), Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         Y2, Y3, Y3
+	VMULPS         const38<>+0(SB), Y3, Y3
+	VMOVUPS        Y3, 192(BX)
+	VPSRLD         $0x19, Y0, Y0
+	VPAND          const37<>+0(SB), Y0, Y0
+	VPADDD         Y0, Y0, Y0
+	VPADDD         const12<>+0(SB), Y0, Y0
+	VCVTDQ2PS      Y0, Y0
+	VMULPS         Y2, Y0, Y0
+	VMULPS         const38<>+0(SB), Y0, Y0
+	VMOVUPS        Y0, 224(BX)
+	VPAND          const37<>+0(SB), Y1, Y0
+	VPADDD         Y0, Y0, Y0
+	VPADDD         const12<>+0(SB), Y0, Y0
+	VCVTDQ2PS      Y0, Y0
+	VMULPS         Y2, Y0, Y0
+	VMULPS         const38<>+0(SB), Y0, Y0
+	VMOVUPS        Y0, 256(BX)
+	VPSRLD         $0x03, Y1, Y0
+	VPAND          const37<>+0(SB), Y0, Y0
+	VPADDD         Y0, Y0, Y0
+	VPADDD         const12<>+0(SB), Y0, Y0
+	VCVTDQ2PS      Y0, Y0
+	VMULPS         Y2, Y0, Y0
+	VMULPS         const38<>+0(SB), Y0, Y0
+	VMOVUPS        Y0, 288(BX)
+	VPSRLD         $0x06, Y1, Y0
+	VPAND          const37<>+0(SB), Y0, Y0
+	VPADDD         Y0, Y0, Y0
+	VPADDD         const12<>+0(SB), Y0, Y0
+	VCVTDQ2PS      Y0, Y0
+	VMULPS         Y2, Y0, Y0
+	VMULPS         const38<>+0(SB), Y0, Y0
+	VMOVUPS        Y0, 320(BX)
+	VPSRLD         $0x09, Y1, Y0
+	VPAND          const37<>+0(SB), Y0, Y0
+	VPADDD         Y0, Y0, Y0
+	VPADDD         const12<>+0(SB), Y0, Y0
+	VCVTDQ2PS      Y0, Y0
+	VMULPS         Y2, Y0, Y0
+	VMULPS         const38<>+0(SB), Y0, Y0
+	VMOVUPS        Y0, 352(BX)
+	VPSRLD         $0x10, Y1, Y0
+	VPAND          const37<>+0(SB), Y0, Y0
+	VPADDD         Y0, Y0, Y0
+	VPADDD         const12<>+0(SB), Y0, Y0
+	VCVTDQ2PS      Y0, Y0
+	VMULPS         Y2, Y0, Y0
+	VMULPS         const38<>+0(SB), Y0, Y0
+	VMOVUPS        Y0, 384(BX)
+	VPSRLD         $0x13, Y1, Y0
+	VPAND          const37<>+0(SB), Y0, Y0
+	VPADDD         Y0, Y0, Y0
+	VPADDD         const12<>+0(SB), Y0, Y0
+	VCVTDQ2PS      Y0, Y0
+	VMULPS         Y2, Y0, Y0
+	VMULPS         const38<>+0(SB), Y0, Y0
+	VMOVUPS        Y0, 416(BX)
+	VPSRLD         $0x16, Y1, Y0
+	VPAND          const37<>+0(SB), Y0, Y0
+	VPADDD         Y0, Y0, Y0
+	VPADDD         const12<>+0(SB), Y0, Y0
+	VCVTDQ2PS      Y0, Y0
+	VMULPS         Y2, Y0, Y0
+	VMULPS         const38<>+0(SB), Y0, Y0
+	VMOVUPS        Y0, 448(BX)
+	VPSRLD         $0x19, Y1, Y0
+	VPAND          const37<>+0(SB), Y0, Y0
+	VPADDD         Y0, Y0, Y0
+	VPADDD         const12<>+0(SB), Y0, Y0
+	VCVTDQ2PS      Y0, Y0
+	VMULPS         Y2, Y0, Y0
+	VMULPS         const38<>+0(SB), Y0, Y0
+	VMOVUPS        Y0, 480(BX)
+	XORQ           R11, R11
+
+chunks:
+	LEAQ         (AX), R12
+	MOVWLZX      (R10), R13
+	VMOVQ        (R8)(R13*8), X0
+	MOVWLZX      2(R10), R13
+	VPINSRQ      $0x01, (R8)(R13*8), X0, X0
+	MOVWLZX      4(R10), R13
+	VMOVQ        (R8)(R13*8), X1
+	MOVWLZX      6(R10), R13
+	VPINSRQ      $0x01, (R8)(R13*8), X1, X1
+	VINSERTI128  $0x01, X1, Y0, Y0
+	VPADDB       const35<>+0(SB), Y0, Y0
+	VPSLLW       $0x03, Y0, Y0
+	VPBROADCASTD 32(R12)(R11*2), Y1
+	VPSHUFB      const45<>+0(SB), Y1, Y1
+	VPAND        const46<>+0(SB), Y1, Y1
+	VPCMPEQB     const46<>+0(SB), Y1, Y1
+	VPADDB       Y1, Y1, Y1
+	VPADDB       Y1, Y0, Y0
+	VPADDB       const47<>+0(SB), Y0, Y0
+	LEAQ         (AX)(CX*1), R12
+	MOVWLZX      64(R10), R13
+	VMOVQ        (R8)(R13*8), X1
+	MOVWLZX      66(R10), R13
+	VPINSRQ      $0x01, (R8)(R13*8), X1, X1
+	MOVWLZX      68(R10), R13
+	VMOVQ        (R8)(R13*8), X2
+	MOVWLZX      70(R10), R13
+	VPINSRQ      $0x01, (R8)(R13*8), X2, X2
+	VINSERTI128  $0x01, X2, Y1, Y1
+	VPADDB       const35<>+0(SB), Y1, Y1
+	VPSLLW       $0x03, Y1, Y1
+	VPBROADCASTD 32(R12)(R11*2), Y2
+	VPSHUFB      const45<>+0(SB), Y2, Y2
+	VPAND        const46<>+0(SB), Y2, Y2
+	VPCMPEQB     const46<>+0(SB), Y2, Y2
+	VPADDB       Y2, Y2, Y2
+	VPADDB       Y2, Y1, Y1
+	VPADDB       const47<>+0(SB), Y1, Y1
+	LEAQ         (AX)(CX*2), R12
+	MOVWLZX      128(R10), R13
+	VMOVQ        (R8)(R13*8), X2
+	MOVWLZX      130(R10), R13
+	VPINSRQ      $0x01, (R8)(R13*8), X2, X2
+	MOVWLZX      132(R10), R13
+	VMOVQ        (R8)(R13*8), X3
+	MOVWLZX      134(R10), R13
+	VPINSRQ      $0x01, (R8)(R13*8), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VPADDB       const35<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	VPBROADCASTD 32(R12)(R11*2), Y3
+	VPSHUFB      const45<>+0(SB), Y3, Y3
+	VPAND        const46<>+0(SB), Y3, Y3
+	VPCMPEQB     const46<>+0(SB), Y3, Y3
+	VPADDB       Y3, Y3, Y3
+	VPADDB       Y3, Y2, Y2
+	VPADDB       const47<>+0(SB), Y2, Y2
+	LEAQ         (AX)(SI*1), R12
+	MOVWLZX      192(R10), R13
+	VMOVQ        (R8)(R13*8), X3
+	MOVWLZX      194(R10), R13
+	VPINSRQ      $0x01, (R8)(R13*8), X3, X3
+	MOVWLZX      196(R10), R13
+	VMOVQ        (R8)(R13*8), X4
+	MOVWLZX      198(R10), R13
+	VPINSRQ      $0x01, (R8)(R13*8), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	VPADDB       const35<>+0(SB), Y3, Y3
+	VPSLLW       $0x03, Y3, Y3
+	VPBROADCASTD 32(R12)(R11*2), Y4
+	VPSHUFB      const45<>+0(SB), Y4, Y4
+	VPAND        const46<>+0(SB), Y4, Y4
+	VPCMPEQB     const46<>+0(SB), Y4, Y4
+	VPADDB       Y4, Y4, Y4
+	VPADDB       Y4, Y3, Y3
+	VPADDB       const47<>+0(SB), Y3, Y3
+	VPUNPCKLDQ   Y1, Y0, Y5
+	VPUNPCKLDQ   Y3, Y2, Y6
+	VPUNPCKLQDQ  Y6, Y5, Y4
+	VPUNPCKHQDQ  Y6, Y5, Y5
+	VPUNPCKHDQ   Y1, Y0, Y0
+	VPUNPCKHDQ   Y3, Y2, Y2
+	VPUNPCKLQDQ  Y2, Y0, Y1
+	VPUNPCKHQDQ  Y2, Y0, Y0
+	LEAQ         (DI), R12
+	MOVWLZX      256(R10), R13
+	VMOVQ        (R8)(R13*8), X2
+	MOVWLZX      258(R10), R13
+	VPINSRQ      $0x01, (R8)(R13*8), X2, X2
+	MOVWLZX      260(R10), R13
+	VMOVQ        (R8)(R13*8), X3
+	MOVWLZX      262(R10), R13
+	VPINSRQ      $0x01, (R8)(R13*8), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VPADDB       const35<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	VPBROADCASTD 32(R12)(R11*2), Y3
+	VPSHUFB      const45<>+0(SB), Y3, Y3
+	VPAND        const46<>+0(SB), Y3, Y3
+	VPCMPEQB     const46<>+0(SB), Y3, Y3
+	VPADDB       Y3, Y3, Y3
+	VPADDB       Y3, Y2, Y2
+	VPADDB       const47<>+0(SB), Y2, Y2
+	LEAQ         (DI)(CX*1), R12
+	MOVWLZX      320(R10), R13
+	VMOVQ        (R8)(R13*8), X3
+	MOVWLZX      322(R10), R13
+	VPINSRQ      $0x01, (R8)(R13*8), X3, X3
+	MOVWLZX      324(R10), R13
+	VMOVQ        (R8)(R13*8), X6
+	MOVWLZX      326(R10), R13
+	VPINSRQ      $0x01, (R8)(R13*8), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	VPADDB       const35<>+0(SB), Y3, Y3
+	VPSLLW       $0x03, Y3, Y3
+	VPBROADCASTD 32(R12)(R11*2), Y6
+	VPSHUFB      const45<>+0(SB), Y6, Y6
+	VPAND        const46<>+0(SB), Y6, Y6
+	VPCMPEQB     const46<>+0(SB), Y6, Y6
+	VPADDB       Y6, Y6, Y6
+	VPADDB       Y6, Y3, Y3
+	VPADDB       const47<>+0(SB), Y3, Y3
+	LEAQ         (DI)(CX*2), R12
+	MOVWLZX      384(R10), R13
+	VMOVQ        (R8)(R13*8), X6
+	MOVWLZX      386(R10), R13
+	VPINSRQ      $0x01, (R8)(R13*8), X6, X6
+	MOVWLZX      388(R10), R13
+	VMOVQ        (R8)(R13*8), X7
+	MOVWLZX      390(R10), R13
+	VPINSRQ      $0x01, (R8)(R13*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPADDB       const35<>+0(SB), Y6, Y6
+	VPSLLW       $0x03, Y6, Y6
+	VPBROADCASTD 32(R12)(R11*2), Y7
+	VPSHUFB      const45<>+0(SB), Y7, Y7
+	VPAND        const46<>+0(SB), Y7, Y7
+	VPCMPEQB     const46<>+0(SB), Y7, Y7
+	VPADDB       Y7, Y7, Y7
+	VPADDB       Y7, Y6, Y6
+	VPADDB       const47<>+0(SB), Y6, Y6
+	LEAQ         (DI)(SI*1), R12
+	MOVWLZX      448(R10), R13
+	VMOVQ        (R8)(R13*8), X7
+	MOVWLZX      450(R10), R13
+	VPINSRQ      $0x01, (R8)(R13*8), X7, X7
+	MOVWLZX      452(R10), R13
+	VMOVQ        (R8)(R13*8), X8
+	MOVWLZX      454(R10), R13
+	VPINSRQ      $0x01, (R8)(R13*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPADDB       const35<>+0(SB), Y7, Y7
+	VPSLLW       $0x03, Y7, Y7
+	VPBROADCASTD 32(R12)(R11*2), Y8
+	VPSHUFB      const45<>+0(SB), Y8, Y8
+	VPAND        const46<>+0(SB), Y8, Y8
+	VPCMPEQB     const46<>+0(SB), Y8, Y8
+	VPADDB       Y8, Y8, Y8
+	VPADDB       Y8, Y7, Y7
+	VPADDB       const47<>+0(SB), Y7, Y7
+	VPUNPCKLDQ   Y3, Y2, Y9
+	VPUNPCKLDQ   Y7, Y6, Y10
+	VPUNPCKLQDQ  Y10, Y9, Y8
+	VPUNPCKHQDQ  Y10, Y9, Y9
+	VPUNPCKHDQ   Y3, Y2, Y2
+	VPUNPCKHDQ   Y7, Y6, Y6
+	VPUNPCKLQDQ  Y6, Y2, Y3
+	VPUNPCKHQDQ  Y6, Y2, Y2
+	VPERM2I128   $0x20, Y8, Y4, Y6
+	VPERM2I128   $0x31, Y8, Y4, Y4
+	VMOVDQU      Y6, (DX)
+	VMOVDQU      Y4, 128(DX)
+	VPERM2I128   $0x20, Y9, Y5, Y4
+	VPERM2I128   $0x31, Y9, Y5, Y5
+	VMOVDQU      Y4, 32(DX)
+	VMOVDQU      Y5, 160(DX)
+	VPERM2I128   $0x20, Y3, Y1, Y4
+	VPERM2I128   $0x31, Y3, Y1, Y1
+	VMOVDQU      Y4, 64(DX)
+	VMOVDQU      Y1, 192(DX)
+	VPERM2I128   $0x20, Y2, Y0, Y1
+	VPERM2I128   $0x31, Y2, Y0, Y0
+	VMOVDQU      Y1, 96(DX)
+	VMOVDQU      Y0, 224(DX)
+	ADDQ         $0x00000100, DX
+	ADDQ         $0x60, R9
+	ADDQ         $0x08, R10
+	INCQ         R11
+	CMPQ         R11, $0x08
 	JLT          chunks
 	ADDQ         $0x38, AX
 	ADDQ         $0x38, DI
 	ADDQ         $0x00000200, BX
-	DECQ         R9
+	DECQ         blocks+40(FP)
 	JNZ          loop
 	VZEROUPPER
 	RET
 
 // func rowsIQ2_XXSAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·rowsIQ2_XXSAVX2(SB), NOSPLIT, $288-48
+TEXT ·rowsIQ2_XXSAVX2(SB), $544-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -20853,12 +20855,11 @@ TEXT ·rowsIQ2_XXSAVX2(SB), NOSPLIT, $288-48
 	LEAQ  (CX)(CX*2), DI
 	LEAQ  (AX)(CX*4), R8
 	MOVQ  ·gridIQ2XXS+0(SB), R9
-	MOVQ  ·signs7+0(SB), R10
 	VPXOR Y0, Y0, Y0
 
 loop:
-	LEAQ        31(SP), R11
-	ANDQ        $-32, R11
+	LEAQ        31(SP), R10
+	ANDQ        $-32, R10
 	VMOVD       (AX), X1
 	VPINSRW     $0x01, (AX)(CX*1), X1, X1
 	VPINSRW     $0x02, (AX)(CX*2), X1, X1
@@ -20877,12 +20878,26 @@ loop:
 	VPINSRD     $0x02, 6(R8)(CX*2), X3, X3
 	VPINSRD     $0x03, 6(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
+	VPAND       const24<>+0(SB), Y2, Y3
+	VPSLLD      $0x01, Y2, Y4
+	VPAND       const48<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x02, Y2, Y4
+	VPAND       const49<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x03, Y2, Y4
+	VPAND       const50<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQA     Y3, (R10)
 	VPSRLD      $0x1c, Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, (R11)
+	VMOVDQA     Y2, 32(R10)
 	VMOVD       14(AX), X2
 	VPINSRD     $0x01, 14(AX)(CX*1), X2, X2
 	VPINSRD     $0x02, 14(AX)(CX*2), X2, X2
@@ -20892,12 +20907,26 @@ loop:
 	VPINSRD     $0x02, 14(R8)(CX*2), X3, X3
 	VPINSRD     $0x03, 14(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
+	VPAND       const24<>+0(SB), Y2, Y3
+	VPSLLD      $0x01, Y2, Y4
+	VPAND       const48<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x02, Y2, Y4
+	VPAND       const49<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x03, Y2, Y4
+	VPAND       const50<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQA     Y3, 64(R10)
 	VPSRLD      $0x1c, Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 32(R11)
+	VMOVDQA     Y2, 96(R10)
 	VMOVD       22(AX), X2
 	VPINSRD     $0x01, 22(AX)(CX*1), X2, X2
 	VPINSRD     $0x02, 22(AX)(CX*2), X2, X2
@@ -20907,12 +20936,26 @@ loop:
 	VPINSRD     $0x02, 22(R8)(CX*2), X3, X3
 	VPINSRD     $0x03, 22(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
+	VPAND       const24<>+0(SB), Y2, Y3
+	VPSLLD      $0x01, Y2, Y4
+	VPAND       const48<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x02, Y2, Y4
+	VPAND       const49<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x03, Y2, Y4
+	VPAND       const50<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQA     Y3, 128(R10)
 	VPSRLD      $0x1c, Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 64(R11)
+	VMOVDQA     Y2, 160(R10)
 	VMOVD       30(AX), X2
 	VPINSRD     $0x01, 30(AX)(CX*1), X2, X2
 	VPINSRD     $0x02, 30(AX)(CX*2), X2, X2
@@ -20922,12 +20965,26 @@ loop:
 	VPINSRD     $0x02, 30(R8)(CX*2), X3, X3
 	VPINSRD     $0x03, 30(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
+	VPAND       const24<>+0(SB), Y2, Y3
+	VPSLLD      $0x01, Y2, Y4
+	VPAND       const48<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x02, Y2, Y4
+	VPAND       const49<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x03, Y2, Y4
+	VPAND       const50<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQA     Y3, 192(R10)
 	VPSRLD      $0x1c, Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 96(R11)
+	VMOVDQA     Y2, 224(R10)
 	VMOVD       38(AX), X2
 	VPINSRD     $0x01, 38(AX)(CX*1), X2, X2
 	VPINSRD     $0x02, 38(AX)(CX*2), X2, X2
@@ -20937,12 +20994,26 @@ loop:
 	VPINSRD     $0x02, 38(R8)(CX*2), X3, X3
 	VPINSRD     $0x03, 38(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
+	VPAND       const24<>+0(SB), Y2, Y3
+	VPSLLD      $0x01, Y2, Y4
+	VPAND       const48<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x02, Y2, Y4
+	VPAND       const49<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x03, Y2, Y4
+	VPAND       const50<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQA     Y3, 256(R10)
 	VPSRLD      $0x1c, Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 128(R11)
+	VMOVDQA     Y2, 288(R10)
 	VMOVD       46(AX), X2
 	VPINSRD     $0x01, 46(AX)(CX*1), X2, X2
 	VPINSRD     $0x02, 46(AX)(CX*2), X2, X2
@@ -20952,12 +21023,26 @@ loop:
 	VPINSRD     $0x02, 46(R8)(CX*2), X3, X3
 	VPINSRD     $0x03, 46(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
+	VPAND       const24<>+0(SB), Y2, Y3
+	VPSLLD      $0x01, Y2, Y4
+	VPAND       const48<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x02, Y2, Y4
+	VPAND       const49<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x03, Y2, Y4
+	VPAND       const50<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQA     Y3, 320(R10)
 	VPSRLD      $0x1c, Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 160(R11)
+	VMOVDQA     Y2, 352(R10)
 	VMOVD       54(AX), X2
 	VPINSRD     $0x01, 54(AX)(CX*1), X2, X2
 	VPINSRD     $0x02, 54(AX)(CX*2), X2, X2
@@ -20967,12 +21052,26 @@ loop:
 	VPINSRD     $0x02, 54(R8)(CX*2), X3, X3
 	VPINSRD     $0x03, 54(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
+	VPAND       const24<>+0(SB), Y2, Y3
+	VPSLLD      $0x01, Y2, Y4
+	VPAND       const48<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x02, Y2, Y4
+	VPAND       const49<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x03, Y2, Y4
+	VPAND       const50<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQA     Y3, 384(R10)
 	VPSRLD      $0x1c, Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 192(R11)
+	VMOVDQA     Y2, 416(R10)
 	VMOVD       62(AX), X2
 	VPINSRD     $0x01, 62(AX)(CX*1), X2, X2
 	VPINSRD     $0x02, 62(AX)(CX*2), X2, X2
@@ -20982,293 +21081,252 @@ loop:
 	VPINSRD     $0x02, 62(R8)(CX*2), X3, X3
 	VPINSRD     $0x03, 62(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
+	VPAND       const24<>+0(SB), Y2, Y3
+	VPSLLD      $0x01, Y2, Y4
+	VPAND       const48<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x02, Y2, Y4
+	VPAND       const49<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x03, Y2, Y4
+	VPAND       const50<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQA     Y3, 448(R10)
 	VPSRLD      $0x1c, Y2, Y2
+	VMOVDQA     Y2, 480(R10)
+	VMOVDQA     32(R10), Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 224(R11)
-	XORQ        R12, R12
+	VMULPS      const54<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 32(R10)
+	VMOVDQA     96(R10), Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const54<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 96(R10)
+	VMOVDQA     160(R10), Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const54<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 160(R10)
+	VMOVDQA     224(R10), Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const54<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 224(R10)
+	VMOVDQA     288(R10), Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const54<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 288(R10)
+	VMOVDQA     352(R10), Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const54<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 352(R10)
+	VMOVDQA     416(R10), Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const54<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 416(R10)
+	VMOVDQA     480(R10), Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const54<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 480(R10)
+	XORQ        R11, R11
 
 chunks:
 	PREFETCHT0   (SI)
 	PREFETCHT0   64(SI)
 	VMOVDQU      (DX), Y1
-	LEAQ         (AX), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X2
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
-	MOVBLZX      4(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X3
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
+	LEAQ         (AX), R12
+	MOVBLZX      2(R12)(R11*8), R13
+	VMOVQ        (R9)(R13*8), X2
+	MOVBLZX      3(R12)(R11*8), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X2, X2
+	MOVBLZX      4(R12)(R11*8), R13
+	VMOVQ        (R9)(R13*8), X3
+	MOVBLZX      5(R12)(R11*8), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
 	VINSERTI128  $0x01, X3, Y2, Y2
-	MOVL         6(R13)(R12*8), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X3
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X3, X3
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X4
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
+	VPBROADCASTD (R10), Y4
+	VPSHUFB      const5<>+0(SB), Y4, Y4
+	VPAND        const4<>+0(SB), Y4, Y4
+	VPCMPEQB     const4<>+0(SB), Y4, Y4
+	VPXOR        Y4, Y1, Y3
+	VPSUBB       Y4, Y3, Y3
+	VPMADDUBSW   Y3, Y2, Y2
+	LEAQ         (AX)(CX*1), R12
+	MOVBLZX      2(R12)(R11*8), R13
+	VMOVQ        (R9)(R13*8), X3
+	MOVBLZX      3(R12)(R11*8), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X3, X3
+	MOVBLZX      4(R12)(R11*8), R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVBLZX      5(R12)(R11*8), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
 	VINSERTI128  $0x01, X4, Y3, Y3
-	VPSIGNB      Y3, Y2, Y2
-	VPADDB       const43<>+0(SB), Y2, Y2
-	VPMADDUBSW   Y1, Y2, Y2
-	VPMADDWD     const2<>+0(SB), Y2, Y2
-	LEAQ         (AX)(CX*1), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X3
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
-	MOVBLZX      4(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X4
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	VINSERTI128  $0x01, X4, Y3, Y3
-	MOVL         6(R13)(R12*8), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X4
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X5
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPSIGNB      Y4, Y3, Y3
-	VPADDB       const43<>+0(SB), Y3, Y3
-	VPMADDUBSW   Y1, Y3, Y3
-	VPMADDWD     const2<>+0(SB), Y3, Y3
+	VPBROADCASTD 4(R10), Y5
+	VPSHUFB      const5<>+0(SB), Y5, Y5
+	VPAND        const4<>+0(SB), Y5, Y5
+	VPCMPEQB     const4<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y1, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPMADDUBSW   Y4, Y3, Y3
 	VPBLENDD     $0xcc, Y3, Y2, Y4
 	VPALIGNR     $0x08, Y2, Y3, Y2
-	VPADDD       Y4, Y2, Y2
-	LEAQ         (AX)(CX*2), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X3
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
-	MOVBLZX      4(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X4
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	VPADDW       Y4, Y2, Y2
+	VPMADDWD     const2<>+0(SB), Y2, Y2
+	LEAQ         (AX)(CX*2), R12
+	MOVBLZX      2(R12)(R11*8), R13
+	VMOVQ        (R9)(R13*8), X3
+	MOVBLZX      3(R12)(R11*8), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X3, X3
+	MOVBLZX      4(R12)(R11*8), R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVBLZX      5(R12)(R11*8), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
 	VINSERTI128  $0x01, X4, Y3, Y3
-	MOVL         6(R13)(R12*8), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X4
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X5
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	VPBROADCASTD 8(R10), Y5
+	VPSHUFB      const5<>+0(SB), Y5, Y5
+	VPAND        const4<>+0(SB), Y5, Y5
+	VPCMPEQB     const4<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y1, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPMADDUBSW   Y4, Y3, Y3
+	LEAQ         (AX)(DI*1), R12
+	MOVBLZX      2(R12)(R11*8), R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVBLZX      3(R12)(R11*8), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVBLZX      4(R12)(R11*8), R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVBLZX      5(R12)(R11*8), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
 	VINSERTI128  $0x01, X5, Y4, Y4
-	VPSIGNB      Y4, Y3, Y3
-	VPADDB       const43<>+0(SB), Y3, Y3
-	VPMADDUBSW   Y1, Y3, Y3
-	VPMADDWD     const2<>+0(SB), Y3, Y3
-	LEAQ         (AX)(DI*1), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X4
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	MOVBLZX      4(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X5
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	MOVL         6(R13)(R12*8), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X5
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X5, X5
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X6
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y4, Y4
-	VPADDB       const43<>+0(SB), Y4, Y4
-	VPMADDUBSW   Y1, Y4, Y4
-	VPMADDWD     const2<>+0(SB), Y4, Y4
+	VPBROADCASTD 12(R10), Y6
+	VPSHUFB      const5<>+0(SB), Y6, Y6
+	VPAND        const4<>+0(SB), Y6, Y6
+	VPCMPEQB     const4<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y1, Y5
+	VPSUBB       Y6, Y5, Y5
+	VPMADDUBSW   Y5, Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
 	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
+	VPADDW       Y5, Y3, Y3
+	VPMADDWD     const2<>+0(SB), Y3, Y3
 	VSHUFPS      $0x88, Y3, Y2, Y4
 	VSHUFPS      $0xdd, Y3, Y2, Y2
 	VPADDD       Y4, Y2, Y2
-	LEAQ         (R8), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X3
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
-	MOVBLZX      4(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X4
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	LEAQ         (R8), R12
+	MOVBLZX      2(R12)(R11*8), R13
+	VMOVQ        (R9)(R13*8), X3
+	MOVBLZX      3(R12)(R11*8), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X3, X3
+	MOVBLZX      4(R12)(R11*8), R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVBLZX      5(R12)(R11*8), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
 	VINSERTI128  $0x01, X4, Y3, Y3
-	MOVL         6(R13)(R12*8), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X4
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X5
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	VPBROADCASTD 16(R10), Y5
+	VPSHUFB      const5<>+0(SB), Y5, Y5
+	VPAND        const4<>+0(SB), Y5, Y5
+	VPCMPEQB     const4<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y1, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPMADDUBSW   Y4, Y3, Y3
+	LEAQ         (R8)(CX*1), R12
+	MOVBLZX      2(R12)(R11*8), R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVBLZX      3(R12)(R11*8), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVBLZX      4(R12)(R11*8), R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVBLZX      5(R12)(R11*8), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
 	VINSERTI128  $0x01, X5, Y4, Y4
-	VPSIGNB      Y4, Y3, Y3
-	VPADDB       const43<>+0(SB), Y3, Y3
-	VPMADDUBSW   Y1, Y3, Y3
-	VPMADDWD     const2<>+0(SB), Y3, Y3
-	LEAQ         (R8)(CX*1), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X4
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	MOVBLZX      4(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X5
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	MOVL         6(R13)(R12*8), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X5
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X5, X5
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X6
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y4, Y4
-	VPADDB       const43<>+0(SB), Y4, Y4
-	VPMADDUBSW   Y1, Y4, Y4
-	VPMADDWD     const2<>+0(SB), Y4, Y4
+	VPBROADCASTD 20(R10), Y6
+	VPSHUFB      const5<>+0(SB), Y6, Y6
+	VPAND        const4<>+0(SB), Y6, Y6
+	VPCMPEQB     const4<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y1, Y5
+	VPSUBB       Y6, Y5, Y5
+	VPMADDUBSW   Y5, Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
 	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	LEAQ         (R8)(CX*2), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X4
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	MOVBLZX      4(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X5
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
+	VPADDW       Y5, Y3, Y3
+	VPMADDWD     const2<>+0(SB), Y3, Y3
+	LEAQ         (R8)(CX*2), R12
+	MOVBLZX      2(R12)(R11*8), R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVBLZX      3(R12)(R11*8), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVBLZX      4(R12)(R11*8), R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVBLZX      5(R12)(R11*8), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
 	VINSERTI128  $0x01, X5, Y4, Y4
-	MOVL         6(R13)(R12*8), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X5
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X5, X5
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X6
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	VPBROADCASTD 24(R10), Y6
+	VPSHUFB      const5<>+0(SB), Y6, Y6
+	VPAND        const4<>+0(SB), Y6, Y6
+	VPCMPEQB     const4<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y1, Y5
+	VPSUBB       Y6, Y5, Y5
+	VPMADDUBSW   Y5, Y4, Y4
+	LEAQ         (R8)(DI*1), R12
+	MOVBLZX      2(R12)(R11*8), R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVBLZX      3(R12)(R11*8), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVBLZX      4(R12)(R11*8), R13
+	VMOVQ        (R9)(R13*8), X6
+	MOVBLZX      5(R12)(R11*8), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X6, X6
 	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y4, Y4
-	VPADDB       const43<>+0(SB), Y4, Y4
-	VPMADDUBSW   Y1, Y4, Y4
-	VPMADDWD     const2<>+0(SB), Y4, Y4
-	LEAQ         (R8)(DI*1), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X5
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
-	MOVBLZX      4(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X6
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	MOVL         6(R13)(R12*8), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X6
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X6, X6
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X7
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y5, Y5
-	VPADDB       const43<>+0(SB), Y5, Y5
+	VPBROADCASTD 28(R10), Y6
+	VPSHUFB      const5<>+0(SB), Y6, Y6
+	VPAND        const4<>+0(SB), Y6, Y6
+	VPCMPEQB     const4<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y1, Y1
+	VPSUBB       Y6, Y1, Y1
 	VPMADDUBSW   Y1, Y5, Y1
-	VPMADDWD     const2<>+0(SB), Y1, Y1
 	VPBLENDD     $0xcc, Y1, Y4, Y5
 	VPALIGNR     $0x08, Y4, Y1, Y1
-	VPADDD       Y5, Y1, Y1
+	VPADDW       Y5, Y1, Y1
+	VPMADDWD     const2<>+0(SB), Y1, Y1
 	VSHUFPS      $0x88, Y1, Y3, Y4
 	VSHUFPS      $0xdd, Y1, Y3, Y1
 	VPADDD       Y4, Y1, Y1
 	VPBLENDD     $0xf0, Y1, Y2, Y3
 	VPERM2I128   $0x21, Y1, Y2, Y1
 	VPADDD       Y3, Y1, Y1
-	VPBROADCASTD 4(BX), Y2
-	VPSLLD       $0x06, Y2, Y2
-	VPSUBD       Y2, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
-	VMOVAPS      (R11), Y2
+	VMOVAPS      32(R10), Y2
 	VBROADCASTSS (BX), Y3
 	VMULPS       Y2, Y3, Y3
 	VFMADD231PS  Y3, Y1, Y0
 	ADDQ         $0x42, SI
 	ADDQ         $0x20, DX
 	ADDQ         $0x20, BX
-	ADDQ         $0x20, R11
-	INCQ         R12
-	CMPQ         R12, $0x08
+	ADDQ         $0x40, R10
+	INCQ         R11
+	CMPQ         R11, $0x08
 	JLT          chunks
 	ADDQ         $0x42, AX
 	ADDQ         $0x42, R8
@@ -21281,7 +21339,7 @@ chunks:
 
 // func unpackIQ2_XXSAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, F16C
-TEXT ·unpackIQ2_XXSAVX2(SB), NOSPLIT, $0-48
+TEXT ·unpackIQ2_XXSAVX2(SB), $544-48
 	MOVQ w+24(FP), AX
 	MOVQ stride+32(FP), CX
 	MOVQ p+0(FP), DX
@@ -21289,10 +21347,10 @@ TEXT ·unpackIQ2_XXSAVX2(SB), NOSPLIT, $0-48
 	LEAQ (CX)(CX*2), SI
 	LEAQ (AX)(CX*4), DI
 	MOVQ ·gridIQ2XXS+0(SB), R8
-	MOVQ ·signs7+0(SB), R9
-	MOVQ blocks+40(FP), R10
 
 loop:
+	LEAQ        31(SP), R9
+	ANDQ        $-32, R9
 	VMOVD       (AX), X0
 	VPINSRW     $0x01, (AX)(CX*1), X0, X0
 	VPINSRW     $0x02, (AX)(CX*2), X0, X0
@@ -21311,12 +21369,26 @@ loop:
 	VPINSRD     $0x02, 6(DI)(CX*2), X2, X2
 	VPINSRD     $0x03, 6(DI)(SI*1), X2, X2
 	VINSERTI128 $0x01, X2, Y1, Y1
+	VPAND       const24<>+0(SB), Y1, Y2
+	VPSLLD      $0x01, Y1, Y3
+	VPAND       const48<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x02, Y1, Y3
+	VPAND       const49<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x03, Y1, Y3
+	VPAND       const50<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VMOVDQU     const51<>+0(SB), Y3
+	VPSHUFB     Y2, Y3, Y4
+	VPSRLD      $0x04, Y2, Y5
+	VPAND       const52<>+0(SB), Y5, Y5
+	VPSHUFB     Y5, Y3, Y5
+	VPOR        Y4, Y2, Y2
+	VPXOR       Y5, Y2, Y2
+	VMOVDQA     Y2, (R9)
 	VPSRLD      $0x1c, Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VADDPS      const41<>+0(SB), Y1, Y1
-	VMULPS      Y0, Y1, Y1
-	VMULPS      const42<>+0(SB), Y1, Y1
-	VMOVUPS     Y1, (BX)
+	VMOVDQA     Y1, 32(R9)
 	VMOVD       14(AX), X1
 	VPINSRD     $0x01, 14(AX)(CX*1), X1, X1
 	VPINSRD     $0x02, 14(AX)(CX*2), X1, X1
@@ -21326,12 +21398,26 @@ loop:
 	VPINSRD     $0x02, 14(DI)(CX*2), X2, X2
 	VPINSRD     $0x03, 14(DI)(SI*1), X2, X2
 	VINSERTI128 $0x01, X2, Y1, Y1
+	VPAND       const24<>+0(SB), Y1, Y2
+	VPSLLD      $0x01, Y1, Y3
+	VPAND       const48<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x02, Y1, Y3
+	VPAND       const49<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x03, Y1, Y3
+	VPAND       const50<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VMOVDQU     const51<>+0(SB), Y3
+	VPSHUFB     Y2, Y3, Y4
+	VPSRLD      $0x04, Y2, Y5
+	VPAND       const52<>+0(SB), Y5, Y5
+	VPSHUFB     Y5, Y3, Y5
+	VPOR        Y4, Y2, Y2
+	VPXOR       Y5, Y2, Y2
+	VMOVDQA     Y2, 64(R9)
 	VPSRLD      $0x1c, Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VADDPS      const41<>+0(SB), Y1, Y1
-	VMULPS      Y0, Y1, Y1
-	VMULPS      const42<>+0(SB), Y1, Y1
-	VMOVUPS     Y1, 32(BX)
+	VMOVDQA     Y1, 96(R9)
 	VMOVD       22(AX), X1
 	VPINSRD     $0x01, 22(AX)(CX*1), X1, X1
 	VPINSRD     $0x02, 22(AX)(CX*2), X1, X1
@@ -21341,12 +21427,26 @@ loop:
 	VPINSRD     $0x02, 22(DI)(CX*2), X2, X2
 	VPINSRD     $0x03, 22(DI)(SI*1), X2, X2
 	VINSERTI128 $0x01, X2, Y1, Y1
+	VPAND       const24<>+0(SB), Y1, Y2
+	VPSLLD      $0x01, Y1, Y3
+	VPAND       const48<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x02, Y1, Y3
+	VPAND       const49<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x03, Y1, Y3
+	VPAND       const50<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VMOVDQU     const51<>+0(SB), Y3
+	VPSHUFB     Y2, Y3, Y4
+	VPSRLD      $0x04, Y2, Y5
+	VPAND       const52<>+0(SB), Y5, Y5
+	VPSHUFB     Y5, Y3, Y5
+	VPOR        Y4, Y2, Y2
+	VPXOR       Y5, Y2, Y2
+	VMOVDQA     Y2, 128(R9)
 	VPSRLD      $0x1c, Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VADDPS      const41<>+0(SB), Y1, Y1
-	VMULPS      Y0, Y1, Y1
-	VMULPS      const42<>+0(SB), Y1, Y1
-	VMOVUPS     Y1, 64(BX)
+	VMOVDQA     Y1, 160(R9)
 	VMOVD       30(AX), X1
 	VPINSRD     $0x01, 30(AX)(CX*1), X1, X1
 	VPINSRD     $0x02, 30(AX)(CX*2), X1, X1
@@ -21356,12 +21456,26 @@ loop:
 	VPINSRD     $0x02, 30(DI)(CX*2), X2, X2
 	VPINSRD     $0x03, 30(DI)(SI*1), X2, X2
 	VINSERTI128 $0x01, X2, Y1, Y1
+	VPAND       const24<>+0(SB), Y1, Y2
+	VPSLLD      $0x01, Y1, Y3
+	VPAND       const48<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x02, Y1, Y3
+	VPAND       const49<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x03, Y1, Y3
+	VPAND       const50<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VMOVDQU     const51<>+0(SB), Y3
+	VPSHUFB     Y2, Y3, Y4
+	VPSRLD      $0x04, Y2, Y5
+	VPAND       const52<>+0(SB), Y5, Y5
+	VPSHUFB     Y5, Y3, Y5
+	VPOR        Y4, Y2, Y2
+	VPXOR       Y5, Y2, Y2
+	VMOVDQA     Y2, 192(R9)
 	VPSRLD      $0x1c, Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VADDPS      const41<>+0(SB), Y1, Y1
-	VMULPS      Y0, Y1, Y1
-	VMULPS      const42<>+0(SB), Y1, Y1
-	VMOVUPS     Y1, 96(BX)
+	VMOVDQA     Y1, 224(R9)
 	VMOVD       38(AX), X1
 	VPINSRD     $0x01, 38(AX)(CX*1), X1, X1
 	VPINSRD     $0x02, 38(AX)(CX*2), X1, X1
@@ -21371,12 +21485,26 @@ loop:
 	VPINSRD     $0x02, 38(DI)(CX*2), X2, X2
 	VPINSRD     $0x03, 38(DI)(SI*1), X2, X2
 	VINSERTI128 $0x01, X2, Y1, Y1
+	VPAND       const24<>+0(SB), Y1, Y2
+	VPSLLD      $0x01, Y1, Y3
+	VPAND       const48<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x02, Y1, Y3
+	VPAND       const49<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x03, Y1, Y3
+	VPAND       const50<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VMOVDQU     const51<>+0(SB), Y3
+	VPSHUFB     Y2, Y3, Y4
+	VPSRLD      $0x04, Y2, Y5
+	VPAND       const52<>+0(SB), Y5, Y5
+	VPSHUFB     Y5, Y3, Y5
+	VPOR        Y4, Y2, Y2
+	VPXOR       Y5, Y2, Y2
+	VMOVDQA     Y2, 256(R9)
 	VPSRLD      $0x1c, Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VADDPS      const41<>+0(SB), Y1, Y1
-	VMULPS      Y0, Y1, Y1
-	VMULPS      const42<>+0(SB), Y1, Y1
-	VMOVUPS     Y1, 128(BX)
+	VMOVDQA     Y1, 288(R9)
 	VMOVD       46(AX), X1
 	VPINSRD     $0x01, 46(AX)(CX*1), X1, X1
 	VPINSRD     $0x02, 46(AX)(CX*2), X1, X1
@@ -21386,12 +21514,26 @@ loop:
 	VPINSRD     $0x02, 46(DI)(CX*2), X2, X2
 	VPINSRD     $0x03, 46(DI)(SI*1), X2, X2
 	VINSERTI128 $0x01, X2, Y1, Y1
+	VPAND       const24<>+0(SB), Y1, Y2
+	VPSLLD      $0x01, Y1, Y3
+	VPAND       const48<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x02, Y1, Y3
+	VPAND       const49<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x03, Y1, Y3
+	VPAND       const50<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VMOVDQU     const51<>+0(SB), Y3
+	VPSHUFB     Y2, Y3, Y4
+	VPSRLD      $0x04, Y2, Y5
+	VPAND       const52<>+0(SB), Y5, Y5
+	VPSHUFB     Y5, Y3, Y5
+	VPOR        Y4, Y2, Y2
+	VPXOR       Y5, Y2, Y2
+	VMOVDQA     Y2, 320(R9)
 	VPSRLD      $0x1c, Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VADDPS      const41<>+0(SB), Y1, Y1
-	VMULPS      Y0, Y1, Y1
-	VMULPS      const42<>+0(SB), Y1, Y1
-	VMOVUPS     Y1, 160(BX)
+	VMOVDQA     Y1, 352(R9)
 	VMOVD       54(AX), X1
 	VPINSRD     $0x01, 54(AX)(CX*1), X1, X1
 	VPINSRD     $0x02, 54(AX)(CX*2), X1, X1
@@ -21401,12 +21543,26 @@ loop:
 	VPINSRD     $0x02, 54(DI)(CX*2), X2, X2
 	VPINSRD     $0x03, 54(DI)(SI*1), X2, X2
 	VINSERTI128 $0x01, X2, Y1, Y1
+	VPAND       const24<>+0(SB), Y1, Y2
+	VPSLLD      $0x01, Y1, Y3
+	VPAND       const48<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x02, Y1, Y3
+	VPAND       const49<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x03, Y1, Y3
+	VPAND       const50<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VMOVDQU     const51<>+0(SB), Y3
+	VPSHUFB     Y2, Y3, Y4
+	VPSRLD      $0x04, Y2, Y5
+	VPAND       const52<>+0(SB), Y5, Y5
+	VPSHUFB     Y5, Y3, Y5
+	VPOR        Y4, Y2, Y2
+	VPXOR       Y5, Y2, Y2
+	VMOVDQA     Y2, 384(R9)
 	VPSRLD      $0x1c, Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VADDPS      const41<>+0(SB), Y1, Y1
-	VMULPS      Y0, Y1, Y1
-	VMULPS      const42<>+0(SB), Y1, Y1
-	VMOVUPS     Y1, 192(BX)
+	VMOVDQA     Y1, 416(R9)
 	VMOVD       62(AX), X1
 	VPINSRD     $0x01, 62(AX)(CX*1), X1, X1
 	VPINSRD     $0x02, 62(AX)(CX*2), X1, X1
@@ -21416,286 +21572,261 @@ loop:
 	VPINSRD     $0x02, 62(DI)(CX*2), X2, X2
 	VPINSRD     $0x03, 62(DI)(SI*1), X2, X2
 	VINSERTI128 $0x01, X2, Y1, Y1
+	VPAND       const24<>+0(SB), Y1, Y2
+	VPSLLD      $0x01, Y1, Y3
+	VPAND       const48<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x02, Y1, Y3
+	VPAND       const49<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x03, Y1, Y3
+	VPAND       const50<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VMOVDQU     const51<>+0(SB), Y3
+	VPSHUFB     Y2, Y3, Y4
+	VPSRLD      $0x04, Y2, Y5
+	VPAND       const52<>+0(SB), Y5, Y5
+	VPSHUFB     Y5, Y3, Y5
+	VPOR        Y4, Y2, Y2
+	VPXOR       Y5, Y2, Y2
+	VMOVDQA     Y2, 448(R9)
 	VPSRLD      $0x1c, Y1, Y1
+	VMOVDQA     Y1, 480(R9)
+	VMOVDQA     32(R9), Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const41<>+0(SB), Y1, Y1
+	VADDPS      const53<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const42<>+0(SB), Y1, Y1
+	VMULPS      const54<>+0(SB), Y1, Y1
+	VMOVUPS     Y1, (BX)
+	VMOVDQA     96(R9), Y1
+	VCVTDQ2PS   Y1, Y1
+	VADDPS      const53<>+0(SB), Y1, Y1
+	VMULPS      Y0, Y1, Y1
+	VMULPS      const54<>+0(SB), Y1, Y1
+	VMOVUPS     Y1, 32(BX)
+	VMOVDQA     160(R9), Y1
+	VCVTDQ2PS   Y1, Y1
+	VADDPS      const53<>+0(SB), Y1, Y1
+	VMULPS      Y0, Y1, Y1
+	VMULPS      const54<>+0(SB), Y1, Y1
+	VMOVUPS     Y1, 64(BX)
+	VMOVDQA     224(R9), Y1
+	VCVTDQ2PS   Y1, Y1
+	VADDPS      const53<>+0(SB), Y1, Y1
+	VMULPS      Y0, Y1, Y1
+	VMULPS      const54<>+0(SB), Y1, Y1
+	VMOVUPS     Y1, 96(BX)
+	VMOVDQA     288(R9), Y1
+	VCVTDQ2PS   Y1, Y1
+	VADDPS      const53<>+0(SB), Y1, Y1
+	VMULPS      Y0, Y1, Y1
+	VMULPS      const54<>+0(SB), Y1, Y1
+	VMOVUPS     Y1, 128(BX)
+	VMOVDQA     352(R9), Y1
+	VCVTDQ2PS   Y1, Y1
+	VADDPS      const53<>+0(SB), Y1, Y1
+	VMULPS      Y0, Y1, Y1
+	VMULPS      const54<>+0(SB), Y1, Y1
+	VMOVUPS     Y1, 160(BX)
+	VMOVDQA     416(R9), Y1
+	VCVTDQ2PS   Y1, Y1
+	VADDPS      const53<>+0(SB), Y1, Y1
+	VMULPS      Y0, Y1, Y1
+	VMULPS      const54<>+0(SB), Y1, Y1
+	VMOVUPS     Y1, 192(BX)
+	VMOVDQA     480(R9), Y1
+	VCVTDQ2PS   Y1, Y1
+	VADDPS      const53<>+0(SB), Y1, Y1
+	VMULPS      Y0, Y1, Y1
+	VMULPS      const54<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 224(BX)
-	XORQ        R11, R11
+	XORQ        R10, R10
 
 chunks:
-	LEAQ        (AX), R12
-	MOVBLZX     2(R12)(R11*8), R13
-	VMOVQ       (R8)(R13*8), X0
-	MOVBLZX     3(R12)(R11*8), R13
-	VPINSRQ     $0x01, (R8)(R13*8), X0, X0
-	MOVBLZX     4(R12)(R11*8), R13
-	VMOVQ       (R8)(R13*8), X1
-	MOVBLZX     5(R12)(R11*8), R13
-	VPINSRQ     $0x01, (R8)(R13*8), X1, X1
-	VINSERTI128 $0x01, X1, Y0, Y0
-	MOVL        6(R12)(R11*8), R12
-	MOVL        R12, R13
-	ANDL        $0x7f, R13
-	VMOVQ       (R9)(R13*8), X1
-	MOVL        R12, R13
-	SHRL        $0x07, R13
-	ANDL        $0x7f, R13
-	VPINSRQ     $0x01, (R9)(R13*8), X1, X1
-	MOVL        R12, R13
-	SHRL        $0x0e, R13
-	ANDL        $0x7f, R13
-	VMOVQ       (R9)(R13*8), X2
-	SHRL        $0x15, R12
-	ANDL        $0x7f, R12
-	VPINSRQ     $0x01, (R9)(R12*8), X2, X2
-	VINSERTI128 $0x01, X2, Y1, Y1
-	VPSIGNB     Y1, Y0, Y0
-	VPADDB      const43<>+0(SB), Y0, Y0
-	LEAQ        (AX)(CX*1), R12
-	MOVBLZX     2(R12)(R11*8), R13
-	VMOVQ       (R8)(R13*8), X1
-	MOVBLZX     3(R12)(R11*8), R13
-	VPINSRQ     $0x01, (R8)(R13*8), X1, X1
-	MOVBLZX     4(R12)(R11*8), R13
-	VMOVQ       (R8)(R13*8), X2
-	MOVBLZX     5(R12)(R11*8), R13
-	VPINSRQ     $0x01, (R8)(R13*8), X2, X2
-	VINSERTI128 $0x01, X2, Y1, Y1
-	MOVL        6(R12)(R11*8), R12
-	MOVL        R12, R13
-	ANDL        $0x7f, R13
-	VMOVQ       (R9)(R13*8), X2
-	MOVL        R12, R13
-	SHRL        $0x07, R13
-	ANDL        $0x7f, R13
-	VPINSRQ     $0x01, (R9)(R13*8), X2, X2
-	MOVL        R12, R13
-	SHRL        $0x0e, R13
-	ANDL        $0x7f, R13
-	VMOVQ       (R9)(R13*8), X3
-	SHRL        $0x15, R12
-	ANDL        $0x7f, R12
-	VPINSRQ     $0x01, (R9)(R12*8), X3, X3
-	VINSERTI128 $0x01, X3, Y2, Y2
-	VPSIGNB     Y2, Y1, Y1
-	VPADDB      const43<>+0(SB), Y1, Y1
-	LEAQ        (AX)(CX*2), R12
-	MOVBLZX     2(R12)(R11*8), R13
-	VMOVQ       (R8)(R13*8), X2
-	MOVBLZX     3(R12)(R11*8), R13
-	VPINSRQ     $0x01, (R8)(R13*8), X2, X2
-	MOVBLZX     4(R12)(R11*8), R13
-	VMOVQ       (R8)(R13*8), X3
-	MOVBLZX     5(R12)(R11*8), R13
-	VPINSRQ     $0x01, (R8)(R13*8), X3, X3
-	VINSERTI128 $0x01, X3, Y2, Y2
-	MOVL        6(R12)(R11*8), R12
-	MOVL        R12, R13
-	ANDL        $0x7f, R13
-	VMOVQ       (R9)(R13*8), X3
-	MOVL        R12, R13
-	SHRL        $0x07, R13
-	ANDL        $0x7f, R13
-	VPINSRQ     $0x01, (R9)(R13*8), X3, X3
-	MOVL        R12, R13
-	SHRL        $0x0e, R13
-	ANDL        $0x7f, R13
-	VMOVQ       (R9)(R13*8), X4
-	SHRL        $0x15, R12
-	ANDL        $0x7f, R12
-	VPINSRQ     $0x01, (R9)(R12*8), X4, X4
-	VINSERTI128 $0x01, X4, Y3, Y3
-	VPSIGNB     Y3, Y2, Y2
-	VPADDB      const43<>+0(SB), Y2, Y2
-	LEAQ        (AX)(SI*1), R12
-	MOVBLZX     2(R12)(R11*8), R13
-	VMOVQ       (R8)(R13*8), X3
-	MOVBLZX     3(R12)(R11*8), R13
-	VPINSRQ     $0x01, (R8)(R13*8), X3, X3
-	MOVBLZX     4(R12)(R11*8), R13
-	VMOVQ       (R8)(R13*8), X4
-	MOVBLZX     5(R12)(R11*8), R13
-	VPINSRQ     $0x01, (R8)(R13*8), X4, X4
-	VINSERTI128 $0x01, X4, Y3, Y3
-	MOVL        6(R12)(R11*8), R12
-	MOVL        R12, R13
-	ANDL        $0x7f, R13
-	VMOVQ       (R9)(R13*8), X4
-	MOVL        R12, R13
-	SHRL        $0x07, R13
-	ANDL        $0x7f, R13
-	VPINSRQ     $0x01, (R9)(R13*8), X4, X4
-	MOVL        R12, R13
-	SHRL        $0x0e, R13
-	ANDL        $0x7f, R13
-	VMOVQ       (R9)(R13*8), X5
-	SHRL        $0x15, R12
-	ANDL        $0x7f, R12
-	VPINSRQ     $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128 $0x01, X5, Y4, Y4
-	VPSIGNB     Y4, Y3, Y3
-	VPADDB      const43<>+0(SB), Y3, Y3
-	VPUNPCKLDQ  Y1, Y0, Y5
-	VPUNPCKLDQ  Y3, Y2, Y6
-	VPUNPCKLQDQ Y6, Y5, Y4
-	VPUNPCKHQDQ Y6, Y5, Y5
-	VPUNPCKHDQ  Y1, Y0, Y0
-	VPUNPCKHDQ  Y3, Y2, Y2
-	VPUNPCKLQDQ Y2, Y0, Y1
-	VPUNPCKHQDQ Y2, Y0, Y0
-	LEAQ        (DI), R12
-	MOVBLZX     2(R12)(R11*8), R13
-	VMOVQ       (R8)(R13*8), X2
-	MOVBLZX     3(R12)(R11*8), R13
-	VPINSRQ     $0x01, (R8)(R13*8), X2, X2
-	MOVBLZX     4(R12)(R11*8), R13
-	VMOVQ       (R8)(R13*8), X3
-	MOVBLZX     5(R12)(R11*8), R13
-	VPINSRQ     $0x01, (R8)(R13*8), X3, X3
-	VINSERTI128 $0x01, X3, Y2, Y2
-	MOVL        6(R12)(R11*8), R12
-	MOVL        R12, R13
-	ANDL        $0x7f, R13
-	VMOVQ       (R9)(R13*8), X3
-	MOVL        R12, R13
-	SHRL        $0x07, R13
-	ANDL        $0x7f, R13
-	VPINSRQ     $0x01, (R9)(R13*8), X3, X3
-	MOVL        R12, R13
-	SHRL        $0x0e, R13
-	ANDL        $0x7f, R13
-	VMOVQ       (R9)(R13*8), X6
-	SHRL        $0x15, R12
-	ANDL        $0x7f, R12
-	VPINSRQ     $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128 $0x01, X6, Y3, Y3
-	VPSIGNB     Y3, Y2, Y2
-	VPADDB      const43<>+0(SB), Y2, Y2
-	LEAQ        (DI)(CX*1), R12
-	MOVBLZX     2(R12)(R11*8), R13
-	VMOVQ       (R8)(R13*8), X3
-	MOVBLZX     3(R12)(R11*8), R13
-	VPINSRQ     $0x01, (R8)(R13*8), X3, X3
-	MOVBLZX     4(R12)(R11*8), R13
-	VMOVQ       (R8)(R13*8), X6
-	MOVBLZX     5(R12)(R11*8), R13
-	VPINSRQ     $0x01, (R8)(R13*8), X6, X6
-	VINSERTI128 $0x01, X6, Y3, Y3
-	MOVL        6(R12)(R11*8), R12
-	MOVL        R12, R13
-	ANDL        $0x7f, R13
-	VMOVQ       (R9)(R13*8), X6
-	MOVL        R12, R13
-	SHRL        $0x07, R13
-	ANDL        $0x7f, R13
-	VPINSRQ     $0x01, (R9)(R13*8), X6, X6
-	MOVL        R12, R13
-	SHRL        $0x0e, R13
-	ANDL        $0x7f, R13
-	VMOVQ       (R9)(R13*8), X7
-	SHRL        $0x15, R12
-	ANDL        $0x7f, R12
-	VPINSRQ     $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128 $0x01, X7, Y6, Y6
-	VPSIGNB     Y6, Y3, Y3
-	VPADDB      const43<>+0(SB), Y3, Y3
-	LEAQ        (DI)(CX*2), R12
-	MOVBLZX     2(R12)(R11*8), R13
-	VMOVQ       (R8)(R13*8), X6
-	MOVBLZX     3(R12)(R11*8), R13
-	VPINSRQ     $0x01, (R8)(R13*8), X6, X6
-	MOVBLZX     4(R12)(R11*8), R13
-	VMOVQ       (R8)(R13*8), X7
-	MOVBLZX     5(R12)(R11*8), R13
-	VPINSRQ     $0x01, (R8)(R13*8), X7, X7
-	VINSERTI128 $0x01, X7, Y6, Y6
-	MOVL        6(R12)(R11*8), R12
-	MOVL        R12, R13
-	ANDL        $0x7f, R13
-	VMOVQ       (R9)(R13*8), X7
-	MOVL        R12, R13
-	SHRL        $0x07, R13
-	ANDL        $0x7f, R13
-	VPINSRQ     $0x01, (R9)(R13*8), X7, X7
-	MOVL        R12, R13
-	SHRL        $0x0e, R13
-	ANDL        $0x7f, R13
-	VMOVQ       (R9)(R13*8), X8
-	SHRL        $0x15, R12
-	ANDL        $0x7f, R12
-	VPINSRQ     $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128 $0x01, X8, Y7, Y7
-	VPSIGNB     Y7, Y6, Y6
-	VPADDB      const43<>+0(SB), Y6, Y6
-	LEAQ        (DI)(SI*1), R12
-	MOVBLZX     2(R12)(R11*8), R13
-	VMOVQ       (R8)(R13*8), X7
-	MOVBLZX     3(R12)(R11*8), R13
-	VPINSRQ     $0x01, (R8)(R13*8), X7, X7
-	MOVBLZX     4(R12)(R11*8), R13
-	VMOVQ       (R8)(R13*8), X8
-	MOVBLZX     5(R12)(R11*8), R13
-	VPINSRQ     $0x01, (R8)(R13*8), X8, X8
-	VINSERTI128 $0x01, X8, Y7, Y7
-	MOVL        6(R12)(R11*8), R12
-	MOVL        R12, R13
-	ANDL        $0x7f, R13
-	VMOVQ       (R9)(R13*8), X8
-	MOVL        R12, R13
-	SHRL        $0x07, R13
-	ANDL        $0x7f, R13
-	VPINSRQ     $0x01, (R9)(R13*8), X8, X8
-	MOVL        R12, R13
-	SHRL        $0x0e, R13
-	ANDL        $0x7f, R13
-	VMOVQ       (R9)(R13*8), X9
-	SHRL        $0x15, R12
-	ANDL        $0x7f, R12
-	VPINSRQ     $0x01, (R9)(R12*8), X9, X9
-	VINSERTI128 $0x01, X9, Y8, Y8
-	VPSIGNB     Y8, Y7, Y7
-	VPADDB      const43<>+0(SB), Y7, Y7
-	VPUNPCKLDQ  Y3, Y2, Y9
-	VPUNPCKLDQ  Y7, Y6, Y10
-	VPUNPCKLQDQ Y10, Y9, Y8
-	VPUNPCKHQDQ Y10, Y9, Y9
-	VPUNPCKHDQ  Y3, Y2, Y2
-	VPUNPCKHDQ  Y7, Y6, Y6
-	VPUNPCKLQDQ Y6, Y2, Y3
-	VPUNPCKHQDQ Y6, Y2, Y2
-	VPERM2I128  $0x20, Y8, Y4, Y6
-	VPERM2I128  $0x31, Y8, Y4, Y4
-	VMOVDQU     Y6, (DX)
-	VMOVDQU     Y4, 128(DX)
-	VPERM2I128  $0x20, Y9, Y5, Y4
-	VPERM2I128  $0x31, Y9, Y5, Y5
-	VMOVDQU     Y4, 32(DX)
-	VMOVDQU     Y5, 160(DX)
-	VPERM2I128  $0x20, Y3, Y1, Y4
-	VPERM2I128  $0x31, Y3, Y1, Y1
-	VMOVDQU     Y4, 64(DX)
-	VMOVDQU     Y1, 192(DX)
-	VPERM2I128  $0x20, Y2, Y0, Y1
-	VPERM2I128  $0x31, Y2, Y0, Y0
-	VMOVDQU     Y1, 96(DX)
-	VMOVDQU     Y0, 224(DX)
-	ADDQ        $0x00000100, DX
-	INCQ        R11
-	CMPQ        R11, $0x08
-	JLT         chunks
-	ADDQ        $0x42, AX
-	ADDQ        $0x42, DI
-	ADDQ        $0x00000100, BX
-	DECQ        R10
-	JNZ         loop
+	LEAQ         (AX), R11
+	MOVBLZX      2(R11)(R10*8), R12
+	VMOVQ        (R8)(R12*8), X0
+	MOVBLZX      3(R11)(R10*8), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X0, X0
+	MOVBLZX      4(R11)(R10*8), R12
+	VMOVQ        (R8)(R12*8), X1
+	MOVBLZX      5(R11)(R10*8), R11
+	VPINSRQ      $0x01, (R8)(R11*8), X1, X1
+	VINSERTI128  $0x01, X1, Y0, Y0
+	VPBROADCASTD (R9), Y1
+	VPSHUFB      const5<>+0(SB), Y1, Y1
+	VPAND        const4<>+0(SB), Y1, Y1
+	VPCMPEQB     const4<>+0(SB), Y1, Y1
+	VPXOR        Y1, Y0, Y0
+	VPSUBB       Y1, Y0, Y0
+	VPADDB       const55<>+0(SB), Y0, Y0
+	LEAQ         (AX)(CX*1), R11
+	MOVBLZX      2(R11)(R10*8), R12
+	VMOVQ        (R8)(R12*8), X1
+	MOVBLZX      3(R11)(R10*8), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X1, X1
+	MOVBLZX      4(R11)(R10*8), R12
+	VMOVQ        (R8)(R12*8), X2
+	MOVBLZX      5(R11)(R10*8), R11
+	VPINSRQ      $0x01, (R8)(R11*8), X2, X2
+	VINSERTI128  $0x01, X2, Y1, Y1
+	VPBROADCASTD 4(R9), Y2
+	VPSHUFB      const5<>+0(SB), Y2, Y2
+	VPAND        const4<>+0(SB), Y2, Y2
+	VPCMPEQB     const4<>+0(SB), Y2, Y2
+	VPXOR        Y2, Y1, Y1
+	VPSUBB       Y2, Y1, Y1
+	VPADDB       const55<>+0(SB), Y1, Y1
+	LEAQ         (AX)(CX*2), R11
+	MOVBLZX      2(R11)(R10*8), R12
+	VMOVQ        (R8)(R12*8), X2
+	MOVBLZX      3(R11)(R10*8), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X2, X2
+	MOVBLZX      4(R11)(R10*8), R12
+	VMOVQ        (R8)(R12*8), X3
+	MOVBLZX      5(R11)(R10*8), R11
+	VPINSRQ      $0x01, (R8)(R11*8), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VPBROADCASTD 8(R9), Y3
+	VPSHUFB      const5<>+0(SB), Y3, Y3
+	VPAND        const4<>+0(SB), Y3, Y3
+	VPCMPEQB     const4<>+0(SB), Y3, Y3
+	VPXOR        Y3, Y2, Y2
+	VPSUBB       Y3, Y2, Y2
+	VPADDB       const55<>+0(SB), Y2, Y2
+	LEAQ         (AX)(SI*1), R11
+	MOVBLZX      2(R11)(R10*8), R12
+	VMOVQ        (R8)(R12*8), X3
+	MOVBLZX      3(R11)(R10*8), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X3, X3
+	MOVBLZX      4(R11)(R10*8), R12
+	VMOVQ        (R8)(R12*8), X4
+	MOVBLZX      5(R11)(R10*8), R11
+	VPINSRQ      $0x01, (R8)(R11*8), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	VPBROADCASTD 12(R9), Y4
+	VPSHUFB      const5<>+0(SB), Y4, Y4
+	VPAND        const4<>+0(SB), Y4, Y4
+	VPCMPEQB     const4<>+0(SB), Y4, Y4
+	VPXOR        Y4, Y3, Y3
+	VPSUBB       Y4, Y3, Y3
+	VPADDB       const55<>+0(SB), Y3, Y3
+	VPUNPCKLDQ   Y1, Y0, Y5
+	VPUNPCKLDQ   Y3, Y2, Y6
+	VPUNPCKLQDQ  Y6, Y5, Y4
+	VPUNPCKHQDQ  Y6, Y5, Y5
+	VPUNPCKHDQ   Y1, Y0, Y0
+	VPUNPCKHDQ   Y3, Y2, Y2
+	VPUNPCKLQDQ  Y2, Y0, Y1
+	VPUNPCKHQDQ  Y2, Y0, Y0
+	LEAQ         (DI), R11
+	MOVBLZX      2(R11)(R10*8), R12
+	VMOVQ        (R8)(R12*8), X2
+	MOVBLZX      3(R11)(R10*8), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X2, X2
+	MOVBLZX      4(R11)(R10*8), R12
+	VMOVQ        (R8)(R12*8), X3
+	MOVBLZX      5(R11)(R10*8), R11
+	VPINSRQ      $0x01, (R8)(R11*8), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VPBROADCASTD 16(R9), Y3
+	VPSHUFB      const5<>+0(SB), Y3, Y3
+	VPAND        const4<>+0(SB), Y3, Y3
+	VPCMPEQB     const4<>+0(SB), Y3, Y3
+	VPXOR        Y3, Y2, Y2
+	VPSUBB       Y3, Y2, Y2
+	VPADDB       const55<>+0(SB), Y2, Y2
+	LEAQ         (DI)(CX*1), R11
+	MOVBLZX      2(R11)(R10*8), R12
+	VMOVQ        (R8)(R12*8), X3
+	MOVBLZX      3(R11)(R10*8), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X3, X3
+	MOVBLZX      4(R11)(R10*8), R12
+	VMOVQ        (R8)(R12*8), X6
+	MOVBLZX      5(R11)(R10*8), R11
+	VPINSRQ      $0x01, (R8)(R11*8), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	VPBROADCASTD 20(R9), Y6
+	VPSHUFB      const5<>+0(SB), Y6, Y6
+	VPAND        const4<>+0(SB), Y6, Y6
+	VPCMPEQB     const4<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y3, Y3
+	VPSUBB       Y6, Y3, Y3
+	VPADDB       const55<>+0(SB), Y3, Y3
+	LEAQ         (DI)(CX*2), R11
+	MOVBLZX      2(R11)(R10*8), R12
+	VMOVQ        (R8)(R12*8), X6
+	MOVBLZX      3(R11)(R10*8), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X6, X6
+	MOVBLZX      4(R11)(R10*8), R12
+	VMOVQ        (R8)(R12*8), X7
+	MOVBLZX      5(R11)(R10*8), R11
+	VPINSRQ      $0x01, (R8)(R11*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPBROADCASTD 24(R9), Y7
+	VPSHUFB      const5<>+0(SB), Y7, Y7
+	VPAND        const4<>+0(SB), Y7, Y7
+	VPCMPEQB     const4<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y6, Y6
+	VPSUBB       Y7, Y6, Y6
+	VPADDB       const55<>+0(SB), Y6, Y6
+	LEAQ         (DI)(SI*1), R11
+	MOVBLZX      2(R11)(R10*8), R12
+	VMOVQ        (R8)(R12*8), X7
+	MOVBLZX      3(R11)(R10*8), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X7, X7
+	MOVBLZX      4(R11)(R10*8), R12
+	VMOVQ        (R8)(R12*8), X8
+	MOVBLZX      5(R11)(R10*8), R11
+	VPINSRQ      $0x01, (R8)(R11*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPBROADCASTD 28(R9), Y8
+	VPSHUFB      const5<>+0(SB), Y8, Y8
+	VPAND        const4<>+0(SB), Y8, Y8
+	VPCMPEQB     const4<>+0(SB), Y8, Y8
+	VPXOR        Y8, Y7, Y7
+	VPSUBB       Y8, Y7, Y7
+	VPADDB       const55<>+0(SB), Y7, Y7
+	VPUNPCKLDQ   Y3, Y2, Y9
+	VPUNPCKLDQ   Y7, Y6, Y10
+	VPUNPCKLQDQ  Y10, Y9, Y8
+	VPUNPCKHQDQ  Y10, Y9, Y9
+	VPUNPCKHDQ   Y3, Y2, Y2
+	VPUNPCKHDQ   Y7, Y6, Y6
+	VPUNPCKLQDQ  Y6, Y2, Y3
+	VPUNPCKHQDQ  Y6, Y2, Y2
+	VPERM2I128   $0x20, Y8, Y4, Y6
+	VPERM2I128   $0x31, Y8, Y4, Y4
+	VMOVDQU      Y6, (DX)
+	VMOVDQU      Y4, 128(DX)
+	VPERM2I128   $0x20, Y9, Y5, Y4
+	VPERM2I128   $0x31, Y9, Y5, Y5
+	VMOVDQU      Y4, 32(DX)
+	VMOVDQU      Y5, 160(DX)
+	VPERM2I128   $0x20, Y3, Y1, Y4
+	VPERM2I128   $0x31, Y3, Y1, Y1
+	VMOVDQU      Y4, 64(DX)
+	VMOVDQU      Y1, 192(DX)
+	VPERM2I128   $0x20, Y2, Y0, Y1
+	VPERM2I128   $0x31, Y2, Y0, Y0
+	VMOVDQU      Y1, 96(DX)
+	VMOVDQU      Y0, 224(DX)
+	ADDQ         $0x00000100, DX
+	ADDQ         $0x40, R9
+	INCQ         R10
+	CMPQ         R10, $0x08
+	JLT          chunks
+	ADDQ         $0x42, AX
+	ADDQ         $0x42, DI
+	ADDQ         $0x00000100, BX
+	DECQ         blocks+40(FP)
+	JNZ          loop
 	VZEROUPPER
 	RET
 
 // func rowsIQ2_XSAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·rowsIQ2_XSAVX2(SB), NOSPLIT, $544-48
+TEXT ·rowsIQ2_XSAVX2(SB), $1312-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -21706,12 +21837,180 @@ TEXT ·rowsIQ2_XSAVX2(SB), NOSPLIT, $544-48
 	LEAQ  (CX)(CX*2), DI
 	LEAQ  (AX)(CX*4), R8
 	MOVQ  ·gridIQ2XS+0(SB), R9
-	MOVQ  ·signs7+0(SB), R10
 	VPXOR Y0, Y0, Y0
 
 loop:
-	LEAQ        31(SP), R11
-	ANDQ        $-32, R11
+	LEAQ        31(SP), R10
+	ANDQ        $-32, R10
+	LEAQ        800(SP), R11
+	VMOVDQU     2(AX), Y1
+	VPAND       const56<>+0(SB), Y1, Y2
+	VMOVDQU     Y2, (R11)
+	VPSRLW      $0x09, Y1, Y1
+	VMOVDQU     34(AX), Y2
+	VPAND       const56<>+0(SB), Y2, Y3
+	VMOVDQU     Y3, 32(R11)
+	VPSRLW      $0x09, Y2, Y2
+	VPACKUSWB   Y2, Y1, Y1
+	VPERMQ      $0xd8, Y1, Y1
+	VMOVDQU     const51<>+0(SB), Y2
+	VPSHUFB     Y1, Y2, Y3
+	VPSRLD      $0x04, Y1, Y4
+	VPAND       const52<>+0(SB), Y4, Y4
+	VPSHUFB     Y4, Y2, Y4
+	VPOR        Y3, Y1, Y1
+	VPXOR       Y4, Y1, Y1
+	VMOVDQU     2(AX)(CX*1), Y2
+	VPAND       const56<>+0(SB), Y2, Y3
+	VMOVDQU     Y3, 64(R11)
+	VPSRLW      $0x09, Y2, Y2
+	VMOVDQU     34(AX)(CX*1), Y3
+	VPAND       const56<>+0(SB), Y3, Y4
+	VMOVDQU     Y4, 96(R11)
+	VPSRLW      $0x09, Y3, Y3
+	VPACKUSWB   Y3, Y2, Y2
+	VPERMQ      $0xd8, Y2, Y2
+	VMOVDQU     const51<>+0(SB), Y3
+	VPSHUFB     Y2, Y3, Y4
+	VPSRLD      $0x04, Y2, Y5
+	VPAND       const52<>+0(SB), Y5, Y5
+	VPSHUFB     Y5, Y3, Y5
+	VPOR        Y4, Y2, Y2
+	VPXOR       Y5, Y2, Y2
+	VMOVDQU     2(AX)(CX*2), Y3
+	VPAND       const56<>+0(SB), Y3, Y4
+	VMOVDQU     Y4, 128(R11)
+	VPSRLW      $0x09, Y3, Y3
+	VMOVDQU     34(AX)(CX*2), Y4
+	VPAND       const56<>+0(SB), Y4, Y5
+	VMOVDQU     Y5, 160(R11)
+	VPSRLW      $0x09, Y4, Y4
+	VPACKUSWB   Y4, Y3, Y3
+	VPERMQ      $0xd8, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQU     2(AX)(DI*1), Y4
+	VPAND       const56<>+0(SB), Y4, Y5
+	VMOVDQU     Y5, 192(R11)
+	VPSRLW      $0x09, Y4, Y4
+	VMOVDQU     34(AX)(DI*1), Y5
+	VPAND       const56<>+0(SB), Y5, Y6
+	VMOVDQU     Y6, 224(R11)
+	VPSRLW      $0x09, Y5, Y5
+	VPACKUSWB   Y5, Y4, Y4
+	VPERMQ      $0xd8, Y4, Y4
+	VMOVDQU     const51<>+0(SB), Y5
+	VPSHUFB     Y4, Y5, Y6
+	VPSRLD      $0x04, Y4, Y7
+	VPAND       const52<>+0(SB), Y7, Y7
+	VPSHUFB     Y7, Y5, Y7
+	VPOR        Y6, Y4, Y4
+	VPXOR       Y7, Y4, Y4
+	VMOVDQU     2(R8), Y5
+	VPAND       const56<>+0(SB), Y5, Y6
+	VMOVDQU     Y6, 256(R11)
+	VPSRLW      $0x09, Y5, Y5
+	VMOVDQU     34(R8), Y6
+	VPAND       const56<>+0(SB), Y6, Y7
+	VMOVDQU     Y7, 288(R11)
+	VPSRLW      $0x09, Y6, Y6
+	VPACKUSWB   Y6, Y5, Y5
+	VPERMQ      $0xd8, Y5, Y5
+	VMOVDQU     const51<>+0(SB), Y6
+	VPSHUFB     Y5, Y6, Y7
+	VPSRLD      $0x04, Y5, Y8
+	VPAND       const52<>+0(SB), Y8, Y8
+	VPSHUFB     Y8, Y6, Y8
+	VPOR        Y7, Y5, Y5
+	VPXOR       Y8, Y5, Y5
+	VMOVDQU     2(R8)(CX*1), Y6
+	VPAND       const56<>+0(SB), Y6, Y7
+	VMOVDQU     Y7, 320(R11)
+	VPSRLW      $0x09, Y6, Y6
+	VMOVDQU     34(R8)(CX*1), Y7
+	VPAND       const56<>+0(SB), Y7, Y8
+	VMOVDQU     Y8, 352(R11)
+	VPSRLW      $0x09, Y7, Y7
+	VPACKUSWB   Y7, Y6, Y6
+	VPERMQ      $0xd8, Y6, Y6
+	VMOVDQU     const51<>+0(SB), Y7
+	VPSHUFB     Y6, Y7, Y8
+	VPSRLD      $0x04, Y6, Y9
+	VPAND       const52<>+0(SB), Y9, Y9
+	VPSHUFB     Y9, Y7, Y9
+	VPOR        Y8, Y6, Y6
+	VPXOR       Y9, Y6, Y6
+	VMOVDQU     2(R8)(CX*2), Y7
+	VPAND       const56<>+0(SB), Y7, Y8
+	VMOVDQU     Y8, 384(R11)
+	VPSRLW      $0x09, Y7, Y7
+	VMOVDQU     34(R8)(CX*2), Y8
+	VPAND       const56<>+0(SB), Y8, Y9
+	VMOVDQU     Y9, 416(R11)
+	VPSRLW      $0x09, Y8, Y8
+	VPACKUSWB   Y8, Y7, Y7
+	VPERMQ      $0xd8, Y7, Y7
+	VMOVDQU     const51<>+0(SB), Y8
+	VPSHUFB     Y7, Y8, Y9
+	VPSRLD      $0x04, Y7, Y10
+	VPAND       const52<>+0(SB), Y10, Y10
+	VPSHUFB     Y10, Y8, Y10
+	VPOR        Y9, Y7, Y7
+	VPXOR       Y10, Y7, Y7
+	VMOVDQU     2(R8)(DI*1), Y8
+	VPAND       const56<>+0(SB), Y8, Y9
+	VMOVDQU     Y9, 448(R11)
+	VPSRLW      $0x09, Y8, Y8
+	VMOVDQU     34(R8)(DI*1), Y9
+	VPAND       const56<>+0(SB), Y9, Y10
+	VMOVDQU     Y10, 480(R11)
+	VPSRLW      $0x09, Y9, Y9
+	VPACKUSWB   Y9, Y8, Y8
+	VPERMQ      $0xd8, Y8, Y8
+	VMOVDQU     const51<>+0(SB), Y9
+	VPSHUFB     Y8, Y9, Y10
+	VPSRLD      $0x04, Y8, Y11
+	VPAND       const52<>+0(SB), Y11, Y11
+	VPSHUFB     Y11, Y9, Y11
+	VPOR        Y10, Y8, Y8
+	VPXOR       Y11, Y8, Y8
+	VPUNPCKLDQ  Y2, Y1, Y10
+	VPUNPCKLDQ  Y4, Y3, Y11
+	VPUNPCKLQDQ Y11, Y10, Y9
+	VPUNPCKHQDQ Y11, Y10, Y10
+	VPUNPCKHDQ  Y2, Y1, Y1
+	VPUNPCKHDQ  Y4, Y3, Y3
+	VPUNPCKLQDQ Y3, Y1, Y2
+	VPUNPCKHQDQ Y3, Y1, Y1
+	VPUNPCKLDQ  Y6, Y5, Y4
+	VPUNPCKLDQ  Y8, Y7, Y11
+	VPUNPCKLQDQ Y11, Y4, Y3
+	VPUNPCKHQDQ Y11, Y4, Y4
+	VPUNPCKHDQ  Y6, Y5, Y5
+	VPUNPCKHDQ  Y8, Y7, Y7
+	VPUNPCKLQDQ Y7, Y5, Y6
+	VPUNPCKHQDQ Y7, Y5, Y5
+	VPERM2I128  $0x20, Y3, Y9, Y7
+	VPERM2I128  $0x31, Y3, Y9, Y3
+	VPERM2I128  $0x20, Y4, Y10, Y8
+	VPERM2I128  $0x31, Y4, Y10, Y4
+	VPERM2I128  $0x20, Y6, Y2, Y9
+	VPERM2I128  $0x31, Y6, Y2, Y2
+	VPERM2I128  $0x20, Y5, Y1, Y6
+	VPERM2I128  $0x31, Y5, Y1, Y1
+	VMOVDQA     Y7, (R10)
+	VMOVDQA     Y8, 96(R10)
+	VMOVDQA     Y9, 192(R10)
+	VMOVDQA     Y6, 288(R10)
+	VMOVDQA     Y3, 384(R10)
+	VMOVDQA     Y4, 480(R10)
+	VMOVDQA     Y2, 576(R10)
+	VMOVDQA     Y1, 672(R10)
 	VMOVD       (AX), X1
 	VPINSRW     $0x01, (AX)(CX*1), X1, X1
 	VPINSRW     $0x02, (AX)(CX*2), X1, X1
@@ -21741,114 +22040,114 @@ loop:
 	VINSERTI128 $0x01, X4, Y3, Y3
 	VPAND       const15<>+0(SB), Y2, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const41<>+0(SB), Y4, Y4
+	VADDPS      const53<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const42<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, (R11)
+	VMULPS      const54<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 32(R10)
 	VPSRLD      $0x04, Y2, Y4
 	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const41<>+0(SB), Y4, Y4
+	VADDPS      const53<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const42<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 32(R11)
+	VMULPS      const54<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 64(R10)
 	VPSRLD      $0x08, Y2, Y4
 	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const41<>+0(SB), Y4, Y4
+	VADDPS      const53<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const42<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 64(R11)
+	VMULPS      const54<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 128(R10)
 	VPSRLD      $0x0c, Y2, Y4
 	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const41<>+0(SB), Y4, Y4
+	VADDPS      const53<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const42<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 96(R11)
+	VMULPS      const54<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 160(R10)
 	VPSRLD      $0x10, Y2, Y4
 	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const41<>+0(SB), Y4, Y4
+	VADDPS      const53<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const42<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 128(R11)
+	VMULPS      const54<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 224(R10)
 	VPSRLD      $0x14, Y2, Y4
 	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const41<>+0(SB), Y4, Y4
+	VADDPS      const53<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const42<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 160(R11)
+	VMULPS      const54<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 256(R10)
 	VPSRLD      $0x18, Y2, Y4
 	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const41<>+0(SB), Y4, Y4
+	VADDPS      const53<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const42<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 192(R11)
+	VMULPS      const54<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 320(R10)
 	VPSRLD      $0x1c, Y2, Y2
 	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 224(R11)
+	VMULPS      const54<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 352(R10)
 	VPAND       const15<>+0(SB), Y3, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 256(R11)
+	VMULPS      const54<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 416(R10)
 	VPSRLD      $0x04, Y3, Y2
 	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 288(R11)
+	VMULPS      const54<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 448(R10)
 	VPSRLD      $0x08, Y3, Y2
 	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 320(R11)
+	VMULPS      const54<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 512(R10)
 	VPSRLD      $0x0c, Y3, Y2
 	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 352(R11)
+	VMULPS      const54<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 544(R10)
 	VPSRLD      $0x10, Y3, Y2
 	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 384(R11)
+	VMULPS      const54<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 608(R10)
 	VPSRLD      $0x14, Y3, Y2
 	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 416(R11)
+	VMULPS      const54<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 640(R10)
 	VPSRLD      $0x18, Y3, Y2
 	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 448(R11)
+	VMULPS      const54<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 704(R10)
 	VPSRLD      $0x1c, Y3, Y2
 	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 480(R11)
+	VMULPS      const54<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 736(R10)
 	XORQ        R12, R12
 
 chunks:
@@ -21856,293 +22155,180 @@ chunks:
 	PREFETCHT0   64(SI)
 	VMOVDQU      (DX), Y1
 	LEAQ         (AX), R13
-	MOVWLZX      2(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X2
-	MOVWLZX      4(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
-	MOVWLZX      6(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X3
-	MOVWLZX      8(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
+	MOVWLZX      (R11), R13
+	VMOVQ        (R9)(R13*8), X2
+	MOVWLZX      2(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X2, X2
+	MOVWLZX      4(R11), R13
+	VMOVQ        (R9)(R13*8), X3
+	MOVWLZX      6(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X3, X3
 	VINSERTI128  $0x01, X3, Y2, Y2
-	MOVWLZX      2(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X3
-	MOVWLZX      4(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X3, X3
-	MOVWLZX      6(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X4
-	MOVWLZX      8(R13)(R12*8), R13
-	SHRL         $0x09, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
-	VINSERTI128  $0x01, X4, Y3, Y3
-	VPSIGNB      Y3, Y2, Y2
-	VPADDB       const43<>+0(SB), Y2, Y2
-	VPMADDUBSW   Y1, Y2, Y2
-	VPMADDWD     const2<>+0(SB), Y2, Y2
+	VPBROADCASTD (R10), Y4
+	VPSHUFB      const5<>+0(SB), Y4, Y4
+	VPAND        const4<>+0(SB), Y4, Y4
+	VPCMPEQB     const4<>+0(SB), Y4, Y4
+	VPXOR        Y4, Y1, Y3
+	VPSUBB       Y4, Y3, Y3
+	VPMADDUBSW   Y3, Y2, Y2
 	LEAQ         (AX)(CX*1), R13
-	MOVWLZX      2(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X3
-	MOVWLZX      4(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
-	MOVWLZX      6(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X4
-	MOVWLZX      8(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	MOVWLZX      64(R11), R13
+	VMOVQ        (R9)(R13*8), X3
+	MOVWLZX      66(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X3, X3
+	MOVWLZX      68(R11), R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVWLZX      70(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
 	VINSERTI128  $0x01, X4, Y3, Y3
-	MOVWLZX      2(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X4
-	MOVWLZX      4(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
-	MOVWLZX      6(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X5
-	MOVWLZX      8(R13)(R12*8), R13
-	SHRL         $0x09, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPSIGNB      Y4, Y3, Y3
-	VPADDB       const43<>+0(SB), Y3, Y3
-	VPMADDUBSW   Y1, Y3, Y3
-	VPMADDWD     const2<>+0(SB), Y3, Y3
+	VPBROADCASTD 4(R10), Y5
+	VPSHUFB      const5<>+0(SB), Y5, Y5
+	VPAND        const4<>+0(SB), Y5, Y5
+	VPCMPEQB     const4<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y1, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPMADDUBSW   Y4, Y3, Y3
 	VPBLENDD     $0xcc, Y3, Y2, Y4
 	VPALIGNR     $0x08, Y2, Y3, Y2
-	VPADDD       Y4, Y2, Y2
+	VPADDW       Y4, Y2, Y2
+	VPMADDWD     const2<>+0(SB), Y2, Y2
 	LEAQ         (AX)(CX*2), R13
-	MOVWLZX      2(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X3
-	MOVWLZX      4(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
-	MOVWLZX      6(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X4
-	MOVWLZX      8(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	MOVWLZX      128(R11), R13
+	VMOVQ        (R9)(R13*8), X3
+	MOVWLZX      130(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X3, X3
+	MOVWLZX      132(R11), R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVWLZX      134(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
 	VINSERTI128  $0x01, X4, Y3, Y3
-	MOVWLZX      2(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X4
-	MOVWLZX      4(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
-	MOVWLZX      6(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X5
-	MOVWLZX      8(R13)(R12*8), R13
-	SHRL         $0x09, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPSIGNB      Y4, Y3, Y3
-	VPADDB       const43<>+0(SB), Y3, Y3
-	VPMADDUBSW   Y1, Y3, Y3
-	VPMADDWD     const2<>+0(SB), Y3, Y3
+	VPBROADCASTD 8(R10), Y5
+	VPSHUFB      const5<>+0(SB), Y5, Y5
+	VPAND        const4<>+0(SB), Y5, Y5
+	VPCMPEQB     const4<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y1, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPMADDUBSW   Y4, Y3, Y3
 	LEAQ         (AX)(DI*1), R13
-	MOVWLZX      2(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X4
-	MOVWLZX      4(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	MOVWLZX      6(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X5
-	MOVWLZX      8(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
+	MOVWLZX      192(R11), R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVWLZX      194(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVWLZX      196(R11), R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVWLZX      198(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
 	VINSERTI128  $0x01, X5, Y4, Y4
-	MOVWLZX      2(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X5
-	MOVWLZX      4(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X5, X5
-	MOVWLZX      6(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X6
-	MOVWLZX      8(R13)(R12*8), R13
-	SHRL         $0x09, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y4, Y4
-	VPADDB       const43<>+0(SB), Y4, Y4
-	VPMADDUBSW   Y1, Y4, Y4
-	VPMADDWD     const2<>+0(SB), Y4, Y4
+	VPBROADCASTD 12(R10), Y6
+	VPSHUFB      const5<>+0(SB), Y6, Y6
+	VPAND        const4<>+0(SB), Y6, Y6
+	VPCMPEQB     const4<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y1, Y5
+	VPSUBB       Y6, Y5, Y5
+	VPMADDUBSW   Y5, Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
 	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
+	VPADDW       Y5, Y3, Y3
+	VPMADDWD     const2<>+0(SB), Y3, Y3
 	VSHUFPS      $0x88, Y3, Y2, Y4
 	VSHUFPS      $0xdd, Y3, Y2, Y2
 	VPADDD       Y4, Y2, Y2
 	LEAQ         (R8), R13
-	MOVWLZX      2(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X3
-	MOVWLZX      4(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
-	MOVWLZX      6(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X4
-	MOVWLZX      8(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	MOVWLZX      256(R11), R13
+	VMOVQ        (R9)(R13*8), X3
+	MOVWLZX      258(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X3, X3
+	MOVWLZX      260(R11), R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVWLZX      262(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
 	VINSERTI128  $0x01, X4, Y3, Y3
-	MOVWLZX      2(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X4
-	MOVWLZX      4(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
-	MOVWLZX      6(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X5
-	MOVWLZX      8(R13)(R12*8), R13
-	SHRL         $0x09, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPSIGNB      Y4, Y3, Y3
-	VPADDB       const43<>+0(SB), Y3, Y3
-	VPMADDUBSW   Y1, Y3, Y3
-	VPMADDWD     const2<>+0(SB), Y3, Y3
+	VPBROADCASTD 16(R10), Y5
+	VPSHUFB      const5<>+0(SB), Y5, Y5
+	VPAND        const4<>+0(SB), Y5, Y5
+	VPCMPEQB     const4<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y1, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPMADDUBSW   Y4, Y3, Y3
 	LEAQ         (R8)(CX*1), R13
-	MOVWLZX      2(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X4
-	MOVWLZX      4(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	MOVWLZX      6(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X5
-	MOVWLZX      8(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
+	MOVWLZX      320(R11), R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVWLZX      322(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVWLZX      324(R11), R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVWLZX      326(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
 	VINSERTI128  $0x01, X5, Y4, Y4
-	MOVWLZX      2(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X5
-	MOVWLZX      4(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X5, X5
-	MOVWLZX      6(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X6
-	MOVWLZX      8(R13)(R12*8), R13
-	SHRL         $0x09, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y4, Y4
-	VPADDB       const43<>+0(SB), Y4, Y4
-	VPMADDUBSW   Y1, Y4, Y4
-	VPMADDWD     const2<>+0(SB), Y4, Y4
+	VPBROADCASTD 20(R10), Y6
+	VPSHUFB      const5<>+0(SB), Y6, Y6
+	VPAND        const4<>+0(SB), Y6, Y6
+	VPCMPEQB     const4<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y1, Y5
+	VPSUBB       Y6, Y5, Y5
+	VPMADDUBSW   Y5, Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
 	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
+	VPADDW       Y5, Y3, Y3
+	VPMADDWD     const2<>+0(SB), Y3, Y3
 	LEAQ         (R8)(CX*2), R13
-	MOVWLZX      2(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X4
-	MOVWLZX      4(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	MOVWLZX      6(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X5
-	MOVWLZX      8(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
+	MOVWLZX      384(R11), R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVWLZX      386(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	MOVWLZX      388(R11), R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVWLZX      390(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
 	VINSERTI128  $0x01, X5, Y4, Y4
-	MOVWLZX      2(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X5
-	MOVWLZX      4(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X5, X5
-	MOVWLZX      6(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X6
-	MOVWLZX      8(R13)(R12*8), R13
-	SHRL         $0x09, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y4, Y4
-	VPADDB       const43<>+0(SB), Y4, Y4
-	VPMADDUBSW   Y1, Y4, Y4
-	VPMADDWD     const2<>+0(SB), Y4, Y4
+	VPBROADCASTD 24(R10), Y6
+	VPSHUFB      const5<>+0(SB), Y6, Y6
+	VPAND        const4<>+0(SB), Y6, Y6
+	VPCMPEQB     const4<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y1, Y5
+	VPSUBB       Y6, Y5, Y5
+	VPMADDUBSW   Y5, Y4, Y4
 	LEAQ         (R8)(DI*1), R13
-	MOVWLZX      2(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X5
-	MOVWLZX      4(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
-	MOVWLZX      6(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X6
-	MOVWLZX      8(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X6, X6
+	MOVWLZX      448(R11), R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVWLZX      450(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	MOVWLZX      452(R11), R13
+	VMOVQ        (R9)(R13*8), X6
+	MOVWLZX      454(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X6, X6
 	VINSERTI128  $0x01, X6, Y5, Y5
-	MOVWLZX      2(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X6
-	MOVWLZX      4(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X6, X6
-	MOVWLZX      6(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X7
-	MOVWLZX      8(R13)(R12*8), R13
-	SHRL         $0x09, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y5, Y5
-	VPADDB       const43<>+0(SB), Y5, Y5
+	VPBROADCASTD 28(R10), Y6
+	VPSHUFB      const5<>+0(SB), Y6, Y6
+	VPAND        const4<>+0(SB), Y6, Y6
+	VPCMPEQB     const4<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y1, Y1
+	VPSUBB       Y6, Y1, Y1
 	VPMADDUBSW   Y1, Y5, Y1
-	VPMADDWD     const2<>+0(SB), Y1, Y1
 	VPBLENDD     $0xcc, Y1, Y4, Y5
 	VPALIGNR     $0x08, Y4, Y1, Y1
-	VPADDD       Y5, Y1, Y1
+	VPADDW       Y5, Y1, Y1
+	VPMADDWD     const2<>+0(SB), Y1, Y1
 	VSHUFPS      $0x88, Y1, Y3, Y4
 	VSHUFPS      $0xdd, Y1, Y3, Y1
 	VPADDD       Y4, Y1, Y1
 	VPERM2I128   $0x20, Y1, Y2, Y3
 	VPERM2I128   $0x31, Y1, Y2, Y1
-	VPBROADCASTD 8(BX), Y2
-	VPSLLD       $0x06, Y2, Y2
-	VPSUBD       Y2, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
-	VMOVAPS      (R11), Y2
+	VMOVAPS      32(R10), Y2
 	VBROADCASTSS (BX), Y4
 	VMULPS       Y2, Y4, Y4
 	VFMADD231PS  Y4, Y3, Y0
-	VPBROADCASTD 12(BX), Y2
-	VPSLLD       $0x06, Y2, Y2
-	VPSUBD       Y2, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
-	VMOVAPS      32(R11), Y2
+	VMOVAPS      64(R10), Y2
 	VBROADCASTSS (BX), Y3
 	VMULPS       Y2, Y3, Y3
 	VFMADD231PS  Y3, Y1, Y0
 	ADDQ         $0x4a, SI
 	ADDQ         $0x20, DX
 	ADDQ         $0x20, BX
-	ADDQ         $0x40, R11
+	ADDQ         $0x60, R10
+	ADDQ         $0x08, R11
 	INCQ         R12
 	CMPQ         R12, $0x08
 	JLT          chunks
@@ -22157,7 +22343,7 @@ chunks:
 
 // func unpackIQ2_XSAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, F16C
-TEXT ·unpackIQ2_XSAVX2(SB), NOSPLIT, $0-48
+TEXT ·unpackIQ2_XSAVX2(SB), $1312-48
 	MOVQ w+24(FP), AX
 	MOVQ stride+32(FP), CX
 	MOVQ p+0(FP), DX
@@ -22165,10 +22351,179 @@ TEXT ·unpackIQ2_XSAVX2(SB), NOSPLIT, $0-48
 	LEAQ (CX)(CX*2), SI
 	LEAQ (AX)(CX*4), DI
 	MOVQ ·gridIQ2XS+0(SB), R8
-	MOVQ ·signs7+0(SB), R9
-	MOVQ blocks+40(FP), R10
 
 loop:
+	LEAQ        31(SP), R9
+	ANDQ        $-32, R9
+	LEAQ        800(SP), R10
+	VMOVDQU     2(AX), Y0
+	VPAND       const56<>+0(SB), Y0, Y1
+	VMOVDQU     Y1, (R10)
+	VPSRLW      $0x09, Y0, Y0
+	VMOVDQU     34(AX), Y1
+	VPAND       const56<>+0(SB), Y1, Y2
+	VMOVDQU     Y2, 32(R10)
+	VPSRLW      $0x09, Y1, Y1
+	VPACKUSWB   Y1, Y0, Y0
+	VPERMQ      $0xd8, Y0, Y0
+	VMOVDQU     const51<>+0(SB), Y1
+	VPSHUFB     Y0, Y1, Y2
+	VPSRLD      $0x04, Y0, Y3
+	VPAND       const52<>+0(SB), Y3, Y3
+	VPSHUFB     Y3, Y1, Y3
+	VPOR        Y2, Y0, Y0
+	VPXOR       Y3, Y0, Y0
+	VMOVDQU     2(AX)(CX*1), Y1
+	VPAND       const56<>+0(SB), Y1, Y2
+	VMOVDQU     Y2, 64(R10)
+	VPSRLW      $0x09, Y1, Y1
+	VMOVDQU     34(AX)(CX*1), Y2
+	VPAND       const56<>+0(SB), Y2, Y3
+	VMOVDQU     Y3, 96(R10)
+	VPSRLW      $0x09, Y2, Y2
+	VPACKUSWB   Y2, Y1, Y1
+	VPERMQ      $0xd8, Y1, Y1
+	VMOVDQU     const51<>+0(SB), Y2
+	VPSHUFB     Y1, Y2, Y3
+	VPSRLD      $0x04, Y1, Y4
+	VPAND       const52<>+0(SB), Y4, Y4
+	VPSHUFB     Y4, Y2, Y4
+	VPOR        Y3, Y1, Y1
+	VPXOR       Y4, Y1, Y1
+	VMOVDQU     2(AX)(CX*2), Y2
+	VPAND       const56<>+0(SB), Y2, Y3
+	VMOVDQU     Y3, 128(R10)
+	VPSRLW      $0x09, Y2, Y2
+	VMOVDQU     34(AX)(CX*2), Y3
+	VPAND       const56<>+0(SB), Y3, Y4
+	VMOVDQU     Y4, 160(R10)
+	VPSRLW      $0x09, Y3, Y3
+	VPACKUSWB   Y3, Y2, Y2
+	VPERMQ      $0xd8, Y2, Y2
+	VMOVDQU     const51<>+0(SB), Y3
+	VPSHUFB     Y2, Y3, Y4
+	VPSRLD      $0x04, Y2, Y5
+	VPAND       const52<>+0(SB), Y5, Y5
+	VPSHUFB     Y5, Y3, Y5
+	VPOR        Y4, Y2, Y2
+	VPXOR       Y5, Y2, Y2
+	VMOVDQU     2(AX)(SI*1), Y3
+	VPAND       const56<>+0(SB), Y3, Y4
+	VMOVDQU     Y4, 192(R10)
+	VPSRLW      $0x09, Y3, Y3
+	VMOVDQU     34(AX)(SI*1), Y4
+	VPAND       const56<>+0(SB), Y4, Y5
+	VMOVDQU     Y5, 224(R10)
+	VPSRLW      $0x09, Y4, Y4
+	VPACKUSWB   Y4, Y3, Y3
+	VPERMQ      $0xd8, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQU     2(DI), Y4
+	VPAND       const56<>+0(SB), Y4, Y5
+	VMOVDQU     Y5, 256(R10)
+	VPSRLW      $0x09, Y4, Y4
+	VMOVDQU     34(DI), Y5
+	VPAND       const56<>+0(SB), Y5, Y6
+	VMOVDQU     Y6, 288(R10)
+	VPSRLW      $0x09, Y5, Y5
+	VPACKUSWB   Y5, Y4, Y4
+	VPERMQ      $0xd8, Y4, Y4
+	VMOVDQU     const51<>+0(SB), Y5
+	VPSHUFB     Y4, Y5, Y6
+	VPSRLD      $0x04, Y4, Y7
+	VPAND       const52<>+0(SB), Y7, Y7
+	VPSHUFB     Y7, Y5, Y7
+	VPOR        Y6, Y4, Y4
+	VPXOR       Y7, Y4, Y4
+	VMOVDQU     2(DI)(CX*1), Y5
+	VPAND       const56<>+0(SB), Y5, Y6
+	VMOVDQU     Y6, 320(R10)
+	VPSRLW      $0x09, Y5, Y5
+	VMOVDQU     34(DI)(CX*1), Y6
+	VPAND       const56<>+0(SB), Y6, Y7
+	VMOVDQU     Y7, 352(R10)
+	VPSRLW      $0x09, Y6, Y6
+	VPACKUSWB   Y6, Y5, Y5
+	VPERMQ      $0xd8, Y5, Y5
+	VMOVDQU     const51<>+0(SB), Y6
+	VPSHUFB     Y5, Y6, Y7
+	VPSRLD      $0x04, Y5, Y8
+	VPAND       const52<>+0(SB), Y8, Y8
+	VPSHUFB     Y8, Y6, Y8
+	VPOR        Y7, Y5, Y5
+	VPXOR       Y8, Y5, Y5
+	VMOVDQU     2(DI)(CX*2), Y6
+	VPAND       const56<>+0(SB), Y6, Y7
+	VMOVDQU     Y7, 384(R10)
+	VPSRLW      $0x09, Y6, Y6
+	VMOVDQU     34(DI)(CX*2), Y7
+	VPAND       const56<>+0(SB), Y7, Y8
+	VMOVDQU     Y8, 416(R10)
+	VPSRLW      $0x09, Y7, Y7
+	VPACKUSWB   Y7, Y6, Y6
+	VPERMQ      $0xd8, Y6, Y6
+	VMOVDQU     const51<>+0(SB), Y7
+	VPSHUFB     Y6, Y7, Y8
+	VPSRLD      $0x04, Y6, Y9
+	VPAND       const52<>+0(SB), Y9, Y9
+	VPSHUFB     Y9, Y7, Y9
+	VPOR        Y8, Y6, Y6
+	VPXOR       Y9, Y6, Y6
+	VMOVDQU     2(DI)(SI*1), Y7
+	VPAND       const56<>+0(SB), Y7, Y8
+	VMOVDQU     Y8, 448(R10)
+	VPSRLW      $0x09, Y7, Y7
+	VMOVDQU     34(DI)(SI*1), Y8
+	VPAND       const56<>+0(SB), Y8, Y9
+	VMOVDQU     Y9, 480(R10)
+	VPSRLW      $0x09, Y8, Y8
+	VPACKUSWB   Y8, Y7, Y7
+	VPERMQ      $0xd8, Y7, Y7
+	VMOVDQU     const51<>+0(SB), Y8
+	VPSHUFB     Y7, Y8, Y9
+	VPSRLD      $0x04, Y7, Y10
+	VPAND       const52<>+0(SB), Y10, Y10
+	VPSHUFB     Y10, Y8, Y10
+	VPOR        Y9, Y7, Y7
+	VPXOR       Y10, Y7, Y7
+	VPUNPCKLDQ  Y1, Y0, Y9
+	VPUNPCKLDQ  Y3, Y2, Y10
+	VPUNPCKLQDQ Y10, Y9, Y8
+	VPUNPCKHQDQ Y10, Y9, Y9
+	VPUNPCKHDQ  Y1, Y0, Y0
+	VPUNPCKHDQ  Y3, Y2, Y2
+	VPUNPCKLQDQ Y2, Y0, Y1
+	VPUNPCKHQDQ Y2, Y0, Y0
+	VPUNPCKLDQ  Y5, Y4, Y3
+	VPUNPCKLDQ  Y7, Y6, Y10
+	VPUNPCKLQDQ Y10, Y3, Y2
+	VPUNPCKHQDQ Y10, Y3, Y3
+	VPUNPCKHDQ  Y5, Y4, Y4
+	VPUNPCKHDQ  Y7, Y6, Y6
+	VPUNPCKLQDQ Y6, Y4, Y5
+	VPUNPCKHQDQ Y6, Y4, Y4
+	VPERM2I128  $0x20, Y2, Y8, Y6
+	VPERM2I128  $0x31, Y2, Y8, Y2
+	VPERM2I128  $0x20, Y3, Y9, Y7
+	VPERM2I128  $0x31, Y3, Y9, Y3
+	VPERM2I128  $0x20, Y5, Y1, Y8
+	VPERM2I128  $0x31, Y5, Y1, Y1
+	VPERM2I128  $0x20, Y4, Y0, Y5
+	VPERM2I128  $0x31, Y4, Y0, Y0
+	VMOVDQA     Y6, (R9)
+	VMOVDQA     Y7, 96(R9)
+	VMOVDQA     Y8, 192(R9)
+	VMOVDQA     Y5, 288(R9)
+	VMOVDQA     Y2, 384(R9)
+	VMOVDQA     Y3, 480(R9)
+	VMOVDQA     Y1, 576(R9)
+	VMOVDQA     Y0, 672(R9)
 	VMOVD       (AX), X0
 	VPINSRW     $0x01, (AX)(CX*1), X0, X0
 	VPINSRW     $0x02, (AX)(CX*2), X0, X0
@@ -22198,1171 +22553,185 @@ loop:
 	VINSERTI128 $0x01, X3, Y2, Y2
 	VPAND       const15<>+0(SB), Y1, Y3
 	VCVTDQ2PS   Y3, Y3
-	VADDPS      const41<>+0(SB), Y3, Y3
+	VADDPS      const53<>+0(SB), Y3, Y3
 	VMULPS      Y0, Y3, Y3
-	VMULPS      const42<>+0(SB), Y3, Y3
+	VMULPS      const54<>+0(SB), Y3, Y3
 	VMOVUPS     Y3, (BX)
 	VPSRLD      $0x04, Y1, Y3
 	VPAND       const15<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
-	VADDPS      const41<>+0(SB), Y3, Y3
+	VADDPS      const53<>+0(SB), Y3, Y3
 	VMULPS      Y0, Y3, Y3
-	VMULPS      const42<>+0(SB), Y3, Y3
+	VMULPS      const54<>+0(SB), Y3, Y3
 	VMOVUPS     Y3, 32(BX)
 	VPSRLD      $0x08, Y1, Y3
 	VPAND       const15<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
-	VADDPS      const41<>+0(SB), Y3, Y3
+	VADDPS      const53<>+0(SB), Y3, Y3
 	VMULPS      Y0, Y3, Y3
-	VMULPS      const42<>+0(SB), Y3, Y3
+	VMULPS      const54<>+0(SB), Y3, Y3
 	VMOVUPS     Y3, 64(BX)
 	VPSRLD      $0x0c, Y1, Y3
 	VPAND       const15<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
-	VADDPS      const41<>+0(SB), Y3, Y3
+	VADDPS      const53<>+0(SB), Y3, Y3
 	VMULPS      Y0, Y3, Y3
-	VMULPS      const42<>+0(SB), Y3, Y3
+	VMULPS      const54<>+0(SB), Y3, Y3
 	VMOVUPS     Y3, 96(BX)
 	VPSRLD      $0x10, Y1, Y3
 	VPAND       const15<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
-	VADDPS      const41<>+0(SB), Y3, Y3
+	VADDPS      const53<>+0(SB), Y3, Y3
 	VMULPS      Y0, Y3, Y3
-	VMULPS      const42<>+0(SB), Y3, Y3
+	VMULPS      const54<>+0(SB), Y3, Y3
 	VMOVUPS     Y3, 128(BX)
 	VPSRLD      $0x14, Y1, Y3
 	VPAND       const15<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
-	VADDPS      const41<>+0(SB), Y3, Y3
+	VADDPS      const53<>+0(SB), Y3, Y3
 	VMULPS      Y0, Y3, Y3
-	VMULPS      const42<>+0(SB), Y3, Y3
+	VMULPS      const54<>+0(SB), Y3, Y3
 	VMOVUPS     Y3, 160(BX)
 	VPSRLD      $0x18, Y1, Y3
 	VPAND       const15<>+0(SB), Y3, Y3
 	VCVTDQ2PS   Y3, Y3
-	VADDPS      const41<>+0(SB), Y3, Y3
+	VADDPS      const53<>+0(SB), Y3, Y3
 	VMULPS      Y0, Y3, Y3
-	VMULPS      const42<>+0(SB), Y3, Y3
+	VMULPS      const54<>+0(SB), Y3, Y3
 	VMOVUPS     Y3, 192(BX)
 	VPSRLD      $0x1c, Y1, Y1
 	VPAND       const15<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const41<>+0(SB), Y1, Y1
+	VADDPS      const53<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const42<>+0(SB), Y1, Y1
+	VMULPS      const54<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 224(BX)
 	VPAND       const15<>+0(SB), Y2, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const41<>+0(SB), Y1, Y1
+	VADDPS      const53<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const42<>+0(SB), Y1, Y1
+	VMULPS      const54<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 256(BX)
 	VPSRLD      $0x04, Y2, Y1
 	VPAND       const15<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const41<>+0(SB), Y1, Y1
+	VADDPS      const53<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const42<>+0(SB), Y1, Y1
+	VMULPS      const54<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 288(BX)
 	VPSRLD      $0x08, Y2, Y1
 	VPAND       const15<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const41<>+0(SB), Y1, Y1
+	VADDPS      const53<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const42<>+0(SB), Y1, Y1
+	VMULPS      const54<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 320(BX)
 	VPSRLD      $0x0c, Y2, Y1
 	VPAND       const15<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const41<>+0(SB), Y1, Y1
+	VADDPS      const53<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const42<>+0(SB), Y1, Y1
+	VMULPS      const54<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 352(BX)
 	VPSRLD      $0x10, Y2, Y1
 	VPAND       const15<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const41<>+0(SB), Y1, Y1
+	VADDPS      const53<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const42<>+0(SB), Y1, Y1
+	VMULPS      const54<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 384(BX)
 	VPSRLD      $0x14, Y2, Y1
 	VPAND       const15<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const41<>+0(SB), Y1, Y1
+	VADDPS      const53<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const42<>+0(SB), Y1, Y1
+	VMULPS      const54<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 416(BX)
 	VPSRLD      $0x18, Y2, Y1
 	VPAND       const15<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const41<>+0(SB), Y1, Y1
+	VADDPS      const53<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const42<>+0(SB), Y1, Y1
+	VMULPS      const54<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 448(BX)
 	VPSRLD      $0x1c, Y2, Y1
 	VPAND       const15<>+0(SB), Y1, Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const41<>+0(SB), Y1, Y1
+	VADDPS      const53<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const42<>+0(SB), Y1, Y1
+	VMULPS      const54<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 480(BX)
 	XORQ        R11, R11
 
 chunks:
-	LEAQ        (AX), R12
-	MOVWLZX     2(R12)(R11*8), R13
-	ANDL        $0x000001ff, R13
-	VMOVQ       (R8)(R13*8), X0
-	MOVWLZX     4(R12)(R11*8), R13
-	ANDL        $0x000001ff, R13
-	VPINSRQ     $0x01, (R8)(R13*8), X0, X0
-	MOVWLZX     6(R12)(R11*8), R13
-	ANDL        $0x000001ff, R13
-	VMOVQ       (R8)(R13*8), X1
-	MOVWLZX     8(R12)(R11*8), R13
-	ANDL        $0x000001ff, R13
-	VPINSRQ     $0x01, (R8)(R13*8), X1, X1
-	VINSERTI128 $0x01, X1, Y0, Y0
-	MOVWLZX     2(R12)(R11*8), R13
-	SHRL        $0x09, R13
-	VMOVQ       (R9)(R13*8), X1
-	MOVWLZX     4(R12)(R11*8), R13
-	SHRL        $0x09, R13
-	VPINSRQ     $0x01, (R9)(R13*8), X1, X1
-	MOVWLZX     6(R12)(R11*8), R13
-	SHRL        $0x09, R13
-	VMOVQ       (R9)(R13*8), X2
-	MOVWLZX     8(R12)(R11*8), R12
-	SHRL        $0x09, R12
-	VPINSRQ     $0x01, (R9)(R12*8), X2, X2
-	VINSERTI128 $0x01, X2, Y1, Y1
-	VPSIGNB     Y1, Y0, Y0
-	VPADDB      const43<>+0(SB), Y0, Y0
-	LEAQ        (AX)(CX*1), R12
-	MOVWLZX     2(R12)(R11*8), R13
-	ANDL        $0x000001ff, R13
-	VMOVQ       (R8)(R13*8), X1
-	MOVWLZX     4(R12)(R11*8), R13
-	ANDL        $0x000001ff, R13
-	VPINSRQ     $0x01, (R8)(R13*8), X1, X1
-	MOVWLZX     6(R12)(R11*8), R13
-	ANDL        $0x000001ff, R13
-	VMOVQ       (R8)(R13*8), X2
-	MOVWLZX     8(R12)(R11*8), R13
-	ANDL        $0x000001ff, R13
-	VPINSRQ     $0x01, (R8)(R13*8), X2, X2
-	VINSERTI128 $0x01, X2, Y1, Y1
-	MOVWLZX     2(R12)(R11*8), R13
-	SHRL        $0x09, R13
-	VMOVQ       (R9)(R13*8), X2
-	MOVWLZX     4(R12)(R11*8), R13
-	SHRL        $0x09, R13
-	VPINSRQ     $0x01, (R9)(R13*8), X2, X2
-	MOVWLZX     6(R12)(R11*8), R13
-	SHRL        $0x09, R13
-	VMOVQ       (R9)(R13*8), X3
-	MOVWLZX     8(R12)(R11*8), R12
-	SHRL        $0x09, R12
-	VPINSRQ     $0x01, (R9)(R12*8), X3, X3
-	VINSERTI128 $0x01, X3, Y2, Y2
-	VPSIGNB     Y2, Y1, Y1
-	VPADDB      const43<>+0(SB), Y1, Y1
-	LEAQ        (AX)(CX*2), R12
-	MOVWLZX     2(R12)(R11*8), R13
-	ANDL        $0x000001ff, R13
-	VMOVQ       (R8)(R13*8), X2
-	MOVWLZX     4(R12)(R11*8), R13
-	ANDL        $0x000001ff, R13
-	VPINSRQ     $0x01, (R8)(R13*8), X2, X2
-	MOVWLZX     6(R12)(R11*8), R13
-	ANDL        $0x000001ff, R13
-	VMOVQ       (R8)(R13*8), X3
-	MOVWLZX     8(R12)(R11*8), R13
-	ANDL        $0x000001ff, R13
-	VPINSRQ     $0x01, (R8)(R13*8), X3, X3
-	VINSERTI128 $0x01, X3, Y2, Y2
-	MOVWLZX     2(R12)(R11*8), R13
-	SHRL        $0x09, R13
-	VMOVQ       (R9)(R13*8), X3
-	MOVWLZX     4(R12)(R11*8), R13
-	SHRL        $0x09, R13
-	VPINSRQ     $0x01, (R9)(R13*8), X3, X3
-	MOVWLZX     6(R12)(R11*8), R13
-	SHRL        $0x09, R13
-	VMOVQ       (R9)(R13*8), X4
-	MOVWLZX     8(R12)(R11*8), R12
-	SHRL        $0x09, R12
-	VPINSRQ     $0x01, (R9)(R12*8), X4, X4
-	VINSERTI128 $0x01, X4, Y3, Y3
-	VPSIGNB     Y3, Y2, Y2
-	VPADDB      const43<>+0(SB), Y2, Y2
-	LEAQ        (AX)(SI*1), R12
-	MOVWLZX     2(R12)(R11*8), R13
-	ANDL        $0x000001ff, R13
-	VMOVQ       (R8)(R13*8), X3
-	MOVWLZX     4(R12)(R11*8), R13
-	ANDL        $0x000001ff, R13
-	VPINSRQ     $0x01, (R8)(R13*8), X3, X3
-	MOVWLZX     6(R12)(R11*8), R13
-	ANDL        $0x000001ff, R13
-	VMOVQ       (R8)(R13*8), X4
-	MOVWLZX     8(R12)(R11*8), R13
-	ANDL        $0x000001ff, R13
-	VPINSRQ     $0x01, (R8)(R13*8), X4, X4
-	VINSERTI128 $0x01, X4, Y3, Y3
-	MOVWLZX     2(R12)(R11*8), R13
-	SHRL        $0x09, R13
-	VMOVQ       (R9)(R13*8), X4
-	MOVWLZX     4(R12)(R11*8), R13
-	SHRL        $0x09, R13
-	VPINSRQ     $0x01, (R9)(R13*8), X4, X4
-	MOVWLZX     6(R12)(R11*8), R13
-	SHRL        $0x09, R13
-	VMOVQ       (R9)(R13*8), X5
-	MOVWLZX     8(R12)(R11*8), R12
-	SHRL        $0x09, R12
-	VPINSRQ     $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128 $0x01, X5, Y4, Y4
-	VPSIGNB     Y4, Y3, Y3
-	VPADDB      const43<>+0(SB), Y3, Y3
-	VPUNPCKLDQ  Y1, Y0, Y5
-	VPUNPCKLDQ  Y3, Y2, Y6
-	VPUNPCKLQDQ Y6, Y5, Y4
-	VPUNPCKHQDQ Y6, Y5, Y5
-	VPUNPCKHDQ  Y1, Y0, Y0
-	VPUNPCKHDQ  Y3, Y2, Y2
-	VPUNPCKLQDQ Y2, Y0, Y1
-	VPUNPCKHQDQ Y2, Y0, Y0
-	LEAQ        (DI), R12
-	MOVWLZX     2(R12)(R11*8), R13
-	ANDL        $0x000001ff, R13
-	VMOVQ       (R8)(R13*8), X2
-	MOVWLZX     4(R12)(R11*8), R13
-	ANDL        $0x000001ff, R13
-	VPINSRQ     $0x01, (R8)(R13*8), X2, X2
-	MOVWLZX     6(R12)(R11*8), R13
-	ANDL        $0x000001ff, R13
-	VMOVQ       (R8)(R13*8), X3
-	MOVWLZX     8(R12)(R11*8), R13
-	ANDL        $0x000001ff, R13
-	VPINSRQ     $0x01, (R8)(R13*8), X3, X3
-	VINSERTI128 $0x01, X3, Y2, Y2
-	MOVWLZX     2(R12)(R11*8), R13
-	SHRL        $0x09, R13
-	VMOVQ       (R9)(R13*8), X3
-	MOVWLZX     4(R12)(R11*8), R13
-	SHRL        $0x09, R13
-	VPINSRQ     $0x01, (R9)(R13*8), X3, X3
-	MOVWLZX     6(R12)(R11*8), R13
-	SHRL        $0x09, R13
-	VMOVQ       (R9)(R13*8), X6
-	MOVWLZX     8(R12)(R11*8), R12
-	SHRL        $0x09, R12
-	VPINSRQ     $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128 $0x01, X6, Y3, Y3
-	VPSIGNB     Y3, Y2, Y2
-	VPADDB      const43<>+0(SB), Y2, Y2
-	LEAQ        (DI)(CX*1), R12
-	MOVWLZX     2(R12)(R11*8), R13
-	ANDL        $0x000001ff, R13
-	VMOVQ       (R8)(R13*8), X3
-	MOVWLZX     4(R12)(R11*8), R13
-	ANDL        $0x000001ff, R13
-	VPINSRQ     $0x01, (R8)(R13*8), X3, X3
-	MOVWLZX     6(R12)(R11*8), R13
-	ANDL        $0x000001ff, R13
-	VMOVQ       (R8)(R13*8), X6
-	MOVWLZX     8(R12)(R11*8), R13
-	ANDL        $0x000001ff, R13
-	VPINSRQ     $0x01, (R8)(R13*8), X6, X6
-	VINSERTI128 $0x01, X6, Y3, Y3
-	MOVWLZX     2(R12)(R11*8), R13
-	SHRL        $0x09, R13
-	VMOVQ       (R9)(R13*8), X6
-	MOVWLZX     4(R12)(R11*8), R13
-	SHRL        $0x09, R13
-	VPINSRQ     $0x01, (R9)(R13*8), X6, X6
-	MOVWLZX     6(R12)(R11*8), R13
-	SHRL        $0x09, R13
-	VMOVQ       (R9)(R13*8), X7
-	MOVWLZX     8(R12)(R11*8), R12
-	SHRL        $0x09, R12
-	VPINSRQ     $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128 $0x01, X7, Y6, Y6
-	VPSIGNB     Y6, Y3, Y3
-	VPADDB      const43<>+0(SB), Y3, Y3
-	LEAQ        (DI)(CX*2), R12
-	MOVWLZX     2(R12)(R11*8), R13
-	ANDL        $0x000001ff, R13
-	VMOVQ       (R8)(R13*8), X6
-	MOVWLZX     4(R12)(R11*8), R13
-	ANDL        $0x000001ff, R13
-	VPINSRQ     $0x01, (R8)(R13*8), X6, X6
-	MOVWLZX     6(R12)(R11*8), R13
-	ANDL        $0x000001ff, R13
-	VMOVQ       (R8)(R13*8), X7
-	MOVWLZX     8(R12)(R11*8), R13
-	ANDL        $0x000001ff, R13
-	VPINSRQ     $0x01, (R8)(R13*8), X7, X7
-	VINSERTI128 $0x01, X7, Y6, Y6
-	MOVWLZX     2(R12)(R11*8), R13
-	SHRL        $0x09, R13
-	VMOVQ       (R9)(R13*8), X7
-	MOVWLZX     4(R12)(R11*8), R13
-	SHRL        $0x09, R13
-	VPINSRQ     $0x01, (R9)(R13*8), X7, X7
-	MOVWLZX     6(R12)(R11*8), R13
-	SHRL        $0x09, R13
-	VMOVQ       (R9)(R13*8), X8
-	MOVWLZX     8(R12)(R11*8), R12
-	SHRL        $0x09, R12
-	VPINSRQ     $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128 $0x01, X8, Y7, Y7
-	VPSIGNB     Y7, Y6, Y6
-	VPADDB      const43<>+0(SB), Y6, Y6
-	LEAQ        (DI)(SI*1), R12
-	MOVWLZX     2(R12)(R11*8), R13
-	ANDL        $0x000001ff, R13
-	VMOVQ       (R8)(R13*8), X7
-	MOVWLZX     4(R12)(R11*8), R13
-	ANDL        $0x000001ff, R13
-	VPINSRQ     $0x01, (R8)(R13*8), X7, X7
-	MOVWLZX     6(R12)(R11*8), R13
-	ANDL        $0x000001ff, R13
-	VMOVQ       (R8)(R13*8), X8
-	MOVWLZX     8(R12)(R11*8), R13
-	ANDL        $0x000001ff, R13
-	VPINSRQ     $0x01, (R8)(R13*8), X8, X8
-	VINSERTI128 $0x01, X8, Y7, Y7
-	MOVWLZX     2(R12)(R11*8), R13
-	SHRL        $0x09, R13
-	VMOVQ       (R9)(R13*8), X8
-	MOVWLZX     4(R12)(R11*8), R13
-	SHRL        $0x09, R13
-	VPINSRQ     $0x01, (R9)(R13*8), X8, X8
-	MOVWLZX     6(R12)(R11*8), R13
-	SHRL        $0x09, R13
-	VMOVQ       (R9)(R13*8), X9
-	MOVWLZX     8(R12)(R11*8), R12
-	SHRL        $0x09, R12
-	VPINSRQ     $0x01, (R9)(R12*8), X9, X9
-	VINSERTI128 $0x01, X9, Y8, Y8
-	VPSIGNB     Y8, Y7, Y7
-	VPADDB      const43<>+0(SB), Y7, Y7
-	VPUNPCKLDQ  Y3, Y2, Y9
-	VPUNPCKLDQ  Y7, Y6, Y10
-	VPUNPCKLQDQ Y10, Y9, Y8
-	VPUNPCKHQDQ Y10, Y9, Y9
-	VPUNPCKHDQ  Y3, Y2, Y2
-	VPUNPCKHDQ  Y7, Y6, Y6
-	VPUNPCKLQDQ Y6, Y2, Y3
-	VPUNPCKHQDQ Y6, Y2, Y2
-	VPERM2I128  $0x20, Y8, Y4, Y6
-	VPERM2I128  $0x31, Y8, Y4, Y4
-	VMOVDQU     Y6, (DX)
-	VMOVDQU     Y4, 128(DX)
-	VPERM2I128  $0x20, Y9, Y5, Y4
-	VPERM2I128  $0x31, Y9, Y5, Y5
-	VMOVDQU     Y4, 32(DX)
-	VMOVDQU     Y5, 160(DX)
-	VPERM2I128  $0x20, Y3, Y1, Y4
-	VPERM2I128  $0x31, Y3, Y1, Y1
-	VMOVDQU     Y4, 64(DX)
-	VMOVDQU     Y1, 192(DX)
-	VPERM2I128  $0x20, Y2, Y0, Y1
-	VPERM2I128  $0x31, Y2, Y0, Y0
-	VMOVDQU     Y1, 96(DX)
-	VMOVDQU     Y0, 224(DX)
-	ADDQ        $0x00000100, DX
-	INCQ        R11
-	CMPQ        R11, $0x08
-	JLT         chunks
-	ADDQ        $0x4a, AX
-	ADDQ        $0x4a, DI
-	ADDQ        $0x00000200, BX
-	DECQ        R10
-	JNZ         loop
-	VZEROUPPER
-	RET
-
-// func rowsIQ2_SAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-// Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·rowsIQ2_SAVX2(SB), NOSPLIT, $544-48
-	MOVQ  w+8(FP), AX
-	MOVQ  stride+16(FP), CX
-	MOVQ  q+32(FP), DX
-	MOVQ  groups+40(FP), BX
-	MOVQ  CX, SI
-	SHLQ  $0x03, SI
-	ADDQ  AX, SI
-	LEAQ  (CX)(CX*2), DI
-	LEAQ  (AX)(CX*4), R8
-	MOVQ  ·gridIQ2S+0(SB), R9
-	VPXOR Y0, Y0, Y0
-
-loop:
-	LEAQ        31(SP), R10
-	ANDQ        $-32, R10
-	VMOVD       (AX), X1
-	VPINSRW     $0x01, (AX)(CX*1), X1, X1
-	VPINSRW     $0x02, (AX)(CX*2), X1, X1
-	VPINSRW     $0x03, (AX)(DI*1), X1, X1
-	VPINSRW     $0x04, (R8), X1, X1
-	VPINSRW     $0x05, (R8)(CX*1), X1, X1
-	VPINSRW     $0x06, (R8)(CX*2), X1, X1
-	VPINSRW     $0x07, (R8)(DI*1), X1, X1
-	VCVTPH2PS   X1, Y1
-	VMOVD       74(AX), X2
-	VPINSRD     $0x01, 74(AX)(CX*1), X2, X2
-	VPINSRD     $0x02, 74(AX)(CX*2), X2, X2
-	VPINSRD     $0x03, 74(AX)(DI*1), X2, X2
-	VMOVD       74(R8), X3
-	VPINSRD     $0x01, 74(R8)(CX*1), X3, X3
-	VPINSRD     $0x02, 74(R8)(CX*2), X3, X3
-	VPINSRD     $0x03, 74(R8)(DI*1), X3, X3
-	VINSERTI128 $0x01, X3, Y2, Y2
-	VMOVD       78(AX), X3
-	VPINSRD     $0x01, 78(AX)(CX*1), X3, X3
-	VPINSRD     $0x02, 78(AX)(CX*2), X3, X3
-	VPINSRD     $0x03, 78(AX)(DI*1), X3, X3
-	VMOVD       78(R8), X4
-	VPINSRD     $0x01, 78(R8)(CX*1), X4, X4
-	VPINSRD     $0x02, 78(R8)(CX*2), X4, X4
-	VPINSRD     $0x03, 78(R8)(DI*1), X4, X4
-	VINSERTI128 $0x01, X4, Y3, Y3
-	VPAND       const15<>+0(SB), Y2, Y4
-	VCVTDQ2PS   Y4, Y4
-	VADDPS      const41<>+0(SB), Y4, Y4
-	VMULPS      Y1, Y4, Y4
-	VMULPS      const42<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, (R10)
-	VPSRLD      $0x04, Y2, Y4
-	VPAND       const15<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VADDPS      const41<>+0(SB), Y4, Y4
-	VMULPS      Y1, Y4, Y4
-	VMULPS      const42<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 32(R10)
-	VPSRLD      $0x08, Y2, Y4
-	VPAND       const15<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VADDPS      const41<>+0(SB), Y4, Y4
-	VMULPS      Y1, Y4, Y4
-	VMULPS      const42<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 64(R10)
-	VPSRLD      $0x0c, Y2, Y4
-	VPAND       const15<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VADDPS      const41<>+0(SB), Y4, Y4
-	VMULPS      Y1, Y4, Y4
-	VMULPS      const42<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 96(R10)
-	VPSRLD      $0x10, Y2, Y4
-	VPAND       const15<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VADDPS      const41<>+0(SB), Y4, Y4
-	VMULPS      Y1, Y4, Y4
-	VMULPS      const42<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 128(R10)
-	VPSRLD      $0x14, Y2, Y4
-	VPAND       const15<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VADDPS      const41<>+0(SB), Y4, Y4
-	VMULPS      Y1, Y4, Y4
-	VMULPS      const42<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 160(R10)
-	VPSRLD      $0x18, Y2, Y4
-	VPAND       const15<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VADDPS      const41<>+0(SB), Y4, Y4
-	VMULPS      Y1, Y4, Y4
-	VMULPS      const42<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 192(R10)
-	VPSRLD      $0x1c, Y2, Y2
-	VPAND       const15<>+0(SB), Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 224(R10)
-	VPAND       const15<>+0(SB), Y3, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 256(R10)
-	VPSRLD      $0x04, Y3, Y2
-	VPAND       const15<>+0(SB), Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 288(R10)
-	VPSRLD      $0x08, Y3, Y2
-	VPAND       const15<>+0(SB), Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 320(R10)
-	VPSRLD      $0x0c, Y3, Y2
-	VPAND       const15<>+0(SB), Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 352(R10)
-	VPSRLD      $0x10, Y3, Y2
-	VPAND       const15<>+0(SB), Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 384(R10)
-	VPSRLD      $0x14, Y3, Y2
-	VPAND       const15<>+0(SB), Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 416(R10)
-	VPSRLD      $0x18, Y3, Y2
-	VPAND       const15<>+0(SB), Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 448(R10)
-	VPSRLD      $0x1c, Y3, Y2
-	VPAND       const15<>+0(SB), Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 480(R10)
-	XORQ        R11, R11
-
-chunks:
-	PREFETCHT0   (SI)
-	PREFETCHT0   64(SI)
-	VMOVDQU      (DX), Y1
 	LEAQ         (AX), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X2
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X2, X2
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X3
-	SHLL         $0x02, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      5(R12)(R11*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
-	VINSERTI128  $0x01, X3, Y2, Y2
-	VPBROADCASTD 34(R12)(R11*4), Y3
-	VPSHUFB      const5<>+0(SB), Y3, Y3
-	VPAND        const4<>+0(SB), Y3, Y3
-	VPCMPEQB     const4<>+0(SB), Y3, Y3
-	VPXOR        Y3, Y2, Y2
-	VPSUBB       Y3, Y2, Y2
-	VPADDB       const43<>+0(SB), Y2, Y2
-	VPMADDUBSW   Y1, Y2, Y2
-	VPMADDWD     const2<>+0(SB), Y2, Y2
-	LEAQ         (AX)(CX*1), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X3
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X3, X3
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	SHLL         $0x02, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      5(R12)(R11*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	VINSERTI128  $0x01, X4, Y3, Y3
-	VPBROADCASTD 34(R12)(R11*4), Y4
-	VPSHUFB      const5<>+0(SB), Y4, Y4
-	VPAND        const4<>+0(SB), Y4, Y4
-	VPCMPEQB     const4<>+0(SB), Y4, Y4
-	VPXOR        Y4, Y3, Y3
-	VPSUBB       Y4, Y3, Y3
-	VPADDB       const43<>+0(SB), Y3, Y3
-	VPMADDUBSW   Y1, Y3, Y3
-	VPMADDWD     const2<>+0(SB), Y3, Y3
-	VPBLENDD     $0xcc, Y3, Y2, Y4
-	VPALIGNR     $0x08, Y2, Y3, Y2
-	VPADDD       Y4, Y2, Y2
-	LEAQ         (AX)(CX*2), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X3
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X3, X3
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	SHLL         $0x02, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      5(R12)(R11*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	VINSERTI128  $0x01, X4, Y3, Y3
-	VPBROADCASTD 34(R12)(R11*4), Y4
-	VPSHUFB      const5<>+0(SB), Y4, Y4
-	VPAND        const4<>+0(SB), Y4, Y4
-	VPCMPEQB     const4<>+0(SB), Y4, Y4
-	VPXOR        Y4, Y3, Y3
-	VPSUBB       Y4, Y3, Y3
-	VPADDB       const43<>+0(SB), Y3, Y3
-	VPMADDUBSW   Y1, Y3, Y3
-	VPMADDWD     const2<>+0(SB), Y3, Y3
-	LEAQ         (AX)(DI*1), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X5
-	SHLL         $0x02, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      5(R12)(R11*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPBROADCASTD 34(R12)(R11*4), Y5
-	VPSHUFB      const5<>+0(SB), Y5, Y5
-	VPAND        const4<>+0(SB), Y5, Y5
-	VPCMPEQB     const4<>+0(SB), Y5, Y5
-	VPXOR        Y5, Y4, Y4
-	VPSUBB       Y5, Y4, Y4
-	VPADDB       const43<>+0(SB), Y4, Y4
-	VPMADDUBSW   Y1, Y4, Y4
-	VPMADDWD     const2<>+0(SB), Y4, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y2, Y4
-	VSHUFPS      $0xdd, Y3, Y2, Y2
-	VPADDD       Y4, Y2, Y2
-	LEAQ         (R8), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X3
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X3, X3
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	SHLL         $0x02, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      5(R12)(R11*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	VINSERTI128  $0x01, X4, Y3, Y3
-	VPBROADCASTD 34(R12)(R11*4), Y4
-	VPSHUFB      const5<>+0(SB), Y4, Y4
-	VPAND        const4<>+0(SB), Y4, Y4
-	VPCMPEQB     const4<>+0(SB), Y4, Y4
-	VPXOR        Y4, Y3, Y3
-	VPSUBB       Y4, Y3, Y3
-	VPADDB       const43<>+0(SB), Y3, Y3
-	VPMADDUBSW   Y1, Y3, Y3
-	VPMADDWD     const2<>+0(SB), Y3, Y3
-	LEAQ         (R8)(CX*1), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X5
-	SHLL         $0x02, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      5(R12)(R11*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPBROADCASTD 34(R12)(R11*4), Y5
-	VPSHUFB      const5<>+0(SB), Y5, Y5
-	VPAND        const4<>+0(SB), Y5, Y5
-	VPCMPEQB     const4<>+0(SB), Y5, Y5
-	VPXOR        Y5, Y4, Y4
-	VPSUBB       Y5, Y4, Y4
-	VPADDB       const43<>+0(SB), Y4, Y4
-	VPMADDUBSW   Y1, Y4, Y4
-	VPMADDWD     const2<>+0(SB), Y4, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	LEAQ         (R8)(CX*2), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X5
-	SHLL         $0x02, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      5(R12)(R11*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPBROADCASTD 34(R12)(R11*4), Y5
-	VPSHUFB      const5<>+0(SB), Y5, Y5
-	VPAND        const4<>+0(SB), Y5, Y5
-	VPCMPEQB     const4<>+0(SB), Y5, Y5
-	VPXOR        Y5, Y4, Y4
-	VPSUBB       Y5, Y4, Y4
-	VPADDB       const43<>+0(SB), Y4, Y4
-	VPMADDUBSW   Y1, Y4, Y4
-	VPMADDWD     const2<>+0(SB), Y4, Y4
-	LEAQ         (R8)(DI*1), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X5
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X5, X5
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X6
-	SHLL         $0x02, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      5(R12)(R11*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPBROADCASTD 34(R12)(R11*4), Y6
-	VPSHUFB      const5<>+0(SB), Y6, Y6
-	VPAND        const4<>+0(SB), Y6, Y6
-	VPCMPEQB     const4<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y5, Y5
-	VPSUBB       Y6, Y5, Y5
-	VPADDB       const43<>+0(SB), Y5, Y5
-	VPMADDUBSW   Y1, Y5, Y1
-	VPMADDWD     const2<>+0(SB), Y1, Y1
-	VPBLENDD     $0xcc, Y1, Y4, Y5
-	VPALIGNR     $0x08, Y4, Y1, Y1
-	VPADDD       Y5, Y1, Y1
-	VSHUFPS      $0x88, Y1, Y3, Y4
-	VSHUFPS      $0xdd, Y1, Y3, Y1
-	VPADDD       Y4, Y1, Y1
-	VPERM2I128   $0x20, Y1, Y2, Y3
-	VPERM2I128   $0x31, Y1, Y2, Y1
-	VPBROADCASTD 8(BX), Y2
-	VPSLLD       $0x06, Y2, Y2
-	VPSUBD       Y2, Y3, Y3
-	VCVTDQ2PS    Y3, Y3
-	VMOVAPS      (R10), Y2
-	VBROADCASTSS (BX), Y4
-	VMULPS       Y2, Y4, Y4
-	VFMADD231PS  Y4, Y3, Y0
-	VPBROADCASTD 12(BX), Y2
-	VPSLLD       $0x06, Y2, Y2
-	VPSUBD       Y2, Y1, Y1
-	VCVTDQ2PS    Y1, Y1
-	VMOVAPS      32(R10), Y2
-	VBROADCASTSS (BX), Y3
-	VMULPS       Y2, Y3, Y3
-	VFMADD231PS  Y3, Y1, Y0
-	ADDQ         $0x52, SI
-	ADDQ         $0x20, DX
-	ADDQ         $0x20, BX
-	ADDQ         $0x40, R10
-	INCQ         R11
-	CMPQ         R11, $0x08
-	JLT          chunks
-	ADDQ         $0x52, AX
-	ADDQ         $0x52, R8
-	DECQ         blocks+24(FP)
-	JNZ          loop
-	MOVQ         dst+0(FP), AX
-	VMOVUPS      Y0, (AX)
-	VZEROUPPER
-	RET
-
-// func unpackIQ2_SAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-// Requires: AVX, AVX2, F16C
-TEXT ·unpackIQ2_SAVX2(SB), NOSPLIT, $0-48
-	MOVQ w+24(FP), AX
-	MOVQ stride+32(FP), CX
-	MOVQ p+0(FP), DX
-	MOVQ s+8(FP), BX
-	LEAQ (CX)(CX*2), SI
-	LEAQ (AX)(CX*4), DI
-	MOVQ ·gridIQ2S+0(SB), R8
-	MOVQ blocks+40(FP), R9
-
-loop:
-	VMOVD       (AX), X0
-	VPINSRW     $0x01, (AX)(CX*1), X0, X0
-	VPINSRW     $0x02, (AX)(CX*2), X0, X0
-	VPINSRW     $0x03, (AX)(SI*1), X0, X0
-	VPINSRW     $0x04, (DI), X0, X0
-	VPINSRW     $0x05, (DI)(CX*1), X0, X0
-	VPINSRW     $0x06, (DI)(CX*2), X0, X0
-	VPINSRW     $0x07, (DI)(SI*1), X0, X0
-	VCVTPH2PS   X0, Y0
-	VMOVD       74(AX), X1
-	VPINSRD     $0x01, 74(AX)(CX*1), X1, X1
-	VPINSRD     $0x02, 74(AX)(CX*2), X1, X1
-	VPINSRD     $0x03, 74(AX)(SI*1), X1, X1
-	VMOVD       74(DI), X2
-	VPINSRD     $0x01, 74(DI)(CX*1), X2, X2
-	VPINSRD     $0x02, 74(DI)(CX*2), X2, X2
-	VPINSRD     $0x03, 74(DI)(SI*1), X2, X2
-	VINSERTI128 $0x01, X2, Y1, Y1
-	VMOVD       78(AX), X2
-	VPINSRD     $0x01, 78(AX)(CX*1), X2, X2
-	VPINSRD     $0x02, 78(AX)(CX*2), X2, X2
-	VPINSRD     $0x03, 78(AX)(SI*1), X2, X2
-	VMOVD       78(DI), X3
-	VPINSRD     $0x01, 78(DI)(CX*1), X3, X3
-	VPINSRD     $0x02, 78(DI)(CX*2), X3, X3
-	VPINSRD     $0x03, 78(DI)(SI*1), X3, X3
-	VINSERTI128 $0x01, X3, Y2, Y2
-	VPAND       const15<>+0(SB), Y1, Y3
-	VCVTDQ2PS   Y3, Y3
-	VADDPS      const41<>+0(SB), Y3, Y3
-	VMULPS      Y0, Y3, Y3
-	VMULPS      const42<>+0(SB), Y3, Y3
-	VMOVUPS     Y3, (BX)
-	VPSRLD      $0x04, Y1, Y3
-	VPAND       const15<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VADDPS      const41<>+0(SB), Y3, Y3
-	VMULPS      Y0, Y3, Y3
-	VMULPS      const42<>+0(SB), Y3, Y3
-	VMOVUPS     Y3, 32(BX)
-	VPSRLD      $0x08, Y1, Y3
-	VPAND       const15<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VADDPS      const41<>+0(SB), Y3, Y3
-	VMULPS      Y0, Y3, Y3
-	VMULPS      const42<>+0(SB), Y3, Y3
-	VMOVUPS     Y3, 64(BX)
-	VPSRLD      $0x0c, Y1, Y3
-	VPAND       const15<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VADDPS      const41<>+0(SB), Y3, Y3
-	VMULPS      Y0, Y3, Y3
-	VMULPS      const42<>+0(SB), Y3, Y3
-	VMOVUPS     Y3, 96(BX)
-	VPSRLD      $0x10, Y1, Y3
-	VPAND       const15<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VADDPS      const41<>+0(SB), Y3, Y3
-	VMULPS      Y0, Y3, Y3
-	VMULPS      const42<>+0(SB), Y3, Y3
-	VMOVUPS     Y3, 128(BX)
-	VPSRLD      $0x14, Y1, Y3
-	VPAND       const15<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VADDPS      const41<>+0(SB), Y3, Y3
-	VMULPS      Y0, Y3, Y3
-	VMULPS      const42<>+0(SB), Y3, Y3
-	VMOVUPS     Y3, 160(BX)
-	VPSRLD      $0x18, Y1, Y3
-	VPAND       const15<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VADDPS      const41<>+0(SB), Y3, Y3
-	VMULPS      Y0, Y3, Y3
-	VMULPS      const42<>+0(SB), Y3, Y3
-	VMOVUPS     Y3, 192(BX)
-	VPSRLD      $0x1c, Y1, Y1
-	VPAND       const15<>+0(SB), Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VADDPS      const41<>+0(SB), Y1, Y1
-	VMULPS      Y0, Y1, Y1
-	VMULPS      const42<>+0(SB), Y1, Y1
-	VMOVUPS     Y1, 224(BX)
-	VPAND       const15<>+0(SB), Y2, Y1
-	VCVTDQ2PS   Y1, Y1
-	VADDPS      const41<>+0(SB), Y1, Y1
-	VMULPS      Y0, Y1, Y1
-	VMULPS      const42<>+0(SB), Y1, Y1
-	VMOVUPS     Y1, 256(BX)
-	VPSRLD      $0x04, Y2, Y1
-	VPAND       const15<>+0(SB), Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VADDPS      const41<>+0(SB), Y1, Y1
-	VMULPS      Y0, Y1, Y1
-	VMULPS      const42<>+0(SB), Y1, Y1
-	VMOVUPS     Y1, 288(BX)
-	VPSRLD      $0x08, Y2, Y1
-	VPAND       const15<>+0(SB), Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VADDPS      const41<>+0(SB), Y1, Y1
-	VMULPS      Y0, Y1, Y1
-	VMULPS      const42<>+0(SB), Y1, Y1
-	VMOVUPS     Y1, 320(BX)
-	VPSRLD      $0x0c, Y2, Y1
-	VPAND       const15<>+0(SB), Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VADDPS      const41<>+0(SB), Y1, Y1
-	VMULPS      Y0, Y1, Y1
-	VMULPS      const42<>+0(SB), Y1, Y1
-	VMOVUPS     Y1, 352(BX)
-	VPSRLD      $0x10, Y2, Y1
-	VPAND       const15<>+0(SB), Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VADDPS      const41<>+0(SB), Y1, Y1
-	VMULPS      Y0, Y1, Y1
-	VMULPS      const42<>+0(SB), Y1, Y1
-	VMOVUPS     Y1, 384(BX)
-	VPSRLD      $0x14, Y2, Y1
-	VPAND       const15<>+0(SB), Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VADDPS      const41<>+0(SB), Y1, Y1
-	VMULPS      Y0, Y1, Y1
-	VMULPS      const42<>+0(SB), Y1, Y1
-	VMOVUPS     Y1, 416(BX)
-	VPSRLD      $0x18, Y2, Y1
-	VPAND       const15<>+0(SB), Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VADDPS      const41<>+0(SB), Y1, Y1
-	VMULPS      Y0, Y1, Y1
-	VMULPS      const42<>+0(SB), Y1, Y1
-	VMOVUPS     Y1, 448(BX)
-	VPSRLD      $0x1c, Y2, Y1
-	VPAND       const15<>+0(SB), Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VADDPS      const41<>+0(SB), Y1, Y1
-	VMULPS      Y0, Y1, Y1
-	VMULPS      const42<>+0(SB), Y1, Y1
-	VMOVUPS     Y1, 480(BX)
-	XORQ        R10, R10
-
-chunks:
-	LEAQ         (AX), R11
-	MOVBLZX      66(R11)(R10*1), R12
-	MOVL         R12, R13
-	SHLL         $0x08, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      2(R11)(R10*4), R14
-	ORL          R13, R14
-	VMOVQ        (R8)(R14*8), X0
-	MOVL         R12, R13
-	SHLL         $0x06, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      3(R11)(R10*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R8)(R14*8), X0, X0
-	MOVL         R12, R13
-	SHLL         $0x04, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      4(R11)(R10*4), R14
-	ORL          R13, R14
-	VMOVQ        (R8)(R14*8), X1
-	SHLL         $0x02, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      5(R11)(R10*4), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R8)(R13*8), X1, X1
+	MOVWLZX      (R10), R12
+	VMOVQ        (R8)(R12*8), X0
+	MOVWLZX      2(R10), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X0, X0
+	MOVWLZX      4(R10), R12
+	VMOVQ        (R8)(R12*8), X1
+	MOVWLZX      6(R10), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X1, X1
 	VINSERTI128  $0x01, X1, Y0, Y0
-	VPBROADCASTD 34(R11)(R10*4), Y1
+	VPBROADCASTD (R9), Y1
 	VPSHUFB      const5<>+0(SB), Y1, Y1
 	VPAND        const4<>+0(SB), Y1, Y1
 	VPCMPEQB     const4<>+0(SB), Y1, Y1
 	VPXOR        Y1, Y0, Y0
 	VPSUBB       Y1, Y0, Y0
-	VPADDB       const43<>+0(SB), Y0, Y0
-	LEAQ         (AX)(CX*1), R11
-	MOVBLZX      66(R11)(R10*1), R12
-	MOVL         R12, R13
-	SHLL         $0x08, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      2(R11)(R10*4), R14
-	ORL          R13, R14
-	VMOVQ        (R8)(R14*8), X1
-	MOVL         R12, R13
-	SHLL         $0x06, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      3(R11)(R10*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R8)(R14*8), X1, X1
-	MOVL         R12, R13
-	SHLL         $0x04, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      4(R11)(R10*4), R14
-	ORL          R13, R14
-	VMOVQ        (R8)(R14*8), X2
-	SHLL         $0x02, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      5(R11)(R10*4), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R8)(R13*8), X2, X2
+	VPADDB       const55<>+0(SB), Y0, Y0
+	LEAQ         (AX)(CX*1), R12
+	MOVWLZX      64(R10), R12
+	VMOVQ        (R8)(R12*8), X1
+	MOVWLZX      66(R10), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X1, X1
+	MOVWLZX      68(R10), R12
+	VMOVQ        (R8)(R12*8), X2
+	MOVWLZX      70(R10), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X2, X2
 	VINSERTI128  $0x01, X2, Y1, Y1
-	VPBROADCASTD 34(R11)(R10*4), Y2
+	VPBROADCASTD 4(R9), Y2
 	VPSHUFB      const5<>+0(SB), Y2, Y2
 	VPAND        const4<>+0(SB), Y2, Y2
 	VPCMPEQB     const4<>+0(SB), Y2, Y2
 	VPXOR        Y2, Y1, Y1
 	VPSUBB       Y2, Y1, Y1
-	VPADDB       const43<>+0(SB), Y1, Y1
-	LEAQ         (AX)(CX*2), R11
-	MOVBLZX      66(R11)(R10*1), R12
-	MOVL         R12, R13
-	SHLL         $0x08, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      2(R11)(R10*4), R14
-	ORL          R13, R14
-	VMOVQ        (R8)(R14*8), X2
-	MOVL         R12, R13
-	SHLL         $0x06, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      3(R11)(R10*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R8)(R14*8), X2, X2
-	MOVL         R12, R13
-	SHLL         $0x04, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      4(R11)(R10*4), R14
-	ORL          R13, R14
-	VMOVQ        (R8)(R14*8), X3
-	SHLL         $0x02, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      5(R11)(R10*4), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R8)(R13*8), X3, X3
+	VPADDB       const55<>+0(SB), Y1, Y1
+	LEAQ         (AX)(CX*2), R12
+	MOVWLZX      128(R10), R12
+	VMOVQ        (R8)(R12*8), X2
+	MOVWLZX      130(R10), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X2, X2
+	MOVWLZX      132(R10), R12
+	VMOVQ        (R8)(R12*8), X3
+	MOVWLZX      134(R10), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X3, X3
 	VINSERTI128  $0x01, X3, Y2, Y2
-	VPBROADCASTD 34(R11)(R10*4), Y3
+	VPBROADCASTD 8(R9), Y3
 	VPSHUFB      const5<>+0(SB), Y3, Y3
 	VPAND        const4<>+0(SB), Y3, Y3
 	VPCMPEQB     const4<>+0(SB), Y3, Y3
 	VPXOR        Y3, Y2, Y2
 	VPSUBB       Y3, Y2, Y2
-	VPADDB       const43<>+0(SB), Y2, Y2
-	LEAQ         (AX)(SI*1), R11
-	MOVBLZX      66(R11)(R10*1), R12
-	MOVL         R12, R13
-	SHLL         $0x08, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      2(R11)(R10*4), R14
-	ORL          R13, R14
-	VMOVQ        (R8)(R14*8), X3
-	MOVL         R12, R13
-	SHLL         $0x06, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      3(R11)(R10*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R8)(R14*8), X3, X3
-	MOVL         R12, R13
-	SHLL         $0x04, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      4(R11)(R10*4), R14
-	ORL          R13, R14
-	VMOVQ        (R8)(R14*8), X4
-	SHLL         $0x02, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      5(R11)(R10*4), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R8)(R13*8), X4, X4
+	VPADDB       const55<>+0(SB), Y2, Y2
+	LEAQ         (AX)(SI*1), R12
+	MOVWLZX      192(R10), R12
+	VMOVQ        (R8)(R12*8), X3
+	MOVWLZX      194(R10), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X3, X3
+	MOVWLZX      196(R10), R12
+	VMOVQ        (R8)(R12*8), X4
+	MOVWLZX      198(R10), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X4, X4
 	VINSERTI128  $0x01, X4, Y3, Y3
-	VPBROADCASTD 34(R11)(R10*4), Y4
+	VPBROADCASTD 12(R9), Y4
 	VPSHUFB      const5<>+0(SB), Y4, Y4
 	VPAND        const4<>+0(SB), Y4, Y4
 	VPCMPEQB     const4<>+0(SB), Y4, Y4
 	VPXOR        Y4, Y3, Y3
 	VPSUBB       Y4, Y3, Y3
-	VPADDB       const43<>+0(SB), Y3, Y3
+	VPADDB       const55<>+0(SB), Y3, Y3
 	VPUNPCKLDQ   Y1, Y0, Y5
 	VPUNPCKLDQ   Y3, Y2, Y6
 	VPUNPCKLQDQ  Y6, Y5, Y4
@@ -23371,138 +22740,74 @@ chunks:
 	VPUNPCKHDQ   Y3, Y2, Y2
 	VPUNPCKLQDQ  Y2, Y0, Y1
 	VPUNPCKHQDQ  Y2, Y0, Y0
-	LEAQ         (DI), R11
-	MOVBLZX      66(R11)(R10*1), R12
-	MOVL         R12, R13
-	SHLL         $0x08, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      2(R11)(R10*4), R14
-	ORL          R13, R14
-	VMOVQ        (R8)(R14*8), X2
-	MOVL         R12, R13
-	SHLL         $0x06, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      3(R11)(R10*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R8)(R14*8), X2, X2
-	MOVL         R12, R13
-	SHLL         $0x04, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      4(R11)(R10*4), R14
-	ORL          R13, R14
-	VMOVQ        (R8)(R14*8), X3
-	SHLL         $0x02, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      5(R11)(R10*4), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R8)(R13*8), X3, X3
+	LEAQ         (DI), R12
+	MOVWLZX      256(R10), R12
+	VMOVQ        (R8)(R12*8), X2
+	MOVWLZX      258(R10), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X2, X2
+	MOVWLZX      260(R10), R12
+	VMOVQ        (R8)(R12*8), X3
+	MOVWLZX      262(R10), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X3, X3
 	VINSERTI128  $0x01, X3, Y2, Y2
-	VPBROADCASTD 34(R11)(R10*4), Y3
+	VPBROADCASTD 16(R9), Y3
 	VPSHUFB      const5<>+0(SB), Y3, Y3
 	VPAND        const4<>+0(SB), Y3, Y3
 	VPCMPEQB     const4<>+0(SB), Y3, Y3
 	VPXOR        Y3, Y2, Y2
 	VPSUBB       Y3, Y2, Y2
-	VPADDB       const43<>+0(SB), Y2, Y2
-	LEAQ         (DI)(CX*1), R11
-	MOVBLZX      66(R11)(R10*1), R12
-	MOVL         R12, R13
-	SHLL         $0x08, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      2(R11)(R10*4), R14
-	ORL          R13, R14
-	VMOVQ        (R8)(R14*8), X3
-	MOVL         R12, R13
-	SHLL         $0x06, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      3(R11)(R10*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R8)(R14*8), X3, X3
-	MOVL         R12, R13
-	SHLL         $0x04, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      4(R11)(R10*4), R14
-	ORL          R13, R14
-	VMOVQ        (R8)(R14*8), X6
-	SHLL         $0x02, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      5(R11)(R10*4), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R8)(R13*8), X6, X6
+	VPADDB       const55<>+0(SB), Y2, Y2
+	LEAQ         (DI)(CX*1), R12
+	MOVWLZX      320(R10), R12
+	VMOVQ        (R8)(R12*8), X3
+	MOVWLZX      322(R10), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X3, X3
+	MOVWLZX      324(R10), R12
+	VMOVQ        (R8)(R12*8), X6
+	MOVWLZX      326(R10), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X6, X6
 	VINSERTI128  $0x01, X6, Y3, Y3
-	VPBROADCASTD 34(R11)(R10*4), Y6
+	VPBROADCASTD 20(R9), Y6
 	VPSHUFB      const5<>+0(SB), Y6, Y6
 	VPAND        const4<>+0(SB), Y6, Y6
 	VPCMPEQB     const4<>+0(SB), Y6, Y6
 	VPXOR        Y6, Y3, Y3
 	VPSUBB       Y6, Y3, Y3
-	VPADDB       const43<>+0(SB), Y3, Y3
-	LEAQ         (DI)(CX*2), R11
-	MOVBLZX      66(R11)(R10*1), R12
-	MOVL         R12, R13
-	SHLL         $0x08, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      2(R11)(R10*4), R14
-	ORL          R13, R14
-	VMOVQ        (R8)(R14*8), X6
-	MOVL         R12, R13
-	SHLL         $0x06, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      3(R11)(R10*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R8)(R14*8), X6, X6
-	MOVL         R12, R13
-	SHLL         $0x04, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      4(R11)(R10*4), R14
-	ORL          R13, R14
-	VMOVQ        (R8)(R14*8), X7
-	SHLL         $0x02, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      5(R11)(R10*4), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R8)(R13*8), X7, X7
+	VPADDB       const55<>+0(SB), Y3, Y3
+	LEAQ         (DI)(CX*2), R12
+	MOVWLZX      384(R10), R12
+	VMOVQ        (R8)(R12*8), X6
+	MOVWLZX      386(R10), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X6, X6
+	MOVWLZX      388(R10), R12
+	VMOVQ        (R8)(R12*8), X7
+	MOVWLZX      390(R10), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X7, X7
 	VINSERTI128  $0x01, X7, Y6, Y6
-	VPBROADCASTD 34(R11)(R10*4), Y7
+	VPBROADCASTD 24(R9), Y7
 	VPSHUFB      const5<>+0(SB), Y7, Y7
 	VPAND        const4<>+0(SB), Y7, Y7
 	VPCMPEQB     const4<>+0(SB), Y7, Y7
 	VPXOR        Y7, Y6, Y6
 	VPSUBB       Y7, Y6, Y6
-	VPADDB       const43<>+0(SB), Y6, Y6
-	LEAQ         (DI)(SI*1), R11
-	MOVBLZX      66(R11)(R10*1), R12
-	MOVL         R12, R13
-	SHLL         $0x08, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      2(R11)(R10*4), R14
-	ORL          R13, R14
-	VMOVQ        (R8)(R14*8), X7
-	MOVL         R12, R13
-	SHLL         $0x06, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      3(R11)(R10*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R8)(R14*8), X7, X7
-	MOVL         R12, R13
-	SHLL         $0x04, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      4(R11)(R10*4), R14
-	ORL          R13, R14
-	VMOVQ        (R8)(R14*8), X8
-	SHLL         $0x02, R12
-	ANDL         $0x00000300, R12
-	MOVBLZX      5(R11)(R10*4), R13
-	ORL          R12, R13
-	VPINSRQ      $0x01, (R8)(R13*8), X8, X8
+	VPADDB       const55<>+0(SB), Y6, Y6
+	LEAQ         (DI)(SI*1), R12
+	MOVWLZX      448(R10), R12
+	VMOVQ        (R8)(R12*8), X7
+	MOVWLZX      450(R10), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X7, X7
+	MOVWLZX      452(R10), R12
+	VMOVQ        (R8)(R12*8), X8
+	MOVWLZX      454(R10), R12
+	VPINSRQ      $0x01, (R8)(R12*8), X8, X8
 	VINSERTI128  $0x01, X8, Y7, Y7
-	VPBROADCASTD 34(R11)(R10*4), Y8
+	VPBROADCASTD 28(R9), Y8
 	VPSHUFB      const5<>+0(SB), Y8, Y8
 	VPAND        const4<>+0(SB), Y8, Y8
 	VPCMPEQB     const4<>+0(SB), Y8, Y8
 	VPXOR        Y8, Y7, Y7
 	VPSUBB       Y8, Y7, Y7
-	VPADDB       const43<>+0(SB), Y7, Y7
+	VPADDB       const55<>+0(SB), Y7, Y7
 	VPUNPCKLDQ   Y3, Y2, Y9
 	VPUNPCKLDQ   Y7, Y6, Y10
 	VPUNPCKLQDQ  Y10, Y9, Y8
@@ -23528,20 +22833,916 @@ chunks:
 	VMOVDQU      Y1, 96(DX)
 	VMOVDQU      Y0, 224(DX)
 	ADDQ         $0x00000100, DX
-	INCQ         R10
-	CMPQ         R10, $0x08
+	ADDQ         $0x60, R9
+	ADDQ         $0x08, R10
+	INCQ         R11
+	CMPQ         R11, $0x08
+	JLT          chunks
+	ADDQ         $0x4a, AX
+	ADDQ         $0x4a, DI
+	ADDQ         $0x00000200, BX
+	DECQ         blocks+40(FP)
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func rowsIQ2_SAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·rowsIQ2_SAVX2(SB), $1312-48
+	MOVQ  w+8(FP), AX
+	MOVQ  stride+16(FP), CX
+	MOVQ  q+32(FP), DX
+	MOVQ  groups+40(FP), BX
+	MOVQ  CX, SI
+	SHLQ  $0x03, SI
+	ADDQ  AX, SI
+	LEAQ  (CX)(CX*2), DI
+	LEAQ  (AX)(CX*4), R8
+	MOVQ  ·gridIQ2S+0(SB), R9
+	VPXOR Y0, Y0, Y0
+
+loop:
+	LEAQ         31(SP), R10
+	ANDQ         $-32, R10
+	LEAQ         800(SP), R11
+	VPBROADCASTQ 66(AX), Y1
+	VPSHUFB      const57<>+0(SB), Y1, Y2
+	VPMULLW      const58<>+0(SB), Y2, Y2
+	VPAND        const30<>+0(SB), Y2, Y2
+	VPMOVZXBW    2(AX), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, (R11)
+	VPSHUFB      const59<>+0(SB), Y1, Y1
+	VPMULLW      const58<>+0(SB), Y1, Y1
+	VPAND        const30<>+0(SB), Y1, Y1
+	VPMOVZXBW    18(AX), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 32(R11)
+	VPBROADCASTQ 66(AX)(CX*1), Y1
+	VPSHUFB      const57<>+0(SB), Y1, Y2
+	VPMULLW      const58<>+0(SB), Y2, Y2
+	VPAND        const30<>+0(SB), Y2, Y2
+	VPMOVZXBW    2(AX)(CX*1), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 64(R11)
+	VPSHUFB      const59<>+0(SB), Y1, Y1
+	VPMULLW      const58<>+0(SB), Y1, Y1
+	VPAND        const30<>+0(SB), Y1, Y1
+	VPMOVZXBW    18(AX)(CX*1), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 96(R11)
+	VPBROADCASTQ 66(AX)(CX*2), Y1
+	VPSHUFB      const57<>+0(SB), Y1, Y2
+	VPMULLW      const58<>+0(SB), Y2, Y2
+	VPAND        const30<>+0(SB), Y2, Y2
+	VPMOVZXBW    2(AX)(CX*2), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 128(R11)
+	VPSHUFB      const59<>+0(SB), Y1, Y1
+	VPMULLW      const58<>+0(SB), Y1, Y1
+	VPAND        const30<>+0(SB), Y1, Y1
+	VPMOVZXBW    18(AX)(CX*2), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 160(R11)
+	VPBROADCASTQ 66(AX)(DI*1), Y1
+	VPSHUFB      const57<>+0(SB), Y1, Y2
+	VPMULLW      const58<>+0(SB), Y2, Y2
+	VPAND        const30<>+0(SB), Y2, Y2
+	VPMOVZXBW    2(AX)(DI*1), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 192(R11)
+	VPSHUFB      const59<>+0(SB), Y1, Y1
+	VPMULLW      const58<>+0(SB), Y1, Y1
+	VPAND        const30<>+0(SB), Y1, Y1
+	VPMOVZXBW    18(AX)(DI*1), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 224(R11)
+	VPBROADCASTQ 66(R8), Y1
+	VPSHUFB      const57<>+0(SB), Y1, Y2
+	VPMULLW      const58<>+0(SB), Y2, Y2
+	VPAND        const30<>+0(SB), Y2, Y2
+	VPMOVZXBW    2(R8), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 256(R11)
+	VPSHUFB      const59<>+0(SB), Y1, Y1
+	VPMULLW      const58<>+0(SB), Y1, Y1
+	VPAND        const30<>+0(SB), Y1, Y1
+	VPMOVZXBW    18(R8), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 288(R11)
+	VPBROADCASTQ 66(R8)(CX*1), Y1
+	VPSHUFB      const57<>+0(SB), Y1, Y2
+	VPMULLW      const58<>+0(SB), Y2, Y2
+	VPAND        const30<>+0(SB), Y2, Y2
+	VPMOVZXBW    2(R8)(CX*1), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 320(R11)
+	VPSHUFB      const59<>+0(SB), Y1, Y1
+	VPMULLW      const58<>+0(SB), Y1, Y1
+	VPAND        const30<>+0(SB), Y1, Y1
+	VPMOVZXBW    18(R8)(CX*1), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 352(R11)
+	VPBROADCASTQ 66(R8)(CX*2), Y1
+	VPSHUFB      const57<>+0(SB), Y1, Y2
+	VPMULLW      const58<>+0(SB), Y2, Y2
+	VPAND        const30<>+0(SB), Y2, Y2
+	VPMOVZXBW    2(R8)(CX*2), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 384(R11)
+	VPSHUFB      const59<>+0(SB), Y1, Y1
+	VPMULLW      const58<>+0(SB), Y1, Y1
+	VPAND        const30<>+0(SB), Y1, Y1
+	VPMOVZXBW    18(R8)(CX*2), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 416(R11)
+	VPBROADCASTQ 66(R8)(DI*1), Y1
+	VPSHUFB      const57<>+0(SB), Y1, Y2
+	VPMULLW      const58<>+0(SB), Y2, Y2
+	VPAND        const30<>+0(SB), Y2, Y2
+	VPMOVZXBW    2(R8)(DI*1), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 448(R11)
+	VPSHUFB      const59<>+0(SB), Y1, Y1
+	VPMULLW      const58<>+0(SB), Y1, Y1
+	VPAND        const30<>+0(SB), Y1, Y1
+	VPMOVZXBW    18(R8)(DI*1), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 480(R11)
+	VMOVD        (AX), X1
+	VPINSRW      $0x01, (AX)(CX*1), X1, X1
+	VPINSRW      $0x02, (AX)(CX*2), X1, X1
+	VPINSRW      $0x03, (AX)(DI*1), X1, X1
+	VPINSRW      $0x04, (R8), X1, X1
+	VPINSRW      $0x05, (R8)(CX*1), X1, X1
+	VPINSRW      $0x06, (R8)(CX*2), X1, X1
+	VPINSRW      $0x07, (R8)(DI*1), X1, X1
+	VCVTPH2PS    X1, Y1
+	VMOVD        74(AX), X2
+	VPINSRD      $0x01, 74(AX)(CX*1), X2, X2
+	VPINSRD      $0x02, 74(AX)(CX*2), X2, X2
+	VPINSRD      $0x03, 74(AX)(DI*1), X2, X2
+	VMOVD        74(R8), X3
+	VPINSRD      $0x01, 74(R8)(CX*1), X3, X3
+	VPINSRD      $0x02, 74(R8)(CX*2), X3, X3
+	VPINSRD      $0x03, 74(R8)(DI*1), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VMOVD        78(AX), X3
+	VPINSRD      $0x01, 78(AX)(CX*1), X3, X3
+	VPINSRD      $0x02, 78(AX)(CX*2), X3, X3
+	VPINSRD      $0x03, 78(AX)(DI*1), X3, X3
+	VMOVD        78(R8), X4
+	VPINSRD      $0x01, 78(R8)(CX*1), X4, X4
+	VPINSRD      $0x02, 78(R8)(CX*2), X4, X4
+	VPINSRD      $0x03, 78(R8)(DI*1), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	VPAND        const15<>+0(SB), Y2, Y4
+	VCVTDQ2PS    Y4, Y4
+	VADDPS       const53<>+0(SB), Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMULPS       const54<>+0(SB), Y4, Y4
+	VMOVAPS      Y4, 32(R10)
+	VPSRLD       $0x04, Y2, Y4
+	VPAND        const15<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VADDPS       const53<>+0(SB), Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMULPS       const54<>+0(SB), Y4, Y4
+	VMOVAPS      Y4, 64(R10)
+	VPSRLD       $0x08, Y2, Y4
+	VPAND        const15<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VADDPS       const53<>+0(SB), Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMULPS       const54<>+0(SB), Y4, Y4
+	VMOVAPS      Y4, 128(R10)
+	VPSRLD       $0x0c, Y2, Y4
+	VPAND        const15<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VADDPS       const53<>+0(SB), Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMULPS       const54<>+0(SB), Y4, Y4
+	VMOVAPS      Y4, 160(R10)
+	VPSRLD       $0x10, Y2, Y4
+	VPAND        const15<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VADDPS       const53<>+0(SB), Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMULPS       const54<>+0(SB), Y4, Y4
+	VMOVAPS      Y4, 224(R10)
+	VPSRLD       $0x14, Y2, Y4
+	VPAND        const15<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VADDPS       const53<>+0(SB), Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMULPS       const54<>+0(SB), Y4, Y4
+	VMOVAPS      Y4, 256(R10)
+	VPSRLD       $0x18, Y2, Y4
+	VPAND        const15<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VADDPS       const53<>+0(SB), Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMULPS       const54<>+0(SB), Y4, Y4
+	VMOVAPS      Y4, 320(R10)
+	VPSRLD       $0x1c, Y2, Y2
+	VPAND        const15<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const53<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const54<>+0(SB), Y2, Y2
+	VMOVAPS      Y2, 352(R10)
+	VPAND        const15<>+0(SB), Y3, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const53<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const54<>+0(SB), Y2, Y2
+	VMOVAPS      Y2, 416(R10)
+	VPSRLD       $0x04, Y3, Y2
+	VPAND        const15<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const53<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const54<>+0(SB), Y2, Y2
+	VMOVAPS      Y2, 448(R10)
+	VPSRLD       $0x08, Y3, Y2
+	VPAND        const15<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const53<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const54<>+0(SB), Y2, Y2
+	VMOVAPS      Y2, 512(R10)
+	VPSRLD       $0x0c, Y3, Y2
+	VPAND        const15<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const53<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const54<>+0(SB), Y2, Y2
+	VMOVAPS      Y2, 544(R10)
+	VPSRLD       $0x10, Y3, Y2
+	VPAND        const15<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const53<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const54<>+0(SB), Y2, Y2
+	VMOVAPS      Y2, 608(R10)
+	VPSRLD       $0x14, Y3, Y2
+	VPAND        const15<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const53<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const54<>+0(SB), Y2, Y2
+	VMOVAPS      Y2, 640(R10)
+	VPSRLD       $0x18, Y3, Y2
+	VPAND        const15<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const53<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const54<>+0(SB), Y2, Y2
+	VMOVAPS      Y2, 704(R10)
+	VPSRLD       $0x1c, Y3, Y2
+	VPAND        const15<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const53<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const54<>+0(SB), Y2, Y2
+	VMOVAPS      Y2, 736(R10)
+	XORQ         R12, R12
+
+chunks:
+	PREFETCHT0   (SI)
+	PREFETCHT0   64(SI)
+	VMOVDQU      (DX), Y1
+	LEAQ         (AX), R13
+	MOVWLZX      (R11), R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVWLZX      2(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	MOVWLZX      4(R11), R14
+	VMOVQ        (R9)(R14*8), X3
+	MOVWLZX      6(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VPBROADCASTD 34(R13)(R12*4), Y4
+	VPSHUFB      const5<>+0(SB), Y4, Y4
+	VPAND        const4<>+0(SB), Y4, Y4
+	VPCMPEQB     const4<>+0(SB), Y4, Y4
+	VPXOR        Y4, Y1, Y3
+	VPSUBB       Y4, Y3, Y3
+	VPMADDUBSW   Y3, Y2, Y2
+	LEAQ         (AX)(CX*1), R13
+	MOVWLZX      64(R11), R14
+	VMOVQ        (R9)(R14*8), X3
+	MOVWLZX      66(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
+	MOVWLZX      68(R11), R14
+	VMOVQ        (R9)(R14*8), X4
+	MOVWLZX      70(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	VPBROADCASTD 34(R13)(R12*4), Y5
+	VPSHUFB      const5<>+0(SB), Y5, Y5
+	VPAND        const4<>+0(SB), Y5, Y5
+	VPCMPEQB     const4<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y1, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPMADDUBSW   Y4, Y3, Y3
+	VPBLENDD     $0xcc, Y3, Y2, Y4
+	VPALIGNR     $0x08, Y2, Y3, Y2
+	VPADDW       Y4, Y2, Y2
+	VPMADDWD     const2<>+0(SB), Y2, Y2
+	LEAQ         (AX)(CX*2), R13
+	MOVWLZX      128(R11), R14
+	VMOVQ        (R9)(R14*8), X3
+	MOVWLZX      130(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
+	MOVWLZX      132(R11), R14
+	VMOVQ        (R9)(R14*8), X4
+	MOVWLZX      134(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	VPBROADCASTD 34(R13)(R12*4), Y5
+	VPSHUFB      const5<>+0(SB), Y5, Y5
+	VPAND        const4<>+0(SB), Y5, Y5
+	VPCMPEQB     const4<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y1, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPMADDUBSW   Y4, Y3, Y3
+	LEAQ         (AX)(DI*1), R13
+	MOVWLZX      192(R11), R14
+	VMOVQ        (R9)(R14*8), X4
+	MOVWLZX      194(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	MOVWLZX      196(R11), R14
+	VMOVQ        (R9)(R14*8), X5
+	MOVWLZX      198(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPBROADCASTD 34(R13)(R12*4), Y6
+	VPSHUFB      const5<>+0(SB), Y6, Y6
+	VPAND        const4<>+0(SB), Y6, Y6
+	VPCMPEQB     const4<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y1, Y5
+	VPSUBB       Y6, Y5, Y5
+	VPMADDUBSW   Y5, Y4, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDW       Y5, Y3, Y3
+	VPMADDWD     const2<>+0(SB), Y3, Y3
+	VSHUFPS      $0x88, Y3, Y2, Y4
+	VSHUFPS      $0xdd, Y3, Y2, Y2
+	VPADDD       Y4, Y2, Y2
+	LEAQ         (R8), R13
+	MOVWLZX      256(R11), R14
+	VMOVQ        (R9)(R14*8), X3
+	MOVWLZX      258(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
+	MOVWLZX      260(R11), R14
+	VMOVQ        (R9)(R14*8), X4
+	MOVWLZX      262(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	VPBROADCASTD 34(R13)(R12*4), Y5
+	VPSHUFB      const5<>+0(SB), Y5, Y5
+	VPAND        const4<>+0(SB), Y5, Y5
+	VPCMPEQB     const4<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y1, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPMADDUBSW   Y4, Y3, Y3
+	LEAQ         (R8)(CX*1), R13
+	MOVWLZX      320(R11), R14
+	VMOVQ        (R9)(R14*8), X4
+	MOVWLZX      322(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	MOVWLZX      324(R11), R14
+	VMOVQ        (R9)(R14*8), X5
+	MOVWLZX      326(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPBROADCASTD 34(R13)(R12*4), Y6
+	VPSHUFB      const5<>+0(SB), Y6, Y6
+	VPAND        const4<>+0(SB), Y6, Y6
+	VPCMPEQB     const4<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y1, Y5
+	VPSUBB       Y6, Y5, Y5
+	VPMADDUBSW   Y5, Y4, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDW       Y5, Y3, Y3
+	VPMADDWD     const2<>+0(SB), Y3, Y3
+	LEAQ         (R8)(CX*2), R13
+	MOVWLZX      384(R11), R14
+	VMOVQ        (R9)(R14*8), X4
+	MOVWLZX      386(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	MOVWLZX      388(R11), R14
+	VMOVQ        (R9)(R14*8), X5
+	MOVWLZX      390(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPBROADCASTD 34(R13)(R12*4), Y6
+	VPSHUFB      const5<>+0(SB), Y6, Y6
+	VPAND        const4<>+0(SB), Y6, Y6
+	VPCMPEQB     const4<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y1, Y5
+	VPSUBB       Y6, Y5, Y5
+	VPMADDUBSW   Y5, Y4, Y4
+	LEAQ         (R8)(DI*1), R13
+	MOVWLZX      448(R11), R14
+	VMOVQ        (R9)(R14*8), X5
+	MOVWLZX      450(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
+	MOVWLZX      452(R11), R14
+	VMOVQ        (R9)(R14*8), X6
+	MOVWLZX      454(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPBROADCASTD 34(R13)(R12*4), Y6
+	VPSHUFB      const5<>+0(SB), Y6, Y6
+	VPAND        const4<>+0(SB), Y6, Y6
+	VPCMPEQB     const4<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y1, Y1
+	VPSUBB       Y6, Y1, Y1
+	VPMADDUBSW   Y1, Y5, Y1
+	VPBLENDD     $0xcc, Y1, Y4, Y5
+	VPALIGNR     $0x08, Y4, Y1, Y1
+	VPADDW       Y5, Y1, Y1
+	VPMADDWD     const2<>+0(SB), Y1, Y1
+	VSHUFPS      $0x88, Y1, Y3, Y4
+	VSHUFPS      $0xdd, Y1, Y3, Y1
+	VPADDD       Y4, Y1, Y1
+	VPERM2I128   $0x20, Y1, Y2, Y3
+	VPERM2I128   $0x31, Y1, Y2, Y1
+	VCVTDQ2PS    Y3, Y3
+	VMOVAPS      32(R10), Y2
+	VBROADCASTSS (BX), Y4
+	VMULPS       Y2, Y4, Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMOVAPS      64(R10), Y2
+	VBROADCASTSS (BX), Y3
+	VMULPS       Y2, Y3, Y3
+	VFMADD231PS  Y3, Y1, Y0
+	ADDQ         $0x52, SI
+	ADDQ         $0x20, DX
+	ADDQ         $0x20, BX
+	ADDQ         $0x60, R10
+	ADDQ         $0x08, R11
+	INCQ         R12
+	CMPQ         R12, $0x08
+	JLT          chunks
+	ADDQ         $0x52, AX
+	ADDQ         $0x52, R8
+	DECQ         blocks+24(FP)
+	JNZ          loop
+	MOVQ         dst+0(FP), AX
+	VMOVUPS      Y0, (AX)
+	VZEROUPPER
+	RET
+
+// func unpackIQ2_SAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// Requires: AVX, AVX2, F16C
+TEXT ·unpackIQ2_SAVX2(SB), $1312-48
+	MOVQ w+24(FP), AX
+	MOVQ stride+32(FP), CX
+	MOVQ p+0(FP), DX
+	MOVQ s+8(FP), BX
+	LEAQ (CX)(CX*2), SI
+	LEAQ (AX)(CX*4), DI
+	MOVQ ·gridIQ2S+0(SB), R8
+
+loop:
+	LEAQ         31(SP), R9
+	ANDQ         $-32, R9
+	LEAQ         800(SP), R10
+	VPBROADCASTQ 66(AX), Y0
+	VPSHUFB      const57<>+0(SB), Y0, Y1
+	VPMULLW      const58<>+0(SB), Y1, Y1
+	VPAND        const30<>+0(SB), Y1, Y1
+	VPMOVZXBW    2(AX), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, (R10)
+	VPSHUFB      const59<>+0(SB), Y0, Y0
+	VPMULLW      const58<>+0(SB), Y0, Y0
+	VPAND        const30<>+0(SB), Y0, Y0
+	VPMOVZXBW    18(AX), Y1
+	VPOR         Y0, Y1, Y1
+	VMOVDQU      Y1, 32(R10)
+	VPBROADCASTQ 66(AX)(CX*1), Y0
+	VPSHUFB      const57<>+0(SB), Y0, Y1
+	VPMULLW      const58<>+0(SB), Y1, Y1
+	VPAND        const30<>+0(SB), Y1, Y1
+	VPMOVZXBW    2(AX)(CX*1), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 64(R10)
+	VPSHUFB      const59<>+0(SB), Y0, Y0
+	VPMULLW      const58<>+0(SB), Y0, Y0
+	VPAND        const30<>+0(SB), Y0, Y0
+	VPMOVZXBW    18(AX)(CX*1), Y1
+	VPOR         Y0, Y1, Y1
+	VMOVDQU      Y1, 96(R10)
+	VPBROADCASTQ 66(AX)(CX*2), Y0
+	VPSHUFB      const57<>+0(SB), Y0, Y1
+	VPMULLW      const58<>+0(SB), Y1, Y1
+	VPAND        const30<>+0(SB), Y1, Y1
+	VPMOVZXBW    2(AX)(CX*2), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 128(R10)
+	VPSHUFB      const59<>+0(SB), Y0, Y0
+	VPMULLW      const58<>+0(SB), Y0, Y0
+	VPAND        const30<>+0(SB), Y0, Y0
+	VPMOVZXBW    18(AX)(CX*2), Y1
+	VPOR         Y0, Y1, Y1
+	VMOVDQU      Y1, 160(R10)
+	VPBROADCASTQ 66(AX)(SI*1), Y0
+	VPSHUFB      const57<>+0(SB), Y0, Y1
+	VPMULLW      const58<>+0(SB), Y1, Y1
+	VPAND        const30<>+0(SB), Y1, Y1
+	VPMOVZXBW    2(AX)(SI*1), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 192(R10)
+	VPSHUFB      const59<>+0(SB), Y0, Y0
+	VPMULLW      const58<>+0(SB), Y0, Y0
+	VPAND        const30<>+0(SB), Y0, Y0
+	VPMOVZXBW    18(AX)(SI*1), Y1
+	VPOR         Y0, Y1, Y1
+	VMOVDQU      Y1, 224(R10)
+	VPBROADCASTQ 66(DI), Y0
+	VPSHUFB      const57<>+0(SB), Y0, Y1
+	VPMULLW      const58<>+0(SB), Y1, Y1
+	VPAND        const30<>+0(SB), Y1, Y1
+	VPMOVZXBW    2(DI), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 256(R10)
+	VPSHUFB      const59<>+0(SB), Y0, Y0
+	VPMULLW      const58<>+0(SB), Y0, Y0
+	VPAND        const30<>+0(SB), Y0, Y0
+	VPMOVZXBW    18(DI), Y1
+	VPOR         Y0, Y1, Y1
+	VMOVDQU      Y1, 288(R10)
+	VPBROADCASTQ 66(DI)(CX*1), Y0
+	VPSHUFB      const57<>+0(SB), Y0, Y1
+	VPMULLW      const58<>+0(SB), Y1, Y1
+	VPAND        const30<>+0(SB), Y1, Y1
+	VPMOVZXBW    2(DI)(CX*1), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 320(R10)
+	VPSHUFB      const59<>+0(SB), Y0, Y0
+	VPMULLW      const58<>+0(SB), Y0, Y0
+	VPAND        const30<>+0(SB), Y0, Y0
+	VPMOVZXBW    18(DI)(CX*1), Y1
+	VPOR         Y0, Y1, Y1
+	VMOVDQU      Y1, 352(R10)
+	VPBROADCASTQ 66(DI)(CX*2), Y0
+	VPSHUFB      const57<>+0(SB), Y0, Y1
+	VPMULLW      const58<>+0(SB), Y1, Y1
+	VPAND        const30<>+0(SB), Y1, Y1
+	VPMOVZXBW    2(DI)(CX*2), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 384(R10)
+	VPSHUFB      const59<>+0(SB), Y0, Y0
+	VPMULLW      const58<>+0(SB), Y0, Y0
+	VPAND        const30<>+0(SB), Y0, Y0
+	VPMOVZXBW    18(DI)(CX*2), Y1
+	VPOR         Y0, Y1, Y1
+	VMOVDQU      Y1, 416(R10)
+	VPBROADCASTQ 66(DI)(SI*1), Y0
+	VPSHUFB      const57<>+0(SB), Y0, Y1
+	VPMULLW      const58<>+0(SB), Y1, Y1
+	VPAND        const30<>+0(SB), Y1, Y1
+	VPMOVZXBW    2(DI)(SI*1), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 448(R10)
+	VPSHUFB      const59<>+0(SB), Y0, Y0
+	VPMULLW      const58<>+0(SB), Y0, Y0
+	VPAND        const30<>+0(SB), Y0, Y0
+	VPMOVZXBW    18(DI)(SI*1), Y1
+	VPOR         Y0, Y1, Y1
+	VMOVDQU      Y1, 480(R10)
+	VMOVD        (AX), X0
+	VPINSRW      $0x01, (AX)(CX*1), X0, X0
+	VPINSRW      $0x02, (AX)(CX*2), X0, X0
+	VPINSRW      $0x03, (AX)(SI*1), X0, X0
+	VPINSRW      $0x04, (DI), X0, X0
+	VPINSRW      $0x05, (DI)(CX*1), X0, X0
+	VPINSRW      $0x06, (DI)(CX*2), X0, X0
+	VPINSRW      $0x07, (DI)(SI*1), X0, X0
+	VCVTPH2PS    X0, Y0
+	VMOVD        74(AX), X1
+	VPINSRD      $0x01, 74(AX)(CX*1), X1, X1
+	VPINSRD      $0x02, 74(AX)(CX*2), X1, X1
+	VPINSRD      $0x03, 74(AX)(SI*1), X1, X1
+	VMOVD        74(DI), X2
+	VPINSRD      $0x01, 74(DI)(CX*1), X2, X2
+	VPINSRD      $0x02, 74(DI)(CX*2), X2, X2
+	VPINSRD      $0x03, 74(DI)(SI*1), X2, X2
+	VINSERTI128  $0x01, X2, Y1, Y1
+	VMOVD        78(AX), X2
+	VPINSRD      $0x01, 78(AX)(CX*1), X2, X2
+	VPINSRD      $0x02, 78(AX)(CX*2), X2, X2
+	VPINSRD      $0x03, 78(AX)(SI*1), X2, X2
+	VMOVD        78(DI), X3
+	VPINSRD      $0x01, 78(DI)(CX*1), X3, X3
+	VPINSRD      $0x02, 78(DI)(CX*2), X3, X3
+	VPINSRD      $0x03, 78(DI)(SI*1), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VPAND        const15<>+0(SB), Y1, Y3
+	VCVTDQ2PS    Y3, Y3
+	VADDPS       const53<>+0(SB), Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMULPS       const54<>+0(SB), Y3, Y3
+	VMOVUPS      Y3, (BX)
+	VPSRLD       $0x04, Y1, Y3
+	VPAND        const15<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VADDPS       const53<>+0(SB), Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMULPS       const54<>+0(SB), Y3, Y3
+	VMOVUPS      Y3, 32(BX)
+	VPSRLD       $0x08, Y1, Y3
+	VPAND        const15<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VADDPS       const53<>+0(SB), Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMULPS       const54<>+0(SB), Y3, Y3
+	VMOVUPS      Y3, 64(BX)
+	VPSRLD       $0x0c, Y1, Y3
+	VPAND        const15<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VADDPS       const53<>+0(SB), Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMULPS       const54<>+0(SB), Y3, Y3
+	VMOVUPS      Y3, 96(BX)
+	VPSRLD       $0x10, Y1, Y3
+	VPAND        const15<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VADDPS       const53<>+0(SB), Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMULPS       const54<>+0(SB), Y3, Y3
+	VMOVUPS      Y3, 128(BX)
+	VPSRLD       $0x14, Y1, Y3
+	VPAND        const15<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VADDPS       const53<>+0(SB), Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMULPS       const54<>+0(SB), Y3, Y3
+	VMOVUPS      Y3, 160(BX)
+	VPSRLD       $0x18, Y1, Y3
+	VPAND        const15<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VADDPS       const53<>+0(SB), Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMULPS       const54<>+0(SB), Y3, Y3
+	VMOVUPS      Y3, 192(BX)
+	VPSRLD       $0x1c, Y1, Y1
+	VPAND        const15<>+0(SB), Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VADDPS       const53<>+0(SB), Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMULPS       const54<>+0(SB), Y1, Y1
+	VMOVUPS      Y1, 224(BX)
+	VPAND        const15<>+0(SB), Y2, Y1
+	VCVTDQ2PS    Y1, Y1
+	VADDPS       const53<>+0(SB), Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMULPS       const54<>+0(SB), Y1, Y1
+	VMOVUPS      Y1, 256(BX)
+	VPSRLD       $0x04, Y2, Y1
+	VPAND        const15<>+0(SB), Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VADDPS       const53<>+0(SB), Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMULPS       const54<>+0(SB), Y1, Y1
+	VMOVUPS      Y1, 288(BX)
+	VPSRLD       $0x08, Y2, Y1
+	VPAND        const15<>+0(SB), Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VADDPS       const53<>+0(SB), Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMULPS       const54<>+0(SB), Y1, Y1
+	VMOVUPS      Y1, 320(BX)
+	VPSRLD       $0x0c, Y2, Y1
+	VPAND        const15<>+0(SB), Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VADDPS       const53<>+0(SB), Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMULPS       const54<>+0(SB), Y1, Y1
+	VMOVUPS      Y1, 352(BX)
+	VPSRLD       $0x10, Y2, Y1
+	VPAND        const15<>+0(SB), Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VADDPS       const53<>+0(SB), Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMULPS       const54<>+0(SB), Y1, Y1
+	VMOVUPS      Y1, 384(BX)
+	VPSRLD       $0x14, Y2, Y1
+	VPAND        const15<>+0(SB), Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VADDPS       const53<>+0(SB), Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMULPS       const54<>+0(SB), Y1, Y1
+	VMOVUPS      Y1, 416(BX)
+	VPSRLD       $0x18, Y2, Y1
+	VPAND        const15<>+0(SB), Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VADDPS       const53<>+0(SB), Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMULPS       const54<>+0(SB), Y1, Y1
+	VMOVUPS      Y1, 448(BX)
+	VPSRLD       $0x1c, Y2, Y1
+	VPAND        const15<>+0(SB), Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VADDPS       const53<>+0(SB), Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMULPS       const54<>+0(SB), Y1, Y1
+	VMOVUPS      Y1, 480(BX)
+	XORQ         R11, R11
+
+chunks:
+	LEAQ         (AX), R12
+	MOVWLZX      (R10), R13
+	VMOVQ        (R8)(R13*8), X0
+	MOVWLZX      2(R10), R13
+	VPINSRQ      $0x01, (R8)(R13*8), X0, X0
+	MOVWLZX      4(R10), R13
+	VMOVQ        (R8)(R13*8), X1
+	MOVWLZX      6(R10), R13
+	VPINSRQ      $0x01, (R8)(R13*8), X1, X1
+	VINSERTI128  $0x01, X1, Y0, Y0
+	VPBROADCASTD 34(R12)(R11*4), Y1
+	VPSHUFB      const5<>+0(SB), Y1, Y1
+	VPAND        const4<>+0(SB), Y1, Y1
+	VPCMPEQB     const4<>+0(SB), Y1, Y1
+	VPXOR        Y1, Y0, Y0
+	VPSUBB       Y1, Y0, Y0
+	VPADDB       const55<>+0(SB), Y0, Y0
+	LEAQ         (AX)(CX*1), R12
+	MOVWLZX      64(R10), R13
+	VMOVQ        (R8)(R13*8), X1
+	MOVWLZX      66(R10), R13
+	VPINSRQ      $0x01, (R8)(R13*8), X1, X1
+	MOVWLZX      68(R10), R13
+	VMOVQ        (R8)(R13*8), X2
+	MOVWLZX      70(R10), R13
+	VPINSRQ      $0x01, (R8)(R13*8), X2, X2
+	VINSERTI128  $0x01, X2, Y1, Y1
+	VPBROADCASTD 34(R12)(R11*4), Y2
+	VPSHUFB      const5<>+0(SB), Y2, Y2
+	VPAND        const4<>+0(SB), Y2, Y2
+	VPCMPEQB     const4<>+0(SB), Y2, Y2
+	VPXOR        Y2, Y1, Y1
+	VPSUBB       Y2, Y1, Y1
+	VPADDB       const55<>+0(SB), Y1, Y1
+	LEAQ         (AX)(CX*2), R12
+	MOVWLZX      128(R10), R13
+	VMOVQ        (R8)(R13*8), X2
+	MOVWLZX      130(R10), R13
+	VPINSRQ      $0x01, (R8)(R13*8), X2, X2
+	MOVWLZX      132(R10), R13
+	VMOVQ        (R8)(R13*8), X3
+	MOVWLZX      134(R10), R13
+	VPINSRQ      $0x01, (R8)(R13*8), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VPBROADCASTD 34(R12)(R11*4), Y3
+	VPSHUFB      const5<>+0(SB), Y3, Y3
+	VPAND        const4<>+0(SB), Y3, Y3
+	VPCMPEQB     const4<>+0(SB), Y3, Y3
+	VPXOR        Y3, Y2, Y2
+	VPSUBB       Y3, Y2, Y2
+	VPADDB       const55<>+0(SB), Y2, Y2
+	LEAQ         (AX)(SI*1), R12
+	MOVWLZX      192(R10), R13
+	VMOVQ        (R8)(R13*8), X3
+	MOVWLZX      194(R10), R13
+	VPINSRQ      $0x01, (R8)(R13*8), X3, X3
+	MOVWLZX      196(R10), R13
+	VMOVQ        (R8)(R13*8), X4
+	MOVWLZX      198(R10), R13
+	VPINSRQ      $0x01, (R8)(R13*8), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	VPBROADCASTD 34(R12)(R11*4), Y4
+	VPSHUFB      const5<>+0(SB), Y4, Y4
+	VPAND        const4<>+0(SB), Y4, Y4
+	VPCMPEQB     const4<>+0(SB), Y4, Y4
+	VPXOR        Y4, Y3, Y3
+	VPSUBB       Y4, Y3, Y3
+	VPADDB       const55<>+0(SB), Y3, Y3
+	VPUNPCKLDQ   Y1, Y0, Y5
+	VPUNPCKLDQ   Y3, Y2, Y6
+	VPUNPCKLQDQ  Y6, Y5, Y4
+	VPUNPCKHQDQ  Y6, Y5, Y5
+	VPUNPCKHDQ   Y1, Y0, Y0
+	VPUNPCKHDQ   Y3, Y2, Y2
+	VPUNPCKLQDQ  Y2, Y0, Y1
+	VPUNPCKHQDQ  Y2, Y0, Y0
+	LEAQ         (DI), R12
+	MOVWLZX      256(R10), R13
+	VMOVQ        (R8)(R13*8), X2
+	MOVWLZX      258(R10), R13
+	VPINSRQ      $0x01, (R8)(R13*8), X2, X2
+	MOVWLZX      260(R10), R13
+	VMOVQ        (R8)(R13*8), X3
+	MOVWLZX      262(R10), R13
+	VPINSRQ      $0x01, (R8)(R13*8), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VPBROADCASTD 34(R12)(R11*4), Y3
+	VPSHUFB      const5<>+0(SB), Y3, Y3
+	VPAND        const4<>+0(SB), Y3, Y3
+	VPCMPEQB     const4<>+0(SB), Y3, Y3
+	VPXOR        Y3, Y2, Y2
+	VPSUBB       Y3, Y2, Y2
+	VPADDB       const55<>+0(SB), Y2, Y2
+	LEAQ         (DI)(CX*1), R12
+	MOVWLZX      320(R10), R13
+	VMOVQ        (R8)(R13*8), X3
+	MOVWLZX      322(R10), R13
+	VPINSRQ      $0x01, (R8)(R13*8), X3, X3
+	MOVWLZX      324(R10), R13
+	VMOVQ        (R8)(R13*8), X6
+	MOVWLZX      326(R10), R13
+	VPINSRQ      $0x01, (R8)(R13*8), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	VPBROADCASTD 34(R12)(R11*4), Y6
+	VPSHUFB      const5<>+0(SB), Y6, Y6
+	VPAND        const4<>+0(SB), Y6, Y6
+	VPCMPEQB     const4<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y3, Y3
+	VPSUBB       Y6, Y3, Y3
+	VPADDB       const55<>+0(SB), Y3, Y3
+	LEAQ         (DI)(CX*2), R12
+	MOVWLZX      384(R10), R13
+	VMOVQ        (R8)(R13*8), X6
+	MOVWLZX      386(R10), R13
+	VPINSRQ      $0x01, (R8)(R13*8), X6, X6
+	MOVWLZX      388(R10), R13
+	VMOVQ        (R8)(R13*8), X7
+	MOVWLZX      390(R10), R13
+	VPINSRQ      $0x01, (R8)(R13*8), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPBROADCASTD 34(R12)(R11*4), Y7
+	VPSHUFB      const5<>+0(SB), Y7, Y7
+	VPAND        const4<>+0(SB), Y7, Y7
+	VPCMPEQB     const4<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y6, Y6
+	VPSUBB       Y7, Y6, Y6
+	VPADDB       const55<>+0(SB), Y6, Y6
+	LEAQ         (DI)(SI*1), R12
+	MOVWLZX      448(R10), R13
+	VMOVQ        (R8)(R13*8), X7
+	MOVWLZX      450(R10), R13
+	VPINSRQ      $0x01, (R8)(R13*8), X7, X7
+	MOVWLZX      452(R10), R13
+	VMOVQ        (R8)(R13*8), X8
+	MOVWLZX      454(R10), R13
+	VPINSRQ      $0x01, (R8)(R13*8), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPBROADCASTD 34(R12)(R11*4), Y8
+	VPSHUFB      const5<>+0(SB), Y8, Y8
+	VPAND        const4<>+0(SB), Y8, Y8
+	VPCMPEQB     const4<>+0(SB), Y8, Y8
+	VPXOR        Y8, Y7, Y7
+	VPSUBB       Y8, Y7, Y7
+	VPADDB       const55<>+0(SB), Y7, Y7
+	VPUNPCKLDQ   Y3, Y2, Y9
+	VPUNPCKLDQ   Y7, Y6, Y10
+	VPUNPCKLQDQ  Y10, Y9, Y8
+	VPUNPCKHQDQ  Y10, Y9, Y9
+	VPUNPCKHDQ   Y3, Y2, Y2
+	VPUNPCKHDQ   Y7, Y6, Y6
+	VPUNPCKLQDQ  Y6, Y2, Y3
+	VPUNPCKHQDQ  Y6, Y2, Y2
+	VPERM2I128   $0x20, Y8, Y4, Y6
+	VPERM2I128   $0x31, Y8, Y4, Y4
+	VMOVDQU      Y6, (DX)
+	VMOVDQU      Y4, 128(DX)
+	VPERM2I128   $0x20, Y9, Y5, Y4
+	VPERM2I128   $0x31, Y9, Y5, Y5
+	VMOVDQU      Y4, 32(DX)
+	VMOVDQU      Y5, 160(DX)
+	VPERM2I128   $0x20, Y3, Y1, Y4
+	VPERM2I128   $0x31, Y3, Y1, Y1
+	VMOVDQU      Y4, 64(DX)
+	VMOVDQU      Y1, 192(DX)
+	VPERM2I128   $0x20, Y2, Y0, Y1
+	VPERM2I128   $0x31, Y2, Y0, Y0
+	VMOVDQU      Y1, 96(DX)
+	VMOVDQU      Y0, 224(DX)
+	ADDQ         $0x00000100, DX
+	ADDQ         $0x60, R9
+	ADDQ         $0x08, R10
+	INCQ         R11
+	CMPQ         R11, $0x08
 	JLT          chunks
 	ADDQ         $0x52, AX
 	ADDQ         $0x52, DI
 	ADDQ         $0x00000200, BX
-	DECQ         R9
+	DECQ         blocks+40(FP)
 	JNZ          loop
 	VZEROUPPER
 	RET
 
 // func rowsIQ3_XXSAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·rowsIQ3_XXSAVX2(SB), NOSPLIT, $288-48
+TEXT ·rowsIQ3_XXSAVX2(SB), $544-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -23552,12 +23753,11 @@ TEXT ·rowsIQ3_XXSAVX2(SB), NOSPLIT, $288-48
 	LEAQ  (CX)(CX*2), DI
 	LEAQ  (AX)(CX*4), R8
 	MOVQ  ·gridIQ3XXS+0(SB), R9
-	MOVQ  ·signs7+0(SB), R10
 	VPXOR Y0, Y0, Y0
 
 loop:
-	LEAQ        31(SP), R11
-	ANDQ        $-32, R11
+	LEAQ        31(SP), R10
+	ANDQ        $-32, R10
 	VMOVD       (AX), X1
 	VPINSRW     $0x01, (AX)(CX*1), X1, X1
 	VPINSRW     $0x02, (AX)(CX*2), X1, X1
@@ -23576,12 +23776,26 @@ loop:
 	VPINSRD     $0x02, 66(R8)(CX*2), X3, X3
 	VPINSRD     $0x03, 66(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
+	VPAND       const24<>+0(SB), Y2, Y3
+	VPSLLD      $0x01, Y2, Y4
+	VPAND       const48<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x02, Y2, Y4
+	VPAND       const49<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x03, Y2, Y4
+	VPAND       const50<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQA     Y3, (R10)
 	VPSRLD      $0x1c, Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const41<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, (R11)
+	VMOVDQA     Y2, 32(R10)
 	VMOVD       70(AX), X2
 	VPINSRD     $0x01, 70(AX)(CX*1), X2, X2
 	VPINSRD     $0x02, 70(AX)(CX*2), X2, X2
@@ -23591,12 +23805,26 @@ loop:
 	VPINSRD     $0x02, 70(R8)(CX*2), X3, X3
 	VPINSRD     $0x03, 70(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
+	VPAND       const24<>+0(SB), Y2, Y3
+	VPSLLD      $0x01, Y2, Y4
+	VPAND       const48<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x02, Y2, Y4
+	VPAND       const49<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x03, Y2, Y4
+	VPAND       const50<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQA     Y3, 64(R10)
 	VPSRLD      $0x1c, Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const41<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 32(R11)
+	VMOVDQA     Y2, 96(R10)
 	VMOVD       74(AX), X2
 	VPINSRD     $0x01, 74(AX)(CX*1), X2, X2
 	VPINSRD     $0x02, 74(AX)(CX*2), X2, X2
@@ -23606,12 +23834,26 @@ loop:
 	VPINSRD     $0x02, 74(R8)(CX*2), X3, X3
 	VPINSRD     $0x03, 74(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
+	VPAND       const24<>+0(SB), Y2, Y3
+	VPSLLD      $0x01, Y2, Y4
+	VPAND       const48<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x02, Y2, Y4
+	VPAND       const49<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x03, Y2, Y4
+	VPAND       const50<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQA     Y3, 128(R10)
 	VPSRLD      $0x1c, Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const41<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 64(R11)
+	VMOVDQA     Y2, 160(R10)
 	VMOVD       78(AX), X2
 	VPINSRD     $0x01, 78(AX)(CX*1), X2, X2
 	VPINSRD     $0x02, 78(AX)(CX*2), X2, X2
@@ -23621,12 +23863,26 @@ loop:
 	VPINSRD     $0x02, 78(R8)(CX*2), X3, X3
 	VPINSRD     $0x03, 78(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
+	VPAND       const24<>+0(SB), Y2, Y3
+	VPSLLD      $0x01, Y2, Y4
+	VPAND       const48<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x02, Y2, Y4
+	VPAND       const49<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x03, Y2, Y4
+	VPAND       const50<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQA     Y3, 192(R10)
 	VPSRLD      $0x1c, Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const41<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 96(R11)
+	VMOVDQA     Y2, 224(R10)
 	VMOVD       82(AX), X2
 	VPINSRD     $0x01, 82(AX)(CX*1), X2, X2
 	VPINSRD     $0x02, 82(AX)(CX*2), X2, X2
@@ -23636,12 +23892,26 @@ loop:
 	VPINSRD     $0x02, 82(R8)(CX*2), X3, X3
 	VPINSRD     $0x03, 82(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
+	VPAND       const24<>+0(SB), Y2, Y3
+	VPSLLD      $0x01, Y2, Y4
+	VPAND       const48<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x02, Y2, Y4
+	VPAND       const49<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x03, Y2, Y4
+	VPAND       const50<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQA     Y3, 256(R10)
 	VPSRLD      $0x1c, Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const41<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 128(R11)
+	VMOVDQA     Y2, 288(R10)
 	VMOVD       86(AX), X2
 	VPINSRD     $0x01, 86(AX)(CX*1), X2, X2
 	VPINSRD     $0x02, 86(AX)(CX*2), X2, X2
@@ -23651,12 +23921,26 @@ loop:
 	VPINSRD     $0x02, 86(R8)(CX*2), X3, X3
 	VPINSRD     $0x03, 86(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
+	VPAND       const24<>+0(SB), Y2, Y3
+	VPSLLD      $0x01, Y2, Y4
+	VPAND       const48<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x02, Y2, Y4
+	VPAND       const49<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x03, Y2, Y4
+	VPAND       const50<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQA     Y3, 320(R10)
 	VPSRLD      $0x1c, Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const41<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 160(R11)
+	VMOVDQA     Y2, 352(R10)
 	VMOVD       90(AX), X2
 	VPINSRD     $0x01, 90(AX)(CX*1), X2, X2
 	VPINSRD     $0x02, 90(AX)(CX*2), X2, X2
@@ -23666,12 +23950,26 @@ loop:
 	VPINSRD     $0x02, 90(R8)(CX*2), X3, X3
 	VPINSRD     $0x03, 90(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
+	VPAND       const24<>+0(SB), Y2, Y3
+	VPSLLD      $0x01, Y2, Y4
+	VPAND       const48<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x02, Y2, Y4
+	VPAND       const49<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x03, Y2, Y4
+	VPAND       const50<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQA     Y3, 384(R10)
 	VPSRLD      $0x1c, Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const41<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 192(R11)
+	VMOVDQA     Y2, 416(R10)
 	VMOVD       94(AX), X2
 	VPINSRD     $0x01, 94(AX)(CX*1), X2, X2
 	VPINSRD     $0x02, 94(AX)(CX*2), X2, X2
@@ -23681,357 +23979,316 @@ loop:
 	VPINSRD     $0x02, 94(R8)(CX*2), X3, X3
 	VPINSRD     $0x03, 94(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
+	VPAND       const24<>+0(SB), Y2, Y3
+	VPSLLD      $0x01, Y2, Y4
+	VPAND       const48<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x02, Y2, Y4
+	VPAND       const49<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x03, Y2, Y4
+	VPAND       const50<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQA     Y3, 448(R10)
 	VPSRLD      $0x1c, Y2, Y2
+	VMOVDQA     Y2, 480(R10)
+	VMOVDQA     32(R10), Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const41<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 224(R11)
-	XORQ        R12, R12
+	VMULPS      const53<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 32(R10)
+	VMOVDQA     96(R10), Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const53<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 96(R10)
+	VMOVDQA     160(R10), Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const53<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 160(R10)
+	VMOVDQA     224(R10), Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const53<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 224(R10)
+	VMOVDQA     288(R10), Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const53<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 288(R10)
+	VMOVDQA     352(R10), Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const53<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 352(R10)
+	VMOVDQA     416(R10), Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const53<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 416(R10)
+	VMOVDQA     480(R10), Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const53<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 480(R10)
+	XORQ        R11, R11
 
 chunks:
 	PREFETCHT0   (SI)
 	PREFETCHT0   64(SI)
 	VMOVDQU      (DX), Y1
-	LEAQ         (AX), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X2
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X2, X2
-	MOVBLZX      4(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X2, X2
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X2, X2
-	MOVBLZX      6(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X3
-	MOVBLZX      7(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X3, X3
-	MOVBLZX      8(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X3, X3
-	MOVBLZX      9(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X3, X3
+	LEAQ         (AX), R12
+	MOVBLZX      2(R12)(R11*8), R13
+	VMOVD        (R9)(R13*4), X2
+	MOVBLZX      3(R12)(R11*8), R13
+	VPINSRD      $0x01, (R9)(R13*4), X2, X2
+	MOVBLZX      4(R12)(R11*8), R13
+	VPINSRD      $0x02, (R9)(R13*4), X2, X2
+	MOVBLZX      5(R12)(R11*8), R13
+	VPINSRD      $0x03, (R9)(R13*4), X2, X2
+	MOVBLZX      6(R12)(R11*8), R13
+	VMOVD        (R9)(R13*4), X3
+	MOVBLZX      7(R12)(R11*8), R13
+	VPINSRD      $0x01, (R9)(R13*4), X3, X3
+	MOVBLZX      8(R12)(R11*8), R13
+	VPINSRD      $0x02, (R9)(R13*4), X3, X3
+	MOVBLZX      9(R12)(R11*8), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
 	VINSERTI128  $0x01, X3, Y2, Y2
-	MOVL         66(R13)(R12*4), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X3
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X3, X3
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X4
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
+	VPBROADCASTD (R10), Y4
+	VPSHUFB      const5<>+0(SB), Y4, Y4
+	VPAND        const4<>+0(SB), Y4, Y4
+	VPCMPEQB     const4<>+0(SB), Y4, Y4
+	VPXOR        Y4, Y1, Y3
+	VPSUBB       Y4, Y3, Y3
+	VPMADDUBSW   Y3, Y2, Y2
+	LEAQ         (AX)(CX*1), R12
+	MOVBLZX      2(R12)(R11*8), R13
+	VMOVD        (R9)(R13*4), X3
+	MOVBLZX      3(R12)(R11*8), R13
+	VPINSRD      $0x01, (R9)(R13*4), X3, X3
+	MOVBLZX      4(R12)(R11*8), R13
+	VPINSRD      $0x02, (R9)(R13*4), X3, X3
+	MOVBLZX      5(R12)(R11*8), R13
+	VPINSRD      $0x03, (R9)(R13*4), X3, X3
+	MOVBLZX      6(R12)(R11*8), R13
+	VMOVD        (R9)(R13*4), X4
+	MOVBLZX      7(R12)(R11*8), R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVBLZX      8(R12)(R11*8), R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVBLZX      9(R12)(R11*8), R12
+	VPINSRD      $0x03, (R9)(R12*4), X4, X4
 	VINSERTI128  $0x01, X4, Y3, Y3
-	VPSIGNB      Y3, Y2, Y2
-	VPADDB       const43<>+0(SB), Y2, Y2
-	VPMADDUBSW   Y1, Y2, Y2
-	VPMADDWD     const2<>+0(SB), Y2, Y2
-	LEAQ         (AX)(CX*1), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X3
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X3, X3
-	MOVBLZX      4(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X3, X3
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X3, X3
-	MOVBLZX      6(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X4
-	MOVBLZX      7(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X4, X4
-	MOVBLZX      8(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X4, X4
-	MOVBLZX      9(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X4, X4
-	VINSERTI128  $0x01, X4, Y3, Y3
-	MOVL         66(R13)(R12*4), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X4
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X5
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPSIGNB      Y4, Y3, Y3
-	VPADDB       const43<>+0(SB), Y3, Y3
-	VPMADDUBSW   Y1, Y3, Y3
-	VPMADDWD     const2<>+0(SB), Y3, Y3
+	VPBROADCASTD 4(R10), Y5
+	VPSHUFB      const5<>+0(SB), Y5, Y5
+	VPAND        const4<>+0(SB), Y5, Y5
+	VPCMPEQB     const4<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y1, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPMADDUBSW   Y4, Y3, Y3
 	VPBLENDD     $0xcc, Y3, Y2, Y4
 	VPALIGNR     $0x08, Y2, Y3, Y2
-	VPADDD       Y4, Y2, Y2
-	LEAQ         (AX)(CX*2), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X3
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X3, X3
-	MOVBLZX      4(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X3, X3
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X3, X3
-	MOVBLZX      6(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X4
-	MOVBLZX      7(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X4, X4
-	MOVBLZX      8(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X4, X4
-	MOVBLZX      9(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X4, X4
+	VPADDW       Y4, Y2, Y2
+	VPMADDWD     const2<>+0(SB), Y2, Y2
+	LEAQ         (AX)(CX*2), R12
+	MOVBLZX      2(R12)(R11*8), R13
+	VMOVD        (R9)(R13*4), X3
+	MOVBLZX      3(R12)(R11*8), R13
+	VPINSRD      $0x01, (R9)(R13*4), X3, X3
+	MOVBLZX      4(R12)(R11*8), R13
+	VPINSRD      $0x02, (R9)(R13*4), X3, X3
+	MOVBLZX      5(R12)(R11*8), R13
+	VPINSRD      $0x03, (R9)(R13*4), X3, X3
+	MOVBLZX      6(R12)(R11*8), R13
+	VMOVD        (R9)(R13*4), X4
+	MOVBLZX      7(R12)(R11*8), R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVBLZX      8(R12)(R11*8), R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVBLZX      9(R12)(R11*8), R12
+	VPINSRD      $0x03, (R9)(R12*4), X4, X4
 	VINSERTI128  $0x01, X4, Y3, Y3
-	MOVL         66(R13)(R12*4), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X4
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X5
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	VPBROADCASTD 8(R10), Y5
+	VPSHUFB      const5<>+0(SB), Y5, Y5
+	VPAND        const4<>+0(SB), Y5, Y5
+	VPCMPEQB     const4<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y1, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPMADDUBSW   Y4, Y3, Y3
+	LEAQ         (AX)(DI*1), R12
+	MOVBLZX      2(R12)(R11*8), R13
+	VMOVD        (R9)(R13*4), X4
+	MOVBLZX      3(R12)(R11*8), R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVBLZX      4(R12)(R11*8), R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVBLZX      5(R12)(R11*8), R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVBLZX      6(R12)(R11*8), R13
+	VMOVD        (R9)(R13*4), X5
+	MOVBLZX      7(R12)(R11*8), R13
+	VPINSRD      $0x01, (R9)(R13*4), X5, X5
+	MOVBLZX      8(R12)(R11*8), R13
+	VPINSRD      $0x02, (R9)(R13*4), X5, X5
+	MOVBLZX      9(R12)(R11*8), R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
 	VINSERTI128  $0x01, X5, Y4, Y4
-	VPSIGNB      Y4, Y3, Y3
-	VPADDB       const43<>+0(SB), Y3, Y3
-	VPMADDUBSW   Y1, Y3, Y3
-	VPMADDWD     const2<>+0(SB), Y3, Y3
-	LEAQ         (AX)(DI*1), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X4
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X4, X4
-	MOVBLZX      4(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X4, X4
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X4, X4
-	MOVBLZX      6(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X5
-	MOVBLZX      7(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X5, X5
-	MOVBLZX      8(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X5, X5
-	MOVBLZX      9(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	MOVL         66(R13)(R12*4), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X5
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X5, X5
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X6
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y4, Y4
-	VPADDB       const43<>+0(SB), Y4, Y4
-	VPMADDUBSW   Y1, Y4, Y4
-	VPMADDWD     const2<>+0(SB), Y4, Y4
+	VPBROADCASTD 12(R10), Y6
+	VPSHUFB      const5<>+0(SB), Y6, Y6
+	VPAND        const4<>+0(SB), Y6, Y6
+	VPCMPEQB     const4<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y1, Y5
+	VPSUBB       Y6, Y5, Y5
+	VPMADDUBSW   Y5, Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
 	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
+	VPADDW       Y5, Y3, Y3
+	VPMADDWD     const2<>+0(SB), Y3, Y3
 	VSHUFPS      $0x88, Y3, Y2, Y4
 	VSHUFPS      $0xdd, Y3, Y2, Y2
 	VPADDD       Y4, Y2, Y2
-	LEAQ         (R8), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X3
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X3, X3
-	MOVBLZX      4(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X3, X3
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X3, X3
-	MOVBLZX      6(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X4
-	MOVBLZX      7(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X4, X4
-	MOVBLZX      8(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X4, X4
-	MOVBLZX      9(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X4, X4
+	LEAQ         (R8), R12
+	MOVBLZX      2(R12)(R11*8), R13
+	VMOVD        (R9)(R13*4), X3
+	MOVBLZX      3(R12)(R11*8), R13
+	VPINSRD      $0x01, (R9)(R13*4), X3, X3
+	MOVBLZX      4(R12)(R11*8), R13
+	VPINSRD      $0x02, (R9)(R13*4), X3, X3
+	MOVBLZX      5(R12)(R11*8), R13
+	VPINSRD      $0x03, (R9)(R13*4), X3, X3
+	MOVBLZX      6(R12)(R11*8), R13
+	VMOVD        (R9)(R13*4), X4
+	MOVBLZX      7(R12)(R11*8), R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVBLZX      8(R12)(R11*8), R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVBLZX      9(R12)(R11*8), R12
+	VPINSRD      $0x03, (R9)(R12*4), X4, X4
 	VINSERTI128  $0x01, X4, Y3, Y3
-	MOVL         66(R13)(R12*4), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X4
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X5
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
+	VPBROADCASTD 16(R10), Y5
+	VPSHUFB      const5<>+0(SB), Y5, Y5
+	VPAND        const4<>+0(SB), Y5, Y5
+	VPCMPEQB     const4<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y1, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPMADDUBSW   Y4, Y3, Y3
+	LEAQ         (R8)(CX*1), R12
+	MOVBLZX      2(R12)(R11*8), R13
+	VMOVD        (R9)(R13*4), X4
+	MOVBLZX      3(R12)(R11*8), R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVBLZX      4(R12)(R11*8), R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVBLZX      5(R12)(R11*8), R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVBLZX      6(R12)(R11*8), R13
+	VMOVD        (R9)(R13*4), X5
+	MOVBLZX      7(R12)(R11*8), R13
+	VPINSRD      $0x01, (R9)(R13*4), X5, X5
+	MOVBLZX      8(R12)(R11*8), R13
+	VPINSRD      $0x02, (R9)(R13*4), X5, X5
+	MOVBLZX      9(R12)(R11*8), R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
 	VINSERTI128  $0x01, X5, Y4, Y4
-	VPSIGNB      Y4, Y3, Y3
-	VPADDB       const43<>+0(SB), Y3, Y3
-	VPMADDUBSW   Y1, Y3, Y3
-	VPMADDWD     const2<>+0(SB), Y3, Y3
-	LEAQ         (R8)(CX*1), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X4
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X4, X4
-	MOVBLZX      4(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X4, X4
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X4, X4
-	MOVBLZX      6(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X5
-	MOVBLZX      7(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X5, X5
-	MOVBLZX      8(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X5, X5
-	MOVBLZX      9(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	MOVL         66(R13)(R12*4), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X5
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X5, X5
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X6
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y4, Y4
-	VPADDB       const43<>+0(SB), Y4, Y4
-	VPMADDUBSW   Y1, Y4, Y4
-	VPMADDWD     const2<>+0(SB), Y4, Y4
+	VPBROADCASTD 20(R10), Y6
+	VPSHUFB      const5<>+0(SB), Y6, Y6
+	VPAND        const4<>+0(SB), Y6, Y6
+	VPCMPEQB     const4<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y1, Y5
+	VPSUBB       Y6, Y5, Y5
+	VPMADDUBSW   Y5, Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
 	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	LEAQ         (R8)(CX*2), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X4
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X4, X4
-	MOVBLZX      4(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X4, X4
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X4, X4
-	MOVBLZX      6(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X5
-	MOVBLZX      7(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X5, X5
-	MOVBLZX      8(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X5, X5
-	MOVBLZX      9(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X5, X5
+	VPADDW       Y5, Y3, Y3
+	VPMADDWD     const2<>+0(SB), Y3, Y3
+	LEAQ         (R8)(CX*2), R12
+	MOVBLZX      2(R12)(R11*8), R13
+	VMOVD        (R9)(R13*4), X4
+	MOVBLZX      3(R12)(R11*8), R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVBLZX      4(R12)(R11*8), R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVBLZX      5(R12)(R11*8), R13
+	VPINSRD      $0x03, (R9)(R13*4), X4, X4
+	MOVBLZX      6(R12)(R11*8), R13
+	VMOVD        (R9)(R13*4), X5
+	MOVBLZX      7(R12)(R11*8), R13
+	VPINSRD      $0x01, (R9)(R13*4), X5, X5
+	MOVBLZX      8(R12)(R11*8), R13
+	VPINSRD      $0x02, (R9)(R13*4), X5, X5
+	MOVBLZX      9(R12)(R11*8), R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
 	VINSERTI128  $0x01, X5, Y4, Y4
-	MOVL         66(R13)(R12*4), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X5
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X5, X5
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X6
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
+	VPBROADCASTD 24(R10), Y6
+	VPSHUFB      const5<>+0(SB), Y6, Y6
+	VPAND        const4<>+0(SB), Y6, Y6
+	VPCMPEQB     const4<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y1, Y5
+	VPSUBB       Y6, Y5, Y5
+	VPMADDUBSW   Y5, Y4, Y4
+	LEAQ         (R8)(DI*1), R12
+	MOVBLZX      2(R12)(R11*8), R13
+	VMOVD        (R9)(R13*4), X5
+	MOVBLZX      3(R12)(R11*8), R13
+	VPINSRD      $0x01, (R9)(R13*4), X5, X5
+	MOVBLZX      4(R12)(R11*8), R13
+	VPINSRD      $0x02, (R9)(R13*4), X5, X5
+	MOVBLZX      5(R12)(R11*8), R13
+	VPINSRD      $0x03, (R9)(R13*4), X5, X5
+	MOVBLZX      6(R12)(R11*8), R13
+	VMOVD        (R9)(R13*4), X6
+	MOVBLZX      7(R12)(R11*8), R13
+	VPINSRD      $0x01, (R9)(R13*4), X6, X6
+	MOVBLZX      8(R12)(R11*8), R13
+	VPINSRD      $0x02, (R9)(R13*4), X6, X6
+	MOVBLZX      9(R12)(R11*8), R12
+	VPINSRD      $0x03, (R9)(R12*4), X6, X6
 	VINSERTI128  $0x01, X6, Y5, Y5
-	VPSIGNB      Y5, Y4, Y4
-	VPADDB       const43<>+0(SB), Y4, Y4
-	VPMADDUBSW   Y1, Y4, Y4
-	VPMADDWD     const2<>+0(SB), Y4, Y4
-	LEAQ         (R8)(DI*1), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X5
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X5, X5
-	MOVBLZX      4(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X5, X5
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X5, X5
-	MOVBLZX      6(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X6
-	MOVBLZX      7(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X6, X6
-	MOVBLZX      8(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X6, X6
-	MOVBLZX      9(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	MOVL         66(R13)(R12*4), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X6
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X6, X6
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X7
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
-	VINSERTI128  $0x01, X7, Y6, Y6
-	VPSIGNB      Y6, Y5, Y5
-	VPADDB       const43<>+0(SB), Y5, Y5
+	VPBROADCASTD 28(R10), Y6
+	VPSHUFB      const5<>+0(SB), Y6, Y6
+	VPAND        const4<>+0(SB), Y6, Y6
+	VPCMPEQB     const4<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y1, Y1
+	VPSUBB       Y6, Y1, Y1
 	VPMADDUBSW   Y1, Y5, Y1
-	VPMADDWD     const2<>+0(SB), Y1, Y1
 	VPBLENDD     $0xcc, Y1, Y4, Y5
 	VPALIGNR     $0x08, Y4, Y1, Y1
-	VPADDD       Y5, Y1, Y1
+	VPADDW       Y5, Y1, Y1
+	VPMADDWD     const2<>+0(SB), Y1, Y1
 	VSHUFPS      $0x88, Y1, Y3, Y4
 	VSHUFPS      $0xdd, Y1, Y3, Y1
 	VPADDD       Y4, Y1, Y1
 	VPBLENDD     $0xf0, Y1, Y2, Y3
 	VPERM2I128   $0x21, Y1, Y2, Y1
 	VPADDD       Y3, Y1, Y1
-	VPBROADCASTD 4(BX), Y2
-	VPSLLD       $0x06, Y2, Y2
-	VPSUBD       Y2, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
-	VMOVAPS      (R11), Y2
+	VMOVAPS      32(R10), Y2
 	VBROADCASTSS (BX), Y3
 	VMULPS       Y2, Y3, Y3
 	VFMADD231PS  Y3, Y1, Y0
 	ADDQ         $0x62, SI
 	ADDQ         $0x20, DX
 	ADDQ         $0x20, BX
-	ADDQ         $0x20, R11
-	INCQ         R12
-	CMPQ         R12, $0x08
+	ADDQ         $0x40, R10
+	INCQ         R11
+	CMPQ         R11, $0x08
 	JLT          chunks
 	ADDQ         $0x62, AX
 	ADDQ         $0x62, R8
@@ -24044,7 +24301,7 @@ chunks:
 
 // func unpackIQ3_XXSAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, F16C
-TEXT ·unpackIQ3_XXSAVX2(SB), NOSPLIT, $0-48
+TEXT ·unpackIQ3_XXSAVX2(SB), $544-48
 	MOVQ w+24(FP), AX
 	MOVQ stride+32(FP), CX
 	MOVQ p+0(FP), DX
@@ -24052,10 +24309,10 @@ TEXT ·unpackIQ3_XXSAVX2(SB), NOSPLIT, $0-48
 	LEAQ (CX)(CX*2), SI
 	LEAQ (AX)(CX*4), DI
 	MOVQ ·gridIQ3XXS+0(SB), R8
-	MOVQ ·signs7+0(SB), R9
-	MOVQ blocks+40(FP), R10
 
 loop:
+	LEAQ        31(SP), R9
+	ANDQ        $-32, R9
 	VMOVD       (AX), X0
 	VPINSRW     $0x01, (AX)(CX*1), X0, X0
 	VPINSRW     $0x02, (AX)(CX*2), X0, X0
@@ -24074,12 +24331,26 @@ loop:
 	VPINSRD     $0x02, 66(DI)(CX*2), X2, X2
 	VPINSRD     $0x03, 66(DI)(SI*1), X2, X2
 	VINSERTI128 $0x01, X2, Y1, Y1
+	VPAND       const24<>+0(SB), Y1, Y2
+	VPSLLD      $0x01, Y1, Y3
+	VPAND       const48<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x02, Y1, Y3
+	VPAND       const49<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x03, Y1, Y3
+	VPAND       const50<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VMOVDQU     const51<>+0(SB), Y3
+	VPSHUFB     Y2, Y3, Y4
+	VPSRLD      $0x04, Y2, Y5
+	VPAND       const52<>+0(SB), Y5, Y5
+	VPSHUFB     Y5, Y3, Y5
+	VPOR        Y4, Y2, Y2
+	VPXOR       Y5, Y2, Y2
+	VMOVDQA     Y2, (R9)
 	VPSRLD      $0x1c, Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VADDPS      const41<>+0(SB), Y1, Y1
-	VMULPS      Y0, Y1, Y1
-	VMULPS      const41<>+0(SB), Y1, Y1
-	VMOVUPS     Y1, (BX)
+	VMOVDQA     Y1, 32(R9)
 	VMOVD       70(AX), X1
 	VPINSRD     $0x01, 70(AX)(CX*1), X1, X1
 	VPINSRD     $0x02, 70(AX)(CX*2), X1, X1
@@ -24089,12 +24360,26 @@ loop:
 	VPINSRD     $0x02, 70(DI)(CX*2), X2, X2
 	VPINSRD     $0x03, 70(DI)(SI*1), X2, X2
 	VINSERTI128 $0x01, X2, Y1, Y1
+	VPAND       const24<>+0(SB), Y1, Y2
+	VPSLLD      $0x01, Y1, Y3
+	VPAND       const48<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x02, Y1, Y3
+	VPAND       const49<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x03, Y1, Y3
+	VPAND       const50<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VMOVDQU     const51<>+0(SB), Y3
+	VPSHUFB     Y2, Y3, Y4
+	VPSRLD      $0x04, Y2, Y5
+	VPAND       const52<>+0(SB), Y5, Y5
+	VPSHUFB     Y5, Y3, Y5
+	VPOR        Y4, Y2, Y2
+	VPXOR       Y5, Y2, Y2
+	VMOVDQA     Y2, 64(R9)
 	VPSRLD      $0x1c, Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VADDPS      const41<>+0(SB), Y1, Y1
-	VMULPS      Y0, Y1, Y1
-	VMULPS      const41<>+0(SB), Y1, Y1
-	VMOVUPS     Y1, 32(BX)
+	VMOVDQA     Y1, 96(R9)
 	VMOVD       74(AX), X1
 	VPINSRD     $0x01, 74(AX)(CX*1), X1, X1
 	VPINSRD     $0x02, 74(AX)(CX*2), X1, X1
@@ -24104,12 +24389,26 @@ loop:
 	VPINSRD     $0x02, 74(DI)(CX*2), X2, X2
 	VPINSRD     $0x03, 74(DI)(SI*1), X2, X2
 	VINSERTI128 $0x01, X2, Y1, Y1
+	VPAND       const24<>+0(SB), Y1, Y2
+	VPSLLD      $0x01, Y1, Y3
+	VPAND       const48<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x02, Y1, Y3
+	VPAND       const49<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x03, Y1, Y3
+	VPAND       const50<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VMOVDQU     const51<>+0(SB), Y3
+	VPSHUFB     Y2, Y3, Y4
+	VPSRLD      $0x04, Y2, Y5
+	VPAND       const52<>+0(SB), Y5, Y5
+	VPSHUFB     Y5, Y3, Y5
+	VPOR        Y4, Y2, Y2
+	VPXOR       Y5, Y2, Y2
+	VMOVDQA     Y2, 128(R9)
 	VPSRLD      $0x1c, Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VADDPS      const41<>+0(SB), Y1, Y1
-	VMULPS      Y0, Y1, Y1
-	VMULPS      const41<>+0(SB), Y1, Y1
-	VMOVUPS     Y1, 64(BX)
+	VMOVDQA     Y1, 160(R9)
 	VMOVD       78(AX), X1
 	VPINSRD     $0x01, 78(AX)(CX*1), X1, X1
 	VPINSRD     $0x02, 78(AX)(CX*2), X1, X1
@@ -24119,12 +24418,26 @@ loop:
 	VPINSRD     $0x02, 78(DI)(CX*2), X2, X2
 	VPINSRD     $0x03, 78(DI)(SI*1), X2, X2
 	VINSERTI128 $0x01, X2, Y1, Y1
+	VPAND       const24<>+0(SB), Y1, Y2
+	VPSLLD      $0x01, Y1, Y3
+	VPAND       const48<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x02, Y1, Y3
+	VPAND       const49<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x03, Y1, Y3
+	VPAND       const50<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VMOVDQU     const51<>+0(SB), Y3
+	VPSHUFB     Y2, Y3, Y4
+	VPSRLD      $0x04, Y2, Y5
+	VPAND       const52<>+0(SB), Y5, Y5
+	VPSHUFB     Y5, Y3, Y5
+	VPOR        Y4, Y2, Y2
+	VPXOR       Y5, Y2, Y2
+	VMOVDQA     Y2, 192(R9)
 	VPSRLD      $0x1c, Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VADDPS      const41<>+0(SB), Y1, Y1
-	VMULPS      Y0, Y1, Y1
-	VMULPS      const41<>+0(SB), Y1, Y1
-	VMOVUPS     Y1, 96(BX)
+	VMOVDQA     Y1, 224(R9)
 	VMOVD       82(AX), X1
 	VPINSRD     $0x01, 82(AX)(CX*1), X1, X1
 	VPINSRD     $0x02, 82(AX)(CX*2), X1, X1
@@ -24134,12 +24447,26 @@ loop:
 	VPINSRD     $0x02, 82(DI)(CX*2), X2, X2
 	VPINSRD     $0x03, 82(DI)(SI*1), X2, X2
 	VINSERTI128 $0x01, X2, Y1, Y1
+	VPAND       const24<>+0(SB), Y1, Y2
+	VPSLLD      $0x01, Y1, Y3
+	VPAND       const48<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x02, Y1, Y3
+	VPAND       const49<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x03, Y1, Y3
+	VPAND       const50<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VMOVDQU     const51<>+0(SB), Y3
+	VPSHUFB     Y2, Y3, Y4
+	VPSRLD      $0x04, Y2, Y5
+	VPAND       const52<>+0(SB), Y5, Y5
+	VPSHUFB     Y5, Y3, Y5
+	VPOR        Y4, Y2, Y2
+	VPXOR       Y5, Y2, Y2
+	VMOVDQA     Y2, 256(R9)
 	VPSRLD      $0x1c, Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VADDPS      const41<>+0(SB), Y1, Y1
-	VMULPS      Y0, Y1, Y1
-	VMULPS      const41<>+0(SB), Y1, Y1
-	VMOVUPS     Y1, 128(BX)
+	VMOVDQA     Y1, 288(R9)
 	VMOVD       86(AX), X1
 	VPINSRD     $0x01, 86(AX)(CX*1), X1, X1
 	VPINSRD     $0x02, 86(AX)(CX*2), X1, X1
@@ -24149,12 +24476,26 @@ loop:
 	VPINSRD     $0x02, 86(DI)(CX*2), X2, X2
 	VPINSRD     $0x03, 86(DI)(SI*1), X2, X2
 	VINSERTI128 $0x01, X2, Y1, Y1
+	VPAND       const24<>+0(SB), Y1, Y2
+	VPSLLD      $0x01, Y1, Y3
+	VPAND       const48<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x02, Y1, Y3
+	VPAND       const49<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x03, Y1, Y3
+	VPAND       const50<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VMOVDQU     const51<>+0(SB), Y3
+	VPSHUFB     Y2, Y3, Y4
+	VPSRLD      $0x04, Y2, Y5
+	VPAND       const52<>+0(SB), Y5, Y5
+	VPSHUFB     Y5, Y3, Y5
+	VPOR        Y4, Y2, Y2
+	VPXOR       Y5, Y2, Y2
+	VMOVDQA     Y2, 320(R9)
 	VPSRLD      $0x1c, Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VADDPS      const41<>+0(SB), Y1, Y1
-	VMULPS      Y0, Y1, Y1
-	VMULPS      const41<>+0(SB), Y1, Y1
-	VMOVUPS     Y1, 160(BX)
+	VMOVDQA     Y1, 352(R9)
 	VMOVD       90(AX), X1
 	VPINSRD     $0x01, 90(AX)(CX*1), X1, X1
 	VPINSRD     $0x02, 90(AX)(CX*2), X1, X1
@@ -24164,12 +24505,26 @@ loop:
 	VPINSRD     $0x02, 90(DI)(CX*2), X2, X2
 	VPINSRD     $0x03, 90(DI)(SI*1), X2, X2
 	VINSERTI128 $0x01, X2, Y1, Y1
+	VPAND       const24<>+0(SB), Y1, Y2
+	VPSLLD      $0x01, Y1, Y3
+	VPAND       const48<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x02, Y1, Y3
+	VPAND       const49<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x03, Y1, Y3
+	VPAND       const50<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VMOVDQU     const51<>+0(SB), Y3
+	VPSHUFB     Y2, Y3, Y4
+	VPSRLD      $0x04, Y2, Y5
+	VPAND       const52<>+0(SB), Y5, Y5
+	VPSHUFB     Y5, Y3, Y5
+	VPOR        Y4, Y2, Y2
+	VPXOR       Y5, Y2, Y2
+	VMOVDQA     Y2, 384(R9)
 	VPSRLD      $0x1c, Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VADDPS      const41<>+0(SB), Y1, Y1
-	VMULPS      Y0, Y1, Y1
-	VMULPS      const41<>+0(SB), Y1, Y1
-	VMOVUPS     Y1, 192(BX)
+	VMOVDQA     Y1, 416(R9)
 	VMOVD       94(AX), X1
 	VPINSRD     $0x01, 94(AX)(CX*1), X1, X1
 	VPINSRD     $0x02, 94(AX)(CX*2), X1, X1
@@ -24179,350 +24534,325 @@ loop:
 	VPINSRD     $0x02, 94(DI)(CX*2), X2, X2
 	VPINSRD     $0x03, 94(DI)(SI*1), X2, X2
 	VINSERTI128 $0x01, X2, Y1, Y1
+	VPAND       const24<>+0(SB), Y1, Y2
+	VPSLLD      $0x01, Y1, Y3
+	VPAND       const48<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x02, Y1, Y3
+	VPAND       const49<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VPSLLD      $0x03, Y1, Y3
+	VPAND       const50<>+0(SB), Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VMOVDQU     const51<>+0(SB), Y3
+	VPSHUFB     Y2, Y3, Y4
+	VPSRLD      $0x04, Y2, Y5
+	VPAND       const52<>+0(SB), Y5, Y5
+	VPSHUFB     Y5, Y3, Y5
+	VPOR        Y4, Y2, Y2
+	VPXOR       Y5, Y2, Y2
+	VMOVDQA     Y2, 448(R9)
 	VPSRLD      $0x1c, Y1, Y1
+	VMOVDQA     Y1, 480(R9)
+	VMOVDQA     32(R9), Y1
 	VCVTDQ2PS   Y1, Y1
-	VADDPS      const41<>+0(SB), Y1, Y1
+	VADDPS      const53<>+0(SB), Y1, Y1
 	VMULPS      Y0, Y1, Y1
-	VMULPS      const41<>+0(SB), Y1, Y1
+	VMULPS      const53<>+0(SB), Y1, Y1
+	VMOVUPS     Y1, (BX)
+	VMOVDQA     96(R9), Y1
+	VCVTDQ2PS   Y1, Y1
+	VADDPS      const53<>+0(SB), Y1, Y1
+	VMULPS      Y0, Y1, Y1
+	VMULPS      const53<>+0(SB), Y1, Y1
+	VMOVUPS     Y1, 32(BX)
+	VMOVDQA     160(R9), Y1
+	VCVTDQ2PS   Y1, Y1
+	VADDPS      const53<>+0(SB), Y1, Y1
+	VMULPS      Y0, Y1, Y1
+	VMULPS      const53<>+0(SB), Y1, Y1
+	VMOVUPS     Y1, 64(BX)
+	VMOVDQA     224(R9), Y1
+	VCVTDQ2PS   Y1, Y1
+	VADDPS      const53<>+0(SB), Y1, Y1
+	VMULPS      Y0, Y1, Y1
+	VMULPS      const53<>+0(SB), Y1, Y1
+	VMOVUPS     Y1, 96(BX)
+	VMOVDQA     288(R9), Y1
+	VCVTDQ2PS   Y1, Y1
+	VADDPS      const53<>+0(SB), Y1, Y1
+	VMULPS      Y0, Y1, Y1
+	VMULPS      const53<>+0(SB), Y1, Y1
+	VMOVUPS     Y1, 128(BX)
+	VMOVDQA     352(R9), Y1
+	VCVTDQ2PS   Y1, Y1
+	VADDPS      const53<>+0(SB), Y1, Y1
+	VMULPS      Y0, Y1, Y1
+	VMULPS      const53<>+0(SB), Y1, Y1
+	VMOVUPS     Y1, 160(BX)
+	VMOVDQA     416(R9), Y1
+	VCVTDQ2PS   Y1, Y1
+	VADDPS      const53<>+0(SB), Y1, Y1
+	VMULPS      Y0, Y1, Y1
+	VMULPS      const53<>+0(SB), Y1, Y1
+	VMOVUPS     Y1, 192(BX)
+	VMOVDQA     480(R9), Y1
+	VCVTDQ2PS   Y1, Y1
+	VADDPS      const53<>+0(SB), Y1, Y1
+	VMULPS      Y0, Y1, Y1
+	VMULPS      const53<>+0(SB), Y1, Y1
 	VMOVUPS     Y1, 224(BX)
-	XORQ        R11, R11
+	XORQ        R10, R10
 
 chunks:
-	LEAQ        (AX), R12
-	MOVBLZX     2(R12)(R11*8), R13
-	VMOVD       (R8)(R13*4), X0
-	MOVBLZX     3(R12)(R11*8), R13
-	VPINSRD     $0x01, (R8)(R13*4), X0, X0
-	MOVBLZX     4(R12)(R11*8), R13
-	VPINSRD     $0x02, (R8)(R13*4), X0, X0
-	MOVBLZX     5(R12)(R11*8), R13
-	VPINSRD     $0x03, (R8)(R13*4), X0, X0
-	MOVBLZX     6(R12)(R11*8), R13
-	VMOVD       (R8)(R13*4), X1
-	MOVBLZX     7(R12)(R11*8), R13
-	VPINSRD     $0x01, (R8)(R13*4), X1, X1
-	MOVBLZX     8(R12)(R11*8), R13
-	VPINSRD     $0x02, (R8)(R13*4), X1, X1
-	MOVBLZX     9(R12)(R11*8), R13
-	VPINSRD     $0x03, (R8)(R13*4), X1, X1
-	VINSERTI128 $0x01, X1, Y0, Y0
-	MOVL        66(R12)(R11*4), R12
-	MOVL        R12, R13
-	ANDL        $0x7f, R13
-	VMOVQ       (R9)(R13*8), X1
-	MOVL        R12, R13
-	SHRL        $0x07, R13
-	ANDL        $0x7f, R13
-	VPINSRQ     $0x01, (R9)(R13*8), X1, X1
-	MOVL        R12, R13
-	SHRL        $0x0e, R13
-	ANDL        $0x7f, R13
-	VMOVQ       (R9)(R13*8), X2
-	SHRL        $0x15, R12
-	ANDL        $0x7f, R12
-	VPINSRQ     $0x01, (R9)(R12*8), X2, X2
-	VINSERTI128 $0x01, X2, Y1, Y1
-	VPSIGNB     Y1, Y0, Y0
-	VPADDB      const43<>+0(SB), Y0, Y0
-	LEAQ        (AX)(CX*1), R12
-	MOVBLZX     2(R12)(R11*8), R13
-	VMOVD       (R8)(R13*4), X1
-	MOVBLZX     3(R12)(R11*8), R13
-	VPINSRD     $0x01, (R8)(R13*4), X1, X1
-	MOVBLZX     4(R12)(R11*8), R13
-	VPINSRD     $0x02, (R8)(R13*4), X1, X1
-	MOVBLZX     5(R12)(R11*8), R13
-	VPINSRD     $0x03, (R8)(R13*4), X1, X1
-	MOVBLZX     6(R12)(R11*8), R13
-	VMOVD       (R8)(R13*4), X2
-	MOVBLZX     7(R12)(R11*8), R13
-	VPINSRD     $0x01, (R8)(R13*4), X2, X2
-	MOVBLZX     8(R12)(R11*8), R13
-	VPINSRD     $0x02, (R8)(R13*4), X2, X2
-	MOVBLZX     9(R12)(R11*8), R13
-	VPINSRD     $0x03, (R8)(R13*4), X2, X2
-	VINSERTI128 $0x01, X2, Y1, Y1
-	MOVL        66(R12)(R11*4), R12
-	MOVL        R12, R13
-	ANDL        $0x7f, R13
-	VMOVQ       (R9)(R13*8), X2
-	MOVL        R12, R13
-	SHRL        $0x07, R13
-	ANDL        $0x7f, R13
-	VPINSRQ     $0x01, (R9)(R13*8), X2, X2
-	MOVL        R12, R13
-	SHRL        $0x0e, R13
-	ANDL        $0x7f, R13
-	VMOVQ       (R9)(R13*8), X3
-	SHRL        $0x15, R12
-	ANDL        $0x7f, R12
-	VPINSRQ     $0x01, (R9)(R12*8), X3, X3
-	VINSERTI128 $0x01, X3, Y2, Y2
-	VPSIGNB     Y2, Y1, Y1
-	VPADDB      const43<>+0(SB), Y1, Y1
-	LEAQ        (AX)(CX*2), R12
-	MOVBLZX     2(R12)(R11*8), R13
-	VMOVD       (R8)(R13*4), X2
-	MOVBLZX     3(R12)(R11*8), R13
-	VPINSRD     $0x01, (R8)(R13*4), X2, X2
-	MOVBLZX     4(R12)(R11*8), R13
-	VPINSRD     $0x02, (R8)(R13*4), X2, X2
-	MOVBLZX     5(R12)(R11*8), R13
-	VPINSRD     $0x03, (R8)(R13*4), X2, X2
-	MOVBLZX     6(R12)(R11*8), R13
-	VMOVD       (R8)(R13*4), X3
-	MOVBLZX     7(R12)(R11*8), R13
-	VPINSRD     $0x01, (R8)(R13*4), X3, X3
-	MOVBLZX     8(R12)(R11*8), R13
-	VPINSRD     $0x02, (R8)(R13*4), X3, X3
-	MOVBLZX     9(R12)(R11*8), R13
-	VPINSRD     $0x03, (R8)(R13*4), X3, X3
-	VINSERTI128 $0x01, X3, Y2, Y2
-	MOVL        66(R12)(R11*4), R12
-	MOVL        R12, R13
-	ANDL        $0x7f, R13
-	VMOVQ       (R9)(R13*8), X3
-	MOVL        R12, R13
-	SHRL        $0x07, R13
-	ANDL        $0x7f, R13
-	VPINSRQ     $0x01, (R9)(R13*8), X3, X3
-	MOVL        R12, R13
-	SHRL        $0x0e, R13
-	ANDL        $0x7f, R13
-	VMOVQ       (R9)(R13*8), X4
-	SHRL        $0x15, R12
-	ANDL        $0x7f, R12
-	VPINSRQ     $0x01, (R9)(R12*8), X4, X4
-	VINSERTI128 $0x01, X4, Y3, Y3
-	VPSIGNB     Y3, Y2, Y2
-	VPADDB      const43<>+0(SB), Y2, Y2
-	LEAQ        (AX)(SI*1), R12
-	MOVBLZX     2(R12)(R11*8), R13
-	VMOVD       (R8)(R13*4), X3
-	MOVBLZX     3(R12)(R11*8), R13
-	VPINSRD     $0x01, (R8)(R13*4), X3, X3
-	MOVBLZX     4(R12)(R11*8), R13
-	VPINSRD     $0x02, (R8)(R13*4), X3, X3
-	MOVBLZX     5(R12)(R11*8), R13
-	VPINSRD     $0x03, (R8)(R13*4), X3, X3
-	MOVBLZX     6(R12)(R11*8), R13
-	VMOVD       (R8)(R13*4), X4
-	MOVBLZX     7(R12)(R11*8), R13
-	VPINSRD     $0x01, (R8)(R13*4), X4, X4
-	MOVBLZX     8(R12)(R11*8), R13
-	VPINSRD     $0x02, (R8)(R13*4), X4, X4
-	MOVBLZX     9(R12)(R11*8), R13
-	VPINSRD     $0x03, (R8)(R13*4), X4, X4
-	VINSERTI128 $0x01, X4, Y3, Y3
-	MOVL        66(R12)(R11*4), R12
-	MOVL        R12, R13
-	ANDL        $0x7f, R13
-	VMOVQ       (R9)(R13*8), X4
-	MOVL        R12, R13
-	SHRL        $0x07, R13
-	ANDL        $0x7f, R13
-	VPINSRQ     $0x01, (R9)(R13*8), X4, X4
-	MOVL        R12, R13
-	SHRL        $0x0e, R13
-	ANDL        $0x7f, R13
-	VMOVQ       (R9)(R13*8), X5
-	SHRL        $0x15, R12
-	ANDL        $0x7f, R12
-	VPINSRQ     $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128 $0x01, X5, Y4, Y4
-	VPSIGNB     Y4, Y3, Y3
-	VPADDB      const43<>+0(SB), Y3, Y3
-	VPUNPCKLDQ  Y1, Y0, Y5
-	VPUNPCKLDQ  Y3, Y2, Y6
-	VPUNPCKLQDQ Y6, Y5, Y4
-	VPUNPCKHQDQ Y6, Y5, Y5
-	VPUNPCKHDQ  Y1, Y0, Y0
-	VPUNPCKHDQ  Y3, Y2, Y2
-	VPUNPCKLQDQ Y2, Y0, Y1
-	VPUNPCKHQDQ Y2, Y0, Y0
-	LEAQ        (DI), R12
-	MOVBLZX     2(R12)(R11*8), R13
-	VMOVD       (R8)(R13*4), X2
-	MOVBLZX     3(R12)(R11*8), R13
-	VPINSRD     $0x01, (R8)(R13*4), X2, X2
-	MOVBLZX     4(R12)(R11*8), R13
-	VPINSRD     $0x02, (R8)(R13*4), X2, X2
-	MOVBLZX     5(R12)(R11*8), R13
-	VPINSRD     $0x03, (R8)(R13*4), X2, X2
-	MOVBLZX     6(R12)(R11*8), R13
-	VMOVD       (R8)(R13*4), X3
-	MOVBLZX     7(R12)(R11*8), R13
-	VPINSRD     $0x01, (R8)(R13*4), X3, X3
-	MOVBLZX     8(R12)(R11*8), R13
-	VPINSRD     $0x02, (R8)(R13*4), X3, X3
-	MOVBLZX     9(R12)(R11*8), R13
-	VPINSRD     $0x03, (R8)(R13*4), X3, X3
-	VINSERTI128 $0x01, X3, Y2, Y2
-	MOVL        66(R12)(R11*4), R12
-	MOVL        R12, R13
-	ANDL        $0x7f, R13
-	VMOVQ       (R9)(R13*8), X3
-	MOVL        R12, R13
-	SHRL        $0x07, R13
-	ANDL        $0x7f, R13
-	VPINSRQ     $0x01, (R9)(R13*8), X3, X3
-	MOVL        R12, R13
-	SHRL        $0x0e, R13
-	ANDL        $0x7f, R13
-	VMOVQ       (R9)(R13*8), X6
-	SHRL        $0x15, R12
-	ANDL        $0x7f, R12
-	VPINSRQ     $0x01, (R9)(R12*8), X6, X6
-	VINSERTI128 $0x01, X6, Y3, Y3
-	VPSIGNB     Y3, Y2, Y2
-	VPADDB      const43<>+0(SB), Y2, Y2
-	LEAQ        (DI)(CX*1), R12
-	MOVBLZX     2(R12)(R11*8), R13
-	VMOVD       (R8)(R13*4), X3
-	MOVBLZX     3(R12)(R11*8), R13
-	VPINSRD     $0x01, (R8)(R13*4), X3, X3
-	MOVBLZX     4(R12)(R11*8), R13
-	VPINSRD     $0x02, (R8)(R13*4), X3, X3
-	MOVBLZX     5(R12)(R11*8), R13
-	VPINSRD     $0x03, (R8)(R13*4), X3, X3
-	MOVBLZX     6(R12)(R11*8), R13
-	VMOVD       (R8)(R13*4), X6
-	MOVBLZX     7(R12)(R11*8), R13
-	VPINSRD     $0x01, (R8)(R13*4), X6, X6
-	MOVBLZX     8(R12)(R11*8), R13
-	VPINSRD     $0x02, (R8)(R13*4), X6, X6
-	MOVBLZX     9(R12)(R11*8), R13
-	VPINSRD     $0x03, (R8)(R13*4), X6, X6
-	VINSERTI128 $0x01, X6, Y3, Y3
-	MOVL        66(R12)(R11*4), R12
-	MOVL        R12, R13
-	ANDL        $0x7f, R13
-	VMOVQ       (R9)(R13*8), X6
-	MOVL        R12, R13
-	SHRL        $0x07, R13
-	ANDL        $0x7f, R13
-	VPINSRQ     $0x01, (R9)(R13*8), X6, X6
-	MOVL        R12, R13
-	SHRL        $0x0e, R13
-	ANDL        $0x7f, R13
-	VMOVQ       (R9)(R13*8), X7
-	SHRL        $0x15, R12
-	ANDL        $0x7f, R12
-	VPINSRQ     $0x01, (R9)(R12*8), X7, X7
-	VINSERTI128 $0x01, X7, Y6, Y6
-	VPSIGNB     Y6, Y3, Y3
-	VPADDB      const43<>+0(SB), Y3, Y3
-	LEAQ        (DI)(CX*2), R12
-	MOVBLZX     2(R12)(R11*8), R13
-	VMOVD       (R8)(R13*4), X6
-	MOVBLZX     3(R12)(R11*8), R13
-	VPINSRD     $0x01, (R8)(R13*4), X6, X6
-	MOVBLZX     4(R12)(R11*8), R13
-	VPINSRD     $0x02, (R8)(R13*4), X6, X6
-	MOVBLZX     5(R12)(R11*8), R13
-	VPINSRD     $0x03, (R8)(R13*4), X6, X6
-	MOVBLZX     6(R12)(R11*8), R13
-	VMOVD       (R8)(R13*4), X7
-	MOVBLZX     7(R12)(R11*8), R13
-	VPINSRD     $0x01, (R8)(R13*4), X7, X7
-	MOVBLZX     8(R12)(R11*8), R13
-	VPINSRD     $0x02, (R8)(R13*4), X7, X7
-	MOVBLZX     9(R12)(R11*8), R13
-	VPINSRD     $0x03, (R8)(R13*4), X7, X7
-	VINSERTI128 $0x01, X7, Y6, Y6
-	MOVL        66(R12)(R11*4), R12
-	MOVL        R12, R13
-	ANDL        $0x7f, R13
-	VMOVQ       (R9)(R13*8), X7
-	MOVL        R12, R13
-	SHRL        $0x07, R13
-	ANDL        $0x7f, R13
-	VPINSRQ     $0x01, (R9)(R13*8), X7, X7
-	MOVL        R12, R13
-	SHRL        $0x0e, R13
-	ANDL        $0x7f, R13
-	VMOVQ       (R9)(R13*8), X8
-	SHRL        $0x15, R12
-	ANDL        $0x7f, R12
-	VPINSRQ     $0x01, (R9)(R12*8), X8, X8
-	VINSERTI128 $0x01, X8, Y7, Y7
-	VPSIGNB     Y7, Y6, Y6
-	VPADDB      const43<>+0(SB), Y6, Y6
-	LEAQ        (DI)(SI*1), R12
-	MOVBLZX     2(R12)(R11*8), R13
-	VMOVD       (R8)(R13*4), X7
-	MOVBLZX     3(R12)(R11*8), R13
-	VPINSRD     $0x01, (R8)(R13*4), X7, X7
-	MOVBLZX     4(R12)(R11*8), R13
-	VPINSRD     $0x02, (R8)(R13*4), X7, X7
-	MOVBLZX     5(R12)(R11*8), R13
-	VPINSRD     $0x03, (R8)(R13*4), X7, X7
-	MOVBLZX     6(R12)(R11*8), R13
-	VMOVD       (R8)(R13*4), X8
-	MOVBLZX     7(R12)(R11*8), R13
-	VPINSRD     $0x01, (R8)(R13*4), X8, X8
-	MOVBLZX     8(R12)(R11*8), R13
-	VPINSRD     $0x02, (R8)(R13*4), X8, X8
-	MOVBLZX     9(R12)(R11*8), R13
-	VPINSRD     $0x03, (R8)(R13*4), X8, X8
-	VINSERTI128 $0x01, X8, Y7, Y7
-	MOVL        66(R12)(R11*4), R12
-	MOVL        R12, R13
-	ANDL        $0x7f, R13
-	VMOVQ       (R9)(R13*8), X8
-	MOVL        R12, R13
-	SHRL        $0x07, R13
-	ANDL        $0x7f, R13
-	VPINSRQ     $0x01, (R9)(R13*8), X8, X8
-	MOVL        R12, R13
-	SHRL        $0x0e, R13
-	ANDL        $0x7f, R13
-	VMOVQ       (R9)(R13*8), X9
-	SHRL        $0x15, R12
-	ANDL        $0x7f, R12
-	VPINSRQ     $0x01, (R9)(R12*8), X9, X9
-	VINSERTI128 $0x01, X9, Y8, Y8
-	VPSIGNB     Y8, Y7, Y7
-	VPADDB      const43<>+0(SB), Y7, Y7
-	VPUNPCKLDQ  Y3, Y2, Y9
-	VPUNPCKLDQ  Y7, Y6, Y10
-	VPUNPCKLQDQ Y10, Y9, Y8
-	VPUNPCKHQDQ Y10, Y9, Y9
-	VPUNPCKHDQ  Y3, Y2, Y2
-	VPUNPCKHDQ  Y7, Y6, Y6
-	VPUNPCKLQDQ Y6, Y2, Y3
-	VPUNPCKHQDQ Y6, Y2, Y2
-	VPERM2I128  $0x20, Y8, Y4, Y6
-	VPERM2I128  $0x31, Y8, Y4, Y4
-	VMOVDQU     Y6, (DX)
-	VMOVDQU     Y4, 128(DX)
-	VPERM2I128  $0x20, Y9, Y5, Y4
-	VPERM2I128  $0x31, Y9, Y5, Y5
-	VMOVDQU     Y4, 32(DX)
-	VMOVDQU     Y5, 160(DX)
-	VPERM2I128  $0x20, Y3, Y1, Y4
-	VPERM2I128  $0x31, Y3, Y1, Y1
-	VMOVDQU     Y4, 64(DX)
-	VMOVDQU     Y1, 192(DX)
-	VPERM2I128  $0x20, Y2, Y0, Y1
-	VPERM2I128  $0x31, Y2, Y0, Y0
-	VMOVDQU     Y1, 96(DX)
-	VMOVDQU     Y0, 224(DX)
-	ADDQ        $0x00000100, DX
-	INCQ        R11
-	CMPQ        R11, $0x08
-	JLT         chunks
-	ADDQ        $0x62, AX
-	ADDQ        $0x62, DI
-	ADDQ        $0x00000100, BX
-	DECQ        R10
-	JNZ         loop
+	LEAQ         (AX), R11
+	MOVBLZX      2(R11)(R10*8), R12
+	VMOVD        (R8)(R12*4), X0
+	MOVBLZX      3(R11)(R10*8), R12
+	VPINSRD      $0x01, (R8)(R12*4), X0, X0
+	MOVBLZX      4(R11)(R10*8), R12
+	VPINSRD      $0x02, (R8)(R12*4), X0, X0
+	MOVBLZX      5(R11)(R10*8), R12
+	VPINSRD      $0x03, (R8)(R12*4), X0, X0
+	MOVBLZX      6(R11)(R10*8), R12
+	VMOVD        (R8)(R12*4), X1
+	MOVBLZX      7(R11)(R10*8), R12
+	VPINSRD      $0x01, (R8)(R12*4), X1, X1
+	MOVBLZX      8(R11)(R10*8), R12
+	VPINSRD      $0x02, (R8)(R12*4), X1, X1
+	MOVBLZX      9(R11)(R10*8), R11
+	VPINSRD      $0x03, (R8)(R11*4), X1, X1
+	VINSERTI128  $0x01, X1, Y0, Y0
+	VPBROADCASTD (R9), Y1
+	VPSHUFB      const5<>+0(SB), Y1, Y1
+	VPAND        const4<>+0(SB), Y1, Y1
+	VPCMPEQB     const4<>+0(SB), Y1, Y1
+	VPXOR        Y1, Y0, Y0
+	VPSUBB       Y1, Y0, Y0
+	VPADDB       const55<>+0(SB), Y0, Y0
+	LEAQ         (AX)(CX*1), R11
+	MOVBLZX      2(R11)(R10*8), R12
+	VMOVD        (R8)(R12*4), X1
+	MOVBLZX      3(R11)(R10*8), R12
+	VPINSRD      $0x01, (R8)(R12*4), X1, X1
+	MOVBLZX      4(R11)(R10*8), R12
+	VPINSRD      $0x02, (R8)(R12*4), X1, X1
+	MOVBLZX      5(R11)(R10*8), R12
+	VPINSRD      $0x03, (R8)(R12*4), X1, X1
+	MOVBLZX      6(R11)(R10*8), R12
+	VMOVD        (R8)(R12*4), X2
+	MOVBLZX      7(R11)(R10*8), R12
+	VPINSRD      $0x01, (R8)(R12*4), X2, X2
+	MOVBLZX      8(R11)(R10*8), R12
+	VPINSRD      $0x02, (R8)(R12*4), X2, X2
+	MOVBLZX      9(R11)(R10*8), R11
+	VPINSRD      $0x03, (R8)(R11*4), X2, X2
+	VINSERTI128  $0x01, X2, Y1, Y1
+	VPBROADCASTD 4(R9), Y2
+	VPSHUFB      const5<>+0(SB), Y2, Y2
+	VPAND        const4<>+0(SB), Y2, Y2
+	VPCMPEQB     const4<>+0(SB), Y2, Y2
+	VPXOR        Y2, Y1, Y1
+	VPSUBB       Y2, Y1, Y1
+	VPADDB       const55<>+0(SB), Y1, Y1
+	LEAQ         (AX)(CX*2), R11
+	MOVBLZX      2(R11)(R10*8), R12
+	VMOVD        (R8)(R12*4), X2
+	MOVBLZX      3(R11)(R10*8), R12
+	VPINSRD      $0x01, (R8)(R12*4), X2, X2
+	MOVBLZX      4(R11)(R10*8), R12
+	VPINSRD      $0x02, (R8)(R12*4), X2, X2
+	MOVBLZX      5(R11)(R10*8), R12
+	VPINSRD      $0x03, (R8)(R12*4), X2, X2
+	MOVBLZX      6(R11)(R10*8), R12
+	VMOVD        (R8)(R12*4), X3
+	MOVBLZX      7(R11)(R10*8), R12
+	VPINSRD      $0x01, (R8)(R12*4), X3, X3
+	MOVBLZX      8(R11)(R10*8), R12
+	VPINSRD      $0x02, (R8)(R12*4), X3, X3
+	MOVBLZX      9(R11)(R10*8), R11
+	VPINSRD      $0x03, (R8)(R11*4), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VPBROADCASTD 8(R9), Y3
+	VPSHUFB      const5<>+0(SB), Y3, Y3
+	VPAND        const4<>+0(SB), Y3, Y3
+	VPCMPEQB     const4<>+0(SB), Y3, Y3
+	VPXOR        Y3, Y2, Y2
+	VPSUBB       Y3, Y2, Y2
+	VPADDB       const55<>+0(SB), Y2, Y2
+	LEAQ         (AX)(SI*1), R11
+	MOVBLZX      2(R11)(R10*8), R12
+	VMOVD        (R8)(R12*4), X3
+	MOVBLZX      3(R11)(R10*8), R12
+	VPINSRD      $0x01, (R8)(R12*4), X3, X3
+	MOVBLZX      4(R11)(R10*8), R12
+	VPINSRD      $0x02, (R8)(R12*4), X3, X3
+	MOVBLZX      5(R11)(R10*8), R12
+	VPINSRD      $0x03, (R8)(R12*4), X3, X3
+	MOVBLZX      6(R11)(R10*8), R12
+	VMOVD        (R8)(R12*4), X4
+	MOVBLZX      7(R11)(R10*8), R12
+	VPINSRD      $0x01, (R8)(R12*4), X4, X4
+	MOVBLZX      8(R11)(R10*8), R12
+	VPINSRD      $0x02, (R8)(R12*4), X4, X4
+	MOVBLZX      9(R11)(R10*8), R11
+	VPINSRD      $0x03, (R8)(R11*4), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	VPBROADCASTD 12(R9), Y4
+	VPSHUFB      const5<>+0(SB), Y4, Y4
+	VPAND        const4<>+0(SB), Y4, Y4
+	VPCMPEQB     const4<>+0(SB), Y4, Y4
+	VPXOR        Y4, Y3, Y3
+	VPSUBB       Y4, Y3, Y3
+	VPADDB       const55<>+0(SB), Y3, Y3
+	VPUNPCKLDQ   Y1, Y0, Y5
+	VPUNPCKLDQ   Y3, Y2, Y6
+	VPUNPCKLQDQ  Y6, Y5, Y4
+	VPUNPCKHQDQ  Y6, Y5, Y5
+	VPUNPCKHDQ   Y1, Y0, Y0
+	VPUNPCKHDQ   Y3, Y2, Y2
+	VPUNPCKLQDQ  Y2, Y0, Y1
+	VPUNPCKHQDQ  Y2, Y0, Y0
+	LEAQ         (DI), R11
+	MOVBLZX      2(R11)(R10*8), R12
+	VMOVD        (R8)(R12*4), X2
+	MOVBLZX      3(R11)(R10*8), R12
+	VPINSRD      $0x01, (R8)(R12*4), X2, X2
+	MOVBLZX      4(R11)(R10*8), R12
+	VPINSRD      $0x02, (R8)(R12*4), X2, X2
+	MOVBLZX      5(R11)(R10*8), R12
+	VPINSRD      $0x03, (R8)(R12*4), X2, X2
+	MOVBLZX      6(R11)(R10*8), R12
+	VMOVD        (R8)(R12*4), X3
+	MOVBLZX      7(R11)(R10*8), R12
+	VPINSRD      $0x01, (R8)(R12*4), X3, X3
+	MOVBLZX      8(R11)(R10*8), R12
+	VPINSRD      $0x02, (R8)(R12*4), X3, X3
+	MOVBLZX      9(R11)(R10*8), R11
+	VPINSRD      $0x03, (R8)(R11*4), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VPBROADCASTD 16(R9), Y3
+	VPSHUFB      const5<>+0(SB), Y3, Y3
+	VPAND        const4<>+0(SB), Y3, Y3
+	VPCMPEQB     const4<>+0(SB), Y3, Y3
+	VPXOR        Y3, Y2, Y2
+	VPSUBB       Y3, Y2, Y2
+	VPADDB       const55<>+0(SB), Y2, Y2
+	LEAQ         (DI)(CX*1), R11
+	MOVBLZX      2(R11)(R10*8), R12
+	VMOVD        (R8)(R12*4), X3
+	MOVBLZX      3(R11)(R10*8), R12
+	VPINSRD      $0x01, (R8)(R12*4), X3, X3
+	MOVBLZX      4(R11)(R10*8), R12
+	VPINSRD      $0x02, (R8)(R12*4), X3, X3
+	MOVBLZX      5(R11)(R10*8), R12
+	VPINSRD      $0x03, (R8)(R12*4), X3, X3
+	MOVBLZX      6(R11)(R10*8), R12
+	VMOVD        (R8)(R12*4), X6
+	MOVBLZX      7(R11)(R10*8), R12
+	VPINSRD      $0x01, (R8)(R12*4), X6, X6
+	MOVBLZX      8(R11)(R10*8), R12
+	VPINSRD      $0x02, (R8)(R12*4), X6, X6
+	MOVBLZX      9(R11)(R10*8), R11
+	VPINSRD      $0x03, (R8)(R11*4), X6, X6
+	VINSERTI128  $0x01, X6, Y3, Y3
+	VPBROADCASTD 20(R9), Y6
+	VPSHUFB      const5<>+0(SB), Y6, Y6
+	VPAND        const4<>+0(SB), Y6, Y6
+	VPCMPEQB     const4<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y3, Y3
+	VPSUBB       Y6, Y3, Y3
+	VPADDB       const55<>+0(SB), Y3, Y3
+	LEAQ         (DI)(CX*2), R11
+	MOVBLZX      2(R11)(R10*8), R12
+	VMOVD        (R8)(R12*4), X6
+	MOVBLZX      3(R11)(R10*8), R12
+	VPINSRD      $0x01, (R8)(R12*4), X6, X6
+	MOVBLZX      4(R11)(R10*8), R12
+	VPINSRD      $0x02, (R8)(R12*4), X6, X6
+	MOVBLZX      5(R11)(R10*8), R12
+	VPINSRD      $0x03, (R8)(R12*4), X6, X6
+	MOVBLZX      6(R11)(R10*8), R12
+	VMOVD        (R8)(R12*4), X7
+	MOVBLZX      7(R11)(R10*8), R12
+	VPINSRD      $0x01, (R8)(R12*4), X7, X7
+	MOVBLZX      8(R11)(R10*8), R12
+	VPINSRD      $0x02, (R8)(R12*4), X7, X7
+	MOVBLZX      9(R11)(R10*8), R11
+	VPINSRD      $0x03, (R8)(R11*4), X7, X7
+	VINSERTI128  $0x01, X7, Y6, Y6
+	VPBROADCASTD 24(R9), Y7
+	VPSHUFB      const5<>+0(SB), Y7, Y7
+	VPAND        const4<>+0(SB), Y7, Y7
+	VPCMPEQB     const4<>+0(SB), Y7, Y7
+	VPXOR        Y7, Y6, Y6
+	VPSUBB       Y7, Y6, Y6
+	VPADDB       const55<>+0(SB), Y6, Y6
+	LEAQ         (DI)(SI*1), R11
+	MOVBLZX      2(R11)(R10*8), R12
+	VMOVD        (R8)(R12*4), X7
+	MOVBLZX      3(R11)(R10*8), R12
+	VPINSRD      $0x01, (R8)(R12*4), X7, X7
+	MOVBLZX      4(R11)(R10*8), R12
+	VPINSRD      $0x02, (R8)(R12*4), X7, X7
+	MOVBLZX      5(R11)(R10*8), R12
+	VPINSRD      $0x03, (R8)(R12*4), X7, X7
+	MOVBLZX      6(R11)(R10*8), R12
+	VMOVD        (R8)(R12*4), X8
+	MOVBLZX      7(R11)(R10*8), R12
+	VPINSRD      $0x01, (R8)(R12*4), X8, X8
+	MOVBLZX      8(R11)(R10*8), R12
+	VPINSRD      $0x02, (R8)(R12*4), X8, X8
+	MOVBLZX      9(R11)(R10*8), R11
+	VPINSRD      $0x03, (R8)(R11*4), X8, X8
+	VINSERTI128  $0x01, X8, Y7, Y7
+	VPBROADCASTD 28(R9), Y8
+	VPSHUFB      const5<>+0(SB), Y8, Y8
+	VPAND        const4<>+0(SB), Y8, Y8
+	VPCMPEQB     const4<>+0(SB), Y8, Y8
+	VPXOR        Y8, Y7, Y7
+	VPSUBB       Y8, Y7, Y7
+	VPADDB       const55<>+0(SB), Y7, Y7
+	VPUNPCKLDQ   Y3, Y2, Y9
+	VPUNPCKLDQ   Y7, Y6, Y10
+	VPUNPCKLQDQ  Y10, Y9, Y8
+	VPUNPCKHQDQ  Y10, Y9, Y9
+	VPUNPCKHDQ   Y3, Y2, Y2
+	VPUNPCKHDQ   Y7, Y6, Y6
+	VPUNPCKLQDQ  Y6, Y2, Y3
+	VPUNPCKHQDQ  Y6, Y2, Y2
+	VPERM2I128   $0x20, Y8, Y4, Y6
+	VPERM2I128   $0x31, Y8, Y4, Y4
+	VMOVDQU      Y6, (DX)
+	VMOVDQU      Y4, 128(DX)
+	VPERM2I128   $0x20, Y9, Y5, Y4
+	VPERM2I128   $0x31, Y9, Y5, Y5
+	VMOVDQU      Y4, 32(DX)
+	VMOVDQU      Y5, 160(DX)
+	VPERM2I128   $0x20, Y3, Y1, Y4
+	VPERM2I128   $0x31, Y3, Y1, Y1
+	VMOVDQU      Y4, 64(DX)
+	VMOVDQU      Y1, 192(DX)
+	VPERM2I128   $0x20, Y2, Y0, Y1
+	VPERM2I128   $0x31, Y2, Y0, Y0
+	VMOVDQU      Y1, 96(DX)
+	VMOVDQU      Y0, 224(DX)
+	ADDQ         $0x00000100, DX
+	ADDQ         $0x40, R9
+	INCQ         R10
+	CMPQ         R10, $0x08
+	JLT          chunks
+	ADDQ         $0x62, AX
+	ADDQ         $0x62, DI
+	ADDQ         $0x00000100, BX
+	DECQ         blocks+40(FP)
+	JNZ          loop
 	VZEROUPPER
 	RET
 
 // func rowsIQ3_SAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·rowsIQ3_SAVX2(SB), NOSPLIT, $288-48
+TEXT ·rowsIQ3_SAVX2(SB), $1568-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -24536,563 +24866,499 @@ TEXT ·rowsIQ3_SAVX2(SB), NOSPLIT, $288-48
 	VPXOR Y0, Y0, Y0
 
 loop:
-	LEAQ        31(SP), R10
-	ANDQ        $-32, R10
-	VMOVD       (AX), X1
-	VPINSRW     $0x01, (AX)(CX*1), X1, X1
-	VPINSRW     $0x02, (AX)(CX*2), X1, X1
-	VPINSRW     $0x03, (AX)(DI*1), X1, X1
-	VPINSRW     $0x04, (R8), X1, X1
-	VPINSRW     $0x05, (R8)(CX*1), X1, X1
-	VPINSRW     $0x06, (R8)(CX*2), X1, X1
-	VPINSRW     $0x07, (R8)(DI*1), X1, X1
-	VCVTPH2PS   X1, Y1
-	VMOVD       106(AX), X2
-	VPINSRD     $0x01, 106(AX)(CX*1), X2, X2
-	VPINSRD     $0x02, 106(AX)(CX*2), X2, X2
-	VPINSRD     $0x03, 106(AX)(DI*1), X2, X2
-	VMOVD       106(R8), X3
-	VPINSRD     $0x01, 106(R8)(CX*1), X3, X3
-	VPINSRD     $0x02, 106(R8)(CX*2), X3, X3
-	VPINSRD     $0x03, 106(R8)(DI*1), X3, X3
-	VINSERTI128 $0x01, X3, Y2, Y2
-	VPAND       const15<>+0(SB), Y2, Y3
-	VPADDD      Y3, Y3, Y3
-	VPADDD      const12<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VMULPS      Y1, Y3, Y3
-	VMOVAPS     Y3, (R10)
-	VPSRLD      $0x04, Y2, Y3
-	VPAND       const15<>+0(SB), Y3, Y3
-	VPADDD      Y3, Y3, Y3
-	VPADDD      const12<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VMULPS      Y1, Y3, Y3
-	VMOVAPS     Y3, 32(R10)
-	VPSRLD      $0x08, Y2, Y3
-	VPAND       const15<>+0(SB), Y3, Y3
-	VPADDD      Y3, Y3, Y3
-	VPADDD      const12<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VMULPS      Y1, Y3, Y3
-	VMOVAPS     Y3, 64(R10)
-	VPSRLD      $0x0c, Y2, Y3
-	VPAND       const15<>+0(SB), Y3, Y3
-	VPADDD      Y3, Y3, Y3
-	VPADDD      const12<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VMULPS      Y1, Y3, Y3
-	VMOVAPS     Y3, 96(R10)
-	VPSRLD      $0x10, Y2, Y3
-	VPAND       const15<>+0(SB), Y3, Y3
-	VPADDD      Y3, Y3, Y3
-	VPADDD      const12<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VMULPS      Y1, Y3, Y3
-	VMOVAPS     Y3, 128(R10)
-	VPSRLD      $0x14, Y2, Y3
-	VPAND       const15<>+0(SB), Y3, Y3
-	VPADDD      Y3, Y3, Y3
-	VPADDD      const12<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VMULPS      Y1, Y3, Y3
-	VMOVAPS     Y3, 160(R10)
-	VPSRLD      $0x18, Y2, Y3
-	VPAND       const15<>+0(SB), Y3, Y3
-	VPADDD      Y3, Y3, Y3
-	VPADDD      const12<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VMULPS      Y1, Y3, Y3
-	VMOVAPS     Y3, 192(R10)
-	VPSRLD      $0x1c, Y2, Y2
-	VPAND       const15<>+0(SB), Y2, Y2
-	VPADDD      Y2, Y2, Y2
-	VPADDD      const12<>+0(SB), Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMOVAPS     Y2, 224(R10)
-	XORQ        R11, R11
+	LEAQ         31(SP), R10
+	ANDQ         $-32, R10
+	LEAQ         544(SP), R11
+	VPBROADCASTQ 66(AX), Y1
+	VPSHUFB      const60<>+0(SB), Y1, Y2
+	VPMULLW      const61<>+0(SB), Y2, Y2
+	VPAND        const62<>+0(SB), Y2, Y2
+	VPMOVZXBW    2(AX), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, (R11)
+	VPSHUFB      const63<>+0(SB), Y1, Y2
+	VPMULLW      const61<>+0(SB), Y2, Y2
+	VPAND        const62<>+0(SB), Y2, Y2
+	VPMOVZXBW    18(AX), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 32(R11)
+	VPSHUFB      const64<>+0(SB), Y1, Y2
+	VPMULLW      const61<>+0(SB), Y2, Y2
+	VPAND        const62<>+0(SB), Y2, Y2
+	VPMOVZXBW    34(AX), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 64(R11)
+	VPSHUFB      const65<>+0(SB), Y1, Y1
+	VPMULLW      const61<>+0(SB), Y1, Y1
+	VPAND        const62<>+0(SB), Y1, Y1
+	VPMOVZXBW    50(AX), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 96(R11)
+	VPBROADCASTQ 66(AX)(CX*1), Y1
+	VPSHUFB      const60<>+0(SB), Y1, Y2
+	VPMULLW      const61<>+0(SB), Y2, Y2
+	VPAND        const62<>+0(SB), Y2, Y2
+	VPMOVZXBW    2(AX)(CX*1), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 128(R11)
+	VPSHUFB      const63<>+0(SB), Y1, Y2
+	VPMULLW      const61<>+0(SB), Y2, Y2
+	VPAND        const62<>+0(SB), Y2, Y2
+	VPMOVZXBW    18(AX)(CX*1), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 160(R11)
+	VPSHUFB      const64<>+0(SB), Y1, Y2
+	VPMULLW      const61<>+0(SB), Y2, Y2
+	VPAND        const62<>+0(SB), Y2, Y2
+	VPMOVZXBW    34(AX)(CX*1), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 192(R11)
+	VPSHUFB      const65<>+0(SB), Y1, Y1
+	VPMULLW      const61<>+0(SB), Y1, Y1
+	VPAND        const62<>+0(SB), Y1, Y1
+	VPMOVZXBW    50(AX)(CX*1), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 224(R11)
+	VPBROADCASTQ 66(AX)(CX*2), Y1
+	VPSHUFB      const60<>+0(SB), Y1, Y2
+	VPMULLW      const61<>+0(SB), Y2, Y2
+	VPAND        const62<>+0(SB), Y2, Y2
+	VPMOVZXBW    2(AX)(CX*2), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 256(R11)
+	VPSHUFB      const63<>+0(SB), Y1, Y2
+	VPMULLW      const61<>+0(SB), Y2, Y2
+	VPAND        const62<>+0(SB), Y2, Y2
+	VPMOVZXBW    18(AX)(CX*2), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 288(R11)
+	VPSHUFB      const64<>+0(SB), Y1, Y2
+	VPMULLW      const61<>+0(SB), Y2, Y2
+	VPAND        const62<>+0(SB), Y2, Y2
+	VPMOVZXBW    34(AX)(CX*2), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 320(R11)
+	VPSHUFB      const65<>+0(SB), Y1, Y1
+	VPMULLW      const61<>+0(SB), Y1, Y1
+	VPAND        const62<>+0(SB), Y1, Y1
+	VPMOVZXBW    50(AX)(CX*2), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 352(R11)
+	VPBROADCASTQ 66(AX)(DI*1), Y1
+	VPSHUFB      const60<>+0(SB), Y1, Y2
+	VPMULLW      const61<>+0(SB), Y2, Y2
+	VPAND        const62<>+0(SB), Y2, Y2
+	VPMOVZXBW    2(AX)(DI*1), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 384(R11)
+	VPSHUFB      const63<>+0(SB), Y1, Y2
+	VPMULLW      const61<>+0(SB), Y2, Y2
+	VPAND        const62<>+0(SB), Y2, Y2
+	VPMOVZXBW    18(AX)(DI*1), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 416(R11)
+	VPSHUFB      const64<>+0(SB), Y1, Y2
+	VPMULLW      const61<>+0(SB), Y2, Y2
+	VPAND        const62<>+0(SB), Y2, Y2
+	VPMOVZXBW    34(AX)(DI*1), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 448(R11)
+	VPSHUFB      const65<>+0(SB), Y1, Y1
+	VPMULLW      const61<>+0(SB), Y1, Y1
+	VPAND        const62<>+0(SB), Y1, Y1
+	VPMOVZXBW    50(AX)(DI*1), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 480(R11)
+	VPBROADCASTQ 66(R8), Y1
+	VPSHUFB      const60<>+0(SB), Y1, Y2
+	VPMULLW      const61<>+0(SB), Y2, Y2
+	VPAND        const62<>+0(SB), Y2, Y2
+	VPMOVZXBW    2(R8), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 512(R11)
+	VPSHUFB      const63<>+0(SB), Y1, Y2
+	VPMULLW      const61<>+0(SB), Y2, Y2
+	VPAND        const62<>+0(SB), Y2, Y2
+	VPMOVZXBW    18(R8), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 544(R11)
+	VPSHUFB      const64<>+0(SB), Y1, Y2
+	VPMULLW      const61<>+0(SB), Y2, Y2
+	VPAND        const62<>+0(SB), Y2, Y2
+	VPMOVZXBW    34(R8), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 576(R11)
+	VPSHUFB      const65<>+0(SB), Y1, Y1
+	VPMULLW      const61<>+0(SB), Y1, Y1
+	VPAND        const62<>+0(SB), Y1, Y1
+	VPMOVZXBW    50(R8), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 608(R11)
+	VPBROADCASTQ 66(R8)(CX*1), Y1
+	VPSHUFB      const60<>+0(SB), Y1, Y2
+	VPMULLW      const61<>+0(SB), Y2, Y2
+	VPAND        const62<>+0(SB), Y2, Y2
+	VPMOVZXBW    2(R8)(CX*1), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 640(R11)
+	VPSHUFB      const63<>+0(SB), Y1, Y2
+	VPMULLW      const61<>+0(SB), Y2, Y2
+	VPAND        const62<>+0(SB), Y2, Y2
+	VPMOVZXBW    18(R8)(CX*1), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 672(R11)
+	VPSHUFB      const64<>+0(SB), Y1, Y2
+	VPMULLW      const61<>+0(SB), Y2, Y2
+	VPAND        const62<>+0(SB), Y2, Y2
+	VPMOVZXBW    34(R8)(CX*1), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 704(R11)
+	VPSHUFB      const65<>+0(SB), Y1, Y1
+	VPMULLW      const61<>+0(SB), Y1, Y1
+	VPAND        const62<>+0(SB), Y1, Y1
+	VPMOVZXBW    50(R8)(CX*1), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 736(R11)
+	VPBROADCASTQ 66(R8)(CX*2), Y1
+	VPSHUFB      const60<>+0(SB), Y1, Y2
+	VPMULLW      const61<>+0(SB), Y2, Y2
+	VPAND        const62<>+0(SB), Y2, Y2
+	VPMOVZXBW    2(R8)(CX*2), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 768(R11)
+	VPSHUFB      const63<>+0(SB), Y1, Y2
+	VPMULLW      const61<>+0(SB), Y2, Y2
+	VPAND        const62<>+0(SB), Y2, Y2
+	VPMOVZXBW    18(R8)(CX*2), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 800(R11)
+	VPSHUFB      const64<>+0(SB), Y1, Y2
+	VPMULLW      const61<>+0(SB), Y2, Y2
+	VPAND        const62<>+0(SB), Y2, Y2
+	VPMOVZXBW    34(R8)(CX*2), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 832(R11)
+	VPSHUFB      const65<>+0(SB), Y1, Y1
+	VPMULLW      const61<>+0(SB), Y1, Y1
+	VPAND        const62<>+0(SB), Y1, Y1
+	VPMOVZXBW    50(R8)(CX*2), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 864(R11)
+	VPBROADCASTQ 66(R8)(DI*1), Y1
+	VPSHUFB      const60<>+0(SB), Y1, Y2
+	VPMULLW      const61<>+0(SB), Y2, Y2
+	VPAND        const62<>+0(SB), Y2, Y2
+	VPMOVZXBW    2(R8)(DI*1), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 896(R11)
+	VPSHUFB      const63<>+0(SB), Y1, Y2
+	VPMULLW      const61<>+0(SB), Y2, Y2
+	VPAND        const62<>+0(SB), Y2, Y2
+	VPMOVZXBW    18(R8)(DI*1), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 928(R11)
+	VPSHUFB      const64<>+0(SB), Y1, Y2
+	VPMULLW      const61<>+0(SB), Y2, Y2
+	VPAND        const62<>+0(SB), Y2, Y2
+	VPMOVZXBW    34(R8)(DI*1), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 960(R11)
+	VPSHUFB      const65<>+0(SB), Y1, Y1
+	VPMULLW      const61<>+0(SB), Y1, Y1
+	VPAND        const62<>+0(SB), Y1, Y1
+	VPMOVZXBW    50(R8)(DI*1), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 992(R11)
+	VMOVD        (AX), X1
+	VPINSRW      $0x01, (AX)(CX*1), X1, X1
+	VPINSRW      $0x02, (AX)(CX*2), X1, X1
+	VPINSRW      $0x03, (AX)(DI*1), X1, X1
+	VPINSRW      $0x04, (R8), X1, X1
+	VPINSRW      $0x05, (R8)(CX*1), X1, X1
+	VPINSRW      $0x06, (R8)(CX*2), X1, X1
+	VPINSRW      $0x07, (R8)(DI*1), X1, X1
+	VCVTPH2PS    X1, Y1
+	VMOVD        106(AX), X2
+	VPINSRD      $0x01, 106(AX)(CX*1), X2, X2
+	VPINSRD      $0x02, 106(AX)(CX*2), X2, X2
+	VPINSRD      $0x03, 106(AX)(DI*1), X2, X2
+	VMOVD        106(R8), X3
+	VPINSRD      $0x01, 106(R8)(CX*1), X3, X3
+	VPINSRD      $0x02, 106(R8)(CX*2), X3, X3
+	VPINSRD      $0x03, 106(R8)(DI*1), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VPAND        const15<>+0(SB), Y2, Y3
+	VPADDD       Y3, Y3, Y3
+	VPADDD       const12<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVAPS      Y3, 32(R10)
+	VPSRLD       $0x04, Y2, Y3
+	VPAND        const15<>+0(SB), Y3, Y3
+	VPADDD       Y3, Y3, Y3
+	VPADDD       const12<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVAPS      Y3, 96(R10)
+	VPSRLD       $0x08, Y2, Y3
+	VPAND        const15<>+0(SB), Y3, Y3
+	VPADDD       Y3, Y3, Y3
+	VPADDD       const12<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVAPS      Y3, 160(R10)
+	VPSRLD       $0x0c, Y2, Y3
+	VPAND        const15<>+0(SB), Y3, Y3
+	VPADDD       Y3, Y3, Y3
+	VPADDD       const12<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVAPS      Y3, 224(R10)
+	VPSRLD       $0x10, Y2, Y3
+	VPAND        const15<>+0(SB), Y3, Y3
+	VPADDD       Y3, Y3, Y3
+	VPADDD       const12<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVAPS      Y3, 288(R10)
+	VPSRLD       $0x14, Y2, Y3
+	VPAND        const15<>+0(SB), Y3, Y3
+	VPADDD       Y3, Y3, Y3
+	VPADDD       const12<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVAPS      Y3, 352(R10)
+	VPSRLD       $0x18, Y2, Y3
+	VPAND        const15<>+0(SB), Y3, Y3
+	VPADDD       Y3, Y3, Y3
+	VPADDD       const12<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVAPS      Y3, 416(R10)
+	VPSRLD       $0x1c, Y2, Y2
+	VPAND        const15<>+0(SB), Y2, Y2
+	VPADDD       Y2, Y2, Y2
+	VPADDD       const12<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMOVAPS      Y2, 480(R10)
+	XORQ         R12, R12
 
 chunks:
 	PREFETCHT0   (SI)
 	PREFETCHT0   64(SI)
 	VMOVDQU      (DX), Y1
-	LEAQ         (AX), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      2(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X2
-	MOVL         R13, R14
-	SHLL         $0x07, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      3(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X2, X2
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      4(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X2, X2
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      5(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x03, (R9)(R15*4), X2, X2
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      6(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X3
-	MOVL         R13, R14
-	SHLL         $0x03, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      7(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X3, X3
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      8(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X3, X3
-	SHLL         $0x01, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      9(R12)(R11*8), R14
-	ORL          R13, R14
+	LEAQ         (AX), R13
+	MOVWLZX      (R11), R14
+	VMOVD        (R9)(R14*4), X2
+	MOVWLZX      2(R11), R14
+	VPINSRD      $0x01, (R9)(R14*4), X2, X2
+	MOVWLZX      4(R11), R14
+	VPINSRD      $0x02, (R9)(R14*4), X2, X2
+	MOVWLZX      6(R11), R14
+	VPINSRD      $0x03, (R9)(R14*4), X2, X2
+	MOVWLZX      8(R11), R14
+	VMOVD        (R9)(R14*4), X3
+	MOVWLZX      10(R11), R14
+	VPINSRD      $0x01, (R9)(R14*4), X3, X3
+	MOVWLZX      12(R11), R14
+	VPINSRD      $0x02, (R9)(R14*4), X3, X3
+	MOVWLZX      14(R11), R14
 	VPINSRD      $0x03, (R9)(R14*4), X3, X3
 	VINSERTI128  $0x01, X3, Y2, Y2
-	VPBROADCASTD 74(R12)(R11*4), Y3
-	VPSHUFB      const5<>+0(SB), Y3, Y3
-	VPAND        const4<>+0(SB), Y3, Y3
-	VPCMPEQB     const4<>+0(SB), Y3, Y3
-	VPXOR        Y3, Y2, Y2
-	VPSUBB       Y3, Y2, Y2
-	VPADDB       const8<>+0(SB), Y2, Y2
-	VPMADDUBSW   Y1, Y2, Y2
-	LEAQ         (AX)(CX*1), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      2(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X3
-	MOVL         R13, R14
-	SHLL         $0x07, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      3(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X3, X3
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      4(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X3, X3
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      5(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x03, (R9)(R15*4), X3, X3
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      6(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X4
-	MOVL         R13, R14
-	SHLL         $0x03, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      7(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      8(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X4, X4
-	SHLL         $0x01, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      9(R12)(R11*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x03, (R9)(R14*4), X4, X4
-	VINSERTI128  $0x01, X4, Y3, Y3
-	VPBROADCASTD 74(R12)(R11*4), Y4
+	VPBROADCASTD 74(R13)(R12*4), Y4
 	VPSHUFB      const5<>+0(SB), Y4, Y4
 	VPAND        const4<>+0(SB), Y4, Y4
 	VPCMPEQB     const4<>+0(SB), Y4, Y4
-	VPXOR        Y4, Y3, Y3
+	VPXOR        Y4, Y1, Y3
 	VPSUBB       Y4, Y3, Y3
-	VPADDB       const8<>+0(SB), Y3, Y3
-	VPMADDUBSW   Y1, Y3, Y3
-	VPBLENDD     $0xcc, Y3, Y2, Y4
-	VPALIGNR     $0x08, Y2, Y3, Y2
-	VPADDW       Y4, Y2, Y2
-	LEAQ         (AX)(CX*2), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      2(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X3
-	MOVL         R13, R14
-	SHLL         $0x07, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      3(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X3, X3
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      4(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X3, X3
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      5(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x03, (R9)(R15*4), X3, X3
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      6(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X4
-	MOVL         R13, R14
-	SHLL         $0x03, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      7(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      8(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X4, X4
-	SHLL         $0x01, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      9(R12)(R11*8), R14
-	ORL          R13, R14
+	VPMADDUBSW   Y3, Y2, Y2
+	LEAQ         (AX)(CX*1), R13
+	MOVWLZX      128(R11), R14
+	VMOVD        (R9)(R14*4), X3
+	MOVWLZX      130(R11), R14
+	VPINSRD      $0x01, (R9)(R14*4), X3, X3
+	MOVWLZX      132(R11), R14
+	VPINSRD      $0x02, (R9)(R14*4), X3, X3
+	MOVWLZX      134(R11), R14
+	VPINSRD      $0x03, (R9)(R14*4), X3, X3
+	MOVWLZX      136(R11), R14
+	VMOVD        (R9)(R14*4), X4
+	MOVWLZX      138(R11), R14
+	VPINSRD      $0x01, (R9)(R14*4), X4, X4
+	MOVWLZX      140(R11), R14
+	VPINSRD      $0x02, (R9)(R14*4), X4, X4
+	MOVWLZX      142(R11), R14
 	VPINSRD      $0x03, (R9)(R14*4), X4, X4
 	VINSERTI128  $0x01, X4, Y3, Y3
-	VPBROADCASTD 74(R12)(R11*4), Y4
-	VPSHUFB      const5<>+0(SB), Y4, Y4
-	VPAND        const4<>+0(SB), Y4, Y4
-	VPCMPEQB     const4<>+0(SB), Y4, Y4
-	VPXOR        Y4, Y3, Y3
-	VPSUBB       Y4, Y3, Y3
-	VPADDB       const8<>+0(SB), Y3, Y3
-	VPMADDUBSW   Y1, Y3, Y3
-	LEAQ         (AX)(DI*1), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      2(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X4
-	MOVL         R13, R14
-	SHLL         $0x07, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      3(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      4(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      5(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x03, (R9)(R15*4), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      6(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X5
-	MOVL         R13, R14
-	SHLL         $0x03, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      7(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X5, X5
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      8(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X5, X5
-	SHLL         $0x01, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      9(R12)(R11*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x03, (R9)(R14*4), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPBROADCASTD 74(R12)(R11*4), Y5
+	VPBROADCASTD 74(R13)(R12*4), Y5
 	VPSHUFB      const5<>+0(SB), Y5, Y5
 	VPAND        const4<>+0(SB), Y5, Y5
 	VPCMPEQB     const4<>+0(SB), Y5, Y5
-	VPXOR        Y5, Y4, Y4
+	VPXOR        Y5, Y1, Y4
 	VPSUBB       Y5, Y4, Y4
-	VPADDB       const8<>+0(SB), Y4, Y4
-	VPMADDUBSW   Y1, Y4, Y4
+	VPMADDUBSW   Y4, Y3, Y3
+	VPBLENDD     $0xcc, Y3, Y2, Y4
+	VPALIGNR     $0x08, Y2, Y3, Y2
+	VPADDW       Y4, Y2, Y2
+	LEAQ         (AX)(CX*2), R13
+	MOVWLZX      256(R11), R14
+	VMOVD        (R9)(R14*4), X3
+	MOVWLZX      258(R11), R14
+	VPINSRD      $0x01, (R9)(R14*4), X3, X3
+	MOVWLZX      260(R11), R14
+	VPINSRD      $0x02, (R9)(R14*4), X3, X3
+	MOVWLZX      262(R11), R14
+	VPINSRD      $0x03, (R9)(R14*4), X3, X3
+	MOVWLZX      264(R11), R14
+	VMOVD        (R9)(R14*4), X4
+	MOVWLZX      266(R11), R14
+	VPINSRD      $0x01, (R9)(R14*4), X4, X4
+	MOVWLZX      268(R11), R14
+	VPINSRD      $0x02, (R9)(R14*4), X4, X4
+	MOVWLZX      270(R11), R14
+	VPINSRD      $0x03, (R9)(R14*4), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	VPBROADCASTD 74(R13)(R12*4), Y5
+	VPSHUFB      const5<>+0(SB), Y5, Y5
+	VPAND        const4<>+0(SB), Y5, Y5
+	VPCMPEQB     const4<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y1, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPMADDUBSW   Y4, Y3, Y3
+	LEAQ         (AX)(DI*1), R13
+	MOVWLZX      384(R11), R14
+	VMOVD        (R9)(R14*4), X4
+	MOVWLZX      386(R11), R14
+	VPINSRD      $0x01, (R9)(R14*4), X4, X4
+	MOVWLZX      388(R11), R14
+	VPINSRD      $0x02, (R9)(R14*4), X4, X4
+	MOVWLZX      390(R11), R14
+	VPINSRD      $0x03, (R9)(R14*4), X4, X4
+	MOVWLZX      392(R11), R14
+	VMOVD        (R9)(R14*4), X5
+	MOVWLZX      394(R11), R14
+	VPINSRD      $0x01, (R9)(R14*4), X5, X5
+	MOVWLZX      396(R11), R14
+	VPINSRD      $0x02, (R9)(R14*4), X5, X5
+	MOVWLZX      398(R11), R14
+	VPINSRD      $0x03, (R9)(R14*4), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPBROADCASTD 74(R13)(R12*4), Y6
+	VPSHUFB      const5<>+0(SB), Y6, Y6
+	VPAND        const4<>+0(SB), Y6, Y6
+	VPCMPEQB     const4<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y1, Y5
+	VPSUBB       Y6, Y5, Y5
+	VPMADDUBSW   Y5, Y4, Y4
 	VPBLENDD     $0xcc, Y4, Y3, Y5
 	VPALIGNR     $0x08, Y3, Y4, Y3
 	VPADDW       Y5, Y3, Y3
 	VSHUFPS      $0x88, Y3, Y2, Y4
 	VSHUFPS      $0xdd, Y3, Y2, Y2
 	VPADDW       Y4, Y2, Y2
-	VPMADDWD     const2<>+0(SB), Y2, Y2
-	LEAQ         (R8), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      2(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X3
-	MOVL         R13, R14
-	SHLL         $0x07, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      3(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X3, X3
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      4(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X3, X3
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      5(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x03, (R9)(R15*4), X3, X3
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      6(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X4
-	MOVL         R13, R14
-	SHLL         $0x03, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      7(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      8(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X4, X4
-	SHLL         $0x01, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      9(R12)(R11*8), R14
-	ORL          R13, R14
+	LEAQ         (R8), R13
+	MOVWLZX      512(R11), R14
+	VMOVD        (R9)(R14*4), X3
+	MOVWLZX      514(R11), R14
+	VPINSRD      $0x01, (R9)(R14*4), X3, X3
+	MOVWLZX      516(R11), R14
+	VPINSRD      $0x02, (R9)(R14*4), X3, X3
+	MOVWLZX      518(R11), R14
+	VPINSRD      $0x03, (R9)(R14*4), X3, X3
+	MOVWLZX      520(R11), R14
+	VMOVD        (R9)(R14*4), X4
+	MOVWLZX      522(R11), R14
+	VPINSRD      $0x01, (R9)(R14*4), X4, X4
+	MOVWLZX      524(R11), R14
+	VPINSRD      $0x02, (R9)(R14*4), X4, X4
+	MOVWLZX      526(R11), R14
 	VPINSRD      $0x03, (R9)(R14*4), X4, X4
 	VINSERTI128  $0x01, X4, Y3, Y3
-	VPBROADCASTD 74(R12)(R11*4), Y4
-	VPSHUFB      const5<>+0(SB), Y4, Y4
-	VPAND        const4<>+0(SB), Y4, Y4
-	VPCMPEQB     const4<>+0(SB), Y4, Y4
-	VPXOR        Y4, Y3, Y3
-	VPSUBB       Y4, Y3, Y3
-	VPADDB       const8<>+0(SB), Y3, Y3
-	VPMADDUBSW   Y1, Y3, Y3
-	LEAQ         (R8)(CX*1), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      2(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X4
-	MOVL         R13, R14
-	SHLL         $0x07, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      3(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      4(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      5(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x03, (R9)(R15*4), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      6(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X5
-	MOVL         R13, R14
-	SHLL         $0x03, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      7(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X5, X5
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      8(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X5, X5
-	SHLL         $0x01, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      9(R12)(R11*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x03, (R9)(R14*4), X5, X5
-	VINSERTI128  $0x01, X5, Y4, Y4
-	VPBROADCASTD 74(R12)(R11*4), Y5
+	VPBROADCASTD 74(R13)(R12*4), Y5
 	VPSHUFB      const5<>+0(SB), Y5, Y5
 	VPAND        const4<>+0(SB), Y5, Y5
 	VPCMPEQB     const4<>+0(SB), Y5, Y5
-	VPXOR        Y5, Y4, Y4
+	VPXOR        Y5, Y1, Y4
 	VPSUBB       Y5, Y4, Y4
-	VPADDB       const8<>+0(SB), Y4, Y4
-	VPMADDUBSW   Y1, Y4, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDW       Y5, Y3, Y3
-	LEAQ         (R8)(CX*2), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      2(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X4
-	MOVL         R13, R14
-	SHLL         $0x07, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      3(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      4(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      5(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x03, (R9)(R15*4), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      6(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X5
-	MOVL         R13, R14
-	SHLL         $0x03, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      7(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X5, X5
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      8(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X5, X5
-	SHLL         $0x01, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      9(R12)(R11*8), R14
-	ORL          R13, R14
+	VPMADDUBSW   Y4, Y3, Y3
+	LEAQ         (R8)(CX*1), R13
+	MOVWLZX      640(R11), R14
+	VMOVD        (R9)(R14*4), X4
+	MOVWLZX      642(R11), R14
+	VPINSRD      $0x01, (R9)(R14*4), X4, X4
+	MOVWLZX      644(R11), R14
+	VPINSRD      $0x02, (R9)(R14*4), X4, X4
+	MOVWLZX      646(R11), R14
+	VPINSRD      $0x03, (R9)(R14*4), X4, X4
+	MOVWLZX      648(R11), R14
+	VMOVD        (R9)(R14*4), X5
+	MOVWLZX      650(R11), R14
+	VPINSRD      $0x01, (R9)(R14*4), X5, X5
+	MOVWLZX      652(R11), R14
+	VPINSRD      $0x02, (R9)(R14*4), X5, X5
+	MOVWLZX      654(R11), R14
 	VPINSRD      $0x03, (R9)(R14*4), X5, X5
 	VINSERTI128  $0x01, X5, Y4, Y4
-	VPBROADCASTD 74(R12)(R11*4), Y5
-	VPSHUFB      const5<>+0(SB), Y5, Y5
-	VPAND        const4<>+0(SB), Y5, Y5
-	VPCMPEQB     const4<>+0(SB), Y5, Y5
-	VPXOR        Y5, Y4, Y4
-	VPSUBB       Y5, Y4, Y4
-	VPADDB       const8<>+0(SB), Y4, Y4
-	VPMADDUBSW   Y1, Y4, Y4
-	LEAQ         (R8)(DI*1), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      2(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X5
-	MOVL         R13, R14
-	SHLL         $0x07, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      3(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X5, X5
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      4(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X5, X5
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      5(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x03, (R9)(R15*4), X5, X5
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      6(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X6
-	MOVL         R13, R14
-	SHLL         $0x03, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      7(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X6, X6
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      8(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X6, X6
-	SHLL         $0x01, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      9(R12)(R11*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x03, (R9)(R14*4), X6, X6
-	VINSERTI128  $0x01, X6, Y5, Y5
-	VPBROADCASTD 74(R12)(R11*4), Y6
+	VPBROADCASTD 74(R13)(R12*4), Y6
 	VPSHUFB      const5<>+0(SB), Y6, Y6
 	VPAND        const4<>+0(SB), Y6, Y6
 	VPCMPEQB     const4<>+0(SB), Y6, Y6
-	VPXOR        Y6, Y5, Y5
+	VPXOR        Y6, Y1, Y5
 	VPSUBB       Y6, Y5, Y5
-	VPADDB       const8<>+0(SB), Y5, Y5
+	VPMADDUBSW   Y5, Y4, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y5
+	VPALIGNR     $0x08, Y3, Y4, Y3
+	VPADDW       Y5, Y3, Y3
+	LEAQ         (R8)(CX*2), R13
+	MOVWLZX      768(R11), R14
+	VMOVD        (R9)(R14*4), X4
+	MOVWLZX      770(R11), R14
+	VPINSRD      $0x01, (R9)(R14*4), X4, X4
+	MOVWLZX      772(R11), R14
+	VPINSRD      $0x02, (R9)(R14*4), X4, X4
+	MOVWLZX      774(R11), R14
+	VPINSRD      $0x03, (R9)(R14*4), X4, X4
+	MOVWLZX      776(R11), R14
+	VMOVD        (R9)(R14*4), X5
+	MOVWLZX      778(R11), R14
+	VPINSRD      $0x01, (R9)(R14*4), X5, X5
+	MOVWLZX      780(R11), R14
+	VPINSRD      $0x02, (R9)(R14*4), X5, X5
+	MOVWLZX      782(R11), R14
+	VPINSRD      $0x03, (R9)(R14*4), X5, X5
+	VINSERTI128  $0x01, X5, Y4, Y4
+	VPBROADCASTD 74(R13)(R12*4), Y6
+	VPSHUFB      const5<>+0(SB), Y6, Y6
+	VPAND        const4<>+0(SB), Y6, Y6
+	VPCMPEQB     const4<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y1, Y5
+	VPSUBB       Y6, Y5, Y5
+	VPMADDUBSW   Y5, Y4, Y4
+	LEAQ         (R8)(DI*1), R13
+	MOVWLZX      896(R11), R14
+	VMOVD        (R9)(R14*4), X5
+	MOVWLZX      898(R11), R14
+	VPINSRD      $0x01, (R9)(R14*4), X5, X5
+	MOVWLZX      900(R11), R14
+	VPINSRD      $0x02, (R9)(R14*4), X5, X5
+	MOVWLZX      902(R11), R14
+	VPINSRD      $0x03, (R9)(R14*4), X5, X5
+	MOVWLZX      904(R11), R14
+	VMOVD        (R9)(R14*4), X6
+	MOVWLZX      906(R11), R14
+	VPINSRD      $0x01, (R9)(R14*4), X6, X6
+	MOVWLZX      908(R11), R14
+	VPINSRD      $0x02, (R9)(R14*4), X6, X6
+	MOVWLZX      910(R11), R14
+	VPINSRD      $0x03, (R9)(R14*4), X6, X6
+	VINSERTI128  $0x01, X6, Y5, Y5
+	VPBROADCASTD 74(R13)(R12*4), Y6
+	VPSHUFB      const5<>+0(SB), Y6, Y6
+	VPAND        const4<>+0(SB), Y6, Y6
+	VPCMPEQB     const4<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y1, Y1
+	VPSUBB       Y6, Y1, Y1
 	VPMADDUBSW   Y1, Y5, Y1
 	VPBLENDD     $0xcc, Y1, Y4, Y5
 	VPALIGNR     $0x08, Y4, Y1, Y1
@@ -25100,24 +25366,22 @@ chunks:
 	VSHUFPS      $0x88, Y1, Y3, Y4
 	VSHUFPS      $0xdd, Y1, Y3, Y1
 	VPADDW       Y4, Y1, Y1
-	VPMADDWD     const2<>+0(SB), Y1, Y1
 	VPBLENDD     $0xf0, Y1, Y2, Y3
 	VPERM2I128   $0x21, Y1, Y2, Y1
-	VPADDD       Y3, Y1, Y1
-	VPBROADCASTD 4(BX), Y2
-	VPSLLD       $0x04, Y2, Y2
-	VPSUBD       Y2, Y1, Y1
+	VPADDW       Y3, Y1, Y1
+	VPMADDWD     const2<>+0(SB), Y1, Y1
 	VCVTDQ2PS    Y1, Y1
-	VMOVAPS      (R10), Y2
+	VMOVAPS      32(R10), Y2
 	VBROADCASTSS (BX), Y3
 	VMULPS       Y2, Y3, Y3
 	VFMADD231PS  Y3, Y1, Y0
 	ADDQ         $0x6e, SI
 	ADDQ         $0x20, DX
 	ADDQ         $0x20, BX
-	ADDQ         $0x20, R10
-	INCQ         R11
-	CMPQ         R11, $0x08
+	ADDQ         $0x40, R10
+	ADDQ         $0x10, R11
+	INCQ         R12
+	CMPQ         R12, $0x08
 	JLT          chunks
 	ADDQ         $0x6e, AX
 	ADDQ         $0x6e, R8
@@ -25130,7 +25394,7 @@ chunks:
 
 // func unpackIQ3_SAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, F16C
-TEXT ·unpackIQ3_SAVX2(SB), NOSPLIT, $0-48
+TEXT ·unpackIQ3_SAVX2(SB), $1568-48
 	MOVQ w+24(FP), AX
 	MOVQ stride+32(FP), CX
 	MOVQ p+0(FP), DX
@@ -25138,307 +25402,381 @@ TEXT ·unpackIQ3_SAVX2(SB), NOSPLIT, $0-48
 	LEAQ (CX)(CX*2), SI
 	LEAQ (AX)(CX*4), DI
 	MOVQ ·gridIQ3S+0(SB), R8
-	MOVQ blocks+40(FP), R9
 
 loop:
-	VMOVD       (AX), X0
-	VPINSRW     $0x01, (AX)(CX*1), X0, X0
-	VPINSRW     $0x02, (AX)(CX*2), X0, X0
-	VPINSRW     $0x03, (AX)(SI*1), X0, X0
-	VPINSRW     $0x04, (DI), X0, X0
-	VPINSRW     $0x05, (DI)(CX*1), X0, X0
-	VPINSRW     $0x06, (DI)(CX*2), X0, X0
-	VPINSRW     $0x07, (DI)(SI*1), X0, X0
-	VCVTPH2PS   X0, Y0
-	VMOVD       106(AX), X1
-	VPINSRD     $0x01, 106(AX)(CX*1), X1, X1
-	VPINSRD     $0x02, 106(AX)(CX*2), X1, X1
-	VPINSRD     $0x03, 106(AX)(SI*1), X1, X1
-	VMOVD       106(DI), X2
-	VPINSRD     $0x01, 106(DI)(CX*1), X2, X2
-	VPINSRD     $0x02, 106(DI)(CX*2), X2, X2
-	VPINSRD     $0x03, 106(DI)(SI*1), X2, X2
-	VINSERTI128 $0x01, X2, Y1, Y1
-	VPAND       const15<>+0(SB), Y1, Y2
-	VPADDD      Y2, Y2, Y2
-	VPADDD      const12<>+0(SB), Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VMULPS      Y0, Y2, Y2
-	VMOVUPS     Y2, (BX)
-	VPSRLD      $0x04, Y1, Y2
-	VPAND       const15<>+0(SB), Y2, Y2
-	VPADDD      Y2, Y2, Y2
-	VPADDD      const12<>+0(SB), Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VMULPS      Y0, Y2, Y2
-	VMOVUPS     Y2, 32(BX)
-	VPSRLD      $0x08, Y1, Y2
-	VPAND       const15<>+0(SB), Y2, Y2
-	VPADDD      Y2, Y2, Y2
-	VPADDD      const12<>+0(SB), Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VMULPS      Y0, Y2, Y2
-	VMOVUPS     Y2, 64(BX)
-	VPSRLD      $0x0c, Y1, Y2
-	VPAND       const15<>+0(SB), Y2, Y2
-	VPADDD      Y2, Y2, Y2
-	VPADDD      const12<>+0(SB), Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VMULPS      Y0, Y2, Y2
-	VMOVUPS     Y2, 96(BX)
-	VPSRLD      $0x10, Y1, Y2
-	VPAND       const15<>+0(SB), Y2, Y2
-	VPADDD      Y2, Y2, Y2
-	VPADDD      const12<>+0(SB), Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VMULPS      Y0, Y2, Y2
-	VMOVUPS     Y2, 128(BX)
-	VPSRLD      $0x14, Y1, Y2
-	VPAND       const15<>+0(SB), Y2, Y2
-	VPADDD      Y2, Y2, Y2
-	VPADDD      const12<>+0(SB), Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VMULPS      Y0, Y2, Y2
-	VMOVUPS     Y2, 160(BX)
-	VPSRLD      $0x18, Y1, Y2
-	VPAND       const15<>+0(SB), Y2, Y2
-	VPADDD      Y2, Y2, Y2
-	VPADDD      const12<>+0(SB), Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VMULPS      Y0, Y2, Y2
-	VMOVUPS     Y2, 192(BX)
-	VPSRLD      $0x1c, Y1, Y1
-	VPAND       const15<>+0(SB), Y1, Y1
-	VPADDD      Y1, Y1, Y1
-	VPADDD      const12<>+0(SB), Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VMULPS      Y0, Y1, Y1
-	VMOVUPS     Y1, 224(BX)
-	XORQ        R10, R10
+	LEAQ         31(SP), R9
+	ANDQ         $-32, R9
+	LEAQ         544(SP), R10
+	VPBROADCASTQ 66(AX), Y0
+	VPSHUFB      const60<>+0(SB), Y0, Y1
+	VPMULLW      const61<>+0(SB), Y1, Y1
+	VPAND        const62<>+0(SB), Y1, Y1
+	VPMOVZXBW    2(AX), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, (R10)
+	VPSHUFB      const63<>+0(SB), Y0, Y1
+	VPMULLW      const61<>+0(SB), Y1, Y1
+	VPAND        const62<>+0(SB), Y1, Y1
+	VPMOVZXBW    18(AX), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 32(R10)
+	VPSHUFB      const64<>+0(SB), Y0, Y1
+	VPMULLW      const61<>+0(SB), Y1, Y1
+	VPAND        const62<>+0(SB), Y1, Y1
+	VPMOVZXBW    34(AX), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 64(R10)
+	VPSHUFB      const65<>+0(SB), Y0, Y0
+	VPMULLW      const61<>+0(SB), Y0, Y0
+	VPAND        const62<>+0(SB), Y0, Y0
+	VPMOVZXBW    50(AX), Y1
+	VPOR         Y0, Y1, Y1
+	VMOVDQU      Y1, 96(R10)
+	VPBROADCASTQ 66(AX)(CX*1), Y0
+	VPSHUFB      const60<>+0(SB), Y0, Y1
+	VPMULLW      const61<>+0(SB), Y1, Y1
+	VPAND        const62<>+0(SB), Y1, Y1
+	VPMOVZXBW    2(AX)(CX*1), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 128(R10)
+	VPSHUFB      const63<>+0(SB), Y0, Y1
+	VPMULLW      const61<>+0(SB), Y1, Y1
+	VPAND        const62<>+0(SB), Y1, Y1
+	VPMOVZXBW    18(AX)(CX*1), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 160(R10)
+	VPSHUFB      const64<>+0(SB), Y0, Y1
+	VPMULLW      const61<>+0(SB), Y1, Y1
+	VPAND        const62<>+0(SB), Y1, Y1
+	VPMOVZXBW    34(AX)(CX*1), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 192(R10)
+	VPSHUFB      const65<>+0(SB), Y0, Y0
+	VPMULLW      const61<>+0(SB), Y0, Y0
+	VPAND        const62<>+0(SB), Y0, Y0
+	VPMOVZXBW    50(AX)(CX*1), Y1
+	VPOR         Y0, Y1, Y1
+	VMOVDQU      Y1, 224(R10)
+	VPBROADCASTQ 66(AX)(CX*2), Y0
+	VPSHUFB      const60<>+0(SB), Y0, Y1
+	VPMULLW      const61<>+0(SB), Y1, Y1
+	VPAND        const62<>+0(SB), Y1, Y1
+	VPMOVZXBW    2(AX)(CX*2), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 256(R10)
+	VPSHUFB      const63<>+0(SB), Y0, Y1
+	VPMULLW      const61<>+0(SB), Y1, Y1
+	VPAND        const62<>+0(SB), Y1, Y1
+	VPMOVZXBW    18(AX)(CX*2), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 288(R10)
+	VPSHUFB      const64<>+0(SB), Y0, Y1
+	VPMULLW      const61<>+0(SB), Y1, Y1
+	VPAND        const62<>+0(SB), Y1, Y1
+	VPMOVZXBW    34(AX)(CX*2), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 320(R10)
+	VPSHUFB      const65<>+0(SB), Y0, Y0
+	VPMULLW      const61<>+0(SB), Y0, Y0
+	VPAND        const62<>+0(SB), Y0, Y0
+	VPMOVZXBW    50(AX)(CX*2), Y1
+	VPOR         Y0, Y1, Y1
+	VMOVDQU      Y1, 352(R10)
+	VPBROADCASTQ 66(AX)(SI*1), Y0
+	VPSHUFB      const60<>+0(SB), Y0, Y1
+	VPMULLW      const61<>+0(SB), Y1, Y1
+	VPAND        const62<>+0(SB), Y1, Y1
+	VPMOVZXBW    2(AX)(SI*1), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 384(R10)
+	VPSHUFB      const63<>+0(SB), Y0, Y1
+	VPMULLW      const61<>+0(SB), Y1, Y1
+	VPAND        const62<>+0(SB), Y1, Y1
+	VPMOVZXBW    18(AX)(SI*1), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 416(R10)
+	VPSHUFB      const64<>+0(SB), Y0, Y1
+	VPMULLW      const61<>+0(SB), Y1, Y1
+	VPAND        const62<>+0(SB), Y1, Y1
+	VPMOVZXBW    34(AX)(SI*1), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 448(R10)
+	VPSHUFB      const65<>+0(SB), Y0, Y0
+	VPMULLW      const61<>+0(SB), Y0, Y0
+	VPAND        const62<>+0(SB), Y0, Y0
+	VPMOVZXBW    50(AX)(SI*1), Y1
+	VPOR         Y0, Y1, Y1
+	VMOVDQU      Y1, 480(R10)
+	VPBROADCASTQ 66(DI), Y0
+	VPSHUFB      const60<>+0(SB), Y0, Y1
+	VPMULLW      const61<>+0(SB), Y1, Y1
+	VPAND        const62<>+0(SB), Y1, Y1
+	VPMOVZXBW    2(DI), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 512(R10)
+	VPSHUFB      const63<>+0(SB), Y0, Y1
+	VPMULLW      const61<>+0(SB), Y1, Y1
+	VPAND        const62<>+0(SB), Y1, Y1
+	VPMOVZXBW    18(DI), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 544(R10)
+	VPSHUFB      const64<>+0(SB), Y0, Y1
+	VPMULLW      const61<>+0(SB), Y1, Y1
+	VPAND        const62<>+0(SB), Y1, Y1
+	VPMOVZXBW    34(DI), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 576(R10)
+	VPSHUFB      const65<>+0(SB), Y0, Y0
+	VPMULLW      const61<>+0(SB), Y0, Y0
+	VPAND        const62<>+0(SB), Y0, Y0
+	VPMOVZXBW    50(DI), Y1
+	VPOR         Y0, Y1, Y1
+	VMOVDQU      Y1, 608(R10)
+	VPBROADCASTQ 66(DI)(CX*1), Y0
+	VPSHUFB      const60<>+0(SB), Y0, Y1
+	VPMULLW      const61<>+0(SB), Y1, Y1
+	VPAND        const62<>+0(SB), Y1, Y1
+	VPMOVZXBW    2(DI)(CX*1), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 640(R10)
+	VPSHUFB      const63<>+0(SB), Y0, Y1
+	VPMULLW      const61<>+0(SB), Y1, Y1
+	VPAND        const62<>+0(SB), Y1, Y1
+	VPMOVZXBW    18(DI)(CX*1), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 672(R10)
+	VPSHUFB      const64<>+0(SB), Y0, Y1
+	VPMULLW      const61<>+0(SB), Y1, Y1
+	VPAND        const62<>+0(SB), Y1, Y1
+	VPMOVZXBW    34(DI)(CX*1), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 704(R10)
+	VPSHUFB      const65<>+0(SB), Y0, Y0
+	VPMULLW      const61<>+0(SB), Y0, Y0
+	VPAND        const62<>+0(SB), Y0, Y0
+	VPMOVZXBW    50(DI)(CX*1), Y1
+	VPOR         Y0, Y1, Y1
+	VMOVDQU      Y1, 736(R10)
+	VPBROADCASTQ 66(DI)(CX*2), Y0
+	VPSHUFB      const60<>+0(SB), Y0, Y1
+	VPMULLW      const61<>+0(SB), Y1, Y1
+	VPAND        const62<>+0(SB), Y1, Y1
+	VPMOVZXBW    2(DI)(CX*2), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 768(R10)
+	VPSHUFB      const63<>+0(SB), Y0, Y1
+	VPMULLW      const61<>+0(SB), Y1, Y1
+	VPAND        const62<>+0(SB), Y1, Y1
+	VPMOVZXBW    18(DI)(CX*2), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 800(R10)
+	VPSHUFB      const64<>+0(SB), Y0, Y1
+	VPMULLW      const61<>+0(SB), Y1, Y1
+	VPAND        const62<>+0(SB), Y1, Y1
+	VPMOVZXBW    34(DI)(CX*2), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 832(R10)
+	VPSHUFB      const65<>+0(SB), Y0, Y0
+	VPMULLW      const61<>+0(SB), Y0, Y0
+	VPAND        const62<>+0(SB), Y0, Y0
+	VPMOVZXBW    50(DI)(CX*2), Y1
+	VPOR         Y0, Y1, Y1
+	VMOVDQU      Y1, 864(R10)
+	VPBROADCASTQ 66(DI)(SI*1), Y0
+	VPSHUFB      const60<>+0(SB), Y0, Y1
+	VPMULLW      const61<>+0(SB), Y1, Y1
+	VPAND        const62<>+0(SB), Y1, Y1
+	VPMOVZXBW    2(DI)(SI*1), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 896(R10)
+	VPSHUFB      const63<>+0(SB), Y0, Y1
+	VPMULLW      const61<>+0(SB), Y1, Y1
+	VPAND        const62<>+0(SB), Y1, Y1
+	VPMOVZXBW    18(DI)(SI*1), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 928(R10)
+	VPSHUFB      const64<>+0(SB), Y0, Y1
+	VPMULLW      const61<>+0(SB), Y1, Y1
+	VPAND        const62<>+0(SB), Y1, Y1
+	VPMOVZXBW    34(DI)(SI*1), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 960(R10)
+	VPSHUFB      const65<>+0(SB), Y0, Y0
+	VPMULLW      const61<>+0(SB), Y0, Y0
+	VPAND        const62<>+0(SB), Y0, Y0
+	VPMOVZXBW    50(DI)(SI*1), Y1
+	VPOR         Y0, Y1, Y1
+	VMOVDQU      Y1, 992(R10)
+	VMOVD        (AX), X0
+	VPINSRW      $0x01, (AX)(CX*1), X0, X0
+	VPINSRW      $0x02, (AX)(CX*2), X0, X0
+	VPINSRW      $0x03, (AX)(SI*1), X0, X0
+	VPINSRW      $0x04, (DI), X0, X0
+	VPINSRW      $0x05, (DI)(CX*1), X0, X0
+	VPINSRW      $0x06, (DI)(CX*2), X0, X0
+	VPINSRW      $0x07, (DI)(SI*1), X0, X0
+	VCVTPH2PS    X0, Y0
+	VMOVD        106(AX), X1
+	VPINSRD      $0x01, 106(AX)(CX*1), X1, X1
+	VPINSRD      $0x02, 106(AX)(CX*2), X1, X1
+	VPINSRD      $0x03, 106(AX)(SI*1), X1, X1
+	VMOVD        106(DI), X2
+	VPINSRD      $0x01, 106(DI)(CX*1), X2, X2
+	VPINSRD      $0x02, 106(DI)(CX*2), X2, X2
+	VPINSRD      $0x03, 106(DI)(SI*1), X2, X2
+	VINSERTI128  $0x01, X2, Y1, Y1
+	VPAND        const15<>+0(SB), Y1, Y2
+	VPADDD       Y2, Y2, Y2
+	VPADDD       const12<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      Y2, (BX)
+	VPSRLD       $0x04, Y1, Y2
+	VPAND        const15<>+0(SB), Y2, Y2
+	VPADDD       Y2, Y2, Y2
+	VPADDD       const12<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      Y2, 32(BX)
+	VPSRLD       $0x08, Y1, Y2
+	VPAND        const15<>+0(SB), Y2, Y2
+	VPADDD       Y2, Y2, Y2
+	VPADDD       const12<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      Y2, 64(BX)
+	VPSRLD       $0x0c, Y1, Y2
+	VPAND        const15<>+0(SB), Y2, Y2
+	VPADDD       Y2, Y2, Y2
+	VPADDD       const12<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      Y2, 96(BX)
+	VPSRLD       $0x10, Y1, Y2
+	VPAND        const15<>+0(SB), Y2, Y2
+	VPADDD       Y2, Y2, Y2
+	VPADDD       const12<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      Y2, 128(BX)
+	VPSRLD       $0x14, Y1, Y2
+	VPAND        const15<>+0(SB), Y2, Y2
+	VPADDD       Y2, Y2, Y2
+	VPADDD       const12<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      Y2, 160(BX)
+	VPSRLD       $0x18, Y1, Y2
+	VPAND        const15<>+0(SB), Y2, Y2
+	VPADDD       Y2, Y2, Y2
+	VPADDD       const12<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      Y2, 192(BX)
+	VPSRLD       $0x1c, Y1, Y1
+	VPAND        const15<>+0(SB), Y1, Y1
+	VPADDD       Y1, Y1, Y1
+	VPADDD       const12<>+0(SB), Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, 224(BX)
+	XORQ         R11, R11
 
 chunks:
-	LEAQ         (AX), R11
-	MOVBLZX      66(R11)(R10*1), R12
-	MOVL         R12, R13
-	SHLL         $0x08, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      2(R11)(R10*8), R14
-	ORL          R13, R14
-	VMOVD        (R8)(R14*4), X0
-	MOVL         R12, R13
-	SHLL         $0x07, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      3(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x01, (R8)(R14*4), X0, X0
-	MOVL         R12, R13
-	SHLL         $0x06, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      4(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x02, (R8)(R14*4), X0, X0
-	MOVL         R12, R13
-	SHLL         $0x05, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      5(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x03, (R8)(R14*4), X0, X0
-	MOVL         R12, R13
-	SHLL         $0x04, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      6(R11)(R10*8), R14
-	ORL          R13, R14
-	VMOVD        (R8)(R14*4), X1
-	MOVL         R12, R13
-	SHLL         $0x03, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      7(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x01, (R8)(R14*4), X1, X1
-	MOVL         R12, R13
-	SHLL         $0x02, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      8(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x02, (R8)(R14*4), X1, X1
-	SHLL         $0x01, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      9(R11)(R10*8), R13
-	ORL          R12, R13
+	LEAQ         (AX), R12
+	MOVWLZX      (R10), R13
+	VMOVD        (R8)(R13*4), X0
+	MOVWLZX      2(R10), R13
+	VPINSRD      $0x01, (R8)(R13*4), X0, X0
+	MOVWLZX      4(R10), R13
+	VPINSRD      $0x02, (R8)(R13*4), X0, X0
+	MOVWLZX      6(R10), R13
+	VPINSRD      $0x03, (R8)(R13*4), X0, X0
+	MOVWLZX      8(R10), R13
+	VMOVD        (R8)(R13*4), X1
+	MOVWLZX      10(R10), R13
+	VPINSRD      $0x01, (R8)(R13*4), X1, X1
+	MOVWLZX      12(R10), R13
+	VPINSRD      $0x02, (R8)(R13*4), X1, X1
+	MOVWLZX      14(R10), R13
 	VPINSRD      $0x03, (R8)(R13*4), X1, X1
 	VINSERTI128  $0x01, X1, Y0, Y0
-	VPBROADCASTD 74(R11)(R10*4), Y1
+	VPBROADCASTD 74(R12)(R11*4), Y1
 	VPSHUFB      const5<>+0(SB), Y1, Y1
 	VPAND        const4<>+0(SB), Y1, Y1
 	VPCMPEQB     const4<>+0(SB), Y1, Y1
 	VPXOR        Y1, Y0, Y0
 	VPSUBB       Y1, Y0, Y0
 	VPADDB       const8<>+0(SB), Y0, Y0
-	LEAQ         (AX)(CX*1), R11
-	MOVBLZX      66(R11)(R10*1), R12
-	MOVL         R12, R13
-	SHLL         $0x08, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      2(R11)(R10*8), R14
-	ORL          R13, R14
-	VMOVD        (R8)(R14*4), X1
-	MOVL         R12, R13
-	SHLL         $0x07, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      3(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x01, (R8)(R14*4), X1, X1
-	MOVL         R12, R13
-	SHLL         $0x06, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      4(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x02, (R8)(R14*4), X1, X1
-	MOVL         R12, R13
-	SHLL         $0x05, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      5(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x03, (R8)(R14*4), X1, X1
-	MOVL         R12, R13
-	SHLL         $0x04, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      6(R11)(R10*8), R14
-	ORL          R13, R14
-	VMOVD        (R8)(R14*4), X2
-	MOVL         R12, R13
-	SHLL         $0x03, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      7(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x01, (R8)(R14*4), X2, X2
-	MOVL         R12, R13
-	SHLL         $0x02, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      8(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x02, (R8)(R14*4), X2, X2
-	SHLL         $0x01, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      9(R11)(R10*8), R13
-	ORL          R12, R13
+	LEAQ         (AX)(CX*1), R12
+	MOVWLZX      128(R10), R13
+	VMOVD        (R8)(R13*4), X1
+	MOVWLZX      130(R10), R13
+	VPINSRD      $0x01, (R8)(R13*4), X1, X1
+	MOVWLZX      132(R10), R13
+	VPINSRD      $0x02, (R8)(R13*4), X1, X1
+	MOVWLZX      134(R10), R13
+	VPINSRD      $0x03, (R8)(R13*4), X1, X1
+	MOVWLZX      136(R10), R13
+	VMOVD        (R8)(R13*4), X2
+	MOVWLZX      138(R10), R13
+	VPINSRD      $0x01, (R8)(R13*4), X2, X2
+	MOVWLZX      140(R10), R13
+	VPINSRD      $0x02, (R8)(R13*4), X2, X2
+	MOVWLZX      142(R10), R13
 	VPINSRD      $0x03, (R8)(R13*4), X2, X2
 	VINSERTI128  $0x01, X2, Y1, Y1
-	VPBROADCASTD 74(R11)(R10*4), Y2
+	VPBROADCASTD 74(R12)(R11*4), Y2
 	VPSHUFB      const5<>+0(SB), Y2, Y2
 	VPAND        const4<>+0(SB), Y2, Y2
 	VPCMPEQB     const4<>+0(SB), Y2, Y2
 	VPXOR        Y2, Y1, Y1
 	VPSUBB       Y2, Y1, Y1
 	VPADDB       const8<>+0(SB), Y1, Y1
-	LEAQ         (AX)(CX*2), R11
-	MOVBLZX      66(R11)(R10*1), R12
-	MOVL         R12, R13
-	SHLL         $0x08, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      2(R11)(R10*8), R14
-	ORL          R13, R14
-	VMOVD        (R8)(R14*4), X2
-	MOVL         R12, R13
-	SHLL         $0x07, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      3(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x01, (R8)(R14*4), X2, X2
-	MOVL         R12, R13
-	SHLL         $0x06, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      4(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x02, (R8)(R14*4), X2, X2
-	MOVL         R12, R13
-	SHLL         $0x05, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      5(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x03, (R8)(R14*4), X2, X2
-	MOVL         R12, R13
-	SHLL         $0x04, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      6(R11)(R10*8), R14
-	ORL          R13, R14
-	VMOVD        (R8)(R14*4), X3
-	MOVL         R12, R13
-	SHLL         $0x03, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      7(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x01, (R8)(R14*4), X3, X3
-	MOVL         R12, R13
-	SHLL         $0x02, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      8(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x02, (R8)(R14*4), X3, X3
-	SHLL         $0x01, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      9(R11)(R10*8), R13
-	ORL          R12, R13
+	LEAQ         (AX)(CX*2), R12
+	MOVWLZX      256(R10), R13
+	VMOVD        (R8)(R13*4), X2
+	MOVWLZX      258(R10), R13
+	VPINSRD      $0x01, (R8)(R13*4), X2, X2
+	MOVWLZX      260(R10), R13
+	VPINSRD      $0x02, (R8)(R13*4), X2, X2
+	MOVWLZX      262(R10), R13
+	VPINSRD      $0x03, (R8)(R13*4), X2, X2
+	MOVWLZX      264(R10), R13
+	VMOVD        (R8)(R13*4), X3
+	MOVWLZX      266(R10), R13
+	VPINSRD      $0x01, (R8)(R13*4), X3, X3
+	MOVWLZX      268(R10), R13
+	VPINSRD      $0x02, (R8)(R13*4), X3, X3
+	MOVWLZX      270(R10), R13
 	VPINSRD      $0x03, (R8)(R13*4), X3, X3
 	VINSERTI128  $0x01, X3, Y2, Y2
-	VPBROADCASTD 74(R11)(R10*4), Y3
+	VPBROADCASTD 74(R12)(R11*4), Y3
 	VPSHUFB      const5<>+0(SB), Y3, Y3
 	VPAND        const4<>+0(SB), Y3, Y3
 	VPCMPEQB     const4<>+0(SB), Y3, Y3
 	VPXOR        Y3, Y2, Y2
 	VPSUBB       Y3, Y2, Y2
 	VPADDB       const8<>+0(SB), Y2, Y2
-	LEAQ         (AX)(SI*1), R11
-	MOVBLZX      66(R11)(R10*1), R12
-	MOVL         R12, R13
-	SHLL         $0x08, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      2(R11)(R10*8), R14
-	ORL          R13, R14
-	VMOVD        (R8)(R14*4), X3
-	MOVL         R12, R13
-	SHLL         $0x07, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      3(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x01, (R8)(R14*4), X3, X3
-	MOVL         R12, R13
-	SHLL         $0x06, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      4(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x02, (R8)(R14*4), X3, X3
-	MOVL         R12, R13
-	SHLL         $0x05, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      5(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x03, (R8)(R14*4), X3, X3
-	MOVL         R12, R13
-	SHLL         $0x04, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      6(R11)(R10*8), R14
-	ORL          R13, R14
-	VMOVD        (R8)(R14*4), X4
-	MOVL         R12, R13
-	SHLL         $0x03, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      7(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x01, (R8)(R14*4), X4, X4
-	MOVL         R12, R13
-	SHLL         $0x02, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      8(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x02, (R8)(R14*4), X4, X4
-	SHLL         $0x01, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      9(R11)(R10*8), R13
-	ORL          R12, R13
+	LEAQ         (AX)(SI*1), R12
+	MOVWLZX      384(R10), R13
+	VMOVD        (R8)(R13*4), X3
+	MOVWLZX      386(R10), R13
+	VPINSRD      $0x01, (R8)(R13*4), X3, X3
+	MOVWLZX      388(R10), R13
+	VPINSRD      $0x02, (R8)(R13*4), X3, X3
+	MOVWLZX      390(R10), R13
+	VPINSRD      $0x03, (R8)(R13*4), X3, X3
+	MOVWLZX      392(R10), R13
+	VMOVD        (R8)(R13*4), X4
+	MOVWLZX      394(R10), R13
+	VPINSRD      $0x01, (R8)(R13*4), X4, X4
+	MOVWLZX      396(R10), R13
+	VPINSRD      $0x02, (R8)(R13*4), X4, X4
+	MOVWLZX      398(R10), R13
 	VPINSRD      $0x03, (R8)(R13*4), X4, X4
 	VINSERTI128  $0x01, X4, Y3, Y3
-	VPBROADCASTD 74(R11)(R10*4), Y4
+	VPBROADCASTD 74(R12)(R11*4), Y4
 	VPSHUFB      const5<>+0(SB), Y4, Y4
 	VPAND        const4<>+0(SB), Y4, Y4
 	VPCMPEQB     const4<>+0(SB), Y4, Y4
@@ -25453,228 +25791,100 @@ chunks:
 	VPUNPCKHDQ   Y3, Y2, Y2
 	VPUNPCKLQDQ  Y2, Y0, Y1
 	VPUNPCKHQDQ  Y2, Y0, Y0
-	LEAQ         (DI), R11
-	MOVBLZX      66(R11)(R10*1), R12
-	MOVL         R12, R13
-	SHLL         $0x08, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      2(R11)(R10*8), R14
-	ORL          R13, R14
-	VMOVD        (R8)(R14*4), X2
-	MOVL         R12, R13
-	SHLL         $0x07, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      3(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x01, (R8)(R14*4), X2, X2
-	MOVL         R12, R13
-	SHLL         $0x06, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      4(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x02, (R8)(R14*4), X2, X2
-	MOVL         R12, R13
-	SHLL         $0x05, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      5(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x03, (R8)(R14*4), X2, X2
-	MOVL         R12, R13
-	SHLL         $0x04, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      6(R11)(R10*8), R14
-	ORL          R13, R14
-	VMOVD        (R8)(R14*4), X3
-	MOVL         R12, R13
-	SHLL         $0x03, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      7(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x01, (R8)(R14*4), X3, X3
-	MOVL         R12, R13
-	SHLL         $0x02, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      8(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x02, (R8)(R14*4), X3, X3
-	SHLL         $0x01, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      9(R11)(R10*8), R13
-	ORL          R12, R13
+	LEAQ         (DI), R12
+	MOVWLZX      512(R10), R13
+	VMOVD        (R8)(R13*4), X2
+	MOVWLZX      514(R10), R13
+	VPINSRD      $0x01, (R8)(R13*4), X2, X2
+	MOVWLZX      516(R10), R13
+	VPINSRD      $0x02, (R8)(R13*4), X2, X2
+	MOVWLZX      518(R10), R13
+	VPINSRD      $0x03, (R8)(R13*4), X2, X2
+	MOVWLZX      520(R10), R13
+	VMOVD        (R8)(R13*4), X3
+	MOVWLZX      522(R10), R13
+	VPINSRD      $0x01, (R8)(R13*4), X3, X3
+	MOVWLZX      524(R10), R13
+	VPINSRD      $0x02, (R8)(R13*4), X3, X3
+	MOVWLZX      526(R10), R13
 	VPINSRD      $0x03, (R8)(R13*4), X3, X3
 	VINSERTI128  $0x01, X3, Y2, Y2
-	VPBROADCASTD 74(R11)(R10*4), Y3
+	VPBROADCASTD 74(R12)(R11*4), Y3
 	VPSHUFB      const5<>+0(SB), Y3, Y3
 	VPAND        const4<>+0(SB), Y3, Y3
 	VPCMPEQB     const4<>+0(SB), Y3, Y3
 	VPXOR        Y3, Y2, Y2
 	VPSUBB       Y3, Y2, Y2
 	VPADDB       const8<>+0(SB), Y2, Y2
-	LEAQ         (DI)(CX*1), R11
-	MOVBLZX      66(R11)(R10*1), R12
-	MOVL         R12, R13
-	SHLL         $0x08, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      2(R11)(R10*8), R14
-	ORL          R13, R14
-	VMOVD        (R8)(R14*4), X3
-	MOVL         R12, R13
-	SHLL         $0x07, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      3(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x01, (R8)(R14*4), X3, X3
-	MOVL         R12, R13
-	SHLL         $0x06, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      4(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x02, (R8)(R14*4), X3, X3
-	MOVL         R12, R13
-	SHLL         $0x05, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      5(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x03, (R8)(R14*4), X3, X3
-	MOVL         R12, R13
-	SHLL         $0x04, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      6(R11)(R10*8), R14
-	ORL          R13, R14
-	VMOVD        (R8)(R14*4), X6
-	MOVL         R12, R13
-	SHLL         $0x03, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      7(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x01, (R8)(R14*4), X6, X6
-	MOVL         R12, R13
-	SHLL         $0x02, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      8(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x02, (R8)(R14*4), X6, X6
-	SHLL         $0x01, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      9(R11)(R10*8), R13
-	ORL          R12, R13
+	LEAQ         (DI)(CX*1), R12
+	MOVWLZX      640(R10), R13
+	VMOVD        (R8)(R13*4), X3
+	MOVWLZX      642(R10), R13
+	VPINSRD      $0x01, (R8)(R13*4), X3, X3
+	MOVWLZX      644(R10), R13
+	VPINSRD      $0x02, (R8)(R13*4), X3, X3
+	MOVWLZX      646(R10), R13
+	VPINSRD      $0x03, (R8)(R13*4), X3, X3
+	MOVWLZX      648(R10), R13
+	VMOVD        (R8)(R13*4), X6
+	MOVWLZX      650(R10), R13
+	VPINSRD      $0x01, (R8)(R13*4), X6, X6
+	MOVWLZX      652(R10), R13
+	VPINSRD      $0x02, (R8)(R13*4), X6, X6
+	MOVWLZX      654(R10), R13
 	VPINSRD      $0x03, (R8)(R13*4), X6, X6
 	VINSERTI128  $0x01, X6, Y3, Y3
-	VPBROADCASTD 74(R11)(R10*4), Y6
+	VPBROADCASTD 74(R12)(R11*4), Y6
 	VPSHUFB      const5<>+0(SB), Y6, Y6
 	VPAND        const4<>+0(SB), Y6, Y6
 	VPCMPEQB     const4<>+0(SB), Y6, Y6
 	VPXOR        Y6, Y3, Y3
 	VPSUBB       Y6, Y3, Y3
 	VPADDB       const8<>+0(SB), Y3, Y3
-	LEAQ         (DI)(CX*2), R11
-	MOVBLZX      66(R11)(R10*1), R12
-	MOVL         R12, R13
-	SHLL         $0x08, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      2(R11)(R10*8), R14
-	ORL          R13, R14
-	VMOVD        (R8)(R14*4), X6
-	MOVL         R12, R13
-	SHLL         $0x07, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      3(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x01, (R8)(R14*4), X6, X6
-	MOVL         R12, R13
-	SHLL         $0x06, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      4(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x02, (R8)(R14*4), X6, X6
-	MOVL         R12, R13
-	SHLL         $0x05, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      5(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x03, (R8)(R14*4), X6, X6
-	MOVL         R12, R13
-	SHLL         $0x04, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      6(R11)(R10*8), R14
-	ORL          R13, R14
-	VMOVD        (R8)(R14*4), X7
-	MOVL         R12, R13
-	SHLL         $0x03, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      7(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x01, (R8)(R14*4), X7, X7
-	MOVL         R12, R13
-	SHLL         $0x02, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      8(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x02, (R8)(R14*4), X7, X7
-	SHLL         $0x01, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      9(R11)(R10*8), R13
-	ORL          R12, R13
+	LEAQ         (DI)(CX*2), R12
+	MOVWLZX      768(R10), R13
+	VMOVD        (R8)(R13*4), X6
+	MOVWLZX      770(R10), R13
+	VPINSRD      $0x01, (R8)(R13*4), X6, X6
+	MOVWLZX      772(R10), R13
+	VPINSRD      $0x02, (R8)(R13*4), X6, X6
+	MOVWLZX      774(R10), R13
+	VPINSRD      $0x03, (R8)(R13*4), X6, X6
+	MOVWLZX      776(R10), R13
+	VMOVD        (R8)(R13*4), X7
+	MOVWLZX      778(R10), R13
+	VPINSRD      $0x01, (R8)(R13*4), X7, X7
+	MOVWLZX      780(R10), R13
+	VPINSRD      $0x02, (R8)(R13*4), X7, X7
+	MOVWLZX      782(R10), R13
 	VPINSRD      $0x03, (R8)(R13*4), X7, X7
 	VINSERTI128  $0x01, X7, Y6, Y6
-	VPBROADCASTD 74(R11)(R10*4), Y7
+	VPBROADCASTD 74(R12)(R11*4), Y7
 	VPSHUFB      const5<>+0(SB), Y7, Y7
 	VPAND        const4<>+0(SB), Y7, Y7
 	VPCMPEQB     const4<>+0(SB), Y7, Y7
 	VPXOR        Y7, Y6, Y6
 	VPSUBB       Y7, Y6, Y6
 	VPADDB       const8<>+0(SB), Y6, Y6
-	LEAQ         (DI)(SI*1), R11
-	MOVBLZX      66(R11)(R10*1), R12
-	MOVL         R12, R13
-	SHLL         $0x08, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      2(R11)(R10*8), R14
-	ORL          R13, R14
-	VMOVD        (R8)(R14*4), X7
-	MOVL         R12, R13
-	SHLL         $0x07, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      3(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x01, (R8)(R14*4), X7, X7
-	MOVL         R12, R13
-	SHLL         $0x06, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      4(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x02, (R8)(R14*4), X7, X7
-	MOVL         R12, R13
-	SHLL         $0x05, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      5(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x03, (R8)(R14*4), X7, X7
-	MOVL         R12, R13
-	SHLL         $0x04, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      6(R11)(R10*8), R14
-	ORL          R13, R14
-	VMOVD        (R8)(R14*4), X8
-	MOVL         R12, R13
-	SHLL         $0x03, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      7(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x01, (R8)(R14*4), X8, X8
-	MOVL         R12, R13
-	SHLL         $0x02, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      8(R11)(R10*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x02, (R8)(R14*4), X8, X8
-	SHLL         $0x01, R12
-	ANDL         $0x00000100, R12
-	MOVBLZX      9(R11)(R10*8), R13
-	ORL          R12, R13
+	LEAQ         (DI)(SI*1), R12
+	MOVWLZX      896(R10), R13
+	VMOVD        (R8)(R13*4), X7
+	MOVWLZX      898(R10), R13
+	VPINSRD      $0x01, (R8)(R13*4), X7, X7
+	MOVWLZX      900(R10), R13
+	VPINSRD      $0x02, (R8)(R13*4), X7, X7
+	MOVWLZX      902(R10), R13
+	VPINSRD      $0x03, (R8)(R13*4), X7, X7
+	MOVWLZX      904(R10), R13
+	VMOVD        (R8)(R13*4), X8
+	MOVWLZX      906(R10), R13
+	VPINSRD      $0x01, (R8)(R13*4), X8, X8
+	MOVWLZX      908(R10), R13
+	VPINSRD      $0x02, (R8)(R13*4), X8, X8
+	MOVWLZX      910(R10), R13
 	VPINSRD      $0x03, (R8)(R13*4), X8, X8
 	VINSERTI128  $0x01, X8, Y7, Y7
-	VPBROADCASTD 74(R11)(R10*4), Y8
+	VPBROADCASTD 74(R12)(R11*4), Y8
 	VPSHUFB      const5<>+0(SB), Y8, Y8
 	VPAND        const4<>+0(SB), Y8, Y8
 	VPCMPEQB     const4<>+0(SB), Y8, Y8
@@ -25706,13 +25916,15 @@ chunks:
 	VMOVDQU      Y1, 96(DX)
 	VMOVDQU      Y0, 224(DX)
 	ADDQ         $0x00000100, DX
-	INCQ         R10
-	CMPQ         R10, $0x08
+	ADDQ         $0x40, R9
+	ADDQ         $0x10, R10
+	INCQ         R11
+	CMPQ         R11, $0x08
 	JLT          chunks
 	ADDQ         $0x6e, AX
 	ADDQ         $0x6e, DI
 	ADDQ         $0x00000100, BX
-	DECQ         R9
+	DECQ         blocks+40(FP)
 	JNZ          loop
 	VZEROUPPER
 	RET
@@ -35313,236 +35525,632 @@ DATA const30<>+56(SB)/4, $0x03000300
 DATA const30<>+60(SB)/4, $0x03000300
 GLOBL const30<>(SB), RODATA|NOPTR, $64
 
-DATA const31<>+0(SB)/4, $0x00000007
-DATA const31<>+4(SB)/4, $0x00000007
-DATA const31<>+8(SB)/4, $0x00000007
-DATA const31<>+12(SB)/4, $0x00000007
-DATA const31<>+16(SB)/4, $0x00000007
-DATA const31<>+20(SB)/4, $0x00000007
-DATA const31<>+24(SB)/4, $0x00000007
-DATA const31<>+28(SB)/4, $0x00000007
-DATA const31<>+32(SB)/4, $0x00000007
-DATA const31<>+36(SB)/4, $0x00000007
-DATA const31<>+40(SB)/4, $0x00000007
-DATA const31<>+44(SB)/4, $0x00000007
-DATA const31<>+48(SB)/4, $0x00000007
-DATA const31<>+52(SB)/4, $0x00000007
-DATA const31<>+56(SB)/4, $0x00000007
-DATA const31<>+60(SB)/4, $0x00000007
+DATA const31<>+0(SB)/4, $0x01000100
+DATA const31<>+4(SB)/4, $0x01000100
+DATA const31<>+8(SB)/4, $0x03020302
+DATA const31<>+12(SB)/4, $0x03020302
+DATA const31<>+16(SB)/4, $0x05040504
+DATA const31<>+20(SB)/4, $0x05040504
+DATA const31<>+24(SB)/4, $0x07060706
+DATA const31<>+28(SB)/4, $0x07060706
+DATA const31<>+32(SB)/4, $0x01000100
+DATA const31<>+36(SB)/4, $0x01000100
+DATA const31<>+40(SB)/4, $0x03020302
+DATA const31<>+44(SB)/4, $0x03020302
+DATA const31<>+48(SB)/4, $0x05040504
+DATA const31<>+52(SB)/4, $0x05040504
+DATA const31<>+56(SB)/4, $0x07060706
+DATA const31<>+60(SB)/4, $0x07060706
 GLOBL const31<>(SB), RODATA|NOPTR, $64
 
-DATA const32<>+0(SB)/4, $0x3e000000
-DATA const32<>+4(SB)/4, $0x3e000000
-DATA const32<>+8(SB)/4, $0x3e000000
-DATA const32<>+12(SB)/4, $0x3e000000
-DATA const32<>+16(SB)/4, $0x3e000000
-DATA const32<>+20(SB)/4, $0x3e000000
-DATA const32<>+24(SB)/4, $0x3e000000
-DATA const32<>+28(SB)/4, $0x3e000000
-DATA const32<>+32(SB)/4, $0x3e000000
-DATA const32<>+36(SB)/4, $0x3e000000
-DATA const32<>+40(SB)/4, $0x3e000000
-DATA const32<>+44(SB)/4, $0x3e000000
-DATA const32<>+48(SB)/4, $0x3e000000
-DATA const32<>+52(SB)/4, $0x3e000000
-DATA const32<>+56(SB)/4, $0x3e000000
-DATA const32<>+60(SB)/4, $0x3e000000
+DATA const32<>+0(SB)/4, $0x00200100
+DATA const32<>+4(SB)/4, $0x00000004
+DATA const32<>+8(SB)/4, $0x00200100
+DATA const32<>+12(SB)/4, $0x00000004
+DATA const32<>+16(SB)/4, $0x00200100
+DATA const32<>+20(SB)/4, $0x00000004
+DATA const32<>+24(SB)/4, $0x00200100
+DATA const32<>+28(SB)/4, $0x00000004
+DATA const32<>+32(SB)/4, $0x00200100
+DATA const32<>+36(SB)/4, $0x00000004
+DATA const32<>+40(SB)/4, $0x00200100
+DATA const32<>+44(SB)/4, $0x00000004
+DATA const32<>+48(SB)/4, $0x00200100
+DATA const32<>+52(SB)/4, $0x00000004
+DATA const32<>+56(SB)/4, $0x00200100
+DATA const32<>+60(SB)/4, $0x00000004
 GLOBL const32<>(SB), RODATA|NOPTR, $64
 
-DATA const33<>+0(SB)/4, $0x01010101
-DATA const33<>+4(SB)/4, $0x01010101
-DATA const33<>+8(SB)/4, $0x01010101
-DATA const33<>+12(SB)/4, $0x01010101
-DATA const33<>+16(SB)/4, $0x01010101
-DATA const33<>+20(SB)/4, $0x01010101
-DATA const33<>+24(SB)/4, $0x01010101
-DATA const33<>+28(SB)/4, $0x01010101
-DATA const33<>+32(SB)/4, $0x01010101
-DATA const33<>+36(SB)/4, $0x01010101
-DATA const33<>+40(SB)/4, $0x01010101
-DATA const33<>+44(SB)/4, $0x01010101
-DATA const33<>+48(SB)/4, $0x01010101
-DATA const33<>+52(SB)/4, $0x01010101
-DATA const33<>+56(SB)/4, $0x01010101
-DATA const33<>+60(SB)/4, $0x01010101
+DATA const33<>+0(SB)/4, $0x07000700
+DATA const33<>+4(SB)/4, $0x07000700
+DATA const33<>+8(SB)/4, $0x07000700
+DATA const33<>+12(SB)/4, $0x07000700
+DATA const33<>+16(SB)/4, $0x07000700
+DATA const33<>+20(SB)/4, $0x07000700
+DATA const33<>+24(SB)/4, $0x07000700
+DATA const33<>+28(SB)/4, $0x07000700
+DATA const33<>+32(SB)/4, $0x07000700
+DATA const33<>+36(SB)/4, $0x07000700
+DATA const33<>+40(SB)/4, $0x07000700
+DATA const33<>+44(SB)/4, $0x07000700
+DATA const33<>+48(SB)/4, $0x07000700
+DATA const33<>+52(SB)/4, $0x07000700
+DATA const33<>+56(SB)/4, $0x07000700
+DATA const33<>+60(SB)/4, $0x07000700
 GLOBL const33<>(SB), RODATA|NOPTR, $64
 
-DATA const34<>+0(SB)/4, $0x09090909
-DATA const34<>+4(SB)/4, $0x09090909
-DATA const34<>+8(SB)/4, $0x09090909
-DATA const34<>+12(SB)/4, $0x09090909
-DATA const34<>+16(SB)/4, $0x09090909
-DATA const34<>+20(SB)/4, $0x09090909
-DATA const34<>+24(SB)/4, $0x09090909
-DATA const34<>+28(SB)/4, $0x09090909
-DATA const34<>+32(SB)/4, $0x07070707
-DATA const34<>+36(SB)/4, $0x07070707
-DATA const34<>+40(SB)/4, $0x07070707
-DATA const34<>+44(SB)/4, $0x07070707
-DATA const34<>+48(SB)/4, $0x07070707
-DATA const34<>+52(SB)/4, $0x07070707
-DATA const34<>+56(SB)/4, $0x07070707
-DATA const34<>+60(SB)/4, $0x07070707
+DATA const34<>+0(SB)/4, $0x09080908
+DATA const34<>+4(SB)/4, $0x09080908
+DATA const34<>+8(SB)/4, $0x0b0a0b0a
+DATA const34<>+12(SB)/4, $0x0b0a0b0a
+DATA const34<>+16(SB)/4, $0x0d0c0d0c
+DATA const34<>+20(SB)/4, $0x0d0c0d0c
+DATA const34<>+24(SB)/4, $0x0f0e0f0e
+DATA const34<>+28(SB)/4, $0x0f0e0f0e
+DATA const34<>+32(SB)/4, $0x09080908
+DATA const34<>+36(SB)/4, $0x09080908
+DATA const34<>+40(SB)/4, $0x0b0a0b0a
+DATA const34<>+44(SB)/4, $0x0b0a0b0a
+DATA const34<>+48(SB)/4, $0x0d0c0d0c
+DATA const34<>+52(SB)/4, $0x0d0c0d0c
+DATA const34<>+56(SB)/4, $0x0f0e0f0e
+DATA const34<>+60(SB)/4, $0x0f0e0f0e
 GLOBL const34<>(SB), RODATA|NOPTR, $64
 
-DATA const35<>+0(SB)/4, $0x000000f0
-DATA const35<>+4(SB)/4, $0x000000f0
-DATA const35<>+8(SB)/4, $0x000000f0
-DATA const35<>+12(SB)/4, $0x000000f0
-DATA const35<>+16(SB)/4, $0x000000f0
-DATA const35<>+20(SB)/4, $0x000000f0
-DATA const35<>+24(SB)/4, $0x000000f0
-DATA const35<>+28(SB)/4, $0x000000f0
-DATA const35<>+32(SB)/4, $0x000000f0
-DATA const35<>+36(SB)/4, $0x000000f0
-DATA const35<>+40(SB)/4, $0x000000f0
-DATA const35<>+44(SB)/4, $0x000000f0
-DATA const35<>+48(SB)/4, $0x000000f0
-DATA const35<>+52(SB)/4, $0x000000f0
-DATA const35<>+56(SB)/4, $0x000000f0
-DATA const35<>+60(SB)/4, $0x000000f0
+DATA const35<>+0(SB)/4, $0x01010101
+DATA const35<>+4(SB)/4, $0x01010101
+DATA const35<>+8(SB)/4, $0x01010101
+DATA const35<>+12(SB)/4, $0x01010101
+DATA const35<>+16(SB)/4, $0x01010101
+DATA const35<>+20(SB)/4, $0x01010101
+DATA const35<>+24(SB)/4, $0x01010101
+DATA const35<>+28(SB)/4, $0x01010101
+DATA const35<>+32(SB)/4, $0x01010101
+DATA const35<>+36(SB)/4, $0x01010101
+DATA const35<>+40(SB)/4, $0x01010101
+DATA const35<>+44(SB)/4, $0x01010101
+DATA const35<>+48(SB)/4, $0x01010101
+DATA const35<>+52(SB)/4, $0x01010101
+DATA const35<>+56(SB)/4, $0x01010101
+DATA const35<>+60(SB)/4, $0x01010101
 GLOBL const35<>(SB), RODATA|NOPTR, $64
 
-DATA const36<>+0(SB)/4, $0x00000f00
-DATA const36<>+4(SB)/4, $0x00000f00
-DATA const36<>+8(SB)/4, $0x00000f00
-DATA const36<>+12(SB)/4, $0x00000f00
-DATA const36<>+16(SB)/4, $0x00000f00
-DATA const36<>+20(SB)/4, $0x00000f00
-DATA const36<>+24(SB)/4, $0x00000f00
-DATA const36<>+28(SB)/4, $0x00000f00
-DATA const36<>+32(SB)/4, $0x00000f00
-DATA const36<>+36(SB)/4, $0x00000f00
-DATA const36<>+40(SB)/4, $0x00000f00
-DATA const36<>+44(SB)/4, $0x00000f00
-DATA const36<>+48(SB)/4, $0x00000f00
-DATA const36<>+52(SB)/4, $0x00000f00
-DATA const36<>+56(SB)/4, $0x00000f00
-DATA const36<>+60(SB)/4, $0x00000f00
+DATA const36<>+0(SB)/4, $0x08080808
+DATA const36<>+4(SB)/4, $0x08080808
+DATA const36<>+8(SB)/4, $0x08080808
+DATA const36<>+12(SB)/4, $0x08080808
+DATA const36<>+16(SB)/4, $0x08080808
+DATA const36<>+20(SB)/4, $0x08080808
+DATA const36<>+24(SB)/4, $0x08080808
+DATA const36<>+28(SB)/4, $0x08080808
+DATA const36<>+32(SB)/4, $0x08080808
+DATA const36<>+36(SB)/4, $0x08080808
+DATA const36<>+40(SB)/4, $0x08080808
+DATA const36<>+44(SB)/4, $0x08080808
+DATA const36<>+48(SB)/4, $0x08080808
+DATA const36<>+52(SB)/4, $0x08080808
+DATA const36<>+56(SB)/4, $0x08080808
+DATA const36<>+60(SB)/4, $0x08080808
 GLOBL const36<>(SB), RODATA|NOPTR, $64
 
-DATA const37<>+0(SB)/4, $0x0000f000
-DATA const37<>+4(SB)/4, $0x0000f000
-DATA const37<>+8(SB)/4, $0x0000f000
-DATA const37<>+12(SB)/4, $0x0000f000
-DATA const37<>+16(SB)/4, $0x0000f000
-DATA const37<>+20(SB)/4, $0x0000f000
-DATA const37<>+24(SB)/4, $0x0000f000
-DATA const37<>+28(SB)/4, $0x0000f000
-DATA const37<>+32(SB)/4, $0x0000f000
-DATA const37<>+36(SB)/4, $0x0000f000
-DATA const37<>+40(SB)/4, $0x0000f000
-DATA const37<>+44(SB)/4, $0x0000f000
-DATA const37<>+48(SB)/4, $0x0000f000
-DATA const37<>+52(SB)/4, $0x0000f000
-DATA const37<>+56(SB)/4, $0x0000f000
-DATA const37<>+60(SB)/4, $0x0000f000
+DATA const37<>+0(SB)/4, $0x00000007
+DATA const37<>+4(SB)/4, $0x00000007
+DATA const37<>+8(SB)/4, $0x00000007
+DATA const37<>+12(SB)/4, $0x00000007
+DATA const37<>+16(SB)/4, $0x00000007
+DATA const37<>+20(SB)/4, $0x00000007
+DATA const37<>+24(SB)/4, $0x00000007
+DATA const37<>+28(SB)/4, $0x00000007
+DATA const37<>+32(SB)/4, $0x00000007
+DATA const37<>+36(SB)/4, $0x00000007
+DATA const37<>+40(SB)/4, $0x00000007
+DATA const37<>+44(SB)/4, $0x00000007
+DATA const37<>+48(SB)/4, $0x00000007
+DATA const37<>+52(SB)/4, $0x00000007
+DATA const37<>+56(SB)/4, $0x00000007
+DATA const37<>+60(SB)/4, $0x00000007
 GLOBL const37<>(SB), RODATA|NOPTR, $64
 
-DATA const38<>+0(SB)/4, $0x00000000
-DATA const38<>+4(SB)/4, $0x00000000
-DATA const38<>+8(SB)/4, $0x00000000
-DATA const38<>+12(SB)/4, $0x00000000
-DATA const38<>+16(SB)/4, $0x01010101
-DATA const38<>+20(SB)/4, $0x01010101
-DATA const38<>+24(SB)/4, $0x01010101
-DATA const38<>+28(SB)/4, $0x01010101
-DATA const38<>+32(SB)/4, $0x00000000
-DATA const38<>+36(SB)/4, $0x00000000
-DATA const38<>+40(SB)/4, $0x00000000
-DATA const38<>+44(SB)/4, $0x00000000
-DATA const38<>+48(SB)/4, $0x01010101
-DATA const38<>+52(SB)/4, $0x01010101
-DATA const38<>+56(SB)/4, $0x01010101
-DATA const38<>+60(SB)/4, $0x01010101
+DATA const38<>+0(SB)/4, $0x3e000000
+DATA const38<>+4(SB)/4, $0x3e000000
+DATA const38<>+8(SB)/4, $0x3e000000
+DATA const38<>+12(SB)/4, $0x3e000000
+DATA const38<>+16(SB)/4, $0x3e000000
+DATA const38<>+20(SB)/4, $0x3e000000
+DATA const38<>+24(SB)/4, $0x3e000000
+DATA const38<>+28(SB)/4, $0x3e000000
+DATA const38<>+32(SB)/4, $0x3e000000
+DATA const38<>+36(SB)/4, $0x3e000000
+DATA const38<>+40(SB)/4, $0x3e000000
+DATA const38<>+44(SB)/4, $0x3e000000
+DATA const38<>+48(SB)/4, $0x3e000000
+DATA const38<>+52(SB)/4, $0x3e000000
+DATA const38<>+56(SB)/4, $0x3e000000
+DATA const38<>+60(SB)/4, $0x3e000000
 GLOBL const38<>(SB), RODATA|NOPTR, $64
 
-DATA const39<>+0(SB)/4, $0x08080808
-DATA const39<>+4(SB)/4, $0x08080808
-DATA const39<>+8(SB)/4, $0x80808080
-DATA const39<>+12(SB)/4, $0x80808080
-DATA const39<>+16(SB)/4, $0x08080808
-DATA const39<>+20(SB)/4, $0x08080808
-DATA const39<>+24(SB)/4, $0x80808080
-DATA const39<>+28(SB)/4, $0x80808080
-DATA const39<>+32(SB)/4, $0x08080808
-DATA const39<>+36(SB)/4, $0x08080808
-DATA const39<>+40(SB)/4, $0x80808080
-DATA const39<>+44(SB)/4, $0x80808080
-DATA const39<>+48(SB)/4, $0x08080808
-DATA const39<>+52(SB)/4, $0x08080808
-DATA const39<>+56(SB)/4, $0x80808080
-DATA const39<>+60(SB)/4, $0x80808080
+DATA const39<>+0(SB)/4, $0xff00ff00
+DATA const39<>+4(SB)/4, $0xff01ff01
+DATA const39<>+8(SB)/4, $0xff02ff02
+DATA const39<>+12(SB)/4, $0xff03ff03
+DATA const39<>+16(SB)/4, $0xff04ff04
+DATA const39<>+20(SB)/4, $0xff05ff05
+DATA const39<>+24(SB)/4, $0xff06ff06
+DATA const39<>+28(SB)/4, $0xff07ff07
+DATA const39<>+32(SB)/4, $0xff00ff00
+DATA const39<>+36(SB)/4, $0xff01ff01
+DATA const39<>+40(SB)/4, $0xff02ff02
+DATA const39<>+44(SB)/4, $0xff03ff03
+DATA const39<>+48(SB)/4, $0xff04ff04
+DATA const39<>+52(SB)/4, $0xff05ff05
+DATA const39<>+56(SB)/4, $0xff06ff06
+DATA const39<>+60(SB)/4, $0xff07ff07
 GLOBL const39<>(SB), RODATA|NOPTR, $64
 
-DATA const40<>+0(SB)/4, $0x09090909
-DATA const40<>+4(SB)/4, $0x09090909
-DATA const40<>+8(SB)/4, $0x09090909
-DATA const40<>+12(SB)/4, $0x09090909
-DATA const40<>+16(SB)/4, $0x09090909
-DATA const40<>+20(SB)/4, $0x09090909
-DATA const40<>+24(SB)/4, $0x09090909
-DATA const40<>+28(SB)/4, $0x09090909
-DATA const40<>+32(SB)/4, $0x09090909
-DATA const40<>+36(SB)/4, $0x09090909
-DATA const40<>+40(SB)/4, $0x09090909
-DATA const40<>+44(SB)/4, $0x09090909
-DATA const40<>+48(SB)/4, $0x09090909
-DATA const40<>+52(SB)/4, $0x09090909
-DATA const40<>+56(SB)/4, $0x09090909
-DATA const40<>+60(SB)/4, $0x09090909
+DATA const40<>+0(SB)/4, $0x00100100
+DATA const40<>+4(SB)/4, $0x00100100
+DATA const40<>+8(SB)/4, $0x00100100
+DATA const40<>+12(SB)/4, $0x00100100
+DATA const40<>+16(SB)/4, $0x00100100
+DATA const40<>+20(SB)/4, $0x00100100
+DATA const40<>+24(SB)/4, $0x00100100
+DATA const40<>+28(SB)/4, $0x00100100
+DATA const40<>+32(SB)/4, $0x00100100
+DATA const40<>+36(SB)/4, $0x00100100
+DATA const40<>+40(SB)/4, $0x00100100
+DATA const40<>+44(SB)/4, $0x00100100
+DATA const40<>+48(SB)/4, $0x00100100
+DATA const40<>+52(SB)/4, $0x00100100
+DATA const40<>+56(SB)/4, $0x00100100
+DATA const40<>+60(SB)/4, $0x00100100
 GLOBL const40<>(SB), RODATA|NOPTR, $64
 
-DATA const41<>+0(SB)/4, $0x3f000000
-DATA const41<>+4(SB)/4, $0x3f000000
-DATA const41<>+8(SB)/4, $0x3f000000
-DATA const41<>+12(SB)/4, $0x3f000000
-DATA const41<>+16(SB)/4, $0x3f000000
-DATA const41<>+20(SB)/4, $0x3f000000
-DATA const41<>+24(SB)/4, $0x3f000000
-DATA const41<>+28(SB)/4, $0x3f000000
-DATA const41<>+32(SB)/4, $0x3f000000
-DATA const41<>+36(SB)/4, $0x3f000000
-DATA const41<>+40(SB)/4, $0x3f000000
-DATA const41<>+44(SB)/4, $0x3f000000
-DATA const41<>+48(SB)/4, $0x3f000000
-DATA const41<>+52(SB)/4, $0x3f000000
-DATA const41<>+56(SB)/4, $0x3f000000
-DATA const41<>+60(SB)/4, $0x3f000000
+DATA const41<>+0(SB)/4, $0xff08ff08
+DATA const41<>+4(SB)/4, $0xff09ff09
+DATA const41<>+8(SB)/4, $0xff0aff0a
+DATA const41<>+12(SB)/4, $0xff0bff0b
+DATA const41<>+16(SB)/4, $0xff0cff0c
+DATA const41<>+20(SB)/4, $0xff0dff0d
+DATA const41<>+24(SB)/4, $0xff0eff0e
+DATA const41<>+28(SB)/4, $0xff0fff0f
+DATA const41<>+32(SB)/4, $0xff08ff08
+DATA const41<>+36(SB)/4, $0xff09ff09
+DATA const41<>+40(SB)/4, $0xff0aff0a
+DATA const41<>+44(SB)/4, $0xff0bff0b
+DATA const41<>+48(SB)/4, $0xff0cff0c
+DATA const41<>+52(SB)/4, $0xff0dff0d
+DATA const41<>+56(SB)/4, $0xff0eff0e
+DATA const41<>+60(SB)/4, $0xff0fff0f
 GLOBL const41<>(SB), RODATA|NOPTR, $64
 
-DATA const42<>+0(SB)/4, $0x3e800000
-DATA const42<>+4(SB)/4, $0x3e800000
-DATA const42<>+8(SB)/4, $0x3e800000
-DATA const42<>+12(SB)/4, $0x3e800000
-DATA const42<>+16(SB)/4, $0x3e800000
-DATA const42<>+20(SB)/4, $0x3e800000
-DATA const42<>+24(SB)/4, $0x3e800000
-DATA const42<>+28(SB)/4, $0x3e800000
-DATA const42<>+32(SB)/4, $0x3e800000
-DATA const42<>+36(SB)/4, $0x3e800000
-DATA const42<>+40(SB)/4, $0x3e800000
-DATA const42<>+44(SB)/4, $0x3e800000
-DATA const42<>+48(SB)/4, $0x3e800000
-DATA const42<>+52(SB)/4, $0x3e800000
-DATA const42<>+56(SB)/4, $0x3e800000
-DATA const42<>+60(SB)/4, $0x3e800000
+DATA const42<>+0(SB)/4, $0x000000f0
+DATA const42<>+4(SB)/4, $0x000000f0
+DATA const42<>+8(SB)/4, $0x000000f0
+DATA const42<>+12(SB)/4, $0x000000f0
+DATA const42<>+16(SB)/4, $0x000000f0
+DATA const42<>+20(SB)/4, $0x000000f0
+DATA const42<>+24(SB)/4, $0x000000f0
+DATA const42<>+28(SB)/4, $0x000000f0
+DATA const42<>+32(SB)/4, $0x000000f0
+DATA const42<>+36(SB)/4, $0x000000f0
+DATA const42<>+40(SB)/4, $0x000000f0
+DATA const42<>+44(SB)/4, $0x000000f0
+DATA const42<>+48(SB)/4, $0x000000f0
+DATA const42<>+52(SB)/4, $0x000000f0
+DATA const42<>+56(SB)/4, $0x000000f0
+DATA const42<>+60(SB)/4, $0x000000f0
 GLOBL const42<>(SB), RODATA|NOPTR, $64
 
-DATA const43<>+0(SB)/4, $0x40404040
-DATA const43<>+4(SB)/4, $0x40404040
-DATA const43<>+8(SB)/4, $0x40404040
-DATA const43<>+12(SB)/4, $0x40404040
-DATA const43<>+16(SB)/4, $0x40404040
-DATA const43<>+20(SB)/4, $0x40404040
-DATA const43<>+24(SB)/4, $0x40404040
-DATA const43<>+28(SB)/4, $0x40404040
-DATA const43<>+32(SB)/4, $0x40404040
-DATA const43<>+36(SB)/4, $0x40404040
-DATA const43<>+40(SB)/4, $0x40404040
-DATA const43<>+44(SB)/4, $0x40404040
-DATA const43<>+48(SB)/4, $0x40404040
-DATA const43<>+52(SB)/4, $0x40404040
-DATA const43<>+56(SB)/4, $0x40404040
-DATA const43<>+60(SB)/4, $0x40404040
+DATA const43<>+0(SB)/4, $0x00000f00
+DATA const43<>+4(SB)/4, $0x00000f00
+DATA const43<>+8(SB)/4, $0x00000f00
+DATA const43<>+12(SB)/4, $0x00000f00
+DATA const43<>+16(SB)/4, $0x00000f00
+DATA const43<>+20(SB)/4, $0x00000f00
+DATA const43<>+24(SB)/4, $0x00000f00
+DATA const43<>+28(SB)/4, $0x00000f00
+DATA const43<>+32(SB)/4, $0x00000f00
+DATA const43<>+36(SB)/4, $0x00000f00
+DATA const43<>+40(SB)/4, $0x00000f00
+DATA const43<>+44(SB)/4, $0x00000f00
+DATA const43<>+48(SB)/4, $0x00000f00
+DATA const43<>+52(SB)/4, $0x00000f00
+DATA const43<>+56(SB)/4, $0x00000f00
+DATA const43<>+60(SB)/4, $0x00000f00
 GLOBL const43<>(SB), RODATA|NOPTR, $64
+
+DATA const44<>+0(SB)/4, $0x0000f000
+DATA const44<>+4(SB)/4, $0x0000f000
+DATA const44<>+8(SB)/4, $0x0000f000
+DATA const44<>+12(SB)/4, $0x0000f000
+DATA const44<>+16(SB)/4, $0x0000f000
+DATA const44<>+20(SB)/4, $0x0000f000
+DATA const44<>+24(SB)/4, $0x0000f000
+DATA const44<>+28(SB)/4, $0x0000f000
+DATA const44<>+32(SB)/4, $0x0000f000
+DATA const44<>+36(SB)/4, $0x0000f000
+DATA const44<>+40(SB)/4, $0x0000f000
+DATA const44<>+44(SB)/4, $0x0000f000
+DATA const44<>+48(SB)/4, $0x0000f000
+DATA const44<>+52(SB)/4, $0x0000f000
+DATA const44<>+56(SB)/4, $0x0000f000
+DATA const44<>+60(SB)/4, $0x0000f000
+GLOBL const44<>(SB), RODATA|NOPTR, $64
+
+DATA const45<>+0(SB)/4, $0x00000000
+DATA const45<>+4(SB)/4, $0x00000000
+DATA const45<>+8(SB)/4, $0x00000000
+DATA const45<>+12(SB)/4, $0x00000000
+DATA const45<>+16(SB)/4, $0x01010101
+DATA const45<>+20(SB)/4, $0x01010101
+DATA const45<>+24(SB)/4, $0x01010101
+DATA const45<>+28(SB)/4, $0x01010101
+DATA const45<>+32(SB)/4, $0x00000000
+DATA const45<>+36(SB)/4, $0x00000000
+DATA const45<>+40(SB)/4, $0x00000000
+DATA const45<>+44(SB)/4, $0x00000000
+DATA const45<>+48(SB)/4, $0x01010101
+DATA const45<>+52(SB)/4, $0x01010101
+DATA const45<>+56(SB)/4, $0x01010101
+DATA const45<>+60(SB)/4, $0x01010101
+GLOBL const45<>(SB), RODATA|NOPTR, $64
+
+DATA const46<>+0(SB)/4, $0x08080808
+DATA const46<>+4(SB)/4, $0x08080808
+DATA const46<>+8(SB)/4, $0x80808080
+DATA const46<>+12(SB)/4, $0x80808080
+DATA const46<>+16(SB)/4, $0x08080808
+DATA const46<>+20(SB)/4, $0x08080808
+DATA const46<>+24(SB)/4, $0x80808080
+DATA const46<>+28(SB)/4, $0x80808080
+DATA const46<>+32(SB)/4, $0x08080808
+DATA const46<>+36(SB)/4, $0x08080808
+DATA const46<>+40(SB)/4, $0x80808080
+DATA const46<>+44(SB)/4, $0x80808080
+DATA const46<>+48(SB)/4, $0x08080808
+DATA const46<>+52(SB)/4, $0x08080808
+DATA const46<>+56(SB)/4, $0x80808080
+DATA const46<>+60(SB)/4, $0x80808080
+GLOBL const46<>(SB), RODATA|NOPTR, $64
+
+DATA const47<>+0(SB)/4, $0x09090909
+DATA const47<>+4(SB)/4, $0x09090909
+DATA const47<>+8(SB)/4, $0x09090909
+DATA const47<>+12(SB)/4, $0x09090909
+DATA const47<>+16(SB)/4, $0x09090909
+DATA const47<>+20(SB)/4, $0x09090909
+DATA const47<>+24(SB)/4, $0x09090909
+DATA const47<>+28(SB)/4, $0x09090909
+DATA const47<>+32(SB)/4, $0x09090909
+DATA const47<>+36(SB)/4, $0x09090909
+DATA const47<>+40(SB)/4, $0x09090909
+DATA const47<>+44(SB)/4, $0x09090909
+DATA const47<>+48(SB)/4, $0x09090909
+DATA const47<>+52(SB)/4, $0x09090909
+DATA const47<>+56(SB)/4, $0x09090909
+DATA const47<>+60(SB)/4, $0x09090909
+GLOBL const47<>(SB), RODATA|NOPTR, $64
+
+DATA const48<>+0(SB)/4, $0x00007f00
+DATA const48<>+4(SB)/4, $0x00007f00
+DATA const48<>+8(SB)/4, $0x00007f00
+DATA const48<>+12(SB)/4, $0x00007f00
+DATA const48<>+16(SB)/4, $0x00007f00
+DATA const48<>+20(SB)/4, $0x00007f00
+DATA const48<>+24(SB)/4, $0x00007f00
+DATA const48<>+28(SB)/4, $0x00007f00
+DATA const48<>+32(SB)/4, $0x00007f00
+DATA const48<>+36(SB)/4, $0x00007f00
+DATA const48<>+40(SB)/4, $0x00007f00
+DATA const48<>+44(SB)/4, $0x00007f00
+DATA const48<>+48(SB)/4, $0x00007f00
+DATA const48<>+52(SB)/4, $0x00007f00
+DATA const48<>+56(SB)/4, $0x00007f00
+DATA const48<>+60(SB)/4, $0x00007f00
+GLOBL const48<>(SB), RODATA|NOPTR, $64
+
+DATA const49<>+0(SB)/4, $0x007f0000
+DATA const49<>+4(SB)/4, $0x007f0000
+DATA const49<>+8(SB)/4, $0x007f0000
+DATA const49<>+12(SB)/4, $0x007f0000
+DATA const49<>+16(SB)/4, $0x007f0000
+DATA const49<>+20(SB)/4, $0x007f0000
+DATA const49<>+24(SB)/4, $0x007f0000
+DATA const49<>+28(SB)/4, $0x007f0000
+DATA const49<>+32(SB)/4, $0x007f0000
+DATA const49<>+36(SB)/4, $0x007f0000
+DATA const49<>+40(SB)/4, $0x007f0000
+DATA const49<>+44(SB)/4, $0x007f0000
+DATA const49<>+48(SB)/4, $0x007f0000
+DATA const49<>+52(SB)/4, $0x007f0000
+DATA const49<>+56(SB)/4, $0x007f0000
+DATA const49<>+60(SB)/4, $0x007f0000
+GLOBL const49<>(SB), RODATA|NOPTR, $64
+
+DATA const50<>+0(SB)/4, $0x7f000000
+DATA const50<>+4(SB)/4, $0x7f000000
+DATA const50<>+8(SB)/4, $0x7f000000
+DATA const50<>+12(SB)/4, $0x7f000000
+DATA const50<>+16(SB)/4, $0x7f000000
+DATA const50<>+20(SB)/4, $0x7f000000
+DATA const50<>+24(SB)/4, $0x7f000000
+DATA const50<>+28(SB)/4, $0x7f000000
+DATA const50<>+32(SB)/4, $0x7f000000
+DATA const50<>+36(SB)/4, $0x7f000000
+DATA const50<>+40(SB)/4, $0x7f000000
+DATA const50<>+44(SB)/4, $0x7f000000
+DATA const50<>+48(SB)/4, $0x7f000000
+DATA const50<>+52(SB)/4, $0x7f000000
+DATA const50<>+56(SB)/4, $0x7f000000
+DATA const50<>+60(SB)/4, $0x7f000000
+GLOBL const50<>(SB), RODATA|NOPTR, $64
+
+DATA const51<>+0(SB)/4, $0x00808000
+DATA const51<>+4(SB)/4, $0x80000080
+DATA const51<>+8(SB)/4, $0x80000080
+DATA const51<>+12(SB)/4, $0x00808000
+DATA const51<>+16(SB)/4, $0x00808000
+DATA const51<>+20(SB)/4, $0x80000080
+DATA const51<>+24(SB)/4, $0x80000080
+DATA const51<>+28(SB)/4, $0x00808000
+DATA const51<>+32(SB)/4, $0x00808000
+DATA const51<>+36(SB)/4, $0x80000080
+DATA const51<>+40(SB)/4, $0x80000080
+DATA const51<>+44(SB)/4, $0x00808000
+DATA const51<>+48(SB)/4, $0x00808000
+DATA const51<>+52(SB)/4, $0x80000080
+DATA const51<>+56(SB)/4, $0x80000080
+DATA const51<>+60(SB)/4, $0x00808000
+GLOBL const51<>(SB), RODATA|NOPTR, $64
+
+DATA const52<>+0(SB)/4, $0x07070707
+DATA const52<>+4(SB)/4, $0x07070707
+DATA const52<>+8(SB)/4, $0x07070707
+DATA const52<>+12(SB)/4, $0x07070707
+DATA const52<>+16(SB)/4, $0x07070707
+DATA const52<>+20(SB)/4, $0x07070707
+DATA const52<>+24(SB)/4, $0x07070707
+DATA const52<>+28(SB)/4, $0x07070707
+DATA const52<>+32(SB)/4, $0x07070707
+DATA const52<>+36(SB)/4, $0x07070707
+DATA const52<>+40(SB)/4, $0x07070707
+DATA const52<>+44(SB)/4, $0x07070707
+DATA const52<>+48(SB)/4, $0x07070707
+DATA const52<>+52(SB)/4, $0x07070707
+DATA const52<>+56(SB)/4, $0x07070707
+DATA const52<>+60(SB)/4, $0x07070707
+GLOBL const52<>(SB), RODATA|NOPTR, $64
+
+DATA const53<>+0(SB)/4, $0x3f000000
+DATA const53<>+4(SB)/4, $0x3f000000
+DATA const53<>+8(SB)/4, $0x3f000000
+DATA const53<>+12(SB)/4, $0x3f000000
+DATA const53<>+16(SB)/4, $0x3f000000
+DATA const53<>+20(SB)/4, $0x3f000000
+DATA const53<>+24(SB)/4, $0x3f000000
+DATA const53<>+28(SB)/4, $0x3f000000
+DATA const53<>+32(SB)/4, $0x3f000000
+DATA const53<>+36(SB)/4, $0x3f000000
+DATA const53<>+40(SB)/4, $0x3f000000
+DATA const53<>+44(SB)/4, $0x3f000000
+DATA const53<>+48(SB)/4, $0x3f000000
+DATA const53<>+52(SB)/4, $0x3f000000
+DATA const53<>+56(SB)/4, $0x3f000000
+DATA const53<>+60(SB)/4, $0x3f000000
+GLOBL const53<>(SB), RODATA|NOPTR, $64
+
+DATA const54<>+0(SB)/4, $0x3e800000
+DATA const54<>+4(SB)/4, $0x3e800000
+DATA const54<>+8(SB)/4, $0x3e800000
+DATA const54<>+12(SB)/4, $0x3e800000
+DATA const54<>+16(SB)/4, $0x3e800000
+DATA const54<>+20(SB)/4, $0x3e800000
+DATA const54<>+24(SB)/4, $0x3e800000
+DATA const54<>+28(SB)/4, $0x3e800000
+DATA const54<>+32(SB)/4, $0x3e800000
+DATA const54<>+36(SB)/4, $0x3e800000
+DATA const54<>+40(SB)/4, $0x3e800000
+DATA const54<>+44(SB)/4, $0x3e800000
+DATA const54<>+48(SB)/4, $0x3e800000
+DATA const54<>+52(SB)/4, $0x3e800000
+DATA const54<>+56(SB)/4, $0x3e800000
+DATA const54<>+60(SB)/4, $0x3e800000
+GLOBL const54<>(SB), RODATA|NOPTR, $64
+
+DATA const55<>+0(SB)/4, $0x40404040
+DATA const55<>+4(SB)/4, $0x40404040
+DATA const55<>+8(SB)/4, $0x40404040
+DATA const55<>+12(SB)/4, $0x40404040
+DATA const55<>+16(SB)/4, $0x40404040
+DATA const55<>+20(SB)/4, $0x40404040
+DATA const55<>+24(SB)/4, $0x40404040
+DATA const55<>+28(SB)/4, $0x40404040
+DATA const55<>+32(SB)/4, $0x40404040
+DATA const55<>+36(SB)/4, $0x40404040
+DATA const55<>+40(SB)/4, $0x40404040
+DATA const55<>+44(SB)/4, $0x40404040
+DATA const55<>+48(SB)/4, $0x40404040
+DATA const55<>+52(SB)/4, $0x40404040
+DATA const55<>+56(SB)/4, $0x40404040
+DATA const55<>+60(SB)/4, $0x40404040
+GLOBL const55<>(SB), RODATA|NOPTR, $64
+
+DATA const56<>+0(SB)/4, $0x01ff01ff
+DATA const56<>+4(SB)/4, $0x01ff01ff
+DATA const56<>+8(SB)/4, $0x01ff01ff
+DATA const56<>+12(SB)/4, $0x01ff01ff
+DATA const56<>+16(SB)/4, $0x01ff01ff
+DATA const56<>+20(SB)/4, $0x01ff01ff
+DATA const56<>+24(SB)/4, $0x01ff01ff
+DATA const56<>+28(SB)/4, $0x01ff01ff
+DATA const56<>+32(SB)/4, $0x01ff01ff
+DATA const56<>+36(SB)/4, $0x01ff01ff
+DATA const56<>+40(SB)/4, $0x01ff01ff
+DATA const56<>+44(SB)/4, $0x01ff01ff
+DATA const56<>+48(SB)/4, $0x01ff01ff
+DATA const56<>+52(SB)/4, $0x01ff01ff
+DATA const56<>+56(SB)/4, $0x01ff01ff
+DATA const56<>+60(SB)/4, $0x01ff01ff
+GLOBL const56<>(SB), RODATA|NOPTR, $64
+
+DATA const57<>+0(SB)/4, $0xff00ff00
+DATA const57<>+4(SB)/4, $0xff00ff00
+DATA const57<>+8(SB)/4, $0xff01ff01
+DATA const57<>+12(SB)/4, $0xff01ff01
+DATA const57<>+16(SB)/4, $0xff02ff02
+DATA const57<>+20(SB)/4, $0xff02ff02
+DATA const57<>+24(SB)/4, $0xff03ff03
+DATA const57<>+28(SB)/4, $0xff03ff03
+DATA const57<>+32(SB)/4, $0xff00ff00
+DATA const57<>+36(SB)/4, $0xff00ff00
+DATA const57<>+40(SB)/4, $0xff01ff01
+DATA const57<>+44(SB)/4, $0xff01ff01
+DATA const57<>+48(SB)/4, $0xff02ff02
+DATA const57<>+52(SB)/4, $0xff02ff02
+DATA const57<>+56(SB)/4, $0xff03ff03
+DATA const57<>+60(SB)/4, $0xff03ff03
+GLOBL const57<>(SB), RODATA|NOPTR, $64
+
+DATA const58<>+0(SB)/4, $0x00400100
+DATA const58<>+4(SB)/4, $0x00040010
+DATA const58<>+8(SB)/4, $0x00400100
+DATA const58<>+12(SB)/4, $0x00040010
+DATA const58<>+16(SB)/4, $0x00400100
+DATA const58<>+20(SB)/4, $0x00040010
+DATA const58<>+24(SB)/4, $0x00400100
+DATA const58<>+28(SB)/4, $0x00040010
+DATA const58<>+32(SB)/4, $0x00400100
+DATA const58<>+36(SB)/4, $0x00040010
+DATA const58<>+40(SB)/4, $0x00400100
+DATA const58<>+44(SB)/4, $0x00040010
+DATA const58<>+48(SB)/4, $0x00400100
+DATA const58<>+52(SB)/4, $0x00040010
+DATA const58<>+56(SB)/4, $0x00400100
+DATA const58<>+60(SB)/4, $0x00040010
+GLOBL const58<>(SB), RODATA|NOPTR, $64
+
+DATA const59<>+0(SB)/4, $0xff04ff04
+DATA const59<>+4(SB)/4, $0xff04ff04
+DATA const59<>+8(SB)/4, $0xff05ff05
+DATA const59<>+12(SB)/4, $0xff05ff05
+DATA const59<>+16(SB)/4, $0xff06ff06
+DATA const59<>+20(SB)/4, $0xff06ff06
+DATA const59<>+24(SB)/4, $0xff07ff07
+DATA const59<>+28(SB)/4, $0xff07ff07
+DATA const59<>+32(SB)/4, $0xff04ff04
+DATA const59<>+36(SB)/4, $0xff04ff04
+DATA const59<>+40(SB)/4, $0xff05ff05
+DATA const59<>+44(SB)/4, $0xff05ff05
+DATA const59<>+48(SB)/4, $0xff06ff06
+DATA const59<>+52(SB)/4, $0xff06ff06
+DATA const59<>+56(SB)/4, $0xff07ff07
+DATA const59<>+60(SB)/4, $0xff07ff07
+GLOBL const59<>(SB), RODATA|NOPTR, $64
+
+DATA const60<>+0(SB)/4, $0xff00ff00
+DATA const60<>+4(SB)/4, $0xff00ff00
+DATA const60<>+8(SB)/4, $0xff00ff00
+DATA const60<>+12(SB)/4, $0xff00ff00
+DATA const60<>+16(SB)/4, $0xff01ff01
+DATA const60<>+20(SB)/4, $0xff01ff01
+DATA const60<>+24(SB)/4, $0xff01ff01
+DATA const60<>+28(SB)/4, $0xff01ff01
+DATA const60<>+32(SB)/4, $0xff00ff00
+DATA const60<>+36(SB)/4, $0xff00ff00
+DATA const60<>+40(SB)/4, $0xff00ff00
+DATA const60<>+44(SB)/4, $0xff00ff00
+DATA const60<>+48(SB)/4, $0xff01ff01
+DATA const60<>+52(SB)/4, $0xff01ff01
+DATA const60<>+56(SB)/4, $0xff01ff01
+DATA const60<>+60(SB)/4, $0xff01ff01
+GLOBL const60<>(SB), RODATA|NOPTR, $64
+
+DATA const61<>+0(SB)/4, $0x00800100
+DATA const61<>+4(SB)/4, $0x00200040
+DATA const61<>+8(SB)/4, $0x00080010
+DATA const61<>+12(SB)/4, $0x00020004
+DATA const61<>+16(SB)/4, $0x00800100
+DATA const61<>+20(SB)/4, $0x00200040
+DATA const61<>+24(SB)/4, $0x00080010
+DATA const61<>+28(SB)/4, $0x00020004
+DATA const61<>+32(SB)/4, $0x00800100
+DATA const61<>+36(SB)/4, $0x00200040
+DATA const61<>+40(SB)/4, $0x00080010
+DATA const61<>+44(SB)/4, $0x00020004
+DATA const61<>+48(SB)/4, $0x00800100
+DATA const61<>+52(SB)/4, $0x00200040
+DATA const61<>+56(SB)/4, $0x00080010
+DATA const61<>+60(SB)/4, $0x00020004
+GLOBL const61<>(SB), RODATA|NOPTR, $64
+
+DATA const62<>+0(SB)/4, $0x01000100
+DATA const62<>+4(SB)/4, $0x01000100
+DATA const62<>+8(SB)/4, $0x01000100
+DATA const62<>+12(SB)/4, $0x01000100
+DATA const62<>+16(SB)/4, $0x01000100
+DATA const62<>+20(SB)/4, $0x01000100
+DATA const62<>+24(SB)/4, $0x01000100
+DATA const62<>+28(SB)/4, $0x01000100
+DATA const62<>+32(SB)/4, $0x01000100
+DATA const62<>+36(SB)/4, $0x01000100
+DATA const62<>+40(SB)/4, $0x01000100
+DATA const62<>+44(SB)/4, $0x01000100
+DATA const62<>+48(SB)/4, $0x01000100
+DATA const62<>+52(SB)/4, $0x01000100
+DATA const62<>+56(SB)/4, $0x01000100
+DATA const62<>+60(SB)/4, $0x01000100
+GLOBL const62<>(SB), RODATA|NOPTR, $64
+
+DATA const63<>+0(SB)/4, $0xff02ff02
+DATA const63<>+4(SB)/4, $0xff02ff02
+DATA const63<>+8(SB)/4, $0xff02ff02
+DATA const63<>+12(SB)/4, $0xff02ff02
+DATA const63<>+16(SB)/4, $0xff03ff03
+DATA const63<>+20(SB)/4, $0xff03ff03
+DATA const63<>+24(SB)/4, $0xff03ff03
+DATA const63<>+28(SB)/4, $0xff03ff03
+DATA const63<>+32(SB)/4, $0xff02ff02
+DATA const63<>+36(SB)/4, $0xff02ff02
+DATA const63<>+40(SB)/4, $0xff02ff02
+DATA const63<>+44(SB)/4, $0xff02ff02
+DATA const63<>+48(SB)/4, $0xff03ff03
+DATA const63<>+52(SB)/4, $0xff03ff03
+DATA const63<>+56(SB)/4, $0xff03ff03
+DATA const63<>+60(SB)/4, $0xff03ff03
+GLOBL const63<>(SB), RODATA|NOPTR, $64
+
+DATA const64<>+0(SB)/4, $0xff04ff04
+DATA const64<>+4(SB)/4, $0xff04ff04
+DATA const64<>+8(SB)/4, $0xff04ff04
+DATA const64<>+12(SB)/4, $0xff04ff04
+DATA const64<>+16(SB)/4, $0xff05ff05
+DATA const64<>+20(SB)/4, $0xff05ff05
+DATA const64<>+24(SB)/4, $0xff05ff05
+DATA const64<>+28(SB)/4, $0xff05ff05
+DATA const64<>+32(SB)/4, $0xff04ff04
+DATA const64<>+36(SB)/4, $0xff04ff04
+DATA const64<>+40(SB)/4, $0xff04ff04
+DATA const64<>+44(SB)/4, $0xff04ff04
+DATA const64<>+48(SB)/4, $0xff05ff05
+DATA const64<>+52(SB)/4, $0xff05ff05
+DATA const64<>+56(SB)/4, $0xff05ff05
+DATA const64<>+60(SB)/4, $0xff05ff05
+GLOBL const64<>(SB), RODATA|NOPTR, $64
+
+DATA const65<>+0(SB)/4, $0xff06ff06
+DATA const65<>+4(SB)/4, $0xff06ff06
+DATA const65<>+8(SB)/4, $0xff06ff06
+DATA const65<>+12(SB)/4, $0xff06ff06
+DATA const65<>+16(SB)/4, $0xff07ff07
+DATA const65<>+20(SB)/4, $0xff07ff07
+DATA const65<>+24(SB)/4, $0xff07ff07
+DATA const65<>+28(SB)/4, $0xff07ff07
+DATA const65<>+32(SB)/4, $0xff06ff06
+DATA const65<>+36(SB)/4, $0xff06ff06
+DATA const65<>+40(SB)/4, $0xff06ff06
+DATA const65<>+44(SB)/4, $0xff06ff06
+DATA const65<>+48(SB)/4, $0xff07ff07
+DATA const65<>+52(SB)/4, $0xff07ff07
+DATA const65<>+56(SB)/4, $0xff07ff07
+DATA const65<>+60(SB)/4, $0xff07ff07
+GLOBL const65<>(SB), RODATA|NOPTR, $64

@@ -2015,54 +2015,54 @@ some:
 	VCVTPH2PS    X2, Y2
 	VMOVDQU      (DX), Y3
 	PREFETCHT0   (SI)
-	VPXOR        2(AX), Y0, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe3 // VPDPBUSD Y3, Y5, Y4
+	VPXOR        2(AX), Y0, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y4, Y5
 	PREFETCHT0   64(SI)
-	VPXOR        2(AX)(CX*1), Y0, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	VPXOR        2(AX)(CX*2), Y0, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y6, Y5
+	VPXOR        2(AX)(CX*1), Y0, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y4
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
+	VPXOR        2(AX)(CX*2), Y0, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
 	PREFETCHT0   128(SI)
-	VPXOR        2(AX)(DI*1), Y0, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y7
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y7, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y6
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y6, Y4, Y4
-	VPXOR        2(R8), Y0, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y6, Y5
-	PREFETCHT0   192(SI)
-	VPXOR        2(R8)(CX*1), Y0, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y7
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y7, Y5, Y5
-	VPXOR        2(R8)(CX*2), Y0, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y7, Y6
-	PREFETCHT0   256(SI)
-	VPXOR        2(R8)(DI*1), Y0, Y8
+	VPXOR        2(AX)(DI*1), Y0, Y4
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
 	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y3, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y3
+	VPADDD       Y4, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y4
 	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y3, Y5, Y5
-	VPBLENDD     $0xf0, Y5, Y4, Y3
-	VPERM2I128   $0x21, Y5, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VPXOR        2(R8), Y0, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	PREFETCHT0   192(SI)
+	VPXOR        2(R8)(CX*1), Y0, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	VPXOR        2(R8)(CX*2), Y0, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	PREFETCHT0   256(SI)
+	VPXOR        2(R8)(DI*1), Y0, Y4
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y4, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y3
+	VPALIGNR     $0x08, Y7, Y8, Y4
+	VPADDD       Y3, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y3
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDD       Y3, Y4, Y4
+	VPBLENDD     $0xf0, Y4, Y5, Y3
+	VPERM2I128   $0x21, Y4, Y5, Y4
 	VPADDD       Y3, Y4, Y4
 	VPBROADCASTD 4(BX), Y3
 	VPSLLD       $0x07, Y3, Y3
@@ -2081,54 +2081,54 @@ some:
 	VPINSRW      $0x07, 34(R8)(DI*1), X2, X2
 	VCVTPH2PS    X2, Y2
 	VMOVDQU      32(DX), Y3
-	VPXOR        36(AX), Y0, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe3 // VPDPBUSD Y3, Y5, Y4
+	VPXOR        36(AX), Y0, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y4, Y5
 	PREFETCHT0   320(SI)
-	VPXOR        36(AX)(CX*1), Y0, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	VPXOR        36(AX)(CX*2), Y0, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y6, Y5
+	VPXOR        36(AX)(CX*1), Y0, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y4
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
+	VPXOR        36(AX)(CX*2), Y0, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
 	PREFETCHT0   384(SI)
-	VPXOR        36(AX)(DI*1), Y0, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y7
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y7, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y6
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y6, Y4, Y4
-	VPXOR        36(R8), Y0, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y6, Y5
-	PREFETCHT0   448(SI)
-	VPXOR        36(R8)(CX*1), Y0, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y7
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y7, Y5, Y5
-	VPXOR        36(R8)(CX*2), Y0, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y7, Y6
-	PREFETCHT0   512(SI)
-	VPXOR        36(R8)(DI*1), Y0, Y8
+	VPXOR        36(AX)(DI*1), Y0, Y4
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
 	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y3, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y3
+	VPADDD       Y4, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y4
 	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y3, Y5, Y5
-	VPBLENDD     $0xf0, Y5, Y4, Y3
-	VPERM2I128   $0x21, Y5, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VPXOR        36(R8), Y0, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	PREFETCHT0   448(SI)
+	VPXOR        36(R8)(CX*1), Y0, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	VPXOR        36(R8)(CX*2), Y0, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	PREFETCHT0   512(SI)
+	VPXOR        36(R8)(DI*1), Y0, Y4
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y4, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y3
+	VPALIGNR     $0x08, Y7, Y8, Y4
+	VPADDD       Y3, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y3
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDD       Y3, Y4, Y4
+	VPBLENDD     $0xf0, Y4, Y5, Y3
+	VPERM2I128   $0x21, Y4, Y5, Y4
 	VPADDD       Y3, Y4, Y4
 	VPBROADCASTD 36(BX), Y3
 	VPSLLD       $0x07, Y3, Y3
@@ -2148,53 +2148,53 @@ some:
 	VCVTPH2PS    X2, Y2
 	VMOVDQU      64(DX), Y3
 	PREFETCHT0   576(SI)
-	VPXOR        70(AX), Y0, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe3 // VPDPBUSD Y3, Y5, Y4
-	VPXOR        70(AX)(CX*1), Y0, Y6
+	VPXOR        70(AX), Y0, Y4
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y4, Y5
+	VPXOR        70(AX)(CX*1), Y0, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y4
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
 	PREFETCHT0   640(SI)
-	VPXOR        70(AX)(CX*2), Y0, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y6, Y5
-	VPXOR        70(AX)(DI*1), Y0, Y7
+	VPXOR        70(AX)(CX*2), Y0, Y4
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y7
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y7, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y6
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y6, Y4, Y4
-	PREFETCHT0   704(SI)
-	VPXOR        70(R8), Y0, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y6, Y5
-	VPXOR        70(R8)(CX*1), Y0, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y7
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y7, Y5, Y5
-	PREFETCHT0   768(SI)
-	VPXOR        70(R8)(CX*2), Y0, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y7, Y6
-	VPXOR        70(R8)(DI*1), Y0, Y8
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	VPXOR        70(AX)(DI*1), Y0, Y4
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
 	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y3, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y3
+	VPADDD       Y4, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y4
 	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y3, Y5, Y5
-	VPBLENDD     $0xf0, Y5, Y4, Y3
-	VPERM2I128   $0x21, Y5, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	PREFETCHT0   704(SI)
+	VPXOR        70(R8), Y0, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	VPXOR        70(R8)(CX*1), Y0, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	PREFETCHT0   768(SI)
+	VPXOR        70(R8)(CX*2), Y0, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPXOR        70(R8)(DI*1), Y0, Y4
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y4, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y3
+	VPALIGNR     $0x08, Y7, Y8, Y4
+	VPADDD       Y3, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y3
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDD       Y3, Y4, Y4
+	VPBLENDD     $0xf0, Y4, Y5, Y3
+	VPERM2I128   $0x21, Y4, Y5, Y4
 	VPADDD       Y3, Y4, Y4
 	VPBROADCASTD 68(BX), Y3
 	VPSLLD       $0x07, Y3, Y3
@@ -2214,53 +2214,53 @@ some:
 	VCVTPH2PS    X2, Y2
 	VMOVDQU      96(DX), Y3
 	PREFETCHT0   832(SI)
-	VPXOR        104(AX), Y0, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe3 // VPDPBUSD Y3, Y5, Y4
-	VPXOR        104(AX)(CX*1), Y0, Y6
+	VPXOR        104(AX), Y0, Y4
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y4, Y5
+	VPXOR        104(AX)(CX*1), Y0, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y4
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
 	PREFETCHT0   896(SI)
-	VPXOR        104(AX)(CX*2), Y0, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y6, Y5
-	VPXOR        104(AX)(DI*1), Y0, Y7
+	VPXOR        104(AX)(CX*2), Y0, Y4
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y7
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y7, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y6
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y6, Y4, Y4
-	PREFETCHT0   960(SI)
-	VPXOR        104(R8), Y0, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y6, Y5
-	VPXOR        104(R8)(CX*1), Y0, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y7
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y7, Y5, Y5
-	PREFETCHT0   1024(SI)
-	VPXOR        104(R8)(CX*2), Y0, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y7, Y6
-	VPXOR        104(R8)(DI*1), Y0, Y8
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	VPXOR        104(AX)(DI*1), Y0, Y4
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
 	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y3, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y3
+	VPADDD       Y4, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y4
 	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y3, Y5, Y5
-	VPBLENDD     $0xf0, Y5, Y4, Y3
-	VPERM2I128   $0x21, Y5, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	PREFETCHT0   960(SI)
+	VPXOR        104(R8), Y0, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	VPXOR        104(R8)(CX*1), Y0, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	PREFETCHT0   1024(SI)
+	VPXOR        104(R8)(CX*2), Y0, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPXOR        104(R8)(DI*1), Y0, Y4
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y4, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y3
+	VPALIGNR     $0x08, Y7, Y8, Y4
+	VPADDD       Y3, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y3
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDD       Y3, Y4, Y4
+	VPBLENDD     $0xf0, Y4, Y5, Y3
+	VPERM2I128   $0x21, Y4, Y5, Y4
 	VPADDD       Y3, Y4, Y4
 	VPBROADCASTD 100(BX), Y3
 	VPSLLD       $0x07, Y3, Y3
@@ -2293,54 +2293,54 @@ loop:
 	VCVTPH2PS    X2, Y2
 	VMOVDQU      (DX), Y3
 	PREFETCHT0   (SI)
-	VPXOR        2(AX), Y0, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe3 // VPDPBUSD Y3, Y5, Y4
+	VPXOR        2(AX), Y0, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y4, Y5
 	PREFETCHT0   64(SI)
-	VPXOR        2(AX)(CX*1), Y0, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	VPXOR        2(AX)(CX*2), Y0, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y6, Y5
+	VPXOR        2(AX)(CX*1), Y0, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y4
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
+	VPXOR        2(AX)(CX*2), Y0, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
 	PREFETCHT0   128(SI)
-	VPXOR        2(AX)(DI*1), Y0, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y7
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y7, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y6
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y6, Y4, Y4
-	VPXOR        2(R8), Y0, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y6, Y5
-	PREFETCHT0   192(SI)
-	VPXOR        2(R8)(CX*1), Y0, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y7
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y7, Y5, Y5
-	VPXOR        2(R8)(CX*2), Y0, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y7, Y6
-	PREFETCHT0   256(SI)
-	VPXOR        2(R8)(DI*1), Y0, Y8
+	VPXOR        2(AX)(DI*1), Y0, Y4
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
 	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y3, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y3
+	VPADDD       Y4, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y4
 	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y3, Y5, Y5
-	VPBLENDD     $0xf0, Y5, Y4, Y3
-	VPERM2I128   $0x21, Y5, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VPXOR        2(R8), Y0, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf3 // VPDPBUSD Y3, Y4, Y6
+	PREFETCHT0   192(SI)
+	VPXOR        2(R8)(CX*1), Y0, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	VPXOR        2(R8)(CX*2), Y0, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfb // VPDPBUSD Y3, Y4, Y7
+	PREFETCHT0   256(SI)
+	VPXOR        2(R8)(DI*1), Y0, Y4
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc3 // VPDPBUSD Y3, Y4, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y3
+	VPALIGNR     $0x08, Y7, Y8, Y4
+	VPADDD       Y3, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y3
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDD       Y3, Y4, Y4
+	VPBLENDD     $0xf0, Y4, Y5, Y3
+	VPERM2I128   $0x21, Y4, Y5, Y4
 	VPADDD       Y3, Y4, Y4
 	VPBROADCASTD 4(BX), Y3
 	VPSLLD       $0x07, Y3, Y3
@@ -2373,7 +2373,6 @@ TEXT ·unpackQ8_0AVXVNNI(SB), NOSPLIT, $0-48
 	LEAQ    (CX)(CX*2), SI
 	LEAQ    (AX)(CX*4), DI
 	VMOVDQU const8<>+0(SB), Y0
-	MOVQ    blocks+40(FP), R8
 
 loop:
 	VMOVD       (AX), X1
@@ -2430,7 +2429,7 @@ loop:
 	ADDQ        $0x22, AX
 	ADDQ        $0x22, DI
 	ADDQ        $0x20, BX
-	DECQ        R8
+	DECQ        blocks+40(FP)
 	JNZ         loop
 	VZEROUPPER
 	RET
@@ -2841,7 +2840,6 @@ TEXT ·unpackIQ4_NLAVXVNNI(SB), NOSPLIT, $0-48
 	VMOVDQU const0<>+0(SB), Y0
 	VMOVDQU const1<>+0(SB), Y1
 	VMOVDQU const9<>+0(SB), Y2
-	MOVQ    blocks+40(FP), R8
 
 loop:
 	VMOVD          (AX), X3
@@ -2922,7 +2920,7 @@ loop:
 	ADDQ           $0x12, AX
 	ADDQ           $0x12, DI
 	ADDQ           $0x20, BX
-	DECQ           R8
+	DECQ           blocks+40(FP)
 	JNZ            loop
 	VZEROUPPER
 	RET
@@ -3404,59 +3402,59 @@ loop:
 	VXORPS       const13<>+0(SB), Y4, Y4
 	VMOVDQU      (DX), Y7
 	PREFETCHT0   (SI)
-	VMOVDQU      16(AX), Y9
-	VPAND        const14<>+0(SB), Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc7 // VPDPBUSD Y7, Y9, Y8
-	VMOVDQU      16(AX)(CX*1), Y10
-	VPAND        const14<>+0(SB), Y10, Y10
+	VMOVDQU      16(AX), Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y10
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y10, Y8, Y8
-	VMOVDQU      16(AX)(CX*2), Y10
-	VPAND        const14<>+0(SB), Y10, Y10
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
-	VMOVDQU      16(AX)(DI*1), Y11
-	VPAND        const14<>+0(SB), Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y8, Y9
+	VMOVDQU      16(AX)(CX*1), Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y8
 	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y11, Y9, Y9
-	VSHUFPS      $0x88, Y9, Y8, Y10
-	VSHUFPS      $0xdd, Y9, Y8, Y8
-	VPADDD       Y10, Y8, Y8
-	VMOVDQU      16(R8), Y10
-	VPAND        const14<>+0(SB), Y10, Y10
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
-	VMOVDQU      16(R8)(CX*1), Y11
-	VPAND        const14<>+0(SB), Y11, Y11
+	VPADDD       Y8, Y9, Y9
+	VMOVDQU      16(AX)(CX*2), Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y11
-	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y11, Y9, Y9
-	PREFETCHT0   64(SI)
-	VMOVDQU      16(R8)(CX*2), Y11
-	VPAND        const14<>+0(SB), Y11, Y11
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
-	VMOVDQU      16(R8)(DI*1), Y12
-	VPAND        const14<>+0(SB), Y12, Y12
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
+	VMOVDQU      16(AX)(DI*1), Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x1d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y12, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y7
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y8
 	VPALIGNR     $0x08, Y10, Y11, Y10
-	VPADDD       Y7, Y10, Y10
-	VSHUFPS      $0x88, Y10, Y9, Y7
+	VPADDD       Y8, Y10, Y10
+	VSHUFPS      $0x88, Y10, Y9, Y8
 	VSHUFPS      $0xdd, Y10, Y9, Y9
-	VPADDD       Y7, Y9, Y9
-	VPERM2I128   $0x20, Y9, Y8, Y7
-	VPERM2I128   $0x31, Y9, Y8, Y8
+	VPADDD       Y8, Y9, Y9
+	VMOVDQU      16(R8), Y8
+	VPAND        const14<>+0(SB), Y8, Y8
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
+	VMOVDQU      16(R8)(CX*1), Y8
+	VPAND        const14<>+0(SB), Y8, Y8
+	VPXOR        Y11, Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y8
+	VPALIGNR     $0x08, Y10, Y11, Y10
+	VPADDD       Y8, Y10, Y10
+	PREFETCHT0   64(SI)
+	VMOVDQU      16(R8)(CX*2), Y8
+	VPAND        const14<>+0(SB), Y8, Y8
+	VPXOR        Y11, Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
+	VMOVDQU      16(R8)(DI*1), Y8
+	VPAND        const14<>+0(SB), Y8, Y8
+	VPXOR        Y12, Y12, Y12
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xe7 // VPDPBUSD Y7, Y8, Y12
+	VPBLENDD     $0xcc, Y12, Y11, Y7
+	VPALIGNR     $0x08, Y11, Y12, Y8
+	VPADDD       Y7, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y10, Y7
+	VSHUFPS      $0xdd, Y8, Y10, Y8
+	VPADDD       Y7, Y8, Y8
+	VPERM2I128   $0x20, Y8, Y9, Y7
+	VPERM2I128   $0x31, Y8, Y9, Y8
 	VCVTDQ2PS    Y7, Y7
 	VPAND        const15<>+0(SB), Y5, Y9
 	VCVTDQ2PS    Y9, Y9
@@ -3485,67 +3483,67 @@ loop:
 	VBROADCASTSS 24(BX), Y7
 	VFMADD231PS  Y7, Y9, Y0
 	VMOVDQU      32(DX), Y7
-	VMOVDQU      16(AX), Y9
-	VPSRLD       $0x02, Y9, Y9
-	VPAND        const14<>+0(SB), Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc7 // VPDPBUSD Y7, Y9, Y8
-	VMOVDQU      16(AX)(CX*1), Y10
-	VPSRLD       $0x02, Y10, Y10
-	VPAND        const14<>+0(SB), Y10, Y10
+	VMOVDQU      16(AX), Y8
+	VPSRLD       $0x02, Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y10
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y10, Y8, Y8
-	VMOVDQU      16(AX)(CX*2), Y10
-	VPSRLD       $0x02, Y10, Y10
-	VPAND        const14<>+0(SB), Y10, Y10
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
-	VMOVDQU      16(AX)(DI*1), Y11
-	VPSRLD       $0x02, Y11, Y11
-	VPAND        const14<>+0(SB), Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y8, Y9
+	VMOVDQU      16(AX)(CX*1), Y8
+	VPSRLD       $0x02, Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y8
 	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y11, Y9, Y9
-	VSHUFPS      $0x88, Y9, Y8, Y10
-	VSHUFPS      $0xdd, Y9, Y8, Y8
-	VPADDD       Y10, Y8, Y8
-	PREFETCHT0   128(SI)
-	VMOVDQU      16(R8), Y10
-	VPSRLD       $0x02, Y10, Y10
-	VPAND        const14<>+0(SB), Y10, Y10
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
-	VMOVDQU      16(R8)(CX*1), Y11
-	VPSRLD       $0x02, Y11, Y11
-	VPAND        const14<>+0(SB), Y11, Y11
+	VPADDD       Y8, Y9, Y9
+	VMOVDQU      16(AX)(CX*2), Y8
+	VPSRLD       $0x02, Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y11
-	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y11, Y9, Y9
-	VMOVDQU      16(R8)(CX*2), Y11
-	VPSRLD       $0x02, Y11, Y11
-	VPAND        const14<>+0(SB), Y11, Y11
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
-	VMOVDQU      16(R8)(DI*1), Y12
-	VPSRLD       $0x02, Y12, Y12
-	VPAND        const14<>+0(SB), Y12, Y12
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
+	VMOVDQU      16(AX)(DI*1), Y8
+	VPSRLD       $0x02, Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
 	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x1d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y12, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y7
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y8
 	VPALIGNR     $0x08, Y10, Y11, Y10
-	VPADDD       Y7, Y10, Y10
-	VSHUFPS      $0x88, Y10, Y9, Y7
+	VPADDD       Y8, Y10, Y10
+	VSHUFPS      $0x88, Y10, Y9, Y8
 	VSHUFPS      $0xdd, Y10, Y9, Y9
-	VPADDD       Y7, Y9, Y9
-	VPERM2I128   $0x20, Y9, Y8, Y7
-	VPERM2I128   $0x31, Y9, Y8, Y8
+	VPADDD       Y8, Y9, Y9
+	PREFETCHT0   128(SI)
+	VMOVDQU      16(R8), Y8
+	VPSRLD       $0x02, Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
+	VMOVDQU      16(R8)(CX*1), Y8
+	VPSRLD       $0x02, Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
+	VPXOR        Y11, Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y8
+	VPALIGNR     $0x08, Y10, Y11, Y10
+	VPADDD       Y8, Y10, Y10
+	VMOVDQU      16(R8)(CX*2), Y8
+	VPSRLD       $0x02, Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
+	VPXOR        Y11, Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
+	VMOVDQU      16(R8)(DI*1), Y8
+	VPSRLD       $0x02, Y8, Y8
+	VPAND        const14<>+0(SB), Y8, Y8
+	VPXOR        Y12, Y12, Y12
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xe7 // VPDPBUSD Y7, Y8, Y12
+	VPBLENDD     $0xcc, Y12, Y11, Y7
+	VPALIGNR     $0x08, Y11, Y12, Y8
+	VPADDD       Y7, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y10, Y7
+	VSHUFPS      $0xdd, Y8, Y10, Y8
+	VPADDD       Y7, Y8, Y8
+	VPERM2I128   $0x20, Y8, Y9, Y7
+	VPERM2I128   $0x31, Y8, Y9, Y8
 	VCVTDQ2PS    Y7, Y7
 	VPSRLD       $0x10, Y5, Y9
 	VPAND        const15<>+0(SB), Y9, Y9
@@ -3575,67 +3573,67 @@ loop:
 	VBROADCASTSS 56(BX), Y7
 	VFMADD231PS  Y7, Y5, Y0
 	VMOVDQU      64(DX), Y5
-	VMOVDQU      16(AX), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const14<>+0(SB), Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y8, Y7
-	VMOVDQU      16(AX)(CX*1), Y9
-	VPSRLD       $0x04, Y9, Y9
-	VPAND        const14<>+0(SB), Y9, Y9
+	VMOVDQU      16(AX), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y9
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y9, Y7, Y7
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y7, Y8
+	VMOVDQU      16(AX)(CX*1), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y7
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y7, Y8, Y8
 	PREFETCHT0   192(SI)
-	VMOVDQU      16(AX)(CX*2), Y9
-	VPSRLD       $0x04, Y9, Y9
-	VPAND        const14<>+0(SB), Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y9, Y8
-	VMOVDQU      16(AX)(DI*1), Y10
-	VPSRLD       $0x04, Y10, Y10
-	VPAND        const14<>+0(SB), Y10, Y10
+	VMOVDQU      16(AX)(CX*2), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y10
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y10, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y7, Y9
-	VSHUFPS      $0xdd, Y8, Y7, Y7
-	VPADDD       Y9, Y7, Y7
-	VMOVDQU      16(R8), Y9
-	VPSRLD       $0x04, Y9, Y9
-	VPAND        const14<>+0(SB), Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y9, Y8
-	VMOVDQU      16(R8)(CX*1), Y10
-	VPSRLD       $0x04, Y10, Y10
-	VPAND        const14<>+0(SB), Y10, Y10
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y10
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y10, Y8, Y8
-	VMOVDQU      16(R8)(CX*2), Y10
-	VPSRLD       $0x04, Y10, Y10
-	VPAND        const14<>+0(SB), Y10, Y10
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y10, Y9
-	VMOVDQU      16(R8)(DI*1), Y11
-	VPSRLD       $0x04, Y11, Y11
-	VPAND        const14<>+0(SB), Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
+	VMOVDQU      16(AX)(DI*1), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y11, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y5
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y7, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y7
 	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y5, Y9, Y9
-	VSHUFPS      $0x88, Y9, Y8, Y5
+	VPADDD       Y7, Y9, Y9
+	VSHUFPS      $0x88, Y9, Y8, Y7
 	VSHUFPS      $0xdd, Y9, Y8, Y8
-	VPADDD       Y5, Y8, Y8
-	VPERM2I128   $0x20, Y8, Y7, Y5
-	VPERM2I128   $0x31, Y8, Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VMOVDQU      16(R8), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
+	VMOVDQU      16(R8)(CX*1), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y7, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y7
+	VPALIGNR     $0x08, Y9, Y10, Y9
+	VPADDD       Y7, Y9, Y9
+	VMOVDQU      16(R8)(CX*2), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y7, Y10
+	VMOVDQU      16(R8)(DI*1), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VPXOR        Y11, Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y7, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y5
+	VPALIGNR     $0x08, Y10, Y11, Y7
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y9, Y5
+	VSHUFPS      $0xdd, Y7, Y9, Y7
+	VPADDD       Y5, Y7, Y7
+	VPERM2I128   $0x20, Y7, Y8, Y5
+	VPERM2I128   $0x31, Y7, Y8, Y7
 	VCVTDQ2PS    Y5, Y5
 	VPAND        const15<>+0(SB), Y6, Y8
 	VCVTDQ2PS    Y8, Y8
@@ -3665,67 +3663,67 @@ loop:
 	VFMADD231PS  Y5, Y8, Y0
 	VMOVDQU      96(DX), Y5
 	PREFETCHT0   256(SI)
-	VMOVDQU      16(AX), Y8
-	VPSRLD       $0x06, Y8, Y8
-	VPAND        const14<>+0(SB), Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y8, Y7
-	VMOVDQU      16(AX)(CX*1), Y9
-	VPSRLD       $0x06, Y9, Y9
-	VPAND        const14<>+0(SB), Y9, Y9
+	VMOVDQU      16(AX), Y7
+	VPSRLD       $0x06, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y9
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y9, Y7, Y7
-	VMOVDQU      16(AX)(CX*2), Y9
-	VPSRLD       $0x06, Y9, Y9
-	VPAND        const14<>+0(SB), Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y9, Y8
-	VMOVDQU      16(AX)(DI*1), Y10
-	VPSRLD       $0x06, Y10, Y10
-	VPAND        const14<>+0(SB), Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y7, Y8
+	VMOVDQU      16(AX)(CX*1), Y7
+	VPSRLD       $0x06, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y7
 	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y10, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y7, Y9
-	VSHUFPS      $0xdd, Y8, Y7, Y7
-	VPADDD       Y9, Y7, Y7
-	VMOVDQU      16(R8), Y9
-	VPSRLD       $0x06, Y9, Y9
-	VPAND        const14<>+0(SB), Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y9, Y8
-	VMOVDQU      16(R8)(CX*1), Y10
-	VPSRLD       $0x06, Y10, Y10
-	VPAND        const14<>+0(SB), Y10, Y10
+	VPADDD       Y7, Y8, Y8
+	VMOVDQU      16(AX)(CX*2), Y7
+	VPSRLD       $0x06, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y10
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y10, Y8, Y8
-	PREFETCHT0   320(SI)
-	VMOVDQU      16(R8)(CX*2), Y10
-	VPSRLD       $0x06, Y10, Y10
-	VPAND        const14<>+0(SB), Y10, Y10
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y10, Y9
-	VMOVDQU      16(R8)(DI*1), Y11
-	VPSRLD       $0x06, Y11, Y11
-	VPAND        const14<>+0(SB), Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
+	VMOVDQU      16(AX)(DI*1), Y7
+	VPSRLD       $0x06, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y11, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y5
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y7, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y7
 	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y5, Y9, Y9
-	VSHUFPS      $0x88, Y9, Y8, Y5
+	VPADDD       Y7, Y9, Y9
+	VSHUFPS      $0x88, Y9, Y8, Y7
 	VSHUFPS      $0xdd, Y9, Y8, Y8
-	VPADDD       Y5, Y8, Y8
-	VPERM2I128   $0x20, Y8, Y7, Y5
-	VPERM2I128   $0x31, Y8, Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VMOVDQU      16(R8), Y7
+	VPSRLD       $0x06, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y7, Y9
+	VMOVDQU      16(R8)(CX*1), Y7
+	VPSRLD       $0x06, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y7, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y7
+	VPALIGNR     $0x08, Y9, Y10, Y9
+	VPADDD       Y7, Y9, Y9
+	PREFETCHT0   320(SI)
+	VMOVDQU      16(R8)(CX*2), Y7
+	VPSRLD       $0x06, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y7, Y10
+	VMOVDQU      16(R8)(DI*1), Y7
+	VPSRLD       $0x06, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VPXOR        Y11, Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xdd // VPDPBUSD Y5, Y7, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y5
+	VPALIGNR     $0x08, Y10, Y11, Y7
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y9, Y5
+	VSHUFPS      $0xdd, Y7, Y9, Y7
+	VPADDD       Y5, Y7, Y7
+	VPERM2I128   $0x20, Y7, Y8, Y5
+	VPERM2I128   $0x31, Y7, Y8, Y7
 	VCVTDQ2PS    Y5, Y5
 	VPSRLD       $0x10, Y6, Y8
 	VPAND        const15<>+0(SB), Y8, Y8
@@ -3755,59 +3753,59 @@ loop:
 	VBROADCASTSS 120(BX), Y5
 	VFMADD231PS  Y5, Y6, Y0
 	VMOVDQU      128(DX), Y5
-	VMOVDQU      48(AX), Y7
-	VPAND        const14<>+0(SB), Y7, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf5 // VPDPBUSD Y5, Y7, Y6
-	VMOVDQU      48(AX)(CX*1), Y8
-	VPAND        const14<>+0(SB), Y8, Y8
+	VMOVDQU      48(AX), Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
-	VMOVDQU      48(AX)(CX*2), Y8
-	VPAND        const14<>+0(SB), Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y8, Y7
-	VMOVDQU      48(AX)(DI*1), Y9
-	VPAND        const14<>+0(SB), Y9, Y9
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y6, Y7
+	VMOVDQU      48(AX)(CX*1), Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y6
 	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y9, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y8
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y8, Y6, Y6
-	PREFETCHT0   384(SI)
-	VMOVDQU      48(R8), Y8
-	VPAND        const14<>+0(SB), Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y8, Y7
-	VMOVDQU      48(R8)(CX*1), Y9
-	VPAND        const14<>+0(SB), Y9, Y9
+	VPADDD       Y6, Y7, Y7
+	VMOVDQU      48(AX)(CX*2), Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y9
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y9, Y7, Y7
-	VMOVDQU      48(R8)(CX*2), Y9
-	VPAND        const14<>+0(SB), Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y9, Y8
-	VMOVDQU      48(R8)(DI*1), Y10
-	VPAND        const14<>+0(SB), Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
+	VMOVDQU      48(AX)(DI*1), Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y5
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y6
 	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y5, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y7, Y5
+	VPADDD       Y6, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y7, Y6
 	VSHUFPS      $0xdd, Y8, Y7, Y7
-	VPADDD       Y5, Y7, Y7
-	VPERM2I128   $0x20, Y7, Y6, Y5
-	VPERM2I128   $0x31, Y7, Y6, Y6
+	VPADDD       Y6, Y7, Y7
+	PREFETCHT0   384(SI)
+	VMOVDQU      48(R8), Y6
+	VPAND        const14<>+0(SB), Y6, Y6
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
+	VMOVDQU      48(R8)(CX*1), Y6
+	VPAND        const14<>+0(SB), Y6, Y6
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y6
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y6, Y8, Y8
+	VMOVDQU      48(R8)(CX*2), Y6
+	VPAND        const14<>+0(SB), Y6, Y6
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
+	VMOVDQU      48(R8)(DI*1), Y6
+	VPAND        const14<>+0(SB), Y6, Y6
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y5
+	VPALIGNR     $0x08, Y9, Y10, Y6
+	VPADDD       Y5, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y8, Y5
+	VSHUFPS      $0xdd, Y6, Y8, Y6
+	VPADDD       Y5, Y6, Y6
+	VPERM2I128   $0x20, Y6, Y7, Y5
+	VPERM2I128   $0x31, Y6, Y7, Y6
 	VCVTDQ2PS    Y5, Y5
 	VPAND        const15<>+0(SB), Y2, Y7
 	VCVTDQ2PS    Y7, Y7
@@ -3836,67 +3834,67 @@ loop:
 	VBROADCASTSS 152(BX), Y5
 	VFMADD231PS  Y5, Y7, Y0
 	VMOVDQU      160(DX), Y5
-	VMOVDQU      48(AX), Y7
-	VPSRLD       $0x02, Y7, Y7
-	VPAND        const14<>+0(SB), Y7, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf5 // VPDPBUSD Y5, Y7, Y6
-	VMOVDQU      48(AX)(CX*1), Y8
-	VPSRLD       $0x02, Y8, Y8
-	VPAND        const14<>+0(SB), Y8, Y8
+	VMOVDQU      48(AX), Y6
+	VPSRLD       $0x02, Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y6, Y7
+	VMOVDQU      48(AX)(CX*1), Y6
+	VPSRLD       $0x02, Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y6
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y6, Y7, Y7
 	PREFETCHT0   448(SI)
-	VMOVDQU      48(AX)(CX*2), Y8
-	VPSRLD       $0x02, Y8, Y8
-	VPAND        const14<>+0(SB), Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y8, Y7
-	VMOVDQU      48(AX)(DI*1), Y9
-	VPSRLD       $0x02, Y9, Y9
-	VPAND        const14<>+0(SB), Y9, Y9
+	VMOVDQU      48(AX)(CX*2), Y6
+	VPSRLD       $0x02, Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y9
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y9, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y8
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y8, Y6, Y6
-	VMOVDQU      48(R8), Y8
-	VPSRLD       $0x02, Y8, Y8
-	VPAND        const14<>+0(SB), Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfd // VPDPBUSD Y5, Y8, Y7
-	VMOVDQU      48(R8)(CX*1), Y9
-	VPSRLD       $0x02, Y9, Y9
-	VPAND        const14<>+0(SB), Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y9
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y9, Y7, Y7
-	VMOVDQU      48(R8)(CX*2), Y9
-	VPSRLD       $0x02, Y9, Y9
-	VPAND        const14<>+0(SB), Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y9, Y8
-	VMOVDQU      48(R8)(DI*1), Y10
-	VPSRLD       $0x02, Y10, Y10
-	VPAND        const14<>+0(SB), Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
+	VMOVDQU      48(AX)(DI*1), Y6
+	VPSRLD       $0x02, Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y5
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y6
 	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y5, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y7, Y5
+	VPADDD       Y6, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y7, Y6
 	VSHUFPS      $0xdd, Y8, Y7, Y7
-	VPADDD       Y5, Y7, Y7
-	VPERM2I128   $0x20, Y7, Y6, Y5
-	VPERM2I128   $0x31, Y7, Y6, Y6
+	VPADDD       Y6, Y7, Y7
+	VMOVDQU      48(R8), Y6
+	VPSRLD       $0x02, Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc5 // VPDPBUSD Y5, Y6, Y8
+	VMOVDQU      48(R8)(CX*1), Y6
+	VPSRLD       $0x02, Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y6
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y6, Y8, Y8
+	VMOVDQU      48(R8)(CX*2), Y6
+	VPSRLD       $0x02, Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xcd // VPDPBUSD Y5, Y6, Y9
+	VMOVDQU      48(R8)(DI*1), Y6
+	VPSRLD       $0x02, Y6, Y6
+	VPAND        const14<>+0(SB), Y6, Y6
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd5 // VPDPBUSD Y5, Y6, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y5
+	VPALIGNR     $0x08, Y9, Y10, Y6
+	VPADDD       Y5, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y8, Y5
+	VSHUFPS      $0xdd, Y6, Y8, Y6
+	VPADDD       Y5, Y6, Y6
+	VPERM2I128   $0x20, Y6, Y7, Y5
+	VPERM2I128   $0x31, Y6, Y7, Y6
 	VCVTDQ2PS    Y5, Y5
 	VPSRLD       $0x10, Y2, Y7
 	VPAND        const15<>+0(SB), Y7, Y7
@@ -3927,67 +3925,67 @@ loop:
 	VFMADD231PS  Y5, Y2, Y0
 	VMOVDQU      192(DX), Y2
 	PREFETCHT0   512(SI)
-	VMOVDQU      48(AX), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const14<>+0(SB), Y6, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VMOVDQU      48(AX)(CX*1), Y7
-	VPSRLD       $0x04, Y7, Y7
-	VPAND        const14<>+0(SB), Y7, Y7
+	VMOVDQU      48(AX), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y7
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y7, Y5, Y5
-	VMOVDQU      48(AX)(CX*2), Y7
-	VPSRLD       $0x04, Y7, Y7
-	VPAND        const14<>+0(SB), Y7, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
-	VMOVDQU      48(AX)(DI*1), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const14<>+0(SB), Y8, Y8
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y5, Y6
+	VMOVDQU      48(AX)(CX*1), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
 	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y7
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y7, Y5, Y5
-	VMOVDQU      48(R8), Y7
-	VPSRLD       $0x04, Y7, Y7
-	VPAND        const14<>+0(SB), Y7, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
-	VMOVDQU      48(R8)(CX*1), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const14<>+0(SB), Y8, Y8
+	VPADDD       Y5, Y6, Y6
+	VMOVDQU      48(AX)(CX*2), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
-	PREFETCHT0   576(SI)
-	VMOVDQU      48(R8)(CX*2), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const14<>+0(SB), Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VMOVDQU      48(R8)(DI*1), Y9
-	VPSRLD       $0x04, Y9, Y9
-	VPAND        const14<>+0(SB), Y9, Y9
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y5, Y7
+	VMOVDQU      48(AX)(DI*1), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y2
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
 	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y2, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y2
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
 	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y2, Y6, Y6
-	VPERM2I128   $0x20, Y6, Y5, Y2
-	VPERM2I128   $0x31, Y6, Y5, Y5
+	VPADDD       Y5, Y6, Y6
+	VMOVDQU      48(R8), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y5, Y7
+	VMOVDQU      48(R8)(CX*1), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	PREFETCHT0   576(SI)
+	VMOVDQU      48(R8)(CX*2), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y5, Y8
+	VMOVDQU      48(R8)(DI*1), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y2
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y2, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y2
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y2, Y5, Y5
+	VPERM2I128   $0x20, Y5, Y6, Y2
+	VPERM2I128   $0x31, Y5, Y6, Y5
 	VCVTDQ2PS    Y2, Y2
 	VPAND        const15<>+0(SB), Y1, Y6
 	VCVTDQ2PS    Y6, Y6
@@ -4016,67 +4014,67 @@ loop:
 	VBROADCASTSS 216(BX), Y2
 	VFMADD231PS  Y2, Y6, Y0
 	VMOVDQU      224(DX), Y2
-	VMOVDQU      48(AX), Y6
-	VPSRLD       $0x06, Y6, Y6
-	VPAND        const14<>+0(SB), Y6, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VMOVDQU      48(AX)(CX*1), Y7
-	VPSRLD       $0x06, Y7, Y7
-	VPAND        const14<>+0(SB), Y7, Y7
+	VMOVDQU      48(AX), Y5
+	VPSRLD       $0x06, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y7
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y7, Y5, Y5
-	VMOVDQU      48(AX)(CX*2), Y7
-	VPSRLD       $0x06, Y7, Y7
-	VPAND        const14<>+0(SB), Y7, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
-	VMOVDQU      48(AX)(DI*1), Y8
-	VPSRLD       $0x06, Y8, Y8
-	VPAND        const14<>+0(SB), Y8, Y8
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y5, Y6
+	VMOVDQU      48(AX)(CX*1), Y5
+	VPSRLD       $0x06, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
 	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y7
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y7, Y5, Y5
-	PREFETCHT0   640(SI)
-	VMOVDQU      48(R8), Y7
-	VPSRLD       $0x06, Y7, Y7
-	VPAND        const14<>+0(SB), Y7, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
-	VMOVDQU      48(R8)(CX*1), Y8
-	VPSRLD       $0x06, Y8, Y8
-	VPAND        const14<>+0(SB), Y8, Y8
+	VPADDD       Y5, Y6, Y6
+	VMOVDQU      48(AX)(CX*2), Y5
+	VPSRLD       $0x06, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
-	VMOVDQU      48(R8)(CX*2), Y8
-	VPSRLD       $0x06, Y8, Y8
-	VPAND        const14<>+0(SB), Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VMOVDQU      48(R8)(DI*1), Y9
-	VPSRLD       $0x06, Y9, Y9
-	VPAND        const14<>+0(SB), Y9, Y9
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y5, Y7
+	VMOVDQU      48(AX)(DI*1), Y5
+	VPSRLD       $0x06, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y2
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
 	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y2, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y2
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
 	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y2, Y6, Y6
-	VPERM2I128   $0x20, Y6, Y5, Y2
-	VPERM2I128   $0x31, Y6, Y5, Y5
+	VPADDD       Y5, Y6, Y6
+	PREFETCHT0   640(SI)
+	VMOVDQU      48(R8), Y5
+	VPSRLD       $0x06, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y5, Y7
+	VMOVDQU      48(R8)(CX*1), Y5
+	VPSRLD       $0x06, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VMOVDQU      48(R8)(CX*2), Y5
+	VPSRLD       $0x06, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y5, Y8
+	VMOVDQU      48(R8)(DI*1), Y5
+	VPSRLD       $0x06, Y5, Y5
+	VPAND        const14<>+0(SB), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y2
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y2, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y2
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y2, Y5, Y5
+	VPERM2I128   $0x20, Y5, Y6, Y2
+	VPERM2I128   $0x31, Y5, Y6, Y5
 	VCVTDQ2PS    Y2, Y2
 	VPSRLD       $0x10, Y1, Y6
 	VPAND        const15<>+0(SB), Y6, Y6
@@ -4174,91 +4172,91 @@ loop:
 	VPOR         Y2, Y6, Y6
 	VMOVDQU      (DX), Y2
 	PREFETCHT0   (SI)
-	VMOVDQU      32(AX), Y8
-	VPAND        const14<>+0(SB), Y8, Y8
-	VMOVDQU      (AX), Y7
-	VPSLLD       $0x02, Y7, Y7
-	VPAND        const18<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VMOVDQU      32(AX)(CX*1), Y9
-	VPAND        const14<>+0(SB), Y9, Y9
-	VMOVDQU      (AX)(CX*1), Y8
+	VMOVDQU      32(AX), Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VMOVDQU      (AX), Y8
 	VPSLLD       $0x02, Y8, Y8
 	VPAND        const18<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
+	VPOR         Y8, Y7, Y7
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y9
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y9, Y7, Y7
-	VMOVDQU      32(AX)(CX*2), Y9
-	VPAND        const14<>+0(SB), Y9, Y9
-	VMOVDQU      (AX)(CX*2), Y8
-	VPSLLD       $0x02, Y8, Y8
-	VPAND        const18<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VMOVDQU      32(AX)(DI*1), Y10
-	VPAND        const14<>+0(SB), Y10, Y10
-	VMOVDQU      (AX)(DI*1), Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y7, Y8
+	VMOVDQU      32(AX)(CX*1), Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VMOVDQU      (AX)(CX*1), Y9
 	VPSLLD       $0x02, Y9, Y9
 	VPAND        const18<>+0(SB), Y9, Y9
-	VPOR         Y9, Y10, Y10
+	VPOR         Y9, Y7, Y7
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y7, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y7
 	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y10, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y7, Y9
-	VSHUFPS      $0xdd, Y8, Y7, Y7
-	VPADDD       Y9, Y7, Y7
-	PREFETCHT0   64(SI)
-	VMOVDQU      32(R8), Y9
-	VPAND        const14<>+0(SB), Y9, Y9
-	VMOVDQU      (R8), Y8
-	VPSLLD       $0x02, Y8, Y8
-	VPAND        const18<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VMOVDQU      32(R8)(CX*1), Y10
-	VPAND        const14<>+0(SB), Y10, Y10
-	VMOVDQU      (R8)(CX*1), Y9
+	VPADDD       Y7, Y8, Y8
+	VMOVDQU      32(AX)(CX*2), Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VMOVDQU      (AX)(CX*2), Y9
 	VPSLLD       $0x02, Y9, Y9
 	VPAND        const18<>+0(SB), Y9, Y9
-	VPOR         Y9, Y10, Y10
+	VPOR         Y9, Y7, Y7
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y10
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y10, Y8, Y8
-	VMOVDQU      32(R8)(CX*2), Y10
-	VPAND        const14<>+0(SB), Y10, Y10
-	VMOVDQU      (R8)(CX*2), Y9
-	VPSLLD       $0x02, Y9, Y9
-	VPAND        const18<>+0(SB), Y9, Y9
-	VPOR         Y9, Y10, Y10
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y10, Y9
-	VMOVDQU      32(R8)(DI*1), Y11
-	VPAND        const14<>+0(SB), Y11, Y11
-	VMOVDQU      (R8)(DI*1), Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y7, Y9
+	VMOVDQU      32(AX)(DI*1), Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VMOVDQU      (AX)(DI*1), Y10
 	VPSLLD       $0x02, Y10, Y10
 	VPAND        const18<>+0(SB), Y10, Y10
-	VPOR         Y10, Y11, Y11
+	VPOR         Y10, Y7, Y7
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y11, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y2
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y7, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y7
 	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y2, Y9, Y9
-	VSHUFPS      $0x88, Y9, Y8, Y2
+	VPADDD       Y7, Y9, Y9
+	VSHUFPS      $0x88, Y9, Y8, Y7
 	VSHUFPS      $0xdd, Y9, Y8, Y8
-	VPADDD       Y2, Y8, Y8
-	VPERM2I128   $0x20, Y8, Y7, Y2
-	VPERM2I128   $0x31, Y8, Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	PREFETCHT0   64(SI)
+	VMOVDQU      32(R8), Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VMOVDQU      (R8), Y9
+	VPSLLD       $0x02, Y9, Y9
+	VPAND        const18<>+0(SB), Y9, Y9
+	VPOR         Y9, Y7, Y7
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y7, Y9
+	VMOVDQU      32(R8)(CX*1), Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VMOVDQU      (R8)(CX*1), Y10
+	VPSLLD       $0x02, Y10, Y10
+	VPAND        const18<>+0(SB), Y10, Y10
+	VPOR         Y10, Y7, Y7
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y7, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y7
+	VPALIGNR     $0x08, Y9, Y10, Y9
+	VPADDD       Y7, Y9, Y9
+	VMOVDQU      32(R8)(CX*2), Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VMOVDQU      (R8)(CX*2), Y10
+	VPSLLD       $0x02, Y10, Y10
+	VPAND        const18<>+0(SB), Y10, Y10
+	VPOR         Y10, Y7, Y7
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y7, Y10
+	VMOVDQU      32(R8)(DI*1), Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VMOVDQU      (R8)(DI*1), Y11
+	VPSLLD       $0x02, Y11, Y11
+	VPAND        const18<>+0(SB), Y11, Y11
+	VPOR         Y11, Y7, Y7
+	VPXOR        Y11, Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y7, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y2
+	VPALIGNR     $0x08, Y10, Y11, Y7
+	VPADDD       Y2, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y9, Y2
+	VSHUFPS      $0xdd, Y7, Y9, Y7
+	VPADDD       Y2, Y7, Y7
+	VPERM2I128   $0x20, Y7, Y8, Y2
+	VPERM2I128   $0x31, Y7, Y8, Y7
 	VPBROADCASTD 8(BX), Y8
 	VPSLLD       $0x02, Y8, Y8
 	VPSUBD       Y8, Y2, Y2
@@ -4283,100 +4281,100 @@ loop:
 	VMULPS       Y2, Y8, Y8
 	VFMADD231PS  Y8, Y7, Y0
 	VMOVDQU      32(DX), Y2
-	VMOVDQU      32(AX), Y8
-	VPSRLD       $0x02, Y8, Y8
-	VPAND        const14<>+0(SB), Y8, Y8
-	VMOVDQU      (AX), Y7
-	VPSLLD       $0x01, Y7, Y7
-	VPAND        const18<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	VMOVDQU      32(AX), Y7
+	VPSRLD       $0x02, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VMOVDQU      (AX), Y8
+	VPSLLD       $0x01, Y8, Y8
+	VPAND        const18<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y7, Y8
 	PREFETCHT0   128(SI)
-	VMOVDQU      32(AX)(CX*1), Y9
-	VPSRLD       $0x02, Y9, Y9
-	VPAND        const14<>+0(SB), Y9, Y9
-	VMOVDQU      (AX)(CX*1), Y8
-	VPSLLD       $0x01, Y8, Y8
-	VPAND        const18<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y9
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y9, Y7, Y7
-	VMOVDQU      32(AX)(CX*2), Y9
-	VPSRLD       $0x02, Y9, Y9
-	VPAND        const14<>+0(SB), Y9, Y9
-	VMOVDQU      (AX)(CX*2), Y8
-	VPSLLD       $0x01, Y8, Y8
-	VPAND        const18<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VMOVDQU      32(AX)(DI*1), Y10
-	VPSRLD       $0x02, Y10, Y10
-	VPAND        const14<>+0(SB), Y10, Y10
-	VMOVDQU      (AX)(DI*1), Y9
+	VMOVDQU      32(AX)(CX*1), Y7
+	VPSRLD       $0x02, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VMOVDQU      (AX)(CX*1), Y9
 	VPSLLD       $0x01, Y9, Y9
 	VPAND        const18<>+0(SB), Y9, Y9
-	VPOR         Y9, Y10, Y10
+	VPOR         Y9, Y7, Y7
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y7, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y7
 	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y10, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y7, Y9
-	VSHUFPS      $0xdd, Y8, Y7, Y7
-	VPADDD       Y9, Y7, Y7
-	VMOVDQU      32(R8), Y9
-	VPSRLD       $0x02, Y9, Y9
-	VPAND        const14<>+0(SB), Y9, Y9
-	VMOVDQU      (R8), Y8
-	VPSLLD       $0x01, Y8, Y8
-	VPAND        const18<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	PREFETCHT0   192(SI)
-	VMOVDQU      32(R8)(CX*1), Y10
-	VPSRLD       $0x02, Y10, Y10
-	VPAND        const14<>+0(SB), Y10, Y10
-	VMOVDQU      (R8)(CX*1), Y9
+	VPADDD       Y7, Y8, Y8
+	VMOVDQU      32(AX)(CX*2), Y7
+	VPSRLD       $0x02, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VMOVDQU      (AX)(CX*2), Y9
 	VPSLLD       $0x01, Y9, Y9
 	VPAND        const18<>+0(SB), Y9, Y9
-	VPOR         Y9, Y10, Y10
+	VPOR         Y9, Y7, Y7
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y10
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y10, Y8, Y8
-	VMOVDQU      32(R8)(CX*2), Y10
-	VPSRLD       $0x02, Y10, Y10
-	VPAND        const14<>+0(SB), Y10, Y10
-	VMOVDQU      (R8)(CX*2), Y9
-	VPSLLD       $0x01, Y9, Y9
-	VPAND        const18<>+0(SB), Y9, Y9
-	VPOR         Y9, Y10, Y10
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y10, Y9
-	VMOVDQU      32(R8)(DI*1), Y11
-	VPSRLD       $0x02, Y11, Y11
-	VPAND        const14<>+0(SB), Y11, Y11
-	VMOVDQU      (R8)(DI*1), Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y7, Y9
+	VMOVDQU      32(AX)(DI*1), Y7
+	VPSRLD       $0x02, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VMOVDQU      (AX)(DI*1), Y10
 	VPSLLD       $0x01, Y10, Y10
 	VPAND        const18<>+0(SB), Y10, Y10
-	VPOR         Y10, Y11, Y11
+	VPOR         Y10, Y7, Y7
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y11, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y2
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y7, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y7
 	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y2, Y9, Y9
-	VSHUFPS      $0x88, Y9, Y8, Y2
+	VPADDD       Y7, Y9, Y9
+	VSHUFPS      $0x88, Y9, Y8, Y7
 	VSHUFPS      $0xdd, Y9, Y8, Y8
-	VPADDD       Y2, Y8, Y8
-	VPERM2I128   $0x20, Y8, Y7, Y2
-	VPERM2I128   $0x31, Y8, Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VMOVDQU      32(R8), Y7
+	VPSRLD       $0x02, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VMOVDQU      (R8), Y9
+	VPSLLD       $0x01, Y9, Y9
+	VPAND        const18<>+0(SB), Y9, Y9
+	VPOR         Y9, Y7, Y7
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y7, Y9
+	PREFETCHT0   192(SI)
+	VMOVDQU      32(R8)(CX*1), Y7
+	VPSRLD       $0x02, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VMOVDQU      (R8)(CX*1), Y10
+	VPSLLD       $0x01, Y10, Y10
+	VPAND        const18<>+0(SB), Y10, Y10
+	VPOR         Y10, Y7, Y7
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y7, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y7
+	VPALIGNR     $0x08, Y9, Y10, Y9
+	VPADDD       Y7, Y9, Y9
+	VMOVDQU      32(R8)(CX*2), Y7
+	VPSRLD       $0x02, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VMOVDQU      (R8)(CX*2), Y10
+	VPSLLD       $0x01, Y10, Y10
+	VPAND        const18<>+0(SB), Y10, Y10
+	VPOR         Y10, Y7, Y7
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y7, Y10
+	VMOVDQU      32(R8)(DI*1), Y7
+	VPSRLD       $0x02, Y7, Y7
+	VPAND        const14<>+0(SB), Y7, Y7
+	VMOVDQU      (R8)(DI*1), Y11
+	VPSLLD       $0x01, Y11, Y11
+	VPAND        const18<>+0(SB), Y11, Y11
+	VPOR         Y11, Y7, Y7
+	VPXOR        Y11, Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y7, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y2
+	VPALIGNR     $0x08, Y10, Y11, Y7
+	VPADDD       Y2, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y9, Y2
+	VSHUFPS      $0xdd, Y7, Y9, Y7
+	VPADDD       Y2, Y7, Y7
+	VPERM2I128   $0x20, Y7, Y8, Y2
+	VPERM2I128   $0x31, Y7, Y8, Y7
 	VPBROADCASTD 40(BX), Y8
 	VPSLLD       $0x02, Y8, Y8
 	VPSUBD       Y8, Y2, Y2
@@ -4401,92 +4399,92 @@ loop:
 	VMULPS       Y2, Y3, Y3
 	VFMADD231PS  Y3, Y7, Y0
 	VMOVDQU      64(DX), Y2
-	VMOVDQU      32(AX), Y7
-	VPSRLD       $0x04, Y7, Y7
-	VPAND        const14<>+0(SB), Y7, Y7
-	VMOVDQU      (AX), Y3
-	VPAND        const18<>+0(SB), Y3, Y3
-	VPOR         Y3, Y7, Y7
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y7, Y3
-	VMOVDQU      32(AX)(CX*1), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const14<>+0(SB), Y8, Y8
-	VMOVDQU      (AX)(CX*1), Y7
+	VMOVDQU      32(AX), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (AX), Y7
 	VPAND        const18<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
+	VPOR         Y7, Y3, Y3
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y3, Y8
-	VPALIGNR     $0x08, Y3, Y7, Y3
-	VPADDD       Y8, Y3, Y3
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VMOVDQU      32(AX)(CX*1), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (AX)(CX*1), Y8
+	VPAND        const18<>+0(SB), Y8, Y8
+	VPOR         Y8, Y3, Y3
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y3, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y3
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y3, Y7, Y7
 	PREFETCHT0   256(SI)
-	VMOVDQU      32(AX)(CX*2), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const14<>+0(SB), Y8, Y8
-	VMOVDQU      (AX)(CX*2), Y7
-	VPAND        const18<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VMOVDQU      32(AX)(DI*1), Y9
-	VPSRLD       $0x04, Y9, Y9
-	VPAND        const14<>+0(SB), Y9, Y9
-	VMOVDQU      (AX)(DI*1), Y8
+	VMOVDQU      32(AX)(CX*2), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (AX)(CX*2), Y8
 	VPAND        const18<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
+	VPOR         Y8, Y3, Y3
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y9
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y9, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y3, Y8
-	VSHUFPS      $0xdd, Y7, Y3, Y3
-	VPADDD       Y8, Y3, Y3
-	VMOVDQU      32(R8), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const14<>+0(SB), Y8, Y8
-	VMOVDQU      (R8), Y7
-	VPAND        const18<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VMOVDQU      32(R8)(CX*1), Y9
-	VPSRLD       $0x04, Y9, Y9
-	VPAND        const14<>+0(SB), Y9, Y9
-	VMOVDQU      (R8)(CX*1), Y8
-	VPAND        const18<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y9
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y9, Y7, Y7
-	VMOVDQU      32(R8)(CX*2), Y9
-	VPSRLD       $0x04, Y9, Y9
-	VPAND        const14<>+0(SB), Y9, Y9
-	VMOVDQU      (R8)(CX*2), Y8
-	VPAND        const18<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	PREFETCHT0   320(SI)
-	VMOVDQU      32(R8)(DI*1), Y10
-	VPSRLD       $0x04, Y10, Y10
-	VPAND        const14<>+0(SB), Y10, Y10
-	VMOVDQU      (R8)(DI*1), Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y3, Y8
+	VMOVDQU      32(AX)(DI*1), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (AX)(DI*1), Y9
 	VPAND        const18<>+0(SB), Y9, Y9
-	VPOR         Y9, Y10, Y10
+	VPOR         Y9, Y3, Y3
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y2
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y3, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y3
 	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y2, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y7, Y2
+	VPADDD       Y3, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y7, Y3
 	VSHUFPS      $0xdd, Y8, Y7, Y7
-	VPADDD       Y2, Y7, Y7
-	VPERM2I128   $0x20, Y7, Y3, Y2
-	VPERM2I128   $0x31, Y7, Y3, Y3
+	VPADDD       Y3, Y7, Y7
+	VMOVDQU      32(R8), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (R8), Y8
+	VPAND        const18<>+0(SB), Y8, Y8
+	VPOR         Y8, Y3, Y3
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y3, Y8
+	VMOVDQU      32(R8)(CX*1), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (R8)(CX*1), Y9
+	VPAND        const18<>+0(SB), Y9, Y9
+	VPOR         Y9, Y3, Y3
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y3, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y3
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y3, Y8, Y8
+	VMOVDQU      32(R8)(CX*2), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (R8)(CX*2), Y9
+	VPAND        const18<>+0(SB), Y9, Y9
+	VPOR         Y9, Y3, Y3
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y3, Y9
+	PREFETCHT0   320(SI)
+	VMOVDQU      32(R8)(DI*1), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (R8)(DI*1), Y10
+	VPAND        const18<>+0(SB), Y10, Y10
+	VPOR         Y10, Y3, Y3
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y3, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y2
+	VPALIGNR     $0x08, Y9, Y10, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y8, Y2
+	VSHUFPS      $0xdd, Y3, Y8, Y3
+	VPADDD       Y2, Y3, Y3
+	VPERM2I128   $0x20, Y3, Y7, Y2
+	VPERM2I128   $0x31, Y3, Y7, Y3
 	VPBROADCASTD 72(BX), Y7
 	VPSLLD       $0x02, Y7, Y7
 	VPSUBD       Y7, Y2, Y2
@@ -4511,99 +4509,99 @@ loop:
 	VMULPS       Y2, Y7, Y7
 	VFMADD231PS  Y7, Y3, Y0
 	VMOVDQU      96(DX), Y2
-	VMOVDQU      32(AX), Y7
-	VPSRLD       $0x06, Y7, Y7
-	VPAND        const14<>+0(SB), Y7, Y7
-	VMOVDQU      (AX), Y3
-	VPSRLD       $0x01, Y3, Y3
-	VPAND        const18<>+0(SB), Y3, Y3
-	VPOR         Y3, Y7, Y7
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y7, Y3
-	VMOVDQU      32(AX)(CX*1), Y8
-	VPSRLD       $0x06, Y8, Y8
-	VPAND        const14<>+0(SB), Y8, Y8
-	VMOVDQU      (AX)(CX*1), Y7
+	VMOVDQU      32(AX), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (AX), Y7
 	VPSRLD       $0x01, Y7, Y7
 	VPAND        const18<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
+	VPOR         Y7, Y3, Y3
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y3, Y8
-	VPALIGNR     $0x08, Y3, Y7, Y3
-	VPADDD       Y8, Y3, Y3
-	VMOVDQU      32(AX)(CX*2), Y8
-	VPSRLD       $0x06, Y8, Y8
-	VPAND        const14<>+0(SB), Y8, Y8
-	VMOVDQU      (AX)(CX*2), Y7
-	VPSRLD       $0x01, Y7, Y7
-	VPAND        const18<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VMOVDQU      32(AX)(CX*1), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (AX)(CX*1), Y8
+	VPSRLD       $0x01, Y8, Y8
+	VPAND        const18<>+0(SB), Y8, Y8
+	VPOR         Y8, Y3, Y3
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y3, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y3
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y3, Y7, Y7
+	VMOVDQU      32(AX)(CX*2), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (AX)(CX*2), Y8
+	VPSRLD       $0x01, Y8, Y8
+	VPAND        const18<>+0(SB), Y8, Y8
+	VPOR         Y8, Y3, Y3
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y3, Y8
 	PREFETCHT0   384(SI)
-	VMOVDQU      32(AX)(DI*1), Y9
-	VPSRLD       $0x06, Y9, Y9
-	VPAND        const14<>+0(SB), Y9, Y9
-	VMOVDQU      (AX)(DI*1), Y8
-	VPSRLD       $0x01, Y8, Y8
-	VPAND        const18<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y9
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y9, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y3, Y8
-	VSHUFPS      $0xdd, Y7, Y3, Y3
-	VPADDD       Y8, Y3, Y3
-	VMOVDQU      32(R8), Y8
-	VPSRLD       $0x06, Y8, Y8
-	VPAND        const14<>+0(SB), Y8, Y8
-	VMOVDQU      (R8), Y7
-	VPSRLD       $0x01, Y7, Y7
-	VPAND        const18<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VMOVDQU      32(R8)(CX*1), Y9
-	VPSRLD       $0x06, Y9, Y9
-	VPAND        const14<>+0(SB), Y9, Y9
-	VMOVDQU      (R8)(CX*1), Y8
-	VPSRLD       $0x01, Y8, Y8
-	VPAND        const18<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y9
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y9, Y7, Y7
-	VMOVDQU      32(R8)(CX*2), Y9
-	VPSRLD       $0x06, Y9, Y9
-	VPAND        const14<>+0(SB), Y9, Y9
-	VMOVDQU      (R8)(CX*2), Y8
-	VPSRLD       $0x01, Y8, Y8
-	VPAND        const18<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VMOVDQU      32(R8)(DI*1), Y10
-	VPSRLD       $0x06, Y10, Y10
-	VPAND        const14<>+0(SB), Y10, Y10
-	VMOVDQU      (R8)(DI*1), Y9
+	VMOVDQU      32(AX)(DI*1), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (AX)(DI*1), Y9
 	VPSRLD       $0x01, Y9, Y9
 	VPAND        const18<>+0(SB), Y9, Y9
-	VPOR         Y9, Y10, Y10
+	VPOR         Y9, Y3, Y3
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y2
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y3, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y3
 	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y2, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y7, Y2
+	VPADDD       Y3, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y7, Y3
 	VSHUFPS      $0xdd, Y8, Y7, Y7
-	VPADDD       Y2, Y7, Y7
-	VPERM2I128   $0x20, Y7, Y3, Y2
-	VPERM2I128   $0x31, Y7, Y3, Y3
+	VPADDD       Y3, Y7, Y7
+	VMOVDQU      32(R8), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (R8), Y8
+	VPSRLD       $0x01, Y8, Y8
+	VPAND        const18<>+0(SB), Y8, Y8
+	VPOR         Y8, Y3, Y3
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y3, Y8
+	VMOVDQU      32(R8)(CX*1), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (R8)(CX*1), Y9
+	VPSRLD       $0x01, Y9, Y9
+	VPAND        const18<>+0(SB), Y9, Y9
+	VPOR         Y9, Y3, Y3
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y3, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y3
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y3, Y8, Y8
+	VMOVDQU      32(R8)(CX*2), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (R8)(CX*2), Y9
+	VPSRLD       $0x01, Y9, Y9
+	VPAND        const18<>+0(SB), Y9, Y9
+	VPOR         Y9, Y3, Y3
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y3, Y9
+	VMOVDQU      32(R8)(DI*1), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (R8)(DI*1), Y10
+	VPSRLD       $0x01, Y10, Y10
+	VPAND        const18<>+0(SB), Y10, Y10
+	VPOR         Y10, Y3, Y3
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y3, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y2
+	VPALIGNR     $0x08, Y9, Y10, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y8, Y2
+	VSHUFPS      $0xdd, Y3, Y8, Y3
+	VPADDD       Y2, Y3, Y3
+	VPERM2I128   $0x20, Y3, Y7, Y2
+	VPERM2I128   $0x31, Y3, Y7, Y3
 	VPBROADCASTD 104(BX), Y7
 	VPSLLD       $0x02, Y7, Y7
 	VPSUBD       Y7, Y2, Y2
@@ -4629,91 +4627,91 @@ loop:
 	VFMADD231PS  Y4, Y3, Y0
 	VMOVDQU      128(DX), Y2
 	PREFETCHT0   448(SI)
-	VMOVDQU      64(AX), Y4
-	VPAND        const14<>+0(SB), Y4, Y4
-	VMOVDQU      (AX), Y3
-	VPSRLD       $0x02, Y3, Y3
-	VPAND        const18<>+0(SB), Y3, Y3
-	VPOR         Y3, Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
-	VMOVDQU      64(AX)(CX*1), Y7
-	VPAND        const14<>+0(SB), Y7, Y7
-	VMOVDQU      (AX)(CX*1), Y4
+	VMOVDQU      64(AX), Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (AX), Y4
 	VPSRLD       $0x02, Y4, Y4
 	VPAND        const18<>+0(SB), Y4, Y4
-	VPOR         Y4, Y7, Y7
+	VPOR         Y4, Y3, Y3
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y7, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y7
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y7, Y3, Y3
-	VMOVDQU      64(AX)(CX*2), Y7
-	VPAND        const14<>+0(SB), Y7, Y7
-	VMOVDQU      (AX)(CX*2), Y4
-	VPSRLD       $0x02, Y4, Y4
-	VPAND        const18<>+0(SB), Y4, Y4
-	VPOR         Y4, Y7, Y7
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y7, Y4
-	VMOVDQU      64(AX)(DI*1), Y8
-	VPAND        const14<>+0(SB), Y8, Y8
-	VMOVDQU      (AX)(DI*1), Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	VMOVDQU      64(AX)(CX*1), Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (AX)(CX*1), Y7
 	VPSRLD       $0x02, Y7, Y7
 	VPAND        const18<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
+	VPOR         Y7, Y3, Y3
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y4, Y8
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y4, Y3
 	VPALIGNR     $0x08, Y4, Y7, Y4
-	VPADDD       Y8, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y7
-	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y7, Y3, Y3
-	VMOVDQU      64(R8), Y7
-	VPAND        const14<>+0(SB), Y7, Y7
-	VMOVDQU      (R8), Y4
-	VPSRLD       $0x02, Y4, Y4
-	VPAND        const18<>+0(SB), Y4, Y4
-	VPOR         Y4, Y7, Y7
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y7, Y4
-	PREFETCHT0   512(SI)
-	VMOVDQU      64(R8)(CX*1), Y8
-	VPAND        const14<>+0(SB), Y8, Y8
-	VMOVDQU      (R8)(CX*1), Y7
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      64(AX)(CX*2), Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (AX)(CX*2), Y7
 	VPSRLD       $0x02, Y7, Y7
 	VPAND        const18<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
+	VPOR         Y7, Y3, Y3
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y4, Y8
-	VPALIGNR     $0x08, Y4, Y7, Y4
-	VPADDD       Y8, Y4, Y4
-	VMOVDQU      64(R8)(CX*2), Y8
-	VPAND        const14<>+0(SB), Y8, Y8
-	VMOVDQU      (R8)(CX*2), Y7
-	VPSRLD       $0x02, Y7, Y7
-	VPAND        const18<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VMOVDQU      64(R8)(DI*1), Y9
-	VPAND        const14<>+0(SB), Y9, Y9
-	VMOVDQU      (R8)(DI*1), Y8
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VMOVDQU      64(AX)(DI*1), Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (AX)(DI*1), Y8
 	VPSRLD       $0x02, Y8, Y8
 	VPAND        const18<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
+	VPOR         Y8, Y3, Y3
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y2
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y3, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y3
 	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y2, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y4, Y2
+	VPADDD       Y3, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y4, Y3
 	VSHUFPS      $0xdd, Y7, Y4, Y4
-	VPADDD       Y2, Y4, Y4
-	VPERM2I128   $0x20, Y4, Y3, Y2
-	VPERM2I128   $0x31, Y4, Y3, Y3
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      64(R8), Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (R8), Y7
+	VPSRLD       $0x02, Y7, Y7
+	VPAND        const18<>+0(SB), Y7, Y7
+	VPOR         Y7, Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	PREFETCHT0   512(SI)
+	VMOVDQU      64(R8)(CX*1), Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (R8)(CX*1), Y8
+	VPSRLD       $0x02, Y8, Y8
+	VPAND        const18<>+0(SB), Y8, Y8
+	VPOR         Y8, Y3, Y3
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y3, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y3
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y3, Y7, Y7
+	VMOVDQU      64(R8)(CX*2), Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (R8)(CX*2), Y8
+	VPSRLD       $0x02, Y8, Y8
+	VPAND        const18<>+0(SB), Y8, Y8
+	VPOR         Y8, Y3, Y3
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y3, Y8
+	VMOVDQU      64(R8)(DI*1), Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (R8)(DI*1), Y9
+	VPSRLD       $0x02, Y9, Y9
+	VPAND        const18<>+0(SB), Y9, Y9
+	VPOR         Y9, Y3, Y3
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y3, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y2
+	VPALIGNR     $0x08, Y8, Y9, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y7, Y2
+	VSHUFPS      $0xdd, Y3, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VPERM2I128   $0x20, Y3, Y4, Y2
+	VPERM2I128   $0x31, Y3, Y4, Y3
 	VPBROADCASTD 136(BX), Y4
 	VPSLLD       $0x02, Y4, Y4
 	VPSUBD       Y4, Y2, Y2
@@ -4738,100 +4736,100 @@ loop:
 	VMULPS       Y2, Y4, Y4
 	VFMADD231PS  Y4, Y3, Y0
 	VMOVDQU      160(DX), Y2
-	VMOVDQU      64(AX), Y4
-	VPSRLD       $0x02, Y4, Y4
-	VPAND        const14<>+0(SB), Y4, Y4
-	VMOVDQU      (AX), Y3
-	VPSRLD       $0x03, Y3, Y3
-	VPAND        const18<>+0(SB), Y3, Y3
-	VPOR         Y3, Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
+	VMOVDQU      64(AX), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (AX), Y4
+	VPSRLD       $0x03, Y4, Y4
+	VPAND        const18<>+0(SB), Y4, Y4
+	VPOR         Y4, Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
 	PREFETCHT0   576(SI)
-	VMOVDQU      64(AX)(CX*1), Y7
-	VPSRLD       $0x02, Y7, Y7
-	VPAND        const14<>+0(SB), Y7, Y7
-	VMOVDQU      (AX)(CX*1), Y4
-	VPSRLD       $0x03, Y4, Y4
-	VPAND        const18<>+0(SB), Y4, Y4
-	VPOR         Y4, Y7, Y7
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y7, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y7
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y7, Y3, Y3
-	VMOVDQU      64(AX)(CX*2), Y7
-	VPSRLD       $0x02, Y7, Y7
-	VPAND        const14<>+0(SB), Y7, Y7
-	VMOVDQU      (AX)(CX*2), Y4
-	VPSRLD       $0x03, Y4, Y4
-	VPAND        const18<>+0(SB), Y4, Y4
-	VPOR         Y4, Y7, Y7
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y7, Y4
-	VMOVDQU      64(AX)(DI*1), Y8
-	VPSRLD       $0x02, Y8, Y8
-	VPAND        const14<>+0(SB), Y8, Y8
-	VMOVDQU      (AX)(DI*1), Y7
+	VMOVDQU      64(AX)(CX*1), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (AX)(CX*1), Y7
 	VPSRLD       $0x03, Y7, Y7
 	VPAND        const18<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
+	VPOR         Y7, Y3, Y3
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y4, Y8
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y4, Y3
 	VPALIGNR     $0x08, Y4, Y7, Y4
-	VPADDD       Y8, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y7
-	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y7, Y3, Y3
-	VMOVDQU      64(R8), Y7
-	VPSRLD       $0x02, Y7, Y7
-	VPAND        const14<>+0(SB), Y7, Y7
-	VMOVDQU      (R8), Y4
-	VPSRLD       $0x03, Y4, Y4
-	VPAND        const18<>+0(SB), Y4, Y4
-	VPOR         Y4, Y7, Y7
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y7, Y4
-	VMOVDQU      64(R8)(CX*1), Y8
-	VPSRLD       $0x02, Y8, Y8
-	VPAND        const14<>+0(SB), Y8, Y8
-	VMOVDQU      (R8)(CX*1), Y7
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      64(AX)(CX*2), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (AX)(CX*2), Y7
 	VPSRLD       $0x03, Y7, Y7
 	VPAND        const18<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
+	VPOR         Y7, Y3, Y3
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y4, Y8
-	VPALIGNR     $0x08, Y4, Y7, Y4
-	VPADDD       Y8, Y4, Y4
-	PREFETCHT0   640(SI)
-	VMOVDQU      64(R8)(CX*2), Y8
-	VPSRLD       $0x02, Y8, Y8
-	VPAND        const14<>+0(SB), Y8, Y8
-	VMOVDQU      (R8)(CX*2), Y7
-	VPSRLD       $0x03, Y7, Y7
-	VPAND        const18<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VMOVDQU      64(R8)(DI*1), Y9
-	VPSRLD       $0x02, Y9, Y9
-	VPAND        const14<>+0(SB), Y9, Y9
-	VMOVDQU      (R8)(DI*1), Y8
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VMOVDQU      64(AX)(DI*1), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (AX)(DI*1), Y8
 	VPSRLD       $0x03, Y8, Y8
 	VPAND        const18<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
+	VPOR         Y8, Y3, Y3
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y2
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y3, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y3
 	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y2, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y4, Y2
+	VPADDD       Y3, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y4, Y3
 	VSHUFPS      $0xdd, Y7, Y4, Y4
-	VPADDD       Y2, Y4, Y4
-	VPERM2I128   $0x20, Y4, Y3, Y2
-	VPERM2I128   $0x31, Y4, Y3, Y3
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      64(R8), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (R8), Y7
+	VPSRLD       $0x03, Y7, Y7
+	VPAND        const18<>+0(SB), Y7, Y7
+	VPOR         Y7, Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VMOVDQU      64(R8)(CX*1), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (R8)(CX*1), Y8
+	VPSRLD       $0x03, Y8, Y8
+	VPAND        const18<>+0(SB), Y8, Y8
+	VPOR         Y8, Y3, Y3
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y3, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y3
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y3, Y7, Y7
+	PREFETCHT0   640(SI)
+	VMOVDQU      64(R8)(CX*2), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (R8)(CX*2), Y8
+	VPSRLD       $0x03, Y8, Y8
+	VPAND        const18<>+0(SB), Y8, Y8
+	VPOR         Y8, Y3, Y3
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y3, Y8
+	VMOVDQU      64(R8)(DI*1), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (R8)(DI*1), Y9
+	VPSRLD       $0x03, Y9, Y9
+	VPAND        const18<>+0(SB), Y9, Y9
+	VPOR         Y9, Y3, Y3
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y3, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y2
+	VPALIGNR     $0x08, Y8, Y9, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y7, Y2
+	VSHUFPS      $0xdd, Y3, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VPERM2I128   $0x20, Y3, Y4, Y2
+	VPERM2I128   $0x31, Y3, Y4, Y3
 	VPBROADCASTD 168(BX), Y4
 	VPSLLD       $0x02, Y4, Y4
 	VPSUBD       Y4, Y2, Y2
@@ -4856,100 +4854,100 @@ loop:
 	VMULPS       Y2, Y4, Y4
 	VFMADD231PS  Y4, Y3, Y0
 	VMOVDQU      192(DX), Y2
-	VMOVDQU      64(AX), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        const14<>+0(SB), Y4, Y4
-	VMOVDQU      (AX), Y3
+	VMOVDQU      64(AX), Y3
 	VPSRLD       $0x04, Y3, Y3
-	VPAND        const18<>+0(SB), Y3, Y3
-	VPOR         Y3, Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
-	VMOVDQU      64(AX)(CX*1), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const14<>+0(SB), Y5, Y5
-	VMOVDQU      (AX)(CX*1), Y4
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (AX), Y4
 	VPSRLD       $0x04, Y4, Y4
 	VPAND        const18<>+0(SB), Y4, Y4
-	VPOR         Y4, Y5, Y5
+	VPOR         Y4, Y3, Y3
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	VMOVDQU      64(AX)(CX*2), Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	VMOVDQU      64(AX)(CX*1), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (AX)(CX*1), Y5
 	VPSRLD       $0x04, Y5, Y5
-	VPAND        const14<>+0(SB), Y5, Y5
-	VMOVDQU      (AX)(CX*2), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        const18<>+0(SB), Y4, Y4
-	VPOR         Y4, Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
+	VPAND        const18<>+0(SB), Y5, Y5
+	VPOR         Y5, Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      64(AX)(CX*2), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (AX)(CX*2), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const18<>+0(SB), Y5, Y5
+	VPOR         Y5, Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
 	PREFETCHT0   704(SI)
-	VMOVDQU      64(AX)(DI*1), Y7
-	VPSRLD       $0x04, Y7, Y7
-	VPAND        const14<>+0(SB), Y7, Y7
-	VMOVDQU      (AX)(DI*1), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const18<>+0(SB), Y5, Y5
-	VPOR         Y5, Y7, Y7
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y7, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y7
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y7, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y5
-	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y5, Y3, Y3
-	VMOVDQU      64(R8), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const14<>+0(SB), Y5, Y5
-	VMOVDQU      (R8), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        const18<>+0(SB), Y4, Y4
-	VPOR         Y4, Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VMOVDQU      64(R8)(CX*1), Y7
-	VPSRLD       $0x04, Y7, Y7
-	VPAND        const14<>+0(SB), Y7, Y7
-	VMOVDQU      (R8)(CX*1), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const18<>+0(SB), Y5, Y5
-	VPOR         Y5, Y7, Y7
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y7, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y7
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y7, Y4, Y4
-	VMOVDQU      64(R8)(CX*2), Y7
-	VPSRLD       $0x04, Y7, Y7
-	VPAND        const14<>+0(SB), Y7, Y7
-	VMOVDQU      (R8)(CX*2), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const18<>+0(SB), Y5, Y5
-	VPOR         Y5, Y7, Y7
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y7, Y5
-	PREFETCHT0   768(SI)
-	VMOVDQU      64(R8)(DI*1), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const14<>+0(SB), Y8, Y8
-	VMOVDQU      (R8)(DI*1), Y7
+	VMOVDQU      64(AX)(DI*1), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (AX)(DI*1), Y7
 	VPSRLD       $0x04, Y7, Y7
 	VPAND        const18<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
+	VPOR         Y7, Y3, Y3
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y5, Y2
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y5, Y3
 	VPALIGNR     $0x08, Y5, Y7, Y5
-	VPADDD       Y2, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y2
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
 	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y2, Y4, Y4
-	VPERM2I128   $0x20, Y4, Y3, Y2
-	VPERM2I128   $0x31, Y4, Y3, Y3
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      64(R8), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (R8), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const18<>+0(SB), Y5, Y5
+	VPOR         Y5, Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      64(R8)(CX*1), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (R8)(CX*1), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        const18<>+0(SB), Y7, Y7
+	VPOR         Y7, Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y7, Y5
+	VPADDD       Y3, Y5, Y5
+	VMOVDQU      64(R8)(CX*2), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (R8)(CX*2), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPAND        const18<>+0(SB), Y7, Y7
+	VPOR         Y7, Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	PREFETCHT0   768(SI)
+	VMOVDQU      64(R8)(DI*1), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (R8)(DI*1), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const18<>+0(SB), Y8, Y8
+	VPOR         Y8, Y3, Y3
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y3, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y2
+	VPALIGNR     $0x08, Y7, Y8, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPERM2I128   $0x20, Y3, Y4, Y2
+	VPERM2I128   $0x31, Y3, Y4, Y3
 	VPBROADCASTD 200(BX), Y4
 	VPSLLD       $0x02, Y4, Y4
 	VPSUBD       Y4, Y2, Y2
@@ -4974,99 +4972,99 @@ loop:
 	VMULPS       Y2, Y4, Y4
 	VFMADD231PS  Y4, Y3, Y0
 	VMOVDQU      224(DX), Y2
-	VMOVDQU      64(AX), Y4
-	VPSRLD       $0x06, Y4, Y4
-	VPAND        const14<>+0(SB), Y4, Y4
-	VMOVDQU      (AX), Y3
-	VPSRLD       $0x05, Y3, Y3
-	VPAND        const18<>+0(SB), Y3, Y3
-	VPOR         Y3, Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
-	VMOVDQU      64(AX)(CX*1), Y5
-	VPSRLD       $0x06, Y5, Y5
-	VPAND        const14<>+0(SB), Y5, Y5
-	VMOVDQU      (AX)(CX*1), Y4
+	VMOVDQU      64(AX), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (AX), Y4
 	VPSRLD       $0x05, Y4, Y4
 	VPAND        const18<>+0(SB), Y4, Y4
-	VPOR         Y4, Y5, Y5
+	VPOR         Y4, Y3, Y3
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	VMOVDQU      64(AX)(CX*2), Y5
-	VPSRLD       $0x06, Y5, Y5
-	VPAND        const14<>+0(SB), Y5, Y5
-	VMOVDQU      (AX)(CX*2), Y4
-	VPSRLD       $0x05, Y4, Y4
-	VPAND        const18<>+0(SB), Y4, Y4
-	VPOR         Y4, Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VMOVDQU      64(AX)(DI*1), Y7
-	VPSRLD       $0x06, Y7, Y7
-	VPAND        const14<>+0(SB), Y7, Y7
-	VMOVDQU      (AX)(DI*1), Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	VMOVDQU      64(AX)(CX*1), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (AX)(CX*1), Y5
 	VPSRLD       $0x05, Y5, Y5
 	VPAND        const18<>+0(SB), Y5, Y5
-	VPOR         Y5, Y7, Y7
+	VPOR         Y5, Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y7, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
 	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y7, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y5
-	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y5, Y3, Y3
-	PREFETCHT0   832(SI)
-	VMOVDQU      64(R8), Y5
-	VPSRLD       $0x06, Y5, Y5
-	VPAND        const14<>+0(SB), Y5, Y5
-	VMOVDQU      (R8), Y4
-	VPSRLD       $0x05, Y4, Y4
-	VPAND        const18<>+0(SB), Y4, Y4
-	VPOR         Y4, Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VMOVDQU      64(R8)(CX*1), Y7
-	VPSRLD       $0x06, Y7, Y7
-	VPAND        const14<>+0(SB), Y7, Y7
-	VMOVDQU      (R8)(CX*1), Y5
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      64(AX)(CX*2), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (AX)(CX*2), Y5
 	VPSRLD       $0x05, Y5, Y5
 	VPAND        const18<>+0(SB), Y5, Y5
-	VPOR         Y5, Y7, Y7
+	VPOR         Y5, Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y7, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y7
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y7, Y4, Y4
-	VMOVDQU      64(R8)(CX*2), Y7
-	VPSRLD       $0x06, Y7, Y7
-	VPAND        const14<>+0(SB), Y7, Y7
-	VMOVDQU      (R8)(CX*2), Y5
-	VPSRLD       $0x05, Y5, Y5
-	VPAND        const18<>+0(SB), Y5, Y5
-	VPOR         Y5, Y7, Y7
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y7, Y5
-	VMOVDQU      64(R8)(DI*1), Y8
-	VPSRLD       $0x06, Y8, Y8
-	VPAND        const14<>+0(SB), Y8, Y8
-	VMOVDQU      (R8)(DI*1), Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      64(AX)(DI*1), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (AX)(DI*1), Y7
 	VPSRLD       $0x05, Y7, Y7
 	VPAND        const18<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
+	VPOR         Y7, Y3, Y3
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y5, Y2
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y5, Y3
 	VPALIGNR     $0x08, Y5, Y7, Y5
-	VPADDD       Y2, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y2
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
 	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y2, Y4, Y4
-	VPERM2I128   $0x20, Y4, Y3, Y2
-	VPERM2I128   $0x31, Y4, Y3, Y3
+	VPADDD       Y3, Y4, Y4
+	PREFETCHT0   832(SI)
+	VMOVDQU      64(R8), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (R8), Y5
+	VPSRLD       $0x05, Y5, Y5
+	VPAND        const18<>+0(SB), Y5, Y5
+	VPOR         Y5, Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      64(R8)(CX*1), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (R8)(CX*1), Y7
+	VPSRLD       $0x05, Y7, Y7
+	VPAND        const18<>+0(SB), Y7, Y7
+	VPOR         Y7, Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y7, Y5
+	VPADDD       Y3, Y5, Y5
+	VMOVDQU      64(R8)(CX*2), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (R8)(CX*2), Y7
+	VPSRLD       $0x05, Y7, Y7
+	VPAND        const18<>+0(SB), Y7, Y7
+	VPOR         Y7, Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VMOVDQU      64(R8)(DI*1), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VMOVDQU      (R8)(DI*1), Y8
+	VPSRLD       $0x05, Y8, Y8
+	VPAND        const18<>+0(SB), Y8, Y8
+	VPOR         Y8, Y3, Y3
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x65; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y3, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y2
+	VPALIGNR     $0x08, Y7, Y8, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPERM2I128   $0x20, Y3, Y4, Y2
+	VPERM2I128   $0x31, Y3, Y4, Y3
 	VPBROADCASTD 232(BX), Y4
 	VPSLLD       $0x02, Y4, Y4
 	VPSUBD       Y4, Y2, Y2
@@ -5152,60 +5150,60 @@ loop:
 	VPAND        const21<>+0(SB), Y2, Y2
 	VMOVDQU      (DX), Y7
 	PREFETCHT0   (SI)
-	VMOVDQU      16(AX), Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc7 // VPDPBUSD Y7, Y9, Y8
-	VMOVDQU      16(AX)(CX*1), Y10
-	VPAND        const1<>+0(SB), Y10, Y10
+	VMOVDQU      16(AX), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y10
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y10, Y8, Y8
-	VMOVDQU      16(AX)(CX*2), Y10
-	VPAND        const1<>+0(SB), Y10, Y10
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y8, Y9
+	VMOVDQU      16(AX)(CX*1), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y8
+	VPALIGNR     $0x08, Y9, Y10, Y9
+	VPADDD       Y8, Y9, Y9
+	VMOVDQU      16(AX)(CX*2), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
 	PREFETCHT0   64(SI)
-	VMOVDQU      16(AX)(DI*1), Y11
-	VPAND        const1<>+0(SB), Y11, Y11
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y11
-	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y11, Y9, Y9
-	VSHUFPS      $0x88, Y9, Y8, Y10
-	VSHUFPS      $0xdd, Y9, Y8, Y8
-	VPADDD       Y10, Y8, Y8
-	VMOVDQU      16(R8), Y10
-	VPAND        const1<>+0(SB), Y10, Y10
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
-	VMOVDQU      16(R8)(CX*1), Y11
-	VPAND        const1<>+0(SB), Y11, Y11
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y11
-	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y11, Y9, Y9
-	VMOVDQU      16(R8)(CX*2), Y11
-	VPAND        const1<>+0(SB), Y11, Y11
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
-	PREFETCHT0   128(SI)
-	VMOVDQU      16(R8)(DI*1), Y12
-	VPAND        const1<>+0(SB), Y12, Y12
+	VMOVDQU      16(AX)(DI*1), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
 	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x1d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y12, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y7
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y8
 	VPALIGNR     $0x08, Y10, Y11, Y10
-	VPADDD       Y7, Y10, Y10
-	VSHUFPS      $0x88, Y10, Y9, Y7
+	VPADDD       Y8, Y10, Y10
+	VSHUFPS      $0x88, Y10, Y9, Y8
 	VSHUFPS      $0xdd, Y10, Y9, Y9
-	VPADDD       Y7, Y9, Y9
-	VPBLENDD     $0xf0, Y9, Y8, Y7
-	VPERM2I128   $0x21, Y9, Y8, Y8
+	VPADDD       Y8, Y9, Y9
+	VMOVDQU      16(R8), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
+	VMOVDQU      16(R8)(CX*1), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VPXOR        Y11, Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y8
+	VPALIGNR     $0x08, Y10, Y11, Y10
+	VPADDD       Y8, Y10, Y10
+	VMOVDQU      16(R8)(CX*2), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VPXOR        Y11, Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
+	PREFETCHT0   128(SI)
+	VMOVDQU      16(R8)(DI*1), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VPXOR        Y12, Y12, Y12
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xe7 // VPDPBUSD Y7, Y8, Y12
+	VPBLENDD     $0xcc, Y12, Y11, Y7
+	VPALIGNR     $0x08, Y11, Y12, Y8
+	VPADDD       Y7, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y10, Y7
+	VSHUFPS      $0xdd, Y8, Y10, Y8
+	VPADDD       Y7, Y8, Y8
+	VPBLENDD     $0xf0, Y8, Y9, Y7
+	VPERM2I128   $0x21, Y8, Y9, Y8
 	VPADDD       Y7, Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VPAND        const19<>+0(SB), Y6, Y7
@@ -5220,68 +5218,68 @@ loop:
 	VBROADCASTSS 16(BX), Y7
 	VFMADD231PS  Y7, Y9, Y0
 	VMOVDQU      32(DX), Y7
-	VMOVDQU      16(AX), Y9
-	VPSRLD       $0x04, Y9, Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc7 // VPDPBUSD Y7, Y9, Y8
-	VMOVDQU      16(AX)(CX*1), Y10
-	VPSRLD       $0x04, Y10, Y10
-	VPAND        const1<>+0(SB), Y10, Y10
+	VMOVDQU      16(AX), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y10
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y10, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y8, Y9
+	VMOVDQU      16(AX)(CX*1), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y8
+	VPALIGNR     $0x08, Y9, Y10, Y9
+	VPADDD       Y8, Y9, Y9
 	PREFETCHT0   192(SI)
-	VMOVDQU      16(AX)(CX*2), Y10
-	VPSRLD       $0x04, Y10, Y10
-	VPAND        const1<>+0(SB), Y10, Y10
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
-	VMOVDQU      16(AX)(DI*1), Y11
-	VPSRLD       $0x04, Y11, Y11
-	VPAND        const1<>+0(SB), Y11, Y11
+	VMOVDQU      16(AX)(CX*2), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y11
-	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y11, Y9, Y9
-	VSHUFPS      $0x88, Y9, Y8, Y10
-	VSHUFPS      $0xdd, Y9, Y8, Y8
-	VPADDD       Y10, Y8, Y8
-	VMOVDQU      16(R8), Y10
-	VPSRLD       $0x04, Y10, Y10
-	VPAND        const1<>+0(SB), Y10, Y10
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
-	VMOVDQU      16(R8)(CX*1), Y11
-	VPSRLD       $0x04, Y11, Y11
-	VPAND        const1<>+0(SB), Y11, Y11
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y11
-	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y11, Y9, Y9
-	PREFETCHT0   256(SI)
-	VMOVDQU      16(R8)(CX*2), Y11
-	VPSRLD       $0x04, Y11, Y11
-	VPAND        const1<>+0(SB), Y11, Y11
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
-	VMOVDQU      16(R8)(DI*1), Y12
-	VPSRLD       $0x04, Y12, Y12
-	VPAND        const1<>+0(SB), Y12, Y12
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
+	VMOVDQU      16(AX)(DI*1), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
 	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x1d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y12, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y7
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y8
 	VPALIGNR     $0x08, Y10, Y11, Y10
-	VPADDD       Y7, Y10, Y10
-	VSHUFPS      $0x88, Y10, Y9, Y7
+	VPADDD       Y8, Y10, Y10
+	VSHUFPS      $0x88, Y10, Y9, Y8
 	VSHUFPS      $0xdd, Y10, Y9, Y9
-	VPADDD       Y7, Y9, Y9
-	VPBLENDD     $0xf0, Y9, Y8, Y7
-	VPERM2I128   $0x21, Y9, Y8, Y8
+	VPADDD       Y8, Y9, Y9
+	VMOVDQU      16(R8), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
+	VMOVDQU      16(R8)(CX*1), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VPXOR        Y11, Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y8
+	VPALIGNR     $0x08, Y10, Y11, Y10
+	VPADDD       Y8, Y10, Y10
+	PREFETCHT0   256(SI)
+	VMOVDQU      16(R8)(CX*2), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VPXOR        Y11, Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
+	VMOVDQU      16(R8)(DI*1), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VPXOR        Y12, Y12, Y12
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xe7 // VPDPBUSD Y7, Y8, Y12
+	VPBLENDD     $0xcc, Y12, Y11, Y7
+	VPALIGNR     $0x08, Y11, Y12, Y8
+	VPADDD       Y7, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y10, Y7
+	VSHUFPS      $0xdd, Y8, Y10, Y8
+	VPADDD       Y7, Y8, Y8
+	VPBLENDD     $0xf0, Y8, Y9, Y7
+	VPERM2I128   $0x21, Y8, Y9, Y8
 	VPADDD       Y7, Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VPSRLD       $0x08, Y6, Y7
@@ -5298,60 +5296,60 @@ loop:
 	VBROADCASTSS 48(BX), Y7
 	VFMADD231PS  Y7, Y9, Y0
 	VMOVDQU      64(DX), Y7
-	VMOVDQU      48(AX), Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc7 // VPDPBUSD Y7, Y9, Y8
+	VMOVDQU      48(AX), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y8, Y9
 	PREFETCHT0   320(SI)
-	VMOVDQU      48(AX)(CX*1), Y10
-	VPAND        const1<>+0(SB), Y10, Y10
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y10
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y10, Y8, Y8
-	VMOVDQU      48(AX)(CX*2), Y10
-	VPAND        const1<>+0(SB), Y10, Y10
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
-	VMOVDQU      48(AX)(DI*1), Y11
-	VPAND        const1<>+0(SB), Y11, Y11
+	VMOVDQU      48(AX)(CX*1), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y8
 	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y11, Y9, Y9
-	VSHUFPS      $0x88, Y9, Y8, Y10
-	VSHUFPS      $0xdd, Y9, Y8, Y8
-	VPADDD       Y10, Y8, Y8
-	VMOVDQU      48(R8), Y10
-	VPAND        const1<>+0(SB), Y10, Y10
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
-	PREFETCHT0   384(SI)
-	VMOVDQU      48(R8)(CX*1), Y11
-	VPAND        const1<>+0(SB), Y11, Y11
+	VPADDD       Y8, Y9, Y9
+	VMOVDQU      48(AX)(CX*2), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y11
-	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y11, Y9, Y9
-	VMOVDQU      48(R8)(CX*2), Y11
-	VPAND        const1<>+0(SB), Y11, Y11
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
-	VMOVDQU      48(R8)(DI*1), Y12
-	VPAND        const1<>+0(SB), Y12, Y12
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
+	VMOVDQU      48(AX)(DI*1), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
 	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x1d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y12, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y7
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y8
 	VPALIGNR     $0x08, Y10, Y11, Y10
-	VPADDD       Y7, Y10, Y10
-	VSHUFPS      $0x88, Y10, Y9, Y7
+	VPADDD       Y8, Y10, Y10
+	VSHUFPS      $0x88, Y10, Y9, Y8
 	VSHUFPS      $0xdd, Y10, Y9, Y9
-	VPADDD       Y7, Y9, Y9
-	VPBLENDD     $0xf0, Y9, Y8, Y7
-	VPERM2I128   $0x21, Y9, Y8, Y8
+	VPADDD       Y8, Y9, Y9
+	VMOVDQU      48(R8), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
+	PREFETCHT0   384(SI)
+	VMOVDQU      48(R8)(CX*1), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VPXOR        Y11, Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y8
+	VPALIGNR     $0x08, Y10, Y11, Y10
+	VPADDD       Y8, Y10, Y10
+	VMOVDQU      48(R8)(CX*2), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VPXOR        Y11, Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
+	VMOVDQU      48(R8)(DI*1), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VPXOR        Y12, Y12, Y12
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xe7 // VPDPBUSD Y7, Y8, Y12
+	VPBLENDD     $0xcc, Y12, Y11, Y7
+	VPALIGNR     $0x08, Y11, Y12, Y8
+	VPADDD       Y7, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y10, Y7
+	VSHUFPS      $0xdd, Y8, Y10, Y8
+	VPADDD       Y7, Y8, Y8
+	VPBLENDD     $0xf0, Y8, Y9, Y7
+	VPERM2I128   $0x21, Y8, Y9, Y8
 	VPADDD       Y7, Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VPSRLD       $0x10, Y6, Y7
@@ -5369,67 +5367,67 @@ loop:
 	VFMADD231PS  Y7, Y9, Y0
 	VMOVDQU      96(DX), Y7
 	PREFETCHT0   448(SI)
-	VMOVDQU      48(AX), Y9
-	VPSRLD       $0x04, Y9, Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc7 // VPDPBUSD Y7, Y9, Y8
-	VMOVDQU      48(AX)(CX*1), Y10
-	VPSRLD       $0x04, Y10, Y10
-	VPAND        const1<>+0(SB), Y10, Y10
+	VMOVDQU      48(AX), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y10
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y10, Y8, Y8
-	VMOVDQU      48(AX)(CX*2), Y10
-	VPSRLD       $0x04, Y10, Y10
-	VPAND        const1<>+0(SB), Y10, Y10
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
-	VMOVDQU      48(AX)(DI*1), Y11
-	VPSRLD       $0x04, Y11, Y11
-	VPAND        const1<>+0(SB), Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y8, Y9
+	VMOVDQU      48(AX)(CX*1), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y8
 	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y11, Y9, Y9
-	VSHUFPS      $0x88, Y9, Y8, Y10
-	VSHUFPS      $0xdd, Y9, Y8, Y8
-	VPADDD       Y10, Y8, Y8
-	PREFETCHT0   512(SI)
-	VMOVDQU      48(R8), Y10
-	VPSRLD       $0x04, Y10, Y10
-	VPAND        const1<>+0(SB), Y10, Y10
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
-	VMOVDQU      48(R8)(CX*1), Y11
-	VPSRLD       $0x04, Y11, Y11
-	VPAND        const1<>+0(SB), Y11, Y11
+	VPADDD       Y8, Y9, Y9
+	VMOVDQU      48(AX)(CX*2), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y11
-	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y11, Y9, Y9
-	VMOVDQU      48(R8)(CX*2), Y11
-	VPSRLD       $0x04, Y11, Y11
-	VPAND        const1<>+0(SB), Y11, Y11
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
-	VMOVDQU      48(R8)(DI*1), Y12
-	VPSRLD       $0x04, Y12, Y12
-	VPAND        const1<>+0(SB), Y12, Y12
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
+	VMOVDQU      48(AX)(DI*1), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
 	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x1d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y12, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y7
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y8
 	VPALIGNR     $0x08, Y10, Y11, Y10
-	VPADDD       Y7, Y10, Y10
-	VSHUFPS      $0x88, Y10, Y9, Y7
+	VPADDD       Y8, Y10, Y10
+	VSHUFPS      $0x88, Y10, Y9, Y8
 	VSHUFPS      $0xdd, Y10, Y9, Y9
-	VPADDD       Y7, Y9, Y9
-	VPBLENDD     $0xf0, Y9, Y8, Y7
-	VPERM2I128   $0x21, Y9, Y8, Y8
+	VPADDD       Y8, Y9, Y9
+	PREFETCHT0   512(SI)
+	VMOVDQU      48(R8), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
+	VMOVDQU      48(R8)(CX*1), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VPXOR        Y11, Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y8
+	VPALIGNR     $0x08, Y10, Y11, Y10
+	VPADDD       Y8, Y10, Y10
+	VMOVDQU      48(R8)(CX*2), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VPXOR        Y11, Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
+	VMOVDQU      48(R8)(DI*1), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VPXOR        Y12, Y12, Y12
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xe7 // VPDPBUSD Y7, Y8, Y12
+	VPBLENDD     $0xcc, Y12, Y11, Y7
+	VPALIGNR     $0x08, Y11, Y12, Y8
+	VPADDD       Y7, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y10, Y7
+	VSHUFPS      $0xdd, Y8, Y10, Y8
+	VPADDD       Y7, Y8, Y8
+	VPBLENDD     $0xf0, Y8, Y9, Y7
+	VPERM2I128   $0x21, Y8, Y9, Y8
 	VPADDD       Y7, Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VPSRLD       $0x18, Y6, Y6
@@ -5445,60 +5443,60 @@ loop:
 	VFMADD231PS  Y6, Y2, Y0
 	VMOVDQU      128(DX), Y2
 	PREFETCHT0   576(SI)
-	VMOVDQU      80(AX), Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
-	VMOVDQU      80(AX)(CX*1), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      80(AX), Y6
+	VPAND        const1<>+0(SB), Y6, Y6
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
-	VMOVDQU      80(AX)(CX*2), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y6, Y7
+	VMOVDQU      80(AX)(CX*1), Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y6
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y6, Y7, Y7
+	VMOVDQU      80(AX)(CX*2), Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
 	PREFETCHT0   640(SI)
-	VMOVDQU      80(AX)(DI*1), Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y9
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y9, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y8
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y8, Y6, Y6
-	VMOVDQU      80(R8), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VMOVDQU      80(R8)(CX*1), Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y9
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y9, Y7, Y7
-	VMOVDQU      80(R8)(CX*2), Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	PREFETCHT0   704(SI)
-	VMOVDQU      80(R8)(DI*1), Y10
-	VPAND        const1<>+0(SB), Y10, Y10
+	VMOVDQU      80(AX)(DI*1), Y6
+	VPAND        const1<>+0(SB), Y6, Y6
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y2
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y6
 	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y2, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y7, Y2
+	VPADDD       Y6, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y7, Y6
 	VSHUFPS      $0xdd, Y8, Y7, Y7
-	VPADDD       Y2, Y7, Y7
-	VPBLENDD     $0xf0, Y7, Y6, Y2
-	VPERM2I128   $0x21, Y7, Y6, Y6
+	VPADDD       Y6, Y7, Y7
+	VMOVDQU      80(R8), Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
+	VMOVDQU      80(R8)(CX*1), Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y6
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y6, Y8, Y8
+	VMOVDQU      80(R8)(CX*2), Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
+	PREFETCHT0   704(SI)
+	VMOVDQU      80(R8)(DI*1), Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y6, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y2
+	VPALIGNR     $0x08, Y9, Y10, Y6
+	VPADDD       Y2, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y8, Y2
+	VSHUFPS      $0xdd, Y6, Y8, Y6
+	VPADDD       Y2, Y6, Y6
+	VPBLENDD     $0xf0, Y6, Y7, Y2
+	VPERM2I128   $0x21, Y6, Y7, Y6
 	VPADDD       Y2, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VPAND        const19<>+0(SB), Y5, Y2
@@ -5513,68 +5511,68 @@ loop:
 	VBROADCASTSS 144(BX), Y2
 	VFMADD231PS  Y2, Y7, Y0
 	VMOVDQU      160(DX), Y2
-	VMOVDQU      80(AX), Y7
-	VPSRLD       $0x04, Y7, Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
-	VMOVDQU      80(AX)(CX*1), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      80(AX), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y6, Y7
+	VMOVDQU      80(AX)(CX*1), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y6
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y6, Y7, Y7
 	PREFETCHT0   768(SI)
-	VMOVDQU      80(AX)(CX*2), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VMOVDQU      80(AX)(DI*1), Y9
-	VPSRLD       $0x04, Y9, Y9
-	VPAND        const1<>+0(SB), Y9, Y9
+	VMOVDQU      80(AX)(CX*2), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y9
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y9, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y8
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y8, Y6, Y6
-	VMOVDQU      80(R8), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VMOVDQU      80(R8)(CX*1), Y9
-	VPSRLD       $0x04, Y9, Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y9
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y9, Y7, Y7
-	PREFETCHT0   832(SI)
-	VMOVDQU      80(R8)(CX*2), Y9
-	VPSRLD       $0x04, Y9, Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VMOVDQU      80(R8)(DI*1), Y10
-	VPSRLD       $0x04, Y10, Y10
-	VPAND        const1<>+0(SB), Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
+	VMOVDQU      80(AX)(DI*1), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y2
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y6
 	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y2, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y7, Y2
+	VPADDD       Y6, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y7, Y6
 	VSHUFPS      $0xdd, Y8, Y7, Y7
-	VPADDD       Y2, Y7, Y7
-	VPBLENDD     $0xf0, Y7, Y6, Y2
-	VPERM2I128   $0x21, Y7, Y6, Y6
+	VPADDD       Y6, Y7, Y7
+	VMOVDQU      80(R8), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
+	VMOVDQU      80(R8)(CX*1), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y6
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y6, Y8, Y8
+	PREFETCHT0   832(SI)
+	VMOVDQU      80(R8)(CX*2), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
+	VMOVDQU      80(R8)(DI*1), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y6, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y2
+	VPALIGNR     $0x08, Y9, Y10, Y6
+	VPADDD       Y2, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y8, Y2
+	VSHUFPS      $0xdd, Y6, Y8, Y6
+	VPADDD       Y2, Y6, Y6
+	VPBLENDD     $0xf0, Y6, Y7, Y2
+	VPERM2I128   $0x21, Y6, Y7, Y6
 	VPADDD       Y2, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VPSRLD       $0x08, Y5, Y2
@@ -5591,60 +5589,60 @@ loop:
 	VBROADCASTSS 176(BX), Y2
 	VFMADD231PS  Y2, Y7, Y0
 	VMOVDQU      192(DX), Y2
-	VMOVDQU      112(AX), Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VMOVDQU      112(AX), Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y6, Y7
 	PREFETCHT0   896(SI)
-	VMOVDQU      112(AX)(CX*1), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
-	VMOVDQU      112(AX)(CX*2), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VMOVDQU      112(AX)(DI*1), Y9
-	VPAND        const1<>+0(SB), Y9, Y9
+	VMOVDQU      112(AX)(CX*1), Y6
+	VPAND        const1<>+0(SB), Y6, Y6
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y6
 	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y9, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y8
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y8, Y6, Y6
-	VMOVDQU      112(R8), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	PREFETCHT0   960(SI)
-	VMOVDQU      112(R8)(CX*1), Y9
-	VPAND        const1<>+0(SB), Y9, Y9
+	VPADDD       Y6, Y7, Y7
+	VMOVDQU      112(AX)(CX*2), Y6
+	VPAND        const1<>+0(SB), Y6, Y6
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y9
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y9, Y7, Y7
-	VMOVDQU      112(R8)(CX*2), Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VMOVDQU      112(R8)(DI*1), Y10
-	VPAND        const1<>+0(SB), Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
+	VMOVDQU      112(AX)(DI*1), Y6
+	VPAND        const1<>+0(SB), Y6, Y6
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y2
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y6
 	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y2, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y7, Y2
+	VPADDD       Y6, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y7, Y6
 	VSHUFPS      $0xdd, Y8, Y7, Y7
-	VPADDD       Y2, Y7, Y7
-	VPBLENDD     $0xf0, Y7, Y6, Y2
-	VPERM2I128   $0x21, Y7, Y6, Y6
+	VPADDD       Y6, Y7, Y7
+	VMOVDQU      112(R8), Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
+	PREFETCHT0   960(SI)
+	VMOVDQU      112(R8)(CX*1), Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y6
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y6, Y8, Y8
+	VMOVDQU      112(R8)(CX*2), Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
+	VMOVDQU      112(R8)(DI*1), Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y6, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y2
+	VPALIGNR     $0x08, Y9, Y10, Y6
+	VPADDD       Y2, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y8, Y2
+	VSHUFPS      $0xdd, Y6, Y8, Y6
+	VPADDD       Y2, Y6, Y6
+	VPBLENDD     $0xf0, Y6, Y7, Y2
+	VPERM2I128   $0x21, Y6, Y7, Y6
 	VPADDD       Y2, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VPSRLD       $0x10, Y5, Y2
@@ -5662,67 +5660,67 @@ loop:
 	VFMADD231PS  Y2, Y7, Y0
 	VMOVDQU      224(DX), Y2
 	PREFETCHT0   1024(SI)
-	VMOVDQU      112(AX), Y7
-	VPSRLD       $0x04, Y7, Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
-	VMOVDQU      112(AX)(CX*1), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      112(AX), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
-	VMOVDQU      112(AX)(CX*2), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VMOVDQU      112(AX)(DI*1), Y9
-	VPSRLD       $0x04, Y9, Y9
-	VPAND        const1<>+0(SB), Y9, Y9
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y6, Y7
+	VMOVDQU      112(AX)(CX*1), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y6
 	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y9, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y8
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y8, Y6, Y6
-	PREFETCHT0   1088(SI)
-	VMOVDQU      112(R8), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VMOVDQU      112(R8)(CX*1), Y9
-	VPSRLD       $0x04, Y9, Y9
-	VPAND        const1<>+0(SB), Y9, Y9
+	VPADDD       Y6, Y7, Y7
+	VMOVDQU      112(AX)(CX*2), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y9
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y9, Y7, Y7
-	VMOVDQU      112(R8)(CX*2), Y9
-	VPSRLD       $0x04, Y9, Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VMOVDQU      112(R8)(DI*1), Y10
-	VPSRLD       $0x04, Y10, Y10
-	VPAND        const1<>+0(SB), Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
+	VMOVDQU      112(AX)(DI*1), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y2
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y6
 	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y2, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y7, Y2
+	VPADDD       Y6, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y7, Y6
 	VSHUFPS      $0xdd, Y8, Y7, Y7
-	VPADDD       Y2, Y7, Y7
-	VPBLENDD     $0xf0, Y7, Y6, Y2
-	VPERM2I128   $0x21, Y7, Y6, Y6
+	VPADDD       Y6, Y7, Y7
+	PREFETCHT0   1088(SI)
+	VMOVDQU      112(R8), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
+	VMOVDQU      112(R8)(CX*1), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y6
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y6, Y8, Y8
+	VMOVDQU      112(R8)(CX*2), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
+	VMOVDQU      112(R8)(DI*1), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y6, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y2
+	VPALIGNR     $0x08, Y9, Y10, Y6
+	VPADDD       Y2, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y8, Y2
+	VSHUFPS      $0xdd, Y6, Y8, Y6
+	VPADDD       Y2, Y6, Y6
+	VPBLENDD     $0xf0, Y6, Y7, Y2
+	VPERM2I128   $0x21, Y6, Y7, Y6
 	VPADDD       Y2, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VPSRLD       $0x18, Y5, Y2
@@ -5798,92 +5796,92 @@ loop:
 	VPAND        const21<>+0(SB), Y2, Y2
 	VMOVDQU      (DX), Y7
 	PREFETCHT0   (SI)
-	VMOVDQU      48(AX), Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VMOVDQU      16(AX), Y8
-	VPSLLD       $0x04, Y8, Y8
-	VPAND        const7<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc7 // VPDPBUSD Y7, Y9, Y8
-	VMOVDQU      48(AX)(CX*1), Y10
-	VPAND        const1<>+0(SB), Y10, Y10
-	VMOVDQU      16(AX)(CX*1), Y9
+	VMOVDQU      48(AX), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(AX), Y9
 	VPSLLD       $0x04, Y9, Y9
 	VPAND        const7<>+0(SB), Y9, Y9
-	VPOR         Y9, Y10, Y10
+	VPOR         Y9, Y8, Y8
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y10
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y10, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y8, Y9
+	VMOVDQU      48(AX)(CX*1), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(AX)(CX*1), Y10
+	VPSLLD       $0x04, Y10, Y10
+	VPAND        const7<>+0(SB), Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y8
+	VPALIGNR     $0x08, Y9, Y10, Y9
+	VPADDD       Y8, Y9, Y9
 	PREFETCHT0   64(SI)
-	VMOVDQU      48(AX)(CX*2), Y10
-	VPAND        const1<>+0(SB), Y10, Y10
-	VMOVDQU      16(AX)(CX*2), Y9
-	VPSLLD       $0x04, Y9, Y9
-	VPAND        const7<>+0(SB), Y9, Y9
-	VPOR         Y9, Y10, Y10
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
-	VMOVDQU      48(AX)(DI*1), Y11
-	VPAND        const1<>+0(SB), Y11, Y11
-	VMOVDQU      16(AX)(DI*1), Y10
+	VMOVDQU      48(AX)(CX*2), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(AX)(CX*2), Y10
 	VPSLLD       $0x04, Y10, Y10
 	VPAND        const7<>+0(SB), Y10, Y10
-	VPOR         Y10, Y11, Y11
+	VPOR         Y10, Y8, Y8
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y11
-	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y11, Y9, Y9
-	VSHUFPS      $0x88, Y9, Y8, Y10
-	VSHUFPS      $0xdd, Y9, Y8, Y8
-	VPADDD       Y10, Y8, Y8
-	VMOVDQU      48(R8), Y10
-	VPAND        const1<>+0(SB), Y10, Y10
-	VMOVDQU      16(R8), Y9
-	VPSLLD       $0x04, Y9, Y9
-	VPAND        const7<>+0(SB), Y9, Y9
-	VPOR         Y9, Y10, Y10
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
-	PREFETCHT0   128(SI)
-	VMOVDQU      48(R8)(CX*1), Y11
-	VPAND        const1<>+0(SB), Y11, Y11
-	VMOVDQU      16(R8)(CX*1), Y10
-	VPSLLD       $0x04, Y10, Y10
-	VPAND        const7<>+0(SB), Y10, Y10
-	VPOR         Y10, Y11, Y11
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y11
-	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y11, Y9, Y9
-	VMOVDQU      48(R8)(CX*2), Y11
-	VPAND        const1<>+0(SB), Y11, Y11
-	VMOVDQU      16(R8)(CX*2), Y10
-	VPSLLD       $0x04, Y10, Y10
-	VPAND        const7<>+0(SB), Y10, Y10
-	VPOR         Y10, Y11, Y11
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
-	VMOVDQU      48(R8)(DI*1), Y12
-	VPAND        const1<>+0(SB), Y12, Y12
-	VMOVDQU      16(R8)(DI*1), Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
+	VMOVDQU      48(AX)(DI*1), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(AX)(DI*1), Y11
 	VPSLLD       $0x04, Y11, Y11
 	VPAND        const7<>+0(SB), Y11, Y11
-	VPOR         Y11, Y12, Y12
+	VPOR         Y11, Y8, Y8
 	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x1d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y12, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y7
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y8
 	VPALIGNR     $0x08, Y10, Y11, Y10
-	VPADDD       Y7, Y10, Y10
-	VSHUFPS      $0x88, Y10, Y9, Y7
+	VPADDD       Y8, Y10, Y10
+	VSHUFPS      $0x88, Y10, Y9, Y8
 	VSHUFPS      $0xdd, Y10, Y9, Y9
-	VPADDD       Y7, Y9, Y9
-	VPBLENDD     $0xf0, Y9, Y8, Y7
-	VPERM2I128   $0x21, Y9, Y8, Y8
+	VPADDD       Y8, Y9, Y9
+	VMOVDQU      48(R8), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(R8), Y10
+	VPSLLD       $0x04, Y10, Y10
+	VPAND        const7<>+0(SB), Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
+	PREFETCHT0   128(SI)
+	VMOVDQU      48(R8)(CX*1), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(R8)(CX*1), Y11
+	VPSLLD       $0x04, Y11, Y11
+	VPAND        const7<>+0(SB), Y11, Y11
+	VPOR         Y11, Y8, Y8
+	VPXOR        Y11, Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y8
+	VPALIGNR     $0x08, Y10, Y11, Y10
+	VPADDD       Y8, Y10, Y10
+	VMOVDQU      48(R8)(CX*2), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(R8)(CX*2), Y11
+	VPSLLD       $0x04, Y11, Y11
+	VPAND        const7<>+0(SB), Y11, Y11
+	VPOR         Y11, Y8, Y8
+	VPXOR        Y11, Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
+	VMOVDQU      48(R8)(DI*1), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(R8)(DI*1), Y12
+	VPSLLD       $0x04, Y12, Y12
+	VPAND        const7<>+0(SB), Y12, Y12
+	VPOR         Y12, Y8, Y8
+	VPXOR        Y12, Y12, Y12
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xe7 // VPDPBUSD Y7, Y8, Y12
+	VPBLENDD     $0xcc, Y12, Y11, Y7
+	VPALIGNR     $0x08, Y11, Y12, Y8
+	VPADDD       Y7, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y10, Y7
+	VSHUFPS      $0xdd, Y8, Y10, Y8
+	VPADDD       Y7, Y8, Y8
+	VPBLENDD     $0xf0, Y8, Y9, Y7
+	VPERM2I128   $0x21, Y8, Y9, Y8
 	VPADDD       Y7, Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VPAND        const19<>+0(SB), Y6, Y7
@@ -5899,100 +5897,100 @@ loop:
 	VFMADD231PS  Y7, Y9, Y0
 	VMOVDQU      32(DX), Y7
 	PREFETCHT0   192(SI)
-	VMOVDQU      48(AX), Y9
-	VPSRLD       $0x04, Y9, Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VMOVDQU      16(AX), Y8
-	VPSLLD       $0x03, Y8, Y8
-	VPAND        const7<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc7 // VPDPBUSD Y7, Y9, Y8
-	VMOVDQU      48(AX)(CX*1), Y10
-	VPSRLD       $0x04, Y10, Y10
-	VPAND        const1<>+0(SB), Y10, Y10
-	VMOVDQU      16(AX)(CX*1), Y9
+	VMOVDQU      48(AX), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(AX), Y9
 	VPSLLD       $0x03, Y9, Y9
 	VPAND        const7<>+0(SB), Y9, Y9
-	VPOR         Y9, Y10, Y10
+	VPOR         Y9, Y8, Y8
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y10
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y10, Y8, Y8
-	VMOVDQU      48(AX)(CX*2), Y10
-	VPSRLD       $0x04, Y10, Y10
-	VPAND        const1<>+0(SB), Y10, Y10
-	VMOVDQU      16(AX)(CX*2), Y9
-	VPSLLD       $0x03, Y9, Y9
-	VPAND        const7<>+0(SB), Y9, Y9
-	VPOR         Y9, Y10, Y10
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y8, Y9
+	VMOVDQU      48(AX)(CX*1), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(AX)(CX*1), Y10
+	VPSLLD       $0x03, Y10, Y10
+	VPAND        const7<>+0(SB), Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y8
+	VPALIGNR     $0x08, Y9, Y10, Y9
+	VPADDD       Y8, Y9, Y9
+	VMOVDQU      48(AX)(CX*2), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(AX)(CX*2), Y10
+	VPSLLD       $0x03, Y10, Y10
+	VPAND        const7<>+0(SB), Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
 	PREFETCHT0   256(SI)
-	VMOVDQU      48(AX)(DI*1), Y11
-	VPSRLD       $0x04, Y11, Y11
-	VPAND        const1<>+0(SB), Y11, Y11
-	VMOVDQU      16(AX)(DI*1), Y10
-	VPSLLD       $0x03, Y10, Y10
-	VPAND        const7<>+0(SB), Y10, Y10
-	VPOR         Y10, Y11, Y11
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y11
-	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y11, Y9, Y9
-	VSHUFPS      $0x88, Y9, Y8, Y10
-	VSHUFPS      $0xdd, Y9, Y8, Y8
-	VPADDD       Y10, Y8, Y8
-	VMOVDQU      48(R8), Y10
-	VPSRLD       $0x04, Y10, Y10
-	VPAND        const1<>+0(SB), Y10, Y10
-	VMOVDQU      16(R8), Y9
-	VPSLLD       $0x03, Y9, Y9
-	VPAND        const7<>+0(SB), Y9, Y9
-	VPOR         Y9, Y10, Y10
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
-	VMOVDQU      48(R8)(CX*1), Y11
-	VPSRLD       $0x04, Y11, Y11
-	VPAND        const1<>+0(SB), Y11, Y11
-	VMOVDQU      16(R8)(CX*1), Y10
-	VPSLLD       $0x03, Y10, Y10
-	VPAND        const7<>+0(SB), Y10, Y10
-	VPOR         Y10, Y11, Y11
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y11
-	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y11, Y9, Y9
-	PREFETCHT0   320(SI)
-	VMOVDQU      48(R8)(CX*2), Y11
-	VPSRLD       $0x04, Y11, Y11
-	VPAND        const1<>+0(SB), Y11, Y11
-	VMOVDQU      16(R8)(CX*2), Y10
-	VPSLLD       $0x03, Y10, Y10
-	VPAND        const7<>+0(SB), Y10, Y10
-	VPOR         Y10, Y11, Y11
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
-	VMOVDQU      48(R8)(DI*1), Y12
-	VPSRLD       $0x04, Y12, Y12
-	VPAND        const1<>+0(SB), Y12, Y12
-	VMOVDQU      16(R8)(DI*1), Y11
+	VMOVDQU      48(AX)(DI*1), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(AX)(DI*1), Y11
 	VPSLLD       $0x03, Y11, Y11
 	VPAND        const7<>+0(SB), Y11, Y11
-	VPOR         Y11, Y12, Y12
+	VPOR         Y11, Y8, Y8
 	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x1d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y12, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y7
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y8
 	VPALIGNR     $0x08, Y10, Y11, Y10
-	VPADDD       Y7, Y10, Y10
-	VSHUFPS      $0x88, Y10, Y9, Y7
+	VPADDD       Y8, Y10, Y10
+	VSHUFPS      $0x88, Y10, Y9, Y8
 	VSHUFPS      $0xdd, Y10, Y9, Y9
-	VPADDD       Y7, Y9, Y9
-	VPBLENDD     $0xf0, Y9, Y8, Y7
-	VPERM2I128   $0x21, Y9, Y8, Y8
+	VPADDD       Y8, Y9, Y9
+	VMOVDQU      48(R8), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(R8), Y10
+	VPSLLD       $0x03, Y10, Y10
+	VPAND        const7<>+0(SB), Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
+	VMOVDQU      48(R8)(CX*1), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(R8)(CX*1), Y11
+	VPSLLD       $0x03, Y11, Y11
+	VPAND        const7<>+0(SB), Y11, Y11
+	VPOR         Y11, Y8, Y8
+	VPXOR        Y11, Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y8
+	VPALIGNR     $0x08, Y10, Y11, Y10
+	VPADDD       Y8, Y10, Y10
+	PREFETCHT0   320(SI)
+	VMOVDQU      48(R8)(CX*2), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(R8)(CX*2), Y11
+	VPSLLD       $0x03, Y11, Y11
+	VPAND        const7<>+0(SB), Y11, Y11
+	VPOR         Y11, Y8, Y8
+	VPXOR        Y11, Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
+	VMOVDQU      48(R8)(DI*1), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(R8)(DI*1), Y12
+	VPSLLD       $0x03, Y12, Y12
+	VPAND        const7<>+0(SB), Y12, Y12
+	VPOR         Y12, Y8, Y8
+	VPXOR        Y12, Y12, Y12
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xe7 // VPDPBUSD Y7, Y8, Y12
+	VPBLENDD     $0xcc, Y12, Y11, Y7
+	VPALIGNR     $0x08, Y11, Y12, Y8
+	VPADDD       Y7, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y10, Y7
+	VSHUFPS      $0xdd, Y8, Y10, Y8
+	VPADDD       Y7, Y8, Y8
+	VPBLENDD     $0xf0, Y8, Y9, Y7
+	VPERM2I128   $0x21, Y8, Y9, Y8
 	VPADDD       Y7, Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VPSRLD       $0x08, Y6, Y7
@@ -6009,93 +6007,93 @@ loop:
 	VBROADCASTSS 48(BX), Y7
 	VFMADD231PS  Y7, Y9, Y0
 	VMOVDQU      64(DX), Y7
-	VMOVDQU      80(AX), Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VMOVDQU      16(AX), Y8
-	VPSLLD       $0x02, Y8, Y8
-	VPAND        const7<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc7 // VPDPBUSD Y7, Y9, Y8
+	VMOVDQU      80(AX), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(AX), Y9
+	VPSLLD       $0x02, Y9, Y9
+	VPAND        const7<>+0(SB), Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y8, Y9
 	PREFETCHT0   384(SI)
-	VMOVDQU      80(AX)(CX*1), Y10
-	VPAND        const1<>+0(SB), Y10, Y10
-	VMOVDQU      16(AX)(CX*1), Y9
-	VPSLLD       $0x02, Y9, Y9
-	VPAND        const7<>+0(SB), Y9, Y9
-	VPOR         Y9, Y10, Y10
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y10
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y10, Y8, Y8
-	VMOVDQU      80(AX)(CX*2), Y10
-	VPAND        const1<>+0(SB), Y10, Y10
-	VMOVDQU      16(AX)(CX*2), Y9
-	VPSLLD       $0x02, Y9, Y9
-	VPAND        const7<>+0(SB), Y9, Y9
-	VPOR         Y9, Y10, Y10
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
-	VMOVDQU      80(AX)(DI*1), Y11
-	VPAND        const1<>+0(SB), Y11, Y11
-	VMOVDQU      16(AX)(DI*1), Y10
+	VMOVDQU      80(AX)(CX*1), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(AX)(CX*1), Y10
 	VPSLLD       $0x02, Y10, Y10
 	VPAND        const7<>+0(SB), Y10, Y10
-	VPOR         Y10, Y11, Y11
+	VPOR         Y10, Y8, Y8
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y8
 	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y11, Y9, Y9
-	VSHUFPS      $0x88, Y9, Y8, Y10
-	VSHUFPS      $0xdd, Y9, Y8, Y8
-	VPADDD       Y10, Y8, Y8
-	PREFETCHT0   448(SI)
-	VMOVDQU      80(R8), Y10
-	VPAND        const1<>+0(SB), Y10, Y10
-	VMOVDQU      16(R8), Y9
-	VPSLLD       $0x02, Y9, Y9
-	VPAND        const7<>+0(SB), Y9, Y9
-	VPOR         Y9, Y10, Y10
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
-	VMOVDQU      80(R8)(CX*1), Y11
-	VPAND        const1<>+0(SB), Y11, Y11
-	VMOVDQU      16(R8)(CX*1), Y10
+	VPADDD       Y8, Y9, Y9
+	VMOVDQU      80(AX)(CX*2), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(AX)(CX*2), Y10
 	VPSLLD       $0x02, Y10, Y10
 	VPAND        const7<>+0(SB), Y10, Y10
-	VPOR         Y10, Y11, Y11
+	VPOR         Y10, Y8, Y8
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y11
-	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y11, Y9, Y9
-	VMOVDQU      80(R8)(CX*2), Y11
-	VPAND        const1<>+0(SB), Y11, Y11
-	VMOVDQU      16(R8)(CX*2), Y10
-	VPSLLD       $0x02, Y10, Y10
-	VPAND        const7<>+0(SB), Y10, Y10
-	VPOR         Y10, Y11, Y11
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
-	PREFETCHT0   512(SI)
-	VMOVDQU      80(R8)(DI*1), Y12
-	VPAND        const1<>+0(SB), Y12, Y12
-	VMOVDQU      16(R8)(DI*1), Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
+	VMOVDQU      80(AX)(DI*1), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(AX)(DI*1), Y11
 	VPSLLD       $0x02, Y11, Y11
 	VPAND        const7<>+0(SB), Y11, Y11
-	VPOR         Y11, Y12, Y12
+	VPOR         Y11, Y8, Y8
 	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x1d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y12, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y7
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y8
 	VPALIGNR     $0x08, Y10, Y11, Y10
-	VPADDD       Y7, Y10, Y10
-	VSHUFPS      $0x88, Y10, Y9, Y7
+	VPADDD       Y8, Y10, Y10
+	VSHUFPS      $0x88, Y10, Y9, Y8
 	VSHUFPS      $0xdd, Y10, Y9, Y9
-	VPADDD       Y7, Y9, Y9
-	VPBLENDD     $0xf0, Y9, Y8, Y7
-	VPERM2I128   $0x21, Y9, Y8, Y8
+	VPADDD       Y8, Y9, Y9
+	PREFETCHT0   448(SI)
+	VMOVDQU      80(R8), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(R8), Y10
+	VPSLLD       $0x02, Y10, Y10
+	VPAND        const7<>+0(SB), Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
+	VMOVDQU      80(R8)(CX*1), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(R8)(CX*1), Y11
+	VPSLLD       $0x02, Y11, Y11
+	VPAND        const7<>+0(SB), Y11, Y11
+	VPOR         Y11, Y8, Y8
+	VPXOR        Y11, Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y8
+	VPALIGNR     $0x08, Y10, Y11, Y10
+	VPADDD       Y8, Y10, Y10
+	VMOVDQU      80(R8)(CX*2), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(R8)(CX*2), Y11
+	VPSLLD       $0x02, Y11, Y11
+	VPAND        const7<>+0(SB), Y11, Y11
+	VPOR         Y11, Y8, Y8
+	VPXOR        Y11, Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
+	PREFETCHT0   512(SI)
+	VMOVDQU      80(R8)(DI*1), Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(R8)(DI*1), Y12
+	VPSLLD       $0x02, Y12, Y12
+	VPAND        const7<>+0(SB), Y12, Y12
+	VPOR         Y12, Y8, Y8
+	VPXOR        Y12, Y12, Y12
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xe7 // VPDPBUSD Y7, Y8, Y12
+	VPBLENDD     $0xcc, Y12, Y11, Y7
+	VPALIGNR     $0x08, Y11, Y12, Y8
+	VPADDD       Y7, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y10, Y7
+	VSHUFPS      $0xdd, Y8, Y10, Y8
+	VPADDD       Y7, Y8, Y8
+	VPBLENDD     $0xf0, Y8, Y9, Y7
+	VPERM2I128   $0x21, Y8, Y9, Y8
 	VPADDD       Y7, Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VPSRLD       $0x10, Y6, Y7
@@ -6112,100 +6110,100 @@ loop:
 	VBROADCASTSS 80(BX), Y7
 	VFMADD231PS  Y7, Y9, Y0
 	VMOVDQU      96(DX), Y7
-	VMOVDQU      80(AX), Y9
-	VPSRLD       $0x04, Y9, Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VMOVDQU      16(AX), Y8
-	VPSLLD       $0x01, Y8, Y8
-	VPAND        const7<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc7 // VPDPBUSD Y7, Y9, Y8
-	VMOVDQU      80(AX)(CX*1), Y10
-	VPSRLD       $0x04, Y10, Y10
-	VPAND        const1<>+0(SB), Y10, Y10
-	VMOVDQU      16(AX)(CX*1), Y9
+	VMOVDQU      80(AX), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(AX), Y9
 	VPSLLD       $0x01, Y9, Y9
 	VPAND        const7<>+0(SB), Y9, Y9
-	VPOR         Y9, Y10, Y10
+	VPOR         Y9, Y8, Y8
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y10
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y10, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y8, Y9
+	VMOVDQU      80(AX)(CX*1), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(AX)(CX*1), Y10
+	VPSLLD       $0x01, Y10, Y10
+	VPAND        const7<>+0(SB), Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y8
+	VPALIGNR     $0x08, Y9, Y10, Y9
+	VPADDD       Y8, Y9, Y9
 	PREFETCHT0   576(SI)
-	VMOVDQU      80(AX)(CX*2), Y10
-	VPSRLD       $0x04, Y10, Y10
-	VPAND        const1<>+0(SB), Y10, Y10
-	VMOVDQU      16(AX)(CX*2), Y9
-	VPSLLD       $0x01, Y9, Y9
-	VPAND        const7<>+0(SB), Y9, Y9
-	VPOR         Y9, Y10, Y10
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
-	VMOVDQU      80(AX)(DI*1), Y11
-	VPSRLD       $0x04, Y11, Y11
-	VPAND        const1<>+0(SB), Y11, Y11
-	VMOVDQU      16(AX)(DI*1), Y10
+	VMOVDQU      80(AX)(CX*2), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(AX)(CX*2), Y10
 	VPSLLD       $0x01, Y10, Y10
 	VPAND        const7<>+0(SB), Y10, Y10
-	VPOR         Y10, Y11, Y11
+	VPOR         Y10, Y8, Y8
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y11
-	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y11, Y9, Y9
-	VSHUFPS      $0x88, Y9, Y8, Y10
-	VSHUFPS      $0xdd, Y9, Y8, Y8
-	VPADDD       Y10, Y8, Y8
-	VMOVDQU      80(R8), Y10
-	VPSRLD       $0x04, Y10, Y10
-	VPAND        const1<>+0(SB), Y10, Y10
-	VMOVDQU      16(R8), Y9
-	VPSLLD       $0x01, Y9, Y9
-	VPAND        const7<>+0(SB), Y9, Y9
-	VPOR         Y9, Y10, Y10
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcf // VPDPBUSD Y7, Y10, Y9
-	PREFETCHT0   640(SI)
-	VMOVDQU      80(R8)(CX*1), Y11
-	VPSRLD       $0x04, Y11, Y11
-	VPAND        const1<>+0(SB), Y11, Y11
-	VMOVDQU      16(R8)(CX*1), Y10
-	VPSLLD       $0x01, Y10, Y10
-	VPAND        const7<>+0(SB), Y10, Y10
-	VPOR         Y10, Y11, Y11
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y11
-	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y11, Y9, Y9
-	VMOVDQU      80(R8)(CX*2), Y11
-	VPSRLD       $0x04, Y11, Y11
-	VPAND        const1<>+0(SB), Y11, Y11
-	VMOVDQU      16(R8)(CX*2), Y10
-	VPSLLD       $0x01, Y10, Y10
-	VPAND        const7<>+0(SB), Y10, Y10
-	VPOR         Y10, Y11, Y11
-	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y11, Y10
-	VMOVDQU      80(R8)(DI*1), Y12
-	VPSRLD       $0x04, Y12, Y12
-	VPAND        const1<>+0(SB), Y12, Y12
-	VMOVDQU      16(R8)(DI*1), Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
+	VMOVDQU      80(AX)(DI*1), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(AX)(DI*1), Y11
 	VPSLLD       $0x01, Y11, Y11
 	VPAND        const7<>+0(SB), Y11, Y11
-	VPOR         Y11, Y12, Y12
+	VPOR         Y11, Y8, Y8
 	VPXOR        Y11, Y11, Y11
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x1d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y12, Y11
-	VPBLENDD     $0xcc, Y11, Y10, Y7
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y8
 	VPALIGNR     $0x08, Y10, Y11, Y10
-	VPADDD       Y7, Y10, Y10
-	VSHUFPS      $0x88, Y10, Y9, Y7
+	VPADDD       Y8, Y10, Y10
+	VSHUFPS      $0x88, Y10, Y9, Y8
 	VSHUFPS      $0xdd, Y10, Y9, Y9
-	VPADDD       Y7, Y9, Y9
-	VPBLENDD     $0xf0, Y9, Y8, Y7
-	VPERM2I128   $0x21, Y9, Y8, Y8
+	VPADDD       Y8, Y9, Y9
+	VMOVDQU      80(R8), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(R8), Y10
+	VPSLLD       $0x01, Y10, Y10
+	VPAND        const7<>+0(SB), Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xd7 // VPDPBUSD Y7, Y8, Y10
+	PREFETCHT0   640(SI)
+	VMOVDQU      80(R8)(CX*1), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(R8)(CX*1), Y11
+	VPSLLD       $0x01, Y11, Y11
+	VPAND        const7<>+0(SB), Y11, Y11
+	VPOR         Y11, Y8, Y8
+	VPXOR        Y11, Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y8
+	VPALIGNR     $0x08, Y10, Y11, Y10
+	VPADDD       Y8, Y10, Y10
+	VMOVDQU      80(R8)(CX*2), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(R8)(CX*2), Y11
+	VPSLLD       $0x01, Y11, Y11
+	VPAND        const7<>+0(SB), Y11, Y11
+	VPOR         Y11, Y8, Y8
+	VPXOR        Y11, Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xdf // VPDPBUSD Y7, Y8, Y11
+	VMOVDQU      80(R8)(DI*1), Y8
+	VPSRLD       $0x04, Y8, Y8
+	VPAND        const1<>+0(SB), Y8, Y8
+	VMOVDQU      16(R8)(DI*1), Y12
+	VPSLLD       $0x01, Y12, Y12
+	VPAND        const7<>+0(SB), Y12, Y12
+	VPOR         Y12, Y8, Y8
+	VPXOR        Y12, Y12, Y12
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x3d; BYTE $0x50; BYTE $0xe7 // VPDPBUSD Y7, Y8, Y12
+	VPBLENDD     $0xcc, Y12, Y11, Y7
+	VPALIGNR     $0x08, Y11, Y12, Y8
+	VPADDD       Y7, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y10, Y7
+	VSHUFPS      $0xdd, Y8, Y10, Y8
+	VPADDD       Y7, Y8, Y8
+	VPBLENDD     $0xf0, Y8, Y9, Y7
+	VPERM2I128   $0x21, Y8, Y9, Y8
 	VPADDD       Y7, Y8, Y8
 	VCVTDQ2PS    Y8, Y8
 	VPSRLD       $0x18, Y6, Y6
@@ -6221,84 +6219,84 @@ loop:
 	VFMADD231PS  Y6, Y2, Y0
 	VMOVDQU      128(DX), Y2
 	PREFETCHT0   704(SI)
-	VMOVDQU      112(AX), Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VMOVDQU      16(AX), Y6
-	VPAND        const7<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
-	VMOVDQU      112(AX)(CX*1), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(AX)(CX*1), Y7
+	VMOVDQU      112(AX), Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      16(AX), Y7
 	VPAND        const7<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
+	VPOR         Y7, Y6, Y6
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y6, Y7
+	VMOVDQU      112(AX)(CX*1), Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      16(AX)(CX*1), Y8
+	VPAND        const7<>+0(SB), Y8, Y8
+	VPOR         Y8, Y6, Y6
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y6
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y6, Y7, Y7
 	PREFETCHT0   768(SI)
-	VMOVDQU      112(AX)(CX*2), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(AX)(CX*2), Y7
-	VPAND        const7<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VMOVDQU      112(AX)(DI*1), Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VMOVDQU      16(AX)(DI*1), Y8
+	VMOVDQU      112(AX)(CX*2), Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      16(AX)(CX*2), Y8
 	VPAND        const7<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
+	VPOR         Y8, Y6, Y6
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y9
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y9, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y8
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y8, Y6, Y6
-	VMOVDQU      112(R8), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(R8), Y7
-	VPAND        const7<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	PREFETCHT0   832(SI)
-	VMOVDQU      112(R8)(CX*1), Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VMOVDQU      16(R8)(CX*1), Y8
-	VPAND        const7<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y9
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y9, Y7, Y7
-	VMOVDQU      112(R8)(CX*2), Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VMOVDQU      16(R8)(CX*2), Y8
-	VPAND        const7<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VMOVDQU      112(R8)(DI*1), Y10
-	VPAND        const1<>+0(SB), Y10, Y10
-	VMOVDQU      16(R8)(DI*1), Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
+	VMOVDQU      112(AX)(DI*1), Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      16(AX)(DI*1), Y9
 	VPAND        const7<>+0(SB), Y9, Y9
-	VPOR         Y9, Y10, Y10
+	VPOR         Y9, Y6, Y6
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y2
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y6
 	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y2, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y7, Y2
+	VPADDD       Y6, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y7, Y6
 	VSHUFPS      $0xdd, Y8, Y7, Y7
-	VPADDD       Y2, Y7, Y7
-	VPBLENDD     $0xf0, Y7, Y6, Y2
-	VPERM2I128   $0x21, Y7, Y6, Y6
+	VPADDD       Y6, Y7, Y7
+	VMOVDQU      112(R8), Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      16(R8), Y8
+	VPAND        const7<>+0(SB), Y8, Y8
+	VPOR         Y8, Y6, Y6
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
+	PREFETCHT0   832(SI)
+	VMOVDQU      112(R8)(CX*1), Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      16(R8)(CX*1), Y9
+	VPAND        const7<>+0(SB), Y9, Y9
+	VPOR         Y9, Y6, Y6
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y6
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y6, Y8, Y8
+	VMOVDQU      112(R8)(CX*2), Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      16(R8)(CX*2), Y9
+	VPAND        const7<>+0(SB), Y9, Y9
+	VPOR         Y9, Y6, Y6
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
+	VMOVDQU      112(R8)(DI*1), Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      16(R8)(DI*1), Y10
+	VPAND        const7<>+0(SB), Y10, Y10
+	VPOR         Y10, Y6, Y6
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y6, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y2
+	VPALIGNR     $0x08, Y9, Y10, Y6
+	VPADDD       Y2, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y8, Y2
+	VSHUFPS      $0xdd, Y6, Y8, Y6
+	VPADDD       Y2, Y6, Y6
+	VPBLENDD     $0xf0, Y6, Y7, Y2
+	VPERM2I128   $0x21, Y6, Y7, Y6
 	VPADDD       Y2, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VPAND        const19<>+0(SB), Y5, Y2
@@ -6314,100 +6312,100 @@ loop:
 	VFMADD231PS  Y2, Y7, Y0
 	VMOVDQU      160(DX), Y2
 	PREFETCHT0   896(SI)
-	VMOVDQU      112(AX), Y7
-	VPSRLD       $0x04, Y7, Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VMOVDQU      16(AX), Y6
-	VPSRLD       $0x01, Y6, Y6
-	VPAND        const7<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
-	VMOVDQU      112(AX)(CX*1), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(AX)(CX*1), Y7
+	VMOVDQU      112(AX), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      16(AX), Y7
 	VPSRLD       $0x01, Y7, Y7
 	VPAND        const7<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
+	VPOR         Y7, Y6, Y6
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
-	VMOVDQU      112(AX)(CX*2), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(AX)(CX*2), Y7
-	VPSRLD       $0x01, Y7, Y7
-	VPAND        const7<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y6, Y7
+	VMOVDQU      112(AX)(CX*1), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      16(AX)(CX*1), Y8
+	VPSRLD       $0x01, Y8, Y8
+	VPAND        const7<>+0(SB), Y8, Y8
+	VPOR         Y8, Y6, Y6
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y6
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y6, Y7, Y7
+	VMOVDQU      112(AX)(CX*2), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      16(AX)(CX*2), Y8
+	VPSRLD       $0x01, Y8, Y8
+	VPAND        const7<>+0(SB), Y8, Y8
+	VPOR         Y8, Y6, Y6
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
 	PREFETCHT0   960(SI)
-	VMOVDQU      112(AX)(DI*1), Y9
-	VPSRLD       $0x04, Y9, Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VMOVDQU      16(AX)(DI*1), Y8
-	VPSRLD       $0x01, Y8, Y8
-	VPAND        const7<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y9
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y9, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y8
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y8, Y6, Y6
-	VMOVDQU      112(R8), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(R8), Y7
-	VPSRLD       $0x01, Y7, Y7
-	VPAND        const7<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VMOVDQU      112(R8)(CX*1), Y9
-	VPSRLD       $0x04, Y9, Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VMOVDQU      16(R8)(CX*1), Y8
-	VPSRLD       $0x01, Y8, Y8
-	VPAND        const7<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y9
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y9, Y7, Y7
-	PREFETCHT0   1024(SI)
-	VMOVDQU      112(R8)(CX*2), Y9
-	VPSRLD       $0x04, Y9, Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VMOVDQU      16(R8)(CX*2), Y8
-	VPSRLD       $0x01, Y8, Y8
-	VPAND        const7<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VMOVDQU      112(R8)(DI*1), Y10
-	VPSRLD       $0x04, Y10, Y10
-	VPAND        const1<>+0(SB), Y10, Y10
-	VMOVDQU      16(R8)(DI*1), Y9
+	VMOVDQU      112(AX)(DI*1), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      16(AX)(DI*1), Y9
 	VPSRLD       $0x01, Y9, Y9
 	VPAND        const7<>+0(SB), Y9, Y9
-	VPOR         Y9, Y10, Y10
+	VPOR         Y9, Y6, Y6
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y2
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y6
 	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y2, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y7, Y2
+	VPADDD       Y6, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y7, Y6
 	VSHUFPS      $0xdd, Y8, Y7, Y7
-	VPADDD       Y2, Y7, Y7
-	VPBLENDD     $0xf0, Y7, Y6, Y2
-	VPERM2I128   $0x21, Y7, Y6, Y6
+	VPADDD       Y6, Y7, Y7
+	VMOVDQU      112(R8), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      16(R8), Y8
+	VPSRLD       $0x01, Y8, Y8
+	VPAND        const7<>+0(SB), Y8, Y8
+	VPOR         Y8, Y6, Y6
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
+	VMOVDQU      112(R8)(CX*1), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      16(R8)(CX*1), Y9
+	VPSRLD       $0x01, Y9, Y9
+	VPAND        const7<>+0(SB), Y9, Y9
+	VPOR         Y9, Y6, Y6
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y6
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y6, Y8, Y8
+	PREFETCHT0   1024(SI)
+	VMOVDQU      112(R8)(CX*2), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      16(R8)(CX*2), Y9
+	VPSRLD       $0x01, Y9, Y9
+	VPAND        const7<>+0(SB), Y9, Y9
+	VPOR         Y9, Y6, Y6
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
+	VMOVDQU      112(R8)(DI*1), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      16(R8)(DI*1), Y10
+	VPSRLD       $0x01, Y10, Y10
+	VPAND        const7<>+0(SB), Y10, Y10
+	VPOR         Y10, Y6, Y6
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y6, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y2
+	VPALIGNR     $0x08, Y9, Y10, Y6
+	VPADDD       Y2, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y8, Y2
+	VSHUFPS      $0xdd, Y6, Y8, Y6
+	VPADDD       Y2, Y6, Y6
+	VPBLENDD     $0xf0, Y6, Y7, Y2
+	VPERM2I128   $0x21, Y6, Y7, Y6
 	VPADDD       Y2, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VPSRLD       $0x08, Y5, Y2
@@ -6424,93 +6422,93 @@ loop:
 	VBROADCASTSS 176(BX), Y2
 	VFMADD231PS  Y2, Y7, Y0
 	VMOVDQU      192(DX), Y2
-	VMOVDQU      144(AX), Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VMOVDQU      16(AX), Y6
-	VPSRLD       $0x02, Y6, Y6
-	VPAND        const7<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
+	VMOVDQU      144(AX), Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      16(AX), Y7
+	VPSRLD       $0x02, Y7, Y7
+	VPAND        const7<>+0(SB), Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y6, Y7
 	PREFETCHT0   1088(SI)
-	VMOVDQU      144(AX)(CX*1), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(AX)(CX*1), Y7
-	VPSRLD       $0x02, Y7, Y7
-	VPAND        const7<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
-	VMOVDQU      144(AX)(CX*2), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(AX)(CX*2), Y7
-	VPSRLD       $0x02, Y7, Y7
-	VPAND        const7<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VMOVDQU      144(AX)(DI*1), Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VMOVDQU      16(AX)(DI*1), Y8
+	VMOVDQU      144(AX)(CX*1), Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      16(AX)(CX*1), Y8
 	VPSRLD       $0x02, Y8, Y8
 	VPAND        const7<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
+	VPOR         Y8, Y6, Y6
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y6
 	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y9, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y8
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y8, Y6, Y6
-	PREFETCHT0   1152(SI)
-	VMOVDQU      144(R8), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(R8), Y7
-	VPSRLD       $0x02, Y7, Y7
-	VPAND        const7<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VMOVDQU      144(R8)(CX*1), Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VMOVDQU      16(R8)(CX*1), Y8
+	VPADDD       Y6, Y7, Y7
+	VMOVDQU      144(AX)(CX*2), Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      16(AX)(CX*2), Y8
 	VPSRLD       $0x02, Y8, Y8
 	VPAND        const7<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
+	VPOR         Y8, Y6, Y6
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y9
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y9, Y7, Y7
-	VMOVDQU      144(R8)(CX*2), Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VMOVDQU      16(R8)(CX*2), Y8
-	VPSRLD       $0x02, Y8, Y8
-	VPAND        const7<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	PREFETCHT0   1216(SI)
-	VMOVDQU      144(R8)(DI*1), Y10
-	VPAND        const1<>+0(SB), Y10, Y10
-	VMOVDQU      16(R8)(DI*1), Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
+	VMOVDQU      144(AX)(DI*1), Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      16(AX)(DI*1), Y9
 	VPSRLD       $0x02, Y9, Y9
 	VPAND        const7<>+0(SB), Y9, Y9
-	VPOR         Y9, Y10, Y10
+	VPOR         Y9, Y6, Y6
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y2
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y6
 	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y2, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y7, Y2
+	VPADDD       Y6, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y7, Y6
 	VSHUFPS      $0xdd, Y8, Y7, Y7
-	VPADDD       Y2, Y7, Y7
-	VPBLENDD     $0xf0, Y7, Y6, Y2
-	VPERM2I128   $0x21, Y7, Y6, Y6
+	VPADDD       Y6, Y7, Y7
+	PREFETCHT0   1152(SI)
+	VMOVDQU      144(R8), Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      16(R8), Y8
+	VPSRLD       $0x02, Y8, Y8
+	VPAND        const7<>+0(SB), Y8, Y8
+	VPOR         Y8, Y6, Y6
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
+	VMOVDQU      144(R8)(CX*1), Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      16(R8)(CX*1), Y9
+	VPSRLD       $0x02, Y9, Y9
+	VPAND        const7<>+0(SB), Y9, Y9
+	VPOR         Y9, Y6, Y6
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y6
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y6, Y8, Y8
+	VMOVDQU      144(R8)(CX*2), Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      16(R8)(CX*2), Y9
+	VPSRLD       $0x02, Y9, Y9
+	VPAND        const7<>+0(SB), Y9, Y9
+	VPOR         Y9, Y6, Y6
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
+	PREFETCHT0   1216(SI)
+	VMOVDQU      144(R8)(DI*1), Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      16(R8)(DI*1), Y10
+	VPSRLD       $0x02, Y10, Y10
+	VPAND        const7<>+0(SB), Y10, Y10
+	VPOR         Y10, Y6, Y6
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y6, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y2
+	VPALIGNR     $0x08, Y9, Y10, Y6
+	VPADDD       Y2, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y8, Y2
+	VSHUFPS      $0xdd, Y6, Y8, Y6
+	VPADDD       Y2, Y6, Y6
+	VPBLENDD     $0xf0, Y6, Y7, Y2
+	VPERM2I128   $0x21, Y6, Y7, Y6
 	VPADDD       Y2, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VPSRLD       $0x10, Y5, Y2
@@ -6527,100 +6525,100 @@ loop:
 	VBROADCASTSS 208(BX), Y2
 	VFMADD231PS  Y2, Y7, Y0
 	VMOVDQU      224(DX), Y2
-	VMOVDQU      144(AX), Y7
-	VPSRLD       $0x04, Y7, Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VMOVDQU      16(AX), Y6
-	VPSRLD       $0x03, Y6, Y6
-	VPAND        const7<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
-	VMOVDQU      144(AX)(CX*1), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(AX)(CX*1), Y7
+	VMOVDQU      144(AX), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      16(AX), Y7
 	VPSRLD       $0x03, Y7, Y7
 	VPAND        const7<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
+	VPOR         Y7, Y6, Y6
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y6, Y7
+	VMOVDQU      144(AX)(CX*1), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      16(AX)(CX*1), Y8
+	VPSRLD       $0x03, Y8, Y8
+	VPAND        const7<>+0(SB), Y8, Y8
+	VPOR         Y8, Y6, Y6
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y6
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y6, Y7, Y7
 	PREFETCHT0   1280(SI)
-	VMOVDQU      144(AX)(CX*2), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(AX)(CX*2), Y7
-	VPSRLD       $0x03, Y7, Y7
-	VPAND        const7<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VMOVDQU      144(AX)(DI*1), Y9
-	VPSRLD       $0x04, Y9, Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VMOVDQU      16(AX)(DI*1), Y8
+	VMOVDQU      144(AX)(CX*2), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      16(AX)(CX*2), Y8
 	VPSRLD       $0x03, Y8, Y8
 	VPAND        const7<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
+	VPOR         Y8, Y6, Y6
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y9
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y9, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y8
-	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y8, Y6, Y6
-	VMOVDQU      144(R8), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      16(R8), Y7
-	VPSRLD       $0x03, Y7, Y7
-	VPAND        const7<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	PREFETCHT0   1344(SI)
-	VMOVDQU      144(R8)(CX*1), Y9
-	VPSRLD       $0x04, Y9, Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VMOVDQU      16(R8)(CX*1), Y8
-	VPSRLD       $0x03, Y8, Y8
-	VPAND        const7<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y9
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y9, Y7, Y7
-	VMOVDQU      144(R8)(CX*2), Y9
-	VPSRLD       $0x04, Y9, Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VMOVDQU      16(R8)(CX*2), Y8
-	VPSRLD       $0x03, Y8, Y8
-	VPAND        const7<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y9, Y8
-	VMOVDQU      144(R8)(DI*1), Y10
-	VPSRLD       $0x04, Y10, Y10
-	VPAND        const1<>+0(SB), Y10, Y10
-	VMOVDQU      16(R8)(DI*1), Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
+	VMOVDQU      144(AX)(DI*1), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      16(AX)(DI*1), Y9
 	VPSRLD       $0x03, Y9, Y9
 	VPAND        const7<>+0(SB), Y9, Y9
-	VPOR         Y9, Y10, Y10
+	VPOR         Y9, Y6, Y6
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y2
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y6
 	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y2, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y7, Y2
+	VPADDD       Y6, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y7, Y6
 	VSHUFPS      $0xdd, Y8, Y7, Y7
-	VPADDD       Y2, Y7, Y7
-	VPBLENDD     $0xf0, Y7, Y6, Y2
-	VPERM2I128   $0x21, Y7, Y6, Y6
+	VPADDD       Y6, Y7, Y7
+	VMOVDQU      144(R8), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      16(R8), Y8
+	VPSRLD       $0x03, Y8, Y8
+	VPAND        const7<>+0(SB), Y8, Y8
+	VPOR         Y8, Y6, Y6
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y6, Y8
+	PREFETCHT0   1344(SI)
+	VMOVDQU      144(R8)(CX*1), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      16(R8)(CX*1), Y9
+	VPSRLD       $0x03, Y9, Y9
+	VPAND        const7<>+0(SB), Y9, Y9
+	VPOR         Y9, Y6, Y6
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y6
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y6, Y8, Y8
+	VMOVDQU      144(R8)(CX*2), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      16(R8)(CX*2), Y9
+	VPSRLD       $0x03, Y9, Y9
+	VPAND        const7<>+0(SB), Y9, Y9
+	VPOR         Y9, Y6, Y6
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xca // VPDPBUSD Y2, Y6, Y9
+	VMOVDQU      144(R8)(DI*1), Y6
+	VPSRLD       $0x04, Y6, Y6
+	VPAND        const1<>+0(SB), Y6, Y6
+	VMOVDQU      16(R8)(DI*1), Y10
+	VPSRLD       $0x03, Y10, Y10
+	VPAND        const7<>+0(SB), Y10, Y10
+	VPOR         Y10, Y6, Y6
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x4d; BYTE $0x50; BYTE $0xd2 // VPDPBUSD Y2, Y6, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y2
+	VPALIGNR     $0x08, Y9, Y10, Y6
+	VPADDD       Y2, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y8, Y2
+	VSHUFPS      $0xdd, Y6, Y8, Y6
+	VPADDD       Y2, Y6, Y6
+	VPBLENDD     $0xf0, Y6, Y7, Y2
+	VPERM2I128   $0x21, Y6, Y7, Y6
 	VPADDD       Y2, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
 	VPSRLD       $0x18, Y5, Y2
@@ -6692,93 +6690,93 @@ loop:
 	VCVTPH2PS    X3, Y3
 	VMOVDQU      (DX), Y4
 	PREFETCHT0   (SI)
-	VMOVDQU      (AX), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      128(AX), Y7
-	VPSLLD       $0x04, Y7, Y7
-	VPAND        const17<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VMOVDQU      (AX)(CX*1), Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VMOVDQU      128(AX)(CX*1), Y8
+	VMOVDQU      (AX), Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VMOVDQU      128(AX), Y8
 	VPSLLD       $0x04, Y8, Y8
 	VPAND        const17<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
+	VPOR         Y8, Y7, Y7
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y9
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y9, Y7, Y7
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y7, Y8
+	VMOVDQU      (AX)(CX*1), Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VMOVDQU      128(AX)(CX*1), Y9
+	VPSLLD       $0x04, Y9, Y9
+	VPAND        const17<>+0(SB), Y9, Y9
+	VPOR         Y9, Y7, Y7
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y7, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y7
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y7, Y8, Y8
 	PREFETCHT0   64(SI)
-	VMOVDQU      (AX)(CX*2), Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VMOVDQU      128(AX)(CX*2), Y8
-	VPSLLD       $0x04, Y8, Y8
-	VPAND        const17<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
-	VMOVDQU      (AX)(DI*1), Y10
-	VPAND        const1<>+0(SB), Y10, Y10
-	VMOVDQU      128(AX)(DI*1), Y9
+	VMOVDQU      (AX)(CX*2), Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VMOVDQU      128(AX)(CX*2), Y9
 	VPSLLD       $0x04, Y9, Y9
 	VPAND        const17<>+0(SB), Y9, Y9
-	VPOR         Y9, Y10, Y10
+	VPOR         Y9, Y7, Y7
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y10
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y10, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y7, Y9
-	VSHUFPS      $0xdd, Y8, Y7, Y7
-	VPADDD       Y9, Y7, Y7
-	PREFETCHT0   128(SI)
-	VMOVDQU      (R8), Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VMOVDQU      128(R8), Y8
-	VPSLLD       $0x04, Y8, Y8
-	VPAND        const17<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
-	VMOVDQU      (R8)(CX*1), Y10
-	VPAND        const1<>+0(SB), Y10, Y10
-	VMOVDQU      128(R8)(CX*1), Y9
-	VPSLLD       $0x04, Y9, Y9
-	VPAND        const17<>+0(SB), Y9, Y9
-	VPOR         Y9, Y10, Y10
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y10
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y10, Y8, Y8
-	VMOVDQU      (R8)(CX*2), Y10
-	VPAND        const1<>+0(SB), Y10, Y10
-	VMOVDQU      128(R8)(CX*2), Y9
-	VPSLLD       $0x04, Y9, Y9
-	VPAND        const17<>+0(SB), Y9, Y9
-	VPOR         Y9, Y10, Y10
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y10, Y9
-	PREFETCHT0   192(SI)
-	VMOVDQU      (R8)(DI*1), Y11
-	VPAND        const1<>+0(SB), Y11, Y11
-	VMOVDQU      128(R8)(DI*1), Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y7, Y9
+	VMOVDQU      (AX)(DI*1), Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VMOVDQU      128(AX)(DI*1), Y10
 	VPSLLD       $0x04, Y10, Y10
 	VPAND        const17<>+0(SB), Y10, Y10
-	VPOR         Y10, Y11, Y11
+	VPOR         Y10, Y7, Y7
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y11, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y4
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y7, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y7
 	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y4, Y9, Y9
-	VSHUFPS      $0x88, Y9, Y8, Y4
+	VPADDD       Y7, Y9, Y9
+	VSHUFPS      $0x88, Y9, Y8, Y7
 	VSHUFPS      $0xdd, Y9, Y8, Y8
-	VPADDD       Y4, Y8, Y8
-	VPERM2I128   $0x20, Y8, Y7, Y4
-	VPERM2I128   $0x31, Y8, Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	PREFETCHT0   128(SI)
+	VMOVDQU      (R8), Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VMOVDQU      128(R8), Y9
+	VPSLLD       $0x04, Y9, Y9
+	VPAND        const17<>+0(SB), Y9, Y9
+	VPOR         Y9, Y7, Y7
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y7, Y9
+	VMOVDQU      (R8)(CX*1), Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VMOVDQU      128(R8)(CX*1), Y10
+	VPSLLD       $0x04, Y10, Y10
+	VPAND        const17<>+0(SB), Y10, Y10
+	VPOR         Y10, Y7, Y7
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y7, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y7
+	VPALIGNR     $0x08, Y9, Y10, Y9
+	VPADDD       Y7, Y9, Y9
+	VMOVDQU      (R8)(CX*2), Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VMOVDQU      128(R8)(CX*2), Y10
+	VPSLLD       $0x04, Y10, Y10
+	VPAND        const17<>+0(SB), Y10, Y10
+	VPOR         Y10, Y7, Y7
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y7, Y10
+	PREFETCHT0   192(SI)
+	VMOVDQU      (R8)(DI*1), Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VMOVDQU      128(R8)(DI*1), Y11
+	VPSLLD       $0x04, Y11, Y11
+	VPAND        const17<>+0(SB), Y11, Y11
+	VPOR         Y11, Y7, Y7
+	VPXOR        Y11, Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xdc // VPDPBUSD Y4, Y7, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y4
+	VPALIGNR     $0x08, Y10, Y11, Y7
+	VPADDD       Y4, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y9, Y4
+	VSHUFPS      $0xdd, Y7, Y9, Y7
+	VPADDD       Y4, Y7, Y7
+	VPERM2I128   $0x20, Y7, Y8, Y4
+	VPERM2I128   $0x31, Y7, Y8, Y7
 	VPBROADCASTD 8(BX), Y8
 	VPSLLD       $0x05, Y8, Y8
 	VPSUBD       Y8, Y4, Y4
@@ -6802,93 +6800,93 @@ loop:
 	VMULPS       Y4, Y8, Y8
 	VFMADD231PS  Y8, Y7, Y0
 	VMOVDQU      32(DX), Y4
-	VMOVDQU      32(AX), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      128(AX), Y7
-	VPSLLD       $0x02, Y7, Y7
-	VPAND        const17<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VMOVDQU      32(AX), Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VMOVDQU      128(AX), Y8
+	VPSLLD       $0x02, Y8, Y8
+	VPAND        const17<>+0(SB), Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y7, Y8
 	PREFETCHT0   256(SI)
-	VMOVDQU      32(AX)(CX*1), Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VMOVDQU      128(AX)(CX*1), Y8
-	VPSLLD       $0x02, Y8, Y8
-	VPAND        const17<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y9
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y9, Y7, Y7
-	VMOVDQU      32(AX)(CX*2), Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VMOVDQU      128(AX)(CX*2), Y8
-	VPSLLD       $0x02, Y8, Y8
-	VPAND        const17<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
-	VMOVDQU      32(AX)(DI*1), Y10
-	VPAND        const1<>+0(SB), Y10, Y10
-	VMOVDQU      128(AX)(DI*1), Y9
+	VMOVDQU      32(AX)(CX*1), Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VMOVDQU      128(AX)(CX*1), Y9
 	VPSLLD       $0x02, Y9, Y9
 	VPAND        const17<>+0(SB), Y9, Y9
-	VPOR         Y9, Y10, Y10
+	VPOR         Y9, Y7, Y7
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y7, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y7
 	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y10, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y7, Y9
-	VSHUFPS      $0xdd, Y8, Y7, Y7
-	VPADDD       Y9, Y7, Y7
-	PREFETCHT0   320(SI)
-	VMOVDQU      32(R8), Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VMOVDQU      128(R8), Y8
-	VPSLLD       $0x02, Y8, Y8
-	VPAND        const17<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
-	VMOVDQU      32(R8)(CX*1), Y10
-	VPAND        const1<>+0(SB), Y10, Y10
-	VMOVDQU      128(R8)(CX*1), Y9
+	VPADDD       Y7, Y8, Y8
+	VMOVDQU      32(AX)(CX*2), Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VMOVDQU      128(AX)(CX*2), Y9
 	VPSLLD       $0x02, Y9, Y9
 	VPAND        const17<>+0(SB), Y9, Y9
-	VPOR         Y9, Y10, Y10
+	VPOR         Y9, Y7, Y7
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y10
-	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y10, Y8, Y8
-	PREFETCHT0   384(SI)
-	VMOVDQU      32(R8)(CX*2), Y10
-	VPAND        const1<>+0(SB), Y10, Y10
-	VMOVDQU      128(R8)(CX*2), Y9
-	VPSLLD       $0x02, Y9, Y9
-	VPAND        const17<>+0(SB), Y9, Y9
-	VPOR         Y9, Y10, Y10
-	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y10, Y9
-	VMOVDQU      32(R8)(DI*1), Y11
-	VPAND        const1<>+0(SB), Y11, Y11
-	VMOVDQU      128(R8)(DI*1), Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y7, Y9
+	VMOVDQU      32(AX)(DI*1), Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VMOVDQU      128(AX)(DI*1), Y10
 	VPSLLD       $0x02, Y10, Y10
 	VPAND        const17<>+0(SB), Y10, Y10
-	VPOR         Y10, Y11, Y11
+	VPOR         Y10, Y7, Y7
 	VPXOR        Y10, Y10, Y10
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x25; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y11, Y10
-	VPBLENDD     $0xcc, Y10, Y9, Y4
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y7, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y7
 	VPALIGNR     $0x08, Y9, Y10, Y9
-	VPADDD       Y4, Y9, Y9
-	VSHUFPS      $0x88, Y9, Y8, Y4
+	VPADDD       Y7, Y9, Y9
+	VSHUFPS      $0x88, Y9, Y8, Y7
 	VSHUFPS      $0xdd, Y9, Y8, Y8
-	VPADDD       Y4, Y8, Y8
-	VPERM2I128   $0x20, Y8, Y7, Y4
-	VPERM2I128   $0x31, Y8, Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	PREFETCHT0   320(SI)
+	VMOVDQU      32(R8), Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VMOVDQU      128(R8), Y9
+	VPSLLD       $0x02, Y9, Y9
+	VPAND        const17<>+0(SB), Y9, Y9
+	VPOR         Y9, Y7, Y7
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y7, Y9
+	VMOVDQU      32(R8)(CX*1), Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VMOVDQU      128(R8)(CX*1), Y10
+	VPSLLD       $0x02, Y10, Y10
+	VPAND        const17<>+0(SB), Y10, Y10
+	VPOR         Y10, Y7, Y7
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y7, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y7
+	VPALIGNR     $0x08, Y9, Y10, Y9
+	VPADDD       Y7, Y9, Y9
+	PREFETCHT0   384(SI)
+	VMOVDQU      32(R8)(CX*2), Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VMOVDQU      128(R8)(CX*2), Y10
+	VPSLLD       $0x02, Y10, Y10
+	VPAND        const17<>+0(SB), Y10, Y10
+	VPOR         Y10, Y7, Y7
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y7, Y10
+	VMOVDQU      32(R8)(DI*1), Y7
+	VPAND        const1<>+0(SB), Y7, Y7
+	VMOVDQU      128(R8)(DI*1), Y11
+	VPSLLD       $0x02, Y11, Y11
+	VPAND        const17<>+0(SB), Y11, Y11
+	VPOR         Y11, Y7, Y7
+	VPXOR        Y11, Y11, Y11
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x45; BYTE $0x50; BYTE $0xdc // VPDPBUSD Y4, Y7, Y11
+	VPBLENDD     $0xcc, Y11, Y10, Y4
+	VPALIGNR     $0x08, Y10, Y11, Y7
+	VPADDD       Y4, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y9, Y4
+	VSHUFPS      $0xdd, Y7, Y9, Y7
+	VPADDD       Y4, Y7, Y7
+	VPERM2I128   $0x20, Y7, Y8, Y4
+	VPERM2I128   $0x31, Y7, Y8, Y7
 	VPBROADCASTD 40(BX), Y8
 	VPSLLD       $0x05, Y8, Y8
 	VPSUBD       Y8, Y4, Y4
@@ -6911,93 +6909,93 @@ loop:
 	VMULPS       Y4, Y5, Y5
 	VFMADD231PS  Y5, Y7, Y0
 	VMOVDQU      64(DX), Y4
-	VMOVDQU      (AX), Y7
-	VPSRLD       $0x04, Y7, Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VMOVDQU      128(AX), Y5
-	VPAND        const17<>+0(SB), Y5, Y5
-	VPOR         Y5, Y7, Y7
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y7, Y5
+	VMOVDQU      (AX), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const1<>+0(SB), Y5, Y5
+	VMOVDQU      128(AX), Y7
+	VPAND        const17<>+0(SB), Y7, Y7
+	VPOR         Y7, Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
 	PREFETCHT0   448(SI)
-	VMOVDQU      (AX)(CX*1), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      128(AX)(CX*1), Y7
-	VPAND        const17<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y5, Y8
-	VPALIGNR     $0x08, Y5, Y7, Y5
-	VPADDD       Y8, Y5, Y5
-	VMOVDQU      (AX)(CX*2), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      128(AX)(CX*2), Y7
-	VPAND        const17<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
+	VMOVDQU      (AX)(CX*1), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const1<>+0(SB), Y5, Y5
+	VMOVDQU      128(AX)(CX*1), Y8
+	VPAND        const17<>+0(SB), Y8, Y8
+	VPOR         Y8, Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VMOVDQU      (AX)(CX*2), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const1<>+0(SB), Y5, Y5
+	VMOVDQU      128(AX)(CX*2), Y8
+	VPAND        const17<>+0(SB), Y8, Y8
+	VPOR         Y8, Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
 	PREFETCHT0   512(SI)
-	VMOVDQU      (AX)(DI*1), Y9
-	VPSRLD       $0x04, Y9, Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VMOVDQU      128(AX)(DI*1), Y8
-	VPAND        const17<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y9
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y9, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y5, Y8
-	VSHUFPS      $0xdd, Y7, Y5, Y5
-	VPADDD       Y8, Y5, Y5
-	VMOVDQU      (R8), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      128(R8), Y7
-	VPAND        const17<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	PREFETCHT0   576(SI)
-	VMOVDQU      (R8)(CX*1), Y9
-	VPSRLD       $0x04, Y9, Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VMOVDQU      128(R8)(CX*1), Y8
-	VPAND        const17<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y9
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y9, Y7, Y7
-	VMOVDQU      (R8)(CX*2), Y9
-	VPSRLD       $0x04, Y9, Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VMOVDQU      128(R8)(CX*2), Y8
-	VPAND        const17<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
-	VMOVDQU      (R8)(DI*1), Y10
-	VPSRLD       $0x04, Y10, Y10
-	VPAND        const1<>+0(SB), Y10, Y10
-	VMOVDQU      128(R8)(DI*1), Y9
+	VMOVDQU      (AX)(DI*1), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const1<>+0(SB), Y5, Y5
+	VMOVDQU      128(AX)(DI*1), Y9
 	VPAND        const17<>+0(SB), Y9, Y9
-	VPOR         Y9, Y10, Y10
+	VPOR         Y9, Y5, Y5
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y4
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y5
 	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y4, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y7, Y4
+	VPADDD       Y5, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y7, Y5
 	VSHUFPS      $0xdd, Y8, Y7, Y7
-	VPADDD       Y4, Y7, Y7
-	VPERM2I128   $0x20, Y7, Y5, Y4
-	VPERM2I128   $0x31, Y7, Y5, Y5
+	VPADDD       Y5, Y7, Y7
+	VMOVDQU      (R8), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const1<>+0(SB), Y5, Y5
+	VMOVDQU      128(R8), Y8
+	VPAND        const17<>+0(SB), Y8, Y8
+	VPOR         Y8, Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	PREFETCHT0   576(SI)
+	VMOVDQU      (R8)(CX*1), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const1<>+0(SB), Y5, Y5
+	VMOVDQU      128(R8)(CX*1), Y9
+	VPAND        const17<>+0(SB), Y9, Y9
+	VPOR         Y9, Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y5
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y5, Y8, Y8
+	VMOVDQU      (R8)(CX*2), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const1<>+0(SB), Y5, Y5
+	VMOVDQU      128(R8)(CX*2), Y9
+	VPAND        const17<>+0(SB), Y9, Y9
+	VPOR         Y9, Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VMOVDQU      (R8)(DI*1), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const1<>+0(SB), Y5, Y5
+	VMOVDQU      128(R8)(DI*1), Y10
+	VPAND        const17<>+0(SB), Y10, Y10
+	VPOR         Y10, Y5, Y5
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y5, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y4
+	VPALIGNR     $0x08, Y9, Y10, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y8, Y4
+	VSHUFPS      $0xdd, Y5, Y8, Y5
+	VPADDD       Y4, Y5, Y5
+	VPERM2I128   $0x20, Y5, Y7, Y4
+	VPERM2I128   $0x31, Y5, Y7, Y5
 	VPBROADCASTD 72(BX), Y7
 	VPSLLD       $0x05, Y7, Y7
 	VPSUBD       Y7, Y4, Y4
@@ -7022,101 +7020,101 @@ loop:
 	VFMADD231PS  Y7, Y5, Y0
 	VMOVDQU      96(DX), Y4
 	PREFETCHT0   640(SI)
-	VMOVDQU      32(AX), Y7
-	VPSRLD       $0x04, Y7, Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VMOVDQU      128(AX), Y5
-	VPSRLD       $0x02, Y5, Y5
-	VPAND        const17<>+0(SB), Y5, Y5
-	VPOR         Y5, Y7, Y7
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y7, Y5
-	VMOVDQU      32(AX)(CX*1), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      128(AX)(CX*1), Y7
+	VMOVDQU      32(AX), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const1<>+0(SB), Y5, Y5
+	VMOVDQU      128(AX), Y7
 	VPSRLD       $0x02, Y7, Y7
 	VPAND        const17<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
+	VPOR         Y7, Y5, Y5
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y5, Y8
-	VPALIGNR     $0x08, Y5, Y7, Y5
-	VPADDD       Y8, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VMOVDQU      32(AX)(CX*1), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const1<>+0(SB), Y5, Y5
+	VMOVDQU      128(AX)(CX*1), Y8
+	VPSRLD       $0x02, Y8, Y8
+	VPAND        const17<>+0(SB), Y8, Y8
+	VPOR         Y8, Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
 	PREFETCHT0   704(SI)
-	VMOVDQU      32(AX)(CX*2), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      128(AX)(CX*2), Y7
-	VPSRLD       $0x02, Y7, Y7
-	VPAND        const17<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VMOVDQU      32(AX)(DI*1), Y9
-	VPSRLD       $0x04, Y9, Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VMOVDQU      128(AX)(DI*1), Y8
+	VMOVDQU      32(AX)(CX*2), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const1<>+0(SB), Y5, Y5
+	VMOVDQU      128(AX)(CX*2), Y8
 	VPSRLD       $0x02, Y8, Y8
 	VPAND        const17<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
+	VPOR         Y8, Y5, Y5
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y9
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y9, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y5, Y8
-	VSHUFPS      $0xdd, Y7, Y5, Y5
-	VPADDD       Y8, Y5, Y5
-	VMOVDQU      32(R8), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      128(R8), Y7
-	VPSRLD       $0x02, Y7, Y7
-	VPAND        const17<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	PREFETCHT0   768(SI)
-	VMOVDQU      32(R8)(CX*1), Y9
-	VPSRLD       $0x04, Y9, Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VMOVDQU      128(R8)(CX*1), Y8
-	VPSRLD       $0x02, Y8, Y8
-	VPAND        const17<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y9
-	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y9, Y7, Y7
-	VMOVDQU      32(R8)(CX*2), Y9
-	VPSRLD       $0x04, Y9, Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VMOVDQU      128(R8)(CX*2), Y8
-	VPSRLD       $0x02, Y8, Y8
-	VPAND        const17<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
-	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
-	PREFETCHT0   832(SI)
-	VMOVDQU      32(R8)(DI*1), Y10
-	VPSRLD       $0x04, Y10, Y10
-	VPAND        const1<>+0(SB), Y10, Y10
-	VMOVDQU      128(R8)(DI*1), Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VMOVDQU      32(AX)(DI*1), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const1<>+0(SB), Y5, Y5
+	VMOVDQU      128(AX)(DI*1), Y9
 	VPSRLD       $0x02, Y9, Y9
 	VPAND        const17<>+0(SB), Y9, Y9
-	VPOR         Y9, Y10, Y10
+	VPOR         Y9, Y5, Y5
 	VPXOR        Y9, Y9, Y9
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x2d; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y10, Y9
-	VPBLENDD     $0xcc, Y9, Y8, Y4
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y5
 	VPALIGNR     $0x08, Y8, Y9, Y8
-	VPADDD       Y4, Y8, Y8
-	VSHUFPS      $0x88, Y8, Y7, Y4
+	VPADDD       Y5, Y8, Y8
+	VSHUFPS      $0x88, Y8, Y7, Y5
 	VSHUFPS      $0xdd, Y8, Y7, Y7
-	VPADDD       Y4, Y7, Y7
-	VPERM2I128   $0x20, Y7, Y5, Y4
-	VPERM2I128   $0x31, Y7, Y5, Y5
+	VPADDD       Y5, Y7, Y7
+	VMOVDQU      32(R8), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const1<>+0(SB), Y5, Y5
+	VMOVDQU      128(R8), Y8
+	VPSRLD       $0x02, Y8, Y8
+	VPAND        const17<>+0(SB), Y8, Y8
+	VPOR         Y8, Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	PREFETCHT0   768(SI)
+	VMOVDQU      32(R8)(CX*1), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const1<>+0(SB), Y5, Y5
+	VMOVDQU      128(R8)(CX*1), Y9
+	VPSRLD       $0x02, Y9, Y9
+	VPAND        const17<>+0(SB), Y9, Y9
+	VPOR         Y9, Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y5
+	VPALIGNR     $0x08, Y8, Y9, Y8
+	VPADDD       Y5, Y8, Y8
+	VMOVDQU      32(R8)(CX*2), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const1<>+0(SB), Y5, Y5
+	VMOVDQU      128(R8)(CX*2), Y9
+	VPSRLD       $0x02, Y9, Y9
+	VPAND        const17<>+0(SB), Y9, Y9
+	VPOR         Y9, Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	PREFETCHT0   832(SI)
+	VMOVDQU      32(R8)(DI*1), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPAND        const1<>+0(SB), Y5, Y5
+	VMOVDQU      128(R8)(DI*1), Y10
+	VPSRLD       $0x02, Y10, Y10
+	VPAND        const17<>+0(SB), Y10, Y10
+	VPOR         Y10, Y5, Y5
+	VPXOR        Y10, Y10, Y10
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xd4 // VPDPBUSD Y4, Y5, Y10
+	VPBLENDD     $0xcc, Y10, Y9, Y4
+	VPALIGNR     $0x08, Y9, Y10, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y8, Y4
+	VSHUFPS      $0xdd, Y5, Y8, Y5
+	VPADDD       Y4, Y5, Y5
+	VPERM2I128   $0x20, Y5, Y7, Y4
+	VPERM2I128   $0x31, Y5, Y7, Y5
 	VPBROADCASTD 104(BX), Y7
 	VPSLLD       $0x05, Y7, Y7
 	VPSUBD       Y7, Y4, Y4
@@ -7139,93 +7137,93 @@ loop:
 	VMULPS       Y4, Y6, Y6
 	VFMADD231PS  Y6, Y5, Y0
 	VMOVDQU      128(DX), Y4
-	VMOVDQU      64(AX), Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      160(AX), Y5
-	VPSLLD       $0x04, Y5, Y5
-	VPAND        const17<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y6, Y5
-	VMOVDQU      64(AX)(CX*1), Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VMOVDQU      160(AX)(CX*1), Y6
+	VMOVDQU      64(AX), Y5
+	VPAND        const1<>+0(SB), Y5, Y5
+	VMOVDQU      160(AX), Y6
 	VPSLLD       $0x04, Y6, Y6
 	VPAND        const17<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPOR         Y6, Y5, Y5
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y7
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y7, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	VMOVDQU      64(AX)(CX*1), Y5
+	VPAND        const1<>+0(SB), Y5, Y5
+	VMOVDQU      160(AX)(CX*1), Y7
+	VPSLLD       $0x04, Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
+	VPOR         Y7, Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y5, Y6, Y6
 	PREFETCHT0   896(SI)
-	VMOVDQU      64(AX)(CX*2), Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VMOVDQU      160(AX)(CX*2), Y6
-	VPSLLD       $0x04, Y6, Y6
-	VPAND        const17<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
-	VMOVDQU      64(AX)(DI*1), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      160(AX)(DI*1), Y7
+	VMOVDQU      64(AX)(CX*2), Y5
+	VPAND        const1<>+0(SB), Y5, Y5
+	VMOVDQU      160(AX)(CX*2), Y7
 	VPSLLD       $0x04, Y7, Y7
 	VPAND        const17<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
+	VPOR         Y7, Y5, Y5
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y7
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y7, Y5, Y5
-	PREFETCHT0   960(SI)
-	VMOVDQU      64(R8), Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VMOVDQU      160(R8), Y6
-	VPSLLD       $0x04, Y6, Y6
-	VPAND        const17<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
-	VMOVDQU      64(R8)(CX*1), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      160(R8)(CX*1), Y7
-	VPSLLD       $0x04, Y7, Y7
-	VPAND        const17<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
-	VMOVDQU      64(R8)(CX*2), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      160(R8)(CX*2), Y7
-	VPSLLD       $0x04, Y7, Y7
-	VPAND        const17<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	PREFETCHT0   1024(SI)
-	VMOVDQU      64(R8)(DI*1), Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VMOVDQU      160(R8)(DI*1), Y8
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VMOVDQU      64(AX)(DI*1), Y5
+	VPAND        const1<>+0(SB), Y5, Y5
+	VMOVDQU      160(AX)(DI*1), Y8
 	VPSLLD       $0x04, Y8, Y8
 	VPAND        const17<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
+	VPOR         Y8, Y5, Y5
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y4
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
 	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y4, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y4
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
 	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y4, Y6, Y6
-	VPERM2I128   $0x20, Y6, Y5, Y4
-	VPERM2I128   $0x31, Y6, Y5, Y5
+	VPADDD       Y5, Y6, Y6
+	PREFETCHT0   960(SI)
+	VMOVDQU      64(R8), Y5
+	VPAND        const1<>+0(SB), Y5, Y5
+	VMOVDQU      160(R8), Y7
+	VPSLLD       $0x04, Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
+	VPOR         Y7, Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VMOVDQU      64(R8)(CX*1), Y5
+	VPAND        const1<>+0(SB), Y5, Y5
+	VMOVDQU      160(R8)(CX*1), Y8
+	VPSLLD       $0x04, Y8, Y8
+	VPAND        const17<>+0(SB), Y8, Y8
+	VPOR         Y8, Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VMOVDQU      64(R8)(CX*2), Y5
+	VPAND        const1<>+0(SB), Y5, Y5
+	VMOVDQU      160(R8)(CX*2), Y8
+	VPSLLD       $0x04, Y8, Y8
+	VPAND        const17<>+0(SB), Y8, Y8
+	VPOR         Y8, Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	PREFETCHT0   1024(SI)
+	VMOVDQU      64(R8)(DI*1), Y5
+	VPAND        const1<>+0(SB), Y5, Y5
+	VMOVDQU      160(R8)(DI*1), Y9
+	VPSLLD       $0x04, Y9, Y9
+	VPAND        const17<>+0(SB), Y9, Y9
+	VPOR         Y9, Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPERM2I128   $0x20, Y5, Y6, Y4
+	VPERM2I128   $0x31, Y5, Y6, Y5
 	VPBROADCASTD 136(BX), Y6
 	VPSLLD       $0x05, Y6, Y6
 	VPSUBD       Y6, Y4, Y4
@@ -7249,93 +7247,93 @@ loop:
 	VMULPS       Y4, Y6, Y6
 	VFMADD231PS  Y6, Y5, Y0
 	VMOVDQU      160(DX), Y4
-	VMOVDQU      96(AX), Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      160(AX), Y5
-	VPSLLD       $0x02, Y5, Y5
-	VPAND        const17<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y6, Y5
+	VMOVDQU      96(AX), Y5
+	VPAND        const1<>+0(SB), Y5, Y5
+	VMOVDQU      160(AX), Y6
+	VPSLLD       $0x02, Y6, Y6
+	VPAND        const17<>+0(SB), Y6, Y6
+	VPOR         Y6, Y5, Y5
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
 	PREFETCHT0   1088(SI)
-	VMOVDQU      96(AX)(CX*1), Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VMOVDQU      160(AX)(CX*1), Y6
-	VPSLLD       $0x02, Y6, Y6
-	VPAND        const17<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y7
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y7, Y5, Y5
-	VMOVDQU      96(AX)(CX*2), Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VMOVDQU      160(AX)(CX*2), Y6
-	VPSLLD       $0x02, Y6, Y6
-	VPAND        const17<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	VMOVDQU      96(AX)(CX*1), Y5
+	VPAND        const1<>+0(SB), Y5, Y5
+	VMOVDQU      160(AX)(CX*1), Y7
+	VPSLLD       $0x02, Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
+	VPOR         Y7, Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y5, Y6, Y6
+	VMOVDQU      96(AX)(CX*2), Y5
+	VPAND        const1<>+0(SB), Y5, Y5
+	VMOVDQU      160(AX)(CX*2), Y7
+	VPSLLD       $0x02, Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
+	VPOR         Y7, Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
 	PREFETCHT0   1152(SI)
-	VMOVDQU      96(AX)(DI*1), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      160(AX)(DI*1), Y7
-	VPSLLD       $0x02, Y7, Y7
-	VPAND        const17<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y7
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y7, Y5, Y5
-	VMOVDQU      96(R8), Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VMOVDQU      160(R8), Y6
-	VPSLLD       $0x02, Y6, Y6
-	VPAND        const17<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
-	VMOVDQU      96(R8)(CX*1), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      160(R8)(CX*1), Y7
-	VPSLLD       $0x02, Y7, Y7
-	VPAND        const17<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
-	PREFETCHT0   1216(SI)
-	VMOVDQU      96(R8)(CX*2), Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      160(R8)(CX*2), Y7
-	VPSLLD       $0x02, Y7, Y7
-	VPAND        const17<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VMOVDQU      96(R8)(DI*1), Y9
-	VPAND        const1<>+0(SB), Y9, Y9
-	VMOVDQU      160(R8)(DI*1), Y8
+	VMOVDQU      96(AX)(DI*1), Y5
+	VPAND        const1<>+0(SB), Y5, Y5
+	VMOVDQU      160(AX)(DI*1), Y8
 	VPSLLD       $0x02, Y8, Y8
 	VPAND        const17<>+0(SB), Y8, Y8
-	VPOR         Y8, Y9, Y9
+	VPOR         Y8, Y5, Y5
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y4
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
 	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y4, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y4
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
 	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y4, Y6, Y6
-	VPERM2I128   $0x20, Y6, Y5, Y4
-	VPERM2I128   $0x31, Y6, Y5, Y5
+	VPADDD       Y5, Y6, Y6
+	VMOVDQU      96(R8), Y5
+	VPAND        const1<>+0(SB), Y5, Y5
+	VMOVDQU      160(R8), Y7
+	VPSLLD       $0x02, Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
+	VPOR         Y7, Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VMOVDQU      96(R8)(CX*1), Y5
+	VPAND        const1<>+0(SB), Y5, Y5
+	VMOVDQU      160(R8)(CX*1), Y8
+	VPSLLD       $0x02, Y8, Y8
+	VPAND        const17<>+0(SB), Y8, Y8
+	VPOR         Y8, Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	PREFETCHT0   1216(SI)
+	VMOVDQU      96(R8)(CX*2), Y5
+	VPAND        const1<>+0(SB), Y5, Y5
+	VMOVDQU      160(R8)(CX*2), Y8
+	VPSLLD       $0x02, Y8, Y8
+	VPAND        const17<>+0(SB), Y8, Y8
+	VPOR         Y8, Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VMOVDQU      96(R8)(DI*1), Y5
+	VPAND        const1<>+0(SB), Y5, Y5
+	VMOVDQU      160(R8)(DI*1), Y9
+	VPSLLD       $0x02, Y9, Y9
+	VPAND        const17<>+0(SB), Y9, Y9
+	VPOR         Y9, Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPERM2I128   $0x20, Y5, Y6, Y4
+	VPERM2I128   $0x31, Y5, Y6, Y5
 	VPBROADCASTD 168(BX), Y6
 	VPSLLD       $0x05, Y6, Y6
 	VPSUBD       Y6, Y4, Y4
@@ -7359,92 +7357,92 @@ loop:
 	VFMADD231PS  Y4, Y5, Y0
 	VMOVDQU      192(DX), Y2
 	PREFETCHT0   1280(SI)
-	VMOVDQU      64(AX), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const1<>+0(SB), Y5, Y5
-	VMOVDQU      160(AX), Y4
-	VPAND        const17<>+0(SB), Y4, Y4
-	VPOR         Y4, Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VMOVDQU      64(AX)(CX*1), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      160(AX)(CX*1), Y5
+	VMOVDQU      64(AX), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        const1<>+0(SB), Y4, Y4
+	VMOVDQU      160(AX), Y5
 	VPAND        const17<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPOR         Y5, Y4, Y4
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	VMOVDQU      64(AX)(CX*2), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      160(AX)(CX*2), Y5
-	VPAND        const17<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y4, Y5
+	VMOVDQU      64(AX)(CX*1), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        const1<>+0(SB), Y4, Y4
+	VMOVDQU      160(AX)(CX*1), Y6
+	VPAND        const17<>+0(SB), Y6, Y6
+	VPOR         Y6, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y4
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
+	VMOVDQU      64(AX)(CX*2), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        const1<>+0(SB), Y4, Y4
+	VMOVDQU      160(AX)(CX*2), Y6
+	VPAND        const17<>+0(SB), Y6, Y6
+	VPOR         Y6, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
 	PREFETCHT0   1344(SI)
-	VMOVDQU      64(AX)(DI*1), Y7
-	VPSRLD       $0x04, Y7, Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VMOVDQU      160(AX)(DI*1), Y6
-	VPAND        const17<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y7
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y7, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y6
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y6, Y4, Y4
-	VMOVDQU      64(R8), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      160(R8), Y5
-	VPAND        const17<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	PREFETCHT0   1408(SI)
-	VMOVDQU      64(R8)(CX*1), Y7
-	VPSRLD       $0x04, Y7, Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VMOVDQU      160(R8)(CX*1), Y6
-	VPAND        const17<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y7
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y7, Y5, Y5
-	VMOVDQU      64(R8)(CX*2), Y7
-	VPSRLD       $0x04, Y7, Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VMOVDQU      160(R8)(CX*2), Y6
-	VPAND        const17<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
-	VMOVDQU      64(R8)(DI*1), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      160(R8)(DI*1), Y7
+	VMOVDQU      64(AX)(DI*1), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        const1<>+0(SB), Y4, Y4
+	VMOVDQU      160(AX)(DI*1), Y7
 	VPAND        const17<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
+	VPOR         Y7, Y4, Y4
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y2
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
 	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y2, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y2
+	VPADDD       Y4, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y4
 	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y2, Y5, Y5
-	VPERM2I128   $0x20, Y5, Y4, Y2
-	VPERM2I128   $0x31, Y5, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VMOVDQU      64(R8), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        const1<>+0(SB), Y4, Y4
+	VMOVDQU      160(R8), Y6
+	VPAND        const17<>+0(SB), Y6, Y6
+	VPOR         Y6, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
+	PREFETCHT0   1408(SI)
+	VMOVDQU      64(R8)(CX*1), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        const1<>+0(SB), Y4, Y4
+	VMOVDQU      160(R8)(CX*1), Y7
+	VPAND        const17<>+0(SB), Y7, Y7
+	VPOR         Y7, Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	VMOVDQU      64(R8)(CX*2), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        const1<>+0(SB), Y4, Y4
+	VMOVDQU      160(R8)(CX*2), Y7
+	VPAND        const17<>+0(SB), Y7, Y7
+	VPOR         Y7, Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
+	VMOVDQU      64(R8)(DI*1), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        const1<>+0(SB), Y4, Y4
+	VMOVDQU      160(R8)(DI*1), Y8
+	VPAND        const17<>+0(SB), Y8, Y8
+	VPOR         Y8, Y4, Y4
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y4, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y2
+	VPALIGNR     $0x08, Y7, Y8, Y4
+	VPADDD       Y2, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y2
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDD       Y2, Y4, Y4
+	VPERM2I128   $0x20, Y4, Y5, Y2
+	VPERM2I128   $0x31, Y4, Y5, Y4
 	VPBROADCASTD 200(BX), Y5
 	VPSLLD       $0x05, Y5, Y5
 	VPSUBD       Y5, Y2, Y2
@@ -7469,101 +7467,101 @@ loop:
 	VFMADD231PS  Y5, Y4, Y0
 	VMOVDQU      224(DX), Y2
 	PREFETCHT0   1472(SI)
-	VMOVDQU      96(AX), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const1<>+0(SB), Y5, Y5
-	VMOVDQU      160(AX), Y4
-	VPSRLD       $0x02, Y4, Y4
-	VPAND        const17<>+0(SB), Y4, Y4
-	VPOR         Y4, Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VMOVDQU      96(AX)(CX*1), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      160(AX)(CX*1), Y5
+	VMOVDQU      96(AX), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        const1<>+0(SB), Y4, Y4
+	VMOVDQU      160(AX), Y5
 	VPSRLD       $0x02, Y5, Y5
 	VPAND        const17<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPOR         Y5, Y4, Y4
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y4, Y5
+	VMOVDQU      96(AX)(CX*1), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        const1<>+0(SB), Y4, Y4
+	VMOVDQU      160(AX)(CX*1), Y6
+	VPSRLD       $0x02, Y6, Y6
+	VPAND        const17<>+0(SB), Y6, Y6
+	VPOR         Y6, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y4
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y4, Y5, Y5
 	PREFETCHT0   1536(SI)
-	VMOVDQU      96(AX)(CX*2), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      160(AX)(CX*2), Y5
-	VPSRLD       $0x02, Y5, Y5
-	VPAND        const17<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VMOVDQU      96(AX)(DI*1), Y7
-	VPSRLD       $0x04, Y7, Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VMOVDQU      160(AX)(DI*1), Y6
+	VMOVDQU      96(AX)(CX*2), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        const1<>+0(SB), Y4, Y4
+	VMOVDQU      160(AX)(CX*2), Y6
 	VPSRLD       $0x02, Y6, Y6
 	VPAND        const17<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPOR         Y6, Y4, Y4
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y7
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y7, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y6
-	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y6, Y4, Y4
-	PREFETCHT0   1600(SI)
-	VMOVDQU      96(R8), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const1<>+0(SB), Y6, Y6
-	VMOVDQU      160(R8), Y5
-	VPSRLD       $0x02, Y5, Y5
-	VPAND        const17<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VMOVDQU      96(R8)(CX*1), Y7
-	VPSRLD       $0x04, Y7, Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VMOVDQU      160(R8)(CX*1), Y6
-	VPSRLD       $0x02, Y6, Y6
-	VPAND        const17<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y7
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y7, Y5, Y5
-	VMOVDQU      96(R8)(CX*2), Y7
-	VPSRLD       $0x04, Y7, Y7
-	VPAND        const1<>+0(SB), Y7, Y7
-	VMOVDQU      160(R8)(CX*2), Y6
-	VPSRLD       $0x02, Y6, Y6
-	VPAND        const17<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
-	PREFETCHT0   1664(SI)
-	VMOVDQU      96(R8)(DI*1), Y8
-	VPSRLD       $0x04, Y8, Y8
-	VPAND        const1<>+0(SB), Y8, Y8
-	VMOVDQU      160(R8)(DI*1), Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
+	VMOVDQU      96(AX)(DI*1), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        const1<>+0(SB), Y4, Y4
+	VMOVDQU      160(AX)(DI*1), Y7
 	VPSRLD       $0x02, Y7, Y7
 	VPAND        const17<>+0(SB), Y7, Y7
-	VPOR         Y7, Y8, Y8
+	VPOR         Y7, Y4, Y4
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y2
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
 	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y2, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y2
+	VPADDD       Y4, Y6, Y6
+	VSHUFPS      $0x88, Y6, Y5, Y4
 	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y2, Y5, Y5
-	VPERM2I128   $0x20, Y5, Y4, Y2
-	VPERM2I128   $0x31, Y5, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	PREFETCHT0   1600(SI)
+	VMOVDQU      96(R8), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        const1<>+0(SB), Y4, Y4
+	VMOVDQU      160(R8), Y6
+	VPSRLD       $0x02, Y6, Y6
+	VPAND        const17<>+0(SB), Y6, Y6
+	VPOR         Y6, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y4, Y6
+	VMOVDQU      96(R8)(CX*1), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        const1<>+0(SB), Y4, Y4
+	VMOVDQU      160(R8)(CX*1), Y7
+	VPSRLD       $0x02, Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
+	VPOR         Y7, Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y4
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y4, Y6, Y6
+	VMOVDQU      96(R8)(CX*2), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        const1<>+0(SB), Y4, Y4
+	VMOVDQU      160(R8)(CX*2), Y7
+	VPSRLD       $0x02, Y7, Y7
+	VPAND        const17<>+0(SB), Y7, Y7
+	VPOR         Y7, Y4, Y4
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y4, Y7
+	PREFETCHT0   1664(SI)
+	VMOVDQU      96(R8)(DI*1), Y4
+	VPSRLD       $0x04, Y4, Y4
+	VPAND        const1<>+0(SB), Y4, Y4
+	VMOVDQU      160(R8)(DI*1), Y8
+	VPSRLD       $0x02, Y8, Y8
+	VPAND        const17<>+0(SB), Y8, Y8
+	VPOR         Y8, Y4, Y4
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x5d; BYTE $0x50; BYTE $0xc2 // VPDPBUSD Y2, Y4, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y2
+	VPALIGNR     $0x08, Y7, Y8, Y4
+	VPADDD       Y2, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y6, Y2
+	VSHUFPS      $0xdd, Y4, Y6, Y4
+	VPADDD       Y2, Y4, Y4
+	VPERM2I128   $0x20, Y4, Y5, Y2
+	VPERM2I128   $0x31, Y4, Y5, Y4
 	VPBROADCASTD 232(BX), Y5
 	VPSLLD       $0x05, Y5, Y5
 	VPSUBD       Y5, Y2, Y2
@@ -8202,7 +8200,6 @@ TEXT ·unpackIQ4_XSAVXVNNI(SB), NOSPLIT, $0-48
 	VMOVDQU const0<>+0(SB), Y0
 	VMOVDQU const1<>+0(SB), Y1
 	VMOVDQU const9<>+0(SB), Y2
-	MOVQ    blocks+40(FP), R8
 
 loop:
 	VMOVDQU        (AX), X3
@@ -8811,7 +8808,7 @@ loop:
 	ADDQ           $0x00000088, AX
 	ADDQ           $0x00000088, DI
 	ADDQ           $0x00000100, BX
-	DECQ           R8
+	DECQ           blocks+40(FP)
 	JNZ            loop
 	VZEROUPPER
 	RET
@@ -8847,92 +8844,92 @@ some:
 	VINSERTI128  $0x01, X4, Y3, Y3
 	VMOVDQU      (DX), Y4
 	PREFETCHT0   (SI)
-	VPMOVZXBW    4(AX), Y6
-	VPSLLW       $0x04, Y6, Y5
-	VPOR         Y5, Y6, Y6
-	VPSHUFB      const23<>+0(SB), Y6, Y6
-	VPAND        Y0, Y6, Y6
-	VPSHUFB      Y6, Y1, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y6, Y5
-	VPMOVZXBW    4(AX)(CX*1), Y7
-	VPSLLW       $0x04, Y7, Y6
-	VPOR         Y6, Y7, Y7
-	VPSHUFB      const23<>+0(SB), Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSHUFB      Y7, Y1, Y7
+	VPMOVZXBW    4(AX), Y5
+	VPSLLW       $0x04, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y7
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y7, Y5, Y5
-	VPMOVZXBW    4(AX)(CX*2), Y7
-	VPSLLW       $0x04, Y7, Y6
-	VPOR         Y6, Y7, Y7
-	VPSHUFB      const23<>+0(SB), Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSHUFB      Y7, Y1, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	VPMOVZXBW    4(AX)(CX*1), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y5, Y6, Y6
+	VPMOVZXBW    4(AX)(CX*2), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
 	PREFETCHT0   64(SI)
-	VPMOVZXBW    4(AX)(DI*1), Y8
-	VPSLLW       $0x04, Y8, Y7
-	VPOR         Y7, Y8, Y8
-	VPSHUFB      const23<>+0(SB), Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPSHUFB      Y8, Y1, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y7
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y7, Y5, Y5
-	VPMOVZXBW    4(R8), Y7
-	VPSLLW       $0x04, Y7, Y6
-	VPOR         Y6, Y7, Y7
-	VPSHUFB      const23<>+0(SB), Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSHUFB      Y7, Y1, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
-	VPMOVZXBW    4(R8)(CX*1), Y8
-	VPSLLW       $0x04, Y8, Y7
-	VPOR         Y7, Y8, Y8
-	VPSHUFB      const23<>+0(SB), Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPSHUFB      Y8, Y1, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
-	VPMOVZXBW    4(R8)(CX*2), Y8
-	VPSLLW       $0x04, Y8, Y7
-	VPOR         Y7, Y8, Y8
-	VPSHUFB      const23<>+0(SB), Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPSHUFB      Y8, Y1, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	PREFETCHT0   128(SI)
-	VPMOVZXBW    4(R8)(DI*1), Y9
-	VPSLLW       $0x04, Y9, Y8
-	VPOR         Y8, Y9, Y9
-	VPSHUFB      const23<>+0(SB), Y9, Y9
-	VPAND        Y0, Y9, Y9
-	VPSHUFB      Y9, Y1, Y9
+	VPMOVZXBW    4(AX)(DI*1), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y4
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
 	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y4, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y4
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
 	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y4, Y6, Y6
-	VPERM2I128   $0x20, Y6, Y5, Y4
-	VPERM2I128   $0x31, Y6, Y5, Y5
+	VPADDD       Y5, Y6, Y6
+	VPMOVZXBW    4(R8), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPMOVZXBW    4(R8)(CX*1), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VPMOVZXBW    4(R8)(CX*2), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	PREFETCHT0   128(SI)
+	VPMOVZXBW    4(R8)(DI*1), Y5
+	VPSLLW       $0x04, Y5, Y9
+	VPOR         Y9, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPERM2I128   $0x20, Y5, Y6, Y4
+	VPERM2I128   $0x31, Y5, Y6, Y5
 	VPBROADCASTD 8(BX), Y6
 	VPSLLD       $0x04, Y6, Y6
 	VPSUBD       Y6, Y4, Y4
@@ -8961,92 +8958,92 @@ some:
 	VMULPS       Y4, Y6, Y6
 	VFMADD231PS  Y6, Y5, Y2
 	VMOVDQU      32(DX), Y4
-	VPMOVZXBW    20(AX), Y6
-	VPSLLW       $0x04, Y6, Y5
-	VPOR         Y5, Y6, Y6
-	VPSHUFB      const23<>+0(SB), Y6, Y6
-	VPAND        Y0, Y6, Y6
-	VPSHUFB      Y6, Y1, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y6, Y5
-	VPMOVZXBW    20(AX)(CX*1), Y7
-	VPSLLW       $0x04, Y7, Y6
-	VPOR         Y6, Y7, Y7
-	VPSHUFB      const23<>+0(SB), Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSHUFB      Y7, Y1, Y7
+	VPMOVZXBW    20(AX), Y5
+	VPSLLW       $0x04, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y7
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y7, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	VPMOVZXBW    20(AX)(CX*1), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y5, Y6, Y6
 	PREFETCHT0   192(SI)
-	VPMOVZXBW    20(AX)(CX*2), Y7
-	VPSLLW       $0x04, Y7, Y6
-	VPOR         Y6, Y7, Y7
-	VPSHUFB      const23<>+0(SB), Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSHUFB      Y7, Y1, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
-	VPMOVZXBW    20(AX)(DI*1), Y8
-	VPSLLW       $0x04, Y8, Y7
-	VPOR         Y7, Y8, Y8
-	VPSHUFB      const23<>+0(SB), Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPSHUFB      Y8, Y1, Y8
+	VPMOVZXBW    20(AX)(CX*2), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y7
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y7, Y5, Y5
-	VPMOVZXBW    20(R8), Y7
-	VPSLLW       $0x04, Y7, Y6
-	VPOR         Y6, Y7, Y7
-	VPSHUFB      const23<>+0(SB), Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSHUFB      Y7, Y1, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
-	VPMOVZXBW    20(R8)(CX*1), Y8
-	VPSLLW       $0x04, Y8, Y7
-	VPOR         Y7, Y8, Y8
-	VPSHUFB      const23<>+0(SB), Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPSHUFB      Y8, Y1, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
-	PREFETCHT0   256(SI)
-	VPMOVZXBW    20(R8)(CX*2), Y8
-	VPSLLW       $0x04, Y8, Y7
-	VPOR         Y7, Y8, Y8
-	VPSHUFB      const23<>+0(SB), Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPSHUFB      Y8, Y1, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VPMOVZXBW    20(R8)(DI*1), Y9
-	VPSLLW       $0x04, Y9, Y8
-	VPOR         Y8, Y9, Y9
-	VPSHUFB      const23<>+0(SB), Y9, Y9
-	VPAND        Y0, Y9, Y9
-	VPSHUFB      Y9, Y1, Y9
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPMOVZXBW    20(AX)(DI*1), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y4
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
 	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y4, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y4
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
 	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y4, Y6, Y6
-	VPERM2I128   $0x20, Y6, Y5, Y4
-	VPERM2I128   $0x31, Y6, Y5, Y5
+	VPADDD       Y5, Y6, Y6
+	VPMOVZXBW    20(R8), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPMOVZXBW    20(R8)(CX*1), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	PREFETCHT0   256(SI)
+	VPMOVZXBW    20(R8)(CX*2), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPMOVZXBW    20(R8)(DI*1), Y5
+	VPSLLW       $0x04, Y5, Y9
+	VPOR         Y9, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPERM2I128   $0x20, Y5, Y6, Y4
+	VPERM2I128   $0x31, Y5, Y6, Y5
 	VPBROADCASTD 40(BX), Y6
 	VPSLLD       $0x04, Y6, Y6
 	VPSUBD       Y6, Y4, Y4
@@ -9084,92 +9081,92 @@ some:
 	VPINSRD      $0x03, 36(R8)(DI*1), X4, X4
 	VINSERTI128  $0x01, X4, Y3, Y3
 	VMOVDQU      64(DX), Y4
-	VPMOVZXBW    40(AX), Y6
-	VPSLLW       $0x04, Y6, Y5
-	VPOR         Y5, Y6, Y6
-	VPSHUFB      const23<>+0(SB), Y6, Y6
-	VPAND        Y0, Y6, Y6
-	VPSHUFB      Y6, Y1, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y6, Y5
+	VPMOVZXBW    40(AX), Y5
+	VPSLLW       $0x04, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
 	PREFETCHT0   320(SI)
-	VPMOVZXBW    40(AX)(CX*1), Y7
-	VPSLLW       $0x04, Y7, Y6
-	VPOR         Y6, Y7, Y7
-	VPSHUFB      const23<>+0(SB), Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSHUFB      Y7, Y1, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y7
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y7, Y5, Y5
-	VPMOVZXBW    40(AX)(CX*2), Y7
-	VPSLLW       $0x04, Y7, Y6
-	VPOR         Y6, Y7, Y7
-	VPSHUFB      const23<>+0(SB), Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSHUFB      Y7, Y1, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
-	VPMOVZXBW    40(AX)(DI*1), Y8
-	VPSLLW       $0x04, Y8, Y7
-	VPOR         Y7, Y8, Y8
-	VPSHUFB      const23<>+0(SB), Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPSHUFB      Y8, Y1, Y8
+	VPMOVZXBW    40(AX)(CX*1), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
 	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y7
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y7, Y5, Y5
-	VPMOVZXBW    40(R8), Y7
-	VPSLLW       $0x04, Y7, Y6
-	VPOR         Y6, Y7, Y7
-	VPSHUFB      const23<>+0(SB), Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSHUFB      Y7, Y1, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
-	PREFETCHT0   384(SI)
-	VPMOVZXBW    40(R8)(CX*1), Y8
-	VPSLLW       $0x04, Y8, Y7
-	VPOR         Y7, Y8, Y8
-	VPSHUFB      const23<>+0(SB), Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPSHUFB      Y8, Y1, Y8
+	VPADDD       Y5, Y6, Y6
+	VPMOVZXBW    40(AX)(CX*2), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
-	VPMOVZXBW    40(R8)(CX*2), Y8
-	VPSLLW       $0x04, Y8, Y7
-	VPOR         Y7, Y8, Y8
-	VPSHUFB      const23<>+0(SB), Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPSHUFB      Y8, Y1, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VPMOVZXBW    40(R8)(DI*1), Y9
-	VPSLLW       $0x04, Y9, Y8
-	VPOR         Y8, Y9, Y9
-	VPSHUFB      const23<>+0(SB), Y9, Y9
-	VPAND        Y0, Y9, Y9
-	VPSHUFB      Y9, Y1, Y9
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPMOVZXBW    40(AX)(DI*1), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y4
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
 	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y4, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y4
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
 	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y4, Y6, Y6
-	VPERM2I128   $0x20, Y6, Y5, Y4
-	VPERM2I128   $0x31, Y6, Y5, Y5
+	VPADDD       Y5, Y6, Y6
+	VPMOVZXBW    40(R8), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	PREFETCHT0   384(SI)
+	VPMOVZXBW    40(R8)(CX*1), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VPMOVZXBW    40(R8)(CX*2), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPMOVZXBW    40(R8)(DI*1), Y5
+	VPSLLW       $0x04, Y5, Y9
+	VPOR         Y9, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPERM2I128   $0x20, Y5, Y6, Y4
+	VPERM2I128   $0x31, Y5, Y6, Y5
 	VPBROADCASTD 72(BX), Y6
 	VPSLLD       $0x04, Y6, Y6
 	VPSUBD       Y6, Y4, Y4
@@ -9199,91 +9196,91 @@ some:
 	VFMADD231PS  Y6, Y5, Y2
 	VMOVDQU      96(DX), Y4
 	PREFETCHT0   448(SI)
-	VPMOVZXBW    56(AX), Y6
-	VPSLLW       $0x04, Y6, Y5
-	VPOR         Y5, Y6, Y6
-	VPSHUFB      const23<>+0(SB), Y6, Y6
-	VPAND        Y0, Y6, Y6
-	VPSHUFB      Y6, Y1, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y6, Y5
-	VPMOVZXBW    56(AX)(CX*1), Y7
-	VPSLLW       $0x04, Y7, Y6
-	VPOR         Y6, Y7, Y7
-	VPSHUFB      const23<>+0(SB), Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSHUFB      Y7, Y1, Y7
+	VPMOVZXBW    56(AX), Y5
+	VPSLLW       $0x04, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y7
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y7, Y5, Y5
-	VPMOVZXBW    56(AX)(CX*2), Y7
-	VPSLLW       $0x04, Y7, Y6
-	VPOR         Y6, Y7, Y7
-	VPSHUFB      const23<>+0(SB), Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSHUFB      Y7, Y1, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
-	VPMOVZXBW    56(AX)(DI*1), Y8
-	VPSLLW       $0x04, Y8, Y7
-	VPOR         Y7, Y8, Y8
-	VPSHUFB      const23<>+0(SB), Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPSHUFB      Y8, Y1, Y8
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	VPMOVZXBW    56(AX)(CX*1), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
 	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y7
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y7, Y5, Y5
-	PREFETCHT0   512(SI)
-	VPMOVZXBW    56(R8), Y7
-	VPSLLW       $0x04, Y7, Y6
-	VPOR         Y6, Y7, Y7
-	VPSHUFB      const23<>+0(SB), Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSHUFB      Y7, Y1, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
-	VPMOVZXBW    56(R8)(CX*1), Y8
-	VPSLLW       $0x04, Y8, Y7
-	VPOR         Y7, Y8, Y8
-	VPSHUFB      const23<>+0(SB), Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPSHUFB      Y8, Y1, Y8
+	VPADDD       Y5, Y6, Y6
+	VPMOVZXBW    56(AX)(CX*2), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
-	VPMOVZXBW    56(R8)(CX*2), Y8
-	VPSLLW       $0x04, Y8, Y7
-	VPOR         Y7, Y8, Y8
-	VPSHUFB      const23<>+0(SB), Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPSHUFB      Y8, Y1, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VPMOVZXBW    56(R8)(DI*1), Y9
-	VPSLLW       $0x04, Y9, Y8
-	VPOR         Y8, Y9, Y9
-	VPSHUFB      const23<>+0(SB), Y9, Y9
-	VPAND        Y0, Y9, Y9
-	VPSHUFB      Y9, Y1, Y9
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPMOVZXBW    56(AX)(DI*1), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y4
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
 	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y4, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y4
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
 	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y4, Y6, Y6
-	VPERM2I128   $0x20, Y6, Y5, Y4
-	VPERM2I128   $0x31, Y6, Y5, Y5
+	VPADDD       Y5, Y6, Y6
+	PREFETCHT0   512(SI)
+	VPMOVZXBW    56(R8), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPMOVZXBW    56(R8)(CX*1), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VPMOVZXBW    56(R8)(CX*2), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPMOVZXBW    56(R8)(DI*1), Y5
+	VPSLLW       $0x04, Y5, Y9
+	VPOR         Y9, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPERM2I128   $0x20, Y5, Y6, Y4
+	VPERM2I128   $0x31, Y5, Y6, Y5
 	VPBROADCASTD 104(BX), Y6
 	VPSLLD       $0x04, Y6, Y6
 	VPSUBD       Y6, Y4, Y4
@@ -9335,92 +9332,92 @@ loop:
 	VINSERTI128  $0x01, X4, Y3, Y3
 	VMOVDQU      (DX), Y4
 	PREFETCHT0   (SI)
-	VPMOVZXBW    4(AX), Y6
-	VPSLLW       $0x04, Y6, Y5
-	VPOR         Y5, Y6, Y6
-	VPSHUFB      const23<>+0(SB), Y6, Y6
-	VPAND        Y0, Y6, Y6
-	VPSHUFB      Y6, Y1, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y6, Y5
-	VPMOVZXBW    4(AX)(CX*1), Y7
-	VPSLLW       $0x04, Y7, Y6
-	VPOR         Y6, Y7, Y7
-	VPSHUFB      const23<>+0(SB), Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSHUFB      Y7, Y1, Y7
+	VPMOVZXBW    4(AX), Y5
+	VPSLLW       $0x04, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y7
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y7, Y5, Y5
-	VPMOVZXBW    4(AX)(CX*2), Y7
-	VPSLLW       $0x04, Y7, Y6
-	VPOR         Y6, Y7, Y7
-	VPSHUFB      const23<>+0(SB), Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSHUFB      Y7, Y1, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	VPMOVZXBW    4(AX)(CX*1), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y5, Y6, Y6
+	VPMOVZXBW    4(AX)(CX*2), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
 	PREFETCHT0   64(SI)
-	VPMOVZXBW    4(AX)(DI*1), Y8
-	VPSLLW       $0x04, Y8, Y7
-	VPOR         Y7, Y8, Y8
-	VPSHUFB      const23<>+0(SB), Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPSHUFB      Y8, Y1, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y7
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y7, Y5, Y5
-	VPMOVZXBW    4(R8), Y7
-	VPSLLW       $0x04, Y7, Y6
-	VPOR         Y6, Y7, Y7
-	VPSHUFB      const23<>+0(SB), Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSHUFB      Y7, Y1, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
-	VPMOVZXBW    4(R8)(CX*1), Y8
-	VPSLLW       $0x04, Y8, Y7
-	VPOR         Y7, Y8, Y8
-	VPSHUFB      const23<>+0(SB), Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPSHUFB      Y8, Y1, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
-	VPMOVZXBW    4(R8)(CX*2), Y8
-	VPSLLW       $0x04, Y8, Y7
-	VPOR         Y7, Y8, Y8
-	VPSHUFB      const23<>+0(SB), Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPSHUFB      Y8, Y1, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	PREFETCHT0   128(SI)
-	VPMOVZXBW    4(R8)(DI*1), Y9
-	VPSLLW       $0x04, Y9, Y8
-	VPOR         Y8, Y9, Y9
-	VPSHUFB      const23<>+0(SB), Y9, Y9
-	VPAND        Y0, Y9, Y9
-	VPSHUFB      Y9, Y1, Y9
+	VPMOVZXBW    4(AX)(DI*1), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y4
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
 	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y4, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y4
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
 	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y4, Y6, Y6
-	VPERM2I128   $0x20, Y6, Y5, Y4
-	VPERM2I128   $0x31, Y6, Y5, Y5
+	VPADDD       Y5, Y6, Y6
+	VPMOVZXBW    4(R8), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPMOVZXBW    4(R8)(CX*1), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VPMOVZXBW    4(R8)(CX*2), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	PREFETCHT0   128(SI)
+	VPMOVZXBW    4(R8)(DI*1), Y5
+	VPSLLW       $0x04, Y5, Y9
+	VPOR         Y9, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPERM2I128   $0x20, Y5, Y6, Y4
+	VPERM2I128   $0x31, Y5, Y6, Y5
 	VPBROADCASTD 8(BX), Y6
 	VPSLLD       $0x04, Y6, Y6
 	VPSUBD       Y6, Y4, Y4
@@ -9449,92 +9446,92 @@ loop:
 	VMULPS       Y4, Y6, Y6
 	VFMADD231PS  Y6, Y5, Y2
 	VMOVDQU      32(DX), Y4
-	VPMOVZXBW    20(AX), Y6
-	VPSLLW       $0x04, Y6, Y5
-	VPOR         Y5, Y6, Y6
-	VPSHUFB      const23<>+0(SB), Y6, Y6
-	VPAND        Y0, Y6, Y6
-	VPSHUFB      Y6, Y1, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y6, Y5
-	VPMOVZXBW    20(AX)(CX*1), Y7
-	VPSLLW       $0x04, Y7, Y6
-	VPOR         Y6, Y7, Y7
-	VPSHUFB      const23<>+0(SB), Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSHUFB      Y7, Y1, Y7
+	VPMOVZXBW    20(AX), Y5
+	VPSLLW       $0x04, Y5, Y6
+	VPOR         Y6, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y7
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y7, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	VPMOVZXBW    20(AX)(CX*1), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
+	VPALIGNR     $0x08, Y6, Y7, Y6
+	VPADDD       Y5, Y6, Y6
 	PREFETCHT0   192(SI)
-	VPMOVZXBW    20(AX)(CX*2), Y7
-	VPSLLW       $0x04, Y7, Y6
-	VPOR         Y6, Y7, Y7
-	VPSHUFB      const23<>+0(SB), Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSHUFB      Y7, Y1, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
-	VPMOVZXBW    20(AX)(DI*1), Y8
-	VPSLLW       $0x04, Y8, Y7
-	VPOR         Y7, Y8, Y8
-	VPSHUFB      const23<>+0(SB), Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPSHUFB      Y8, Y1, Y8
+	VPMOVZXBW    20(AX)(CX*2), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y7
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y7, Y5, Y5
-	VPMOVZXBW    20(R8), Y7
-	VPSLLW       $0x04, Y7, Y6
-	VPOR         Y6, Y7, Y7
-	VPSHUFB      const23<>+0(SB), Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSHUFB      Y7, Y1, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
-	VPMOVZXBW    20(R8)(CX*1), Y8
-	VPSLLW       $0x04, Y8, Y7
-	VPOR         Y7, Y8, Y8
-	VPSHUFB      const23<>+0(SB), Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPSHUFB      Y8, Y1, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
-	PREFETCHT0   256(SI)
-	VPMOVZXBW    20(R8)(CX*2), Y8
-	VPSLLW       $0x04, Y8, Y7
-	VPOR         Y7, Y8, Y8
-	VPSHUFB      const23<>+0(SB), Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPSHUFB      Y8, Y1, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VPMOVZXBW    20(R8)(DI*1), Y9
-	VPSLLW       $0x04, Y9, Y8
-	VPOR         Y8, Y9, Y9
-	VPSHUFB      const23<>+0(SB), Y9, Y9
-	VPAND        Y0, Y9, Y9
-	VPSHUFB      Y9, Y1, Y9
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPMOVZXBW    20(AX)(DI*1), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y4
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
 	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y4, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y4
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
 	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y4, Y6, Y6
-	VPERM2I128   $0x20, Y6, Y5, Y4
-	VPERM2I128   $0x31, Y6, Y5, Y5
+	VPADDD       Y5, Y6, Y6
+	VPMOVZXBW    20(R8), Y5
+	VPSLLW       $0x04, Y5, Y7
+	VPOR         Y7, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPMOVZXBW    20(R8)(CX*1), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	PREFETCHT0   256(SI)
+	VPMOVZXBW    20(R8)(CX*2), Y5
+	VPSLLW       $0x04, Y5, Y8
+	VPOR         Y8, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPMOVZXBW    20(R8)(DI*1), Y5
+	VPSLLW       $0x04, Y5, Y9
+	VPOR         Y9, Y5, Y5
+	VPSHUFB      const23<>+0(SB), Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPSHUFB      Y5, Y1, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPERM2I128   $0x20, Y5, Y6, Y4
+	VPERM2I128   $0x31, Y5, Y6, Y5
 	VPBROADCASTD 40(BX), Y6
 	VPSLLD       $0x04, Y6, Y6
 	VPSUBD       Y6, Y4, Y4
@@ -10885,59 +10882,59 @@ loop:
 	VCVTPH2PS    X1, Y1
 	VMOVDQU      (DX), Y2
 	PREFETCHT0   (SI)
-	VMOVDQU      (AX), Y4
-	VPAND        const14<>+0(SB), Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
-	VMOVDQU      (AX)(CX*1), Y5
-	VPAND        const14<>+0(SB), Y5, Y5
+	VMOVDQU      (AX), Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	VMOVDQU      (AX)(CX*2), Y5
-	VPAND        const14<>+0(SB), Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VMOVDQU      (AX)(DI*1), Y6
-	VPAND        const14<>+0(SB), Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	VMOVDQU      (AX)(CX*1), Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
 	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y5
-	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y5, Y3, Y3
-	VMOVDQU      (R8), Y5
-	VPAND        const14<>+0(SB), Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VMOVDQU      (R8)(CX*1), Y6
-	VPAND        const14<>+0(SB), Y6, Y6
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      (AX)(CX*2), Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	VMOVDQU      (R8)(CX*2), Y6
-	VPAND        const14<>+0(SB), Y6, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	PREFETCHT0   64(SI)
-	VMOVDQU      (R8)(DI*1), Y7
-	VPAND        const14<>+0(SB), Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      (AX)(DI*1), Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y2
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
 	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y2, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y2
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
 	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y2, Y4, Y4
-	VPBLENDD     $0xf0, Y4, Y3, Y2
-	VPERM2I128   $0x21, Y4, Y3, Y3
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      (R8), Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      (R8)(CX*1), Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VMOVDQU      (R8)(CX*2), Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	PREFETCHT0   64(SI)
+	VMOVDQU      (R8)(DI*1), Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
 	VPADDD       Y2, Y3, Y3
 	VPBROADCASTD 4(BX), Y2
 	VPSUBD       Y2, Y3, Y3
@@ -10946,67 +10943,67 @@ loop:
 	VMULPS       Y1, Y2, Y2
 	VFMADD231PS  Y2, Y3, Y0
 	VMOVDQU      32(DX), Y2
-	VMOVDQU      (AX), Y4
-	VPSRLD       $0x02, Y4, Y4
-	VPAND        const14<>+0(SB), Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
-	VMOVDQU      (AX)(CX*1), Y5
-	VPSRLD       $0x02, Y5, Y5
-	VPAND        const14<>+0(SB), Y5, Y5
+	VMOVDQU      (AX), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	VMOVDQU      (AX)(CX*2), Y5
-	VPSRLD       $0x02, Y5, Y5
-	VPAND        const14<>+0(SB), Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VMOVDQU      (AX)(DI*1), Y6
-	VPSRLD       $0x02, Y6, Y6
-	VPAND        const14<>+0(SB), Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	VMOVDQU      (AX)(CX*1), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
 	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y5
-	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y5, Y3, Y3
-	VMOVDQU      (R8), Y5
-	VPSRLD       $0x02, Y5, Y5
-	VPAND        const14<>+0(SB), Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VMOVDQU      (R8)(CX*1), Y6
-	VPSRLD       $0x02, Y6, Y6
-	VPAND        const14<>+0(SB), Y6, Y6
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      (AX)(CX*2), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	VMOVDQU      (R8)(CX*2), Y6
-	VPSRLD       $0x02, Y6, Y6
-	VPAND        const14<>+0(SB), Y6, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	PREFETCHT0   128(SI)
-	VMOVDQU      (R8)(DI*1), Y7
-	VPSRLD       $0x02, Y7, Y7
-	VPAND        const14<>+0(SB), Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      (AX)(DI*1), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y2
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
 	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y2, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y2
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
 	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y2, Y4, Y4
-	VPBLENDD     $0xf0, Y4, Y3, Y2
-	VPERM2I128   $0x21, Y4, Y3, Y3
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      (R8), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      (R8)(CX*1), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VMOVDQU      (R8)(CX*2), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	PREFETCHT0   128(SI)
+	VMOVDQU      (R8)(DI*1), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
 	VPADDD       Y2, Y3, Y3
 	VPBROADCASTD 36(BX), Y2
 	VPSUBD       Y2, Y3, Y3
@@ -11015,67 +11012,67 @@ loop:
 	VMULPS       Y1, Y2, Y2
 	VFMADD231PS  Y2, Y3, Y0
 	VMOVDQU      64(DX), Y2
-	VMOVDQU      (AX), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        const14<>+0(SB), Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
-	VMOVDQU      (AX)(CX*1), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const14<>+0(SB), Y5, Y5
+	VMOVDQU      (AX), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	VMOVDQU      (AX)(CX*2), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const14<>+0(SB), Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VMOVDQU      (AX)(DI*1), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const14<>+0(SB), Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	VMOVDQU      (AX)(CX*1), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
 	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y5
-	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y5, Y3, Y3
-	VMOVDQU      (R8), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const14<>+0(SB), Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VMOVDQU      (R8)(CX*1), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const14<>+0(SB), Y6, Y6
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      (AX)(CX*2), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	VMOVDQU      (R8)(CX*2), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const14<>+0(SB), Y6, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	PREFETCHT0   192(SI)
-	VMOVDQU      (R8)(DI*1), Y7
-	VPSRLD       $0x04, Y7, Y7
-	VPAND        const14<>+0(SB), Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      (AX)(DI*1), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y2
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
 	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y2, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y2
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
 	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y2, Y4, Y4
-	VPBLENDD     $0xf0, Y4, Y3, Y2
-	VPERM2I128   $0x21, Y4, Y3, Y3
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      (R8), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      (R8)(CX*1), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VMOVDQU      (R8)(CX*2), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	PREFETCHT0   192(SI)
+	VMOVDQU      (R8)(DI*1), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
 	VPADDD       Y2, Y3, Y3
 	VPBROADCASTD 68(BX), Y2
 	VPSUBD       Y2, Y3, Y3
@@ -11084,67 +11081,67 @@ loop:
 	VMULPS       Y1, Y2, Y2
 	VFMADD231PS  Y2, Y3, Y0
 	VMOVDQU      96(DX), Y2
-	VMOVDQU      (AX), Y4
-	VPSRLD       $0x06, Y4, Y4
-	VPAND        const14<>+0(SB), Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
-	VMOVDQU      (AX)(CX*1), Y5
-	VPSRLD       $0x06, Y5, Y5
-	VPAND        const14<>+0(SB), Y5, Y5
+	VMOVDQU      (AX), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	VMOVDQU      (AX)(CX*2), Y5
-	VPSRLD       $0x06, Y5, Y5
-	VPAND        const14<>+0(SB), Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VMOVDQU      (AX)(DI*1), Y6
-	VPSRLD       $0x06, Y6, Y6
-	VPAND        const14<>+0(SB), Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	VMOVDQU      (AX)(CX*1), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
 	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y5
-	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y5, Y3, Y3
-	VMOVDQU      (R8), Y5
-	VPSRLD       $0x06, Y5, Y5
-	VPAND        const14<>+0(SB), Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VMOVDQU      (R8)(CX*1), Y6
-	VPSRLD       $0x06, Y6, Y6
-	VPAND        const14<>+0(SB), Y6, Y6
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      (AX)(CX*2), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	VMOVDQU      (R8)(CX*2), Y6
-	VPSRLD       $0x06, Y6, Y6
-	VPAND        const14<>+0(SB), Y6, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	PREFETCHT0   256(SI)
-	VMOVDQU      (R8)(DI*1), Y7
-	VPSRLD       $0x06, Y7, Y7
-	VPAND        const14<>+0(SB), Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      (AX)(DI*1), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y2
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
 	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y2, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y2
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
 	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y2, Y4, Y4
-	VPBLENDD     $0xf0, Y4, Y3, Y2
-	VPERM2I128   $0x21, Y4, Y3, Y3
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      (R8), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      (R8)(CX*1), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VMOVDQU      (R8)(CX*2), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	PREFETCHT0   256(SI)
+	VMOVDQU      (R8)(DI*1), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
 	VPADDD       Y2, Y3, Y3
 	VPBROADCASTD 100(BX), Y2
 	VPSUBD       Y2, Y3, Y3
@@ -11153,59 +11150,59 @@ loop:
 	VMULPS       Y1, Y2, Y2
 	VFMADD231PS  Y2, Y3, Y0
 	VMOVDQU      128(DX), Y2
-	VMOVDQU      32(AX), Y4
-	VPAND        const14<>+0(SB), Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
-	VMOVDQU      32(AX)(CX*1), Y5
-	VPAND        const14<>+0(SB), Y5, Y5
+	VMOVDQU      32(AX), Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	VMOVDQU      32(AX)(CX*2), Y5
-	VPAND        const14<>+0(SB), Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VMOVDQU      32(AX)(DI*1), Y6
-	VPAND        const14<>+0(SB), Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	VMOVDQU      32(AX)(CX*1), Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
 	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y5
-	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y5, Y3, Y3
-	VMOVDQU      32(R8), Y5
-	VPAND        const14<>+0(SB), Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VMOVDQU      32(R8)(CX*1), Y6
-	VPAND        const14<>+0(SB), Y6, Y6
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      32(AX)(CX*2), Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	PREFETCHT0   320(SI)
-	VMOVDQU      32(R8)(CX*2), Y6
-	VPAND        const14<>+0(SB), Y6, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VMOVDQU      32(R8)(DI*1), Y7
-	VPAND        const14<>+0(SB), Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      32(AX)(DI*1), Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y2
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
 	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y2, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y2
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
 	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y2, Y4, Y4
-	VPBLENDD     $0xf0, Y4, Y3, Y2
-	VPERM2I128   $0x21, Y4, Y3, Y3
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      32(R8), Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      32(R8)(CX*1), Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	PREFETCHT0   320(SI)
+	VMOVDQU      32(R8)(CX*2), Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VMOVDQU      32(R8)(DI*1), Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
 	VPADDD       Y2, Y3, Y3
 	VPBROADCASTD 132(BX), Y2
 	VPSUBD       Y2, Y3, Y3
@@ -11214,67 +11211,67 @@ loop:
 	VMULPS       Y1, Y2, Y2
 	VFMADD231PS  Y2, Y3, Y0
 	VMOVDQU      160(DX), Y2
-	VMOVDQU      32(AX), Y4
-	VPSRLD       $0x02, Y4, Y4
-	VPAND        const14<>+0(SB), Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
-	VMOVDQU      32(AX)(CX*1), Y5
-	VPSRLD       $0x02, Y5, Y5
-	VPAND        const14<>+0(SB), Y5, Y5
+	VMOVDQU      32(AX), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	VMOVDQU      32(AX)(CX*2), Y5
-	VPSRLD       $0x02, Y5, Y5
-	VPAND        const14<>+0(SB), Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VMOVDQU      32(AX)(DI*1), Y6
-	VPSRLD       $0x02, Y6, Y6
-	VPAND        const14<>+0(SB), Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	VMOVDQU      32(AX)(CX*1), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
 	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y5
-	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y5, Y3, Y3
-	VMOVDQU      32(R8), Y5
-	VPSRLD       $0x02, Y5, Y5
-	VPAND        const14<>+0(SB), Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VMOVDQU      32(R8)(CX*1), Y6
-	VPSRLD       $0x02, Y6, Y6
-	VPAND        const14<>+0(SB), Y6, Y6
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      32(AX)(CX*2), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	PREFETCHT0   384(SI)
-	VMOVDQU      32(R8)(CX*2), Y6
-	VPSRLD       $0x02, Y6, Y6
-	VPAND        const14<>+0(SB), Y6, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VMOVDQU      32(R8)(DI*1), Y7
-	VPSRLD       $0x02, Y7, Y7
-	VPAND        const14<>+0(SB), Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      32(AX)(DI*1), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y2
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
 	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y2, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y2
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
 	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y2, Y4, Y4
-	VPBLENDD     $0xf0, Y4, Y3, Y2
-	VPERM2I128   $0x21, Y4, Y3, Y3
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      32(R8), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      32(R8)(CX*1), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	PREFETCHT0   384(SI)
+	VMOVDQU      32(R8)(CX*2), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VMOVDQU      32(R8)(DI*1), Y3
+	VPSRLD       $0x02, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
 	VPADDD       Y2, Y3, Y3
 	VPBROADCASTD 164(BX), Y2
 	VPSUBD       Y2, Y3, Y3
@@ -11283,67 +11280,67 @@ loop:
 	VMULPS       Y1, Y2, Y2
 	VFMADD231PS  Y2, Y3, Y0
 	VMOVDQU      192(DX), Y2
-	VMOVDQU      32(AX), Y4
-	VPSRLD       $0x04, Y4, Y4
-	VPAND        const14<>+0(SB), Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
-	VMOVDQU      32(AX)(CX*1), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const14<>+0(SB), Y5, Y5
+	VMOVDQU      32(AX), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	VMOVDQU      32(AX)(CX*2), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const14<>+0(SB), Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VMOVDQU      32(AX)(DI*1), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const14<>+0(SB), Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	VMOVDQU      32(AX)(CX*1), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
 	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y5
-	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y5, Y3, Y3
-	VMOVDQU      32(R8), Y5
-	VPSRLD       $0x04, Y5, Y5
-	VPAND        const14<>+0(SB), Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VMOVDQU      32(R8)(CX*1), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const14<>+0(SB), Y6, Y6
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      32(AX)(CX*2), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	PREFETCHT0   448(SI)
-	VMOVDQU      32(R8)(CX*2), Y6
-	VPSRLD       $0x04, Y6, Y6
-	VPAND        const14<>+0(SB), Y6, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VMOVDQU      32(R8)(DI*1), Y7
-	VPSRLD       $0x04, Y7, Y7
-	VPAND        const14<>+0(SB), Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      32(AX)(DI*1), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y2
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
 	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y2, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y2
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
 	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y2, Y4, Y4
-	VPBLENDD     $0xf0, Y4, Y3, Y2
-	VPERM2I128   $0x21, Y4, Y3, Y3
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      32(R8), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      32(R8)(CX*1), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	PREFETCHT0   448(SI)
+	VMOVDQU      32(R8)(CX*2), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VMOVDQU      32(R8)(DI*1), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
 	VPADDD       Y2, Y3, Y3
 	VPBROADCASTD 196(BX), Y2
 	VPSUBD       Y2, Y3, Y3
@@ -11352,67 +11349,67 @@ loop:
 	VMULPS       Y1, Y2, Y2
 	VFMADD231PS  Y2, Y3, Y0
 	VMOVDQU      224(DX), Y2
-	VMOVDQU      32(AX), Y4
-	VPSRLD       $0x06, Y4, Y4
-	VPAND        const14<>+0(SB), Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
-	VMOVDQU      32(AX)(CX*1), Y5
-	VPSRLD       $0x06, Y5, Y5
-	VPAND        const14<>+0(SB), Y5, Y5
+	VMOVDQU      32(AX), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	VMOVDQU      32(AX)(CX*2), Y5
-	VPSRLD       $0x06, Y5, Y5
-	VPAND        const14<>+0(SB), Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VMOVDQU      32(AX)(DI*1), Y6
-	VPSRLD       $0x06, Y6, Y6
-	VPAND        const14<>+0(SB), Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	VMOVDQU      32(AX)(CX*1), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
 	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y5
-	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y5, Y3, Y3
-	VMOVDQU      32(R8), Y5
-	VPSRLD       $0x06, Y5, Y5
-	VPAND        const14<>+0(SB), Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VMOVDQU      32(R8)(CX*1), Y6
-	VPSRLD       $0x06, Y6, Y6
-	VPAND        const14<>+0(SB), Y6, Y6
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      32(AX)(CX*2), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	PREFETCHT0   512(SI)
-	VMOVDQU      32(R8)(CX*2), Y6
-	VPSRLD       $0x06, Y6, Y6
-	VPAND        const14<>+0(SB), Y6, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VMOVDQU      32(R8)(DI*1), Y7
-	VPSRLD       $0x06, Y7, Y7
-	VPAND        const14<>+0(SB), Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      32(AX)(DI*1), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y2
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
 	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y2, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y2
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
 	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y2, Y4, Y4
-	VPBLENDD     $0xf0, Y4, Y3, Y2
-	VPERM2I128   $0x21, Y4, Y3, Y3
+	VPADDD       Y3, Y4, Y4
+	VMOVDQU      32(R8), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VMOVDQU      32(R8)(CX*1), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	PREFETCHT0   512(SI)
+	VMOVDQU      32(R8)(CX*2), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VMOVDQU      32(R8)(DI*1), Y3
+	VPSRLD       $0x06, Y3, Y3
+	VPAND        const14<>+0(SB), Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
 	VPADDD       Y2, Y3, Y3
 	VPBROADCASTD 228(BX), Y2
 	VPSUBD       Y2, Y3, Y3
@@ -11462,82 +11459,82 @@ loop:
 	VCVTPH2PS    X3, Y3
 	VMOVDQU      (DX), Y4
 	PREFETCHT0   (SI)
-	VPBROADCASTD 2(AX), Y6
-	VPSHUFB      Y1, Y6, Y6
-	VPAND        Y0, Y6, Y6
-	VPCMPEQB     Y0, Y6, Y6
-	VPAND        const28<>+0(SB), Y6, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y6, Y5
-	VPBROADCASTD 2(AX)(CX*1), Y7
-	VPSHUFB      Y1, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPCMPEQB     Y0, Y7, Y7
-	VPAND        const28<>+0(SB), Y7, Y7
+	VPBROADCASTD 2(AX), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y7
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y7, Y5, Y5
-	VPBROADCASTD 2(AX)(CX*2), Y7
-	VPSHUFB      Y1, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPCMPEQB     Y0, Y7, Y7
-	VPAND        const28<>+0(SB), Y7, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
-	VPBROADCASTD 2(AX)(DI*1), Y8
-	VPSHUFB      Y1, Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPCMPEQB     Y0, Y8, Y8
-	VPAND        const28<>+0(SB), Y8, Y8
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	VPBROADCASTD 2(AX)(CX*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
 	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y7
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y7, Y5, Y5
-	VPBROADCASTD 2(R8), Y7
-	VPSHUFB      Y1, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPCMPEQB     Y0, Y7, Y7
-	VPAND        const28<>+0(SB), Y7, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
-	VPBROADCASTD 2(R8)(CX*1), Y8
-	VPSHUFB      Y1, Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPCMPEQB     Y0, Y8, Y8
-	VPAND        const28<>+0(SB), Y8, Y8
+	VPADDD       Y5, Y6, Y6
+	VPBROADCASTD 2(AX)(CX*2), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
-	VPBROADCASTD 2(R8)(CX*2), Y8
-	VPSHUFB      Y1, Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPCMPEQB     Y0, Y8, Y8
-	VPAND        const28<>+0(SB), Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VPBROADCASTD 2(R8)(DI*1), Y9
-	VPSHUFB      Y1, Y9, Y9
-	VPAND        Y0, Y9, Y9
-	VPCMPEQB     Y0, Y9, Y9
-	VPAND        const28<>+0(SB), Y9, Y9
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBROADCASTD 2(AX)(DI*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y4
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
 	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y4, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y4
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
 	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y4, Y6, Y6
-	VPBLENDD     $0xf0, Y6, Y5, Y4
-	VPERM2I128   $0x21, Y6, Y5, Y5
+	VPADDD       Y5, Y6, Y6
+	VPBROADCASTD 2(R8), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBROADCASTD 2(R8)(CX*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VPBROADCASTD 2(R8)(CX*2), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBROADCASTD 2(R8)(DI*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPBLENDD     $0xf0, Y5, Y6, Y4
+	VPERM2I128   $0x21, Y5, Y6, Y5
 	VPADDD       Y4, Y5, Y5
 	VPBROADCASTD 4(BX), Y4
 	VPSUBD       Y4, Y5, Y5
@@ -11546,83 +11543,83 @@ loop:
 	VMULPS       Y3, Y4, Y4
 	VFMADD231PS  Y4, Y5, Y2
 	VMOVDQU      32(DX), Y4
-	VPBROADCASTD 6(AX), Y6
-	VPSHUFB      Y1, Y6, Y6
-	VPAND        Y0, Y6, Y6
-	VPCMPEQB     Y0, Y6, Y6
-	VPAND        const28<>+0(SB), Y6, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y6, Y5
-	VPBROADCASTD 6(AX)(CX*1), Y7
-	VPSHUFB      Y1, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPCMPEQB     Y0, Y7, Y7
-	VPAND        const28<>+0(SB), Y7, Y7
+	VPBROADCASTD 6(AX), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y7
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y7, Y5, Y5
-	VPBROADCASTD 6(AX)(CX*2), Y7
-	VPSHUFB      Y1, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPCMPEQB     Y0, Y7, Y7
-	VPAND        const28<>+0(SB), Y7, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
-	VPBROADCASTD 6(AX)(DI*1), Y8
-	VPSHUFB      Y1, Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPCMPEQB     Y0, Y8, Y8
-	VPAND        const28<>+0(SB), Y8, Y8
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	VPBROADCASTD 6(AX)(CX*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
 	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y7
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y7, Y5, Y5
-	VPBROADCASTD 6(R8), Y7
-	VPSHUFB      Y1, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPCMPEQB     Y0, Y7, Y7
-	VPAND        const28<>+0(SB), Y7, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
-	VPBROADCASTD 6(R8)(CX*1), Y8
-	VPSHUFB      Y1, Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPCMPEQB     Y0, Y8, Y8
-	VPAND        const28<>+0(SB), Y8, Y8
+	VPADDD       Y5, Y6, Y6
+	VPBROADCASTD 6(AX)(CX*2), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
-	PREFETCHT0   64(SI)
-	VPBROADCASTD 6(R8)(CX*2), Y8
-	VPSHUFB      Y1, Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPCMPEQB     Y0, Y8, Y8
-	VPAND        const28<>+0(SB), Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VPBROADCASTD 6(R8)(DI*1), Y9
-	VPSHUFB      Y1, Y9, Y9
-	VPAND        Y0, Y9, Y9
-	VPCMPEQB     Y0, Y9, Y9
-	VPAND        const28<>+0(SB), Y9, Y9
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBROADCASTD 6(AX)(DI*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y4
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
 	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y4, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y4
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
 	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y4, Y6, Y6
-	VPBLENDD     $0xf0, Y6, Y5, Y4
-	VPERM2I128   $0x21, Y6, Y5, Y5
+	VPADDD       Y5, Y6, Y6
+	VPBROADCASTD 6(R8), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBROADCASTD 6(R8)(CX*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	PREFETCHT0   64(SI)
+	VPBROADCASTD 6(R8)(CX*2), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBROADCASTD 6(R8)(DI*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPBLENDD     $0xf0, Y5, Y6, Y4
+	VPERM2I128   $0x21, Y5, Y6, Y5
 	VPADDD       Y4, Y5, Y5
 	VPBROADCASTD 36(BX), Y4
 	VPSUBD       Y4, Y5, Y5
@@ -11631,82 +11628,82 @@ loop:
 	VMULPS       Y3, Y4, Y4
 	VFMADD231PS  Y4, Y5, Y2
 	VMOVDQU      64(DX), Y4
-	VPBROADCASTD 10(AX), Y6
-	VPSHUFB      Y1, Y6, Y6
-	VPAND        Y0, Y6, Y6
-	VPCMPEQB     Y0, Y6, Y6
-	VPAND        const28<>+0(SB), Y6, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y6, Y5
-	VPBROADCASTD 10(AX)(CX*1), Y7
-	VPSHUFB      Y1, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPCMPEQB     Y0, Y7, Y7
-	VPAND        const28<>+0(SB), Y7, Y7
+	VPBROADCASTD 10(AX), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y7
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y7, Y5, Y5
-	VPBROADCASTD 10(AX)(CX*2), Y7
-	VPSHUFB      Y1, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPCMPEQB     Y0, Y7, Y7
-	VPAND        const28<>+0(SB), Y7, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
-	VPBROADCASTD 10(AX)(DI*1), Y8
-	VPSHUFB      Y1, Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPCMPEQB     Y0, Y8, Y8
-	VPAND        const28<>+0(SB), Y8, Y8
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	VPBROADCASTD 10(AX)(CX*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
 	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y7
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y7, Y5, Y5
-	VPBROADCASTD 10(R8), Y7
-	VPSHUFB      Y1, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPCMPEQB     Y0, Y7, Y7
-	VPAND        const28<>+0(SB), Y7, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
-	VPBROADCASTD 10(R8)(CX*1), Y8
-	VPSHUFB      Y1, Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPCMPEQB     Y0, Y8, Y8
-	VPAND        const28<>+0(SB), Y8, Y8
+	VPADDD       Y5, Y6, Y6
+	VPBROADCASTD 10(AX)(CX*2), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
-	VPBROADCASTD 10(R8)(CX*2), Y8
-	VPSHUFB      Y1, Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPCMPEQB     Y0, Y8, Y8
-	VPAND        const28<>+0(SB), Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VPBROADCASTD 10(R8)(DI*1), Y9
-	VPSHUFB      Y1, Y9, Y9
-	VPAND        Y0, Y9, Y9
-	VPCMPEQB     Y0, Y9, Y9
-	VPAND        const28<>+0(SB), Y9, Y9
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBROADCASTD 10(AX)(DI*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y4
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
 	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y4, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y4
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
 	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y4, Y6, Y6
-	VPBLENDD     $0xf0, Y6, Y5, Y4
-	VPERM2I128   $0x21, Y6, Y5, Y5
+	VPADDD       Y5, Y6, Y6
+	VPBROADCASTD 10(R8), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBROADCASTD 10(R8)(CX*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VPBROADCASTD 10(R8)(CX*2), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBROADCASTD 10(R8)(DI*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPBLENDD     $0xf0, Y5, Y6, Y4
+	VPERM2I128   $0x21, Y5, Y6, Y5
 	VPADDD       Y4, Y5, Y5
 	VPBROADCASTD 68(BX), Y4
 	VPSUBD       Y4, Y5, Y5
@@ -11715,83 +11712,83 @@ loop:
 	VMULPS       Y3, Y4, Y4
 	VFMADD231PS  Y4, Y5, Y2
 	VMOVDQU      96(DX), Y4
-	VPBROADCASTD 14(AX), Y6
-	VPSHUFB      Y1, Y6, Y6
-	VPAND        Y0, Y6, Y6
-	VPCMPEQB     Y0, Y6, Y6
-	VPAND        const28<>+0(SB), Y6, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y6, Y5
-	VPBROADCASTD 14(AX)(CX*1), Y7
-	VPSHUFB      Y1, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPCMPEQB     Y0, Y7, Y7
-	VPAND        const28<>+0(SB), Y7, Y7
+	VPBROADCASTD 14(AX), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y7
-	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y7, Y5, Y5
-	VPBROADCASTD 14(AX)(CX*2), Y7
-	VPSHUFB      Y1, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPCMPEQB     Y0, Y7, Y7
-	VPAND        const28<>+0(SB), Y7, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
-	VPBROADCASTD 14(AX)(DI*1), Y8
-	VPSHUFB      Y1, Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPCMPEQB     Y0, Y8, Y8
-	VPAND        const28<>+0(SB), Y8, Y8
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y5, Y6
+	VPBROADCASTD 14(AX)(CX*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y5
 	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
-	VSHUFPS      $0x88, Y6, Y5, Y7
-	VSHUFPS      $0xdd, Y6, Y5, Y5
-	VPADDD       Y7, Y5, Y5
-	PREFETCHT0   128(SI)
-	VPBROADCASTD 14(R8), Y7
-	VPSHUFB      Y1, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPCMPEQB     Y0, Y7, Y7
-	VPAND        const28<>+0(SB), Y7, Y7
-	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y7, Y6
-	VPBROADCASTD 14(R8)(CX*1), Y8
-	VPSHUFB      Y1, Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPCMPEQB     Y0, Y8, Y8
-	VPAND        const28<>+0(SB), Y8, Y8
+	VPADDD       Y5, Y6, Y6
+	VPBROADCASTD 14(AX)(CX*2), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
 	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VPBLENDD     $0xcc, Y7, Y6, Y8
-	VPALIGNR     $0x08, Y6, Y7, Y6
-	VPADDD       Y8, Y6, Y6
-	VPBROADCASTD 14(R8)(CX*2), Y8
-	VPSHUFB      Y1, Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPCMPEQB     Y0, Y8, Y8
-	VPAND        const28<>+0(SB), Y8, Y8
-	VPXOR        Y7, Y7, Y7
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x3d; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y8, Y7
-	VPBROADCASTD 14(R8)(DI*1), Y9
-	VPSHUFB      Y1, Y9, Y9
-	VPAND        Y0, Y9, Y9
-	VPCMPEQB     Y0, Y9, Y9
-	VPAND        const28<>+0(SB), Y9, Y9
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBROADCASTD 14(AX)(DI*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
 	VPXOR        Y8, Y8, Y8
-	BYTE         $0xc4; BYTE $0x62; BYTE $0x35; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y9, Y8
-	VPBLENDD     $0xcc, Y8, Y7, Y4
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
 	VPALIGNR     $0x08, Y7, Y8, Y7
-	VPADDD       Y4, Y7, Y7
-	VSHUFPS      $0x88, Y7, Y6, Y4
+	VPADDD       Y5, Y7, Y7
+	VSHUFPS      $0x88, Y7, Y6, Y5
 	VSHUFPS      $0xdd, Y7, Y6, Y6
-	VPADDD       Y4, Y6, Y6
-	VPBLENDD     $0xf0, Y6, Y5, Y4
-	VPERM2I128   $0x21, Y6, Y5, Y5
+	VPADDD       Y5, Y6, Y6
+	PREFETCHT0   128(SI)
+	VPBROADCASTD 14(R8), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xfc // VPDPBUSD Y4, Y5, Y7
+	VPBROADCASTD 14(R8)(CX*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBLENDD     $0xcc, Y8, Y7, Y5
+	VPALIGNR     $0x08, Y7, Y8, Y7
+	VPADDD       Y5, Y7, Y7
+	VPBROADCASTD 14(R8)(CX*2), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPXOR        Y8, Y8, Y8
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xc4 // VPDPBUSD Y4, Y5, Y8
+	VPBROADCASTD 14(R8)(DI*1), Y5
+	VPSHUFB      Y1, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPCMPEQB     Y0, Y5, Y5
+	VPAND        const28<>+0(SB), Y5, Y5
+	VPXOR        Y9, Y9, Y9
+	BYTE         $0xc4; BYTE $0x62; BYTE $0x55; BYTE $0x50; BYTE $0xcc // VPDPBUSD Y4, Y5, Y9
+	VPBLENDD     $0xcc, Y9, Y8, Y4
+	VPALIGNR     $0x08, Y8, Y9, Y5
+	VPADDD       Y4, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y7, Y4
+	VSHUFPS      $0xdd, Y5, Y7, Y5
+	VPADDD       Y4, Y5, Y5
+	VPBLENDD     $0xf0, Y5, Y6, Y4
+	VPERM2I128   $0x21, Y5, Y6, Y5
 	VPADDD       Y4, Y5, Y5
 	VPBROADCASTD 100(BX), Y4
 	VPSUBD       Y4, Y5, Y5
@@ -11839,99 +11836,99 @@ some:
 	VCVTPH2PS    X1, Y1
 	VMOVDQU      (DX), Y2
 	PREFETCHT0   (SI)
-	VPMOVZXBD    2(AX), Y4
-	VPSLLD       $0x0c, Y4, Y3
-	VPOR         Y3, Y4, Y4
-	VPSLLD       $0x06, Y4, Y3
-	VPAND        const29<>+0(SB), Y4, Y4
-	VPAND        const30<>+0(SB), Y3, Y3
-	VPOR         Y3, Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
-	VPMOVZXBD    2(AX)(CX*1), Y5
-	VPSLLD       $0x0c, Y5, Y4
-	VPOR         Y4, Y5, Y5
-	VPSLLD       $0x06, Y5, Y4
-	VPAND        const29<>+0(SB), Y5, Y5
+	VPMOVZXBD    2(AX), Y3
+	VPSLLD       $0x0c, Y3, Y4
+	VPOR         Y4, Y3, Y3
+	VPSLLD       $0x06, Y3, Y4
+	VPAND        const29<>+0(SB), Y3, Y3
 	VPAND        const30<>+0(SB), Y4, Y4
-	VPOR         Y4, Y5, Y5
+	VPOR         Y4, Y3, Y3
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	VPMOVZXBD    2(AX)(CX*2), Y5
-	VPSLLD       $0x0c, Y5, Y4
-	VPOR         Y4, Y5, Y5
-	VPSLLD       $0x06, Y5, Y4
-	VPAND        const29<>+0(SB), Y5, Y5
-	VPAND        const30<>+0(SB), Y4, Y4
-	VPOR         Y4, Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VPMOVZXBD    2(AX)(DI*1), Y6
-	VPSLLD       $0x0c, Y6, Y5
-	VPOR         Y5, Y6, Y6
-	VPSLLD       $0x06, Y6, Y5
-	VPAND        const29<>+0(SB), Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	VPMOVZXBD    2(AX)(CX*1), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const29<>+0(SB), Y3, Y3
 	VPAND        const30<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPOR         Y5, Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
 	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y5
-	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y5, Y3, Y3
-	VPMOVZXBD    2(R8), Y5
-	VPSLLD       $0x0c, Y5, Y4
-	VPOR         Y4, Y5, Y5
-	VPSLLD       $0x06, Y5, Y4
-	VPAND        const29<>+0(SB), Y5, Y5
-	VPAND        const30<>+0(SB), Y4, Y4
-	VPOR         Y4, Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VPMOVZXBD    2(R8)(CX*1), Y6
-	VPSLLD       $0x0c, Y6, Y5
-	VPOR         Y5, Y6, Y6
-	VPSLLD       $0x06, Y6, Y5
-	VPAND        const29<>+0(SB), Y6, Y6
+	VPADDD       Y3, Y4, Y4
+	VPMOVZXBD    2(AX)(CX*2), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const29<>+0(SB), Y3, Y3
 	VPAND        const30<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPOR         Y5, Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	VPMOVZXBD    2(R8)(CX*2), Y6
-	VPSLLD       $0x0c, Y6, Y5
-	VPOR         Y5, Y6, Y6
-	VPSLLD       $0x06, Y6, Y5
-	VPAND        const29<>+0(SB), Y6, Y6
-	VPAND        const30<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	PREFETCHT0   64(SI)
-	VPMOVZXBD    2(R8)(DI*1), Y7
-	VPSLLD       $0x0c, Y7, Y6
-	VPOR         Y6, Y7, Y7
-	VPSLLD       $0x06, Y7, Y6
-	VPAND        const29<>+0(SB), Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPMOVZXBD    2(AX)(DI*1), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const29<>+0(SB), Y3, Y3
 	VPAND        const30<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPOR         Y6, Y3, Y3
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y2
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
 	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y2, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y2
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
 	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y2, Y4, Y4
-	VPBLENDD     $0xf0, Y4, Y3, Y2
-	VPERM2I128   $0x21, Y4, Y3, Y3
+	VPADDD       Y3, Y4, Y4
+	VPMOVZXBD    2(R8), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const29<>+0(SB), Y3, Y3
+	VPAND        const30<>+0(SB), Y5, Y5
+	VPOR         Y5, Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPMOVZXBD    2(R8)(CX*1), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const29<>+0(SB), Y3, Y3
+	VPAND        const30<>+0(SB), Y6, Y6
+	VPOR         Y6, Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VPMOVZXBD    2(R8)(CX*2), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const29<>+0(SB), Y3, Y3
+	VPAND        const30<>+0(SB), Y6, Y6
+	VPOR         Y6, Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	PREFETCHT0   64(SI)
+	VPMOVZXBD    2(R8)(DI*1), Y3
+	VPSLLD       $0x0c, Y3, Y7
+	VPOR         Y7, Y3, Y3
+	VPSLLD       $0x06, Y3, Y7
+	VPAND        const29<>+0(SB), Y3, Y3
+	VPAND        const30<>+0(SB), Y7, Y7
+	VPOR         Y7, Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
 	VPADDD       Y2, Y3, Y3
 	VPBROADCASTD 4(BX), Y2
 	VPSUBD       Y2, Y3, Y3
@@ -11940,99 +11937,99 @@ some:
 	VMULPS       Y1, Y2, Y2
 	VFMADD231PS  Y2, Y3, Y0
 	VMOVDQU      32(DX), Y2
-	VPMOVZXBD    10(AX), Y4
-	VPSLLD       $0x0c, Y4, Y3
-	VPOR         Y3, Y4, Y4
-	VPSLLD       $0x06, Y4, Y3
-	VPAND        const29<>+0(SB), Y4, Y4
-	VPAND        const30<>+0(SB), Y3, Y3
-	VPOR         Y3, Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
-	VPMOVZXBD    10(AX)(CX*1), Y5
-	VPSLLD       $0x0c, Y5, Y4
-	VPOR         Y4, Y5, Y5
-	VPSLLD       $0x06, Y5, Y4
-	VPAND        const29<>+0(SB), Y5, Y5
+	VPMOVZXBD    10(AX), Y3
+	VPSLLD       $0x0c, Y3, Y4
+	VPOR         Y4, Y3, Y3
+	VPSLLD       $0x06, Y3, Y4
+	VPAND        const29<>+0(SB), Y3, Y3
 	VPAND        const30<>+0(SB), Y4, Y4
-	VPOR         Y4, Y5, Y5
+	VPOR         Y4, Y3, Y3
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	VPMOVZXBD    10(AX)(CX*2), Y5
-	VPSLLD       $0x0c, Y5, Y4
-	VPOR         Y4, Y5, Y5
-	VPSLLD       $0x06, Y5, Y4
-	VPAND        const29<>+0(SB), Y5, Y5
-	VPAND        const30<>+0(SB), Y4, Y4
-	VPOR         Y4, Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VPMOVZXBD    10(AX)(DI*1), Y6
-	VPSLLD       $0x0c, Y6, Y5
-	VPOR         Y5, Y6, Y6
-	VPSLLD       $0x06, Y6, Y5
-	VPAND        const29<>+0(SB), Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	VPMOVZXBD    10(AX)(CX*1), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const29<>+0(SB), Y3, Y3
 	VPAND        const30<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPOR         Y5, Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
 	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y5
-	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y5, Y3, Y3
-	VPMOVZXBD    10(R8), Y5
-	VPSLLD       $0x0c, Y5, Y4
-	VPOR         Y4, Y5, Y5
-	VPSLLD       $0x06, Y5, Y4
-	VPAND        const29<>+0(SB), Y5, Y5
-	VPAND        const30<>+0(SB), Y4, Y4
-	VPOR         Y4, Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VPMOVZXBD    10(R8)(CX*1), Y6
-	VPSLLD       $0x0c, Y6, Y5
-	VPOR         Y5, Y6, Y6
-	VPSLLD       $0x06, Y6, Y5
-	VPAND        const29<>+0(SB), Y6, Y6
+	VPADDD       Y3, Y4, Y4
+	VPMOVZXBD    10(AX)(CX*2), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const29<>+0(SB), Y3, Y3
 	VPAND        const30<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPOR         Y5, Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	PREFETCHT0   128(SI)
-	VPMOVZXBD    10(R8)(CX*2), Y6
-	VPSLLD       $0x0c, Y6, Y5
-	VPOR         Y5, Y6, Y6
-	VPSLLD       $0x06, Y6, Y5
-	VPAND        const29<>+0(SB), Y6, Y6
-	VPAND        const30<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VPMOVZXBD    10(R8)(DI*1), Y7
-	VPSLLD       $0x0c, Y7, Y6
-	VPOR         Y6, Y7, Y7
-	VPSLLD       $0x06, Y7, Y6
-	VPAND        const29<>+0(SB), Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPMOVZXBD    10(AX)(DI*1), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const29<>+0(SB), Y3, Y3
 	VPAND        const30<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPOR         Y6, Y3, Y3
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y2
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
 	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y2, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y2
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
 	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y2, Y4, Y4
-	VPBLENDD     $0xf0, Y4, Y3, Y2
-	VPERM2I128   $0x21, Y4, Y3, Y3
+	VPADDD       Y3, Y4, Y4
+	VPMOVZXBD    10(R8), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const29<>+0(SB), Y3, Y3
+	VPAND        const30<>+0(SB), Y5, Y5
+	VPOR         Y5, Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPMOVZXBD    10(R8)(CX*1), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const29<>+0(SB), Y3, Y3
+	VPAND        const30<>+0(SB), Y6, Y6
+	VPOR         Y6, Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	PREFETCHT0   128(SI)
+	VPMOVZXBD    10(R8)(CX*2), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const29<>+0(SB), Y3, Y3
+	VPAND        const30<>+0(SB), Y6, Y6
+	VPOR         Y6, Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPMOVZXBD    10(R8)(DI*1), Y3
+	VPSLLD       $0x0c, Y3, Y7
+	VPOR         Y7, Y3, Y3
+	VPSLLD       $0x06, Y3, Y7
+	VPAND        const29<>+0(SB), Y3, Y3
+	VPAND        const30<>+0(SB), Y7, Y7
+	VPOR         Y7, Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
 	VPADDD       Y2, Y3, Y3
 	VPBROADCASTD 36(BX), Y2
 	VPSUBD       Y2, Y3, Y3
@@ -12050,99 +12047,99 @@ some:
 	VPINSRW      $0x07, 18(R8)(DI*1), X1, X1
 	VCVTPH2PS    X1, Y1
 	VMOVDQU      64(DX), Y2
-	VPMOVZXBD    20(AX), Y4
-	VPSLLD       $0x0c, Y4, Y3
-	VPOR         Y3, Y4, Y4
-	VPSLLD       $0x06, Y4, Y3
-	VPAND        const29<>+0(SB), Y4, Y4
-	VPAND        const30<>+0(SB), Y3, Y3
-	VPOR         Y3, Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
-	VPMOVZXBD    20(AX)(CX*1), Y5
-	VPSLLD       $0x0c, Y5, Y4
-	VPOR         Y4, Y5, Y5
-	VPSLLD       $0x06, Y5, Y4
-	VPAND        const29<>+0(SB), Y5, Y5
+	VPMOVZXBD    20(AX), Y3
+	VPSLLD       $0x0c, Y3, Y4
+	VPOR         Y4, Y3, Y3
+	VPSLLD       $0x06, Y3, Y4
+	VPAND        const29<>+0(SB), Y3, Y3
 	VPAND        const30<>+0(SB), Y4, Y4
-	VPOR         Y4, Y5, Y5
+	VPOR         Y4, Y3, Y3
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	VPMOVZXBD    20(AX)(CX*2), Y5
-	VPSLLD       $0x0c, Y5, Y4
-	VPOR         Y4, Y5, Y5
-	VPSLLD       $0x06, Y5, Y4
-	VPAND        const29<>+0(SB), Y5, Y5
-	VPAND        const30<>+0(SB), Y4, Y4
-	VPOR         Y4, Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VPMOVZXBD    20(AX)(DI*1), Y6
-	VPSLLD       $0x0c, Y6, Y5
-	VPOR         Y5, Y6, Y6
-	VPSLLD       $0x06, Y6, Y5
-	VPAND        const29<>+0(SB), Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	VPMOVZXBD    20(AX)(CX*1), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const29<>+0(SB), Y3, Y3
 	VPAND        const30<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPOR         Y5, Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
 	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y5
-	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y5, Y3, Y3
-	VPMOVZXBD    20(R8), Y5
-	VPSLLD       $0x0c, Y5, Y4
-	VPOR         Y4, Y5, Y5
-	VPSLLD       $0x06, Y5, Y4
-	VPAND        const29<>+0(SB), Y5, Y5
-	VPAND        const30<>+0(SB), Y4, Y4
-	VPOR         Y4, Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	PREFETCHT0   192(SI)
-	VPMOVZXBD    20(R8)(CX*1), Y6
-	VPSLLD       $0x0c, Y6, Y5
-	VPOR         Y5, Y6, Y6
-	VPSLLD       $0x06, Y6, Y5
-	VPAND        const29<>+0(SB), Y6, Y6
+	VPADDD       Y3, Y4, Y4
+	VPMOVZXBD    20(AX)(CX*2), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const29<>+0(SB), Y3, Y3
 	VPAND        const30<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPOR         Y5, Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	VPMOVZXBD    20(R8)(CX*2), Y6
-	VPSLLD       $0x0c, Y6, Y5
-	VPOR         Y5, Y6, Y6
-	VPSLLD       $0x06, Y6, Y5
-	VPAND        const29<>+0(SB), Y6, Y6
-	VPAND        const30<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VPMOVZXBD    20(R8)(DI*1), Y7
-	VPSLLD       $0x0c, Y7, Y6
-	VPOR         Y6, Y7, Y7
-	VPSLLD       $0x06, Y7, Y6
-	VPAND        const29<>+0(SB), Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPMOVZXBD    20(AX)(DI*1), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const29<>+0(SB), Y3, Y3
 	VPAND        const30<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPOR         Y6, Y3, Y3
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y2
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
 	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y2, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y2
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
 	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y2, Y4, Y4
-	VPBLENDD     $0xf0, Y4, Y3, Y2
-	VPERM2I128   $0x21, Y4, Y3, Y3
+	VPADDD       Y3, Y4, Y4
+	VPMOVZXBD    20(R8), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const29<>+0(SB), Y3, Y3
+	VPAND        const30<>+0(SB), Y5, Y5
+	VPOR         Y5, Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	PREFETCHT0   192(SI)
+	VPMOVZXBD    20(R8)(CX*1), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const29<>+0(SB), Y3, Y3
+	VPAND        const30<>+0(SB), Y6, Y6
+	VPOR         Y6, Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VPMOVZXBD    20(R8)(CX*2), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const29<>+0(SB), Y3, Y3
+	VPAND        const30<>+0(SB), Y6, Y6
+	VPOR         Y6, Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPMOVZXBD    20(R8)(DI*1), Y3
+	VPSLLD       $0x0c, Y3, Y7
+	VPOR         Y7, Y3, Y3
+	VPSLLD       $0x06, Y3, Y7
+	VPAND        const29<>+0(SB), Y3, Y3
+	VPAND        const30<>+0(SB), Y7, Y7
+	VPOR         Y7, Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
 	VPADDD       Y2, Y3, Y3
 	VPBROADCASTD 68(BX), Y2
 	VPSUBD       Y2, Y3, Y3
@@ -12151,99 +12148,99 @@ some:
 	VMULPS       Y1, Y2, Y2
 	VFMADD231PS  Y2, Y3, Y0
 	VMOVDQU      96(DX), Y2
-	VPMOVZXBD    28(AX), Y4
-	VPSLLD       $0x0c, Y4, Y3
-	VPOR         Y3, Y4, Y4
-	VPSLLD       $0x06, Y4, Y3
-	VPAND        const29<>+0(SB), Y4, Y4
-	VPAND        const30<>+0(SB), Y3, Y3
-	VPOR         Y3, Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
-	VPMOVZXBD    28(AX)(CX*1), Y5
-	VPSLLD       $0x0c, Y5, Y4
-	VPOR         Y4, Y5, Y5
-	VPSLLD       $0x06, Y5, Y4
-	VPAND        const29<>+0(SB), Y5, Y5
+	VPMOVZXBD    28(AX), Y3
+	VPSLLD       $0x0c, Y3, Y4
+	VPOR         Y4, Y3, Y3
+	VPSLLD       $0x06, Y3, Y4
+	VPAND        const29<>+0(SB), Y3, Y3
 	VPAND        const30<>+0(SB), Y4, Y4
-	VPOR         Y4, Y5, Y5
+	VPOR         Y4, Y3, Y3
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	VPMOVZXBD    28(AX)(CX*2), Y5
-	VPSLLD       $0x0c, Y5, Y4
-	VPOR         Y4, Y5, Y5
-	VPSLLD       $0x06, Y5, Y4
-	VPAND        const29<>+0(SB), Y5, Y5
-	VPAND        const30<>+0(SB), Y4, Y4
-	VPOR         Y4, Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VPMOVZXBD    28(AX)(DI*1), Y6
-	VPSLLD       $0x0c, Y6, Y5
-	VPOR         Y5, Y6, Y6
-	VPSLLD       $0x06, Y6, Y5
-	VPAND        const29<>+0(SB), Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	VPMOVZXBD    28(AX)(CX*1), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const29<>+0(SB), Y3, Y3
 	VPAND        const30<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPOR         Y5, Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
 	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y5
-	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y5, Y3, Y3
-	PREFETCHT0   256(SI)
-	VPMOVZXBD    28(R8), Y5
-	VPSLLD       $0x0c, Y5, Y4
-	VPOR         Y4, Y5, Y5
-	VPSLLD       $0x06, Y5, Y4
-	VPAND        const29<>+0(SB), Y5, Y5
-	VPAND        const30<>+0(SB), Y4, Y4
-	VPOR         Y4, Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VPMOVZXBD    28(R8)(CX*1), Y6
-	VPSLLD       $0x0c, Y6, Y5
-	VPOR         Y5, Y6, Y6
-	VPSLLD       $0x06, Y6, Y5
-	VPAND        const29<>+0(SB), Y6, Y6
+	VPADDD       Y3, Y4, Y4
+	VPMOVZXBD    28(AX)(CX*2), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const29<>+0(SB), Y3, Y3
 	VPAND        const30<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPOR         Y5, Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	VPMOVZXBD    28(R8)(CX*2), Y6
-	VPSLLD       $0x0c, Y6, Y5
-	VPOR         Y5, Y6, Y6
-	VPSLLD       $0x06, Y6, Y5
-	VPAND        const29<>+0(SB), Y6, Y6
-	VPAND        const30<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VPMOVZXBD    28(R8)(DI*1), Y7
-	VPSLLD       $0x0c, Y7, Y6
-	VPOR         Y6, Y7, Y7
-	VPSLLD       $0x06, Y7, Y6
-	VPAND        const29<>+0(SB), Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPMOVZXBD    28(AX)(DI*1), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const29<>+0(SB), Y3, Y3
 	VPAND        const30<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPOR         Y6, Y3, Y3
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y2
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
 	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y2, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y2
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
 	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y2, Y4, Y4
-	VPBLENDD     $0xf0, Y4, Y3, Y2
-	VPERM2I128   $0x21, Y4, Y3, Y3
+	VPADDD       Y3, Y4, Y4
+	PREFETCHT0   256(SI)
+	VPMOVZXBD    28(R8), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const29<>+0(SB), Y3, Y3
+	VPAND        const30<>+0(SB), Y5, Y5
+	VPOR         Y5, Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPMOVZXBD    28(R8)(CX*1), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const29<>+0(SB), Y3, Y3
+	VPAND        const30<>+0(SB), Y6, Y6
+	VPOR         Y6, Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VPMOVZXBD    28(R8)(CX*2), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const29<>+0(SB), Y3, Y3
+	VPAND        const30<>+0(SB), Y6, Y6
+	VPOR         Y6, Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPMOVZXBD    28(R8)(DI*1), Y3
+	VPSLLD       $0x0c, Y3, Y7
+	VPOR         Y7, Y3, Y3
+	VPSLLD       $0x06, Y3, Y7
+	VPAND        const29<>+0(SB), Y3, Y3
+	VPAND        const30<>+0(SB), Y7, Y7
+	VPOR         Y7, Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
 	VPADDD       Y2, Y3, Y3
 	VPBROADCASTD 100(BX), Y2
 	VPSUBD       Y2, Y3, Y3
@@ -12275,99 +12272,99 @@ loop:
 	VCVTPH2PS    X1, Y1
 	VMOVDQU      (DX), Y2
 	PREFETCHT0   (SI)
-	VPMOVZXBD    2(AX), Y4
-	VPSLLD       $0x0c, Y4, Y3
-	VPOR         Y3, Y4, Y4
-	VPSLLD       $0x06, Y4, Y3
-	VPAND        const29<>+0(SB), Y4, Y4
-	VPAND        const30<>+0(SB), Y3, Y3
-	VPOR         Y3, Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
-	VPMOVZXBD    2(AX)(CX*1), Y5
-	VPSLLD       $0x0c, Y5, Y4
-	VPOR         Y4, Y5, Y5
-	VPSLLD       $0x06, Y5, Y4
-	VPAND        const29<>+0(SB), Y5, Y5
+	VPMOVZXBD    2(AX), Y3
+	VPSLLD       $0x0c, Y3, Y4
+	VPOR         Y4, Y3, Y3
+	VPSLLD       $0x06, Y3, Y4
+	VPAND        const29<>+0(SB), Y3, Y3
 	VPAND        const30<>+0(SB), Y4, Y4
-	VPOR         Y4, Y5, Y5
+	VPOR         Y4, Y3, Y3
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	VPMOVZXBD    2(AX)(CX*2), Y5
-	VPSLLD       $0x0c, Y5, Y4
-	VPOR         Y4, Y5, Y5
-	VPSLLD       $0x06, Y5, Y4
-	VPAND        const29<>+0(SB), Y5, Y5
-	VPAND        const30<>+0(SB), Y4, Y4
-	VPOR         Y4, Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VPMOVZXBD    2(AX)(DI*1), Y6
-	VPSLLD       $0x0c, Y6, Y5
-	VPOR         Y5, Y6, Y6
-	VPSLLD       $0x06, Y6, Y5
-	VPAND        const29<>+0(SB), Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	VPMOVZXBD    2(AX)(CX*1), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const29<>+0(SB), Y3, Y3
 	VPAND        const30<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPOR         Y5, Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
 	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y5
-	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y5, Y3, Y3
-	VPMOVZXBD    2(R8), Y5
-	VPSLLD       $0x0c, Y5, Y4
-	VPOR         Y4, Y5, Y5
-	VPSLLD       $0x06, Y5, Y4
-	VPAND        const29<>+0(SB), Y5, Y5
-	VPAND        const30<>+0(SB), Y4, Y4
-	VPOR         Y4, Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VPMOVZXBD    2(R8)(CX*1), Y6
-	VPSLLD       $0x0c, Y6, Y5
-	VPOR         Y5, Y6, Y6
-	VPSLLD       $0x06, Y6, Y5
-	VPAND        const29<>+0(SB), Y6, Y6
+	VPADDD       Y3, Y4, Y4
+	VPMOVZXBD    2(AX)(CX*2), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const29<>+0(SB), Y3, Y3
 	VPAND        const30<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPOR         Y5, Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	VPMOVZXBD    2(R8)(CX*2), Y6
-	VPSLLD       $0x0c, Y6, Y5
-	VPOR         Y5, Y6, Y6
-	VPSLLD       $0x06, Y6, Y5
-	VPAND        const29<>+0(SB), Y6, Y6
-	VPAND        const30<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	PREFETCHT0   64(SI)
-	VPMOVZXBD    2(R8)(DI*1), Y7
-	VPSLLD       $0x0c, Y7, Y6
-	VPOR         Y6, Y7, Y7
-	VPSLLD       $0x06, Y7, Y6
-	VPAND        const29<>+0(SB), Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPMOVZXBD    2(AX)(DI*1), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const29<>+0(SB), Y3, Y3
 	VPAND        const30<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPOR         Y6, Y3, Y3
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y2
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
 	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y2, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y2
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
 	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y2, Y4, Y4
-	VPBLENDD     $0xf0, Y4, Y3, Y2
-	VPERM2I128   $0x21, Y4, Y3, Y3
+	VPADDD       Y3, Y4, Y4
+	VPMOVZXBD    2(R8), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const29<>+0(SB), Y3, Y3
+	VPAND        const30<>+0(SB), Y5, Y5
+	VPOR         Y5, Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPMOVZXBD    2(R8)(CX*1), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const29<>+0(SB), Y3, Y3
+	VPAND        const30<>+0(SB), Y6, Y6
+	VPOR         Y6, Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	VPMOVZXBD    2(R8)(CX*2), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const29<>+0(SB), Y3, Y3
+	VPAND        const30<>+0(SB), Y6, Y6
+	VPOR         Y6, Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	PREFETCHT0   64(SI)
+	VPMOVZXBD    2(R8)(DI*1), Y3
+	VPSLLD       $0x0c, Y3, Y7
+	VPOR         Y7, Y3, Y3
+	VPSLLD       $0x06, Y3, Y7
+	VPAND        const29<>+0(SB), Y3, Y3
+	VPAND        const30<>+0(SB), Y7, Y7
+	VPOR         Y7, Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
 	VPADDD       Y2, Y3, Y3
 	VPBROADCASTD 4(BX), Y2
 	VPSUBD       Y2, Y3, Y3
@@ -12376,99 +12373,99 @@ loop:
 	VMULPS       Y1, Y2, Y2
 	VFMADD231PS  Y2, Y3, Y0
 	VMOVDQU      32(DX), Y2
-	VPMOVZXBD    10(AX), Y4
-	VPSLLD       $0x0c, Y4, Y3
-	VPOR         Y3, Y4, Y4
-	VPSLLD       $0x06, Y4, Y3
-	VPAND        const29<>+0(SB), Y4, Y4
-	VPAND        const30<>+0(SB), Y3, Y3
-	VPOR         Y3, Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xda // VPDPBUSD Y2, Y4, Y3
-	VPMOVZXBD    10(AX)(CX*1), Y5
-	VPSLLD       $0x0c, Y5, Y4
-	VPOR         Y4, Y5, Y5
-	VPSLLD       $0x06, Y5, Y4
-	VPAND        const29<>+0(SB), Y5, Y5
+	VPMOVZXBD    10(AX), Y3
+	VPSLLD       $0x0c, Y3, Y4
+	VPOR         Y4, Y3, Y3
+	VPSLLD       $0x06, Y3, Y4
+	VPAND        const29<>+0(SB), Y3, Y3
 	VPAND        const30<>+0(SB), Y4, Y4
-	VPOR         Y4, Y5, Y5
+	VPOR         Y4, Y3, Y3
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	VPMOVZXBD    10(AX)(CX*2), Y5
-	VPSLLD       $0x0c, Y5, Y4
-	VPOR         Y4, Y5, Y5
-	VPSLLD       $0x06, Y5, Y4
-	VPAND        const29<>+0(SB), Y5, Y5
-	VPAND        const30<>+0(SB), Y4, Y4
-	VPOR         Y4, Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VPMOVZXBD    10(AX)(DI*1), Y6
-	VPSLLD       $0x0c, Y6, Y5
-	VPOR         Y5, Y6, Y6
-	VPSLLD       $0x06, Y6, Y5
-	VPAND        const29<>+0(SB), Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y3, Y4
+	VPMOVZXBD    10(AX)(CX*1), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const29<>+0(SB), Y3, Y3
 	VPAND        const30<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPOR         Y5, Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y3
 	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y5
-	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y5, Y3, Y3
-	VPMOVZXBD    10(R8), Y5
-	VPSLLD       $0x0c, Y5, Y4
-	VPOR         Y4, Y5, Y5
-	VPSLLD       $0x06, Y5, Y4
-	VPAND        const29<>+0(SB), Y5, Y5
-	VPAND        const30<>+0(SB), Y4, Y4
-	VPOR         Y4, Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe2 // VPDPBUSD Y2, Y5, Y4
-	VPMOVZXBD    10(R8)(CX*1), Y6
-	VPSLLD       $0x0c, Y6, Y5
-	VPOR         Y5, Y6, Y6
-	VPSLLD       $0x06, Y6, Y5
-	VPAND        const29<>+0(SB), Y6, Y6
+	VPADDD       Y3, Y4, Y4
+	VPMOVZXBD    10(AX)(CX*2), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const29<>+0(SB), Y3, Y3
 	VPAND        const30<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
+	VPOR         Y5, Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y6
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y6, Y4, Y4
-	PREFETCHT0   128(SI)
-	VPMOVZXBD    10(R8)(CX*2), Y6
-	VPSLLD       $0x0c, Y6, Y5
-	VPOR         Y5, Y6, Y6
-	VPSLLD       $0x06, Y6, Y5
-	VPAND        const29<>+0(SB), Y6, Y6
-	VPAND        const30<>+0(SB), Y5, Y5
-	VPOR         Y5, Y6, Y6
-	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y6, Y5
-	VPMOVZXBD    10(R8)(DI*1), Y7
-	VPSLLD       $0x0c, Y7, Y6
-	VPOR         Y6, Y7, Y7
-	VPSLLD       $0x06, Y7, Y6
-	VPAND        const29<>+0(SB), Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPMOVZXBD    10(AX)(DI*1), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const29<>+0(SB), Y3, Y3
 	VPAND        const30<>+0(SB), Y6, Y6
-	VPOR         Y6, Y7, Y7
+	VPOR         Y6, Y3, Y3
 	VPXOR        Y6, Y6, Y6
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x45; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y7, Y6
-	VPBLENDD     $0xcc, Y6, Y5, Y2
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
 	VPALIGNR     $0x08, Y5, Y6, Y5
-	VPADDD       Y2, Y5, Y5
-	VSHUFPS      $0x88, Y5, Y4, Y2
+	VPADDD       Y3, Y5, Y5
+	VSHUFPS      $0x88, Y5, Y4, Y3
 	VSHUFPS      $0xdd, Y5, Y4, Y4
-	VPADDD       Y2, Y4, Y4
-	VPBLENDD     $0xf0, Y4, Y3, Y2
-	VPERM2I128   $0x21, Y4, Y3, Y3
+	VPADDD       Y3, Y4, Y4
+	VPMOVZXBD    10(R8), Y3
+	VPSLLD       $0x0c, Y3, Y5
+	VPOR         Y5, Y3, Y3
+	VPSLLD       $0x06, Y3, Y5
+	VPAND        const29<>+0(SB), Y3, Y3
+	VPAND        const30<>+0(SB), Y5, Y5
+	VPOR         Y5, Y3, Y3
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xea // VPDPBUSD Y2, Y3, Y5
+	VPMOVZXBD    10(R8)(CX*1), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const29<>+0(SB), Y3, Y3
+	VPAND        const30<>+0(SB), Y6, Y6
+	VPOR         Y6, Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y3
+	VPALIGNR     $0x08, Y5, Y6, Y5
+	VPADDD       Y3, Y5, Y5
+	PREFETCHT0   128(SI)
+	VPMOVZXBD    10(R8)(CX*2), Y3
+	VPSLLD       $0x0c, Y3, Y6
+	VPOR         Y6, Y3, Y3
+	VPSLLD       $0x06, Y3, Y6
+	VPAND        const29<>+0(SB), Y3, Y3
+	VPAND        const30<>+0(SB), Y6, Y6
+	VPOR         Y6, Y3, Y3
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xf2 // VPDPBUSD Y2, Y3, Y6
+	VPMOVZXBD    10(R8)(DI*1), Y3
+	VPSLLD       $0x0c, Y3, Y7
+	VPOR         Y7, Y3, Y3
+	VPSLLD       $0x06, Y3, Y7
+	VPAND        const29<>+0(SB), Y3, Y3
+	VPAND        const30<>+0(SB), Y7, Y7
+	VPOR         Y7, Y3, Y3
+	VPXOR        Y7, Y7, Y7
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xfa // VPDPBUSD Y2, Y3, Y7
+	VPBLENDD     $0xcc, Y7, Y6, Y2
+	VPALIGNR     $0x08, Y6, Y7, Y3
+	VPADDD       Y2, Y3, Y3
+	VSHUFPS      $0x88, Y3, Y5, Y2
+	VSHUFPS      $0xdd, Y3, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	VPBLENDD     $0xf0, Y3, Y4, Y2
+	VPERM2I128   $0x21, Y3, Y4, Y3
 	VPADDD       Y2, Y3, Y3
 	VPBROADCASTD 36(BX), Y2
 	VPSUBD       Y2, Y3, Y3
@@ -12492,7 +12489,7 @@ end:
 
 // func rowsIQ1_SAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsIQ1_SAVXVNNI(SB), NOSPLIT, $288-48
+TEXT ·rowsIQ1_SAVXVNNI(SB), $1056-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -12506,417 +12503,439 @@ TEXT ·rowsIQ1_SAVXVNNI(SB), NOSPLIT, $288-48
 	VPXOR Y0, Y0, Y0
 
 loop:
-	LEAQ        31(SP), R10
-	ANDQ        $-32, R10
-	VMOVD       (AX), X1
-	VPINSRW     $0x01, (AX)(CX*1), X1, X1
-	VPINSRW     $0x02, (AX)(CX*2), X1, X1
-	VPINSRW     $0x03, (AX)(DI*1), X1, X1
-	VPINSRW     $0x04, (R8), X1, X1
-	VPINSRW     $0x05, (R8)(CX*1), X1, X1
-	VPINSRW     $0x06, (R8)(CX*2), X1, X1
-	VPINSRW     $0x07, (R8)(DI*1), X1, X1
-	VCVTPH2PS   X1, Y1
-	VMOVDQU     34(AX), X2
-	VINSERTI128 $0x01, 34(R8), Y2, Y2
-	VMOVDQU     34(AX)(CX*1), X3
-	VINSERTI128 $0x01, 34(R8)(CX*1), Y3, Y3
-	VMOVDQU     34(AX)(CX*2), X4
-	VINSERTI128 $0x01, 34(R8)(CX*2), Y4, Y4
-	VMOVDQU     34(AX)(DI*1), X5
-	VINSERTI128 $0x01, 34(R8)(DI*1), Y5, Y5
-	VPUNPCKLDQ  Y3, Y2, Y7
-	VPUNPCKLDQ  Y5, Y4, Y8
-	VPUNPCKLQDQ Y8, Y7, Y6
-	VPUNPCKHQDQ Y8, Y7, Y7
-	VPUNPCKHDQ  Y3, Y2, Y2
-	VPUNPCKHDQ  Y5, Y4, Y4
-	VPUNPCKLQDQ Y4, Y2, Y3
-	VPUNPCKHQDQ Y4, Y2, Y2
-	VPSRLD      $0x0c, Y6, Y4
-	VPAND       const31<>+0(SB), Y4, Y4
-	VPADDD      Y4, Y4, Y4
-	VPADDD      const12<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VMULPS      Y1, Y4, Y4
-	VMULPS      const32<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, (R10)
-	VPSRLD      $0x1c, Y6, Y4
-	VPAND       const31<>+0(SB), Y4, Y4
-	VPADDD      Y4, Y4, Y4
-	VPADDD      const12<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VMULPS      Y1, Y4, Y4
-	VMULPS      const32<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 32(R10)
-	VPSRLD      $0x0c, Y7, Y4
-	VPAND       const31<>+0(SB), Y4, Y4
-	VPADDD      Y4, Y4, Y4
-	VPADDD      const12<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VMULPS      Y1, Y4, Y4
-	VMULPS      const32<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 64(R10)
-	VPSRLD      $0x1c, Y7, Y4
-	VPAND       const31<>+0(SB), Y4, Y4
-	VPADDD      Y4, Y4, Y4
-	VPADDD      const12<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VMULPS      Y1, Y4, Y4
-	VMULPS      const32<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 96(R10)
-	VPSRLD      $0x0c, Y3, Y4
-	VPAND       const31<>+0(SB), Y4, Y4
-	VPADDD      Y4, Y4, Y4
-	VPADDD      const12<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VMULPS      Y1, Y4, Y4
-	VMULPS      const32<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 128(R10)
-	VPSRLD      $0x1c, Y3, Y3
-	VPAND       const31<>+0(SB), Y3, Y3
-	VPADDD      Y3, Y3, Y3
-	VPADDD      const12<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VMULPS      Y1, Y3, Y3
-	VMULPS      const32<>+0(SB), Y3, Y3
-	VMOVAPS     Y3, 160(R10)
-	VPSRLD      $0x0c, Y2, Y3
-	VPAND       const31<>+0(SB), Y3, Y3
-	VPADDD      Y3, Y3, Y3
-	VPADDD      const12<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VMULPS      Y1, Y3, Y3
-	VMULPS      const32<>+0(SB), Y3, Y3
-	VMOVAPS     Y3, 192(R10)
-	VPSRLD      $0x1c, Y2, Y2
-	VPAND       const31<>+0(SB), Y2, Y2
-	VPADDD      Y2, Y2, Y2
-	VPADDD      const12<>+0(SB), Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const32<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 224(R10)
-	XORQ        R11, R11
+	LEAQ           31(SP), R10
+	ANDQ           $-32, R10
+	LEAQ           544(SP), R11
+	VBROADCASTI128 34(AX), Y1
+	VPSHUFB        const31<>+0(SB), Y1, Y2
+	VPSRLW         $0x01, Y2, Y3
+	VPMULLW        const32<>+0(SB), Y2, Y2
+	VPBLENDW       $0x88, Y3, Y2, Y2
+	VPAND          const33<>+0(SB), Y2, Y2
+	VPMOVZXBW      2(AX), Y3
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, (R11)
+	VPSHUFB        const34<>+0(SB), Y1, Y1
+	VPSRLW         $0x01, Y1, Y2
+	VPMULLW        const32<>+0(SB), Y1, Y1
+	VPBLENDW       $0x88, Y2, Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      18(AX), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 32(R11)
+	VBROADCASTI128 34(AX)(CX*1), Y1
+	VPSHUFB        const31<>+0(SB), Y1, Y2
+	VPSRLW         $0x01, Y2, Y3
+	VPMULLW        const32<>+0(SB), Y2, Y2
+	VPBLENDW       $0x88, Y3, Y2, Y2
+	VPAND          const33<>+0(SB), Y2, Y2
+	VPMOVZXBW      2(AX)(CX*1), Y3
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, 64(R11)
+	VPSHUFB        const34<>+0(SB), Y1, Y1
+	VPSRLW         $0x01, Y1, Y2
+	VPMULLW        const32<>+0(SB), Y1, Y1
+	VPBLENDW       $0x88, Y2, Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      18(AX)(CX*1), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 96(R11)
+	VBROADCASTI128 34(AX)(CX*2), Y1
+	VPSHUFB        const31<>+0(SB), Y1, Y2
+	VPSRLW         $0x01, Y2, Y3
+	VPMULLW        const32<>+0(SB), Y2, Y2
+	VPBLENDW       $0x88, Y3, Y2, Y2
+	VPAND          const33<>+0(SB), Y2, Y2
+	VPMOVZXBW      2(AX)(CX*2), Y3
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, 128(R11)
+	VPSHUFB        const34<>+0(SB), Y1, Y1
+	VPSRLW         $0x01, Y1, Y2
+	VPMULLW        const32<>+0(SB), Y1, Y1
+	VPBLENDW       $0x88, Y2, Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      18(AX)(CX*2), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 160(R11)
+	VBROADCASTI128 34(AX)(DI*1), Y1
+	VPSHUFB        const31<>+0(SB), Y1, Y2
+	VPSRLW         $0x01, Y2, Y3
+	VPMULLW        const32<>+0(SB), Y2, Y2
+	VPBLENDW       $0x88, Y3, Y2, Y2
+	VPAND          const33<>+0(SB), Y2, Y2
+	VPMOVZXBW      2(AX)(DI*1), Y3
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, 192(R11)
+	VPSHUFB        const34<>+0(SB), Y1, Y1
+	VPSRLW         $0x01, Y1, Y2
+	VPMULLW        const32<>+0(SB), Y1, Y1
+	VPBLENDW       $0x88, Y2, Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      18(AX)(DI*1), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 224(R11)
+	VBROADCASTI128 34(R8), Y1
+	VPSHUFB        const31<>+0(SB), Y1, Y2
+	VPSRLW         $0x01, Y2, Y3
+	VPMULLW        const32<>+0(SB), Y2, Y2
+	VPBLENDW       $0x88, Y3, Y2, Y2
+	VPAND          const33<>+0(SB), Y2, Y2
+	VPMOVZXBW      2(R8), Y3
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, 256(R11)
+	VPSHUFB        const34<>+0(SB), Y1, Y1
+	VPSRLW         $0x01, Y1, Y2
+	VPMULLW        const32<>+0(SB), Y1, Y1
+	VPBLENDW       $0x88, Y2, Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      18(R8), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 288(R11)
+	VBROADCASTI128 34(R8)(CX*1), Y1
+	VPSHUFB        const31<>+0(SB), Y1, Y2
+	VPSRLW         $0x01, Y2, Y3
+	VPMULLW        const32<>+0(SB), Y2, Y2
+	VPBLENDW       $0x88, Y3, Y2, Y2
+	VPAND          const33<>+0(SB), Y2, Y2
+	VPMOVZXBW      2(R8)(CX*1), Y3
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, 320(R11)
+	VPSHUFB        const34<>+0(SB), Y1, Y1
+	VPSRLW         $0x01, Y1, Y2
+	VPMULLW        const32<>+0(SB), Y1, Y1
+	VPBLENDW       $0x88, Y2, Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      18(R8)(CX*1), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 352(R11)
+	VBROADCASTI128 34(R8)(CX*2), Y1
+	VPSHUFB        const31<>+0(SB), Y1, Y2
+	VPSRLW         $0x01, Y2, Y3
+	VPMULLW        const32<>+0(SB), Y2, Y2
+	VPBLENDW       $0x88, Y3, Y2, Y2
+	VPAND          const33<>+0(SB), Y2, Y2
+	VPMOVZXBW      2(R8)(CX*2), Y3
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, 384(R11)
+	VPSHUFB        const34<>+0(SB), Y1, Y1
+	VPSRLW         $0x01, Y1, Y2
+	VPMULLW        const32<>+0(SB), Y1, Y1
+	VPBLENDW       $0x88, Y2, Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      18(R8)(CX*2), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 416(R11)
+	VBROADCASTI128 34(R8)(DI*1), Y1
+	VPSHUFB        const31<>+0(SB), Y1, Y2
+	VPSRLW         $0x01, Y2, Y3
+	VPMULLW        const32<>+0(SB), Y2, Y2
+	VPBLENDW       $0x88, Y3, Y2, Y2
+	VPAND          const33<>+0(SB), Y2, Y2
+	VPMOVZXBW      2(R8)(DI*1), Y3
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, 448(R11)
+	VPSHUFB        const34<>+0(SB), Y1, Y1
+	VPSRLW         $0x01, Y1, Y2
+	VPMULLW        const32<>+0(SB), Y1, Y1
+	VPBLENDW       $0x88, Y2, Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      18(R8)(DI*1), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 480(R11)
+	VMOVD          (AX), X1
+	VPINSRW        $0x01, (AX)(CX*1), X1, X1
+	VPINSRW        $0x02, (AX)(CX*2), X1, X1
+	VPINSRW        $0x03, (AX)(DI*1), X1, X1
+	VPINSRW        $0x04, (R8), X1, X1
+	VPINSRW        $0x05, (R8)(CX*1), X1, X1
+	VPINSRW        $0x06, (R8)(CX*2), X1, X1
+	VPINSRW        $0x07, (R8)(DI*1), X1, X1
+	VCVTPH2PS      X1, Y1
+	VMOVDQU        34(AX), X2
+	VINSERTI128    $0x01, 34(R8), Y2, Y2
+	VMOVDQU        34(AX)(CX*1), X3
+	VINSERTI128    $0x01, 34(R8)(CX*1), Y3, Y3
+	VMOVDQU        34(AX)(CX*2), X4
+	VINSERTI128    $0x01, 34(R8)(CX*2), Y4, Y4
+	VMOVDQU        34(AX)(DI*1), X5
+	VINSERTI128    $0x01, 34(R8)(DI*1), Y5, Y5
+	VPUNPCKLDQ     Y3, Y2, Y7
+	VPUNPCKLDQ     Y5, Y4, Y8
+	VPUNPCKLQDQ    Y8, Y7, Y6
+	VPUNPCKHQDQ    Y8, Y7, Y7
+	VPUNPCKHDQ     Y3, Y2, Y2
+	VPUNPCKHDQ     Y5, Y4, Y4
+	VPUNPCKLQDQ    Y4, Y2, Y3
+	VPUNPCKHQDQ    Y4, Y2, Y2
+	VPSLLD         $0x10, Y6, Y4
+	VPSRAD         $0x1f, Y4, Y4
+	VPOR           const35<>+0(SB), Y4, Y4
+	VPADDB         const36<>+0(SB), Y4, Y4
+	VMOVDQA        Y4, (R10)
+	VPSRAD         $0x1f, Y6, Y4
+	VPOR           const35<>+0(SB), Y4, Y4
+	VPADDB         const36<>+0(SB), Y4, Y4
+	VMOVDQA        Y4, 64(R10)
+	VPSLLD         $0x10, Y7, Y4
+	VPSRAD         $0x1f, Y4, Y4
+	VPOR           const35<>+0(SB), Y4, Y4
+	VPADDB         const36<>+0(SB), Y4, Y4
+	VMOVDQA        Y4, 128(R10)
+	VPSRAD         $0x1f, Y7, Y4
+	VPOR           const35<>+0(SB), Y4, Y4
+	VPADDB         const36<>+0(SB), Y4, Y4
+	VMOVDQA        Y4, 192(R10)
+	VPSLLD         $0x10, Y3, Y4
+	VPSRAD         $0x1f, Y4, Y4
+	VPOR           const35<>+0(SB), Y4, Y4
+	VPADDB         const36<>+0(SB), Y4, Y4
+	VMOVDQA        Y4, 256(R10)
+	VPSRAD         $0x1f, Y3, Y4
+	VPOR           const35<>+0(SB), Y4, Y4
+	VPADDB         const36<>+0(SB), Y4, Y4
+	VMOVDQA        Y4, 320(R10)
+	VPSLLD         $0x10, Y2, Y4
+	VPSRAD         $0x1f, Y4, Y4
+	VPOR           const35<>+0(SB), Y4, Y4
+	VPADDB         const36<>+0(SB), Y4, Y4
+	VMOVDQA        Y4, 384(R10)
+	VPSRAD         $0x1f, Y2, Y4
+	VPOR           const35<>+0(SB), Y4, Y4
+	VPADDB         const36<>+0(SB), Y4, Y4
+	VMOVDQA        Y4, 448(R10)
+	VPSRLD         $0x0c, Y6, Y4
+	VPAND          const37<>+0(SB), Y4, Y4
+	VPADDD         Y4, Y4, Y4
+	VPADDD         const12<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         Y1, Y4, Y4
+	VMULPS         const38<>+0(SB), Y4, Y4
+	VMOVAPS        Y4, 32(R10)
+	VPSRLD         $0x1c, Y6, Y4
+	VPAND          const37<>+0(SB), Y4, Y4
+	VPADDD         Y4, Y4, Y4
+	VPADDD         const12<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         Y1, Y4, Y4
+	VMULPS         const38<>+0(SB), Y4, Y4
+	VMOVAPS        Y4, 96(R10)
+	VPSRLD         $0x0c, Y7, Y4
+	VPAND          const37<>+0(SB), Y4, Y4
+	VPADDD         Y4, Y4, Y4
+	VPADDD         const12<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         Y1, Y4, Y4
+	VMULPS         const38<>+0(SB), Y4, Y4
+	VMOVAPS        Y4, 160(R10)
+	VPSRLD         $0x1c, Y7, Y4
+	VPAND          const37<>+0(SB), Y4, Y4
+	VPADDD         Y4, Y4, Y4
+	VPADDD         const12<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         Y1, Y4, Y4
+	VMULPS         const38<>+0(SB), Y4, Y4
+	VMOVAPS        Y4, 224(R10)
+	VPSRLD         $0x0c, Y3, Y4
+	VPAND          const37<>+0(SB), Y4, Y4
+	VPADDD         Y4, Y4, Y4
+	VPADDD         const12<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         Y1, Y4, Y4
+	VMULPS         const38<>+0(SB), Y4, Y4
+	VMOVAPS        Y4, 288(R10)
+	VPSRLD         $0x1c, Y3, Y3
+	VPAND          const37<>+0(SB), Y3, Y3
+	VPADDD         Y3, Y3, Y3
+	VPADDD         const12<>+0(SB), Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         Y1, Y3, Y3
+	VMULPS         const38<>+0(SB), Y3, Y3
+	VMOVAPS        Y3, 352(R10)
+	VPSRLD         $0x0c, Y2, Y3
+	VPAND          const37<>+0(SB), Y3, Y3
+	VPADDD         Y3, Y3, Y3
+	VPADDD         const12<>+0(SB), Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         Y1, Y3, Y3
+	VMULPS         const38<>+0(SB), Y3, Y3
+	VMOVAPS        Y3, 416(R10)
+	VPSRLD         $0x1c, Y2, Y2
+	VPAND          const37<>+0(SB), Y2, Y2
+	VPADDD         Y2, Y2, Y2
+	VPADDD         const12<>+0(SB), Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VMULPS         Y1, Y2, Y2
+	VMULPS         const38<>+0(SB), Y2, Y2
+	VMOVAPS        Y2, 480(R10)
+	XORQ           R12, R12
 
 chunks:
 	PREFETCHT0   (SI)
 	VMOVDQU      (DX), Y1
-	LEAQ         (AX), R12
-	MOVWLZX      34(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X3
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X3, X3
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X2
-	MOVL         R13, R14
-	SHRL         $0x01, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      5(R12)(R11*4), R12
-	ORL          R14, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X2, X2
-	VINSERTI128  $0x01, X2, Y3, Y3
-	VPADDB       const33<>+0(SB), Y3, Y3
-	VPSLLW       $0x03, Y3, Y3
-	LEAQ         const34<>+0(SB), R12
-	SHRL         $0x0f, R13
-	SHLL         $0x05, R13
-	VPADDB       (R12)(R13*1), Y3, Y3
-	VPXOR        Y2, Y2, Y2
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xd1 // VPDPBUSD Y1, Y3, Y2
-	LEAQ         (AX)(CX*1), R12
-	MOVWLZX      34(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X3
-	MOVL         R13, R14
-	SHRL         $0x01, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      5(R12)(R11*4), R12
-	ORL          R14, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	VINSERTI128  $0x01, X3, Y4, Y4
-	VPADDB       const33<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	LEAQ         const34<>+0(SB), R12
-	SHRL         $0x0f, R13
-	SHLL         $0x05, R13
-	VPADDB       (R12)(R13*1), Y4, Y4
+	LEAQ         (AX), R13
+	MOVWLZX      (R11), R13
+	VMOVQ        (R9)(R13*8), X2
+	MOVWLZX      2(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X2, X2
+	MOVWLZX      4(R11), R13
+	VMOVQ        (R9)(R13*8), X3
+	MOVWLZX      6(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VPADDB       const35<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	VPBROADCASTD (R10), Y3
+	VPADDB       Y3, Y2, Y2
 	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
-	VPBLENDD     $0xcc, Y3, Y2, Y4
-	VPALIGNR     $0x08, Y2, Y3, Y2
-	VPADDD       Y4, Y2, Y2
-	LEAQ         (AX)(CX*2), R12
-	MOVWLZX      34(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X3
-	MOVL         R13, R14
-	SHRL         $0x01, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      5(R12)(R11*4), R12
-	ORL          R14, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	VINSERTI128  $0x01, X3, Y4, Y4
-	VPADDB       const33<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	LEAQ         const34<>+0(SB), R12
-	SHRL         $0x0f, R13
-	SHLL         $0x05, R13
-	VPADDB       (R12)(R13*1), Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
-	LEAQ         (AX)(DI*1), R12
-	MOVWLZX      34(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X5
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X5, X5
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	MOVL         R13, R14
-	SHRL         $0x01, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      5(R12)(R11*4), R12
-	ORL          R14, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	VINSERTI128  $0x01, X4, Y5, Y5
-	VPADDB       const33<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const34<>+0(SB), R12
-	SHRL         $0x0f, R13
-	SHLL         $0x05, R13
-	VPADDB       (R12)(R13*1), Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y2, Y3
+	LEAQ         (AX)(CX*1), R13
+	MOVWLZX      64(R11), R13
+	VMOVQ        (R9)(R13*8), X2
+	MOVWLZX      66(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X2, X2
+	MOVWLZX      68(R11), R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVWLZX      70(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPADDB       const35<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	VPBROADCASTD 4(R10), Y4
+	VPADDB       Y4, Y2, Y2
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y2
 	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y2, Y4
-	VSHUFPS      $0xdd, Y3, Y2, Y2
-	VPADDD       Y4, Y2, Y2
-	LEAQ         (R8), R12
-	MOVWLZX      34(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X3
-	MOVL         R13, R14
-	SHRL         $0x01, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      5(R12)(R11*4), R12
-	ORL          R14, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
-	VINSERTI128  $0x01, X3, Y4, Y4
-	VPADDB       const33<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	LEAQ         const34<>+0(SB), R12
-	SHRL         $0x0f, R13
-	SHLL         $0x05, R13
-	VPADDB       (R12)(R13*1), Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
-	LEAQ         (R8)(CX*1), R12
-	MOVWLZX      34(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X5
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X5, X5
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	MOVL         R13, R14
-	SHRL         $0x01, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      5(R12)(R11*4), R12
-	ORL          R14, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	VINSERTI128  $0x01, X4, Y5, Y5
-	VPADDB       const33<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const34<>+0(SB), R12
-	SHRL         $0x0f, R13
-	SHLL         $0x05, R13
-	VPADDB       (R12)(R13*1), Y5, Y5
+	VPADDD       Y2, Y3, Y3
+	LEAQ         (AX)(CX*2), R13
+	MOVWLZX      128(R11), R13
+	VMOVQ        (R9)(R13*8), X2
+	MOVWLZX      130(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X2, X2
+	MOVWLZX      132(R11), R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVWLZX      134(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPADDB       const35<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	VPBROADCASTD 8(R10), Y4
+	VPADDB       Y4, Y2, Y2
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	LEAQ         (R8)(CX*2), R12
-	MOVWLZX      34(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X5
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X5, X5
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	MOVL         R13, R14
-	SHRL         $0x01, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      5(R12)(R11*4), R12
-	ORL          R14, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
-	VINSERTI128  $0x01, X4, Y5, Y5
-	VPADDB       const33<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	LEAQ         const34<>+0(SB), R12
-	SHRL         $0x0f, R13
-	SHLL         $0x05, R13
-	VPADDB       (R12)(R13*1), Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
-	LEAQ         (R8)(DI*1), R12
-	MOVWLZX      34(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X6
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X6, X6
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X5
-	MOVL         R13, R14
-	SHRL         $0x01, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      5(R12)(R11*4), R12
-	ORL          R14, R12
-	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
-	VINSERTI128  $0x01, X5, Y6, Y6
-	VPADDB       const33<>+0(SB), Y6, Y6
-	VPSLLW       $0x03, Y6, Y6
-	LEAQ         const34<>+0(SB), R12
-	SHRL         $0x0f, R13
-	SHLL         $0x05, R13
-	VPADDB       (R12)(R13*1), Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	LEAQ         (AX)(DI*1), R13
+	MOVWLZX      192(R11), R13
+	VMOVQ        (R9)(R13*8), X2
+	MOVWLZX      194(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X2, X2
+	MOVWLZX      196(R11), R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVWLZX      198(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	VPADDB       const35<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	VPBROADCASTD 12(R10), Y5
+	VPADDB       Y5, Y2, Y2
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y1
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y2
 	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y1, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y1
+	VPADDD       Y2, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y2
 	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y1, Y3, Y3
-	VPBLENDD     $0xf0, Y3, Y2, Y1
-	VPERM2I128   $0x21, Y3, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	LEAQ         (R8), R13
+	MOVWLZX      256(R11), R13
+	VMOVQ        (R9)(R13*8), X2
+	MOVWLZX      258(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X2, X2
+	MOVWLZX      260(R11), R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVWLZX      262(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPADDB       const35<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	VPBROADCASTD 16(R10), Y4
+	VPADDB       Y4, Y2, Y2
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	LEAQ         (R8)(CX*1), R13
+	MOVWLZX      320(R11), R13
+	VMOVQ        (R9)(R13*8), X2
+	MOVWLZX      322(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X2, X2
+	MOVWLZX      324(R11), R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVWLZX      326(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	VPADDB       const35<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	VPBROADCASTD 20(R10), Y5
+	VPADDB       Y5, Y2, Y2
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y2
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y2, Y4, Y4
+	LEAQ         (R8)(CX*2), R13
+	MOVWLZX      384(R11), R13
+	VMOVQ        (R9)(R13*8), X2
+	MOVWLZX      386(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X2, X2
+	MOVWLZX      388(R11), R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVWLZX      390(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	VPADDB       const35<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	VPBROADCASTD 24(R10), Y5
+	VPADDB       Y5, Y2, Y2
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
+	LEAQ         (R8)(DI*1), R13
+	MOVWLZX      448(R11), R13
+	VMOVQ        (R9)(R13*8), X2
+	MOVWLZX      450(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X2, X2
+	MOVWLZX      452(R11), R13
+	VMOVQ        (R9)(R13*8), X6
+	MOVWLZX      454(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X6, X6
+	VINSERTI128  $0x01, X6, Y2, Y2
+	VPADDB       const35<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	VPBROADCASTD 28(R10), Y6
+	VPADDB       Y6, Y2, Y2
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y2, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y1
+	VPALIGNR     $0x08, Y5, Y6, Y2
+	VPADDD       Y1, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y4, Y1
+	VSHUFPS      $0xdd, Y2, Y4, Y2
+	VPADDD       Y1, Y2, Y2
+	VPBLENDD     $0xf0, Y2, Y3, Y1
+	VPERM2I128   $0x21, Y2, Y3, Y2
 	VPADDD       Y1, Y2, Y2
 	VPBROADCASTD 4(BX), Y1
 	VPSLLD       $0x04, Y1, Y1
 	VPSUBD       Y1, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VMOVAPS      (R10), Y1
+	VMOVAPS      32(R10), Y1
 	VBROADCASTSS (BX), Y3
 	VMULPS       Y1, Y3, Y3
 	VFMADD231PS  Y3, Y2, Y0
 	ADDQ         $0x32, SI
 	ADDQ         $0x20, DX
 	ADDQ         $0x20, BX
-	ADDQ         $0x20, R10
-	INCQ         R11
-	CMPQ         R11, $0x08
+	ADDQ         $0x40, R10
+	ADDQ         $0x08, R11
+	INCQ         R12
+	CMPQ         R12, $0x08
 	JLT          chunks
 	ADDQ         $0x32, AX
 	ADDQ         $0x32, R8
@@ -12929,7 +12948,7 @@ chunks:
 
 // func rowsIQ1_MAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsIQ1_MAVXVNNI(SB), NOSPLIT, $544-48
+TEXT ·rowsIQ1_MAVXVNNI(SB), $1312-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -12943,484 +12962,469 @@ TEXT ·rowsIQ1_MAVXVNNI(SB), NOSPLIT, $544-48
 	VPXOR Y0, Y0, Y0
 
 loop:
-	LEAQ        31(SP), R10
-	ANDQ        $-32, R10
-	VMOVD       48(AX), X1
-	VPINSRD     $0x01, 48(AX)(CX*1), X1, X1
-	VPINSRD     $0x02, 48(AX)(CX*2), X1, X1
-	VPINSRD     $0x03, 48(AX)(DI*1), X1, X1
-	VMOVD       48(R8), X2
-	VPINSRD     $0x01, 48(R8)(CX*1), X2, X2
-	VPINSRD     $0x02, 48(R8)(CX*2), X2, X2
-	VPINSRD     $0x03, 48(R8)(DI*1), X2, X2
-	VINSERTI128 $0x01, X2, Y1, Y1
-	VMOVD       52(AX), X2
-	VPINSRD     $0x01, 52(AX)(CX*1), X2, X2
-	VPINSRD     $0x02, 52(AX)(CX*2), X2, X2
-	VPINSRD     $0x03, 52(AX)(DI*1), X2, X2
-	VMOVD       52(R8), X3
-	VPINSRD     $0x01, 52(R8)(CX*1), X3, X3
-	VPINSRD     $0x02, 52(R8)(CX*2), X3, X3
-	VPINSRD     $0x03, 52(R8)(DI*1), X3, X3
-	VINSERTI128 $0x01, X3, Y2, Y2
-	VPSRLD      $0x0c, Y1, Y3
-	VPAND       const15<>+0(SB), Y3, Y3
-	VPSRLD      $0x18, Y1, Y4
-	VPAND       const35<>+0(SB), Y4, Y4
-	VPOR        Y4, Y3, Y3
-	VPSRLD      $0x04, Y2, Y4
-	VPAND       const36<>+0(SB), Y4, Y4
-	VPOR        Y4, Y3, Y3
-	VPSRLD      $0x10, Y2, Y4
-	VPAND       const37<>+0(SB), Y4, Y4
-	VPOR        Y4, Y3, Y3
-	VPSHUFB     const2<>+0(SB), Y3, Y3
-	VPERMQ      $0xd8, Y3, Y3
-	VCVTPH2PS   X3, Y3
-	VPAND       const31<>+0(SB), Y1, Y4
-	VPADDD      Y4, Y4, Y4
-	VPADDD      const12<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VMULPS      Y3, Y4, Y4
-	VMULPS      const32<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, (R10)
-	VPSRLD      $0x03, Y1, Y4
-	VPAND       const31<>+0(SB), Y4, Y4
-	VPADDD      Y4, Y4, Y4
-	VPADDD      const12<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VMULPS      Y3, Y4, Y4
-	VMULPS      const32<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 32(R10)
-	VPSRLD      $0x06, Y1, Y4
-	VPAND       const31<>+0(SB), Y4, Y4
-	VPADDD      Y4, Y4, Y4
-	VPADDD      const12<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VMULPS      Y3, Y4, Y4
-	VMULPS      const32<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 64(R10)
-	VPSRLD      $0x09, Y1, Y4
-	VPAND       const31<>+0(SB), Y4, Y4
-	VPADDD      Y4, Y4, Y4
-	VPADDD      const12<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VMULPS      Y3, Y4, Y4
-	VMULPS      const32<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 96(R10)
-	VPSRLD      $0x10, Y1, Y4
-	VPAND       const31<>+0(SB), Y4, Y4
-	VPADDD      Y4, Y4, Y4
-	VPADDD      const12<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VMULPS      Y3, Y4, Y4
-	VMULPS      const32<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 128(R10)
-	VPSRLD      $0x13, Y1, Y4
-	VPAND       const31<>+0(SB), Y4, Y4
-	VPADDD      Y4, Y4, Y4
-	VPADDD      const12<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VMULPS      Y3, Y4, Y4
-	VMULPS      const32<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 160(R10)
-	VPSRLD      $0x16, Y1, Y4
-	VPAND       const31<>+0(SB), Y4, Y4
-	VPADDD      Y4, Y4, Y4
-	VPADDD      const12<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VMULPS      Y3, Y4, Y4
-	VMULPS      const32<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 192(R10)
-	VPSRLD      $0x19, Y1, Y1
-	VPAND       const31<>+0(SB), Y1, Y1
-	VPADDD      Y1, Y1, Y1
-	VPADDD      const12<>+0(SB), Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VMULPS      Y3, Y1, Y1
-	VMULPS      const32<>+0(SB), Y1, Y1
-	VMOVAPS     Y1, 224(R10)
-	VPAND       const31<>+0(SB), Y2, Y1
-	VPADDD      Y1, Y1, Y1
-	VPADDD      const12<>+0(SB), Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VMULPS      Y3, Y1, Y1
-	VMULPS      const32<>+0(SB), Y1, Y1
-	VMOVAPS     Y1, 256(R10)
-	VPSRLD      $0x03, Y2, Y1
-	VPAND       const31<>+0(SB), Y1, Y1
-	VPADDD      Y1, Y1, Y1
-	VPADDD      const12<>+0(SB), Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VMULPS      Y3, Y1, Y1
-	VMULPS      const32<>+0(SB), Y1, Y1
-	VMOVAPS     Y1, 288(R10)
-	VPSRLD      $0x06, Y2, Y1
-	VPAND       const31<>+0(SB), Y1, Y1
-	VPADDD      Y1, Y1, Y1
-	VPADDD      const12<>+0(SB), Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VMULPS      Y3, Y1, Y1
-	VMULPS      const32<>+0(SB), Y1, Y1
-	VMOVAPS     Y1, 320(R10)
-	VPSRLD      $0x09, Y2, Y1
-	VPAND       const31<>+0(SB), Y1, Y1
-	VPADDD      Y1, Y1, Y1
-	VPADDD      const12<>+0(SB), Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VMULPS      Y3, Y1, Y1
-	VMULPS      const32<>+0(SB), Y1, Y1
-	VMOVAPS     Y1, 352(R10)
-	VPSRLD      $0x10, Y2, Y1
-	VPAND       const31<>+0(SB), Y1, Y1
-	VPADDD      Y1, Y1, Y1
-	VPADDD      const12<>+0(SB), Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VMULPS      Y3, Y1, Y1
-	VMULPS      const32<>+0(SB), Y1, Y1
-	VMOVAPS     Y1, 384(R10)
-	VPSRLD      $0x13, Y2, Y1
-	VPAND       const31<>+0(SB), Y1, Y1
-	VPADDD      Y1, Y1, Y1
-	VPADDD      const12<>+0(SB), Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VMULPS      Y3, Y1, Y1
-	VMULPS      const32<>+0(SB), Y1, Y1
-	VMOVAPS     Y1, 416(R10)
-	VPSRLD      $0x16, Y2, Y1
-	VPAND       const31<>+0(SB), Y1, Y1
-	VPADDD      Y1, Y1, Y1
-	VPADDD      const12<>+0(SB), Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VMULPS      Y3, Y1, Y1
-	VMULPS      const32<>+0(SB), Y1, Y1
-	VMOVAPS     Y1, 448(R10)
-	VPSRLD      $0x19, Y2, Y1
-	VPAND       const31<>+0(SB), Y1, Y1
-	VPADDD      Y1, Y1, Y1
-	VPADDD      const12<>+0(SB), Y1, Y1
-	VCVTDQ2PS   Y1, Y1
-	VMULPS      Y3, Y1, Y1
-	VMULPS      const32<>+0(SB), Y1, Y1
-	VMOVAPS     Y1, 480(R10)
-	XORQ        R11, R11
+	LEAQ           31(SP), R10
+	ANDQ           $-32, R10
+	LEAQ           800(SP), R11
+	VBROADCASTI128 32(AX), Y1
+	VPSHUFB        const39<>+0(SB), Y1, Y2
+	VPMULLW        const40<>+0(SB), Y2, Y2
+	VPAND          const33<>+0(SB), Y2, Y2
+	VPMOVZXBW      (AX), Y3
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, (R11)
+	VPSHUFB        const41<>+0(SB), Y1, Y1
+	VPMULLW        const40<>+0(SB), Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      16(AX), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 32(R11)
+	VBROADCASTI128 32(AX)(CX*1), Y1
+	VPSHUFB        const39<>+0(SB), Y1, Y2
+	VPMULLW        const40<>+0(SB), Y2, Y2
+	VPAND          const33<>+0(SB), Y2, Y2
+	VPMOVZXBW      (AX)(CX*1), Y3
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, 64(R11)
+	VPSHUFB        const41<>+0(SB), Y1, Y1
+	VPMULLW        const40<>+0(SB), Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      16(AX)(CX*1), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 96(R11)
+	VBROADCASTI128 32(AX)(CX*2), Y1
+	VPSHUFB        const39<>+0(SB), Y1, Y2
+	VPMULLW        const40<>+0(SB), Y2, Y2
+	VPAND          const33<>+0(SB), Y2, Y2
+	VPMOVZXBW      (AX)(CX*2), Y3
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, 128(R11)
+	VPSHUFB        const41<>+0(SB), Y1, Y1
+	VPMULLW        const40<>+0(SB), Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      16(AX)(CX*2), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 160(R11)
+	VBROADCASTI128 32(AX)(DI*1), Y1
+	VPSHUFB        const39<>+0(SB), Y1, Y2
+	VPMULLW        const40<>+0(SB), Y2, Y2
+	VPAND          const33<>+0(SB), Y2, Y2
+	VPMOVZXBW      (AX)(DI*1), Y3
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, 192(R11)
+	VPSHUFB        const41<>+0(SB), Y1, Y1
+	VPMULLW        const40<>+0(SB), Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      16(AX)(DI*1), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 224(R11)
+	VBROADCASTI128 32(R8), Y1
+	VPSHUFB        const39<>+0(SB), Y1, Y2
+	VPMULLW        const40<>+0(SB), Y2, Y2
+	VPAND          const33<>+0(SB), Y2, Y2
+	VPMOVZXBW      (R8), Y3
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, 256(R11)
+	VPSHUFB        const41<>+0(SB), Y1, Y1
+	VPMULLW        const40<>+0(SB), Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      16(R8), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 288(R11)
+	VBROADCASTI128 32(R8)(CX*1), Y1
+	VPSHUFB        const39<>+0(SB), Y1, Y2
+	VPMULLW        const40<>+0(SB), Y2, Y2
+	VPAND          const33<>+0(SB), Y2, Y2
+	VPMOVZXBW      (R8)(CX*1), Y3
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, 320(R11)
+	VPSHUFB        const41<>+0(SB), Y1, Y1
+	VPMULLW        const40<>+0(SB), Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      16(R8)(CX*1), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 352(R11)
+	VBROADCASTI128 32(R8)(CX*2), Y1
+	VPSHUFB        const39<>+0(SB), Y1, Y2
+	VPMULLW        const40<>+0(SB), Y2, Y2
+	VPAND          const33<>+0(SB), Y2, Y2
+	VPMOVZXBW      (R8)(CX*2), Y3
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, 384(R11)
+	VPSHUFB        const41<>+0(SB), Y1, Y1
+	VPMULLW        const40<>+0(SB), Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      16(R8)(CX*2), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 416(R11)
+	VBROADCASTI128 32(R8)(DI*1), Y1
+	VPSHUFB        const39<>+0(SB), Y1, Y2
+	VPMULLW        const40<>+0(SB), Y2, Y2
+	VPAND          const33<>+0(SB), Y2, Y2
+	VPMOVZXBW      (R8)(DI*1), Y3
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, 448(R11)
+	VPSHUFB        const41<>+0(SB), Y1, Y1
+	VPMULLW        const40<>+0(SB), Y1, Y1
+	VPAND          const33<>+0(SB), Y1, Y1
+	VPMOVZXBW      16(R8)(DI*1), Y2
+	VPOR           Y1, Y2, Y2
+	VMOVDQU        Y2, 480(R11)
+	VMOVD          48(AX), X1
+	VPINSRD        $0x01, 48(AX)(CX*1), X1, X1
+	VPINSRD        $0x02, 48(AX)(CX*2), X1, X1
+	VPINSRD        $0x03, 48(AX)(DI*1), X1, X1
+	VMOVD          48(R8), X2
+	VPINSRD        $0x01, 48(R8)(CX*1), X2, X2
+	VPINSRD        $0x02, 48(R8)(CX*2), X2, X2
+	VPINSRD        $0x03, 48(R8)(DI*1), X2, X2
+	VINSERTI128    $0x01, X2, Y1, Y1
+	VMOVD          52(AX), X2
+	VPINSRD        $0x01, 52(AX)(CX*1), X2, X2
+	VPINSRD        $0x02, 52(AX)(CX*2), X2, X2
+	VPINSRD        $0x03, 52(AX)(DI*1), X2, X2
+	VMOVD          52(R8), X3
+	VPINSRD        $0x01, 52(R8)(CX*1), X3, X3
+	VPINSRD        $0x02, 52(R8)(CX*2), X3, X3
+	VPINSRD        $0x03, 52(R8)(DI*1), X3, X3
+	VINSERTI128    $0x01, X3, Y2, Y2
+	VPSRLD         $0x0c, Y1, Y3
+	VPAND          const15<>+0(SB), Y3, Y3
+	VPSRLD         $0x18, Y1, Y4
+	VPAND          const42<>+0(SB), Y4, Y4
+	VPOR           Y4, Y3, Y3
+	VPSRLD         $0x04, Y2, Y4
+	VPAND          const43<>+0(SB), Y4, Y4
+	VPOR           Y4, Y3, Y3
+	VPSRLD         $0x10, Y2, Y4
+	VPAND          const44<>+0(SB), Y4, Y4
+	VPOR           Y4, Y3, Y3
+	VPSHUFB        const2<>+0(SB), Y3, Y3
+	VPERMQ         $0xd8, Y3, Y3
+	VCVTPH2PS      X3, Y3
+	VPAND          const37<>+0(SB), Y1, Y4
+	VPADDD         Y4, Y4, Y4
+	VPADDD         const12<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         Y3, Y4, Y4
+	VMULPS         const38<>+0(SB), Y4, Y4
+	VMOVAPS        Y4, 32(R10)
+	VPSRLD         $0x03, Y1, Y4
+	VPAND          const37<>+0(SB), Y4, Y4
+	VPADDD         Y4, Y4, Y4
+	VPADDD         const12<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         Y3, Y4, Y4
+	VMULPS         const38<>+0(SB), Y4, Y4
+	VMOVAPS        Y4, 64(R10)
+	VPSRLD         $0x06, Y1, Y4
+	VPAND          const37<>+0(SB), Y4, Y4
+	VPADDD         Y4, Y4, Y4
+	VPADDD         const12<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         Y3, Y4, Y4
+	VMULPS         const38<>+0(SB), Y4, Y4
+	VMOVAPS        Y4, 128(R10)
+	VPSRLD         $0x09, Y1, Y4
+	VPAND          const37<>+0(SB), Y4, Y4
+	VPADDD         Y4, Y4, Y4
+	VPADDD         const12<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         Y3, Y4, Y4
+	VMULPS         const38<>+0(SB), Y4, Y4
+	VMOVAPS        Y4, 160(R10)
+	VPSRLD         $0x10, Y1, Y4
+	VPAND          const37<>+0(SB), Y4, Y4
+	VPADDD         Y4, Y4, Y4
+	VPADDD         const12<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         Y3, Y4, Y4
+	VMULPS         const38<>+0(SB), Y4, Y4
+	VMOVAPS        Y4, 224(R10)
+	VPSRLD         $0x13, Y1, Y4
+	VPAND          const37<>+0(SB), Y4, Y4
+	VPADDD         Y4, Y4, Y4
+	VPADDD         const12<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         Y3, Y4, Y4
+	VMULPS         const38<>+0(SB), Y4, Y4
+	VMOVAPS        Y4, 256(R10)
+	VPSRLD         $0x16, Y1, Y4
+	VPAND          const37<>+0(SB), Y4, Y4
+	VPADDD         Y4, Y4, Y4
+	VPADDD         const12<>+0(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         Y3, Y4, Y4
+	VMULPS         const38<>+0(SB), Y4, Y4
+	VMOVAPS        Y4, 320(R10)
+	VPSRLD         $0x19, Y1, Y1
+	VPAND          const37<>+0(SB), Y1, Y1
+	VPADDD         Y1, Y1, Y1
+	VPADDD         const12<>+0(SB), Y1, Y1
+	VCVTDQ2PS      Y1, Y1
+	VMULPS         Y3, Y1, Y1
+	VMULPS         const38<>+0(SB), Y1, Y1
+	VMOVAPS        Y1, 352(R10)
+	VPAND          const37<>+0(SB), Y2, Y1
+	VPADDD         Y1, Y1, Y1
+	VPADDD         const12<>+0(SB), Y1, Y1
+	VCVTDQ2PS      Y1, Y1
+	VMULPS         Y3, Y1, Y1
+	VMULPS         const38<>+0(SB), Y1, Y1
+	VMOVAPS        Y1, 416(R10)
+	VPSRLD         $0x03, Y2, Y1
+	VPAND          const37<>+0(SB), Y1, Y1
+	VPADDD         Y1, Y1, Y1
+	VPADDD         const12<>+0(SB), Y1, Y1
+	VCVTDQ2PS      Y1, Y1
+	VMULPS         Y3, Y1, Y1
+	VMULPS         const38<>+0(SB), Y1, Y1
+	VMOVAPS        Y1, 448(R10)
+	VPSRLD         $0x06, Y2, Y1
+	VPAND          const37<>+0(SB), Y1, Y1
+	VPADDD         Y1, Y1, Y1
+	VPADDD         const12<>+0(SB), Y1, Y1
+	VCVTDQ2PS      Y1, Y1
+	VMULPS         Y3, Y1, Y1
+	VMULPS         const38<>+0(SB), Y1, Y1
+	VMOVAPS        Y1, 512(R10)
+	VPSRLD         $0x09, Y2, Y1
+	VPAND          const37<>+0(SB), Y1, Y1
+	VPADDD         Y1, Y1, Y1
+	VPADDD         const12<>+0(SB), Y1, Y1
+	VCVTDQ2PS      Y1, Y1
+	VMULPS         Y3, Y1, Y1
+	VMULPS         const38<>+0(SB), Y1, Y1
+	VMOVAPS        Y1, 544(R10)
+	VPSRLD         $0x10, Y2, Y1
+	VPAND          const37<>+0(SB), Y1, Y1
+	VPADDD         Y1, Y1, Y1
+	VPADDD         const12<>+0(SB), Y1, Y1
+	VCVTDQ2PS      Y1, Y1
+	VMULPS         Y3, Y1, Y1
+	VMULPS         const38<>+0(SB), Y1, Y1
+	VMOVAPS        Y1, 608(R10)
+	VPSRLD         $0x13, Y2, Y1
+	VPAND          const37<>+0(SB), Y1, Y1
+	VPADDD         Y1, Y1, Y1
+	VPADDD         const12<>+0(SB), Y1, Y1
+	VCVTDQ2PS      Y1, Y1
+	VMULPS         Y3, Y1, Y1
+	VMULPS         const38<>+0(SB), Y1, Y1
+	VMOVAPS        Y1, 640(R10)
+	VPSRLD         $0x16, Y2, Y1
+	VPAND          const37<>+0(SB), Y1, Y1
+	VPADDD         Y1, Y1, Y1
+	VPADDD         const12<>+0(SB), Y1, Y1
+	VCVTDQ2PS      Y1, Y1
+	VMULPS         Y3, Y1, Y1
+	VMULPS         const38<>+0(SB), Y1, Y1
+	VMOVAPS        Y1, 704(R10)
+	VPSRLD         $0x19, Y2, Y1
+	VPAND          const37<>+0(SB), Y1, Y1
+	VPADDD         Y1, Y1, Y1
+	VPADDD         const12<>+0(SB), Y1, Y1
+	VCVTDQ2PS      Y1, Y1
+	VMULPS         Y3, Y1, Y1
+	VMULPS         const38<>+0(SB), Y1, Y1
+	VMOVAPS        Y1, 736(R10)
+	XORQ           R12, R12
 
 chunks:
 	PREFETCHT0   (SI)
 	VMOVDQU      (DX), Y1
-	LEAQ         (AX), R12
-	MOVWLZX      32(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      (R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X3
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      1(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X3, X3
-	MOVL         R13, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X2
-	SHRL         $0x04, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      3(R12)(R11*4), R14
-	ORL          R13, R14
+	LEAQ         (AX), R13
+	MOVWLZX      (R11), R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVWLZX      2(R11), R14
 	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
-	VINSERTI128  $0x01, X2, Y3, Y3
-	VPADDB       const33<>+0(SB), Y3, Y3
-	VPSLLW       $0x03, Y3, Y3
-	VPBROADCASTD 32(R12)(R11*2), Y2
-	VPSHUFB      const38<>+0(SB), Y2, Y2
-	VPAND        const39<>+0(SB), Y2, Y2
-	VPCMPEQB     const39<>+0(SB), Y2, Y2
-	VPADDB       Y2, Y2, Y2
-	VPADDB       Y2, Y3, Y3
-	VPADDB       const40<>+0(SB), Y3, Y3
-	VPXOR        Y2, Y2, Y2
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xd1 // VPDPBUSD Y1, Y3, Y2
-	LEAQ         (AX)(CX*1), R12
-	MOVWLZX      32(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      (R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      1(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X4, X4
-	MOVL         R13, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X3
-	SHRL         $0x04, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      3(R12)(R11*4), R14
-	ORL          R13, R14
+	MOVWLZX      4(R11), R14
+	VMOVQ        (R9)(R14*8), X3
+	MOVWLZX      6(R11), R14
 	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
-	VINSERTI128  $0x01, X3, Y4, Y4
-	VPADDB       const33<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 32(R12)(R11*2), Y3
-	VPSHUFB      const38<>+0(SB), Y3, Y3
-	VPAND        const39<>+0(SB), Y3, Y3
-	VPCMPEQB     const39<>+0(SB), Y3, Y3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VPADDB       const35<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	VPBROADCASTD 32(R13)(R12*2), Y3
+	VPSHUFB      const45<>+0(SB), Y3, Y3
+	VPAND        const46<>+0(SB), Y3, Y3
+	VPCMPEQB     const46<>+0(SB), Y3, Y3
 	VPADDB       Y3, Y3, Y3
-	VPADDB       Y3, Y4, Y4
-	VPADDB       const40<>+0(SB), Y4, Y4
+	VPADDB       Y3, Y2, Y2
+	VPADDB       const47<>+0(SB), Y2, Y2
 	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
-	VPBLENDD     $0xcc, Y3, Y2, Y4
-	VPALIGNR     $0x08, Y2, Y3, Y2
-	VPADDD       Y4, Y2, Y2
-	LEAQ         (AX)(CX*2), R12
-	MOVWLZX      32(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      (R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      1(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X4, X4
-	MOVL         R13, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X3
-	SHRL         $0x04, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      3(R12)(R11*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
-	VINSERTI128  $0x01, X3, Y4, Y4
-	VPADDB       const33<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 32(R12)(R11*2), Y3
-	VPSHUFB      const38<>+0(SB), Y3, Y3
-	VPAND        const39<>+0(SB), Y3, Y3
-	VPCMPEQB     const39<>+0(SB), Y3, Y3
-	VPADDB       Y3, Y3, Y3
-	VPADDB       Y3, Y4, Y4
-	VPADDB       const40<>+0(SB), Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
-	LEAQ         (AX)(DI*1), R12
-	MOVWLZX      32(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      (R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X5
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      1(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X5, X5
-	MOVL         R13, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	SHRL         $0x04, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      3(R12)(R11*4), R14
-	ORL          R13, R14
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y2, Y3
+	LEAQ         (AX)(CX*1), R13
+	MOVWLZX      64(R11), R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVWLZX      66(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	MOVWLZX      68(R11), R14
+	VMOVQ        (R9)(R14*8), X4
+	MOVWLZX      70(R11), R14
 	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	VINSERTI128  $0x01, X4, Y5, Y5
-	VPADDB       const33<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 32(R12)(R11*2), Y4
-	VPSHUFB      const38<>+0(SB), Y4, Y4
-	VPAND        const39<>+0(SB), Y4, Y4
-	VPCMPEQB     const39<>+0(SB), Y4, Y4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPADDB       const35<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	VPBROADCASTD 32(R13)(R12*2), Y4
+	VPSHUFB      const45<>+0(SB), Y4, Y4
+	VPAND        const46<>+0(SB), Y4, Y4
+	VPCMPEQB     const46<>+0(SB), Y4, Y4
 	VPADDB       Y4, Y4, Y4
-	VPADDB       Y4, Y5, Y5
-	VPADDB       const40<>+0(SB), Y5, Y5
+	VPADDB       Y4, Y2, Y2
+	VPADDB       const47<>+0(SB), Y2, Y2
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	VPBLENDD     $0xcc, Y4, Y3, Y2
 	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y2, Y4
-	VSHUFPS      $0xdd, Y3, Y2, Y2
-	VPADDD       Y4, Y2, Y2
-	LEAQ         (R8), R12
-	MOVWLZX      32(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      (R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      1(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X4, X4
-	MOVL         R13, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X3
-	SHRL         $0x04, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      3(R12)(R11*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
-	VINSERTI128  $0x01, X3, Y4, Y4
-	VPADDB       const33<>+0(SB), Y4, Y4
-	VPSLLW       $0x03, Y4, Y4
-	VPBROADCASTD 32(R12)(R11*2), Y3
-	VPSHUFB      const38<>+0(SB), Y3, Y3
-	VPAND        const39<>+0(SB), Y3, Y3
-	VPCMPEQB     const39<>+0(SB), Y3, Y3
-	VPADDB       Y3, Y3, Y3
-	VPADDB       Y3, Y4, Y4
-	VPADDB       const40<>+0(SB), Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
-	LEAQ         (R8)(CX*1), R12
-	MOVWLZX      32(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      (R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X5
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      1(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X5, X5
-	MOVL         R13, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	SHRL         $0x04, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      3(R12)(R11*4), R14
-	ORL          R13, R14
+	VPADDD       Y2, Y3, Y3
+	LEAQ         (AX)(CX*2), R13
+	MOVWLZX      128(R11), R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVWLZX      130(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	MOVWLZX      132(R11), R14
+	VMOVQ        (R9)(R14*8), X4
+	MOVWLZX      134(R11), R14
 	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	VINSERTI128  $0x01, X4, Y5, Y5
-	VPADDB       const33<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 32(R12)(R11*2), Y4
-	VPSHUFB      const38<>+0(SB), Y4, Y4
-	VPAND        const39<>+0(SB), Y4, Y4
-	VPCMPEQB     const39<>+0(SB), Y4, Y4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPADDB       const35<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	VPBROADCASTD 32(R13)(R12*2), Y4
+	VPSHUFB      const45<>+0(SB), Y4, Y4
+	VPAND        const46<>+0(SB), Y4, Y4
+	VPCMPEQB     const46<>+0(SB), Y4, Y4
 	VPADDB       Y4, Y4, Y4
-	VPADDB       Y4, Y5, Y5
-	VPADDB       const40<>+0(SB), Y5, Y5
+	VPADDB       Y4, Y2, Y2
+	VPADDB       const47<>+0(SB), Y2, Y2
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	LEAQ         (R8)(CX*2), R12
-	MOVWLZX      32(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      (R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X5
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      1(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X5, X5
-	MOVL         R13, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	SHRL         $0x04, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      3(R12)(R11*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	VINSERTI128  $0x01, X4, Y5, Y5
-	VPADDB       const33<>+0(SB), Y5, Y5
-	VPSLLW       $0x03, Y5, Y5
-	VPBROADCASTD 32(R12)(R11*2), Y4
-	VPSHUFB      const38<>+0(SB), Y4, Y4
-	VPAND        const39<>+0(SB), Y4, Y4
-	VPCMPEQB     const39<>+0(SB), Y4, Y4
-	VPADDB       Y4, Y4, Y4
-	VPADDB       Y4, Y5, Y5
-	VPADDB       const40<>+0(SB), Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
-	LEAQ         (R8)(DI*1), R12
-	MOVWLZX      32(R12)(R11*2), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      (R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X6
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      1(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X6, X6
-	MOVL         R13, R14
-	ANDL         $0x00000700, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X5
-	SHRL         $0x04, R13
-	ANDL         $0x00000700, R13
-	MOVBLZX      3(R12)(R11*4), R14
-	ORL          R13, R14
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	LEAQ         (AX)(DI*1), R13
+	MOVWLZX      192(R11), R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVWLZX      194(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	MOVWLZX      196(R11), R14
+	VMOVQ        (R9)(R14*8), X5
+	MOVWLZX      198(R11), R14
 	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
-	VINSERTI128  $0x01, X5, Y6, Y6
-	VPADDB       const33<>+0(SB), Y6, Y6
-	VPSLLW       $0x03, Y6, Y6
-	VPBROADCASTD 32(R12)(R11*2), Y5
-	VPSHUFB      const38<>+0(SB), Y5, Y5
-	VPAND        const39<>+0(SB), Y5, Y5
-	VPCMPEQB     const39<>+0(SB), Y5, Y5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	VPADDB       const35<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	VPBROADCASTD 32(R13)(R12*2), Y5
+	VPSHUFB      const45<>+0(SB), Y5, Y5
+	VPAND        const46<>+0(SB), Y5, Y5
+	VPCMPEQB     const46<>+0(SB), Y5, Y5
 	VPADDB       Y5, Y5, Y5
-	VPADDB       Y5, Y6, Y6
-	VPADDB       const40<>+0(SB), Y6, Y6
+	VPADDB       Y5, Y2, Y2
+	VPADDB       const47<>+0(SB), Y2, Y2
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y1
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y2
 	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y1, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y1
+	VPADDD       Y2, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y2
 	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y1, Y3, Y3
-	VPERM2I128   $0x20, Y3, Y2, Y1
-	VPERM2I128   $0x31, Y3, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	LEAQ         (R8), R13
+	MOVWLZX      256(R11), R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVWLZX      258(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	MOVWLZX      260(R11), R14
+	VMOVQ        (R9)(R14*8), X4
+	MOVWLZX      262(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPADDB       const35<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	VPBROADCASTD 32(R13)(R12*2), Y4
+	VPSHUFB      const45<>+0(SB), Y4, Y4
+	VPAND        const46<>+0(SB), Y4, Y4
+	VPCMPEQB     const46<>+0(SB), Y4, Y4
+	VPADDB       Y4, Y4, Y4
+	VPADDB       Y4, Y2, Y2
+	VPADDB       const47<>+0(SB), Y2, Y2
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y2, Y4
+	LEAQ         (R8)(CX*1), R13
+	MOVWLZX      320(R11), R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVWLZX      322(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	MOVWLZX      324(R11), R14
+	VMOVQ        (R9)(R14*8), X5
+	MOVWLZX      326(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	VPADDB       const35<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	VPBROADCASTD 32(R13)(R12*2), Y5
+	VPSHUFB      const45<>+0(SB), Y5, Y5
+	VPAND        const46<>+0(SB), Y5, Y5
+	VPCMPEQB     const46<>+0(SB), Y5, Y5
+	VPADDB       Y5, Y5, Y5
+	VPADDB       Y5, Y2, Y2
+	VPADDB       const47<>+0(SB), Y2, Y2
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y2
+	VPALIGNR     $0x08, Y4, Y5, Y4
+	VPADDD       Y2, Y4, Y4
+	LEAQ         (R8)(CX*2), R13
+	MOVWLZX      384(R11), R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVWLZX      386(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	MOVWLZX      388(R11), R14
+	VMOVQ        (R9)(R14*8), X5
+	MOVWLZX      390(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	VPADDB       const35<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	VPBROADCASTD 32(R13)(R12*2), Y5
+	VPSHUFB      const45<>+0(SB), Y5, Y5
+	VPAND        const46<>+0(SB), Y5, Y5
+	VPCMPEQB     const46<>+0(SB), Y5, Y5
+	VPADDB       Y5, Y5, Y5
+	VPADDB       Y5, Y2, Y2
+	VPADDB       const47<>+0(SB), Y2, Y2
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
+	LEAQ         (R8)(DI*1), R13
+	MOVWLZX      448(R11), R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVWLZX      450(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	MOVWLZX      452(R11), R14
+	VMOVQ        (R9)(R14*8), X6
+	MOVWLZX      454(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X6, X6
+	VINSERTI128  $0x01, X6, Y2, Y2
+	VPADDB       const35<>+0(SB), Y2, Y2
+	VPSLLW       $0x03, Y2, Y2
+	VPBROADCASTD 32(R13)(R12*2), Y6
+	VPSHUFB      const45<>+0(SB), Y6, Y6
+	VPAND        const46<>+0(SB), Y6, Y6
+	VPCMPEQB     const46<>+0(SB), Y6, Y6
+	VPADDB       Y6, Y6, Y6
+	VPADDB       Y6, Y2, Y2
+	VPADDB       const47<>+0(SB), Y2, Y2
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf1 // VPDPBUSD Y1, Y2, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y1
+	VPALIGNR     $0x08, Y5, Y6, Y2
+	VPADDD       Y1, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y4, Y1
+	VSHUFPS      $0xdd, Y2, Y4, Y2
+	VPADDD       Y1, Y2, Y2
+	VPERM2I128   $0x20, Y2, Y3, Y1
+	VPERM2I128   $0x31, Y2, Y3, Y2
 	VPBROADCASTD 8(BX), Y3
 	VPSLLD       $0x04, Y3, Y3
 	VPSUBD       Y3, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
-	VMOVAPS      (R10), Y3
+	VMOVAPS      32(R10), Y3
 	VBROADCASTSS (BX), Y4
 	VMULPS       Y3, Y4, Y4
 	VFMADD231PS  Y4, Y1, Y0
@@ -13428,16 +13432,17 @@ chunks:
 	VPSLLD       $0x04, Y1, Y1
 	VPSUBD       Y1, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VMOVAPS      32(R10), Y1
+	VMOVAPS      64(R10), Y1
 	VBROADCASTSS (BX), Y3
 	VMULPS       Y1, Y3, Y3
 	VFMADD231PS  Y3, Y2, Y0
 	ADDQ         $0x38, SI
 	ADDQ         $0x20, DX
 	ADDQ         $0x20, BX
-	ADDQ         $0x40, R10
-	INCQ         R11
-	CMPQ         R11, $0x08
+	ADDQ         $0x60, R10
+	ADDQ         $0x08, R11
+	INCQ         R12
+	CMPQ         R12, $0x08
 	JLT          chunks
 	ADDQ         $0x38, AX
 	ADDQ         $0x38, R8
@@ -13450,7 +13455,7 @@ chunks:
 
 // func rowsIQ2_XXSAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsIQ2_XXSAVXVNNI(SB), NOSPLIT, $288-48
+TEXT ·rowsIQ2_XXSAVXVNNI(SB), $544-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -13461,12 +13466,11 @@ TEXT ·rowsIQ2_XXSAVXVNNI(SB), NOSPLIT, $288-48
 	LEAQ  (CX)(CX*2), DI
 	LEAQ  (AX)(CX*4), R8
 	MOVQ  ·gridIQ2XXS+0(SB), R9
-	MOVQ  ·signs7+0(SB), R10
 	VPXOR Y0, Y0, Y0
 
 loop:
-	LEAQ        31(SP), R11
-	ANDQ        $-32, R11
+	LEAQ        31(SP), R10
+	ANDQ        $-32, R10
 	VMOVD       (AX), X1
 	VPINSRW     $0x01, (AX)(CX*1), X1, X1
 	VPINSRW     $0x02, (AX)(CX*2), X1, X1
@@ -13485,12 +13489,26 @@ loop:
 	VPINSRD     $0x02, 6(R8)(CX*2), X3, X3
 	VPINSRD     $0x03, 6(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
+	VPAND       const24<>+0(SB), Y2, Y3
+	VPSLLD      $0x01, Y2, Y4
+	VPAND       const48<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x02, Y2, Y4
+	VPAND       const49<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x03, Y2, Y4
+	VPAND       const50<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQA     Y3, (R10)
 	VPSRLD      $0x1c, Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, (R11)
+	VMOVDQA     Y2, 32(R10)
 	VMOVD       14(AX), X2
 	VPINSRD     $0x01, 14(AX)(CX*1), X2, X2
 	VPINSRD     $0x02, 14(AX)(CX*2), X2, X2
@@ -13500,12 +13518,26 @@ loop:
 	VPINSRD     $0x02, 14(R8)(CX*2), X3, X3
 	VPINSRD     $0x03, 14(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
+	VPAND       const24<>+0(SB), Y2, Y3
+	VPSLLD      $0x01, Y2, Y4
+	VPAND       const48<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x02, Y2, Y4
+	VPAND       const49<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x03, Y2, Y4
+	VPAND       const50<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQA     Y3, 64(R10)
 	VPSRLD      $0x1c, Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 32(R11)
+	VMOVDQA     Y2, 96(R10)
 	VMOVD       22(AX), X2
 	VPINSRD     $0x01, 22(AX)(CX*1), X2, X2
 	VPINSRD     $0x02, 22(AX)(CX*2), X2, X2
@@ -13515,12 +13547,26 @@ loop:
 	VPINSRD     $0x02, 22(R8)(CX*2), X3, X3
 	VPINSRD     $0x03, 22(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
+	VPAND       const24<>+0(SB), Y2, Y3
+	VPSLLD      $0x01, Y2, Y4
+	VPAND       const48<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x02, Y2, Y4
+	VPAND       const49<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x03, Y2, Y4
+	VPAND       const50<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQA     Y3, 128(R10)
 	VPSRLD      $0x1c, Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 64(R11)
+	VMOVDQA     Y2, 160(R10)
 	VMOVD       30(AX), X2
 	VPINSRD     $0x01, 30(AX)(CX*1), X2, X2
 	VPINSRD     $0x02, 30(AX)(CX*2), X2, X2
@@ -13530,12 +13576,26 @@ loop:
 	VPINSRD     $0x02, 30(R8)(CX*2), X3, X3
 	VPINSRD     $0x03, 30(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
+	VPAND       const24<>+0(SB), Y2, Y3
+	VPSLLD      $0x01, Y2, Y4
+	VPAND       const48<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x02, Y2, Y4
+	VPAND       const49<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x03, Y2, Y4
+	VPAND       const50<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQA     Y3, 192(R10)
 	VPSRLD      $0x1c, Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 96(R11)
+	VMOVDQA     Y2, 224(R10)
 	VMOVD       38(AX), X2
 	VPINSRD     $0x01, 38(AX)(CX*1), X2, X2
 	VPINSRD     $0x02, 38(AX)(CX*2), X2, X2
@@ -13545,12 +13605,26 @@ loop:
 	VPINSRD     $0x02, 38(R8)(CX*2), X3, X3
 	VPINSRD     $0x03, 38(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
+	VPAND       const24<>+0(SB), Y2, Y3
+	VPSLLD      $0x01, Y2, Y4
+	VPAND       const48<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x02, Y2, Y4
+	VPAND       const49<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x03, Y2, Y4
+	VPAND       const50<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQA     Y3, 256(R10)
 	VPSRLD      $0x1c, Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 128(R11)
+	VMOVDQA     Y2, 288(R10)
 	VMOVD       46(AX), X2
 	VPINSRD     $0x01, 46(AX)(CX*1), X2, X2
 	VPINSRD     $0x02, 46(AX)(CX*2), X2, X2
@@ -13560,12 +13634,26 @@ loop:
 	VPINSRD     $0x02, 46(R8)(CX*2), X3, X3
 	VPINSRD     $0x03, 46(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
+	VPAND       const24<>+0(SB), Y2, Y3
+	VPSLLD      $0x01, Y2, Y4
+	VPAND       const48<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x02, Y2, Y4
+	VPAND       const49<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x03, Y2, Y4
+	VPAND       const50<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQA     Y3, 320(R10)
 	VPSRLD      $0x1c, Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 160(R11)
+	VMOVDQA     Y2, 352(R10)
 	VMOVD       54(AX), X2
 	VPINSRD     $0x01, 54(AX)(CX*1), X2, X2
 	VPINSRD     $0x02, 54(AX)(CX*2), X2, X2
@@ -13575,12 +13663,26 @@ loop:
 	VPINSRD     $0x02, 54(R8)(CX*2), X3, X3
 	VPINSRD     $0x03, 54(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
+	VPAND       const24<>+0(SB), Y2, Y3
+	VPSLLD      $0x01, Y2, Y4
+	VPAND       const48<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x02, Y2, Y4
+	VPAND       const49<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x03, Y2, Y4
+	VPAND       const50<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQA     Y3, 384(R10)
 	VPSRLD      $0x1c, Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 192(R11)
+	VMOVDQA     Y2, 416(R10)
 	VMOVD       62(AX), X2
 	VPINSRD     $0x01, 62(AX)(CX*1), X2, X2
 	VPINSRD     $0x02, 62(AX)(CX*2), X2, X2
@@ -13590,293 +13692,256 @@ loop:
 	VPINSRD     $0x02, 62(R8)(CX*2), X3, X3
 	VPINSRD     $0x03, 62(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
+	VPAND       const24<>+0(SB), Y2, Y3
+	VPSLLD      $0x01, Y2, Y4
+	VPAND       const48<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x02, Y2, Y4
+	VPAND       const49<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x03, Y2, Y4
+	VPAND       const50<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQA     Y3, 448(R10)
 	VPSRLD      $0x1c, Y2, Y2
+	VMOVDQA     Y2, 480(R10)
+	VMOVDQA     32(R10), Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 224(R11)
-	XORQ        R12, R12
+	VMULPS      const54<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 32(R10)
+	VMOVDQA     96(R10), Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const54<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 96(R10)
+	VMOVDQA     160(R10), Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const54<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 160(R10)
+	VMOVDQA     224(R10), Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const54<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 224(R10)
+	VMOVDQA     288(R10), Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const54<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 288(R10)
+	VMOVDQA     352(R10), Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const54<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 352(R10)
+	VMOVDQA     416(R10), Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const54<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 416(R10)
+	VMOVDQA     480(R10), Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const54<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 480(R10)
+	XORQ        R11, R11
 
 chunks:
 	PREFETCHT0   (SI)
 	PREFETCHT0   64(SI)
 	VMOVDQU      (DX), Y1
-	LEAQ         (AX), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X3
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
-	MOVBLZX      4(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X2
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
-	VINSERTI128  $0x01, X2, Y3, Y3
-	MOVL         6(R13)(R12*8), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X2
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X2, X2
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X4
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
-	VPSIGNB      Y2, Y3, Y3
-	VPADDB       const43<>+0(SB), Y3, Y3
-	VPXOR        Y2, Y2, Y2
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xd1 // VPDPBUSD Y1, Y3, Y2
-	LEAQ         (AX)(CX*1), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X4
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	MOVBLZX      4(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X3
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
-	VINSERTI128  $0x01, X3, Y4, Y4
-	MOVL         6(R13)(R12*8), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X3
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X3, X3
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X5
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	VPSIGNB      Y3, Y4, Y4
-	VPADDB       const43<>+0(SB), Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
-	VPBLENDD     $0xcc, Y3, Y2, Y4
-	VPALIGNR     $0x08, Y2, Y3, Y2
-	VPADDD       Y4, Y2, Y2
-	LEAQ         (AX)(CX*2), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X4
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	MOVBLZX      4(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X3
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
-	VINSERTI128  $0x01, X3, Y4, Y4
-	MOVL         6(R13)(R12*8), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X3
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X3, X3
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X5
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	VPSIGNB      Y3, Y4, Y4
-	VPADDB       const43<>+0(SB), Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
-	LEAQ         (AX)(DI*1), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X5
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
-	MOVBLZX      4(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X4
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	VINSERTI128  $0x01, X4, Y5, Y5
-	MOVL         6(R13)(R12*8), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X4
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X6
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPSIGNB      Y4, Y5, Y5
-	VPADDB       const43<>+0(SB), Y5, Y5
+	LEAQ         (AX), R12
+	MOVBLZX      2(R12)(R11*8), R13
+	VMOVQ        (R9)(R13*8), X2
+	MOVBLZX      3(R12)(R11*8), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X2, X2
+	MOVBLZX      4(R12)(R11*8), R13
+	VMOVQ        (R9)(R13*8), X3
+	MOVBLZX      5(R12)(R11*8), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VPBROADCASTD (R10), Y4
+	VPSHUFB      const4<>+0(SB), Y4, Y4
+	VPAND        const3<>+0(SB), Y4, Y4
+	VPCMPEQB     const3<>+0(SB), Y4, Y4
+	VPXOR        Y4, Y1, Y3
+	VPSUBB       Y4, Y3, Y3
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y2, Y4
-	VSHUFPS      $0xdd, Y3, Y2, Y2
-	VPADDD       Y4, Y2, Y2
-	LEAQ         (R8), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X4
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	MOVBLZX      4(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X3
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
-	VINSERTI128  $0x01, X3, Y4, Y4
-	MOVL         6(R13)(R12*8), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X3
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X3, X3
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X5
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	VPSIGNB      Y3, Y4, Y4
-	VPADDB       const43<>+0(SB), Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
-	LEAQ         (R8)(CX*1), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X5
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
-	MOVBLZX      4(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X4
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	VINSERTI128  $0x01, X4, Y5, Y5
-	MOVL         6(R13)(R12*8), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X4
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X6
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPSIGNB      Y4, Y5, Y5
-	VPADDB       const43<>+0(SB), Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	LEAQ         (R8)(CX*2), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X5
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
-	MOVBLZX      4(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X4
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	VINSERTI128  $0x01, X4, Y5, Y5
-	MOVL         6(R13)(R12*8), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X4
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X6
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPSIGNB      Y4, Y5, Y5
-	VPADDB       const43<>+0(SB), Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
-	LEAQ         (R8)(DI*1), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X6
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X6, X6
-	MOVBLZX      4(R13)(R12*8), R14
-	VMOVQ        (R9)(R14*8), X5
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
-	VINSERTI128  $0x01, X5, Y6, Y6
-	MOVL         6(R13)(R12*8), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X5
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X5, X5
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X7
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	VPSIGNB      Y5, Y6, Y6
-	VPADDB       const43<>+0(SB), Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe3 // VPDPBUSD Y3, Y2, Y4
+	LEAQ         (AX)(CX*1), R12
+	MOVBLZX      2(R12)(R11*8), R13
+	VMOVQ        (R9)(R13*8), X2
+	MOVBLZX      3(R12)(R11*8), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X2, X2
+	MOVBLZX      4(R12)(R11*8), R13
+	VMOVQ        (R9)(R13*8), X3
+	MOVBLZX      5(R12)(R11*8), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VPBROADCASTD 4(R10), Y5
+	VPSHUFB      const4<>+0(SB), Y5, Y5
+	VPAND        const3<>+0(SB), Y5, Y5
+	VPCMPEQB     const3<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y1, Y3
+	VPSUBB       Y5, Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y1
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y1, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y1
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y2, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y2
+	VPALIGNR     $0x08, Y4, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	LEAQ         (AX)(CX*2), R12
+	MOVBLZX      2(R12)(R11*8), R13
+	VMOVQ        (R9)(R13*8), X2
+	MOVBLZX      3(R12)(R11*8), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X2, X2
+	MOVBLZX      4(R12)(R11*8), R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVBLZX      5(R12)(R11*8), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPBROADCASTD 8(R10), Y5
+	VPSHUFB      const4<>+0(SB), Y5, Y5
+	VPAND        const3<>+0(SB), Y5, Y5
+	VPCMPEQB     const3<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y1, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y2, Y5
+	LEAQ         (AX)(DI*1), R12
+	MOVBLZX      2(R12)(R11*8), R13
+	VMOVQ        (R9)(R13*8), X2
+	MOVBLZX      3(R12)(R11*8), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X2, X2
+	MOVBLZX      4(R12)(R11*8), R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVBLZX      5(R12)(R11*8), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPBROADCASTD 12(R10), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y1, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y2, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y2
+	VPALIGNR     $0x08, Y5, Y6, Y4
+	VPADDD       Y2, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y2
 	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y1, Y3, Y3
-	VPBLENDD     $0xf0, Y3, Y2, Y1
-	VPERM2I128   $0x21, Y3, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	LEAQ         (R8), R12
+	MOVBLZX      2(R12)(R11*8), R13
+	VMOVQ        (R9)(R13*8), X2
+	MOVBLZX      3(R12)(R11*8), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X2, X2
+	MOVBLZX      4(R12)(R11*8), R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVBLZX      5(R12)(R11*8), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPBROADCASTD 16(R10), Y5
+	VPSHUFB      const4<>+0(SB), Y5, Y5
+	VPAND        const3<>+0(SB), Y5, Y5
+	VPCMPEQB     const3<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y1, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y2, Y5
+	LEAQ         (R8)(CX*1), R12
+	MOVBLZX      2(R12)(R11*8), R13
+	VMOVQ        (R9)(R13*8), X2
+	MOVBLZX      3(R12)(R11*8), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X2, X2
+	MOVBLZX      4(R12)(R11*8), R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVBLZX      5(R12)(R11*8), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPBROADCASTD 20(R10), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y1, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y2, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y2
+	VPALIGNR     $0x08, Y5, Y6, Y4
+	VPADDD       Y2, Y4, Y4
+	LEAQ         (R8)(CX*2), R12
+	MOVBLZX      2(R12)(R11*8), R13
+	VMOVQ        (R9)(R13*8), X2
+	MOVBLZX      3(R12)(R11*8), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X2, X2
+	MOVBLZX      4(R12)(R11*8), R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVBLZX      5(R12)(R11*8), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	VPBROADCASTD 24(R10), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y1, Y5
+	VPSUBB       Y6, Y5, Y5
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf5 // VPDPBUSD Y5, Y2, Y6
+	LEAQ         (R8)(DI*1), R12
+	MOVBLZX      2(R12)(R11*8), R13
+	VMOVQ        (R9)(R13*8), X2
+	MOVBLZX      3(R12)(R11*8), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X2, X2
+	MOVBLZX      4(R12)(R11*8), R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVBLZX      5(R12)(R11*8), R12
+	VPINSRQ      $0x01, (R9)(R12*8), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	VPBROADCASTD 28(R10), Y5
+	VPSHUFB      const4<>+0(SB), Y5, Y5
+	VPAND        const3<>+0(SB), Y5, Y5
+	VPCMPEQB     const3<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y1, Y1
+	VPSUBB       Y5, Y1, Y1
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
+	VPBLENDD     $0xcc, Y5, Y6, Y1
+	VPALIGNR     $0x08, Y6, Y5, Y2
 	VPADDD       Y1, Y2, Y2
-	VPBROADCASTD 4(BX), Y1
-	VPSLLD       $0x06, Y1, Y1
-	VPSUBD       Y1, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y4, Y1
+	VSHUFPS      $0xdd, Y2, Y4, Y2
+	VPADDD       Y1, Y2, Y2
+	VPBLENDD     $0xf0, Y2, Y3, Y1
+	VPERM2I128   $0x21, Y2, Y3, Y2
+	VPADDD       Y1, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VMOVAPS      (R11), Y1
+	VMOVAPS      32(R10), Y1
 	VBROADCASTSS (BX), Y3
 	VMULPS       Y1, Y3, Y3
 	VFMADD231PS  Y3, Y2, Y0
 	ADDQ         $0x42, SI
 	ADDQ         $0x20, DX
 	ADDQ         $0x20, BX
-	ADDQ         $0x20, R11
-	INCQ         R12
-	CMPQ         R12, $0x08
+	ADDQ         $0x40, R10
+	INCQ         R11
+	CMPQ         R11, $0x08
 	JLT          chunks
 	ADDQ         $0x42, AX
 	ADDQ         $0x42, R8
@@ -13889,7 +13954,7 @@ chunks:
 
 // func rowsIQ2_XSAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsIQ2_XSAVXVNNI(SB), NOSPLIT, $544-48
+TEXT ·rowsIQ2_XSAVXVNNI(SB), $1312-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -13900,12 +13965,180 @@ TEXT ·rowsIQ2_XSAVXVNNI(SB), NOSPLIT, $544-48
 	LEAQ  (CX)(CX*2), DI
 	LEAQ  (AX)(CX*4), R8
 	MOVQ  ·gridIQ2XS+0(SB), R9
-	MOVQ  ·signs7+0(SB), R10
 	VPXOR Y0, Y0, Y0
 
 loop:
-	LEAQ        31(SP), R11
-	ANDQ        $-32, R11
+	LEAQ        31(SP), R10
+	ANDQ        $-32, R10
+	LEAQ        800(SP), R11
+	VMOVDQU     2(AX), Y1
+	VPAND       const55<>+0(SB), Y1, Y2
+	VMOVDQU     Y2, (R11)
+	VPSRLW      $0x09, Y1, Y1
+	VMOVDQU     34(AX), Y2
+	VPAND       const55<>+0(SB), Y2, Y3
+	VMOVDQU     Y3, 32(R11)
+	VPSRLW      $0x09, Y2, Y2
+	VPACKUSWB   Y2, Y1, Y1
+	VPERMQ      $0xd8, Y1, Y1
+	VMOVDQU     const51<>+0(SB), Y2
+	VPSHUFB     Y1, Y2, Y3
+	VPSRLD      $0x04, Y1, Y4
+	VPAND       const52<>+0(SB), Y4, Y4
+	VPSHUFB     Y4, Y2, Y4
+	VPOR        Y3, Y1, Y1
+	VPXOR       Y4, Y1, Y1
+	VMOVDQU     2(AX)(CX*1), Y2
+	VPAND       const55<>+0(SB), Y2, Y3
+	VMOVDQU     Y3, 64(R11)
+	VPSRLW      $0x09, Y2, Y2
+	VMOVDQU     34(AX)(CX*1), Y3
+	VPAND       const55<>+0(SB), Y3, Y4
+	VMOVDQU     Y4, 96(R11)
+	VPSRLW      $0x09, Y3, Y3
+	VPACKUSWB   Y3, Y2, Y2
+	VPERMQ      $0xd8, Y2, Y2
+	VMOVDQU     const51<>+0(SB), Y3
+	VPSHUFB     Y2, Y3, Y4
+	VPSRLD      $0x04, Y2, Y5
+	VPAND       const52<>+0(SB), Y5, Y5
+	VPSHUFB     Y5, Y3, Y5
+	VPOR        Y4, Y2, Y2
+	VPXOR       Y5, Y2, Y2
+	VMOVDQU     2(AX)(CX*2), Y3
+	VPAND       const55<>+0(SB), Y3, Y4
+	VMOVDQU     Y4, 128(R11)
+	VPSRLW      $0x09, Y3, Y3
+	VMOVDQU     34(AX)(CX*2), Y4
+	VPAND       const55<>+0(SB), Y4, Y5
+	VMOVDQU     Y5, 160(R11)
+	VPSRLW      $0x09, Y4, Y4
+	VPACKUSWB   Y4, Y3, Y3
+	VPERMQ      $0xd8, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQU     2(AX)(DI*1), Y4
+	VPAND       const55<>+0(SB), Y4, Y5
+	VMOVDQU     Y5, 192(R11)
+	VPSRLW      $0x09, Y4, Y4
+	VMOVDQU     34(AX)(DI*1), Y5
+	VPAND       const55<>+0(SB), Y5, Y6
+	VMOVDQU     Y6, 224(R11)
+	VPSRLW      $0x09, Y5, Y5
+	VPACKUSWB   Y5, Y4, Y4
+	VPERMQ      $0xd8, Y4, Y4
+	VMOVDQU     const51<>+0(SB), Y5
+	VPSHUFB     Y4, Y5, Y6
+	VPSRLD      $0x04, Y4, Y7
+	VPAND       const52<>+0(SB), Y7, Y7
+	VPSHUFB     Y7, Y5, Y7
+	VPOR        Y6, Y4, Y4
+	VPXOR       Y7, Y4, Y4
+	VMOVDQU     2(R8), Y5
+	VPAND       const55<>+0(SB), Y5, Y6
+	VMOVDQU     Y6, 256(R11)
+	VPSRLW      $0x09, Y5, Y5
+	VMOVDQU     34(R8), Y6
+	VPAND       const55<>+0(SB), Y6, Y7
+	VMOVDQU     Y7, 288(R11)
+	VPSRLW      $0x09, Y6, Y6
+	VPACKUSWB   Y6, Y5, Y5
+	VPERMQ      $0xd8, Y5, Y5
+	VMOVDQU     const51<>+0(SB), Y6
+	VPSHUFB     Y5, Y6, Y7
+	VPSRLD      $0x04, Y5, Y8
+	VPAND       const52<>+0(SB), Y8, Y8
+	VPSHUFB     Y8, Y6, Y8
+	VPOR        Y7, Y5, Y5
+	VPXOR       Y8, Y5, Y5
+	VMOVDQU     2(R8)(CX*1), Y6
+	VPAND       const55<>+0(SB), Y6, Y7
+	VMOVDQU     Y7, 320(R11)
+	VPSRLW      $0x09, Y6, Y6
+	VMOVDQU     34(R8)(CX*1), Y7
+	VPAND       const55<>+0(SB), Y7, Y8
+	VMOVDQU     Y8, 352(R11)
+	VPSRLW      $0x09, Y7, Y7
+	VPACKUSWB   Y7, Y6, Y6
+	VPERMQ      $0xd8, Y6, Y6
+	VMOVDQU     const51<>+0(SB), Y7
+	VPSHUFB     Y6, Y7, Y8
+	VPSRLD      $0x04, Y6, Y9
+	VPAND       const52<>+0(SB), Y9, Y9
+	VPSHUFB     Y9, Y7, Y9
+	VPOR        Y8, Y6, Y6
+	VPXOR       Y9, Y6, Y6
+	VMOVDQU     2(R8)(CX*2), Y7
+	VPAND       const55<>+0(SB), Y7, Y8
+	VMOVDQU     Y8, 384(R11)
+	VPSRLW      $0x09, Y7, Y7
+	VMOVDQU     34(R8)(CX*2), Y8
+	VPAND       const55<>+0(SB), Y8, Y9
+	VMOVDQU     Y9, 416(R11)
+	VPSRLW      $0x09, Y8, Y8
+	VPACKUSWB   Y8, Y7, Y7
+	VPERMQ      $0xd8, Y7, Y7
+	VMOVDQU     const51<>+0(SB), Y8
+	VPSHUFB     Y7, Y8, Y9
+	VPSRLD      $0x04, Y7, Y10
+	VPAND       const52<>+0(SB), Y10, Y10
+	VPSHUFB     Y10, Y8, Y10
+	VPOR        Y9, Y7, Y7
+	VPXOR       Y10, Y7, Y7
+	VMOVDQU     2(R8)(DI*1), Y8
+	VPAND       const55<>+0(SB), Y8, Y9
+	VMOVDQU     Y9, 448(R11)
+	VPSRLW      $0x09, Y8, Y8
+	VMOVDQU     34(R8)(DI*1), Y9
+	VPAND       const55<>+0(SB), Y9, Y10
+	VMOVDQU     Y10, 480(R11)
+	VPSRLW      $0x09, Y9, Y9
+	VPACKUSWB   Y9, Y8, Y8
+	VPERMQ      $0xd8, Y8, Y8
+	VMOVDQU     const51<>+0(SB), Y9
+	VPSHUFB     Y8, Y9, Y10
+	VPSRLD      $0x04, Y8, Y11
+	VPAND       const52<>+0(SB), Y11, Y11
+	VPSHUFB     Y11, Y9, Y11
+	VPOR        Y10, Y8, Y8
+	VPXOR       Y11, Y8, Y8
+	VPUNPCKLDQ  Y2, Y1, Y10
+	VPUNPCKLDQ  Y4, Y3, Y11
+	VPUNPCKLQDQ Y11, Y10, Y9
+	VPUNPCKHQDQ Y11, Y10, Y10
+	VPUNPCKHDQ  Y2, Y1, Y1
+	VPUNPCKHDQ  Y4, Y3, Y3
+	VPUNPCKLQDQ Y3, Y1, Y2
+	VPUNPCKHQDQ Y3, Y1, Y1
+	VPUNPCKLDQ  Y6, Y5, Y4
+	VPUNPCKLDQ  Y8, Y7, Y11
+	VPUNPCKLQDQ Y11, Y4, Y3
+	VPUNPCKHQDQ Y11, Y4, Y4
+	VPUNPCKHDQ  Y6, Y5, Y5
+	VPUNPCKHDQ  Y8, Y7, Y7
+	VPUNPCKLQDQ Y7, Y5, Y6
+	VPUNPCKHQDQ Y7, Y5, Y5
+	VPERM2I128  $0x20, Y3, Y9, Y7
+	VPERM2I128  $0x31, Y3, Y9, Y3
+	VPERM2I128  $0x20, Y4, Y10, Y8
+	VPERM2I128  $0x31, Y4, Y10, Y4
+	VPERM2I128  $0x20, Y6, Y2, Y9
+	VPERM2I128  $0x31, Y6, Y2, Y2
+	VPERM2I128  $0x20, Y5, Y1, Y6
+	VPERM2I128  $0x31, Y5, Y1, Y1
+	VMOVDQA     Y7, (R10)
+	VMOVDQA     Y8, 96(R10)
+	VMOVDQA     Y9, 192(R10)
+	VMOVDQA     Y6, 288(R10)
+	VMOVDQA     Y3, 384(R10)
+	VMOVDQA     Y4, 480(R10)
+	VMOVDQA     Y2, 576(R10)
+	VMOVDQA     Y1, 672(R10)
 	VMOVD       (AX), X1
 	VPINSRW     $0x01, (AX)(CX*1), X1, X1
 	VPINSRW     $0x02, (AX)(CX*2), X1, X1
@@ -13935,114 +14168,114 @@ loop:
 	VINSERTI128 $0x01, X4, Y3, Y3
 	VPAND       const15<>+0(SB), Y2, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const41<>+0(SB), Y4, Y4
+	VADDPS      const53<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const42<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, (R11)
+	VMULPS      const54<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 32(R10)
 	VPSRLD      $0x04, Y2, Y4
 	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const41<>+0(SB), Y4, Y4
+	VADDPS      const53<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const42<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 32(R11)
+	VMULPS      const54<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 64(R10)
 	VPSRLD      $0x08, Y2, Y4
 	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const41<>+0(SB), Y4, Y4
+	VADDPS      const53<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const42<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 64(R11)
+	VMULPS      const54<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 128(R10)
 	VPSRLD      $0x0c, Y2, Y4
 	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const41<>+0(SB), Y4, Y4
+	VADDPS      const53<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const42<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 96(R11)
+	VMULPS      const54<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 160(R10)
 	VPSRLD      $0x10, Y2, Y4
 	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const41<>+0(SB), Y4, Y4
+	VADDPS      const53<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const42<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 128(R11)
+	VMULPS      const54<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 224(R10)
 	VPSRLD      $0x14, Y2, Y4
 	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const41<>+0(SB), Y4, Y4
+	VADDPS      const53<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const42<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 160(R11)
+	VMULPS      const54<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 256(R10)
 	VPSRLD      $0x18, Y2, Y4
 	VPAND       const15<>+0(SB), Y4, Y4
 	VCVTDQ2PS   Y4, Y4
-	VADDPS      const41<>+0(SB), Y4, Y4
+	VADDPS      const53<>+0(SB), Y4, Y4
 	VMULPS      Y1, Y4, Y4
-	VMULPS      const42<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 192(R11)
+	VMULPS      const54<>+0(SB), Y4, Y4
+	VMOVAPS     Y4, 320(R10)
 	VPSRLD      $0x1c, Y2, Y2
 	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 224(R11)
+	VMULPS      const54<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 352(R10)
 	VPAND       const15<>+0(SB), Y3, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 256(R11)
+	VMULPS      const54<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 416(R10)
 	VPSRLD      $0x04, Y3, Y2
 	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 288(R11)
+	VMULPS      const54<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 448(R10)
 	VPSRLD      $0x08, Y3, Y2
 	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 320(R11)
+	VMULPS      const54<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 512(R10)
 	VPSRLD      $0x0c, Y3, Y2
 	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 352(R11)
+	VMULPS      const54<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 544(R10)
 	VPSRLD      $0x10, Y3, Y2
 	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 384(R11)
+	VMULPS      const54<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 608(R10)
 	VPSRLD      $0x14, Y3, Y2
 	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 416(R11)
+	VMULPS      const54<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 640(R10)
 	VPSRLD      $0x18, Y3, Y2
 	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 448(R11)
+	VMULPS      const54<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 704(R10)
 	VPSRLD      $0x1c, Y3, Y2
 	VPAND       const15<>+0(SB), Y2, Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 480(R11)
+	VMULPS      const54<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 736(R10)
 	XORQ        R12, R12
 
 chunks:
@@ -14050,293 +14283,184 @@ chunks:
 	PREFETCHT0   64(SI)
 	VMOVDQU      (DX), Y1
 	LEAQ         (AX), R13
-	MOVWLZX      2(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X3
-	MOVWLZX      4(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
-	MOVWLZX      6(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X2
-	MOVWLZX      8(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
-	VINSERTI128  $0x01, X2, Y3, Y3
-	MOVWLZX      2(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X2
-	MOVWLZX      4(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X2, X2
-	MOVWLZX      6(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X4
-	MOVWLZX      8(R13)(R12*8), R13
-	SHRL         $0x09, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
-	VPSIGNB      Y2, Y3, Y3
-	VPADDB       const43<>+0(SB), Y3, Y3
-	VPXOR        Y2, Y2, Y2
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xd1 // VPDPBUSD Y1, Y3, Y2
+	MOVWLZX      (R11), R13
+	VMOVQ        (R9)(R13*8), X2
+	MOVWLZX      2(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X2, X2
+	MOVWLZX      4(R11), R13
+	VMOVQ        (R9)(R13*8), X3
+	MOVWLZX      6(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VPBROADCASTD (R10), Y4
+	VPSHUFB      const4<>+0(SB), Y4, Y4
+	VPAND        const3<>+0(SB), Y4, Y4
+	VPCMPEQB     const3<>+0(SB), Y4, Y4
+	VPXOR        Y4, Y1, Y3
+	VPSUBB       Y4, Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe3 // VPDPBUSD Y3, Y2, Y4
 	LEAQ         (AX)(CX*1), R13
-	MOVWLZX      2(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X4
-	MOVWLZX      4(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	MOVWLZX      6(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X3
-	MOVWLZX      8(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
-	VINSERTI128  $0x01, X3, Y4, Y4
-	MOVWLZX      2(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X3
-	MOVWLZX      4(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X3, X3
-	MOVWLZX      6(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X5
-	MOVWLZX      8(R13)(R12*8), R13
-	SHRL         $0x09, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	VPSIGNB      Y3, Y4, Y4
-	VPADDB       const43<>+0(SB), Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
-	VPBLENDD     $0xcc, Y3, Y2, Y4
-	VPALIGNR     $0x08, Y2, Y3, Y2
-	VPADDD       Y4, Y2, Y2
-	LEAQ         (AX)(CX*2), R13
-	MOVWLZX      2(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X4
-	MOVWLZX      4(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	MOVWLZX      6(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X3
-	MOVWLZX      8(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
-	VINSERTI128  $0x01, X3, Y4, Y4
-	MOVWLZX      2(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X3
-	MOVWLZX      4(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X3, X3
-	MOVWLZX      6(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X5
-	MOVWLZX      8(R13)(R12*8), R13
-	SHRL         $0x09, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	VPSIGNB      Y3, Y4, Y4
-	VPADDB       const43<>+0(SB), Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
-	LEAQ         (AX)(DI*1), R13
-	MOVWLZX      2(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X5
-	MOVWLZX      4(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
-	MOVWLZX      6(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X4
-	MOVWLZX      8(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	VINSERTI128  $0x01, X4, Y5, Y5
-	MOVWLZX      2(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X4
-	MOVWLZX      4(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
-	MOVWLZX      6(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X6
-	MOVWLZX      8(R13)(R12*8), R13
-	SHRL         $0x09, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPSIGNB      Y4, Y5, Y5
-	VPADDB       const43<>+0(SB), Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y2, Y4
-	VSHUFPS      $0xdd, Y3, Y2, Y2
-	VPADDD       Y4, Y2, Y2
-	LEAQ         (R8), R13
-	MOVWLZX      2(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X4
-	MOVWLZX      4(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	MOVWLZX      6(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X3
-	MOVWLZX      8(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
-	VINSERTI128  $0x01, X3, Y4, Y4
-	MOVWLZX      2(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X3
-	MOVWLZX      4(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X3, X3
-	MOVWLZX      6(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X5
-	MOVWLZX      8(R13)(R12*8), R13
-	SHRL         $0x09, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	VPSIGNB      Y3, Y4, Y4
-	VPADDB       const43<>+0(SB), Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
-	LEAQ         (R8)(CX*1), R13
-	MOVWLZX      2(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X5
-	MOVWLZX      4(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
-	MOVWLZX      6(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X4
-	MOVWLZX      8(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	VINSERTI128  $0x01, X4, Y5, Y5
-	MOVWLZX      2(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X4
-	MOVWLZX      4(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
-	MOVWLZX      6(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X6
-	MOVWLZX      8(R13)(R12*8), R13
-	SHRL         $0x09, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPSIGNB      Y4, Y5, Y5
-	VPADDB       const43<>+0(SB), Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	LEAQ         (R8)(CX*2), R13
-	MOVWLZX      2(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X5
-	MOVWLZX      4(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
-	MOVWLZX      6(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X4
-	MOVWLZX      8(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	VINSERTI128  $0x01, X4, Y5, Y5
-	MOVWLZX      2(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X4
-	MOVWLZX      4(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
-	MOVWLZX      6(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X6
-	MOVWLZX      8(R13)(R12*8), R13
-	SHRL         $0x09, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPSIGNB      Y4, Y5, Y5
-	VPADDB       const43<>+0(SB), Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
-	LEAQ         (R8)(DI*1), R13
-	MOVWLZX      2(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X6
-	MOVWLZX      4(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X6, X6
-	MOVWLZX      6(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VMOVQ        (R9)(R14*8), X5
-	MOVWLZX      8(R13)(R12*8), R14
-	ANDL         $0x000001ff, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
-	VINSERTI128  $0x01, X5, Y6, Y6
-	MOVWLZX      2(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X5
-	MOVWLZX      4(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X5, X5
-	MOVWLZX      6(R13)(R12*8), R14
-	SHRL         $0x09, R14
-	VMOVQ        (R10)(R14*8), X7
-	MOVWLZX      8(R13)(R12*8), R13
-	SHRL         $0x09, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	VPSIGNB      Y5, Y6, Y6
-	VPADDB       const43<>+0(SB), Y6, Y6
+	MOVWLZX      64(R11), R13
+	VMOVQ        (R9)(R13*8), X2
+	MOVWLZX      66(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X2, X2
+	MOVWLZX      68(R11), R13
+	VMOVQ        (R9)(R13*8), X3
+	MOVWLZX      70(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VPBROADCASTD 4(R10), Y5
+	VPSHUFB      const4<>+0(SB), Y5, Y5
+	VPAND        const3<>+0(SB), Y5, Y5
+	VPCMPEQB     const3<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y1, Y3
+	VPSUBB       Y5, Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y1
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y1, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y1
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y2, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y2
+	VPALIGNR     $0x08, Y4, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	LEAQ         (AX)(CX*2), R13
+	MOVWLZX      128(R11), R13
+	VMOVQ        (R9)(R13*8), X2
+	MOVWLZX      130(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X2, X2
+	MOVWLZX      132(R11), R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVWLZX      134(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPBROADCASTD 8(R10), Y5
+	VPSHUFB      const4<>+0(SB), Y5, Y5
+	VPAND        const3<>+0(SB), Y5, Y5
+	VPCMPEQB     const3<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y1, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y2, Y5
+	LEAQ         (AX)(DI*1), R13
+	MOVWLZX      192(R11), R13
+	VMOVQ        (R9)(R13*8), X2
+	MOVWLZX      194(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X2, X2
+	MOVWLZX      196(R11), R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVWLZX      198(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPBROADCASTD 12(R10), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y1, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y2, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y2
+	VPALIGNR     $0x08, Y5, Y6, Y4
+	VPADDD       Y2, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y2
 	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y1, Y3, Y3
-	VPERM2I128   $0x20, Y3, Y2, Y1
-	VPERM2I128   $0x31, Y3, Y2, Y2
-	VPBROADCASTD 8(BX), Y3
-	VPSLLD       $0x06, Y3, Y3
-	VPSUBD       Y3, Y1, Y1
+	VPADDD       Y2, Y3, Y3
+	LEAQ         (R8), R13
+	MOVWLZX      256(R11), R13
+	VMOVQ        (R9)(R13*8), X2
+	MOVWLZX      258(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X2, X2
+	MOVWLZX      260(R11), R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVWLZX      262(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPBROADCASTD 16(R10), Y5
+	VPSHUFB      const4<>+0(SB), Y5, Y5
+	VPAND        const3<>+0(SB), Y5, Y5
+	VPCMPEQB     const3<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y1, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y2, Y5
+	LEAQ         (R8)(CX*1), R13
+	MOVWLZX      320(R11), R13
+	VMOVQ        (R9)(R13*8), X2
+	MOVWLZX      322(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X2, X2
+	MOVWLZX      324(R11), R13
+	VMOVQ        (R9)(R13*8), X4
+	MOVWLZX      326(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPBROADCASTD 20(R10), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y1, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y2, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y2
+	VPALIGNR     $0x08, Y5, Y6, Y4
+	VPADDD       Y2, Y4, Y4
+	LEAQ         (R8)(CX*2), R13
+	MOVWLZX      384(R11), R13
+	VMOVQ        (R9)(R13*8), X2
+	MOVWLZX      386(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X2, X2
+	MOVWLZX      388(R11), R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVWLZX      390(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	VPBROADCASTD 24(R10), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y1, Y5
+	VPSUBB       Y6, Y5, Y5
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf5 // VPDPBUSD Y5, Y2, Y6
+	LEAQ         (R8)(DI*1), R13
+	MOVWLZX      448(R11), R13
+	VMOVQ        (R9)(R13*8), X2
+	MOVWLZX      450(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X2, X2
+	MOVWLZX      452(R11), R13
+	VMOVQ        (R9)(R13*8), X5
+	MOVWLZX      454(R11), R13
+	VPINSRQ      $0x01, (R9)(R13*8), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	VPBROADCASTD 28(R10), Y5
+	VPSHUFB      const4<>+0(SB), Y5, Y5
+	VPAND        const3<>+0(SB), Y5, Y5
+	VPCMPEQB     const3<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y1, Y1
+	VPSUBB       Y5, Y1, Y1
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
+	VPBLENDD     $0xcc, Y5, Y6, Y1
+	VPALIGNR     $0x08, Y6, Y5, Y2
+	VPADDD       Y1, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y4, Y1
+	VSHUFPS      $0xdd, Y2, Y4, Y2
+	VPADDD       Y1, Y2, Y2
+	VPERM2I128   $0x20, Y2, Y3, Y1
+	VPERM2I128   $0x31, Y2, Y3, Y2
 	VCVTDQ2PS    Y1, Y1
-	VMOVAPS      (R11), Y3
+	VMOVAPS      32(R10), Y3
 	VBROADCASTSS (BX), Y4
 	VMULPS       Y3, Y4, Y4
 	VFMADD231PS  Y4, Y1, Y0
-	VPBROADCASTD 12(BX), Y1
-	VPSLLD       $0x06, Y1, Y1
-	VPSUBD       Y1, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VMOVAPS      32(R11), Y1
+	VMOVAPS      64(R10), Y1
 	VBROADCASTSS (BX), Y3
 	VMULPS       Y1, Y3, Y3
 	VFMADD231PS  Y3, Y2, Y0
 	ADDQ         $0x4a, SI
 	ADDQ         $0x20, DX
 	ADDQ         $0x20, BX
-	ADDQ         $0x40, R11
+	ADDQ         $0x60, R10
+	ADDQ         $0x08, R11
 	INCQ         R12
 	CMPQ         R12, $0x08
 	JLT          chunks
@@ -14351,7 +14475,7 @@ chunks:
 
 // func rowsIQ2_SAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsIQ2_SAVXVNNI(SB), NOSPLIT, $544-48
+TEXT ·rowsIQ2_SAVXVNNI(SB), $1312-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -14365,473 +14489,437 @@ TEXT ·rowsIQ2_SAVXVNNI(SB), NOSPLIT, $544-48
 	VPXOR Y0, Y0, Y0
 
 loop:
-	LEAQ        31(SP), R10
-	ANDQ        $-32, R10
-	VMOVD       (AX), X1
-	VPINSRW     $0x01, (AX)(CX*1), X1, X1
-	VPINSRW     $0x02, (AX)(CX*2), X1, X1
-	VPINSRW     $0x03, (AX)(DI*1), X1, X1
-	VPINSRW     $0x04, (R8), X1, X1
-	VPINSRW     $0x05, (R8)(CX*1), X1, X1
-	VPINSRW     $0x06, (R8)(CX*2), X1, X1
-	VPINSRW     $0x07, (R8)(DI*1), X1, X1
-	VCVTPH2PS   X1, Y1
-	VMOVD       74(AX), X2
-	VPINSRD     $0x01, 74(AX)(CX*1), X2, X2
-	VPINSRD     $0x02, 74(AX)(CX*2), X2, X2
-	VPINSRD     $0x03, 74(AX)(DI*1), X2, X2
-	VMOVD       74(R8), X3
-	VPINSRD     $0x01, 74(R8)(CX*1), X3, X3
-	VPINSRD     $0x02, 74(R8)(CX*2), X3, X3
-	VPINSRD     $0x03, 74(R8)(DI*1), X3, X3
-	VINSERTI128 $0x01, X3, Y2, Y2
-	VMOVD       78(AX), X3
-	VPINSRD     $0x01, 78(AX)(CX*1), X3, X3
-	VPINSRD     $0x02, 78(AX)(CX*2), X3, X3
-	VPINSRD     $0x03, 78(AX)(DI*1), X3, X3
-	VMOVD       78(R8), X4
-	VPINSRD     $0x01, 78(R8)(CX*1), X4, X4
-	VPINSRD     $0x02, 78(R8)(CX*2), X4, X4
-	VPINSRD     $0x03, 78(R8)(DI*1), X4, X4
-	VINSERTI128 $0x01, X4, Y3, Y3
-	VPAND       const15<>+0(SB), Y2, Y4
-	VCVTDQ2PS   Y4, Y4
-	VADDPS      const41<>+0(SB), Y4, Y4
-	VMULPS      Y1, Y4, Y4
-	VMULPS      const42<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, (R10)
-	VPSRLD      $0x04, Y2, Y4
-	VPAND       const15<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VADDPS      const41<>+0(SB), Y4, Y4
-	VMULPS      Y1, Y4, Y4
-	VMULPS      const42<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 32(R10)
-	VPSRLD      $0x08, Y2, Y4
-	VPAND       const15<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VADDPS      const41<>+0(SB), Y4, Y4
-	VMULPS      Y1, Y4, Y4
-	VMULPS      const42<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 64(R10)
-	VPSRLD      $0x0c, Y2, Y4
-	VPAND       const15<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VADDPS      const41<>+0(SB), Y4, Y4
-	VMULPS      Y1, Y4, Y4
-	VMULPS      const42<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 96(R10)
-	VPSRLD      $0x10, Y2, Y4
-	VPAND       const15<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VADDPS      const41<>+0(SB), Y4, Y4
-	VMULPS      Y1, Y4, Y4
-	VMULPS      const42<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 128(R10)
-	VPSRLD      $0x14, Y2, Y4
-	VPAND       const15<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VADDPS      const41<>+0(SB), Y4, Y4
-	VMULPS      Y1, Y4, Y4
-	VMULPS      const42<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 160(R10)
-	VPSRLD      $0x18, Y2, Y4
-	VPAND       const15<>+0(SB), Y4, Y4
-	VCVTDQ2PS   Y4, Y4
-	VADDPS      const41<>+0(SB), Y4, Y4
-	VMULPS      Y1, Y4, Y4
-	VMULPS      const42<>+0(SB), Y4, Y4
-	VMOVAPS     Y4, 192(R10)
-	VPSRLD      $0x1c, Y2, Y2
-	VPAND       const15<>+0(SB), Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 224(R10)
-	VPAND       const15<>+0(SB), Y3, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 256(R10)
-	VPSRLD      $0x04, Y3, Y2
-	VPAND       const15<>+0(SB), Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 288(R10)
-	VPSRLD      $0x08, Y3, Y2
-	VPAND       const15<>+0(SB), Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 320(R10)
-	VPSRLD      $0x0c, Y3, Y2
-	VPAND       const15<>+0(SB), Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 352(R10)
-	VPSRLD      $0x10, Y3, Y2
-	VPAND       const15<>+0(SB), Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 384(R10)
-	VPSRLD      $0x14, Y3, Y2
-	VPAND       const15<>+0(SB), Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 416(R10)
-	VPSRLD      $0x18, Y3, Y2
-	VPAND       const15<>+0(SB), Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 448(R10)
-	VPSRLD      $0x1c, Y3, Y2
-	VPAND       const15<>+0(SB), Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const42<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 480(R10)
-	XORQ        R11, R11
+	LEAQ         31(SP), R10
+	ANDQ         $-32, R10
+	LEAQ         800(SP), R11
+	VPBROADCASTQ 66(AX), Y1
+	VPSHUFB      const56<>+0(SB), Y1, Y2
+	VPMULLW      const57<>+0(SB), Y2, Y2
+	VPAND        const30<>+0(SB), Y2, Y2
+	VPMOVZXBW    2(AX), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, (R11)
+	VPSHUFB      const58<>+0(SB), Y1, Y1
+	VPMULLW      const57<>+0(SB), Y1, Y1
+	VPAND        const30<>+0(SB), Y1, Y1
+	VPMOVZXBW    18(AX), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 32(R11)
+	VPBROADCASTQ 66(AX)(CX*1), Y1
+	VPSHUFB      const56<>+0(SB), Y1, Y2
+	VPMULLW      const57<>+0(SB), Y2, Y2
+	VPAND        const30<>+0(SB), Y2, Y2
+	VPMOVZXBW    2(AX)(CX*1), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 64(R11)
+	VPSHUFB      const58<>+0(SB), Y1, Y1
+	VPMULLW      const57<>+0(SB), Y1, Y1
+	VPAND        const30<>+0(SB), Y1, Y1
+	VPMOVZXBW    18(AX)(CX*1), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 96(R11)
+	VPBROADCASTQ 66(AX)(CX*2), Y1
+	VPSHUFB      const56<>+0(SB), Y1, Y2
+	VPMULLW      const57<>+0(SB), Y2, Y2
+	VPAND        const30<>+0(SB), Y2, Y2
+	VPMOVZXBW    2(AX)(CX*2), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 128(R11)
+	VPSHUFB      const58<>+0(SB), Y1, Y1
+	VPMULLW      const57<>+0(SB), Y1, Y1
+	VPAND        const30<>+0(SB), Y1, Y1
+	VPMOVZXBW    18(AX)(CX*2), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 160(R11)
+	VPBROADCASTQ 66(AX)(DI*1), Y1
+	VPSHUFB      const56<>+0(SB), Y1, Y2
+	VPMULLW      const57<>+0(SB), Y2, Y2
+	VPAND        const30<>+0(SB), Y2, Y2
+	VPMOVZXBW    2(AX)(DI*1), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 192(R11)
+	VPSHUFB      const58<>+0(SB), Y1, Y1
+	VPMULLW      const57<>+0(SB), Y1, Y1
+	VPAND        const30<>+0(SB), Y1, Y1
+	VPMOVZXBW    18(AX)(DI*1), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 224(R11)
+	VPBROADCASTQ 66(R8), Y1
+	VPSHUFB      const56<>+0(SB), Y1, Y2
+	VPMULLW      const57<>+0(SB), Y2, Y2
+	VPAND        const30<>+0(SB), Y2, Y2
+	VPMOVZXBW    2(R8), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 256(R11)
+	VPSHUFB      const58<>+0(SB), Y1, Y1
+	VPMULLW      const57<>+0(SB), Y1, Y1
+	VPAND        const30<>+0(SB), Y1, Y1
+	VPMOVZXBW    18(R8), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 288(R11)
+	VPBROADCASTQ 66(R8)(CX*1), Y1
+	VPSHUFB      const56<>+0(SB), Y1, Y2
+	VPMULLW      const57<>+0(SB), Y2, Y2
+	VPAND        const30<>+0(SB), Y2, Y2
+	VPMOVZXBW    2(R8)(CX*1), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 320(R11)
+	VPSHUFB      const58<>+0(SB), Y1, Y1
+	VPMULLW      const57<>+0(SB), Y1, Y1
+	VPAND        const30<>+0(SB), Y1, Y1
+	VPMOVZXBW    18(R8)(CX*1), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 352(R11)
+	VPBROADCASTQ 66(R8)(CX*2), Y1
+	VPSHUFB      const56<>+0(SB), Y1, Y2
+	VPMULLW      const57<>+0(SB), Y2, Y2
+	VPAND        const30<>+0(SB), Y2, Y2
+	VPMOVZXBW    2(R8)(CX*2), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 384(R11)
+	VPSHUFB      const58<>+0(SB), Y1, Y1
+	VPMULLW      const57<>+0(SB), Y1, Y1
+	VPAND        const30<>+0(SB), Y1, Y1
+	VPMOVZXBW    18(R8)(CX*2), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 416(R11)
+	VPBROADCASTQ 66(R8)(DI*1), Y1
+	VPSHUFB      const56<>+0(SB), Y1, Y2
+	VPMULLW      const57<>+0(SB), Y2, Y2
+	VPAND        const30<>+0(SB), Y2, Y2
+	VPMOVZXBW    2(R8)(DI*1), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 448(R11)
+	VPSHUFB      const58<>+0(SB), Y1, Y1
+	VPMULLW      const57<>+0(SB), Y1, Y1
+	VPAND        const30<>+0(SB), Y1, Y1
+	VPMOVZXBW    18(R8)(DI*1), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 480(R11)
+	VMOVD        (AX), X1
+	VPINSRW      $0x01, (AX)(CX*1), X1, X1
+	VPINSRW      $0x02, (AX)(CX*2), X1, X1
+	VPINSRW      $0x03, (AX)(DI*1), X1, X1
+	VPINSRW      $0x04, (R8), X1, X1
+	VPINSRW      $0x05, (R8)(CX*1), X1, X1
+	VPINSRW      $0x06, (R8)(CX*2), X1, X1
+	VPINSRW      $0x07, (R8)(DI*1), X1, X1
+	VCVTPH2PS    X1, Y1
+	VMOVD        74(AX), X2
+	VPINSRD      $0x01, 74(AX)(CX*1), X2, X2
+	VPINSRD      $0x02, 74(AX)(CX*2), X2, X2
+	VPINSRD      $0x03, 74(AX)(DI*1), X2, X2
+	VMOVD        74(R8), X3
+	VPINSRD      $0x01, 74(R8)(CX*1), X3, X3
+	VPINSRD      $0x02, 74(R8)(CX*2), X3, X3
+	VPINSRD      $0x03, 74(R8)(DI*1), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VMOVD        78(AX), X3
+	VPINSRD      $0x01, 78(AX)(CX*1), X3, X3
+	VPINSRD      $0x02, 78(AX)(CX*2), X3, X3
+	VPINSRD      $0x03, 78(AX)(DI*1), X3, X3
+	VMOVD        78(R8), X4
+	VPINSRD      $0x01, 78(R8)(CX*1), X4, X4
+	VPINSRD      $0x02, 78(R8)(CX*2), X4, X4
+	VPINSRD      $0x03, 78(R8)(DI*1), X4, X4
+	VINSERTI128  $0x01, X4, Y3, Y3
+	VPAND        const15<>+0(SB), Y2, Y4
+	VCVTDQ2PS    Y4, Y4
+	VADDPS       const53<>+0(SB), Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMULPS       const54<>+0(SB), Y4, Y4
+	VMOVAPS      Y4, 32(R10)
+	VPSRLD       $0x04, Y2, Y4
+	VPAND        const15<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VADDPS       const53<>+0(SB), Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMULPS       const54<>+0(SB), Y4, Y4
+	VMOVAPS      Y4, 64(R10)
+	VPSRLD       $0x08, Y2, Y4
+	VPAND        const15<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VADDPS       const53<>+0(SB), Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMULPS       const54<>+0(SB), Y4, Y4
+	VMOVAPS      Y4, 128(R10)
+	VPSRLD       $0x0c, Y2, Y4
+	VPAND        const15<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VADDPS       const53<>+0(SB), Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMULPS       const54<>+0(SB), Y4, Y4
+	VMOVAPS      Y4, 160(R10)
+	VPSRLD       $0x10, Y2, Y4
+	VPAND        const15<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VADDPS       const53<>+0(SB), Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMULPS       const54<>+0(SB), Y4, Y4
+	VMOVAPS      Y4, 224(R10)
+	VPSRLD       $0x14, Y2, Y4
+	VPAND        const15<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VADDPS       const53<>+0(SB), Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMULPS       const54<>+0(SB), Y4, Y4
+	VMOVAPS      Y4, 256(R10)
+	VPSRLD       $0x18, Y2, Y4
+	VPAND        const15<>+0(SB), Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VADDPS       const53<>+0(SB), Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMULPS       const54<>+0(SB), Y4, Y4
+	VMOVAPS      Y4, 320(R10)
+	VPSRLD       $0x1c, Y2, Y2
+	VPAND        const15<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const53<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const54<>+0(SB), Y2, Y2
+	VMOVAPS      Y2, 352(R10)
+	VPAND        const15<>+0(SB), Y3, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const53<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const54<>+0(SB), Y2, Y2
+	VMOVAPS      Y2, 416(R10)
+	VPSRLD       $0x04, Y3, Y2
+	VPAND        const15<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const53<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const54<>+0(SB), Y2, Y2
+	VMOVAPS      Y2, 448(R10)
+	VPSRLD       $0x08, Y3, Y2
+	VPAND        const15<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const53<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const54<>+0(SB), Y2, Y2
+	VMOVAPS      Y2, 512(R10)
+	VPSRLD       $0x0c, Y3, Y2
+	VPAND        const15<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const53<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const54<>+0(SB), Y2, Y2
+	VMOVAPS      Y2, 544(R10)
+	VPSRLD       $0x10, Y3, Y2
+	VPAND        const15<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const53<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const54<>+0(SB), Y2, Y2
+	VMOVAPS      Y2, 608(R10)
+	VPSRLD       $0x14, Y3, Y2
+	VPAND        const15<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const53<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const54<>+0(SB), Y2, Y2
+	VMOVAPS      Y2, 640(R10)
+	VPSRLD       $0x18, Y3, Y2
+	VPAND        const15<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const53<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const54<>+0(SB), Y2, Y2
+	VMOVAPS      Y2, 704(R10)
+	VPSRLD       $0x1c, Y3, Y2
+	VPAND        const15<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       const53<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       const54<>+0(SB), Y2, Y2
+	VMOVAPS      Y2, 736(R10)
+	XORQ         R12, R12
 
 chunks:
 	PREFETCHT0   (SI)
 	PREFETCHT0   64(SI)
 	VMOVDQU      (DX), Y1
-	LEAQ         (AX), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X3
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X3, X3
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X2
-	SHLL         $0x02, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      5(R12)(R11*4), R14
-	ORL          R13, R14
+	LEAQ         (AX), R13
+	MOVWLZX      (R11), R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVWLZX      2(R11), R14
 	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
-	VINSERTI128  $0x01, X2, Y3, Y3
-	VPBROADCASTD 34(R12)(R11*4), Y2
-	VPSHUFB      const4<>+0(SB), Y2, Y2
-	VPAND        const3<>+0(SB), Y2, Y2
-	VPCMPEQB     const3<>+0(SB), Y2, Y2
-	VPXOR        Y2, Y3, Y3
-	VPSUBB       Y2, Y3, Y3
-	VPADDB       const43<>+0(SB), Y3, Y3
-	VPXOR        Y2, Y2, Y2
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xd1 // VPDPBUSD Y1, Y3, Y2
-	LEAQ         (AX)(CX*1), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X3
-	SHLL         $0x02, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      5(R12)(R11*4), R14
-	ORL          R13, R14
+	MOVWLZX      4(R11), R14
+	VMOVQ        (R9)(R14*8), X3
+	MOVWLZX      6(R11), R14
 	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
-	VINSERTI128  $0x01, X3, Y4, Y4
-	VPBROADCASTD 34(R12)(R11*4), Y3
-	VPSHUFB      const4<>+0(SB), Y3, Y3
-	VPAND        const3<>+0(SB), Y3, Y3
-	VPCMPEQB     const3<>+0(SB), Y3, Y3
-	VPXOR        Y3, Y4, Y4
-	VPSUBB       Y3, Y4, Y4
-	VPADDB       const43<>+0(SB), Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
-	VPBLENDD     $0xcc, Y3, Y2, Y4
-	VPALIGNR     $0x08, Y2, Y3, Y2
-	VPADDD       Y4, Y2, Y2
-	LEAQ         (AX)(CX*2), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X3
-	SHLL         $0x02, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      5(R12)(R11*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
-	VINSERTI128  $0x01, X3, Y4, Y4
-	VPBROADCASTD 34(R12)(R11*4), Y3
-	VPSHUFB      const4<>+0(SB), Y3, Y3
-	VPAND        const3<>+0(SB), Y3, Y3
-	VPCMPEQB     const3<>+0(SB), Y3, Y3
-	VPXOR        Y3, Y4, Y4
-	VPSUBB       Y3, Y4, Y4
-	VPADDB       const43<>+0(SB), Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
-	LEAQ         (AX)(DI*1), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X5
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X5, X5
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	SHLL         $0x02, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      5(R12)(R11*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	VINSERTI128  $0x01, X4, Y5, Y5
-	VPBROADCASTD 34(R12)(R11*4), Y4
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VPBROADCASTD 34(R13)(R12*4), Y4
 	VPSHUFB      const4<>+0(SB), Y4, Y4
 	VPAND        const3<>+0(SB), Y4, Y4
 	VPCMPEQB     const3<>+0(SB), Y4, Y4
-	VPXOR        Y4, Y5, Y5
-	VPSUBB       Y4, Y5, Y5
-	VPADDB       const43<>+0(SB), Y5, Y5
+	VPXOR        Y4, Y1, Y3
+	VPSUBB       Y4, Y3, Y3
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y2, Y4
-	VSHUFPS      $0xdd, Y3, Y2, Y2
-	VPADDD       Y4, Y2, Y2
-	LEAQ         (R8), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X3
-	SHLL         $0x02, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      5(R12)(R11*4), R14
-	ORL          R13, R14
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe3 // VPDPBUSD Y3, Y2, Y4
+	LEAQ         (AX)(CX*1), R13
+	MOVWLZX      64(R11), R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVWLZX      66(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	MOVWLZX      68(R11), R14
+	VMOVQ        (R9)(R14*8), X3
+	MOVWLZX      70(R11), R14
 	VPINSRQ      $0x01, (R9)(R14*8), X3, X3
-	VINSERTI128  $0x01, X3, Y4, Y4
-	VPBROADCASTD 34(R12)(R11*4), Y3
-	VPSHUFB      const4<>+0(SB), Y3, Y3
-	VPAND        const3<>+0(SB), Y3, Y3
-	VPCMPEQB     const3<>+0(SB), Y3, Y3
-	VPXOR        Y3, Y4, Y4
-	VPSUBB       Y3, Y4, Y4
-	VPADDB       const43<>+0(SB), Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
-	LEAQ         (R8)(CX*1), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X5
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X5, X5
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	SHLL         $0x02, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      5(R12)(R11*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	VINSERTI128  $0x01, X4, Y5, Y5
-	VPBROADCASTD 34(R12)(R11*4), Y4
-	VPSHUFB      const4<>+0(SB), Y4, Y4
-	VPAND        const3<>+0(SB), Y4, Y4
-	VPCMPEQB     const3<>+0(SB), Y4, Y4
-	VPXOR        Y4, Y5, Y5
-	VPSUBB       Y4, Y5, Y5
-	VPADDB       const43<>+0(SB), Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	LEAQ         (R8)(CX*2), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X5
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X5, X5
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X4
-	SHLL         $0x02, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      5(R12)(R11*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
-	VINSERTI128  $0x01, X4, Y5, Y5
-	VPBROADCASTD 34(R12)(R11*4), Y4
-	VPSHUFB      const4<>+0(SB), Y4, Y4
-	VPAND        const3<>+0(SB), Y4, Y4
-	VPCMPEQB     const3<>+0(SB), Y4, Y4
-	VPXOR        Y4, Y5, Y5
-	VPSUBB       Y4, Y5, Y5
-	VPADDB       const43<>+0(SB), Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
-	LEAQ         (R8)(DI*1), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      2(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X6
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      3(R12)(R11*4), R15
-	ORL          R14, R15
-	VPINSRQ      $0x01, (R9)(R15*8), X6, X6
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000300, R14
-	MOVBLZX      4(R12)(R11*4), R15
-	ORL          R14, R15
-	VMOVQ        (R9)(R15*8), X5
-	SHLL         $0x02, R13
-	ANDL         $0x00000300, R13
-	MOVBLZX      5(R12)(R11*4), R14
-	ORL          R13, R14
-	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
-	VINSERTI128  $0x01, X5, Y6, Y6
-	VPBROADCASTD 34(R12)(R11*4), Y5
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VPBROADCASTD 34(R13)(R12*4), Y5
 	VPSHUFB      const4<>+0(SB), Y5, Y5
 	VPAND        const3<>+0(SB), Y5, Y5
 	VPCMPEQB     const3<>+0(SB), Y5, Y5
-	VPXOR        Y5, Y6, Y6
-	VPSUBB       Y5, Y6, Y6
-	VPADDB       const43<>+0(SB), Y6, Y6
+	VPXOR        Y5, Y1, Y3
+	VPSUBB       Y5, Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y1
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y1, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y1
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y2, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y2
+	VPALIGNR     $0x08, Y4, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	LEAQ         (AX)(CX*2), R13
+	MOVWLZX      128(R11), R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVWLZX      130(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	MOVWLZX      132(R11), R14
+	VMOVQ        (R9)(R14*8), X4
+	MOVWLZX      134(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPBROADCASTD 34(R13)(R12*4), Y5
+	VPSHUFB      const4<>+0(SB), Y5, Y5
+	VPAND        const3<>+0(SB), Y5, Y5
+	VPCMPEQB     const3<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y1, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y2, Y5
+	LEAQ         (AX)(DI*1), R13
+	MOVWLZX      192(R11), R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVWLZX      194(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	MOVWLZX      196(R11), R14
+	VMOVQ        (R9)(R14*8), X4
+	MOVWLZX      198(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPBROADCASTD 34(R13)(R12*4), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y1, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y2, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y2
+	VPALIGNR     $0x08, Y5, Y6, Y4
+	VPADDD       Y2, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y2
 	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y1, Y3, Y3
-	VPERM2I128   $0x20, Y3, Y2, Y1
-	VPERM2I128   $0x31, Y3, Y2, Y2
-	VPBROADCASTD 8(BX), Y3
-	VPSLLD       $0x06, Y3, Y3
-	VPSUBD       Y3, Y1, Y1
+	VPADDD       Y2, Y3, Y3
+	LEAQ         (R8), R13
+	MOVWLZX      256(R11), R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVWLZX      258(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	MOVWLZX      260(R11), R14
+	VMOVQ        (R9)(R14*8), X4
+	MOVWLZX      262(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPBROADCASTD 34(R13)(R12*4), Y5
+	VPSHUFB      const4<>+0(SB), Y5, Y5
+	VPAND        const3<>+0(SB), Y5, Y5
+	VPCMPEQB     const3<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y1, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y2, Y5
+	LEAQ         (R8)(CX*1), R13
+	MOVWLZX      320(R11), R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVWLZX      322(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	MOVWLZX      324(R11), R14
+	VMOVQ        (R9)(R14*8), X4
+	MOVWLZX      326(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPBROADCASTD 34(R13)(R12*4), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y1, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y2, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y2
+	VPALIGNR     $0x08, Y5, Y6, Y4
+	VPADDD       Y2, Y4, Y4
+	LEAQ         (R8)(CX*2), R13
+	MOVWLZX      384(R11), R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVWLZX      386(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	MOVWLZX      388(R11), R14
+	VMOVQ        (R9)(R14*8), X5
+	MOVWLZX      390(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	VPBROADCASTD 34(R13)(R12*4), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y1, Y5
+	VPSUBB       Y6, Y5, Y5
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf5 // VPDPBUSD Y5, Y2, Y6
+	LEAQ         (R8)(DI*1), R13
+	MOVWLZX      448(R11), R14
+	VMOVQ        (R9)(R14*8), X2
+	MOVWLZX      450(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X2, X2
+	MOVWLZX      452(R11), R14
+	VMOVQ        (R9)(R14*8), X5
+	MOVWLZX      454(R11), R14
+	VPINSRQ      $0x01, (R9)(R14*8), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	VPBROADCASTD 34(R13)(R12*4), Y5
+	VPSHUFB      const4<>+0(SB), Y5, Y5
+	VPAND        const3<>+0(SB), Y5, Y5
+	VPCMPEQB     const3<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y1, Y1
+	VPSUBB       Y5, Y1, Y1
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
+	VPBLENDD     $0xcc, Y5, Y6, Y1
+	VPALIGNR     $0x08, Y6, Y5, Y2
+	VPADDD       Y1, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y4, Y1
+	VSHUFPS      $0xdd, Y2, Y4, Y2
+	VPADDD       Y1, Y2, Y2
+	VPERM2I128   $0x20, Y2, Y3, Y1
+	VPERM2I128   $0x31, Y2, Y3, Y2
 	VCVTDQ2PS    Y1, Y1
-	VMOVAPS      (R10), Y3
+	VMOVAPS      32(R10), Y3
 	VBROADCASTSS (BX), Y4
 	VMULPS       Y3, Y4, Y4
 	VFMADD231PS  Y4, Y1, Y0
-	VPBROADCASTD 12(BX), Y1
-	VPSLLD       $0x06, Y1, Y1
-	VPSUBD       Y1, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VMOVAPS      32(R10), Y1
+	VMOVAPS      64(R10), Y1
 	VBROADCASTSS (BX), Y3
 	VMULPS       Y1, Y3, Y3
 	VFMADD231PS  Y3, Y2, Y0
 	ADDQ         $0x52, SI
 	ADDQ         $0x20, DX
 	ADDQ         $0x20, BX
-	ADDQ         $0x40, R10
-	INCQ         R11
-	CMPQ         R11, $0x08
+	ADDQ         $0x60, R10
+	ADDQ         $0x08, R11
+	INCQ         R12
+	CMPQ         R12, $0x08
 	JLT          chunks
 	ADDQ         $0x52, AX
 	ADDQ         $0x52, R8
@@ -14844,7 +14932,7 @@ chunks:
 
 // func rowsIQ3_XXSAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsIQ3_XXSAVXVNNI(SB), NOSPLIT, $288-48
+TEXT ·rowsIQ3_XXSAVXVNNI(SB), $544-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -14855,12 +14943,11 @@ TEXT ·rowsIQ3_XXSAVXVNNI(SB), NOSPLIT, $288-48
 	LEAQ  (CX)(CX*2), DI
 	LEAQ  (AX)(CX*4), R8
 	MOVQ  ·gridIQ3XXS+0(SB), R9
-	MOVQ  ·signs7+0(SB), R10
 	VPXOR Y0, Y0, Y0
 
 loop:
-	LEAQ        31(SP), R11
-	ANDQ        $-32, R11
+	LEAQ        31(SP), R10
+	ANDQ        $-32, R10
 	VMOVD       (AX), X1
 	VPINSRW     $0x01, (AX)(CX*1), X1, X1
 	VPINSRW     $0x02, (AX)(CX*2), X1, X1
@@ -14879,12 +14966,26 @@ loop:
 	VPINSRD     $0x02, 66(R8)(CX*2), X3, X3
 	VPINSRD     $0x03, 66(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
+	VPAND       const24<>+0(SB), Y2, Y3
+	VPSLLD      $0x01, Y2, Y4
+	VPAND       const48<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x02, Y2, Y4
+	VPAND       const49<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x03, Y2, Y4
+	VPAND       const50<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQA     Y3, (R10)
 	VPSRLD      $0x1c, Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const41<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, (R11)
+	VMOVDQA     Y2, 32(R10)
 	VMOVD       70(AX), X2
 	VPINSRD     $0x01, 70(AX)(CX*1), X2, X2
 	VPINSRD     $0x02, 70(AX)(CX*2), X2, X2
@@ -14894,12 +14995,26 @@ loop:
 	VPINSRD     $0x02, 70(R8)(CX*2), X3, X3
 	VPINSRD     $0x03, 70(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
+	VPAND       const24<>+0(SB), Y2, Y3
+	VPSLLD      $0x01, Y2, Y4
+	VPAND       const48<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x02, Y2, Y4
+	VPAND       const49<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x03, Y2, Y4
+	VPAND       const50<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQA     Y3, 64(R10)
 	VPSRLD      $0x1c, Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const41<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 32(R11)
+	VMOVDQA     Y2, 96(R10)
 	VMOVD       74(AX), X2
 	VPINSRD     $0x01, 74(AX)(CX*1), X2, X2
 	VPINSRD     $0x02, 74(AX)(CX*2), X2, X2
@@ -14909,12 +15024,26 @@ loop:
 	VPINSRD     $0x02, 74(R8)(CX*2), X3, X3
 	VPINSRD     $0x03, 74(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
+	VPAND       const24<>+0(SB), Y2, Y3
+	VPSLLD      $0x01, Y2, Y4
+	VPAND       const48<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x02, Y2, Y4
+	VPAND       const49<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x03, Y2, Y4
+	VPAND       const50<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQA     Y3, 128(R10)
 	VPSRLD      $0x1c, Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const41<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 64(R11)
+	VMOVDQA     Y2, 160(R10)
 	VMOVD       78(AX), X2
 	VPINSRD     $0x01, 78(AX)(CX*1), X2, X2
 	VPINSRD     $0x02, 78(AX)(CX*2), X2, X2
@@ -14924,12 +15053,26 @@ loop:
 	VPINSRD     $0x02, 78(R8)(CX*2), X3, X3
 	VPINSRD     $0x03, 78(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
+	VPAND       const24<>+0(SB), Y2, Y3
+	VPSLLD      $0x01, Y2, Y4
+	VPAND       const48<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x02, Y2, Y4
+	VPAND       const49<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x03, Y2, Y4
+	VPAND       const50<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQA     Y3, 192(R10)
 	VPSRLD      $0x1c, Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const41<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 96(R11)
+	VMOVDQA     Y2, 224(R10)
 	VMOVD       82(AX), X2
 	VPINSRD     $0x01, 82(AX)(CX*1), X2, X2
 	VPINSRD     $0x02, 82(AX)(CX*2), X2, X2
@@ -14939,12 +15082,26 @@ loop:
 	VPINSRD     $0x02, 82(R8)(CX*2), X3, X3
 	VPINSRD     $0x03, 82(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
+	VPAND       const24<>+0(SB), Y2, Y3
+	VPSLLD      $0x01, Y2, Y4
+	VPAND       const48<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x02, Y2, Y4
+	VPAND       const49<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x03, Y2, Y4
+	VPAND       const50<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQA     Y3, 256(R10)
 	VPSRLD      $0x1c, Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const41<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 128(R11)
+	VMOVDQA     Y2, 288(R10)
 	VMOVD       86(AX), X2
 	VPINSRD     $0x01, 86(AX)(CX*1), X2, X2
 	VPINSRD     $0x02, 86(AX)(CX*2), X2, X2
@@ -14954,12 +15111,26 @@ loop:
 	VPINSRD     $0x02, 86(R8)(CX*2), X3, X3
 	VPINSRD     $0x03, 86(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
+	VPAND       const24<>+0(SB), Y2, Y3
+	VPSLLD      $0x01, Y2, Y4
+	VPAND       const48<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x02, Y2, Y4
+	VPAND       const49<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x03, Y2, Y4
+	VPAND       const50<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQA     Y3, 320(R10)
 	VPSRLD      $0x1c, Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const41<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 160(R11)
+	VMOVDQA     Y2, 352(R10)
 	VMOVD       90(AX), X2
 	VPINSRD     $0x01, 90(AX)(CX*1), X2, X2
 	VPINSRD     $0x02, 90(AX)(CX*2), X2, X2
@@ -14969,12 +15140,26 @@ loop:
 	VPINSRD     $0x02, 90(R8)(CX*2), X3, X3
 	VPINSRD     $0x03, 90(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
+	VPAND       const24<>+0(SB), Y2, Y3
+	VPSLLD      $0x01, Y2, Y4
+	VPAND       const48<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x02, Y2, Y4
+	VPAND       const49<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x03, Y2, Y4
+	VPAND       const50<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQA     Y3, 384(R10)
 	VPSRLD      $0x1c, Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMULPS      const41<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 192(R11)
+	VMOVDQA     Y2, 416(R10)
 	VMOVD       94(AX), X2
 	VPINSRD     $0x01, 94(AX)(CX*1), X2, X2
 	VPINSRD     $0x02, 94(AX)(CX*2), X2, X2
@@ -14984,357 +15169,320 @@ loop:
 	VPINSRD     $0x02, 94(R8)(CX*2), X3, X3
 	VPINSRD     $0x03, 94(R8)(DI*1), X3, X3
 	VINSERTI128 $0x01, X3, Y2, Y2
+	VPAND       const24<>+0(SB), Y2, Y3
+	VPSLLD      $0x01, Y2, Y4
+	VPAND       const48<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x02, Y2, Y4
+	VPAND       const49<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VPSLLD      $0x03, Y2, Y4
+	VPAND       const50<>+0(SB), Y4, Y4
+	VPOR        Y4, Y3, Y3
+	VMOVDQU     const51<>+0(SB), Y4
+	VPSHUFB     Y3, Y4, Y5
+	VPSRLD      $0x04, Y3, Y6
+	VPAND       const52<>+0(SB), Y6, Y6
+	VPSHUFB     Y6, Y4, Y6
+	VPOR        Y5, Y3, Y3
+	VPXOR       Y6, Y3, Y3
+	VMOVDQA     Y3, 448(R10)
 	VPSRLD      $0x1c, Y2, Y2
+	VMOVDQA     Y2, 480(R10)
+	VMOVDQA     32(R10), Y2
 	VCVTDQ2PS   Y2, Y2
-	VADDPS      const41<>+0(SB), Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
 	VMULPS      Y1, Y2, Y2
-	VMULPS      const41<>+0(SB), Y2, Y2
-	VMOVAPS     Y2, 224(R11)
-	XORQ        R12, R12
+	VMULPS      const53<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 32(R10)
+	VMOVDQA     96(R10), Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const53<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 96(R10)
+	VMOVDQA     160(R10), Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const53<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 160(R10)
+	VMOVDQA     224(R10), Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const53<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 224(R10)
+	VMOVDQA     288(R10), Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const53<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 288(R10)
+	VMOVDQA     352(R10), Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const53<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 352(R10)
+	VMOVDQA     416(R10), Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const53<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 416(R10)
+	VMOVDQA     480(R10), Y2
+	VCVTDQ2PS   Y2, Y2
+	VADDPS      const53<>+0(SB), Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      const53<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, 480(R10)
+	XORQ        R11, R11
 
 chunks:
 	PREFETCHT0   (SI)
 	PREFETCHT0   64(SI)
 	VMOVDQU      (DX), Y1
-	LEAQ         (AX), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X3
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X3, X3
-	MOVBLZX      4(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X3, X3
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X3, X3
-	MOVBLZX      6(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X2
-	MOVBLZX      7(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X2, X2
-	MOVBLZX      8(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X2, X2
-	MOVBLZX      9(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X2, X2
-	VINSERTI128  $0x01, X2, Y3, Y3
-	MOVL         66(R13)(R12*4), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X2
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X2, X2
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X4
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X4, X4
-	VINSERTI128  $0x01, X4, Y2, Y2
-	VPSIGNB      Y2, Y3, Y3
-	VPADDB       const43<>+0(SB), Y3, Y3
-	VPXOR        Y2, Y2, Y2
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xd1 // VPDPBUSD Y1, Y3, Y2
-	LEAQ         (AX)(CX*1), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X4
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X4, X4
-	MOVBLZX      4(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X4, X4
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X4, X4
-	MOVBLZX      6(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X3
-	MOVBLZX      7(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X3, X3
-	MOVBLZX      8(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X3, X3
-	MOVBLZX      9(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X3, X3
-	VINSERTI128  $0x01, X3, Y4, Y4
-	MOVL         66(R13)(R12*4), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X3
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X3, X3
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X5
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	VPSIGNB      Y3, Y4, Y4
-	VPADDB       const43<>+0(SB), Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
-	VPBLENDD     $0xcc, Y3, Y2, Y4
-	VPALIGNR     $0x08, Y2, Y3, Y2
-	VPADDD       Y4, Y2, Y2
-	LEAQ         (AX)(CX*2), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X4
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X4, X4
-	MOVBLZX      4(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X4, X4
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X4, X4
-	MOVBLZX      6(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X3
-	MOVBLZX      7(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X3, X3
-	MOVBLZX      8(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X3, X3
-	MOVBLZX      9(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X3, X3
-	VINSERTI128  $0x01, X3, Y4, Y4
-	MOVL         66(R13)(R12*4), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X3
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X3, X3
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X5
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	VPSIGNB      Y3, Y4, Y4
-	VPADDB       const43<>+0(SB), Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
-	LEAQ         (AX)(DI*1), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X5
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X5, X5
-	MOVBLZX      4(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X5, X5
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X5, X5
-	MOVBLZX      6(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X4
-	MOVBLZX      7(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X4, X4
-	MOVBLZX      8(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X4, X4
-	MOVBLZX      9(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X4, X4
-	VINSERTI128  $0x01, X4, Y5, Y5
-	MOVL         66(R13)(R12*4), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X4
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X6
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPSIGNB      Y4, Y5, Y5
-	VPADDB       const43<>+0(SB), Y5, Y5
+	LEAQ         (AX), R12
+	MOVBLZX      2(R12)(R11*8), R13
+	VMOVD        (R9)(R13*4), X2
+	MOVBLZX      3(R12)(R11*8), R13
+	VPINSRD      $0x01, (R9)(R13*4), X2, X2
+	MOVBLZX      4(R12)(R11*8), R13
+	VPINSRD      $0x02, (R9)(R13*4), X2, X2
+	MOVBLZX      5(R12)(R11*8), R13
+	VPINSRD      $0x03, (R9)(R13*4), X2, X2
+	MOVBLZX      6(R12)(R11*8), R13
+	VMOVD        (R9)(R13*4), X3
+	MOVBLZX      7(R12)(R11*8), R13
+	VPINSRD      $0x01, (R9)(R13*4), X3, X3
+	MOVBLZX      8(R12)(R11*8), R13
+	VPINSRD      $0x02, (R9)(R13*4), X3, X3
+	MOVBLZX      9(R12)(R11*8), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VPBROADCASTD (R10), Y4
+	VPSHUFB      const4<>+0(SB), Y4, Y4
+	VPAND        const3<>+0(SB), Y4, Y4
+	VPCMPEQB     const3<>+0(SB), Y4, Y4
+	VPXOR        Y4, Y1, Y3
+	VPSUBB       Y4, Y3, Y3
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y2, Y4
-	VSHUFPS      $0xdd, Y3, Y2, Y2
-	VPADDD       Y4, Y2, Y2
-	LEAQ         (R8), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X4
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X4, X4
-	MOVBLZX      4(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X4, X4
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X4, X4
-	MOVBLZX      6(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X3
-	MOVBLZX      7(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X3, X3
-	MOVBLZX      8(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X3, X3
-	MOVBLZX      9(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X3, X3
-	VINSERTI128  $0x01, X3, Y4, Y4
-	MOVL         66(R13)(R12*4), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X3
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X3, X3
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X5
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X5, X5
-	VINSERTI128  $0x01, X5, Y3, Y3
-	VPSIGNB      Y3, Y4, Y4
-	VPADDB       const43<>+0(SB), Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
-	LEAQ         (R8)(CX*1), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X5
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X5, X5
-	MOVBLZX      4(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X5, X5
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X5, X5
-	MOVBLZX      6(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X4
-	MOVBLZX      7(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X4, X4
-	MOVBLZX      8(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X4, X4
-	MOVBLZX      9(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X4, X4
-	VINSERTI128  $0x01, X4, Y5, Y5
-	MOVL         66(R13)(R12*4), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X4
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X6
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPSIGNB      Y4, Y5, Y5
-	VPADDB       const43<>+0(SB), Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	LEAQ         (R8)(CX*2), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X5
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X5, X5
-	MOVBLZX      4(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X5, X5
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X5, X5
-	MOVBLZX      6(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X4
-	MOVBLZX      7(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X4, X4
-	MOVBLZX      8(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X4, X4
-	MOVBLZX      9(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X4, X4
-	VINSERTI128  $0x01, X4, Y5, Y5
-	MOVL         66(R13)(R12*4), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X4
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X4, X4
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X6
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X6, X6
-	VINSERTI128  $0x01, X6, Y4, Y4
-	VPSIGNB      Y4, Y5, Y5
-	VPADDB       const43<>+0(SB), Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
-	LEAQ         (R8)(DI*1), R13
-	MOVBLZX      2(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X6
-	MOVBLZX      3(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X6, X6
-	MOVBLZX      4(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X6, X6
-	MOVBLZX      5(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X6, X6
-	MOVBLZX      6(R13)(R12*8), R14
-	VMOVD        (R9)(R14*4), X5
-	MOVBLZX      7(R13)(R12*8), R14
-	VPINSRD      $0x01, (R9)(R14*4), X5, X5
-	MOVBLZX      8(R13)(R12*8), R14
-	VPINSRD      $0x02, (R9)(R14*4), X5, X5
-	MOVBLZX      9(R13)(R12*8), R14
-	VPINSRD      $0x03, (R9)(R14*4), X5, X5
-	VINSERTI128  $0x01, X5, Y6, Y6
-	MOVL         66(R13)(R12*4), R13
-	MOVL         R13, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X5
-	MOVL         R13, R14
-	SHRL         $0x07, R14
-	ANDL         $0x7f, R14
-	VPINSRQ      $0x01, (R10)(R14*8), X5, X5
-	MOVL         R13, R14
-	SHRL         $0x0e, R14
-	ANDL         $0x7f, R14
-	VMOVQ        (R10)(R14*8), X7
-	SHRL         $0x15, R13
-	ANDL         $0x7f, R13
-	VPINSRQ      $0x01, (R10)(R13*8), X7, X7
-	VINSERTI128  $0x01, X7, Y5, Y5
-	VPSIGNB      Y5, Y6, Y6
-	VPADDB       const43<>+0(SB), Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe3 // VPDPBUSD Y3, Y2, Y4
+	LEAQ         (AX)(CX*1), R12
+	MOVBLZX      2(R12)(R11*8), R13
+	VMOVD        (R9)(R13*4), X2
+	MOVBLZX      3(R12)(R11*8), R13
+	VPINSRD      $0x01, (R9)(R13*4), X2, X2
+	MOVBLZX      4(R12)(R11*8), R13
+	VPINSRD      $0x02, (R9)(R13*4), X2, X2
+	MOVBLZX      5(R12)(R11*8), R13
+	VPINSRD      $0x03, (R9)(R13*4), X2, X2
+	MOVBLZX      6(R12)(R11*8), R13
+	VMOVD        (R9)(R13*4), X3
+	MOVBLZX      7(R12)(R11*8), R13
+	VPINSRD      $0x01, (R9)(R13*4), X3, X3
+	MOVBLZX      8(R12)(R11*8), R13
+	VPINSRD      $0x02, (R9)(R13*4), X3, X3
+	MOVBLZX      9(R12)(R11*8), R12
+	VPINSRD      $0x03, (R9)(R12*4), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VPBROADCASTD 4(R10), Y5
+	VPSHUFB      const4<>+0(SB), Y5, Y5
+	VPAND        const3<>+0(SB), Y5, Y5
+	VPCMPEQB     const3<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y1, Y3
+	VPSUBB       Y5, Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y1
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y1, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y1
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y2, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y2
+	VPALIGNR     $0x08, Y4, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	LEAQ         (AX)(CX*2), R12
+	MOVBLZX      2(R12)(R11*8), R13
+	VMOVD        (R9)(R13*4), X2
+	MOVBLZX      3(R12)(R11*8), R13
+	VPINSRD      $0x01, (R9)(R13*4), X2, X2
+	MOVBLZX      4(R12)(R11*8), R13
+	VPINSRD      $0x02, (R9)(R13*4), X2, X2
+	MOVBLZX      5(R12)(R11*8), R13
+	VPINSRD      $0x03, (R9)(R13*4), X2, X2
+	MOVBLZX      6(R12)(R11*8), R13
+	VMOVD        (R9)(R13*4), X4
+	MOVBLZX      7(R12)(R11*8), R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVBLZX      8(R12)(R11*8), R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVBLZX      9(R12)(R11*8), R12
+	VPINSRD      $0x03, (R9)(R12*4), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPBROADCASTD 8(R10), Y5
+	VPSHUFB      const4<>+0(SB), Y5, Y5
+	VPAND        const3<>+0(SB), Y5, Y5
+	VPCMPEQB     const3<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y1, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y2, Y5
+	LEAQ         (AX)(DI*1), R12
+	MOVBLZX      2(R12)(R11*8), R13
+	VMOVD        (R9)(R13*4), X2
+	MOVBLZX      3(R12)(R11*8), R13
+	VPINSRD      $0x01, (R9)(R13*4), X2, X2
+	MOVBLZX      4(R12)(R11*8), R13
+	VPINSRD      $0x02, (R9)(R13*4), X2, X2
+	MOVBLZX      5(R12)(R11*8), R13
+	VPINSRD      $0x03, (R9)(R13*4), X2, X2
+	MOVBLZX      6(R12)(R11*8), R13
+	VMOVD        (R9)(R13*4), X4
+	MOVBLZX      7(R12)(R11*8), R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVBLZX      8(R12)(R11*8), R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVBLZX      9(R12)(R11*8), R12
+	VPINSRD      $0x03, (R9)(R12*4), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPBROADCASTD 12(R10), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y1, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y2, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y2
+	VPALIGNR     $0x08, Y5, Y6, Y4
+	VPADDD       Y2, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y2
 	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y1, Y3, Y3
-	VPBLENDD     $0xf0, Y3, Y2, Y1
-	VPERM2I128   $0x21, Y3, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	LEAQ         (R8), R12
+	MOVBLZX      2(R12)(R11*8), R13
+	VMOVD        (R9)(R13*4), X2
+	MOVBLZX      3(R12)(R11*8), R13
+	VPINSRD      $0x01, (R9)(R13*4), X2, X2
+	MOVBLZX      4(R12)(R11*8), R13
+	VPINSRD      $0x02, (R9)(R13*4), X2, X2
+	MOVBLZX      5(R12)(R11*8), R13
+	VPINSRD      $0x03, (R9)(R13*4), X2, X2
+	MOVBLZX      6(R12)(R11*8), R13
+	VMOVD        (R9)(R13*4), X4
+	MOVBLZX      7(R12)(R11*8), R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVBLZX      8(R12)(R11*8), R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVBLZX      9(R12)(R11*8), R12
+	VPINSRD      $0x03, (R9)(R12*4), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPBROADCASTD 16(R10), Y5
+	VPSHUFB      const4<>+0(SB), Y5, Y5
+	VPAND        const3<>+0(SB), Y5, Y5
+	VPCMPEQB     const3<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y1, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y2, Y5
+	LEAQ         (R8)(CX*1), R12
+	MOVBLZX      2(R12)(R11*8), R13
+	VMOVD        (R9)(R13*4), X2
+	MOVBLZX      3(R12)(R11*8), R13
+	VPINSRD      $0x01, (R9)(R13*4), X2, X2
+	MOVBLZX      4(R12)(R11*8), R13
+	VPINSRD      $0x02, (R9)(R13*4), X2, X2
+	MOVBLZX      5(R12)(R11*8), R13
+	VPINSRD      $0x03, (R9)(R13*4), X2, X2
+	MOVBLZX      6(R12)(R11*8), R13
+	VMOVD        (R9)(R13*4), X4
+	MOVBLZX      7(R12)(R11*8), R13
+	VPINSRD      $0x01, (R9)(R13*4), X4, X4
+	MOVBLZX      8(R12)(R11*8), R13
+	VPINSRD      $0x02, (R9)(R13*4), X4, X4
+	MOVBLZX      9(R12)(R11*8), R12
+	VPINSRD      $0x03, (R9)(R12*4), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPBROADCASTD 20(R10), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y1, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y2, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y2
+	VPALIGNR     $0x08, Y5, Y6, Y4
+	VPADDD       Y2, Y4, Y4
+	LEAQ         (R8)(CX*2), R12
+	MOVBLZX      2(R12)(R11*8), R13
+	VMOVD        (R9)(R13*4), X2
+	MOVBLZX      3(R12)(R11*8), R13
+	VPINSRD      $0x01, (R9)(R13*4), X2, X2
+	MOVBLZX      4(R12)(R11*8), R13
+	VPINSRD      $0x02, (R9)(R13*4), X2, X2
+	MOVBLZX      5(R12)(R11*8), R13
+	VPINSRD      $0x03, (R9)(R13*4), X2, X2
+	MOVBLZX      6(R12)(R11*8), R13
+	VMOVD        (R9)(R13*4), X5
+	MOVBLZX      7(R12)(R11*8), R13
+	VPINSRD      $0x01, (R9)(R13*4), X5, X5
+	MOVBLZX      8(R12)(R11*8), R13
+	VPINSRD      $0x02, (R9)(R13*4), X5, X5
+	MOVBLZX      9(R12)(R11*8), R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	VPBROADCASTD 24(R10), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y1, Y5
+	VPSUBB       Y6, Y5, Y5
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf5 // VPDPBUSD Y5, Y2, Y6
+	LEAQ         (R8)(DI*1), R12
+	MOVBLZX      2(R12)(R11*8), R13
+	VMOVD        (R9)(R13*4), X2
+	MOVBLZX      3(R12)(R11*8), R13
+	VPINSRD      $0x01, (R9)(R13*4), X2, X2
+	MOVBLZX      4(R12)(R11*8), R13
+	VPINSRD      $0x02, (R9)(R13*4), X2, X2
+	MOVBLZX      5(R12)(R11*8), R13
+	VPINSRD      $0x03, (R9)(R13*4), X2, X2
+	MOVBLZX      6(R12)(R11*8), R13
+	VMOVD        (R9)(R13*4), X5
+	MOVBLZX      7(R12)(R11*8), R13
+	VPINSRD      $0x01, (R9)(R13*4), X5, X5
+	MOVBLZX      8(R12)(R11*8), R13
+	VPINSRD      $0x02, (R9)(R13*4), X5, X5
+	MOVBLZX      9(R12)(R11*8), R12
+	VPINSRD      $0x03, (R9)(R12*4), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	VPBROADCASTD 28(R10), Y5
+	VPSHUFB      const4<>+0(SB), Y5, Y5
+	VPAND        const3<>+0(SB), Y5, Y5
+	VPCMPEQB     const3<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y1, Y1
+	VPSUBB       Y5, Y1, Y1
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
+	VPBLENDD     $0xcc, Y5, Y6, Y1
+	VPALIGNR     $0x08, Y6, Y5, Y2
 	VPADDD       Y1, Y2, Y2
-	VPBROADCASTD 4(BX), Y1
-	VPSLLD       $0x06, Y1, Y1
-	VPSUBD       Y1, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y4, Y1
+	VSHUFPS      $0xdd, Y2, Y4, Y2
+	VPADDD       Y1, Y2, Y2
+	VPBLENDD     $0xf0, Y2, Y3, Y1
+	VPERM2I128   $0x21, Y2, Y3, Y2
+	VPADDD       Y1, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VMOVAPS      (R11), Y1
+	VMOVAPS      32(R10), Y1
 	VBROADCASTSS (BX), Y3
 	VMULPS       Y1, Y3, Y3
 	VFMADD231PS  Y3, Y2, Y0
 	ADDQ         $0x62, SI
 	ADDQ         $0x20, DX
 	ADDQ         $0x20, BX
-	ADDQ         $0x20, R11
-	INCQ         R12
-	CMPQ         R12, $0x08
+	ADDQ         $0x40, R10
+	INCQ         R11
+	CMPQ         R11, $0x08
 	JLT          chunks
 	ADDQ         $0x62, AX
 	ADDQ         $0x62, R8
@@ -15347,7 +15495,7 @@ chunks:
 
 // func rowsIQ3_SAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsIQ3_SAVXVNNI(SB), NOSPLIT, $288-48
+TEXT ·rowsIQ3_SAVXVNNI(SB), $1568-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -15361,594 +15509,529 @@ TEXT ·rowsIQ3_SAVXVNNI(SB), NOSPLIT, $288-48
 	VPXOR Y0, Y0, Y0
 
 loop:
-	LEAQ        31(SP), R10
-	ANDQ        $-32, R10
-	VMOVD       (AX), X1
-	VPINSRW     $0x01, (AX)(CX*1), X1, X1
-	VPINSRW     $0x02, (AX)(CX*2), X1, X1
-	VPINSRW     $0x03, (AX)(DI*1), X1, X1
-	VPINSRW     $0x04, (R8), X1, X1
-	VPINSRW     $0x05, (R8)(CX*1), X1, X1
-	VPINSRW     $0x06, (R8)(CX*2), X1, X1
-	VPINSRW     $0x07, (R8)(DI*1), X1, X1
-	VCVTPH2PS   X1, Y1
-	VMOVD       106(AX), X2
-	VPINSRD     $0x01, 106(AX)(CX*1), X2, X2
-	VPINSRD     $0x02, 106(AX)(CX*2), X2, X2
-	VPINSRD     $0x03, 106(AX)(DI*1), X2, X2
-	VMOVD       106(R8), X3
-	VPINSRD     $0x01, 106(R8)(CX*1), X3, X3
-	VPINSRD     $0x02, 106(R8)(CX*2), X3, X3
-	VPINSRD     $0x03, 106(R8)(DI*1), X3, X3
-	VINSERTI128 $0x01, X3, Y2, Y2
-	VPAND       const15<>+0(SB), Y2, Y3
-	VPADDD      Y3, Y3, Y3
-	VPADDD      const12<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VMULPS      Y1, Y3, Y3
-	VMOVAPS     Y3, (R10)
-	VPSRLD      $0x04, Y2, Y3
-	VPAND       const15<>+0(SB), Y3, Y3
-	VPADDD      Y3, Y3, Y3
-	VPADDD      const12<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VMULPS      Y1, Y3, Y3
-	VMOVAPS     Y3, 32(R10)
-	VPSRLD      $0x08, Y2, Y3
-	VPAND       const15<>+0(SB), Y3, Y3
-	VPADDD      Y3, Y3, Y3
-	VPADDD      const12<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VMULPS      Y1, Y3, Y3
-	VMOVAPS     Y3, 64(R10)
-	VPSRLD      $0x0c, Y2, Y3
-	VPAND       const15<>+0(SB), Y3, Y3
-	VPADDD      Y3, Y3, Y3
-	VPADDD      const12<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VMULPS      Y1, Y3, Y3
-	VMOVAPS     Y3, 96(R10)
-	VPSRLD      $0x10, Y2, Y3
-	VPAND       const15<>+0(SB), Y3, Y3
-	VPADDD      Y3, Y3, Y3
-	VPADDD      const12<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VMULPS      Y1, Y3, Y3
-	VMOVAPS     Y3, 128(R10)
-	VPSRLD      $0x14, Y2, Y3
-	VPAND       const15<>+0(SB), Y3, Y3
-	VPADDD      Y3, Y3, Y3
-	VPADDD      const12<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VMULPS      Y1, Y3, Y3
-	VMOVAPS     Y3, 160(R10)
-	VPSRLD      $0x18, Y2, Y3
-	VPAND       const15<>+0(SB), Y3, Y3
-	VPADDD      Y3, Y3, Y3
-	VPADDD      const12<>+0(SB), Y3, Y3
-	VCVTDQ2PS   Y3, Y3
-	VMULPS      Y1, Y3, Y3
-	VMOVAPS     Y3, 192(R10)
-	VPSRLD      $0x1c, Y2, Y2
-	VPAND       const15<>+0(SB), Y2, Y2
-	VPADDD      Y2, Y2, Y2
-	VPADDD      const12<>+0(SB), Y2, Y2
-	VCVTDQ2PS   Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMOVAPS     Y2, 224(R10)
-	XORQ        R11, R11
+	LEAQ         31(SP), R10
+	ANDQ         $-32, R10
+	LEAQ         544(SP), R11
+	VPBROADCASTQ 66(AX), Y1
+	VPSHUFB      const59<>+0(SB), Y1, Y2
+	VPMULLW      const60<>+0(SB), Y2, Y2
+	VPAND        const61<>+0(SB), Y2, Y2
+	VPMOVZXBW    2(AX), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, (R11)
+	VPSHUFB      const62<>+0(SB), Y1, Y2
+	VPMULLW      const60<>+0(SB), Y2, Y2
+	VPAND        const61<>+0(SB), Y2, Y2
+	VPMOVZXBW    18(AX), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 32(R11)
+	VPSHUFB      const63<>+0(SB), Y1, Y2
+	VPMULLW      const60<>+0(SB), Y2, Y2
+	VPAND        const61<>+0(SB), Y2, Y2
+	VPMOVZXBW    34(AX), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 64(R11)
+	VPSHUFB      const64<>+0(SB), Y1, Y1
+	VPMULLW      const60<>+0(SB), Y1, Y1
+	VPAND        const61<>+0(SB), Y1, Y1
+	VPMOVZXBW    50(AX), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 96(R11)
+	VPBROADCASTQ 66(AX)(CX*1), Y1
+	VPSHUFB      const59<>+0(SB), Y1, Y2
+	VPMULLW      const60<>+0(SB), Y2, Y2
+	VPAND        const61<>+0(SB), Y2, Y2
+	VPMOVZXBW    2(AX)(CX*1), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 128(R11)
+	VPSHUFB      const62<>+0(SB), Y1, Y2
+	VPMULLW      const60<>+0(SB), Y2, Y2
+	VPAND        const61<>+0(SB), Y2, Y2
+	VPMOVZXBW    18(AX)(CX*1), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 160(R11)
+	VPSHUFB      const63<>+0(SB), Y1, Y2
+	VPMULLW      const60<>+0(SB), Y2, Y2
+	VPAND        const61<>+0(SB), Y2, Y2
+	VPMOVZXBW    34(AX)(CX*1), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 192(R11)
+	VPSHUFB      const64<>+0(SB), Y1, Y1
+	VPMULLW      const60<>+0(SB), Y1, Y1
+	VPAND        const61<>+0(SB), Y1, Y1
+	VPMOVZXBW    50(AX)(CX*1), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 224(R11)
+	VPBROADCASTQ 66(AX)(CX*2), Y1
+	VPSHUFB      const59<>+0(SB), Y1, Y2
+	VPMULLW      const60<>+0(SB), Y2, Y2
+	VPAND        const61<>+0(SB), Y2, Y2
+	VPMOVZXBW    2(AX)(CX*2), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 256(R11)
+	VPSHUFB      const62<>+0(SB), Y1, Y2
+	VPMULLW      const60<>+0(SB), Y2, Y2
+	VPAND        const61<>+0(SB), Y2, Y2
+	VPMOVZXBW    18(AX)(CX*2), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 288(R11)
+	VPSHUFB      const63<>+0(SB), Y1, Y2
+	VPMULLW      const60<>+0(SB), Y2, Y2
+	VPAND        const61<>+0(SB), Y2, Y2
+	VPMOVZXBW    34(AX)(CX*2), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 320(R11)
+	VPSHUFB      const64<>+0(SB), Y1, Y1
+	VPMULLW      const60<>+0(SB), Y1, Y1
+	VPAND        const61<>+0(SB), Y1, Y1
+	VPMOVZXBW    50(AX)(CX*2), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 352(R11)
+	VPBROADCASTQ 66(AX)(DI*1), Y1
+	VPSHUFB      const59<>+0(SB), Y1, Y2
+	VPMULLW      const60<>+0(SB), Y2, Y2
+	VPAND        const61<>+0(SB), Y2, Y2
+	VPMOVZXBW    2(AX)(DI*1), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 384(R11)
+	VPSHUFB      const62<>+0(SB), Y1, Y2
+	VPMULLW      const60<>+0(SB), Y2, Y2
+	VPAND        const61<>+0(SB), Y2, Y2
+	VPMOVZXBW    18(AX)(DI*1), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 416(R11)
+	VPSHUFB      const63<>+0(SB), Y1, Y2
+	VPMULLW      const60<>+0(SB), Y2, Y2
+	VPAND        const61<>+0(SB), Y2, Y2
+	VPMOVZXBW    34(AX)(DI*1), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 448(R11)
+	VPSHUFB      const64<>+0(SB), Y1, Y1
+	VPMULLW      const60<>+0(SB), Y1, Y1
+	VPAND        const61<>+0(SB), Y1, Y1
+	VPMOVZXBW    50(AX)(DI*1), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 480(R11)
+	VPBROADCASTQ 66(R8), Y1
+	VPSHUFB      const59<>+0(SB), Y1, Y2
+	VPMULLW      const60<>+0(SB), Y2, Y2
+	VPAND        const61<>+0(SB), Y2, Y2
+	VPMOVZXBW    2(R8), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 512(R11)
+	VPSHUFB      const62<>+0(SB), Y1, Y2
+	VPMULLW      const60<>+0(SB), Y2, Y2
+	VPAND        const61<>+0(SB), Y2, Y2
+	VPMOVZXBW    18(R8), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 544(R11)
+	VPSHUFB      const63<>+0(SB), Y1, Y2
+	VPMULLW      const60<>+0(SB), Y2, Y2
+	VPAND        const61<>+0(SB), Y2, Y2
+	VPMOVZXBW    34(R8), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 576(R11)
+	VPSHUFB      const64<>+0(SB), Y1, Y1
+	VPMULLW      const60<>+0(SB), Y1, Y1
+	VPAND        const61<>+0(SB), Y1, Y1
+	VPMOVZXBW    50(R8), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 608(R11)
+	VPBROADCASTQ 66(R8)(CX*1), Y1
+	VPSHUFB      const59<>+0(SB), Y1, Y2
+	VPMULLW      const60<>+0(SB), Y2, Y2
+	VPAND        const61<>+0(SB), Y2, Y2
+	VPMOVZXBW    2(R8)(CX*1), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 640(R11)
+	VPSHUFB      const62<>+0(SB), Y1, Y2
+	VPMULLW      const60<>+0(SB), Y2, Y2
+	VPAND        const61<>+0(SB), Y2, Y2
+	VPMOVZXBW    18(R8)(CX*1), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 672(R11)
+	VPSHUFB      const63<>+0(SB), Y1, Y2
+	VPMULLW      const60<>+0(SB), Y2, Y2
+	VPAND        const61<>+0(SB), Y2, Y2
+	VPMOVZXBW    34(R8)(CX*1), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 704(R11)
+	VPSHUFB      const64<>+0(SB), Y1, Y1
+	VPMULLW      const60<>+0(SB), Y1, Y1
+	VPAND        const61<>+0(SB), Y1, Y1
+	VPMOVZXBW    50(R8)(CX*1), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 736(R11)
+	VPBROADCASTQ 66(R8)(CX*2), Y1
+	VPSHUFB      const59<>+0(SB), Y1, Y2
+	VPMULLW      const60<>+0(SB), Y2, Y2
+	VPAND        const61<>+0(SB), Y2, Y2
+	VPMOVZXBW    2(R8)(CX*2), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 768(R11)
+	VPSHUFB      const62<>+0(SB), Y1, Y2
+	VPMULLW      const60<>+0(SB), Y2, Y2
+	VPAND        const61<>+0(SB), Y2, Y2
+	VPMOVZXBW    18(R8)(CX*2), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 800(R11)
+	VPSHUFB      const63<>+0(SB), Y1, Y2
+	VPMULLW      const60<>+0(SB), Y2, Y2
+	VPAND        const61<>+0(SB), Y2, Y2
+	VPMOVZXBW    34(R8)(CX*2), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 832(R11)
+	VPSHUFB      const64<>+0(SB), Y1, Y1
+	VPMULLW      const60<>+0(SB), Y1, Y1
+	VPAND        const61<>+0(SB), Y1, Y1
+	VPMOVZXBW    50(R8)(CX*2), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 864(R11)
+	VPBROADCASTQ 66(R8)(DI*1), Y1
+	VPSHUFB      const59<>+0(SB), Y1, Y2
+	VPMULLW      const60<>+0(SB), Y2, Y2
+	VPAND        const61<>+0(SB), Y2, Y2
+	VPMOVZXBW    2(R8)(DI*1), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 896(R11)
+	VPSHUFB      const62<>+0(SB), Y1, Y2
+	VPMULLW      const60<>+0(SB), Y2, Y2
+	VPAND        const61<>+0(SB), Y2, Y2
+	VPMOVZXBW    18(R8)(DI*1), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 928(R11)
+	VPSHUFB      const63<>+0(SB), Y1, Y2
+	VPMULLW      const60<>+0(SB), Y2, Y2
+	VPAND        const61<>+0(SB), Y2, Y2
+	VPMOVZXBW    34(R8)(DI*1), Y3
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 960(R11)
+	VPSHUFB      const64<>+0(SB), Y1, Y1
+	VPMULLW      const60<>+0(SB), Y1, Y1
+	VPAND        const61<>+0(SB), Y1, Y1
+	VPMOVZXBW    50(R8)(DI*1), Y2
+	VPOR         Y1, Y2, Y2
+	VMOVDQU      Y2, 992(R11)
+	VMOVD        (AX), X1
+	VPINSRW      $0x01, (AX)(CX*1), X1, X1
+	VPINSRW      $0x02, (AX)(CX*2), X1, X1
+	VPINSRW      $0x03, (AX)(DI*1), X1, X1
+	VPINSRW      $0x04, (R8), X1, X1
+	VPINSRW      $0x05, (R8)(CX*1), X1, X1
+	VPINSRW      $0x06, (R8)(CX*2), X1, X1
+	VPINSRW      $0x07, (R8)(DI*1), X1, X1
+	VCVTPH2PS    X1, Y1
+	VMOVD        106(AX), X2
+	VPINSRD      $0x01, 106(AX)(CX*1), X2, X2
+	VPINSRD      $0x02, 106(AX)(CX*2), X2, X2
+	VPINSRD      $0x03, 106(AX)(DI*1), X2, X2
+	VMOVD        106(R8), X3
+	VPINSRD      $0x01, 106(R8)(CX*1), X3, X3
+	VPINSRD      $0x02, 106(R8)(CX*2), X3, X3
+	VPINSRD      $0x03, 106(R8)(DI*1), X3, X3
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VPAND        const15<>+0(SB), Y2, Y3
+	VPADDD       Y3, Y3, Y3
+	VPADDD       const12<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVAPS      Y3, 32(R10)
+	VPSRLD       $0x04, Y2, Y3
+	VPAND        const15<>+0(SB), Y3, Y3
+	VPADDD       Y3, Y3, Y3
+	VPADDD       const12<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVAPS      Y3, 96(R10)
+	VPSRLD       $0x08, Y2, Y3
+	VPAND        const15<>+0(SB), Y3, Y3
+	VPADDD       Y3, Y3, Y3
+	VPADDD       const12<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVAPS      Y3, 160(R10)
+	VPSRLD       $0x0c, Y2, Y3
+	VPAND        const15<>+0(SB), Y3, Y3
+	VPADDD       Y3, Y3, Y3
+	VPADDD       const12<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVAPS      Y3, 224(R10)
+	VPSRLD       $0x10, Y2, Y3
+	VPAND        const15<>+0(SB), Y3, Y3
+	VPADDD       Y3, Y3, Y3
+	VPADDD       const12<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVAPS      Y3, 288(R10)
+	VPSRLD       $0x14, Y2, Y3
+	VPAND        const15<>+0(SB), Y3, Y3
+	VPADDD       Y3, Y3, Y3
+	VPADDD       const12<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVAPS      Y3, 352(R10)
+	VPSRLD       $0x18, Y2, Y3
+	VPAND        const15<>+0(SB), Y3, Y3
+	VPADDD       Y3, Y3, Y3
+	VPADDD       const12<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVAPS      Y3, 416(R10)
+	VPSRLD       $0x1c, Y2, Y2
+	VPAND        const15<>+0(SB), Y2, Y2
+	VPADDD       Y2, Y2, Y2
+	VPADDD       const12<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMOVAPS      Y2, 480(R10)
+	XORQ         R12, R12
 
 chunks:
 	PREFETCHT0   (SI)
 	PREFETCHT0   64(SI)
 	VMOVDQU      (DX), Y1
-	LEAQ         (AX), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      2(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X3
-	MOVL         R13, R14
-	SHLL         $0x07, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      3(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X3, X3
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      4(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X3, X3
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      5(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x03, (R9)(R15*4), X3, X3
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      6(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X2
-	MOVL         R13, R14
-	SHLL         $0x03, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      7(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X2, X2
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      8(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X2, X2
-	SHLL         $0x01, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      9(R12)(R11*8), R14
-	ORL          R13, R14
+	LEAQ         (AX), R13
+	MOVWLZX      (R11), R14
+	VMOVD        (R9)(R14*4), X2
+	MOVWLZX      2(R11), R14
+	VPINSRD      $0x01, (R9)(R14*4), X2, X2
+	MOVWLZX      4(R11), R14
+	VPINSRD      $0x02, (R9)(R14*4), X2, X2
+	MOVWLZX      6(R11), R14
 	VPINSRD      $0x03, (R9)(R14*4), X2, X2
-	VINSERTI128  $0x01, X2, Y3, Y3
-	VPBROADCASTD 74(R12)(R11*4), Y2
-	VPSHUFB      const4<>+0(SB), Y2, Y2
-	VPAND        const3<>+0(SB), Y2, Y2
-	VPCMPEQB     const3<>+0(SB), Y2, Y2
-	VPXOR        Y2, Y3, Y3
-	VPSUBB       Y2, Y3, Y3
-	VPADDB       const7<>+0(SB), Y3, Y3
-	VPXOR        Y2, Y2, Y2
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x65; BYTE $0x50; BYTE $0xd1 // VPDPBUSD Y1, Y3, Y2
-	LEAQ         (AX)(CX*1), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      2(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X4
-	MOVL         R13, R14
-	SHLL         $0x07, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      3(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      4(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      5(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x03, (R9)(R15*4), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      6(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X3
-	MOVL         R13, R14
-	SHLL         $0x03, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      7(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X3, X3
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      8(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X3, X3
-	SHLL         $0x01, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      9(R12)(R11*8), R14
-	ORL          R13, R14
+	MOVWLZX      8(R11), R14
+	VMOVD        (R9)(R14*4), X3
+	MOVWLZX      10(R11), R14
+	VPINSRD      $0x01, (R9)(R14*4), X3, X3
+	MOVWLZX      12(R11), R14
+	VPINSRD      $0x02, (R9)(R14*4), X3, X3
+	MOVWLZX      14(R11), R14
 	VPINSRD      $0x03, (R9)(R14*4), X3, X3
-	VINSERTI128  $0x01, X3, Y4, Y4
-	VPBROADCASTD 74(R12)(R11*4), Y3
-	VPSHUFB      const4<>+0(SB), Y3, Y3
-	VPAND        const3<>+0(SB), Y3, Y3
-	VPCMPEQB     const3<>+0(SB), Y3, Y3
-	VPXOR        Y3, Y4, Y4
-	VPSUBB       Y3, Y4, Y4
-	VPADDB       const7<>+0(SB), Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
-	VPBLENDD     $0xcc, Y3, Y2, Y4
-	VPALIGNR     $0x08, Y2, Y3, Y2
-	VPADDD       Y4, Y2, Y2
-	LEAQ         (AX)(CX*2), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      2(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X4
-	MOVL         R13, R14
-	SHLL         $0x07, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      3(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      4(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      5(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x03, (R9)(R15*4), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      6(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X3
-	MOVL         R13, R14
-	SHLL         $0x03, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      7(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X3, X3
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      8(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X3, X3
-	SHLL         $0x01, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      9(R12)(R11*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x03, (R9)(R14*4), X3, X3
-	VINSERTI128  $0x01, X3, Y4, Y4
-	VPBROADCASTD 74(R12)(R11*4), Y3
-	VPSHUFB      const4<>+0(SB), Y3, Y3
-	VPAND        const3<>+0(SB), Y3, Y3
-	VPCMPEQB     const3<>+0(SB), Y3, Y3
-	VPXOR        Y3, Y4, Y4
-	VPSUBB       Y3, Y4, Y4
-	VPADDB       const7<>+0(SB), Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
-	LEAQ         (AX)(DI*1), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      2(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X5
-	MOVL         R13, R14
-	SHLL         $0x07, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      3(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X5, X5
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      4(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X5, X5
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      5(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x03, (R9)(R15*4), X5, X5
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      6(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X4
-	MOVL         R13, R14
-	SHLL         $0x03, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      7(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      8(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X4, X4
-	SHLL         $0x01, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      9(R12)(R11*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x03, (R9)(R14*4), X4, X4
-	VINSERTI128  $0x01, X4, Y5, Y5
-	VPBROADCASTD 74(R12)(R11*4), Y4
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VPBROADCASTD 74(R13)(R12*4), Y4
 	VPSHUFB      const4<>+0(SB), Y4, Y4
 	VPAND        const3<>+0(SB), Y4, Y4
 	VPCMPEQB     const3<>+0(SB), Y4, Y4
-	VPXOR        Y4, Y5, Y5
-	VPSUBB       Y4, Y5, Y5
-	VPADDB       const7<>+0(SB), Y5, Y5
+	VPXOR        Y4, Y1, Y3
+	VPSUBB       Y4, Y3, Y3
 	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	VSHUFPS      $0x88, Y3, Y2, Y4
-	VSHUFPS      $0xdd, Y3, Y2, Y2
-	VPADDD       Y4, Y2, Y2
-	LEAQ         (R8), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      2(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X4
-	MOVL         R13, R14
-	SHLL         $0x07, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      3(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      4(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      5(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x03, (R9)(R15*4), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      6(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X3
-	MOVL         R13, R14
-	SHLL         $0x03, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      7(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X3, X3
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      8(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X3, X3
-	SHLL         $0x01, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      9(R12)(R11*8), R14
-	ORL          R13, R14
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe3 // VPDPBUSD Y3, Y2, Y4
+	LEAQ         (AX)(CX*1), R13
+	MOVWLZX      128(R11), R14
+	VMOVD        (R9)(R14*4), X2
+	MOVWLZX      130(R11), R14
+	VPINSRD      $0x01, (R9)(R14*4), X2, X2
+	MOVWLZX      132(R11), R14
+	VPINSRD      $0x02, (R9)(R14*4), X2, X2
+	MOVWLZX      134(R11), R14
+	VPINSRD      $0x03, (R9)(R14*4), X2, X2
+	MOVWLZX      136(R11), R14
+	VMOVD        (R9)(R14*4), X3
+	MOVWLZX      138(R11), R14
+	VPINSRD      $0x01, (R9)(R14*4), X3, X3
+	MOVWLZX      140(R11), R14
+	VPINSRD      $0x02, (R9)(R14*4), X3, X3
+	MOVWLZX      142(R11), R14
 	VPINSRD      $0x03, (R9)(R14*4), X3, X3
-	VINSERTI128  $0x01, X3, Y4, Y4
-	VPBROADCASTD 74(R12)(R11*4), Y3
-	VPSHUFB      const4<>+0(SB), Y3, Y3
-	VPAND        const3<>+0(SB), Y3, Y3
-	VPCMPEQB     const3<>+0(SB), Y3, Y3
-	VPXOR        Y3, Y4, Y4
-	VPSUBB       Y3, Y4, Y4
-	VPADDB       const7<>+0(SB), Y4, Y4
-	VPXOR        Y3, Y3, Y3
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x5d; BYTE $0x50; BYTE $0xd9 // VPDPBUSD Y1, Y4, Y3
-	LEAQ         (R8)(CX*1), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      2(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X5
-	MOVL         R13, R14
-	SHLL         $0x07, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      3(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X5, X5
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      4(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X5, X5
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      5(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x03, (R9)(R15*4), X5, X5
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      6(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X4
-	MOVL         R13, R14
-	SHLL         $0x03, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      7(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      8(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X4, X4
-	SHLL         $0x01, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      9(R12)(R11*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x03, (R9)(R14*4), X4, X4
-	VINSERTI128  $0x01, X4, Y5, Y5
-	VPBROADCASTD 74(R12)(R11*4), Y4
-	VPSHUFB      const4<>+0(SB), Y4, Y4
-	VPAND        const3<>+0(SB), Y4, Y4
-	VPCMPEQB     const3<>+0(SB), Y4, Y4
-	VPXOR        Y4, Y5, Y5
-	VPSUBB       Y4, Y5, Y5
-	VPADDB       const7<>+0(SB), Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
-	VPBLENDD     $0xcc, Y4, Y3, Y5
-	VPALIGNR     $0x08, Y3, Y4, Y3
-	VPADDD       Y5, Y3, Y3
-	LEAQ         (R8)(CX*2), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      2(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X5
-	MOVL         R13, R14
-	SHLL         $0x07, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      3(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X5, X5
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      4(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X5, X5
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      5(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x03, (R9)(R15*4), X5, X5
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      6(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X4
-	MOVL         R13, R14
-	SHLL         $0x03, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      7(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X4, X4
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      8(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X4, X4
-	SHLL         $0x01, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      9(R12)(R11*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x03, (R9)(R14*4), X4, X4
-	VINSERTI128  $0x01, X4, Y5, Y5
-	VPBROADCASTD 74(R12)(R11*4), Y4
-	VPSHUFB      const4<>+0(SB), Y4, Y4
-	VPAND        const3<>+0(SB), Y4, Y4
-	VPCMPEQB     const3<>+0(SB), Y4, Y4
-	VPXOR        Y4, Y5, Y5
-	VPSUBB       Y4, Y5, Y5
-	VPADDB       const7<>+0(SB), Y5, Y5
-	VPXOR        Y4, Y4, Y4
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x55; BYTE $0x50; BYTE $0xe1 // VPDPBUSD Y1, Y5, Y4
-	LEAQ         (R8)(DI*1), R12
-	MOVBLZX      66(R12)(R11*1), R13
-	MOVL         R13, R14
-	SHLL         $0x08, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      2(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X6
-	MOVL         R13, R14
-	SHLL         $0x07, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      3(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X6, X6
-	MOVL         R13, R14
-	SHLL         $0x06, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      4(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X6, X6
-	MOVL         R13, R14
-	SHLL         $0x05, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      5(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x03, (R9)(R15*4), X6, X6
-	MOVL         R13, R14
-	SHLL         $0x04, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      6(R12)(R11*8), R15
-	ORL          R14, R15
-	VMOVD        (R9)(R15*4), X5
-	MOVL         R13, R14
-	SHLL         $0x03, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      7(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x01, (R9)(R15*4), X5, X5
-	MOVL         R13, R14
-	SHLL         $0x02, R14
-	ANDL         $0x00000100, R14
-	MOVBLZX      8(R12)(R11*8), R15
-	ORL          R14, R15
-	VPINSRD      $0x02, (R9)(R15*4), X5, X5
-	SHLL         $0x01, R13
-	ANDL         $0x00000100, R13
-	MOVBLZX      9(R12)(R11*8), R14
-	ORL          R13, R14
-	VPINSRD      $0x03, (R9)(R14*4), X5, X5
-	VINSERTI128  $0x01, X5, Y6, Y6
-	VPBROADCASTD 74(R12)(R11*4), Y5
+	VINSERTI128  $0x01, X3, Y2, Y2
+	VPBROADCASTD 74(R13)(R12*4), Y5
 	VPSHUFB      const4<>+0(SB), Y5, Y5
 	VPAND        const3<>+0(SB), Y5, Y5
 	VPCMPEQB     const3<>+0(SB), Y5, Y5
-	VPXOR        Y5, Y6, Y6
-	VPSUBB       Y5, Y6, Y6
-	VPADDB       const7<>+0(SB), Y6, Y6
+	VPXOR        Y5, Y1, Y3
+	VPSUBB       Y5, Y3, Y3
 	VPXOR        Y5, Y5, Y5
-	BYTE         $0xc4; BYTE $0xe2; BYTE $0x4d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y6, Y5
-	VPBLENDD     $0xcc, Y5, Y4, Y1
-	VPALIGNR     $0x08, Y4, Y5, Y4
-	VPADDD       Y1, Y4, Y4
-	VSHUFPS      $0x88, Y4, Y3, Y1
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xeb // VPDPBUSD Y3, Y2, Y5
+	VPBLENDD     $0xcc, Y5, Y4, Y2
+	VPALIGNR     $0x08, Y4, Y5, Y3
+	VPADDD       Y2, Y3, Y3
+	LEAQ         (AX)(CX*2), R13
+	MOVWLZX      256(R11), R14
+	VMOVD        (R9)(R14*4), X2
+	MOVWLZX      258(R11), R14
+	VPINSRD      $0x01, (R9)(R14*4), X2, X2
+	MOVWLZX      260(R11), R14
+	VPINSRD      $0x02, (R9)(R14*4), X2, X2
+	MOVWLZX      262(R11), R14
+	VPINSRD      $0x03, (R9)(R14*4), X2, X2
+	MOVWLZX      264(R11), R14
+	VMOVD        (R9)(R14*4), X4
+	MOVWLZX      266(R11), R14
+	VPINSRD      $0x01, (R9)(R14*4), X4, X4
+	MOVWLZX      268(R11), R14
+	VPINSRD      $0x02, (R9)(R14*4), X4, X4
+	MOVWLZX      270(R11), R14
+	VPINSRD      $0x03, (R9)(R14*4), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPBROADCASTD 74(R13)(R12*4), Y5
+	VPSHUFB      const4<>+0(SB), Y5, Y5
+	VPAND        const3<>+0(SB), Y5, Y5
+	VPCMPEQB     const3<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y1, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y2, Y5
+	LEAQ         (AX)(DI*1), R13
+	MOVWLZX      384(R11), R14
+	VMOVD        (R9)(R14*4), X2
+	MOVWLZX      386(R11), R14
+	VPINSRD      $0x01, (R9)(R14*4), X2, X2
+	MOVWLZX      388(R11), R14
+	VPINSRD      $0x02, (R9)(R14*4), X2, X2
+	MOVWLZX      390(R11), R14
+	VPINSRD      $0x03, (R9)(R14*4), X2, X2
+	MOVWLZX      392(R11), R14
+	VMOVD        (R9)(R14*4), X4
+	MOVWLZX      394(R11), R14
+	VPINSRD      $0x01, (R9)(R14*4), X4, X4
+	MOVWLZX      396(R11), R14
+	VPINSRD      $0x02, (R9)(R14*4), X4, X4
+	MOVWLZX      398(R11), R14
+	VPINSRD      $0x03, (R9)(R14*4), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPBROADCASTD 74(R13)(R12*4), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y1, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y2, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y2
+	VPALIGNR     $0x08, Y5, Y6, Y4
+	VPADDD       Y2, Y4, Y4
+	VSHUFPS      $0x88, Y4, Y3, Y2
 	VSHUFPS      $0xdd, Y4, Y3, Y3
-	VPADDD       Y1, Y3, Y3
-	VPBLENDD     $0xf0, Y3, Y2, Y1
-	VPERM2I128   $0x21, Y3, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	LEAQ         (R8), R13
+	MOVWLZX      512(R11), R14
+	VMOVD        (R9)(R14*4), X2
+	MOVWLZX      514(R11), R14
+	VPINSRD      $0x01, (R9)(R14*4), X2, X2
+	MOVWLZX      516(R11), R14
+	VPINSRD      $0x02, (R9)(R14*4), X2, X2
+	MOVWLZX      518(R11), R14
+	VPINSRD      $0x03, (R9)(R14*4), X2, X2
+	MOVWLZX      520(R11), R14
+	VMOVD        (R9)(R14*4), X4
+	MOVWLZX      522(R11), R14
+	VPINSRD      $0x01, (R9)(R14*4), X4, X4
+	MOVWLZX      524(R11), R14
+	VPINSRD      $0x02, (R9)(R14*4), X4, X4
+	MOVWLZX      526(R11), R14
+	VPINSRD      $0x03, (R9)(R14*4), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPBROADCASTD 74(R13)(R12*4), Y5
+	VPSHUFB      const4<>+0(SB), Y5, Y5
+	VPAND        const3<>+0(SB), Y5, Y5
+	VPCMPEQB     const3<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y1, Y4
+	VPSUBB       Y5, Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xec // VPDPBUSD Y4, Y2, Y5
+	LEAQ         (R8)(CX*1), R13
+	MOVWLZX      640(R11), R14
+	VMOVD        (R9)(R14*4), X2
+	MOVWLZX      642(R11), R14
+	VPINSRD      $0x01, (R9)(R14*4), X2, X2
+	MOVWLZX      644(R11), R14
+	VPINSRD      $0x02, (R9)(R14*4), X2, X2
+	MOVWLZX      646(R11), R14
+	VPINSRD      $0x03, (R9)(R14*4), X2, X2
+	MOVWLZX      648(R11), R14
+	VMOVD        (R9)(R14*4), X4
+	MOVWLZX      650(R11), R14
+	VPINSRD      $0x01, (R9)(R14*4), X4, X4
+	MOVWLZX      652(R11), R14
+	VPINSRD      $0x02, (R9)(R14*4), X4, X4
+	MOVWLZX      654(R11), R14
+	VPINSRD      $0x03, (R9)(R14*4), X4, X4
+	VINSERTI128  $0x01, X4, Y2, Y2
+	VPBROADCASTD 74(R13)(R12*4), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y1, Y4
+	VPSUBB       Y6, Y4, Y4
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf4 // VPDPBUSD Y4, Y2, Y6
+	VPBLENDD     $0xcc, Y6, Y5, Y2
+	VPALIGNR     $0x08, Y5, Y6, Y4
+	VPADDD       Y2, Y4, Y4
+	LEAQ         (R8)(CX*2), R13
+	MOVWLZX      768(R11), R14
+	VMOVD        (R9)(R14*4), X2
+	MOVWLZX      770(R11), R14
+	VPINSRD      $0x01, (R9)(R14*4), X2, X2
+	MOVWLZX      772(R11), R14
+	VPINSRD      $0x02, (R9)(R14*4), X2, X2
+	MOVWLZX      774(R11), R14
+	VPINSRD      $0x03, (R9)(R14*4), X2, X2
+	MOVWLZX      776(R11), R14
+	VMOVD        (R9)(R14*4), X5
+	MOVWLZX      778(R11), R14
+	VPINSRD      $0x01, (R9)(R14*4), X5, X5
+	MOVWLZX      780(R11), R14
+	VPINSRD      $0x02, (R9)(R14*4), X5, X5
+	MOVWLZX      782(R11), R14
+	VPINSRD      $0x03, (R9)(R14*4), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	VPBROADCASTD 74(R13)(R12*4), Y6
+	VPSHUFB      const4<>+0(SB), Y6, Y6
+	VPAND        const3<>+0(SB), Y6, Y6
+	VPCMPEQB     const3<>+0(SB), Y6, Y6
+	VPXOR        Y6, Y1, Y5
+	VPSUBB       Y6, Y5, Y5
+	VPXOR        Y6, Y6, Y6
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xf5 // VPDPBUSD Y5, Y2, Y6
+	LEAQ         (R8)(DI*1), R13
+	MOVWLZX      896(R11), R14
+	VMOVD        (R9)(R14*4), X2
+	MOVWLZX      898(R11), R14
+	VPINSRD      $0x01, (R9)(R14*4), X2, X2
+	MOVWLZX      900(R11), R14
+	VPINSRD      $0x02, (R9)(R14*4), X2, X2
+	MOVWLZX      902(R11), R14
+	VPINSRD      $0x03, (R9)(R14*4), X2, X2
+	MOVWLZX      904(R11), R14
+	VMOVD        (R9)(R14*4), X5
+	MOVWLZX      906(R11), R14
+	VPINSRD      $0x01, (R9)(R14*4), X5, X5
+	MOVWLZX      908(R11), R14
+	VPINSRD      $0x02, (R9)(R14*4), X5, X5
+	MOVWLZX      910(R11), R14
+	VPINSRD      $0x03, (R9)(R14*4), X5, X5
+	VINSERTI128  $0x01, X5, Y2, Y2
+	VPBROADCASTD 74(R13)(R12*4), Y5
+	VPSHUFB      const4<>+0(SB), Y5, Y5
+	VPAND        const3<>+0(SB), Y5, Y5
+	VPCMPEQB     const3<>+0(SB), Y5, Y5
+	VPXOR        Y5, Y1, Y1
+	VPSUBB       Y5, Y1, Y1
+	VPXOR        Y5, Y5, Y5
+	BYTE         $0xc4; BYTE $0xe2; BYTE $0x6d; BYTE $0x50; BYTE $0xe9 // VPDPBUSD Y1, Y2, Y5
+	VPBLENDD     $0xcc, Y5, Y6, Y1
+	VPALIGNR     $0x08, Y6, Y5, Y2
 	VPADDD       Y1, Y2, Y2
-	VPBROADCASTD 4(BX), Y1
-	VPSLLD       $0x04, Y1, Y1
-	VPSUBD       Y1, Y2, Y2
+	VSHUFPS      $0x88, Y2, Y4, Y1
+	VSHUFPS      $0xdd, Y2, Y4, Y2
+	VPADDD       Y1, Y2, Y2
+	VPBLENDD     $0xf0, Y2, Y3, Y1
+	VPERM2I128   $0x21, Y2, Y3, Y2
+	VPADDD       Y1, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VMOVAPS      (R10), Y1
+	VMOVAPS      32(R10), Y1
 	VBROADCASTSS (BX), Y3
 	VMULPS       Y1, Y3, Y3
 	VFMADD231PS  Y3, Y2, Y0
 	ADDQ         $0x6e, SI
 	ADDQ         $0x20, DX
 	ADDQ         $0x20, BX
-	ADDQ         $0x20, R10
-	INCQ         R11
-	CMPQ         R11, $0x08
+	ADDQ         $0x40, R10
+	ADDQ         $0x10, R11
+	INCQ         R12
+	CMPQ         R12, $0x08
 	JLT          chunks
 	ADDQ         $0x6e, AX
 	ADDQ         $0x6e, R8
@@ -20243,236 +20326,614 @@ DATA const30<>+56(SB)/4, $0x03000300
 DATA const30<>+60(SB)/4, $0x03000300
 GLOBL const30<>(SB), RODATA|NOPTR, $64
 
-DATA const31<>+0(SB)/4, $0x00000007
-DATA const31<>+4(SB)/4, $0x00000007
-DATA const31<>+8(SB)/4, $0x00000007
-DATA const31<>+12(SB)/4, $0x00000007
-DATA const31<>+16(SB)/4, $0x00000007
-DATA const31<>+20(SB)/4, $0x00000007
-DATA const31<>+24(SB)/4, $0x00000007
-DATA const31<>+28(SB)/4, $0x00000007
-DATA const31<>+32(SB)/4, $0x00000007
-DATA const31<>+36(SB)/4, $0x00000007
-DATA const31<>+40(SB)/4, $0x00000007
-DATA const31<>+44(SB)/4, $0x00000007
-DATA const31<>+48(SB)/4, $0x00000007
-DATA const31<>+52(SB)/4, $0x00000007
-DATA const31<>+56(SB)/4, $0x00000007
-DATA const31<>+60(SB)/4, $0x00000007
+DATA const31<>+0(SB)/4, $0x01000100
+DATA const31<>+4(SB)/4, $0x01000100
+DATA const31<>+8(SB)/4, $0x03020302
+DATA const31<>+12(SB)/4, $0x03020302
+DATA const31<>+16(SB)/4, $0x05040504
+DATA const31<>+20(SB)/4, $0x05040504
+DATA const31<>+24(SB)/4, $0x07060706
+DATA const31<>+28(SB)/4, $0x07060706
+DATA const31<>+32(SB)/4, $0x01000100
+DATA const31<>+36(SB)/4, $0x01000100
+DATA const31<>+40(SB)/4, $0x03020302
+DATA const31<>+44(SB)/4, $0x03020302
+DATA const31<>+48(SB)/4, $0x05040504
+DATA const31<>+52(SB)/4, $0x05040504
+DATA const31<>+56(SB)/4, $0x07060706
+DATA const31<>+60(SB)/4, $0x07060706
 GLOBL const31<>(SB), RODATA|NOPTR, $64
 
-DATA const32<>+0(SB)/4, $0x3e000000
-DATA const32<>+4(SB)/4, $0x3e000000
-DATA const32<>+8(SB)/4, $0x3e000000
-DATA const32<>+12(SB)/4, $0x3e000000
-DATA const32<>+16(SB)/4, $0x3e000000
-DATA const32<>+20(SB)/4, $0x3e000000
-DATA const32<>+24(SB)/4, $0x3e000000
-DATA const32<>+28(SB)/4, $0x3e000000
-DATA const32<>+32(SB)/4, $0x3e000000
-DATA const32<>+36(SB)/4, $0x3e000000
-DATA const32<>+40(SB)/4, $0x3e000000
-DATA const32<>+44(SB)/4, $0x3e000000
-DATA const32<>+48(SB)/4, $0x3e000000
-DATA const32<>+52(SB)/4, $0x3e000000
-DATA const32<>+56(SB)/4, $0x3e000000
-DATA const32<>+60(SB)/4, $0x3e000000
+DATA const32<>+0(SB)/4, $0x00200100
+DATA const32<>+4(SB)/4, $0x00000004
+DATA const32<>+8(SB)/4, $0x00200100
+DATA const32<>+12(SB)/4, $0x00000004
+DATA const32<>+16(SB)/4, $0x00200100
+DATA const32<>+20(SB)/4, $0x00000004
+DATA const32<>+24(SB)/4, $0x00200100
+DATA const32<>+28(SB)/4, $0x00000004
+DATA const32<>+32(SB)/4, $0x00200100
+DATA const32<>+36(SB)/4, $0x00000004
+DATA const32<>+40(SB)/4, $0x00200100
+DATA const32<>+44(SB)/4, $0x00000004
+DATA const32<>+48(SB)/4, $0x00200100
+DATA const32<>+52(SB)/4, $0x00000004
+DATA const32<>+56(SB)/4, $0x00200100
+DATA const32<>+60(SB)/4, $0x00000004
 GLOBL const32<>(SB), RODATA|NOPTR, $64
 
-DATA const33<>+0(SB)/4, $0x01010101
-DATA const33<>+4(SB)/4, $0x01010101
-DATA const33<>+8(SB)/4, $0x01010101
-DATA const33<>+12(SB)/4, $0x01010101
-DATA const33<>+16(SB)/4, $0x01010101
-DATA const33<>+20(SB)/4, $0x01010101
-DATA const33<>+24(SB)/4, $0x01010101
-DATA const33<>+28(SB)/4, $0x01010101
-DATA const33<>+32(SB)/4, $0x01010101
-DATA const33<>+36(SB)/4, $0x01010101
-DATA const33<>+40(SB)/4, $0x01010101
-DATA const33<>+44(SB)/4, $0x01010101
-DATA const33<>+48(SB)/4, $0x01010101
-DATA const33<>+52(SB)/4, $0x01010101
-DATA const33<>+56(SB)/4, $0x01010101
-DATA const33<>+60(SB)/4, $0x01010101
+DATA const33<>+0(SB)/4, $0x07000700
+DATA const33<>+4(SB)/4, $0x07000700
+DATA const33<>+8(SB)/4, $0x07000700
+DATA const33<>+12(SB)/4, $0x07000700
+DATA const33<>+16(SB)/4, $0x07000700
+DATA const33<>+20(SB)/4, $0x07000700
+DATA const33<>+24(SB)/4, $0x07000700
+DATA const33<>+28(SB)/4, $0x07000700
+DATA const33<>+32(SB)/4, $0x07000700
+DATA const33<>+36(SB)/4, $0x07000700
+DATA const33<>+40(SB)/4, $0x07000700
+DATA const33<>+44(SB)/4, $0x07000700
+DATA const33<>+48(SB)/4, $0x07000700
+DATA const33<>+52(SB)/4, $0x07000700
+DATA const33<>+56(SB)/4, $0x07000700
+DATA const33<>+60(SB)/4, $0x07000700
 GLOBL const33<>(SB), RODATA|NOPTR, $64
 
-DATA const34<>+0(SB)/4, $0x09090909
-DATA const34<>+4(SB)/4, $0x09090909
-DATA const34<>+8(SB)/4, $0x09090909
-DATA const34<>+12(SB)/4, $0x09090909
-DATA const34<>+16(SB)/4, $0x09090909
-DATA const34<>+20(SB)/4, $0x09090909
-DATA const34<>+24(SB)/4, $0x09090909
-DATA const34<>+28(SB)/4, $0x09090909
-DATA const34<>+32(SB)/4, $0x07070707
-DATA const34<>+36(SB)/4, $0x07070707
-DATA const34<>+40(SB)/4, $0x07070707
-DATA const34<>+44(SB)/4, $0x07070707
-DATA const34<>+48(SB)/4, $0x07070707
-DATA const34<>+52(SB)/4, $0x07070707
-DATA const34<>+56(SB)/4, $0x07070707
-DATA const34<>+60(SB)/4, $0x07070707
+DATA const34<>+0(SB)/4, $0x09080908
+DATA const34<>+4(SB)/4, $0x09080908
+DATA const34<>+8(SB)/4, $0x0b0a0b0a
+DATA const34<>+12(SB)/4, $0x0b0a0b0a
+DATA const34<>+16(SB)/4, $0x0d0c0d0c
+DATA const34<>+20(SB)/4, $0x0d0c0d0c
+DATA const34<>+24(SB)/4, $0x0f0e0f0e
+DATA const34<>+28(SB)/4, $0x0f0e0f0e
+DATA const34<>+32(SB)/4, $0x09080908
+DATA const34<>+36(SB)/4, $0x09080908
+DATA const34<>+40(SB)/4, $0x0b0a0b0a
+DATA const34<>+44(SB)/4, $0x0b0a0b0a
+DATA const34<>+48(SB)/4, $0x0d0c0d0c
+DATA const34<>+52(SB)/4, $0x0d0c0d0c
+DATA const34<>+56(SB)/4, $0x0f0e0f0e
+DATA const34<>+60(SB)/4, $0x0f0e0f0e
 GLOBL const34<>(SB), RODATA|NOPTR, $64
 
-DATA const35<>+0(SB)/4, $0x000000f0
-DATA const35<>+4(SB)/4, $0x000000f0
-DATA const35<>+8(SB)/4, $0x000000f0
-DATA const35<>+12(SB)/4, $0x000000f0
-DATA const35<>+16(SB)/4, $0x000000f0
-DATA const35<>+20(SB)/4, $0x000000f0
-DATA const35<>+24(SB)/4, $0x000000f0
-DATA const35<>+28(SB)/4, $0x000000f0
-DATA const35<>+32(SB)/4, $0x000000f0
-DATA const35<>+36(SB)/4, $0x000000f0
-DATA const35<>+40(SB)/4, $0x000000f0
-DATA const35<>+44(SB)/4, $0x000000f0
-DATA const35<>+48(SB)/4, $0x000000f0
-DATA const35<>+52(SB)/4, $0x000000f0
-DATA const35<>+56(SB)/4, $0x000000f0
-DATA const35<>+60(SB)/4, $0x000000f0
+DATA const35<>+0(SB)/4, $0x01010101
+DATA const35<>+4(SB)/4, $0x01010101
+DATA const35<>+8(SB)/4, $0x01010101
+DATA const35<>+12(SB)/4, $0x01010101
+DATA const35<>+16(SB)/4, $0x01010101
+DATA const35<>+20(SB)/4, $0x01010101
+DATA const35<>+24(SB)/4, $0x01010101
+DATA const35<>+28(SB)/4, $0x01010101
+DATA const35<>+32(SB)/4, $0x01010101
+DATA const35<>+36(SB)/4, $0x01010101
+DATA const35<>+40(SB)/4, $0x01010101
+DATA const35<>+44(SB)/4, $0x01010101
+DATA const35<>+48(SB)/4, $0x01010101
+DATA const35<>+52(SB)/4, $0x01010101
+DATA const35<>+56(SB)/4, $0x01010101
+DATA const35<>+60(SB)/4, $0x01010101
 GLOBL const35<>(SB), RODATA|NOPTR, $64
 
-DATA const36<>+0(SB)/4, $0x00000f00
-DATA const36<>+4(SB)/4, $0x00000f00
-DATA const36<>+8(SB)/4, $0x00000f00
-DATA const36<>+12(SB)/4, $0x00000f00
-DATA const36<>+16(SB)/4, $0x00000f00
-DATA const36<>+20(SB)/4, $0x00000f00
-DATA const36<>+24(SB)/4, $0x00000f00
-DATA const36<>+28(SB)/4, $0x00000f00
-DATA const36<>+32(SB)/4, $0x00000f00
-DATA const36<>+36(SB)/4, $0x00000f00
-DATA const36<>+40(SB)/4, $0x00000f00
-DATA const36<>+44(SB)/4, $0x00000f00
-DATA const36<>+48(SB)/4, $0x00000f00
-DATA const36<>+52(SB)/4, $0x00000f00
-DATA const36<>+56(SB)/4, $0x00000f00
-DATA const36<>+60(SB)/4, $0x00000f00
+DATA const36<>+0(SB)/4, $0x08080808
+DATA const36<>+4(SB)/4, $0x08080808
+DATA const36<>+8(SB)/4, $0x08080808
+DATA const36<>+12(SB)/4, $0x08080808
+DATA const36<>+16(SB)/4, $0x08080808
+DATA const36<>+20(SB)/4, $0x08080808
+DATA const36<>+24(SB)/4, $0x08080808
+DATA const36<>+28(SB)/4, $0x08080808
+DATA const36<>+32(SB)/4, $0x08080808
+DATA const36<>+36(SB)/4, $0x08080808
+DATA const36<>+40(SB)/4, $0x08080808
+DATA const36<>+44(SB)/4, $0x08080808
+DATA const36<>+48(SB)/4, $0x08080808
+DATA const36<>+52(SB)/4, $0x08080808
+DATA const36<>+56(SB)/4, $0x08080808
+DATA const36<>+60(SB)/4, $0x08080808
 GLOBL const36<>(SB), RODATA|NOPTR, $64
 
-DATA const37<>+0(SB)/4, $0x0000f000
-DATA const37<>+4(SB)/4, $0x0000f000
-DATA const37<>+8(SB)/4, $0x0000f000
-DATA const37<>+12(SB)/4, $0x0000f000
-DATA const37<>+16(SB)/4, $0x0000f000
-DATA const37<>+20(SB)/4, $0x0000f000
-DATA const37<>+24(SB)/4, $0x0000f000
-DATA const37<>+28(SB)/4, $0x0000f000
-DATA const37<>+32(SB)/4, $0x0000f000
-DATA const37<>+36(SB)/4, $0x0000f000
-DATA const37<>+40(SB)/4, $0x0000f000
-DATA const37<>+44(SB)/4, $0x0000f000
-DATA const37<>+48(SB)/4, $0x0000f000
-DATA const37<>+52(SB)/4, $0x0000f000
-DATA const37<>+56(SB)/4, $0x0000f000
-DATA const37<>+60(SB)/4, $0x0000f000
+DATA const37<>+0(SB)/4, $0x00000007
+DATA const37<>+4(SB)/4, $0x00000007
+DATA const37<>+8(SB)/4, $0x00000007
+DATA const37<>+12(SB)/4, $0x00000007
+DATA const37<>+16(SB)/4, $0x00000007
+DATA const37<>+20(SB)/4, $0x00000007
+DATA const37<>+24(SB)/4, $0x00000007
+DATA const37<>+28(SB)/4, $0x00000007
+DATA const37<>+32(SB)/4, $0x00000007
+DATA const37<>+36(SB)/4, $0x00000007
+DATA const37<>+40(SB)/4, $0x00000007
+DATA const37<>+44(SB)/4, $0x00000007
+DATA const37<>+48(SB)/4, $0x00000007
+DATA const37<>+52(SB)/4, $0x00000007
+DATA const37<>+56(SB)/4, $0x00000007
+DATA const37<>+60(SB)/4, $0x00000007
 GLOBL const37<>(SB), RODATA|NOPTR, $64
 
-DATA const38<>+0(SB)/4, $0x00000000
-DATA const38<>+4(SB)/4, $0x00000000
-DATA const38<>+8(SB)/4, $0x00000000
-DATA const38<>+12(SB)/4, $0x00000000
-DATA const38<>+16(SB)/4, $0x01010101
-DATA const38<>+20(SB)/4, $0x01010101
-DATA const38<>+24(SB)/4, $0x01010101
-DATA const38<>+28(SB)/4, $0x01010101
-DATA const38<>+32(SB)/4, $0x00000000
-DATA const38<>+36(SB)/4, $0x00000000
-DATA const38<>+40(SB)/4, $0x00000000
-DATA const38<>+44(SB)/4, $0x00000000
-DATA const38<>+48(SB)/4, $0x01010101
-DATA const38<>+52(SB)/4, $0x01010101
-DATA const38<>+56(SB)/4, $0x01010101
-DATA const38<>+60(SB)/4, $0x01010101
+DATA const38<>+0(SB)/4, $0x3e000000
+DATA const38<>+4(SB)/4, $0x3e000000
+DATA const38<>+8(SB)/4, $0x3e000000
+DATA const38<>+12(SB)/4, $0x3e000000
+DATA const38<>+16(SB)/4, $0x3e000000
+DATA const38<>+20(SB)/4, $0x3e000000
+DATA const38<>+24(SB)/4, $0x3e000000
+DATA const38<>+28(SB)/4, $0x3e000000
+DATA const38<>+32(SB)/4, $0x3e000000
+DATA const38<>+36(SB)/4, $0x3e000000
+DATA const38<>+40(SB)/4, $0x3e000000
+DATA const38<>+44(SB)/4, $0x3e000000
+DATA const38<>+48(SB)/4, $0x3e000000
+DATA const38<>+52(SB)/4, $0x3e000000
+DATA const38<>+56(SB)/4, $0x3e000000
+DATA const38<>+60(SB)/4, $0x3e000000
 GLOBL const38<>(SB), RODATA|NOPTR, $64
 
-DATA const39<>+0(SB)/4, $0x08080808
-DATA const39<>+4(SB)/4, $0x08080808
-DATA const39<>+8(SB)/4, $0x80808080
-DATA const39<>+12(SB)/4, $0x80808080
-DATA const39<>+16(SB)/4, $0x08080808
-DATA const39<>+20(SB)/4, $0x08080808
-DATA const39<>+24(SB)/4, $0x80808080
-DATA const39<>+28(SB)/4, $0x80808080
-DATA const39<>+32(SB)/4, $0x08080808
-DATA const39<>+36(SB)/4, $0x08080808
-DATA const39<>+40(SB)/4, $0x80808080
-DATA const39<>+44(SB)/4, $0x80808080
-DATA const39<>+48(SB)/4, $0x08080808
-DATA const39<>+52(SB)/4, $0x08080808
-DATA const39<>+56(SB)/4, $0x80808080
-DATA const39<>+60(SB)/4, $0x80808080
+DATA const39<>+0(SB)/4, $0xff00ff00
+DATA const39<>+4(SB)/4, $0xff01ff01
+DATA const39<>+8(SB)/4, $0xff02ff02
+DATA const39<>+12(SB)/4, $0xff03ff03
+DATA const39<>+16(SB)/4, $0xff04ff04
+DATA const39<>+20(SB)/4, $0xff05ff05
+DATA const39<>+24(SB)/4, $0xff06ff06
+DATA const39<>+28(SB)/4, $0xff07ff07
+DATA const39<>+32(SB)/4, $0xff00ff00
+DATA const39<>+36(SB)/4, $0xff01ff01
+DATA const39<>+40(SB)/4, $0xff02ff02
+DATA const39<>+44(SB)/4, $0xff03ff03
+DATA const39<>+48(SB)/4, $0xff04ff04
+DATA const39<>+52(SB)/4, $0xff05ff05
+DATA const39<>+56(SB)/4, $0xff06ff06
+DATA const39<>+60(SB)/4, $0xff07ff07
 GLOBL const39<>(SB), RODATA|NOPTR, $64
 
-DATA const40<>+0(SB)/4, $0x09090909
-DATA const40<>+4(SB)/4, $0x09090909
-DATA const40<>+8(SB)/4, $0x09090909
-DATA const40<>+12(SB)/4, $0x09090909
-DATA const40<>+16(SB)/4, $0x09090909
-DATA const40<>+20(SB)/4, $0x09090909
-DATA const40<>+24(SB)/4, $0x09090909
-DATA const40<>+28(SB)/4, $0x09090909
-DATA const40<>+32(SB)/4, $0x09090909
-DATA const40<>+36(SB)/4, $0x09090909
-DATA const40<>+40(SB)/4, $0x09090909
-DATA const40<>+44(SB)/4, $0x09090909
-DATA const40<>+48(SB)/4, $0x09090909
-DATA const40<>+52(SB)/4, $0x09090909
-DATA const40<>+56(SB)/4, $0x09090909
-DATA const40<>+60(SB)/4, $0x09090909
+DATA const40<>+0(SB)/4, $0x00100100
+DATA const40<>+4(SB)/4, $0x00100100
+DATA const40<>+8(SB)/4, $0x00100100
+DATA const40<>+12(SB)/4, $0x00100100
+DATA const40<>+16(SB)/4, $0x00100100
+DATA const40<>+20(SB)/4, $0x00100100
+DATA const40<>+24(SB)/4, $0x00100100
+DATA const40<>+28(SB)/4, $0x00100100
+DATA const40<>+32(SB)/4, $0x00100100
+DATA const40<>+36(SB)/4, $0x00100100
+DATA const40<>+40(SB)/4, $0x00100100
+DATA const40<>+44(SB)/4, $0x00100100
+DATA const40<>+48(SB)/4, $0x00100100
+DATA const40<>+52(SB)/4, $0x00100100
+DATA const40<>+56(SB)/4, $0x00100100
+DATA const40<>+60(SB)/4, $0x00100100
 GLOBL const40<>(SB), RODATA|NOPTR, $64
 
-DATA const41<>+0(SB)/4, $0x3f000000
-DATA const41<>+4(SB)/4, $0x3f000000
-DATA const41<>+8(SB)/4, $0x3f000000
-DATA const41<>+12(SB)/4, $0x3f000000
-DATA const41<>+16(SB)/4, $0x3f000000
-DATA const41<>+20(SB)/4, $0x3f000000
-DATA const41<>+24(SB)/4, $0x3f000000
-DATA const41<>+28(SB)/4, $0x3f000000
-DATA const41<>+32(SB)/4, $0x3f000000
-DATA const41<>+36(SB)/4, $0x3f000000
-DATA const41<>+40(SB)/4, $0x3f000000
-DATA const41<>+44(SB)/4, $0x3f000000
-DATA const41<>+48(SB)/4, $0x3f000000
-DATA const41<>+52(SB)/4, $0x3f000000
-DATA const41<>+56(SB)/4, $0x3f000000
-DATA const41<>+60(SB)/4, $0x3f000000
+DATA const41<>+0(SB)/4, $0xff08ff08
+DATA const41<>+4(SB)/4, $0xff09ff09
+DATA const41<>+8(SB)/4, $0xff0aff0a
+DATA const41<>+12(SB)/4, $0xff0bff0b
+DATA const41<>+16(SB)/4, $0xff0cff0c
+DATA const41<>+20(SB)/4, $0xff0dff0d
+DATA const41<>+24(SB)/4, $0xff0eff0e
+DATA const41<>+28(SB)/4, $0xff0fff0f
+DATA const41<>+32(SB)/4, $0xff08ff08
+DATA const41<>+36(SB)/4, $0xff09ff09
+DATA const41<>+40(SB)/4, $0xff0aff0a
+DATA const41<>+44(SB)/4, $0xff0bff0b
+DATA const41<>+48(SB)/4, $0xff0cff0c
+DATA const41<>+52(SB)/4, $0xff0dff0d
+DATA const41<>+56(SB)/4, $0xff0eff0e
+DATA const41<>+60(SB)/4, $0xff0fff0f
 GLOBL const41<>(SB), RODATA|NOPTR, $64
 
-DATA const42<>+0(SB)/4, $0x3e800000
-DATA const42<>+4(SB)/4, $0x3e800000
-DATA const42<>+8(SB)/4, $0x3e800000
-DATA const42<>+12(SB)/4, $0x3e800000
-DATA const42<>+16(SB)/4, $0x3e800000
-DATA const42<>+20(SB)/4, $0x3e800000
-DATA const42<>+24(SB)/4, $0x3e800000
-DATA const42<>+28(SB)/4, $0x3e800000
-DATA const42<>+32(SB)/4, $0x3e800000
-DATA const42<>+36(SB)/4, $0x3e800000
-DATA const42<>+40(SB)/4, $0x3e800000
-DATA const42<>+44(SB)/4, $0x3e800000
-DATA const42<>+48(SB)/4, $0x3e800000
-DATA const42<>+52(SB)/4, $0x3e800000
-DATA const42<>+56(SB)/4, $0x3e800000
-DATA const42<>+60(SB)/4, $0x3e800000
+DATA const42<>+0(SB)/4, $0x000000f0
+DATA const42<>+4(SB)/4, $0x000000f0
+DATA const42<>+8(SB)/4, $0x000000f0
+DATA const42<>+12(SB)/4, $0x000000f0
+DATA const42<>+16(SB)/4, $0x000000f0
+DATA const42<>+20(SB)/4, $0x000000f0
+DATA const42<>+24(SB)/4, $0x000000f0
+DATA const42<>+28(SB)/4, $0x000000f0
+DATA const42<>+32(SB)/4, $0x000000f0
+DATA const42<>+36(SB)/4, $0x000000f0
+DATA const42<>+40(SB)/4, $0x000000f0
+DATA const42<>+44(SB)/4, $0x000000f0
+DATA const42<>+48(SB)/4, $0x000000f0
+DATA const42<>+52(SB)/4, $0x000000f0
+DATA const42<>+56(SB)/4, $0x000000f0
+DATA const42<>+60(SB)/4, $0x000000f0
 GLOBL const42<>(SB), RODATA|NOPTR, $64
 
-DATA const43<>+0(SB)/4, $0x40404040
-DATA const43<>+4(SB)/4, $0x40404040
-DATA const43<>+8(SB)/4, $0x40404040
-DATA const43<>+12(SB)/4, $0x40404040
-DATA const43<>+16(SB)/4, $0x40404040
-DATA const43<>+20(SB)/4, $0x40404040
-DATA const43<>+24(SB)/4, $0x40404040
-DATA const43<>+28(SB)/4, $0x40404040
-DATA const43<>+32(SB)/4, $0x40404040
-DATA const43<>+36(SB)/4, $0x40404040
-DATA const43<>+40(SB)/4, $0x40404040
-DATA const43<>+44(SB)/4, $0x40404040
-DATA const43<>+48(SB)/4, $0x40404040
-DATA const43<>+52(SB)/4, $0x40404040
-DATA const43<>+56(SB)/4, $0x40404040
-DATA const43<>+60(SB)/4, $0x40404040
+DATA const43<>+0(SB)/4, $0x00000f00
+DATA const43<>+4(SB)/4, $0x00000f00
+DATA const43<>+8(SB)/4, $0x00000f00
+DATA const43<>+12(SB)/4, $0x00000f00
+DATA const43<>+16(SB)/4, $0x00000f00
+DATA const43<>+20(SB)/4, $0x00000f00
+DATA const43<>+24(SB)/4, $0x00000f00
+DATA const43<>+28(SB)/4, $0x00000f00
+DATA const43<>+32(SB)/4, $0x00000f00
+DATA const43<>+36(SB)/4, $0x00000f00
+DATA const43<>+40(SB)/4, $0x00000f00
+DATA const43<>+44(SB)/4, $0x00000f00
+DATA const43<>+48(SB)/4, $0x00000f00
+DATA const43<>+52(SB)/4, $0x00000f00
+DATA const43<>+56(SB)/4, $0x00000f00
+DATA const43<>+60(SB)/4, $0x00000f00
 GLOBL const43<>(SB), RODATA|NOPTR, $64
+
+DATA const44<>+0(SB)/4, $0x0000f000
+DATA const44<>+4(SB)/4, $0x0000f000
+DATA const44<>+8(SB)/4, $0x0000f000
+DATA const44<>+12(SB)/4, $0x0000f000
+DATA const44<>+16(SB)/4, $0x0000f000
+DATA const44<>+20(SB)/4, $0x0000f000
+DATA const44<>+24(SB)/4, $0x0000f000
+DATA const44<>+28(SB)/4, $0x0000f000
+DATA const44<>+32(SB)/4, $0x0000f000
+DATA const44<>+36(SB)/4, $0x0000f000
+DATA const44<>+40(SB)/4, $0x0000f000
+DATA const44<>+44(SB)/4, $0x0000f000
+DATA const44<>+48(SB)/4, $0x0000f000
+DATA const44<>+52(SB)/4, $0x0000f000
+DATA const44<>+56(SB)/4, $0x0000f000
+DATA const44<>+60(SB)/4, $0x0000f000
+GLOBL const44<>(SB), RODATA|NOPTR, $64
+
+DATA const45<>+0(SB)/4, $0x00000000
+DATA const45<>+4(SB)/4, $0x00000000
+DATA const45<>+8(SB)/4, $0x00000000
+DATA const45<>+12(SB)/4, $0x00000000
+DATA const45<>+16(SB)/4, $0x01010101
+DATA const45<>+20(SB)/4, $0x01010101
+DATA const45<>+24(SB)/4, $0x01010101
+DATA const45<>+28(SB)/4, $0x01010101
+DATA const45<>+32(SB)/4, $0x00000000
+DATA const45<>+36(SB)/4, $0x00000000
+DATA const45<>+40(SB)/4, $0x00000000
+DATA const45<>+44(SB)/4, $0x00000000
+DATA const45<>+48(SB)/4, $0x01010101
+DATA const45<>+52(SB)/4, $0x01010101
+DATA const45<>+56(SB)/4, $0x01010101
+DATA const45<>+60(SB)/4, $0x01010101
+GLOBL const45<>(SB), RODATA|NOPTR, $64
+
+DATA const46<>+0(SB)/4, $0x08080808
+DATA const46<>+4(SB)/4, $0x08080808
+DATA const46<>+8(SB)/4, $0x80808080
+DATA const46<>+12(SB)/4, $0x80808080
+DATA const46<>+16(SB)/4, $0x08080808
+DATA const46<>+20(SB)/4, $0x08080808
+DATA const46<>+24(SB)/4, $0x80808080
+DATA const46<>+28(SB)/4, $0x80808080
+DATA const46<>+32(SB)/4, $0x08080808
+DATA const46<>+36(SB)/4, $0x08080808
+DATA const46<>+40(SB)/4, $0x80808080
+DATA const46<>+44(SB)/4, $0x80808080
+DATA const46<>+48(SB)/4, $0x08080808
+DATA const46<>+52(SB)/4, $0x08080808
+DATA const46<>+56(SB)/4, $0x80808080
+DATA const46<>+60(SB)/4, $0x80808080
+GLOBL const46<>(SB), RODATA|NOPTR, $64
+
+DATA const47<>+0(SB)/4, $0x09090909
+DATA const47<>+4(SB)/4, $0x09090909
+DATA const47<>+8(SB)/4, $0x09090909
+DATA const47<>+12(SB)/4, $0x09090909
+DATA const47<>+16(SB)/4, $0x09090909
+DATA const47<>+20(SB)/4, $0x09090909
+DATA const47<>+24(SB)/4, $0x09090909
+DATA const47<>+28(SB)/4, $0x09090909
+DATA const47<>+32(SB)/4, $0x09090909
+DATA const47<>+36(SB)/4, $0x09090909
+DATA const47<>+40(SB)/4, $0x09090909
+DATA const47<>+44(SB)/4, $0x09090909
+DATA const47<>+48(SB)/4, $0x09090909
+DATA const47<>+52(SB)/4, $0x09090909
+DATA const47<>+56(SB)/4, $0x09090909
+DATA const47<>+60(SB)/4, $0x09090909
+GLOBL const47<>(SB), RODATA|NOPTR, $64
+
+DATA const48<>+0(SB)/4, $0x00007f00
+DATA const48<>+4(SB)/4, $0x00007f00
+DATA const48<>+8(SB)/4, $0x00007f00
+DATA const48<>+12(SB)/4, $0x00007f00
+DATA const48<>+16(SB)/4, $0x00007f00
+DATA const48<>+20(SB)/4, $0x00007f00
+DATA const48<>+24(SB)/4, $0x00007f00
+DATA const48<>+28(SB)/4, $0x00007f00
+DATA const48<>+32(SB)/4, $0x00007f00
+DATA const48<>+36(SB)/4, $0x00007f00
+DATA const48<>+40(SB)/4, $0x00007f00
+DATA const48<>+44(SB)/4, $0x00007f00
+DATA const48<>+48(SB)/4, $0x00007f00
+DATA const48<>+52(SB)/4, $0x00007f00
+DATA const48<>+56(SB)/4, $0x00007f00
+DATA const48<>+60(SB)/4, $0x00007f00
+GLOBL const48<>(SB), RODATA|NOPTR, $64
+
+DATA const49<>+0(SB)/4, $0x007f0000
+DATA const49<>+4(SB)/4, $0x007f0000
+DATA const49<>+8(SB)/4, $0x007f0000
+DATA const49<>+12(SB)/4, $0x007f0000
+DATA const49<>+16(SB)/4, $0x007f0000
+DATA const49<>+20(SB)/4, $0x007f0000
+DATA const49<>+24(SB)/4, $0x007f0000
+DATA const49<>+28(SB)/4, $0x007f0000
+DATA const49<>+32(SB)/4, $0x007f0000
+DATA const49<>+36(SB)/4, $0x007f0000
+DATA const49<>+40(SB)/4, $0x007f0000
+DATA const49<>+44(SB)/4, $0x007f0000
+DATA const49<>+48(SB)/4, $0x007f0000
+DATA const49<>+52(SB)/4, $0x007f0000
+DATA const49<>+56(SB)/4, $0x007f0000
+DATA const49<>+60(SB)/4, $0x007f0000
+GLOBL const49<>(SB), RODATA|NOPTR, $64
+
+DATA const50<>+0(SB)/4, $0x7f000000
+DATA const50<>+4(SB)/4, $0x7f000000
+DATA const50<>+8(SB)/4, $0x7f000000
+DATA const50<>+12(SB)/4, $0x7f000000
+DATA const50<>+16(SB)/4, $0x7f000000
+DATA const50<>+20(SB)/4, $0x7f000000
+DATA const50<>+24(SB)/4, $0x7f000000
+DATA const50<>+28(SB)/4, $0x7f000000
+DATA const50<>+32(SB)/4, $0x7f000000
+DATA const50<>+36(SB)/4, $0x7f000000
+DATA const50<>+40(SB)/4, $0x7f000000
+DATA const50<>+44(SB)/4, $0x7f000000
+DATA const50<>+48(SB)/4, $0x7f000000
+DATA const50<>+52(SB)/4, $0x7f000000
+DATA const50<>+56(SB)/4, $0x7f000000
+DATA const50<>+60(SB)/4, $0x7f000000
+GLOBL const50<>(SB), RODATA|NOPTR, $64
+
+DATA const51<>+0(SB)/4, $0x00808000
+DATA const51<>+4(SB)/4, $0x80000080
+DATA const51<>+8(SB)/4, $0x80000080
+DATA const51<>+12(SB)/4, $0x00808000
+DATA const51<>+16(SB)/4, $0x00808000
+DATA const51<>+20(SB)/4, $0x80000080
+DATA const51<>+24(SB)/4, $0x80000080
+DATA const51<>+28(SB)/4, $0x00808000
+DATA const51<>+32(SB)/4, $0x00808000
+DATA const51<>+36(SB)/4, $0x80000080
+DATA const51<>+40(SB)/4, $0x80000080
+DATA const51<>+44(SB)/4, $0x00808000
+DATA const51<>+48(SB)/4, $0x00808000
+DATA const51<>+52(SB)/4, $0x80000080
+DATA const51<>+56(SB)/4, $0x80000080
+DATA const51<>+60(SB)/4, $0x00808000
+GLOBL const51<>(SB), RODATA|NOPTR, $64
+
+DATA const52<>+0(SB)/4, $0x07070707
+DATA const52<>+4(SB)/4, $0x07070707
+DATA const52<>+8(SB)/4, $0x07070707
+DATA const52<>+12(SB)/4, $0x07070707
+DATA const52<>+16(SB)/4, $0x07070707
+DATA const52<>+20(SB)/4, $0x07070707
+DATA const52<>+24(SB)/4, $0x07070707
+DATA const52<>+28(SB)/4, $0x07070707
+DATA const52<>+32(SB)/4, $0x07070707
+DATA const52<>+36(SB)/4, $0x07070707
+DATA const52<>+40(SB)/4, $0x07070707
+DATA const52<>+44(SB)/4, $0x07070707
+DATA const52<>+48(SB)/4, $0x07070707
+DATA const52<>+52(SB)/4, $0x07070707
+DATA const52<>+56(SB)/4, $0x07070707
+DATA const52<>+60(SB)/4, $0x07070707
+GLOBL const52<>(SB), RODATA|NOPTR, $64
+
+DATA const53<>+0(SB)/4, $0x3f000000
+DATA const53<>+4(SB)/4, $0x3f000000
+DATA const53<>+8(SB)/4, $0x3f000000
+DATA const53<>+12(SB)/4, $0x3f000000
+DATA const53<>+16(SB)/4, $0x3f000000
+DATA const53<>+20(SB)/4, $0x3f000000
+DATA const53<>+24(SB)/4, $0x3f000000
+DATA const53<>+28(SB)/4, $0x3f000000
+DATA const53<>+32(SB)/4, $0x3f000000
+DATA const53<>+36(SB)/4, $0x3f000000
+DATA const53<>+40(SB)/4, $0x3f000000
+DATA const53<>+44(SB)/4, $0x3f000000
+DATA const53<>+48(SB)/4, $0x3f000000
+DATA const53<>+52(SB)/4, $0x3f000000
+DATA const53<>+56(SB)/4, $0x3f000000
+DATA const53<>+60(SB)/4, $0x3f000000
+GLOBL const53<>(SB), RODATA|NOPTR, $64
+
+DATA const54<>+0(SB)/4, $0x3e800000
+DATA const54<>+4(SB)/4, $0x3e800000
+DATA const54<>+8(SB)/4, $0x3e800000
+DATA const54<>+12(SB)/4, $0x3e800000
+DATA const54<>+16(SB)/4, $0x3e800000
+DATA const54<>+20(SB)/4, $0x3e800000
+DATA const54<>+24(SB)/4, $0x3e800000
+DATA const54<>+28(SB)/4, $0x3e800000
+DATA const54<>+32(SB)/4, $0x3e800000
+DATA const54<>+36(SB)/4, $0x3e800000
+DATA const54<>+40(SB)/4, $0x3e800000
+DATA const54<>+44(SB)/4, $0x3e800000
+DATA const54<>+48(SB)/4, $0x3e800000
+DATA const54<>+52(SB)/4, $0x3e800000
+DATA const54<>+56(SB)/4, $0x3e800000
+DATA const54<>+60(SB)/4, $0x3e800000
+GLOBL const54<>(SB), RODATA|NOPTR, $64
+
+DATA const55<>+0(SB)/4, $0x01ff01ff
+DATA const55<>+4(SB)/4, $0x01ff01ff
+DATA const55<>+8(SB)/4, $0x01ff01ff
+DATA const55<>+12(SB)/4, $0x01ff01ff
+DATA const55<>+16(SB)/4, $0x01ff01ff
+DATA const55<>+20(SB)/4, $0x01ff01ff
+DATA const55<>+24(SB)/4, $0x01ff01ff
+DATA const55<>+28(SB)/4, $0x01ff01ff
+DATA const55<>+32(SB)/4, $0x01ff01ff
+DATA const55<>+36(SB)/4, $0x01ff01ff
+DATA const55<>+40(SB)/4, $0x01ff01ff
+DATA const55<>+44(SB)/4, $0x01ff01ff
+DATA const55<>+48(SB)/4, $0x01ff01ff
+DATA const55<>+52(SB)/4, $0x01ff01ff
+DATA const55<>+56(SB)/4, $0x01ff01ff
+DATA const55<>+60(SB)/4, $0x01ff01ff
+GLOBL const55<>(SB), RODATA|NOPTR, $64
+
+DATA const56<>+0(SB)/4, $0xff00ff00
+DATA const56<>+4(SB)/4, $0xff00ff00
+DATA const56<>+8(SB)/4, $0xff01ff01
+DATA const56<>+12(SB)/4, $0xff01ff01
+DATA const56<>+16(SB)/4, $0xff02ff02
+DATA const56<>+20(SB)/4, $0xff02ff02
+DATA const56<>+24(SB)/4, $0xff03ff03
+DATA const56<>+28(SB)/4, $0xff03ff03
+DATA const56<>+32(SB)/4, $0xff00ff00
+DATA const56<>+36(SB)/4, $0xff00ff00
+DATA const56<>+40(SB)/4, $0xff01ff01
+DATA const56<>+44(SB)/4, $0xff01ff01
+DATA const56<>+48(SB)/4, $0xff02ff02
+DATA const56<>+52(SB)/4, $0xff02ff02
+DATA const56<>+56(SB)/4, $0xff03ff03
+DATA const56<>+60(SB)/4, $0xff03ff03
+GLOBL const56<>(SB), RODATA|NOPTR, $64
+
+DATA const57<>+0(SB)/4, $0x00400100
+DATA const57<>+4(SB)/4, $0x00040010
+DATA const57<>+8(SB)/4, $0x00400100
+DATA const57<>+12(SB)/4, $0x00040010
+DATA const57<>+16(SB)/4, $0x00400100
+DATA const57<>+20(SB)/4, $0x00040010
+DATA const57<>+24(SB)/4, $0x00400100
+DATA const57<>+28(SB)/4, $0x00040010
+DATA const57<>+32(SB)/4, $0x00400100
+DATA const57<>+36(SB)/4, $0x00040010
+DATA const57<>+40(SB)/4, $0x00400100
+DATA const57<>+44(SB)/4, $0x00040010
+DATA const57<>+48(SB)/4, $0x00400100
+DATA const57<>+52(SB)/4, $0x00040010
+DATA const57<>+56(SB)/4, $0x00400100
+DATA const57<>+60(SB)/4, $0x00040010
+GLOBL const57<>(SB), RODATA|NOPTR, $64
+
+DATA const58<>+0(SB)/4, $0xff04ff04
+DATA const58<>+4(SB)/4, $0xff04ff04
+DATA const58<>+8(SB)/4, $0xff05ff05
+DATA const58<>+12(SB)/4, $0xff05ff05
+DATA const58<>+16(SB)/4, $0xff06ff06
+DATA const58<>+20(SB)/4, $0xff06ff06
+DATA const58<>+24(SB)/4, $0xff07ff07
+DATA const58<>+28(SB)/4, $0xff07ff07
+DATA const58<>+32(SB)/4, $0xff04ff04
+DATA const58<>+36(SB)/4, $0xff04ff04
+DATA const58<>+40(SB)/4, $0xff05ff05
+DATA const58<>+44(SB)/4, $0xff05ff05
+DATA const58<>+48(SB)/4, $0xff06ff06
+DATA const58<>+52(SB)/4, $0xff06ff06
+DATA const58<>+56(SB)/4, $0xff07ff07
+DATA const58<>+60(SB)/4, $0xff07ff07
+GLOBL const58<>(SB), RODATA|NOPTR, $64
+
+DATA const59<>+0(SB)/4, $0xff00ff00
+DATA const59<>+4(SB)/4, $0xff00ff00
+DATA const59<>+8(SB)/4, $0xff00ff00
+DATA const59<>+12(SB)/4, $0xff00ff00
+DATA const59<>+16(SB)/4, $0xff01ff01
+DATA const59<>+20(SB)/4, $0xff01ff01
+DATA const59<>+24(SB)/4, $0xff01ff01
+DATA const59<>+28(SB)/4, $0xff01ff01
+DATA const59<>+32(SB)/4, $0xff00ff00
+DATA const59<>+36(SB)/4, $0xff00ff00
+DATA const59<>+40(SB)/4, $0xff00ff00
+DATA const59<>+44(SB)/4, $0xff00ff00
+DATA const59<>+48(SB)/4, $0xff01ff01
+DATA const59<>+52(SB)/4, $0xff01ff01
+DATA const59<>+56(SB)/4, $0xff01ff01
+DATA const59<>+60(SB)/4, $0xff01ff01
+GLOBL const59<>(SB), RODATA|NOPTR, $64
+
+DATA const60<>+0(SB)/4, $0x00800100
+DATA const60<>+4(SB)/4, $0x00200040
+DATA const60<>+8(SB)/4, $0x00080010
+DATA const60<>+12(SB)/4, $0x00020004
+DATA const60<>+16(SB)/4, $0x00800100
+DATA const60<>+20(SB)/4, $0x00200040
+DATA const60<>+24(SB)/4, $0x00080010
+DATA const60<>+28(SB)/4, $0x00020004
+DATA const60<>+32(SB)/4, $0x00800100
+DATA const60<>+36(SB)/4, $0x00200040
+DATA const60<>+40(SB)/4, $0x00080010
+DATA const60<>+44(SB)/4, $0x00020004
+DATA const60<>+48(SB)/4, $0x00800100
+DATA const60<>+52(SB)/4, $0x00200040
+DATA const60<>+56(SB)/4, $0x00080010
+DATA const60<>+60(SB)/4, $0x00020004
+GLOBL const60<>(SB), RODATA|NOPTR, $64
+
+DATA const61<>+0(SB)/4, $0x01000100
+DATA const61<>+4(SB)/4, $0x01000100
+DATA const61<>+8(SB)/4, $0x01000100
+DATA const61<>+12(SB)/4, $0x01000100
+DATA const61<>+16(SB)/4, $0x01000100
+DATA const61<>+20(SB)/4, $0x01000100
+DATA const61<>+24(SB)/4, $0x01000100
+DATA const61<>+28(SB)/4, $0x01000100
+DATA const61<>+32(SB)/4, $0x01000100
+DATA const61<>+36(SB)/4, $0x01000100
+DATA const61<>+40(SB)/4, $0x01000100
+DATA const61<>+44(SB)/4, $0x01000100
+DATA const61<>+48(SB)/4, $0x01000100
+DATA const61<>+52(SB)/4, $0x01000100
+DATA const61<>+56(SB)/4, $0x01000100
+DATA const61<>+60(SB)/4, $0x01000100
+GLOBL const61<>(SB), RODATA|NOPTR, $64
+
+DATA const62<>+0(SB)/4, $0xff02ff02
+DATA const62<>+4(SB)/4, $0xff02ff02
+DATA const62<>+8(SB)/4, $0xff02ff02
+DATA const62<>+12(SB)/4, $0xff02ff02
+DATA const62<>+16(SB)/4, $0xff03ff03
+DATA const62<>+20(SB)/4, $0xff03ff03
+DATA const62<>+24(SB)/4, $0xff03ff03
+DATA const62<>+28(SB)/4, $0xff03ff03
+DATA const62<>+32(SB)/4, $0xff02ff02
+DATA const62<>+36(SB)/4, $0xff02ff02
+DATA const62<>+40(SB)/4, $0xff02ff02
+DATA const62<>+44(SB)/4, $0xff02ff02
+DATA const62<>+48(SB)/4, $0xff03ff03
+DATA const62<>+52(SB)/4, $0xff03ff03
+DATA const62<>+56(SB)/4, $0xff03ff03
+DATA const62<>+60(SB)/4, $0xff03ff03
+GLOBL const62<>(SB), RODATA|NOPTR, $64
+
+DATA const63<>+0(SB)/4, $0xff04ff04
+DATA const63<>+4(SB)/4, $0xff04ff04
+DATA const63<>+8(SB)/4, $0xff04ff04
+DATA const63<>+12(SB)/4, $0xff04ff04
+DATA const63<>+16(SB)/4, $0xff05ff05
+DATA const63<>+20(SB)/4, $0xff05ff05
+DATA const63<>+24(SB)/4, $0xff05ff05
+DATA const63<>+28(SB)/4, $0xff05ff05
+DATA const63<>+32(SB)/4, $0xff04ff04
+DATA const63<>+36(SB)/4, $0xff04ff04
+DATA const63<>+40(SB)/4, $0xff04ff04
+DATA const63<>+44(SB)/4, $0xff04ff04
+DATA const63<>+48(SB)/4, $0xff05ff05
+DATA const63<>+52(SB)/4, $0xff05ff05
+DATA const63<>+56(SB)/4, $0xff05ff05
+DATA const63<>+60(SB)/4, $0xff05ff05
+GLOBL const63<>(SB), RODATA|NOPTR, $64
+
+DATA const64<>+0(SB)/4, $0xff06ff06
+DATA const64<>+4(SB)/4, $0xff06ff06
+DATA const64<>+8(SB)/4, $0xff06ff06
+DATA const64<>+12(SB)/4, $0xff06ff06
+DATA const64<>+16(SB)/4, $0xff07ff07
+DATA const64<>+20(SB)/4, $0xff07ff07
+DATA const64<>+24(SB)/4, $0xff07ff07
+DATA const64<>+28(SB)/4, $0xff07ff07
+DATA const64<>+32(SB)/4, $0xff06ff06
+DATA const64<>+36(SB)/4, $0xff06ff06
+DATA const64<>+40(SB)/4, $0xff06ff06
+DATA const64<>+44(SB)/4, $0xff06ff06
+DATA const64<>+48(SB)/4, $0xff07ff07
+DATA const64<>+52(SB)/4, $0xff07ff07
+DATA const64<>+56(SB)/4, $0xff07ff07
+DATA const64<>+60(SB)/4, $0xff07ff07
+GLOBL const64<>(SB), RODATA|NOPTR, $64

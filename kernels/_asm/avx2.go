@@ -94,7 +94,9 @@ type format256 struct {
 	min    bool // a minimum is added per group
 	off    int  // log2 of what the bytes of a weight are too large by; -1: nothing
 	most   int  // the largest byte that load returns
-	loop   bool // over the chunks of a block; they are many instructions
+
+	// book, where weights are points of a codebook, makes the kernels loop over the chunks of a block. load's c is then 0.
+	book *book256
 
 	// begin sets up constants, before the loop over blocks.
 	begin func(x *program, s *state256)
@@ -102,7 +104,7 @@ type format256 struct {
 	scales func(x *program, s *state256)
 	// scale returns the scale of group g of the block, and its minimum or nil: a lane per row.
 	scale func(x *program, s *state256, g int) (d, m reg.VecVirtual)
-	// load returns weights 32c to 32c+31 of row i as bytes. In a loop, c is 0, and what depends on it is to be read through state256.field.
+	// load returns weights 32c to 32c+31 of row i as bytes.
 	load func(x *program, s *state256, i, c int) reg.VecVirtual
 	// pairs, where weights lie so, returns weights 32c to 32c+15 of row i and of row i+4, then the next 16 of both.
 	pairs func(x *program, s *state256, i, c int) [2]reg.VecVirtual
@@ -115,14 +117,7 @@ type state256 struct {
 	c      map[string]reg.VecVirtual // constants
 	v      map[string]reg.VecVirtual // of the block
 
-	grid, signs reg.GPVirtual // codebooks
-	chunk       reg.Register  // the number of the chunk in a loop
-	row         reg.GPVirtual // where the row that is being loaded begins
-}
-
-// field is at disp in the block of the row that is being loaded, and stride bytes further in each chunk.
-func (s *state256) field(disp, stride int) Mem {
-	return Mem{Base: s.row, Disp: disp, Index: s.chunk, Scale: uint8(stride)}
+	books256
 }
 
 // full tells whether the weights take all of a byte. VPMADDUBSW would saturate: the level avx2 takes such weights as signed bytes, and multiplies their
@@ -134,9 +129,10 @@ func (f *format256) depth() int {
 	if f.full() {
 		return 0
 	}
-	fit := (1<<15 - 1) / (2 * 127 * f.most)
-	return min(1<<log2(fit), f.group/4)
+	return min(depthOf(f.most), f.group/4)
 }
+
+func depthOf(most int) int { return 1 << log2((1<<15-1)/(2*127*most)) }
 
 // log2 is rounded down.
 func log2(n int) int {
@@ -170,6 +166,7 @@ func (x *program) constY(w ...uint32) reg.VecVirtual {
 func (x *program) rows256(l level256, f format256) {
 	x.function("rows"+f.name+l.suffix, "(dst *float32, w *byte, stride, blocks int, q *int8, groups *actGroup)",
 		fmt.Sprintf("rows%s%s sets dst[r] to the product of row r of w with a token, for 8 rows.", f.name, l.suffix))
+	x.frame256(&f)
 	w, stride := x.arg("w"), x.arg("stride")
 	q, meta := x.arg("q"), x.arg("groups")
 	next := x.GP64() // the rows behind these, fetched in the order of addresses
@@ -206,8 +203,8 @@ func (x *program) rows256(l level256, f format256) {
 
 // rowsStep256 takes n blocks of each row.
 func (x *program) rowsStep256(l level256, f format256, s *state256, acc reg.VecVirtual, n int, q, meta, next reg.Register) {
-	if f.loop {
-		x.rowsLoop256(l, f, s, acc, q, meta, next)
+	if f.book != nil {
+		x.rowsBook256(l, f, s, acc, q, meta, next)
 		return
 	}
 	// Fetches are spread over the loads: too many at once would have to wait for each other.
@@ -247,53 +244,6 @@ func (x *program) rowsStep256(l level256, f format256, s *state256, acc reg.VecV
 	x.add(n*f.weight/32*actGroup, meta)
 }
 
-// rowsLoop256 takes a block of each row, one chunk after another.
-func (x *program) rowsLoop256(l level256, f format256, s *state256, acc reg.VecVirtual, q, meta, next reg.Register) {
-	groups, chunks := f.weight/f.group, f.weight/32
-	scales := x.GP64()
-	x.aligned32(x.AllocLocal(32*groups+32), scales)
-	f.scales(x, s)
-	for g := range groups {
-		d, _ := f.scale(x, s, g)
-		x.VMOVAPS(d, Mem{Base: scales, Disp: 32 * g})
-	}
-	f.scale = func(x *program, s *state256, g int) (d, m reg.VecVirtual) {
-		y := x.YMM()
-		x.VMOVAPS(Mem{Base: scales, Disp: 32 * g}, y)
-		return y, nil
-	}
-	x.chunks256(&f, s, func() {
-		for at := 0; at < f.size; at += 64 {
-			x.PREFETCHT0(Mem{Base: next, Disp: at})
-		}
-		for i, sum := range x.sums256(l, &f, s, 0, Mem{Base: q}) {
-			x.fold256(&f, s, acc, sum, i, i, meta)
-		}
-		x.add(8*f.size/chunks, next)
-		x.add(32, q)
-		x.add(actGroup, meta)
-		x.add(32*groups/chunks, scales)
-	})
-	x.advance8(s.rows, f.size)
-}
-
-// chunks256 runs body for each chunk of a block.
-func (x *program) chunks256(f *format256, s *state256, body func()) {
-	s.chunk = x.GP64()
-	x.XORQ(s.chunk, s.chunk)
-	load := f.load
-	f.load = func(x *program, s *state256, i, c int) reg.VecVirtual {
-		s.row = x.GP64()
-		x.LEAQ(s.rows.at(i, 0), s.row)
-		return load(x, s, i, c)
-	}
-	x.Label("chunks")
-	body()
-	x.INCQ(s.chunk)
-	x.CMPQ(s.chunk, Imm(uint64(f.weight/32)))
-	x.JLT(LabelRef("chunks"))
-}
-
 // aligned32 is the first address in m that is a multiple of 32.
 func (x *program) aligned32(m Mem, p reg.GPVirtual) {
 	x.LEAQ(m.Offset(31), p)
@@ -302,7 +252,7 @@ func (x *program) aligned32(m Mem, p reg.GPVirtual) {
 
 // fold256 adds a group's contribution to acc: acc += float(n)·(scale·d), and min·dsum. It is group in of its block, and group g of those at meta.
 func (x *program) fold256(f *format256, s *state256, acc, n reg.VecVirtual, in, g int, meta reg.Register) {
-	if f.off >= 0 && !s.signed {
+	if f.off >= 0 && !s.signed && !s.flip {
 		z := x.YMM()
 		x.VPBROADCASTD(Mem{Base: meta, Disp: actSum(f.group, g)}, z)
 		if f.off > 0 {
@@ -330,8 +280,11 @@ type tree256 struct {
 }
 
 func (x *program) tree256(l level256, f *format256) tree256 {
-	if l.vnni {
+	switch {
+	case l.vnni:
 		return tree256{x, -1}
+	case f.book != nil && f.book.flips != nil:
+		return tree256{x, log2(min(depthOf(f.book.most), f.group/4))}
 	}
 	return tree256{x, log2(max(1, f.depth()))}
 }
@@ -383,8 +336,16 @@ func (x *program) sums256(l level256, f *format256, s *state256, c int, q Mem) [
 		for j := range pair {
 			var v [2]reg.VecVirtual
 			for k := range v {
+				row := 4*i + 2*j + k
+				w, by := f.load(x, s, row, c), a
+				if s.flip {
+					by = x.YMM()
+					flips := f.book.flips(x, s, row)
+					x.VPXOR(flips, a, by)
+					x.VPSUBB(flips, by, by)
+				}
 				v[k] = x.YMM()
-				x.dot256(l, s, f.load(x, s, 4*i+2*j+k, c), a, v[k], true)
+				x.dot256(l, s, w, by, v[k], true)
 				t.widen(0, v[k])
 			}
 			pair[j] = t.two(0, v[0], v[1])
@@ -478,6 +439,7 @@ func (x *program) dwords4x4Y(v [4]reg.VecVirtual) (out [4]reg.VecVirtual) {
 func (x *program) unpack256(l level256, f format256) {
 	x.function("unpack"+f.name+l.suffix, "(p *byte, s, m *float32, w *byte, stride, blocks int)",
 		fmt.Sprintf("unpack%s%s makes a panel of 8 rows of w.", f.name, l.suffix))
+	x.frame256(&f)
 	w, stride := x.arg("w"), x.arg("stride")
 	p, sp := x.arg("p"), x.arg("s")
 	var mp reg.Register
@@ -485,8 +447,11 @@ func (x *program) unpack256(l level256, f format256) {
 		mp = x.arg("m")
 	}
 	s := x.start256(l, &f, w, stride)
-	blocks := x.arg("blocks")
+	blocks := x.argMem("blocks")
 	x.Label("loop")
+	if f.book != nil {
+		x.scratch256(&f, s)
+	}
 	f.scales(x, s)
 	groups := f.weight / f.group
 	for g := range groups {
@@ -513,7 +478,7 @@ func (x *program) unpack256(l level256, f format256) {
 			x.VMOVDQU(hi, Mem{Base: p, Disp: 32 * (8*c + 4 + j)})
 		}
 	}
-	if f.loop {
+	if f.book != nil {
 		x.chunks256(&f, s, func() {
 			chunk(0)
 			x.add(8*32, p)
