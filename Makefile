@@ -6,7 +6,7 @@ STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 CONCURRENT = ./internal/par ./tokenizer ./nn ./engine . ./cmd/goinfer
 FUZZTIME = 20s
 
-.PHONY: help build test race purego generate generated cross arm64 fuzz bench lint cover check clean
+.PHONY: help build test race purego generate generated cross unfused arm64 fuzz bench lint cover check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 10
@@ -33,7 +33,10 @@ cross: ## build for every supported system
 	@for t in linux/amd64 linux/arm64 linux/riscv64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64; do \
 		echo "build $$t"; GOOS=$${t%/*} GOARCH=$${t#*/} go build ./... || exit 1; done
 
-arm64: ## run the tests as arm64 under user-mode emulation (Debian's qemu-user-static)
+unfused: ## check that no multiplication in package quant is fused with an addition, in single precision: files have the same bytes wherever they are made
+	@! GOARCH=arm64 go build -gcflags=-S ./quant 2>&1 | grep -E 'FN?M(ADD|SUB)S' || { echo "quant: products that are added need float32(...) around them"; exit 1; }
+
+arm64: unfused ## run the tests as arm64 under user-mode emulation (Debian's qemu-user-static)
 	GOINFER_LONG= GOARCH=arm64 go test -short -exec "qemu-aarch64-static -cpu max" ./...
 
 fuzz: ## run every fuzz target for FUZZTIME, little of it spent on making inputs short

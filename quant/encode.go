@@ -28,7 +28,7 @@ func packFifths(dst []byte, q *[32]uint8) {
 func weigh(w, x, imp []float32, power float32) {
 	w, imp = w[:len(x)], imp[:len(x)]
 	for i, v := range x {
-		w[i] = imp[i] * sqrt(power+float32(v*v))
+		w[i] = imp[i] * sqrt(float32(power)+float32(v*v))
 	}
 }
 
@@ -227,7 +227,7 @@ func encodeMXFP4(dst []byte, x, _ []float32, _ float32) bool {
 	inv := 0.5 / halfE8M0(byte(e)) // half the inverse of a power of two: exact, and finite where the inverse of the smallest, 2^-128, is not
 	var q [32]uint8
 	for i, v := range x[:32] {
-		q[i] = fp4(2 * (v * inv))
+		q[i] = fp4(2 * float32(v*inv))
 	}
 	packNibbles(dst[1:], &q)
 	return true
@@ -269,7 +269,7 @@ func encodeNVFP4(dst []byte, x, _ []float32, _ float32) bool {
 
 // nearFP4 is the E2M1 number q for which q·d is next to v. As d is no power of two, v/d is rounded, and near half way the two differences decide.
 func nearFP4(v, d, inv float32) uint8 {
-	q := fp4(v * inv)
+	q := fp4(float32(v * inv))
 	m, a := q&7, abs(v)
 	off := abs(float32(float32(levelsFP4[m])*d) - a)
 	if m > 0 && abs(float32(float32(levelsFP4[m-1])*d)-a) <= off {

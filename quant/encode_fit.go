@@ -161,7 +161,7 @@ func affineSums(l, y, x, w []float32, inv, top float32) (sl, sl2, sxl float32) {
 			v = top
 		}
 		l[i] = v
-		t := w[i] * v
+		t := float32(w[i] * v)
 		sl += t
 		sl2 += float32(t * v)
 		sxl += float32(t * x[i])

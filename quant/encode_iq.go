@@ -153,7 +153,7 @@ func (b *lattice) round8(v, root []float32, inv, scale float32) (p int32, hit bo
 		return at, true
 	}
 	var errors [32]float32
-	s3, s5 := scale*3, scale*5
+	s3, s5 := float32(scale*3), float32(scale*5)
 	for i, x := range v {
 		w := root[i]
 		d1, d3, d5 := scale-x, s3-x, s5-x
@@ -175,7 +175,7 @@ func (b *lattice) round4(v, root []float32, inv, scale float32) (p int32, hit bo
 	}
 	var errors [32]float32
 	for l := range 8 {
-		s := scale * float32(2*l+1)
+		s := float32(scale * float32(2*l+1))
 		for i, x := range v {
 			d := s - x
 			errors[8*i+l] = float32(root[i]*d) * d
@@ -222,7 +222,7 @@ func (p plain) weigh(w, x []float32, power float32) {
 		s := v * v
 		switch p {
 		case plainRoot:
-			s = sqrt(power + float32(s))
+			s = sqrt(float32(power) + float32(s))
 		case plainSum:
 			s = float32(0.25*power) + float32(s)
 		}

@@ -61,7 +61,7 @@ func roundIQ1(b *lattice, l []uint8, x, w []float32, scale float32, level *[3]fl
 		return uint16(at), true
 	}
 	var errors [32]float32
-	a, c, e := scale*level[0], scale*level[1], scale*level[2]
+	a, c, e := float32(scale*level[0]), float32(scale*level[1]), float32(scale*level[2])
 	for i, v := range x {
 		da, dc, de := a-v, c-v, e-v
 		errors[4*i], errors[4*i+1], errors[4*i+2] = float32(w[i]*da)*da, float32(w[i]*dc)*dc, float32(w[i]*de)*de

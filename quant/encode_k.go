@@ -23,7 +23,7 @@ func relevelAbove(q []uint8, x []float32, d, m float32, top int32) {
 	}
 	q = q[:len(x)]
 	for i, v := range x {
-		q[i] = uint8(max(0, min(top, nearestInt((v+m)/d))))
+		q[i] = uint8(max(0, min(top, nearestInt((v+float32(m))/d))))
 	}
 }
 
@@ -296,7 +296,7 @@ var iq4Cells = func() (t [33]struct {
 	edge  float32
 }) {
 	for c := range t {
-		lo, hi := float32(c-16)*8-4, float32(c-16)*8+4
+		lo, hi := float32((c-16)*8-4), float32((c-16)*8+4)
 		t[c].edge = 1e30
 		for i := range 15 {
 			switch edge := (float32(levelsIQ4[i]) + float32(levelsIQ4[i+1])) / 2; {

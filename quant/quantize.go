@@ -164,7 +164,7 @@ func inverse(d float32) float32 {
 // away rounds to the nearest whole number, halves away from zero; |v| < 2^30. The fraction is exact, and so is twice it.
 func away(v float32) int32 {
 	i := int32(v)
-	f := v - float32(i)
+	f := float32(v) - float32(i)
 	return i + int32(f+f)
 }
 
