@@ -223,3 +223,30 @@ func TestGolden(t *testing.T) {
 		})
 	}
 }
+
+// TestCacheTypes: the smaller formats of the cache cost logits, whose standard deviation is 4.6, a little precision, and are refused where heads are no whole number of blocks.
+func TestCacheTypes(t *testing.T) {
+	dir := filepath.Join(shared.Dir(t), "models")
+	path := filepath.Join(dir, "tiny-dense", "tiny-dense-f16.gguf")
+	text, err := os.ReadFile(filepath.Join(dir, "valid.txt"))
+	require.NoError(t, err)
+	f32 := open(t, path, goinfer.Options{CacheK: goinfer.CacheF32, CacheV: goinfer.CacheF32})
+	ids := f32.Tokenizer().Encode(nil, string(text[:600]), true, true)
+	want := logitsOf(t, f32, ids)
+	for _, c := range []struct {
+		k, v goinfer.CacheType
+		most float64
+	}{
+		{goinfer.CacheF16, goinfer.CacheF16, 0.002}, {goinfer.CacheQ8_0, goinfer.CacheQ8_0, 0.03}, {goinfer.CacheQ8_0, goinfer.CacheQ4_0, 0.2},
+		{goinfer.CacheQ4_0, goinfer.CacheQ8_0, 0.3}, {goinfer.CacheQ4_0, goinfer.CacheQ4_0, 0.3},
+	} {
+		for _, exact := range []bool{false, true} {
+			d := rms(want, logitsOf(t, open(t, path, goinfer.Options{CacheK: c.k, CacheV: c.v, Exact: exact}), ids))
+			t.Logf("keys %s, values %s, exact %v: rms difference from F32 %.4f", c.k, c.v, exact, d)
+			require.Less(t, d, c.most)
+			require.Positive(t, d)
+		}
+	}
+	_, err = goinfer.Open(filepath.Join("testdata", "models", "llama-dense", "model.gguf"), goinfer.Options{CacheV: goinfer.CacheQ8_0})
+	require.ErrorContains(t, err, "model.gguf: a cache of type Q8_0 wants heads of a multiple of 32, found heads of 16: F16 or F32 keep them")
+}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/kernels"
 	"github.com/goinfer/goinfer/quant"
 )
 
@@ -31,7 +32,7 @@ func synthetic(t testing.TB, typ quant.Type, s shape) []byte {
 	w := gguf.NewWriter()
 	set := func(key string, v any) { require.NoError(t, w.Set(key, v)) }
 	set("general.architecture", "llama")
-	for key, v := range map[string]int{"block_count": 1, "context_length": 1024, "embedding_length": s.embd, "feed_forward_length": s.ff,
+	for key, v := range map[string]int{"block_count": 1, "context_length": 2048, "embedding_length": s.embd, "feed_forward_length": s.ff,
 		"attention.head_count": s.heads, "attention.head_count_kv": s.headsKV, "vocab_size": vocab, "expert_count": s.experts, "expert_used_count": min(2, s.experts)} {
 		set("llama."+key, uint32(v))
 	}
@@ -150,12 +151,13 @@ func TestDeterminism(t *testing.T) {
 				}
 				data := synthetic(t, typ, c.shape)
 				prompt := ids(1, c.tokens)
-				caches := []goinfer.CacheType{goinfer.CacheF16}
+				caches := [][2]goinfer.CacheType{{goinfer.CacheF16, goinfer.CacheF16}}
 				if c.name == "many blocks" {
-					caches = append(caches, goinfer.CacheF32)
+					caches = append(caches, [][2]goinfer.CacheType{
+						{goinfer.CacheF32, goinfer.CacheF32}, {goinfer.CacheQ8_0, goinfer.CacheQ4_0}, {goinfer.CacheQ4_0, goinfer.CacheQ8_0}}...)
 				}
 				for _, cache := range caches {
-					base := goinfer.Options{Threads: 1, CacheK: cache, CacheV: cache}
+					base := goinfer.Options{Threads: 1, CacheK: cache[0], CacheV: cache[1]}
 					want := logitsOf(t, openBytes(t, data, base), prompt)
 					for _, v := range want {
 						require.False(t, math.IsNaN(float64(v)) || math.IsInf(float64(v), 0))
@@ -170,6 +172,27 @@ func TestDeterminism(t *testing.T) {
 						o.Threads = threads
 						sameBits(t, want, logitsOf(t, openBytes(t, data, o), prompt), fmt.Sprintf("%d threads", threads))
 					}
+				}
+			})
+		}
+	}
+}
+
+// TestLongContext does the same for contexts of several spans of keys, which threads share where there are fewer key heads than threads, for every format of the cache.
+func TestLongContext(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	for _, heads := range []int{1, 3} {
+		data := synthetic(t, quant.Q4_0, shape{96, 3, heads, 96, 0})
+		prompt := ids(5, 2*kernels.Span+30)
+		for _, cache := range goinfer.CacheTypes() {
+			t.Run(fmt.Sprintf("%s/%d", cache, heads), func(t *testing.T) {
+				o := goinfer.Options{Threads: 1, CacheK: cache, CacheV: cache}
+				want := logitsOf(t, openBytes(t, data, o), prompt)
+				for _, c := range []goinfer.Options{{Batch: 1, Threads: 2}, {Batch: 3, Threads: 4}, {Batch: 100, Threads: 4}, {Batch: 1, Threads: 1}} {
+					o.Batch, o.Threads = c.Batch, c.Threads
+					sameBits(t, want, logitsOf(t, openBytes(t, data, o), prompt), fmt.Sprintf("chunks of %d on %d threads", o.Batch, o.Threads))
 				}
 			})
 		}

@@ -48,9 +48,14 @@ type (
 
 // The formats of the cache.
 const (
-	CacheF16 = kv.F16
-	CacheF32 = kv.F32
+	CacheF16  = kv.F16
+	CacheF32  = kv.F32
+	CacheQ8_0 = kv.Q8_0 // heads are a multiple of 32 long
+	CacheQ4_0 = kv.Q4_0 // likewise
 )
+
+// CacheTypes lists the formats of the cache.
+func CacheTypes() []CacheType { return kv.Types() }
 
 // Why a generation ended.
 const (
@@ -92,7 +97,7 @@ type Options struct {
 	Context    int       // positions per generation; 0 means the model's own
 	Threads    int       // at most MaxThreads; 0 means one for every core the process may use
 	Batch      int       // rows computed at once; 0 means 512
-	CacheK     CacheType // format of cached keys, CacheF16 (the zero value) or CacheF32
+	CacheK     CacheType // format of cached keys; the zero value is CacheF16
 	CacheV     CacheType // format of cached values
 	CacheBytes int64     // bound on the cache; 0 means none
 	Retain     int       // ended generations whose cache is kept for those that begin alike; 0 means 4, less than 0 none

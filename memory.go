@@ -29,7 +29,15 @@ func estimate(f *gguf.File, c Config, o Options) (Memory, error) {
 	for _, t := range f.Tensors() {
 		need.Weights += t.Bytes
 	}
-	row := int64(c.NHeadKV*c.HeadDim) * int64(o.CacheK.Quant().BlockBytes()+o.CacheV.Quant().BlockBytes())
+	k, err := o.CacheK.RowBytes(c.HeadDim)
+	if err != nil {
+		return need, err
+	}
+	v, err := o.CacheV.RowBytes(c.HeadDim)
+	if err != nil {
+		return need, err
+	}
+	row := int64(c.NHeadKV) * int64(k+v)
 	pages := int64(o.Context+kv.PageLen-1) / kv.PageLen
 	perPage := row * kv.PageLen
 	if perPage > math.MaxInt64/pages/int64(c.NLayer) {

@@ -11,75 +11,141 @@ import (
 // does not depend on how a prompt was cut.
 const Tile = 64
 
-// Attention is the softmax of some query heads over keys and values that they share: each tile by itself, tiles merged in order (Milakov
-// and Gimelshein 2018, arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135). A query's result does not depend on the others.
+// Span is the number of keys, counted from position 0, whose softmax is worked out by itself, so that threads may share a long context. It is a multiple of [Tile].
+const Span = 8 * Tile
+
+// Attention is the softmax of some query heads over keys and values that they share: each tile by itself, the tiles of a span merged in order, then the spans
+// (Milakov and Gimelshein 2018, arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135; Dao et al. 2023, Flash-Decoding). A query's result does not depend on the others,
+// nor on whether the spans were worked out one after another or apart.
+//
+// In order of use: Begin; for each tile Level.Score, Level.Values and Level.Fold; after each span Level.EndSpan, or TakeSpan and, elsewhere, Level.AddSpan; End.
 type Attention struct {
-	d     int
-	q     []float32 // [heads][d]
-	p     []float32 // [heads][Tile], scores, then weights
-	state mergeState
-	part  mergeState // of the heads that Fold works on
+	d      int
+	q      Acts      // [heads][d]
+	inInts bool      // whether q has been quantised
+	p      []float32 // [heads][Tile], scores, then weights
+	k      []float32 // [d][Tile], keys in columns
+	v      []float32 // [keys][d]
+	mul    Scratch
+	acc    []float32 // [heads][d], of a tile
+	top    []float32 // [heads]
+	add    []float32 // [heads]
+	span   softmax
+	all    softmax
+	part   mergeState // of the heads that are merged
 }
 
-// mergeState is the softmax so far, and that of a tile. merge joins them: what has the smaller maximum is scaled down. A tile whose
-// maximum is -Inf adds nothing.
-type mergeState struct {
-	d        int
-	out, acc []float32 // [heads][d], Σ e^(score-max)·v
-	max, top []float32 // [heads], the largest score
-	sum, add []float32 // [heads], Σ e^(score-max)
+// softmax is what has been seen so far.
+type softmax struct {
+	out []float32 // [heads][d], Σ e^(score-max)·v
+	max []float32 // [heads], the largest score
+	sum []float32 // [heads], Σ e^(score-max)
 }
 
-// Begin makes room for n query heads of length d, none of which has seen a key, and returns the queries, [n][d], for the caller to fill in.
-func (a *Attention) Begin(n, d int) (q []float32) {
-	a.d = d
-	a.q, a.p = grow(a.q, n*d), grow(a.p, n*Tile)
-	s := &a.state
-	s.d, s.out, s.acc = d, grow(s.out, n*d), grow(s.acc, n*d)
-	s.max, s.top, s.sum, s.add = grow(s.max, n), grow(s.top, n), grow(s.sum, n), grow(s.add, n)
+func (s *softmax) reset(n, d int) {
+	s.out, s.max, s.sum = grow(s.out, n*d), grow(s.max, n), grow(s.sum, n)
 	clear(s.out)
 	clear(s.sum)
 	for i := range s.max {
 		s.max[i] = float32(math.Inf(-1))
 	}
-	return a.q
 }
 
-// Fold lets the query heads h0 ≤ h < h1 see the first n ≤ [Tile] keys and values of a tile: scores are scale·q·k. k is [d][Tile], see
-// Transpose; v is [n][d].
-func (l *Level) Fold(a *Attention, k, v []float32, h0, h1, n int, scale float32) {
-	d, rows, s := a.d, h1-h0, &a.state
-	p := a.p[h0*Tile : h1*Tile]
-	part := &a.part
-	*part = mergeState{
-		d: d, out: s.out[h0*d : h1*d], acc: s.acc[h0*d : h1*d],
-		max: s.max[h0:h1], top: s.top[h0:h1], sum: s.sum[h0:h1], add: s.add[h0:h1],
+// mergeState is a softmax, out, max and sum, and another of keys behind its own, acc, top and add. merge joins them into the first: what has the smaller maximum is
+// scaled down. The second adds nothing where its maximum is -Inf; it is used up.
+type mergeState struct {
+	d        int
+	out, acc []float32 // [heads][d]
+	max, top []float32 // [heads]
+	sum, add []float32 // [heads]
+}
+
+// Begin makes room for n query heads of length d, none of which has seen a key, and returns the queries, [n][d], for the caller to fill in.
+func (a *Attention) Begin(n, d int) (q []float32) {
+	f := grow(a.q.F, n*d)
+	a.q.Reset(n, d, false)
+	a.d, a.q.F, a.inInts = d, f, false
+	a.p, a.acc, a.top, a.add = grow(a.p, n*Tile), grow(a.acc, n*d), grow(a.top, n), grow(a.add, n)
+	a.span.reset(n, d)
+	a.all.reset(n, d)
+	return f
+}
+
+// Score works out q·k for all query heads and the first n ≤ [Tile] keys of a tile: k holds rows of d numbers of type t, [Tile] of them, of which those behind the first n are of no account.
+// Keys in blocks meet queries in the form that products of t ask for, see Mat.Act.
+func (l *Level) Score(a *Attention, t quant.Type, k []byte, n int) {
+	if t.Group() == 0 {
+		a.k = grow(a.k, a.d*Tile)
+		l.rows[t].transpose(a.k, k[:t.RowBytes(Tile*a.d)], n, a.d)
+		l.gemm(a.p, a.q.F, a.k, a.q.N, Tile, a.d)
+		return
 	}
-	l.gemm(p, a.q[h0*d:h1*d], k[:d*Tile], rows, Tile, d)
+	m := &l.mats[t]
+	if m.Act == ActQ8 && !a.inInts {
+		f := a.q.F
+		a.q.Reset(a.q.N, a.d, true)
+		a.q.F, a.inInts = f, true
+		l.quantize(a.q.q, a.q.g, f)
+	}
+	const whole = 16 // rows, of which every level's tiles make a whole number
+	m.Mul(a.p, Tile, k, min((n+whole-1)/whole*whole, Tile), a.d, &a.q, 0, a.q.N, &a.mul)
+}
+
+// Scores is what Score has found for query head h, [Tile]; Fold changes it.
+func (a *Attention) Scores(h int) []float32 { return a.p[h*Tile : (h+1)*Tile] }
+
+// Values takes the first n values of the tile: rows of d numbers of type t.
+func (l *Level) Values(a *Attention, t quant.Type, v []byte, n int) {
+	a.v = grow(a.v, Tile*a.d)[:n*a.d]
+	l.Widen(t, a.v, v)
+}
+
+// Fold lets the query heads h0 ≤ h < h1 see the first n keys and values of the tile: their scores are scale times those of Score.
+func (l *Level) Fold(a *Attention, h0, h1, n int, scale float32) {
+	p, part := a.p[h0*Tile:h1*Tile], a.merging(&a.span, h0, h1)
+	part.acc, part.top, part.add = a.acc[h0*a.d:h1*a.d], a.top[h0:h1], a.add[h0:h1]
 	l.weigh(p, part.top, part.add, n, scale)
-	l.gemm(part.acc, p, v[:n*d], rows, d, n)
+	l.gemm(part.acc, p, a.v[:n*a.d], h1-h0, a.d, n)
+	l.merge(part)
+}
+
+func (a *Attention) merging(s *softmax, h0, h1 int) *mergeState {
+	a.part = mergeState{d: a.d, out: s.out[h0*a.d : h1*a.d], max: s.max[h0:h1], sum: s.sum[h0:h1]}
+	return &a.part
+}
+
+// EndSpan ends a span of keys, of which the query heads from h0 on have seen some.
+func (l *Level) EndSpan(a *Attention, h0 int) {
+	part := a.merging(&a.all, h0, a.q.N)
+	part.acc, part.top, part.add = a.span.out[h0*a.d:], a.span.max[h0:], a.span.sum[h0:]
+	l.merge(part)
+	a.span.reset(a.q.N, a.d)
+}
+
+// SpanLen is how many numbers TakeSpan writes for n query heads of length d.
+func SpanLen(n, d int) int { return n * (d + 2) }
+
+// TakeSpan writes what the query heads have seen since Begin, within a span, to dst.
+func (a *Attention) TakeSpan(dst []float32) {
+	n := copy(dst, a.span.out)
+	n += copy(dst[n:], a.span.max)
+	copy(dst[n:], a.span.sum)
+}
+
+// AddSpan is EndSpan with what TakeSpan wrote, which it uses up. The spans come in the order of their keys.
+func (l *Level) AddSpan(a *Attention, src []float32, h0 int) {
+	n := a.q.N
+	out, top, add := src[:n*a.d], src[n*a.d:][:n], src[n*(a.d+1):][:n]
+	part := a.merging(&a.all, h0, n)
+	part.acc, part.top, part.add = out[h0*a.d:], top[h0:], add[h0:]
 	l.merge(part)
 }
 
 // End writes the result of query head h to dst.
 func (a *Attention) End(h int, dst []float32) {
-	inv := 1 / a.state.sum[h]
-	for i, x := range a.state.out[h*a.d : (h+1)*a.d] {
+	inv := 1 / a.all.sum[h]
+	for i, x := range a.all.out[h*a.d : (h+1)*a.d] {
 		dst[i] = x * inv
-	}
-}
-
-// Transpose turns n ≤ [Tile] rows of d numbers of type F16 or F32, the keys of a page that has room for [Tile] of them, into columns: dst is
-// [d][Tile]. What lies in the columns behind n is of no account.
-func (l *Level) Transpose(t quant.Type, dst []float32, src []byte, n, d int) {
-	l.transpose(dst[:d*Tile], src[:t.RowBytes(Tile*d)], n, d, t == quant.F16)
-}
-
-// Scores sets p[j] = scale·q·k[j] for at most [Tile] keys in the form of Transpose; scratch holds [Tile] numbers.
-func (l *Level) Scores(p, q, k []float32, scale float32, scratch []float32) {
-	l.gemm(scratch[:Tile], q, k[:len(q)*Tile], 1, Tile, len(q))
-	for j := range p {
-		p[j] = scratch[j] * scale
 	}
 }
 
@@ -103,14 +169,17 @@ func gemm(c, a, b []float32, m, n, k int) {
 	}
 }
 
-func transpose(dst []float32, src []byte, n, d int, half bool) {
+// transposeHalf and transposeFloat turn n ≤ [Tile] rows of d numbers into columns: dst is [d][Tile]. What lies in the columns behind n is of no account.
+func transposeHalf(dst []float32, src []byte, n, d int) {
 	for j := range n {
-		if half {
-			for i := range d {
-				dst[i*Tile+j] = quant.Half(binary.LittleEndian.Uint16(src[2*(j*d+i):]))
-			}
-			continue
+		for i := range d {
+			dst[i*Tile+j] = quant.Half(binary.LittleEndian.Uint16(src[2*(j*d+i):]))
 		}
+	}
+}
+
+func transposeFloat(dst []float32, src []byte, n, d int) {
+	for j := range n {
 		for i := range d {
 			dst[i*Tile+j] = math.Float32frombits(binary.LittleEndian.Uint32(src[4*(j*d+i):]))
 		}

@@ -10,7 +10,8 @@
 //   - [Acts] are the activations of some tokens, quantised once ([Level.Quantize]) as Mat.Act asks and shared by every
 //     product that reads them.
 //   - Mat.Mul multiplies some rows of a weight with some tokens.
-//   - [Attention] is the running softmax of query heads that share keys and values, into which Level.Fold takes one tile of these after another.
+//   - [Attention] is the running softmax of query heads that share keys and values, into which Level.Fold takes one tile of these after another. Keys and values
+//     are kept as float32, half floats or blocks, see [Level.Narrow]; keys in blocks are multiplied as weights are.
 //   - RMSNorm, SwiGLU, Rotate, Widen, Narrow, Add and others of the Level's methods work on single rows.
 //
 // # One order of additions
@@ -23,7 +24,8 @@
 //     added from first to last: acc += float32(sum)*(s*d) and, for formats with a minimum, acc += m*(d*Σq), where s and
 //     m belong to the weight group (see quant.Unpack), d and q to the activations. Every product is rounded by itself.
 //   - Float formats: as many partial sums along k as a vector has lanes, eight in Go, lane l taking k ≡ l, combined by one fixed tree.
-//   - Attention: keys in tiles of [Tile] positions counted from position 0; within a tile along the head for scores, along the keys for values, from first to last.
+//   - Attention: keys in tiles of [Tile] positions counted from position 0; within a tile along the head for scores (in blocks: as block formats), along the keys for values, from
+//     first to last; the tiles of a span of [Span] positions from first to last, then the spans.
 //
 // Between levels results agree within rounding, not in bits.
 //

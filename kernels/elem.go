@@ -1,17 +1,10 @@
 package kernels
 
-import (
-	"encoding/binary"
-	"fmt"
-	"math"
-
-	"github.com/goinfer/goinfer/quant"
-)
+import "math"
 
 var goOps = ops{
 	dot: dot, normalize: normalize, swiGLU: swiGLU, rotate: rotate, add: add, addScaled: addScaled, scale: scale,
-	widen: quant.WidenHalf, narrow: quant.NarrowHalf, quantize: quantize,
-	gemm: gemm, transpose: transpose, weigh: weigh, merge: merge,
+	quantize: quantize, gemm: gemm, weigh: weigh, merge: merge,
 }
 
 // RMSNorm sets dst = w·x/√(mean(x²)+eps); Zhang and Sennrich 2019, arXiv:1910.07467. dst may be x.
@@ -96,30 +89,6 @@ func (l *Level) Scale(x []float32, c float32) { l.scale(x, c) }
 func scale(x []float32, c float32) {
 	for i := range x {
 		x[i] *= c
-	}
-}
-
-// Widen turns numbers of type F16 or F32 as they lie in memory into float32.
-func (l *Level) Widen(t quant.Type, dst []float32, src []byte) {
-	if t == quant.F16 {
-		l.widen(dst, src[:2*len(dst)])
-		return
-	}
-	quant.Dequantize(t, dst, src)
-}
-
-// Narrow stores float32 numbers as type F16 or F32.
-func (l *Level) Narrow(t quant.Type, dst []byte, src []float32) {
-	switch t {
-	case quant.F16:
-		l.narrow(dst[:2*len(src)], src)
-	case quant.F32:
-		dst = dst[:4*len(src)]
-		for i, v := range src {
-			binary.LittleEndian.PutUint32(dst[4*i:], math.Float32bits(v))
-		}
-	default:
-		panic(fmt.Sprintf("kernels: states are kept as F16 or F32, not %s", t))
 	}
 }
 

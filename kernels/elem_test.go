@@ -196,7 +196,7 @@ func TestNarrowWiden(t *testing.T) {
 		l.Narrow(quant.F32, b, x)
 		l.Widen(quant.F32, y, b)
 		require.Equal(t, bits(x), bits(y))
-		require.Panics(t, func() { l.Narrow(quant.Q8_0, make([]byte, 100), x) })
+		require.Panics(t, func() { l.Narrow(quant.Q4_1, make([]byte, 100), x) })
 	})
 }
 
@@ -209,52 +209,81 @@ func cache(typ quant.Type, f []float32, n, d int) []byte {
 	return b
 }
 
-// TestAttention compares with a softmax over all keys in float64, for contexts around the edges of tiles.
+// cacheTypes are those that keys and values are kept in.
+var cacheTypes = []quant.Type{quant.F16, quant.F32, quant.Q8_0, quant.Q4_0}
+
+// TestAttention compares with a softmax over all keys in float64, for contexts around the edges of tiles and spans.
 func TestAttention(t *testing.T) {
+	dims, counts, spans := []int{32, 64, 96, 128, 24, 80, 7}, []int{1, 2, 5, 63, 64, 65, 130, 300}, []int{Span - 1, Span, Span + 1, 2*Span + 70}
+	if testing.Short() { // emulated machines take their time
+		dims, counts, spans = []int{64, 24, 7}, []int{1, 5, 65}, []int{Span + 1}
+	}
 	forLevels(t, func(t *testing.T, l *Level) {
-		for _, d := range []int{16, 24, 64, 80, 128, 7} {
-			for _, n := range []int{1, 2, 5, 63, 64, 65, 130, 300} {
-				for _, typ := range []quant.Type{quant.F16, quant.F32} {
+		for _, typ := range cacheTypes {
+			for _, d := range dims {
+				if d%typ.BlockSize() != 0 {
+					continue
+				}
+				for _, n := range counts {
 					testAttention(t, l, typ, d, n)
 				}
 			}
+			for _, n := range spans {
+				testAttention(t, l, typ, 32, n)
+			}
 		}
+		testAttention(t, Reference(), quant.Q8_0, 64, 130)
 		// A tile whose scores are all -Inf adds nothing.
 		inf := float32(math.Inf(-1))
 		var a Attention
 		copy(a.Begin(1, 2), []float32{1, 0})
-		k, out := make([]float32, 2*Tile), make([]float32, 2)
+		out := make([]float32, 2)
 		for i, key := range []float32{inf, 2, inf} {
-			k[0] = key
-			l.Fold(&a, k, [][]float32{{7, 7}, {3, 4}, {9, 9}}[i], 0, 1, 1, 1)
+			l.Score(&a, quant.F32, cache(quant.F32, []float32{key, 0}, 1, 2), 1)
+			l.Values(&a, quant.F32, cache(quant.F32, [][]float32{{7, 7}, {3, 4}, {9, 9}}[i], 1, 2), 1)
+			l.Fold(&a, 0, 1, 1, 1)
 		}
+		l.EndSpan(&a, 0)
 		a.End(0, out)
 		require.Equal(t, []float32{3, 4}, out)
 	})
 }
 
 func testAttention(t *testing.T, l *Level, typ quant.Type, d, n int) {
-	const heads = 9
+	const heads, scale = 9, 0.5
 	q, k, v := floats(1, heads*d), floats(2, n*d), floats(3, n*d)
 	for i := range q {
 		q[i] *= 3 / float32(math.Sqrt(float64(d)))
 	}
-	kt, vt := make([]float32, d*Tile), make([]float32, Tile*d)
-	// fold takes heads together, or one by one.
-	fold := func(heads int, alone bool) [][]float32 {
-		var a Attention
+	// fold takes the first heads together or one by one, and spans in turn or apart.
+	fold := func(heads int, alone, apart bool) [][]float32 {
+		var a, rest Attention
 		copy(a.Begin(heads, d), q)
+		rest.Begin(heads, d)
 		for at := 0; at < n; at += Tile {
 			m := min(Tile, n-at)
-			l.Transpose(typ, kt, cache(typ, k[at*d:], m, d), m, d)
-			l.Widen(typ, vt[:m*d], cache(typ, v[at*d:], m, d))
+			l.Score(&a, typ, cache(typ, k[at*d:], m, d), m)
+			l.Values(&a, typ, cache(typ, v[at*d:], m, d), m)
 			if !alone {
-				l.Fold(&a, kt, vt, 0, heads, m, 0.5)
-				continue
+				l.Fold(&a, 0, heads, m, scale)
+			} else {
+				for h := range heads {
+					l.Fold(&a, h, h+1, m, scale)
+				}
 			}
-			for h := range heads {
-				l.Fold(&a, kt, vt, h, h+1, m, 0.5)
+			switch {
+			case (at+Tile)%Span != 0 && at+Tile < n:
+			case apart:
+				seen := make([]float32, SpanLen(heads, d))
+				a.TakeSpan(seen)
+				l.AddSpan(&rest, seen, 0)
+				copy(a.Begin(heads, d), q)
+			default:
+				l.EndSpan(&a, 0)
 			}
+		}
+		if apart {
+			a = rest
 		}
 		out := make([][]float32, heads)
 		for h := range out {
@@ -263,41 +292,102 @@ func testAttention(t *testing.T, l *Level, typ quant.Type, d, n int) {
 		}
 		return out
 	}
-	got, name := fold(heads, false), fmt.Sprintf("%s, %d keys of %d", typ, n, d)
-	require.Equal(t, got, fold(heads, true), name)
-	for m := 1; m < heads; m++ {
-		require.Equal(t, got[:m], fold(m, false), name)
+	got, name := fold(heads, false, false), fmt.Sprintf("%s, %d keys of %d", typ, n, d)
+	require.Equal(t, got, fold(heads, true, false), name)
+	require.Equal(t, got, fold(heads, false, true), name)
+	for _, m := range []int{1, 2, 3, 4, 7} {
+		require.Equal(t, got[:m], fold(m, false, false), name)
 	}
-	round := func(x float32) float64 {
-		if typ == quant.F16 {
-			return float64(quant.Half(quant.ToHalf(x)))
+
+	// What is kept, and the queries as products with keys in blocks take them.
+	kept := func(x []float32) []float32 {
+		b, y := make([]byte, typ.RowBytes(len(x))), make([]float32, len(x))
+		levels()[0].Narrow(typ, b, x)
+		quant.Dequantize(typ, y, b)
+		return y
+	}
+	k, v = kept(k), kept(v)
+	if l.mats[typ].Act == ActQ8 {
+		var a Acts
+		a.Reset(heads, d, true)
+		quantize(a.q, a.g, q)
+		q = make([]float32, len(q))
+		for i, x := range a.q {
+			q[i] = a.g[i/ActGroup].d * float32(x)
 		}
-		return float64(x)
 	}
-	p, scratch := make([]float32, min(n, Tile)), make([]float32, Tile)
-	l.Transpose(typ, kt, cache(typ, k, len(p), d), len(p), d)
+	var a Attention
+	m := min(n, Tile)
+	copy(a.Begin(heads, d), floats(1, heads*d))
+	for i := range a.q.F {
+		a.q.F[i] *= 3 / float32(math.Sqrt(float64(d)))
+	}
+	l.Score(&a, typ, cache(typ, k, m, d), m)
 	for h := range heads {
-		l.Scores(p, q[h*d:(h+1)*d], kt, 0.5, scratch)
 		want := make([]float64, d)
 		var sum float64
 		for j := range n {
 			var s float64
 			for i, x := range q[h*d : (h+1)*d] {
-				s += float64(x) * round(k[j*d+i])
+				s += float64(x) * float64(k[j*d+i])
 			}
-			if j < len(p) {
-				require.InDelta(t, 0.5*s, p[j], 1e-5, name)
+			if j < m {
+				require.InDelta(t, s, a.Scores(h)[j], 2e-5, name)
 			}
-			w := math.Exp(0.5 * s)
+			w := math.Exp(scale * s)
 			sum += w
 			for i := range want {
-				want[i] += w * round(v[j*d+i])
+				want[i] += w * float64(v[j*d+i])
 			}
 		}
 		for i := range want {
 			require.InDelta(t, want[i]/sum, got[h][i], 4e-6, name)
 		}
 	}
+}
+
+// TestNarrowWidenBlocks holds rows of blocks against package quant: random bytes, scales that are zero, denormal, infinite or not numbers, and what cannot be kept.
+func TestNarrowWidenBlocks(t *testing.T) {
+	forLevels(t, func(t *testing.T, l *Level) {
+		for _, typ := range []quant.Type{quant.Q8_0, quant.Q4_0} {
+			b := strange(typ, 40, 96)
+			want := make([]float32, 40*96)
+			quant.Dequantize(typ, want, b)
+			for _, n := range []int{32, 64, 96, 128, len(want)} {
+				got := guarded(n)
+				l.Widen(typ, got.f, b)
+				for i, v := range got.f {
+					if want[i] == want[i] {
+						require.Equal(t, math.Float32bits(want[i]), math.Float32bits(v), "%s: %d of %d", typ, i, n)
+					} else {
+						require.True(t, v != v)
+					}
+				}
+				got.check(t)
+			}
+			l.Widen(typ, nil, nil)
+
+			x := floats(4, 5*32)
+			good, bad := make([]byte, typ.RowBytes(len(x))), make([]byte, typ.RowBytes(len(x)))
+			require.NoError(t, quant.Quantize(typ, good, x))
+			l.Narrow(typ, bad, x)
+			require.Equal(t, good, bad)
+			x[3], x[70], x[159] = float32(math.NaN()), float32(math.Inf(-1)), 1e30
+			l.Narrow(typ, bad, x)
+			y := make([]float32, len(x))
+			l.Widen(typ, y, bad)
+			for block := range 5 {
+				size := typ.BlockBytes()
+				if block%2 == 1 {
+					require.Equal(t, good[block*size:(block+1)*size], bad[block*size:(block+1)*size])
+					continue
+				}
+				for _, v := range y[32*block:][:32] {
+					require.True(t, v != v, "%s: block %d", typ, block)
+				}
+			}
+		}
+	})
 }
 
 // TestDot compares with float64.
@@ -346,29 +436,32 @@ func TestQuantizeLevels(t *testing.T) {
 	})
 }
 
-// BenchmarkAttention is one key head of a long context: 8 queries to a key for one token, and many tokens.
+// BenchmarkAttention is one key head of a long context: 8 queries to a key for one token, and many tokens. MB/s are bytes of keys and values.
 func BenchmarkAttention(b *testing.B) {
-	const d, keys = 64, 8192
+	const keys = 8192
 	for _, l := range levels() {
-		for _, heads := range []int{1, 8, 96} {
-			b.Run(fmt.Sprintf("%s/%d", l.name, heads), func(b *testing.B) {
-				pages := make([][]byte, keys/Tile)
-				for i := range pages {
-					pages[i] = cache(quant.F16, floats(uint64(i), Tile*d), Tile, d)
+		for _, typ := range cacheTypes {
+			for _, d := range []int{64, 128} {
+				for _, heads := range []int{1, 4, 8, 96} {
+					b.Run(fmt.Sprintf("%s/%s/%d/%d", l.name, typ, d, heads), func(b *testing.B) {
+						pages := make([][]byte, keys/Tile)
+						for i := range pages {
+							pages[i] = cache(typ, floats(uint64(i), Tile*d), Tile, d)
+						}
+						var a Attention
+						copy(a.Begin(heads, d), floats(3, heads*d))
+						b.SetBytes(int64(2 * typ.RowBytes(keys*d)))
+						for b.Loop() {
+							for _, p := range pages {
+								l.Score(&a, typ, p, Tile)
+								l.Values(&a, typ, p, Tile)
+								l.Fold(&a, 0, heads, Tile, 0.1)
+							}
+						}
+						b.ReportMetric(4*keys*float64(d*heads)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOPS")
+					})
 				}
-				var a Attention
-				copy(a.Begin(heads, d), floats(3, heads*d))
-				k, v := make([]float32, Tile*d), make([]float32, Tile*d)
-				b.SetBytes(2 * keys * d * 2)
-				for b.Loop() {
-					for _, p := range pages {
-						l.Transpose(quant.F16, k, p, Tile, d)
-						l.Widen(quant.F16, v, p)
-						l.Fold(&a, k, v, 0, heads, Tile, 0.1)
-					}
-				}
-				b.ReportMetric(4*keys*d*float64(heads)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOPS")
-			})
+			}
 		}
 	}
 }

@@ -4239,6 +4239,78 @@ loopdone:
 	VZEROUPPER
 	RET
 
+// func widenQ8_0AVX2(dst *float32, src *byte, blocks int)
+// Requires: AVX, AVX2, F16C
+TEXT ·widenQ8_0AVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ blocks+16(FP), DX
+
+loop:
+	VPBROADCASTW (CX), X0
+	VCVTPH2PS    X0, Y0
+	VPMOVSXBD    2(CX), Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, (AX)
+	VPMOVSXBD    10(CX), Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, 32(AX)
+	VPMOVSXBD    18(CX), Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, 64(AX)
+	VPMOVSXBD    26(CX), Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, 96(AX)
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x22, CX
+	DECQ         DX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func widenQ4_0AVX2(dst *float32, src *byte, blocks int)
+// Requires: AVX, AVX2, F16C
+TEXT ·widenQ4_0AVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ blocks+16(FP), DX
+
+loop:
+	VPBROADCASTW (CX), X0
+	VCVTPH2PS    X0, Y0
+	VPMOVZXBD    2(CX), Y1
+	VPSRLD       $0x04, Y1, Y2
+	VPAND        const48<>+0(SB), Y1, Y1
+	VPSUBD       const49<>+0(SB), Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, (AX)
+	VPSUBD       const49<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      Y2, 64(AX)
+	VPMOVZXBD    10(CX), Y1
+	VPSRLD       $0x04, Y1, Y2
+	VPAND        const48<>+0(SB), Y1, Y1
+	VPSUBD       const49<>+0(SB), Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, 32(AX)
+	VPSUBD       const49<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      Y2, 96(AX)
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x12, CX
+	DECQ         DX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
 DATA const0<>+0(SB)/4, $0xffffffff
 DATA const0<>+4(SB)/4, $0xffffffff
 DATA const0<>+8(SB)/4, $0xffffffff
@@ -5102,3 +5174,39 @@ DATA const47<>+52(SB)/4, $0x80808080
 DATA const47<>+56(SB)/4, $0x80808080
 DATA const47<>+60(SB)/4, $0x80808080
 GLOBL const47<>(SB), RODATA|NOPTR, $64
+
+DATA const48<>+0(SB)/4, $0x0000000f
+DATA const48<>+4(SB)/4, $0x0000000f
+DATA const48<>+8(SB)/4, $0x0000000f
+DATA const48<>+12(SB)/4, $0x0000000f
+DATA const48<>+16(SB)/4, $0x0000000f
+DATA const48<>+20(SB)/4, $0x0000000f
+DATA const48<>+24(SB)/4, $0x0000000f
+DATA const48<>+28(SB)/4, $0x0000000f
+DATA const48<>+32(SB)/4, $0x0000000f
+DATA const48<>+36(SB)/4, $0x0000000f
+DATA const48<>+40(SB)/4, $0x0000000f
+DATA const48<>+44(SB)/4, $0x0000000f
+DATA const48<>+48(SB)/4, $0x0000000f
+DATA const48<>+52(SB)/4, $0x0000000f
+DATA const48<>+56(SB)/4, $0x0000000f
+DATA const48<>+60(SB)/4, $0x0000000f
+GLOBL const48<>(SB), RODATA|NOPTR, $64
+
+DATA const49<>+0(SB)/4, $0x00000008
+DATA const49<>+4(SB)/4, $0x00000008
+DATA const49<>+8(SB)/4, $0x00000008
+DATA const49<>+12(SB)/4, $0x00000008
+DATA const49<>+16(SB)/4, $0x00000008
+DATA const49<>+20(SB)/4, $0x00000008
+DATA const49<>+24(SB)/4, $0x00000008
+DATA const49<>+28(SB)/4, $0x00000008
+DATA const49<>+32(SB)/4, $0x00000008
+DATA const49<>+36(SB)/4, $0x00000008
+DATA const49<>+40(SB)/4, $0x00000008
+DATA const49<>+44(SB)/4, $0x00000008
+DATA const49<>+48(SB)/4, $0x00000008
+DATA const49<>+52(SB)/4, $0x00000008
+DATA const49<>+56(SB)/4, $0x00000008
+DATA const49<>+60(SB)/4, $0x00000008
+GLOBL const49<>(SB), RODATA|NOPTR, $64

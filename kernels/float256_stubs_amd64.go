@@ -228,3 +228,13 @@ func mulBF161x2AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda 
 //
 //go:noescape
 func mulBF161x3AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+
+// widenQ8_0AVX2 turns blocks of Q8_0 into float32. blocks is not 0.
+//
+//go:noescape
+func widenQ8_0AVX2(dst *float32, src *byte, blocks int)
+
+// widenQ4_0AVX2 turns blocks of Q4_0 into float32. blocks is not 0.
+//
+//go:noescape
+func widenQ4_0AVX2(dst *float32, src *byte, blocks int)

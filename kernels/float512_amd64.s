@@ -7163,6 +7163,59 @@ loopdone:
 	VZEROUPPER
 	RET
 
+// func widenQ8_0AVX512(dst *float32, src *byte, blocks int)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·widenQ8_0AVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ blocks+16(FP), DX
+
+loop:
+	VPBROADCASTW (CX), Y0
+	VCVTPH2PS    Y0, Z0
+	VPMOVSXBD    2(CX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z0, Z1, Z1
+	VMOVUPS      Z1, (AX)
+	VPMOVSXBD    18(CX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z0, Z1, Z1
+	VMOVUPS      Z1, 64(AX)
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x22, CX
+	DECQ         DX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func widenQ4_0AVX512(dst *float32, src *byte, blocks int)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·widenQ4_0AVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ blocks+16(FP), DX
+
+loop:
+	VPBROADCASTW (CX), Y0
+	VCVTPH2PS    Y0, Z0
+	VPMOVZXBD    2(CX), Z1
+	VPSRLD       $0x04, Z1, Z2
+	VPANDD       const36<>+0(SB), Z1, Z1
+	VPSUBD       const37<>+0(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z0, Z1, Z1
+	VMOVUPS      Z1, (AX)
+	VPSUBD       const37<>+0(SB), Z2, Z2
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z0, Z2, Z2
+	VMOVUPS      Z2, 64(AX)
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x12, CX
+	DECQ         DX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
 DATA const0<>+0(SB)/4, $0x80000000
 DATA const0<>+4(SB)/4, $0x80000000
 DATA const0<>+8(SB)/4, $0x80000000
@@ -7810,3 +7863,39 @@ DATA const35<>+52(SB)/4, $0x7fc00000
 DATA const35<>+56(SB)/4, $0x7fc00000
 DATA const35<>+60(SB)/4, $0x7fc00000
 GLOBL const35<>(SB), RODATA|NOPTR, $64
+
+DATA const36<>+0(SB)/4, $0x0000000f
+DATA const36<>+4(SB)/4, $0x0000000f
+DATA const36<>+8(SB)/4, $0x0000000f
+DATA const36<>+12(SB)/4, $0x0000000f
+DATA const36<>+16(SB)/4, $0x0000000f
+DATA const36<>+20(SB)/4, $0x0000000f
+DATA const36<>+24(SB)/4, $0x0000000f
+DATA const36<>+28(SB)/4, $0x0000000f
+DATA const36<>+32(SB)/4, $0x0000000f
+DATA const36<>+36(SB)/4, $0x0000000f
+DATA const36<>+40(SB)/4, $0x0000000f
+DATA const36<>+44(SB)/4, $0x0000000f
+DATA const36<>+48(SB)/4, $0x0000000f
+DATA const36<>+52(SB)/4, $0x0000000f
+DATA const36<>+56(SB)/4, $0x0000000f
+DATA const36<>+60(SB)/4, $0x0000000f
+GLOBL const36<>(SB), RODATA|NOPTR, $64
+
+DATA const37<>+0(SB)/4, $0x00000008
+DATA const37<>+4(SB)/4, $0x00000008
+DATA const37<>+8(SB)/4, $0x00000008
+DATA const37<>+12(SB)/4, $0x00000008
+DATA const37<>+16(SB)/4, $0x00000008
+DATA const37<>+20(SB)/4, $0x00000008
+DATA const37<>+24(SB)/4, $0x00000008
+DATA const37<>+28(SB)/4, $0x00000008
+DATA const37<>+32(SB)/4, $0x00000008
+DATA const37<>+36(SB)/4, $0x00000008
+DATA const37<>+40(SB)/4, $0x00000008
+DATA const37<>+44(SB)/4, $0x00000008
+DATA const37<>+48(SB)/4, $0x00000008
+DATA const37<>+52(SB)/4, $0x00000008
+DATA const37<>+56(SB)/4, $0x00000008
+DATA const37<>+60(SB)/4, $0x00000008
+GLOBL const37<>(SB), RODATA|NOPTR, $64

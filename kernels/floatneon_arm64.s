@@ -7923,3 +7923,110 @@ onedone:
 	WORD $0x6e25d4a5 // faddp v5.4s, v5.4s, v5.4s
 	FMOVS F5, (R11)
 	RET
+
+// func widenQ8_0NEON(dst *float32, src *byte, blocks int)
+TEXT ·widenQ8_0NEON(SB), NOSPLIT, $0-24
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD blocks+16(FP), R2
+loop:
+	VMOVI $0, V0.B16
+	VLD1.P 2(R1), V0.H[0]
+	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
+	FMOVQ.P 16(R1), F1
+	FMOVQ.P 16(R1), F2
+	WORD $0x0f08a423 // sxtl v3.8h, v1.8b
+	WORD $0x4f08a425 // sxtl2 v5.8h, v1.16b
+	WORD $0x4f10a464 // sxtl2 v4.4s, v3.8h
+	WORD $0x0f10a463 // sxtl v3.4s, v3.4h
+	WORD $0x4f10a4a6 // sxtl2 v6.4s, v5.8h
+	WORD $0x0f10a4a5 // sxtl v5.4s, v5.4h
+	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD $0x4f809063 // fmul v3.4s, v3.4s, v0.s[0]
+	FMOVQ.P F3, 16(R0)
+	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
+	WORD $0x4f809084 // fmul v4.4s, v4.4s, v0.s[0]
+	FMOVQ.P F4, 16(R0)
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x4f8090a5 // fmul v5.4s, v5.4s, v0.s[0]
+	FMOVQ.P F5, 16(R0)
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x4f8090c6 // fmul v6.4s, v6.4s, v0.s[0]
+	FMOVQ.P F6, 16(R0)
+	WORD $0x0f08a447 // sxtl v7.8h, v2.8b
+	WORD $0x4f08a449 // sxtl2 v9.8h, v2.16b
+	WORD $0x4f10a4e8 // sxtl2 v8.4s, v7.8h
+	WORD $0x0f10a4e7 // sxtl v7.4s, v7.4h
+	WORD $0x4f10a52a // sxtl2 v10.4s, v9.8h
+	WORD $0x0f10a529 // sxtl v9.4s, v9.4h
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x4f8090e7 // fmul v7.4s, v7.4s, v0.s[0]
+	FMOVQ.P F7, 16(R0)
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x4f809108 // fmul v8.4s, v8.4s, v0.s[0]
+	FMOVQ.P F8, 16(R0)
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x4f809129 // fmul v9.4s, v9.4s, v0.s[0]
+	FMOVQ.P F9, 16(R0)
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f80914a // fmul v10.4s, v10.4s, v0.s[0]
+	FMOVQ.P F10, 16(R0)
+	SUBS $1, R2, R2
+	BNE loop
+	RET
+
+// func widenQ4_0NEON(dst *float32, src *byte, blocks int)
+TEXT ·widenQ4_0NEON(SB), NOSPLIT, $0-24
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD blocks+16(FP), R2
+loop:
+	VMOVI $0, V0.B16
+	VLD1.P 2(R1), V0.H[0]
+	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
+	FMOVQ.P 16(R1), F1
+	VUSHR $4, V1.B16, V2.B16
+	VMOVI $15, V3.B16
+	VAND V3.B16, V1.B16, V1.B16
+	VMOVI $8, V3.B16
+	VSUB V3.B16, V1.B16, V1.B16
+	VSUB V3.B16, V2.B16, V2.B16
+	WORD $0x0f08a424 // sxtl v4.8h, v1.8b
+	WORD $0x4f08a426 // sxtl2 v6.8h, v1.16b
+	WORD $0x4f10a485 // sxtl2 v5.4s, v4.8h
+	WORD $0x0f10a484 // sxtl v4.4s, v4.4h
+	WORD $0x4f10a4c7 // sxtl2 v7.4s, v6.8h
+	WORD $0x0f10a4c6 // sxtl v6.4s, v6.4h
+	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
+	WORD $0x4f809084 // fmul v4.4s, v4.4s, v0.s[0]
+	FMOVQ.P F4, 16(R0)
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x4f8090a5 // fmul v5.4s, v5.4s, v0.s[0]
+	FMOVQ.P F5, 16(R0)
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x4f8090c6 // fmul v6.4s, v6.4s, v0.s[0]
+	FMOVQ.P F6, 16(R0)
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x4f8090e7 // fmul v7.4s, v7.4s, v0.s[0]
+	FMOVQ.P F7, 16(R0)
+	WORD $0x0f08a448 // sxtl v8.8h, v2.8b
+	WORD $0x4f08a44a // sxtl2 v10.8h, v2.16b
+	WORD $0x4f10a509 // sxtl2 v9.4s, v8.8h
+	WORD $0x0f10a508 // sxtl v8.4s, v8.4h
+	WORD $0x4f10a54b // sxtl2 v11.4s, v10.8h
+	WORD $0x0f10a54a // sxtl v10.4s, v10.4h
+	WORD $0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD $0x4f809108 // fmul v8.4s, v8.4s, v0.s[0]
+	FMOVQ.P F8, 16(R0)
+	WORD $0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD $0x4f809129 // fmul v9.4s, v9.4s, v0.s[0]
+	FMOVQ.P F9, 16(R0)
+	WORD $0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD $0x4f80914a // fmul v10.4s, v10.4s, v0.s[0]
+	FMOVQ.P F10, 16(R0)
+	WORD $0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD $0x4f80916b // fmul v11.4s, v11.4s, v0.s[0]
+	FMOVQ.P F11, 16(R0)
+	SUBS $1, R2, R2
+	BNE loop
+	RET

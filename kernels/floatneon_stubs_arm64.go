@@ -313,3 +313,13 @@ func mulBF161x5NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda 
 //
 //go:noescape
 func mulBF161x6NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+
+// widenQ8_0NEON turns blocks of Q8_0, 34 bytes each, into float32. blocks is not 0.
+//
+//go:noescape
+func widenQ8_0NEON(dst *float32, src *byte, blocks int)
+
+// widenQ4_0NEON turns blocks of Q4_0, 18 bytes each, into float32. blocks is not 0.
+//
+//go:noescape
+func widenQ4_0NEON(dst *float32, src *byte, blocks int)

@@ -12,6 +12,7 @@ import (
 type Level struct {
 	name string
 	mats [quant.NumTypes]Mat
+	rows [quant.NumTypes]rowFormat
 	ops
 }
 
@@ -24,11 +25,8 @@ type ops struct {
 	add       func(dst, x []float32)
 	addScaled func(dst, x []float32, c float32)
 	scale     func(x []float32, c float32)
-	widen     func(dst []float32, src []byte) // from F16
-	narrow    func(dst []byte, src []float32) // to F16
 	quantize  func(q []int8, g []actGroup, x []float32)
 	gemm      func(c, a, b []float32, m, n, k int)
-	transpose func(dst []float32, src []byte, n, d int, half bool)
 	weigh     func(p, top, sum []float32, seen int, scale float32)
 	merge     func(s *mergeState)
 }
@@ -36,7 +34,7 @@ type ops struct {
 // levels lists those of this build from low to high. Each begins as a copy of a lower one, so that what it has no assembly for is there all the
 // same.
 var levels = sync.OnceValue(func() []*Level {
-	return assembly([]*Level{{name: "go", mats: goMats(false), ops: goOps}})
+	return assembly([]*Level{{name: "go", mats: goMats(false), rows: goRows, ops: goOps}})
 })
 
 // Use returns the level in use: see internal/cpu. It is an error if GOINFER_CPU names none.
@@ -58,7 +56,7 @@ var current = sync.OnceValues(func() (*Level, error) {
 // Reference returns the engine's own reference: plain Go, and float32 activations for every weight type.
 func Reference() *Level { return reference }
 
-var reference = &Level{name: "reference", mats: goMats(true), ops: goOps}
+var reference = &Level{name: "reference", mats: goMats(true), rows: goRows, ops: goOps}
 
 // Mat returns the product for weights of type t, and an error where t holds no weights.
 func (l *Level) Mat(t quant.Type) (*Mat, error) {

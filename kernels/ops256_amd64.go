@@ -19,8 +19,11 @@ func (l *Level) setFloats256() {
 	l.add = func(dst, x []float32) { addAVX2(first(dst), first(x), len(dst)) }
 	l.addScaled = func(dst, x []float32, c float32) { addScaledAVX2(first(dst), first(x), len(dst), c) }
 	l.scale = func(x []float32, c float32) { scaleAVX2(first(x), len(x), c) }
-	l.widen, l.narrow = widen256, narrow256
-	l.quantize, l.gemm, l.transpose = quantize256, gemm256, transpose256
+	l.rows[quant.F32].widen, l.rows[quant.F32].transpose = copyFloats, transpose256(quant.F32, transposeF32AVX2, transposeFloat)
+	l.rows[quant.F16] = rowFormat{widen: widen256, narrow: narrow256, transpose: transpose256(quant.F16, transposeF16AVX2, transposeHalf)}
+	l.rows[quant.Q8_0].widen = widenBlocksBy(widenQ8_0AVX2)
+	l.rows[quant.Q4_0].widen = widenBlocksBy(widenQ4_0AVX2)
+	l.quantize, l.gemm = quantize256, gemm256
 	l.weigh = func(p, top, sum []float32, seen int, scale float32) {
 		weighAVX2(first(p), first(top), first(sum), len(top), seen, scale)
 	}
@@ -97,16 +100,16 @@ func gemm256(c, a, b []float32, m, n, k int) {
 	}
 }
 
-func transpose256(dst []float32, src []byte, n, d int, half bool) {
-	if d%8 != 0 {
-		transpose(dst, src, n, d, half)
-		return
-	}
-	size, f := 4, transposeF32AVX2
-	if half {
-		size, f = 2, transposeF16AVX2
-	}
-	for i := 0; i < n; i += 8 {
-		f(&dst[i], &src[i*d*size], d*size, d/8)
+// transpose256 is the transpose of t for whole vectors, and other where d is none.
+func transpose256(t quant.Type, f func(dst *float32, src *byte, stride, blocks int), other func(dst []float32, src []byte, n, d int)) func(dst []float32, src []byte, n, d int) {
+	return func(dst []float32, src []byte, n, d int) {
+		if d%8 != 0 {
+			other(dst, src, n, d)
+			return
+		}
+		size := t.RowBytes(d)
+		for i := 0; i < n; i += 8 {
+			f(&dst[i], &src[i*size], size, d/8)
+		}
 	}
 }

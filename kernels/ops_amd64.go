@@ -22,9 +22,15 @@ func (l *Level) setFloats512() {
 	l.add = func(dst, x []float32) { addAVX512(first(dst), first(x), len(dst)) }
 	l.addScaled = func(dst, x []float32, c float32) { addScaledAVX512(first(dst), first(x), len(dst), c) }
 	l.scale = func(x []float32, c float32) { scaleAVX512(first(x), len(x), c) }
-	l.widen = func(dst []float32, src []byte) { widenAVX512(first(dst), first(src), len(dst)) }
-	l.narrow = func(dst []byte, src []float32) { narrowAVX512(first(dst), first(src), len(src)) }
-	l.quantize, l.gemm, l.transpose = quantize512, gemm512, transpose512
+	l.rows[quant.F32].widen, l.rows[quant.F32].transpose = copyFloats, transpose512(quant.F32, transposeF32AVX512, transposeFloat)
+	l.rows[quant.F16] = rowFormat{
+		widen:     func(dst []float32, src []byte) { widenAVX512(first(dst), first(src), len(dst)) },
+		narrow:    func(dst []byte, src []float32) { narrowAVX512(first(dst), first(src), len(src)) },
+		transpose: transpose512(quant.F16, transposeF16AVX512, transposeHalf),
+	}
+	l.rows[quant.Q8_0].widen = widenBlocksBy(widenQ8_0AVX512)
+	l.rows[quant.Q4_0].widen = widenBlocksBy(widenQ4_0AVX512)
+	l.quantize, l.gemm = quantize512, gemm512
 	l.weigh = func(p, top, sum []float32, seen int, scale float32) {
 		weighAVX512(first(p), first(top), first(sum), len(top), seen, scale)
 	}
@@ -91,16 +97,16 @@ func gemm512(c, a, b []float32, m, n, k int) {
 	}
 }
 
-func transpose512(dst []float32, src []byte, n, d int, half bool) {
-	if d%16 != 0 {
-		transpose(dst, src, n, d, half)
-		return
-	}
-	size, f := 4, transposeF32AVX512
-	if half {
-		size, f = 2, transposeF16AVX512
-	}
-	for i := 0; i < n; i += 16 {
-		f(&dst[i], &src[i*d*size], d*size, d/16)
+// transpose512 is the transpose of t for whole vectors, and other where d is none.
+func transpose512(t quant.Type, f func(dst *float32, src *byte, stride, blocks int), other func(dst []float32, src []byte, n, d int)) func(dst []float32, src []byte, n, d int) {
+	return func(dst []float32, src []byte, n, d int) {
+		if d%16 != 0 {
+			other(dst, src, n, d)
+			return
+		}
+		size := t.RowBytes(d)
+		for i := 0; i < n; i += 16 {
+			f(&dst[i], &src[i*size], size, d/16)
+		}
 	}
 }

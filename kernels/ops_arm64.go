@@ -23,9 +23,15 @@ func (l *Level) setFloats() {
 	l.add = func(dst, x []float32) { addNEON(first(dst), first(x), len(dst)) }
 	l.addScaled = func(dst, x []float32, c float32) { addScaledNEON(first(dst), first(x), len(dst), c) }
 	l.scale = func(x []float32, c float32) { scaleNEON(first(x), len(x), c) }
-	l.widen = func(dst []float32, src []byte) { widenNEON(first(dst), first(src), len(dst)) }
-	l.narrow = func(dst []byte, src []float32) { narrowNEON(first(dst), first(src), len(src)) }
-	l.quantize, l.gemm, l.transpose = quantize4, gemm4, transpose4
+	l.rows[quant.F32].widen, l.rows[quant.F32].transpose = copyFloats, transpose4(quant.F32, transposeF32NEON, transposeFloat)
+	l.rows[quant.F16] = rowFormat{
+		widen:     func(dst []float32, src []byte) { widenNEON(first(dst), first(src), len(dst)) },
+		narrow:    func(dst []byte, src []float32) { narrowNEON(first(dst), first(src), len(src)) },
+		transpose: transpose4(quant.F16, transposeF16NEON, transposeHalf),
+	}
+	l.rows[quant.Q8_0].widen = widenBlocksBy(widenQ8_0NEON)
+	l.rows[quant.Q4_0].widen = widenBlocksBy(widenQ4_0NEON)
+	l.quantize, l.gemm = quantize4, gemm4
 	l.weigh = func(p, top, sum []float32, seen int, scale float32) {
 		weighNEON(first(p), first(top), first(sum), len(top), seen, scale)
 	}
@@ -82,16 +88,16 @@ func gemm4(c, a, b []float32, m, n, k int) {
 	}
 }
 
-func transpose4(dst []float32, src []byte, n, d int, half bool) {
-	if d%4 != 0 {
-		transpose(dst, src, n, d, half)
-		return
-	}
-	size, f := 4, transposeF32NEON
-	if half {
-		size, f = 2, transposeF16NEON
-	}
-	for i := 0; i < n; i += 4 {
-		f(&dst[i], &src[i*d*size], d*size, d/4)
+// transpose4 is the transpose of t for whole vectors, and other where d is none.
+func transpose4(t quant.Type, f func(dst *float32, src *byte, stride, blocks int), other func(dst []float32, src []byte, n, d int)) func(dst []float32, src []byte, n, d int) {
+	return func(dst []float32, src []byte, n, d int) {
+		if d%4 != 0 {
+			other(dst, src, n, d)
+			return
+		}
+		size := t.RowBytes(d)
+		for i := 0; i < n; i += 4 {
+			f(&dst[i], &src[i*size], size, d/4)
+		}
 	}
 }

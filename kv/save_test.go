@@ -32,6 +32,7 @@ func TestSaveLoad(t *testing.T) {
 		{Layers: mixed},
 		{Layers: mixed, KType: F32},
 		{Layers: mixed, VType: F32, MaxBytes: 1 << 20},
+		{Layers: Repeat(2, Full(2, 64)), KType: Q8_0, VType: Q4_0},
 	} {
 		for _, n := range []int{0, 1, 63, 64, 65, 200, 256} {
 			b := saved(t, c, n)

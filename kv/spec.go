@@ -3,6 +3,7 @@ package kv
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/goinfer/goinfer/quant"
 )
@@ -50,31 +51,71 @@ type Type uint8
 
 // The formats that the store can keep.
 const (
-	F16 Type = iota // 2 bytes a number; the default
-	F32             // 4 bytes a number
+	F16  Type = iota // 2 bytes a number; the default
+	F32              // 4 bytes a number
+	Q8_0             // 34 bytes for 32 numbers
+	Q4_0             // 18 bytes for 32 numbers
 )
+
+// types are the formats as quant knows them, by Type.
+var types = [...]quant.Type{F16: quant.F16, F32: quant.F32, Q8_0: quant.Q8_0, Q4_0: quant.Q4_0}
+
+// Types lists the formats.
+func Types() []Type {
+	ts := make([]Type, len(types))
+	for i := range ts {
+		ts[i] = Type(i)
+	}
+	return ts
+}
+
+// typeNames lists the formats' names in words: "F16, F32, Q8_0 or Q4_0".
+func typeNames() string {
+	var b strings.Builder
+	for i, t := range types {
+		switch i {
+		case 0:
+		case len(types) - 1:
+			b.WriteString(" or ")
+		default:
+			b.WriteString(", ")
+		}
+		b.WriteString(t.String())
+	}
+	return b.String()
+}
 
 // TypeOf is the Type that stores t, or an error that says what is supported.
 func TypeOf(t quant.Type) (Type, error) {
-	switch t {
-	case quant.F16:
-		return F16, nil
-	case quant.F32:
-		return F32, nil
+	for i, q := range types {
+		if q == t {
+			return Type(i), nil
+		}
 	}
-	return 0, fmt.Errorf("kv: want a cache of type F16 or F32, found %s", t)
+	return 0, fmt.Errorf("kv: want a cache of type %s, found %s", typeNames(), t)
 }
 
 // Quant is t as a weight format, by which kernels are chosen.
-func (t Type) Quant() quant.Type {
-	if t == F32 {
-		return quant.F32
-	}
-	return quant.F16
-}
+func (t Type) Quant() quant.Type { return types[t] }
 
 // String is the field's name of the format.
-func (t Type) String() string { return t.Quant().String() }
+func (t Type) String() string {
+	if int(t) >= len(types) {
+		return fmt.Sprintf("type(%d)", uint8(t))
+	}
+	return t.Quant().String()
+}
+
+// RowBytes is the size of a head of dim numbers. It is an error if they are no whole number of blocks of the format.
+func (t Type) RowBytes(dim int) (int, error) {
+	if int(t) >= len(types) {
+		return 0, fmt.Errorf("want a cache of type %s, found %s", typeNames(), t)
+	}
+	if block := t.Quant().BlockSize(); dim%block != 0 {
+		return 0, fmt.Errorf("a cache of type %s wants heads of a multiple of %d, found heads of %d: F16 or F32 keep them", t, block, dim)
+	}
+	return t.Quant().RowBytes(dim), nil
+}
 
 // Config describes a store.
 type Config struct {
@@ -103,8 +144,10 @@ type layout struct {
 // plan checks the configuration and lays out a page: for every layer the keys, [head][PageLen][KDim], then the values,
 // [head][PageLen][VDim].
 func (c *Config) plan() (layers []layout, pageBytes int, err error) {
-	if c.KType > F32 || c.VType > F32 {
-		return nil, 0, fmt.Errorf("kv: unknown cache type %d, %d", c.KType, c.VType)
+	for _, t := range []Type{c.KType, c.VType} {
+		if _, err := t.RowBytes(0); err != nil {
+			return nil, 0, fmt.Errorf("kv: %w", err)
+		}
 	}
 	layers = make([]layout, len(c.Layers))
 	for i, s := range c.Layers {
@@ -117,11 +160,14 @@ func (c *Config) plan() (layers []layout, pageBytes int, err error) {
 			}
 		}
 		l := layout{heads: s.Heads}
-		place := func(t quant.Type, dim int) (off, head, row int) {
+		place := func(t Type, dim int) (off, head, row int) {
 			if err != nil {
 				return
 			}
-			row = t.RowBytes(dim)
+			if row, err = t.RowBytes(dim); err != nil {
+				err = fmt.Errorf("kv: layer %d: %w", i, err)
+				return
+			}
 			if head = PageLen * row; head > 0 && s.Heads > (maxPage-pageBytes)/head {
 				err = fmt.Errorf("kv: layer %d: %d heads of %d are more than memory can address", i, s.Heads, dim)
 				return
@@ -130,8 +176,8 @@ func (c *Config) plan() (layers []layout, pageBytes int, err error) {
 			pageBytes += s.Heads * head
 			return off, head, row
 		}
-		l.k, l.kHead, l.kRow = place(c.KType.Quant(), s.KDim)
-		l.v, l.vHead, l.vRow = place(c.VType.Quant(), s.VDim)
+		l.k, l.kHead, l.kRow = place(c.KType, s.KDim)
+		l.v, l.vHead, l.vRow = place(c.VType, s.VDim)
 		if err != nil {
 			return nil, 0, err
 		}

@@ -124,6 +124,7 @@ func TestStoreModel(t *testing.T) {
 		{Layers: mixed},
 		{Layers: mixed, KType: F32, MaxBytes: 1 << 16},
 		{Layers: Repeat(2, Full(1, 8)), VType: F32},
+		{Layers: Repeat(2, Full(2, 64)), KType: Q8_0, VType: Q4_0},
 	} {
 		s := newStore(t, c)
 		rng := rand.New(rand.NewPCG(3, uint64(len(c.Layers))))
@@ -377,21 +378,23 @@ func TestStoreSpareIsBounded(t *testing.T) {
 func TestConfig(t *testing.T) {
 	require.Equal(t, quant.F16, newStore(t, Config{}).KType(), "the zero Config stores half precision")
 	require.Equal(t, quant.F16, newStore(t, Config{}).VType())
-	for _, typ := range []Type{F16, F32} {
+	for _, typ := range Types() {
 		back, err := TypeOf(typ.Quant())
 		require.NoError(t, err)
 		require.Equal(t, typ, back)
 	}
-	require.Equal(t, "F16 F32", F16.String()+" "+F32.String())
-	_, err := TypeOf(quant.Q8_0)
-	require.EqualError(t, err, "kv: want a cache of type F16 or F32, found Q8_0")
+	require.Equal(t, "F16, F32, Q8_0 or Q4_0", typeNames())
+	_, err := TypeOf(quant.Q6_K)
+	require.EqualError(t, err, "kv: want a cache of type F16, F32, Q8_0 or Q4_0, found Q6_K")
 
 	for _, c := range []struct {
 		name string
 		c    Config
 		want string
 	}{
-		{"type", Config{VType: 2}, "kv: unknown cache type 0, 2"},
+		{"type", Config{VType: 4}, "kv: want a cache of type F16, F32, Q8_0 or Q4_0, found type(4)"},
+		{"blocks", Config{Layers: []Spec{Full(1, 64), Full(1, 80)}, KType: Q8_0},
+			"kv: layer 1: a cache of type Q8_0 wants heads of a multiple of 32, found heads of 80: F16 or F32 keep them"},
 		{"kind", Config{Layers: []Spec{{}, {Kind: 9}}}, "kv: layer 1: want kind full, found kind(9)"},
 		{"heads", Config{Layers: []Spec{{Heads: -1}}}, "kv: layer 0: want sizes from 0 to 1048576, found -1 heads of 0 and 0"},
 		{"dim", Config{Layers: []Spec{Full(1, 1<<40)}}, "found 1 heads of 1099511627776 and 1099511627776"},

@@ -40,18 +40,15 @@ func (p *Pass) Attend(a *Attention, q, k, v *tensor.Tensor) *tensor.Tensor {
 	if !p.Dead() {
 		j := &p.att
 		j.p, j.a, j.q, j.k, j.v, j.out = p, a, q, k, v, out
-		j.storing = true
+		j.step = storing
 		p.pool.Run(j, q.Rows)
-		j.storing = false
-		j.units = j.units[:0]
-		rows := max(1, attendHeads/a.group())
-		for i := range p.runs {
-			r := &p.runs[i]
-			for row := 0; row < r.n; row += rows {
-				for h := range a.c.HeadsKV {
-					j.units = append(j.units, unit{r, r.row + row, min(rows, r.n-row), h})
-				}
-			}
+		j.cut()
+		if j.split() {
+			j.step = spanning
+			p.pool.Run(j, len(j.spans))
+			j.step = joining
+		} else {
+			j.step = attending
 		}
 		p.pool.Run(j, len(j.units))
 		p.showProbs(j)
@@ -63,31 +60,112 @@ func (p *Pass) Attend(a *Attention, q, k, v *tensor.Tensor) *tensor.Tensor {
 // attendHeads is the number of query heads for which a tile of keys and values is widened once: a multiple of six, which some kernels take at once.
 const attendHeads = 96
 
-// unit is the work of one thread at a time: some rows of a sequence and the query heads that share a key head.
+// unit is some rows of a sequence and the query heads that share a key head.
 type unit struct {
 	run    *run
 	row, n int
 	head   int // of keys and values
+	taken  int // where the results of its spans begin, if they are worked out apart
 }
+
+// span is a stretch of keys as the rows of a unit see it.
+type span struct{ unit, number int }
 
 type attendJob struct {
 	p            *Pass
 	a            *Attention
 	q, k, v, out *tensor.Tensor
-	storing      bool
+	step         attendStep
 	units        []unit
+	spans        []span
+	taken        []float32 // what the units' heads have seen of each span
 	probs        []float32
 }
 
-// Run stores a row, or computes a unit.
+// attendStep is what a chunk of the job is.
+type attendStep uint8
+
+const (
+	storing   attendStep = iota // a row
+	attending                   // a unit
+	spanning                    // a span of a unit
+	joining                     // the spans of a unit
+)
+
+// Run does a chunk.
 func (j *attendJob) Run(chunk, w int) {
-	switch {
-	case j.p.interrupted.Load():
-	case j.storing:
-		j.store(chunk)
-	default:
-		j.attend(&j.units[chunk], &j.p.workers[w])
+	if j.p.interrupted.Load() {
+		return
 	}
+	att := &j.p.workers[w].att
+	switch j.step {
+	case storing:
+		j.store(chunk)
+	case attending:
+		j.attend(&j.units[chunk], att)
+	case spanning:
+		s := j.spans[chunk]
+		j.attendSpan(&j.units[s.unit], s.number, att)
+	case joining:
+		j.join(&j.units[chunk], att)
+	}
+}
+
+// cut makes the units of the batch.
+func (j *attendJob) cut() {
+	j.units = j.units[:0]
+	rows := max(1, attendHeads/j.a.group())
+	for i := range j.p.runs {
+		r := &j.p.runs[i]
+		for row := 0; row < r.n; row += rows {
+			for h := range j.a.c.HeadsKV {
+				j.units = append(j.units, unit{run: r, row: r.row + row, n: min(rows, r.n-row), head: h})
+			}
+		}
+	}
+}
+
+// unitsPerThread is the number of units per thread that are shared out evenly enough, whatever they are.
+const unitsPerThread = 4
+
+// split cuts the units into spans of keys where they alone would leave threads without work, and reports whether it did. The result has the same bits either way.
+func (j *attendJob) split() bool {
+	threads := j.p.pool.Threads()
+	if threads == 1 || len(j.units) >= unitsPerThread*threads || len(j.units)%threads == 0 && len(j.p.runs) == 1 {
+		return false
+	}
+	j.spans = j.spans[:0]
+	room := 0
+	for i := range j.units {
+		u := &j.units[i]
+		u.taken = room
+		for s := range j.spansOf(u) {
+			j.spans = append(j.spans, span{i, s})
+			room += kernels.SpanLen(u.n*j.a.group(), j.a.c.Dim)
+		}
+	}
+	if len(j.spans) == len(j.units) {
+		return false
+	}
+	if cap(j.taken) < room {
+		j.taken = make([]float32, room, 2*room) // the next tokens will want more
+	}
+	j.taken = j.taken[:room]
+	return true
+}
+
+// spansOf is the number of spans that the last row of a unit sees.
+func (j *attendJob) spansOf(u *unit) int { return (j.p.batch.Pos[u.row]+u.n-1)/kernels.Span + 1 }
+
+// unseeing is the number of query heads of a unit whose rows end before a span.
+func (j *attendJob) unseeing(u *unit, span int) int {
+	return max(0, span*kernels.Span-j.p.batch.Pos[u.row]) * j.a.group()
+}
+
+// spanAt is where the results of a span of a unit are kept.
+func (j *attendJob) spanAt(u *unit, span int) []float32 {
+	n := kernels.SpanLen(u.n*j.a.group(), j.a.c.Dim)
+	return j.taken[u.taken+span*n:][:n]
 }
 
 func (j *attendJob) store(row int) {
@@ -103,34 +181,66 @@ func (j *attendJob) store(row int) {
 // group is the number of query heads per key head.
 func (a *Attention) group() int { return a.c.Heads / a.c.HeadsKV }
 
-func (j *attendJob) attend(u *unit, w *worker) {
-	p, s, d, group := j.p, j.p.store, j.a.c.Dim, j.a.group()
-	q := w.att.Begin(u.n*group, d)
+func (j *attendJob) attend(u *unit, att *kernels.Attention) {
+	j.begin(u, att)
+	for s := range j.spansOf(u) {
+		j.readSpan(u, s, att)
+		j.p.level.EndSpan(att, j.unseeing(u, s))
+	}
+	j.end(u, att)
+}
+
+func (j *attendJob) attendSpan(u *unit, span int, att *kernels.Attention) {
+	j.begin(u, att)
+	j.readSpan(u, span, att)
+	att.TakeSpan(j.spanAt(u, span))
+}
+
+func (j *attendJob) join(u *unit, att *kernels.Attention) {
+	att.Begin(u.n*j.a.group(), j.a.c.Dim)
+	for s := range j.spansOf(u) {
+		j.p.level.AddSpan(att, j.spanAt(u, s), j.unseeing(u, s))
+	}
+	j.end(u, att)
+}
+
+func (j *attendJob) begin(u *unit, att *kernels.Attention) {
+	d, group := j.a.c.Dim, j.a.group()
+	q := att.Begin(u.n*group, d)
 	for i := range u.n {
 		for g := range group {
 			copy(q[(i*group+g)*d:], head(j.q, u.row+i, u.head*group+g, d))
 		}
 	}
-	w.k, w.v = grow(w.k, kv.PageLen*d), grow(w.v, kv.PageLen*d)
+}
+
+// readSpan lets the rows of a unit see a span of keys and values.
+func (j *attendJob) readSpan(u *unit, span int, att *kernels.Attention) {
+	const pages = kernels.Span / kv.PageLen
+	p, s, group := j.p, j.p.store, j.a.group()
 	first := p.batch.Pos[u.row]
 	last := first + u.n - 1
-	for page := 0; page*kv.PageLen <= last; page++ {
+	for page := span * pages; page < (span+1)*pages && page*kv.PageLen <= last; page++ {
 		n := min(last+1-page*kv.PageLen, kv.PageLen)
-		p.level.Transpose(s.KType(), w.k, s.K(u.run.seq, p.layer, u.head, page), n, d)
-		p.level.Widen(s.VType(), w.v[:n*d], s.V(u.run.seq, p.layer, u.head, page))
+		p.level.Score(att, s.KType(), s.K(u.run.seq, p.layer, u.head, page), n)
+		p.level.Values(att, s.VType(), s.V(u.run.seq, p.layer, u.head, page), n)
 		if (page+1)*kv.PageLen <= first+1 { // every row sees all of it
-			p.level.Fold(&w.att, w.k, w.v, 0, u.n*group, n, j.a.c.Scale)
+			p.level.Fold(att, 0, u.n*group, n, j.a.c.Scale)
 			continue
 		}
 		for i := range u.n {
 			if seen := min(first+i+1-page*kv.PageLen, n); seen > 0 {
-				p.level.Fold(&w.att, w.k, w.v, i*group, (i+1)*group, seen, j.a.c.Scale)
+				p.level.Fold(att, i*group, (i+1)*group, seen, j.a.c.Scale)
 			}
 		}
 	}
+}
+
+func (j *attendJob) end(u *unit, att *kernels.Attention) {
+	group := j.a.group()
 	for i := range u.n {
 		for g := range group {
-			w.att.End(i*group+g, head(j.out, u.row+i, u.head*group+g, d))
+			att.End(i*group+g, head(j.out, u.row+i, u.head*group+g, j.a.c.Dim))
 		}
 	}
 }
@@ -162,17 +272,18 @@ func (p *Pass) showProbs(j *attendJob) {
 
 // rowProbs returns the probabilities of a row, [n_head][pos+1].
 func (j *attendJob) rowProbs(r *run, row int) []float32 {
-	p, w := j.p, &j.p.workers[0]
-	s, d, group, n := j.p.store, j.a.c.Dim, j.a.group(), j.p.batch.Pos[row]+1
+	p, att := j.p, &j.p.workers[0].att
+	group, n := j.a.group(), p.batch.Pos[row]+1
 	j.probs = grow(j.probs, j.a.c.Heads*n)
-	w.k, w.v = grow(w.k, kv.PageLen*d), grow(w.v, kv.PageLen*d)
 	for h := range j.a.c.HeadsKV {
+		j.begin(&unit{run: r, row: row, n: 1, head: h}, att)
 		for at := 0; at < n; at += kv.PageLen {
 			m := min(kv.PageLen, n-at)
-			p.level.Transpose(s.KType(), w.k, s.K(r.seq, p.layer, h, at/kv.PageLen), m, d)
+			p.level.Score(att, p.store.KType(), p.store.K(r.seq, p.layer, h, at/kv.PageLen), m)
 			for g := range group {
-				q := h*group + g
-				p.level.Scores(j.probs[q*n+at:q*n+at+m], head(j.q, row, q, d), w.k, j.a.c.Scale, w.v)
+				probs := j.probs[(h*group+g)*n+at:][:m]
+				copy(probs, att.Scores(g))
+				p.level.Scale(probs, j.a.c.Scale)
 			}
 		}
 	}

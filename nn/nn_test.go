@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/goinfer/goinfer/internal/par"
+	"github.com/goinfer/goinfer/kernels"
 	"github.com/goinfer/goinfer/kv"
 	"github.com/goinfer/goinfer/quant"
 	"github.com/goinfer/goinfer/tensor"
@@ -515,6 +516,29 @@ func TestDecodeAllocatesNothing(t *testing.T) {
 		step()
 	}
 	require.Zero(t, testing.AllocsPerRun(40, step))
+}
+
+// TestAttendSharesSpans has more threads than key heads: a long context is shared out, and the bits are those of a single thread.
+func TestAttendSharesSpans(t *testing.T) {
+	l := newLayer(t, quant.F16)
+	ids := someTokens(2*kernels.Span + 9)
+	var want []uint32
+	for _, threads := range []int{1, 2, 3, 8} {
+		r := newRig(t, l, threads)
+		seq := r.store.Open()
+		r.must(seq, ids[:2*kernels.Span-3], nil)
+		var got []float32
+		for _, n := range []int{1, 1, 1, 1, 5, 3} { // over the edge of a span, one by one, and together
+			r.pass.att.spans = nil
+			at := r.store.Len(seq)
+			got = append(got, r.must(seq, ids[at:at+n], nil)...)
+			require.Equal(t, threads > 2, len(r.pass.att.spans) > 0, "%d threads", threads)
+		}
+		if want == nil {
+			want = bits(got)
+		}
+		require.Equal(t, want, bits(got), "%d threads", threads)
+	}
 }
 
 func TestParts(t *testing.T) {

@@ -50,9 +50,8 @@ type Pass struct {
 
 // worker is what a thread of the pool owns.
 type worker struct {
-	mul  kernels.Scratch
-	k, v []float32 // a tile of keys and of values
-	att  kernels.Attention
+	mul kernels.Scratch
+	att kernels.Attention
 }
 
 // NewPass returns a pass that works with the pool's threads on the sequences of the store; exact asks for plain Go, as [LinearOptions] does. It is an

@@ -143,8 +143,8 @@ func (o *opening) add(fs *pflag.FlagSet) {
 	fs.IntVarP(&o.context, "ctx-size", "c", 0, "positions, of the prompt and of what follows it (default the model's)")
 	fs.IntVarP(&o.threads, "threads", "t", 0, "threads (default one for every core that may be used)")
 	fs.IntVar(&o.ubatch, "ubatch-size", 512, "tokens of a prompt computed at once (-ub)")
-	fs.Var(&o.k, "cache-type-k", "format of cached keys: f16 or f32 (-ctk)")
-	fs.Var(&o.v, "cache-type-v", "format of cached values: f16 or f32 (-ctv)")
+	fs.Var(&o.k, "cache-type-k", "format of cached keys: "+cacheTypeNames()+" (-ctk)")
+	fs.Var(&o.v, "cache-type-v", "format of cached values: "+cacheTypeNames()+" (-ctv)")
 	fs.BoolVar(&o.exact, "exact", false, "compute everything in float32 and plain Go: slow, a reference")
 	fs.BoolVar(&o.noMmap, "no-mmap", false, "read the file instead of mapping it")
 	fs.BoolVar(&o.mlock, "mlock", false, "keep the mapped file in memory")
@@ -246,13 +246,23 @@ func (c *cacheType) Type() string { return "type" }
 func (c *cacheType) String() string { return strings.ToLower(goinfer.CacheType(*c).String()) }
 
 func (c *cacheType) Set(s string) error {
-	for _, t := range []goinfer.CacheType{goinfer.CacheF16, goinfer.CacheF32} {
+	for _, t := range goinfer.CacheTypes() {
 		if strings.EqualFold(s, t.String()) {
 			*c = cacheType(t)
 			return nil
 		}
 	}
-	return fmt.Errorf("want f16 or f32, found %q", s)
+	return fmt.Errorf("want %s, found %q", cacheTypeNames(), s)
+}
+
+// cacheTypeNames lists the formats of the cache: "f16, f32 or q8_0".
+func cacheTypeNames() string {
+	var names []string
+	for _, t := range goinfer.CacheTypes() {
+		names = append(names, strings.ToLower(t.String()))
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
 // completeModel completes MODEL in a shell: the names of what is built in, and files.

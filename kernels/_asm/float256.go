@@ -21,6 +21,7 @@ func floats256(x *program) {
 			}
 		}
 	}
+	x.widenRows256()
 }
 
 // each8 runs body for 8 of n elements at a time, and once more with a mask of those that are left. Pointers advance by their sizes for 8 elements.

@@ -21,6 +21,7 @@ func floats512(x *program) {
 			}
 		}
 	}
+	x.widenRows512()
 }
 
 func bits(f float32) uint32 { return math.Float32bits(f) }

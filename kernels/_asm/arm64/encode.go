@@ -77,7 +77,10 @@ func saddlv(d, n V) word {
 	return word{regs(0x4e303800, d, n, 0), fmt.Sprintf("saddlv h%d, v%d.16b", d, n)}
 }
 
-func sxtl(d, n V) word { return unary(0x0f10a400, "sxtl", "4s", "4h", d, n) }
+func sxtl(d, n V) word   { return unary(0x0f10a400, "sxtl", "4s", "4h", d, n) }
+func sxtl2(d, n V) word  { return unary(0x4f10a400, "sxtl2", "4s", "8h", d, n) }
+func sxtlB(d, n V) word  { return unary(0x0f08a400, "sxtl", "8h", "8b", d, n) }
+func sxtl2B(d, n V) word { return unary(0x4f08a400, "sxtl2", "8h", "16b", d, n) }
 
 func ushl(d, n, m V) word  { return same(0x6ea04400, "ushl", "4s", d, n, m) }
 func ushlB(d, n, m V) word { return same(0x6e204400, "ushl", "16b", d, n, m) }

@@ -36,7 +36,7 @@ var (
 		fadd, fsub, fdiv, fmax, fmin, faddp, fmaxp, fcmgt, cmgt, cmge, bic}
 	lanes = []func(d, n, m V, i int) word{sdotLane, mlaLane, mlsLane, fmulLane, fmlaLane, fmlsLane}
 	twins = []func(d, n V) word{saddlp, sadalp, xtn, shrn16, fneg, scvtf, ucvtf, fcvtl, fcvtl2, fcvtn,
-		frintn, fcvtns, shll, shll2, saddlv, sxtl}
+		frintn, fcvtns, shll, shll2, saddlv, sxtl, sxtl2, sxtlB, sxtl2B}
 )
 
 // TestEncoders disassembles what every encoder makes.

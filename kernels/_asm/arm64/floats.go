@@ -18,6 +18,7 @@ func floatsNEON(x *program) {
 			}
 		}
 	}
+	x.widenRows()
 }
 
 // stream is an address that moves on with the elements, by size bytes each.
