@@ -243,7 +243,7 @@ func open(f *gguf.File, cfg Config, need Memory, o Options) (m *Model, err error
 	m.pool = par.Shared(threads)
 	m.engine, err = engine.New(engine.Config{
 		Model: net, Vocab: m.vocab, Pool: m.pool, NVocab: cfg.NVocab, NCtx: o.Context,
-		KType: o.CacheK, VType: o.CacheV, CacheBytes: o.CacheBytes, Batch: o.Batch, Exact: o.Exact,
+		KType: o.CacheK, VType: o.CacheV, CacheBytes: o.CacheBytes, Batch: o.Batch, Retain: o.Retain, Exact: o.Exact,
 	})
 	return m, err
 }

@@ -11,3 +11,6 @@ func Total() (bytes int64, ok bool) { return total() }
 // PeakRSS returns the most bytes of memory that the process has held so far, mapped files included as far as they were read;
 // 0 where nothing is known.
 func PeakRSS() int64 { return peakRSS() }
+
+// ResetPeak has [PeakRSS] begin anew from what the process holds now, and reports whether the system can do that: Linux can.
+func ResetPeak() bool { return resetPeak() }

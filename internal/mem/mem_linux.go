@@ -33,3 +33,6 @@ func peakRSS() int64 {
 }
 
 func huge(b []byte) { _ = unix.Madvise(b, unix.MADV_HUGEPAGE) }
+
+// resetPeak sets VmHWM back (proc_pid_clear_refs(5)).
+func resetPeak() bool { return os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) == nil }

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"math"
 	"runtime"
+	"runtime/debug"
 	"testing"
 	"testing/fstest"
 
@@ -119,4 +120,20 @@ func TestHuge(t *testing.T) {
 	require.EqualValues(t, 1, b[0])
 	require.EqualValues(t, 2, b[len(b)-1])
 	require.Zero(t, b[hugePage])
+}
+
+func TestResetPeak(t *testing.T) {
+	require.Equal(t, runtime.GOOS == "linux", ResetPeak())
+	if runtime.GOOS != "linux" {
+		return
+	}
+	block = make([]byte, 64<<20)
+	for i := 0; i < len(block); i += 4096 {
+		block[i] = 1
+	}
+	high := PeakRSS()
+	block = nil
+	debug.FreeOSMemory()
+	require.True(t, ResetPeak())
+	require.Less(t, PeakRSS(), high-48<<20)
 }
