@@ -147,6 +147,18 @@ func Count(ts []model.Tensor) Counts {
 	return c
 }
 
+// FormatWeights writes a number of weights as the field does: 260K, 5.77M, 1.10B.
+func FormatWeights(n int64) string {
+	switch v := float64(n); {
+	case n >= 1e9:
+		return fmt.Sprintf("%.2fB", v/1e9)
+	case n >= 1e6:
+		return fmt.Sprintf("%.2fM", v/1e6)
+	default:
+		return fmt.Sprintf("%.0fK", v/1e3)
+	}
+}
+
 // metadata is a shape as model.Metadata.
 type metadata struct{ s Shape }
 

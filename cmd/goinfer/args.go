@@ -15,6 +15,7 @@ import (
 // that this command lacks are here so that an error names them, and nobody's -hf is taken for -h.
 var dashes = map[string]string{
 	"-tb": "threads-batch", "-ub": "ubatch-size", "-ctk": "cache-type-k", "-ctv": "cache-type-v", "-bf": "binary-file", "-sp": "special",
+	"-pg": "prompt-gen", "-npl": "n-parallel", "-npp": "n-prompt", "-ntg": "n-gen", "-oe": "output-err",
 	"-fa": "flash-attn", "-ngl": "gpu-layers", "-st": "single-turn", "-no-cnv": "no-conversation", "-co": "color", "-lm": "load-mode", "-np": "parallel",
 
 	"-bs": "backend-sampling", "-cb": "cont-batching", "-cl": "cache-list", "-cmoe": "cpu-moe", "-cnv": "conversation", "-ctkd": "cache-type-k-draft", "-ctvd": "cache-type-v-draft",

@@ -91,7 +91,7 @@ built in: ` + strings.Join(embedded.Names(), ", ") + `. Where MODEL is left out 
 	root.SetVersionTemplate("goinfer {{.Version}}\n")
 	root.SetUsageFunc(printUsage)
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newRun(), newTokens(), newLogits(), newInspect(), newDoctor(), newSynth(), newCompletion())
+	root.AddCommand(newRun(), newTokens(), newLogits(), newInspect(), newDoctor(), newBench(), newSynth(), newCompletion())
 	root.SetHelpCommand(newHelp())
 	root.InitDefaultHelpCmd()
 	for _, c := range root.Commands() {
@@ -129,22 +129,34 @@ func noCommand(root *cobra.Command, args []string) error {
 
 // version describes the build.
 func version() string {
-	v, rev, dirty := "(unknown)", "", ""
-	if info, ok := debug.ReadBuildInfo(); ok {
+	v := "(unknown)"
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		v = info.Main.Version
-		for _, s := range info.Settings {
-			switch {
-			case s.Key == "vcs.revision":
-				rev = s.Value
-			case s.Key == "vcs.modified" && s.Value == "true":
-				dirty = ", modified"
-			}
-		}
 	}
-	if rev != "" {
-		v += fmt.Sprintf(" (%.12s%s)", rev, dirty)
+	if rev, modified := revision(); rev != "" {
+		if modified {
+			rev += ", modified"
+		}
+		v += " (" + rev + ")"
 	}
 	return fmt.Sprintf("%s %s %s/%s", v, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
+// revision is the commit that was built, shortened, and whether files had been changed since; empty if it was not built from a checkout.
+func revision() (commit string, modified bool) {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "", false
+	}
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			commit = s.Value[:min(len(s.Value), 12)]
+		case "vcs.modified":
+			modified = s.Value == "true"
+		}
+	}
+	return commit, modified
 }
 
 // errNoCommand ends what has shown the help text for want of a command.

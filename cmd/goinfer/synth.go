@@ -118,22 +118,10 @@ func (f *synthFlags) writeList(out io.Writer) error {
 			return err
 		}
 		n := catalog.Count(ts)
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", name, millions(n.Weights), millions(n.ActiveWeights), goinfer.Bytes(n.Bytes), s.About)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", name, catalog.FormatWeights(n.Weights), catalog.FormatWeights(n.ActiveWeights), goinfer.Bytes(n.Bytes), s.About)
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
 	return b.Flush()
-}
-
-// millions writes a number of weights as the field does: 260K, 5.77M, 1.10B.
-func millions(n int64) string {
-	switch v := float64(n); {
-	case n >= 1e9:
-		return fmt.Sprintf("%.2fB", v/1e9)
-	case n >= 1e6:
-		return fmt.Sprintf("%.2fM", v/1e6)
-	default:
-		return fmt.Sprintf("%.0fK", v/1e3)
-	}
 }

@@ -1,0 +1,269 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/goinfer/goinfer"
+	"github.com/goinfer/goinfer/internal/mem"
+	"github.com/goinfer/goinfer/probe"
+)
+
+// Runner measures cases.
+type Runner struct {
+	Repetitions int // at least 1
+	// Warmup has every case begin with a prompt and a token that do not count.
+	Warmup bool
+	// Probe measures the machine too: its bandwidth before every repetition that generates, its peaks once a minute.
+	Probe bool
+	// Peer, if not nil, measures the same after each repetition.
+	Peer *Peer
+	// Delay is how long to wait before each case, as llama-bench does for machines that grow hot.
+	Delay time.Duration
+	// Step, if not nil, is called after each repetition.
+	Step func()
+
+	peaks map[int]peaks // by threads
+}
+
+// peaks is what the machine's arithmetic reached at a time.
+type peaks struct {
+	probe.Peak
+	at time.Time
+}
+
+// peakAge is how old peaks may be.
+const peakAge = time.Minute
+
+// sample is one repetition.
+type sample struct {
+	prompt, gen time.Duration // of the two phases
+	first       time.Duration // from a request to its first token
+	bandwidth   float64       // at the time, in GB/s; 0 if unknown
+	rss         int64         // most memory held
+	peer        peerSample
+}
+
+func (s sample) total() time.Duration { return s.prompt + s.gen }
+
+// Run measures a case of a model.
+func (r *Runner) Run(ctx context.Context, m *Model, c Case) (*Result, error) {
+	if err := c.Check(&m.source); err != nil {
+		return nil, err
+	}
+	if r.Repetitions < 1 {
+		return nil, fmt.Errorf("bench: want at least 1 repetition, found %d", r.Repetitions)
+	}
+	if r.Peer != nil {
+		if err := r.Peer.check(m, c); err != nil {
+			return nil, err
+		}
+	}
+	if err := sleep(ctx, r.Delay); err != nil {
+		return nil, err
+	}
+	debug.FreeOSMemory() // what came before is none of this case's memory
+	mem.ResetPeak()
+	began := time.Now()
+	// While some sequences go on, others may have ended and take a place each: no prompt must be forgotten before it is continued.
+	retain := 2*c.sequences() - 1
+	open, err := m.source.open(goinfer.Options{
+		Context: c.positions() + 1, Threads: c.Threads, Batch: min(c.Batch, c.Ubatch), CacheK: c.K, CacheV: c.V, Retain: retain,
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer open.Close()
+	res := newResult(m, c, time.Since(began))
+	s := &session{model: open, test: c.Test, vocab: m.vocab, depth: randomTokens(rand.New(rand.NewPCG(0, 1)), c.Depth, m.vocab)}
+	if err := s.prepare(ctx, r.Warmup); err != nil {
+		return nil, err
+	}
+	if r.Probe && c.Prompt > 0 {
+		if res.peaks, err = r.measurePeaks(ctx, c.Threads); err != nil {
+			return nil, err
+		}
+	}
+	for range r.Repetitions {
+		one, err := r.repeat(ctx, s, m, c)
+		if err != nil {
+			return nil, err
+		}
+		res.samples = append(res.samples, one)
+		if r.Step != nil {
+			r.Step()
+		}
+	}
+	res.finish(m.work, r.Peer)
+	return res, nil
+}
+
+// repeat measures once, and has the peer measure once.
+func (r *Runner) repeat(ctx context.Context, s *session, m *Model, c Case) (one sample, err error) {
+	var bandwidth float64
+	if r.Probe && c.Gen > 0 {
+		if bandwidth, err = probe.Bandwidth(ctx, c.Threads); err != nil {
+			return one, err
+		}
+		debug.FreeOSMemory() // the buffer that was read is none of the model's memory
+	}
+	mem.ResetPeak()
+	if one, err = s.once(ctx); err != nil {
+		return one, err
+	}
+	one.bandwidth, one.rss = bandwidth, mem.PeakRSS()
+	if r.Peer != nil {
+		one.peer, err = r.Peer.once(ctx, m, c)
+	}
+	return one, err
+}
+
+// measurePeaks returns what the machine reaches, measured within the last minute.
+func (r *Runner) measurePeaks(ctx context.Context, threads int) (probe.Peak, error) {
+	if p, ok := r.peaks[threads]; ok && time.Since(p.at) < peakAge {
+		return p.Peak, nil
+	}
+	p := probe.Peak{Threads: threads}
+	var err error
+	if p.Int8GOps, err = probe.PeakInt8Dot(ctx, threads); err != nil {
+		return p, err
+	}
+	if p.FMAGFlops, err = probe.PeakFMA(ctx, threads); err != nil {
+		return p, err
+	}
+	if r.peaks == nil {
+		r.peaks = map[int]peaks{}
+	}
+	r.peaks[threads] = peaks{p, time.Now()}
+	return p, nil
+}
+
+// sleep waits, or ends early with the context's error.
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// session is a test of an open model.
+type session struct {
+	model *goinfer.Model
+	test  Test
+	vocab int
+	depth []int32
+	turn  int // how often once was called
+}
+
+// prepare evaluates the tokens that the test begins behind, whose cache stays, and warms up as llama-bench does: a whole prompt, and one token.
+func (s *session) prepare(ctx context.Context, warm bool) error {
+	if len(s.depth) > 0 {
+		if _, err := s.phase(ctx, [][]int32{s.depth}, 1, 0); err != nil {
+			return err
+		}
+	}
+	if !warm {
+		return nil
+	}
+	t := *s
+	t.test.Gen = min(1, s.test.Gen)
+	_, err := t.once(ctx)
+	s.turn = t.turn
+	return err
+}
+
+// once evaluates new prompts, all sequences together, and then has each generate.
+func (s *session) once(ctx context.Context) (one sample, err error) {
+	t := s.test
+	prompts := make([][]int32, t.sequences())
+	for i := range prompts {
+		// No prompt begins like another behind the depth, so that none is found in the cache.
+		n := s.turn*len(prompts) + i
+		rng := rand.New(rand.NewPCG(uint64(n), 2))
+		prompts[i] = append(append([]int32(nil), s.depth...), randomTokens(rng, max(1, t.Prompt), s.vocab)...)
+		prompts[i][len(s.depth)] = int32(n % s.vocab)
+	}
+	s.turn++
+	if t.Prompt > 0 {
+		p, err := s.phase(ctx, prompts, 1, t.Depth)
+		if err != nil {
+			return one, err
+		}
+		one.prompt, one.first = p.took, p.first
+		for i := range prompts {
+			prompts[i] = append(prompts[i], p.last[i])
+		}
+	}
+	if t.Gen > 0 {
+		p, err := s.phase(ctx, prompts, t.Gen, t.Depth+t.Prompt)
+		if err != nil {
+			return one, err
+		}
+		one.gen = p.took
+		if t.Prompt == 0 {
+			one.first = p.first
+		}
+	}
+	return one, nil
+}
+
+// phase is what a round of requests came to.
+type phase struct {
+	took  time.Duration // until all had ended
+	first time.Duration // from a request to its first token, on average
+	last  []int32       // the last token of each
+}
+
+// phase has all prompts continued by n tokens at once, of which the first cached tokens must be in the cache.
+func (s *session) phase(ctx context.Context, prompts [][]int32, n, cached int) (phase, error) {
+	p := phase{last: make([]int32, len(prompts))}
+	firsts, errs := make([]time.Duration, len(prompts)), make([]error, len(prompts))
+	began := time.Now()
+	var all sync.WaitGroup
+	for i, prompt := range prompts {
+		all.Go(func() { p.last[i], firsts[i], errs[i] = s.generate(ctx, prompt, n, cached, began) })
+	}
+	all.Wait()
+	p.took = time.Since(began)
+	for _, d := range firsts {
+		p.first += d / time.Duration(len(firsts))
+	}
+	return p, errors.Join(errs...)
+}
+
+// generate has a prompt continued by n random tokens.
+func (s *session) generate(ctx context.Context, prompt []int32, n, cached int, began time.Time) (last int32, first time.Duration, err error) {
+	rng := rand.New(rand.NewPCG(uint64(prompt[len(prompt)-1]), 3))
+	q := goinfer.Request{Tokens: prompt, MaxTokens: n, IgnoreEOG: true, Pick: func([]float32, int) int32 { return rng.Int32N(int32(s.vocab)) }}
+	for piece, err := range s.model.Generate(ctx, q) {
+		switch {
+		case err != nil:
+			return 0, 0, err
+		case piece.Stop == "":
+			if last = piece.ID; first == 0 {
+				first = time.Since(began)
+			}
+		case piece.Stop == goinfer.StopCancelled:
+			return 0, 0, context.Cause(ctx)
+		case piece.Usage.Generated != n || piece.Usage.Cached != cached:
+			return 0, 0, fmt.Errorf("bench: want %d tokens generated and %d found in the cache, found %d and %d", n, cached, piece.Usage.Generated, piece.Usage.Cached)
+		}
+	}
+	return last, first, nil
+}
+
+// randomTokens are n tokens.
+func randomTokens(rng *rand.Rand, n, vocab int) []int32 {
+	ids := make([]int32, n)
+	for i := range ids {
+		ids[i] = rng.Int32N(int32(vocab))
+	}
+	return ids
+}

@@ -1,0 +1,94 @@
+package bench
+
+import (
+	"fmt"
+
+	"github.com/goinfer/goinfer"
+)
+
+// Test is what is measured: Prompt tokens evaluated together, and then Gen tokens generated one by one.
+type Test struct {
+	Prompt, Gen int
+	Depth       int // tokens in the cache before that
+	// Parallel is the number of sequences that do so side by side; 0 means one, and results are told as llama-bench does, not as llama-batched-bench does.
+	Parallel int
+}
+
+// String is the name that llama-bench has for it: "pp512", "tg128 @ d4096", "pp512+tg128". Several sequences follow behind a multiplication sign.
+func (t Test) String() string {
+	var s string
+	switch {
+	case t.Gen == 0:
+		s = fmt.Sprintf("pp%d", t.Prompt)
+	case t.Prompt == 0:
+		s = fmt.Sprintf("tg%d", t.Gen)
+	default:
+		s = fmt.Sprintf("pp%d+tg%d", t.Prompt, t.Gen)
+	}
+	if t.Depth > 0 {
+		s += fmt.Sprintf(" @ d%d", t.Depth)
+	}
+	if t.Parallel > 0 {
+		s += fmt.Sprintf(" x%d", t.Parallel)
+	}
+	return s
+}
+
+// sequences is the number of sequences.
+func (t Test) sequences() int { return max(1, t.Parallel) }
+
+// positions is the number of positions that a sequence takes.
+func (t Test) positions() int { return t.Depth + t.Prompt + t.Gen }
+
+// tokens is the number of tokens whose rate is told.
+func (t Test) tokens() int { return t.sequences() * (t.Prompt + t.Gen) }
+
+// Settings are how a model is run.
+type Settings struct {
+	Threads       int
+	Batch, Ubatch int // the smaller one is the number of tokens computed at once
+	K, V          goinfer.CacheType
+}
+
+// Defaults of llama-bench.
+const (
+	DefaultBatch  = 2048
+	DefaultUbatch = 512
+)
+
+// Case is a test of a model.
+type Case struct {
+	Settings
+	Test
+}
+
+// MaxTokens bounds the numbers of a test, MaxParallel those of sequences.
+const (
+	MaxTokens   = 1 << 24
+	MaxParallel = 1024
+)
+
+// Check says why a case cannot be measured on models of the source, if it cannot.
+func (c Case) Check(s *Source) error {
+	t := c.Test
+	for _, n := range []struct {
+		what             string
+		n, least, atMost int
+	}{
+		{"prompt tokens", t.Prompt, 0, MaxTokens}, {"generated tokens", t.Gen, 0, MaxTokens}, {"depth", t.Depth, 0, MaxTokens}, {"sequences", t.Parallel, 0, MaxParallel},
+		{"threads", c.Threads, 1, goinfer.MaxThreads}, {"batch", c.Batch, 1, MaxTokens}, {"ubatch", c.Ubatch, 1, MaxTokens},
+	} {
+		if n.n < n.least || n.n > n.atMost {
+			return fmt.Errorf("bench: %s: want %d to %d, found %d", n.what, n.least, n.atMost, n.n)
+		}
+	}
+	switch n := t.positions(); {
+	case t.Prompt+t.Gen == 0:
+		return fmt.Errorf("bench: there is nothing to do: want prompt tokens or tokens to generate")
+	case t.Parallel > 0 && t.Depth > 0:
+		return fmt.Errorf("bench: %s: several sequences have no depth but their prompts", t)
+	case n > s.NCtx:
+		return fmt.Errorf("bench: %s: %s takes %d positions, and the model was made for %d", s.Name, t, n, s.NCtx)
+	}
+	return nil
+}
