@@ -137,7 +137,7 @@ func TestBenchWrong(t *testing.T) {
 		{[]string{"bench", "-p", "0", "-n", "0"}, "there is nothing to measure"},
 		{quick("-pg", "5"), `--prompt-gen: want two numbers, such as 512,128, found "5"`},
 		{quick("-pg", "0,0"), "want two numbers"},
-		{quick("-ctk", "f16,q9"), "--cache-type-k: want f16 or f32"},
+		{quick("-ctk", "f16,q9"), "--cache-type-k: want f16, "},
 		{quick("-o", "sql"), `-o, --out: want one of md, csv, json, jsonl, benchstat, found "sql"`},
 		{quick("-r", "0"), "-r, --repetitions: want at least 1, found 0"},
 		{quick("--delay", "-1"), "--delay: want at least 0"},

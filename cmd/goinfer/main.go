@@ -133,7 +133,7 @@ func version() string {
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		v = info.Main.Version
 	}
-	if rev, modified := revision(); rev != "" {
+	if rev, modified := revision(); rev != "" && !strings.Contains(v, rev) { // what Go makes up as a version names it
 		if modified {
 			rev += ", modified"
 		}
