@@ -601,19 +601,10 @@ func (x *program) panel512(group int, min bool, tokens int) {
 	}
 	// A step is 32 weights.
 	per := 32 / group
-	// The activations of the next tokens lie behind these; what is on its way early enough need not be waited for.
-	nextQ, nextMeta := x.GP64(), x.GP64()
-	x.LEAQ(Mem{Base: q, Index: k, Scale: 4}, nextQ)
-	x.LEAQ(Mem{Base: meta, Index: k, Scale: 4}, nextMeta)
 	next := load(fNext)
 	loop := "loop"
 	x.Label(loop)
 	if tokens == 4 {
-		for _, p := range []reg.GPVirtual{nextQ, nextMeta} {
-			x.PREFETCHT0(Mem{Base: p})
-			x.PREFETCHT0(Mem{Base: p, Disp: 64})
-			x.add(4*32, p)
-		}
 		x.PREFETCHT1(Mem{Base: next})
 		x.add(64, next)
 	}
