@@ -76,6 +76,8 @@ type format512 struct {
 	crossed bool
 	// stage is the number of bytes of the stack that scales fills for a loop over the units; where it is 0, each unit has code of its own.
 	stage int
+	// abreast, where not nil, is how four blocks of a row are multiplied at once.
+	abreast *abreast512
 
 	// begin sets up constants, before the loop over blocks.
 	begin func(x *program, s *state512)
@@ -139,7 +141,11 @@ func (x *program) rows512(f format512) {
 	x.MOVQ(stride, next)
 	x.SHLQ(Imm(4), next)
 	x.ADDQ(w, next)
-	s := x.start512(&f, w, stride)
+	start := f
+	if f.abreast != nil {
+		start.begin = f.abreast.begin
+	}
+	s := x.start512(&start, w, stride)
 	blocks := x.arg("blocks")
 	acc := x.ZMM()
 	x.zero(acc)
@@ -150,12 +156,19 @@ func (x *program) rows512(f format512) {
 		x.Label("some")
 		x.CMPQ(blocks, Imm(some))
 		x.JLT(LabelRef("rest"))
-		x.rowsStep(f, s, acc, some, q, meta, next)
+		if f.abreast != nil {
+			x.rowsAbreast(f, s, acc, q, meta, next)
+		} else {
+			x.rowsStep(f, s, acc, some, q, meta, next)
+		}
 		x.SUBQ(Imm(some), blocks)
 		x.JMP(LabelRef("some"))
 		x.Label("rest")
 		x.TESTQ(blocks, blocks)
 		x.JZ(LabelRef("end"))
+		if f.abreast != nil {
+			f.begin(x, s)
+		}
 	}
 	x.Label("loop")
 	if f.stage > 0 {
