@@ -5,13 +5,14 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// abreast512 is how four blocks of a row are taken at once where 16 bytes of nibbles make a block: a block in each lane of 128 bits. One load and one shuffle fetch
-// most of them, and each dword of the products sums eight weights, so that half as much is left to add up as with one block of many rows. The scales of
-// the four blocks are in the same load.
+// abreast512 is how four blocks of a row are taken at once where 16 bytes of nibbles make a block: a block in each lane of 128 bits. Each dword of the products sums
+// eight weights, so that half as much is left to add up as with one block of many rows. One load of 64 bytes has the scales of all four blocks, and, where these
+// lie at even addresses, the nibbles of three.
 type abreast512 struct {
-	size    int // bytes of a block: even, and four blocks are 64 or more
-	nibbles int // where its nibbles begin: even
-	pairs   bool
+	size    int   // bytes of a block: four of them are 64 or more
+	nibbles int   // where its nibbles begin
+	pairs   bool  // a minimum follows the scale
+	powers  bool  // the scale is a byte, as of MXFP4
 	levels  []int // the codebook, or nil
 	off     int   // what is added to its entries
 }
@@ -22,6 +23,7 @@ var (
 	abreastQ4_0  = &abreast512{size: 18, nibbles: 2}
 	abreastQ4_1  = &abreast512{size: 20, nibbles: 4, pairs: true}
 	abreastIQ4NL = &abreast512{size: 18, nibbles: 2, levels: levelsIQ4, off: 128}
+	abreastMXFP4 = &abreast512{size: 17, nibbles: 1, powers: true, levels: levelsFP4, off: 16}
 )
 
 // halfWords is 64 bytes of constant data, given as 16-bit words.
@@ -44,18 +46,23 @@ func (a *abreast512) begin(x *program, s *state512) {
 		s.c["levels"] = x.ZMM()
 		x.VMOVDQU32(x.bytes(b...), s.c["levels"])
 	}
-	// The nibbles of blocks 0 to 2; those of block 3 are loaded by themselves.
-	pick := make([]int, 32)
-	for i := range 24 {
-		pick[i] = (i/8*a.size+a.nibbles)/2 + i%8
+	if a.powers {
+		s.beginPowers(x)
 	}
-	s.c["pick"] = x.ZMM()
-	x.VMOVDQU32(x.halfWords(pick), s.c["pick"])
+	if a.size%2 == 0 {
+		// The nibbles of blocks 0 to 2; those of block 3 are loaded by themselves.
+		pick := make([]int, 32)
+		for i := range 24 {
+			pick[i] = (i/8*a.size+a.nibbles)/2 + i%8
+		}
+		s.c["pick"] = x.ZMM()
+		x.VMOVDQU32(x.halfWords(pick), s.c["pick"])
+	}
 	// The scales of the four blocks, over and over; where a minimum follows, with it.
 	each := a.scaleWords()
 	scales := make([]int, 32)
 	for i := range scales {
-		scales[i] = i%(4*each)/each*a.size/2 + i%each
+		scales[i] = i%(4*each)/each*a.size/2 + i%each // a byte at an odd address is the upper one of its word
 	}
 	s.c["scales"] = x.ZMM()
 	x.VMOVDQU32(x.halfWords(scales), s.c["scales"])
@@ -106,8 +113,15 @@ func (a *abreast512) step(x *program, s *state512, q reg.Register, fetch func(ro
 			} else {
 				x.VPERMW(w, s.c["scales"], s.k[abreastMask(at)], s.v[name])
 			}
-			x.VPERMW(w, s.c["pick"], w)
-			x.VINSERTI32X4(Imm(3), s.rows.at(row, 3*a.size+a.nibbles), w, w)
+			if a.size%2 == 0 {
+				x.VPERMW(w, s.c["pick"], w)
+				x.VINSERTI32X4(Imm(3), s.rows.at(row, 3*a.size+a.nibbles), w, w)
+			} else {
+				x.VMOVDQU32(s.rows.at(row, a.nibbles), w.AsX())
+				for b := 1; b < abreast; b++ {
+					x.VINSERTI32X4(Imm(uint64(b)), s.rows.at(row, b*a.size+a.nibbles), w, w)
+				}
+			}
 			x.VPANDD(s.c["0f"], w, low)
 			x.VPSRLW(Imm(4), w, high)
 			x.VPANDD(s.c["0f"], high, high)
@@ -145,6 +159,14 @@ func (a *abreast512) scale(x *program, s *state512, b int) {
 	h, d := x.ZMM(), x.ZMM()
 	x.VMOVDQU32(x.halfWords(index), h)
 	x.VPERMI2W(s.v["s1"], s.v["s0"], h)
+	if a.powers {
+		if b*a.size%2 == 1 {
+			x.VPSRLW(Imm(8), h.AsY(), h.AsY())
+		}
+		x.VPMOVZXWD(h.AsY(), d)
+		s.v["d"] = s.power(x, d)
+		return
+	}
 	x.VCVTPH2PS(h.AsY(), d)
 	s.v["d"] = d
 }

@@ -12,7 +12,7 @@ var formats512 = []format512{
 	{name: "Q5_1", weight: 32, size: 24, group: 32, off: -1, min: true, begin: nibbles5, scales: halfPairs, scale: plain, load: loadFives(4, 8)},
 	{name: "Q8_0", weight: 32, size: 34, group: 32, off: 7, begin: signBits, scales: halves(0), scale: plain, load: loadBytes(2)},
 	{name: "IQ4_NL", weight: 32, size: 18, group: 32, off: 7, begin: levels(2, 128, levelsIQ4), scales: halves(0), scale: plain, load: loadLevels(2), abreast: abreastIQ4NL},
-	{name: "MXFP4", weight: 32, size: 17, group: 32, off: 4, begin: levels(1, 16, levelsFP4), scales: powers, scale: plain, load: loadLevels(1)},
+	{name: "MXFP4", weight: 32, size: 17, group: 32, off: 4, begin: levels(1, 16, levelsFP4), scales: powers, scale: plain, load: loadLevels(1), abreast: abreastMXFP4},
 	{name: "Q4_K", weight: 256, size: 144, group: 32, off: -1, min: true, begin: beginQ4K, scales: scales6, scale: scale6, load: loadQ4K},
 	{name: "Q5_K", weight: 256, size: 176, group: 32, off: -1, min: true, begin: beginQ5K, scales: scales6, scale: scale6, load: loadQ5K},
 	{name: "Q6_K", weight: 256, size: 210, group: 16, off: 5, begin: beginQ6K, scales: scalesQ6K, scale: scaleQ6K, load: loadQ6K},
@@ -89,18 +89,25 @@ func plain(x *program, s *state512, g int) (d, m reg.VecVirtual) {
 	return s.v["d"], s.v["m"]
 }
 
-// powers makes half of 2^(e-127) of the byte that begins a block: as 2^(e-128), and below that as a denormal number.
+// powers reads the byte that begins a block.
 func powers(x *program, s *state512) {
-	e := x.dwords(s.rows, 0) // what is behind the byte is of the same block
+	s.v["d"] = s.power(x, x.dwords(s.rows, 0)) // what is behind the byte is of the same block
+}
+
+// power makes half of 2^(e-127) of the lowest byte of each dword: as 2^(e-128), and below that as a denormal number.
+func (s *state512) power(x *program, e reg.VecVirtual) reg.VecVirtual {
 	x.VPANDD(s.c["ff"], e, e)
-	k := x.K()
-	x.VPCMPUD(Imm(1), s.c["two"], e, k) // e < 2
 	small, d := x.ZMM(), x.ZMM()
-	x.VPSLLVD(e, s.c["small"], small)
+	x.VPMINUD(s.c["two"], e, small)
+	x.VPSLLVD(small, s.c["small"], small)
 	x.VPSUBD(s.c["one"], e, d)
 	x.VPSLLD(Imm(23), d, d)
-	x.VMOVDQA32(small, k, d)
-	s.v["d"] = d
+	x.VPMAXSD(small, d, d) // from e = 2 on, small is at most as large
+	return d
+}
+
+func (s *state512) beginPowers(x *program) {
+	s.c["one"], s.c["two"], s.c["small"], s.c["ff"] = x.constZ(1), x.constZ(2), x.constZ(0x00200000), x.constZ(0xff)
 }
 
 // Weights of blocks of 32.
@@ -175,7 +182,7 @@ func levels(disp, off int, table []int) func(*program, *state512) {
 		s.c["levels"] = x.ZMM()
 		x.VMOVDQU32(x.bytes(b...), s.c["levels"])
 		if off == 16 {
-			s.c["one"], s.c["two"], s.c["small"], s.c["ff"] = x.constZ(1), x.constZ(2), x.constZ(0x00200000), x.constZ(0xff)
+			s.beginPowers(x)
 		}
 	}
 }
