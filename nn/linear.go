@@ -74,21 +74,29 @@ func (p *Pass) input(x *tensor.Tensor, l *Linear, before ...*Linear) *kernels.Ac
 	return &p.acts
 }
 
-// quantizeJob fills the int8 form of activations, some columns of a row per chunk.
+// quantizeJob fills the int8 form of activations: some columns of a row per chunk, or, of many rows, some whole ones.
 type quantizeJob struct {
 	p       *Pass
 	a       *kernels.Acts
-	columns int // per chunk
-	perRow  int // chunks
+	columns int // of a piece
+	perRow  int // pieces
+	pieces  int // of a chunk
 }
 
-// quantizeWork is the number of activations that a thread quantises at once.
-const quantizeWork = 1024
+const (
+	quantizeWork = 1024 // activations that are worth another thread
+	quantizeMost = 8 * quantizeWork
+	quantizeRows = 64 // from which on chunks are that large
+)
 
 func (j *quantizeJob) run(p *Pass, a *kernels.Acts) {
-	*j = quantizeJob{p: p, a: a, columns: min(quantizeWork, a.K)}
+	*j = quantizeJob{p: p, a: a, columns: min(quantizeWork, a.K), pieces: 1}
+	if a.N >= quantizeRows {
+		j.columns = a.K
+		j.pieces = max(1, quantizeMost/a.K)
+	}
 	j.perRow = (a.K + j.columns - 1) / j.columns
-	p.pool.Run(j, a.N*j.perRow)
+	p.pool.Run(j, (a.N*j.perRow+j.pieces-1)/j.pieces)
 }
 
 // Run quantises a chunk.
@@ -96,8 +104,10 @@ func (j *quantizeJob) Run(chunk, _ int) {
 	if j.p.interrupted.Load() {
 		return
 	}
-	k := chunk % j.perRow * j.columns
-	j.p.level.Quantize(j.a, chunk/j.perRow, k, min(k+j.columns, j.a.K))
+	for i := chunk * j.pieces; i < min((chunk+1)*j.pieces, j.a.N*j.perRow); i++ {
+		k := i % j.perRow * j.columns
+		j.p.level.Quantize(j.a, i/j.perRow, k, min(k+j.columns, j.a.K))
+	}
 }
 
 // productJob multiplies weights with activations: a list of parts, cut into chunks of some weight rows with all their tokens.
