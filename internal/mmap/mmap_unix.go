@@ -9,7 +9,11 @@ import (
 )
 
 func mapFile(f *os.File, n int) ([]byte, error) {
-	return unix.Mmap(int(f.Fd()), 0, n, unix.PROT_READ, unix.MAP_SHARED)
+	b, err := unix.Mmap(int(f.Fd()), 0, n, unix.PROT_READ, unix.MAP_SHARED)
+	if err == nil {
+		large(b)
+	}
+	return b, err
 }
 
 func unmap(b []byte) error { return unix.Munmap(b) }
