@@ -1,13 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"io"
+	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -180,7 +185,7 @@ echo '[{"build_commit":"abc123","n_prompt":6,"n_gen":0,"samples_ns":[6000000000]
 	require.NoError(t, json.Unmarshal([]byte(ok(t, command(t, "", append(args, "-o", "json")...))), &rs))
 	require.Equal(t, 0.25, rs[1].Against.AvgTs)
 	require.Greater(t, rs[1].Against.High, rs[1].Against.Low)
-	require.InDelta(t, rs[1].AvgTs/0.25, rs[1].Against.Ratio.Ratio, rs[1].AvgTs*2)
+	require.InEpsilon(t, math.Sqrt(rs[1].SamplesTs[0]*rs[1].SamplesTs[1])/0.25, rs[1].Against.Ratio.Ratio, 1e-9)
 
 	stat := ok(t, command(t, "", append(args, "-o", "benchstat")...))
 	require.Contains(t, stat, "BenchmarkModel/tiny-dense-q8_0.gguf/pp6/engine=goinfer-")
@@ -188,6 +193,44 @@ echo '[{"build_commit":"abc123","n_prompt":6,"n_gen":0,"samples_ns":[6000000000]
 
 	require.NoError(t, os.WriteFile(peer, []byte("#!/bin/sh\necho out of luck >&2\nexit 1\n"), 0o755))
 	fault(t, command(t, "", args...), "llama-bench: exit status 1: out of luck")
+}
+
+// Interrupted, it leaves whole JSON behind.
+func TestBenchInterrupted(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("signals cannot be sent to a process here")
+	}
+	for _, args := range [][]string{{"-p", "6", "-n", "500", "-r", "300", "-o", "json", "--no-probe"}, {"-p", "6", "-n", "500", "-r", "1000", "-o", "jsonl"}} {
+		cmd := process(t, append([]string{"bench", "-pg", "5,5"}, args...)...)
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		pipe, err := cmd.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		t.Cleanup(func() { cmd.Process.Kill() })
+		first := make([]byte, 1)
+		if args[6] == "json" {
+			_, err = io.ReadFull(pipe, first) // the prompts are done
+			require.NoError(t, err)
+		} else {
+			time.Sleep(300 * time.Millisecond)
+			first = nil
+		}
+		require.NoError(t, cmd.Process.Signal(os.Interrupt))
+		sent := time.Now()
+		rest, err := io.ReadAll(pipe)
+		require.NoError(t, err)
+		var exit *exec.ExitError
+		require.ErrorAs(t, cmd.Wait(), &exit)
+		require.Equal(t, exitInterrupted, exit.ExitCode())
+		require.Empty(t, stderr.String())
+		require.Less(t, time.Since(sent), 10*time.Second)
+		if out := append(first, rest...); len(out) > 0 {
+			var rs []bench.Result
+			require.NoError(t, json.Unmarshal(out, &rs), "%s", out)
+			require.Len(t, rs, 1)
+		}
+	}
 }
 
 func TestNumbers(t *testing.T) {

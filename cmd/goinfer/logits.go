@@ -71,6 +71,11 @@ func (f *logitsFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer m.Close()
+	for i, id := range ids {
+		if n := m.Config().NVocab; id < 0 || int(id) >= n {
+			return fmt.Errorf("--ids: number %d is %d: the vocabulary has %d tokens, 0 to %d", i+1, id, n, n-1)
+		}
+	}
 	return writeFile(cmd, f.out, func(w io.Writer) error {
 		bar := startProgress(cmd, "evaluating", len(ids))
 		defer bar.end()
