@@ -42,7 +42,7 @@ var house = map[string][]string{
 	"convert":     {"gguf", "model", "quant", "internal/cpu", "internal/par"},
 	"probe":       {"kernels", "internal/cgroup", "internal/cpu", "internal/disk", "internal/mem", "internal/par"},
 	"bench":       {"", "catalog", "convert", "gguf", "probe", "quant", "internal/mem"},
-	"cmd/goinfer": {"", "bench", "catalog", "probe", "cmd/goinfer/..."},
+	"cmd/goinfer": {"", "bench", "catalog", "convert", "probe", "cmd/goinfer/..."},
 
 	"cmd/goinfer/embedded":     {},
 	"cmd/goinfer/embedded/gen": {"gguf", "quant"},

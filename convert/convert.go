@@ -2,17 +2,21 @@
 //
 // [Quantize] returns the writer of a file with the same model in other types, by the recipes of llama-quantize:
 //
-//	f, err := gguf.Open("model-f16.gguf", gguf.Options{})
+//	f, err := convert.Open("model-f16.gguf", nil)
 //	w, err := convert.Quantize(ctx, f, convert.Options{Type: "q4_k_m"})
 //	err = w.WriteFile("model-q4_k_m.gguf")
+//
+// [ReadImportance] reads an importance matrix, which makes errors small where they cost most.
 //
 // Rows are independent of each other, so that all threads work on one tensor and the result does not depend on their number.
 package convert
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -26,10 +30,53 @@ import (
 
 // Options say what to make of a file.
 type Options struct {
-	Type    string                  // a recipe, such as "Q4_K_M", or a format, such as "MXFP4"
-	Pure    bool                    // Type is the format of every matrix even if there is a recipe of that name
-	Threads int                     // 0 means one for every core the process may use
-	Done    func(done, total int64) // called as weights are written, if not nil
+	Type       string                  // a recipe, such as "Q4_K_M", or a format, such as "MXFP4"
+	Pure       bool                    // Type is the format of every matrix even if there is a recipe of that name
+	Overrides  []Override              // types of single matrices; of several that fit, the first counts
+	Importance *Importance             // what errors of a column cost; nil means all the same
+	Threads    int                     // 0 means one for every core the process may use
+	Done       func(done, total int64) // called as weights are written, if not nil
+}
+
+// Override gives the matrices whose name Pattern finds a type of their own.
+type Override struct {
+	Pattern *regexp.Regexp
+	Type    quant.Type
+}
+
+// ParseOverride reads PATTERN=TYPE, such as "attn_v=q8_0" or "blk\\.[0-3]\\.ffn_down=q6_k".
+func ParseOverride(s string) (Override, error) {
+	pattern, name, ok := cutLast(s, "=")
+	if !ok || pattern == "" {
+		return Override{}, fmt.Errorf("convert: want PATTERN=TYPE, found %q", s)
+	}
+	re, err := regexp.Compile(pattern)
+	if err != nil {
+		return Override{}, fmt.Errorf("convert: %q: %w", s, err)
+	}
+	t, err := quant.ParseType(name)
+	if err == nil && !quant.CanQuantize(t) {
+		err = fmt.Errorf("quant: %s is not a type that can be written", t)
+	}
+	if err != nil {
+		return Override{}, fmt.Errorf("convert: %q: %w", s, err)
+	}
+	return Override{re, t}, nil
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
+}
+
+// Open opens a model to be converted: the file at path or, where data is not nil, one in memory that errors call path.
+func Open(path string, data []byte) (*gguf.File, error) {
+	if data != nil {
+		return gguf.OpenBytes(path, data)
+	}
+	return gguf.Open(path, gguf.Options{})
 }
 
 // Quantize returns the writer of the model in f with matrices of other types. Weights are converted as the file is written, a part of a tensor at a time; f must stay open
@@ -43,7 +90,20 @@ func Quantize(ctx context.Context, f *gguf.File, o Options) (*gguf.Writer, error
 	for i, t := range f.Tensors() {
 		ask[i] = quant.Tensor{Name: t.Name, Type: t.Type, Shape: t.Shape}
 	}
-	types, recipe, err := quant.ChooseTypes(o.Type, o.Pure, c.Facts(), ask)
+	facts, used := c.Facts(), make([]bool, len(o.Overrides))
+	facts.Importance = o.Importance != nil
+	facts.Override = func(name string) (quant.Type, bool) {
+		i := slices.IndexFunc(o.Overrides, func(v Override) bool { return v.Pattern.MatchString(name) })
+		if i < 0 {
+			return 0, false
+		}
+		used[i] = true
+		return o.Overrides[i].Type, true
+	}
+	types, recipe, err := quant.ChooseTypes(o.Type, o.Pure, facts, ask)
+	if i := slices.Index(used, false); err == nil && i >= 0 {
+		err = fmt.Errorf("no matrix to be converted has a name with %q, or others were asked for before", o.Overrides[i].Pattern)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("convert: %s: %w", f.Path(), err)
 	}
@@ -54,7 +114,8 @@ func Quantize(ctx context.Context, f *gguf.File, o Options) (*gguf.Writer, error
 		}
 	}
 	for _, key := range f.Keys() {
-		if key == "general.file_type" || key == "general.quantization_version" || strings.HasPrefix(key, "split.") {
+		if key == "general.file_type" || key == "general.quantization_version" || strings.HasPrefix(key, "split.") ||
+			o.Importance != nil && strings.HasPrefix(key, importancePrefix) {
 			continue
 		}
 		v, _ := f.Value(key)
@@ -63,8 +124,9 @@ func Quantize(ctx context.Context, f *gguf.File, o Options) (*gguf.Writer, error
 	if recipe.Valid() {
 		set("general.file_type", uint32(recipe))
 	}
-	if slices.ContainsFunc(types, func(t quant.Type) bool { return t.Group() != 0 }) {
-		set("general.quantization_version", quant.FormatVersion)
+	set("general.quantization_version", quant.FormatVersion)
+	if o.Importance != nil {
+		o.Importance.tell(set)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("convert: %s: %w", f.Path(), err)
@@ -82,6 +144,32 @@ func Quantize(ctx context.Context, f *gguf.File, o Options) (*gguf.Writer, error
 		}
 	}
 	return w, nil
+}
+
+// Warnings tells, one line each, what makes the file of w, which Quantize made of f, worse than it need be.
+func Warnings(f *gguf.File, w *gguf.Writer, o Options) []string {
+	var again, poor []string
+	m, err := quant.ParseMixture(o.Type)
+	for i, t := range w.Tensors() {
+		from := f.Tensors()[i].Type
+		if t.Type == from {
+			continue
+		}
+		if from.Group() != 0 && t.Type.Group() != 0 {
+			again = append(again, t.Name)
+		}
+		if c, e := o.Importance.columns(&t); e == nil && c == nil && err == nil && m.NeedsImportance(t.Name, t.Type) {
+			poor = append(poor, t.Name)
+		}
+	}
+	var lines []string
+	if len(again) > 0 {
+		lines = append(lines, fmt.Sprintf("%d matrices are quantised already and lose again, the first is %s", len(again), again[0]))
+	}
+	if len(poor) > 0 {
+		lines = append(lines, fmt.Sprintf("%d matrices get so few bits that they want an importance matrix, the first is %s", len(poor), poor[0]))
+	}
+	return lines
 }
 
 // quantizer writes tensors.
@@ -115,15 +203,19 @@ func (q *quantizer) write(out io.Writer, t *gguf.Tensor, to quant.Type) error {
 	if threads == 0 {
 		threads, _ = cpu.Threads()
 	}
+	importance, err := q.o.Importance.columns(t)
+	if err != nil {
+		return err
+	}
 	team := par.New(threads)
 	defer team.Close()
 	n := t.Shape[0]
 	rows := len(data) / t.Type.RowBytes(n)
 	part := max(1, partBytes/(4*n))
-	j := &job{from: t.Type, to: to, n: n, bufs: make([][]float32, threads), dst: make([]byte, min(part, rows)*to.RowBytes(n))}
+	j := &job{from: t.Type, to: to, n: n, importance: importance, perMatrix: matrixRows(t), bufs: make([][]float32, threads), dst: make([]byte, min(part, rows)*to.RowBytes(n))}
 	for row := 0; row < rows; row += part {
 		k := min(part, rows-row)
-		j.src = data[row*t.Type.RowBytes(n):]
+		j.first, j.src = row, data[row*t.Type.RowBytes(n):]
 		j.dst = j.dst[:k*to.RowBytes(n)]
 		team.Run(j, k)
 		if err := j.err.Load(); err != nil {
@@ -139,6 +231,14 @@ func (q *quantizer) write(out io.Writer, t *gguf.Tensor, to quant.Type) error {
 	return nil
 }
 
+// matrixRows is the number of rows of one of the matrices that a tensor holds.
+func matrixRows(t *gguf.Tensor) int {
+	if len(t.Shape) < 2 {
+		return 1
+	}
+	return t.Shape[1]
+}
+
 func elements(t *gguf.Tensor) int64 {
 	return t.Bytes / int64(t.Type.BlockBytes()) * int64(t.Type.BlockSize())
 }
@@ -147,9 +247,13 @@ func elements(t *gguf.Tensor) int64 {
 type job struct {
 	from, to quant.Type
 	n        int // weights in a row
+	first    int // number in the tensor of the first row
 	src, dst []byte
 	bufs     [][]float32 // of the workers
 	err      atomic.Pointer[error]
+
+	importance []float32 // of the columns of each matrix, one after the other; nil where unknown
+	perMatrix  int       // rows of a matrix
 }
 
 // Run converts a row.
@@ -159,7 +263,38 @@ func (j *job) Run(row, worker int) {
 	}
 	buf, a, b := j.bufs[worker], j.from.RowBytes(j.n), j.to.RowBytes(j.n)
 	quant.Dequantize(j.from, buf, j.src[row*a:(row+1)*a])
-	if err := quant.Quantize(j.to, j.dst[row*b:(row+1)*b], buf); err != nil {
+	var importance []float32
+	if j.importance != nil {
+		m := (j.first + row) / j.perMatrix
+		importance = j.importance[m*j.n : (m+1)*j.n]
+	}
+	if err := quant.QuantizeRow(j.to, j.dst[row*b:(row+1)*b], buf, importance); err != nil {
 		j.err.Store(&err)
 	}
+}
+
+// CheckType returns an error that lists what there is if [Options.Type] cannot be name.
+func CheckType(name string, pure bool) error { return quant.CheckTypes(name, pure) }
+
+// Sum is what the tensors of one type in a file come to.
+type Sum struct {
+	Type           quant.Type
+	Tensors        int
+	Weights, Bytes int64
+}
+
+// Tally sums up tensors by type, the types with the most bytes first.
+func Tally(tensors []gguf.Tensor) []Sum {
+	var sums []Sum
+	for _, t := range tensors {
+		i := slices.IndexFunc(sums, func(s Sum) bool { return s.Type == t.Type })
+		if i < 0 {
+			i, sums = len(sums), append(sums, Sum{Type: t.Type})
+		}
+		sums[i].Tensors++
+		sums[i].Weights += elements(&t)
+		sums[i].Bytes += t.Bytes
+	}
+	slices.SortStableFunc(sums, func(a, b Sum) int { return cmp.Compare(b.Bytes, a.Bytes) })
+	return sums
 }

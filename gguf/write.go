@@ -200,6 +200,9 @@ func (w *Writer) add(name string, t quant.Type, shape []int, bytes int64, write 
 	return nil
 }
 
+// Tensors lists what was added, in order.
+func (w *Writer) Tensors() []Tensor { return w.tensors }
+
 // pad rounds n up to the alignment.
 func (w *Writer) pad(n int64) int64 { return (n + w.align - 1) / w.align * w.align }
 

@@ -109,6 +109,8 @@ type Facts struct {
 	NHead, NHeadKV int    // of the first layer
 	NExpert        int    // 0 for dense models
 	Importance     bool   // whether an importance matrix is at hand
+	// Override, if not nil, gives matrices a type of their own in place of what the rules, which do not count them then, would choose.
+	Override func(name string) (Type, bool)
 }
 
 // Tensor is what a recipe asks of a tensor.
@@ -146,6 +148,13 @@ func (m Mixture) Types(f Facts, tensors []Tensor) ([]Type, error) {
 		t := &tensors[i]
 		types[i] = t.Type
 		if !quantisable(t) {
+			continue
+		}
+		if typ, ok, err := f.override(t); ok || err != nil {
+			if err != nil {
+				return nil, err
+			}
+			types[i] = typ
 			continue
 		}
 		typ := mixtures[m].base
@@ -205,12 +214,39 @@ func ChooseTypes(name string, pure bool, f Facts, tensors []Tensor) ([]Type, Mix
 		if !quantisable(x) {
 			continue
 		}
-		if x.Shape[0]%t.BlockSize() != 0 {
-			return nil, m, fmt.Errorf("quant: tensor %q has rows of %d: no whole number of %s blocks of %d", x.Name, x.Shape[0], t, t.BlockSize())
+		own, ok, err := f.override(x)
+		if !ok && err == nil {
+			own, err = t, whole(x, t)
 		}
-		types[i] = t
+		if err != nil {
+			return nil, m, err
+		}
+		types[i] = own
 	}
 	return types, m, nil
+}
+
+// override is the type of its own that a matrix has, if any.
+func (f *Facts) override(x *Tensor) (Type, bool, error) {
+	if f.Override == nil {
+		return 0, false, nil
+	}
+	t, ok := f.Override(x.Name)
+	if !ok {
+		return 0, false, nil
+	}
+	if !CanQuantize(t) {
+		return 0, false, fmt.Errorf("quant: tensor %q: %s is not a type that can be written", x.Name, t)
+	}
+	return t, true, whole(x, t)
+}
+
+// whole returns an error if the rows of x are no whole number of blocks of t.
+func whole(x *Tensor, t Type) error {
+	if x.Shape[0]%t.BlockSize() != 0 {
+		return fmt.Errorf("quant: tensor %q has rows of %d: no whole number of %s blocks of %d", x.Name, x.Shape[0], t, t.BlockSize())
+	}
+	return nil
 }
 
 // NeedsImportance reports whether llama-quantize refuses to make a tensor of type t in a file of this recipe without an importance matrix,

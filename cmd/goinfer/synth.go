@@ -86,15 +86,24 @@ func (f *synthFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if f.out != "-" {
-		if free, ok := probe.DiskFree(filepath.Dir(f.out)); ok && w.Size() > free && !isDevice(f.out) {
-			return fmt.Errorf("%s: %s as %s takes %s, and the disk has %s left", f.out, shape.Name, strings.ToUpper(f.random.Type), goinfer.Bytes(w.Size()), goinfer.Bytes(free))
-		}
+	if err := checkRoom(f.out, shape.Name+" as "+strings.ToUpper(f.random.Type), w.Size()); err != nil {
+		return err
 	}
 	return writeFile(cmd, f.out, func(out io.Writer) error {
 		_, err := w.WriteTo(out)
 		return err
 	})
+}
+
+// checkRoom returns an error if the disk has no room for a file of size bytes at path; what names it.
+func checkRoom(path, what string, size int64) error {
+	if path == "-" || isDevice(path) {
+		return nil
+	}
+	if free, ok := probe.DiskFree(filepath.Dir(path)); ok && size > free {
+		return fmt.Errorf("%s: %s takes %s, and the disk has %s left", path, what, goinfer.Bytes(size), goinfer.Bytes(free))
+	}
+	return nil
 }
 
 // isDevice reports whether path exists and is no file, so that what is written to it takes no room.
