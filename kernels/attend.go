@@ -94,6 +94,13 @@ func (l *Level) Score(a *Attention, t quant.Type, k []byte, n int) {
 // Scores is what Score has found for query head h, [Tile]; Fold changes it.
 func (a *Attention) Scores(h int) []float32 { return a.p[h*Tile : (h+1)*Tile] }
 
+// Fetch asks for the keys or values of a tile that will be read soon, so that they come while others are computed with.
+func (l *Level) Fetch(b []byte) {
+	if l.fetch != nil {
+		l.fetch(b)
+	}
+}
+
 // Values takes the first n values of the tile: rows of d numbers of type t.
 func (l *Level) Values(a *Attention, t quant.Type, v []byte, n int) {
 	a.v = grow(a.v, Tile*a.d)[:n*a.d]

@@ -4311,6 +4311,19 @@ loop:
 	VZEROUPPER
 	RET
 
+// func fetchAMD64(p *byte, lines int)
+// Requires: MMX+
+TEXT ·fetchAMD64(SB), NOSPLIT, $0-16
+	MOVQ p+0(FP), AX
+	MOVQ lines+8(FP), CX
+
+loop:
+	PREFETCHT1 (AX)
+	ADDQ       $0x40, AX
+	DECQ       CX
+	JNZ        loop
+	RET
+
 DATA const0<>+0(SB)/4, $0xffffffff
 DATA const0<>+4(SB)/4, $0xffffffff
 DATA const0<>+8(SB)/4, $0xffffffff

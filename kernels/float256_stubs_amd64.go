@@ -238,3 +238,8 @@ func widenQ8_0AVX2(dst *float32, src *byte, blocks int)
 //
 //go:noescape
 func widenQ4_0AVX2(dst *float32, src *byte, blocks int)
+
+// fetchAMD64 asks for some lines of 64 bytes, without waiting for them. lines is not 0.
+//
+//go:noescape
+func fetchAMD64(p *byte, lines int)

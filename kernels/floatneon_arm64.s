@@ -8030,3 +8030,14 @@ loop:
 	SUBS $1, R2, R2
 	BNE loop
 	RET
+
+// func fetchNEON(p *byte, lines int)
+TEXT ·fetchNEON(SB), NOSPLIT, $0-16
+	MOVD p+0(FP), R0
+	MOVD lines+8(FP), R1
+loop:
+	PRFM (R0), PLDL1KEEP
+	ADD $64, R0, R0
+	SUBS $1, R1, R1
+	BNE loop
+	RET

@@ -323,3 +323,8 @@ func widenQ8_0NEON(dst *float32, src *byte, blocks int)
 //
 //go:noescape
 func widenQ4_0NEON(dst *float32, src *byte, blocks int)
+
+// fetchNEON asks for some lines of 64 bytes, without waiting for them. lines is not 0.
+//
+//go:noescape
+func fetchNEON(p *byte, lines int)

@@ -7,6 +7,8 @@ import (
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/goinfer/goinfer/quant"
 )
 
 // atPageEnd returns n bytes that end where a page begins that must not be touched, as the last tensor of a mapped file does.
@@ -58,4 +60,37 @@ func testMulStaysInside(t *testing.T, l *Level) {
 			}
 		}
 	}
+}
+
+// TestRowsStayInside widens and fetches rows of the cache behind which there is nothing.
+func TestRowsStayInside(t *testing.T) {
+	forLevels(t, func(t *testing.T, l *Level) {
+		for _, typ := range cacheTypes {
+			for _, n := range []int{32, 64, 96} {
+				b := atPageEnd(t, typ.RowBytes(n))
+				l.Narrow(typ, b, floats(1, n))
+				out := atPageEnd(t, 4*n)
+				dst := unsafe.Slice((*float32)(unsafe.Pointer(&out[0])), n)
+				l.Fetch(b)
+				l.Fetch(b[len(b)-1:])
+				l.Fetch(nil)
+				l.Widen(typ, dst, b)
+				want := make([]float32, n)
+				quant.Dequantize(typ, want, b)
+				require.Equal(t, bits(want), bits(dst), "%s: %d", typ, n)
+			}
+			// A page of keys and one of values, in the form of Score and Values.
+			const d = 64
+			k, v := atPageEnd(t, typ.RowBytes(Tile*d)), atPageEnd(t, typ.RowBytes(Tile*d))
+			copy(k, cache(typ, floats(2, Tile*d), Tile, d))
+			copy(v, cache(typ, floats(3, Tile*d), Tile, d))
+			for _, n := range []int{1, 17, Tile} {
+				var a Attention
+				copy(a.Begin(3, d), floats(4, 3*d))
+				l.Score(&a, typ, k, n)
+				l.Values(&a, typ, v, n)
+				l.Fold(&a, 0, 3, n, 1)
+			}
+		}
+	})
 }

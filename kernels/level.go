@@ -29,6 +29,7 @@ type ops struct {
 	gemm      func(c, a, b []float32, m, n, k int)
 	weigh     func(p, top, sum []float32, seen int, scale float32)
 	merge     func(s *mergeState)
+	fetch     func(b []byte) // nil: there is nothing to gain
 }
 
 // levels lists those of this build from low to high. Each begins as a copy of a lower one, so that what it has no assembly for is there all the

@@ -23,6 +23,7 @@ func (l *Level) setFloats256() {
 	l.rows[quant.F16] = rowFormat{widen: widen256, narrow: narrow256, transpose: transpose256(quant.F16, transposeF16AVX2, transposeHalf)}
 	l.rows[quant.Q8_0].widen = widenBlocksBy(widenQ8_0AVX2)
 	l.rows[quant.Q4_0].widen = widenBlocksBy(widenQ4_0AVX2)
+	l.fetch = fetchBy(fetchAMD64)
 	l.quantize, l.gemm = quantize256, gemm256
 	l.weigh = func(p, top, sum []float32, seen int, scale float32) {
 		weighAVX2(first(p), first(top), first(sum), len(top), seen, scale)

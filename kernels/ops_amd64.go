@@ -30,6 +30,7 @@ func (l *Level) setFloats512() {
 	}
 	l.rows[quant.Q8_0].widen = widenBlocksBy(widenQ8_0AVX512)
 	l.rows[quant.Q4_0].widen = widenBlocksBy(widenQ4_0AVX512)
+	l.fetch = fetchBy(fetchAMD64)
 	l.quantize, l.gemm = quantize512, gemm512
 	l.weigh = func(p, top, sum []float32, seen int, scale float32) {
 		weighAVX512(first(p), first(top), first(sum), len(top), seen, scale)

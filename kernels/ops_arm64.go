@@ -31,6 +31,7 @@ func (l *Level) setFloats() {
 	}
 	l.rows[quant.Q8_0].widen = widenBlocksBy(widenQ8_0NEON)
 	l.rows[quant.Q4_0].widen = widenBlocksBy(widenQ4_0NEON)
+	l.fetch = fetchBy(fetchNEON)
 	l.quantize, l.gemm = quantize4, gemm4
 	l.weigh = func(p, top, sum []float32, seen int, scale float32) {
 		weighNEON(first(p), first(top), first(sum), len(top), seen, scale)

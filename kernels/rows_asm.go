@@ -13,6 +13,15 @@ func widenBlocksBy(f func(dst *float32, src *byte, blocks int)) func(dst []float
 	}
 }
 
+// fetchBy is fetch by lines.
+func fetchBy(f func(p *byte, lines int)) func(b []byte) {
+	return func(b []byte) {
+		if len(b) > 0 {
+			f(&b[0], (len(b)+63)/64)
+		}
+	}
+}
+
 // copyFloats is the widen of F32 where numbers lie in memory as in registers.
 func copyFloats(dst []float32, src []byte) {
 	copy(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(dst))), 4*len(dst)), src)

@@ -22,6 +22,7 @@ func floats256(x *program) {
 		}
 	}
 	x.widenRows256()
+	x.fetch()
 }
 
 // each8 runs body for 8 of n elements at a time, and once more with a mask of those that are left. Pointers advance by their sizes for 8 elements.

@@ -19,6 +19,7 @@ func floatsNEON(x *program) {
 		}
 	}
 	x.widenRows()
+	x.fetch()
 }
 
 // stream is an address that moves on with the elements, by size bytes each.

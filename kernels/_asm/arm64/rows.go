@@ -56,3 +56,14 @@ func (x *program) widenBlocks(format string, size int, load func(src R) [2]V) {
 	x.loop(n, "loop")
 	x.end()
 }
+
+// fetch asks for lines of memory that will be read soon.
+func (x *program) fetch() {
+	x.function("fetchNEON", "p *byte, lines int", "fetchNEON asks for some lines of 64 bytes, without waiting for them. lines is not 0.")
+	p, n := x.arg("p"), x.arg("lines")
+	x.label("loop")
+	x.prefetch(p, 0)
+	x.addi(p, p, 64)
+	x.loop(n, "loop")
+	x.end()
+}
