@@ -18,7 +18,7 @@ const Span = 8 * Tile
 // (Milakov and Gimelshein 2018, arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135; Dao et al. 2023, Flash-Decoding). A query's result does not depend on the others,
 // nor on whether the spans were worked out one after another or apart.
 //
-// In order of use: Begin; for each tile Level.Score, Level.Values and Level.Fold; after each span Level.EndSpan, or TakeSpan and, elsewhere, Level.AddSpan; End.
+// In order of use: Begin; for each tile Ahead, Level.Score, Level.Values and Level.Fold; after each span Level.EndSpan, or TakeSpan and, elsewhere, Level.AddSpan; End.
 type Attention struct {
 	d      int
 	q      Acts      // [heads][d]
@@ -27,6 +27,7 @@ type Attention struct {
 	k      []float32 // [d][Tile], keys in columns
 	v      []float32 // [keys][d]
 	mul    Scratch
+	ahead  [2][]byte // keys and values of the next tile
 	acc    []float32 // [heads][d], of a tile
 	top    []float32 // [heads]
 	add    []float32 // [heads]
@@ -64,19 +65,47 @@ type mergeState struct {
 func (a *Attention) Begin(n, d int) (q []float32) {
 	f := grow(a.q.F, n*d)
 	a.q.Reset(n, d, false)
-	a.d, a.q.F, a.inInts = d, f, false
+	a.d, a.q.F, a.inInts, a.ahead = d, f, false, [2][]byte{}
 	a.p, a.acc, a.top, a.add = grow(a.p, n*Tile), grow(a.acc, n*d), grow(a.top, n), grow(a.add, n)
 	a.span.reset(n, d)
 	a.all.reset(n, d)
 	return f
 }
 
+// Ahead names the keys and the values of the tile that comes after the one which Score and Values are called with next, or none: they come from memory while these compute. Tiles lie apart, so
+// that the hardware by itself would wait for the first lines of each.
+func (a *Attention) Ahead(k, v []byte) { a.ahead = [2][]byte{k, v} }
+
+// aheadParts is the number of parts in which a tile is asked for, so that the requests do not wait for one another: half of them by Score, half by Values.
+const aheadParts = 8
+
+// fetchAhead asks for part i of the tile that Ahead has named.
+func (l *Level) fetchAhead(a *Attention, i int) {
+	if l.fetch == nil {
+		return
+	}
+	for _, b := range a.ahead {
+		if n := len(b); n > 0 {
+			l.fetch(b[i*n/aheadParts : (i+1)*n/aheadParts])
+		}
+	}
+}
+
+// stretch is the number of rows of a tile that are converted between two requests.
+const stretch = Tile / (aheadParts / 2)
+
 // Score works out q·k for all query heads and the first n ≤ [Tile] keys of a tile: k holds rows of d numbers of type t, [Tile] of them, of which those behind the first n are of no account.
 // Keys in blocks meet queries in the form that products of t ask for, see Mat.Act.
 func (l *Level) Score(a *Attention, t quant.Type, k []byte, n int) {
 	if t.Group() == 0 {
 		a.k = grow(a.k, a.d*Tile)
-		l.rows[t].transpose(a.k, k[:t.RowBytes(Tile*a.d)], n, a.d)
+		size, transpose := t.RowBytes(a.d), l.rowFormat(t).transpose
+		for i := range aheadParts / 2 {
+			l.fetchAhead(a, i)
+			if at := i * stretch; at < n {
+				transpose(a.k[at:], k[at*size:Tile*size], min(n-at, stretch), a.d)
+			}
+		}
 		l.gemm(a.p, a.q.F, a.k, a.q.N, Tile, a.d)
 		return
 	}
@@ -88,23 +117,25 @@ func (l *Level) Score(a *Attention, t quant.Type, k []byte, n int) {
 		l.quantize(a.q.q, a.q.g, f)
 	}
 	const whole = 16 // rows, of which every level's tiles make a whole number
+	for i := range aheadParts / 2 {
+		l.fetchAhead(a, i)
+	}
 	m.Mul(a.p, Tile, k, min((n+whole-1)/whole*whole, Tile), a.d, &a.q, 0, a.q.N, &a.mul)
 }
 
 // Scores is what Score has found for query head h, [Tile]; Fold changes it.
 func (a *Attention) Scores(h int) []float32 { return a.p[h*Tile : (h+1)*Tile] }
 
-// Fetch asks for the keys or values of a tile that will be read soon, so that they come while others are computed with.
-func (l *Level) Fetch(b []byte) {
-	if l.fetch != nil {
-		l.fetch(b)
-	}
-}
-
 // Values takes the first n values of the tile: rows of d numbers of type t.
 func (l *Level) Values(a *Attention, t quant.Type, v []byte, n int) {
 	a.v = grow(a.v, Tile*a.d)[:n*a.d]
-	l.Widen(t, a.v, v)
+	size := t.RowBytes(a.d)
+	for i := range aheadParts / 2 {
+		l.fetchAhead(a, aheadParts/2+i)
+		if from, to := i*stretch, min((i+1)*stretch, n); from < to {
+			l.Widen(t, a.v[from*a.d:to*a.d], v[from*size:])
+		}
+	}
 }
 
 // Fold lets the query heads h0 ≤ h < h1 see the first n keys and values of the tile: their scores are scale times those of Score.

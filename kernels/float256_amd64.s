@@ -4318,7 +4318,7 @@ TEXT ·fetchAMD64(SB), NOSPLIT, $0-16
 	MOVQ lines+8(FP), CX
 
 loop:
-	PREFETCHT1 (AX)
+	PREFETCHT0 (AX)
 	ADDQ       $0x40, AX
 	DECQ       CX
 	JNZ        loop

@@ -222,14 +222,12 @@ func (j *attendJob) readSpan(u *unit, span int, att *kernels.Attention) {
 	last := first + u.n - 1
 	for page := span * pages; page < (span+1)*pages && page*kv.PageLen <= last; page++ {
 		n := min(last+1-page*kv.PageLen, kv.PageLen)
-		more := (page+1)*kv.PageLen <= last
-		if more {
-			p.level.Fetch(s.K(u.run.seq, p.layer, u.head, page+1))
+		var nextK, nextV []byte
+		if (page+1)*kv.PageLen <= last {
+			nextK, nextV = s.K(u.run.seq, p.layer, u.head, page+1), s.V(u.run.seq, p.layer, u.head, page+1)
 		}
+		att.Ahead(nextK, nextV)
 		p.level.Score(att, s.KType(), s.K(u.run.seq, p.layer, u.head, page), n)
-		if more {
-			p.level.Fetch(s.V(u.run.seq, p.layer, u.head, page+1))
-		}
 		p.level.Values(att, s.VType(), s.V(u.run.seq, p.layer, u.head, page), n)
 		if (page+1)*kv.PageLen <= first+1 { // every row sees all of it
 			p.level.Fold(att, 0, u.n*group, n, j.a.c.Scale)

@@ -90,7 +90,7 @@ func (x *program) fetch() {
 	x.function("fetchAMD64", "(p *byte, lines int)", "fetchAMD64 asks for some lines of 64 bytes, without waiting for them. lines is not 0.")
 	p, n := x.arg("p"), x.arg("lines")
 	x.Label("loop")
-	x.PREFETCHT1(at(p, 0))
+	x.PREFETCHT0(at(p, 0))
 	x.add(64, p)
 	x.DECQ(n)
 	x.JNZ(LabelRef("loop"))
