@@ -90,7 +90,7 @@ var (
 func DefaultSampling() Sampling { return sample.Defaults() }
 
 // MaxThreads bounds Options.Threads.
-const MaxThreads = 1024
+const MaxThreads = par.MaxThreads
 
 // Options are how a model is opened. The zero value works.
 type Options struct {

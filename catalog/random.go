@@ -38,6 +38,9 @@ const deviation = 0.02
 // Encoding every weight of a large model would take hours in some formats. So for each format a million weights are drawn and encoded, and tensors are
 // sequences of their blocks drawn at random: blocks repeat, tensors and rows do not.
 func (s Shape) Random(ctx context.Context, o Random) (*gguf.Writer, error) {
+	if o.Threads < 0 || o.Threads > par.MaxThreads {
+		return nil, fmt.Errorf("catalog: want 0 to %d threads, found %d", par.MaxThreads, o.Threads)
+	}
 	ts, recipe, err := s.Types(o.Type, o.Pure)
 	if err != nil {
 		return nil, err

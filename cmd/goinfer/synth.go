@@ -68,6 +68,8 @@ func (f *synthFlags) run(cmd *cobra.Command, args []string) error {
 		return f.writeList(cmd.OutOrStdout())
 	}
 	switch {
+	case f.threadsArg > goinfer.MaxThreads:
+		return usagef("-t, --threads: want at most %d, found %d", goinfer.MaxThreads, f.threadsArg)
 	case len(args) != 1:
 		return usagef("want one SHAPE, found %s; --list shows them", plural(len(args), "argument"))
 	case f.out == "":

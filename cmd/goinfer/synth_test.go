@@ -48,6 +48,7 @@ func TestSynthWrong(t *testing.T) {
 	wrong(t, command(t, "", "synth", "-o", file), "want one SHAPE, found 0 arguments")
 	wrong(t, command(t, "", "synth", "tiny-moe", "tiny-dense", "-o", file), "want one SHAPE, found 2 arguments")
 	wrong(t, command(t, "", "synth", "tiny-moe"), "want -o FILE")
+	wrong(t, command(t, "", "synth", "tiny-moe", "-o", file, "-t", "500000"), "-t, --threads: want at most 1024, found 500000")
 	wrong(t, command(t, "", "synth", "tiny-moe", "--list"), "--list takes neither")
 	wrong(t, command(t, "", "synth", "gpt-5", "-o", file), `there is no shape "gpt-5": want one of`)
 	wrong(t, command(t, "", "synth", "tiny-moe", "-o", file, "--seed", "-1"), "--seed: want a whole number")

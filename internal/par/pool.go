@@ -58,6 +58,9 @@ const (
 	spinLoads  = 1000
 )
 
+// MaxThreads bounds the threads that a user may ask for: more than the largest machines have, and no more than can be started at once.
+const MaxThreads = 1024
+
 // New starts a pool of so many threads, at least 1. The caller of Run is one of them, so threads-1 goroutines are started.
 func New(threads int) *Pool {
 	return &Pool{team: newTeam(threads)}
