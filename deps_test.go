@@ -41,8 +41,9 @@ var house = map[string][]string{
 	"catalog":     {"gguf", "kv", "model", "model/arch", "quant", "tokenizer", "internal/cpu", "internal/par"},
 	"convert":     {"gguf", "model", "quant", "internal/cpu", "internal/par"},
 	"probe":       {"kernels", "internal/cgroup", "internal/cpu", "internal/disk", "internal/mem", "internal/par"},
+	"eval":        {""},
 	"bench":       {"", "catalog", "convert", "gguf", "probe", "quant", "internal/mem"},
-	"cmd/goinfer": {"", "bench", "catalog", "convert", "probe", "cmd/goinfer/..."},
+	"cmd/goinfer": {"", "bench", "catalog", "convert", "eval", "probe", "cmd/goinfer/..."},
 
 	"cmd/goinfer/embedded":     {},
 	"cmd/goinfer/embedded/gen": {"gguf", "quant"},

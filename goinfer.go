@@ -357,7 +357,12 @@ func (m *Model) request(q Request) (engine.Request, error) {
 // Logits evaluates tokens and calls f with the logits after each, in order: row has NVocab elements and is valid during the call. f runs on the engine's
 // goroutine.
 func (m *Model) Logits(ctx context.Context, tokens []int32, f func(pos int, row []float32) error) error {
-	for p, err := range m.engine.Generate(ctx, engine.Request{Prompt: tokens, Logits: f}) {
+	return m.LogitsFrom(ctx, tokens, 0, f)
+}
+
+// LogitsFrom is Logits without the positions before first, which takes less time.
+func (m *Model) LogitsFrom(ctx context.Context, tokens []int32, first int, f func(pos int, row []float32) error) error {
+	for p, err := range m.engine.Generate(ctx, engine.Request{Prompt: tokens, Logits: f, LogitsFrom: first}) {
 		if err != nil {
 			return err
 		}

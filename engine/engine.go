@@ -286,7 +286,7 @@ func (e *Engine) enter(r *request) {
 	for i := range n {
 		pos := done + i
 		last := pos == len(r.tokens)-1
-		out := r.Logits != nil && !r.generating() || last && (r.MaxTokens != 0)
+		out := r.Logits != nil && !r.generating() && pos >= r.LogitsFrom || last && (r.MaxTokens != 0)
 		e.batch.Add(r.tokens[pos], pos, r.seq, out, r.Hook)
 	}
 	e.inBatch = append(e.inBatch, r)

@@ -42,8 +42,10 @@ type Request struct {
 	Top     int
 	// Hook observes and may alter the computation. Such a request shares its cache with no other.
 	Hook nn.Hook
-	// Logits, if set, is given the logits after every prompt token, in order. The row is valid during the call. An error ends the request.
+	// Logits, if set, is given the logits after every prompt token from LogitsFrom on, in order. The row is valid during the call. An error ends the request.
 	Logits func(pos int, row []float32) error
+	// LogitsFrom is the first position that Logits wants; those before it are computed without.
+	LogitsFrom int
 	// Progress, if set, is called on the engine's goroutine before the prompt is evaluated and as it is; it must be quick.
 	Progress func(done, total int)
 }

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/goinfer/goinfer"
+	"github.com/goinfer/goinfer/eval"
+)
+
+// perplexityFlags are the flags of perplexity.
+type perplexityFlags struct {
+	model, base string
+	chunks      int
+	json        bool
+	text        texts
+	opening     opening
+}
+
+func newPerplexity() *cobra.Command {
+	var f perplexityFlags
+	cmd := &cobra.Command{
+		Use:   "perplexity [flags] [MODEL] -f FILE",
+		Short: "Measure how well a model predicts a text",
+		Long: `Cuts a text into chunks of 512 tokens (-c), has MODEL predict the second half of each, and prints
+the perplexity with its standard error, counted as llama-perplexity does. With --kl BASE, a model
+with the same vocabulary, it also prints how far the predictions are from those of BASE:
+the Kullback–Leibler divergence, how often both find the same token most probable, and how the
+probability of the right token differs. --json prints the same for programs.`,
+		Example: `  goinfer perplexity model-q4_k_m.gguf -f wiki.test.raw
+  goinfer perplexity model-q4_k_m.gguf -f wiki.test.raw --kl model-f16.gguf
+  goinfer perplexity tiny-dense -f text.txt --chunks 10 --json`,
+		ValidArgsFunction: completeModel,
+		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
+	}
+	fs := cmd.Flags()
+	f.text.add(fs, "TEXT")
+	fs.StringVar(&f.base, "kl", "", "compare with the model `BASE`")
+	fs.IntVar(&f.chunks, "chunks", 0, "measure at most N chunks (default all)")
+	fs.BoolVar(&f.json, "json", false, "print the result as JSON")
+	addModel(fs, &f.model)
+	group(fs, "Flags of the model", f.opening.add)
+	fs.Lookup("ctx-size").Usage = "tokens of a chunk (default 512)"
+	return cmd
+}
+
+func (f *perplexityFlags) run(cmd *cobra.Command, args []string) error {
+	model, err := modelOnly(f.model, args)
+	if err != nil {
+		return err
+	}
+	opts, err := f.opening.options(cmd)
+	if err != nil {
+		return err
+	}
+	if opts.Context == 0 {
+		opts.Context = eval.DefaultChunk
+	}
+	text, err := f.text.read(cmd, nil, false)
+	if err != nil {
+		return err
+	}
+	m, err := openNamed(cmd, model, opts)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	chunks, err := eval.Chunks(m.Tokenizer(), text, opts.Context)
+	if err != nil {
+		return err
+	}
+	bar := startProgress(cmd, "chunks", len(chunks))
+	defer bar.end()
+	o := eval.Options{Chunks: max(0, f.chunks), Done: bar.set}
+	if f.base == "" {
+		r, err := eval.Perplexity(cmd.Context(), m, chunks, o)
+		bar.end()
+		if err != nil {
+			return err
+		}
+		return f.print(cmd.OutOrStdout(), r, func(out io.Writer) { writePerplexity(out, r) })
+	}
+	base, err := openNamed(cmd, f.base, opts)
+	if err != nil {
+		return err
+	}
+	defer base.Close()
+	c, err := eval.Compare(cmd.Context(), m, base, chunks, o)
+	bar.end()
+	if err != nil {
+		return err
+	}
+	return f.print(cmd.OutOrStdout(), c, func(out io.Writer) { writeComparison(out, c) })
+}
+
+// openNamed opens the model that is meant by MODEL.
+func openNamed(cmd *cobra.Command, model string, o goinfer.Options) (*goinfer.Model, error) {
+	s, err := find(model)
+	if err != nil {
+		return nil, err
+	}
+	return s.open(cmd, o)
+}
+
+// print writes a result as JSON if that was asked for, and otherwise by write.
+func (f *perplexityFlags) print(out io.Writer, result any, write func(io.Writer)) error {
+	if f.json {
+		e := json.NewEncoder(out)
+		e.SetIndent("", "  ")
+		return e.Encode(result)
+	}
+	t := table(out)
+	write(t)
+	return t.Flush()
+}
+
+func writePerplexity(out io.Writer, r eval.Result) {
+	fmt.Fprintf(out, "perplexity\t%.4f ± %.5f\n", r.PPL, r.Error)
+	fmt.Fprintf(out, "scored\t%s tokens in %s of %d\n", grouped(int64(r.Tokens)), plural(r.Chunks, "chunk"), r.Size)
+}
+
+func writeComparison(out io.Writer, c eval.Comparison) {
+	writePerplexity(out, c.Result)
+	fmt.Fprintf(out, "of the base\t%.4f\n", c.BasePPL)
+	fmt.Fprintf(out, "KL divergence\t%.6f ± %.6f, median %.6f, 90%% %.6f, 99%% %.6f, 99.9%% %.6f, most %.6f\n",
+		c.KLMean, c.KLError, c.KLMedian, c.KLP90, c.KLP99, c.KLP999, c.KLMax)
+	fmt.Fprintf(out, "same top token\t%.3f ± %.3f %%\n", 100*c.Top1, 100*c.Top1Error)
+	fmt.Fprintf(out, "Δp\t%+.3f %% in the mean, %.3f %% root mean square\n", 100*c.DPMean, 100*c.DPRMS)
+}

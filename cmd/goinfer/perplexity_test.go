@@ -1,0 +1,32 @@
+package main
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestPerplexity(t *testing.T) {
+	text := strings.Repeat("The sun rises in the east and sets in the west. The opposite of west is east.\n", 20)
+	r := command(t, text, "perplexity", "-c", "64", "--chunks", "2")
+	require.Regexp(t, `^perplexity +\d+\.\d{4} ± \d+\.\d{5}\nscored +62 tokens in 2 chunks of 64\n$`, ok(t, r))
+	var got map[string]float64
+	require.NoError(t, json.Unmarshal([]byte(ok(t, command(t, text, "perplexity", "-c", "64", "--chunks", "2", "--json", "--kl", "tiny-dense"))), &got))
+	require.EqualValues(t, 62, got["tokens"])
+	require.EqualValues(t, 1, got["top1"])
+	require.Equal(t, got["ppl"], got["ppl_base"])
+	require.InDelta(t, 0, got["kl_mean"]+got["kl_p99"], 1e-12)
+	require.Contains(t, r.out, strings.Fields(r.out)[1])
+	require.Regexp(t, `(?m)^same top token +\d+\.\d+ ± `, ok(t, command(t, text, "perplexity", "tiny-moe", "-c", "64", "--kl", "tiny-dense", "--chunks", "1")))
+}
+
+func TestPerplexityFaults(t *testing.T) {
+	wrong(t, command(t, "", "perplexity", "tiny-dense", "tiny-moe", "-p", "x"), "want one model")
+	fault(t, command(t, "", "perplexity", "-p", "too short"), "want at least one chunk of 512")
+	none := filepath.Join(t.TempDir(), "none")
+	fault(t, command(t, "", "perplexity", "-f", none), none+": ")
+	fault(t, command(t, "", "perplexity", none, "-p", "x"), none+": ")
+}

@@ -1,0 +1,106 @@
+package eval
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/goinfer/goinfer"
+)
+
+// Comparison is how far the predictions of a model are from those of a base model on the same text. Fields named after KL are Kullback–Leibler divergences
+// KL(base‖model) of the distribution of the next token, in nats; those after DP differences of the probability of the token that follows, the model's minus the base's.
+type Comparison struct {
+	Result
+	BasePPL   float64 `json:"ppl_base"`
+	KLMean    float64 `json:"kl_mean"`
+	KLError   float64 `json:"kl_error"` // standard error of KLMean
+	KLMedian  float64 `json:"kl_median"`
+	KLP90     float64 `json:"kl_p90"`
+	KLP99     float64 `json:"kl_p99"`
+	KLP999    float64 `json:"kl_p999"`
+	KLMax     float64 `json:"kl_max"`
+	Top1      float64 `json:"top1"`       // share of places where both find the same token most probable
+	Top1Error float64 `json:"top1_error"` // its standard error
+	DPMean    float64 `json:"dp_mean"`
+	DPRMS     float64 `json:"dp_rms"` // root of the mean square
+}
+
+// Compare measures m beside base, whose logits are computed chunk by chunk. The two have the same vocabulary.
+func Compare(ctx context.Context, m, base *goinfer.Model, chunks []Chunk, o Options) (Comparison, error) {
+	if a, b := m.Config().NVocab, base.Config().NVocab; a != b {
+		return Comparison{}, fmt.Errorf("eval: the base model has a vocabulary of %d tokens, the model one of %d", b, a)
+	}
+	chunks = o.limit(chunks)
+	var c comparer
+	for i := range chunks {
+		c.rows = c.rows[:0]
+		if err := chunks[i].each(ctx, base, c.base); err != nil {
+			return Comparison{}, err
+		}
+		c.left = c.rows
+		if err := chunks[i].each(ctx, m, c.model); err != nil {
+			return Comparison{}, err
+		}
+		o.done(i+1, len(chunks))
+	}
+	return c.comparison(chunks), nil
+}
+
+// comparer takes in logits of the base model, then those of the model in the same places.
+type comparer struct {
+	rows, left []float32 // logits of the base model in this chunk, and those not yet compared
+	nll, nllOf moments   // of the model, and of the base
+	kl, dp     moments
+	kls        []float64
+	same       int
+}
+
+func (c *comparer) base(row []float32, next int32) error {
+	c.rows = append(c.rows, row...)
+	c.nllOf.add(logSum(row) - float64(row[next]))
+	return c.nllOf.finite()
+}
+
+func (c *comparer) model(row []float32, next int32) error {
+	base := c.left[:len(row)]
+	c.left = c.left[len(row):]
+	sum, sumBase := logSum(row), logSum(base)
+	var kl float64
+	for i, v := range base {
+		l := float64(v) - sumBase
+		kl += math.Exp(l) * (l - (float64(row[i]) - sum))
+	}
+	c.kl.add(kl)
+	c.kls = append(c.kls, kl)
+	c.nll.add(sum - float64(row[next]))
+	c.dp.add(math.Exp(float64(row[next])-sum) - math.Exp(float64(base[next])-sumBase))
+	if best(row) == best(base) {
+		c.same++
+	}
+	return c.nll.finite()
+}
+
+func (c *comparer) comparison(chunks []Chunk) Comparison {
+	slices.Sort(c.kls)
+	top, n := float64(c.same)/float64(c.kl.n), float64(c.kl.n)
+	return Comparison{
+		Result: result(&c.nll, chunks), BasePPL: math.Exp(c.nllOf.mean()),
+		KLMean: c.kl.mean(), KLError: c.kl.error(), KLMedian: percentile(c.kls, 0.5), KLP90: percentile(c.kls, 0.9), KLP99: percentile(c.kls, 0.99),
+		KLP999: percentile(c.kls, 0.999), KLMax: c.kls[len(c.kls)-1],
+		Top1: top, Top1Error: math.Sqrt(top * (1 - top) / max(1, n-1)),
+		DPMean: c.dp.mean(), DPRMS: math.Sqrt(c.dp.squares / n),
+	}
+}
+
+// percentile is the number below which the share p of sorted numbers lies, between two of them in proportion.
+func percentile(sorted []float64, p float64) float64 {
+	at := p * float64(len(sorted)-1)
+	i := int(at)
+	if i+1 >= len(sorted) {
+		return sorted[i]
+	}
+	at -= float64(i)
+	return (1-at)*sorted[i] + at*sorted[i+1]
+}

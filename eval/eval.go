@@ -1,0 +1,177 @@
+// Package eval measures what models make of a text.
+//
+// In order of use:
+//
+//   - [Chunks] cuts the tokens of a text into chunks as llama-perplexity does.
+//   - [Perplexity] scores the second half of each chunk and returns a [Result].
+//   - [Compare] does so beside a base model, and tells how far the predictions of the two are apart: a [Comparison].
+//   - [Continuation] scores one text behind another, the form that evaluation harnesses need.
+//
+// The numbers are those of llama-perplexity on the same file, text and format of the cache, up to rounding; Kullback–Leibler divergence is computed
+// from the logits themselves, where llama-perplexity rounds those of the base model to 16 bits.
+package eval
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/goinfer/goinfer"
+)
+
+// DefaultChunk is the number of tokens in a chunk that published perplexities are measured with.
+const DefaultChunk = 512
+
+// Options are how a text is measured.
+type Options struct {
+	Chunks int                   // at most so many; 0 means all of the text
+	Done   func(done, total int) // called after each chunk, if not nil
+}
+
+// Result is the perplexity of a text.
+type Result struct {
+	PPL    float64 `json:"ppl"`    // the exponential of the mean negative log-likelihood of a token
+	Error  float64 `json:"error"`  // standard error of PPL
+	Tokens int     `json:"tokens"` // scored
+	Chunks int     `json:"chunks"`
+	Size   int     `json:"chunk_size"` // tokens of a chunk
+}
+
+// Chunk is a part of a text. The model is given Input, which begins with BOS in place of its first token where the model wants that; what is scored are the
+// tokens of Want behind the positions from First on.
+type Chunk struct {
+	Input, Want []int32
+	First       int
+}
+
+// Chunks cuts the tokens of a text into chunks of n, and leaves the rest at the end alone.
+func Chunks(v *goinfer.Tokenizer, text string, n int) ([]Chunk, error) {
+	if v == nil {
+		return nil, fmt.Errorf("eval: the model has no vocabulary: %w", goinfer.ErrUnsupported)
+	}
+	if n < 4 {
+		return nil, fmt.Errorf("eval: want chunks of at least 4 tokens, found %d", n)
+	}
+	ids := v.Encode(nil, text, true, false)
+	if len(ids) < n {
+		return nil, fmt.Errorf("eval: the text has %d tokens: want at least one chunk of %d", len(ids), n)
+	}
+	var chunks []Chunk
+	for ; len(ids) >= n; ids = ids[n:] {
+		c := Chunk{Input: ids[:n:n], Want: ids[:n:n], First: n / 2}
+		if v.AddsBOS() {
+			c.Input = append([]int32{v.BOS()}, c.Input[1:]...)
+		}
+		chunks = append(chunks, c)
+	}
+	return chunks, nil
+}
+
+// each calls f with the logits at every position of c that is scored, and the token that follows there.
+func (c *Chunk) each(ctx context.Context, m *goinfer.Model, f func(row []float32, next int32) error) error {
+	last := len(c.Input) - 1 // what follows there is not known
+	return m.LogitsFrom(ctx, c.Input[:last], c.First, func(pos int, row []float32) error {
+		return f(row, c.Want[pos+1])
+	})
+}
+
+// Perplexity measures how well m predicts the chunks.
+func Perplexity(ctx context.Context, m *goinfer.Model, chunks []Chunk, o Options) (Result, error) {
+	chunks = o.limit(chunks)
+	var nll moments
+	for i := range chunks {
+		if err := chunks[i].each(ctx, m, func(row []float32, next int32) error {
+			nll.add(logSum(row) - float64(row[next]))
+			return nll.finite()
+		}); err != nil {
+			return Result{}, err
+		}
+		o.done(i+1, len(chunks))
+	}
+	return result(&nll, chunks), nil
+}
+
+func (o *Options) limit(chunks []Chunk) []Chunk {
+	if o.Chunks > 0 {
+		return chunks[:min(o.Chunks, len(chunks))]
+	}
+	return chunks
+}
+
+func (o *Options) done(done, total int) {
+	if o.Done != nil {
+		o.Done(done, total)
+	}
+}
+
+func result(nll *moments, chunks []Chunk) Result {
+	ppl := math.Exp(nll.mean())
+	return Result{PPL: ppl, Error: ppl * nll.error(), Tokens: nll.n, Chunks: len(chunks), Size: len(chunks[0].Input)}
+}
+
+// Continuation returns the log-likelihood of the tokens behind the first n of ids, and whether each of them is the most probable in its place.
+func Continuation(ctx context.Context, m *goinfer.Model, ids []int32, n int) (logProb float64, greedy bool, err error) {
+	if n < 1 || n >= len(ids) {
+		return 0, false, fmt.Errorf("eval: want a continuation of at least one token behind at least one, found %d of %d tokens before it", n, len(ids))
+	}
+	greedy = true
+	c := Chunk{Input: ids, Want: ids, First: n - 1}
+	err = c.each(ctx, m, func(row []float32, next int32) error {
+		logProb += float64(row[next]) - logSum(row)
+		greedy = greedy && best(row) == int(next)
+		return nil
+	})
+	return logProb, greedy, err
+}
+
+// logSum is the logarithm of the sum of the exponentials.
+func logSum(row []float32) float64 {
+	top := row[best(row)]
+	var sum float64
+	for _, v := range row {
+		sum += math.Exp(float64(v - top))
+	}
+	return float64(top) + math.Log(sum)
+}
+
+// best is the place of the largest number, the first of several.
+func best(row []float32) int {
+	at := 0
+	for i, v := range row {
+		if v > row[at] {
+			at = i
+		}
+	}
+	return at
+}
+
+// moments add up numbers and their squares.
+type moments struct {
+	n            int
+	sum, squares float64
+}
+
+func (m *moments) add(v float64) {
+	m.n++
+	m.sum += v
+	m.squares += v * v
+}
+
+func (m *moments) mean() float64 { return m.sum / float64(m.n) }
+
+// error is the standard error of the mean.
+func (m *moments) error() float64 {
+	if m.n < 2 {
+		return 0
+	}
+	mean := m.mean()
+	return math.Sqrt(max(0, m.squares/float64(m.n)-mean*mean) / float64(m.n-1))
+}
+
+// finite returns an error once a number that was added is none.
+func (m *moments) finite() error {
+	if math.IsNaN(m.sum) || math.IsInf(m.sum, 0) {
+		return fmt.Errorf("eval: the model's logits are no finite numbers after %d scored tokens", m.n)
+	}
+	return nil
+}
