@@ -26,8 +26,9 @@ purego: ## run the tests of packages that have assembly without it
 generate: ## write the assembly anew
 	go generate ./kernels
 
-generated: generate ## check that the assembly is what its generators write
+generated: generate ## check that the assembly is what its generators write, and test these
 	@git diff --exit-code --stat -- kernels probe || { echo "the assembly differs from what go generate writes"; exit 1; }
+	cd kernels/_asm && go vet ./... && go test ./...
 
 cross: ## build for every supported system
 	@for t in linux/amd64 linux/arm64 linux/riscv64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64; do \
