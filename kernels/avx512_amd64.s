@@ -14,6 +14,7 @@ TEXT ·rowsQ4_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ      CX, SI
 	SHLQ      $0x04, SI
 	ADDQ      AX, SI
+	ADDQ      $0x00000400, SI
 	LEAQ      (CX)(CX*2), DI
 	LEAQ      (AX)(CX*4), R8
 	LEAQ      (R8)(CX*4), R9
@@ -558,6 +559,7 @@ TEXT ·rowsQ4_1AVX512(SB), NOSPLIT, $0-48
 	MOVQ      CX, SI
 	SHLQ      $0x04, SI
 	ADDQ      AX, SI
+	ADDQ      $0x00000400, SI
 	LEAQ      (CX)(CX*2), DI
 	LEAQ      (AX)(CX*4), R8
 	LEAQ      (R8)(CX*4), R9
@@ -1117,6 +1119,7 @@ TEXT ·rowsQ5_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ      CX, SI
 	SHLQ      $0x04, SI
 	ADDQ      AX, SI
+	ADDQ      $0x00000400, SI
 	LEAQ      (CX)(CX*2), DI
 	LEAQ      (AX)(CX*4), R8
 	LEAQ      (R8)(CX*4), R9
@@ -1976,6 +1979,7 @@ TEXT ·rowsQ5_1AVX512(SB), NOSPLIT, $0-48
 	MOVQ      CX, SI
 	SHLQ      $0x04, SI
 	ADDQ      AX, SI
+	ADDQ      $0x00000400, SI
 	LEAQ      (CX)(CX*2), DI
 	LEAQ      (AX)(CX*4), R8
 	LEAQ      (R8)(CX*4), R9
@@ -2866,6 +2870,7 @@ TEXT ·rowsQ8_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ      CX, SI
 	SHLQ      $0x04, SI
 	ADDQ      AX, SI
+	ADDQ      $0x00000400, SI
 	LEAQ      (CX)(CX*2), DI
 	LEAQ      (AX)(CX*4), R8
 	LEAQ      (R8)(CX*4), R9
@@ -3492,6 +3497,7 @@ TEXT ·rowsIQ4_NLAVX512(SB), NOSPLIT, $0-48
 	MOVQ      CX, SI
 	SHLQ      $0x04, SI
 	ADDQ      AX, SI
+	ADDQ      $0x00000400, SI
 	LEAQ      (CX)(CX*2), DI
 	LEAQ      (AX)(CX*4), R8
 	LEAQ      (R8)(CX*4), R9
@@ -4087,6 +4093,7 @@ TEXT ·rowsMXFP4AVX512(SB), NOSPLIT, $0-48
 	MOVQ      CX, SI
 	SHLQ      $0x04, SI
 	ADDQ      AX, SI
+	ADDQ      $0x00000400, SI
 	LEAQ      (CX)(CX*2), DI
 	LEAQ      (AX)(CX*4), R8
 	LEAQ      (R8)(CX*4), R9
@@ -4764,6 +4771,7 @@ TEXT ·rowsQ4_KAVX512(SB), NOSPLIT, $0-48
 	MOVQ      CX, SI
 	SHLQ      $0x04, SI
 	ADDQ      AX, SI
+	ADDQ      $0x00000400, SI
 	LEAQ      (CX)(CX*2), DI
 	LEAQ      (AX)(CX*4), R8
 	LEAQ      (R8)(CX*4), R9
@@ -6125,6 +6133,7 @@ TEXT ·rowsQ5_KAVX512(SB), NOSPLIT, $0-48
 	MOVQ      CX, SI
 	SHLQ      $0x04, SI
 	ADDQ      AX, SI
+	ADDQ      $0x00000400, SI
 	LEAQ      (CX)(CX*2), DI
 	LEAQ      (AX)(CX*4), R8
 	LEAQ      (R8)(CX*4), R9
@@ -7880,6 +7889,7 @@ TEXT ·rowsQ6_KAVX512(SB), NOSPLIT, $0-48
 	MOVQ      CX, SI
 	SHLQ      $0x04, SI
 	ADDQ      AX, SI
+	ADDQ      $0x00000400, SI
 	LEAQ      (CX)(CX*2), DI
 	LEAQ      (AX)(CX*4), R8
 	LEAQ      (R8)(CX*4), R9
@@ -9522,6 +9532,7 @@ TEXT ·rowsQ3_KAVX512(SB), NOSPLIT, $0-48
 	MOVQ      CX, SI
 	SHLQ      $0x04, SI
 	ADDQ      AX, SI
+	ADDQ      $0x00000400, SI
 	LEAQ      (CX)(CX*2), DI
 	LEAQ      (AX)(CX*4), R8
 	LEAQ      (R8)(CX*4), R9
@@ -11367,6 +11378,7 @@ TEXT ·rowsQ2_KAVX512(SB), NOSPLIT, $0-48
 	MOVQ      CX, SI
 	SHLQ      $0x04, SI
 	ADDQ      AX, SI
+	ADDQ      $0x00000400, SI
 	LEAQ      (CX)(CX*2), DI
 	LEAQ      (AX)(CX*4), R8
 	LEAQ      (R8)(CX*4), R9
@@ -12907,6 +12919,7 @@ TEXT ·rowsIQ4_XSAVX512(SB), NOSPLIT, $0-48
 	MOVQ      CX, SI
 	SHLQ      $0x04, SI
 	ADDQ      AX, SI
+	ADDQ      $0x00000400, SI
 	LEAQ      (CX)(CX*2), DI
 	LEAQ      (AX)(CX*4), R8
 	LEAQ      (R8)(CX*4), R9
@@ -14394,6 +14407,7 @@ TEXT ·rowsNVFP4AVX512(SB), NOSPLIT, $0-48
 	MOVQ      CX, SI
 	SHLQ      $0x04, SI
 	ADDQ      AX, SI
+	ADDQ      $0x00000400, SI
 	LEAQ      (CX)(CX*2), DI
 	LEAQ      (AX)(CX*4), R8
 	LEAQ      (R8)(CX*4), R9
@@ -14911,6 +14925,7 @@ TEXT ·rowsQ1_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ      CX, SI
 	SHLQ      $0x04, SI
 	ADDQ      AX, SI
+	ADDQ      $0x00000400, SI
 	LEAQ      (CX)(CX*2), DI
 	LEAQ      (AX)(CX*4), R8
 	LEAQ      (R8)(CX*4), R9
@@ -15477,6 +15492,7 @@ TEXT ·rowsQ2_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ      CX, SI
 	SHLQ      $0x04, SI
 	ADDQ      AX, SI
+	ADDQ      $0x00000400, SI
 	LEAQ      (CX)(CX*2), DI
 	LEAQ      (AX)(CX*4), R8
 	LEAQ      (R8)(CX*4), R9
@@ -15906,6 +15922,7 @@ TEXT ·rowsTQ1_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ      CX, SI
 	SHLQ      $0x04, SI
 	ADDQ      AX, SI
+	ADDQ      $0x00000400, SI
 	LEAQ      (CX)(CX*2), DI
 	LEAQ      (AX)(CX*4), R8
 	LEAQ      (R8)(CX*4), R9
@@ -17929,6 +17946,7 @@ TEXT ·rowsTQ2_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ      CX, SI
 	SHLQ      $0x04, SI
 	ADDQ      AX, SI
+	ADDQ      $0x00000400, SI
 	LEAQ      (CX)(CX*2), DI
 	LEAQ      (AX)(CX*4), R8
 	LEAQ      (R8)(CX*4), R9
@@ -19109,6 +19127,7 @@ TEXT ·rowsIQ1_SAVX512(SB), $3584-48
 	MOVQ      CX, SI
 	SHLQ      $0x04, SI
 	ADDQ      AX, SI
+	ADDQ      $0x00000400, SI
 	LEAQ      (CX)(CX*2), DI
 	LEAQ      (AX)(CX*4), R8
 	LEAQ      (R8)(CX*4), R9
@@ -20595,6 +20614,7 @@ TEXT ·rowsIQ1_MAVX512(SB), $3584-48
 	MOVQ      CX, SI
 	SHLQ      $0x04, SI
 	ADDQ      AX, SI
+	ADDQ      $0x00000400, SI
 	LEAQ      (CX)(CX*2), DI
 	LEAQ      (AX)(CX*4), R8
 	LEAQ      (R8)(CX*4), R9
@@ -22143,6 +22163,7 @@ TEXT ·rowsIQ2_XXSAVX512(SB), $3584-48
 	MOVQ      CX, SI
 	SHLQ      $0x04, SI
 	ADDQ      AX, SI
+	ADDQ      $0x00000400, SI
 	LEAQ      (CX)(CX*2), DI
 	LEAQ      (AX)(CX*4), R8
 	LEAQ      (R8)(CX*4), R9
@@ -23628,6 +23649,7 @@ TEXT ·rowsIQ2_XSAVX512(SB), $3584-48
 	MOVQ      CX, SI
 	SHLQ      $0x04, SI
 	ADDQ      AX, SI
+	ADDQ      $0x00000400, SI
 	LEAQ      (CX)(CX*2), DI
 	LEAQ      (AX)(CX*4), R8
 	LEAQ      (R8)(CX*4), R9
@@ -25091,6 +25113,7 @@ TEXT ·rowsIQ2_SAVX512(SB), $3584-48
 	MOVQ      CX, SI
 	SHLQ      $0x04, SI
 	ADDQ      AX, SI
+	ADDQ      $0x00000400, SI
 	LEAQ      (CX)(CX*2), DI
 	LEAQ      (AX)(CX*4), R8
 	LEAQ      (R8)(CX*4), R9
@@ -26507,6 +26530,7 @@ TEXT ·rowsIQ3_XXSAVX512(SB), $3584-48
 	MOVQ      CX, SI
 	SHLQ      $0x04, SI
 	ADDQ      AX, SI
+	ADDQ      $0x00000400, SI
 	LEAQ      (CX)(CX*2), DI
 	LEAQ      (AX)(CX*4), R8
 	LEAQ      (R8)(CX*4), R9
@@ -28442,6 +28466,7 @@ TEXT ·rowsIQ3_SAVX512(SB), $3584-48
 	MOVQ      CX, SI
 	SHLQ      $0x04, SI
 	ADDQ      AX, SI
+	ADDQ      $0x00000400, SI
 	LEAQ      (CX)(CX*2), DI
 	LEAQ      (AX)(CX*4), R8
 	LEAQ      (R8)(CX*4), R9

@@ -137,10 +137,12 @@ func (x *program) rows512(f format512) {
 		fmt.Sprintf("rows%sAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.", f.name))
 	w, stride := x.arg("w"), x.arg("stride")
 	q, meta := x.arg("q"), x.arg("groups")
-	next := x.GP64() // the rows behind these, fetched in the order of addresses
+	// The rows behind these, fetched in the order of addresses. Their beginnings are needed first, but those of the last rows would be fetched last: hence a head start.
+	next := x.GP64()
 	x.MOVQ(stride, next)
 	x.SHLQ(Imm(4), next)
 	x.ADDQ(w, next)
+	x.add(1024, next)
 	start := f
 	if f.abreast != nil {
 		start.begin = f.abreast.begin
