@@ -113,6 +113,9 @@ func TestRun(t *testing.T) {
 		{Prompt: 40}, {Gen: 5}, {Prompt: 20, Gen: 3}, {Prompt: 7, Depth: 50}, {Gen: 3, Depth: 50}, {Gen: 512}, {Prompt: 512},
 		{Prompt: 9, Gen: 4, Parallel: 1}, {Prompt: 9, Gen: 1, Parallel: 5}, {Prompt: 9, Parallel: 3}, {Gen: 6, Parallel: 3},
 	} {
+		if testing.Short() && test.positions() > 100 {
+			continue
+		}
 		steps := 0
 		r := Runner{Repetitions: 3, Warmup: true, Step: func() { steps++ }}
 		res, err := r.Run(t.Context(), m, Case{settings(), test})

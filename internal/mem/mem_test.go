@@ -3,6 +3,7 @@ package mem
 import (
 	"io/fs"
 	"math"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"testing"
@@ -123,8 +124,9 @@ func TestHuge(t *testing.T) {
 }
 
 func TestResetPeak(t *testing.T) {
-	require.Equal(t, runtime.GOOS == "linux", ResetPeak())
-	if runtime.GOOS != "linux" {
+	if !ResetPeak() {
+		_, err := os.Stat("/proc/self/clear_refs")
+		require.True(t, runtime.GOOS != "linux" || err != nil, "the file is there, and writing to it failed")
 		return
 	}
 	block = make([]byte, 64<<20)
