@@ -39,7 +39,7 @@ var house = map[string][]string{
 	"": {"engine", "gguf", "kv", "model", "model/arch", "nn", "quant", "sample", "tokenizer",
 		"internal/cpu", "internal/mem", "internal/par"},
 	"catalog":     {"gguf", "kv", "model", "model/arch", "quant", "tokenizer", "internal/cpu", "internal/par"},
-	"convert":     {"gguf", "model", "quant", "internal/cpu", "internal/par"},
+	"convert":     {"", "gguf", "model", "quant", "internal/cpu", "internal/par"},
 	"probe":       {"kernels", "internal/cgroup", "internal/cpu", "internal/disk", "internal/mem", "internal/par"},
 	"eval":        {""},
 	"bench":       {"", "catalog", "convert", "gguf", "probe", "quant", "internal/mem"},

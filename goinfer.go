@@ -36,6 +36,8 @@ type (
 	Tokenizer = tokenizer.Tokenizer
 	// Hook observes, and may alter, router decisions, attention heads, activations and the state after each layer.
 	Hook = nn.Hook
+	// InputHook is a Hook that is also shown what weights are multiplied with.
+	InputHook = nn.InputHook
 	// Event is what a Hook is shown.
 	Event = nn.Event
 	// Config holds a model's hyper-parameters.

@@ -6,7 +6,7 @@
 //	w, err := convert.Quantize(ctx, f, convert.Options{Type: "q4_k_m"})
 //	err = w.WriteFile("model-q4_k_m.gguf")
 //
-// [ReadImportance] reads an importance matrix, which makes errors small where they cost most.
+// [ReadImportance] reads an importance matrix and [Collect] measures one, which makes errors small where they cost most.
 //
 // Rows are independent of each other, so that all threads work on one tensor and the result does not depend on their number.
 package convert
@@ -16,6 +16,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -171,6 +172,15 @@ func Warnings(f *gguf.File, w *gguf.Writer, o Options) []string {
 	}
 	if len(poor) > 0 {
 		lines = append(lines, fmt.Sprintf("%d matrices get so few bits that they want an importance matrix, the first is %s", len(poor), poor[0]))
+	}
+	if m := o.Importance; m != nil {
+		foreign := slices.DeleteFunc(slices.Sorted(maps.Keys(m.Columns)), func(name string) bool {
+			_, ok := f.Tensor(name)
+			return ok
+		})
+		if len(foreign) > 0 {
+			lines = append(lines, fmt.Sprintf("%s is of another model: there is no tensor for %d of %d entries, the first is %s", m.Path, len(foreign), len(m.Columns), foreign[0]))
+		}
 	}
 	return lines
 }

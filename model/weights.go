@@ -359,7 +359,7 @@ func (w *Weights) experts(name string, in, out int) []*nn.Linear {
 	}
 	size := out * t.Type.RowBytes(in)
 	for e := range n {
-		m := tensor.Weight{Name: w.prefix + all, Type: t.Type, Rows: out, Cols: in, Data: t.Data[e*size : (e+1)*size]}
+		m := tensor.Weight{Name: w.prefix + all + ".weight", Type: t.Type, Rows: out, Cols: in, Data: t.Data[e*size : (e+1)*size]}
 		var f []float32
 		if factor != nil {
 			f = factor[e : e+1]

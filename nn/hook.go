@@ -1,6 +1,11 @@
 package nn
 
-import "github.com/goinfer/goinfer/tensor"
+import (
+	"slices"
+
+	"github.com/goinfer/goinfer/kernels"
+	"github.com/goinfer/goinfer/tensor"
+)
 
 // The names under which a pass shows what is not the output of a named weight.
 const (
@@ -21,6 +26,14 @@ type Hook interface {
 	Wants(layer int, name string) bool
 	// Observe sees one row. The event and its slices are valid during the call only.
 	Observe(e *Event)
+}
+
+// An InputHook is a Hook that is also shown what weights are multiplied with.
+type InputHook interface {
+	Hook
+	// ObserveInput sees a row that is about to be multiplied with the matrix of that full name, of which expert is the number, 0 where it is no expert. The row is
+	// valid during the call, and not to be changed.
+	ObserveInput(weight string, expert int, x []float32)
 }
 
 // Event is one row at one step.
@@ -46,6 +59,25 @@ func (p *Pass) show(layer int, name string, t *tensor.Tensor) {
 		}
 		if h := p.wants(row, layer, name); h != nil {
 			p.observe(h, row, layer, name, t.Row(i), nil)
+		}
+	}
+}
+
+// showInputs offers the rows t0 ≤ t < t1 of the input of l to the hooks of their tokens that want to see inputs.
+func (p *Pass) showInputs(l *Linear, expert int, a *kernels.Acts, t0, t1 int) {
+	if len(p.batch.Hooks) == 0 {
+		return
+	}
+	for t := t0; t < t1; t++ {
+		row := t
+		switch {
+		case a == &p.slots:
+			row = slices.Index(p.moe.slot, t) * len(p.batch.Tokens) / len(p.moe.slot)
+		case a.N != len(p.batch.Tokens):
+			row = p.outputs[t] // after Outputs
+		}
+		if h, ok := p.batch.Hooks[row].(InputHook); ok {
+			h.ObserveInput(l.w.Name, expert, a.F[t*a.K:(t+1)*a.K])
 		}
 	}
 }

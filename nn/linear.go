@@ -152,6 +152,7 @@ func (j *productJob) begin(p *Pass) {
 
 // add enters a product for all tokens.
 func (j *productJob) add(dst *tensor.Tensor, l *Linear, a *kernels.Acts) {
+	j.p.showInputs(l, 0, a, 0, a.N)
 	j.addRange(dst, l, a, 0, a.N)
 }
 

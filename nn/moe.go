@@ -92,6 +92,8 @@ func (p *Pass) MoE(x *tensor.Tensor, m *MoE) *tensor.Tensor {
 
 	p.prod.begin(p)
 	for e := range c.Gate {
+		p.showInputs(c.Gate[e], e, &p.slots, s.first[e], s.first[e+1])
+		p.showInputs(c.Up[e], e, &p.slots, s.first[e], s.first[e+1])
 		p.prod.addRange(g, c.Gate[e], &p.slots, s.first[e], s.first[e+1])
 		p.prod.addRange(u, c.Up[e], &p.slots, s.first[e], s.first[e+1])
 	}
@@ -107,6 +109,7 @@ func (p *Pass) MoE(x *tensor.Tensor, m *MoE) *tensor.Tensor {
 	}
 	p.prod.begin(p)
 	for e := range c.Down {
+		p.showInputs(c.Down[e], e, &p.slots, s.first[e], s.first[e+1])
 		p.prod.addRange(y, c.Down[e], &p.slots, s.first[e], s.first[e+1])
 	}
 	p.prod.run()
