@@ -13,8 +13,10 @@ package eval
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/goinfer/goinfer"
 )
@@ -109,19 +111,36 @@ func result(nll *moments, chunks []Chunk) Result {
 	return Result{PPL: ppl, Error: ppl * nll.error(), Tokens: nll.n, Chunks: len(chunks), Size: len(chunks[0].Input)}
 }
 
-// Continuation returns the log-likelihood of the tokens behind the first n of ids, and whether each of them is the most probable in its place.
-func Continuation(ctx context.Context, m *goinfer.Model, ids []int32, n int) (logProb float64, greedy bool, err error) {
-	if n < 1 || n >= len(ids) {
-		return 0, false, fmt.Errorf("eval: want a continuation of at least one token behind at least one, found %d of %d tokens before it", n, len(ids))
+// Score is how likely a model finds a text behind another.
+type Score struct {
+	LogProb float64 `json:"logprob"` // natural logarithm of the probability of all its tokens
+	Tokens  int     `json:"tokens"`
+	Greedy  bool    `json:"greedy"` // each token is the most probable in its place
+}
+
+// Continuation scores a text behind another. White space at the end of prefix counts as the beginning of text, since vocabularies hold it together with the word behind; the
+// tokens are those of both texts in one, less as many as prefix has.
+func Continuation(ctx context.Context, m *goinfer.Model, prefix, text string) (Score, error) {
+	v := m.Tokenizer()
+	if v == nil {
+		return Score{}, fmt.Errorf("eval: the model has no vocabulary: %w", goinfer.ErrUnsupported)
 	}
-	greedy = true
+	ids := v.Encode(nil, prefix+text, true, false)
+	n := len(v.Encode(nil, strings.TrimRight(prefix, " \t\n\r"), true, false))
+	if n < 1 || n >= len(ids) {
+		return Score{}, fmt.Errorf("eval: want a continuation of at least one token behind at least one, found %d tokens behind %d", max(0, len(ids)-n), n)
+	}
+	s := Score{Tokens: len(ids) - n, Greedy: true}
 	c := Chunk{Input: ids, Want: ids, First: n - 1}
-	err = c.each(ctx, m, func(row []float32, next int32) error {
-		logProb += float64(row[next]) - logSum(row)
-		greedy = greedy && best(row) == int(next)
+	err := c.each(ctx, m, func(row []float32, next int32) error {
+		s.LogProb += float64(row[next]) - logSum(row)
+		s.Greedy = s.Greedy && best(row) == int(next)
+		if math.IsNaN(s.LogProb) || math.IsInf(s.LogProb, 0) {
+			return errors.New("eval: the model's logits are no finite numbers")
+		}
 		return nil
 	})
-	return logProb, greedy, err
+	return s, err
 }
 
 // logSum is the logarithm of the sum of the exponentials.

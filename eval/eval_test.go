@@ -115,19 +115,26 @@ func TestNumbers(t *testing.T) {
 
 func TestContinuation(t *testing.T) {
 	m := open(t, "tiny-dense", "tiny-dense-f16.gguf")
-	v := m.Tokenizer()
-	start := v.Encode(nil, "The sun rises in the", true, false)
-	right, greedy, err := Continuation(t.Context(), m, v.Encode(nil, "The sun rises in the east", true, false), len(start))
+	right, err := Continuation(t.Context(), m, "The sun rises in the", " east")
 	require.NoError(t, err)
-	require.True(t, greedy)
-	wrong, greedy, err := Continuation(t.Context(), m, v.Encode(nil, "The sun rises in the cave", true, false), len(start))
+	require.True(t, right.Greedy)
+	require.Positive(t, right.Tokens)
+	spaced, err := Continuation(t.Context(), m, "The sun rises in the ", "east")
 	require.NoError(t, err)
-	require.False(t, greedy)
-	require.Greater(t, right, wrong+1)
-	for _, n := range []int{0, len(start)} {
-		_, _, err = Continuation(t.Context(), m, start, n)
-		require.ErrorContains(t, err, "want a continuation of at least one token")
-	}
+	require.Equal(t, right, spaced, "a space at the end of the one is as good as at the beginning of the other")
+	wrong, err := Continuation(t.Context(), m, "The sun rises in the", " cave")
+	require.NoError(t, err)
+	require.False(t, wrong.Greedy)
+	require.Greater(t, right.LogProb, wrong.LogProb+1)
+
+	// The likelihood of two words is that of the first, then of the second.
+	both, err := Continuation(t.Context(), m, "The sun rises in the", " east and")
+	require.NoError(t, err)
+	second, err := Continuation(t.Context(), m, "The sun rises in the east", " and")
+	require.NoError(t, err)
+	require.InDelta(t, both.LogProb, right.LogProb+second.LogProb, 1e-6)
+	_, err = Continuation(t.Context(), m, "The sun", "")
+	require.ErrorContains(t, err, "want a continuation of at least one token")
 }
 
 func TestChunks(t *testing.T) {

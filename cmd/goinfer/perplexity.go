@@ -16,6 +16,7 @@ type perplexityFlags struct {
 	model, base string
 	chunks      int
 	json        bool
+	score       string
 	text        texts
 	opening     opening
 }
@@ -29,10 +30,15 @@ func newPerplexity() *cobra.Command {
 the perplexity with its standard error, counted as llama-perplexity does. With --kl BASE, a model
 with the same vocabulary, it also prints how far the predictions are from those of BASE:
 the Kullback–Leibler divergence, how often both find the same token most probable, and how the
-probability of the right token differs. --json prints the same for programs.`,
+probability of the right token differs. --json prints the same for programs.
+
+With --score it takes in place of a text lines of JSON with two texts, {"context": "…",
+"continuation": "…"}, and prints for each the log-likelihood of the second behind the first, the
+number of its tokens, and whether each of them is the most probable: what evaluation harnesses need.`,
 		Example: `  goinfer perplexity model-q4_k_m.gguf -f wiki.test.raw
   goinfer perplexity model-q4_k_m.gguf -f wiki.test.raw --kl model-f16.gguf
-  goinfer perplexity tiny-dense -f text.txt --chunks 10 --json`,
+  goinfer perplexity tiny-dense -f text.txt --chunks 10 --json
+  goinfer perplexity model.gguf --score questions.jsonl > scores.jsonl`,
 		ValidArgsFunction: completeModel,
 		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
@@ -40,6 +46,7 @@ probability of the right token differs. --json prints the same for programs.`,
 	f.text.add(fs, "TEXT")
 	fs.StringVar(&f.base, "kl", "", "compare with the model `BASE`")
 	fs.IntVar(&f.chunks, "chunks", 0, "measure at most N chunks (default all)")
+	fs.StringVar(&f.score, "score", "", "score the continuations in `FILE`, - meaning standard input")
 	fs.BoolVar(&f.json, "json", false, "print the result as JSON")
 	addModel(fs, &f.model)
 	group(fs, "Flags of the model", f.opening.add)
@@ -55,6 +62,9 @@ func (f *perplexityFlags) run(cmd *cobra.Command, args []string) error {
 	opts, err := f.opening.options(cmd)
 	if err != nil {
 		return err
+	}
+	if cmd.Flags().Changed("score") {
+		return f.scoreLines(cmd, model, opts)
 	}
 	if opts.Context == 0 {
 		opts.Context = eval.DefaultChunk

@@ -30,3 +30,20 @@ func TestPerplexityFaults(t *testing.T) {
 	fault(t, command(t, "", "perplexity", "-f", none), none+": ")
 	fault(t, command(t, "", "perplexity", none, "-p", "x"), none+": ")
 }
+
+func TestScore(t *testing.T) {
+	const lines = `{"context": "The sun rises in the", "continuation": " east"}
+{"context": "The sun rises in the", "continuation": " cave"}
+`
+	got := ok(t, command(t, lines, "perplexity", "--score", "-"))
+	require.Regexp(t, `^{"logprob":-\d.*,"tokens":\d,"greedy":true}\n{"logprob":-\d.*,"tokens":\d,"greedy":false}\n$`, got)
+	r := command(t, lines+"{}", "perplexity", "--score", "-")
+	require.Equal(t, got, r.out, "what came before a fault is there")
+	require.Equal(t, exitFault, r.code)
+	require.Contains(t, r.err, `-: item 3: want "context" and "continuation"`)
+	fault(t, command(t, "text", "perplexity", "--score", "-"), "-: item 1: ")
+	fault(t, command(t, `{"contxt": ""}`, "perplexity", "--score", "-"), `unknown field "contxt"`)
+	none := filepath.Join(t.TempDir(), "none")
+	fault(t, command(t, "", "perplexity", "--score", none), none+": ")
+	wrong(t, command(t, "", "perplexity", "--score", none, "-p", "x"), "--score goes neither")
+}
