@@ -214,7 +214,7 @@ func open(f *gguf.File, cfg Config, need Memory, o Options) (m *Model, err error
 	if o.Context > cfg.NCtx {
 		m.warnings = append(m.warnings, fmt.Sprintf("a context of %d is more than the %d positions the model was made for", o.Context, cfg.NCtx))
 	}
-	w := model.NewWeights(cfg, model.GGUF(f), model.Options{Exact: o.Exact})
+	w := model.NewWeights(cfg, model.GGUF(f), model.Options{Exact: o.Exact, Context: o.Context})
 	net, err := arch.Build(w)
 	if err != nil {
 		return m, err

@@ -7,6 +7,8 @@ import (
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/internal/mem"
 	"github.com/goinfer/goinfer/kv"
+	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/model/arch"
 )
 
 // Memory is what a model needs, in bytes.
@@ -29,22 +31,23 @@ func estimate(f *gguf.File, c Config, o Options) (Memory, error) {
 	for _, t := range f.Tensors() {
 		need.Weights += t.Bytes
 	}
-	k, err := o.CacheK.RowBytes(c.HeadDim)
+	if c.NLayer > len(f.Tensors()) {
+		return need, fmt.Errorf("want tensors of %d layers, found %d tensors", c.NLayer, len(f.Tensors()))
+	}
+	net, err := arch.Build(model.Declare(c, func(name string) bool { _, ok := f.Tensor(name); return ok }))
 	if err != nil {
 		return need, err
 	}
-	v, err := o.CacheV.RowBytes(c.HeadDim)
+	store, err := kv.New(kv.Config{Layers: net.State(), KType: o.CacheK, VType: o.CacheV})
 	if err != nil {
 		return need, err
 	}
-	row := int64(c.NHeadKV) * int64(k+v)
 	pages := int64(o.Context+kv.PageLen-1) / kv.PageLen
-	perPage := row * kv.PageLen
-	if perPage > math.MaxInt64/pages/int64(c.NLayer) {
+	if store.PageBytes() > math.MaxInt64/pages {
 		return need, fmt.Errorf("the cache of %d positions in %d layers: %w", o.Context, c.NLayer, ErrMemory)
 	}
-	need.Cache = pages * perPage * int64(c.NLayer)
-	need.Token = row * int64(c.NLayer)
+	need.Cache = pages * store.PageBytes()
+	need.Token = store.PageBytes() / kv.PageLen
 	if o.CacheBytes > 0 {
 		need.Cache = min(need.Cache, o.CacheBytes)
 	}

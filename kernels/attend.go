@@ -18,17 +18,18 @@ const Span = 8 * Tile
 // (Milakov and Gimelshein 2018, arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135; Dao et al. 2023, Flash-Decoding). A query's result does not depend on the others,
 // nor on whether the spans were worked out one after another or apart.
 //
-// In order of use: Begin; for each tile Ahead, Level.Score, Level.Values and Level.Fold; after each span Level.EndSpan, or TakeSpan and, elsewhere, Level.AddSpan; End.
+// In order of use: Begin, and Sink where there are sinks; for each tile Ahead, Level.Score, Level.Values, Bend where scores are more than scaled, and Level.Fold; after each
+// span Level.EndSpan, or TakeSpan and, elsewhere, Level.AddSpan; End.
 type Attention struct {
-	d      int
+	d, dv  int       // lengths of a key and of a value
 	q      Acts      // [heads][d]
 	inInts bool      // whether q has been quantised
 	p      []float32 // [heads][Tile], scores, then weights
 	k      []float32 // [d][Tile], keys in columns
-	v      []float32 // [keys][d]
+	v      []float32 // [keys][dv]
 	mul    Scratch
 	ahead  [2][]byte // keys and values of the next tile
-	acc    []float32 // [heads][d], of a tile
+	acc    []float32 // [heads][dv], of a tile
 	top    []float32 // [heads]
 	add    []float32 // [heads]
 	span   softmax
@@ -38,7 +39,7 @@ type Attention struct {
 
 // softmax is what has been seen so far.
 type softmax struct {
-	out []float32 // [heads][d], Σ e^(score-max)·v
+	out []float32 // [heads][dv], Σ e^(score-max)·v
 	max []float32 // [heads], the largest score
 	sum []float32 // [heads], Σ e^(score-max)
 }
@@ -61,16 +62,19 @@ type mergeState struct {
 	sum, add []float32 // [heads]
 }
 
-// Begin makes room for n query heads of length d, none of which has seen a key, and returns the queries, [n][d], for the caller to fill in.
-func (a *Attention) Begin(n, d int) (q []float32) {
+// Begin makes room for n query heads of length d, whose values are of length dv and none of which has seen a key, and returns the queries, [n][d], for the caller to fill in.
+func (a *Attention) Begin(n, d, dv int) (q []float32) {
 	f := grow(a.q.F, n*d)
 	a.q.Reset(n, d, false)
-	a.d, a.q.F, a.inInts, a.ahead = d, f, false, [2][]byte{}
-	a.p, a.acc, a.top, a.add = grow(a.p, n*Tile), grow(a.acc, n*d), grow(a.top, n), grow(a.add, n)
-	a.span.reset(n, d)
-	a.all.reset(n, d)
+	a.d, a.dv, a.q.F, a.inInts, a.ahead = d, dv, f, false, [2][]byte{}
+	a.p, a.acc, a.top, a.add = grow(a.p, n*Tile), grow(a.acc, n*dv), grow(a.top, n), grow(a.add, n)
+	a.span.reset(n, dv)
+	a.all.reset(n, dv)
 	return f
 }
+
+// Sink lets query head h, which has seen no key yet, see one of that score, whose value is 0 (Xiao et al. 2023, arXiv:2309.17453, in the learnt form of gpt-oss).
+func (a *Attention) Sink(h int, score float32) { a.all.max[h], a.all.sum[h] = score, 1 }
 
 // Ahead names the keys and the values of the tile that comes after the one which Score and Values are called with next, or none: they come from memory while these compute. Tiles lie apart, so
 // that the hardware by itself would wait for the first lines of each.
@@ -126,14 +130,57 @@ func (l *Level) Score(a *Attention, t quant.Type, k []byte, n int) {
 // Scores is what Score has found for query head h, [Tile]; Fold changes it.
 func (a *Attention) Scores(h int) []float32 { return a.p[h*Tile : (h+1)*Tile] }
 
-// Values takes the first n values of the tile: rows of d numbers of type t.
+// Values takes the first n values of the tile: rows of dv numbers of type t.
 func (l *Level) Values(a *Attention, t quant.Type, v []byte, n int) {
-	a.v = grow(a.v, Tile*a.d)[:n*a.d]
-	size := t.RowBytes(a.d)
+	a.v = grow(a.v, Tile*a.dv)[:n*a.dv]
+	size := t.RowBytes(a.dv)
 	for i := range aheadParts / 2 {
 		l.fetchAhead(a, aheadParts/2+i)
 		if from, to := i*stretch, min((i+1)*stretch, n); from < to {
-			l.Widen(t, a.v[from*a.d:to*a.d], v[from*size:])
+			l.Widen(t, a.v[from*a.dv:to*a.dv], v[from*size:])
+		}
+	}
+}
+
+// ValuesOfKeys takes the first dv numbers of each of the first n keys of the tile for values.
+func (l *Level) ValuesOfKeys(a *Attention, t quant.Type, k []byte, n int) {
+	a.v = grow(a.v, Tile*a.dv)[:n*a.dv]
+	row := t.RowBytes(a.d)
+	for j := range n {
+		if j%stretch == 0 {
+			l.fetchAhead(a, aheadParts/2+j/stretch)
+		}
+		l.Widen(t, a.v[j*a.dv:(j+1)*a.dv], k[j*row:])
+	}
+}
+
+// Bend is what is done to the scores of a tile beside scaling.
+type Bend struct {
+	Scale float32
+	Cap   float32 // scores become Cap·tanh(score/Cap); 0 for none (Gemma 2, arXiv:2408.00118)
+	// Slopes, one per query head, times the distance back to a key are subtracted; nil for none (ALiBi, Press et al. 2021, arXiv:2108.12409).
+	Slopes []float32
+	Pos    int // the query's position, counted from the first key of the tile
+	From   int // keys before this one are hidden
+}
+
+// Bend changes the scores of the query heads h0 ≤ h < h1 for the first n keys of the tile, in place of the scale of the Fold that follows, which is then to be 1.
+func (a *Attention) Bend(h0, h1, n int, b *Bend) {
+	for h := h0; h < h1; h++ {
+		p := a.p[h*Tile:][:n]
+		for j, x := range p {
+			if j < b.From {
+				p[j] = float32(math.Inf(-1))
+				continue
+			}
+			x *= b.Scale
+			if b.Cap != 0 {
+				x = b.Cap * Tanh(x/b.Cap)
+			}
+			if b.Slopes != nil {
+				x -= float32(b.Slopes[h-h0] * float32(b.Pos-j))
+			}
+			p[j] = x
 		}
 	}
 }
@@ -141,27 +188,27 @@ func (l *Level) Values(a *Attention, t quant.Type, v []byte, n int) {
 // Fold lets the query heads h0 ≤ h < h1 see the first n keys and values of the tile: their scores are scale times those of Score.
 func (l *Level) Fold(a *Attention, h0, h1, n int, scale float32) {
 	p, part := a.p[h0*Tile:h1*Tile], a.merging(&a.span, h0, h1)
-	part.acc, part.top, part.add = a.acc[h0*a.d:h1*a.d], a.top[h0:h1], a.add[h0:h1]
+	part.acc, part.top, part.add = a.acc[h0*a.dv:h1*a.dv], a.top[h0:h1], a.add[h0:h1]
 	l.weigh(p, part.top, part.add, n, scale)
-	l.gemm(part.acc, p, a.v[:n*a.d], h1-h0, a.d, n)
+	l.gemm(part.acc, p, a.v[:n*a.dv], h1-h0, a.dv, n)
 	l.merge(part)
 }
 
 func (a *Attention) merging(s *softmax, h0, h1 int) *mergeState {
-	a.part = mergeState{d: a.d, out: s.out[h0*a.d : h1*a.d], max: s.max[h0:h1], sum: s.sum[h0:h1]}
+	a.part = mergeState{d: a.dv, out: s.out[h0*a.dv : h1*a.dv], max: s.max[h0:h1], sum: s.sum[h0:h1]}
 	return &a.part
 }
 
 // EndSpan ends a span of keys, of which the query heads from h0 on have seen some.
 func (l *Level) EndSpan(a *Attention, h0 int) {
 	part := a.merging(&a.all, h0, a.q.N)
-	part.acc, part.top, part.add = a.span.out[h0*a.d:], a.span.max[h0:], a.span.sum[h0:]
+	part.acc, part.top, part.add = a.span.out[h0*a.dv:], a.span.max[h0:], a.span.sum[h0:]
 	l.merge(part)
-	a.span.reset(a.q.N, a.d)
+	a.span.reset(a.q.N, a.dv)
 }
 
-// SpanLen is how many numbers TakeSpan writes for n query heads of length d.
-func SpanLen(n, d int) int { return n * (d + 2) }
+// SpanLen is how many numbers TakeSpan writes for n query heads with values of length dv.
+func SpanLen(n, dv int) int { return n * (dv + 2) }
 
 // TakeSpan writes what the query heads have seen since Begin, within a span, to dst.
 func (a *Attention) TakeSpan(dst []float32) {
@@ -173,16 +220,16 @@ func (a *Attention) TakeSpan(dst []float32) {
 // AddSpan is EndSpan with what TakeSpan wrote, which it uses up. The spans come in the order of their keys.
 func (l *Level) AddSpan(a *Attention, src []float32, h0 int) {
 	n := a.q.N
-	out, top, add := src[:n*a.d], src[n*a.d:][:n], src[n*(a.d+1):][:n]
+	out, top, add := src[:n*a.dv], src[n*a.dv:][:n], src[n*(a.dv+1):][:n]
 	part := a.merging(&a.all, h0, n)
-	part.acc, part.top, part.add = out[h0*a.d:], top[h0:], add[h0:]
+	part.acc, part.top, part.add = out[h0*a.dv:], top[h0:], add[h0:]
 	l.merge(part)
 }
 
 // End writes the result of query head h to dst.
 func (a *Attention) End(h int, dst []float32) {
 	inv := 1 / a.all.sum[h]
-	for i, x := range a.all.out[h*a.d : (h+1)*a.d] {
+	for i, x := range a.all.out[h*a.dv : (h+1)*a.dv] {
 		dst[i] = x * inv
 	}
 }

@@ -236,7 +236,7 @@ func TestAttention(t *testing.T) {
 		// A tile whose scores are all -Inf adds nothing.
 		inf := float32(math.Inf(-1))
 		var a Attention
-		copy(a.Begin(1, 2), []float32{1, 0})
+		copy(a.Begin(1, 2, 2), []float32{1, 0})
 		out := make([]float32, 2)
 		for i, key := range []float32{inf, 2, inf} {
 			l.Score(&a, quant.F32, cache(quant.F32, []float32{key, 0}, 1, 2), 1)
@@ -258,8 +258,8 @@ func testAttention(t *testing.T, l *Level, typ quant.Type, d, n int) {
 	// fold takes the first heads together or one by one, and spans in turn or apart.
 	fold := func(heads int, alone, apart bool) [][]float32 {
 		var a, rest Attention
-		copy(a.Begin(heads, d), q)
-		rest.Begin(heads, d)
+		copy(a.Begin(heads, d, d), q)
+		rest.Begin(heads, d, d)
 		for at := 0; at < n; at += Tile {
 			m := min(Tile, n-at)
 			l.Score(&a, typ, cache(typ, k[at*d:], m, d), m)
@@ -277,7 +277,7 @@ func testAttention(t *testing.T, l *Level, typ quant.Type, d, n int) {
 				seen := make([]float32, SpanLen(heads, d))
 				a.TakeSpan(seen)
 				l.AddSpan(&rest, seen, 0)
-				copy(a.Begin(heads, d), q)
+				copy(a.Begin(heads, d, d), q)
 			default:
 				l.EndSpan(&a, 0)
 			}
@@ -318,7 +318,7 @@ func testAttention(t *testing.T, l *Level, typ quant.Type, d, n int) {
 	}
 	var a Attention
 	m := min(n, Tile)
-	copy(a.Begin(heads, d), floats(1, heads*d))
+	copy(a.Begin(heads, d, d), floats(1, heads*d))
 	for i := range a.q.F {
 		a.q.F[i] *= 3 / float32(math.Sqrt(float64(d)))
 	}
@@ -449,7 +449,7 @@ func BenchmarkAttention(b *testing.B) {
 							pages[i] = cache(typ, floats(uint64(i), Tile*d), Tile, d)
 						}
 						var a Attention
-						copy(a.Begin(heads, d), floats(3, heads*d))
+						copy(a.Begin(heads, d, d), floats(3, heads*d))
 						b.SetBytes(int64(2 * typ.RowBytes(keys*d)))
 						for b.Loop() {
 							for _, p := range pages {

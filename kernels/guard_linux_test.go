@@ -83,7 +83,7 @@ func TestRowsStayInside(t *testing.T) {
 			copy(v, cache(typ, floats(3, Tile*d), Tile, d))
 			for _, n := range []int{1, 17, Tile} {
 				var a Attention
-				copy(a.Begin(3, d), floats(4, 3*d))
+				copy(a.Begin(3, d, d), floats(4, 3*d))
 				a.Ahead(k, v[len(v)-n:])
 				l.Score(&a, typ, k, n)
 				l.Values(&a, typ, v, n)

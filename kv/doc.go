@@ -5,7 +5,7 @@
 //
 // In order of use:
 //
-//   - A model declares what each of its layers remembers of a position as a [Spec]: [Full], [Repeat].
+//   - A model declares what each of its layers remembers of a position as a [Spec]: [Full], [Latent], [Repeat].
 //   - [New] makes a [Store] of a [Config]: the specs, the formats of keys and values, a limit.
 //   - [Store.Open] starts a sequence, [Store.Fork] starts one with the first positions of another.
 //   - [Store.Reserve] makes room, [Store.KRow] and [Store.VRow] are where the new rows are written, [Store.Commit] makes them count.

@@ -36,6 +36,9 @@ type Spec struct {
 // Full is the layer of ordinary attention: heads key heads and value heads, both of length dim.
 func Full(heads, dim int) Spec { return Spec{Kind: KindFull, Heads: heads, KDim: dim, VDim: dim} }
 
+// Latent is the layer of latent attention (DeepSeek-V2, arXiv:2405.04434): one row of n numbers for all heads, from which values are read too.
+func Latent(n int) Spec { return Spec{Kind: KindFull, Heads: 1, KDim: n} }
+
 // Repeat is n layers alike.
 func Repeat(n int, s Spec) []Spec {
 	layers := make([]Spec, n)

@@ -27,13 +27,78 @@ type Config struct {
 	NHead   int // query heads
 	NHeadKV int // key and value heads
 	HeadDim int
-	NFF     int // inner width of the feed-forward block, of one expert in a MoE
-
-	NExpert     int // 0 in a dense model
-	NExpertUsed int
+	// HeadDimV is the length of a value, which is HeadDim almost everywhere.
+	HeadDimV int
+	NFF      int // inner width of the feed-forward block
 
 	NormEps float32
 	Rope    nn.RopeConfig // without the factors, which are a tensor
+	// NCtxOrig is the length of context before RoPE was stretched.
+	NCtxOrig int
+
+	Experts
+	Scales
+	Latent
+
+	// Window is how many positions the layers see that do not see all, 0 where there are none such; WindowPattern tells those layers where the file does.
+	Window        int
+	WindowPattern []bool
+	RopeBaseSWA   float64 // RoPE base of those layers, 0 where it is the others'
+	NNextN        int     // layers at the end that predict further tokens and take no part in the next one's logits
+	// Parallel has attention and the feed-forward block read the same stream.
+	Parallel bool
+}
+
+// Experts are the hyper-parameters of layers of experts. All are 0 in a dense model.
+type Experts struct {
+	NExpert       int
+	NExpertUsed   int
+	NFFExpert     int // inner width of an expert
+	NFFShared     int // inner width of the shared experts together
+	NLeadDense    int // layers before the first with experts
+	MoEStep       int // every so many layers have experts
+	ExpertGating  int // 1 softmax, 2 sigmoid, 3 softmax over the chosen; 0 where the file does not say
+	ExpertNorm    bool
+	ExpertScale   float32 // multiplies the weights of experts
+	NGroup        int
+	NGroupUsed    int
+	ExpertNormSet bool // the file says what ExpertNorm is
+}
+
+// Scales are factors and bounds between the blocks. 0 means that there is none.
+type Scales struct {
+	EmbdScale     float32 // multiplies embeddings
+	ResidualScale float32 // multiplies what a block adds to the residual stream
+	LogitScale    float32
+	AttnScale     float32 // of scores, in place of 1/√HeadDim
+	AttnCap       float32 // bound of scores
+	LogitCap      float32
+	ClampQKV      float32
+	ALiBi         float32 // the largest exponent of the slopes
+	TemperScale   float32 // growth of queries with their position
+}
+
+// Latent are the hyper-parameters of latent attention (DeepSeek-V2, arXiv:2405.04434), 0 elsewhere.
+type Latent struct {
+	NLoraQ, NLoraKV int // widths of the compressed queries, and of keys and values; NLoraQ is 0 where queries are not compressed
+	// YarnLogMul is what the reference calls the log multiplier of YaRN: a tenth of the paper's mscale.
+	YarnLogMul float64
+}
+
+// Local reports whether layer i sees a window only: as the file says, or else all but the last of every period layers, where the model has a window at all.
+func (c Config) Local(i, period int) bool {
+	switch {
+	case c.Window == 0:
+		return false
+	case c.WindowPattern != nil:
+		return c.WindowPattern[i]
+	}
+	return i%period < period-1
+}
+
+// HasExperts reports whether layer i has experts.
+func (c Config) HasExperts(i int) bool {
+	return c.NExpert > 0 && i >= c.NLeadDense && (i+1)%max(1, c.MoEStep) == 0
 }
 
 // Facts are what a recipe of types asks of a model.
@@ -53,7 +118,7 @@ type Metadata interface {
 	Uint(key string) (v uint64, ok bool, err error)
 	Float(key string) (v float64, ok bool, err error)
 	Text(key string) (v string, ok bool, err error)
-	// Uints returns an array of numbers, or a single number as an array of one.
+	// Uints returns an array of numbers, or a single number as an array of one; flags count as 0 and 1.
 	Uints(key string) (v []uint64, ok bool, err error)
 	// Len returns the length of an array of strings.
 	Len(key string) (n int, ok bool, err error)
@@ -76,9 +141,18 @@ func ReadConfig(m Metadata) (Config, error) {
 	c.NHead = r.perLayer("attention.head_count", c.NLayer, 0)
 	c.NHeadKV = r.perLayer("attention.head_count_kv", c.NLayer, c.NHead)
 	c.NFF = r.perLayer("feed_forward_length", c.NLayer, 0)
-	c.NormEps = float32(r.float("attention.layer_norm_rms_epsilon", -1, "a number from 0 to 1", func(v float64) bool { return v >= 0 && v <= 1 }))
-	c.NExpert = max(0, r.dim("expert_count", 0, maxDim, -1))
-	c.NExpertUsed = max(0, r.dim("expert_used_count", 0, maxDim, -1))
+	eps := "attention.layer_norm_rms_epsilon"
+	if !r.has(eps) && r.has("attention.layer_norm_epsilon") {
+		eps = "attention.layer_norm_epsilon"
+	}
+	c.NormEps = float32(r.float(eps, -1, "a number from 0 to 1", func(v float64) bool { return v >= 0 && v <= 1 }))
+	c.Experts = r.experts(&c)
+	c.Scales = r.scales()
+	c.NLoraQ, c.NLoraKV = r.count("attention.q_lora_rank"), r.count("attention.kv_lora_rank")
+	c.Window, c.WindowPattern = r.window(c.NLayer)
+	c.RopeBaseSWA = r.factor("rope.freq_base_swa")
+	c.NNextN = r.count("nextn_predict_layers")
+	c.Parallel = r.flag("use_parallel_residual")
 	if r.err != nil {
 		return c, r.err
 	}
@@ -93,8 +167,11 @@ func ReadConfig(m Metadata) (Config, error) {
 	} else {
 		c.HeadDim = r.dim("attention.key_length", 1, maxDim, c.NEmbd/c.NHead)
 	}
-	if v := r.dim("attention.value_length", 1, maxDim, c.HeadDim); r.err == nil && v != c.HeadDim {
-		r.failUnsupported("keys of %d elements and values of %d", c.HeadDim, v)
+	c.HeadDimV = r.dim("attention.value_length", 1, maxDim, c.HeadDim)
+	if c.NLoraKV > 0 { // files of the newer layout give the lengths of what is cached first
+		c.HeadDim = r.dim("attention.key_length_mla", 1, maxDim, c.HeadDim)
+		c.HeadDimV = r.dim("attention.value_length_mla", 1, maxDim, c.HeadDimV)
+		c.NHeadKV = 1
 	}
 	switch {
 	case r.err != nil:
@@ -105,11 +182,71 @@ func ReadConfig(m Metadata) (Config, error) {
 		return c, fmt.Errorf("model: want %d query heads in whole groups per key head, found %d key heads", c.NHead, c.NHeadKV)
 	case c.NExpertUsed > c.NExpert || (c.NExpert > 0 && c.NExpertUsed == 0):
 		return c, fmt.Errorf("model: %d of %d experts used per token: want 1 to all", c.NExpertUsed, c.NExpert)
-	case int64(c.NHead)*int64(c.HeadDim) > maxDim || int64(max(1, c.NExpert))*int64(c.NFF) > math.MaxInt32:
-		return c, fmt.Errorf("model: %d heads of %d, %d experts of %d: beyond any model", c.NHead, c.HeadDim, c.NExpert, c.NFF)
+	case c.NNextN >= c.NLayer:
+		return c, fmt.Errorf("model: %d of %d layers predict further tokens: want fewer than all", c.NNextN, c.NLayer)
+	case int64(c.NHead)*int64(max(c.HeadDim, c.HeadDimV)) > maxDim || int64(max(1, c.NExpert))*int64(c.NFFExpert) > math.MaxInt32:
+		return c, fmt.Errorf("model: %d heads of %d and %d, %d experts of %d: beyond any model", c.NHead, c.HeadDim, c.HeadDimV, c.NExpert, c.NFFExpert)
 	}
+	c.NLayer -= c.NNextN
 	c.Rope = r.rope(&c)
 	return c, r.err
+}
+
+func (r *reader) experts(c *Config) Experts {
+	e := Experts{
+		NExpert: r.count("expert_count"), NExpertUsed: r.count("expert_used_count"),
+		NLeadDense: r.count("leading_dense_block_count"), MoEStep: r.count("interleave_moe_layer_step"),
+		ExpertGating: r.count("expert_gating_func"),
+		ExpertNorm:   r.flag("expert_weights_norm"), ExpertNormSet: r.has("expert_weights_norm"),
+		ExpertScale: float32(r.factor("expert_weights_scale")),
+		NGroup:      r.count("expert_group_count"), NGroupUsed: r.count("expert_group_used_count"),
+	}
+	e.NFFExpert = r.dim("expert_feed_forward_length", 1, maxDim, max(1, c.NFF))
+	shared := r.count("expert_shared_count")
+	if r.err == nil && int64(shared)*int64(e.NFFExpert) > maxDim {
+		r.fail("%d shared experts of %d: beyond any model", shared, e.NFFExpert)
+	}
+	if e.NFFShared = r.count("expert_shared_feed_forward_length"); e.NFFShared == 0 {
+		e.NFFShared = shared * e.NFFExpert
+	}
+	if e.NGroup <= 1 {
+		e.NGroup, e.NGroupUsed = 0, 0
+	}
+	return e
+}
+
+func (r *reader) scales() Scales {
+	f := func(key string) float32 { return float32(r.factor(key)) }
+	return Scales{
+		EmbdScale: f("embedding_scale"), ResidualScale: f("residual_scale"), LogitScale: f("logit_scale"),
+		AttnScale: f("attention.scale"), AttnCap: f("attn_logit_softcapping"), LogitCap: f("final_logit_softcapping"),
+		ClampQKV: f("attention.clamp_kqv"), ALiBi: f("attention.max_alibi_bias"), TemperScale: f("attention.temperature_scale"),
+	}
+}
+
+// window reads the sliding window and which layers have it: a flag for each, or the number of layers of which the last sees everything.
+func (r *reader) window(layers int) (int, []bool) {
+	window := max(0, r.dim("attention.sliding_window", 0, math.MaxInt32, -1))
+	key := "attention.sliding_window_pattern"
+	vs, ok, err := r.m.Uints(r.prefix + key)
+	r.keep(err)
+	if err != nil || !ok {
+		return window, nil
+	}
+	pattern := make([]bool, layers)
+	switch {
+	case len(vs) == 1 && layers != 1:
+		for i := range pattern {
+			pattern[i] = vs[0] == 0 || uint64(i)%vs[0] < vs[0]-1
+		}
+	case len(vs) < layers:
+		r.fail("key %s: want a flag for each of %d layers, found %d", r.key(key), layers, len(vs))
+	default:
+		for i := range pattern {
+			pattern[i] = vs[i] != 0
+		}
+	}
+	return window, pattern
 }
 
 // rope reads the position embedding and its scaling.
@@ -130,31 +267,36 @@ func (r *reader) rope(c *Config) nn.RopeConfig {
 		factor = 1
 	}
 	o.Magnitude = r.positive("rope.scaling.attn_factor", 1)
+	c.NCtxOrig = r.dim("rope.scaling.original_context_length", 1, math.MaxInt32, c.NCtx)
 	switch kind := r.text(r.prefix+"rope.scaling.type", "linear"); kind {
 	case "none":
-	case "linear":
+	case "linear", "longrope":
 		o.Factor = factor
 	case "yarn":
 		o.Factor = factor
 		o.Yarn = &nn.Yarn{
-			OrigCtx:  r.dim("rope.scaling.original_context_length", 1, math.MaxInt32, c.NCtx),
+			OrigCtx:  c.NCtxOrig,
 			BetaFast: r.positive("rope.scaling.yarn_beta_fast", 32),
 			BetaSlow: r.positive("rope.scaling.yarn_beta_slow", 1),
 			Ext:      r.float("rope.scaling.yarn_ext_factor", 1, "a number from 0 to 1", func(v float64) bool { return v >= 0 && v <= 1 }),
 		}
-		// Section 3.4 of the paper: queries and keys grow with the logarithm of the factor; the log multiplier of later models divides it out again.
+		// Section 3.4 of the paper: queries and keys grow with the logarithm of the factor. The log multiplier of later models divides it out again; those with latent
+		// attention have the scores grow instead.
 		grow := func(m float64) float64 {
 			if factor <= 1 {
 				return 1
 			}
 			return 1 + 0.1*m*math.Log(factor)
 		}
-		o.Magnitude *= grow(1)
-		if m := r.factor("rope.scaling.yarn_log_multiplier"); m != 0 {
-			o.Magnitude /= grow(m)
+		c.YarnLogMul = r.factor("rope.scaling.yarn_log_multiplier")
+		switch {
+		case c.YarnLogMul == 0:
+			o.Magnitude *= grow(1)
+		case c.NLoraKV == 0:
+			o.Magnitude *= grow(1) / grow(c.YarnLogMul)
 		}
 	default:
-		r.failUnsupported("key %s: %.60q, supported are none, linear, yarn", r.key("rope.scaling.type"), kind)
+		r.failUnsupported("key %s: %.60q, supported are none, linear, yarn, longrope", r.key("rope.scaling.type"), kind)
 	}
 	return o
 }
@@ -207,6 +349,22 @@ func (r *reader) dim(key string, lo, hi uint64, def int) int {
 		return int(v)
 	}
 	return 0
+}
+
+// count reads a number that is 0 where the key is absent.
+func (r *reader) count(key string) int { return max(0, r.dim(key, 0, maxDim, -1)) }
+
+// has reports whether there is such a key.
+func (r *reader) has(key string) bool {
+	_, ok, err := r.m.Uints(r.prefix + key)
+	return ok || err != nil
+}
+
+// flag reads a truth, false where the key is absent.
+func (r *reader) flag(key string) bool {
+	vs, ok, err := r.m.Uints(r.prefix + key)
+	r.keep(err)
+	return ok && len(vs) == 1 && vs[0] != 0
 }
 
 // perLayer reads a number that may also be given for every layer; all must be equal.

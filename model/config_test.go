@@ -50,8 +50,9 @@ func TestConfigDefaults(t *testing.T) {
 	c, err := ReadConfig(GGUF(file(t, small)))
 	require.NoError(t, err)
 	require.Equal(t, Config{
-		Arch: "llama", Name: "small", NVocab: 100, NCtx: 512, NEmbd: 64, NLayer: 2, NHead: 4, NHeadKV: 4, HeadDim: 16, NFF: 80, NormEps: 1e-5,
-		Rope: nn.RopeConfig{HeadDim: 16, Dim: 16, Base: 10000, Factor: 1, Magnitude: 1},
+		Arch: "llama", Name: "small", NVocab: 100, NCtx: 512, NEmbd: 64, NLayer: 2, NHead: 4, NHeadKV: 4, HeadDim: 16, HeadDimV: 16, NFF: 80, NormEps: 1e-5, NCtxOrig: 512,
+		Experts: Experts{NFFExpert: 80},
+		Rope:    nn.RopeConfig{HeadDim: 16, Dim: 16, Base: 10000, Factor: 1, Magnitude: 1},
 	}, c)
 }
 
@@ -84,6 +85,14 @@ func TestConfig(t *testing.T) {
 		"scaling of old":   {set{"llama.rope.scale_linear": float32(4)}, func(c Config) bool { return c.Rope.Factor == 4 && c.Rope.Yarn == nil }},
 		"scaling in two":   {set{"llama.rope.scale_linear": float32(4), "llama.rope.scaling.factor": float32(2)}, func(c Config) bool { return c.Rope.Factor == 2 }},
 		"factor of 0":      {set{"llama.rope.scaling.factor": float32(0)}, func(c Config) bool { return c.Rope.Factor == 1 }},
+		"values other":     {set{"llama.attention.value_length": uint32(8)}, func(c Config) bool { return c.HeadDim == 16 && c.HeadDimV == 8 }},
+		"latent, old":      {set{"llama.attention.key_length": uint32(24), "llama.attention.kv_lora_rank": uint32(32)}, func(c Config) bool { return c.HeadDim == 24 && c.NHeadKV == 1 }},
+		"latent, new":      {set{"llama.attention.key_length": uint32(40), "llama.attention.key_length_mla": uint32(24), "llama.attention.kv_lora_rank": uint32(32)}, func(c Config) bool { return c.HeadDim == 24 }},
+		"shared experts":   {set{"llama.expert_shared_count": uint32(2), "llama.expert_feed_forward_length": uint32(16)}, func(c Config) bool { return c.NFFShared == 32 && c.NFFExpert == 16 }},
+		"window pattern":   {set{"llama.attention.sliding_window": uint32(8), "llama.attention.sliding_window_pattern": []bool{true, false}}, func(c Config) bool { return c.Window == 8 && c.WindowPattern[0] && !c.WindowPattern[1] }},
+		"every second":     {set{"llama.attention.sliding_window_pattern": uint32(2)}, func(c Config) bool { return c.WindowPattern[0] && !c.WindowPattern[1] }},
+		"next tokens":      {set{"llama.nextn_predict_layers": uint32(1)}, func(c Config) bool { return c.NLayer == 1 && c.NNextN == 1 }},
+		"epsilon of Layer": {set{"llama.attention.layer_norm_rms_epsilon": nil, "llama.attention.layer_norm_epsilon": float32(0.5)}, func(c Config) bool { return c.NormEps == 0.5 }},
 		"linear":           {set{"llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": float32(8)}, func(c Config) bool { return c.Rope.Factor == 8 && c.Rope.Magnitude == 1 }},
 		"none":             {set{"llama.rope.scaling.type": "none", "llama.rope.scaling.factor": float32(8)}, func(c Config) bool { return c.Rope.Factor == 0 && c.Rope.Yarn == nil }},
 		"magnitude":        {set{"llama.rope.scaling.attn_factor": float64(1.5)}, func(c Config) bool { return c.Rope.Magnitude == 1.5 }},
@@ -148,8 +157,10 @@ func TestConfigFaults(t *testing.T) {
 		"kv heads 3":          {set{"llama.attention.head_count_kv": uint32(3)}, "want 4 query heads in whole groups per key head, found 3 key heads"},
 		"kv heads 8":          {set{"llama.attention.head_count_kv": uint32(8)}, "found 8 key heads"},
 		"too many heads":      {set{"llama.attention.head_count": uint32(65)}, `no key "llama.attention.key_length"`},
-		"heads too long":      {set{"llama.attention.key_length": uint32(1 << 23)}, "4 heads of 8388608, 0 experts of 80: beyond any model"},
-		"values other":        {set{"llama.attention.value_length": uint32(8)}, "keys of 16 elements and values of 8: unsupported"},
+		"heads too long":      {set{"llama.attention.key_length": uint32(1 << 23)}, "4 heads of 8388608 and 8388608, 0 experts of 80: beyond any model"},
+		"pattern too short":   {set{"llama.block_count": uint32(3), "llama.attention.sliding_window_pattern": []bool{true, false}}, "want a flag for each of 3 layers, found 2"},
+		"next tokens alone":   {set{"llama.nextn_predict_layers": uint32(2)}, "2 of 2 layers predict further tokens"},
+		"shared too wide":     {set{"llama.expert_shared_count": uint32(1 << 24), "llama.expert_feed_forward_length": uint32(1 << 24)}, "beyond any model"},
 		"inner width 0":       {set{"llama.feed_forward_length": uint32(0)}, `key "llama.feed_forward_length": want 1`},
 		"epsilon missing":     {set{"llama.attention.layer_norm_rms_epsilon": nil}, `no key "llama.attention.layer_norm_rms_epsilon"`},
 		"epsilon NaN":         {set{"llama.attention.layer_norm_rms_epsilon": nan}, "want a number from 0 to 1, found NaN"},
@@ -177,7 +188,7 @@ func TestConfigFaults(t *testing.T) {
 		"old factor NaN":      {set{"llama.rope.scale_linear": nan}, `key "llama.rope.scale_linear"`},
 		"magnitude 0":         {set{"llama.rope.scaling.attn_factor": float32(0)}, "want a positive number, found 0"},
 		"magnitude NaN":       {set{"llama.rope.scaling.attn_factor": nan}, "found NaN"},
-		"scaling by magic":    {set{"llama.rope.scaling.type": "magic\n"}, `key "llama.rope.scaling.type": "magic\n", supported are none, linear, yarn: unsupported`},
+		"scaling by magic":    {set{"llama.rope.scaling.type": "magic\n"}, `key "llama.rope.scaling.type": "magic\n", supported are none, linear, yarn, longrope: unsupported`},
 		"scaling by 7":        {set{"llama.rope.scaling.type": uint32(7)}, "want a string, found uint32 7"},
 		"yarn of 0":           {set{"llama.rope.scaling.type": "yarn", "llama.rope.scaling.original_context_length": uint32(0)}, "want 1 to 2147483647, found 0"},
 		"yarn beta NaN":       {set{"llama.rope.scaling.type": "yarn", "llama.rope.scaling.yarn_beta_fast": nan}, "yarn_beta_fast"},
@@ -192,6 +203,6 @@ func TestConfigFaults(t *testing.T) {
 		require.NotContains(t, err.Error(), "\n", name)
 		require.Less(t, len(err.Error()), 300, name)
 	}
-	_, err := ReadConfig(GGUF(file(t, small, set{"llama.rope.scaling.type": "longrope"})))
+	_, err := ReadConfig(GGUF(file(t, small, set{"llama.rope.scaling.type": "magic"})))
 	require.ErrorIs(t, err, ErrUnsupported)
 }

@@ -66,8 +66,14 @@ func (g File) Uints(key string) ([]uint64, bool, error) {
 	if n, ok := v.Uint(); ok {
 		return []uint64{n}, true, nil
 	}
+	if v.Kind() == gguf.Bool {
+		return []uint64{flag(v)}, true, nil
+	}
 	if v.Len() > maxLayer {
 		return nil, false, wrong(key, fmt.Sprintf("at most %d numbers", maxLayer), v)
+	}
+	if v.Kind() == gguf.Array && v.ElemKind() == gguf.Bool {
+		return flags(v), true, nil
 	}
 	ns, ok := v.Ints()
 	if !ok {
@@ -81,6 +87,22 @@ func (g File) Uints(key string) ([]uint64, bool, error) {
 		us[i] = uint64(n)
 	}
 	return us, true, nil
+}
+
+func flag(v gguf.Value) uint64 {
+	if b, _ := v.Bool(); b {
+		return 1
+	}
+	return 0
+}
+
+func flags(v gguf.Value) []uint64 {
+	us := make([]uint64, 0, v.Len())
+	v.Each(func(_ int, e gguf.Value) bool {
+		us = append(us, flag(e))
+		return true
+	})
+	return us
 }
 
 // Len implements Metadata.

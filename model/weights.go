@@ -40,6 +40,8 @@ type Source interface {
 type Options struct {
 	// Exact computes every product with float32 activations in plain Go: the engine's own reference.
 	Exact bool
+	// Context is the longest context that will be used, by which LongRoPE chooses its factors; 0 means the model's own.
+	Context int
 }
 
 // Tensor is a tensor that an architecture takes.
@@ -150,6 +152,13 @@ func (w *Weights) Ignore(prefix string) {
 	}
 }
 
+// IgnoreNext leaves the layers alone that predict further tokens.
+func (w *Weights) IgnoreNext() {
+	for i := range w.cfg.NNextN {
+		w.Ignore(fmt.Sprintf("blk.%d.", w.cfg.NLayer+i))
+	}
+}
+
 // Unused lists the tensors that were neither bound nor ignored, in the order of the file.
 func (w *Weights) Unused() []string {
 	return slices.DeleteFunc(slices.Clone(w.src.Names()), func(name string) bool { return w.used[name] })
@@ -227,13 +236,40 @@ func (w *Weights) Embedding(name string, vocab, embd int) *nn.Embedding {
 	return e
 }
 
-// Norm makes a root-mean-square norm.
+// Norm makes a root-mean-square norm of stretches of n, with the weights NAME.weight, [n], and the bias NAME.bias where the file has it.
 func (w *Weights) Norm(name string, n int) *nn.Norm {
-	t, ok := w.vector(name+".weight", true, n)
+	return w.norm(name, n, nn.NormConfig{N: n})
+}
+
+// LayerNorm makes a LayerNorm of stretches of n, with the weights NAME.weight, [n], and the bias NAME.bias where the file has it.
+func (w *Weights) LayerNorm(name string, n int) *nn.Norm {
+	return w.norm(name, n, nn.NormConfig{N: n, Layer: true})
+}
+
+// HeadNorm makes a LayerNorm of heads of n, each of which has weights of its own: NAME.weight, [heads][n].
+func (w *Weights) HeadNorm(name string, heads, n int) *nn.Norm {
+	return w.norm(name, heads*n, nn.NormConfig{N: n, Layer: true})
+}
+
+// PlainNorm makes a norm of stretches of n without weights.
+func (w *Weights) PlainNorm(name string, n int, layer bool) *nn.Norm {
+	norm, err := nn.NewNorm(name, nn.NormConfig{N: n, Layer: layer, Eps: w.cfg.NormEps})
+	w.fail(err)
+	return norm
+}
+
+func (w *Weights) norm(name string, weights int, c nn.NormConfig) *nn.Norm {
+	shape := []int{weights}
+	if weights > c.N {
+		shape = []int{weights / c.N, c.N}
+	}
+	t, ok := w.tensor(name+".weight", true, shape...)
+	bias := w.bias(name, weights)
 	if !ok {
 		return nil
 	}
-	norm, err := nn.NewNorm(name, t, w.cfg.NormEps)
+	c.Weight, c.Bias, c.Eps = &tensor.Weight{Name: w.prefix + name + ".weight", Type: t.Type, Rows: 1, Cols: weights, Data: t.Data}, bias, w.cfg.NormEps
+	norm, err := nn.NewNorm(name, c)
 	w.fail(err)
 	return norm
 }
@@ -246,6 +282,47 @@ func (w *Weights) Linear(name string, in, out int) *nn.Linear {
 		return nil
 	}
 	return w.linear(name, t, bias, factor)
+}
+
+// Part names some of the rows of a matrix that a file has in one piece.
+type Part struct {
+	Name string
+	Rows int
+}
+
+// Split makes several matrices of the rows of one, in order, and of its bias NAME.bias where the file has it.
+func (w *Weights) Split(name string, in int, parts ...Part) []*nn.Linear {
+	rows := 0
+	for _, p := range parts {
+		rows += p.Rows
+	}
+	t, ok := w.matrix(name+".weight", rows, in)
+	bias, factor := w.bias(name, rows), w.factors(name, 1)
+	ls := make([]*nn.Linear, len(parts))
+	if !ok {
+		return ls
+	}
+	size := t.Type.RowBytes(in)
+	at := 0
+	for i, p := range parts {
+		piece := t
+		piece.Rows, piece.Data = p.Rows, t.Data[at*size:(at+p.Rows)*size]
+		ls[i] = w.linear(p.Name, piece, w.slice(bias, at, p.Rows), factor)
+		at += p.Rows
+	}
+	return ls
+}
+
+// slice is n numbers of a vector, nil of none.
+func (w *Weights) slice(v *tensor.Weight, at, n int) *tensor.Weight {
+	if v == nil {
+		return nil
+	}
+	if block := v.Type.BlockSize(); at%block != 0 || n%block != 0 {
+		w.fail(fmt.Errorf("model: tensor %q: want a type that can be cut at %d, found %s: %w", v.Name, at+n, v.Type, ErrUnsupported))
+		return nil
+	}
+	return &tensor.Weight{Name: v.Name, Type: v.Type, Rows: 1, Cols: n, Data: v.Data[v.Type.RowBytes(at):v.Type.RowBytes(at+n)]}
 }
 
 func (w *Weights) linear(name string, t tensor.Weight, bias *tensor.Weight, factor []float32) *nn.Linear {
@@ -293,78 +370,4 @@ func (w *Weights) Head(embd, vocab int) *nn.Linear {
 		return nil
 	}
 	return w.linear("output", t, nil, nil)
-}
-
-// Rope makes the position embedding of the configuration, with the frequency factors of the tensor rope_freqs where there is one.
-func (w *Weights) Rope() *nn.Rope {
-	c := w.cfg.Rope
-	// Some files repeat the factors in every block; they are the same.
-	for _, name := range []string{"rope_freqs.weight", "blk.0.rope_freqs.weight"} {
-		if t, ok := w.vector(name, false, c.Dim/2); ok && c.Factors == nil {
-			c.Factors = make([]float32, c.Dim/2)
-			quant.Dequantize(t.Type, c.Factors, t.Data)
-		}
-	}
-	for i := range w.cfg.NLayer {
-		w.used[fmt.Sprintf("blk.%d.rope_freqs.weight", i)] = true
-	}
-	r, err := nn.NewRope(c)
-	w.fail(err)
-	return r
-}
-
-// Attention makes the attention of the configuration.
-func (w *Weights) Attention() *nn.Attention {
-	a, err := nn.NewAttention(nn.AttentionConfig{Heads: w.cfg.NHead, HeadsKV: w.cfg.NHeadKV, Dim: w.cfg.HeadDim})
-	w.fail(err)
-	return a
-}
-
-// MoE makes a layer of experts, from one tensor for all of them (ffn_up_exps, [n_expert][out][in]) or one for each (ffn_up.7), as files
-// of early 2024 have it. Weights of chosen experts are normalised to a sum of one where renormalise is set.
-func (w *Weights) MoE(renormalise bool) *nn.MoE {
-	c := w.cfg
-	o := nn.MoEConfig{
-		Used:        c.NExpertUsed,
-		Router:      w.Linear("ffn_gate_inp", c.NEmbd, c.NExpert),
-		Gate:        w.experts("ffn_gate", c.NEmbd, c.NFF),
-		Up:          w.experts("ffn_up", c.NEmbd, c.NFF),
-		Down:        w.experts("ffn_down", c.NFF, c.NEmbd),
-		Renormalise: renormalise,
-	}
-	if w.err != nil || w.declaring() {
-		return nil
-	}
-	m, err := nn.NewMoE(o)
-	w.fail(err)
-	return m
-}
-
-func (w *Weights) experts(name string, in, out int) []*nn.Linear {
-	n := w.cfg.NExpert
-	all := name + "_exps"
-	var ls []*nn.Linear
-	if !w.Has(all) && w.Has(name+".0") {
-		for e := 0; e < n && w.err == nil; e++ {
-			ls = append(ls, w.Linear(fmt.Sprintf("%s.%d", name, e), in, out))
-			w.share(fmt.Sprintf("%s.%d.weight", name, e), w.cfg.NExpertUsed, n)
-		}
-		return ls
-	}
-	t, ok := w.tensor(all+".weight", true, n, out, in)
-	w.share(all+".weight", w.cfg.NExpertUsed, n)
-	factor := w.factors(all, n)
-	if !ok {
-		return nil
-	}
-	size := out * t.Type.RowBytes(in)
-	for e := range n {
-		m := tensor.Weight{Name: w.prefix + all + ".weight", Type: t.Type, Rows: out, Cols: in, Data: t.Data[e*size : (e+1)*size]}
-		var f []float32
-		if factor != nil {
-			f = factor[e : e+1]
-		}
-		ls = append(ls, w.linear(all, m, nil, f))
-	}
-	return ls
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/goinfer/goinfer/nn"
 	"github.com/goinfer/goinfer/quant"
 )
 
@@ -133,7 +134,7 @@ func TestRopeFactors(t *testing.T) {
 		"NaN":             {tensors{"rope_freqs.weight": floats(float32(math.NaN()), 8)}, "the frequency of pair 0 is not finite"},
 	} {
 		w := NewWeights(tiny(t, nil), c.src, Options{})
-		r := w.Rope()
+		r := w.Rope(Neighbours)
 		if c.want != "" {
 			require.ErrorContains(t, w.Err(), c.want, name)
 			continue
@@ -190,7 +191,7 @@ func TestExperts(t *testing.T) {
 			`tensor "ffn_up_exps.weight": type I8 holds no weights`},
 	} {
 		w := NewWeights(cfg, c.src, Options{})
-		m := w.MoE(true)
+		m := w.MoE(nn.MoEConfig{Renormalise: true})
 		if c.want != "" {
 			require.ErrorContains(t, w.Err(), c.want, name)
 			require.Nil(t, m, name)
@@ -205,7 +206,7 @@ func TestExperts(t *testing.T) {
 	cfg.NExpert = maxDim
 	start := time.Now()
 	w := NewWeights(cfg, expertsOf(4, true), Options{})
-	require.Nil(t, w.MoE(true))
+	require.Nil(t, w.MoE(nn.MoEConfig{Renormalise: true}))
 	require.ErrorContains(t, w.Err(), "ffn_gate_inp.weight")
 	require.Less(t, time.Since(start), time.Second)
 }
@@ -233,7 +234,7 @@ func TestManyBlocks(t *testing.T) {
 	cfg.NLayer = maxLayer
 	start := time.Now()
 	w := NewWeights(cfg, src, Options{})
-	w.Rope()
+	w.Rope(Neighbours)
 	require.NoError(t, w.Err())
 	require.Len(t, w.Unused(), len(src))
 	require.Less(t, time.Since(start), 2*time.Second)

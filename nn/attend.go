@@ -3,6 +3,7 @@ package nn
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/goinfer/goinfer/kernels"
 	"github.com/goinfer/goinfer/kv"
@@ -14,18 +15,53 @@ var _ = [1]struct{}{}[kv.PageLen-kernels.Tile]
 
 // AttentionConfig describes causal attention with grouped queries (Ainslie et al. 2023, arXiv:2305.13245).
 type AttentionConfig struct {
-	Heads, HeadsKV int // Heads is a multiple of HeadsKV
-	Dim            int // length of a head
-	Scale          float32
+	Heads, HeadsKV int     // Heads is a multiple of HeadsKV
+	Dim            int     // length of a head of queries and keys
+	DimV           int     // length of a head of values; 0 means Dim
+	Scale          float32 // of the scores; 0 means 1/√Dim
+	// InKeys takes the first DimV elements of a key for its value, as latent attention does.
+	InKeys bool
+
+	Chunk  int       // a row sees the chunk of so many positions that it lies in, up to itself (Llama 4); 0 means all
+	Window int       // positions that a row sees, its own included (Beltagy et al. 2020, arXiv:2004.05150); 0 means all
+	Cap    float32   // scores become Cap·tanh(score/Cap); 0 means none
+	Sinks  []float32 // [Heads], scores of a key without a value that every row sees; nil for none
+	Slopes []float32 // [Heads], what a score loses per position of distance (ALiBi, Press et al. 2021, arXiv:2108.12409); nil for none
+	Temper Temper
+}
+
+// Temper multiplies queries by 1 + Scale·ln(1+⌊(pos+Shift)/Length⌋), so that attention stays sharp in long contexts (Nakanishi 2025, arXiv:2501.19399). The zero
+// value does nothing.
+type Temper struct {
+	Scale  float64
+	Length int
+	Shift  int
+}
+
+func (t Temper) at(pos int) float32 {
+	if t.Scale == 0 {
+		return 1
+	}
+	return float32(1 + t.Scale*math.Log(float64(1+(pos+t.Shift)/t.Length)))
 }
 
 // Attention is softmax(scale·QKᵀ)·V over the positions of a sequence up to a row's own.
 type Attention struct{ c AttentionConfig }
 
-// NewAttention checks the configuration. A Scale of 0 means 1/√Dim.
+// NewAttention checks the configuration.
 func NewAttention(c AttentionConfig) (*Attention, error) {
-	if c.Heads < 1 || c.HeadsKV < 1 || c.Dim < 1 || c.Heads%c.HeadsKV != 0 {
+	if c.DimV == 0 {
+		c.DimV = c.Dim
+	}
+	switch {
+	case c.Heads < 1 || c.HeadsKV < 1 || c.Dim < 1 || c.DimV < 1 || c.Heads%c.HeadsKV != 0:
 		return nil, fmt.Errorf("nn: attention: want heads in whole groups per key head, found %d heads of %d over %d key heads", c.Heads, c.Dim, c.HeadsKV)
+	case c.InKeys && c.DimV > c.Dim:
+		return nil, fmt.Errorf("nn: attention: want values within keys of %d, found values of %d", c.Dim, c.DimV)
+	case c.Sinks != nil && len(c.Sinks) != c.Heads || c.Slopes != nil && len(c.Slopes) != c.Heads:
+		return nil, fmt.Errorf("nn: attention: want a sink and a slope for each of %d heads, found %d and %d", c.Heads, len(c.Sinks), len(c.Slopes))
+	case c.Window < 0 || c.Chunk < 0 || c.Temper.Scale != 0 && c.Temper.Length < 1:
+		return nil, fmt.Errorf("nn: attention: want a window and a length of tempering above 0, found %d and %d", c.Window, c.Temper.Length)
 	}
 	if c.Scale == 0 {
 		c.Scale = float32(1 / math.Sqrt(float64(c.Dim)))
@@ -34,9 +70,15 @@ func NewAttention(c AttentionConfig) (*Attention, error) {
 }
 
 // Attend stores the keys and values of the batch in the cache of the layer, then returns what every query reads,
-// [n_tokens][n_head*head_dim]. Keys are read back from the cache, so a row sees its neighbours in the batch exactly as it will see them later.
+// [n_tokens][n_head*value_length]; v is nil where values lie in the keys. Keys are read back from the cache, so a row sees its neighbours in the batch exactly as it will
+// see them later.
 func (p *Pass) Attend(a *Attention, q, k, v *tensor.Tensor) *tensor.Tensor {
-	out := p.arena.New(q.Rows, q.Cols)
+	out := p.arena.New(q.Rows, a.c.Heads*a.c.DimV)
+	if !p.Dead() && a.c.InKeys {
+		if t := p.store.KType(); a.c.DimV%t.BlockSize() != 0 {
+			p.Fail(fmt.Errorf("nn: a cache of type %s wants values of a multiple of %d, found %d", t, t.BlockSize(), a.c.DimV))
+		}
+	}
 	if !p.Dead() {
 		j := &p.att
 		j.p, j.a, j.q, j.k, j.v, j.out = p, a, q, k, v, out
@@ -141,7 +183,7 @@ func (j *attendJob) split() bool {
 		u.taken = room
 		for s := range j.spansOf(u) {
 			j.spans = append(j.spans, span{i, s})
-			room += kernels.SpanLen(u.n*j.a.group(), j.a.c.Dim)
+			room += kernels.SpanLen(u.n*j.a.group(), j.a.c.DimV)
 		}
 	}
 	if len(j.spans) == len(j.units) {
@@ -164,17 +206,18 @@ func (j *attendJob) unseeing(u *unit, span int) int {
 
 // spanAt is where the results of a span of a unit are kept.
 func (j *attendJob) spanAt(u *unit, span int) []float32 {
-	n := kernels.SpanLen(u.n*j.a.group(), j.a.c.Dim)
+	n := kernels.SpanLen(u.n*j.a.group(), j.a.c.DimV)
 	return j.taken[u.taken+span*n:][:n]
 }
 
 func (j *attendJob) store(row int) {
-	p, s, d := j.p, j.p.store, j.a.c.Dim
+	p, s, d, dv := j.p, j.p.store, j.a.c.Dim, j.a.c.DimV
 	seq, pos := p.batch.Seq[row], p.batch.Pos[row]
-	k, v := j.k.Row(row), j.v.Row(row)
 	for h := range j.a.c.HeadsKV {
-		p.level.Narrow(s.KType(), s.KRow(seq, p.layer, h, pos), k[h*d:(h+1)*d])
-		p.level.Narrow(s.VType(), s.VRow(seq, p.layer, h, pos), v[h*d:(h+1)*d])
+		p.level.Narrow(s.KType(), s.KRow(seq, p.layer, h, pos), head(j.k, row, h, d))
+		if !j.a.c.InKeys {
+			p.level.Narrow(s.VType(), s.VRow(seq, p.layer, h, pos), head(j.v, row, h, dv))
+		}
 	}
 }
 
@@ -197,7 +240,7 @@ func (j *attendJob) attendSpan(u *unit, span int, att *kernels.Attention) {
 }
 
 func (j *attendJob) join(u *unit, att *kernels.Attention) {
-	att.Begin(u.n*j.a.group(), j.a.c.Dim)
+	j.begin(u, att)
 	for s := range j.spansOf(u) {
 		j.p.level.AddSpan(att, j.spanAt(u, s), j.unseeing(u, s))
 	}
@@ -206,10 +249,17 @@ func (j *attendJob) join(u *unit, att *kernels.Attention) {
 
 func (j *attendJob) begin(u *unit, att *kernels.Attention) {
 	d, group := j.a.c.Dim, j.a.group()
-	q := att.Begin(u.n*group, d)
+	q := att.Begin(u.n*group, d, j.a.c.DimV)
 	for i := range u.n {
 		for g := range group {
-			copy(q[(i*group+g)*d:], head(j.q, u.row+i, u.head*group+g, d))
+			h := u.head*group + g
+			copy(q[(i*group+g)*d:], head(j.q, u.row+i, h, d))
+			if j.a.c.Sinks != nil {
+				att.Sink(i*group+g, j.a.c.Sinks[h])
+			}
+		}
+		if t := j.a.c.Temper.at(j.p.batch.Pos[u.row+i]); t != 1 {
+			j.p.level.Scale(q[i*group*d:(i+1)*group*d], t)
 		}
 	}
 }
@@ -217,35 +267,95 @@ func (j *attendJob) begin(u *unit, att *kernels.Attention) {
 // readSpan lets the rows of a unit see a span of keys and values.
 func (j *attendJob) readSpan(u *unit, span int, att *kernels.Attention) {
 	const pages = kernels.Span / kv.PageLen
-	p, s, group := j.p, j.p.store, j.a.group()
+	p, s, c, heads := j.p, j.p.store, &j.a.c, u.n*j.a.group()
 	first := p.batch.Pos[u.row]
 	last := first + u.n - 1
 	for page := span * pages; page < (span+1)*pages && page*kv.PageLen <= last; page++ {
-		n := min(last+1-page*kv.PageLen, kv.PageLen)
-		var nextK, nextV []byte
-		if (page+1)*kv.PageLen <= last {
-			nextK, nextV = s.K(u.run.seq, p.layer, u.head, page+1), s.V(u.run.seq, p.layer, u.head, page+1)
+		begin := page * kv.PageLen
+		if c.from(first) >= begin+kv.PageLen {
+			continue // before every row's window
 		}
-		att.Ahead(nextK, nextV)
-		p.level.Score(att, s.KType(), s.K(u.run.seq, p.layer, u.head, page), n)
-		p.level.Values(att, s.VType(), s.V(u.run.seq, p.layer, u.head, page), n)
-		if (page+1)*kv.PageLen <= first+1 { // every row sees all of it
-			p.level.Fold(att, 0, u.n*group, n, j.a.c.Scale)
-			continue
+		n := min(last+1-begin, kv.PageLen)
+		j.ahead(u, page+1, last, att)
+		keys := s.K(u.run.seq, p.layer, u.head, page)
+		p.level.Score(att, s.KType(), keys, n)
+		if c.InKeys {
+			p.level.ValuesOfKeys(att, s.KType(), keys, n)
+		} else {
+			p.level.Values(att, s.VType(), s.V(u.run.seq, p.layer, u.head, page), n)
 		}
-		for i := range u.n {
-			if seen := min(first+i+1-page*kv.PageLen, n); seen > 0 {
-				p.level.Fold(att, i*group, (i+1)*group, seen, j.a.c.Scale)
-			}
+		switch whole := begin+kv.PageLen <= first+1 && c.from(last) <= begin; {
+		case whole && c.Cap == 0 && c.Slopes == nil:
+			p.level.Fold(att, 0, heads, n, c.Scale)
+		case whole && c.Slopes == nil:
+			att.Bend(0, heads, n, &kernels.Bend{Scale: c.Scale, Cap: c.Cap})
+			p.level.Fold(att, 0, heads, n, 1)
+		default:
+			j.foldRows(u, begin, n, att)
 		}
 	}
+}
+
+// ahead names the page that is read next.
+func (j *attendJob) ahead(u *unit, page, last int, att *kernels.Attention) {
+	var k, v []byte
+	if page*kv.PageLen <= last {
+		k = j.p.store.K(u.run.seq, j.p.layer, u.head, page)
+		if !j.a.c.InKeys {
+			v = j.p.store.V(u.run.seq, j.p.layer, u.head, page)
+		}
+	}
+	att.Ahead(k, v)
+}
+
+// from is the first position that a row sees.
+func (c *AttentionConfig) from(pos int) int {
+	from := 0
+	if c.Window > 0 {
+		from = max(0, pos-c.Window+1)
+	}
+	if c.Chunk > 0 {
+		from = max(from, pos/c.Chunk*c.Chunk)
+	}
+	return from
+}
+
+// foldRows lets every row of a unit see its own part of the n keys from begin on.
+func (j *attendJob) foldRows(u *unit, begin, n int, att *kernels.Attention) {
+	c, group := &j.a.c, j.a.group()
+	for i := range u.n {
+		pos := j.p.batch.Pos[u.row] + i
+		from, seen := max(0, c.from(pos)-begin), min(pos+1-begin, n)
+		switch {
+		case from >= seen:
+		case j.bend(u.head, i, begin, seen, pos, att):
+			j.p.level.Fold(att, i*group, (i+1)*group, seen, 1)
+		default:
+			j.p.level.Fold(att, i*group, (i+1)*group, seen, c.Scale)
+		}
+	}
+}
+
+// bend does to the scores of row i of a unit what is more than scaling, or reports that there is nothing to do.
+func (j *attendJob) bend(headKV, i, begin, seen, pos int, att *kernels.Attention) bool {
+	c, group := &j.a.c, j.a.group()
+	from := c.from(pos) - begin
+	if c.Cap == 0 && c.Slopes == nil && from <= 0 {
+		return false
+	}
+	b := kernels.Bend{Scale: c.Scale, Cap: c.Cap, Pos: pos - begin, From: from}
+	if c.Slopes != nil {
+		b.Slopes = c.Slopes[headKV*group : (headKV+1)*group]
+	}
+	att.Bend(i*group, (i+1)*group, seen, &b)
+	return true
 }
 
 func (j *attendJob) end(u *unit, att *kernels.Attention) {
 	group := j.a.group()
 	for i := range u.n {
 		for g := range group {
-			att.End(i*group+g, head(j.out, u.row+i, u.head*group+g, j.a.c.Dim))
+			att.End(i*group+g, head(j.out, u.row+i, u.head*group+g, j.a.c.DimV))
 		}
 	}
 }
@@ -278,22 +388,44 @@ func (p *Pass) showProbs(j *attendJob) {
 // rowProbs returns the probabilities of a row, [n_head][pos+1].
 func (j *attendJob) rowProbs(r *run, row int) []float32 {
 	p, att := j.p, &j.p.workers[0].att
-	group, n := j.a.group(), p.batch.Pos[row]+1
+	pos, group := p.batch.Pos[row], j.a.group()
+	n := pos + 1
 	j.probs = grow(j.probs, j.a.c.Heads*n)
 	for h := range j.a.c.HeadsKV {
 		j.begin(&unit{run: r, row: row, n: 1, head: h}, att)
 		for at := 0; at < n; at += kv.PageLen {
 			m := min(kv.PageLen, n-at)
 			p.level.Score(att, p.store.KType(), p.store.K(r.seq, p.layer, h, at/kv.PageLen), m)
+			bent := j.bend(h, 0, at, m, pos, att)
 			for g := range group {
 				probs := j.probs[(h*group+g)*n+at:][:m]
 				copy(probs, att.Scores(g))
-				p.level.Scale(probs, j.a.c.Scale)
+				if !bent {
+					p.level.Scale(probs, j.a.c.Scale)
+				}
 			}
 		}
 	}
 	for h := range j.a.c.Heads {
-		kernels.Softmax(j.probs[h*n : (h+1)*n])
+		probs := j.probs[h*n : (h+1)*n]
+		if j.a.c.Sinks != nil {
+			sinkSoftmax(probs, j.a.c.Sinks[h])
+		} else {
+			kernels.Softmax(probs)
+		}
 	}
 	return j.probs
+}
+
+// sinkSoftmax is a softmax that has one score more than it returns probabilities of.
+func sinkSoftmax(x []float32, sink float32) {
+	top := max(slices.Max(x), sink)
+	sum := kernels.Exp(sink - top)
+	for i, v := range x {
+		x[i] = kernels.Exp(v - top)
+		sum += x[i]
+	}
+	for i := range x {
+		x[i] /= sum
+	}
 }

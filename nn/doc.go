@@ -6,7 +6,7 @@
 //     its kernel when it is made and knows its name; an architecture never learns in which format a weight is.
 //   - [NewPass] takes the threads and the cache. Its owner fills a [Batch] (tokens, their positions, their sequences,
 //     which of them want an output), calls [Pass.Begin], hands the Pass to the model's Forward and Logits, and calls [Pass.End].
-//   - The verbs ([Pass.Embed], [Pass.Norm], [Pass.QKV], [Pass.Rope], [Pass.Attend], [Pass.SwiGLU], [Pass.MoE] …) compute at once; there is no
+//   - The verbs ([Pass.Embed], [Pass.Norm], [Pass.QKV], [Pass.Rope], [Pass.Attend], [Pass.Gated], [Pass.MoE] …) compute at once; there is no
 //     graph. Their results live in scratch memory until the next [Pass.Layer].
 //
 // A forward pass in an architecture's file then reads like its paper:

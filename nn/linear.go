@@ -32,21 +32,6 @@ func (p *Pass) QKV(x *tensor.Tensor, lq, lk, lv *Linear) (q, k, v *tensor.Tensor
 	return q, k, v
 }
 
-// SwiGLU returns silu(Wg·x)·(Wu·x), [n_tokens][n_ff].
-func (p *Pass) SwiGLU(x *tensor.Tensor, gate, up *Linear) *tensor.Tensor {
-	g, u := p.arena.New(x.Rows, gate.w.Rows), p.arena.New(x.Rows, up.w.Rows)
-	if !p.Dead() {
-		p.prod.begin(p)
-		p.prod.add(g, gate, p.input(x, gate))
-		p.prod.add(u, up, p.input(x, up, gate))
-		p.prod.run()
-	}
-	p.show(p.layer, gate.name, g)
-	p.show(p.layer, up.name, u)
-	p.eachRow(rowJob{kind: rowSwiGLU, dst: g, a: g, b: u})
-	return g
-}
-
 func (p *Pass) product(x, y *tensor.Tensor, l *Linear) {
 	if p.Dead() {
 		return

@@ -7,18 +7,43 @@ import (
 	"github.com/goinfer/goinfer/tensor"
 )
 
-// MoEConfig describes a layer of routed experts (Shazeer et al. 2017, arXiv:1701.06538; Jiang et al. 2024, arXiv:2401.04088).
+// Scoring turns router logits into the scores of experts.
+type Scoring uint8
+
+// The scorings.
+const (
+	ScoreSoftmax  Scoring = iota // over all experts (Shazeer et al. 2017, arXiv:1701.06538)
+	ScoreSigmoid                 // each by itself (DeepSeek-V3, arXiv:2412.19437)
+	ScoreSelected                // logits choose, and the softmax is over the chosen (gpt-oss, arXiv:2508.10925)
+)
+
+// MoEConfig describes a layer of routed experts (Shazeer et al. 2017, arXiv:1701.06538; Jiang et al. 2024, arXiv:2401.04088), with shared ones beside them (Dai et al. 2024,
+// arXiv:2401.06066).
 type MoEConfig struct {
 	Used int // experts per token
 
-	// Router scores the experts, [n_expert][n_embd]. Gate and Up are [n_ff][n_embd] and Down [n_embd][n_ff], one per expert.
+	// Router scores the experts, [n_expert][n_embd]. Gate and Up are [n_ff][n_embd] and Down [n_embd][n_ff], one per expert. Gate is nil for experts without.
 	Router         *Linear
 	Gate, Up, Down []*Linear
+	Act            Activation
+
+	Score Scoring
+	// Bias, [n_expert], is added to the scores when experts are chosen, and takes no part in their weights (Wang et al. 2024, arXiv:2408.15664). nil for none.
+	Bias []float32
+	// Groups are as many equal ranges of experts, of which the GroupsUsed best may be chosen from. A group's score is the sum of its GroupTop best experts: 1 in DeepSeek-V2
+	// (arXiv:2405.04434), 2 in V3. 0 for no groups.
+	Groups, GroupsUsed, GroupTop int
 
 	// Renormalise divides the weights of the chosen experts by their sum.
 	Renormalise bool
 	// Scale multiplies the weights. 0 means 1.
 	Scale float32
+	// WeighInput multiplies the experts' input by the weights, instead of their output (Llama 4).
+	WeighInput bool
+
+	// Shared is an expert that every token uses, nil for none; SharedGate, [1][n_embd], is the logit of its weight, nil for 1.
+	Shared     *FFN
+	SharedGate *Linear
 }
 
 // MoE is a feed-forward block whose router picks some of its experts for each token.
@@ -30,21 +55,37 @@ type MoE struct {
 // NewMoE checks that the experts fit each other.
 func NewMoE(c MoEConfig) (*MoE, error) {
 	n := c.Router.Out()
-	if len(c.Gate) != n || len(c.Up) != n || len(c.Down) != n {
+	switch {
+	case c.Gate != nil && len(c.Gate) != n || len(c.Up) != n || len(c.Down) != n:
 		return nil, fmt.Errorf("nn: %s routes to %d experts, found %d gates, %d ups, %d downs", c.Router.w.Name, n, len(c.Gate), len(c.Up), len(c.Down))
-	}
-	if c.Used < 1 || c.Used > n {
+	case c.Used < 1 || c.Used > n:
 		return nil, fmt.Errorf("nn: %s: want 1 to %d experts per token, found %d", c.Router.w.Name, n, c.Used)
+	case c.Bias != nil && len(c.Bias) != n:
+		return nil, fmt.Errorf("nn: %s: want a bias for each of %d experts, found %d", c.Router.w.Name, n, len(c.Bias))
+	}
+	if err := c.checkGroups(n); err != nil {
+		return nil, err
 	}
 	if c.Scale == 0 {
 		c.Scale = 1
 	}
 	m := &MoE{c: c}
 	for e := range n {
-		m.quantIn = m.quantIn || c.Gate[e].mat.Act == kernels.ActQ8 || c.Up[e].mat.Act == kernels.ActQ8
+		m.quantIn = m.quantIn || c.Gate != nil && c.Gate[e].mat.Act == kernels.ActQ8 || c.Up[e].mat.Act == kernels.ActQ8
 		m.quantDown = m.quantDown || c.Down[e].mat.Act == kernels.ActQ8
 	}
 	return m, nil
+}
+
+func (c *MoEConfig) checkGroups(n int) error {
+	if c.Groups == 0 {
+		return nil
+	}
+	if n%c.Groups != 0 || c.GroupsUsed < 1 || c.GroupsUsed > c.Groups || c.GroupTop < 1 || c.GroupTop > n/c.Groups || c.Used > c.GroupsUsed*(n/c.Groups) {
+		return fmt.Errorf("nn: %s: %d experts in %d groups, %d groups and %d experts used, groups scored by their best %d: want whole groups with enough experts",
+			c.Router.w.Name, n, c.Groups, c.GroupsUsed, c.Used, c.GroupTop)
+	}
+	return nil
 }
 
 // moeState is the routing of a batch. A slot is one expert's work for one token; slots are ordered by expert, then by token.
@@ -53,56 +94,88 @@ type moeState struct {
 	weights []float32 // [n_tokens][used]
 	first   []int     // [n_expert+1], each expert's first slot
 	slot    []int     // [n_tokens][used]
+	scores  []float32 // [n_expert], by which a token's experts are chosen
 	taken   []bool
+	groups  []float32 // [groups], the groups' scores
+	left    []bool    // [groups], not chosen
 	gather  gatherJob
 	combine combineJob
 }
 
-// MoE returns Σ weight·expert(x) over the experts that the router chose for each row, [n_tokens][n_embd].
-func (p *Pass) MoE(x *tensor.Tensor, m *MoE) *tensor.Tensor {
+// MoE returns Σ weight·expert(x) over the experts that the router chose for each row, and the shared one, [n_tokens][n_embd].
+func (p *Pass) MoE(x *tensor.Tensor, m *MoE) *tensor.Tensor { return p.MoERouted(x, x, m) }
+
+// MoERouted is MoE where the router reads other rows than the experts.
+func (p *Pass) MoERouted(x, routed *tensor.Tensor, m *MoE) *tensor.Tensor {
 	c, n := &m.c, x.Rows
-	ff, slots := c.Gate[0].w.Rows, n*c.Used
+	ff, slots := c.Up[0].w.Rows, n*c.Used
 	out := p.arena.New(n, c.Down[0].w.Rows)
 	logits := p.arena.New(n, c.Router.w.Rows)
 	g, u := p.arena.New(slots, ff), p.arena.New(slots, ff)
 	y := p.arena.New(slots, out.Cols)
 	in := p.arena.New(slots, x.Cols) // the rows of x by slot, for experts in a float format
 
-	p.product(x, logits, c.Router)
+	p.product(routed, logits, c.Router)
 	p.show(p.layer, c.Router.name, logits)
 	p.show(p.layer, NameRouterLogits, logits)
-	if p.Dead() {
-		return out
+	if !p.Dead() {
+		p.moe.route(p, m, logits)
 	}
-	s := &p.moe
-	s.route(p, m, logits)
-	if p.Dead() {
-		return out
+	if !p.Dead() {
+		p.experts(x, in, g, u, y, m)
+		p.moe.combine = combineJob{p, out, y, c}
+		p.pool.Run(&p.moe.combine, n)
 	}
+	if c.Shared != nil {
+		y := p.FFN(x, c.Shared)
+		if c.SharedGate != nil {
+			p.Gate(y, p.Linear(x, c.SharedGate))
+		}
+		p.Add(out, y)
+	}
+	return out
+}
 
-	p.acts.Reset(n, x.Cols, m.quantIn)
+// experts computes what the chosen experts make of x, y, one row per slot.
+func (p *Pass) experts(x, in, g, u, y *tensor.Tensor, m *MoE) {
+	c, s := &m.c, &p.moe
+	late := c.WeighInput // rows are quantised after they were weighed
+	p.acts.Reset(x.Rows, x.Cols, m.quantIn && !late)
 	p.acts.F = x.F
-	if m.quantIn {
+	if m.quantIn && !late {
 		p.quant.run(p, &p.acts)
 	}
-	p.slots.Reset(slots, x.Cols, m.quantIn)
+	p.slots.Reset(in.Rows, x.Cols, m.quantIn)
 	p.slots.F = in.F
-	s.gather = gatherJob{p, &p.slots, &p.acts, m.quantIn, c.Used}
-	p.pool.Run(&s.gather, n)
+	s.gather = gatherJob{p, &p.slots, &p.acts, m.quantIn && !late, c}
+	p.pool.Run(&s.gather, x.Rows)
+	if m.quantIn && late {
+		p.quant.run(p, &p.slots)
+	}
 
 	p.prod.begin(p)
-	for e := range c.Gate {
-		p.showInputs(c.Gate[e], e, &p.slots, s.first[e], s.first[e+1])
+	for e := range c.Up {
+		if c.Gate != nil {
+			p.showInputs(c.Gate[e], e, &p.slots, s.first[e], s.first[e+1])
+			p.prod.addRange(g, c.Gate[e], &p.slots, s.first[e], s.first[e+1])
+		}
 		p.showInputs(c.Up[e], e, &p.slots, s.first[e], s.first[e+1])
-		p.prod.addRange(g, c.Gate[e], &p.slots, s.first[e], s.first[e+1])
 		p.prod.addRange(u, c.Up[e], &p.slots, s.first[e], s.first[e+1])
 	}
 	p.prod.run()
-	p.showSlots(c.Gate[0].name, g, c.Used)
+	if c.Gate != nil {
+		p.showSlots(c.Gate[0].name, g, c.Used)
+	}
 	p.showSlots(c.Up[0].name, u, c.Used)
-	p.eachRow(rowJob{kind: rowSwiGLU, dst: g, a: g, b: u})
+	if c.Gate == nil { // act(u)·1
+		g, u = u, g
+		for i := range u.F {
+			u.F[i] = 1
+		}
+	}
+	p.eachRow(rowJob{kind: rowAct, act: c.Act, dst: g, a: g, b: u})
 
-	p.slots.Reset(slots, ff, m.quantDown)
+	p.slots.Reset(g.Rows, g.Cols, m.quantDown)
 	p.slots.F = g.F
 	if m.quantDown {
 		p.quant.run(p, &p.slots)
@@ -114,20 +187,16 @@ func (p *Pass) MoE(x *tensor.Tensor, m *MoE) *tensor.Tensor {
 	}
 	p.prod.run()
 	p.showSlots(c.Down[0].name, y, c.Used)
-
-	s.combine = combineJob{p, out, y, c.Used}
-	p.pool.Run(&s.combine, n)
-	return out
 }
 
 // route turns router logits into experts, weights and slots.
 func (s *moeState) route(p *Pass, m *MoE, logits *tensor.Tensor) {
 	c, n, total := &m.c, logits.Rows, logits.Cols
 	s.experts, s.weights, s.slot = grow(s.experts, n*c.Used), grow(s.weights, n*c.Used), grow(s.slot, n*c.Used)
-	s.first, s.taken = grow(s.first, total+1), grow(s.taken, total)
+	s.first, s.taken, s.scores = grow(s.first, total+1), grow(s.taken, total), grow(s.scores, total)
 	for i := range n {
 		probs := logits.Row(i)
-		kernels.Softmax(probs)
+		c.Score.all(probs)
 		ids, w := s.experts[i*c.Used:(i+1)*c.Used], s.weights[i*c.Used:(i+1)*c.Used]
 		s.choose(ids, w, probs, c)
 		if h := p.wants(i, p.layer, NameRouterTopK); h != nil {
@@ -162,22 +231,41 @@ func (s *moeState) route(p *Pass, m *MoE, logits *tensor.Tensor) {
 	s.first[0] = 0
 }
 
-// choose picks the most probable experts, the lower number among equals, and their weights.
-func (s *moeState) choose(ids []int32, w, probs []float32, c *MoEConfig) {
-	clear(s.taken)
-	var sum float32
-	for r := range ids {
-		best := -1
-		for e, v := range probs {
-			if !s.taken[e] && (best < 0 || v > probs[best]) {
-				best = e
-			}
+// all turns logits into scores in place.
+func (k Scoring) all(x []float32) {
+	switch k {
+	case ScoreSoftmax:
+		kernels.Softmax(x)
+	case ScoreSigmoid:
+		for e, v := range x {
+			x[e] = kernels.Sigmoid(v)
 		}
-		s.taken[best] = true
+	}
+}
+
+// choose picks the experts with the highest scores, the lower number among equals, and their weights.
+func (s *moeState) choose(ids []int32, w, probs []float32, c *MoEConfig) {
+	copy(s.scores, probs)
+	for e, v := range c.Bias {
+		s.scores[e] += v
+	}
+	clear(s.taken)
+	if c.Groups > 0 {
+		s.leaveGroups(c)
+	}
+	for r := range ids {
+		best := s.best(0, len(s.scores))
 		ids[r], w[r] = int32(best), probs[best]
-		sum += probs[best]
+		s.taken[best] = true
+	}
+	if c.Score == ScoreSelected {
+		kernels.Softmax(w)
 	}
 	if c.Renormalise {
+		var sum float32
+		for _, v := range w {
+			sum += v
+		}
 		// The bound keeps a vanishing sum from dividing by zero; it is the smallest normal f16, as in the reference.
 		sum = max(sum, 6.103515625e-5)
 		for r := range w {
@@ -191,18 +279,61 @@ func (s *moeState) choose(ids []int32, w, probs []float32, c *MoEConfig) {
 	}
 }
 
+// best is the expert from e0 to e1 with the highest score that is not taken, -1 if all are.
+func (s *moeState) best(e0, e1 int) int {
+	best := -1
+	for e := e0; e < e1; e++ {
+		if !s.taken[e] && (best < 0 || s.scores[e] > s.scores[best]) {
+			best = e
+		}
+	}
+	return best
+}
+
+// leaveGroups takes the experts of all groups but the best out of the choice.
+func (s *moeState) leaveGroups(c *MoEConfig) {
+	size := len(s.scores) / c.Groups
+	s.groups, s.left = grow(s.groups, c.Groups), grow(s.left, c.Groups)
+	for g := range c.Groups {
+		s.groups[g], s.left[g] = 0, true
+		for range c.GroupTop {
+			best := s.best(g*size, (g+1)*size)
+			s.groups[g] += s.scores[best]
+			s.taken[best] = true
+		}
+	}
+	for range c.GroupsUsed {
+		best := -1
+		for g, v := range s.groups {
+			if s.left[g] && (best < 0 || v > s.groups[best]) {
+				best = g
+			}
+		}
+		s.left[best] = false
+	}
+	for e := range s.taken {
+		s.taken[e] = s.left[e/size]
+	}
+}
+
 // gatherJob copies the activations of a token to its slots.
 type gatherJob struct {
 	p         *Pass
 	dst, src  *kernels.Acts
 	quantised bool
-	used      int
+	c         *MoEConfig
 }
 
 // Run does one token.
 func (j *gatherJob) Run(row, _ int) {
-	for _, slot := range j.p.moe.slot[row*j.used : (row+1)*j.used] {
-		copy(j.dst.F[slot*j.dst.K:(slot+1)*j.dst.K], j.src.F[row*j.src.K:])
+	s, used := &j.p.moe, j.c.Used
+	for r := row * used; r < (row+1)*used; r++ {
+		slot := s.slot[r]
+		dst := j.dst.F[slot*j.dst.K : (slot+1)*j.dst.K]
+		copy(dst, j.src.F[row*j.src.K:])
+		if j.c.WeighInput {
+			j.p.level.Scale(dst, s.weights[r])
+		}
 		if j.quantised {
 			j.dst.Copy(slot, j.src, row)
 		}
@@ -213,15 +344,19 @@ func (j *gatherJob) Run(row, _ int) {
 type combineJob struct {
 	p      *Pass
 	out, y *tensor.Tensor
-	used   int
+	c      *MoEConfig
 }
 
 // Run does one token.
 func (j *combineJob) Run(row, _ int) {
 	s, dst := &j.p.moe, j.out.Row(row)
 	clear(dst)
-	for r := row * j.used; r < (row+1)*j.used; r++ {
-		j.p.level.AddScaled(dst, j.y.Row(s.slot[r]), s.weights[r])
+	for r := row * j.c.Used; r < (row+1)*j.c.Used; r++ {
+		if j.c.WeighInput {
+			j.p.level.Add(dst, j.y.Row(s.slot[r]))
+		} else {
+			j.p.level.AddScaled(dst, j.y.Row(s.slot[r]), s.weights[r])
+		}
 	}
 }
 

@@ -65,7 +65,7 @@ func newLayer(t testing.TB, typ quant.Type) *layer {
 	l.embd, err = NewEmbedding(weight(t, "token_embd", typ, testVocab, testEmbd))
 	require.NoError(t, err)
 	n := weight(t, "norm", quant.F32, 1, testEmbd)
-	l.norm, err = NewNorm("attn_norm", n, 1e-5)
+	l.norm, err = NewNorm("attn_norm", NormConfig{N: testEmbd, Weight: &n, Eps: 1e-5})
 	require.NoError(t, err)
 	bias := weight(t, "bias", quant.F32, 1, testHeads*testDim)
 	l.q = linear(t, "attn_q", typ, testEmbd, testHeads*testDim, LinearOptions{Bias: &bias, Scale: 2})
@@ -109,7 +109,7 @@ func (l *layer) forward(f *Pass) *tensor.Tensor {
 	f.Add(x, f.Linear(f.Attend(l.attn, q, k, v), l.o))
 	h = f.Norm(x, l.norm)
 	if l.dense {
-		f.Add(x, f.Linear(f.SwiGLU(h, l.gate, l.up), l.down))
+		f.Add(x, f.Linear(f.Gated(h, l.gate, l.up, SiLU), l.down))
 	}
 	if l.withMoE {
 		f.Add(x, f.MoE(h, l.moe))
@@ -222,7 +222,7 @@ func TestSameBits(t *testing.T) {
 	}
 }
 
-// TestFusedVerbs compares QKV and SwiGLU with what they are made of.
+// TestFusedVerbs compares QKV and Gated with what they are made of.
 func TestFusedVerbs(t *testing.T) {
 	for _, typ := range []quant.Type{quant.F32, quant.Q8_0, quant.Q4_0} {
 		l := newLayer(t, typ)
@@ -240,7 +240,7 @@ func TestFusedVerbs(t *testing.T) {
 		}
 		r.pass.Begin(&b)
 		h := r.pass.Embed(l.embd)
-		y := r.pass.SwiGLU(h, l.gate, l.up)
+		y := r.pass.Gated(h, l.gate, l.up, SiLU)
 		g, u := r.pass.Linear(h, l.gate), r.pass.Linear(h, l.up)
 		for i := range g.F {
 			want := float64(g.F[i]) / (1 + math.Exp(-float64(g.F[i]))) * float64(u.F[i])
@@ -545,7 +545,7 @@ func TestParts(t *testing.T) {
 	bad := tensor.Weight{Name: "x", Type: quant.I32, Rows: 1, Cols: 1, Data: make([]byte, 4)}
 	_, err := NewEmbedding(bad)
 	require.ErrorContains(t, err, "I32 holds no weights")
-	_, err = NewNorm("n", bad, 0)
+	_, err = NewNorm("n", NormConfig{N: 1, Weight: &bad})
 	require.ErrorContains(t, err, "I32 holds no weights")
 	_, err = NewLinear("n", bad, LinearOptions{})
 	require.ErrorContains(t, err, "I32 holds no weights")

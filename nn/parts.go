@@ -2,6 +2,7 @@ package nn
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/goinfer/goinfer/kernels"
 	"github.com/goinfer/goinfer/quant"
@@ -19,20 +20,59 @@ func NewEmbedding(w tensor.Weight) (*Embedding, error) {
 	return &Embedding{w}, nil
 }
 
-// Norm is a root-mean-square norm.
-type Norm struct {
-	name string
-	w    []float32 // [n]
-	eps  float32
+// NormConfig describes a norm of stretches of N elements: a whole row, or each head of one.
+type NormConfig struct {
+	N      int
+	Weight *tensor.Weight // a row of N, or of a multiple where heads have their own; nil for ones
+	Bias   *tensor.Weight // the same; nil for none
+	Eps    float32
+	Layer  bool // LayerNorm (Ba et al. 2016, arXiv:1607.06450) instead of the root-mean-square norm (Zhang and Sennrich 2019, arXiv:1910.07467)
 }
 
-// NewNorm makes a norm with weights w, a row of any float type; name is what hooks know it by.
-func NewNorm(name string, w tensor.Weight, eps float32) (*Norm, error) {
-	f, err := vector(w)
-	if err != nil {
+// Norm is a root-mean-square norm or a LayerNorm.
+type Norm struct {
+	name  string
+	n     int
+	w     []float32 // [n], or as many for each head
+	b     []float32 // the same, or nil
+	eps   float32
+	layer bool
+}
+
+// NewNorm makes a norm; name is what hooks know it by.
+func NewNorm(name string, c NormConfig) (*Norm, error) {
+	n := &Norm{name: name, n: c.N, eps: c.Eps, layer: c.Layer}
+	var err error
+	if c.Weight == nil {
+		n.w = slices.Repeat([]float32{1}, c.N)
+	} else if n.w, err = vector(*c.Weight); err != nil {
 		return nil, err
 	}
-	return &Norm{name: name, w: f, eps: eps}, nil
+	if c.Bias != nil {
+		if n.b, err = vector(*c.Bias); err != nil {
+			return nil, err
+		}
+	}
+	if c.N < 1 || len(n.w)%c.N != 0 || n.b != nil && len(n.b) != len(n.w) {
+		return nil, fmt.Errorf("nn: %s: want weights for stretches of %d, and as many biases or none, found %d and %d", name, c.N, len(n.w), len(n.b))
+	}
+	return n, nil
+}
+
+// row norms the stretches of a row; dst may be x.
+func (n *Norm) row(l *kernels.Level, dst, x []float32) {
+	for at := 0; at < len(x); at += n.n {
+		w := at % len(n.w)
+		d := dst[at : at+n.n]
+		if n.layer {
+			l.LayerNorm(d, x[at:at+n.n], n.w[w:w+n.n], n.eps)
+		} else {
+			l.RMSNorm(d, x[at:at+n.n], n.w[w:w+n.n], n.eps)
+		}
+		if n.b != nil {
+			l.Add(d, n.b[w:w+n.n])
+		}
+	}
 }
 
 // vector turns a small weight (a norm, a bias) into float32.

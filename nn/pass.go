@@ -164,13 +164,59 @@ func (p *Pass) Outputs(x *tensor.Tensor) *tensor.Tensor {
 	return out
 }
 
-// Norm returns the root-mean-square norm of every row.
+// EmbedPositions adds the rows of a table of positions, [n_ctx][n_embd], to the residual stream.
+func (p *Pass) EmbedPositions(e *Embedding) {
+	y := p.arena.New(p.batch.Len(), e.w.Cols)
+	if p.Dead() {
+		return
+	}
+	for i, pos := range p.batch.Pos {
+		if pos >= e.w.Rows {
+			p.Fail(fmt.Errorf("nn: position %d is outside the %d that the model has learnt", pos, e.w.Rows))
+			return
+		}
+		quant.Dequantize(e.w.Type, y.Row(i), e.w.Row(pos))
+	}
+	p.Add(p.x, y)
+}
+
+// Norm returns the norm of every row; without a norm, x itself.
 func (p *Pass) Norm(x *tensor.Tensor, n *Norm) *tensor.Tensor {
+	if n == nil {
+		return x
+	}
 	y := p.arena.New(x.Rows, x.Cols)
 	p.eachRow(rowJob{kind: rowNorm, dst: y, a: x, norm: n})
 	p.show(p.layer, n.name, y)
 	return y
 }
+
+// NormHeads norms every stretch of x that is as long as n, in place: the heads of queries and keys (Henry et al. 2020, arXiv:2010.04245), or whole rows.
+func (p *Pass) NormHeads(x *tensor.Tensor, n *Norm) {
+	if x.Cols%n.n != 0 {
+		panic(fmt.Sprintf("nn: %s norms stretches of %d, not rows of %d", n.name, n.n, x.Cols))
+	}
+	p.eachRow(rowJob{kind: rowNorm, dst: x, a: x, norm: n})
+	p.show(p.layer, n.name, x)
+}
+
+// Scale multiplies x by c.
+func (p *Pass) Scale(x *tensor.Tensor, c float32) {
+	if c != 1 {
+		p.eachRow(rowJob{kind: rowScale, dst: x, c: c})
+	}
+}
+
+// Clamp bounds the elements of x by -c and c.
+func (p *Pass) Clamp(x *tensor.Tensor, c float32) { p.eachRow(rowJob{kind: rowClamp, dst: x, c: c}) }
+
+// SoftCap makes every element c·tanh(x/c) (Gemma 2, arXiv:2408.00118).
+func (p *Pass) SoftCap(x *tensor.Tensor, c float32) {
+	p.eachRow(rowJob{kind: rowSoftCap, dst: x, c: c})
+}
+
+// Gate multiplies every element of x by the sigmoid of that of g, or every row by that of the only one in g's row.
+func (p *Pass) Gate(x, g *tensor.Tensor) { p.eachRow(rowJob{kind: rowGate, dst: x, a: g}) }
 
 // Add adds y to x.
 func (p *Pass) Add(x, y *tensor.Tensor) { p.eachRow(rowJob{kind: rowAdd, dst: x, a: y}) }
@@ -184,16 +230,22 @@ type rowJob struct {
 	norm   *Norm
 	angles *angles
 	dim    int
+	act    Activation
+	c      float32
 	chunk  int
 }
 
 type rowKind uint8
 
 const (
-	rowNorm   rowKind = iota // dst = norm(a)
-	rowAdd                   // dst += a
-	rowSwiGLU                // dst = silu(a)*b
-	rowRope                  // dst rotated head by head
+	rowNorm    rowKind = iota // dst = norm(a)
+	rowAdd                    // dst += a
+	rowAct                    // dst = act(a, b)
+	rowRope                   // dst rotated head by head
+	rowScale                  // dst *= c
+	rowClamp                  // dst between -c and c
+	rowSoftCap                // dst = c*tanh(dst/c)
+	rowGate                   // dst *= sigmoid(a)
 )
 
 // rowWork is the number of elements from which an elementwise function is worth another thread.
@@ -224,16 +276,42 @@ func (r *rowJob) Run(chunk, _ int) {
 		dst := r.dst.Row(i)
 		switch r.kind {
 		case rowNorm:
-			r.p.level.RMSNorm(dst, r.a.Row(i), r.norm.w, r.norm.eps)
+			r.norm.row(r.p.level, dst, r.a.Row(i))
 		case rowAdd:
 			r.p.level.Add(dst, r.a.Row(i))
-		case rowSwiGLU:
-			r.p.level.SwiGLU(dst, r.a.Row(i), r.b.Row(i))
+		case rowAct:
+			r.act.row(r.p.level, dst, r.a.Row(i), r.b.Row(i))
 		case rowRope:
 			cos, sin := r.angles.row(i)
-			for h := 0; h < len(dst); h += r.dim {
-				r.p.level.Rotate(dst[h:h+r.dim], cos, sin)
+			for h := r.angles.rope.offset; h < len(dst); h += r.dim {
+				if r.angles.rope.halves {
+					kernels.RotateHalves(dst[h:], cos, sin)
+				} else {
+					r.p.level.Rotate(dst[h:], cos, sin)
+				}
 			}
+		case rowScale:
+			r.p.level.Scale(dst, r.c)
+		case rowClamp:
+			for j, v := range dst {
+				dst[j] = max(-r.c, min(v, r.c))
+			}
+		case rowSoftCap:
+			for j, v := range dst {
+				dst[j] = r.c * kernels.Tanh(v/r.c)
+			}
+		case rowGate:
+			gate(r.p.level, dst, r.a.Row(i))
 		}
+	}
+}
+
+func gate(l *kernels.Level, x, g []float32) {
+	if len(g) == 1 {
+		l.Scale(x, kernels.Sigmoid(g[0]))
+		return
+	}
+	for j, v := range g {
+		x[j] *= kernels.Sigmoid(v)
 	}
 }

@@ -7,9 +7,11 @@ import (
 	"github.com/goinfer/goinfer/tensor"
 )
 
-// RopeConfig describes a rotary position embedding (Su et al. 2021, arXiv:2104.09864) over neighbouring pairs.
+// RopeConfig describes a rotary position embedding (Su et al. 2021, arXiv:2104.09864).
 type RopeConfig struct {
 	HeadDim int     // length of a head
+	Offset  int     // elements of a head before those that are rotated; those behind them stay too
+	Halves  bool    // a pair is (i, i+Dim/2), as in GPT-NeoX, instead of two neighbours
 	Dim     int     // how many of its elements are rotated, even
 	Base    float64 // the angle of pair i is pos·Base^(-2i/Dim)
 
@@ -33,6 +35,8 @@ type Yarn struct {
 // Rope turns queries and keys by their positions.
 type Rope struct {
 	headDim   int
+	offset    int
+	halves    bool
 	freq      []float64 // [Dim/2], radians per position
 	magnitude float64
 }
@@ -41,14 +45,14 @@ type Rope struct {
 func NewRope(c RopeConfig) (*Rope, error) {
 	half := c.Dim / 2
 	switch {
-	case c.Dim < 0 || c.Dim%2 != 0 || c.Dim > c.HeadDim:
+	case c.Dim < 0 || c.Dim%2 != 0 || c.Offset < 0 || c.Offset+c.Dim > c.HeadDim:
 		return nil, fmt.Errorf("nn: rope: want an even number of rotated elements up to the head's %d, found %d", c.HeadDim, c.Dim)
 	case c.Base <= 0 || math.IsNaN(c.Base) || math.IsInf(c.Base, 0):
 		return nil, fmt.Errorf("nn: rope: want a positive base, found %v", c.Base)
 	case c.Factors != nil && len(c.Factors) != half:
 		return nil, fmt.Errorf("nn: rope: want %d frequency factors, found %d", half, len(c.Factors))
 	}
-	r := &Rope{headDim: c.HeadDim, freq: make([]float64, half), magnitude: c.Magnitude}
+	r := &Rope{headDim: c.HeadDim, offset: c.Offset, halves: c.Halves, freq: make([]float64, half), magnitude: c.Magnitude}
 	if r.magnitude == 0 {
 		r.magnitude = 1
 	}

@@ -1,11 +1,12 @@
 // Package arch holds the architectures, one file each, and the table that finds them by the name in a file's general.architecture.
 //
-// An architecture is a builder, which takes its parts by name and shape from model.Weights, and a type with State, Forward and Logits. It branches on
-// its configuration and its layer number only and never touches an element, so that one Forward serves to run, to measure memory, and
-// to be observed. Begin with llama.go.
+// An architecture is a builder, which takes its parts by name and shape from model.Weights, and a type with State, Forward and Logits. Most are the type decoder, in
+// decoder.go, and their files say of which parts it is made. An architecture branches on its configuration and its layer number only and never touches an element, so that one
+// Forward serves to run, to measure memory, and to be observed. Begin with decoder.go and llama.go; docs/ADDING_A_MODEL.md walks through a file.
 package arch
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,7 +16,55 @@ import (
 )
 
 var builders = map[string]func(*model.Weights) (model.Model, error){
-	"llama": newLlama,
+	"bailingmoe":    newBailing,
+	"bailingmoe2":   newBailing2,
+	"chatglm":       newGLM4,
+	"codeshell":     newStarCoder2,
+	"cohere2":       newCohere2,
+	"command-r":     newCommandR,
+	"deepseek":      newDeepSeek,
+	"deepseek2":     newDeepSeek2,
+	"dots1":         newBailing2,
+	"ernie4_5":      newERNIE,
+	"ernie4_5-moe":  newERNIE,
+	"exaone":        newQwen2,
+	"exaone4":       newEXAONE4,
+	"falcon":        newFalcon,
+	"gemma":         newGemma,
+	"gemma2":        newGemma2,
+	"gemma3":        newGemma3,
+	"glm4":          newGLM4,
+	"glm4moe":       newGLM4MoE,
+	"gpt-oss":       newGPTOSS,
+	"gpt2":          newGPT2,
+	"gptneox":       newGPTNeoX,
+	"granite":       newGranite,
+	"granitemoe":    newGranite,
+	"hunyuan-dense": newHunyuan,
+	"hunyuan-moe":   newHunyuan,
+	"internlm2":     newLlama,
+	"llama":         newLlama,
+	"llama4":        newLlama4,
+	"minicpm":       newGranite,
+	"minimax-m2":    newMiniMaxM2,
+	"olmo":          newOLMo,
+	"olmo2":         newOLMo2,
+	"olmoe":         newOLMoE,
+	"phi2":          newPhi2,
+	"phi3":          newPhi3,
+	"phimoe":        newPhiMoE,
+	"qwen":          newQwen,
+	"qwen2":         newQwen2,
+	"qwen2moe":      newQwen2MoE,
+	"qwen2vl":       newQwen2,
+	"qwen3":         newQwen3,
+	"qwen3moe":      newQwen3,
+	"qwen3vl":       newQwen3,
+	"qwen3vlmoe":    newQwen3,
+	"smollm3":       newSmolLM3,
+	"stablelm":      newStableLM,
+	"starcoder":     newGPT2,
+	"starcoder2":    newStarCoder2,
 }
 
 // Names lists the architectures.
@@ -30,10 +79,33 @@ func Build(w *model.Weights) (model.Model, error) {
 	return builders[name](w)
 }
 
-// Check returns an error that names what is supported if there is no architecture of that name.
+// Check returns an error that names what is supported, nearest first, if there is no architecture of that name.
 func Check(name string) error {
-	if builders[name] == nil {
-		return fmt.Errorf("arch: %w architecture %.60q: supported are %s", model.ErrUnsupported, name, strings.Join(Names(), ", "))
+	if builders[name] != nil {
+		return nil
 	}
-	return nil
+	nearest := slices.MinFunc(Names(), func(a, b string) int { return cmp.Compare(distance(name, a), distance(name, b)) })
+	return fmt.Errorf("arch: %w architecture %.60q: the nearest in name is %s; supported are %s", model.ErrUnsupported, name, nearest, strings.Join(Names(), ", "))
+}
+
+// distance is the number of letters to insert, delete or replace between two names (Levenshtein 1966); of a long name it looks at the beginning.
+func distance(a, b string) int {
+	a = a[:min(len(a), 60)]
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			d := diagonal
+			if a[i] != b[j] {
+				d++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(d, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
 }

@@ -195,6 +195,8 @@ func TestNames(t *testing.T) {
 	require.Contains(t, Names(), "llama")
 	require.True(t, slices.IsSorted(Names()))
 	require.NoError(t, Check("llama"))
+	require.ErrorContains(t, Check("qwen4moe"), "the nearest in name is qwen")
+	require.ErrorContains(t, Check("gemma4"), "the nearest in name is gemma")
 	for _, name := range []string{"", "Llama", "magic\n", strings.Repeat("x\n", 10000)} {
 		err := Check(name)
 		require.ErrorIs(t, err, model.ErrUnsupported)

@@ -1,0 +1,22 @@
+package arch
+
+import (
+	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/nn"
+)
+
+// newCohere2 makes Command R7B and Command A: as Command-R, but of four layers three see a window and turn by position, and the fourth sees all and has no positions.
+// Cohere 2025, arXiv:2504.00698.
+func newCohere2(w *model.Weights) (model.Model, error) {
+	c := w.Config()
+	rope, full, local := w.Rope(model.Neighbours), w.Attention(), w.AttentionOf(nn.AttentionConfig{Window: c.Window})
+	m := newDecoder(w, (*model.Weights).LayerNorm, func(b *model.Weights, i int) block {
+		h := nn.Heads{Attn: full}
+		if c.Local(i, 4) {
+			h = nn.Heads{Rope: rope, Attn: local}
+		}
+		return block{attnNorm: b.LayerNorm("attn_norm", c.NEmbd), attn: b.Heads(h), ffn: b.FFN(nn.SiLU)}
+	})
+	m.logits = c.LogitScale
+	return parallel{m}, w.Err()
+}

@@ -1,0 +1,22 @@
+package arch
+
+import (
+	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/nn"
+)
+
+// newCommandR makes Command-R: both blocks read the same normed stream, and logits are scaled. The larger model norms each head by weights of its own.
+// Cohere 2024, https://docs.cohere.com/docs/command-r.
+func newCommandR(w *model.Weights) (model.Model, error) {
+	c := w.Config()
+	rope, attn := w.Rope(model.Neighbours), w.Attention()
+	m := newDecoder(w, (*model.Weights).LayerNorm, func(b *model.Weights, _ int) block {
+		h := nn.Heads{Rope: rope, Attn: attn}
+		if b.Has("attn_q_norm") {
+			h.QNorm, h.KNorm = b.HeadNorm("attn_q_norm", c.NHead, c.HeadDim), b.HeadNorm("attn_k_norm", c.NHeadKV, c.HeadDim)
+		}
+		return block{attnNorm: b.LayerNorm("attn_norm", c.NEmbd), attn: b.Heads(h), ffn: b.FFN(nn.SiLU)}
+	})
+	m.logits = c.LogitScale
+	return parallel{m}, w.Err()
+}

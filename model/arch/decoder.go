@@ -1,0 +1,124 @@
+package arch
+
+import (
+	"github.com/goinfer/goinfer/kv"
+	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/nn"
+	"github.com/goinfer/goinfer/tensor"
+)
+
+// decoder is the transformer that most architectures are: layers of attention and a feed-forward block, one after the other, each with a norm before it, after it, or both.
+// What a part is made of is said by the architecture's file; a part that it leaves out is nil, or a factor of 0, and not computed.
+type decoder struct {
+	cfg      model.Config
+	embd     *nn.Embedding
+	pos      *nn.Embedding // of positions, for models that have learnt some
+	embdNorm *nn.Norm
+	scale    float32 // of embeddings
+	blk      []block
+	norm     *nn.Norm
+	head     *nn.Linear
+	logits   float32 // what logits are multiplied by
+}
+
+// block is one layer.
+type block struct {
+	attnNorm *nn.Norm
+	attn     *nn.Heads
+	attnPost *nn.Norm // of what attention adds to the stream
+	ffnNorm  *nn.Norm
+	ffn      *nn.FFN
+	moe      *nn.MoE // in place of ffn
+	ffnPost  *nn.Norm
+}
+
+// normed makes a norm of n elements of the name: model.Weights.Norm or LayerNorm as a method expression.
+type normed func(w *model.Weights, name string, n int) *nn.Norm
+
+// newDecoder makes what stands before and after the layers, and the layers by a function for each.
+func newDecoder(w *model.Weights, norm normed, layer func(b *model.Weights, i int) block) *decoder {
+	c := w.Config()
+	m := &decoder{cfg: c, scale: c.EmbdScale, norm: norm(w, "output_norm", c.NEmbd)}
+	m.embd = w.Embedding("token_embd", c.NVocab, c.NEmbd)
+	m.head = w.Head(c.NEmbd, c.NVocab) // tied to token_embd when "output" is absent
+	for i := 0; i < c.NLayer && w.Err() == nil; i++ {
+		m.blk = append(m.blk, layer(w.Block(i), i))
+	}
+	return m
+}
+
+func (m *decoder) State() []kv.Spec {
+	c := m.cfg
+	return kv.Repeat(c.NLayer, kv.Spec{Heads: c.NHeadKV, KDim: c.HeadDim, VDim: c.HeadDimV})
+}
+
+func (m *decoder) Forward(f *nn.Pass) *tensor.Tensor {
+	x := m.embed(f) // the residual stream, [n_tokens][n_embd]
+	for i := range m.blk {
+		b := &m.blk[i]
+		f.Layer(i)
+		m.add(f, x, f.Norm(f.SelfAttention(f.Norm(x, b.attnNorm), b.attn), b.attnPost))
+		m.add(f, x, f.Norm(b.feed(f, f.Norm(x, b.ffnNorm)), b.ffnPost))
+	}
+	return f.Outputs(x)
+}
+
+func (m *decoder) embed(f *nn.Pass) *tensor.Tensor {
+	x := f.Embed(m.embd)
+	if m.scale != 0 {
+		f.Scale(x, m.scale)
+	}
+	if m.pos != nil {
+		f.EmbedPositions(m.pos)
+	}
+	if m.embdNorm != nil {
+		f.NormHeads(x, m.embdNorm)
+	}
+	return x
+}
+
+// add adds what a block has made to the stream.
+func (m *decoder) add(f *nn.Pass, x, y *tensor.Tensor) {
+	if s := m.cfg.ResidualScale; s != 0 {
+		f.Scale(y, s)
+	}
+	f.Add(x, y)
+}
+
+// feed is the feed-forward block.
+func (b *block) feed(f *nn.Pass, h *tensor.Tensor) *tensor.Tensor {
+	if b.moe != nil {
+		return f.MoE(h, b.moe)
+	}
+	return f.FFN(h, b.ffn)
+}
+
+func (m *decoder) Logits(f *nn.Pass, x *tensor.Tensor) *tensor.Tensor {
+	y := f.Linear(f.Norm(x, m.norm), m.head)
+	if m.logits != 0 {
+		f.Scale(y, m.logits)
+	}
+	if c := m.cfg.LogitCap; c != 0 {
+		f.SoftCap(y, c)
+	}
+	return y
+}
+
+// parallel is a decoder whose attention and feed-forward blocks both read the stream as it enters the layer (Wang and Komatsuzaki 2021, GPT-J).
+type parallel struct{ *decoder }
+
+func (m parallel) Forward(f *nn.Pass) *tensor.Tensor {
+	x := m.embed(f)
+	for i := range m.blk {
+		b := &m.blk[i]
+		f.Layer(i)
+		h := f.Norm(x, b.attnNorm)
+		g := h
+		if b.ffnNorm != nil {
+			g = f.Norm(x, b.ffnNorm)
+		}
+		m.add(f, x, f.SelfAttention(h, b.attn))
+		m.add(f, x, b.feed(f, g))
+	}
+	return f.Outputs(x)
+}

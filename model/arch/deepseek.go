@@ -1,0 +1,26 @@
+package arch
+
+import (
+	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/nn"
+)
+
+// newDeepSeek makes the first DeepSeek of experts: fine-grained ones, shared ones beside them, and dense layers before them. Dai et al. 2024, arXiv:2401.06066.
+func newDeepSeek(w *model.Weights) (model.Model, error) {
+	c := w.Config()
+	rope, attn := w.Rope(model.Neighbours), w.Attention()
+	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
+		l := block{
+			attnNorm: b.Norm("attn_norm", c.NEmbd),
+			attn:     b.Heads(nn.Heads{Rope: rope, Attn: attn}),
+			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
+		}
+		if c.HasExperts(i) {
+			l.moe = b.MoE(nn.MoEConfig{Renormalise: c.ExpertNorm})
+		} else {
+			l.ffn = b.FFN(nn.SiLU)
+		}
+		return l
+	})
+	return m, w.Err()
+}

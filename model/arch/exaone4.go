@@ -1,0 +1,30 @@
+package arch
+
+import (
+	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/nn"
+)
+
+// newEXAONE4 makes EXAONE 4.0: norms stand behind the blocks alone, heads are normed, and in the large model three of four layers see a window, the others have no
+// positions. LG AI Research 2025, arXiv:2507.11407.
+func newEXAONE4(w *model.Weights) (model.Model, error) {
+	c := w.Config()
+	rope, full, local := w.Rope(model.Halves), w.Attention(), w.AttentionOf(nn.AttentionConfig{Window: c.Window})
+	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
+		h := nn.Heads{Rope: rope, Attn: full}
+		switch {
+		case c.Window == 0:
+		case c.Local(i, 4):
+			h.Attn = local
+		default:
+			h.Rope = nil
+		}
+		return block{
+			attn:     b.Heads(b.QKNorm(h)),
+			attnPost: b.Norm("post_attention_norm", c.NEmbd),
+			ffn:      b.FFN(nn.SiLU),
+			ffnPost:  b.Norm("post_ffw_norm", c.NEmbd),
+		}
+	})
+	return m, w.Err()
+}

@@ -1,0 +1,28 @@
+package arch
+
+import (
+	"math"
+
+	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/nn"
+)
+
+// newGemma makes Gemma 1: embeddings grow by the root of their length, and gates go through GELU. Its norms' weights have one added in the file.
+// Gemma Team 2024, arXiv:2403.08295.
+func newGemma(w *model.Weights) (model.Model, error) {
+	c := w.Config()
+	rope, attn := w.Rope(model.Halves), w.Attention()
+	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, _ int) block {
+		return block{
+			attnNorm: b.Norm("attn_norm", c.NEmbd),
+			attn:     b.Heads(nn.Heads{Rope: rope, Attn: attn}),
+			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
+			ffn:      b.FFN(nn.GELU),
+		}
+	})
+	m.scale = gemmaScale(c)
+	return m, w.Err()
+}
+
+// gemmaScale multiplies embeddings.
+func gemmaScale(c model.Config) float32 { return float32(math.Sqrt(float64(c.NEmbd))) }

@@ -1,0 +1,36 @@
+package arch
+
+import (
+	"math"
+
+	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/nn"
+)
+
+// newGemma2 makes Gemma 2: norms before and after each block, scores and logits bounded by tanh, and every second layer sees a window only.
+// Gemma Team 2024, arXiv:2408.00118.
+func newGemma2(w *model.Weights) (model.Model, error) {
+	c := w.Config()
+	scale := c.AttnScale
+	if c.NLayer == 46 { // the 27B model divides by n_embd/n_head, which is no key of its file
+		scale = float32(1 / math.Sqrt(float64(c.NEmbd)/float64(c.NHead)))
+	}
+	rope := w.Rope(model.Halves)
+	full, local := w.AttentionOf(nn.AttentionConfig{Scale: scale}), w.AttentionOf(nn.AttentionConfig{Scale: scale, Window: c.Window})
+	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
+		attn := full
+		if c.Local(i, 2) {
+			attn = local
+		}
+		return block{
+			attnNorm: b.Norm("attn_norm", c.NEmbd),
+			attn:     b.Heads(nn.Heads{Rope: rope, Attn: attn}),
+			attnPost: b.Norm("post_attention_norm", c.NEmbd),
+			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
+			ffn:      b.FFN(nn.GELU),
+			ffnPost:  b.Norm("post_ffw_norm", c.NEmbd),
+		}
+	})
+	m.scale = gemmaScale(c)
+	return m, w.Err()
+}

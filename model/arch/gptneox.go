@@ -1,0 +1,25 @@
+package arch
+
+import (
+	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/nn"
+)
+
+// newGPTNeoX makes GPT-NeoX, Pythia and their kin: both blocks read the stream as it enters the layer, each by its own norm, or one after the other.
+// Black et al. 2022, arXiv:2204.06745.
+func newGPTNeoX(w *model.Weights) (model.Model, error) {
+	c := w.Config()
+	rope, attn := w.Rope(model.Halves), w.Attention()
+	m := newDecoder(w, (*model.Weights).LayerNorm, func(b *model.Weights, _ int) block {
+		return block{
+			attnNorm: b.LayerNorm("attn_norm", c.NEmbd),
+			attn:     b.Heads(nn.Heads{Rope: rope, Attn: attn}),
+			ffnNorm:  b.LayerNorm("ffn_norm", c.NEmbd),
+			ffn:      b.PlainFFN(nn.GELU),
+		}
+	})
+	if c.Parallel {
+		return parallel{m}, w.Err()
+	}
+	return m, w.Err()
+}

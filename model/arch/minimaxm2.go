@@ -1,0 +1,22 @@
+package arch
+
+import (
+	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/nn"
+)
+
+// newMiniMaxM2 makes MiniMax-M2: queries and keys are normed as whole rows, RoPE turns a part of each head, and experts are scored by sigmoids. MiniMax 2025,
+// https://huggingface.co/MiniMaxAI/MiniMax-M2.
+func newMiniMaxM2(w *model.Weights) (model.Model, error) {
+	c := w.Config()
+	rope, attn := w.Rope(model.Halves), w.Attention()
+	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, _ int) block {
+		return block{
+			attnNorm: b.Norm("attn_norm", c.NEmbd),
+			attn:     b.Heads(b.QKRowNorm(nn.Heads{Rope: rope, Attn: attn})),
+			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
+			moe:      b.MoE(nn.MoEConfig{Score: b.Scoring(nn.ScoreSigmoid), Renormalise: true}),
+		}
+	})
+	return m, w.Err()
+}

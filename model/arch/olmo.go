@@ -1,0 +1,22 @@
+package arch
+
+import (
+	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/nn"
+)
+
+// newOLMo makes the first OLMo: LayerNorms without weights, and bounded queries, keys and values. Groeneveld et al. 2024, arXiv:2402.00838.
+func newOLMo(w *model.Weights) (model.Model, error) {
+	c := w.Config()
+	plain := func(w *model.Weights, name string, n int) *nn.Norm { return w.PlainNorm(name, n, true) }
+	rope, attn := w.Rope(model.Neighbours), w.Attention()
+	m := newDecoder(w, plain, func(b *model.Weights, _ int) block {
+		return block{
+			attnNorm: plain(b, "attn_norm", c.NEmbd),
+			attn:     b.Heads(nn.Heads{Rope: rope, Attn: attn}),
+			ffnNorm:  plain(b, "ffn_norm", c.NEmbd),
+			ffn:      b.FFN(nn.SiLU),
+		}
+	})
+	return m, w.Err()
+}

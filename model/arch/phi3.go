@@ -1,0 +1,22 @@
+package arch
+
+import (
+	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/nn"
+)
+
+// newPhi3 makes Phi-3, Phi-3.5 and Phi-4: queries, keys and values in one matrix, gate and up in another, and frequencies of RoPE for short and for long contexts.
+// Abdin et al. 2024, arXiv:2404.14219; LongRoPE: Ding et al. 2024, arXiv:2402.13753.
+func newPhi3(w *model.Weights) (model.Model, error) {
+	c := w.Config()
+	rope, attn := w.Rope(model.Halves), w.AttentionOf(nn.AttentionConfig{Window: c.Window})
+	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, _ int) block {
+		return block{
+			attnNorm: b.Norm("attn_norm", c.NEmbd),
+			attn:     b.Heads(nn.Heads{Rope: rope, Attn: attn}),
+			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
+			ffn:      b.FusedFFN(nn.SiLU),
+		}
+	})
+	return m, w.Err()
+}

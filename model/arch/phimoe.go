@@ -1,0 +1,22 @@
+package arch
+
+import (
+	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/nn"
+)
+
+// newPhiMoE makes Phi-3.5-MoE: biases of norms and throughout attention, and experts. Abdin et al. 2024, arXiv:2404.14219. The reference takes root-mean-square norms, where
+// the paper's own code has LayerNorms.
+func newPhiMoE(w *model.Weights) (model.Model, error) {
+	c := w.Config()
+	rope, attn := w.Rope(model.Halves), w.AttentionOf(nn.AttentionConfig{Window: c.Window})
+	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, _ int) block {
+		return block{
+			attnNorm: b.Norm("attn_norm", c.NEmbd),
+			attn:     b.Heads(nn.Heads{Rope: rope, Attn: attn}),
+			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
+			moe:      b.MoE(nn.MoEConfig{Renormalise: true}),
+		}
+	})
+	return m, w.Err()
+}

@@ -1,0 +1,21 @@
+package arch
+
+import (
+	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/nn"
+)
+
+// newQwen makes the first Qwen, whose file gives the inner width of the feed-forward block twice over. Bai et al. 2023, arXiv:2309.16609.
+func newQwen(w *model.Weights) (model.Model, error) {
+	c := w.Config()
+	rope, attn := w.Rope(model.Halves), w.Attention()
+	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, _ int) block {
+		return block{
+			attnNorm: b.Norm("attn_norm", c.NEmbd),
+			attn:     b.Heads(nn.Heads{Rope: rope, Attn: attn}),
+			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
+			ffn:      b.FFNOf(nn.SiLU, c.NFF/2),
+		}
+	})
+	return m, w.Err()
+}

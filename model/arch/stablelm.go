@@ -1,0 +1,29 @@
+package arch
+
+import (
+	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/nn"
+)
+
+// newStableLM makes StableLM 2: LayerNorms with SwiGLU and RoPE on a part of each head. The larger model norms each head by weights of its own, and has no second norm: both
+// blocks read the same. Bellagente et al. 2024, arXiv:2402.17834.
+func newStableLM(w *model.Weights) (model.Model, error) {
+	c := w.Config()
+	rope, attn := w.Rope(model.Halves), w.Attention()
+	both := !w.Block(0).Has("ffn_norm")
+	m := newDecoder(w, (*model.Weights).LayerNorm, func(b *model.Weights, _ int) block {
+		h := nn.Heads{Rope: rope, Attn: attn}
+		if b.Has("attn_q_norm") {
+			h.QNorm, h.KNorm = b.HeadNorm("attn_q_norm", c.NHead, c.HeadDim), b.HeadNorm("attn_k_norm", c.NHeadKV, c.HeadDim)
+		}
+		l := block{attnNorm: b.LayerNorm("attn_norm", c.NEmbd), attn: b.Heads(h), ffn: b.FFN(nn.SiLU)}
+		if !both {
+			l.ffnNorm = b.LayerNorm("ffn_norm", c.NEmbd)
+		}
+		return l
+	})
+	if both {
+		return parallel{m}, w.Err()
+	}
+	return m, w.Err()
+}

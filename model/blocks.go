@@ -1,0 +1,266 @@
+package model
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/goinfer/goinfer/nn"
+	"github.com/goinfer/goinfer/quant"
+	"github.com/goinfer/goinfer/tensor"
+)
+
+// Layouts of RoPE pairs.
+const (
+	Neighbours = false // (0,1), (2,3) …, as in the paper
+	Halves     = true  // (0,n/2), (1,n/2+1) …, as in GPT-NeoX
+)
+
+// Rope makes the position embedding of the configuration, with the frequency factors of the file where it has any: rope_freqs (Llama 3.1), or rope_factors_long and
+// rope_factors_short (LongRoPE, Ding et al. 2024, arXiv:2402.13753), of which the long ones serve where the context is longer than the original one.
+func (w *Weights) Rope(halves bool) *nn.Rope {
+	return w.RopeBase(halves, w.cfg.Rope.Base, w.cfg.Rope.Factor)
+}
+
+// RopeBase is Rope with another base and another factor of stretching.
+func (w *Weights) RopeBase(halves bool, base, factor float64) *nn.Rope {
+	c := w.cfg.Rope
+	c.Base, c.Factor = base, factor
+	return w.ropeOf(halves, c)
+}
+
+func (w *Weights) ropeOf(halves bool, c nn.RopeConfig) *nn.Rope {
+	c.Halves = halves
+	// Some files repeat the factors in every block; they are the same.
+	for _, name := range []string{"rope_freqs.weight", "blk.0.rope_freqs.weight"} {
+		c.Factors = w.ropeFactors(name, c.Factors)
+	}
+	for i := range w.cfg.NLayer {
+		w.used[fmt.Sprintf("blk.%d.rope_freqs.weight", i)] = true
+	}
+	ctx := w.opt.Context
+	if ctx == 0 {
+		ctx = w.cfg.NCtx
+	}
+	long, short := w.ropeFactors("rope_factors_long.weight", nil), w.ropeFactors("rope_factors_short.weight", nil)
+	switch {
+	case long != nil && ctx > w.cfg.NCtxOrig:
+		c.Factors = long
+	case short != nil:
+		c.Factors = short
+	}
+	r, err := nn.NewRope(c)
+	w.fail(err)
+	return r
+}
+
+func (w *Weights) ropeFactors(name string, f []float32) []float32 {
+	n := w.cfg.Rope.Dim / 2
+	if t, ok := w.vector(name, false, n); ok && f == nil {
+		f = make([]float32, n)
+		quant.Dequantize(t.Type, f, t.Data)
+	}
+	return f
+}
+
+// Attention makes the attention of the configuration, over all positions.
+func (w *Weights) Attention() *nn.Attention { return w.AttentionOf(nn.AttentionConfig{}) }
+
+// AttentionOf makes an attention; what c leaves out of heads, their lengths, scale, cap and tempering is that of the configuration.
+func (w *Weights) AttentionOf(c nn.AttentionConfig) *nn.Attention {
+	if c.Heads == 0 {
+		c.Heads, c.HeadsKV, c.Dim, c.DimV = w.cfg.NHead, w.cfg.NHeadKV, w.cfg.HeadDim, w.cfg.HeadDimV
+	}
+	if c.Scale == 0 {
+		c.Scale = w.cfg.AttnScale
+	}
+	if c.Cap == 0 {
+		c.Cap = w.cfg.AttnCap
+	}
+	a, err := nn.NewAttention(c)
+	w.fail(err)
+	return a
+}
+
+// Sinks finds attn_sinks, [n_head], or nil.
+func (w *Weights) Sinks() []float32 { return w.floats("attn_sinks.weight", false, w.cfg.NHead) }
+
+// floats finds a small vector, or nil.
+func (w *Weights) floats(name string, required bool, n int) []float32 {
+	t, ok := w.vector(name, required, n)
+	if !ok {
+		return nil
+	}
+	f := make([]float32, n)
+	quant.Dequantize(t.Type, f, t.Data)
+	return f
+}
+
+// Slopes are those of ALiBi for a largest exponent of the configuration, section 3 of Press et al. 2021, arXiv:2108.12409: powers of 2^(-max/n) for n heads, and
+// every second power of the next such series for heads beyond a power of two.
+func (w *Weights) Slopes() []float32 {
+	n, most := w.cfg.NHead, float64(w.cfg.ALiBi)
+	if most == 0 {
+		most = 8
+	}
+	whole := 1
+	for whole*2 <= n {
+		whole *= 2
+	}
+	s := make([]float32, n)
+	for h := range s {
+		if h < whole {
+			s[h] = float32(math.Exp2(-most * float64(h+1) / float64(whole)))
+		} else {
+			s[h] = float32(math.Exp2(-most / 2 * float64(2*(h-whole)+1) / float64(whole)))
+		}
+	}
+	return s
+}
+
+// Heads makes the queries, keys, values and output of an attention block, from attn_q, attn_k and attn_v or from attn_qkv with all three, and attn_output.
+func (w *Weights) Heads(h nn.Heads) *nn.Heads {
+	c := w.cfg
+	nQ, nK, nV := c.NHead*c.HeadDim, c.NHeadKV*c.HeadDim, c.NHeadKV*c.HeadDimV
+	if w.Has("attn_qkv") {
+		qkv := w.Split("attn_qkv", c.NEmbd, Part{"attn_q", nQ}, Part{"attn_k", nK}, Part{"attn_v", nV})
+		h.Q, h.K, h.V = qkv[0], qkv[1], qkv[2]
+	} else {
+		h.Q = w.Linear("attn_q", c.NEmbd, nQ)
+		h.K = w.Linear("attn_k", c.NEmbd, nK)
+		h.V = w.Linear("attn_v", c.NEmbd, nV)
+	}
+	h.O = w.Linear("attn_output", c.NHead*c.HeadDimV, c.NEmbd)
+	h.Clamp = c.ClampQKV
+	return &h
+}
+
+// QKNorm adds the norms of queries and keys, attn_q_norm and attn_k_norm, each head by itself.
+func (w *Weights) QKNorm(h nn.Heads) nn.Heads {
+	h.QNorm, h.KNorm = w.Norm("attn_q_norm", w.cfg.HeadDim), w.Norm("attn_k_norm", w.cfg.HeadDim)
+	return h
+}
+
+// QKRowNorm adds norms of the whole rows of queries and keys.
+func (w *Weights) QKRowNorm(h nn.Heads) nn.Heads {
+	h.QNorm, h.KNorm = w.Norm("attn_q_norm", w.cfg.NHead*w.cfg.HeadDim), w.Norm("attn_k_norm", w.cfg.NHeadKV*w.cfg.HeadDim)
+	return h
+}
+
+// FFN makes the gated feed-forward block ffn_gate, ffn_up, ffn_down.
+func (w *Weights) FFN(act nn.Activation) *nn.FFN { return w.ffn("", act, w.cfg.NFF) }
+
+// FFNOf is FFN with an inner width of ff.
+func (w *Weights) FFNOf(act nn.Activation, ff int) *nn.FFN { return w.ffn("", act, ff) }
+
+func (w *Weights) ffn(suffix string, act nn.Activation, ff int) *nn.FFN {
+	c := w.cfg
+	return &nn.FFN{
+		Act:  act,
+		Gate: w.Linear("ffn_gate"+suffix, c.NEmbd, ff), Up: w.Linear("ffn_up"+suffix, c.NEmbd, ff), Down: w.Linear("ffn_down"+suffix, ff, c.NEmbd),
+	}
+}
+
+// FusedFFN makes a gated feed-forward block whose ffn_up holds the gate's rows before its own.
+func (w *Weights) FusedFFN(act nn.Activation) *nn.FFN {
+	c := w.cfg
+	up := w.Split("ffn_up", c.NEmbd, Part{"ffn_gate", c.NFF}, Part{"ffn_up", c.NFF})
+	return &nn.FFN{Act: act, Gate: up[0], Up: up[1], Down: w.Linear("ffn_down", c.NFF, c.NEmbd)}
+}
+
+// PlainFFN makes a feed-forward block without a gate: ffn_up and ffn_down.
+func (w *Weights) PlainFFN(act nn.Activation) *nn.FFN {
+	c := w.cfg
+	return &nn.FFN{Act: act, Up: w.Linear("ffn_up", c.NEmbd, c.NFF), Down: w.Linear("ffn_down", c.NFF, c.NEmbd)}
+}
+
+// Scoring is how the file says that routers score experts, or usual where it does not.
+func (w *Weights) Scoring(usual nn.Scoring) nn.Scoring {
+	switch w.cfg.ExpertGating {
+	case 0:
+		return usual
+	case 1:
+		return nn.ScoreSoftmax
+	case 2:
+		return nn.ScoreSigmoid
+	case 3:
+		return nn.ScoreSelected
+	}
+	w.fail(fmt.Errorf("model: key %q: want 0 to 3, found %d: %w", w.cfg.Arch+".expert_gating_func", w.cfg.ExpertGating, ErrUnsupported))
+	return usual
+}
+
+// MoE makes a layer of experts, from one tensor for all of them (ffn_up_exps, [n_expert][out][in]) or one for each (ffn_up.7), as files of early 2024 have it; with
+// the bias exp_probs_b and the shared expert where the model has them. o says how the router works; numbers are those of the configuration.
+func (w *Weights) MoE(o nn.MoEConfig) *nn.MoE {
+	c := w.cfg
+	o.Used, o.Scale = c.NExpertUsed, c.ExpertScale
+	o.Router = w.Linear("ffn_gate_inp", c.NEmbd, c.NExpert)
+	o.Gate = w.experts("ffn_gate", c.NEmbd, c.NFFExpert)
+	o.Up = w.experts("ffn_up", c.NEmbd, c.NFFExpert)
+	o.Down = w.experts("ffn_down", c.NFFExpert, c.NEmbd)
+	o.Bias = w.floats("exp_probs_b.bias", false, c.NExpert)
+	if c.NGroup > 0 {
+		o.Groups, o.GroupsUsed = c.NGroup, c.NGroupUsed
+	}
+	shared := c.NFFShared
+	if shared == 0 && w.Has("ffn_up_shexp") {
+		shared = c.NFFExpert
+	}
+	if shared > 0 {
+		o.Shared = w.ffn("_shexp", o.Act, shared)
+		if w.Has("ffn_gate_inp_shexp") {
+			o.SharedGate = w.Linear("ffn_gate_inp_shexp", c.NEmbd, 1)
+		}
+	}
+	if w.err != nil || w.declaring() {
+		return nil
+	}
+	m, err := nn.NewMoE(o)
+	w.fail(err)
+	return m
+}
+
+// expertBias finds NAME.bias, [n_expert][n], or nil.
+func (w *Weights) expertBias(name string, n int) *tensor.Weight {
+	t, ok := w.tensor(name+".bias", false, w.cfg.NExpert, n)
+	if !ok {
+		return nil
+	}
+	w.share(name+".bias", w.cfg.NExpertUsed, w.cfg.NExpert)
+	return &tensor.Weight{Name: w.prefix + name + ".bias", Type: t.Type, Rows: 1, Cols: w.cfg.NExpert * n, Data: t.Data}
+}
+
+func (w *Weights) experts(name string, in, out int) []*nn.Linear {
+	n := w.cfg.NExpert
+	all := name + "_exps"
+	var ls []*nn.Linear
+	if !w.Has(all) && w.Has(name+".0") {
+		for e := 0; e < n && w.err == nil; e++ {
+			one := fmt.Sprintf("%s.%d", name, e)
+			if w.declaring() && !w.Has(one) {
+				w.fail(fmt.Errorf("model: no tensor %q", w.prefix+one+".weight"))
+				break
+			}
+			ls = append(ls, w.Linear(one, in, out))
+			w.share(fmt.Sprintf("%s.%d.weight", name, e), w.cfg.NExpertUsed, n)
+		}
+		return ls
+	}
+	t, ok := w.tensor(all+".weight", true, n, out, in)
+	w.share(all+".weight", w.cfg.NExpertUsed, n)
+	factor := w.factors(all, n)
+	bias := w.expertBias(all, out)
+	if !ok {
+		return nil
+	}
+	size := out * t.Type.RowBytes(in)
+	for e := range n {
+		m := tensor.Weight{Name: w.prefix + all + ".weight", Type: t.Type, Rows: out, Cols: in, Data: t.Data[e*size : (e+1)*size]}
+		var f []float32
+		if factor != nil {
+			f = factor[e : e+1]
+		}
+		ls = append(ls, w.linear(all, m, w.slice(bias, e*out, out), f))
+	}
+	return ls
+}

@@ -1,0 +1,97 @@
+package model
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"github.com/goinfer/goinfer/nn"
+	"github.com/goinfer/goinfer/quant"
+	"github.com/goinfer/goinfer/tensor"
+)
+
+// LatentRopes are the position embeddings of latent attention.
+type LatentRopes struct{ q, k *nn.Rope }
+
+// LatentRopes makes them: of a query's head the last n_rot elements turn, and of a key a part that has only these.
+func (w *Weights) LatentRopes(halves bool) LatentRopes {
+	n := w.cfg.Rope.Dim
+	if n < 1 || n >= w.cfg.HeadDim || w.cfg.NLoraKV < 1 {
+		w.fail(fmt.Errorf("model: latent attention of %d over heads of %d, of which %d turn: want a part that turns and one that does not", w.cfg.NLoraKV, w.cfg.HeadDim, n))
+		return LatentRopes{}
+	}
+	q, k := w.cfg.Rope, w.cfg.Rope
+	q.Offset = w.cfg.HeadDim - n
+	k.HeadDim = n
+	return LatentRopes{w.ropeOf(halves, q), w.ropeOf(halves, k)}
+}
+
+// Latent makes a block of latent attention from attn_q, or attn_q_a and attn_q_b where queries are compressed, attn_kv_a_mqa, and attn_k_b and attn_v_b, or in files of
+// the older layout attn_kv_b, which has both.
+func (w *Weights) Latent(r LatentRopes, scale float32) *nn.Latent {
+	c := w.cfg
+	rope := c.Rope.Dim
+	nope := c.HeadDim - rope
+	l := nn.LatentConfig{RopeQ: r.q, RopeK: r.k, Scale: scale}
+	if c.NLoraQ > 0 {
+		l.QA, l.QNorm = w.Linear("attn_q_a", c.NEmbd, c.NLoraQ), w.Norm("attn_q_a_norm", c.NLoraQ)
+		l.Q = w.Linear("attn_q_b", c.NLoraQ, c.NHead*c.HeadDim)
+	} else {
+		l.Q = w.Linear("attn_q", c.NEmbd, c.NHead*c.HeadDim)
+	}
+	kv := w.Split("attn_kv_a_mqa", c.NEmbd, Part{"attn_kv_a", c.NLoraKV}, Part{"attn_k_rope", rope})
+	l.C, l.KR, l.CNorm = kv[0], kv[1], w.Norm("attn_kv_a_norm", c.NLoraKV)
+	if w.Has("attn_k_b") {
+		l.KB, l.VB = w.perHead("attn_k_b", nope, c.NLoraKV), w.perHead("attn_v_b", c.NLoraKV, c.HeadDimV)
+	} else {
+		l.KB, l.VB = w.keysAndValues("attn_kv_b", nope)
+	}
+	l.O = w.Linear("attn_output", c.NHead*c.HeadDimV, c.NEmbd)
+	if w.err != nil || w.declaring() {
+		return nil
+	}
+	latent, err := nn.NewLatent(l)
+	w.fail(err)
+	return latent
+}
+
+// perHead makes a matrix for each head of NAME.weight, [n_head][out][in].
+func (w *Weights) perHead(name string, in, out int) []*nn.Linear {
+	t, ok := w.tensor(name+".weight", true, w.cfg.NHead, out, in)
+	if !ok {
+		return nil
+	}
+	size := out * t.Type.RowBytes(in)
+	ls := make([]*nn.Linear, w.cfg.NHead)
+	for h := range ls {
+		ls[h] = w.linear(name, tensor.Weight{Name: w.prefix + name + ".weight", Type: t.Type, Rows: out, Cols: in, Data: t.Data[h*size : (h+1)*size]}, nil, nil)
+	}
+	return ls
+}
+
+// keysAndValues makes the matrices of each head of NAME.weight, whose rows are for each head those of the key, then those of the value. The keys' part is turned over and kept
+// as float32, since products take rows.
+func (w *Weights) keysAndValues(name string, nope int) (keys, values []*nn.Linear) {
+	heads, lora, v := w.cfg.NHead, w.cfg.NLoraKV, w.cfg.HeadDimV
+	t, ok := w.matrix(name+".weight", heads*(nope+v), lora)
+	if !ok {
+		return nil, nil
+	}
+	size := t.Type.RowBytes(lora)
+	row := make([]float32, lora)
+	for h := range heads {
+		first := h * (nope + v)
+		turned := make([]byte, 4*lora*nope)
+		for i := range nope {
+			quant.Dequantize(t.Type, row, t.Data[(first+i)*size:(first+i+1)*size])
+			for j, x := range row {
+				binary.LittleEndian.PutUint32(turned[4*(j*nope+i):], math.Float32bits(x))
+			}
+		}
+		keys = append(keys, w.linear("attn_k_b", tensor.Weight{Name: w.prefix + name + ".weight", Type: quant.F32, Rows: lora, Cols: nope, Data: turned}, nil, nil))
+		piece := t
+		piece.Rows, piece.Data = v, t.Data[(first+nope)*size:(first+nope+v)*size]
+		values = append(values, w.linear("attn_v_b", piece, nil, nil))
+	}
+	return keys, values
+}

@@ -1,0 +1,80 @@
+package nn
+
+import (
+	"github.com/goinfer/goinfer/kernels"
+	"github.com/goinfer/goinfer/tensor"
+)
+
+// Activation is what stands between the products of a feed-forward block. Each is gated: the result is act(gate)·up (Shazeer 2020, arXiv:2002.05202), or act(up) in
+// a block without a gate.
+type Activation uint8
+
+// The activations.
+const (
+	SiLU          Activation = iota // x·σ(x)
+	GELU                            // Hendrycks and Gimpel 2016, arXiv:1606.08415, by tanh
+	ReLU                            // max(x, 0)
+	SquaredReLU                     // max(x, 0)²; So et al. 2021, arXiv:2109.08668
+	ClampedSwiGLU                   // min(g, 7)·σ(1.702·g)·(u+1) with u between -7 and 7; gpt-oss, arXiv:2508.10925
+)
+
+// clampLimit is the bound of ClampedSwiGLU.
+const clampLimit = 7
+
+// row works on one row, and may use up gate and up; dst is gate.
+func (a Activation) row(l *kernels.Level, dst, gate, up []float32) {
+	switch a {
+	case SiLU:
+		l.SwiGLU(dst, gate, up)
+	case GELU:
+		l.GELU(dst, gate, up)
+	case ReLU:
+		kernels.ReLU(dst, gate, up)
+	case SquaredReLU:
+		kernels.SquaredReLU(dst, gate, up)
+	case ClampedSwiGLU:
+		l.ClampedSwiGLU(dst, gate, up, clampLimit)
+	}
+}
+
+// FFN is a feed-forward block: Down·(act(Gate·x)·(Up·x)), or Down·act(Up·x) without Gate.
+type FFN struct {
+	Gate, Up, Down *Linear
+	Act            Activation
+}
+
+// FFN returns the result of a feed-forward block, [n_tokens][n_embd].
+func (p *Pass) FFN(x *tensor.Tensor, l *FFN) *tensor.Tensor {
+	if l.Gate != nil {
+		return p.Linear(p.Gated(x, l.Gate, l.Up, l.Act), l.Down)
+	}
+	h := p.Linear(x, l.Up)
+	p.eachRow(rowJob{kind: rowAct, act: l.Act, dst: h, a: h, b: p.ones(h)})
+	return p.Linear(h, l.Down)
+}
+
+// ones is what takes the place of the gated half where there is none.
+func (p *Pass) ones(like *tensor.Tensor) *tensor.Tensor {
+	u := p.arena.New(like.Rows, like.Cols)
+	if !p.Dead() {
+		for i := range u.F {
+			u.F[i] = 1
+		}
+	}
+	return u
+}
+
+// Gated returns act(gate·x)·(up·x), [n_tokens][n_ff]. The input is quantised once, and the rows of both are shared out among the threads at once.
+func (p *Pass) Gated(x *tensor.Tensor, gate, up *Linear, act Activation) *tensor.Tensor {
+	g, u := p.arena.New(x.Rows, gate.w.Rows), p.arena.New(x.Rows, up.w.Rows)
+	if !p.Dead() {
+		p.prod.begin(p)
+		p.prod.add(g, gate, p.input(x, gate))
+		p.prod.add(u, up, p.input(x, up, gate))
+		p.prod.run()
+	}
+	p.show(p.layer, gate.name, g)
+	p.show(p.layer, up.name, u)
+	p.eachRow(rowJob{kind: rowAct, act: act, dst: g, a: g, b: u})
+	return g
+}
