@@ -2,7 +2,6 @@ package model
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/goinfer/goinfer/nn"
 	"github.com/goinfer/goinfer/quant"
@@ -93,28 +92,6 @@ func (w *Weights) floats(name string, required bool, n int) []float32 {
 	f := make([]float32, n)
 	quant.Dequantize(t.Type, f, t.Data)
 	return f
-}
-
-// Slopes are those of ALiBi for a largest exponent of the configuration, section 3 of Press et al. 2021, arXiv:2108.12409: powers of 2^(-max/n) for n heads, and
-// every second power of the next such series for heads beyond a power of two.
-func (w *Weights) Slopes() []float32 {
-	n, most := w.cfg.NHead, float64(w.cfg.ALiBi)
-	if most == 0 {
-		most = 8
-	}
-	whole := 1
-	for whole*2 <= n {
-		whole *= 2
-	}
-	s := make([]float32, n)
-	for h := range s {
-		if h < whole {
-			s[h] = float32(math.Exp2(-most * float64(h+1) / float64(whole)))
-		} else {
-			s[h] = float32(math.Exp2(-most / 2 * float64(2*(h-whole)+1) / float64(whole)))
-		}
-	}
-	return s
 }
 
 // Heads makes the queries, keys, values and output of an attention block, from attn_q, attn_k and attn_v or from attn_qkv with all three, and attn_output.

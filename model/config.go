@@ -51,18 +51,17 @@ type Config struct {
 
 // Experts are the hyper-parameters of layers of experts. All are 0 in a dense model.
 type Experts struct {
-	NExpert       int
-	NExpertUsed   int
-	NFFExpert     int // inner width of an expert
-	NFFShared     int // inner width of the shared experts together
-	NLeadDense    int // layers before the first with experts
-	MoEStep       int // every so many layers have experts
-	ExpertGating  int // 1 softmax, 2 sigmoid, 3 softmax over the chosen; 0 where the file does not say
-	ExpertNorm    bool
-	ExpertScale   float32 // multiplies the weights of experts
-	NGroup        int
-	NGroupUsed    int
-	ExpertNormSet bool // the file says what ExpertNorm is
+	NExpert      int
+	NExpertUsed  int
+	NFFExpert    int // inner width of an expert
+	NFFShared    int // inner width of the shared experts together
+	NLeadDense   int // layers before the first with experts
+	MoEStep      int // every so many layers have experts
+	ExpertGating int // 1 softmax, 2 sigmoid, 3 softmax over the chosen; 0 where the file does not say
+	ExpertNorm   bool
+	ExpertScale  float32 // multiplies the weights of experts
+	NGroup       int
+	NGroupUsed   int
 }
 
 // Scales are factors and bounds between the blocks. 0 means that there is none.
@@ -74,8 +73,6 @@ type Scales struct {
 	AttnCap       float32 // bound of scores
 	LogitCap      float32
 	ClampQKV      float32
-	ALiBi         float32 // the largest exponent of the slopes
-	TemperScale   float32 // growth of queries with their position
 }
 
 // Latent are the hyper-parameters of latent attention (DeepSeek-V2, arXiv:2405.04434), 0 elsewhere.
@@ -197,9 +194,9 @@ func (r *reader) experts(c *Config) Experts {
 		NExpert: r.count("expert_count"), NExpertUsed: r.count("expert_used_count"),
 		NLeadDense: r.count("leading_dense_block_count"), MoEStep: r.count("interleave_moe_layer_step"),
 		ExpertGating: r.count("expert_gating_func"),
-		ExpertNorm:   r.flag("expert_weights_norm"), ExpertNormSet: r.has("expert_weights_norm"),
-		ExpertScale: float32(r.factor("expert_weights_scale")),
-		NGroup:      r.count("expert_group_count"), NGroupUsed: r.count("expert_group_used_count"),
+		ExpertNorm:   r.flag("expert_weights_norm"),
+		ExpertScale:  float32(r.factor("expert_weights_scale")),
+		NGroup:       r.count("expert_group_count"), NGroupUsed: r.count("expert_group_used_count"),
 	}
 	e.NFFExpert = r.dim("expert_feed_forward_length", 1, maxDim, max(1, c.NFF))
 	shared := r.count("expert_shared_count")
@@ -220,7 +217,7 @@ func (r *reader) scales() Scales {
 	return Scales{
 		EmbdScale: f("embedding_scale"), ResidualScale: f("residual_scale"), LogitScale: f("logit_scale"),
 		AttnScale: f("attention.scale"), AttnCap: f("attn_logit_softcapping"), LogitCap: f("final_logit_softcapping"),
-		ClampQKV: f("attention.clamp_kqv"), ALiBi: f("attention.max_alibi_bias"), TemperScale: f("attention.temperature_scale"),
+		ClampQKV: f("attention.clamp_kqv"),
 	}
 }
 

@@ -103,10 +103,7 @@ type moeState struct {
 }
 
 // MoE returns Σ weight·expert(x) over the experts that the router chose for each row, and the shared one, [n_tokens][n_embd].
-func (p *Pass) MoE(x *tensor.Tensor, m *MoE) *tensor.Tensor { return p.MoERouted(x, x, m) }
-
-// MoERouted is MoE where the router reads other rows than the experts.
-func (p *Pass) MoERouted(x, routed *tensor.Tensor, m *MoE) *tensor.Tensor {
+func (p *Pass) MoE(x *tensor.Tensor, m *MoE) *tensor.Tensor {
 	c, n := &m.c, x.Rows
 	ff, slots := c.Up[0].w.Rows, n*c.Used
 	out := p.arena.New(n, c.Down[0].w.Rows)
@@ -115,7 +112,7 @@ func (p *Pass) MoERouted(x, routed *tensor.Tensor, m *MoE) *tensor.Tensor {
 	y := p.arena.New(slots, out.Cols)
 	in := p.arena.New(slots, x.Cols) // the rows of x by slot, for experts in a float format
 
-	p.product(routed, logits, c.Router)
+	p.product(x, logits, c.Router)
 	p.show(p.layer, c.Router.name, logits)
 	p.show(p.layer, NameRouterLogits, logits)
 	if !p.Dead() {

@@ -10,15 +10,14 @@ import (
 // decoder is the transformer that most architectures are: layers of attention and a feed-forward block, one after the other, each with a norm before it, after it, or both.
 // What a part is made of is said by the architecture's file; a part that it leaves out is nil, or a factor of 0, and not computed.
 type decoder struct {
-	cfg      model.Config
-	embd     *nn.Embedding
-	pos      *nn.Embedding // of positions, for models that have learnt some
-	embdNorm *nn.Norm
-	scale    float32 // of embeddings
-	blk      []block
-	norm     *nn.Norm
-	head     *nn.Linear
-	logits   float32 // what logits are multiplied by
+	cfg    model.Config
+	embd   *nn.Embedding
+	pos    *nn.Embedding // of positions, for models that have learnt some
+	scale  float32       // of embeddings
+	blk    []block
+	norm   *nn.Norm
+	head   *nn.Linear
+	logits float32 // what logits are multiplied by
 }
 
 // block is one layer.
@@ -70,9 +69,6 @@ func (m *decoder) embed(f *nn.Pass) *tensor.Tensor {
 	}
 	if m.pos != nil {
 		f.EmbedPositions(m.pos)
-	}
-	if m.embdNorm != nil {
-		f.NormHeads(x, m.embdNorm)
 	}
 	return x
 }
