@@ -34,7 +34,7 @@ func estimate(f *gguf.File, c Config, o Options) (Memory, error) {
 	if c.NLayer > len(f.Tensors()) {
 		return need, fmt.Errorf("want tensors of %d layers, found %d tensors", c.NLayer, len(f.Tensors()))
 	}
-	net, err := arch.Build(model.Declare(c, func(name string) bool { _, ok := f.Tensor(name); return ok }))
+	net, err := arch.Build(model.Outline(c, func(name string) bool { _, ok := f.Tensor(name); return ok }))
 	if err != nil {
 		return need, err
 	}

@@ -79,6 +79,7 @@ type binding struct {
 	tensors  []Tensor       // taken so far
 	numbers  map[string]int // of tensors, by name
 	optional func(name string) bool
+	whole    bool // optional knows required tensors too
 }
 
 // NewWeights returns a builder over the tensors of src.
@@ -92,6 +93,13 @@ func NewWeights(c Config, src Source, o Options) *Weights {
 func Declare(c Config, has func(name string) bool) *Weights {
 	w := NewWeights(c, nothing{}, Options{})
 	w.optional = has
+	return w
+}
+
+// Outline is Declare for a file whose tensors has knows: that one is missing which the model must have is an error at once, before a false number of layers takes memory.
+func Outline(c Config, has func(name string) bool) *Weights {
+	w := Declare(c, has)
+	w.whole = true
 	return w
 }
 
@@ -176,8 +184,11 @@ func (w *Weights) tensor(name string, required bool, shape ...int) (SourceTensor
 	want := slices.Clone(shape)
 	slices.Reverse(want)
 	if w.declaring() {
-		if required || w.optional(name) {
+		switch has := w.optional(name); {
+		case has || required && !w.whole:
 			w.note(name, SourceTensor{Type: quant.F32, Shape: want})
+		case required:
+			w.fail(fmt.Errorf("model: no tensor %q", name))
 		}
 		return SourceTensor{}, false
 	}
