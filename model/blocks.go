@@ -53,10 +53,8 @@ func (w *Weights) ropeOf(halves bool, c nn.RopeConfig) *nn.Rope {
 }
 
 func (w *Weights) ropeFactors(name string, f []float32) []float32 {
-	n := w.cfg.Rope.Dim / 2
-	if t, ok := w.vector(name, false, n); ok && f == nil {
-		f = make([]float32, n)
-		quant.Dequantize(t.Type, f, t.Data)
+	if found := w.floats(name, false, w.cfg.Rope.Dim/2); f == nil {
+		return found
 	}
 	return f
 }
@@ -214,12 +212,8 @@ func (w *Weights) experts(name string, in, out int) []*nn.Linear {
 	if !w.Has(all) && w.Has(name+".0") {
 		for e := 0; e < n && w.err == nil; e++ {
 			one := fmt.Sprintf("%s.%d", name, e)
-			if w.declaring() && !w.Has(one) {
-				w.fail(fmt.Errorf("model: no tensor %q", w.prefix+one+".weight"))
-				break
-			}
 			ls = append(ls, w.Linear(one, in, out))
-			w.share(fmt.Sprintf("%s.%d.weight", name, e), w.cfg.NExpertUsed, n)
+			w.share(one+".weight", w.cfg.NExpertUsed, n)
 		}
 		return ls
 	}
@@ -230,9 +224,8 @@ func (w *Weights) experts(name string, in, out int) []*nn.Linear {
 	if !ok {
 		return nil
 	}
-	size := out * t.Type.RowBytes(in)
 	for e := range n {
-		m := tensor.Weight{Name: w.prefix + all + ".weight", Type: t.Type, Rows: out, Cols: in, Data: t.Data[e*size : (e+1)*size]}
+		m := w.nth(all, t, e, in, out)
 		var f []float32
 		if factor != nil {
 			f = factor[e : e+1]
@@ -240,4 +233,10 @@ func (w *Weights) experts(name string, in, out int) []*nn.Linear {
 		ls = append(ls, w.linear(all, m, w.slice(bias, e*out, out), f))
 	}
 	return ls
+}
+
+// nth is matrix i of those of [out][in] that the tensor t, NAME.weight, holds one after the other.
+func (w *Weights) nth(name string, t SourceTensor, i, in, out int) tensor.Weight {
+	size := out * t.Type.RowBytes(in)
+	return tensor.Weight{Name: w.prefix + name + ".weight", Type: t.Type, Rows: out, Cols: in, Data: t.Data[i*size : (i+1)*size]}
 }

@@ -61,10 +61,9 @@ func (w *Weights) perHead(name string, in, out int) []*nn.Linear {
 	if !ok {
 		return nil
 	}
-	size := out * t.Type.RowBytes(in)
 	ls := make([]*nn.Linear, w.cfg.NHead)
 	for h := range ls {
-		ls[h] = w.linear(name, tensor.Weight{Name: w.prefix + name + ".weight", Type: t.Type, Rows: out, Cols: in, Data: t.Data[h*size : (h+1)*size]}, nil, nil)
+		ls[h] = w.linear(name, w.nth(name, t, h, in, out), nil, nil)
 	}
 	return ls
 }
