@@ -57,19 +57,11 @@ func (f *imatrixFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	opts.Context = cmp.Or(opts.Context, eval.DefaultChunk)
-	text, err := f.text.read(cmd, nil, false)
-	if err != nil {
-		return err
-	}
-	m, err := openNamed(cmd, model, opts)
+	m, chunks, err := openChunks(cmd, model, opts, &f.text)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	chunks, err := eval.Chunks(m.Tokenizer(), text, opts.Context)
-	if err != nil {
-		return err
-	}
 	var ids [][]int32
 	for _, c := range chunks[:min(cmp.Or(max(0, f.chunks), len(chunks)), len(chunks))] {
 		ids = append(ids, c.Input)

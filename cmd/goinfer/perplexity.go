@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -66,22 +68,12 @@ func (f *perplexityFlags) run(cmd *cobra.Command, args []string) error {
 	if cmd.Flags().Changed("score") {
 		return f.scoreLines(cmd, model, opts)
 	}
-	if opts.Context == 0 {
-		opts.Context = eval.DefaultChunk
-	}
-	text, err := f.text.read(cmd, nil, false)
-	if err != nil {
-		return err
-	}
-	m, err := openNamed(cmd, model, opts)
+	opts.Context = cmp.Or(opts.Context, eval.DefaultChunk)
+	m, chunks, err := openChunks(cmd, model, opts, &f.text)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	chunks, err := eval.Chunks(m.Tokenizer(), text, opts.Context)
-	if err != nil {
-		return err
-	}
 	bar := startProgress(cmd, "chunks", len(chunks))
 	defer bar.end()
 	o := eval.Options{Chunks: max(0, f.chunks), Done: bar.set}
@@ -104,6 +96,23 @@ func (f *perplexityFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	return f.print(cmd.OutOrStdout(), c, func(out io.Writer) { writeComparison(out, c) })
+}
+
+// openChunks opens a model and cuts a text into chunks that fill its context.
+func openChunks(cmd *cobra.Command, model string, opts goinfer.Options, from *texts) (*goinfer.Model, []eval.Chunk, error) {
+	text, err := from.read(cmd, nil, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := openNamed(cmd, model, opts)
+	if err != nil {
+		return nil, nil, err
+	}
+	chunks, err := eval.Chunks(m.Tokenizer(), text, opts.Context)
+	if err != nil {
+		return nil, nil, errors.Join(err, m.Close())
+	}
+	return m, chunks, nil
 }
 
 // openNamed opens the model that is meant by MODEL.
