@@ -150,6 +150,39 @@ func interleaved(t *testing.T, path string, tokens []int32, want []float32) {
 	sameBits(t, want, got, "beside another sequence")
 }
 
+// watcher asks for everything that a pass can show, changes nothing, and keeps what the last layer left.
+type watcher struct {
+	last, width int
+	residual    []float32 // [n_tokens][width]
+}
+
+func (*watcher) Wants(int, string) bool { return true }
+
+func (w *watcher) Observe(e *goinfer.Event) {
+	if e.Name == goinfer.NameLayerOut && e.Layer == w.last {
+		copy(w.residual[e.Pos*w.width:], e.Data)
+	}
+}
+
+// watched: who looks on and changes nothing changes no bit, and the head applied to what the last layer left gives the logits.
+func watched(t *testing.T, m *goinfer.Model, tokens []int32, want []float32) {
+	c := m.Config()
+	w := &watcher{last: c.NLayer - 1, width: c.NEmbd, residual: make([]float32, len(tokens)*c.NEmbd)}
+	var got, unembedded []float32
+	for _, err := range m.Generate(context.Background(), goinfer.Request{Tokens: tokens, MaxTokens: -1, Hook: w, Logits: func(_ int, row []float32) error {
+		got = append(got, row...)
+		return nil
+	}}) {
+		require.NoError(t, err)
+	}
+	sameBits(t, want, got, "watched")
+	require.NoError(t, m.Unembed(context.Background(), w.residual, func(_ int, row []float32) error {
+		unembedded = append(unembedded, row...)
+		return nil
+	}))
+	sameBits(t, want, unembedded, "the head applied to what the last layer left")
+}
+
 type greedyFile struct {
 	Tokens []int32   `json:"tokens"`
 	Gap    []float64 `json:"top1_minus_top2"`
@@ -200,6 +233,7 @@ func conforms(t *testing.T, dir string, table *conformanceTable) {
 	one.Batch = 1
 	sameBits(t, got, logitsOf(t, open(t, path, one), fed), "token by token")
 	interleaved(t, path, fed, got)
+	watched(t, m, fed, got)
 	exact := f32
 	exact.Exact = true
 	em := open(t, path, exact)

@@ -73,6 +73,7 @@ const (
 	NameEmbd         = nn.NameEmbd
 	NameAttnHeads    = nn.NameAttnHeads
 	NameAttnProbs    = nn.NameAttnProbs
+	NameFFNAct       = nn.NameFFNAct
 	NameLayerOut     = nn.NameLayerOut
 	NameRouterLogits = nn.NameRouterLogits
 	NameRouterTopK   = nn.NameRouterTopK
@@ -312,6 +313,10 @@ type Request struct {
 	Top       int      // fill Piece.Top with that many alternatives
 	Hook      Hook
 	Progress  func(done, total int) // called before the prompt is evaluated and as it is
+	// Logits, if set, is given the logits after every prompt token from LogitsFrom on, in order. The row is valid during the call, which is on the engine's
+	// goroutine. An error ends the generation.
+	Logits     func(pos int, row []float32) error
+	LogitsFrom int // those before it are computed without logits
 }
 
 // Generate continues a prompt and yields its pieces as they are made; the last has Stop and Usage set. Cancelling ctx ends the generation with a last piece
@@ -330,7 +335,7 @@ func (m *Model) Generate(ctx context.Context, q Request) iter.Seq2[Piece, error]
 func (m *Model) request(q Request) (engine.Request, error) {
 	r := engine.Request{
 		Prompt: q.Tokens, Pick: q.Pick, MaxTokens: q.MaxTokens, Stop: q.Stop, IgnoreEOG: q.IgnoreEOG, Special: q.Special,
-		LogProb: q.LogProb, Top: q.Top, Hook: q.Hook, Progress: q.Progress,
+		LogProb: q.LogProb, Top: q.Top, Hook: q.Hook, Progress: q.Progress, Logits: q.Logits, LogitsFrom: q.LogitsFrom,
 	}
 	switch {
 	case q.MaxTokens == 0:
@@ -373,6 +378,13 @@ func (m *Model) LogitsFrom(ctx context.Context, tokens []int32, first int, f fun
 		}
 	}
 	return nil
+}
+
+// Unembed applies the final norm and the output matrix to rows of the residual stream, as a [Hook] sees them at [NameLayerOut], x being [len(x)/NEmbd][NEmbd], and calls f with
+// the logits of each, in order. After the last layer they are those of the model, bit for bit; after an earlier one, what it would say if it ended there: the logit lens
+// (nostalgebraist 2020). logits is valid during the call, which is on the engine's goroutine.
+func (m *Model) Unembed(ctx context.Context, x []float32, f func(row int, logits []float32) error) error {
+	return m.engine.Unembed(ctx, x, m.cfg.NEmbd, f)
 }
 
 // OpenTokenizer reads the vocabulary of a GGUF file of any architecture, and nothing else.

@@ -55,7 +55,8 @@ type Engine struct {
 	pass  *nn.Pass
 
 	mu      sync.Mutex
-	waiting []*request // entered, not yet taken up
+	waiting []*request     // entered, not yet taken up
+	entered []*unembedding // likewise
 	closed  bool
 	wake    chan struct{}
 	done    chan struct{}
@@ -66,6 +67,8 @@ type Engine struct {
 	batch    nn.Batch
 	inBatch  []*request
 	turn     int // where the next batch begins among the active
+
+	unembeddings []*unembedding
 }
 
 // retained is the cache of an ended request.
@@ -190,10 +193,15 @@ func (e *Engine) run() {
 		closed := e.closed
 		e.active = append(e.active, e.waiting...)
 		e.waiting = e.waiting[:0]
+		e.unembeddings = append(e.unembeddings, e.entered...)
+		e.entered = e.entered[:0]
 		e.mu.Unlock()
 		if closed {
 			for _, r := range slices.Clone(e.active) {
 				e.fail(r, ErrClosed)
+			}
+			for _, u := range e.unembeddings {
+				u.done <- ErrClosed
 			}
 			for len(e.retained) > 0 {
 				e.forget()
@@ -201,7 +209,8 @@ func (e *Engine) run() {
 			return
 		}
 		e.sweep()
-		if !e.step() {
+		unembedded := e.unembed()
+		if !e.step() && !unembedded {
 			<-e.wake
 		}
 	}

@@ -250,6 +250,43 @@ func TestHookPanicEndsItsBatchOnly(t *testing.T) {
 	require.NoError(t, collect(e, context.Background(), Request{Prompt: prompt(5), MaxTokens: 2}).err)
 }
 
+// TestUnembed: rows go through the head in pieces, beside requests, and end when told to.
+func TestUnembed(t *testing.T) {
+	e := start(t, "llama-dense", func(c *Config) { c.Batch = 7 })
+	ids := prompt(40)
+	var x, want []float32
+	r := collect(e, context.Background(), Request{Prompt: ids, Hook: &hook{observe: func(ev *nn.Event) {
+		if ev.Layer == e.store.Layers()-1 {
+			x = append(x, ev.Data...)
+		}
+	}}, Logits: func(_ int, row []float32) error { want = append(want, row...); return nil }})
+	require.NoError(t, r.err)
+	width := len(x) / len(ids)
+	beside := make(chan error)
+	go func() {
+		beside <- collect(e, context.Background(), Request{Prompt: ids, MaxTokens: 20, IgnoreEOG: true}).err
+	}()
+	var got []float32
+	require.NoError(t, e.Unembed(context.Background(), x, width, func(row int, logits []float32) error {
+		require.Equal(t, len(got), row*len(logits))
+		got = append(got, logits...)
+		return nil
+	}))
+	require.NoError(t, <-beside)
+	require.Equal(t, want, got)
+
+	boom := errors.New("boom")
+	rows := 0
+	require.ErrorIs(t, e.Unembed(context.Background(), x, width, func(int, []float32) error { rows++; return boom }), boom)
+	require.Equal(t, 1, rows)
+	require.ErrorContains(t, e.Unembed(context.Background(), x, width, func(int, []float32) error { panic("bang") }), "bang")
+	ctx, cancel := context.WithCancel(context.Background())
+	require.ErrorIs(t, e.Unembed(ctx, x, width, func(int, []float32) error { cancel(); return nil }), context.Canceled)
+	require.ErrorContains(t, e.Unembed(context.Background(), x[1:], width, nil), "want whole rows")
+	e.Close()
+	require.ErrorIs(t, e.Unembed(context.Background(), x, width, nil), ErrClosed)
+}
+
 func TestLogitsCallback(t *testing.T) {
 	e := start(t, "llama-dense", func(c *Config) { c.Batch = 7 })
 	var rows int

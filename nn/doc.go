@@ -33,6 +33,6 @@
 // # Hooks
 //
 // A row may carry a [Hook] that sees and may write what passes by its name: the outputs of every named weight (attn_norm, attn_q, ffn_gate,
-// output …), embd, attn_heads (the result of attention before its output projection, one head after another), l_out (the residual
-// stream after a layer), router_logits and router_topk. Without a hook nothing is built and nothing is asked.
+// output …), embd, attn_heads (the result of attention before its output projection, one head after another), attn_probs, ffn_act (the neurons of a
+// feed-forward block, behind the activation), l_out (the residual stream after a layer), router_logits and router_topk. Without a hook nothing is built and nothing is asked.
 package nn

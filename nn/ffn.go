@@ -50,6 +50,7 @@ func (p *Pass) FFN(x *tensor.Tensor, l *FFN) *tensor.Tensor {
 	}
 	h := p.Linear(x, l.Up)
 	p.eachRow(rowJob{kind: rowAct, act: l.Act, dst: h, a: h, b: p.ones(h)})
+	p.show(p.layer, NameFFNAct, h)
 	return p.Linear(h, l.Down)
 }
 
@@ -76,5 +77,6 @@ func (p *Pass) Gated(x *tensor.Tensor, gate, up *Linear, act Activation) *tensor
 	p.show(p.layer, gate.name, g)
 	p.show(p.layer, up.name, u)
 	p.eachRow(rowJob{kind: rowAct, act: act, dst: g, a: g, b: u})
+	p.show(p.layer, NameFFNAct, g)
 	return g
 }

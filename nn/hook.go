@@ -13,6 +13,7 @@ const (
 	NameAttnHeads    = "attn_heads"    // [n_head*head_dim], what each head read, before the output projection
 	NameAttnProbs    = "attn_probs"    // [n_head][pos+1], attention probabilities; writing them has no effect
 	NameLayerOut     = "l_out"         // [n_embd], the residual stream after a layer
+	NameFFNAct       = "ffn_act"       // [n_ff], the neurons of a feed-forward block, which its down projection reads; of an expert, Event.Experts being its number
 	NameRouterLogits = "router_logits" // [n_expert], before the softmax
 	NameRouterTopK   = "router_topk"   // [n_expert_used], the weights of the chosen experts, Event.Experts being their numbers
 )
@@ -43,7 +44,7 @@ type Event struct {
 	Token int32  // the token of the row
 	Pos   int    // its position in its sequence
 	Data  []float32
-	// Experts are the numbers of the chosen experts, best first, at [NameRouterTopK]; nil elsewhere.
+	// Experts are the numbers of the chosen experts, best first, at [NameRouterTopK], and the one whose row this is where rows are an expert's; nil elsewhere.
 	Experts []int32
 }
 

@@ -171,6 +171,7 @@ func (p *Pass) experts(x, in, g, u, y *tensor.Tensor, m *MoE) {
 		}
 	}
 	p.eachRow(rowJob{kind: rowAct, act: c.Act, dst: g, a: g, b: u})
+	p.showSlots(NameFFNAct, g, c.Used)
 
 	p.slots.Reset(g.Rows, g.Cols, m.quantDown)
 	p.slots.F = g.F

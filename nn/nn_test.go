@@ -351,6 +351,7 @@ func TestHooksSeeEverythingAndChangeNothing(t *testing.T) {
 	require.Equal(t, bits(plain), bits(r.must(r.store.Open(), ids, h)))
 
 	count := map[string]int{}
+	var neurons [2]int // rows of ffn_act of dense blocks and of experts
 	for _, e := range h.seen {
 		count[e.Name]++
 		require.Equal(t, ids[e.Pos], e.Token)
@@ -366,6 +367,8 @@ func TestHooksSeeEverythingAndChangeNothing(t *testing.T) {
 				}
 				require.InDelta(t, 1, sum, 1e-5)
 			}
+		case NameFFNAct:
+			neurons[len(e.Experts)]++
 		case NameRouterTopK:
 			require.Len(t, e.Experts, testExpertUsed)
 			require.InDelta(t, 1, e.Data[0]+e.Data[1], 1e-6)
@@ -378,6 +381,7 @@ func TestHooksSeeEverythingAndChangeNothing(t *testing.T) {
 	}
 	require.Equal(t, 3*len(ids), count["attn_norm"], "the same norm serves three times")
 	require.Equal(t, testExpertUsed*len(ids), count["ffn_up_exps0"])
+	require.Equal(t, [2]int{len(ids), testExpertUsed * len(ids)}, neurons)
 }
 
 func TestHooksAlter(t *testing.T) {
@@ -387,7 +391,7 @@ func TestHooksAlter(t *testing.T) {
 	ids := someTokens(4)
 	plain := r.must(r.store.Open(), ids, nil)
 
-	for _, name := range []string{NameEmbd, "attn_norm", "attn_q", "attn_v", NameAttnHeads, "attn_output", NameRouterLogits, "ffn_gate_exps0", NameLayerOut, "output"} {
+	for _, name := range []string{NameEmbd, "attn_norm", "attn_q", "attn_v", NameAttnHeads, "attn_output", NameRouterLogits, "ffn_gate_exps0", NameFFNAct, NameLayerOut, "output"} {
 		h := &probeHook{wants: func(_ int, n string) bool { return n == name }, alter: func(e *Event) {
 			if e.Pos == 3 {
 				for i := range e.Data {
