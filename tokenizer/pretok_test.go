@@ -14,24 +14,14 @@ import (
 
 // The parts of the published patterns. What the scanners do by hand, regexp2 does here from the text of the patterns.
 const (
-	contractions = `(?i:'s|'t|'re|'ve|'m|'ll|'d)`
-	whitespaces  = `|\s*[\r\n]+|\s+(?!\S)|\s+`
+	contractions = foldedContractions
+	whitespaces  = spacePattern
 
-	gpt2Pattern   = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)`
-	llama3Pattern = contractions + `|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*` + whitespaces
-	qwen2Pattern  = contractions + `|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*` + whitespaces
-
-	// CamelCase as published (GPT-4o), and as llama.cpp writes it for Tekken and its kin.
-	upperClass    = `[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]`
-	lowerClass    = `[\p{Ll}\p{Lm}\p{Lo}\p{M}]`
-	gpt4oHead     = `[^\r\n\p{L}\p{N}]?` + upperClass + `*` + lowerClass + `+` + contractions + `?|[^\r\n\p{L}\p{N}]?` + upperClass + `+` + lowerClass + `*` + contractions + `?`
-	slashes       = `| ?[^\s\p{L}\p{N}]+[\r\n/]*` + whitespaces
+	// CamelCase as llama.cpp writes it for Tekken and its kin.
+	slashes       = slashPattern + spacePattern
 	tekkenHead    = `[^\r\n\p{L}\p{N}]?((?=[\p{L}])([^a-z]))*((?=[\p{L}])([^A-Z]))+|[^\r\n\p{L}\p{N}]?((?=[\p{L}])([^a-z]))+((?=[\p{L}])([^A-Z]))*`
 	llamaGPT4Head = `[^\r\n\p{L}\p{N}]?((?=[\p{L}])([^a-z]))*((?=[\p{L}])([^A-Z]))+` + contractions + `?|[^\r\n\p{L}\p{N}]?((?=[\p{L}])([^a-z]))+((?=[\p{L}])([^A-Z]))*` + contractions + `?`
 	graniteHead   = `[^\r\n\p{L}\p{N}]?((?=[\p{L}\p{M}])([^a-z]))*((?=[\p{L}\p{M}])([^A-Z]))+` + contractions + `?|[^\r\n\p{L}\p{N}]?((?=[\p{L}\p{M}])([^a-z]))+((?=[\p{L}\p{M}])([^A-Z]))*` + contractions + `?`
-	kimiUpper     = `[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}-[\p{Han}]]`
-	kimiLower     = `[\p{Ll}\p{Lm}\p{Lo}\p{M}-[\p{Han}]]`
-	deepseekWord  = `[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_` + "`" + `{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*` + whitespaces
 
 	// The reference masks white space outside ASCII before it looks for literal ranges: hence -[\s].
 	deepseekCJK   = `[一-龥ࠀ-一가-퟿-[\s]]+`
@@ -77,13 +67,12 @@ var published = map[string][]string{
 	"gpt-4o":                  {llamaGPT4Head + `|\p{N}{1,3}` + slashes},
 	"granite-embed-multi-97m": {graniteHead + `|\p{N}{1,3}` + slashes},
 	"tiny_aya":                {`\d{1,3}(?=(?:\d{3})*(?!\d)` + noWord + `)`, gpt4oHead + `|\p{N}{1,3}` + slashes},
-	"kimi-k2": {`[\p{Han}]+|[^\r\n\p{L}\p{N}]?` + kimiUpper + `*` + kimiLower + `+` + contractions + `?|[^\r\n\p{L}\p{N}]?` + kimiUpper + `+` + kimiLower + `*` + contractions + `?` +
-		`|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*` + whitespaces},
-	"superbpe":   {`\p{N}+`, `(?=(\d{3})+(?!\d))`},
-	"chameleon":  {`<sentinel:[0-9]+>`, `(IMGIMG)((A|B|C|D|E|F|G|H|I){1,4})Z`, `([\t\n]|    |  )`, `\p{N}`, "[\\p{P}!-/:-@\\[-`{-~]", gpt2Pattern},
-	"gemma4":     {`[^\n]+|[\n]+`},
-	"sarvam-moe": {`[^\n]+|[\n]+`},
-	"whitespace": {`\S+`},
+	"kimi-k2":                 {strings.ReplaceAll(patternsOf("kimi-k2")[0], `&&[^\p{Han}]]`, `-[\p{Han}]]`)},
+	"superbpe":                {`\p{N}+`, `(?=(\d{3})+(?!\d))`},
+	"chameleon":               {`<sentinel:[0-9]+>`, `(IMGIMG)((A|B|C|D|E|F|G|H|I){1,4})Z`, `([\t\n]|    |  )`, `\p{N}`, "[\\p{P}!-/:-@\\[-`{-~]", gpt2Pattern},
+	"gemma4":                  {`[^\n]+|[\n]+`},
+	"sarvam-moe":              {`[^\n]+|[\n]+`},
+	"whitespace":              {`\S+`},
 }
 
 // alphabet of the random texts: groups of characters that patterns tell apart or might confuse, each group as likely as any other.
