@@ -199,6 +199,11 @@ func (m metadata) Float(key string) (float64, bool, error) {
 	return float64(v), ok, err
 }
 
+func (m metadata) Floats(key string) ([]float64, bool, error) {
+	v, ok, err := m.Float(key)
+	return []float64{v}, ok, err
+}
+
 func (m metadata) Text(key string) (string, bool, error) { return as[string](m, key) }
 
 func (m metadata) Uints(key string) ([]uint64, bool, error) {

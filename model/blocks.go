@@ -73,6 +73,9 @@ func (w *Weights) AttentionOf(c nn.AttentionConfig) *nn.Attention {
 	if c.Cap == 0 {
 		c.Cap = w.cfg.AttnCap
 	}
+	if c.Temper == (nn.Temper{}) {
+		c.Temper = w.cfg.AttnTemper
+	}
 	a, err := nn.NewAttention(c)
 	w.fail(err)
 	return a
@@ -136,10 +139,11 @@ func (w *Weights) ffn(suffix string, act nn.Activation, ff int) *nn.FFN {
 }
 
 // FusedFFN makes a gated feed-forward block whose ffn_up holds the gate's rows before its own.
-func (w *Weights) FusedFFN(act nn.Activation) *nn.FFN {
-	c := w.cfg
-	up := w.Split("ffn_up", c.NEmbd, Part{"ffn_gate", c.NFF}, Part{"ffn_up", c.NFF})
-	return &nn.FFN{Act: act, Gate: up[0], Up: up[1], Down: w.Linear("ffn_down", c.NFF, c.NEmbd)}
+func (w *Weights) FusedFFN(act nn.Activation) *nn.FFN { return w.fused("", act, w.cfg.NFF) }
+
+func (w *Weights) fused(suffix string, act nn.Activation, ff int) *nn.FFN {
+	up := w.Split("ffn_up"+suffix, w.cfg.NEmbd, Part{"ffn_gate" + suffix, ff}, Part{"ffn_up" + suffix, ff})
+	return &nn.FFN{Act: act, Gate: up[0], Up: up[1], Down: w.Linear("ffn_down"+suffix, ff, w.cfg.NEmbd)}
 }
 
 // PlainFFN makes a feed-forward block without a gate: ffn_up and ffn_down.
@@ -164,14 +168,18 @@ func (w *Weights) Scoring(usual nn.Scoring) nn.Scoring {
 	return usual
 }
 
-// MoE makes a layer of experts, from one tensor for all of them (ffn_up_exps, [n_expert][out][in]) or one for each (ffn_up.7), as files of early 2024 have it; with
-// the bias exp_probs_b and the shared expert where the model has them. o says how the router works; numbers are those of the configuration.
+// MoE makes a layer of experts, from one tensor for all of them (ffn_up_exps, [n_expert][out][in]; ffn_gate_up_exps has each one's gate before it) or one for each (ffn_up.7), as files
+// of early 2024 have it; with the bias exp_probs_b and the shared expert where the model has them. o says how the router works; numbers are those of the configuration.
 func (w *Weights) MoE(o nn.MoEConfig) *nn.MoE {
 	c := w.cfg
 	o.Used, o.Scale = c.NExpertUsed, c.ExpertScale
 	o.Router = w.Linear("ffn_gate_inp", c.NEmbd, c.NExpert)
-	o.Gate = w.experts("ffn_gate", c.NEmbd, c.NFFExpert)
-	o.Up = w.experts("ffn_up", c.NEmbd, c.NFFExpert)
+	if w.Has("ffn_gate_up_exps") {
+		o.Gate, o.Up = w.fusedExperts("ffn_gate_up_exps", c.NEmbd, Part{"ffn_gate_exps", c.NFFExpert}, Part{"ffn_up_exps", c.NFFExpert})
+	} else {
+		o.Gate = w.experts("ffn_gate", c.NEmbd, c.NFFExpert)
+		o.Up = w.experts("ffn_up", c.NEmbd, c.NFFExpert)
+	}
 	o.Down = w.experts("ffn_down", c.NFFExpert, c.NEmbd)
 	o.Bias = w.floats("exp_probs_b.bias", false, c.NExpert)
 	if c.NGroup > 0 {
@@ -182,7 +190,11 @@ func (w *Weights) MoE(o nn.MoEConfig) *nn.MoE {
 		shared = c.NFFExpert
 	}
 	if shared > 0 {
-		o.Shared = w.ffn("_shexp", o.Act, shared)
+		if w.Has("ffn_gate_shexp") {
+			o.Shared = w.ffn("_shexp", o.Act, shared)
+		} else {
+			o.Shared = w.fused("_shexp", o.Act, shared)
+		}
 		if w.Has("ffn_gate_inp_shexp") {
 			o.SharedGate = w.Linear("ffn_gate_inp_shexp", c.NEmbd, 1)
 		}
@@ -233,6 +245,31 @@ func (w *Weights) experts(name string, in, out int) []*nn.Linear {
 		ls = append(ls, w.linear(all, m, w.slice(bias, e*out, out), f))
 	}
 	return ls
+}
+
+// fusedExperts makes two matrices of each expert, of the rows of one.
+func (w *Weights) fusedExperts(name string, in int, a, b Part) (as, bs []*nn.Linear) {
+	n, out := w.cfg.NExpert, a.Rows+b.Rows
+	t, ok := w.tensor(name+".weight", true, n, out, in)
+	w.share(name+".weight", w.cfg.NExpertUsed, n)
+	factor, bias := w.factors(name, n), w.expertBias(name, out)
+	if !ok {
+		return nil, nil
+	}
+	half := func(e, at int, p Part) *nn.Linear {
+		m := w.nth(name, t, e, in, out)
+		size := m.RowBytes()
+		m.Rows, m.Data = p.Rows, m.Data[at*size:(at+p.Rows)*size]
+		var f []float32
+		if factor != nil {
+			f = factor[e : e+1]
+		}
+		return w.linear(p.Name, m, w.slice(bias, e*out+at, p.Rows), f)
+	}
+	for e := range n {
+		as, bs = append(as, half(e, 0, a)), append(bs, half(e, a.Rows, b))
+	}
+	return as, bs
 }
 
 // nth is matrix i of those of [out][in] that the tensor t, NAME.weight, holds one after the other.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/goinfer/goinfer/nn"
@@ -43,8 +44,10 @@ type Config struct {
 	// Window is how many positions the layers see that do not see all, 0 where there are none such; WindowPattern tells those layers where the file does.
 	Window        int
 	WindowPattern []bool
-	RopeBaseSWA   float64 // RoPE base of those layers, 0 where it is the others'
-	NNextN        int     // layers at the end that predict further tokens and take no part in the next one's logits
+	RopePattern   []bool     // the layers whose heads turn; nil for all
+	RopeBaseSWA   float64    // RoPE base of those layers, 0 where it is the others'
+	NNextN        int        // layers at the end that predict further tokens and take no part in the next one's logits
+	XIELU         []nn.XIELU // of each layer, for models with that activation
 	// Parallel has attention and the feed-forward block read the same stream.
 	Parallel bool
 }
@@ -73,6 +76,10 @@ type Scales struct {
 	AttnCap       float32 // bound of scores
 	LogitCap      float32
 	ClampQKV      float32
+	ALiBi         float32   // the largest bias of ALiBi, usually 8
+	AttnOutScale  float32   // of scores before their bound, in Grok
+	ValueScale    float32   // multiplies what attention adds
+	AttnTemper    nn.Temper // of queries
 }
 
 // Latent are the hyper-parameters of latent attention (DeepSeek-V2, arXiv:2405.04434), 0 elsewhere.
@@ -92,6 +99,9 @@ func (c Config) Local(i, period int) bool {
 	}
 	return i%period < period-1
 }
+
+// Turns reports whether the heads of layer i have positions, as far as the file tells layers apart.
+func (c Config) Turns(i int) bool { return c.RopePattern == nil || c.RopePattern[i] }
 
 // HasExperts reports whether layer i has experts.
 func (c Config) HasExperts(i int) bool {
@@ -114,6 +124,8 @@ type Metadata interface {
 	// Uint returns the number under key; ok is false where the key is absent, err says that it holds something else.
 	Uint(key string) (v uint64, ok bool, err error)
 	Float(key string) (v float64, ok bool, err error)
+	// Floats returns an array of numbers, or a single number as an array of one.
+	Floats(key string) (v []float64, ok bool, err error)
 	Text(key string) (v string, ok bool, err error)
 	// Uints returns an array of numbers, or a single number as an array of one; flags count as 0 and 1.
 	Uints(key string) (v []uint64, ok bool, err error)
@@ -147,9 +159,11 @@ func ReadConfig(m Metadata) (Config, error) {
 	c.Scales = r.scales()
 	c.NLoraQ, c.NLoraKV = r.count("attention.q_lora_rank"), r.count("attention.kv_lora_rank")
 	c.Window, c.WindowPattern = r.window(c.NLayer)
+	c.RopePattern = r.pattern("attention.rope_pattern", c.NLayer)
 	c.RopeBaseSWA = r.factor("rope.freq_base_swa")
 	c.NNextN = r.count("nextn_predict_layers")
 	c.Parallel = r.flag("use_parallel_residual")
+	c.XIELU = r.xielu(c.NLayer)
 	if r.err != nil {
 		return c, r.err
 	}
@@ -186,6 +200,9 @@ func ReadConfig(m Metadata) (Config, error) {
 	}
 	c.NLayer -= c.NNextN
 	c.Rope = r.rope(&c)
+	if c.AttnTemper.Scale != 0 {
+		c.AttnTemper.Length = c.NCtxOrig
+	}
 	return c, r.err
 }
 
@@ -217,8 +234,48 @@ func (r *reader) scales() Scales {
 	return Scales{
 		EmbdScale: f("embedding_scale"), ResidualScale: f("residual_scale"), LogitScale: f("logit_scale"),
 		AttnScale: f("attention.scale"), AttnCap: f("attn_logit_softcapping"), LogitCap: f("final_logit_softcapping"),
-		ClampQKV: f("attention.clamp_kqv"),
+		ClampQKV: f("attention.clamp_kqv"), ALiBi: f("attention.max_alibi_bias"), ValueScale: f("attention.value_scale"),
+		AttnOutScale: f("attention.output_scale"),
+		AttnTemper:   nn.Temper{Scale: r.factor("attention.temperature_scale")},
 	}
+}
+
+// xielu reads the parameters of each layer's activation, whose keys have no prefix. What the file holds of the two factors goes through a softplus.
+func (r *reader) xielu(layers int) []nn.XIELU {
+	if _, ok, err := r.m.Floats("xielu.alpha_p"); !ok && err == nil {
+		return nil
+	}
+	p, n, beta, eps := r.floats("xielu.alpha_p", layers), r.floats("xielu.alpha_n", layers), r.floats("xielu.beta", layers), r.floats("xielu.eps", layers)
+	if r.err != nil {
+		return nil
+	}
+	softplus := func(x float64) float64 { return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }
+	xs := make([]nn.XIELU, layers)
+	for i := range xs {
+		xs[i] = nn.XIELU{Positive: float32(softplus(p[i])), Negative: float32(beta[i] + softplus(n[i])), Beta: float32(beta[i]), Eps: float32(eps[i])}
+	}
+	return xs
+}
+
+// floats reads a finite number for each layer, or one for all, under the full key.
+func (r *reader) floats(key string, layers int) []float64 {
+	vs, ok, err := r.m.Floats(key)
+	r.keep(err)
+	switch {
+	case err != nil:
+		return nil
+	case !ok || len(vs) != 1 && len(vs) < layers:
+		r.fail("key %s: want a number, or one for each of %d layers, found %d", quoted(key), layers, len(vs))
+		return nil
+	case len(vs) == 1:
+		vs = slices.Repeat(vs, layers)
+	}
+	for _, v := range vs[:layers] {
+		if math.IsNaN(v) || math.Abs(v) > math.MaxFloat32 {
+			r.fail("key %s: want finite numbers, found %v", quoted(key), v)
+		}
+	}
+	return vs[:layers]
 }
 
 // window reads the sliding window and which layers have it: a flag for each, or the number of layers of which the last sees everything.
@@ -230,20 +287,32 @@ func (r *reader) window(layers int) (int, []bool) {
 	if err != nil || !ok {
 		return window, nil
 	}
+	if len(vs) != 1 || layers == 1 {
+		return window, r.pattern(key, layers)
+	}
 	pattern := make([]bool, layers)
-	switch {
-	case len(vs) == 1 && layers != 1:
-		for i := range pattern {
-			pattern[i] = vs[0] == 0 || uint64(i)%vs[0] < vs[0]-1
-		}
-	case len(vs) < layers:
-		r.fail("key %s: want a flag for each of %d layers, found %d", r.key(key), layers, len(vs))
-	default:
-		for i := range pattern {
-			pattern[i] = vs[i] != 0
-		}
+	for i := range pattern {
+		pattern[i] = vs[0] == 0 || uint64(i)%vs[0] < vs[0]-1
 	}
 	return window, pattern
+}
+
+// pattern reads a flag for each layer, nil where there are none.
+func (r *reader) pattern(key string, layers int) []bool {
+	vs, ok, err := r.m.Uints(r.prefix + key)
+	r.keep(err)
+	switch {
+	case err != nil || !ok:
+		return nil
+	case len(vs) < layers:
+		r.fail("key %s: want a flag for each of %d layers, found %d", r.key(key), layers, len(vs))
+		return nil
+	}
+	pattern := make([]bool, layers)
+	for i := range pattern {
+		pattern[i] = vs[i] != 0
+	}
+	return pattern
 }
 
 // rope reads the position embedding and its scaling.

@@ -93,9 +93,17 @@ func TestConfig(t *testing.T) {
 		"every second":     {set{"llama.attention.sliding_window_pattern": uint32(2)}, func(c Config) bool { return c.WindowPattern[0] && !c.WindowPattern[1] }},
 		"next tokens":      {set{"llama.nextn_predict_layers": uint32(1)}, func(c Config) bool { return c.NLayer == 1 && c.NNextN == 1 }},
 		"epsilon of Layer": {set{"llama.attention.layer_norm_rms_epsilon": nil, "llama.attention.layer_norm_epsilon": float32(0.5)}, func(c Config) bool { return c.NormEps == 0.5 }},
-		"linear":           {set{"llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": float32(8)}, func(c Config) bool { return c.Rope.Factor == 8 && c.Rope.Magnitude == 1 }},
-		"none":             {set{"llama.rope.scaling.type": "none", "llama.rope.scaling.factor": float32(8)}, func(c Config) bool { return c.Rope.Factor == 0 && c.Rope.Yarn == nil }},
-		"magnitude":        {set{"llama.rope.scaling.attn_factor": float64(1.5)}, func(c Config) bool { return c.Rope.Magnitude == 1.5 }},
+		"tempered": {set{"llama.attention.temperature_scale": float32(0.5), "llama.rope.scaling.original_context_length": uint32(64)}, func(c Config) bool {
+			return c.AttnTemper == nn.Temper{Scale: 0.5, Length: 64}
+		}},
+		"layers that turn": {set{"llama.attention.rope_pattern": []bool{true, false}}, func(c Config) bool { return c.Turns(0) && !c.Turns(1) }},
+		"xIELU": {set{"xielu.alpha_p": float32(0), "xielu.alpha_n": []float32{0, 1}, "xielu.beta": float32(0.5), "xielu.eps": float32(-1e-6)}, func(c Config) bool {
+			x := c.XIELU
+			return near(float64(x[0].Positive), float64(float32(math.Ln2))) && x[0].Negative == x[1].Positive+0.5 && x[1].Negative > 1.8 && x[1].Beta == 0.5
+		}},
+		"linear":    {set{"llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": float32(8)}, func(c Config) bool { return c.Rope.Factor == 8 && c.Rope.Magnitude == 1 }},
+		"none":      {set{"llama.rope.scaling.type": "none", "llama.rope.scaling.factor": float32(8)}, func(c Config) bool { return c.Rope.Factor == 0 && c.Rope.Yarn == nil }},
+		"magnitude": {set{"llama.rope.scaling.attn_factor": float64(1.5)}, func(c Config) bool { return c.Rope.Magnitude == 1.5 }},
 		"yarn": {set{"llama.rope.scaling.type": "yarn", "llama.rope.scaling.factor": float32(4), "llama.rope.scaling.original_context_length": uint32(128)}, func(c Config) bool {
 			return *c.Rope.Yarn == nn.Yarn{OrigCtx: 128, BetaFast: 32, BetaSlow: 1, Ext: 1} && c.Rope.Factor == 4 && near(c.Rope.Magnitude, 1+0.1*math.Log(4))
 		}},
@@ -159,6 +167,11 @@ func TestConfigFaults(t *testing.T) {
 		"too many heads":      {set{"llama.attention.head_count": uint32(65)}, `no key "llama.attention.key_length"`},
 		"heads too long":      {set{"llama.attention.key_length": uint32(1 << 23)}, "4 heads of 8388608 and 8388608, 0 experts of 80: beyond any model"},
 		"pattern too short":   {set{"llama.block_count": uint32(3), "llama.attention.sliding_window_pattern": []bool{true, false}}, "want a flag for each of 3 layers, found 2"},
+		"turns too short":     {set{"llama.attention.rope_pattern": []bool{true}}, "want a flag for each of 2 layers, found 1"},
+		"xIELU in part":       {set{"xielu.alpha_p": float32(0)}, `key "xielu.alpha_n": want a number, or one for each of 2 layers, found 0`},
+		"xIELU of one layer":  {set{"xielu.alpha_p": []float32{}}, `key "xielu.alpha_p": want a number, or one for each of 2 layers, found 0`},
+		"xIELU NaN":           {set{"xielu.alpha_p": nan}, `key "xielu.alpha_p": want finite numbers, found NaN`},
+		"xIELU as text":       {set{"xielu.alpha_p": []string{"1"}}, `key "xielu.alpha_p": want numbers, found an array of 1 strings`},
 		"next tokens alone":   {set{"llama.nextn_predict_layers": uint32(2)}, "2 of 2 layers predict further tokens"},
 		"shared too wide":     {set{"llama.expert_shared_count": uint32(1 << 24), "llama.expert_feed_forward_length": uint32(1 << 24)}, "beyond any model"},
 		"inner width 0":       {set{"llama.feed_forward_length": uint32(0)}, `key "llama.feed_forward_length": want 1`},

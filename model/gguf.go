@@ -41,6 +41,32 @@ func (g File) Float(key string) (float64, bool, error) {
 	return x, true, nil
 }
 
+// Floats implements Metadata.
+func (g File) Floats(key string) ([]float64, bool, error) {
+	v, ok := g.f.Value(key)
+	if !ok {
+		return nil, false, nil
+	}
+	if x, ok := v.Float(); ok {
+		return []float64{x}, true, nil
+	}
+	if v.Kind() != gguf.Array || v.Len() > maxLayer {
+		return nil, false, wrong(key, fmt.Sprintf("a number, or at most %d", maxLayer), v)
+	}
+	xs := make([]float64, 0, v.Len())
+	v.Each(func(_ int, e gguf.Value) bool {
+		x, ok := e.Float()
+		if ok {
+			xs = append(xs, x)
+		}
+		return ok
+	})
+	if len(xs) < v.Len() {
+		return nil, false, wrong(key, "numbers", v)
+	}
+	return xs, true, nil
+}
+
 // Text implements Metadata.
 func (g File) Text(key string) (string, bool, error) {
 	v, ok := g.f.Value(key)

@@ -45,6 +45,24 @@ func (t Temper) at(pos int) float32 {
 	return float32(1 + t.Scale*math.Log(float64(1+(pos+t.Shift)/t.Length)))
 }
 
+// ALiBi are the slopes of heads for a largest bias of most, usually 8: 2^(-most·h/n) for the h-th of the first n heads, n a power of 2, and those of twice as many heads, every second one, for the
+// rest (Press et al. 2021, arXiv:2108.12409, and their code).
+func ALiBi(heads int, most float64) []float32 {
+	n := 1
+	for 2*n <= heads {
+		n *= 2
+	}
+	slopes := make([]float32, heads)
+	for h := range slopes {
+		x := float64(h+1) / float64(n)
+		if h >= n {
+			x = float64(2*(h-n)+1) / float64(2*n)
+		}
+		slopes[h] = float32(math.Exp2(-most * x))
+	}
+	return slopes
+}
+
 // Attention is softmax(scale·QKᵀ)·V over the positions of a sequence up to a row's own.
 type Attention struct{ c AttentionConfig }
 

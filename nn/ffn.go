@@ -41,6 +41,21 @@ func (a Activation) row(l *kernels.Level, dst, gate, up []float32) {
 type FFN struct {
 	Gate, Up, Down *Linear
 	Act            Activation
+	XIELU          *XIELU // in place of Act, in a block without Gate; nil for none
+}
+
+// XIELU is an activation with parameters (Huang and Schlag 2024, arXiv:2411.13010): Positive·x² + Beta·x above 0, and Negative·(e^x-1-x) + Beta·x below. Eps is the bound of the exponent,
+// which only rounds.
+type XIELU struct{ Positive, Negative, Beta, Eps float32 }
+
+func (a *XIELU) row(x []float32) {
+	for i, v := range x {
+		if v > 0 {
+			x[i] = float32(float32(a.Positive*v)*v) + float32(a.Beta*v)
+		} else {
+			x[i] = float32((kernels.Exp(min(v, a.Eps))-1-v)*a.Negative) + float32(a.Beta*v)
+		}
+	}
 }
 
 // FFN returns the result of a feed-forward block, [n_tokens][n_embd].
@@ -49,20 +64,13 @@ func (p *Pass) FFN(x *tensor.Tensor, l *FFN) *tensor.Tensor {
 		return p.Linear(p.Gated(x, l.Gate, l.Up, l.Act), l.Down)
 	}
 	h := p.Linear(x, l.Up)
-	p.eachRow(rowJob{kind: rowAct, act: l.Act, dst: h, a: h, b: p.ones(h)})
+	if l.XIELU != nil {
+		p.eachRow(rowJob{kind: rowXIELU, dst: h, xielu: l.XIELU})
+	} else {
+		p.eachRow(rowJob{kind: rowAct, act: l.Act, dst: h, a: h})
+	}
 	p.show(p.layer, NameFFNAct, h)
 	return p.Linear(h, l.Down)
-}
-
-// ones is what takes the place of the gated half where there is none.
-func (p *Pass) ones(like *tensor.Tensor) *tensor.Tensor {
-	u := p.arena.New(like.Rows, like.Cols)
-	if !p.Dead() {
-		for i := range u.F {
-			u.F[i] = 1
-		}
-	}
-	return u
 }
 
 // Gated returns act(gate·x)·(up·x), [n_tokens][n_ff]. The input is quantised once, and the rows of both are shared out among the threads at once.

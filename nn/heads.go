@@ -5,8 +5,9 @@ import "github.com/goinfer/goinfer/tensor"
 // Heads is an attention block: queries, keys and values with their norms and positions, and the output.
 type Heads struct {
 	Q, K, V, O   *Linear
-	QNorm, KNorm *Norm // of heads or of whole rows; nil for none
-	NormLast     bool  // the norms come after the positions
+	Gate         *Linear // of what heads read, by its sigmoid (Qiu et al. 2025, arXiv:2505.06708); nil for none
+	QNorm, KNorm *Norm   // of heads or of whole rows; nil for none
+	NormLast     bool    // the norms come after the positions
 	Clamp        float32
 	Rope         *Rope // nil for no positions
 	Attn         *Attention
@@ -30,7 +31,11 @@ func (p *Pass) SelfAttention(x *tensor.Tensor, l *Heads) *tensor.Tensor {
 	if l.NormLast {
 		p.normQK(q, k, l)
 	}
-	return p.Linear(p.Attend(l.Attn, q, k, v), l.O)
+	read := p.Attend(l.Attn, q, k, v)
+	if l.Gate != nil {
+		p.Gate(read, p.Linear(x, l.Gate))
+	}
+	return p.Linear(read, l.O)
 }
 
 func (p *Pass) normQK(q, k *tensor.Tensor, l *Heads) {

@@ -103,18 +103,28 @@ type moeState struct {
 }
 
 // MoE returns Σ weight·expert(x) over the experts that the router chose for each row, and the shared one, [n_tokens][n_embd].
-func (p *Pass) MoE(x *tensor.Tensor, m *MoE) *tensor.Tensor {
+func (p *Pass) MoE(x *tensor.Tensor, m *MoE) *tensor.Tensor { return p.Experts(x, p.Route(x, m), m) }
+
+// Route returns the router's logits, [n_tokens][n_expert]: the first half of MoE, for routers that read something else than the experts.
+func (p *Pass) Route(x *tensor.Tensor, m *MoE) *tensor.Tensor {
+	logits := p.Linear(x, m.c.Router)
+	p.show(p.layer, NameRouterLogits, logits)
+	return logits
+}
+
+// Experts is the second half of MoE. It uses the logits up.
+func (p *Pass) Experts(x, logits *tensor.Tensor, m *MoE) *tensor.Tensor {
 	c, n := &m.c, x.Rows
 	ff, slots := c.Up[0].w.Rows, n*c.Used
 	out := p.arena.New(n, c.Down[0].w.Rows)
-	logits := p.arena.New(n, c.Router.w.Rows)
-	g, u := p.arena.New(slots, ff), p.arena.New(slots, ff)
+	var g *tensor.Tensor // of experts with a gate
+	if c.Gate != nil {
+		g = p.arena.New(slots, ff)
+	}
+	u := p.arena.New(slots, ff)
 	y := p.arena.New(slots, out.Cols)
 	in := p.arena.New(slots, x.Cols) // the rows of x by slot, for experts in a float format
 
-	p.product(x, logits, c.Router)
-	p.show(p.layer, c.Router.name, logits)
-	p.show(p.layer, NameRouterLogits, logits)
 	if !p.Dead() {
 		p.moe.route(p, m, logits)
 	}
@@ -164,11 +174,8 @@ func (p *Pass) experts(x, in, g, u, y *tensor.Tensor, m *MoE) {
 		p.showSlots(c.Gate[0].name, g, c.Used)
 	}
 	p.showSlots(c.Up[0].name, u, c.Used)
-	if c.Gate == nil { // act(u)·1
-		g, u = u, g
-		for i := range u.F {
-			u.F[i] = 1
-		}
+	if c.Gate == nil {
+		g, u = u, nil // act(u), without a factor
 	}
 	p.eachRow(rowJob{kind: rowAct, act: c.Act, dst: g, a: g, b: u})
 	p.showSlots(NameFFNAct, g, c.Used)

@@ -50,8 +50,9 @@ type Pass struct {
 
 // worker is what a thread of the pool owns.
 type worker struct {
-	mul kernels.Scratch
-	att kernels.Attention
+	mul  kernels.Scratch
+	att  kernels.Attention
+	ones []float32
 }
 
 // NewPass returns a pass that works with the pool's threads on the sequences of the store; exact asks for plain Go, as [LinearOptions] does. It is an
@@ -231,6 +232,7 @@ type rowJob struct {
 	angles *angles
 	dim    int
 	act    Activation
+	xielu  *XIELU
 	c      float32
 	chunk  int
 }
@@ -240,7 +242,8 @@ type rowKind uint8
 const (
 	rowNorm    rowKind = iota // dst = norm(a)
 	rowAdd                    // dst += a
-	rowAct                    // dst = act(a, b)
+	rowAct                    // dst = act(a, b), or act(a) without b
+	rowXIELU                  // dst = xielu(dst)
 	rowRope                   // dst rotated head by head
 	rowScale                  // dst *= c
 	rowClamp                  // dst between -c and c
@@ -268,7 +271,7 @@ func (p *Pass) eachRow(j rowJob) {
 }
 
 // Run does the rows of a chunk.
-func (r *rowJob) Run(chunk, _ int) {
+func (r *rowJob) Run(chunk, worker int) {
 	if r.p.interrupted.Load() {
 		return
 	}
@@ -280,7 +283,9 @@ func (r *rowJob) Run(chunk, _ int) {
 		case rowAdd:
 			r.p.level.Add(dst, r.a.Row(i))
 		case rowAct:
-			r.act.row(r.p.level, dst, r.a.Row(i), r.b.Row(i))
+			r.act.row(r.p.level, dst, r.a.Row(i), r.up(i, worker))
+		case rowXIELU:
+			r.xielu.row(dst)
 		case rowRope:
 			cos, sin := r.angles.row(i)
 			for h := r.angles.rope.offset; h < len(dst); h += r.dim {
@@ -304,6 +309,19 @@ func (r *rowJob) Run(chunk, _ int) {
 			gate(r.p.level, dst, r.a.Row(i))
 		}
 	}
+}
+
+// up is what the activation of row i multiplies, which may be used up: ones where a block has no gate.
+func (r *rowJob) up(i, worker int) []float32 {
+	if r.b != nil {
+		return r.b.Row(i)
+	}
+	w := &r.p.workers[worker]
+	w.ones = grow(w.ones, r.dst.Cols)
+	for j := range w.ones {
+		w.ones[j] = 1
+	}
+	return w.ones
 }
 
 func gate(l *kernels.Level, x, g []float32) {

@@ -381,6 +381,32 @@ func TestActivations(t *testing.T) {
 	}
 }
 
+// TestXIELU compares with the formula, on both sides of 0.
+func TestXIELU(t *testing.T) {
+	a := &XIELU{Positive: 0.9, Negative: 1.7, Beta: 0.5, Eps: -1e-6}
+	x := []float32{-90, -20, -3, -1, -0.1, -1e-3, 0, 1e-3, 0.5, 3, 20}
+	got := slices.Clone(x)
+	a.row(got)
+	for i, v := range x {
+		v := float64(v)
+		want := 0.9*v*v + 0.5*v
+		if v <= 0 {
+			want = 1.7*(math.Exp(v)-1-v) + 0.5*v
+		}
+		require.InDelta(t, want, got[i], 2e-6*max(1, math.Abs(want)), v)
+	}
+}
+
+// TestALiBi: the slopes of 8 heads are those that the paper writes out, those of 12 go on with every second one of 16.
+func TestALiBi(t *testing.T) {
+	require.Equal(t, []float32{1. / 2, 1. / 4, 1. / 8, 1. / 16, 1. / 32, 1. / 64, 1. / 128, 1. / 256}, ALiBi(8, 8))
+	twelve := ALiBi(12, 8)
+	require.Equal(t, ALiBi(8, 8), twelve[:8])
+	for i, h := range []float64{1, 3, 5, 7} {
+		require.InDelta(t, math.Pow(2, -h/2), twelve[8+i], 1e-7)
+	}
+}
+
 // floatWeight is a row of float32.
 func floatWeight(f []float32) *tensor.Weight {
 	b := make([]byte, 4*len(f))
@@ -456,6 +482,25 @@ func TestFeedForward(t *testing.T) {
 			want[j] += gate * v
 		}
 		near(want, got.Row(i), "experts")
+	}
+
+	// A router that reads something else than the experts.
+	other := &tensor.Tensor{Rows: n, Cols: embd, F: normal(r, n*embd)}
+	c.WeighInput, c.Shared, c.SharedGate = false, nil, nil
+	m, err = NewMoE(c)
+	require.NoError(t, err)
+	got = p.Experts(x, p.Route(other, m), m)
+	for i := range n {
+		in := make([]float64, embd)
+		for j, v := range other.Row(i) {
+			in[j] = float64(v)
+		}
+		ids, w := routed(&c, apply(dense(t, c.Router), in))
+		want := apply(dense(t, c.Down[ids[0]]), relu2(apply(dense(t, c.Up[ids[0]]), row(i))))
+		for j := range want {
+			want[j] *= w[0]
+		}
+		near(want, got.Row(i), "a router of its own")
 	}
 	require.NoError(t, p.End())
 }

@@ -114,6 +114,20 @@ func TestSameModel(t *testing.T) {
 			}
 		})
 		if cfg.NExpert > 0 {
+			same("gates and ups in one", func(s tensors) {
+				for i := range cfg.NLayer {
+					at := func(name string) string { return fmt.Sprintf("blk.%d.ffn_%s_exps.weight", i, name) }
+					gate, up := src[at("gate")], src[at("up")]
+					size := len(up.Data) / cfg.NExpert
+					var both []byte
+					for e := range cfg.NExpert {
+						both = append(append(both, gate.Data[e*size:(e+1)*size]...), up.Data[e*size:(e+1)*size]...)
+					}
+					delete(s, at("gate"))
+					delete(s, at("up"))
+					s[at("gate_up")] = model.SourceTensor{Type: up.Type, Shape: []int{up.Shape[0], 2 * up.Shape[1], cfg.NExpert}, Data: both}
+				}
+			})
 			same("experts apart", func(s tensors) {
 				for name, x := range src {
 					base, ok := strings.CutSuffix(name, "_exps.weight")

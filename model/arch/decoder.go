@@ -14,6 +14,7 @@ type decoder struct {
 	embd   *nn.Embedding
 	pos    *nn.Embedding // of positions, for models that have learnt some
 	scale  float32       // of embeddings
+	first  *nn.Norm      // of embeddings
 	blk    []block
 	norm   *nn.Norm
 	head   *nn.Linear
@@ -22,13 +23,15 @@ type decoder struct {
 
 // block is one layer.
 type block struct {
-	attnNorm *nn.Norm
-	attn     *nn.Heads
-	attnPost *nn.Norm // of what attention adds to the stream
-	ffnNorm  *nn.Norm
-	ffn      *nn.FFN
-	moe      *nn.MoE // in place of ffn
-	ffnPost  *nn.Norm
+	attnNorm  *nn.Norm
+	attn      *nn.Heads
+	attnScale float32  // multiplies what attention has made
+	attnPost  *nn.Norm // of what attention adds to the stream
+	ffnNorm   *nn.Norm
+	ffn       *nn.FFN
+	moe       *nn.MoE // in place of ffn
+	ffnScale  float32 // multiplies what the feed-forward block has made
+	ffnPost   *nn.Norm
 }
 
 // normed makes a norm of n elements of the name: model.Weights.Norm or LayerNorm as a method expression.
@@ -56,44 +59,51 @@ func (m *decoder) Forward(f *nn.Pass) *tensor.Tensor {
 	for i := range m.blk {
 		b := &m.blk[i]
 		f.Layer(i)
-		m.add(f, x, f.Norm(f.SelfAttention(f.Norm(x, b.attnNorm), b.attn), b.attnPost))
+		m.add(f, x, f.Norm(b.attend(f, f.Norm(x, b.attnNorm)), b.attnPost))
 		m.add(f, x, f.Norm(b.feed(f, f.Norm(x, b.ffnNorm)), b.ffnPost))
 	}
 	return f.Outputs(x)
 }
 
 func (m *decoder) embed(f *nn.Pass) *tensor.Tensor {
-	x := f.Embed(m.embd)
-	if m.scale != 0 {
-		f.Scale(x, m.scale)
-	}
+	x := scaled(f, f.Embed(m.embd), m.scale)
 	if m.pos != nil {
 		f.EmbedPositions(m.pos)
+	}
+	if m.first != nil {
+		f.NormHeads(x, m.first)
 	}
 	return x
 }
 
 // add adds what a block has made to the stream.
 func (m *decoder) add(f *nn.Pass, x, y *tensor.Tensor) {
-	if s := m.cfg.ResidualScale; s != 0 {
-		f.Scale(y, s)
-	}
-	f.Add(x, y)
+	f.Add(x, scaled(f, y, m.cfg.ResidualScale))
+}
+
+// attend is the attention block.
+func (b *block) attend(f *nn.Pass, h *tensor.Tensor) *tensor.Tensor {
+	return scaled(f, f.SelfAttention(h, b.attn), b.attnScale)
 }
 
 // feed is the feed-forward block.
 func (b *block) feed(f *nn.Pass, h *tensor.Tensor) *tensor.Tensor {
 	if b.moe != nil {
-		return f.MoE(h, b.moe)
+		return scaled(f, f.MoE(h, b.moe), b.ffnScale)
 	}
-	return f.FFN(h, b.ffn)
+	return scaled(f, f.FFN(h, b.ffn), b.ffnScale)
+}
+
+// scaled is c·y; a factor of 0 is none.
+func scaled(f *nn.Pass, y *tensor.Tensor, c float32) *tensor.Tensor {
+	if c != 0 {
+		f.Scale(y, c)
+	}
+	return y
 }
 
 func (m *decoder) Logits(f *nn.Pass, x *tensor.Tensor) *tensor.Tensor {
-	y := f.Linear(f.Norm(x, m.norm), m.head)
-	if m.logits != 0 {
-		f.Scale(y, m.logits)
-	}
+	y := scaled(f, f.Linear(f.Norm(x, m.norm), m.head), m.logits)
 	if c := m.cfg.LogitCap; c != 0 {
 		f.SoftCap(y, c)
 	}
@@ -113,7 +123,7 @@ func (m parallel) Forward(f *nn.Pass) *tensor.Tensor {
 		if b.ffnNorm != nil {
 			g = f.Norm(x, b.ffnNorm)
 		}
-		m.add(f, x, f.SelfAttention(h, b.attn))
+		m.add(f, x, b.attend(f, h))
 		m.add(f, x, b.feed(f, g))
 	}
 	return f.Outputs(x)

@@ -1,0 +1,42 @@
+package arch
+
+import (
+	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/nn"
+)
+
+// newAFMoE makes Arcee's Trinity: what heads read is gated, heads are normed, three of four layers see a window, the others have no positions; norms stand before and after each block, and
+// experts are scored by sigmoids behind some dense layers. Arcee AI 2025, https://www.arcee.ai/blog/the-trinity-manifesto.
+func newAFMoE(w *model.Weights) (model.Model, error) {
+	c := w.Config()
+	base := c.RopeBaseSWA
+	if base == 0 {
+		base = c.Rope.Base
+	}
+	rope, ropeLocal := w.Rope(model.Halves), w.RopeBase(model.Halves, base, c.Rope.Factor)
+	full, local := w.Attention(), w.AttentionOf(nn.AttentionConfig{Window: c.Window})
+	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
+		h := nn.Heads{Attn: full, Rope: rope, Gate: b.Linear("attn_gate", c.NEmbd, c.NHead*c.HeadDim)}
+		if c.Local(i, 4) {
+			h.Attn, h.Rope = local, ropeLocal
+		}
+		if i%4 == 3 {
+			h.Rope = nil
+		}
+		l := block{
+			attnNorm: b.Norm("attn_norm", c.NEmbd),
+			attn:     b.Heads(b.QKNorm(h)),
+			attnPost: b.Norm("post_attention_norm", c.NEmbd),
+			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
+			ffnPost:  b.Norm("post_ffw_norm", c.NEmbd),
+		}
+		if c.HasExperts(i) {
+			l.moe = b.MoE(nn.MoEConfig{Score: b.Scoring(nn.ScoreSigmoid), Renormalise: c.ExpertNorm})
+		} else {
+			l.ffn = b.FFN(nn.SiLU)
+		}
+		return l
+	})
+	m.scale = gemmaScale(c)
+	return m, w.Err()
+}

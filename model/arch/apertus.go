@@ -1,0 +1,28 @@
+package arch
+
+import (
+	"fmt"
+
+	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/nn"
+)
+
+// newApertus makes Apertus: normed heads, and the activation xIELU, whose parameters each layer has learnt, without a gate. Project Apertus 2025, arXiv:2509.14233.
+func newApertus(w *model.Weights) (model.Model, error) {
+	c := w.Config()
+	if c.XIELU == nil {
+		return nil, fmt.Errorf("arch: no key %q", "xielu.alpha_p")
+	}
+	rope, attn := w.Rope(model.Halves), w.Attention()
+	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
+		l := block{
+			attnNorm: b.Norm("attn_norm", c.NEmbd),
+			attn:     b.Heads(b.QKNorm(nn.Heads{Rope: rope, Attn: attn})),
+			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
+			ffn:      b.PlainFFN(nn.ReLU),
+		}
+		l.ffn.XIELU = &c.XIELU[i]
+		return l
+	})
+	return m, w.Err()
+}

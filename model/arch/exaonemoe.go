@@ -1,0 +1,32 @@
+package arch
+
+import (
+	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/nn"
+)
+
+// newEXAONEMoE makes K-EXAONE: experts scored by sigmoids behind some dense layers, a shared one, normed heads, and three of four layers see a window; the others have no positions.
+// LG AI Research 2026, arXiv:2601.01739.
+func newEXAONEMoE(w *model.Weights) (model.Model, error) {
+	c := w.Config()
+	w.IgnoreNext()
+	rope, full, local := w.Rope(model.Halves), w.Attention(), w.AttentionOf(nn.AttentionConfig{Window: c.Window})
+	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
+		h := nn.Heads{Attn: full}
+		if c.Local(i, 4) {
+			h = nn.Heads{Rope: rope, Attn: local}
+		}
+		l := block{
+			attnNorm: b.Norm("attn_norm", c.NEmbd),
+			attn:     b.Heads(b.QKNorm(h)),
+			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
+		}
+		if c.HasExperts(i) {
+			l.moe = b.MoE(nn.MoEConfig{Score: b.Scoring(nn.ScoreSigmoid), Renormalise: c.ExpertNorm})
+		} else {
+			l.ffn = b.FFN(nn.SiLU)
+		}
+		return l
+	})
+	return m, w.Err()
+}

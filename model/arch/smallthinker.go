@@ -1,0 +1,46 @@
+package arch
+
+import (
+	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/nn"
+	"github.com/goinfer/goinfer/tensor"
+)
+
+// smallThinker is SmallThinker: the router reads the stream as it enters the layer, so that the experts may be fetched during attention; they are gated by ReLU, and where layers see a window every
+// fourth sees everything and has no positions. Song et al. 2025, arXiv:2507.20984.
+type smallThinker struct{ *decoder }
+
+func newSmallThinker(w *model.Weights) (model.Model, error) {
+	c := w.Config()
+	const window = 4096 // which the reference takes whatever the file says
+	rope, full, local := w.Rope(model.Halves), w.Attention(), w.AttentionOf(nn.AttentionConfig{Window: window})
+	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
+		h := nn.Heads{Rope: rope, Attn: full}
+		switch {
+		case c.Window == 0:
+		case i%4 == 0:
+			h.Rope = nil
+		default:
+			h.Attn = local
+		}
+		return block{
+			attnNorm: b.Norm("attn_norm", c.NEmbd),
+			attn:     b.Heads(h),
+			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
+			moe:      b.MoE(nn.MoEConfig{Act: nn.ReLU, Score: b.Scoring(nn.ScoreSoftmax), Renormalise: true}),
+		}
+	})
+	return smallThinker{m}, w.Err()
+}
+
+func (m smallThinker) Forward(f *nn.Pass) *tensor.Tensor {
+	x := m.embed(f)
+	for i := range m.blk {
+		b := &m.blk[i]
+		f.Layer(i)
+		route := f.Route(x, b.moe)
+		m.add(f, x, b.attend(f, f.Norm(x, b.attnNorm)))
+		m.add(f, x, f.Experts(f.Norm(x, b.ffnNorm), route, b.moe))
+	}
+	return f.Outputs(x)
+}
