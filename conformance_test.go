@@ -169,12 +169,10 @@ func watched(t *testing.T, m *goinfer.Model, tokens []int32, want []float32) {
 	c := m.Config()
 	w := &watcher{last: c.NLayer - 1, width: c.NEmbd, residual: make([]float32, len(tokens)*c.NEmbd)}
 	var got, unembedded []float32
-	for _, err := range m.Generate(context.Background(), goinfer.Request{Tokens: tokens, MaxTokens: -1, Hook: w, Logits: func(_ int, row []float32) error {
+	require.NoError(t, m.Evaluate(context.Background(), goinfer.Request{Tokens: tokens, Hook: w, Logits: func(_ int, row []float32) error {
 		got = append(got, row...)
 		return nil
-	}}) {
-		require.NoError(t, err)
-	}
+	}}))
 	sameBits(t, want, got, "watched")
 	require.NoError(t, m.Unembed(context.Background(), w.residual, func(_ int, row []float32) error {
 		unembedded = append(unembedded, row...)

@@ -42,8 +42,9 @@ var house = map[string][]string{
 	"convert":     {"", "gguf", "model", "quant", "internal/cpu", "internal/par"},
 	"probe":       {"kernels", "internal/cgroup", "internal/cpu", "internal/disk", "internal/mem", "internal/par"},
 	"eval":        {""},
+	"explain":     {"", "eval", "sample"},
 	"bench":       {"", "catalog", "convert", "gguf", "probe", "quant", "internal/mem"},
-	"cmd/goinfer": {"", "bench", "catalog", "convert", "eval", "probe", "cmd/goinfer/..."},
+	"cmd/goinfer": {"", "bench", "catalog", "convert", "eval", "explain", "probe", "cmd/goinfer/..."},
 
 	"cmd/goinfer/embedded":     {},
 	"cmd/goinfer/embedded/gen": {"gguf", "quant"},

@@ -369,7 +369,16 @@ func (m *Model) Logits(ctx context.Context, tokens []int32, f func(pos int, row 
 
 // LogitsFrom is Logits without the positions before first, which takes less time.
 func (m *Model) LogitsFrom(ctx context.Context, tokens []int32, first int, f func(pos int, row []float32) error) error {
-	for p, err := range m.engine.Generate(ctx, engine.Request{Prompt: tokens, Logits: f, LogitsFrom: first}) {
+	if tokens == nil {
+		tokens = []int32{} // which is refused, and does not stand for a prompt
+	}
+	return m.Evaluate(ctx, Request{Tokens: tokens, Logits: f, LogitsFrom: first})
+}
+
+// Evaluate evaluates the prompt of a request for what its Hook, its Logits and its Progress are told, and generates nothing.
+func (m *Model) Evaluate(ctx context.Context, q Request) error {
+	q.MaxTokens = -1
+	for p, err := range m.Generate(ctx, q) {
 		if err != nil {
 			return err
 		}

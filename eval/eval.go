@@ -5,7 +5,7 @@
 //   - [Chunks] cuts the tokens of a text into chunks as llama-perplexity does.
 //   - [Perplexity] scores the second half of each chunk and returns a [Result].
 //   - [Compare] does so beside a base model, and tells how far the predictions of the two are apart: a [Comparison].
-//   - [Continuation] scores one text behind another, the form that evaluation harnesses need.
+//   - [Continuation] scores one text behind another, the form that evaluation harnesses need; [Continue] and [Continued.Score] are its two halves.
 //
 // The numbers are those of llama-perplexity on the same file, text and format of the cache, up to rounding; Kullback–Leibler divergence is computed
 // from the logits themselves, where llama-perplexity rounds those of the base model to 16 bits.
@@ -116,31 +116,65 @@ type Score struct {
 	LogProb float64 `json:"logprob"` // natural logarithm of the probability of all its tokens
 	Tokens  int     `json:"tokens"`
 	Greedy  bool    `json:"greedy"` // each token is the most probable in its place
+	Ranks   []int   `json:"-"`      // of each token in its place, 1 for the most probable
 }
 
-// Continuation scores a text behind another. White space at the end of prefix counts as the beginning of text, since vocabularies hold it together with the word behind; the
-// tokens are those of both texts in one, less as many as prefix has.
-func Continuation(ctx context.Context, m *goinfer.Model, prefix, text string) (Score, error) {
-	v := m.Tokenizer()
+// Continued are the tokens of a text and of another behind it, the tokens from First on being those of the second.
+type Continued struct {
+	Tokens []int32
+	First  int
+}
+
+// Continue puts a text behind another; special recognises special tokens that are spelled in them. White space at the end of prefix counts as the beginning of text, since
+// vocabularies hold it together with the word behind; the tokens are those of both texts in one, less as many as prefix has.
+func Continue(v *goinfer.Tokenizer, prefix, text string, special bool) (Continued, error) {
 	if v == nil {
-		return Score{}, fmt.Errorf("eval: the model has no vocabulary: %w", goinfer.ErrUnsupported)
+		return Continued{}, fmt.Errorf("eval: the model has no vocabulary: %w", goinfer.ErrUnsupported)
 	}
-	ids := v.Encode(nil, prefix+text, true, false)
-	n := len(v.Encode(nil, strings.TrimRight(prefix, " \t\n\r"), true, false))
+	ids := v.Encode(nil, prefix+text, true, special)
+	n := len(v.Encode(nil, strings.TrimRight(prefix, " \t\n\r"), true, special))
 	if n < 1 || n >= len(ids) {
-		return Score{}, fmt.Errorf("eval: want a continuation of at least one token behind at least one, found %d tokens behind %d", max(0, len(ids)-n), n)
+		return Continued{}, fmt.Errorf("eval: want a continuation of at least one token behind at least one, found %d tokens behind %d", max(0, len(ids)-n), n)
 	}
-	s := Score{Tokens: len(ids) - n, Greedy: true}
-	c := Chunk{Input: ids, Want: ids, First: n - 1}
-	err := c.each(ctx, m, func(row []float32, next int32) error {
+	return Continued{ids, n}, nil
+}
+
+// Score evaluates the tokens, watched by a hook if that is not nil.
+func (c Continued) Score(ctx context.Context, m *goinfer.Model, hook goinfer.Hook) (Score, error) {
+	last := len(c.Tokens) - 1
+	s := Score{Tokens: len(c.Tokens) - c.First, Greedy: true}
+	err := m.Evaluate(ctx, goinfer.Request{Tokens: c.Tokens[:last], Hook: hook, LogitsFrom: c.First - 1, Logits: func(pos int, row []float32) error {
+		next := c.Tokens[pos+1]
+		rank := rank(row, next)
 		s.LogProb += float64(row[next]) - logSum(row)
-		s.Greedy = s.Greedy && best(row) == int(next)
+		s.Ranks = append(s.Ranks, rank)
+		s.Greedy = s.Greedy && rank == 1
 		if math.IsNaN(s.LogProb) || math.IsInf(s.LogProb, 0) {
 			return errors.New("eval: the model's logits are no finite numbers")
 		}
 		return nil
-	})
+	}})
 	return s, err
+}
+
+// Continuation scores a text behind another.
+func Continuation(ctx context.Context, m *goinfer.Model, prefix, text string) (Score, error) {
+	c, err := Continue(m.Tokenizer(), prefix, text, false)
+	if err != nil {
+		return Score{}, err
+	}
+	return c.Score(ctx, m, nil)
+}
+
+// rank is the place of id in the order of the logits, the lower id first among equals.
+func rank(row []float32, id int32) int {
+	n := 1
+	for i, v := range row {
+		if v > row[id] || v == row[id] && int32(i) < id {
+			n++
+		}
+	}
+	return n
 }
 
 // logSum is the logarithm of the sum of the exponentials.

@@ -91,7 +91,7 @@ built in: ` + strings.Join(embedded.Names(), ", ") + `. Where MODEL is left out 
 	root.SetVersionTemplate("goinfer {{.Version}}\n")
 	root.SetUsageFunc(printUsage)
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newRun(), newTokens(), newLogits(), newInspect(), newQuantize(), newImatrix(), newPerplexity(), newDoctor(), newBench(), newSynth(), newCompletion())
+	root.AddCommand(newRun(), newNext(), newTokens(), newLogits(), newInspect(), newQuantize(), newImatrix(), newPerplexity(), newDoctor(), newBench(), newSynth(), newCompletion())
 	root.SetHelpCommand(newHelp())
 	root.InitDefaultHelpCmd()
 	for _, c := range root.Commands() {
@@ -183,7 +183,7 @@ func closedPipe(err error) bool {
 }
 
 // packages are the names of packages that errors begin with.
-var packages = regexp.MustCompile(`(^|: )(?:(?:arch|bench|catalog|convert|cpu|engine|eval|gguf|kv|model|nn|probe|quant|sample|tensor|tokenizer): )+`)
+var packages = regexp.MustCompile(`(^|: )(?:(?:arch|bench|catalog|convert|cpu|engine|eval|explain|gguf|kv|model|nn|probe|quant|sample|tensor|tokenizer): )+`)
 
 // oneLine is the text of an error in one line, with flags for the library's parameters and without the names of the packages it comes from. It is safe to print
 // whatever names of files and tensors are in it.

@@ -60,7 +60,7 @@ or when the context is full, which is said on standard error. Ctrl-C ends it too
 	fs.BoolVarP(&f.text.escapes, "escapes", "e", false, `resolve \n, \t and the like in PROMPT, -p and stop strings`)
 	fs.BoolVarP(&f.verbose, "verbose", "v", false, "tell times, counts, the seed and the kernels")
 	group(fs, "Flags of the model", f.opening.add)
-	group(fs, "Flags of the sampler", f.sampling.add)
+	group(fs, samplerHeading, f.sampling.add)
 
 	// The defaults here, by their names in llama.cpp.
 	for _, name := range []string{"no-display-prompt", "no-conversation", "single-turn", "simple-io", "log-disable", "no-perf", "offline", "no-escapes"} {

@@ -22,6 +22,12 @@ type sampling struct {
 	breakers []string
 }
 
+// samplerHeading is what the flags of the sampler stand under.
+const samplerHeading = "Flags of the sampler"
+
+// usualChain are the samplers in their usual order.
+const usualChain = "penalties;dry;top_n_sigma;top_k;typ_p;top_p;min_p;xtc;temperature"
+
 func (s *sampling) add(fs *pflag.FlagSet) {
 	s.p = goinfer.DefaultSampling()
 	p := &s.p
@@ -49,7 +55,7 @@ func (s *sampling) add(fs *pflag.FlagSet) {
 	fs.Float32Var(&p.MirostatEta, "mirostat-lr", p.MirostatEta, "its learning rate")
 	fs.Float32Var(&p.MirostatTau, "mirostat-ent", p.MirostatTau, "its target in bits per token")
 	fs.StringArrayVarP(&s.bias, "logit-bias", "l", nil, "`ID+BIAS` or ID-BIAS is added to the logit of a token, such as 15-inf; may be repeated")
-	fs.StringVar(&s.chain, "samplers", "", "`NAMES` of the samplers in their order, separated by \";\" (default\n"+`"penalties;dry;top_n_sigma;top_k;typ_p;top_p;min_p;xtc;temperature")`)
+	fs.StringVar(&s.chain, "samplers", "", "`NAMES` of the samplers in their order, separated by \";\" (default\n"+`"`+usualChain+`")`)
 }
 
 // params returns what the flags ask for. unescape resolves escapes in texts if that was asked for.

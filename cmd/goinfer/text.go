@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -67,4 +68,31 @@ func plural(n int, one string) string {
 		return "1 " + one
 	}
 	return fmt.Sprintf("%d %ss", n, one)
+}
+
+// quoted is the text of a token in quotation marks, with what is not printable escaped.
+func quoted(s string) string { return `"` + printable(s) + `"` }
+
+// probability writes a probability with four digits behind the point, and a small one with a power of ten.
+func probability(p float64) string {
+	if p == 0 || p >= 1e-4 {
+		return strconv.FormatFloat(p, 'f', 4, 64)
+	}
+	return strconv.FormatFloat(p, 'e', 1, 64)
+}
+
+// perplexity is the exponential of an entropy in nats: as many equally probable choices have it.
+func perplexity(entropy float64) string { return fmt.Sprintf("%.3g", math.Exp(entropy)) }
+
+// barWidth is the length of a bar that stands for 1.
+const barWidth = 40
+
+// bar is a bar of a length of the share p of width, in eighths of a character.
+func bar(p float64, width int) string {
+	eighths := int(math.Round(max(0, min(p, 1)) * float64(8*width)))
+	text := strings.Repeat("█", eighths/8)
+	if r := eighths % 8; r > 0 {
+		text += string([]rune("▏▎▍▌▋▊▉")[r-1])
+	}
+	return text
 }
