@@ -29,11 +29,11 @@ type Shape struct {
 	// Keys are the hyper-parameters, as in a file but without the architecture's name in front: "block_count".
 	Keys  []Key
 	Vocab Vocab
-	// Optional are the full names of the tensors that the model has among those which it might lack, such as output.weight.
+	// Optional are the full names of the tensors that the model has among those which it might lack, such as output.weight; blk.* stands for every block that asks.
 	Optional []string
 }
 
-// Key is an entry of the metadata. Value is a uint32, a float32 or a string.
+// Key is an entry of the metadata. Value is a uint32, a float32, a bool or a string.
 type Key struct {
 	Name  string
 	Value any
@@ -78,18 +78,28 @@ func (s Shape) declare() (model.Config, []model.Tensor, []kv.Spec, error) {
 	if err != nil {
 		return c, nil, nil, err
 	}
-	w := model.Declare(c, func(name string) bool { return slices.Contains(s.Optional, name) })
+	w := model.Declare(c, func(name string) bool { return slices.Contains(s.Optional, anyBlock(name)) })
 	m, err := arch.Build(w)
 	if err != nil {
 		return c, nil, nil, fmt.Errorf("catalog: shape %s: %w", s.Name, err)
 	}
 	ts := w.Tensors()
 	for _, name := range s.Optional {
-		if !slices.ContainsFunc(ts, func(t model.Tensor) bool { return t.Name == name }) {
+		if !slices.ContainsFunc(ts, func(t model.Tensor) bool { return anyBlock(t.Name) == name }) {
 			return c, nil, nil, fmt.Errorf("catalog: shape %s: architecture %s has no tensor %q", s.Name, s.Arch, name)
 		}
 	}
 	return c, ts, m.State(), nil
+}
+
+// anyBlock is the name of a tensor with the number of its block replaced by a star.
+func anyBlock(name string) string {
+	if rest, ok := strings.CutPrefix(name, "blk."); ok {
+		if _, rest, ok = strings.Cut(rest, "."); ok {
+			return "blk.*." + rest
+		}
+	}
+	return name
 }
 
 // Tensors lists the tensors, all as F32.
@@ -207,6 +217,9 @@ func (m metadata) Floats(key string) ([]float64, bool, error) {
 func (m metadata) Text(key string) (string, bool, error) { return as[string](m, key) }
 
 func (m metadata) Uints(key string) ([]uint64, bool, error) {
+	if v, ok := m.find(key); ok && v == true {
+		return []uint64{1}, true, nil
+	}
 	v, ok, err := m.Uint(key)
 	return []uint64{v}, ok, err
 }

@@ -1,66 +1,113 @@
 package catalog
 
-// decoder are the hyper-parameters that decoders with attention share, under the names of the field.
-type decoder struct {
-	ctx, embd, layers, ff, heads, headsKV int
-	base                                  float32 // of RoPE
-	experts, used                         int
-}
-
-// keys are the metadata of a decoder that rotates whole heads and has a norm epsilon of 1e-5.
-func (d decoder) keys(vocab int) []Key {
-	keys := []Key{
-		{"vocab_size", uint32(vocab)},
-		{"context_length", uint32(d.ctx)},
-		{"embedding_length", uint32(d.embd)},
-		{"block_count", uint32(d.layers)},
-		{"feed_forward_length", uint32(d.ff)},
-		{"rope.dimension_count", uint32(d.embd / d.heads)},
-		{"rope.freq_base", d.base},
-		{"attention.head_count", uint32(d.heads)},
-		{"attention.head_count_kv", uint32(d.headsKV)},
-		{"attention.layer_norm_rms_epsilon", float32(1e-5)},
-	}
-	if d.experts > 0 {
-		keys = append(keys, Key{"expert_count", uint32(d.experts)}, Key{"expert_used_count", uint32(d.used)})
-	}
-	return keys
-}
-
-// llama is a shape of the architecture of that name.
-func llama(name, about string, v Vocab, tied bool, d decoder) Shape {
-	s := Shape{Name: name, About: about, Arch: "llama", Keys: d.keys(v.Size), Vocab: v}
-	if !tied {
-		s.Optional = []string{"output.weight"}
-	}
-	return s
-}
-
-func spm(size int) Vocab             { return Vocab{"llama", "default", size} }
-func bpe(pre string, size int) Vocab { return Vocab{"gpt2", pre, size} }
-
 // shapes is the table. The numbers are those of the models' config.json.
 var shapes = []Shape{
-	llama("stories260k", "TinyStories 260K of llama2.c", spm(512), true, decoder{ctx: 512, embd: 64, layers: 5, ff: 172, heads: 8, headsKV: 4, base: 1e4}),
-	llama("stories15m", "TinyStories 15M of llama2.c", spm(32000), true, decoder{ctx: 256, embd: 288, layers: 6, ff: 768, heads: 6, headsKV: 6, base: 1e4}),
-	llama("tiny-dense", "the built-in dense model", spm(4096), true, decoder{ctx: 512, embd: 256, layers: 6, ff: 768, heads: 8, headsKV: 4, base: 1e4}),
-	llama("tiny-moe", "the built-in model with experts", spm(4096), true,
+	llama("stories260k", "TinyStories 260K of llama2.c", spm(512), decoder{ctx: 512, embd: 64, layers: 5, ff: 172, heads: 8, headsKV: 4, base: 1e4}),
+	llama("stories15m", "TinyStories 15M of llama2.c", spm(32000), decoder{ctx: 256, embd: 288, layers: 6, ff: 768, heads: 6, headsKV: 6, base: 1e4}),
+	llama("tiny-dense", "the built-in dense model", spm(4096), decoder{ctx: 512, embd: 256, layers: 6, ff: 768, heads: 8, headsKV: 4, base: 1e4}),
+	llama("tiny-moe", "the built-in model with experts", spm(4096),
 		decoder{ctx: 512, embd: 256, layers: 4, ff: 512, heads: 8, headsKV: 4, base: 1e4, experts: 8, used: 2}),
+	llama("mixtral-small", "Mixtral's shape at 2.1 B, a size that fits in memory; not a published model", spm(32000),
+		decoder{ctx: 32768, embd: 1024, layers: 20, ff: 4096, heads: 16, headsKV: 4, base: 1e6, experts: 8, used: 2, untied: true}),
 
-	llama("smollm2-135m", "SmolLM2 135M", bpe("smollm", 49152), true, decoder{ctx: 8192, embd: 576, layers: 30, ff: 1536, heads: 9, headsKV: 3, base: 1e5}),
-	llama("smollm2-360m", "SmolLM2 360M", bpe("smollm", 49152), true, decoder{ctx: 8192, embd: 960, layers: 32, ff: 2560, heads: 15, headsKV: 5, base: 1e5}),
-	llama("tinyllama-1.1b", "TinyLlama 1.1B", spm(32000), false, decoder{ctx: 2048, embd: 2048, layers: 22, ff: 5632, heads: 32, headsKV: 4, base: 1e4}),
-	llama("smollm2-1.7b", "SmolLM2 1.7B", bpe("smollm", 49152), true, decoder{ctx: 8192, embd: 2048, layers: 24, ff: 8192, heads: 32, headsKV: 32, base: 1.3e5}),
-	llama("mixtral-small", "Mixtral's shape at 2.1 B, a size that fits in memory; not a published model", spm(32000), false,
-		decoder{ctx: 32768, embd: 1024, layers: 20, ff: 4096, heads: 16, headsKV: 4, base: 1e6, experts: 8, used: 2}),
-	llama("llama-2-7b", "Llama 2 7B", spm(32000), false, decoder{ctx: 4096, embd: 4096, layers: 32, ff: 11008, heads: 32, headsKV: 32, base: 1e4}),
-	llama("mistral-7b", "Mistral 7B v0.3", spm(32768), false, decoder{ctx: 32768, embd: 4096, layers: 32, ff: 14336, heads: 32, headsKV: 8, base: 1e6}),
-	llama("llama-3-8b", "Llama 3 8B", bpe("llama-bpe", 128256), false, decoder{ctx: 8192, embd: 4096, layers: 32, ff: 14336, heads: 32, headsKV: 8, base: 5e5}),
-	llama("llama-2-13b", "Llama 2 13B", spm(32000), false, decoder{ctx: 4096, embd: 5120, layers: 40, ff: 13824, heads: 40, headsKV: 40, base: 1e4}),
-	llama("mixtral-8x7b", "Mixtral 8x7B v0.1", spm(32000), false,
-		decoder{ctx: 32768, embd: 4096, layers: 32, ff: 14336, heads: 32, headsKV: 8, base: 1e6, experts: 8, used: 2}),
-	llama("llama-2-70b", "Llama 2 70B", spm(32000), false, decoder{ctx: 4096, embd: 8192, layers: 80, ff: 28672, heads: 64, headsKV: 8, base: 1e4}),
-	llama("llama-3-70b", "Llama 3 70B", bpe("llama-bpe", 128256), false, decoder{ctx: 8192, embd: 8192, layers: 80, ff: 28672, heads: 64, headsKV: 8, base: 5e5}),
-	llama("mixtral-8x22b", "Mixtral 8x22B v0.3", spm(32768), false,
-		decoder{ctx: 65536, embd: 6144, layers: 56, ff: 16384, heads: 48, headsKV: 8, base: 1e6, experts: 8, used: 2}),
+	gpt2("gpt2", "GPT-2", decoder{embd: 768, layers: 12, heads: 12}),
+	gpt2("gpt2-medium", "GPT-2 medium", decoder{embd: 1024, layers: 24, heads: 16}),
+	gpt2("gpt2-large", "GPT-2 large", decoder{embd: 1280, layers: 36, heads: 20}),
+	gpt2("gpt2-xl", "GPT-2 XL", decoder{embd: 1600, layers: 48, heads: 25}),
+
+	llama("smollm2-135m", "SmolLM2 135M", bpe("smollm", 49152), decoder{ctx: 8192, embd: 576, layers: 30, ff: 1536, heads: 9, headsKV: 3, base: 1e5}),
+	llama("smollm2-360m", "SmolLM2 360M", bpe("smollm", 49152), decoder{ctx: 8192, embd: 960, layers: 32, ff: 2560, heads: 15, headsKV: 5, base: 1e5}),
+	llama("smollm2-1.7b", "SmolLM2 1.7B", bpe("smollm", 49152), decoder{ctx: 8192, embd: 2048, layers: 24, ff: 8192, heads: 32, headsKV: 32, base: 1.3e5}),
+	decoder{ctx: 65536, embd: 2048, layers: 36, ff: 11008, heads: 16, headsKV: 4, base: 5e6, eps: 1e-6}.shape("smollm3-3b", "SmolLM3 3B", "smollm3", bpe("smaug-bpe", 128256)),
+	llama("tinyllama-1.1b", "TinyLlama 1.1B", spm(32000), decoder{ctx: 2048, embd: 2048, layers: 22, ff: 5632, heads: 32, headsKV: 4, base: 1e4, untied: true}),
+
+	llama("llama-2-7b", "Llama 2 7B", spm(32000), decoder{ctx: 4096, embd: 4096, layers: 32, ff: 11008, heads: 32, headsKV: 32, base: 1e4, untied: true}),
+	llama("llama-2-13b", "Llama 2 13B", spm(32000), decoder{ctx: 4096, embd: 5120, layers: 40, ff: 13824, heads: 40, headsKV: 40, base: 1e4, untied: true}),
+	llama("llama-2-70b", "Llama 2 70B", spm(32000), decoder{ctx: 4096, embd: 8192, layers: 80, ff: 28672, heads: 64, headsKV: 8, base: 1e4, untied: true}),
+	llama("codellama-7b", "Code Llama 7B", spm(32016), decoder{ctx: 16384, embd: 4096, layers: 32, ff: 11008, heads: 32, headsKV: 32, base: 1e6, untied: true}),
+	llama("codellama-13b", "Code Llama 13B", spm(32016), decoder{ctx: 16384, embd: 5120, layers: 40, ff: 13824, heads: 40, headsKV: 40, base: 1e6, untied: true}),
+	llama("codellama-34b", "Code Llama 34B", spm(32000), decoder{ctx: 16384, embd: 8192, layers: 48, ff: 22016, heads: 64, headsKV: 8, base: 1e6, untied: true}),
+	llama("llama-3-8b", "Llama 3 8B", bpe("llama-bpe", 128256), decoder{ctx: 8192, embd: 4096, layers: 32, ff: 14336, heads: 32, headsKV: 8, base: 5e5, untied: true}),
+	llama("llama-3-70b", "Llama 3 70B", bpe("llama-bpe", 128256), decoder{ctx: 8192, embd: 8192, layers: 80, ff: 28672, heads: 64, headsKV: 8, base: 5e5, untied: true}),
+	llama("llama-3.1-8b", "Llama 3.1 8B", bpe("llama-bpe", 128256), decoder{ctx: 131072, embd: 4096, layers: 32, ff: 14336, heads: 32, headsKV: 8, base: 5e5, untied: true}),
+	llama("llama-3.1-70b", "Llama 3.1 and 3.3 70B", bpe("llama-bpe", 128256),
+		decoder{ctx: 131072, embd: 8192, layers: 80, ff: 28672, heads: 64, headsKV: 8, base: 5e5, untied: true}),
+	llama("llama-3.1-405b", "Llama 3.1 405B", bpe("llama-bpe", 128256),
+		decoder{ctx: 131072, embd: 16384, layers: 126, ff: 53248, heads: 128, headsKV: 8, base: 5e5, untied: true}),
+	llama("llama-3.2-1b", "Llama 3.2 1B", bpe("llama-bpe", 128256), decoder{ctx: 131072, embd: 2048, layers: 16, ff: 8192, heads: 32, headsKV: 8, base: 5e5}),
+	llama("llama-3.2-3b", "Llama 3.2 3B", bpe("llama-bpe", 128256), decoder{ctx: 131072, embd: 3072, layers: 28, ff: 8192, heads: 24, headsKV: 8, base: 5e5}),
+
+	llama("mistral-7b", "Mistral 7B v0.1", spm(32000), decoder{ctx: 32768, embd: 4096, layers: 32, ff: 14336, heads: 32, headsKV: 8, base: 1e4, untied: true}),
+	llama("mistral-7b-v0.3", "Mistral 7B v0.3", spm(32768), decoder{ctx: 32768, embd: 4096, layers: 32, ff: 14336, heads: 32, headsKV: 8, base: 1e6, untied: true}),
+	llama("mistral-nemo-12b", "Mistral NeMo 12B", bpe("tekken", 131072),
+		decoder{ctx: 131072, embd: 5120, layers: 40, ff: 14336, heads: 32, headsKV: 8, dim: 128, base: 1e6, untied: true}),
+	llama("mistral-small-24b", "Mistral Small 3 24B", bpe("tekken", 131072),
+		decoder{ctx: 32768, embd: 5120, layers: 40, ff: 32768, heads: 32, headsKV: 8, dim: 128, base: 1e8, untied: true}),
+	llama("mistral-large-123b", "Mistral Large 2 123B", spm(32768), decoder{ctx: 131072, embd: 12288, layers: 88, ff: 28672, heads: 96, headsKV: 8, base: 1e6, untied: true}),
+	llama("mixtral-8x7b", "Mixtral 8x7B v0.1", spm(32000),
+		decoder{ctx: 32768, embd: 4096, layers: 32, ff: 14336, heads: 32, headsKV: 8, base: 1e6, experts: 8, used: 2, untied: true}),
+	llama("mixtral-8x22b", "Mixtral 8x22B v0.1", spm(32000),
+		decoder{ctx: 65536, embd: 6144, layers: 56, ff: 16384, heads: 48, headsKV: 8, base: 1e6, experts: 8, used: 2, untied: true}),
+
+	llama("yi-6b", "Yi 6B", spm(64000), decoder{ctx: 4096, embd: 4096, layers: 32, ff: 11008, heads: 32, headsKV: 4, base: 5e6, untied: true}),
+	llama("yi-34b", "Yi 34B", spm(64000), decoder{ctx: 4096, embd: 7168, layers: 60, ff: 20480, heads: 56, headsKV: 8, base: 5e6, untied: true}),
+
+	qwen2("qwen2.5-0.5b", "Qwen2.5 0.5B", bpe("qwen2", 151936), decoder{ctx: 32768, embd: 896, layers: 24, ff: 4864, heads: 14, headsKV: 2}),
+	qwen2("qwen2.5-1.5b", "Qwen2.5 1.5B", bpe("qwen2", 151936), decoder{ctx: 32768, embd: 1536, layers: 28, ff: 8960, heads: 12, headsKV: 2}),
+	qwen2("qwen2.5-3b", "Qwen2.5 3B", bpe("qwen2", 151936), decoder{ctx: 32768, embd: 2048, layers: 36, ff: 11008, heads: 16, headsKV: 2}),
+	qwen2("qwen2.5-7b", "Qwen2.5 7B", bpe("qwen2", 152064), decoder{ctx: 32768, embd: 3584, layers: 28, ff: 18944, heads: 28, headsKV: 4, untied: true}),
+	qwen2("qwen2.5-14b", "Qwen2.5 14B", bpe("qwen2", 152064), decoder{ctx: 32768, embd: 5120, layers: 48, ff: 13824, heads: 40, headsKV: 8, untied: true}),
+	qwen2("qwen2.5-32b", "Qwen2.5 32B", bpe("qwen2", 152064), decoder{ctx: 32768, embd: 5120, layers: 64, ff: 27648, heads: 40, headsKV: 8, untied: true}),
+	qwen2("qwen2.5-72b", "Qwen2.5 72B", bpe("qwen2", 152064), decoder{ctx: 32768, embd: 8192, layers: 80, ff: 29568, heads: 64, headsKV: 8, untied: true}),
+	qwen3("qwen3-0.6b", "Qwen3 0.6B", decoder{embd: 1024, layers: 28, ff: 3072, heads: 16, headsKV: 8}),
+	qwen3("qwen3-1.7b", "Qwen3 1.7B", decoder{embd: 2048, layers: 28, ff: 6144, heads: 16, headsKV: 8}),
+	qwen3("qwen3-4b", "Qwen3 4B", decoder{embd: 2560, layers: 36, ff: 9728, heads: 32, headsKV: 8}),
+	qwen3("qwen3-8b", "Qwen3 8B", decoder{embd: 4096, layers: 36, ff: 12288, heads: 32, headsKV: 8, untied: true}),
+	qwen3("qwen3-14b", "Qwen3 14B", decoder{embd: 5120, layers: 40, ff: 17408, heads: 40, headsKV: 8, untied: true}),
+	qwen3("qwen3-32b", "Qwen3 32B", decoder{embd: 5120, layers: 64, ff: 25600, heads: 64, headsKV: 8, untied: true}),
+	qwen3("qwen3-30b-a3b", "Qwen3 30B of experts", decoder{embd: 2048, layers: 48, ff: 6144, heads: 32, headsKV: 4, experts: 128, used: 8, ffExpert: 768, untied: true}),
+	qwen3("qwen3-235b-a22b", "Qwen3 235B of experts", decoder{embd: 4096, layers: 94, ff: 12288, heads: 64, headsKV: 4, experts: 128, used: 8, ffExpert: 1536, untied: true}),
+
+	decoder{ctx: 8192, embd: 2048, layers: 18, ff: 16384, heads: 8, headsKV: 1, dim: 256, base: 1e4, eps: 1e-6}.shape("gemma-2b", "Gemma 2B", "gemma", spm(256000)),
+	decoder{ctx: 8192, embd: 3072, layers: 28, ff: 24576, heads: 16, headsKV: 16, dim: 256, base: 1e4, eps: 1e-6}.shape("gemma-7b", "Gemma 7B", "gemma", spm(256000)),
+	gemma2("gemma-2-2b", "Gemma 2 2B", decoder{embd: 2304, layers: 26, ff: 9216, heads: 8, headsKV: 4, dim: 256}),
+	gemma2("gemma-2-9b", "Gemma 2 9B", decoder{embd: 3584, layers: 42, ff: 14336, heads: 16, headsKV: 8, dim: 256}),
+	gemma2("gemma-2-27b", "Gemma 2 27B", decoder{embd: 4608, layers: 46, ff: 36864, heads: 32, headsKV: 16, dim: 128}),
+	gemma3("gemma-3-1b", "Gemma 3 1B", decoder{ctx: 32768, embd: 1152, layers: 26, ff: 6912, heads: 4, headsKV: 1, dim: 256, window: 512}),
+	gemma3("gemma-3-4b", "Gemma 3 4B, its text model", decoder{ctx: 131072, embd: 2560, layers: 34, ff: 10240, heads: 8, headsKV: 4, dim: 256, window: 1024}),
+	gemma3("gemma-3-12b", "Gemma 3 12B, its text model", decoder{ctx: 131072, embd: 3840, layers: 48, ff: 15360, heads: 16, headsKV: 8, dim: 256, window: 1024}),
+	gemma3("gemma-3-27b", "Gemma 3 27B, its text model", decoder{ctx: 131072, embd: 5376, layers: 62, ff: 21504, heads: 32, headsKV: 16, dim: 128, window: 1024}),
+
+	decoder{ctx: 2048, embd: 2560, layers: 32, ff: 10240, heads: 32, headsKV: 32, rot: 32, base: 1e4, untied: true}.shape("phi-2", "Phi-2", "phi2", bpe("gpt-2", 51200),
+		"output.bias", "output_norm.bias", "blk.*.attn_norm.bias", "blk.*.attn_q.bias", "blk.*.attn_k.bias", "blk.*.attn_v.bias", "blk.*.attn_output.bias", "blk.*.ffn_up.bias", "blk.*.ffn_down.bias"),
+	phi3("phi-3-mini", "Phi-3 mini, 4K", spm(32064), decoder{ctx: 4096, embd: 3072, layers: 32, ff: 8192, heads: 32, headsKV: 32, window: 2047, untied: true}),
+	phi3("phi-3-medium", "Phi-3 medium, 4K", spm(32064), decoder{ctx: 4096, embd: 5120, layers: 40, ff: 17920, heads: 40, headsKV: 10, window: 2047, untied: true}),
+	decoder{ctx: 131072, embd: 4096, layers: 32, ff: 6400, heads: 32, headsKV: 8, base: 1e4, experts: 16, used: 2, untied: true}.shape("phi-3.5-moe", "Phi-3.5 MoE", "phimoe", spm(32064),
+		"output.bias", "output_norm.bias", "blk.*.attn_norm.bias", "blk.*.ffn_norm.bias", "blk.*.attn_q.bias", "blk.*.attn_k.bias", "blk.*.attn_v.bias", "blk.*.attn_output.bias"),
+	phi3("phi-4", "Phi-4", bpe("dbrx", 100352), decoder{ctx: 16384, embd: 5120, layers: 40, ff: 17920, heads: 40, headsKV: 10, untied: true}),
+	phi3("phi-4-mini", "Phi-4 mini", bpe("gpt-4o", 200064), decoder{ctx: 131072, embd: 3072, layers: 32, ff: 8192, heads: 24, headsKV: 8, rot: 96}),
+
+	llama("deepseek-llm-7b", "DeepSeek LLM 7B", bpe("deepseek-llm", 102400), decoder{ctx: 4096, embd: 4096, layers: 30, ff: 11008, heads: 32, headsKV: 32, base: 1e4, untied: true}),
+	llama("deepseek-llm-67b", "DeepSeek LLM 67B", bpe("deepseek-llm", 102400), decoder{ctx: 4096, embd: 8192, layers: 95, ff: 22016, heads: 64, headsKV: 8, base: 1e4, untied: true}),
+	decoder{ctx: 4096, embd: 2048, layers: 28, ff: 10944, heads: 16, headsKV: 16, base: 1e4, eps: 1e-6, experts: 64, used: 6, ffExpert: 1408, shared: 2, dense: 1, untied: true}.
+		shape("deepseek-moe-16b", "DeepSeekMoE 16B", "deepseek", bpe("deepseek-llm", 102400)),
+	deepseek2("deepseek-v2-lite", "DeepSeek-V2 Lite", bpe("deepseek-llm", 102400),
+		decoder{ctx: 163840, embd: 2048, layers: 27, ff: 10944, heads: 16, base: 1e4, experts: 64, used: 6, ffExpert: 1408, shared: 2, dense: 1}, 0),
+	deepseek2("deepseek-v2", "DeepSeek-V2", bpe("deepseek-llm", 102400),
+		decoder{ctx: 163840, embd: 5120, layers: 60, ff: 12288, heads: 128, base: 1e4, experts: 160, used: 6, ffExpert: 1536, shared: 2, dense: 1}, 1536,
+		Key{"expert_weights_scale", float32(16)}, Key{"expert_group_count", uint32(8)}, Key{"expert_group_used_count", uint32(3)}),
+	deepseek2("deepseek-v3", "DeepSeek-V3 and R1, without the layer that predicts a further token", bpe("deepseek-v3", 129280),
+		decoder{ctx: 163840, embd: 7168, layers: 61, ff: 18432, heads: 128, base: 1e4, experts: 256, used: 8, ffExpert: 2048, shared: 1, dense: 3}, 1536).sigmoids(8, 4, 2.5),
+	deepseek2("kimi-k2", "Kimi K2", bpe("kimi-k2", 163840),
+		decoder{ctx: 131072, embd: 7168, layers: 61, ff: 18432, heads: 64, base: 5e4, experts: 384, used: 8, ffExpert: 2048, shared: 1, dense: 1}, 1536).sigmoids(1, 1, 2.827),
+
+	gptOSS("gpt-oss-20b", "gpt-oss 20B", decoder{layers: 24, experts: 32, used: 4}),
+	gptOSS("gpt-oss-120b", "gpt-oss 120B", decoder{layers: 36, experts: 128, used: 4}),
+
+	decoder{ctx: 4096, embd: 2048, layers: 16, ff: 1024, heads: 16, headsKV: 16, base: 1e4, experts: 64, used: 8, untied: true}.
+		shape("olmoe-1b-7b", "OLMoE 1B-7B", "olmoe", bpe("olmo", 50304)),
+	decoder{ctx: 4096, embd: 4096, layers: 32, ff: 11008, heads: 32, headsKV: 32, base: 5e5, eps: 1e-6, untied: true}.shape("olmo-2-7b", "OLMo 2 7B", "olmo2", bpe("dbrx", 100352)),
+	decoder{ctx: 4096, embd: 5120, layers: 40, ff: 13824, heads: 40, headsKV: 40, base: 5e5, eps: 1e-6, untied: true}.shape("olmo-2-13b", "OLMo 2 13B", "olmo2", bpe("dbrx", 100352)),
+	decoder{ctx: 8192, embd: 8192, layers: 40, ff: 22528, heads: 64, headsKV: 64, base: 8e6}.shape("command-r", "Command R 35B", "command-r", bpe("command-r", 256000)).
+		with(Key{"attention.layer_norm_epsilon", float32(1e-5)}, Key{"logit_scale", float32(0.0625)}),
 }

@@ -210,10 +210,10 @@ func (w *Weights) MoE(o nn.MoEConfig) *nn.MoE {
 // expertBias finds NAME.bias, [n_expert][n], or nil.
 func (w *Weights) expertBias(name string, n int) *tensor.Weight {
 	t, ok := w.tensor(name+".bias", false, w.cfg.NExpert, n)
+	w.share(name+".bias", w.cfg.NExpertUsed, w.cfg.NExpert)
 	if !ok {
 		return nil
 	}
-	w.share(name+".bias", w.cfg.NExpertUsed, w.cfg.NExpert)
 	return &tensor.Weight{Name: w.prefix + name + ".bias", Type: t.Type, Rows: 1, Cols: w.cfg.NExpert * n, Data: t.Data}
 }
 
