@@ -1,0 +1,142 @@
+package explain
+
+import (
+	"context"
+	"math"
+	"slices"
+
+	"github.com/goinfer/goinfer"
+)
+
+// Trace is what the engine's hooks showed of one evaluation of some tokens: of all of them what later steps need, and of those from position First on what can be looked at.
+type Trace struct {
+	Tokens []Token
+	First  int         // the positions from here on are recorded
+	Layers []Layer     // by number
+	x      []float32   // the residual stream, [n_layer+1][n_tokens-First][width]
+	width  int         // of the residual stream
+	norms  [][]float64 // its root mean square, [n_layer+1][n_tokens-First]
+}
+
+// Layer is what one layer did. What it has none of is empty.
+type Layer struct {
+	Heads int
+	// Attention are the attention probabilities of the recorded positions, of each [n_head][pos+1].
+	Attention [][]float32
+	// Routes are the choices of the router for all tokens.
+	Routes []Route
+	// active is the largest magnitude of each neuron over all tokens: of the block itself under -1, and of the experts that were chosen under their numbers.
+	active map[int][]float32
+}
+
+// Route is the choice of a router for a token, best expert first.
+type Route struct {
+	Experts []int32   `json:"experts"`
+	Weights []float32 `json:"weights"`
+}
+
+// Record evaluates tokens and returns what the hooks showed, with the positions from first on to be looked at.
+func Record(ctx context.Context, m *goinfer.Model, tokens []int32, first int) (*Trace, error) {
+	c := m.Config()
+	first = max(0, min(first, len(tokens)-1))
+	r := newResiduals(c, first, len(tokens)-first)
+	h := &recorder{residuals: r, t: &Trace{Tokens: Tokens(m.Tokenizer(), tokens), First: first, Layers: make([]Layer, c.NLayer), x: r.x, width: c.NEmbd}}
+	if err := m.Evaluate(ctx, goinfer.Request{Tokens: tokens, Hook: h}); err != nil {
+		return nil, err
+	}
+	h.t.measure()
+	return h.t, nil
+}
+
+// recorder is the hook of Record.
+type recorder struct {
+	*residuals
+	t *Trace
+}
+
+func (r *recorder) Wants(layer int, name string) bool {
+	switch name {
+	case goinfer.NameAttnProbs, goinfer.NameFFNAct, goinfer.NameRouterTopK:
+		return true
+	}
+	return r.residuals.Wants(layer, name)
+}
+
+func (r *recorder) Observe(e *goinfer.Event) {
+	if e.Layer < 0 || e.Name == goinfer.NameLayerOut {
+		r.residuals.Observe(e)
+		return
+	}
+	l := &r.t.Layers[e.Layer]
+	switch e.Name {
+	case goinfer.NameAttnProbs:
+		l.Heads = len(e.Data) / (e.Pos + 1)
+		if e.Pos >= r.t.First {
+			l.Attention = append(l.Attention, slices.Clone(e.Data))
+		}
+	case goinfer.NameRouterTopK:
+		l.Routes = append(l.Routes, Route{slices.Clone(e.Experts), slices.Clone(e.Data)})
+	case goinfer.NameFFNAct:
+		l.keepActive(e)
+	}
+}
+
+func (l *Layer) keepActive(e *goinfer.Event) {
+	expert := -1
+	if len(e.Experts) > 0 {
+		expert = int(e.Experts[0])
+	}
+	if l.active == nil {
+		l.active = map[int][]float32{}
+	}
+	a := l.active[expert]
+	if a == nil {
+		a = make([]float32, len(e.Data))
+		l.active[expert] = a
+	}
+	for i, v := range e.Data {
+		a[i] = max(a[i], float32(math.Abs(float64(v))))
+	}
+}
+
+// measure works out the norms of the residual stream.
+func (t *Trace) measure() {
+	n := len(t.Tokens) - t.First
+	for at := 0; at < len(t.x); at += n * t.width {
+		row := make([]float64, n)
+		for i := range row {
+			var sum float64
+			for _, v := range t.x[at+i*t.width:][:t.width] {
+				sum += float64(v) * float64(v)
+			}
+			row[i] = math.Sqrt(sum / float64(t.width))
+		}
+		t.norms = append(t.norms, row)
+	}
+}
+
+// Norms are the root mean squares of the residual stream at the recorded positions, before the first layer and after each: [n_layer+1][n_tokens-First].
+func (t *Trace) Norms() [][]float64 { return t.norms }
+
+// Lens tells what the head makes of the stream at the last n recorded positions, before the first layer and after each: [n_layer+1][n].
+func (t *Trace) Lens(ctx context.Context, m *goinfer.Model, n, k int, watch []int32) ([][]View, error) {
+	recorded := len(t.Tokens) - t.First
+	n = min(n, recorded)
+	x := make([]float32, 0, len(t.norms)*n*t.width)
+	for l := range t.norms {
+		x = append(x, t.x[((l+1)*recorded-n)*t.width:(l+1)*recorded*t.width]...)
+	}
+	views, err := Lens(ctx, m, x, k, watch)
+	if err != nil {
+		return nil, err
+	}
+	var layers [][]View
+	for l := range t.norms {
+		row := views[l*n : (l+1)*n]
+		for i := range row {
+			row[i].Layer, row[i].Pos = l-1, len(t.Tokens)-n+i
+		}
+		layers = append(layers, row)
+	}
+	return layers, nil
+}
