@@ -39,6 +39,8 @@ type File struct {
 	shards  []shard
 	tensors []Tensor
 	index   map[string]int
+
+	composed *composed // of a file that lies nowhere
 }
 
 // shard is one file of a model.
@@ -350,6 +352,9 @@ func (f *File) Tensor(name string) (*Tensor, bool) {
 
 // Data is the bytes of a tensor of this file: a view that must not be written, nor used after Close. It is nil for files opened with HeaderOnly.
 func (f *File) Data(t *Tensor) []byte {
+	if f.composed != nil {
+		return f.Rows(t, 0, rowsOf(t))
+	}
 	data := f.shards[t.Shard].data
 	if data == nil {
 		return nil
@@ -359,6 +364,9 @@ func (f *File) Data(t *Tensor) []byte {
 
 // Lock keeps mapped files in physical memory.
 func (f *File) Lock() error {
+	if f.composed != nil && f.composed.lock != nil {
+		return f.composed.lock()
+	}
 	for i := range f.shards {
 		if m := f.shards[i].file; m != nil && f.shards[i].data != nil {
 			if err := m.Lock(); err != nil {
@@ -377,6 +385,9 @@ func (f *File) Close() error {
 			errs = append(errs, m.Close())
 		}
 		f.shards[i].data = nil
+	}
+	if f.composed != nil {
+		errs = append(errs, f.composed.end())
 	}
 	return errors.Join(errs...)
 }

@@ -229,7 +229,7 @@ func (w *Weights) experts(name string, in, out int) []*nn.Linear {
 		}
 		return ls
 	}
-	t, ok := w.tensor(all+".weight", true, n, out, in)
+	t, ok := w.find(all+".weight", true, n, out, in)
 	w.share(all+".weight", w.cfg.NExpertUsed, n)
 	factor := w.factors(all, n)
 	bias := w.expertBias(all, out)
@@ -250,7 +250,7 @@ func (w *Weights) experts(name string, in, out int) []*nn.Linear {
 // fusedExperts makes two matrices of each expert, of the rows of one.
 func (w *Weights) fusedExperts(name string, in int, a, b Part) (as, bs []*nn.Linear) {
 	n, out := w.cfg.NExpert, a.Rows+b.Rows
-	t, ok := w.tensor(name+".weight", true, n, out, in)
+	t, ok := w.find(name+".weight", true, n, out, in)
 	w.share(name+".weight", w.cfg.NExpertUsed, n)
 	factor, bias := w.factors(name, n), w.expertBias(name, out)
 	if !ok {
@@ -272,8 +272,8 @@ func (w *Weights) fusedExperts(name string, in int, a, b Part) (as, bs []*nn.Lin
 	return as, bs
 }
 
-// nth is matrix i of those of [out][in] that the tensor t, NAME.weight, holds one after the other.
+// nth is matrix i of those of [out][in] that the tensor t, NAME.weight, holds one after the other. Only its bytes are asked for.
 func (w *Weights) nth(name string, t SourceTensor, i, in, out int) tensor.Weight {
-	size := out * t.Type.RowBytes(in)
-	return tensor.Weight{Name: w.prefix + name + ".weight", Type: t.Type, Rows: out, Cols: in, Data: t.Data[i*size : (i+1)*size]}
+	name = w.prefix + name + ".weight"
+	return tensor.Weight{Name: name, Type: t.Type, Rows: out, Cols: in, Data: w.src.Rows(name, i*out, out)}
 }

@@ -149,7 +149,16 @@ func (g File) Tensor(name string) (SourceTensor, bool) {
 	if !ok {
 		return SourceTensor{}, false
 	}
-	return SourceTensor{Type: t.Type, Shape: t.Shape, Data: g.f.Data(t)}, true
+	return SourceTensor{Type: t.Type, Shape: t.Shape}, true
+}
+
+// Rows implements Source.
+func (g File) Rows(name string, first, n int) []byte {
+	t, ok := g.f.Tensor(name)
+	if !ok {
+		return nil
+	}
+	return g.f.Rows(t, first, n)
 }
 
 // Names implements Source.

@@ -57,7 +57,7 @@ func (w *Weights) Latent(r LatentRopes, scale float32) *nn.Latent {
 
 // perHead makes a matrix for each head of NAME.weight, [n_head][out][in].
 func (w *Weights) perHead(name string, in, out int) []*nn.Linear {
-	t, ok := w.tensor(name+".weight", true, w.cfg.NHead, out, in)
+	t, ok := w.find(name+".weight", true, w.cfg.NHead, out, in)
 	if !ok {
 		return nil
 	}

@@ -22,16 +22,27 @@ type Model interface {
 	Logits(f *nn.Pass, x *tensor.Tensor) *tensor.Tensor
 }
 
-// SourceTensor is a tensor as a file holds it. Shape is in GGUF's order, the fastest dimension first.
+// SourceTensor is a tensor as a file holds it. Shape is in GGUF's order, the fastest dimension first. Data is filled in when the tensor is bound.
 type SourceTensor struct {
 	Type  quant.Type
 	Shape []int
 	Data  []byte
 }
 
+// rows is the number of stretches of Shape[0] elements.
+func (t SourceTensor) rows() int {
+	n := 1
+	for _, s := range t.Shape[1:] {
+		n *= s
+	}
+	return n
+}
+
 // Source is where weights come from: a file, or a generator.
 type Source interface {
 	Tensor(name string) (SourceTensor, bool)
+	// Rows is n rows from first on of the tensor NAME, which exists: stretches of Shape[0] elements, counted over all other dimensions.
+	Rows(name string, first, n int) []byte
 	// Names lists all tensors.
 	Names() []string
 }
@@ -107,6 +118,7 @@ func Outline(c Config, has func(name string) bool) *Weights {
 type nothing struct{}
 
 func (nothing) Tensor(string) (SourceTensor, bool) { return SourceTensor{}, false }
+func (nothing) Rows(string, int, int) []byte       { return nil }
 func (nothing) Names() []string                    { return nil }
 
 // declaring reports whether there are no weights.
@@ -180,6 +192,15 @@ func (w *Weights) fail(err error) {
 
 // tensor finds a tensor of the given shape (slowest dimension first, as the architectures write it), and says whether it is there.
 func (w *Weights) tensor(name string, required bool, shape ...int) (SourceTensor, bool) {
+	t, ok := w.find(name, required, shape...)
+	if ok {
+		t.Data = w.src.Rows(w.prefix+name, 0, t.rows())
+	}
+	return t, ok
+}
+
+// find is tensor without the bytes.
+func (w *Weights) find(name string, required bool, shape ...int) (SourceTensor, bool) {
 	name = w.prefix + name
 	want := slices.Clone(shape)
 	slices.Reverse(want)

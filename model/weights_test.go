@@ -20,7 +20,11 @@ import (
 type tensors map[string]SourceTensor
 
 func (s tensors) Tensor(name string) (SourceTensor, bool) { t, ok := s[name]; return t, ok }
-func (s tensors) Names() []string                         { return slices.Sorted(maps.Keys(s)) }
+func (s tensors) Rows(name string, first, n int) []byte {
+	size := s[name].Type.RowBytes(s[name].Shape[0])
+	return s[name].Data[first*size : (first+n)*size]
+}
+func (s tensors) Names() []string { return slices.Sorted(maps.Keys(s)) }
 
 // floats makes an F32 tensor, the fastest dimension first, filled with v.
 func floats(v float32, shape ...int) SourceTensor {

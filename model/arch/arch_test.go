@@ -25,7 +25,11 @@ import (
 type tensors map[string]model.SourceTensor
 
 func (s tensors) Tensor(name string) (model.SourceTensor, bool) { t, ok := s[name]; return t, ok }
-func (s tensors) Names() []string                               { return slices.Sorted(maps.Keys(s)) }
+func (s tensors) Rows(name string, first, n int) []byte {
+	size := s[name].Type.RowBytes(s[name].Shape[0])
+	return s[name].Data[first*size : (first+n)*size]
+}
+func (s tensors) Names() []string { return slices.Sorted(maps.Keys(s)) }
 
 // load reads one of the models in testdata.
 func load(t testing.TB, name string) (model.Config, tensors) {
@@ -36,7 +40,8 @@ func load(t testing.TB, name string) (model.Config, tensors) {
 	require.NoError(t, err)
 	src := tensors{}
 	for _, name := range g.Names() {
-		src[name], _ = g.Tensor(name)
+		x, _ := f.Tensor(name)
+		src[name] = model.SourceTensor{Type: x.Type, Shape: x.Shape, Data: f.Data(x)}
 	}
 	return cfg, src
 }
