@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 
+	"github.com/goinfer/goinfer/checkpoint"
 	"github.com/goinfer/goinfer/engine"
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/internal/cpu"
@@ -126,9 +128,9 @@ type Model struct {
 	err   error
 }
 
-// Open opens a GGUF file, or the set of files that it is a part of.
+// Open opens a GGUF file, or the set of files that it is a part of, or the folder of a Hugging Face checkpoint.
 func Open(path string, o Options) (*Model, error) {
-	head, err := gguf.Open(path, gguf.Options{HeaderOnly: true})
+	head, err := checkpoint.Open(path, gguf.Options{HeaderOnly: true})
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +144,7 @@ func Open(path string, o Options) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	f, err := gguf.Open(path, gguf.Options{NoMmap: o.NoMmap})
+	f, err := checkpoint.Open(path, gguf.Options{NoMmap: o.NoMmap})
 	if err != nil {
 		return nil, err
 	}
@@ -200,7 +202,7 @@ func configOf(f *gguf.File, o *Options) (Config, error) {
 
 // open binds the weights and starts the engine. It closes f if it fails.
 func open(f *gguf.File, cfg Config, need Memory, o Options) (m *Model, err error) {
-	m = &Model{name: f.Path(), file: f, cfg: cfg, need: need}
+	m = &Model{name: f.Path(), file: f, cfg: cfg, need: need, warnings: slices.Clone(f.Notes())}
 	defer func() {
 		if err != nil {
 			m.release()
@@ -396,9 +398,9 @@ func (m *Model) Unembed(ctx context.Context, x []float32, f func(row int, logits
 	return m.engine.Unembed(ctx, x, m.cfg.NEmbd, f)
 }
 
-// OpenTokenizer reads the vocabulary of a GGUF file of any architecture, and nothing else.
+// OpenTokenizer reads the vocabulary of a GGUF file of any architecture, or of the folder of a checkpoint, and nothing else.
 func OpenTokenizer(path string) (*Tokenizer, error) {
-	f, err := gguf.Open(path, gguf.Options{HeaderOnly: true})
+	f, err := checkpoint.Open(path, gguf.Options{HeaderOnly: true})
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package goinfer
 
 import (
+	"github.com/goinfer/goinfer/checkpoint"
 	"github.com/goinfer/goinfer/gguf"
 )
 
@@ -32,9 +33,9 @@ type TensorInfo struct {
 	Shard  int    `json:"shard,omitempty"`
 }
 
-// Inspect reads the header of a GGUF file of any architecture, and none of its weights. Arrays are cut to maxArray elements, less than 0 meaning none is cut.
+// Inspect reads the header of a GGUF file of any architecture, or what the folder of a checkpoint would be as one, and none of its weights. Arrays are cut to maxArray elements, less than 0 meaning none is cut.
 func Inspect(path string, maxArray int) (*FileInfo, error) {
-	f, err := gguf.Open(path, gguf.Options{HeaderOnly: true})
+	f, err := checkpoint.Open(path, gguf.Options{HeaderOnly: true})
 	if err != nil {
 		return nil, err
 	}

@@ -22,6 +22,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/goinfer/goinfer/checkpoint"
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/internal/cpu"
 	"github.com/goinfer/goinfer/internal/par"
@@ -72,12 +73,12 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s, "", false
 }
 
-// Open opens a model to be converted: the file at path or, where data is not nil, one in memory that errors call path.
+// Open opens a model to be converted: the file or the folder of a checkpoint at path or, where data is not nil, a file in memory that errors call path.
 func Open(path string, data []byte) (*gguf.File, error) {
 	if data != nil {
 		return gguf.OpenBytes(path, data)
 	}
-	return gguf.Open(path, gguf.Options{})
+	return checkpoint.Open(path, gguf.Options{})
 }
 
 // Quantize returns the writer of the model in f with matrices of other types. Weights are converted as the file is written, a part of a tensor at a time; f must stay open
@@ -204,10 +205,12 @@ func (q *quantizer) write(out io.Writer, t *gguf.Tensor, to quant.Type) error {
 			q.o.Done(q.done, q.total)
 		}
 	}()
-	data := q.f.Data(t)
+	n := t.Shape[0]
+	size, rows := t.Type.RowBytes(n), int(elements(t))/n
+	part := max(1, partBytes/(4*n))
+	buf := make([]byte, min(part, rows)*size) // for what is no view
 	if t.Type == to {
-		_, err := out.Write(data)
-		return err
+		return q.copy(out, t, buf, rows)
 	}
 	if !t.Type.IsWeight() {
 		return fmt.Errorf("type %s holds no weights", t.Type)
@@ -222,13 +225,10 @@ func (q *quantizer) write(out io.Writer, t *gguf.Tensor, to quant.Type) error {
 	}
 	team := par.New(threads)
 	defer team.Close()
-	n := t.Shape[0]
-	rows := len(data) / t.Type.RowBytes(n)
-	part := max(1, partBytes/(4*n))
 	j := &job{from: t.Type, to: to, n: n, importance: importance, perMatrix: matrixRows(t), bufs: make([][]float32, threads), dst: make([]byte, min(part, rows)*to.RowBytes(n))}
 	for row := 0; row < rows; row += part {
 		k := min(part, rows-row)
-		j.first, j.src = row, data[row*t.Type.RowBytes(n):]
+		j.first, j.src = row, q.f.ReadRows(buf, t, row, k)
 		j.dst = j.dst[:k*to.RowBytes(n)]
 		team.Run(j, k)
 		if err := j.err.Load(); err != nil {
@@ -238,6 +238,20 @@ func (q *quantizer) write(out io.Writer, t *gguf.Tensor, to quant.Type) error {
 			return err
 		}
 		if _, err := out.Write(j.dst); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copy writes rows as they are, as many at once as buf holds.
+func (q *quantizer) copy(out io.Writer, t *gguf.Tensor, buf []byte, rows int) error {
+	part := len(buf) / t.Type.RowBytes(t.Shape[0])
+	for row := 0; row < rows; row += part {
+		if err := context.Cause(q.ctx); err != nil {
+			return err
+		}
+		if _, err := out.Write(q.f.ReadRows(buf, t, row, min(part, rows-row))); err != nil {
 			return err
 		}
 	}

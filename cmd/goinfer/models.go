@@ -14,7 +14,7 @@ import (
 	"github.com/goinfer/goinfer/cmd/goinfer/embedded"
 )
 
-// source is where a model is: built in, or a file.
+// source is where a model is: built in, a file, or a folder.
 type source struct {
 	name string
 	data []byte // nil for a file
@@ -31,10 +31,11 @@ func find(model string) (source, error) {
 	case err != nil:
 		return source{}, fileError(err)
 	case info.IsDir():
-		return source{}, fmt.Errorf("%s: want a GGUF file, found a directory", model)
-	}
-	if strings.EqualFold(filepath.Ext(model), ".safetensors") {
-		return source{}, fmt.Errorf("%s: safetensors files are not supported: want a GGUF file", model)
+		if _, err := os.Stat(filepath.Join(model, "config.json")); err != nil {
+			return source{}, fmt.Errorf("%s: want a GGUF file, or the folder of a checkpoint with a config.json, found a folder without", model)
+		}
+	case strings.EqualFold(filepath.Ext(model), ".safetensors"):
+		return source{}, fmt.Errorf("%s: weights alone are no model: want the folder that they are in, with its config.json", model)
 	}
 	return source{name: model}, nil
 }

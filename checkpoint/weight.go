@@ -1,0 +1,237 @@
+package checkpoint
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/quant"
+	"github.com/goinfer/goinfer/safetensors"
+)
+
+// weight is a tensor of a checkpoint, or what is made of some: a type, a shape (the slowest dimension first), and rows of Shape[len(Shape)-1] elements.
+type weight struct {
+	Type  quant.Type
+	Shape []int
+	gguf.Rows
+}
+
+// named is a weight and its name.
+type named struct {
+	name string
+	weight
+}
+
+// types are the types of elements that are weights as they lie.
+var types = map[safetensors.DType]quant.Type{
+	safetensors.F64: quant.F64, safetensors.F32: quant.F32, safetensors.F16: quant.F16, safetensors.BF16: quant.BF16,
+	safetensors.I64: quant.I64, safetensors.I32: quant.I32, safetensors.I16: quant.I16, safetensors.I8: quant.I8, safetensors.U8: quant.I8,
+}
+
+// plain is a tensor as it lies. ok is false for types that are none here.
+func plain(t *safetensors.Tensor) (w weight, ok bool) {
+	typ, ok := types[t.DType]
+	shape := t.Shape
+	if len(shape) == 0 {
+		shape = []int{1}
+	}
+	return weight{typ, shape, lying{t.Data, typ.RowBytes(shape[len(shape)-1])}}, ok
+}
+
+// width is the length of a row.
+func (w weight) width() int { return w.Shape[len(w.Shape)-1] }
+
+// rowBytes is the number of bytes of a row.
+func (w weight) rowBytes() int { return w.Type.RowBytes(w.width()) }
+
+// rows is the number of rows.
+func (w weight) rows() int { return product(w.Shape[:len(w.Shape)-1]) }
+
+func product(ns []int) int {
+	p := 1
+	for _, n := range ns {
+		p *= n
+	}
+	return p
+}
+
+// all is the bytes of all rows.
+func (w weight) all() []byte { return fetch(w, 0, w.rows()) }
+
+// fetch is n rows of w, where they lie or made anew.
+func fetch(w weight, first, n int) []byte {
+	if b := w.View(first, n); b != nil {
+		return b
+	}
+	b := make([]byte, n*w.rowBytes())
+	w.Read(b, first)
+	return b
+}
+
+// lying are rows that lie one after the other.
+type lying struct {
+	data []byte
+	size int // of a row
+}
+
+func (l lying) View(first, n int) []byte {
+	return l.data[first*l.size : (first+n)*l.size : (first+n)*l.size]
+}
+
+func (l lying) Read(dst []byte, first int) { copy(dst, l.data[first*l.size:]) }
+
+// picked are rows of w in another order, or some of them: row i is row from(i) of w.
+type picked struct {
+	w    weight
+	from func(i int) int
+}
+
+// pick returns rows of w as a weight of the shape.
+func pick(w weight, from func(i int) int, shape ...int) weight {
+	return weight{w.Type, shape, picked{w, from}}
+}
+
+func (p picked) View(first, n int) []byte {
+	start := p.from(first)
+	for i := 1; i < n; i++ {
+		if p.from(first+i) != start+i {
+			return nil
+		}
+	}
+	return p.w.View(start, n)
+}
+
+func (p picked) Read(dst []byte, first int) {
+	size := p.w.rowBytes()
+	for i := 0; i*size < len(dst); i++ {
+		p.w.Read(dst[i*size:(i+1)*size], p.from(first+i))
+	}
+}
+
+// cut is rows first to first+n of w, as a weight of the shape.
+func cut(w weight, first int, shape ...int) weight {
+	return pick(w, func(i int) int { return first + i }, shape...)
+}
+
+// reshaped is w with the same rows, counted otherwise.
+func reshaped(w weight, shape ...int) weight { return weight{w.Type, shape, w.Rows} }
+
+// stacked are the rows of several weights of the same shape and type, one weight after the other.
+type stacked struct {
+	parts []weight
+	rows  int // of a part
+}
+
+// stack makes one weight of several.
+func stack(parts []weight) (weight, error) {
+	first := parts[0]
+	for i, p := range parts {
+		if p.Type != first.Type || !slices.Equal(p.Shape, first.Shape) {
+			return weight{}, fmt.Errorf("part %d is %s %v, part 0 %s %v: want them alike", i, p.Type, p.Shape, first.Type, first.Shape)
+		}
+	}
+	return weight{first.Type, append([]int{len(parts)}, first.Shape...), stacked{parts, first.rows()}}, nil
+}
+
+func (s stacked) View(first, n int) []byte {
+	if i := first / s.rows; (first+n-1)/s.rows == i {
+		return s.parts[i].View(first%s.rows, n)
+	}
+	return nil
+}
+
+func (s stacked) Read(dst []byte, first int) {
+	size := s.parts[0].rowBytes()
+	for len(dst) > 0 {
+		n := min(len(dst)/size, s.rows-first%s.rows)
+		s.parts[first/s.rows].Read(dst[:n*size], first%s.rows)
+		dst, first = dst[n*size:], first+n
+	}
+}
+
+// made are elements computed in float32 from those of a weight that are as many; f is given a row's elements and its number, and changes them.
+type made struct {
+	w weight
+	f func(row int, x []float32)
+}
+
+// floats is w in float32, with f, if not nil, done to its rows.
+func floats(w weight, f func(row int, x []float32)) weight {
+	if w.Type == quant.F32 && f == nil {
+		return w
+	}
+	return weight{quant.F32, w.Shape, made{w, f}}
+}
+
+func (m made) View(int, int) []byte { return nil }
+
+func (m made) Read(dst []byte, first int) {
+	n := m.w.width()
+	x := make([]float32, n)
+	for row := first; len(dst) > 0; row++ {
+		dequantize(m.w.Type, x, fetch(m.w, row, 1))
+		if m.f != nil {
+			m.f(row, x)
+		}
+		putFloats(dst[:4*n], x)
+		dst = dst[4*n:]
+	}
+}
+
+// dequantize is quant.Dequantize for double precision too.
+func dequantize(t quant.Type, dst []float32, src []byte) {
+	if t != quant.F64 {
+		quant.Dequantize(t, dst, src)
+		return
+	}
+	for i := range dst {
+		dst[i] = float32(math.Float64frombits(binary.LittleEndian.Uint64(src[8*i:])))
+	}
+}
+
+func putFloats(dst []byte, x []float32) {
+	for i, v := range x {
+		binary.LittleEndian.PutUint32(dst[4*i:], math.Float32bits(v))
+	}
+}
+
+// constant is a weight of numbers that no tensor holds.
+func constant(x []float32) weight {
+	b := make([]byte, 4*len(x))
+	putFloats(b, x)
+	return weight{quant.F32, []int{len(x)}, lying{b, len(b)}}
+}
+
+// turned are matrices of w, [n][rows][cols], with rows and columns exchanged: [n][cols][rows].
+type turned struct {
+	w          weight
+	rows, cols int
+}
+
+// transpose exchanges the last two dimensions of w, whose elements must be of whole bytes.
+func transpose(w weight) weight {
+	n := len(w.Shape)
+	shape := slices.Clone(w.Shape)
+	shape[n-2], shape[n-1] = shape[n-1], shape[n-2]
+	return weight{w.Type, shape, turned{w, w.Shape[n-2], w.Shape[n-1]}}
+}
+
+func (t turned) View(int, int) []byte { return nil }
+
+func (t turned) Read(dst []byte, first int) {
+	size := t.w.Type.BlockBytes()
+	for len(dst) > 0 {
+		matrix, col := first/t.cols, first%t.cols
+		n := min(len(dst)/(size*t.rows), t.cols-col)
+		src := fetch(t.w, matrix*t.rows, t.rows)
+		for r := range t.rows {
+			from := src[(r*t.cols+col)*size:]
+			for c := range n {
+				copy(dst[(c*t.rows+r)*size:], from[c*size:(c+1)*size])
+			}
+		}
+		dst, first = dst[n*t.rows*size:], first+n
+	}
+}
