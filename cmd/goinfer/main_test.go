@@ -188,7 +188,7 @@ func TestModelOrText(t *testing.T) {
 	for _, text := range []string{"Hello", "a" + sep + "b or c", "", "gguf", "tiny", "."} {
 		require.False(t, isModel(text), text)
 	}
-	fault(t, command(t, "", "run", ".", "-p", "Hello"), ".: want a GGUF file, found a directory")
+	fault(t, command(t, "", "run", ".", "-p", "Hello"), ".: want a GGUF file, or the folder of a checkpoint with a config.json")
 	fault(t, command(t, "", "inspect", t.TempDir()), ": want a GGUF file, found a directory")
 	fault(t, command(t, "", "run", "nothing", "Hello"), `no model "nothing": want the path of a file, or one of tiny-dense, tiny-moe`)
 	fault(t, command(t, "", "run", "-p", "Hello", "nothing"), `no model "nothing"`)
