@@ -44,12 +44,10 @@ var house = map[string][]string{
 	"convert":     {"", "checkpoint", "gguf", "model", "quant", "internal/cpu", "internal/par"},
 	"probe":       {"kernels", "internal/cgroup", "internal/cpu", "internal/disk", "internal/mem", "internal/par"},
 	"eval":        {""},
-	"page":        {},
 	"explain":     {"", "eval", "sample"},
 	"bench":       {"", "catalog", "convert", "gguf", "probe", "quant", "internal/mem"},
-	"cmd/goinfer": {"", "bench", "catalog", "convert", "eval", "explain", "page", "probe", "cmd/goinfer/..."},
+	"cmd/goinfer": {"", "bench", "catalog", "convert", "eval", "explain", "probe", "cmd/goinfer/..."},
 
-	"internal/browser":         {},
 	"cmd/goinfer/embedded":     {},
 	"cmd/goinfer/embedded/gen": {"gguf", "quant"},
 }

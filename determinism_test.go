@@ -14,6 +14,7 @@ import (
 
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/internal/shared"
 	"github.com/goinfer/goinfer/kernels"
 	"github.com/goinfer/goinfer/quant"
 )
@@ -266,5 +267,39 @@ func TestRetain(t *testing.T) {
 				require.Equal(t, want[i], p.Usage.Cached, "retain %d, request %d", retain, i)
 			}
 		}
+	}
+}
+
+// forgetful are conformance models with layers that do not remember every position, at least one for each kind of state.
+var forgetful = []string{"gemma3", "gpt-oss", "llama4"}
+
+// TestForgetful does the same for them: any chunks, threads and company give the bits that one token at a time gives, across windows and the lengths that the cache marks.
+func TestForgetful(t *testing.T) {
+	for _, name := range forgetful {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(shared.Dir(t), "conformance", "models", name, "model.gguf")
+			prompt := ids(7, 330)
+			for i := range prompt {
+				prompt[i] %= 300
+			}
+			o := goinfer.Options{Threads: 1, Batch: 1}
+			want := logitsOf(t, open(t, path, o), prompt)
+			for _, v := range want {
+				require.False(t, math.IsNaN(float64(v)) || math.IsInf(float64(v), 0))
+			}
+			for _, c := range []goinfer.Options{{Batch: 512, Threads: 1}, {Batch: 7, Threads: 3}, {Batch: 100, Threads: 4}, {Batch: 300, Threads: 2}} {
+				sameBits(t, want, logitsOf(t, open(t, path, c), prompt), fmt.Sprintf("chunks of %d on %d threads", c.Batch, c.Threads))
+			}
+			together := open(t, path, goinfer.Options{Threads: 2, Batch: 50})
+			var wg sync.WaitGroup
+			got := make([][]float32, 3)
+			for i := range got {
+				wg.Go(func() { got[i] = logitsOf(t, together, prompt[:len(prompt)-20*i]) })
+			}
+			wg.Wait()
+			for i, g := range got {
+				sameBits(t, want[:len(g)], g, fmt.Sprintf("%d fewer tokens, in company", 20*i))
+			}
+		})
 	}
 }

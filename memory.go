@@ -14,8 +14,9 @@ import (
 // Memory is what a model needs, in bytes.
 type Memory struct {
 	Weights int64 // as they lie in the file
-	Cache   int64 // of one generation that fills its context; taken as it fills
-	Token   int64 // of the cache, for one position
+	Cache   int64 // of one generation that fills its context, with the lengths it can be gone back to; taken as it fills
+	Token   int64 // of the cache, for one position in the layers that remember all of them
+	State   int64 // of the cache, for what recurrent layers carry from position to position
 	Scratch int64 // for the activations of a full batch
 }
 
@@ -42,12 +43,10 @@ func estimate(f *gguf.File, c Config, o Options) (Memory, error) {
 	if err != nil {
 		return need, err
 	}
-	pages := int64(o.Context+kv.PageLen-1) / kv.PageLen
-	if store.PageBytes() > math.MaxInt64/pages {
+	if need.Cache = store.Need(o.Context, o.Batch); need.Cache > math.MaxInt64/4 {
 		return need, fmt.Errorf("the cache of %d positions in %d layers: %w", o.Context, c.NLayer, ErrMemory)
 	}
-	need.Cache = pages * store.PageBytes()
-	need.Token = store.PageBytes() / kv.PageLen
+	need.Token, need.State = store.TokenBytes(), store.StateBytes()
 	if o.CacheBytes > 0 {
 		need.Cache = min(need.Cache, o.CacheBytes)
 	}

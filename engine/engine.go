@@ -292,6 +292,7 @@ func (e *Engine) enter(r *request) {
 		e.forget()
 	}
 	r.rows = n
+	e.mark(r, done, done+n)
 	for i := range n {
 		pos := done + i
 		last := pos == len(r.tokens)-1
@@ -299,6 +300,22 @@ func (e *Engine) enter(r *request) {
 		e.batch.Add(r.tokens[pos], pos, r.seq, out, r.Hook)
 	}
 	e.inBatch = append(e.inBatch, r)
+}
+
+// markStep is the grid of lengths that a prompt can be shared at where the model does not remember every position.
+const markStep = 256
+
+// mark has the cache remember lengths of a prompt that later requests may share it at: those of the grid, and the last one, from which the same prompt is answered again.
+func (e *Engine) mark(r *request, from, to int) {
+	if r.Hook != nil || r.generating() {
+		return
+	}
+	for at := (from/markStep + 1) * markStep; at <= to; at += markStep {
+		e.store.Mark(r.seq, at)
+	}
+	if last := len(r.Prompt) - 1; from < last && last <= to {
+		e.store.Mark(r.seq, last)
+	}
 }
 
 // unblock is called when no active request could enter a batch. Requests whose readers are slow are left to wait; if one waits for cache memory, the
@@ -324,35 +341,39 @@ func (e *Engine) held(r *request) int {
 	return e.store.Len(r.seq)
 }
 
-// open gives r a sequence: a fork of the longest common prefix among the active and the retained, or an empty one. The last prompt token is always computed,
+// open gives r a sequence: a fork of what reaches furthest into its prompt among the active and the retained, or an empty one. The last prompt token is always computed,
 // for its logits.
 func (e *Engine) open(r *request) {
 	best, from := 0, kv.Seq(0)
 	if r.Hook == nil && r.Logits == nil {
 		for _, o := range e.active {
 			if o.opened && o.Hook == nil {
-				if n := common(r.Prompt, o.tokens[:e.store.Len(o.seq)]); n > best {
+				if n := e.shared(r, o.seq, o.tokens); n > best {
 					best, from = n, o.seq
 				}
 			}
 		}
 		for _, o := range e.retained {
-			if n := common(r.Prompt, o.tokens); n > best {
+			if n := e.shared(r, o.seq, o.tokens); n > best {
 				best, from = n, o.seq
 			}
 		}
 	}
-	best = min(best, len(r.Prompt)-1)
 	if best > 0 {
 		r.seq = e.store.Fork(from, best)
 	} else {
 		r.seq = e.store.Open()
 	}
-	r.opened, r.usage.Cached = true, max(0, best)
+	r.opened, r.usage.Cached = true, best
 	if r.Progress != nil {
 		r.reported = r.usage.Cached
 		r.Progress(r.reported, len(r.Prompt))
 	}
+}
+
+// shared is how many positions of a sequence r can begin with.
+func (e *Engine) shared(r *request, seq kv.Seq, tokens []int32) int {
+	return e.store.Reach(seq, min(common(r.Prompt, tokens[:e.store.Len(seq)]), len(r.Prompt)-1))
 }
 
 // common is the length of the common prefix.

@@ -27,7 +27,11 @@ import (
 
 // start runs one of the models in testdata.
 func start(t testing.TB, name string, change func(*Config)) *Engine {
-	f, err := gguf.Open(filepath.Join(shared.Root(t), "testdata", "models", name, "model.gguf"), gguf.Options{})
+	return startFile(t, filepath.Join(shared.Root(t), "testdata", "models", name, "model.gguf"), change)
+}
+
+func startFile(t testing.TB, path string, change func(*Config)) *Engine {
+	f, err := gguf.Open(path, gguf.Options{})
 	require.NoError(t, err)
 	cfg, err := model.ReadConfig(model.GGUF(f))
 	require.NoError(t, err)

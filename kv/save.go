@@ -22,15 +22,19 @@ var ErrFormat = errors.New("not a saved sequence of this configuration")
 //	ktype     uint32   type number as in GGUF
 //	vtype     uint32
 //	layers    uint32
-//	per layer uint32 kind, heads, kdim, vdim
+//	per layer uint32 heads, kdim, vdim, window, state
 //	length    uint64   positions
 //	sum       uint32
-//	per page  its rows as they lie in memory, of the last page only those that count, then sum uint32
+//	per PageLen positions:
+//	  per group of layers with the same window, in the order of their first layers, unless no later query sees the page:
+//	    the rows as they lie in memory, of the last page only those that count
+//	  sum     uint32
+//	the states of all layers, float32, where there is a position and a layer that has one, then sum uint32
 //
 // A sum is the CRC-32C of everything before it, other sums excepted, so that pages cannot change places unnoticed.
 const (
 	magic   = "GOINFKV\n"
-	version = 1
+	version = 2
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -45,15 +49,16 @@ func (s *Store) header() []byte {
 	u(uint32(s.VType()))
 	u(uint32(len(s.layers)))
 	for _, l := range s.config.Layers {
-		u(uint32(l.Kind))
 		u(uint32(l.Heads))
 		u(uint32(l.KDim))
 		u(uint32(l.VDim))
+		u(uint32(min(l.Window, math.MaxUint32)))
+		u(uint32(l.State))
 	}
 	return b
 }
 
-// Save writes the committed positions of q to w, in some large and some small pieces. It does not say which model or which tokens they
+// Save writes the committed positions of q to w, in some large and some small pieces, without its marks. It does not say which model or which tokens they
 // stem from; that is for the caller to keep beside them.
 func (s *Store) Save(w io.Writer, q Seq) error {
 	e := s.seq(q)
@@ -62,7 +67,15 @@ func (s *Store) Save(w io.Writer, q Seq) error {
 	c.write(binary.LittleEndian.AppendUint64(nil, uint64(e.size)))
 	c.writeSum()
 	for at := 0; at < e.size && c.err == nil; at += PageLen {
-		s.stretches(min(PageLen, e.size-at), func(from, to int) { c.write(e.table[at/PageLen].data[from:to]) })
+		for i, g := range s.groups {
+			if page := at / PageLen; page >= g.since(e.size)/PageLen {
+				s.stretches(i, min(PageLen, e.size-at), func(from, to int) { c.write(e.tables[i].pages[page].data[from:to]) })
+			}
+		}
+		c.writeSum()
+	}
+	if e.state != nil {
+		c.write(e.state.data)
 		c.writeSum()
 	}
 	if c.err != nil {
@@ -99,20 +112,28 @@ func (s *Store) load(r io.Reader, q Seq) error {
 		return fmt.Errorf("%w: %d positions are more than memory can address", ErrFormat, size)
 	}
 	for s.Len(q) < int(size) {
-		n := min(PageLen, int(size)-s.Len(q))
+		at := s.Len(q)
+		n := min(PageLen, int(size)-at)
 		if err := s.Reserve(q, n); err != nil {
 			return err
 		}
-		table := s.seqs[q].table
-		data := table[len(table)-1].data
-		s.stretches(n, func(from, to int) { c.read(data[from:to]) })
+		for i, g := range s.groups {
+			if page := at / PageLen; page >= g.since(int(size))/PageLen {
+				data := s.seqs[q].tables[i].pages[page].data
+				s.stretches(i, n, func(from, to int) { c.read(data[from:to]) })
+			}
+		}
 		c.readSum("page")
 		if c.err != nil {
-			return fmt.Errorf("positions %d to %d of %d: %w", s.Len(q), s.Len(q)+n, size, c.err)
+			return fmt.Errorf("positions %d to %d of %d: %w", at, at+n, size, c.err)
 		}
 		s.Commit(q, n)
 	}
-	return nil
+	if e := &s.seqs[q]; e.state != nil {
+		c.read(e.state.data)
+		c.readSum("states")
+	}
+	return c.err
 }
 
 // readHeader compares what comes with the header of s, number by number, so that the first difference can be told.
@@ -147,7 +168,7 @@ func (s *Store) readHeader(c *summed) error {
 		}
 	}
 	for i := range s.layers {
-		for _, name := range []string{"kind", "heads", "length of a key", "length of a value"} {
+		for _, name := range []string{"heads", "length of a key", "length of a value", "window", "length of a state"} {
 			if err := number(fmt.Sprintf("layer %d: %s", i, name), plain); err != nil {
 				return err
 			}
@@ -156,14 +177,17 @@ func (s *Store) readHeader(c *summed) error {
 	return nil
 }
 
-// stretches calls f for the parts of a page that hold its first n positions, in order. A full page is one part.
-func (s *Store) stretches(n int, f func(from, to int)) {
+// stretches calls f for the parts of a group's page that hold its first n positions, in order. A full page is one part.
+func (s *Store) stretches(group, n int, f func(from, to int)) {
 	if n == PageLen {
-		f(0, s.pages.size)
+		f(0, s.groups[group].size)
 		return
 	}
 	for i := range s.layers {
 		l := &s.layers[i]
+		if l.group != group {
+			continue
+		}
 		for h := range l.heads {
 			f(l.k+h*l.kHead, l.k+h*l.kHead+n*l.kRow)
 		}

@@ -33,6 +33,9 @@ func TestSaveLoad(t *testing.T) {
 		{Layers: mixed, KType: F32},
 		{Layers: mixed, VType: F32, MaxBytes: 1 << 20},
 		{Layers: Repeat(2, Full(2, 64)), KType: Q8_0, VType: Q4_0},
+		{Layers: hybrid, VType: F32},
+		{Layers: Repeat(2, Recurrent(7))},
+		{Layers: Repeat(2, Windowed(1, 4, 65))},
 	} {
 		for _, n := range []int{0, 1, 63, 64, 65, 200, 256} {
 			b := saved(t, c, n)
@@ -50,8 +53,7 @@ func TestSaveLoad(t *testing.T) {
 
 			// It goes on like any other, and its bytes do not depend on how it came about.
 			f := s.Fork(q, n)
-			fill(t, s, q, 7)
-			check(t, s, q, append(stamps(1, n), 7))
+			check(t, s, q, grow(t, s, q, stamps(1, n), 7))
 			var again bytes.Buffer
 			require.NoError(t, s.Save(&again, f))
 			require.Equal(t, b, again.Bytes())
@@ -99,7 +101,12 @@ func (w *shortWriter) Write(b []byte) (int, error) {
 
 // TestLoadDamaged cuts the bytes at every length and turns every byte around.
 func TestLoadDamaged(t *testing.T) {
-	c := Config{Layers: []Spec{{Heads: 1, KDim: 2, VDim: 1}, {}}}
+	for _, layers := range [][]Spec{{{Heads: 1, KDim: 2, VDim: 1}, {}}, {Recurrent(2), {Heads: 1, KDim: 1, Window: 3}}} {
+		loadDamaged(t, Config{Layers: layers})
+	}
+}
+
+func loadDamaged(t *testing.T, c Config) {
 	b := saved(t, c, 70)
 	s := newStore(t, c)
 	refuse := func(b []byte, what string, at int) {
@@ -125,6 +132,9 @@ func TestLoadDamaged(t *testing.T) {
 	require.Len(t, s.seqs, 1, "what failed to load leaves no sequence behind")
 
 	// Two full pages that have changed places.
+	if s.forgets() {
+		return
+	}
 	b = saved(t, c, 128)
 	page := int(s.PageBytes()) + 4
 	head := len(b) - 2*page
@@ -151,6 +161,8 @@ func TestLoadOtherConfiguration(t *testing.T) {
 		{"layers", Config{Layers: mixed[:3]}, "layers: want 3, found 4"},
 		{"heads", Config{Layers: changed(func(l []Spec) { l[3].Heads = 2 })}, "layer 3: heads: want 2, found 3"},
 		{"key", Config{Layers: changed(func(l []Spec) { l[0].KDim = 8 })}, "layer 0: length of a key: want 8, found 4"},
+		{"window", Config{Layers: changed(func(l []Spec) { l[0].Window = 8 })}, "layer 0: window: want 8, found 0"},
+		{"state", Config{Layers: changed(func(l []Spec) { l[1].State = 8 })}, "layer 1: length of a state: want 8, found 0"},
 		{"value", Config{Layers: changed(func(l []Spec) { l[0].VDim = 8 })}, "layer 0: length of a value: want 8, found 4"},
 	} {
 		t.Run(o.name, func(t *testing.T) {

@@ -11,33 +11,30 @@ import (
 // PageLen is the number of positions in a page.
 const PageLen = 64
 
-// Kind is the way in which a layer remembers.
-type Kind uint8
-
-// KindFull keeps keys and values of every position.
-const KindFull Kind = 0
-
-// String names the kind.
-func (k Kind) String() string {
-	if k == KindFull {
-		return "full"
-	}
-	return fmt.Sprintf("kind(%d)", uint8(k))
-}
-
-// Spec says what one layer remembers of a position. The zero Spec is a layer that remembers nothing.
+// Spec says what one layer remembers. The zero Spec is a layer that remembers nothing; a layer may have both keys and a state.
 type Spec struct {
-	Kind  Kind
 	Heads int // heads of keys and values
 	KDim  int // length of a key head
 	VDim  int // length of a value head; 0 for layers that read their values out of the keys
+	// Window is how many positions a query sees, its own included; what no later query sees is given up. 0 means all.
+	Window int
+	// State is how many float32 numbers a sequence carries from position to position, whatever its length.
+	State int
 }
 
 // Full is the layer of ordinary attention: heads key heads and value heads, both of length dim.
-func Full(heads, dim int) Spec { return Spec{Kind: KindFull, Heads: heads, KDim: dim, VDim: dim} }
+func Full(heads, dim int) Spec { return Spec{Heads: heads, KDim: dim, VDim: dim} }
+
+// Windowed is Full for queries that see so many positions, their own included (Beltagy et al. 2020, arXiv:2004.05150).
+func Windowed(heads, dim, window int) Spec {
+	return Spec{Heads: heads, KDim: dim, VDim: dim, Window: window}
+}
 
 // Latent is the layer of latent attention (DeepSeek-V2, arXiv:2405.04434): one row of n numbers for all heads, from which values are read too.
-func Latent(n int) Spec { return Spec{Kind: KindFull, Heads: 1, KDim: n} }
+func Latent(n int) Spec { return Spec{Heads: 1, KDim: n} }
+
+// Recurrent is a layer that keeps n numbers of a sequence in place of its positions: a convolution's last inputs, a state space, a matrix of associations.
+func Recurrent(n int) Spec { return Spec{State: n} }
 
 // Repeat is n layers alike.
 func Repeat(n int, s Spec) []Spec {
@@ -126,68 +123,127 @@ type Config struct {
 	KType  Type   // format of the keys; F16 if zero
 	VType  Type   // format of the values; F16 if zero
 
-	// MaxBytes limits the memory of all pages together, those kept for reuse included. 0 means no limit.
+	// MaxBytes limits the memory of all pages and states together, those kept for reuse included. 0 means no limit.
 	MaxBytes int64
+	// Marks is how many earlier lengths of a sequence can be gone back to where layers do not remember them all; see [Store.Mark]. 0 means DefaultMarks.
+	Marks int
 }
+
+// DefaultMarks is the default of Config.Marks.
+const DefaultMarks = 3
 
 // maxPage is the largest page that a configuration may ask for, in bytes; below it no product or sum of the layout overflows.
 const maxPage = math.MaxInt / 16
 
-// maxDim bounds the heads of a layer and their lengths.
-const maxDim = 1 << 20
+// Bounds of a spec, so that sums and products stay within an int.
+const (
+	maxDim   = 1 << 20 // heads of a layer and their lengths
+	maxState = 1 << 30 // numbers of a state
+)
 
-// layout is where the keys and values of one layer lie in a page.
+// layout is where one layer's keys and values lie in a page of its group, and its state among those of a sequence.
 type layout struct {
+	group        int
 	heads        int
 	k, v         int // offset of the first head
 	kHead, vHead int // bytes of a head, PageLen rows
 	kRow, vRow   int // bytes of a row
+
+	state, stateLen int // in float32 numbers
 }
 
-// plan checks the configuration and lays out a page: for every layer the keys, [head][PageLen][KDim], then the values,
-// [head][PageLen][VDim].
-func (c *Config) plan() (layers []layout, pageBytes int, err error) {
+// group is the layers of one window, whose pages come and go together.
+type group struct {
+	window int // 0 for all positions
+	size   int // bytes of a page
+}
+
+// since is the first position that a query at position n and those after it see.
+func (g group) since(n int) int {
+	if g.window == 0 {
+		return 0
+	}
+	return max(0, n-g.window+1)
+}
+
+// plan is what a configuration comes to: where everything lies.
+type plan struct {
+	layers []layout
+	groups []group
+	rows   int // bytes of a page of every group together
+	states int // float32 numbers of all layers' states together
+}
+
+// plan checks the configuration and lays out the pages of every group: for each layer the keys, [head][PageLen][KDim], then the values, [head][PageLen][VDim].
+func (c *Config) plan() (plan, error) {
+	p := plan{layers: make([]layout, len(c.Layers))}
 	for _, t := range []Type{c.KType, c.VType} {
 		if _, err := t.RowBytes(0); err != nil {
-			return nil, 0, fmt.Errorf("kv: %w", err)
+			return p, fmt.Errorf("kv: %w", err)
 		}
 	}
-	layers = make([]layout, len(c.Layers))
+	if c.Marks < 0 {
+		return p, fmt.Errorf("kv: want 0 marks of a sequence or more, found %d", c.Marks)
+	}
 	for i, s := range c.Layers {
-		if s.Kind != KindFull {
-			return nil, 0, fmt.Errorf("kv: layer %d: want kind %s, found %s", i, KindFull, s.Kind)
+		if err := p.place(c, i, s); err != nil {
+			return p, fmt.Errorf("kv: layer %d: %w", i, err)
 		}
-		for _, n := range []int{s.Heads, s.KDim, s.VDim} {
-			if n < 0 || n > maxDim {
-				return nil, 0, fmt.Errorf("kv: layer %d: want sizes from 0 to %d, found %d heads of %d and %d", i, maxDim, s.Heads, s.KDim, s.VDim)
-			}
+	}
+	if page := int64(p.rows) + 4*int64(p.states); c.MaxBytes < 0 || c.MaxBytes > 0 && c.MaxBytes < page {
+		return p, fmt.Errorf("kv: a limit of %d bytes is less than one page of %d bytes", c.MaxBytes, page)
+	}
+	return p, nil
+}
+
+// place lays out layer i behind those before it.
+func (p *plan) place(c *Config, i int, s Spec) error {
+	for _, n := range []int{s.Heads, s.KDim, s.VDim} {
+		if n < 0 || n > maxDim {
+			return fmt.Errorf("want sizes from 0 to %d, found %d heads of %d and %d", maxDim, s.Heads, s.KDim, s.VDim)
 		}
-		l := layout{heads: s.Heads}
-		place := func(t Type, dim int) (off, head, row int) {
-			if err != nil {
-				return
-			}
-			if row, err = t.RowBytes(dim); err != nil {
-				err = fmt.Errorf("kv: layer %d: %w", i, err)
-				return
-			}
-			if head = PageLen * row; head > 0 && s.Heads > (maxPage-pageBytes)/head {
-				err = fmt.Errorf("kv: layer %d: %d heads of %d are more than memory can address", i, s.Heads, dim)
-				return
-			}
-			off = pageBytes
-			pageBytes += s.Heads * head
-			return off, head, row
-		}
-		l.k, l.kHead, l.kRow = place(c.KType, s.KDim)
-		l.v, l.vHead, l.vRow = place(c.VType, s.VDim)
+	}
+	if s.Window < 0 || s.State < 0 || s.State > maxState || p.states > maxPage/4-s.State {
+		return fmt.Errorf("want a window of at least 0 and a state from 0 to %d, found %d and %d", maxState, s.Window, s.State)
+	}
+	l := layout{heads: s.Heads, state: p.states, stateLen: s.State}
+	p.states += s.State
+	if s.Heads == 0 {
+		p.layers[i] = l
+		return nil
+	}
+	l.group = p.group(s.Window)
+	g := &p.groups[l.group]
+	var err error
+	place := func(t Type, dim int) (off, head, row int) {
 		if err != nil {
-			return nil, 0, err
+			return
 		}
-		layers[i] = l
+		if row, err = t.RowBytes(dim); err != nil {
+			return
+		}
+		if head = PageLen * row; head > 0 && s.Heads > (maxPage-p.rows)/head {
+			err = fmt.Errorf("%d heads of %d are more than memory can address", s.Heads, dim)
+			return
+		}
+		off = g.size
+		g.size += s.Heads * head
+		p.rows += s.Heads * head
+		return off, head, row
 	}
-	if c.MaxBytes < 0 || (c.MaxBytes > 0 && c.MaxBytes < int64(pageBytes)) {
-		return nil, 0, fmt.Errorf("kv: a limit of %d bytes is less than one page of %d bytes", c.MaxBytes, pageBytes)
+	l.k, l.kHead, l.kRow = place(c.KType, s.KDim)
+	l.v, l.vHead, l.vRow = place(c.VType, s.VDim)
+	p.layers[i] = l
+	return err
+}
+
+// group is the number of the group of a window, which it makes if it is the first.
+func (p *plan) group(window int) int {
+	for i, g := range p.groups {
+		if g.window == window {
+			return i
+		}
 	}
-	return layers, pageBytes, nil
+	p.groups = append(p.groups, group{window: window})
+	return len(p.groups) - 1
 }

@@ -1,8 +1,10 @@
 package kv
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"unsafe"
@@ -11,6 +13,9 @@ import (
 
 	"github.com/goinfer/goinfer/quant"
 )
+
+// hybrid has a layer of every kind, and one with keys and a state.
+var hybrid = []Spec{Recurrent(3), Full(2, 4), Windowed(1, 6, 70), Latent(4), {Heads: 1, KDim: 2, VDim: 2, State: 2}, Windowed(1, 2, 5)}
 
 // mixed has layers of different shapes, one that keeps nothing and one that keeps no values.
 var mixed = []Spec{Full(2, 4), {}, {Heads: 1, KDim: 6, VDim: 0}, {Heads: 3, KDim: 2, VDim: 5}}
@@ -51,6 +56,9 @@ func check(t testing.TB, s *Store, q Seq, stamps []uint32) {
 		kRow, vRow := s.KType().RowBytes(spec.KDim), s.VType().RowBytes(spec.VDim)
 		for h := range spec.Heads {
 			for pos, stamp := range stamps {
+				if spec.Window > 0 && pos < len(stamps)+1-spec.Window {
+					continue // no query sees it any more
+				}
 				k := s.K(q, l, h, pos/PageLen)
 				v := s.V(q, l, h, pos/PageLen)
 				same = same && len(k) == PageLen*kRow && len(v) == PageLen*vRow
@@ -65,16 +73,66 @@ func check(t testing.TB, s *Store, q Seq, stamps []uint32) {
 		}
 	}
 	require.True(t, same, "sequence %d lost what was written", q)
+	for l, spec := range s.config.Layers {
+		if len(stamps) == 0 || spec.State == 0 {
+			require.Empty(t, s.State(q, l))
+			continue
+		}
+		want := make([]float32, spec.State)
+		stateAfter(want, l, stamps)
+		require.Equal(t, want, s.State(q, l), "the state of layer %d of sequence %d after %d positions", l, q, len(stamps))
+	}
 }
 
-// fill appends positions to q.
+// stateAfter is what the tests take for the state of a layer after positions with the stamps.
+func stateAfter(state []float32, layer int, stamps []uint32) {
+	sum := uint32(layer)
+	for _, x := range stamps {
+		sum = sum*31 + x
+	}
+	for i := range state {
+		state[i] = float32(sum>>8) + float32(i)
+	}
+}
+
+// writeStates writes the states that are wanted of q, whose stamps, reserved ones included, are given.
+func writeStates(s *Store, q Seq, stamps []uint32) {
+	for l := range s.Layers() {
+		for i := range s.Ends(q) {
+			n, state := s.NewState(q, l, i)
+			stateAfter(state, l, stamps[:n])
+		}
+	}
+}
+
+// fill appends positions to q; in a store with states, to an empty one.
 func fill(t testing.TB, s *Store, q Seq, stamps ...uint32) {
+	t.Helper()
+	grow(t, s, q, nil, stamps...)
+}
+
+// grow appends positions to q, whose positions so far have the stamps before, and returns the stamps of all.
+func grow(t testing.TB, s *Store, q Seq, before []uint32, stamps ...uint32) []uint32 {
+	t.Helper()
+	return growMarking(t, s, q, before, stamps, nil)
+}
+
+// growMarking is grow that marks lengths on the way.
+func growMarking(t testing.TB, s *Store, q Seq, before, stamps []uint32, marks []int) []uint32 {
 	t.Helper()
 	require.NoError(t, s.Reserve(q, len(stamps)))
 	for i, stamp := range stamps {
 		write(s, q, s.Len(q)+i, stamp)
 	}
+	for _, n := range marks {
+		s.Mark(q, n)
+	}
+	all := slices.Concat(before, stamps)
+	if s.states > 0 {
+		writeStates(s, q, all)
+	}
 	s.Commit(q, len(stamps))
+	return all
 }
 
 // stamps is n different ones from first on.
@@ -86,29 +144,67 @@ func stamps(first uint32, n int) []uint32 {
 	return out
 }
 
-// invariants requires that references, tables and the count of pages agree.
+// invariants requires that references, tables, marks and the counts of pages and bytes agree.
 func invariants(t testing.TB, s *Store) {
 	t.Helper()
-	refs := map[*page]int{}
+	refs, pools := map[*page]int{}, map[*page]int{}
+	count := func(pool int, g *page) {
+		if g != nil {
+			refs[g]++
+			pools[g] = pool
+		}
+	}
+	marks := map[*mark]int{}
 	for q := range s.seqs {
 		e := &s.seqs[q]
-		require.Len(t, e.table, pagesFor(e.size+e.reserved), "sequence %d has the pages it needs", q)
+		for i, tab := range e.tables {
+			require.Len(t, tab.pages, pagesFor(e.size+e.reserved), "sequence %d has the pages it needs", q)
+			require.Equal(t, s.groups[i].since(e.size)/PageLen, tab.first, "sequence %d has no page that nobody sees", q)
+			for k, g := range tab.pages {
+				require.Equal(t, k < tab.first, g == nil)
+				count(i, g)
+			}
+		}
 		if !e.open {
 			require.Zero(t, e.size+e.reserved)
 		}
-		for _, g := range e.table {
-			refs[g]++
+		require.Equal(t, s.states > 0 && e.size > 0, e.state != nil)
+		require.Equal(t, s.states > 0 && e.reserved > 0, e.next != nil)
+		count(s.statePool(), e.state)
+		count(s.statePool(), e.next)
+		for _, x := range e.ends {
+			count(s.statePool(), x.state)
+		}
+		require.LessOrEqual(t, len(e.marks), s.config.Marks)
+		for i, m := range e.marks {
+			marks[m]++
+			require.LessOrEqual(t, m.at, e.size)
+			require.True(t, i == 0 || e.marks[i-1].at < m.at)
 		}
 	}
+	for m, n := range marks {
+		require.Equal(t, n, m.refs)
+		count(s.statePool(), m.state)
+		for i, tab := range m.tables {
+			for _, g := range tab.pages[tab.first:] {
+				count(i, g)
+			}
+		}
+	}
+	used, spare := int64(0), int64(0)
 	for g, n := range refs {
 		require.Equal(t, n, g.refs)
+		used += int64(s.memory.pools[pools[g]].size)
 	}
 	require.Equal(t, len(refs), s.Pages())
-	for _, g := range s.pages.free {
-		require.NotContains(t, refs, g, "a spare page is in use")
+	for _, p := range s.memory.pools {
+		for _, g := range p.free {
+			require.NotContains(t, refs, g, "a spare page is in use")
+			spare += int64(p.size)
+		}
+		require.LessOrEqual(t, len(p.free), max(1, keepBytes/max(1, p.size)))
 	}
-	require.LessOrEqual(t, s.Spare(), s.pages.keep)
-	require.Equal(t, int64(s.Pages()+s.Spare())*s.PageBytes(), s.Bytes())
+	require.Equal(t, used+spare, s.Bytes())
 	if s.config.MaxBytes > 0 {
 		require.LessOrEqual(t, s.Bytes(), s.config.MaxBytes)
 	}
@@ -125,6 +221,10 @@ func TestStoreModel(t *testing.T) {
 		{Layers: mixed, KType: F32, MaxBytes: 1 << 16},
 		{Layers: Repeat(2, Full(1, 8)), VType: F32},
 		{Layers: Repeat(2, Full(2, 64)), KType: Q8_0, VType: Q4_0},
+		{Layers: hybrid},
+		{Layers: hybrid, MaxBytes: 1 << 16, Marks: 2},
+		{Layers: []Spec{Windowed(1, 4, 1), Windowed(2, 4, 130), Windowed(1, 4, 1)}},
+		{Layers: Repeat(2, Recurrent(5)), Marks: 5, MaxBytes: 600},
 	} {
 		s := newStore(t, c)
 		rng := rand.New(rand.NewPCG(3, uint64(len(c.Layers))))
@@ -162,9 +262,16 @@ func TestStoreModel(t *testing.T) {
 					write(s, q, s.Len(q)+j, stamp)
 					have = append(have, stamp)
 				}
+				for range rng.IntN(3) * min(n, 1) {
+					s.Mark(q, s.Len(q)+1+rng.IntN(n))
+				}
+				writeStates(s, q, have)
 				// Not all is kept, and what is kept comes in two portions.
 				a := rng.IntN(n + 1)
 				b := rng.IntN(n - a + 1)
+				if s.states > 0 { // all or nothing
+					a, b = a/max(n, 1)*n, 0
+				}
 				s.Commit(q, a)
 				if rng.IntN(2) == 0 {
 					s.Commit(q, b)
@@ -174,16 +281,21 @@ func TestStoreModel(t *testing.T) {
 				oracle[q] = append([]uint32(nil), have[:len(have)-n+a+b]...)
 			case k < 9 && len(open) < 12:
 				n := rng.IntN(len(have) + 1)
-				pages := s.Pages()
+				pages, reach := s.Pages(), s.Reach(q, n)
 				f := s.Fork(q, n)
 				require.NotContains(t, oracle, f)
 				require.Equal(t, pages, s.Pages(), "a fork copies nothing")
-				oracle[f] = append([]uint32(nil), have[:n]...)
+				oracle[f] = append([]uint32(nil), have[:reach]...)
 				open = append(open, f)
 			case k < 10:
 				n := rng.IntN(len(have) + 1)
+				reach := s.Reach(q, n)
+				require.LessOrEqual(t, reach, n)
+				if n == len(have) || !s.forgets() {
+					require.Equal(t, n, reach)
+				}
 				s.Truncate(q, n)
-				oracle[q] = have[:n:n]
+				oracle[q] = have[:reach:reach]
 			case k < 11:
 				s.Drop(q)
 				delete(oracle, q)
@@ -273,8 +385,8 @@ func TestStoreFull(t *testing.T) {
 
 	err := s.Reserve(a, 3*PageLen)
 	require.ErrorIs(t, err, ErrFull)
-	require.ErrorContains(t, err, "kv: sequence 0: 192 more positions take 3 more pages of")
-	require.ErrorContains(t, err, "bytes, 1 of 4 are left: cache full")
+	require.ErrorContains(t, err, "kv: sequence 0: 192 more positions take")
+	require.ErrorContains(t, err, fmt.Sprintf("%d more bytes, %d of %d are left: cache full", 3*probe.PageBytes(), probe.PageBytes()+1, s.config.MaxBytes))
 	require.Same(t, row, unsafe.SliceData(s.KRow(a, 0, 0, 70)), "the earlier reservation stands")
 	s.Commit(a, 3)
 	s.Truncate(a, 71)
@@ -349,7 +461,7 @@ func TestStoreLayout(t *testing.T) {
 }
 
 func base(s *Store, q Seq) uintptr {
-	return uintptr(unsafe.Pointer(unsafe.SliceData(s.seqs[q].table[0].data)))
+	return uintptr(unsafe.Pointer(unsafe.SliceData(s.seqs[q].tables[0].pages[0].data)))
 }
 
 func TestStoreEmpty(t *testing.T) {
@@ -395,7 +507,9 @@ func TestConfig(t *testing.T) {
 		{"type", Config{VType: 4}, "kv: want a cache of type F16, F32, Q8_0 or Q4_0, found type(4)"},
 		{"blocks", Config{Layers: []Spec{Full(1, 64), Full(1, 80)}, KType: Q8_0},
 			"kv: layer 1: a cache of type Q8_0 wants heads of a multiple of 32, found heads of 80: F16 or F32 keep them"},
-		{"kind", Config{Layers: []Spec{{}, {Kind: 9}}}, "kv: layer 1: want kind full, found kind(9)"},
+		{"window", Config{Layers: []Spec{{}, {Window: -1}}}, "kv: layer 1: want a window of at least 0 and a state from 0 to 1073741824, found -1 and 0"},
+		{"state", Config{Layers: []Spec{{State: 1 << 40}}}, "found 0 and 1099511627776"},
+		{"marks", Config{Marks: -1}, "kv: want 0 marks of a sequence or more, found -1"},
 		{"heads", Config{Layers: []Spec{{Heads: -1}}}, "kv: layer 0: want sizes from 0 to 1048576, found -1 heads of 0 and 0"},
 		{"dim", Config{Layers: []Spec{Full(1, 1<<40)}}, "found 1 heads of 1099511627776 and 1099511627776"},
 		{"sum", Config{Layers: Repeat(1<<14, Full(1<<20, 1<<20))}, "1048576 heads of 1048576 are more than memory can address"},
@@ -429,9 +543,10 @@ func TestMisusePanics(t *testing.T) {
 		"reserve":           {func() { _ = s.Reserve(q, -1) }, "kv: reserve -1 positions of sequence 0"},
 		"commit":            {func() { s.Commit(q, 1) }, "kv: commit 1 positions of sequence 0, 0 are reserved"},
 		"commit less":       {func() { s.Commit(q, -1) }, "kv: commit -1 positions of sequence 0, 0 are reserved"},
-		"fork":              {func() { s.Fork(q, 6) }, "kv: fork 6 positions of sequence 0, which has 5"},
-		"fork less":         {func() { s.Fork(q, -1) }, "kv: fork -1 positions of sequence 0, which has 5"},
-		"truncate":          {func() { s.Truncate(q, 6) }, "kv: truncate sequence 0 to 6 positions, it has 5"},
+		"fork":              {func() { s.Fork(q, 6) }, "kv: length 6 of sequence 0, which has 5"},
+		"fork less":         {func() { s.Fork(q, -1) }, "kv: length -1 of sequence 0, which has 5"},
+		"truncate":          {func() { s.Truncate(q, 6) }, "kv: length 6 of sequence 0, which has 5"},
+		"mark":              {func() { s.Mark(q, 5) }, "kv: mark length 5 of sequence 0, which has 5 and 0 reserved"},
 		"page":              {func() { s.K(q, 0, 0, 1) }, "kv: page 1 of sequence 0, which has 1"},
 		"page of values":    {func() { s.V(q, 0, 0, -1) }, "kv: page -1 of sequence 0, which has 1"},
 		"position":          {func() { s.KRow(q, 0, 0, 5) }, "kv: position 5 of sequence 0, which has 5 and 0 reserved"},

@@ -87,6 +87,19 @@ func NewAttention(c AttentionConfig) (*Attention, error) {
 	return &Attention{c}, nil
 }
 
+// Spec is what the cache keeps for a layer of this attention: where rows see a window or a chunk, no more than that.
+func (a *Attention) Spec() kv.Spec {
+	c := &a.c
+	s := kv.Spec{Heads: c.HeadsKV, KDim: c.Dim, VDim: c.DimV, Window: c.Window}
+	if c.InKeys {
+		s.VDim = 0
+	}
+	if c.Chunk > 0 && (c.Window == 0 || c.Chunk < c.Window) {
+		s.Window = c.Chunk
+	}
+	return s
+}
+
 // Attend stores the keys and values of the batch in the cache of the layer, then returns what every query reads,
 // [n_tokens][n_head*value_length]; v is nil where values lie in the keys. Keys are read back from the cache, so a row sees its neighbours in the batch exactly as it will
 // see them later.
@@ -413,6 +426,12 @@ func (j *attendJob) rowProbs(r *run, row int) []float32 {
 		j.begin(&unit{run: r, row: row, n: 1, head: h}, att)
 		for at := 0; at < n; at += kv.PageLen {
 			m := min(kv.PageLen, n-at)
+			if j.a.c.from(pos) >= at+kv.PageLen { // before the row's window, and perhaps given up
+				for g := range group {
+					unseen(j.probs[(h*group+g)*n+at:][:m])
+				}
+				continue
+			}
 			p.level.Score(att, p.store.KType(), p.store.K(r.seq, p.layer, h, at/kv.PageLen), m)
 			bent := j.bend(h, 0, at, m, pos, att)
 			for g := range group {
@@ -433,6 +452,13 @@ func (j *attendJob) rowProbs(r *run, row int) []float32 {
 		}
 	}
 	return j.probs
+}
+
+// unseen makes scores those of keys that are not seen.
+func unseen(scores []float32) {
+	for i := range scores {
+		scores[i] = float32(math.Inf(-1))
+	}
 }
 
 // sinkSoftmax is a softmax that has one score more than it returns probabilities of.

@@ -50,8 +50,11 @@ func newDecoder(w *model.Weights, norm normed, layer func(b *model.Weights, i in
 }
 
 func (m *decoder) State() []kv.Spec {
-	c := m.cfg
-	return kv.Repeat(c.NLayer, kv.Spec{Heads: c.NHeadKV, KDim: c.HeadDim, VDim: c.HeadDimV})
+	specs := make([]kv.Spec, len(m.blk))
+	for i, b := range m.blk {
+		specs[i] = b.attn.Attn.Spec()
+	}
+	return specs
 }
 
 func (m *decoder) Forward(f *nn.Pass) *tensor.Tensor {

@@ -1,0 +1,46 @@
+package engine
+
+import (
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/goinfer/goinfer/internal/shared"
+)
+
+// forgetful are models with layers that do not remember every position, one for each kind of state.
+var forgetful = []string{"gemma3", "gpt-oss"}
+
+// TestForgetfulPrefix: a prefix that is reused gives what a fresh one gives, and is reused as far as marks reach.
+func TestForgetfulPrefix(t *testing.T) {
+	for _, name := range forgetful {
+		t.Run(name, func(t *testing.T) {
+			const n = markStep + 90
+			path := filepath.Join(shared.Dir(t), "conformance", "models", name, "model.gguf")
+			e := startFile(t, path, func(c *Config) { c.NCtx = 2 * n; c.Batch = 100 })
+			fresh := startFile(t, path, func(c *Config) { c.NCtx = 2 * n; c.Retain = -1 })
+			ids := prompt(n)
+			tail := prompt(n + 70)[n:]
+			answer := func(ids []int32, cached int) []int32 {
+				t.Helper()
+				q := Request{Prompt: ids, MaxTokens: 12, IgnoreEOG: true}
+				r := generate(t, e, q)
+				require.Equal(t, cached, r.last.Usage.Cached)
+				require.Equal(t, generate(t, fresh, q).ids, r.ids)
+				return r.ids
+			}
+			first := answer(ids, 0)
+			require.Equal(t, first, answer(ids, n-1), "the same prompt, but for the token whose logits are needed")
+			answer(append(slices.Clone(ids), first...), n+11)
+			// Its beginning alone: the last of the grid.
+			answer(append(slices.Clone(ids[:markStep+30]), tail...), markStep)
+			// Less than the grid's first length is computed again.
+			answer(append(slices.Clone(ids[:markStep-1]), tail...), 0)
+			// What was computed is shared with what runs beside it, and what was shared is itself shared.
+			answer(append(slices.Clone(ids), tail...), n-1)
+			answer(append(slices.Clone(ids), tail...), n+len(tail)-1)
+		})
+	}
+}
