@@ -247,3 +247,6 @@ func (b bitmap) first(from, to int) int {
 	}
 	return to
 }
+
+// EndsByName reports whether a token with that spelling ends generation in every vocabulary that has it, whatever its metadata says.
+func EndsByName(spelling string) bool { return slices.Contains(eogNames, spelling) }
