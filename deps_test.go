@@ -27,6 +27,7 @@ var house = map[string][]string{
 	"internal/mem":    {"internal/cgroup"},
 	"internal/mmap":   {},
 	"internal/par":    {},
+	"internal/remote": {},
 	"internal/shared": {},
 	"kernels":         {"quant", "internal/cpu"},
 	"tensor":          {"quant"},

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -53,7 +54,24 @@ type shard struct {
 
 // Open opens the file at path. If it is one of the files of a split model, all of them are opened.
 func Open(path string, o Options) (*File, error) {
-	f, err := openShard(path, o)
+	return openAll(path, func(path string) (*File, error) { return openShard(path, o) })
+}
+
+// OpenHeader is [Open] with HeaderOnly for files that are not on this machine: open gives what the name path stands for as bytes from anywhere in it, and their number. It
+// is called again for the other files of a split model, with their names; an error that is fs.ErrNotExist says that one is missing.
+func OpenHeader(path string, open func(path string) (r io.ReaderAt, size int64, err error)) (*File, error) {
+	return openAll(path, func(path string) (*File, error) {
+		r, size, err := open(path)
+		if err != nil {
+			return nil, err
+		}
+		return readFront(path, r, size)
+	})
+}
+
+// openAll opens a file and, if it is one of several, all of them, each by one.
+func openAll(path string, one func(path string) (*File, error)) (*File, error) {
+	f, err := one(path)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +83,7 @@ func Open(path string, o Options) (*File, error) {
 		if err := f.Close(); err != nil {
 			return nil, err
 		}
-		return openSplit(path, no, n, o)
+		return openSplit(path, no, n, one)
 	}
 	return f, nil
 }
@@ -114,7 +132,7 @@ func openShard(path string, o Options) (*File, error) {
 func openHeader(path string) (*File, error) {
 	m, err := mmap.OpenMapped(path)
 	if errors.Is(err, mmap.ErrUnmappable) {
-		return readFront(path)
+		return readFile(path)
 	}
 	if err != nil {
 		return nil, ioError(err)
@@ -127,11 +145,8 @@ func openHeader(path string) (*File, error) {
 	return f, nil
 }
 
-// maxHeader bounds what is read of a file that cannot be mapped.
-const maxHeader = 1 << 30
-
-// readFront reads as much of a file as its header takes.
-func readFront(path string) (*File, error) {
+// readFile reads the header of a file.
+func readFile(path string) (*File, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, ioError(err)
@@ -141,10 +156,17 @@ func readFront(path string) (*File, error) {
 	if err != nil {
 		return nil, ioError(err)
 	}
-	size := info.Size()
+	return readFront(path, file, info.Size())
+}
+
+// maxHeader bounds what is read of a file that cannot be mapped.
+const maxHeader = 1 << 30
+
+// readFront reads as much of a file as its header takes.
+func readFront(path string, r io.ReaderAt, size int64) (*File, error) {
 	for n := min(size, 1<<20); ; n = min(size, 4*n) {
 		data := make([]byte, n)
-		if _, err := file.ReadAt(data, 0); err != nil {
+		if _, err := r.ReadAt(data, 0); err != nil && !(err == io.EOF && n == size) {
 			return nil, ioError(err)
 		}
 		f, err := parse(path, data, size)
@@ -243,7 +265,7 @@ const maxShards = 99999
 var shardName = regexp.MustCompile(`^(.*)-(\d{5})-of-(\d{5})\.gguf$`)
 
 // openSplit opens all files of a model of n, one of which, number no, is path.
-func openSplit(path string, no, n int, o Options) (_ *File, err error) {
+func openSplit(path string, no, n int, one func(path string) (*File, error)) (_ *File, err error) {
 	parts := shardName.FindStringSubmatch(path)
 	if parts == nil {
 		return nil, fmt.Errorf("gguf: %s: file %d of a model of %d, whose names end in -00001-of-%05d.gguf: rename it: %w", path, no+1, n, n, ErrFormat)
@@ -252,14 +274,6 @@ func openSplit(path string, no, n int, o Options) (_ *File, err error) {
 		return nil, fmt.Errorf("gguf: %s: the name does not say that it is file %d of %d: %w", path, no+1, n, ErrFormat)
 	}
 	name := func(i int) string { return fmt.Sprintf("%s-%05d-of-%05d.gguf", parts[1], i+1, n) }
-	for i := range n {
-		if _, err := os.Stat(name(i)); err != nil {
-			if p, ok := errors.AsType[*fs.PathError](err); ok {
-				err = p.Err // the name is said once
-			}
-			return nil, fmt.Errorf("gguf: %s: file %d of %d is missing: %s: %w", path, i+1, n, filepath.Base(name(i)), err)
-		}
-	}
 	var all *File
 	defer func() {
 		if err != nil && all != nil {
@@ -267,7 +281,10 @@ func openSplit(path string, no, n int, o Options) (_ *File, err error) {
 		}
 	}()
 	for i := range n {
-		f, err := openShard(name(i), o)
+		f, err := one(name(i))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("gguf: %s: file %d of %d is missing: %s: %w", path, i+1, n, filepath.Base(name(i)), fs.ErrNotExist)
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -32,7 +32,7 @@ func TestValues(t *testing.T) {
 			"mapped":   func() (*File, error) { return Open(path, Options{}) },
 			"read":     func() (*File, error) { return Open(path, Options{NoMmap: true}) },
 			"header":   func() (*File, error) { return Open(path, Options{HeaderOnly: true}) },
-			"front":    func() (*File, error) { return readFront(path) },
+			"front":    func() (*File, error) { return readFile(path) },
 			"of bytes": func() (*File, error) { return OpenBytes(path, data) },
 		}
 		for name, open := range open {
@@ -205,7 +205,7 @@ func TestTruncated(t *testing.T) {
 			_, err := Open(path, o)
 			require.EqualError(t, err, want)
 		}
-		_, err = readFront(path)
+		_, err = readFile(path)
 		require.EqualError(t, err, want)
 	}
 }
@@ -379,7 +379,7 @@ func TestHeaderLarge(t *testing.T) {
 	require.NoError(t, w.WriteFile(path))
 	for _, open := range []func() (*File, error){
 		func() (*File, error) { return Open(path, Options{HeaderOnly: true}) },
-		func() (*File, error) { return readFront(path) },
+		func() (*File, error) { return readFile(path) },
 	} {
 		f, err := open()
 		require.NoError(t, err)
@@ -396,7 +396,7 @@ func TestHeaderLarge(t *testing.T) {
 	at := bytes.Index(data, []byte("last"))
 	data[at+4+4] = 9
 	require.NoError(t, os.WriteFile(path, data, 0o600))
-	_, err = readFront(path)
+	_, err = readFile(path)
 	require.ErrorContains(t, err, `"last": want a bool of 0 or 1, found 9`)
 }
 
@@ -464,7 +464,7 @@ func TestNotAFile(t *testing.T) {
 			require.ErrorContains(t, err, "found a device")
 		}
 	}
-	_, err := readFront(absent)
+	_, err := readFile(absent)
 	oneLine(t, err, absent)
 	if os.Geteuid() != 0 && runtime.GOOS != "windows" {
 		secret := write(t, "x.gguf", everyKind(3))

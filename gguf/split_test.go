@@ -1,7 +1,10 @@
 package gguf
 
 import (
+	"bytes"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -205,4 +208,35 @@ func TestSplitNames(t *testing.T) {
 		oneLine(t, err, path)
 		require.ErrorContains(t, err, c.want, name)
 	}
+}
+
+// TestOpenHeader: the header is read through any source of bytes, and so are those of the other files of a split model.
+func TestOpenHeader(t *testing.T) {
+	dir := t.TempDir()
+	paths := []string{part(t, dir, 0, 3, nil), part(t, dir, 1, 3, nil), part(t, dir, 2, 3, nil)}
+	var opened []string
+	open := func(path string) (io.ReaderAt, int64, error) {
+		opened = append(opened, path)
+		data, err := os.ReadFile(path)
+		return bytes.NewReader(data), int64(len(data)), err
+	}
+	want, err := Open(paths[1], Options{HeaderOnly: true})
+	require.NoError(t, err)
+	defer want.Close()
+	got, err := OpenHeader(paths[1], open)
+	require.NoError(t, err)
+	require.Equal(t, want.Tensors(), got.Tensors())
+	require.Equal(t, want.Keys(), got.Keys())
+	require.Equal(t, want.Size(), got.Size())
+	require.Equal(t, append([]string{paths[1]}, paths...), opened)
+	require.Nil(t, got.Data(&got.Tensors()[0]))
+
+	_, err = OpenHeader(paths[0], func(path string) (io.ReaderAt, int64, error) {
+		if path == paths[2] {
+			return nil, 0, fs.ErrNotExist
+		}
+		return open(path)
+	})
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	require.ErrorContains(t, err, "file 3 of 3 is missing")
 }

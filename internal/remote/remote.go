@@ -1,0 +1,171 @@
+// Package remote reads the beginning of files on web servers, as much of it as is asked for: enough for what a model file's header tells, without its weights.
+//
+//	f, err := remote.Open(ctx, "https://example.org/model.gguf")
+//	head, err := gguf.OpenHeader(url, func(string) (io.ReaderAt, int64, error) { return f, f.Size(), nil })
+//
+// Ranges are those of RFC 9110, section 14. A server that does not serve them is an error: nobody wants forty gigabytes for a header.
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	// MaxRead bounds what is read of one file, far above any header.
+	MaxRead = 256 << 20
+	first   = 1 << 20 // read to begin with
+	patient = 30 * time.Second
+)
+
+// File is the beginning of a file on a server. Its ReadAt fetches what was not fetched before. It is not for use from several goroutines.
+type File struct {
+	ctx  context.Context
+	url  string
+	size int64
+	head []byte // what was fetched so far
+}
+
+// IsURL reports whether name is the address of a file on a web server.
+func IsURL(name string) bool {
+	return strings.HasPrefix(name, "https://") || strings.HasPrefix(name, "http://")
+}
+
+// Address is the address of the file that a page of the Hugging Face hub shows, and of a "download" link without that; any other is returned as it is.
+func Address(name string) (string, error) {
+	u, err := url.Parse(name)
+	if err != nil || u.Host == "" {
+		return "", fmt.Errorf("remote: want an address such as https://example.org/model.gguf, found %.200q", name)
+	}
+	if u.Host == "huggingface.co" || u.Host == "hf.co" {
+		parts := strings.SplitN(u.Path, "/", 5) // "", owner, name, blob, the rest
+		if len(parts) == 5 && parts[3] == "blob" {
+			parts[3] = "resolve"
+			u.Path = strings.Join(parts, "/")
+		}
+	}
+	q := u.Query()
+	if q.Has("download") {
+		q.Del("download")
+		u.RawQuery = q.Encode()
+	}
+	return u.String(), nil
+}
+
+// Open fetches the beginning of the file at an address. The error is fs.ErrNotExist where the server has no such file.
+func Open(ctx context.Context, address string) (*File, error) {
+	f := &File{ctx: ctx, url: address, size: -1}
+	if err := f.fetch(first); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// Size is the number of bytes of the whole file.
+func (f *File) Size() int64 { return f.size }
+
+// ReadAt implements io.ReaderAt.
+func (f *File) ReadAt(p []byte, at int64) (int, error) {
+	if at < 0 || at > f.size {
+		return 0, fmt.Errorf("remote: %s: byte %d of %d", f.url, at, f.size)
+	}
+	end := min(at+int64(len(p)), f.size)
+	if end > int64(len(f.head)) {
+		if err := f.fetch(end); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, f.head[at:end])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+var contentRange = regexp.MustCompile(`^bytes (\d+)-(\d+)/(\d+)$`)
+
+// client gives up on servers that do not answer; how long a body takes is up to the context.
+var client = &http.Client{Transport: &http.Transport{
+	Proxy: http.ProxyFromEnvironment, ResponseHeaderTimeout: patient, TLSHandshakeTimeout: patient, ForceAttemptHTTP2: true,
+}}
+
+// fetch makes head reach to byte end, or to the end of the file.
+func (f *File) fetch(end int64) error {
+	if end > MaxRead {
+		return fmt.Errorf("remote: %s: want to read at most %d bytes, found a need of %d", f.url, MaxRead, end)
+	}
+	q, err := http.NewRequestWithContext(f.ctx, http.MethodGet, f.url, nil)
+	if err != nil {
+		return fmt.Errorf("remote: %w", err)
+	}
+	from := int64(len(f.head))
+	q.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", from, end-1))
+	q.Header.Set("Accept-Encoding", "identity") // ranges are of the file, not of what it is packed in
+	r, err := client.Do(q)
+	if err != nil {
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err // the address is said once
+		}
+		return fmt.Errorf("remote: %s: %w", f.url, err)
+	}
+	defer r.Body.Close()
+	if err := f.check(r, from, end); err != nil {
+		return err
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, end-from))
+	f.head = append(f.head, body...)
+	if got, want := int64(len(f.head)), min(end, f.size); err == nil && got < want {
+		err = fmt.Errorf("want %d bytes, found %d: %w", want, got, io.ErrUnexpectedEOF)
+	}
+	if err != nil {
+		return fmt.Errorf("remote: %s: %w", f.url, err)
+	}
+	return nil
+}
+
+// check looks at what a server says that it sends, and learns the size of the file.
+func (f *File) check(r *http.Response, from, end int64) error {
+	fault := func(format string, args ...any) error { return fmt.Errorf("remote: %s: "+format, append([]any{f.url}, args...)...) }
+	switch r.StatusCode {
+	case http.StatusPartialContent:
+	case http.StatusOK:
+		if from == 0 && r.ContentLength >= 0 && r.ContentLength <= end { // all of a small file
+			f.size = r.ContentLength
+			return nil
+		}
+		return fault("the server does not serve parts of files (status %s)", r.Status)
+	case http.StatusNotFound, http.StatusGone:
+		return fault("the server has no such file (status %s): %w", r.Status, fs.ErrNotExist)
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return fault("the server does not give it to everyone (status %s): %w", r.Status, fs.ErrPermission)
+	case http.StatusRequestedRangeNotSatisfiable:
+		return fault("the file is empty (status %s)", r.Status)
+	default:
+		return fault("the server answers with status %s", r.Status)
+	}
+	m := contentRange.FindStringSubmatch(r.Header.Get("Content-Range"))
+	if m == nil {
+		return fault("want a Content-Range with a size, found %.100q", r.Header.Get("Content-Range"))
+	}
+	a, err1 := strconv.ParseInt(m[1], 10, 64)
+	b, err2 := strconv.ParseInt(m[2], 10, 64)
+	size, err3 := strconv.ParseInt(m[3], 10, 64)
+	switch {
+	case errors.Join(err1, err2, err3) != nil || a != from || b != min(end, size)-1:
+		return fault("want the bytes from %d to %d, found %q", from, end-1, m[0])
+	case f.size >= 0 && size != f.size:
+		return fault("the file has changed: it had %d bytes, and has %d", f.size, size)
+	}
+	f.size = size
+	return nil
+}
