@@ -44,10 +44,11 @@ var house = map[string][]string{
 	"catalog":     {"gguf", "kv", "model", "model/arch", "quant", "tokenizer", "internal/cpu", "internal/par"},
 	"convert":     {"", "checkpoint", "gguf", "model", "quant", "internal/cpu", "internal/par"},
 	"probe":       {"kernels", "internal/cgroup", "internal/cpu", "internal/disk", "internal/mem", "internal/par"},
+	"params":      {"catalog", "checkpoint", "gguf", "kv", "model", "model/arch", "quant"},
 	"eval":        {""},
 	"explain":     {"", "eval", "sample"},
 	"bench":       {"", "catalog", "convert", "gguf", "probe", "quant", "internal/mem"},
-	"cmd/goinfer": {"", "bench", "catalog", "convert", "eval", "explain", "probe", "cmd/goinfer/..."},
+	"cmd/goinfer": {"", "bench", "catalog", "convert", "eval", "explain", "gguf", "params", "probe", "internal/remote", "cmd/goinfer/..."},
 
 	"cmd/goinfer/embedded":     {},
 	"cmd/goinfer/embedded/gen": {"gguf", "quant"},

@@ -4,7 +4,7 @@
 // In order of use:
 //
 //   - [Names] and [Find] list and look up shapes. A [Shape] is the metadata of an architecture, the kind and size of a vocabulary, and which of the tensors that
-//     the architecture takes if a file has them are there.
+//     the architecture takes if a file has them are there; [Usual] are those of an architecture's best known model.
 //   - [Shape.Tensors] asks the architecture itself what it consists of (model.Declare), so that any registered architecture will do. [Count] sums the
 //     weights, of a file and of those that one token needs; [Shape.Types] gives every tensor the type that llama-quantize would give it.
 //   - [Shape.Random] makes the file.
@@ -78,22 +78,22 @@ func (s Shape) declare() (model.Config, []model.Tensor, []kv.Spec, error) {
 	if err != nil {
 		return c, nil, nil, err
 	}
-	w := model.Declare(c, func(name string) bool { return slices.Contains(s.Optional, anyBlock(name)) })
+	w := model.Declare(c, func(name string) bool { return slices.Contains(s.Optional, AnyBlock(name)) })
 	m, err := arch.Build(w)
 	if err != nil {
 		return c, nil, nil, fmt.Errorf("catalog: shape %s: %w", s.Name, err)
 	}
 	ts := w.Tensors()
 	for _, name := range s.Optional {
-		if !slices.ContainsFunc(ts, func(t model.Tensor) bool { return anyBlock(t.Name) == name }) {
+		if !slices.ContainsFunc(ts, func(t model.Tensor) bool { return AnyBlock(t.Name) == name }) {
 			return c, nil, nil, fmt.Errorf("catalog: shape %s: architecture %s has no tensor %q", s.Name, s.Arch, name)
 		}
 	}
 	return c, ts, m.State(), nil
 }
 
-// anyBlock is the name of a tensor with the number of its block replaced by a star.
-func anyBlock(name string) string {
+// AnyBlock is the name of a tensor with the number of its block replaced by a star, as in [Shape.Optional].
+func AnyBlock(name string) string {
 	if rest, ok := strings.CutPrefix(name, "blk."); ok {
 		if _, rest, ok = strings.Cut(rest, "."); ok {
 			return "blk.*." + rest
@@ -114,25 +114,45 @@ func (s Shape) State() ([]kv.Spec, error) {
 	return state, err
 }
 
-// Types lists the tensors with the types that a file of the recipe or format of that name has, and returns the recipe, which is not valid for a format alone; see
-// quant.ChooseTypes. Vectors and routers are F32.
+// Types lists the tensors with the types that a file of the recipe or format of that name has, and returns the recipe; see [ChooseTypes].
 func (s Shape) Types(name string, pure bool) ([]model.Tensor, quant.Mixture, error) {
 	c, ts, _, err := s.declare()
 	if err != nil {
 		return nil, 0, err
 	}
-	ask := make([]quant.Tensor, len(ts))
-	for i, t := range ts {
-		ask[i] = quant.Tensor{Name: t.Name, Type: t.Type, Shape: t.Shape}
-	}
-	types, recipe, err := quant.ChooseTypes(name, pure, c.Facts(), ask)
+	ts, recipe, err := ChooseTypes(c, ts, name, pure)
 	if err != nil {
 		return nil, 0, fmt.Errorf("catalog: shape %s: %w", s.Name, err)
 	}
+	return ts, recipe, nil
+}
+
+// ChooseTypes returns the tensors of a model with the types that a file of the recipe or format of that name has, and the recipe, which is not valid for a format alone;
+// see quant.ChooseTypes. Vectors and routers are F32.
+func ChooseTypes(c model.Config, ts []model.Tensor, name string, pure bool) ([]model.Tensor, quant.Mixture, error) {
+	ask := make([]quant.Tensor, len(ts))
+	for i, t := range ts {
+		ask[i] = quant.Tensor{Name: t.Name, Type: quant.F32, Shape: t.Shape}
+	}
+	types, recipe, err := quant.ChooseTypes(name, pure, c.Facts(), ask)
+	if err != nil {
+		return nil, 0, err
+	}
+	ts = slices.Clone(ts)
 	for i := range ts {
 		ts[i].Type = types[i]
 	}
 	return ts, recipe, nil
+}
+
+// Usual lists the optional tensors that known models of an architecture have, as in [Shape.Optional]: what a configuration without weights leaves unsaid.
+func Usual(arch string) []string {
+	for _, s := range shapes {
+		if s.Arch == arch {
+			return s.Optional
+		}
+	}
+	return nil
 }
 
 // Counts are sums over tensors.

@@ -27,17 +27,43 @@ func Open(path string, o gguf.Options) (*gguf.File, error) {
 	return gguf.Open(path, o)
 }
 
+// Traits are what a config.json says of tensors that a model of its architecture may have or lack.
+type Traits struct {
+	Tied          *bool // the output matrix is the embedding; nil where the file leaves it to the architecture
+	AttentionBias bool  // queries, keys and values have biases
+}
+
 // ReadConfig reads a config.json by itself: the metadata of the model that it describes, without a vocabulary and without tensors.
-func ReadConfig(path string) (*gguf.File, error) {
+func ReadConfig(path string) (*gguf.File, Traits, error) {
 	c, err := readConfig(path)
 	if err != nil {
-		return nil, err
+		return nil, Traits{}, err
 	}
-	b, err := describe(c.text(), filepath.Dir(path))
+	return composeConfig(c)
+}
+
+// ParseConfig is ReadConfig for a file in memory; path is what errors call it.
+func ParseConfig(path string, data []byte) (*gguf.File, Traits, error) {
+	c, err := parseConfig(path, data)
 	if err != nil {
-		return nil, err
+		return nil, Traits{}, err
 	}
-	return gguf.Compose(gguf.Composition{Path: path, Keys: b.meta.keys, Notes: b.notes})
+	return composeConfig(c)
+}
+
+func composeConfig(c *config) (*gguf.File, Traits, error) {
+	c = c.text()
+	t := Traits{AttentionBias: c.flag(false, "attention_bias")}
+	if c.has("tie_word_embeddings") {
+		tied := c.flag(false, "tie_word_embeddings")
+		t.Tied = &tied
+	}
+	b, err := describe(c, filepath.Dir(c.path))
+	if err != nil {
+		return nil, t, err
+	}
+	f, err := gguf.Compose(gguf.Composition{Path: c.path, Keys: b.meta.keys, Notes: b.notes})
+	return f, t, err
 }
 
 // openDir opens the checkpoint in a folder.

@@ -135,7 +135,9 @@ func (f *File) fetch(end int64) error {
 
 // check looks at what a server says that it sends, and learns the size of the file.
 func (f *File) check(r *http.Response, from, end int64) error {
-	fault := func(format string, args ...any) error { return fmt.Errorf("remote: %s: "+format, append([]any{f.url}, args...)...) }
+	fault := func(format string, args ...any) error {
+		return fmt.Errorf("remote: %s: "+format, append([]any{f.url}, args...)...)
+	}
 	switch r.StatusCode {
 	case http.StatusPartialContent:
 	case http.StatusOK:

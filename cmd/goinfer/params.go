@@ -1,0 +1,307 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/goinfer/goinfer"
+	"github.com/goinfer/goinfer/catalog"
+	"github.com/goinfer/goinfer/cmd/goinfer/embedded"
+	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/internal/remote"
+	"github.com/goinfer/goinfer/params"
+)
+
+// paramsFlags are the flags of params.
+type paramsFlags struct {
+	model  string
+	json   bool
+	layers bool
+}
+
+func newParams() *cobra.Command {
+	var f paramsFlags
+	cmd := &cobra.Command{
+		Use:   "params [flags] [MODEL]",
+		Short: "Count the parameters of a model: where they are, what they take",
+		Long: `Counts parameters by component and by layer, how many of them each token needs, their bytes in
+every type of file, and what the cache of keys and values grows by with each token.
+
+MODEL is a GGUF file, the folder of a checkpoint, a config.json, the address of a GGUF file or of a
+config.json on a web server, of which only the beginning is read, the name of a model that is built
+in, or the name of a known one:
+
+` + wrapped(catalog.Names(), 98) + `
+The tensors counted are those that the model is computed with. Of experts, those chosen for a token
+are active; everything else is, the embedding too.`,
+		Example: `  goinfer params llama-2-7b
+  goinfer params mixtral-8x7b --json | jq .active
+  goinfer params model.gguf --layers
+  goinfer params https://huggingface.co/ggml-org/models/resolve/main/tinyllamas/stories15M-q4_0.gguf`,
+		ValidArgsFunction: completeNamed,
+		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
+	}
+	fs := cmd.Flags()
+	fs.BoolVar(&f.json, "json", false, "write everything as JSON, every layer with its tensors")
+	fs.BoolVar(&f.layers, "layers", false, "show the tensors of each kind of layer")
+	addModel(fs, &f.model)
+	return cmd
+}
+
+func (f *paramsFlags) run(cmd *cobra.Command, args []string) error {
+	name, err := modelOnly(f.model, args)
+	if err != nil {
+		return err
+	}
+	m, err := findParams(cmd.Context(), name)
+	if err != nil {
+		return err
+	}
+	r, err := m.Report()
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriter(cmd.OutOrStdout())
+	if f.json {
+		err = writeJSON(out, r)
+	} else {
+		writeParams(out, r, f.layers)
+	}
+	if err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+// findParams is what MODEL names, of which no weight is needed.
+func findParams(ctx context.Context, name string) (*params.Model, error) {
+	if remote.IsURL(name) {
+		return fetchParams(ctx, name)
+	}
+	if strings.EqualFold(path.Ext(name), ".json") {
+		return params.Open(name)
+	}
+	s, err := find(name)
+	switch {
+	case err == nil && s.data != nil:
+		return params.OpenBytes(s.name, s.data)
+	case err == nil:
+		return await(ctx, func() (*params.Model, error) { return params.Open(s.name) })
+	case isPath(name):
+		return nil, err
+	}
+	m, shapeErr := params.Shape(name)
+	if shapeErr != nil {
+		return nil, fmt.Errorf("%w, or a known one (goinfer params --help)", err)
+	}
+	return m, nil
+}
+
+// fetchParams reads the header of a model on a web server.
+func fetchParams(ctx context.Context, name string) (*params.Model, error) {
+	address, err := remote.Address(name)
+	if err != nil {
+		return nil, err
+	}
+	if strings.HasSuffix(address, ".json") {
+		f, err := remote.Open(ctx, address)
+		if err != nil {
+			return nil, err
+		}
+		data := make([]byte, min(f.Size(), remote.MaxRead))
+		if _, err := f.ReadAt(data, 0); err != nil {
+			return nil, err
+		}
+		return params.ParseConfig(address, data)
+	}
+	head, err := gguf.OpenHeader(address, func(address string) (io.ReaderAt, int64, error) {
+		f, err := remote.Open(ctx, address)
+		if err != nil {
+			return nil, 0, err
+		}
+		return f, f.Size(), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return params.Header(head)
+}
+
+// completeNamed completes MODEL where names of known models will do.
+func completeNamed(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	names, directive := completeModel(cmd, args, prefix)
+	for _, n := range catalog.Names() {
+		if len(args) == 0 && strings.HasPrefix(n, prefix) && embedded.Model(n) == nil {
+			names = append(names, n)
+		}
+	}
+	return names, directive
+}
+
+// componentName is a component as people read it.
+func componentName(name string) string {
+	switch name {
+	case params.AttentionKV:
+		return "attention, compressed K and V"
+	case params.AttentionQ, params.AttentionK, params.AttentionV, params.AttentionO:
+		return "attention " + strings.ToUpper(strings.TrimPrefix(name, "attention_"))
+	}
+	return strings.ReplaceAll(name, "_", " ")
+}
+
+func writeParams(out io.Writer, r *params.Report, layers bool) {
+	writeHyper(out, r)
+	fmt.Fprintln(out)
+	t := table(out)
+	sparse := r.Active != r.Total
+	fmt.Fprintf(t, "component\t%15s\t%7s\t", "parameters", "share")
+	if sparse {
+		fmt.Fprintf(t, "%15s\t", "active")
+	}
+	fmt.Fprintln(t)
+	for _, c := range r.Components {
+		fmt.Fprintf(t, "%s\t%15s\t%5.1f %%\t", componentName(c.Name), grouped(c.Parameters), 100*c.Share)
+		if sparse {
+			fmt.Fprintf(t, "%15s\t", grouped(c.Active))
+		}
+		fmt.Fprintln(t, bar(c.Share, barWidth))
+	}
+	fmt.Fprintf(t, "together\t%15s\t\t", grouped(r.Total))
+	if sparse {
+		fmt.Fprintf(t, "%15s\t", grouped(r.Active))
+	}
+	fmt.Fprintln(t)
+	t.Flush()
+	writeLayers(out, r, layers)
+	writeBytes(out, r)
+	writeCache(out, r)
+	for _, n := range r.Notes {
+		fmt.Fprintf(out, "\nNote: %s.\n", printable(n))
+	}
+}
+
+func writeHyper(out io.Writer, r *params.Report) {
+	t := table(out)
+	row := func(name, format string, args ...any) { fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
+	h := r.Hyper
+	about := r.Architecture
+	if r.About != "" {
+		about = r.About + ", architecture " + r.Architecture
+	}
+	row("model", "%s: %s", printable(r.Name), printable(about))
+	row("parameters", "%s (%s)", grouped(r.Total), catalog.FormatWeights(r.Total))
+	if r.Active != r.Total {
+		row("active", "%s (%s), %.1f %%: %d of %d experts for each token", grouped(r.Active), catalog.FormatWeights(r.Active), 100*float64(r.Active)/float64(r.Total), h.ExpertsUsed, h.Experts)
+	}
+	width := fmt.Sprintf("feed-forward %d", h.FF)
+	if h.Experts > 0 {
+		width = fmt.Sprintf("experts %d", h.ExpertFF)
+	}
+	row("shape", "%s, %d wide, %d heads of %d, %d of keys and values, %s", plural(h.Layers, "layer"), h.Embd, h.Heads, h.HeadDim, h.HeadsKV, width)
+	tied := "an output matrix of its own"
+	if r.Tied {
+		tied = "the embedding is the output matrix too"
+	}
+	row("vocabulary", "%d tokens, %s", h.Vocab, tied)
+	row("context", "%d", h.Context)
+	t.Flush()
+}
+
+// writeLayers tells of layers, those alike together.
+func writeLayers(out io.Writer, r *params.Report, tensors bool) {
+	for _, g := range r.Groups() {
+		name := fmt.Sprintf("Layer %d", g.First)
+		if n := g.Last - g.First + 1; n > 1 {
+			name = fmt.Sprintf("Layers %d to %d, each", g.First, g.Last)
+		}
+		active := ""
+		if g.Active != g.Parameters {
+			active = fmt.Sprintf(", %s of them active", grouped(g.Active))
+		}
+		fmt.Fprintf(out, "\n%s: %s parameters, %.1f %%%s\n", name, grouped(g.Parameters), 100*g.Share, active)
+		if !tensors {
+			continue
+		}
+		t := table(out)
+		for _, x := range g.Tensors {
+			dims := make([]string, len(x.Shape))
+			for i, n := range x.Shape {
+				dims[i] = strconv.Itoa(n)
+			}
+			fmt.Fprintf(t, "  %s\t%s\t%13s\n", printable(shorten(x.Name, shownText)), strings.Join(dims, " × "), grouped(x.Parameters))
+		}
+		t.Flush()
+	}
+}
+
+// gigabytes writes bytes as articles count them, in 10⁹, or in 10⁶ where they are few.
+func gigabytes(n int64) string {
+	if n < 1e8 {
+		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+	}
+	return fmt.Sprintf("%.2f GB", float64(n)/1e9)
+}
+
+func writeBytes(out io.Writer, r *params.Report) {
+	fmt.Fprintf(out, "\nMemory of the weights (GB are 10⁹ bytes)\n")
+	t := table(out)
+	fmt.Fprintf(t, "  FP16, 2 bytes each\t%12s\t%s\n", gigabytes(r.Bytes.FP16), goinfer.Bytes(r.Bytes.FP16))
+	fmt.Fprintf(t, "  INT8, 1 byte\t%12s\t%s\n", gigabytes(r.Bytes.INT8), goinfer.Bytes(r.Bytes.INT8))
+	fmt.Fprintf(t, "  INT4, ½ byte\t%12s\t%s\n", gigabytes(r.Bytes.INT4), goinfer.Bytes(r.Bytes.INT4))
+	for _, b := range r.Bytes.Types {
+		fmt.Fprintf(t, "  a file in %s\t%12s\t%s\t%.2f bits each\n", b.Type, gigabytes(b.Bytes), goinfer.Bytes(b.Bytes), b.Bits)
+	}
+	if r.Bytes.File > 0 {
+		fmt.Fprintf(t, "  this one\t%12s\t%s\t%.2f bits each\n", gigabytes(r.Bytes.File), goinfer.Bytes(r.Bytes.File), 8*float64(r.Bytes.File)/float64(max(1, r.Total)))
+	}
+	t.Flush()
+}
+
+func writeCache(out io.Writer, r *params.Report) {
+	if len(r.Cache.Types) == 0 {
+		return
+	}
+	fmt.Fprintf(out, "\nCache of keys and values\n")
+	t := table(out)
+	head := "  format\tfor a token\tfor a context of " + strconv.Itoa(r.Hyper.Context)
+	if r.Cache.MultiHead != 1 {
+		head += "\tfor a token with a key head for every query head"
+	}
+	fmt.Fprintln(t, head)
+	for _, c := range r.Cache.Types {
+		fmt.Fprintf(t, "  %s\t%s\t%s", c.Type, goinfer.Bytes(c.Token), goinfer.Bytes(c.Token*int64(r.Hyper.Context)))
+		if r.Cache.MultiHead != 1 {
+			fmt.Fprintf(t, "\t%s, %.1f times as much", goinfer.Bytes(c.MultiHead), float64(c.MultiHead)/float64(max(1, c.Token)))
+		}
+		fmt.Fprintln(t)
+	}
+	t.Flush()
+}
+
+// wrapped writes names in lines of at most so many characters.
+func wrapped(names []string, width int) string {
+	var b strings.Builder
+	at := 0
+	for _, n := range names {
+		switch {
+		case at == 0:
+		case at+1+len(n) > width:
+			b.WriteByte('\n')
+			at = 0
+		default:
+			b.WriteByte(' ')
+			at++
+		}
+		b.WriteString(n)
+		at += len(n)
+	}
+	b.WriteByte('\n')
+	return b.String()
+}
