@@ -46,10 +46,12 @@ var house = map[string][]string{
 	"probe":       {"kernels", "internal/cgroup", "internal/cpu", "internal/disk", "internal/mem", "internal/par"},
 	"params":      {"catalog", "checkpoint", "gguf", "kv", "model", "model/arch", "quant"},
 	"eval":        {""},
+	"page":        {},
 	"explain":     {"", "eval", "sample"},
 	"bench":       {"", "catalog", "convert", "gguf", "probe", "quant", "internal/mem"},
-	"cmd/goinfer": {"", "bench", "catalog", "convert", "eval", "explain", "gguf", "params", "probe", "internal/remote", "cmd/goinfer/..."},
+	"cmd/goinfer": {"", "bench", "catalog", "convert", "eval", "explain", "gguf", "params", "page", "probe", "internal/remote", "cmd/goinfer/..."},
 
+	"internal/browser":         {},
 	"cmd/goinfer/embedded":     {},
 	"cmd/goinfer/embedded/gen": {"gguf", "quant"},
 }
