@@ -40,8 +40,12 @@ type (
 	Hook = nn.Hook
 	// InputHook is a Hook that is also shown what weights are multiplied with.
 	InputHook = nn.InputHook
+	// RoutingHook is a Hook that also says how many experts a token uses.
+	RoutingHook = nn.RoutingHook
 	// Event is what a Hook is shown.
 	Event = nn.Event
+	// Scoring turns router logits into the scores of experts.
+	Scoring = nn.Scoring
 	// Config holds a model's hyper-parameters.
 	Config = model.Config
 	// Tensor is a tensor that a model is computed with, and how much of it a token needs.
@@ -78,8 +82,19 @@ const (
 	NameFFNAct       = nn.NameFFNAct
 	NameLayerOut     = nn.NameLayerOut
 	NameRouterLogits = nn.NameRouterLogits
+	NameRouterScores = nn.NameRouterScores
 	NameRouterTopK   = nn.NameRouterTopK
 )
+
+// The scorings of routers.
+const (
+	ScoreSoftmax  = nn.ScoreSoftmax
+	ScoreSigmoid  = nn.ScoreSigmoid
+	ScoreSelected = nn.ScoreSelected
+)
+
+// JoinHooks returns a hook that shows everything to several, in order: each sees what those before it have written.
+func JoinHooks(hooks ...Hook) Hook { return nn.Join(hooks...) }
 
 // Faults for errors.Is.
 var (

@@ -15,7 +15,9 @@ const (
 	NameLayerOut     = "l_out"         // [n_embd], the residual stream after a layer
 	NameFFNAct       = "ffn_act"       // [n_ff], the neurons of a feed-forward block, which its down projection reads; of an expert, Event.Experts being its number
 	NameRouterLogits = "router_logits" // [n_expert], before the softmax
-	NameRouterTopK   = "router_topk"   // [n_expert_used], the weights of the chosen experts, Event.Experts being their numbers
+	NameRouterScores = "router_scores" // [n_expert], by which experts are chosen: bias included, groups not yet left out. Writing them changes the choice and no weight;
+	// the infinities keep an expert out of it and in it
+	NameRouterTopK = "router_topk" // [n_expert_used], the weights of the chosen experts, Event.Experts being their numbers
 )
 
 // A Hook observes rows of a batch on their way through the model, and may change them. It is called on the goroutine that runs the pass,
@@ -37,6 +39,56 @@ type InputHook interface {
 	ObserveInput(weight string, expert int, x []float32)
 }
 
+// A RoutingHook is a Hook that also says how many experts a token uses.
+type RoutingHook interface {
+	Hook
+	// ExpertsUsed returns how many of the experts of a layer each token uses in place of used: 1 to total.
+	ExpertsUsed(layer, used, total int) int
+}
+
+// Join returns a hook that shows everything to several, in order: each sees what those before it have written. It serves an [InputHook] as one, and takes the number of experts
+// from the last [RoutingHook].
+func Join(hooks ...Hook) Hook {
+	j := joined(slices.DeleteFunc(slices.Clone(hooks), func(h Hook) bool { return h == nil }))
+	if len(j) == 1 {
+		return j[0]
+	}
+	return j
+}
+
+// joined is several hooks as one.
+type joined []Hook
+
+func (j joined) Wants(layer int, name string) bool {
+	return slices.ContainsFunc(j, func(h Hook) bool { return h.Wants(layer, name) })
+}
+
+func (j joined) Observe(e *Event) {
+	for _, h := range j {
+		if h.Wants(e.Layer, e.Name) {
+			h.Observe(e)
+		}
+	}
+}
+
+func (j joined) ObserveInput(weight string, expert int, x []float32) {
+	for _, h := range j {
+		if in, ok := h.(InputHook); ok {
+			in.ObserveInput(weight, expert, x)
+		}
+	}
+}
+
+func (j joined) ExpertsUsed(layer, used, total int) int {
+	n := used
+	for _, h := range j {
+		if r, ok := h.(RoutingHook); ok {
+			n = r.ExpertsUsed(layer, used, total)
+		}
+	}
+	return n
+}
+
 // Event is one row at one step.
 type Event struct {
 	Layer int    // -1 outside the layers
@@ -46,6 +98,8 @@ type Event struct {
 	Data  []float32
 	// Experts are the numbers of the chosen experts, best first, at [NameRouterTopK], and the one whose row this is where rows are an expert's; nil elsewhere.
 	Experts []int32
+	// Scoring is how a router's logits become scores, at its names.
+	Scoring Scoring
 }
 
 // show offers each row of t to the hook of that row.
@@ -73,7 +127,7 @@ func (p *Pass) showInputs(l *Linear, expert int, a *kernels.Acts, t0, t1 int) {
 		row := t
 		switch {
 		case a == &p.slots:
-			row = slices.Index(p.moe.slot, t) * len(p.batch.Tokens) / len(p.moe.slot)
+			row = p.moe.rowOf(t)
 		case a.N != len(p.batch.Tokens):
 			row = p.outputs[t] // after Outputs
 		}
@@ -95,6 +149,6 @@ func (p *Pass) wants(row, layer int, name string) Hook {
 }
 
 func (p *Pass) observe(h Hook, row, layer int, name string, data []float32, experts []int32) {
-	p.event = Event{Layer: layer, Name: name, Token: p.batch.Tokens[row], Pos: p.batch.Pos[row], Data: data, Experts: experts}
+	p.event = Event{Layer: layer, Name: name, Token: p.batch.Tokens[row], Pos: p.batch.Pos[row], Data: data, Experts: experts, Scoring: p.moe.scoring}
 	h.Observe(&p.event)
 }

@@ -2,6 +2,9 @@ package nn
 
 import (
 	"fmt"
+	"math"
+	"slices"
+	"sort"
 
 	"github.com/goinfer/goinfer/kernels"
 	"github.com/goinfer/goinfer/tensor"
@@ -90,10 +93,12 @@ func (c *MoEConfig) checkGroups(n int) error {
 
 // moeState is the routing of a batch. A slot is one expert's work for one token; slots are ordered by expert, then by token.
 type moeState struct {
-	experts []int32   // [n_tokens][used], best first
-	weights []float32 // [n_tokens][used]
+	start   []int     // [n_tokens+1], where each token's choices begin in the next three
+	experts []int32   // [n_slots], best first
+	weights []float32 // [n_slots]
+	slot    []int     // [n_slots]
 	first   []int     // [n_expert+1], each expert's first slot
-	slot    []int     // [n_tokens][used]
+	scoring Scoring
 	scores  []float32 // [n_expert], by which a token's experts are chosen
 	taken   []bool
 	groups  []float32 // [groups], the groups' scores
@@ -108,6 +113,7 @@ func (p *Pass) MoE(x *tensor.Tensor, m *MoE) *tensor.Tensor { return p.Experts(x
 // Route returns the router's logits, [n_tokens][n_expert]: the first half of MoE, for routers that read something else than the experts.
 func (p *Pass) Route(x *tensor.Tensor, m *MoE) *tensor.Tensor {
 	logits := p.Linear(x, m.c.Router)
+	p.moe.scoring = m.c.Score
 	p.show(p.layer, NameRouterLogits, logits)
 	return logits
 }
@@ -115,7 +121,7 @@ func (p *Pass) Route(x *tensor.Tensor, m *MoE) *tensor.Tensor {
 // Experts is the second half of MoE. It uses the logits up.
 func (p *Pass) Experts(x, logits *tensor.Tensor, m *MoE) *tensor.Tensor {
 	c, n := &m.c, x.Rows
-	ff, slots := c.Up[0].w.Rows, n*c.Used
+	ff, slots := c.Up[0].w.Rows, p.moe.count(p, m, n)
 	out := p.arena.New(n, c.Down[0].w.Rows)
 	var g *tensor.Tensor // of experts with a gate
 	if c.Gate != nil {
@@ -171,14 +177,14 @@ func (p *Pass) experts(x, in, g, u, y *tensor.Tensor, m *MoE) {
 	}
 	p.prod.run()
 	if c.Gate != nil {
-		p.showSlots(c.Gate[0].name, g, c.Used)
+		p.showSlots(c.Gate[0].name, g)
 	}
-	p.showSlots(c.Up[0].name, u, c.Used)
+	p.showSlots(c.Up[0].name, u)
 	if c.Gate == nil {
 		g, u = u, nil // act(u), without a factor
 	}
 	p.eachRow(rowJob{kind: rowAct, act: c.Act, dst: g, a: g, b: u})
-	p.showSlots(NameFFNAct, g, c.Used)
+	p.showSlots(NameFFNAct, g)
 
 	p.slots.Reset(g.Rows, g.Cols, m.quantDown)
 	p.slots.F = g.F
@@ -191,33 +197,45 @@ func (p *Pass) experts(x, in, g, u, y *tensor.Tensor, m *MoE) {
 		p.prod.addRange(y, c.Down[e], &p.slots, s.first[e], s.first[e+1])
 	}
 	p.prod.run()
-	p.showSlots(c.Down[0].name, y, c.Used)
+	p.showSlots(c.Down[0].name, y)
+}
+
+// count says how many experts each of n tokens uses, and returns the number of slots.
+func (s *moeState) count(p *Pass, m *MoE, n int) int {
+	c, total := &m.c, m.c.Router.w.Rows
+	s.start = grow(s.start, n+1)
+	s.start[0] = 0
+	for i := range n {
+		used := c.Used
+		if len(p.batch.Hooks) > 0 && !p.Dead() {
+			if h, ok := p.batch.Hooks[i].(RoutingHook); ok {
+				used = h.ExpertsUsed(p.layer, c.Used, total)
+			}
+		}
+		if used < 1 || used > total {
+			p.Fail(fmt.Errorf("nn: a hook asked for %d experts for a token in layer %d: want 1 to %d", used, p.layer, total))
+			used = c.Used
+		}
+		s.start[i+1] = s.start[i] + used
+	}
+	return s.start[n]
+}
+
+// rowOf is the token of a slot.
+func (s *moeState) rowOf(slot int) int {
+	return sort.SearchInts(s.start, slices.Index(s.slot, slot)+1) - 1
 }
 
 // route turns router logits into experts, weights and slots.
 func (s *moeState) route(p *Pass, m *MoE, logits *tensor.Tensor) {
-	c, n, total := &m.c, logits.Rows, logits.Cols
-	s.experts, s.weights, s.slot = grow(s.experts, n*c.Used), grow(s.weights, n*c.Used), grow(s.slot, n*c.Used)
+	n, total := logits.Rows, logits.Cols
+	slots := s.start[n]
+	s.experts, s.weights, s.slot = grow(s.experts, slots), grow(s.weights, slots), grow(s.slot, slots)
 	s.first, s.taken, s.scores = grow(s.first, total+1), grow(s.taken, total), grow(s.scores, total)
 	for i := range n {
-		probs := logits.Row(i)
-		c.Score.all(probs)
-		ids, w := s.experts[i*c.Used:(i+1)*c.Used], s.weights[i*c.Used:(i+1)*c.Used]
-		s.choose(ids, w, probs, c)
-		if h := p.wants(i, p.layer, NameRouterTopK); h != nil {
-			p.observe(h, i, p.layer, NameRouterTopK, w, ids)
-			for r, e := range ids {
-				if e < 0 || int(e) >= total {
-					p.Fail(fmt.Errorf("nn: a hook routed a token to expert %d of %d in layer %d", e, total, p.layer))
-					return
-				}
-				for _, other := range ids[:r] {
-					if e == other {
-						p.Fail(fmt.Errorf("nn: a hook routed a token twice to expert %d in layer %d", e, p.layer))
-						return
-					}
-				}
-			}
+		if err := s.routeRow(p, m, i, logits.Row(i)); err != nil {
+			p.Fail(fmt.Errorf("nn: %w in layer %d", err, p.layer))
+			return
 		}
 	}
 	// Counting sort by expert.
@@ -236,6 +254,40 @@ func (s *moeState) route(p *Pass, m *MoE, logits *tensor.Tensor) {
 	s.first[0] = 0
 }
 
+// routeRow chooses the experts of token i and their weights, and lets its hook have a say.
+func (s *moeState) routeRow(p *Pass, m *MoE, i int, probs []float32) error {
+	c := &m.c
+	ids, w := s.experts[s.start[i]:s.start[i+1]], s.weights[s.start[i]:s.start[i+1]]
+	s.score(c, probs)
+	if h := p.wants(i, p.layer, NameRouterScores); h != nil {
+		p.observe(h, i, p.layer, NameRouterScores, s.scores, nil)
+	}
+	if err := s.choose(ids, w, probs, c); err != nil {
+		return err
+	}
+	if h := p.wants(i, p.layer, NameRouterTopK); h != nil {
+		p.observe(h, i, p.layer, NameRouterTopK, w, ids)
+		for r, e := range ids {
+			switch {
+			case e < 0 || int(e) >= len(probs):
+				return fmt.Errorf("a hook routed a token to expert %d of %d", e, len(probs))
+			case slices.Contains(ids[:r], e):
+				return fmt.Errorf("a hook routed a token twice to expert %d", e)
+			}
+		}
+	}
+	return nil
+}
+
+// score turns logits into probs, from which weights come, in place, and into the scores by which experts are chosen.
+func (s *moeState) score(c *MoEConfig, logits []float32) {
+	c.Score.all(logits)
+	copy(s.scores, logits)
+	for e, v := range c.Bias {
+		s.scores[e] += v
+	}
+}
+
 // all turns logits into scores in place.
 func (k Scoring) all(x []float32) {
 	switch k {
@@ -249,17 +301,16 @@ func (k Scoring) all(x []float32) {
 }
 
 // choose picks the experts with the highest scores, the lower number among equals, and their weights.
-func (s *moeState) choose(ids []int32, w, probs []float32, c *MoEConfig) {
-	copy(s.scores, probs)
-	for e, v := range c.Bias {
-		s.scores[e] += v
-	}
+func (s *moeState) choose(ids []int32, w, probs []float32, c *MoEConfig) error {
 	clear(s.taken)
 	if c.Groups > 0 {
 		s.leaveGroups(c)
 	}
 	for r := range ids {
 		best := s.best(0, len(s.scores))
+		if best < 0 || math.IsInf(float64(s.scores[best]), -1) {
+			return fmt.Errorf("the router can choose %d experts of %d for a token, and %d are asked for", r, len(probs), len(ids))
+		}
 		ids[r], w[r] = int32(best), probs[best]
 		s.taken[best] = true
 	}
@@ -282,6 +333,7 @@ func (s *moeState) choose(ids []int32, w, probs []float32, c *MoEConfig) {
 			w[r] *= c.Scale
 		}
 	}
+	return nil
 }
 
 // best is the expert from e0 to e1 with the highest score that is not taken, -1 if all are.
@@ -301,9 +353,11 @@ func (s *moeState) leaveGroups(c *MoEConfig) {
 	s.groups, s.left = grow(s.groups, c.Groups), grow(s.left, c.Groups)
 	for g := range c.Groups {
 		s.groups[g], s.left[g] = 0, true
-		for range c.GroupTop {
+		for i := range c.GroupTop {
 			best := s.best(g*size, (g+1)*size)
-			s.groups[g] += s.scores[best]
+			if i == 0 || !math.IsInf(float64(s.scores[best]), -1) { // an expert that is kept out takes nothing from its group
+				s.groups[g] += s.scores[best]
+			}
 			s.taken[best] = true
 		}
 	}
@@ -331,8 +385,8 @@ type gatherJob struct {
 
 // Run does one token.
 func (j *gatherJob) Run(row, _ int) {
-	s, used := &j.p.moe, j.c.Used
-	for r := row * used; r < (row+1)*used; r++ {
+	s := &j.p.moe
+	for r := s.start[row]; r < s.start[row+1]; r++ {
 		slot := s.slot[r]
 		dst := j.dst.F[slot*j.dst.K : (slot+1)*j.dst.K]
 		copy(dst, j.src.F[row*j.src.K:])
@@ -356,7 +410,7 @@ type combineJob struct {
 func (j *combineJob) Run(row, _ int) {
 	s, dst := &j.p.moe, j.out.Row(row)
 	clear(dst)
-	for r := row * j.c.Used; r < (row+1)*j.c.Used; r++ {
+	for r := s.start[row]; r < s.start[row+1]; r++ {
 		if j.c.WeighInput {
 			j.p.level.Add(dst, j.y.Row(s.slot[r]))
 		} else {
@@ -366,7 +420,7 @@ func (j *combineJob) Run(row, _ int) {
 }
 
 // showSlots offers the rows of experts to the hooks of their tokens, best expert first, with the expert's number.
-func (p *Pass) showSlots(name string, t *tensor.Tensor, used int) {
+func (p *Pass) showSlots(name string, t *tensor.Tensor) {
 	if p.Dead() {
 		return
 	}
@@ -375,7 +429,7 @@ func (p *Pass) showSlots(name string, t *tensor.Tensor, used int) {
 		if h == nil {
 			continue
 		}
-		for r := row * used; r < (row+1)*used; r++ {
+		for r := p.moe.start[row]; r < p.moe.start[row+1]; r++ {
 			p.observe(h, row, p.layer, name, t.Row(p.moe.slot[r]), p.moe.experts[r:r+1])
 		}
 	}

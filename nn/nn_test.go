@@ -439,6 +439,62 @@ func TestHooksAlter(t *testing.T) {
 	}
 }
 
+// countHook asks for a number of experts.
+type countHook struct {
+	probeHook
+	used func(layer, used, total int) int
+}
+
+func (h *countHook) ExpertsUsed(layer, used, total int) int { return h.used(layer, used, total) }
+
+func counting(n int) *countHook { return &countHook{used: func(int, int, int) int { return n }} }
+
+// TestRoutingHook has rows use other numbers of experts, alone and beside each other.
+func TestRoutingHook(t *testing.T) {
+	l := newLayer(t, quant.Q8_0)
+	r := newRig(t, l, 2)
+	ids := someTokens(5)
+	plain := r.must(r.store.Open(), ids, nil)
+	require.Equal(t, bits(plain), bits(r.must(r.store.Open(), ids, counting(testExpertUsed))), "the usual number")
+	require.Equal(t, bits(plain), bits(r.must(r.store.Open(), ids, Join(nil, &probeHook{}, counting(testExpertUsed), nil))), "joined")
+
+	alone := map[int][]float32{}
+	for n := 1; n <= testExperts; n++ {
+		h := counting(n)
+		alone[n] = r.must(r.store.Open(), ids[:1], h)
+		choices := 0
+		for _, e := range h.seen {
+			switch e.Name {
+			case NameRouterTopK:
+				require.Len(t, e.Experts, n)
+				choices++
+			case NameFFNAct:
+				choices += len(e.Experts)
+			}
+		}
+		require.Equal(t, 1+n, choices)
+		if n != testExpertUsed {
+			require.NotEqual(t, bits(plain[:testVocab]), bits(alone[n]), "%d experts", n)
+		}
+	}
+	var b Batch // a row of every number
+	for n := 1; n <= testExperts; n++ {
+		s := r.store.Open()
+		require.NoError(t, r.store.Reserve(s, 1))
+		b.Add(ids[0], 0, s, true, counting(n))
+	}
+	r.pass.Begin(&b)
+	y := l.forward(r.pass)
+	require.NoError(t, r.pass.End())
+	for n := 1; n <= testExperts; n++ {
+		require.Equal(t, bits(alone[n]), bits(y.Row(n-1)), "%d experts", n)
+	}
+	for _, bad := range []int{-1, 0, testExperts + 1} {
+		_, err := r.run(r.store.Open(), ids, counting(bad))
+		require.ErrorContains(t, err, "a hook asked for")
+	}
+}
+
 // TestMeasure compares the dry run with the memory that a run takes.
 func TestMeasure(t *testing.T) {
 	l := newLayer(t, quant.Q8_0)

@@ -280,8 +280,8 @@ func TestRouter(t *testing.T) {
 			}
 			s := &moeState{scores: make([]float32, n), taken: make([]bool, n)}
 			ids, w := make([]int32, c.Used), make([]float32, c.Used)
-			c.Score.all(logits)
-			s.choose(ids, w, logits, &c)
+			s.score(&c, logits)
+			require.NoError(t, s.choose(ids, w, logits, &c))
 			for i := range ids {
 				require.EqualValues(t, wantIDs[i], ids[i], name)
 				require.InDelta(t, want[i], w[i], 1e-5*max(1, want[i]), name)
@@ -300,6 +300,36 @@ func TestRouter(t *testing.T) {
 	}
 	_, err := NewMoE(MoEConfig{Used: 1, Router: router, Up: four, Down: four, Bias: []float32{1}})
 	require.ErrorContains(t, err, "want a bias for each of 4 experts, found 1")
+}
+
+// TestChoiceKeepsOutAndIn has infinite scores decide, in and out of groups.
+func TestChoiceKeepsOutAndIn(t *testing.T) {
+	inf := float32(math.Inf(1))
+	for name, c := range map[string]struct {
+		c      MoEConfig
+		scores []float32
+		want   []int32
+		err    string
+	}{
+		"kept in":             {MoEConfig{Used: 2}, []float32{3, inf, 5, 1}, []int32{1, 2}, ""},
+		"kept out":            {MoEConfig{Used: 2}, []float32{-inf, 3, -inf, 1}, []int32{1, 3}, ""},
+		"too few":             {MoEConfig{Used: 3}, []float32{-inf, 3, -inf, 1}, nil, "can choose 2 experts of 4 for a token, and 3 are asked for"},
+		"group by one":        {MoEConfig{Used: 1, Groups: 2, GroupsUsed: 1, GroupTop: 2}, []float32{2, 2, 9, -inf}, []int32{2}, ""},
+		"group of none":       {MoEConfig{Used: 1, Groups: 2, GroupsUsed: 1, GroupTop: 2}, []float32{-inf, -inf, -7, -8}, []int32{2}, ""},
+		"in and out together": {MoEConfig{Used: 1, Groups: 2, GroupsUsed: 1, GroupTop: 2}, []float32{2, 2, inf, -inf}, []int32{2}, ""},
+		"beyond the groups":   {MoEConfig{Used: 3, Groups: 2, GroupsUsed: 1, GroupTop: 1}, []float32{2, 2, 1, 1}, nil, "can choose 2 experts of 4"},
+	} {
+		s := &moeState{scores: c.scores, taken: make([]bool, len(c.scores))}
+		ids := make([]int32, c.c.Used)
+		c.c.Scale = 1
+		err := s.choose(ids, make([]float32, c.c.Used), make([]float32, len(c.scores)), &c.c)
+		if c.err != "" {
+			require.ErrorContains(t, err, c.err, name)
+			continue
+		}
+		require.NoError(t, err, name)
+		require.Equal(t, c.want, ids, name)
+	}
 }
 
 // TestNorms compares with the formulas: whole rows, heads, weights of their own for each head, no weights.

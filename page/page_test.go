@@ -163,7 +163,9 @@ type recorder struct {
 	said string
 }
 
-func (r *recorder) Errorf(format string, args ...any) { r.said += strings.TrimSpace(format) + " " + argsText(args) }
+func (r *recorder) Errorf(format string, args ...any) {
+	r.said += strings.TrimSpace(format) + " " + argsText(args)
+}
 
 func argsText(args []any) string {
 	var parts []string
