@@ -210,8 +210,11 @@ type turned struct {
 	rows, cols int
 }
 
-// transpose exchanges the last two dimensions of w, whose elements must be of whole bytes.
+// transpose exchanges the last two dimensions of w. Blocks of elements do not stay whole: such a weight becomes one of float32.
 func transpose(w weight) weight {
+	if w.Type.BlockSize() > 1 {
+		w = floats(w, nil)
+	}
 	n := len(w.Shape)
 	shape := slices.Clone(w.Shape)
 	shape[n-2], shape[n-1] = shape[n-1], shape[n-2]
