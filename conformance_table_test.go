@@ -25,13 +25,23 @@ var tablePath = filepath.Join("docs", "architectures.md")
 type conformanceTable struct {
 	mu   sync.Mutex
 	rows map[string]string
+	arch map[string]bool // whose models agree
 }
 
 // add enters a model that agrees, its greedy continuation too: how far its logits are from the reference's at most, and at how many of its positions the best token is the same.
 func (c *conformanceTable) add(name string, m modelMeta, worst float64, best, positions int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.arch[m.Arch] = true
 	c.rows[name] = fmt.Sprintf("| `%s` | %s | %s | %.1e | %d of %d | equal |", m.Arch, name, m.Exercises, worst, best, positions)
+}
+
+// addEncoder enters an encoder that agrees: how far its hidden states are from the reference's at most.
+func (c *conformanceTable) addEncoder(name string, m modelMeta, worst float64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.arch[m.Arch] = true
+	c.rows[name] = fmt.Sprintf("| `%s` | %s | %s | %.1e | hidden states | |", m.Arch, name, m.Exercises, worst)
 }
 
 type modelMeta struct {
@@ -50,13 +60,19 @@ func (c *conformanceTable) text(missing []string) string {
 Written by ` + "`go test . -run TestConformance -update`" + `; not by hand. Every model is a small one with random weights and the logits of llama.cpp for it. Each is run in one batch,
 token by token, and beside another sequence, which must give the same bits; once more with every product in plain Go; and it continues the prompt greedily. The difference is the largest of
 all logits at all positions, which have a standard deviation of about 3 (models with GELU: the reference takes it from a table of half floats, which alone makes 7e-3; models with quantised
-weights: against the reference on the same weights as float32). The best token is compared at every position.
+weights: against the reference on the same weights as float32). The best token is compared at every position. Encoders see a text
+whole, both ways: they are run in one batch, beside another text and in plain Go, and their hidden states and pooled embeddings compared.
 
 `)
-	fmt.Fprintf(&b, "%d models of %d architectures agree.\n\n", len(c.rows), len(arch.Names()))
+	fmt.Fprintf(&b, "%d models of %d architectures agree.\n\n", len(c.rows), len(c.arch))
 	b.WriteString("| architecture | model | what it has | largest difference | best token equal | greedy |\n|---|---|---|---|---|---|\n")
 	for _, row := range sorted(c.rows) {
 		b.WriteString(row + "\n")
+	}
+	for _, name := range arch.Names() {
+		if !c.arch[name] {
+			fmt.Fprintf(&b, "\n`%s` runs, and has no reference here.\n", name)
+		}
 	}
 	b.WriteString("\n## Not supported\n\nThese are refused by name. What they need beyond the above:\n\n| architecture | model | what it has |\n|---|---|---|\n")
 	for _, row := range missing {

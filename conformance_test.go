@@ -95,6 +95,18 @@ func logitsOf(t testing.TB, m *goinfer.Model, tokens []int32) []float32 {
 	return all
 }
 
+// hiddenOf evaluates tokens and returns the hidden states of all, [len(tokens)][n_embd].
+func hiddenOf(t testing.TB, m *goinfer.Model, tokens []int32) []float32 {
+	var all []float32
+	err := m.Hidden(context.Background(), tokens, func(pos int, row []float32) error {
+		require.Equal(t, len(all), pos*len(row))
+		all = append(all, row...)
+		return nil
+	})
+	require.NoError(t, err)
+	return all
+}
+
 func greedy(t testing.TB, m *goinfer.Model, prompt []int32, n int) []int32 {
 	var ids []int32
 	for p, err := range m.Generate(context.Background(), goinfer.Request{Tokens: prompt, MaxTokens: n, IgnoreEOG: true}) {
@@ -188,7 +200,7 @@ type greedyFile struct {
 
 func TestConformance(t *testing.T) {
 	dirs, missing := referenceModels(t)
-	table := &conformanceTable{rows: map[string]string{}}
+	table := &conformanceTable{rows: map[string]string{}, arch: map[string]bool{}}
 	t.Run("models", func(t *testing.T) {
 		for _, dir := range dirs {
 			t.Run(filepath.Base(dir), func(t *testing.T) {
@@ -203,6 +215,10 @@ func TestConformance(t *testing.T) {
 }
 
 func conforms(t *testing.T, dir string, table *conformanceTable) {
+	if _, err := os.Stat(filepath.Join(dir, "embd_tokens.f32")); err == nil {
+		encodes(t, dir, table)
+		return
+	}
 	f32 := goinfer.Options{CacheK: goinfer.CacheF32, CacheV: goinfer.CacheF32}
 	path := filepath.Join(dir, "model.gguf")
 	var prompt []int32
@@ -263,6 +279,55 @@ func conforms(t *testing.T, dir string, table *conformanceTable) {
 	ours, theirs := rms(got[:n], wantDeq[:n]), rms(want[:n], wantDeq[:n])
 	t.Logf("normal: rms difference from dequantised weights %.4f, the reference's own %.4f", ours, theirs)
 	require.LessOrEqual(t, ours, theirs)
+}
+
+// encodes checks an encoder: the hidden states of every token, and the embedding.
+func encodes(t *testing.T, dir string, table *conformanceTable) {
+	f32 := goinfer.Options{CacheK: goinfer.CacheF32, CacheV: goinfer.CacheF32}
+	path := filepath.Join(dir, "model.gguf")
+	var tokens []int32
+	var meta modelMeta
+	readJSON(t, filepath.Join(dir, "meta.json"), &meta)
+	readJSON(t, filepath.Join(dir, "tokens.json"), &tokens)
+	tol := tolF32
+	if meta.Tolerance.GELUTable {
+		tol = tolGELU
+	}
+	want, pooled := readFloats(t, filepath.Join(dir, "embd_tokens.f32")), readFloats(t, filepath.Join(dir, "embd_pooled.f32"))
+
+	m := open(t, path, f32)
+	require.Empty(t, m.Warnings())
+	got := hiddenOf(t, m, tokens)
+	require.Equal(t, len(want), len(got))
+	d := worst(want, got)
+	t.Logf("largest difference from the reference %.2g", d)
+	require.Less(t, d, tol)
+	exact := f32
+	exact.Exact = true
+	require.Less(t, worst(want, hiddenOf(t, open(t, path, exact), tokens)), tol, "exact")
+
+	// Beside another text, in one batch.
+	other := slices.Clone(tokens)
+	slices.Reverse(other)
+	done := make(chan error)
+	go func() { done <- m.Hidden(context.Background(), other, func(int, []float32) error { return nil }) }()
+	sameBits(t, got, hiddenOf(t, m, tokens), "beside another text")
+	require.NoError(t, <-done)
+
+	e, err := m.Embed(context.Background(), goinfer.EmbedRequest{Tokens: tokens, Raw: true})
+	require.NoError(t, err)
+	require.Less(t, worst(pooled, e), tol, "pooled")
+
+	// What does not fit a batch is refused, since half a text has other states.
+	few := f32
+	few.Batch = len(tokens) - 1
+	err = open(t, path, few).Hidden(context.Background(), tokens, func(int, []float32) error { return nil })
+	require.ErrorContains(t, err, "the model reads a text whole")
+	require.ErrorIs(t, m.Logits(context.Background(), tokens, func(int, []float32) error { return nil }), goinfer.ErrUnsupported)
+	for _, err := range m.Generate(context.Background(), goinfer.Request{Tokens: tokens}) {
+		require.ErrorIs(t, err, goinfer.ErrUnsupported)
+	}
+	table.addEncoder(filepath.Base(dir), meta, d)
 }
 
 // sameBest counts the rows whose largest logit is that of the same token.

@@ -50,6 +50,8 @@ type (
 	Config = model.Config
 	// Tensor is a tensor that a model is computed with, and how much of it a token needs.
 	Tensor = model.Tensor
+	// Pooling is how an embedding is made of the hidden states of a text.
+	Pooling = model.Pooling
 	// CacheType is the format of the cache of keys and values.
 	CacheType = kv.Type
 )
@@ -116,7 +118,7 @@ const MaxThreads = par.MaxThreads
 type Options struct {
 	Context    int       // positions per generation; 0 means the model's own
 	Threads    int       // at most MaxThreads; 0 means one for every core the process may use
-	Batch      int       // rows computed at once; 0 means 512
+	Batch      int       // rows computed at once; 0 means 512, or the context where a model reads texts whole
 	CacheK     CacheType // format of cached keys; the zero value is CacheF16
 	CacheV     CacheType // format of cached values
 	CacheBytes int64     // bound on the cache; 0 means none
@@ -202,7 +204,9 @@ func configOf(f *gguf.File, o *Options) (Config, error) {
 	if o.Context == 0 {
 		o.Context = cfg.NCtx
 	}
-	if o.Batch == 0 {
+	if o.Batch == 0 && arch.Encoder(cfg.Arch) {
+		o.Batch = max(1, o.Context) // a text is computed whole
+	} else if o.Batch == 0 {
 		o.Batch = engine.DefaultBatch
 	}
 	if o.Threads > MaxThreads {
@@ -262,7 +266,7 @@ func open(f *gguf.File, cfg Config, need Memory, o Options) (m *Model, err error
 	}
 	m.pool = par.Shared(threads)
 	m.engine, err = engine.New(engine.Config{
-		Model: net, Vocab: m.vocab, Pool: m.pool, NVocab: cfg.NVocab, NCtx: o.Context,
+		Model: net, Vocab: m.vocab, Pool: m.pool, NVocab: cfg.NVocab, Whole: m.Encoder(), NCtx: o.Context,
 		KType: o.CacheK, VType: o.CacheV, CacheBytes: o.CacheBytes, Batch: o.Batch, Retain: o.Retain, Exact: o.Exact,
 	})
 	return m, err
@@ -289,6 +293,9 @@ func (m *Model) Config() Config { return m.cfg }
 
 // Tokenizer returns the vocabulary, nil for a file without one.
 func (m *Model) Tokenizer() *Tokenizer { return m.vocab }
+
+// Encoder reports whether the model reads texts whole, both ways (BERT and its kin), and makes hidden states of them, but neither logits nor text.
+func (m *Model) Encoder() bool { return arch.Encoder(m.cfg.Arch) }
 
 // Memory returns what the model was expected to need.
 func (m *Model) Memory() Memory { return m.need }
@@ -333,7 +340,8 @@ type Request struct {
 	// Logits, if set, is given the logits after every prompt token from LogitsFrom on, in order. The row is valid during the call, which is on the engine's
 	// goroutine. An error ends the generation.
 	Logits     func(pos int, row []float32) error
-	LogitsFrom int // those before it are computed without logits
+	Hidden     func(pos int, row []float32) error // likewise given the hidden states behind the final norm, [NEmbd]
+	LogitsFrom int                                // those before it are computed without either
 }
 
 // Generate continues a prompt and yields its pieces as they are made; the last has Stop and Usage set. Cancelling ctx ends the generation with a last piece
@@ -352,7 +360,7 @@ func (m *Model) Generate(ctx context.Context, q Request) iter.Seq2[Piece, error]
 func (m *Model) request(q Request) (engine.Request, error) {
 	r := engine.Request{
 		Prompt: q.Tokens, Pick: q.Pick, MaxTokens: q.MaxTokens, Stop: q.Stop, IgnoreEOG: q.IgnoreEOG, Special: q.Special,
-		LogProb: q.LogProb, Top: q.Top, Hook: q.Hook, Progress: q.Progress, Logits: q.Logits, LogitsFrom: q.LogitsFrom,
+		LogProb: q.LogProb, Top: q.Top, Hook: q.Hook, Progress: q.Progress, Logits: q.Logits, Hidden: q.Hidden, LogitsFrom: q.LogitsFrom,
 	}
 	switch {
 	case q.MaxTokens == 0:
@@ -392,7 +400,16 @@ func (m *Model) LogitsFrom(ctx context.Context, tokens []int32, first int, f fun
 	return m.Evaluate(ctx, Request{Tokens: tokens, Logits: f, LogitsFrom: first})
 }
 
-// Evaluate evaluates the prompt of a request for what its Hook, its Logits and its Progress are told, and generates nothing.
+// Hidden evaluates tokens and calls f with the hidden states of each behind the final norm, in order: row has NEmbd elements and is valid during the call. f runs on the
+// engine's goroutine.
+func (m *Model) Hidden(ctx context.Context, tokens []int32, f func(pos int, row []float32) error) error {
+	if tokens == nil {
+		tokens = []int32{}
+	}
+	return m.Evaluate(ctx, Request{Tokens: tokens, Hidden: f})
+}
+
+// Evaluate evaluates the prompt of a request for what its Hook, its Logits, its Hidden and its Progress are told, and generates nothing.
 func (m *Model) Evaluate(ctx context.Context, q Request) error {
 	q.MaxTokens = -1
 	for p, err := range m.Generate(ctx, q) {

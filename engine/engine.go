@@ -25,10 +25,12 @@ type Config struct {
 	Vocab *tokenizer.Tokenizer // nil where only ids are wanted: pieces then have no bytes and end-of-generation is unknown
 	Pool  *par.Pool
 
-	NVocab int     // rows of logits
-	NCtx   int     // positions a request may use
-	KType  kv.Type // of cached keys
-	VType  kv.Type // of cached values
+	NVocab int // rows of logits
+	// Whole computes every prompt in one batch and keeps nothing of it: the model sees it both ways, and makes hidden states alone.
+	Whole bool
+	NCtx  int     // positions a request may use
+	KType kv.Type // of cached keys
+	VType kv.Type // of cached values
 	// Exact computes in plain Go; the weights of Model have been bound likewise.
 	Exact bool
 	// CacheBytes bounds the cache; 0 means no bound.
@@ -139,7 +141,7 @@ func (e *Engine) Generate(ctx context.Context, q Request) iter.Seq2[Piece, error
 }
 
 func (e *Engine) submit(ctx context.Context, q Request) (*request, error) {
-	if err := q.validate(e.c.NVocab, e.c.NCtx); err != nil {
+	if err := q.validate(e.c); err != nil {
 		return nil, err
 	}
 	r := &request{Request: q, ctx: e.c.NCtx, out: make(chan Piece, pieces), tokens: slices.Clone(q.Prompt), began: time.Now()}
@@ -265,6 +267,9 @@ func (e *Engine) fill() {
 // enter puts rows of r into the batch, if there is room for some and the cache has the pages.
 func (e *Engine) enter(r *request) {
 	room := e.c.Batch - e.batch.Len()
+	if e.c.Whole && room < len(r.tokens) {
+		return
+	}
 	if r.Logits != nil {
 		room = min(room, max(1, scoreBytes/(4*e.c.NVocab)))
 	}
@@ -296,7 +301,7 @@ func (e *Engine) enter(r *request) {
 	for i := range n {
 		pos := done + i
 		last := pos == len(r.tokens)-1
-		out := r.Logits != nil && !r.generating() && pos >= r.LogitsFrom || last && (r.MaxTokens != 0)
+		out := r.eachRow() && !r.generating() && pos >= r.LogitsFrom || last && (r.MaxTokens != 0)
 		e.batch.Add(r.tokens[pos], pos, r.seq, out, r.Hook)
 	}
 	e.inBatch = append(e.inBatch, r)
@@ -345,7 +350,7 @@ func (e *Engine) held(r *request) int {
 // for its logits.
 func (e *Engine) open(r *request) {
 	best, from := 0, kv.Seq(0)
-	if r.Hook == nil && r.Logits == nil {
+	if r.Hook == nil && !r.eachRow() && !e.c.Whole {
 		for _, o := range e.active {
 			if o.opened && o.Hook == nil {
 				if n := e.shared(r, o.seq, o.tokens); n > best {
@@ -396,7 +401,14 @@ func (e *Engine) forward() (err error) {
 		}
 	}()
 	e.pass.Begin(&e.batch)
-	logits := e.c.Model.Logits(e.pass, e.c.Model.Forward(e.pass))
+	x := e.c.Model.Forward(e.pass)
+	var hidden, logits *tensor.Tensor
+	if slices.ContainsFunc(e.inBatch, func(r *request) bool { return r.Hidden != nil }) {
+		hidden = e.c.Model.Hidden(e.pass, x)
+	}
+	if slices.ContainsFunc(e.inBatch, func(r *request) bool { return r.Logits != nil || r.MaxTokens != 0 }) {
+		logits = e.c.Model.Logits(e.pass, x)
+	}
 	if err := e.pass.End(); err != nil {
 		return err
 	}
@@ -410,21 +422,19 @@ func (e *Engine) forward() (err error) {
 			}
 		}
 		row += r.rows
-		e.advance(r, logits, first, out)
+		e.advance(r, hidden, logits, first, out)
 	}
 	return nil
 }
 
-// advance takes the logits [first, out) of r and yields what follows from them.
-func (e *Engine) advance(r *request, logits *tensor.Tensor, first, out int) {
+// advance takes the rows [first, out) of r and yields what follows from them.
+func (e *Engine) advance(r *request, hidden, logits *tensor.Tensor, first, out int) {
 	at := e.store.Len(r.seq)
 	if !r.generating() {
-		if r.Logits != nil {
-			for i := first; i < out; i++ {
-				if err := r.Logits(at-(out-i), logits.Row(i)); err != nil {
-					e.fail(r, err)
-					return
-				}
+		for i := first; i < out && r.eachRow(); i++ {
+			if err := r.show(at-(out-i), i, hidden, logits); err != nil {
+				e.fail(r, err)
+				return
 			}
 		}
 		if r.Progress != nil && at > r.reported {
@@ -527,7 +537,7 @@ func (e *Engine) end(r *request, keep bool) {
 	r.ended = true
 	e.active = slices.DeleteFunc(e.active, func(o *request) bool { return o == r })
 	if r.opened {
-		if keep && r.Hook == nil && e.c.Retain > 0 && e.store.Len(r.seq) > 0 {
+		if keep && !e.c.Whole && r.Hook == nil && e.c.Retain > 0 && e.store.Len(r.seq) > 0 {
 			if len(e.retained) >= e.c.Retain {
 				e.forget()
 			}

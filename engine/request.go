@@ -8,8 +8,10 @@ import (
 	"time"
 
 	"github.com/goinfer/goinfer/kv"
+	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/nn"
 	"github.com/goinfer/goinfer/sample"
+	"github.com/goinfer/goinfer/tensor"
 	"github.com/goinfer/goinfer/tokenizer"
 )
 
@@ -44,7 +46,9 @@ type Request struct {
 	Hook nn.Hook
 	// Logits, if set, is given the logits after every prompt token from LogitsFrom on, in order. The row is valid during the call. An error ends the request.
 	Logits func(pos int, row []float32) error
-	// LogitsFrom is the first position that Logits wants; those before it are computed without.
+	// Hidden, if set, is likewise given the hidden states behind the final norm, [n_embd].
+	Hidden func(pos int, row []float32) error
+	// LogitsFrom is the first position that Logits and Hidden want; those before it are computed without.
 	LogitsFrom int
 	// Progress, if set, is called on the engine's goroutine before the prompt is evaluated and as it is; it must be quick.
 	Progress func(done, total int)
@@ -129,6 +133,22 @@ type buffer struct {
 // generating reports whether the whole prompt has been evaluated: what is left is one token to feed.
 func (r *request) generating() bool { return len(r.tokens) > len(r.Prompt) }
 
+// eachRow reports whether it wants to see something of every position.
+func (r *request) eachRow() bool { return r.Logits != nil || r.Hidden != nil }
+
+// show gives its callbacks row i, which is that of position pos.
+func (r *request) show(pos, i int, hidden, logits *tensor.Tensor) error {
+	if r.Hidden != nil {
+		if err := r.Hidden(pos, hidden.Row(i)); err != nil {
+			return err
+		}
+	}
+	if r.Logits != nil {
+		return r.Logits(pos, logits.Row(i))
+	}
+	return nil
+}
+
 // ready reports whether its reader has room for what the next token may yield.
 func (r *request) ready() bool { return len(r.out)+2 <= cap(r.out) }
 
@@ -182,16 +202,23 @@ func index(b []byte, s string) int {
 	return -1
 }
 
-func (q *Request) validate(vocab, ctx int) error {
+// errNoLogits is what models without a head answer.
+var errNoLogits = fmt.Errorf("engine: the model makes hidden states of texts, no logits and no text: %w", model.ErrUnsupported)
+
+func (q *Request) validate(c Config) error {
 	switch {
 	case len(q.Prompt) == 0:
 		return errors.New("engine: the prompt is empty")
-	case len(q.Prompt) > ctx || (len(q.Prompt) == ctx && q.MaxTokens != 0):
-		return fmt.Errorf("engine: the prompt has %d tokens, the context %d: %w", len(q.Prompt), ctx, ErrContextFull)
+	case len(q.Prompt) > c.NCtx || (len(q.Prompt) == c.NCtx && q.MaxTokens != 0):
+		return fmt.Errorf("engine: the prompt has %d tokens, the context %d: %w", len(q.Prompt), c.NCtx, ErrContextFull)
+	case c.Whole && len(q.Prompt) > c.Batch:
+		return fmt.Errorf("engine: the model reads a text whole: want at most the %d tokens of a batch, found %d: %w", c.Batch, len(q.Prompt), ErrContextFull)
+	case c.Whole && (q.MaxTokens != 0 || q.Logits != nil):
+		return errNoLogits
 	}
 	for i, id := range q.Prompt {
-		if id < 0 || int(id) >= vocab {
-			return fmt.Errorf("engine: token %d of the prompt is %d, the vocabulary has %d", i, id, vocab)
+		if id < 0 || int(id) >= c.NVocab {
+			return fmt.Errorf("engine: token %d of the prompt is %d, the vocabulary has %d", i, id, c.NVocab)
 		}
 	}
 	for _, s := range q.Stop {

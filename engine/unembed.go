@@ -27,6 +27,9 @@ func (e *Engine) Unembed(ctx context.Context, x []float32, width int, f func(row
 	if width < 1 || len(x) == 0 || len(x)%width != 0 {
 		return fmt.Errorf("engine: want whole rows of %d numbers, found %d", width, len(x))
 	}
+	if e.c.Whole {
+		return errNoLogits
+	}
 	u := &unembedding{ctx: ctx, x: &tensor.Tensor{Rows: len(x) / width, Cols: width, F: x}, f: f, done: make(chan error, 1)}
 	e.mu.Lock()
 	closed := e.closed

@@ -158,10 +158,13 @@ func (l *Level) ValuesOfKeys(a *Attention, t quant.Type, k []byte, n int) {
 type Bend struct {
 	Scale float32
 	Cap   float32 // scores become Cap·tanh(score/Cap); 0 for none (Gemma 2, arXiv:2408.00118)
-	// Slopes, one per query head, times the distance back to a key are subtracted; nil for none (ALiBi, Press et al. 2021, arXiv:2108.12409).
+	// Slopes, one per query head, times the distance to a key are subtracted; nil for none (ALiBi, Press et al. 2021, arXiv:2108.12409).
 	Slopes []float32
-	Pos    int // the query's position, counted from the first key of the tile
-	From   int // keys before this one are hidden
+	// Relative, one per query head, is what is added for a key at each distance from the query, from one end to the other with 0 in the middle; the ends hold for all beyond. nil for none (T5, Raffel et al.
+	// 2019, arXiv:1910.10683).
+	Relative [][]float32
+	Pos      int // the query's position, counted from the first key of the tile
+	From     int // keys before this one are hidden
 }
 
 // Bend changes the scores of the query heads h0 ≤ h < h1 for the first n keys of the tile, in place of the scale of the Fold that follows, which is then to be 1.
@@ -178,7 +181,11 @@ func (a *Attention) Bend(h0, h1, n int, b *Bend) {
 				x = b.Cap * Tanh(x/b.Cap)
 			}
 			if b.Slopes != nil {
-				x -= float32(b.Slopes[h-h0] * float32(b.Pos-j))
+				x -= float32(b.Slopes[h-h0] * float32(max(b.Pos-j, j-b.Pos)))
+			}
+			if b.Relative != nil {
+				r := b.Relative[h-h0]
+				x += r[max(0, min(j-b.Pos+len(r)/2, len(r)-1))]
 			}
 			p[j] = x
 		}

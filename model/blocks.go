@@ -27,6 +27,15 @@ func (w *Weights) RopeBase(halves bool, base, factor float64) *nn.Rope {
 	return w.ropeOf(halves, c)
 }
 
+// RopeLocal is Rope of layers that see a window, with their own base where the file has one, and another factor of stretching.
+func (w *Weights) RopeLocal(halves bool, factor float64) *nn.Rope {
+	base := w.cfg.RopeBaseSWA
+	if base == 0 {
+		base = w.cfg.Rope.Base
+	}
+	return w.RopeBase(halves, base, factor)
+}
+
 func (w *Weights) ropeOf(halves bool, c nn.RopeConfig) *nn.Rope {
 	c.Halves = halves
 	// Some files repeat the factors in every block; they are the same.
@@ -83,6 +92,19 @@ func (w *Weights) AttentionOf(c nn.AttentionConfig) *nn.Attention {
 
 // Sinks finds attn_sinks, [n_head], or nil.
 func (w *Weights) Sinks() []float32 { return w.floats("attn_sinks.weight", false, w.cfg.NHead) }
+
+// Relative finds NAME.weight, [n_buckets][n_head], what scores gain by distance, or nil.
+func (w *Weights) Relative(name string) [][]float32 {
+	t, ok := w.tensor(name+".weight", false, w.cfg.NBuckets, w.cfg.NHead)
+	if !ok {
+		return nil
+	}
+	table := make([]float32, w.cfg.NBuckets*w.cfg.NHead)
+	quant.Dequantize(t.Type, table, t.Data)
+	relative, err := nn.Buckets(table, w.cfg.NBuckets, w.cfg.NHead)
+	w.fail(err)
+	return relative
+}
 
 // floats finds a small vector, or nil.
 func (w *Weights) floats(name string, required bool, n int) []float32 {
@@ -170,13 +192,21 @@ func (w *Weights) Scoring(usual nn.Scoring) nn.Scoring {
 
 // MoE makes a layer of experts, from one tensor for all of them (ffn_up_exps, [n_expert][out][in]; ffn_gate_up_exps has each one's gate before it) or one for each (ffn_up.7), as files
 // of early 2024 have it; with the bias exp_probs_b and the shared expert where the model has them. o says how the router works; numbers are those of the configuration.
-func (w *Weights) MoE(o nn.MoEConfig) *nn.MoE {
+func (w *Weights) MoE(o nn.MoEConfig) *nn.MoE { return w.moe(o, true) }
+
+// PlainMoE is MoE of experts without gates.
+func (w *Weights) PlainMoE(o nn.MoEConfig) *nn.MoE { return w.moe(o, false) }
+
+func (w *Weights) moe(o nn.MoEConfig, gated bool) *nn.MoE {
 	c := w.cfg
 	o.Used, o.Scale = c.NExpertUsed, c.ExpertScale
 	o.Router = w.Linear("ffn_gate_inp", c.NEmbd, c.NExpert)
-	if w.Has("ffn_gate_up_exps") {
+	switch {
+	case !gated:
+		o.Up = w.experts("ffn_up", c.NEmbd, c.NFFExpert)
+	case w.Has("ffn_gate_up_exps"):
 		o.Gate, o.Up = w.fusedExperts("ffn_gate_up_exps", c.NEmbd, Part{"ffn_gate_exps", c.NFFExpert}, Part{"ffn_up_exps", c.NFFExpert})
-	} else {
+	default:
 		o.Gate = w.experts("ffn_gate", c.NEmbd, c.NFFExpert)
 		o.Up = w.experts("ffn_up", c.NEmbd, c.NFFExpert)
 	}

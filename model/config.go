@@ -47,6 +47,10 @@ type Config struct {
 	RopePattern   []bool     // the layers whose heads turn; nil for all
 	RopeBaseSWA   float64    // RoPE base of those layers, 0 where it is the others'
 	NNextN        int        // layers at the end that predict further tokens and take no part in the next one's logits
+	Pooling       Pooling    // how a text's embedding is made, as far as the file says
+	NTokenTypes   int        // sentences that tokens may belong to, in encoders
+	NBuckets      int        // of distances that attention tells apart, in T5
+	HiddenAct     string     // the activation, where a file may choose
 	XIELU         []nn.XIELU // of each layer, for models with that activation
 	// Parallel has attention and the feed-forward block read the same stream.
 	Parallel bool
@@ -81,6 +85,18 @@ type Scales struct {
 	ValueScale    float32   // multiplies what attention adds
 	AttnTemper    nn.Temper // of queries
 }
+
+// Pooling is how an embedding is made of the hidden states of a text.
+type Pooling int
+
+// The poolings, numbered as in files.
+const (
+	PoolUnsaid Pooling = iota // the file does not say, or says none
+	PoolMean
+	PoolFirst
+	PoolLast
+	poolRank // which makes no embedding
+)
 
 // Latent are the hyper-parameters of latent attention (DeepSeek-V2, arXiv:2405.04434), 0 elsewhere.
 type Latent struct {
@@ -156,6 +172,7 @@ func ReadConfig(m Metadata) (Config, error) {
 	}
 	c.NormEps = float32(r.float(eps, -1, "a number from 0 to 1", func(v float64) bool { return v >= 0 && v <= 1 }))
 	c.Experts = r.experts(&c)
+	c.MoEStep = max(c.MoEStep, r.count("moe_every_n_layers"))
 	c.Scales = r.scales()
 	c.NLoraQ, c.NLoraKV = r.count("attention.q_lora_rank"), r.count("attention.kv_lora_rank")
 	c.Window, c.WindowPattern = r.window(c.NLayer)
@@ -164,6 +181,11 @@ func ReadConfig(m Metadata) (Config, error) {
 	c.NNextN = r.count("nextn_predict_layers")
 	c.Parallel = r.flag("use_parallel_residual")
 	c.XIELU = r.xielu(c.NLayer)
+	if c.Pooling = Pooling(r.count("pooling_type")); c.Pooling >= poolRank { // rankers, and what has not been named yet
+		c.Pooling = PoolUnsaid
+	}
+	c.NBuckets = r.count("attention.relative_buckets_count")
+	c.HiddenAct = r.text(r.prefix+"hidden_activation", "")
 	if r.err != nil {
 		return c, r.err
 	}
@@ -172,6 +194,11 @@ func ReadConfig(m Metadata) (Config, error) {
 		r.keep(err)
 	} else if !c.HasVocab {
 		c.NVocab = r.dim("vocab_size", 1, maxDim, 0)
+	}
+	if types, ok, err := m.Uint(vocabPrefix + "token_type_count"); err != nil || types > maxDim {
+		r.fail("key %s: want at most %d, found %d", quoted(vocabPrefix+"token_type_count"), maxDim, types)
+	} else if ok {
+		c.NTokenTypes = int(types)
 	}
 	if c.NEmbd < c.NHead {
 		c.HeadDim = r.dim("attention.key_length", 1, maxDim, 0)

@@ -18,7 +18,9 @@ type Model interface {
 	State() []kv.Spec
 	// Forward runs the batch of f through the layers and returns the residual rows that want an output.
 	Forward(f *nn.Pass) *tensor.Tensor
-	// Logits applies the final norm and the head to residual rows, [n_rows][n_vocab].
+	// Hidden applies the final norm to residual rows, [n_rows][n_embd].
+	Hidden(f *nn.Pass, x *tensor.Tensor) *tensor.Tensor
+	// Logits applies the final norm and the head to residual rows, [n_rows][n_vocab]; of a model without a head it is Hidden.
 	Logits(f *nn.Pass, x *tensor.Tensor) *tensor.Tensor
 }
 
@@ -146,8 +148,11 @@ func (w *Weights) share(name string, used, of int) {
 func (w *Weights) Config() Config { return w.cfg }
 
 // Block returns the builder of layer i, whose names begin with "blk.i.".
-func (w *Weights) Block(i int) *Weights {
-	return &Weights{binding: w.binding, prefix: fmt.Sprintf("blk.%d.", i)}
+func (w *Weights) Block(i int) *Weights { return w.Under(fmt.Sprintf("blk.%d.", i)) }
+
+// Under returns the builder of the tensors whose names begin with prefix.
+func (w *Weights) Under(prefix string) *Weights {
+	return &Weights{binding: w.binding, prefix: w.prefix + prefix}
 }
 
 // Err returns the first fault.

@@ -13,7 +13,7 @@ import (
 // A page of the cache is a tile of the attention kernel: both are counted from position 0.
 var _ = [1]struct{}{}[kv.PageLen-kernels.Tile]
 
-// AttentionConfig describes causal attention with grouped queries (Ainslie et al. 2023, arXiv:2305.13245).
+// AttentionConfig describes attention with grouped queries (Ainslie et al. 2023, arXiv:2305.13245), causal if not said otherwise.
 type AttentionConfig struct {
 	Heads, HeadsKV int     // Heads is a multiple of HeadsKV
 	Dim            int     // length of a head of queries and keys
@@ -22,12 +22,45 @@ type AttentionConfig struct {
 	// InKeys takes the first DimV elements of a key for its value, as latent attention does.
 	InKeys bool
 
+	// Both lets a row see what is behind it as well, all positions of its sequence being in one batch (Devlin et al. 2018, arXiv:1810.04805).
+	Both bool
+
 	Chunk  int       // a row sees the chunk of so many positions that it lies in, up to itself (Llama 4); 0 means all
-	Window int       // positions that a row sees, its own included (Beltagy et al. 2020, arXiv:2004.05150); 0 means all
+	Window int       // positions that a row sees, its own included (Beltagy et al. 2020, arXiv:2004.05150), or half as many on each side with Both; 0 means all
 	Cap    float32   // scores become Cap·tanh(score/Cap); 0 means none
 	Sinks  []float32 // [Heads], scores of a key without a value that every row sees; nil for none
 	Slopes []float32 // [Heads], what a score loses per position of distance (ALiBi, Press et al. 2021, arXiv:2108.12409); nil for none
-	Temper Temper
+	// Relative, [Heads][2·n+1], is what a score gains by the distance from query to key, -n to n; the ends hold for all beyond. nil for none.
+	Relative [][]float32
+	Temper   Temper
+}
+
+// Buckets are the distances -128 to 128 by the parameter of each that T5 has learnt: the half of n for keys before the query, and as many for those behind it, of which half are one for each short distance, the others
+// logarithmic (Raffel et al. 2019, arXiv:1910.10683, and their code). The result is AttentionConfig.Relative of table, [n][heads].
+func Buckets(table []float32, n, heads int) ([][]float32, error) {
+	const most = 128
+	if n < 4 || n%4 != 0 || heads < 1 || len(table) != n*heads {
+		return nil, fmt.Errorf("nn: want four times some buckets of distances for each of %d heads, found %d numbers in %d", heads, len(table), n)
+	}
+	relative := make([][]float32, heads)
+	for h := range relative {
+		relative[h] = make([]float32, 2*most+1)
+	}
+	half, exact := n/2, n/4
+	const ulps = 1e-9 // where the quotient of logarithms is a whole number
+	for d := -most; d <= most; d++ {
+		bucket := max(d, -d)
+		if bucket >= exact {
+			bucket = min(half-1, exact+int(math.Log(float64(bucket)/float64(exact))/math.Log(float64(most)/float64(exact))*float64(half-exact)+ulps))
+		}
+		if d > 0 {
+			bucket += half
+		}
+		for h := range relative {
+			relative[h][d+most] = table[bucket*heads+h]
+		}
+	}
+	return relative, nil
 }
 
 // Temper multiplies queries by 1 + Scale·ln(1+⌊(pos+Shift)/Length⌋), so that attention stays sharp in long contexts (Nakanishi 2025, arXiv:2501.19399). The zero
@@ -63,7 +96,7 @@ func ALiBi(heads int, most float64) []float32 {
 	return slopes
 }
 
-// Attention is softmax(scale·QKᵀ)·V over the positions of a sequence up to a row's own.
+// Attention is softmax(scale·QKᵀ)·V over the positions of a sequence up to a row's own, or all of them.
 type Attention struct{ c AttentionConfig }
 
 // NewAttention checks the configuration.
@@ -78,6 +111,8 @@ func NewAttention(c AttentionConfig) (*Attention, error) {
 		return nil, fmt.Errorf("nn: attention: want values within keys of %d, found values of %d", c.Dim, c.DimV)
 	case c.Sinks != nil && len(c.Sinks) != c.Heads || c.Slopes != nil && len(c.Slopes) != c.Heads:
 		return nil, fmt.Errorf("nn: attention: want a sink and a slope for each of %d heads, found %d and %d", c.Heads, len(c.Sinks), len(c.Slopes))
+	case c.Relative != nil && (len(c.Relative) != c.Heads || slices.ContainsFunc(c.Relative, func(r []float32) bool { return len(r)%2 == 0 })):
+		return nil, fmt.Errorf("nn: attention: want what scores gain by distance to both sides and 0, for each of %d heads, found %d", c.Heads, len(c.Relative))
 	case c.Window < 0 || c.Chunk < 0 || c.Temper.Scale != 0 && c.Temper.Length < 1:
 		return nil, fmt.Errorf("nn: attention: want a window and a length of tempering above 0, found %d and %d", c.Window, c.Temper.Length)
 	}
@@ -93,6 +128,9 @@ func (a *Attention) Spec() kv.Spec {
 	s := kv.Spec{Heads: c.HeadsKV, KDim: c.Dim, VDim: c.DimV, Window: c.Window}
 	if c.InKeys {
 		s.VDim = 0
+	}
+	if c.Both {
+		s.Window = 0 // what is behind a row comes in the same batch
 	}
 	if c.Chunk > 0 && (c.Window == 0 || c.Chunk < c.Window) {
 		s.Window = c.Chunk
@@ -227,11 +265,22 @@ func (j *attendJob) split() bool {
 	return true
 }
 
-// spansOf is the number of spans that the last row of a unit sees.
-func (j *attendJob) spansOf(u *unit) int { return (j.p.batch.Pos[u.row]+u.n-1)/kernels.Span + 1 }
+// end is the position behind the last that the rows of a unit see.
+func (j *attendJob) end(u *unit) int {
+	if j.a.c.Both {
+		return j.p.batch.Pos[u.run.row] + u.run.n
+	}
+	return j.p.batch.Pos[u.row] + u.n
+}
+
+// spansOf is the number of spans that the rows of a unit see.
+func (j *attendJob) spansOf(u *unit) int { return (j.end(u)-1)/kernels.Span + 1 }
 
 // unseeing is the number of query heads of a unit whose rows end before a span.
 func (j *attendJob) unseeing(u *unit, span int) int {
+	if j.a.c.Both {
+		return 0
+	}
 	return max(0, span*kernels.Span-j.p.batch.Pos[u.row]) * j.a.group()
 }
 
@@ -261,7 +310,7 @@ func (j *attendJob) attend(u *unit, att *kernels.Attention) {
 		j.readSpan(u, s, att)
 		j.p.level.EndSpan(att, j.unseeing(u, s))
 	}
-	j.end(u, att)
+	j.give(u, att)
 }
 
 func (j *attendJob) attendSpan(u *unit, span int, att *kernels.Attention) {
@@ -275,7 +324,7 @@ func (j *attendJob) join(u *unit, att *kernels.Attention) {
 	for s := range j.spansOf(u) {
 		j.p.level.AddSpan(att, j.spanAt(u, s), j.unseeing(u, s))
 	}
-	j.end(u, att)
+	j.give(u, att)
 }
 
 func (j *attendJob) begin(u *unit, att *kernels.Attention) {
@@ -299,15 +348,15 @@ func (j *attendJob) begin(u *unit, att *kernels.Attention) {
 func (j *attendJob) readSpan(u *unit, span int, att *kernels.Attention) {
 	const pages = kernels.Span / kv.PageLen
 	p, s, c, heads := j.p, j.p.store, &j.a.c, u.n*j.a.group()
-	first := p.batch.Pos[u.row]
-	last := first + u.n - 1
-	for page := span * pages; page < (span+1)*pages && page*kv.PageLen <= last; page++ {
+	first, end := p.batch.Pos[u.row], j.end(u)
+	last := first + u.n - 1 // row
+	for page := span * pages; page < (span+1)*pages && page*kv.PageLen < end; page++ {
 		begin := page * kv.PageLen
-		if c.from(first) >= begin+kv.PageLen {
-			continue // before every row's window
+		if c.from(first) >= begin+kv.PageLen || c.to(last, end) <= begin {
+			continue // outside every row's window
 		}
-		n := min(last+1-begin, kv.PageLen)
-		j.ahead(u, page+1, last, att)
+		n := min(end-begin, kv.PageLen)
+		j.ahead(u, page+1, end, att)
 		keys := s.K(u.run.seq, p.layer, u.head, page)
 		p.level.Score(att, s.KType(), keys, n)
 		if c.InKeys {
@@ -315,10 +364,10 @@ func (j *attendJob) readSpan(u *unit, span int, att *kernels.Attention) {
 		} else {
 			p.level.Values(att, s.VType(), s.V(u.run.seq, p.layer, u.head, page), n)
 		}
-		switch whole := begin+kv.PageLen <= first+1 && c.from(last) <= begin; {
-		case whole && c.Cap == 0 && c.Slopes == nil:
+		switch whole := begin+n <= c.to(first, end) && c.from(last) <= begin; {
+		case whole && c.Cap == 0 && !c.byDistance():
 			p.level.Fold(att, 0, heads, n, c.Scale)
-		case whole && c.Slopes == nil:
+		case whole && !c.byDistance():
 			att.Bend(0, heads, n, &kernels.Bend{Scale: c.Scale, Cap: c.Cap})
 			p.level.Fold(att, 0, heads, n, 1)
 		default:
@@ -328,9 +377,9 @@ func (j *attendJob) readSpan(u *unit, span int, att *kernels.Attention) {
 }
 
 // ahead names the page that is read next.
-func (j *attendJob) ahead(u *unit, page, last int, att *kernels.Attention) {
+func (j *attendJob) ahead(u *unit, page, end int, att *kernels.Attention) {
 	var k, v []byte
-	if page*kv.PageLen <= last {
+	if page*kv.PageLen < end {
 		k = j.p.store.K(u.run.seq, j.p.layer, u.head, page)
 		if !j.a.c.InKeys {
 			v = j.p.store.V(u.run.seq, j.p.layer, u.head, page)
@@ -342,7 +391,11 @@ func (j *attendJob) ahead(u *unit, page, last int, att *kernels.Attention) {
 // from is the first position that a row sees.
 func (c *AttentionConfig) from(pos int) int {
 	from := 0
-	if c.Window > 0 {
+	switch {
+	case c.Window == 0:
+	case c.Both:
+		from = max(0, pos-c.Window/2)
+	default:
 		from = max(0, pos-c.Window+1)
 	}
 	if c.Chunk > 0 {
@@ -351,12 +404,26 @@ func (c *AttentionConfig) from(pos int) int {
 	return from
 }
 
+// to is the position behind the last that a row sees, of end.
+func (c *AttentionConfig) to(pos, end int) int {
+	switch {
+	case !c.Both:
+		return pos + 1
+	case c.Window == 0:
+		return end
+	}
+	return min(end, pos+c.Window/2+1)
+}
+
+// byDistance reports whether scores depend on how far a key is.
+func (c *AttentionConfig) byDistance() bool { return c.Slopes != nil || c.Relative != nil }
+
 // foldRows lets every row of a unit see its own part of the n keys from begin on.
 func (j *attendJob) foldRows(u *unit, begin, n int, att *kernels.Attention) {
 	c, group := &j.a.c, j.a.group()
 	for i := range u.n {
 		pos := j.p.batch.Pos[u.row] + i
-		from, seen := max(0, c.from(pos)-begin), min(pos+1-begin, n)
+		from, seen := max(0, c.from(pos)-begin), min(c.to(pos, j.end(u))-begin, n)
 		switch {
 		case from >= seen:
 		case j.bend(u.head, i, begin, seen, pos, att):
@@ -371,18 +438,21 @@ func (j *attendJob) foldRows(u *unit, begin, n int, att *kernels.Attention) {
 func (j *attendJob) bend(headKV, i, begin, seen, pos int, att *kernels.Attention) bool {
 	c, group := &j.a.c, j.a.group()
 	from := c.from(pos) - begin
-	if c.Cap == 0 && c.Slopes == nil && from <= 0 {
+	if c.Cap == 0 && !c.byDistance() && from <= 0 {
 		return false
 	}
 	b := kernels.Bend{Scale: c.Scale, Cap: c.Cap, Pos: pos - begin, From: from}
 	if c.Slopes != nil {
 		b.Slopes = c.Slopes[headKV*group : (headKV+1)*group]
 	}
+	if c.Relative != nil {
+		b.Relative = c.Relative[headKV*group : (headKV+1)*group]
+	}
 	att.Bend(i*group, (i+1)*group, seen, &b)
 	return true
 }
 
-func (j *attendJob) end(u *unit, att *kernels.Attention) {
+func (j *attendJob) give(u *unit, att *kernels.Attention) {
 	group := j.a.group()
 	for i := range u.n {
 		for g := range group {
@@ -416,11 +486,11 @@ func (p *Pass) showProbs(j *attendJob) {
 	}
 }
 
-// rowProbs returns the probabilities of a row, [n_head][pos+1].
+// rowProbs returns the probabilities of a row, for every head those of the positions up to the last that it sees.
 func (j *attendJob) rowProbs(r *run, row int) []float32 {
 	p, att := j.p, &j.p.workers[0].att
 	pos, group := p.batch.Pos[row], j.a.group()
-	n := pos + 1
+	n := j.a.c.to(pos, p.batch.Pos[r.row]+r.n)
 	j.probs = grow(j.probs, j.a.c.Heads*n)
 	for h := range j.a.c.HeadsKV {
 		j.begin(&unit{run: r, row: row, n: 1, head: h}, att)

@@ -11,7 +11,7 @@ import (
 const (
 	NameEmbd         = "embd"          // [n_embd], the token's embedding: the residual stream before the first layer
 	NameAttnHeads    = "attn_heads"    // [n_head*head_dim], what each head read, before the output projection
-	NameAttnProbs    = "attn_probs"    // [n_head][pos+1], attention probabilities; writing them has no effect
+	NameAttnProbs    = "attn_probs"    // [n_head][pos+1], or [n_head][n_seen] where rows see what is behind them: attention probabilities; writing them has no effect
 	NameLayerOut     = "l_out"         // [n_embd], the residual stream after a layer
 	NameFFNAct       = "ffn_act"       // [n_ff], the neurons of a feed-forward block, which its down projection reads; of an expert, Event.Experts being its number
 	NameRouterLogits = "router_logits" // [n_expert], before the softmax

@@ -181,6 +181,18 @@ func (p *Pass) EmbedPositions(e *Embedding) {
 	p.Add(p.x, y)
 }
 
+// EmbedRow adds a row of a table, [n_rows][n_embd], to the residual stream of every token: what says, for example, that they belong to the first of two sentences.
+func (p *Pass) EmbedRow(e *Embedding, row int) {
+	y := p.arena.New(p.batch.Len(), e.w.Cols)
+	if p.Dead() {
+		return
+	}
+	for i := range y.Rows {
+		quant.Dequantize(e.w.Type, y.Row(i), e.w.Row(row))
+	}
+	p.Add(p.x, y)
+}
+
 // Norm returns the norm of every row; without a norm, x itself.
 func (p *Pass) Norm(x *tensor.Tensor, n *Norm) *tensor.Tensor {
 	if n == nil {

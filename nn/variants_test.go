@@ -84,8 +84,8 @@ func attendPlain(c AttentionConfig, q, k, v *tensor.Tensor) []float64 {
 				sum = math.Exp(float64(c.Sinks[h]))
 			}
 			row := out[(pos*c.Heads+h)*dv:][:dv]
-			for j := range pos + 1 {
-				if c.Window > 0 && j <= pos-c.Window || c.Chunk > 0 && j/c.Chunk != pos/c.Chunk {
+			for j := range q.Rows {
+				if !c.Both && (j > pos || c.Window > 0 && j <= pos-c.Window) || c.Both && c.Window > 0 && max(j-pos, pos-j) > c.Window/2 || c.Chunk > 0 && j/c.Chunk != pos/c.Chunk {
 					continue
 				}
 				s := 0.0
@@ -97,7 +97,11 @@ func attendPlain(c AttentionConfig, q, k, v *tensor.Tensor) []float64 {
 					s = float64(c.Cap) * math.Tanh(s/float64(c.Cap))
 				}
 				if c.Slopes != nil {
-					s -= float64(c.Slopes[h]) * float64(pos-j)
+					s -= float64(c.Slopes[h]) * math.Abs(float64(pos-j))
+				}
+				if c.Relative != nil {
+					most := len(c.Relative[h]) / 2
+					s += float64(c.Relative[h][max(-most, min(j-pos, most))+most])
 				}
 				e := math.Exp(s)
 				sum += e
@@ -138,6 +142,17 @@ func TestAttention(t *testing.T) {
 		"slopes":             func(c *AttentionConfig) { c.Slopes = []float32{0.5, 0.25, 0.125, 0.0625} },
 		"tempered":           func(c *AttentionConfig) { c.Temper = Temper{Scale: 0.3, Length: 16, Shift: 1} },
 		"values in keys":     func(c *AttentionConfig) { c.Heads, c.HeadsKV, c.Dim, c.DimV, c.InKeys = 5, 1, 24, 16, true },
+		"both ways":          func(c *AttentionConfig) { c.Both = true },
+		"both, window of 8":  func(c *AttentionConfig) { c.Both, c.Window = true, 8 },
+		"both, window of 9":  func(c *AttentionConfig) { c.Both, c.Window = true, 9 },
+		"both, window, cap":  func(c *AttentionConfig) { c.Both, c.Window, c.Cap = true, 200, 2 },
+		"both, slopes":       func(c *AttentionConfig) { c.Both, c.Slopes = true, []float32{0.5, 0.25, 0.125, 0.0625} },
+		"both, by distance": func(c *AttentionConfig) {
+			c.Both, c.Relative = true, [][]float32{normal(r, 1), normal(r, 3), normal(r, 21), normal(r, 257)}
+		},
+		"by distance": func(c *AttentionConfig) {
+			c.Relative = [][]float32{normal(r, 1), normal(r, 3), normal(r, 21), normal(r, 257)}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := base
@@ -159,6 +174,10 @@ func TestAttention(t *testing.T) {
 			for i, want := range attendPlain(c, q, k, v) {
 				require.InDelta(t, want, got[i], 2e-5, i)
 			}
+			if c.Both {
+				require.Equal(t, bits(got), bits(attendAll(t, c, 3, n, q, k, v)), "threads")
+				return
+			}
 			require.Equal(t, bits(got), bits(attendAll(t, c, 3, 1, q, k, v)), "one by one")
 			require.Equal(t, bits(got), bits(attendAll(t, c, 2, 50, q, k, v)), "in chunks")
 		})
@@ -166,11 +185,43 @@ func TestAttention(t *testing.T) {
 	for want, c := range map[string]AttentionConfig{
 		"within keys": {Heads: 1, HeadsKV: 1, Dim: 8, DimV: 9, InKeys: true},
 		"a sink":      {Heads: 2, HeadsKV: 1, Dim: 8, Sinks: []float32{1}},
+		"both sides":  {Heads: 1, HeadsKV: 1, Dim: 8, Relative: [][]float32{{1, 2}}},
 		"a window":    {Heads: 2, HeadsKV: 1, Dim: 8, Window: -1},
 	} {
 		_, err := NewAttention(c)
 		require.ErrorContains(t, err, want)
 	}
+}
+
+// TestBuckets compares with the formula of T5's authors, for every distance.
+func TestBuckets(t *testing.T) {
+	for _, n := range []int{4, 8, 32} {
+		table := make([]float32, 2*n) // two heads: the bucket's number, and that with the other sign
+		for i := range n {
+			table[2*i], table[2*i+1] = float32(i), -float32(i)
+		}
+		got, err := Buckets(table, n, 2)
+		require.NoError(t, err)
+		for d := -128; d <= 128; d++ {
+			want, back := 0, n/2 // relative_buckets, num_buckets
+			x := d
+			if x > 0 {
+				want += back
+			} else {
+				x = -x
+			}
+			if exact := back / 2; x < exact {
+				want += x
+			} else {
+				l := math.Log2(float64(x)/float64(exact)) / math.Log2(128/float64(exact)) * float64(back-exact)
+				want += min(back-1, exact+int(l+1e-9))
+			}
+			require.EqualValues(t, want, got[0][d+128], "%d of %d", d, n)
+			require.EqualValues(t, -want, got[1][d+128])
+		}
+	}
+	_, err := Buckets(make([]float32, 9), 3, 3)
+	require.ErrorContains(t, err, "four times some buckets")
 }
 
 // TestProbs: what a hook is shown of windowed, capped and sinking attention adds up to what is missing from the sink.

@@ -27,8 +27,9 @@ func newLogits() *cobra.Command {
 		Use:   "logits [flags] [MODEL] --ids 1,5,9 -o FILE",
 		Short: "Write the logits after every token",
 		Long: `Evaluates tokens and writes the logits after each to a file, to compare with any other engine:
-for every token as many little-endian float32 numbers as the vocabulary is large. The file
-appears when it is complete.`,
+for every token as many little-endian float32 numbers as the vocabulary is large. Of a model
+without logits (BERT and its kin) it writes the final hidden states, for every token as many
+numbers as they are wide. The file appears when it is complete.`,
 		Example: `  goinfer logits model.gguf --ids 1,5,9 -o out.f32
   goinfer logits model.gguf --ids 1,5,9 -o out.f32 -ctk f32 -ctv f32 --exact
   goinfer tokens --ids "The sun rises" | goinfer logits --ids - -o - | wc -c`,
@@ -79,15 +80,20 @@ func (f *logitsFlags) run(cmd *cobra.Command, args []string) error {
 	return writeFile(cmd, f.out, func(w io.Writer) error {
 		bar := startProgress(cmd, "evaluating", len(ids))
 		defer bar.end()
-		buf := make([]byte, 4*m.Config().NVocab)
-		return withHint(m.Logits(cmd.Context(), ids, func(pos int, row []float32) error {
-			for i, v := range row {
-				binary.LittleEndian.PutUint32(buf[4*i:], math.Float32bits(v))
+		var buf []byte
+		rows := func(pos int, row []float32) error {
+			buf = buf[:0]
+			for _, v := range row {
+				buf = binary.LittleEndian.AppendUint32(buf, math.Float32bits(v))
 			}
 			bar.set(pos+1, len(ids))
 			_, err := w.Write(buf)
 			return err
-		}))
+		}
+		if m.Encoder() {
+			return withHint(m.Hidden(cmd.Context(), ids, rows))
+		}
+		return withHint(m.Logits(cmd.Context(), ids, rows))
 	})
 }
 

@@ -8,14 +8,16 @@ package arch
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
 	"github.com/goinfer/goinfer/model"
 )
 
-var builders = map[string]func(*model.Weights) (model.Model, error){
+// build makes an architecture out of its weights.
+type build func(*model.Weights) (model.Model, error)
+
+var builders = map[string]build{
 	"afmoe":         newAFMoE,
 	"apertus":       newApertus,
 	"arcee":         newArcee,
@@ -86,8 +88,39 @@ var builders = map[string]func(*model.Weights) (model.Model, error){
 	"starcoder2":    newStarCoder2,
 }
 
+// encoders read a text whole, both ways, and have no head.
+var encoders = map[string]build{
+	"bert":           newBERT,
+	"jina-bert-v2":   newBERT,
+	"jina-bert-v3":   newBERT,
+	"modern-bert":    newModernBERT,
+	"nomic-bert":     newBERT,
+	"nomic-bert-moe": newBERT,
+	"t5encoder":      newT5Encoder,
+}
+
+func builder(name string) build {
+	if b := builders[name]; b != nil {
+		return b
+	}
+	return encoders[name]
+}
+
+// Encoder reports whether the architecture of that name makes hidden states of whole texts, and no logits.
+func Encoder(name string) bool { return encoders[name] != nil }
+
 // Names lists the architectures.
-func Names() []string { return slices.Sorted(maps.Keys(builders)) }
+func Names() []string {
+	return slices.Sorted(func(yield func(string) bool) {
+		for _, table := range []map[string]build{builders, encoders} {
+			for name := range table {
+				if !yield(name) {
+					return
+				}
+			}
+		}
+	})
+}
 
 // Build makes the model that the configuration of w names.
 func Build(w *model.Weights) (model.Model, error) {
@@ -95,12 +128,12 @@ func Build(w *model.Weights) (model.Model, error) {
 	if err := Check(name); err != nil {
 		return nil, err
 	}
-	return builders[name](w)
+	return builder(name)(w)
 }
 
 // Check returns an error that names what is supported, nearest first, if there is no architecture of that name.
 func Check(name string) error {
-	if builders[name] != nil {
+	if builder(name) != nil {
 		return nil
 	}
 	nearest := slices.MinFunc(Names(), func(a, b string) int { return cmp.Compare(distance(name, a), distance(name, b)) })

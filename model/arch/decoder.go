@@ -105,8 +105,10 @@ func scaled(f *nn.Pass, y *tensor.Tensor, c float32) *tensor.Tensor {
 	return y
 }
 
+func (m *decoder) Hidden(f *nn.Pass, x *tensor.Tensor) *tensor.Tensor { return f.Norm(x, m.norm) }
+
 func (m *decoder) Logits(f *nn.Pass, x *tensor.Tensor) *tensor.Tensor {
-	y := scaled(f, f.Linear(f.Norm(x, m.norm), m.head), m.logits)
+	y := scaled(f, f.Linear(m.Hidden(f, x), m.head), m.logits)
 	if c := m.cfg.LogitCap; c != 0 {
 		f.SoftCap(y, c)
 	}

@@ -1,0 +1,36 @@
+package arch
+
+import (
+	"fmt"
+
+	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/nn"
+)
+
+// newModernBERT makes ModernBERT: an encoder with norms before its blocks, RoPE and a gate, of whose layers every third sees the whole text and the others a window. Warner et al. 2024, arXiv:2412.13663.
+func newModernBERT(w *model.Weights) (model.Model, error) {
+	c := w.Config()
+	act := nn.GELU
+	switch c.HiddenAct {
+	case "", "gelu":
+	case "silu":
+		act = nn.SiLU
+	default:
+		return nil, fmt.Errorf("arch: key %q: %.60q, supported are gelu and silu: %w", c.Arch+".hidden_activation", c.HiddenAct, model.ErrUnsupported)
+	}
+	ropeFull, ropeLocal := w.Rope(model.Halves), w.RopeLocal(model.Halves, 1)
+	full, local := w.AttentionOf(nn.AttentionConfig{Both: true}), w.AttentionOf(nn.AttentionConfig{Both: true, Window: c.Window})
+	m := newEncoder(w, func(b *model.Weights, i int) block {
+		h := nn.Heads{Rope: ropeFull, Attn: full}
+		if c.WindowPattern != nil && c.WindowPattern[i] || c.WindowPattern == nil && i%3 != 0 {
+			h = nn.Heads{Rope: ropeLocal, Attn: local}
+		}
+		l := block{attn: b.Heads(h), ffnNorm: b.LayerNorm("ffn_norm", c.NEmbd), ffn: b.FusedFFN(act)}
+		if i > 0 || b.Has("attn_norm") { // the first layer reads what has just been normed
+			l.attnNorm = b.LayerNorm("attn_norm", c.NEmbd)
+		}
+		return l
+	})
+	m.first, m.norm = w.LayerNorm("token_embd_norm", c.NEmbd), w.LayerNorm("output_norm", c.NEmbd)
+	return m, w.Err()
+}
