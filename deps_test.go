@@ -47,7 +47,7 @@ var house = map[string][]string{
 	"params":      {"catalog", "checkpoint", "gguf", "kv", "model", "model/arch", "quant"},
 	"eval":        {""},
 	"page":        {},
-	"explain":     {"", "eval", "sample"},
+	"explain":     {"", "eval", "page", "sample"},
 	"bench":       {"", "catalog", "convert", "gguf", "probe", "quant", "internal/mem"},
 	"cmd/goinfer": {"", "bench", "catalog", "convert", "eval", "explain", "gguf", "params", "page", "probe", "internal/remote", "cmd/goinfer/..."},
 

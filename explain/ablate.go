@@ -183,12 +183,12 @@ func (s *Study) Blocks(layer int) (parts []Part) {
 func (s *Study) Neurons(layer, most int) (parts []Part, all int) {
 	active := s.Trace.Layers[layer].active
 	for expert, a := range active {
-		for i := range a {
+		for i := range a.most {
 			parts = append(parts, Part{Neuron, layer, expert, i})
 		}
 	}
 	slices.SortFunc(parts, func(a, b Part) int {
-		return cmp.Or(cmp.Compare(active[b.Expert][b.Index], active[a.Expert][a.Index]), a.Expert-b.Expert, a.Index-b.Index)
+		return cmp.Or(cmp.Compare(active[b.Expert].most[b.Index], active[a.Expert].most[a.Index]), a.Expert-b.Expert, a.Index-b.Index)
 	})
 	return parts[:min(most, len(parts))], len(parts)
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -190,4 +191,94 @@ func BenchmarkSweep(b *testing.B) {
 		require.NoError(b, err)
 	}
 	b.ReportMetric(float64(b.N*len(parts))/b.Elapsed().Seconds(), "parts/s")
+}
+
+// TestExamine: the reports of the built-in models and their pages.
+func TestExamine(t *testing.T) {
+	for name, word := range map[string]string{"tiny-dense": "", "tiny-moe": "Paris"} {
+		t.Run(name, func(t *testing.T) {
+			m := open(t, name)
+			c := m.Config()
+			steps := map[string]bool{}
+			r, err := Examine(t.Context(), m, Options{Prompt: "The capital of France is", Word: word, Parts: 200, Draws: 1, Progress: func(what string, done, total int) {
+				steps[what] = true
+				require.LessOrEqual(t, done, total)
+			}})
+			require.NoError(t, err)
+			require.True(t, steps["neurons"] && steps["heads"], steps)
+			require.Len(t, r.Blocks, 2*c.NLayer)
+			require.Len(t, r.Heads, c.NLayer*c.NHead)
+			require.Equal(t, c.NExpert > 0, len(r.Experts) > 0)
+			require.Less(t, r.Neurons.Tried, r.Neurons.All)
+			require.Len(t, r.Cut, 1, "that not all neurons were tried")
+			require.Len(t, r.Thinned, len(Fractions()))
+			require.InDelta(t, r.Word.Prob, r.Thinned[0].Mean, 1e-12)
+			require.Equal(t, r.Next.Top[0].Token, r.Lens[c.NLayer][len(r.Prompt)-1].Top[0].Token)
+			worst := r.Neurons.Strongest[0]
+			require.Contains(t, r.Verdict(), worst.Part.String())
+			if worst.Prob < r.Word.Prob/2 {
+				require.NotContains(t, r.Verdict(), "No single neuron")
+			}
+
+			p, err := r.Page(name)
+			require.NoError(t, err)
+			var b strings.Builder
+			require.NoError(t, p.Render(&b))
+			html := b.String()
+			for _, want := range []string{"Inside " + name, "Who reads whom", "What each layer would say", "Taking parts out", "neurons that take part", `data-scope="attention"`} {
+				require.Contains(t, html, want)
+			}
+			require.Equal(t, c.NExpert > 0, strings.Contains(html, `id="routing"`))
+			require.NotContains(t, html, "ZgotmplZ")
+		})
+	}
+}
+
+// TestVerdict can come out either way.
+func TestVerdict(t *testing.T) {
+	neuron := func(p float64) Strong {
+		return Strong{Effect: Effect{Part: Part{Neuron, 1, -1, 7}, Prob: p, Delta: math.Log(p / 0.9)}}
+	}
+	r := &Report{Word: Word{Prob: 0.9}, Neurons: Neurons{Tried: 5, Strongest: []Strong{neuron(0.8), neuron(0.7)}}}
+	require.Contains(t, r.Verdict(), "No single neuron holds the word: of 5 that were taken out one at a time, the one that costs most (layer 1, neuron 7) takes its probability from 0.9000 to 0.7000")
+	r.Neurons.Strongest = []Strong{neuron(0.1), neuron(0.7)}
+	require.Contains(t, r.Verdict(), "One single neuron is needed")
+	r.Neurons.Strongest = []Strong{neuron(0.1), neuron(0.2), neuron(0.7)}
+	require.Contains(t, r.Verdict(), "2 single neurons are each needed")
+	r.Neurons.Strongest = nil
+	require.Equal(t, "There is no neuron to take out.", r.Verdict())
+}
+
+// TestLongPrompt: what is looked at stays small, and what a row reads of the tokens before is all there.
+func TestLongPrompt(t *testing.T) {
+	m := open(t, "tiny-dense")
+	r, err := Examine(t.Context(), m, Options{Prompt: strings.Repeat("The sun rises in the east. ", 14), Parts: 1, Draws: 1})
+	require.NoError(t, err)
+	shown := len(r.Prompt) - r.Trace.First
+	require.Equal(t, mostPositions, shown)
+	require.Len(t, r.Lens[0], lensPositions)
+	require.GreaterOrEqual(t, len(r.Cut), 3, r.Cut)
+	l := &r.Trace.Layers[2]
+	data := packed(l, r.Trace.First, shown)
+	require.Len(t, data, l.Heads*(shown*(shown+1)/2+shown))
+	var sum float64
+	for _, b := range data[:2] { // what is before, and the first shown token itself
+		sum += float64(b) * float64(b) / 255 / 255
+	}
+	require.InDelta(t, 1, sum, 0.01)
+	p, err := r.Page("tiny-dense")
+	require.NoError(t, err)
+	var b strings.Builder
+	require.NoError(t, p.Render(&b))
+	require.Less(t, b.Len(), 2<<20)
+}
+
+func TestLabel(t *testing.T) {
+	for text, want := range map[string]string{" sun": "·sun", "a b": "a b", "\n": "⏎", "\xe2\x80": `\xe2\x80`, "": "∅", "é": "é", "\u202e": `\u202e`, " ": "·"} {
+		require.Equal(t, want, label(text), "%q", text)
+	}
+	require.Equal(t, " x", behind("a", "x"))
+	require.Equal(t, "x", behind("a ", "x"))
+	require.Equal(t, ".", behind("a", "."))
+	require.Equal(t, "x", behind("", "x"))
 }

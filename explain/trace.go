@@ -25,8 +25,14 @@ type Layer struct {
 	Attention [][]float32
 	// Routes are the choices of the router for all tokens.
 	Routes []Route
-	// active is the largest magnitude of each neuron over all tokens: of the block itself under -1, and of the experts that were chosen under their numbers.
-	active map[int][]float32
+	// active are the neurons: of the block itself under -1, and of the experts that were chosen under their numbers.
+	active map[int]activity
+}
+
+// activity is the largest magnitude of each of some neurons over all tokens, and the position where it was.
+type activity struct {
+	most []float32
+	pos  []int
 }
 
 // Route is the choice of a router for a token, best expert first.
@@ -87,15 +93,17 @@ func (l *Layer) keepActive(e *goinfer.Event) {
 		expert = int(e.Experts[0])
 	}
 	if l.active == nil {
-		l.active = map[int][]float32{}
+		l.active = map[int]activity{}
 	}
-	a := l.active[expert]
-	if a == nil {
-		a = make([]float32, len(e.Data))
+	a, ok := l.active[expert]
+	if !ok {
+		a = activity{make([]float32, len(e.Data)), make([]int, len(e.Data))}
 		l.active[expert] = a
 	}
 	for i, v := range e.Data {
-		a[i] = max(a[i], float32(math.Abs(float64(v))))
+		if v = max(v, -v); v > a.most[i] {
+			a.most[i], a.pos[i] = v, e.Pos
+		}
 	}
 }
 

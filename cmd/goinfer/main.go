@@ -91,7 +91,7 @@ built in: ` + strings.Join(embedded.Names(), ", ") + `. Where MODEL is left out 
 	root.SetVersionTemplate("goinfer {{.Version}}\n")
 	root.SetUsageFunc(printUsage)
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newRun(), newNext(), newTokens(), newLogits(), newEmbed(), newInspect(), newParams(), newQuantize(), newImatrix(), newPerplexity(), newDoctor(), newBench(), newSynth(), newCompletion())
+	root.AddCommand(newRun(), newNext(), newExplain(), newTokens(), newLogits(), newEmbed(), newInspect(), newParams(), newQuantize(), newImatrix(), newPerplexity(), newDoctor(), newBench(), newSynth(), newCompletion())
 	root.SetHelpCommand(newHelp())
 	root.InitDefaultHelpCmd()
 	for _, c := range root.Commands() {

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/goinfer/goinfer"
+	"github.com/goinfer/goinfer/explain"
+)
+
+// explainFlags are the flags of explain.
+type explainFlags struct {
+	model, out, word string
+	text             texts
+	parts, draws     int
+	json             bool
+	opening          opening
+}
+
+func newExplain() *cobra.Command {
+	var f explainFlags
+	cmd := &cobra.Command{
+		Use:        "explain [flags] [MODEL] [PROMPT] [-o FILE]",
+		Short:      "Look into a model while it reads a prompt",
+		SuggestFor: []string{"ablate", "attention", "lens", "microscope", "neurons"},
+		Long: `Evaluates PROMPT and looks on by the engine's own hooks: what each head attends to, how the residual
+stream grows, what each layer would say (the logit lens), where a mixture of experts sends the
+tokens. Then it takes parts out of the model, one at a time, and watches the probability of a word:
+attention and feed-forward blocks, heads, experts, neurons, and random fractions of all neurons. Is
+there one neuron that knows the answer?
+
+Without -o it prints a summary, with -o it writes one page of HTML that needs no network.
+The word is --word, or the most probable token; a part that is taken out gives zeros. In a large
+model only so many parts are taken out as --parts allows, and what was left out is said.`,
+		Example: `  goinfer explain -o page.html "The capital of France is"
+  goinfer explain tiny-moe --word east "The sun rises in the"
+  goinfer explain model.gguf --word Paris --parts 2000 -o page.html "The capital of France is"`,
+		ValidArgsFunction: completeModel,
+		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
+	}
+	fs := cmd.Flags()
+	fs.StringVarP(&f.out, "out", "o", "", "`FILE` to write the page to, - meaning standard output")
+	fs.StringVarP(&f.word, "word", "w", "", "watch the probability of this `WORD` (default the most probable token)")
+	fs.IntVar(&f.parts, "parts", 0, fmt.Sprintf("take at most about N parts out (default by the model's size, %d to %d)", explain.LeastParts, explain.MostParts))
+	fs.IntVar(&f.draws, "draws", 5, "take each random fraction of the neurons out N times")
+	fs.BoolVar(&f.json, "json", false, "print the result as JSON")
+	f.text.add(fs, "PROMPT")
+	addModel(fs, &f.model)
+	fs.BoolVarP(&f.text.escapes, "escapes", "e", false, `resolve \n, \t and the like in PROMPT and -p`)
+	group(fs, "Flags of the model", f.opening.add)
+	return cmd
+}
+
+func (f *explainFlags) run(cmd *cobra.Command, args []string) error {
+	model, argument, err := modelAndText(cmd, f.model, len(f.text.given(cmd)) > 0, f.text.what, args)
+	if err != nil {
+		return err
+	}
+	switch {
+	case f.parts < 0 || f.draws < 1:
+		return usagef("want --parts of at least 0 and --draws of at least 1, found %d and %d", f.parts, f.draws)
+	case f.json && f.out != "":
+		return usagef("--json and -o: want one of them")
+	}
+	opts, err := f.opening.options(cmd)
+	if err != nil {
+		return err
+	}
+	s, err := find(model)
+	if err != nil {
+		return err
+	}
+	prompt, err := f.text.read(cmd, argument, false)
+	if err != nil {
+		return err
+	}
+	m, err := s.open(cmd, opts)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	r, err := f.examine(cmd, m, prompt)
+	if err != nil {
+		return withHint(err)
+	}
+	if f.out != "" {
+		p, err := r.Page(s.name)
+		if err != nil {
+			return err
+		}
+		p.Foot = "goinfer explain " + s.name + ". Every figure was computed when the page was made."
+		return writeFile(cmd, f.out, p.Render)
+	}
+	out := bufio.NewWriter(cmd.OutOrStdout())
+	if f.json {
+		e := json.NewEncoder(out)
+		e.SetIndent("", "  ")
+		e.SetEscapeHTML(false)
+		if err := e.Encode(r); err != nil {
+			return err
+		}
+		return out.Flush()
+	}
+	writeReport(out, r)
+	return out.Flush()
+}
+
+// examine shows how far each step is.
+func (f *explainFlags) examine(cmd *cobra.Command, m *goinfer.Model, prompt string) (*explain.Report, error) {
+	var bar *progress
+	step := ""
+	defer func() { bar.end() }()
+	return explain.Examine(cmd.Context(), m, explain.Options{Prompt: prompt, Word: f.word, Parts: f.parts, Draws: f.draws, Progress: func(what string, done, total int) {
+		if what != step {
+			bar.end()
+			bar, step = startProgress(cmd, what, total), what
+		}
+		bar.set(done, total)
+	}})
+}
+
+func writeReport(out io.Writer, r *explain.Report) {
+	fmt.Fprintf(out, "The word is %s, with a probability of %s.\n", quoted(r.Word.Word), probability(r.Word.Prob))
+	fmt.Fprintln(out, printable(r.Verdict()))
+	fmt.Fprintln(out, "\nWhat taking out one part does to it:")
+	t := table(out)
+	fmt.Fprintln(t, "\tpart\tprobability\tΔ log")
+	list := func(what string, effects []explain.Effect, n int) {
+		for _, e := range explain.Strongest(effects, n) {
+			fmt.Fprintf(t, "%s\t%s\t%s\t%+.3f\n", what, e.Part, probability(e.Prob), e.Delta)
+			what = ""
+		}
+	}
+	list("blocks", r.Blocks, 4)
+	list("heads", r.Heads, 4)
+	list("experts", r.Experts, 4)
+	var neurons []explain.Effect
+	for _, n := range r.Neurons.Strongest {
+		neurons = append(neurons, n.Effect)
+	}
+	list("neurons", neurons, 6)
+	t.Flush()
+	writeCurves(out, r)
+	for _, c := range r.Cut {
+		fmt.Fprintln(out, c)
+	}
+}
+
+// writeCurves prints what many neurons are worth.
+func writeCurves(out io.Writer, r *explain.Report) {
+	fmt.Fprintln(out, "\nWithout a random fraction of all neurons (mean, least and most of the draws):")
+	t := table(out)
+	for _, p := range r.Thinned {
+		fmt.Fprintf(t, "%g %%\t%s\t%s to %s\t%s\n", 100*p.Fraction, probability(p.Mean), probability(slices.Min(p.Draws)), probability(slices.Max(p.Draws)), bar(p.Mean, barWidth))
+	}
+	t.Flush()
+	fmt.Fprintln(out, "\nWithout the neurons that speak most for it, together:")
+	t = table(out)
+	for _, c := range r.Neurons.Together {
+		fmt.Fprintf(t, "%d\t%s\t%s\n", c.Count, probability(c.Prob), bar(c.Prob, barWidth))
+	}
+	t.Flush()
+}
