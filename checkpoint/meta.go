@@ -21,6 +21,9 @@ type meta struct {
 	notes                                 *[]string // for whoever opens the model
 }
 
+// maxLayers bounds what config.json may claim, far above any model.
+const maxLayers = 1 << 12
+
 // put sets a key of the architecture, in place of what it was.
 func (m *meta) put(key string, value any) {
 	key = m.arch + "." + key
@@ -29,6 +32,11 @@ func (m *meta) put(key string, value any) {
 		return
 	}
 	m.keys = append(m.keys, gguf.KV{Key: key, Value: value})
+}
+
+// isSet reports whether a key is set.
+func (m *meta) isSet(key string) bool {
+	return slices.ContainsFunc(m.keys, func(kv gguf.KV) bool { return kv.Key == m.arch+"."+key })
 }
 
 // drop takes a key away.
@@ -62,6 +70,9 @@ func (m *meta) common() {
 	m.layers = m.must("num_hidden_layers", "n_layer", "num_layers", "n_layers")
 	m.embd = m.must("hidden_size", "n_embd", "d_model")
 	m.heads = m.must("num_attention_heads", "n_head", "n_heads")
+	if m.layers > maxLayers {
+		m.fail("key %q: want at most %d, found %d", "num_hidden_layers", maxLayers, m.layers)
+	}
 	m.headsKV = m.or(m.heads, "num_key_value_heads", "num_kv_heads", "multi_query_group_num")
 	if m.headDim = m.or(0, "head_dim", "kv_channels", "attention_head_dim"); m.headDim == 0 && m.heads > 0 {
 		m.headDim = m.embd / m.heads
@@ -78,28 +89,85 @@ func (m *meta) common() {
 	m.number("attention.layer_norm_rms_epsilon", "rms_norm_eps", "norm_eps")
 	m.number("attention.layer_norm_epsilon", "layer_norm_eps", "layer_norm_epsilon", "norm_epsilon", "layernorm_epsilon")
 	m.count("vocab_size", "vocab_size", "padded_vocab_size")
-	m.count("expert_count", "num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
 	m.experts()
 }
 
 // experts sets what mixtures of experts have beside their number.
 func (m *meta) experts() {
-	if !m.has("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts") {
+	n, ok := m.int("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
+	if !ok || n < 2 { // some dense models say that they have one
 		return
 	}
-	m.count("expert_used_count", "num_experts_per_tok", "moe_k", "moe_topk")
-	m.count("expert_feed_forward_length", "moe_intermediate_size")
+	m.put("expert_count", uint32(n))
+	for _, k := range [...]struct{ key, from string }{
+		{"expert_used_count", "num_experts_per_tok"}, {"expert_used_count", "moe_k"}, {"expert_used_count", "moe_topk"}, {"expert_feed_forward_length", "moe_intermediate_size"},
+	} {
+		if n, ok := m.same(k.from); ok {
+			m.put(k.key, uint32(n))
+		}
+	}
 	m.count("expert_group_count", "n_group")
 	m.count("expert_group_used_count", "topk_group")
 	switch f := m.string("scoring_func", "score_function", "moe_router_activation_func"); f {
 	case "":
 	case "softmax":
 		m.put("expert_gating_func", uint32(1))
-	case "sigmoid":
+	case "sigmoid", "noaux_tc": // the latter is how experts are chosen by such scores
 		m.put("expert_gating_func", uint32(2))
 	default:
 		m.fail("key %q: want softmax or sigmoid, found %s", "scoring_func", quoted(f))
 	}
+}
+
+// same reads a whole number, or that of which an array holds nothing else, one for each layer.
+func (m *meta) same(key string) (int, bool) {
+	if _, isList := m.values[key].([]any); !isList {
+		return m.int(key)
+	}
+	xs, ok := m.floats(key)
+	if !ok || len(xs) == 0 {
+		return 0, false
+	}
+	for _, x := range xs {
+		if x != xs[0] || x != math.Trunc(x) || x < 0 || x > math.MaxInt32 {
+			m.fail("key %q: want the same whole number for all layers, found %v and %v: %w", key, xs[0], x, ErrUnsupported)
+			return 0, false
+		}
+	}
+	return int(xs[0]), true
+}
+
+// routing sets how the experts of DeepSeek and its kin are laid out and weighed.
+func (m *meta) routing() {
+	m.count("leading_dense_block_count", "first_k_dense_replace")
+	m.count("expert_shared_count", "n_shared_experts", "num_shared_experts", "moe_num_shared_experts")
+	m.number("expert_weights_scale", "routed_scaling_factor")
+	m.truth("expert_weights_norm", "norm_topk_prob")
+	if step := m.or(1, "moe_layer_freq"); step != 1 {
+		m.fail("key %q: want 1, found %d: %w", "moe_layer_freq", step, ErrUnsupported)
+	}
+}
+
+// renormalised checks a truth about the weights of experts that the architecture takes for granted.
+func (m *meta) renormalised(want bool) {
+	if got := m.flag(want, "norm_topk_prob"); got != want {
+		m.fail("key %q: want %v, found %v: %w", "norm_topk_prob", want, got, ErrUnsupported)
+	}
+}
+
+// allExperts checks that every layer has experts.
+func (m *meta) allExperts() {
+	if dense, ok := m.floats("mlp_only_layers"); ok && len(dense) > 0 || m.or(1, "decoder_sparse_step") != 1 {
+		m.fail("keys %q and %q: want experts in every layer: %w", "mlp_only_layers", "decoder_sparse_step", ErrUnsupported)
+	}
+}
+
+// multipliers sets the factors of Granite.
+func (m *meta) multipliers() {
+	m.number("attention.scale", "attention_multiplier")
+	m.number("embedding_scale", "embedding_multiplier")
+	m.number("residual_scale", "residual_multiplier")
+	m.number("logit_scale", "logits_scaling")
 }
 
 // positions sets what RoPE needs. part is the share of a head that it turns where config.json does not say.
@@ -229,10 +297,104 @@ func singles(xs []float64) []float32 {
 	return out
 }
 
+// alpha sets RoPE as Hunyuan has it: its base grown for a longer context once and for all (NTK-aware scaling). usual is the factor where config.json does not say.
+func (m *meta) alpha(usual float64) {
+	rope := m.object("rope_scaling", "rope_parameters")
+	kind := rope.string("rope_type", "type")
+	if kind != "dynamic" && kind != "xdrope" {
+		m.positions(1)
+		return
+	}
+	alpha, ok := rope.float("alpha")
+	if !ok {
+		alpha = usual
+	}
+	delete(rope.values, "rope_type")
+	delete(rope.values, "type")
+	m.positions(1)
+	if m.theta == 0 {
+		m.theta = 10000
+	}
+	if n := float64(m.headDim); n > 2 && alpha > 0 {
+		m.put("rope.freq_base", float32(m.theta*math.Pow(alpha, n/(n-2))))
+	}
+	if kind == "dynamic" { // config.json gives the context from before
+		m.put("context_length", uint32(256<<10))
+	}
+}
+
+// sections sets how positions in time, height and width share the elements of a head. For text they are all the same.
+func (m *meta) sections() {
+	xs, ok := m.rope.floats("mrope_section")
+	if !ok {
+		return
+	}
+	out := make([]int32, 4)
+	for i := range min(len(xs), len(out)) {
+		out[i] = int32(xs[i])
+	}
+	m.put("rope.dimension_sections", out)
+}
+
+// everyFourthUnturned checks that RoPE leaves out every fourth layer and no other, which the architecture takes for granted.
+func (m *meta) everyFourthUnturned() {
+	xs, ok := m.floats("no_rope_layers") // 1 where there is RoPE
+	if !ok {
+		return
+	}
+	for i, x := range xs {
+		if (x != 0) != (i%4 != 3) {
+			m.fail("key %q: want every fourth layer without positions, found %v for layer %d: %w", "no_rope_layers", x, i, ErrUnsupported)
+			return
+		}
+	}
+}
+
+// queryScale sets the factor of scores where it is not that of the architecture: the root of a head's length, or in a model of so many layers that of the width per head.
+func (m *meta) queryScale(layers int) {
+	x, ok := m.float("query_pre_attn_scalar")
+	if !ok || x <= 0 || m.heads == 0 {
+		return
+	}
+	usual := float64(m.headDim)
+	if m.layers == layers {
+		usual = float64(m.embd) / float64(m.heads)
+	}
+	if x != usual {
+		m.put("attention.scale", float32(1/math.Sqrt(x)))
+	}
+}
+
+// windowOf is the sliding window, 0 where there is none.
+func (m *meta) windowOf() int {
+	n := m.or(0, "sliding_window")
+	if !m.flag(true, "use_sliding_window") {
+		return 0
+	}
+	return n
+}
+
+// alternating sets the window of families in which all but the last of every period layers have it, and checks that config.json says the same.
+func (m *meta) alternating(period int) {
+	if n := m.windowOf(); n > 0 {
+		m.put("attention.sliding_window", uint32(n))
+	}
+	if p := m.or(period, "sliding_window_pattern"); p != period {
+		m.fail("key %q: want %d, found %d: %w", "sliding_window_pattern", period, p, ErrUnsupported)
+	}
+	types, _ := m.strings("layer_types")
+	for i, t := range types {
+		if (t == "sliding_attention") != (i%period < period-1) {
+			m.fail("key %q: want all but the last of every %d layers with a window, found %s for layer %d: %w", "layer_types", period, quoted(t), i, ErrUnsupported)
+			return
+		}
+	}
+}
+
 // window sets the sliding window, and which layers have it where config.json says so layer by layer.
 func (m *meta) window() {
-	n, ok := m.int("sliding_window")
-	if !ok || n == 0 || !m.flag(true, "use_sliding_window") {
+	n := m.windowOf()
+	if n == 0 {
 		return
 	}
 	m.put("attention.sliding_window", uint32(n))
@@ -244,9 +406,14 @@ func (m *meta) window() {
 		m.fail("key %q: want a type for each of %d layers, found %d", "layer_types", m.layers, len(types))
 		return
 	}
-	pattern := make([]bool, m.layers)
-	for i := range pattern {
-		pattern[i] = types[i] == "sliding_attention"
+	m.pattern(func(i int) bool { return types[i] == "sliding_attention" })
+}
+
+// pattern sets which layers have the window.
+func (m *meta) pattern(has func(layer int) bool) {
+	flags := make([]bool, min(m.layers, maxLayers))
+	for i := range flags {
+		flags[i] = has(i)
 	}
-	m.put("attention.sliding_window_pattern", pattern)
+	m.put("attention.sliding_window_pattern", flags)
 }

@@ -10,7 +10,7 @@ var outer = map[string]string{
 	"embed_tokens": "token_embd", "wte": "token_embd", "embed_in": "token_embd", "word_embeddings": "token_embd", "tok_embeddings": "token_embd",
 	"embedding.word_embeddings": "token_embd",
 	"norm":                      "output_norm", "ln_f": "output_norm", "final_layernorm": "output_norm", "final_layer_norm": "output_norm", "encoder.final_layernorm": "output_norm",
-	"lm_head": "output", "embed_out": "output", "output": "output", "output_layer": "output",
+	"lm_head": "output", "lm_head.linear": "output", "embed_out": "output", "output": "output", "output_layer": "output",
 	"wpe": "position_embd",
 }
 
@@ -29,14 +29,14 @@ var inner = map[string]string{
 	"block_sparse_moe.experts.#.w1": "ffn_gate_exps", "block_sparse_moe.experts.#.w3": "ffn_up_exps", "block_sparse_moe.experts.#.w2": "ffn_down_exps",
 
 	// Constants of the computation that old checkpoints have as tensors.
-	"self_attn.rotary_emb.inv_freq": "", "attention.rotary_emb.inv_freq": "",
+	"self_attn.rotary_emb.inv_freq": "", "attention.rotary_emb.inv_freq": "", "rotary_emb.inv_freq": "",
 }
 
 // layered splits the name of a tensor in a layer.
 var layered = regexp.MustCompile(`^(?:.*\.)?(?:layers|h|blocks)\.(\d+)\.(.+)$`)
 
-// expert finds the number of an expert in the name of a tensor.
-var expert = regexp.MustCompile(`\bexperts\.(\d+)\.`)
+// member finds the number of one of many in the name of a tensor: an expert, a head's norm.
+var member = regexp.MustCompile(`\b(?:experts|norms)\.(\d+)\.`)
 
 // place is where a tensor goes.
 type place struct {
@@ -58,13 +58,13 @@ func (p place) name() string {
 func (f *family) locate(name string) (p place, ok bool) {
 	if parts := layered.FindStringSubmatch(name); parts != nil {
 		p.layer, name = parts[1], parts[2]
-		if e := expert.FindStringSubmatchIndex(name); e != nil {
+		if e := member.FindStringSubmatchIndex(name); e != nil {
 			p.expert = name[e[2]:e[3]]
 			name = name[:e[2]] + "#" + name[e[3]:]
 		}
 		return p.find(name, f.names, inner)
 	}
-	for _, prefix := range []string{"model.", "language_model.", "model.", "transformer.", "gpt_neox."} {
+	for _, prefix := range []string{"model.", "language_model.", "model.", "transformer.", "gpt_neox.", "ernie."} {
 		name = strings.TrimPrefix(name, prefix)
 	}
 	return p.find(name, f.names, outer)

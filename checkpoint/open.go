@@ -90,11 +90,16 @@ func openDir(dir string, o gguf.Options) (_ *gguf.File, err error) {
 			err = errors.Join(err, file.Close())
 		}
 	}()
-	ws, err := unpack(c, file.Tensors())
-	if err != nil {
-		return nil, err
+	var ws []named
+	if c.object("quantization_config").string("quant_method") == "mxfp4" {
+		ws, err = microscaled(file.Tensors())
+	} else {
+		ws, err = unpack(c, file.Tensors())
 	}
-	if err := b.bind(ws); err != nil {
+	if err == nil {
+		err = b.bind(ws)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("checkpoint: %s: %w", dir, err)
 	}
 	return gguf.Compose(gguf.Composition{
@@ -126,6 +131,9 @@ func describe(c *config, dir string) (*binding, error) {
 	b.meta.common()
 	if *c.err == nil {
 		f.keys(b.meta)
+	}
+	if n := b.meta.windowOf(); n > 0 && n < b.meta.or(0, "max_position_embeddings") && !b.meta.isSet("attention.sliding_window") {
+		b.notes = append(b.notes, fmt.Sprintf("the sliding window of %d positions is not applied: all layers see everything, as in GGUF files of this architecture", n))
 	}
 	return b, *c.err
 }
@@ -200,17 +208,29 @@ func (b *binding) stack(p place, experts map[int]weight) error {
 	return nil
 }
 
-// do does to a weight what its family says.
+// do does to a weight what its family says, and then to what that makes.
 func (b *binding) do(p place, w weight) error {
-	made := []named{{p.name(), w}}
-	if op := b.family.ops[p.base]; op != nil {
-		var err error
-		if made, err = op(b.meta, p.name(), w); err != nil {
+	do := b.family.ops[p.base]
+	if do == nil {
+		do = common[p.base]
+	}
+	if do == nil {
+		b.add(named{p.name(), w})
+		return nil
+	}
+	made, err := do(b.meta, p, w)
+	if err == nil {
+		err = *b.meta.err
+	}
+	if err != nil {
+		return err
+	}
+	for _, x := range made {
+		if x.base == p.base {
+			b.add(named{x.name(), x.weight})
+		} else if err := b.do(x.place, x.weight); err != nil {
 			return err
 		}
-	}
-	for _, n := range made {
-		b.add(n)
 	}
 	return nil
 }

@@ -110,14 +110,6 @@ func (p picked) Read(dst []byte, first int) {
 	}
 }
 
-// cut is rows first to first+n of w, as a weight of the shape.
-func cut(w weight, first int, shape ...int) weight {
-	return pick(w, func(i int) int { return first + i }, shape...)
-}
-
-// reshaped is w with the same rows, counted otherwise.
-func reshaped(w weight, shape ...int) weight { return weight{w.Type, shape, w.Rows} }
-
 // stacked are the rows of several weights of the same shape and type, one weight after the other.
 type stacked struct {
 	parts []weight
@@ -151,14 +143,14 @@ func (s stacked) Read(dst []byte, first int) {
 	}
 }
 
-// made are elements computed in float32 from those of a weight that are as many; f is given a row's elements and its number, and changes them.
+// made are elements computed in float32 from as many of a weight; f is given a row's and changes them.
 type made struct {
 	w weight
-	f func(row int, x []float32)
+	f func(x []float32)
 }
 
 // floats is w in float32, with f, if not nil, done to its rows.
-func floats(w weight, f func(row int, x []float32)) weight {
+func floats(w weight, f func(x []float32)) weight {
 	if w.Type == quant.F32 && f == nil {
 		return w
 	}
@@ -173,7 +165,7 @@ func (m made) Read(dst []byte, first int) {
 	for row := first; len(dst) > 0; row++ {
 		dequantize(m.w.Type, x, fetch(m.w, row, 1))
 		if m.f != nil {
-			m.f(row, x)
+			m.f(x)
 		}
 		putFloats(dst[:4*n], x)
 		dst = dst[4*n:]
@@ -211,14 +203,17 @@ type turned struct {
 }
 
 // transpose exchanges the last two dimensions of w. Blocks of elements do not stay whole: such a weight becomes one of float32.
-func transpose(w weight) weight {
+func transpose(w weight) (weight, error) {
+	n := len(w.Shape)
+	if n < 2 {
+		return w, fmt.Errorf("%v: want a matrix that can be turned over", w.Shape)
+	}
 	if w.Type.BlockSize() > 1 {
 		w = floats(w, nil)
 	}
-	n := len(w.Shape)
 	shape := slices.Clone(w.Shape)
 	shape[n-2], shape[n-1] = shape[n-1], shape[n-2]
-	return weight{w.Type, shape, turned{w, w.Shape[n-2], w.Shape[n-1]}}
+	return weight{w.Type, shape, turned{w, w.Shape[n-2], w.Shape[n-1]}}, nil
 }
 
 func (t turned) View(int, int) []byte { return nil }
