@@ -97,8 +97,8 @@ var llamas = []family{
 			if x, ok := m.float("scale_depth"); ok && m.layers > 0 {
 				m.put("residual_scale", float32(x/math.Sqrt(float64(m.layers))))
 			}
-			if n := m.or(0, "dim_model_base"); n > 0 {
-				m.put("logit_scale", float32(float64(m.embd)/float64(n)))
+			if x, ok := m.float("dim_model_base"); ok && x > 0 {
+				m.put("logit_scale", float32(float64(m.embd)/x))
 			}
 		},
 		ops: pairs,
