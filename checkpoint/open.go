@@ -90,21 +90,28 @@ func openDir(dir string, o gguf.Options) (_ *gguf.File, err error) {
 			err = errors.Join(err, file.Close())
 		}
 	}()
-	var ws []named
-	if c.object("quantization_config").string("quant_method") == "mxfp4" {
-		ws, err = microscaled(file.Tensors())
-	} else {
-		ws, err = unpack(c, file.Tensors())
-	}
-	if err == nil {
-		err = b.bind(ws)
-	}
+	ws, err := weights(c, file)
 	if err != nil {
+		return nil, err
+	}
+	if err := b.bind(ws); err != nil {
 		return nil, fmt.Errorf("checkpoint: %s: %w", dir, err)
 	}
 	return gguf.Compose(gguf.Composition{
 		Path: dir, Keys: append(b.keys(), vocab...), Parts: b.parts, Notes: b.notes, Lock: file.Lock, Close: file.Close,
 	})
+}
+
+// weights lists what the tensors of a checkpoint are.
+func weights(c *config, file *safetensors.File) ([]named, error) {
+	if c.object("quantization_config").string("quant_method") != "mxfp4" {
+		return unpack(c, file.Tensors())
+	}
+	ws, err := microscaled(file.Tensors())
+	if err != nil {
+		err = fmt.Errorf("checkpoint: %s: %w", file.Path(), err)
+	}
+	return ws, err
 }
 
 // binding is a checkpoint on its way to a GGUF file.
