@@ -250,6 +250,7 @@ func open(f *gguf.File, cfg Config, need Memory, o Options) (m *Model, err error
 		}
 		m.warnings = append(m.warnings, fmt.Sprintf("%d tensors (%s) take no part in this architecture, the first is %s", len(unused), Bytes(n), unused[0]))
 	}
+	m.need.Weights += w.Copied()
 	rows := min(o.Batch, o.Context)
 	m.need.Scratch = nn.Measure(rows, func(p *nn.Pass) { net.Forward(p) }) + 4*int64(cfg.NVocab)
 	if err := m.need.check(o); err != nil {

@@ -45,6 +45,7 @@ func (w *Weights) Latent(r LatentRopes, scale float32) *nn.Latent {
 		l.KB, l.VB = w.perHead("attn_k_b", nope, c.NLoraKV), w.perHead("attn_v_b", c.NLoraKV, c.HeadDimV)
 	} else {
 		l.KB, l.VB = w.keysAndValues("attn_kv_b", nope)
+		l.KV = w.prefix + "attn_kv_b.weight"
 	}
 	l.O = w.Linear("attn_output", c.NHead*c.HeadDimV, c.NEmbd)
 	if w.err != nil || w.declaring() {
@@ -68,8 +69,8 @@ func (w *Weights) perHead(name string, in, out int) []*nn.Linear {
 	return ls
 }
 
-// keysAndValues makes the matrices of each head of NAME.weight, whose rows are for each head those of the key, then those of the value. The keys' part is turned over and kept
-// as float32, since products take rows.
+// keysAndValues makes the matrices of each head of NAME.weight, whose rows are for each head those of the key, then those of the value. The keys' part is turned over, since
+// products take rows: a copy, as wide as the file's weights where they are floats, and F16 where they are blocks.
 func (w *Weights) keysAndValues(name string, nope int) (keys, values []*nn.Linear) {
 	heads, lora, v := w.cfg.NHead, w.cfg.NLoraKV, w.cfg.HeadDimV
 	t, ok := w.matrix(name+".weight", heads*(nope+v), lora)
@@ -77,20 +78,44 @@ func (w *Weights) keysAndValues(name string, nope int) (keys, values []*nn.Linea
 		return nil, nil
 	}
 	size := t.Type.RowBytes(lora)
-	row := make([]float32, lora)
 	for h := range heads {
-		first := h * (nope + v)
-		turned := make([]byte, 4*lora*nope)
-		for i := range nope {
-			quant.Dequantize(t.Type, row, t.Data[(first+i)*size:(first+i+1)*size])
-			for j, x := range row {
-				binary.LittleEndian.PutUint32(turned[4*(j*nope+i):], math.Float32bits(x))
-			}
+		part := func(at, rows int) tensor.Weight {
+			p := t
+			p.Rows, p.Data = rows, t.Data[(h*(nope+v)+at)*size:][:rows*size]
+			return p
 		}
-		keys = append(keys, w.linear("attn_k_b", tensor.Weight{Name: w.prefix + name + ".weight", Type: quant.F32, Rows: lora, Cols: nope, Data: turned}, nil, nil))
-		piece := t
-		piece.Rows, piece.Data = v, t.Data[(first+nope)*size:(first+nope+v)*size]
-		values = append(values, w.linear("attn_v_b", piece, nil, nil))
+		turned := turn(part(0, nope))
+		w.copied += int64(len(turned.Data))
+		keys = append(keys, w.linear("attn_k_b", turned, nil, nil))
+		values = append(values, w.linear("attn_v_b", part(nope, v), nil, nil))
 	}
 	return keys, values
+}
+
+// turn turns a matrix over.
+func turn(t tensor.Weight) tensor.Weight {
+	values := make([]float32, t.Rows*t.Cols)
+	for i := range t.Rows {
+		quant.Dequantize(t.Type, values[i*t.Cols:(i+1)*t.Cols], t.Row(i))
+	}
+	turned := make([]float32, len(values))
+	for i := range t.Rows {
+		for j := range t.Cols {
+			turned[j*t.Rows+i] = values[i*t.Cols+j]
+		}
+	}
+	typ := t.Type
+	if typ != quant.F32 && typ != quant.BF16 {
+		typ = quant.F16
+	}
+	t.Rows, t.Cols = t.Cols, t.Rows
+	data := make([]byte, t.Rows*typ.RowBytes(t.Cols))
+	if err := quant.Quantize(typ, data, turned); err != nil { // beyond what F16 holds
+		typ, data = quant.F32, make([]byte, 4*len(turned))
+		for i, v := range turned {
+			binary.LittleEndian.PutUint32(data[4*i:], math.Float32bits(v))
+		}
+	}
+	t.Type, t.Data = typ, data
+	return t
 }

@@ -89,6 +89,7 @@ type binding struct {
 	used map[string]bool
 	err  error
 
+	copied   int64          // bytes of weights that are kept beside the file's
 	tensors  []Tensor       // taken so far
 	numbers  map[string]int // of tensors, by name
 	optional func(name string) bool
@@ -128,6 +129,9 @@ func (b *binding) declaring() bool { return b.optional != nil }
 
 // Tensors lists the tensors taken so far, in the order in which they were first asked for.
 func (w *Weights) Tensors() []Tensor { return slices.Clone(w.tensors) }
+
+// Copied is the size of the weights that are kept in memory beside those of the source, since it has them the other way round.
+func (w *Weights) Copied() int64 { return w.copied }
 
 // note enters a tensor that is taken, all of which a token needs unless share says otherwise.
 func (w *Weights) note(name string, t SourceTensor) {

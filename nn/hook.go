@@ -34,7 +34,7 @@ type Hook interface {
 // An InputHook is a Hook that is also shown what weights are multiplied with.
 type InputHook interface {
 	Hook
-	// ObserveInput sees a row that is about to be multiplied with the matrix of that full name, of which expert is the number, 0 where it is no expert. The row is
+	// ObserveInput sees a row that is about to be multiplied with the matrix of that full name, of which expert is the number, or of a head that has a matrix of its own the head's, and 0 elsewhere. The row is
 	// valid during the call, and not to be changed.
 	ObserveInput(weight string, expert int, x []float32)
 }
@@ -133,6 +133,30 @@ func (p *Pass) showInputs(l *Linear, expert int, a *kernels.Acts, t0, t1 int) {
 		}
 		if h, ok := p.batch.Hooks[row].(InputHook); ok {
 			h.ObserveInput(l.w.Name, expert, a.F[t*a.K:(t+1)*a.K])
+		}
+	}
+}
+
+// showHeadInputs offers the input of the matrix of a head, the rows of t from head·n on, to the hooks of their n tokens that want to see inputs.
+func (p *Pass) showHeadInputs(l *Linear, head int, t *tensor.Tensor, n int) {
+	if len(p.batch.Hooks) == 0 {
+		return
+	}
+	for i := range n {
+		if h, ok := p.batch.Hooks[i].(InputHook); ok {
+			h.ObserveInput(l.w.Name, head, t.Row(head*n+i))
+		}
+	}
+}
+
+// showRows offers the rows of t, which take the place of a product with the matrix of that full name, likewise.
+func (p *Pass) showRows(weight string, t *tensor.Tensor) {
+	if len(p.batch.Hooks) == 0 || p.Dead() {
+		return
+	}
+	for i := range t.Rows {
+		if h, ok := p.batch.Hooks[i].(InputHook); ok {
+			h.ObserveInput(weight, 0, t.Row(i))
 		}
 	}
 }

@@ -20,6 +20,7 @@ type LatentConfig struct {
 
 	KB []*Linear // of each head, [kv_lora][nope]
 	VB []*Linear // of each head, [value_length][kv_lora]
+	KV string    // the name of the matrix that KB and VB are parts of, which is multiplied with the latent; empty where each is its own
 	O  *Linear   // [n_embd][n_head*value_length]
 
 	RopeQ *Rope   // turns the last part of heads of nope+rope
@@ -68,6 +69,9 @@ func (p *Pass) LatentAttention(x *tensor.Tensor, l *Latent) *tensor.Tensor {
 	p.Rope(c.RopeQ, q)
 	latent := p.Linear(x, c.C)
 	p.NormHeads(latent, c.CNorm)
+	if c.KV != "" {
+		p.showRows(c.KV, latent)
+	}
 	kr := p.Linear(x, c.KR)
 	p.Rope(c.RopeK, kr)
 
@@ -75,17 +79,18 @@ func (p *Pass) LatentAttention(x *tensor.Tensor, l *Latent) *tensor.Tensor {
 	k := p.arena.New(x.Rows, l.lora+l.rope)
 	p.stitch(k, 0, l.lora, latent, 0, l.lora, 1)
 	p.stitch(k, l.lora, l.rope, kr, 0, l.rope, 1)
-	absorbed := p.perHead(q, c.KB, l.nope+l.rope)
+	absorbed := p.perHead(q, c.KB, l.nope+l.rope, c.KV == "")
 	qs := p.arena.New(x.Rows, heads*(l.lora+l.rope))
 	p.stitch(qs, 0, l.lora, absorbed, 0, l.lora, heads)
 	p.stitch(qs, l.lora, l.rope, q, l.nope, l.nope+l.rope, heads)
 
 	read := p.Attend(l.attn, qs, k, nil)
-	return p.Linear(p.perHead(read, c.VB, l.lora), c.O)
+	return p.Linear(p.perHead(read, c.VB, l.lora, c.KV == ""), c.O)
 }
 
-// perHead takes the first elements of each stretch of x, as many as a matrix has columns, through the matrix of that stretch: [n_tokens][len(ls)*out].
-func (p *Pass) perHead(x *tensor.Tensor, ls []*Linear, stretch int) *tensor.Tensor {
+// perHead takes the first elements of each stretch of x, as many as a matrix has columns, through the matrix of that stretch: [n_tokens][len(ls)*out]. Hooks are shown the inputs if the matrices have a
+// name of their own.
+func (p *Pass) perHead(x *tensor.Tensor, ls []*Linear, stretch int, named bool) *tensor.Tensor {
 	heads, in, out := len(ls), ls[0].w.Cols, ls[0].w.Rows
 	byHead, y := p.arena.New(heads*x.Rows, in), p.arena.New(heads*x.Rows, out)
 	result := p.arena.New(x.Rows, heads*out)
@@ -108,6 +113,9 @@ func (p *Pass) perHead(x *tensor.Tensor, ls []*Linear, stretch int) *tensor.Tens
 	}
 	p.prod.begin(p)
 	for h, l := range ls {
+		if named {
+			p.showHeadInputs(l, h, byHead, x.Rows)
+		}
 		p.prod.addRange(y, l, &p.slots, h*x.Rows, (h+1)*x.Rows)
 	}
 	p.prod.run()

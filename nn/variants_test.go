@@ -462,6 +462,28 @@ func TestActivations(t *testing.T) {
 	}
 }
 
+// inputs is a hook that keeps what weights are multiplied with.
+type inputs map[string]input
+
+type input struct {
+	expert int
+	x      []float32
+}
+
+func (inputs) Wants(int, string) bool { return false }
+func (inputs) Observe(*Event)         {}
+func (h inputs) ObserveInput(weight string, expert int, x []float32) {
+	h[weight] = input{expert, slices.Clone(x)}
+}
+
+func row64(x []float32) []float64 {
+	f := make([]float64, len(x))
+	for i, v := range x {
+		f[i] = float64(v)
+	}
+	return f
+}
+
 // TestXIELU compares with the formula, on both sides of 0.
 func TestXIELU(t *testing.T) {
 	a := &XIELU{Positive: 0.9, Negative: 1.7, Beta: 0.5, Eps: -1e-6}
@@ -601,7 +623,7 @@ func TestLatentAttention(t *testing.T) {
 	c := LatentConfig{Q: lin("q", embd, heads*(nope+rope)), C: lin("c", embd, lora), CNorm: norm, KR: lin("kr", embd, rope),
 		O: lin("o", heads*value, embd), RopeQ: ropeQ, RopeK: ropeK}
 	for h := range heads {
-		c.KB, c.VB = append(c.KB, lin(string(rune('a'+h)), nope, lora)), append(c.VB, lin(string(rune('k'+h)), lora, value))
+		c.KB, c.VB = append(c.KB, lin(string(rune('A'+h)), nope, lora)), append(c.VB, lin(string(rune('k'+h)), lora, value))
 	}
 	l, err := NewLatent(c)
 	require.NoError(t, err)
@@ -683,6 +705,44 @@ func TestLatentAttention(t *testing.T) {
 	for i := range n {
 		for j, want := range apply(dense(t, c.O), read[i*heads*value:(i+1)*heads*value]) {
 			require.InDelta(t, want, got[i*embd+j], 1e-3*max(1, math.Abs(want)))
+		}
+	}
+
+	// Who wants to see inputs sees those of each head's matrices, or the latent under the name of the one that they are parts of.
+	for _, whole := range []string{"", "kv"} {
+		c.KV = whole
+		l, err := NewLatent(c)
+		require.NoError(t, err)
+		p, err := NewPass(pool, store, false)
+		require.NoError(t, err)
+		seq := store.Open()
+		require.NoError(t, store.Reserve(seq, 2))
+		h := inputs{}
+		var b Batch
+		b.Add(0, 0, seq, false, nil)
+		b.Add(0, 1, seq, false, h)
+		p.Begin(&b)
+		p.Layer(0)
+		p.LatentAttention(&tensor.Tensor{Rows: 2, Cols: embd, F: x.F[:2*embd]}, l)
+		require.NoError(t, p.End())
+		store.Drop(seq)
+		for i := range heads {
+			key, value := c.KB[i].w.Name, c.VB[i].w.Name
+			if whole != "" {
+				require.NotContains(t, h, key)
+				require.NotContains(t, h, value)
+				continue
+			}
+			require.Equal(t, i, h[key].expert)
+			require.Equal(t, i, h[value].expert)
+			require.Len(t, h[value].x, lora)
+			queries := apply(dense(t, c.Q), row64(x.Row(1)))
+			for j, v := range h[key].x {
+				require.InDelta(t, queries[i*(nope+rope)+j], v, 1e-3)
+			}
+		}
+		if whole != "" {
+			require.Len(t, h["kv"].x, lora)
 		}
 	}
 
