@@ -47,9 +47,10 @@ var house = map[string][]string{
 	"params":      {"catalog", "checkpoint", "gguf", "kv", "model", "model/arch", "quant"},
 	"eval":        {""},
 	"page":        {},
+	"experts":     {"", "explain", "page"},
 	"explain":     {"", "eval", "page", "sample"},
 	"bench":       {"", "catalog", "convert", "gguf", "probe", "quant", "internal/mem"},
-	"cmd/goinfer": {"", "bench", "catalog", "convert", "eval", "explain", "gguf", "params", "page", "probe", "internal/remote", "cmd/goinfer/..."},
+	"cmd/goinfer": {"", "bench", "catalog", "convert", "eval", "experts", "explain", "gguf", "params", "page", "probe", "internal/remote", "cmd/goinfer/..."},
 
 	"internal/browser":         {},
 	"cmd/goinfer/embedded":     {},

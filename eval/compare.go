@@ -36,11 +36,11 @@ func Compare(ctx context.Context, m, base *goinfer.Model, chunks []Chunk, o Opti
 	var c comparer
 	for i := range chunks {
 		c.rows = c.rows[:0]
-		if err := chunks[i].each(ctx, base, c.base); err != nil {
+		if err := chunks[i].each(ctx, base, nil, c.base); err != nil {
 			return Comparison{}, err
 		}
 		c.left = c.rows
-		if err := chunks[i].each(ctx, m, c.model); err != nil {
+		if err := chunks[i].each(ctx, m, o.Hook, c.model); err != nil {
 			return Comparison{}, err
 		}
 		o.done(i+1, len(chunks))

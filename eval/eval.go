@@ -28,6 +28,7 @@ const DefaultChunk = 512
 type Options struct {
 	Chunks int                   // at most so many; 0 means all of the text
 	Done   func(done, total int) // called after each chunk, if not nil
+	Hook   goinfer.Hook          // works on the model, and not on the base it is compared with; nil for none
 }
 
 // Result is the perplexity of a text.
@@ -70,11 +71,11 @@ func Chunks(v *goinfer.Tokenizer, text string, n int) ([]Chunk, error) {
 }
 
 // each calls f with the logits at every position of c that is scored, and the token that follows there.
-func (c *Chunk) each(ctx context.Context, m *goinfer.Model, f func(row []float32, next int32) error) error {
+func (c *Chunk) each(ctx context.Context, m *goinfer.Model, hook goinfer.Hook, f func(row []float32, next int32) error) error {
 	last := len(c.Input) - 1 // what follows there is not known
-	return m.LogitsFrom(ctx, c.Input[:last], c.First, func(pos int, row []float32) error {
+	return m.Evaluate(ctx, goinfer.Request{Tokens: c.Input[:last], Hook: hook, LogitsFrom: c.First, Logits: func(pos int, row []float32) error {
 		return f(row, c.Want[pos+1])
-	})
+	}})
 }
 
 // Perplexity measures how well m predicts the chunks.
@@ -82,7 +83,7 @@ func Perplexity(ctx context.Context, m *goinfer.Model, chunks []Chunk, o Options
 	chunks = o.limit(chunks)
 	var nll moments
 	for i := range chunks {
-		if err := chunks[i].each(ctx, m, func(row []float32, next int32) error {
+		if err := chunks[i].each(ctx, m, o.Hook, func(row []float32, next int32) error {
 			nll.add(logSum(row) - float64(row[next]))
 			return nll.finite()
 		}); err != nil {
@@ -157,13 +158,13 @@ func (c Continued) Score(ctx context.Context, m *goinfer.Model, hook goinfer.Hoo
 	return s, err
 }
 
-// Continuation scores a text behind another.
-func Continuation(ctx context.Context, m *goinfer.Model, prefix, text string) (Score, error) {
+// Continuation scores a text behind another, watched by a hook if that is not nil.
+func Continuation(ctx context.Context, m *goinfer.Model, prefix, text string, hook goinfer.Hook) (Score, error) {
 	c, err := Continue(m.Tokenizer(), prefix, text, false)
 	if err != nil {
 		return Score{}, err
 	}
-	return c.Score(ctx, m, nil)
+	return c.Score(ctx, m, hook)
 }
 
 // rank is the place of id in the order of the logits, the lower id first among equals.

@@ -115,25 +115,25 @@ func TestNumbers(t *testing.T) {
 
 func TestContinuation(t *testing.T) {
 	m := open(t, "tiny-dense", "tiny-dense-f16.gguf")
-	right, err := Continuation(t.Context(), m, "The sun rises in the", " east")
+	right, err := Continuation(t.Context(), m, "The sun rises in the", " east", nil)
 	require.NoError(t, err)
 	require.True(t, right.Greedy)
 	require.Positive(t, right.Tokens)
-	spaced, err := Continuation(t.Context(), m, "The sun rises in the ", "east")
+	spaced, err := Continuation(t.Context(), m, "The sun rises in the ", "east", nil)
 	require.NoError(t, err)
 	require.Equal(t, right, spaced, "a space at the end of the one is as good as at the beginning of the other")
-	wrong, err := Continuation(t.Context(), m, "The sun rises in the", " cave")
+	wrong, err := Continuation(t.Context(), m, "The sun rises in the", " cave", nil)
 	require.NoError(t, err)
 	require.False(t, wrong.Greedy)
 	require.Greater(t, right.LogProb, wrong.LogProb+1)
 
 	// The likelihood of two words is that of the first, then of the second.
-	both, err := Continuation(t.Context(), m, "The sun rises in the", " east and")
+	both, err := Continuation(t.Context(), m, "The sun rises in the", " east and", nil)
 	require.NoError(t, err)
-	second, err := Continuation(t.Context(), m, "The sun rises in the east", " and")
+	second, err := Continuation(t.Context(), m, "The sun rises in the east", " and", nil)
 	require.NoError(t, err)
 	require.InDelta(t, both.LogProb, right.LogProb+second.LogProb, 1e-6)
-	_, err = Continuation(t.Context(), m, "The sun", "")
+	_, err = Continuation(t.Context(), m, "The sun", "", nil)
 	require.ErrorContains(t, err, "want a continuation of at least one token")
 }
 

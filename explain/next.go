@@ -26,6 +26,8 @@ type Question struct {
 	Sampling *goinfer.Sampling
 	// Layers asks for the logit lens, each layer with so many choices; 0 means none.
 	Layers int
+	// Hook works on the model while it predicts; nil for none.
+	Hook goinfer.Hook
 }
 
 // Prediction is the distribution of the token that follows a prompt.
@@ -72,7 +74,7 @@ func Predict(ctx context.Context, m *goinfer.Model, q Question) (*Prediction, er
 	}
 	p := &Prediction{Prompt: Tokens(v, ids), Vocab: m.Config().NVocab}
 	var stages []trace
-	r := goinfer.Request{Tokens: ids, MaxTokens: -1, LogitsFrom: len(ids) - 1}
+	r := goinfer.Request{Tokens: ids, MaxTokens: -1, LogitsFrom: len(ids) - 1, Hook: q.Hook}
 	if q.Sampling != nil {
 		r.MaxTokens, r.IgnoreEOG, r.Sampling = 1, true, *q.Sampling
 		r.Sampling.Trace = func(name string, before, after []sample.Candidate) {
@@ -82,7 +84,7 @@ func Predict(ctx context.Context, m *goinfer.Model, q Question) (*Prediction, er
 	var lens *residuals
 	if q.Layers > 0 {
 		lens = newResiduals(m.Config(), len(ids)-1, 1)
-		r.Hook = lens
+		r.Hook = goinfer.JoinHooks(q.Hook, lens)
 	}
 	var logits []float32
 	r.Logits = func(_ int, row []float32) error {
@@ -108,7 +110,7 @@ func Predict(ctx context.Context, m *goinfer.Model, q Question) (*Prediction, er
 		p.drawn(stages)
 	}
 	for _, w := range q.Words {
-		word, err := scoreWord(ctx, m, q.Prompt, w)
+		word, err := scoreWord(ctx, m, &q, w)
 		if err != nil {
 			return nil, err
 		}
@@ -148,12 +150,12 @@ func behind(prompt, word string) string {
 	return word
 }
 
-func scoreWord(ctx context.Context, m *goinfer.Model, prompt, word string) (Word, error) {
-	c, err := eval.Continue(m.Tokenizer(), prompt, behind(prompt, word), true)
+func scoreWord(ctx context.Context, m *goinfer.Model, q *Question, word string) (Word, error) {
+	c, err := eval.Continue(m.Tokenizer(), q.Prompt, behind(q.Prompt, word), true)
 	if err != nil {
 		return Word{}, fmt.Errorf("explain: the word %q: %w", word, err)
 	}
-	s, err := c.Score(ctx, m, nil)
+	s, err := c.Score(ctx, m, q.Hook)
 	if err != nil {
 		return Word{}, fmt.Errorf("explain: the word %q: %w", word, err)
 	}

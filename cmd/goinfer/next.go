@@ -23,6 +23,7 @@ type nextFlags struct {
 	layers, json bool
 	opening      opening
 	sampling     sampling
+	routing      routing
 }
 
 // lensTop is how many tokens --layers lists for each layer.
@@ -62,6 +63,7 @@ each layer leaves behind, and so tells where in the stack an answer appears (the
 	fs.BoolVarP(&f.text.escapes, "escapes", "e", false, `resolve \n, \t and the like in PROMPT and -p`)
 	group(fs, "Flags of the model", f.opening.add)
 	group(fs, samplerHeading, f.sampling.add)
+	group(fs, routingHeading, f.routing.add)
 	chain := fs.Lookup("samplers")
 	chain.Usage = "show what the samplers remove; =`NAMES` sets their order, separated by \";\" (default\n" + `"` + usualChain + `")`
 	chain.NoOptDefVal = "on"
@@ -93,6 +95,9 @@ func (f *nextFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer m.Close()
+	if q.Hook, err = f.routing.hook(m); err != nil {
+		return err
+	}
 	p, err := explain.Predict(cmd.Context(), m, q)
 	if err != nil {
 		return withHint(err)

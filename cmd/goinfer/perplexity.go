@@ -21,6 +21,7 @@ type perplexityFlags struct {
 	score       string
 	text        texts
 	opening     opening
+	routing     routing
 }
 
 func newPerplexity() *cobra.Command {
@@ -32,13 +33,15 @@ func newPerplexity() *cobra.Command {
 the perplexity with its standard error, counted as llama-perplexity does. With --kl BASE, a model
 with the same vocabulary, it also prints how far the predictions are from those of BASE:
 the Kullback–Leibler divergence, how often both find the same token most probable, and how the
-probability of the right token differs. --json prints the same for programs.
+probability of the right token differs. The flags of the router are for MODEL and not for BASE, which
+may be the same one. --json prints the same for programs.
 
 With --score it takes in place of a text lines of JSON with two texts, {"context": "…",
 "continuation": "…"}, and prints for each the log-likelihood of the second behind the first, the
 number of its tokens, and whether each of them is the most probable: what evaluation harnesses need.`,
 		Example: `  goinfer perplexity model-q4_k_m.gguf -f wiki.test.raw
   goinfer perplexity model-q4_k_m.gguf -f wiki.test.raw --kl model-f16.gguf
+  goinfer perplexity tiny-moe -f text.txt --kl tiny-moe --experts-top-k 1
   goinfer perplexity tiny-dense -f text.txt --chunks 10 --json
   goinfer perplexity model.gguf --score questions.jsonl > scores.jsonl`,
 		ValidArgsFunction: completeModel,
@@ -52,6 +55,7 @@ number of its tokens, and whether each of them is the most probable: what evalua
 	fs.BoolVar(&f.json, "json", false, "print the result as JSON")
 	addModel(fs, &f.model)
 	group(fs, "Flags of the model", f.opening.add)
+	group(fs, routingHeading, f.routing.add)
 	fs.Lookup("ctx-size").Usage = "tokens of a chunk (default 512)"
 	return cmd
 }
@@ -74,9 +78,13 @@ func (f *perplexityFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer m.Close()
+	hook, err := f.routing.hook(m)
+	if err != nil {
+		return err
+	}
 	bar := startProgress(cmd, "chunks", len(chunks))
 	defer bar.end()
-	o := eval.Options{Chunks: max(0, f.chunks), Done: bar.set}
+	o := eval.Options{Chunks: max(0, f.chunks), Hook: hook, Done: bar.set}
 	if f.base == "" {
 		r, err := eval.Perplexity(cmd.Context(), m, chunks, o)
 		bar.end()

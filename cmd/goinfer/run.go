@@ -24,6 +24,7 @@ type runFlags struct {
 	verbose            bool
 	opening            opening
 	sampling           sampling
+	routing            routing
 }
 
 func newRun() *cobra.Command {
@@ -61,6 +62,7 @@ or when the context is full, which is said on standard error. Ctrl-C ends it too
 	fs.BoolVarP(&f.verbose, "verbose", "v", false, "tell times, counts, the seed and the kernels")
 	group(fs, "Flags of the model", f.opening.add)
 	group(fs, samplerHeading, f.sampling.add)
+	group(fs, routingHeading, f.routing.add)
 
 	// The defaults here, by their names in llama.cpp.
 	for _, name := range []string{"no-display-prompt", "no-conversation", "single-turn", "simple-io", "log-disable", "no-perf", "offline", "no-escapes"} {
@@ -99,6 +101,9 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer m.Close()
+	if q.Hook, err = f.routing.hook(m); err != nil {
+		return err
+	}
 	if f.verbose {
 		f.describe(cmd, s, m, q, time.Since(began))
 	}
@@ -205,6 +210,9 @@ func (f *runFlags) describe(cmd *cobra.Command, s source, m *goinfer.Model, q go
 	printFact(out, "kernels", "%s", kernels)
 	printFact(out, "threads", "%s", threads)
 	printFact(out, "seed", "%s", f.sampling.describe(q.Sampling))
+	if q.Hook != nil {
+		printFact(out, "experts", "%s", f.routing.what())
+	}
 }
 
 func printFact(out io.Writer, name, format string, args ...any) {

@@ -33,6 +33,10 @@ func (f *perplexityFlags) scoreLines(cmd *cobra.Command, model string, opts goin
 		return err
 	}
 	defer m.Close()
+	hook, err := f.routing.hook(m)
+	if err != nil {
+		return err
+	}
 	out := bufio.NewWriter(cmd.OutOrStdout())
 	lines := json.NewDecoder(in)
 	lines.DisallowUnknownFields()
@@ -50,7 +54,7 @@ func (f *perplexityFlags) scoreLines(cmd *cobra.Command, model string, opts goin
 		}
 		var s eval.Score
 		if err == nil {
-			s, err = eval.Continuation(cmd.Context(), m, *line.Context, *line.Continuation)
+			s, err = eval.Continuation(cmd.Context(), m, *line.Context, *line.Continuation, hook)
 		}
 		if err == nil {
 			err = json.NewEncoder(out).Encode(s)

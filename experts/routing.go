@@ -1,0 +1,158 @@
+package experts
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"github.com/goinfer/goinfer"
+)
+
+// Routing is another way to choose experts. The zero value leaves everything as it is.
+type Routing struct {
+	TopK    int   // experts a token uses; 0 for the model's number
+	Ban     []int // never chosen
+	Force   []int // always chosen, before all others; their weights are what the router gives them
+	Uniform bool  // the chosen experts of a token share the sum of their weights equally
+	Random  bool  // experts are drawn by lot; their weights are what the router gives them
+	Seed    uint64
+	Layers  []int // where all this holds; nil for every layer with experts
+}
+
+// IsZero reports whether the routing leaves everything as it is.
+func (r *Routing) IsZero() bool {
+	return r.TopK == 0 && len(r.Ban) == 0 && len(r.Force) == 0 && !r.Uniform && !r.Random
+}
+
+// Hook returns the hook that routes so in a model of that shape, nil where the routing leaves everything as it is. It may serve many requests at once.
+func (r Routing) Hook(s *Shape) (goinfer.Hook, error) {
+	if r.IsZero() {
+		if len(r.Layers) > 0 {
+			return nil, errors.New("experts: layers are named, but nothing that is to be otherwise in them")
+		}
+		return nil, nil
+	}
+	layers, err := s.only(r.Layers)
+	if err != nil {
+		return nil, err
+	}
+	k := r.TopK
+	if k == 0 {
+		k = s.Used
+	}
+	for _, list := range [][]int{r.Ban, r.Force} {
+		for _, e := range list {
+			if e < 0 || e >= s.Experts {
+				return nil, fmt.Errorf("experts: there is no expert %d: want 0 to %d", e, s.Experts-1)
+			}
+		}
+	}
+	h := &rerouting{Routing: r, on: layers, k: k}
+	h.Ban, h.Force = unique(r.Ban), unique(r.Force)
+	for _, e := range h.Force {
+		if slices.Contains(h.Ban, e) {
+			return nil, fmt.Errorf("experts: expert %d is both banned and forced", e)
+		}
+	}
+	switch {
+	case k < 1 || k > s.Experts:
+		return nil, fmt.Errorf("experts: a top-k of %d: want 1 to %d experts", r.TopK, s.Experts)
+	case len(h.Force) > k:
+		return nil, fmt.Errorf("experts: %d experts are forced, and a token uses %d", len(h.Force), k)
+	case s.Experts-len(h.Ban) < k:
+		return nil, fmt.Errorf("experts: %d of %d experts are banned, and a token uses %d", len(h.Ban), s.Experts, k)
+	}
+	return h, nil
+}
+
+func unique(list []int) []int {
+	list = slices.Clone(list)
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+func (r Routing) String() string {
+	var parts []string
+	add := func(format string, args ...any) { parts = append(parts, fmt.Sprintf(format, args...)) }
+	switch r.TopK {
+	case 0:
+	case 1:
+		add("1 expert per token")
+	default:
+		add("%d experts per token", r.TopK)
+	}
+	if len(r.Ban) > 0 {
+		add("without %s", ranges(unique(r.Ban)))
+	}
+	if len(r.Force) > 0 {
+		add("always with %s", ranges(unique(r.Force)))
+	}
+	if r.Random {
+		add("drawn by lot (seed %d)", r.Seed)
+	}
+	if r.Uniform {
+		add("equal weights")
+	}
+	if len(parts) == 0 {
+		return "as the router chooses"
+	}
+	if len(r.Layers) > 0 {
+		add("in layers %s", ranges(unique(r.Layers)))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// rerouting is the hook of a routing.
+type rerouting struct {
+	Routing
+	on []int
+	k  int
+}
+
+var _ goinfer.RoutingHook = &rerouting{}
+
+func (r *rerouting) ExpertsUsed(layer, used, _ int) int {
+	if slices.Contains(r.on, layer) {
+		return r.k
+	}
+	return used
+}
+
+func (r *rerouting) Wants(layer int, name string) bool {
+	switch name {
+	case goinfer.NameRouterScores:
+		return (r.Random || len(r.Ban) > 0 || len(r.Force) > 0) && slices.Contains(r.on, layer)
+	case goinfer.NameRouterTopK:
+		return r.Uniform && slices.Contains(r.on, layer)
+	}
+	return false
+}
+
+func (r *rerouting) Observe(e *goinfer.Event) {
+	if e.Name == goinfer.NameRouterTopK {
+		var sum float32
+		for _, w := range e.Data {
+			sum += w
+		}
+		for i := range e.Data {
+			e.Data[i] = sum / float32(len(e.Data))
+		}
+		return
+	}
+	if r.Random {
+		var lot rand.PCG // of this token in this layer, whatever was computed before
+		lot.Seed(r.Seed, uint64(e.Layer)<<32|uint64(e.Pos))
+		for i := range e.Data {
+			e.Data[i] = float32(lot.Uint64() >> 40)
+		}
+	}
+	for _, x := range r.Ban {
+		e.Data[x] = float32(math.Inf(-1))
+	}
+	for _, x := range r.Force {
+		e.Data[x] = float32(math.Inf(1))
+	}
+}

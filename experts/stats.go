@@ -1,0 +1,269 @@
+package experts
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/goinfer/goinfer"
+)
+
+// Stats are what the routers of a model did over a text.
+type Stats struct {
+	Shape  Shape        `json:"model"`
+	Tokens int          `json:"tokens"`
+	Kinds  []KindCount  `json:"kinds"` // those that occur
+	Layers []LayerStats `json:"layers"`
+}
+
+// KindCount is how many tokens of the text are of a kind.
+type KindCount struct {
+	Kind   string `json:"kind"`
+	Tokens int    `json:"tokens"`
+
+	kind Kind
+}
+
+// LayerStats are those of one layer.
+type LayerStats struct {
+	Layer   int     `json:"layer"`
+	Entropy float64 `json:"entropy"` // of the router, mean over tokens, in nats
+	// Balance is the entropy of Load over that of an equal load: 1 where all experts are chosen equally often, 0 where it is always the same one.
+	Balance float64 `json:"balance"`
+	// MaxLoad is the load of the busiest expert over that of an equal share.
+	MaxLoad float64   `json:"max_load"`
+	Load    []float64 `json:"load"`   // share of all choices, by expert
+	Weight  []float64 `json:"weight"` // mean weight where chosen, by expert
+	Idle    []int     `json:"idle"`   // experts that were never chosen
+	// Together[a][b] is how often a and b are chosen for one token over how often they would be if neither knew of the other; 0 where one is idle.
+	Together [][]float64 `json:"together"`
+	// Kinds[k][e] is how often expert e is chosen for a token of Stats.Kinds[k] over how often for any token; 0 for an idle one.
+	Kinds [][]float64 `json:"kinds"`
+	// Specialised is the mutual information of a token's kind and a choice made for it, in nats: 0 where the kind tells nothing.
+	Specialised float64 `json:"specialised"`
+
+	chosen []int
+	pairs  [][]int
+	byKind [kinds][]int
+}
+
+// MeasureOptions say how a text is measured.
+type MeasureOptions struct {
+	Chunk    int          // tokens evaluated in one go, each chunk knowing nothing of those before; 0 means the context of the model, at most 512
+	Hook     goinfer.Hook // works on the routers before they are watched; nil for none
+	Progress func(done, total int)
+}
+
+// defaultChunk is that of perplexities.
+const defaultChunk = 512
+
+// Measure watches the routers over all tokens of a text.
+func Measure(ctx context.Context, m *goinfer.Model, tokens []int32, o MeasureOptions) (*Stats, error) {
+	shape, err := ShapeOf(m)
+	if err != nil {
+		return nil, err
+	}
+	if len(tokens) == 0 {
+		return nil, errors.New("experts: the text has no tokens")
+	}
+	chunk := o.Chunk
+	if chunk <= 0 {
+		chunk = min(defaultChunk, m.Config().NCtx)
+	}
+	c := newCounter(&shape, m.Tokenizer())
+	for done := 0; done < len(tokens); {
+		part := tokens[done:min(done+chunk, len(tokens))]
+		if err := m.Evaluate(ctx, goinfer.Request{Tokens: part, Hook: goinfer.JoinHooks(o.Hook, c)}); err != nil {
+			return nil, err
+		}
+		done += len(part)
+		if o.Progress != nil {
+			o.Progress(done, len(tokens))
+		}
+	}
+	return c.stats(len(tokens))
+}
+
+// counter is the hook that counts.
+type counter struct {
+	shape  *Shape
+	kinds  []Kind // by token
+	layers []LayerStats
+	rows   []int      // by layer
+	seen   [kinds]int // tokens of the text
+}
+
+func newCounter(s *Shape, v *goinfer.Tokenizer) *counter {
+	c := &counter{shape: s, layers: make([]LayerStats, len(s.Layers)), rows: make([]int, len(s.Layers))}
+	if v != nil {
+		c.kinds = make([]Kind, v.Size())
+		for id := range c.kinds {
+			c.kinds[id] = KindOf(v.Bytes(int32(id)))
+		}
+	}
+	for i := range c.layers {
+		l := &c.layers[i]
+		l.Layer, l.chosen, l.pairs = s.Layers[i], make([]int, s.Experts), square[int](s.Experts)
+		l.Load, l.Weight, l.Idle = make([]float64, s.Experts), make([]float64, s.Experts), []int{}
+		for k := range l.byKind {
+			l.byKind[k] = make([]int, s.Experts)
+		}
+	}
+	return c
+}
+
+func square[T any](n int) [][]T {
+	rows := make([][]T, n)
+	for i := range rows {
+		rows[i] = make([]T, n)
+	}
+	return rows
+}
+
+func (c *counter) Wants(layer int, name string) bool {
+	return (name == goinfer.NameRouterLogits || name == goinfer.NameRouterTopK) && c.shape.index(layer) >= 0
+}
+
+func (c *counter) Observe(e *goinfer.Event) {
+	i := c.shape.index(e.Layer)
+	l := &c.layers[i]
+	if e.Name == goinfer.NameRouterLogits {
+		l.Entropy += Entropy(Probabilities(e.Data, e.Scoring))
+		if c.rows[i]++; i == 0 {
+			c.seen[c.kind(e.Token)]++
+		}
+		return
+	}
+	kind := c.kind(e.Token)
+	for r, id := range e.Experts {
+		l.chosen[id]++
+		l.Weight[id] += float64(e.Data[r])
+		l.byKind[kind][id]++
+		for _, other := range e.Experts[:r] {
+			l.pairs[id][other]++
+			l.pairs[other][id]++
+		}
+	}
+}
+
+func (c *counter) kind(token int32) Kind {
+	if int(token) < len(c.kinds) {
+		return c.kinds[token]
+	}
+	return Other
+}
+
+// stats turns counts into shares.
+func (c *counter) stats(tokens int) (*Stats, error) {
+	s := &Stats{Shape: *c.shape, Tokens: tokens, Layers: c.layers}
+	for k, n := range c.seen {
+		if n > 0 {
+			s.Kinds = append(s.Kinds, KindCount{Kind(k).String(), n, Kind(k)})
+		}
+	}
+	for i := range c.layers {
+		if c.rows[i] == 0 {
+			return nil, fmt.Errorf("experts: the router of layer %d was not at work", c.layers[i].Layer)
+		}
+		c.layers[i].finish(s, c.rows[i])
+	}
+	return s, nil
+}
+
+func (l *LayerStats) finish(s *Stats, rows int) {
+	all := 0
+	for _, n := range l.chosen {
+		all += n
+	}
+	l.Entropy /= float64(rows)
+	for e, n := range l.chosen {
+		l.Load[e] = float64(n) / float64(all)
+		if n > 0 {
+			l.Weight[e] /= float64(n)
+		} else {
+			l.Idle = append(l.Idle, e)
+		}
+	}
+	l.Balance = Entropy(l.Load) / math.Log(float64(len(l.Load)))
+	l.MaxLoad = slices.Max(l.Load) * float64(len(l.Load))
+	l.Together = square[float64](len(l.chosen))
+	for a, row := range l.pairs {
+		for b, n := range row {
+			if a != b && n > 0 {
+				l.Together[a][b] = float64(n) * float64(rows) / (float64(l.chosen[a]) * float64(l.chosen[b]))
+			}
+		}
+	}
+	for k := range s.Kinds {
+		counts := l.byKind[s.Kinds[k].kind]
+		total := 0
+		for _, n := range counts {
+			total += n
+		}
+		lift := make([]float64, len(counts))
+		for e, n := range counts {
+			if n > 0 {
+				lift[e] = float64(n) / float64(total) / l.Load[e]
+				l.Specialised += float64(n) / float64(all) * math.Log(lift[e])
+			}
+		}
+		l.Kinds = append(l.Kinds, lift)
+	}
+	l.Specialised = max(0, l.Specialised)
+}
+
+// Pair is two experts that are chosen for one token more often, or less, than their loads let expect.
+type Pair struct {
+	Layer, A, B int
+	Lift        float64 // 1 for no connection
+	Tokens      int     // for which both were chosen
+}
+
+// Pairs are the n pairs of all layers that are chosen together most beyond expectation, of those seen on at least one token of a hundred.
+func (s *Stats) Pairs(n int) []Pair {
+	var list []Pair
+	for i := range s.Layers {
+		l := &s.Layers[i]
+		for a := range l.Together {
+			for b := range a {
+				if l.pairs[a][b]*100 >= s.Tokens {
+					list = append(list, Pair{l.Layer, b, a, l.Together[a][b], l.pairs[a][b]})
+				}
+			}
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Pair) int { return cmp.Compare(b.Lift, a.Lift) })
+	return list[:min(n, len(list))]
+}
+
+// Specialist is an expert that is chosen for a kind of tokens more often than for others.
+type Specialist struct {
+	Layer, Expert int
+	Kind          string
+	Lift          float64 // 1 for no preference
+	Share         float64 // of the choices of this expert
+}
+
+// Specialists are the n strongest preferences of all layers, of those that account for at least a tenth of the expert's choices.
+func (s *Stats) Specialists(n int) []Specialist {
+	var list []Specialist
+	for i := range s.Layers {
+		l := &s.Layers[i]
+		for k, kind := range s.Kinds {
+			for e, lift := range l.Kinds[k] {
+				if l.chosen[e] == 0 {
+					continue
+				}
+				share := float64(l.byKind[kind.kind][e]) / float64(l.chosen[e])
+				if share >= 0.1 && lift > 1 {
+					list = append(list, Specialist{l.Layer, e, kind.Kind, lift, share})
+				}
+			}
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Specialist) int { return cmp.Compare(b.Lift, a.Lift) })
+	return list[:min(n, len(list))]
+}
