@@ -271,7 +271,7 @@ func TestRetain(t *testing.T) {
 }
 
 // forgetful are conformance models with layers that do not remember every position, at least one for each kind of state.
-var forgetful = []string{"gemma3", "gpt-oss", "llama4"}
+var forgetful = []string{"gemma3", "gpt-oss", "llama4", "mamba", "mamba2", "jamba", "falcon-h1", "lfm2moe", "qwen3next", "qwen35"}
 
 // TestForgetful does the same for them: any chunks, threads and company give the bits that one token at a time gives, across windows and the lengths that the cache marks.
 func TestForgetful(t *testing.T) {

@@ -106,13 +106,13 @@ func (w *Weights) Relative(name string) [][]float32 {
 	return relative
 }
 
-// floats finds a small vector, or nil.
-func (w *Weights) floats(name string, required bool, n int) []float32 {
-	t, ok := w.vector(name, required, n)
+// floats finds a small tensor, or nil.
+func (w *Weights) floats(name string, required bool, shape ...int) []float32 {
+	t, ok := w.tensor(name, required, shape...)
 	if !ok {
 		return nil
 	}
-	f := make([]float32, n)
+	f := make([]float32, t.rows()*t.Shape[0])
 	quant.Dequantize(t.Type, f, t.Data)
 	return f
 }
@@ -121,6 +121,9 @@ func (w *Weights) floats(name string, required bool, n int) []float32 {
 func (w *Weights) Heads(h nn.Heads) *nn.Heads {
 	c := w.cfg
 	nQ, nK, nV := c.NHead*c.HeadDim, c.NHeadKV*c.HeadDim, c.NHeadKV*c.HeadDimV
+	if h.GateInQ {
+		nQ *= 2
+	}
 	if w.Has("attn_qkv") {
 		qkv := w.Split("attn_qkv", c.NEmbd, Part{"attn_q", nQ}, Part{"attn_k", nK}, Part{"attn_v", nV})
 		h.Q, h.K, h.V = qkv[0], qkv[1], qkv[2]

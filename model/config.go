@@ -40,11 +40,13 @@ type Config struct {
 	Experts
 	Scales
 	Latent
+	Recurrence
 
 	// Window is how many positions the layers see that do not see all, 0 where there are none such; WindowPattern tells those layers where the file does.
 	Window        int
 	WindowPattern []bool
 	RopePattern   []bool     // the layers whose heads turn; nil for all
+	RopeUntrained bool       // the file says that the model was not trained with positions, which Granite takes for none
 	RopeBaseSWA   float64    // RoPE base of those layers, 0 where it is the others'
 	NNextN        int        // layers at the end that predict further tokens and take no part in the next one's logits
 	Pooling       Pooling    // how a text's embedding is made, as far as the file says
@@ -54,6 +56,16 @@ type Config struct {
 	XIELU         []nn.XIELU // of each layer, for models with that activation
 	// Parallel has attention and the feed-forward block read the same stream.
 	Parallel bool
+}
+
+// Recurrence are the hyper-parameters of recurrent layers, 0 in models without any.
+type Recurrence struct {
+	ConvTaps  int    // positions that a convolution sees
+	SSMInner  int    // channels of all heads together
+	SSMStates int    // numbers that a channel keeps; the length of a key in a delta net
+	SSMSteps  int    // heads, or in Mamba-1 the rank of the step
+	SSMGroups int    // groups of heads that share what they take in and read; heads of keys in a delta net
+	Recurs    []bool // the layers that are recurrent, as far as the file tells; nil otherwise
 }
 
 // Experts are the hyper-parameters of layers of experts. All are 0 in a dense model.
@@ -116,6 +128,9 @@ func (c Config) Local(i, period int) bool {
 	return i%period < period-1
 }
 
+// Recurrent reports whether layer i is, as far as the file tells layers apart.
+func (c Config) Recurrent(i int) bool { return c.Recurs != nil && c.Recurs[i] }
+
 // Turns reports whether the heads of layer i have positions, as far as the file tells layers apart.
 func (c Config) Turns(i int) bool { return c.RopePattern == nil || c.RopePattern[i] }
 
@@ -163,9 +178,12 @@ func ReadConfig(m Metadata) (Config, error) {
 	c.NLayer = r.dim("block_count", 1, maxLayer, 0)
 	c.NEmbd = r.dim("embedding_length", 1, maxDim, 0)
 	c.NCtx = r.dim("context_length", 1, math.MaxInt32, 0)
-	c.NHead = r.perLayer("attention.head_count", c.NLayer, 0)
-	c.NHeadKV = r.perLayer("attention.head_count_kv", c.NLayer, c.NHead)
-	c.NFF = r.perLayer("feed_forward_length", c.NLayer, 0)
+	c.Recurrence = r.recurrence(c.NLayer)
+	if c.SSMStates == 0 || !r.none("attention.head_count") { // Mamba has no attention, and no feed-forward block either
+		c.NHead = r.perLayer("attention.head_count", c.NLayer, 0)
+		c.NHeadKV = r.headsKV(&c)
+		c.NFF = r.perLayer("feed_forward_length", c.NLayer, 0)
+	}
 	eps := "attention.layer_norm_rms_epsilon"
 	if !r.has(eps) && r.has("attention.layer_norm_epsilon") {
 		eps = "attention.layer_norm_epsilon"
@@ -177,6 +195,7 @@ func ReadConfig(m Metadata) (Config, error) {
 	c.NLoraQ, c.NLoraKV = r.count("attention.q_lora_rank"), r.count("attention.kv_lora_rank")
 	c.Window, c.WindowPattern = r.window(c.NLayer)
 	c.RopePattern = r.pattern("attention.rope_pattern", c.NLayer)
+	c.RopeUntrained = r.has("rope.scaling.finetuned") && !r.flag("rope.scaling.finetuned")
 	c.RopeBaseSWA = r.factor("rope.freq_base_swa")
 	c.NNextN = r.count("nextn_predict_layers")
 	c.Parallel = r.flag("use_parallel_residual")
@@ -200,6 +219,35 @@ func ReadConfig(m Metadata) (Config, error) {
 	} else if ok {
 		c.NTokenTypes = int(types)
 	}
+	if c.NHead > 0 {
+		r.headDims(&c)
+	}
+	switch {
+	case r.err != nil:
+		return c, r.err
+	case c.NVocab < 1 || c.NVocab > maxDim:
+		return c, fmt.Errorf("model: want 1 to %d tokens, found %d", maxDim, c.NVocab)
+	case c.NHead > 0 && c.NHead%c.NHeadKV != 0:
+		return c, fmt.Errorf("model: want %d query heads in whole groups per key head, found %d key heads", c.NHead, c.NHeadKV)
+	case c.NExpertUsed > c.NExpert || (c.NExpert > 0 && c.NExpertUsed == 0):
+		return c, fmt.Errorf("model: %d of %d experts used per token: want 1 to all", c.NExpertUsed, c.NExpert)
+	case c.NNextN >= c.NLayer:
+		return c, fmt.Errorf("model: %d of %d layers predict further tokens: want fewer than all", c.NNextN, c.NLayer)
+	case int64(c.NHead)*int64(max(c.HeadDim, c.HeadDimV)) > maxDim || int64(max(1, c.NExpert))*int64(c.NFFExpert) > math.MaxInt32:
+		return c, fmt.Errorf("model: %d heads of %d and %d, %d experts of %d: beyond any model", c.NHead, c.HeadDim, c.HeadDimV, c.NExpert, c.NFFExpert)
+	}
+	c.NLayer -= c.NNextN
+	if c.NHead > 0 {
+		c.Rope = r.rope(&c)
+	}
+	if c.AttnTemper.Scale != 0 {
+		c.AttnTemper.Length = c.NCtxOrig
+	}
+	return c, r.err
+}
+
+// headDims reads the lengths of heads.
+func (r *reader) headDims(c *Config) {
 	if c.NEmbd < c.NHead {
 		c.HeadDim = r.dim("attention.key_length", 1, maxDim, 0)
 	} else {
@@ -211,26 +259,39 @@ func ReadConfig(m Metadata) (Config, error) {
 		c.HeadDimV = r.dim("attention.value_length_mla", 1, maxDim, c.HeadDimV)
 		c.NHeadKV = 1
 	}
-	switch {
-	case r.err != nil:
-		return c, r.err
-	case c.NVocab < 1 || c.NVocab > maxDim:
-		return c, fmt.Errorf("model: want 1 to %d tokens, found %d", maxDim, c.NVocab)
-	case c.NHead%c.NHeadKV != 0:
-		return c, fmt.Errorf("model: want %d query heads in whole groups per key head, found %d key heads", c.NHead, c.NHeadKV)
-	case c.NExpertUsed > c.NExpert || (c.NExpert > 0 && c.NExpertUsed == 0):
-		return c, fmt.Errorf("model: %d of %d experts used per token: want 1 to all", c.NExpertUsed, c.NExpert)
-	case c.NNextN >= c.NLayer:
-		return c, fmt.Errorf("model: %d of %d layers predict further tokens: want fewer than all", c.NNextN, c.NLayer)
-	case int64(c.NHead)*int64(max(c.HeadDim, c.HeadDimV)) > maxDim || int64(max(1, c.NExpert))*int64(c.NFFExpert) > math.MaxInt32:
-		return c, fmt.Errorf("model: %d heads of %d and %d, %d experts of %d: beyond any model", c.NHead, c.HeadDim, c.HeadDimV, c.NExpert, c.NFFExpert)
+}
+
+// recurrence reads what recurrent layers are like, and which layers they are where a key says so.
+func (r *reader) recurrence(layers int) Recurrence {
+	c := Recurrence{
+		ConvTaps: r.count("ssm.conv_kernel"), SSMInner: r.count("ssm.inner_size"), SSMStates: r.count("ssm.state_size"),
+		SSMSteps: r.count("ssm.time_step_rank"), SSMGroups: r.count("ssm.group_count"),
+		Recurs: r.pattern("attention.recurrent_layers", layers),
 	}
-	c.NLayer -= c.NNextN
-	c.Rope = r.rope(&c)
-	if c.AttnTemper.Scale != 0 {
-		c.AttnTemper.Length = c.NCtxOrig
+	if c.ConvTaps == 0 {
+		c.ConvTaps = r.count("shortconv.l_cache")
 	}
-	return c, r.err
+	if n := r.count("full_attention_interval"); n > 0 && c.Recurs == nil && r.err == nil {
+		c.Recurs = make([]bool, layers)
+		for i := range c.Recurs {
+			c.Recurs[i] = (i+1)%n != 0
+		}
+	}
+	return c
+}
+
+// headsKV reads the heads of keys and values. Where a model has recurrent layers too, those are the layers without any.
+func (r *reader) headsKV(c *Config) int {
+	const key = "attention.head_count_kv"
+	vs, _, err := r.m.Uints(r.prefix + key)
+	if err != nil || c.ConvTaps == 0 || len(vs) < c.NLayer || !slices.Contains(vs, 0) {
+		return r.perLayer(key, c.NLayer, c.NHead)
+	}
+	c.Recurs = make([]bool, c.NLayer)
+	for i := range c.Recurs {
+		c.Recurs[i] = vs[i] == 0
+	}
+	return r.same(key, slices.DeleteFunc(vs, func(v uint64) bool { return v == 0 }))
 }
 
 func (r *reader) experts(c *Config) Experts {
@@ -447,6 +508,12 @@ func (r *reader) dim(key string, lo, hi uint64, def int) int {
 // count reads a number that is 0 where the key is absent.
 func (r *reader) count(key string) int { return max(0, r.dim(key, 0, maxDim, -1)) }
 
+// none reports whether a key is absent or 0.
+func (r *reader) none(key string) bool {
+	vs, _, err := r.m.Uints(r.prefix + key)
+	return err == nil && (len(vs) == 0 || len(vs) == 1 && vs[0] == 0)
+}
+
 // has reports whether there is such a key.
 func (r *reader) has(key string) bool {
 	_, ok, err := r.m.Uints(r.prefix + key)
@@ -476,17 +543,26 @@ func (r *reader) perLayer(key string, layers, def int) int {
 		r.fail("key %s: want a number for each of %d layers, found %d", r.key(key), layers, len(vs))
 		return 0
 	}
+	return r.same(key, vs)
+}
+
+// same is the number that is given for all layers.
+func (r *reader) same(key string, vs []uint64) int {
 	for _, v := range vs {
 		if v != vs[0] {
 			r.failUnsupported("key %s: layers of different widths (%d and %d)", r.key(key), vs[0], v)
 			return 0
 		}
 	}
-	if vs[0] < 1 || vs[0] > maxDim {
+	switch {
+	case len(vs) == 0:
+		r.fail("key %s: want a layer that has some", r.key(key))
+	case vs[0] < 1 || vs[0] > maxDim:
 		r.fail("key %s: want 1 to %d, found %d", r.key(key), maxDim, vs[0])
-		return 0
+	default:
+		return int(vs[0])
 	}
-	return int(vs[0])
+	return 0
 }
 
 // float reads a number that is within bounds, which want describes. Where the key is absent the result is def; a def of -1 makes the key required.

@@ -163,8 +163,10 @@ func (w *Weights) Under(prefix string) *Weights {
 func (w *Weights) Err() error { return w.err }
 
 // Has reports whether the tensor NAME.weight exists.
-func (w *Weights) Has(name string) bool {
-	name = w.prefix + name + ".weight"
+func (w *Weights) Has(name string) bool { return w.hasFull(name + ".weight") }
+
+func (w *Weights) hasFull(name string) bool {
+	name = w.prefix + name
 	if w.declaring() {
 		return w.optional(name)
 	}
@@ -292,6 +294,11 @@ func (w *Weights) HeadNorm(name string, heads, n int) *nn.Norm {
 	return w.norm(name, heads*n, nn.NormConfig{N: n, Layer: true})
 }
 
+// GroupNorm makes a root-mean-square norm of groups of n, each of which has weights of its own: NAME.weight, [groups][n].
+func (w *Weights) GroupNorm(name string, groups, n int) *nn.Norm {
+	return w.norm(name, groups*n, nn.NormConfig{N: n})
+}
+
 // PlainNorm makes a norm of stretches of n without weights.
 func (w *Weights) PlainNorm(name string, n int, layer bool) *nn.Norm {
 	norm, err := nn.NewNorm(name, nn.NormConfig{N: n, Layer: layer, Eps: w.cfg.NormEps})
@@ -304,12 +311,16 @@ func (w *Weights) norm(name string, weights int, c nn.NormConfig) *nn.Norm {
 	if weights > c.N {
 		shape = []int{weights / c.N, c.N}
 	}
-	t, ok := w.tensor(name+".weight", true, shape...)
+	full := name + ".weight"
+	if w.hasFull(name) { // as Falcon-H1's files have ffn_norm
+		full = name
+	}
+	t, ok := w.tensor(full, true, shape...)
 	bias := w.bias(name, weights)
 	if !ok {
 		return nil
 	}
-	c.Weight, c.Bias, c.Eps = &tensor.Weight{Name: w.prefix + name + ".weight", Type: t.Type, Rows: 1, Cols: weights, Data: t.Data}, bias, w.cfg.NormEps
+	c.Weight, c.Bias, c.Eps = &tensor.Weight{Name: w.prefix + full, Type: t.Type, Rows: 1, Cols: weights, Data: t.Data}, bias, w.cfg.NormEps
 	norm, err := nn.NewNorm(name, c)
 	w.fail(err)
 	return norm

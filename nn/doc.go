@@ -2,7 +2,8 @@
 //
 // In order of use:
 //
-//   - Parts are made once from a model's weights: [Embedding], [Norm], [Linear], [Rope], [Attention], [MoE]. A part chooses
+//   - Parts are made once from a model's weights: [Embedding], [Norm], [Linear], [Rope], [Attention], [MoE], and what stands in the place of attention, a [Recurrent]: [Mamba],
+//     [Mamba2], [DeltaNet], [ShortConv]. A part chooses
 //     its kernel when it is made and knows its name; an architecture never learns in which format a weight is.
 //   - [NewPass] takes the threads and the cache. Its owner fills a [Batch] (tokens, their positions, their sequences,
 //     which of them want an output), calls [Pass.Begin], hands the Pass to the model's Forward and Logits, and calls [Pass.End].
@@ -22,7 +23,7 @@
 // # One batch, many sequences
 //
 // A batch is rows of one token each: many rows of one sequence (a prompt), one row of each of many (generation), or both.
-// Only Attend looks at the sequences. Every row's result depends on that row and its sequence's cache alone and is added up in one order,
+// Only Attend and Recur look at the sequences; Recur takes a sequence's rows one after the other, from the state that the cache has. Every row's result depends on that row and its sequence's cache alone and is added up in one order,
 // so it has the same bits in any company, cut in any chunks, on any number of threads.
 //
 // # Faults and interruption

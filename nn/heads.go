@@ -6,6 +6,7 @@ import "github.com/goinfer/goinfer/tensor"
 type Heads struct {
 	Q, K, V, O   *Linear
 	Gate         *Linear // of what heads read, by its sigmoid (Qiu et al. 2025, arXiv:2505.06708); nil for none
+	GateInQ      bool    // each head's rows of Q are followed by as many of such a gate
 	QNorm, KNorm *Norm   // of heads or of whole rows; nil for none
 	NormLast     bool    // the norms come after the positions
 	Clamp        float32
@@ -16,6 +17,10 @@ type Heads struct {
 // SelfAttention returns the result of an attention block, [n_tokens][n_embd].
 func (p *Pass) SelfAttention(x *tensor.Tensor, l *Heads) *tensor.Tensor {
 	q, k, v := p.QKV(x, l.Q, l.K, l.V)
+	var gate *tensor.Tensor
+	if l.GateInQ {
+		q, gate = p.halves(q, l.Attn.c.Heads)
+	}
 	if l.Clamp != 0 {
 		p.Clamp(q, l.Clamp)
 		p.Clamp(k, l.Clamp)
@@ -33,9 +38,21 @@ func (p *Pass) SelfAttention(x *tensor.Tensor, l *Heads) *tensor.Tensor {
 	}
 	read := p.Attend(l.Attn, q, k, v)
 	if l.Gate != nil {
-		p.Gate(read, p.Linear(x, l.Gate))
+		gate = p.Linear(x, l.Gate)
+	}
+	if gate != nil {
+		p.Gate(read, gate)
 	}
 	return p.Linear(read, l.O)
+}
+
+// halves parts the first half of each head from the second.
+func (p *Pass) halves(x *tensor.Tensor, heads int) (a, b *tensor.Tensor) {
+	n := x.Cols / heads / 2
+	a, b = p.arena.New(x.Rows, heads*n), p.arena.New(x.Rows, heads*n)
+	p.stitch(a, 0, n, x, 0, 2*n, heads)
+	p.stitch(b, 0, n, x, n, 2*n, heads)
+	return a, b
 }
 
 func (p *Pass) normQK(q, k *tensor.Tensor, l *Heads) {

@@ -46,13 +46,16 @@ type Pass struct {
 	rows    rowJob
 	att     attendJob
 	moe     moeState
+	recur   recurJob
+	walks   walks
 }
 
 // worker is what a thread of the pool owns.
 type worker struct {
-	mul  kernels.Scratch
-	att  kernels.Attention
-	ones []float32
+	mul   kernels.Scratch
+	att   kernels.Attention
+	recur []float32 // what a recurrence has between its steps
+	ones  []float32
 }
 
 // NewPass returns a pass that works with the pool's threads on the sequences of the store; exact asks for plain Go, as [LinearOptions] does. It is an
@@ -234,6 +237,9 @@ func (p *Pass) Gate(x, g *tensor.Tensor) { p.eachRow(rowJob{kind: rowGate, dst: 
 // Add adds y to x.
 func (p *Pass) Add(x, y *tensor.Tensor) { p.eachRow(rowJob{kind: rowAdd, dst: x, a: y}) }
 
+// Mul multiplies x by y, element by element.
+func (p *Pass) Mul(x, y *tensor.Tensor) { p.eachRow(rowJob{kind: rowMul, dst: x, a: y}) }
+
 // rowJob applies an elementwise function to the rows of a tensor, some rows per chunk.
 type rowJob struct {
 	p      *Pass
@@ -254,6 +260,7 @@ type rowKind uint8
 const (
 	rowNorm    rowKind = iota // dst = norm(a)
 	rowAdd                    // dst += a
+	rowMul                    // dst *= a
 	rowAct                    // dst = act(a, b), or act(a) without b
 	rowXIELU                  // dst = xielu(dst)
 	rowRope                   // dst rotated head by head
@@ -294,6 +301,11 @@ func (r *rowJob) Run(chunk, worker int) {
 			r.norm.row(r.p.level, dst, r.a.Row(i))
 		case rowAdd:
 			r.p.level.Add(dst, r.a.Row(i))
+		case rowMul:
+			a := r.a.Row(i)
+			for j := range dst {
+				dst[j] *= a[j]
+			}
 		case rowAct:
 			r.act.row(r.p.level, dst, r.a.Row(i), r.up(i, worker))
 		case rowXIELU:

@@ -7,7 +7,7 @@ import (
 	"github.com/goinfer/goinfer/tensor"
 )
 
-// decoder is the transformer that most architectures are: layers of attention and a feed-forward block, one after the other, each with a norm before it, after it, or both.
+// decoder is what most architectures are: layers of attention, or of something recurrent, and a feed-forward block, one after the other, each with a norm before it, after it, or both.
 // What a part is made of is said by the architecture's file; a part that it leaves out is nil, or a factor of 0, and not computed.
 type decoder struct {
 	cfg    model.Config
@@ -25,8 +25,9 @@ type decoder struct {
 type block struct {
 	attnNorm  *nn.Norm
 	attn      *nn.Heads
-	attnScale float32  // multiplies what attention has made
-	attnPost  *nn.Norm // of what attention adds to the stream
+	recur     nn.Recurrent // in place of attn, or beside it
+	attnScale float32      // multiplies what attention has made
+	attnPost  *nn.Norm     // of what attention adds to the stream
 	ffnNorm   *nn.Norm
 	ffn       *nn.FFN
 	moe       *nn.MoE // in place of ffn
@@ -52,7 +53,12 @@ func newDecoder(w *model.Weights, norm normed, layer func(b *model.Weights, i in
 func (m *decoder) State() []kv.Spec {
 	specs := make([]kv.Spec, len(m.blk))
 	for i, b := range m.blk {
-		specs[i] = b.attn.Attn.Spec()
+		if b.attn != nil {
+			specs[i] = b.attn.Attn.Spec()
+		}
+		if b.recur != nil {
+			specs[i].State = b.recur.State()
+		}
 	}
 	return specs
 }
@@ -63,7 +69,9 @@ func (m *decoder) Forward(f *nn.Pass) *tensor.Tensor {
 		b := &m.blk[i]
 		f.Layer(i)
 		m.add(f, x, f.Norm(b.attend(f, f.Norm(x, b.attnNorm)), b.attnPost))
-		m.add(f, x, f.Norm(b.feed(f, f.Norm(x, b.ffnNorm)), b.ffnPost))
+		if b.feeds() {
+			m.add(f, x, f.Norm(b.feed(f, f.Norm(x, b.ffnNorm)), b.ffnPost))
+		}
 	}
 	return f.Outputs(x)
 }
@@ -84,10 +92,21 @@ func (m *decoder) add(f *nn.Pass, x, y *tensor.Tensor) {
 	f.Add(x, scaled(f, y, m.cfg.ResidualScale))
 }
 
-// attend is the attention block.
+// attend is the attention block, or what stands in its place, or the sum of both.
 func (b *block) attend(f *nn.Pass, h *tensor.Tensor) *tensor.Tensor {
+	if b.attn == nil {
+		return f.Recur(h, b.recur)
+	}
+	if b.recur != nil {
+		y := f.Recur(h, b.recur)
+		f.Add(y, f.SelfAttention(h, b.attn))
+		return y
+	}
 	return scaled(f, f.SelfAttention(h, b.attn), b.attnScale)
 }
+
+// feeds reports whether there is a feed-forward block, which Mamba has not.
+func (b *block) feeds() bool { return b.ffn != nil || b.moe != nil }
 
 // feed is the feed-forward block.
 func (b *block) feed(f *nn.Pass, h *tensor.Tensor) *tensor.Tensor {
