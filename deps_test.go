@@ -42,7 +42,7 @@ var house = map[string][]string{
 	"": {"checkpoint", "engine", "gguf", "kv", "model", "model/arch", "nn", "quant", "sample", "tokenizer",
 		"internal/cpu", "internal/mem", "internal/par"},
 	"catalog":     {"gguf", "kv", "model", "model/arch", "quant", "tokenizer", "internal/cpu", "internal/par"},
-	"convert":     {"", "checkpoint", "gguf", "model", "quant", "internal/cpu", "internal/par"},
+	"convert":     {"", "checkpoint", "gguf", "model", "quant", "internal/cpu", "internal/mem", "internal/par"},
 	"probe":       {"kernels", "internal/cgroup", "internal/cpu", "internal/disk", "internal/mem", "internal/par"},
 	"params":      {"catalog", "checkpoint", "gguf", "kv", "model", "model/arch", "quant"},
 	"eval":        {""},

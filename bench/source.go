@@ -1,21 +1,19 @@
 package bench
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"fmt"
-	"math"
 	"strings"
 
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/catalog"
 	"github.com/goinfer/goinfer/convert"
 	"github.com/goinfer/goinfer/gguf"
-	"github.com/goinfer/goinfer/internal/mem"
 	"github.com/goinfer/goinfer/quant"
 )
 
-// Source is what models are made of: a file, a model in memory, or a shape.
+// Source is what models are made of: a file or a folder, a model in memory, or a shape.
 type Source struct {
 	Name     string
 	Path     string // of the file; empty if there is none
@@ -29,7 +27,7 @@ type Source struct {
 // ShapeLevel is the recipe that a shape is made in where none is named.
 const ShapeLevel = "Q4_K_M"
 
-// File is the source of a GGUF file. It is opened to see whether it can be.
+// File is the source of a GGUF file, or of the folder of a checkpoint. It is opened to see whether it can be.
 func File(path string) (*Source, error) { return check(&Source{Name: path, Path: path}) }
 
 // Bytes is the source of a GGUF file in memory, which must not change.
@@ -77,14 +75,9 @@ func (s *Source) Load(ctx context.Context, level string, done func(done, total i
 		}
 		w, err = s.shape.Random(ctx, catalog.Random{Type: level, Done: done})
 	} else {
-		var f *gguf.File
-		if s.Path != "" {
-			f, err = gguf.Open(s.Path, gguf.Options{})
-		} else {
-			f, err = gguf.OpenBytes(s.Name, s.data)
-		}
-		if err != nil {
-			return nil, err
+		f, e := convert.Open(cmp.Or(s.Path, s.Name), s.data)
+		if e != nil {
+			return nil, e
 		}
 		defer f.Close()
 		w, err = convert.Quantize(ctx, f, convert.Options{Type: level, Done: done})
@@ -92,18 +85,11 @@ func (s *Source) Load(ctx context.Context, level string, done func(done, total i
 	if err != nil {
 		return nil, err
 	}
-	level = strings.ToUpper(level)
-	if have, why, ok := mem.Available(); ok && w.Size() > have {
-		return nil, fmt.Errorf("bench: %s as %s takes %s; available are %s (%s): %w", s.Name, level, goinfer.Bytes(w.Size()), goinfer.Bytes(have), why, goinfer.ErrMemory)
-	}
-	if w.Size() > math.MaxInt {
-		return nil, fmt.Errorf("bench: %s as %s takes %s, more than can be addressed", s.Name, level, goinfer.Bytes(w.Size()))
-	}
-	b := bytes.NewBuffer(make([]byte, 0, w.Size()))
-	if _, err := w.WriteTo(b); err != nil {
+	data, err := convert.Bytes(s.Name+" as "+strings.ToUpper(level), w)
+	if err != nil {
 		return nil, err
 	}
-	return newModel(Source{Name: s.Name, NCtx: s.NCtx, data: b.Bytes()}, s.Name+":"+strings.ToLower(level))
+	return newModel(Source{Name: s.Name, NCtx: s.NCtx, data: data}, s.Name+":"+strings.ToLower(level))
 }
 
 // CheckLevel returns an error that lists the recipes if there is none of that name, nor a format.

@@ -131,10 +131,7 @@ func describe(c *config, dir string) (*binding, error) {
 	}
 	b := &binding{family: f, stacks: map[place]map[int]weight{}}
 	b.meta = &meta{config: c, arch: f.arch, notes: &b.notes}
-	if abs, err := filepath.Abs(dir); err == nil {
-		dir = abs
-	}
-	b.meta.keys = []gguf.KV{{Key: "general.architecture", Value: f.arch}, {Key: "general.type", Value: "model"}, {Key: "general.name", Value: filepath.Base(dir)}}
+	b.meta.keys = []gguf.KV{{Key: "general.architecture", Value: f.arch}, {Key: "general.type", Value: "model"}, {Key: "general.name", Value: nameOf(dir)}}
 	b.meta.common()
 	if *c.err == nil {
 		f.keys(b.meta)
@@ -143,6 +140,19 @@ func describe(c *config, dir string) (*binding, error) {
 		b.notes = append(b.notes, fmt.Sprintf("the sliding window of %d positions is not applied: all layers see everything, as in GGUF files of this architecture", n))
 	}
 	return b, *c.err
+}
+
+// nameOf is the name of the model in a folder: the folder's, or that in the cache of Hugging Face's own tools, models--ORG--NAME/snapshots/COMMIT.
+func nameOf(dir string) string {
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
+	if above := filepath.Dir(dir); filepath.Base(above) == "snapshots" {
+		if parts := strings.Split(filepath.Base(filepath.Dir(above)), "--"); len(parts) == 3 && parts[0] == "models" {
+			return parts[2]
+		}
+	}
+	return filepath.Base(dir)
 }
 
 // bind brings weights to their places.

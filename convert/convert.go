@@ -1,10 +1,12 @@
-// Package convert turns model files into others.
+// Package convert turns models into files, in the types that they are in or in others.
 //
-// [Quantize] returns the writer of a file with the same model in other types, by the recipes of llama-quantize:
+// [Open] opens a file, or the folder of a checkpoint, and [Quantize] returns the writer of a file with the same model, by the recipes of llama-quantize:
 //
-//	f, err := convert.Open("model-f16.gguf", nil)
+//	f, err := convert.Open("Llama-3.2-1B", nil)
 //	w, err := convert.Quantize(ctx, f, convert.Options{Type: "q4_k_m"})
-//	err = w.WriteFile("model-q4_k_m.gguf")
+//	err = w.WriteFile("llama-3.2-1b-q4_k_m.gguf")
+//
+// Weights pass through memory a part at a time, so that a model may be larger than it. [InMemory] makes the file in memory instead, to be opened at once.
 //
 // [ReadImportance] reads an importance matrix and [Collect] measures one, which makes errors small where they cost most.
 //
@@ -12,19 +14,23 @@
 package convert
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
 
+	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/checkpoint"
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/internal/cpu"
+	"github.com/goinfer/goinfer/internal/mem"
 	"github.com/goinfer/goinfer/internal/par"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/quant"
@@ -32,7 +38,7 @@ import (
 
 // Options say what to make of a file.
 type Options struct {
-	Type       string                  // a recipe, such as "Q4_K_M", or a format, such as "MXFP4"
+	Type       string                  // a recipe, such as "Q4_K_M", or a format, such as "MXFP4"; empty leaves every tensor as it is
 	Pure       bool                    // Type is the format of every matrix even if there is a recipe of that name
 	Overrides  []Override              // types of single matrices; of several that fit, the first counts
 	Importance *Importance             // what errors of a column cost; nil means all the same
@@ -105,7 +111,7 @@ func Quantize(ctx context.Context, f *gguf.File, o Options) (*gguf.Writer, error
 		used[i] = true
 		return o.Overrides[i].Type, true
 	}
-	types, recipe, err := quant.ChooseTypes(o.Type, o.Pure, facts, ask)
+	types, recipe, err := choose(o, facts, ask)
 	if i := slices.Index(used, false); err == nil && i >= 0 {
 		err = fmt.Errorf("no matrix to be converted has a name with %q, or others were asked for before", o.Overrides[i].Pattern)
 	}
@@ -119,14 +125,14 @@ func Quantize(ctx context.Context, f *gguf.File, o Options) (*gguf.Writer, error
 		}
 	}
 	for _, key := range f.Keys() {
-		if key == "general.file_type" || key == "general.quantization_version" || strings.HasPrefix(key, "split.") ||
+		if key == "general.file_type" && o.Type != "" || key == "general.quantization_version" || strings.HasPrefix(key, "split.") ||
 			o.Importance != nil && strings.HasPrefix(key, importancePrefix) {
 			continue
 		}
 		v, _ := f.Value(key)
 		set(key, v)
 	}
-	if recipe.Valid() {
+	if o.Type != "" && recipe.Valid() {
 		set("general.file_type", uint32(recipe))
 	}
 	set("general.quantization_version", quant.FormatVersion)
@@ -149,6 +155,40 @@ func Quantize(ctx context.Context, f *gguf.File, o Options) (*gguf.Writer, error
 		}
 	}
 	return w, nil
+}
+
+// choose gives every tensor its type.
+func choose(o Options, facts quant.Facts, tensors []quant.Tensor) ([]quant.Type, quant.Mixture, error) {
+	if o.Type != "" {
+		return quant.ChooseTypes(o.Type, o.Pure, facts, tensors)
+	}
+	types := make([]quant.Type, len(tensors))
+	for i := range tensors {
+		types[i] = tensors[i].Type
+	}
+	return types, 0, nil
+}
+
+// InMemory is the file that Quantize would write. It is refused where it is larger than what memory has left.
+func InMemory(ctx context.Context, f *gguf.File, o Options) ([]byte, error) {
+	w, err := Quantize(ctx, f, o)
+	if err != nil {
+		return nil, err
+	}
+	return Bytes(f.Path()+" as "+strings.ToUpper(o.Type), w)
+}
+
+// Bytes is the file that w would write; what is said of it where it is larger than what memory has left.
+func Bytes(what string, w *gguf.Writer) ([]byte, error) {
+	if have, why, ok := mem.Available(); ok && w.Size() > have {
+		return nil, fmt.Errorf("convert: %s takes %s; available are %s (%s): %w", what, goinfer.Bytes(w.Size()), goinfer.Bytes(have), why, goinfer.ErrMemory)
+	}
+	if w.Size() > math.MaxInt {
+		return nil, fmt.Errorf("convert: %s takes %s, more than can be addressed", what, goinfer.Bytes(w.Size()))
+	}
+	b := bytes.NewBuffer(make([]byte, 0, w.Size()))
+	_, err := w.WriteTo(b)
+	return b.Bytes(), err
 }
 
 // Warnings tells, one line each, what makes the file of w, which Quantize made of f, worse than it need be.

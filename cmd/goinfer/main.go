@@ -75,8 +75,8 @@ func newRoot(began *bool) *cobra.Command {
 		Short: "Run transformer language models",
 		Long: `goinfer runs transformer language models: a GGUF file goes in, text comes out.
 
-MODEL is the path of a GGUF file (any one of the files of a split model), or a model that is
-built in: ` + strings.Join(embedded.Names(), ", ") + `. Where MODEL is left out it is ` + embedded.Default + `.`,
+MODEL is the path of a GGUF file (any one of the files of a split model), the folder of a Hugging
+Face checkpoint, or a model that is built in: ` + strings.Join(embedded.Names(), ", ") + `. Where MODEL is left out it is ` + embedded.Default + `.`,
 		Example: `  goinfer run "The sun rises in the"
   goinfer run tinyllama.gguf -n 100 "Once upon a time"
   goinfer inspect tinyllama.gguf`,
@@ -91,7 +91,7 @@ built in: ` + strings.Join(embedded.Names(), ", ") + `. Where MODEL is left out 
 	root.SetVersionTemplate("goinfer {{.Version}}\n")
 	root.SetUsageFunc(printUsage)
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newRun(), newNext(), newExplain(), newTokens(), newLogits(), newEmbed(), newInspect(), newParams(), newQuantize(), newImatrix(), newPerplexity(), newDoctor(), newBench(), newSynth(), newCompletion())
+	root.AddCommand(newRun(), newNext(), newExplain(), newTokens(), newLogits(), newEmbed(), newInspect(), newParams(), newConvert(), newQuantize(), newImatrix(), newPerplexity(), newDoctor(), newBench(), newSynth(), newCompletion())
 	root.SetHelpCommand(newHelp())
 	root.InitDefaultHelpCmd()
 	for _, c := range root.Commands() {

@@ -189,12 +189,12 @@ func TestModelOrText(t *testing.T) {
 		require.False(t, isModel(text), text)
 	}
 	fault(t, command(t, "", "run", ".", "-p", "Hello"), ".: want a GGUF file, or the folder of a checkpoint with a config.json")
-	fault(t, command(t, "", "inspect", t.TempDir()), ": want a GGUF file, found a directory")
+	fault(t, command(t, "", "inspect", t.TempDir()), ": want a GGUF file, or the folder of a checkpoint with a config.json, found a folder without")
 	fault(t, command(t, "", "run", "nothing", "Hello"), `no model "nothing": want the path of a file, or one of tiny-dense, tiny-moe`)
 	fault(t, command(t, "", "run", "-p", "Hello", "nothing"), `no model "nothing"`)
 
 	require.NoError(t, os.WriteFile("x.safetensors", []byte("{}"), 0o644))
-	fault(t, command(t, "", "run", "x.safetensors", "Hello"), "safetensors files are not supported")
+	fault(t, command(t, "", "run", "x.safetensors", "Hello"), "x.safetensors: weights alone are no model: want the folder that they are in")
 
 	// A file without an ending is found where only a model can be meant; alone it is a prompt, which is said.
 	require.NoError(t, os.WriteFile("bare", embedded.Model("tiny-moe"), 0o644))

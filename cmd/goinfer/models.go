@@ -12,6 +12,7 @@ import (
 
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/cmd/goinfer/embedded"
+	"github.com/goinfer/goinfer/convert"
 )
 
 // source is where a model is: built in, a file, or a folder.
@@ -135,7 +136,7 @@ func addModel(fs *pflag.FlagSet, model *string) {
 // opening are the flags that say how a model is opened.
 type opening struct {
 	context, threads, threadsBatch, batch, ubatch, parallel int
-	gpuLayers, loadMode                                     string
+	gpuLayers, loadMode, typ                                string
 	k, v                                                    cacheType
 	exact, noMmap, mlock, overcommit                        bool
 }
@@ -146,6 +147,7 @@ func (o *opening) add(fs *pflag.FlagSet) {
 	fs.IntVar(&o.ubatch, "ubatch-size", 512, "tokens of a prompt computed at once (-ub)")
 	fs.Var(&o.k, "cache-type-k", "format of cached keys: "+cacheTypeNames()+" (-ctk)")
 	fs.Var(&o.v, "cache-type-v", "format of cached values: "+cacheTypeNames()+" (-ctv)")
+	fs.StringVar(&o.typ, "type", "", "quantise the weights as they are loaded, to a recipe or a format: `T`, such as q8_0 or q4_k_m")
 	fs.BoolVar(&o.exact, "exact", false, "compute everything in float32 and plain Go: slow, a reference")
 	fs.BoolVar(&o.noMmap, "no-mmap", false, "read the file instead of mapping it")
 	fs.BoolVar(&o.mlock, "mlock", false, "keep the mapped file in memory")
@@ -171,16 +173,27 @@ func hide(fs *pflag.FlagSet, names ...string) {
 	}
 }
 
-// options turns the flags into the library's options.
-func (o *opening) options(cmd *cobra.Command) (goinfer.Options, error) {
+// modelOptions say how a model is opened.
+type modelOptions struct {
+	goinfer.Options
+	typ string // what its weights are turned into, empty for what they are
+}
+
+// options turns the flags into options.
+func (o *opening) options(cmd *cobra.Command) (modelOptions, error) {
 	fs := cmd.Flags()
+	if o.typ != "" {
+		if err := convert.CheckType(o.typ, false); err != nil {
+			return modelOptions{}, usagef("--type: %w", err)
+		}
+	}
 	switch {
 	case o.context < 0:
-		return goinfer.Options{}, usagef("-c, --ctx-size: want at least 0, found %d", o.context)
+		return modelOptions{}, usagef("-c, --ctx-size: want at least 0, found %d", o.context)
 	case o.ubatch < 1 || fs.Changed("batch-size") && o.batch < 1:
-		return goinfer.Options{}, usagef("a batch has at least 1 token")
+		return modelOptions{}, usagef("a batch has at least 1 token")
 	case o.threads > goinfer.MaxThreads || o.threadsBatch > goinfer.MaxThreads:
-		return goinfer.Options{}, usagef("-t, --threads: want at most %d, found %d", goinfer.MaxThreads, max(o.threads, o.threadsBatch))
+		return modelOptions{}, usagef("-t, --threads: want at most %d, found %d", goinfer.MaxThreads, max(o.threads, o.threadsBatch))
 	}
 	switch o.loadMode {
 	case "", "mmap":
@@ -189,7 +202,7 @@ func (o *opening) options(cmd *cobra.Command) (goinfer.Options, error) {
 	case "mlock":
 		o.mlock = true
 	default:
-		return goinfer.Options{}, usagef("--load-mode: want mmap, mlock or none, found %q", o.loadMode)
+		return modelOptions{}, usagef("--load-mode: want mmap, mlock or none, found %q", o.loadMode)
 	}
 	if fs.Changed("threads-batch") && o.threadsBatch != o.threads {
 		if !fs.Changed("threads") {
@@ -209,20 +222,26 @@ func (o *opening) options(cmd *cobra.Command) (goinfer.Options, error) {
 	if o.batch > 0 {
 		batch = min(batch, o.batch)
 	}
-	return goinfer.Options{
+	return modelOptions{goinfer.Options{
 		Context: o.context, Threads: max(0, o.threads), Batch: batch, CacheK: goinfer.CacheType(o.k), CacheV: goinfer.CacheType(o.v),
 		Exact: o.exact, NoMmap: o.noMmap, Mlock: o.mlock, Overcommit: o.overcommit,
-	}, nil
+	}, o.typ}, nil
 }
 
 // open opens a model, says what there is to say about it, and can be interrupted.
-func (s source) open(cmd *cobra.Command, o goinfer.Options) (*goinfer.Model, error) {
+func (s source) open(cmd *cobra.Command, o modelOptions) (*goinfer.Model, error) {
+	if o.typ != "" {
+		var err error
+		if s, err = s.as(cmd, o); err != nil {
+			return nil, err
+		}
+	}
 	p := startProgress(cmd, "loading", -1)
 	m, err := await(cmd.Context(), func() (*goinfer.Model, error) {
 		if s.data != nil {
-			return goinfer.OpenBytes(s.name, s.data, o)
+			return goinfer.OpenBytes(s.name, s.data, o.Options)
 		}
-		return goinfer.Open(s.name, o)
+		return goinfer.Open(s.name, o.Options)
 	})
 	p.end()
 	if err != nil {
@@ -232,6 +251,25 @@ func (s source) open(cmd *cobra.Command, o goinfer.Options) (*goinfer.Model, err
 		note(cmd, "%s", w)
 	}
 	return m, nil
+}
+
+// as makes the model in memory, in other types.
+func (s source) as(cmd *cobra.Command, o modelOptions) (source, error) {
+	f, err := convert.Open(s.name, s.data)
+	if err != nil {
+		return s, err
+	}
+	defer f.Close()
+	for _, n := range f.Notes() {
+		note(cmd, "%s", n)
+	}
+	p := startProgress(cmd, "quantising", -1)
+	defer p.end()
+	s.data, err = convert.InMemory(cmd.Context(), f, convert.Options{
+		Type: o.typ, Threads: o.Threads, Done: func(done, total int64) { p.set(int(done>>10), int(total>>10)) },
+	})
+	s.name += " as " + strings.ToUpper(o.typ)
+	return s, err
 }
 
 // note says something on the side.

@@ -93,6 +93,7 @@ func (f *perplexityFlags) run(cmd *cobra.Command, args []string) error {
 		}
 		return f.print(cmd.OutOrStdout(), r, func(out io.Writer) { writePerplexity(out, r) })
 	}
+	opts.typ = "" // the base is what it is
 	base, err := openNamed(cmd, f.base, opts)
 	if err != nil {
 		return err
@@ -107,7 +108,7 @@ func (f *perplexityFlags) run(cmd *cobra.Command, args []string) error {
 }
 
 // openChunks opens a model and cuts a text into chunks that fill its context.
-func openChunks(cmd *cobra.Command, model string, opts goinfer.Options, from *texts) (*goinfer.Model, []eval.Chunk, error) {
+func openChunks(cmd *cobra.Command, model string, opts modelOptions, from *texts) (*goinfer.Model, []eval.Chunk, error) {
 	text, err := from.read(cmd, nil, false)
 	if err != nil {
 		return nil, nil, err
@@ -124,7 +125,7 @@ func openChunks(cmd *cobra.Command, model string, opts goinfer.Options, from *te
 }
 
 // openNamed opens the model that is meant by MODEL.
-func openNamed(cmd *cobra.Command, model string, o goinfer.Options) (*goinfer.Model, error) {
+func openNamed(cmd *cobra.Command, model string, o modelOptions) (*goinfer.Model, error) {
 	s, err := find(model)
 	if err != nil {
 		return nil, err

@@ -60,8 +60,8 @@ func (f *quantizeFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if out == "-" && !f.dry && isTerminal(cmd.OutOrStdout()) {
-		return usagef("-: standard output is a terminal, and a model is no text")
+	if err := checkOut(cmd, out, f.dry); err != nil {
+		return err
 	}
 	o := &f.options
 	if o.Overrides, err = f.parseOverrides(); err != nil {
@@ -79,31 +79,48 @@ func (f *quantizeFlags) run(cmd *cobra.Command, args []string) error {
 			return err
 		}
 	}
+	return writeModel(cmd, s, out, "quantising", f.dry, *o)
+}
+
+// writeModel writes a model to the file out as o says; what is the word for it. dry says how large it would be in place of that.
+func writeModel(cmd *cobra.Command, s source, out, what string, dry bool, o convert.Options) error {
 	src, err := convert.Open(s.name, s.data)
 	if err != nil {
 		return err
 	}
 	defer src.Close()
-	bar := startProgress(cmd, "quantising", -1)
+	bar := startProgress(cmd, what, -1)
 	defer bar.end()
 	o.Done = func(done, total int64) { bar.set(int(done>>10), int(total>>10)) }
-	w, err := convert.Quantize(cmd.Context(), src, *o)
+	w, err := convert.Quantize(cmd.Context(), src, o)
 	if err != nil {
 		return err
 	}
-	for _, line := range convert.Warnings(src, w, *o) {
+	for _, line := range slices.Concat(src.Notes(), convert.Warnings(src, w, o)) {
 		note(cmd, "%s", line)
 	}
-	if f.dry {
+	if dry {
 		return writePlan(cmd.OutOrStdout(), convert.Tally(src.Tensors()), convert.Tally(w.Tensors()), w.Size())
 	}
-	if err := checkRoom(out, s.name+" as "+strings.ToUpper(o.Type), w.Size()); err != nil {
+	name := s.name
+	if o.Type != "" {
+		name += " as " + strings.ToUpper(o.Type)
+	}
+	if err := checkRoom(out, name, w.Size()); err != nil {
 		return err
 	}
 	return writeFile(cmd, out, func(out io.Writer) error {
 		_, err := w.WriteTo(out)
 		return err
 	})
+}
+
+// checkOut refuses to write a model to a terminal.
+func checkOut(cmd *cobra.Command, out string, dry bool) error {
+	if out == "-" && !dry && isTerminal(cmd.OutOrStdout()) {
+		return usagef("-: standard output is a terminal, and a model is no text")
+	}
+	return nil
 }
 
 // arguments tells MODEL OUT T apart, in which a number of threads may follow, and OUT may be missing in a dry run.

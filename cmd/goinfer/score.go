@@ -10,12 +10,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/eval"
 )
 
 // scoreLines scores the continuations of --score, one line each.
-func (f *perplexityFlags) scoreLines(cmd *cobra.Command, model string, opts goinfer.Options) error {
+func (f *perplexityFlags) scoreLines(cmd *cobra.Command, model string, opts modelOptions) error {
 	if from := f.text.given(cmd); len(from) > 0 || f.base != "" || f.chunks != 0 {
 		return usagef("--score goes neither with a text nor with --kl and --chunks")
 	}
