@@ -48,10 +48,9 @@ var house = map[string][]string{
 	"eval":        {""},
 	"page":        {},
 	"experts":     {"", "explain", "page"},
-	"explain":     {"", "eval", "page", "sample"},
-	"lab":         {"", "bench", "eval", "page", "probe"},
+	"explain":     {"", "convert", "eval", "gguf", "page", "sample"},
 	"bench":       {"", "catalog", "convert", "gguf", "probe", "quant", "internal/mem"},
-	"cmd/goinfer": {"", "bench", "catalog", "convert", "eval", "experts", "explain", "gguf", "lab", "params", "page", "probe", "internal/remote", "cmd/goinfer/..."},
+	"cmd/goinfer": {"", "bench", "catalog", "convert", "eval", "experts", "explain", "gguf", "params", "page", "probe", "internal/remote", "cmd/goinfer/..."},
 
 	"internal/browser":         {},
 	"cmd/goinfer/embedded":     {},

@@ -83,6 +83,7 @@ const (
 	NameAttnProbs    = nn.NameAttnProbs
 	NameFFNAct       = nn.NameFFNAct
 	NameLayerOut     = nn.NameLayerOut
+	NameScan         = nn.NameScan
 	NameRouterLogits = nn.NameRouterLogits
 	NameRouterScores = nn.NameRouterScores
 	NameRouterTopK   = nn.NameRouterTopK

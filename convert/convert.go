@@ -44,6 +44,8 @@ type Options struct {
 	Importance *Importance             // what errors of a column cost; nil means all the same
 	Threads    int                     // 0 means one for every core the process may use
 	Done       func(done, total int64) // called as weights are written, if not nil
+	// Alter, if not nil, may change the rows of matrices on their way. It is called from several goroutines.
+	Alter func(tensor string, row int, weights []float32)
 }
 
 // Override gives the matrices whose name Pattern finds a type of their own.
@@ -249,7 +251,8 @@ func (q *quantizer) write(out io.Writer, t *gguf.Tensor, to quant.Type) error {
 	size, rows := t.Type.RowBytes(n), int(elements(t))/n
 	part := max(1, partBytes/(4*n))
 	buf := make([]byte, min(part, rows)*size) // for what is no view
-	if t.Type == to {
+	alter := q.o.Alter != nil && len(t.Shape) > 1
+	if t.Type == to && !alter {
 		return q.copy(out, t, buf, rows)
 	}
 	if !t.Type.IsWeight() {
@@ -266,6 +269,9 @@ func (q *quantizer) write(out io.Writer, t *gguf.Tensor, to quant.Type) error {
 	team := par.New(threads)
 	defer team.Close()
 	j := &job{from: t.Type, to: to, n: n, importance: importance, perMatrix: matrixRows(t), bufs: make([][]float32, threads), dst: make([]byte, min(part, rows)*to.RowBytes(n))}
+	if alter {
+		j.alter = func(row int, w []float32) { q.o.Alter(t.Name, row, w) }
+	}
 	for row := 0; row < rows; row += part {
 		k := min(part, rows-row)
 		j.first, j.src = row, q.f.ReadRows(buf, t, row, k)
@@ -319,8 +325,9 @@ type job struct {
 	bufs     [][]float32 // of the workers
 	err      atomic.Pointer[error]
 
-	importance []float32 // of the columns of each matrix, one after the other; nil where unknown
-	perMatrix  int       // rows of a matrix
+	alter      func(row int, w []float32) // nil for none
+	importance []float32                  // of the columns of each matrix, one after the other; nil where unknown
+	perMatrix  int                        // rows of a matrix
 }
 
 // Run converts a row.
@@ -330,6 +337,9 @@ func (j *job) Run(row, worker int) {
 	}
 	buf, a, b := j.bufs[worker], j.from.RowBytes(j.n), j.to.RowBytes(j.n)
 	quant.Dequantize(j.from, buf, j.src[row*a:(row+1)*a])
+	if j.alter != nil {
+		j.alter(j.first+row, buf)
+	}
 	var importance []float32
 	if j.importance != nil {
 		m := (j.first + row) / j.perMatrix

@@ -99,6 +99,29 @@ func TestWeights(t *testing.T) {
 	}
 }
 
+// TestAlter: matrices are changed on their way, of whatever type, and nothing else is.
+func TestAlter(t *testing.T) {
+	f := open(t, "tiny-dense")
+	for _, typ := range []string{"f16", "f32"} {
+		g, err := gguf.OpenBytes(typ, quantize(t, f, Options{Type: typ, Alter: func(name string, row int, w []float32) {
+			if name == "blk.1.ffn_up.weight" && row%2 == 1 {
+				clear(w)
+			}
+		}}))
+		require.NoError(t, err)
+		for _, x := range f.Tensors() {
+			y, _ := g.Tensor(x.Name)
+			want, got := floats(f, &x), floats(g, y)
+			if x.Name == "blk.1.ffn_up.weight" {
+				for row := 1; row < x.Shape[1]; row += 2 {
+					clear(want[row*x.Shape[0] : (row+1)*x.Shape[0]])
+				}
+			}
+			require.Equal(t, want, got, x.Name)
+		}
+	}
+}
+
 func floats(f *gguf.File, t *gguf.Tensor) []float32 {
 	v := make([]float32, elements(t))
 	quant.Dequantize(t.Type, v, f.Data(t))

@@ -18,11 +18,12 @@ type Kind string
 
 // The kinds. A part that is taken out gives zeros, at every position of the text.
 const (
-	Neuron    Kind = "neuron"       // what one neuron of a feed-forward block, or of an expert, hands to the down projection
-	Head      Kind = "head"         // what one head of attention has read
-	Expert    Kind = "expert"       // the result of one expert; the weights of the others stay
-	Attention Kind = "attention"    // all heads of a layer
-	Feed      Kind = "feed-forward" // all neurons of a layer, those of experts included
+	Neuron     Kind = "neuron"       // what one neuron of a feed-forward block, or of an expert, hands to the down projection
+	Head       Kind = "head"         // what one head of attention has read
+	Expert     Kind = "expert"       // the result of one expert; the weights of the others stay
+	Attention  Kind = "attention"    // all heads of a layer
+	Recurrence Kind = "recurrence"   // what a recurrent block reads from its state
+	Feed       Kind = "feed-forward" // all neurons of a layer, those of experts included
 )
 
 // Part is a part of a model.
@@ -61,6 +62,8 @@ func (w without) Wants(layer int, name string) bool {
 		return name == goinfer.NameFFNAct
 	case Expert:
 		return name == goinfer.NameRouterTopK
+	case Recurrence:
+		return name == goinfer.NameScan
 	}
 	return name == goinfer.NameAttnHeads
 }
@@ -167,10 +170,13 @@ func (s *Study) Experts(layer int) (parts []Part) {
 	return parts
 }
 
-// Blocks are the attention and the feed-forward block of a layer, as far as it has them.
+// Blocks are the attention, the recurrence and the feed-forward block of a layer, as far as it has them.
 func (s *Study) Blocks(layer int) (parts []Part) {
 	if s.Trace.Layers[layer].Heads > 0 {
 		parts = append(parts, Part{Attention, layer, -1, -1})
+	}
+	if s.Trace.Layers[layer].Recurrence {
+		parts = append(parts, Part{Recurrence, layer, -1, -1})
 	}
 	if len(s.Trace.Layers[layer].active) > 0 {
 		parts = append(parts, Part{Feed, layer, -1, -1})

@@ -6,6 +6,7 @@
 //   - [Record] keeps what the hooks show of one evaluation: attention probabilities of every head, the residual stream, the router's choices. [Trace.Lens] applies the head to it.
 //   - [NewStudy] watches the probability of a word; [Study.Sweep] takes parts out of the model one at a time, a neuron, a head, an expert, a block, and tells what that does to
 //     the word; [Study.Thin] takes out random fractions of all neurons. [Without] and [Thinned] are the hooks that do it.
+//   - [ThinWeights] sets random fractions of the weights to zero instead, in copies of the model.
 //   - [Examine] does all of that for one prompt, within bounds that it tells, and [Report.Page] makes a document of it.
 //
 // # Ablation

@@ -2,7 +2,10 @@ package explain
 
 import (
 	"context"
+	"errors"
+	"io"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/goinfer/goinfer"
+	"github.com/goinfer/goinfer/convert"
 	"github.com/goinfer/goinfer/eval"
 	"github.com/goinfer/goinfer/internal/shared"
 )
@@ -165,6 +169,19 @@ func TestThin(t *testing.T) {
 	require.ErrorContains(t, err, "at least one draw")
 }
 
+// TestThinWeights: with no weight left out the model is what it was, but for the precision of activations; with all of them gone every token is as probable.
+func TestThinWeights(t *testing.T) {
+	s := study(t, open(t, "tiny-dense"), "The sun rises in the", " east")
+	f, err := convert.Open(filepath.Join(shared.Root(t), "cmd/goinfer/embedded/tiny-dense-q8_0.gguf"), nil)
+	require.NoError(t, err)
+	defer f.Close()
+	points, err := ThinWeights(t.Context(), f, goinfer.Options{}, s.watch, []float64{0, 0.5, 1}, 1, nil)
+	require.NoError(t, err)
+	require.InDelta(t, math.Exp(s.Base.LogProb), points[0].Mean, 0.01)
+	require.Less(t, points[1].Mean, 0.1)
+	require.InDelta(t, 1.0/4096, points[2].Mean, 1e-9)
+}
+
 func TestSweepEnds(t *testing.T) {
 	s := study(t, open(t, "tiny-dense"), "The sun rises in the", " east")
 	parts, _ := s.Neurons(0, 700)
@@ -281,4 +298,32 @@ func TestLabel(t *testing.T) {
 	require.Equal(t, "x", behind("a ", "x"))
 	require.Equal(t, ".", behind("a", "."))
 	require.Equal(t, "x", behind("", "x"))
+}
+
+// TestEveryArchitecture looks into every reference model that makes text.
+func TestEveryArchitecture(t *testing.T) {
+	if os.Getenv("GOINFER_LONG") == "" {
+		t.Skip("takes ten seconds; GOINFER_LONG asks for it")
+	}
+	files, err := filepath.Glob(filepath.Join(shared.Dir(t), "conformance", "models", "*", "model.gguf"))
+	require.NoError(t, err)
+	looked := 0
+	for _, file := range files {
+		m, err := goinfer.Open(file, goinfer.Options{})
+		if errors.Is(err, goinfer.ErrUnsupported) {
+			continue
+		}
+		require.NoError(t, err)
+		r, err := Examine(t.Context(), m, Options{Prompt: "The sun", Parts: 1, Draws: 1})
+		if !errors.Is(err, goinfer.ErrUnsupported) { // as encoders are
+			require.NoError(t, err, file)
+			require.NotEmpty(t, r.Blocks, file)
+			p, err := r.Page("model")
+			require.NoError(t, err, file)
+			require.NoError(t, p.Render(io.Discard), file)
+			looked++
+		}
+		require.NoError(t, m.Close())
+	}
+	require.Greater(t, looked, 60)
 }

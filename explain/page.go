@@ -237,7 +237,7 @@ func (d *drawing) lens() ([]template.HTML, error) {
 		page.Text("The final norm and the output matrix, applied to what each layer leaves behind, tell what the model would say if it ended there (the logit lens). "+
 			"Each column is a token, each row a layer; a cell shows the most probable next token, in a stronger colour where it is surer. Rest the pointer on it to see the first %d.", lensTop),
 		table,
-		page.Columns(
+		columns(
 			page.Plot{Title: "Probability of the word behind the last token", X: x, Y: page.Axis{Label: "probability", Zero: true}, Series: []page.Series{prob}}.HTML(),
 			page.Plot{Title: "Its rank", X: x, Y: page.Axis{Label: "rank", Log: true}, Series: []page.Series{rank}}.HTML(),
 		),
@@ -337,7 +337,7 @@ func (d *drawing) parts() ([]template.HTML, error) {
 			"Below zero, the part speaks for the word; above, against it.", strconv.Quote(r.Word.text()), short(r.Word.Prob)),
 		bars.HTML(),
 	}
-	return append(blocks, page.Columns(d.effects("Without one head", "head", r.Heads), d.effects("Without one expert", "expert", r.Experts))), nil
+	return append(blocks, columns(d.effects("Without one head", "head", r.Heads), d.effects("Without one expert", "expert", r.Experts))), nil
 }
 
 // effects draws the effects of parts by layer and number.
@@ -372,7 +372,7 @@ func (d *drawing) neurons() ([]template.HTML, error) {
 	for _, e := range n.Strongest {
 		t.Rows = append(t.Rows, []any{e.Part, short(e.Prob), fmt.Sprintf("%+.4f", e.Delta), fmt.Sprintf("%s (token %d)", label(e.Token.Text), e.Pos), fmt.Sprintf("%+.4f", e.Text)})
 	}
-	var ranks, mean, draws, together page.Series
+	var ranks, together page.Series
 	whole := page.Series{Name: "with all in place", Style: page.Dashed}
 	together.Name = "without them"
 	for _, v := range n.Ranks {
@@ -381,22 +381,16 @@ func (d *drawing) neurons() ([]template.HTML, error) {
 		}
 		ranks.Points = append(ranks.Points, page.Point{X: float64(v.Rank), Y: v.Delta})
 	}
-	mean.Name, draws.Name, draws.Style = "mean", "single draws", page.Dots
-	for _, v := range d.r.Thinned {
-		mean.Points = append(mean.Points, page.Point{X: 100 * v.Fraction, Y: v.Mean})
-		for _, p := range v.Draws {
-			draws.Points = append(draws.Points, page.Point{X: 100 * v.Fraction, Y: p})
-		}
-	}
 	for _, v := range n.Together {
 		together.Points = append(together.Points, page.Point{X: float64(v.Count), Y: v.Prob})
 		whole.Points = append(whole.Points, page.Point{X: float64(v.Count), Y: d.r.Word.Prob})
 	}
-	p := page.Axis{Label: "probability of the word", Zero: true}
+	p := wordAxis()
 	return []template.HTML{
 		page.Text("%s", d.r.Verdict()),
-		page.Columns(
-			page.Plot{Title: "Without a random fraction of all neurons", X: page.Axis{Label: "neurons taken out", Unit: "%"}, Y: p, Series: []page.Series{mean, draws}}.HTML(),
+		columns(
+			fractions("Without a random fraction of all neurons", "neurons taken out", d.r.Thinned),
+			fractions("With a random fraction of all weights at zero", "weights at zero", d.r.Weights),
 			page.Plot{Title: "Without the neurons that speak most for the word, together", X: page.Axis{Label: "how many", Log: true}, Y: p, Series: []page.Series{together, whole}}.HTML(),
 			page.Plot{
 				Title: "How fast effects fall off", X: page.Axis{Label: "rank of the neuron", Log: true}, Y: page.Axis{Label: "size of its change", Log: true}, Series: []page.Series{ranks},
@@ -404,6 +398,28 @@ func (d *drawing) neurons() ([]template.HTML, error) {
 		),
 		t.HTML(),
 	}, nil
+}
+
+// columns puts what there is side by side.
+func columns(blocks ...template.HTML) template.HTML {
+	return page.Columns(slices.DeleteFunc(blocks, func(b template.HTML) bool { return b == "" })...)
+}
+
+func wordAxis() page.Axis { return page.Axis{Label: "probability of the word", Zero: true} }
+
+// fractions draws the word's probability over a random fraction, and the draws that it is the mean of.
+func fractions(title, what string, points []Point) template.HTML {
+	if len(points) == 0 {
+		return ""
+	}
+	mean, draws := page.Series{Name: "mean"}, page.Series{Name: "single draws", Style: page.Dots}
+	for _, v := range points {
+		mean.Points = append(mean.Points, page.Point{X: 100 * v.Fraction, Y: v.Mean})
+		for _, p := range v.Draws {
+			draws.Points = append(draws.Points, page.Point{X: 100 * v.Fraction, Y: p})
+		}
+	}
+	return page.Plot{Title: title, X: page.Axis{Label: what, Unit: "%"}, Y: wordAxis(), Series: []page.Series{mean, draws}}.HTML()
 }
 
 func (d *drawing) cut() ([]template.HTML, error) {

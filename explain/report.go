@@ -10,6 +10,7 @@ import (
 
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/eval"
+	"github.com/goinfer/goinfer/gguf"
 )
 
 // Options are what [Examine] looks at. The zero value but for Prompt works.
@@ -18,7 +19,10 @@ type Options struct {
 	Word   string // the word to watch, as in [Question]; empty means the most probable token
 	// Parts bounds how often the text is evaluated with something taken out; 0 means as often as the model's size makes bearable: from [LeastParts] to [MostParts].
 	Parts int
-	Draws int // of each random fraction; 0 means 5
+	Draws int // of each random fraction of neurons and, up to 3, of weights; 0 leaves fractions out
+	// File is the model's own file, from which models with random fractions of the weights set to zero are made, to be opened with Opening; nil leaves that out.
+	File    *gguf.File
+	Opening goinfer.Options
 	// Progress, if not nil, is told what is being done and how far it is.
 	Progress func(what string, done, total int)
 }
@@ -33,7 +37,9 @@ const (
 	mostPositions  = 96      // to be looked at
 	lensPositions  = 32
 	lensTop        = 5
-	strongest      = 24 // neurons, heads and experts that are listed
+	strongest      = 24      // neurons that are listed
+	weightBytes    = 1 << 30 // of a copy of the weights in float32
+	weightDraws    = 3       // at most, of each fraction
 )
 
 // Report is what one prompt told about a model.
@@ -48,9 +54,10 @@ type Report struct {
 	Heads   []Effect    `json:"heads"`
 	Experts []Effect    `json:"experts,omitempty"`
 	Neurons Neurons     `json:"neurons"`
-	Thinned []Point     `json:"thinned"` // random fractions of all neurons taken out
-	Rows    int         `json:"rows"`    // tokens evaluated for each part
-	Cut     []string    `json:"cut"`     // what was left out, and why
+	Thinned []Point     `json:"thinned"`           // random fractions of all neurons taken out
+	Weights []Point     `json:"weights,omitempty"` // random fractions of all weights set to zero
+	Rows    int         `json:"rows"`              // tokens evaluated for each part
+	Cut     []string    `json:"cut"`               // what was left out, and why
 }
 
 // Neurons is what taking out neurons one at a time did, and the strongest together.
@@ -85,7 +92,7 @@ type Count struct {
 	Prob  float64 `json:"p"`
 }
 
-// Fractions are the random fractions of neurons that a report takes out.
+// Fractions are the random fractions of neurons, and of weights, that a report takes out.
 func Fractions() []float64 { return []float64{0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1} }
 
 // Examine looks into a model while it reads a prompt.
@@ -93,9 +100,8 @@ func Examine(ctx context.Context, m *goinfer.Model, o Options) (*Report, error) 
 	if o.Progress == nil {
 		o.Progress = func(string, int, int) {}
 	}
-	o.Draws = cmp.Or(o.Draws, 5)
-	if o.Parts < 0 || o.Draws < 1 {
-		return nil, fmt.Errorf("explain: want at least 0 parts and 1 draw, found %d and %d", o.Parts, o.Draws)
+	if o.Parts < 0 || o.Draws < 0 {
+		return nil, fmt.Errorf("explain: want at least 0 parts and draws, found %d and %d", o.Parts, o.Draws)
 	}
 	next, err := Predict(ctx, m, Question{Prompt: o.Prompt, Top: 10})
 	if err != nil {
@@ -118,7 +124,28 @@ func Examine(ctx context.Context, m *goinfer.Model, o Options) (*Report, error) 
 	if err := r.look(ctx, m, watch); err != nil {
 		return nil, err
 	}
-	return r, r.ablate(ctx, m, s, &o)
+	if err := r.ablate(ctx, m, s, &o); err != nil {
+		return nil, err
+	}
+	return r, r.thinWeights(ctx, m, watch, &o)
+}
+
+// thinWeights sets weights to zero.
+func (r *Report) thinWeights(ctx context.Context, m *goinfer.Model, watch eval.Continued, o *Options) error {
+	if o.File == nil || o.Draws == 0 {
+		return nil
+	}
+	var bytes int64
+	for _, t := range m.Tensors() {
+		bytes += 4 * t.Elements()
+	}
+	if bytes > weightBytes {
+		r.Cut = append(r.Cut, fmt.Sprintf("No weights were set to zero at random: a copy of them takes %s, and the limit is %s.", goinfer.Bytes(bytes), goinfer.Bytes(weightBytes)))
+		return nil
+	}
+	var err error
+	r.Weights, err = ThinWeights(ctx, o.File, o.Opening, watch, Fractions(), min(o.Draws, weightDraws), func(done, total int) { o.Progress("random weights", done, total) })
+	return err
 }
 
 // watch finds the tokens of the word.
@@ -206,6 +233,9 @@ func (r *Report) ablate(ctx context.Context, m *goinfer.Model, s *Study, o *Opti
 	}
 	if err := r.neurons(ctx, s, max(budget-len(blocks)-len(heads)-len(experts), 10*layers), sweep); err != nil {
 		return err
+	}
+	if o.Draws == 0 {
+		return nil
 	}
 	r.Thinned, err = s.Thin(ctx, Fractions(), o.Draws, func(done, total int) { o.Progress("random fractions", done, total) })
 	return err

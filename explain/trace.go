@@ -20,7 +20,8 @@ type Trace struct {
 
 // Layer is what one layer did. What it has none of is empty.
 type Layer struct {
-	Heads int
+	Heads      int
+	Recurrence bool // it reads from a state that goes from token to token
 	// Attention are the attention probabilities of the recorded positions, of each [n_head][pos+1].
 	Attention [][]float32
 	// Routes are the choices of the router for all tokens.
@@ -62,7 +63,7 @@ type recorder struct {
 
 func (r *recorder) Wants(layer int, name string) bool {
 	switch name {
-	case goinfer.NameAttnProbs, goinfer.NameFFNAct, goinfer.NameRouterTopK:
+	case goinfer.NameAttnProbs, goinfer.NameScan, goinfer.NameFFNAct, goinfer.NameRouterTopK:
 		return true
 	}
 	return r.residuals.Wants(layer, name)
@@ -80,6 +81,8 @@ func (r *recorder) Observe(e *goinfer.Event) {
 		if e.Pos >= r.t.First {
 			l.Attention = append(l.Attention, slices.Clone(e.Data))
 		}
+	case goinfer.NameScan:
+		l.Recurrence = true
 	case goinfer.NameRouterTopK:
 		l.Routes = append(l.Routes, Route{slices.Clone(e.Experts), slices.Clone(e.Data)})
 	case goinfer.NameFFNAct:

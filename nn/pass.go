@@ -314,7 +314,7 @@ func (r *rowJob) Run(chunk, worker int) {
 			cos, sin := r.angles.row(i)
 			for h := r.angles.rope.offset; h < len(dst); h += r.dim {
 				if r.angles.rope.halves {
-					r.p.level.RotateHalves(dst[h:], cos, sin)
+					kernels.RotateHalves(dst[h:], cos, sin)
 				} else {
 					r.p.level.Rotate(dst[h:], cos, sin)
 				}
@@ -326,7 +326,9 @@ func (r *rowJob) Run(chunk, worker int) {
 				dst[j] = max(-r.c, min(v, r.c))
 			}
 		case rowSoftCap:
-			r.p.level.SoftCap(dst, r.c)
+			for j, v := range dst {
+				dst[j] = r.c * kernels.Tanh(v/r.c)
+			}
 		case rowGate:
 			gate(r.p.level, dst, r.a.Row(i))
 		}
@@ -351,5 +353,7 @@ func gate(l *kernels.Level, x, g []float32) {
 		l.Scale(x, kernels.Sigmoid(g[0]))
 		return
 	}
-	l.Gate(x, g)
+	for j, v := range g {
+		x[j] *= kernels.Sigmoid(v)
+	}
 }

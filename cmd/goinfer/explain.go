@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/goinfer/goinfer"
+	"github.com/goinfer/goinfer/convert"
 	"github.com/goinfer/goinfer/explain"
 )
 
@@ -31,8 +32,8 @@ func newExplain() *cobra.Command {
 		Long: `Evaluates PROMPT and looks on by the engine's own hooks: what each head attends to, how the residual
 stream grows, what each layer would say (the logit lens), where a mixture of experts sends the
 tokens. Then it takes parts out of the model, one at a time, and watches the probability of a word:
-attention and feed-forward blocks, heads, experts, neurons, and random fractions of all neurons. Is
-there one neuron that knows the answer?
+attention and feed-forward blocks, heads, experts, neurons, and random fractions of all neurons and
+of all weights. Is there one neuron that knows the answer?
 
 Without -o it prints a summary, with -o it writes one page of HTML that needs no network.
 The word is --word, or the most probable token; a part that is taken out gives zeros. In a large
@@ -47,7 +48,7 @@ model only so many parts are taken out as --parts allows, and what was left out 
 	fs.StringVarP(&f.out, "out", "o", "", "`FILE` to write the page to, - meaning standard output")
 	fs.StringVarP(&f.word, "word", "w", "", "watch the probability of this `WORD` (default the most probable token)")
 	fs.IntVar(&f.parts, "parts", 0, fmt.Sprintf("take at most about N parts out (default by the model's size, %d to %d)", explain.LeastParts, explain.MostParts))
-	fs.IntVar(&f.draws, "draws", 5, "take each random fraction of the neurons out N times")
+	fs.IntVar(&f.draws, "draws", 5, "take each random fraction out N times, of the weights at most 3; 0 leaves fractions out")
 	fs.BoolVar(&f.json, "json", false, "print the result as JSON")
 	f.text.add(fs, "PROMPT")
 	addModel(fs, &f.model)
@@ -62,8 +63,8 @@ func (f *explainFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	switch {
-	case f.parts < 0 || f.draws < 1:
-		return usagef("want --parts of at least 0 and --draws of at least 1, found %d and %d", f.parts, f.draws)
+	case f.parts < 0 || f.draws < 0:
+		return usagef("want --parts and --draws of at least 0, found %d and %d", f.parts, f.draws)
 	case f.json && f.out != "":
 		return usagef("--json and -o: want one of them")
 	}
@@ -79,12 +80,23 @@ func (f *explainFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	if opts.typ != "" { // for the model and for the copies of its file alike
+		if s, err = s.as(cmd, opts); err != nil {
+			return err
+		}
+		opts.typ = ""
+	}
 	m, err := s.open(cmd, opts)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	r, err := f.examine(cmd, m, prompt)
+	file, err := convert.Open(s.name, s.data)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	r, err := f.examine(cmd, m, explain.Options{Prompt: prompt, Word: f.word, Parts: f.parts, Draws: f.draws, File: file, Opening: opts.Options})
 	if err != nil {
 		return withHint(err)
 	}
@@ -111,17 +123,18 @@ func (f *explainFlags) run(cmd *cobra.Command, args []string) error {
 }
 
 // examine shows how far each step is.
-func (f *explainFlags) examine(cmd *cobra.Command, m *goinfer.Model, prompt string) (*explain.Report, error) {
+func (f *explainFlags) examine(cmd *cobra.Command, m *goinfer.Model, o explain.Options) (*explain.Report, error) {
 	var bar *progress
 	step := ""
 	defer func() { bar.end() }()
-	return explain.Examine(cmd.Context(), m, explain.Options{Prompt: prompt, Word: f.word, Parts: f.parts, Draws: f.draws, Progress: func(what string, done, total int) {
+	o.Progress = func(what string, done, total int) {
 		if what != step {
 			bar.end()
 			bar, step = startProgress(cmd, what, total), what
 		}
 		bar.set(done, total)
-	}})
+	}
+	return explain.Examine(cmd.Context(), m, o)
 }
 
 func writeReport(out io.Writer, r *explain.Report) {
@@ -151,16 +164,23 @@ func writeReport(out io.Writer, r *explain.Report) {
 	}
 }
 
-// writeCurves prints what many neurons are worth.
+// writeCurves prints what many neurons and weights are worth.
 func writeCurves(out io.Writer, r *explain.Report) {
-	fmt.Fprintln(out, "\nWithout a random fraction of all neurons (mean, least and most of the draws):")
-	t := table(out)
-	for _, p := range r.Thinned {
-		fmt.Fprintf(t, "%g %%\t%s\t%s to %s\t%s\n", 100*p.Fraction, probability(p.Mean), probability(slices.Min(p.Draws)), probability(slices.Max(p.Draws)), bar(p.Mean, barWidth))
+	fractions := func(title string, points []explain.Point) {
+		if len(points) == 0 {
+			return
+		}
+		fmt.Fprintln(out, "\n"+title)
+		t := table(out)
+		for _, p := range points {
+			fmt.Fprintf(t, "%g %%\t%s\t%s to %s\t%s\n", 100*p.Fraction, probability(p.Mean), probability(slices.Min(p.Draws)), probability(slices.Max(p.Draws)), bar(p.Mean, barWidth))
+		}
+		t.Flush()
 	}
-	t.Flush()
+	fractions("Without a random fraction of all neurons (mean, least and most of the draws):", r.Thinned)
+	fractions("With a random fraction of all weights at zero:", r.Weights)
 	fmt.Fprintln(out, "\nWithout the neurons that speak most for it, together:")
-	t = table(out)
+	t := table(out)
 	for _, c := range r.Neurons.Together {
 		fmt.Fprintf(t, "%d\t%s\t%s\n", c.Count, probability(c.Prob), bar(c.Prob, barWidth))
 	}
