@@ -92,8 +92,8 @@ func (a *abreast512) place(row int) (register string, at int) {
 	return "s" + abreastMask(row/8), row % 8
 }
 
-// step multiplies four blocks of 16 rows with a token and returns the sums of each block, a lane per row. It leaves the scales to scale. fetch is called before every row.
-func (a *abreast512) step(x *program, s *state512, q reg.Register, fetch func(row int)) [abreast]reg.VecVirtual {
+// step multiplies four blocks of 16 rows with a token and returns the sums of each block, a lane per row. It leaves the scales to scale.
+func (a *abreast512) step(x *program, s *state512, q reg.Register) [abreast]reg.VecVirtual {
 	q0, lo, hi := x.ZMM(), x.ZMM(), x.ZMM()
 	x.VMOVDQU32(Mem{Base: q}, q0)
 	x.VSHUFI64X2(Imm(0x88), Mem{Base: q, Disp: 64}, q0, lo)
@@ -103,7 +103,6 @@ func (a *abreast512) step(x *program, s *state512, q reg.Register, fetch func(ro
 		var quad [4]reg.VecVirtual
 		for j := range quad {
 			row := 4*i + j
-			fetch(row)
 			w, c, low, high := x.ZMM(), x.ZMM(), x.ZMM(), x.ZMM()
 			x.VMOVDQU32(s.rows.at(row, 0), w)
 			name, at := a.place(row)
@@ -174,12 +173,11 @@ func (a *abreast512) scale(x *program, s *state512, b int) {
 // rowsAbreast takes four blocks of each row.
 func (x *program) rowsAbreast(f format512, s *state512, acc reg.VecVirtual, q, meta, next reg.Register) {
 	a := f.abreast
-	lines := 0
-	sums := a.step(x, s, q, func(row int) {
-		for ; lines*64*16 < abreast*16*a.size*(row+1); lines++ {
-			x.PREFETCHT0(Mem{Base: next, Disp: 64 * lines})
-		}
-	})
+	// All at once, in the order of addresses: these loops are faster than memory, and lines that are asked for one by one among their loads were seen to come a tenth slower.
+	for at := 0; at < abreast*16*a.size; at += 64 {
+		x.PREFETCHT0(Mem{Base: next, Disp: at})
+	}
+	sums := a.step(x, s, q)
 	for b, sum := range sums {
 		a.scale(x, s, b)
 		x.fold512(&f, s, acc, sum, 0, b, meta)
