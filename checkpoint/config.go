@@ -48,7 +48,10 @@ func parseConfig(path string, data []byte) (*config, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber() // integers stay whole
 	if err := d.Decode(&c.values); err != nil {
-		return nil, fmt.Errorf("checkpoint: %s: %w", path, err)
+		if _, other := errors.AsType[*json.UnmarshalTypeError](err); !other {
+			return nil, fmt.Errorf("checkpoint: %s: %w", path, err)
+		}
+		c.values = nil
 	}
 	if rest := bytes.TrimSpace(data[d.InputOffset():]); len(rest) > 0 || c.values == nil {
 		return nil, fmt.Errorf("checkpoint: %s: want one JSON object and nothing else", path)

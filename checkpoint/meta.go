@@ -21,8 +21,12 @@ type meta struct {
 	notes                                 *[]string // for whoever opens the model
 }
 
-// maxLayers bounds what config.json may claim, far above any model.
-const maxLayers = 1 << 12
+// Bounds on what config.json may claim, far above any model.
+const (
+	maxLayers  = 1 << 12
+	maxHeads   = 1 << 14
+	maxHeadDim = 1 << 14
+)
 
 // put sets a key of the architecture, in place of what it was.
 func (m *meta) put(key string, value any) {
@@ -70,15 +74,15 @@ func (m *meta) common() {
 	m.layers = m.must("num_hidden_layers", "n_layer", "num_layers", "n_layers")
 	m.embd = m.must("hidden_size", "n_embd", "d_model")
 	m.heads = m.must("num_attention_heads", "n_head", "n_heads")
-	if m.layers > maxLayers {
-		m.fail("key %q: want at most %d, found %d", "num_hidden_layers", maxLayers, m.layers)
-	}
 	m.headsKV = m.or(m.heads, "num_key_value_heads", "num_kv_heads", "multi_query_group_num")
 	if m.headDim = m.or(0, "head_dim", "kv_channels", "attention_head_dim"); m.headDim == 0 && m.heads > 0 {
 		m.headDim = m.embd / m.heads
 	} else {
 		m.put("attention.key_length", uint32(m.headDim))
 		m.put("attention.value_length", uint32(m.headDim))
+	}
+	if m.layers > maxLayers || m.heads > maxHeads || m.headsKV > maxHeads || m.headDim > maxHeadDim {
+		m.fail("%d layers, %d heads of %d, %d of keys: beyond any model", m.layers, m.heads, m.headDim, m.headsKV)
 	}
 	m.put("block_count", uint32(m.layers))
 	m.count("context_length", "max_position_embeddings", "n_positions", "n_ctx", "seq_length", "max_sequence_length")
@@ -183,6 +187,10 @@ func (m *meta) positions(part float64) {
 		part = x
 	} else if x, ok := m.float("partial_rotary_factor", "rotary_pct", "rope_pct", "rope_percent"); ok {
 		part = x
+	}
+	if part < 0 || part > 1 {
+		m.fail("key %q: want a share from 0 to 1, found %v", "partial_rotary_factor", part)
+		return
 	}
 	m.rotary = int(part * float64(m.headDim))
 	m.put("rope.dimension_count", uint32(m.rotary))

@@ -37,7 +37,7 @@ var common = map[string]op{
 // neighbours brings rows of queries or keys from the order of checkpoints, in which RoPE turns row i of a head with row i + n/2, to that in which it turns rows 2i and 2i+1.
 func neighbours(m *meta, p place, w weight) ([]placed, error) {
 	n := m.headDim
-	if n < 2 || n%2 != 0 || w.Shape[0]%n != 0 {
+	if len(w.Shape) > 2 || n < 2 || n%2 != 0 || w.Shape[0]%n != 0 {
 		return nil, fmt.Errorf("shape %v: want rows of whole heads of %d, an even number", w.Shape, n)
 	}
 	return []placed{{p, rearrange(w, func(i int) int { return i/n*n + i%n/2 + i%2*(n/2) }, w.Shape[0])}}, nil
@@ -103,7 +103,7 @@ func parted(first, second string, from func(i, half int) (int, int)) op {
 // splitQKV cuts queries, keys and values apart.
 func splitQKV(m *meta, p place, w weight) ([]placed, error) {
 	q, kv := m.heads*m.headDim, m.headsKV*m.headDim
-	if w.Shape[0] != q+2*kv || kv < 1 {
+	if len(w.Shape) > 2 || w.Shape[0] != q+2*kv || kv < 1 {
 		return nil, fmt.Errorf("shape %v: want %d rows of queries and %d each of keys and values", w.Shape, q, kv)
 	}
 	from := func(first int) func(int) int { return func(i int) int { return first + i } }
@@ -117,7 +117,7 @@ func splitQKV(m *meta, p place, w weight) ([]placed, error) {
 // ungroup brings rows that are, for each head of keys, its queries, its key and its value, into the order of all queries, all keys, all values.
 func ungroup(m *meta, p place, w weight) ([]placed, error) {
 	n, groups := m.headDim, m.headsKV
-	if n < 1 || groups < 1 || m.heads%groups != 0 || w.Shape[0] != (m.heads+2*groups)*n {
+	if len(w.Shape) > 2 || n < 1 || groups < 1 || m.heads%groups != 0 || w.Shape[0] != (m.heads+2*groups)*n {
 		return nil, fmt.Errorf("shape %v: want rows of %d heads of %d, in %d groups with a key and a value each", w.Shape, m.heads, n, groups)
 	}
 	queries := m.heads / groups // of a group

@@ -165,7 +165,7 @@ func readIndex(path string) (index, error) {
 		return object(value, func(name string, d *json.Decoder) error {
 			var file *string
 			if err := d.Decode(&file); err != nil {
-				return err
+				return fmt.Errorf("tensor %s: %w", quoted(name), plainly(err))
 			}
 			if _, ok := x.places[name]; ok {
 				return fmt.Errorf("weight_map names tensor %s twice", quoted(name))

@@ -111,7 +111,7 @@ func parseHeader(text []byte) (h header, name string, err error) {
 		}
 		seen[key] = true
 		if key == "__metadata__" {
-			return d.Decode(&h.meta)
+			return plainly(d.Decode(&h.meta))
 		}
 		if len(h.tensors) == maxTensors {
 			return fmt.Errorf("want at most %d tensors", maxTensors)
@@ -151,6 +151,17 @@ func object(text []byte, f func(key string, d *json.Decoder) error) error {
 	return err
 }
 
+// plainly says without words of Go that JSON holds something else than is wanted.
+func plainly(err error) error {
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		if e.Field == "" {
+			return fmt.Errorf("found a JSON %s where it cannot be", e.Value)
+		}
+		return fmt.Errorf("found a JSON %s under %s, where it cannot be", e.Value, quoted(e.Field))
+	}
+	return err
+}
+
 // readTensor reads a tensor's description.
 func readTensor(name string, d *json.Decoder) (Tensor, error) {
 	var v struct {
@@ -161,7 +172,7 @@ func readTensor(name string, d *json.Decoder) (Tensor, error) {
 	t := Tensor{Name: name}
 	d.DisallowUnknownFields()
 	if err := d.Decode(&v); err != nil {
-		return t, err
+		return t, plainly(err)
 	}
 	shape, offsets := v.Shape, v.Offsets
 	switch {

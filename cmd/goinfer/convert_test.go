@@ -64,7 +64,7 @@ func TestConvertWrong(t *testing.T) {
 	fault(t, command(t, "", "convert", dir, "-o", "x"), "found a folder without")
 	for content, want := range map[string]string{
 		"":                                "config.json: EOF",
-		"[]":                              "config.json: json: cannot unmarshal array",
+		"[]":                              "config.json: want one JSON object and nothing else",
 		"{}":                              `config.json: unsupported architecture ""`,
 		`{"architectures": ["NoSuch"]}`:   `config.json: unsupported architecture "NoSuch": supported are `,
 		`{"model_type": 7}`:               `config.json: key "model_type": want a string, found 7`,
