@@ -74,6 +74,9 @@ whole, both ways: they are run in one batch, beside another text and in plain Go
 			fmt.Fprintf(&b, "\n`%s` runs, and has no reference here.\n", name)
 		}
 	}
+	if len(missing) == 0 {
+		return b.String()
+	}
 	b.WriteString("\n## Not supported\n\nThese are refused by name. What they need beyond the above:\n\n| architecture | model | what it has |\n|---|---|---|\n")
 	for _, row := range missing {
 		b.WriteString(row + "\n")

@@ -49,8 +49,9 @@ var house = map[string][]string{
 	"page":        {},
 	"experts":     {"", "explain", "page"},
 	"explain":     {"", "convert", "eval", "gguf", "page", "sample"},
+	"lab":         {"", "bench", "eval", "page", "probe"},
 	"bench":       {"", "catalog", "convert", "gguf", "probe", "quant", "internal/mem"},
-	"cmd/goinfer": {"", "bench", "catalog", "convert", "eval", "experts", "explain", "gguf", "params", "page", "probe", "internal/remote", "cmd/goinfer/..."},
+	"cmd/goinfer": {"", "bench", "catalog", "convert", "eval", "experts", "explain", "gguf", "lab", "params", "page", "probe", "internal/remote", "cmd/goinfer/..."},
 
 	"internal/browser":         {},
 	"cmd/goinfer/embedded":     {},

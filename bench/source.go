@@ -125,6 +125,9 @@ func newModel(s Source, name string) (*Model, error) {
 	}, m.Close()
 }
 
+// Open opens the model to be used.
+func (m *Model) Open(o goinfer.Options) (*goinfer.Model, error) { return m.source.open(o) }
+
 // Close forgets the weights of a model in memory.
 func (m *Model) Close() { m.source.data = nil }
 

@@ -2,18 +2,36 @@ package kernels
 
 import "math"
 
-// GELU sets dst = gelu(gate)·up, the approximation by tanh of Hendrycks and Gimpel 2016, arXiv:1606.08415, which is x·σ(2√(2/π)·(x+0.044715x³)).
-// It changes gate and up; dst may be one of them.
-func (l *Level) GELU(dst, gate, up []float32) {
-	const c, a = 1.5957691216057308, 0.044715
+// GELU sets dst = gelu(gate)·up, the approximation by tanh of Hendrycks and Gimpel 2016, arXiv:1606.08415, which is x·σ(2√(2/π)·(x+0.044715x³)). dst may be gate or up.
+func (l *Level) GELU(dst, gate, up []float32) { l.gelu(dst[:len(gate)], gate, up[:len(gate)]) }
+
+func gelu(dst, gate, up []float32) {
+	const slope, cube = 1.5957691216057308, 0.044715
 	dst, up = dst[:len(gate)], up[:len(gate)]
-	// With t the sigmoid's argument this is t·σ(t)·(up·x/t), and x/t needs no division by x.
 	for i, x := range gate {
-		s := float32(float32(a*x)*x) + 1
-		u := up[i]
-		gate[i], up[i] = float32(c*x)*s, u/float32(c*s)
+		t := float32(float32(float32(float32(cube*x)*x)+1)*x) * -slope
+		dst[i] = x / (1 + Exp(t)) * up[i]
 	}
-	l.swiGLU(dst, gate, up)
+}
+
+// Gate sets x *= σ(g).
+func (l *Level) Gate(x, g []float32) { l.gate(x, g[:len(x)]) }
+
+func gate(x, g []float32) {
+	g = g[:len(x)]
+	for i := range x {
+		x[i] /= 1 + Exp(-g[i])
+	}
+}
+
+// SoftCap sets x = most·tanh(x/most); Gemma 2, arXiv:2408.00118. most is above 0. The error is a few units in the last place of most.
+func (l *Level) SoftCap(x []float32, most float32) { l.softCap(x, most) }
+
+func softCap(x []float32, most float32) {
+	in, twice := 2/most, 2*most
+	for i, v := range x {
+		x[i] = most - twice/(1+Exp(float32(v*in))) // tanh y = 1 - 2/(1+e^2y)
+	}
 }
 
 // ClampedSwiGLU sets dst = g·σ(1.702·g)·(u+1) with g = min(gate, limit) and u = up between -limit and limit: the activation of gpt-oss (OpenAI 2025,
@@ -46,18 +64,6 @@ func SquaredReLU(dst, gate, up []float32) {
 // Sigmoid is 1/(1+e^-x).
 func Sigmoid(x float32) float32 { return 1 / (1 + Exp(-x)) }
 
-// Tanh is (e^x-e^-x)/(e^x+e^-x).
-func Tanh(x float32) float32 {
-	if x < 0 {
-		return -Tanh(-x)
-	}
-	if x < 0.125 { // where the difference below would cancel
-		s := float32(x * x)
-		return x * (1 + float32(s*(-0.33333334+float32(s*(0.13333334-float32(s*0.053968254))))))
-	}
-	return 1 - 2/(1+Exp(2*x))
-}
-
 // LayerNorm sets dst = w·(x-mean(x))/√(var(x)+eps); Ba et al. 2016, arXiv:1607.06450. dst may be x.
 func (l *Level) LayerNorm(dst, x, w []float32, eps float32) {
 	var s0, s1, s2, s3 float64 // sums of every fourth
@@ -79,9 +85,13 @@ func (l *Level) LayerNorm(dst, x, w []float32, eps float32) {
 }
 
 // RotateHalves turns the pairs (x[0],x[n]), (x[1],x[n+1]) …, n = len(cos), as Rotate does neighbours: the layout of GPT-NeoX, Black et al. 2022, arXiv:2204.06745.
-func RotateHalves(x, cos, sin []float32) {
+func (l *Level) RotateHalves(x, cos, sin []float32) {
 	n := len(cos)
-	lo, hi, sin := x[:n], x[n:2*n], sin[:n]
+	l.rotateHalves(x[:n], x[n:2*n], cos, sin[:n])
+}
+
+func rotateHalves(lo, hi, cos, sin []float32) {
+	lo, hi, sin = lo[:len(cos)], hi[:len(cos)], sin[:len(cos)]
 	for i, c := range cos {
 		a, b, s := lo[i], hi[i], sin[i]
 		lo[i] = float32(a*c) - float32(b*s)

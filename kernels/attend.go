@@ -168,18 +168,22 @@ type Bend struct {
 }
 
 // Bend changes the scores of the query heads h0 ≤ h < h1 for the first n keys of the tile, in place of the scale of the Fold that follows, which is then to be 1.
-func (a *Attention) Bend(h0, h1, n int, b *Bend) {
+func (l *Level) Bend(a *Attention, h0, h1, n int, b *Bend) {
+	from := min(n, max(0, b.From))
 	for h := h0; h < h1; h++ {
 		p := a.p[h*Tile:][:n]
-		for j, x := range p {
-			if j < b.From {
-				p[j] = float32(math.Inf(-1))
-				continue
-			}
-			x *= b.Scale
-			if b.Cap != 0 {
-				x = b.Cap * Tanh(x/b.Cap)
-			}
+		l.scale(p, b.Scale)
+		if b.Cap != 0 {
+			l.softCap(p, b.Cap)
+		}
+		for j := range from {
+			p[j] = float32(math.Inf(-1))
+		}
+		if b.Slopes == nil && b.Relative == nil {
+			continue
+		}
+		for j := from; j < n; j++ {
+			x := p[j]
 			if b.Slopes != nil {
 				x -= float32(b.Slopes[h-h0] * float32(max(b.Pos-j, j-b.Pos)))
 			}

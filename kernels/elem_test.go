@@ -465,3 +465,133 @@ func BenchmarkAttention(b *testing.B) {
 		}
 	}
 }
+
+func TestGELU(t *testing.T) {
+	forLevels(t, func(t *testing.T, l *Level) {
+		for _, n := range lengths {
+			g, u := floats(1, n), floats(2, n)
+			copy(g, []float32{100, -100, 0, -6, 3, -1e10, 1e10})
+			dst := guarded(n)
+			l.GELU(dst.f, g, u)
+			for i := range g {
+				x := float64(g[i])
+				want := 0.5 * x * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x))) * float64(u[i])
+				require.InDelta(t, want, dst.f[i], 2e-6*math.Abs(want)+1e-7, g[i])
+			}
+			dst.check(t)
+			l.GELU(g, g, u)
+			require.Equal(t, bits(dst.f), bits(g), "in place")
+		}
+		odd := []float32{float32(math.NaN())}
+		l.GELU(odd, odd, []float32{1})
+		require.True(t, odd[0] != odd[0])
+	})
+}
+
+func TestGate(t *testing.T) {
+	forLevels(t, func(t *testing.T, l *Level) {
+		for _, n := range lengths {
+			x, g := guarded(n), floats(2, n)
+			from := floats(1, n)
+			copy(x.f, from)
+			copy(g, []float32{200, -200, 0, -87, 60})
+			l.Gate(x.f, g)
+			for i := range from {
+				want := float64(from[i]) / (1 + math.Exp(-float64(g[i])))
+				require.InDelta(t, want, x.f[i], 1e-6*math.Abs(want)+1e-30, g[i])
+			}
+			x.check(t)
+		}
+	})
+}
+
+func TestSoftCap(t *testing.T) {
+	inf := float32(math.Inf(1))
+	forLevels(t, func(t *testing.T, l *Level) {
+		for _, n := range lengths {
+			for _, most := range []float32{1, 30, 50} {
+				x, from := guarded(n), floats(3, n)
+				for i := range from {
+					from[i] *= most
+				}
+				copy(from, []float32{0, 1e-5, 1e9, -1e9, inf, -inf})
+				copy(x.f, from)
+				l.SoftCap(x.f, most)
+				for i, v := range from {
+					require.InDelta(t, float64(most)*math.Tanh(float64(v)/float64(most)), x.f[i], 4e-7*float64(most), v)
+				}
+				x.check(t)
+			}
+		}
+		odd := []float32{float32(math.NaN())}
+		l.SoftCap(odd, 30)
+		require.True(t, odd[0] != odd[0])
+	})
+}
+
+// TestRotateHalves turns pairs that lie half of the turned part apart, and leaves the rest of a head alone.
+func TestRotateHalves(t *testing.T) {
+	forLevels(t, func(t *testing.T, l *Level) {
+		four := []float32{9, 1, 2, 3, 4, 9}
+		l.RotateHalves(four[1:], []float32{0, 1}, []float32{1, 0}) // by a quarter, and not
+		require.Equal(t, []float32{9, -3, 2, 1, 4, 9}, four)
+		for _, n := range lengths {
+			x, cos, sin := guarded(2*n+3), floats(4, n), floats(5, n)
+			from := floats(6, 2*n+3)
+			copy(x.f, from)
+			l.RotateHalves(x.f, cos, sin)
+			for i := range cos {
+				require.InDelta(t, from[i]*cos[i]-from[n+i]*sin[i], x.f[i], 2e-6)
+				require.InDelta(t, from[i]*sin[i]+from[n+i]*cos[i], x.f[n+i], 2e-6)
+			}
+			require.Equal(t, from[2*n:], x.f[2*n:], "the rest stays")
+			x.check(t)
+		}
+	})
+}
+
+// TestBend compares with its formula: what is capped, hidden, and lowered or raised by distance, to both sides of the query.
+func TestBend(t *testing.T) {
+	forLevels(t, func(t *testing.T, l *Level) {
+		const heads, n = 3, 37
+		for name, b := range map[string]Bend{
+			"scaled":      {Scale: 0.3},
+			"capped":      {Scale: 0.3, Cap: 2},
+			"hidden":      {Scale: 0.3, From: 5},
+			"slopes":      {Scale: 0.3, Cap: 2, Slopes: []float32{0.5, 0.25}, Pos: 20},
+			"by distance": {Scale: 0.3, Relative: [][]float32{floats(7, 9), floats(8, 1)}, Pos: 11, From: 2},
+		} {
+			var a Attention
+			a.Begin(heads, 1, 1)
+			x := floats(9, heads*Tile)
+			copy(a.p, x)
+			l.Bend(&a, 1, 3, n, &b)
+			for i, got := range a.p {
+				h, j := i/Tile, i%Tile
+				want := float64(x[i])
+				switch {
+				case h == 0 || j >= n:
+				case j < b.From:
+					want = math.Inf(-1)
+				default:
+					want *= float64(b.Scale)
+					if b.Cap != 0 {
+						want = float64(b.Cap) * math.Tanh(want/float64(b.Cap))
+					}
+					if b.Slopes != nil {
+						want -= float64(b.Slopes[h-1]) * math.Abs(float64(b.Pos-j))
+					}
+					if b.Relative != nil {
+						r := b.Relative[h-1]
+						want += float64(r[max(0, min(len(r)-1, j-b.Pos+len(r)/2))])
+					}
+				}
+				if math.IsInf(want, -1) {
+					require.EqualValues(t, want, got)
+				} else {
+					require.InDelta(t, want, got, 2e-6, "%s: head %d, key %d", name, h, j)
+				}
+			}
+		}
+	})
+}

@@ -294,6 +294,361 @@ loopdone:
 	VZEROUPPER
 	RET
 
+// func geluAVX2(dst *float32, gate *float32, up *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·geluAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ gate+8(FP), CX
+	MOVQ up+16(FP), DX
+	MOVQ n+24(FP), BX
+
+loop:
+	CMPQ         BX, $0x08
+	JLT          looptail
+	VMOVUPS      (CX), Y0
+	VMULPS       const15<>+0(SB), Y0, Y1
+	VFMADD213PS  const13<>+0(SB), Y0, Y1
+	VMULPS       Y0, Y1, Y1
+	VMULPS       const16<>+0(SB), Y1, Y1
+	VMOVUPS      const2<>+0(SB), Y2
+	VCMPPS       $0x05, Y2, Y1, Y4
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      const3<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMULPS       const4<>+0(SB), Y1, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS const5<>+0(SB), Y2, Y1
+	VFNMADD231PS const6<>+0(SB), Y2, Y1
+	VMOVUPS      const7<>+0(SB), Y3
+	VFMADD213PS  const8<>+0(SB), Y1, Y3
+	VFMADD213PS  const9<>+0(SB), Y1, Y3
+	VFMADD213PS  const10<>+0(SB), Y1, Y3
+	VFMADD213PS  const11<>+0(SB), Y1, Y3
+	VFMADD213PS  const12<>+0(SB), Y1, Y3
+	VMULPS       Y1, Y3, Y3
+	VFMADD213PS  Y1, Y1, Y3
+	VADDPS       const13<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y1
+	VPSUBD       Y1, Y2, Y2
+	VPADDD       const14<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y3, Y3
+	VPADDD       const14<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VANDPS       Y4, Y3, Y1
+	VADDPS       const13<>+0(SB), Y1, Y1
+	VDIVPS       Y1, Y0, Y0
+	VMOVUPS      (DX), Y1
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, DX
+	SUBQ         $0x08, BX
+	JMP          loop
+
+looptail:
+	TESTQ        BX, BX
+	JZ           loopdone
+	LEAQ         const0<>+0(SB), SI
+	NEGQ         BX
+	VMOVDQU      32(SI)(BX*4), Y0
+	VMASKMOVPS   (CX), Y0, Y0
+	VMULPS       const15<>+0(SB), Y0, Y1
+	VFMADD213PS  const13<>+0(SB), Y0, Y1
+	VMULPS       Y0, Y1, Y1
+	VMULPS       const16<>+0(SB), Y1, Y1
+	VMOVUPS      const2<>+0(SB), Y2
+	VCMPPS       $0x05, Y2, Y1, Y4
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      const3<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMULPS       const4<>+0(SB), Y1, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS const5<>+0(SB), Y2, Y1
+	VFNMADD231PS const6<>+0(SB), Y2, Y1
+	VMOVUPS      const7<>+0(SB), Y3
+	VFMADD213PS  const8<>+0(SB), Y1, Y3
+	VFMADD213PS  const9<>+0(SB), Y1, Y3
+	VFMADD213PS  const10<>+0(SB), Y1, Y3
+	VFMADD213PS  const11<>+0(SB), Y1, Y3
+	VFMADD213PS  const12<>+0(SB), Y1, Y3
+	VMULPS       Y1, Y3, Y3
+	VFMADD213PS  Y1, Y1, Y3
+	VADDPS       const13<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y1
+	VPSUBD       Y1, Y2, Y2
+	VPADDD       const14<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y3, Y3
+	VPADDD       const14<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VANDPS       Y4, Y3, Y1
+	VADDPS       const13<>+0(SB), Y1, Y1
+	VDIVPS       Y1, Y0, Y0
+	VMOVDQU      32(SI)(BX*4), Y1
+	VMASKMOVPS   (DX), Y1, Y1
+	VMULPS       Y1, Y0, Y0
+	VMOVDQU      32(SI)(BX*4), Y1
+	VMASKMOVPS   Y0, Y1, (AX)
+
+loopdone:
+	VZEROUPPER
+	RET
+
+// func gateAVX2(x *float32, gate *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·gateAVX2(SB), NOSPLIT, $0-24
+	MOVQ x+0(FP), AX
+	MOVQ gate+8(FP), CX
+	MOVQ n+16(FP), DX
+
+loop:
+	CMPQ         DX, $0x08
+	JLT          looptail
+	VMOVUPS      (AX), Y0
+	VMOVUPS      (CX), Y1
+	VXORPS       const1<>+0(SB), Y1, Y1
+	VMOVUPS      const2<>+0(SB), Y2
+	VCMPPS       $0x05, Y2, Y1, Y4
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      const3<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMULPS       const4<>+0(SB), Y1, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS const5<>+0(SB), Y2, Y1
+	VFNMADD231PS const6<>+0(SB), Y2, Y1
+	VMOVUPS      const7<>+0(SB), Y3
+	VFMADD213PS  const8<>+0(SB), Y1, Y3
+	VFMADD213PS  const9<>+0(SB), Y1, Y3
+	VFMADD213PS  const10<>+0(SB), Y1, Y3
+	VFMADD213PS  const11<>+0(SB), Y1, Y3
+	VFMADD213PS  const12<>+0(SB), Y1, Y3
+	VMULPS       Y1, Y3, Y3
+	VFMADD213PS  Y1, Y1, Y3
+	VADDPS       const13<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y1
+	VPSUBD       Y1, Y2, Y2
+	VPADDD       const14<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y3, Y3
+	VPADDD       const14<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VANDPS       Y4, Y3, Y1
+	VADDPS       const13<>+0(SB), Y1, Y1
+	VDIVPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, CX
+	SUBQ         $0x08, DX
+	JMP          loop
+
+looptail:
+	TESTQ        DX, DX
+	JZ           loopdone
+	LEAQ         const0<>+0(SB), BX
+	NEGQ         DX
+	VMOVDQU      32(BX)(DX*4), Y0
+	VMASKMOVPS   (AX), Y0, Y0
+	VMOVDQU      32(BX)(DX*4), Y1
+	VMASKMOVPS   (CX), Y1, Y1
+	VXORPS       const1<>+0(SB), Y1, Y1
+	VMOVUPS      const2<>+0(SB), Y2
+	VCMPPS       $0x05, Y2, Y1, Y4
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      const3<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMULPS       const4<>+0(SB), Y1, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS const5<>+0(SB), Y2, Y1
+	VFNMADD231PS const6<>+0(SB), Y2, Y1
+	VMOVUPS      const7<>+0(SB), Y3
+	VFMADD213PS  const8<>+0(SB), Y1, Y3
+	VFMADD213PS  const9<>+0(SB), Y1, Y3
+	VFMADD213PS  const10<>+0(SB), Y1, Y3
+	VFMADD213PS  const11<>+0(SB), Y1, Y3
+	VFMADD213PS  const12<>+0(SB), Y1, Y3
+	VMULPS       Y1, Y3, Y3
+	VFMADD213PS  Y1, Y1, Y3
+	VADDPS       const13<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y1
+	VPSUBD       Y1, Y2, Y2
+	VPADDD       const14<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y3, Y3
+	VPADDD       const14<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VANDPS       Y4, Y3, Y1
+	VADDPS       const13<>+0(SB), Y1, Y1
+	VDIVPS       Y1, Y0, Y0
+	VMOVDQU      32(BX)(DX*4), Y1
+	VMASKMOVPS   Y0, Y1, (AX)
+
+loopdone:
+	VZEROUPPER
+	RET
+
+// func softCapAVX2(x *float32, n int, most float32)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·softCapAVX2(SB), NOSPLIT, $0-20
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	MOVSS        most+16(FP), X0
+	VBROADCASTSS X0, Y0
+	VMOVUPS      const17<>+0(SB), Y2
+	VDIVPS       Y0, Y2, Y2
+	VADDPS       Y0, Y0, Y1
+
+loop:
+	CMPQ         CX, $0x08
+	JLT          looptail
+	VMOVUPS      (AX), Y3
+	VMULPS       Y2, Y3, Y3
+	VMOVUPS      const2<>+0(SB), Y4
+	VCMPPS       $0x05, Y4, Y3, Y6
+	VMAXPS       Y3, Y4, Y3
+	VMOVUPS      const3<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMULPS       const4<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS const5<>+0(SB), Y4, Y3
+	VFNMADD231PS const6<>+0(SB), Y4, Y3
+	VMOVUPS      const7<>+0(SB), Y5
+	VFMADD213PS  const8<>+0(SB), Y3, Y5
+	VFMADD213PS  const9<>+0(SB), Y3, Y5
+	VFMADD213PS  const10<>+0(SB), Y3, Y5
+	VFMADD213PS  const11<>+0(SB), Y3, Y5
+	VFMADD213PS  const12<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y5, Y5
+	VFMADD213PS  Y3, Y3, Y5
+	VADDPS       const13<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       const14<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VPADDD       const14<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VANDPS       Y6, Y5, Y3
+	VADDPS       const13<>+0(SB), Y3, Y3
+	VDIVPS       Y3, Y1, Y3
+	VSUBPS       Y3, Y0, Y3
+	VMOVUPS      Y3, (AX)
+	ADDQ         $0x20, AX
+	SUBQ         $0x08, CX
+	JMP          loop
+
+looptail:
+	TESTQ        CX, CX
+	JZ           loopdone
+	LEAQ         const0<>+0(SB), DX
+	NEGQ         CX
+	VMOVDQU      32(DX)(CX*4), Y3
+	VMASKMOVPS   (AX), Y3, Y3
+	VMULPS       Y2, Y3, Y3
+	VMOVUPS      const2<>+0(SB), Y2
+	VCMPPS       $0x05, Y2, Y3, Y5
+	VMAXPS       Y3, Y2, Y3
+	VMOVUPS      const3<>+0(SB), Y2
+	VMINPS       Y3, Y2, Y3
+	VMULPS       const4<>+0(SB), Y3, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS const5<>+0(SB), Y2, Y3
+	VFNMADD231PS const6<>+0(SB), Y2, Y3
+	VMOVUPS      const7<>+0(SB), Y4
+	VFMADD213PS  const8<>+0(SB), Y3, Y4
+	VFMADD213PS  const9<>+0(SB), Y3, Y4
+	VFMADD213PS  const10<>+0(SB), Y3, Y4
+	VFMADD213PS  const11<>+0(SB), Y3, Y4
+	VFMADD213PS  const12<>+0(SB), Y3, Y4
+	VMULPS       Y3, Y4, Y4
+	VFMADD213PS  Y3, Y3, Y4
+	VADDPS       const13<>+0(SB), Y4, Y4
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y3
+	VPSUBD       Y3, Y2, Y2
+	VPADDD       const14<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y4, Y4
+	VPADDD       const14<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y4, Y4
+	VANDPS       Y5, Y4, Y3
+	VADDPS       const13<>+0(SB), Y3, Y3
+	VDIVPS       Y3, Y1, Y3
+	VSUBPS       Y3, Y0, Y3
+	VMOVDQU      32(DX)(CX*4), Y0
+	VMASKMOVPS   Y3, Y0, (AX)
+
+loopdone:
+	VZEROUPPER
+	RET
+
+// func rotateHalvesAVX2(lo *float32, hi *float32, cos *float32, sin *float32, pairs int)
+// Requires: AVX, FMA3
+TEXT ·rotateHalvesAVX2(SB), NOSPLIT, $0-40
+	MOVQ lo+0(FP), AX
+	MOVQ hi+8(FP), CX
+	MOVQ pairs+32(FP), DX
+	MOVQ cos+16(FP), BX
+	MOVQ sin+24(FP), SI
+
+loop:
+	CMPQ        DX, $0x08
+	JLT         looptail
+	VMOVUPS     (AX), Y0
+	VMOVUPS     (CX), Y1
+	VMOVUPS     (BX), Y2
+	VMOVUPS     (SI), Y3
+	VMULPS      Y3, Y1, Y4
+	VMULPS      Y3, Y0, Y3
+	VFMSUB213PS Y4, Y2, Y0
+	VFMADD213PS Y3, Y2, Y1
+	VMOVUPS     Y0, (AX)
+	VMOVUPS     Y1, (CX)
+	ADDQ        $0x20, AX
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, BX
+	ADDQ        $0x20, SI
+	SUBQ        $0x08, DX
+	JMP         loop
+
+looptail:
+	TESTQ       DX, DX
+	JZ          loopdone
+	LEAQ        const0<>+0(SB), DI
+	NEGQ        DX
+	VMOVDQU     32(DI)(DX*4), Y0
+	VMASKMOVPS  (AX), Y0, Y0
+	VMOVDQU     32(DI)(DX*4), Y1
+	VMASKMOVPS  (CX), Y1, Y1
+	VMOVDQU     32(DI)(DX*4), Y2
+	VMASKMOVPS  (BX), Y2, Y2
+	VMOVDQU     32(DI)(DX*4), Y3
+	VMASKMOVPS  (SI), Y3, Y3
+	VMULPS      Y3, Y1, Y4
+	VMULPS      Y3, Y0, Y3
+	VFMSUB213PS Y4, Y2, Y0
+	VFMADD213PS Y3, Y2, Y1
+	VMOVDQU     32(DI)(DX*4), Y2
+	VMASKMOVPS  Y0, Y2, (AX)
+	VMOVDQU     32(DI)(DX*4), Y0
+	VMASKMOVPS  Y1, Y0, (CX)
+
+loopdone:
+	VZEROUPPER
+	RET
+
 // func rotateAVX2(x *float32, cos *float32, sin *float32, pairs int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·rotateAVX2(SB), NOSPLIT, $0-32
@@ -301,7 +656,7 @@ TEXT ·rotateAVX2(SB), NOSPLIT, $0-32
 	MOVQ    pairs+24(FP), CX
 	MOVQ    cos+8(FP), DX
 	MOVQ    sin+16(FP), BX
-	VMOVDQU const15<>+0(SB), Y0
+	VMOVDQU const18<>+0(SB), Y0
 	SHLQ    $0x01, CX
 
 loop:
@@ -1048,46 +1403,46 @@ TEXT ·weighAVX2(SB), NOSPLIT, $0-44
 	MOVSS        scale+40(FP), X0
 	VBROADCASTSS X0, Y0
 	VPBROADCASTD seen+32(FP), Y1
-	VMOVDQU      const16<>+0(SB), Y2
+	VMOVDQU      const19<>+0(SB), Y2
 
 loop:
 	VMULPS       (AX), Y0, Y3
-	VPCMPGTD     const17<>+0(SB), Y1, Y4
+	VPCMPGTD     const20<>+0(SB), Y1, Y4
 	VBLENDVPS    Y4, Y3, Y2, Y3
 	VMOVUPS      Y3, (AX)
 	VMOVAPS      Y3, Y3
 	VMULPS       32(AX), Y0, Y4
-	VPCMPGTD     const18<>+0(SB), Y1, Y5
+	VPCMPGTD     const21<>+0(SB), Y1, Y5
 	VBLENDVPS    Y5, Y4, Y2, Y4
 	VMOVUPS      Y4, 32(AX)
 	VMAXPS       Y4, Y3, Y3
 	VMULPS       64(AX), Y0, Y4
-	VPCMPGTD     const19<>+0(SB), Y1, Y5
+	VPCMPGTD     const22<>+0(SB), Y1, Y5
 	VBLENDVPS    Y5, Y4, Y2, Y4
 	VMOVUPS      Y4, 64(AX)
 	VMAXPS       Y4, Y3, Y3
 	VMULPS       96(AX), Y0, Y4
-	VPCMPGTD     const20<>+0(SB), Y1, Y5
+	VPCMPGTD     const23<>+0(SB), Y1, Y5
 	VBLENDVPS    Y5, Y4, Y2, Y4
 	VMOVUPS      Y4, 96(AX)
 	VMAXPS       Y4, Y3, Y3
 	VMULPS       128(AX), Y0, Y4
-	VPCMPGTD     const21<>+0(SB), Y1, Y5
+	VPCMPGTD     const24<>+0(SB), Y1, Y5
 	VBLENDVPS    Y5, Y4, Y2, Y4
 	VMOVUPS      Y4, 128(AX)
 	VMAXPS       Y4, Y3, Y3
 	VMULPS       160(AX), Y0, Y4
-	VPCMPGTD     const22<>+0(SB), Y1, Y5
+	VPCMPGTD     const25<>+0(SB), Y1, Y5
 	VBLENDVPS    Y5, Y4, Y2, Y4
 	VMOVUPS      Y4, 160(AX)
 	VMAXPS       Y4, Y3, Y3
 	VMULPS       192(AX), Y0, Y4
-	VPCMPGTD     const23<>+0(SB), Y1, Y5
+	VPCMPGTD     const26<>+0(SB), Y1, Y5
 	VBLENDVPS    Y5, Y4, Y2, Y4
 	VMOVUPS      Y4, 192(AX)
 	VMAXPS       Y4, Y3, Y3
 	VMULPS       224(AX), Y0, Y4
-	VPCMPGTD     const24<>+0(SB), Y1, Y5
+	VPCMPGTD     const27<>+0(SB), Y1, Y5
 	VBLENDVPS    Y5, Y4, Y2, Y4
 	VMOVUPS      Y4, 224(AX)
 	VMAXPS       Y4, Y3, Y3
@@ -1129,7 +1484,7 @@ loop:
 	VPSLLD       $0x17, Y7, Y7
 	VMULPS       Y7, Y8, Y8
 	VANDPS       Y9, Y8, Y6
-	VPCMPGTD     const17<>+0(SB), Y1, Y7
+	VPCMPGTD     const20<>+0(SB), Y1, Y7
 	VANDPS       Y4, Y7, Y7
 	VANDPS       Y7, Y6, Y6
 	VMOVUPS      Y6, (AX)
@@ -1164,7 +1519,7 @@ loop:
 	VPSLLD       $0x17, Y7, Y7
 	VMULPS       Y7, Y8, Y8
 	VANDPS       Y9, Y8, Y6
-	VPCMPGTD     const18<>+0(SB), Y1, Y7
+	VPCMPGTD     const21<>+0(SB), Y1, Y7
 	VANDPS       Y4, Y7, Y7
 	VANDPS       Y7, Y6, Y6
 	VMOVUPS      Y6, 32(AX)
@@ -1199,7 +1554,7 @@ loop:
 	VPSLLD       $0x17, Y7, Y7
 	VMULPS       Y7, Y8, Y8
 	VANDPS       Y9, Y8, Y6
-	VPCMPGTD     const19<>+0(SB), Y1, Y7
+	VPCMPGTD     const22<>+0(SB), Y1, Y7
 	VANDPS       Y4, Y7, Y7
 	VANDPS       Y7, Y6, Y6
 	VMOVUPS      Y6, 64(AX)
@@ -1234,7 +1589,7 @@ loop:
 	VPSLLD       $0x17, Y7, Y7
 	VMULPS       Y7, Y8, Y8
 	VANDPS       Y9, Y8, Y6
-	VPCMPGTD     const20<>+0(SB), Y1, Y7
+	VPCMPGTD     const23<>+0(SB), Y1, Y7
 	VANDPS       Y4, Y7, Y7
 	VANDPS       Y7, Y6, Y6
 	VMOVUPS      Y6, 96(AX)
@@ -1269,7 +1624,7 @@ loop:
 	VPSLLD       $0x17, Y7, Y7
 	VMULPS       Y7, Y8, Y8
 	VANDPS       Y9, Y8, Y6
-	VPCMPGTD     const21<>+0(SB), Y1, Y7
+	VPCMPGTD     const24<>+0(SB), Y1, Y7
 	VANDPS       Y4, Y7, Y7
 	VANDPS       Y7, Y6, Y6
 	VMOVUPS      Y6, 128(AX)
@@ -1304,7 +1659,7 @@ loop:
 	VPSLLD       $0x17, Y7, Y7
 	VMULPS       Y7, Y8, Y8
 	VANDPS       Y9, Y8, Y6
-	VPCMPGTD     const22<>+0(SB), Y1, Y7
+	VPCMPGTD     const25<>+0(SB), Y1, Y7
 	VANDPS       Y4, Y7, Y7
 	VANDPS       Y7, Y6, Y6
 	VMOVUPS      Y6, 160(AX)
@@ -1339,7 +1694,7 @@ loop:
 	VPSLLD       $0x17, Y7, Y7
 	VMULPS       Y7, Y8, Y8
 	VANDPS       Y9, Y8, Y6
-	VPCMPGTD     const23<>+0(SB), Y1, Y7
+	VPCMPGTD     const26<>+0(SB), Y1, Y7
 	VANDPS       Y4, Y7, Y7
 	VANDPS       Y7, Y6, Y6
 	VMOVUPS      Y6, 192(AX)
@@ -1374,7 +1729,7 @@ loop:
 	VPSLLD       $0x17, Y7, Y7
 	VMULPS       Y7, Y8, Y8
 	VANDPS       Y9, Y8, Y6
-	VPCMPGTD     const24<>+0(SB), Y1, Y7
+	VPCMPGTD     const27<>+0(SB), Y1, Y7
 	VANDPS       Y4, Y7, Y7
 	VANDPS       Y7, Y6, Y6
 	VMOVUPS      Y6, 224(AX)
@@ -1403,7 +1758,7 @@ TEXT ·mergeStateAVX2(SB), NOSPLIT, $0-40
 	MOVQ    top+16(FP), DX
 	MOVQ    add+24(FP), BX
 	MOVQ    n+32(FP), SI
-	VMOVDQU const16<>+0(SB), Y0
+	VMOVDQU const19<>+0(SB), Y0
 
 loop:
 	CMPQ         SI, $0x08
@@ -1801,7 +2156,7 @@ TEXT ·quantizeAVX2(SB), $1120-24
 	VMOVUPS     Y3, 928(SP)
 	VMOVUPS     Y1, 960(SP)
 	VMOVUPS     Y0, 992(SP)
-	VMOVDQU     const25<>+0(SB), Y1
+	VMOVDQU     const28<>+0(SB), Y1
 	VPXOR       Y0, Y0, Y0
 	VPAND       (SP), Y1, Y2
 	VPMAXUD     Y2, Y0, Y0
@@ -1867,8 +2222,8 @@ TEXT ·quantizeAVX2(SB), $1120-24
 	VPMAXUD     Y2, Y0, Y0
 	VPAND       992(SP), Y1, Y1
 	VPMAXUD     Y1, Y0, Y0
-	VPCMPGTD    const26<>+0(SB), Y0, Y1
-	VPCMPGTD    const27<>+0(SB), Y0, Y2
+	VPCMPGTD    const29<>+0(SB), Y0, Y1
+	VPCMPGTD    const30<>+0(SB), Y0, Y2
 	VPANDN      Y2, Y1, Y2
 	VMOVDQU     Y2, 1088(SP)
 	VMOVUPS     const13<>+0(SB), Y3
@@ -1876,12 +2231,12 @@ TEXT ·quantizeAVX2(SB), $1120-24
 	VXORPS      Y0, Y0, Y0
 	VXORPS      Y2, Y2, Y2
 	VXORPS      Y4, Y4, Y4
-	VMOVDQU     const28<>+0(SB), Y5
-	VMOVUPS     const29<>+0(SB), Y6
+	VMOVDQU     const31<>+0(SB), Y5
+	VMOVUPS     const32<>+0(SB), Y6
 	VDIVPS      Y3, Y6, Y6
 	VXORPS      Y7, Y7, Y7
 	VXORPS      Y8, Y8, Y8
-	VMOVUPS     const30<>+0(SB), Y9
+	VMOVUPS     const33<>+0(SB), Y9
 	VDIVPS      Y3, Y9, Y9
 	VXORPS      Y10, Y10, Y10
 	VXORPS      Y11, Y11, Y11
@@ -1909,7 +2264,7 @@ candidates0:
 	JNZ       candidates0
 	VDIVPS    Y8, Y7, Y8
 	VMULPS    Y7, Y8, Y7
-	VDIVPS    const31<>+0(SB), Y7, Y7
+	VDIVPS    const34<>+0(SB), Y7, Y7
 	VCMPPS    $0x0e, Y0, Y7, Y12
 	VBLENDVPS Y12, Y7, Y0, Y0
 	VBLENDVPS Y12, Y6, Y2, Y2
@@ -1917,17 +2272,17 @@ candidates0:
 	VBLENDVPS Y12, Y8, Y4, Y4
 	VDIVPS    Y11, Y10, Y6
 	VMULPS    Y10, Y6, Y7
-	VDIVPS    const32<>+0(SB), Y7, Y7
+	VDIVPS    const35<>+0(SB), Y7, Y7
 	VCMPPS    $0x0e, Y0, Y7, Y8
 	VBLENDVPS Y8, Y7, Y0, Y0
 	VBLENDVPS Y8, Y9, Y2, Y2
 	VDIVPS    Y9, Y6, Y6
 	VBLENDVPS Y8, Y6, Y4, Y4
-	VMOVUPS   const33<>+0(SB), Y6
+	VMOVUPS   const36<>+0(SB), Y6
 	VDIVPS    Y3, Y6, Y6
 	VXORPS    Y7, Y7, Y7
 	VXORPS    Y8, Y8, Y8
-	VMOVUPS   const34<>+0(SB), Y9
+	VMOVUPS   const37<>+0(SB), Y9
 	VDIVPS    Y3, Y9, Y9
 	VXORPS    Y10, Y10, Y10
 	VXORPS    Y11, Y11, Y11
@@ -1955,7 +2310,7 @@ candidates2:
 	JNZ       candidates2
 	VDIVPS    Y8, Y7, Y8
 	VMULPS    Y7, Y8, Y7
-	VDIVPS    const35<>+0(SB), Y7, Y7
+	VDIVPS    const38<>+0(SB), Y7, Y7
 	VCMPPS    $0x0e, Y0, Y7, Y12
 	VBLENDVPS Y12, Y7, Y0, Y0
 	VBLENDVPS Y12, Y6, Y2, Y2
@@ -1963,17 +2318,17 @@ candidates2:
 	VBLENDVPS Y12, Y8, Y4, Y4
 	VDIVPS    Y11, Y10, Y6
 	VMULPS    Y10, Y6, Y7
-	VDIVPS    const36<>+0(SB), Y7, Y7
+	VDIVPS    const39<>+0(SB), Y7, Y7
 	VCMPPS    $0x0e, Y0, Y7, Y8
 	VBLENDVPS Y8, Y7, Y0, Y0
 	VBLENDVPS Y8, Y9, Y2, Y2
 	VDIVPS    Y9, Y6, Y6
 	VBLENDVPS Y8, Y6, Y4, Y4
-	VMOVUPS   const37<>+0(SB), Y6
+	VMOVUPS   const40<>+0(SB), Y6
 	VDIVPS    Y3, Y6, Y6
 	VXORPS    Y7, Y7, Y7
 	VXORPS    Y8, Y8, Y8
-	VMOVUPS   const38<>+0(SB), Y9
+	VMOVUPS   const41<>+0(SB), Y9
 	VDIVPS    Y3, Y9, Y9
 	VXORPS    Y10, Y10, Y10
 	VXORPS    Y11, Y11, Y11
@@ -2001,7 +2356,7 @@ candidates4:
 	JNZ       candidates4
 	VDIVPS    Y8, Y7, Y8
 	VMULPS    Y7, Y8, Y7
-	VDIVPS    const39<>+0(SB), Y7, Y7
+	VDIVPS    const42<>+0(SB), Y7, Y7
 	VCMPPS    $0x0e, Y0, Y7, Y12
 	VBLENDVPS Y12, Y7, Y0, Y0
 	VBLENDVPS Y12, Y6, Y2, Y2
@@ -2009,17 +2364,17 @@ candidates4:
 	VBLENDVPS Y12, Y8, Y4, Y4
 	VDIVPS    Y11, Y10, Y6
 	VMULPS    Y10, Y6, Y7
-	VDIVPS    const40<>+0(SB), Y7, Y7
+	VDIVPS    const43<>+0(SB), Y7, Y7
 	VCMPPS    $0x0e, Y0, Y7, Y8
 	VBLENDVPS Y8, Y7, Y0, Y0
 	VBLENDVPS Y8, Y9, Y2, Y2
 	VDIVPS    Y9, Y6, Y6
 	VBLENDVPS Y8, Y6, Y4, Y4
-	VMOVUPS   const41<>+0(SB), Y6
+	VMOVUPS   const44<>+0(SB), Y6
 	VDIVPS    Y3, Y6, Y6
 	VXORPS    Y7, Y7, Y7
 	VXORPS    Y8, Y8, Y8
-	VMOVUPS   const42<>+0(SB), Y9
+	VMOVUPS   const45<>+0(SB), Y9
 	VDIVPS    Y3, Y9, Y9
 	VXORPS    Y3, Y3, Y3
 	VXORPS    Y10, Y10, Y10
@@ -2047,7 +2402,7 @@ candidates6:
 	JNZ         candidates6
 	VDIVPS      Y8, Y7, Y5
 	VMULPS      Y7, Y5, Y7
-	VDIVPS      const43<>+0(SB), Y7, Y7
+	VDIVPS      const46<>+0(SB), Y7, Y7
 	VCMPPS      $0x0e, Y0, Y7, Y8
 	VBLENDVPS   Y8, Y7, Y0, Y0
 	VBLENDVPS   Y8, Y6, Y2, Y2
@@ -2055,14 +2410,14 @@ candidates6:
 	VBLENDVPS   Y8, Y5, Y4, Y4
 	VDIVPS      Y10, Y3, Y5
 	VMULPS      Y3, Y5, Y3
-	VDIVPS      const44<>+0(SB), Y3, Y3
+	VDIVPS      const47<>+0(SB), Y3, Y3
 	VCMPPS      $0x0e, Y0, Y3, Y6
 	VBLENDVPS   Y6, Y3, Y0, Y0
 	VBLENDVPS   Y6, Y9, Y2, Y2
 	VDIVPS      Y9, Y5, Y5
 	VBLENDVPS   Y6, Y5, Y4, Y4
 	VANDPS      1088(SP), Y4, Y4
-	VBLENDVPS   Y1, const45<>+0(SB), Y4, Y4
+	VBLENDVPS   Y1, const48<>+0(SB), Y4, Y4
 	VMOVUPS     Y2, 1056(SP)
 	VMOVUPS     Y4, 1024(SP)
 	VPXOR       Y0, Y0, Y0
@@ -2239,7 +2594,7 @@ candidates6:
 	MOVQ        q+0(FP), DX
 	LEAQ        1056(SP), CX
 	MOVQ        $0x00000008, BX
-	VMOVDQU     const46<>+0(SB), Y0
+	VMOVDQU     const49<>+0(SB), Y0
 
 integers:
 	VBROADCASTSS (CX), Y1
@@ -2398,7 +2753,7 @@ looptail:
 	LEAQ        const0<>+0(SB), DI
 	MOVQ        DX, R8
 	NEGQ        R8
-	LEAQ        const47<>+0(SB), R9
+	LEAQ        const50<>+0(SB), R9
 	MOVQ        DX, R10
 	NEGQ        R10
 	LEAQ        -16(AX)(DX*2), AX
@@ -2485,7 +2840,7 @@ looptail:
 	LEAQ        const0<>+0(SB), R8
 	MOVQ        DX, R9
 	NEGQ        R9
-	LEAQ        const47<>+0(SB), R10
+	LEAQ        const50<>+0(SB), R10
 	MOVQ        DX, R11
 	NEGQ        R11
 	LEAQ        -16(AX)(DX*2), AX
@@ -2600,7 +2955,7 @@ looptail:
 	LEAQ        const0<>+0(SB), R8
 	MOVQ        DX, R9
 	NEGQ        R9
-	LEAQ        const47<>+0(SB), R10
+	LEAQ        const50<>+0(SB), R10
 	MOVQ        DX, R11
 	NEGQ        R11
 	LEAQ        -16(AX)(DX*2), AX
@@ -2737,7 +3092,7 @@ looptail:
 	LEAQ        const0<>+0(SB), BX
 	MOVQ        DX, SI
 	NEGQ        SI
-	LEAQ        const47<>+0(SB), DI
+	LEAQ        const50<>+0(SB), DI
 	MOVQ        DX, R8
 	NEGQ        R8
 	LEAQ        -16(AX)(DX*2), AX
@@ -2795,7 +3150,7 @@ looptail:
 	LEAQ        const0<>+0(SB), SI
 	MOVQ        DX, DI
 	NEGQ        DI
-	LEAQ        const47<>+0(SB), R8
+	LEAQ        const50<>+0(SB), R8
 	MOVQ        DX, R9
 	NEGQ        R9
 	LEAQ        -16(AX)(DX*2), AX
@@ -2872,7 +3227,7 @@ looptail:
 	LEAQ        const0<>+0(SB), SI
 	MOVQ        DX, DI
 	NEGQ        DI
-	LEAQ        const47<>+0(SB), R8
+	LEAQ        const50<>+0(SB), R8
 	MOVQ        DX, R9
 	NEGQ        R9
 	LEAQ        -16(AX)(DX*2), AX
@@ -3670,7 +4025,7 @@ looptail:
 	LEAQ        const0<>+0(SB), DI
 	MOVQ        DX, R8
 	NEGQ        R8
-	LEAQ        const47<>+0(SB), R9
+	LEAQ        const50<>+0(SB), R9
 	MOVQ        DX, R10
 	NEGQ        R10
 	LEAQ        -16(AX)(DX*2), AX
@@ -3765,7 +4120,7 @@ looptail:
 	LEAQ        const0<>+0(SB), R8
 	MOVQ        DX, R9
 	NEGQ        R9
-	LEAQ        const47<>+0(SB), R10
+	LEAQ        const50<>+0(SB), R10
 	MOVQ        DX, R11
 	NEGQ        R11
 	LEAQ        -16(AX)(DX*2), AX
@@ -3888,7 +4243,7 @@ looptail:
 	LEAQ        const0<>+0(SB), R8
 	MOVQ        DX, R9
 	NEGQ        R9
-	LEAQ        const47<>+0(SB), R10
+	LEAQ        const50<>+0(SB), R10
 	MOVQ        DX, R11
 	NEGQ        R11
 	LEAQ        -16(AX)(DX*2), AX
@@ -4038,7 +4393,7 @@ looptail:
 	LEAQ        const0<>+0(SB), BX
 	MOVQ        DX, SI
 	NEGQ        SI
-	LEAQ        const47<>+0(SB), DI
+	LEAQ        const50<>+0(SB), DI
 	MOVQ        DX, R8
 	NEGQ        R8
 	LEAQ        -16(AX)(DX*2), AX
@@ -4098,7 +4453,7 @@ looptail:
 	LEAQ        const0<>+0(SB), SI
 	MOVQ        DX, DI
 	NEGQ        DI
-	LEAQ        const47<>+0(SB), R8
+	LEAQ        const50<>+0(SB), R8
 	MOVQ        DX, R9
 	NEGQ        R9
 	LEAQ        -16(AX)(DX*2), AX
@@ -4177,7 +4532,7 @@ looptail:
 	LEAQ        const0<>+0(SB), SI
 	MOVQ        DX, DI
 	NEGQ        DI
-	LEAQ        const47<>+0(SB), R8
+	LEAQ        const50<>+0(SB), R8
 	MOVQ        DX, R9
 	NEGQ        R9
 	LEAQ        -16(AX)(DX*2), AX
@@ -4284,23 +4639,23 @@ loop:
 	VCVTPH2PS    X0, Y0
 	VPMOVZXBD    2(CX), Y1
 	VPSRLD       $0x04, Y1, Y2
-	VPAND        const48<>+0(SB), Y1, Y1
-	VPSUBD       const49<>+0(SB), Y1, Y1
+	VPAND        const51<>+0(SB), Y1, Y1
+	VPSUBD       const52<>+0(SB), Y1, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y0, Y1, Y1
 	VMOVUPS      Y1, (AX)
-	VPSUBD       const49<>+0(SB), Y2, Y2
+	VPSUBD       const52<>+0(SB), Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y0, Y2, Y2
 	VMOVUPS      Y2, 64(AX)
 	VPMOVZXBD    10(CX), Y1
 	VPSRLD       $0x04, Y1, Y2
-	VPAND        const48<>+0(SB), Y1, Y1
-	VPSUBD       const49<>+0(SB), Y1, Y1
+	VPAND        const51<>+0(SB), Y1, Y1
+	VPSUBD       const52<>+0(SB), Y1, Y1
 	VCVTDQ2PS    Y1, Y1
 	VMULPS       Y0, Y1, Y1
 	VMOVUPS      Y1, 32(AX)
-	VPSUBD       const49<>+0(SB), Y2, Y2
+	VPSUBD       const52<>+0(SB), Y2, Y2
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y0, Y2, Y2
 	VMOVUPS      Y2, 96(AX)
@@ -4594,632 +4949,686 @@ DATA const14<>+56(SB)/4, $0x0000007f
 DATA const14<>+60(SB)/4, $0x0000007f
 GLOBL const14<>(SB), RODATA|NOPTR, $64
 
-DATA const15<>+0(SB)/4, $0x00000000
-DATA const15<>+4(SB)/4, $0x00000000
-DATA const15<>+8(SB)/4, $0x00000001
-DATA const15<>+12(SB)/4, $0x00000001
-DATA const15<>+16(SB)/4, $0x00000002
-DATA const15<>+20(SB)/4, $0x00000002
-DATA const15<>+24(SB)/4, $0x00000003
-DATA const15<>+28(SB)/4, $0x00000003
-DATA const15<>+32(SB)/4, $0x00000000
-DATA const15<>+36(SB)/4, $0x00000000
-DATA const15<>+40(SB)/4, $0x00000001
-DATA const15<>+44(SB)/4, $0x00000001
-DATA const15<>+48(SB)/4, $0x00000002
-DATA const15<>+52(SB)/4, $0x00000002
-DATA const15<>+56(SB)/4, $0x00000003
-DATA const15<>+60(SB)/4, $0x00000003
+DATA const15<>+0(SB)/4, $0x3d372713
+DATA const15<>+4(SB)/4, $0x3d372713
+DATA const15<>+8(SB)/4, $0x3d372713
+DATA const15<>+12(SB)/4, $0x3d372713
+DATA const15<>+16(SB)/4, $0x3d372713
+DATA const15<>+20(SB)/4, $0x3d372713
+DATA const15<>+24(SB)/4, $0x3d372713
+DATA const15<>+28(SB)/4, $0x3d372713
+DATA const15<>+32(SB)/4, $0x3d372713
+DATA const15<>+36(SB)/4, $0x3d372713
+DATA const15<>+40(SB)/4, $0x3d372713
+DATA const15<>+44(SB)/4, $0x3d372713
+DATA const15<>+48(SB)/4, $0x3d372713
+DATA const15<>+52(SB)/4, $0x3d372713
+DATA const15<>+56(SB)/4, $0x3d372713
+DATA const15<>+60(SB)/4, $0x3d372713
 GLOBL const15<>(SB), RODATA|NOPTR, $64
 
-DATA const16<>+0(SB)/4, $0xff800000
-DATA const16<>+4(SB)/4, $0xff800000
-DATA const16<>+8(SB)/4, $0xff800000
-DATA const16<>+12(SB)/4, $0xff800000
-DATA const16<>+16(SB)/4, $0xff800000
-DATA const16<>+20(SB)/4, $0xff800000
-DATA const16<>+24(SB)/4, $0xff800000
-DATA const16<>+28(SB)/4, $0xff800000
-DATA const16<>+32(SB)/4, $0xff800000
-DATA const16<>+36(SB)/4, $0xff800000
-DATA const16<>+40(SB)/4, $0xff800000
-DATA const16<>+44(SB)/4, $0xff800000
-DATA const16<>+48(SB)/4, $0xff800000
-DATA const16<>+52(SB)/4, $0xff800000
-DATA const16<>+56(SB)/4, $0xff800000
-DATA const16<>+60(SB)/4, $0xff800000
+DATA const16<>+0(SB)/4, $0xbfcc422a
+DATA const16<>+4(SB)/4, $0xbfcc422a
+DATA const16<>+8(SB)/4, $0xbfcc422a
+DATA const16<>+12(SB)/4, $0xbfcc422a
+DATA const16<>+16(SB)/4, $0xbfcc422a
+DATA const16<>+20(SB)/4, $0xbfcc422a
+DATA const16<>+24(SB)/4, $0xbfcc422a
+DATA const16<>+28(SB)/4, $0xbfcc422a
+DATA const16<>+32(SB)/4, $0xbfcc422a
+DATA const16<>+36(SB)/4, $0xbfcc422a
+DATA const16<>+40(SB)/4, $0xbfcc422a
+DATA const16<>+44(SB)/4, $0xbfcc422a
+DATA const16<>+48(SB)/4, $0xbfcc422a
+DATA const16<>+52(SB)/4, $0xbfcc422a
+DATA const16<>+56(SB)/4, $0xbfcc422a
+DATA const16<>+60(SB)/4, $0xbfcc422a
 GLOBL const16<>(SB), RODATA|NOPTR, $64
 
-DATA const17<>+0(SB)/4, $0x00000000
-DATA const17<>+4(SB)/4, $0x00000001
-DATA const17<>+8(SB)/4, $0x00000002
-DATA const17<>+12(SB)/4, $0x00000003
-DATA const17<>+16(SB)/4, $0x00000004
-DATA const17<>+20(SB)/4, $0x00000005
-DATA const17<>+24(SB)/4, $0x00000006
-DATA const17<>+28(SB)/4, $0x00000007
-DATA const17<>+32(SB)/4, $0x00000000
-DATA const17<>+36(SB)/4, $0x00000001
-DATA const17<>+40(SB)/4, $0x00000002
-DATA const17<>+44(SB)/4, $0x00000003
-DATA const17<>+48(SB)/4, $0x00000004
-DATA const17<>+52(SB)/4, $0x00000005
-DATA const17<>+56(SB)/4, $0x00000006
-DATA const17<>+60(SB)/4, $0x00000007
+DATA const17<>+0(SB)/4, $0x40000000
+DATA const17<>+4(SB)/4, $0x40000000
+DATA const17<>+8(SB)/4, $0x40000000
+DATA const17<>+12(SB)/4, $0x40000000
+DATA const17<>+16(SB)/4, $0x40000000
+DATA const17<>+20(SB)/4, $0x40000000
+DATA const17<>+24(SB)/4, $0x40000000
+DATA const17<>+28(SB)/4, $0x40000000
+DATA const17<>+32(SB)/4, $0x40000000
+DATA const17<>+36(SB)/4, $0x40000000
+DATA const17<>+40(SB)/4, $0x40000000
+DATA const17<>+44(SB)/4, $0x40000000
+DATA const17<>+48(SB)/4, $0x40000000
+DATA const17<>+52(SB)/4, $0x40000000
+DATA const17<>+56(SB)/4, $0x40000000
+DATA const17<>+60(SB)/4, $0x40000000
 GLOBL const17<>(SB), RODATA|NOPTR, $64
 
-DATA const18<>+0(SB)/4, $0x00000008
-DATA const18<>+4(SB)/4, $0x00000009
-DATA const18<>+8(SB)/4, $0x0000000a
-DATA const18<>+12(SB)/4, $0x0000000b
-DATA const18<>+16(SB)/4, $0x0000000c
-DATA const18<>+20(SB)/4, $0x0000000d
-DATA const18<>+24(SB)/4, $0x0000000e
-DATA const18<>+28(SB)/4, $0x0000000f
-DATA const18<>+32(SB)/4, $0x00000008
-DATA const18<>+36(SB)/4, $0x00000009
-DATA const18<>+40(SB)/4, $0x0000000a
-DATA const18<>+44(SB)/4, $0x0000000b
-DATA const18<>+48(SB)/4, $0x0000000c
-DATA const18<>+52(SB)/4, $0x0000000d
-DATA const18<>+56(SB)/4, $0x0000000e
-DATA const18<>+60(SB)/4, $0x0000000f
+DATA const18<>+0(SB)/4, $0x00000000
+DATA const18<>+4(SB)/4, $0x00000000
+DATA const18<>+8(SB)/4, $0x00000001
+DATA const18<>+12(SB)/4, $0x00000001
+DATA const18<>+16(SB)/4, $0x00000002
+DATA const18<>+20(SB)/4, $0x00000002
+DATA const18<>+24(SB)/4, $0x00000003
+DATA const18<>+28(SB)/4, $0x00000003
+DATA const18<>+32(SB)/4, $0x00000000
+DATA const18<>+36(SB)/4, $0x00000000
+DATA const18<>+40(SB)/4, $0x00000001
+DATA const18<>+44(SB)/4, $0x00000001
+DATA const18<>+48(SB)/4, $0x00000002
+DATA const18<>+52(SB)/4, $0x00000002
+DATA const18<>+56(SB)/4, $0x00000003
+DATA const18<>+60(SB)/4, $0x00000003
 GLOBL const18<>(SB), RODATA|NOPTR, $64
 
-DATA const19<>+0(SB)/4, $0x00000010
-DATA const19<>+4(SB)/4, $0x00000011
-DATA const19<>+8(SB)/4, $0x00000012
-DATA const19<>+12(SB)/4, $0x00000013
-DATA const19<>+16(SB)/4, $0x00000014
-DATA const19<>+20(SB)/4, $0x00000015
-DATA const19<>+24(SB)/4, $0x00000016
-DATA const19<>+28(SB)/4, $0x00000017
-DATA const19<>+32(SB)/4, $0x00000010
-DATA const19<>+36(SB)/4, $0x00000011
-DATA const19<>+40(SB)/4, $0x00000012
-DATA const19<>+44(SB)/4, $0x00000013
-DATA const19<>+48(SB)/4, $0x00000014
-DATA const19<>+52(SB)/4, $0x00000015
-DATA const19<>+56(SB)/4, $0x00000016
-DATA const19<>+60(SB)/4, $0x00000017
+DATA const19<>+0(SB)/4, $0xff800000
+DATA const19<>+4(SB)/4, $0xff800000
+DATA const19<>+8(SB)/4, $0xff800000
+DATA const19<>+12(SB)/4, $0xff800000
+DATA const19<>+16(SB)/4, $0xff800000
+DATA const19<>+20(SB)/4, $0xff800000
+DATA const19<>+24(SB)/4, $0xff800000
+DATA const19<>+28(SB)/4, $0xff800000
+DATA const19<>+32(SB)/4, $0xff800000
+DATA const19<>+36(SB)/4, $0xff800000
+DATA const19<>+40(SB)/4, $0xff800000
+DATA const19<>+44(SB)/4, $0xff800000
+DATA const19<>+48(SB)/4, $0xff800000
+DATA const19<>+52(SB)/4, $0xff800000
+DATA const19<>+56(SB)/4, $0xff800000
+DATA const19<>+60(SB)/4, $0xff800000
 GLOBL const19<>(SB), RODATA|NOPTR, $64
 
-DATA const20<>+0(SB)/4, $0x00000018
-DATA const20<>+4(SB)/4, $0x00000019
-DATA const20<>+8(SB)/4, $0x0000001a
-DATA const20<>+12(SB)/4, $0x0000001b
-DATA const20<>+16(SB)/4, $0x0000001c
-DATA const20<>+20(SB)/4, $0x0000001d
-DATA const20<>+24(SB)/4, $0x0000001e
-DATA const20<>+28(SB)/4, $0x0000001f
-DATA const20<>+32(SB)/4, $0x00000018
-DATA const20<>+36(SB)/4, $0x00000019
-DATA const20<>+40(SB)/4, $0x0000001a
-DATA const20<>+44(SB)/4, $0x0000001b
-DATA const20<>+48(SB)/4, $0x0000001c
-DATA const20<>+52(SB)/4, $0x0000001d
-DATA const20<>+56(SB)/4, $0x0000001e
-DATA const20<>+60(SB)/4, $0x0000001f
+DATA const20<>+0(SB)/4, $0x00000000
+DATA const20<>+4(SB)/4, $0x00000001
+DATA const20<>+8(SB)/4, $0x00000002
+DATA const20<>+12(SB)/4, $0x00000003
+DATA const20<>+16(SB)/4, $0x00000004
+DATA const20<>+20(SB)/4, $0x00000005
+DATA const20<>+24(SB)/4, $0x00000006
+DATA const20<>+28(SB)/4, $0x00000007
+DATA const20<>+32(SB)/4, $0x00000000
+DATA const20<>+36(SB)/4, $0x00000001
+DATA const20<>+40(SB)/4, $0x00000002
+DATA const20<>+44(SB)/4, $0x00000003
+DATA const20<>+48(SB)/4, $0x00000004
+DATA const20<>+52(SB)/4, $0x00000005
+DATA const20<>+56(SB)/4, $0x00000006
+DATA const20<>+60(SB)/4, $0x00000007
 GLOBL const20<>(SB), RODATA|NOPTR, $64
 
-DATA const21<>+0(SB)/4, $0x00000020
-DATA const21<>+4(SB)/4, $0x00000021
-DATA const21<>+8(SB)/4, $0x00000022
-DATA const21<>+12(SB)/4, $0x00000023
-DATA const21<>+16(SB)/4, $0x00000024
-DATA const21<>+20(SB)/4, $0x00000025
-DATA const21<>+24(SB)/4, $0x00000026
-DATA const21<>+28(SB)/4, $0x00000027
-DATA const21<>+32(SB)/4, $0x00000020
-DATA const21<>+36(SB)/4, $0x00000021
-DATA const21<>+40(SB)/4, $0x00000022
-DATA const21<>+44(SB)/4, $0x00000023
-DATA const21<>+48(SB)/4, $0x00000024
-DATA const21<>+52(SB)/4, $0x00000025
-DATA const21<>+56(SB)/4, $0x00000026
-DATA const21<>+60(SB)/4, $0x00000027
+DATA const21<>+0(SB)/4, $0x00000008
+DATA const21<>+4(SB)/4, $0x00000009
+DATA const21<>+8(SB)/4, $0x0000000a
+DATA const21<>+12(SB)/4, $0x0000000b
+DATA const21<>+16(SB)/4, $0x0000000c
+DATA const21<>+20(SB)/4, $0x0000000d
+DATA const21<>+24(SB)/4, $0x0000000e
+DATA const21<>+28(SB)/4, $0x0000000f
+DATA const21<>+32(SB)/4, $0x00000008
+DATA const21<>+36(SB)/4, $0x00000009
+DATA const21<>+40(SB)/4, $0x0000000a
+DATA const21<>+44(SB)/4, $0x0000000b
+DATA const21<>+48(SB)/4, $0x0000000c
+DATA const21<>+52(SB)/4, $0x0000000d
+DATA const21<>+56(SB)/4, $0x0000000e
+DATA const21<>+60(SB)/4, $0x0000000f
 GLOBL const21<>(SB), RODATA|NOPTR, $64
 
-DATA const22<>+0(SB)/4, $0x00000028
-DATA const22<>+4(SB)/4, $0x00000029
-DATA const22<>+8(SB)/4, $0x0000002a
-DATA const22<>+12(SB)/4, $0x0000002b
-DATA const22<>+16(SB)/4, $0x0000002c
-DATA const22<>+20(SB)/4, $0x0000002d
-DATA const22<>+24(SB)/4, $0x0000002e
-DATA const22<>+28(SB)/4, $0x0000002f
-DATA const22<>+32(SB)/4, $0x00000028
-DATA const22<>+36(SB)/4, $0x00000029
-DATA const22<>+40(SB)/4, $0x0000002a
-DATA const22<>+44(SB)/4, $0x0000002b
-DATA const22<>+48(SB)/4, $0x0000002c
-DATA const22<>+52(SB)/4, $0x0000002d
-DATA const22<>+56(SB)/4, $0x0000002e
-DATA const22<>+60(SB)/4, $0x0000002f
+DATA const22<>+0(SB)/4, $0x00000010
+DATA const22<>+4(SB)/4, $0x00000011
+DATA const22<>+8(SB)/4, $0x00000012
+DATA const22<>+12(SB)/4, $0x00000013
+DATA const22<>+16(SB)/4, $0x00000014
+DATA const22<>+20(SB)/4, $0x00000015
+DATA const22<>+24(SB)/4, $0x00000016
+DATA const22<>+28(SB)/4, $0x00000017
+DATA const22<>+32(SB)/4, $0x00000010
+DATA const22<>+36(SB)/4, $0x00000011
+DATA const22<>+40(SB)/4, $0x00000012
+DATA const22<>+44(SB)/4, $0x00000013
+DATA const22<>+48(SB)/4, $0x00000014
+DATA const22<>+52(SB)/4, $0x00000015
+DATA const22<>+56(SB)/4, $0x00000016
+DATA const22<>+60(SB)/4, $0x00000017
 GLOBL const22<>(SB), RODATA|NOPTR, $64
 
-DATA const23<>+0(SB)/4, $0x00000030
-DATA const23<>+4(SB)/4, $0x00000031
-DATA const23<>+8(SB)/4, $0x00000032
-DATA const23<>+12(SB)/4, $0x00000033
-DATA const23<>+16(SB)/4, $0x00000034
-DATA const23<>+20(SB)/4, $0x00000035
-DATA const23<>+24(SB)/4, $0x00000036
-DATA const23<>+28(SB)/4, $0x00000037
-DATA const23<>+32(SB)/4, $0x00000030
-DATA const23<>+36(SB)/4, $0x00000031
-DATA const23<>+40(SB)/4, $0x00000032
-DATA const23<>+44(SB)/4, $0x00000033
-DATA const23<>+48(SB)/4, $0x00000034
-DATA const23<>+52(SB)/4, $0x00000035
-DATA const23<>+56(SB)/4, $0x00000036
-DATA const23<>+60(SB)/4, $0x00000037
+DATA const23<>+0(SB)/4, $0x00000018
+DATA const23<>+4(SB)/4, $0x00000019
+DATA const23<>+8(SB)/4, $0x0000001a
+DATA const23<>+12(SB)/4, $0x0000001b
+DATA const23<>+16(SB)/4, $0x0000001c
+DATA const23<>+20(SB)/4, $0x0000001d
+DATA const23<>+24(SB)/4, $0x0000001e
+DATA const23<>+28(SB)/4, $0x0000001f
+DATA const23<>+32(SB)/4, $0x00000018
+DATA const23<>+36(SB)/4, $0x00000019
+DATA const23<>+40(SB)/4, $0x0000001a
+DATA const23<>+44(SB)/4, $0x0000001b
+DATA const23<>+48(SB)/4, $0x0000001c
+DATA const23<>+52(SB)/4, $0x0000001d
+DATA const23<>+56(SB)/4, $0x0000001e
+DATA const23<>+60(SB)/4, $0x0000001f
 GLOBL const23<>(SB), RODATA|NOPTR, $64
 
-DATA const24<>+0(SB)/4, $0x00000038
-DATA const24<>+4(SB)/4, $0x00000039
-DATA const24<>+8(SB)/4, $0x0000003a
-DATA const24<>+12(SB)/4, $0x0000003b
-DATA const24<>+16(SB)/4, $0x0000003c
-DATA const24<>+20(SB)/4, $0x0000003d
-DATA const24<>+24(SB)/4, $0x0000003e
-DATA const24<>+28(SB)/4, $0x0000003f
-DATA const24<>+32(SB)/4, $0x00000038
-DATA const24<>+36(SB)/4, $0x00000039
-DATA const24<>+40(SB)/4, $0x0000003a
-DATA const24<>+44(SB)/4, $0x0000003b
-DATA const24<>+48(SB)/4, $0x0000003c
-DATA const24<>+52(SB)/4, $0x0000003d
-DATA const24<>+56(SB)/4, $0x0000003e
-DATA const24<>+60(SB)/4, $0x0000003f
+DATA const24<>+0(SB)/4, $0x00000020
+DATA const24<>+4(SB)/4, $0x00000021
+DATA const24<>+8(SB)/4, $0x00000022
+DATA const24<>+12(SB)/4, $0x00000023
+DATA const24<>+16(SB)/4, $0x00000024
+DATA const24<>+20(SB)/4, $0x00000025
+DATA const24<>+24(SB)/4, $0x00000026
+DATA const24<>+28(SB)/4, $0x00000027
+DATA const24<>+32(SB)/4, $0x00000020
+DATA const24<>+36(SB)/4, $0x00000021
+DATA const24<>+40(SB)/4, $0x00000022
+DATA const24<>+44(SB)/4, $0x00000023
+DATA const24<>+48(SB)/4, $0x00000024
+DATA const24<>+52(SB)/4, $0x00000025
+DATA const24<>+56(SB)/4, $0x00000026
+DATA const24<>+60(SB)/4, $0x00000027
 GLOBL const24<>(SB), RODATA|NOPTR, $64
 
-DATA const25<>+0(SB)/4, $0x7fffffff
-DATA const25<>+4(SB)/4, $0x7fffffff
-DATA const25<>+8(SB)/4, $0x7fffffff
-DATA const25<>+12(SB)/4, $0x7fffffff
-DATA const25<>+16(SB)/4, $0x7fffffff
-DATA const25<>+20(SB)/4, $0x7fffffff
-DATA const25<>+24(SB)/4, $0x7fffffff
-DATA const25<>+28(SB)/4, $0x7fffffff
-DATA const25<>+32(SB)/4, $0x7fffffff
-DATA const25<>+36(SB)/4, $0x7fffffff
-DATA const25<>+40(SB)/4, $0x7fffffff
-DATA const25<>+44(SB)/4, $0x7fffffff
-DATA const25<>+48(SB)/4, $0x7fffffff
-DATA const25<>+52(SB)/4, $0x7fffffff
-DATA const25<>+56(SB)/4, $0x7fffffff
-DATA const25<>+60(SB)/4, $0x7fffffff
+DATA const25<>+0(SB)/4, $0x00000028
+DATA const25<>+4(SB)/4, $0x00000029
+DATA const25<>+8(SB)/4, $0x0000002a
+DATA const25<>+12(SB)/4, $0x0000002b
+DATA const25<>+16(SB)/4, $0x0000002c
+DATA const25<>+20(SB)/4, $0x0000002d
+DATA const25<>+24(SB)/4, $0x0000002e
+DATA const25<>+28(SB)/4, $0x0000002f
+DATA const25<>+32(SB)/4, $0x00000028
+DATA const25<>+36(SB)/4, $0x00000029
+DATA const25<>+40(SB)/4, $0x0000002a
+DATA const25<>+44(SB)/4, $0x0000002b
+DATA const25<>+48(SB)/4, $0x0000002c
+DATA const25<>+52(SB)/4, $0x0000002d
+DATA const25<>+56(SB)/4, $0x0000002e
+DATA const25<>+60(SB)/4, $0x0000002f
 GLOBL const25<>(SB), RODATA|NOPTR, $64
 
-DATA const26<>+0(SB)/4, $0x7f7fffff
-DATA const26<>+4(SB)/4, $0x7f7fffff
-DATA const26<>+8(SB)/4, $0x7f7fffff
-DATA const26<>+12(SB)/4, $0x7f7fffff
-DATA const26<>+16(SB)/4, $0x7f7fffff
-DATA const26<>+20(SB)/4, $0x7f7fffff
-DATA const26<>+24(SB)/4, $0x7f7fffff
-DATA const26<>+28(SB)/4, $0x7f7fffff
-DATA const26<>+32(SB)/4, $0x7f7fffff
-DATA const26<>+36(SB)/4, $0x7f7fffff
-DATA const26<>+40(SB)/4, $0x7f7fffff
-DATA const26<>+44(SB)/4, $0x7f7fffff
-DATA const26<>+48(SB)/4, $0x7f7fffff
-DATA const26<>+52(SB)/4, $0x7f7fffff
-DATA const26<>+56(SB)/4, $0x7f7fffff
-DATA const26<>+60(SB)/4, $0x7f7fffff
+DATA const26<>+0(SB)/4, $0x00000030
+DATA const26<>+4(SB)/4, $0x00000031
+DATA const26<>+8(SB)/4, $0x00000032
+DATA const26<>+12(SB)/4, $0x00000033
+DATA const26<>+16(SB)/4, $0x00000034
+DATA const26<>+20(SB)/4, $0x00000035
+DATA const26<>+24(SB)/4, $0x00000036
+DATA const26<>+28(SB)/4, $0x00000037
+DATA const26<>+32(SB)/4, $0x00000030
+DATA const26<>+36(SB)/4, $0x00000031
+DATA const26<>+40(SB)/4, $0x00000032
+DATA const26<>+44(SB)/4, $0x00000033
+DATA const26<>+48(SB)/4, $0x00000034
+DATA const26<>+52(SB)/4, $0x00000035
+DATA const26<>+56(SB)/4, $0x00000036
+DATA const26<>+60(SB)/4, $0x00000037
 GLOBL const26<>(SB), RODATA|NOPTR, $64
 
-DATA const27<>+0(SB)/4, $0x047fffff
-DATA const27<>+4(SB)/4, $0x047fffff
-DATA const27<>+8(SB)/4, $0x047fffff
-DATA const27<>+12(SB)/4, $0x047fffff
-DATA const27<>+16(SB)/4, $0x047fffff
-DATA const27<>+20(SB)/4, $0x047fffff
-DATA const27<>+24(SB)/4, $0x047fffff
-DATA const27<>+28(SB)/4, $0x047fffff
-DATA const27<>+32(SB)/4, $0x047fffff
-DATA const27<>+36(SB)/4, $0x047fffff
-DATA const27<>+40(SB)/4, $0x047fffff
-DATA const27<>+44(SB)/4, $0x047fffff
-DATA const27<>+48(SB)/4, $0x047fffff
-DATA const27<>+52(SB)/4, $0x047fffff
-DATA const27<>+56(SB)/4, $0x047fffff
-DATA const27<>+60(SB)/4, $0x047fffff
+DATA const27<>+0(SB)/4, $0x00000038
+DATA const27<>+4(SB)/4, $0x00000039
+DATA const27<>+8(SB)/4, $0x0000003a
+DATA const27<>+12(SB)/4, $0x0000003b
+DATA const27<>+16(SB)/4, $0x0000003c
+DATA const27<>+20(SB)/4, $0x0000003d
+DATA const27<>+24(SB)/4, $0x0000003e
+DATA const27<>+28(SB)/4, $0x0000003f
+DATA const27<>+32(SB)/4, $0x00000038
+DATA const27<>+36(SB)/4, $0x00000039
+DATA const27<>+40(SB)/4, $0x0000003a
+DATA const27<>+44(SB)/4, $0x0000003b
+DATA const27<>+48(SB)/4, $0x0000003c
+DATA const27<>+52(SB)/4, $0x0000003d
+DATA const27<>+56(SB)/4, $0x0000003e
+DATA const27<>+60(SB)/4, $0x0000003f
 GLOBL const27<>(SB), RODATA|NOPTR, $64
 
-DATA const28<>+0(SB)/4, $0x4b400000
-DATA const28<>+4(SB)/4, $0x4b400000
-DATA const28<>+8(SB)/4, $0x4b400000
-DATA const28<>+12(SB)/4, $0x4b400000
-DATA const28<>+16(SB)/4, $0x4b400000
-DATA const28<>+20(SB)/4, $0x4b400000
-DATA const28<>+24(SB)/4, $0x4b400000
-DATA const28<>+28(SB)/4, $0x4b400000
-DATA const28<>+32(SB)/4, $0x4b400000
-DATA const28<>+36(SB)/4, $0x4b400000
-DATA const28<>+40(SB)/4, $0x4b400000
-DATA const28<>+44(SB)/4, $0x4b400000
-DATA const28<>+48(SB)/4, $0x4b400000
-DATA const28<>+52(SB)/4, $0x4b400000
-DATA const28<>+56(SB)/4, $0x4b400000
-DATA const28<>+60(SB)/4, $0x4b400000
+DATA const28<>+0(SB)/4, $0x7fffffff
+DATA const28<>+4(SB)/4, $0x7fffffff
+DATA const28<>+8(SB)/4, $0x7fffffff
+DATA const28<>+12(SB)/4, $0x7fffffff
+DATA const28<>+16(SB)/4, $0x7fffffff
+DATA const28<>+20(SB)/4, $0x7fffffff
+DATA const28<>+24(SB)/4, $0x7fffffff
+DATA const28<>+28(SB)/4, $0x7fffffff
+DATA const28<>+32(SB)/4, $0x7fffffff
+DATA const28<>+36(SB)/4, $0x7fffffff
+DATA const28<>+40(SB)/4, $0x7fffffff
+DATA const28<>+44(SB)/4, $0x7fffffff
+DATA const28<>+48(SB)/4, $0x7fffffff
+DATA const28<>+52(SB)/4, $0x7fffffff
+DATA const28<>+56(SB)/4, $0x7fffffff
+DATA const28<>+60(SB)/4, $0x7fffffff
 GLOBL const28<>(SB), RODATA|NOPTR, $64
 
-DATA const29<>+0(SB)/4, $0x42fe0000
-DATA const29<>+4(SB)/4, $0x42fe0000
-DATA const29<>+8(SB)/4, $0x42fe0000
-DATA const29<>+12(SB)/4, $0x42fe0000
-DATA const29<>+16(SB)/4, $0x42fe0000
-DATA const29<>+20(SB)/4, $0x42fe0000
-DATA const29<>+24(SB)/4, $0x42fe0000
-DATA const29<>+28(SB)/4, $0x42fe0000
-DATA const29<>+32(SB)/4, $0x42fe0000
-DATA const29<>+36(SB)/4, $0x42fe0000
-DATA const29<>+40(SB)/4, $0x42fe0000
-DATA const29<>+44(SB)/4, $0x42fe0000
-DATA const29<>+48(SB)/4, $0x42fe0000
-DATA const29<>+52(SB)/4, $0x42fe0000
-DATA const29<>+56(SB)/4, $0x42fe0000
-DATA const29<>+60(SB)/4, $0x42fe0000
+DATA const29<>+0(SB)/4, $0x7f7fffff
+DATA const29<>+4(SB)/4, $0x7f7fffff
+DATA const29<>+8(SB)/4, $0x7f7fffff
+DATA const29<>+12(SB)/4, $0x7f7fffff
+DATA const29<>+16(SB)/4, $0x7f7fffff
+DATA const29<>+20(SB)/4, $0x7f7fffff
+DATA const29<>+24(SB)/4, $0x7f7fffff
+DATA const29<>+28(SB)/4, $0x7f7fffff
+DATA const29<>+32(SB)/4, $0x7f7fffff
+DATA const29<>+36(SB)/4, $0x7f7fffff
+DATA const29<>+40(SB)/4, $0x7f7fffff
+DATA const29<>+44(SB)/4, $0x7f7fffff
+DATA const29<>+48(SB)/4, $0x7f7fffff
+DATA const29<>+52(SB)/4, $0x7f7fffff
+DATA const29<>+56(SB)/4, $0x7f7fffff
+DATA const29<>+60(SB)/4, $0x7f7fffff
 GLOBL const29<>(SB), RODATA|NOPTR, $64
 
-DATA const30<>+0(SB)/4, $0x42fc8000
-DATA const30<>+4(SB)/4, $0x42fc8000
-DATA const30<>+8(SB)/4, $0x42fc8000
-DATA const30<>+12(SB)/4, $0x42fc8000
-DATA const30<>+16(SB)/4, $0x42fc8000
-DATA const30<>+20(SB)/4, $0x42fc8000
-DATA const30<>+24(SB)/4, $0x42fc8000
-DATA const30<>+28(SB)/4, $0x42fc8000
-DATA const30<>+32(SB)/4, $0x42fc8000
-DATA const30<>+36(SB)/4, $0x42fc8000
-DATA const30<>+40(SB)/4, $0x42fc8000
-DATA const30<>+44(SB)/4, $0x42fc8000
-DATA const30<>+48(SB)/4, $0x42fc8000
-DATA const30<>+52(SB)/4, $0x42fc8000
-DATA const30<>+56(SB)/4, $0x42fc8000
-DATA const30<>+60(SB)/4, $0x42fc8000
+DATA const30<>+0(SB)/4, $0x047fffff
+DATA const30<>+4(SB)/4, $0x047fffff
+DATA const30<>+8(SB)/4, $0x047fffff
+DATA const30<>+12(SB)/4, $0x047fffff
+DATA const30<>+16(SB)/4, $0x047fffff
+DATA const30<>+20(SB)/4, $0x047fffff
+DATA const30<>+24(SB)/4, $0x047fffff
+DATA const30<>+28(SB)/4, $0x047fffff
+DATA const30<>+32(SB)/4, $0x047fffff
+DATA const30<>+36(SB)/4, $0x047fffff
+DATA const30<>+40(SB)/4, $0x047fffff
+DATA const30<>+44(SB)/4, $0x047fffff
+DATA const30<>+48(SB)/4, $0x047fffff
+DATA const30<>+52(SB)/4, $0x047fffff
+DATA const30<>+56(SB)/4, $0x047fffff
+DATA const30<>+60(SB)/4, $0x047fffff
 GLOBL const30<>(SB), RODATA|NOPTR, $64
 
-DATA const31<>+0(SB)/4, $0x467c0400
-DATA const31<>+4(SB)/4, $0x467c0400
-DATA const31<>+8(SB)/4, $0x467c0400
-DATA const31<>+12(SB)/4, $0x467c0400
-DATA const31<>+16(SB)/4, $0x467c0400
-DATA const31<>+20(SB)/4, $0x467c0400
-DATA const31<>+24(SB)/4, $0x467c0400
-DATA const31<>+28(SB)/4, $0x467c0400
-DATA const31<>+32(SB)/4, $0x467c0400
-DATA const31<>+36(SB)/4, $0x467c0400
-DATA const31<>+40(SB)/4, $0x467c0400
-DATA const31<>+44(SB)/4, $0x467c0400
-DATA const31<>+48(SB)/4, $0x467c0400
-DATA const31<>+52(SB)/4, $0x467c0400
-DATA const31<>+56(SB)/4, $0x467c0400
-DATA const31<>+60(SB)/4, $0x467c0400
+DATA const31<>+0(SB)/4, $0x4b400000
+DATA const31<>+4(SB)/4, $0x4b400000
+DATA const31<>+8(SB)/4, $0x4b400000
+DATA const31<>+12(SB)/4, $0x4b400000
+DATA const31<>+16(SB)/4, $0x4b400000
+DATA const31<>+20(SB)/4, $0x4b400000
+DATA const31<>+24(SB)/4, $0x4b400000
+DATA const31<>+28(SB)/4, $0x4b400000
+DATA const31<>+32(SB)/4, $0x4b400000
+DATA const31<>+36(SB)/4, $0x4b400000
+DATA const31<>+40(SB)/4, $0x4b400000
+DATA const31<>+44(SB)/4, $0x4b400000
+DATA const31<>+48(SB)/4, $0x4b400000
+DATA const31<>+52(SB)/4, $0x4b400000
+DATA const31<>+56(SB)/4, $0x4b400000
+DATA const31<>+60(SB)/4, $0x4b400000
 GLOBL const31<>(SB), RODATA|NOPTR, $64
 
-DATA const32<>+0(SB)/4, $0x46790c40
-DATA const32<>+4(SB)/4, $0x46790c40
-DATA const32<>+8(SB)/4, $0x46790c40
-DATA const32<>+12(SB)/4, $0x46790c40
-DATA const32<>+16(SB)/4, $0x46790c40
-DATA const32<>+20(SB)/4, $0x46790c40
-DATA const32<>+24(SB)/4, $0x46790c40
-DATA const32<>+28(SB)/4, $0x46790c40
-DATA const32<>+32(SB)/4, $0x46790c40
-DATA const32<>+36(SB)/4, $0x46790c40
-DATA const32<>+40(SB)/4, $0x46790c40
-DATA const32<>+44(SB)/4, $0x46790c40
-DATA const32<>+48(SB)/4, $0x46790c40
-DATA const32<>+52(SB)/4, $0x46790c40
-DATA const32<>+56(SB)/4, $0x46790c40
-DATA const32<>+60(SB)/4, $0x46790c40
+DATA const32<>+0(SB)/4, $0x42fe0000
+DATA const32<>+4(SB)/4, $0x42fe0000
+DATA const32<>+8(SB)/4, $0x42fe0000
+DATA const32<>+12(SB)/4, $0x42fe0000
+DATA const32<>+16(SB)/4, $0x42fe0000
+DATA const32<>+20(SB)/4, $0x42fe0000
+DATA const32<>+24(SB)/4, $0x42fe0000
+DATA const32<>+28(SB)/4, $0x42fe0000
+DATA const32<>+32(SB)/4, $0x42fe0000
+DATA const32<>+36(SB)/4, $0x42fe0000
+DATA const32<>+40(SB)/4, $0x42fe0000
+DATA const32<>+44(SB)/4, $0x42fe0000
+DATA const32<>+48(SB)/4, $0x42fe0000
+DATA const32<>+52(SB)/4, $0x42fe0000
+DATA const32<>+56(SB)/4, $0x42fe0000
+DATA const32<>+60(SB)/4, $0x42fe0000
 GLOBL const32<>(SB), RODATA|NOPTR, $64
 
-DATA const33<>+0(SB)/4, $0x42fb0000
-DATA const33<>+4(SB)/4, $0x42fb0000
-DATA const33<>+8(SB)/4, $0x42fb0000
-DATA const33<>+12(SB)/4, $0x42fb0000
-DATA const33<>+16(SB)/4, $0x42fb0000
-DATA const33<>+20(SB)/4, $0x42fb0000
-DATA const33<>+24(SB)/4, $0x42fb0000
-DATA const33<>+28(SB)/4, $0x42fb0000
-DATA const33<>+32(SB)/4, $0x42fb0000
-DATA const33<>+36(SB)/4, $0x42fb0000
-DATA const33<>+40(SB)/4, $0x42fb0000
-DATA const33<>+44(SB)/4, $0x42fb0000
-DATA const33<>+48(SB)/4, $0x42fb0000
-DATA const33<>+52(SB)/4, $0x42fb0000
-DATA const33<>+56(SB)/4, $0x42fb0000
-DATA const33<>+60(SB)/4, $0x42fb0000
+DATA const33<>+0(SB)/4, $0x42fc8000
+DATA const33<>+4(SB)/4, $0x42fc8000
+DATA const33<>+8(SB)/4, $0x42fc8000
+DATA const33<>+12(SB)/4, $0x42fc8000
+DATA const33<>+16(SB)/4, $0x42fc8000
+DATA const33<>+20(SB)/4, $0x42fc8000
+DATA const33<>+24(SB)/4, $0x42fc8000
+DATA const33<>+28(SB)/4, $0x42fc8000
+DATA const33<>+32(SB)/4, $0x42fc8000
+DATA const33<>+36(SB)/4, $0x42fc8000
+DATA const33<>+40(SB)/4, $0x42fc8000
+DATA const33<>+44(SB)/4, $0x42fc8000
+DATA const33<>+48(SB)/4, $0x42fc8000
+DATA const33<>+52(SB)/4, $0x42fc8000
+DATA const33<>+56(SB)/4, $0x42fc8000
+DATA const33<>+60(SB)/4, $0x42fc8000
 GLOBL const33<>(SB), RODATA|NOPTR, $64
 
-DATA const34<>+0(SB)/4, $0x42f98000
-DATA const34<>+4(SB)/4, $0x42f98000
-DATA const34<>+8(SB)/4, $0x42f98000
-DATA const34<>+12(SB)/4, $0x42f98000
-DATA const34<>+16(SB)/4, $0x42f98000
-DATA const34<>+20(SB)/4, $0x42f98000
-DATA const34<>+24(SB)/4, $0x42f98000
-DATA const34<>+28(SB)/4, $0x42f98000
-DATA const34<>+32(SB)/4, $0x42f98000
-DATA const34<>+36(SB)/4, $0x42f98000
-DATA const34<>+40(SB)/4, $0x42f98000
-DATA const34<>+44(SB)/4, $0x42f98000
-DATA const34<>+48(SB)/4, $0x42f98000
-DATA const34<>+52(SB)/4, $0x42f98000
-DATA const34<>+56(SB)/4, $0x42f98000
-DATA const34<>+60(SB)/4, $0x42f98000
+DATA const34<>+0(SB)/4, $0x467c0400
+DATA const34<>+4(SB)/4, $0x467c0400
+DATA const34<>+8(SB)/4, $0x467c0400
+DATA const34<>+12(SB)/4, $0x467c0400
+DATA const34<>+16(SB)/4, $0x467c0400
+DATA const34<>+20(SB)/4, $0x467c0400
+DATA const34<>+24(SB)/4, $0x467c0400
+DATA const34<>+28(SB)/4, $0x467c0400
+DATA const34<>+32(SB)/4, $0x467c0400
+DATA const34<>+36(SB)/4, $0x467c0400
+DATA const34<>+40(SB)/4, $0x467c0400
+DATA const34<>+44(SB)/4, $0x467c0400
+DATA const34<>+48(SB)/4, $0x467c0400
+DATA const34<>+52(SB)/4, $0x467c0400
+DATA const34<>+56(SB)/4, $0x467c0400
+DATA const34<>+60(SB)/4, $0x467c0400
 GLOBL const34<>(SB), RODATA|NOPTR, $64
 
-DATA const35<>+0(SB)/4, $0x46761900
-DATA const35<>+4(SB)/4, $0x46761900
-DATA const35<>+8(SB)/4, $0x46761900
-DATA const35<>+12(SB)/4, $0x46761900
-DATA const35<>+16(SB)/4, $0x46761900
-DATA const35<>+20(SB)/4, $0x46761900
-DATA const35<>+24(SB)/4, $0x46761900
-DATA const35<>+28(SB)/4, $0x46761900
-DATA const35<>+32(SB)/4, $0x46761900
-DATA const35<>+36(SB)/4, $0x46761900
-DATA const35<>+40(SB)/4, $0x46761900
-DATA const35<>+44(SB)/4, $0x46761900
-DATA const35<>+48(SB)/4, $0x46761900
-DATA const35<>+52(SB)/4, $0x46761900
-DATA const35<>+56(SB)/4, $0x46761900
-DATA const35<>+60(SB)/4, $0x46761900
+DATA const35<>+0(SB)/4, $0x46790c40
+DATA const35<>+4(SB)/4, $0x46790c40
+DATA const35<>+8(SB)/4, $0x46790c40
+DATA const35<>+12(SB)/4, $0x46790c40
+DATA const35<>+16(SB)/4, $0x46790c40
+DATA const35<>+20(SB)/4, $0x46790c40
+DATA const35<>+24(SB)/4, $0x46790c40
+DATA const35<>+28(SB)/4, $0x46790c40
+DATA const35<>+32(SB)/4, $0x46790c40
+DATA const35<>+36(SB)/4, $0x46790c40
+DATA const35<>+40(SB)/4, $0x46790c40
+DATA const35<>+44(SB)/4, $0x46790c40
+DATA const35<>+48(SB)/4, $0x46790c40
+DATA const35<>+52(SB)/4, $0x46790c40
+DATA const35<>+56(SB)/4, $0x46790c40
+DATA const35<>+60(SB)/4, $0x46790c40
 GLOBL const35<>(SB), RODATA|NOPTR, $64
 
-DATA const36<>+0(SB)/4, $0x46732a40
-DATA const36<>+4(SB)/4, $0x46732a40
-DATA const36<>+8(SB)/4, $0x46732a40
-DATA const36<>+12(SB)/4, $0x46732a40
-DATA const36<>+16(SB)/4, $0x46732a40
-DATA const36<>+20(SB)/4, $0x46732a40
-DATA const36<>+24(SB)/4, $0x46732a40
-DATA const36<>+28(SB)/4, $0x46732a40
-DATA const36<>+32(SB)/4, $0x46732a40
-DATA const36<>+36(SB)/4, $0x46732a40
-DATA const36<>+40(SB)/4, $0x46732a40
-DATA const36<>+44(SB)/4, $0x46732a40
-DATA const36<>+48(SB)/4, $0x46732a40
-DATA const36<>+52(SB)/4, $0x46732a40
-DATA const36<>+56(SB)/4, $0x46732a40
-DATA const36<>+60(SB)/4, $0x46732a40
+DATA const36<>+0(SB)/4, $0x42fb0000
+DATA const36<>+4(SB)/4, $0x42fb0000
+DATA const36<>+8(SB)/4, $0x42fb0000
+DATA const36<>+12(SB)/4, $0x42fb0000
+DATA const36<>+16(SB)/4, $0x42fb0000
+DATA const36<>+20(SB)/4, $0x42fb0000
+DATA const36<>+24(SB)/4, $0x42fb0000
+DATA const36<>+28(SB)/4, $0x42fb0000
+DATA const36<>+32(SB)/4, $0x42fb0000
+DATA const36<>+36(SB)/4, $0x42fb0000
+DATA const36<>+40(SB)/4, $0x42fb0000
+DATA const36<>+44(SB)/4, $0x42fb0000
+DATA const36<>+48(SB)/4, $0x42fb0000
+DATA const36<>+52(SB)/4, $0x42fb0000
+DATA const36<>+56(SB)/4, $0x42fb0000
+DATA const36<>+60(SB)/4, $0x42fb0000
 GLOBL const36<>(SB), RODATA|NOPTR, $64
 
-DATA const37<>+0(SB)/4, $0x42f80000
-DATA const37<>+4(SB)/4, $0x42f80000
-DATA const37<>+8(SB)/4, $0x42f80000
-DATA const37<>+12(SB)/4, $0x42f80000
-DATA const37<>+16(SB)/4, $0x42f80000
-DATA const37<>+20(SB)/4, $0x42f80000
-DATA const37<>+24(SB)/4, $0x42f80000
-DATA const37<>+28(SB)/4, $0x42f80000
-DATA const37<>+32(SB)/4, $0x42f80000
-DATA const37<>+36(SB)/4, $0x42f80000
-DATA const37<>+40(SB)/4, $0x42f80000
-DATA const37<>+44(SB)/4, $0x42f80000
-DATA const37<>+48(SB)/4, $0x42f80000
-DATA const37<>+52(SB)/4, $0x42f80000
-DATA const37<>+56(SB)/4, $0x42f80000
-DATA const37<>+60(SB)/4, $0x42f80000
+DATA const37<>+0(SB)/4, $0x42f98000
+DATA const37<>+4(SB)/4, $0x42f98000
+DATA const37<>+8(SB)/4, $0x42f98000
+DATA const37<>+12(SB)/4, $0x42f98000
+DATA const37<>+16(SB)/4, $0x42f98000
+DATA const37<>+20(SB)/4, $0x42f98000
+DATA const37<>+24(SB)/4, $0x42f98000
+DATA const37<>+28(SB)/4, $0x42f98000
+DATA const37<>+32(SB)/4, $0x42f98000
+DATA const37<>+36(SB)/4, $0x42f98000
+DATA const37<>+40(SB)/4, $0x42f98000
+DATA const37<>+44(SB)/4, $0x42f98000
+DATA const37<>+48(SB)/4, $0x42f98000
+DATA const37<>+52(SB)/4, $0x42f98000
+DATA const37<>+56(SB)/4, $0x42f98000
+DATA const37<>+60(SB)/4, $0x42f98000
 GLOBL const37<>(SB), RODATA|NOPTR, $64
 
-DATA const38<>+0(SB)/4, $0x42f68000
-DATA const38<>+4(SB)/4, $0x42f68000
-DATA const38<>+8(SB)/4, $0x42f68000
-DATA const38<>+12(SB)/4, $0x42f68000
-DATA const38<>+16(SB)/4, $0x42f68000
-DATA const38<>+20(SB)/4, $0x42f68000
-DATA const38<>+24(SB)/4, $0x42f68000
-DATA const38<>+28(SB)/4, $0x42f68000
-DATA const38<>+32(SB)/4, $0x42f68000
-DATA const38<>+36(SB)/4, $0x42f68000
-DATA const38<>+40(SB)/4, $0x42f68000
-DATA const38<>+44(SB)/4, $0x42f68000
-DATA const38<>+48(SB)/4, $0x42f68000
-DATA const38<>+52(SB)/4, $0x42f68000
-DATA const38<>+56(SB)/4, $0x42f68000
-DATA const38<>+60(SB)/4, $0x42f68000
+DATA const38<>+0(SB)/4, $0x46761900
+DATA const38<>+4(SB)/4, $0x46761900
+DATA const38<>+8(SB)/4, $0x46761900
+DATA const38<>+12(SB)/4, $0x46761900
+DATA const38<>+16(SB)/4, $0x46761900
+DATA const38<>+20(SB)/4, $0x46761900
+DATA const38<>+24(SB)/4, $0x46761900
+DATA const38<>+28(SB)/4, $0x46761900
+DATA const38<>+32(SB)/4, $0x46761900
+DATA const38<>+36(SB)/4, $0x46761900
+DATA const38<>+40(SB)/4, $0x46761900
+DATA const38<>+44(SB)/4, $0x46761900
+DATA const38<>+48(SB)/4, $0x46761900
+DATA const38<>+52(SB)/4, $0x46761900
+DATA const38<>+56(SB)/4, $0x46761900
+DATA const38<>+60(SB)/4, $0x46761900
 GLOBL const38<>(SB), RODATA|NOPTR, $64
 
-DATA const39<>+0(SB)/4, $0x46704000
-DATA const39<>+4(SB)/4, $0x46704000
-DATA const39<>+8(SB)/4, $0x46704000
-DATA const39<>+12(SB)/4, $0x46704000
-DATA const39<>+16(SB)/4, $0x46704000
-DATA const39<>+20(SB)/4, $0x46704000
-DATA const39<>+24(SB)/4, $0x46704000
-DATA const39<>+28(SB)/4, $0x46704000
-DATA const39<>+32(SB)/4, $0x46704000
-DATA const39<>+36(SB)/4, $0x46704000
-DATA const39<>+40(SB)/4, $0x46704000
-DATA const39<>+44(SB)/4, $0x46704000
-DATA const39<>+48(SB)/4, $0x46704000
-DATA const39<>+52(SB)/4, $0x46704000
-DATA const39<>+56(SB)/4, $0x46704000
-DATA const39<>+60(SB)/4, $0x46704000
+DATA const39<>+0(SB)/4, $0x46732a40
+DATA const39<>+4(SB)/4, $0x46732a40
+DATA const39<>+8(SB)/4, $0x46732a40
+DATA const39<>+12(SB)/4, $0x46732a40
+DATA const39<>+16(SB)/4, $0x46732a40
+DATA const39<>+20(SB)/4, $0x46732a40
+DATA const39<>+24(SB)/4, $0x46732a40
+DATA const39<>+28(SB)/4, $0x46732a40
+DATA const39<>+32(SB)/4, $0x46732a40
+DATA const39<>+36(SB)/4, $0x46732a40
+DATA const39<>+40(SB)/4, $0x46732a40
+DATA const39<>+44(SB)/4, $0x46732a40
+DATA const39<>+48(SB)/4, $0x46732a40
+DATA const39<>+52(SB)/4, $0x46732a40
+DATA const39<>+56(SB)/4, $0x46732a40
+DATA const39<>+60(SB)/4, $0x46732a40
 GLOBL const39<>(SB), RODATA|NOPTR, $64
 
-DATA const40<>+0(SB)/4, $0x466d5a40
-DATA const40<>+4(SB)/4, $0x466d5a40
-DATA const40<>+8(SB)/4, $0x466d5a40
-DATA const40<>+12(SB)/4, $0x466d5a40
-DATA const40<>+16(SB)/4, $0x466d5a40
-DATA const40<>+20(SB)/4, $0x466d5a40
-DATA const40<>+24(SB)/4, $0x466d5a40
-DATA const40<>+28(SB)/4, $0x466d5a40
-DATA const40<>+32(SB)/4, $0x466d5a40
-DATA const40<>+36(SB)/4, $0x466d5a40
-DATA const40<>+40(SB)/4, $0x466d5a40
-DATA const40<>+44(SB)/4, $0x466d5a40
-DATA const40<>+48(SB)/4, $0x466d5a40
-DATA const40<>+52(SB)/4, $0x466d5a40
-DATA const40<>+56(SB)/4, $0x466d5a40
-DATA const40<>+60(SB)/4, $0x466d5a40
+DATA const40<>+0(SB)/4, $0x42f80000
+DATA const40<>+4(SB)/4, $0x42f80000
+DATA const40<>+8(SB)/4, $0x42f80000
+DATA const40<>+12(SB)/4, $0x42f80000
+DATA const40<>+16(SB)/4, $0x42f80000
+DATA const40<>+20(SB)/4, $0x42f80000
+DATA const40<>+24(SB)/4, $0x42f80000
+DATA const40<>+28(SB)/4, $0x42f80000
+DATA const40<>+32(SB)/4, $0x42f80000
+DATA const40<>+36(SB)/4, $0x42f80000
+DATA const40<>+40(SB)/4, $0x42f80000
+DATA const40<>+44(SB)/4, $0x42f80000
+DATA const40<>+48(SB)/4, $0x42f80000
+DATA const40<>+52(SB)/4, $0x42f80000
+DATA const40<>+56(SB)/4, $0x42f80000
+DATA const40<>+60(SB)/4, $0x42f80000
 GLOBL const40<>(SB), RODATA|NOPTR, $64
 
-DATA const41<>+0(SB)/4, $0x42f50000
-DATA const41<>+4(SB)/4, $0x42f50000
-DATA const41<>+8(SB)/4, $0x42f50000
-DATA const41<>+12(SB)/4, $0x42f50000
-DATA const41<>+16(SB)/4, $0x42f50000
-DATA const41<>+20(SB)/4, $0x42f50000
-DATA const41<>+24(SB)/4, $0x42f50000
-DATA const41<>+28(SB)/4, $0x42f50000
-DATA const41<>+32(SB)/4, $0x42f50000
-DATA const41<>+36(SB)/4, $0x42f50000
-DATA const41<>+40(SB)/4, $0x42f50000
-DATA const41<>+44(SB)/4, $0x42f50000
-DATA const41<>+48(SB)/4, $0x42f50000
-DATA const41<>+52(SB)/4, $0x42f50000
-DATA const41<>+56(SB)/4, $0x42f50000
-DATA const41<>+60(SB)/4, $0x42f50000
+DATA const41<>+0(SB)/4, $0x42f68000
+DATA const41<>+4(SB)/4, $0x42f68000
+DATA const41<>+8(SB)/4, $0x42f68000
+DATA const41<>+12(SB)/4, $0x42f68000
+DATA const41<>+16(SB)/4, $0x42f68000
+DATA const41<>+20(SB)/4, $0x42f68000
+DATA const41<>+24(SB)/4, $0x42f68000
+DATA const41<>+28(SB)/4, $0x42f68000
+DATA const41<>+32(SB)/4, $0x42f68000
+DATA const41<>+36(SB)/4, $0x42f68000
+DATA const41<>+40(SB)/4, $0x42f68000
+DATA const41<>+44(SB)/4, $0x42f68000
+DATA const41<>+48(SB)/4, $0x42f68000
+DATA const41<>+52(SB)/4, $0x42f68000
+DATA const41<>+56(SB)/4, $0x42f68000
+DATA const41<>+60(SB)/4, $0x42f68000
 GLOBL const41<>(SB), RODATA|NOPTR, $64
 
-DATA const42<>+0(SB)/4, $0x42f38000
-DATA const42<>+4(SB)/4, $0x42f38000
-DATA const42<>+8(SB)/4, $0x42f38000
-DATA const42<>+12(SB)/4, $0x42f38000
-DATA const42<>+16(SB)/4, $0x42f38000
-DATA const42<>+20(SB)/4, $0x42f38000
-DATA const42<>+24(SB)/4, $0x42f38000
-DATA const42<>+28(SB)/4, $0x42f38000
-DATA const42<>+32(SB)/4, $0x42f38000
-DATA const42<>+36(SB)/4, $0x42f38000
-DATA const42<>+40(SB)/4, $0x42f38000
-DATA const42<>+44(SB)/4, $0x42f38000
-DATA const42<>+48(SB)/4, $0x42f38000
-DATA const42<>+52(SB)/4, $0x42f38000
-DATA const42<>+56(SB)/4, $0x42f38000
-DATA const42<>+60(SB)/4, $0x42f38000
+DATA const42<>+0(SB)/4, $0x46704000
+DATA const42<>+4(SB)/4, $0x46704000
+DATA const42<>+8(SB)/4, $0x46704000
+DATA const42<>+12(SB)/4, $0x46704000
+DATA const42<>+16(SB)/4, $0x46704000
+DATA const42<>+20(SB)/4, $0x46704000
+DATA const42<>+24(SB)/4, $0x46704000
+DATA const42<>+28(SB)/4, $0x46704000
+DATA const42<>+32(SB)/4, $0x46704000
+DATA const42<>+36(SB)/4, $0x46704000
+DATA const42<>+40(SB)/4, $0x46704000
+DATA const42<>+44(SB)/4, $0x46704000
+DATA const42<>+48(SB)/4, $0x46704000
+DATA const42<>+52(SB)/4, $0x46704000
+DATA const42<>+56(SB)/4, $0x46704000
+DATA const42<>+60(SB)/4, $0x46704000
 GLOBL const42<>(SB), RODATA|NOPTR, $64
 
-DATA const43<>+0(SB)/4, $0x466a7900
-DATA const43<>+4(SB)/4, $0x466a7900
-DATA const43<>+8(SB)/4, $0x466a7900
-DATA const43<>+12(SB)/4, $0x466a7900
-DATA const43<>+16(SB)/4, $0x466a7900
-DATA const43<>+20(SB)/4, $0x466a7900
-DATA const43<>+24(SB)/4, $0x466a7900
-DATA const43<>+28(SB)/4, $0x466a7900
-DATA const43<>+32(SB)/4, $0x466a7900
-DATA const43<>+36(SB)/4, $0x466a7900
-DATA const43<>+40(SB)/4, $0x466a7900
-DATA const43<>+44(SB)/4, $0x466a7900
-DATA const43<>+48(SB)/4, $0x466a7900
-DATA const43<>+52(SB)/4, $0x466a7900
-DATA const43<>+56(SB)/4, $0x466a7900
-DATA const43<>+60(SB)/4, $0x466a7900
+DATA const43<>+0(SB)/4, $0x466d5a40
+DATA const43<>+4(SB)/4, $0x466d5a40
+DATA const43<>+8(SB)/4, $0x466d5a40
+DATA const43<>+12(SB)/4, $0x466d5a40
+DATA const43<>+16(SB)/4, $0x466d5a40
+DATA const43<>+20(SB)/4, $0x466d5a40
+DATA const43<>+24(SB)/4, $0x466d5a40
+DATA const43<>+28(SB)/4, $0x466d5a40
+DATA const43<>+32(SB)/4, $0x466d5a40
+DATA const43<>+36(SB)/4, $0x466d5a40
+DATA const43<>+40(SB)/4, $0x466d5a40
+DATA const43<>+44(SB)/4, $0x466d5a40
+DATA const43<>+48(SB)/4, $0x466d5a40
+DATA const43<>+52(SB)/4, $0x466d5a40
+DATA const43<>+56(SB)/4, $0x466d5a40
+DATA const43<>+60(SB)/4, $0x466d5a40
 GLOBL const43<>(SB), RODATA|NOPTR, $64
 
-DATA const44<>+0(SB)/4, $0x46679c40
-DATA const44<>+4(SB)/4, $0x46679c40
-DATA const44<>+8(SB)/4, $0x46679c40
-DATA const44<>+12(SB)/4, $0x46679c40
-DATA const44<>+16(SB)/4, $0x46679c40
-DATA const44<>+20(SB)/4, $0x46679c40
-DATA const44<>+24(SB)/4, $0x46679c40
-DATA const44<>+28(SB)/4, $0x46679c40
-DATA const44<>+32(SB)/4, $0x46679c40
-DATA const44<>+36(SB)/4, $0x46679c40
-DATA const44<>+40(SB)/4, $0x46679c40
-DATA const44<>+44(SB)/4, $0x46679c40
-DATA const44<>+48(SB)/4, $0x46679c40
-DATA const44<>+52(SB)/4, $0x46679c40
-DATA const44<>+56(SB)/4, $0x46679c40
-DATA const44<>+60(SB)/4, $0x46679c40
+DATA const44<>+0(SB)/4, $0x42f50000
+DATA const44<>+4(SB)/4, $0x42f50000
+DATA const44<>+8(SB)/4, $0x42f50000
+DATA const44<>+12(SB)/4, $0x42f50000
+DATA const44<>+16(SB)/4, $0x42f50000
+DATA const44<>+20(SB)/4, $0x42f50000
+DATA const44<>+24(SB)/4, $0x42f50000
+DATA const44<>+28(SB)/4, $0x42f50000
+DATA const44<>+32(SB)/4, $0x42f50000
+DATA const44<>+36(SB)/4, $0x42f50000
+DATA const44<>+40(SB)/4, $0x42f50000
+DATA const44<>+44(SB)/4, $0x42f50000
+DATA const44<>+48(SB)/4, $0x42f50000
+DATA const44<>+52(SB)/4, $0x42f50000
+DATA const44<>+56(SB)/4, $0x42f50000
+DATA const44<>+60(SB)/4, $0x42f50000
 GLOBL const44<>(SB), RODATA|NOPTR, $64
 
-DATA const45<>+0(SB)/4, $0x7fc00000
-DATA const45<>+4(SB)/4, $0x7fc00000
-DATA const45<>+8(SB)/4, $0x7fc00000
-DATA const45<>+12(SB)/4, $0x7fc00000
-DATA const45<>+16(SB)/4, $0x7fc00000
-DATA const45<>+20(SB)/4, $0x7fc00000
-DATA const45<>+24(SB)/4, $0x7fc00000
-DATA const45<>+28(SB)/4, $0x7fc00000
-DATA const45<>+32(SB)/4, $0x7fc00000
-DATA const45<>+36(SB)/4, $0x7fc00000
-DATA const45<>+40(SB)/4, $0x7fc00000
-DATA const45<>+44(SB)/4, $0x7fc00000
-DATA const45<>+48(SB)/4, $0x7fc00000
-DATA const45<>+52(SB)/4, $0x7fc00000
-DATA const45<>+56(SB)/4, $0x7fc00000
-DATA const45<>+60(SB)/4, $0x7fc00000
+DATA const45<>+0(SB)/4, $0x42f38000
+DATA const45<>+4(SB)/4, $0x42f38000
+DATA const45<>+8(SB)/4, $0x42f38000
+DATA const45<>+12(SB)/4, $0x42f38000
+DATA const45<>+16(SB)/4, $0x42f38000
+DATA const45<>+20(SB)/4, $0x42f38000
+DATA const45<>+24(SB)/4, $0x42f38000
+DATA const45<>+28(SB)/4, $0x42f38000
+DATA const45<>+32(SB)/4, $0x42f38000
+DATA const45<>+36(SB)/4, $0x42f38000
+DATA const45<>+40(SB)/4, $0x42f38000
+DATA const45<>+44(SB)/4, $0x42f38000
+DATA const45<>+48(SB)/4, $0x42f38000
+DATA const45<>+52(SB)/4, $0x42f38000
+DATA const45<>+56(SB)/4, $0x42f38000
+DATA const45<>+60(SB)/4, $0x42f38000
 GLOBL const45<>(SB), RODATA|NOPTR, $64
 
-DATA const46<>+0(SB)/4, $0x00000000
-DATA const46<>+4(SB)/4, $0x00000004
-DATA const46<>+8(SB)/4, $0x00000001
-DATA const46<>+12(SB)/4, $0x00000005
-DATA const46<>+16(SB)/4, $0x00000002
-DATA const46<>+20(SB)/4, $0x00000006
-DATA const46<>+24(SB)/4, $0x00000003
-DATA const46<>+28(SB)/4, $0x00000007
-DATA const46<>+32(SB)/4, $0x00000000
-DATA const46<>+36(SB)/4, $0x00000004
-DATA const46<>+40(SB)/4, $0x00000001
-DATA const46<>+44(SB)/4, $0x00000005
-DATA const46<>+48(SB)/4, $0x00000002
-DATA const46<>+52(SB)/4, $0x00000006
-DATA const46<>+56(SB)/4, $0x00000003
-DATA const46<>+60(SB)/4, $0x00000007
+DATA const46<>+0(SB)/4, $0x466a7900
+DATA const46<>+4(SB)/4, $0x466a7900
+DATA const46<>+8(SB)/4, $0x466a7900
+DATA const46<>+12(SB)/4, $0x466a7900
+DATA const46<>+16(SB)/4, $0x466a7900
+DATA const46<>+20(SB)/4, $0x466a7900
+DATA const46<>+24(SB)/4, $0x466a7900
+DATA const46<>+28(SB)/4, $0x466a7900
+DATA const46<>+32(SB)/4, $0x466a7900
+DATA const46<>+36(SB)/4, $0x466a7900
+DATA const46<>+40(SB)/4, $0x466a7900
+DATA const46<>+44(SB)/4, $0x466a7900
+DATA const46<>+48(SB)/4, $0x466a7900
+DATA const46<>+52(SB)/4, $0x466a7900
+DATA const46<>+56(SB)/4, $0x466a7900
+DATA const46<>+60(SB)/4, $0x466a7900
 GLOBL const46<>(SB), RODATA|NOPTR, $64
 
-DATA const47<>+0(SB)/4, $0x03020100
-DATA const47<>+4(SB)/4, $0x07060504
-DATA const47<>+8(SB)/4, $0x0b0a0908
-DATA const47<>+12(SB)/4, $0x0f0e0d0c
-DATA const47<>+16(SB)/4, $0x80808080
-DATA const47<>+20(SB)/4, $0x80808080
-DATA const47<>+24(SB)/4, $0x80808080
-DATA const47<>+28(SB)/4, $0x80808080
-DATA const47<>+32(SB)/4, $0x03020100
-DATA const47<>+36(SB)/4, $0x07060504
-DATA const47<>+40(SB)/4, $0x0b0a0908
-DATA const47<>+44(SB)/4, $0x0f0e0d0c
-DATA const47<>+48(SB)/4, $0x80808080
-DATA const47<>+52(SB)/4, $0x80808080
-DATA const47<>+56(SB)/4, $0x80808080
-DATA const47<>+60(SB)/4, $0x80808080
+DATA const47<>+0(SB)/4, $0x46679c40
+DATA const47<>+4(SB)/4, $0x46679c40
+DATA const47<>+8(SB)/4, $0x46679c40
+DATA const47<>+12(SB)/4, $0x46679c40
+DATA const47<>+16(SB)/4, $0x46679c40
+DATA const47<>+20(SB)/4, $0x46679c40
+DATA const47<>+24(SB)/4, $0x46679c40
+DATA const47<>+28(SB)/4, $0x46679c40
+DATA const47<>+32(SB)/4, $0x46679c40
+DATA const47<>+36(SB)/4, $0x46679c40
+DATA const47<>+40(SB)/4, $0x46679c40
+DATA const47<>+44(SB)/4, $0x46679c40
+DATA const47<>+48(SB)/4, $0x46679c40
+DATA const47<>+52(SB)/4, $0x46679c40
+DATA const47<>+56(SB)/4, $0x46679c40
+DATA const47<>+60(SB)/4, $0x46679c40
 GLOBL const47<>(SB), RODATA|NOPTR, $64
 
-DATA const48<>+0(SB)/4, $0x0000000f
-DATA const48<>+4(SB)/4, $0x0000000f
-DATA const48<>+8(SB)/4, $0x0000000f
-DATA const48<>+12(SB)/4, $0x0000000f
-DATA const48<>+16(SB)/4, $0x0000000f
-DATA const48<>+20(SB)/4, $0x0000000f
-DATA const48<>+24(SB)/4, $0x0000000f
-DATA const48<>+28(SB)/4, $0x0000000f
-DATA const48<>+32(SB)/4, $0x0000000f
-DATA const48<>+36(SB)/4, $0x0000000f
-DATA const48<>+40(SB)/4, $0x0000000f
-DATA const48<>+44(SB)/4, $0x0000000f
-DATA const48<>+48(SB)/4, $0x0000000f
-DATA const48<>+52(SB)/4, $0x0000000f
-DATA const48<>+56(SB)/4, $0x0000000f
-DATA const48<>+60(SB)/4, $0x0000000f
+DATA const48<>+0(SB)/4, $0x7fc00000
+DATA const48<>+4(SB)/4, $0x7fc00000
+DATA const48<>+8(SB)/4, $0x7fc00000
+DATA const48<>+12(SB)/4, $0x7fc00000
+DATA const48<>+16(SB)/4, $0x7fc00000
+DATA const48<>+20(SB)/4, $0x7fc00000
+DATA const48<>+24(SB)/4, $0x7fc00000
+DATA const48<>+28(SB)/4, $0x7fc00000
+DATA const48<>+32(SB)/4, $0x7fc00000
+DATA const48<>+36(SB)/4, $0x7fc00000
+DATA const48<>+40(SB)/4, $0x7fc00000
+DATA const48<>+44(SB)/4, $0x7fc00000
+DATA const48<>+48(SB)/4, $0x7fc00000
+DATA const48<>+52(SB)/4, $0x7fc00000
+DATA const48<>+56(SB)/4, $0x7fc00000
+DATA const48<>+60(SB)/4, $0x7fc00000
 GLOBL const48<>(SB), RODATA|NOPTR, $64
 
-DATA const49<>+0(SB)/4, $0x00000008
-DATA const49<>+4(SB)/4, $0x00000008
-DATA const49<>+8(SB)/4, $0x00000008
-DATA const49<>+12(SB)/4, $0x00000008
-DATA const49<>+16(SB)/4, $0x00000008
-DATA const49<>+20(SB)/4, $0x00000008
-DATA const49<>+24(SB)/4, $0x00000008
-DATA const49<>+28(SB)/4, $0x00000008
-DATA const49<>+32(SB)/4, $0x00000008
-DATA const49<>+36(SB)/4, $0x00000008
-DATA const49<>+40(SB)/4, $0x00000008
-DATA const49<>+44(SB)/4, $0x00000008
-DATA const49<>+48(SB)/4, $0x00000008
-DATA const49<>+52(SB)/4, $0x00000008
-DATA const49<>+56(SB)/4, $0x00000008
-DATA const49<>+60(SB)/4, $0x00000008
+DATA const49<>+0(SB)/4, $0x00000000
+DATA const49<>+4(SB)/4, $0x00000004
+DATA const49<>+8(SB)/4, $0x00000001
+DATA const49<>+12(SB)/4, $0x00000005
+DATA const49<>+16(SB)/4, $0x00000002
+DATA const49<>+20(SB)/4, $0x00000006
+DATA const49<>+24(SB)/4, $0x00000003
+DATA const49<>+28(SB)/4, $0x00000007
+DATA const49<>+32(SB)/4, $0x00000000
+DATA const49<>+36(SB)/4, $0x00000004
+DATA const49<>+40(SB)/4, $0x00000001
+DATA const49<>+44(SB)/4, $0x00000005
+DATA const49<>+48(SB)/4, $0x00000002
+DATA const49<>+52(SB)/4, $0x00000006
+DATA const49<>+56(SB)/4, $0x00000003
+DATA const49<>+60(SB)/4, $0x00000007
 GLOBL const49<>(SB), RODATA|NOPTR, $64
+
+DATA const50<>+0(SB)/4, $0x03020100
+DATA const50<>+4(SB)/4, $0x07060504
+DATA const50<>+8(SB)/4, $0x0b0a0908
+DATA const50<>+12(SB)/4, $0x0f0e0d0c
+DATA const50<>+16(SB)/4, $0x80808080
+DATA const50<>+20(SB)/4, $0x80808080
+DATA const50<>+24(SB)/4, $0x80808080
+DATA const50<>+28(SB)/4, $0x80808080
+DATA const50<>+32(SB)/4, $0x03020100
+DATA const50<>+36(SB)/4, $0x07060504
+DATA const50<>+40(SB)/4, $0x0b0a0908
+DATA const50<>+44(SB)/4, $0x0f0e0d0c
+DATA const50<>+48(SB)/4, $0x80808080
+DATA const50<>+52(SB)/4, $0x80808080
+DATA const50<>+56(SB)/4, $0x80808080
+DATA const50<>+60(SB)/4, $0x80808080
+GLOBL const50<>(SB), RODATA|NOPTR, $64
+
+DATA const51<>+0(SB)/4, $0x0000000f
+DATA const51<>+4(SB)/4, $0x0000000f
+DATA const51<>+8(SB)/4, $0x0000000f
+DATA const51<>+12(SB)/4, $0x0000000f
+DATA const51<>+16(SB)/4, $0x0000000f
+DATA const51<>+20(SB)/4, $0x0000000f
+DATA const51<>+24(SB)/4, $0x0000000f
+DATA const51<>+28(SB)/4, $0x0000000f
+DATA const51<>+32(SB)/4, $0x0000000f
+DATA const51<>+36(SB)/4, $0x0000000f
+DATA const51<>+40(SB)/4, $0x0000000f
+DATA const51<>+44(SB)/4, $0x0000000f
+DATA const51<>+48(SB)/4, $0x0000000f
+DATA const51<>+52(SB)/4, $0x0000000f
+DATA const51<>+56(SB)/4, $0x0000000f
+DATA const51<>+60(SB)/4, $0x0000000f
+GLOBL const51<>(SB), RODATA|NOPTR, $64
+
+DATA const52<>+0(SB)/4, $0x00000008
+DATA const52<>+4(SB)/4, $0x00000008
+DATA const52<>+8(SB)/4, $0x00000008
+DATA const52<>+12(SB)/4, $0x00000008
+DATA const52<>+16(SB)/4, $0x00000008
+DATA const52<>+20(SB)/4, $0x00000008
+DATA const52<>+24(SB)/4, $0x00000008
+DATA const52<>+28(SB)/4, $0x00000008
+DATA const52<>+32(SB)/4, $0x00000008
+DATA const52<>+36(SB)/4, $0x00000008
+DATA const52<>+40(SB)/4, $0x00000008
+DATA const52<>+44(SB)/4, $0x00000008
+DATA const52<>+48(SB)/4, $0x00000008
+DATA const52<>+52(SB)/4, $0x00000008
+DATA const52<>+56(SB)/4, $0x00000008
+DATA const52<>+60(SB)/4, $0x00000008
+GLOBL const52<>(SB), RODATA|NOPTR, $64

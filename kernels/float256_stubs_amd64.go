@@ -34,6 +34,26 @@ func dotAVX2(x *float32, y *float32, n int) float32
 //go:noescape
 func swiGLUAVX2(dst *float32, gate *float32, up *float32, n int)
 
+// geluAVX2 is gelu.
+//
+//go:noescape
+func geluAVX2(dst *float32, gate *float32, up *float32, n int)
+
+// gateAVX2 is gate.
+//
+//go:noescape
+func gateAVX2(x *float32, gate *float32, n int)
+
+// softCapAVX2 is softCap.
+//
+//go:noescape
+func softCapAVX2(x *float32, n int, most float32)
+
+// rotateHalvesAVX2 is rotateHalves.
+//
+//go:noescape
+func rotateHalvesAVX2(lo *float32, hi *float32, cos *float32, sin *float32, pairs int)
+
 // rotateAVX2 is rotate.
 //
 //go:noescape

@@ -266,6 +266,291 @@ loopdone:
 	VZEROUPPER
 	RET
 
+// func geluAVX512(dst *float32, gate *float32, up *float32, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·geluAVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ gate+8(FP), CX
+	MOVQ up+16(FP), DX
+	MOVQ n+24(FP), BX
+
+loop:
+	CMPQ         BX, $0x10
+	JLT          looptail
+	VMOVUPS      (CX), Z0
+	VMULPS       const13<>+0(SB), Z0, Z1
+	VFMADD213PS  const12<>+0(SB), Z0, Z1
+	VMULPS       Z0, Z1, Z1
+	VMULPS       const14<>+0(SB), Z1, Z1
+	VMOVUPS      const1<>+0(SB), Z2
+	VMAXPS       Z1, Z2, Z1
+	VMOVUPS      const2<>+0(SB), Z2
+	VMINPS       Z1, Z2, Z1
+	VMULPS       const3<>+0(SB), Z1, Z2
+	VRNDSCALEPS  $0x08, Z2, Z2
+	VFNMADD231PS const4<>+0(SB), Z2, Z1
+	VFNMADD231PS const5<>+0(SB), Z2, Z1
+	VMOVUPS      const6<>+0(SB), Z3
+	VFMADD213PS  const7<>+0(SB), Z1, Z3
+	VFMADD213PS  const8<>+0(SB), Z1, Z3
+	VFMADD213PS  const9<>+0(SB), Z1, Z3
+	VFMADD213PS  const10<>+0(SB), Z1, Z3
+	VFMADD213PS  const11<>+0(SB), Z1, Z3
+	VMULPS       Z1, Z3, Z3
+	VFMADD213PS  Z1, Z1, Z3
+	VADDPS       const12<>+0(SB), Z3, Z3
+	VSCALEFPS    Z2, Z3, Z1
+	VADDPS       const12<>+0(SB), Z1, Z1
+	VDIVPS       Z1, Z0, Z0
+	VMOVUPS      (DX), Z1
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      Z0, (AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	SUBQ         $0x10, BX
+	JMP          loop
+
+looptail:
+	TESTQ        BX, BX
+	JZ           loopdone
+	MOVQ         $-1, SI
+	BZHIQ        BX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (CX), K1, Z0
+	VMULPS       const13<>+0(SB), Z0, Z1
+	VFMADD213PS  const12<>+0(SB), Z0, Z1
+	VMULPS       Z0, Z1, Z1
+	VMULPS       const14<>+0(SB), Z1, Z1
+	VMOVUPS      const1<>+0(SB), Z2
+	VMAXPS       Z1, Z2, Z1
+	VMOVUPS      const2<>+0(SB), Z2
+	VMINPS       Z1, Z2, Z1
+	VMULPS       const3<>+0(SB), Z1, Z2
+	VRNDSCALEPS  $0x08, Z2, Z2
+	VFNMADD231PS const4<>+0(SB), Z2, Z1
+	VFNMADD231PS const5<>+0(SB), Z2, Z1
+	VMOVUPS      const6<>+0(SB), Z3
+	VFMADD213PS  const7<>+0(SB), Z1, Z3
+	VFMADD213PS  const8<>+0(SB), Z1, Z3
+	VFMADD213PS  const9<>+0(SB), Z1, Z3
+	VFMADD213PS  const10<>+0(SB), Z1, Z3
+	VFMADD213PS  const11<>+0(SB), Z1, Z3
+	VMULPS       Z1, Z3, Z3
+	VFMADD213PS  Z1, Z1, Z3
+	VADDPS       const12<>+0(SB), Z3, Z3
+	VSCALEFPS    Z2, Z3, Z1
+	VADDPS       const12<>+0(SB), Z1, Z1
+	VDIVPS       Z1, Z0, Z0
+	VMOVUPS.Z    (DX), K1, Z1
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      Z0, K1, (AX)
+
+loopdone:
+	VZEROUPPER
+	RET
+
+// func gateAVX512(x *float32, gate *float32, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·gateAVX512(SB), NOSPLIT, $0-24
+	MOVQ x+0(FP), AX
+	MOVQ gate+8(FP), CX
+	MOVQ n+16(FP), DX
+
+loop:
+	CMPQ         DX, $0x10
+	JLT          looptail
+	VMOVUPS      (AX), Z0
+	VMOVUPS      (CX), Z1
+	VPXORD       const0<>+0(SB), Z1, Z1
+	VMOVUPS      const1<>+0(SB), Z2
+	VMAXPS       Z1, Z2, Z1
+	VMOVUPS      const2<>+0(SB), Z2
+	VMINPS       Z1, Z2, Z1
+	VMULPS       const3<>+0(SB), Z1, Z2
+	VRNDSCALEPS  $0x08, Z2, Z2
+	VFNMADD231PS const4<>+0(SB), Z2, Z1
+	VFNMADD231PS const5<>+0(SB), Z2, Z1
+	VMOVUPS      const6<>+0(SB), Z3
+	VFMADD213PS  const7<>+0(SB), Z1, Z3
+	VFMADD213PS  const8<>+0(SB), Z1, Z3
+	VFMADD213PS  const9<>+0(SB), Z1, Z3
+	VFMADD213PS  const10<>+0(SB), Z1, Z3
+	VFMADD213PS  const11<>+0(SB), Z1, Z3
+	VMULPS       Z1, Z3, Z3
+	VFMADD213PS  Z1, Z1, Z3
+	VADDPS       const12<>+0(SB), Z3, Z3
+	VSCALEFPS    Z2, Z3, Z1
+	VADDPS       const12<>+0(SB), Z1, Z1
+	VDIVPS       Z1, Z0, Z0
+	VMOVUPS      Z0, (AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	SUBQ         $0x10, DX
+	JMP          loop
+
+looptail:
+	TESTQ        DX, DX
+	JZ           loopdone
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVW        BX, K1
+	VMOVUPS.Z    (AX), K1, Z0
+	VMOVUPS.Z    (CX), K1, Z1
+	VPXORD       const0<>+0(SB), Z1, Z1
+	VMOVUPS      const1<>+0(SB), Z2
+	VMAXPS       Z1, Z2, Z1
+	VMOVUPS      const2<>+0(SB), Z2
+	VMINPS       Z1, Z2, Z1
+	VMULPS       const3<>+0(SB), Z1, Z2
+	VRNDSCALEPS  $0x08, Z2, Z2
+	VFNMADD231PS const4<>+0(SB), Z2, Z1
+	VFNMADD231PS const5<>+0(SB), Z2, Z1
+	VMOVUPS      const6<>+0(SB), Z3
+	VFMADD213PS  const7<>+0(SB), Z1, Z3
+	VFMADD213PS  const8<>+0(SB), Z1, Z3
+	VFMADD213PS  const9<>+0(SB), Z1, Z3
+	VFMADD213PS  const10<>+0(SB), Z1, Z3
+	VFMADD213PS  const11<>+0(SB), Z1, Z3
+	VMULPS       Z1, Z3, Z3
+	VFMADD213PS  Z1, Z1, Z3
+	VADDPS       const12<>+0(SB), Z3, Z3
+	VSCALEFPS    Z2, Z3, Z1
+	VADDPS       const12<>+0(SB), Z1, Z1
+	VDIVPS       Z1, Z0, Z0
+	VMOVUPS      Z0, K1, (AX)
+
+loopdone:
+	VZEROUPPER
+	RET
+
+// func softCapAVX512(x *float32, n int, most float32)
+// Requires: AVX, AVX512F, BMI2, SSE
+TEXT ·softCapAVX512(SB), NOSPLIT, $0-20
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	MOVSS        most+16(FP), X0
+	VBROADCASTSS X0, Z0
+	VMOVUPS      const15<>+0(SB), Z2
+	VDIVPS       Z0, Z2, Z2
+	VADDPS       Z0, Z0, Z1
+
+loop:
+	CMPQ         CX, $0x10
+	JLT          looptail
+	VMOVUPS      (AX), Z3
+	VMULPS       Z2, Z3, Z3
+	VMOVUPS      const1<>+0(SB), Z4
+	VMAXPS       Z3, Z4, Z3
+	VMOVUPS      const2<>+0(SB), Z4
+	VMINPS       Z3, Z4, Z3
+	VMULPS       const3<>+0(SB), Z3, Z4
+	VRNDSCALEPS  $0x08, Z4, Z4
+	VFNMADD231PS const4<>+0(SB), Z4, Z3
+	VFNMADD231PS const5<>+0(SB), Z4, Z3
+	VMOVUPS      const6<>+0(SB), Z5
+	VFMADD213PS  const7<>+0(SB), Z3, Z5
+	VFMADD213PS  const8<>+0(SB), Z3, Z5
+	VFMADD213PS  const9<>+0(SB), Z3, Z5
+	VFMADD213PS  const10<>+0(SB), Z3, Z5
+	VFMADD213PS  const11<>+0(SB), Z3, Z5
+	VMULPS       Z3, Z5, Z5
+	VFMADD213PS  Z3, Z3, Z5
+	VADDPS       const12<>+0(SB), Z5, Z5
+	VSCALEFPS    Z4, Z5, Z3
+	VADDPS       const12<>+0(SB), Z3, Z3
+	VDIVPS       Z3, Z1, Z3
+	VSUBPS       Z3, Z0, Z3
+	VMOVUPS      Z3, (AX)
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, CX
+	JMP          loop
+
+looptail:
+	TESTQ        CX, CX
+	JZ           loopdone
+	MOVQ         $-1, DX
+	BZHIQ        CX, DX, DX
+	KMOVW        DX, K1
+	VMOVUPS.Z    (AX), K1, Z3
+	VMULPS       Z2, Z3, Z3
+	VMOVUPS      const1<>+0(SB), Z2
+	VMAXPS       Z3, Z2, Z3
+	VMOVUPS      const2<>+0(SB), Z2
+	VMINPS       Z3, Z2, Z3
+	VMULPS       const3<>+0(SB), Z3, Z2
+	VRNDSCALEPS  $0x08, Z2, Z2
+	VFNMADD231PS const4<>+0(SB), Z2, Z3
+	VFNMADD231PS const5<>+0(SB), Z2, Z3
+	VMOVUPS      const6<>+0(SB), Z4
+	VFMADD213PS  const7<>+0(SB), Z3, Z4
+	VFMADD213PS  const8<>+0(SB), Z3, Z4
+	VFMADD213PS  const9<>+0(SB), Z3, Z4
+	VFMADD213PS  const10<>+0(SB), Z3, Z4
+	VFMADD213PS  const11<>+0(SB), Z3, Z4
+	VMULPS       Z3, Z4, Z4
+	VFMADD213PS  Z3, Z3, Z4
+	VADDPS       const12<>+0(SB), Z4, Z4
+	VSCALEFPS    Z2, Z4, Z3
+	VADDPS       const12<>+0(SB), Z3, Z3
+	VDIVPS       Z3, Z1, Z3
+	VSUBPS       Z3, Z0, Z3
+	VMOVUPS      Z3, K1, (AX)
+
+loopdone:
+	VZEROUPPER
+	RET
+
+// func rotateHalvesAVX512(lo *float32, hi *float32, cos *float32, sin *float32, pairs int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·rotateHalvesAVX512(SB), NOSPLIT, $0-40
+	MOVQ lo+0(FP), AX
+	MOVQ hi+8(FP), CX
+	MOVQ pairs+32(FP), DX
+	MOVQ cos+16(FP), BX
+	MOVQ sin+24(FP), SI
+
+loop:
+	CMPQ        DX, $0x10
+	JLT         looptail
+	VMOVUPS     (AX), Z0
+	VMOVUPS     (CX), Z1
+	VMOVUPS     (BX), Z2
+	VMOVUPS     (SI), Z3
+	VMULPS      Z3, Z1, Z4
+	VMULPS      Z3, Z0, Z3
+	VFMSUB213PS Z4, Z2, Z0
+	VFMADD213PS Z3, Z2, Z1
+	VMOVUPS     Z0, (AX)
+	VMOVUPS     Z1, (CX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, SI
+	SUBQ        $0x10, DX
+	JMP         loop
+
+looptail:
+	TESTQ       DX, DX
+	JZ          loopdone
+	MOVQ        $-1, DI
+	BZHIQ       DX, DI, DI
+	KMOVW       DI, K1
+	VMOVUPS.Z   (AX), K1, Z0
+	VMOVUPS.Z   (CX), K1, Z1
+	VMOVUPS.Z   (BX), K1, Z2
+	VMOVUPS.Z   (SI), K1, Z3
+	VMULPS      Z3, Z1, Z4
+	VMULPS      Z3, Z0, Z3
+	VFMSUB213PS Z4, Z2, Z0
+	VFMADD213PS Z3, Z2, Z1
+	VMOVUPS     Z0, K1, (AX)
+	VMOVUPS     Z1, K1, (CX)
+
+loopdone:
+	VZEROUPPER
+	RET
+
 // func rotateAVX512(x *float32, cos *float32, sin *float32, pairs int)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·rotateAVX512(SB), NOSPLIT, $0-32
@@ -273,7 +558,7 @@ TEXT ·rotateAVX512(SB), NOSPLIT, $0-32
 	MOVQ      pairs+24(FP), CX
 	MOVQ      cos+8(FP), DX
 	MOVQ      sin+16(FP), BX
-	VMOVDQU32 const13<>+0(SB), Z0
+	VMOVDQU32 const16<>+0(SB), Z0
 	SHLQ      $0x01, CX
 
 loop:
@@ -1292,7 +1577,7 @@ TEXT ·weighAVX512(SB), NOSPLIT, $0-44
 	MOVQ         seen+32(FP), SI
 	MOVSS        scale+40(FP), X0
 	VBROADCASTSS X0, Z0
-	VMOVDQU32    const14<>+0(SB), Z1
+	VMOVDQU32    const17<>+0(SB), Z1
 	MOVQ         $-1, DI
 	BZHIQ        SI, DI, DI
 	KMOVW        DI, K1
@@ -1441,7 +1726,7 @@ TEXT ·mergeStateAVX512(SB), NOSPLIT, $0-40
 	MOVQ      top+16(FP), DX
 	MOVQ      add+24(FP), BX
 	MOVQ      n+32(FP), SI
-	VMOVDQU32 const14<>+0(SB), Z0
+	VMOVDQU32 const17<>+0(SB), Z0
 	VMOVDQU32 const12<>+0(SB), Z1
 
 loop:
@@ -1823,7 +2108,7 @@ TEXT ·quantizeAVX512(SB), $2048-24
 	VMOVUPS     Z3, 1856(SP)
 	VMOVUPS     Z1, 1920(SP)
 	VMOVUPS     Z0, 1984(SP)
-	VMOVDQU32   const15<>+0(SB), Z1
+	VMOVDQU32   const18<>+0(SB), Z1
 	VPXORD      Z0, Z0, Z0
 	VPANDD      (SP), Z1, Z2
 	VPMAXUD     Z2, Z0, Z0
@@ -1889,27 +2174,27 @@ TEXT ·quantizeAVX512(SB), $2048-24
 	VPMAXUD     Z2, Z0, Z0
 	VPANDD      1984(SP), Z1, Z1
 	VPMAXUD     Z1, Z0, Z0
-	VPCMPUD     $0x02, const16<>+0(SB), Z0, K1
-	VPCMPUD     $0x05, const17<>+0(SB), Z0, K1, K2
+	VPCMPUD     $0x02, const19<>+0(SB), Z0, K1
+	VPCMPUD     $0x05, const20<>+0(SB), Z0, K1, K2
 	VMOVDQU32   const12<>+0(SB), Z1
 	VMOVAPS     Z0, K2, Z1
 	VPXORD      Z0, Z0, Z0
 	VPXORD      Z2, Z2, Z2
 	VPXORD      Z3, Z3, Z3
-	VMOVDQU32   const18<>+0(SB), Z4
-	VMOVUPS     const19<>+0(SB), Z5
+	VMOVDQU32   const21<>+0(SB), Z4
+	VMOVUPS     const22<>+0(SB), Z5
 	VDIVPS      Z1, Z5, Z5
 	VPXORD      Z6, Z6, Z6
 	VPXORD      Z7, Z7, Z7
-	VMOVUPS     const20<>+0(SB), Z8
+	VMOVUPS     const23<>+0(SB), Z8
 	VDIVPS      Z1, Z8, Z8
 	VPXORD      Z9, Z9, Z9
 	VPXORD      Z10, Z10, Z10
-	VMOVUPS     const21<>+0(SB), Z11
+	VMOVUPS     const24<>+0(SB), Z11
 	VDIVPS      Z1, Z11, Z11
 	VPXORD      Z12, Z12, Z12
 	VPXORD      Z13, Z13, Z13
-	VMOVUPS     const22<>+0(SB), Z14
+	VMOVUPS     const25<>+0(SB), Z14
 	VDIVPS      Z1, Z14, Z14
 	VPXORD      Z15, Z15, Z15
 	VPXORD      Z16, Z16, Z16
@@ -1951,7 +2236,7 @@ candidates0:
 	JNZ     candidates0
 	VDIVPS  Z7, Z6, Z7
 	VMULPS  Z6, Z7, Z6
-	VDIVPS  const23<>+0(SB), Z6, Z6
+	VDIVPS  const26<>+0(SB), Z6, Z6
 	VCMPPS  $0x0e, Z0, Z6, K3
 	VMOVAPS Z6, K3, Z0
 	VMOVAPS Z5, K3, Z2
@@ -1959,7 +2244,7 @@ candidates0:
 	VMOVAPS Z7, K3, Z3
 	VDIVPS  Z10, Z9, Z5
 	VMULPS  Z9, Z5, Z6
-	VDIVPS  const24<>+0(SB), Z6, Z6
+	VDIVPS  const27<>+0(SB), Z6, Z6
 	VCMPPS  $0x0e, Z0, Z6, K3
 	VMOVAPS Z6, K3, Z0
 	VMOVAPS Z8, K3, Z2
@@ -1967,7 +2252,7 @@ candidates0:
 	VMOVAPS Z5, K3, Z3
 	VDIVPS  Z13, Z12, Z5
 	VMULPS  Z12, Z5, Z6
-	VDIVPS  const25<>+0(SB), Z6, Z6
+	VDIVPS  const28<>+0(SB), Z6, Z6
 	VCMPPS  $0x0e, Z0, Z6, K3
 	VMOVAPS Z6, K3, Z0
 	VMOVAPS Z11, K3, Z2
@@ -1975,25 +2260,25 @@ candidates0:
 	VMOVAPS Z5, K3, Z3
 	VDIVPS  Z16, Z15, Z5
 	VMULPS  Z15, Z5, Z6
-	VDIVPS  const26<>+0(SB), Z6, Z6
+	VDIVPS  const29<>+0(SB), Z6, Z6
 	VCMPPS  $0x0e, Z0, Z6, K3
 	VMOVAPS Z6, K3, Z0
 	VMOVAPS Z14, K3, Z2
 	VDIVPS  Z14, Z5, Z5
 	VMOVAPS Z5, K3, Z3
-	VMOVUPS const27<>+0(SB), Z5
+	VMOVUPS const30<>+0(SB), Z5
 	VDIVPS  Z1, Z5, Z5
 	VPXORD  Z6, Z6, Z6
 	VPXORD  Z7, Z7, Z7
-	VMOVUPS const28<>+0(SB), Z8
+	VMOVUPS const31<>+0(SB), Z8
 	VDIVPS  Z1, Z8, Z8
 	VPXORD  Z9, Z9, Z9
 	VPXORD  Z10, Z10, Z10
-	VMOVUPS const29<>+0(SB), Z11
+	VMOVUPS const32<>+0(SB), Z11
 	VDIVPS  Z1, Z11, Z11
 	VPXORD  Z12, Z12, Z12
 	VPXORD  Z13, Z13, Z13
-	VMOVUPS const30<>+0(SB), Z14
+	VMOVUPS const33<>+0(SB), Z14
 	VDIVPS  Z1, Z14, Z14
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z15, Z15, Z15
@@ -2035,7 +2320,7 @@ candidates1:
 	JNZ           candidates1
 	VDIVPS        Z7, Z6, Z4
 	VMULPS        Z6, Z4, Z6
-	VDIVPS        const31<>+0(SB), Z6, Z6
+	VDIVPS        const34<>+0(SB), Z6, Z6
 	VCMPPS        $0x0e, Z0, Z6, K3
 	VMOVAPS       Z6, K3, Z0
 	VMOVAPS       Z5, K3, Z2
@@ -2043,7 +2328,7 @@ candidates1:
 	VMOVAPS       Z4, K3, Z3
 	VDIVPS        Z10, Z9, Z4
 	VMULPS        Z9, Z4, Z5
-	VDIVPS        const32<>+0(SB), Z5, Z5
+	VDIVPS        const35<>+0(SB), Z5, Z5
 	VCMPPS        $0x0e, Z0, Z5, K3
 	VMOVAPS       Z5, K3, Z0
 	VMOVAPS       Z8, K3, Z2
@@ -2051,7 +2336,7 @@ candidates1:
 	VMOVAPS       Z4, K3, Z3
 	VDIVPS        Z13, Z12, Z4
 	VMULPS        Z12, Z4, Z5
-	VDIVPS        const33<>+0(SB), Z5, Z5
+	VDIVPS        const36<>+0(SB), Z5, Z5
 	VCMPPS        $0x0e, Z0, Z5, K3
 	VMOVAPS       Z5, K3, Z0
 	VMOVAPS       Z11, K3, Z2
@@ -2059,7 +2344,7 @@ candidates1:
 	VMOVAPS       Z4, K3, Z3
 	VDIVPS        Z15, Z1, Z4
 	VMULPS        Z1, Z4, Z1
-	VDIVPS        const34<>+0(SB), Z1, Z1
+	VDIVPS        const37<>+0(SB), Z1, Z1
 	VCMPPS        $0x0e, Z0, Z1, K3
 	VMOVAPS       Z1, K3, Z0
 	VMOVAPS       Z14, K3, Z2
@@ -2067,7 +2352,7 @@ candidates1:
 	VMOVAPS       Z4, K3, Z3
 	VMOVAPS.Z     Z3, K2, Z3
 	KNOTW         K1, K1
-	VMOVUPS       const35<>+0(SB), K1, Z3
+	VMOVUPS       const38<>+0(SB), K1, Z3
 	VPXORD        Z0, Z0, Z0
 	VMULPS        (SP), Z2, Z1
 	VCVTPS2DQ.Z   Z1, K2, Z1
@@ -7200,12 +7485,12 @@ loop:
 	VCVTPH2PS    Y0, Z0
 	VPMOVZXBD    2(CX), Z1
 	VPSRLD       $0x04, Z1, Z2
-	VPANDD       const36<>+0(SB), Z1, Z1
-	VPSUBD       const37<>+0(SB), Z1, Z1
+	VPANDD       const39<>+0(SB), Z1, Z1
+	VPSUBD       const40<>+0(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
 	VMULPS       Z0, Z1, Z1
 	VMOVUPS      Z1, (AX)
-	VPSUBD       const37<>+0(SB), Z2, Z2
+	VPSUBD       const40<>+0(SB), Z2, Z2
 	VCVTDQ2PS    Z2, Z2
 	VMULPS       Z0, Z2, Z2
 	VMOVUPS      Z2, 64(AX)
@@ -7450,452 +7735,506 @@ DATA const12<>+56(SB)/4, $0x3f800000
 DATA const12<>+60(SB)/4, $0x3f800000
 GLOBL const12<>(SB), RODATA|NOPTR, $64
 
-DATA const13<>+0(SB)/4, $0x00000000
-DATA const13<>+4(SB)/4, $0x00000000
-DATA const13<>+8(SB)/4, $0x00000001
-DATA const13<>+12(SB)/4, $0x00000001
-DATA const13<>+16(SB)/4, $0x00000002
-DATA const13<>+20(SB)/4, $0x00000002
-DATA const13<>+24(SB)/4, $0x00000003
-DATA const13<>+28(SB)/4, $0x00000003
-DATA const13<>+32(SB)/4, $0x00000004
-DATA const13<>+36(SB)/4, $0x00000004
-DATA const13<>+40(SB)/4, $0x00000005
-DATA const13<>+44(SB)/4, $0x00000005
-DATA const13<>+48(SB)/4, $0x00000006
-DATA const13<>+52(SB)/4, $0x00000006
-DATA const13<>+56(SB)/4, $0x00000007
-DATA const13<>+60(SB)/4, $0x00000007
+DATA const13<>+0(SB)/4, $0x3d372713
+DATA const13<>+4(SB)/4, $0x3d372713
+DATA const13<>+8(SB)/4, $0x3d372713
+DATA const13<>+12(SB)/4, $0x3d372713
+DATA const13<>+16(SB)/4, $0x3d372713
+DATA const13<>+20(SB)/4, $0x3d372713
+DATA const13<>+24(SB)/4, $0x3d372713
+DATA const13<>+28(SB)/4, $0x3d372713
+DATA const13<>+32(SB)/4, $0x3d372713
+DATA const13<>+36(SB)/4, $0x3d372713
+DATA const13<>+40(SB)/4, $0x3d372713
+DATA const13<>+44(SB)/4, $0x3d372713
+DATA const13<>+48(SB)/4, $0x3d372713
+DATA const13<>+52(SB)/4, $0x3d372713
+DATA const13<>+56(SB)/4, $0x3d372713
+DATA const13<>+60(SB)/4, $0x3d372713
 GLOBL const13<>(SB), RODATA|NOPTR, $64
 
-DATA const14<>+0(SB)/4, $0xff800000
-DATA const14<>+4(SB)/4, $0xff800000
-DATA const14<>+8(SB)/4, $0xff800000
-DATA const14<>+12(SB)/4, $0xff800000
-DATA const14<>+16(SB)/4, $0xff800000
-DATA const14<>+20(SB)/4, $0xff800000
-DATA const14<>+24(SB)/4, $0xff800000
-DATA const14<>+28(SB)/4, $0xff800000
-DATA const14<>+32(SB)/4, $0xff800000
-DATA const14<>+36(SB)/4, $0xff800000
-DATA const14<>+40(SB)/4, $0xff800000
-DATA const14<>+44(SB)/4, $0xff800000
-DATA const14<>+48(SB)/4, $0xff800000
-DATA const14<>+52(SB)/4, $0xff800000
-DATA const14<>+56(SB)/4, $0xff800000
-DATA const14<>+60(SB)/4, $0xff800000
+DATA const14<>+0(SB)/4, $0xbfcc422a
+DATA const14<>+4(SB)/4, $0xbfcc422a
+DATA const14<>+8(SB)/4, $0xbfcc422a
+DATA const14<>+12(SB)/4, $0xbfcc422a
+DATA const14<>+16(SB)/4, $0xbfcc422a
+DATA const14<>+20(SB)/4, $0xbfcc422a
+DATA const14<>+24(SB)/4, $0xbfcc422a
+DATA const14<>+28(SB)/4, $0xbfcc422a
+DATA const14<>+32(SB)/4, $0xbfcc422a
+DATA const14<>+36(SB)/4, $0xbfcc422a
+DATA const14<>+40(SB)/4, $0xbfcc422a
+DATA const14<>+44(SB)/4, $0xbfcc422a
+DATA const14<>+48(SB)/4, $0xbfcc422a
+DATA const14<>+52(SB)/4, $0xbfcc422a
+DATA const14<>+56(SB)/4, $0xbfcc422a
+DATA const14<>+60(SB)/4, $0xbfcc422a
 GLOBL const14<>(SB), RODATA|NOPTR, $64
 
-DATA const15<>+0(SB)/4, $0x7fffffff
-DATA const15<>+4(SB)/4, $0x7fffffff
-DATA const15<>+8(SB)/4, $0x7fffffff
-DATA const15<>+12(SB)/4, $0x7fffffff
-DATA const15<>+16(SB)/4, $0x7fffffff
-DATA const15<>+20(SB)/4, $0x7fffffff
-DATA const15<>+24(SB)/4, $0x7fffffff
-DATA const15<>+28(SB)/4, $0x7fffffff
-DATA const15<>+32(SB)/4, $0x7fffffff
-DATA const15<>+36(SB)/4, $0x7fffffff
-DATA const15<>+40(SB)/4, $0x7fffffff
-DATA const15<>+44(SB)/4, $0x7fffffff
-DATA const15<>+48(SB)/4, $0x7fffffff
-DATA const15<>+52(SB)/4, $0x7fffffff
-DATA const15<>+56(SB)/4, $0x7fffffff
-DATA const15<>+60(SB)/4, $0x7fffffff
+DATA const15<>+0(SB)/4, $0x40000000
+DATA const15<>+4(SB)/4, $0x40000000
+DATA const15<>+8(SB)/4, $0x40000000
+DATA const15<>+12(SB)/4, $0x40000000
+DATA const15<>+16(SB)/4, $0x40000000
+DATA const15<>+20(SB)/4, $0x40000000
+DATA const15<>+24(SB)/4, $0x40000000
+DATA const15<>+28(SB)/4, $0x40000000
+DATA const15<>+32(SB)/4, $0x40000000
+DATA const15<>+36(SB)/4, $0x40000000
+DATA const15<>+40(SB)/4, $0x40000000
+DATA const15<>+44(SB)/4, $0x40000000
+DATA const15<>+48(SB)/4, $0x40000000
+DATA const15<>+52(SB)/4, $0x40000000
+DATA const15<>+56(SB)/4, $0x40000000
+DATA const15<>+60(SB)/4, $0x40000000
 GLOBL const15<>(SB), RODATA|NOPTR, $64
 
-DATA const16<>+0(SB)/4, $0x7f7fffff
-DATA const16<>+4(SB)/4, $0x7f7fffff
-DATA const16<>+8(SB)/4, $0x7f7fffff
-DATA const16<>+12(SB)/4, $0x7f7fffff
-DATA const16<>+16(SB)/4, $0x7f7fffff
-DATA const16<>+20(SB)/4, $0x7f7fffff
-DATA const16<>+24(SB)/4, $0x7f7fffff
-DATA const16<>+28(SB)/4, $0x7f7fffff
-DATA const16<>+32(SB)/4, $0x7f7fffff
-DATA const16<>+36(SB)/4, $0x7f7fffff
-DATA const16<>+40(SB)/4, $0x7f7fffff
-DATA const16<>+44(SB)/4, $0x7f7fffff
-DATA const16<>+48(SB)/4, $0x7f7fffff
-DATA const16<>+52(SB)/4, $0x7f7fffff
-DATA const16<>+56(SB)/4, $0x7f7fffff
-DATA const16<>+60(SB)/4, $0x7f7fffff
+DATA const16<>+0(SB)/4, $0x00000000
+DATA const16<>+4(SB)/4, $0x00000000
+DATA const16<>+8(SB)/4, $0x00000001
+DATA const16<>+12(SB)/4, $0x00000001
+DATA const16<>+16(SB)/4, $0x00000002
+DATA const16<>+20(SB)/4, $0x00000002
+DATA const16<>+24(SB)/4, $0x00000003
+DATA const16<>+28(SB)/4, $0x00000003
+DATA const16<>+32(SB)/4, $0x00000004
+DATA const16<>+36(SB)/4, $0x00000004
+DATA const16<>+40(SB)/4, $0x00000005
+DATA const16<>+44(SB)/4, $0x00000005
+DATA const16<>+48(SB)/4, $0x00000006
+DATA const16<>+52(SB)/4, $0x00000006
+DATA const16<>+56(SB)/4, $0x00000007
+DATA const16<>+60(SB)/4, $0x00000007
 GLOBL const16<>(SB), RODATA|NOPTR, $64
 
-DATA const17<>+0(SB)/4, $0x04800000
-DATA const17<>+4(SB)/4, $0x04800000
-DATA const17<>+8(SB)/4, $0x04800000
-DATA const17<>+12(SB)/4, $0x04800000
-DATA const17<>+16(SB)/4, $0x04800000
-DATA const17<>+20(SB)/4, $0x04800000
-DATA const17<>+24(SB)/4, $0x04800000
-DATA const17<>+28(SB)/4, $0x04800000
-DATA const17<>+32(SB)/4, $0x04800000
-DATA const17<>+36(SB)/4, $0x04800000
-DATA const17<>+40(SB)/4, $0x04800000
-DATA const17<>+44(SB)/4, $0x04800000
-DATA const17<>+48(SB)/4, $0x04800000
-DATA const17<>+52(SB)/4, $0x04800000
-DATA const17<>+56(SB)/4, $0x04800000
-DATA const17<>+60(SB)/4, $0x04800000
+DATA const17<>+0(SB)/4, $0xff800000
+DATA const17<>+4(SB)/4, $0xff800000
+DATA const17<>+8(SB)/4, $0xff800000
+DATA const17<>+12(SB)/4, $0xff800000
+DATA const17<>+16(SB)/4, $0xff800000
+DATA const17<>+20(SB)/4, $0xff800000
+DATA const17<>+24(SB)/4, $0xff800000
+DATA const17<>+28(SB)/4, $0xff800000
+DATA const17<>+32(SB)/4, $0xff800000
+DATA const17<>+36(SB)/4, $0xff800000
+DATA const17<>+40(SB)/4, $0xff800000
+DATA const17<>+44(SB)/4, $0xff800000
+DATA const17<>+48(SB)/4, $0xff800000
+DATA const17<>+52(SB)/4, $0xff800000
+DATA const17<>+56(SB)/4, $0xff800000
+DATA const17<>+60(SB)/4, $0xff800000
 GLOBL const17<>(SB), RODATA|NOPTR, $64
 
-DATA const18<>+0(SB)/4, $0x4b400000
-DATA const18<>+4(SB)/4, $0x4b400000
-DATA const18<>+8(SB)/4, $0x4b400000
-DATA const18<>+12(SB)/4, $0x4b400000
-DATA const18<>+16(SB)/4, $0x4b400000
-DATA const18<>+20(SB)/4, $0x4b400000
-DATA const18<>+24(SB)/4, $0x4b400000
-DATA const18<>+28(SB)/4, $0x4b400000
-DATA const18<>+32(SB)/4, $0x4b400000
-DATA const18<>+36(SB)/4, $0x4b400000
-DATA const18<>+40(SB)/4, $0x4b400000
-DATA const18<>+44(SB)/4, $0x4b400000
-DATA const18<>+48(SB)/4, $0x4b400000
-DATA const18<>+52(SB)/4, $0x4b400000
-DATA const18<>+56(SB)/4, $0x4b400000
-DATA const18<>+60(SB)/4, $0x4b400000
+DATA const18<>+0(SB)/4, $0x7fffffff
+DATA const18<>+4(SB)/4, $0x7fffffff
+DATA const18<>+8(SB)/4, $0x7fffffff
+DATA const18<>+12(SB)/4, $0x7fffffff
+DATA const18<>+16(SB)/4, $0x7fffffff
+DATA const18<>+20(SB)/4, $0x7fffffff
+DATA const18<>+24(SB)/4, $0x7fffffff
+DATA const18<>+28(SB)/4, $0x7fffffff
+DATA const18<>+32(SB)/4, $0x7fffffff
+DATA const18<>+36(SB)/4, $0x7fffffff
+DATA const18<>+40(SB)/4, $0x7fffffff
+DATA const18<>+44(SB)/4, $0x7fffffff
+DATA const18<>+48(SB)/4, $0x7fffffff
+DATA const18<>+52(SB)/4, $0x7fffffff
+DATA const18<>+56(SB)/4, $0x7fffffff
+DATA const18<>+60(SB)/4, $0x7fffffff
 GLOBL const18<>(SB), RODATA|NOPTR, $64
 
-DATA const19<>+0(SB)/4, $0x42fe0000
-DATA const19<>+4(SB)/4, $0x42fe0000
-DATA const19<>+8(SB)/4, $0x42fe0000
-DATA const19<>+12(SB)/4, $0x42fe0000
-DATA const19<>+16(SB)/4, $0x42fe0000
-DATA const19<>+20(SB)/4, $0x42fe0000
-DATA const19<>+24(SB)/4, $0x42fe0000
-DATA const19<>+28(SB)/4, $0x42fe0000
-DATA const19<>+32(SB)/4, $0x42fe0000
-DATA const19<>+36(SB)/4, $0x42fe0000
-DATA const19<>+40(SB)/4, $0x42fe0000
-DATA const19<>+44(SB)/4, $0x42fe0000
-DATA const19<>+48(SB)/4, $0x42fe0000
-DATA const19<>+52(SB)/4, $0x42fe0000
-DATA const19<>+56(SB)/4, $0x42fe0000
-DATA const19<>+60(SB)/4, $0x42fe0000
+DATA const19<>+0(SB)/4, $0x7f7fffff
+DATA const19<>+4(SB)/4, $0x7f7fffff
+DATA const19<>+8(SB)/4, $0x7f7fffff
+DATA const19<>+12(SB)/4, $0x7f7fffff
+DATA const19<>+16(SB)/4, $0x7f7fffff
+DATA const19<>+20(SB)/4, $0x7f7fffff
+DATA const19<>+24(SB)/4, $0x7f7fffff
+DATA const19<>+28(SB)/4, $0x7f7fffff
+DATA const19<>+32(SB)/4, $0x7f7fffff
+DATA const19<>+36(SB)/4, $0x7f7fffff
+DATA const19<>+40(SB)/4, $0x7f7fffff
+DATA const19<>+44(SB)/4, $0x7f7fffff
+DATA const19<>+48(SB)/4, $0x7f7fffff
+DATA const19<>+52(SB)/4, $0x7f7fffff
+DATA const19<>+56(SB)/4, $0x7f7fffff
+DATA const19<>+60(SB)/4, $0x7f7fffff
 GLOBL const19<>(SB), RODATA|NOPTR, $64
 
-DATA const20<>+0(SB)/4, $0x42fc8000
-DATA const20<>+4(SB)/4, $0x42fc8000
-DATA const20<>+8(SB)/4, $0x42fc8000
-DATA const20<>+12(SB)/4, $0x42fc8000
-DATA const20<>+16(SB)/4, $0x42fc8000
-DATA const20<>+20(SB)/4, $0x42fc8000
-DATA const20<>+24(SB)/4, $0x42fc8000
-DATA const20<>+28(SB)/4, $0x42fc8000
-DATA const20<>+32(SB)/4, $0x42fc8000
-DATA const20<>+36(SB)/4, $0x42fc8000
-DATA const20<>+40(SB)/4, $0x42fc8000
-DATA const20<>+44(SB)/4, $0x42fc8000
-DATA const20<>+48(SB)/4, $0x42fc8000
-DATA const20<>+52(SB)/4, $0x42fc8000
-DATA const20<>+56(SB)/4, $0x42fc8000
-DATA const20<>+60(SB)/4, $0x42fc8000
+DATA const20<>+0(SB)/4, $0x04800000
+DATA const20<>+4(SB)/4, $0x04800000
+DATA const20<>+8(SB)/4, $0x04800000
+DATA const20<>+12(SB)/4, $0x04800000
+DATA const20<>+16(SB)/4, $0x04800000
+DATA const20<>+20(SB)/4, $0x04800000
+DATA const20<>+24(SB)/4, $0x04800000
+DATA const20<>+28(SB)/4, $0x04800000
+DATA const20<>+32(SB)/4, $0x04800000
+DATA const20<>+36(SB)/4, $0x04800000
+DATA const20<>+40(SB)/4, $0x04800000
+DATA const20<>+44(SB)/4, $0x04800000
+DATA const20<>+48(SB)/4, $0x04800000
+DATA const20<>+52(SB)/4, $0x04800000
+DATA const20<>+56(SB)/4, $0x04800000
+DATA const20<>+60(SB)/4, $0x04800000
 GLOBL const20<>(SB), RODATA|NOPTR, $64
 
-DATA const21<>+0(SB)/4, $0x42fb0000
-DATA const21<>+4(SB)/4, $0x42fb0000
-DATA const21<>+8(SB)/4, $0x42fb0000
-DATA const21<>+12(SB)/4, $0x42fb0000
-DATA const21<>+16(SB)/4, $0x42fb0000
-DATA const21<>+20(SB)/4, $0x42fb0000
-DATA const21<>+24(SB)/4, $0x42fb0000
-DATA const21<>+28(SB)/4, $0x42fb0000
-DATA const21<>+32(SB)/4, $0x42fb0000
-DATA const21<>+36(SB)/4, $0x42fb0000
-DATA const21<>+40(SB)/4, $0x42fb0000
-DATA const21<>+44(SB)/4, $0x42fb0000
-DATA const21<>+48(SB)/4, $0x42fb0000
-DATA const21<>+52(SB)/4, $0x42fb0000
-DATA const21<>+56(SB)/4, $0x42fb0000
-DATA const21<>+60(SB)/4, $0x42fb0000
+DATA const21<>+0(SB)/4, $0x4b400000
+DATA const21<>+4(SB)/4, $0x4b400000
+DATA const21<>+8(SB)/4, $0x4b400000
+DATA const21<>+12(SB)/4, $0x4b400000
+DATA const21<>+16(SB)/4, $0x4b400000
+DATA const21<>+20(SB)/4, $0x4b400000
+DATA const21<>+24(SB)/4, $0x4b400000
+DATA const21<>+28(SB)/4, $0x4b400000
+DATA const21<>+32(SB)/4, $0x4b400000
+DATA const21<>+36(SB)/4, $0x4b400000
+DATA const21<>+40(SB)/4, $0x4b400000
+DATA const21<>+44(SB)/4, $0x4b400000
+DATA const21<>+48(SB)/4, $0x4b400000
+DATA const21<>+52(SB)/4, $0x4b400000
+DATA const21<>+56(SB)/4, $0x4b400000
+DATA const21<>+60(SB)/4, $0x4b400000
 GLOBL const21<>(SB), RODATA|NOPTR, $64
 
-DATA const22<>+0(SB)/4, $0x42f98000
-DATA const22<>+4(SB)/4, $0x42f98000
-DATA const22<>+8(SB)/4, $0x42f98000
-DATA const22<>+12(SB)/4, $0x42f98000
-DATA const22<>+16(SB)/4, $0x42f98000
-DATA const22<>+20(SB)/4, $0x42f98000
-DATA const22<>+24(SB)/4, $0x42f98000
-DATA const22<>+28(SB)/4, $0x42f98000
-DATA const22<>+32(SB)/4, $0x42f98000
-DATA const22<>+36(SB)/4, $0x42f98000
-DATA const22<>+40(SB)/4, $0x42f98000
-DATA const22<>+44(SB)/4, $0x42f98000
-DATA const22<>+48(SB)/4, $0x42f98000
-DATA const22<>+52(SB)/4, $0x42f98000
-DATA const22<>+56(SB)/4, $0x42f98000
-DATA const22<>+60(SB)/4, $0x42f98000
+DATA const22<>+0(SB)/4, $0x42fe0000
+DATA const22<>+4(SB)/4, $0x42fe0000
+DATA const22<>+8(SB)/4, $0x42fe0000
+DATA const22<>+12(SB)/4, $0x42fe0000
+DATA const22<>+16(SB)/4, $0x42fe0000
+DATA const22<>+20(SB)/4, $0x42fe0000
+DATA const22<>+24(SB)/4, $0x42fe0000
+DATA const22<>+28(SB)/4, $0x42fe0000
+DATA const22<>+32(SB)/4, $0x42fe0000
+DATA const22<>+36(SB)/4, $0x42fe0000
+DATA const22<>+40(SB)/4, $0x42fe0000
+DATA const22<>+44(SB)/4, $0x42fe0000
+DATA const22<>+48(SB)/4, $0x42fe0000
+DATA const22<>+52(SB)/4, $0x42fe0000
+DATA const22<>+56(SB)/4, $0x42fe0000
+DATA const22<>+60(SB)/4, $0x42fe0000
 GLOBL const22<>(SB), RODATA|NOPTR, $64
 
-DATA const23<>+0(SB)/4, $0x467c0400
-DATA const23<>+4(SB)/4, $0x467c0400
-DATA const23<>+8(SB)/4, $0x467c0400
-DATA const23<>+12(SB)/4, $0x467c0400
-DATA const23<>+16(SB)/4, $0x467c0400
-DATA const23<>+20(SB)/4, $0x467c0400
-DATA const23<>+24(SB)/4, $0x467c0400
-DATA const23<>+28(SB)/4, $0x467c0400
-DATA const23<>+32(SB)/4, $0x467c0400
-DATA const23<>+36(SB)/4, $0x467c0400
-DATA const23<>+40(SB)/4, $0x467c0400
-DATA const23<>+44(SB)/4, $0x467c0400
-DATA const23<>+48(SB)/4, $0x467c0400
-DATA const23<>+52(SB)/4, $0x467c0400
-DATA const23<>+56(SB)/4, $0x467c0400
-DATA const23<>+60(SB)/4, $0x467c0400
+DATA const23<>+0(SB)/4, $0x42fc8000
+DATA const23<>+4(SB)/4, $0x42fc8000
+DATA const23<>+8(SB)/4, $0x42fc8000
+DATA const23<>+12(SB)/4, $0x42fc8000
+DATA const23<>+16(SB)/4, $0x42fc8000
+DATA const23<>+20(SB)/4, $0x42fc8000
+DATA const23<>+24(SB)/4, $0x42fc8000
+DATA const23<>+28(SB)/4, $0x42fc8000
+DATA const23<>+32(SB)/4, $0x42fc8000
+DATA const23<>+36(SB)/4, $0x42fc8000
+DATA const23<>+40(SB)/4, $0x42fc8000
+DATA const23<>+44(SB)/4, $0x42fc8000
+DATA const23<>+48(SB)/4, $0x42fc8000
+DATA const23<>+52(SB)/4, $0x42fc8000
+DATA const23<>+56(SB)/4, $0x42fc8000
+DATA const23<>+60(SB)/4, $0x42fc8000
 GLOBL const23<>(SB), RODATA|NOPTR, $64
 
-DATA const24<>+0(SB)/4, $0x46790c40
-DATA const24<>+4(SB)/4, $0x46790c40
-DATA const24<>+8(SB)/4, $0x46790c40
-DATA const24<>+12(SB)/4, $0x46790c40
-DATA const24<>+16(SB)/4, $0x46790c40
-DATA const24<>+20(SB)/4, $0x46790c40
-DATA const24<>+24(SB)/4, $0x46790c40
-DATA const24<>+28(SB)/4, $0x46790c40
-DATA const24<>+32(SB)/4, $0x46790c40
-DATA const24<>+36(SB)/4, $0x46790c40
-DATA const24<>+40(SB)/4, $0x46790c40
-DATA const24<>+44(SB)/4, $0x46790c40
-DATA const24<>+48(SB)/4, $0x46790c40
-DATA const24<>+52(SB)/4, $0x46790c40
-DATA const24<>+56(SB)/4, $0x46790c40
-DATA const24<>+60(SB)/4, $0x46790c40
+DATA const24<>+0(SB)/4, $0x42fb0000
+DATA const24<>+4(SB)/4, $0x42fb0000
+DATA const24<>+8(SB)/4, $0x42fb0000
+DATA const24<>+12(SB)/4, $0x42fb0000
+DATA const24<>+16(SB)/4, $0x42fb0000
+DATA const24<>+20(SB)/4, $0x42fb0000
+DATA const24<>+24(SB)/4, $0x42fb0000
+DATA const24<>+28(SB)/4, $0x42fb0000
+DATA const24<>+32(SB)/4, $0x42fb0000
+DATA const24<>+36(SB)/4, $0x42fb0000
+DATA const24<>+40(SB)/4, $0x42fb0000
+DATA const24<>+44(SB)/4, $0x42fb0000
+DATA const24<>+48(SB)/4, $0x42fb0000
+DATA const24<>+52(SB)/4, $0x42fb0000
+DATA const24<>+56(SB)/4, $0x42fb0000
+DATA const24<>+60(SB)/4, $0x42fb0000
 GLOBL const24<>(SB), RODATA|NOPTR, $64
 
-DATA const25<>+0(SB)/4, $0x46761900
-DATA const25<>+4(SB)/4, $0x46761900
-DATA const25<>+8(SB)/4, $0x46761900
-DATA const25<>+12(SB)/4, $0x46761900
-DATA const25<>+16(SB)/4, $0x46761900
-DATA const25<>+20(SB)/4, $0x46761900
-DATA const25<>+24(SB)/4, $0x46761900
-DATA const25<>+28(SB)/4, $0x46761900
-DATA const25<>+32(SB)/4, $0x46761900
-DATA const25<>+36(SB)/4, $0x46761900
-DATA const25<>+40(SB)/4, $0x46761900
-DATA const25<>+44(SB)/4, $0x46761900
-DATA const25<>+48(SB)/4, $0x46761900
-DATA const25<>+52(SB)/4, $0x46761900
-DATA const25<>+56(SB)/4, $0x46761900
-DATA const25<>+60(SB)/4, $0x46761900
+DATA const25<>+0(SB)/4, $0x42f98000
+DATA const25<>+4(SB)/4, $0x42f98000
+DATA const25<>+8(SB)/4, $0x42f98000
+DATA const25<>+12(SB)/4, $0x42f98000
+DATA const25<>+16(SB)/4, $0x42f98000
+DATA const25<>+20(SB)/4, $0x42f98000
+DATA const25<>+24(SB)/4, $0x42f98000
+DATA const25<>+28(SB)/4, $0x42f98000
+DATA const25<>+32(SB)/4, $0x42f98000
+DATA const25<>+36(SB)/4, $0x42f98000
+DATA const25<>+40(SB)/4, $0x42f98000
+DATA const25<>+44(SB)/4, $0x42f98000
+DATA const25<>+48(SB)/4, $0x42f98000
+DATA const25<>+52(SB)/4, $0x42f98000
+DATA const25<>+56(SB)/4, $0x42f98000
+DATA const25<>+60(SB)/4, $0x42f98000
 GLOBL const25<>(SB), RODATA|NOPTR, $64
 
-DATA const26<>+0(SB)/4, $0x46732a40
-DATA const26<>+4(SB)/4, $0x46732a40
-DATA const26<>+8(SB)/4, $0x46732a40
-DATA const26<>+12(SB)/4, $0x46732a40
-DATA const26<>+16(SB)/4, $0x46732a40
-DATA const26<>+20(SB)/4, $0x46732a40
-DATA const26<>+24(SB)/4, $0x46732a40
-DATA const26<>+28(SB)/4, $0x46732a40
-DATA const26<>+32(SB)/4, $0x46732a40
-DATA const26<>+36(SB)/4, $0x46732a40
-DATA const26<>+40(SB)/4, $0x46732a40
-DATA const26<>+44(SB)/4, $0x46732a40
-DATA const26<>+48(SB)/4, $0x46732a40
-DATA const26<>+52(SB)/4, $0x46732a40
-DATA const26<>+56(SB)/4, $0x46732a40
-DATA const26<>+60(SB)/4, $0x46732a40
+DATA const26<>+0(SB)/4, $0x467c0400
+DATA const26<>+4(SB)/4, $0x467c0400
+DATA const26<>+8(SB)/4, $0x467c0400
+DATA const26<>+12(SB)/4, $0x467c0400
+DATA const26<>+16(SB)/4, $0x467c0400
+DATA const26<>+20(SB)/4, $0x467c0400
+DATA const26<>+24(SB)/4, $0x467c0400
+DATA const26<>+28(SB)/4, $0x467c0400
+DATA const26<>+32(SB)/4, $0x467c0400
+DATA const26<>+36(SB)/4, $0x467c0400
+DATA const26<>+40(SB)/4, $0x467c0400
+DATA const26<>+44(SB)/4, $0x467c0400
+DATA const26<>+48(SB)/4, $0x467c0400
+DATA const26<>+52(SB)/4, $0x467c0400
+DATA const26<>+56(SB)/4, $0x467c0400
+DATA const26<>+60(SB)/4, $0x467c0400
 GLOBL const26<>(SB), RODATA|NOPTR, $64
 
-DATA const27<>+0(SB)/4, $0x42f80000
-DATA const27<>+4(SB)/4, $0x42f80000
-DATA const27<>+8(SB)/4, $0x42f80000
-DATA const27<>+12(SB)/4, $0x42f80000
-DATA const27<>+16(SB)/4, $0x42f80000
-DATA const27<>+20(SB)/4, $0x42f80000
-DATA const27<>+24(SB)/4, $0x42f80000
-DATA const27<>+28(SB)/4, $0x42f80000
-DATA const27<>+32(SB)/4, $0x42f80000
-DATA const27<>+36(SB)/4, $0x42f80000
-DATA const27<>+40(SB)/4, $0x42f80000
-DATA const27<>+44(SB)/4, $0x42f80000
-DATA const27<>+48(SB)/4, $0x42f80000
-DATA const27<>+52(SB)/4, $0x42f80000
-DATA const27<>+56(SB)/4, $0x42f80000
-DATA const27<>+60(SB)/4, $0x42f80000
+DATA const27<>+0(SB)/4, $0x46790c40
+DATA const27<>+4(SB)/4, $0x46790c40
+DATA const27<>+8(SB)/4, $0x46790c40
+DATA const27<>+12(SB)/4, $0x46790c40
+DATA const27<>+16(SB)/4, $0x46790c40
+DATA const27<>+20(SB)/4, $0x46790c40
+DATA const27<>+24(SB)/4, $0x46790c40
+DATA const27<>+28(SB)/4, $0x46790c40
+DATA const27<>+32(SB)/4, $0x46790c40
+DATA const27<>+36(SB)/4, $0x46790c40
+DATA const27<>+40(SB)/4, $0x46790c40
+DATA const27<>+44(SB)/4, $0x46790c40
+DATA const27<>+48(SB)/4, $0x46790c40
+DATA const27<>+52(SB)/4, $0x46790c40
+DATA const27<>+56(SB)/4, $0x46790c40
+DATA const27<>+60(SB)/4, $0x46790c40
 GLOBL const27<>(SB), RODATA|NOPTR, $64
 
-DATA const28<>+0(SB)/4, $0x42f68000
-DATA const28<>+4(SB)/4, $0x42f68000
-DATA const28<>+8(SB)/4, $0x42f68000
-DATA const28<>+12(SB)/4, $0x42f68000
-DATA const28<>+16(SB)/4, $0x42f68000
-DATA const28<>+20(SB)/4, $0x42f68000
-DATA const28<>+24(SB)/4, $0x42f68000
-DATA const28<>+28(SB)/4, $0x42f68000
-DATA const28<>+32(SB)/4, $0x42f68000
-DATA const28<>+36(SB)/4, $0x42f68000
-DATA const28<>+40(SB)/4, $0x42f68000
-DATA const28<>+44(SB)/4, $0x42f68000
-DATA const28<>+48(SB)/4, $0x42f68000
-DATA const28<>+52(SB)/4, $0x42f68000
-DATA const28<>+56(SB)/4, $0x42f68000
-DATA const28<>+60(SB)/4, $0x42f68000
+DATA const28<>+0(SB)/4, $0x46761900
+DATA const28<>+4(SB)/4, $0x46761900
+DATA const28<>+8(SB)/4, $0x46761900
+DATA const28<>+12(SB)/4, $0x46761900
+DATA const28<>+16(SB)/4, $0x46761900
+DATA const28<>+20(SB)/4, $0x46761900
+DATA const28<>+24(SB)/4, $0x46761900
+DATA const28<>+28(SB)/4, $0x46761900
+DATA const28<>+32(SB)/4, $0x46761900
+DATA const28<>+36(SB)/4, $0x46761900
+DATA const28<>+40(SB)/4, $0x46761900
+DATA const28<>+44(SB)/4, $0x46761900
+DATA const28<>+48(SB)/4, $0x46761900
+DATA const28<>+52(SB)/4, $0x46761900
+DATA const28<>+56(SB)/4, $0x46761900
+DATA const28<>+60(SB)/4, $0x46761900
 GLOBL const28<>(SB), RODATA|NOPTR, $64
 
-DATA const29<>+0(SB)/4, $0x42f50000
-DATA const29<>+4(SB)/4, $0x42f50000
-DATA const29<>+8(SB)/4, $0x42f50000
-DATA const29<>+12(SB)/4, $0x42f50000
-DATA const29<>+16(SB)/4, $0x42f50000
-DATA const29<>+20(SB)/4, $0x42f50000
-DATA const29<>+24(SB)/4, $0x42f50000
-DATA const29<>+28(SB)/4, $0x42f50000
-DATA const29<>+32(SB)/4, $0x42f50000
-DATA const29<>+36(SB)/4, $0x42f50000
-DATA const29<>+40(SB)/4, $0x42f50000
-DATA const29<>+44(SB)/4, $0x42f50000
-DATA const29<>+48(SB)/4, $0x42f50000
-DATA const29<>+52(SB)/4, $0x42f50000
-DATA const29<>+56(SB)/4, $0x42f50000
-DATA const29<>+60(SB)/4, $0x42f50000
+DATA const29<>+0(SB)/4, $0x46732a40
+DATA const29<>+4(SB)/4, $0x46732a40
+DATA const29<>+8(SB)/4, $0x46732a40
+DATA const29<>+12(SB)/4, $0x46732a40
+DATA const29<>+16(SB)/4, $0x46732a40
+DATA const29<>+20(SB)/4, $0x46732a40
+DATA const29<>+24(SB)/4, $0x46732a40
+DATA const29<>+28(SB)/4, $0x46732a40
+DATA const29<>+32(SB)/4, $0x46732a40
+DATA const29<>+36(SB)/4, $0x46732a40
+DATA const29<>+40(SB)/4, $0x46732a40
+DATA const29<>+44(SB)/4, $0x46732a40
+DATA const29<>+48(SB)/4, $0x46732a40
+DATA const29<>+52(SB)/4, $0x46732a40
+DATA const29<>+56(SB)/4, $0x46732a40
+DATA const29<>+60(SB)/4, $0x46732a40
 GLOBL const29<>(SB), RODATA|NOPTR, $64
 
-DATA const30<>+0(SB)/4, $0x42f38000
-DATA const30<>+4(SB)/4, $0x42f38000
-DATA const30<>+8(SB)/4, $0x42f38000
-DATA const30<>+12(SB)/4, $0x42f38000
-DATA const30<>+16(SB)/4, $0x42f38000
-DATA const30<>+20(SB)/4, $0x42f38000
-DATA const30<>+24(SB)/4, $0x42f38000
-DATA const30<>+28(SB)/4, $0x42f38000
-DATA const30<>+32(SB)/4, $0x42f38000
-DATA const30<>+36(SB)/4, $0x42f38000
-DATA const30<>+40(SB)/4, $0x42f38000
-DATA const30<>+44(SB)/4, $0x42f38000
-DATA const30<>+48(SB)/4, $0x42f38000
-DATA const30<>+52(SB)/4, $0x42f38000
-DATA const30<>+56(SB)/4, $0x42f38000
-DATA const30<>+60(SB)/4, $0x42f38000
+DATA const30<>+0(SB)/4, $0x42f80000
+DATA const30<>+4(SB)/4, $0x42f80000
+DATA const30<>+8(SB)/4, $0x42f80000
+DATA const30<>+12(SB)/4, $0x42f80000
+DATA const30<>+16(SB)/4, $0x42f80000
+DATA const30<>+20(SB)/4, $0x42f80000
+DATA const30<>+24(SB)/4, $0x42f80000
+DATA const30<>+28(SB)/4, $0x42f80000
+DATA const30<>+32(SB)/4, $0x42f80000
+DATA const30<>+36(SB)/4, $0x42f80000
+DATA const30<>+40(SB)/4, $0x42f80000
+DATA const30<>+44(SB)/4, $0x42f80000
+DATA const30<>+48(SB)/4, $0x42f80000
+DATA const30<>+52(SB)/4, $0x42f80000
+DATA const30<>+56(SB)/4, $0x42f80000
+DATA const30<>+60(SB)/4, $0x42f80000
 GLOBL const30<>(SB), RODATA|NOPTR, $64
 
-DATA const31<>+0(SB)/4, $0x46704000
-DATA const31<>+4(SB)/4, $0x46704000
-DATA const31<>+8(SB)/4, $0x46704000
-DATA const31<>+12(SB)/4, $0x46704000
-DATA const31<>+16(SB)/4, $0x46704000
-DATA const31<>+20(SB)/4, $0x46704000
-DATA const31<>+24(SB)/4, $0x46704000
-DATA const31<>+28(SB)/4, $0x46704000
-DATA const31<>+32(SB)/4, $0x46704000
-DATA const31<>+36(SB)/4, $0x46704000
-DATA const31<>+40(SB)/4, $0x46704000
-DATA const31<>+44(SB)/4, $0x46704000
-DATA const31<>+48(SB)/4, $0x46704000
-DATA const31<>+52(SB)/4, $0x46704000
-DATA const31<>+56(SB)/4, $0x46704000
-DATA const31<>+60(SB)/4, $0x46704000
+DATA const31<>+0(SB)/4, $0x42f68000
+DATA const31<>+4(SB)/4, $0x42f68000
+DATA const31<>+8(SB)/4, $0x42f68000
+DATA const31<>+12(SB)/4, $0x42f68000
+DATA const31<>+16(SB)/4, $0x42f68000
+DATA const31<>+20(SB)/4, $0x42f68000
+DATA const31<>+24(SB)/4, $0x42f68000
+DATA const31<>+28(SB)/4, $0x42f68000
+DATA const31<>+32(SB)/4, $0x42f68000
+DATA const31<>+36(SB)/4, $0x42f68000
+DATA const31<>+40(SB)/4, $0x42f68000
+DATA const31<>+44(SB)/4, $0x42f68000
+DATA const31<>+48(SB)/4, $0x42f68000
+DATA const31<>+52(SB)/4, $0x42f68000
+DATA const31<>+56(SB)/4, $0x42f68000
+DATA const31<>+60(SB)/4, $0x42f68000
 GLOBL const31<>(SB), RODATA|NOPTR, $64
 
-DATA const32<>+0(SB)/4, $0x466d5a40
-DATA const32<>+4(SB)/4, $0x466d5a40
-DATA const32<>+8(SB)/4, $0x466d5a40
-DATA const32<>+12(SB)/4, $0x466d5a40
-DATA const32<>+16(SB)/4, $0x466d5a40
-DATA const32<>+20(SB)/4, $0x466d5a40
-DATA const32<>+24(SB)/4, $0x466d5a40
-DATA const32<>+28(SB)/4, $0x466d5a40
-DATA const32<>+32(SB)/4, $0x466d5a40
-DATA const32<>+36(SB)/4, $0x466d5a40
-DATA const32<>+40(SB)/4, $0x466d5a40
-DATA const32<>+44(SB)/4, $0x466d5a40
-DATA const32<>+48(SB)/4, $0x466d5a40
-DATA const32<>+52(SB)/4, $0x466d5a40
-DATA const32<>+56(SB)/4, $0x466d5a40
-DATA const32<>+60(SB)/4, $0x466d5a40
+DATA const32<>+0(SB)/4, $0x42f50000
+DATA const32<>+4(SB)/4, $0x42f50000
+DATA const32<>+8(SB)/4, $0x42f50000
+DATA const32<>+12(SB)/4, $0x42f50000
+DATA const32<>+16(SB)/4, $0x42f50000
+DATA const32<>+20(SB)/4, $0x42f50000
+DATA const32<>+24(SB)/4, $0x42f50000
+DATA const32<>+28(SB)/4, $0x42f50000
+DATA const32<>+32(SB)/4, $0x42f50000
+DATA const32<>+36(SB)/4, $0x42f50000
+DATA const32<>+40(SB)/4, $0x42f50000
+DATA const32<>+44(SB)/4, $0x42f50000
+DATA const32<>+48(SB)/4, $0x42f50000
+DATA const32<>+52(SB)/4, $0x42f50000
+DATA const32<>+56(SB)/4, $0x42f50000
+DATA const32<>+60(SB)/4, $0x42f50000
 GLOBL const32<>(SB), RODATA|NOPTR, $64
 
-DATA const33<>+0(SB)/4, $0x466a7900
-DATA const33<>+4(SB)/4, $0x466a7900
-DATA const33<>+8(SB)/4, $0x466a7900
-DATA const33<>+12(SB)/4, $0x466a7900
-DATA const33<>+16(SB)/4, $0x466a7900
-DATA const33<>+20(SB)/4, $0x466a7900
-DATA const33<>+24(SB)/4, $0x466a7900
-DATA const33<>+28(SB)/4, $0x466a7900
-DATA const33<>+32(SB)/4, $0x466a7900
-DATA const33<>+36(SB)/4, $0x466a7900
-DATA const33<>+40(SB)/4, $0x466a7900
-DATA const33<>+44(SB)/4, $0x466a7900
-DATA const33<>+48(SB)/4, $0x466a7900
-DATA const33<>+52(SB)/4, $0x466a7900
-DATA const33<>+56(SB)/4, $0x466a7900
-DATA const33<>+60(SB)/4, $0x466a7900
+DATA const33<>+0(SB)/4, $0x42f38000
+DATA const33<>+4(SB)/4, $0x42f38000
+DATA const33<>+8(SB)/4, $0x42f38000
+DATA const33<>+12(SB)/4, $0x42f38000
+DATA const33<>+16(SB)/4, $0x42f38000
+DATA const33<>+20(SB)/4, $0x42f38000
+DATA const33<>+24(SB)/4, $0x42f38000
+DATA const33<>+28(SB)/4, $0x42f38000
+DATA const33<>+32(SB)/4, $0x42f38000
+DATA const33<>+36(SB)/4, $0x42f38000
+DATA const33<>+40(SB)/4, $0x42f38000
+DATA const33<>+44(SB)/4, $0x42f38000
+DATA const33<>+48(SB)/4, $0x42f38000
+DATA const33<>+52(SB)/4, $0x42f38000
+DATA const33<>+56(SB)/4, $0x42f38000
+DATA const33<>+60(SB)/4, $0x42f38000
 GLOBL const33<>(SB), RODATA|NOPTR, $64
 
-DATA const34<>+0(SB)/4, $0x46679c40
-DATA const34<>+4(SB)/4, $0x46679c40
-DATA const34<>+8(SB)/4, $0x46679c40
-DATA const34<>+12(SB)/4, $0x46679c40
-DATA const34<>+16(SB)/4, $0x46679c40
-DATA const34<>+20(SB)/4, $0x46679c40
-DATA const34<>+24(SB)/4, $0x46679c40
-DATA const34<>+28(SB)/4, $0x46679c40
-DATA const34<>+32(SB)/4, $0x46679c40
-DATA const34<>+36(SB)/4, $0x46679c40
-DATA const34<>+40(SB)/4, $0x46679c40
-DATA const34<>+44(SB)/4, $0x46679c40
-DATA const34<>+48(SB)/4, $0x46679c40
-DATA const34<>+52(SB)/4, $0x46679c40
-DATA const34<>+56(SB)/4, $0x46679c40
-DATA const34<>+60(SB)/4, $0x46679c40
+DATA const34<>+0(SB)/4, $0x46704000
+DATA const34<>+4(SB)/4, $0x46704000
+DATA const34<>+8(SB)/4, $0x46704000
+DATA const34<>+12(SB)/4, $0x46704000
+DATA const34<>+16(SB)/4, $0x46704000
+DATA const34<>+20(SB)/4, $0x46704000
+DATA const34<>+24(SB)/4, $0x46704000
+DATA const34<>+28(SB)/4, $0x46704000
+DATA const34<>+32(SB)/4, $0x46704000
+DATA const34<>+36(SB)/4, $0x46704000
+DATA const34<>+40(SB)/4, $0x46704000
+DATA const34<>+44(SB)/4, $0x46704000
+DATA const34<>+48(SB)/4, $0x46704000
+DATA const34<>+52(SB)/4, $0x46704000
+DATA const34<>+56(SB)/4, $0x46704000
+DATA const34<>+60(SB)/4, $0x46704000
 GLOBL const34<>(SB), RODATA|NOPTR, $64
 
-DATA const35<>+0(SB)/4, $0x7fc00000
-DATA const35<>+4(SB)/4, $0x7fc00000
-DATA const35<>+8(SB)/4, $0x7fc00000
-DATA const35<>+12(SB)/4, $0x7fc00000
-DATA const35<>+16(SB)/4, $0x7fc00000
-DATA const35<>+20(SB)/4, $0x7fc00000
-DATA const35<>+24(SB)/4, $0x7fc00000
-DATA const35<>+28(SB)/4, $0x7fc00000
-DATA const35<>+32(SB)/4, $0x7fc00000
-DATA const35<>+36(SB)/4, $0x7fc00000
-DATA const35<>+40(SB)/4, $0x7fc00000
-DATA const35<>+44(SB)/4, $0x7fc00000
-DATA const35<>+48(SB)/4, $0x7fc00000
-DATA const35<>+52(SB)/4, $0x7fc00000
-DATA const35<>+56(SB)/4, $0x7fc00000
-DATA const35<>+60(SB)/4, $0x7fc00000
+DATA const35<>+0(SB)/4, $0x466d5a40
+DATA const35<>+4(SB)/4, $0x466d5a40
+DATA const35<>+8(SB)/4, $0x466d5a40
+DATA const35<>+12(SB)/4, $0x466d5a40
+DATA const35<>+16(SB)/4, $0x466d5a40
+DATA const35<>+20(SB)/4, $0x466d5a40
+DATA const35<>+24(SB)/4, $0x466d5a40
+DATA const35<>+28(SB)/4, $0x466d5a40
+DATA const35<>+32(SB)/4, $0x466d5a40
+DATA const35<>+36(SB)/4, $0x466d5a40
+DATA const35<>+40(SB)/4, $0x466d5a40
+DATA const35<>+44(SB)/4, $0x466d5a40
+DATA const35<>+48(SB)/4, $0x466d5a40
+DATA const35<>+52(SB)/4, $0x466d5a40
+DATA const35<>+56(SB)/4, $0x466d5a40
+DATA const35<>+60(SB)/4, $0x466d5a40
 GLOBL const35<>(SB), RODATA|NOPTR, $64
 
-DATA const36<>+0(SB)/4, $0x0000000f
-DATA const36<>+4(SB)/4, $0x0000000f
-DATA const36<>+8(SB)/4, $0x0000000f
-DATA const36<>+12(SB)/4, $0x0000000f
-DATA const36<>+16(SB)/4, $0x0000000f
-DATA const36<>+20(SB)/4, $0x0000000f
-DATA const36<>+24(SB)/4, $0x0000000f
-DATA const36<>+28(SB)/4, $0x0000000f
-DATA const36<>+32(SB)/4, $0x0000000f
-DATA const36<>+36(SB)/4, $0x0000000f
-DATA const36<>+40(SB)/4, $0x0000000f
-DATA const36<>+44(SB)/4, $0x0000000f
-DATA const36<>+48(SB)/4, $0x0000000f
-DATA const36<>+52(SB)/4, $0x0000000f
-DATA const36<>+56(SB)/4, $0x0000000f
-DATA const36<>+60(SB)/4, $0x0000000f
+DATA const36<>+0(SB)/4, $0x466a7900
+DATA const36<>+4(SB)/4, $0x466a7900
+DATA const36<>+8(SB)/4, $0x466a7900
+DATA const36<>+12(SB)/4, $0x466a7900
+DATA const36<>+16(SB)/4, $0x466a7900
+DATA const36<>+20(SB)/4, $0x466a7900
+DATA const36<>+24(SB)/4, $0x466a7900
+DATA const36<>+28(SB)/4, $0x466a7900
+DATA const36<>+32(SB)/4, $0x466a7900
+DATA const36<>+36(SB)/4, $0x466a7900
+DATA const36<>+40(SB)/4, $0x466a7900
+DATA const36<>+44(SB)/4, $0x466a7900
+DATA const36<>+48(SB)/4, $0x466a7900
+DATA const36<>+52(SB)/4, $0x466a7900
+DATA const36<>+56(SB)/4, $0x466a7900
+DATA const36<>+60(SB)/4, $0x466a7900
 GLOBL const36<>(SB), RODATA|NOPTR, $64
 
-DATA const37<>+0(SB)/4, $0x00000008
-DATA const37<>+4(SB)/4, $0x00000008
-DATA const37<>+8(SB)/4, $0x00000008
-DATA const37<>+12(SB)/4, $0x00000008
-DATA const37<>+16(SB)/4, $0x00000008
-DATA const37<>+20(SB)/4, $0x00000008
-DATA const37<>+24(SB)/4, $0x00000008
-DATA const37<>+28(SB)/4, $0x00000008
-DATA const37<>+32(SB)/4, $0x00000008
-DATA const37<>+36(SB)/4, $0x00000008
-DATA const37<>+40(SB)/4, $0x00000008
-DATA const37<>+44(SB)/4, $0x00000008
-DATA const37<>+48(SB)/4, $0x00000008
-DATA const37<>+52(SB)/4, $0x00000008
-DATA const37<>+56(SB)/4, $0x00000008
-DATA const37<>+60(SB)/4, $0x00000008
+DATA const37<>+0(SB)/4, $0x46679c40
+DATA const37<>+4(SB)/4, $0x46679c40
+DATA const37<>+8(SB)/4, $0x46679c40
+DATA const37<>+12(SB)/4, $0x46679c40
+DATA const37<>+16(SB)/4, $0x46679c40
+DATA const37<>+20(SB)/4, $0x46679c40
+DATA const37<>+24(SB)/4, $0x46679c40
+DATA const37<>+28(SB)/4, $0x46679c40
+DATA const37<>+32(SB)/4, $0x46679c40
+DATA const37<>+36(SB)/4, $0x46679c40
+DATA const37<>+40(SB)/4, $0x46679c40
+DATA const37<>+44(SB)/4, $0x46679c40
+DATA const37<>+48(SB)/4, $0x46679c40
+DATA const37<>+52(SB)/4, $0x46679c40
+DATA const37<>+56(SB)/4, $0x46679c40
+DATA const37<>+60(SB)/4, $0x46679c40
 GLOBL const37<>(SB), RODATA|NOPTR, $64
+
+DATA const38<>+0(SB)/4, $0x7fc00000
+DATA const38<>+4(SB)/4, $0x7fc00000
+DATA const38<>+8(SB)/4, $0x7fc00000
+DATA const38<>+12(SB)/4, $0x7fc00000
+DATA const38<>+16(SB)/4, $0x7fc00000
+DATA const38<>+20(SB)/4, $0x7fc00000
+DATA const38<>+24(SB)/4, $0x7fc00000
+DATA const38<>+28(SB)/4, $0x7fc00000
+DATA const38<>+32(SB)/4, $0x7fc00000
+DATA const38<>+36(SB)/4, $0x7fc00000
+DATA const38<>+40(SB)/4, $0x7fc00000
+DATA const38<>+44(SB)/4, $0x7fc00000
+DATA const38<>+48(SB)/4, $0x7fc00000
+DATA const38<>+52(SB)/4, $0x7fc00000
+DATA const38<>+56(SB)/4, $0x7fc00000
+DATA const38<>+60(SB)/4, $0x7fc00000
+GLOBL const38<>(SB), RODATA|NOPTR, $64
+
+DATA const39<>+0(SB)/4, $0x0000000f
+DATA const39<>+4(SB)/4, $0x0000000f
+DATA const39<>+8(SB)/4, $0x0000000f
+DATA const39<>+12(SB)/4, $0x0000000f
+DATA const39<>+16(SB)/4, $0x0000000f
+DATA const39<>+20(SB)/4, $0x0000000f
+DATA const39<>+24(SB)/4, $0x0000000f
+DATA const39<>+28(SB)/4, $0x0000000f
+DATA const39<>+32(SB)/4, $0x0000000f
+DATA const39<>+36(SB)/4, $0x0000000f
+DATA const39<>+40(SB)/4, $0x0000000f
+DATA const39<>+44(SB)/4, $0x0000000f
+DATA const39<>+48(SB)/4, $0x0000000f
+DATA const39<>+52(SB)/4, $0x0000000f
+DATA const39<>+56(SB)/4, $0x0000000f
+DATA const39<>+60(SB)/4, $0x0000000f
+GLOBL const39<>(SB), RODATA|NOPTR, $64
+
+DATA const40<>+0(SB)/4, $0x00000008
+DATA const40<>+4(SB)/4, $0x00000008
+DATA const40<>+8(SB)/4, $0x00000008
+DATA const40<>+12(SB)/4, $0x00000008
+DATA const40<>+16(SB)/4, $0x00000008
+DATA const40<>+20(SB)/4, $0x00000008
+DATA const40<>+24(SB)/4, $0x00000008
+DATA const40<>+28(SB)/4, $0x00000008
+DATA const40<>+32(SB)/4, $0x00000008
+DATA const40<>+36(SB)/4, $0x00000008
+DATA const40<>+40(SB)/4, $0x00000008
+DATA const40<>+44(SB)/4, $0x00000008
+DATA const40<>+48(SB)/4, $0x00000008
+DATA const40<>+52(SB)/4, $0x00000008
+DATA const40<>+56(SB)/4, $0x00000008
+DATA const40<>+60(SB)/4, $0x00000008
+GLOBL const40<>(SB), RODATA|NOPTR, $64

@@ -34,6 +34,26 @@ func dotAVX512(x *float32, y *float32, n int) float32
 //go:noescape
 func swiGLUAVX512(dst *float32, gate *float32, up *float32, n int)
 
+// geluAVX512 is gelu.
+//
+//go:noescape
+func geluAVX512(dst *float32, gate *float32, up *float32, n int)
+
+// gateAVX512 is gate.
+//
+//go:noescape
+func gateAVX512(x *float32, gate *float32, n int)
+
+// softCapAVX512 is softCap.
+//
+//go:noescape
+func softCapAVX512(x *float32, n int, most float32)
+
+// rotateHalvesAVX512 is rotateHalves.
+//
+//go:noescape
+func rotateHalvesAVX512(lo *float32, hi *float32, cos *float32, sin *float32, pairs int)
+
 // rotateAVX512 is rotate.
 //
 //go:noescape

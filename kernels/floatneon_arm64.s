@@ -586,6 +586,963 @@ swiglu1:
 swiglu1done:
 	RET
 
+// func geluNEON(dst *float32, gate *float32, up *float32, n int)
+TEXT ·geluNEON(SB), NOSPLIT, $0-32
+	MOVD dst+0(FP), R0
+	MOVD gate+8(FP), R1
+	MOVD up+16(FP), R2
+	MOVD n+24(FP), R3
+	VMOVQ $0x3f3180003fb8aa3b, $0x39506967b95e8083, V0
+	VMOVQ $0x3c0889083ab743ce, $0x3e2aaaaa3d2aa9c1, V1
+	VMOVQ $0x3f8000003f000000, $0x42b20000c2d20000, V2
+	VMOVQ $0x3d372713bfcc422a, $0x0, V3
+	CMP $16, R3
+	BLT gelu16done
+gelu16:
+	FMOVQ (R1), F4
+	FMOVQ (R2), F6
+	VDUP V2.S[1], V7.S4
+	WORD $0x4fa39085 // fmul v5.4s, v4.4s, v3.s[1]
+	WORD $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
+	WORD $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
+	WORD $0x4f8390a5 // fmul v5.4s, v5.4s, v3.s[0]
+	VDUP V2.S[2], V8.S4
+	VDUP V2.S[3], V9.S4
+	WORD $0x4e28f4a5 // fmax v5.4s, v5.4s, v8.4s
+	WORD $0x4ea9f4a5 // fmin v5.4s, v5.4s, v9.4s
+	WORD $0x4f8090a8 // fmul v8.4s, v5.4s, v0.s[0]
+	WORD $0x4e218908 // frintn v8.4s, v8.4s
+	WORD $0x4fa05105 // fmls v5.4s, v8.4s, v0.s[1]
+	WORD $0x4f805905 // fmls v5.4s, v8.4s, v0.s[2]
+	VDUP V0.S[3], V9.S4
+	VDUP V1.S[0], V10.S4
+	VFMLA V5.S4, V9.S4, V10.S4
+	VDUP V1.S[1], V9.S4
+	VFMLA V5.S4, V10.S4, V9.S4
+	VDUP V1.S[2], V10.S4
+	VFMLA V5.S4, V9.S4, V10.S4
+	VDUP V1.S[3], V9.S4
+	VFMLA V5.S4, V10.S4, V9.S4
+	VDUP V2.S[0], V10.S4
+	VFMLA V5.S4, V9.S4, V10.S4
+	WORD $0x6e25dd4a // fmul v10.4s, v10.4s, v5.4s
+	VDUP V2.S[1], V9.S4
+	VFMLA V5.S4, V10.S4, V5.S4
+	WORD $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	WORD $0x4e21a908 // fcvtns v8.4s, v8.4s
+	WORD $0x4f3f050a // sshr v10.4s, v8.4s, #1
+	VSUB V10.S4, V8.S4, V8.S4
+	VSHL $23, V8.S4, V8.S4
+	VSHL $23, V10.S4, V10.S4
+	VADD V9.S4, V8.S4, V8.S4
+	VADD V9.S4, V10.S4, V10.S4
+	WORD $0x6e28dca5 // fmul v5.4s, v5.4s, v8.4s
+	WORD $0x6e2adca5 // fmul v5.4s, v5.4s, v10.4s
+	WORD $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD $0x6e25fc84 // fdiv v4.4s, v4.4s, v5.4s
+	WORD $0x6e26dc84 // fmul v4.4s, v4.4s, v6.4s
+	FMOVQ F4, (R0)
+	FMOVQ 16(R1), F11
+	FMOVQ 16(R2), F13
+	VDUP V2.S[1], V14.S4
+	WORD $0x4fa3916c // fmul v12.4s, v11.4s, v3.s[1]
+	WORD $0x6e2bdd8c // fmul v12.4s, v12.4s, v11.4s
+	WORD $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	WORD $0x6e2bdd8c // fmul v12.4s, v12.4s, v11.4s
+	WORD $0x4f83918c // fmul v12.4s, v12.4s, v3.s[0]
+	VDUP V2.S[2], V15.S4
+	VDUP V2.S[3], V16.S4
+	WORD $0x4e2ff58c // fmax v12.4s, v12.4s, v15.4s
+	WORD $0x4eb0f58c // fmin v12.4s, v12.4s, v16.4s
+	WORD $0x4f80918f // fmul v15.4s, v12.4s, v0.s[0]
+	WORD $0x4e2189ef // frintn v15.4s, v15.4s
+	WORD $0x4fa051ec // fmls v12.4s, v15.4s, v0.s[1]
+	WORD $0x4f8059ec // fmls v12.4s, v15.4s, v0.s[2]
+	VDUP V0.S[3], V16.S4
+	VDUP V1.S[0], V17.S4
+	VFMLA V12.S4, V16.S4, V17.S4
+	VDUP V1.S[1], V16.S4
+	VFMLA V12.S4, V17.S4, V16.S4
+	VDUP V1.S[2], V17.S4
+	VFMLA V12.S4, V16.S4, V17.S4
+	VDUP V1.S[3], V16.S4
+	VFMLA V12.S4, V17.S4, V16.S4
+	VDUP V2.S[0], V17.S4
+	VFMLA V12.S4, V16.S4, V17.S4
+	WORD $0x6e2cde31 // fmul v17.4s, v17.4s, v12.4s
+	VDUP V2.S[1], V16.S4
+	VFMLA V12.S4, V17.S4, V12.S4
+	WORD $0x4e30d58c // fadd v12.4s, v12.4s, v16.4s
+	WORD $0x4e21a9ef // fcvtns v15.4s, v15.4s
+	WORD $0x4f3f05f1 // sshr v17.4s, v15.4s, #1
+	VSUB V17.S4, V15.S4, V15.S4
+	VSHL $23, V15.S4, V15.S4
+	VSHL $23, V17.S4, V17.S4
+	VADD V16.S4, V15.S4, V15.S4
+	VADD V16.S4, V17.S4, V17.S4
+	WORD $0x6e2fdd8c // fmul v12.4s, v12.4s, v15.4s
+	WORD $0x6e31dd8c // fmul v12.4s, v12.4s, v17.4s
+	WORD $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	WORD $0x6e2cfd6b // fdiv v11.4s, v11.4s, v12.4s
+	WORD $0x6e2ddd6b // fmul v11.4s, v11.4s, v13.4s
+	FMOVQ F11, 16(R0)
+	FMOVQ 32(R1), F18
+	FMOVQ 32(R2), F20
+	VDUP V2.S[1], V21.S4
+	WORD $0x4fa39253 // fmul v19.4s, v18.4s, v3.s[1]
+	WORD $0x6e32de73 // fmul v19.4s, v19.4s, v18.4s
+	WORD $0x4e35d673 // fadd v19.4s, v19.4s, v21.4s
+	WORD $0x6e32de73 // fmul v19.4s, v19.4s, v18.4s
+	WORD $0x4f839273 // fmul v19.4s, v19.4s, v3.s[0]
+	VDUP V2.S[2], V22.S4
+	VDUP V2.S[3], V23.S4
+	WORD $0x4e36f673 // fmax v19.4s, v19.4s, v22.4s
+	WORD $0x4eb7f673 // fmin v19.4s, v19.4s, v23.4s
+	WORD $0x4f809276 // fmul v22.4s, v19.4s, v0.s[0]
+	WORD $0x4e218ad6 // frintn v22.4s, v22.4s
+	WORD $0x4fa052d3 // fmls v19.4s, v22.4s, v0.s[1]
+	WORD $0x4f805ad3 // fmls v19.4s, v22.4s, v0.s[2]
+	VDUP V0.S[3], V23.S4
+	VDUP V1.S[0], V24.S4
+	VFMLA V19.S4, V23.S4, V24.S4
+	VDUP V1.S[1], V23.S4
+	VFMLA V19.S4, V24.S4, V23.S4
+	VDUP V1.S[2], V24.S4
+	VFMLA V19.S4, V23.S4, V24.S4
+	VDUP V1.S[3], V23.S4
+	VFMLA V19.S4, V24.S4, V23.S4
+	VDUP V2.S[0], V24.S4
+	VFMLA V19.S4, V23.S4, V24.S4
+	WORD $0x6e33df18 // fmul v24.4s, v24.4s, v19.4s
+	VDUP V2.S[1], V23.S4
+	VFMLA V19.S4, V24.S4, V19.S4
+	WORD $0x4e37d673 // fadd v19.4s, v19.4s, v23.4s
+	WORD $0x4e21aad6 // fcvtns v22.4s, v22.4s
+	WORD $0x4f3f06d8 // sshr v24.4s, v22.4s, #1
+	VSUB V24.S4, V22.S4, V22.S4
+	VSHL $23, V22.S4, V22.S4
+	VSHL $23, V24.S4, V24.S4
+	VADD V23.S4, V22.S4, V22.S4
+	VADD V23.S4, V24.S4, V24.S4
+	WORD $0x6e36de73 // fmul v19.4s, v19.4s, v22.4s
+	WORD $0x6e38de73 // fmul v19.4s, v19.4s, v24.4s
+	WORD $0x4e35d673 // fadd v19.4s, v19.4s, v21.4s
+	WORD $0x6e33fe52 // fdiv v18.4s, v18.4s, v19.4s
+	WORD $0x6e34de52 // fmul v18.4s, v18.4s, v20.4s
+	FMOVQ F18, 32(R0)
+	FMOVQ 48(R1), F25
+	FMOVQ 48(R2), F27
+	VDUP V2.S[1], V28.S4
+	WORD $0x4fa3933a // fmul v26.4s, v25.4s, v3.s[1]
+	WORD $0x6e39df5a // fmul v26.4s, v26.4s, v25.4s
+	WORD $0x4e3cd75a // fadd v26.4s, v26.4s, v28.4s
+	WORD $0x6e39df5a // fmul v26.4s, v26.4s, v25.4s
+	WORD $0x4f83935a // fmul v26.4s, v26.4s, v3.s[0]
+	VDUP V2.S[2], V29.S4
+	VDUP V2.S[3], V30.S4
+	WORD $0x4e3df75a // fmax v26.4s, v26.4s, v29.4s
+	WORD $0x4ebef75a // fmin v26.4s, v26.4s, v30.4s
+	WORD $0x4f80935d // fmul v29.4s, v26.4s, v0.s[0]
+	WORD $0x4e218bbd // frintn v29.4s, v29.4s
+	WORD $0x4fa053ba // fmls v26.4s, v29.4s, v0.s[1]
+	WORD $0x4f805bba // fmls v26.4s, v29.4s, v0.s[2]
+	VDUP V0.S[3], V30.S4
+	VDUP V1.S[0], V31.S4
+	VFMLA V26.S4, V30.S4, V31.S4
+	VDUP V1.S[1], V30.S4
+	VFMLA V26.S4, V31.S4, V30.S4
+	VDUP V1.S[2], V31.S4
+	VFMLA V26.S4, V30.S4, V31.S4
+	VDUP V1.S[3], V30.S4
+	VFMLA V26.S4, V31.S4, V30.S4
+	VDUP V2.S[0], V31.S4
+	VFMLA V26.S4, V30.S4, V31.S4
+	WORD $0x6e3adfff // fmul v31.4s, v31.4s, v26.4s
+	VDUP V2.S[1], V30.S4
+	VFMLA V26.S4, V31.S4, V26.S4
+	WORD $0x4e3ed75a // fadd v26.4s, v26.4s, v30.4s
+	WORD $0x4e21abbd // fcvtns v29.4s, v29.4s
+	WORD $0x4f3f07bf // sshr v31.4s, v29.4s, #1
+	VSUB V31.S4, V29.S4, V29.S4
+	VSHL $23, V29.S4, V29.S4
+	VSHL $23, V31.S4, V31.S4
+	VADD V30.S4, V29.S4, V29.S4
+	VADD V30.S4, V31.S4, V31.S4
+	WORD $0x6e3ddf5a // fmul v26.4s, v26.4s, v29.4s
+	WORD $0x6e3fdf5a // fmul v26.4s, v26.4s, v31.4s
+	WORD $0x4e3cd75a // fadd v26.4s, v26.4s, v28.4s
+	WORD $0x6e3aff39 // fdiv v25.4s, v25.4s, v26.4s
+	WORD $0x6e3bdf39 // fmul v25.4s, v25.4s, v27.4s
+	FMOVQ F25, 48(R0)
+	ADD $64, R0, R0
+	ADD $64, R1, R1
+	ADD $64, R2, R2
+	SUBS $16, R3, R3
+	CMP $16, R3
+	BGE gelu16
+gelu16done:
+	CMP $4, R3
+	BLT gelu4done
+gelu4:
+	FMOVQ (R1), F8
+	FMOVQ (R2), F9
+	VDUP V2.S[1], V4.S4
+	WORD $0x4fa3910a // fmul v10.4s, v8.4s, v3.s[1]
+	WORD $0x6e28dd4a // fmul v10.4s, v10.4s, v8.4s
+	WORD $0x4e24d54a // fadd v10.4s, v10.4s, v4.4s
+	WORD $0x6e28dd4a // fmul v10.4s, v10.4s, v8.4s
+	WORD $0x4f83914a // fmul v10.4s, v10.4s, v3.s[0]
+	VDUP V2.S[2], V5.S4
+	VDUP V2.S[3], V6.S4
+	WORD $0x4e25f54a // fmax v10.4s, v10.4s, v5.4s
+	WORD $0x4ea6f54a // fmin v10.4s, v10.4s, v6.4s
+	WORD $0x4f809145 // fmul v5.4s, v10.4s, v0.s[0]
+	WORD $0x4e2188a5 // frintn v5.4s, v5.4s
+	WORD $0x4fa050aa // fmls v10.4s, v5.4s, v0.s[1]
+	WORD $0x4f8058aa // fmls v10.4s, v5.4s, v0.s[2]
+	VDUP V0.S[3], V6.S4
+	VDUP V1.S[0], V7.S4
+	VFMLA V10.S4, V6.S4, V7.S4
+	VDUP V1.S[1], V6.S4
+	VFMLA V10.S4, V7.S4, V6.S4
+	VDUP V1.S[2], V7.S4
+	VFMLA V10.S4, V6.S4, V7.S4
+	VDUP V1.S[3], V6.S4
+	VFMLA V10.S4, V7.S4, V6.S4
+	VDUP V2.S[0], V7.S4
+	VFMLA V10.S4, V6.S4, V7.S4
+	WORD $0x6e2adce7 // fmul v7.4s, v7.4s, v10.4s
+	VDUP V2.S[1], V6.S4
+	VFMLA V10.S4, V7.S4, V10.S4
+	WORD $0x4e26d54a // fadd v10.4s, v10.4s, v6.4s
+	WORD $0x4e21a8a5 // fcvtns v5.4s, v5.4s
+	WORD $0x4f3f04a7 // sshr v7.4s, v5.4s, #1
+	VSUB V7.S4, V5.S4, V5.S4
+	VSHL $23, V5.S4, V5.S4
+	VSHL $23, V7.S4, V7.S4
+	VADD V6.S4, V5.S4, V5.S4
+	VADD V6.S4, V7.S4, V7.S4
+	WORD $0x6e25dd4a // fmul v10.4s, v10.4s, v5.4s
+	WORD $0x6e27dd4a // fmul v10.4s, v10.4s, v7.4s
+	WORD $0x4e24d54a // fadd v10.4s, v10.4s, v4.4s
+	WORD $0x6e2afd08 // fdiv v8.4s, v8.4s, v10.4s
+	WORD $0x6e29dd08 // fmul v8.4s, v8.4s, v9.4s
+	FMOVQ F8, (R0)
+	ADD $16, R0, R0
+	ADD $16, R1, R1
+	ADD $16, R2, R2
+	SUBS $4, R3, R3
+	CMP $4, R3
+	BGE gelu4
+gelu4done:
+	CMP $1, R3
+	BLT gelu1done
+gelu1:
+	FMOVS (R1), F15
+	FMOVS (R2), F16
+	VDUP V2.S[1], V11.S4
+	WORD $0x4fa391f1 // fmul v17.4s, v15.4s, v3.s[1]
+	WORD $0x6e2fde31 // fmul v17.4s, v17.4s, v15.4s
+	WORD $0x4e2bd631 // fadd v17.4s, v17.4s, v11.4s
+	WORD $0x6e2fde31 // fmul v17.4s, v17.4s, v15.4s
+	WORD $0x4f839231 // fmul v17.4s, v17.4s, v3.s[0]
+	VDUP V2.S[2], V12.S4
+	VDUP V2.S[3], V13.S4
+	WORD $0x4e2cf631 // fmax v17.4s, v17.4s, v12.4s
+	WORD $0x4eadf631 // fmin v17.4s, v17.4s, v13.4s
+	WORD $0x4f80922c // fmul v12.4s, v17.4s, v0.s[0]
+	WORD $0x4e21898c // frintn v12.4s, v12.4s
+	WORD $0x4fa05191 // fmls v17.4s, v12.4s, v0.s[1]
+	WORD $0x4f805991 // fmls v17.4s, v12.4s, v0.s[2]
+	VDUP V0.S[3], V13.S4
+	VDUP V1.S[0], V14.S4
+	VFMLA V17.S4, V13.S4, V14.S4
+	VDUP V1.S[1], V13.S4
+	VFMLA V17.S4, V14.S4, V13.S4
+	VDUP V1.S[2], V14.S4
+	VFMLA V17.S4, V13.S4, V14.S4
+	VDUP V1.S[3], V13.S4
+	VFMLA V17.S4, V14.S4, V13.S4
+	VDUP V2.S[0], V14.S4
+	VFMLA V17.S4, V13.S4, V14.S4
+	WORD $0x6e31ddce // fmul v14.4s, v14.4s, v17.4s
+	VDUP V2.S[1], V13.S4
+	VFMLA V17.S4, V14.S4, V17.S4
+	WORD $0x4e2dd631 // fadd v17.4s, v17.4s, v13.4s
+	WORD $0x4e21a98c // fcvtns v12.4s, v12.4s
+	WORD $0x4f3f058e // sshr v14.4s, v12.4s, #1
+	VSUB V14.S4, V12.S4, V12.S4
+	VSHL $23, V12.S4, V12.S4
+	VSHL $23, V14.S4, V14.S4
+	VADD V13.S4, V12.S4, V12.S4
+	VADD V13.S4, V14.S4, V14.S4
+	WORD $0x6e2cde31 // fmul v17.4s, v17.4s, v12.4s
+	WORD $0x6e2ede31 // fmul v17.4s, v17.4s, v14.4s
+	WORD $0x4e2bd631 // fadd v17.4s, v17.4s, v11.4s
+	WORD $0x6e31fdef // fdiv v15.4s, v15.4s, v17.4s
+	WORD $0x6e30ddef // fmul v15.4s, v15.4s, v16.4s
+	FMOVS F15, (R0)
+	ADD $4, R0, R0
+	ADD $4, R1, R1
+	ADD $4, R2, R2
+	SUBS $1, R3, R3
+	CMP $1, R3
+	BGE gelu1
+gelu1done:
+	RET
+
+// func gateNEON(x *float32, gate *float32, n int)
+TEXT ·gateNEON(SB), NOSPLIT, $0-24
+	MOVD x+0(FP), R0
+	MOVD gate+8(FP), R1
+	MOVD n+16(FP), R2
+	VMOVQ $0x3f3180003fb8aa3b, $0x39506967b95e8083, V0
+	VMOVQ $0x3c0889083ab743ce, $0x3e2aaaaa3d2aa9c1, V1
+	VMOVQ $0x3f8000003f000000, $0x42b20000c2d20000, V2
+	CMP $16, R2
+	BLT gate16done
+gate16:
+	FMOVQ (R0), F3
+	FMOVQ (R1), F4
+	WORD $0x6ea0f884 // fneg v4.4s, v4.4s
+	VDUP V2.S[2], V6.S4
+	VDUP V2.S[3], V7.S4
+	WORD $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
+	WORD $0x4ea7f484 // fmin v4.4s, v4.4s, v7.4s
+	WORD $0x4f809086 // fmul v6.4s, v4.4s, v0.s[0]
+	WORD $0x4e2188c6 // frintn v6.4s, v6.4s
+	WORD $0x4fa050c4 // fmls v4.4s, v6.4s, v0.s[1]
+	WORD $0x4f8058c4 // fmls v4.4s, v6.4s, v0.s[2]
+	VDUP V0.S[3], V7.S4
+	VDUP V1.S[0], V8.S4
+	VFMLA V4.S4, V7.S4, V8.S4
+	VDUP V1.S[1], V7.S4
+	VFMLA V4.S4, V8.S4, V7.S4
+	VDUP V1.S[2], V8.S4
+	VFMLA V4.S4, V7.S4, V8.S4
+	VDUP V1.S[3], V7.S4
+	VFMLA V4.S4, V8.S4, V7.S4
+	VDUP V2.S[0], V8.S4
+	VFMLA V4.S4, V7.S4, V8.S4
+	WORD $0x6e24dd08 // fmul v8.4s, v8.4s, v4.4s
+	VDUP V2.S[1], V7.S4
+	VFMLA V4.S4, V8.S4, V4.S4
+	WORD $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
+	WORD $0x4e21a8c6 // fcvtns v6.4s, v6.4s
+	WORD $0x4f3f04c8 // sshr v8.4s, v6.4s, #1
+	VSUB V8.S4, V6.S4, V6.S4
+	VSHL $23, V6.S4, V6.S4
+	VSHL $23, V8.S4, V8.S4
+	VADD V7.S4, V6.S4, V6.S4
+	VADD V7.S4, V8.S4, V8.S4
+	WORD $0x6e26dc84 // fmul v4.4s, v4.4s, v6.4s
+	WORD $0x6e28dc84 // fmul v4.4s, v4.4s, v8.4s
+	VDUP V2.S[1], V5.S4
+	WORD $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	WORD $0x6e24fc63 // fdiv v3.4s, v3.4s, v4.4s
+	FMOVQ F3, (R0)
+	FMOVQ 16(R0), F9
+	FMOVQ 16(R1), F10
+	WORD $0x6ea0f94a // fneg v10.4s, v10.4s
+	VDUP V2.S[2], V12.S4
+	VDUP V2.S[3], V13.S4
+	WORD $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
+	WORD $0x4eadf54a // fmin v10.4s, v10.4s, v13.4s
+	WORD $0x4f80914c // fmul v12.4s, v10.4s, v0.s[0]
+	WORD $0x4e21898c // frintn v12.4s, v12.4s
+	WORD $0x4fa0518a // fmls v10.4s, v12.4s, v0.s[1]
+	WORD $0x4f80598a // fmls v10.4s, v12.4s, v0.s[2]
+	VDUP V0.S[3], V13.S4
+	VDUP V1.S[0], V14.S4
+	VFMLA V10.S4, V13.S4, V14.S4
+	VDUP V1.S[1], V13.S4
+	VFMLA V10.S4, V14.S4, V13.S4
+	VDUP V1.S[2], V14.S4
+	VFMLA V10.S4, V13.S4, V14.S4
+	VDUP V1.S[3], V13.S4
+	VFMLA V10.S4, V14.S4, V13.S4
+	VDUP V2.S[0], V14.S4
+	VFMLA V10.S4, V13.S4, V14.S4
+	WORD $0x6e2addce // fmul v14.4s, v14.4s, v10.4s
+	VDUP V2.S[1], V13.S4
+	VFMLA V10.S4, V14.S4, V10.S4
+	WORD $0x4e2dd54a // fadd v10.4s, v10.4s, v13.4s
+	WORD $0x4e21a98c // fcvtns v12.4s, v12.4s
+	WORD $0x4f3f058e // sshr v14.4s, v12.4s, #1
+	VSUB V14.S4, V12.S4, V12.S4
+	VSHL $23, V12.S4, V12.S4
+	VSHL $23, V14.S4, V14.S4
+	VADD V13.S4, V12.S4, V12.S4
+	VADD V13.S4, V14.S4, V14.S4
+	WORD $0x6e2cdd4a // fmul v10.4s, v10.4s, v12.4s
+	WORD $0x6e2edd4a // fmul v10.4s, v10.4s, v14.4s
+	VDUP V2.S[1], V11.S4
+	WORD $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
+	WORD $0x6e2afd29 // fdiv v9.4s, v9.4s, v10.4s
+	FMOVQ F9, 16(R0)
+	FMOVQ 32(R0), F15
+	FMOVQ 32(R1), F16
+	WORD $0x6ea0fa10 // fneg v16.4s, v16.4s
+	VDUP V2.S[2], V18.S4
+	VDUP V2.S[3], V19.S4
+	WORD $0x4e32f610 // fmax v16.4s, v16.4s, v18.4s
+	WORD $0x4eb3f610 // fmin v16.4s, v16.4s, v19.4s
+	WORD $0x4f809212 // fmul v18.4s, v16.4s, v0.s[0]
+	WORD $0x4e218a52 // frintn v18.4s, v18.4s
+	WORD $0x4fa05250 // fmls v16.4s, v18.4s, v0.s[1]
+	WORD $0x4f805a50 // fmls v16.4s, v18.4s, v0.s[2]
+	VDUP V0.S[3], V19.S4
+	VDUP V1.S[0], V20.S4
+	VFMLA V16.S4, V19.S4, V20.S4
+	VDUP V1.S[1], V19.S4
+	VFMLA V16.S4, V20.S4, V19.S4
+	VDUP V1.S[2], V20.S4
+	VFMLA V16.S4, V19.S4, V20.S4
+	VDUP V1.S[3], V19.S4
+	VFMLA V16.S4, V20.S4, V19.S4
+	VDUP V2.S[0], V20.S4
+	VFMLA V16.S4, V19.S4, V20.S4
+	WORD $0x6e30de94 // fmul v20.4s, v20.4s, v16.4s
+	VDUP V2.S[1], V19.S4
+	VFMLA V16.S4, V20.S4, V16.S4
+	WORD $0x4e33d610 // fadd v16.4s, v16.4s, v19.4s
+	WORD $0x4e21aa52 // fcvtns v18.4s, v18.4s
+	WORD $0x4f3f0654 // sshr v20.4s, v18.4s, #1
+	VSUB V20.S4, V18.S4, V18.S4
+	VSHL $23, V18.S4, V18.S4
+	VSHL $23, V20.S4, V20.S4
+	VADD V19.S4, V18.S4, V18.S4
+	VADD V19.S4, V20.S4, V20.S4
+	WORD $0x6e32de10 // fmul v16.4s, v16.4s, v18.4s
+	WORD $0x6e34de10 // fmul v16.4s, v16.4s, v20.4s
+	VDUP V2.S[1], V17.S4
+	WORD $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	WORD $0x6e30fdef // fdiv v15.4s, v15.4s, v16.4s
+	FMOVQ F15, 32(R0)
+	FMOVQ 48(R0), F21
+	FMOVQ 48(R1), F22
+	WORD $0x6ea0fad6 // fneg v22.4s, v22.4s
+	VDUP V2.S[2], V24.S4
+	VDUP V2.S[3], V25.S4
+	WORD $0x4e38f6d6 // fmax v22.4s, v22.4s, v24.4s
+	WORD $0x4eb9f6d6 // fmin v22.4s, v22.4s, v25.4s
+	WORD $0x4f8092d8 // fmul v24.4s, v22.4s, v0.s[0]
+	WORD $0x4e218b18 // frintn v24.4s, v24.4s
+	WORD $0x4fa05316 // fmls v22.4s, v24.4s, v0.s[1]
+	WORD $0x4f805b16 // fmls v22.4s, v24.4s, v0.s[2]
+	VDUP V0.S[3], V25.S4
+	VDUP V1.S[0], V26.S4
+	VFMLA V22.S4, V25.S4, V26.S4
+	VDUP V1.S[1], V25.S4
+	VFMLA V22.S4, V26.S4, V25.S4
+	VDUP V1.S[2], V26.S4
+	VFMLA V22.S4, V25.S4, V26.S4
+	VDUP V1.S[3], V25.S4
+	VFMLA V22.S4, V26.S4, V25.S4
+	VDUP V2.S[0], V26.S4
+	VFMLA V22.S4, V25.S4, V26.S4
+	WORD $0x6e36df5a // fmul v26.4s, v26.4s, v22.4s
+	VDUP V2.S[1], V25.S4
+	VFMLA V22.S4, V26.S4, V22.S4
+	WORD $0x4e39d6d6 // fadd v22.4s, v22.4s, v25.4s
+	WORD $0x4e21ab18 // fcvtns v24.4s, v24.4s
+	WORD $0x4f3f071a // sshr v26.4s, v24.4s, #1
+	VSUB V26.S4, V24.S4, V24.S4
+	VSHL $23, V24.S4, V24.S4
+	VSHL $23, V26.S4, V26.S4
+	VADD V25.S4, V24.S4, V24.S4
+	VADD V25.S4, V26.S4, V26.S4
+	WORD $0x6e38ded6 // fmul v22.4s, v22.4s, v24.4s
+	WORD $0x6e3aded6 // fmul v22.4s, v22.4s, v26.4s
+	VDUP V2.S[1], V23.S4
+	WORD $0x4e37d6d6 // fadd v22.4s, v22.4s, v23.4s
+	WORD $0x6e36feb5 // fdiv v21.4s, v21.4s, v22.4s
+	FMOVQ F21, 48(R0)
+	ADD $64, R0, R0
+	ADD $64, R1, R1
+	SUBS $16, R2, R2
+	CMP $16, R2
+	BGE gate16
+gate16done:
+	CMP $4, R2
+	BLT gate4done
+gate4:
+	FMOVQ (R0), F27
+	FMOVQ (R1), F28
+	WORD $0x6ea0fb9c // fneg v28.4s, v28.4s
+	VDUP V2.S[2], V30.S4
+	VDUP V2.S[3], V31.S4
+	WORD $0x4e3ef79c // fmax v28.4s, v28.4s, v30.4s
+	WORD $0x4ebff79c // fmin v28.4s, v28.4s, v31.4s
+	WORD $0x4f80939e // fmul v30.4s, v28.4s, v0.s[0]
+	WORD $0x4e218bde // frintn v30.4s, v30.4s
+	WORD $0x4fa053dc // fmls v28.4s, v30.4s, v0.s[1]
+	WORD $0x4f805bdc // fmls v28.4s, v30.4s, v0.s[2]
+	VDUP V0.S[3], V31.S4
+	VDUP V1.S[0], V6.S4
+	VFMLA V28.S4, V31.S4, V6.S4
+	VDUP V1.S[1], V31.S4
+	VFMLA V28.S4, V6.S4, V31.S4
+	VDUP V1.S[2], V6.S4
+	VFMLA V28.S4, V31.S4, V6.S4
+	VDUP V1.S[3], V31.S4
+	VFMLA V28.S4, V6.S4, V31.S4
+	VDUP V2.S[0], V6.S4
+	VFMLA V28.S4, V31.S4, V6.S4
+	WORD $0x6e3cdcc6 // fmul v6.4s, v6.4s, v28.4s
+	VDUP V2.S[1], V31.S4
+	VFMLA V28.S4, V6.S4, V28.S4
+	WORD $0x4e3fd79c // fadd v28.4s, v28.4s, v31.4s
+	WORD $0x4e21abde // fcvtns v30.4s, v30.4s
+	WORD $0x4f3f07c6 // sshr v6.4s, v30.4s, #1
+	VSUB V6.S4, V30.S4, V30.S4
+	VSHL $23, V30.S4, V30.S4
+	VSHL $23, V6.S4, V6.S4
+	VADD V31.S4, V30.S4, V30.S4
+	VADD V31.S4, V6.S4, V6.S4
+	WORD $0x6e3edf9c // fmul v28.4s, v28.4s, v30.4s
+	WORD $0x6e26df9c // fmul v28.4s, v28.4s, v6.4s
+	VDUP V2.S[1], V29.S4
+	WORD $0x4e3dd79c // fadd v28.4s, v28.4s, v29.4s
+	WORD $0x6e3cff7b // fdiv v27.4s, v27.4s, v28.4s
+	FMOVQ F27, (R0)
+	ADD $16, R0, R0
+	ADD $16, R1, R1
+	SUBS $4, R2, R2
+	CMP $4, R2
+	BGE gate4
+gate4done:
+	CMP $1, R2
+	BLT gate1done
+gate1:
+	FMOVS (R0), F8
+	FMOVS (R1), F7
+	WORD $0x6ea0f8e7 // fneg v7.4s, v7.4s
+	VDUP V2.S[2], V4.S4
+	VDUP V2.S[3], V5.S4
+	WORD $0x4e24f4e7 // fmax v7.4s, v7.4s, v4.4s
+	WORD $0x4ea5f4e7 // fmin v7.4s, v7.4s, v5.4s
+	WORD $0x4f8090e4 // fmul v4.4s, v7.4s, v0.s[0]
+	WORD $0x4e218884 // frintn v4.4s, v4.4s
+	WORD $0x4fa05087 // fmls v7.4s, v4.4s, v0.s[1]
+	WORD $0x4f805887 // fmls v7.4s, v4.4s, v0.s[2]
+	VDUP V0.S[3], V5.S4
+	VDUP V1.S[0], V12.S4
+	VFMLA V7.S4, V5.S4, V12.S4
+	VDUP V1.S[1], V5.S4
+	VFMLA V7.S4, V12.S4, V5.S4
+	VDUP V1.S[2], V12.S4
+	VFMLA V7.S4, V5.S4, V12.S4
+	VDUP V1.S[3], V5.S4
+	VFMLA V7.S4, V12.S4, V5.S4
+	VDUP V2.S[0], V12.S4
+	VFMLA V7.S4, V5.S4, V12.S4
+	WORD $0x6e27dd8c // fmul v12.4s, v12.4s, v7.4s
+	VDUP V2.S[1], V5.S4
+	VFMLA V7.S4, V12.S4, V7.S4
+	WORD $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
+	WORD $0x4e21a884 // fcvtns v4.4s, v4.4s
+	WORD $0x4f3f048c // sshr v12.4s, v4.4s, #1
+	VSUB V12.S4, V4.S4, V4.S4
+	VSHL $23, V4.S4, V4.S4
+	VSHL $23, V12.S4, V12.S4
+	VADD V5.S4, V4.S4, V4.S4
+	VADD V5.S4, V12.S4, V12.S4
+	WORD $0x6e24dce7 // fmul v7.4s, v7.4s, v4.4s
+	WORD $0x6e2cdce7 // fmul v7.4s, v7.4s, v12.4s
+	VDUP V2.S[1], V3.S4
+	WORD $0x4e23d4e7 // fadd v7.4s, v7.4s, v3.4s
+	WORD $0x6e27fd08 // fdiv v8.4s, v8.4s, v7.4s
+	FMOVS F8, (R0)
+	ADD $4, R0, R0
+	ADD $4, R1, R1
+	SUBS $1, R2, R2
+	CMP $1, R2
+	BGE gate1
+gate1done:
+	RET
+
+// func softCapNEON(x *float32, n int, most float32)
+TEXT ·softCapNEON(SB), NOSPLIT, $0-20
+	MOVD x+0(FP), R0
+	MOVD n+8(FP), R1
+	FMOVS most+16(FP), F0
+	VDUP V0.S[0], V0.S4
+	VMOVQ $0x4000000040000000, $0x4000000040000000, V1
+	WORD $0x6e20fc21 // fdiv v1.4s, v1.4s, v0.4s
+	WORD $0x4e20d402 // fadd v2.4s, v0.4s, v0.4s
+	VMOVQ $0x3f3180003fb8aa3b, $0x39506967b95e8083, V3
+	VMOVQ $0x3c0889083ab743ce, $0x3e2aaaaa3d2aa9c1, V4
+	VMOVQ $0x3f8000003f000000, $0x42b20000c2d20000, V5
+	CMP $16, R1
+	BLT softcap16done
+softcap16:
+	FMOVQ (R0), F6
+	WORD $0x6e21dcc6 // fmul v6.4s, v6.4s, v1.4s
+	VDUP V5.S[2], V8.S4
+	VDUP V5.S[3], V9.S4
+	WORD $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
+	WORD $0x4ea9f4c6 // fmin v6.4s, v6.4s, v9.4s
+	WORD $0x4f8390c8 // fmul v8.4s, v6.4s, v3.s[0]
+	WORD $0x4e218908 // frintn v8.4s, v8.4s
+	WORD $0x4fa35106 // fmls v6.4s, v8.4s, v3.s[1]
+	WORD $0x4f835906 // fmls v6.4s, v8.4s, v3.s[2]
+	VDUP V3.S[3], V9.S4
+	VDUP V4.S[0], V10.S4
+	VFMLA V6.S4, V9.S4, V10.S4
+	VDUP V4.S[1], V9.S4
+	VFMLA V6.S4, V10.S4, V9.S4
+	VDUP V4.S[2], V10.S4
+	VFMLA V6.S4, V9.S4, V10.S4
+	VDUP V4.S[3], V9.S4
+	VFMLA V6.S4, V10.S4, V9.S4
+	VDUP V5.S[0], V10.S4
+	VFMLA V6.S4, V9.S4, V10.S4
+	WORD $0x6e26dd4a // fmul v10.4s, v10.4s, v6.4s
+	VDUP V5.S[1], V9.S4
+	VFMLA V6.S4, V10.S4, V6.S4
+	WORD $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
+	WORD $0x4e21a908 // fcvtns v8.4s, v8.4s
+	WORD $0x4f3f050a // sshr v10.4s, v8.4s, #1
+	VSUB V10.S4, V8.S4, V8.S4
+	VSHL $23, V8.S4, V8.S4
+	VSHL $23, V10.S4, V10.S4
+	VADD V9.S4, V8.S4, V8.S4
+	VADD V9.S4, V10.S4, V10.S4
+	WORD $0x6e28dcc6 // fmul v6.4s, v6.4s, v8.4s
+	WORD $0x6e2adcc6 // fmul v6.4s, v6.4s, v10.4s
+	VDUP V5.S[1], V7.S4
+	WORD $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	WORD $0x6e26fc46 // fdiv v6.4s, v2.4s, v6.4s
+	WORD $0x6ea0f8c6 // fneg v6.4s, v6.4s
+	WORD $0x4e20d4c6 // fadd v6.4s, v6.4s, v0.4s
+	FMOVQ F6, (R0)
+	FMOVQ 16(R0), F11
+	WORD $0x6e21dd6b // fmul v11.4s, v11.4s, v1.4s
+	VDUP V5.S[2], V13.S4
+	VDUP V5.S[3], V14.S4
+	WORD $0x4e2df56b // fmax v11.4s, v11.4s, v13.4s
+	WORD $0x4eaef56b // fmin v11.4s, v11.4s, v14.4s
+	WORD $0x4f83916d // fmul v13.4s, v11.4s, v3.s[0]
+	WORD $0x4e2189ad // frintn v13.4s, v13.4s
+	WORD $0x4fa351ab // fmls v11.4s, v13.4s, v3.s[1]
+	WORD $0x4f8359ab // fmls v11.4s, v13.4s, v3.s[2]
+	VDUP V3.S[3], V14.S4
+	VDUP V4.S[0], V15.S4
+	VFMLA V11.S4, V14.S4, V15.S4
+	VDUP V4.S[1], V14.S4
+	VFMLA V11.S4, V15.S4, V14.S4
+	VDUP V4.S[2], V15.S4
+	VFMLA V11.S4, V14.S4, V15.S4
+	VDUP V4.S[3], V14.S4
+	VFMLA V11.S4, V15.S4, V14.S4
+	VDUP V5.S[0], V15.S4
+	VFMLA V11.S4, V14.S4, V15.S4
+	WORD $0x6e2bddef // fmul v15.4s, v15.4s, v11.4s
+	VDUP V5.S[1], V14.S4
+	VFMLA V11.S4, V15.S4, V11.S4
+	WORD $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
+	WORD $0x4e21a9ad // fcvtns v13.4s, v13.4s
+	WORD $0x4f3f05af // sshr v15.4s, v13.4s, #1
+	VSUB V15.S4, V13.S4, V13.S4
+	VSHL $23, V13.S4, V13.S4
+	VSHL $23, V15.S4, V15.S4
+	VADD V14.S4, V13.S4, V13.S4
+	VADD V14.S4, V15.S4, V15.S4
+	WORD $0x6e2ddd6b // fmul v11.4s, v11.4s, v13.4s
+	WORD $0x6e2fdd6b // fmul v11.4s, v11.4s, v15.4s
+	VDUP V5.S[1], V12.S4
+	WORD $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
+	WORD $0x6e2bfc4b // fdiv v11.4s, v2.4s, v11.4s
+	WORD $0x6ea0f96b // fneg v11.4s, v11.4s
+	WORD $0x4e20d56b // fadd v11.4s, v11.4s, v0.4s
+	FMOVQ F11, 16(R0)
+	FMOVQ 32(R0), F16
+	WORD $0x6e21de10 // fmul v16.4s, v16.4s, v1.4s
+	VDUP V5.S[2], V18.S4
+	VDUP V5.S[3], V19.S4
+	WORD $0x4e32f610 // fmax v16.4s, v16.4s, v18.4s
+	WORD $0x4eb3f610 // fmin v16.4s, v16.4s, v19.4s
+	WORD $0x4f839212 // fmul v18.4s, v16.4s, v3.s[0]
+	WORD $0x4e218a52 // frintn v18.4s, v18.4s
+	WORD $0x4fa35250 // fmls v16.4s, v18.4s, v3.s[1]
+	WORD $0x4f835a50 // fmls v16.4s, v18.4s, v3.s[2]
+	VDUP V3.S[3], V19.S4
+	VDUP V4.S[0], V20.S4
+	VFMLA V16.S4, V19.S4, V20.S4
+	VDUP V4.S[1], V19.S4
+	VFMLA V16.S4, V20.S4, V19.S4
+	VDUP V4.S[2], V20.S4
+	VFMLA V16.S4, V19.S4, V20.S4
+	VDUP V4.S[3], V19.S4
+	VFMLA V16.S4, V20.S4, V19.S4
+	VDUP V5.S[0], V20.S4
+	VFMLA V16.S4, V19.S4, V20.S4
+	WORD $0x6e30de94 // fmul v20.4s, v20.4s, v16.4s
+	VDUP V5.S[1], V19.S4
+	VFMLA V16.S4, V20.S4, V16.S4
+	WORD $0x4e33d610 // fadd v16.4s, v16.4s, v19.4s
+	WORD $0x4e21aa52 // fcvtns v18.4s, v18.4s
+	WORD $0x4f3f0654 // sshr v20.4s, v18.4s, #1
+	VSUB V20.S4, V18.S4, V18.S4
+	VSHL $23, V18.S4, V18.S4
+	VSHL $23, V20.S4, V20.S4
+	VADD V19.S4, V18.S4, V18.S4
+	VADD V19.S4, V20.S4, V20.S4
+	WORD $0x6e32de10 // fmul v16.4s, v16.4s, v18.4s
+	WORD $0x6e34de10 // fmul v16.4s, v16.4s, v20.4s
+	VDUP V5.S[1], V17.S4
+	WORD $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	WORD $0x6e30fc50 // fdiv v16.4s, v2.4s, v16.4s
+	WORD $0x6ea0fa10 // fneg v16.4s, v16.4s
+	WORD $0x4e20d610 // fadd v16.4s, v16.4s, v0.4s
+	FMOVQ F16, 32(R0)
+	FMOVQ 48(R0), F21
+	WORD $0x6e21deb5 // fmul v21.4s, v21.4s, v1.4s
+	VDUP V5.S[2], V23.S4
+	VDUP V5.S[3], V24.S4
+	WORD $0x4e37f6b5 // fmax v21.4s, v21.4s, v23.4s
+	WORD $0x4eb8f6b5 // fmin v21.4s, v21.4s, v24.4s
+	WORD $0x4f8392b7 // fmul v23.4s, v21.4s, v3.s[0]
+	WORD $0x4e218af7 // frintn v23.4s, v23.4s
+	WORD $0x4fa352f5 // fmls v21.4s, v23.4s, v3.s[1]
+	WORD $0x4f835af5 // fmls v21.4s, v23.4s, v3.s[2]
+	VDUP V3.S[3], V24.S4
+	VDUP V4.S[0], V25.S4
+	VFMLA V21.S4, V24.S4, V25.S4
+	VDUP V4.S[1], V24.S4
+	VFMLA V21.S4, V25.S4, V24.S4
+	VDUP V4.S[2], V25.S4
+	VFMLA V21.S4, V24.S4, V25.S4
+	VDUP V4.S[3], V24.S4
+	VFMLA V21.S4, V25.S4, V24.S4
+	VDUP V5.S[0], V25.S4
+	VFMLA V21.S4, V24.S4, V25.S4
+	WORD $0x6e35df39 // fmul v25.4s, v25.4s, v21.4s
+	VDUP V5.S[1], V24.S4
+	VFMLA V21.S4, V25.S4, V21.S4
+	WORD $0x4e38d6b5 // fadd v21.4s, v21.4s, v24.4s
+	WORD $0x4e21aaf7 // fcvtns v23.4s, v23.4s
+	WORD $0x4f3f06f9 // sshr v25.4s, v23.4s, #1
+	VSUB V25.S4, V23.S4, V23.S4
+	VSHL $23, V23.S4, V23.S4
+	VSHL $23, V25.S4, V25.S4
+	VADD V24.S4, V23.S4, V23.S4
+	VADD V24.S4, V25.S4, V25.S4
+	WORD $0x6e37deb5 // fmul v21.4s, v21.4s, v23.4s
+	WORD $0x6e39deb5 // fmul v21.4s, v21.4s, v25.4s
+	VDUP V5.S[1], V22.S4
+	WORD $0x4e36d6b5 // fadd v21.4s, v21.4s, v22.4s
+	WORD $0x6e35fc55 // fdiv v21.4s, v2.4s, v21.4s
+	WORD $0x6ea0fab5 // fneg v21.4s, v21.4s
+	WORD $0x4e20d6b5 // fadd v21.4s, v21.4s, v0.4s
+	FMOVQ F21, 48(R0)
+	ADD $64, R0, R0
+	SUBS $16, R1, R1
+	CMP $16, R1
+	BGE softcap16
+softcap16done:
+	CMP $4, R1
+	BLT softcap4done
+softcap4:
+	FMOVQ (R0), F26
+	WORD $0x6e21df5a // fmul v26.4s, v26.4s, v1.4s
+	VDUP V5.S[2], V28.S4
+	VDUP V5.S[3], V29.S4
+	WORD $0x4e3cf75a // fmax v26.4s, v26.4s, v28.4s
+	WORD $0x4ebdf75a // fmin v26.4s, v26.4s, v29.4s
+	WORD $0x4f83935c // fmul v28.4s, v26.4s, v3.s[0]
+	WORD $0x4e218b9c // frintn v28.4s, v28.4s
+	WORD $0x4fa3539a // fmls v26.4s, v28.4s, v3.s[1]
+	WORD $0x4f835b9a // fmls v26.4s, v28.4s, v3.s[2]
+	VDUP V3.S[3], V29.S4
+	VDUP V4.S[0], V30.S4
+	VFMLA V26.S4, V29.S4, V30.S4
+	VDUP V4.S[1], V29.S4
+	VFMLA V26.S4, V30.S4, V29.S4
+	VDUP V4.S[2], V30.S4
+	VFMLA V26.S4, V29.S4, V30.S4
+	VDUP V4.S[3], V29.S4
+	VFMLA V26.S4, V30.S4, V29.S4
+	VDUP V5.S[0], V30.S4
+	VFMLA V26.S4, V29.S4, V30.S4
+	WORD $0x6e3adfde // fmul v30.4s, v30.4s, v26.4s
+	VDUP V5.S[1], V29.S4
+	VFMLA V26.S4, V30.S4, V26.S4
+	WORD $0x4e3dd75a // fadd v26.4s, v26.4s, v29.4s
+	WORD $0x4e21ab9c // fcvtns v28.4s, v28.4s
+	WORD $0x4f3f079e // sshr v30.4s, v28.4s, #1
+	VSUB V30.S4, V28.S4, V28.S4
+	VSHL $23, V28.S4, V28.S4
+	VSHL $23, V30.S4, V30.S4
+	VADD V29.S4, V28.S4, V28.S4
+	VADD V29.S4, V30.S4, V30.S4
+	WORD $0x6e3cdf5a // fmul v26.4s, v26.4s, v28.4s
+	WORD $0x6e3edf5a // fmul v26.4s, v26.4s, v30.4s
+	VDUP V5.S[1], V27.S4
+	WORD $0x4e3bd75a // fadd v26.4s, v26.4s, v27.4s
+	WORD $0x6e3afc5a // fdiv v26.4s, v2.4s, v26.4s
+	WORD $0x6ea0fb5a // fneg v26.4s, v26.4s
+	WORD $0x4e20d75a // fadd v26.4s, v26.4s, v0.4s
+	FMOVQ F26, (R0)
+	ADD $16, R0, R0
+	SUBS $4, R1, R1
+	CMP $4, R1
+	BGE softcap4
+softcap4done:
+	CMP $1, R1
+	BLT softcap1done
+softcap1:
+	FMOVS (R0), F31
+	WORD $0x6e21dfff // fmul v31.4s, v31.4s, v1.4s
+	VDUP V5.S[2], V10.S4
+	VDUP V5.S[3], V9.S4
+	WORD $0x4e2af7ff // fmax v31.4s, v31.4s, v10.4s
+	WORD $0x4ea9f7ff // fmin v31.4s, v31.4s, v9.4s
+	WORD $0x4f8393ea // fmul v10.4s, v31.4s, v3.s[0]
+	WORD $0x4e21894a // frintn v10.4s, v10.4s
+	WORD $0x4fa3515f // fmls v31.4s, v10.4s, v3.s[1]
+	WORD $0x4f83595f // fmls v31.4s, v10.4s, v3.s[2]
+	VDUP V3.S[3], V9.S4
+	VDUP V4.S[0], V6.S4
+	VFMLA V31.S4, V9.S4, V6.S4
+	VDUP V4.S[1], V9.S4
+	VFMLA V31.S4, V6.S4, V9.S4
+	VDUP V4.S[2], V6.S4
+	VFMLA V31.S4, V9.S4, V6.S4
+	VDUP V4.S[3], V9.S4
+	VFMLA V31.S4, V6.S4, V9.S4
+	VDUP V5.S[0], V6.S4
+	VFMLA V31.S4, V9.S4, V6.S4
+	WORD $0x6e3fdcc6 // fmul v6.4s, v6.4s, v31.4s
+	VDUP V5.S[1], V9.S4
+	VFMLA V31.S4, V6.S4, V31.S4
+	WORD $0x4e29d7ff // fadd v31.4s, v31.4s, v9.4s
+	WORD $0x4e21a94a // fcvtns v10.4s, v10.4s
+	WORD $0x4f3f0546 // sshr v6.4s, v10.4s, #1
+	VSUB V6.S4, V10.S4, V10.S4
+	VSHL $23, V10.S4, V10.S4
+	VSHL $23, V6.S4, V6.S4
+	VADD V9.S4, V10.S4, V10.S4
+	VADD V9.S4, V6.S4, V6.S4
+	WORD $0x6e2adfff // fmul v31.4s, v31.4s, v10.4s
+	WORD $0x6e26dfff // fmul v31.4s, v31.4s, v6.4s
+	VDUP V5.S[1], V8.S4
+	WORD $0x4e28d7ff // fadd v31.4s, v31.4s, v8.4s
+	WORD $0x6e3ffc5f // fdiv v31.4s, v2.4s, v31.4s
+	WORD $0x6ea0fbff // fneg v31.4s, v31.4s
+	WORD $0x4e20d7ff // fadd v31.4s, v31.4s, v0.4s
+	FMOVS F31, (R0)
+	ADD $4, R0, R0
+	SUBS $1, R1, R1
+	CMP $1, R1
+	BGE softcap1
+softcap1done:
+	RET
+
+// func rotateHalvesNEON(lo *float32, hi *float32, cos *float32, sin *float32, pairs int)
+TEXT ·rotateHalvesNEON(SB), NOSPLIT, $0-40
+	MOVD lo+0(FP), R0
+	MOVD hi+8(FP), R1
+	MOVD cos+16(FP), R2
+	MOVD sin+24(FP), R3
+	MOVD pairs+32(FP), R4
+	CMP $16, R4
+	BLT halves16done
+halves16:
+	FMOVQ (R0), F0
+	FMOVQ (R1), F1
+	FMOVQ (R2), F2
+	FMOVQ (R3), F3
+	WORD $0x6e22dc04 // fmul v4.4s, v0.4s, v2.4s
+	VFMLS V3.S4, V1.S4, V4.S4
+	WORD $0x6e23dc05 // fmul v5.4s, v0.4s, v3.4s
+	VFMLA V2.S4, V1.S4, V5.S4
+	FMOVQ F4, (R0)
+	FMOVQ F5, (R1)
+	FMOVQ 16(R0), F6
+	FMOVQ 16(R1), F7
+	FMOVQ 16(R2), F8
+	FMOVQ 16(R3), F9
+	WORD $0x6e28dcca // fmul v10.4s, v6.4s, v8.4s
+	VFMLS V9.S4, V7.S4, V10.S4
+	WORD $0x6e29dccb // fmul v11.4s, v6.4s, v9.4s
+	VFMLA V8.S4, V7.S4, V11.S4
+	FMOVQ F10, 16(R0)
+	FMOVQ F11, 16(R1)
+	FMOVQ 32(R0), F12
+	FMOVQ 32(R1), F13
+	FMOVQ 32(R2), F14
+	FMOVQ 32(R3), F15
+	WORD $0x6e2edd90 // fmul v16.4s, v12.4s, v14.4s
+	VFMLS V15.S4, V13.S4, V16.S4
+	WORD $0x6e2fdd91 // fmul v17.4s, v12.4s, v15.4s
+	VFMLA V14.S4, V13.S4, V17.S4
+	FMOVQ F16, 32(R0)
+	FMOVQ F17, 32(R1)
+	FMOVQ 48(R0), F18
+	FMOVQ 48(R1), F19
+	FMOVQ 48(R2), F20
+	FMOVQ 48(R3), F21
+	WORD $0x6e34de56 // fmul v22.4s, v18.4s, v20.4s
+	VFMLS V21.S4, V19.S4, V22.S4
+	WORD $0x6e35de57 // fmul v23.4s, v18.4s, v21.4s
+	VFMLA V20.S4, V19.S4, V23.S4
+	FMOVQ F22, 48(R0)
+	FMOVQ F23, 48(R1)
+	ADD $64, R0, R0
+	ADD $64, R1, R1
+	ADD $64, R2, R2
+	ADD $64, R3, R3
+	SUBS $16, R4, R4
+	CMP $16, R4
+	BGE halves16
+halves16done:
+	CMP $4, R4
+	BLT halves4done
+halves4:
+	FMOVQ (R0), F24
+	FMOVQ (R1), F25
+	FMOVQ (R2), F26
+	FMOVQ (R3), F27
+	WORD $0x6e3adf1c // fmul v28.4s, v24.4s, v26.4s
+	VFMLS V27.S4, V25.S4, V28.S4
+	WORD $0x6e3bdf1d // fmul v29.4s, v24.4s, v27.4s
+	VFMLA V26.S4, V25.S4, V29.S4
+	FMOVQ F28, (R0)
+	FMOVQ F29, (R1)
+	ADD $16, R0, R0
+	ADD $16, R1, R1
+	ADD $16, R2, R2
+	ADD $16, R3, R3
+	SUBS $4, R4, R4
+	CMP $4, R4
+	BGE halves4
+halves4done:
+	CMP $1, R4
+	BLT halves1done
+halves1:
+	FMOVS (R0), F30
+	FMOVS (R1), F31
+	FMOVS (R2), F0
+	FMOVS (R3), F1
+	WORD $0x6e20dfc2 // fmul v2.4s, v30.4s, v0.4s
+	VFMLS V1.S4, V31.S4, V2.S4
+	WORD $0x6e21dfc3 // fmul v3.4s, v30.4s, v1.4s
+	VFMLA V0.S4, V31.S4, V3.S4
+	FMOVS F2, (R0)
+	FMOVS F3, (R1)
+	ADD $4, R0, R0
+	ADD $4, R1, R1
+	ADD $4, R2, R2
+	ADD $4, R3, R3
+	SUBS $1, R4, R4
+	CMP $1, R4
+	BGE halves1
+halves1done:
+	RET
+
 // func rotateNEON(x *float32, cos *float32, sin *float32, pairs int)
 TEXT ·rotateNEON(SB), NOSPLIT, $0-32
 	MOVD x+0(FP), R0

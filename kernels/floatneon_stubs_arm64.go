@@ -34,6 +34,26 @@ func dotNEON(x *float32, y *float32, n int, sum *float32)
 //go:noescape
 func swiGLUNEON(dst *float32, gate *float32, up *float32, n int)
 
+// geluNEON is gelu.
+//
+//go:noescape
+func geluNEON(dst *float32, gate *float32, up *float32, n int)
+
+// gateNEON is gate.
+//
+//go:noescape
+func gateNEON(x *float32, gate *float32, n int)
+
+// softCapNEON is softCap.
+//
+//go:noescape
+func softCapNEON(x *float32, n int, most float32)
+
+// rotateHalvesNEON is rotateHalves.
+//
+//go:noescape
+func rotateHalvesNEON(lo *float32, hi *float32, cos *float32, sin *float32, pairs int)
+
 // rotateNEON is rotate.
 //
 //go:noescape

@@ -16,6 +16,12 @@ func (l *Level) setFloats256() {
 	}
 	l.swiGLU = func(dst, gate, up []float32) { swiGLUAVX2(first(dst), first(gate), first(up), len(gate)) }
 	l.rotate = func(x, cos, sin []float32) { rotateAVX2(first(x), first(cos), first(sin), len(cos)) }
+	l.gelu = func(dst, gate, up []float32) { geluAVX2(first(dst), first(gate), first(up), len(gate)) }
+	l.gate = func(x, g []float32) { gateAVX2(first(x), first(g), len(x)) }
+	l.softCap = func(x []float32, most float32) { softCapAVX2(first(x), len(x), most) }
+	l.rotateHalves = func(lo, hi, cos, sin []float32) {
+		rotateHalvesAVX2(first(lo), first(hi), first(cos), first(sin), len(cos))
+	}
 	l.add = func(dst, x []float32) { addAVX2(first(dst), first(x), len(dst)) }
 	l.addScaled = func(dst, x []float32, c float32) { addScaledAVX2(first(dst), first(x), len(dst), c) }
 	l.scale = func(x []float32, c float32) { scaleAVX2(first(x), len(x), c) }

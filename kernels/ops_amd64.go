@@ -19,6 +19,12 @@ func (l *Level) setFloats512() {
 	}
 	l.swiGLU = func(dst, gate, up []float32) { swiGLUAVX512(first(dst), first(gate), first(up), len(gate)) }
 	l.rotate = func(x, cos, sin []float32) { rotateAVX512(first(x), first(cos), first(sin), len(cos)) }
+	l.gelu = func(dst, gate, up []float32) { geluAVX512(first(dst), first(gate), first(up), len(gate)) }
+	l.gate = func(x, g []float32) { gateAVX512(first(x), first(g), len(x)) }
+	l.softCap = func(x []float32, most float32) { softCapAVX512(first(x), len(x), most) }
+	l.rotateHalves = func(lo, hi, cos, sin []float32) {
+		rotateHalvesAVX512(first(lo), first(hi), first(cos), first(sin), len(cos))
+	}
 	l.add = func(dst, x []float32) { addAVX512(first(dst), first(x), len(dst)) }
 	l.addScaled = func(dst, x []float32, c float32) { addScaledAVX512(first(dst), first(x), len(dst), c) }
 	l.scale = func(x []float32, c float32) { scaleAVX512(first(x), len(x), c) }

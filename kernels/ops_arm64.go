@@ -20,6 +20,12 @@ func (l *Level) setFloats() {
 	l.normalize = func(dst, x, w []float32, scale float32) { normalizeNEON(first(dst), first(x), first(w), len(x), scale) }
 	l.swiGLU = func(dst, gate, up []float32) { swiGLUNEON(first(dst), first(gate), first(up), len(gate)) }
 	l.rotate = func(x, cos, sin []float32) { rotateNEON(first(x), first(cos), first(sin), len(cos)) }
+	l.gelu = func(dst, gate, up []float32) { geluNEON(first(dst), first(gate), first(up), len(gate)) }
+	l.gate = func(x, g []float32) { gateNEON(first(x), first(g), len(x)) }
+	l.softCap = func(x []float32, most float32) { softCapNEON(first(x), len(x), most) }
+	l.rotateHalves = func(lo, hi, cos, sin []float32) {
+		rotateHalvesNEON(first(lo), first(hi), first(cos), first(sin), len(cos))
+	}
 	l.add = func(dst, x []float32) { addNEON(first(dst), first(x), len(dst)) }
 	l.addScaled = func(dst, x []float32, c float32) { addScaledNEON(first(dst), first(x), len(dst), c) }
 	l.scale = func(x []float32, c float32) { scaleNEON(first(x), len(x), c) }

@@ -368,7 +368,7 @@ func (j *attendJob) readSpan(u *unit, span int, att *kernels.Attention) {
 		case whole && c.Cap == 0 && !c.byDistance():
 			p.level.Fold(att, 0, heads, n, c.Scale)
 		case whole && !c.byDistance():
-			att.Bend(0, heads, n, &kernels.Bend{Scale: c.Scale, Cap: c.Cap})
+			p.level.Bend(att, 0, heads, n, &kernels.Bend{Scale: c.Scale, Cap: c.Cap})
 			p.level.Fold(att, 0, heads, n, 1)
 		default:
 			j.foldRows(u, begin, n, att)
@@ -448,7 +448,7 @@ func (j *attendJob) bend(headKV, i, begin, seen, pos int, att *kernels.Attention
 	if c.Relative != nil {
 		b.Relative = c.Relative[headKV*group : (headKV+1)*group]
 	}
-	att.Bend(i*group, (i+1)*group, seen, &b)
+	j.p.level.Bend(att, i*group, (i+1)*group, seen, &b)
 	return true
 }
 

@@ -314,7 +314,7 @@ func (r *rowJob) Run(chunk, worker int) {
 			cos, sin := r.angles.row(i)
 			for h := r.angles.rope.offset; h < len(dst); h += r.dim {
 				if r.angles.rope.halves {
-					kernels.RotateHalves(dst[h:], cos, sin)
+					r.p.level.RotateHalves(dst[h:], cos, sin)
 				} else {
 					r.p.level.Rotate(dst[h:], cos, sin)
 				}
@@ -326,9 +326,7 @@ func (r *rowJob) Run(chunk, worker int) {
 				dst[j] = max(-r.c, min(v, r.c))
 			}
 		case rowSoftCap:
-			for j, v := range dst {
-				dst[j] = r.c * kernels.Tanh(v/r.c)
-			}
+			r.p.level.SoftCap(dst, r.c)
 		case rowGate:
 			gate(r.p.level, dst, r.a.Row(i))
 		}
@@ -353,7 +351,5 @@ func gate(l *kernels.Level, x, g []float32) {
 		l.Scale(x, kernels.Sigmoid(g[0]))
 		return
 	}
-	for j, v := range g {
-		x[j] *= kernels.Sigmoid(v)
-	}
+	l.Gate(x, g)
 }

@@ -750,11 +750,3 @@ func TestLatentAttention(t *testing.T) {
 	_, err = NewLatent(c)
 	require.ErrorContains(t, err, "want as many matrices of keys as of values")
 }
-
-// TestHalves turns pairs that lie half of the turned part apart, and leaves the rest of a head alone.
-func TestHalves(t *testing.T) {
-	x := []float32{9, 1, 2, 3, 4, 9}
-	cos, sin := []float32{0, 1}, []float32{1, 0} // by a quarter, and not
-	kernels.RotateHalves(x[1:], cos, sin)
-	require.Equal(t, []float32{9, -3, 2, 1, 4, 9}, x)
-}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html/template"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -20,6 +21,7 @@ type Series struct {
 	Points []Point // joined in this order
 	Style  Style
 	Fit    *Fit // a curve drawn through the points besides, nil for none
+	Labels bool // the names of points stand beside them, as far as there is room
 }
 
 // Point is a value over a value. Name, if any, is told with it.
@@ -219,6 +221,39 @@ func (p *Plot) drawSeries(c *canvas, i int, x, y *scale) {
 		fmt.Fprintf(&c.b, "<circle class=\"dot\" cx=\"%.1f\" cy=\"%.1f\" r=\"%.0f\"><title>%s</title></circle>\n", x.at(pt.X), y.at(pt.Y), r, escape(tip))
 	}
 	c.b.WriteString("</g>\n")
+	if s.Labels {
+		p.drawLabels(c, s, x, y)
+	}
+}
+
+// drawLabels writes the names of points: above to the right, else on one of three other sides. One that would meet another, or a point, is left out.
+func (p *Plot) drawLabels(c *canvas, s *Series, x, y *scale) {
+	type box struct{ x0, y0, x1, y1 float64 }
+	var taken []box
+	for _, other := range p.Series {
+		for _, pt := range other.Points {
+			if p.X.shows(pt.X) && p.Y.shows(pt.Y) {
+				u, v := x.at(pt.X), y.at(pt.Y)
+				taken = append(taken, box{u - 4, v - 4, u + 4, v + 4})
+			}
+		}
+	}
+	for _, pt := range s.Points {
+		if pt.Name == "" || !p.X.shows(pt.X) || !p.Y.shows(pt.Y) {
+			continue
+		}
+		u, v, w := x.at(pt.X), y.at(pt.Y), width(pt.Name)
+		for _, at := range [][2]float64{{u + 6, v - 6}, {u + 6, v + fontSize + 2}, {u - 6 - w, v - 6}, {u - 6 - w, v + fontSize + 2}} {
+			b := box{at[0], at[1] - fontSize, at[0] + w, at[1] + 2}
+			meets := func(o box) bool { return b.x0 < o.x1 && o.x0 < b.x1 && b.y0 < o.y1 && o.y0 < b.y1 }
+			if b.x0 < x.p0 || b.x1 > c.width || b.y0 < y.p1-fontSize || b.y1 > y.p0 || slices.ContainsFunc(taken, meets) {
+				continue
+			}
+			c.tick("start", at[0], at[1], pt.Name)
+			taken = append(taken, b)
+			break
+		}
+	}
 }
 
 // drawFit draws the part of a fit that lies between the axes.

@@ -61,9 +61,18 @@ func (t *texts) read(cmd *cobra.Command, argument *string, exact bool) (string, 
 	if len(from) == 0 && isTerminal(in) {
 		return "", usagef("there is no %s: want it as an argument, by -f FILE or on standard input", t.what)
 	}
+	text, err := readText(cmd, path, exact)
+	if err == nil && text == "" && !exact {
+		note(cmd, "the %s is empty: the text begins from nothing", strings.ToLower(t.what))
+	}
+	return text, err
+}
+
+// readText reads a file, or standard input where path is "-" or empty: all of it, or all but a line break at the end.
+func readText(cmd *cobra.Command, path string, exact bool) (string, error) {
 	data, err := await(cmd.Context(), func() ([]byte, error) {
 		if path == "" || path == "-" {
-			return io.ReadAll(in)
+			return io.ReadAll(cmd.InOrStdin())
 		}
 		return os.ReadFile(path)
 	})
@@ -75,9 +84,6 @@ func (t *texts) read(cmd *cobra.Command, argument *string, exact bool) (string, 
 		if line, ok := strings.CutSuffix(text, "\n"); ok {
 			text = strings.TrimSuffix(line, "\r")
 		}
-	}
-	if text == "" && !exact {
-		note(cmd, "the %s is empty: the text begins from nothing", strings.ToLower(t.what))
 	}
 	return text, nil
 }

@@ -153,6 +153,9 @@ func (x *program) exp(z reg.VecVirtual) {
 	x.VSCALEFPS(n, p, z)
 }
 
+// The slope at 0 and the part of the cube in the argument of GELU's sigmoid, see gelu of the package.
+const geluSlope, geluCube = 1.5957691216057308, 0.044715
+
 func (x *program) elementwise512() {
 	x.function("addAVX512", "(dst, x *float32, n int)", "addAVX512 is add.")
 	dst, a, n := x.arg("dst"), x.arg("x"), x.arg("n")
@@ -218,6 +221,66 @@ func (x *program) elementwise512() {
 		x.VMULPS(x.get(at(b, 0), k), g, g)
 		x.put(g, at(dst, 0), k)
 	}, pointer{dst, 64}, pointer{a, 64}, pointer{b, 64})
+	x.end()
+
+	x.function("geluAVX512", "(dst, gate, up *float32, n int)", "geluAVX512 is gelu.")
+	dst, a, b, n = x.arg("dst"), x.arg("gate"), x.arg("up"), x.arg("n")
+	x.each16("loop", n, func(k *reg.OpmaskVirtual) {
+		g, e := x.get(at(a, 0), k), x.ZMM()
+		x.VMULPS(x.words(bits(geluCube)), g, e)
+		x.VFMADD213PS(x.words(bits(1)), g, e)
+		x.VMULPS(g, e, e)
+		x.VMULPS(x.words(bits(-geluSlope)), e, e)
+		x.exp(e)
+		x.VADDPS(x.words(bits(1)), e, e)
+		x.VDIVPS(e, g, g)
+		x.VMULPS(x.get(at(b, 0), k), g, g)
+		x.put(g, at(dst, 0), k)
+	}, pointer{dst, 64}, pointer{a, 64}, pointer{b, 64})
+	x.end()
+
+	x.function("gateAVX512", "(x, gate *float32, n int)", "gateAVX512 is gate.")
+	a, b, n = x.arg("x"), x.arg("gate"), x.arg("n")
+	x.each16("loop", n, func(k *reg.OpmaskVirtual) {
+		v, e := x.get(at(a, 0), k), x.ZMM()
+		x.VPXORD(x.words(1<<31), x.get(at(b, 0), k), e)
+		x.exp(e)
+		x.VADDPS(x.words(bits(1)), e, e)
+		x.VDIVPS(e, v, v)
+		x.put(v, at(a, 0), k)
+	}, pointer{a, 64}, pointer{b, 64})
+	x.end()
+
+	x.function("softCapAVX512", "(x *float32, n int, most float32)", "softCapAVX512 is softCap.")
+	a, n = x.arg("x"), x.arg("n")
+	most, two, in := x.broadcast("most"), x.ZMM(), x.ZMM()
+	x.VMOVUPS(x.words(bits(2)), in)
+	x.VDIVPS(most, in, in)
+	x.VADDPS(most, most, two)
+	x.each16("loop", n, func(k *reg.OpmaskVirtual) {
+		z := x.get(at(a, 0), k)
+		x.VMULPS(in, z, z)
+		x.exp(z)
+		x.VADDPS(x.words(bits(1)), z, z)
+		x.VDIVPS(z, two, z)
+		x.VSUBPS(z, most, z)
+		x.put(z, at(a, 0), k)
+	}, pointer{a, 64})
+	x.end()
+
+	x.function("rotateHalvesAVX512", "(lo, hi, cos, sin *float32, pairs int)", "rotateHalvesAVX512 is rotateHalves.")
+	a, b, n = x.arg("lo"), x.arg("hi"), x.arg("pairs")
+	cosines, sines := x.arg("cos"), x.arg("sin")
+	x.each16("loop", n, func(k *reg.OpmaskVirtual) {
+		lo, hi, c, s := x.get(at(a, 0), k), x.get(at(b, 0), k), x.get(at(cosines, 0), k), x.get(at(sines, 0), k)
+		t, u := x.ZMM(), x.ZMM()
+		x.VMULPS(s, hi, t)
+		x.VMULPS(s, lo, u)
+		x.VFMSUB213PS(t, c, lo)
+		x.VFMADD213PS(u, c, hi)
+		x.put(lo, at(a, 0), k)
+		x.put(hi, at(b, 0), k)
+	}, pointer{a, 64}, pointer{b, 64}, pointer{cosines, 64}, pointer{sines, 64})
 	x.end()
 
 	x.function("rotateAVX512", "(x, cos, sin *float32, pairs int)", "rotateAVX512 is rotate.")

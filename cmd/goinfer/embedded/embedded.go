@@ -1,4 +1,4 @@
-// Package embedded holds the models that are built into the command: whole GGUF files, so that they go through the same door as any other.
+// Package embedded holds the models that are built into the command: whole GGUF files, so that they go through the same door as any other; and a text to measure them on.
 //
 // [MODELCARD.md] says what they are. The program in gen makes the files.
 //
@@ -17,6 +17,11 @@ var dense []byte
 
 //go:embed tiny-moe-q8_0.gguf
 var moe []byte
+
+// Text is what the models were not trained on: of books for children, of generated stories and facts. They are of the same kinds of text.
+//
+//go:embed valid.txt
+var Text string
 
 // Card is the model card, in Markdown.
 //

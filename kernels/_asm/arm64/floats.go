@@ -278,8 +278,97 @@ func (x *program) elementwise() {
 	x.freeTable(t)
 	x.end()
 
+	// The slope at 0 and the part of the cube in the argument of GELU's sigmoid, with the sign that e takes.
+	x.function("geluNEON", "dst *float32, gate *float32, up *float32, n int", "geluNEON is gelu.")
+	dst, a, b, n = x.arg("dst"), x.arg("gate"), x.arg("up"), x.arg("n")
+	t = x.expTable()
+	gelu := x.floats(x.V(), -1.5957691216057308, 0.044715, 0, 0)
+	x.each("gelu", n, func(i, lanes int) {
+		x.with(4, func(v []V) {
+			g, e, u, one := v[0], v[1], v[2], v[3]
+			x.get(g, a, 16*i, lanes)
+			x.get(u, b, 16*i, lanes)
+			x.dup("S4", one, t.c, 1)
+			x.w(fmulLane(e, g, gelu, 1))
+			x.w(fmul(e, e, g))
+			x.w(fadd(e, e, one))
+			x.w(fmul(e, e, g))
+			x.w(fmulLane(e, e, gelu, 0))
+			x.exp(t, e)
+			x.w(fadd(e, e, one))
+			x.w(fdiv(g, g, e))
+			x.w(fmul(g, g, u))
+			x.put(g, dst, 16*i, lanes)
+		})
+	}, stream{dst, 4}, stream{a, 4}, stream{b, 4})
+	x.free(gelu)
+	x.freeTable(t)
+	x.end()
+
+	x.function("gateNEON", "x *float32, gate *float32, n int", "gateNEON is gate.")
+	a, b, n = x.arg("x"), x.arg("gate"), x.arg("n")
+	t = x.expTable()
+	x.each("gate", n, func(i, lanes int) {
+		x.with(3, func(v []V) {
+			g, e, one := v[0], v[1], v[2]
+			x.get(g, a, 16*i, lanes)
+			x.get(e, b, 16*i, lanes)
+			x.w(fneg(e, e))
+			x.exp(t, e)
+			x.dup("S4", one, t.c, 1)
+			x.w(fadd(e, e, one))
+			x.w(fdiv(g, g, e))
+			x.put(g, a, 16*i, lanes)
+		})
+	}, stream{a, 4}, stream{b, 4})
+	x.freeTable(t)
+	x.end()
+
+	x.function("softCapNEON", "x *float32, n int, most float32", "softCapNEON is softCap.")
+	a, n = x.arg("x"), x.arg("n")
+	most, in, twice := x.float("most"), x.floats(x.V(), 2, 2, 2, 2), x.V()
+	x.w(fdiv(in, in, most))
+	x.w(fadd(twice, most, most))
+	t = x.expTable()
+	x.each("softcap", n, func(i, lanes int) {
+		x.with(2, func(v []V) {
+			e, one := v[0], v[1]
+			x.get(e, a, 16*i, lanes)
+			x.w(fmul(e, e, in))
+			x.exp(t, e)
+			x.dup("S4", one, t.c, 1)
+			x.w(fadd(e, e, one))
+			x.w(fdiv(e, twice, e))
+			x.w(fneg(e, e))
+			x.w(fadd(e, e, most))
+			x.put(e, a, 16*i, lanes)
+		})
+	}, stream{a, 4})
+	x.freeTable(t)
+	x.free(in, most, twice)
+	x.end()
+
+	x.function("rotateHalvesNEON", "lo *float32, hi *float32, cos *float32, sin *float32, pairs int", "rotateHalvesNEON is rotateHalves.")
+	a, b, cos, sin, n := x.arg("lo"), x.arg("hi"), x.arg("cos"), x.arg("sin"), x.arg("pairs")
+	x.each("halves", n, func(i, lanes int) {
+		x.with(6, func(r []V) {
+			lo, hi, c, s, u, v := r[0], r[1], r[2], r[3], r[4], r[5]
+			x.get(lo, a, 16*i, lanes)
+			x.get(hi, b, 16*i, lanes)
+			x.get(c, cos, 16*i, lanes)
+			x.get(s, sin, 16*i, lanes)
+			x.w(fmul(u, lo, c))
+			x.fmls(u, hi, s)
+			x.w(fmul(v, lo, s))
+			x.fmla(v, hi, c)
+			x.put(u, a, 16*i, lanes)
+			x.put(v, b, 16*i, lanes)
+		})
+	}, stream{a, 4}, stream{b, 4}, stream{cos, 4}, stream{sin, 4})
+	x.end()
+
 	x.function("rotateNEON", "x *float32, cos *float32, sin *float32, pairs int", "rotateNEON is rotate.")
-	a, cos, sin, n := x.arg("x"), x.arg("cos"), x.arg("sin"), x.arg("pairs")
+	a, cos, sin, n = x.arg("x"), x.arg("cos"), x.arg("sin"), x.arg("pairs")
 	x.each("rotate", n, func(i, lanes int) {
 		x.with(6, func(r []V) {
 			first, second, c, s, u, v := r[0], r[1], r[2], r[3], r[4], r[5]
