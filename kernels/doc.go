@@ -26,6 +26,7 @@
 //   - Float formats: as many partial sums along k as a vector has lanes, eight in Go, lane l taking k ≡ l, combined by one fixed tree.
 //   - Attention: keys in tiles of [Tile] positions counted from position 0; within a tile along the head for scores (in blocks: as block formats), along the keys for values, from
 //     first to last; the tiles of a span of [Span] positions from first to last, then the spans.
+//   - States ([Level.Advance], [Level.Decay]): along the rows of a state, from first to last; columns are lanes.
 //
 // Between levels results agree within rounding, not in bits.
 //

@@ -6,7 +6,7 @@ var goOps = ops{
 	dot: dot, normalize: normalize, swiGLU: swiGLU, rotate: rotate, add: add, addScaled: addScaled, scale: scale,
 	gelu: gelu, gate: gate, softCap: softCap, rotateHalves: rotateHalves,
 	quantize: quantize, gemm: gemm, weigh: weigh, merge: merge,
-	advance: advance, recall: recall, decay: decay,
+	advance: advance, decay: decay,
 }
 
 // RMSNorm sets dst = w·x/√(mean(x²)+eps); Zhang and Sennrich 2019, arXiv:1910.07467. dst may be x.

@@ -4666,6 +4666,277 @@ loop:
 	VZEROUPPER
 	RET
 
+// func advance32AVX2(s *float32, x *float32, y *float32, a *float32, u *float32, r *float32, ld int, rows int)
+// Requires: AVX, FMA3
+TEXT ·advance32AVX2(SB), NOSPLIT, $0-64
+	MOVQ    x+8(FP), AX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 96(AX), Y3
+	MOVQ    y+16(FP), AX
+	VMOVUPS (AX), Y4
+	VMOVUPS 32(AX), Y5
+	VMOVUPS 64(AX), Y6
+	VMOVUPS 96(AX), Y7
+	MOVQ    s+0(FP), AX
+	MOVQ    a+24(FP), CX
+	MOVQ    u+32(FP), DX
+	MOVQ    r+40(FP), BX
+	MOVQ    ld+48(FP), SI
+	MOVQ    rows+56(FP), DI
+
+loop:
+	VBROADCASTSS (CX), Y8
+	VBROADCASTSS (DX), Y9
+	VBROADCASTSS (BX), Y10
+	VMOVUPS      (AX), Y11
+	VMULPS       Y8, Y11, Y11
+	VFMADD231PS  Y0, Y9, Y11
+	VMOVUPS      Y11, (AX)
+	VFMADD231PS  Y11, Y10, Y4
+	VMOVUPS      32(AX), Y11
+	VMULPS       Y8, Y11, Y11
+	VFMADD231PS  Y1, Y9, Y11
+	VMOVUPS      Y11, 32(AX)
+	VFMADD231PS  Y11, Y10, Y5
+	VMOVUPS      64(AX), Y11
+	VMULPS       Y8, Y11, Y11
+	VFMADD231PS  Y2, Y9, Y11
+	VMOVUPS      Y11, 64(AX)
+	VFMADD231PS  Y11, Y10, Y6
+	VMOVUPS      96(AX), Y11
+	VMULPS       Y8, Y11, Y11
+	VFMADD231PS  Y3, Y9, Y11
+	VMOVUPS      Y11, 96(AX)
+	VFMADD231PS  Y11, Y10, Y7
+	ADDQ         SI, AX
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, DX
+	ADDQ         $0x04, BX
+	DECQ         DI
+	JNZ          loop
+	MOVQ         y+16(FP), AX
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      Y5, 32(AX)
+	VMOVUPS      Y6, 64(AX)
+	VMOVUPS      Y7, 96(AX)
+	VZEROUPPER
+	RET
+
+// func advance8AVX2(s *float32, x *float32, y *float32, a *float32, u *float32, r *float32, ld int, rows int, columns int)
+// Requires: AVX, FMA3
+TEXT ·advance8AVX2(SB), NOSPLIT, $0-72
+	MOVQ       columns+64(FP), AX
+	LEAQ       const0<>+0(SB), CX
+	NEGQ       AX
+	VMOVDQU    32(CX)(AX*4), Y0
+	MOVQ       x+8(FP), AX
+	VMASKMOVPS (AX), Y0, Y1
+	MOVQ       y+16(FP), AX
+	VMASKMOVPS (AX), Y0, Y2
+	MOVQ       s+0(FP), AX
+	MOVQ       a+24(FP), CX
+	MOVQ       u+32(FP), DX
+	MOVQ       r+40(FP), BX
+	MOVQ       ld+48(FP), SI
+	MOVQ       rows+56(FP), DI
+
+loop:
+	VBROADCASTSS (CX), Y3
+	VBROADCASTSS (DX), Y4
+	VBROADCASTSS (BX), Y5
+	VMASKMOVPS   (AX), Y0, Y6
+	VMULPS       Y3, Y6, Y6
+	VFMADD231PS  Y1, Y4, Y6
+	VMASKMOVPS   Y6, Y0, (AX)
+	VFMADD231PS  Y6, Y5, Y2
+	ADDQ         SI, AX
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, DX
+	ADDQ         $0x04, BX
+	DECQ         DI
+	JNZ          loop
+	MOVQ         y+16(FP), AX
+	VMASKMOVPS   Y2, Y0, (AX)
+	VZEROUPPER
+	RET
+
+// func decay16AVX2(s *float32, a *float32, d *float32, x *float32, y *float32, b *float32, c *float32, ld int, rows int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·decay16AVX2(SB), NOSPLIT, $0-72
+	MOVQ    d+16(FP), AX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	MOVQ    x+24(FP), AX
+	VMOVUPS (AX), Y2
+	VMOVUPS 32(AX), Y3
+	MOVQ    y+32(FP), AX
+	VMOVUPS (AX), Y4
+	VMOVUPS 32(AX), Y5
+	MOVQ    s+0(FP), AX
+	MOVQ    a+8(FP), CX
+	MOVQ    b+40(FP), DX
+	MOVQ    c+48(FP), BX
+	MOVQ    ld+56(FP), SI
+	MOVQ    rows+64(FP), DI
+
+loop:
+	VMOVUPS      (CX), Y6
+	VMULPS       Y0, Y6, Y6
+	VMOVUPS      const2<>+0(SB), Y7
+	VCMPPS       $0x05, Y7, Y6, Y9
+	VMAXPS       Y6, Y7, Y6
+	VMOVUPS      const3<>+0(SB), Y7
+	VMINPS       Y6, Y7, Y6
+	VMULPS       const4<>+0(SB), Y6, Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VFNMADD231PS const5<>+0(SB), Y7, Y6
+	VFNMADD231PS const6<>+0(SB), Y7, Y6
+	VMOVUPS      const7<>+0(SB), Y8
+	VFMADD213PS  const8<>+0(SB), Y6, Y8
+	VFMADD213PS  const9<>+0(SB), Y6, Y8
+	VFMADD213PS  const10<>+0(SB), Y6, Y8
+	VFMADD213PS  const11<>+0(SB), Y6, Y8
+	VFMADD213PS  const12<>+0(SB), Y6, Y8
+	VMULPS       Y6, Y8, Y8
+	VFMADD213PS  Y6, Y6, Y8
+	VADDPS       const13<>+0(SB), Y8, Y8
+	VCVTPS2DQ    Y7, Y7
+	VPSRAD       $0x01, Y7, Y6
+	VPSUBD       Y6, Y7, Y7
+	VPADDD       const14<>+0(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y8, Y8
+	VPADDD       const14<>+0(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y8, Y8
+	VANDPS       Y9, Y8, Y6
+	VMOVUPS      (AX), Y7
+	VMULPS       Y7, Y6, Y6
+	VBROADCASTSS (DX), Y7
+	VFMADD231PS  Y2, Y7, Y6
+	VMOVUPS      Y6, (AX)
+	VBROADCASTSS (BX), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VMOVUPS      32(CX), Y6
+	VMULPS       Y1, Y6, Y6
+	VMOVUPS      const2<>+0(SB), Y7
+	VCMPPS       $0x05, Y7, Y6, Y9
+	VMAXPS       Y6, Y7, Y6
+	VMOVUPS      const3<>+0(SB), Y7
+	VMINPS       Y6, Y7, Y6
+	VMULPS       const4<>+0(SB), Y6, Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VFNMADD231PS const5<>+0(SB), Y7, Y6
+	VFNMADD231PS const6<>+0(SB), Y7, Y6
+	VMOVUPS      const7<>+0(SB), Y8
+	VFMADD213PS  const8<>+0(SB), Y6, Y8
+	VFMADD213PS  const9<>+0(SB), Y6, Y8
+	VFMADD213PS  const10<>+0(SB), Y6, Y8
+	VFMADD213PS  const11<>+0(SB), Y6, Y8
+	VFMADD213PS  const12<>+0(SB), Y6, Y8
+	VMULPS       Y6, Y8, Y8
+	VFMADD213PS  Y6, Y6, Y8
+	VADDPS       const13<>+0(SB), Y8, Y8
+	VCVTPS2DQ    Y7, Y7
+	VPSRAD       $0x01, Y7, Y6
+	VPSUBD       Y6, Y7, Y7
+	VPADDD       const14<>+0(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y8, Y8
+	VPADDD       const14<>+0(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y8, Y8
+	VANDPS       Y9, Y8, Y6
+	VMOVUPS      32(AX), Y7
+	VMULPS       Y7, Y6, Y6
+	VBROADCASTSS (DX), Y7
+	VFMADD231PS  Y3, Y7, Y6
+	VMOVUPS      Y6, 32(AX)
+	VBROADCASTSS (BX), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         SI, AX
+	ADDQ         SI, CX
+	ADDQ         $0x04, DX
+	ADDQ         $0x04, BX
+	DECQ         DI
+	JNZ          loop
+	MOVQ         y+32(FP), AX
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      Y5, 32(AX)
+	VZEROUPPER
+	RET
+
+// func decay8AVX2(s *float32, a *float32, d *float32, x *float32, y *float32, b *float32, c *float32, ld int, rows int, columns int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·decay8AVX2(SB), NOSPLIT, $0-80
+	MOVQ       columns+72(FP), AX
+	LEAQ       const0<>+0(SB), CX
+	NEGQ       AX
+	VMOVDQU    32(CX)(AX*4), Y0
+	MOVQ       d+16(FP), AX
+	VMASKMOVPS (AX), Y0, Y1
+	MOVQ       x+24(FP), AX
+	VMASKMOVPS (AX), Y0, Y2
+	MOVQ       y+32(FP), AX
+	VMASKMOVPS (AX), Y0, Y3
+	MOVQ       s+0(FP), AX
+	MOVQ       a+8(FP), CX
+	MOVQ       b+40(FP), DX
+	MOVQ       c+48(FP), BX
+	MOVQ       ld+56(FP), SI
+	MOVQ       rows+64(FP), DI
+
+loop:
+	VMASKMOVPS   (CX), Y0, Y4
+	VMULPS       Y1, Y4, Y4
+	VMOVUPS      const2<>+0(SB), Y5
+	VCMPPS       $0x05, Y5, Y4, Y7
+	VMAXPS       Y4, Y5, Y4
+	VMOVUPS      const3<>+0(SB), Y5
+	VMINPS       Y4, Y5, Y4
+	VMULPS       const4<>+0(SB), Y4, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS const5<>+0(SB), Y5, Y4
+	VFNMADD231PS const6<>+0(SB), Y5, Y4
+	VMOVUPS      const7<>+0(SB), Y6
+	VFMADD213PS  const8<>+0(SB), Y4, Y6
+	VFMADD213PS  const9<>+0(SB), Y4, Y6
+	VFMADD213PS  const10<>+0(SB), Y4, Y6
+	VFMADD213PS  const11<>+0(SB), Y4, Y6
+	VFMADD213PS  const12<>+0(SB), Y4, Y6
+	VMULPS       Y4, Y6, Y6
+	VFMADD213PS  Y4, Y4, Y6
+	VADDPS       const13<>+0(SB), Y6, Y6
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y4
+	VPSUBD       Y4, Y5, Y5
+	VPADDD       const14<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y6, Y6
+	VPADDD       const14<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y6, Y6
+	VANDPS       Y7, Y6, Y4
+	VMASKMOVPS   (AX), Y0, Y5
+	VMULPS       Y5, Y4, Y4
+	VBROADCASTSS (DX), Y5
+	VFMADD231PS  Y2, Y5, Y4
+	VMASKMOVPS   Y4, Y0, (AX)
+	VBROADCASTSS (BX), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         SI, AX
+	ADDQ         SI, CX
+	ADDQ         $0x04, DX
+	ADDQ         $0x04, BX
+	DECQ         DI
+	JNZ          loop
+	MOVQ         y+32(FP), AX
+	VMASKMOVPS   Y3, Y0, (AX)
+	VZEROUPPER
+	RET
+
 // func fetchAMD64(p *byte, lines int)
 // Requires: MMX+
 TEXT ·fetchAMD64(SB), NOSPLIT, $0-16

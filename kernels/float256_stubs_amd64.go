@@ -259,6 +259,26 @@ func widenQ8_0AVX2(dst *float32, src *byte, blocks int)
 //go:noescape
 func widenQ4_0AVX2(dst *float32, src *byte, blocks int)
 
+// advance32AVX2 is advance for a block of columns.
+//
+//go:noescape
+func advance32AVX2(s *float32, x *float32, y *float32, a *float32, u *float32, r *float32, ld int, rows int)
+
+// advance8AVX2 is advance for a block of columns.
+//
+//go:noescape
+func advance8AVX2(s *float32, x *float32, y *float32, a *float32, u *float32, r *float32, ld int, rows int, columns int)
+
+// decay16AVX2 is decay for a block of channels.
+//
+//go:noescape
+func decay16AVX2(s *float32, a *float32, d *float32, x *float32, y *float32, b *float32, c *float32, ld int, rows int)
+
+// decay8AVX2 is decay for a block of channels.
+//
+//go:noescape
+func decay8AVX2(s *float32, a *float32, d *float32, x *float32, y *float32, b *float32, c *float32, ld int, rows int, columns int)
+
 // fetchAMD64 asks for some lines of 64 bytes, without waiting for them. lines is not 0.
 //
 //go:noescape

@@ -7501,6 +7501,305 @@ loop:
 	VZEROUPPER
 	RET
 
+// func advance64AVX512(s *float32, x *float32, y *float32, a *float32, u *float32, r *float32, ld int, rows int)
+// Requires: AVX, AVX512F
+TEXT ·advance64AVX512(SB), NOSPLIT, $0-64
+	MOVQ    x+8(FP), AX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+	MOVQ    y+16(FP), AX
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	VMOVUPS 128(AX), Z6
+	VMOVUPS 192(AX), Z7
+	MOVQ    s+0(FP), AX
+	MOVQ    a+24(FP), CX
+	MOVQ    u+32(FP), DX
+	MOVQ    r+40(FP), BX
+	MOVQ    ld+48(FP), SI
+	MOVQ    rows+56(FP), DI
+
+loop:
+	VBROADCASTSS (CX), Z8
+	VBROADCASTSS (DX), Z9
+	VBROADCASTSS (BX), Z10
+	VMOVUPS      (AX), Z11
+	VMULPS       Z8, Z11, Z11
+	VFMADD231PS  Z0, Z9, Z11
+	VMOVUPS      Z11, (AX)
+	VFMADD231PS  Z11, Z10, Z4
+	VMOVUPS      64(AX), Z11
+	VMULPS       Z8, Z11, Z11
+	VFMADD231PS  Z1, Z9, Z11
+	VMOVUPS      Z11, 64(AX)
+	VFMADD231PS  Z11, Z10, Z5
+	VMOVUPS      128(AX), Z11
+	VMULPS       Z8, Z11, Z11
+	VFMADD231PS  Z2, Z9, Z11
+	VMOVUPS      Z11, 128(AX)
+	VFMADD231PS  Z11, Z10, Z6
+	VMOVUPS      192(AX), Z11
+	VMULPS       Z8, Z11, Z11
+	VFMADD231PS  Z3, Z9, Z11
+	VMOVUPS      Z11, 192(AX)
+	VFMADD231PS  Z11, Z10, Z7
+	ADDQ         SI, AX
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, DX
+	ADDQ         $0x04, BX
+	DECQ         DI
+	JNZ          loop
+	MOVQ         y+16(FP), AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, 64(AX)
+	VMOVUPS      Z6, 128(AX)
+	VMOVUPS      Z7, 192(AX)
+	VZEROUPPER
+	RET
+
+// func advance16AVX512(s *float32, x *float32, y *float32, a *float32, u *float32, r *float32, ld int, rows int, mask int)
+// Requires: AVX, AVX512F
+TEXT ·advance16AVX512(SB), NOSPLIT, $0-72
+	MOVQ      mask+64(FP), AX
+	KMOVW     AX, K1
+	MOVQ      x+8(FP), AX
+	VMOVUPS.Z (AX), K1, Z0
+	MOVQ      y+16(FP), AX
+	VMOVUPS.Z (AX), K1, Z1
+	MOVQ      s+0(FP), AX
+	MOVQ      a+24(FP), CX
+	MOVQ      u+32(FP), DX
+	MOVQ      r+40(FP), BX
+	MOVQ      ld+48(FP), SI
+	MOVQ      rows+56(FP), DI
+
+loop:
+	VBROADCASTSS (CX), Z2
+	VBROADCASTSS (DX), Z3
+	VBROADCASTSS (BX), Z4
+	VMOVUPS.Z    (AX), K1, Z5
+	VMULPS       Z2, Z5, Z5
+	VFMADD231PS  Z0, Z3, Z5
+	VMOVUPS      Z5, K1, (AX)
+	VFMADD231PS  Z5, Z4, Z1
+	ADDQ         SI, AX
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, DX
+	ADDQ         $0x04, BX
+	DECQ         DI
+	JNZ          loop
+	MOVQ         y+16(FP), AX
+	VMOVUPS      Z1, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func decay64AVX512(s *float32, a *float32, d *float32, x *float32, y *float32, b *float32, c *float32, ld int, rows int)
+// Requires: AVX, AVX512F
+TEXT ·decay64AVX512(SB), NOSPLIT, $0-72
+	MOVQ    d+16(FP), AX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+	MOVQ    x+24(FP), AX
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	VMOVUPS 128(AX), Z6
+	VMOVUPS 192(AX), Z7
+	MOVQ    y+32(FP), AX
+	VMOVUPS (AX), Z8
+	VMOVUPS 64(AX), Z9
+	VMOVUPS 128(AX), Z10
+	VMOVUPS 192(AX), Z11
+	MOVQ    s+0(FP), AX
+	MOVQ    a+8(FP), CX
+	MOVQ    b+40(FP), DX
+	MOVQ    c+48(FP), BX
+	MOVQ    ld+56(FP), SI
+	MOVQ    rows+64(FP), DI
+
+loop:
+	VMOVUPS      (CX), Z12
+	VMULPS       Z0, Z12, Z12
+	VMOVUPS      const1<>+0(SB), Z13
+	VMAXPS       Z12, Z13, Z12
+	VMOVUPS      const2<>+0(SB), Z13
+	VMINPS       Z12, Z13, Z12
+	VMULPS       const3<>+0(SB), Z12, Z13
+	VRNDSCALEPS  $0x08, Z13, Z13
+	VFNMADD231PS const4<>+0(SB), Z13, Z12
+	VFNMADD231PS const5<>+0(SB), Z13, Z12
+	VMOVUPS      const6<>+0(SB), Z14
+	VFMADD213PS  const7<>+0(SB), Z12, Z14
+	VFMADD213PS  const8<>+0(SB), Z12, Z14
+	VFMADD213PS  const9<>+0(SB), Z12, Z14
+	VFMADD213PS  const10<>+0(SB), Z12, Z14
+	VFMADD213PS  const11<>+0(SB), Z12, Z14
+	VMULPS       Z12, Z14, Z14
+	VFMADD213PS  Z12, Z12, Z14
+	VADDPS       const12<>+0(SB), Z14, Z14
+	VSCALEFPS    Z13, Z14, Z12
+	VMOVUPS      (AX), Z13
+	VMULPS       Z13, Z12, Z12
+	VBROADCASTSS (DX), Z13
+	VFMADD231PS  Z4, Z13, Z12
+	VMOVUPS      Z12, (AX)
+	VBROADCASTSS (BX), Z13
+	VFMADD231PS  Z12, Z13, Z8
+	VMOVUPS      64(CX), Z12
+	VMULPS       Z1, Z12, Z12
+	VMOVUPS      const1<>+0(SB), Z13
+	VMAXPS       Z12, Z13, Z12
+	VMOVUPS      const2<>+0(SB), Z13
+	VMINPS       Z12, Z13, Z12
+	VMULPS       const3<>+0(SB), Z12, Z13
+	VRNDSCALEPS  $0x08, Z13, Z13
+	VFNMADD231PS const4<>+0(SB), Z13, Z12
+	VFNMADD231PS const5<>+0(SB), Z13, Z12
+	VMOVUPS      const6<>+0(SB), Z14
+	VFMADD213PS  const7<>+0(SB), Z12, Z14
+	VFMADD213PS  const8<>+0(SB), Z12, Z14
+	VFMADD213PS  const9<>+0(SB), Z12, Z14
+	VFMADD213PS  const10<>+0(SB), Z12, Z14
+	VFMADD213PS  const11<>+0(SB), Z12, Z14
+	VMULPS       Z12, Z14, Z14
+	VFMADD213PS  Z12, Z12, Z14
+	VADDPS       const12<>+0(SB), Z14, Z14
+	VSCALEFPS    Z13, Z14, Z12
+	VMOVUPS      64(AX), Z13
+	VMULPS       Z13, Z12, Z12
+	VBROADCASTSS (DX), Z13
+	VFMADD231PS  Z5, Z13, Z12
+	VMOVUPS      Z12, 64(AX)
+	VBROADCASTSS (BX), Z13
+	VFMADD231PS  Z12, Z13, Z9
+	VMOVUPS      128(CX), Z12
+	VMULPS       Z2, Z12, Z12
+	VMOVUPS      const1<>+0(SB), Z13
+	VMAXPS       Z12, Z13, Z12
+	VMOVUPS      const2<>+0(SB), Z13
+	VMINPS       Z12, Z13, Z12
+	VMULPS       const3<>+0(SB), Z12, Z13
+	VRNDSCALEPS  $0x08, Z13, Z13
+	VFNMADD231PS const4<>+0(SB), Z13, Z12
+	VFNMADD231PS const5<>+0(SB), Z13, Z12
+	VMOVUPS      const6<>+0(SB), Z14
+	VFMADD213PS  const7<>+0(SB), Z12, Z14
+	VFMADD213PS  const8<>+0(SB), Z12, Z14
+	VFMADD213PS  const9<>+0(SB), Z12, Z14
+	VFMADD213PS  const10<>+0(SB), Z12, Z14
+	VFMADD213PS  const11<>+0(SB), Z12, Z14
+	VMULPS       Z12, Z14, Z14
+	VFMADD213PS  Z12, Z12, Z14
+	VADDPS       const12<>+0(SB), Z14, Z14
+	VSCALEFPS    Z13, Z14, Z12
+	VMOVUPS      128(AX), Z13
+	VMULPS       Z13, Z12, Z12
+	VBROADCASTSS (DX), Z13
+	VFMADD231PS  Z6, Z13, Z12
+	VMOVUPS      Z12, 128(AX)
+	VBROADCASTSS (BX), Z13
+	VFMADD231PS  Z12, Z13, Z10
+	VMOVUPS      192(CX), Z12
+	VMULPS       Z3, Z12, Z12
+	VMOVUPS      const1<>+0(SB), Z13
+	VMAXPS       Z12, Z13, Z12
+	VMOVUPS      const2<>+0(SB), Z13
+	VMINPS       Z12, Z13, Z12
+	VMULPS       const3<>+0(SB), Z12, Z13
+	VRNDSCALEPS  $0x08, Z13, Z13
+	VFNMADD231PS const4<>+0(SB), Z13, Z12
+	VFNMADD231PS const5<>+0(SB), Z13, Z12
+	VMOVUPS      const6<>+0(SB), Z14
+	VFMADD213PS  const7<>+0(SB), Z12, Z14
+	VFMADD213PS  const8<>+0(SB), Z12, Z14
+	VFMADD213PS  const9<>+0(SB), Z12, Z14
+	VFMADD213PS  const10<>+0(SB), Z12, Z14
+	VFMADD213PS  const11<>+0(SB), Z12, Z14
+	VMULPS       Z12, Z14, Z14
+	VFMADD213PS  Z12, Z12, Z14
+	VADDPS       const12<>+0(SB), Z14, Z14
+	VSCALEFPS    Z13, Z14, Z12
+	VMOVUPS      192(AX), Z13
+	VMULPS       Z13, Z12, Z12
+	VBROADCASTSS (DX), Z13
+	VFMADD231PS  Z7, Z13, Z12
+	VMOVUPS      Z12, 192(AX)
+	VBROADCASTSS (BX), Z13
+	VFMADD231PS  Z12, Z13, Z11
+	ADDQ         SI, AX
+	ADDQ         SI, CX
+	ADDQ         $0x04, DX
+	ADDQ         $0x04, BX
+	DECQ         DI
+	JNZ          loop
+	MOVQ         y+32(FP), AX
+	VMOVUPS      Z8, (AX)
+	VMOVUPS      Z9, 64(AX)
+	VMOVUPS      Z10, 128(AX)
+	VMOVUPS      Z11, 192(AX)
+	VZEROUPPER
+	RET
+
+// func decay16AVX512(s *float32, a *float32, d *float32, x *float32, y *float32, b *float32, c *float32, ld int, rows int, mask int)
+// Requires: AVX, AVX512F
+TEXT ·decay16AVX512(SB), NOSPLIT, $0-80
+	MOVQ      mask+72(FP), AX
+	KMOVW     AX, K1
+	MOVQ      d+16(FP), AX
+	VMOVUPS.Z (AX), K1, Z0
+	MOVQ      x+24(FP), AX
+	VMOVUPS.Z (AX), K1, Z1
+	MOVQ      y+32(FP), AX
+	VMOVUPS.Z (AX), K1, Z2
+	MOVQ      s+0(FP), AX
+	MOVQ      a+8(FP), CX
+	MOVQ      b+40(FP), DX
+	MOVQ      c+48(FP), BX
+	MOVQ      ld+56(FP), SI
+	MOVQ      rows+64(FP), DI
+
+loop:
+	VMOVUPS.Z    (CX), K1, Z3
+	VMULPS       Z0, Z3, Z3
+	VMOVUPS      const1<>+0(SB), Z4
+	VMAXPS       Z3, Z4, Z3
+	VMOVUPS      const2<>+0(SB), Z4
+	VMINPS       Z3, Z4, Z3
+	VMULPS       const3<>+0(SB), Z3, Z4
+	VRNDSCALEPS  $0x08, Z4, Z4
+	VFNMADD231PS const4<>+0(SB), Z4, Z3
+	VFNMADD231PS const5<>+0(SB), Z4, Z3
+	VMOVUPS      const6<>+0(SB), Z5
+	VFMADD213PS  const7<>+0(SB), Z3, Z5
+	VFMADD213PS  const8<>+0(SB), Z3, Z5
+	VFMADD213PS  const9<>+0(SB), Z3, Z5
+	VFMADD213PS  const10<>+0(SB), Z3, Z5
+	VFMADD213PS  const11<>+0(SB), Z3, Z5
+	VMULPS       Z3, Z5, Z5
+	VFMADD213PS  Z3, Z3, Z5
+	VADDPS       const12<>+0(SB), Z5, Z5
+	VSCALEFPS    Z4, Z5, Z3
+	VMOVUPS.Z    (AX), K1, Z4
+	VMULPS       Z4, Z3, Z3
+	VBROADCASTSS (DX), Z4
+	VFMADD231PS  Z1, Z4, Z3
+	VMOVUPS      Z3, K1, (AX)
+	VBROADCASTSS (BX), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	ADDQ         SI, AX
+	ADDQ         SI, CX
+	ADDQ         $0x04, DX
+	ADDQ         $0x04, BX
+	DECQ         DI
+	JNZ          loop
+	MOVQ         y+32(FP), AX
+	VMOVUPS      Z2, K1, (AX)
+	VZEROUPPER
+	RET
+
 DATA const0<>+0(SB)/4, $0x80000000
 DATA const0<>+4(SB)/4, $0x80000000
 DATA const0<>+8(SB)/4, $0x80000000

@@ -348,3 +348,23 @@ func widenQ8_0AVX512(dst *float32, src *byte, blocks int)
 //
 //go:noescape
 func widenQ4_0AVX512(dst *float32, src *byte, blocks int)
+
+// advance64AVX512 is advance for a block of columns.
+//
+//go:noescape
+func advance64AVX512(s *float32, x *float32, y *float32, a *float32, u *float32, r *float32, ld int, rows int)
+
+// advance16AVX512 is advance for a block of columns.
+//
+//go:noescape
+func advance16AVX512(s *float32, x *float32, y *float32, a *float32, u *float32, r *float32, ld int, rows int, mask int)
+
+// decay64AVX512 is decay for a block of channels.
+//
+//go:noescape
+func decay64AVX512(s *float32, a *float32, d *float32, x *float32, y *float32, b *float32, c *float32, ld int, rows int)
+
+// decay16AVX512 is decay for a block of channels.
+//
+//go:noescape
+func decay16AVX512(s *float32, a *float32, d *float32, x *float32, y *float32, b *float32, c *float32, ld int, rows int, mask int)

@@ -4291,6 +4291,414 @@ candidates1:
 	FMOVQ F10, 112(R8)
 	RET
 
+// func advanceNEON(s *float32, x *float32, y *float32, n int, a *float32, u *float32, r *float32)
+TEXT ·advanceNEON(SB), NOSPLIT, $0-56
+	MOVD s+0(FP), R0
+	MOVD x+8(FP), R1
+	MOVD y+16(FP), R2
+	MOVD n+24(FP), R3
+	MOVD a+32(FP), R4
+	FMOVS (R4), F0
+	VDUP V0.S[0], V0.S4
+	MOVD u+40(FP), R5
+	FMOVS (R5), F1
+	VDUP V1.S[0], V1.S4
+	MOVD r+48(FP), R6
+	FMOVS (R6), F2
+	VDUP V2.S[0], V2.S4
+	CMP $16, R3
+	BLT advance16done
+advance16:
+	FMOVQ (R0), F3
+	FMOVQ (R1), F4
+	FMOVQ (R2), F5
+	WORD $0x6e20dc63 // fmul v3.4s, v3.4s, v0.4s
+	VFMLA V1.S4, V4.S4, V3.S4
+	FMOVQ F3, (R0)
+	VFMLA V2.S4, V3.S4, V5.S4
+	FMOVQ F5, (R2)
+	FMOVQ 16(R0), F6
+	FMOVQ 16(R1), F7
+	FMOVQ 16(R2), F8
+	WORD $0x6e20dcc6 // fmul v6.4s, v6.4s, v0.4s
+	VFMLA V1.S4, V7.S4, V6.S4
+	FMOVQ F6, 16(R0)
+	VFMLA V2.S4, V6.S4, V8.S4
+	FMOVQ F8, 16(R2)
+	FMOVQ 32(R0), F9
+	FMOVQ 32(R1), F10
+	FMOVQ 32(R2), F11
+	WORD $0x6e20dd29 // fmul v9.4s, v9.4s, v0.4s
+	VFMLA V1.S4, V10.S4, V9.S4
+	FMOVQ F9, 32(R0)
+	VFMLA V2.S4, V9.S4, V11.S4
+	FMOVQ F11, 32(R2)
+	FMOVQ 48(R0), F12
+	FMOVQ 48(R1), F13
+	FMOVQ 48(R2), F14
+	WORD $0x6e20dd8c // fmul v12.4s, v12.4s, v0.4s
+	VFMLA V1.S4, V13.S4, V12.S4
+	FMOVQ F12, 48(R0)
+	VFMLA V2.S4, V12.S4, V14.S4
+	FMOVQ F14, 48(R2)
+	ADD $64, R0, R0
+	ADD $64, R1, R1
+	ADD $64, R2, R2
+	SUBS $16, R3, R3
+	CMP $16, R3
+	BGE advance16
+advance16done:
+	CMP $4, R3
+	BLT advance4done
+advance4:
+	FMOVQ (R0), F15
+	FMOVQ (R1), F16
+	FMOVQ (R2), F17
+	WORD $0x6e20ddef // fmul v15.4s, v15.4s, v0.4s
+	VFMLA V1.S4, V16.S4, V15.S4
+	FMOVQ F15, (R0)
+	VFMLA V2.S4, V15.S4, V17.S4
+	FMOVQ F17, (R2)
+	ADD $16, R0, R0
+	ADD $16, R1, R1
+	ADD $16, R2, R2
+	SUBS $4, R3, R3
+	CMP $4, R3
+	BGE advance4
+advance4done:
+	CMP $1, R3
+	BLT advance1done
+advance1:
+	FMOVS (R0), F18
+	FMOVS (R1), F19
+	FMOVS (R2), F20
+	WORD $0x6e20de52 // fmul v18.4s, v18.4s, v0.4s
+	VFMLA V1.S4, V19.S4, V18.S4
+	FMOVS F18, (R0)
+	VFMLA V2.S4, V18.S4, V20.S4
+	FMOVS F20, (R2)
+	ADD $4, R0, R0
+	ADD $4, R1, R1
+	ADD $4, R2, R2
+	SUBS $1, R3, R3
+	CMP $1, R3
+	BGE advance1
+advance1done:
+	RET
+
+// func decayNEON(s *float32, a *float32, d *float32, x *float32, y *float32, n int, b *float32, c *float32)
+TEXT ·decayNEON(SB), NOSPLIT, $0-64
+	MOVD a+8(FP), R0
+	MOVD d+16(FP), R1
+	MOVD s+0(FP), R2
+	MOVD x+24(FP), R3
+	MOVD y+32(FP), R4
+	MOVD n+40(FP), R5
+	MOVD b+48(FP), R6
+	FMOVS (R6), F0
+	VDUP V0.S[0], V0.S4
+	MOVD c+56(FP), R7
+	FMOVS (R7), F1
+	VDUP V1.S[0], V1.S4
+	VMOVQ $0x3f3180003fb8aa3b, $0x39506967b95e8083, V2
+	VMOVQ $0x3c0889083ab743ce, $0x3e2aaaaa3d2aa9c1, V3
+	VMOVQ $0x3f8000003f000000, $0x42b20000c2d20000, V4
+	CMP $16, R5
+	BLT decay16done
+decay16:
+	FMOVQ (R0), F5
+	FMOVQ (R1), F6
+	WORD $0x6e26dca5 // fmul v5.4s, v5.4s, v6.4s
+	VDUP V4.S[2], V7.S4
+	VDUP V4.S[3], V8.S4
+	WORD $0x4e27f4a5 // fmax v5.4s, v5.4s, v7.4s
+	WORD $0x4ea8f4a5 // fmin v5.4s, v5.4s, v8.4s
+	WORD $0x4f8290a7 // fmul v7.4s, v5.4s, v2.s[0]
+	WORD $0x4e2188e7 // frintn v7.4s, v7.4s
+	WORD $0x4fa250e5 // fmls v5.4s, v7.4s, v2.s[1]
+	WORD $0x4f8258e5 // fmls v5.4s, v7.4s, v2.s[2]
+	VDUP V2.S[3], V8.S4
+	VDUP V3.S[0], V9.S4
+	VFMLA V5.S4, V8.S4, V9.S4
+	VDUP V3.S[1], V8.S4
+	VFMLA V5.S4, V9.S4, V8.S4
+	VDUP V3.S[2], V9.S4
+	VFMLA V5.S4, V8.S4, V9.S4
+	VDUP V3.S[3], V8.S4
+	VFMLA V5.S4, V9.S4, V8.S4
+	VDUP V4.S[0], V9.S4
+	VFMLA V5.S4, V8.S4, V9.S4
+	WORD $0x6e25dd29 // fmul v9.4s, v9.4s, v5.4s
+	VDUP V4.S[1], V8.S4
+	VFMLA V5.S4, V9.S4, V5.S4
+	WORD $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
+	WORD $0x4e21a8e7 // fcvtns v7.4s, v7.4s
+	WORD $0x4f3f04e9 // sshr v9.4s, v7.4s, #1
+	VSUB V9.S4, V7.S4, V7.S4
+	VSHL $23, V7.S4, V7.S4
+	VSHL $23, V9.S4, V9.S4
+	VADD V8.S4, V7.S4, V7.S4
+	VADD V8.S4, V9.S4, V9.S4
+	WORD $0x6e27dca5 // fmul v5.4s, v5.4s, v7.4s
+	WORD $0x6e29dca5 // fmul v5.4s, v5.4s, v9.4s
+	FMOVQ (R2), F6
+	WORD $0x6e26dca5 // fmul v5.4s, v5.4s, v6.4s
+	FMOVQ (R3), F6
+	VFMLA V0.S4, V6.S4, V5.S4
+	FMOVQ F5, (R2)
+	FMOVQ (R4), F6
+	VFMLA V1.S4, V5.S4, V6.S4
+	FMOVQ F6, (R4)
+	FMOVQ 16(R0), F10
+	FMOVQ 16(R1), F11
+	WORD $0x6e2bdd4a // fmul v10.4s, v10.4s, v11.4s
+	VDUP V4.S[2], V12.S4
+	VDUP V4.S[3], V13.S4
+	WORD $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
+	WORD $0x4eadf54a // fmin v10.4s, v10.4s, v13.4s
+	WORD $0x4f82914c // fmul v12.4s, v10.4s, v2.s[0]
+	WORD $0x4e21898c // frintn v12.4s, v12.4s
+	WORD $0x4fa2518a // fmls v10.4s, v12.4s, v2.s[1]
+	WORD $0x4f82598a // fmls v10.4s, v12.4s, v2.s[2]
+	VDUP V2.S[3], V13.S4
+	VDUP V3.S[0], V14.S4
+	VFMLA V10.S4, V13.S4, V14.S4
+	VDUP V3.S[1], V13.S4
+	VFMLA V10.S4, V14.S4, V13.S4
+	VDUP V3.S[2], V14.S4
+	VFMLA V10.S4, V13.S4, V14.S4
+	VDUP V3.S[3], V13.S4
+	VFMLA V10.S4, V14.S4, V13.S4
+	VDUP V4.S[0], V14.S4
+	VFMLA V10.S4, V13.S4, V14.S4
+	WORD $0x6e2addce // fmul v14.4s, v14.4s, v10.4s
+	VDUP V4.S[1], V13.S4
+	VFMLA V10.S4, V14.S4, V10.S4
+	WORD $0x4e2dd54a // fadd v10.4s, v10.4s, v13.4s
+	WORD $0x4e21a98c // fcvtns v12.4s, v12.4s
+	WORD $0x4f3f058e // sshr v14.4s, v12.4s, #1
+	VSUB V14.S4, V12.S4, V12.S4
+	VSHL $23, V12.S4, V12.S4
+	VSHL $23, V14.S4, V14.S4
+	VADD V13.S4, V12.S4, V12.S4
+	VADD V13.S4, V14.S4, V14.S4
+	WORD $0x6e2cdd4a // fmul v10.4s, v10.4s, v12.4s
+	WORD $0x6e2edd4a // fmul v10.4s, v10.4s, v14.4s
+	FMOVQ 16(R2), F11
+	WORD $0x6e2bdd4a // fmul v10.4s, v10.4s, v11.4s
+	FMOVQ 16(R3), F11
+	VFMLA V0.S4, V11.S4, V10.S4
+	FMOVQ F10, 16(R2)
+	FMOVQ 16(R4), F11
+	VFMLA V1.S4, V10.S4, V11.S4
+	FMOVQ F11, 16(R4)
+	FMOVQ 32(R0), F15
+	FMOVQ 32(R1), F16
+	WORD $0x6e30ddef // fmul v15.4s, v15.4s, v16.4s
+	VDUP V4.S[2], V17.S4
+	VDUP V4.S[3], V18.S4
+	WORD $0x4e31f5ef // fmax v15.4s, v15.4s, v17.4s
+	WORD $0x4eb2f5ef // fmin v15.4s, v15.4s, v18.4s
+	WORD $0x4f8291f1 // fmul v17.4s, v15.4s, v2.s[0]
+	WORD $0x4e218a31 // frintn v17.4s, v17.4s
+	WORD $0x4fa2522f // fmls v15.4s, v17.4s, v2.s[1]
+	WORD $0x4f825a2f // fmls v15.4s, v17.4s, v2.s[2]
+	VDUP V2.S[3], V18.S4
+	VDUP V3.S[0], V19.S4
+	VFMLA V15.S4, V18.S4, V19.S4
+	VDUP V3.S[1], V18.S4
+	VFMLA V15.S4, V19.S4, V18.S4
+	VDUP V3.S[2], V19.S4
+	VFMLA V15.S4, V18.S4, V19.S4
+	VDUP V3.S[3], V18.S4
+	VFMLA V15.S4, V19.S4, V18.S4
+	VDUP V4.S[0], V19.S4
+	VFMLA V15.S4, V18.S4, V19.S4
+	WORD $0x6e2fde73 // fmul v19.4s, v19.4s, v15.4s
+	VDUP V4.S[1], V18.S4
+	VFMLA V15.S4, V19.S4, V15.S4
+	WORD $0x4e32d5ef // fadd v15.4s, v15.4s, v18.4s
+	WORD $0x4e21aa31 // fcvtns v17.4s, v17.4s
+	WORD $0x4f3f0633 // sshr v19.4s, v17.4s, #1
+	VSUB V19.S4, V17.S4, V17.S4
+	VSHL $23, V17.S4, V17.S4
+	VSHL $23, V19.S4, V19.S4
+	VADD V18.S4, V17.S4, V17.S4
+	VADD V18.S4, V19.S4, V19.S4
+	WORD $0x6e31ddef // fmul v15.4s, v15.4s, v17.4s
+	WORD $0x6e33ddef // fmul v15.4s, v15.4s, v19.4s
+	FMOVQ 32(R2), F16
+	WORD $0x6e30ddef // fmul v15.4s, v15.4s, v16.4s
+	FMOVQ 32(R3), F16
+	VFMLA V0.S4, V16.S4, V15.S4
+	FMOVQ F15, 32(R2)
+	FMOVQ 32(R4), F16
+	VFMLA V1.S4, V15.S4, V16.S4
+	FMOVQ F16, 32(R4)
+	FMOVQ 48(R0), F20
+	FMOVQ 48(R1), F21
+	WORD $0x6e35de94 // fmul v20.4s, v20.4s, v21.4s
+	VDUP V4.S[2], V22.S4
+	VDUP V4.S[3], V23.S4
+	WORD $0x4e36f694 // fmax v20.4s, v20.4s, v22.4s
+	WORD $0x4eb7f694 // fmin v20.4s, v20.4s, v23.4s
+	WORD $0x4f829296 // fmul v22.4s, v20.4s, v2.s[0]
+	WORD $0x4e218ad6 // frintn v22.4s, v22.4s
+	WORD $0x4fa252d4 // fmls v20.4s, v22.4s, v2.s[1]
+	WORD $0x4f825ad4 // fmls v20.4s, v22.4s, v2.s[2]
+	VDUP V2.S[3], V23.S4
+	VDUP V3.S[0], V24.S4
+	VFMLA V20.S4, V23.S4, V24.S4
+	VDUP V3.S[1], V23.S4
+	VFMLA V20.S4, V24.S4, V23.S4
+	VDUP V3.S[2], V24.S4
+	VFMLA V20.S4, V23.S4, V24.S4
+	VDUP V3.S[3], V23.S4
+	VFMLA V20.S4, V24.S4, V23.S4
+	VDUP V4.S[0], V24.S4
+	VFMLA V20.S4, V23.S4, V24.S4
+	WORD $0x6e34df18 // fmul v24.4s, v24.4s, v20.4s
+	VDUP V4.S[1], V23.S4
+	VFMLA V20.S4, V24.S4, V20.S4
+	WORD $0x4e37d694 // fadd v20.4s, v20.4s, v23.4s
+	WORD $0x4e21aad6 // fcvtns v22.4s, v22.4s
+	WORD $0x4f3f06d8 // sshr v24.4s, v22.4s, #1
+	VSUB V24.S4, V22.S4, V22.S4
+	VSHL $23, V22.S4, V22.S4
+	VSHL $23, V24.S4, V24.S4
+	VADD V23.S4, V22.S4, V22.S4
+	VADD V23.S4, V24.S4, V24.S4
+	WORD $0x6e36de94 // fmul v20.4s, v20.4s, v22.4s
+	WORD $0x6e38de94 // fmul v20.4s, v20.4s, v24.4s
+	FMOVQ 48(R2), F21
+	WORD $0x6e35de94 // fmul v20.4s, v20.4s, v21.4s
+	FMOVQ 48(R3), F21
+	VFMLA V0.S4, V21.S4, V20.S4
+	FMOVQ F20, 48(R2)
+	FMOVQ 48(R4), F21
+	VFMLA V1.S4, V20.S4, V21.S4
+	FMOVQ F21, 48(R4)
+	ADD $64, R2, R2
+	ADD $64, R0, R0
+	ADD $64, R1, R1
+	ADD $64, R3, R3
+	ADD $64, R4, R4
+	SUBS $16, R5, R5
+	CMP $16, R5
+	BGE decay16
+decay16done:
+	CMP $4, R5
+	BLT decay4done
+decay4:
+	FMOVQ (R0), F25
+	FMOVQ (R1), F26
+	WORD $0x6e3adf39 // fmul v25.4s, v25.4s, v26.4s
+	VDUP V4.S[2], V27.S4
+	VDUP V4.S[3], V28.S4
+	WORD $0x4e3bf739 // fmax v25.4s, v25.4s, v27.4s
+	WORD $0x4ebcf739 // fmin v25.4s, v25.4s, v28.4s
+	WORD $0x4f82933b // fmul v27.4s, v25.4s, v2.s[0]
+	WORD $0x4e218b7b // frintn v27.4s, v27.4s
+	WORD $0x4fa25379 // fmls v25.4s, v27.4s, v2.s[1]
+	WORD $0x4f825b79 // fmls v25.4s, v27.4s, v2.s[2]
+	VDUP V2.S[3], V28.S4
+	VDUP V3.S[0], V29.S4
+	VFMLA V25.S4, V28.S4, V29.S4
+	VDUP V3.S[1], V28.S4
+	VFMLA V25.S4, V29.S4, V28.S4
+	VDUP V3.S[2], V29.S4
+	VFMLA V25.S4, V28.S4, V29.S4
+	VDUP V3.S[3], V28.S4
+	VFMLA V25.S4, V29.S4, V28.S4
+	VDUP V4.S[0], V29.S4
+	VFMLA V25.S4, V28.S4, V29.S4
+	WORD $0x6e39dfbd // fmul v29.4s, v29.4s, v25.4s
+	VDUP V4.S[1], V28.S4
+	VFMLA V25.S4, V29.S4, V25.S4
+	WORD $0x4e3cd739 // fadd v25.4s, v25.4s, v28.4s
+	WORD $0x4e21ab7b // fcvtns v27.4s, v27.4s
+	WORD $0x4f3f077d // sshr v29.4s, v27.4s, #1
+	VSUB V29.S4, V27.S4, V27.S4
+	VSHL $23, V27.S4, V27.S4
+	VSHL $23, V29.S4, V29.S4
+	VADD V28.S4, V27.S4, V27.S4
+	VADD V28.S4, V29.S4, V29.S4
+	WORD $0x6e3bdf39 // fmul v25.4s, v25.4s, v27.4s
+	WORD $0x6e3ddf39 // fmul v25.4s, v25.4s, v29.4s
+	FMOVQ (R2), F26
+	WORD $0x6e3adf39 // fmul v25.4s, v25.4s, v26.4s
+	FMOVQ (R3), F26
+	VFMLA V0.S4, V26.S4, V25.S4
+	FMOVQ F25, (R2)
+	FMOVQ (R4), F26
+	VFMLA V1.S4, V25.S4, V26.S4
+	FMOVQ F26, (R4)
+	ADD $16, R2, R2
+	ADD $16, R0, R0
+	ADD $16, R1, R1
+	ADD $16, R3, R3
+	ADD $16, R4, R4
+	SUBS $4, R5, R5
+	CMP $4, R5
+	BGE decay4
+decay4done:
+	CMP $1, R5
+	BLT decay1done
+decay1:
+	FMOVS (R0), F30
+	FMOVS (R1), F31
+	WORD $0x6e3fdfde // fmul v30.4s, v30.4s, v31.4s
+	VDUP V4.S[2], V7.S4
+	VDUP V4.S[3], V9.S4
+	WORD $0x4e27f7de // fmax v30.4s, v30.4s, v7.4s
+	WORD $0x4ea9f7de // fmin v30.4s, v30.4s, v9.4s
+	WORD $0x4f8293c7 // fmul v7.4s, v30.4s, v2.s[0]
+	WORD $0x4e2188e7 // frintn v7.4s, v7.4s
+	WORD $0x4fa250fe // fmls v30.4s, v7.4s, v2.s[1]
+	WORD $0x4f8258fe // fmls v30.4s, v7.4s, v2.s[2]
+	VDUP V2.S[3], V9.S4
+	VDUP V3.S[0], V8.S4
+	VFMLA V30.S4, V9.S4, V8.S4
+	VDUP V3.S[1], V9.S4
+	VFMLA V30.S4, V8.S4, V9.S4
+	VDUP V3.S[2], V8.S4
+	VFMLA V30.S4, V9.S4, V8.S4
+	VDUP V3.S[3], V9.S4
+	VFMLA V30.S4, V8.S4, V9.S4
+	VDUP V4.S[0], V8.S4
+	VFMLA V30.S4, V9.S4, V8.S4
+	WORD $0x6e3edd08 // fmul v8.4s, v8.4s, v30.4s
+	VDUP V4.S[1], V9.S4
+	VFMLA V30.S4, V8.S4, V30.S4
+	WORD $0x4e29d7de // fadd v30.4s, v30.4s, v9.4s
+	WORD $0x4e21a8e7 // fcvtns v7.4s, v7.4s
+	WORD $0x4f3f04e8 // sshr v8.4s, v7.4s, #1
+	VSUB V8.S4, V7.S4, V7.S4
+	VSHL $23, V7.S4, V7.S4
+	VSHL $23, V8.S4, V8.S4
+	VADD V9.S4, V7.S4, V7.S4
+	VADD V9.S4, V8.S4, V8.S4
+	WORD $0x6e27dfde // fmul v30.4s, v30.4s, v7.4s
+	WORD $0x6e28dfde // fmul v30.4s, v30.4s, v8.4s
+	FMOVS (R2), F31
+	WORD $0x6e3fdfde // fmul v30.4s, v30.4s, v31.4s
+	FMOVS (R3), F31
+	VFMLA V0.S4, V31.S4, V30.S4
+	FMOVS F30, (R2)
+	FMOVS (R4), F31
+	VFMLA V1.S4, V30.S4, V31.S4
+	FMOVS F31, (R4)
+	ADD $4, R2, R2
+	ADD $4, R0, R0
+	ADD $4, R1, R1
+	ADD $4, R3, R3
+	ADD $4, R4, R4
+	SUBS $1, R5, R5
+	CMP $1, R5
+	BGE decay1
+decay1done:
+	RET
+
 // func mulF324x1NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
 TEXT ·mulF324x1NEON(SB), NOSPLIT, $0-56
 	MOVD w+16(FP), R0

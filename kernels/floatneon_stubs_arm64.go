@@ -154,6 +154,16 @@ func mergeNEON(out *float32, acc *float32, max *float32, sum *float32, top *floa
 //go:noescape
 func quantizeNEON(q *int8, groups *byte, x *float32)
 
+// advanceNEON is advance for one row of the state.
+//
+//go:noescape
+func advanceNEON(s *float32, x *float32, y *float32, n int, a *float32, u *float32, r *float32)
+
+// decayNEON is decay for one row of the states.
+//
+//go:noescape
+func decayNEON(s *float32, a *float32, d *float32, x *float32, y *float32, n int, b *float32, c *float32)
+
 // mulF324x1NEON multiplies 4 rows of F32 with 1 tokens.
 //
 //go:noescape

@@ -34,7 +34,6 @@ type ops struct {
 	weigh        func(p, top, sum []float32, seen int, scale float32)
 	merge        func(s *mergeState)
 	advance      func(s, x, y, a, u, r []float32)
-	recall       func(y, s, r []float32)
 	decay        func(s, a, d, x, y, b, c []float32)
 	fetch        func(b []byte) // nil: there is nothing to gain
 }

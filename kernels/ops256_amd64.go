@@ -31,6 +31,7 @@ func (l *Level) setFloats256() {
 	l.rows[quant.Q4_0].widen = widenBlocksBy(widenQ4_0AVX2)
 	l.fetch = fetchBy(fetchAMD64)
 	l.quantize, l.gemm = quantize256, gemm256
+	l.advance, l.decay = advance256, decay256
 	l.weigh = func(p, top, sum []float32, seen int, scale float32) {
 		weighAVX2(first(p), first(top), first(sum), len(top), seen, scale)
 	}
@@ -82,6 +83,26 @@ func quantize256(q []int8, g []actGroup, x []float32) {
 	for i := 0; i < len(g); i += groups {
 		i := min(i, len(g)-groups)
 		quantizeAVX2(&q[i*ActGroup], (*byte)(unsafe.Pointer(&g[i])), &x[i*ActGroup])
+	}
+}
+
+func advance256(s, x, y, a, u, r []float32) {
+	d, j := len(x), 0
+	for ; j+32 <= d; j += 32 {
+		advance32AVX2(&s[j], &x[j], &y[j], &a[0], &u[0], &r[0], 4*d, len(u))
+	}
+	for ; j < d; j += 8 {
+		advance8AVX2(&s[j], &x[j], &y[j], &a[0], &u[0], &r[0], 4*d, len(u), min(d-j, 8))
+	}
+}
+
+func decay256(s, a, d, x, y, b, c []float32) {
+	n, j := len(x), 0
+	for ; j+16 <= n; j += 16 {
+		decay16AVX2(&s[j], &a[j], &d[j], &x[j], &y[j], &b[0], &c[0], 4*n, len(b))
+	}
+	for ; j < n; j += 8 {
+		decay8AVX2(&s[j], &a[j], &d[j], &x[j], &y[j], &b[0], &c[0], 4*n, len(b), min(n-j, 8))
 	}
 }
 

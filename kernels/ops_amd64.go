@@ -38,6 +38,7 @@ func (l *Level) setFloats512() {
 	l.rows[quant.Q4_0].widen = widenBlocksBy(widenQ4_0AVX512)
 	l.fetch = fetchBy(fetchAMD64)
 	l.quantize, l.gemm = quantize512, gemm512
+	l.advance, l.decay = advance512, decay512
 	l.weigh = func(p, top, sum []float32, seen int, scale float32) {
 		weighAVX512(first(p), first(top), first(sum), len(top), seen, scale)
 	}
@@ -79,6 +80,26 @@ func quantize512(q []int8, g []actGroup, x []float32) {
 		quantizeAVX512(&q16[0], (*byte)(unsafe.Pointer(&g16[0])), &x16[0])
 		copy(q, q16[:])
 		copy(g, g16[:])
+	}
+}
+
+func advance512(s, x, y, a, u, r []float32) {
+	d, j := len(x), 0
+	for ; j+64 <= d; j += 64 {
+		advance64AVX512(&s[j], &x[j], &y[j], &a[0], &u[0], &r[0], 4*d, len(u))
+	}
+	for ; j < d; j += 16 {
+		advance16AVX512(&s[j], &x[j], &y[j], &a[0], &u[0], &r[0], 4*d, len(u), 1<<min(d-j, 16)-1)
+	}
+}
+
+func decay512(s, a, d, x, y, b, c []float32) {
+	n, j := len(x), 0
+	for ; j+64 <= n; j += 64 {
+		decay64AVX512(&s[j], &a[j], &d[j], &x[j], &y[j], &b[0], &c[0], 4*n, len(b))
+	}
+	for ; j < n; j += 16 {
+		decay16AVX512(&s[j], &a[j], &d[j], &x[j], &y[j], &b[0], &c[0], 4*n, len(b), 1<<min(n-j, 16)-1)
 	}
 }
 

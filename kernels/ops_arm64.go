@@ -28,6 +28,7 @@ func (l *Level) setFloats() {
 	}
 	l.add = func(dst, x []float32) { addNEON(first(dst), first(x), len(dst)) }
 	l.addScaled = func(dst, x []float32, c float32) { addScaledNEON(first(dst), first(x), len(dst), c) }
+	l.advance, l.decay = advance4, decay4
 	l.scale = func(x []float32, c float32) { scaleNEON(first(x), len(x), c) }
 	l.rows[quant.F32].widen, l.rows[quant.F32].transpose = copyFloats, transpose4(quant.F32, transposeF32NEON, transposeFloat)
 	l.rows[quant.F16] = rowFormat{
@@ -66,6 +67,18 @@ func quantize4(q []int8, g []actGroup, x []float32) {
 	for i := 0; i < len(g); i += groups {
 		i := min(i, len(g)-groups)
 		quantizeNEON(&q[i*ActGroup], (*byte)(unsafe.Pointer(&g[i])), &x[i*ActGroup])
+	}
+}
+
+func advance4(s, x, y, a, u, r []float32) {
+	for i := range u {
+		advanceNEON(&s[i*len(x)], &x[0], &y[0], len(x), &a[i], &u[i], &r[i])
+	}
+}
+
+func decay4(s, a, d, x, y, b, c []float32) {
+	for i := range b {
+		decayNEON(&s[i*len(x)], &a[i*len(x)], &d[0], &x[0], &y[0], len(x), &b[i], &c[i])
 	}
 }
 

@@ -31,17 +31,7 @@ func (l *Level) Recall(y, s, r []float32) {
 	if len(s) != len(r)*len(y) {
 		panic("kernels: Recall: the state does not fit its rows")
 	}
-	clear(y)
-	l.recall(y, s, r)
-}
-
-func recall(y, s, r []float32) {
-	d := len(y)
-	for i, ri := range r {
-		for j, v := range s[i*d:][:d] {
-			y[j] += float32(ri * v)
-		}
-	}
+	l.gemm(y, r, s, 1, len(y), len(r))
 }
 
 // Decay takes the states of channels through one position (Gu and Dao 2023, arXiv:2312.00752, algorithm 2): each becomes exp(d·a)·s + b·x, of which y += c·s. s and a are

@@ -22,6 +22,7 @@ func floats256(x *program) {
 		}
 	}
 	x.widenRows256()
+	x.recur("AVX2", 8, 4, 2, "columns", x.wide256)
 	x.fetch()
 }
 

@@ -22,6 +22,7 @@ func floats512(x *program) {
 		}
 	}
 	x.widenRows512()
+	x.recur("AVX512", 16, 4, 4, "mask", x.wide512)
 }
 
 func bits(f float32) uint32 { return math.Float32bits(f) }

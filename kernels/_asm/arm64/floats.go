@@ -11,6 +11,7 @@ func floatsNEON(x *program) {
 	x.halves()
 	x.attention()
 	x.quantize()
+	x.recur()
 	for _, f := range floatFormats {
 		for _, rows := range []int{4, 1} {
 			for tokens := 1; tokens <= 6; tokens++ {
