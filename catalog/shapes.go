@@ -9,6 +9,9 @@ var shapes = []Shape{
 		decoder{ctx: 512, embd: 256, layers: 4, ff: 512, heads: 8, headsKV: 4, base: 1e4, experts: 8, used: 2}),
 	llama("mixtral-small", "Mixtral's shape at 2.1 B, a size that fits in memory; not a published model", spm(32000),
 		decoder{ctx: 32768, embd: 1024, layers: 20, ff: 4096, heads: 16, headsKV: 4, base: 1e6, experts: 8, used: 2, untied: true}),
+	deepseek2("deepseek-v2-small", "DeepSeek-V2 Lite with fewer layers and experts, a size that fits in memory; not a published model", bpe("deepseek-llm", 32000),
+		decoder{ctx: 163840, embd: 2048, layers: 10, ff: 10944, heads: 16, base: 1e4, experts: 16, used: 6, ffExpert: 1408, shared: 2, dense: 1}, 0),
+	gptOSS("gpt-oss-small", "gpt-oss with fewer layers and experts, a size that fits in memory; not a published model", decoder{layers: 8, experts: 8, used: 4}),
 
 	gpt2("gpt2", "GPT-2", decoder{embd: 768, layers: 12, heads: 12}),
 	gpt2("gpt2-medium", "GPT-2 medium", decoder{embd: 1024, layers: 24, heads: 16}),
