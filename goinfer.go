@@ -119,7 +119,7 @@ const MaxThreads = par.MaxThreads
 type Options struct {
 	Context    int       // positions per generation; 0 means the model's own
 	Threads    int       // at most MaxThreads; 0 means one for every core the process may use
-	Batch      int       // rows computed at once; 0 means 512, or the context where a model reads texts whole
+	Batch      int       // rows computed at once; 0 means 512, or up to 8192 of the context where a model reads texts whole
 	CacheK     CacheType // format of cached keys; the zero value is CacheF16
 	CacheV     CacheType // format of cached values
 	CacheBytes int64     // bound on the cache; 0 means none
@@ -186,6 +186,9 @@ func OpenBytes(name string, data []byte, o Options) (*Model, error) {
 	return open(f, cfg, need, o)
 }
 
+// longText is how many tokens of a text encoders compute at once if nothing else is said, which is the context of the longest that are published.
+const longText = 8192
+
 // configOf reads the configuration and completes the options by it.
 func configOf(f *gguf.File, o *Options) (Config, error) {
 	meta := model.GGUF(f)
@@ -206,7 +209,7 @@ func configOf(f *gguf.File, o *Options) (Config, error) {
 		o.Context = cfg.NCtx
 	}
 	if o.Batch == 0 && arch.Encoder(cfg.Arch) {
-		o.Batch = max(1, o.Context) // a text is computed whole
+		o.Batch = min(o.Context, longText) // a text is computed whole
 	} else if o.Batch == 0 {
 		o.Batch = engine.DefaultBatch
 	}

@@ -212,7 +212,7 @@ func (q *Request) validate(c Config) error {
 	case len(q.Prompt) > c.NCtx || (len(q.Prompt) == c.NCtx && q.MaxTokens != 0):
 		return fmt.Errorf("engine: the prompt has %d tokens, the context %d: %w", len(q.Prompt), c.NCtx, ErrContextFull)
 	case c.Whole && len(q.Prompt) > c.Batch:
-		return fmt.Errorf("engine: the model reads a text whole: want at most the %d tokens of a batch, found %d: %w", c.Batch, len(q.Prompt), ErrContextFull)
+		return fmt.Errorf("engine: the model reads a text whole: want at most the %d tokens of a batch, found %d", c.Batch, len(q.Prompt))
 	case c.Whole && (q.MaxTokens != 0 || q.Logits != nil):
 		return errNoLogits
 	}

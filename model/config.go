@@ -27,6 +27,8 @@ type Config struct {
 	NLayer  int
 	NHead   int // query heads
 	NHeadKV int // key and value heads
+	// HeadsKV are those of each layer, where layers differ; nil where they do not.
+	HeadsKV []int
 	HeadDim int
 	// HeadDimV is the length of a value, which is HeadDim almost everywhere.
 	HeadDimV int
@@ -284,7 +286,11 @@ func (r *reader) recurrence(layers int) Recurrence {
 func (r *reader) headsKV(c *Config) int {
 	const key = "attention.head_count_kv"
 	vs, _, err := r.m.Uints(r.prefix + key)
-	if err != nil || c.ConvTaps == 0 || len(vs) < c.NLayer || !slices.Contains(vs, 0) {
+	if err != nil || len(vs) < c.NLayer || !slices.Contains(vs, 0) || c.ConvTaps == 0 {
+		if err == nil && len(vs) > 1 && len(vs) >= c.NLayer && slices.Min(vs) > 0 && slices.Max(vs) != slices.Min(vs) {
+			c.HeadsKV = r.varying(key, c, vs)
+			return int(vs[0])
+		}
 		return r.perLayer(key, c.NLayer, c.NHead)
 	}
 	c.Recurs = make([]bool, c.NLayer)
@@ -292,6 +298,19 @@ func (r *reader) headsKV(c *Config) int {
 		c.Recurs[i] = vs[i] == 0
 	}
 	return r.same(key, slices.DeleteFunc(vs, func(v uint64) bool { return v == 0 }))
+}
+
+// varying are numbers of heads that layers share, which differ from layer to layer.
+func (r *reader) varying(key string, c *Config, vs []uint64) []int {
+	heads := make([]int, c.NLayer)
+	for i := range heads {
+		if vs[i] > uint64(c.NHead) || c.NHead%int(vs[i]) != 0 {
+			r.fail("key %s: want %d query heads in whole groups per key head, found %d key heads in layer %d", r.key(key), c.NHead, vs[i], i)
+			return nil
+		}
+		heads[i] = int(vs[i])
+	}
+	return heads
 }
 
 func (r *reader) experts(c *Config) Experts {

@@ -78,12 +78,12 @@ func (t Tensor) Elements() int64 {
 // Weights makes parts of nn from named tensors. Names are given without ".weight".
 type Weights struct {
 	*binding
+	cfg    Config // as a layer has it
 	prefix string // "blk.3."
 }
 
 // binding is what all blocks of a model share.
 type binding struct {
-	cfg  Config
 	src  Source
 	opt  Options
 	used map[string]bool
@@ -98,7 +98,7 @@ type binding struct {
 
 // NewWeights returns a builder over the tensors of src.
 func NewWeights(c Config, src Source, o Options) *Weights {
-	return &Weights{binding: &binding{cfg: c, src: src, opt: o, used: map[string]bool{}, numbers: map[string]int{}}}
+	return &Weights{cfg: c, binding: &binding{src: src, opt: o, used: map[string]bool{}, numbers: map[string]int{}}}
 }
 
 // Declare returns a builder without weights, which an architecture is given to learn what it takes: every part is nil, and [Weights.Tensors] lists what was asked
@@ -148,15 +148,21 @@ func (w *Weights) share(name string, used, of int) {
 	}
 }
 
-// Config returns the model's hyper-parameters.
+// Config returns the model's hyper-parameters, of a builder from Block those of that layer.
 func (w *Weights) Config() Config { return w.cfg }
 
 // Block returns the builder of layer i, whose names begin with "blk.i.".
-func (w *Weights) Block(i int) *Weights { return w.Under(fmt.Sprintf("blk.%d.", i)) }
+func (w *Weights) Block(i int) *Weights {
+	b := w.Under(fmt.Sprintf("blk.%d.", i))
+	if w.cfg.HeadsKV != nil {
+		b.cfg.NHeadKV = w.cfg.HeadsKV[i]
+	}
+	return b
+}
 
 // Under returns the builder of the tensors whose names begin with prefix.
 func (w *Weights) Under(prefix string) *Weights {
-	return &Weights{binding: w.binding, prefix: w.prefix + prefix}
+	return &Weights{binding: w.binding, cfg: w.cfg, prefix: w.prefix + prefix}
 }
 
 // Err returns the first fault.

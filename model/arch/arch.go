@@ -109,6 +109,9 @@ var encoders = map[string]build{
 	"t5encoder":      newT5Encoder,
 }
 
+// varied are architectures whose layers may differ in their numbers of key heads: their files make attention by layer.
+var varied = map[string]bool{"mimo2": true}
+
 func builder(name string) build {
 	if b := builders[name]; b != nil {
 		return b
@@ -137,6 +140,9 @@ func Build(w *model.Weights) (model.Model, error) {
 	name := w.Config().Arch
 	if err := Check(name); err != nil {
 		return nil, err
+	}
+	if w.Config().HeadsKV != nil && !varied[name] {
+		return nil, fmt.Errorf("arch: %s with other numbers of key heads in other layers: %w", name, model.ErrUnsupported)
 	}
 	return builder(name)(w)
 }

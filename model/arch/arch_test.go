@@ -33,7 +33,11 @@ func (s tensors) Names() []string { return slices.Sorted(maps.Keys(s)) }
 
 // load reads one of the models in testdata.
 func load(t testing.TB, name string) (model.Config, tensors) {
-	f, err := gguf.Open(filepath.Join(shared.Root(t), "testdata", "models", name, "model.gguf"), gguf.Options{NoMmap: true})
+	return loadFile(t, filepath.Join(shared.Root(t), "testdata", "models", name, "model.gguf"))
+}
+
+func loadFile(t testing.TB, path string) (model.Config, tensors) {
+	f, err := gguf.Open(path, gguf.Options{NoMmap: true})
 	require.NoError(t, err)
 	g := model.GGUF(f)
 	cfg, err := model.ReadConfig(g)
@@ -266,4 +270,33 @@ func TestDeclare(t *testing.T) {
 		i := slices.IndexFunc(declared, func(x model.Tensor) bool { return x.Name == "token_embd.weight" })
 		require.Equal(t, []int{1, 1}, []int{declared[i].Used, declared[i].Of}, "an embedding that is the head is read whole")
 	}
+}
+
+// TestVaried: a layer may have its own number of key heads, where an architecture says so. Each key head twice is the same model.
+func TestVaried(t *testing.T) {
+	cfg, src := loadFile(t, filepath.Join(shared.Dir(t), "conformance", "models", "mimo2", "model.gguf"))
+	require.Nil(t, cfg.HeadsKV)
+	want := logits(t, cfg, src)
+	twice := maps.Clone(src)
+	for _, i := range []int{1, 3} {
+		for _, m := range []string{"attn_k", "attn_v"} {
+			name := fmt.Sprintf("blk.%d.%s.weight", i, m)
+			x := src[name]
+			size := len(x.Data) / cfg.NHeadKV
+			var data []byte
+			for h := range cfg.NHeadKV {
+				head := x.Data[h*size : (h+1)*size]
+				data = append(append(data, head...), head...)
+			}
+			twice[name] = model.SourceTensor{Type: x.Type, Shape: []int{x.Shape[0], 2 * x.Shape[1]}, Data: data}
+		}
+	}
+	cfg.HeadsKV = []int{cfg.NHeadKV, 2 * cfg.NHeadKV, cfg.NHeadKV, 2 * cfg.NHeadKV}
+	require.Equal(t, want, logits(t, cfg, twice))
+
+	cfg, src = load(t, "llama-dense")
+	cfg.HeadsKV = slices.Repeat([]int{cfg.NHeadKV}, cfg.NLayer)
+	_, err := Build(model.NewWeights(cfg, src, model.Options{}))
+	require.ErrorIs(t, err, model.ErrUnsupported)
+	require.ErrorContains(t, err, "arch: llama with other numbers of key heads in other layers")
 }

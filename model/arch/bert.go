@@ -1,6 +1,8 @@
 package arch
 
 import (
+	"fmt"
+
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/nn"
 )
@@ -49,6 +51,9 @@ func newBERT(w *model.Weights) (model.Model, error) {
 	})
 	m.first = w.LayerNorm("token_embd_norm", c.NEmbd)
 	if w.Has("token_types") {
+		if c.NTokenTypes == 0 {
+			return nil, fmt.Errorf("arch: no key %q", "tokenizer.ggml.token_type_count")
+		}
 		m.types = w.Embedding("token_types", c.NTokenTypes, c.NEmbd)
 	}
 	if c.Arch == "bert" {
