@@ -223,6 +223,23 @@ func configOf(f *gguf.File, o *Options) (Config, error) {
 	return cfg, nil
 }
 
+// Check returns an error that says what is missing if an open file does not have all that its architecture needs. It reads no weights.
+func Check(f *gguf.File) error {
+	cfg, err := configOf(f, &Options{})
+	if err == nil {
+		_, err = arch.Build(outline(f, cfg))
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.Path(), err)
+	}
+	return nil
+}
+
+// outline is the builder of what is needed of f.
+func outline(f *gguf.File, c Config) *model.Weights {
+	return model.Outline(c, func(name string) bool { _, ok := f.Tensor(name); return ok })
+}
+
 // open binds the weights and starts the engine. It closes f if it fails.
 func open(f *gguf.File, cfg Config, need Memory, o Options) (m *Model, err error) {
 	m = &Model{name: f.Path(), file: f, cfg: cfg, need: need, warnings: slices.Clone(f.Notes())}

@@ -7,7 +7,6 @@ import (
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/internal/mem"
 	"github.com/goinfer/goinfer/kv"
-	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/model/arch"
 )
 
@@ -35,7 +34,7 @@ func estimate(f *gguf.File, c Config, o Options) (Memory, error) {
 	if c.NLayer > len(f.Tensors()) {
 		return need, fmt.Errorf("want tensors of %d layers, found %d tensors", c.NLayer, len(f.Tensors()))
 	}
-	net, err := arch.Build(model.Outline(c, func(name string) bool { _, ok := f.Tensor(name); return ok }))
+	net, err := arch.Build(outline(f, c))
 	if err != nil {
 		return need, err
 	}

@@ -19,9 +19,9 @@ import (
 // ErrUnsupported marks checkpoints that are sound but of a kind that this package does not read. It is gguf's, so that callers need not tell them apart.
 var ErrUnsupported = gguf.ErrUnsupported
 
-// Open opens a model: a GGUF file, or a checkpoint by its folder.
+// Open opens a model: a GGUF file, or a checkpoint by its folder, which is one with a config.json.
 func Open(path string, o gguf.Options) (*gguf.File, error) {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
+	if _, err := os.Stat(filepath.Join(path, "config.json")); err == nil {
 		return openDir(path, o)
 	}
 	return gguf.Open(path, o)

@@ -89,7 +89,7 @@ func Open(path string, data []byte) (*gguf.File, error) {
 	return checkpoint.Open(path, gguf.Options{})
 }
 
-// Quantize returns the writer of the model in f with matrices of other types. Weights are converted as the file is written, a part of a tensor at a time; f must stay open
+// Quantize returns the writer of the model in f with matrices of other types. A checkpoint that lacks something is an error; a file may be of an architecture that is not known here. Weights are converted as the file is written, a part of a tensor at a time; f must stay open
 // until then, and ctx ends the writing. What is quantised already is quantised again, and loses by it.
 func Quantize(ctx context.Context, f *gguf.File, o Options) (*gguf.Writer, error) {
 	if o.Threads < 0 || o.Threads > par.MaxThreads {
@@ -98,6 +98,11 @@ func Quantize(ctx context.Context, f *gguf.File, o Options) (*gguf.Writer, error
 	c, err := model.ReadConfig(model.GGUF(f))
 	if err != nil {
 		return nil, fmt.Errorf("convert: %s: %w", f.Path(), err)
+	}
+	if f.Composed() {
+		if err := goinfer.Check(f); err != nil {
+			return nil, fmt.Errorf("convert: %w", err)
+		}
 	}
 	ask := make([]quant.Tensor, len(f.Tensors()))
 	for i, t := range f.Tensors() {

@@ -2,6 +2,7 @@ package gguf
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 
 	"github.com/goinfer/goinfer/quant"
@@ -87,7 +88,7 @@ func (c *composed) keep(s span, size int) []byte {
 	b, ok := c.made[s]
 	if !ok {
 		b = make([]byte, s.n*size)
-		c.rows[s.tensor].Read(b, s.first)
+		read(c.rows[s.tensor], b, s.first, size)
 		c.made[s] = b
 	}
 	return b
@@ -129,9 +130,31 @@ func (f *File) ReadRows(buf []byte, t *Tensor, first, n int) []byte {
 		return b
 	}
 	buf = buf[:n*t.Type.RowBytes(t.Shape[0])]
-	rows.Read(buf, first)
+	read(rows, buf, first, t.Type.RowBytes(t.Shape[0]))
 	return buf
 }
+
+// readPart is about how many bytes are worth a goroutine.
+const readPart = 1 << 20
+
+// read has rows made by as many goroutines as run at once.
+func read(r Rows, dst []byte, first, size int) {
+	rows := len(dst) / size
+	parts := min(rows, len(dst)/readPart, runtime.GOMAXPROCS(0))
+	if parts < 2 {
+		r.Read(dst, first)
+		return
+	}
+	var all sync.WaitGroup
+	for i := range parts {
+		from, to := i*rows/parts, (i+1)*rows/parts
+		all.Go(func() { r.Read(dst[from*size:to*size], first+from) })
+	}
+	all.Wait()
+}
+
+// Composed reports whether the file lies nowhere.
+func (f *File) Composed() bool { return f.composed != nil }
 
 // Notes is what a composed file has to say, a line each.
 func (f *File) Notes() []string {
