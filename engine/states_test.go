@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/goinfer/goinfer/internal/shared"
+	"github.com/goinfer/goinfer/kv"
 )
 
 // forgetful are models with layers that do not remember every position, one for each kind of state.
@@ -47,4 +48,15 @@ func TestForgetfulPrefix(t *testing.T) {
 			answer(append(slices.Clone(ids), tail...), n+len(tail)-1)
 		})
 	}
+}
+
+// TestWindowHolds: a long generation of a model with windows holds what they reach into, and all of the layers that see everything.
+func TestWindowHolds(t *testing.T) {
+	path := filepath.Join(shared.Dir(t), "conformance", "models", "gemma3", "model.gguf") // one layer of seven sees everything, the others 8 positions
+	e := startFile(t, path, func(c *Config) { c.NCtx = 2000; c.Batch = 64 })
+	generate(t, e, Request{Prompt: prompt(1500), MaxTokens: 300, IgnoreEOG: true})
+	all := 1800 * e.store.PageBytes() / kv.PageLen
+	full := 1800 * e.store.TokenBytes()
+	require.Less(t, e.store.Bytes(), full+(all-full)/3)
+	require.LessOrEqual(t, e.store.Bytes(), e.store.Need(2000, 64))
 }
