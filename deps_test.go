@@ -51,7 +51,8 @@ var house = map[string][]string{
 	"explain":     {"", "convert", "eval", "gguf", "page", "sample"},
 	"lab":         {"", "bench", "eval", "page", "probe"},
 	"bench":       {"", "catalog", "convert", "gguf", "probe", "quant", "internal/mem"},
-	"cmd/goinfer": {"", "bench", "catalog", "convert", "eval", "experts", "explain", "gguf", "lab", "params", "page", "probe", "internal/remote", "cmd/goinfer/..."},
+	"plan":        {"bench", "catalog", "kv", "params", "probe", "internal/mem"},
+	"cmd/goinfer": {"", "bench", "catalog", "convert", "eval", "experts", "explain", "gguf", "lab", "page", "params", "plan", "probe", "internal/remote", "cmd/goinfer/..."},
 
 	"internal/browser":         {},
 	"cmd/goinfer/embedded":     {},

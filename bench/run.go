@@ -67,23 +67,12 @@ func (r *Runner) Run(ctx context.Context, m *Model, c Case) (*Result, error) {
 	if err := sleep(ctx, r.Delay); err != nil {
 		return nil, err
 	}
-	debug.FreeOSMemory() // what came before is none of this case's memory
-	mem.ResetPeak()
-	began := time.Now()
-	// While some sequences go on, others may have ended and take a place each: no prompt must be forgotten before it is continued.
-	retain := 2*c.sequences() - 1
-	open, err := m.source.open(goinfer.Options{
-		Context: c.positions() + 1, Threads: c.Threads, Batch: min(c.Batch, c.Ubatch), CacheK: c.K, CacheV: c.V, Retain: retain,
-	})
+	s, err := m.Session(ctx, c, r.Warmup)
 	if err != nil {
 		return nil, err
 	}
-	defer open.Close()
-	res := newResult(m, c, time.Since(began))
-	s := &session{model: open, test: c.Test, vocab: m.vocab, depth: randomTokens(rand.New(rand.NewPCG(0, 1)), c.Depth, m.vocab)}
-	if err := s.prepare(ctx, r.Warmup); err != nil {
-		return nil, err
-	}
+	defer s.Close()
+	res := newResult(m, c, s.load)
 	if r.Probe && c.Prompt > 0 {
 		if res.peaks, err = r.measurePeaks(ctx, c.Threads); err != nil {
 			return nil, err
@@ -104,7 +93,7 @@ func (r *Runner) Run(ctx context.Context, m *Model, c Case) (*Result, error) {
 }
 
 // repeat measures once, and has the peer measure once.
-func (r *Runner) repeat(ctx context.Context, s *session, m *Model, c Case) (one sample, err error) {
+func (r *Runner) repeat(ctx context.Context, s *Session, m *Model, c Case) (one sample, err error) {
 	var bandwidth float64
 	if r.Probe && c.Gen > 0 {
 		if bandwidth, err = probe.Bandwidth(ctx, c.Threads); err != nil {
@@ -153,17 +142,54 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// session is a test of an open model.
-type session struct {
+// Session is a case of an open model, to be measured again and again, and in turns with others.
+type Session struct {
 	model *goinfer.Model
 	test  Test
 	vocab int
 	depth []int32
 	turn  int // how often once was called
+	load  time.Duration
+}
+
+// Session opens the model for a case and evaluates what the case begins behind. warm has it begin with a prompt and a token that do not count.
+func (m *Model) Session(ctx context.Context, c Case, warm bool) (*Session, error) {
+	if err := c.Check(&m.source); err != nil {
+		return nil, err
+	}
+	debug.FreeOSMemory() // what came before is none of this case's memory
+	mem.ResetPeak()
+	began := time.Now()
+	// While some sequences go on, others may have ended and take a place each: no prompt must be forgotten before it is continued.
+	retain := 2*c.sequences() - 1
+	open, err := m.source.open(goinfer.Options{
+		Context: c.positions() + 1, Threads: c.Threads, Batch: min(c.Batch, c.Ubatch), CacheK: c.K, CacheV: c.V, Retain: retain,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s := &Session{model: open, test: c.Test, vocab: m.vocab, load: time.Since(began), depth: randomTokens(rand.New(rand.NewPCG(0, 1)), c.Depth, m.vocab)}
+	if err := s.prepare(ctx, warm); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// Close closes the model.
+func (s *Session) Close() error { return s.model.Close() }
+
+// Memory is what the open model was expected to need.
+func (s *Session) Memory() goinfer.Memory { return s.model.Memory() }
+
+// Measure has new prompts evaluated and then continued, and returns how long each took. rss is the most bytes of memory held meanwhile, see mem.PeakRSS.
+func (s *Session) Measure(ctx context.Context) (prompt, gen time.Duration, rss int64, err error) {
+	mem.ResetPeak()
+	one, err := s.once(ctx)
+	return one.prompt, one.gen, mem.PeakRSS(), err
 }
 
 // prepare evaluates the tokens that the test begins behind, whose cache stays, and warms up as llama-bench does: a whole prompt, and one token.
-func (s *session) prepare(ctx context.Context, warm bool) error {
+func (s *Session) prepare(ctx context.Context, warm bool) error {
 	if len(s.depth) > 0 {
 		if _, err := s.phase(ctx, [][]int32{s.depth}, 1, 0); err != nil {
 			return err
@@ -180,7 +206,7 @@ func (s *session) prepare(ctx context.Context, warm bool) error {
 }
 
 // once evaluates new prompts, all sequences together, and then has each generate.
-func (s *session) once(ctx context.Context) (one sample, err error) {
+func (s *Session) once(ctx context.Context) (one sample, err error) {
 	t := s.test
 	prompts := make([][]int32, t.sequences())
 	for i := range prompts {
@@ -222,7 +248,7 @@ type phase struct {
 }
 
 // phase has all prompts continued by n tokens at once, of which the first cached tokens must be in the cache.
-func (s *session) phase(ctx context.Context, prompts [][]int32, n, cached int) (phase, error) {
+func (s *Session) phase(ctx context.Context, prompts [][]int32, n, cached int) (phase, error) {
 	p := phase{last: make([]int32, len(prompts))}
 	firsts, errs := make([]time.Duration, len(prompts)), make([]error, len(prompts))
 	began := time.Now()
@@ -239,7 +265,7 @@ func (s *session) phase(ctx context.Context, prompts [][]int32, n, cached int) (
 }
 
 // generate has a prompt continued by n random tokens.
-func (s *session) generate(ctx context.Context, prompt []int32, n, cached int, began time.Time) (last int32, first time.Duration, err error) {
+func (s *Session) generate(ctx context.Context, prompt []int32, n, cached int, began time.Time) (last int32, first time.Duration, err error) {
 	rng := rand.New(rand.NewPCG(uint64(prompt[len(prompt)-1]), 3))
 	q := goinfer.Request{Tokens: prompt, MaxTokens: n, IgnoreEOG: true, Pick: func([]float32, int) int32 { return rng.Int32N(int32(s.vocab)) }}
 	for piece, err := range s.model.Generate(ctx, q) {

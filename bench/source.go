@@ -39,6 +39,11 @@ func Shape(name string) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
+	return Of(s)
+}
+
+// Of is the source of models of a shape.
+func Of(s catalog.Shape) (*Source, error) {
 	c, err := s.Config()
 	return &Source{Name: s.Name, NCtx: c.NCtx, shape: &s}, err
 }

@@ -8,6 +8,7 @@
 //   - [Shape.Tensors] asks the architecture itself what it consists of (model.Declare), so that any registered architecture will do. [Count] sums the
 //     weights, of a file and of those that one token needs; [Shape.Types] gives every tensor the type that llama-quantize would give it.
 //   - [Shape.Random] makes the file.
+//   - [FromFile] is the shape of a file, and [Shape.Set] changes one.
 package catalog
 
 import (
@@ -237,8 +238,10 @@ func (m metadata) Floats(key string) ([]float64, bool, error) {
 func (m metadata) Text(key string) (string, bool, error) { return as[string](m, key) }
 
 func (m metadata) Uints(key string) ([]uint64, bool, error) {
-	if v, ok := m.find(key); ok && v == true {
-		return []uint64{1}, true, nil
+	if v, ok := m.find(key); ok {
+		if b, ok := v.(bool); ok {
+			return []uint64{map[bool]uint64{true: 1}[b]}, true, nil
+		}
 	}
 	v, ok, err := m.Uint(key)
 	return []uint64{v}, ok, err

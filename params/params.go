@@ -46,7 +46,13 @@ type Model struct {
 	Stored bool
 	Recipe string
 	Notes  []string // on what was left out
+
+	shape    catalog.Shape
+	shapeErr error
 }
+
+// Twin is the shape of the model, of which models with random weights can be made. It is an error where the metadata is of a kind that a shape cannot have.
+func (m *Model) Twin() (catalog.Shape, error) { return m.shape, m.shapeErr }
 
 // Shape is the model of a name in package catalog.
 func Shape(name string) (*Model, error) {
@@ -54,7 +60,12 @@ func Shape(name string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{Name: s.Name, About: s.About}
+	return Of(s)
+}
+
+// Of is the model of a shape.
+func Of(s catalog.Shape) (_ *Model, err error) {
+	m := &Model{Name: s.Name, About: s.About, shape: s}
 	if m.Config, err = s.Config(); err != nil {
 		return nil, err
 	}
@@ -183,6 +194,7 @@ func outline(f *gguf.File, declare func(model.Config) *model.Weights) (*Model, e
 	}
 	m := &Model{Name: f.Path(), About: c.Name, Config: c, State: net.State(), Notes: slices.Clone(f.Notes())}
 	m.Tensors = slices.DeleteFunc(w.Tensors(), func(t model.Tensor) bool { return buffer(t.Name) })
+	m.shape, m.shapeErr = catalog.FromFile(f, c, m.Tensors)
 	return m, nil
 }
 
