@@ -141,6 +141,12 @@ func Script(program template.JS) template.HTML {
 	return template.HTML("<script>(() => {\n\"use strict\";\n" + string(program) + "\n})();</script>\n")
 }
 
+// CSS embeds rules for the blocks of a page, which may use the variables of the common style: --paper, --card, --ink, --quiet, --line, --faint, --link, --good, --fair, --bad, and --s0
+// to --s7 for series.
+func CSS(rules template.CSS) template.HTML {
+	return template.HTML("<style>" + string(rules) + "</style>\n")
+}
+
 // Fill runs a template with data, and escapes by where the data goes.
 func Fill(t *template.Template, data any) (template.HTML, error) {
 	var b strings.Builder
