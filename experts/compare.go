@@ -12,20 +12,19 @@ import (
 
 // Comparison is a text continued with a model's own routers and with others.
 type Comparison struct {
-	Shape  Shape
-	Prompt []explain.Token
-	Own    Continuation
-	Other  Continuation
+	Shape  Shape           `json:"model"`
+	Prompt []explain.Token `json:"prompt"`
+	Own    Continuation    `json:"own"`
+	Other  Continuation    `json:"other"`
 	// Steps are the tokens of Own, at each of which both models stand before the same text.
-	Steps []Step
+	Steps []Step `json:"steps"`
 }
 
 // Continuation is what a model says behind a prompt.
 type Continuation struct {
 	Tokens []explain.Token `json:"tokens"`
-	// BytesPerToken are the bytes of weights that a token of the generation reads, by the experts that were chosen; Speed is in tokens per second, watching included.
-	BytesPerToken int64   `json:"bytes_per_token"`
-	Speed         float64 `json:"tokens_per_second"`
+	// BytesPerToken are the bytes of weights that a token of the generation reads, by the experts that were chosen; 0 where only the prompt was evaluated.
+	BytesPerToken int64 `json:"bytes_per_token"`
 
 	logits [][]float32 // before each token
 }
@@ -105,8 +104,6 @@ func (c *Comparison) generate(ctx context.Context, m *goinfer.Model, prompt []in
 			ids = append(ids, p.ID)
 		case goinfer.StopCancelled:
 			return nil, context.Cause(ctx)
-		default:
-			to.Speed = speed(p.Usage)
 		}
 	}
 	to.Tokens = explain.Tokens(m.Tokenizer(), ids)
@@ -119,14 +116,6 @@ func (c *Comparison) generate(ctx context.Context, m *goinfer.Model, prompt []in
 		to.logits = append(to.logits, slices.Clone(row))
 		return nil
 	}})
-}
-
-// speed is that of the passes of a generation behind its prompt, 0 where there was none.
-func speed(u goinfer.Usage) float64 {
-	if u.Generated < 2 || u.GenerateTime <= 0 {
-		return 0
-	}
-	return float64(u.Generated-1) / u.GenerateTime.Seconds()
 }
 
 // distribution is the logarithm of the softmax.

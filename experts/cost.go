@@ -132,3 +132,11 @@ func (p *Price) time(ctx context.Context, m *goinfer.Model, shape *Shape, text [
 	p.BytesPerToken = count.perToken()
 	return nil
 }
+
+// speed is that of the passes of a generation behind its prompt, 0 where there was none.
+func speed(u goinfer.Usage) float64 {
+	if u.Generated < 2 || u.GenerateTime <= 0 {
+		return 0
+	}
+	return float64(u.Generated-1) / u.GenerateTime.Seconds()
+}

@@ -138,6 +138,37 @@ func (s *Stats) Page(model, routing, command string) *page.Page {
 	return p
 }
 
+// CostPage is a document of what numbers of experts cost and are worth.
+func CostPage(model string, s *Shape, prices []Price, command string) *page.Page {
+	p := page.New("What experts cost and bring in "+model, fmt.Sprintf("Each token used in turn more or less than the %d of %d experts that the model was trained for.", s.Used, s.Experts))
+	p.Foot = command
+	var speed, bytes, kl []page.Point
+	var rows [][]any
+	for _, x := range prices {
+		k, name := float64(x.Experts), ""
+		if x.Experts == s.Used {
+			name = "the model's own number"
+		}
+		speed = append(speed, page.Point{X: k, Y: x.Speed, Name: name})
+		bytes = append(bytes, page.Point{X: k, Y: float64(x.BytesPerToken) / 1e6, Name: name})
+		kl = append(kl, page.Point{X: k, Y: x.KL, Name: name})
+		rows = append(rows, []any{x.Experts, goinfer.Bytes(x.BytesPerToken), page.Number(x.Speed), fmt.Sprintf("%.4f", x.KL), page.Number(x.Perplexity), name})
+	}
+	axis := page.Axis{Label: "experts per token"}
+	for _, x := range prices {
+		axis.Ticks = append(axis.Ticks, float64(x.Experts))
+	}
+	plot := func(title string, y page.Axis, points []page.Point) template.HTML {
+		y.Zero = true
+		return page.Plot{Title: title, X: axis, Y: y, Series: []page.Series{{Points: points}}}.HTML()
+	}
+	p.Section("Measured", page.Columns(
+		plot("Weights that a token reads", page.Axis{Label: "read", Unit: "MB"}, bytes), plot("Speed of generation", page.Axis{Label: "speed", Unit: "tokens/s"}, speed),
+		plot("Distance from the model as trained", page.Axis{Label: "KL divergence", Unit: "nats"}, kl)),
+		page.Table{Head: []string{"experts", "bytes per token", "tokens/s", "KL (nats)", "perplexity", ""}, Rows: rows}.HTML())
+	return p
+}
+
 func scaled(x []float64, by float64) []float64 {
 	y := make([]float64, len(x))
 	for i, v := range x {

@@ -62,7 +62,7 @@ const cell = (c, x, y, w, h, colour, opacity) => {
 // A grid of layers and experts; draw fills a cell.
 const grid = (picture, draw) => {
 	const left = 62, top = 22;
-	const w = Math.max(7, Math.min(46, (picture.room() - left) / experts)), h = layers.length > 16 ? 16 : 24;
+	const w = Math.max(7, Math.min(46, (picture.room() - left - 3) / experts)), h = layers.length > 16 ? 16 : 24;
 	const c = picture.begin(left + w * experts + 2, top + h * layers.length + 2);
 	c.fillStyle = colours.quiet;
 	c.textAlign = "center";
@@ -90,7 +90,7 @@ const drawNow = () => grid(now, (c, l, e, x, y, w, h) => {
 	}
 	cell(c, x, y, w, h, colours.warm, 0.3 + 0.7 * Math.max(0, weight) / heaviest[l]);
 	if (w > 30) {
-		c.fillStyle = colours.card;
+		c.fillStyle = weight > 0.4 * heaviest[l] ? colours.card : colours.ink;
 		c.fillText(weight.toFixed(2), x + w / 2, y + h / 2);
 	}
 });
@@ -114,8 +114,8 @@ const drawLoad = () => {
 let tapeImage = null;
 const tapeShape = {};
 const drawTape = () => {
-	const left = 62, gap = 10;
-	const w = Math.max(8, Math.min(26, (tape.room() - left) / tokens.length)), h = experts > 64 ? 3 : experts > 16 ? 6 : 12;
+	const left = 78, gap = 10;
+	const w = Math.max(14, Math.min(26, (tape.room() - left - 5) / tokens.length)), h = experts > 64 ? 3 : experts > 16 ? 6 : 12;
 	const longest = Math.min(90, Math.max(...tokens.map(t => 7 * shown(t.text).length)));
 	const top = 14 + longest, block = experts * h + gap;
 	const c = tape.begin(left + w * tokens.length + 4, top + block * layers.length);
@@ -134,7 +134,10 @@ const drawTape = () => {
 		const y0 = top + l * block;
 		c.fillStyle = colours.quiet;
 		c.textAlign = "right";
-		c.fillText("layer " + number, left - 8, y0 + experts * h / 2);
+		c.fillText("layer " + number, left - 24, y0 + experts * h / 2);
+		c.font = "10px system-ui, sans-serif";
+		for (let e = 0; e < experts; e += Math.ceil(12 / h)) c.fillText(e, left - 6, y0 + (e + 0.5) * h);
+		c.font = "12px system-ui, sans-serif";
 		tokens.forEach((_, t) => {
 			for (let e = 0; e < experts; e++) {
 				const weight = weights[t][l].get(e), x = left + t * w, y = y0 + e * h;
@@ -179,7 +182,7 @@ const drawLayers = () => {
 	byId("layers").replaceChildren(...layers.flatMap((number, l) => {
 		const dt = document.createElement("dt"), dd = document.createElement("dd"), h = entropy(probabilities[here][l]);
 		dt.textContent = "layer " + number;
-		dd.textContent = chosen[here][l].map(([e, w]) => "expert " + e + " × " + w.toFixed(3)).join(" + ") + "; entropy " + h.toFixed(3) + ", as of " + Math.exp(h).toFixed(1) + " experts";
+		dd.textContent = chosen[here][l].map(([e, w]) => "expert " + e + " × " + w.toFixed(3)).join(" + ") + "; entropy " + h.toFixed(2) + ", like " + Math.exp(h).toFixed(1) + " equal ones";
 		return [dt, dd];
 	}));
 };

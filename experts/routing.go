@@ -23,7 +23,7 @@ type Routing struct {
 }
 
 // IsZero reports whether the routing leaves everything as it is.
-func (r *Routing) IsZero() bool {
+func (r Routing) IsZero() bool {
 	return r.TopK == 0 && len(r.Ban) == 0 && len(r.Force) == 0 && !r.Uniform && !r.Random
 }
 

@@ -50,8 +50,16 @@ func translate(root *cobra.Command, args []string) []string {
 	if err != nil || !cmd.HasParent() || !cmd.Flags().HasFlags() {
 		return args
 	}
-	flags, words := []string{args[0]}, []string{"--"}
-	for i := 1; i < len(args); i++ {
+	depth := 1
+	for ; depth < len(args) && cmd.HasSubCommands(); depth++ {
+		sub, _, err := cmd.Find(args[depth : depth+1])
+		if err != nil || sub == cmd {
+			return args
+		}
+		cmd = sub
+	}
+	flags, words := slices.Clone(args[:depth]), []string{"--"}
+	for i := depth; i < len(args); i++ {
 		a := args[i]
 		if a == "--" {
 			words = append(words, args[i+1:]...)

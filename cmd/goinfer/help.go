@@ -36,10 +36,10 @@ func newHelp() *cobra.Command {
 			return names, cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 1 {
+			about, left, err := cmd.Root().Find(args)
+			if err == nil && len(left) > 0 && about.HasParent() {
 				return usagef("want one command, found %s", plural(len(args), "argument"))
 			}
-			about, _, err := cmd.Root().Find(args)
 			if err != nil || len(args) > 0 && !about.HasParent() {
 				return noCommand(cmd.Root(), args)
 			}

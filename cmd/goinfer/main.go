@@ -91,10 +91,10 @@ Face checkpoint, or a model that is built in: ` + strings.Join(embedded.Names(),
 	root.SetVersionTemplate("goinfer {{.Version}}\n")
 	root.SetUsageFunc(printUsage)
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newRun(), newNext(), newExplain(), newTokens(), newLogits(), newEmbed(), newInspect(), newParams(), newPlan(), newConvert(), newQuantize(), newImatrix(), newPerplexity(), newDoctor(), newBench(), newLab(), newSynth(), newCompletion())
+	root.AddCommand(newRun(), newNext(), newExplain(), newTokens(), newLogits(), newEmbed(), newInspect(), newParams(), newPlan(), newConvert(), newQuantize(), newImatrix(), newPerplexity(), newExperts(), newDoctor(), newBench(), newLab(), newSynth(), newCompletion())
 	root.SetHelpCommand(newHelp())
 	root.InitDefaultHelpCmd()
-	for _, c := range root.Commands() {
+	for _, c := range commands(root) {
 		c.Flags().SetNormalizeFunc(canonical)
 		c.Flags().SortFlags = false
 		c.DisableFlagsInUseLine = true
@@ -103,6 +103,15 @@ Face checkpoint, or a model that is built in: ` + strings.Join(embedded.Names(),
 	root.Flags().BoolP("help", "h", false, "this text")
 	root.Flags().Bool("version", false, "version of goinfer, of Go, and the system it was built for")
 	return root
+}
+
+// commands are all below root.
+func commands(root *cobra.Command) []*cobra.Command {
+	var all []*cobra.Command
+	for _, c := range root.Commands() {
+		all = append(append(all, c), commands(c)...)
+	}
+	return all
 }
 
 // runRoot is what happens without a command, or with one that does not exist.

@@ -84,6 +84,11 @@ func (s source) inspect(maxArray int) (*goinfer.FileInfo, error) {
 
 // modelAndText tells the arguments [MODEL] [TEXT] apart, given what -m says and whether a flag gives the text; what is the command's name of it. text is nil where there is none.
 func modelAndText(cmd *cobra.Command, flag string, given bool, what string, args []string) (model string, text *string, err error) {
+	return modelAndTextOr(cmd, embedded.Default, flag, given, what, args)
+}
+
+// modelAndTextOr is modelAndText with a model of its own for where there is none.
+func modelAndTextOr(cmd *cobra.Command, usual, flag string, given bool, what string, args []string) (model string, text *string, err error) {
 	most := 2
 	if flag != "" {
 		most--
@@ -105,14 +110,14 @@ func modelAndText(cmd *cobra.Command, flag string, given bool, what string, args
 	case flag != "":
 		return flag, nil, nil
 	case len(args) == 0:
-		return embedded.Default, nil, nil
+		return usual, nil, nil
 	case given || isModel(args[0]):
 		return args[0], nil, nil
 	}
 	if info, err := os.Stat(args[0]); err == nil && info.Mode().IsRegular() {
 		note(cmd, "%q is taken for a %s; the file of that name is %s", args[0], strings.ToLower(what), "."+string(filepath.Separator)+args[0])
 	}
-	return embedded.Default, &args[0], nil
+	return usual, &args[0], nil
 }
 
 // modelOnly is MODEL where no text can follow.

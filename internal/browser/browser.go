@@ -113,7 +113,7 @@ func healthy(document string) error {
 var (
 	tag       = regexp.MustCompile(`(?s)<[a-zA-Z][^>]*>`)
 	reference = regexp.MustCompile(`(?is)\s(src|href|xlink:href|srcset|action|poster|data)\s*=\s*("[^"]*"|'[^']*'|[^\s>]+)`)
-	styled    = regexp.MustCompile(`(?is)(?:url\(\s*["']?([^)"']*)|@import\s+([^;]*))`)
+	styled    = regexp.MustCompile(`(?is)(?:\burl\(\s*["']?([^)"']*)|@import\s+([^;]*))`)
 )
 
 // Outside lists what a document refers to outside itself: anything but fragments and data.

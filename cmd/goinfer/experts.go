@@ -1,0 +1,316 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/goinfer/goinfer"
+	"github.com/goinfer/goinfer/experts"
+	"github.com/goinfer/goinfer/page"
+)
+
+// defaultMoE is MODEL for the commands about experts where it is left out.
+const defaultMoE = "tiny-moe"
+
+func newExperts() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "experts COMMAND",
+		Short: "Watch the experts of a model, or have others chosen",
+		Long: `Watches the routers of a mixture-of-experts model: which experts of each layer are chosen for each
+token of a text, with which weights, how evenly, and for what; and what would be if others were.
+Where MODEL is left out it is ` + defaultMoE + `.`,
+		Example: `  goinfer experts heatmap --html page.html "Once upon a time there was a little dog."
+  goinfer experts whatif --experts-top-k 1 "Once upon a time"`,
+		SuggestFor: []string{"moe", "router", "routing"},
+		Args:       cobra.ArbitraryArgs,
+		RunE:       runRoot,
+	}
+	cmd.AddCommand(newExpertsTrace(), newExpertsHeatmap(), newExpertsStats(), newExpertsWhatIf(), newExpertsCost())
+	return cmd
+}
+
+// expertsFlags are what the commands about experts have in common.
+type expertsFlags struct {
+	model   string
+	text    texts
+	most    int // tokens of the text
+	opening opening
+	routing routing
+}
+
+// add adds the flags; what is the command's name of the text, most how many tokens of it are looked at, 0 for no bound.
+func (f *expertsFlags) add(cmd *cobra.Command, what string, most int) {
+	fs := cmd.Flags()
+	f.text.add(fs, what)
+	addModel(fs, &f.model)
+	fs.BoolVarP(&f.text.escapes, "escapes", "e", false, `resolve \n, \t and the like in `+what+` and -p`)
+	if most > 0 {
+		fs.IntVar(&f.most, "max-tokens", most, "look at the first N tokens of a longer text")
+	}
+	group(fs, "Flags of the model", f.opening.add)
+	cmd.ValidArgsFunction = completeModel
+}
+
+// addRouting adds the flags of the router.
+func (f *expertsFlags) addRouting(cmd *cobra.Command) {
+	group(cmd.Flags(), routingHeading, f.routing.add)
+}
+
+// subject is a model with its text and, if that was asked for, another way to route.
+type subject struct {
+	m      *goinfer.Model
+	name   string
+	shape  experts.Shape
+	tokens []int32
+	hook   goinfer.Hook
+	why    string // what hook does
+}
+
+// open finds and opens the model and reads the text, room being kept for so many further tokens. The caller closes the model.
+func (f *expertsFlags) open(cmd *cobra.Command, args []string, room int) (s *subject, err error) {
+	model, argument, err := modelAndTextOr(cmd, defaultMoE, f.model, len(f.text.given(cmd)) > 0, f.text.what, args)
+	if err != nil {
+		return nil, err
+	}
+	if cmd.Flags().Changed("max-tokens") && f.most < 1 {
+		return nil, usagef("--max-tokens: want at least 1, found %d", f.most)
+	}
+	opts, err := f.opening.options(cmd)
+	if err != nil {
+		return nil, err
+	}
+	from, err := find(model)
+	if err != nil {
+		return nil, err
+	}
+	text, err := f.text.read(cmd, argument, false)
+	if err != nil {
+		return nil, err
+	}
+	m, err := from.open(cmd, opts)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			m.Close() // the error that there is already says more
+		}
+	}()
+	s = &subject{m: m, name: from.name}
+	if s.shape, err = experts.ShapeOf(m); err != nil {
+		return nil, fmt.Errorf("%s: %w", from.name, err)
+	}
+	if s.hook, err = f.routing.hook(m); err != nil {
+		return nil, err
+	}
+	if s.hook != nil {
+		s.why = f.routing.what().String()
+	}
+	v := m.Tokenizer()
+	if v == nil {
+		return nil, fmt.Errorf("%s: the file has no vocabulary: %w", from.name, goinfer.ErrUnsupported)
+	}
+	s.tokens = v.Encode(nil, text, true, true)
+	if len(s.tokens) == 0 {
+		return nil, fmt.Errorf("%s: the text is empty, and the model has no token to begin one with", from.name)
+	}
+	return s, f.cut(cmd, s, opts, room)
+}
+
+// cut shortens a text of which only a beginning is looked at, and says so.
+func (f *expertsFlags) cut(cmd *cobra.Command, s *subject, o modelOptions, room int) error {
+	if f.most == 0 {
+		return nil
+	}
+	context := s.m.Config().NCtx
+	if o.Context > 0 {
+		context = o.Context
+	}
+	most, why := f.most, "--max-tokens"
+	if context-room < most {
+		most, why = context-room, "-c"
+	}
+	if most < 1 {
+		return usagef("a context of %d positions has no room for a text and %d tokens behind it; -c makes it larger", context, room)
+	}
+	if n := len(s.tokens); n > most {
+		note(cmd, "the text has %d tokens, of which the first %d are looked at; %s changes that", n, most, why)
+		s.tokens = s.tokens[:most]
+	}
+	return nil
+}
+
+// traceFlags are the flags of trace and heatmap.
+type traceFlags struct {
+	expertsFlags
+	predict int
+	layers  numbers
+	json    bool
+	csv     bool
+	logits  bool
+	html    string
+}
+
+func (f *traceFlags) add(cmd *cobra.Command, most int) {
+	fs := cmd.Flags()
+	fs.IntVarP(&f.predict, "predict", "n", 0, "watch N tokens that the model generates behind PROMPT, too")
+	fs.Var(&f.layers, "layers", "watch these layers alone")
+	fs.BoolVar(&f.json, "json", false, "print a line of JSON for each token and layer")
+	fs.BoolVar(&f.csv, "csv", false, "print a line of CSV for each chosen expert")
+	f.expertsFlags.add(cmd, "PROMPT", most)
+	f.addRouting(cmd)
+}
+
+func newExpertsTrace() *cobra.Command {
+	var f traceFlags
+	cmd := &cobra.Command{
+		Use:   "trace [flags] [MODEL] [PROMPT]",
+		Short: "List the chosen experts of each token and layer",
+		Long: `Evaluates PROMPT and lists for each token and layer the experts that the router chose, best first,
+each with the weight that its result has, and the entropy in nats of the router's probabilities.`,
+		Example: `  goinfer experts trace "The sun rises in the"
+  goinfer experts trace mixtral.gguf --layers 0,31 --json -f story.txt`,
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args, f.print) },
+	}
+	f.add(cmd, 4096)
+	cmd.Flags().BoolVar(&f.logits, "logits", false, "with --json, add the router's logits of all experts")
+	return cmd
+}
+
+func newExpertsHeatmap() *cobra.Command {
+	var f traceFlags
+	cmd := &cobra.Command{
+		Use:   "heatmap [flags] [MODEL] [PROMPT]",
+		Short: "Draw tokens, layers and experts",
+		Long: `Draws which experts are chosen for each token of PROMPT in each layer: in the terminal, or with
+--html as a page of its own that needs no network, in which the text is replayed token by token.`,
+		Example: `  goinfer experts heatmap "Once upon a time there was a little dog."
+  goinfer experts heatmap --html page.html -n 32 "Once upon a time"`,
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args, f.draw) },
+	}
+	f.add(cmd, 256)
+	cmd.Flags().StringVar(&f.html, "html", "", "write the page to `FILE`, - meaning standard output")
+	return cmd
+}
+
+// run records a trace and hands it on.
+func (f *traceFlags) run(cmd *cobra.Command, args []string, then func(*cobra.Command, *subject, *experts.Trace) error) error {
+	switch given := count(f.json, f.csv, f.html != ""); {
+	case given > 1:
+		return usagef("want one of --json, --csv and --html")
+	case f.logits && !f.json:
+		return usagef("--logits wants --json")
+	case f.predict < 0:
+		return usagef("-n, --predict: want at least 0, found %d", f.predict)
+	}
+	s, err := f.open(cmd, args, f.predict)
+	if err != nil {
+		return err
+	}
+	defer s.m.Close()
+	bar := startProgress(cmd, "evaluating", -1)
+	defer bar.end()
+	t, err := experts.Record(cmd.Context(), s.m, s.tokens, experts.TraceOptions{
+		Generate: f.predict, Layers: f.layers.values, Logits: f.logits || f.html != "", Hook: s.hook, Progress: bar.set})
+	bar.end()
+	if err != nil {
+		return withHint(err)
+	}
+	return then(cmd, s, t)
+}
+
+func count(flags ...bool) (n int) {
+	for _, on := range flags {
+		if on {
+			n++
+		}
+	}
+	return n
+}
+
+// data writes the trace as JSON or CSV if that was asked for.
+func (f *traceFlags) data(out io.Writer, t *experts.Trace) (written bool, err error) {
+	switch {
+	case f.json:
+		return true, t.WriteJSON(out)
+	case f.csv:
+		return true, t.WriteCSV(out)
+	}
+	return false, nil
+}
+
+func (f *traceFlags) print(cmd *cobra.Command, s *subject, t *experts.Trace) error {
+	out := bufio.NewWriter(cmd.OutOrStdout())
+	if ok, err := f.data(out, t); err != nil {
+		return err
+	} else if ok {
+		return out.Flush()
+	}
+	writeRouting(out, s.why)
+	list := table(out)
+	fmt.Fprint(list, "pos\ttoken\tlayer\tentropy\texperts, and their weights\n")
+	for i, r := range t.Rows {
+		if i > 0 && r.Pos != t.Rows[i-1].Pos && len(t.Layers) > 1 {
+			fmt.Fprint(list, "\t\t\t\t\n")
+		}
+		var chosen []string
+		for _, c := range r.Experts {
+			chosen = append(chosen, fmt.Sprintf("%d × %.3f", c.ID, c.Weight))
+		}
+		fmt.Fprintf(list, "%d\t%s\t%d\t%.3f\t%s\n", r.Pos, quoted(r.Text), r.Layer, r.Entropy, strings.Join(chosen, " + "))
+	}
+	if err := list.Flush(); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+// writeRouting says that the routers do not work as they were trained to.
+func writeRouting(out io.Writer, why string) {
+	if why != "" {
+		fmt.Fprintf(out, "the routers otherwise: %s\n\n", why)
+	}
+}
+
+func (f *traceFlags) draw(cmd *cobra.Command, s *subject, t *experts.Trace) error {
+	if f.html != "" {
+		p, err := t.Page(s.name, s.why, commandLine(cmd, s.name))
+		if err != nil {
+			return err
+		}
+		return writePage(cmd, f.html, p)
+	}
+	out := bufio.NewWriter(cmd.OutOrStdout())
+	if ok, err := f.data(out, t); err != nil {
+		return err
+	} else if ok {
+		return out.Flush()
+	}
+	writeRouting(out, s.why)
+	newShades(cmd, t).write(out)
+	return out.Flush()
+}
+
+// writePage writes a page to a file, or to standard output if that is no terminal.
+func writePage(cmd *cobra.Command, path string, p *page.Page) error {
+	if path == "-" && isTerminal(cmd.OutOrStdout()) {
+		return usagef("--html -: standard output is a terminal, and a page is for a browser")
+	}
+	return writeFile(cmd, path, p.Render)
+}
+
+// commandLine is the command with the flags that were given, as it makes the same again; texts are left out.
+func commandLine(cmd *cobra.Command, model string) string {
+	parts := []string{cmd.CommandPath(), model}
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if f.Name != "html" && f.Name != "prompt" && f.Name != "model" {
+			parts = append(parts, "--"+f.Name+"="+f.Value.String())
+		}
+	})
+	return strings.Join(parts, " ")
+}
