@@ -15,6 +15,8 @@ type family struct {
 	is   []string // in config.json, under architectures or model_type
 	// act is the activation function, silu where empty: another one in config.json is an error.
 	act string
+	// noHeads says that no layer attends.
+	noHeads bool
 	// defaults are what config.json may leave out since the model's code has it.
 	defaults map[string]float64
 	// keys sets what is not common to all.
@@ -26,7 +28,7 @@ type family struct {
 }
 
 // families are all architectures. What they say is taken from the models' published configurations and code, and from llama.cpp's converters (directory conversion).
-var families = slices.Concat(llamas, windowed, bystanders, elders, mixtures, latents)
+var families = slices.Concat(llamas, windowed, bystanders, elders, mixtures, latents, states, encoders)
 
 // familyOf finds the family of a model, and completes its configuration by what the family takes for granted.
 func familyOf(c *config) (*family, error) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -110,6 +111,7 @@ type folder struct {
 	c       model.Config
 	config  map[string]any
 	tensors map[string]array
+	pooling string // 1_Pooling/config.json, if not empty
 }
 
 // get is a tensor of the file, and ok whether there is one.
@@ -137,6 +139,10 @@ func (d *folder) write() string {
 	config, err := json.Marshal(d.config)
 	require.NoError(d.t, err)
 	require.NoError(d.t, os.WriteFile(filepath.Join(dir, "config.json"), config, 0o600))
+	if d.pooling != "" {
+		require.NoError(d.t, os.Mkdir(filepath.Join(dir, "1_Pooling"), 0o700))
+		require.NoError(d.t, os.WriteFile(filepath.Join(dir, "1_Pooling", "config.json"), []byte(d.pooling), 0o600))
+	}
 	require.NoError(d.t, os.WriteFile(filepath.Join(dir, "model.safetensors"), safetensorsFile(d.t, d.tensors), 0o600))
 	return dir
 }
@@ -541,6 +547,52 @@ var checkpoints = []published{
 			"n_routed_experts": 8, "n_shared_experts": 2, "first_k_dense_replace": 1, "routed_scaling_factor": 1.0, "norm_topk_prob": false, "scoring_func": "softmax",
 			"q_lora_rank": nil, "kv_lora_rank": 32, "qk_nope_head_dim": 16, "qk_rope_head_dim": 8, "v_head_dim": 16, "num_key_value_heads": 4,
 		}, adjust: func(c *model.Config) { c.ExpertGating = 1 }}, // which a file need not say
+	{model: "mamba", class: "MambaForCausalLM", layer: "backbone.layers.%d.", build: recurrent, drop: []string{"num_attention_heads", "num_key_value_heads", "rms_norm_eps", "rope_theta", "max_position_embeddings"},
+		names:  merged(mambaNames("mixer."), map[string]string{"token_embd": "backbone.embeddings", "output_norm": "backbone.norm_f", "attn_norm": "norm"}),
+		config: object{"layer_norm_epsilon": 1e-5, "conv_kernel": 4, "intermediate_size": 64, "state_size": 16, "time_step_rank": 4}, adjust: func(c *model.Config) { c.NCtx = 1 << 20 }},
+	{model: "mamba2", class: "Mamba2ForCausalLM", layer: "backbone.layers.%d.", build: recurrent, drop: []string{"num_key_value_heads", "rms_norm_eps", "rope_theta", "max_position_embeddings", "intermediate_size"},
+		names:  merged(mambaNames("mixer."), map[string]string{"token_embd": "backbone.embeddings", "output_norm": "backbone.norm_f", "attn_norm": "norm", "ssm_dt.bias": "mixer.dt_bias"}),
+		config: object{"layer_norm_epsilon": 1e-5, "conv_kernel": 4, "expand": 2, "state_size": 16, "head_dim": 16, "num_heads": 8, "n_groups": 2}, adjust: func(c *model.Config) { c.NCtx = 1 << 20 }},
+	{model: "granitehybrid", class: "GraniteMoeHybridForCausalLM", build: both(turnedPairs, recurrent, fuse("shared_mlp.input_linear", "mlp.gate_proj", "mlp.up_proj")), drop: []string{"intermediate_size"},
+		names: merged(mambaNames("mamba."), map[string]string{"ssm_dt.bias": "mamba.dt_bias", "ffn_down": "shared_mlp.output_linear"}),
+		config: object{
+			"attention_multiplier": 0.2, "embedding_multiplier": 3.0, "residual_multiplier": 0.6, "logits_scaling": 2.0, "shared_intermediate_size": 80, "num_local_experts": 0,
+			"layer_types": []string{"mamba", "attention", "mamba"}, "mamba_n_heads": 8, "mamba_d_head": 12, "mamba_d_conv": 4, "mamba_d_state": 16, "mamba_n_groups": 1, "position_embedding_type": "nope",
+		}, adjust: func(c *model.Config) { c.NCtx, c.NCtxOrig = 1<<20, 1<<20 }},
+	{model: "lfm2", class: "Lfm2ForCausalLM", build: recurrent, names: merged(lfm2Names, map[string]string{"ffn_gate": "feed_forward.w1", "ffn_up": "feed_forward.w3", "ffn_down": "feed_forward.w2"}),
+		config: object{"layer_types": []string{"conv", "full_attention", "conv", "full_attention"}, "conv_L_cache": 3, "block_ff_dim": 120, "block_auto_adjust_ff_dim": true, "block_ffn_dim_multiplier": 1.0, "block_multiple_of": 8}},
+	{model: "lfm2moe", class: "Lfm2MoeForCausalLM", build: recurrent, names: merged(lfm2Names, map[string]string{
+		"ffn_gate": "feed_forward.w1", "ffn_up": "feed_forward.w3", "ffn_down": "feed_forward.w2", "ffn_gate_inp": "feed_forward.gate", "exp_probs_b": "feed_forward.expert_bias",
+		"ffn_gate_exps": "feed_forward.experts.%d.w1", "ffn_up_exps": "feed_forward.experts.%d.w3", "ffn_down_exps": "feed_forward.experts.%d.w2",
+	}, nil), config: object{"layer_types": []string{"conv", "full_attention", "conv"}, "conv_L_cache": 3, "num_dense_layers": 1}},
+	{model: "qwen3next", class: "Qwen3NextForCausalLM", build: both(shiftedNext, recurrent, delta),
+		names: merged(mambaNames("linear_attn."), map[string]string{
+			"ssm_dt.bias": "linear_attn.dt_bias", "ssm_ba": "linear_attn.in_proj_ba", "attn_qkv": "", "attn_gate": "", "post_attention_norm": "post_attention_layernorm",
+			"ffn_gate_shexp": "mlp.shared_expert.gate_proj", "ffn_up_shexp": "mlp.shared_expert.up_proj", "ffn_down_shexp": "mlp.shared_expert.down_proj", "ffn_gate_inp_shexp": "mlp.shared_expert_gate",
+		}),
+		config: object{
+			"linear_conv_kernel_dim": 4, "linear_key_head_dim": 16, "linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_value_head_dim": 16, "partial_rotary_factor": 0.5, "norm_topk_prob": true,
+		}, adjust: func(c *model.Config) { c.Recurs = []bool{true, true, true, false} }}, // which a file need not say
+	{model: "bert", class: "BertModel", layer: "encoder.layer.%d.", drop: []string{"rms_norm_eps", "rope_theta", "num_key_value_heads"}, config: object{"layer_norm_eps": 1e-12, "hidden_act": "gelu", "type_vocab_size": 2},
+		names: map[string]string{
+			"token_embd": "embeddings.word_embeddings", "position_embd": "embeddings.position_embeddings", "token_types": "embeddings.token_type_embeddings", "token_embd_norm": "embeddings.LayerNorm",
+			"attn_q": "attention.self.query", "attn_k": "attention.self.key", "attn_v": "attention.self.value", "attn_output": "attention.output.dense", "attn_output_norm": "attention.output.LayerNorm",
+			"ffn_up": "intermediate.dense", "ffn_down": "output.dense", "layer_output_norm": "output.LayerNorm",
+		}, build: func(d *folder) { d.pooling = `{"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": false}` }},
+}
+
+var lfm2Names = map[string]string{
+	"token_embd_norm": "model.embedding_norm", "attn_norm": "operator_norm", "ffn_norm": "ffn_norm", "attn_q_norm": "self_attn.q_layernorm", "attn_k_norm": "self_attn.k_layernorm",
+	"attn_output": "self_attn.out_proj", "shortconv.conv": "conv.conv", "shortconv.in_proj": "conv.in_proj", "shortconv.out_proj": "conv.out_proj",
+}
+
+// shiftedNext is shifted for all norms but those of delta nets.
+func shiftedNext(d *folder) {
+	for name, a := range d.tensors {
+		if strings.HasSuffix(name, "norm.weight") && !strings.Contains(name, "linear_attn") {
+			d.tensors[name] = a.minusOne()
+		}
+	}
 }
 
 // factors are those of RoPE in a file, for its config.json.
@@ -550,6 +602,60 @@ func (d *folder) factors(name string) []float32 {
 	out := make([]float32, x.Shape[0])
 	quant.Dequantize(x.Type, out, d.f.Data(x))
 	return out
+}
+
+// mambaNames are those of Mamba's tensors.
+func mambaNames(prefix string) map[string]string {
+	return map[string]string{
+		"ssm_in": prefix + "in_proj", "ssm_conv1d": prefix + "conv1d", "ssm_x": prefix + "x_proj", "ssm_dt": prefix + "dt_proj", "ssm_a": prefix + "A_log", "ssm_d": prefix + "D",
+		"ssm_norm": prefix + "norm", "ssm_out": prefix + "out_proj",
+	}
+}
+
+// recurrent brings what recurrent layers have into the form of checkpoints: decays as logarithms, convolutions with a dimension more, what heads have as vectors.
+func recurrent(d *folder) {
+	for name, a := range d.tensors {
+		switch {
+		case strings.HasSuffix(name, "A_log"):
+			x := make([]float32, len(a.data)/4)
+			quant.Dequantize(quant.F32, x, a.data)
+			b := make([]byte, len(a.data))
+			for i, v := range x {
+				putFloat(b[4*i:], float32(math.Log(-float64(v))))
+			}
+			if a.shape[len(a.shape)-1] == 1 {
+				a.shape = a.shape[:1]
+			}
+			d.tensors[name] = f32(a.shape, b)
+		case strings.HasSuffix(name, ".D") && len(a.shape) == 2:
+			d.tensors[name] = f32(a.shape[:1], a.data)
+		case strings.HasSuffix(name, "conv1d.weight"), strings.HasSuffix(name, "conv.conv.weight"):
+			d.tensors[name] = f32([]int{a.shape[0], 1, a.shape[1]}, a.data)
+		case strings.HasSuffix(name, "mixer.norm.weight"), strings.HasSuffix(name, "mamba.norm.weight"):
+			d.tensors[name] = f32([]int{len(a.data) / 4}, a.data)
+		}
+	}
+}
+
+// delta joins queries, keys, values and gates by heads of keys.
+func delta(d *folder) {
+	heads, key, value := d.c.SSMGroups, d.c.SSMStates, d.c.SSMInner/d.c.SSMGroups
+	for i := range d.c.NLayer {
+		prefix := fmt.Sprintf("blk.%d.", i)
+		qkv, ok := d.get(prefix + "attn_qkv.weight")
+		if !ok {
+			continue
+		}
+		gate := d.blk(i, "attn_gate.weight")
+		out := f32([]int{2 * (heads*key + d.c.SSMInner), qkv.shape[1]}, nil)
+		for h := range heads {
+			for _, part := range [][]int{span(h*key, key), span((heads+h)*key, key), span(2*heads*key+h*value, value)} {
+				out.data = append(out.data, qkv.take(part, len(part), qkv.shape[1]).data...)
+			}
+			out.data = append(out.data, gate.take(span(h*value, value), value, gate.shape[1]).data...)
+		}
+		d.tensors[fmt.Sprintf("model.layers.%d.linear_attn.in_proj_qkvz.weight", i)] = out
+	}
 }
 
 func merged(tables ...map[string]string) map[string]string {
@@ -569,7 +675,7 @@ func (p *published) make(t *testing.T, f *gguf.File) *folder {
 		"architectures": []string{p.class}, "hidden_size": c.NEmbd, "num_hidden_layers": c.NLayer, "num_attention_heads": c.NHead, "num_key_value_heads": c.NHeadKV,
 		"intermediate_size": c.NFF, "max_position_embeddings": c.NCtx, "rms_norm_eps": c.NormEps, "rope_theta": c.Rope.Base, "vocab_size": c.NVocab, "hidden_act": "silu",
 	}
-	if c.HeadDim*c.NHead != c.NEmbd {
+	if c.NHead > 0 && c.HeadDim*c.NHead != c.NEmbd {
 		d.config["head_dim"] = c.HeadDim
 	}
 	if c.NExpert > 0 {
@@ -598,10 +704,17 @@ func (p *published) make(t *testing.T, f *gguf.File) *folder {
 				continue
 			}
 		}
-		dot := strings.LastIndexByte(rest, '.')
-		name, ok := names[rest[:dot]]
+		base, suffix := rest, ""
+		if dot := strings.LastIndexByte(rest, '.'); dot >= 0 {
+			base, suffix = rest[:dot], rest[dot:]
+		}
+		name, ok := names[rest] // of those whose suffix makes them another tensor
+		if !ok {
+			name, ok = names[base]
+		} else {
+			suffix = ""
+		}
 		require.True(t, ok, "no name for %s", x.Name)
-		suffix := rest[dot:]
 		if strings.HasSuffix(name, "bias") || strings.HasSuffix(name, "sinks") {
 			suffix = ""
 		}
@@ -643,7 +756,7 @@ func TestFamilies(t *testing.T) {
 			b, err := model.ReadConfig(model.GGUF(got))
 			require.NoError(t, err)
 			b.Name, b.HasVocab = a.Name, a.HasVocab
-			b.Rope.Factor = max(1, b.Rope.Factor) // 0 is 1
+			a.Rope.Factor, b.Rope.Factor = max(1, a.Rope.Factor), max(1, b.Rope.Factor) // 0 is 1
 			if p.adjust != nil {
 				p.adjust(&a)
 			}
@@ -672,7 +785,7 @@ func requireSame(t *testing.T, f, g *gguf.File, x, y *gguf.Tensor, shifted bool)
 	a, b := make([]float32, n), make([]float32, n)
 	quant.Dequantize(quant.F32, a, f.Data(x))
 	quant.Dequantize(quant.F32, b, g.Data(y))
-	if shifted && strings.HasSuffix(x.Name, "norm.weight") || strings.HasPrefix(x.Name, "rope_f") {
+	if shifted && strings.HasSuffix(x.Name, "norm.weight") || strings.HasPrefix(x.Name, "rope_f") || strings.HasSuffix(x.Name, "ssm_a") {
 		require.InDeltaSlice(t, a, b, 2e-6, x.Name)
 		return
 	}

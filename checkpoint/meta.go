@@ -14,6 +14,7 @@ type meta struct {
 	keys []gguf.KV
 
 	layers, embd, heads, headsKV, headDim int
+	groups                                int       // of heads, in Mamba-2
 	rotary                                int       // elements of a head that RoPE turns
 	factors                               []named   // of RoPE, as tensors
 	rope                                  *config   // its parameters
@@ -69,11 +70,13 @@ func (m *meta) truth(key string, from ...string) {
 	}
 }
 
-// common sets what most architectures have.
-func (m *meta) common() {
+// common sets what most architectures have. heads says whether they must have heads.
+func (m *meta) common(heads bool) {
 	m.layers = m.must("num_hidden_layers", "n_layer", "num_layers", "n_layers")
 	m.embd = m.must("hidden_size", "n_embd", "d_model")
-	m.heads = m.must("num_attention_heads", "n_head", "n_heads")
+	if m.heads = m.or(0, "num_attention_heads", "n_head", "n_heads"); m.heads == 0 && heads {
+		m.heads = m.must("num_attention_heads")
+	}
 	m.headsKV = m.or(m.heads, "num_key_value_heads", "num_kv_heads", "multi_query_group_num")
 	if m.headDim = m.or(0, "head_dim", "kv_channels", "attention_head_dim"); m.headDim == 0 && m.heads > 0 {
 		m.headDim = m.embd / m.heads

@@ -7,9 +7,9 @@ import (
 
 // outer are the names of tensors outside layers, without what stands before them and without .weight.
 var outer = map[string]string{
-	"embed_tokens": "token_embd", "wte": "token_embd", "embed_in": "token_embd", "word_embeddings": "token_embd", "tok_embeddings": "token_embd",
+	"embed_tokens": "token_embd", "wte": "token_embd", "embeddings": "token_embd", "embed_in": "token_embd", "word_embeddings": "token_embd", "tok_embeddings": "token_embd",
 	"embedding.word_embeddings": "token_embd",
-	"norm":                      "output_norm", "ln_f": "output_norm", "final_layernorm": "output_norm", "final_layer_norm": "output_norm", "encoder.final_layernorm": "output_norm",
+	"norm":                      "output_norm", "ln_f": "output_norm", "norm_f": "output_norm", "final_layernorm": "output_norm", "final_layer_norm": "output_norm", "encoder.final_layernorm": "output_norm",
 	"lm_head": "output", "lm_head.linear": "output", "embed_out": "output", "output": "output", "output_layer": "output",
 	"wpe": "position_embd",
 }
@@ -32,8 +32,8 @@ var inner = map[string]string{
 	"self_attn.rotary_emb.inv_freq": "", "attention.rotary_emb.inv_freq": "", "rotary_emb.inv_freq": "",
 }
 
-// layered splits the name of a tensor in a layer.
-var layered = regexp.MustCompile(`^(?:.*\.)?(?:layers|h|blocks)\.(\d+)\.(.+)$`)
+// layered splits the name of a tensor in a layer. What stands before the layers is one of a few, so that no layer of a vision tower is taken for one of these.
+var layered = regexp.MustCompile(`^(?:model\.|language_model\.|transformer\.|gpt_neox\.|ernie\.|backbone\.|bert\.|encoder\.)*(?:layers|layer|h)\.(\d+)\.(.+)$`)
 
 // member finds the number of one of many in the name of a tensor: an expert, a head's norm.
 var member = regexp.MustCompile(`\b(?:experts|norms)\.(\d+)\.`)
@@ -64,7 +64,7 @@ func (f *family) locate(name string) (p place, ok bool) {
 		}
 		return p.find(name, f.names, inner)
 	}
-	for _, prefix := range []string{"model.", "language_model.", "model.", "transformer.", "gpt_neox.", "ernie."} {
+	for _, prefix := range []string{"model.", "language_model.", "model.", "transformer.", "gpt_neox.", "ernie.", "backbone.", "bert."} {
 		name = strings.TrimPrefix(name, prefix)
 	}
 	return p.find(name, f.names, outer)
@@ -81,8 +81,10 @@ func (p place) find(name string, tables ...map[string]string) (place, bool) {
 	for _, table := range tables {
 		if to, ok := table[name]; ok {
 			p.base, p.suffix = to, ".weight"
-			if b, ok := strings.CutSuffix(to, ".bias"); ok {
-				p.base, p.suffix = b, ".bias"
+			for _, own := range []string{".bias", "."} { // a dot alone stands for no suffix
+				if b, ok := strings.CutSuffix(to, own); ok {
+					p.base, p.suffix = b, strings.TrimSuffix(own, ".")
+				}
 			}
 			return p, true
 		}

@@ -132,7 +132,7 @@ func describe(c *config, dir string) (*binding, error) {
 	b := &binding{family: f, stacks: map[place]map[int]weight{}}
 	b.meta = &meta{config: c, arch: f.arch, notes: &b.notes}
 	b.meta.keys = []gguf.KV{{Key: "general.architecture", Value: f.arch}, {Key: "general.type", Value: "model"}, {Key: "general.name", Value: nameOf(dir)}}
-	b.meta.common()
+	b.meta.common(!f.noHeads)
 	if *c.err == nil {
 		f.keys(b.meta)
 	}
@@ -273,7 +273,7 @@ func single(name string, w weight) bool {
 	}
 	base := strings.TrimSuffix(name[strings.LastIndexByte(strings.TrimSuffix(name, ".weight"), '.')+1:], ".weight")
 	switch base {
-	case "ffn_gate_inp", "ffn_gate_inp_shexp", "position_embd", "token_types", "ssm_conv1d", "shortconv":
+	case "ffn_gate_inp", "ffn_gate_inp_shexp", "position_embd", "token_types", "ssm_conv1d", "conv":
 		return true
 	}
 	return false

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -56,4 +57,32 @@ func TestSameAsFile(t *testing.T) {
 			require.Equal(t, a, b)
 		})
 	}
+}
+
+// TestOtherParts: layers of a vision tower, and those that predict further tokens, are not taken for layers of the model, and a note says that they are left out.
+func TestOtherParts(t *testing.T) {
+	f, err := gguf.Open(filepath.Join(shared.Dir(t), "conformance", "models", "gemma3", "model.gguf"), gguf.Options{})
+	require.NoError(t, err)
+	defer f.Close()
+	i := slices.IndexFunc(checkpoints, func(p published) bool { return p.model == "gemma3" })
+	d := checkpoints[i].make(t, f)
+	whole := map[string]array{}
+	for name, a := range d.tensors {
+		whole["language_model."+name] = a
+	}
+	x := f32([]int{1}, make([]byte, 4))
+	for _, name := range []string{
+		"vision_tower.vision_model.encoder.layers.0.self_attn.q_proj.weight", "visual.blocks.0.attn.qkv.weight", "multi_modal_projector.mm_input_projection_weight", "mtp.layers.0.mlp.up_proj.weight",
+		"language_model.model.layers.7.mlp.up_proj.weight",
+	} {
+		whole[name] = x
+	}
+	d.tensors = whole
+	d.config["text_config"] = map[string]any{"model_type": "gemma3_text", "hidden_size": d.config["hidden_size"]}
+	d.config["hidden_size"], d.config["architectures"] = 7, []string{"Gemma3ForConditionalGeneration"}
+	g, err := checkpoint.Open(d.write(), gguf.Options{})
+	require.NoError(t, err)
+	defer g.Close()
+	require.Len(t, g.Tensors(), len(f.Tensors()))
+	require.Equal(t, []string{"5 tensors of the folder take no part in this architecture, the first is language_model.model.layers.7.mlp.up_proj.weight"}, g.Notes())
 }

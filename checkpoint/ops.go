@@ -32,6 +32,9 @@ var common = map[string]op{
 	"gate_up_exps_turned_woven": turnedTo("gate_up_exps_woven"),
 	"down_exps_turned":          turnedTo("ffn_down_exps"),
 	"kv_b":                      splitLatent,
+	"qkvz":                      splitDelta,
+	"gate_up_shared":            sharedExpert("ffn_gate", "ffn_up"),
+	"down_shared":               sharedExpert("ffn_down"),
 }
 
 // neighbours brings rows of queries or keys from the order of checkpoints, in which RoPE turns row i of a head with row i + n/2, to that in which it turns rows 2i and 2i+1.
