@@ -1,0 +1,202 @@
+package experts
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"math"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/goinfer/goinfer"
+	"github.com/goinfer/goinfer/internal/shared"
+)
+
+func TestRecord(t *testing.T) {
+	m := tinyMoE(t)
+	text := ids(m, "The sun rises in the")
+	tr, err := Record(t.Context(), m, text, TraceOptions{Logits: true, Generate: 3})
+	require.NoError(t, err)
+	require.Equal(t, len(text), tr.Prompt)
+	require.Len(t, tr.Tokens, len(text)+2, "the last token that was generated has been through no router")
+	require.Equal(t, " east", tr.Tokens[len(text)].Text)
+	require.Len(t, tr.Rows, 4*len(tr.Tokens))
+	for i, r := range tr.Rows {
+		require.Equal(t, i/4, r.Pos)
+		require.Equal(t, i%4, r.Layer)
+		require.Equal(t, tr.Tokens[r.Pos].ID, r.Token)
+		p := Probabilities(r.Logits, tr.Scoring)
+		require.InDelta(t, Entropy(p), r.Entropy, 1e-12)
+		require.Less(t, r.Entropy, math.Log(8))
+		var sum float64
+		for j, c := range r.Experts {
+			if sum += float64(c.Weight); j > 0 {
+				require.GreaterOrEqual(t, p[r.Experts[j-1].ID], p[c.ID], "best first")
+			}
+		}
+		require.InDelta(t, 1, sum, 1e-6)
+	}
+
+	one, err := goinfer.Open("../cmd/goinfer/embedded/tiny-moe-q8_0.gguf", goinfer.Options{Batch: 2, Threads: 1})
+	require.NoError(t, err)
+	defer one.Close()
+	again, err := Record(t.Context(), one, text, TraceOptions{Logits: true, Generate: 3})
+	require.NoError(t, err)
+	require.Equal(t, tr.Rows, again.Rows, "whatever the batch")
+	some, err := Record(t.Context(), m, text, TraceOptions{Layers: []int{3, 1, 3}})
+	require.NoError(t, err)
+	require.Equal(t, []int{1, 3}, some.Layers)
+	require.Len(t, some.Rows, 2*len(text))
+
+	var b bytes.Buffer
+	require.NoError(t, some.WriteJSON(&b))
+	var row Row
+	require.NoError(t, json.Unmarshal(b.Bytes()[:bytes.IndexByte(b.Bytes(), '\n')], &row))
+	require.Equal(t, some.Rows[0], row)
+	b.Reset()
+	require.NoError(t, some.WriteCSV(&b))
+	lines, err := csv.NewReader(&b).ReadAll()
+	require.NoError(t, err)
+	require.Len(t, lines, 1+2*2*len(text))
+
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	_, err = Record(stopped, m, text, TraceOptions{})
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+// TestEveryModel traces, draws and measures every conformance model that has experts.
+func TestEveryModel(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(shared.Dir(t), "conformance", "models", "*", "model.gguf"))
+	require.NoError(t, err)
+	found := 0
+	for _, path := range files {
+		info, err := goinfer.Inspect(path, 1)
+		if err != nil || !hasExperts(info) {
+			continue
+		}
+		m, err := goinfer.Open(path, goinfer.Options{})
+		require.NoError(t, err, path)
+		func() {
+			defer m.Close()
+			text := []int32{1, 5, 9, 2, 3, 17, 4, 8}
+			tr, err := Record(t.Context(), m, text, TraceOptions{Logits: true})
+			require.NoError(t, err, path)
+			require.Len(t, tr.Rows, len(tr.Layers)*len(text), path)
+			p, err := tr.Page("model", "", "")
+			require.NoError(t, err, path)
+			require.NoError(t, p.Render(&bytes.Buffer{}), path)
+			for _, b := range tr.Shape.ExpertBytes {
+				require.Positive(t, b, path)
+			}
+			s, err := Measure(t.Context(), m, text, MeasureOptions{Chunk: 3})
+			require.NoError(t, err, path)
+			require.NoError(t, s.Page("model", "", "").Render(&bytes.Buffer{}), path)
+			found++
+		}()
+	}
+	require.Greater(t, found, 30, "models with experts")
+}
+
+func hasExperts(info *goinfer.FileInfo) bool {
+	for _, kv := range info.Metadata {
+		if strings.HasSuffix(kv.Key, ".expert_used_count") {
+			return true
+		}
+	}
+	return false
+}
+
+func TestPageFaults(t *testing.T) {
+	m := tinyMoE(t)
+	tr, err := Record(t.Context(), m, ids(m, "The sun"), TraceOptions{Logits: true})
+	require.NoError(t, err)
+	tr.Rows[5].Logits[2] = float32(math.Inf(1))
+	_, err = tr.Page("m", "", "")
+	require.ErrorContains(t, err, "layer 1, position 1: the logit of expert 2 is no finite number")
+	tr.Shape.Experts = MaxScores
+	_, err = tr.Page("m", "", "")
+	require.ErrorContains(t, err, "want fewer tokens or layers")
+}
+
+func TestKinds(t *testing.T) {
+	for text, want := range map[string]Kind{
+		"": Special, " the": Begins, "es": Continues, " Max": Capital, "Once": Capital, "42": Number, ".": Punctuation, " \"": Punctuation, "\n": Space, "  ": Space,
+		"\xe2": Other, "日": Continues, "é": Continues, "+": Punctuation,
+	} {
+		require.Equal(t, want, KindOf([]byte(text)), "%q", text)
+	}
+}
+
+// TestStats compares with what comes out by hand for a text of four tokens.
+func TestStats(t *testing.T) {
+	shape := Shape{Experts: 4, Used: 2, Layers: []int{2}, ExpertBytes: []int64{1}}
+	c := newCounter(&shape, nil)
+	c.kinds = []Kind{Begins, Punctuation}
+	for i, x := range []struct {
+		token   int32
+		experts []int32
+	}{{0, []int32{0, 1}}, {0, []int32{0, 1}}, {1, []int32{2, 0}}, {1, []int32{2, 0}}} {
+		c.Observe(&goinfer.Event{Layer: 2, Name: goinfer.NameRouterLogits, Token: x.token, Pos: i, Data: make([]float32, 4)})
+		c.Observe(&goinfer.Event{Layer: 2, Name: goinfer.NameRouterTopK, Token: x.token, Pos: i, Data: []float32{0.75, 0.25}, Experts: x.experts})
+	}
+	s, err := c.stats(4)
+	require.NoError(t, err)
+	l := s.Layers[0]
+	require.Equal(t, []float64{0.5, 0.25, 0.25, 0}, l.Load)
+	require.Equal(t, []int{3}, l.Idle)
+	require.Equal(t, 2.0, l.MaxLoad)
+	require.InDelta(t, 1.5*math.Ln2/math.Log(4), l.Balance, 1e-12)
+	require.InDelta(t, math.Log(4), l.Entropy, 1e-12, "equal logits")
+	require.Equal(t, []float64{0.5, 0.25, 0.75, 0}, l.Weight)
+	require.InDelta(t, 1, l.Together[0][1], 1e-12, "expert 0 serves everyone, and so tells nothing")
+	require.Zero(t, l.Together[1][2])
+	require.Equal(t, []KindCount{{"word", 2, Begins}, {"punctuation", 2, Punctuation}}, s.Kinds)
+	require.Equal(t, [][]float64{{1, 2, 0, 0}, {1, 0, 2, 0}}, l.Kinds)
+	require.InDelta(t, 0.5*math.Ln2, l.Specialised, 1e-12)
+	require.Equal(t, []Specialist{{2, 1, "word", 2, 1}, {2, 2, "punctuation", 2, 1}}, s.Specialists(9))
+	require.Len(t, s.Pairs(9), 2)
+
+	m := tinyMoE(t)
+	text := ids(m, strings.Repeat("Once upon a time there was a dog. ", 30))
+	whole, err := Measure(t.Context(), m, text, MeasureOptions{})
+	require.NoError(t, err)
+	require.Equal(t, len(text), whole.Tokens)
+	n := 0
+	for _, k := range whole.Kinds {
+		n += k.Tokens
+	}
+	require.Equal(t, len(text), n, "every token is counted")
+	_, err = Measure(t.Context(), m, nil, MeasureOptions{})
+	require.ErrorContains(t, err, "the text has no tokens")
+}
+
+func TestCompare(t *testing.T) {
+	m := tinyMoE(t)
+	prompt := ids(m, "The sun rises in the")
+	s, err := ShapeOf(m)
+	require.NoError(t, err)
+	same, err := Compare(t.Context(), m, prompt, hookOf(t, m, Routing{TopK: s.Used}), CompareOptions{Generate: 5})
+	require.NoError(t, err)
+	require.Equal(t, same.Own.Text(), same.Other.Text())
+	require.Len(t, same.Steps, 5)
+	for _, step := range same.Steps {
+		require.Zero(t, step.KL)
+		require.Equal(t, step.Prob, step.Under)
+		require.Equal(t, step.Token, step.Other)
+	}
+	require.Equal(t, s.BytesPerToken(s.Used), same.Own.BytesPerToken)
+
+	other, err := Compare(t.Context(), m, prompt, hookOf(t, m, Routing{TopK: 1}), CompareOptions{Generate: 5})
+	require.NoError(t, err)
+	require.Equal(t, same.Own.Text(), other.Own.Text())
+	require.Equal(t, s.BytesPerToken(1), other.Other.BytesPerToken)
+	require.Positive(t, other.Steps[0].KL)
+	_, err = Compare(t.Context(), m, prompt, nil, CompareOptions{})
+	require.ErrorContains(t, err, "at least one token")
+	require.InDelta(t, math.Log(2), divergence([]float64{0, math.Inf(-1)}, []float64{-math.Ln2, -math.Ln2}), 1e-12)
+}
