@@ -69,6 +69,14 @@ type scale struct {
 	axis   *Axis
 	lo, hi float64
 	p0, p1 float64
+	whole  bool // the values are whole numbers, and so are the labels
+}
+
+// newScale fits a scale to values, for about n labels, between the pixels p0 and p1.
+func (a *Axis) newScale(values []float64, n int, p0, p1 float64) scale {
+	s := scale{axis: a, p0: p0, p1: p1, whole: !slices.ContainsFunc(values, func(v float64) bool { return v != math.Trunc(v) })}
+	s.lo, s.hi = a.span(values, n)
+	return s
 }
 
 func (s *scale) at(v float64) float64 {
@@ -125,6 +133,9 @@ func (s *scale) ticks(n int, fits func([]float64) bool) []float64 {
 	}
 	for ; n > 1; n-- {
 		step := niceStep((s.hi - s.lo) / float64(n))
+		if s.whole {
+			step = max(step, 1)
+		}
 		var t []float64
 		for i := math.Ceil(s.lo/step - 1e-9); i*step <= s.hi+step*1e-9; i++ {
 			t = append(t, i*step+0) // no zero below zero

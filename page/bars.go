@@ -71,8 +71,7 @@ func (p *Bars) draw(c *canvas, all []float64) {
 		right = max(right, width(p.behind(&row)))
 	}
 	right = min(right, c.width*0.3) + 10
-	s := scale{axis: &p.Value, p0: left, p1: c.width - right}
-	s.lo, s.hi = p.Value.span(all, 8)
+	s := p.Value.newScale(all, 8, left, c.width-right)
 	zero := s.p0
 	if !p.Value.Log {
 		zero = s.at(0)

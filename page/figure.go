@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// The widths that pictures are drawn for, in pixels: a telephone's, and a column of text. The style shows the one for which there is room.
+// The widths that pictures are drawn for, in pixels: a telephone's, half of a page, and a column of text. The style shows the one for which there is room.
 var widths = []struct {
 	class string
 	width float64
-}{{"narrow", 340}, {"wide", 600}}
+}{{"narrow", 340}, {"medium", 480}, {"wide", 720}}
 
 // series is the number of colours; further series begin anew.
 const series = 8
@@ -18,7 +18,7 @@ const series = 8
 // figure frames what draw makes for each of the widths.
 func figure(title, note string, legend string, draw func(c *canvas)) template.HTML {
 	var b strings.Builder
-	b.WriteString("<figure>")
+	b.WriteString(`<figure class="picture">`)
 	if title != "" {
 		b.WriteString("<figcaption>" + escape(title) + "</figcaption>\n")
 	}

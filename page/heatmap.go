@@ -24,6 +24,9 @@ const (
 	cellHigh  = 22
 )
 
+// gridLeast is how far a grid shrinks before it scrolls.
+const gridLeast = 0.75
+
 // HTML returns the picture.
 func (m HeatMap) HTML() template.HTML {
 	lo, hi, lost := math.Inf(1), math.Inf(-1), 0
@@ -37,15 +40,15 @@ func (m HeatMap) HTML() template.HTML {
 		}
 	}
 	var b strings.Builder
-	b.WriteString("<figure>")
+	b.WriteString(`<figure class="picture">`)
 	if m.Title != "" {
 		b.WriteString("<figcaption>" + escape(m.Title) + "</figcaption>\n")
 	}
 	if lo <= hi {
 		c := canvas{}
 		m.draw(&c, lo, hi)
-		fmt.Fprintf(&b, "<div class=\"scroll\" tabindex=\"0\"><svg class=\"chart grid\" width=\"%.0f\" height=\"%.0f\" viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-label=\"%s\">\n%s</svg></div>\n",
-			c.width, c.height, c.width, c.height, escape(m.Title), c.b.String())
+		fmt.Fprintf(&b, "<div class=\"scroll\" tabindex=\"0\"><svg class=\"chart grid\" style=\"max-width: %.0fpx; min-width: %.0fpx\" viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-label=\"%s\">\n%s</svg></div>\n",
+			c.width, c.width*gridLeast, c.width, c.height, escape(m.Title), c.b.String())
 	} else {
 		b.WriteString("<p>nothing to draw</p>")
 	}

@@ -206,8 +206,8 @@ func TestTicks(t *testing.T) {
 	for _, log := range []bool{false, true} {
 		for _, r := range [][2]float64{{1, 2}, {0.001, 0.0011}, {1, 1e9}, {3, 3}, {512, 65536}, {1e-8, 1}, {99, 101}} {
 			a := &Axis{Log: log}
-			s := scale{axis: a, p0: 0, p1: 300}
-			s.lo, s.hi = a.span(r[:], 6)
+			s := a.newScale(r[:], 6, 0, 300)
+			s.whole = false
 			ticks := s.ticks(6, func([]float64) bool { return true })
 			require.GreaterOrEqual(t, len(ticks), 2, "%v %v", r, log)
 			last := math.Inf(-1)

@@ -153,8 +153,7 @@ func (p *Plot) draw(c *canvas, xs, ys []float64) {
 		top = 30
 	}
 	bottom := top + plotHeight
-	y := scale{axis: &p.Y, p0: bottom, p1: top}
-	y.lo, y.hi = p.Y.span(ys, 6)
+	y := p.Y.newScale(ys, 6, bottom, top)
 	ticks := y.ticks(6, func(t []float64) bool {
 		for i := range t[1:] {
 			if math.Abs(y.at(t[i])-y.at(t[i+1])) < fontSize*1.5 {
@@ -168,8 +167,7 @@ func (p *Plot) draw(c *canvas, xs, ys []float64) {
 		left = max(left, width(p.Y.format(v)))
 	}
 	left += 8
-	x := scale{axis: &p.X, p0: left, p1: c.width - 10}
-	x.lo, x.hi = p.X.span(xs, 8)
+	x := p.X.newScale(xs, 8, left, c.width-10)
 	for _, v := range ticks {
 		c.line("rule", left, y.at(v), c.width-10, y.at(v))
 		c.tick("end", left-8, y.at(v)+4, p.Y.format(v))
