@@ -36,7 +36,7 @@ func TestHostileRecurrence(t *testing.T) {
 				m, err := goinfer.OpenBytes(arch, f.bytes(), goinfer.Options{})
 				if err == nil { // what the file says anyway, or nobody reads
 					opened++
-				require.NoError(t, twoTokens(m), name)
+					require.NoError(t, twoTokens(m), name)
 					require.NoError(t, m.Close())
 					continue
 				}
