@@ -130,3 +130,29 @@ func Exp(x float32) float32 {
 
 // pow2 is 2^n for -126 ≤ n ≤ 127.
 func pow2(n int32) float32 { return math.Float32frombits(uint32(n+127) << 23) }
+
+// Softplus is ln(1+e^x) within 3 units in the last place, built as Exp is.
+func Softplus(x float32) float32 {
+	if x > 20 {
+		return x
+	}
+	e := Exp(x)
+	u := 1 + e
+	// 2^n·m = u with m between √½ and √2; what the sum has lost comes back as lost/u.
+	bits := math.Float32bits(u)
+	n := int32(bits-0x3f3504f3) >> 23
+	r := math.Float32frombits(bits-uint32(n)<<23) - 1
+	// The polynomial of Cephes' logf (Moshier) for (ln(1+r) - r + r²/2)/r³.
+	p := float32(7.0376836292e-2)
+	p = float32(p*r) - 1.1514610310e-1
+	p = float32(p*r) + 1.1676998740e-1
+	p = float32(p*r) - 1.2420140846e-1
+	p = float32(p*r) + 1.4249322787e-1
+	p = float32(p*r) - 1.6668057665e-1
+	p = float32(p*r) + 2.0000714765e-1
+	p = float32(p*r) - 2.4999993993e-1
+	p = float32(p*r) + 3.3333331174e-1
+	square := float32(r * r)
+	low := float32(float32(p*r)*square) - float32(2.12194440e-4*float32(n)) - float32(0.5*square) + (e-(u-1))/u
+	return low + r + float32(0.693359375*float32(n))
+}

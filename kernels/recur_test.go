@@ -108,7 +108,23 @@ func TestDecay(t *testing.T) {
 	})
 }
 
-// TestDirect, TestSiLU: the small ones.
+// TestSoftplus compares with the float64 function over the whole range.
+func TestSoftplus(t *testing.T) {
+	worst, at := 0.0, float32(0)
+	for x := float32(-87.3); x < 100; x += 0.0031 {
+		want := math.Log1p(math.Exp(float64(x)))
+		ulp := float64(math.Nextafter32(float32(want), math.MaxFloat32)) - float64(float32(want))
+		if d := math.Abs(float64(Softplus(x))-want) / ulp; d > worst {
+			worst, at = d, x
+		}
+	}
+	require.Less(t, worst, 3.0, "units in the last place, at %v", at)
+	require.Zero(t, Softplus(float32(math.Inf(-1))))
+	require.True(t, math.IsInf(float64(Softplus(float32(math.Inf(1)))), 1))
+	require.True(t, math.IsNaN(float64(Softplus(float32(math.NaN())))))
+}
+
+// TestDirect compares with float64.
 func TestDirect(t *testing.T) {
 	forLevels(t, func(t *testing.T, l *Level) {
 		for _, n := range lengths {

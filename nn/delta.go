@@ -83,7 +83,7 @@ func (w *deltaWalk) walk(l *kernels.Level, scratch *[]float32, head, row, n int,
 		v := all[2*m.Keys*m.Dim+head*m.Dim:][:m.Dim]
 		l.Direct(q, all[of*m.Dim:][:m.Dim], m.Eps, 1/math.Sqrt(float64(m.Dim)))
 		l.Direct(k, all[(m.Keys+of)*m.Dim:][:m.Dim], m.Eps, 1)
-		decay := kernels.Exp(m.A[head] * softplus(w.rate.Row(t)[rate]+m.Bias[head]))
+		decay := kernels.Exp(m.A[head] * kernels.Softplus(w.rate.Row(t)[rate]+m.Bias[head]))
 		strength := kernels.Sigmoid(w.beta.Row(t)[beta])
 		l.Recall(d, s, k)
 		for i := range d {

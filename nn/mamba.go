@@ -82,7 +82,7 @@ func (w *mambaWalk) walk(l *kernels.Level, scratch *[]float32, part, row, n int,
 	for t := row; t < row+n; t++ {
 		u, y := w.u.Row(t)[c0:][:width], w.y.Row(t)[c0:][:width]
 		for i, raw := range w.dt.Row(t)[c0:][:width] {
-			d[i] = softplus(raw)
+			d[i] = kernels.Softplus(raw)
 			du[i] = d[i] * u[i]
 		}
 		clear(y)
@@ -142,7 +142,7 @@ func (w *ssdWalk) walk(l *kernels.Level, scratch *[]float32, head, row, n int, o
 		all := w.u.Row(t)
 		u, y := all[head*m.HeadDim:][:m.HeadDim], w.y.Row(t)[head*m.HeadDim:][:m.HeadDim]
 		b, c := all[inner+group*m.States:][:m.States], all[inner+(m.Groups+group)*m.States:][:m.States]
-		d := softplus(w.dt.Row(t)[head] + m.Bias[head])
+		d := kernels.Softplus(w.dt.Row(t)[head] + m.Bias[head])
 		fill(a, kernels.Exp(d*m.A[head]))
 		copy(du, u)
 		l.Scale(du, d)

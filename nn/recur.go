@@ -1,8 +1,6 @@
 package nn
 
 import (
-	"math"
-
 	"github.com/goinfer/goinfer/kernels"
 	"github.com/goinfer/goinfer/tensor"
 )
@@ -161,12 +159,4 @@ func (w *convWalk) walk(l *kernels.Level, scratch *[]float32, part, row, n int, 
 func floatsOf(scratch *[]float32, n int) []float32 {
 	*scratch = grow(*scratch, n)
 	return *scratch
-}
-
-// softplus is ln(1+e^x).
-func softplus(x float32) float32 {
-	if x > 20 {
-		return x
-	}
-	return float32(math.Log1p(math.Exp(float64(x))))
 }
