@@ -297,6 +297,10 @@ var elders = []family{
 		},
 	},
 	{
+		arch: "bloom", is: []string{"BloomForCausalLM", "BloomModel", "bloom"}, act: "gelu", keys: fourfold,
+		names: with(bloomLike, map[string]string{"word_embeddings_layernorm": "token_embd_norm"}),
+	},
+	{
 		arch: "falcon", is: []string{"FalconForCausalLM", "RWForCausalLM", "falcon"}, act: "gelu", keys: falcon,
 		names: with(bloomLike, map[string]string{"ln_mlp": "attn_norm", "ln_attn": "attn_norm_2"}),
 	},

@@ -547,6 +547,32 @@ var checkpoints = []published{
 			"n_routed_experts": 8, "n_shared_experts": 2, "first_k_dense_replace": 1, "routed_scaling_factor": 1.0, "norm_topk_prob": false, "scoring_func": "softmax",
 			"q_lora_rank": nil, "kv_lora_rank": 32, "qk_nope_head_dim": 16, "qk_rope_head_dim": 8, "v_head_dim": 16, "num_key_value_heads": 4,
 		}, adjust: func(c *model.Config) { c.ExpertGating = 1 }}, // which a file need not say
+	{model: "modern-bert", class: "ModernBertModel", layer: "layers.%d.", drop: []string{"rms_norm_eps", "rope_theta", "num_key_value_heads", "hidden_act"},
+		names: map[string]string{
+			"token_embd": "embeddings.tok_embeddings", "token_embd_norm": "embeddings.norm", "output_norm": "final_norm", "attn_norm": "attn_norm", "attn_qkv": "attn.Wqkv", "attn_output": "attn.Wo",
+			"ffn_norm": "mlp_norm", "ffn_up": "mlp.Wi", "ffn_down": "mlp.Wo",
+		},
+		config: object{"norm_eps": 1e-5, "global_rope_theta": 160000.0, "local_rope_theta": 10000.0, "local_attention": 8, "global_attn_every_n_layers": 3, "hidden_activation": "gelu"},
+		build:  func(d *folder) { d.pooling = `{"pooling_mode_mean_tokens": true}` }, adjust: func(c *model.Config) { c.NTokenTypes = 0 }},
+	{model: "bloom", class: "BloomForCausalLM", layer: "transformer.h.%d.", drop: []string{"rms_norm_eps", "rope_theta", "num_key_value_heads", "hidden_act", "max_position_embeddings"},
+		names:  merged(falconNames, map[string]string{"token_embd_norm": "transformer.word_embeddings_layernorm", "ffn_norm": "post_attention_layernorm"}),
+		config: object{"layer_norm_epsilon": 1e-5, "n_inner": 56, "seq_length": 512}, build: grouped("self_attention.query_key_value")},
+	{model: "exaone-moe", class: "ExaoneMoeForCausalLM", names: map[string]string{"exp_probs_b": "mlp.e_score_correction_bias"}, config: object{
+		"num_shared_experts": 1, "first_k_dense_replace": 1, "routed_scaling_factor": 1.5, "norm_topk_prob": true, "sliding_window": 8,
+	}},
+	{model: "minicpm3", class: "MiniCPM3ForCausalLM", drop: []string{"head_dim"},
+		names: map[string]string{
+			"attn_q_a": "self_attn.q_a_proj", "attn_q_a_norm": "self_attn.q_a_layernorm", "attn_q_b": "self_attn.q_b_proj", "attn_kv_b": "self_attn.kv_b_proj",
+			"attn_kv_a_mqa": "self_attn.kv_a_proj_with_mqa", "attn_kv_a_norm": "self_attn.kv_a_layernorm",
+		},
+		config: object{
+			"q_lora_rank": 24, "kv_lora_rank": 32, "qk_nope_head_dim": 16, "qk_rope_head_dim": 8, "v_head_dim": 16, "num_key_value_heads": 4, "scale_emb": 12, "scale_depth": 1.4, "dim_model_base": 256,
+		},
+		build: func(d *folder) {
+			d.config["rope_scaling"] = object{
+				"type": "longrope", "short_factor": d.factors("rope_factors_short.weight"), "long_factor": d.factors("rope_factors_long.weight"), "original_max_position_embeddings": 4096,
+			}
+		}},
 	{model: "mamba", class: "MambaForCausalLM", layer: "backbone.layers.%d.", build: recurrent, drop: []string{"num_attention_heads", "num_key_value_heads", "rms_norm_eps", "rope_theta", "max_position_embeddings"},
 		names:  merged(mambaNames("mixer."), map[string]string{"token_embd": "backbone.embeddings", "output_norm": "backbone.norm_f", "attn_norm": "norm"}),
 		config: object{"layer_norm_epsilon": 1e-5, "conv_kernel": 4, "intermediate_size": 64, "state_size": 16, "time_step_rank": 4}, adjust: func(c *model.Config) { c.NCtx = 1 << 20 }},

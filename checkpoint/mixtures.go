@@ -14,7 +14,7 @@ var fusedExperts = map[string]string{"mlp.experts.gate_up_proj": "gate_up_exps",
 // choice is the name of the bias by which experts are chosen, but not weighed.
 var choice = map[string]string{
 	"mlp.gate.e_score_correction_bias": "exp_probs_b.bias", "mlp.gate.expert_bias": "exp_probs_b.bias", "mlp.moe_statics.e_score_correction_bias": "exp_probs_b.bias",
-	"block_sparse_moe.e_score_correction_bias": "exp_probs_b.bias",
+	"block_sparse_moe.e_score_correction_bias": "exp_probs_b.bias", "mlp.e_score_correction_bias": "exp_probs_b.bias",
 }
 
 // mixtures are families with experts.
@@ -118,6 +118,15 @@ var mixtures = []family{
 		},
 	},
 	{
+		arch: "exaone-moe", is: []string{"ExaoneMoeForCausalLM", "ExaoneMoEForCausalLM", "exaone_moe"}, names: with(sharedExperts, choice),
+		keys: func(m *meta) {
+			m.positions(1)
+			m.window()
+			m.routing()
+			m.put("expert_gating_func", uint32(2))
+		},
+	},
+	{
 		arch: "hunyuan-moe", is: []string{"HunYuanMoEV1ForCausalLM", "hunyuan_v1_moe"}, names: with(sharedExperts, hunyuanNames, map[string]string{"mlp.gate.wg": "ffn_gate_inp"}),
 		keys: func(m *meta) {
 			m.alpha(1000)
@@ -164,14 +173,37 @@ var mixtures = []family{
 	},
 }
 
+// latent are the names of latent attention.
+var latent = map[string]string{
+	"self_attn.q_a_proj": "attn_q_a", "self_attn.q_a_layernorm": "attn_q_a_norm", "self_attn.q_b_proj": "attn_q_b",
+	"self_attn.kv_a_proj_with_mqa": "attn_kv_a_mqa", "self_attn.kv_a_layernorm": "attn_kv_a_norm", "self_attn.kv_b_proj": "kv_b",
+}
+
 // latents are families with latent attention.
 var latents = []family{
 	{
-		arch: "deepseek2", is: []string{"DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM", "deepseek_v2", "deepseek_v3"},
-		names: with(sharedExperts, choice, map[string]string{
-			"self_attn.q_a_proj": "attn_q_a", "self_attn.q_a_layernorm": "attn_q_a_norm", "self_attn.q_b_proj": "attn_q_b",
-			"self_attn.kv_a_proj_with_mqa": "attn_kv_a_mqa", "self_attn.kv_a_layernorm": "attn_kv_a_norm", "self_attn.kv_b_proj": "kv_b",
-		}),
+		arch: "minicpm3", is: []string{"MiniCPM3ForCausalLM", "minicpm3"}, names: with(latent, map[string]string{"self_attn.kv_b_proj": "attn_kv_b"}),
+		keys: func(m *meta) {
+			nope, rope := m.must("qk_nope_head_dim"), m.must("qk_rope_head_dim")
+			m.headDim = rope
+			m.positions(1)
+			m.count("attention.q_lora_rank", "q_lora_rank")
+			m.count("attention.kv_lora_rank", "kv_lora_rank")
+			m.put("attention.key_length", uint32(nope+rope))
+			m.put("attention.value_length", uint32(m.or(m.embd/max(1, m.heads), "v_head_dim")))
+			// These factors are the architecture's.
+			for _, f := range [...]struct {
+				key  string
+				want float64
+			}{{"scale_emb", 12}, {"scale_depth", 1.4}, {"dim_model_base", 256}} {
+				if x, ok := m.float(f.key); ok && x != f.want {
+					m.fail("key %q: want %v, found %v: %w", f.key, f.want, x, ErrUnsupported)
+				}
+			}
+		},
+	},
+	{
+		arch: "deepseek2", is: []string{"DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM", "deepseek_v2", "deepseek_v3"}, names: with(sharedExperts, choice, latent),
 		keys: func(m *meta) {
 			nope, rope, value, lora := m.must("qk_nope_head_dim"), m.must("qk_rope_head_dim"), m.must("v_head_dim"), m.must("kv_lora_rank")
 			m.headDim = rope

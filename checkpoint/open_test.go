@@ -86,3 +86,17 @@ func TestOtherParts(t *testing.T) {
 	require.Len(t, g.Tensors(), len(f.Tensors()))
 	require.Equal(t, []string{"5 tensors of the folder take no part in this architecture, the first is language_model.model.layers.7.mlp.up_proj.weight"}, g.Notes())
 }
+
+// TestLacking: a checkpoint that lacks a tensor is not converted.
+func TestLacking(t *testing.T) {
+	f, err := gguf.Open(filepath.Join(shared.Dir(t), "conformance", "models", "llama-dense", "model.gguf"), gguf.Options{})
+	require.NoError(t, err)
+	defer f.Close()
+	d := checkpoints[0].make(t, f)
+	delete(d.tensors, "model.layers.1.mlp.up_proj.weight")
+	g, err := checkpoint.Open(d.write(), gguf.Options{})
+	require.NoError(t, err)
+	defer g.Close()
+	_, err = convert.Quantize(context.Background(), g, convert.Options{})
+	require.ErrorContains(t, err, `no tensor "blk.1.ffn_up.weight"`)
+}

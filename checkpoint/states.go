@@ -283,6 +283,30 @@ var encoders = []family{
 			m.keys = append(m.keys, gguf.KV{Key: "tokenizer.ggml.token_type_count", Value: uint32(m.or(1, "type_vocab_size"))})
 		},
 	},
+	{
+		arch: "modern-bert", is: []string{"ModernBertModel", "ModernBertForMaskedLM", "modernbert"}, act: "gelu", keys: modernBERT,
+		names: map[string]string{
+			"embeddings.tok_embeddings": "token_embd", "embeddings.norm": "token_embd_norm", "final_norm": "output_norm",
+			"attn_norm": "attn_norm", "attn.Wqkv": "attn_qkv", "attn.Wo": "attn_output", "mlp_norm": "ffn_norm", "mlp.Wi": "ffn_up", "mlp.Wo": "ffn_down",
+			"head.dense": "", "head.norm": "", "decoder": "", // these guess masked words
+		},
+	},
+}
+
+// modernBERT is the keys of ModernBERT, every third layer of which sees a text whole, the others a window of it.
+func modernBERT(m *meta) {
+	m.positions(1)
+	m.put("attention.causal", false)
+	m.put("rope.scaling.type", "none")
+	m.number("rope.freq_base", "global_rope_theta")
+	m.number("rope.freq_base_swa", "local_rope_theta")
+	m.number("attention.layer_norm_epsilon", "norm_eps", "layer_norm_eps")
+	m.drop("attention.layer_norm_rms_epsilon")
+	m.count("attention.sliding_window", "local_attention")
+	if n := m.or(3, "global_attn_every_n_layers"); n != 3 {
+		m.fail("key %q: want 3, found %d: %w", "global_attn_every_n_layers", n, ErrUnsupported)
+	}
+	m.pooling()
 }
 
 // pooling sets how one embedding is made of those of all tokens, as sentence-transformers have it in a file of its own.
