@@ -599,12 +599,64 @@ var checkpoints = []published{
 		config: object{
 			"linear_conv_kernel_dim": 4, "linear_key_head_dim": 16, "linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_value_head_dim": 16, "partial_rotary_factor": 0.5, "norm_topk_prob": true,
 		}, adjust: func(c *model.Config) { c.Recurs = []bool{true, true, true, false} }}, // which a file need not say
+	{model: "qwen35", class: "Qwen3_5ForCausalLM", build: both(shiftedNext, recurrent, byKeyHead), names: qwen35Names, adjust: func(c *model.Config) { c.Recurs = []bool{true, true, true, false} },
+		config: qwen35Config()},
+	{model: "qwen35moe", class: "Qwen3_5MoeForCausalLM", build: both(shiftedNext, recurrent, byKeyHead, fusedExperts("mlp.experts.", false, false)), adjust: func(c *model.Config) { c.Recurs = []bool{true, true, true, false} },
+		names: merged(qwen35Names, noExperts, map[string]string{
+			"ffn_gate_shexp": "mlp.shared_expert.gate_proj", "ffn_up_shexp": "mlp.shared_expert.up_proj", "ffn_down_shexp": "mlp.shared_expert.down_proj", "ffn_gate_inp_shexp": "mlp.shared_expert_gate",
+		}),
+		config: qwen35Config()},
 	{model: "bert", class: "BertModel", layer: "encoder.layer.%d.", drop: []string{"rms_norm_eps", "rope_theta", "num_key_value_heads"}, config: object{"layer_norm_eps": 1e-12, "hidden_act": "gelu", "type_vocab_size": 2},
 		names: map[string]string{
 			"token_embd": "embeddings.word_embeddings", "position_embd": "embeddings.position_embeddings", "token_types": "embeddings.token_type_embeddings", "token_embd_norm": "embeddings.LayerNorm",
 			"attn_q": "attention.self.query", "attn_k": "attention.self.key", "attn_v": "attention.self.value", "attn_output": "attention.output.dense", "attn_output_norm": "attention.output.LayerNorm",
 			"ffn_up": "intermediate.dense", "ffn_down": "output.dense", "layer_output_norm": "output.LayerNorm",
 		}, build: func(d *folder) { d.pooling = `{"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": false}` }},
+}
+
+var qwen35Names = merged(mambaNames("linear_attn."), map[string]string{
+	"ssm_dt.bias": "linear_attn.dt_bias", "ssm_beta": "linear_attn.in_proj_b", "ssm_alpha": "linear_attn.in_proj_a", "attn_qkv": "linear_attn.in_proj_qkv", "attn_gate": "linear_attn.in_proj_z",
+	"post_attention_norm": "post_attention_layernorm",
+})
+
+func qwen35Config() object {
+	return object{
+		"linear_conv_kernel_dim": 4, "linear_key_head_dim": 16, "linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_value_head_dim": 16, "partial_rotary_factor": 0.5,
+		"rope_scaling": object{"rope_type": "default", "mrope_section": []int{2, 1, 1}},
+	}
+}
+
+// byKeyHead brings heads of values into the order of the heads of keys that they share: from v0 of every head of keys, v1 of every one, to all of the first, all of the second.
+func byKeyHead(d *folder) {
+	keys, values, key := d.c.SSMGroups, d.c.SSMSteps, d.c.SSMStates
+	value := d.c.SSMInner / values
+	order := func(first, n int) (rows []int) {
+		rows = span(0, first)
+		for k := range keys {
+			for v := k; v < values; v += keys {
+				rows = append(rows, span(first+v*n, n)...)
+			}
+		}
+		return rows
+	}
+	for name, a := range d.tensors {
+		_, part, ok := strings.Cut(name, "linear_attn.")
+		if !ok {
+			continue
+		}
+		switch strings.TrimSuffix(part, ".weight") {
+		case "in_proj_qkv", "conv1d":
+			flat := f32([]int{a.shape[0], len(a.data) / 4 / a.shape[0]}, a.data)
+			d.tensors[name] = flat.take(order(2*keys*key, value), a.shape...)
+		case "in_proj_z":
+			d.tensors[name] = a.take(order(0, value), a.shape...)
+		case "in_proj_a", "in_proj_b", "A_log", "dt_bias":
+			d.tensors[name] = a.take(order(0, 1), a.shape...)
+		case "out_proj":
+			t := a.turned()
+			d.tensors[name] = t.take(order(0, value), t.shape...).turned()
+		}
+	}
 }
 
 var lfm2Names = map[string]string{

@@ -97,15 +97,44 @@ var states = []family{
 			m.count("expert_shared_feed_forward_length", "shared_expert_intermediate_size")
 			m.renormalised(true)
 			m.allExperts()
-			m.count("ssm.conv_kernel", "linear_conv_kernel_dim")
-			m.count("ssm.state_size", "linear_key_head_dim")
-			m.count("ssm.group_count", "linear_num_key_heads")
-			m.count("ssm.time_step_rank", "linear_num_value_heads")
-			m.put("ssm.inner_size", uint32(m.must("linear_value_head_dim")*m.must("linear_num_value_heads")))
-			m.put("full_attention_interval", uint32(m.or(4, "full_attention_interval")))
+			m.deltaNet()
+		},
+	},
+	{
+		arch: "qwen35", is: []string{"Qwen3_5ForCausalLM", "Qwen3_5ForConditionalGeneration", "qwen3_5_text", "qwen3_5"}, keys: qwen35, names: qwen35Names, ops: qwen35Ops,
+	},
+	{
+		arch: "qwen35moe", is: []string{"Qwen3_5MoeForCausalLM", "Qwen3_5MoeForConditionalGeneration", "qwen3_5_moe_text", "qwen3_5_moe"},
+		names: with(qwen35Names, sharedExperts, fusedExperts), ops: qwen35Ops,
+		keys: func(m *meta) {
+			qwen35(m)
+			m.count("expert_shared_feed_forward_length", "shared_expert_intermediate_size")
+			m.renormalised(true)
+			m.allExperts()
 		},
 	},
 }
+
+// qwen35 is the keys of Qwen3.5's delta nets and RoPE.
+func qwen35(m *meta) {
+	m.positions(0.25)
+	m.put("rope.dimension_sections", []int32{11, 11, 10, 0})
+	m.sections()
+	m.deltaNet()
+}
+
+// qwen35Names are those of Qwen3.5's delta nets.
+var qwen35Names = map[string]string{
+	"post_attention_layernorm": "post_attention_norm", "linear_attn.in_proj_qkv": "attn_qkv", "linear_attn.in_proj_z": "attn_gate", "linear_attn.in_proj_b": "ssm_beta",
+	"linear_attn.in_proj_a": "ssm_alpha", "linear_attn.conv1d": "ssm_conv1d", "linear_attn.A_log": "ssm_a.", "linear_attn.dt_bias": "ssm_dt.bias", "linear_attn.norm": "ssm_norm",
+	"linear_attn.out_proj": "ssm_out",
+}
+
+// qwen35Ops bring the heads of values of Qwen3.5's delta nets from the order of checkpoints, by the head of keys that they share, into that of GGUF, in which heads of keys take turns.
+var qwen35Ops = with(shifted, map[string]op{
+	"attn_qkv": inTurns(true, true), "attn_gate": inTurns(false, true), "ssm_beta": inTurns(false, false), "ssm_alpha": inTurns(false, false), "ssm_dt": inTurns(false, false),
+	"ssm_a": then(decay, inTurns(false, false)), "ssm_conv1d": then(taps, inTurns(true, true)), "ssm_out": columnsInTurns,
+})
 
 // lfm2 are the names of LFM2, whose last norm GGUF calls that of the embedding.
 var lfm2 = map[string]string{
@@ -134,6 +163,16 @@ func (m *meta) mamba2(inner, heads, taps, state, groups int) {
 	m.put("ssm.state_size", uint32(state))
 	m.put("ssm.time_step_rank", uint32(heads))
 	m.put("ssm.group_count", uint32(groups))
+}
+
+// deltaNet sets what gated delta nets have, and which layers attend instead.
+func (m *meta) deltaNet() {
+	m.count("ssm.conv_kernel", "linear_conv_kernel_dim")
+	m.count("ssm.state_size", "linear_key_head_dim")
+	m.count("ssm.group_count", "linear_num_key_heads")
+	m.count("ssm.time_step_rank", "linear_num_value_heads")
+	m.put("ssm.inner_size", uint32(m.must("linear_value_head_dim")*m.must("linear_num_value_heads")))
+	m.put("full_attention_interval", uint32(m.or(4, "full_attention_interval")))
 }
 
 // attending sets the heads of keys for each layer, none where it does not attend.
@@ -247,6 +286,92 @@ func splitDelta(m *meta, p place, w weight) ([]placed, error) {
 		{p.as("attn_qkv"), rearrange(w, qkv, 2*heads*key+values)},
 		{p.as("attn_gate"), rearrange(w, func(i int) int { return at(i, value, 2*key+value) }, values)},
 	}, nil
+}
+
+// turns is where head i/n of values, in the order in which heads of keys take turns, stands in the order of heads of keys; of n rows, or elements, each.
+func (m *meta) turns(n int) (from func(i int) int, err error) {
+	keys, values := m.must("linear_num_key_heads"), m.must("linear_num_value_heads")
+	if keys < 1 || values < 1 || values%keys != 0 || n < 1 {
+		return nil, fmt.Errorf("%d heads of values: want the same number for each of %d heads of keys", values, keys)
+	}
+	each := values / keys
+	return func(i int) int {
+		head := i / n
+		return (head%keys*each+head/keys)*n + i%n
+	}, nil
+}
+
+// inTurns brings the rows of heads of values into their order: all, or behind those of queries and keys; of whole heads, or one for each head.
+func inTurns(behind, whole bool) op {
+	return func(m *meta, p place, w weight) ([]placed, error) {
+		first, n := 0, 1
+		if behind {
+			first = 2 * m.must("linear_num_key_heads") * m.must("linear_key_head_dim")
+		}
+		if whole {
+			n = m.must("linear_value_head_dim")
+		}
+		from, err := m.turns(n)
+		if err != nil {
+			return nil, err
+		}
+		if want := first + n*m.must("linear_num_value_heads"); len(w.Shape) > 2 || w.Shape[0] != want {
+			return nil, fmt.Errorf("shape %v: want %d rows", w.Shape, want)
+		}
+		return []placed{{p, rearrange(w, func(i int) int {
+			if i < first {
+				return i
+			}
+			return first + from(i-first)
+		}, w.Shape[0])}}, nil
+	}
+}
+
+// columnsInTurns does so with the columns of a matrix.
+func columnsInTurns(m *meta, p place, w weight) ([]placed, error) {
+	n := m.must("linear_value_head_dim")
+	from, err := m.turns(n)
+	if err == nil && (len(w.Shape) != 2 || w.Shape[1] != n*m.must("linear_num_value_heads")) {
+		err = fmt.Errorf("shape %v: want %d columns", w.Shape, n*m.must("linear_num_value_heads"))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if w.Type.BlockSize() > 1 { // blocks do not stay whole
+		w = floats(w, nil)
+	}
+	return []placed{{p, weight{w.Type, w.Shape, dealt{w, from}}}}, nil
+}
+
+// dealt are the rows of w with element from(i) at place i.
+type dealt struct {
+	w    weight
+	from func(i int) int
+}
+
+func (d dealt) View(int, int) []byte { return nil }
+
+func (d dealt) Read(dst []byte, first int) {
+	n, size := d.w.width(), d.w.Type.BlockBytes()
+	for row := first; len(dst) > 0; row++ {
+		src := fetch(d.w, row, 1)
+		for i := range n {
+			at := d.from(i) * size
+			copy(dst[i*size:(i+1)*size], src[at:at+size])
+		}
+		dst = dst[n*size:]
+	}
+}
+
+// then does one op after another, of which the first leaves a weight at its place.
+func then(first, second op) op {
+	return func(m *meta, p place, w weight) ([]placed, error) {
+		made, err := first(m, p, w)
+		if err != nil {
+			return nil, err
+		}
+		return second(m, p, made[0].weight)
+	}
 }
 
 // sharedExpert gives the parts of a shared expert their places, which in a model without others are those of the feed-forward block.

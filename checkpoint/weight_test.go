@@ -105,6 +105,30 @@ func TestOps(t *testing.T) {
 	}, do(splitLatent, p, numbered(6, 2)))
 }
 
+// TestTurns: three heads of values for each of two heads of keys come to take turns.
+func TestTurns(t *testing.T) {
+	m := &meta{config: &config{err: new(error), values: map[string]any{
+		"linear_num_key_heads": json.Number("2"), "linear_num_value_heads": json.Number("6"), "linear_value_head_dim": json.Number("1"), "linear_key_head_dim": json.Number("1"),
+	}}}
+	p := place{layer: "3", base: "x", suffix: ".weight"}
+	for _, c := range []struct {
+		do   op
+		w    weight
+		want []float32
+	}{
+		{inTurns(false, false), numbered(6), []float32{0, 3, 1, 4, 2, 5}},
+		{inTurns(true, true), numbered(10, 1), []float32{0, 1, 2, 3, 4, 7, 5, 8, 6, 9}},
+		{columnsInTurns, numbered(2, 6), []float32{0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11}},
+		{splitDelta, numbered(16, 1), []float32{0, 8, 1, 9, 2, 3, 4, 10, 11, 12}},
+	} {
+		made, err := c.do(m, p, c.w)
+		require.NoError(t, err)
+		require.Equal(t, c.want, elements(t, made[0].weight))
+		_, err = c.do(m, p, numbered(5, 2))
+		require.ErrorContains(t, err, "shape [5 2]: want ")
+	}
+}
+
 // TestMicroscaled compares with the definition: values of E2M1, two in a byte, times a power of two.
 func TestMicroscaled(t *testing.T) {
 	values := []float64{0, 0.5, 1, 1.5, 2, 3, 4, 6, -0, -0.5, -1, -1.5, -2, -3, -4, -6}
