@@ -61,18 +61,19 @@ func NewLatent(c LatentConfig) (*Latent, error) {
 // LatentAttention returns the result of a block of latent attention, [n_tokens][n_embd].
 func (p *Pass) LatentAttention(x *tensor.Tensor, l *Latent) *tensor.Tensor {
 	c, heads := &l.c, len(l.c.KB)
-	in := x
+	first := c.Q
 	if c.QA != nil {
-		in = p.Norm(p.Linear(x, c.QA), c.QNorm)
+		first = c.QA
 	}
-	q := p.Linear(in, c.Q)
+	q, latent, kr := p.QKV(x, first, c.C, c.KR)
+	if c.QA != nil {
+		q = p.Linear(p.Norm(q, c.QNorm), c.Q)
+	}
 	p.Rope(c.RopeQ, q)
-	latent := p.Linear(x, c.C)
 	p.NormHeads(latent, c.CNorm)
 	if c.KV != "" {
 		p.showRows(c.KV, latent)
 	}
-	kr := p.Linear(x, c.KR)
 	p.Rope(c.RopeK, kr)
 
 	// A key is the latent and then the part of positions; a query likewise, its first part taken through the head's matrix.
