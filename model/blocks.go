@@ -27,11 +27,11 @@ func (w *Weights) RopeBase(halves bool, base, factor float64) *nn.Rope {
 	return w.ropeOf(halves, c)
 }
 
-// RopeLocal is Rope of layers that see a window, with their own base where the file has one, and another factor of stretching.
-func (w *Weights) RopeLocal(halves bool, factor float64) *nn.Rope {
+// RopeLocal is Rope of layers that see a window, with their own base, which is usual where the file does not say, and another factor of stretching.
+func (w *Weights) RopeLocal(halves bool, usual, factor float64) *nn.Rope {
 	base := w.cfg.RopeBaseSWA
 	if base == 0 {
-		base = w.cfg.Rope.Base
+		base = usual
 	}
 	return w.RopeBase(halves, base, factor)
 }

@@ -100,13 +100,14 @@ var builders = map[string]build{
 
 // encoders read a text whole, both ways, and have no head.
 var encoders = map[string]build{
-	"bert":           newBERT,
-	"jina-bert-v2":   newBERT,
-	"jina-bert-v3":   newBERT,
-	"modern-bert":    newModernBERT,
-	"nomic-bert":     newBERT,
-	"nomic-bert-moe": newBERT,
-	"t5encoder":      newT5Encoder,
+	"bert":            newBERT,
+	"gemma-embedding": newGemmaEmbedding,
+	"jina-bert-v2":    newBERT,
+	"jina-bert-v3":    newBERT,
+	"modern-bert":     newModernBERT,
+	"nomic-bert":      newBERT,
+	"nomic-bert-moe":  newBERT,
+	"t5encoder":       newT5Encoder,
 }
 
 // varied are architectures whose layers may differ in their numbers of key heads: their files make attention by layer.

@@ -1,6 +1,7 @@
 package arch
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/goinfer/goinfer/model"
@@ -11,17 +12,35 @@ import (
 // Gemma Team 2025, arXiv:2503.19786.
 func newGemma3(w *model.Weights) (model.Model, error) {
 	c := w.Config()
-	base := c.RopeBaseSWA
-	if base == 0 {
-		base = 10000
-	}
 	scale := c.AttnScale
 	if c.NLayer == 62 { // the 27B model divides by n_embd/n_head, which is no key of its file
 		scale = float32(1 / math.Sqrt(float64(c.NEmbd)/float64(c.NHead)))
 	}
-	ropeFull, ropeLocal := w.Rope(model.Halves), w.RopeBase(model.Halves, base, 1)
-	full, local := w.AttentionOf(nn.AttentionConfig{Scale: scale}), w.AttentionOf(nn.AttentionConfig{Scale: scale, Window: c.Window})
-	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
+	m := newDecoder(w, (*model.Weights).Norm, gemma3Layer(w, nn.AttentionConfig{Scale: scale}))
+	m.scale = gemmaScale(c)
+	return m, w.Err()
+}
+
+// newGemmaEmbedding makes EmbeddingGemma: Gemma 3 as an encoder. Schechter Vera et al. 2025, arXiv:2509.20354.
+func newGemmaEmbedding(w *model.Weights) (model.Model, error) {
+	c := w.Config()
+	if w.Has("dense_2") || w.Has("dense_3") {
+		return nil, fmt.Errorf("arch: %s with dense layers behind the pooling: %w", c.Arch, model.ErrUnsupported)
+	}
+	w.Ignore("output.") // a head that embeddings do not pass
+	m := newEncoder(w, gemma3Layer(w, nn.AttentionConfig{Both: true}))
+	m.scale, m.norm = gemmaScale(c), w.Norm("output_norm", c.NEmbd)
+	return m, w.Err()
+}
+
+// gemma3Layer makes layers whose attention is a, of some within the window.
+func gemma3Layer(w *model.Weights, a nn.AttentionConfig) func(b *model.Weights, i int) block {
+	c := w.Config()
+	ropeFull, ropeLocal := w.Rope(model.Halves), w.RopeLocal(model.Halves, 10000, 1)
+	full := w.AttentionOf(a)
+	a.Window = c.Window
+	local := w.AttentionOf(a)
+	return func(b *model.Weights, i int) block {
 		h := nn.Heads{Rope: ropeFull, Attn: full}
 		if c.Local(i, 6) {
 			h = nn.Heads{Rope: ropeLocal, Attn: local}
@@ -34,7 +53,5 @@ func newGemma3(w *model.Weights) (model.Model, error) {
 			ffn:      b.FFN(nn.GELU),
 			ffnPost:  b.Norm("post_ffw_norm", c.NEmbd),
 		}
-	})
-	m.scale = gemmaScale(c)
-	return m, w.Err()
+	}
 }
