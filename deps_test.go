@@ -52,7 +52,8 @@ var house = map[string][]string{
 	"lab":         {"", "bench", "eval", "page", "probe"},
 	"bench":       {"", "catalog", "convert", "gguf", "probe", "quant", "internal/mem"},
 	"plan":        {"bench", "catalog", "kv", "params", "probe", "internal/mem"},
-	"cmd/goinfer": {"", "bench", "catalog", "convert", "eval", "experts", "explain", "gguf", "lab", "page", "params", "plan", "probe", "internal/remote", "cmd/goinfer/..."},
+	"claims":      {"", "bench", "catalog", "eval", "experts", "explain", "lab", "page", "params", "plan", "probe", "internal/mem"},
+	"cmd/goinfer": {"", "bench", "catalog", "claims", "convert", "eval", "experts", "explain", "gguf", "lab", "page", "params", "plan", "probe", "internal/remote", "cmd/goinfer/..."},
 
 	"internal/browser":         {},
 	"cmd/goinfer/embedded":     {},

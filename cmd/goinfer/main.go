@@ -91,7 +91,7 @@ Face checkpoint, or a model that is built in: ` + strings.Join(embedded.Names(),
 	root.SetVersionTemplate("goinfer {{.Version}}\n")
 	root.SetUsageFunc(printUsage)
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newRun(), newNext(), newExplain(), newTokens(), newLogits(), newEmbed(), newInspect(), newParams(), newPlan(), newConvert(), newQuantize(), newImatrix(), newPerplexity(), newExperts(), newDoctor(), newBench(), newLab(), newSynth(), newCompletion())
+	root.AddCommand(newRun(), newNext(), newExplain(), newTokens(), newLogits(), newEmbed(), newInspect(), newParams(), newPlan(), newConvert(), newQuantize(), newImatrix(), newPerplexity(), newExperts(), newDoctor(), newBench(), newLab(), newClaims(), newSynth(), newCompletion())
 	root.SetHelpCommand(newHelp())
 	root.InitDefaultHelpCmd()
 	for _, c := range commands(root) {
@@ -192,7 +192,7 @@ func closedPipe(err error) bool {
 }
 
 // packages are the names of packages that errors begin with.
-var packages = regexp.MustCompile(`(^|: )(?:(?:arch|bench|catalog|checkpoint|convert|cpu|engine|eval|experts|explain|gguf|kv|lab|model|nn|page|params|plan|probe|quant|remote|safetensors|sample|tensor|tokenizer): )+`)
+var packages = regexp.MustCompile(`(^|: )(?:(?:arch|bench|catalog|checkpoint|claims|convert|cpu|engine|eval|experts|explain|gguf|kv|lab|model|nn|page|params|plan|probe|quant|remote|safetensors|sample|tensor|tokenizer): )+`)
 
 // oneLine is the text of an error in one line, with flags for the library's parameters and without the names of the packages it comes from. It is safe to print
 // whatever names of files and tensors are in it.
