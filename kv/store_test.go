@@ -161,7 +161,9 @@ func invariants(t testing.TB, s *Store) {
 			require.Len(t, tab.pages, pagesFor(e.size+e.reserved), "sequence %d has the pages it needs", q)
 			require.Equal(t, s.groups[i].since(e.size)/PageLen, tab.first, "sequence %d has no page that nobody sees", q)
 			for k, g := range tab.pages {
-				require.Equal(t, k < tab.first, g == nil)
+				if k < tab.first != (g == nil) {
+					require.Failf(t, "pages", "page %d of sequence %d, whose first is %d: %v", k, q, tab.first, g)
+				}
 				count(i, g)
 			}
 		}
@@ -193,13 +195,17 @@ func invariants(t testing.TB, s *Store) {
 	}
 	used, spare := int64(0), int64(0)
 	for g, n := range refs {
-		require.Equal(t, n, g.refs)
+		if n != g.refs {
+			require.Failf(t, "references", "want %d, found %d", n, g.refs)
+		}
 		used += int64(s.memory.pools[pools[g]].size)
 	}
 	require.Equal(t, len(refs), s.Pages())
 	for _, p := range s.memory.pools {
 		for _, g := range p.free {
-			require.NotContains(t, refs, g, "a spare page is in use")
+			if refs[g] > 0 {
+				require.Fail(t, "a spare page is in use")
+			}
 			spare += int64(p.size)
 		}
 		require.LessOrEqual(t, len(p.free), max(1, keepBytes/max(1, p.size)))

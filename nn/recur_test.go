@@ -79,9 +79,9 @@ func recurs(t *testing.T, r Recurrent, embd int, reference func(x [][]float64) [
 			require.InDelta(t, want, got[i*embd+j], 2e-5*max(1, math.Abs(want)), "row %d, element %d", i, j)
 		}
 	}
-	for threads := 1; threads <= 3; threads++ {
-		for _, chunk := range []int{1, 2, 5, n} {
-			for _, marks := range [][]int{nil, {4}, {2, 3, 11}, {20, 22}} {
+	for _, threads := range []int{1, 3} {
+		for _, chunk := range []int{1, 5, n} {
+			for _, marks := range [][]int{nil, {2, 3, 11}, {20, 22}} {
 				require.Equal(t, bits(got), bits(recurAll(t, r, threads, chunk, marks, x)), "%d threads, chunks of %d, marks %v", threads, chunk, marks)
 			}
 		}
