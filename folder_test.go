@@ -56,6 +56,9 @@ func TestFolder(t *testing.T) {
 	dir := filepath.Join(shared.Dir(t), "models")
 	for _, name := range []string{"stories260K", "tiny-dense", "tiny-moe"} {
 		t.Run(name, func(t *testing.T) {
+			if testing.Short() && name != "stories260K" {
+				t.Skip("the smallest serves where time is short")
+			}
 			folder := filepath.Join(dir, name, "hf")
 			o := Options{CacheK: CacheF32, CacheV: CacheF32, Threads: 2}
 			var golden struct {

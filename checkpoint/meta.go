@@ -249,7 +249,7 @@ func (m *meta) yarn(factor float64, origin int) {
 	}
 	// A checkpoint gives what queries and keys are multiplied by, a GGUF file what that is multiplied by in turn.
 	if x, ok := m.rope.float("attention_factor", "attn_factor"); ok && factor > 1 {
-		m.put("rope.scaling.attn_factor", float32(x/(1+0.1*math.Log(factor))))
+		m.put("rope.scaling.attn_factor", float32(x/(1+float64(0.1*math.Log(factor)))))
 	}
 }
 
