@@ -55,7 +55,7 @@ func (p placeholder) Type() string {
 	switch t := p.Value.Type(); t {
 	case "int", "int64", "uint64":
 		return "N"
-	case "float32":
+	case "float32", "float64":
 		return "X"
 	case "type":
 		return "TYPE"

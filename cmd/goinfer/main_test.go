@@ -130,11 +130,14 @@ func TestHelp(t *testing.T) {
 	top := ok(t, command(t, "", "--help"))
 	require.Equal(t, top, ok(t, command(t, "", "help")))
 	var began bool
-	for _, c := range newRoot(&began).Commands() {
-		require.Contains(t, top, "\n  "+c.Name()+" ")
-		help := ok(t, command(t, "", c.Name(), "--help"))
-		require.Equal(t, help, ok(t, command(t, "", c.Name(), "-h")))
-		require.Contains(t, help, "Usage:\n  goinfer "+c.Name())
+	for _, c := range commands(newRoot(&began)) {
+		path := strings.Fields(c.CommandPath())[1:]
+		if len(path) == 1 {
+			require.Contains(t, top, "\n  "+c.Name()+" ")
+		}
+		help := ok(t, command(t, "", append(path, "--help")...))
+		require.Equal(t, help, ok(t, command(t, "", append(path, "-h")...)))
+		require.Contains(t, help, "Usage:\n  "+c.CommandPath())
 		require.Contains(t, help, "Examples:\n  ")
 		c.Flags().VisitAll(func(f *pflag.Flag) {
 			require.Equal(t, f.Hidden, f.Usage == "", "%s --%s: a flag is explained or hidden", c.Name(), f.Name)
