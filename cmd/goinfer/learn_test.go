@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/goinfer/goinfer/internal/shared"
+	"github.com/goinfer/goinfer/probe"
 )
 
 var updateLessons = flag.Bool("update-lessons", false, "write what the commands print into docs/learn")
@@ -76,11 +77,15 @@ func words(command string) []string {
 	return list
 }
 
-var number = regexp.MustCompile(`\d[\d,]*(\.\d+)?(e[-+]?\d+)?`)
+var number = regexp.MustCompile(`\d+(,\d{3})*(\.\d+)?(e[-+]?\d+)?`)
 
-// agrees compares a line of output with what a lesson says: the words are the same; so are whole numbers, and other numbers within 2 % or two in the last digit, for the kernels of
-// processors add in different orders. Bars count as their numbers. With varies the numbers are any.
+// agrees compares a line of output with what a lesson says: the words are the same; so are whole numbers that are small or have commas; other numbers agree within a tenth or two in the
+// last digit, for the kernels of processors add in different orders. Bars are left to their numbers. With varies the numbers are any.
 func agrees(want, got string, varies bool) bool {
+	if cut, ok := strings.CutSuffix(want, " "+leftOut); ok { // the rest of the line is left out
+		n := len(strings.Fields(cut))
+		want, got = cut, strings.Join(strings.Fields(got)[:min(n, len(strings.Fields(got)))], " ")
+	}
 	if plain(want) != plain(got) {
 		return false
 	}
@@ -109,16 +114,19 @@ func near(a, b string) bool {
 	if a == b {
 		return true
 	}
+	const counted = 100 // less than that is a number of something, more a rank, unless it has commas
 	_, digits, fraction := strings.Cut(a, ".")
-	x, err1 := strconv.ParseFloat(strings.ReplaceAll(a, ",", ""), 64)
-	y, err2 := strconv.ParseFloat(strings.ReplaceAll(b, ",", ""), 64)
-	if err1 != nil || err2 != nil || !fraction && !strings.Contains(a, "e") {
+	x, err1 := strconv.ParseFloat(a, 64)
+	y, err2 := strconv.ParseFloat(b, 64)
+	tail := strings.Contains(a+b, "e") // of a distribution
+	if err1 != nil || err2 != nil || !fraction && !tail && x < counted {
 		return false
 	}
-	if strings.Contains(a, "e") || strings.Contains(b, "e") { // far in the tail
-		return math.Abs(x-y) <= 0.1*math.Abs(x)+1e-5
+	least := 1e-5
+	if fraction && !tail {
+		least = 2.001 * math.Pow(10, -float64(len(digits)))
 	}
-	return math.Abs(x-y) <= max(0.02*math.Abs(x), 2.001*math.Pow(10, -float64(len(digits))))
+	return math.Abs(x-y) <= max(0.1*math.Abs(x), least)
 }
 
 // differs tells where an output parts from what a lesson says. A line of … stands for any lines.
@@ -152,6 +160,11 @@ func TestLearn(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs every command of the lessons")
 	}
+	machine, err := probe.Machine()
+	require.NoError(t, err)
+	if machine.Level == "go" {
+		t.Skip("takes minutes in plain Go")
+	}
 	files, err := filepath.Glob(filepath.Join(shared.Root(t), "docs", "learn", "[0-9]*.md"))
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
@@ -168,9 +181,9 @@ func TestLearn(t *testing.T) {
 			list, err := exchanges(lines)
 			require.NoError(t, err)
 			require.NotEmpty(t, list)
-			t.Chdir(t.TempDir())
-			for i := len(list) - 1; i >= 0; i-- { // a file that a command writes is there for the next
-				require.GreaterOrEqual(t, list[i].from, 0, "line %d: the command has no output behind it", list[i].line)
+			t.Chdir(t.TempDir()) // where a command finds what one before has written
+			for _, e := range list {
+				require.GreaterOrEqual(t, e.from, 0, "line %d: the command has no output behind it", e.line)
 			}
 			outputs := make([][]string, len(list))
 			for i, e := range list {
@@ -190,6 +203,9 @@ func TestLearn(t *testing.T) {
 
 // printed is an output in lines, without what is not seen.
 func printed(out string) []string {
+	if out == "" {
+		return nil
+	}
 	lines := strings.Split(strings.TrimRight(out, " \n"), "\n")
 	for i := range lines {
 		lines[i] = strings.TrimRight(lines[i], " ")
@@ -200,7 +216,7 @@ func printed(out string) []string {
 // updated is a lesson with new output, but where lines are left out.
 func updated(lines []string, list []exchange, outputs [][]string) string {
 	for i := len(list) - 1; i >= 0; i-- {
-		if e := list[i]; !slices.Contains(e.want, leftOut) {
+		if e := list[i]; !slices.ContainsFunc(e.want, func(line string) bool { return strings.HasSuffix(line, leftOut) }) {
 			lines = slices.Replace(lines, e.from, e.to, outputs[i]...)
 		}
 	}
@@ -215,11 +231,16 @@ func TestLessonsRefuse(t *testing.T) {
 		same      bool
 	}{
 		{"1  \" east\"  0.9973  -0.003  ███", "1  \" east\" 0.9972 -0.003 ███▉", false, true},
-		{"1  \" east\"  0.9973", "1  \" east\"  0.9473", false, false},
+		{"1  \" east\"  0.9973", "1  \" east\"  0.7473", false, false},
 		{"1  \" east\"  0.9973", "1  \" west\"  0.9973", false, false},
 		{"5,770,496 parameters", "5,770,497 parameters", false, false},
 		{"rank 4", "rank 5", false, false},
+		{"rank 650, 1", "rank 644, 1", false, true},
+		{"rank 650, 1", "rank 644, 2", false, false},
+		{"rank 3479", "rank 2479", false, false},
 		{"rank 4", "rank 5", true, true},
+		{"rank 4 …", "rank 4 of 7", false, true},
+		{"rank 4 …", "rank 5 of 7", false, false},
 		{"8.4e-05", "8.6e-05", false, true},
 		{"0.0001", "9.9e-05", false, true},
 		{"7.6 tokens/s", "7.6 tokens", true, false},
