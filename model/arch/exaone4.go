@@ -5,15 +5,15 @@ import (
 	"github.com/goinfer/goinfer/nn"
 )
 
-// newEXAONE4 makes EXAONE 4.0: norms stand behind the blocks alone, heads are normed, and in the large model three of four layers see a window, the others have no
-// positions. LG AI Research 2025, arXiv:2507.11407.
+// newEXAONE4 makes EXAONE 4.0: norms stand behind the blocks alone, heads are normed, and in the model of 64 layers, and in no other, three of four layers see a window and the
+// others have no positions. LG AI Research 2025, arXiv:2507.11407.
 func newEXAONE4(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	rope, full, local := w.Rope(model.Halves), w.Attention(), w.AttentionOf(nn.AttentionConfig{Window: c.Window})
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
 		h := nn.Heads{Rope: rope, Attn: full}
 		switch {
-		case c.Window == 0:
+		case c.Window == 0 || c.NLayer != 64:
 		case c.Local(i, 4):
 			h.Attn = local
 		default:

@@ -9,7 +9,7 @@ import (
 // the paper's own code has LayerNorms.
 func newPhiMoE(w *model.Weights) (model.Model, error) {
 	c := w.Config()
-	rope, attn := w.Rope(model.Halves), w.AttentionOf(nn.AttentionConfig{Window: c.Window})
+	rope, attn := w.Rope(model.Halves), w.Attention()
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, _ int) block {
 		return block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
