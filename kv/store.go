@@ -320,6 +320,19 @@ func (s *Store) TokenBytes() int64 {
 	return int64(n / PageLen)
 }
 
+// ReadBytes is what a token reads that n positions precede: what its layers hold of these, windows no more than they see, and states.
+func (s *Store) ReadBytes(n int) int64 {
+	read := s.StateBytes()
+	for _, g := range s.groups {
+		seen := n
+		if g.window > 0 {
+			seen = min(n, g.window)
+		}
+		read += int64(seen) * int64(g.size/PageLen)
+	}
+	return read
+}
+
 // StateBytes is the size of what a sequence carries from position to position in all layers, in bytes. A sequence has it once while it rests, twice while it grows, and once more
 // for each mark.
 func (s *Store) StateBytes() int64 { return 4 * int64(s.states) }

@@ -6,7 +6,7 @@
 //   - [Shape], [Open], [OpenBytes], [Header] and [ParseConfig] make a [Model]: hyper-parameters, tensors, and what the cache keeps, from a known shape, from the header of a
 //     file, or from a config.json. No weight is read.
 //   - [Model.Report] counts. A [Report] is what goinfer params prints.
-//   - [Model.As] gives every tensor the type that a file of a recipe has; [Model.CacheToken] is the cache's growth.
+//   - [Model.As] gives every tensor the type that a file of a recipe has; [Model.CacheToken] is the cache's growth, [Model.CacheAt] its size.
 //
 // The tensors are those that the architecture which runs the model asks for: what is counted is what is computed with. Tensors that take no part, such as layers that predict
 // further tokens, and factors of RoPE, which are not learnt, are not counted.
@@ -218,15 +218,22 @@ func (m *Model) As(name string) (*Model, error) {
 // Size is the number of bytes of all tensors in their types.
 func (m *Model) Size() int64 { return catalog.Count(m.Tensors).Bytes }
 
-// CacheToken is the number of bytes that the cache grows by with each token of a sequence.
-func (m *Model) CacheToken(k, v kv.Type) (int64, error) { return cacheToken(m.State, k, v) }
-
-func cacheToken(state []kv.Spec, k, v kv.Type) (int64, error) {
-	store, err := kv.New(kv.Config{Layers: state, KType: k, VType: v})
+// CacheToken is the number of bytes that the cache grows by with each token of a sequence, as long as it fits the windows of all layers.
+func (m *Model) CacheToken(k, v kv.Type) (int64, error) {
+	store, err := kv.New(kv.Config{Layers: m.State, KType: k, VType: v})
 	if err != nil {
 		return 0, err
 	}
 	return store.PageBytes() / kv.PageLen, nil
+}
+
+// CacheAt is the number of bytes that a token reads of the cache where n others precede it: layers with a window have no more than that, and states always have their size.
+func (m *Model) CacheAt(k, v kv.Type, n int) (int64, error) {
+	store, err := kv.New(kv.Config{Layers: m.State, KType: k, VType: v})
+	if err != nil {
+		return 0, err
+	}
+	return store.ReadBytes(n), nil
 }
 
 // Tied reports whether the output matrix is the embedding.

@@ -167,9 +167,14 @@ func TestCache(t *testing.T) {
 		"deepseek-v3": {2 * 61 * 576, 128 * (192 + 128) / 576.0},
 	} {
 		r := report(t, name)
-		require.Equal(t, CacheBytes{"F16", want.token, int64(float64(want.token)*want.factor + 0.5)}, r.Cache.Types[0], name)
+		require.Equal(t, CacheBytes{"F16", want.token, want.token * int64(r.Hyper.Context), int64(float64(want.token)*want.factor + 0.5)}, r.Cache.Types[0], name)
 		require.InDelta(t, want.factor, r.Cache.MultiHead, 1e-9, name)
 	}
+	// Of a layer with a window no more than that is kept: of Gemma 3's 26 layers every sixth sees all.
+	gemma := report(t, "gemma-3-1b").Cache.Types[0]
+	layer := gemma.Token / 26
+	require.Equal(t, layer*(4*32768+22*512), gemma.Context)
+
 	m, err := Shape("stories260k") // heads of 8 are no whole number of blocks of 32
 	require.NoError(t, err)
 	r, err := m.Report()

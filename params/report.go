@@ -94,6 +94,7 @@ type Cache struct {
 type CacheBytes struct {
 	Type      string `json:"type"`
 	Token     int64  `json:"bytes_per_token"`
+	Context   int64  `json:"context_bytes"` // of a sequence as long as the context
 	MultiHead int64  `json:"multi_head_bytes_per_token"`
 }
 
@@ -217,23 +218,28 @@ func (m *Model) bytes(total int64) (Bytes, error) {
 }
 
 func (m *Model) cache() (Cache, error) {
-	multi := slices.Clone(m.State)
-	for i, s := range multi {
+	multi := *m
+	multi.State = slices.Clone(m.State)
+	for i, s := range multi.State {
 		if s.Heads > 0 {
-			multi[i].Heads, multi[i].KDim, multi[i].VDim = m.Config.NHead, m.Config.HeadDim, m.Config.HeadDimV
+			multi.State[i].Heads, multi.State[i].KDim, multi.State[i].VDim = m.Config.NHead, m.Config.HeadDim, m.Config.HeadDimV
 		}
 	}
 	c := Cache{MultiHead: 1}
 	for _, t := range cacheTypes {
-		n, err := cacheToken(m.State, t, t)
+		n, err := m.CacheToken(t, t)
 		if err != nil { // heads that are no whole number of blocks
 			continue
 		}
-		all, err := cacheToken(multi, t, t)
+		full, err := m.CacheAt(t, t, m.Config.NCtx)
 		if err != nil {
 			return c, fmt.Errorf("params: %s: %w", m.Name, err)
 		}
-		c.Types = append(c.Types, CacheBytes{t.String(), n, all})
+		all, err := multi.CacheToken(t, t)
+		if err != nil {
+			return c, fmt.Errorf("params: %s: %w", m.Name, err)
+		}
+		c.Types = append(c.Types, CacheBytes{t.String(), n, full, all})
 		if t == kv.F16 && n > 0 {
 			c.MultiHead = float64(all) / float64(n)
 		}

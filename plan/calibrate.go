@@ -197,21 +197,25 @@ func calibrate(ctx context.Context, m *params.Model, beside *running, o Options)
 
 // fit works the figures out of what the small slice, the large one, and the small one further on took.
 func (s *Speed) fit(a, b *piece, first, larger, further *running, o Options) error {
-	cacheA, err := a.twin.CacheToken(o.K, o.V)
+	at := first.test.Prompt + first.test.Gen/2
+	deep := further.test.Depth + further.test.Gen/2
+	cacheA, err := a.twin.CacheAt(o.K, o.V, at)
 	if err != nil {
 		return err
 	}
-	cacheB, err := b.twin.CacheToken(o.K, o.V)
+	deepA, err := a.twin.CacheAt(o.K, o.V, deep)
 	if err != nil {
 		return err
 	}
-	at := float64(first.test.Prompt + first.test.Gen/2)
-	deep := float64(further.test.Depth + further.test.Gen/2)
+	cacheB, err := b.twin.CacheAt(o.K, o.V, at)
+	if err != nil {
+		return err
+	}
 	bytesA, bytesB := float64(a.counts.ActiveBytes), float64(b.counts.ActiveBytes)
 	ta, tb := fast(first.gen), fast(larger.gen)
 	// A byte of the cache costs no more than a few of the weights do: what is beyond is noise.
-	s.CacheByte = min(max(0, fast(further.gen)-ta)/max(1, float64(cacheA)*(deep-at)), 2*ta/bytesA)
-	ta, tb = max(ta/2, ta-float64(cacheA)*at*s.CacheByte), max(tb/2, tb-float64(cacheB)*at*s.CacheByte)
+	s.CacheByte = min(max(0, fast(further.gen)-ta)/max(1, float64(deepA-cacheA)), 2*ta/bytesA)
+	ta, tb = max(ta/2, ta-float64(cacheA)*s.CacheByte), max(tb/2, tb-float64(cacheB)*s.CacheByte)
 	if bytesB > bytesA {
 		// What does not grow with the bytes is little; more than this is noise.
 		s.Fixed = min(max(0, ta-bytesA*(tb-ta)/(bytesB-bytesA)), 0.05*ta)

@@ -34,12 +34,12 @@ type Prediction struct {
 
 // Predict works out how fast a model is with sequences at a position.
 func (s *Speed) Predict(m *params.Model, l Load, position int) (Prediction, error) {
-	token, err := m.CacheToken(l.K, l.V)
+	cache, err := m.CacheAt(l.K, l.V, position)
 	if err != nil {
 		return Prediction{}, err
 	}
 	n := float64(l.Sequences)
-	p := Prediction{Bytes: passBytes(m, l.Sequences), Cache: n * float64(token) * float64(position), Prompt: 1 / (s.Op * ops(m))}
+	p := Prediction{Bytes: passBytes(m, l.Sequences), Cache: n * float64(cache), Prompt: 1 / (s.Op * ops(m))}
 	// Each further sequence is arithmetic on weights that are read once.
 	p.Token = s.Fixed + s.Byte*p.Bytes + s.CacheByte*p.Cache + (n-1)*s.Op*ops(m)
 	p.Rate = n / p.Token
