@@ -179,7 +179,7 @@ func (r *run) cache(c *Claim) error {
 		}
 		fit := page.LeastSquares(points, false)
 		each := float64(perToken) / 1e6
-		if what == "batch" {
+		if what == "batch" { // of contexts of 256, in whole pages
 			each *= 256
 		}
 		c.find("memory grows linearly with the "+what+" (R²)", r.Said.CacheGrowth, 1, fit.R2, plain, fmt.Sprintf("goinfer bench smollm2-135m -d %d", contexts[len(contexts)-1]))
@@ -192,10 +192,11 @@ func (r *run) cache(c *Claim) error {
 		if err := grow("context", contexts, func(n int) bench.Test { return bench.Test{Prompt: n - 1, Gen: 1} }); err != nil {
 			return err
 		}
-		if err := grow("batch", batches, func(n int) bench.Test { return bench.Test{Prompt: 255, Gen: 1, Parallel: n} }); err != nil {
+		if err := grow("batch", batches, func(n int) bench.Test { return bench.Test{Prompt: 250, Gen: 1, Parallel: n} }); err != nil {
 			return err
 		}
 	}
+	c.note("The cache comes in pages of 64 positions, and a prompt that is kept to be continued has its last page copied: each context of the batch holds five pages for 256 positions in place of four.")
 	big, err := params.Shape("llama-2-70b")
 	if err == nil {
 		big, err = big.As("F16")
