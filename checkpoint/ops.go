@@ -91,7 +91,7 @@ func unweave(even, odd string) op {
 // parted makes two weights of one whose rows, or a bias's elements, are those of both; from says which rows are number i of the first and of the second, of half as many each.
 func parted(first, second string, from func(i, half int) (int, int)) op {
 	return func(_ *meta, p place, w weight) ([]placed, error) {
-		vectors := p.suffix == ".bias"
+		vectors := p.suffix == ".bias" || len(w.Shape) < 2
 		n := rowsIn(w, vectors)
 		if n < 2 || n%2 != 0 {
 			return nil, fmt.Errorf("shape %v: want an even number of rows", w.Shape)
@@ -151,7 +151,7 @@ func splitLatent(m *meta, p place, w weight) ([]placed, error) {
 
 // rowsIn is the number of rows in each matrix of w, or of elements in each vector.
 func rowsIn(w weight, vectors bool) int {
-	if vectors || len(w.Shape) < 2 {
+	if vectors {
 		return w.Shape[len(w.Shape)-1]
 	}
 	return w.Shape[len(w.Shape)-2]
