@@ -104,9 +104,6 @@ func TestComplete(t *testing.T) {
 			if c.NLoraKV > 0 {
 				row = c.NLoraKV + c.Rope.Dim // the latent, and nothing of any head
 			}
-			if c.Window > 0 { // which holds no more however long the text
-				row = 0
-			}
 			require.EqualValues(t, 4*layers.NLayer*row/int(by), need.Token)
 		})
 	}
