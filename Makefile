@@ -18,7 +18,7 @@ test: ## run all tests
 	go test ./...
 
 race: ## run the concurrent packages under the race detector (needs a C compiler)
-	GOINFER_LONG= CGO_ENABLED=1 go test -race -short $(CONCURRENT)
+	GOINFER_LONG= CGO_ENABLED=1 go test -race -short -timeout 30m $(CONCURRENT)
 
 purego: ## run the tests of packages that have assembly without it
 	GOINFER_LONG= go test -tags purego ./kernels ./nn ./probe ./engine
@@ -38,7 +38,7 @@ unfused: ## check that no multiplication in package quant is fused with an addit
 	@! GOARCH=arm64 go build -gcflags=-S ./quant 2>&1 | grep -E 'FN?M(ADD|SUB)S' || { echo "quant: products that are added need float32(...) around them"; exit 1; }
 
 arm64: unfused ## run the tests as arm64 under user-mode emulation (Debian's qemu-user-static)
-	GOINFER_LONG= GOARCH=arm64 go test -short -exec "qemu-aarch64-static -cpu max" ./...
+	GOINFER_LONG= GOARCH=arm64 go test -short -timeout 30m -exec "qemu-aarch64-static -cpu max" ./...
 
 fuzz: ## run every fuzz target for FUZZTIME, little of it spent on making inputs short
 	@set -e; \
