@@ -15,7 +15,12 @@ func TestPlan(t *testing.T) {
 	require.Regexp(t, `(?m)^F16 +32768 +16 +128\.5 GiB +160\.0 GiB`, text)
 	require.Regexp(t, `(?m)^  FP16 +137\.95 GB +2 +3`, text)
 	require.NotContains(t, text, "tokens/s")
+}
 
+func TestPlanSpeed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs slices of models of hundreds of megabytes")
+	}
 	var p plan.Plan
 	require.NoError(t, json.Unmarshal([]byte(ok(t, command(t, "", "plan", "tiny-dense", "--json", "--ctx", "128,512", "--measure", "-t", "1"))), &p))
 	require.Equal(t, "Q8_0", p.Rows[0].Type)
