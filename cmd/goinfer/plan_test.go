@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -18,8 +19,8 @@ func TestPlan(t *testing.T) {
 }
 
 func TestPlanSpeed(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs slices of models of hundreds of megabytes")
+	if testing.Short() || os.Getenv("GOINFER_LONG") == "" {
+		t.Skip("runs slices of models of hundreds of megabytes: GOINFER_LONG=1")
 	}
 	var p plan.Plan
 	require.NoError(t, json.Unmarshal([]byte(ok(t, command(t, "", "plan", "tiny-dense", "--json", "--ctx", "128,512", "--measure", "-t", "1"))), &p))
