@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
 	"io"
 
@@ -59,10 +58,7 @@ func (f *whatIfFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	out := bufio.NewWriter(cmd.OutOrStdout())
 	if f.json {
-		e := json.NewEncoder(out)
-		e.SetIndent("", "  ")
-		e.SetEscapeHTML(false)
-		if err := e.Encode(c); err != nil {
+		if err := writeJSON(out, c); err != nil {
 			return err
 		}
 		return out.Flush()
@@ -171,9 +167,7 @@ func (f *costFlags) run(cmd *cobra.Command, args []string) error {
 	case f.html != "":
 		return writePage(cmd, f.html, experts.CostPage(s.name, &s.shape, prices, commandLine(cmd, s.name)))
 	case f.json:
-		e := json.NewEncoder(out)
-		e.SetIndent("", "  ")
-		if err := e.Encode(prices); err != nil {
+		if err := writeJSON(out, prices); err != nil {
 			return err
 		}
 		return out.Flush()

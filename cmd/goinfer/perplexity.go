@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -136,9 +135,7 @@ func openNamed(cmd *cobra.Command, model string, o modelOptions) (*goinfer.Model
 // print writes a result as JSON if that was asked for, and otherwise by write.
 func (f *perplexityFlags) print(out io.Writer, result any, write func(io.Writer)) error {
 	if f.json {
-		e := json.NewEncoder(out)
-		e.SetIndent("", "  ")
-		return e.Encode(result)
+		return writeJSON(out, result)
 	}
 	t := table(out)
 	write(t)
