@@ -48,27 +48,22 @@ type Fit struct {
 
 // LeastSquares fits a line, or with log a power law through what is above zero. Without two different x all of it is NaN.
 func LeastSquares(points []Point, log bool) Fit {
-	var n, x, y, xx, xy, yy float64
+	var used []Point
+	var x, y, xx, xy, yy float64
 	for _, p := range points {
-		u, v := p.X, p.Y
 		if log {
-			u, v = math.Log(u), math.Log(v)
+			p = Point{X: math.Log(p.X), Y: math.Log(p.Y)}
 		}
-		if math.IsNaN(u+v) || math.IsInf(u+v, 0) {
+		if math.IsNaN(p.X+p.Y) || math.IsInf(p.X+p.Y, 0) {
 			continue
 		}
-		n, x, y = n+1, x+u, y+v
+		used = append(used, p)
+		x, y = x+p.X, y+p.Y
 	}
+	n := float64(len(used))
 	x, y = x/n, y/n
-	for _, p := range points {
-		u, v := p.X, p.Y
-		if log {
-			u, v = math.Log(u), math.Log(v)
-		}
-		if math.IsNaN(u+v) || math.IsInf(u+v, 0) {
-			continue
-		}
-		xx, xy, yy = xx+(u-x)*(u-x), xy+(u-x)*(v-y), yy+(v-y)*(v-y)
+	for _, p := range used {
+		xx, xy, yy = xx+(p.X-x)*(p.X-x), xy+(p.X-x)*(p.Y-y), yy+(p.Y-y)*(p.Y-y)
 	}
 	if xx == 0 || n < 2 {
 		return Fit{math.NaN(), math.NaN(), math.NaN(), log}
