@@ -58,15 +58,7 @@ func (f *embedFlags) run(cmd *cobra.Command, args []string) error {
 	if !ok {
 		return usagef("--pooling: want mean, cls or last, found %q", shorten(f.pooling, 40))
 	}
-	opts, err := f.opening.options(cmd)
-	if err != nil {
-		return err
-	}
-	s, err := find(model)
-	if err != nil {
-		return err
-	}
-	text, err := f.text.read(cmd, argument, false)
+	s, opts, text, err := f.opening.withText(cmd, model, &f.text, argument)
 	if err != nil {
 		return err
 	}

@@ -80,15 +80,7 @@ func (f *expertsFlags) open(cmd *cobra.Command, args []string, room int) (s *sub
 	if cmd.Flags().Changed("max-tokens") && f.most < 1 {
 		return nil, usagef("--max-tokens: want at least 1, found %d", f.most)
 	}
-	opts, err := f.opening.options(cmd)
-	if err != nil {
-		return nil, err
-	}
-	from, err := find(model)
-	if err != nil {
-		return nil, err
-	}
-	text, err := f.text.read(cmd, argument, false)
+	from, opts, text, err := f.opening.withText(cmd, model, &f.text, argument)
 	if err != nil {
 		return nil, err
 	}

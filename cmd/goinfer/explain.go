@@ -67,15 +67,7 @@ func (f *explainFlags) run(cmd *cobra.Command, args []string) error {
 	case f.json && f.out != "":
 		return usagef("--json and -o: want one of them")
 	}
-	opts, err := f.opening.options(cmd)
-	if err != nil {
-		return err
-	}
-	s, err := find(model)
-	if err != nil {
-		return err
-	}
-	prompt, err := f.text.read(cmd, argument, false)
+	s, opts, prompt, err := f.opening.withText(cmd, model, &f.text, argument)
 	if err != nil {
 		return err
 	}

@@ -233,6 +233,18 @@ func (o *opening) options(cmd *cobra.Command) (modelOptions, error) {
 	}, o.typ}, nil
 }
 
+// withText finds a model and reads the text for it, the flags being right.
+func (o *opening) withText(cmd *cobra.Command, model string, t *texts, argument *string) (s source, opts modelOptions, text string, err error) {
+	if opts, err = o.options(cmd); err != nil {
+		return s, opts, "", err
+	}
+	if s, err = find(model); err != nil {
+		return s, opts, "", err
+	}
+	text, err = t.read(cmd, argument, false)
+	return s, opts, text, err
+}
+
 // open opens a model, says what there is to say about it, and can be interrupted.
 func (s source) open(cmd *cobra.Command, o modelOptions) (*goinfer.Model, error) {
 	if o.typ != "" {

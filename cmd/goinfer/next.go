@@ -78,17 +78,11 @@ func (f *nextFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	opts, err := f.opening.options(cmd)
+	s, opts, text, err := f.opening.withText(cmd, model, &f.text, argument)
 	if err != nil {
 		return err
 	}
-	s, err := find(model)
-	if err != nil {
-		return err
-	}
-	if q.Prompt, err = f.text.read(cmd, argument, false); err != nil {
-		return err
-	}
+	q.Prompt = text
 	m, err := s.open(cmd, opts)
 	if err != nil {
 		return err

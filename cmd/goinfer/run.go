@@ -80,21 +80,15 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	opts, err := f.opening.options(cmd)
-	if err != nil {
-		return err
-	}
 	q, err := f.request(cmd)
 	if err != nil {
 		return err
 	}
-	s, err := find(model)
+	s, opts, text, err := f.opening.withText(cmd, model, &f.text, argument)
 	if err != nil {
 		return err
 	}
-	if q.Prompt, err = f.text.read(cmd, argument, false); err != nil {
-		return err
-	}
+	q.Prompt = text
 	began := time.Now()
 	m, err := s.open(cmd, opts)
 	if err != nil {
