@@ -26,11 +26,11 @@
 // # What the figures mean
 //
 // Generation reads the weights once per pass: [Result.GBs] is that many bytes per second. A row of the embedding counts, the rest of it only where it serves as the
-// head; of experts the chosen ones count; the cache does not. It is compared with the bandwidth of reading memory, which is measured by package probe with as many
-// threads right before every repetition: on shared machines it changes within minutes.
+// head; of experts the chosen ones count; the cache does not. It is compared with the bandwidth of reading memory, which package probe measures with as many
+// threads right before and after every repetition, means with means: on shared machines it changes within seconds.
 //
 // A prompt takes two operations for each of its tokens and each weight of a matrix, and two for each weight of the head, once; attention is not counted.
-// [Result.PeakFraction] is the time that these would take at the peaks that package probe measures (of int8 dot products for quantised matrices, of float32
+// [Result.PeakFraction] is the time that these would take at the rates that package probe measures around it (of int8 dot products for quantised matrices, of float32
 // multiply-adds for others) over the time they took. See Williams, Waterman and Patterson 2009, "Roofline", doi:10.1145/1498765.1498785.
 //
 // Ratios to a peer are geometric means over pairs of repetitions that ran one after the other, with the 95 % interval of Student's t over their logarithms.

@@ -43,9 +43,9 @@ type Result struct {
 	Gen    *Phase `json:"gen,omitempty"`
 
 	GBs               float64 `json:"read_gb_s,omitempty"`          // bytes of weights read by generation, in 10⁹ a second
-	BandwidthGBs      float64 `json:"bandwidth_gb_s,omitempty"`     // of the memory, with as many threads, in the same minute
+	BandwidthGBs      float64 `json:"bandwidth_gb_s,omitempty"`     // of the memory, with as many threads, on average right before and after
 	BandwidthFraction float64 `json:"bandwidth_fraction,omitempty"` // how much of it that is
-	Int8GOps          float64 `json:"int8_gops,omitempty"`          // peak of the machine with as many threads, in 10⁹ operations a second
+	Int8GOps          float64 `json:"int8_gops,omitempty"`          // of the machine with as many threads, likewise, in 10⁹ operations a second
 	FMAGFlops         float64 `json:"fma_gflops,omitempty"`         // likewise
 	PeakFraction      float64 `json:"peak_fraction,omitempty"`      // how much of the peaks evaluating the prompt reached
 
@@ -53,7 +53,6 @@ type Result struct {
 
 	test    Test
 	samples []sample
-	peaks   probe.Peak
 }
 
 // Phase is the evaluation of prompts or the generation of tokens.
@@ -147,17 +146,17 @@ func partOf(tokens int, samples []sample, took func(sample) time.Duration) *Phas
 
 // finishPrompt works out the fraction of the peaks.
 func (r *Result) finishPrompt(w work) {
-	r.Int8GOps, r.FMAGFlops = r.peaks.Int8GOps, r.peaks.FMAGFlops
-	if r.Int8GOps == 0 || r.FMAGFlops == 0 {
-		return
-	}
 	int8, fma := w.ops(r.test.Prompt, r.test.sequences())
-	least := int8/(1e9*r.Int8GOps) + fma/(1e9*r.FMAGFlops)
-	fractions := make([]float64, len(r.samples))
-	for i, s := range r.samples {
-		fractions[i] = least / s.prompt.Seconds()
+	var dots, adds, fractions []float64
+	for _, s := range r.samples {
+		m := s.machine
+		if m.Int8GOps == 0 || m.FMAGFlops == 0 {
+			return
+		}
+		least := int8/(1e9*m.Int8GOps) + fma/(1e9*m.FMAGFlops)
+		dots, adds, fractions = append(dots, m.Int8GOps), append(adds, m.FMAGFlops), append(fractions, least/s.prompt.Seconds())
 	}
-	r.PeakFraction = mean(fractions)
+	r.Int8GOps, r.FMAGFlops, r.PeakFraction = mean(dots), mean(adds), mean(fractions)
 }
 
 // finishGen works out the fraction of the bandwidth. Experts that several sequences choose together are not known.
@@ -168,8 +167,8 @@ func (r *Result) finishGen(w work) {
 	rates, fractions, bandwidths := make([]float64, len(r.samples)), make([]float64, len(r.samples)), make([]float64, len(r.samples))
 	for i, s := range r.samples {
 		rates[i] = float64(w.passBytes) * float64(r.test.Gen) / s.gen.Seconds() / 1e9
-		if bandwidths[i] = s.bandwidth; s.bandwidth > 0 {
-			fractions[i] = rates[i] / s.bandwidth
+		if bandwidths[i] = s.machine.ReadGBs; bandwidths[i] > 0 {
+			fractions[i] = rates[i] / bandwidths[i]
 		}
 	}
 	r.GBs, r.BandwidthGBs, r.BandwidthFraction = mean(rates), mean(bandwidths), mean(fractions)

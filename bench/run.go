@@ -19,7 +19,7 @@ type Runner struct {
 	Repetitions int // at least 1
 	// Warmup has every case begin with a prompt and a token that do not count.
 	Warmup bool
-	// Probe measures the machine too: its bandwidth before every repetition that generates, its peaks once a minute.
+	// Probe measures the machine too, right before and after every repetition: its bandwidth for those that generate, its arithmetic for those with a prompt.
 	Probe bool
 	// Peer, if not nil, measures the same after each repetition.
 	Peer *Peer
@@ -27,24 +27,13 @@ type Runner struct {
 	Delay time.Duration
 	// Step, if not nil, is called after each repetition.
 	Step func()
-
-	peaks map[int]peaks // by threads
 }
-
-// peaks is what the machine's arithmetic reached at a time.
-type peaks struct {
-	probe.Peak
-	at time.Time
-}
-
-// peakAge is how old peaks may be.
-const peakAge = time.Minute
 
 // sample is one repetition.
 type sample struct {
 	prompt, gen time.Duration // of the two phases
 	first       time.Duration // from a request to its first token
-	bandwidth   float64       // at the time, in GB/s; 0 if unknown
+	machine     probe.Peak    // what the machine reached around it; what was not measured is 0
 	rss         int64         // most memory held
 	peer        peerSample
 }
@@ -73,11 +62,6 @@ func (r *Runner) Run(ctx context.Context, m *Model, c Case) (*Result, error) {
 	}
 	defer s.Close()
 	res := newResult(m, c, s.load)
-	if r.Probe && c.Prompt > 0 {
-		if res.peaks, err = r.measurePeaks(ctx, c.Threads); err != nil {
-			return nil, err
-		}
-	}
 	for range r.Repetitions {
 		one, err := r.repeat(ctx, s, m, c)
 		if err != nil {
@@ -94,42 +78,44 @@ func (r *Runner) Run(ctx context.Context, m *Model, c Case) (*Result, error) {
 
 // repeat measures once, and has the peer measure once.
 func (r *Runner) repeat(ctx context.Context, s *Session, m *Model, c Case) (one sample, err error) {
-	var bandwidth float64
-	if r.Probe && c.Gen > 0 {
-		if bandwidth, err = probe.Bandwidth(ctx, c.Threads); err != nil {
-			return one, err
-		}
-		debug.FreeOSMemory() // the buffer that was read is none of the model's memory
+	before, err := r.look(ctx, c)
+	if err != nil {
+		return one, err
 	}
 	mem.ResetPeak()
 	if one, err = s.once(ctx); err != nil {
 		return one, err
 	}
-	one.bandwidth, one.rss = bandwidth, mem.PeakRSS()
+	one.rss = mem.PeakRSS()
+	after, err := r.look(ctx, c)
+	if err != nil {
+		return one, err
+	}
+	one.machine = probe.Peak{
+		Threads: c.Threads, ReadGBs: (before.ReadGBs + after.ReadGBs) / 2,
+		FMAGFlops: (before.FMAGFlops + after.FMAGFlops) / 2, Int8GOps: (before.Int8GOps + after.Int8GOps) / 2,
+	}
 	if r.Peer != nil {
 		one.peer, err = r.Peer.once(ctx, m, c)
 	}
 	return one, err
 }
 
-// measurePeaks returns what the machine reaches, measured within the last minute.
-func (r *Runner) measurePeaks(ctx context.Context, threads int) (probe.Peak, error) {
-	if p, ok := r.peaks[threads]; ok && time.Since(p.at) < peakAge {
-		return p.Peak, nil
+// look measures what the machine reaches at this moment of what bounds the case.
+func (r *Runner) look(ctx context.Context, c Case) (p probe.Peak, err error) {
+	if r.Probe && c.Gen > 0 {
+		if p.ReadGBs, err = probe.Bandwidth(ctx, c.Threads); err != nil {
+			return p, err
+		}
+		debug.FreeOSMemory() // the buffer that was read is none of the model's memory
 	}
-	p := probe.Peak{Threads: threads}
-	var err error
-	if p.Int8GOps, err = probe.PeakInt8Dot(ctx, threads); err != nil {
-		return p, err
+	if r.Probe && c.Prompt > 0 {
+		if p.Int8GOps, err = probe.Int8Dot(ctx, c.Threads); err != nil {
+			return p, err
+		}
+		p.FMAGFlops, err = probe.FMA(ctx, c.Threads)
 	}
-	if p.FMAGFlops, err = probe.PeakFMA(ctx, threads); err != nil {
-		return p, err
-	}
-	if r.peaks == nil {
-		r.peaks = map[int]peaks{}
-	}
-	r.peaks[threads] = peaks{p, time.Now()}
-	return p, nil
+	return p, err
 }
 
 // sleep waits, or ends early with the context's error.

@@ -367,7 +367,7 @@ func (r *run) choosing(c *Claim) error {
 // bounds: claim 12, of the roofline: the time of a token's operations at the machine's peak beside that of its bytes at its bandwidth.
 func (r *run) bounds(c *Claim) error {
 	r.step("the peaks of the machine")
-	ops, err := probe.PeakInt8Dot(r.ctx, r.Threads)
+	ops, err := probe.Int8Dot(r.ctx, r.Threads)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,7 @@
 //
 //   - [Machine] returns the processor, the level of kernels chosen, cores, threads, memory and the limits that are set.
 //   - [Measure] returns [Peaks]: read bandwidth and arithmetic peaks for each number of threads asked for.
-//   - [Bandwidth], [PeakFMA] and [PeakInt8Dot] measure one of them.
+//   - [Bandwidth], [FMA] and [Int8Dot] measure one of them as it is at this moment.
 //   - [DiskFree] is the room for a file that is to be written.
 //
 // A sketch:
@@ -28,6 +28,7 @@
 // Bandwidth is measured on a buffer several times larger than the caches, read once from end to end, in GB/s of 10⁹ bytes.
 // The arithmetic peaks are those of the best loops known for the level in use, on operands in the first-level cache: what
 // kernels of that level can reach, not what the silicon could do with other instructions. A multiply-add is two operations.
-// Each figure is the best of several rounds, as everything that disturbs a round makes it slower; on a machine that is busy
-// with other things it is still too low.
+// A figure of [Measure] is the best of several rounds, as everything that disturbs a round makes it slower; on a machine that is
+// busy with other things it is still too low. The functions for one figure return the mean of all rounds: work is disturbed
+// too, so what it reached is to be compared with what the machine reached on average right before and after.
 package probe

@@ -64,7 +64,7 @@ func Measure(ctx context.Context, threads []int, done func(step, total int)) (Pe
 			to  *float64
 			job job
 		}{{&r.ReadGBs, buf}, {&r.FMAGFlops, l.fma(n)}, {&r.Int8GOps, l.int8(n)}} {
-			if *m.to, err = rate(ctx, n, m.job); err != nil {
+			if *m.to, _, err = rate(ctx, n, m.job, bestTime); err != nil {
 				return p, err
 			}
 			tick()
@@ -74,8 +74,25 @@ func Measure(ctx context.Context, threads []int, done func(step, total int)) (Pe
 	return p, nil
 }
 
-// Bandwidth returns how fast so many threads read memory, in GB/s (10⁹ bytes).
+// Bandwidth returns how fast so many threads read memory, in GB/s (10⁹ bytes), on average over a fraction of a second: what work that is measured right before or
+// after is to be compared with. [Measure] gives the best moment, which on a machine shared with others may be far better than any second.
 func Bandwidth(ctx context.Context, threads int) (gbs float64, err error) {
+	return average(ctx, threads, func(l loops) (job, error) { return newBuffer(ctx, l.sum) })
+}
+
+// FMA returns the rate of float32 multiply-adds that kernels of the level in use can reach on so many threads, in GFLOPS (10⁹ operations, two to a multiply-add), on
+// average as [Bandwidth] is.
+func FMA(ctx context.Context, threads int) (gflops float64, err error) {
+	return average(ctx, threads, func(l loops) (job, error) { return l.fma(threads), nil })
+}
+
+// Int8Dot returns the rate of int8 dot products that kernels of the level in use can reach on so many threads, in GOPS (10⁹ operations, two to a multiply-add), on
+// average as [Bandwidth] is.
+func Int8Dot(ctx context.Context, threads int) (gops float64, err error) {
+	return average(ctx, threads, func(l loops) (job, error) { return l.int8(threads), nil })
+}
+
+func average(ctx context.Context, threads int, pick func(loops) (job, error)) (float64, error) {
 	if err := checkThreads(threads); err != nil {
 		return 0, err
 	}
@@ -83,34 +100,12 @@ func Bandwidth(ctx context.Context, threads int) (gbs float64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	buf, err := newBuffer(ctx, l.sum)
+	j, err := pick(l)
 	if err != nil {
 		return 0, err
 	}
-	return rate(ctx, threads, buf)
-}
-
-// PeakFMA returns the rate of float32 multiply-adds that kernels of the level in use can reach on so many threads, in GFLOPS
-// (10⁹ operations, two to a multiply-add).
-func PeakFMA(ctx context.Context, threads int) (gflops float64, err error) {
-	return peak(ctx, threads, func(l loops) job { return l.fma(threads) })
-}
-
-// PeakInt8Dot returns the rate of int8 dot products that kernels of the level in use can reach on so many threads, in GOPS
-// (10⁹ operations, two to a multiply-add).
-func PeakInt8Dot(ctx context.Context, threads int) (gops float64, err error) {
-	return peak(ctx, threads, func(l loops) job { return l.int8(threads) })
-}
-
-func peak(ctx context.Context, threads int, pick func(loops) job) (float64, error) {
-	if err := checkThreads(threads); err != nil {
-		return 0, err
-	}
-	_, l, err := levelLoops()
-	if err != nil {
-		return 0, err
-	}
-	return rate(ctx, threads, pick(l))
+	_, mean, err := rate(ctx, threads, j, meanTime)
+	return mean, err
 }
 
 func checkThreads(n int) error {
@@ -149,38 +144,45 @@ type job interface {
 }
 
 const (
-	roundTime = 40 * time.Millisecond  // of one round; the best counts
-	rateTime  = 400 * time.Millisecond // of all rounds
+	roundTime = 40 * time.Millisecond  // of one round
+	bestTime  = 400 * time.Millisecond // of all rounds, where the best counts
+	meanTime  = 200 * time.Millisecond // where all count
 	minRounds = 3
 )
 
-// rate returns the best rate of several rounds, in 10⁹ units per second.
-func rate(ctx context.Context, threads int, j job) (float64, error) {
+// rate returns the best and the mean rate of several rounds, in 10⁹ units per second. The first round, which finds out how many chunks a round may have and meets cold
+// caches, does not count in the mean.
+func rate(ctx context.Context, threads int, j job, atLeast time.Duration) (best, mean float64, err error) {
 	pool := par.New(threads)
 	defer pool.Close()
 	c := &cancellable{ctx: ctx, job: j}
 	chunks := j.chunks()
 	if chunks == 0 {
-		chunks = 8 * threads // to find out how many a round may have
+		chunks = 8 * threads
 	}
-	best := 0.0
+	var units, spent float64
 	start := time.Now()
-	for round := 0; round < minRounds || time.Since(start) < rateTime; round++ {
+	for round := 0; round < minRounds || time.Since(start) < atLeast; round++ {
 		t0 := time.Now()
 		pool.Run(c, chunks)
 		took := max(time.Since(t0), time.Microsecond)
 		if ctx.Err() != nil {
-			return 0, fmt.Errorf("probe: %w", context.Cause(ctx))
+			return 0, 0, fmt.Errorf("probe: %w", context.Cause(ctx))
 		}
-		best = max(best, float64(chunks)*j.units()/float64(took.Nanoseconds()))
+		done := float64(chunks) * j.units()
+		best = max(best, done/float64(took.Nanoseconds()))
+		if round <= 1 {
+			units, spent = 0, 0
+		}
+		units, spent = units+done, spent+float64(took.Nanoseconds())
 		if round == 0 && j.chunks() == 0 {
 			chunks = int(max(1, min(1<<20, float64(chunks)*float64(roundTime)/float64(took))))
 		}
-		if time.Since(start) > 2*rateTime { // a slow machine: one round has to do
+		if time.Since(start) > 2*atLeast { // a slow machine: one round has to do
 			break
 		}
 	}
-	return best, nil
+	return best, units / spent, nil
 }
 
 // cancellable leaves chunks out once the context is done. A chunk takes less than a millisecond.
@@ -208,9 +210,12 @@ type buffer struct {
 }
 
 const (
-	minBuffer   = 16 << 20
-	plainBuffer = 256 << 20 // and more if the caches are large
-	bufferChunk = 1 << 17   // words
+	minBuffer = 16 << 20
+	// plainBuffer is many times the caches, more if they are large: a virtual machine hides the size of its last cache, which keeps a part of what is read
+	// over and over. Of 256 MiB a cache of 32 MiB answered enough to make reading look a tenth faster.
+	plainBuffer = 1 << 30
+	bufferChunk = 1 << 17 // words
+	pageWords   = 512     // of the smallest pages
 )
 
 // bufferSize returns a size well beyond the caches that leaves at least three quarters of the available memory alone; available
@@ -227,7 +232,7 @@ func bufferSize(caches, available int64) (size int64, inCache bool, err error) {
 	return size, size < 2*caches, nil
 }
 
-// newBuffer makes a buffer and writes to all of it: pages that were never written are all the same page of zeros, in cache.
+// newBuffer makes a buffer and writes to each of its pages: those that were never written are all the same page of zeros, in cache.
 func newBuffer(ctx context.Context, sum func([]uint64) uint64) (*buffer, error) {
 	available, _, ok := mem.Available()
 	if !ok {
@@ -257,7 +262,7 @@ func (b *buffer) chunks() int    { return len(b.x) / bufferChunk }
 func (b *buffer) Run(chunk, worker int) {
 	x := b.x[chunk*bufferChunk : (chunk+1)*bufferChunk]
 	if b.filling {
-		for i := range x {
+		for i := 0; i < len(x); i += pageWords {
 			x[i] = uint64(chunk*bufferChunk + i)
 		}
 		return

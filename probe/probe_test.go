@@ -46,7 +46,7 @@ func TestMachineWithABadLevel(t *testing.T) {
 	require.NotZero(t, m.Threads)
 	_, err = Measure(t.Context(), []int{1}, nil)
 	require.ErrorContains(t, err, "turbo")
-	_, err = PeakFMA(t.Context(), 1)
+	_, err = FMA(t.Context(), 1)
 	require.ErrorContains(t, err, "turbo")
 }
 
@@ -114,13 +114,21 @@ func TestDot3(t *testing.T) {
 	}
 }
 
-// Every word of the buffer is written, and every one is read in a pass, by whatever number of threads.
+// Every page of the buffer is written, and every word is read in a pass, by whatever number of threads.
 func TestBufferIsReadWhole(t *testing.T) {
 	_, l, err := levelLoops()
 	require.NoError(t, err)
 	b, err := newBuffer(t.Context(), l.sum)
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, b.bytes(), int64(minBuffer))
+	for i := pageWords; i < len(b.x); i += pageWords {
+		if b.x[i] != uint64(i) {
+			require.Fail(t, "a page was not written", "word %d", i)
+		}
+	}
+	for i := range b.x {
+		b.x[i] = uint64(i)
+	}
 	n := uint64(len(b.x))
 	for c := range b.chunks() {
 		b.Run(c, c%2)
@@ -135,8 +143,8 @@ func TestBufferSize(t *testing.T) {
 		caches, available, size int64
 		inCache                 bool
 	}{
-		{32 * mb, -1, 256 * mb, false},
-		{0, 64 << 30, 256 * mb, false},
+		{32 * mb, -1, 1024 * mb, false},
+		{0, 64 << 30, 1024 * mb, false},
 		{384 * mb, 64 << 30, 1536 * mb, false},
 		{384 * mb, 2 << 30, 512 * mb, true},
 		{32 * mb, 256 * mb, 64 * mb, false},
@@ -195,7 +203,7 @@ func TestCancel(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(cause)
 	for name, f := range map[string]func(context.Context, int) (float64, error){
-		"bandwidth": Bandwidth, "fma": PeakFMA, "int8": PeakInt8Dot} {
+		"bandwidth": Bandwidth, "fma": FMA, "int8": Int8Dot} {
 		_, err := f(ctx, 1)
 		require.ErrorIs(t, err, cause, name)
 	}
@@ -205,7 +213,7 @@ func TestCancel(t *testing.T) {
 	ctx, cancel2 := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel2()
 	start := time.Now()
-	_, err = PeakFMA(ctx, 2)
+	_, err = FMA(ctx, 2)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.Less(t, time.Since(start), time.Second)
 }
@@ -214,7 +222,7 @@ func TestThreadsAreChecked(t *testing.T) {
 	for _, n := range []int{0, -1, maxThreads + 1} {
 		_, err := Bandwidth(t.Context(), n)
 		require.ErrorContains(t, err, "want 1 to 4096")
-		_, err = PeakFMA(t.Context(), n)
+		_, err = FMA(t.Context(), n)
 		require.ErrorContains(t, err, "want 1 to 4096")
 		_, err = Measure(t.Context(), []int{1, n}, nil)
 		require.ErrorContains(t, err, "want 1 to 4096")
