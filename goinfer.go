@@ -7,11 +7,13 @@ import (
 	"iter"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/goinfer/goinfer/checkpoint"
 	"github.com/goinfer/goinfer/engine"
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/internal/cpu"
+	"github.com/goinfer/goinfer/internal/mem"
 	"github.com/goinfer/goinfer/internal/par"
 	"github.com/goinfer/goinfer/kv"
 	"github.com/goinfer/goinfer/model"
@@ -142,8 +144,10 @@ type Model struct {
 	warnings []string
 	tensors  []Tensor
 
-	close sync.Once
-	err   error
+	close      sync.Once
+	err        error
+	populating sync.WaitGroup
+	closing    atomic.Bool
 }
 
 // Open opens a GGUF file, or the set of files that it is a part of, or the folder of a Hugging Face checkpoint.
@@ -282,6 +286,7 @@ func open(f *gguf.File, cfg Config, need Memory, o Options) (m *Model, err error
 			m.warnings = append(m.warnings, fmt.Sprintf("the weights could not be locked in memory: %v", err))
 		}
 	}
+	m.populate(w.Views())
 	threads := o.Threads
 	if threads == 0 {
 		threads, _ = cpu.Threads()
@@ -307,7 +312,27 @@ func (m *Model) release() error {
 	if m.pool != nil {
 		m.pool.Close()
 	}
+	m.closing.Store(true)
+	m.populating.Wait()
 	return m.file.Close()
+}
+
+// populate has the weights mapped behind the back of the first prompt, which would otherwise fault them in by small groups of pages, as long as memory has room for
+// them all.
+func (m *Model) populate(weights [][]byte) {
+	if have, _, ok := mem.Available(); ok && m.need.Weights > have {
+		return
+	}
+	m.populating.Go(func() {
+		const piece = 16 << 20 // takes milliseconds, if it need not be read
+		for _, b := range weights {
+			for len(b) > 0 && !m.closing.Load() {
+				n := min(piece, len(b))
+				mem.Populate(b[:n])
+				b = b[n:]
+			}
+		}
+	})
 }
 
 // Config returns the hyper-parameters.

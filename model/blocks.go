@@ -308,5 +308,5 @@ func (w *Weights) fusedExperts(name string, in int, a, b Part) (as, bs []*nn.Lin
 // nth is matrix i of those of [out][in] that the tensor t, NAME.weight, holds one after the other. Only its bytes are asked for.
 func (w *Weights) nth(name string, t SourceTensor, i, in, out int) tensor.Weight {
 	name = w.prefix + name + ".weight"
-	return tensor.Weight{Name: name, Type: t.Type, Rows: out, Cols: in, Data: w.src.Rows(name, i*out, out)}
+	return tensor.Weight{Name: name, Type: t.Type, Rows: out, Cols: in, Data: w.view(name, i*out, out)}
 }

@@ -89,6 +89,7 @@ type binding struct {
 	used map[string]bool
 	err  error
 
+	views    [][]byte       // what of the source was taken, in the order in which it was asked for
 	copied   int64          // bytes of weights that are kept beside the file's
 	tensors  []Tensor       // taken so far
 	numbers  map[string]int // of tensors, by name
@@ -129,6 +130,9 @@ func (b *binding) declaring() bool { return b.optional != nil }
 
 // Tensors lists the tensors taken so far, in the order in which they were first asked for.
 func (w *Weights) Tensors() []Tensor { return slices.Clone(w.tensors) }
+
+// Views are the bytes of the source that were taken so far, in the order in which they were first asked for. They may overlap.
+func (w *Weights) Views() [][]byte { return slices.Clone(w.views) }
 
 // Copied is the size of the weights that are kept in memory beside those of the source, since it has them the other way round.
 func (w *Weights) Copied() int64 { return w.copied }
@@ -211,9 +215,16 @@ func (w *Weights) fail(err error) {
 func (w *Weights) tensor(name string, required bool, shape ...int) (SourceTensor, bool) {
 	t, ok := w.find(name, required, shape...)
 	if ok {
-		t.Data = w.src.Rows(w.prefix+name, 0, t.rows())
+		t.Data = w.view(w.prefix+name, 0, t.rows())
 	}
 	return t, ok
+}
+
+// view asks the source for rows.
+func (w *Weights) view(name string, first, n int) []byte {
+	b := w.src.Rows(name, first, n)
+	w.views = append(w.views, b)
+	return b
 }
 
 // find is tensor without the bytes.

@@ -4,7 +4,7 @@
 //   - [Available] is what may still be used, and which limit it comes from.
 //   - [Total] is what the machine, or the control group, has altogether.
 //   - [PeakRSS] is the most that the process has held so far, or since [ResetPeak].
-//   - [Huge] asks for large pages.
+//   - [Huge] asks for large pages, [Populate] for pages before they are touched.
 //
 // A sketch:
 //

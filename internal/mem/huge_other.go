@@ -3,3 +3,5 @@
 package mem
 
 func huge([]byte) {}
+
+func populate([]byte) {}

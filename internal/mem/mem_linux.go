@@ -32,6 +32,8 @@ func peakRSS() int64 {
 	return maxRSS() << 10
 }
 
+func populate(b []byte) { _ = unix.Madvise(b, unix.MADV_POPULATE_READ) }
+
 func huge(b []byte) { _ = unix.Madvise(b, unix.MADV_HUGEPAGE) }
 
 // resetPeak sets VmHWM back (proc_pid_clear_refs(5)).
