@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/goinfer/goinfer/catalog"
 	"github.com/goinfer/goinfer/kv"
@@ -29,14 +30,24 @@ type Load struct {
 // ubatch is how many tokens of a prompt are computed at once.
 const ubatch = 512
 
+// mostCache bounds a cache of keys and values, so that sums of memory are numbers.
+const mostCache = 1 << 60
+
 // Need works out the memory of a model whose tensors have their types, see params.Model.As.
 func Need(m *params.Model, l Load) (Memory, error) {
+	if l.Context < 1 || l.Sequences < 1 {
+		return Memory{}, fmt.Errorf("plan: %s: want at least one sequence of one position, found %d of %d", m.Name, l.Sequences, l.Context)
+	}
 	n := Memory{Weights: m.Size(), Scratch: scratch(m, l), Overhead: overhead(m)}
 	store, err := kv.New(kv.Config{Layers: m.State, KType: l.K, VType: l.V})
 	if err != nil {
 		return n, fmt.Errorf("plan: %s: %w", m.Name, err)
 	}
-	n.Cache = store.Need(l.Context, min(ubatch, l.Context)) * int64(l.Sequences)
+	one := store.Need(l.Context, min(ubatch, l.Context))
+	if one > mostCache/int64(l.Sequences) {
+		return n, fmt.Errorf("plan: %s: a cache for %d contexts of %d is beyond any machine", m.Name, l.Sequences, l.Context)
+	}
+	n.Cache = one * int64(l.Sequences)
 	return n, nil
 }
 
@@ -44,7 +55,7 @@ func Need(m *params.Model, l Load) (Memory, error) {
 // feed-forward block, of which a layer of experts has those of the chosen ones; then the logits of a row for every sequence.
 func scratch(m *params.Model, l Load) int64 {
 	c := m.Config
-	rows := min(ubatch, l.Context*l.Sequences)
+	rows := min(ubatch, min(ubatch, l.Context)*min(ubatch, l.Sequences))
 	ff := c.NFF
 	if c.NExpert > 0 {
 		ff = max(c.NFFExpert*c.NExpertUsed+c.NFFShared, c.NFFExpert)
@@ -75,10 +86,7 @@ func passBytes(m *params.Model, sequences int) float64 {
 	var sum float64
 	for _, t := range m.Tensors {
 		bytes := float64(t.Elements() / int64(t.Type.BlockSize()) * int64(t.Type.BlockBytes()))
-		missed := 1.0 // the share that no sequence has chosen
-		for range sequences {
-			missed *= 1 - float64(t.Used)/float64(t.Of)
-		}
+		missed := math.Pow(1-float64(t.Used)/float64(t.Of), float64(sequences)) // the share that no sequence has chosen
 		sum += bytes * (1 - missed)
 	}
 	return sum

@@ -35,7 +35,7 @@ type Row struct {
 	Sequences int    `json:"sequences"`
 	Memory
 	Total int64 `json:"total"`
-	Fits  bool  `json:"fits"`
+	Fits  bool  `json:"fits"` // what is available is known, and no less than Total
 	// First and Last are the predictions at the beginning of a context and at its end.
 	First *Prediction `json:"first,omitempty"`
 	Last  *Prediction `json:"last,omitempty"`
@@ -97,13 +97,15 @@ func (p *Plan) With(s *Speed) error {
 		if r.Type != s.Type {
 			continue
 		}
-		for to, position := range map[**Prediction]int{&r.First: 0, &r.Last: r.Context} {
-			one, err := s.Predict(r.model, r.load, position)
-			if err != nil {
-				return err
-			}
-			*to = &one
+		first, err := s.Predict(r.model, r.load, 0)
+		if err != nil {
+			return err
 		}
+		last, err := s.Predict(r.model, r.load, r.Context)
+		if err != nil {
+			return err
+		}
+		r.First, r.Last = &first, &last
 	}
 	return nil
 }
@@ -120,14 +122,14 @@ type DeviceNeed struct {
 // reserve is the share of a device that is left to everything but weights.
 const reserve = 0.2
 
-// Devices is how many devices of so many bytes parameters need in FP16, INT8 and INT4, at 2, 1 and ½ bytes each.
+// Devices is how many devices of so many bytes, at least one, parameters need in FP16, INT8 and INT4, at 2, 1 and ½ bytes each.
 func Devices(parameters, device int64) []DeviceNeed {
 	var ds []DeviceNeed
 	for _, d := range []struct {
 		name  string
 		bytes int64
 	}{{"FP16", 2 * parameters}, {"INT8", parameters}, {"INT4", (parameters + 1) / 2}} {
-		usable := int64(float64(device) * (1 - reserve))
+		usable := max(1, int64(float64(device)*(1-reserve)))
 		ds = append(ds, DeviceNeed{d.name, d.bytes, int((d.bytes + device - 1) / device), int((d.bytes + usable - 1) / usable)})
 	}
 	return ds
@@ -138,28 +140,28 @@ type Choice struct {
 	Name   string  `json:"name"`
 	About  string  `json:"about"`
 	Total  int64   `json:"total"`
-	Active int64   `json:"active"`
+	Active int64   `json:"active"` // that a token reads: of an embedding that is no head, one row
 	Memory int64   `json:"memory"`
 	Rate   float64 `json:"tokens_per_s"`
 }
 
 // Choose lists the known models in the type of a speed that take at most so many bytes and make at least so many tokens a second, the largest first. The speed is that of the
-// calibration: bytes of one model cost what those of another do.
+// calibration: bytes of one model cost what those of another do. Left out are models whose rows or heads are no whole blocks of the type or of the cache's format.
 func Choose(s *Speed, l Load, memory int64, rate float64) ([]Choice, error) {
 	var choices []Choice
 	for _, name := range catalog.Names() {
 		m, err := params.Shape(name)
-		if err == nil {
-			m, err = m.As(s.Type)
-		}
 		if err != nil {
 			return nil, err
+		}
+		if m, err = m.As(s.Type); err != nil {
+			continue
 		}
 		at := l
 		at.Context = min(l.Context, m.Config.NCtx)
 		need, err := Need(m, at)
 		if err != nil {
-			continue // its heads do not go with the cache's format
+			continue
 		}
 		p, err := s.Predict(m, at, at.Context/2)
 		if err != nil {

@@ -32,6 +32,10 @@ func TestNeed(t *testing.T) {
 	require.EqualValues(t, n.Cache/16*34/64, one.Cache)
 	_, err = Need(modelAs(t, "stories260k", "F16"), Load{Context: 64, Sequences: 1, K: kv.Q8_0})
 	require.ErrorContains(t, err, "multiple of 32")
+	_, err = Need(m, Load{Context: 1e9, Sequences: 1e9})
+	require.ErrorContains(t, err, "a cache for 1000000000 contexts of 1000000000 is beyond any machine")
+	_, err = Need(m, Load{Context: 64})
+	require.ErrorContains(t, err, "found 0 of 64")
 }
 
 // TestScratch: activations are about what the engine takes.
@@ -145,6 +149,7 @@ func TestDevices(t *testing.T) {
 		require.Equal(t, []int{c.fp16, c.int8, c.int4}, []int{d[0].Devices, d[1].Devices, d[2].Devices})
 		require.GreaterOrEqual(t, d[0].WithReserve, d[0].Devices)
 	}
+	require.Equal(t, DeviceNeed{"FP16", 20, 20, 20}, Devices(10, 1)[0])
 }
 
 func TestChoose(t *testing.T) {
@@ -160,6 +165,10 @@ func TestChoose(t *testing.T) {
 	cs, err = Choose(s, Load{Context: 2048, Sequences: 1}, 1e6, 2)
 	require.NoError(t, err)
 	require.Empty(t, cs)
+	s.Type = "NVFP4" // of which the rows of some models are no whole blocks
+	cs, err = Choose(s, Load{Context: 2048, Sequences: 1}, 16e9, 2)
+	require.NoError(t, err)
+	require.NotEmpty(t, cs)
 }
 
 // TestCalibrate: a small model is its own slice, and what is foretold of it is near what it does.

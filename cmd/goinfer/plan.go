@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -122,7 +123,7 @@ func (f *planFlags) run(cmd *cobra.Command, args []string) error {
 		p.DeviceBytes, p.Devices = int64(f.device), plan.Devices(p.Total, int64(f.device))
 	}
 	if !f.noSpeed {
-		if err := f.foretell(cmd, name, p); err != nil {
+		if err := f.foretell(cmd, name, m, p); err != nil {
 			return err
 		}
 	}
@@ -169,14 +170,14 @@ func (f *planFlags) options(cmd *cobra.Command, what string) (plan.Options, *pro
 	return plan.Options{Threads: f.threads, K: goinfer.CacheType(f.cache), V: goinfer.CacheType(f.cache), Done: bar.set}, bar
 }
 
-// foretell measures speed.
-func (f *planFlags) foretell(cmd *cobra.Command, name string, p *plan.Plan) error {
+// foretell measures speed; name is what m was found by.
+func (f *planFlags) foretell(cmd *cobra.Command, name string, m *params.Model, p *plan.Plan) error {
 	o, bar := f.options(cmd, "measuring slices of the model")
 	defer bar.end()
 	var s *plan.Speed
 	var err error
 	if f.measure {
-		s, p.Compared, err = f.compare(cmd, name, p, o)
+		s, p.Compared, err = f.compare(cmd, name, m, p, o)
 	} else {
 		s, err = plan.Calibrate(cmd.Context(), p.Model(), o)
 	}
@@ -187,32 +188,42 @@ func (f *planFlags) foretell(cmd *cobra.Command, name string, p *plan.Plan) erro
 }
 
 // compare runs the model in turns with its slices.
-func (f *planFlags) compare(cmd *cobra.Command, name string, p *plan.Plan, o plan.Options) (*plan.Speed, *plan.Comparison, error) {
-	src, err := benchSource(name)
+func (f *planFlags) compare(cmd *cobra.Command, name string, m *params.Model, p *plan.Plan, o plan.Options) (*plan.Speed, *plan.Comparison, error) {
+	src, err := await(cmd.Context(), func() (*bench.Source, error) { return benchSource(name) })
 	if err != nil {
 		return nil, nil, err
 	}
-	level := ""
-	if own := p.Model().Recipe; len(f.types) > 0 || src.Path == "" {
-		level = own
+	level := p.Model().Recipe
+	if p.Model() == m {
+		level = "" // the plan is for the file as it is
 	}
-	m, err := src.Load(cmd.Context(), level, nil)
+	loaded, err := src.Load(cmd.Context(), level, nil)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer m.Close()
-	return plan.Compare(cmd.Context(), p.Model(), m, o)
+	defer loaded.Close()
+	return plan.Compare(cmd.Context(), p.Model(), loaded, o)
 }
 
 // choose lists known models.
 func (f *planFlags) choose(cmd *cobra.Command) error {
+	for _, name := range []string{"batch", "device-mem", "no-speed", "measure"} {
+		if cmd.Flags().Changed(name) {
+			return usagef("--%s is for one model, and none is named: --memory and --rate choose one by its speed", name)
+		}
+	}
+	if len(f.types) > 1 || len(f.contexts.values) > 1 {
+		return usagef("--memory and --rate choose a model for one type and one context, found %d and %d", len(f.types), len(f.contexts.values))
+	}
 	memory := int64(f.memory)
 	if memory == 0 {
 		info, err := probe.Machine()
 		if err != nil {
 			return err
 		}
-		memory = info.MemoryAvailable
+		if memory = info.MemoryAvailable; memory == 0 {
+			return errors.New("this system does not tell how much memory is available: want --memory")
+		}
 	}
 	typ := bench.ShapeLevel
 	if len(f.types) > 0 {
@@ -280,7 +291,10 @@ func writePlanned(out io.Writer, p *plan.Plan) {
 	fmt.Fprintln(t, head)
 	for _, r := range p.Rows {
 		fits := "no"
-		if r.Fits {
+		switch {
+		case p.Available == 0:
+			fits = "–" // the system does not tell
+		case r.Fits:
 			fits = "yes"
 		}
 		fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t", r.Type, r.Context, r.Sequences, goinfer.Bytes(r.Weights), goinfer.Bytes(r.Cache), goinfer.Bytes(r.Scratch),

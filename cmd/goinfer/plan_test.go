@@ -39,7 +39,11 @@ func TestPlanWrong(t *testing.T) {
 	wrong(t, command(t, "", "plan", "tiny-moe", "--measure", "--no-speed"), "--measure compares speed")
 	wrong(t, command(t, "", "plan", "tiny-moe", "--memory", "1GB"), "--memory and --rate choose a model")
 	wrong(t, command(t, "", "plan", "tiny-moe", "--device-mem", "much"), `want a size such as 80GB or 512MiB, found "much"`)
+	wrong(t, command(t, "", "plan", "--memory", "1GB", "--no-speed"), "--no-speed is for one model, and none is named")
+	wrong(t, command(t, "", "plan", "--rate", "1", "--ctx", "1,2"), "for one type and one context, found 0 and 2")
 	fault(t, command(t, "", "plan", "stories260k", "--kv", "q8_0", "--no-speed"), "multiple of 32")
+	fault(t, command(t, "", "plan", "llama-2-7b", "--ctx", "1000000000", "--batch", "1000000000", "--no-speed"), "beyond any machine")
+	require.Contains(t, ok(t, command(t, "", "plan", "llama-2-7b", "--device-mem", "1", "--no-speed")), "devices that hold them")
 }
 
 func TestByteSize(t *testing.T) {
