@@ -182,6 +182,19 @@ func TestCache(t *testing.T) {
 	require.Len(t, r.Cache.Types, 1)
 	_, err = m.CacheToken(kv.Q8_0, kv.F16)
 	require.ErrorContains(t, err, "multiple of 32")
+
+	// Latents of 512 can be cached in blocks; heads of 40, which they stand for, could not be.
+	m, err = ParseConfig("config.json", []byte(`{"architectures": ["DeepseekV3ForCausalLM"], "hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 2,
+		"num_attention_heads": 4, "num_key_value_heads": 4, "max_position_embeddings": 4096, "vocab_size": 512, "rms_norm_eps": 1e-6, "q_lora_rank": 64, "kv_lora_rank": 496,
+		"qk_nope_head_dim": 24, "qk_rope_head_dim": 16, "v_head_dim": 24, "n_routed_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 64, "n_shared_experts": 1,
+		"first_k_dense_replace": 1, "n_group": 1, "topk_group": 1, "routed_scaling_factor": 1.0, "scoring_func": "sigmoid", "norm_topk_prob": true}`))
+	require.NoError(t, err)
+	r, err = m.Report()
+	require.NoError(t, err)
+	require.Len(t, r.Cache.Types, 3)
+	require.Equal(t, CacheBytes{"F16", 2 * 2 * 512, 2 * 2 * 512 * 4096, 2 * 2 * 4 * (40 + 24)}, r.Cache.Types[0])
+	require.Positive(t, r.Cache.Types[1].Token)
+	require.Zero(t, r.Cache.Types[1].MultiHead)
 }
 
 // TestFile: a file is counted by its own types, and as its shape is.

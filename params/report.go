@@ -86,7 +86,7 @@ type TypeBytes struct {
 // Cache is what the cache of keys and values grows by with each token of each sequence.
 type Cache struct {
 	Types []CacheBytes `json:"types"`
-	// MultiHead is how many times more it would be if every query head had a key head of its own; 1 where each has.
+	// MultiHead is how many times more it would be in F16 if every query head had a key head of its own; 1 where each has.
 	MultiHead float64 `json:"multi_head_factor"`
 }
 
@@ -95,7 +95,7 @@ type CacheBytes struct {
 	Type      string `json:"type"`
 	Token     int64  `json:"bytes_per_token"`
 	Context   int64  `json:"context_bytes"` // of a sequence as long as the context
-	MultiHead int64  `json:"multi_head_bytes_per_token"`
+	MultiHead int64  `json:"multi_head_bytes_per_token,omitempty"` // 0 where such heads would be no whole number of the format's blocks
 }
 
 // FileTypes are the types of files that a report counts.
@@ -237,7 +237,7 @@ func (m *Model) cache() (Cache, error) {
 		}
 		all, err := multi.CacheToken(t, t)
 		if err != nil {
-			return c, fmt.Errorf("params: %s: %w", m.Name, err)
+			all = 0
 		}
 		c.Types = append(c.Types, CacheBytes{t.String(), n, full, all})
 		if t == kv.F16 && n > 0 {

@@ -277,7 +277,11 @@ func writeCache(out io.Writer, r *params.Report) {
 	fmt.Fprintln(t, head)
 	for _, c := range r.Cache.Types {
 		fmt.Fprintf(t, "  %s\t%s\t%s", c.Type, goinfer.Bytes(c.Token), goinfer.Bytes(c.Context))
-		if r.Cache.MultiHead != 1 {
+		switch {
+		case r.Cache.MultiHead == 1:
+		case c.MultiHead == 0:
+			fmt.Fprint(t, "\t–")
+		default:
 			fmt.Fprintf(t, "\t%s, %.1f times as much", goinfer.Bytes(c.MultiHead), float64(c.MultiHead)/float64(max(1, c.Token)))
 		}
 		fmt.Fprintln(t)
