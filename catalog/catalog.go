@@ -169,7 +169,7 @@ func Count(ts []model.Tensor) Counts {
 	var c Counts
 	for _, t := range ts {
 		n := t.Elements()
-		bytes := n / int64(t.Type.BlockSize()) * int64(t.Type.BlockBytes())
+		bytes := t.Bytes()
 		c.Weights += n
 		c.Bytes += bytes
 		c.ActiveWeights += n * int64(t.Used) / int64(t.Of)

@@ -67,7 +67,7 @@ func (s Shape) Random(ctx context.Context, o Random) (*gguf.Writer, error) {
 
 	g := &generator{ctx: ctx, o: o, pools: map[poolKey][]byte{}}
 	for _, t := range ts {
-		g.total += Count([]model.Tensor{t}).Bytes
+		g.total += t.Bytes()
 		if err := w.AddFrom(t.Name, t.Type, t.Shape, func(out io.Writer) error { return g.write(out, t) }); err != nil {
 			return nil, err
 		}

@@ -26,8 +26,7 @@ func ShapeOf(m *goinfer.Model) (Shape, error) {
 	s := Shape{Arch: c.Arch, Experts: c.NExpert, Used: c.NExpertUsed}
 	bytes := map[int]int64{}
 	for _, t := range m.Tensors() {
-		rows := t.Elements() / int64(t.Shape[0])
-		size := rows * int64(t.Type.RowBytes(t.Shape[0]))
+		size := t.Bytes()
 		layer, expert := expertLayer(t.Name)
 		switch {
 		case expert && t.Of == c.NExpert && strings.Contains(t.Name, "_exps"):

@@ -19,6 +19,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -325,8 +326,8 @@ func shares(ts []goinfer.Tensor) []Share {
 			all = append(all, Share{Type: name})
 		}
 		all[i].Tensors++
-		all[i].Bytes += t.Elements() / int64(t.Type.BlockSize()) * int64(t.Type.BlockBytes())
+		all[i].Bytes += t.Bytes()
 	}
-	slices.SortStableFunc(all, func(a, b Share) int { return int(max(-1, min(1, b.Bytes-a.Bytes))) })
+	slices.SortStableFunc(all, func(a, b Share) int { return cmp.Compare(b.Bytes, a.Bytes) })
 	return all
 }

@@ -75,6 +75,11 @@ func (t Tensor) Elements() int64 {
 	return n
 }
 
+// Bytes is what they take in their type, whose blocks the rows are whole numbers of.
+func (t Tensor) Bytes() int64 {
+	return t.Elements() / int64(t.Type.BlockSize()) * int64(t.Type.BlockBytes())
+}
+
 // Weights makes parts of nn from named tensors. Names are given without ".weight".
 type Weights struct {
 	*binding

@@ -85,9 +85,8 @@ func passBytes(m *params.Model, sequences int) float64 {
 	}
 	var sum float64
 	for _, t := range m.Tensors {
-		bytes := float64(t.Elements() / int64(t.Type.BlockSize()) * int64(t.Type.BlockBytes()))
 		missed := math.Pow(1-float64(t.Used)/float64(t.Of), float64(sequences)) // the share that no sequence has chosen
-		sum += bytes * (1 - missed)
+		sum += float64(t.Bytes()) * (1 - missed)
 	}
 	return sum
 }
