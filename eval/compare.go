@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -70,7 +71,9 @@ func (c *comparer) model(row []float32, next int32) error {
 	var kl float64
 	for i, v := range base {
 		l := float64(v) - sumBase
-		kl += math.Exp(l) * (l - (float64(row[i]) - sum))
+		if p := math.Exp(l); p > 0 { // the limit of p·log p is 0
+			kl += p * (l - (float64(row[i]) - sum))
+		}
 	}
 	c.kl.add(kl)
 	c.kls = append(c.kls, kl)
@@ -79,7 +82,7 @@ func (c *comparer) model(row []float32, next int32) error {
 	if best(row) == best(base) {
 		c.same++
 	}
-	return c.nll.finite()
+	return cmp.Or(c.nll.finite(), c.kl.finite())
 }
 
 func (c *comparer) comparison(chunks []Chunk) Comparison {

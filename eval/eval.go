@@ -5,7 +5,8 @@
 //   - [Chunks] cuts the tokens of a text into chunks as llama-perplexity does.
 //   - [Perplexity] scores the second half of each chunk and returns a [Result].
 //   - [Compare] does so beside a base model, and tells how far the predictions of the two are apart: a [Comparison].
-//   - [Continuation] scores one text behind another, the form that evaluation harnesses need; [Continue] and [Continued.Score] are its two halves.
+//   - [Continuation] scores one text behind another, the form that evaluation harnesses need; [Continue] and [Continued.Score] are its two halves. [Rank] is a token's place
+//     among all.
 //
 // The numbers are those of llama-perplexity on the same file, text and format of the cache, up to rounding; Kullback–Leibler divergence is computed
 // from the logits themselves, where llama-perplexity rounds those of the base model to 16 bits.
@@ -146,7 +147,7 @@ func (c Continued) Score(ctx context.Context, m *goinfer.Model, hook goinfer.Hoo
 	s := Score{Tokens: len(c.Tokens) - c.First, Greedy: true}
 	err := m.Evaluate(ctx, goinfer.Request{Tokens: c.Tokens[:last], Hook: hook, LogitsFrom: c.First - 1, Logits: func(pos int, row []float32) error {
 		next := c.Tokens[pos+1]
-		rank := rank(row, next)
+		rank := Rank(row, next)
 		s.LogProb += float64(row[next]) - logSum(row)
 		s.Ranks = append(s.Ranks, rank)
 		s.Greedy = s.Greedy && rank == 1
@@ -167,8 +168,8 @@ func Continuation(ctx context.Context, m *goinfer.Model, prefix, text string, ho
 	return c.Score(ctx, m, hook)
 }
 
-// rank is the place of id in the order of the logits, the lower id first among equals.
-func rank(row []float32, id int32) int {
+// Rank is the place of id in the order of logits or probabilities, from 1 for the largest, the lower id first among equals.
+func Rank[T float32 | float64](row []T, id int32) int {
 	n := 1
 	for i, v := range row {
 		if v > row[id] || v == row[id] && int32(i) < id {

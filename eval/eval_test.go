@@ -111,6 +111,13 @@ func TestNumbers(t *testing.T) {
 
 	c.left = c.rows
 	require.ErrorContains(t, c.model([]float32{float32(math.NaN()), 0, 0}, 0), "no finite numbers after 3 scored tokens")
+
+	// A token that the base model rules out counts for nothing, one that only the model rules out makes the divergence infinite.
+	none := float32(math.Inf(-1))
+	c = comparer{left: []float32{none, 0, 0, none, 0, 0}}
+	require.NoError(t, c.model([]float32{none, 0, 0}, 1))
+	require.Zero(t, c.kl.sum)
+	require.ErrorContains(t, c.model([]float32{0, none, 0}, 0), "no finite numbers after 2 scored tokens")
 }
 
 func TestContinuation(t *testing.T) {

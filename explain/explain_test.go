@@ -71,9 +71,22 @@ func TestRecord(t *testing.T) {
 		p, entropy := probabilities(row)
 		require.Equal(t, entropy, view.Entropy)
 		require.Equal(t, p[5], view.Standing[0].Prob)
-		require.Equal(t, rank(p, 5), view.Standing[0].Rank)
+		require.Equal(t, eval.Rank(p, 5), view.Standing[0].Rank)
 		return nil
 	}))
+}
+
+// TestNotFinite: logits that are no numbers leave no distribution, in the model's own prediction and in the lens.
+func TestNotFinite(t *testing.T) {
+	none := float32(math.NaN())
+	p, entropy := probabilities([]float32{none, float32(math.Inf(1)), 3})
+	require.Equal(t, []float64{0, 0, 1}, p)
+	require.Zero(t, entropy)
+	_, entropy = probabilities([]float32{none, float32(math.Inf(-1))})
+	require.True(t, math.IsNaN(entropy))
+	m := open(t, "tiny-dense")
+	_, err := Lens(t.Context(), m, slices.Repeat([]float32{none}, m.Config().NEmbd), 1, nil)
+	require.ErrorIs(t, err, errNotFinite)
 }
 
 // TestSweep: what parts do in common batches they do alone, taking nothing out changes no bit, and taking out what is not used neither.

@@ -2,8 +2,10 @@ package explain
 
 import (
 	"context"
+	"math"
 
 	"github.com/goinfer/goinfer"
+	"github.com/goinfer/goinfer/eval"
 )
 
 // View is what the head makes of the residual stream at one place (the logit lens, nostalgebraist 2020): the distribution of the next token, were the model to end there.
@@ -28,9 +30,12 @@ func Lens(ctx context.Context, m *goinfer.Model, x []float32, k int, watch []int
 	views := make([]View, 0, len(x)/m.Config().NEmbd)
 	err := m.Unembed(ctx, x, func(_ int, logits []float32) error {
 		p, entropy := probabilities(logits)
+		if math.IsNaN(entropy) {
+			return errNotFinite
+		}
 		view := View{Entropy: entropy, Top: choices(m.Tokenizer(), logits, k)}
 		for _, id := range watch {
-			view.Standing = append(view.Standing, Standing{tokenOf(m.Tokenizer(), id), rank(p, id), p[id]})
+			view.Standing = append(view.Standing, Standing{tokenOf(m.Tokenizer(), id), eval.Rank(p, id), p[id]})
 		}
 		views = append(views, view)
 		return nil

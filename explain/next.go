@@ -62,6 +62,8 @@ type Stage struct {
 // BestRemoved bounds the list of what a sampler removed.
 const BestRemoved = 5
 
+var errNotFinite = errors.New("explain: the model's logits are no finite numbers")
+
 // Predict evaluates a prompt and tells what may follow it.
 func Predict(ctx context.Context, m *goinfer.Model, q Question) (*Prediction, error) {
 	v := m.Tokenizer()
@@ -102,7 +104,7 @@ func Predict(ctx context.Context, m *goinfer.Model, q Question) (*Prediction, er
 	var probs []float64
 	probs, p.Entropy = probabilities(logits)
 	if math.IsNaN(p.Entropy) {
-		return nil, errors.New("explain: the model's logits are no finite numbers")
+		return nil, errNotFinite
 	}
 	p.Top = choices(v, logits, q.Top)
 	p.Stages = stagesOf(v, stages, probs)

@@ -3,7 +3,6 @@ package explain
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -156,9 +155,6 @@ func (o *Options) watch(m *goinfer.Model, next *Prediction) (eval.Continued, err
 			return c, fmt.Errorf("explain: the word %q: %w", o.Word, err)
 		}
 		return c, nil
-	}
-	if len(next.Top) == 0 {
-		return eval.Continued{}, errors.New("explain: no token has a finite logit")
 	}
 	ids := make([]int32, 0, len(next.Prompt)+1)
 	for _, t := range next.Prompt {

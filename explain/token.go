@@ -50,7 +50,7 @@ func choices(v *goinfer.Tokenizer, logits []float32, k int) []Choice {
 	return list
 }
 
-// probabilities is the softmax of the finite logits, and its entropy in nats.
+// probabilities is the softmax of the finite logits, and its entropy in nats: NaN where none is finite.
 func probabilities(logits []float32) (p []float64, entropy float64) {
 	top := math.Inf(-1)
 	for _, l := range logits {
@@ -66,6 +66,9 @@ func probabilities(logits []float32) (p []float64, entropy float64) {
 			sum += p[i]
 		}
 	}
+	if sum == 0 {
+		return p, math.NaN()
+	}
 	for i := range p {
 		p[i] /= sum
 		if p[i] > 0 {
@@ -73,15 +76,4 @@ func probabilities(logits []float32) (p []float64, entropy float64) {
 		}
 	}
 	return p, entropy
-}
-
-// rank is the place of id by probability, the lower id first among equals.
-func rank(p []float64, id int32) int {
-	n := 1
-	for i, v := range p {
-		if v > p[id] || v == p[id] && int32(i) < id {
-			n++
-		}
-	}
-	return n
 }
