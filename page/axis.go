@@ -22,7 +22,7 @@ type Axis struct {
 // Number writes a value with about four digits, or from ten thousand on with three and k, M, G or T for the thousands.
 func Number(v float64) string {
 	suffix, digits := "", 4
-	if math.Abs(v) >= 1e4 {
+	if math.Abs(v) >= 9999.5 && !math.IsInf(v, 0) {
 		for _, s := range []string{"k", "M", "G", "T"} {
 			v, suffix, digits = v/1000, s, 3
 			if math.Abs(v) < 999.5 {
@@ -30,7 +30,7 @@ func Number(v float64) string {
 			}
 		}
 	}
-	return strings.Replace(strconv.FormatFloat(v, 'g', digits, 64), "-", "−", 1) + suffix
+	return strings.NewReplacer("-", "−", "+Inf", "∞", "Inf", "∞").Replace(strconv.FormatFloat(v, 'g', digits, 64)) + suffix
 }
 
 func (a *Axis) format(v float64) string {
@@ -137,8 +137,11 @@ func (s *scale) ticks(n int, fits func([]float64) bool) []float64 {
 			step = max(step, 1)
 		}
 		var t []float64
-		for i := math.Ceil(s.lo/step - 1e-9); i*step <= s.hi+step*1e-9; i++ {
-			t = append(t, i*step+0) // no zero below zero
+		first := math.Ceil(s.lo/step - 1e-9)
+		for i := range n + 2 { // no more fit, and where numbers are too large to be told apart the loop must end
+			if v := (first + float64(i)) * step; v <= s.hi+step*1e-9 {
+				t = append(t, v+0) // no zero below zero
+			}
 		}
 		if len(t) > 0 && fits(t) {
 			return t

@@ -178,7 +178,8 @@ func argsText(args []any) string {
 }
 
 func TestNumber(t *testing.T) {
-	for v, want := range map[float64]string{0: "0", 0.5: "0.5", 1234: "1234", 12345: "12.3k", 6738415616: "6.74G", -3: "−3", 999999: "1M", 1e-3: "0.001"} {
+	for v, want := range map[float64]string{0: "0", 0.5: "0.5", 1234: "1234", 12345: "12.3k", 6738415616: "6.74G", -3: "−3", 999999: "1M", 1e-3: "0.001", 9999.4: "9999",
+		9999.6: "10k", -1e-5: "−1e−05", math.Inf(1): "∞", math.Inf(-1): "−∞"} {
 		require.Equal(t, want, Number(v))
 	}
 }
@@ -218,4 +219,6 @@ func TestTicks(t *testing.T) {
 			}
 		}
 	}
+	s := (&Axis{}).newScale([]float64{1e17, 1e17 + 16}, 6, 0, 300) // whole numbers that float64 cannot tell apart
+	require.LessOrEqual(t, len(s.ticks(6, func([]float64) bool { return true })), 8)
 }
