@@ -19,7 +19,7 @@ type timed struct {
 	name    string
 	counts  catalog.Counts
 	token   float64 // seconds, the fastest of some runs
-	resting int64   // bytes of memory that it takes
+	resting int64   // bytes of memory that it takes, 0 where the system does not tell
 }
 
 // measure makes models of shapes in a type, at random, and runs them in turns. Of each the fastest run counts: whatever else runs on the machine only adds time.
@@ -36,7 +36,7 @@ func (r *run) measure(shapes []catalog.Shape, typ string, t bench.Test) ([]timed
 		if err != nil {
 			return nil, err
 		}
-		before := resting()
+		before, known := resting()
 		m, err := src.Load(r.ctx, typ, nil)
 		if err != nil {
 			return nil, err
@@ -48,7 +48,7 @@ func (r *run) measure(shapes []catalog.Shape, typ string, t bench.Test) ([]timed
 		defer sessions[i].Close()
 		if _, _, rss, err := sessions[i].Measure(r.ctx); err != nil {
 			return nil, err
-		} else if rss > 0 {
+		} else if known {
 			out[i].resting = rss - before
 		}
 	}
@@ -71,11 +71,11 @@ func (r *run) measure(shapes []catalog.Shape, typ string, t bench.Test) ([]timed
 	return out, nil
 }
 
-// resting is the memory that the process holds without what is garbage.
-func resting() int64 {
+// resting is the memory that the process holds without what is garbage, and whether the system tells: a peak that cannot begin anew tells nothing of what comes after it.
+func resting() (bytes int64, known bool) {
 	debug.FreeOSMemory()
-	mem.ResetPeak()
-	return mem.PeakRSS()
+	known = mem.ResetPeak()
+	return mem.PeakRSS(), known
 }
 
 func (r *run) settings() bench.Settings {
@@ -188,7 +188,7 @@ func (r *run) cache(c *Claim) error {
 			Series: []page.Series{{Name: "measured", Points: points, Style: page.Dots, Fit: &fit}}}.HTML())
 		return nil
 	}
-	if mem.PeakRSS() > 0 {
+	if _, known := resting(); known {
 		if err := grow("context", contexts, func(n int) bench.Test { return bench.Test{Prompt: n - 1, Gen: 1} }); err != nil {
 			return err
 		}
@@ -219,7 +219,7 @@ func (r *run) cache(c *Claim) error {
 
 // resident is the most memory held while a test runs in a model, over what the process holds without.
 func (r *run) resident(m *bench.Model, t bench.Test) (int64, error) {
-	before := resting()
+	before, _ := resting()
 	set := r.settings()
 	set.Ubatch = 64 // so that the activations are the same for every length
 	s, err := m.Session(r.ctx, bench.Case{Settings: set, Test: t}, false)

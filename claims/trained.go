@@ -27,6 +27,7 @@ func (r *run) open(s *bench.Source) (m *goinfer.Model, close func() error, err e
 		return nil, nil, err
 	}
 	if m, err = b.Open(goinfer.Options{Threads: r.Threads}); err != nil {
+		b.Close()
 		return nil, nil, err
 	}
 	return m, func() error { defer b.Close(); return m.Close() }, nil
