@@ -133,7 +133,7 @@ type run struct {
 }
 
 // steps are the claims in order.
-var steps = []struct {
+var steps = [Count]struct {
 	title string
 	do    func(*run, *Claim) error
 }{
@@ -151,6 +151,9 @@ var steps = []struct {
 	{"What bounds speed: operations or bytes", (*run).bounds},
 	{"What else is said", (*run).rest},
 }
+
+// Count is the number of claims.
+const Count = 13
 
 // Run works through all claims.
 func Run(ctx context.Context, o Options) (*Report, error) {

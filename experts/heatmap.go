@@ -37,9 +37,8 @@ type replay struct {
 	Logits  [][][]float64    `json:"logits"` // by token, layer and expert
 }
 
-// Page is a document in which the trace can be replayed token by token: model is what it is a trace of, routing what was asked of the routers, and command what made it. The trace
-// has the logits.
-func (t *Trace) Page(model, routing, command string) (*page.Page, error) {
+// Page is a document in which the trace can be replayed token by token: model is what it is a trace of, and routing what was asked of the routers. The trace has the logits.
+func (t *Trace) Page(model, routing string) (*page.Page, error) {
 	r, err := t.replay()
 	if err != nil {
 		return nil, err
@@ -50,7 +49,6 @@ func (t *Trace) Page(model, routing, command string) (*page.Page, error) {
 	}
 	s := &t.Shape
 	p := page.New("Experts at work in "+model, fmt.Sprintf("For each token each of %d layers chooses %d of its %d experts. Watch which ones, token by token.", len(s.Layers), s.Used, s.Experts))
-	p.Foot = command
 	if routing != "" {
 		p.Add(page.Text("The routers do not work as they were trained to: %s.", routing))
 	}
@@ -98,10 +96,9 @@ func (t *Trace) replay() (*replay, error) {
 // rounded keeps five decimals, which is more than can be seen, and a page small.
 func rounded(v float32) float64 { return math.Round(float64(v)*1e5) / 1e5 }
 
-// Page is a document of the statistics: model is what they are of, routing what was asked of the routers, and command what made it.
-func (s *Stats) Page(model, routing, command string) *page.Page {
+// Page is a document of the statistics: model is what they are of, and routing what was asked of the routers.
+func (s *Stats) Page(model, routing string) *page.Page {
 	p := page.New("Load of the experts of "+model, fmt.Sprintf("Over %d tokens each of %d layers chose %d of its %d experts for each token.", s.Tokens, len(s.Layers), s.Shape.Used, s.Shape.Experts))
-	p.Foot = command
 	if routing != "" {
 		p.Add(page.Text("The routers do not work as they were trained to: %s.", routing))
 	}
@@ -139,9 +136,8 @@ func (s *Stats) Page(model, routing, command string) *page.Page {
 }
 
 // CostPage is a document of what numbers of experts cost and are worth.
-func CostPage(model string, s *Shape, prices []Price, command string) *page.Page {
+func CostPage(model string, s *Shape, prices []Price) *page.Page {
 	p := page.New("What experts cost and bring in "+model, fmt.Sprintf("Each token used in turn more or less than the %d of %d experts that the model was trained for.", s.Used, s.Experts))
-	p.Foot = command
 	var speed, bytes, kl []page.Point
 	var rows [][]any
 	for _, x := range prices {

@@ -87,7 +87,7 @@ func TestEveryModel(t *testing.T) {
 			tr, err := Record(t.Context(), m, text, TraceOptions{Logits: true})
 			require.NoError(t, err, path)
 			require.Len(t, tr.Rows, len(tr.Layers)*len(text), path)
-			p, err := tr.Page("model", "", "")
+			p, err := tr.Page("model", "")
 			require.NoError(t, err, path)
 			require.NoError(t, p.Render(&bytes.Buffer{}), path)
 			for _, b := range tr.Shape.ExpertBytes {
@@ -95,7 +95,7 @@ func TestEveryModel(t *testing.T) {
 			}
 			s, err := Measure(t.Context(), m, text, MeasureOptions{Chunk: 3})
 			require.NoError(t, err, path)
-			require.NoError(t, s.Page("model", "", "").Render(&bytes.Buffer{}), path)
+			require.NoError(t, s.Page("model", "").Render(&bytes.Buffer{}), path)
 			found++
 		}()
 	}
@@ -116,10 +116,10 @@ func TestPageFaults(t *testing.T) {
 	tr, err := Record(t.Context(), m, ids(m, "The sun"), TraceOptions{Logits: true})
 	require.NoError(t, err)
 	tr.Rows[5].Logits[2] = float32(math.Inf(1))
-	_, err = tr.Page("m", "", "")
+	_, err = tr.Page("m", "")
 	require.ErrorContains(t, err, "layer 1, position 1: the logit of expert 2 is no finite number")
 	tr.Shape.Experts = MaxScores
-	_, err = tr.Page("m", "", "")
+	_, err = tr.Page("m", "")
 	require.ErrorContains(t, err, "want fewer tokens or layers")
 }
 

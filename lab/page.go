@@ -23,7 +23,7 @@ func (r *Report) Page() *page.Page {
 	))
 	p.Section("The same prompt at each level", page.Text("“%s”, continued with the most probable token each time. What differs from the model as it is is marked.", r.Prompt), r.answers())
 	p.Section("Types of tensors", r.types())
-	p.Foot = fmt.Sprintf("goinfer lab. %s, %d threads. Text: %s, %d of its %d chunks of %d tokens, evenly spread.", r.CPU, r.Threads, r.Text, r.Chunks, r.Of, r.Chunk)
+	p.Foot = fmt.Sprintf("%s, %d threads. Text: %s, %d of its %d chunks of %d tokens, evenly spread.", r.CPU, r.Threads, r.Text, r.Chunks, r.Of, r.Chunk)
 	return p
 }
 

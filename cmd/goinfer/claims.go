@@ -41,7 +41,7 @@ The report is Markdown; --html writes a page with pictures as well.`,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	fs := cmd.Flags()
-	fs.StringVar(&f.html, "html", "", "write a page with pictures to `FILE`")
+	fs.StringVar(&f.html, "html", "", "write a page with pictures to `FILE` as well, - meaning standard output, to which nothing else goes then")
 	fs.BoolVar(&f.quick, "quick", false, "smaller models, and fewer: under a minute")
 	fs.BoolVar(&f.json, "json", false, "print the report as JSON")
 	fs.IntVarP(&f.threads, "threads", "t", 0, "threads (default one for every core that may be used)")
@@ -51,6 +51,9 @@ The report is Markdown; --html writes a page with pictures as well.`,
 func (f *claimsFlags) run(cmd *cobra.Command) error {
 	if f.threads < 0 || f.threads > goinfer.MaxThreads {
 		return usagef("-t, --threads: want 0 to %d, found %d", goinfer.MaxThreads, f.threads)
+	}
+	if err := checkReport(cmd, f.html, f.json); err != nil {
+		return err
 	}
 	if f.threads == 0 {
 		info, err := probe.Machine()
@@ -72,7 +75,7 @@ func (f *claimsFlags) run(cmd *cobra.Command) error {
 	o.Step = func(claim int, what string) {
 		bar.end()
 		bar = startProgress(cmd, fmt.Sprintf("claim %d: %s", claim, what), -1)
-		bar.set(claim-1, 13)
+		bar.set(claim-1, claims.Count)
 	}
 	r, err := claims.Run(cmd.Context(), o)
 	bar.end()
@@ -80,7 +83,7 @@ func (f *claimsFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	if f.html != "" {
-		if err := writeFile(cmd, f.html, r.Page().Render); err != nil {
+		if err := writeFile(cmd, f.html, r.Page().Render); err != nil || f.html == "-" {
 			return err
 		}
 	}

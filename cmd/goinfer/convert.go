@@ -60,8 +60,10 @@ func (f *convertFlags) run(cmd *cobra.Command, args []string) error {
 	case o.Threads > goinfer.MaxThreads:
 		return usagef("-t, --threads: want at most %d, found %d", goinfer.MaxThreads, f.threads)
 	}
-	if err := checkOut(cmd, f.out, f.dry); err != nil {
-		return err
+	if !f.dry {
+		if err := checkOut(cmd, "-o", f.out, "a model is no text"); err != nil {
+			return err
+		}
 	}
 	if o.Type != "" {
 		if err := convert.CheckType(o.Type, false); err != nil {

@@ -7,11 +7,9 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/experts"
-	"github.com/goinfer/goinfer/page"
 )
 
 // defaultMoE is MODEL for the commands about experts where it is left out.
@@ -63,12 +61,13 @@ func (f *expertsFlags) addRouting(cmd *cobra.Command) {
 
 // subject is a model with its text and, if that was asked for, another way to route.
 type subject struct {
-	m      *goinfer.Model
-	name   string
-	shape  experts.Shape
-	tokens []int32
-	hook   goinfer.Hook
-	why    string // what hook does
+	m        *goinfer.Model
+	name     string
+	argument *string // the text as it was given, nil if it was no argument
+	shape    experts.Shape
+	tokens   []int32
+	hook     goinfer.Hook
+	why      string // what hook does
 }
 
 // open finds and opens the model and reads the text, room being kept for so many further tokens. The caller closes the model.
@@ -93,7 +92,7 @@ func (f *expertsFlags) open(cmd *cobra.Command, args []string, room int) (s *sub
 			m.Close() // the error that there is already says more
 		}
 	}()
-	s = &subject{m: m, name: from.name}
+	s = &subject{m: m, name: from.name, argument: argument}
 	if s.shape, err = experts.ShapeOf(m); err != nil {
 		return nil, fmt.Errorf("%s: %w", from.name, err)
 	}
@@ -200,6 +199,9 @@ func (f *traceFlags) run(cmd *cobra.Command, args []string, then func(*cobra.Com
 	case f.predict < 0:
 		return usagef("-n, --predict: want at least 0, found %d", f.predict)
 	}
+	if err := checkPage(cmd, "--html", f.html); err != nil {
+		return err
+	}
 	s, err := f.open(cmd, args, f.predict)
 	if err != nil {
 		return err
@@ -271,11 +273,11 @@ func writeRouting(out io.Writer, why string) {
 
 func (f *traceFlags) draw(cmd *cobra.Command, s *subject, t *experts.Trace) error {
 	if f.html != "" {
-		p, err := t.Page(s.name, s.why, commandLine(cmd, s.name))
+		p, err := t.Page(s.name, s.why)
 		if err != nil {
 			return err
 		}
-		return writePage(cmd, f.html, p)
+		return writePage(cmd, f.html, p, s.name, s.argument)
 	}
 	out := bufio.NewWriter(cmd.OutOrStdout())
 	if ok, err := f.data(out, t); err != nil {
@@ -286,23 +288,4 @@ func (f *traceFlags) draw(cmd *cobra.Command, s *subject, t *experts.Trace) erro
 	writeRouting(out, s.why)
 	newShades(cmd, t).write(out)
 	return out.Flush()
-}
-
-// writePage writes a page to a file, or to standard output if that is no terminal.
-func writePage(cmd *cobra.Command, path string, p *page.Page) error {
-	if path == "-" && isTerminal(cmd.OutOrStdout()) {
-		return usagef("--html -: standard output is a terminal, and a page is for a browser")
-	}
-	return writeFile(cmd, path, p.Render)
-}
-
-// commandLine is the command with the flags that were given, as it makes the same again; texts are left out.
-func commandLine(cmd *cobra.Command, model string) string {
-	parts := []string{cmd.CommandPath(), model}
-	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if f.Name != "html" && f.Name != "prompt" && f.Name != "model" {
-			parts = append(parts, "--"+f.Name+"="+f.Value.String())
-		}
-	})
-	return strings.Join(parts, " ")
 }

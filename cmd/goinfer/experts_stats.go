@@ -45,6 +45,9 @@ func (f *statsFlags) run(cmd *cobra.Command, args []string) error {
 	if f.json && f.html != "" {
 		return usagef("want one of --json and --html")
 	}
+	if err := checkPage(cmd, "--html", f.html); err != nil {
+		return err
+	}
 	s, err := f.open(cmd, args, 0)
 	if err != nil {
 		return err
@@ -58,7 +61,7 @@ func (f *statsFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if f.html != "" {
-		return writePage(cmd, f.html, stats.Page(s.name, s.why, commandLine(cmd, s.name)))
+		return writePage(cmd, f.html, stats.Page(s.name, s.why), s.name, s.argument)
 	}
 	out := bufio.NewWriter(cmd.OutOrStdout())
 	if f.json {

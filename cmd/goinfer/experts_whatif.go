@@ -145,6 +145,9 @@ func (f *costFlags) run(cmd *cobra.Command, args []string) error {
 	case f.predict < 2 || f.runs < 1:
 		return usagef("want at least 2 tokens (-n) and 1 run (-r), found %d and %d", f.predict, f.runs)
 	}
+	if err := checkPage(cmd, "--html", f.html); err != nil {
+		return err
+	}
 	s, err := f.open(cmd, args, 0)
 	if err != nil {
 		return err
@@ -165,7 +168,7 @@ func (f *costFlags) run(cmd *cobra.Command, args []string) error {
 	out := bufio.NewWriter(cmd.OutOrStdout())
 	switch {
 	case f.html != "":
-		return writePage(cmd, f.html, experts.CostPage(s.name, &s.shape, prices, commandLine(cmd, s.name)))
+		return writePage(cmd, f.html, experts.CostPage(s.name, &s.shape, prices), s.name, s.argument)
 	case f.json:
 		if err := writeJSON(out, prices); err != nil {
 			return err

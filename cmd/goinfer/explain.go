@@ -67,6 +67,9 @@ func (f *explainFlags) run(cmd *cobra.Command, args []string) error {
 	case f.json && f.out != "":
 		return usagef("--json and -o: want one of them")
 	}
+	if err := checkPage(cmd, "-o", f.out); err != nil {
+		return err
+	}
 	s, opts, prompt, err := f.opening.withText(cmd, model, &f.text, argument)
 	if err != nil {
 		return err
@@ -96,8 +99,8 @@ func (f *explainFlags) run(cmd *cobra.Command, args []string) error {
 		if err != nil {
 			return err
 		}
-		p.Foot = "goinfer explain " + s.name + ". Every figure was computed when the page was made."
-		return writeFile(cmd, f.out, p.Render)
+		p.Foot = "Every figure was computed when the page was made."
+		return writePage(cmd, f.out, p, model, argument)
 	}
 	out := bufio.NewWriter(cmd.OutOrStdout())
 	if f.json {

@@ -46,11 +46,11 @@ func (f *imatrixFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case f.out == "":
+	if f.out == "" {
 		return usagef("want -o OUT")
-	case f.out == "-" && isTerminal(cmd.OutOrStdout()):
-		return usagef("-o -: standard output is a terminal, and an importance matrix is no text")
+	}
+	if err := checkOut(cmd, "-o", f.out, "an importance matrix is no text"); err != nil {
+		return err
 	}
 	opts, err := f.opening.options(cmd)
 	if err != nil {

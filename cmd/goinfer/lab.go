@@ -45,7 +45,7 @@ books, stories and facts, which suits the models that are built in.`,
 	o := &f.options
 	fs.StringVarP(&f.file, "file", "f", "", "text to predict, from `FILE` (default one that is built in)")
 	fs.StringSliceVar(&o.Levels, "levels", lab.DefaultLevels, "recipes of goinfer quantize, `T,...`")
-	fs.StringVar(&f.html, "html", "", "write a page with pictures to `FILE`")
+	fs.StringVar(&f.html, "html", "", "write a page with pictures to `FILE` as well, - meaning standard output, to which nothing else goes then")
 	fs.BoolVar(&f.json, "json", false, "print the result as JSON")
 	fs.IntVar(&o.Chunks, "chunks", 32, "predict `N` chunks of the text, evenly spread; 0 means all")
 	fs.IntVarP(&o.Chunk, "ctx-size", "c", 0, "tokens of a chunk (default 512)")
@@ -77,6 +77,9 @@ func (f *labFlags) run(cmd *cobra.Command, args []string) error {
 			return usagef("%s: want %d to %d, found %d", n.flag, n.least, n.to, n.n)
 		}
 	}
+	if err := checkReport(cmd, f.html, f.json); err != nil {
+		return err
+	}
 	if o.Chunks == 0 {
 		o.Chunks = -1
 	}
@@ -98,7 +101,7 @@ func (f *labFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if f.html != "" {
-		if err := writeFile(cmd, f.html, r.Page().Render); err != nil {
+		if err := writePage(cmd, f.html, r.Page(), model, nil); err != nil || f.html == "-" {
 			return err
 		}
 	}

@@ -1,14 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"math"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -52,8 +48,8 @@ func (f *logitsFlags) run(cmd *cobra.Command, args []string) error {
 	if f.ids == "" || f.out == "" {
 		return usagef("want --ids and -o FILE")
 	}
-	if f.out == "-" && isTerminal(cmd.OutOrStdout()) {
-		return usagef("-o -: standard output is a terminal, and logits are no text")
+	if err := checkOut(cmd, "-o", f.out, "logits are no text"); err != nil {
+		return err
 	}
 	opts, err := f.opening.options(cmd)
 	if err != nil {
@@ -121,43 +117,4 @@ func (f *logitsFlags) tokens(cmd *cobra.Command) ([]int32, error) {
 		ids = append(ids, int32(id))
 	}
 	return ids, nil
-}
-
-// writeFile has a file written under a temporary name and then renames it, so that path never holds half of it. What is no file, such as a pipe, is written directly.
-func writeFile(cmd *cobra.Command, path string, write func(io.Writer) error) error {
-	buffered := func(w io.Writer) error {
-		b := bufio.NewWriterSize(w, 1<<20)
-		if err := write(b); err != nil {
-			return err
-		}
-		return b.Flush()
-	}
-	if path == "-" {
-		return buffered(cmd.OutOrStdout())
-	}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real // a link stays a link
-	}
-	name, flags := fmt.Sprintf("%s.%d.tmp", path, os.Getpid()), os.O_WRONLY|os.O_CREATE|os.O_EXCL
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		name, flags = path, os.O_WRONLY
-	}
-	f, err := os.OpenFile(name, flags, 0o666)
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, errors.Unwrap(err))
-	}
-	err = buffered(f)
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if name == path {
-		return err
-	}
-	if err == nil {
-		err = os.Rename(name, path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(name))
-	}
-	return nil
 }

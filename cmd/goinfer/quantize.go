@@ -60,8 +60,10 @@ func (f *quantizeFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := checkOut(cmd, out, f.dry); err != nil {
-		return err
+	if !f.dry {
+		if err := checkOut(cmd, "", out, "a model is no text"); err != nil {
+			return err
+		}
 	}
 	o := &f.options
 	if o.Overrides, err = f.parseOverrides(); err != nil {
@@ -113,14 +115,6 @@ func writeModel(cmd *cobra.Command, s source, out, what string, dry bool, o conv
 		_, err := w.WriteTo(out)
 		return err
 	})
-}
-
-// checkOut refuses to write a model to a terminal.
-func checkOut(cmd *cobra.Command, out string, dry bool) error {
-	if out == "-" && !dry && isTerminal(cmd.OutOrStdout()) {
-		return usagef("-: standard output is a terminal, and a model is no text")
-	}
-	return nil
 }
 
 // arguments tells MODEL OUT T apart, in which a number of threads may follow, and OUT may be missing in a dry run.

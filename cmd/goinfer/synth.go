@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -74,12 +73,13 @@ func (f *synthFlags) run(cmd *cobra.Command, args []string) error {
 		return usagef("want one SHAPE, found %s; --list shows them", plural(len(args), "argument"))
 	case f.out == "":
 		return usagef("want -o FILE")
-	case f.out == "-" && isTerminal(cmd.OutOrStdout()):
-		return usagef("-o -: standard output is a terminal, and a model is no text")
 	}
 	shape, err := catalog.Find(args[0])
 	if err != nil {
 		return &usageError{err}
+	}
+	if err := checkOut(cmd, "-o", f.out, "a model is no text"); err != nil {
+		return err
 	}
 	bar := startProgress(cmd, "writing MiB", -1)
 	defer bar.end()
@@ -106,12 +106,6 @@ func checkRoom(path, what string, size int64) error {
 		return fmt.Errorf("%s: %s takes %s, and the disk has %s left", path, what, goinfer.Bytes(size), goinfer.Bytes(free))
 	}
 	return nil
-}
-
-// isDevice reports whether path exists and is no file, so that what is written to it takes no room.
-func isDevice(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && !info.Mode().IsRegular()
 }
 
 // writeList writes the shapes with their sizes.

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/goinfer/goinfer/page"
+)
+
+// destination is a path at which a file is to appear once it is whole: until then it has another name beside it. What is no file, such as a pipe, is written directly.
+type destination struct {
+	path, name string
+	flags      int
+}
+
+func destinationOf(path string) destination {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real // a link stays a link
+	}
+	if isDevice(path) {
+		return destination{path, path, os.O_WRONLY}
+	}
+	return destination{path, fmt.Sprintf("%s.%d.tmp", path, os.Getpid()), os.O_WRONLY | os.O_CREATE | os.O_EXCL}
+}
+
+func (d destination) open() (*os.File, error) {
+	f, err := os.OpenFile(d.name, d.flags, 0o666)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", d.path, errors.Unwrap(err))
+	}
+	return f, nil
+}
+
+// isDevice reports whether path exists and is no file, so that what is written to it takes no room.
+func isDevice(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.Mode().IsRegular()
+}
+
+// checkOut refuses, ahead of the work, a path at which no file can be written, and standard output where it is a terminal: flag is what path was given by, and why what a terminal
+// is not shown. An empty path is none.
+func checkOut(cmd *cobra.Command, flag, path, why string) error {
+	switch {
+	case path == "":
+		return nil
+	case path == "-" && isTerminal(cmd.OutOrStdout()):
+		return usagef("%s: standard output is a terminal, and %s", strings.TrimSpace(flag+" -"), why)
+	case path == "-":
+		return nil
+	}
+	d := destinationOf(path)
+	if info, err := os.Stat(d.path); d.name == d.path && err == nil && !info.IsDir() {
+		return nil // to open a pipe and close it again would end it
+	}
+	f, err := d.open()
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(d.name))
+}
+
+// checkPage is checkOut for pages.
+func checkPage(cmd *cobra.Command, flag, path string) error {
+	return checkOut(cmd, flag, path, "a page is for a browser")
+}
+
+// checkReport is checkPage for commands that write a page beside their report: both cannot go to standard output.
+func checkReport(cmd *cobra.Command, path string, json bool) error {
+	if path == "-" && json {
+		return usagef("--html - and --json: want one of them on standard output")
+	}
+	return checkPage(cmd, "--html", path)
+}
+
+// writeFile has a file written that appears when it is whole, or standard output if path is "-".
+func writeFile(cmd *cobra.Command, path string, write func(io.Writer) error) error {
+	buffered := func(w io.Writer) error {
+		b := bufio.NewWriterSize(w, 1<<20)
+		if err := write(b); err != nil {
+			return err
+		}
+		return b.Flush()
+	}
+	if path == "-" {
+		return buffered(cmd.OutOrStdout())
+	}
+	d := destinationOf(path)
+	f, err := d.open()
+	if err != nil {
+		return err
+	}
+	err = buffered(f)
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if d.name == d.path {
+		return err
+	}
+	if err == nil {
+		err = os.Rename(d.name, d.path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(d.name))
+	}
+	return nil
+}
+
+// writePage writes a page, at whose end the command stands that made it. The text, nil if it was no argument, is part of that.
+func writePage(cmd *cobra.Command, path string, p *page.Page, model string, text *string) error {
+	p.Foot = strings.TrimSpace(commandLine(cmd, model, text) + "\n" + p.Foot)
+	return writeFile(cmd, path, p.Render)
+}
+
+// shownPrompt is how many characters of a text a command is shown with.
+const shownPrompt = 300
+
+// commandLine is the command as a shell takes it, with the flags that were given but for where its output goes.
+func commandLine(cmd *cobra.Command, model string, text *string) string {
+	parts := []string{cmd.CommandPath()}
+	flag := func(name, value string) { parts = append(parts, "--"+name+"="+shellWord(value)) }
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		switch list, ok := f.Value.(pflag.SliceValue); {
+		case f.Name == "html" || f.Name == "out" || f.Name == "model":
+		case ok:
+			for _, value := range list.GetSlice() {
+				flag(f.Name, value)
+			}
+		default:
+			flag(f.Name, f.Value.String())
+		}
+	})
+	words := []string{model}
+	if text != nil {
+		words = append(words, shorten(*text, shownPrompt))
+	}
+	if slices.ContainsFunc(words, isFlag) {
+		parts = append(parts, "--")
+	}
+	for _, w := range words {
+		parts = append(parts, shellWord(w))
+	}
+	return strings.Join(parts, " ")
+}
+
+// shellWord is a word as a shell takes it, in quotation marks where it needs them.
+func shellWord(s string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:,+@%=", r)
+	}
+	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
