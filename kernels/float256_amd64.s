@@ -2624,21 +2624,29 @@ integers:
 	VZEROUPPER
 	RET
 
-// func mulF164x1AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF164x1AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, F16C, FMA3, MMX+
-TEXT ·mulF164x1AVX2(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	MOVQ   stride+24(FP), BX
-	LEAQ   (BX)(BX*2), SI
-	LEAQ   (AX)(BX*4), DI
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
+TEXT ·mulF164x1AVX2(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    stride+24(FP), BX
+	LEAQ    (BX)(BX*2), SI
+	LEAQ    (AX)(BX*4), DI
+	MOVQ    from+56(FP), R8
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	TESTQ   R8, R8
+	JZ      begin
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	VMOVUPS 64(R8), Y2
+	VMOVUPS 96(R8), Y3
 
+begin:
 some:
 	CMPQ        DX, $0x00000040
 	JLT         loop
@@ -2777,6 +2785,17 @@ looptail:
 	VFMADD231PS Y5, Y4, Y3
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ         dst+0(FP), AX
 	MOVQ         ldd+8(FP), CX
 	VUNPCKLPS    Y1, Y0, Y4
@@ -2794,24 +2813,36 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulF164x2AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF164x2AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, F16C, FMA3
-TEXT ·mulF164x2AVX2(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	MOVQ   stride+24(FP), SI
-	LEAQ   (SI)(SI*2), DI
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
+TEXT ·mulF164x2AVX2(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    stride+24(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    from+56(FP), R8
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	TESTQ   R8, R8
+	JZ      begin
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	VMOVUPS 64(R8), Y2
+	VMOVUPS 96(R8), Y3
+	VMOVUPS 128(R8), Y4
+	VMOVUPS 160(R8), Y5
+	VMOVUPS 192(R8), Y6
+	VMOVUPS 224(R8), Y7
 
+begin:
 loop:
 	CMPQ        DX, $0x08
 	JLT         looptail
@@ -2870,6 +2901,21 @@ looptail:
 	VFMADD231PS Y10, Y9, Y7
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	VMOVUPS Y4, 128(AX)
+	VMOVUPS Y5, 160(AX)
+	VMOVUPS Y6, 192(AX)
+	VMOVUPS Y7, 224(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ         dst+0(FP), AX
 	MOVQ         ldd+8(FP), CX
 	VUNPCKLPS    Y1, Y0, Y8
@@ -2900,28 +2946,44 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulF164x3AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF164x3AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, F16C, FMA3
-TEXT ·mulF164x3AVX2(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	MOVQ   stride+24(FP), SI
-	LEAQ   (SI)(SI*2), DI
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	VXORPS Y10, Y10, Y10
-	VXORPS Y11, Y11, Y11
+TEXT ·mulF164x3AVX2(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    stride+24(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    from+56(FP), R8
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	VXORPS  Y10, Y10, Y10
+	VXORPS  Y11, Y11, Y11
+	TESTQ   R8, R8
+	JZ      begin
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	VMOVUPS 64(R8), Y2
+	VMOVUPS 96(R8), Y3
+	VMOVUPS 128(R8), Y4
+	VMOVUPS 160(R8), Y5
+	VMOVUPS 192(R8), Y6
+	VMOVUPS 224(R8), Y7
+	VMOVUPS 256(R8), Y8
+	VMOVUPS 288(R8), Y9
+	VMOVUPS 320(R8), Y10
+	VMOVUPS 352(R8), Y11
 
+begin:
 loop:
 	CMPQ        DX, $0x08
 	JLT         looptail
@@ -2991,6 +3053,25 @@ looptail:
 	VFMADD231PS Y15, Y14, Y11
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	VMOVUPS Y4, 128(AX)
+	VMOVUPS Y5, 160(AX)
+	VMOVUPS Y6, 192(AX)
+	VMOVUPS Y7, 224(AX)
+	VMOVUPS Y8, 256(AX)
+	VMOVUPS Y9, 288(AX)
+	VMOVUPS Y10, 320(AX)
+	VMOVUPS Y11, 352(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ         dst+0(FP), AX
 	MOVQ         ldd+8(FP), CX
 	VUNPCKLPS    Y1, Y0, Y12
@@ -3034,15 +3115,20 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulF161x1AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF161x1AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, F16C, FMA3
-TEXT ·mulF161x1AVX2(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	VXORPS Y0, Y0, Y0
+TEXT ·mulF161x1AVX2(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    from+56(FP), BX
+	VXORPS  Y0, Y0, Y0
+	TESTQ   BX, BX
+	JZ      begin
+	VMOVUPS (BX), Y0
 
+begin:
 some:
 	CMPQ        DX, $0x00000040
 	JLT         loop
@@ -3104,6 +3190,14 @@ looptail:
 	VFMADD231PS Y2, Y1, Y0
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Y0, (AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ         dst+0(FP), AX
 	MOVQ         ldd+8(FP), CX
 	VUNPCKLPS    Y0, Y0, Y1
@@ -3121,16 +3215,22 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulF161x2AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF161x2AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, F16C, FMA3
-TEXT ·mulF161x2AVX2(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
+TEXT ·mulF161x2AVX2(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    from+56(FP), SI
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	TESTQ   SI, SI
+	JZ      begin
+	VMOVUPS (SI), Y0
+	VMOVUPS 32(SI), Y1
 
+begin:
 loop:
 	CMPQ        DX, $0x08
 	JLT         looptail
@@ -3165,6 +3265,15 @@ looptail:
 	VFMADD231PS Y4, Y3, Y1
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ         dst+0(FP), AX
 	MOVQ         ldd+8(FP), CX
 	VUNPCKLPS    Y0, Y0, Y2
@@ -3195,17 +3304,24 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulF161x3AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF161x3AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, F16C, FMA3
-TEXT ·mulF161x3AVX2(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
+TEXT ·mulF161x3AVX2(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    from+56(FP), SI
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	TESTQ   SI, SI
+	JZ      begin
+	VMOVUPS (SI), Y0
+	VMOVUPS 32(SI), Y1
+	VMOVUPS 64(SI), Y2
 
+begin:
 loop:
 	CMPQ        DX, $0x08
 	JLT         looptail
@@ -3245,6 +3361,16 @@ looptail:
 	VFMADD231PS Y6, Y5, Y2
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ         dst+0(FP), AX
 	MOVQ         ldd+8(FP), CX
 	VUNPCKLPS    Y0, Y0, Y3
@@ -3288,21 +3414,29 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulF324x1AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF324x1AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, FMA3, MMX+
-TEXT ·mulF324x1AVX2(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	MOVQ   stride+24(FP), BX
-	LEAQ   (BX)(BX*2), SI
-	LEAQ   (AX)(BX*4), DI
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
+TEXT ·mulF324x1AVX2(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    stride+24(FP), BX
+	LEAQ    (BX)(BX*2), SI
+	LEAQ    (AX)(BX*4), DI
+	MOVQ    from+56(FP), R8
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	TESTQ   R8, R8
+	JZ      begin
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	VMOVUPS 64(R8), Y2
+	VMOVUPS 96(R8), Y3
 
+begin:
 some:
 	CMPQ        DX, $0x00000020
 	JLT         loop
@@ -3397,6 +3531,17 @@ looptail:
 	VFMADD231PS Y5, Y4, Y3
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ         dst+0(FP), AX
 	MOVQ         ldd+8(FP), CX
 	VUNPCKLPS    Y1, Y0, Y4
@@ -3414,24 +3559,36 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulF324x2AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF324x2AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, FMA3
-TEXT ·mulF324x2AVX2(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	MOVQ   stride+24(FP), SI
-	LEAQ   (SI)(SI*2), DI
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
+TEXT ·mulF324x2AVX2(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    stride+24(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    from+56(FP), R8
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	TESTQ   R8, R8
+	JZ      begin
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	VMOVUPS 64(R8), Y2
+	VMOVUPS 96(R8), Y3
+	VMOVUPS 128(R8), Y4
+	VMOVUPS 160(R8), Y5
+	VMOVUPS 192(R8), Y6
+	VMOVUPS 224(R8), Y7
 
+begin:
 loop:
 	CMPQ        DX, $0x08
 	JLT         looptail
@@ -3481,6 +3638,21 @@ looptail:
 	VFMADD231PS Y10, Y9, Y7
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	VMOVUPS Y4, 128(AX)
+	VMOVUPS Y5, 160(AX)
+	VMOVUPS Y6, 192(AX)
+	VMOVUPS Y7, 224(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ         dst+0(FP), AX
 	MOVQ         ldd+8(FP), CX
 	VUNPCKLPS    Y1, Y0, Y8
@@ -3511,28 +3683,44 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulF324x3AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF324x3AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, FMA3
-TEXT ·mulF324x3AVX2(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	MOVQ   stride+24(FP), SI
-	LEAQ   (SI)(SI*2), DI
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	VXORPS Y10, Y10, Y10
-	VXORPS Y11, Y11, Y11
+TEXT ·mulF324x3AVX2(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    stride+24(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    from+56(FP), R8
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	VXORPS  Y10, Y10, Y10
+	VXORPS  Y11, Y11, Y11
+	TESTQ   R8, R8
+	JZ      begin
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	VMOVUPS 64(R8), Y2
+	VMOVUPS 96(R8), Y3
+	VMOVUPS 128(R8), Y4
+	VMOVUPS 160(R8), Y5
+	VMOVUPS 192(R8), Y6
+	VMOVUPS 224(R8), Y7
+	VMOVUPS 256(R8), Y8
+	VMOVUPS 288(R8), Y9
+	VMOVUPS 320(R8), Y10
+	VMOVUPS 352(R8), Y11
 
+begin:
 loop:
 	CMPQ        DX, $0x08
 	JLT         looptail
@@ -3593,6 +3781,25 @@ looptail:
 	VFMADD231PS Y15, Y14, Y11
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	VMOVUPS Y4, 128(AX)
+	VMOVUPS Y5, 160(AX)
+	VMOVUPS Y6, 192(AX)
+	VMOVUPS Y7, 224(AX)
+	VMOVUPS Y8, 256(AX)
+	VMOVUPS Y9, 288(AX)
+	VMOVUPS Y10, 320(AX)
+	VMOVUPS Y11, 352(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ         dst+0(FP), AX
 	MOVQ         ldd+8(FP), CX
 	VUNPCKLPS    Y1, Y0, Y12
@@ -3636,15 +3843,20 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulF321x1AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF321x1AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, FMA3
-TEXT ·mulF321x1AVX2(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	VXORPS Y0, Y0, Y0
+TEXT ·mulF321x1AVX2(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    from+56(FP), BX
+	VXORPS  Y0, Y0, Y0
+	TESTQ   BX, BX
+	JZ      begin
+	VMOVUPS (BX), Y0
 
+begin:
 some:
 	CMPQ        DX, $0x00000020
 	JLT         loop
@@ -3688,6 +3900,14 @@ looptail:
 	VFMADD231PS Y2, Y1, Y0
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Y0, (AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ         dst+0(FP), AX
 	MOVQ         ldd+8(FP), CX
 	VUNPCKLPS    Y0, Y0, Y1
@@ -3705,16 +3925,22 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulF321x2AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF321x2AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, FMA3
-TEXT ·mulF321x2AVX2(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
+TEXT ·mulF321x2AVX2(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    from+56(FP), SI
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	TESTQ   SI, SI
+	JZ      begin
+	VMOVUPS (SI), Y0
+	VMOVUPS 32(SI), Y1
 
+begin:
 loop:
 	CMPQ        DX, $0x08
 	JLT         looptail
@@ -3743,6 +3969,15 @@ looptail:
 	VFMADD231PS Y4, Y3, Y1
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ         dst+0(FP), AX
 	MOVQ         ldd+8(FP), CX
 	VUNPCKLPS    Y0, Y0, Y2
@@ -3773,17 +4008,24 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulF321x3AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF321x3AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, FMA3
-TEXT ·mulF321x3AVX2(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
+TEXT ·mulF321x3AVX2(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    from+56(FP), SI
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	TESTQ   SI, SI
+	JZ      begin
+	VMOVUPS (SI), Y0
+	VMOVUPS 32(SI), Y1
+	VMOVUPS 64(SI), Y2
 
+begin:
 loop:
 	CMPQ        DX, $0x08
 	JLT         looptail
@@ -3817,6 +4059,16 @@ looptail:
 	VFMADD231PS Y6, Y5, Y2
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ         dst+0(FP), AX
 	MOVQ         ldd+8(FP), CX
 	VUNPCKLPS    Y0, Y0, Y3
@@ -3860,21 +4112,29 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulBF164x1AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulBF164x1AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·mulBF164x1AVX2(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	MOVQ   stride+24(FP), BX
-	LEAQ   (BX)(BX*2), SI
-	LEAQ   (AX)(BX*4), DI
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
+TEXT ·mulBF164x1AVX2(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    stride+24(FP), BX
+	LEAQ    (BX)(BX*2), SI
+	LEAQ    (AX)(BX*4), DI
+	MOVQ    from+56(FP), R8
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	TESTQ   R8, R8
+	JZ      begin
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	VMOVUPS 64(R8), Y2
+	VMOVUPS 96(R8), Y3
 
+begin:
 some:
 	CMPQ        DX, $0x00000040
 	JLT         loop
@@ -4053,6 +4313,17 @@ looptail:
 	VFMADD231PS Y5, Y4, Y3
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ         dst+0(FP), AX
 	MOVQ         ldd+8(FP), CX
 	VUNPCKLPS    Y1, Y0, Y4
@@ -4070,24 +4341,36 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulBF164x2AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulBF164x2AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·mulBF164x2AVX2(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	MOVQ   stride+24(FP), SI
-	LEAQ   (SI)(SI*2), DI
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
+TEXT ·mulBF164x2AVX2(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    stride+24(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    from+56(FP), R8
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	TESTQ   R8, R8
+	JZ      begin
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	VMOVUPS 64(R8), Y2
+	VMOVUPS 96(R8), Y3
+	VMOVUPS 128(R8), Y4
+	VMOVUPS 160(R8), Y5
+	VMOVUPS 192(R8), Y6
+	VMOVUPS 224(R8), Y7
 
+begin:
 loop:
 	CMPQ        DX, $0x08
 	JLT         looptail
@@ -4154,6 +4437,21 @@ looptail:
 	VFMADD231PS Y10, Y9, Y7
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	VMOVUPS Y4, 128(AX)
+	VMOVUPS Y5, 160(AX)
+	VMOVUPS Y6, 192(AX)
+	VMOVUPS Y7, 224(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ         dst+0(FP), AX
 	MOVQ         ldd+8(FP), CX
 	VUNPCKLPS    Y1, Y0, Y8
@@ -4184,28 +4482,44 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulBF164x3AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulBF164x3AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·mulBF164x3AVX2(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	MOVQ   stride+24(FP), SI
-	LEAQ   (SI)(SI*2), DI
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	VXORPS Y10, Y10, Y10
-	VXORPS Y11, Y11, Y11
+TEXT ·mulBF164x3AVX2(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    stride+24(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    from+56(FP), R8
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	VXORPS  Y10, Y10, Y10
+	VXORPS  Y11, Y11, Y11
+	TESTQ   R8, R8
+	JZ      begin
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	VMOVUPS 64(R8), Y2
+	VMOVUPS 96(R8), Y3
+	VMOVUPS 128(R8), Y4
+	VMOVUPS 160(R8), Y5
+	VMOVUPS 192(R8), Y6
+	VMOVUPS 224(R8), Y7
+	VMOVUPS 256(R8), Y8
+	VMOVUPS 288(R8), Y9
+	VMOVUPS 320(R8), Y10
+	VMOVUPS 352(R8), Y11
 
+begin:
 loop:
 	CMPQ        DX, $0x08
 	JLT         looptail
@@ -4283,6 +4597,25 @@ looptail:
 	VFMADD231PS Y15, Y14, Y11
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	VMOVUPS Y4, 128(AX)
+	VMOVUPS Y5, 160(AX)
+	VMOVUPS Y6, 192(AX)
+	VMOVUPS Y7, 224(AX)
+	VMOVUPS Y8, 256(AX)
+	VMOVUPS Y9, 288(AX)
+	VMOVUPS Y10, 320(AX)
+	VMOVUPS Y11, 352(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ         dst+0(FP), AX
 	MOVQ         ldd+8(FP), CX
 	VUNPCKLPS    Y1, Y0, Y12
@@ -4326,15 +4659,20 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulBF161x1AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulBF161x1AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·mulBF161x1AVX2(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	VXORPS Y0, Y0, Y0
+TEXT ·mulBF161x1AVX2(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    from+56(FP), BX
+	VXORPS  Y0, Y0, Y0
+	TESTQ   BX, BX
+	JZ      begin
+	VMOVUPS (BX), Y0
 
+begin:
 some:
 	CMPQ        DX, $0x00000040
 	JLT         loop
@@ -4406,6 +4744,14 @@ looptail:
 	VFMADD231PS Y2, Y1, Y0
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Y0, (AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ         dst+0(FP), AX
 	MOVQ         ldd+8(FP), CX
 	VUNPCKLPS    Y0, Y0, Y1
@@ -4423,16 +4769,22 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulBF161x2AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulBF161x2AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·mulBF161x2AVX2(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
+TEXT ·mulBF161x2AVX2(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    from+56(FP), SI
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	TESTQ   SI, SI
+	JZ      begin
+	VMOVUPS (SI), Y0
+	VMOVUPS 32(SI), Y1
 
+begin:
 loop:
 	CMPQ        DX, $0x08
 	JLT         looptail
@@ -4469,6 +4821,15 @@ looptail:
 	VFMADD231PS Y4, Y3, Y1
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ         dst+0(FP), AX
 	MOVQ         ldd+8(FP), CX
 	VUNPCKLPS    Y0, Y0, Y2
@@ -4499,17 +4860,24 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulBF161x3AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulBF161x3AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·mulBF161x3AVX2(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
+TEXT ·mulBF161x3AVX2(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    from+56(FP), SI
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	TESTQ   SI, SI
+	JZ      begin
+	VMOVUPS (SI), Y0
+	VMOVUPS 32(SI), Y1
+	VMOVUPS 64(SI), Y2
 
+begin:
 loop:
 	CMPQ        DX, $0x08
 	JLT         looptail
@@ -4551,6 +4919,16 @@ looptail:
 	VFMADD231PS Y6, Y5, Y2
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ         dst+0(FP), AX
 	MOVQ         ldd+8(FP), CX
 	VUNPCKLPS    Y0, Y0, Y3

@@ -162,92 +162,92 @@ func quantizeAVX2(q *int8, groups *byte, x *float32)
 // mulF164x1AVX2 multiplies 4 rows of F16 with 1 tokens.
 //
 //go:noescape
-func mulF164x1AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF164x1AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulF164x2AVX2 multiplies 4 rows of F16 with 2 tokens.
 //
 //go:noescape
-func mulF164x2AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF164x2AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulF164x3AVX2 multiplies 4 rows of F16 with 3 tokens.
 //
 //go:noescape
-func mulF164x3AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF164x3AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulF161x1AVX2 multiplies 1 rows of F16 with 1 tokens.
 //
 //go:noescape
-func mulF161x1AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF161x1AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulF161x2AVX2 multiplies 1 rows of F16 with 2 tokens.
 //
 //go:noescape
-func mulF161x2AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF161x2AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulF161x3AVX2 multiplies 1 rows of F16 with 3 tokens.
 //
 //go:noescape
-func mulF161x3AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF161x3AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulF324x1AVX2 multiplies 4 rows of F32 with 1 tokens.
 //
 //go:noescape
-func mulF324x1AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF324x1AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulF324x2AVX2 multiplies 4 rows of F32 with 2 tokens.
 //
 //go:noescape
-func mulF324x2AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF324x2AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulF324x3AVX2 multiplies 4 rows of F32 with 3 tokens.
 //
 //go:noescape
-func mulF324x3AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF324x3AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulF321x1AVX2 multiplies 1 rows of F32 with 1 tokens.
 //
 //go:noescape
-func mulF321x1AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF321x1AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulF321x2AVX2 multiplies 1 rows of F32 with 2 tokens.
 //
 //go:noescape
-func mulF321x2AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF321x2AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulF321x3AVX2 multiplies 1 rows of F32 with 3 tokens.
 //
 //go:noescape
-func mulF321x3AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF321x3AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulBF164x1AVX2 multiplies 4 rows of BF16 with 1 tokens.
 //
 //go:noescape
-func mulBF164x1AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulBF164x1AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulBF164x2AVX2 multiplies 4 rows of BF16 with 2 tokens.
 //
 //go:noescape
-func mulBF164x2AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulBF164x2AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulBF164x3AVX2 multiplies 4 rows of BF16 with 3 tokens.
 //
 //go:noescape
-func mulBF164x3AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulBF164x3AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulBF161x1AVX2 multiplies 1 rows of BF16 with 1 tokens.
 //
 //go:noescape
-func mulBF161x1AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulBF161x1AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulBF161x2AVX2 multiplies 1 rows of BF16 with 2 tokens.
 //
 //go:noescape
-func mulBF161x2AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulBF161x2AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulBF161x3AVX2 multiplies 1 rows of BF16 with 3 tokens.
 //
 //go:noescape
-func mulBF161x3AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulBF161x3AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // widenQ8_0AVX2 turns blocks of Q8_0 into float32. blocks is not 0.
 //

@@ -2536,21 +2536,29 @@ integers:
 	VZEROUPPER
 	RET
 
-// func mulF164x1AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF164x1AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·mulF164x1AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	MOVQ   stride+24(FP), BX
-	LEAQ   (BX)(BX*2), SI
-	LEAQ   (AX)(BX*4), DI
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
+TEXT ·mulF164x1AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    stride+24(FP), BX
+	LEAQ    (BX)(BX*2), SI
+	LEAQ    (AX)(BX*4), DI
+	MOVQ    from+56(FP), R8
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	TESTQ   R8, R8
+	JZ      begin
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	VMOVUPS 128(R8), Z2
+	VMOVUPS 192(R8), Z3
 
+begin:
 some:
 	CMPQ        DX, $0x00000080
 	JLT         loop
@@ -2689,6 +2697,17 @@ looptail:
 	VFMADD231PS Z7, Z8, Z3
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z1, Z0, Z4
@@ -2708,24 +2727,36 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulF164x2AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF164x2AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
-TEXT ·mulF164x2AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	MOVQ   stride+24(FP), SI
-	LEAQ   (SI)(SI*2), DI
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
+TEXT ·mulF164x2AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    stride+24(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    from+56(FP), R8
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	TESTQ   R8, R8
+	JZ      begin
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	VMOVUPS 128(R8), Z2
+	VMOVUPS 192(R8), Z3
+	VMOVUPS 256(R8), Z4
+	VMOVUPS 320(R8), Z5
+	VMOVUPS 384(R8), Z6
+	VMOVUPS 448(R8), Z7
 
+begin:
 loop:
 	CMPQ        DX, $0x10
 	JLT         looptail
@@ -2774,6 +2805,21 @@ looptail:
 	VFMADD231PS Z11, Z12, Z7
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VMOVUPS Z6, 384(AX)
+	VMOVUPS Z7, 448(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z1, Z0, Z8
@@ -2808,28 +2854,44 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulF164x3AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF164x3AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
-TEXT ·mulF164x3AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	MOVQ   stride+24(FP), SI
-	LEAQ   (SI)(SI*2), DI
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
+TEXT ·mulF164x3AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    stride+24(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    from+56(FP), R8
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	TESTQ   R8, R8
+	JZ      begin
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	VMOVUPS 128(R8), Z2
+	VMOVUPS 192(R8), Z3
+	VMOVUPS 256(R8), Z4
+	VMOVUPS 320(R8), Z5
+	VMOVUPS 384(R8), Z6
+	VMOVUPS 448(R8), Z7
+	VMOVUPS 512(R8), Z8
+	VMOVUPS 576(R8), Z9
+	VMOVUPS 640(R8), Z10
+	VMOVUPS 704(R8), Z11
 
+begin:
 loop:
 	CMPQ        DX, $0x10
 	JLT         looptail
@@ -2888,6 +2950,25 @@ looptail:
 	VFMADD231PS Z15, Z16, Z11
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VMOVUPS Z6, 384(AX)
+	VMOVUPS Z7, 448(AX)
+	VMOVUPS Z8, 512(AX)
+	VMOVUPS Z9, 576(AX)
+	VMOVUPS Z10, 640(AX)
+	VMOVUPS Z11, 704(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z1, Z0, Z12
@@ -2937,34 +3018,54 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulF164x4AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF164x4AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
-TEXT ·mulF164x4AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	MOVQ   stride+24(FP), SI
-	LEAQ   (SI)(SI*2), DI
-	LEAQ   (BX)(BX*2), R8
-	ADDQ   CX, R8
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
+TEXT ·mulF164x4AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    stride+24(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(BX*2), R8
+	ADDQ    CX, R8
+	MOVQ    from+56(FP), R9
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	TESTQ   R9, R9
+	JZ      begin
+	VMOVUPS (R9), Z0
+	VMOVUPS 64(R9), Z1
+	VMOVUPS 128(R9), Z2
+	VMOVUPS 192(R9), Z3
+	VMOVUPS 256(R9), Z4
+	VMOVUPS 320(R9), Z5
+	VMOVUPS 384(R9), Z6
+	VMOVUPS 448(R9), Z7
+	VMOVUPS 512(R9), Z8
+	VMOVUPS 576(R9), Z9
+	VMOVUPS 640(R9), Z10
+	VMOVUPS 704(R9), Z11
+	VMOVUPS 768(R9), Z12
+	VMOVUPS 832(R9), Z13
+	VMOVUPS 896(R9), Z14
+	VMOVUPS 960(R9), Z15
 
+begin:
 loop:
 	CMPQ        DX, $0x10
 	JLT         looptail
@@ -3034,6 +3135,29 @@ looptail:
 	VFMADD231PS Z19, Z20, Z15
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VMOVUPS Z6, 384(AX)
+	VMOVUPS Z7, 448(AX)
+	VMOVUPS Z8, 512(AX)
+	VMOVUPS Z9, 576(AX)
+	VMOVUPS Z10, 640(AX)
+	VMOVUPS Z11, 704(AX)
+	VMOVUPS Z12, 768(AX)
+	VMOVUPS Z13, 832(AX)
+	VMOVUPS Z14, 896(AX)
+	VMOVUPS Z15, 960(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z1, Z0, Z16
@@ -3098,38 +3222,62 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulF164x5AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF164x5AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
-TEXT ·mulF164x5AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	MOVQ   stride+24(FP), SI
-	LEAQ   (SI)(SI*2), DI
-	LEAQ   (BX)(BX*2), R8
-	ADDQ   CX, R8
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
+TEXT ·mulF164x5AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    stride+24(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(BX*2), R8
+	ADDQ    CX, R8
+	MOVQ    from+56(FP), R9
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	VPXORD  Z16, Z16, Z16
+	VPXORD  Z17, Z17, Z17
+	VPXORD  Z18, Z18, Z18
+	VPXORD  Z19, Z19, Z19
+	TESTQ   R9, R9
+	JZ      begin
+	VMOVUPS (R9), Z0
+	VMOVUPS 64(R9), Z1
+	VMOVUPS 128(R9), Z2
+	VMOVUPS 192(R9), Z3
+	VMOVUPS 256(R9), Z4
+	VMOVUPS 320(R9), Z5
+	VMOVUPS 384(R9), Z6
+	VMOVUPS 448(R9), Z7
+	VMOVUPS 512(R9), Z8
+	VMOVUPS 576(R9), Z9
+	VMOVUPS 640(R9), Z10
+	VMOVUPS 704(R9), Z11
+	VMOVUPS 768(R9), Z12
+	VMOVUPS 832(R9), Z13
+	VMOVUPS 896(R9), Z14
+	VMOVUPS 960(R9), Z15
+	VMOVUPS 1024(R9), Z16
+	VMOVUPS 1088(R9), Z17
+	VMOVUPS 1152(R9), Z18
+	VMOVUPS 1216(R9), Z19
 
+begin:
 loop:
 	CMPQ        DX, $0x10
 	JLT         looptail
@@ -3209,6 +3357,33 @@ looptail:
 	VFMADD231PS Z23, Z24, Z19
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VMOVUPS Z6, 384(AX)
+	VMOVUPS Z7, 448(AX)
+	VMOVUPS Z8, 512(AX)
+	VMOVUPS Z9, 576(AX)
+	VMOVUPS Z10, 640(AX)
+	VMOVUPS Z11, 704(AX)
+	VMOVUPS Z12, 768(AX)
+	VMOVUPS Z13, 832(AX)
+	VMOVUPS Z14, 896(AX)
+	VMOVUPS Z15, 960(AX)
+	VMOVUPS Z16, 1024(AX)
+	VMOVUPS Z17, 1088(AX)
+	VMOVUPS Z18, 1152(AX)
+	VMOVUPS Z19, 1216(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z1, Z0, Z20
@@ -3288,42 +3463,70 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulF164x6AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF164x6AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
-TEXT ·mulF164x6AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	MOVQ   stride+24(FP), SI
-	LEAQ   (SI)(SI*2), DI
-	LEAQ   (BX)(BX*2), R8
-	ADDQ   CX, R8
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
+TEXT ·mulF164x6AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    stride+24(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(BX*2), R8
+	ADDQ    CX, R8
+	MOVQ    from+56(FP), R9
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	VPXORD  Z16, Z16, Z16
+	VPXORD  Z17, Z17, Z17
+	VPXORD  Z18, Z18, Z18
+	VPXORD  Z19, Z19, Z19
+	VPXORD  Z20, Z20, Z20
+	VPXORD  Z21, Z21, Z21
+	VPXORD  Z22, Z22, Z22
+	VPXORD  Z23, Z23, Z23
+	TESTQ   R9, R9
+	JZ      begin
+	VMOVUPS (R9), Z0
+	VMOVUPS 64(R9), Z1
+	VMOVUPS 128(R9), Z2
+	VMOVUPS 192(R9), Z3
+	VMOVUPS 256(R9), Z4
+	VMOVUPS 320(R9), Z5
+	VMOVUPS 384(R9), Z6
+	VMOVUPS 448(R9), Z7
+	VMOVUPS 512(R9), Z8
+	VMOVUPS 576(R9), Z9
+	VMOVUPS 640(R9), Z10
+	VMOVUPS 704(R9), Z11
+	VMOVUPS 768(R9), Z12
+	VMOVUPS 832(R9), Z13
+	VMOVUPS 896(R9), Z14
+	VMOVUPS 960(R9), Z15
+	VMOVUPS 1024(R9), Z16
+	VMOVUPS 1088(R9), Z17
+	VMOVUPS 1152(R9), Z18
+	VMOVUPS 1216(R9), Z19
+	VMOVUPS 1280(R9), Z20
+	VMOVUPS 1344(R9), Z21
+	VMOVUPS 1408(R9), Z22
+	VMOVUPS 1472(R9), Z23
 
+begin:
 loop:
 	CMPQ        DX, $0x10
 	JLT         looptail
@@ -3413,6 +3616,37 @@ looptail:
 	VFMADD231PS Z27, Z28, Z23
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VMOVUPS Z6, 384(AX)
+	VMOVUPS Z7, 448(AX)
+	VMOVUPS Z8, 512(AX)
+	VMOVUPS Z9, 576(AX)
+	VMOVUPS Z10, 640(AX)
+	VMOVUPS Z11, 704(AX)
+	VMOVUPS Z12, 768(AX)
+	VMOVUPS Z13, 832(AX)
+	VMOVUPS Z14, 896(AX)
+	VMOVUPS Z15, 960(AX)
+	VMOVUPS Z16, 1024(AX)
+	VMOVUPS Z17, 1088(AX)
+	VMOVUPS Z18, 1152(AX)
+	VMOVUPS Z19, 1216(AX)
+	VMOVUPS Z20, 1280(AX)
+	VMOVUPS Z21, 1344(AX)
+	VMOVUPS Z22, 1408(AX)
+	VMOVUPS Z23, 1472(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z1, Z0, Z24
@@ -3507,15 +3741,20 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulF161x1AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF161x1AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
-TEXT ·mulF161x1AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	VPXORD Z0, Z0, Z0
+TEXT ·mulF161x1AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    from+56(FP), BX
+	VPXORD  Z0, Z0, Z0
+	TESTQ   BX, BX
+	JZ      begin
+	VMOVUPS (BX), Z0
 
+begin:
 some:
 	CMPQ        DX, $0x00000080
 	JLT         loop
@@ -3571,6 +3810,14 @@ looptail:
 	VFMADD231PS Z1, Z2, Z0
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z0, Z0, Z1
@@ -3590,16 +3837,22 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulF161x2AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF161x2AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
-TEXT ·mulF161x2AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
+TEXT ·mulF161x2AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    from+56(FP), SI
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	TESTQ   SI, SI
+	JZ      begin
+	VMOVUPS (SI), Z0
+	VMOVUPS 64(SI), Z1
 
+begin:
 loop:
 	CMPQ        DX, $0x10
 	JLT         looptail
@@ -3627,6 +3880,15 @@ looptail:
 	VFMADD231PS Z2, Z3, Z1
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z0, Z0, Z2
@@ -3661,17 +3923,24 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulF161x3AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF161x3AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
-TEXT ·mulF161x3AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
+TEXT ·mulF161x3AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    from+56(FP), SI
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	TESTQ   SI, SI
+	JZ      begin
+	VMOVUPS (SI), Z0
+	VMOVUPS 64(SI), Z1
+	VMOVUPS 128(SI), Z2
 
+begin:
 loop:
 	CMPQ        DX, $0x10
 	JLT         looptail
@@ -3703,6 +3972,16 @@ looptail:
 	VFMADD231PS Z3, Z4, Z2
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z0, Z0, Z3
@@ -3752,20 +4031,28 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulF161x4AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF161x4AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
-TEXT ·mulF161x4AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	LEAQ   (BX)(BX*2), SI
-	ADDQ   CX, SI
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
+TEXT ·mulF161x4AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	LEAQ    (BX)(BX*2), SI
+	ADDQ    CX, SI
+	MOVQ    from+56(FP), DI
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	TESTQ   DI, DI
+	JZ      begin
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
 
+begin:
 loop:
 	CMPQ        DX, $0x10
 	JLT         looptail
@@ -3802,6 +4089,17 @@ looptail:
 	VFMADD231PS Z4, Z5, Z3
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z0, Z0, Z4
@@ -3866,21 +4164,30 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulF161x5AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF161x5AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
-TEXT ·mulF161x5AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	LEAQ   (BX)(BX*2), SI
-	ADDQ   CX, SI
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
+TEXT ·mulF161x5AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	LEAQ    (BX)(BX*2), SI
+	ADDQ    CX, SI
+	MOVQ    from+56(FP), DI
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	TESTQ   DI, DI
+	JZ      begin
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
+	VMOVUPS 256(DI), Z4
 
+begin:
 loop:
 	CMPQ        DX, $0x10
 	JLT         looptail
@@ -3921,6 +4228,18 @@ looptail:
 	VFMADD231PS Z5, Z6, Z4
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z0, Z0, Z5
@@ -4000,22 +4319,32 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulF161x6AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF161x6AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
-TEXT ·mulF161x6AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	LEAQ   (BX)(BX*2), SI
-	ADDQ   CX, SI
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
+TEXT ·mulF161x6AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	LEAQ    (BX)(BX*2), SI
+	ADDQ    CX, SI
+	MOVQ    from+56(FP), DI
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	TESTQ   DI, DI
+	JZ      begin
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
+	VMOVUPS 256(DI), Z4
+	VMOVUPS 320(DI), Z5
 
+begin:
 loop:
 	CMPQ        DX, $0x10
 	JLT         looptail
@@ -4060,6 +4389,19 @@ looptail:
 	VFMADD231PS Z6, Z7, Z5
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z0, Z0, Z6
@@ -4154,21 +4496,29 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulF324x1AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF324x1AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·mulF324x1AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	MOVQ   stride+24(FP), BX
-	LEAQ   (BX)(BX*2), SI
-	LEAQ   (AX)(BX*4), DI
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
+TEXT ·mulF324x1AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    stride+24(FP), BX
+	LEAQ    (BX)(BX*2), SI
+	LEAQ    (AX)(BX*4), DI
+	MOVQ    from+56(FP), R8
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	TESTQ   R8, R8
+	JZ      begin
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	VMOVUPS 128(R8), Z2
+	VMOVUPS 192(R8), Z3
 
+begin:
 some:
 	CMPQ        DX, $0x00000080
 	JLT         loop
@@ -4321,6 +4671,17 @@ looptail:
 	VFMADD231PS Z7, Z8, Z3
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z1, Z0, Z4
@@ -4340,24 +4701,36 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulF324x2AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF324x2AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·mulF324x2AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	MOVQ   stride+24(FP), SI
-	LEAQ   (SI)(SI*2), DI
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
+TEXT ·mulF324x2AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    stride+24(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    from+56(FP), R8
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	TESTQ   R8, R8
+	JZ      begin
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	VMOVUPS 128(R8), Z2
+	VMOVUPS 192(R8), Z3
+	VMOVUPS 256(R8), Z4
+	VMOVUPS 320(R8), Z5
+	VMOVUPS 384(R8), Z6
+	VMOVUPS 448(R8), Z7
 
+begin:
 loop:
 	CMPQ        DX, $0x10
 	JLT         looptail
@@ -4402,6 +4775,21 @@ looptail:
 	VFMADD231PS Z11, Z12, Z7
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VMOVUPS Z6, 384(AX)
+	VMOVUPS Z7, 448(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z1, Z0, Z8
@@ -4436,28 +4824,44 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulF324x3AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF324x3AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·mulF324x3AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	MOVQ   stride+24(FP), SI
-	LEAQ   (SI)(SI*2), DI
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
+TEXT ·mulF324x3AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    stride+24(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    from+56(FP), R8
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	TESTQ   R8, R8
+	JZ      begin
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	VMOVUPS 128(R8), Z2
+	VMOVUPS 192(R8), Z3
+	VMOVUPS 256(R8), Z4
+	VMOVUPS 320(R8), Z5
+	VMOVUPS 384(R8), Z6
+	VMOVUPS 448(R8), Z7
+	VMOVUPS 512(R8), Z8
+	VMOVUPS 576(R8), Z9
+	VMOVUPS 640(R8), Z10
+	VMOVUPS 704(R8), Z11
 
+begin:
 loop:
 	CMPQ        DX, $0x10
 	JLT         looptail
@@ -4512,6 +4916,25 @@ looptail:
 	VFMADD231PS Z15, Z16, Z11
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VMOVUPS Z6, 384(AX)
+	VMOVUPS Z7, 448(AX)
+	VMOVUPS Z8, 512(AX)
+	VMOVUPS Z9, 576(AX)
+	VMOVUPS Z10, 640(AX)
+	VMOVUPS Z11, 704(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z1, Z0, Z12
@@ -4561,34 +4984,54 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulF324x4AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF324x4AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·mulF324x4AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	MOVQ   stride+24(FP), SI
-	LEAQ   (SI)(SI*2), DI
-	LEAQ   (BX)(BX*2), R8
-	ADDQ   CX, R8
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
+TEXT ·mulF324x4AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    stride+24(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(BX*2), R8
+	ADDQ    CX, R8
+	MOVQ    from+56(FP), R9
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	TESTQ   R9, R9
+	JZ      begin
+	VMOVUPS (R9), Z0
+	VMOVUPS 64(R9), Z1
+	VMOVUPS 128(R9), Z2
+	VMOVUPS 192(R9), Z3
+	VMOVUPS 256(R9), Z4
+	VMOVUPS 320(R9), Z5
+	VMOVUPS 384(R9), Z6
+	VMOVUPS 448(R9), Z7
+	VMOVUPS 512(R9), Z8
+	VMOVUPS 576(R9), Z9
+	VMOVUPS 640(R9), Z10
+	VMOVUPS 704(R9), Z11
+	VMOVUPS 768(R9), Z12
+	VMOVUPS 832(R9), Z13
+	VMOVUPS 896(R9), Z14
+	VMOVUPS 960(R9), Z15
 
+begin:
 loop:
 	CMPQ        DX, $0x10
 	JLT         looptail
@@ -4654,6 +5097,29 @@ looptail:
 	VFMADD231PS Z19, Z20, Z15
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VMOVUPS Z6, 384(AX)
+	VMOVUPS Z7, 448(AX)
+	VMOVUPS Z8, 512(AX)
+	VMOVUPS Z9, 576(AX)
+	VMOVUPS Z10, 640(AX)
+	VMOVUPS Z11, 704(AX)
+	VMOVUPS Z12, 768(AX)
+	VMOVUPS Z13, 832(AX)
+	VMOVUPS Z14, 896(AX)
+	VMOVUPS Z15, 960(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z1, Z0, Z16
@@ -4718,38 +5184,62 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulF324x5AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF324x5AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·mulF324x5AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	MOVQ   stride+24(FP), SI
-	LEAQ   (SI)(SI*2), DI
-	LEAQ   (BX)(BX*2), R8
-	ADDQ   CX, R8
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
+TEXT ·mulF324x5AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    stride+24(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(BX*2), R8
+	ADDQ    CX, R8
+	MOVQ    from+56(FP), R9
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	VPXORD  Z16, Z16, Z16
+	VPXORD  Z17, Z17, Z17
+	VPXORD  Z18, Z18, Z18
+	VPXORD  Z19, Z19, Z19
+	TESTQ   R9, R9
+	JZ      begin
+	VMOVUPS (R9), Z0
+	VMOVUPS 64(R9), Z1
+	VMOVUPS 128(R9), Z2
+	VMOVUPS 192(R9), Z3
+	VMOVUPS 256(R9), Z4
+	VMOVUPS 320(R9), Z5
+	VMOVUPS 384(R9), Z6
+	VMOVUPS 448(R9), Z7
+	VMOVUPS 512(R9), Z8
+	VMOVUPS 576(R9), Z9
+	VMOVUPS 640(R9), Z10
+	VMOVUPS 704(R9), Z11
+	VMOVUPS 768(R9), Z12
+	VMOVUPS 832(R9), Z13
+	VMOVUPS 896(R9), Z14
+	VMOVUPS 960(R9), Z15
+	VMOVUPS 1024(R9), Z16
+	VMOVUPS 1088(R9), Z17
+	VMOVUPS 1152(R9), Z18
+	VMOVUPS 1216(R9), Z19
 
+begin:
 loop:
 	CMPQ        DX, $0x10
 	JLT         looptail
@@ -4825,6 +5315,33 @@ looptail:
 	VFMADD231PS Z23, Z24, Z19
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VMOVUPS Z6, 384(AX)
+	VMOVUPS Z7, 448(AX)
+	VMOVUPS Z8, 512(AX)
+	VMOVUPS Z9, 576(AX)
+	VMOVUPS Z10, 640(AX)
+	VMOVUPS Z11, 704(AX)
+	VMOVUPS Z12, 768(AX)
+	VMOVUPS Z13, 832(AX)
+	VMOVUPS Z14, 896(AX)
+	VMOVUPS Z15, 960(AX)
+	VMOVUPS Z16, 1024(AX)
+	VMOVUPS Z17, 1088(AX)
+	VMOVUPS Z18, 1152(AX)
+	VMOVUPS Z19, 1216(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z1, Z0, Z20
@@ -4904,42 +5421,70 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulF324x6AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF324x6AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·mulF324x6AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	MOVQ   stride+24(FP), SI
-	LEAQ   (SI)(SI*2), DI
-	LEAQ   (BX)(BX*2), R8
-	ADDQ   CX, R8
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
+TEXT ·mulF324x6AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    stride+24(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(BX*2), R8
+	ADDQ    CX, R8
+	MOVQ    from+56(FP), R9
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	VPXORD  Z16, Z16, Z16
+	VPXORD  Z17, Z17, Z17
+	VPXORD  Z18, Z18, Z18
+	VPXORD  Z19, Z19, Z19
+	VPXORD  Z20, Z20, Z20
+	VPXORD  Z21, Z21, Z21
+	VPXORD  Z22, Z22, Z22
+	VPXORD  Z23, Z23, Z23
+	TESTQ   R9, R9
+	JZ      begin
+	VMOVUPS (R9), Z0
+	VMOVUPS 64(R9), Z1
+	VMOVUPS 128(R9), Z2
+	VMOVUPS 192(R9), Z3
+	VMOVUPS 256(R9), Z4
+	VMOVUPS 320(R9), Z5
+	VMOVUPS 384(R9), Z6
+	VMOVUPS 448(R9), Z7
+	VMOVUPS 512(R9), Z8
+	VMOVUPS 576(R9), Z9
+	VMOVUPS 640(R9), Z10
+	VMOVUPS 704(R9), Z11
+	VMOVUPS 768(R9), Z12
+	VMOVUPS 832(R9), Z13
+	VMOVUPS 896(R9), Z14
+	VMOVUPS 960(R9), Z15
+	VMOVUPS 1024(R9), Z16
+	VMOVUPS 1088(R9), Z17
+	VMOVUPS 1152(R9), Z18
+	VMOVUPS 1216(R9), Z19
+	VMOVUPS 1280(R9), Z20
+	VMOVUPS 1344(R9), Z21
+	VMOVUPS 1408(R9), Z22
+	VMOVUPS 1472(R9), Z23
 
+begin:
 loop:
 	CMPQ        DX, $0x10
 	JLT         looptail
@@ -5025,6 +5570,37 @@ looptail:
 	VFMADD231PS Z27, Z28, Z23
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VMOVUPS Z6, 384(AX)
+	VMOVUPS Z7, 448(AX)
+	VMOVUPS Z8, 512(AX)
+	VMOVUPS Z9, 576(AX)
+	VMOVUPS Z10, 640(AX)
+	VMOVUPS Z11, 704(AX)
+	VMOVUPS Z12, 768(AX)
+	VMOVUPS Z13, 832(AX)
+	VMOVUPS Z14, 896(AX)
+	VMOVUPS Z15, 960(AX)
+	VMOVUPS Z16, 1024(AX)
+	VMOVUPS Z17, 1088(AX)
+	VMOVUPS Z18, 1152(AX)
+	VMOVUPS Z19, 1216(AX)
+	VMOVUPS Z20, 1280(AX)
+	VMOVUPS Z21, 1344(AX)
+	VMOVUPS Z22, 1408(AX)
+	VMOVUPS Z23, 1472(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z1, Z0, Z24
@@ -5119,15 +5695,20 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulF321x1AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF321x1AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·mulF321x1AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	VPXORD Z0, Z0, Z0
+TEXT ·mulF321x1AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    from+56(FP), BX
+	VPXORD  Z0, Z0, Z0
+	TESTQ   BX, BX
+	JZ      begin
+	VMOVUPS (BX), Z0
 
+begin:
 some:
 	CMPQ        DX, $0x00000080
 	JLT         loop
@@ -5182,6 +5763,14 @@ looptail:
 	VFMADD231PS Z1, Z2, Z0
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z0, Z0, Z1
@@ -5201,16 +5790,22 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulF321x2AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF321x2AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·mulF321x2AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
+TEXT ·mulF321x2AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    from+56(FP), SI
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	TESTQ   SI, SI
+	JZ      begin
+	VMOVUPS (SI), Z0
+	VMOVUPS 64(SI), Z1
 
+begin:
 loop:
 	CMPQ        DX, $0x10
 	JLT         looptail
@@ -5237,6 +5832,15 @@ looptail:
 	VFMADD231PS Z2, Z3, Z1
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z0, Z0, Z2
@@ -5271,17 +5875,24 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulF321x3AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF321x3AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·mulF321x3AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
+TEXT ·mulF321x3AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    from+56(FP), SI
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	TESTQ   SI, SI
+	JZ      begin
+	VMOVUPS (SI), Z0
+	VMOVUPS 64(SI), Z1
+	VMOVUPS 128(SI), Z2
 
+begin:
 loop:
 	CMPQ        DX, $0x10
 	JLT         looptail
@@ -5312,6 +5923,16 @@ looptail:
 	VFMADD231PS Z3, Z4, Z2
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z0, Z0, Z3
@@ -5361,20 +5982,28 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulF321x4AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF321x4AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·mulF321x4AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	LEAQ   (BX)(BX*2), SI
-	ADDQ   CX, SI
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
+TEXT ·mulF321x4AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	LEAQ    (BX)(BX*2), SI
+	ADDQ    CX, SI
+	MOVQ    from+56(FP), DI
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	TESTQ   DI, DI
+	JZ      begin
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
 
+begin:
 loop:
 	CMPQ        DX, $0x10
 	JLT         looptail
@@ -5410,6 +6039,17 @@ looptail:
 	VFMADD231PS Z4, Z5, Z3
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z0, Z0, Z4
@@ -5474,21 +6114,30 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulF321x5AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF321x5AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·mulF321x5AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	LEAQ   (BX)(BX*2), SI
-	ADDQ   CX, SI
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
+TEXT ·mulF321x5AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	LEAQ    (BX)(BX*2), SI
+	ADDQ    CX, SI
+	MOVQ    from+56(FP), DI
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	TESTQ   DI, DI
+	JZ      begin
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
+	VMOVUPS 256(DI), Z4
 
+begin:
 loop:
 	CMPQ        DX, $0x10
 	JLT         looptail
@@ -5528,6 +6177,18 @@ looptail:
 	VFMADD231PS Z5, Z6, Z4
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z0, Z0, Z5
@@ -5607,22 +6268,32 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulF321x6AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulF321x6AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·mulF321x6AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	LEAQ   (BX)(BX*2), SI
-	ADDQ   CX, SI
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
+TEXT ·mulF321x6AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	LEAQ    (BX)(BX*2), SI
+	ADDQ    CX, SI
+	MOVQ    from+56(FP), DI
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	TESTQ   DI, DI
+	JZ      begin
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
+	VMOVUPS 256(DI), Z4
+	VMOVUPS 320(DI), Z5
 
+begin:
 loop:
 	CMPQ        DX, $0x10
 	JLT         looptail
@@ -5666,6 +6337,19 @@ looptail:
 	VFMADD231PS Z6, Z7, Z5
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z0, Z0, Z6
@@ -5760,21 +6444,29 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulBF164x1AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulBF164x1AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·mulBF164x1AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	MOVQ   stride+24(FP), BX
-	LEAQ   (BX)(BX*2), SI
-	LEAQ   (AX)(BX*4), DI
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
+TEXT ·mulBF164x1AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    stride+24(FP), BX
+	LEAQ    (BX)(BX*2), SI
+	LEAQ    (AX)(BX*4), DI
+	MOVQ    from+56(FP), R8
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	TESTQ   R8, R8
+	JZ      begin
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	VMOVUPS 128(R8), Z2
+	VMOVUPS 192(R8), Z3
 
+begin:
 some:
 	CMPQ        DX, $0x00000080
 	JLT         loop
@@ -5949,6 +6641,17 @@ looptail:
 	VFMADD231PS Z7, Z8, Z3
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z1, Z0, Z4
@@ -5968,24 +6671,36 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulBF164x2AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulBF164x2AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·mulBF164x2AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	MOVQ   stride+24(FP), SI
-	LEAQ   (SI)(SI*2), DI
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
+TEXT ·mulBF164x2AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    stride+24(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    from+56(FP), R8
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	TESTQ   R8, R8
+	JZ      begin
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	VMOVUPS 128(R8), Z2
+	VMOVUPS 192(R8), Z3
+	VMOVUPS 256(R8), Z4
+	VMOVUPS 320(R8), Z5
+	VMOVUPS 384(R8), Z6
+	VMOVUPS 448(R8), Z7
 
+begin:
 loop:
 	CMPQ        DX, $0x10
 	JLT         looptail
@@ -6038,6 +6753,21 @@ looptail:
 	VFMADD231PS Z11, Z12, Z7
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VMOVUPS Z6, 384(AX)
+	VMOVUPS Z7, 448(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z1, Z0, Z8
@@ -6072,28 +6802,44 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulBF164x3AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulBF164x3AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·mulBF164x3AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	MOVQ   stride+24(FP), SI
-	LEAQ   (SI)(SI*2), DI
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
+TEXT ·mulBF164x3AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    stride+24(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    from+56(FP), R8
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	TESTQ   R8, R8
+	JZ      begin
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	VMOVUPS 128(R8), Z2
+	VMOVUPS 192(R8), Z3
+	VMOVUPS 256(R8), Z4
+	VMOVUPS 320(R8), Z5
+	VMOVUPS 384(R8), Z6
+	VMOVUPS 448(R8), Z7
+	VMOVUPS 512(R8), Z8
+	VMOVUPS 576(R8), Z9
+	VMOVUPS 640(R8), Z10
+	VMOVUPS 704(R8), Z11
 
+begin:
 loop:
 	CMPQ        DX, $0x10
 	JLT         looptail
@@ -6156,6 +6902,25 @@ looptail:
 	VFMADD231PS Z15, Z16, Z11
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VMOVUPS Z6, 384(AX)
+	VMOVUPS Z7, 448(AX)
+	VMOVUPS Z8, 512(AX)
+	VMOVUPS Z9, 576(AX)
+	VMOVUPS Z10, 640(AX)
+	VMOVUPS Z11, 704(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z1, Z0, Z12
@@ -6205,34 +6970,54 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulBF164x4AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulBF164x4AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·mulBF164x4AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	MOVQ   stride+24(FP), SI
-	LEAQ   (SI)(SI*2), DI
-	LEAQ   (BX)(BX*2), R8
-	ADDQ   CX, R8
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
+TEXT ·mulBF164x4AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    stride+24(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(BX*2), R8
+	ADDQ    CX, R8
+	MOVQ    from+56(FP), R9
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	TESTQ   R9, R9
+	JZ      begin
+	VMOVUPS (R9), Z0
+	VMOVUPS 64(R9), Z1
+	VMOVUPS 128(R9), Z2
+	VMOVUPS 192(R9), Z3
+	VMOVUPS 256(R9), Z4
+	VMOVUPS 320(R9), Z5
+	VMOVUPS 384(R9), Z6
+	VMOVUPS 448(R9), Z7
+	VMOVUPS 512(R9), Z8
+	VMOVUPS 576(R9), Z9
+	VMOVUPS 640(R9), Z10
+	VMOVUPS 704(R9), Z11
+	VMOVUPS 768(R9), Z12
+	VMOVUPS 832(R9), Z13
+	VMOVUPS 896(R9), Z14
+	VMOVUPS 960(R9), Z15
 
+begin:
 loop:
 	CMPQ        DX, $0x10
 	JLT         looptail
@@ -6306,6 +7091,29 @@ looptail:
 	VFMADD231PS Z19, Z20, Z15
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VMOVUPS Z6, 384(AX)
+	VMOVUPS Z7, 448(AX)
+	VMOVUPS Z8, 512(AX)
+	VMOVUPS Z9, 576(AX)
+	VMOVUPS Z10, 640(AX)
+	VMOVUPS Z11, 704(AX)
+	VMOVUPS Z12, 768(AX)
+	VMOVUPS Z13, 832(AX)
+	VMOVUPS Z14, 896(AX)
+	VMOVUPS Z15, 960(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z1, Z0, Z16
@@ -6370,38 +7178,62 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulBF164x5AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulBF164x5AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·mulBF164x5AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	MOVQ   stride+24(FP), SI
-	LEAQ   (SI)(SI*2), DI
-	LEAQ   (BX)(BX*2), R8
-	ADDQ   CX, R8
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
+TEXT ·mulBF164x5AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    stride+24(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(BX*2), R8
+	ADDQ    CX, R8
+	MOVQ    from+56(FP), R9
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	VPXORD  Z16, Z16, Z16
+	VPXORD  Z17, Z17, Z17
+	VPXORD  Z18, Z18, Z18
+	VPXORD  Z19, Z19, Z19
+	TESTQ   R9, R9
+	JZ      begin
+	VMOVUPS (R9), Z0
+	VMOVUPS 64(R9), Z1
+	VMOVUPS 128(R9), Z2
+	VMOVUPS 192(R9), Z3
+	VMOVUPS 256(R9), Z4
+	VMOVUPS 320(R9), Z5
+	VMOVUPS 384(R9), Z6
+	VMOVUPS 448(R9), Z7
+	VMOVUPS 512(R9), Z8
+	VMOVUPS 576(R9), Z9
+	VMOVUPS 640(R9), Z10
+	VMOVUPS 704(R9), Z11
+	VMOVUPS 768(R9), Z12
+	VMOVUPS 832(R9), Z13
+	VMOVUPS 896(R9), Z14
+	VMOVUPS 960(R9), Z15
+	VMOVUPS 1024(R9), Z16
+	VMOVUPS 1088(R9), Z17
+	VMOVUPS 1152(R9), Z18
+	VMOVUPS 1216(R9), Z19
 
+begin:
 loop:
 	CMPQ        DX, $0x10
 	JLT         looptail
@@ -6485,6 +7317,33 @@ looptail:
 	VFMADD231PS Z23, Z24, Z19
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VMOVUPS Z6, 384(AX)
+	VMOVUPS Z7, 448(AX)
+	VMOVUPS Z8, 512(AX)
+	VMOVUPS Z9, 576(AX)
+	VMOVUPS Z10, 640(AX)
+	VMOVUPS Z11, 704(AX)
+	VMOVUPS Z12, 768(AX)
+	VMOVUPS Z13, 832(AX)
+	VMOVUPS Z14, 896(AX)
+	VMOVUPS Z15, 960(AX)
+	VMOVUPS Z16, 1024(AX)
+	VMOVUPS Z17, 1088(AX)
+	VMOVUPS Z18, 1152(AX)
+	VMOVUPS Z19, 1216(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z1, Z0, Z20
@@ -6564,42 +7423,70 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulBF164x6AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulBF164x6AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·mulBF164x6AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	MOVQ   stride+24(FP), SI
-	LEAQ   (SI)(SI*2), DI
-	LEAQ   (BX)(BX*2), R8
-	ADDQ   CX, R8
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
+TEXT ·mulBF164x6AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    stride+24(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(BX*2), R8
+	ADDQ    CX, R8
+	MOVQ    from+56(FP), R9
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	VPXORD  Z16, Z16, Z16
+	VPXORD  Z17, Z17, Z17
+	VPXORD  Z18, Z18, Z18
+	VPXORD  Z19, Z19, Z19
+	VPXORD  Z20, Z20, Z20
+	VPXORD  Z21, Z21, Z21
+	VPXORD  Z22, Z22, Z22
+	VPXORD  Z23, Z23, Z23
+	TESTQ   R9, R9
+	JZ      begin
+	VMOVUPS (R9), Z0
+	VMOVUPS 64(R9), Z1
+	VMOVUPS 128(R9), Z2
+	VMOVUPS 192(R9), Z3
+	VMOVUPS 256(R9), Z4
+	VMOVUPS 320(R9), Z5
+	VMOVUPS 384(R9), Z6
+	VMOVUPS 448(R9), Z7
+	VMOVUPS 512(R9), Z8
+	VMOVUPS 576(R9), Z9
+	VMOVUPS 640(R9), Z10
+	VMOVUPS 704(R9), Z11
+	VMOVUPS 768(R9), Z12
+	VMOVUPS 832(R9), Z13
+	VMOVUPS 896(R9), Z14
+	VMOVUPS 960(R9), Z15
+	VMOVUPS 1024(R9), Z16
+	VMOVUPS 1088(R9), Z17
+	VMOVUPS 1152(R9), Z18
+	VMOVUPS 1216(R9), Z19
+	VMOVUPS 1280(R9), Z20
+	VMOVUPS 1344(R9), Z21
+	VMOVUPS 1408(R9), Z22
+	VMOVUPS 1472(R9), Z23
 
+begin:
 loop:
 	CMPQ        DX, $0x10
 	JLT         looptail
@@ -6693,6 +7580,37 @@ looptail:
 	VFMADD231PS Z27, Z28, Z23
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VMOVUPS Z6, 384(AX)
+	VMOVUPS Z7, 448(AX)
+	VMOVUPS Z8, 512(AX)
+	VMOVUPS Z9, 576(AX)
+	VMOVUPS Z10, 640(AX)
+	VMOVUPS Z11, 704(AX)
+	VMOVUPS Z12, 768(AX)
+	VMOVUPS Z13, 832(AX)
+	VMOVUPS Z14, 896(AX)
+	VMOVUPS Z15, 960(AX)
+	VMOVUPS Z16, 1024(AX)
+	VMOVUPS Z17, 1088(AX)
+	VMOVUPS Z18, 1152(AX)
+	VMOVUPS Z19, 1216(AX)
+	VMOVUPS Z20, 1280(AX)
+	VMOVUPS Z21, 1344(AX)
+	VMOVUPS Z22, 1408(AX)
+	VMOVUPS Z23, 1472(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z1, Z0, Z24
@@ -6787,15 +7705,20 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulBF161x1AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulBF161x1AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·mulBF161x1AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	VPXORD Z0, Z0, Z0
+TEXT ·mulBF161x1AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    from+56(FP), BX
+	VPXORD  Z0, Z0, Z0
+	TESTQ   BX, BX
+	JZ      begin
+	VMOVUPS (BX), Z0
 
+begin:
 some:
 	CMPQ        DX, $0x00000080
 	JLT         loop
@@ -6860,6 +7783,14 @@ looptail:
 	VFMADD231PS Z1, Z2, Z0
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z0, Z0, Z1
@@ -6879,16 +7810,22 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulBF161x2AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulBF161x2AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·mulBF161x2AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
+TEXT ·mulBF161x2AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    from+56(FP), SI
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	TESTQ   SI, SI
+	JZ      begin
+	VMOVUPS (SI), Z0
+	VMOVUPS 64(SI), Z1
 
+begin:
 loop:
 	CMPQ        DX, $0x10
 	JLT         looptail
@@ -6917,6 +7854,15 @@ looptail:
 	VFMADD231PS Z2, Z3, Z1
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z0, Z0, Z2
@@ -6951,17 +7897,24 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulBF161x3AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulBF161x3AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·mulBF161x3AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
+TEXT ·mulBF161x3AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    from+56(FP), SI
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	TESTQ   SI, SI
+	JZ      begin
+	VMOVUPS (SI), Z0
+	VMOVUPS 64(SI), Z1
+	VMOVUPS 128(SI), Z2
 
+begin:
 loop:
 	CMPQ        DX, $0x10
 	JLT         looptail
@@ -6994,6 +7947,16 @@ looptail:
 	VFMADD231PS Z3, Z4, Z2
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z0, Z0, Z3
@@ -7043,20 +8006,28 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulBF161x4AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulBF161x4AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·mulBF161x4AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	LEAQ   (BX)(BX*2), SI
-	ADDQ   CX, SI
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
+TEXT ·mulBF161x4AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	LEAQ    (BX)(BX*2), SI
+	ADDQ    CX, SI
+	MOVQ    from+56(FP), DI
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	TESTQ   DI, DI
+	JZ      begin
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
 
+begin:
 loop:
 	CMPQ        DX, $0x10
 	JLT         looptail
@@ -7094,6 +8065,17 @@ looptail:
 	VFMADD231PS Z4, Z5, Z3
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z0, Z0, Z4
@@ -7158,21 +8140,30 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulBF161x5AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulBF161x5AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·mulBF161x5AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	LEAQ   (BX)(BX*2), SI
-	ADDQ   CX, SI
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
+TEXT ·mulBF161x5AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	LEAQ    (BX)(BX*2), SI
+	ADDQ    CX, SI
+	MOVQ    from+56(FP), DI
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	TESTQ   DI, DI
+	JZ      begin
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
+	VMOVUPS 256(DI), Z4
 
+begin:
 loop:
 	CMPQ        DX, $0x10
 	JLT         looptail
@@ -7214,6 +8205,18 @@ looptail:
 	VFMADD231PS Z5, Z6, Z4
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z0, Z0, Z5
@@ -7293,22 +8296,32 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mulBF161x6AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+// func mulBF161x6AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·mulBF161x6AVX512(SB), NOSPLIT, $0-56
-	MOVQ   w+16(FP), AX
-	MOVQ   a+32(FP), CX
-	MOVQ   k+48(FP), DX
-	MOVQ   lda+40(FP), BX
-	LEAQ   (BX)(BX*2), SI
-	ADDQ   CX, SI
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
+TEXT ·mulBF161x6AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	LEAQ    (BX)(BX*2), SI
+	ADDQ    CX, SI
+	MOVQ    from+56(FP), DI
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	TESTQ   DI, DI
+	JZ      begin
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
+	VMOVUPS 256(DI), Z4
+	VMOVUPS 320(DI), Z5
 
+begin:
 loop:
 	CMPQ        DX, $0x10
 	JLT         looptail
@@ -7354,6 +8367,19 @@ looptail:
 	VFMADD231PS Z6, Z7, Z5
 
 loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VZEROUPPER
+	RET
+
+finish:
 	MOVQ       dst+0(FP), AX
 	MOVQ       ldd+8(FP), CX
 	VUNPCKLPS  Z0, Z0, Z6

@@ -4699,8 +4699,8 @@ decay1:
 decay1done:
 	RET
 
-// func mulF324x1NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulF324x1NEON(SB), NOSPLIT, $0-56
+// func mulF324x1NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulF324x1NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -4714,6 +4714,13 @@ TEXT ·mulF324x1NEON(SB), NOSPLIT, $0-56
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
+	MOVD from+56(FP), R9
+	CBZ R9, begin
+	FMOVQ (R9), F0
+	FMOVQ 16(R9), F1
+	FMOVQ 32(R9), F2
+	FMOVQ 48(R9), F3
+begin:
 	CMP $8, R4
 	BLT eightdone
 eight:
@@ -4779,16 +4786,24 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R9
-	MOVD ldd+8(FP), R10
+	MOVD to+64(FP), R9
+	CBZ R9, finish
+	FMOVQ F0, (R9)
+	FMOVQ F1, 16(R9)
+	FMOVQ F2, 32(R9)
+	FMOVQ F3, 48(R9)
+	RET
+finish:
+	MOVD dst+0(FP), R10
+	MOVD ldd+8(FP), R11
 	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
 	WORD $0x6e23d442 // faddp v2.4s, v2.4s, v3.4s
 	WORD $0x6e22d400 // faddp v0.4s, v0.4s, v2.4s
-	FMOVQ F0, (R9)
+	FMOVQ F0, (R10)
 	RET
 
-// func mulF324x2NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulF324x2NEON(SB), NOSPLIT, $0-56
+// func mulF324x2NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulF324x2NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -4806,6 +4821,17 @@ TEXT ·mulF324x2NEON(SB), NOSPLIT, $0-56
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
+	MOVD from+56(FP), R10
+	CBZ R10, begin
+	FMOVQ (R10), F0
+	FMOVQ 16(R10), F1
+	FMOVQ 32(R10), F2
+	FMOVQ 48(R10), F3
+	FMOVQ 64(R10), F4
+	FMOVQ 80(R10), F5
+	FMOVQ 96(R10), F6
+	FMOVQ 112(R10), F7
+begin:
 	CMP $8, R4
 	BLT eightdone
 eight:
@@ -4889,21 +4915,33 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R10
-	MOVD ldd+8(FP), R11
+	MOVD to+64(FP), R10
+	CBZ R10, finish
+	FMOVQ F0, (R10)
+	FMOVQ F1, 16(R10)
+	FMOVQ F2, 32(R10)
+	FMOVQ F3, 48(R10)
+	FMOVQ F4, 64(R10)
+	FMOVQ F5, 80(R10)
+	FMOVQ F6, 96(R10)
+	FMOVQ F7, 112(R10)
+	RET
+finish:
+	MOVD dst+0(FP), R11
+	MOVD ldd+8(FP), R12
 	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
 	WORD $0x6e23d442 // faddp v2.4s, v2.4s, v3.4s
 	WORD $0x6e22d400 // faddp v0.4s, v0.4s, v2.4s
-	FMOVQ F0, (R10)
-	ADD R11, R10, R10
+	FMOVQ F0, (R11)
+	ADD R12, R11, R11
 	WORD $0x6e25d484 // faddp v4.4s, v4.4s, v5.4s
 	WORD $0x6e27d4c6 // faddp v6.4s, v6.4s, v7.4s
 	WORD $0x6e26d484 // faddp v4.4s, v4.4s, v6.4s
-	FMOVQ F4, (R10)
+	FMOVQ F4, (R11)
 	RET
 
-// func mulF324x3NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulF324x3NEON(SB), NOSPLIT, $0-56
+// func mulF324x3NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulF324x3NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -4926,6 +4964,21 @@ TEXT ·mulF324x3NEON(SB), NOSPLIT, $0-56
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
+	MOVD from+56(FP), R11
+	CBZ R11, begin
+	FMOVQ (R11), F0
+	FMOVQ 16(R11), F1
+	FMOVQ 32(R11), F2
+	FMOVQ 48(R11), F3
+	FMOVQ 64(R11), F4
+	FMOVQ 80(R11), F5
+	FMOVQ 96(R11), F6
+	FMOVQ 112(R11), F7
+	FMOVQ 128(R11), F8
+	FMOVQ 144(R11), F9
+	FMOVQ 160(R11), F10
+	FMOVQ 176(R11), F11
+begin:
 	CMP $8, R4
 	BLT eightdone
 eight:
@@ -5030,26 +5083,42 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R11
-	MOVD ldd+8(FP), R12
+	MOVD to+64(FP), R11
+	CBZ R11, finish
+	FMOVQ F0, (R11)
+	FMOVQ F1, 16(R11)
+	FMOVQ F2, 32(R11)
+	FMOVQ F3, 48(R11)
+	FMOVQ F4, 64(R11)
+	FMOVQ F5, 80(R11)
+	FMOVQ F6, 96(R11)
+	FMOVQ F7, 112(R11)
+	FMOVQ F8, 128(R11)
+	FMOVQ F9, 144(R11)
+	FMOVQ F10, 160(R11)
+	FMOVQ F11, 176(R11)
+	RET
+finish:
+	MOVD dst+0(FP), R12
+	MOVD ldd+8(FP), R13
 	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
 	WORD $0x6e23d442 // faddp v2.4s, v2.4s, v3.4s
 	WORD $0x6e22d400 // faddp v0.4s, v0.4s, v2.4s
-	FMOVQ F0, (R11)
-	ADD R12, R11, R11
+	FMOVQ F0, (R12)
+	ADD R13, R12, R12
 	WORD $0x6e25d484 // faddp v4.4s, v4.4s, v5.4s
 	WORD $0x6e27d4c6 // faddp v6.4s, v6.4s, v7.4s
 	WORD $0x6e26d484 // faddp v4.4s, v4.4s, v6.4s
-	FMOVQ F4, (R11)
-	ADD R12, R11, R11
+	FMOVQ F4, (R12)
+	ADD R13, R12, R12
 	WORD $0x6e29d508 // faddp v8.4s, v8.4s, v9.4s
 	WORD $0x6e2bd54a // faddp v10.4s, v10.4s, v11.4s
 	WORD $0x6e2ad508 // faddp v8.4s, v8.4s, v10.4s
-	FMOVQ F8, (R11)
+	FMOVQ F8, (R12)
 	RET
 
-// func mulF324x4NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulF324x4NEON(SB), NOSPLIT, $0-56
+// func mulF324x4NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulF324x4NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -5077,6 +5146,25 @@ TEXT ·mulF324x4NEON(SB), NOSPLIT, $0-56
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
+	MOVD from+56(FP), R12
+	CBZ R12, begin
+	FMOVQ (R12), F0
+	FMOVQ 16(R12), F1
+	FMOVQ 32(R12), F2
+	FMOVQ 48(R12), F3
+	FMOVQ 64(R12), F4
+	FMOVQ 80(R12), F5
+	FMOVQ 96(R12), F6
+	FMOVQ 112(R12), F7
+	FMOVQ 128(R12), F8
+	FMOVQ 144(R12), F9
+	FMOVQ 160(R12), F10
+	FMOVQ 176(R12), F11
+	FMOVQ 192(R12), F12
+	FMOVQ 208(R12), F13
+	FMOVQ 224(R12), F14
+	FMOVQ 240(R12), F15
+begin:
 	CMP $8, R4
 	BLT eightdone
 eight:
@@ -5202,31 +5290,51 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R12
-	MOVD ldd+8(FP), R13
+	MOVD to+64(FP), R12
+	CBZ R12, finish
+	FMOVQ F0, (R12)
+	FMOVQ F1, 16(R12)
+	FMOVQ F2, 32(R12)
+	FMOVQ F3, 48(R12)
+	FMOVQ F4, 64(R12)
+	FMOVQ F5, 80(R12)
+	FMOVQ F6, 96(R12)
+	FMOVQ F7, 112(R12)
+	FMOVQ F8, 128(R12)
+	FMOVQ F9, 144(R12)
+	FMOVQ F10, 160(R12)
+	FMOVQ F11, 176(R12)
+	FMOVQ F12, 192(R12)
+	FMOVQ F13, 208(R12)
+	FMOVQ F14, 224(R12)
+	FMOVQ F15, 240(R12)
+	RET
+finish:
+	MOVD dst+0(FP), R13
+	MOVD ldd+8(FP), R14
 	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
 	WORD $0x6e23d442 // faddp v2.4s, v2.4s, v3.4s
 	WORD $0x6e22d400 // faddp v0.4s, v0.4s, v2.4s
-	FMOVQ F0, (R12)
-	ADD R13, R12, R12
+	FMOVQ F0, (R13)
+	ADD R14, R13, R13
 	WORD $0x6e25d484 // faddp v4.4s, v4.4s, v5.4s
 	WORD $0x6e27d4c6 // faddp v6.4s, v6.4s, v7.4s
 	WORD $0x6e26d484 // faddp v4.4s, v4.4s, v6.4s
-	FMOVQ F4, (R12)
-	ADD R13, R12, R12
+	FMOVQ F4, (R13)
+	ADD R14, R13, R13
 	WORD $0x6e29d508 // faddp v8.4s, v8.4s, v9.4s
 	WORD $0x6e2bd54a // faddp v10.4s, v10.4s, v11.4s
 	WORD $0x6e2ad508 // faddp v8.4s, v8.4s, v10.4s
-	FMOVQ F8, (R12)
-	ADD R13, R12, R12
+	FMOVQ F8, (R13)
+	ADD R14, R13, R13
 	WORD $0x6e2dd58c // faddp v12.4s, v12.4s, v13.4s
 	WORD $0x6e2fd5ce // faddp v14.4s, v14.4s, v15.4s
 	WORD $0x6e2ed58c // faddp v12.4s, v12.4s, v14.4s
-	FMOVQ F12, (R12)
+	FMOVQ F12, (R13)
 	RET
 
-// func mulF324x5NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulF324x5NEON(SB), NOSPLIT, $0-56
+// func mulF324x5NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulF324x5NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -5259,6 +5367,29 @@ TEXT ·mulF324x5NEON(SB), NOSPLIT, $0-56
 	VMOVI $0, V17.B16
 	VMOVI $0, V18.B16
 	VMOVI $0, V19.B16
+	MOVD from+56(FP), R13
+	CBZ R13, begin
+	FMOVQ (R13), F0
+	FMOVQ 16(R13), F1
+	FMOVQ 32(R13), F2
+	FMOVQ 48(R13), F3
+	FMOVQ 64(R13), F4
+	FMOVQ 80(R13), F5
+	FMOVQ 96(R13), F6
+	FMOVQ 112(R13), F7
+	FMOVQ 128(R13), F8
+	FMOVQ 144(R13), F9
+	FMOVQ 160(R13), F10
+	FMOVQ 176(R13), F11
+	FMOVQ 192(R13), F12
+	FMOVQ 208(R13), F13
+	FMOVQ 224(R13), F14
+	FMOVQ 240(R13), F15
+	FMOVQ 256(R13), F16
+	FMOVQ 272(R13), F17
+	FMOVQ 288(R13), F18
+	FMOVQ 304(R13), F19
+begin:
 	CMP $8, R4
 	BLT eightdone
 eight:
@@ -5405,36 +5536,60 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R13
-	MOVD ldd+8(FP), R14
+	MOVD to+64(FP), R13
+	CBZ R13, finish
+	FMOVQ F0, (R13)
+	FMOVQ F1, 16(R13)
+	FMOVQ F2, 32(R13)
+	FMOVQ F3, 48(R13)
+	FMOVQ F4, 64(R13)
+	FMOVQ F5, 80(R13)
+	FMOVQ F6, 96(R13)
+	FMOVQ F7, 112(R13)
+	FMOVQ F8, 128(R13)
+	FMOVQ F9, 144(R13)
+	FMOVQ F10, 160(R13)
+	FMOVQ F11, 176(R13)
+	FMOVQ F12, 192(R13)
+	FMOVQ F13, 208(R13)
+	FMOVQ F14, 224(R13)
+	FMOVQ F15, 240(R13)
+	FMOVQ F16, 256(R13)
+	FMOVQ F17, 272(R13)
+	FMOVQ F18, 288(R13)
+	FMOVQ F19, 304(R13)
+	RET
+finish:
+	MOVD dst+0(FP), R14
+	MOVD ldd+8(FP), R15
 	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
 	WORD $0x6e23d442 // faddp v2.4s, v2.4s, v3.4s
 	WORD $0x6e22d400 // faddp v0.4s, v0.4s, v2.4s
-	FMOVQ F0, (R13)
-	ADD R14, R13, R13
+	FMOVQ F0, (R14)
+	ADD R15, R14, R14
 	WORD $0x6e25d484 // faddp v4.4s, v4.4s, v5.4s
 	WORD $0x6e27d4c6 // faddp v6.4s, v6.4s, v7.4s
 	WORD $0x6e26d484 // faddp v4.4s, v4.4s, v6.4s
-	FMOVQ F4, (R13)
-	ADD R14, R13, R13
+	FMOVQ F4, (R14)
+	ADD R15, R14, R14
 	WORD $0x6e29d508 // faddp v8.4s, v8.4s, v9.4s
 	WORD $0x6e2bd54a // faddp v10.4s, v10.4s, v11.4s
 	WORD $0x6e2ad508 // faddp v8.4s, v8.4s, v10.4s
-	FMOVQ F8, (R13)
-	ADD R14, R13, R13
+	FMOVQ F8, (R14)
+	ADD R15, R14, R14
 	WORD $0x6e2dd58c // faddp v12.4s, v12.4s, v13.4s
 	WORD $0x6e2fd5ce // faddp v14.4s, v14.4s, v15.4s
 	WORD $0x6e2ed58c // faddp v12.4s, v12.4s, v14.4s
-	FMOVQ F12, (R13)
-	ADD R14, R13, R13
+	FMOVQ F12, (R14)
+	ADD R15, R14, R14
 	WORD $0x6e31d610 // faddp v16.4s, v16.4s, v17.4s
 	WORD $0x6e33d652 // faddp v18.4s, v18.4s, v19.4s
 	WORD $0x6e32d610 // faddp v16.4s, v16.4s, v18.4s
-	FMOVQ F16, (R13)
+	FMOVQ F16, (R14)
 	RET
 
-// func mulF324x6NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulF324x6NEON(SB), NOSPLIT, $0-56
+// func mulF324x6NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulF324x6NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -5472,6 +5627,33 @@ TEXT ·mulF324x6NEON(SB), NOSPLIT, $0-56
 	VMOVI $0, V21.B16
 	VMOVI $0, V22.B16
 	VMOVI $0, V23.B16
+	MOVD from+56(FP), R14
+	CBZ R14, begin
+	FMOVQ (R14), F0
+	FMOVQ 16(R14), F1
+	FMOVQ 32(R14), F2
+	FMOVQ 48(R14), F3
+	FMOVQ 64(R14), F4
+	FMOVQ 80(R14), F5
+	FMOVQ 96(R14), F6
+	FMOVQ 112(R14), F7
+	FMOVQ 128(R14), F8
+	FMOVQ 144(R14), F9
+	FMOVQ 160(R14), F10
+	FMOVQ 176(R14), F11
+	FMOVQ 192(R14), F12
+	FMOVQ 208(R14), F13
+	FMOVQ 224(R14), F14
+	FMOVQ 240(R14), F15
+	FMOVQ 256(R14), F16
+	FMOVQ 272(R14), F17
+	FMOVQ 288(R14), F18
+	FMOVQ 304(R14), F19
+	FMOVQ 320(R14), F20
+	FMOVQ 336(R14), F21
+	FMOVQ 352(R14), F22
+	FMOVQ 368(R14), F23
+begin:
 	CMP $4, R4
 	BLT fourdone
 four:
@@ -5574,41 +5756,69 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R14
-	MOVD ldd+8(FP), R15
+	MOVD to+64(FP), R14
+	CBZ R14, finish
+	FMOVQ F0, (R14)
+	FMOVQ F1, 16(R14)
+	FMOVQ F2, 32(R14)
+	FMOVQ F3, 48(R14)
+	FMOVQ F4, 64(R14)
+	FMOVQ F5, 80(R14)
+	FMOVQ F6, 96(R14)
+	FMOVQ F7, 112(R14)
+	FMOVQ F8, 128(R14)
+	FMOVQ F9, 144(R14)
+	FMOVQ F10, 160(R14)
+	FMOVQ F11, 176(R14)
+	FMOVQ F12, 192(R14)
+	FMOVQ F13, 208(R14)
+	FMOVQ F14, 224(R14)
+	FMOVQ F15, 240(R14)
+	FMOVQ F16, 256(R14)
+	FMOVQ F17, 272(R14)
+	FMOVQ F18, 288(R14)
+	FMOVQ F19, 304(R14)
+	FMOVQ F20, 320(R14)
+	FMOVQ F21, 336(R14)
+	FMOVQ F22, 352(R14)
+	FMOVQ F23, 368(R14)
+	RET
+finish:
+	MOVD dst+0(FP), R15
+	MOVD ldd+8(FP), R16
 	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
 	WORD $0x6e23d442 // faddp v2.4s, v2.4s, v3.4s
 	WORD $0x6e22d400 // faddp v0.4s, v0.4s, v2.4s
-	FMOVQ F0, (R14)
-	ADD R15, R14, R14
+	FMOVQ F0, (R15)
+	ADD R16, R15, R15
 	WORD $0x6e25d484 // faddp v4.4s, v4.4s, v5.4s
 	WORD $0x6e27d4c6 // faddp v6.4s, v6.4s, v7.4s
 	WORD $0x6e26d484 // faddp v4.4s, v4.4s, v6.4s
-	FMOVQ F4, (R14)
-	ADD R15, R14, R14
+	FMOVQ F4, (R15)
+	ADD R16, R15, R15
 	WORD $0x6e29d508 // faddp v8.4s, v8.4s, v9.4s
 	WORD $0x6e2bd54a // faddp v10.4s, v10.4s, v11.4s
 	WORD $0x6e2ad508 // faddp v8.4s, v8.4s, v10.4s
-	FMOVQ F8, (R14)
-	ADD R15, R14, R14
+	FMOVQ F8, (R15)
+	ADD R16, R15, R15
 	WORD $0x6e2dd58c // faddp v12.4s, v12.4s, v13.4s
 	WORD $0x6e2fd5ce // faddp v14.4s, v14.4s, v15.4s
 	WORD $0x6e2ed58c // faddp v12.4s, v12.4s, v14.4s
-	FMOVQ F12, (R14)
-	ADD R15, R14, R14
+	FMOVQ F12, (R15)
+	ADD R16, R15, R15
 	WORD $0x6e31d610 // faddp v16.4s, v16.4s, v17.4s
 	WORD $0x6e33d652 // faddp v18.4s, v18.4s, v19.4s
 	WORD $0x6e32d610 // faddp v16.4s, v16.4s, v18.4s
-	FMOVQ F16, (R14)
-	ADD R15, R14, R14
+	FMOVQ F16, (R15)
+	ADD R16, R15, R15
 	WORD $0x6e35d694 // faddp v20.4s, v20.4s, v21.4s
 	WORD $0x6e37d6d6 // faddp v22.4s, v22.4s, v23.4s
 	WORD $0x6e36d694 // faddp v20.4s, v20.4s, v22.4s
-	FMOVQ F20, (R14)
+	FMOVQ F20, (R15)
 	RET
 
-// func mulF321x1NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulF321x1NEON(SB), NOSPLIT, $0-56
+// func mulF321x1NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulF321x1NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -5616,6 +5826,10 @@ TEXT ·mulF321x1NEON(SB), NOSPLIT, $0-56
 	MOVD k+48(FP), R4
 	ADD R2, R0, R5
 	VMOVI $0, V0.B16
+	MOVD from+56(FP), R6
+	CBZ R6, begin
+	FMOVQ (R6), F0
+begin:
 	CMP $8, R4
 	BLT eightdone
 eight:
@@ -5653,15 +5867,20 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R6
-	MOVD ldd+8(FP), R7
+	MOVD to+64(FP), R6
+	CBZ R6, finish
+	FMOVQ F0, (R6)
+	RET
+finish:
+	MOVD dst+0(FP), R7
+	MOVD ldd+8(FP), R8
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
-	FMOVS F0, (R6)
+	FMOVS F0, (R7)
 	RET
 
-// func mulF321x2NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulF321x2NEON(SB), NOSPLIT, $0-56
+// func mulF321x2NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulF321x2NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -5670,6 +5889,11 @@ TEXT ·mulF321x2NEON(SB), NOSPLIT, $0-56
 	ADD R3, R1, R6
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
+	MOVD from+56(FP), R7
+	CBZ R7, begin
+	FMOVQ (R7), F0
+	FMOVQ 16(R7), F1
+begin:
 	CMP $8, R4
 	BLT eightdone
 eight:
@@ -5714,19 +5938,25 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R7
-	MOVD ldd+8(FP), R8
+	MOVD to+64(FP), R7
+	CBZ R7, finish
+	FMOVQ F0, (R7)
+	FMOVQ F1, 16(R7)
+	RET
+finish:
+	MOVD dst+0(FP), R8
+	MOVD ldd+8(FP), R9
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
-	FMOVS F0, (R7)
-	ADD R8, R7, R7
+	FMOVS F0, (R8)
+	ADD R9, R8, R8
 	WORD $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
 	WORD $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
-	FMOVS F1, (R7)
+	FMOVS F1, (R8)
 	RET
 
-// func mulF321x3NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulF321x3NEON(SB), NOSPLIT, $0-56
+// func mulF321x3NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulF321x3NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -5737,6 +5967,12 @@ TEXT ·mulF321x3NEON(SB), NOSPLIT, $0-56
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
+	MOVD from+56(FP), R8
+	CBZ R8, begin
+	FMOVQ (R8), F0
+	FMOVQ 16(R8), F1
+	FMOVQ 32(R8), F2
+begin:
 	CMP $8, R4
 	BLT eightdone
 eight:
@@ -5790,23 +6026,30 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R8
-	MOVD ldd+8(FP), R9
+	MOVD to+64(FP), R8
+	CBZ R8, finish
+	FMOVQ F0, (R8)
+	FMOVQ F1, 16(R8)
+	FMOVQ F2, 32(R8)
+	RET
+finish:
+	MOVD dst+0(FP), R9
+	MOVD ldd+8(FP), R10
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
-	FMOVS F0, (R8)
-	ADD R9, R8, R8
+	FMOVS F0, (R9)
+	ADD R10, R9, R9
 	WORD $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
 	WORD $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
-	FMOVS F1, (R8)
-	ADD R9, R8, R8
+	FMOVS F1, (R9)
+	ADD R10, R9, R9
 	WORD $0x6e22d442 // faddp v2.4s, v2.4s, v2.4s
 	WORD $0x6e22d442 // faddp v2.4s, v2.4s, v2.4s
-	FMOVS F2, (R8)
+	FMOVS F2, (R9)
 	RET
 
-// func mulF321x4NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulF321x4NEON(SB), NOSPLIT, $0-56
+// func mulF321x4NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulF321x4NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -5819,6 +6062,13 @@ TEXT ·mulF321x4NEON(SB), NOSPLIT, $0-56
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
+	MOVD from+56(FP), R9
+	CBZ R9, begin
+	FMOVQ (R9), F0
+	FMOVQ 16(R9), F1
+	FMOVQ 32(R9), F2
+	FMOVQ 48(R9), F3
+begin:
 	CMP $8, R4
 	BLT eightdone
 eight:
@@ -5881,27 +6131,35 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R9
-	MOVD ldd+8(FP), R10
+	MOVD to+64(FP), R9
+	CBZ R9, finish
+	FMOVQ F0, (R9)
+	FMOVQ F1, 16(R9)
+	FMOVQ F2, 32(R9)
+	FMOVQ F3, 48(R9)
+	RET
+finish:
+	MOVD dst+0(FP), R10
+	MOVD ldd+8(FP), R11
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
-	FMOVS F0, (R9)
-	ADD R10, R9, R9
+	FMOVS F0, (R10)
+	ADD R11, R10, R10
 	WORD $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
 	WORD $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
-	FMOVS F1, (R9)
-	ADD R10, R9, R9
+	FMOVS F1, (R10)
+	ADD R11, R10, R10
 	WORD $0x6e22d442 // faddp v2.4s, v2.4s, v2.4s
 	WORD $0x6e22d442 // faddp v2.4s, v2.4s, v2.4s
-	FMOVS F2, (R9)
-	ADD R10, R9, R9
+	FMOVS F2, (R10)
+	ADD R11, R10, R10
 	WORD $0x6e23d463 // faddp v3.4s, v3.4s, v3.4s
 	WORD $0x6e23d463 // faddp v3.4s, v3.4s, v3.4s
-	FMOVS F3, (R9)
+	FMOVS F3, (R10)
 	RET
 
-// func mulF321x5NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulF321x5NEON(SB), NOSPLIT, $0-56
+// func mulF321x5NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulF321x5NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -5916,6 +6174,14 @@ TEXT ·mulF321x5NEON(SB), NOSPLIT, $0-56
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
+	MOVD from+56(FP), R10
+	CBZ R10, begin
+	FMOVQ (R10), F0
+	FMOVQ 16(R10), F1
+	FMOVQ 32(R10), F2
+	FMOVQ 48(R10), F3
+	FMOVQ 64(R10), F4
+begin:
 	CMP $8, R4
 	BLT eightdone
 eight:
@@ -5987,31 +6253,40 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R10
-	MOVD ldd+8(FP), R11
+	MOVD to+64(FP), R10
+	CBZ R10, finish
+	FMOVQ F0, (R10)
+	FMOVQ F1, 16(R10)
+	FMOVQ F2, 32(R10)
+	FMOVQ F3, 48(R10)
+	FMOVQ F4, 64(R10)
+	RET
+finish:
+	MOVD dst+0(FP), R11
+	MOVD ldd+8(FP), R12
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
-	FMOVS F0, (R10)
-	ADD R11, R10, R10
+	FMOVS F0, (R11)
+	ADD R12, R11, R11
 	WORD $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
 	WORD $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
-	FMOVS F1, (R10)
-	ADD R11, R10, R10
+	FMOVS F1, (R11)
+	ADD R12, R11, R11
 	WORD $0x6e22d442 // faddp v2.4s, v2.4s, v2.4s
 	WORD $0x6e22d442 // faddp v2.4s, v2.4s, v2.4s
-	FMOVS F2, (R10)
-	ADD R11, R10, R10
+	FMOVS F2, (R11)
+	ADD R12, R11, R11
 	WORD $0x6e23d463 // faddp v3.4s, v3.4s, v3.4s
 	WORD $0x6e23d463 // faddp v3.4s, v3.4s, v3.4s
-	FMOVS F3, (R10)
-	ADD R11, R10, R10
+	FMOVS F3, (R11)
+	ADD R12, R11, R11
 	WORD $0x6e24d484 // faddp v4.4s, v4.4s, v4.4s
 	WORD $0x6e24d484 // faddp v4.4s, v4.4s, v4.4s
-	FMOVS F4, (R10)
+	FMOVS F4, (R11)
 	RET
 
-// func mulF321x6NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulF321x6NEON(SB), NOSPLIT, $0-56
+// func mulF321x6NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulF321x6NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -6028,6 +6303,15 @@ TEXT ·mulF321x6NEON(SB), NOSPLIT, $0-56
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
+	MOVD from+56(FP), R11
+	CBZ R11, begin
+	FMOVQ (R11), F0
+	FMOVQ 16(R11), F1
+	FMOVQ 32(R11), F2
+	FMOVQ 48(R11), F3
+	FMOVQ 64(R11), F4
+	FMOVQ 80(R11), F5
+begin:
 	CMP $8, R4
 	BLT eightdone
 eight:
@@ -6108,35 +6392,45 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R11
-	MOVD ldd+8(FP), R12
+	MOVD to+64(FP), R11
+	CBZ R11, finish
+	FMOVQ F0, (R11)
+	FMOVQ F1, 16(R11)
+	FMOVQ F2, 32(R11)
+	FMOVQ F3, 48(R11)
+	FMOVQ F4, 64(R11)
+	FMOVQ F5, 80(R11)
+	RET
+finish:
+	MOVD dst+0(FP), R12
+	MOVD ldd+8(FP), R13
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
-	FMOVS F0, (R11)
-	ADD R12, R11, R11
+	FMOVS F0, (R12)
+	ADD R13, R12, R12
 	WORD $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
 	WORD $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
-	FMOVS F1, (R11)
-	ADD R12, R11, R11
+	FMOVS F1, (R12)
+	ADD R13, R12, R12
 	WORD $0x6e22d442 // faddp v2.4s, v2.4s, v2.4s
 	WORD $0x6e22d442 // faddp v2.4s, v2.4s, v2.4s
-	FMOVS F2, (R11)
-	ADD R12, R11, R11
+	FMOVS F2, (R12)
+	ADD R13, R12, R12
 	WORD $0x6e23d463 // faddp v3.4s, v3.4s, v3.4s
 	WORD $0x6e23d463 // faddp v3.4s, v3.4s, v3.4s
-	FMOVS F3, (R11)
-	ADD R12, R11, R11
+	FMOVS F3, (R12)
+	ADD R13, R12, R12
 	WORD $0x6e24d484 // faddp v4.4s, v4.4s, v4.4s
 	WORD $0x6e24d484 // faddp v4.4s, v4.4s, v4.4s
-	FMOVS F4, (R11)
-	ADD R12, R11, R11
+	FMOVS F4, (R12)
+	ADD R13, R12, R12
 	WORD $0x6e25d4a5 // faddp v5.4s, v5.4s, v5.4s
 	WORD $0x6e25d4a5 // faddp v5.4s, v5.4s, v5.4s
-	FMOVS F5, (R11)
+	FMOVS F5, (R12)
 	RET
 
-// func mulF164x1NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulF164x1NEON(SB), NOSPLIT, $0-56
+// func mulF164x1NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulF164x1NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -6150,6 +6444,13 @@ TEXT ·mulF164x1NEON(SB), NOSPLIT, $0-56
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
+	MOVD from+56(FP), R9
+	CBZ R9, begin
+	FMOVQ (R9), F0
+	FMOVQ 16(R9), F1
+	FMOVQ 32(R9), F2
+	FMOVQ 48(R9), F3
+begin:
 	CMP $8, R4
 	BLT eightdone
 eight:
@@ -6234,16 +6535,24 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R9
-	MOVD ldd+8(FP), R10
+	MOVD to+64(FP), R9
+	CBZ R9, finish
+	FMOVQ F0, (R9)
+	FMOVQ F1, 16(R9)
+	FMOVQ F2, 32(R9)
+	FMOVQ F3, 48(R9)
+	RET
+finish:
+	MOVD dst+0(FP), R10
+	MOVD ldd+8(FP), R11
 	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
 	WORD $0x6e23d442 // faddp v2.4s, v2.4s, v3.4s
 	WORD $0x6e22d400 // faddp v0.4s, v0.4s, v2.4s
-	FMOVQ F0, (R9)
+	FMOVQ F0, (R10)
 	RET
 
-// func mulF164x2NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulF164x2NEON(SB), NOSPLIT, $0-56
+// func mulF164x2NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulF164x2NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -6261,6 +6570,17 @@ TEXT ·mulF164x2NEON(SB), NOSPLIT, $0-56
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
+	MOVD from+56(FP), R10
+	CBZ R10, begin
+	FMOVQ (R10), F0
+	FMOVQ 16(R10), F1
+	FMOVQ 32(R10), F2
+	FMOVQ 48(R10), F3
+	FMOVQ 64(R10), F4
+	FMOVQ 80(R10), F5
+	FMOVQ 96(R10), F6
+	FMOVQ 112(R10), F7
+begin:
 	CMP $8, R4
 	BLT eightdone
 eight:
@@ -6364,21 +6684,33 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R10
-	MOVD ldd+8(FP), R11
+	MOVD to+64(FP), R10
+	CBZ R10, finish
+	FMOVQ F0, (R10)
+	FMOVQ F1, 16(R10)
+	FMOVQ F2, 32(R10)
+	FMOVQ F3, 48(R10)
+	FMOVQ F4, 64(R10)
+	FMOVQ F5, 80(R10)
+	FMOVQ F6, 96(R10)
+	FMOVQ F7, 112(R10)
+	RET
+finish:
+	MOVD dst+0(FP), R11
+	MOVD ldd+8(FP), R12
 	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
 	WORD $0x6e23d442 // faddp v2.4s, v2.4s, v3.4s
 	WORD $0x6e22d400 // faddp v0.4s, v0.4s, v2.4s
-	FMOVQ F0, (R10)
-	ADD R11, R10, R10
+	FMOVQ F0, (R11)
+	ADD R12, R11, R11
 	WORD $0x6e25d484 // faddp v4.4s, v4.4s, v5.4s
 	WORD $0x6e27d4c6 // faddp v6.4s, v6.4s, v7.4s
 	WORD $0x6e26d484 // faddp v4.4s, v4.4s, v6.4s
-	FMOVQ F4, (R10)
+	FMOVQ F4, (R11)
 	RET
 
-// func mulF164x3NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulF164x3NEON(SB), NOSPLIT, $0-56
+// func mulF164x3NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulF164x3NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -6401,6 +6733,21 @@ TEXT ·mulF164x3NEON(SB), NOSPLIT, $0-56
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
+	MOVD from+56(FP), R11
+	CBZ R11, begin
+	FMOVQ (R11), F0
+	FMOVQ 16(R11), F1
+	FMOVQ 32(R11), F2
+	FMOVQ 48(R11), F3
+	FMOVQ 64(R11), F4
+	FMOVQ 80(R11), F5
+	FMOVQ 96(R11), F6
+	FMOVQ 112(R11), F7
+	FMOVQ 128(R11), F8
+	FMOVQ 144(R11), F9
+	FMOVQ 160(R11), F10
+	FMOVQ 176(R11), F11
+begin:
 	CMP $8, R4
 	BLT eightdone
 eight:
@@ -6525,26 +6872,42 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R11
-	MOVD ldd+8(FP), R12
+	MOVD to+64(FP), R11
+	CBZ R11, finish
+	FMOVQ F0, (R11)
+	FMOVQ F1, 16(R11)
+	FMOVQ F2, 32(R11)
+	FMOVQ F3, 48(R11)
+	FMOVQ F4, 64(R11)
+	FMOVQ F5, 80(R11)
+	FMOVQ F6, 96(R11)
+	FMOVQ F7, 112(R11)
+	FMOVQ F8, 128(R11)
+	FMOVQ F9, 144(R11)
+	FMOVQ F10, 160(R11)
+	FMOVQ F11, 176(R11)
+	RET
+finish:
+	MOVD dst+0(FP), R12
+	MOVD ldd+8(FP), R13
 	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
 	WORD $0x6e23d442 // faddp v2.4s, v2.4s, v3.4s
 	WORD $0x6e22d400 // faddp v0.4s, v0.4s, v2.4s
-	FMOVQ F0, (R11)
-	ADD R12, R11, R11
+	FMOVQ F0, (R12)
+	ADD R13, R12, R12
 	WORD $0x6e25d484 // faddp v4.4s, v4.4s, v5.4s
 	WORD $0x6e27d4c6 // faddp v6.4s, v6.4s, v7.4s
 	WORD $0x6e26d484 // faddp v4.4s, v4.4s, v6.4s
-	FMOVQ F4, (R11)
-	ADD R12, R11, R11
+	FMOVQ F4, (R12)
+	ADD R13, R12, R12
 	WORD $0x6e29d508 // faddp v8.4s, v8.4s, v9.4s
 	WORD $0x6e2bd54a // faddp v10.4s, v10.4s, v11.4s
 	WORD $0x6e2ad508 // faddp v8.4s, v8.4s, v10.4s
-	FMOVQ F8, (R11)
+	FMOVQ F8, (R12)
 	RET
 
-// func mulF164x4NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulF164x4NEON(SB), NOSPLIT, $0-56
+// func mulF164x4NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulF164x4NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -6572,6 +6935,25 @@ TEXT ·mulF164x4NEON(SB), NOSPLIT, $0-56
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
+	MOVD from+56(FP), R12
+	CBZ R12, begin
+	FMOVQ (R12), F0
+	FMOVQ 16(R12), F1
+	FMOVQ 32(R12), F2
+	FMOVQ 48(R12), F3
+	FMOVQ 64(R12), F4
+	FMOVQ 80(R12), F5
+	FMOVQ 96(R12), F6
+	FMOVQ 112(R12), F7
+	FMOVQ 128(R12), F8
+	FMOVQ 144(R12), F9
+	FMOVQ 160(R12), F10
+	FMOVQ 176(R12), F11
+	FMOVQ 192(R12), F12
+	FMOVQ 208(R12), F13
+	FMOVQ 224(R12), F14
+	FMOVQ 240(R12), F15
+begin:
 	CMP $8, R4
 	BLT eightdone
 eight:
@@ -6717,31 +7099,51 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R12
-	MOVD ldd+8(FP), R13
+	MOVD to+64(FP), R12
+	CBZ R12, finish
+	FMOVQ F0, (R12)
+	FMOVQ F1, 16(R12)
+	FMOVQ F2, 32(R12)
+	FMOVQ F3, 48(R12)
+	FMOVQ F4, 64(R12)
+	FMOVQ F5, 80(R12)
+	FMOVQ F6, 96(R12)
+	FMOVQ F7, 112(R12)
+	FMOVQ F8, 128(R12)
+	FMOVQ F9, 144(R12)
+	FMOVQ F10, 160(R12)
+	FMOVQ F11, 176(R12)
+	FMOVQ F12, 192(R12)
+	FMOVQ F13, 208(R12)
+	FMOVQ F14, 224(R12)
+	FMOVQ F15, 240(R12)
+	RET
+finish:
+	MOVD dst+0(FP), R13
+	MOVD ldd+8(FP), R14
 	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
 	WORD $0x6e23d442 // faddp v2.4s, v2.4s, v3.4s
 	WORD $0x6e22d400 // faddp v0.4s, v0.4s, v2.4s
-	FMOVQ F0, (R12)
-	ADD R13, R12, R12
+	FMOVQ F0, (R13)
+	ADD R14, R13, R13
 	WORD $0x6e25d484 // faddp v4.4s, v4.4s, v5.4s
 	WORD $0x6e27d4c6 // faddp v6.4s, v6.4s, v7.4s
 	WORD $0x6e26d484 // faddp v4.4s, v4.4s, v6.4s
-	FMOVQ F4, (R12)
-	ADD R13, R12, R12
+	FMOVQ F4, (R13)
+	ADD R14, R13, R13
 	WORD $0x6e29d508 // faddp v8.4s, v8.4s, v9.4s
 	WORD $0x6e2bd54a // faddp v10.4s, v10.4s, v11.4s
 	WORD $0x6e2ad508 // faddp v8.4s, v8.4s, v10.4s
-	FMOVQ F8, (R12)
-	ADD R13, R12, R12
+	FMOVQ F8, (R13)
+	ADD R14, R13, R13
 	WORD $0x6e2dd58c // faddp v12.4s, v12.4s, v13.4s
 	WORD $0x6e2fd5ce // faddp v14.4s, v14.4s, v15.4s
 	WORD $0x6e2ed58c // faddp v12.4s, v12.4s, v14.4s
-	FMOVQ F12, (R12)
+	FMOVQ F12, (R13)
 	RET
 
-// func mulF164x5NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulF164x5NEON(SB), NOSPLIT, $0-56
+// func mulF164x5NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulF164x5NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -6774,6 +7176,29 @@ TEXT ·mulF164x5NEON(SB), NOSPLIT, $0-56
 	VMOVI $0, V17.B16
 	VMOVI $0, V18.B16
 	VMOVI $0, V19.B16
+	MOVD from+56(FP), R13
+	CBZ R13, begin
+	FMOVQ (R13), F0
+	FMOVQ 16(R13), F1
+	FMOVQ 32(R13), F2
+	FMOVQ 48(R13), F3
+	FMOVQ 64(R13), F4
+	FMOVQ 80(R13), F5
+	FMOVQ 96(R13), F6
+	FMOVQ 112(R13), F7
+	FMOVQ 128(R13), F8
+	FMOVQ 144(R13), F9
+	FMOVQ 160(R13), F10
+	FMOVQ 176(R13), F11
+	FMOVQ 192(R13), F12
+	FMOVQ 208(R13), F13
+	FMOVQ 224(R13), F14
+	FMOVQ 240(R13), F15
+	FMOVQ 256(R13), F16
+	FMOVQ 272(R13), F17
+	FMOVQ 288(R13), F18
+	FMOVQ 304(R13), F19
+begin:
 	CMP $8, R4
 	BLT eightdone
 eight:
@@ -6940,36 +7365,60 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R13
-	MOVD ldd+8(FP), R14
+	MOVD to+64(FP), R13
+	CBZ R13, finish
+	FMOVQ F0, (R13)
+	FMOVQ F1, 16(R13)
+	FMOVQ F2, 32(R13)
+	FMOVQ F3, 48(R13)
+	FMOVQ F4, 64(R13)
+	FMOVQ F5, 80(R13)
+	FMOVQ F6, 96(R13)
+	FMOVQ F7, 112(R13)
+	FMOVQ F8, 128(R13)
+	FMOVQ F9, 144(R13)
+	FMOVQ F10, 160(R13)
+	FMOVQ F11, 176(R13)
+	FMOVQ F12, 192(R13)
+	FMOVQ F13, 208(R13)
+	FMOVQ F14, 224(R13)
+	FMOVQ F15, 240(R13)
+	FMOVQ F16, 256(R13)
+	FMOVQ F17, 272(R13)
+	FMOVQ F18, 288(R13)
+	FMOVQ F19, 304(R13)
+	RET
+finish:
+	MOVD dst+0(FP), R14
+	MOVD ldd+8(FP), R15
 	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
 	WORD $0x6e23d442 // faddp v2.4s, v2.4s, v3.4s
 	WORD $0x6e22d400 // faddp v0.4s, v0.4s, v2.4s
-	FMOVQ F0, (R13)
-	ADD R14, R13, R13
+	FMOVQ F0, (R14)
+	ADD R15, R14, R14
 	WORD $0x6e25d484 // faddp v4.4s, v4.4s, v5.4s
 	WORD $0x6e27d4c6 // faddp v6.4s, v6.4s, v7.4s
 	WORD $0x6e26d484 // faddp v4.4s, v4.4s, v6.4s
-	FMOVQ F4, (R13)
-	ADD R14, R13, R13
+	FMOVQ F4, (R14)
+	ADD R15, R14, R14
 	WORD $0x6e29d508 // faddp v8.4s, v8.4s, v9.4s
 	WORD $0x6e2bd54a // faddp v10.4s, v10.4s, v11.4s
 	WORD $0x6e2ad508 // faddp v8.4s, v8.4s, v10.4s
-	FMOVQ F8, (R13)
-	ADD R14, R13, R13
+	FMOVQ F8, (R14)
+	ADD R15, R14, R14
 	WORD $0x6e2dd58c // faddp v12.4s, v12.4s, v13.4s
 	WORD $0x6e2fd5ce // faddp v14.4s, v14.4s, v15.4s
 	WORD $0x6e2ed58c // faddp v12.4s, v12.4s, v14.4s
-	FMOVQ F12, (R13)
-	ADD R14, R13, R13
+	FMOVQ F12, (R14)
+	ADD R15, R14, R14
 	WORD $0x6e31d610 // faddp v16.4s, v16.4s, v17.4s
 	WORD $0x6e33d652 // faddp v18.4s, v18.4s, v19.4s
 	WORD $0x6e32d610 // faddp v16.4s, v16.4s, v18.4s
-	FMOVQ F16, (R13)
+	FMOVQ F16, (R14)
 	RET
 
-// func mulF164x6NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulF164x6NEON(SB), NOSPLIT, $0-56
+// func mulF164x6NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulF164x6NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -7007,6 +7456,33 @@ TEXT ·mulF164x6NEON(SB), NOSPLIT, $0-56
 	VMOVI $0, V21.B16
 	VMOVI $0, V22.B16
 	VMOVI $0, V23.B16
+	MOVD from+56(FP), R14
+	CBZ R14, begin
+	FMOVQ (R14), F0
+	FMOVQ 16(R14), F1
+	FMOVQ 32(R14), F2
+	FMOVQ 48(R14), F3
+	FMOVQ 64(R14), F4
+	FMOVQ 80(R14), F5
+	FMOVQ 96(R14), F6
+	FMOVQ 112(R14), F7
+	FMOVQ 128(R14), F8
+	FMOVQ 144(R14), F9
+	FMOVQ 160(R14), F10
+	FMOVQ 176(R14), F11
+	FMOVQ 192(R14), F12
+	FMOVQ 208(R14), F13
+	FMOVQ 224(R14), F14
+	FMOVQ 240(R14), F15
+	FMOVQ 256(R14), F16
+	FMOVQ 272(R14), F17
+	FMOVQ 288(R14), F18
+	FMOVQ 304(R14), F19
+	FMOVQ 320(R14), F20
+	FMOVQ 336(R14), F21
+	FMOVQ 352(R14), F22
+	FMOVQ 368(R14), F23
+begin:
 	CMP $4, R4
 	BLT fourdone
 four:
@@ -7121,41 +7597,69 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R14
-	MOVD ldd+8(FP), R15
+	MOVD to+64(FP), R14
+	CBZ R14, finish
+	FMOVQ F0, (R14)
+	FMOVQ F1, 16(R14)
+	FMOVQ F2, 32(R14)
+	FMOVQ F3, 48(R14)
+	FMOVQ F4, 64(R14)
+	FMOVQ F5, 80(R14)
+	FMOVQ F6, 96(R14)
+	FMOVQ F7, 112(R14)
+	FMOVQ F8, 128(R14)
+	FMOVQ F9, 144(R14)
+	FMOVQ F10, 160(R14)
+	FMOVQ F11, 176(R14)
+	FMOVQ F12, 192(R14)
+	FMOVQ F13, 208(R14)
+	FMOVQ F14, 224(R14)
+	FMOVQ F15, 240(R14)
+	FMOVQ F16, 256(R14)
+	FMOVQ F17, 272(R14)
+	FMOVQ F18, 288(R14)
+	FMOVQ F19, 304(R14)
+	FMOVQ F20, 320(R14)
+	FMOVQ F21, 336(R14)
+	FMOVQ F22, 352(R14)
+	FMOVQ F23, 368(R14)
+	RET
+finish:
+	MOVD dst+0(FP), R15
+	MOVD ldd+8(FP), R16
 	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
 	WORD $0x6e23d442 // faddp v2.4s, v2.4s, v3.4s
 	WORD $0x6e22d400 // faddp v0.4s, v0.4s, v2.4s
-	FMOVQ F0, (R14)
-	ADD R15, R14, R14
+	FMOVQ F0, (R15)
+	ADD R16, R15, R15
 	WORD $0x6e25d484 // faddp v4.4s, v4.4s, v5.4s
 	WORD $0x6e27d4c6 // faddp v6.4s, v6.4s, v7.4s
 	WORD $0x6e26d484 // faddp v4.4s, v4.4s, v6.4s
-	FMOVQ F4, (R14)
-	ADD R15, R14, R14
+	FMOVQ F4, (R15)
+	ADD R16, R15, R15
 	WORD $0x6e29d508 // faddp v8.4s, v8.4s, v9.4s
 	WORD $0x6e2bd54a // faddp v10.4s, v10.4s, v11.4s
 	WORD $0x6e2ad508 // faddp v8.4s, v8.4s, v10.4s
-	FMOVQ F8, (R14)
-	ADD R15, R14, R14
+	FMOVQ F8, (R15)
+	ADD R16, R15, R15
 	WORD $0x6e2dd58c // faddp v12.4s, v12.4s, v13.4s
 	WORD $0x6e2fd5ce // faddp v14.4s, v14.4s, v15.4s
 	WORD $0x6e2ed58c // faddp v12.4s, v12.4s, v14.4s
-	FMOVQ F12, (R14)
-	ADD R15, R14, R14
+	FMOVQ F12, (R15)
+	ADD R16, R15, R15
 	WORD $0x6e31d610 // faddp v16.4s, v16.4s, v17.4s
 	WORD $0x6e33d652 // faddp v18.4s, v18.4s, v19.4s
 	WORD $0x6e32d610 // faddp v16.4s, v16.4s, v18.4s
-	FMOVQ F16, (R14)
-	ADD R15, R14, R14
+	FMOVQ F16, (R15)
+	ADD R16, R15, R15
 	WORD $0x6e35d694 // faddp v20.4s, v20.4s, v21.4s
 	WORD $0x6e37d6d6 // faddp v22.4s, v22.4s, v23.4s
 	WORD $0x6e36d694 // faddp v20.4s, v20.4s, v22.4s
-	FMOVQ F20, (R14)
+	FMOVQ F20, (R15)
 	RET
 
-// func mulF161x1NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulF161x1NEON(SB), NOSPLIT, $0-56
+// func mulF161x1NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulF161x1NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -7163,6 +7667,10 @@ TEXT ·mulF161x1NEON(SB), NOSPLIT, $0-56
 	MOVD k+48(FP), R4
 	ADD R2, R0, R5
 	VMOVI $0, V0.B16
+	MOVD from+56(FP), R6
+	CBZ R6, begin
+	FMOVQ (R6), F0
+begin:
 	CMP $8, R4
 	BLT eightdone
 eight:
@@ -7205,15 +7713,20 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R6
-	MOVD ldd+8(FP), R7
+	MOVD to+64(FP), R6
+	CBZ R6, finish
+	FMOVQ F0, (R6)
+	RET
+finish:
+	MOVD dst+0(FP), R7
+	MOVD ldd+8(FP), R8
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
-	FMOVS F0, (R6)
+	FMOVS F0, (R7)
 	RET
 
-// func mulF161x2NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulF161x2NEON(SB), NOSPLIT, $0-56
+// func mulF161x2NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulF161x2NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -7222,6 +7735,11 @@ TEXT ·mulF161x2NEON(SB), NOSPLIT, $0-56
 	ADD R3, R1, R6
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
+	MOVD from+56(FP), R7
+	CBZ R7, begin
+	FMOVQ (R7), F0
+	FMOVQ 16(R7), F1
+begin:
 	CMP $8, R4
 	BLT eightdone
 eight:
@@ -7271,19 +7789,25 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R7
-	MOVD ldd+8(FP), R8
+	MOVD to+64(FP), R7
+	CBZ R7, finish
+	FMOVQ F0, (R7)
+	FMOVQ F1, 16(R7)
+	RET
+finish:
+	MOVD dst+0(FP), R8
+	MOVD ldd+8(FP), R9
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
-	FMOVS F0, (R7)
-	ADD R8, R7, R7
+	FMOVS F0, (R8)
+	ADD R9, R8, R8
 	WORD $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
 	WORD $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
-	FMOVS F1, (R7)
+	FMOVS F1, (R8)
 	RET
 
-// func mulF161x3NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulF161x3NEON(SB), NOSPLIT, $0-56
+// func mulF161x3NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulF161x3NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -7294,6 +7818,12 @@ TEXT ·mulF161x3NEON(SB), NOSPLIT, $0-56
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
+	MOVD from+56(FP), R8
+	CBZ R8, begin
+	FMOVQ (R8), F0
+	FMOVQ 16(R8), F1
+	FMOVQ 32(R8), F2
+begin:
 	CMP $8, R4
 	BLT eightdone
 eight:
@@ -7352,23 +7882,30 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R8
-	MOVD ldd+8(FP), R9
+	MOVD to+64(FP), R8
+	CBZ R8, finish
+	FMOVQ F0, (R8)
+	FMOVQ F1, 16(R8)
+	FMOVQ F2, 32(R8)
+	RET
+finish:
+	MOVD dst+0(FP), R9
+	MOVD ldd+8(FP), R10
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
-	FMOVS F0, (R8)
-	ADD R9, R8, R8
+	FMOVS F0, (R9)
+	ADD R10, R9, R9
 	WORD $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
 	WORD $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
-	FMOVS F1, (R8)
-	ADD R9, R8, R8
+	FMOVS F1, (R9)
+	ADD R10, R9, R9
 	WORD $0x6e22d442 // faddp v2.4s, v2.4s, v2.4s
 	WORD $0x6e22d442 // faddp v2.4s, v2.4s, v2.4s
-	FMOVS F2, (R8)
+	FMOVS F2, (R9)
 	RET
 
-// func mulF161x4NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulF161x4NEON(SB), NOSPLIT, $0-56
+// func mulF161x4NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulF161x4NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -7381,6 +7918,13 @@ TEXT ·mulF161x4NEON(SB), NOSPLIT, $0-56
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
+	MOVD from+56(FP), R9
+	CBZ R9, begin
+	FMOVQ (R9), F0
+	FMOVQ 16(R9), F1
+	FMOVQ 32(R9), F2
+	FMOVQ 48(R9), F3
+begin:
 	CMP $8, R4
 	BLT eightdone
 eight:
@@ -7448,27 +7992,35 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R9
-	MOVD ldd+8(FP), R10
+	MOVD to+64(FP), R9
+	CBZ R9, finish
+	FMOVQ F0, (R9)
+	FMOVQ F1, 16(R9)
+	FMOVQ F2, 32(R9)
+	FMOVQ F3, 48(R9)
+	RET
+finish:
+	MOVD dst+0(FP), R10
+	MOVD ldd+8(FP), R11
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
-	FMOVS F0, (R9)
-	ADD R10, R9, R9
+	FMOVS F0, (R10)
+	ADD R11, R10, R10
 	WORD $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
 	WORD $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
-	FMOVS F1, (R9)
-	ADD R10, R9, R9
+	FMOVS F1, (R10)
+	ADD R11, R10, R10
 	WORD $0x6e22d442 // faddp v2.4s, v2.4s, v2.4s
 	WORD $0x6e22d442 // faddp v2.4s, v2.4s, v2.4s
-	FMOVS F2, (R9)
-	ADD R10, R9, R9
+	FMOVS F2, (R10)
+	ADD R11, R10, R10
 	WORD $0x6e23d463 // faddp v3.4s, v3.4s, v3.4s
 	WORD $0x6e23d463 // faddp v3.4s, v3.4s, v3.4s
-	FMOVS F3, (R9)
+	FMOVS F3, (R10)
 	RET
 
-// func mulF161x5NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulF161x5NEON(SB), NOSPLIT, $0-56
+// func mulF161x5NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulF161x5NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -7483,6 +8035,14 @@ TEXT ·mulF161x5NEON(SB), NOSPLIT, $0-56
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
+	MOVD from+56(FP), R10
+	CBZ R10, begin
+	FMOVQ (R10), F0
+	FMOVQ 16(R10), F1
+	FMOVQ 32(R10), F2
+	FMOVQ 48(R10), F3
+	FMOVQ 64(R10), F4
+begin:
 	CMP $8, R4
 	BLT eightdone
 eight:
@@ -7559,31 +8119,40 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R10
-	MOVD ldd+8(FP), R11
+	MOVD to+64(FP), R10
+	CBZ R10, finish
+	FMOVQ F0, (R10)
+	FMOVQ F1, 16(R10)
+	FMOVQ F2, 32(R10)
+	FMOVQ F3, 48(R10)
+	FMOVQ F4, 64(R10)
+	RET
+finish:
+	MOVD dst+0(FP), R11
+	MOVD ldd+8(FP), R12
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
-	FMOVS F0, (R10)
-	ADD R11, R10, R10
+	FMOVS F0, (R11)
+	ADD R12, R11, R11
 	WORD $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
 	WORD $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
-	FMOVS F1, (R10)
-	ADD R11, R10, R10
+	FMOVS F1, (R11)
+	ADD R12, R11, R11
 	WORD $0x6e22d442 // faddp v2.4s, v2.4s, v2.4s
 	WORD $0x6e22d442 // faddp v2.4s, v2.4s, v2.4s
-	FMOVS F2, (R10)
-	ADD R11, R10, R10
+	FMOVS F2, (R11)
+	ADD R12, R11, R11
 	WORD $0x6e23d463 // faddp v3.4s, v3.4s, v3.4s
 	WORD $0x6e23d463 // faddp v3.4s, v3.4s, v3.4s
-	FMOVS F3, (R10)
-	ADD R11, R10, R10
+	FMOVS F3, (R11)
+	ADD R12, R11, R11
 	WORD $0x6e24d484 // faddp v4.4s, v4.4s, v4.4s
 	WORD $0x6e24d484 // faddp v4.4s, v4.4s, v4.4s
-	FMOVS F4, (R10)
+	FMOVS F4, (R11)
 	RET
 
-// func mulF161x6NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulF161x6NEON(SB), NOSPLIT, $0-56
+// func mulF161x6NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulF161x6NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -7600,6 +8169,15 @@ TEXT ·mulF161x6NEON(SB), NOSPLIT, $0-56
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
+	MOVD from+56(FP), R11
+	CBZ R11, begin
+	FMOVQ (R11), F0
+	FMOVQ 16(R11), F1
+	FMOVQ 32(R11), F2
+	FMOVQ 48(R11), F3
+	FMOVQ 64(R11), F4
+	FMOVQ 80(R11), F5
+begin:
 	CMP $8, R4
 	BLT eightdone
 eight:
@@ -7685,35 +8263,45 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R11
-	MOVD ldd+8(FP), R12
+	MOVD to+64(FP), R11
+	CBZ R11, finish
+	FMOVQ F0, (R11)
+	FMOVQ F1, 16(R11)
+	FMOVQ F2, 32(R11)
+	FMOVQ F3, 48(R11)
+	FMOVQ F4, 64(R11)
+	FMOVQ F5, 80(R11)
+	RET
+finish:
+	MOVD dst+0(FP), R12
+	MOVD ldd+8(FP), R13
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
-	FMOVS F0, (R11)
-	ADD R12, R11, R11
+	FMOVS F0, (R12)
+	ADD R13, R12, R12
 	WORD $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
 	WORD $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
-	FMOVS F1, (R11)
-	ADD R12, R11, R11
+	FMOVS F1, (R12)
+	ADD R13, R12, R12
 	WORD $0x6e22d442 // faddp v2.4s, v2.4s, v2.4s
 	WORD $0x6e22d442 // faddp v2.4s, v2.4s, v2.4s
-	FMOVS F2, (R11)
-	ADD R12, R11, R11
+	FMOVS F2, (R12)
+	ADD R13, R12, R12
 	WORD $0x6e23d463 // faddp v3.4s, v3.4s, v3.4s
 	WORD $0x6e23d463 // faddp v3.4s, v3.4s, v3.4s
-	FMOVS F3, (R11)
-	ADD R12, R11, R11
+	FMOVS F3, (R12)
+	ADD R13, R12, R12
 	WORD $0x6e24d484 // faddp v4.4s, v4.4s, v4.4s
 	WORD $0x6e24d484 // faddp v4.4s, v4.4s, v4.4s
-	FMOVS F4, (R11)
-	ADD R12, R11, R11
+	FMOVS F4, (R12)
+	ADD R13, R12, R12
 	WORD $0x6e25d4a5 // faddp v5.4s, v5.4s, v5.4s
 	WORD $0x6e25d4a5 // faddp v5.4s, v5.4s, v5.4s
-	FMOVS F5, (R11)
+	FMOVS F5, (R12)
 	RET
 
-// func mulBF164x1NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulBF164x1NEON(SB), NOSPLIT, $0-56
+// func mulBF164x1NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulBF164x1NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -7727,6 +8315,13 @@ TEXT ·mulBF164x1NEON(SB), NOSPLIT, $0-56
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
+	MOVD from+56(FP), R9
+	CBZ R9, begin
+	FMOVQ (R9), F0
+	FMOVQ 16(R9), F1
+	FMOVQ 32(R9), F2
+	FMOVQ 48(R9), F3
+begin:
 	CMP $8, R4
 	BLT eightdone
 eight:
@@ -7811,16 +8406,24 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R9
-	MOVD ldd+8(FP), R10
+	MOVD to+64(FP), R9
+	CBZ R9, finish
+	FMOVQ F0, (R9)
+	FMOVQ F1, 16(R9)
+	FMOVQ F2, 32(R9)
+	FMOVQ F3, 48(R9)
+	RET
+finish:
+	MOVD dst+0(FP), R10
+	MOVD ldd+8(FP), R11
 	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
 	WORD $0x6e23d442 // faddp v2.4s, v2.4s, v3.4s
 	WORD $0x6e22d400 // faddp v0.4s, v0.4s, v2.4s
-	FMOVQ F0, (R9)
+	FMOVQ F0, (R10)
 	RET
 
-// func mulBF164x2NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulBF164x2NEON(SB), NOSPLIT, $0-56
+// func mulBF164x2NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulBF164x2NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -7838,6 +8441,17 @@ TEXT ·mulBF164x2NEON(SB), NOSPLIT, $0-56
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
+	MOVD from+56(FP), R10
+	CBZ R10, begin
+	FMOVQ (R10), F0
+	FMOVQ 16(R10), F1
+	FMOVQ 32(R10), F2
+	FMOVQ 48(R10), F3
+	FMOVQ 64(R10), F4
+	FMOVQ 80(R10), F5
+	FMOVQ 96(R10), F6
+	FMOVQ 112(R10), F7
+begin:
 	CMP $8, R4
 	BLT eightdone
 eight:
@@ -7941,21 +8555,33 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R10
-	MOVD ldd+8(FP), R11
+	MOVD to+64(FP), R10
+	CBZ R10, finish
+	FMOVQ F0, (R10)
+	FMOVQ F1, 16(R10)
+	FMOVQ F2, 32(R10)
+	FMOVQ F3, 48(R10)
+	FMOVQ F4, 64(R10)
+	FMOVQ F5, 80(R10)
+	FMOVQ F6, 96(R10)
+	FMOVQ F7, 112(R10)
+	RET
+finish:
+	MOVD dst+0(FP), R11
+	MOVD ldd+8(FP), R12
 	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
 	WORD $0x6e23d442 // faddp v2.4s, v2.4s, v3.4s
 	WORD $0x6e22d400 // faddp v0.4s, v0.4s, v2.4s
-	FMOVQ F0, (R10)
-	ADD R11, R10, R10
+	FMOVQ F0, (R11)
+	ADD R12, R11, R11
 	WORD $0x6e25d484 // faddp v4.4s, v4.4s, v5.4s
 	WORD $0x6e27d4c6 // faddp v6.4s, v6.4s, v7.4s
 	WORD $0x6e26d484 // faddp v4.4s, v4.4s, v6.4s
-	FMOVQ F4, (R10)
+	FMOVQ F4, (R11)
 	RET
 
-// func mulBF164x3NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulBF164x3NEON(SB), NOSPLIT, $0-56
+// func mulBF164x3NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulBF164x3NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -7978,6 +8604,21 @@ TEXT ·mulBF164x3NEON(SB), NOSPLIT, $0-56
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
+	MOVD from+56(FP), R11
+	CBZ R11, begin
+	FMOVQ (R11), F0
+	FMOVQ 16(R11), F1
+	FMOVQ 32(R11), F2
+	FMOVQ 48(R11), F3
+	FMOVQ 64(R11), F4
+	FMOVQ 80(R11), F5
+	FMOVQ 96(R11), F6
+	FMOVQ 112(R11), F7
+	FMOVQ 128(R11), F8
+	FMOVQ 144(R11), F9
+	FMOVQ 160(R11), F10
+	FMOVQ 176(R11), F11
+begin:
 	CMP $8, R4
 	BLT eightdone
 eight:
@@ -8102,26 +8743,42 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R11
-	MOVD ldd+8(FP), R12
+	MOVD to+64(FP), R11
+	CBZ R11, finish
+	FMOVQ F0, (R11)
+	FMOVQ F1, 16(R11)
+	FMOVQ F2, 32(R11)
+	FMOVQ F3, 48(R11)
+	FMOVQ F4, 64(R11)
+	FMOVQ F5, 80(R11)
+	FMOVQ F6, 96(R11)
+	FMOVQ F7, 112(R11)
+	FMOVQ F8, 128(R11)
+	FMOVQ F9, 144(R11)
+	FMOVQ F10, 160(R11)
+	FMOVQ F11, 176(R11)
+	RET
+finish:
+	MOVD dst+0(FP), R12
+	MOVD ldd+8(FP), R13
 	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
 	WORD $0x6e23d442 // faddp v2.4s, v2.4s, v3.4s
 	WORD $0x6e22d400 // faddp v0.4s, v0.4s, v2.4s
-	FMOVQ F0, (R11)
-	ADD R12, R11, R11
+	FMOVQ F0, (R12)
+	ADD R13, R12, R12
 	WORD $0x6e25d484 // faddp v4.4s, v4.4s, v5.4s
 	WORD $0x6e27d4c6 // faddp v6.4s, v6.4s, v7.4s
 	WORD $0x6e26d484 // faddp v4.4s, v4.4s, v6.4s
-	FMOVQ F4, (R11)
-	ADD R12, R11, R11
+	FMOVQ F4, (R12)
+	ADD R13, R12, R12
 	WORD $0x6e29d508 // faddp v8.4s, v8.4s, v9.4s
 	WORD $0x6e2bd54a // faddp v10.4s, v10.4s, v11.4s
 	WORD $0x6e2ad508 // faddp v8.4s, v8.4s, v10.4s
-	FMOVQ F8, (R11)
+	FMOVQ F8, (R12)
 	RET
 
-// func mulBF164x4NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulBF164x4NEON(SB), NOSPLIT, $0-56
+// func mulBF164x4NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulBF164x4NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -8149,6 +8806,25 @@ TEXT ·mulBF164x4NEON(SB), NOSPLIT, $0-56
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
+	MOVD from+56(FP), R12
+	CBZ R12, begin
+	FMOVQ (R12), F0
+	FMOVQ 16(R12), F1
+	FMOVQ 32(R12), F2
+	FMOVQ 48(R12), F3
+	FMOVQ 64(R12), F4
+	FMOVQ 80(R12), F5
+	FMOVQ 96(R12), F6
+	FMOVQ 112(R12), F7
+	FMOVQ 128(R12), F8
+	FMOVQ 144(R12), F9
+	FMOVQ 160(R12), F10
+	FMOVQ 176(R12), F11
+	FMOVQ 192(R12), F12
+	FMOVQ 208(R12), F13
+	FMOVQ 224(R12), F14
+	FMOVQ 240(R12), F15
+begin:
 	CMP $8, R4
 	BLT eightdone
 eight:
@@ -8294,31 +8970,51 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R12
-	MOVD ldd+8(FP), R13
+	MOVD to+64(FP), R12
+	CBZ R12, finish
+	FMOVQ F0, (R12)
+	FMOVQ F1, 16(R12)
+	FMOVQ F2, 32(R12)
+	FMOVQ F3, 48(R12)
+	FMOVQ F4, 64(R12)
+	FMOVQ F5, 80(R12)
+	FMOVQ F6, 96(R12)
+	FMOVQ F7, 112(R12)
+	FMOVQ F8, 128(R12)
+	FMOVQ F9, 144(R12)
+	FMOVQ F10, 160(R12)
+	FMOVQ F11, 176(R12)
+	FMOVQ F12, 192(R12)
+	FMOVQ F13, 208(R12)
+	FMOVQ F14, 224(R12)
+	FMOVQ F15, 240(R12)
+	RET
+finish:
+	MOVD dst+0(FP), R13
+	MOVD ldd+8(FP), R14
 	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
 	WORD $0x6e23d442 // faddp v2.4s, v2.4s, v3.4s
 	WORD $0x6e22d400 // faddp v0.4s, v0.4s, v2.4s
-	FMOVQ F0, (R12)
-	ADD R13, R12, R12
+	FMOVQ F0, (R13)
+	ADD R14, R13, R13
 	WORD $0x6e25d484 // faddp v4.4s, v4.4s, v5.4s
 	WORD $0x6e27d4c6 // faddp v6.4s, v6.4s, v7.4s
 	WORD $0x6e26d484 // faddp v4.4s, v4.4s, v6.4s
-	FMOVQ F4, (R12)
-	ADD R13, R12, R12
+	FMOVQ F4, (R13)
+	ADD R14, R13, R13
 	WORD $0x6e29d508 // faddp v8.4s, v8.4s, v9.4s
 	WORD $0x6e2bd54a // faddp v10.4s, v10.4s, v11.4s
 	WORD $0x6e2ad508 // faddp v8.4s, v8.4s, v10.4s
-	FMOVQ F8, (R12)
-	ADD R13, R12, R12
+	FMOVQ F8, (R13)
+	ADD R14, R13, R13
 	WORD $0x6e2dd58c // faddp v12.4s, v12.4s, v13.4s
 	WORD $0x6e2fd5ce // faddp v14.4s, v14.4s, v15.4s
 	WORD $0x6e2ed58c // faddp v12.4s, v12.4s, v14.4s
-	FMOVQ F12, (R12)
+	FMOVQ F12, (R13)
 	RET
 
-// func mulBF164x5NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulBF164x5NEON(SB), NOSPLIT, $0-56
+// func mulBF164x5NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulBF164x5NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -8351,6 +9047,29 @@ TEXT ·mulBF164x5NEON(SB), NOSPLIT, $0-56
 	VMOVI $0, V17.B16
 	VMOVI $0, V18.B16
 	VMOVI $0, V19.B16
+	MOVD from+56(FP), R13
+	CBZ R13, begin
+	FMOVQ (R13), F0
+	FMOVQ 16(R13), F1
+	FMOVQ 32(R13), F2
+	FMOVQ 48(R13), F3
+	FMOVQ 64(R13), F4
+	FMOVQ 80(R13), F5
+	FMOVQ 96(R13), F6
+	FMOVQ 112(R13), F7
+	FMOVQ 128(R13), F8
+	FMOVQ 144(R13), F9
+	FMOVQ 160(R13), F10
+	FMOVQ 176(R13), F11
+	FMOVQ 192(R13), F12
+	FMOVQ 208(R13), F13
+	FMOVQ 224(R13), F14
+	FMOVQ 240(R13), F15
+	FMOVQ 256(R13), F16
+	FMOVQ 272(R13), F17
+	FMOVQ 288(R13), F18
+	FMOVQ 304(R13), F19
+begin:
 	CMP $8, R4
 	BLT eightdone
 eight:
@@ -8517,36 +9236,60 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R13
-	MOVD ldd+8(FP), R14
+	MOVD to+64(FP), R13
+	CBZ R13, finish
+	FMOVQ F0, (R13)
+	FMOVQ F1, 16(R13)
+	FMOVQ F2, 32(R13)
+	FMOVQ F3, 48(R13)
+	FMOVQ F4, 64(R13)
+	FMOVQ F5, 80(R13)
+	FMOVQ F6, 96(R13)
+	FMOVQ F7, 112(R13)
+	FMOVQ F8, 128(R13)
+	FMOVQ F9, 144(R13)
+	FMOVQ F10, 160(R13)
+	FMOVQ F11, 176(R13)
+	FMOVQ F12, 192(R13)
+	FMOVQ F13, 208(R13)
+	FMOVQ F14, 224(R13)
+	FMOVQ F15, 240(R13)
+	FMOVQ F16, 256(R13)
+	FMOVQ F17, 272(R13)
+	FMOVQ F18, 288(R13)
+	FMOVQ F19, 304(R13)
+	RET
+finish:
+	MOVD dst+0(FP), R14
+	MOVD ldd+8(FP), R15
 	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
 	WORD $0x6e23d442 // faddp v2.4s, v2.4s, v3.4s
 	WORD $0x6e22d400 // faddp v0.4s, v0.4s, v2.4s
-	FMOVQ F0, (R13)
-	ADD R14, R13, R13
+	FMOVQ F0, (R14)
+	ADD R15, R14, R14
 	WORD $0x6e25d484 // faddp v4.4s, v4.4s, v5.4s
 	WORD $0x6e27d4c6 // faddp v6.4s, v6.4s, v7.4s
 	WORD $0x6e26d484 // faddp v4.4s, v4.4s, v6.4s
-	FMOVQ F4, (R13)
-	ADD R14, R13, R13
+	FMOVQ F4, (R14)
+	ADD R15, R14, R14
 	WORD $0x6e29d508 // faddp v8.4s, v8.4s, v9.4s
 	WORD $0x6e2bd54a // faddp v10.4s, v10.4s, v11.4s
 	WORD $0x6e2ad508 // faddp v8.4s, v8.4s, v10.4s
-	FMOVQ F8, (R13)
-	ADD R14, R13, R13
+	FMOVQ F8, (R14)
+	ADD R15, R14, R14
 	WORD $0x6e2dd58c // faddp v12.4s, v12.4s, v13.4s
 	WORD $0x6e2fd5ce // faddp v14.4s, v14.4s, v15.4s
 	WORD $0x6e2ed58c // faddp v12.4s, v12.4s, v14.4s
-	FMOVQ F12, (R13)
-	ADD R14, R13, R13
+	FMOVQ F12, (R14)
+	ADD R15, R14, R14
 	WORD $0x6e31d610 // faddp v16.4s, v16.4s, v17.4s
 	WORD $0x6e33d652 // faddp v18.4s, v18.4s, v19.4s
 	WORD $0x6e32d610 // faddp v16.4s, v16.4s, v18.4s
-	FMOVQ F16, (R13)
+	FMOVQ F16, (R14)
 	RET
 
-// func mulBF164x6NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulBF164x6NEON(SB), NOSPLIT, $0-56
+// func mulBF164x6NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulBF164x6NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -8584,6 +9327,33 @@ TEXT ·mulBF164x6NEON(SB), NOSPLIT, $0-56
 	VMOVI $0, V21.B16
 	VMOVI $0, V22.B16
 	VMOVI $0, V23.B16
+	MOVD from+56(FP), R14
+	CBZ R14, begin
+	FMOVQ (R14), F0
+	FMOVQ 16(R14), F1
+	FMOVQ 32(R14), F2
+	FMOVQ 48(R14), F3
+	FMOVQ 64(R14), F4
+	FMOVQ 80(R14), F5
+	FMOVQ 96(R14), F6
+	FMOVQ 112(R14), F7
+	FMOVQ 128(R14), F8
+	FMOVQ 144(R14), F9
+	FMOVQ 160(R14), F10
+	FMOVQ 176(R14), F11
+	FMOVQ 192(R14), F12
+	FMOVQ 208(R14), F13
+	FMOVQ 224(R14), F14
+	FMOVQ 240(R14), F15
+	FMOVQ 256(R14), F16
+	FMOVQ 272(R14), F17
+	FMOVQ 288(R14), F18
+	FMOVQ 304(R14), F19
+	FMOVQ 320(R14), F20
+	FMOVQ 336(R14), F21
+	FMOVQ 352(R14), F22
+	FMOVQ 368(R14), F23
+begin:
 	CMP $4, R4
 	BLT fourdone
 four:
@@ -8698,41 +9468,69 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R14
-	MOVD ldd+8(FP), R15
+	MOVD to+64(FP), R14
+	CBZ R14, finish
+	FMOVQ F0, (R14)
+	FMOVQ F1, 16(R14)
+	FMOVQ F2, 32(R14)
+	FMOVQ F3, 48(R14)
+	FMOVQ F4, 64(R14)
+	FMOVQ F5, 80(R14)
+	FMOVQ F6, 96(R14)
+	FMOVQ F7, 112(R14)
+	FMOVQ F8, 128(R14)
+	FMOVQ F9, 144(R14)
+	FMOVQ F10, 160(R14)
+	FMOVQ F11, 176(R14)
+	FMOVQ F12, 192(R14)
+	FMOVQ F13, 208(R14)
+	FMOVQ F14, 224(R14)
+	FMOVQ F15, 240(R14)
+	FMOVQ F16, 256(R14)
+	FMOVQ F17, 272(R14)
+	FMOVQ F18, 288(R14)
+	FMOVQ F19, 304(R14)
+	FMOVQ F20, 320(R14)
+	FMOVQ F21, 336(R14)
+	FMOVQ F22, 352(R14)
+	FMOVQ F23, 368(R14)
+	RET
+finish:
+	MOVD dst+0(FP), R15
+	MOVD ldd+8(FP), R16
 	WORD $0x6e21d400 // faddp v0.4s, v0.4s, v1.4s
 	WORD $0x6e23d442 // faddp v2.4s, v2.4s, v3.4s
 	WORD $0x6e22d400 // faddp v0.4s, v0.4s, v2.4s
-	FMOVQ F0, (R14)
-	ADD R15, R14, R14
+	FMOVQ F0, (R15)
+	ADD R16, R15, R15
 	WORD $0x6e25d484 // faddp v4.4s, v4.4s, v5.4s
 	WORD $0x6e27d4c6 // faddp v6.4s, v6.4s, v7.4s
 	WORD $0x6e26d484 // faddp v4.4s, v4.4s, v6.4s
-	FMOVQ F4, (R14)
-	ADD R15, R14, R14
+	FMOVQ F4, (R15)
+	ADD R16, R15, R15
 	WORD $0x6e29d508 // faddp v8.4s, v8.4s, v9.4s
 	WORD $0x6e2bd54a // faddp v10.4s, v10.4s, v11.4s
 	WORD $0x6e2ad508 // faddp v8.4s, v8.4s, v10.4s
-	FMOVQ F8, (R14)
-	ADD R15, R14, R14
+	FMOVQ F8, (R15)
+	ADD R16, R15, R15
 	WORD $0x6e2dd58c // faddp v12.4s, v12.4s, v13.4s
 	WORD $0x6e2fd5ce // faddp v14.4s, v14.4s, v15.4s
 	WORD $0x6e2ed58c // faddp v12.4s, v12.4s, v14.4s
-	FMOVQ F12, (R14)
-	ADD R15, R14, R14
+	FMOVQ F12, (R15)
+	ADD R16, R15, R15
 	WORD $0x6e31d610 // faddp v16.4s, v16.4s, v17.4s
 	WORD $0x6e33d652 // faddp v18.4s, v18.4s, v19.4s
 	WORD $0x6e32d610 // faddp v16.4s, v16.4s, v18.4s
-	FMOVQ F16, (R14)
-	ADD R15, R14, R14
+	FMOVQ F16, (R15)
+	ADD R16, R15, R15
 	WORD $0x6e35d694 // faddp v20.4s, v20.4s, v21.4s
 	WORD $0x6e37d6d6 // faddp v22.4s, v22.4s, v23.4s
 	WORD $0x6e36d694 // faddp v20.4s, v20.4s, v22.4s
-	FMOVQ F20, (R14)
+	FMOVQ F20, (R15)
 	RET
 
-// func mulBF161x1NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulBF161x1NEON(SB), NOSPLIT, $0-56
+// func mulBF161x1NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulBF161x1NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -8740,6 +9538,10 @@ TEXT ·mulBF161x1NEON(SB), NOSPLIT, $0-56
 	MOVD k+48(FP), R4
 	ADD R2, R0, R5
 	VMOVI $0, V0.B16
+	MOVD from+56(FP), R6
+	CBZ R6, begin
+	FMOVQ (R6), F0
+begin:
 	CMP $8, R4
 	BLT eightdone
 eight:
@@ -8782,15 +9584,20 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R6
-	MOVD ldd+8(FP), R7
+	MOVD to+64(FP), R6
+	CBZ R6, finish
+	FMOVQ F0, (R6)
+	RET
+finish:
+	MOVD dst+0(FP), R7
+	MOVD ldd+8(FP), R8
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
-	FMOVS F0, (R6)
+	FMOVS F0, (R7)
 	RET
 
-// func mulBF161x2NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulBF161x2NEON(SB), NOSPLIT, $0-56
+// func mulBF161x2NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulBF161x2NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -8799,6 +9606,11 @@ TEXT ·mulBF161x2NEON(SB), NOSPLIT, $0-56
 	ADD R3, R1, R6
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
+	MOVD from+56(FP), R7
+	CBZ R7, begin
+	FMOVQ (R7), F0
+	FMOVQ 16(R7), F1
+begin:
 	CMP $8, R4
 	BLT eightdone
 eight:
@@ -8848,19 +9660,25 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R7
-	MOVD ldd+8(FP), R8
+	MOVD to+64(FP), R7
+	CBZ R7, finish
+	FMOVQ F0, (R7)
+	FMOVQ F1, 16(R7)
+	RET
+finish:
+	MOVD dst+0(FP), R8
+	MOVD ldd+8(FP), R9
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
-	FMOVS F0, (R7)
-	ADD R8, R7, R7
+	FMOVS F0, (R8)
+	ADD R9, R8, R8
 	WORD $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
 	WORD $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
-	FMOVS F1, (R7)
+	FMOVS F1, (R8)
 	RET
 
-// func mulBF161x3NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulBF161x3NEON(SB), NOSPLIT, $0-56
+// func mulBF161x3NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulBF161x3NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -8871,6 +9689,12 @@ TEXT ·mulBF161x3NEON(SB), NOSPLIT, $0-56
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
+	MOVD from+56(FP), R8
+	CBZ R8, begin
+	FMOVQ (R8), F0
+	FMOVQ 16(R8), F1
+	FMOVQ 32(R8), F2
+begin:
 	CMP $8, R4
 	BLT eightdone
 eight:
@@ -8929,23 +9753,30 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R8
-	MOVD ldd+8(FP), R9
+	MOVD to+64(FP), R8
+	CBZ R8, finish
+	FMOVQ F0, (R8)
+	FMOVQ F1, 16(R8)
+	FMOVQ F2, 32(R8)
+	RET
+finish:
+	MOVD dst+0(FP), R9
+	MOVD ldd+8(FP), R10
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
-	FMOVS F0, (R8)
-	ADD R9, R8, R8
+	FMOVS F0, (R9)
+	ADD R10, R9, R9
 	WORD $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
 	WORD $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
-	FMOVS F1, (R8)
-	ADD R9, R8, R8
+	FMOVS F1, (R9)
+	ADD R10, R9, R9
 	WORD $0x6e22d442 // faddp v2.4s, v2.4s, v2.4s
 	WORD $0x6e22d442 // faddp v2.4s, v2.4s, v2.4s
-	FMOVS F2, (R8)
+	FMOVS F2, (R9)
 	RET
 
-// func mulBF161x4NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulBF161x4NEON(SB), NOSPLIT, $0-56
+// func mulBF161x4NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulBF161x4NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -8958,6 +9789,13 @@ TEXT ·mulBF161x4NEON(SB), NOSPLIT, $0-56
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
+	MOVD from+56(FP), R9
+	CBZ R9, begin
+	FMOVQ (R9), F0
+	FMOVQ 16(R9), F1
+	FMOVQ 32(R9), F2
+	FMOVQ 48(R9), F3
+begin:
 	CMP $8, R4
 	BLT eightdone
 eight:
@@ -9025,27 +9863,35 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R9
-	MOVD ldd+8(FP), R10
+	MOVD to+64(FP), R9
+	CBZ R9, finish
+	FMOVQ F0, (R9)
+	FMOVQ F1, 16(R9)
+	FMOVQ F2, 32(R9)
+	FMOVQ F3, 48(R9)
+	RET
+finish:
+	MOVD dst+0(FP), R10
+	MOVD ldd+8(FP), R11
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
-	FMOVS F0, (R9)
-	ADD R10, R9, R9
+	FMOVS F0, (R10)
+	ADD R11, R10, R10
 	WORD $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
 	WORD $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
-	FMOVS F1, (R9)
-	ADD R10, R9, R9
+	FMOVS F1, (R10)
+	ADD R11, R10, R10
 	WORD $0x6e22d442 // faddp v2.4s, v2.4s, v2.4s
 	WORD $0x6e22d442 // faddp v2.4s, v2.4s, v2.4s
-	FMOVS F2, (R9)
-	ADD R10, R9, R9
+	FMOVS F2, (R10)
+	ADD R11, R10, R10
 	WORD $0x6e23d463 // faddp v3.4s, v3.4s, v3.4s
 	WORD $0x6e23d463 // faddp v3.4s, v3.4s, v3.4s
-	FMOVS F3, (R9)
+	FMOVS F3, (R10)
 	RET
 
-// func mulBF161x5NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulBF161x5NEON(SB), NOSPLIT, $0-56
+// func mulBF161x5NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulBF161x5NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -9060,6 +9906,14 @@ TEXT ·mulBF161x5NEON(SB), NOSPLIT, $0-56
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
+	MOVD from+56(FP), R10
+	CBZ R10, begin
+	FMOVQ (R10), F0
+	FMOVQ 16(R10), F1
+	FMOVQ 32(R10), F2
+	FMOVQ 48(R10), F3
+	FMOVQ 64(R10), F4
+begin:
 	CMP $8, R4
 	BLT eightdone
 eight:
@@ -9136,31 +9990,40 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R10
-	MOVD ldd+8(FP), R11
+	MOVD to+64(FP), R10
+	CBZ R10, finish
+	FMOVQ F0, (R10)
+	FMOVQ F1, 16(R10)
+	FMOVQ F2, 32(R10)
+	FMOVQ F3, 48(R10)
+	FMOVQ F4, 64(R10)
+	RET
+finish:
+	MOVD dst+0(FP), R11
+	MOVD ldd+8(FP), R12
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
-	FMOVS F0, (R10)
-	ADD R11, R10, R10
+	FMOVS F0, (R11)
+	ADD R12, R11, R11
 	WORD $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
 	WORD $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
-	FMOVS F1, (R10)
-	ADD R11, R10, R10
+	FMOVS F1, (R11)
+	ADD R12, R11, R11
 	WORD $0x6e22d442 // faddp v2.4s, v2.4s, v2.4s
 	WORD $0x6e22d442 // faddp v2.4s, v2.4s, v2.4s
-	FMOVS F2, (R10)
-	ADD R11, R10, R10
+	FMOVS F2, (R11)
+	ADD R12, R11, R11
 	WORD $0x6e23d463 // faddp v3.4s, v3.4s, v3.4s
 	WORD $0x6e23d463 // faddp v3.4s, v3.4s, v3.4s
-	FMOVS F3, (R10)
-	ADD R11, R10, R10
+	FMOVS F3, (R11)
+	ADD R12, R11, R11
 	WORD $0x6e24d484 // faddp v4.4s, v4.4s, v4.4s
 	WORD $0x6e24d484 // faddp v4.4s, v4.4s, v4.4s
-	FMOVS F4, (R10)
+	FMOVS F4, (R11)
 	RET
 
-// func mulBF161x6NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
-TEXT ·mulBF161x6NEON(SB), NOSPLIT, $0-56
+// func mulBF161x6NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+TEXT ·mulBF161x6NEON(SB), NOSPLIT, $0-72
 	MOVD w+16(FP), R0
 	MOVD a+32(FP), R1
 	MOVD stride+24(FP), R2
@@ -9177,6 +10040,15 @@ TEXT ·mulBF161x6NEON(SB), NOSPLIT, $0-56
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
+	MOVD from+56(FP), R11
+	CBZ R11, begin
+	FMOVQ (R11), F0
+	FMOVQ 16(R11), F1
+	FMOVQ 32(R11), F2
+	FMOVQ 48(R11), F3
+	FMOVQ 64(R11), F4
+	FMOVQ 80(R11), F5
+begin:
 	CMP $8, R4
 	BLT eightdone
 eight:
@@ -9262,31 +10134,41 @@ one:
 	CMP $1, R4
 	BGE one
 onedone:
-	MOVD dst+0(FP), R11
-	MOVD ldd+8(FP), R12
+	MOVD to+64(FP), R11
+	CBZ R11, finish
+	FMOVQ F0, (R11)
+	FMOVQ F1, 16(R11)
+	FMOVQ F2, 32(R11)
+	FMOVQ F3, 48(R11)
+	FMOVQ F4, 64(R11)
+	FMOVQ F5, 80(R11)
+	RET
+finish:
+	MOVD dst+0(FP), R12
+	MOVD ldd+8(FP), R13
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
-	FMOVS F0, (R11)
-	ADD R12, R11, R11
+	FMOVS F0, (R12)
+	ADD R13, R12, R12
 	WORD $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
 	WORD $0x6e21d421 // faddp v1.4s, v1.4s, v1.4s
-	FMOVS F1, (R11)
-	ADD R12, R11, R11
+	FMOVS F1, (R12)
+	ADD R13, R12, R12
 	WORD $0x6e22d442 // faddp v2.4s, v2.4s, v2.4s
 	WORD $0x6e22d442 // faddp v2.4s, v2.4s, v2.4s
-	FMOVS F2, (R11)
-	ADD R12, R11, R11
+	FMOVS F2, (R12)
+	ADD R13, R12, R12
 	WORD $0x6e23d463 // faddp v3.4s, v3.4s, v3.4s
 	WORD $0x6e23d463 // faddp v3.4s, v3.4s, v3.4s
-	FMOVS F3, (R11)
-	ADD R12, R11, R11
+	FMOVS F3, (R12)
+	ADD R13, R12, R12
 	WORD $0x6e24d484 // faddp v4.4s, v4.4s, v4.4s
 	WORD $0x6e24d484 // faddp v4.4s, v4.4s, v4.4s
-	FMOVS F4, (R11)
-	ADD R12, R11, R11
+	FMOVS F4, (R12)
+	ADD R13, R12, R12
 	WORD $0x6e25d4a5 // faddp v5.4s, v5.4s, v5.4s
 	WORD $0x6e25d4a5 // faddp v5.4s, v5.4s, v5.4s
-	FMOVS F5, (R11)
+	FMOVS F5, (R12)
 	RET
 
 // func widenQ8_0NEON(dst *float32, src *byte, blocks int)

@@ -167,182 +167,182 @@ func decayNEON(s *float32, a *float32, d *float32, x *float32, y *float32, n int
 // mulF324x1NEON multiplies 4 rows of F32 with 1 tokens.
 //
 //go:noescape
-func mulF324x1NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF324x1NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulF324x2NEON multiplies 4 rows of F32 with 2 tokens.
 //
 //go:noescape
-func mulF324x2NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF324x2NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulF324x3NEON multiplies 4 rows of F32 with 3 tokens.
 //
 //go:noescape
-func mulF324x3NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF324x3NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulF324x4NEON multiplies 4 rows of F32 with 4 tokens.
 //
 //go:noescape
-func mulF324x4NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF324x4NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulF324x5NEON multiplies 4 rows of F32 with 5 tokens.
 //
 //go:noescape
-func mulF324x5NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF324x5NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulF324x6NEON multiplies 4 rows of F32 with 6 tokens.
 //
 //go:noescape
-func mulF324x6NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF324x6NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulF321x1NEON multiplies 1 rows of F32 with 1 tokens.
 //
 //go:noescape
-func mulF321x1NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF321x1NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulF321x2NEON multiplies 1 rows of F32 with 2 tokens.
 //
 //go:noescape
-func mulF321x2NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF321x2NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulF321x3NEON multiplies 1 rows of F32 with 3 tokens.
 //
 //go:noescape
-func mulF321x3NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF321x3NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulF321x4NEON multiplies 1 rows of F32 with 4 tokens.
 //
 //go:noescape
-func mulF321x4NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF321x4NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulF321x5NEON multiplies 1 rows of F32 with 5 tokens.
 //
 //go:noescape
-func mulF321x5NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF321x5NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulF321x6NEON multiplies 1 rows of F32 with 6 tokens.
 //
 //go:noescape
-func mulF321x6NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF321x6NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulF164x1NEON multiplies 4 rows of F16 with 1 tokens.
 //
 //go:noescape
-func mulF164x1NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF164x1NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulF164x2NEON multiplies 4 rows of F16 with 2 tokens.
 //
 //go:noescape
-func mulF164x2NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF164x2NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulF164x3NEON multiplies 4 rows of F16 with 3 tokens.
 //
 //go:noescape
-func mulF164x3NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF164x3NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulF164x4NEON multiplies 4 rows of F16 with 4 tokens.
 //
 //go:noescape
-func mulF164x4NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF164x4NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulF164x5NEON multiplies 4 rows of F16 with 5 tokens.
 //
 //go:noescape
-func mulF164x5NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF164x5NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulF164x6NEON multiplies 4 rows of F16 with 6 tokens.
 //
 //go:noescape
-func mulF164x6NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF164x6NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulF161x1NEON multiplies 1 rows of F16 with 1 tokens.
 //
 //go:noescape
-func mulF161x1NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF161x1NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulF161x2NEON multiplies 1 rows of F16 with 2 tokens.
 //
 //go:noescape
-func mulF161x2NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF161x2NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulF161x3NEON multiplies 1 rows of F16 with 3 tokens.
 //
 //go:noescape
-func mulF161x3NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF161x3NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulF161x4NEON multiplies 1 rows of F16 with 4 tokens.
 //
 //go:noescape
-func mulF161x4NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF161x4NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulF161x5NEON multiplies 1 rows of F16 with 5 tokens.
 //
 //go:noescape
-func mulF161x5NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF161x5NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulF161x6NEON multiplies 1 rows of F16 with 6 tokens.
 //
 //go:noescape
-func mulF161x6NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulF161x6NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulBF164x1NEON multiplies 4 rows of BF16 with 1 tokens.
 //
 //go:noescape
-func mulBF164x1NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulBF164x1NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulBF164x2NEON multiplies 4 rows of BF16 with 2 tokens.
 //
 //go:noescape
-func mulBF164x2NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulBF164x2NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulBF164x3NEON multiplies 4 rows of BF16 with 3 tokens.
 //
 //go:noescape
-func mulBF164x3NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulBF164x3NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulBF164x4NEON multiplies 4 rows of BF16 with 4 tokens.
 //
 //go:noescape
-func mulBF164x4NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulBF164x4NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulBF164x5NEON multiplies 4 rows of BF16 with 5 tokens.
 //
 //go:noescape
-func mulBF164x5NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulBF164x5NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulBF164x6NEON multiplies 4 rows of BF16 with 6 tokens.
 //
 //go:noescape
-func mulBF164x6NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulBF164x6NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulBF161x1NEON multiplies 1 rows of BF16 with 1 tokens.
 //
 //go:noescape
-func mulBF161x1NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulBF161x1NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulBF161x2NEON multiplies 1 rows of BF16 with 2 tokens.
 //
 //go:noescape
-func mulBF161x2NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulBF161x2NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulBF161x3NEON multiplies 1 rows of BF16 with 3 tokens.
 //
 //go:noescape
-func mulBF161x3NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulBF161x3NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulBF161x4NEON multiplies 1 rows of BF16 with 4 tokens.
 //
 //go:noescape
-func mulBF161x4NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulBF161x4NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulBF161x5NEON multiplies 1 rows of BF16 with 5 tokens.
 //
 //go:noescape
-func mulBF161x5NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulBF161x5NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // mulBF161x6NEON multiplies 1 rows of BF16 with 6 tokens.
 //
 //go:noescape
-func mulBF161x6NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int)
+func mulBF161x6NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // widenQ8_0NEON turns blocks of Q8_0, 34 bytes each, into float32. blocks is not 0.
 //

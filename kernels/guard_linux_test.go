@@ -2,6 +2,7 @@ package kernels
 
 import (
 	"os"
+	"slices"
 	"syscall"
 	"testing"
 	"unsafe"
@@ -27,39 +28,47 @@ func TestMulStaysInside(t *testing.T) { forLevels(t, testMulStaysInside) }
 
 func testMulStaysInside(t *testing.T, l *Level) {
 	for _, typ := range weightTypes() {
+		m, err := l.Mat(typ)
+		require.NoError(t, err)
 		for _, rows := range []int{1, 7, 16, 49} {
 			for _, tokens := range []int{1, 2, 3, 4, 6} {
-				k := max(64, typ.BlockSize())
-				w := atPageEnd(t, rows*typ.RowBytes(k))
-				copy(w, weights(t, typ, rows, k))
-				a := acts(tokens, k)
-				q, g := atPageEnd(t, len(a.q)), atPageEnd(t, len(a.g)*int(unsafe.Sizeof(actGroup{})))
-				copy(q, unsafe.Slice((*byte)(unsafe.Pointer(&a.q[0])), len(q)))
-				copy(g, unsafe.Slice((*byte)(unsafe.Pointer(&a.g[0])), len(g)))
-				a.q, a.g = unsafe.Slice((*int8)(unsafe.Pointer(&q[0])), len(q)), unsafe.Slice((*actGroup)(unsafe.Pointer(&g[0])), len(a.g))
-				f := atPageEnd(t, 4*len(a.F))
-				floats := unsafe.Slice((*float32)(unsafe.Pointer(&f[0])), len(a.F))
-				copy(floats, a.F)
-				a.F = floats
-				const before = 64
-				out := atPageEnd(t, 4*(tokens*rows+before))
-				dst := unsafe.Slice((*float32)(unsafe.Pointer(&out[0])), tokens*rows+before)
-				for i := range dst[:before] {
-					dst[i] = 123
-				}
-				m, err := l.Mat(typ)
-				require.NoError(t, err)
-				var s Scratch
-				m.Mul(dst[before:], rows, w, rows, k, a, 0, tokens, &s)
-				for _, v := range dst[:before] {
-					require.EqualValues(t, 123, v)
-				}
-				want := make([]float32, tokens*rows)
-				m.Mul(want, rows, w, rows, k, acts(tokens, k), 0, tokens, &s)
-				require.Equal(t, bits(want), bits(dst[before:]), "%s: %d rows, %d tokens", typ, rows, tokens)
+				mulInside(t, m, rows, tokens, max(64, typ.BlockSize()))
 			}
 		}
+		if slices.Contains(floatTypes, typ) {
+			mulInside(t, m, 7, 8, floatDepth+floatStep+5)
+		}
 	}
+}
+
+func mulInside(t *testing.T, m *Mat, rows, tokens, k int) {
+	w := atPageEnd(t, rows*m.Type.RowBytes(k))
+	copy(w, weights(t, m.Type, rows, k))
+	a := acts(tokens, k)
+	if m.Act == ActQ8 {
+		q, g := atPageEnd(t, len(a.q)), atPageEnd(t, len(a.g)*int(unsafe.Sizeof(actGroup{})))
+		copy(q, unsafe.Slice((*byte)(unsafe.Pointer(&a.q[0])), len(q)))
+		copy(g, unsafe.Slice((*byte)(unsafe.Pointer(&a.g[0])), len(g)))
+		a.q, a.g = unsafe.Slice((*int8)(unsafe.Pointer(&q[0])), len(q)), unsafe.Slice((*actGroup)(unsafe.Pointer(&g[0])), len(a.g))
+	}
+	f := atPageEnd(t, 4*len(a.F))
+	floats := unsafe.Slice((*float32)(unsafe.Pointer(&f[0])), len(a.F))
+	copy(floats, a.F)
+	a.F = floats
+	const before = 64
+	out := atPageEnd(t, 4*(tokens*rows+before))
+	dst := unsafe.Slice((*float32)(unsafe.Pointer(&out[0])), tokens*rows+before)
+	for i := range dst[:before] {
+		dst[i] = 123
+	}
+	var s Scratch
+	m.Mul(dst[before:], rows, w, rows, k, a, 0, tokens, &s)
+	for _, v := range dst[:before] {
+		require.EqualValues(t, 123, v)
+	}
+	want := make([]float32, tokens*rows)
+	m.Mul(want, rows, w, rows, k, acts(tokens, k), 0, tokens, &s)
+	require.Equal(t, bits(want), bits(dst[before:]), "%s: %d rows, %d tokens of %d", m.Type, rows, tokens, k)
 }
 
 // TestRowsStayInside widens and fetches rows of the cache behind which there is nothing.

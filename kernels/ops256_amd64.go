@@ -40,7 +40,7 @@ func (l *Level) setFloats256() {
 		mergeRowsAVX2(first(s.out), first(s.acc), first(s.top), first(s.add), len(s.max), s.d)
 	}
 	set := func(t quant.Type, tile, one floatTiles) {
-		l.mats[t] = Mat{Type: t, Act: ActF32, mul: mulTiled, floats: &floatTile{tile, one}}
+		l.mats[t] = Mat{Type: t, Act: ActF32, mul: mulTiled, floats: &floatTile{8, tile, one}}
 	}
 	set(quant.F32, floatTiles{mulF324x1AVX2, mulF324x2AVX2, mulF324x3AVX2}, floatTiles{mulF321x1AVX2, mulF321x2AVX2, mulF321x3AVX2})
 	set(quant.F16, floatTiles{mulF164x1AVX2, mulF164x2AVX2, mulF164x3AVX2}, floatTiles{mulF161x1AVX2, mulF161x2AVX2, mulF161x3AVX2})

@@ -47,7 +47,7 @@ func (l *Level) setFloats512() {
 		mergeRowsAVX512(first(s.out), first(s.acc), first(s.top), first(s.add), len(s.max), s.d)
 	}
 	set := func(t quant.Type, tile, one floatTiles) {
-		l.mats[t] = Mat{Type: t, Act: ActF32, mul: mulTiled, floats: &floatTile{tile, one}}
+		l.mats[t] = Mat{Type: t, Act: ActF32, mul: mulTiled, floats: &floatTile{16, tile, one}}
 	}
 	set(quant.F32, floatTiles{mulF324x1AVX512, mulF324x2AVX512, mulF324x3AVX512, mulF324x4AVX512, mulF324x5AVX512, mulF324x6AVX512},
 		floatTiles{mulF321x1AVX512, mulF321x2AVX512, mulF321x3AVX512, mulF321x4AVX512, mulF321x5AVX512, mulF321x6AVX512})

@@ -47,7 +47,7 @@ func (l *Level) setFloats() {
 		mergeNEON(first(s.out), first(s.acc), first(s.max), first(s.sum), first(s.top), first(s.add), len(s.max), s.d)
 	}
 	set := func(t quant.Type, tile, one floatTiles) {
-		l.mats[t] = Mat{Type: t, Act: ActF32, mul: mulTiled, floats: &floatTile{tile, one}}
+		l.mats[t] = Mat{Type: t, Act: ActF32, mul: mulTiled, floats: &floatTile{4, tile, one}}
 	}
 	set(quant.F32, floatTiles{mulF324x1NEON, mulF324x2NEON, mulF324x3NEON, mulF324x4NEON, mulF324x5NEON, mulF324x6NEON},
 		floatTiles{mulF321x1NEON, mulF321x2NEON, mulF321x3NEON, mulF321x4NEON, mulF321x5NEON, mulF321x6NEON})

@@ -562,11 +562,11 @@ func (x *program) getBHalf256(m Mem) reg.VecVirtual {
 	return y
 }
 
-// floatTile256 multiplies four rows, or one, with some tokens. Each output has 8 partial sums along k. Halves are at least 8.
+// floatTile256 multiplies four rows, or one, with some tokens. Each output has 8 partial sums along k, see floatTiles of the package. Where weights are
+// halves, the bytes of at least 8 end with the last.
 func (x *program) floatTile256(f floatFormat256, rows, tokens int) {
 	name := fmt.Sprintf("mul%s%dx%dAVX2", f.name, rows, tokens)
-	x.function(name, "(dst *float32, ldd int, w *byte, stride int, a *float32, lda, k int)",
-		fmt.Sprintf("%s multiplies %d rows of %s with %d tokens.", name, rows, f.name, tokens))
+	x.function(name, floatTileSignature, fmt.Sprintf("%s multiplies %d rows of %s with %d tokens.", name, rows, f.name, tokens))
 	w, a, n := x.arg("w"), x.arg("a"), x.arg("k")
 	lda := x.arg("lda")
 	var rowsAt [4]Mem
@@ -593,13 +593,14 @@ func (x *program) floatTile256(f floatFormat256, rows, tokens int) {
 		return m
 	}
 	var acc [3][4]reg.VecVirtual
+	var all []reg.VecVirtual
 	for t := range tokens {
 		for r := range rows {
-			y := x.YMM()
-			x.VXORPS(y, y, y)
-			acc[t][r] = y
+			acc[t][r] = x.YMM()
+			all = append(all, acc[t][r])
 		}
 	}
+	x.partialSums(all, 32, func(y reg.VecVirtual) { x.VXORPS(y, y, y) })
 	step := func(i int, mask Op) {
 		if next != nil && mask == nil {
 			for j := 0; j < 4*8*f.size; j += 64 {
@@ -657,6 +658,7 @@ func (x *program) floatTile256(f floatFormat256, rows, tokens int) {
 		x.JMP(LabelRef("some"))
 	}
 	x.each8("loop", n, func(mask Op) { step(0, mask) }, ptrs...)
+	x.savePartialSums(all, 32)
 	dst, ldd := x.arg("dst"), x.arg("ldd")
 	for t := range tokens {
 		// The tree, the same for four rows as for one: within lanes of 128 bits, then across them.

@@ -563,11 +563,38 @@ var floatFormats512 = []floatFormat512{
 	{"BF16", 2, (*program).getBHalf},
 }
 
-// floatTile512 multiplies four rows, or one, with some tokens. Each output has 16 partial sums along k.
+const floatTileSignature = "(dst *float32, ldd int, w *byte, stride int, a *float32, lda, k int, from, to *float32)"
+
+// partialSums lets the registers acc, of size bytes each, begin with what lies at from, or with zeros.
+func (x *program) partialSums(acc []reg.VecVirtual, size int, zero func(reg.VecVirtual)) {
+	from := x.arg("from")
+	for _, v := range acc {
+		zero(v)
+	}
+	x.TESTQ(from, from)
+	x.JZ(LabelRef("begin"))
+	for i, v := range acc {
+		x.VMOVUPS(at(from, size*i), v)
+	}
+	x.Label("begin")
+}
+
+// savePartialSums stores the registers and returns, unless to is nil.
+func (x *program) savePartialSums(acc []reg.VecVirtual, size int) {
+	to := x.arg("to")
+	x.TESTQ(to, to)
+	x.JZ(LabelRef("finish"))
+	for i, v := range acc {
+		x.VMOVUPS(v, at(to, size*i))
+	}
+	x.end()
+	x.Label("finish")
+}
+
+// floatTile512 multiplies four rows, or one, with some tokens. Each output has 16 partial sums along k, see floatTiles of the package.
 func (x *program) floatTile512(f floatFormat512, rows, tokens int) {
 	name := fmt.Sprintf("mul%s%dx%dAVX512", f.name, rows, tokens)
-	x.function(name, "(dst *float32, ldd int, w *byte, stride int, a *float32, lda, k int)",
-		fmt.Sprintf("%s multiplies %d rows of %s with %d tokens.", name, rows, f.name, tokens))
+	x.function(name, floatTileSignature, fmt.Sprintf("%s multiplies %d rows of %s with %d tokens.", name, rows, f.name, tokens))
 	w, a, n := x.arg("w"), x.arg("a"), x.arg("k")
 	lda := x.arg("lda")
 	var rowsAt [4]Mem
@@ -604,12 +631,14 @@ func (x *program) floatTile512(f floatFormat512, rows, tokens int) {
 		return m
 	}
 	var acc [6][4]reg.VecVirtual
+	var all []reg.VecVirtual
 	for t := range tokens {
 		for r := range rows {
 			acc[t][r] = x.ZMM()
-			x.zero(acc[t][r])
+			all = append(all, acc[t][r])
 		}
 	}
+	x.partialSums(all, 64, x.zero)
 	step := func(i int, k *reg.OpmaskVirtual) {
 		if next != nil && k == nil {
 			for j := 0; j < 4*16*f.size; j += 64 {
@@ -646,6 +675,7 @@ func (x *program) floatTile512(f floatFormat512, rows, tokens int) {
 		x.JMP(LabelRef("some"))
 	}
 	x.each16("loop", n, func(k *reg.OpmaskVirtual) { step(0, k) }, ptrs...)
+	x.savePartialSums(all, 64)
 	dst, ldd := x.arg("dst"), x.arg("ldd")
 	for t := range tokens {
 		// The tree, the same for four rows as for one: within lanes of 128 bits, then across them.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // floatsNEON is what all levels of arm64 do with rows of float32.
@@ -449,10 +450,10 @@ var floatFormats = []floatFormat{
 	}},
 }
 
-// floatTile multiplies four rows, or one, with some tokens. Each output has four partial sums along k.
+// floatTile multiplies four rows, or one, with some tokens. Each output has four partial sums along k, see floatTiles of the package.
 func (x *program) floatTile(f floatFormat, rows, tokens int) {
 	name := fmt.Sprintf("mul%s%dx%dNEON", f.name, rows, tokens)
-	x.function(name, "dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int",
+	x.function(name, "dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32",
 		fmt.Sprintf("%s multiplies %d rows of %s with %d tokens.", name, rows, f.name, tokens))
 	w, a := []R{x.arg("w")}, []R{x.arg("a")}
 	stride, lda, k := x.arg("stride"), x.arg("lda"), x.arg("k")
@@ -476,6 +477,12 @@ func (x *program) floatTile(f floatFormat, rows, tokens int) {
 			acc[t] = append(acc[t], v)
 		}
 	}
+	sums := x.arg("from")
+	x.op("CBZ", sums.String(), "begin")
+	for i, v := range slices.Concat(acc...) {
+		x.get(v, sums, 16*i, 4)
+	}
+	x.label("begin")
 	prefetch := func(elements int) {
 		if tokens == 1 {
 			n := rows * elements * f.size
@@ -541,6 +548,13 @@ func (x *program) floatTile(f floatFormat, rows, tokens int) {
 	}
 	loop("four", 4, func() { narrow(4) })
 	loop("one", 1, func() { narrow(1) })
+	x.argTo("to", sums)
+	x.op("CBZ", sums.String(), "finish")
+	for i, v := range slices.Concat(acc...) {
+		x.put(v, sums, 16*i, 4)
+	}
+	x.op("RET")
+	x.label("finish")
 	x.freeR(w...)
 	dst, ldd := x.arg("dst"), x.arg("ldd")
 	for t := range tokens {
