@@ -99,7 +99,8 @@ func (j *quantizeJob) Run(chunk, _ int) {
 type productJob struct {
 	p      *Pass
 	parts  []part
-	chunks int
+	chunks []stretch
+	work   int // of all parts, in units of part.cost
 }
 
 // part is one product: dst[t][r] for the tokens t0 ≤ t < t1 of acts.
@@ -108,31 +109,28 @@ type part struct {
 	acts   *kernels.Acts
 	dst    *tensor.Tensor
 	t0, t1 int
-	first  int // number of its first chunk
-	rows   int // of a chunk
+	cost   int // of a row
 }
 
-// A chunk is a multiple of chunkRows weight rows, which is one of what kernels take at once, and leaves each thread some chunks. Where many tokens use them a few of
-// these will do, and take milliseconds. A few tokens use them as fast as they are read, which wants long stretches of addresses: about chunkBytes.
+// stretch is the rows r0 ≤ r < r1 of a part.
+type stretch struct{ part, r0, r1 int }
+
+// Chunks shrink towards the end of a job (guided self-scheduling: Polychronopoulos and Kuck 1987, doi:10.1109/TC.1987.5009495): each is the share of a thread in
+// 1/chunkShare of what is left, so that all threads are done at about the same time, however fast each of them is. A chunk is a multiple of what kernels take at once.
+// Where many tokens use the rows, some chunkMost of them take milliseconds. A few tokens use them as fast as they are read, which wants long stretches of addresses.
 const (
-	chunkRows       = 48
-	chunkMost       = 4 * chunkRows // for many tokens
-	chunkBytes      = 512 << 10
-	chunkTokens     = 16
-	chunksPerThread = 3
+	chunkShare = 2
+	chunkRows  = 48
+	chunkMost  = 4 * chunkRows
+	fewRows    = 16        // in place of chunkRows for a few tokens,
+	fewBytes   = 512 << 10 // and in place of chunkMost
+	fewTokens  = 2
+	mostTokens = 16 // from which on chunkMost counts
+	costTokens = 20 // multiplying so many weights takes as long as reading a byte
 )
 
-func (j *productJob) chunkRows(l *Linear, tokens int) int {
-	n := chunkBytes / max(l.w.RowBytes(), 1)
-	if tokens > chunkTokens {
-		n = chunkMost
-	}
-	n = min(n, l.w.Rows/(chunksPerThread*j.p.pool.Threads()))
-	return max(n/chunkRows, 1) * chunkRows
-}
-
 func (j *productJob) begin(p *Pass) {
-	j.p, j.parts, j.chunks = p, j.parts[:0], 0
+	j.p, j.parts, j.chunks, j.work = p, j.parts[:0], j.chunks[:0], 0
 }
 
 // add enters a product for all tokens.
@@ -149,26 +147,45 @@ func (j *productJob) addRange(dst *tensor.Tensor, l *Linear, a *kernels.Acts, t0
 	if t0 == t1 {
 		return
 	}
-	rows := j.chunkRows(l, t1-t0)
-	j.parts = append(j.parts, part{l, a, dst, t0, t1, j.chunks, rows})
-	j.chunks += (l.w.Rows + rows - 1) / rows
+	cost := l.w.RowBytes() + l.w.Cols*(t1-t0)/costTokens
+	j.parts = append(j.parts, part{l, a, dst, t0, t1, max(cost, 1)})
+	j.work += cost * l.w.Rows
 }
 
-func (j *productJob) run() { j.p.pool.Run(j, j.chunks) }
+func (j *productJob) run() {
+	left := j.work
+	for i := range j.parts {
+		t := &j.parts[i]
+		for r := 0; r < t.l.w.Rows; {
+			n := min(t.chunk(left/(chunkShare*j.p.pool.Threads())), t.l.w.Rows-r)
+			j.chunks = append(j.chunks, stretch{i, r, r + n})
+			r += n
+			left -= n * t.cost
+		}
+	}
+	j.p.pool.Run(j, len(j.chunks))
+}
+
+// chunk is the number of rows that come to so much work, within bounds.
+func (t *part) chunk(work int) int {
+	tokens, unit, most := t.t1-t.t0, chunkRows, chunkMost
+	if tokens <= mostTokens {
+		most = fewBytes / max(t.l.w.RowBytes(), 1)
+	}
+	if tokens <= fewTokens {
+		unit = fewRows
+	}
+	return max(min(work/t.cost, most)/unit, 1) * unit
+}
 
 // Run computes a chunk.
 func (j *productJob) Run(chunk, w int) {
 	if j.p.interrupted.Load() {
 		return
 	}
-	i := len(j.parts) - 1
-	for j.parts[i].first > chunk {
-		i--
-	}
-	t := &j.parts[i]
+	c := j.chunks[chunk]
+	t, r0, r1 := &j.parts[c.part], c.r0, c.r1
 	l := t.l
-	r0 := (chunk - t.first) * t.rows
-	r1 := min(r0+t.rows, l.w.Rows)
 	size := l.w.RowBytes()
 	l.mat.Mul(t.dst.F[r0:], t.dst.Cols, l.w.Data[r0*size:r1*size], r1-r0, l.w.Cols, t.acts, t.t0, t.t1, &j.p.workers[w].mul)
 	if l.scale == 1 && l.bias == nil {
