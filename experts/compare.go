@@ -92,7 +92,7 @@ func Compare(ctx context.Context, m *goinfer.Model, prompt []int32, hook goinfer
 
 // generate continues the prompt. The logits before each token are kept for the model's own routers.
 func (c *Comparison) generate(ctx context.Context, m *goinfer.Model, prompt []int32, hook goinfer.Hook, o CompareOptions, to *Continuation) ([]int32, error) {
-	count := &touched{shape: &c.Shape, from: len(prompt)}
+	count := newTouched(&c.Shape, len(prompt))
 	q := goinfer.Request{Tokens: prompt, MaxTokens: o.Generate, Sampling: o.Sampling, Hook: goinfer.JoinHooks(hook, count)}
 	var ids []int32
 	for p, err := range m.Generate(ctx, q) {
@@ -146,9 +146,13 @@ func divergence(p, q []float64) float64 {
 // touched counts the experts that tokens from a position on read.
 type touched struct {
 	shape  *Shape
-	from   int
+	next   []int // by layer, the first position that was not counted: rows may be shown again
 	bytes  int64
 	tokens int
+}
+
+func newTouched(s *Shape, from int) *touched {
+	return &touched{shape: s, next: slices.Repeat([]int{from}, len(s.Layers))}
 }
 
 func (t *touched) Wants(layer int, name string) bool {
@@ -156,10 +160,11 @@ func (t *touched) Wants(layer int, name string) bool {
 }
 
 func (t *touched) Observe(e *goinfer.Event) {
-	if e.Pos < t.from {
+	i := t.shape.index(e.Layer)
+	if e.Pos < t.next[i] {
 		return
 	}
-	i := t.shape.index(e.Layer)
+	t.next[i] = e.Pos + 1
 	t.bytes += int64(len(e.Experts)) * t.shape.ExpertBytes[i]
 	if i == 0 {
 		t.tokens++

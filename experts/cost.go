@@ -114,7 +114,7 @@ func (p *Price) quality(ctx context.Context, m *goinfer.Model, text []int32, own
 // time generates behind the beginning of the text, and keeps the best speed.
 func (p *Price) time(ctx context.Context, m *goinfer.Model, shape *Shape, text []int32, hook goinfer.Hook, n int) error {
 	prompt := text[:min(len(text), 8)]
-	count := &touched{shape: shape, from: len(prompt)}
+	count := newTouched(shape, len(prompt))
 	for piece, err := range m.Generate(ctx, goinfer.Request{Tokens: prompt, MaxTokens: n, IgnoreEOG: true, Hook: goinfer.JoinHooks(hook, count)}) {
 		if err != nil {
 			return err

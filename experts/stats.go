@@ -76,6 +76,7 @@ func Measure(ctx context.Context, m *goinfer.Model, tokens []int32, o MeasureOpt
 	c := newCounter(&shape, m.Tokenizer())
 	for done := 0; done < len(tokens); {
 		part := tokens[done:min(done+chunk, len(tokens))]
+		c.begin()
 		if err := m.Evaluate(ctx, goinfer.Request{Tokens: part, Hook: goinfer.JoinHooks(o.Hook, c)}); err != nil {
 			return nil, err
 		}
@@ -94,6 +95,13 @@ type counter struct {
 	layers []LayerStats
 	rows   []int      // by layer
 	seen   [kinds]int // tokens of the text
+	// The first positions of this chunk that were not counted, by layer, of logits and of choices: rows may be shown again.
+	logits, choices []int
+}
+
+// begin begins a chunk.
+func (c *counter) begin() {
+	c.logits, c.choices = make([]int, len(c.layers)), make([]int, len(c.layers))
 }
 
 func newCounter(s *Shape, v *goinfer.Tokenizer) *counter {
@@ -112,6 +120,7 @@ func newCounter(s *Shape, v *goinfer.Tokenizer) *counter {
 			l.byKind[k] = make([]int, s.Experts)
 		}
 	}
+	c.begin()
 	return c
 }
 
@@ -130,6 +139,14 @@ func (c *counter) Wants(layer int, name string) bool {
 func (c *counter) Observe(e *goinfer.Event) {
 	i := c.shape.index(e.Layer)
 	l := &c.layers[i]
+	next := &c.choices[i]
+	if e.Name == goinfer.NameRouterLogits {
+		next = &c.logits[i]
+	}
+	if e.Pos < *next {
+		return
+	}
+	*next = e.Pos + 1
 	if e.Name == goinfer.NameRouterLogits {
 		l.Entropy += Entropy(Probabilities(e.Data, e.Scoring))
 		if c.rows[i]++; i == 0 {

@@ -133,6 +133,18 @@ func TestKinds(t *testing.T) {
 }
 
 // TestStats compares with what comes out by hand for a text of four tokens.
+// TestTouched: the tokens behind a prompt are counted, each once.
+func TestTouched(t *testing.T) {
+	count := newTouched(&Shape{Experts: 4, Layers: []int{0, 1}, ExpertBytes: []int64{10, 100}, OtherBytes: 7}, 1)
+	require.Zero(t, count.perToken())
+	for _, pos := range []int{0, 1, 0, 1, 2} {
+		for layer := range 2 {
+			count.Observe(&goinfer.Event{Layer: layer, Pos: pos, Experts: []int32{3, 1}})
+		}
+	}
+	require.EqualValues(t, 7+2*(10+100), count.perToken())
+}
+
 func TestStats(t *testing.T) {
 	shape := Shape{Experts: 4, Used: 2, Layers: []int{2}, ExpertBytes: []int64{1}}
 	c := newCounter(&shape, nil)
@@ -141,8 +153,10 @@ func TestStats(t *testing.T) {
 		token   int32
 		experts []int32
 	}{{0, []int32{0, 1}}, {0, []int32{0, 1}}, {1, []int32{2, 0}}, {1, []int32{2, 0}}} {
-		c.Observe(&goinfer.Event{Layer: 2, Name: goinfer.NameRouterLogits, Token: x.token, Pos: i, Data: make([]float32, 4)})
-		c.Observe(&goinfer.Event{Layer: 2, Name: goinfer.NameRouterTopK, Token: x.token, Pos: i, Data: []float32{0.75, 0.25}, Experts: x.experts})
+		for range 2 { // as rows of a pass that was interrupted are
+			c.Observe(&goinfer.Event{Layer: 2, Name: goinfer.NameRouterLogits, Token: x.token, Pos: i, Data: make([]float32, 4)})
+			c.Observe(&goinfer.Event{Layer: 2, Name: goinfer.NameRouterTopK, Token: x.token, Pos: i, Data: []float32{0.75, 0.25}, Experts: x.experts})
+		}
 	}
 	s, err := c.stats(4)
 	require.NoError(t, err)

@@ -76,6 +76,19 @@ func TestRecord(t *testing.T) {
 	}))
 }
 
+// TestShownAgain: rows of a pass that was interrupted are shown anew, and kept once.
+func TestShownAgain(t *testing.T) {
+	r := &recorder{residuals: newResiduals(goinfer.Config{NLayer: 1, NEmbd: 1}, 1, 2), t: &Trace{First: 1, Layers: make([]Layer, 1)}}
+	for _, pos := range []int{0, 1, 0, 1, 2} {
+		r.Observe(&goinfer.Event{Name: goinfer.NameAttnProbs, Pos: pos, Data: make([]float32, 2*(pos+1))})
+		r.Observe(&goinfer.Event{Name: goinfer.NameRouterTopK, Pos: pos, Experts: []int32{int32(pos)}, Data: []float32{1}})
+	}
+	l := r.t.Layers[0]
+	require.Len(t, l.Attention, 2)
+	require.Len(t, l.Attention[0], 4)
+	require.Equal(t, []Route{{[]int32{0}, []float32{1}}, {[]int32{1}, []float32{1}}, {[]int32{2}, []float32{1}}}, l.Routes)
+}
+
 // TestNotFinite: logits that are no numbers leave no distribution, in the model's own prediction and in the lens.
 func TestNotFinite(t *testing.T) {
 	none := float32(math.NaN())

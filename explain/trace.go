@@ -79,15 +79,24 @@ func (r *recorder) Observe(e *goinfer.Event) {
 	case goinfer.NameAttnProbs:
 		l.Heads = len(e.Data) / (e.Pos + 1)
 		if e.Pos >= r.t.First {
-			l.Attention = append(l.Attention, slices.Clone(e.Data))
+			put(&l.Attention, e.Pos-r.t.First, slices.Clone(e.Data))
 		}
 	case goinfer.NameScan:
 		l.Recurrence = true
 	case goinfer.NameRouterTopK:
-		l.Routes = append(l.Routes, Route{slices.Clone(e.Experts), slices.Clone(e.Data)})
+		put(&l.Routes, e.Pos, Route{slices.Clone(e.Experts), slices.Clone(e.Data)})
 	case goinfer.NameFFNAct:
 		l.keepActive(e)
 	}
+}
+
+// put sets element i of a list that grows by one at a time. A row that is shown again, see goinfer.Hook, takes its own place.
+func put[T any](list *[]T, i int, v T) {
+	if i < len(*list) {
+		(*list)[i] = v
+		return
+	}
+	*list = append(*list, v)
 }
 
 func (l *Layer) keepActive(e *goinfer.Event) {

@@ -22,7 +22,8 @@ const (
 
 // A Hook observes rows of a batch on their way through the model, and may change them. It is called on the goroutine that runs the pass,
 // row after row, between the steps of the computation: what it writes to Event.Data (and Event.Experts) is what the next step reads. A hook that
-// writes nothing changes no bit of any result.
+// writes nothing changes no bit of any result. What a pass has shown that is then interrupted for another request in it is shown anew when it is run again: the same rows, of the
+// layers from the first one on.
 type Hook interface {
 	// Wants says whether Observe shall be called for a name in a layer; layer is -1 outside the layers. It is asked often and
 	// should be cheap.
