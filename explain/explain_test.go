@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -257,11 +258,11 @@ func TestExamine(t *testing.T) {
 			require.Len(t, r.Thinned, len(Fractions()))
 			require.InDelta(t, r.Word.Prob, r.Thinned[0].Mean, 1e-12)
 			require.Equal(t, r.Next.Top[0].Token, r.Lens[c.NLayer][len(r.Prompt)-1].Top[0].Token)
-			worst := r.Neurons.Strongest[0]
+			worst := slices.MinFunc(r.Neurons.Strongest, func(a, b Strong) int { return cmp.Compare(a.Delta, b.Delta) })
 			require.Contains(t, r.Verdict(), worst.Part.String())
-			if worst.Prob < r.Word.Prob/2 {
-				require.NotContains(t, r.Verdict(), "No single neuron")
-			}
+			require.Equal(t, worst.Prob < r.Word.Prob/2, r.Neurons.Halving > 0)
+			require.Equal(t, r.Neurons.Halving == 0, strings.Contains(r.Verdict(), "No single neuron"))
+			require.InDelta(t, worst.Prob, r.Neurons.Together[0].Prob, 1e-12)
 
 			p, err := r.Page(name)
 			require.NoError(t, err)
@@ -284,9 +285,10 @@ func TestVerdict(t *testing.T) {
 	}
 	r := &Report{Word: Word{Prob: 0.9}, Neurons: Neurons{Tried: 5, Strongest: []Strong{neuron(0.8), neuron(0.7)}}}
 	require.Contains(t, r.Verdict(), "No single neuron holds the word: of 5 that were taken out one at a time, the one that costs most (layer 1, neuron 7) takes its probability from 0.9000 to 0.7000")
-	r.Neurons.Strongest = []Strong{neuron(0.1), neuron(0.7)}
+	r.Neurons.Strongest, r.Neurons.Halving = []Strong{neuron(0.7), neuron(1e-7)}, 1
 	require.Contains(t, r.Verdict(), "One single neuron is needed")
-	r.Neurons.Strongest = []Strong{neuron(0.1), neuron(0.2), neuron(0.7)}
+	require.Contains(t, r.Verdict(), "from 0.9000 to 1.0e-07")
+	r.Neurons.Halving = 2
 	require.Contains(t, r.Verdict(), "2 single neurons are each needed")
 	r.Neurons.Strongest = nil
 	require.Equal(t, "There is no neuron to take out.", r.Verdict())

@@ -16,7 +16,8 @@ import (
 type Options struct {
 	Prompt string // special tokens that are spelled in it are recognised
 	Word   string // the word to watch, as in [Question]; empty means the most probable token
-	// Parts bounds how often the text is evaluated with something taken out; 0 means as often as the model's size makes bearable: from [LeastParts] to [MostParts].
+	// Parts bounds how often the text is evaluated with something taken out, but for all blocks and ten neurons of each layer, which are in any case; 0 means as often as the model's
+	// size makes bearable: from [LeastParts] to [MostParts].
 	Parts int
 	Draws int // of each random fraction of neurons and, up to 3, of weights; 0 leaves fractions out
 	// File is the model's own file, from which models with random fractions of the weights set to zero are made, to be opened with Opening; nil leaves that out.
@@ -63,7 +64,8 @@ type Report struct {
 type Neurons struct {
 	All       int      `json:"all"`       // that take part in this text
 	Tried     int      `json:"tried"`     // of them
-	Strongest []Strong `json:"strongest"` // by magnitude
+	Halving   int      `json:"halving"`   // of those tried, without which one the word keeps less than half of its probability
+	Strongest []Strong `json:"strongest"` // by magnitude, that which speaks for the word the most among them
 	Ranks     []Ranked `json:"ranks"`     // the magnitudes of some of them in order, the largest first
 	// Together is the word's probability without so many of the neurons that speak most for it, all at once.
 	Together []Count `json:"together"`
@@ -274,8 +276,18 @@ func (r *Report) neurons(ctx context.Context, s *Study, budget int, sweep func(s
 	if n.Together, err = s.together(ctx, effects); err != nil {
 		return err
 	}
+	worst := effects[0]
+	for _, e := range effects {
+		if e.Prob < r.Word.Prob/2 {
+			n.Halving++
+		}
+	}
 	slices.SortStableFunc(effects, func(a, b Effect) int { return cmp.Compare(math.Abs(b.Delta), math.Abs(a.Delta)) })
-	if n.Strongest, err = s.strong(ctx, effects[:min(strongest, len(effects))]); err != nil {
+	most := slices.Clone(effects[:min(strongest, len(effects))])
+	if !slices.Contains(most, worst) {
+		most[len(most)-1] = worst
+	}
+	if n.Strongest, err = s.strong(ctx, most); err != nil {
 		return err
 	}
 	for rank := 1; rank <= len(effects); rank = max(rank+1, rank*9/8) {
@@ -352,26 +364,16 @@ func (r *Report) Verdict() string {
 	if len(n.Strongest) == 0 {
 		return "There is no neuron to take out."
 	}
-	worst, halving := n.Strongest[0], 0
-	for _, e := range n.Strongest {
-		if e.Delta < worst.Delta {
-			worst = e
-		}
-		if e.Prob < r.Word.Prob/2 {
-			halving++
-		}
-	}
+	worst := slices.MinFunc(n.Strongest, func(a, b Strong) int { return cmp.Compare(a.Delta, b.Delta) })
 	answer := "No single neuron holds the word"
 	switch {
-	case halving == 1:
+	case n.Halving == 1:
 		answer = "One single neuron is needed for half of the word's probability or more"
-	case halving == len(n.Strongest):
-		answer = fmt.Sprintf("At least %d single neurons are each needed for half of the word's probability or more", halving)
-	case halving > 1:
-		answer = fmt.Sprintf("%d single neurons are each needed for half of the word's probability or more", halving)
+	case n.Halving > 1:
+		answer = fmt.Sprintf("%d single neurons are each needed for half of the word's probability or more", n.Halving)
 	}
-	return fmt.Sprintf("%s: of %d that were taken out one at a time, the one that costs most (%s) takes its probability from %.4f to %.4f. It is most active at token %d, %q; "+
-		"without it, the log-probability of the prompt's own tokens changes by %+.3f each.", answer, n.Tried, worst.Part, r.Word.Prob, worst.Prob, worst.Pos, worst.Token.Text, worst.Text)
+	return fmt.Sprintf("%s: of %d that were taken out one at a time, the one that costs most (%s) takes its probability from %s to %s. It is most active at token %d, %q; "+
+		"without it, the log-probability of the prompt's own tokens changes by %+.3f each.", answer, n.Tried, worst.Part, short(r.Word.Prob), short(worst.Prob), worst.Pos, worst.Token.Text, worst.Text)
 }
 
 // Strongest are the n effects of the largest magnitude, the largest first.

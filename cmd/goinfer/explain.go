@@ -46,7 +46,7 @@ model only so many parts are taken out as --parts allows, and what was left out 
 	fs := cmd.Flags()
 	fs.StringVarP(&f.out, "out", "o", "", "`FILE` to write the page to, - meaning standard output")
 	fs.StringVarP(&f.word, "word", "w", "", "watch the probability of this `WORD` (default the most probable token)")
-	fs.IntVar(&f.parts, "parts", 0, fmt.Sprintf("take at most about N parts out (default by the model's size, %d to %d)", explain.LeastParts, explain.MostParts))
+	fs.IntVar(&f.parts, "parts", 0, fmt.Sprintf("take about N parts out, but all blocks and ten neurons of each layer in any case (default by\nthe model's size, %d to %d)", explain.LeastParts, explain.MostParts))
 	fs.IntVar(&f.draws, "draws", 5, "take each random fraction out N times, of the weights at most 3; 0 leaves fractions out")
 	fs.BoolVar(&f.json, "json", false, "print the result as JSON")
 	f.text.add(fs, "PROMPT")
@@ -170,6 +170,9 @@ func writeCurves(out io.Writer, r *explain.Report) {
 	}
 	fractions("Without a random fraction of all neurons (mean, least and most of the draws):", r.Thinned)
 	fractions("With a random fraction of all weights at zero:", r.Weights)
+	if len(r.Neurons.Together) == 0 {
+		return
+	}
 	fmt.Fprintln(out, "\nWithout the neurons that speak most for it, together:")
 	t := table(out)
 	for _, c := range r.Neurons.Together {
