@@ -18,17 +18,20 @@ const Span = 8 * Tile
 // (Milakov and Gimelshein 2018, arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135; Dao et al. 2023, Flash-Decoding). A query's result does not depend on the others,
 // nor on whether the spans were worked out one after another or apart.
 //
-// In order of use: Begin, and Sink where there are sinks; for each tile Ahead, Level.Score, Level.Values, Bend where scores are more than scaled, and Level.Fold; after each
-// span Level.EndSpan, or TakeSpan and, elsewhere, Level.AddSpan; End.
+// In order of use: Begin, and Sink where there are sinks; for each tile, and all query heads that share it, Ahead, Level.Score, Level.Values, Bend where scores are more than scaled, and Level.Fold;
+// after each span Level.EndSpan, or TakeSpan and, elsewhere, Level.AddSpan; End.
 type Attention struct {
 	d, dv  int       // lengths of a key and of a value
 	q      Acts      // [heads][d]
 	inInts bool      // whether q has been quantised
 	p      []float32 // [heads][Tile], scores, then weights
 	k      []float32 // [d][Tile], keys in columns
+	kHalf  []byte    // the same as F16
 	v      []float32 // [keys][dv]
+	vHalf  halfRows  // [keys][dv], in place of v where there are any
+	few    bool      // whether so few query heads see a tile that F16 are not worth widening
 	mul    Scratch
-	ahead  [2][]byte // keys and values of the next tile
+	ahead  [2][]byte // what is asked for during Score, and during Values and Fold
 	acc    []float32 // [heads][dv], of a tile
 	top    []float32 // [heads]
 	add    []float32 // [heads]
@@ -46,10 +49,15 @@ type softmax struct {
 
 func (s *softmax) reset(n, d int) {
 	s.out, s.max, s.sum = grow(s.out, n*d), grow(s.max, n), grow(s.sum, n)
-	clear(s.out)
-	clear(s.sum)
-	for i := range s.max {
-		s.max[i] = float32(math.Inf(-1))
+	s.forget(d, 0, n)
+}
+
+// forget is what the heads h0 ≤ h < h1 have seen.
+func (s *softmax) forget(d, h0, h1 int) {
+	clear(s.out[h0*d : h1*d])
+	clear(s.sum[h0:h1])
+	for h := h0; h < h1; h++ {
+		s.max[h] = float32(math.Inf(-1))
 	}
 }
 
@@ -66,7 +74,7 @@ type mergeState struct {
 func (a *Attention) Begin(n, d, dv int) (q []float32) {
 	f := grow(a.q.F, n*d)
 	a.q.Reset(n, d, false)
-	a.d, a.dv, a.q.F, a.inInts, a.ahead = d, dv, f, false, [2][]byte{}
+	a.d, a.dv, a.q.F, a.inInts, a.ahead, a.vHalf = d, dv, f, false, [2][]byte{}, halfRows{}
 	a.p, a.acc, a.top, a.add = grow(a.p, n*Tile), grow(a.acc, n*dv), grow(a.top, n), grow(a.add, n)
 	a.span.reset(n, dv)
 	a.all.reset(n, dv)
@@ -76,41 +84,55 @@ func (a *Attention) Begin(n, d, dv int) (q []float32) {
 // Sink lets query head h, which has seen no key yet, see one of that score, whose value is 0 (Xiao et al. 2023, arXiv:2309.17453, in the learnt form of gpt-oss).
 func (a *Attention) Sink(h int, score float32) { a.all.max[h], a.all.sum[h] = score, 1 }
 
-// Ahead names the keys and the values of the tile that comes after the one which Score and Values are called with next, or none: they come from memory while these compute. Tiles lie apart, so
-// that the hardware by itself would wait for the first lines of each.
-func (a *Attention) Ahead(k, v []byte) { a.ahead = [2][]byte{k, v} }
+// Ahead names memory that is read soon, or none: it comes while Score, and while Values and Fold, compute. Tiles lie apart, so that the hardware by itself would wait for the first lines of
+// each. What is asked for long before it is read is gone from the nearest cache by then: of tiles up to [SmallTile] bytes, keys and values together, it is best the next keys and the next values, of larger
+// ones the values that come first and the next keys.
+func (a *Attention) Ahead(score, values []byte) { a.ahead = [2][]byte{score, values} }
 
-// aheadParts is the number of parts in which a tile is asked for, so that the requests do not wait for one another: half of them by Score, half by Values.
-const aheadParts = 8
+// SmallTile is a third of the nearest cache: the tile that is read and the one that comes have room, beside what is made of them.
+const SmallTile = 16 << 10
 
-// fetchAhead asks for part i of the tile that Ahead has named.
-func (l *Level) fetchAhead(a *Attention, i int) {
-	if l.fetch == nil {
-		return
-	}
-	for _, b := range a.ahead {
-		if n := len(b); n > 0 {
-			l.fetch(b[i*n/aheadParts : (i+1)*n/aheadParts])
-		}
+// halfRows are rows of F16 as they lie in memory, which ask for as many bytes elsewhere while they are read.
+type halfRows struct {
+	b      []byte
+	stride int    // in bytes
+	ahead  []byte // or none
+}
+
+// aheadParts is the number of parts in which memory is asked for, so that the requests do not wait for one another.
+const aheadParts = 4
+
+// fetchAhead asks for part i of what Ahead has named.
+func (l *Level) fetchAhead(b []byte, i int) {
+	if n := len(b); l.fetch != nil && n > 0 {
+		l.fetch(b[i*n/aheadParts : (i+1)*n/aheadParts])
 	}
 }
 
 // stretch is the number of rows of a tile that are converted between two requests.
-const stretch = Tile / (aheadParts / 2)
+const stretch = Tile / aheadParts
 
-// Score works out q·k for all query heads and the first n ≤ [Tile] keys of a tile: k holds rows of d numbers of type t, [Tile] of them, of which those behind the first n are of no account.
+// Score works out q·k for the query heads h0 ≤ h < h1 and the first n ≤ [Tile] keys of a tile: k holds rows of d numbers of type t, [Tile] of them, of which those behind the first n are of no account.
 // Keys in blocks meet queries in the form that products of t ask for, see Mat.Act.
-func (l *Level) Score(a *Attention, t quant.Type, k []byte, n int) {
+func (l *Level) Score(a *Attention, t quant.Type, k []byte, h0, h1, n int) {
+	a.few = h1-h0 <= fewHeads
+	if l.keepsHalf(a, t, a.d) {
+		a.kHalf = grow(a.kHalf, 2*a.d*Tile)
+		next, half := a.ahead[0], len(a.ahead[0])/2
+		l.columns(a.kHalf, k, next[:half], n, a.d)
+		l.gemmHalf(a.p[h0*Tile:h1*Tile], a.q.F[h0*a.d:h1*a.d], halfRows{a.kHalf, 2 * Tile, next[half:]}, h1-h0, Tile, a.d)
+		return
+	}
 	if t.Group() == 0 {
 		a.k = grow(a.k, a.d*Tile)
 		size, transpose := t.RowBytes(a.d), l.rowFormat(t).transpose
-		for i := range aheadParts / 2 {
-			l.fetchAhead(a, i)
+		for i := range aheadParts {
+			l.fetchAhead(a.ahead[0], i)
 			if at := i * stretch; at < n {
 				transpose(a.k[at:], k[at*size:Tile*size], min(n-at, stretch), a.d)
 			}
 		}
-		l.gemm(a.p, a.q.F, a.k, a.q.N, Tile, a.d)
+		l.gemm(a.p[h0*Tile:h1*Tile], a.q.F[h0*a.d:h1*a.d], a.k, h1-h0, Tile, a.d)
 		return
 	}
 	m := &l.mats[t]
@@ -121,10 +143,18 @@ func (l *Level) Score(a *Attention, t quant.Type, k []byte, n int) {
 		l.quantize(a.q.q, a.q.g, f)
 	}
 	const whole = 16 // rows, of which every level's tiles make a whole number
-	for i := range aheadParts / 2 {
-		l.fetchAhead(a, i)
+	for i := range aheadParts {
+		l.fetchAhead(a.ahead[0], i)
 	}
-	m.Mul(a.p, Tile, k, min((n+whole-1)/whole*whole, Tile), a.d, &a.q, 0, a.q.N, &a.mul)
+	m.Mul(a.p, Tile, k, min((n+whole-1)/whole*whole, Tile), a.d, &a.q, h0, h1, &a.mul)
+}
+
+// fewHeads is the number of query heads up to which multiplying F16 as they lie in memory is faster than widening them once.
+const fewHeads = 8
+
+// keepsHalf reports whether rows of n numbers of type t are multiplied as F16.
+func (l *Level) keepsHalf(a *Attention, t quant.Type, n int) bool {
+	return a.few && t == quant.F16 && l.gemmHalf != nil && n%32 == 0
 }
 
 // Scores is what Score has found for query head h, [Tile]; Fold changes it.
@@ -132,10 +162,14 @@ func (a *Attention) Scores(h int) []float32 { return a.p[h*Tile : (h+1)*Tile] }
 
 // Values takes the first n values of the tile: rows of dv numbers of type t.
 func (l *Level) Values(a *Attention, t quant.Type, v []byte, n int) {
-	a.v = grow(a.v, Tile*a.dv)[:n*a.dv]
+	if l.keepsHalf(a, t, a.dv) {
+		a.vHalf = halfRows{v, 2 * a.dv, a.ahead[1]}
+		return
+	}
+	a.v, a.vHalf = grow(a.v, Tile*a.dv)[:n*a.dv], halfRows{}
 	size := t.RowBytes(a.dv)
-	for i := range aheadParts / 2 {
-		l.fetchAhead(a, aheadParts/2+i)
+	for i := range aheadParts {
+		l.fetchAhead(a.ahead[1], i)
 		if from, to := i*stretch, min((i+1)*stretch, n); from < to {
 			l.Widen(t, a.v[from*a.dv:to*a.dv], v[from*size:])
 		}
@@ -144,11 +178,15 @@ func (l *Level) Values(a *Attention, t quant.Type, v []byte, n int) {
 
 // ValuesOfKeys takes the first dv numbers of each of the first n keys of the tile for values.
 func (l *Level) ValuesOfKeys(a *Attention, t quant.Type, k []byte, n int) {
-	a.v = grow(a.v, Tile*a.dv)[:n*a.dv]
+	if l.keepsHalf(a, t, a.dv) {
+		a.vHalf = halfRows{k, 2 * a.d, a.ahead[1]}
+		return
+	}
+	a.v, a.vHalf = grow(a.v, Tile*a.dv)[:n*a.dv], halfRows{}
 	row := t.RowBytes(a.d)
 	for j := range n {
 		if j%stretch == 0 {
-			l.fetchAhead(a, aheadParts/2+j/stretch)
+			l.fetchAhead(a.ahead[1], j/stretch)
 		}
 		l.Widen(t, a.v[j*a.dv:(j+1)*a.dv], k[j*row:])
 	}
@@ -201,7 +239,12 @@ func (l *Level) Fold(a *Attention, h0, h1, n int, scale float32) {
 	p, part := a.p[h0*Tile:h1*Tile], a.merging(&a.span, h0, h1)
 	part.acc, part.top, part.add = a.acc[h0*a.dv:h1*a.dv], a.top[h0:h1], a.add[h0:h1]
 	l.weigh(p, part.top, part.add, n, scale)
-	l.gemm(part.acc, p, a.v[:n*a.dv], h1-h0, a.dv, n)
+	if a.vHalf.b != nil {
+		l.gemmHalf(part.acc, p, a.vHalf, h1-h0, a.dv, n)
+		a.vHalf.ahead = nil // once is enough
+	} else {
+		l.gemm(part.acc, p, a.v[:n*a.dv], h1-h0, a.dv, n)
+	}
 	l.merge(part)
 }
 
@@ -210,12 +253,15 @@ func (a *Attention) merging(s *softmax, h0, h1 int) *mergeState {
 	return &a.part
 }
 
-// EndSpan ends a span of keys, of which the query heads from h0 on have seen some.
-func (l *Level) EndSpan(a *Attention, h0 int) {
-	part := a.merging(&a.all, h0, a.q.N)
-	part.acc, part.top, part.add = a.span.out[h0*a.dv:], a.span.max[h0:], a.span.sum[h0:]
+// EndSpan ends a span of keys for the query heads h0 ≤ h < h1, which have seen some of it.
+func (l *Level) EndSpan(a *Attention, h0, h1 int) {
+	if h0 >= h1 {
+		return
+	}
+	part := a.merging(&a.all, h0, h1)
+	part.acc, part.top, part.add = a.span.out[h0*a.dv:h1*a.dv], a.span.max[h0:h1], a.span.sum[h0:h1]
 	l.merge(part)
-	a.span.reset(a.q.N, a.dv)
+	a.span.forget(a.dv, h0, h1)
 }
 
 // SpanLen is how many numbers TakeSpan writes for n query heads with values of length dv.
@@ -229,11 +275,14 @@ func (a *Attention) TakeSpan(dst []float32) {
 }
 
 // AddSpan is EndSpan with what TakeSpan wrote, which it uses up. The spans come in the order of their keys.
-func (l *Level) AddSpan(a *Attention, src []float32, h0 int) {
+func (l *Level) AddSpan(a *Attention, src []float32, h0, h1 int) {
+	if h0 >= h1 {
+		return
+	}
 	n := a.q.N
 	out, top, add := src[:n*a.dv], src[n*a.dv:][:n], src[n*(a.dv+1):][:n]
-	part := a.merging(&a.all, h0, n)
-	part.acc, part.top, part.add = out[h0*a.dv:], top[h0:], add[h0:]
+	part := a.merging(&a.all, h0, h1)
+	part.acc, part.top, part.add = out[h0*a.dv:h1*a.dv], top[h0:h1], add[h0:h1]
 	l.merge(part)
 }
 

@@ -1329,6 +1329,1224 @@ loop:
 	VZEROUPPER
 	RET
 
+// func gemmF161x64AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·gemmF161x64AVX512(SB), NOSPLIT, $0-72
+	MOVQ   a+8(FP), AX
+	MOVQ   b+16(FP), CX
+	MOVQ   ahead+24(FP), DX
+	MOVQ   lda+32(FP), BX
+	MOVQ   ldb+40(FP), BX
+	MOVQ   k+56(FP), SI
+	MOVQ   pace+64(FP), DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+loop:
+	PREFETCHNTA  (DX)
+	VCVTPH2PS    (CX), Z4
+	VCVTPH2PS    32(CX), Z5
+	PREFETCHNTA  64(DX)
+	VCVTPH2PS    64(CX), Z6
+	VCVTPH2PS    96(CX), Z7
+	VBROADCASTSS (AX), Z8
+	VFMADD231PS  Z4, Z8, Z0
+	VFMADD231PS  Z5, Z8, Z1
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	ADDQ         $0x04, AX
+	ADDQ         BX, CX
+	ADDQ         DI, DX
+	DECQ         SI
+	JNZ          loop
+	MOVQ         c+0(FP), AX
+	MOVQ         ldc+48(FP), CX
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, 128(AX)
+	VMOVUPS      Z3, 192(AX)
+	VZEROUPPER
+	RET
+
+// func gemmF161x16AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, MMX+
+TEXT ·gemmF161x16AVX512(SB), NOSPLIT, $0-80
+	MOVQ   a+8(FP), AX
+	MOVQ   b+16(FP), CX
+	MOVQ   ahead+24(FP), DX
+	MOVQ   lda+32(FP), BX
+	MOVQ   ldb+40(FP), BX
+	MOVQ   k+56(FP), SI
+	MOVQ   pace+64(FP), DI
+	MOVQ   mask+72(FP), R8
+	KMOVW  R8, K1
+	VPXORD Z0, Z0, Z0
+
+loop:
+	PREFETCHNTA  (DX)
+	VMOVDQU16.Z  (CX), K1, Y1
+	VCVTPH2PS    Y1, Z1
+	VBROADCASTSS (AX), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	ADDQ         $0x04, AX
+	ADDQ         BX, CX
+	ADDQ         DI, DX
+	DECQ         SI
+	JNZ          loop
+	MOVQ         c+0(FP), AX
+	MOVQ         ldc+48(FP), CX
+	VMOVUPS      Z0, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func gemmF162x64AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·gemmF162x64AVX512(SB), NOSPLIT, $0-72
+	MOVQ   a+8(FP), AX
+	MOVQ   b+16(FP), CX
+	MOVQ   ahead+24(FP), DX
+	MOVQ   lda+32(FP), BX
+	MOVQ   ldb+40(FP), SI
+	MOVQ   k+56(FP), DI
+	MOVQ   pace+64(FP), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+loop:
+	PREFETCHNTA  (DX)
+	VCVTPH2PS    (CX), Z8
+	VCVTPH2PS    32(CX), Z9
+	PREFETCHNTA  64(DX)
+	VCVTPH2PS    64(CX), Z10
+	VCVTPH2PS    96(CX), Z11
+	VBROADCASTSS (AX), Z12
+	VFMADD231PS  Z8, Z12, Z0
+	VFMADD231PS  Z9, Z12, Z1
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS (AX)(BX*1), Z12
+	VFMADD231PS  Z8, Z12, Z4
+	VFMADD231PS  Z9, Z12, Z5
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	ADDQ         $0x04, AX
+	ADDQ         SI, CX
+	ADDQ         R8, DX
+	DECQ         DI
+	JNZ          loop
+	MOVQ         c+0(FP), AX
+	MOVQ         ldc+48(FP), CX
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, 128(AX)
+	VMOVUPS      Z3, 192(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, 64(AX)
+	VMOVUPS      Z6, 128(AX)
+	VMOVUPS      Z7, 192(AX)
+	VZEROUPPER
+	RET
+
+// func gemmF162x16AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, MMX+
+TEXT ·gemmF162x16AVX512(SB), NOSPLIT, $0-80
+	MOVQ   a+8(FP), AX
+	MOVQ   b+16(FP), CX
+	MOVQ   ahead+24(FP), DX
+	MOVQ   lda+32(FP), BX
+	MOVQ   ldb+40(FP), SI
+	MOVQ   k+56(FP), DI
+	MOVQ   pace+64(FP), R8
+	MOVQ   mask+72(FP), R9
+	KMOVW  R9, K1
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+loop:
+	PREFETCHNTA  (DX)
+	VMOVDQU16.Z  (CX), K1, Y2
+	VCVTPH2PS    Y2, Z2
+	VBROADCASTSS (AX), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS (AX)(BX*1), Z3
+	VFMADD231PS  Z2, Z3, Z1
+	ADDQ         $0x04, AX
+	ADDQ         SI, CX
+	ADDQ         R8, DX
+	DECQ         DI
+	JNZ          loop
+	MOVQ         c+0(FP), AX
+	MOVQ         ldc+48(FP), CX
+	VMOVUPS      Z0, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func gemmF163x64AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·gemmF163x64AVX512(SB), NOSPLIT, $0-72
+	MOVQ   a+8(FP), AX
+	MOVQ   b+16(FP), CX
+	MOVQ   ahead+24(FP), DX
+	MOVQ   lda+32(FP), BX
+	MOVQ   ldb+40(FP), SI
+	MOVQ   k+56(FP), DI
+	MOVQ   pace+64(FP), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+
+loop:
+	PREFETCHNTA  (DX)
+	VCVTPH2PS    (CX), Z12
+	VCVTPH2PS    32(CX), Z13
+	PREFETCHNTA  64(DX)
+	VCVTPH2PS    64(CX), Z14
+	VCVTPH2PS    96(CX), Z15
+	VBROADCASTSS (AX), Z16
+	VFMADD231PS  Z12, Z16, Z0
+	VFMADD231PS  Z13, Z16, Z1
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS (AX)(BX*1), Z16
+	VFMADD231PS  Z12, Z16, Z4
+	VFMADD231PS  Z13, Z16, Z5
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS (AX)(BX*2), Z16
+	VFMADD231PS  Z12, Z16, Z8
+	VFMADD231PS  Z13, Z16, Z9
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	ADDQ         $0x04, AX
+	ADDQ         SI, CX
+	ADDQ         R8, DX
+	DECQ         DI
+	JNZ          loop
+	MOVQ         c+0(FP), AX
+	MOVQ         ldc+48(FP), CX
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, 128(AX)
+	VMOVUPS      Z3, 192(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, 64(AX)
+	VMOVUPS      Z6, 128(AX)
+	VMOVUPS      Z7, 192(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, (AX)
+	VMOVUPS      Z9, 64(AX)
+	VMOVUPS      Z10, 128(AX)
+	VMOVUPS      Z11, 192(AX)
+	VZEROUPPER
+	RET
+
+// func gemmF163x16AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, MMX+
+TEXT ·gemmF163x16AVX512(SB), NOSPLIT, $0-80
+	MOVQ   a+8(FP), AX
+	MOVQ   b+16(FP), CX
+	MOVQ   ahead+24(FP), DX
+	MOVQ   lda+32(FP), BX
+	MOVQ   ldb+40(FP), SI
+	MOVQ   k+56(FP), DI
+	MOVQ   pace+64(FP), R8
+	MOVQ   mask+72(FP), R9
+	KMOVW  R9, K1
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+loop:
+	PREFETCHNTA  (DX)
+	VMOVDQU16.Z  (CX), K1, Y3
+	VCVTPH2PS    Y3, Z3
+	VBROADCASTSS (AX), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS (AX)(BX*1), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS (AX)(BX*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	ADDQ         $0x04, AX
+	ADDQ         SI, CX
+	ADDQ         R8, DX
+	DECQ         DI
+	JNZ          loop
+	MOVQ         c+0(FP), AX
+	MOVQ         ldc+48(FP), CX
+	VMOVUPS      Z0, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func gemmF164x64AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·gemmF164x64AVX512(SB), NOSPLIT, $0-72
+	MOVQ   a+8(FP), AX
+	MOVQ   b+16(FP), CX
+	MOVQ   ahead+24(FP), DX
+	MOVQ   lda+32(FP), BX
+	MOVQ   ldb+40(FP), SI
+	MOVQ   k+56(FP), DI
+	MOVQ   pace+64(FP), R8
+	LEAQ   (BX)(BX*2), R9
+	ADDQ   AX, R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+
+loop:
+	PREFETCHNTA  (DX)
+	VCVTPH2PS    (CX), Z16
+	VCVTPH2PS    32(CX), Z17
+	PREFETCHNTA  64(DX)
+	VCVTPH2PS    64(CX), Z18
+	VCVTPH2PS    96(CX), Z19
+	VBROADCASTSS (AX), Z20
+	VFMADD231PS  Z16, Z20, Z0
+	VFMADD231PS  Z17, Z20, Z1
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS (AX)(BX*1), Z20
+	VFMADD231PS  Z16, Z20, Z4
+	VFMADD231PS  Z17, Z20, Z5
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS (AX)(BX*2), Z20
+	VFMADD231PS  Z16, Z20, Z8
+	VFMADD231PS  Z17, Z20, Z9
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS (R9), Z20
+	VFMADD231PS  Z16, Z20, Z12
+	VFMADD231PS  Z17, Z20, Z13
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, R9
+	ADDQ         SI, CX
+	ADDQ         R8, DX
+	DECQ         DI
+	JNZ          loop
+	MOVQ         c+0(FP), AX
+	MOVQ         ldc+48(FP), CX
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, 128(AX)
+	VMOVUPS      Z3, 192(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, 64(AX)
+	VMOVUPS      Z6, 128(AX)
+	VMOVUPS      Z7, 192(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, (AX)
+	VMOVUPS      Z9, 64(AX)
+	VMOVUPS      Z10, 128(AX)
+	VMOVUPS      Z11, 192(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z12, (AX)
+	VMOVUPS      Z13, 64(AX)
+	VMOVUPS      Z14, 128(AX)
+	VMOVUPS      Z15, 192(AX)
+	VZEROUPPER
+	RET
+
+// func gemmF164x16AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, MMX+
+TEXT ·gemmF164x16AVX512(SB), NOSPLIT, $0-80
+	MOVQ   a+8(FP), AX
+	MOVQ   b+16(FP), CX
+	MOVQ   ahead+24(FP), DX
+	MOVQ   lda+32(FP), BX
+	MOVQ   ldb+40(FP), SI
+	MOVQ   k+56(FP), DI
+	MOVQ   pace+64(FP), R8
+	MOVQ   mask+72(FP), R9
+	KMOVW  R9, K1
+	LEAQ   (BX)(BX*2), R9
+	ADDQ   AX, R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+loop:
+	PREFETCHNTA  (DX)
+	VMOVDQU16.Z  (CX), K1, Y4
+	VCVTPH2PS    Y4, Z4
+	VBROADCASTSS (AX), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS (AX)(BX*1), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS (AX)(BX*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS (R9), Z5
+	VFMADD231PS  Z4, Z5, Z3
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, R9
+	ADDQ         SI, CX
+	ADDQ         R8, DX
+	DECQ         DI
+	JNZ          loop
+	MOVQ         c+0(FP), AX
+	MOVQ         ldc+48(FP), CX
+	VMOVUPS      Z0, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z3, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func gemmF165x64AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·gemmF165x64AVX512(SB), NOSPLIT, $0-72
+	MOVQ   a+8(FP), AX
+	MOVQ   b+16(FP), CX
+	MOVQ   ahead+24(FP), DX
+	MOVQ   lda+32(FP), BX
+	MOVQ   ldb+40(FP), SI
+	MOVQ   k+56(FP), DI
+	MOVQ   pace+64(FP), R8
+	LEAQ   (BX)(BX*2), R9
+	ADDQ   AX, R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+
+loop:
+	PREFETCHNTA  (DX)
+	VCVTPH2PS    (CX), Z20
+	VCVTPH2PS    32(CX), Z21
+	PREFETCHNTA  64(DX)
+	VCVTPH2PS    64(CX), Z22
+	VCVTPH2PS    96(CX), Z23
+	VBROADCASTSS (AX), Z24
+	VFMADD231PS  Z20, Z24, Z0
+	VFMADD231PS  Z21, Z24, Z1
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS (AX)(BX*1), Z24
+	VFMADD231PS  Z20, Z24, Z4
+	VFMADD231PS  Z21, Z24, Z5
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS (AX)(BX*2), Z24
+	VFMADD231PS  Z20, Z24, Z8
+	VFMADD231PS  Z21, Z24, Z9
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS (R9), Z24
+	VFMADD231PS  Z20, Z24, Z12
+	VFMADD231PS  Z21, Z24, Z13
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS (R9)(BX*1), Z24
+	VFMADD231PS  Z20, Z24, Z16
+	VFMADD231PS  Z21, Z24, Z17
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, R9
+	ADDQ         SI, CX
+	ADDQ         R8, DX
+	DECQ         DI
+	JNZ          loop
+	MOVQ         c+0(FP), AX
+	MOVQ         ldc+48(FP), CX
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, 128(AX)
+	VMOVUPS      Z3, 192(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, 64(AX)
+	VMOVUPS      Z6, 128(AX)
+	VMOVUPS      Z7, 192(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, (AX)
+	VMOVUPS      Z9, 64(AX)
+	VMOVUPS      Z10, 128(AX)
+	VMOVUPS      Z11, 192(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z12, (AX)
+	VMOVUPS      Z13, 64(AX)
+	VMOVUPS      Z14, 128(AX)
+	VMOVUPS      Z15, 192(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z16, (AX)
+	VMOVUPS      Z17, 64(AX)
+	VMOVUPS      Z18, 128(AX)
+	VMOVUPS      Z19, 192(AX)
+	VZEROUPPER
+	RET
+
+// func gemmF165x16AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, MMX+
+TEXT ·gemmF165x16AVX512(SB), NOSPLIT, $0-80
+	MOVQ   a+8(FP), AX
+	MOVQ   b+16(FP), CX
+	MOVQ   ahead+24(FP), DX
+	MOVQ   lda+32(FP), BX
+	MOVQ   ldb+40(FP), SI
+	MOVQ   k+56(FP), DI
+	MOVQ   pace+64(FP), R8
+	MOVQ   mask+72(FP), R9
+	KMOVW  R9, K1
+	LEAQ   (BX)(BX*2), R9
+	ADDQ   AX, R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+
+loop:
+	PREFETCHNTA  (DX)
+	VMOVDQU16.Z  (CX), K1, Y5
+	VCVTPH2PS    Y5, Z5
+	VBROADCASTSS (AX), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS (AX)(BX*1), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (AX)(BX*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS (R9), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS (R9)(BX*1), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, R9
+	ADDQ         SI, CX
+	ADDQ         R8, DX
+	DECQ         DI
+	JNZ          loop
+	MOVQ         c+0(FP), AX
+	MOVQ         ldc+48(FP), CX
+	VMOVUPS      Z0, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z3, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func gemmF166x64AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·gemmF166x64AVX512(SB), NOSPLIT, $0-72
+	MOVQ   a+8(FP), AX
+	MOVQ   b+16(FP), CX
+	MOVQ   ahead+24(FP), DX
+	MOVQ   lda+32(FP), BX
+	MOVQ   ldb+40(FP), SI
+	MOVQ   k+56(FP), DI
+	MOVQ   pace+64(FP), R8
+	LEAQ   (BX)(BX*2), R9
+	ADDQ   AX, R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+
+loop:
+	PREFETCHNTA  (DX)
+	VCVTPH2PS    (CX), Z24
+	VCVTPH2PS    32(CX), Z25
+	PREFETCHNTA  64(DX)
+	VCVTPH2PS    64(CX), Z26
+	VCVTPH2PS    96(CX), Z27
+	VBROADCASTSS (AX), Z28
+	VFMADD231PS  Z24, Z28, Z0
+	VFMADD231PS  Z25, Z28, Z1
+	VFMADD231PS  Z26, Z28, Z2
+	VFMADD231PS  Z27, Z28, Z3
+	VBROADCASTSS (AX)(BX*1), Z28
+	VFMADD231PS  Z24, Z28, Z4
+	VFMADD231PS  Z25, Z28, Z5
+	VFMADD231PS  Z26, Z28, Z6
+	VFMADD231PS  Z27, Z28, Z7
+	VBROADCASTSS (AX)(BX*2), Z28
+	VFMADD231PS  Z24, Z28, Z8
+	VFMADD231PS  Z25, Z28, Z9
+	VFMADD231PS  Z26, Z28, Z10
+	VFMADD231PS  Z27, Z28, Z11
+	VBROADCASTSS (R9), Z28
+	VFMADD231PS  Z24, Z28, Z12
+	VFMADD231PS  Z25, Z28, Z13
+	VFMADD231PS  Z26, Z28, Z14
+	VFMADD231PS  Z27, Z28, Z15
+	VBROADCASTSS (R9)(BX*1), Z28
+	VFMADD231PS  Z24, Z28, Z16
+	VFMADD231PS  Z25, Z28, Z17
+	VFMADD231PS  Z26, Z28, Z18
+	VFMADD231PS  Z27, Z28, Z19
+	VBROADCASTSS (R9)(BX*2), Z28
+	VFMADD231PS  Z24, Z28, Z20
+	VFMADD231PS  Z25, Z28, Z21
+	VFMADD231PS  Z26, Z28, Z22
+	VFMADD231PS  Z27, Z28, Z23
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, R9
+	ADDQ         SI, CX
+	ADDQ         R8, DX
+	DECQ         DI
+	JNZ          loop
+	MOVQ         c+0(FP), AX
+	MOVQ         ldc+48(FP), CX
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, 128(AX)
+	VMOVUPS      Z3, 192(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, 64(AX)
+	VMOVUPS      Z6, 128(AX)
+	VMOVUPS      Z7, 192(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, (AX)
+	VMOVUPS      Z9, 64(AX)
+	VMOVUPS      Z10, 128(AX)
+	VMOVUPS      Z11, 192(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z12, (AX)
+	VMOVUPS      Z13, 64(AX)
+	VMOVUPS      Z14, 128(AX)
+	VMOVUPS      Z15, 192(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z16, (AX)
+	VMOVUPS      Z17, 64(AX)
+	VMOVUPS      Z18, 128(AX)
+	VMOVUPS      Z19, 192(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z20, (AX)
+	VMOVUPS      Z21, 64(AX)
+	VMOVUPS      Z22, 128(AX)
+	VMOVUPS      Z23, 192(AX)
+	VZEROUPPER
+	RET
+
+// func gemmF166x16AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, MMX+
+TEXT ·gemmF166x16AVX512(SB), NOSPLIT, $0-80
+	MOVQ   a+8(FP), AX
+	MOVQ   b+16(FP), CX
+	MOVQ   ahead+24(FP), DX
+	MOVQ   lda+32(FP), BX
+	MOVQ   ldb+40(FP), SI
+	MOVQ   k+56(FP), DI
+	MOVQ   pace+64(FP), R8
+	MOVQ   mask+72(FP), R9
+	KMOVW  R9, K1
+	LEAQ   (BX)(BX*2), R9
+	ADDQ   AX, R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+loop:
+	PREFETCHNTA  (DX)
+	VMOVDQU16.Z  (CX), K1, Y6
+	VCVTPH2PS    Y6, Z6
+	VBROADCASTSS (AX), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS (AX)(BX*1), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS (AX)(BX*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS (R9), Z7
+	VFMADD231PS  Z6, Z7, Z3
+	VBROADCASTSS (R9)(BX*1), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS (R9)(BX*2), Z7
+	VFMADD231PS  Z6, Z7, Z5
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, R9
+	ADDQ         SI, CX
+	ADDQ         R8, DX
+	DECQ         DI
+	JNZ          loop
+	MOVQ         c+0(FP), AX
+	MOVQ         ldc+48(FP), CX
+	VMOVUPS      Z0, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z3, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z5, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func gemmF167x32AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·gemmF167x32AVX512(SB), NOSPLIT, $0-72
+	MOVQ   a+8(FP), AX
+	MOVQ   b+16(FP), CX
+	MOVQ   ahead+24(FP), DX
+	MOVQ   lda+32(FP), BX
+	MOVQ   ldb+40(FP), SI
+	MOVQ   k+56(FP), DI
+	MOVQ   pace+64(FP), R8
+	LEAQ   (BX)(BX*2), R9
+	ADDQ   AX, R9
+	LEAQ   (BX)(BX*2), R10
+	ADDQ   R9, R10
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+
+loop:
+	PREFETCHNTA  (DX)
+	VCVTPH2PS    (CX), Z14
+	VCVTPH2PS    32(CX), Z15
+	VBROADCASTSS (AX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS (AX)(BX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS (AX)(BX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (R9), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS (R9)(BX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (R9)(BX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS (R10), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, R9
+	ADDQ         $0x04, R10
+	ADDQ         SI, CX
+	ADDQ         R8, DX
+	DECQ         DI
+	JNZ          loop
+	MOVQ         c+0(FP), AX
+	MOVQ         ldc+48(FP), CX
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z3, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, (AX)
+	VMOVUPS      Z7, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, (AX)
+	VMOVUPS      Z9, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z10, (AX)
+	VMOVUPS      Z11, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z12, (AX)
+	VMOVUPS      Z13, 64(AX)
+	VZEROUPPER
+	RET
+
+// func gemmF167x16AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, MMX+
+TEXT ·gemmF167x16AVX512(SB), NOSPLIT, $0-80
+	MOVQ   a+8(FP), AX
+	MOVQ   b+16(FP), CX
+	MOVQ   ahead+24(FP), DX
+	MOVQ   lda+32(FP), BX
+	MOVQ   ldb+40(FP), SI
+	MOVQ   k+56(FP), DI
+	MOVQ   pace+64(FP), R8
+	MOVQ   mask+72(FP), R9
+	KMOVW  R9, K1
+	LEAQ   (BX)(BX*2), R9
+	ADDQ   AX, R9
+	LEAQ   (BX)(BX*2), R10
+	ADDQ   R9, R10
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+
+loop:
+	PREFETCHNTA  (DX)
+	VMOVDQU16.Z  (CX), K1, Y7
+	VCVTPH2PS    Y7, Z7
+	VBROADCASTSS (AX), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS (AX)(BX*1), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (AX)(BX*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS (R9), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS (R9)(BX*1), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS (R9)(BX*2), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS (R10), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, R9
+	ADDQ         $0x04, R10
+	ADDQ         SI, CX
+	ADDQ         R8, DX
+	DECQ         DI
+	JNZ          loop
+	MOVQ         c+0(FP), AX
+	MOVQ         ldc+48(FP), CX
+	VMOVUPS      Z0, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z3, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z5, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func gemmF168x32AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·gemmF168x32AVX512(SB), NOSPLIT, $0-72
+	MOVQ   a+8(FP), AX
+	MOVQ   b+16(FP), CX
+	MOVQ   ahead+24(FP), DX
+	MOVQ   lda+32(FP), BX
+	MOVQ   ldb+40(FP), SI
+	MOVQ   k+56(FP), DI
+	MOVQ   pace+64(FP), R8
+	LEAQ   (BX)(BX*2), R9
+	ADDQ   AX, R9
+	LEAQ   (BX)(BX*2), R10
+	ADDQ   R9, R10
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+
+loop:
+	PREFETCHNTA  (DX)
+	VCVTPH2PS    (CX), Z16
+	VCVTPH2PS    32(CX), Z17
+	VBROADCASTSS (AX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS (AX)(BX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS (AX)(BX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (R9), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS (R9)(BX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS (R9)(BX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS (R10), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (R10)(BX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, R9
+	ADDQ         $0x04, R10
+	ADDQ         SI, CX
+	ADDQ         R8, DX
+	DECQ         DI
+	JNZ          loop
+	MOVQ         c+0(FP), AX
+	MOVQ         ldc+48(FP), CX
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z3, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, (AX)
+	VMOVUPS      Z7, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, (AX)
+	VMOVUPS      Z9, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z10, (AX)
+	VMOVUPS      Z11, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z12, (AX)
+	VMOVUPS      Z13, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z14, (AX)
+	VMOVUPS      Z15, 64(AX)
+	VZEROUPPER
+	RET
+
+// func gemmF168x16AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, MMX+
+TEXT ·gemmF168x16AVX512(SB), NOSPLIT, $0-80
+	MOVQ   a+8(FP), AX
+	MOVQ   b+16(FP), CX
+	MOVQ   ahead+24(FP), DX
+	MOVQ   lda+32(FP), BX
+	MOVQ   ldb+40(FP), SI
+	MOVQ   k+56(FP), DI
+	MOVQ   pace+64(FP), R8
+	MOVQ   mask+72(FP), R9
+	KMOVW  R9, K1
+	LEAQ   (BX)(BX*2), R9
+	ADDQ   AX, R9
+	LEAQ   (BX)(BX*2), R10
+	ADDQ   R9, R10
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+loop:
+	PREFETCHNTA  (DX)
+	VMOVDQU16.Z  (CX), K1, Y8
+	VCVTPH2PS    Y8, Z8
+	VBROADCASTSS (AX), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS (AX)(BX*1), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS (AX)(BX*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS (R9), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS (R9)(BX*1), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS (R9)(BX*2), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS (R10), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS (R10)(BX*1), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, R9
+	ADDQ         $0x04, R10
+	ADDQ         SI, CX
+	ADDQ         R8, DX
+	DECQ         DI
+	JNZ          loop
+	MOVQ         c+0(FP), AX
+	MOVQ         ldc+48(FP), CX
+	VMOVUPS      Z0, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z3, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z5, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, K1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z7, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func columnsF16AVX512(dst *byte, src *byte, ahead *byte, stride int, blocks int, pace int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, MMX+
+TEXT ·columnsF16AVX512(SB), NOSPLIT, $0-48
+	MOVQ      src+8(FP), AX
+	MOVQ      stride+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (AX)(CX*4), BX
+	LEAQ      (BX)(CX*4), SI
+	LEAQ      (SI)(CX*4), DI
+	MOVQ      dst+0(FP), R8
+	MOVQ      blocks+32(FP), R9
+	MOVQ      ahead+16(FP), R10
+	MOVQ      pace+40(FP), R11
+	VMOVDQU32 const17<>+0(SB), Z0
+	VMOVDQU32 const18<>+0(SB), Z1
+
+loop:
+	PREFETCHNTA   (R10)
+	VMOVUPS       (AX), Z2
+	VMOVUPS       (AX)(CX*1), Z3
+	PREFETCHNTA   64(R10)
+	VMOVUPS       (AX)(CX*2), Z4
+	VMOVUPS       (AX)(DX*1), Z5
+	PREFETCHNTA   128(R10)
+	VMOVUPS       (BX), Z6
+	VMOVUPS       (BX)(CX*1), Z7
+	PREFETCHNTA   192(R10)
+	VMOVUPS       (BX)(CX*2), Z8
+	VMOVUPS       (BX)(DX*1), Z9
+	VPUNPCKLWD    Z3, Z2, Z10
+	VPUNPCKHWD    Z3, Z2, Z2
+	VPUNPCKLWD    Z5, Z4, Z3
+	VPUNPCKHWD    Z5, Z4, Z4
+	VPUNPCKLWD    Z7, Z6, Z5
+	VPUNPCKHWD    Z7, Z6, Z6
+	VPUNPCKLWD    Z9, Z8, Z7
+	VPUNPCKHWD    Z9, Z8, Z8
+	VPUNPCKLDQ    Z3, Z10, Z11
+	VPUNPCKLDQ    Z7, Z5, Z12
+	VPUNPCKLQDQ   Z12, Z11, Z9
+	VPUNPCKHQDQ   Z12, Z11, Z11
+	VPUNPCKHDQ    Z3, Z10, Z3
+	VPUNPCKHDQ    Z7, Z5, Z7
+	VPUNPCKLQDQ   Z7, Z3, Z5
+	VPUNPCKHQDQ   Z7, Z3, Z3
+	VPUNPCKLDQ    Z4, Z2, Z10
+	VPUNPCKLDQ    Z8, Z6, Z12
+	VPUNPCKLQDQ   Z12, Z10, Z7
+	VPUNPCKHQDQ   Z12, Z10, Z10
+	VPUNPCKHDQ    Z4, Z2, Z2
+	VPUNPCKHDQ    Z8, Z6, Z6
+	VPUNPCKLQDQ   Z6, Z2, Z4
+	VPUNPCKHQDQ   Z6, Z2, Z2
+	PREFETCHNTA   256(R10)
+	VMOVUPS       (SI), Z6
+	VMOVUPS       (SI)(CX*1), Z8
+	PREFETCHNTA   320(R10)
+	VMOVUPS       (SI)(CX*2), Z12
+	VMOVUPS       (SI)(DX*1), Z13
+	PREFETCHNTA   384(R10)
+	VMOVUPS       (DI), Z14
+	VMOVUPS       (DI)(CX*1), Z15
+	PREFETCHNTA   448(R10)
+	VMOVUPS       (DI)(CX*2), Z16
+	VMOVUPS       (DI)(DX*1), Z17
+	VPUNPCKLWD    Z8, Z6, Z18
+	VPUNPCKHWD    Z8, Z6, Z6
+	VPUNPCKLWD    Z13, Z12, Z8
+	VPUNPCKHWD    Z13, Z12, Z12
+	VPUNPCKLWD    Z15, Z14, Z13
+	VPUNPCKHWD    Z15, Z14, Z14
+	VPUNPCKLWD    Z17, Z16, Z15
+	VPUNPCKHWD    Z17, Z16, Z16
+	VPUNPCKLDQ    Z8, Z18, Z19
+	VPUNPCKLDQ    Z15, Z13, Z20
+	VPUNPCKLQDQ   Z20, Z19, Z17
+	VPUNPCKHQDQ   Z20, Z19, Z19
+	VPUNPCKHDQ    Z8, Z18, Z8
+	VPUNPCKHDQ    Z15, Z13, Z15
+	VPUNPCKLQDQ   Z15, Z8, Z13
+	VPUNPCKHQDQ   Z15, Z8, Z8
+	VPUNPCKLDQ    Z12, Z6, Z18
+	VPUNPCKLDQ    Z16, Z14, Z20
+	VPUNPCKLQDQ   Z20, Z18, Z15
+	VPUNPCKHQDQ   Z20, Z18, Z18
+	VPUNPCKHDQ    Z12, Z6, Z6
+	VPUNPCKHDQ    Z16, Z14, Z14
+	VPUNPCKLQDQ   Z14, Z6, Z12
+	VPUNPCKHQDQ   Z14, Z6, Z6
+	VMOVDQA64     Z0, Z14
+	VPERMI2Q      Z17, Z9, Z14
+	VMOVDQU64     Y14, (R8)
+	VEXTRACTI64X4 $0x01, Z14, 1024(R8)
+	VMOVDQA64     Z1, Z14
+	VPERMI2Q      Z17, Z9, Z14
+	VMOVDQU64     Y14, 2048(R8)
+	VEXTRACTI64X4 $0x01, Z14, 3072(R8)
+	VMOVDQA64     Z0, Z9
+	VPERMI2Q      Z19, Z11, Z9
+	VMOVDQU64     Y9, 128(R8)
+	VEXTRACTI64X4 $0x01, Z9, 1152(R8)
+	VMOVDQA64     Z1, Z9
+	VPERMI2Q      Z19, Z11, Z9
+	VMOVDQU64     Y9, 2176(R8)
+	VEXTRACTI64X4 $0x01, Z9, 3200(R8)
+	VMOVDQA64     Z0, Z9
+	VPERMI2Q      Z13, Z5, Z9
+	VMOVDQU64     Y9, 256(R8)
+	VEXTRACTI64X4 $0x01, Z9, 1280(R8)
+	VMOVDQA64     Z1, Z9
+	VPERMI2Q      Z13, Z5, Z9
+	VMOVDQU64     Y9, 2304(R8)
+	VEXTRACTI64X4 $0x01, Z9, 3328(R8)
+	VMOVDQA64     Z0, Z5
+	VPERMI2Q      Z8, Z3, Z5
+	VMOVDQU64     Y5, 384(R8)
+	VEXTRACTI64X4 $0x01, Z5, 1408(R8)
+	VMOVDQA64     Z1, Z5
+	VPERMI2Q      Z8, Z3, Z5
+	VMOVDQU64     Y5, 2432(R8)
+	VEXTRACTI64X4 $0x01, Z5, 3456(R8)
+	VMOVDQA64     Z0, Z3
+	VPERMI2Q      Z15, Z7, Z3
+	VMOVDQU64     Y3, 512(R8)
+	VEXTRACTI64X4 $0x01, Z3, 1536(R8)
+	VMOVDQA64     Z1, Z3
+	VPERMI2Q      Z15, Z7, Z3
+	VMOVDQU64     Y3, 2560(R8)
+	VEXTRACTI64X4 $0x01, Z3, 3584(R8)
+	VMOVDQA64     Z0, Z3
+	VPERMI2Q      Z18, Z10, Z3
+	VMOVDQU64     Y3, 640(R8)
+	VEXTRACTI64X4 $0x01, Z3, 1664(R8)
+	VMOVDQA64     Z1, Z3
+	VPERMI2Q      Z18, Z10, Z3
+	VMOVDQU64     Y3, 2688(R8)
+	VEXTRACTI64X4 $0x01, Z3, 3712(R8)
+	VMOVDQA64     Z0, Z3
+	VPERMI2Q      Z12, Z4, Z3
+	VMOVDQU64     Y3, 768(R8)
+	VEXTRACTI64X4 $0x01, Z3, 1792(R8)
+	VMOVDQA64     Z1, Z3
+	VPERMI2Q      Z12, Z4, Z3
+	VMOVDQU64     Y3, 2816(R8)
+	VEXTRACTI64X4 $0x01, Z3, 3840(R8)
+	VMOVDQA64     Z0, Z3
+	VPERMI2Q      Z6, Z2, Z3
+	VMOVDQU64     Y3, 896(R8)
+	VEXTRACTI64X4 $0x01, Z3, 1920(R8)
+	VMOVDQA64     Z1, Z3
+	VPERMI2Q      Z6, Z2, Z3
+	VMOVDQU64     Y3, 2944(R8)
+	VEXTRACTI64X4 $0x01, Z3, 3968(R8)
+	ADDQ          $0x40, AX
+	ADDQ          $0x40, BX
+	ADDQ          $0x40, SI
+	ADDQ          $0x40, DI
+	ADDQ          R11, R10
+	ADDQ          $0x00001000, R8
+	DECQ          R9
+	JNZ           loop
+	VZEROUPPER
+	RET
+
 // func transposeF16AVX512(dst *float32, src *byte, stride int, blocks int)
 // Requires: AVX, AVX512F
 TEXT ·transposeF16AVX512(SB), NOSPLIT, $0-32
@@ -1577,7 +2795,7 @@ TEXT ·weighAVX512(SB), NOSPLIT, $0-44
 	MOVQ         seen+32(FP), SI
 	MOVSS        scale+40(FP), X0
 	VBROADCASTSS X0, Z0
-	VMOVDQU32    const17<>+0(SB), Z1
+	VMOVDQU32    const19<>+0(SB), Z1
 	MOVQ         $-1, DI
 	BZHIQ        SI, DI, DI
 	KMOVW        DI, K1
@@ -1726,7 +2944,7 @@ TEXT ·mergeStateAVX512(SB), NOSPLIT, $0-40
 	MOVQ      top+16(FP), DX
 	MOVQ      add+24(FP), BX
 	MOVQ      n+32(FP), SI
-	VMOVDQU32 const17<>+0(SB), Z0
+	VMOVDQU32 const19<>+0(SB), Z0
 	VMOVDQU32 const12<>+0(SB), Z1
 
 loop:
@@ -2108,7 +3326,7 @@ TEXT ·quantizeAVX512(SB), $2048-24
 	VMOVUPS     Z3, 1856(SP)
 	VMOVUPS     Z1, 1920(SP)
 	VMOVUPS     Z0, 1984(SP)
-	VMOVDQU32   const18<>+0(SB), Z1
+	VMOVDQU32   const20<>+0(SB), Z1
 	VPXORD      Z0, Z0, Z0
 	VPANDD      (SP), Z1, Z2
 	VPMAXUD     Z2, Z0, Z0
@@ -2174,27 +3392,27 @@ TEXT ·quantizeAVX512(SB), $2048-24
 	VPMAXUD     Z2, Z0, Z0
 	VPANDD      1984(SP), Z1, Z1
 	VPMAXUD     Z1, Z0, Z0
-	VPCMPUD     $0x02, const19<>+0(SB), Z0, K1
-	VPCMPUD     $0x05, const20<>+0(SB), Z0, K1, K2
+	VPCMPUD     $0x02, const21<>+0(SB), Z0, K1
+	VPCMPUD     $0x05, const22<>+0(SB), Z0, K1, K2
 	VMOVDQU32   const12<>+0(SB), Z1
 	VMOVAPS     Z0, K2, Z1
 	VPXORD      Z0, Z0, Z0
 	VPXORD      Z2, Z2, Z2
 	VPXORD      Z3, Z3, Z3
-	VMOVDQU32   const21<>+0(SB), Z4
-	VMOVUPS     const22<>+0(SB), Z5
+	VMOVDQU32   const23<>+0(SB), Z4
+	VMOVUPS     const24<>+0(SB), Z5
 	VDIVPS      Z1, Z5, Z5
 	VPXORD      Z6, Z6, Z6
 	VPXORD      Z7, Z7, Z7
-	VMOVUPS     const23<>+0(SB), Z8
+	VMOVUPS     const25<>+0(SB), Z8
 	VDIVPS      Z1, Z8, Z8
 	VPXORD      Z9, Z9, Z9
 	VPXORD      Z10, Z10, Z10
-	VMOVUPS     const24<>+0(SB), Z11
+	VMOVUPS     const26<>+0(SB), Z11
 	VDIVPS      Z1, Z11, Z11
 	VPXORD      Z12, Z12, Z12
 	VPXORD      Z13, Z13, Z13
-	VMOVUPS     const25<>+0(SB), Z14
+	VMOVUPS     const27<>+0(SB), Z14
 	VDIVPS      Z1, Z14, Z14
 	VPXORD      Z15, Z15, Z15
 	VPXORD      Z16, Z16, Z16
@@ -2236,7 +3454,7 @@ candidates0:
 	JNZ     candidates0
 	VDIVPS  Z7, Z6, Z7
 	VMULPS  Z6, Z7, Z6
-	VDIVPS  const26<>+0(SB), Z6, Z6
+	VDIVPS  const28<>+0(SB), Z6, Z6
 	VCMPPS  $0x0e, Z0, Z6, K3
 	VMOVAPS Z6, K3, Z0
 	VMOVAPS Z5, K3, Z2
@@ -2244,7 +3462,7 @@ candidates0:
 	VMOVAPS Z7, K3, Z3
 	VDIVPS  Z10, Z9, Z5
 	VMULPS  Z9, Z5, Z6
-	VDIVPS  const27<>+0(SB), Z6, Z6
+	VDIVPS  const29<>+0(SB), Z6, Z6
 	VCMPPS  $0x0e, Z0, Z6, K3
 	VMOVAPS Z6, K3, Z0
 	VMOVAPS Z8, K3, Z2
@@ -2252,7 +3470,7 @@ candidates0:
 	VMOVAPS Z5, K3, Z3
 	VDIVPS  Z13, Z12, Z5
 	VMULPS  Z12, Z5, Z6
-	VDIVPS  const28<>+0(SB), Z6, Z6
+	VDIVPS  const30<>+0(SB), Z6, Z6
 	VCMPPS  $0x0e, Z0, Z6, K3
 	VMOVAPS Z6, K3, Z0
 	VMOVAPS Z11, K3, Z2
@@ -2260,25 +3478,25 @@ candidates0:
 	VMOVAPS Z5, K3, Z3
 	VDIVPS  Z16, Z15, Z5
 	VMULPS  Z15, Z5, Z6
-	VDIVPS  const29<>+0(SB), Z6, Z6
+	VDIVPS  const31<>+0(SB), Z6, Z6
 	VCMPPS  $0x0e, Z0, Z6, K3
 	VMOVAPS Z6, K3, Z0
 	VMOVAPS Z14, K3, Z2
 	VDIVPS  Z14, Z5, Z5
 	VMOVAPS Z5, K3, Z3
-	VMOVUPS const30<>+0(SB), Z5
+	VMOVUPS const32<>+0(SB), Z5
 	VDIVPS  Z1, Z5, Z5
 	VPXORD  Z6, Z6, Z6
 	VPXORD  Z7, Z7, Z7
-	VMOVUPS const31<>+0(SB), Z8
+	VMOVUPS const33<>+0(SB), Z8
 	VDIVPS  Z1, Z8, Z8
 	VPXORD  Z9, Z9, Z9
 	VPXORD  Z10, Z10, Z10
-	VMOVUPS const32<>+0(SB), Z11
+	VMOVUPS const34<>+0(SB), Z11
 	VDIVPS  Z1, Z11, Z11
 	VPXORD  Z12, Z12, Z12
 	VPXORD  Z13, Z13, Z13
-	VMOVUPS const33<>+0(SB), Z14
+	VMOVUPS const35<>+0(SB), Z14
 	VDIVPS  Z1, Z14, Z14
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z15, Z15, Z15
@@ -2320,7 +3538,7 @@ candidates1:
 	JNZ           candidates1
 	VDIVPS        Z7, Z6, Z4
 	VMULPS        Z6, Z4, Z6
-	VDIVPS        const34<>+0(SB), Z6, Z6
+	VDIVPS        const36<>+0(SB), Z6, Z6
 	VCMPPS        $0x0e, Z0, Z6, K3
 	VMOVAPS       Z6, K3, Z0
 	VMOVAPS       Z5, K3, Z2
@@ -2328,7 +3546,7 @@ candidates1:
 	VMOVAPS       Z4, K3, Z3
 	VDIVPS        Z10, Z9, Z4
 	VMULPS        Z9, Z4, Z5
-	VDIVPS        const35<>+0(SB), Z5, Z5
+	VDIVPS        const37<>+0(SB), Z5, Z5
 	VCMPPS        $0x0e, Z0, Z5, K3
 	VMOVAPS       Z5, K3, Z0
 	VMOVAPS       Z8, K3, Z2
@@ -2336,7 +3554,7 @@ candidates1:
 	VMOVAPS       Z4, K3, Z3
 	VDIVPS        Z13, Z12, Z4
 	VMULPS        Z12, Z4, Z5
-	VDIVPS        const36<>+0(SB), Z5, Z5
+	VDIVPS        const38<>+0(SB), Z5, Z5
 	VCMPPS        $0x0e, Z0, Z5, K3
 	VMOVAPS       Z5, K3, Z0
 	VMOVAPS       Z11, K3, Z2
@@ -2344,7 +3562,7 @@ candidates1:
 	VMOVAPS       Z4, K3, Z3
 	VDIVPS        Z15, Z1, Z4
 	VMULPS        Z1, Z4, Z1
-	VDIVPS        const37<>+0(SB), Z1, Z1
+	VDIVPS        const39<>+0(SB), Z1, Z1
 	VCMPPS        $0x0e, Z0, Z1, K3
 	VMOVAPS       Z1, K3, Z0
 	VMOVAPS       Z14, K3, Z2
@@ -2352,7 +3570,7 @@ candidates1:
 	VMOVAPS       Z4, K3, Z3
 	VMOVAPS.Z     Z3, K2, Z3
 	KNOTW         K1, K1
-	VMOVUPS       const38<>+0(SB), K1, Z3
+	VMOVUPS       const40<>+0(SB), K1, Z3
 	VPXORD        Z0, Z0, Z0
 	VMULPS        (SP), Z2, Z1
 	VCVTPS2DQ.Z   Z1, K2, Z1
@@ -8511,12 +9729,12 @@ loop:
 	VCVTPH2PS    Y0, Z0
 	VPMOVZXBD    2(CX), Z1
 	VPSRLD       $0x04, Z1, Z2
-	VPANDD       const39<>+0(SB), Z1, Z1
-	VPSUBD       const40<>+0(SB), Z1, Z1
+	VPANDD       const41<>+0(SB), Z1, Z1
+	VPSUBD       const42<>+0(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
 	VMULPS       Z0, Z1, Z1
 	VMOVUPS      Z1, (AX)
-	VPSUBD       const40<>+0(SB), Z2, Z2
+	VPSUBD       const42<>+0(SB), Z2, Z2
 	VCVTDQ2PS    Z2, Z2
 	VMULPS       Z0, Z2, Z2
 	VMOVUPS      Z2, 64(AX)
@@ -9132,434 +10350,470 @@ DATA const16<>+56(SB)/4, $0x00000007
 DATA const16<>+60(SB)/4, $0x00000007
 GLOBL const16<>(SB), RODATA|NOPTR, $64
 
-DATA const17<>+0(SB)/4, $0xff800000
-DATA const17<>+4(SB)/4, $0xff800000
-DATA const17<>+8(SB)/4, $0xff800000
-DATA const17<>+12(SB)/4, $0xff800000
-DATA const17<>+16(SB)/4, $0xff800000
-DATA const17<>+20(SB)/4, $0xff800000
-DATA const17<>+24(SB)/4, $0xff800000
-DATA const17<>+28(SB)/4, $0xff800000
-DATA const17<>+32(SB)/4, $0xff800000
-DATA const17<>+36(SB)/4, $0xff800000
-DATA const17<>+40(SB)/4, $0xff800000
-DATA const17<>+44(SB)/4, $0xff800000
-DATA const17<>+48(SB)/4, $0xff800000
-DATA const17<>+52(SB)/4, $0xff800000
-DATA const17<>+56(SB)/4, $0xff800000
-DATA const17<>+60(SB)/4, $0xff800000
+DATA const17<>+0(SB)/4, $0x00000000
+DATA const17<>+4(SB)/4, $0x00000000
+DATA const17<>+8(SB)/4, $0x00000001
+DATA const17<>+12(SB)/4, $0x00000000
+DATA const17<>+16(SB)/4, $0x00000008
+DATA const17<>+20(SB)/4, $0x00000000
+DATA const17<>+24(SB)/4, $0x00000009
+DATA const17<>+28(SB)/4, $0x00000000
+DATA const17<>+32(SB)/4, $0x00000002
+DATA const17<>+36(SB)/4, $0x00000000
+DATA const17<>+40(SB)/4, $0x00000003
+DATA const17<>+44(SB)/4, $0x00000000
+DATA const17<>+48(SB)/4, $0x0000000a
+DATA const17<>+52(SB)/4, $0x00000000
+DATA const17<>+56(SB)/4, $0x0000000b
+DATA const17<>+60(SB)/4, $0x00000000
 GLOBL const17<>(SB), RODATA|NOPTR, $64
 
-DATA const18<>+0(SB)/4, $0x7fffffff
-DATA const18<>+4(SB)/4, $0x7fffffff
-DATA const18<>+8(SB)/4, $0x7fffffff
-DATA const18<>+12(SB)/4, $0x7fffffff
-DATA const18<>+16(SB)/4, $0x7fffffff
-DATA const18<>+20(SB)/4, $0x7fffffff
-DATA const18<>+24(SB)/4, $0x7fffffff
-DATA const18<>+28(SB)/4, $0x7fffffff
-DATA const18<>+32(SB)/4, $0x7fffffff
-DATA const18<>+36(SB)/4, $0x7fffffff
-DATA const18<>+40(SB)/4, $0x7fffffff
-DATA const18<>+44(SB)/4, $0x7fffffff
-DATA const18<>+48(SB)/4, $0x7fffffff
-DATA const18<>+52(SB)/4, $0x7fffffff
-DATA const18<>+56(SB)/4, $0x7fffffff
-DATA const18<>+60(SB)/4, $0x7fffffff
+DATA const18<>+0(SB)/4, $0x00000004
+DATA const18<>+4(SB)/4, $0x00000000
+DATA const18<>+8(SB)/4, $0x00000005
+DATA const18<>+12(SB)/4, $0x00000000
+DATA const18<>+16(SB)/4, $0x0000000c
+DATA const18<>+20(SB)/4, $0x00000000
+DATA const18<>+24(SB)/4, $0x0000000d
+DATA const18<>+28(SB)/4, $0x00000000
+DATA const18<>+32(SB)/4, $0x00000006
+DATA const18<>+36(SB)/4, $0x00000000
+DATA const18<>+40(SB)/4, $0x00000007
+DATA const18<>+44(SB)/4, $0x00000000
+DATA const18<>+48(SB)/4, $0x0000000e
+DATA const18<>+52(SB)/4, $0x00000000
+DATA const18<>+56(SB)/4, $0x0000000f
+DATA const18<>+60(SB)/4, $0x00000000
 GLOBL const18<>(SB), RODATA|NOPTR, $64
 
-DATA const19<>+0(SB)/4, $0x7f7fffff
-DATA const19<>+4(SB)/4, $0x7f7fffff
-DATA const19<>+8(SB)/4, $0x7f7fffff
-DATA const19<>+12(SB)/4, $0x7f7fffff
-DATA const19<>+16(SB)/4, $0x7f7fffff
-DATA const19<>+20(SB)/4, $0x7f7fffff
-DATA const19<>+24(SB)/4, $0x7f7fffff
-DATA const19<>+28(SB)/4, $0x7f7fffff
-DATA const19<>+32(SB)/4, $0x7f7fffff
-DATA const19<>+36(SB)/4, $0x7f7fffff
-DATA const19<>+40(SB)/4, $0x7f7fffff
-DATA const19<>+44(SB)/4, $0x7f7fffff
-DATA const19<>+48(SB)/4, $0x7f7fffff
-DATA const19<>+52(SB)/4, $0x7f7fffff
-DATA const19<>+56(SB)/4, $0x7f7fffff
-DATA const19<>+60(SB)/4, $0x7f7fffff
+DATA const19<>+0(SB)/4, $0xff800000
+DATA const19<>+4(SB)/4, $0xff800000
+DATA const19<>+8(SB)/4, $0xff800000
+DATA const19<>+12(SB)/4, $0xff800000
+DATA const19<>+16(SB)/4, $0xff800000
+DATA const19<>+20(SB)/4, $0xff800000
+DATA const19<>+24(SB)/4, $0xff800000
+DATA const19<>+28(SB)/4, $0xff800000
+DATA const19<>+32(SB)/4, $0xff800000
+DATA const19<>+36(SB)/4, $0xff800000
+DATA const19<>+40(SB)/4, $0xff800000
+DATA const19<>+44(SB)/4, $0xff800000
+DATA const19<>+48(SB)/4, $0xff800000
+DATA const19<>+52(SB)/4, $0xff800000
+DATA const19<>+56(SB)/4, $0xff800000
+DATA const19<>+60(SB)/4, $0xff800000
 GLOBL const19<>(SB), RODATA|NOPTR, $64
 
-DATA const20<>+0(SB)/4, $0x04800000
-DATA const20<>+4(SB)/4, $0x04800000
-DATA const20<>+8(SB)/4, $0x04800000
-DATA const20<>+12(SB)/4, $0x04800000
-DATA const20<>+16(SB)/4, $0x04800000
-DATA const20<>+20(SB)/4, $0x04800000
-DATA const20<>+24(SB)/4, $0x04800000
-DATA const20<>+28(SB)/4, $0x04800000
-DATA const20<>+32(SB)/4, $0x04800000
-DATA const20<>+36(SB)/4, $0x04800000
-DATA const20<>+40(SB)/4, $0x04800000
-DATA const20<>+44(SB)/4, $0x04800000
-DATA const20<>+48(SB)/4, $0x04800000
-DATA const20<>+52(SB)/4, $0x04800000
-DATA const20<>+56(SB)/4, $0x04800000
-DATA const20<>+60(SB)/4, $0x04800000
+DATA const20<>+0(SB)/4, $0x7fffffff
+DATA const20<>+4(SB)/4, $0x7fffffff
+DATA const20<>+8(SB)/4, $0x7fffffff
+DATA const20<>+12(SB)/4, $0x7fffffff
+DATA const20<>+16(SB)/4, $0x7fffffff
+DATA const20<>+20(SB)/4, $0x7fffffff
+DATA const20<>+24(SB)/4, $0x7fffffff
+DATA const20<>+28(SB)/4, $0x7fffffff
+DATA const20<>+32(SB)/4, $0x7fffffff
+DATA const20<>+36(SB)/4, $0x7fffffff
+DATA const20<>+40(SB)/4, $0x7fffffff
+DATA const20<>+44(SB)/4, $0x7fffffff
+DATA const20<>+48(SB)/4, $0x7fffffff
+DATA const20<>+52(SB)/4, $0x7fffffff
+DATA const20<>+56(SB)/4, $0x7fffffff
+DATA const20<>+60(SB)/4, $0x7fffffff
 GLOBL const20<>(SB), RODATA|NOPTR, $64
 
-DATA const21<>+0(SB)/4, $0x4b400000
-DATA const21<>+4(SB)/4, $0x4b400000
-DATA const21<>+8(SB)/4, $0x4b400000
-DATA const21<>+12(SB)/4, $0x4b400000
-DATA const21<>+16(SB)/4, $0x4b400000
-DATA const21<>+20(SB)/4, $0x4b400000
-DATA const21<>+24(SB)/4, $0x4b400000
-DATA const21<>+28(SB)/4, $0x4b400000
-DATA const21<>+32(SB)/4, $0x4b400000
-DATA const21<>+36(SB)/4, $0x4b400000
-DATA const21<>+40(SB)/4, $0x4b400000
-DATA const21<>+44(SB)/4, $0x4b400000
-DATA const21<>+48(SB)/4, $0x4b400000
-DATA const21<>+52(SB)/4, $0x4b400000
-DATA const21<>+56(SB)/4, $0x4b400000
-DATA const21<>+60(SB)/4, $0x4b400000
+DATA const21<>+0(SB)/4, $0x7f7fffff
+DATA const21<>+4(SB)/4, $0x7f7fffff
+DATA const21<>+8(SB)/4, $0x7f7fffff
+DATA const21<>+12(SB)/4, $0x7f7fffff
+DATA const21<>+16(SB)/4, $0x7f7fffff
+DATA const21<>+20(SB)/4, $0x7f7fffff
+DATA const21<>+24(SB)/4, $0x7f7fffff
+DATA const21<>+28(SB)/4, $0x7f7fffff
+DATA const21<>+32(SB)/4, $0x7f7fffff
+DATA const21<>+36(SB)/4, $0x7f7fffff
+DATA const21<>+40(SB)/4, $0x7f7fffff
+DATA const21<>+44(SB)/4, $0x7f7fffff
+DATA const21<>+48(SB)/4, $0x7f7fffff
+DATA const21<>+52(SB)/4, $0x7f7fffff
+DATA const21<>+56(SB)/4, $0x7f7fffff
+DATA const21<>+60(SB)/4, $0x7f7fffff
 GLOBL const21<>(SB), RODATA|NOPTR, $64
 
-DATA const22<>+0(SB)/4, $0x42fe0000
-DATA const22<>+4(SB)/4, $0x42fe0000
-DATA const22<>+8(SB)/4, $0x42fe0000
-DATA const22<>+12(SB)/4, $0x42fe0000
-DATA const22<>+16(SB)/4, $0x42fe0000
-DATA const22<>+20(SB)/4, $0x42fe0000
-DATA const22<>+24(SB)/4, $0x42fe0000
-DATA const22<>+28(SB)/4, $0x42fe0000
-DATA const22<>+32(SB)/4, $0x42fe0000
-DATA const22<>+36(SB)/4, $0x42fe0000
-DATA const22<>+40(SB)/4, $0x42fe0000
-DATA const22<>+44(SB)/4, $0x42fe0000
-DATA const22<>+48(SB)/4, $0x42fe0000
-DATA const22<>+52(SB)/4, $0x42fe0000
-DATA const22<>+56(SB)/4, $0x42fe0000
-DATA const22<>+60(SB)/4, $0x42fe0000
+DATA const22<>+0(SB)/4, $0x04800000
+DATA const22<>+4(SB)/4, $0x04800000
+DATA const22<>+8(SB)/4, $0x04800000
+DATA const22<>+12(SB)/4, $0x04800000
+DATA const22<>+16(SB)/4, $0x04800000
+DATA const22<>+20(SB)/4, $0x04800000
+DATA const22<>+24(SB)/4, $0x04800000
+DATA const22<>+28(SB)/4, $0x04800000
+DATA const22<>+32(SB)/4, $0x04800000
+DATA const22<>+36(SB)/4, $0x04800000
+DATA const22<>+40(SB)/4, $0x04800000
+DATA const22<>+44(SB)/4, $0x04800000
+DATA const22<>+48(SB)/4, $0x04800000
+DATA const22<>+52(SB)/4, $0x04800000
+DATA const22<>+56(SB)/4, $0x04800000
+DATA const22<>+60(SB)/4, $0x04800000
 GLOBL const22<>(SB), RODATA|NOPTR, $64
 
-DATA const23<>+0(SB)/4, $0x42fc8000
-DATA const23<>+4(SB)/4, $0x42fc8000
-DATA const23<>+8(SB)/4, $0x42fc8000
-DATA const23<>+12(SB)/4, $0x42fc8000
-DATA const23<>+16(SB)/4, $0x42fc8000
-DATA const23<>+20(SB)/4, $0x42fc8000
-DATA const23<>+24(SB)/4, $0x42fc8000
-DATA const23<>+28(SB)/4, $0x42fc8000
-DATA const23<>+32(SB)/4, $0x42fc8000
-DATA const23<>+36(SB)/4, $0x42fc8000
-DATA const23<>+40(SB)/4, $0x42fc8000
-DATA const23<>+44(SB)/4, $0x42fc8000
-DATA const23<>+48(SB)/4, $0x42fc8000
-DATA const23<>+52(SB)/4, $0x42fc8000
-DATA const23<>+56(SB)/4, $0x42fc8000
-DATA const23<>+60(SB)/4, $0x42fc8000
+DATA const23<>+0(SB)/4, $0x4b400000
+DATA const23<>+4(SB)/4, $0x4b400000
+DATA const23<>+8(SB)/4, $0x4b400000
+DATA const23<>+12(SB)/4, $0x4b400000
+DATA const23<>+16(SB)/4, $0x4b400000
+DATA const23<>+20(SB)/4, $0x4b400000
+DATA const23<>+24(SB)/4, $0x4b400000
+DATA const23<>+28(SB)/4, $0x4b400000
+DATA const23<>+32(SB)/4, $0x4b400000
+DATA const23<>+36(SB)/4, $0x4b400000
+DATA const23<>+40(SB)/4, $0x4b400000
+DATA const23<>+44(SB)/4, $0x4b400000
+DATA const23<>+48(SB)/4, $0x4b400000
+DATA const23<>+52(SB)/4, $0x4b400000
+DATA const23<>+56(SB)/4, $0x4b400000
+DATA const23<>+60(SB)/4, $0x4b400000
 GLOBL const23<>(SB), RODATA|NOPTR, $64
 
-DATA const24<>+0(SB)/4, $0x42fb0000
-DATA const24<>+4(SB)/4, $0x42fb0000
-DATA const24<>+8(SB)/4, $0x42fb0000
-DATA const24<>+12(SB)/4, $0x42fb0000
-DATA const24<>+16(SB)/4, $0x42fb0000
-DATA const24<>+20(SB)/4, $0x42fb0000
-DATA const24<>+24(SB)/4, $0x42fb0000
-DATA const24<>+28(SB)/4, $0x42fb0000
-DATA const24<>+32(SB)/4, $0x42fb0000
-DATA const24<>+36(SB)/4, $0x42fb0000
-DATA const24<>+40(SB)/4, $0x42fb0000
-DATA const24<>+44(SB)/4, $0x42fb0000
-DATA const24<>+48(SB)/4, $0x42fb0000
-DATA const24<>+52(SB)/4, $0x42fb0000
-DATA const24<>+56(SB)/4, $0x42fb0000
-DATA const24<>+60(SB)/4, $0x42fb0000
+DATA const24<>+0(SB)/4, $0x42fe0000
+DATA const24<>+4(SB)/4, $0x42fe0000
+DATA const24<>+8(SB)/4, $0x42fe0000
+DATA const24<>+12(SB)/4, $0x42fe0000
+DATA const24<>+16(SB)/4, $0x42fe0000
+DATA const24<>+20(SB)/4, $0x42fe0000
+DATA const24<>+24(SB)/4, $0x42fe0000
+DATA const24<>+28(SB)/4, $0x42fe0000
+DATA const24<>+32(SB)/4, $0x42fe0000
+DATA const24<>+36(SB)/4, $0x42fe0000
+DATA const24<>+40(SB)/4, $0x42fe0000
+DATA const24<>+44(SB)/4, $0x42fe0000
+DATA const24<>+48(SB)/4, $0x42fe0000
+DATA const24<>+52(SB)/4, $0x42fe0000
+DATA const24<>+56(SB)/4, $0x42fe0000
+DATA const24<>+60(SB)/4, $0x42fe0000
 GLOBL const24<>(SB), RODATA|NOPTR, $64
 
-DATA const25<>+0(SB)/4, $0x42f98000
-DATA const25<>+4(SB)/4, $0x42f98000
-DATA const25<>+8(SB)/4, $0x42f98000
-DATA const25<>+12(SB)/4, $0x42f98000
-DATA const25<>+16(SB)/4, $0x42f98000
-DATA const25<>+20(SB)/4, $0x42f98000
-DATA const25<>+24(SB)/4, $0x42f98000
-DATA const25<>+28(SB)/4, $0x42f98000
-DATA const25<>+32(SB)/4, $0x42f98000
-DATA const25<>+36(SB)/4, $0x42f98000
-DATA const25<>+40(SB)/4, $0x42f98000
-DATA const25<>+44(SB)/4, $0x42f98000
-DATA const25<>+48(SB)/4, $0x42f98000
-DATA const25<>+52(SB)/4, $0x42f98000
-DATA const25<>+56(SB)/4, $0x42f98000
-DATA const25<>+60(SB)/4, $0x42f98000
+DATA const25<>+0(SB)/4, $0x42fc8000
+DATA const25<>+4(SB)/4, $0x42fc8000
+DATA const25<>+8(SB)/4, $0x42fc8000
+DATA const25<>+12(SB)/4, $0x42fc8000
+DATA const25<>+16(SB)/4, $0x42fc8000
+DATA const25<>+20(SB)/4, $0x42fc8000
+DATA const25<>+24(SB)/4, $0x42fc8000
+DATA const25<>+28(SB)/4, $0x42fc8000
+DATA const25<>+32(SB)/4, $0x42fc8000
+DATA const25<>+36(SB)/4, $0x42fc8000
+DATA const25<>+40(SB)/4, $0x42fc8000
+DATA const25<>+44(SB)/4, $0x42fc8000
+DATA const25<>+48(SB)/4, $0x42fc8000
+DATA const25<>+52(SB)/4, $0x42fc8000
+DATA const25<>+56(SB)/4, $0x42fc8000
+DATA const25<>+60(SB)/4, $0x42fc8000
 GLOBL const25<>(SB), RODATA|NOPTR, $64
 
-DATA const26<>+0(SB)/4, $0x467c0400
-DATA const26<>+4(SB)/4, $0x467c0400
-DATA const26<>+8(SB)/4, $0x467c0400
-DATA const26<>+12(SB)/4, $0x467c0400
-DATA const26<>+16(SB)/4, $0x467c0400
-DATA const26<>+20(SB)/4, $0x467c0400
-DATA const26<>+24(SB)/4, $0x467c0400
-DATA const26<>+28(SB)/4, $0x467c0400
-DATA const26<>+32(SB)/4, $0x467c0400
-DATA const26<>+36(SB)/4, $0x467c0400
-DATA const26<>+40(SB)/4, $0x467c0400
-DATA const26<>+44(SB)/4, $0x467c0400
-DATA const26<>+48(SB)/4, $0x467c0400
-DATA const26<>+52(SB)/4, $0x467c0400
-DATA const26<>+56(SB)/4, $0x467c0400
-DATA const26<>+60(SB)/4, $0x467c0400
+DATA const26<>+0(SB)/4, $0x42fb0000
+DATA const26<>+4(SB)/4, $0x42fb0000
+DATA const26<>+8(SB)/4, $0x42fb0000
+DATA const26<>+12(SB)/4, $0x42fb0000
+DATA const26<>+16(SB)/4, $0x42fb0000
+DATA const26<>+20(SB)/4, $0x42fb0000
+DATA const26<>+24(SB)/4, $0x42fb0000
+DATA const26<>+28(SB)/4, $0x42fb0000
+DATA const26<>+32(SB)/4, $0x42fb0000
+DATA const26<>+36(SB)/4, $0x42fb0000
+DATA const26<>+40(SB)/4, $0x42fb0000
+DATA const26<>+44(SB)/4, $0x42fb0000
+DATA const26<>+48(SB)/4, $0x42fb0000
+DATA const26<>+52(SB)/4, $0x42fb0000
+DATA const26<>+56(SB)/4, $0x42fb0000
+DATA const26<>+60(SB)/4, $0x42fb0000
 GLOBL const26<>(SB), RODATA|NOPTR, $64
 
-DATA const27<>+0(SB)/4, $0x46790c40
-DATA const27<>+4(SB)/4, $0x46790c40
-DATA const27<>+8(SB)/4, $0x46790c40
-DATA const27<>+12(SB)/4, $0x46790c40
-DATA const27<>+16(SB)/4, $0x46790c40
-DATA const27<>+20(SB)/4, $0x46790c40
-DATA const27<>+24(SB)/4, $0x46790c40
-DATA const27<>+28(SB)/4, $0x46790c40
-DATA const27<>+32(SB)/4, $0x46790c40
-DATA const27<>+36(SB)/4, $0x46790c40
-DATA const27<>+40(SB)/4, $0x46790c40
-DATA const27<>+44(SB)/4, $0x46790c40
-DATA const27<>+48(SB)/4, $0x46790c40
-DATA const27<>+52(SB)/4, $0x46790c40
-DATA const27<>+56(SB)/4, $0x46790c40
-DATA const27<>+60(SB)/4, $0x46790c40
+DATA const27<>+0(SB)/4, $0x42f98000
+DATA const27<>+4(SB)/4, $0x42f98000
+DATA const27<>+8(SB)/4, $0x42f98000
+DATA const27<>+12(SB)/4, $0x42f98000
+DATA const27<>+16(SB)/4, $0x42f98000
+DATA const27<>+20(SB)/4, $0x42f98000
+DATA const27<>+24(SB)/4, $0x42f98000
+DATA const27<>+28(SB)/4, $0x42f98000
+DATA const27<>+32(SB)/4, $0x42f98000
+DATA const27<>+36(SB)/4, $0x42f98000
+DATA const27<>+40(SB)/4, $0x42f98000
+DATA const27<>+44(SB)/4, $0x42f98000
+DATA const27<>+48(SB)/4, $0x42f98000
+DATA const27<>+52(SB)/4, $0x42f98000
+DATA const27<>+56(SB)/4, $0x42f98000
+DATA const27<>+60(SB)/4, $0x42f98000
 GLOBL const27<>(SB), RODATA|NOPTR, $64
 
-DATA const28<>+0(SB)/4, $0x46761900
-DATA const28<>+4(SB)/4, $0x46761900
-DATA const28<>+8(SB)/4, $0x46761900
-DATA const28<>+12(SB)/4, $0x46761900
-DATA const28<>+16(SB)/4, $0x46761900
-DATA const28<>+20(SB)/4, $0x46761900
-DATA const28<>+24(SB)/4, $0x46761900
-DATA const28<>+28(SB)/4, $0x46761900
-DATA const28<>+32(SB)/4, $0x46761900
-DATA const28<>+36(SB)/4, $0x46761900
-DATA const28<>+40(SB)/4, $0x46761900
-DATA const28<>+44(SB)/4, $0x46761900
-DATA const28<>+48(SB)/4, $0x46761900
-DATA const28<>+52(SB)/4, $0x46761900
-DATA const28<>+56(SB)/4, $0x46761900
-DATA const28<>+60(SB)/4, $0x46761900
+DATA const28<>+0(SB)/4, $0x467c0400
+DATA const28<>+4(SB)/4, $0x467c0400
+DATA const28<>+8(SB)/4, $0x467c0400
+DATA const28<>+12(SB)/4, $0x467c0400
+DATA const28<>+16(SB)/4, $0x467c0400
+DATA const28<>+20(SB)/4, $0x467c0400
+DATA const28<>+24(SB)/4, $0x467c0400
+DATA const28<>+28(SB)/4, $0x467c0400
+DATA const28<>+32(SB)/4, $0x467c0400
+DATA const28<>+36(SB)/4, $0x467c0400
+DATA const28<>+40(SB)/4, $0x467c0400
+DATA const28<>+44(SB)/4, $0x467c0400
+DATA const28<>+48(SB)/4, $0x467c0400
+DATA const28<>+52(SB)/4, $0x467c0400
+DATA const28<>+56(SB)/4, $0x467c0400
+DATA const28<>+60(SB)/4, $0x467c0400
 GLOBL const28<>(SB), RODATA|NOPTR, $64
 
-DATA const29<>+0(SB)/4, $0x46732a40
-DATA const29<>+4(SB)/4, $0x46732a40
-DATA const29<>+8(SB)/4, $0x46732a40
-DATA const29<>+12(SB)/4, $0x46732a40
-DATA const29<>+16(SB)/4, $0x46732a40
-DATA const29<>+20(SB)/4, $0x46732a40
-DATA const29<>+24(SB)/4, $0x46732a40
-DATA const29<>+28(SB)/4, $0x46732a40
-DATA const29<>+32(SB)/4, $0x46732a40
-DATA const29<>+36(SB)/4, $0x46732a40
-DATA const29<>+40(SB)/4, $0x46732a40
-DATA const29<>+44(SB)/4, $0x46732a40
-DATA const29<>+48(SB)/4, $0x46732a40
-DATA const29<>+52(SB)/4, $0x46732a40
-DATA const29<>+56(SB)/4, $0x46732a40
-DATA const29<>+60(SB)/4, $0x46732a40
+DATA const29<>+0(SB)/4, $0x46790c40
+DATA const29<>+4(SB)/4, $0x46790c40
+DATA const29<>+8(SB)/4, $0x46790c40
+DATA const29<>+12(SB)/4, $0x46790c40
+DATA const29<>+16(SB)/4, $0x46790c40
+DATA const29<>+20(SB)/4, $0x46790c40
+DATA const29<>+24(SB)/4, $0x46790c40
+DATA const29<>+28(SB)/4, $0x46790c40
+DATA const29<>+32(SB)/4, $0x46790c40
+DATA const29<>+36(SB)/4, $0x46790c40
+DATA const29<>+40(SB)/4, $0x46790c40
+DATA const29<>+44(SB)/4, $0x46790c40
+DATA const29<>+48(SB)/4, $0x46790c40
+DATA const29<>+52(SB)/4, $0x46790c40
+DATA const29<>+56(SB)/4, $0x46790c40
+DATA const29<>+60(SB)/4, $0x46790c40
 GLOBL const29<>(SB), RODATA|NOPTR, $64
 
-DATA const30<>+0(SB)/4, $0x42f80000
-DATA const30<>+4(SB)/4, $0x42f80000
-DATA const30<>+8(SB)/4, $0x42f80000
-DATA const30<>+12(SB)/4, $0x42f80000
-DATA const30<>+16(SB)/4, $0x42f80000
-DATA const30<>+20(SB)/4, $0x42f80000
-DATA const30<>+24(SB)/4, $0x42f80000
-DATA const30<>+28(SB)/4, $0x42f80000
-DATA const30<>+32(SB)/4, $0x42f80000
-DATA const30<>+36(SB)/4, $0x42f80000
-DATA const30<>+40(SB)/4, $0x42f80000
-DATA const30<>+44(SB)/4, $0x42f80000
-DATA const30<>+48(SB)/4, $0x42f80000
-DATA const30<>+52(SB)/4, $0x42f80000
-DATA const30<>+56(SB)/4, $0x42f80000
-DATA const30<>+60(SB)/4, $0x42f80000
+DATA const30<>+0(SB)/4, $0x46761900
+DATA const30<>+4(SB)/4, $0x46761900
+DATA const30<>+8(SB)/4, $0x46761900
+DATA const30<>+12(SB)/4, $0x46761900
+DATA const30<>+16(SB)/4, $0x46761900
+DATA const30<>+20(SB)/4, $0x46761900
+DATA const30<>+24(SB)/4, $0x46761900
+DATA const30<>+28(SB)/4, $0x46761900
+DATA const30<>+32(SB)/4, $0x46761900
+DATA const30<>+36(SB)/4, $0x46761900
+DATA const30<>+40(SB)/4, $0x46761900
+DATA const30<>+44(SB)/4, $0x46761900
+DATA const30<>+48(SB)/4, $0x46761900
+DATA const30<>+52(SB)/4, $0x46761900
+DATA const30<>+56(SB)/4, $0x46761900
+DATA const30<>+60(SB)/4, $0x46761900
 GLOBL const30<>(SB), RODATA|NOPTR, $64
 
-DATA const31<>+0(SB)/4, $0x42f68000
-DATA const31<>+4(SB)/4, $0x42f68000
-DATA const31<>+8(SB)/4, $0x42f68000
-DATA const31<>+12(SB)/4, $0x42f68000
-DATA const31<>+16(SB)/4, $0x42f68000
-DATA const31<>+20(SB)/4, $0x42f68000
-DATA const31<>+24(SB)/4, $0x42f68000
-DATA const31<>+28(SB)/4, $0x42f68000
-DATA const31<>+32(SB)/4, $0x42f68000
-DATA const31<>+36(SB)/4, $0x42f68000
-DATA const31<>+40(SB)/4, $0x42f68000
-DATA const31<>+44(SB)/4, $0x42f68000
-DATA const31<>+48(SB)/4, $0x42f68000
-DATA const31<>+52(SB)/4, $0x42f68000
-DATA const31<>+56(SB)/4, $0x42f68000
-DATA const31<>+60(SB)/4, $0x42f68000
+DATA const31<>+0(SB)/4, $0x46732a40
+DATA const31<>+4(SB)/4, $0x46732a40
+DATA const31<>+8(SB)/4, $0x46732a40
+DATA const31<>+12(SB)/4, $0x46732a40
+DATA const31<>+16(SB)/4, $0x46732a40
+DATA const31<>+20(SB)/4, $0x46732a40
+DATA const31<>+24(SB)/4, $0x46732a40
+DATA const31<>+28(SB)/4, $0x46732a40
+DATA const31<>+32(SB)/4, $0x46732a40
+DATA const31<>+36(SB)/4, $0x46732a40
+DATA const31<>+40(SB)/4, $0x46732a40
+DATA const31<>+44(SB)/4, $0x46732a40
+DATA const31<>+48(SB)/4, $0x46732a40
+DATA const31<>+52(SB)/4, $0x46732a40
+DATA const31<>+56(SB)/4, $0x46732a40
+DATA const31<>+60(SB)/4, $0x46732a40
 GLOBL const31<>(SB), RODATA|NOPTR, $64
 
-DATA const32<>+0(SB)/4, $0x42f50000
-DATA const32<>+4(SB)/4, $0x42f50000
-DATA const32<>+8(SB)/4, $0x42f50000
-DATA const32<>+12(SB)/4, $0x42f50000
-DATA const32<>+16(SB)/4, $0x42f50000
-DATA const32<>+20(SB)/4, $0x42f50000
-DATA const32<>+24(SB)/4, $0x42f50000
-DATA const32<>+28(SB)/4, $0x42f50000
-DATA const32<>+32(SB)/4, $0x42f50000
-DATA const32<>+36(SB)/4, $0x42f50000
-DATA const32<>+40(SB)/4, $0x42f50000
-DATA const32<>+44(SB)/4, $0x42f50000
-DATA const32<>+48(SB)/4, $0x42f50000
-DATA const32<>+52(SB)/4, $0x42f50000
-DATA const32<>+56(SB)/4, $0x42f50000
-DATA const32<>+60(SB)/4, $0x42f50000
+DATA const32<>+0(SB)/4, $0x42f80000
+DATA const32<>+4(SB)/4, $0x42f80000
+DATA const32<>+8(SB)/4, $0x42f80000
+DATA const32<>+12(SB)/4, $0x42f80000
+DATA const32<>+16(SB)/4, $0x42f80000
+DATA const32<>+20(SB)/4, $0x42f80000
+DATA const32<>+24(SB)/4, $0x42f80000
+DATA const32<>+28(SB)/4, $0x42f80000
+DATA const32<>+32(SB)/4, $0x42f80000
+DATA const32<>+36(SB)/4, $0x42f80000
+DATA const32<>+40(SB)/4, $0x42f80000
+DATA const32<>+44(SB)/4, $0x42f80000
+DATA const32<>+48(SB)/4, $0x42f80000
+DATA const32<>+52(SB)/4, $0x42f80000
+DATA const32<>+56(SB)/4, $0x42f80000
+DATA const32<>+60(SB)/4, $0x42f80000
 GLOBL const32<>(SB), RODATA|NOPTR, $64
 
-DATA const33<>+0(SB)/4, $0x42f38000
-DATA const33<>+4(SB)/4, $0x42f38000
-DATA const33<>+8(SB)/4, $0x42f38000
-DATA const33<>+12(SB)/4, $0x42f38000
-DATA const33<>+16(SB)/4, $0x42f38000
-DATA const33<>+20(SB)/4, $0x42f38000
-DATA const33<>+24(SB)/4, $0x42f38000
-DATA const33<>+28(SB)/4, $0x42f38000
-DATA const33<>+32(SB)/4, $0x42f38000
-DATA const33<>+36(SB)/4, $0x42f38000
-DATA const33<>+40(SB)/4, $0x42f38000
-DATA const33<>+44(SB)/4, $0x42f38000
-DATA const33<>+48(SB)/4, $0x42f38000
-DATA const33<>+52(SB)/4, $0x42f38000
-DATA const33<>+56(SB)/4, $0x42f38000
-DATA const33<>+60(SB)/4, $0x42f38000
+DATA const33<>+0(SB)/4, $0x42f68000
+DATA const33<>+4(SB)/4, $0x42f68000
+DATA const33<>+8(SB)/4, $0x42f68000
+DATA const33<>+12(SB)/4, $0x42f68000
+DATA const33<>+16(SB)/4, $0x42f68000
+DATA const33<>+20(SB)/4, $0x42f68000
+DATA const33<>+24(SB)/4, $0x42f68000
+DATA const33<>+28(SB)/4, $0x42f68000
+DATA const33<>+32(SB)/4, $0x42f68000
+DATA const33<>+36(SB)/4, $0x42f68000
+DATA const33<>+40(SB)/4, $0x42f68000
+DATA const33<>+44(SB)/4, $0x42f68000
+DATA const33<>+48(SB)/4, $0x42f68000
+DATA const33<>+52(SB)/4, $0x42f68000
+DATA const33<>+56(SB)/4, $0x42f68000
+DATA const33<>+60(SB)/4, $0x42f68000
 GLOBL const33<>(SB), RODATA|NOPTR, $64
 
-DATA const34<>+0(SB)/4, $0x46704000
-DATA const34<>+4(SB)/4, $0x46704000
-DATA const34<>+8(SB)/4, $0x46704000
-DATA const34<>+12(SB)/4, $0x46704000
-DATA const34<>+16(SB)/4, $0x46704000
-DATA const34<>+20(SB)/4, $0x46704000
-DATA const34<>+24(SB)/4, $0x46704000
-DATA const34<>+28(SB)/4, $0x46704000
-DATA const34<>+32(SB)/4, $0x46704000
-DATA const34<>+36(SB)/4, $0x46704000
-DATA const34<>+40(SB)/4, $0x46704000
-DATA const34<>+44(SB)/4, $0x46704000
-DATA const34<>+48(SB)/4, $0x46704000
-DATA const34<>+52(SB)/4, $0x46704000
-DATA const34<>+56(SB)/4, $0x46704000
-DATA const34<>+60(SB)/4, $0x46704000
+DATA const34<>+0(SB)/4, $0x42f50000
+DATA const34<>+4(SB)/4, $0x42f50000
+DATA const34<>+8(SB)/4, $0x42f50000
+DATA const34<>+12(SB)/4, $0x42f50000
+DATA const34<>+16(SB)/4, $0x42f50000
+DATA const34<>+20(SB)/4, $0x42f50000
+DATA const34<>+24(SB)/4, $0x42f50000
+DATA const34<>+28(SB)/4, $0x42f50000
+DATA const34<>+32(SB)/4, $0x42f50000
+DATA const34<>+36(SB)/4, $0x42f50000
+DATA const34<>+40(SB)/4, $0x42f50000
+DATA const34<>+44(SB)/4, $0x42f50000
+DATA const34<>+48(SB)/4, $0x42f50000
+DATA const34<>+52(SB)/4, $0x42f50000
+DATA const34<>+56(SB)/4, $0x42f50000
+DATA const34<>+60(SB)/4, $0x42f50000
 GLOBL const34<>(SB), RODATA|NOPTR, $64
 
-DATA const35<>+0(SB)/4, $0x466d5a40
-DATA const35<>+4(SB)/4, $0x466d5a40
-DATA const35<>+8(SB)/4, $0x466d5a40
-DATA const35<>+12(SB)/4, $0x466d5a40
-DATA const35<>+16(SB)/4, $0x466d5a40
-DATA const35<>+20(SB)/4, $0x466d5a40
-DATA const35<>+24(SB)/4, $0x466d5a40
-DATA const35<>+28(SB)/4, $0x466d5a40
-DATA const35<>+32(SB)/4, $0x466d5a40
-DATA const35<>+36(SB)/4, $0x466d5a40
-DATA const35<>+40(SB)/4, $0x466d5a40
-DATA const35<>+44(SB)/4, $0x466d5a40
-DATA const35<>+48(SB)/4, $0x466d5a40
-DATA const35<>+52(SB)/4, $0x466d5a40
-DATA const35<>+56(SB)/4, $0x466d5a40
-DATA const35<>+60(SB)/4, $0x466d5a40
+DATA const35<>+0(SB)/4, $0x42f38000
+DATA const35<>+4(SB)/4, $0x42f38000
+DATA const35<>+8(SB)/4, $0x42f38000
+DATA const35<>+12(SB)/4, $0x42f38000
+DATA const35<>+16(SB)/4, $0x42f38000
+DATA const35<>+20(SB)/4, $0x42f38000
+DATA const35<>+24(SB)/4, $0x42f38000
+DATA const35<>+28(SB)/4, $0x42f38000
+DATA const35<>+32(SB)/4, $0x42f38000
+DATA const35<>+36(SB)/4, $0x42f38000
+DATA const35<>+40(SB)/4, $0x42f38000
+DATA const35<>+44(SB)/4, $0x42f38000
+DATA const35<>+48(SB)/4, $0x42f38000
+DATA const35<>+52(SB)/4, $0x42f38000
+DATA const35<>+56(SB)/4, $0x42f38000
+DATA const35<>+60(SB)/4, $0x42f38000
 GLOBL const35<>(SB), RODATA|NOPTR, $64
 
-DATA const36<>+0(SB)/4, $0x466a7900
-DATA const36<>+4(SB)/4, $0x466a7900
-DATA const36<>+8(SB)/4, $0x466a7900
-DATA const36<>+12(SB)/4, $0x466a7900
-DATA const36<>+16(SB)/4, $0x466a7900
-DATA const36<>+20(SB)/4, $0x466a7900
-DATA const36<>+24(SB)/4, $0x466a7900
-DATA const36<>+28(SB)/4, $0x466a7900
-DATA const36<>+32(SB)/4, $0x466a7900
-DATA const36<>+36(SB)/4, $0x466a7900
-DATA const36<>+40(SB)/4, $0x466a7900
-DATA const36<>+44(SB)/4, $0x466a7900
-DATA const36<>+48(SB)/4, $0x466a7900
-DATA const36<>+52(SB)/4, $0x466a7900
-DATA const36<>+56(SB)/4, $0x466a7900
-DATA const36<>+60(SB)/4, $0x466a7900
+DATA const36<>+0(SB)/4, $0x46704000
+DATA const36<>+4(SB)/4, $0x46704000
+DATA const36<>+8(SB)/4, $0x46704000
+DATA const36<>+12(SB)/4, $0x46704000
+DATA const36<>+16(SB)/4, $0x46704000
+DATA const36<>+20(SB)/4, $0x46704000
+DATA const36<>+24(SB)/4, $0x46704000
+DATA const36<>+28(SB)/4, $0x46704000
+DATA const36<>+32(SB)/4, $0x46704000
+DATA const36<>+36(SB)/4, $0x46704000
+DATA const36<>+40(SB)/4, $0x46704000
+DATA const36<>+44(SB)/4, $0x46704000
+DATA const36<>+48(SB)/4, $0x46704000
+DATA const36<>+52(SB)/4, $0x46704000
+DATA const36<>+56(SB)/4, $0x46704000
+DATA const36<>+60(SB)/4, $0x46704000
 GLOBL const36<>(SB), RODATA|NOPTR, $64
 
-DATA const37<>+0(SB)/4, $0x46679c40
-DATA const37<>+4(SB)/4, $0x46679c40
-DATA const37<>+8(SB)/4, $0x46679c40
-DATA const37<>+12(SB)/4, $0x46679c40
-DATA const37<>+16(SB)/4, $0x46679c40
-DATA const37<>+20(SB)/4, $0x46679c40
-DATA const37<>+24(SB)/4, $0x46679c40
-DATA const37<>+28(SB)/4, $0x46679c40
-DATA const37<>+32(SB)/4, $0x46679c40
-DATA const37<>+36(SB)/4, $0x46679c40
-DATA const37<>+40(SB)/4, $0x46679c40
-DATA const37<>+44(SB)/4, $0x46679c40
-DATA const37<>+48(SB)/4, $0x46679c40
-DATA const37<>+52(SB)/4, $0x46679c40
-DATA const37<>+56(SB)/4, $0x46679c40
-DATA const37<>+60(SB)/4, $0x46679c40
+DATA const37<>+0(SB)/4, $0x466d5a40
+DATA const37<>+4(SB)/4, $0x466d5a40
+DATA const37<>+8(SB)/4, $0x466d5a40
+DATA const37<>+12(SB)/4, $0x466d5a40
+DATA const37<>+16(SB)/4, $0x466d5a40
+DATA const37<>+20(SB)/4, $0x466d5a40
+DATA const37<>+24(SB)/4, $0x466d5a40
+DATA const37<>+28(SB)/4, $0x466d5a40
+DATA const37<>+32(SB)/4, $0x466d5a40
+DATA const37<>+36(SB)/4, $0x466d5a40
+DATA const37<>+40(SB)/4, $0x466d5a40
+DATA const37<>+44(SB)/4, $0x466d5a40
+DATA const37<>+48(SB)/4, $0x466d5a40
+DATA const37<>+52(SB)/4, $0x466d5a40
+DATA const37<>+56(SB)/4, $0x466d5a40
+DATA const37<>+60(SB)/4, $0x466d5a40
 GLOBL const37<>(SB), RODATA|NOPTR, $64
 
-DATA const38<>+0(SB)/4, $0x7fc00000
-DATA const38<>+4(SB)/4, $0x7fc00000
-DATA const38<>+8(SB)/4, $0x7fc00000
-DATA const38<>+12(SB)/4, $0x7fc00000
-DATA const38<>+16(SB)/4, $0x7fc00000
-DATA const38<>+20(SB)/4, $0x7fc00000
-DATA const38<>+24(SB)/4, $0x7fc00000
-DATA const38<>+28(SB)/4, $0x7fc00000
-DATA const38<>+32(SB)/4, $0x7fc00000
-DATA const38<>+36(SB)/4, $0x7fc00000
-DATA const38<>+40(SB)/4, $0x7fc00000
-DATA const38<>+44(SB)/4, $0x7fc00000
-DATA const38<>+48(SB)/4, $0x7fc00000
-DATA const38<>+52(SB)/4, $0x7fc00000
-DATA const38<>+56(SB)/4, $0x7fc00000
-DATA const38<>+60(SB)/4, $0x7fc00000
+DATA const38<>+0(SB)/4, $0x466a7900
+DATA const38<>+4(SB)/4, $0x466a7900
+DATA const38<>+8(SB)/4, $0x466a7900
+DATA const38<>+12(SB)/4, $0x466a7900
+DATA const38<>+16(SB)/4, $0x466a7900
+DATA const38<>+20(SB)/4, $0x466a7900
+DATA const38<>+24(SB)/4, $0x466a7900
+DATA const38<>+28(SB)/4, $0x466a7900
+DATA const38<>+32(SB)/4, $0x466a7900
+DATA const38<>+36(SB)/4, $0x466a7900
+DATA const38<>+40(SB)/4, $0x466a7900
+DATA const38<>+44(SB)/4, $0x466a7900
+DATA const38<>+48(SB)/4, $0x466a7900
+DATA const38<>+52(SB)/4, $0x466a7900
+DATA const38<>+56(SB)/4, $0x466a7900
+DATA const38<>+60(SB)/4, $0x466a7900
 GLOBL const38<>(SB), RODATA|NOPTR, $64
 
-DATA const39<>+0(SB)/4, $0x0000000f
-DATA const39<>+4(SB)/4, $0x0000000f
-DATA const39<>+8(SB)/4, $0x0000000f
-DATA const39<>+12(SB)/4, $0x0000000f
-DATA const39<>+16(SB)/4, $0x0000000f
-DATA const39<>+20(SB)/4, $0x0000000f
-DATA const39<>+24(SB)/4, $0x0000000f
-DATA const39<>+28(SB)/4, $0x0000000f
-DATA const39<>+32(SB)/4, $0x0000000f
-DATA const39<>+36(SB)/4, $0x0000000f
-DATA const39<>+40(SB)/4, $0x0000000f
-DATA const39<>+44(SB)/4, $0x0000000f
-DATA const39<>+48(SB)/4, $0x0000000f
-DATA const39<>+52(SB)/4, $0x0000000f
-DATA const39<>+56(SB)/4, $0x0000000f
-DATA const39<>+60(SB)/4, $0x0000000f
+DATA const39<>+0(SB)/4, $0x46679c40
+DATA const39<>+4(SB)/4, $0x46679c40
+DATA const39<>+8(SB)/4, $0x46679c40
+DATA const39<>+12(SB)/4, $0x46679c40
+DATA const39<>+16(SB)/4, $0x46679c40
+DATA const39<>+20(SB)/4, $0x46679c40
+DATA const39<>+24(SB)/4, $0x46679c40
+DATA const39<>+28(SB)/4, $0x46679c40
+DATA const39<>+32(SB)/4, $0x46679c40
+DATA const39<>+36(SB)/4, $0x46679c40
+DATA const39<>+40(SB)/4, $0x46679c40
+DATA const39<>+44(SB)/4, $0x46679c40
+DATA const39<>+48(SB)/4, $0x46679c40
+DATA const39<>+52(SB)/4, $0x46679c40
+DATA const39<>+56(SB)/4, $0x46679c40
+DATA const39<>+60(SB)/4, $0x46679c40
 GLOBL const39<>(SB), RODATA|NOPTR, $64
 
-DATA const40<>+0(SB)/4, $0x00000008
-DATA const40<>+4(SB)/4, $0x00000008
-DATA const40<>+8(SB)/4, $0x00000008
-DATA const40<>+12(SB)/4, $0x00000008
-DATA const40<>+16(SB)/4, $0x00000008
-DATA const40<>+20(SB)/4, $0x00000008
-DATA const40<>+24(SB)/4, $0x00000008
-DATA const40<>+28(SB)/4, $0x00000008
-DATA const40<>+32(SB)/4, $0x00000008
-DATA const40<>+36(SB)/4, $0x00000008
-DATA const40<>+40(SB)/4, $0x00000008
-DATA const40<>+44(SB)/4, $0x00000008
-DATA const40<>+48(SB)/4, $0x00000008
-DATA const40<>+52(SB)/4, $0x00000008
-DATA const40<>+56(SB)/4, $0x00000008
-DATA const40<>+60(SB)/4, $0x00000008
+DATA const40<>+0(SB)/4, $0x7fc00000
+DATA const40<>+4(SB)/4, $0x7fc00000
+DATA const40<>+8(SB)/4, $0x7fc00000
+DATA const40<>+12(SB)/4, $0x7fc00000
+DATA const40<>+16(SB)/4, $0x7fc00000
+DATA const40<>+20(SB)/4, $0x7fc00000
+DATA const40<>+24(SB)/4, $0x7fc00000
+DATA const40<>+28(SB)/4, $0x7fc00000
+DATA const40<>+32(SB)/4, $0x7fc00000
+DATA const40<>+36(SB)/4, $0x7fc00000
+DATA const40<>+40(SB)/4, $0x7fc00000
+DATA const40<>+44(SB)/4, $0x7fc00000
+DATA const40<>+48(SB)/4, $0x7fc00000
+DATA const40<>+52(SB)/4, $0x7fc00000
+DATA const40<>+56(SB)/4, $0x7fc00000
+DATA const40<>+60(SB)/4, $0x7fc00000
 GLOBL const40<>(SB), RODATA|NOPTR, $64
+
+DATA const41<>+0(SB)/4, $0x0000000f
+DATA const41<>+4(SB)/4, $0x0000000f
+DATA const41<>+8(SB)/4, $0x0000000f
+DATA const41<>+12(SB)/4, $0x0000000f
+DATA const41<>+16(SB)/4, $0x0000000f
+DATA const41<>+20(SB)/4, $0x0000000f
+DATA const41<>+24(SB)/4, $0x0000000f
+DATA const41<>+28(SB)/4, $0x0000000f
+DATA const41<>+32(SB)/4, $0x0000000f
+DATA const41<>+36(SB)/4, $0x0000000f
+DATA const41<>+40(SB)/4, $0x0000000f
+DATA const41<>+44(SB)/4, $0x0000000f
+DATA const41<>+48(SB)/4, $0x0000000f
+DATA const41<>+52(SB)/4, $0x0000000f
+DATA const41<>+56(SB)/4, $0x0000000f
+DATA const41<>+60(SB)/4, $0x0000000f
+GLOBL const41<>(SB), RODATA|NOPTR, $64
+
+DATA const42<>+0(SB)/4, $0x00000008
+DATA const42<>+4(SB)/4, $0x00000008
+DATA const42<>+8(SB)/4, $0x00000008
+DATA const42<>+12(SB)/4, $0x00000008
+DATA const42<>+16(SB)/4, $0x00000008
+DATA const42<>+20(SB)/4, $0x00000008
+DATA const42<>+24(SB)/4, $0x00000008
+DATA const42<>+28(SB)/4, $0x00000008
+DATA const42<>+32(SB)/4, $0x00000008
+DATA const42<>+36(SB)/4, $0x00000008
+DATA const42<>+40(SB)/4, $0x00000008
+DATA const42<>+44(SB)/4, $0x00000008
+DATA const42<>+48(SB)/4, $0x00000008
+DATA const42<>+52(SB)/4, $0x00000008
+DATA const42<>+56(SB)/4, $0x00000008
+DATA const42<>+60(SB)/4, $0x00000008
+GLOBL const42<>(SB), RODATA|NOPTR, $64

@@ -129,6 +129,91 @@ func gemm6x64AVX512(c *float32, a *float32, b *float32, lda int, ld int, k int)
 //go:noescape
 func gemm6x16AVX512(c *float32, a *float32, b *float32, lda int, ld int, k int, mask int)
 
+// gemmF161x64AVX512 multiplies 1 rows of a with 64 columns of F16, adding along k in order.
+//
+//go:noescape
+func gemmF161x64AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int)
+
+// gemmF161x16AVX512 multiplies 1 rows of a with 16 columns of F16, those of mask, adding along k in order.
+//
+//go:noescape
+func gemmF161x16AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
+
+// gemmF162x64AVX512 multiplies 2 rows of a with 64 columns of F16, adding along k in order.
+//
+//go:noescape
+func gemmF162x64AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int)
+
+// gemmF162x16AVX512 multiplies 2 rows of a with 16 columns of F16, those of mask, adding along k in order.
+//
+//go:noescape
+func gemmF162x16AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
+
+// gemmF163x64AVX512 multiplies 3 rows of a with 64 columns of F16, adding along k in order.
+//
+//go:noescape
+func gemmF163x64AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int)
+
+// gemmF163x16AVX512 multiplies 3 rows of a with 16 columns of F16, those of mask, adding along k in order.
+//
+//go:noescape
+func gemmF163x16AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
+
+// gemmF164x64AVX512 multiplies 4 rows of a with 64 columns of F16, adding along k in order.
+//
+//go:noescape
+func gemmF164x64AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int)
+
+// gemmF164x16AVX512 multiplies 4 rows of a with 16 columns of F16, those of mask, adding along k in order.
+//
+//go:noescape
+func gemmF164x16AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
+
+// gemmF165x64AVX512 multiplies 5 rows of a with 64 columns of F16, adding along k in order.
+//
+//go:noescape
+func gemmF165x64AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int)
+
+// gemmF165x16AVX512 multiplies 5 rows of a with 16 columns of F16, those of mask, adding along k in order.
+//
+//go:noescape
+func gemmF165x16AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
+
+// gemmF166x64AVX512 multiplies 6 rows of a with 64 columns of F16, adding along k in order.
+//
+//go:noescape
+func gemmF166x64AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int)
+
+// gemmF166x16AVX512 multiplies 6 rows of a with 16 columns of F16, those of mask, adding along k in order.
+//
+//go:noescape
+func gemmF166x16AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
+
+// gemmF167x32AVX512 multiplies 7 rows of a with 32 columns of F16, adding along k in order.
+//
+//go:noescape
+func gemmF167x32AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int)
+
+// gemmF167x16AVX512 multiplies 7 rows of a with 16 columns of F16, those of mask, adding along k in order.
+//
+//go:noescape
+func gemmF167x16AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
+
+// gemmF168x32AVX512 multiplies 8 rows of a with 32 columns of F16, adding along k in order.
+//
+//go:noescape
+func gemmF168x32AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int)
+
+// gemmF168x16AVX512 multiplies 8 rows of a with 16 columns of F16, those of mask, adding along k in order.
+//
+//go:noescape
+func gemmF168x16AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
+
+// columnsF16AVX512 turns 16 rows of some times 32 F16 into columns 128 bytes apart. For each 32 it asks for 512 bytes at ahead, which then moves on by pace.
+//
+//go:noescape
+func columnsF16AVX512(dst *byte, src *byte, ahead *byte, stride int, blocks int, pace int)
+
 // transposeF16AVX512 turns 16 rows of some times 16 F16 into columns 256 bytes apart.
 //
 //go:noescape

@@ -31,6 +31,8 @@ type ops struct {
 	rotateHalves func(lo, hi, cos, sin []float32)
 	quantize     func(q []int8, g []actGroup, x []float32)
 	gemm         func(c, a, b []float32, m, n, k int)
+	columns      func(dst, src, ahead []byte, n, d int)        // nil with gemmHalf
+	gemmHalf     func(c, a []float32, b halfRows, m, n, k int) // nil: rows of F16 are widened
 	weigh        func(p, top, sum []float32, seen int, scale float32)
 	merge        func(s *mergeState)
 	advance      func(s, x, y, a, u, r []float32)

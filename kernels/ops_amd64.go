@@ -38,6 +38,7 @@ func (l *Level) setFloats512() {
 	l.rows[quant.Q4_0].widen = widenBlocksBy(widenQ4_0AVX512)
 	l.fetch = fetchBy(fetchAMD64)
 	l.quantize, l.gemm = quantize512, gemm512
+	l.columns, l.gemmHalf = columns512, gemmHalf512
 	l.advance, l.decay = advance512, decay512
 	l.weigh = func(p, top, sum []float32, seen int, scale float32) {
 		weighAVX512(first(p), first(top), first(sum), len(top), seen, scale)
@@ -122,6 +123,62 @@ func gemm512(c, a, b []float32, m, n, k int) {
 		if m -= rows; m > 0 {
 			c, a = c[rows*n:], a[rows*lda:]
 		}
+	}
+}
+
+// gemmHalf512 is gemm for F16.
+func gemmHalf512(c, a []float32, b halfRows, m, n, k int) {
+	type wide = func(c, a *float32, b, ahead *byte, lda, ldb, ldc, k, pace int)
+	type narrow = func(c, a *float32, b, ahead *byte, lda, ldb, ldc, k, pace, mask int)
+	const most, mostWide = 8, 6 // rows, and those with which 64 columns are taken at once; 32 with more
+	xn := [most]wide{gemmF161x64AVX512, gemmF162x64AVX512, gemmF163x64AVX512, gemmF164x64AVX512, gemmF165x64AVX512, gemmF166x64AVX512, gemmF167x32AVX512, gemmF168x32AVX512}
+	x16 := [most]narrow{gemmF161x16AVX512, gemmF162x16AVX512, gemmF163x16AVX512, gemmF164x16AVX512, gemmF165x16AVX512, gemmF166x16AVX512, gemmF167x16AVX512, gemmF168x16AVX512}
+	lda := len(a) / m
+	for parts := (m + most - 1) / most; parts > 0; parts-- {
+		rows := (m + parts - 1) / parts // parts as even as they may be
+		cols := 64
+		if rows > mostWide {
+			cols = 32
+		}
+		ahead := fetching{b.ahead, (n + cols - 1) / cols}
+		b.ahead = nil // once is enough
+		j := 0
+		for ; j+cols <= n; j += cols {
+			p, pace := ahead.next(b.b, k)
+			xn[rows-1](&c[j], &a[0], &b.b[2*j], p, 4*lda, b.stride, 4*n, k, pace)
+		}
+		for ; j < n; j += 16 {
+			x16[rows-1](&c[j], &a[0], &b.b[2*j], &b.b[2*j], 4*lda, b.stride, 4*n, k, 0, 1<<min(n-j, 16)-1)
+		}
+		if m -= rows; m > 0 {
+			c, a = c[rows*n:], a[rows*lda:]
+		}
+	}
+}
+
+// fetching is memory that some loops ask for, a part of it each.
+type fetching struct {
+	b     []byte
+	loops int
+}
+
+// next is where the next loop begins to ask and how far it moves on with each of its steps. Where there is nothing to ask for it stays at other.
+func (f *fetching) next(other []byte, steps int) (p *byte, pace int) {
+	if len(f.b) == 0 {
+		return &other[0], 0
+	}
+	n := len(f.b) / f.loops
+	p = &f.b[0]
+	f.b, f.loops = f.b[n:], f.loops-1
+	return p, n / steps
+}
+
+// columns512 turns n rows of d F16 into columns, [d][Tile], 16 rows at a time.
+func columns512(dst, src, ahead []byte, n, d int) {
+	f := fetching{ahead, (n + 15) / 16}
+	for i := 0; i < n; i += 16 {
+		p, pace := f.next(src, d/32)
+		columnsF16AVX512(&dst[2*i], &src[2*i*d], p, 2*d, d/32, pace)
 	}
 }
 

@@ -34,7 +34,7 @@ var ErrFormat = errors.New("not a saved sequence of this configuration")
 // A sum is the CRC-32C of everything before it, other sums excepted, so that pages cannot change places unnoticed.
 const (
 	magic   = "GOINFKV\n"
-	version = 2
+	version = 3
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -189,10 +189,9 @@ func (s *Store) stretches(group, n int, f func(from, to int)) {
 			continue
 		}
 		for h := range l.heads {
-			f(l.k+h*l.kHead, l.k+h*l.kHead+n*l.kRow)
-		}
-		for h := range l.heads {
-			f(l.v+h*l.vHead, l.v+h*l.vHead+n*l.vRow)
+			k, v := l.k+h*l.head, l.v+h*l.head
+			f(k, k+n*l.kRow)
+			f(v, v+n*l.vRow)
 		}
 	}
 }

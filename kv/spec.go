@@ -146,7 +146,8 @@ type layout struct {
 	group        int
 	heads        int
 	k, v         int // offset of the first head
-	kHead, vHead int // bytes of a head, PageLen rows
+	head         int // bytes from one head to the next
+	kHead, vHead int // bytes of a head's keys and of its values, PageLen rows
 	kRow, vRow   int // bytes of a row
 
 	state, stateLen int // in float32 numbers
@@ -174,7 +175,7 @@ type plan struct {
 	states int // float32 numbers of all layers' states together
 }
 
-// plan checks the configuration and lays out the pages of every group: for each layer the keys, [head][PageLen][KDim], then the values, [head][PageLen][VDim].
+// plan checks the configuration and lays out the pages of every group: for each layer and head the keys, [PageLen][KDim], then the values, [PageLen][VDim].
 func (c *Config) plan() (plan, error) {
 	p := plan{layers: make([]layout, len(c.Layers))}
 	for _, t := range []Type{c.KType, c.VType} {
@@ -215,26 +216,22 @@ func (p *plan) place(c *Config, i int, s Spec) error {
 	l.group = p.group(s.Window)
 	g := &p.groups[l.group]
 	var err error
-	place := func(t Type, dim int) (off, head, row int) {
-		if err != nil {
-			return
-		}
-		if row, err = t.RowBytes(dim); err != nil {
-			return
-		}
-		if head = PageLen * row; head > 0 && s.Heads > (maxPage-p.rows)/head {
-			err = fmt.Errorf("%d heads of %d are more than memory can address", s.Heads, dim)
-			return
-		}
-		off = g.size
-		g.size += s.Heads * head
-		p.rows += s.Heads * head
-		return off, head, row
+	if l.kRow, err = c.KType.RowBytes(s.KDim); err != nil {
+		return err
 	}
-	l.k, l.kHead, l.kRow = place(c.KType, s.KDim)
-	l.v, l.vHead, l.vRow = place(c.VType, s.VDim)
+	if l.vRow, err = c.VType.RowBytes(s.VDim); err != nil {
+		return err
+	}
+	l.kHead, l.vHead = PageLen*l.kRow, PageLen*l.vRow
+	l.head = l.kHead + l.vHead
+	if l.head > 0 && s.Heads > (maxPage-p.rows)/l.head {
+		return fmt.Errorf("%d heads of %d and %d are more than memory can address", s.Heads, s.KDim, s.VDim)
+	}
+	l.k, l.v = g.size, g.size+l.kHead
+	g.size += s.Heads * l.head
+	p.rows += s.Heads * l.head
 	p.layers[i] = l
-	return err
+	return nil
 }
 
 // group is the number of the group of a window, which it makes if it is the first.

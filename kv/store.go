@@ -254,14 +254,14 @@ func (s *Store) Drop(q Seq) {
 // one on are undefined. It does not allocate and is to be read only.
 func (s *Store) K(q Seq, layer, head, page int) []byte {
 	l := s.layer(layer, head)
-	at := l.k + head*l.kHead
+	at := l.k + head*l.head
 	return s.page(q, l.group, page)[at : at+l.kHead : at+l.kHead]
 }
 
 // V is the values of one head in a page, [PageLen][VDim] in VType; see K.
 func (s *Store) V(q Seq, layer, head, page int) []byte {
 	l := s.layer(layer, head)
-	at := l.v + head*l.vHead
+	at := l.v + head*l.head
 	return s.page(q, l.group, page)[at : at+l.vHead : at+l.vHead]
 }
 
@@ -269,14 +269,14 @@ func (s *Store) V(q Seq, layer, head, page int) []byte {
 // reserved: a committed position may belong to other sequences too.
 func (s *Store) KRow(q Seq, layer, head, pos int) []byte {
 	l := s.layer(layer, head)
-	at := l.k + head*l.kHead + pos%PageLen*l.kRow
+	at := l.k + head*l.head + pos%PageLen*l.kRow
 	return s.pageOf(q, l.group, pos)[at : at+l.kRow : at+l.kRow]
 }
 
 // VRow is the value of one head at position pos of q, [VDim] in VType; see KRow.
 func (s *Store) VRow(q Seq, layer, head, pos int) []byte {
 	l := s.layer(layer, head)
-	at := l.v + head*l.vHead + pos%PageLen*l.vRow
+	at := l.v + head*l.head + pos%PageLen*l.vRow
 	return s.pageOf(q, l.group, pos)[at : at+l.vRow : at+l.vRow]
 }
 

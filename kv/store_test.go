@@ -455,13 +455,13 @@ func TestStoreLayout(t *testing.T) {
 	require.NoError(t, s.Reserve(q, PageLen))
 	at := func(b []byte) int { return int(uintptr(unsafe.Pointer(unsafe.SliceData(b))) - base(s, q)) }
 	require.Equal(t, 0, at(s.K(q, 0, 0, 0)))
-	require.Equal(t, PageLen*8, at(s.K(q, 0, 1, 0)))
-	require.Equal(t, PageLen*8+2*8, at(s.KRow(q, 0, 1, 2)))
-	require.Equal(t, PageLen*16, at(s.V(q, 0, 0, 0)))
+	require.Equal(t, PageLen*8, at(s.V(q, 0, 0, 0)))
+	require.Equal(t, PageLen*24, at(s.K(q, 0, 1, 0)))
+	require.Equal(t, PageLen*24+2*8, at(s.KRow(q, 0, 1, 2)))
 	require.Equal(t, PageLen*48, at(s.K(q, 2, 0, 0)))
 	require.Empty(t, s.V(q, 2, 0, 0))
 	require.Empty(t, s.VRow(q, 2, 0, 5))
-	require.Equal(t, PageLen*(48+12+12+20), at(s.V(q, 3, 1, 0)))
+	require.Equal(t, PageLen*(48+12+24+4), at(s.V(q, 3, 1, 0)))
 	require.Equal(t, len(s.V(q, 3, 1, 0)), cap(s.V(q, 3, 1, 0)))
 	require.Equal(t, len(s.KRow(q, 3, 1, 9)), cap(s.KRow(q, 3, 1, 9)))
 }
@@ -518,7 +518,7 @@ func TestConfig(t *testing.T) {
 		{"marks", Config{Marks: -1}, "kv: want 0 marks of a sequence or more, found -1"},
 		{"heads", Config{Layers: []Spec{{Heads: -1}}}, "kv: layer 0: want sizes from 0 to 1048576, found -1 heads of 0 and 0"},
 		{"dim", Config{Layers: []Spec{Full(1, 1<<40)}}, "found 1 heads of 1099511627776 and 1099511627776"},
-		{"sum", Config{Layers: Repeat(1<<14, Full(1<<20, 1<<20))}, "1048576 heads of 1048576 are more than memory can address"},
+		{"sum", Config{Layers: Repeat(1<<14, Full(1<<20, 1<<20))}, "1048576 heads of 1048576 and 1048576 are more than memory can address"},
 		{"limit", Config{Layers: Repeat(1, Full(1, 1)), MaxBytes: 255}, "kv: a limit of 255 bytes is less than one page of 256 bytes"},
 		{"negative limit", Config{MaxBytes: -1}, "kv: a limit of -1 bytes is less than one page of 0 bytes"},
 	} {

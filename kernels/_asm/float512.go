@@ -342,6 +342,11 @@ func (x *program) attention512() {
 		x.gemm512(rows, 4)
 		x.gemm512(rows, 1)
 	}
+	for rows := 1; rows <= 8; rows++ {
+		x.gemmHalf512(rows, halfVectors512(rows))
+		x.gemmHalf512(rows, 1)
+	}
+	x.columns512()
 	for _, f := range floatFormats512[:2] {
 		x.function("transpose"+f.name+"AVX512", "(dst *float32, src *byte, stride, blocks int)",
 			fmt.Sprintf("transpose%sAVX512 turns 16 rows of some times 16 %s into columns 256 bytes apart.", f.name, f.name))
@@ -480,6 +485,137 @@ func (x *program) dwords16x16(v [16]reg.VecVirtual) (out [16]reg.VecVirtual) {
 		}
 	}
 	return out
+}
+
+// columns512 is transposition without widening: half as many shuffles, and half as much to write and to read again.
+func (x *program) columns512() {
+	x.function("columnsF16AVX512", "(dst, src, ahead *byte, stride, blocks, pace int)",
+		"columnsF16AVX512 turns 16 rows of some times 32 F16 into columns 128 bytes apart. For each 32 it asks for 512 bytes at ahead, which then moves on by pace.")
+	src, stride := x.arg("src"), x.arg("stride")
+	rows := x.rows16(src, stride)
+	dst, blocks := x.arg("dst"), x.arg("blocks")
+	ahead, pace := x.arg("ahead"), x.arg("pace")
+	var pairs [2]reg.VecVirtual // lanes 0 and 1, or 2 and 3, of the first eight rows, each followed by that of the others
+	for i, q := range [2]uint32{0, 4} {
+		pairs[i] = x.constZ(q, 0, q+1, 0, q+8, 0, q+9, 0, q+2, 0, q+3, 0, q+10, 0, q+11, 0)
+	}
+	x.Label("loop")
+	var v [2][8]reg.VecVirtual
+	for h := range v {
+		for i := range v[h] {
+			if i%2 == 0 {
+				x.PREFETCHNTA(at(ahead, 64*(4*h+i/2)))
+			}
+			v[h][i] = x.get(rows.at(8*h+i, 0), nil)
+		}
+		v[h] = x.words8x8(v[h])
+	}
+	for j := range 8 {
+		for i, p := range pairs {
+			z := x.ZMM()
+			x.VMOVDQA64(p, z)
+			x.VPERMI2Q(v[1][j], v[0][j], z)
+			x.VMOVDQU64(z.AsY(), at(dst, 128*(16*i+j)))
+			x.VEXTRACTI64X4(Imm(1), z, at(dst, 128*(16*i+8+j)))
+		}
+	}
+	x.advance(rows, 64)
+	x.ADDQ(pace, ahead)
+	x.add(32*128, dst)
+	x.DECQ(blocks)
+	x.JNZ(LabelRef("loop"))
+	x.end()
+}
+
+// words8x8 transposes the 8×8 matrix of 16-bit words in each lane of 128 bits.
+func (x *program) words8x8(v [8]reg.VecVirtual) (out [8]reg.VecVirtual) {
+	for i := range 4 {
+		lo, hi := x.ZMM(), x.ZMM()
+		x.VPUNPCKLWD(v[2*i+1], v[2*i], lo)
+		x.VPUNPCKHWD(v[2*i+1], v[2*i], hi)
+		v[2*i], v[2*i+1] = lo, hi
+	}
+	for h := range 2 { // words 0 to 3 of the rows, then 4 to 7, by pairs
+		q := x.dwords4x4([4]reg.VecVirtual{v[h], v[2+h], v[4+h], v[6+h]})
+		copy(out[4*h:], q[:])
+	}
+	return out
+}
+
+// halfVectors512 is the number of vectors of columns that gemmHalf512 takes with so many rows.
+func halfVectors512(rows int) int {
+	if rows > 6 {
+		return 2
+	}
+	return 4
+}
+
+// gemmHalf512 is gemm512 for columns of F16. For each line of b that it reads it asks for one at ahead, which then moves on by pace. Strides are in bytes.
+func (x *program) gemmHalf512(rows, vectors int) {
+	name := fmt.Sprintf("gemmF16%dx%dAVX512", rows, 16*vectors)
+	mask, doc := "", ""
+	if vectors == 1 {
+		mask, doc = ", mask int", ", those of mask"
+	}
+	x.function(name, "(c, a *float32, b, ahead *byte, lda, ldb, ldc, k, pace int"+mask+")",
+		fmt.Sprintf("%s multiplies %d rows of a with %d columns of F16%s, adding along k in order.", name, rows, 16*vectors, doc))
+	a, b, ahead := x.arg("a"), x.arg("b"), x.arg("ahead")
+	lda, ldb, k, pace := x.arg("lda"), x.arg("ldb"), x.arg("k"), x.arg("pace")
+	var km *reg.OpmaskVirtual
+	if vectors == 1 {
+		m := x.K()
+		x.KMOVW(x.arg("mask").(reg.GPVirtual).As32(), m)
+		km = &m
+	}
+	from := []reg.Register{a} // rows 0, 3, 6
+	for len(from) < (rows+2)/3 {
+		p := x.GP64()
+		x.LEAQ(Mem{Base: lda, Index: lda, Scale: 2}, p)
+		x.ADDQ(from[len(from)-1], p)
+		from = append(from, p)
+	}
+	acc := make([][4]reg.VecVirtual, rows)
+	for i := range acc {
+		for j := range vectors {
+			acc[i][j] = x.ZMM()
+			x.zero(acc[i][j])
+		}
+	}
+	x.Label("loop")
+	var v [4]reg.VecVirtual
+	for j := range vectors {
+		if j%2 == 0 {
+			x.PREFETCHNTA(at(ahead, 32*j))
+		}
+		v[j] = x.getHalf(at(b, 32*j), km)
+	}
+	for i := range acc {
+		s, m := x.ZMM(), at(from[i/3], 0)
+		if i%3 > 0 {
+			m.Index, m.Scale = lda, uint8(i%3)
+		}
+		x.VBROADCASTSS(m, s)
+		for j := range vectors {
+			x.VFMADD231PS(v[j], s, acc[i][j])
+		}
+	}
+	for _, p := range from {
+		x.add(4, p)
+	}
+	x.ADDQ(ldb, b)
+	x.ADDQ(pace, ahead)
+	x.DECQ(k)
+	x.JNZ(LabelRef("loop"))
+	c, ldc := x.arg("c"), x.arg("ldc")
+	for i := range acc {
+		for j := range vectors {
+			x.put(acc[i][j], at(c, 64*j), km)
+		}
+		if i+1 < rows {
+			x.ADDQ(ldc, c)
+		}
+	}
+	x.end()
 }
 
 // gemm512 multiplies some rows of a with 16 or 64 columns of b. Strides are in bytes.
