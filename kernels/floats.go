@@ -19,10 +19,12 @@ const rowsAtOnce = 4
 // What more than one tile of tokens uses is multiplied in blocks of rows, tokens and k: the weights of a block stay in the second cache while its tokens pass by, the activations
 // of a tile of tokens in the nearest while the rows do. Partial sums wait in scratch for the next block along k, which changes none of their bits.
 const (
-	floatRows   = 96 // a multiple of rowsAtOnce
-	floatTokens = 96
-	floatDepth  = 1024
-	floatStep   = 16 // a multiple of the lanes of every level
+	floatBytes   = 384 << 10 // of weights in a block
+	floatRows    = 192       // at most; a multiple of rowsAtOnce
+	floatOutputs = 96 * 96   // of a block
+	floatWhole   = 4 << 10   // bytes of a row that is not cut, longer ones are
+	floatDepth   = 1024      // at most, along k
+	floatStep    = 16        // a multiple of the lanes of every level
 )
 
 // mulTiled multiplies block by block.
@@ -32,16 +34,21 @@ func mulTiled(m *Mat, dst []float32, ldd int, w []byte, rows, k int, a *Acts, t0
 		x.block(0, rows, t0, t1, 0, k)
 		return
 	}
-	cuts := (k + floatDepth - 1) / floatDepth // as even as may be
-	depth := (k + cuts*floatStep - 1) / (cuts * floatStep) * floatStep
-	if cuts > 1 {
-		n := min(floatRows, rows) * min(floatTokens, t1-t0) * x.lanes
+	depth := k
+	if m.Type.RowBytes(k) > floatWhole {
+		cuts := (k + floatDepth - 1) / floatDepth // as even as may be
+		depth = (k + cuts*floatStep - 1) / (cuts * floatStep) * floatStep
+	}
+	high := min(floatBytes/m.Type.RowBytes(depth)/rowsAtOnce*rowsAtOnce, floatRows)
+	wide := floatOutputs / high
+	if depth < k {
+		n := min(high, rows) * min(wide, t1-t0) * x.lanes
 		x.sums = unsafe.Slice((*float32)(s.tile.aligned(4*n)), n)
 	}
-	for r := 0; r < rows; r += floatRows {
-		for t := t0; t < t1; t += floatTokens {
+	for r := 0; r < rows; r += high {
+		for t := t0; t < t1; t += wide {
 			for i := 0; i < k; i += depth {
-				x.block(r, min(r+floatRows, rows), t, min(t+floatTokens, t1), i, min(i+depth, k))
+				x.block(r, min(r+high, rows), t, min(t+wide, t1), i, min(i+depth, k))
 			}
 		}
 	}

@@ -36,7 +36,7 @@ func testMulStaysInside(t *testing.T, l *Level) {
 			}
 		}
 		if slices.Contains(floatTypes, typ) {
-			mulInside(t, m, 7, 8, floatDepth+floatStep+5)
+			mulInside(t, m, 7, 8, 2*floatDepth+5)
 		}
 	}
 }
