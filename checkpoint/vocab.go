@@ -159,10 +159,11 @@ func readSettings(dir string) (*config, error) {
 	return c, nil
 }
 
-// put gives an id its token. Ids may come in any order; a hole of more than maxPadding is no vocabulary.
+// put gives an id its token, of those with low ids before those with high ones. Holes of more than maxPadding ids together are no vocabulary: each one alone might be small, and
+// a short file come to more memory than there is.
 func (v *vocab) put(id int64, p piece) error {
-	if id < 0 || id >= int64(len(v.pieces))+maxPadding {
-		return v.fail("token %s has the id %d among %d tokens", quoted(p.text), id, len(v.pieces))
+	if id < 0 || id >= int64(len(v.index))+maxPadding {
+		return v.fail("token %s has the id %d among %d tokens", quoted(p.text), id, len(v.index))
 	}
 	if grow := int(id) + 1 - len(v.pieces); grow > 0 {
 		v.pieces = append(v.pieces, make([]piece, grow)...)

@@ -535,7 +535,11 @@ func (v *vocab) template(s *step) (front, back []int32, err error) {
 		case p.Sequence != nil && !seen:
 			seen = true
 		case p.SpecialToken != nil:
-			ids, err := v.tokensOf(s.Specials[p.SpecialToken.ID].IDs...)
+			special, ok := s.Specials[p.SpecialToken.ID]
+			if !ok {
+				return nil, nil, v.fail("post_processor TemplateProcessing: special_tokens lack %s", quoted(p.SpecialToken.ID))
+			}
+			ids, err := v.tokensOf(special.IDs...)
 			if err != nil {
 				return nil, nil, err
 			}
