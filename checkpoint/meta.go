@@ -341,8 +341,16 @@ func (m *meta) sections() {
 		return
 	}
 	out := make([]int32, 4)
-	for i := range min(len(xs), len(out)) {
-		out[i] = int32(xs[i])
+	if len(xs) > len(out) {
+		m.rope.fail("key %q: want at most %d numbers, found %d", m.rope.prefix+"mrope_section", len(out), len(xs))
+		return
+	}
+	for i, x := range xs {
+		if x != math.Trunc(x) || x < 0 || x > math.MaxInt32 {
+			m.rope.fail("key %q: want whole numbers from 0 on, found %v", m.rope.prefix+"mrope_section", x)
+			return
+		}
+		out[i] = int32(x)
 	}
 	m.put("rope.dimension_sections", out)
 }

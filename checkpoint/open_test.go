@@ -3,6 +3,7 @@ package checkpoint_test
 import (
 	"bytes"
 	"context"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -99,4 +100,28 @@ func TestLacking(t *testing.T) {
 	defer g.Close()
 	_, err = convert.Quantize(context.Background(), g, convert.Options{})
 	require.ErrorContains(t, err, `no tensor "blk.1.ffn_up.weight"`)
+}
+
+// TestConfigFaults: what a config.json says and cannot mean is an error in a line that names the key.
+func TestConfigFaults(t *testing.T) {
+	const qwen2vl = `{"architectures": ["Qwen2VLForConditionalGeneration"], "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "rope_scaling": {"type": "mrope", "mrope_section": `
+	const bert = `{"architectures": ["BertModel"], "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}`
+	for name, c := range map[string]struct{ config, pooling, want string }{
+		"half a section":    {qwen2vl + `[1, 1.5]}}`, "", `key "rope_scaling.mrope_section": want whole numbers from 0 on, found 1.5`},
+		"a huge section":    {qwen2vl + `[1e30]}}`, "", `key "rope_scaling.mrope_section": want whole numbers from 0 on, found 1e+30`},
+		"five sections":     {qwen2vl + `[1, 1, 1, 1, 1]}}`, "", `key "rope_scaling.mrope_section": want at most 4 numbers, found 5`},
+		"pooling cut short": {bert, `{"pooling_mode_cls_token": `, filepath.Join("1_Pooling", "config.json") + ": unexpected EOF"},
+		"pooling by text":   {bert, `{"pooling_mode_cls_token": "yes"}`, `key "pooling_mode_cls_token": want true or false, found "yes"`},
+	} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "config.json")
+		require.NoError(t, os.WriteFile(path, []byte(c.config), 0o600))
+		if c.pooling != "" {
+			require.NoError(t, os.Mkdir(filepath.Join(dir, "1_Pooling"), 0o700))
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "1_Pooling", "config.json"), []byte(c.pooling), 0o600))
+		}
+		_, _, err := checkpoint.ReadConfig(path)
+		require.ErrorContains(t, err, c.want, name)
+		require.NotContains(t, err.Error(), "\n", name)
+	}
 }

@@ -437,9 +437,16 @@ func modernBERT(m *meta) {
 // pooling sets how one embedding is made of those of all tokens, as sentence-transformers have it in a file of its own.
 func (m *meta) pooling() {
 	const mean, first, last = 1, 2, 3
-	c, err := readConfig(filepath.Join(filepath.Dir(m.path), "1_Pooling", "config.json"))
-	if err != nil {
+	path := filepath.Join(filepath.Dir(m.path), "1_Pooling", "config.json")
+	if !exists(path) {
 		return // a folder need not say
+	}
+	c, err := readConfig(path)
+	if err != nil {
+		if *m.err == nil {
+			*m.err = err
+		}
+		return
 	}
 	for _, p := range []struct {
 		key  string
