@@ -216,7 +216,9 @@ func ReadConfig(m Metadata) (Config, error) {
 	} else if !c.HasVocab {
 		c.NVocab = r.dim("vocab_size", 1, maxDim, 0)
 	}
-	if types, ok, err := m.Uint(vocabPrefix + "token_type_count"); err != nil || types > maxDim {
+	if types, ok, err := m.Uint(vocabPrefix + "token_type_count"); err != nil {
+		r.keep(err)
+	} else if types > maxDim {
 		r.fail("key %s: want at most %d, found %d", quoted(vocabPrefix+"token_type_count"), maxDim, types)
 	} else if ok {
 		c.NTokenTypes = int(types)

@@ -206,6 +206,7 @@ func TestConfigFaults(t *testing.T) {
 		"magnitude 0":         {set{"llama.rope.scaling.attn_factor": float32(0)}, "want a positive number, found 0"},
 		"magnitude NaN":       {set{"llama.rope.scaling.attn_factor": nan}, "found NaN"},
 		"scaling by magic":    {set{"llama.rope.scaling.type": "magic\n"}, `key "llama.rope.scaling.type": "magic\n", supported are none, linear, yarn, longrope: unsupported`},
+		"token types by text": {set{"tokenizer.ggml.token_type_count": "two"}, `key "tokenizer.ggml.token_type_count": want a whole number that is not negative, found the string "two"`},
 		"scaling by 7":        {set{"llama.rope.scaling.type": uint32(7)}, "want a string, found uint32 7"},
 		"yarn of 0":           {set{"llama.rope.scaling.type": "yarn", "llama.rope.scaling.original_context_length": uint32(0)}, "want 1 to 2147483647, found 0"},
 		"yarn beta NaN":       {set{"llama.rope.scaling.type": "yarn", "llama.rope.scaling.yarn_beta_fast": nan}, "yarn_beta_fast"},
