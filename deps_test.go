@@ -31,7 +31,7 @@ var house = map[string][]string{
 	"internal/shared": {},
 	"kernels":         {"quant", "internal/cpu"},
 	"tensor":          {"quant"},
-	"gguf":            {"quant", "internal/mmap"},
+	"gguf":            {"quant", "internal/disk", "internal/mmap"},
 	"safetensors":     {"internal/mmap"},
 	"checkpoint":      {"gguf", "quant", "safetensors", "tokenizer", "internal/mmap"},
 	"kv":              {"tensor", "quant"},
@@ -53,7 +53,7 @@ var house = map[string][]string{
 	"bench":       {"", "catalog", "convert", "gguf", "probe", "quant", "internal/mem"},
 	"plan":        {"bench", "catalog", "kv", "params", "probe", "internal/mem"},
 	"claims":      {"", "bench", "catalog", "eval", "experts", "explain", "lab", "page", "params", "plan", "probe", "internal/mem"},
-	"cmd/goinfer": {"", "bench", "catalog", "claims", "convert", "eval", "experts", "explain", "gguf", "lab", "page", "params", "plan", "probe", "internal/remote", "cmd/goinfer/..."},
+	"cmd/goinfer": {"", "bench", "catalog", "claims", "convert", "eval", "experts", "explain", "gguf", "lab", "page", "params", "plan", "probe", "internal/disk", "internal/remote", "cmd/goinfer/..."},
 
 	"internal/browser":         {},
 	"cmd/goinfer/embedded":     {},

@@ -1,15 +1,12 @@
 package gguf
 
 import (
-	"bufio"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"math"
-	"os"
-	"path/filepath"
 
+	"github.com/goinfer/goinfer/internal/disk"
 	"github.com/goinfer/goinfer/quant"
 )
 
@@ -264,36 +261,13 @@ func (c *counter) Write(b []byte) (int, error) {
 }
 
 // WriteFile writes the file under a temporary name in the folder of path and then renames it, so that path never holds half a file.
-func (w *Writer) WriteFile(path string) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
+func (w *Writer) WriteFile(path string) error {
+	err := disk.Write(path, func(out io.Writer) error {
+		_, err := w.WriteTo(out)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("gguf: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			// Close may have been called already; what counts is that nothing is left.
-			err = fmt.Errorf("gguf: %s: %w", path, errors.Join(err, ignoreClosed(f.Close()), os.Remove(f.Name())))
-		}
-	}()
-	buf := bufio.NewWriterSize(f, 1<<20)
-	if _, err = w.WriteTo(buf); err != nil {
-		return err
-	}
-	if err = buf.Flush(); err != nil {
-		return err
-	}
-	if err = f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
-}
-
-func ignoreClosed(err error) error {
-	if errors.Is(err, os.ErrClosed) {
-		return nil
-	}
-	return err
+	return nil
 }

@@ -2,43 +2,17 @@ package main
 
 import (
 	"bufio"
-	"errors"
-	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/goinfer/goinfer/internal/disk"
 	"github.com/goinfer/goinfer/page"
 )
-
-// destination is a path at which a file is to appear once it is whole: until then it has another name beside it. What is no file, such as a pipe, is written directly.
-type destination struct {
-	path, name string
-	flags      int
-}
-
-func destinationOf(path string) destination {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real // a link stays a link
-	}
-	if isDevice(path) {
-		return destination{path, path, os.O_WRONLY}
-	}
-	return destination{path, fmt.Sprintf("%s.%d.tmp", path, os.Getpid()), os.O_WRONLY | os.O_CREATE | os.O_EXCL}
-}
-
-func (d destination) open() (*os.File, error) {
-	f, err := os.OpenFile(d.name, d.flags, 0o666)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", d.path, errors.Unwrap(err))
-	}
-	return f, nil
-}
 
 // isDevice reports whether path exists and is no file, so that what is written to it takes no room.
 func isDevice(path string) bool {
@@ -57,15 +31,7 @@ func checkOut(cmd *cobra.Command, flag, path, why string) error {
 	case path == "-":
 		return nil
 	}
-	d := destinationOf(path)
-	if info, err := os.Stat(d.path); d.name == d.path && err == nil && !info.IsDir() {
-		return nil // to open a pipe and close it again would end it
-	}
-	f, err := d.open()
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Close(), os.Remove(d.name))
+	return disk.Check(path)
 }
 
 // checkPage is checkOut for pages.
@@ -83,35 +49,14 @@ func checkReport(cmd *cobra.Command, path string, json bool) error {
 
 // writeFile has a file written that appears when it is whole, or standard output if path is "-".
 func writeFile(cmd *cobra.Command, path string, write func(io.Writer) error) error {
-	buffered := func(w io.Writer) error {
-		b := bufio.NewWriterSize(w, 1<<20)
-		if err := write(b); err != nil {
-			return err
-		}
-		return b.Flush()
+	if path != "-" {
+		return disk.Write(path, write)
 	}
-	if path == "-" {
-		return buffered(cmd.OutOrStdout())
-	}
-	d := destinationOf(path)
-	f, err := d.open()
-	if err != nil {
+	b := bufio.NewWriterSize(cmd.OutOrStdout(), 1<<20)
+	if err := write(b); err != nil {
 		return err
 	}
-	err = buffered(f)
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if d.name == d.path {
-		return err
-	}
-	if err == nil {
-		err = os.Rename(d.name, d.path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(d.name))
-	}
-	return nil
+	return b.Flush()
 }
 
 // writePage writes a page, at whose end the command stands that made it. The text, nil if it was no argument, is part of that.

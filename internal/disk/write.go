@@ -1,0 +1,101 @@
+package disk
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+)
+
+// Write has the file at path written under a temporary name beside it and then renamed, so that path never holds half of it and nothing is left of what fails. A link stays a link,
+// to what is written. What exists and is no file, such as a device or a pipe, is written directly. Errors name path; those that write returns are passed on.
+func Write(path string, write func(io.Writer) error) (err error) {
+	d := destinationOf(path)
+	f, err := d.open()
+	if err != nil {
+		return err
+	}
+	whole := false
+	defer func() {
+		if !whole { // an error, or a panic of write
+			f.Close()
+			err = errors.Join(err, d.remove())
+		}
+	}()
+	b := bufio.NewWriterSize(f, 1<<20)
+	if err := write(b); err != nil {
+		return d.named(err)
+	}
+	if err := b.Flush(); err != nil {
+		return d.named(err)
+	}
+	if err := f.Close(); err != nil {
+		return d.named(err)
+	}
+	if d.name != d.path {
+		if err := os.Rename(d.name, d.path); err != nil {
+			return d.named(err)
+		}
+	}
+	whole = true
+	return nil
+}
+
+// Check returns the error that Write would end with if it could not begin, and leaves nothing behind: for work that takes long.
+func Check(path string) error {
+	d := destinationOf(path)
+	if info, err := os.Stat(d.path); d.name == d.path && err == nil && !info.IsDir() {
+		return nil // to open a pipe and close it again would end it
+	}
+	f, err := d.open()
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), d.remove())
+}
+
+// destination is a path at which a file is to appear, and the name that it has until then: another one, unless path is no file.
+type destination struct {
+	path, name string
+	flags      int
+}
+
+func destinationOf(path string) destination {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return destination{path, path, os.O_WRONLY}
+	}
+	// At random, so that what a process left behind that was killed is not in the way of the next with its number.
+	return destination{path, path + "." + strconv.FormatUint(rand.Uint64(), 36) + ".tmp", os.O_WRONLY | os.O_CREATE | os.O_EXCL}
+}
+
+func (d destination) open() (*os.File, error) {
+	f, err := os.OpenFile(d.name, d.flags, 0o666)
+	return f, d.named(err)
+}
+
+// remove takes the temporary file away.
+func (d destination) remove() error {
+	if d.name == d.path {
+		return nil
+	}
+	return os.Remove(d.name)
+}
+
+// named is an error about the temporary name as one about the path.
+func (d destination) named(err error) error {
+	if p, ok := errors.AsType[*fs.PathError](err); ok && p.Path == d.name {
+		return fmt.Errorf("%s: %w", d.path, p.Err)
+	}
+	if l, ok := errors.AsType[*os.LinkError](err); ok && l.Old == d.name {
+		return fmt.Errorf("%s: %w", d.path, l.Err)
+	}
+	return err
+}

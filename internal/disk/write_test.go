@@ -1,0 +1,92 @@
+package disk
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// names lists a folder.
+func names(t *testing.T, dir string) (names []string) {
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+func text(s string) func(io.Writer) error {
+	return func(out io.Writer) error {
+		_, err := io.WriteString(out, s)
+		return err
+	}
+}
+
+// TestWrite: a file is there whole or as it was before, whatever happens, and nothing lies beside it.
+func TestWrite(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "file")
+	holds := func(want string) {
+		t.Helper()
+		data, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.Equal(t, want, string(data))
+		require.Equal(t, []string{"file"}, names(t, dir))
+	}
+	require.NoError(t, Write(path, text("one")))
+	holds("one")
+	require.NoError(t, Write(path, text("two")))
+	holds("two")
+
+	fault := errors.New("no more")
+	err := Write(path, func(out io.Writer) error { return errors.Join(text("half")(out), fault) })
+	require.ErrorIs(t, err, fault)
+	holds("two")
+	require.Panics(t, func() { Write(path, func(out io.Writer) error { panic(fault) }) })
+	holds("two")
+
+	err = Write(filepath.Join(dir, "absent", "file"), text("three"))
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.ErrorContains(t, err, filepath.Join(dir, "absent", "file")+": ")
+	require.NotContains(t, err.Error(), ".tmp")
+	require.ErrorContains(t, Write(dir, text("three")), dir+": ")
+	holds("two")
+
+	require.NoError(t, Check(path))
+	require.NoError(t, Check(filepath.Join(dir, "other")))
+	require.ErrorIs(t, Check(filepath.Join(dir, "absent", "file")), os.ErrNotExist)
+	require.ErrorContains(t, Check(dir), dir+": ")
+	holds("two")
+}
+
+// TestWriteElsewhere: a link stays a link, and what is no file is written to.
+func TestWriteElsewhere(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("links want a privilege here")
+	}
+	dir := t.TempDir()
+	path, link := filepath.Join(dir, "file"), filepath.Join(dir, "link")
+	require.NoError(t, os.WriteFile(path, []byte("old"), 0o600))
+	require.NoError(t, os.Symlink("file", link))
+	require.NoError(t, Write(link, text("new")))
+	to, err := os.Readlink(link)
+	require.NoError(t, err)
+	require.Equal(t, "file", to)
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, "new", string(data))
+
+	null := filepath.Join(dir, "null")
+	require.NoError(t, os.Symlink(os.DevNull, null)) // so that a fault here does no harm
+	require.NoError(t, Write(null, text("gone")))
+	info, err := os.Stat(null)
+	require.NoError(t, err)
+	require.False(t, info.Mode().IsRegular())
+	require.Equal(t, []string{"file", "link", "null"}, names(t, dir))
+}
