@@ -124,17 +124,22 @@ func (e *Engine) Generate(ctx context.Context, q Request) iter.Seq2[Piece, error
 		}
 		stop := e.cancelOn(ctx, r)
 		defer stop()
-		for p := range r.out {
-			e.notify() // there is room again
-			if !yield(p, nil) {
+		ended := false
+		defer func() {
+			if !ended { // the loop was left, be it by a panic
 				e.cancel(r)
 				for range r.out {
 					e.notify()
 				}
+			}
+		}()
+		for p := range r.out {
+			e.notify() // there is room again
+			if !yield(p, nil) {
 				return
 			}
 		}
-		if r.err != nil {
+		if ended = true; r.err != nil {
 			yield(Piece{}, r.err)
 		}
 	}
@@ -144,7 +149,7 @@ func (e *Engine) submit(ctx context.Context, q Request) (*request, error) {
 	if err := q.validate(e.c); err != nil {
 		return nil, err
 	}
-	r := &request{Request: q, ctx: e.c.NCtx, out: make(chan Piece, pieces), tokens: slices.Clone(q.Prompt), began: time.Now()}
+	r := &request{Request: q, ctx: e.c.NCtx, out: make(chan Piece, pieces), tokens: slices.Clone(q.Prompt), reported: -1, began: time.Now()}
 	if r.Sampler == nil {
 		s, err := sample.New(sample.Params{}, nil)
 		if err != nil {
@@ -370,10 +375,6 @@ func (e *Engine) open(r *request) {
 		r.seq = e.store.Open()
 	}
 	r.opened, r.usage.Cached = true, best
-	if r.Progress != nil {
-		r.reported = r.usage.Cached
-		r.Progress(r.reported, len(r.Prompt))
-	}
 }
 
 // shared is how many positions of a sequence r can begin with.
@@ -395,11 +396,14 @@ func common(a, b []int32) int {
 // forward computes the batch and hands out what it yields.
 func (e *Engine) forward() (err error) {
 	defer func() {
-		// A hook is the caller's code, and a bug here must not take the process down with all other requests.
+		// Hooks and callbacks are the caller's code, and a bug there must not take the process down with all other requests.
 		if v := recover(); v != nil {
 			err = fmt.Errorf("engine: panic: %v\n%s", v, debug.Stack())
 		}
 	}()
+	for _, r := range e.inBatch {
+		r.report(e.store.Len(r.seq))
+	}
 	e.pass.Begin(&e.batch)
 	x := e.c.Model.Forward(e.pass)
 	var hidden, logits *tensor.Tensor
@@ -437,10 +441,7 @@ func (e *Engine) advance(r *request, hidden, logits *tensor.Tensor, first, out i
 				return
 			}
 		}
-		if r.Progress != nil && at > r.reported {
-			r.reported = at
-			r.Progress(at, len(r.Prompt))
-		}
+		r.report(at)
 		if at < len(r.Prompt) {
 			return
 		}

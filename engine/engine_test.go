@@ -247,11 +247,31 @@ func (h *hook) Observe(e *nn.Event) {
 	}
 }
 
-func TestHookPanicEndsItsBatchOnly(t *testing.T) {
+// TestPanicEndsItsBatchOnly: whatever the caller's code does that a request brings along, later requests are answered.
+func TestPanicEndsItsBatchOnly(t *testing.T) {
 	e := start(t, "llama-dense", nil)
-	r := collect(e, context.Background(), Request{Prompt: prompt(5), Hook: &hook{observe: func(*nn.Event) { panic("boom") }}})
-	require.ErrorContains(t, r.err, "boom")
-	require.NoError(t, collect(e, context.Background(), Request{Prompt: prompt(5), MaxTokens: 2}).err)
+	for name, q := range map[string]Request{
+		"hook":     {Hook: &hook{observe: func(*nn.Event) { panic("boom") }}},
+		"progress": {Progress: func(int, int) { panic("boom") }},
+		"logits":   {Logits: func(int, []float32) error { panic("boom") }},
+		"pick":     {MaxTokens: 1, Pick: func([]float32, int) int32 { panic("boom") }},
+	} {
+		q.Prompt = prompt(5)
+		require.ErrorContains(t, collect(e, context.Background(), q).err, "boom", name)
+		require.NoError(t, collect(e, context.Background(), Request{Prompt: prompt(5), MaxTokens: 2}).err, name)
+	}
+}
+
+// TestPanicLeavesTheLoop: a reader that panics gives back what its request had, as one that leaves the loop does.
+func TestPanicLeavesTheLoop(t *testing.T) {
+	page := start(t, "llama-dense", nil).store.PageBytes()
+	e := start(t, "llama-dense", func(c *Config) { c.CacheBytes, c.Retain = 2*page, -1 })
+	require.PanicsWithValue(t, "left", func() {
+		for range e.Generate(context.Background(), Request{Prompt: prompt(70), MaxTokens: -1, IgnoreEOG: true}) {
+			panic("left")
+		}
+	})
+	require.NoError(t, collect(e, context.Background(), Request{Prompt: prompt(100), MaxTokens: 2}).err)
 }
 
 // TestUnembed: rows go through the head in pieces, beside requests, and end when told to.

@@ -119,7 +119,7 @@ type request struct {
 	ended     bool
 	cancelled atomic.Bool
 
-	reported       int // prompt tokens reported as progress
+	reported       int // prompt tokens reported as progress, -1 before the first time
 	usage          Usage
 	began, prompts time.Time
 	rows           int // rows in the current batch
@@ -147,6 +147,14 @@ func (r *request) show(pos, i int, hidden, logits *tensor.Tensor) error {
 		return r.Logits(pos, logits.Row(i))
 	}
 	return nil
+}
+
+// report tells how much of the prompt is evaluated, each time once.
+func (r *request) report(done int) {
+	if r.Progress != nil && !r.generating() && done > r.reported {
+		r.reported = done
+		r.Progress(done, len(r.Prompt))
+	}
 }
 
 // ready reports whether its reader has room for what the next token may yield.
