@@ -89,8 +89,9 @@ func Open(path string, data []byte) (*gguf.File, error) {
 	return checkpoint.Open(path, gguf.Options{})
 }
 
-// Quantize returns the writer of the model in f with matrices of other types. A checkpoint that lacks something is an error; a file may be of an architecture that is not known here. Weights are converted as the file is written, a part of a tensor at a time; f must stay open
-// until then, and ctx ends the writing. What is quantised already is quantised again, and loses by it.
+// Quantize returns the writer of the model in f with matrices of other types. A checkpoint that lacks something is an error; a file may be of an architecture that is not known
+// here. Weights are converted as the file is written, a part of a tensor at a time; f must stay open until then, and ctx ends the writing. What is quantised already is quantised
+// again, and loses by it.
 func Quantize(ctx context.Context, f *gguf.File, o Options) (*gguf.Writer, error) {
 	if o.Threads < 0 || o.Threads > par.MaxThreads {
 		return nil, fmt.Errorf("convert: want 0 to %d threads, found %d", par.MaxThreads, o.Threads)

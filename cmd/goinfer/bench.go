@@ -91,6 +91,9 @@ weather, and tells how many times faster this one is, with a 95 % interval.`,
 }
 
 func (f *benchFlags) run(cmd *cobra.Command, args []string) error {
+	if f.models = append(f.models, args...); len(f.models) == 0 {
+		f.models = []string{embedded.Default}
+	}
 	cases, err := f.cases()
 	if err != nil {
 		return err
@@ -109,7 +112,7 @@ func (f *benchFlags) run(cmd *cobra.Command, args []string) error {
 			return err
 		}
 	}
-	sources, err := f.sources(cmd, args, cases)
+	sources, err := f.sources(cmd, cases)
 	if err != nil {
 		return err
 	}
@@ -204,13 +207,9 @@ func (f *benchFlags) tests() []bench.Test {
 }
 
 // sources finds the models and makes sure that every case can be measured on each, before any is.
-func (f *benchFlags) sources(cmd *cobra.Command, args []string, cases []bench.Case) ([]*bench.Source, error) {
-	names := append(slices.Clone(f.models), args...)
-	if len(names) == 0 {
-		names = []string{embedded.Default}
-	}
+func (f *benchFlags) sources(cmd *cobra.Command, cases []bench.Case) ([]*bench.Source, error) {
 	var sources []*bench.Source
-	for _, name := range names {
+	for _, name := range f.models {
 		s, err := await(cmd.Context(), func() (*bench.Source, error) { return benchSource(name) })
 		if err != nil {
 			return nil, err

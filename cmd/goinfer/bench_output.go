@@ -268,7 +268,7 @@ func (f *benchFlags) columns() []column {
 		return func(r *bench.Result) string { return strconv.Itoa(n(r)) }
 	}
 	named := func(r *bench.Result) string {
-		if len(f.models)+len(f.levels) > 1 {
+		if len(f.models) > 1 || len(f.levels) > 1 {
 			return printable(strings.TrimSuffix(filepath.Base(r.ModelFilename), ".gguf"))
 		}
 		return r.ModelType

@@ -43,6 +43,11 @@ func TestBenchTable(t *testing.T) {
 	require.Regexp(t, `n_batch \| n_ubatch \| type_k`, out)
 	require.Regexp(t, `\| +64 \| +8 \| f32 +\| +pp5\+tg4 @ d3 \|`, out)
 
+	out = ok(t, command(t, "", quick("-m", "tiny-dense", "tiny-moe")...))
+	for _, name := range []string{"tiny-dense", "tiny-moe"} {
+		require.Equal(t, 2, strings.Count(out, "| "+name+" "), "models are told apart: %s", out)
+	}
+
 	out = ok(t, command(t, "", quick("-npp", "7", "-ntg", "3", "-npl", "1,2")...))
 	require.Contains(t, out, "   PP |   TG |    B | N_KV |   T_PP s | S_PP t/s |   T_TG s | S_TG t/s |      T s |    S t/s |")
 	require.Regexp(t, `\| +7 \| +3 \| +2 \| +20 \| +\d+\.\d{3} \| +\d+\.\d\d \|`, out)

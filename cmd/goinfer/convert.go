@@ -43,6 +43,7 @@ A folder need not be converted to be run: everything that takes a GGUF file take
 	fs.BoolVar(&f.dry, "dry-run", false, "write nothing, and say how large OUT, which may be left out, would be")
 	fs.IntVarP(&f.threads, "threads", "t", 0, "threads (default one for every core that may be used)")
 	addModel(fs, &f.model)
+	fs.Lookup("model").Usage = "the same as `DIR`"
 	return cmd
 }
 
