@@ -107,7 +107,7 @@ type lab struct {
 	level  string // what is at work
 }
 
-// Run measures the model of a source. Every level is known by then; the context ends the work.
+// Run measures the model of a source, after it has looked at the names of all levels. A level that the model has, or that is named twice, is measured once.
 func Run(ctx context.Context, s *bench.Source, o Options) (*Report, error) {
 	if o.Levels == nil {
 		o.Levels = DefaultLevels
@@ -135,20 +135,17 @@ func Run(ctx context.Context, s *bench.Source, o Options) (*Report, error) {
 	}
 	c := l.base.Config()
 	l.report.Arch, l.report.Params = c.Arch, m.Params
-	first := strings.ToLower(l.base.Recipe())
-	if l.level = first; first == "" {
-		l.level = "source"
-	}
+	l.level = cmp.Or(strings.ToLower(l.base.Recipe()), "source")
 	if err := l.measure(ctx, m, true); err != nil {
 		return nil, err
 	}
 	for _, level := range l.Levels {
-		if level = strings.ToLower(level); level == first {
-			continue // measured already
+		l.level = strings.ToLower(level)
+		if slices.ContainsFunc(l.report.Rows, func(r Row) bool { return r.Level == l.level }) {
+			continue
 		}
-		l.level = level
 		if err := l.quantised(ctx); err != nil {
-			return nil, fmt.Errorf("%s: %w", level, err)
+			return nil, fmt.Errorf("%s: %w", l.level, err)
 		}
 	}
 	return l.report, nil

@@ -35,11 +35,11 @@ func TestRun(t *testing.T) {
 	s, text := source(t)
 	var steps []string
 	r, err := Run(context.Background(), s, Options{
-		Levels: []string{"Q8_0", "q4_0", "q2_k"}, Text: text, TextName: "a <text>", Chunk: 64, Chunks: 4, Answer: 8, Repetitions: 1, Threads: 2,
+		Levels: []string{"Q8_0", "q4_0", "q2_k", "Q4_0"}, Text: text, TextName: "a <text>", Chunk: 64, Chunks: 4, Answer: 8, Repetitions: 1, Threads: 2,
 		Step: func(level, what string, done, total int) { steps = append(steps, level+" "+what) },
 	})
 	require.NoError(t, err)
-	require.Len(t, r.Rows, 3, "the level that the model has is measured once")
+	require.Len(t, r.Rows, 3, "the level that the model has is measured once, and so is one that is named twice")
 	require.Equal(t, []string{"q8_0", "q4_0", "q2_k"}, []string{r.Rows[0].Level, r.Rows[1].Level, r.Rows[2].Level})
 	require.Equal(t, [...]int{4, 64}, [...]int{r.Chunks, r.Chunk})
 	require.Greater(t, r.Of, 50)

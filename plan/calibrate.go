@@ -3,7 +3,6 @@ package plan
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/goinfer/goinfer/bench"
 	"github.com/goinfer/goinfer/catalog"
@@ -17,7 +16,7 @@ import (
 type Options struct {
 	Threads int
 	K, V    kv.Type
-	Rounds  int                   // 0 means 8
+	Rounds  int                   // 0, or less, means 8
 	Budget  int64                 // bytes of the larger slice; 0 means 384 MiB, or a sixth of the available memory
 	Done    func(step, total int) // called as it goes on, if not nil
 }
@@ -119,7 +118,7 @@ func (r *running) measure(ctx context.Context) error {
 
 // calibrate measures slices in rounds, and beside them another model, if not nil.
 func calibrate(ctx context.Context, m *params.Model, beside *running, o Options) (*Speed, error) {
-	if o.Rounds == 0 {
+	if o.Rounds <= 0 {
 		o.Rounds = usualRounds
 	}
 	if o.Budget == 0 {
@@ -174,25 +173,34 @@ func calibrate(ctx context.Context, m *params.Model, beside *running, o Options)
 	if beside != nil {
 		all = append(all, beside)
 	}
-	var bandwidths []float64
+	gbs, err := inTurns(ctx, all, o, tick)
+	if err != nil {
+		return nil, err
+	}
+	s := &Speed{
+		Type: m.Recipe, Threads: o.Threads, Bandwidth: gbs, SliceBytes: b.counts.Bytes, SliceLayers: b.twin.Config.NLayer,
+		Whole: b.counts.Bytes == m.Size(), Narrowed: b.twin.Config.NEmbd != m.Config.NEmbd,
+	}
+	return s, s.fit(a, b, first, larger, further, o)
+}
+
+// inTurns measures all tests once in each round, and with them the bandwidth of memory, the highest of which it returns in GB/s.
+func inTurns(ctx context.Context, all []*running, o Options, tick func()) (float64, error) {
+	most := 0.0
 	for range o.Rounds {
 		gbs, err := probe.Bandwidth(ctx, o.Threads)
 		if err != nil {
-			return nil, err
+			return 0, err
 		}
-		bandwidths = append(bandwidths, gbs)
+		most = max(most, gbs)
 		for _, r := range all {
 			if err := r.measure(ctx); err != nil {
-				return nil, err
+				return 0, err
 			}
 		}
 		tick()
 	}
-	s := &Speed{
-		Type: m.Recipe, Threads: o.Threads, Bandwidth: slices.Max(bandwidths), SliceBytes: b.counts.Bytes, SliceLayers: b.twin.Config.NLayer,
-		Whole: b.counts.Bytes == catalog.Count(m.Tensors).Bytes, Narrowed: b.twin.Config.NEmbd != m.Config.NEmbd,
-	}
-	return s, s.fit(a, b, first, larger, further, o)
+	return most, nil
 }
 
 // fit works the figures out of what the small slice, the large one, and the small one further on took.

@@ -19,7 +19,7 @@ type Speed struct {
 	SliceBytes  int64   `json:"slice_bytes"`       // of the larger slice
 	SliceLayers int     `json:"slice_layers"`
 	Whole       bool    `json:"whole,omitempty"`    // the slice is as large as the model
-	Narrowed    bool    `json:"narrowed,omitempty"` // layers of the slice are smaller than the model's
+	Narrowed    bool    `json:"narrowed,omitempty"` // the slice is narrower than the model
 }
 
 // Prediction is how fast a model is expected to be.

@@ -205,8 +205,8 @@ func (f *planFlags) compare(cmd *cobra.Command, name string, m *params.Model, p 
 	return plan.Compare(cmd.Context(), p.Model(), loaded, o)
 }
 
-// choose lists known models.
-func (f *planFlags) choose(cmd *cobra.Command) error {
+// checkChoose refuses what a choice among known models cannot heed.
+func (f *planFlags) checkChoose(cmd *cobra.Command) error {
 	for _, name := range []string{"batch", "device-mem", "no-speed", "measure"} {
 		if cmd.Flags().Changed(name) {
 			return usagef("--%s is for one model, and none is named: --memory and --rate choose one by its speed", name)
@@ -214,6 +214,14 @@ func (f *planFlags) choose(cmd *cobra.Command) error {
 	}
 	if len(f.types) > 1 || len(f.contexts.values) > 1 {
 		return usagef("--memory and --rate choose a model for one type and one context, found %d and %d", len(f.types), len(f.contexts.values))
+	}
+	return nil
+}
+
+// choose lists known models.
+func (f *planFlags) choose(cmd *cobra.Command) error {
+	if err := f.checkChoose(cmd); err != nil {
+		return err
 	}
 	memory := int64(f.memory)
 	if memory == 0 {
@@ -253,16 +261,26 @@ func (f *planFlags) choose(cmd *cobra.Command) error {
 	}
 	out := bufio.NewWriter(cmd.OutOrStdout())
 	if f.json {
-		if err := writeJSON(out, cs); err != nil {
-			return err
+		err = writeJSON(out, cs)
+	} else {
+		rate := ""
+		if f.rate > 0 {
+			rate = fmt.Sprintf(", and at least %g tokens/s", f.rate)
 		}
-		return out.Flush()
+		fmt.Fprintf(out, "Known models as %s with at most %s for a context of %d%s on this machine (reads %.1f GB/s, the engine %.1f)\n\n",
+			s.Type, goinfer.Bytes(memory), load.Context, rate, s.Bandwidth, 1e-9/s.Byte)
+		writeChoices(out, cs)
 	}
-	fmt.Fprintf(out, "Known models as %s with at most %s for a context of %d, and at least %g tokens/s on this machine (reads %.1f GB/s, the engine %.1f)\n\n",
-		s.Type, goinfer.Bytes(memory), load.Context, f.rate, s.Bandwidth, 1e-9/s.Byte)
+	if err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+func writeChoices(out io.Writer, cs []plan.Choice) {
 	if len(cs) == 0 {
 		fmt.Fprintln(out, "None would do: a smaller type, a shorter context or fewer tokens a second are needed.")
-		return out.Flush()
+		return
 	}
 	t := table(out)
 	fmt.Fprintln(t, "model\tparameters\tfor a token\tmemory\ttokens/s\t")
@@ -270,7 +288,6 @@ func (f *planFlags) choose(cmd *cobra.Command) error {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%6.1f\t%s\n", c.Name, catalog.FormatWeights(c.Total), catalog.FormatWeights(c.Active), goinfer.Bytes(c.Memory), c.Rate, c.About)
 	}
 	t.Flush()
-	return out.Flush()
 }
 
 func writePlanned(out io.Writer, p *plan.Plan) {
