@@ -4,6 +4,8 @@ export CGO_ENABLED = 0
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Packages in which goroutines meet.
 CONCURRENT = ./internal/par ./tokenizer ./nn ./engine . ./cmd/goinfer
+# Packages that have code for a processor, or numbers that pass through it: the others are the same on every machine.
+NUMERIC = . ./internal/... ./quant ./kernels ./tensor ./kv ./nn ./model/... ./engine ./sample ./probe
 FUZZTIME = 20s
 
 .PHONY: help build test race purego generate generated cross unfused arm64 fuzz bench lint cover check clean
@@ -37,8 +39,9 @@ cross: ## build for every supported system
 unfused: ## check that no multiplication in package quant is fused with an addition, in single precision: files have the same bytes wherever they are made
 	@! GOARCH=arm64 go build -gcflags=-S ./quant 2>&1 | grep -E 'FN?M(ADD|SUB)S' || { echo "quant: products that are added need float32(...) around them"; exit 1; }
 
-arm64: unfused ## run the tests as arm64 under user-mode emulation (Debian's qemu-user-static)
-	GOINFER_LONG= GOARCH=arm64 go test -short -timeout 30m -exec "qemu-aarch64-static -cpu max" ./...
+arm64: unfused ## vet everything for arm64, and run the numeric packages' tests under user-mode emulation (Debian's qemu-user-static)
+	GOARCH=arm64 go vet ./...
+	GOINFER_LONG= GOARCH=arm64 go test -short -timeout 30m -exec "qemu-aarch64-static -cpu max" $(NUMERIC)
 
 fuzz: ## run every fuzz target for FUZZTIME, little of it spent on making inputs short
 	@set -e; \
