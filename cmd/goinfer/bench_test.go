@@ -111,8 +111,8 @@ func TestBenchFormats(t *testing.T) {
 }
 
 func TestBenchProbe(t *testing.T) {
-	if testing.Short() {
-		t.Skip("measures the machine for some seconds")
+	if os.Getenv("GOINFER_LONG") == "" {
+		t.Skip("measures the machine for some seconds; GOINFER_LONG asks for it")
 	}
 	var rs []bench.Result
 	require.NoError(t, json.Unmarshal([]byte(ok(t, command(t, "", "bench", "-p", "6", "-n", "2", "-r", "1", "-o", "json"))), &rs))
