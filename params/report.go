@@ -94,7 +94,7 @@ type Cache struct {
 type CacheBytes struct {
 	Type      string `json:"type"`
 	Token     int64  `json:"bytes_per_token"`
-	Context   int64  `json:"context_bytes"` // of a sequence as long as the context
+	Context   int64  `json:"context_bytes"`                        // of a sequence as long as the context
 	MultiHead int64  `json:"multi_head_bytes_per_token,omitempty"` // 0 where such heads would be no whole number of the format's blocks
 }
 
