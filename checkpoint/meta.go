@@ -195,6 +195,10 @@ func (m *meta) positions(part float64) {
 		m.fail("key %q: want a share from 0 to 1, found %v", "partial_rotary_factor", part)
 		return
 	}
+	if m.headDim > maxHeadDim { // of which latent attention has a key of its own
+		m.fail("heads of %d: beyond any model", m.headDim)
+		return
+	}
 	m.rotary = int(part * float64(m.headDim))
 	m.put("rope.dimension_count", uint32(m.rotary))
 	if m.theta = m.copyTheta("rope.freq_base", m.rope); m.theta == 0 {
