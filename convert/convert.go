@@ -155,7 +155,7 @@ func Quantize(ctx context.Context, f *gguf.File, o Options) (*gguf.Writer, error
 		q.total += elements(&t)
 		if err := w.AddFrom(t.Name, types[i], t.Shape, func(out io.Writer) error {
 			if err := q.write(out, &t, types[i]); err != nil {
-				return fmt.Errorf("convert: %s: tensor %q: %w", f.Path(), t.Name, err)
+				return fmt.Errorf("convert: %s: tensor %.80q: %w", f.Path(), t.Name, err)
 			}
 			return nil
 		}); err != nil {

@@ -32,19 +32,28 @@ func ReadImportance(path string) (*Importance, error) {
 		}
 		return nil, fmt.Errorf("convert: %s: %w", path, err)
 	}
+	m, err := parseImportance(path, data)
+	if err != nil {
+		return nil, fmt.Errorf("convert: %s: %w", path, err)
+	}
+	return m, nil
+}
+
+// parseImportance is ReadImportance for a file in memory.
+func parseImportance(path string, data []byte) (*Importance, error) {
 	read := readDat
 	if bytes.HasPrefix(data, []byte("GGUF")) {
 		read = readImatrix
 	}
 	m, err := read(path, data)
 	if err != nil {
-		return nil, fmt.Errorf("convert: %s: %w", path, err)
+		return nil, err
 	}
 	m.Path = path
 	for name, columns := range m.Columns {
 		for i, v := range columns {
 			if !(v >= 0 && v <= math.MaxFloat32) {
-				return nil, fmt.Errorf("convert: %s: tensor %q: the importance of column %d is %v: want finite numbers from 0 on", path, name, i, v)
+				return nil, fmt.Errorf("tensor %.80q: the importance of column %d is %v: want finite numbers from 0 on", name, i, v)
 			}
 		}
 	}
@@ -82,15 +91,15 @@ func readImatrix(path string, data []byte) (*Importance, error) {
 		name, isSum := strings.CutSuffix(t.Name, sumsSuffix)
 		if !isSum {
 			if weight, ok := strings.CutSuffix(t.Name, countsSuffix); !ok {
-				return nil, fmt.Errorf("tensor %q: want names that end in %s or %s", t.Name, sumsSuffix, countsSuffix)
+				return nil, fmt.Errorf("tensor %.80q: want names that end in %s or %s", t.Name, sumsSuffix, countsSuffix)
 			} else if _, ok := f.Tensor(weight + sumsSuffix); !ok {
-				return nil, fmt.Errorf("tensor %q: there is no %s%s", t.Name, weight, sumsSuffix)
+				return nil, fmt.Errorf("tensor %.80q: there is no %.80s%s", t.Name, weight, sumsSuffix)
 			}
 			continue
 		}
 		c, ok := f.Tensor(name + countsSuffix)
 		if !ok || t.Type != quant.F32 || c.Type != quant.F32 || elements(&t) != int64(t.Shape[0])*elements(c) {
-			return nil, fmt.Errorf("tensor %q: want F32 with a count in F32 for each row of %d in %s%s", t.Name, t.Shape[0], name, countsSuffix)
+			return nil, fmt.Errorf("tensor %.80q: want F32 with a count in F32 for each row of %d in %.80s%s", t.Name, t.Shape[0], name, countsSuffix)
 		}
 		m.Columns[name] = means(floats32(f.Data(&t)), floats32(f.Data(c)))
 	}
@@ -136,7 +145,7 @@ func readDat(_ string, data []byte) (*Importance, error) {
 			return nil, d.err
 		}
 		if _, twice := m.Columns[name]; twice {
-			return nil, fmt.Errorf("offset %d: tensor %q occurs twice", d.offset(), name)
+			return nil, fmt.Errorf("offset %d: tensor %.80q occurs twice", d.offset(), name)
 		}
 		for i := range columns {
 			columns[i] /= calls

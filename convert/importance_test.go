@@ -16,7 +16,7 @@ import (
 )
 
 // imatrix is an importance matrix of two tensors in GGUF form.
-func imatrix(t *testing.T, change func(w *gguf.Writer)) []byte {
+func imatrix(t testing.TB, change func(w *gguf.Writer)) []byte {
 	w := gguf.NewWriter()
 	require.NoError(t, w.Set("imatrix.datasets", []string{"text.txt"}))
 	require.NoError(t, w.Set("imatrix.chunk_count", uint32(3)))
@@ -95,11 +95,21 @@ func TestReadImportanceFaults(t *testing.T) {
 	require.ErrorContains(t, err, "none: ")
 }
 
-func FuzzReadDat(f *testing.F) {
+// FuzzImportance: any bytes are finite importance, or one short error.
+func FuzzImportance(f *testing.F) {
 	f.Add(dat("b.weight", 4, []float32{4, 8}, "other.txt"))
+	f.Add(imatrix(f, nil))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if m, err := readDat("", data); err == nil {
-			require.NotEmpty(t, m.Columns)
+		m, err := parseImportance("m", data)
+		if err != nil {
+			require.Less(t, len(err.Error()), 1000)
+			return
+		}
+		require.NotEmpty(t, m.Columns)
+		for name, columns := range m.Columns {
+			for _, v := range columns {
+				require.True(t, v >= 0 && v <= math.MaxFloat32, name)
+			}
 		}
 	})
 }
