@@ -290,11 +290,11 @@ func conforms(t *testing.T, dir string, table *conformanceTable) {
 	require.Equal(t, nextDeq.Tokens, greedy(t, em, prompt, len(nextDeq.Tokens)))
 	table.add(filepath.Base(dir), meta, d, sameBest(wantDeq, gotExact, vocab), len(fedDeq))
 
-	// In the normal mode the noise of activations is no larger than the reference's own.
+	// In the normal mode the noise of activations is no larger than the reference's own. Where both round to bfloat16 it is the same but for the order of sums.
 	n := len(prompt) * vocab
 	ours, theirs := rms(got[:n], wantDeq[:n]), rms(want[:n], wantDeq[:n])
 	t.Logf("normal: rms difference from dequantised weights %.4f, the reference's own %.4f", ours, theirs)
-	require.LessOrEqual(t, ours, theirs)
+	require.LessOrEqual(t, ours, theirs*(1+1e-6))
 }
 
 // encodes checks an encoder: the hidden states of every token, and the embedding.

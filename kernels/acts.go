@@ -3,14 +3,17 @@ package kernels
 import (
 	"fmt"
 	"math"
+
+	"github.com/goinfer/goinfer/quant"
 )
 
-// Act says in which form a product takes its activations.
+// Act says in which form a product takes its activations. A set of forms is their bits together.
 type Act uint8
 
 const (
-	ActF32 Act = iota // float32 rows
-	ActQ8             // int8 in groups of ActGroup with float32 scales
+	ActF32  Act = 0 // float32 rows, which are always there
+	ActQ8   Act = 1 // int8 in groups of ActGroup with float32 scales
+	ActBF16 Act = 2 // bfloat16 rows, rounded to even
 )
 
 // ActGroup is the number of activations that share a scale.
@@ -19,13 +22,15 @@ const ActGroup = 32
 // sumGroup is the number of activations in half a group.
 const sumGroup = ActGroup / 2
 
-// Acts are the activations of N tokens of length K: float rows, and, after [Level.Quantize], the int8 form of the same rows.
+// Acts are the activations of N tokens of length K: float rows, and, after [Level.Quantize], other forms of the same rows.
 type Acts struct {
 	N, K int
 	F    []float32 // [N][K]
 
-	q []int8     // [N][K]
-	g []actGroup // [N][K/32], what belongs to the groups of q
+	forms Act
+	q     []int8     // [N][K]
+	g     []actGroup // [N][K/32], what belongs to the groups of q
+	h     []uint16   // [N][K], bfloat16
 }
 
 // actGroup is what products ask of a group beside its integers. It is as many bytes long as the group, so that a kernel finds both by one
@@ -39,11 +44,14 @@ type actGroup struct {
 	_     float32
 }
 
-// Reset makes a hold n rows of length k and keeps the storage of earlier uses. The int8 form is made ready where quantised asks
-// for it; k must then be a multiple of [ActGroup]. F is left to the caller.
-func (a *Acts) Reset(n, k int, quantised bool) {
-	a.N, a.K, a.F = n, k, nil
-	if !quantised {
+// Reset makes a hold n rows of length k and keeps the storage of earlier uses, and other forms that were there. Room is made for the forms asked for; k must be a multiple of
+// [ActGroup] if ActQ8 is among them. F is left to the caller.
+func (a *Acts) Reset(n, k int, forms Act) {
+	a.N, a.K, a.F, a.forms = n, k, nil, forms
+	if forms&ActBF16 != 0 {
+		a.h = grow(a.h, n*k)
+	}
+	if forms&ActQ8 == 0 {
 		return
 	}
 	if k%ActGroup != 0 {
@@ -60,10 +68,21 @@ func grow[T any](s []T, n int) []T {
 	return s[:n]
 }
 
-// Quantize fills the int8 form of columns k0 ≤ k < k1 of token t from F; k0 and k1 are multiples of [ActGroup].
+// Quantize fills the forms that Reset was asked for with columns k0 ≤ k < k1 of token t of F. For the int8 form k0 and k1 are multiples of [ActGroup].
 func (l *Level) Quantize(a *Acts, t, k0, k1 int) {
 	i, j := t*a.K+k0, t*a.K+k1
-	l.quantize(a.q[i:j], a.g[i/ActGroup:j/ActGroup], a.F[i:j])
+	if a.forms&ActQ8 != 0 {
+		l.quantize(a.q[i:j], a.g[i/ActGroup:j/ActGroup], a.F[i:j])
+	}
+	if a.forms&ActBF16 != 0 {
+		l.roundBF16(a.h[i:j], a.F[i:j])
+	}
+}
+
+func roundBF16(dst []uint16, src []float32) {
+	for i, x := range src {
+		dst[i] = quant.ToBHalf(x)
+	}
 }
 
 func quantize(q []int8, g []actGroup, x []float32) {
@@ -82,11 +101,17 @@ func quantize(q []int8, g []actGroup, x []float32) {
 	}
 }
 
-// Copy makes token t of a the same as token u of b, in the int8 form.
+// Copy makes token t of a the same as token u of b, in the forms of both but F.
 func (a *Acts) Copy(t int, b *Acts, u int) {
-	q, g := b.token(u)
-	copy(a.q[t*a.K:(t+1)*a.K], q)
-	copy(a.g[t*a.K/ActGroup:(t+1)*a.K/ActGroup], g)
+	forms := a.forms & b.forms
+	if forms&ActQ8 != 0 {
+		q, g := b.token(u)
+		copy(a.q[t*a.K:(t+1)*a.K], q)
+		copy(a.g[t*a.K/ActGroup:(t+1)*a.K/ActGroup], g)
+	}
+	if forms&ActBF16 != 0 {
+		copy(a.h[t*a.K:(t+1)*a.K], b.h[u*b.K:(u+1)*b.K])
+	}
 }
 
 // token is the int8 form of token t.

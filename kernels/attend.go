@@ -73,7 +73,7 @@ type mergeState struct {
 // Begin makes room for n query heads of length d, whose values are of length dv and none of which has seen a key, and returns the queries, [n][d], for the caller to fill in.
 func (a *Attention) Begin(n, d, dv int) (q []float32) {
 	f := grow(a.q.F, n*d)
-	a.q.Reset(n, d, false)
+	a.q.Reset(n, d, ActF32)
 	a.d, a.dv, a.q.F, a.inInts, a.ahead, a.vHalf = d, dv, f, false, [2][]byte{}, halfRows{}
 	a.p, a.acc, a.top, a.add = grow(a.p, n*Tile), grow(a.acc, n*dv), grow(a.top, n), grow(a.add, n)
 	a.span.reset(n, dv)
@@ -138,7 +138,7 @@ func (l *Level) Score(a *Attention, t quant.Type, k []byte, h0, h1, n int) {
 	m := &l.mats[t]
 	if m.Act == ActQ8 && !a.inInts {
 		f := a.q.F
-		a.q.Reset(a.q.N, a.d, true)
+		a.q.Reset(a.q.N, a.d, ActQ8)
 		a.q.F, a.inInts = f, true
 		l.quantize(a.q.q, a.q.g, f)
 	}

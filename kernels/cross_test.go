@@ -57,7 +57,7 @@ var halfFloats = map[quant.Type][]int{
 func strangeActs(k int) *Acts {
 	const tokens = 5
 	var a Acts
-	a.Reset(tokens, k, true)
+	a.Reset(tokens, k, ActQ8)
 	rng := rand.New(rand.NewPCG(12, 12))
 	for i := range a.q {
 		switch i / k {

@@ -313,7 +313,7 @@ func testAttention(t *testing.T, l *Level, typ quant.Type, d, n int) {
 	k, v = kept(k), kept(v)
 	if l.mats[typ].Act == ActQ8 {
 		var a Acts
-		a.Reset(heads, d, true)
+		a.Reset(heads, d, ActQ8)
 		quantize(a.q, a.g, q)
 		q = make([]float32, len(q))
 		for i, x := range a.q {
@@ -425,7 +425,7 @@ func TestQuantizeLevels(t *testing.T) {
 				n := groups * ActGroup
 				var got, want Acts
 				for _, a := range []*Acts{&got, &want} {
-					a.Reset(1, n, true)
+					a.Reset(1, n, ActQ8)
 					a.F = x[at*ActGroup:][:n]
 				}
 				l.Quantize(&got, 0, 0, n)

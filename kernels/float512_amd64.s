@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func addAVX512(dst *float32, x *float32, n int)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·addAVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ x+8(FP), CX
@@ -28,7 +28,7 @@ looptail:
 	JZ        loopdone
 	MOVQ      $-1, BX
 	BZHIQ     DX, BX, BX
-	KMOVW     BX, K1
+	KMOVD     BX, K1
 	VMOVUPS.Z (AX), K1, Z0
 	VMOVUPS.Z (CX), K1, Z1
 	VADDPS    Z1, Z0, Z0
@@ -39,7 +39,7 @@ loopdone:
 	RET
 
 // func addScaledAVX512(dst *float32, x *float32, n int, c float32)
-// Requires: AVX, AVX512F, BMI2, SSE
+// Requires: AVX, AVX512BW, AVX512F, BMI2, SSE
 TEXT ·addScaledAVX512(SB), NOSPLIT, $0-28
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -64,7 +64,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, BX
 	BZHIQ       DX, BX, BX
-	KMOVW       BX, K1
+	KMOVD       BX, K1
 	VMOVUPS.Z   (AX), K1, Z1
 	VMOVUPS.Z   (CX), K1, Z2
 	VFMADD231PS Z2, Z0, Z1
@@ -75,7 +75,7 @@ loopdone:
 	RET
 
 // func scaleAVX512(x *float32, n int, c float32)
-// Requires: AVX, AVX512F, BMI2, SSE
+// Requires: AVX, AVX512BW, AVX512F, BMI2, SSE
 TEXT ·scaleAVX512(SB), NOSPLIT, $0-20
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
@@ -97,7 +97,7 @@ looptail:
 	JZ        loopdone
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
-	KMOVW     DX, K1
+	KMOVD     DX, K1
 	VMOVUPS.Z (AX), K1, Z1
 	VMULPS    Z0, Z1, Z1
 	VMOVUPS   Z1, K1, (AX)
@@ -107,7 +107,7 @@ loopdone:
 	RET
 
 // func normalizeAVX512(dst *float32, x *float32, w *float32, n int, scale float32)
-// Requires: AVX, AVX512F, BMI2, SSE
+// Requires: AVX, AVX512BW, AVX512F, BMI2, SSE
 TEXT ·normalizeAVX512(SB), NOSPLIT, $0-36
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -135,7 +135,7 @@ looptail:
 	JZ        loopdone
 	MOVQ      $-1, SI
 	BZHIQ     DX, SI, SI
-	KMOVW     SI, K1
+	KMOVD     SI, K1
 	VMOVUPS.Z (CX), K1, Z1
 	VMULPS    Z0, Z1, Z1
 	VMOVUPS.Z (BX), K1, Z0
@@ -147,7 +147,7 @@ loopdone:
 	RET
 
 // func dotAVX512(x *float32, y *float32, n int) float32
-// Requires: AVX, AVX512F, BMI2, SSE
+// Requires: AVX, AVX512BW, AVX512F, BMI2, SSE
 TEXT ·dotAVX512(SB), NOSPLIT, $0-28
 	MOVQ   x+0(FP), AX
 	MOVQ   y+8(FP), CX
@@ -170,7 +170,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, BX
 	BZHIQ       DX, BX, BX
-	KMOVW       BX, K1
+	KMOVD       BX, K1
 	VMOVUPS.Z   (AX), K1, Z1
 	VMOVUPS.Z   (CX), K1, Z2
 	VFMADD231PS Z1, Z2, Z0
@@ -189,7 +189,7 @@ loopdone:
 	RET
 
 // func swiGLUAVX512(dst *float32, gate *float32, up *float32, n int)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·swiGLUAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), AX
 	MOVQ gate+8(FP), CX
@@ -235,7 +235,7 @@ looptail:
 	JZ           loopdone
 	MOVQ         $-1, SI
 	BZHIQ        BX, SI, SI
-	KMOVW        SI, K1
+	KMOVD        SI, K1
 	VMOVUPS.Z    (CX), K1, Z0
 	VPXORD       const0<>+0(SB), Z0, Z1
 	VMOVUPS      const1<>+0(SB), Z2
@@ -267,7 +267,7 @@ loopdone:
 	RET
 
 // func geluAVX512(dst *float32, gate *float32, up *float32, n int)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·geluAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), AX
 	MOVQ gate+8(FP), CX
@@ -316,7 +316,7 @@ looptail:
 	JZ           loopdone
 	MOVQ         $-1, SI
 	BZHIQ        BX, SI, SI
-	KMOVW        SI, K1
+	KMOVD        SI, K1
 	VMOVUPS.Z    (CX), K1, Z0
 	VMULPS       const13<>+0(SB), Z0, Z1
 	VFMADD213PS  const12<>+0(SB), Z0, Z1
@@ -351,7 +351,7 @@ loopdone:
 	RET
 
 // func gateAVX512(x *float32, gate *float32, n int)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·gateAVX512(SB), NOSPLIT, $0-24
 	MOVQ x+0(FP), AX
 	MOVQ gate+8(FP), CX
@@ -394,7 +394,7 @@ looptail:
 	JZ           loopdone
 	MOVQ         $-1, BX
 	BZHIQ        DX, BX, BX
-	KMOVW        BX, K1
+	KMOVD        BX, K1
 	VMOVUPS.Z    (AX), K1, Z0
 	VMOVUPS.Z    (CX), K1, Z1
 	VPXORD       const0<>+0(SB), Z1, Z1
@@ -425,7 +425,7 @@ loopdone:
 	RET
 
 // func softCapAVX512(x *float32, n int, most float32)
-// Requires: AVX, AVX512F, BMI2, SSE
+// Requires: AVX, AVX512BW, AVX512F, BMI2, SSE
 TEXT ·softCapAVX512(SB), NOSPLIT, $0-20
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
@@ -471,7 +471,7 @@ looptail:
 	JZ           loopdone
 	MOVQ         $-1, DX
 	BZHIQ        CX, DX, DX
-	KMOVW        DX, K1
+	KMOVD        DX, K1
 	VMOVUPS.Z    (AX), K1, Z3
 	VMULPS       Z2, Z3, Z3
 	VMOVUPS      const1<>+0(SB), Z2
@@ -502,7 +502,7 @@ loopdone:
 	RET
 
 // func rotateHalvesAVX512(lo *float32, hi *float32, cos *float32, sin *float32, pairs int)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·rotateHalvesAVX512(SB), NOSPLIT, $0-40
 	MOVQ lo+0(FP), AX
 	MOVQ hi+8(FP), CX
@@ -535,7 +535,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, DI
 	BZHIQ       DX, DI, DI
-	KMOVW       DI, K1
+	KMOVD       DI, K1
 	VMOVUPS.Z   (AX), K1, Z0
 	VMOVUPS.Z   (CX), K1, Z1
 	VMOVUPS.Z   (BX), K1, Z2
@@ -552,7 +552,7 @@ loopdone:
 	RET
 
 // func rotateAVX512(x *float32, cos *float32, sin *float32, pairs int)
-// Requires: AVX, AVX512F, AVX512VL, BMI2
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
 TEXT ·rotateAVX512(SB), NOSPLIT, $0-32
 	MOVQ      x+0(FP), AX
 	MOVQ      pairs+24(FP), CX
@@ -584,12 +584,12 @@ looptail:
 	JZ             loopdone
 	MOVQ           $-1, SI
 	BZHIQ          CX, SI, SI
-	KMOVW          SI, K1
+	KMOVD          SI, K1
 	VMOVUPS.Z      (AX), K1, Z1
 	SHRQ           $0x01, CX
 	MOVQ           $-1, SI
 	BZHIQ          CX, SI, SI
-	KMOVW          SI, K2
+	KMOVD          SI, K2
 	VMOVUPS.Z      (DX), K2, Z2
 	VMOVUPS.Z      (BX), K2, Z3
 	VPERMPS        Z2, Z0, Z2
@@ -625,10 +625,56 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, BX
 	BZHIQ       DX, BX, BX
-	KMOVW       BX, K1
+	KMOVD       BX, K1
 	VMOVDQU16.Z (CX), K1, Y0
 	VCVTPH2PS   Y0, Z0
 	VMOVUPS     Z0, K1, (AX)
+
+loopdone:
+	VZEROUPPER
+	RET
+
+// func roundBF16AVX512(dst *uint16, src *float32, n int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
+TEXT ·roundBF16AVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+
+loop:
+	CMPQ    DX, $0x10
+	JLT     looptail
+	VMOVUPS (CX), Z0
+	VCMPPS  $0x03, Z0, Z0, K1
+	VPSRLD  $0x10, Z0, Z1
+	VPANDD  const17<>+0(SB), Z1, Z1
+	VPADDD  const18<>+0(SB), Z1, Z1
+	VPADDD  Z0, Z1, Z1
+	VPORD   const19<>+0(SB), Z0, K1, Z1
+	VPSRLD  $0x10, Z1, Z1
+	VPMOVDW Z1, Y0
+	VMOVDQU Y0, (AX)
+	ADDQ    $0x20, AX
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, DX
+	JMP     loop
+
+looptail:
+	TESTQ     DX, DX
+	JZ        loopdone
+	MOVQ      $-1, BX
+	BZHIQ     DX, BX, BX
+	KMOVD     BX, K1
+	VMOVUPS.Z (CX), K1, Z0
+	VCMPPS    $0x03, Z0, Z0, K2
+	VPSRLD    $0x10, Z0, Z1
+	VPANDD    const17<>+0(SB), Z1, Z1
+	VPADDD    const18<>+0(SB), Z1, Z1
+	VPADDD    Z0, Z1, Z1
+	VPORD     const19<>+0(SB), Z0, K2, Z1
+	VPSRLD    $0x10, Z1, Z1
+	VPMOVDW   Z1, Y0
+	VMOVDQU16 Y0, K1, (AX)
 
 loopdone:
 	VZEROUPPER
@@ -657,7 +703,7 @@ looptail:
 	JZ        loopdone
 	MOVQ      $-1, BX
 	BZHIQ     DX, BX, BX
-	KMOVW     BX, K1
+	KMOVD     BX, K1
 	VMOVUPS.Z (CX), K1, Z0
 	VCVTPS2PH $0x00, Z0, Y0
 	VMOVDQU16 Y0, K1, (AX)
@@ -2396,8 +2442,8 @@ TEXT ·columnsF16AVX512(SB), NOSPLIT, $0-48
 	MOVQ      blocks+32(FP), R9
 	MOVQ      ahead+16(FP), R10
 	MOVQ      pace+40(FP), R11
-	VMOVDQU32 const17<>+0(SB), Z0
-	VMOVDQU32 const18<>+0(SB), Z1
+	VMOVDQU32 const20<>+0(SB), Z0
+	VMOVDQU32 const21<>+0(SB), Z1
 
 loop:
 	PREFETCHNTA   (R10)
@@ -2795,7 +2841,7 @@ TEXT ·weighAVX512(SB), NOSPLIT, $0-44
 	MOVQ         seen+32(FP), SI
 	MOVSS        scale+40(FP), X0
 	VBROADCASTSS X0, Z0
-	VMOVDQU32    const19<>+0(SB), Z1
+	VMOVDQU32    const22<>+0(SB), Z1
 	MOVQ         $-1, DI
 	BZHIQ        SI, DI, DI
 	KMOVW        DI, K1
@@ -2937,14 +2983,14 @@ loop:
 	RET
 
 // func mergeStateAVX512(max *float32, sum *float32, top *float32, add *float32, n int)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·mergeStateAVX512(SB), NOSPLIT, $0-40
 	MOVQ      max+0(FP), AX
 	MOVQ      sum+8(FP), CX
 	MOVQ      top+16(FP), DX
 	MOVQ      add+24(FP), BX
 	MOVQ      n+32(FP), SI
-	VMOVDQU32 const19<>+0(SB), Z0
+	VMOVDQU32 const22<>+0(SB), Z0
 	VMOVDQU32 const12<>+0(SB), Z1
 
 loop:
@@ -3015,7 +3061,7 @@ looptail:
 	JZ           loopdone
 	MOVQ         $-1, DI
 	BZHIQ        SI, DI, DI
-	KMOVW        DI, K1
+	KMOVD        DI, K1
 	VMOVUPS.Z    (AX), K1, Z2
 	VMOVUPS.Z    (DX), K1, Z3
 	VCMPPS       $0x04, Z0, Z3, K2
@@ -3075,7 +3121,7 @@ loopdone:
 	RET
 
 // func mergeRowsAVX512(out *float32, acc *float32, old *float32, now *float32, rows int, d int)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·mergeRowsAVX512(SB), NOSPLIT, $0-48
 	MOVQ out+0(FP), AX
 	MOVQ acc+8(FP), CX
@@ -3107,7 +3153,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, R9
 	BZHIQ       R8, R9, R9
-	KMOVW       R9, K1
+	KMOVD       R9, K1
 	VMOVUPS.Z   (AX), K1, Z2
 	VMULPS      Z0, Z2, Z2
 	VMOVUPS.Z   (CX), K1, Z0
@@ -3326,7 +3372,7 @@ TEXT ·quantizeAVX512(SB), $2048-24
 	VMOVUPS     Z3, 1856(SP)
 	VMOVUPS     Z1, 1920(SP)
 	VMOVUPS     Z0, 1984(SP)
-	VMOVDQU32   const20<>+0(SB), Z1
+	VMOVDQU32   const23<>+0(SB), Z1
 	VPXORD      Z0, Z0, Z0
 	VPANDD      (SP), Z1, Z2
 	VPMAXUD     Z2, Z0, Z0
@@ -3392,27 +3438,27 @@ TEXT ·quantizeAVX512(SB), $2048-24
 	VPMAXUD     Z2, Z0, Z0
 	VPANDD      1984(SP), Z1, Z1
 	VPMAXUD     Z1, Z0, Z0
-	VPCMPUD     $0x02, const21<>+0(SB), Z0, K1
-	VPCMPUD     $0x05, const22<>+0(SB), Z0, K1, K2
+	VPCMPUD     $0x02, const24<>+0(SB), Z0, K1
+	VPCMPUD     $0x05, const25<>+0(SB), Z0, K1, K2
 	VMOVDQU32   const12<>+0(SB), Z1
 	VMOVAPS     Z0, K2, Z1
 	VPXORD      Z0, Z0, Z0
 	VPXORD      Z2, Z2, Z2
 	VPXORD      Z3, Z3, Z3
-	VMOVDQU32   const23<>+0(SB), Z4
-	VMOVUPS     const24<>+0(SB), Z5
+	VMOVDQU32   const26<>+0(SB), Z4
+	VMOVUPS     const27<>+0(SB), Z5
 	VDIVPS      Z1, Z5, Z5
 	VPXORD      Z6, Z6, Z6
 	VPXORD      Z7, Z7, Z7
-	VMOVUPS     const25<>+0(SB), Z8
+	VMOVUPS     const28<>+0(SB), Z8
 	VDIVPS      Z1, Z8, Z8
 	VPXORD      Z9, Z9, Z9
 	VPXORD      Z10, Z10, Z10
-	VMOVUPS     const26<>+0(SB), Z11
+	VMOVUPS     const29<>+0(SB), Z11
 	VDIVPS      Z1, Z11, Z11
 	VPXORD      Z12, Z12, Z12
 	VPXORD      Z13, Z13, Z13
-	VMOVUPS     const27<>+0(SB), Z14
+	VMOVUPS     const30<>+0(SB), Z14
 	VDIVPS      Z1, Z14, Z14
 	VPXORD      Z15, Z15, Z15
 	VPXORD      Z16, Z16, Z16
@@ -3454,7 +3500,7 @@ candidates0:
 	JNZ     candidates0
 	VDIVPS  Z7, Z6, Z7
 	VMULPS  Z6, Z7, Z6
-	VDIVPS  const28<>+0(SB), Z6, Z6
+	VDIVPS  const31<>+0(SB), Z6, Z6
 	VCMPPS  $0x0e, Z0, Z6, K3
 	VMOVAPS Z6, K3, Z0
 	VMOVAPS Z5, K3, Z2
@@ -3462,7 +3508,7 @@ candidates0:
 	VMOVAPS Z7, K3, Z3
 	VDIVPS  Z10, Z9, Z5
 	VMULPS  Z9, Z5, Z6
-	VDIVPS  const29<>+0(SB), Z6, Z6
+	VDIVPS  const32<>+0(SB), Z6, Z6
 	VCMPPS  $0x0e, Z0, Z6, K3
 	VMOVAPS Z6, K3, Z0
 	VMOVAPS Z8, K3, Z2
@@ -3470,7 +3516,7 @@ candidates0:
 	VMOVAPS Z5, K3, Z3
 	VDIVPS  Z13, Z12, Z5
 	VMULPS  Z12, Z5, Z6
-	VDIVPS  const30<>+0(SB), Z6, Z6
+	VDIVPS  const33<>+0(SB), Z6, Z6
 	VCMPPS  $0x0e, Z0, Z6, K3
 	VMOVAPS Z6, K3, Z0
 	VMOVAPS Z11, K3, Z2
@@ -3478,25 +3524,25 @@ candidates0:
 	VMOVAPS Z5, K3, Z3
 	VDIVPS  Z16, Z15, Z5
 	VMULPS  Z15, Z5, Z6
-	VDIVPS  const31<>+0(SB), Z6, Z6
+	VDIVPS  const34<>+0(SB), Z6, Z6
 	VCMPPS  $0x0e, Z0, Z6, K3
 	VMOVAPS Z6, K3, Z0
 	VMOVAPS Z14, K3, Z2
 	VDIVPS  Z14, Z5, Z5
 	VMOVAPS Z5, K3, Z3
-	VMOVUPS const32<>+0(SB), Z5
+	VMOVUPS const35<>+0(SB), Z5
 	VDIVPS  Z1, Z5, Z5
 	VPXORD  Z6, Z6, Z6
 	VPXORD  Z7, Z7, Z7
-	VMOVUPS const33<>+0(SB), Z8
+	VMOVUPS const36<>+0(SB), Z8
 	VDIVPS  Z1, Z8, Z8
 	VPXORD  Z9, Z9, Z9
 	VPXORD  Z10, Z10, Z10
-	VMOVUPS const34<>+0(SB), Z11
+	VMOVUPS const37<>+0(SB), Z11
 	VDIVPS  Z1, Z11, Z11
 	VPXORD  Z12, Z12, Z12
 	VPXORD  Z13, Z13, Z13
-	VMOVUPS const35<>+0(SB), Z14
+	VMOVUPS const38<>+0(SB), Z14
 	VDIVPS  Z1, Z14, Z14
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z15, Z15, Z15
@@ -3538,7 +3584,7 @@ candidates1:
 	JNZ           candidates1
 	VDIVPS        Z7, Z6, Z4
 	VMULPS        Z6, Z4, Z6
-	VDIVPS        const36<>+0(SB), Z6, Z6
+	VDIVPS        const39<>+0(SB), Z6, Z6
 	VCMPPS        $0x0e, Z0, Z6, K3
 	VMOVAPS       Z6, K3, Z0
 	VMOVAPS       Z5, K3, Z2
@@ -3546,7 +3592,7 @@ candidates1:
 	VMOVAPS       Z4, K3, Z3
 	VDIVPS        Z10, Z9, Z4
 	VMULPS        Z9, Z4, Z5
-	VDIVPS        const37<>+0(SB), Z5, Z5
+	VDIVPS        const40<>+0(SB), Z5, Z5
 	VCMPPS        $0x0e, Z0, Z5, K3
 	VMOVAPS       Z5, K3, Z0
 	VMOVAPS       Z8, K3, Z2
@@ -3554,7 +3600,7 @@ candidates1:
 	VMOVAPS       Z4, K3, Z3
 	VDIVPS        Z13, Z12, Z4
 	VMULPS        Z12, Z4, Z5
-	VDIVPS        const38<>+0(SB), Z5, Z5
+	VDIVPS        const41<>+0(SB), Z5, Z5
 	VCMPPS        $0x0e, Z0, Z5, K3
 	VMOVAPS       Z5, K3, Z0
 	VMOVAPS       Z11, K3, Z2
@@ -3562,7 +3608,7 @@ candidates1:
 	VMOVAPS       Z4, K3, Z3
 	VDIVPS        Z15, Z1, Z4
 	VMULPS        Z1, Z4, Z1
-	VDIVPS        const39<>+0(SB), Z1, Z1
+	VDIVPS        const42<>+0(SB), Z1, Z1
 	VCMPPS        $0x0e, Z0, Z1, K3
 	VMOVAPS       Z1, K3, Z0
 	VMOVAPS       Z14, K3, Z2
@@ -3570,7 +3616,7 @@ candidates1:
 	VMOVAPS       Z4, K3, Z3
 	VMOVAPS.Z     Z3, K2, Z3
 	KNOTW         K1, K1
-	VMOVUPS       const40<>+0(SB), K1, Z3
+	VMOVUPS       const43<>+0(SB), K1, Z3
 	VPXORD        Z0, Z0, Z0
 	VMULPS        (SP), Z2, Z1
 	VCVTPS2DQ.Z   Z1, K2, Z1
@@ -3899,7 +3945,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, DI
 	BZHIQ       DX, DI, DI
-	KMOVW       DI, K1
+	KMOVD       DI, K1
 	VMOVDQU16.Z (AX), K1, Y4
 	VCVTPH2PS   Y4, Z4
 	VMOVDQU16.Z (AX)(BX*1), K1, Y5
@@ -4002,7 +4048,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, R8
 	BZHIQ       DX, R8, R8
-	KMOVW       R8, K1
+	KMOVD       R8, K1
 	VMOVDQU16.Z (AX), K1, Y8
 	VCVTPH2PS   Y8, Z8
 	VMOVDQU16.Z (AX)(SI*1), K1, Y9
@@ -4142,7 +4188,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, R8
 	BZHIQ       DX, R8, R8
-	KMOVW       R8, K1
+	KMOVD       R8, K1
 	VMOVDQU16.Z (AX), K1, Y12
 	VCVTPH2PS   Y12, Z12
 	VMOVDQU16.Z (AX)(SI*1), K1, Y13
@@ -4322,7 +4368,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, R9
 	BZHIQ       DX, R9, R9
-	KMOVW       R9, K1
+	KMOVD       R9, K1
 	VMOVDQU16.Z (AX), K1, Y16
 	VCVTPH2PS   Y16, Z16
 	VMOVDQU16.Z (AX)(SI*1), K1, Y17
@@ -4539,7 +4585,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, R9
 	BZHIQ       DX, R9, R9
-	KMOVW       R9, K1
+	KMOVD       R9, K1
 	VMOVDQU16.Z (AX), K1, Y20
 	VCVTPH2PS   Y20, Z20
 	VMOVDQU16.Z (AX)(SI*1), K1, Y21
@@ -4793,7 +4839,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, R9
 	BZHIQ       DX, R9, R9
-	KMOVW       R9, K1
+	KMOVD       R9, K1
 	VMOVDQU16.Z (AX), K1, Y24
 	VCVTPH2PS   Y24, Z24
 	VMOVDQU16.Z (AX)(SI*1), K1, Y25
@@ -5021,7 +5067,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, BX
 	BZHIQ       DX, BX, BX
-	KMOVW       BX, K1
+	KMOVD       BX, K1
 	VMOVDQU16.Z (AX), K1, Y1
 	VCVTPH2PS   Y1, Z1
 	VMOVUPS.Z   (CX), K1, Z2
@@ -5089,7 +5135,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, SI
 	BZHIQ       DX, SI, SI
-	KMOVW       SI, K1
+	KMOVD       SI, K1
 	VMOVDQU16.Z (AX), K1, Y2
 	VCVTPH2PS   Y2, Z2
 	VMOVUPS.Z   (CX), K1, Z3
@@ -5179,7 +5225,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, SI
 	BZHIQ       DX, SI, SI
-	KMOVW       SI, K1
+	KMOVD       SI, K1
 	VMOVDQU16.Z (AX), K1, Y3
 	VCVTPH2PS   Y3, Z3
 	VMOVUPS.Z   (CX), K1, Z4
@@ -5294,7 +5340,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, DI
 	BZHIQ       DX, DI, DI
-	KMOVW       DI, K1
+	KMOVD       DI, K1
 	VMOVDQU16.Z (AX), K1, Y4
 	VCVTPH2PS   Y4, Z4
 	VMOVUPS.Z   (CX), K1, Z5
@@ -5431,7 +5477,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, DI
 	BZHIQ       DX, DI, DI
-	KMOVW       DI, K1
+	KMOVD       DI, K1
 	VMOVDQU16.Z (AX), K1, Y5
 	VCVTPH2PS   Y5, Z5
 	VMOVUPS.Z   (CX), K1, Z6
@@ -5590,7 +5636,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, DI
 	BZHIQ       DX, DI, DI
-	KMOVW       DI, K1
+	KMOVD       DI, K1
 	VMOVDQU16.Z (AX), K1, Y6
 	VCVTPH2PS   Y6, Z6
 	VMOVUPS.Z   (CX), K1, Z7
@@ -5715,7 +5761,7 @@ finish:
 	RET
 
 // func mulF324x1AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
-// Requires: AVX, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512BW, AVX512F, BMI2, MMX+
 TEXT ·mulF324x1AVX512(SB), NOSPLIT, $0-72
 	MOVQ    w+16(FP), AX
 	MOVQ    a+32(FP), CX
@@ -5877,7 +5923,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, DI
 	BZHIQ       DX, DI, DI
-	KMOVW       DI, K1
+	KMOVD       DI, K1
 	VMOVUPS.Z   (AX), K1, Z4
 	VMOVUPS.Z   (AX)(BX*1), K1, Z5
 	VMOVUPS.Z   (AX)(BX*2), K1, Z6
@@ -5920,7 +5966,7 @@ finish:
 	RET
 
 // func mulF324x2AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·mulF324x2AVX512(SB), NOSPLIT, $0-72
 	MOVQ    w+16(FP), AX
 	MOVQ    a+32(FP), CX
@@ -5976,7 +6022,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, R8
 	BZHIQ       DX, R8, R8
-	KMOVW       R8, K1
+	KMOVD       R8, K1
 	VMOVUPS.Z   (AX), K1, Z8
 	VMOVUPS.Z   (AX)(SI*1), K1, Z9
 	VMOVUPS.Z   (AX)(SI*2), K1, Z10
@@ -6043,7 +6089,7 @@ finish:
 	RET
 
 // func mulF324x3AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·mulF324x3AVX512(SB), NOSPLIT, $0-72
 	MOVQ    w+16(FP), AX
 	MOVQ    a+32(FP), CX
@@ -6112,7 +6158,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, R8
 	BZHIQ       DX, R8, R8
-	KMOVW       R8, K1
+	KMOVD       R8, K1
 	VMOVUPS.Z   (AX), K1, Z12
 	VMOVUPS.Z   (AX)(SI*1), K1, Z13
 	VMOVUPS.Z   (AX)(SI*2), K1, Z14
@@ -6203,7 +6249,7 @@ finish:
 	RET
 
 // func mulF324x4AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·mulF324x4AVX512(SB), NOSPLIT, $0-72
 	MOVQ    w+16(FP), AX
 	MOVQ    a+32(FP), CX
@@ -6288,7 +6334,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, R9
 	BZHIQ       DX, R9, R9
-	KMOVW       R9, K1
+	KMOVD       R9, K1
 	VMOVUPS.Z   (AX), K1, Z16
 	VMOVUPS.Z   (AX)(SI*1), K1, Z17
 	VMOVUPS.Z   (AX)(SI*2), K1, Z18
@@ -6403,7 +6449,7 @@ finish:
 	RET
 
 // func mulF324x5AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·mulF324x5AVX512(SB), NOSPLIT, $0-72
 	MOVQ    w+16(FP), AX
 	MOVQ    a+32(FP), CX
@@ -6501,7 +6547,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, R9
 	BZHIQ       DX, R9, R9
-	KMOVW       R9, K1
+	KMOVD       R9, K1
 	VMOVUPS.Z   (AX), K1, Z20
 	VMOVUPS.Z   (AX)(SI*1), K1, Z21
 	VMOVUPS.Z   (AX)(SI*2), K1, Z22
@@ -6640,7 +6686,7 @@ finish:
 	RET
 
 // func mulF324x6AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·mulF324x6AVX512(SB), NOSPLIT, $0-72
 	MOVQ    w+16(FP), AX
 	MOVQ    a+32(FP), CX
@@ -6751,7 +6797,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, R9
 	BZHIQ       DX, R9, R9
-	KMOVW       R9, K1
+	KMOVD       R9, K1
 	VMOVUPS.Z   (AX), K1, Z24
 	VMOVUPS.Z   (AX)(SI*1), K1, Z25
 	VMOVUPS.Z   (AX)(SI*2), K1, Z26
@@ -6914,7 +6960,7 @@ finish:
 	RET
 
 // func mulF321x1AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·mulF321x1AVX512(SB), NOSPLIT, $0-72
 	MOVQ    w+16(FP), AX
 	MOVQ    a+32(FP), CX
@@ -6975,7 +7021,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, BX
 	BZHIQ       DX, BX, BX
-	KMOVW       BX, K1
+	KMOVD       BX, K1
 	VMOVUPS.Z   (AX), K1, Z1
 	VMOVUPS.Z   (CX), K1, Z2
 	VFMADD231PS Z1, Z2, Z0
@@ -7009,7 +7055,7 @@ finish:
 	RET
 
 // func mulF321x2AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·mulF321x2AVX512(SB), NOSPLIT, $0-72
 	MOVQ    w+16(FP), AX
 	MOVQ    a+32(FP), CX
@@ -7042,7 +7088,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, SI
 	BZHIQ       DX, SI, SI
-	KMOVW       SI, K1
+	KMOVD       SI, K1
 	VMOVUPS.Z   (AX), K1, Z2
 	VMOVUPS.Z   (CX), K1, Z3
 	VFMADD231PS Z2, Z3, Z0
@@ -7094,7 +7140,7 @@ finish:
 	RET
 
 // func mulF321x3AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·mulF321x3AVX512(SB), NOSPLIT, $0-72
 	MOVQ    w+16(FP), AX
 	MOVQ    a+32(FP), CX
@@ -7131,7 +7177,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, SI
 	BZHIQ       DX, SI, SI
-	KMOVW       SI, K1
+	KMOVD       SI, K1
 	VMOVUPS.Z   (AX), K1, Z3
 	VMOVUPS.Z   (CX), K1, Z4
 	VFMADD231PS Z3, Z4, Z0
@@ -7201,7 +7247,7 @@ finish:
 	RET
 
 // func mulF321x4AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·mulF321x4AVX512(SB), NOSPLIT, $0-72
 	MOVQ    w+16(FP), AX
 	MOVQ    a+32(FP), CX
@@ -7245,7 +7291,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, DI
 	BZHIQ       DX, DI, DI
-	KMOVW       DI, K1
+	KMOVD       DI, K1
 	VMOVUPS.Z   (AX), K1, Z4
 	VMOVUPS.Z   (CX), K1, Z5
 	VFMADD231PS Z4, Z5, Z0
@@ -7333,7 +7379,7 @@ finish:
 	RET
 
 // func mulF321x5AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·mulF321x5AVX512(SB), NOSPLIT, $0-72
 	MOVQ    w+16(FP), AX
 	MOVQ    a+32(FP), CX
@@ -7381,7 +7427,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, DI
 	BZHIQ       DX, DI, DI
-	KMOVW       DI, K1
+	KMOVD       DI, K1
 	VMOVUPS.Z   (AX), K1, Z5
 	VMOVUPS.Z   (CX), K1, Z6
 	VFMADD231PS Z5, Z6, Z0
@@ -7487,7 +7533,7 @@ finish:
 	RET
 
 // func mulF321x6AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·mulF321x6AVX512(SB), NOSPLIT, $0-72
 	MOVQ    w+16(FP), AX
 	MOVQ    a+32(FP), CX
@@ -7539,7 +7585,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, DI
 	BZHIQ       DX, DI, DI
-	KMOVW       DI, K1
+	KMOVD       DI, K1
 	VMOVUPS.Z   (AX), K1, Z6
 	VMOVUPS.Z   (CX), K1, Z7
 	VFMADD231PS Z6, Z7, Z0
@@ -7663,7 +7709,7 @@ finish:
 	RET
 
 // func mulBF164x1AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
-// Requires: AVX, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512BW, AVX512F, BMI2, MMX+
 TEXT ·mulBF164x1AVX512(SB), NOSPLIT, $0-72
 	MOVQ    w+16(FP), AX
 	MOVQ    a+32(FP), CX
@@ -7843,7 +7889,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, DI
 	BZHIQ       DX, DI, DI
-	KMOVW       DI, K1
+	KMOVD       DI, K1
 	VPMOVZXWD.Z (AX), K1, Z4
 	VPSLLD      $0x10, Z4, Z4
 	VPMOVZXWD.Z (AX)(BX*1), K1, Z5
@@ -7890,7 +7936,7 @@ finish:
 	RET
 
 // func mulBF164x2AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·mulBF164x2AVX512(SB), NOSPLIT, $0-72
 	MOVQ    w+16(FP), AX
 	MOVQ    a+32(FP), CX
@@ -7950,7 +7996,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, R8
 	BZHIQ       DX, R8, R8
-	KMOVW       R8, K1
+	KMOVD       R8, K1
 	VPMOVZXWD.Z (AX), K1, Z8
 	VPSLLD      $0x10, Z8, Z8
 	VPMOVZXWD.Z (AX)(SI*1), K1, Z9
@@ -8021,7 +8067,7 @@ finish:
 	RET
 
 // func mulBF164x3AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·mulBF164x3AVX512(SB), NOSPLIT, $0-72
 	MOVQ    w+16(FP), AX
 	MOVQ    a+32(FP), CX
@@ -8094,7 +8140,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, R8
 	BZHIQ       DX, R8, R8
-	KMOVW       R8, K1
+	KMOVD       R8, K1
 	VPMOVZXWD.Z (AX), K1, Z12
 	VPSLLD      $0x10, Z12, Z12
 	VPMOVZXWD.Z (AX)(SI*1), K1, Z13
@@ -8189,7 +8235,7 @@ finish:
 	RET
 
 // func mulBF164x4AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·mulBF164x4AVX512(SB), NOSPLIT, $0-72
 	MOVQ    w+16(FP), AX
 	MOVQ    a+32(FP), CX
@@ -8278,7 +8324,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, R9
 	BZHIQ       DX, R9, R9
-	KMOVW       R9, K1
+	KMOVD       R9, K1
 	VPMOVZXWD.Z (AX), K1, Z16
 	VPSLLD      $0x10, Z16, Z16
 	VPMOVZXWD.Z (AX)(SI*1), K1, Z17
@@ -8397,7 +8443,7 @@ finish:
 	RET
 
 // func mulBF164x5AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·mulBF164x5AVX512(SB), NOSPLIT, $0-72
 	MOVQ    w+16(FP), AX
 	MOVQ    a+32(FP), CX
@@ -8499,7 +8545,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, R9
 	BZHIQ       DX, R9, R9
-	KMOVW       R9, K1
+	KMOVD       R9, K1
 	VPMOVZXWD.Z (AX), K1, Z20
 	VPSLLD      $0x10, Z20, Z20
 	VPMOVZXWD.Z (AX)(SI*1), K1, Z21
@@ -8642,7 +8688,7 @@ finish:
 	RET
 
 // func mulBF164x6AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·mulBF164x6AVX512(SB), NOSPLIT, $0-72
 	MOVQ    w+16(FP), AX
 	MOVQ    a+32(FP), CX
@@ -8757,7 +8803,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, R9
 	BZHIQ       DX, R9, R9
-	KMOVW       R9, K1
+	KMOVD       R9, K1
 	VPMOVZXWD.Z (AX), K1, Z24
 	VPSLLD      $0x10, Z24, Z24
 	VPMOVZXWD.Z (AX)(SI*1), K1, Z25
@@ -8924,7 +8970,7 @@ finish:
 	RET
 
 // func mulBF161x1AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·mulBF161x1AVX512(SB), NOSPLIT, $0-72
 	MOVQ    w+16(FP), AX
 	MOVQ    a+32(FP), CX
@@ -8994,7 +9040,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, BX
 	BZHIQ       DX, BX, BX
-	KMOVW       BX, K1
+	KMOVD       BX, K1
 	VPMOVZXWD.Z (AX), K1, Z1
 	VPSLLD      $0x10, Z1, Z1
 	VMOVUPS.Z   (CX), K1, Z2
@@ -9029,7 +9075,7 @@ finish:
 	RET
 
 // func mulBF161x2AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·mulBF161x2AVX512(SB), NOSPLIT, $0-72
 	MOVQ    w+16(FP), AX
 	MOVQ    a+32(FP), CX
@@ -9063,7 +9109,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, SI
 	BZHIQ       DX, SI, SI
-	KMOVW       SI, K1
+	KMOVD       SI, K1
 	VPMOVZXWD.Z (AX), K1, Z2
 	VPSLLD      $0x10, Z2, Z2
 	VMOVUPS.Z   (CX), K1, Z3
@@ -9116,7 +9162,7 @@ finish:
 	RET
 
 // func mulBF161x3AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·mulBF161x3AVX512(SB), NOSPLIT, $0-72
 	MOVQ    w+16(FP), AX
 	MOVQ    a+32(FP), CX
@@ -9154,7 +9200,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, SI
 	BZHIQ       DX, SI, SI
-	KMOVW       SI, K1
+	KMOVD       SI, K1
 	VPMOVZXWD.Z (AX), K1, Z3
 	VPSLLD      $0x10, Z3, Z3
 	VMOVUPS.Z   (CX), K1, Z4
@@ -9225,7 +9271,7 @@ finish:
 	RET
 
 // func mulBF161x4AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·mulBF161x4AVX512(SB), NOSPLIT, $0-72
 	MOVQ    w+16(FP), AX
 	MOVQ    a+32(FP), CX
@@ -9270,7 +9316,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, DI
 	BZHIQ       DX, DI, DI
-	KMOVW       DI, K1
+	KMOVD       DI, K1
 	VPMOVZXWD.Z (AX), K1, Z4
 	VPSLLD      $0x10, Z4, Z4
 	VMOVUPS.Z   (CX), K1, Z5
@@ -9359,7 +9405,7 @@ finish:
 	RET
 
 // func mulBF161x5AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·mulBF161x5AVX512(SB), NOSPLIT, $0-72
 	MOVQ    w+16(FP), AX
 	MOVQ    a+32(FP), CX
@@ -9408,7 +9454,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, DI
 	BZHIQ       DX, DI, DI
-	KMOVW       DI, K1
+	KMOVD       DI, K1
 	VPMOVZXWD.Z (AX), K1, Z5
 	VPSLLD      $0x10, Z5, Z5
 	VMOVUPS.Z   (CX), K1, Z6
@@ -9515,7 +9561,7 @@ finish:
 	RET
 
 // func mulBF161x6AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·mulBF161x6AVX512(SB), NOSPLIT, $0-72
 	MOVQ    w+16(FP), AX
 	MOVQ    a+32(FP), CX
@@ -9568,7 +9614,7 @@ looptail:
 	JZ          loopdone
 	MOVQ        $-1, DI
 	BZHIQ       DX, DI, DI
-	KMOVW       DI, K1
+	KMOVD       DI, K1
 	VPMOVZXWD.Z (AX), K1, Z6
 	VPSLLD      $0x10, Z6, Z6
 	VMOVUPS.Z   (CX), K1, Z7
@@ -9583,6 +9629,1954 @@ looptail:
 	VFMADD231PS Z6, Z7, Z4
 	VMOVUPS.Z   (SI)(BX*2), K1, Z7
 	VFMADD231PS Z6, Z7, Z5
+
+loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VZEROUPPER
+	RET
+
+finish:
+	MOVQ       dst+0(FP), AX
+	MOVQ       ldd+8(FP), CX
+	VUNPCKLPS  Z0, Z0, Z6
+	VUNPCKHPS  Z0, Z0, Z7
+	VADDPS     Z7, Z6, Z6
+	VUNPCKLPS  Z0, Z0, Z7
+	VUNPCKHPS  Z0, Z0, Z0
+	VADDPS     Z0, Z7, Z7
+	VUNPCKLPD  Z7, Z6, Z0
+	VUNPCKHPD  Z7, Z6, Z6
+	VADDPS     Z6, Z0, Z0
+	VSHUFF32X4 $0x4e, Z0, Z0, Z6
+	VADDPS     Z6, Z0, Z0
+	VSHUFF32X4 $0xb1, Z0, Z0, Z6
+	VADDPS     Z6, Z0, Z0
+	VMOVSS     X0, (AX)
+	ADDQ       CX, AX
+	VUNPCKLPS  Z1, Z1, Z0
+	VUNPCKHPS  Z1, Z1, Z6
+	VADDPS     Z6, Z0, Z0
+	VUNPCKLPS  Z1, Z1, Z6
+	VUNPCKHPS  Z1, Z1, Z1
+	VADDPS     Z1, Z6, Z6
+	VUNPCKLPD  Z6, Z0, Z1
+	VUNPCKHPD  Z6, Z0, Z0
+	VADDPS     Z0, Z1, Z1
+	VSHUFF32X4 $0x4e, Z1, Z1, Z0
+	VADDPS     Z0, Z1, Z1
+	VSHUFF32X4 $0xb1, Z1, Z1, Z0
+	VADDPS     Z0, Z1, Z1
+	VMOVSS     X1, (AX)
+	ADDQ       CX, AX
+	VUNPCKLPS  Z2, Z2, Z0
+	VUNPCKHPS  Z2, Z2, Z1
+	VADDPS     Z1, Z0, Z0
+	VUNPCKLPS  Z2, Z2, Z1
+	VUNPCKHPS  Z2, Z2, Z2
+	VADDPS     Z2, Z1, Z1
+	VUNPCKLPD  Z1, Z0, Z2
+	VUNPCKHPD  Z1, Z0, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0x4e, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0xb1, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VMOVSS     X2, (AX)
+	ADDQ       CX, AX
+	VUNPCKLPS  Z3, Z3, Z0
+	VUNPCKHPS  Z3, Z3, Z1
+	VADDPS     Z1, Z0, Z0
+	VUNPCKLPS  Z3, Z3, Z1
+	VUNPCKHPS  Z3, Z3, Z2
+	VADDPS     Z2, Z1, Z1
+	VUNPCKLPD  Z1, Z0, Z2
+	VUNPCKHPD  Z1, Z0, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0x4e, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0xb1, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VMOVSS     X2, (AX)
+	ADDQ       CX, AX
+	VUNPCKLPS  Z4, Z4, Z0
+	VUNPCKHPS  Z4, Z4, Z1
+	VADDPS     Z1, Z0, Z0
+	VUNPCKLPS  Z4, Z4, Z1
+	VUNPCKHPS  Z4, Z4, Z2
+	VADDPS     Z2, Z1, Z1
+	VUNPCKLPD  Z1, Z0, Z2
+	VUNPCKHPD  Z1, Z0, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0x4e, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0xb1, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VMOVSS     X2, (AX)
+	ADDQ       CX, AX
+	VUNPCKLPS  Z5, Z5, Z0
+	VUNPCKHPS  Z5, Z5, Z1
+	VADDPS     Z1, Z0, Z0
+	VUNPCKLPS  Z5, Z5, Z1
+	VUNPCKHPS  Z5, Z5, Z2
+	VADDPS     Z2, Z1, Z1
+	VUNPCKLPD  Z1, Z0, Z2
+	VUNPCKHPD  Z1, Z0, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0x4e, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0xb1, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VMOVSS     X2, (AX)
+	VZEROUPPER
+	RET
+
+// func mulBF16Dot4x1AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512_BF16, BMI2, MMX+
+TEXT ·mulBF16Dot4x1AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    stride+24(FP), BX
+	LEAQ    (BX)(BX*2), SI
+	LEAQ    (AX)(BX*4), DI
+	MOVQ    from+56(FP), R8
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	TESTQ   R8, R8
+	JZ      begin
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	VMOVUPS 128(R8), Z2
+	VMOVUPS 192(R8), Z3
+
+begin:
+some:
+	CMPQ       DX, $0x00000100
+	JLT        loop
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 192(DI)
+	VMOVDQU16  (AX), Z4
+	VMOVDQU16  (AX)(BX*1), Z5
+	VMOVDQU16  (AX)(BX*2), Z6
+	VMOVDQU16  (AX)(SI*1), Z7
+	VMOVDQU16  (CX), Z8
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xc4 // VDPBF16PS Z4, Z8, Z0
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xcd // VDPBF16PS Z5, Z8, Z1
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xd6 // VDPBF16PS Z6, Z8, Z2
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xdf // VDPBF16PS Z7, Z8, Z3
+	PREFETCHT0 256(DI)
+	PREFETCHT0 320(DI)
+	PREFETCHT0 384(DI)
+	PREFETCHT0 448(DI)
+	VMOVDQU16  64(AX), Z4
+	VMOVDQU16  64(AX)(BX*1), Z5
+	VMOVDQU16  64(AX)(BX*2), Z6
+	VMOVDQU16  64(AX)(SI*1), Z7
+	VMOVDQU16  64(CX), Z8
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xc4 // VDPBF16PS Z4, Z8, Z0
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xcd // VDPBF16PS Z5, Z8, Z1
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xd6 // VDPBF16PS Z6, Z8, Z2
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xdf // VDPBF16PS Z7, Z8, Z3
+	PREFETCHT0 512(DI)
+	PREFETCHT0 576(DI)
+	PREFETCHT0 640(DI)
+	PREFETCHT0 704(DI)
+	VMOVDQU16  128(AX), Z4
+	VMOVDQU16  128(AX)(BX*1), Z5
+	VMOVDQU16  128(AX)(BX*2), Z6
+	VMOVDQU16  128(AX)(SI*1), Z7
+	VMOVDQU16  128(CX), Z8
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xc4 // VDPBF16PS Z4, Z8, Z0
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xcd // VDPBF16PS Z5, Z8, Z1
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xd6 // VDPBF16PS Z6, Z8, Z2
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xdf // VDPBF16PS Z7, Z8, Z3
+	PREFETCHT0 768(DI)
+	PREFETCHT0 832(DI)
+	PREFETCHT0 896(DI)
+	PREFETCHT0 960(DI)
+	VMOVDQU16  192(AX), Z4
+	VMOVDQU16  192(AX)(BX*1), Z5
+	VMOVDQU16  192(AX)(BX*2), Z6
+	VMOVDQU16  192(AX)(SI*1), Z7
+	VMOVDQU16  192(CX), Z8
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xc4 // VDPBF16PS Z4, Z8, Z0
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xcd // VDPBF16PS Z5, Z8, Z1
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xd6 // VDPBF16PS Z6, Z8, Z2
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xdf // VDPBF16PS Z7, Z8, Z3
+	PREFETCHT0 1024(DI)
+	PREFETCHT0 1088(DI)
+	PREFETCHT0 1152(DI)
+	PREFETCHT0 1216(DI)
+	VMOVDQU16  256(AX), Z4
+	VMOVDQU16  256(AX)(BX*1), Z5
+	VMOVDQU16  256(AX)(BX*2), Z6
+	VMOVDQU16  256(AX)(SI*1), Z7
+	VMOVDQU16  256(CX), Z8
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xc4 // VDPBF16PS Z4, Z8, Z0
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xcd // VDPBF16PS Z5, Z8, Z1
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xd6 // VDPBF16PS Z6, Z8, Z2
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xdf // VDPBF16PS Z7, Z8, Z3
+	PREFETCHT0 1280(DI)
+	PREFETCHT0 1344(DI)
+	PREFETCHT0 1408(DI)
+	PREFETCHT0 1472(DI)
+	VMOVDQU16  320(AX), Z4
+	VMOVDQU16  320(AX)(BX*1), Z5
+	VMOVDQU16  320(AX)(BX*2), Z6
+	VMOVDQU16  320(AX)(SI*1), Z7
+	VMOVDQU16  320(CX), Z8
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xc4 // VDPBF16PS Z4, Z8, Z0
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xcd // VDPBF16PS Z5, Z8, Z1
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xd6 // VDPBF16PS Z6, Z8, Z2
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xdf // VDPBF16PS Z7, Z8, Z3
+	PREFETCHT0 1536(DI)
+	PREFETCHT0 1600(DI)
+	PREFETCHT0 1664(DI)
+	PREFETCHT0 1728(DI)
+	VMOVDQU16  384(AX), Z4
+	VMOVDQU16  384(AX)(BX*1), Z5
+	VMOVDQU16  384(AX)(BX*2), Z6
+	VMOVDQU16  384(AX)(SI*1), Z7
+	VMOVDQU16  384(CX), Z8
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xc4 // VDPBF16PS Z4, Z8, Z0
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xcd // VDPBF16PS Z5, Z8, Z1
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xd6 // VDPBF16PS Z6, Z8, Z2
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xdf // VDPBF16PS Z7, Z8, Z3
+	PREFETCHT0 1792(DI)
+	PREFETCHT0 1856(DI)
+	PREFETCHT0 1920(DI)
+	PREFETCHT0 1984(DI)
+	VMOVDQU16  448(AX), Z4
+	VMOVDQU16  448(AX)(BX*1), Z5
+	VMOVDQU16  448(AX)(BX*2), Z6
+	VMOVDQU16  448(AX)(SI*1), Z7
+	VMOVDQU16  448(CX), Z8
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xc4 // VDPBF16PS Z4, Z8, Z0
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xcd // VDPBF16PS Z5, Z8, Z1
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xd6 // VDPBF16PS Z6, Z8, Z2
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xdf // VDPBF16PS Z7, Z8, Z3
+	ADDQ       $0x00000200, AX
+	ADDQ       $0x00000200, CX
+	ADDQ       $0x00000800, DI
+	SUBQ       $0x00000100, DX
+	JMP        some
+
+loop:
+	CMPQ       DX, $0x20
+	JLT        looptail
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 192(DI)
+	VMOVDQU16  (AX), Z4
+	VMOVDQU16  (AX)(BX*1), Z5
+	VMOVDQU16  (AX)(BX*2), Z6
+	VMOVDQU16  (AX)(SI*1), Z7
+	VMOVDQU16  (CX), Z8
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xc4 // VDPBF16PS Z4, Z8, Z0
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xcd // VDPBF16PS Z5, Z8, Z1
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xd6 // VDPBF16PS Z6, Z8, Z2
+	BYTE       $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xdf // VDPBF16PS Z7, Z8, Z3
+	ADDQ       $0x40, AX
+	ADDQ       $0x40, CX
+	ADDQ       $0x00000100, DI
+	SUBQ       $0x20, DX
+	JMP        loop
+
+looptail:
+	TESTQ       DX, DX
+	JZ          loopdone
+	MOVQ        $-1, DI
+	BZHIQ       DX, DI, DI
+	KMOVD       DI, K1
+	VMOVDQU16.Z (AX), K1, Z4
+	VMOVDQU16.Z (AX)(BX*1), K1, Z5
+	VMOVDQU16.Z (AX)(BX*2), K1, Z6
+	VMOVDQU16.Z (AX)(SI*1), K1, Z7
+	VMOVDQU16.Z (CX), K1, Z8
+	BYTE        $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xc4 // VDPBF16PS Z4, Z8, Z0
+	BYTE        $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xcd // VDPBF16PS Z5, Z8, Z1
+	BYTE        $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xd6 // VDPBF16PS Z6, Z8, Z2
+	BYTE        $0x62; BYTE $0xf2; BYTE $0x3e; BYTE $0x48; BYTE $0x52; BYTE $0xdf // VDPBF16PS Z7, Z8, Z3
+
+loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VZEROUPPER
+	RET
+
+finish:
+	MOVQ       dst+0(FP), AX
+	MOVQ       ldd+8(FP), CX
+	VUNPCKLPS  Z1, Z0, Z4
+	VUNPCKHPS  Z1, Z0, Z0
+	VADDPS     Z0, Z4, Z4
+	VUNPCKLPS  Z3, Z2, Z0
+	VUNPCKHPS  Z3, Z2, Z1
+	VADDPS     Z1, Z0, Z0
+	VUNPCKLPD  Z0, Z4, Z1
+	VUNPCKHPD  Z0, Z4, Z0
+	VADDPS     Z0, Z1, Z1
+	VSHUFF32X4 $0x4e, Z1, Z1, Z0
+	VADDPS     Z0, Z1, Z1
+	VSHUFF32X4 $0xb1, Z1, Z1, Z0
+	VADDPS     Z0, Z1, Z1
+	VMOVUPS    X1, (AX)
+	VZEROUPPER
+	RET
+
+// func mulBF16Dot4x2AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512_BF16, BMI2
+TEXT ·mulBF16Dot4x2AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    stride+24(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    from+56(FP), R8
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	TESTQ   R8, R8
+	JZ      begin
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	VMOVUPS 128(R8), Z2
+	VMOVUPS 192(R8), Z3
+	VMOVUPS 256(R8), Z4
+	VMOVUPS 320(R8), Z5
+	VMOVUPS 384(R8), Z6
+	VMOVUPS 448(R8), Z7
+
+begin:
+loop:
+	CMPQ      DX, $0x20
+	JLT       looptail
+	VMOVDQU16 (AX), Z8
+	VMOVDQU16 (AX)(SI*1), Z9
+	VMOVDQU16 (AX)(SI*2), Z10
+	VMOVDQU16 (AX)(DI*1), Z11
+	VMOVDQU16 (CX), Z12
+	BYTE      $0x62; BYTE $0xd2; BYTE $0x1e; BYTE $0x48; BYTE $0x52; BYTE $0xc0 // VDPBF16PS Z8, Z12, Z0
+	BYTE      $0x62; BYTE $0xd2; BYTE $0x1e; BYTE $0x48; BYTE $0x52; BYTE $0xc9 // VDPBF16PS Z9, Z12, Z1
+	BYTE      $0x62; BYTE $0xd2; BYTE $0x1e; BYTE $0x48; BYTE $0x52; BYTE $0xd2 // VDPBF16PS Z10, Z12, Z2
+	BYTE      $0x62; BYTE $0xd2; BYTE $0x1e; BYTE $0x48; BYTE $0x52; BYTE $0xdb // VDPBF16PS Z11, Z12, Z3
+	VMOVDQU16 (CX)(BX*1), Z12
+	BYTE      $0x62; BYTE $0xd2; BYTE $0x1e; BYTE $0x48; BYTE $0x52; BYTE $0xe0 // VDPBF16PS Z8, Z12, Z4
+	BYTE      $0x62; BYTE $0xd2; BYTE $0x1e; BYTE $0x48; BYTE $0x52; BYTE $0xe9 // VDPBF16PS Z9, Z12, Z5
+	BYTE      $0x62; BYTE $0xd2; BYTE $0x1e; BYTE $0x48; BYTE $0x52; BYTE $0xf2 // VDPBF16PS Z10, Z12, Z6
+	BYTE      $0x62; BYTE $0xd2; BYTE $0x1e; BYTE $0x48; BYTE $0x52; BYTE $0xfb // VDPBF16PS Z11, Z12, Z7
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, CX
+	SUBQ      $0x20, DX
+	JMP       loop
+
+looptail:
+	TESTQ       DX, DX
+	JZ          loopdone
+	MOVQ        $-1, R8
+	BZHIQ       DX, R8, R8
+	KMOVD       R8, K1
+	VMOVDQU16.Z (AX), K1, Z8
+	VMOVDQU16.Z (AX)(SI*1), K1, Z9
+	VMOVDQU16.Z (AX)(SI*2), K1, Z10
+	VMOVDQU16.Z (AX)(DI*1), K1, Z11
+	VMOVDQU16.Z (CX), K1, Z12
+	BYTE        $0x62; BYTE $0xd2; BYTE $0x1e; BYTE $0x48; BYTE $0x52; BYTE $0xc0 // VDPBF16PS Z8, Z12, Z0
+	BYTE        $0x62; BYTE $0xd2; BYTE $0x1e; BYTE $0x48; BYTE $0x52; BYTE $0xc9 // VDPBF16PS Z9, Z12, Z1
+	BYTE        $0x62; BYTE $0xd2; BYTE $0x1e; BYTE $0x48; BYTE $0x52; BYTE $0xd2 // VDPBF16PS Z10, Z12, Z2
+	BYTE        $0x62; BYTE $0xd2; BYTE $0x1e; BYTE $0x48; BYTE $0x52; BYTE $0xdb // VDPBF16PS Z11, Z12, Z3
+	VMOVDQU16.Z (CX)(BX*1), K1, Z12
+	BYTE        $0x62; BYTE $0xd2; BYTE $0x1e; BYTE $0x48; BYTE $0x52; BYTE $0xe0 // VDPBF16PS Z8, Z12, Z4
+	BYTE        $0x62; BYTE $0xd2; BYTE $0x1e; BYTE $0x48; BYTE $0x52; BYTE $0xe9 // VDPBF16PS Z9, Z12, Z5
+	BYTE        $0x62; BYTE $0xd2; BYTE $0x1e; BYTE $0x48; BYTE $0x52; BYTE $0xf2 // VDPBF16PS Z10, Z12, Z6
+	BYTE        $0x62; BYTE $0xd2; BYTE $0x1e; BYTE $0x48; BYTE $0x52; BYTE $0xfb // VDPBF16PS Z11, Z12, Z7
+
+loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VMOVUPS Z6, 384(AX)
+	VMOVUPS Z7, 448(AX)
+	VZEROUPPER
+	RET
+
+finish:
+	MOVQ       dst+0(FP), AX
+	MOVQ       ldd+8(FP), CX
+	VUNPCKLPS  Z1, Z0, Z8
+	VUNPCKHPS  Z1, Z0, Z0
+	VADDPS     Z0, Z8, Z8
+	VUNPCKLPS  Z3, Z2, Z0
+	VUNPCKHPS  Z3, Z2, Z1
+	VADDPS     Z1, Z0, Z0
+	VUNPCKLPD  Z0, Z8, Z1
+	VUNPCKHPD  Z0, Z8, Z0
+	VADDPS     Z0, Z1, Z1
+	VSHUFF32X4 $0x4e, Z1, Z1, Z0
+	VADDPS     Z0, Z1, Z1
+	VSHUFF32X4 $0xb1, Z1, Z1, Z0
+	VADDPS     Z0, Z1, Z1
+	VMOVUPS    X1, (AX)
+	ADDQ       CX, AX
+	VUNPCKLPS  Z5, Z4, Z0
+	VUNPCKHPS  Z5, Z4, Z1
+	VADDPS     Z1, Z0, Z0
+	VUNPCKLPS  Z7, Z6, Z1
+	VUNPCKHPS  Z7, Z6, Z2
+	VADDPS     Z2, Z1, Z1
+	VUNPCKLPD  Z1, Z0, Z2
+	VUNPCKHPD  Z1, Z0, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0x4e, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0xb1, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VMOVUPS    X2, (AX)
+	VZEROUPPER
+	RET
+
+// func mulBF16Dot4x3AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512_BF16, BMI2
+TEXT ·mulBF16Dot4x3AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    stride+24(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    from+56(FP), R8
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	TESTQ   R8, R8
+	JZ      begin
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	VMOVUPS 128(R8), Z2
+	VMOVUPS 192(R8), Z3
+	VMOVUPS 256(R8), Z4
+	VMOVUPS 320(R8), Z5
+	VMOVUPS 384(R8), Z6
+	VMOVUPS 448(R8), Z7
+	VMOVUPS 512(R8), Z8
+	VMOVUPS 576(R8), Z9
+	VMOVUPS 640(R8), Z10
+	VMOVUPS 704(R8), Z11
+
+begin:
+loop:
+	CMPQ      DX, $0x20
+	JLT       looptail
+	VMOVDQU16 (AX), Z12
+	VMOVDQU16 (AX)(SI*1), Z13
+	VMOVDQU16 (AX)(SI*2), Z14
+	VMOVDQU16 (AX)(DI*1), Z15
+	VMOVDQU16 (CX), Z16
+	BYTE      $0x62; BYTE $0xd2; BYTE $0x7e; BYTE $0x40; BYTE $0x52; BYTE $0xc4 // VDPBF16PS Z12, Z16, Z0
+	BYTE      $0x62; BYTE $0xd2; BYTE $0x7e; BYTE $0x40; BYTE $0x52; BYTE $0xcd // VDPBF16PS Z13, Z16, Z1
+	BYTE      $0x62; BYTE $0xd2; BYTE $0x7e; BYTE $0x40; BYTE $0x52; BYTE $0xd6 // VDPBF16PS Z14, Z16, Z2
+	BYTE      $0x62; BYTE $0xd2; BYTE $0x7e; BYTE $0x40; BYTE $0x52; BYTE $0xdf // VDPBF16PS Z15, Z16, Z3
+	VMOVDQU16 (CX)(BX*1), Z16
+	BYTE      $0x62; BYTE $0xd2; BYTE $0x7e; BYTE $0x40; BYTE $0x52; BYTE $0xe4 // VDPBF16PS Z12, Z16, Z4
+	BYTE      $0x62; BYTE $0xd2; BYTE $0x7e; BYTE $0x40; BYTE $0x52; BYTE $0xed // VDPBF16PS Z13, Z16, Z5
+	BYTE      $0x62; BYTE $0xd2; BYTE $0x7e; BYTE $0x40; BYTE $0x52; BYTE $0xf6 // VDPBF16PS Z14, Z16, Z6
+	BYTE      $0x62; BYTE $0xd2; BYTE $0x7e; BYTE $0x40; BYTE $0x52; BYTE $0xff // VDPBF16PS Z15, Z16, Z7
+	VMOVDQU16 (CX)(BX*2), Z16
+	BYTE      $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x40; BYTE $0x52; BYTE $0xc4 // VDPBF16PS Z12, Z16, Z8
+	BYTE      $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x40; BYTE $0x52; BYTE $0xcd // VDPBF16PS Z13, Z16, Z9
+	BYTE      $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x40; BYTE $0x52; BYTE $0xd6 // VDPBF16PS Z14, Z16, Z10
+	BYTE      $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x40; BYTE $0x52; BYTE $0xdf // VDPBF16PS Z15, Z16, Z11
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, CX
+	SUBQ      $0x20, DX
+	JMP       loop
+
+looptail:
+	TESTQ       DX, DX
+	JZ          loopdone
+	MOVQ        $-1, R8
+	BZHIQ       DX, R8, R8
+	KMOVD       R8, K1
+	VMOVDQU16.Z (AX), K1, Z12
+	VMOVDQU16.Z (AX)(SI*1), K1, Z13
+	VMOVDQU16.Z (AX)(SI*2), K1, Z14
+	VMOVDQU16.Z (AX)(DI*1), K1, Z15
+	VMOVDQU16.Z (CX), K1, Z16
+	BYTE        $0x62; BYTE $0xd2; BYTE $0x7e; BYTE $0x40; BYTE $0x52; BYTE $0xc4 // VDPBF16PS Z12, Z16, Z0
+	BYTE        $0x62; BYTE $0xd2; BYTE $0x7e; BYTE $0x40; BYTE $0x52; BYTE $0xcd // VDPBF16PS Z13, Z16, Z1
+	BYTE        $0x62; BYTE $0xd2; BYTE $0x7e; BYTE $0x40; BYTE $0x52; BYTE $0xd6 // VDPBF16PS Z14, Z16, Z2
+	BYTE        $0x62; BYTE $0xd2; BYTE $0x7e; BYTE $0x40; BYTE $0x52; BYTE $0xdf // VDPBF16PS Z15, Z16, Z3
+	VMOVDQU16.Z (CX)(BX*1), K1, Z16
+	BYTE        $0x62; BYTE $0xd2; BYTE $0x7e; BYTE $0x40; BYTE $0x52; BYTE $0xe4 // VDPBF16PS Z12, Z16, Z4
+	BYTE        $0x62; BYTE $0xd2; BYTE $0x7e; BYTE $0x40; BYTE $0x52; BYTE $0xed // VDPBF16PS Z13, Z16, Z5
+	BYTE        $0x62; BYTE $0xd2; BYTE $0x7e; BYTE $0x40; BYTE $0x52; BYTE $0xf6 // VDPBF16PS Z14, Z16, Z6
+	BYTE        $0x62; BYTE $0xd2; BYTE $0x7e; BYTE $0x40; BYTE $0x52; BYTE $0xff // VDPBF16PS Z15, Z16, Z7
+	VMOVDQU16.Z (CX)(BX*2), K1, Z16
+	BYTE        $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x40; BYTE $0x52; BYTE $0xc4 // VDPBF16PS Z12, Z16, Z8
+	BYTE        $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x40; BYTE $0x52; BYTE $0xcd // VDPBF16PS Z13, Z16, Z9
+	BYTE        $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x40; BYTE $0x52; BYTE $0xd6 // VDPBF16PS Z14, Z16, Z10
+	BYTE        $0x62; BYTE $0x52; BYTE $0x7e; BYTE $0x40; BYTE $0x52; BYTE $0xdf // VDPBF16PS Z15, Z16, Z11
+
+loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VMOVUPS Z6, 384(AX)
+	VMOVUPS Z7, 448(AX)
+	VMOVUPS Z8, 512(AX)
+	VMOVUPS Z9, 576(AX)
+	VMOVUPS Z10, 640(AX)
+	VMOVUPS Z11, 704(AX)
+	VZEROUPPER
+	RET
+
+finish:
+	MOVQ       dst+0(FP), AX
+	MOVQ       ldd+8(FP), CX
+	VUNPCKLPS  Z1, Z0, Z12
+	VUNPCKHPS  Z1, Z0, Z0
+	VADDPS     Z0, Z12, Z12
+	VUNPCKLPS  Z3, Z2, Z0
+	VUNPCKHPS  Z3, Z2, Z1
+	VADDPS     Z1, Z0, Z0
+	VUNPCKLPD  Z0, Z12, Z1
+	VUNPCKHPD  Z0, Z12, Z0
+	VADDPS     Z0, Z1, Z1
+	VSHUFF32X4 $0x4e, Z1, Z1, Z0
+	VADDPS     Z0, Z1, Z1
+	VSHUFF32X4 $0xb1, Z1, Z1, Z0
+	VADDPS     Z0, Z1, Z1
+	VMOVUPS    X1, (AX)
+	ADDQ       CX, AX
+	VUNPCKLPS  Z5, Z4, Z0
+	VUNPCKHPS  Z5, Z4, Z1
+	VADDPS     Z1, Z0, Z0
+	VUNPCKLPS  Z7, Z6, Z1
+	VUNPCKHPS  Z7, Z6, Z2
+	VADDPS     Z2, Z1, Z1
+	VUNPCKLPD  Z1, Z0, Z2
+	VUNPCKHPD  Z1, Z0, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0x4e, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0xb1, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VMOVUPS    X2, (AX)
+	ADDQ       CX, AX
+	VUNPCKLPS  Z9, Z8, Z0
+	VUNPCKHPS  Z9, Z8, Z1
+	VADDPS     Z1, Z0, Z0
+	VUNPCKLPS  Z11, Z10, Z1
+	VUNPCKHPS  Z11, Z10, Z2
+	VADDPS     Z2, Z1, Z1
+	VUNPCKLPD  Z1, Z0, Z2
+	VUNPCKHPD  Z1, Z0, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0x4e, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0xb1, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VMOVUPS    X2, (AX)
+	VZEROUPPER
+	RET
+
+// func mulBF16Dot4x4AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512_BF16, BMI2
+TEXT ·mulBF16Dot4x4AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    stride+24(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(BX*2), R8
+	ADDQ    CX, R8
+	MOVQ    from+56(FP), R9
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	TESTQ   R9, R9
+	JZ      begin
+	VMOVUPS (R9), Z0
+	VMOVUPS 64(R9), Z1
+	VMOVUPS 128(R9), Z2
+	VMOVUPS 192(R9), Z3
+	VMOVUPS 256(R9), Z4
+	VMOVUPS 320(R9), Z5
+	VMOVUPS 384(R9), Z6
+	VMOVUPS 448(R9), Z7
+	VMOVUPS 512(R9), Z8
+	VMOVUPS 576(R9), Z9
+	VMOVUPS 640(R9), Z10
+	VMOVUPS 704(R9), Z11
+	VMOVUPS 768(R9), Z12
+	VMOVUPS 832(R9), Z13
+	VMOVUPS 896(R9), Z14
+	VMOVUPS 960(R9), Z15
+
+begin:
+loop:
+	CMPQ      DX, $0x20
+	JLT       looptail
+	VMOVDQU16 (AX), Z16
+	VMOVDQU16 (AX)(SI*1), Z17
+	VMOVDQU16 (AX)(SI*2), Z18
+	VMOVDQU16 (AX)(DI*1), Z19
+	VMOVDQU16 (CX), Z20
+	BYTE      $0x62; BYTE $0xb2; BYTE $0x5e; BYTE $0x40; BYTE $0x52; BYTE $0xc0 // VDPBF16PS Z16, Z20, Z0
+	BYTE      $0x62; BYTE $0xb2; BYTE $0x5e; BYTE $0x40; BYTE $0x52; BYTE $0xc9 // VDPBF16PS Z17, Z20, Z1
+	BYTE      $0x62; BYTE $0xb2; BYTE $0x5e; BYTE $0x40; BYTE $0x52; BYTE $0xd2 // VDPBF16PS Z18, Z20, Z2
+	BYTE      $0x62; BYTE $0xb2; BYTE $0x5e; BYTE $0x40; BYTE $0x52; BYTE $0xdb // VDPBF16PS Z19, Z20, Z3
+	VMOVDQU16 (CX)(BX*1), Z20
+	BYTE      $0x62; BYTE $0xb2; BYTE $0x5e; BYTE $0x40; BYTE $0x52; BYTE $0xe0 // VDPBF16PS Z16, Z20, Z4
+	BYTE      $0x62; BYTE $0xb2; BYTE $0x5e; BYTE $0x40; BYTE $0x52; BYTE $0xe9 // VDPBF16PS Z17, Z20, Z5
+	BYTE      $0x62; BYTE $0xb2; BYTE $0x5e; BYTE $0x40; BYTE $0x52; BYTE $0xf2 // VDPBF16PS Z18, Z20, Z6
+	BYTE      $0x62; BYTE $0xb2; BYTE $0x5e; BYTE $0x40; BYTE $0x52; BYTE $0xfb // VDPBF16PS Z19, Z20, Z7
+	VMOVDQU16 (CX)(BX*2), Z20
+	BYTE      $0x62; BYTE $0x32; BYTE $0x5e; BYTE $0x40; BYTE $0x52; BYTE $0xc0 // VDPBF16PS Z16, Z20, Z8
+	BYTE      $0x62; BYTE $0x32; BYTE $0x5e; BYTE $0x40; BYTE $0x52; BYTE $0xc9 // VDPBF16PS Z17, Z20, Z9
+	BYTE      $0x62; BYTE $0x32; BYTE $0x5e; BYTE $0x40; BYTE $0x52; BYTE $0xd2 // VDPBF16PS Z18, Z20, Z10
+	BYTE      $0x62; BYTE $0x32; BYTE $0x5e; BYTE $0x40; BYTE $0x52; BYTE $0xdb // VDPBF16PS Z19, Z20, Z11
+	VMOVDQU16 (R8), Z20
+	BYTE      $0x62; BYTE $0x32; BYTE $0x5e; BYTE $0x40; BYTE $0x52; BYTE $0xe0 // VDPBF16PS Z16, Z20, Z12
+	BYTE      $0x62; BYTE $0x32; BYTE $0x5e; BYTE $0x40; BYTE $0x52; BYTE $0xe9 // VDPBF16PS Z17, Z20, Z13
+	BYTE      $0x62; BYTE $0x32; BYTE $0x5e; BYTE $0x40; BYTE $0x52; BYTE $0xf2 // VDPBF16PS Z18, Z20, Z14
+	BYTE      $0x62; BYTE $0x32; BYTE $0x5e; BYTE $0x40; BYTE $0x52; BYTE $0xfb // VDPBF16PS Z19, Z20, Z15
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, CX
+	ADDQ      $0x40, R8
+	SUBQ      $0x20, DX
+	JMP       loop
+
+looptail:
+	TESTQ       DX, DX
+	JZ          loopdone
+	MOVQ        $-1, R9
+	BZHIQ       DX, R9, R9
+	KMOVD       R9, K1
+	VMOVDQU16.Z (AX), K1, Z16
+	VMOVDQU16.Z (AX)(SI*1), K1, Z17
+	VMOVDQU16.Z (AX)(SI*2), K1, Z18
+	VMOVDQU16.Z (AX)(DI*1), K1, Z19
+	VMOVDQU16.Z (CX), K1, Z20
+	BYTE        $0x62; BYTE $0xb2; BYTE $0x5e; BYTE $0x40; BYTE $0x52; BYTE $0xc0 // VDPBF16PS Z16, Z20, Z0
+	BYTE        $0x62; BYTE $0xb2; BYTE $0x5e; BYTE $0x40; BYTE $0x52; BYTE $0xc9 // VDPBF16PS Z17, Z20, Z1
+	BYTE        $0x62; BYTE $0xb2; BYTE $0x5e; BYTE $0x40; BYTE $0x52; BYTE $0xd2 // VDPBF16PS Z18, Z20, Z2
+	BYTE        $0x62; BYTE $0xb2; BYTE $0x5e; BYTE $0x40; BYTE $0x52; BYTE $0xdb // VDPBF16PS Z19, Z20, Z3
+	VMOVDQU16.Z (CX)(BX*1), K1, Z20
+	BYTE        $0x62; BYTE $0xb2; BYTE $0x5e; BYTE $0x40; BYTE $0x52; BYTE $0xe0 // VDPBF16PS Z16, Z20, Z4
+	BYTE        $0x62; BYTE $0xb2; BYTE $0x5e; BYTE $0x40; BYTE $0x52; BYTE $0xe9 // VDPBF16PS Z17, Z20, Z5
+	BYTE        $0x62; BYTE $0xb2; BYTE $0x5e; BYTE $0x40; BYTE $0x52; BYTE $0xf2 // VDPBF16PS Z18, Z20, Z6
+	BYTE        $0x62; BYTE $0xb2; BYTE $0x5e; BYTE $0x40; BYTE $0x52; BYTE $0xfb // VDPBF16PS Z19, Z20, Z7
+	VMOVDQU16.Z (CX)(BX*2), K1, Z20
+	BYTE        $0x62; BYTE $0x32; BYTE $0x5e; BYTE $0x40; BYTE $0x52; BYTE $0xc0 // VDPBF16PS Z16, Z20, Z8
+	BYTE        $0x62; BYTE $0x32; BYTE $0x5e; BYTE $0x40; BYTE $0x52; BYTE $0xc9 // VDPBF16PS Z17, Z20, Z9
+	BYTE        $0x62; BYTE $0x32; BYTE $0x5e; BYTE $0x40; BYTE $0x52; BYTE $0xd2 // VDPBF16PS Z18, Z20, Z10
+	BYTE        $0x62; BYTE $0x32; BYTE $0x5e; BYTE $0x40; BYTE $0x52; BYTE $0xdb // VDPBF16PS Z19, Z20, Z11
+	VMOVDQU16.Z (R8), K1, Z20
+	BYTE        $0x62; BYTE $0x32; BYTE $0x5e; BYTE $0x40; BYTE $0x52; BYTE $0xe0 // VDPBF16PS Z16, Z20, Z12
+	BYTE        $0x62; BYTE $0x32; BYTE $0x5e; BYTE $0x40; BYTE $0x52; BYTE $0xe9 // VDPBF16PS Z17, Z20, Z13
+	BYTE        $0x62; BYTE $0x32; BYTE $0x5e; BYTE $0x40; BYTE $0x52; BYTE $0xf2 // VDPBF16PS Z18, Z20, Z14
+	BYTE        $0x62; BYTE $0x32; BYTE $0x5e; BYTE $0x40; BYTE $0x52; BYTE $0xfb // VDPBF16PS Z19, Z20, Z15
+
+loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VMOVUPS Z6, 384(AX)
+	VMOVUPS Z7, 448(AX)
+	VMOVUPS Z8, 512(AX)
+	VMOVUPS Z9, 576(AX)
+	VMOVUPS Z10, 640(AX)
+	VMOVUPS Z11, 704(AX)
+	VMOVUPS Z12, 768(AX)
+	VMOVUPS Z13, 832(AX)
+	VMOVUPS Z14, 896(AX)
+	VMOVUPS Z15, 960(AX)
+	VZEROUPPER
+	RET
+
+finish:
+	MOVQ       dst+0(FP), AX
+	MOVQ       ldd+8(FP), CX
+	VUNPCKLPS  Z1, Z0, Z16
+	VUNPCKHPS  Z1, Z0, Z0
+	VADDPS     Z0, Z16, Z16
+	VUNPCKLPS  Z3, Z2, Z0
+	VUNPCKHPS  Z3, Z2, Z1
+	VADDPS     Z1, Z0, Z0
+	VUNPCKLPD  Z0, Z16, Z1
+	VUNPCKHPD  Z0, Z16, Z0
+	VADDPS     Z0, Z1, Z1
+	VSHUFF32X4 $0x4e, Z1, Z1, Z0
+	VADDPS     Z0, Z1, Z1
+	VSHUFF32X4 $0xb1, Z1, Z1, Z0
+	VADDPS     Z0, Z1, Z1
+	VMOVUPS    X1, (AX)
+	ADDQ       CX, AX
+	VUNPCKLPS  Z5, Z4, Z0
+	VUNPCKHPS  Z5, Z4, Z1
+	VADDPS     Z1, Z0, Z0
+	VUNPCKLPS  Z7, Z6, Z1
+	VUNPCKHPS  Z7, Z6, Z2
+	VADDPS     Z2, Z1, Z1
+	VUNPCKLPD  Z1, Z0, Z2
+	VUNPCKHPD  Z1, Z0, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0x4e, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0xb1, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VMOVUPS    X2, (AX)
+	ADDQ       CX, AX
+	VUNPCKLPS  Z9, Z8, Z0
+	VUNPCKHPS  Z9, Z8, Z1
+	VADDPS     Z1, Z0, Z0
+	VUNPCKLPS  Z11, Z10, Z1
+	VUNPCKHPS  Z11, Z10, Z2
+	VADDPS     Z2, Z1, Z1
+	VUNPCKLPD  Z1, Z0, Z2
+	VUNPCKHPD  Z1, Z0, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0x4e, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0xb1, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VMOVUPS    X2, (AX)
+	ADDQ       CX, AX
+	VUNPCKLPS  Z13, Z12, Z0
+	VUNPCKHPS  Z13, Z12, Z1
+	VADDPS     Z1, Z0, Z0
+	VUNPCKLPS  Z15, Z14, Z1
+	VUNPCKHPS  Z15, Z14, Z2
+	VADDPS     Z2, Z1, Z1
+	VUNPCKLPD  Z1, Z0, Z2
+	VUNPCKHPD  Z1, Z0, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0x4e, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0xb1, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VMOVUPS    X2, (AX)
+	VZEROUPPER
+	RET
+
+// func mulBF16Dot4x5AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512_BF16, BMI2
+TEXT ·mulBF16Dot4x5AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    stride+24(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(BX*2), R8
+	ADDQ    CX, R8
+	MOVQ    from+56(FP), R9
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	VPXORD  Z16, Z16, Z16
+	VPXORD  Z17, Z17, Z17
+	VPXORD  Z18, Z18, Z18
+	VPXORD  Z19, Z19, Z19
+	TESTQ   R9, R9
+	JZ      begin
+	VMOVUPS (R9), Z0
+	VMOVUPS 64(R9), Z1
+	VMOVUPS 128(R9), Z2
+	VMOVUPS 192(R9), Z3
+	VMOVUPS 256(R9), Z4
+	VMOVUPS 320(R9), Z5
+	VMOVUPS 384(R9), Z6
+	VMOVUPS 448(R9), Z7
+	VMOVUPS 512(R9), Z8
+	VMOVUPS 576(R9), Z9
+	VMOVUPS 640(R9), Z10
+	VMOVUPS 704(R9), Z11
+	VMOVUPS 768(R9), Z12
+	VMOVUPS 832(R9), Z13
+	VMOVUPS 896(R9), Z14
+	VMOVUPS 960(R9), Z15
+	VMOVUPS 1024(R9), Z16
+	VMOVUPS 1088(R9), Z17
+	VMOVUPS 1152(R9), Z18
+	VMOVUPS 1216(R9), Z19
+
+begin:
+loop:
+	CMPQ      DX, $0x20
+	JLT       looptail
+	VMOVDQU16 (AX), Z20
+	VMOVDQU16 (AX)(SI*1), Z21
+	VMOVDQU16 (AX)(SI*2), Z22
+	VMOVDQU16 (AX)(DI*1), Z23
+	VMOVDQU16 (CX), Z24
+	BYTE      $0x62; BYTE $0xb2; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xc4 // VDPBF16PS Z20, Z24, Z0
+	BYTE      $0x62; BYTE $0xb2; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xcd // VDPBF16PS Z21, Z24, Z1
+	BYTE      $0x62; BYTE $0xb2; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xd6 // VDPBF16PS Z22, Z24, Z2
+	BYTE      $0x62; BYTE $0xb2; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xdf // VDPBF16PS Z23, Z24, Z3
+	VMOVDQU16 (CX)(BX*1), Z24
+	BYTE      $0x62; BYTE $0xb2; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xe4 // VDPBF16PS Z20, Z24, Z4
+	BYTE      $0x62; BYTE $0xb2; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xed // VDPBF16PS Z21, Z24, Z5
+	BYTE      $0x62; BYTE $0xb2; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xf6 // VDPBF16PS Z22, Z24, Z6
+	BYTE      $0x62; BYTE $0xb2; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xff // VDPBF16PS Z23, Z24, Z7
+	VMOVDQU16 (CX)(BX*2), Z24
+	BYTE      $0x62; BYTE $0x32; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xc4 // VDPBF16PS Z20, Z24, Z8
+	BYTE      $0x62; BYTE $0x32; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xcd // VDPBF16PS Z21, Z24, Z9
+	BYTE      $0x62; BYTE $0x32; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xd6 // VDPBF16PS Z22, Z24, Z10
+	BYTE      $0x62; BYTE $0x32; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xdf // VDPBF16PS Z23, Z24, Z11
+	VMOVDQU16 (R8), Z24
+	BYTE      $0x62; BYTE $0x32; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xe4 // VDPBF16PS Z20, Z24, Z12
+	BYTE      $0x62; BYTE $0x32; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xed // VDPBF16PS Z21, Z24, Z13
+	BYTE      $0x62; BYTE $0x32; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xf6 // VDPBF16PS Z22, Z24, Z14
+	BYTE      $0x62; BYTE $0x32; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xff // VDPBF16PS Z23, Z24, Z15
+	VMOVDQU16 (R8)(BX*1), Z24
+	BYTE      $0x62; BYTE $0xa2; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xc4 // VDPBF16PS Z20, Z24, Z16
+	BYTE      $0x62; BYTE $0xa2; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xcd // VDPBF16PS Z21, Z24, Z17
+	BYTE      $0x62; BYTE $0xa2; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xd6 // VDPBF16PS Z22, Z24, Z18
+	BYTE      $0x62; BYTE $0xa2; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xdf // VDPBF16PS Z23, Z24, Z19
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, CX
+	ADDQ      $0x40, R8
+	SUBQ      $0x20, DX
+	JMP       loop
+
+looptail:
+	TESTQ       DX, DX
+	JZ          loopdone
+	MOVQ        $-1, R9
+	BZHIQ       DX, R9, R9
+	KMOVD       R9, K1
+	VMOVDQU16.Z (AX), K1, Z20
+	VMOVDQU16.Z (AX)(SI*1), K1, Z21
+	VMOVDQU16.Z (AX)(SI*2), K1, Z22
+	VMOVDQU16.Z (AX)(DI*1), K1, Z23
+	VMOVDQU16.Z (CX), K1, Z24
+	BYTE        $0x62; BYTE $0xb2; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xc4 // VDPBF16PS Z20, Z24, Z0
+	BYTE        $0x62; BYTE $0xb2; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xcd // VDPBF16PS Z21, Z24, Z1
+	BYTE        $0x62; BYTE $0xb2; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xd6 // VDPBF16PS Z22, Z24, Z2
+	BYTE        $0x62; BYTE $0xb2; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xdf // VDPBF16PS Z23, Z24, Z3
+	VMOVDQU16.Z (CX)(BX*1), K1, Z24
+	BYTE        $0x62; BYTE $0xb2; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xe4 // VDPBF16PS Z20, Z24, Z4
+	BYTE        $0x62; BYTE $0xb2; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xed // VDPBF16PS Z21, Z24, Z5
+	BYTE        $0x62; BYTE $0xb2; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xf6 // VDPBF16PS Z22, Z24, Z6
+	BYTE        $0x62; BYTE $0xb2; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xff // VDPBF16PS Z23, Z24, Z7
+	VMOVDQU16.Z (CX)(BX*2), K1, Z24
+	BYTE        $0x62; BYTE $0x32; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xc4 // VDPBF16PS Z20, Z24, Z8
+	BYTE        $0x62; BYTE $0x32; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xcd // VDPBF16PS Z21, Z24, Z9
+	BYTE        $0x62; BYTE $0x32; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xd6 // VDPBF16PS Z22, Z24, Z10
+	BYTE        $0x62; BYTE $0x32; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xdf // VDPBF16PS Z23, Z24, Z11
+	VMOVDQU16.Z (R8), K1, Z24
+	BYTE        $0x62; BYTE $0x32; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xe4 // VDPBF16PS Z20, Z24, Z12
+	BYTE        $0x62; BYTE $0x32; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xed // VDPBF16PS Z21, Z24, Z13
+	BYTE        $0x62; BYTE $0x32; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xf6 // VDPBF16PS Z22, Z24, Z14
+	BYTE        $0x62; BYTE $0x32; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xff // VDPBF16PS Z23, Z24, Z15
+	VMOVDQU16.Z (R8)(BX*1), K1, Z24
+	BYTE        $0x62; BYTE $0xa2; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xc4 // VDPBF16PS Z20, Z24, Z16
+	BYTE        $0x62; BYTE $0xa2; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xcd // VDPBF16PS Z21, Z24, Z17
+	BYTE        $0x62; BYTE $0xa2; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xd6 // VDPBF16PS Z22, Z24, Z18
+	BYTE        $0x62; BYTE $0xa2; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xdf // VDPBF16PS Z23, Z24, Z19
+
+loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VMOVUPS Z6, 384(AX)
+	VMOVUPS Z7, 448(AX)
+	VMOVUPS Z8, 512(AX)
+	VMOVUPS Z9, 576(AX)
+	VMOVUPS Z10, 640(AX)
+	VMOVUPS Z11, 704(AX)
+	VMOVUPS Z12, 768(AX)
+	VMOVUPS Z13, 832(AX)
+	VMOVUPS Z14, 896(AX)
+	VMOVUPS Z15, 960(AX)
+	VMOVUPS Z16, 1024(AX)
+	VMOVUPS Z17, 1088(AX)
+	VMOVUPS Z18, 1152(AX)
+	VMOVUPS Z19, 1216(AX)
+	VZEROUPPER
+	RET
+
+finish:
+	MOVQ       dst+0(FP), AX
+	MOVQ       ldd+8(FP), CX
+	VUNPCKLPS  Z1, Z0, Z20
+	VUNPCKHPS  Z1, Z0, Z0
+	VADDPS     Z0, Z20, Z20
+	VUNPCKLPS  Z3, Z2, Z0
+	VUNPCKHPS  Z3, Z2, Z1
+	VADDPS     Z1, Z0, Z0
+	VUNPCKLPD  Z0, Z20, Z1
+	VUNPCKHPD  Z0, Z20, Z0
+	VADDPS     Z0, Z1, Z1
+	VSHUFF32X4 $0x4e, Z1, Z1, Z0
+	VADDPS     Z0, Z1, Z1
+	VSHUFF32X4 $0xb1, Z1, Z1, Z0
+	VADDPS     Z0, Z1, Z1
+	VMOVUPS    X1, (AX)
+	ADDQ       CX, AX
+	VUNPCKLPS  Z5, Z4, Z0
+	VUNPCKHPS  Z5, Z4, Z1
+	VADDPS     Z1, Z0, Z0
+	VUNPCKLPS  Z7, Z6, Z1
+	VUNPCKHPS  Z7, Z6, Z2
+	VADDPS     Z2, Z1, Z1
+	VUNPCKLPD  Z1, Z0, Z2
+	VUNPCKHPD  Z1, Z0, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0x4e, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0xb1, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VMOVUPS    X2, (AX)
+	ADDQ       CX, AX
+	VUNPCKLPS  Z9, Z8, Z0
+	VUNPCKHPS  Z9, Z8, Z1
+	VADDPS     Z1, Z0, Z0
+	VUNPCKLPS  Z11, Z10, Z1
+	VUNPCKHPS  Z11, Z10, Z2
+	VADDPS     Z2, Z1, Z1
+	VUNPCKLPD  Z1, Z0, Z2
+	VUNPCKHPD  Z1, Z0, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0x4e, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0xb1, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VMOVUPS    X2, (AX)
+	ADDQ       CX, AX
+	VUNPCKLPS  Z13, Z12, Z0
+	VUNPCKHPS  Z13, Z12, Z1
+	VADDPS     Z1, Z0, Z0
+	VUNPCKLPS  Z15, Z14, Z1
+	VUNPCKHPS  Z15, Z14, Z2
+	VADDPS     Z2, Z1, Z1
+	VUNPCKLPD  Z1, Z0, Z2
+	VUNPCKHPD  Z1, Z0, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0x4e, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0xb1, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VMOVUPS    X2, (AX)
+	ADDQ       CX, AX
+	VUNPCKLPS  Z17, Z16, Z0
+	VUNPCKHPS  Z17, Z16, Z1
+	VADDPS     Z1, Z0, Z0
+	VUNPCKLPS  Z19, Z18, Z1
+	VUNPCKHPS  Z19, Z18, Z2
+	VADDPS     Z2, Z1, Z1
+	VUNPCKLPD  Z1, Z0, Z2
+	VUNPCKHPD  Z1, Z0, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0x4e, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0xb1, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VMOVUPS    X2, (AX)
+	VZEROUPPER
+	RET
+
+// func mulBF16Dot4x6AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512_BF16, BMI2
+TEXT ·mulBF16Dot4x6AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    stride+24(FP), SI
+	LEAQ    (SI)(SI*2), DI
+	LEAQ    (BX)(BX*2), R8
+	ADDQ    CX, R8
+	MOVQ    from+56(FP), R9
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z14, Z14, Z14
+	VPXORD  Z15, Z15, Z15
+	VPXORD  Z16, Z16, Z16
+	VPXORD  Z17, Z17, Z17
+	VPXORD  Z18, Z18, Z18
+	VPXORD  Z19, Z19, Z19
+	VPXORD  Z20, Z20, Z20
+	VPXORD  Z21, Z21, Z21
+	VPXORD  Z22, Z22, Z22
+	VPXORD  Z23, Z23, Z23
+	TESTQ   R9, R9
+	JZ      begin
+	VMOVUPS (R9), Z0
+	VMOVUPS 64(R9), Z1
+	VMOVUPS 128(R9), Z2
+	VMOVUPS 192(R9), Z3
+	VMOVUPS 256(R9), Z4
+	VMOVUPS 320(R9), Z5
+	VMOVUPS 384(R9), Z6
+	VMOVUPS 448(R9), Z7
+	VMOVUPS 512(R9), Z8
+	VMOVUPS 576(R9), Z9
+	VMOVUPS 640(R9), Z10
+	VMOVUPS 704(R9), Z11
+	VMOVUPS 768(R9), Z12
+	VMOVUPS 832(R9), Z13
+	VMOVUPS 896(R9), Z14
+	VMOVUPS 960(R9), Z15
+	VMOVUPS 1024(R9), Z16
+	VMOVUPS 1088(R9), Z17
+	VMOVUPS 1152(R9), Z18
+	VMOVUPS 1216(R9), Z19
+	VMOVUPS 1280(R9), Z20
+	VMOVUPS 1344(R9), Z21
+	VMOVUPS 1408(R9), Z22
+	VMOVUPS 1472(R9), Z23
+
+begin:
+loop:
+	CMPQ      DX, $0x20
+	JLT       looptail
+	VMOVDQU16 (AX), Z24
+	VMOVDQU16 (AX)(SI*1), Z25
+	VMOVDQU16 (AX)(SI*2), Z26
+	VMOVDQU16 (AX)(DI*1), Z27
+	VMOVDQU16 (CX), Z28
+	BYTE      $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc0 // VDPBF16PS Z24, Z28, Z0
+	BYTE      $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc9 // VDPBF16PS Z25, Z28, Z1
+	BYTE      $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xd2 // VDPBF16PS Z26, Z28, Z2
+	BYTE      $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xdb // VDPBF16PS Z27, Z28, Z3
+	VMOVDQU16 (CX)(BX*1), Z28
+	BYTE      $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xe0 // VDPBF16PS Z24, Z28, Z4
+	BYTE      $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xe9 // VDPBF16PS Z25, Z28, Z5
+	BYTE      $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xf2 // VDPBF16PS Z26, Z28, Z6
+	BYTE      $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xfb // VDPBF16PS Z27, Z28, Z7
+	VMOVDQU16 (CX)(BX*2), Z28
+	BYTE      $0x62; BYTE $0x12; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc0 // VDPBF16PS Z24, Z28, Z8
+	BYTE      $0x62; BYTE $0x12; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc9 // VDPBF16PS Z25, Z28, Z9
+	BYTE      $0x62; BYTE $0x12; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xd2 // VDPBF16PS Z26, Z28, Z10
+	BYTE      $0x62; BYTE $0x12; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xdb // VDPBF16PS Z27, Z28, Z11
+	VMOVDQU16 (R8), Z28
+	BYTE      $0x62; BYTE $0x12; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xe0 // VDPBF16PS Z24, Z28, Z12
+	BYTE      $0x62; BYTE $0x12; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xe9 // VDPBF16PS Z25, Z28, Z13
+	BYTE      $0x62; BYTE $0x12; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xf2 // VDPBF16PS Z26, Z28, Z14
+	BYTE      $0x62; BYTE $0x12; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xfb // VDPBF16PS Z27, Z28, Z15
+	VMOVDQU16 (R8)(BX*1), Z28
+	BYTE      $0x62; BYTE $0x82; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc0 // VDPBF16PS Z24, Z28, Z16
+	BYTE      $0x62; BYTE $0x82; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc9 // VDPBF16PS Z25, Z28, Z17
+	BYTE      $0x62; BYTE $0x82; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xd2 // VDPBF16PS Z26, Z28, Z18
+	BYTE      $0x62; BYTE $0x82; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xdb // VDPBF16PS Z27, Z28, Z19
+	VMOVDQU16 (R8)(BX*2), Z28
+	BYTE      $0x62; BYTE $0x82; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xe0 // VDPBF16PS Z24, Z28, Z20
+	BYTE      $0x62; BYTE $0x82; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xe9 // VDPBF16PS Z25, Z28, Z21
+	BYTE      $0x62; BYTE $0x82; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xf2 // VDPBF16PS Z26, Z28, Z22
+	BYTE      $0x62; BYTE $0x82; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xfb // VDPBF16PS Z27, Z28, Z23
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, CX
+	ADDQ      $0x40, R8
+	SUBQ      $0x20, DX
+	JMP       loop
+
+looptail:
+	TESTQ       DX, DX
+	JZ          loopdone
+	MOVQ        $-1, R9
+	BZHIQ       DX, R9, R9
+	KMOVD       R9, K1
+	VMOVDQU16.Z (AX), K1, Z24
+	VMOVDQU16.Z (AX)(SI*1), K1, Z25
+	VMOVDQU16.Z (AX)(SI*2), K1, Z26
+	VMOVDQU16.Z (AX)(DI*1), K1, Z27
+	VMOVDQU16.Z (CX), K1, Z28
+	BYTE        $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc0 // VDPBF16PS Z24, Z28, Z0
+	BYTE        $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc9 // VDPBF16PS Z25, Z28, Z1
+	BYTE        $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xd2 // VDPBF16PS Z26, Z28, Z2
+	BYTE        $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xdb // VDPBF16PS Z27, Z28, Z3
+	VMOVDQU16.Z (CX)(BX*1), K1, Z28
+	BYTE        $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xe0 // VDPBF16PS Z24, Z28, Z4
+	BYTE        $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xe9 // VDPBF16PS Z25, Z28, Z5
+	BYTE        $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xf2 // VDPBF16PS Z26, Z28, Z6
+	BYTE        $0x62; BYTE $0x92; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xfb // VDPBF16PS Z27, Z28, Z7
+	VMOVDQU16.Z (CX)(BX*2), K1, Z28
+	BYTE        $0x62; BYTE $0x12; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc0 // VDPBF16PS Z24, Z28, Z8
+	BYTE        $0x62; BYTE $0x12; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc9 // VDPBF16PS Z25, Z28, Z9
+	BYTE        $0x62; BYTE $0x12; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xd2 // VDPBF16PS Z26, Z28, Z10
+	BYTE        $0x62; BYTE $0x12; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xdb // VDPBF16PS Z27, Z28, Z11
+	VMOVDQU16.Z (R8), K1, Z28
+	BYTE        $0x62; BYTE $0x12; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xe0 // VDPBF16PS Z24, Z28, Z12
+	BYTE        $0x62; BYTE $0x12; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xe9 // VDPBF16PS Z25, Z28, Z13
+	BYTE        $0x62; BYTE $0x12; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xf2 // VDPBF16PS Z26, Z28, Z14
+	BYTE        $0x62; BYTE $0x12; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xfb // VDPBF16PS Z27, Z28, Z15
+	VMOVDQU16.Z (R8)(BX*1), K1, Z28
+	BYTE        $0x62; BYTE $0x82; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc0 // VDPBF16PS Z24, Z28, Z16
+	BYTE        $0x62; BYTE $0x82; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xc9 // VDPBF16PS Z25, Z28, Z17
+	BYTE        $0x62; BYTE $0x82; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xd2 // VDPBF16PS Z26, Z28, Z18
+	BYTE        $0x62; BYTE $0x82; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xdb // VDPBF16PS Z27, Z28, Z19
+	VMOVDQU16.Z (R8)(BX*2), K1, Z28
+	BYTE        $0x62; BYTE $0x82; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xe0 // VDPBF16PS Z24, Z28, Z20
+	BYTE        $0x62; BYTE $0x82; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xe9 // VDPBF16PS Z25, Z28, Z21
+	BYTE        $0x62; BYTE $0x82; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xf2 // VDPBF16PS Z26, Z28, Z22
+	BYTE        $0x62; BYTE $0x82; BYTE $0x1e; BYTE $0x40; BYTE $0x52; BYTE $0xfb // VDPBF16PS Z27, Z28, Z23
+
+loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VMOVUPS Z6, 384(AX)
+	VMOVUPS Z7, 448(AX)
+	VMOVUPS Z8, 512(AX)
+	VMOVUPS Z9, 576(AX)
+	VMOVUPS Z10, 640(AX)
+	VMOVUPS Z11, 704(AX)
+	VMOVUPS Z12, 768(AX)
+	VMOVUPS Z13, 832(AX)
+	VMOVUPS Z14, 896(AX)
+	VMOVUPS Z15, 960(AX)
+	VMOVUPS Z16, 1024(AX)
+	VMOVUPS Z17, 1088(AX)
+	VMOVUPS Z18, 1152(AX)
+	VMOVUPS Z19, 1216(AX)
+	VMOVUPS Z20, 1280(AX)
+	VMOVUPS Z21, 1344(AX)
+	VMOVUPS Z22, 1408(AX)
+	VMOVUPS Z23, 1472(AX)
+	VZEROUPPER
+	RET
+
+finish:
+	MOVQ       dst+0(FP), AX
+	MOVQ       ldd+8(FP), CX
+	VUNPCKLPS  Z1, Z0, Z24
+	VUNPCKHPS  Z1, Z0, Z0
+	VADDPS     Z0, Z24, Z24
+	VUNPCKLPS  Z3, Z2, Z0
+	VUNPCKHPS  Z3, Z2, Z1
+	VADDPS     Z1, Z0, Z0
+	VUNPCKLPD  Z0, Z24, Z1
+	VUNPCKHPD  Z0, Z24, Z0
+	VADDPS     Z0, Z1, Z1
+	VSHUFF32X4 $0x4e, Z1, Z1, Z0
+	VADDPS     Z0, Z1, Z1
+	VSHUFF32X4 $0xb1, Z1, Z1, Z0
+	VADDPS     Z0, Z1, Z1
+	VMOVUPS    X1, (AX)
+	ADDQ       CX, AX
+	VUNPCKLPS  Z5, Z4, Z0
+	VUNPCKHPS  Z5, Z4, Z1
+	VADDPS     Z1, Z0, Z0
+	VUNPCKLPS  Z7, Z6, Z1
+	VUNPCKHPS  Z7, Z6, Z2
+	VADDPS     Z2, Z1, Z1
+	VUNPCKLPD  Z1, Z0, Z2
+	VUNPCKHPD  Z1, Z0, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0x4e, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0xb1, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VMOVUPS    X2, (AX)
+	ADDQ       CX, AX
+	VUNPCKLPS  Z9, Z8, Z0
+	VUNPCKHPS  Z9, Z8, Z1
+	VADDPS     Z1, Z0, Z0
+	VUNPCKLPS  Z11, Z10, Z1
+	VUNPCKHPS  Z11, Z10, Z2
+	VADDPS     Z2, Z1, Z1
+	VUNPCKLPD  Z1, Z0, Z2
+	VUNPCKHPD  Z1, Z0, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0x4e, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0xb1, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VMOVUPS    X2, (AX)
+	ADDQ       CX, AX
+	VUNPCKLPS  Z13, Z12, Z0
+	VUNPCKHPS  Z13, Z12, Z1
+	VADDPS     Z1, Z0, Z0
+	VUNPCKLPS  Z15, Z14, Z1
+	VUNPCKHPS  Z15, Z14, Z2
+	VADDPS     Z2, Z1, Z1
+	VUNPCKLPD  Z1, Z0, Z2
+	VUNPCKHPD  Z1, Z0, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0x4e, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0xb1, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VMOVUPS    X2, (AX)
+	ADDQ       CX, AX
+	VUNPCKLPS  Z17, Z16, Z0
+	VUNPCKHPS  Z17, Z16, Z1
+	VADDPS     Z1, Z0, Z0
+	VUNPCKLPS  Z19, Z18, Z1
+	VUNPCKHPS  Z19, Z18, Z2
+	VADDPS     Z2, Z1, Z1
+	VUNPCKLPD  Z1, Z0, Z2
+	VUNPCKHPD  Z1, Z0, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0x4e, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0xb1, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VMOVUPS    X2, (AX)
+	ADDQ       CX, AX
+	VUNPCKLPS  Z21, Z20, Z0
+	VUNPCKHPS  Z21, Z20, Z1
+	VADDPS     Z1, Z0, Z0
+	VUNPCKLPS  Z23, Z22, Z1
+	VUNPCKHPS  Z23, Z22, Z2
+	VADDPS     Z2, Z1, Z1
+	VUNPCKLPD  Z1, Z0, Z2
+	VUNPCKHPD  Z1, Z0, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0x4e, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0xb1, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VMOVUPS    X2, (AX)
+	VZEROUPPER
+	RET
+
+// func mulBF16Dot1x1AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512_BF16, BMI2
+TEXT ·mulBF16Dot1x1AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    from+56(FP), BX
+	VPXORD  Z0, Z0, Z0
+	TESTQ   BX, BX
+	JZ      begin
+	VMOVUPS (BX), Z0
+
+begin:
+some:
+	CMPQ      DX, $0x00000100
+	JLT       loop
+	VMOVDQU16 (AX), Z1
+	VMOVDQU16 (CX), Z2
+	BYTE      $0x62; BYTE $0xf2; BYTE $0x6e; BYTE $0x48; BYTE $0x52; BYTE $0xc1 // VDPBF16PS Z1, Z2, Z0
+	VMOVDQU16 64(AX), Z1
+	VMOVDQU16 64(CX), Z2
+	BYTE      $0x62; BYTE $0xf2; BYTE $0x6e; BYTE $0x48; BYTE $0x52; BYTE $0xc1 // VDPBF16PS Z1, Z2, Z0
+	VMOVDQU16 128(AX), Z1
+	VMOVDQU16 128(CX), Z2
+	BYTE      $0x62; BYTE $0xf2; BYTE $0x6e; BYTE $0x48; BYTE $0x52; BYTE $0xc1 // VDPBF16PS Z1, Z2, Z0
+	VMOVDQU16 192(AX), Z1
+	VMOVDQU16 192(CX), Z2
+	BYTE      $0x62; BYTE $0xf2; BYTE $0x6e; BYTE $0x48; BYTE $0x52; BYTE $0xc1 // VDPBF16PS Z1, Z2, Z0
+	VMOVDQU16 256(AX), Z1
+	VMOVDQU16 256(CX), Z2
+	BYTE      $0x62; BYTE $0xf2; BYTE $0x6e; BYTE $0x48; BYTE $0x52; BYTE $0xc1 // VDPBF16PS Z1, Z2, Z0
+	VMOVDQU16 320(AX), Z1
+	VMOVDQU16 320(CX), Z2
+	BYTE      $0x62; BYTE $0xf2; BYTE $0x6e; BYTE $0x48; BYTE $0x52; BYTE $0xc1 // VDPBF16PS Z1, Z2, Z0
+	VMOVDQU16 384(AX), Z1
+	VMOVDQU16 384(CX), Z2
+	BYTE      $0x62; BYTE $0xf2; BYTE $0x6e; BYTE $0x48; BYTE $0x52; BYTE $0xc1 // VDPBF16PS Z1, Z2, Z0
+	VMOVDQU16 448(AX), Z1
+	VMOVDQU16 448(CX), Z2
+	BYTE      $0x62; BYTE $0xf2; BYTE $0x6e; BYTE $0x48; BYTE $0x52; BYTE $0xc1 // VDPBF16PS Z1, Z2, Z0
+	ADDQ      $0x00000200, AX
+	ADDQ      $0x00000200, CX
+	SUBQ      $0x00000100, DX
+	JMP       some
+
+loop:
+	CMPQ      DX, $0x20
+	JLT       looptail
+	VMOVDQU16 (AX), Z1
+	VMOVDQU16 (CX), Z2
+	BYTE      $0x62; BYTE $0xf2; BYTE $0x6e; BYTE $0x48; BYTE $0x52; BYTE $0xc1 // VDPBF16PS Z1, Z2, Z0
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, CX
+	SUBQ      $0x20, DX
+	JMP       loop
+
+looptail:
+	TESTQ       DX, DX
+	JZ          loopdone
+	MOVQ        $-1, BX
+	BZHIQ       DX, BX, BX
+	KMOVD       BX, K1
+	VMOVDQU16.Z (AX), K1, Z1
+	VMOVDQU16.Z (CX), K1, Z2
+	BYTE        $0x62; BYTE $0xf2; BYTE $0x6e; BYTE $0x48; BYTE $0x52; BYTE $0xc1 // VDPBF16PS Z1, Z2, Z0
+
+loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VZEROUPPER
+	RET
+
+finish:
+	MOVQ       dst+0(FP), AX
+	MOVQ       ldd+8(FP), CX
+	VUNPCKLPS  Z0, Z0, Z1
+	VUNPCKHPS  Z0, Z0, Z2
+	VADDPS     Z2, Z1, Z1
+	VUNPCKLPS  Z0, Z0, Z2
+	VUNPCKHPS  Z0, Z0, Z0
+	VADDPS     Z0, Z2, Z2
+	VUNPCKLPD  Z2, Z1, Z0
+	VUNPCKHPD  Z2, Z1, Z1
+	VADDPS     Z1, Z0, Z0
+	VSHUFF32X4 $0x4e, Z0, Z0, Z1
+	VADDPS     Z1, Z0, Z0
+	VSHUFF32X4 $0xb1, Z0, Z0, Z1
+	VADDPS     Z1, Z0, Z0
+	VMOVSS     X0, (AX)
+	VZEROUPPER
+	RET
+
+// func mulBF16Dot1x2AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512_BF16, BMI2
+TEXT ·mulBF16Dot1x2AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    from+56(FP), SI
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	TESTQ   SI, SI
+	JZ      begin
+	VMOVUPS (SI), Z0
+	VMOVUPS 64(SI), Z1
+
+begin:
+loop:
+	CMPQ      DX, $0x20
+	JLT       looptail
+	VMOVDQU16 (AX), Z2
+	VMOVDQU16 (CX), Z3
+	BYTE      $0x62; BYTE $0xf2; BYTE $0x66; BYTE $0x48; BYTE $0x52; BYTE $0xc2 // VDPBF16PS Z2, Z3, Z0
+	VMOVDQU16 (CX)(BX*1), Z3
+	BYTE      $0x62; BYTE $0xf2; BYTE $0x66; BYTE $0x48; BYTE $0x52; BYTE $0xca // VDPBF16PS Z2, Z3, Z1
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, CX
+	SUBQ      $0x20, DX
+	JMP       loop
+
+looptail:
+	TESTQ       DX, DX
+	JZ          loopdone
+	MOVQ        $-1, SI
+	BZHIQ       DX, SI, SI
+	KMOVD       SI, K1
+	VMOVDQU16.Z (AX), K1, Z2
+	VMOVDQU16.Z (CX), K1, Z3
+	BYTE        $0x62; BYTE $0xf2; BYTE $0x66; BYTE $0x48; BYTE $0x52; BYTE $0xc2 // VDPBF16PS Z2, Z3, Z0
+	VMOVDQU16.Z (CX)(BX*1), K1, Z3
+	BYTE        $0x62; BYTE $0xf2; BYTE $0x66; BYTE $0x48; BYTE $0x52; BYTE $0xca // VDPBF16PS Z2, Z3, Z1
+
+loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VZEROUPPER
+	RET
+
+finish:
+	MOVQ       dst+0(FP), AX
+	MOVQ       ldd+8(FP), CX
+	VUNPCKLPS  Z0, Z0, Z2
+	VUNPCKHPS  Z0, Z0, Z3
+	VADDPS     Z3, Z2, Z2
+	VUNPCKLPS  Z0, Z0, Z3
+	VUNPCKHPS  Z0, Z0, Z0
+	VADDPS     Z0, Z3, Z3
+	VUNPCKLPD  Z3, Z2, Z0
+	VUNPCKHPD  Z3, Z2, Z2
+	VADDPS     Z2, Z0, Z0
+	VSHUFF32X4 $0x4e, Z0, Z0, Z2
+	VADDPS     Z2, Z0, Z0
+	VSHUFF32X4 $0xb1, Z0, Z0, Z2
+	VADDPS     Z2, Z0, Z0
+	VMOVSS     X0, (AX)
+	ADDQ       CX, AX
+	VUNPCKLPS  Z1, Z1, Z0
+	VUNPCKHPS  Z1, Z1, Z2
+	VADDPS     Z2, Z0, Z0
+	VUNPCKLPS  Z1, Z1, Z2
+	VUNPCKHPS  Z1, Z1, Z1
+	VADDPS     Z1, Z2, Z2
+	VUNPCKLPD  Z2, Z0, Z1
+	VUNPCKHPD  Z2, Z0, Z0
+	VADDPS     Z0, Z1, Z1
+	VSHUFF32X4 $0x4e, Z1, Z1, Z0
+	VADDPS     Z0, Z1, Z1
+	VSHUFF32X4 $0xb1, Z1, Z1, Z0
+	VADDPS     Z0, Z1, Z1
+	VMOVSS     X1, (AX)
+	VZEROUPPER
+	RET
+
+// func mulBF16Dot1x3AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512_BF16, BMI2
+TEXT ·mulBF16Dot1x3AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	MOVQ    from+56(FP), SI
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	TESTQ   SI, SI
+	JZ      begin
+	VMOVUPS (SI), Z0
+	VMOVUPS 64(SI), Z1
+	VMOVUPS 128(SI), Z2
+
+begin:
+loop:
+	CMPQ      DX, $0x20
+	JLT       looptail
+	VMOVDQU16 (AX), Z3
+	VMOVDQU16 (CX), Z4
+	BYTE      $0x62; BYTE $0xf2; BYTE $0x5e; BYTE $0x48; BYTE $0x52; BYTE $0xc3 // VDPBF16PS Z3, Z4, Z0
+	VMOVDQU16 (CX)(BX*1), Z4
+	BYTE      $0x62; BYTE $0xf2; BYTE $0x5e; BYTE $0x48; BYTE $0x52; BYTE $0xcb // VDPBF16PS Z3, Z4, Z1
+	VMOVDQU16 (CX)(BX*2), Z4
+	BYTE      $0x62; BYTE $0xf2; BYTE $0x5e; BYTE $0x48; BYTE $0x52; BYTE $0xd3 // VDPBF16PS Z3, Z4, Z2
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, CX
+	SUBQ      $0x20, DX
+	JMP       loop
+
+looptail:
+	TESTQ       DX, DX
+	JZ          loopdone
+	MOVQ        $-1, SI
+	BZHIQ       DX, SI, SI
+	KMOVD       SI, K1
+	VMOVDQU16.Z (AX), K1, Z3
+	VMOVDQU16.Z (CX), K1, Z4
+	BYTE        $0x62; BYTE $0xf2; BYTE $0x5e; BYTE $0x48; BYTE $0x52; BYTE $0xc3 // VDPBF16PS Z3, Z4, Z0
+	VMOVDQU16.Z (CX)(BX*1), K1, Z4
+	BYTE        $0x62; BYTE $0xf2; BYTE $0x5e; BYTE $0x48; BYTE $0x52; BYTE $0xcb // VDPBF16PS Z3, Z4, Z1
+	VMOVDQU16.Z (CX)(BX*2), K1, Z4
+	BYTE        $0x62; BYTE $0xf2; BYTE $0x5e; BYTE $0x48; BYTE $0x52; BYTE $0xd3 // VDPBF16PS Z3, Z4, Z2
+
+loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VZEROUPPER
+	RET
+
+finish:
+	MOVQ       dst+0(FP), AX
+	MOVQ       ldd+8(FP), CX
+	VUNPCKLPS  Z0, Z0, Z3
+	VUNPCKHPS  Z0, Z0, Z4
+	VADDPS     Z4, Z3, Z3
+	VUNPCKLPS  Z0, Z0, Z4
+	VUNPCKHPS  Z0, Z0, Z0
+	VADDPS     Z0, Z4, Z4
+	VUNPCKLPD  Z4, Z3, Z0
+	VUNPCKHPD  Z4, Z3, Z3
+	VADDPS     Z3, Z0, Z0
+	VSHUFF32X4 $0x4e, Z0, Z0, Z3
+	VADDPS     Z3, Z0, Z0
+	VSHUFF32X4 $0xb1, Z0, Z0, Z3
+	VADDPS     Z3, Z0, Z0
+	VMOVSS     X0, (AX)
+	ADDQ       CX, AX
+	VUNPCKLPS  Z1, Z1, Z0
+	VUNPCKHPS  Z1, Z1, Z3
+	VADDPS     Z3, Z0, Z0
+	VUNPCKLPS  Z1, Z1, Z3
+	VUNPCKHPS  Z1, Z1, Z1
+	VADDPS     Z1, Z3, Z3
+	VUNPCKLPD  Z3, Z0, Z1
+	VUNPCKHPD  Z3, Z0, Z0
+	VADDPS     Z0, Z1, Z1
+	VSHUFF32X4 $0x4e, Z1, Z1, Z0
+	VADDPS     Z0, Z1, Z1
+	VSHUFF32X4 $0xb1, Z1, Z1, Z0
+	VADDPS     Z0, Z1, Z1
+	VMOVSS     X1, (AX)
+	ADDQ       CX, AX
+	VUNPCKLPS  Z2, Z2, Z0
+	VUNPCKHPS  Z2, Z2, Z1
+	VADDPS     Z1, Z0, Z0
+	VUNPCKLPS  Z2, Z2, Z1
+	VUNPCKHPS  Z2, Z2, Z2
+	VADDPS     Z2, Z1, Z1
+	VUNPCKLPD  Z1, Z0, Z2
+	VUNPCKHPD  Z1, Z0, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0x4e, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0xb1, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VMOVSS     X2, (AX)
+	VZEROUPPER
+	RET
+
+// func mulBF16Dot1x4AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512_BF16, BMI2
+TEXT ·mulBF16Dot1x4AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	LEAQ    (BX)(BX*2), SI
+	ADDQ    CX, SI
+	MOVQ    from+56(FP), DI
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	TESTQ   DI, DI
+	JZ      begin
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
+
+begin:
+loop:
+	CMPQ      DX, $0x20
+	JLT       looptail
+	VMOVDQU16 (AX), Z4
+	VMOVDQU16 (CX), Z5
+	BYTE      $0x62; BYTE $0xf2; BYTE $0x56; BYTE $0x48; BYTE $0x52; BYTE $0xc4 // VDPBF16PS Z4, Z5, Z0
+	VMOVDQU16 (CX)(BX*1), Z5
+	BYTE      $0x62; BYTE $0xf2; BYTE $0x56; BYTE $0x48; BYTE $0x52; BYTE $0xcc // VDPBF16PS Z4, Z5, Z1
+	VMOVDQU16 (CX)(BX*2), Z5
+	BYTE      $0x62; BYTE $0xf2; BYTE $0x56; BYTE $0x48; BYTE $0x52; BYTE $0xd4 // VDPBF16PS Z4, Z5, Z2
+	VMOVDQU16 (SI), Z5
+	BYTE      $0x62; BYTE $0xf2; BYTE $0x56; BYTE $0x48; BYTE $0x52; BYTE $0xdc // VDPBF16PS Z4, Z5, Z3
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, CX
+	ADDQ      $0x40, SI
+	SUBQ      $0x20, DX
+	JMP       loop
+
+looptail:
+	TESTQ       DX, DX
+	JZ          loopdone
+	MOVQ        $-1, DI
+	BZHIQ       DX, DI, DI
+	KMOVD       DI, K1
+	VMOVDQU16.Z (AX), K1, Z4
+	VMOVDQU16.Z (CX), K1, Z5
+	BYTE        $0x62; BYTE $0xf2; BYTE $0x56; BYTE $0x48; BYTE $0x52; BYTE $0xc4 // VDPBF16PS Z4, Z5, Z0
+	VMOVDQU16.Z (CX)(BX*1), K1, Z5
+	BYTE        $0x62; BYTE $0xf2; BYTE $0x56; BYTE $0x48; BYTE $0x52; BYTE $0xcc // VDPBF16PS Z4, Z5, Z1
+	VMOVDQU16.Z (CX)(BX*2), K1, Z5
+	BYTE        $0x62; BYTE $0xf2; BYTE $0x56; BYTE $0x48; BYTE $0x52; BYTE $0xd4 // VDPBF16PS Z4, Z5, Z2
+	VMOVDQU16.Z (SI), K1, Z5
+	BYTE        $0x62; BYTE $0xf2; BYTE $0x56; BYTE $0x48; BYTE $0x52; BYTE $0xdc // VDPBF16PS Z4, Z5, Z3
+
+loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VZEROUPPER
+	RET
+
+finish:
+	MOVQ       dst+0(FP), AX
+	MOVQ       ldd+8(FP), CX
+	VUNPCKLPS  Z0, Z0, Z4
+	VUNPCKHPS  Z0, Z0, Z5
+	VADDPS     Z5, Z4, Z4
+	VUNPCKLPS  Z0, Z0, Z5
+	VUNPCKHPS  Z0, Z0, Z0
+	VADDPS     Z0, Z5, Z5
+	VUNPCKLPD  Z5, Z4, Z0
+	VUNPCKHPD  Z5, Z4, Z4
+	VADDPS     Z4, Z0, Z0
+	VSHUFF32X4 $0x4e, Z0, Z0, Z4
+	VADDPS     Z4, Z0, Z0
+	VSHUFF32X4 $0xb1, Z0, Z0, Z4
+	VADDPS     Z4, Z0, Z0
+	VMOVSS     X0, (AX)
+	ADDQ       CX, AX
+	VUNPCKLPS  Z1, Z1, Z0
+	VUNPCKHPS  Z1, Z1, Z4
+	VADDPS     Z4, Z0, Z0
+	VUNPCKLPS  Z1, Z1, Z4
+	VUNPCKHPS  Z1, Z1, Z1
+	VADDPS     Z1, Z4, Z4
+	VUNPCKLPD  Z4, Z0, Z1
+	VUNPCKHPD  Z4, Z0, Z0
+	VADDPS     Z0, Z1, Z1
+	VSHUFF32X4 $0x4e, Z1, Z1, Z0
+	VADDPS     Z0, Z1, Z1
+	VSHUFF32X4 $0xb1, Z1, Z1, Z0
+	VADDPS     Z0, Z1, Z1
+	VMOVSS     X1, (AX)
+	ADDQ       CX, AX
+	VUNPCKLPS  Z2, Z2, Z0
+	VUNPCKHPS  Z2, Z2, Z1
+	VADDPS     Z1, Z0, Z0
+	VUNPCKLPS  Z2, Z2, Z1
+	VUNPCKHPS  Z2, Z2, Z2
+	VADDPS     Z2, Z1, Z1
+	VUNPCKLPD  Z1, Z0, Z2
+	VUNPCKHPD  Z1, Z0, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0x4e, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0xb1, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VMOVSS     X2, (AX)
+	ADDQ       CX, AX
+	VUNPCKLPS  Z3, Z3, Z0
+	VUNPCKHPS  Z3, Z3, Z1
+	VADDPS     Z1, Z0, Z0
+	VUNPCKLPS  Z3, Z3, Z1
+	VUNPCKHPS  Z3, Z3, Z2
+	VADDPS     Z2, Z1, Z1
+	VUNPCKLPD  Z1, Z0, Z2
+	VUNPCKHPD  Z1, Z0, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0x4e, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0xb1, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VMOVSS     X2, (AX)
+	VZEROUPPER
+	RET
+
+// func mulBF16Dot1x5AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512_BF16, BMI2
+TEXT ·mulBF16Dot1x5AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	LEAQ    (BX)(BX*2), SI
+	ADDQ    CX, SI
+	MOVQ    from+56(FP), DI
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	TESTQ   DI, DI
+	JZ      begin
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
+	VMOVUPS 256(DI), Z4
+
+begin:
+loop:
+	CMPQ      DX, $0x20
+	JLT       looptail
+	VMOVDQU16 (AX), Z5
+	VMOVDQU16 (CX), Z6
+	BYTE      $0x62; BYTE $0xf2; BYTE $0x4e; BYTE $0x48; BYTE $0x52; BYTE $0xc5 // VDPBF16PS Z5, Z6, Z0
+	VMOVDQU16 (CX)(BX*1), Z6
+	BYTE      $0x62; BYTE $0xf2; BYTE $0x4e; BYTE $0x48; BYTE $0x52; BYTE $0xcd // VDPBF16PS Z5, Z6, Z1
+	VMOVDQU16 (CX)(BX*2), Z6
+	BYTE      $0x62; BYTE $0xf2; BYTE $0x4e; BYTE $0x48; BYTE $0x52; BYTE $0xd5 // VDPBF16PS Z5, Z6, Z2
+	VMOVDQU16 (SI), Z6
+	BYTE      $0x62; BYTE $0xf2; BYTE $0x4e; BYTE $0x48; BYTE $0x52; BYTE $0xdd // VDPBF16PS Z5, Z6, Z3
+	VMOVDQU16 (SI)(BX*1), Z6
+	BYTE      $0x62; BYTE $0xf2; BYTE $0x4e; BYTE $0x48; BYTE $0x52; BYTE $0xe5 // VDPBF16PS Z5, Z6, Z4
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, CX
+	ADDQ      $0x40, SI
+	SUBQ      $0x20, DX
+	JMP       loop
+
+looptail:
+	TESTQ       DX, DX
+	JZ          loopdone
+	MOVQ        $-1, DI
+	BZHIQ       DX, DI, DI
+	KMOVD       DI, K1
+	VMOVDQU16.Z (AX), K1, Z5
+	VMOVDQU16.Z (CX), K1, Z6
+	BYTE        $0x62; BYTE $0xf2; BYTE $0x4e; BYTE $0x48; BYTE $0x52; BYTE $0xc5 // VDPBF16PS Z5, Z6, Z0
+	VMOVDQU16.Z (CX)(BX*1), K1, Z6
+	BYTE        $0x62; BYTE $0xf2; BYTE $0x4e; BYTE $0x48; BYTE $0x52; BYTE $0xcd // VDPBF16PS Z5, Z6, Z1
+	VMOVDQU16.Z (CX)(BX*2), K1, Z6
+	BYTE        $0x62; BYTE $0xf2; BYTE $0x4e; BYTE $0x48; BYTE $0x52; BYTE $0xd5 // VDPBF16PS Z5, Z6, Z2
+	VMOVDQU16.Z (SI), K1, Z6
+	BYTE        $0x62; BYTE $0xf2; BYTE $0x4e; BYTE $0x48; BYTE $0x52; BYTE $0xdd // VDPBF16PS Z5, Z6, Z3
+	VMOVDQU16.Z (SI)(BX*1), K1, Z6
+	BYTE        $0x62; BYTE $0xf2; BYTE $0x4e; BYTE $0x48; BYTE $0x52; BYTE $0xe5 // VDPBF16PS Z5, Z6, Z4
+
+loopdone:
+	MOVQ    to+64(FP), AX
+	TESTQ   AX, AX
+	JZ      finish
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VZEROUPPER
+	RET
+
+finish:
+	MOVQ       dst+0(FP), AX
+	MOVQ       ldd+8(FP), CX
+	VUNPCKLPS  Z0, Z0, Z5
+	VUNPCKHPS  Z0, Z0, Z6
+	VADDPS     Z6, Z5, Z5
+	VUNPCKLPS  Z0, Z0, Z6
+	VUNPCKHPS  Z0, Z0, Z0
+	VADDPS     Z0, Z6, Z6
+	VUNPCKLPD  Z6, Z5, Z0
+	VUNPCKHPD  Z6, Z5, Z5
+	VADDPS     Z5, Z0, Z0
+	VSHUFF32X4 $0x4e, Z0, Z0, Z5
+	VADDPS     Z5, Z0, Z0
+	VSHUFF32X4 $0xb1, Z0, Z0, Z5
+	VADDPS     Z5, Z0, Z0
+	VMOVSS     X0, (AX)
+	ADDQ       CX, AX
+	VUNPCKLPS  Z1, Z1, Z0
+	VUNPCKHPS  Z1, Z1, Z5
+	VADDPS     Z5, Z0, Z0
+	VUNPCKLPS  Z1, Z1, Z5
+	VUNPCKHPS  Z1, Z1, Z1
+	VADDPS     Z1, Z5, Z5
+	VUNPCKLPD  Z5, Z0, Z1
+	VUNPCKHPD  Z5, Z0, Z0
+	VADDPS     Z0, Z1, Z1
+	VSHUFF32X4 $0x4e, Z1, Z1, Z0
+	VADDPS     Z0, Z1, Z1
+	VSHUFF32X4 $0xb1, Z1, Z1, Z0
+	VADDPS     Z0, Z1, Z1
+	VMOVSS     X1, (AX)
+	ADDQ       CX, AX
+	VUNPCKLPS  Z2, Z2, Z0
+	VUNPCKHPS  Z2, Z2, Z1
+	VADDPS     Z1, Z0, Z0
+	VUNPCKLPS  Z2, Z2, Z1
+	VUNPCKHPS  Z2, Z2, Z2
+	VADDPS     Z2, Z1, Z1
+	VUNPCKLPD  Z1, Z0, Z2
+	VUNPCKHPD  Z1, Z0, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0x4e, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0xb1, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VMOVSS     X2, (AX)
+	ADDQ       CX, AX
+	VUNPCKLPS  Z3, Z3, Z0
+	VUNPCKHPS  Z3, Z3, Z1
+	VADDPS     Z1, Z0, Z0
+	VUNPCKLPS  Z3, Z3, Z1
+	VUNPCKHPS  Z3, Z3, Z2
+	VADDPS     Z2, Z1, Z1
+	VUNPCKLPD  Z1, Z0, Z2
+	VUNPCKHPD  Z1, Z0, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0x4e, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0xb1, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VMOVSS     X2, (AX)
+	ADDQ       CX, AX
+	VUNPCKLPS  Z4, Z4, Z0
+	VUNPCKHPS  Z4, Z4, Z1
+	VADDPS     Z1, Z0, Z0
+	VUNPCKLPS  Z4, Z4, Z1
+	VUNPCKHPS  Z4, Z4, Z2
+	VADDPS     Z2, Z1, Z1
+	VUNPCKLPD  Z1, Z0, Z2
+	VUNPCKHPD  Z1, Z0, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0x4e, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VSHUFF32X4 $0xb1, Z2, Z2, Z0
+	VADDPS     Z0, Z2, Z2
+	VMOVSS     X2, (AX)
+	VZEROUPPER
+	RET
+
+// func mulBF16Dot1x6AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512_BF16, BMI2
+TEXT ·mulBF16Dot1x6AVX512(SB), NOSPLIT, $0-72
+	MOVQ    w+16(FP), AX
+	MOVQ    a+32(FP), CX
+	MOVQ    k+48(FP), DX
+	MOVQ    lda+40(FP), BX
+	LEAQ    (BX)(BX*2), SI
+	ADDQ    CX, SI
+	MOVQ    from+56(FP), DI
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	TESTQ   DI, DI
+	JZ      begin
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
+	VMOVUPS 256(DI), Z4
+	VMOVUPS 320(DI), Z5
+
+begin:
+loop:
+	CMPQ      DX, $0x20
+	JLT       looptail
+	VMOVDQU16 (AX), Z6
+	VMOVDQU16 (CX), Z7
+	BYTE      $0x62; BYTE $0xf2; BYTE $0x46; BYTE $0x48; BYTE $0x52; BYTE $0xc6 // VDPBF16PS Z6, Z7, Z0
+	VMOVDQU16 (CX)(BX*1), Z7
+	BYTE      $0x62; BYTE $0xf2; BYTE $0x46; BYTE $0x48; BYTE $0x52; BYTE $0xce // VDPBF16PS Z6, Z7, Z1
+	VMOVDQU16 (CX)(BX*2), Z7
+	BYTE      $0x62; BYTE $0xf2; BYTE $0x46; BYTE $0x48; BYTE $0x52; BYTE $0xd6 // VDPBF16PS Z6, Z7, Z2
+	VMOVDQU16 (SI), Z7
+	BYTE      $0x62; BYTE $0xf2; BYTE $0x46; BYTE $0x48; BYTE $0x52; BYTE $0xde // VDPBF16PS Z6, Z7, Z3
+	VMOVDQU16 (SI)(BX*1), Z7
+	BYTE      $0x62; BYTE $0xf2; BYTE $0x46; BYTE $0x48; BYTE $0x52; BYTE $0xe6 // VDPBF16PS Z6, Z7, Z4
+	VMOVDQU16 (SI)(BX*2), Z7
+	BYTE      $0x62; BYTE $0xf2; BYTE $0x46; BYTE $0x48; BYTE $0x52; BYTE $0xee // VDPBF16PS Z6, Z7, Z5
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, CX
+	ADDQ      $0x40, SI
+	SUBQ      $0x20, DX
+	JMP       loop
+
+looptail:
+	TESTQ       DX, DX
+	JZ          loopdone
+	MOVQ        $-1, DI
+	BZHIQ       DX, DI, DI
+	KMOVD       DI, K1
+	VMOVDQU16.Z (AX), K1, Z6
+	VMOVDQU16.Z (CX), K1, Z7
+	BYTE        $0x62; BYTE $0xf2; BYTE $0x46; BYTE $0x48; BYTE $0x52; BYTE $0xc6 // VDPBF16PS Z6, Z7, Z0
+	VMOVDQU16.Z (CX)(BX*1), K1, Z7
+	BYTE        $0x62; BYTE $0xf2; BYTE $0x46; BYTE $0x48; BYTE $0x52; BYTE $0xce // VDPBF16PS Z6, Z7, Z1
+	VMOVDQU16.Z (CX)(BX*2), K1, Z7
+	BYTE        $0x62; BYTE $0xf2; BYTE $0x46; BYTE $0x48; BYTE $0x52; BYTE $0xd6 // VDPBF16PS Z6, Z7, Z2
+	VMOVDQU16.Z (SI), K1, Z7
+	BYTE        $0x62; BYTE $0xf2; BYTE $0x46; BYTE $0x48; BYTE $0x52; BYTE $0xde // VDPBF16PS Z6, Z7, Z3
+	VMOVDQU16.Z (SI)(BX*1), K1, Z7
+	BYTE        $0x62; BYTE $0xf2; BYTE $0x46; BYTE $0x48; BYTE $0x52; BYTE $0xe6 // VDPBF16PS Z6, Z7, Z4
+	VMOVDQU16.Z (SI)(BX*2), K1, Z7
+	BYTE        $0x62; BYTE $0xf2; BYTE $0x46; BYTE $0x48; BYTE $0x52; BYTE $0xee // VDPBF16PS Z6, Z7, Z5
 
 loopdone:
 	MOVQ    to+64(FP), AX
@@ -9729,12 +11723,12 @@ loop:
 	VCVTPH2PS    Y0, Z0
 	VPMOVZXBD    2(CX), Z1
 	VPSRLD       $0x04, Z1, Z2
-	VPANDD       const41<>+0(SB), Z1, Z1
-	VPSUBD       const42<>+0(SB), Z1, Z1
+	VPANDD       const44<>+0(SB), Z1, Z1
+	VPSUBD       const45<>+0(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
 	VMULPS       Z0, Z1, Z1
 	VMOVUPS      Z1, (AX)
-	VPSUBD       const42<>+0(SB), Z2, Z2
+	VPSUBD       const45<>+0(SB), Z2, Z2
 	VCVTDQ2PS    Z2, Z2
 	VMULPS       Z0, Z2, Z2
 	VMOVUPS      Z2, 64(AX)
@@ -10350,470 +12344,524 @@ DATA const16<>+56(SB)/4, $0x00000007
 DATA const16<>+60(SB)/4, $0x00000007
 GLOBL const16<>(SB), RODATA|NOPTR, $64
 
-DATA const17<>+0(SB)/4, $0x00000000
-DATA const17<>+4(SB)/4, $0x00000000
+DATA const17<>+0(SB)/4, $0x00000001
+DATA const17<>+4(SB)/4, $0x00000001
 DATA const17<>+8(SB)/4, $0x00000001
-DATA const17<>+12(SB)/4, $0x00000000
-DATA const17<>+16(SB)/4, $0x00000008
-DATA const17<>+20(SB)/4, $0x00000000
-DATA const17<>+24(SB)/4, $0x00000009
-DATA const17<>+28(SB)/4, $0x00000000
-DATA const17<>+32(SB)/4, $0x00000002
-DATA const17<>+36(SB)/4, $0x00000000
-DATA const17<>+40(SB)/4, $0x00000003
-DATA const17<>+44(SB)/4, $0x00000000
-DATA const17<>+48(SB)/4, $0x0000000a
-DATA const17<>+52(SB)/4, $0x00000000
-DATA const17<>+56(SB)/4, $0x0000000b
-DATA const17<>+60(SB)/4, $0x00000000
+DATA const17<>+12(SB)/4, $0x00000001
+DATA const17<>+16(SB)/4, $0x00000001
+DATA const17<>+20(SB)/4, $0x00000001
+DATA const17<>+24(SB)/4, $0x00000001
+DATA const17<>+28(SB)/4, $0x00000001
+DATA const17<>+32(SB)/4, $0x00000001
+DATA const17<>+36(SB)/4, $0x00000001
+DATA const17<>+40(SB)/4, $0x00000001
+DATA const17<>+44(SB)/4, $0x00000001
+DATA const17<>+48(SB)/4, $0x00000001
+DATA const17<>+52(SB)/4, $0x00000001
+DATA const17<>+56(SB)/4, $0x00000001
+DATA const17<>+60(SB)/4, $0x00000001
 GLOBL const17<>(SB), RODATA|NOPTR, $64
 
-DATA const18<>+0(SB)/4, $0x00000004
-DATA const18<>+4(SB)/4, $0x00000000
-DATA const18<>+8(SB)/4, $0x00000005
-DATA const18<>+12(SB)/4, $0x00000000
-DATA const18<>+16(SB)/4, $0x0000000c
-DATA const18<>+20(SB)/4, $0x00000000
-DATA const18<>+24(SB)/4, $0x0000000d
-DATA const18<>+28(SB)/4, $0x00000000
-DATA const18<>+32(SB)/4, $0x00000006
-DATA const18<>+36(SB)/4, $0x00000000
-DATA const18<>+40(SB)/4, $0x00000007
-DATA const18<>+44(SB)/4, $0x00000000
-DATA const18<>+48(SB)/4, $0x0000000e
-DATA const18<>+52(SB)/4, $0x00000000
-DATA const18<>+56(SB)/4, $0x0000000f
-DATA const18<>+60(SB)/4, $0x00000000
+DATA const18<>+0(SB)/4, $0x00007fff
+DATA const18<>+4(SB)/4, $0x00007fff
+DATA const18<>+8(SB)/4, $0x00007fff
+DATA const18<>+12(SB)/4, $0x00007fff
+DATA const18<>+16(SB)/4, $0x00007fff
+DATA const18<>+20(SB)/4, $0x00007fff
+DATA const18<>+24(SB)/4, $0x00007fff
+DATA const18<>+28(SB)/4, $0x00007fff
+DATA const18<>+32(SB)/4, $0x00007fff
+DATA const18<>+36(SB)/4, $0x00007fff
+DATA const18<>+40(SB)/4, $0x00007fff
+DATA const18<>+44(SB)/4, $0x00007fff
+DATA const18<>+48(SB)/4, $0x00007fff
+DATA const18<>+52(SB)/4, $0x00007fff
+DATA const18<>+56(SB)/4, $0x00007fff
+DATA const18<>+60(SB)/4, $0x00007fff
 GLOBL const18<>(SB), RODATA|NOPTR, $64
 
-DATA const19<>+0(SB)/4, $0xff800000
-DATA const19<>+4(SB)/4, $0xff800000
-DATA const19<>+8(SB)/4, $0xff800000
-DATA const19<>+12(SB)/4, $0xff800000
-DATA const19<>+16(SB)/4, $0xff800000
-DATA const19<>+20(SB)/4, $0xff800000
-DATA const19<>+24(SB)/4, $0xff800000
-DATA const19<>+28(SB)/4, $0xff800000
-DATA const19<>+32(SB)/4, $0xff800000
-DATA const19<>+36(SB)/4, $0xff800000
-DATA const19<>+40(SB)/4, $0xff800000
-DATA const19<>+44(SB)/4, $0xff800000
-DATA const19<>+48(SB)/4, $0xff800000
-DATA const19<>+52(SB)/4, $0xff800000
-DATA const19<>+56(SB)/4, $0xff800000
-DATA const19<>+60(SB)/4, $0xff800000
+DATA const19<>+0(SB)/4, $0x00400000
+DATA const19<>+4(SB)/4, $0x00400000
+DATA const19<>+8(SB)/4, $0x00400000
+DATA const19<>+12(SB)/4, $0x00400000
+DATA const19<>+16(SB)/4, $0x00400000
+DATA const19<>+20(SB)/4, $0x00400000
+DATA const19<>+24(SB)/4, $0x00400000
+DATA const19<>+28(SB)/4, $0x00400000
+DATA const19<>+32(SB)/4, $0x00400000
+DATA const19<>+36(SB)/4, $0x00400000
+DATA const19<>+40(SB)/4, $0x00400000
+DATA const19<>+44(SB)/4, $0x00400000
+DATA const19<>+48(SB)/4, $0x00400000
+DATA const19<>+52(SB)/4, $0x00400000
+DATA const19<>+56(SB)/4, $0x00400000
+DATA const19<>+60(SB)/4, $0x00400000
 GLOBL const19<>(SB), RODATA|NOPTR, $64
 
-DATA const20<>+0(SB)/4, $0x7fffffff
-DATA const20<>+4(SB)/4, $0x7fffffff
-DATA const20<>+8(SB)/4, $0x7fffffff
-DATA const20<>+12(SB)/4, $0x7fffffff
-DATA const20<>+16(SB)/4, $0x7fffffff
-DATA const20<>+20(SB)/4, $0x7fffffff
-DATA const20<>+24(SB)/4, $0x7fffffff
-DATA const20<>+28(SB)/4, $0x7fffffff
-DATA const20<>+32(SB)/4, $0x7fffffff
-DATA const20<>+36(SB)/4, $0x7fffffff
-DATA const20<>+40(SB)/4, $0x7fffffff
-DATA const20<>+44(SB)/4, $0x7fffffff
-DATA const20<>+48(SB)/4, $0x7fffffff
-DATA const20<>+52(SB)/4, $0x7fffffff
-DATA const20<>+56(SB)/4, $0x7fffffff
-DATA const20<>+60(SB)/4, $0x7fffffff
+DATA const20<>+0(SB)/4, $0x00000000
+DATA const20<>+4(SB)/4, $0x00000000
+DATA const20<>+8(SB)/4, $0x00000001
+DATA const20<>+12(SB)/4, $0x00000000
+DATA const20<>+16(SB)/4, $0x00000008
+DATA const20<>+20(SB)/4, $0x00000000
+DATA const20<>+24(SB)/4, $0x00000009
+DATA const20<>+28(SB)/4, $0x00000000
+DATA const20<>+32(SB)/4, $0x00000002
+DATA const20<>+36(SB)/4, $0x00000000
+DATA const20<>+40(SB)/4, $0x00000003
+DATA const20<>+44(SB)/4, $0x00000000
+DATA const20<>+48(SB)/4, $0x0000000a
+DATA const20<>+52(SB)/4, $0x00000000
+DATA const20<>+56(SB)/4, $0x0000000b
+DATA const20<>+60(SB)/4, $0x00000000
 GLOBL const20<>(SB), RODATA|NOPTR, $64
 
-DATA const21<>+0(SB)/4, $0x7f7fffff
-DATA const21<>+4(SB)/4, $0x7f7fffff
-DATA const21<>+8(SB)/4, $0x7f7fffff
-DATA const21<>+12(SB)/4, $0x7f7fffff
-DATA const21<>+16(SB)/4, $0x7f7fffff
-DATA const21<>+20(SB)/4, $0x7f7fffff
-DATA const21<>+24(SB)/4, $0x7f7fffff
-DATA const21<>+28(SB)/4, $0x7f7fffff
-DATA const21<>+32(SB)/4, $0x7f7fffff
-DATA const21<>+36(SB)/4, $0x7f7fffff
-DATA const21<>+40(SB)/4, $0x7f7fffff
-DATA const21<>+44(SB)/4, $0x7f7fffff
-DATA const21<>+48(SB)/4, $0x7f7fffff
-DATA const21<>+52(SB)/4, $0x7f7fffff
-DATA const21<>+56(SB)/4, $0x7f7fffff
-DATA const21<>+60(SB)/4, $0x7f7fffff
+DATA const21<>+0(SB)/4, $0x00000004
+DATA const21<>+4(SB)/4, $0x00000000
+DATA const21<>+8(SB)/4, $0x00000005
+DATA const21<>+12(SB)/4, $0x00000000
+DATA const21<>+16(SB)/4, $0x0000000c
+DATA const21<>+20(SB)/4, $0x00000000
+DATA const21<>+24(SB)/4, $0x0000000d
+DATA const21<>+28(SB)/4, $0x00000000
+DATA const21<>+32(SB)/4, $0x00000006
+DATA const21<>+36(SB)/4, $0x00000000
+DATA const21<>+40(SB)/4, $0x00000007
+DATA const21<>+44(SB)/4, $0x00000000
+DATA const21<>+48(SB)/4, $0x0000000e
+DATA const21<>+52(SB)/4, $0x00000000
+DATA const21<>+56(SB)/4, $0x0000000f
+DATA const21<>+60(SB)/4, $0x00000000
 GLOBL const21<>(SB), RODATA|NOPTR, $64
 
-DATA const22<>+0(SB)/4, $0x04800000
-DATA const22<>+4(SB)/4, $0x04800000
-DATA const22<>+8(SB)/4, $0x04800000
-DATA const22<>+12(SB)/4, $0x04800000
-DATA const22<>+16(SB)/4, $0x04800000
-DATA const22<>+20(SB)/4, $0x04800000
-DATA const22<>+24(SB)/4, $0x04800000
-DATA const22<>+28(SB)/4, $0x04800000
-DATA const22<>+32(SB)/4, $0x04800000
-DATA const22<>+36(SB)/4, $0x04800000
-DATA const22<>+40(SB)/4, $0x04800000
-DATA const22<>+44(SB)/4, $0x04800000
-DATA const22<>+48(SB)/4, $0x04800000
-DATA const22<>+52(SB)/4, $0x04800000
-DATA const22<>+56(SB)/4, $0x04800000
-DATA const22<>+60(SB)/4, $0x04800000
+DATA const22<>+0(SB)/4, $0xff800000
+DATA const22<>+4(SB)/4, $0xff800000
+DATA const22<>+8(SB)/4, $0xff800000
+DATA const22<>+12(SB)/4, $0xff800000
+DATA const22<>+16(SB)/4, $0xff800000
+DATA const22<>+20(SB)/4, $0xff800000
+DATA const22<>+24(SB)/4, $0xff800000
+DATA const22<>+28(SB)/4, $0xff800000
+DATA const22<>+32(SB)/4, $0xff800000
+DATA const22<>+36(SB)/4, $0xff800000
+DATA const22<>+40(SB)/4, $0xff800000
+DATA const22<>+44(SB)/4, $0xff800000
+DATA const22<>+48(SB)/4, $0xff800000
+DATA const22<>+52(SB)/4, $0xff800000
+DATA const22<>+56(SB)/4, $0xff800000
+DATA const22<>+60(SB)/4, $0xff800000
 GLOBL const22<>(SB), RODATA|NOPTR, $64
 
-DATA const23<>+0(SB)/4, $0x4b400000
-DATA const23<>+4(SB)/4, $0x4b400000
-DATA const23<>+8(SB)/4, $0x4b400000
-DATA const23<>+12(SB)/4, $0x4b400000
-DATA const23<>+16(SB)/4, $0x4b400000
-DATA const23<>+20(SB)/4, $0x4b400000
-DATA const23<>+24(SB)/4, $0x4b400000
-DATA const23<>+28(SB)/4, $0x4b400000
-DATA const23<>+32(SB)/4, $0x4b400000
-DATA const23<>+36(SB)/4, $0x4b400000
-DATA const23<>+40(SB)/4, $0x4b400000
-DATA const23<>+44(SB)/4, $0x4b400000
-DATA const23<>+48(SB)/4, $0x4b400000
-DATA const23<>+52(SB)/4, $0x4b400000
-DATA const23<>+56(SB)/4, $0x4b400000
-DATA const23<>+60(SB)/4, $0x4b400000
+DATA const23<>+0(SB)/4, $0x7fffffff
+DATA const23<>+4(SB)/4, $0x7fffffff
+DATA const23<>+8(SB)/4, $0x7fffffff
+DATA const23<>+12(SB)/4, $0x7fffffff
+DATA const23<>+16(SB)/4, $0x7fffffff
+DATA const23<>+20(SB)/4, $0x7fffffff
+DATA const23<>+24(SB)/4, $0x7fffffff
+DATA const23<>+28(SB)/4, $0x7fffffff
+DATA const23<>+32(SB)/4, $0x7fffffff
+DATA const23<>+36(SB)/4, $0x7fffffff
+DATA const23<>+40(SB)/4, $0x7fffffff
+DATA const23<>+44(SB)/4, $0x7fffffff
+DATA const23<>+48(SB)/4, $0x7fffffff
+DATA const23<>+52(SB)/4, $0x7fffffff
+DATA const23<>+56(SB)/4, $0x7fffffff
+DATA const23<>+60(SB)/4, $0x7fffffff
 GLOBL const23<>(SB), RODATA|NOPTR, $64
 
-DATA const24<>+0(SB)/4, $0x42fe0000
-DATA const24<>+4(SB)/4, $0x42fe0000
-DATA const24<>+8(SB)/4, $0x42fe0000
-DATA const24<>+12(SB)/4, $0x42fe0000
-DATA const24<>+16(SB)/4, $0x42fe0000
-DATA const24<>+20(SB)/4, $0x42fe0000
-DATA const24<>+24(SB)/4, $0x42fe0000
-DATA const24<>+28(SB)/4, $0x42fe0000
-DATA const24<>+32(SB)/4, $0x42fe0000
-DATA const24<>+36(SB)/4, $0x42fe0000
-DATA const24<>+40(SB)/4, $0x42fe0000
-DATA const24<>+44(SB)/4, $0x42fe0000
-DATA const24<>+48(SB)/4, $0x42fe0000
-DATA const24<>+52(SB)/4, $0x42fe0000
-DATA const24<>+56(SB)/4, $0x42fe0000
-DATA const24<>+60(SB)/4, $0x42fe0000
+DATA const24<>+0(SB)/4, $0x7f7fffff
+DATA const24<>+4(SB)/4, $0x7f7fffff
+DATA const24<>+8(SB)/4, $0x7f7fffff
+DATA const24<>+12(SB)/4, $0x7f7fffff
+DATA const24<>+16(SB)/4, $0x7f7fffff
+DATA const24<>+20(SB)/4, $0x7f7fffff
+DATA const24<>+24(SB)/4, $0x7f7fffff
+DATA const24<>+28(SB)/4, $0x7f7fffff
+DATA const24<>+32(SB)/4, $0x7f7fffff
+DATA const24<>+36(SB)/4, $0x7f7fffff
+DATA const24<>+40(SB)/4, $0x7f7fffff
+DATA const24<>+44(SB)/4, $0x7f7fffff
+DATA const24<>+48(SB)/4, $0x7f7fffff
+DATA const24<>+52(SB)/4, $0x7f7fffff
+DATA const24<>+56(SB)/4, $0x7f7fffff
+DATA const24<>+60(SB)/4, $0x7f7fffff
 GLOBL const24<>(SB), RODATA|NOPTR, $64
 
-DATA const25<>+0(SB)/4, $0x42fc8000
-DATA const25<>+4(SB)/4, $0x42fc8000
-DATA const25<>+8(SB)/4, $0x42fc8000
-DATA const25<>+12(SB)/4, $0x42fc8000
-DATA const25<>+16(SB)/4, $0x42fc8000
-DATA const25<>+20(SB)/4, $0x42fc8000
-DATA const25<>+24(SB)/4, $0x42fc8000
-DATA const25<>+28(SB)/4, $0x42fc8000
-DATA const25<>+32(SB)/4, $0x42fc8000
-DATA const25<>+36(SB)/4, $0x42fc8000
-DATA const25<>+40(SB)/4, $0x42fc8000
-DATA const25<>+44(SB)/4, $0x42fc8000
-DATA const25<>+48(SB)/4, $0x42fc8000
-DATA const25<>+52(SB)/4, $0x42fc8000
-DATA const25<>+56(SB)/4, $0x42fc8000
-DATA const25<>+60(SB)/4, $0x42fc8000
+DATA const25<>+0(SB)/4, $0x04800000
+DATA const25<>+4(SB)/4, $0x04800000
+DATA const25<>+8(SB)/4, $0x04800000
+DATA const25<>+12(SB)/4, $0x04800000
+DATA const25<>+16(SB)/4, $0x04800000
+DATA const25<>+20(SB)/4, $0x04800000
+DATA const25<>+24(SB)/4, $0x04800000
+DATA const25<>+28(SB)/4, $0x04800000
+DATA const25<>+32(SB)/4, $0x04800000
+DATA const25<>+36(SB)/4, $0x04800000
+DATA const25<>+40(SB)/4, $0x04800000
+DATA const25<>+44(SB)/4, $0x04800000
+DATA const25<>+48(SB)/4, $0x04800000
+DATA const25<>+52(SB)/4, $0x04800000
+DATA const25<>+56(SB)/4, $0x04800000
+DATA const25<>+60(SB)/4, $0x04800000
 GLOBL const25<>(SB), RODATA|NOPTR, $64
 
-DATA const26<>+0(SB)/4, $0x42fb0000
-DATA const26<>+4(SB)/4, $0x42fb0000
-DATA const26<>+8(SB)/4, $0x42fb0000
-DATA const26<>+12(SB)/4, $0x42fb0000
-DATA const26<>+16(SB)/4, $0x42fb0000
-DATA const26<>+20(SB)/4, $0x42fb0000
-DATA const26<>+24(SB)/4, $0x42fb0000
-DATA const26<>+28(SB)/4, $0x42fb0000
-DATA const26<>+32(SB)/4, $0x42fb0000
-DATA const26<>+36(SB)/4, $0x42fb0000
-DATA const26<>+40(SB)/4, $0x42fb0000
-DATA const26<>+44(SB)/4, $0x42fb0000
-DATA const26<>+48(SB)/4, $0x42fb0000
-DATA const26<>+52(SB)/4, $0x42fb0000
-DATA const26<>+56(SB)/4, $0x42fb0000
-DATA const26<>+60(SB)/4, $0x42fb0000
+DATA const26<>+0(SB)/4, $0x4b400000
+DATA const26<>+4(SB)/4, $0x4b400000
+DATA const26<>+8(SB)/4, $0x4b400000
+DATA const26<>+12(SB)/4, $0x4b400000
+DATA const26<>+16(SB)/4, $0x4b400000
+DATA const26<>+20(SB)/4, $0x4b400000
+DATA const26<>+24(SB)/4, $0x4b400000
+DATA const26<>+28(SB)/4, $0x4b400000
+DATA const26<>+32(SB)/4, $0x4b400000
+DATA const26<>+36(SB)/4, $0x4b400000
+DATA const26<>+40(SB)/4, $0x4b400000
+DATA const26<>+44(SB)/4, $0x4b400000
+DATA const26<>+48(SB)/4, $0x4b400000
+DATA const26<>+52(SB)/4, $0x4b400000
+DATA const26<>+56(SB)/4, $0x4b400000
+DATA const26<>+60(SB)/4, $0x4b400000
 GLOBL const26<>(SB), RODATA|NOPTR, $64
 
-DATA const27<>+0(SB)/4, $0x42f98000
-DATA const27<>+4(SB)/4, $0x42f98000
-DATA const27<>+8(SB)/4, $0x42f98000
-DATA const27<>+12(SB)/4, $0x42f98000
-DATA const27<>+16(SB)/4, $0x42f98000
-DATA const27<>+20(SB)/4, $0x42f98000
-DATA const27<>+24(SB)/4, $0x42f98000
-DATA const27<>+28(SB)/4, $0x42f98000
-DATA const27<>+32(SB)/4, $0x42f98000
-DATA const27<>+36(SB)/4, $0x42f98000
-DATA const27<>+40(SB)/4, $0x42f98000
-DATA const27<>+44(SB)/4, $0x42f98000
-DATA const27<>+48(SB)/4, $0x42f98000
-DATA const27<>+52(SB)/4, $0x42f98000
-DATA const27<>+56(SB)/4, $0x42f98000
-DATA const27<>+60(SB)/4, $0x42f98000
+DATA const27<>+0(SB)/4, $0x42fe0000
+DATA const27<>+4(SB)/4, $0x42fe0000
+DATA const27<>+8(SB)/4, $0x42fe0000
+DATA const27<>+12(SB)/4, $0x42fe0000
+DATA const27<>+16(SB)/4, $0x42fe0000
+DATA const27<>+20(SB)/4, $0x42fe0000
+DATA const27<>+24(SB)/4, $0x42fe0000
+DATA const27<>+28(SB)/4, $0x42fe0000
+DATA const27<>+32(SB)/4, $0x42fe0000
+DATA const27<>+36(SB)/4, $0x42fe0000
+DATA const27<>+40(SB)/4, $0x42fe0000
+DATA const27<>+44(SB)/4, $0x42fe0000
+DATA const27<>+48(SB)/4, $0x42fe0000
+DATA const27<>+52(SB)/4, $0x42fe0000
+DATA const27<>+56(SB)/4, $0x42fe0000
+DATA const27<>+60(SB)/4, $0x42fe0000
 GLOBL const27<>(SB), RODATA|NOPTR, $64
 
-DATA const28<>+0(SB)/4, $0x467c0400
-DATA const28<>+4(SB)/4, $0x467c0400
-DATA const28<>+8(SB)/4, $0x467c0400
-DATA const28<>+12(SB)/4, $0x467c0400
-DATA const28<>+16(SB)/4, $0x467c0400
-DATA const28<>+20(SB)/4, $0x467c0400
-DATA const28<>+24(SB)/4, $0x467c0400
-DATA const28<>+28(SB)/4, $0x467c0400
-DATA const28<>+32(SB)/4, $0x467c0400
-DATA const28<>+36(SB)/4, $0x467c0400
-DATA const28<>+40(SB)/4, $0x467c0400
-DATA const28<>+44(SB)/4, $0x467c0400
-DATA const28<>+48(SB)/4, $0x467c0400
-DATA const28<>+52(SB)/4, $0x467c0400
-DATA const28<>+56(SB)/4, $0x467c0400
-DATA const28<>+60(SB)/4, $0x467c0400
+DATA const28<>+0(SB)/4, $0x42fc8000
+DATA const28<>+4(SB)/4, $0x42fc8000
+DATA const28<>+8(SB)/4, $0x42fc8000
+DATA const28<>+12(SB)/4, $0x42fc8000
+DATA const28<>+16(SB)/4, $0x42fc8000
+DATA const28<>+20(SB)/4, $0x42fc8000
+DATA const28<>+24(SB)/4, $0x42fc8000
+DATA const28<>+28(SB)/4, $0x42fc8000
+DATA const28<>+32(SB)/4, $0x42fc8000
+DATA const28<>+36(SB)/4, $0x42fc8000
+DATA const28<>+40(SB)/4, $0x42fc8000
+DATA const28<>+44(SB)/4, $0x42fc8000
+DATA const28<>+48(SB)/4, $0x42fc8000
+DATA const28<>+52(SB)/4, $0x42fc8000
+DATA const28<>+56(SB)/4, $0x42fc8000
+DATA const28<>+60(SB)/4, $0x42fc8000
 GLOBL const28<>(SB), RODATA|NOPTR, $64
 
-DATA const29<>+0(SB)/4, $0x46790c40
-DATA const29<>+4(SB)/4, $0x46790c40
-DATA const29<>+8(SB)/4, $0x46790c40
-DATA const29<>+12(SB)/4, $0x46790c40
-DATA const29<>+16(SB)/4, $0x46790c40
-DATA const29<>+20(SB)/4, $0x46790c40
-DATA const29<>+24(SB)/4, $0x46790c40
-DATA const29<>+28(SB)/4, $0x46790c40
-DATA const29<>+32(SB)/4, $0x46790c40
-DATA const29<>+36(SB)/4, $0x46790c40
-DATA const29<>+40(SB)/4, $0x46790c40
-DATA const29<>+44(SB)/4, $0x46790c40
-DATA const29<>+48(SB)/4, $0x46790c40
-DATA const29<>+52(SB)/4, $0x46790c40
-DATA const29<>+56(SB)/4, $0x46790c40
-DATA const29<>+60(SB)/4, $0x46790c40
+DATA const29<>+0(SB)/4, $0x42fb0000
+DATA const29<>+4(SB)/4, $0x42fb0000
+DATA const29<>+8(SB)/4, $0x42fb0000
+DATA const29<>+12(SB)/4, $0x42fb0000
+DATA const29<>+16(SB)/4, $0x42fb0000
+DATA const29<>+20(SB)/4, $0x42fb0000
+DATA const29<>+24(SB)/4, $0x42fb0000
+DATA const29<>+28(SB)/4, $0x42fb0000
+DATA const29<>+32(SB)/4, $0x42fb0000
+DATA const29<>+36(SB)/4, $0x42fb0000
+DATA const29<>+40(SB)/4, $0x42fb0000
+DATA const29<>+44(SB)/4, $0x42fb0000
+DATA const29<>+48(SB)/4, $0x42fb0000
+DATA const29<>+52(SB)/4, $0x42fb0000
+DATA const29<>+56(SB)/4, $0x42fb0000
+DATA const29<>+60(SB)/4, $0x42fb0000
 GLOBL const29<>(SB), RODATA|NOPTR, $64
 
-DATA const30<>+0(SB)/4, $0x46761900
-DATA const30<>+4(SB)/4, $0x46761900
-DATA const30<>+8(SB)/4, $0x46761900
-DATA const30<>+12(SB)/4, $0x46761900
-DATA const30<>+16(SB)/4, $0x46761900
-DATA const30<>+20(SB)/4, $0x46761900
-DATA const30<>+24(SB)/4, $0x46761900
-DATA const30<>+28(SB)/4, $0x46761900
-DATA const30<>+32(SB)/4, $0x46761900
-DATA const30<>+36(SB)/4, $0x46761900
-DATA const30<>+40(SB)/4, $0x46761900
-DATA const30<>+44(SB)/4, $0x46761900
-DATA const30<>+48(SB)/4, $0x46761900
-DATA const30<>+52(SB)/4, $0x46761900
-DATA const30<>+56(SB)/4, $0x46761900
-DATA const30<>+60(SB)/4, $0x46761900
+DATA const30<>+0(SB)/4, $0x42f98000
+DATA const30<>+4(SB)/4, $0x42f98000
+DATA const30<>+8(SB)/4, $0x42f98000
+DATA const30<>+12(SB)/4, $0x42f98000
+DATA const30<>+16(SB)/4, $0x42f98000
+DATA const30<>+20(SB)/4, $0x42f98000
+DATA const30<>+24(SB)/4, $0x42f98000
+DATA const30<>+28(SB)/4, $0x42f98000
+DATA const30<>+32(SB)/4, $0x42f98000
+DATA const30<>+36(SB)/4, $0x42f98000
+DATA const30<>+40(SB)/4, $0x42f98000
+DATA const30<>+44(SB)/4, $0x42f98000
+DATA const30<>+48(SB)/4, $0x42f98000
+DATA const30<>+52(SB)/4, $0x42f98000
+DATA const30<>+56(SB)/4, $0x42f98000
+DATA const30<>+60(SB)/4, $0x42f98000
 GLOBL const30<>(SB), RODATA|NOPTR, $64
 
-DATA const31<>+0(SB)/4, $0x46732a40
-DATA const31<>+4(SB)/4, $0x46732a40
-DATA const31<>+8(SB)/4, $0x46732a40
-DATA const31<>+12(SB)/4, $0x46732a40
-DATA const31<>+16(SB)/4, $0x46732a40
-DATA const31<>+20(SB)/4, $0x46732a40
-DATA const31<>+24(SB)/4, $0x46732a40
-DATA const31<>+28(SB)/4, $0x46732a40
-DATA const31<>+32(SB)/4, $0x46732a40
-DATA const31<>+36(SB)/4, $0x46732a40
-DATA const31<>+40(SB)/4, $0x46732a40
-DATA const31<>+44(SB)/4, $0x46732a40
-DATA const31<>+48(SB)/4, $0x46732a40
-DATA const31<>+52(SB)/4, $0x46732a40
-DATA const31<>+56(SB)/4, $0x46732a40
-DATA const31<>+60(SB)/4, $0x46732a40
+DATA const31<>+0(SB)/4, $0x467c0400
+DATA const31<>+4(SB)/4, $0x467c0400
+DATA const31<>+8(SB)/4, $0x467c0400
+DATA const31<>+12(SB)/4, $0x467c0400
+DATA const31<>+16(SB)/4, $0x467c0400
+DATA const31<>+20(SB)/4, $0x467c0400
+DATA const31<>+24(SB)/4, $0x467c0400
+DATA const31<>+28(SB)/4, $0x467c0400
+DATA const31<>+32(SB)/4, $0x467c0400
+DATA const31<>+36(SB)/4, $0x467c0400
+DATA const31<>+40(SB)/4, $0x467c0400
+DATA const31<>+44(SB)/4, $0x467c0400
+DATA const31<>+48(SB)/4, $0x467c0400
+DATA const31<>+52(SB)/4, $0x467c0400
+DATA const31<>+56(SB)/4, $0x467c0400
+DATA const31<>+60(SB)/4, $0x467c0400
 GLOBL const31<>(SB), RODATA|NOPTR, $64
 
-DATA const32<>+0(SB)/4, $0x42f80000
-DATA const32<>+4(SB)/4, $0x42f80000
-DATA const32<>+8(SB)/4, $0x42f80000
-DATA const32<>+12(SB)/4, $0x42f80000
-DATA const32<>+16(SB)/4, $0x42f80000
-DATA const32<>+20(SB)/4, $0x42f80000
-DATA const32<>+24(SB)/4, $0x42f80000
-DATA const32<>+28(SB)/4, $0x42f80000
-DATA const32<>+32(SB)/4, $0x42f80000
-DATA const32<>+36(SB)/4, $0x42f80000
-DATA const32<>+40(SB)/4, $0x42f80000
-DATA const32<>+44(SB)/4, $0x42f80000
-DATA const32<>+48(SB)/4, $0x42f80000
-DATA const32<>+52(SB)/4, $0x42f80000
-DATA const32<>+56(SB)/4, $0x42f80000
-DATA const32<>+60(SB)/4, $0x42f80000
+DATA const32<>+0(SB)/4, $0x46790c40
+DATA const32<>+4(SB)/4, $0x46790c40
+DATA const32<>+8(SB)/4, $0x46790c40
+DATA const32<>+12(SB)/4, $0x46790c40
+DATA const32<>+16(SB)/4, $0x46790c40
+DATA const32<>+20(SB)/4, $0x46790c40
+DATA const32<>+24(SB)/4, $0x46790c40
+DATA const32<>+28(SB)/4, $0x46790c40
+DATA const32<>+32(SB)/4, $0x46790c40
+DATA const32<>+36(SB)/4, $0x46790c40
+DATA const32<>+40(SB)/4, $0x46790c40
+DATA const32<>+44(SB)/4, $0x46790c40
+DATA const32<>+48(SB)/4, $0x46790c40
+DATA const32<>+52(SB)/4, $0x46790c40
+DATA const32<>+56(SB)/4, $0x46790c40
+DATA const32<>+60(SB)/4, $0x46790c40
 GLOBL const32<>(SB), RODATA|NOPTR, $64
 
-DATA const33<>+0(SB)/4, $0x42f68000
-DATA const33<>+4(SB)/4, $0x42f68000
-DATA const33<>+8(SB)/4, $0x42f68000
-DATA const33<>+12(SB)/4, $0x42f68000
-DATA const33<>+16(SB)/4, $0x42f68000
-DATA const33<>+20(SB)/4, $0x42f68000
-DATA const33<>+24(SB)/4, $0x42f68000
-DATA const33<>+28(SB)/4, $0x42f68000
-DATA const33<>+32(SB)/4, $0x42f68000
-DATA const33<>+36(SB)/4, $0x42f68000
-DATA const33<>+40(SB)/4, $0x42f68000
-DATA const33<>+44(SB)/4, $0x42f68000
-DATA const33<>+48(SB)/4, $0x42f68000
-DATA const33<>+52(SB)/4, $0x42f68000
-DATA const33<>+56(SB)/4, $0x42f68000
-DATA const33<>+60(SB)/4, $0x42f68000
+DATA const33<>+0(SB)/4, $0x46761900
+DATA const33<>+4(SB)/4, $0x46761900
+DATA const33<>+8(SB)/4, $0x46761900
+DATA const33<>+12(SB)/4, $0x46761900
+DATA const33<>+16(SB)/4, $0x46761900
+DATA const33<>+20(SB)/4, $0x46761900
+DATA const33<>+24(SB)/4, $0x46761900
+DATA const33<>+28(SB)/4, $0x46761900
+DATA const33<>+32(SB)/4, $0x46761900
+DATA const33<>+36(SB)/4, $0x46761900
+DATA const33<>+40(SB)/4, $0x46761900
+DATA const33<>+44(SB)/4, $0x46761900
+DATA const33<>+48(SB)/4, $0x46761900
+DATA const33<>+52(SB)/4, $0x46761900
+DATA const33<>+56(SB)/4, $0x46761900
+DATA const33<>+60(SB)/4, $0x46761900
 GLOBL const33<>(SB), RODATA|NOPTR, $64
 
-DATA const34<>+0(SB)/4, $0x42f50000
-DATA const34<>+4(SB)/4, $0x42f50000
-DATA const34<>+8(SB)/4, $0x42f50000
-DATA const34<>+12(SB)/4, $0x42f50000
-DATA const34<>+16(SB)/4, $0x42f50000
-DATA const34<>+20(SB)/4, $0x42f50000
-DATA const34<>+24(SB)/4, $0x42f50000
-DATA const34<>+28(SB)/4, $0x42f50000
-DATA const34<>+32(SB)/4, $0x42f50000
-DATA const34<>+36(SB)/4, $0x42f50000
-DATA const34<>+40(SB)/4, $0x42f50000
-DATA const34<>+44(SB)/4, $0x42f50000
-DATA const34<>+48(SB)/4, $0x42f50000
-DATA const34<>+52(SB)/4, $0x42f50000
-DATA const34<>+56(SB)/4, $0x42f50000
-DATA const34<>+60(SB)/4, $0x42f50000
+DATA const34<>+0(SB)/4, $0x46732a40
+DATA const34<>+4(SB)/4, $0x46732a40
+DATA const34<>+8(SB)/4, $0x46732a40
+DATA const34<>+12(SB)/4, $0x46732a40
+DATA const34<>+16(SB)/4, $0x46732a40
+DATA const34<>+20(SB)/4, $0x46732a40
+DATA const34<>+24(SB)/4, $0x46732a40
+DATA const34<>+28(SB)/4, $0x46732a40
+DATA const34<>+32(SB)/4, $0x46732a40
+DATA const34<>+36(SB)/4, $0x46732a40
+DATA const34<>+40(SB)/4, $0x46732a40
+DATA const34<>+44(SB)/4, $0x46732a40
+DATA const34<>+48(SB)/4, $0x46732a40
+DATA const34<>+52(SB)/4, $0x46732a40
+DATA const34<>+56(SB)/4, $0x46732a40
+DATA const34<>+60(SB)/4, $0x46732a40
 GLOBL const34<>(SB), RODATA|NOPTR, $64
 
-DATA const35<>+0(SB)/4, $0x42f38000
-DATA const35<>+4(SB)/4, $0x42f38000
-DATA const35<>+8(SB)/4, $0x42f38000
-DATA const35<>+12(SB)/4, $0x42f38000
-DATA const35<>+16(SB)/4, $0x42f38000
-DATA const35<>+20(SB)/4, $0x42f38000
-DATA const35<>+24(SB)/4, $0x42f38000
-DATA const35<>+28(SB)/4, $0x42f38000
-DATA const35<>+32(SB)/4, $0x42f38000
-DATA const35<>+36(SB)/4, $0x42f38000
-DATA const35<>+40(SB)/4, $0x42f38000
-DATA const35<>+44(SB)/4, $0x42f38000
-DATA const35<>+48(SB)/4, $0x42f38000
-DATA const35<>+52(SB)/4, $0x42f38000
-DATA const35<>+56(SB)/4, $0x42f38000
-DATA const35<>+60(SB)/4, $0x42f38000
+DATA const35<>+0(SB)/4, $0x42f80000
+DATA const35<>+4(SB)/4, $0x42f80000
+DATA const35<>+8(SB)/4, $0x42f80000
+DATA const35<>+12(SB)/4, $0x42f80000
+DATA const35<>+16(SB)/4, $0x42f80000
+DATA const35<>+20(SB)/4, $0x42f80000
+DATA const35<>+24(SB)/4, $0x42f80000
+DATA const35<>+28(SB)/4, $0x42f80000
+DATA const35<>+32(SB)/4, $0x42f80000
+DATA const35<>+36(SB)/4, $0x42f80000
+DATA const35<>+40(SB)/4, $0x42f80000
+DATA const35<>+44(SB)/4, $0x42f80000
+DATA const35<>+48(SB)/4, $0x42f80000
+DATA const35<>+52(SB)/4, $0x42f80000
+DATA const35<>+56(SB)/4, $0x42f80000
+DATA const35<>+60(SB)/4, $0x42f80000
 GLOBL const35<>(SB), RODATA|NOPTR, $64
 
-DATA const36<>+0(SB)/4, $0x46704000
-DATA const36<>+4(SB)/4, $0x46704000
-DATA const36<>+8(SB)/4, $0x46704000
-DATA const36<>+12(SB)/4, $0x46704000
-DATA const36<>+16(SB)/4, $0x46704000
-DATA const36<>+20(SB)/4, $0x46704000
-DATA const36<>+24(SB)/4, $0x46704000
-DATA const36<>+28(SB)/4, $0x46704000
-DATA const36<>+32(SB)/4, $0x46704000
-DATA const36<>+36(SB)/4, $0x46704000
-DATA const36<>+40(SB)/4, $0x46704000
-DATA const36<>+44(SB)/4, $0x46704000
-DATA const36<>+48(SB)/4, $0x46704000
-DATA const36<>+52(SB)/4, $0x46704000
-DATA const36<>+56(SB)/4, $0x46704000
-DATA const36<>+60(SB)/4, $0x46704000
+DATA const36<>+0(SB)/4, $0x42f68000
+DATA const36<>+4(SB)/4, $0x42f68000
+DATA const36<>+8(SB)/4, $0x42f68000
+DATA const36<>+12(SB)/4, $0x42f68000
+DATA const36<>+16(SB)/4, $0x42f68000
+DATA const36<>+20(SB)/4, $0x42f68000
+DATA const36<>+24(SB)/4, $0x42f68000
+DATA const36<>+28(SB)/4, $0x42f68000
+DATA const36<>+32(SB)/4, $0x42f68000
+DATA const36<>+36(SB)/4, $0x42f68000
+DATA const36<>+40(SB)/4, $0x42f68000
+DATA const36<>+44(SB)/4, $0x42f68000
+DATA const36<>+48(SB)/4, $0x42f68000
+DATA const36<>+52(SB)/4, $0x42f68000
+DATA const36<>+56(SB)/4, $0x42f68000
+DATA const36<>+60(SB)/4, $0x42f68000
 GLOBL const36<>(SB), RODATA|NOPTR, $64
 
-DATA const37<>+0(SB)/4, $0x466d5a40
-DATA const37<>+4(SB)/4, $0x466d5a40
-DATA const37<>+8(SB)/4, $0x466d5a40
-DATA const37<>+12(SB)/4, $0x466d5a40
-DATA const37<>+16(SB)/4, $0x466d5a40
-DATA const37<>+20(SB)/4, $0x466d5a40
-DATA const37<>+24(SB)/4, $0x466d5a40
-DATA const37<>+28(SB)/4, $0x466d5a40
-DATA const37<>+32(SB)/4, $0x466d5a40
-DATA const37<>+36(SB)/4, $0x466d5a40
-DATA const37<>+40(SB)/4, $0x466d5a40
-DATA const37<>+44(SB)/4, $0x466d5a40
-DATA const37<>+48(SB)/4, $0x466d5a40
-DATA const37<>+52(SB)/4, $0x466d5a40
-DATA const37<>+56(SB)/4, $0x466d5a40
-DATA const37<>+60(SB)/4, $0x466d5a40
+DATA const37<>+0(SB)/4, $0x42f50000
+DATA const37<>+4(SB)/4, $0x42f50000
+DATA const37<>+8(SB)/4, $0x42f50000
+DATA const37<>+12(SB)/4, $0x42f50000
+DATA const37<>+16(SB)/4, $0x42f50000
+DATA const37<>+20(SB)/4, $0x42f50000
+DATA const37<>+24(SB)/4, $0x42f50000
+DATA const37<>+28(SB)/4, $0x42f50000
+DATA const37<>+32(SB)/4, $0x42f50000
+DATA const37<>+36(SB)/4, $0x42f50000
+DATA const37<>+40(SB)/4, $0x42f50000
+DATA const37<>+44(SB)/4, $0x42f50000
+DATA const37<>+48(SB)/4, $0x42f50000
+DATA const37<>+52(SB)/4, $0x42f50000
+DATA const37<>+56(SB)/4, $0x42f50000
+DATA const37<>+60(SB)/4, $0x42f50000
 GLOBL const37<>(SB), RODATA|NOPTR, $64
 
-DATA const38<>+0(SB)/4, $0x466a7900
-DATA const38<>+4(SB)/4, $0x466a7900
-DATA const38<>+8(SB)/4, $0x466a7900
-DATA const38<>+12(SB)/4, $0x466a7900
-DATA const38<>+16(SB)/4, $0x466a7900
-DATA const38<>+20(SB)/4, $0x466a7900
-DATA const38<>+24(SB)/4, $0x466a7900
-DATA const38<>+28(SB)/4, $0x466a7900
-DATA const38<>+32(SB)/4, $0x466a7900
-DATA const38<>+36(SB)/4, $0x466a7900
-DATA const38<>+40(SB)/4, $0x466a7900
-DATA const38<>+44(SB)/4, $0x466a7900
-DATA const38<>+48(SB)/4, $0x466a7900
-DATA const38<>+52(SB)/4, $0x466a7900
-DATA const38<>+56(SB)/4, $0x466a7900
-DATA const38<>+60(SB)/4, $0x466a7900
+DATA const38<>+0(SB)/4, $0x42f38000
+DATA const38<>+4(SB)/4, $0x42f38000
+DATA const38<>+8(SB)/4, $0x42f38000
+DATA const38<>+12(SB)/4, $0x42f38000
+DATA const38<>+16(SB)/4, $0x42f38000
+DATA const38<>+20(SB)/4, $0x42f38000
+DATA const38<>+24(SB)/4, $0x42f38000
+DATA const38<>+28(SB)/4, $0x42f38000
+DATA const38<>+32(SB)/4, $0x42f38000
+DATA const38<>+36(SB)/4, $0x42f38000
+DATA const38<>+40(SB)/4, $0x42f38000
+DATA const38<>+44(SB)/4, $0x42f38000
+DATA const38<>+48(SB)/4, $0x42f38000
+DATA const38<>+52(SB)/4, $0x42f38000
+DATA const38<>+56(SB)/4, $0x42f38000
+DATA const38<>+60(SB)/4, $0x42f38000
 GLOBL const38<>(SB), RODATA|NOPTR, $64
 
-DATA const39<>+0(SB)/4, $0x46679c40
-DATA const39<>+4(SB)/4, $0x46679c40
-DATA const39<>+8(SB)/4, $0x46679c40
-DATA const39<>+12(SB)/4, $0x46679c40
-DATA const39<>+16(SB)/4, $0x46679c40
-DATA const39<>+20(SB)/4, $0x46679c40
-DATA const39<>+24(SB)/4, $0x46679c40
-DATA const39<>+28(SB)/4, $0x46679c40
-DATA const39<>+32(SB)/4, $0x46679c40
-DATA const39<>+36(SB)/4, $0x46679c40
-DATA const39<>+40(SB)/4, $0x46679c40
-DATA const39<>+44(SB)/4, $0x46679c40
-DATA const39<>+48(SB)/4, $0x46679c40
-DATA const39<>+52(SB)/4, $0x46679c40
-DATA const39<>+56(SB)/4, $0x46679c40
-DATA const39<>+60(SB)/4, $0x46679c40
+DATA const39<>+0(SB)/4, $0x46704000
+DATA const39<>+4(SB)/4, $0x46704000
+DATA const39<>+8(SB)/4, $0x46704000
+DATA const39<>+12(SB)/4, $0x46704000
+DATA const39<>+16(SB)/4, $0x46704000
+DATA const39<>+20(SB)/4, $0x46704000
+DATA const39<>+24(SB)/4, $0x46704000
+DATA const39<>+28(SB)/4, $0x46704000
+DATA const39<>+32(SB)/4, $0x46704000
+DATA const39<>+36(SB)/4, $0x46704000
+DATA const39<>+40(SB)/4, $0x46704000
+DATA const39<>+44(SB)/4, $0x46704000
+DATA const39<>+48(SB)/4, $0x46704000
+DATA const39<>+52(SB)/4, $0x46704000
+DATA const39<>+56(SB)/4, $0x46704000
+DATA const39<>+60(SB)/4, $0x46704000
 GLOBL const39<>(SB), RODATA|NOPTR, $64
 
-DATA const40<>+0(SB)/4, $0x7fc00000
-DATA const40<>+4(SB)/4, $0x7fc00000
-DATA const40<>+8(SB)/4, $0x7fc00000
-DATA const40<>+12(SB)/4, $0x7fc00000
-DATA const40<>+16(SB)/4, $0x7fc00000
-DATA const40<>+20(SB)/4, $0x7fc00000
-DATA const40<>+24(SB)/4, $0x7fc00000
-DATA const40<>+28(SB)/4, $0x7fc00000
-DATA const40<>+32(SB)/4, $0x7fc00000
-DATA const40<>+36(SB)/4, $0x7fc00000
-DATA const40<>+40(SB)/4, $0x7fc00000
-DATA const40<>+44(SB)/4, $0x7fc00000
-DATA const40<>+48(SB)/4, $0x7fc00000
-DATA const40<>+52(SB)/4, $0x7fc00000
-DATA const40<>+56(SB)/4, $0x7fc00000
-DATA const40<>+60(SB)/4, $0x7fc00000
+DATA const40<>+0(SB)/4, $0x466d5a40
+DATA const40<>+4(SB)/4, $0x466d5a40
+DATA const40<>+8(SB)/4, $0x466d5a40
+DATA const40<>+12(SB)/4, $0x466d5a40
+DATA const40<>+16(SB)/4, $0x466d5a40
+DATA const40<>+20(SB)/4, $0x466d5a40
+DATA const40<>+24(SB)/4, $0x466d5a40
+DATA const40<>+28(SB)/4, $0x466d5a40
+DATA const40<>+32(SB)/4, $0x466d5a40
+DATA const40<>+36(SB)/4, $0x466d5a40
+DATA const40<>+40(SB)/4, $0x466d5a40
+DATA const40<>+44(SB)/4, $0x466d5a40
+DATA const40<>+48(SB)/4, $0x466d5a40
+DATA const40<>+52(SB)/4, $0x466d5a40
+DATA const40<>+56(SB)/4, $0x466d5a40
+DATA const40<>+60(SB)/4, $0x466d5a40
 GLOBL const40<>(SB), RODATA|NOPTR, $64
 
-DATA const41<>+0(SB)/4, $0x0000000f
-DATA const41<>+4(SB)/4, $0x0000000f
-DATA const41<>+8(SB)/4, $0x0000000f
-DATA const41<>+12(SB)/4, $0x0000000f
-DATA const41<>+16(SB)/4, $0x0000000f
-DATA const41<>+20(SB)/4, $0x0000000f
-DATA const41<>+24(SB)/4, $0x0000000f
-DATA const41<>+28(SB)/4, $0x0000000f
-DATA const41<>+32(SB)/4, $0x0000000f
-DATA const41<>+36(SB)/4, $0x0000000f
-DATA const41<>+40(SB)/4, $0x0000000f
-DATA const41<>+44(SB)/4, $0x0000000f
-DATA const41<>+48(SB)/4, $0x0000000f
-DATA const41<>+52(SB)/4, $0x0000000f
-DATA const41<>+56(SB)/4, $0x0000000f
-DATA const41<>+60(SB)/4, $0x0000000f
+DATA const41<>+0(SB)/4, $0x466a7900
+DATA const41<>+4(SB)/4, $0x466a7900
+DATA const41<>+8(SB)/4, $0x466a7900
+DATA const41<>+12(SB)/4, $0x466a7900
+DATA const41<>+16(SB)/4, $0x466a7900
+DATA const41<>+20(SB)/4, $0x466a7900
+DATA const41<>+24(SB)/4, $0x466a7900
+DATA const41<>+28(SB)/4, $0x466a7900
+DATA const41<>+32(SB)/4, $0x466a7900
+DATA const41<>+36(SB)/4, $0x466a7900
+DATA const41<>+40(SB)/4, $0x466a7900
+DATA const41<>+44(SB)/4, $0x466a7900
+DATA const41<>+48(SB)/4, $0x466a7900
+DATA const41<>+52(SB)/4, $0x466a7900
+DATA const41<>+56(SB)/4, $0x466a7900
+DATA const41<>+60(SB)/4, $0x466a7900
 GLOBL const41<>(SB), RODATA|NOPTR, $64
 
-DATA const42<>+0(SB)/4, $0x00000008
-DATA const42<>+4(SB)/4, $0x00000008
-DATA const42<>+8(SB)/4, $0x00000008
-DATA const42<>+12(SB)/4, $0x00000008
-DATA const42<>+16(SB)/4, $0x00000008
-DATA const42<>+20(SB)/4, $0x00000008
-DATA const42<>+24(SB)/4, $0x00000008
-DATA const42<>+28(SB)/4, $0x00000008
-DATA const42<>+32(SB)/4, $0x00000008
-DATA const42<>+36(SB)/4, $0x00000008
-DATA const42<>+40(SB)/4, $0x00000008
-DATA const42<>+44(SB)/4, $0x00000008
-DATA const42<>+48(SB)/4, $0x00000008
-DATA const42<>+52(SB)/4, $0x00000008
-DATA const42<>+56(SB)/4, $0x00000008
-DATA const42<>+60(SB)/4, $0x00000008
+DATA const42<>+0(SB)/4, $0x46679c40
+DATA const42<>+4(SB)/4, $0x46679c40
+DATA const42<>+8(SB)/4, $0x46679c40
+DATA const42<>+12(SB)/4, $0x46679c40
+DATA const42<>+16(SB)/4, $0x46679c40
+DATA const42<>+20(SB)/4, $0x46679c40
+DATA const42<>+24(SB)/4, $0x46679c40
+DATA const42<>+28(SB)/4, $0x46679c40
+DATA const42<>+32(SB)/4, $0x46679c40
+DATA const42<>+36(SB)/4, $0x46679c40
+DATA const42<>+40(SB)/4, $0x46679c40
+DATA const42<>+44(SB)/4, $0x46679c40
+DATA const42<>+48(SB)/4, $0x46679c40
+DATA const42<>+52(SB)/4, $0x46679c40
+DATA const42<>+56(SB)/4, $0x46679c40
+DATA const42<>+60(SB)/4, $0x46679c40
 GLOBL const42<>(SB), RODATA|NOPTR, $64
+
+DATA const43<>+0(SB)/4, $0x7fc00000
+DATA const43<>+4(SB)/4, $0x7fc00000
+DATA const43<>+8(SB)/4, $0x7fc00000
+DATA const43<>+12(SB)/4, $0x7fc00000
+DATA const43<>+16(SB)/4, $0x7fc00000
+DATA const43<>+20(SB)/4, $0x7fc00000
+DATA const43<>+24(SB)/4, $0x7fc00000
+DATA const43<>+28(SB)/4, $0x7fc00000
+DATA const43<>+32(SB)/4, $0x7fc00000
+DATA const43<>+36(SB)/4, $0x7fc00000
+DATA const43<>+40(SB)/4, $0x7fc00000
+DATA const43<>+44(SB)/4, $0x7fc00000
+DATA const43<>+48(SB)/4, $0x7fc00000
+DATA const43<>+52(SB)/4, $0x7fc00000
+DATA const43<>+56(SB)/4, $0x7fc00000
+DATA const43<>+60(SB)/4, $0x7fc00000
+GLOBL const43<>(SB), RODATA|NOPTR, $64
+
+DATA const44<>+0(SB)/4, $0x0000000f
+DATA const44<>+4(SB)/4, $0x0000000f
+DATA const44<>+8(SB)/4, $0x0000000f
+DATA const44<>+12(SB)/4, $0x0000000f
+DATA const44<>+16(SB)/4, $0x0000000f
+DATA const44<>+20(SB)/4, $0x0000000f
+DATA const44<>+24(SB)/4, $0x0000000f
+DATA const44<>+28(SB)/4, $0x0000000f
+DATA const44<>+32(SB)/4, $0x0000000f
+DATA const44<>+36(SB)/4, $0x0000000f
+DATA const44<>+40(SB)/4, $0x0000000f
+DATA const44<>+44(SB)/4, $0x0000000f
+DATA const44<>+48(SB)/4, $0x0000000f
+DATA const44<>+52(SB)/4, $0x0000000f
+DATA const44<>+56(SB)/4, $0x0000000f
+DATA const44<>+60(SB)/4, $0x0000000f
+GLOBL const44<>(SB), RODATA|NOPTR, $64
+
+DATA const45<>+0(SB)/4, $0x00000008
+DATA const45<>+4(SB)/4, $0x00000008
+DATA const45<>+8(SB)/4, $0x00000008
+DATA const45<>+12(SB)/4, $0x00000008
+DATA const45<>+16(SB)/4, $0x00000008
+DATA const45<>+20(SB)/4, $0x00000008
+DATA const45<>+24(SB)/4, $0x00000008
+DATA const45<>+28(SB)/4, $0x00000008
+DATA const45<>+32(SB)/4, $0x00000008
+DATA const45<>+36(SB)/4, $0x00000008
+DATA const45<>+40(SB)/4, $0x00000008
+DATA const45<>+44(SB)/4, $0x00000008
+DATA const45<>+48(SB)/4, $0x00000008
+DATA const45<>+52(SB)/4, $0x00000008
+DATA const45<>+56(SB)/4, $0x00000008
+DATA const45<>+60(SB)/4, $0x00000008
+GLOBL const45<>(SB), RODATA|NOPTR, $64

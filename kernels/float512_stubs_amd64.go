@@ -64,6 +64,11 @@ func rotateAVX512(x *float32, cos *float32, sin *float32, pairs int)
 //go:noescape
 func widenAVX512(dst *float32, src *byte, n int)
 
+// roundBF16AVX512 turns float32 into BF16, ties to even; a NaN is a quiet one.
+//
+//go:noescape
+func roundBF16AVX512(dst *uint16, src *float32, n int)
+
 // narrowAVX512 turns float32 into F16, ties to even.
 //
 //go:noescape
@@ -423,6 +428,66 @@ func mulBF161x5AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, ld
 //
 //go:noescape
 func mulBF161x6AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+
+// mulBF16Dot4x1AVX512 multiplies 4 rows of BF16Dot with 1 tokens.
+//
+//go:noescape
+func mulBF16Dot4x1AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+
+// mulBF16Dot4x2AVX512 multiplies 4 rows of BF16Dot with 2 tokens.
+//
+//go:noescape
+func mulBF16Dot4x2AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+
+// mulBF16Dot4x3AVX512 multiplies 4 rows of BF16Dot with 3 tokens.
+//
+//go:noescape
+func mulBF16Dot4x3AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+
+// mulBF16Dot4x4AVX512 multiplies 4 rows of BF16Dot with 4 tokens.
+//
+//go:noescape
+func mulBF16Dot4x4AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+
+// mulBF16Dot4x5AVX512 multiplies 4 rows of BF16Dot with 5 tokens.
+//
+//go:noescape
+func mulBF16Dot4x5AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+
+// mulBF16Dot4x6AVX512 multiplies 4 rows of BF16Dot with 6 tokens.
+//
+//go:noescape
+func mulBF16Dot4x6AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+
+// mulBF16Dot1x1AVX512 multiplies 1 rows of BF16Dot with 1 tokens.
+//
+//go:noescape
+func mulBF16Dot1x1AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+
+// mulBF16Dot1x2AVX512 multiplies 1 rows of BF16Dot with 2 tokens.
+//
+//go:noescape
+func mulBF16Dot1x2AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+
+// mulBF16Dot1x3AVX512 multiplies 1 rows of BF16Dot with 3 tokens.
+//
+//go:noescape
+func mulBF16Dot1x3AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+
+// mulBF16Dot1x4AVX512 multiplies 1 rows of BF16Dot with 4 tokens.
+//
+//go:noescape
+func mulBF16Dot1x4AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+
+// mulBF16Dot1x5AVX512 multiplies 1 rows of BF16Dot with 5 tokens.
+//
+//go:noescape
+func mulBF16Dot1x5AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
+
+// mulBF16Dot1x6AVX512 multiplies 1 rows of BF16Dot with 6 tokens.
+//
+//go:noescape
+func mulBF16Dot1x6AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
 // widenQ8_0AVX512 turns blocks of Q8_0 into float32. blocks is not 0.
 //

@@ -10,7 +10,7 @@ type floatTile struct {
 	tile, one floatTiles
 }
 
-// floatTiles are kernels for one token, for two and so on. Strides are in bytes. A product may be cut along k, at multiples of floatStep: the partial sums of its outputs,
+// floatTiles are kernels for one token, for two and so on. Strides are in bytes; activations are those of Mat.Act. A product may be cut along k, at multiples of floatStep: the partial sums of its outputs,
 // [tokens][rows][lanes], begin with what lies at from, or with zeros where that is nil, and end at to, or, where that is nil, added up in dst.
 type floatTiles []func(dst *float32, ldd int, w *byte, stride int, a *float32, lda, k int, from, to *float32)
 
@@ -24,12 +24,15 @@ const (
 	floatOutputs = 96 * 96   // of a block
 	floatWhole   = 4 << 10   // bytes of a row that is not cut, longer ones are
 	floatDepth   = 1024      // at most, along k
-	floatStep    = 16        // a multiple of the lanes of every level
+	floatStep    = 32        // a multiple of the activations that the kernels of every level take at once
 )
 
 // mulTiled multiplies block by block.
 func mulTiled(m *Mat, dst []float32, ldd int, w []byte, rows, k int, a *Acts, t0, t1 int, s *Scratch) {
-	x := floatProduct{floatTile: m.floats, m: m, dst: dst, ldd: ldd, w: w, k: k, a: a.F}
+	x := floatProduct{floatTile: m.floats, m: m, dst: dst, ldd: ldd, w: w, k: k, a: unsafe.Pointer(unsafe.SliceData(a.F)), width: 4}
+	if m.Act == ActBF16 {
+		x.a, x.width = unsafe.Pointer(unsafe.SliceData(a.h)), 2
+	}
 	if t1-t0 <= len(x.tile) {
 		x.block(0, rows, t0, t1, 0, k)
 		return
@@ -57,13 +60,14 @@ func mulTiled(m *Mat, dst []float32, ldd int, w []byte, rows, k int, a *Acts, t0
 // floatProduct is a call of Mul.
 type floatProduct struct {
 	*floatTile
-	m    *Mat
-	dst  []float32
-	ldd  int
-	w    []byte
-	k    int
-	a    []float32
-	sums []float32 // partial sums of the outputs of a block, tile after tile
+	m     *Mat
+	dst   []float32
+	ldd   int
+	w     []byte
+	k     int
+	a     unsafe.Pointer
+	width int       // bytes of an activation
+	sums  []float32 // partial sums of the outputs of a block, tile after tile
 }
 
 // block multiplies the rows r0 ≤ r < r1 with the tokens t0 ≤ t < t1 along k0 ≤ k < k1.
@@ -84,7 +88,7 @@ func (x *floatProduct) block(r0, r1, t0, t1, k0, k1 int) {
 			if k1 < x.k {
 				to = &x.sums[done]
 			}
-			mul(&x.dst[t0*x.ldd+r], 4*x.ldd, &x.w[r*size+skip], size, &x.a[t0*x.k+k0], 4*x.k, k1-k0, from, to)
+			mul(&x.dst[t0*x.ldd+r], 4*x.ldd, &x.w[r*size+skip], size, (*float32)(unsafe.Add(x.a, (t0*x.k+k0)*x.width)), x.k*x.width, k1-k0, from, to)
 			r, done = r+rows, done+rows*tokens*x.lanes
 		}
 		t0 += tokens

@@ -47,6 +47,9 @@ func testMulOfBlocks(t *testing.T, l *Level) {
 					var sum, all float64
 					for i, v := range row {
 						p := float64(v) * float64(a.F[tok*x.k+i])
+						if m.Act == ActBF16 {
+							p = float64(v) * float64(quant.BHalf(a.h[tok*x.k+i]))
+						}
 						sum, all = sum+p, all+math.Abs(p)
 					}
 					require.InDelta(t, sum, alone[tok*x.rows+r], 1e-5*all, "%s %v row %d token %d", typ, x, r, tok)
@@ -71,5 +74,39 @@ func testMulOfBlocks(t *testing.T, l *Level) {
 				}
 			}
 		}
+	}
+}
+
+// TestRoundBF16 holds every level to the package quant: ties, numbers that round to infinity, denormals, NaN of each kind, and tails of each length.
+func TestRoundBF16(t *testing.T) { forLevels(t, testRoundBF16) }
+
+func testRoundBF16(t *testing.T, l *Level) {
+	x := floats(11, 96)
+	for i, b := range []uint32{
+		0, 1 << 31, 1, 0x8000, 0x18000, 0x3f808000, 0x3f818000, 0x3f808001, 0x3f807fff, 0x7f7fffff, 0xff7fffff, 0x7f800000, 0xff800000, 0x7f800001, 0x7fffffff, 0xffc12345,
+	} {
+		x[3*i] = math.Float32frombits(b)
+	}
+	want := make([]uint16, len(x))
+	for i, v := range x {
+		want[i] = quant.ToBHalf(v)
+	}
+	for n := range len(x) + 1 {
+		got := make([]uint16, len(x))
+		l.roundBF16(got[:n], x[:n])
+		require.Equal(t, want[:n], got[:n])
+		require.Equal(t, make([]uint16, len(x)-n), got[n:], "behind the last of %d", n)
+	}
+	// As a form of activations, with and without another one, and copied.
+	for _, forms := range []Act{ActBF16, ActBF16 | ActQ8} {
+		var a, b Acts
+		a.Reset(1, len(x), forms)
+		a.F = x
+		l.Quantize(&a, 0, 0, 32)
+		l.Quantize(&a, 0, 32, len(x))
+		require.Equal(t, want, a.h)
+		b.Reset(2, len(x), forms)
+		b.Copy(1, &a, 0)
+		require.Equal(t, want, b.h[len(x):])
 	}
 }

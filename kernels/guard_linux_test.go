@@ -51,6 +51,11 @@ func mulInside(t *testing.T, m *Mat, rows, tokens, k int) {
 		copy(g, unsafe.Slice((*byte)(unsafe.Pointer(&a.g[0])), len(g)))
 		a.q, a.g = unsafe.Slice((*int8)(unsafe.Pointer(&q[0])), len(q)), unsafe.Slice((*actGroup)(unsafe.Pointer(&g[0])), len(a.g))
 	}
+	if m.Act == ActBF16 {
+		h := atPageEnd(t, 2*len(a.h))
+		copy(h, unsafe.Slice((*byte)(unsafe.Pointer(&a.h[0])), len(h)))
+		a.h = unsafe.Slice((*uint16)(unsafe.Pointer(&h[0])), len(a.h))
+	}
 	f := atPageEnd(t, 4*len(a.F))
 	floats := unsafe.Slice((*float32)(unsafe.Pointer(&f[0])), len(a.F))
 	copy(floats, a.F)

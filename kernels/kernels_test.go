@@ -74,12 +74,14 @@ func acts(n, k int) *Acts { return levels()[0].acts(n, k) }
 
 func (l *Level) acts(n, k int) *Acts {
 	var a Acts
-	a.Reset(n, k, k%ActGroup == 0)
-	a.F = floats(3, n*k)
+	forms := ActBF16
 	if k%ActGroup == 0 {
-		for t := range n {
-			l.Quantize(&a, t, 0, k)
-		}
+		forms |= ActQ8
+	}
+	a.Reset(n, k, forms)
+	a.F = floats(3, n*k)
+	for t := range n {
+		l.Quantize(&a, t, 0, k)
 	}
 	return &a
 }
@@ -115,8 +117,11 @@ func testMulAgainstFloat64(t *testing.T, l *Level) {
 						var sum, size float64
 						for i, x := range row {
 							v := float64(a.F[tok*k+i])
-							if m.Act == ActQ8 {
+							switch m.Act {
+							case ActQ8:
 								v = float64(a.g[(tok*k+i)/ActGroup].d) * float64(a.q[tok*k+i])
+							case ActBF16:
+								v = float64(quant.BHalf(a.h[tok*k+i]))
 							}
 							sum += float64(x) * v
 							size += math.Abs(float64(x) * v)
@@ -205,7 +210,7 @@ func TestQuantizeGroup(t *testing.T) {
 	const groups = 4000
 	x := floats(5, groups*ActGroup)
 	var a Acts
-	a.Reset(1, len(x), true)
+	a.Reset(1, len(x), ActQ8)
 	a.F = x
 	levels()[0].Quantize(&a, 0, 0, len(x))
 	var err2, plain2 float64
@@ -231,7 +236,7 @@ func TestQuantizeGroup(t *testing.T) {
 
 	// The form does not depend on how the columns were cut.
 	var b Acts
-	b.Reset(1, len(x), true)
+	b.Reset(1, len(x), ActQ8)
 	b.F = x
 	for k := 0; k < len(x); k += 32 * 7 {
 		levels()[0].Quantize(&b, 0, k, min(k+32*7, len(x)))
@@ -239,7 +244,7 @@ func TestQuantizeGroup(t *testing.T) {
 	require.Equal(t, a.q, b.q)
 	require.Equal(t, a.g, b.g)
 	var c Acts
-	c.Reset(2, len(x), true)
+	c.Reset(2, len(x), ActQ8)
 	c.Copy(1, &a, 0)
 	require.Equal(t, a.q, c.q[len(x):])
 	require.Equal(t, a.g, c.g[len(x)/ActGroup:])

@@ -30,6 +30,7 @@ type ops struct {
 	softCap      func(x []float32, most float32)
 	rotateHalves func(lo, hi, cos, sin []float32)
 	quantize     func(q []int8, g []actGroup, x []float32)
+	roundBF16    func(dst []uint16, src []float32)
 	gemm         func(c, a, b []float32, m, n, k int)
 	columns      func(dst, src, ahead []byte, n, d int)        // nil with gemmHalf
 	gemmHalf     func(c, a []float32, b halfRows, m, n, k int) // nil: rows of F16 are widened

@@ -9,7 +9,19 @@ import "github.com/goinfer/goinfer/quant"
 func assembly(ls []*Level) []*Level {
 	two := avx2(*ls[0])
 	// AVX-512 VNNI is not the higher of AVX-VNNI: many processors have the one without the other's encodings.
-	return append(ls, two, avxvnni(*two), avx512(*two))
+	five := avx512(*two)
+	return append(ls, two, avxvnni(*two), five, avx512bf16(*five))
+}
+
+// avx512bf16 multiplies pairs of bfloat16, for which activations are rounded to that: twice as fast, but no longer as exact as the weights are. Hence it has to be asked for.
+func avx512bf16(l Level) *Level {
+	l.name = "avx512bf16"
+	l.mats[quant.BF16] = Mat{Type: quant.BF16, Act: ActBF16, mul: mulTiled, floats: &floatTile{
+		16,
+		floatTiles{mulBF16Dot4x1AVX512, mulBF16Dot4x2AVX512, mulBF16Dot4x3AVX512, mulBF16Dot4x4AVX512, mulBF16Dot4x5AVX512, mulBF16Dot4x6AVX512},
+		floatTiles{mulBF16Dot1x1AVX512, mulBF16Dot1x2AVX512, mulBF16Dot1x3AVX512, mulBF16Dot1x4AVX512, mulBF16Dot1x5AVX512, mulBF16Dot1x6AVX512},
+	}}
+	return &l
 }
 
 // avx512 is the level avx512vnni.

@@ -47,6 +47,7 @@ func (l *Level) setFloats512() {
 		mergeStateAVX512(first(s.max), first(s.sum), first(s.top), first(s.add), len(s.max))
 		mergeRowsAVX512(first(s.out), first(s.acc), first(s.top), first(s.add), len(s.max), s.d)
 	}
+	l.roundBF16 = func(dst []uint16, src []float32) { roundBF16AVX512(first(dst), first(src), len(src)) }
 	set := func(t quant.Type, tile, one floatTiles) {
 		l.mats[t] = Mat{Type: t, Act: ActF32, mul: mulTiled, floats: &floatTile{16, tile, one}}
 	}

@@ -19,6 +19,38 @@ import (
 // TestVEX disassembles the kernels of levels below AVX-512: none of their instructions may be one of AVX-512, which the assembler chooses without asking, and
 // those that are written as bytes must be what their comments say.
 func TestVEX(t *testing.T) {
+	found, n := map[string][]string{}, 0
+	disassemble(t, `/kernels\.(\w+(AVX2|AVXVNNI))$`, 80, func(name, code, text string) {
+		n++
+		// In 64-bit mode 62 begins EVEX and nothing else.
+		require.False(t, strings.HasPrefix(code, "62"), "%s is of AVX-512: %s %s", name, code, text)
+		require.NotContains(t, text, "(bad)", name)
+		if strings.Contains(text, "vpdpbusd") {
+			found[name] = append(found[name], registers(text))
+		}
+	})
+	require.Greater(t, n, 10000, "instructions")
+	want := commented(t, "avxvnni_amd64.s", "VPDPBUSD")
+	require.Greater(t, len(want), 25)
+	require.Equal(t, want, found)
+}
+
+// TestBF16Bytes does the same for the dot products of bfloat16, which are written as bytes too.
+func TestBF16Bytes(t *testing.T) {
+	found := map[string][]string{}
+	disassemble(t, `/kernels\.(mulBF16Dot\w+)$`, 12, func(name, _, text string) {
+		require.NotContains(t, text, "(bad)", name)
+		if strings.Contains(text, "vdpbf16ps") {
+			found[name] = append(found[name], registers(text))
+		}
+	})
+	want := commented(t, "float512_amd64.s", "VDPBF16PS")
+	require.Len(t, want, 12)
+	require.Equal(t, want, found)
+}
+
+// disassemble calls each for the instructions of this program's functions whose names match, of which there must be some.
+func disassemble(t *testing.T, names string, least int, each func(name, code, text string)) {
 	objdump, err := exec.LookPath("objdump")
 	if err != nil {
 		t.Skip("no disassembler: ", err)
@@ -33,14 +65,14 @@ func TestVEX(t *testing.T) {
 	table, err := gosym.NewTable(nil, gosym.NewLineTable(data, f.Section(".text").Addr))
 	require.NoError(t, err)
 
-	suffix := regexp.MustCompile(`/kernels\.(\w+(AVX2|AVXVNNI))$`)
+	match := regexp.MustCompile(names)
 	var funcs []gosym.Func
 	for _, fn := range table.Funcs {
-		if m := suffix.FindStringSubmatch(fn.Name); m != nil && fn.End-fn.Entry > 64 { // the smaller ones are wrappers
+		if match.MatchString(fn.Name) && fn.End-fn.Entry > 64 { // the smaller ones are wrappers
 			funcs = append(funcs, fn)
 		}
 	}
-	require.Greater(t, len(funcs), 80)
+	require.GreaterOrEqual(t, len(funcs), least)
 	low, high := funcs[0].Entry, funcs[0].End
 	for _, fn := range funcs {
 		low, high = min(low, fn.Entry), max(high, fn.End)
@@ -49,9 +81,7 @@ func TestVEX(t *testing.T) {
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
-	found := map[string][]string{}
 	lines := bufio.NewScanner(out)
-	n := 0
 	for lines.Scan() {
 		at, rest, ok := strings.Cut(strings.TrimSpace(lines.Text()), ":\t")
 		var pc uint64
@@ -62,25 +92,19 @@ func TestVEX(t *testing.T) {
 		if fn == nil {
 			continue
 		}
-		m := suffix.FindStringSubmatch(fn.Name)
-		if m == nil {
-			continue
-		}
-		n++
-		code, text, _ := strings.Cut(rest, "\t")
-		// In 64-bit mode 62 begins EVEX and nothing else.
-		require.False(t, strings.HasPrefix(code, "62"), "%s is of AVX-512: %s", m[1], rest)
-		require.NotContains(t, text, "(bad)", m[1])
-		if strings.Contains(text, "vpdpbusd") {
-			found[m[1]] = append(found[m[1]], registers(text))
+		if m := match.FindStringSubmatch(fn.Name); m != nil {
+			code, text, _ := strings.Cut(rest, "\t")
+			each(m[1], code, text)
 		}
 	}
 	require.NoError(t, lines.Err())
 	require.NoError(t, cmd.Wait())
-	require.Greater(t, n, 10000, "instructions")
+}
 
-	want := map[string][]string{}
-	src, err := os.ReadFile("avxvnni_amd64.s")
+// commented finds the registers of an instruction that a file of assembly has in comments only, by function.
+func commented(t *testing.T, file, instruction string) map[string][]string {
+	found := map[string][]string{}
+	src, err := os.ReadFile(file)
 	require.NoError(t, err)
 	name := ""
 	for line := range strings.Lines(string(src)) {
@@ -88,21 +112,20 @@ func TestVEX(t *testing.T) {
 			name, _, _ = strings.Cut(rest, "(")
 		}
 		code, text, _ := strings.Cut(line, "//")
-		require.NotContains(t, code, "VPDPBUSD", name)
-		if strings.Contains(text, "VPDPBUSD") {
-			want[name] = append(want[name], registers(text))
+		require.NotContains(t, code, instruction, name)
+		if strings.Contains(text, instruction) && code != "" {
+			found[name] = append(found[name], registers(text))
 		}
 	}
-	require.Greater(t, len(want), 25)
-	require.Equal(t, want, found)
+	return found
 }
 
-var ymm = regexp.MustCompile(`(?i)\by(?:mm)?(\d+)`)
+var vectors = regexp.MustCompile(`(?i)\b[yz](?:mm)?(\d+)`)
 
-// registers are the numbers of the YMM registers in an instruction, in their order.
+// registers are the numbers of the vector registers in an instruction, in their order.
 func registers(text string) string {
 	var n []string
-	for _, m := range ymm.FindAllStringSubmatch(text, -1) {
+	for _, m := range vectors.FindAllStringSubmatch(text, -1) {
 		n = append(n, m[1])
 	}
 	return strings.Join(n, " ")

@@ -103,15 +103,13 @@ func (p *Pass) perHead(x *tensor.Tensor, ls []*Linear, stretch int, named bool) 
 			copy(byHead.Row(h*x.Rows+i), x.Row(i)[h*stretch:][:in])
 		}
 	}
-	quantised := false
+	forms := kernels.ActF32
 	for _, l := range ls {
-		quantised = quantised || l.mat.Act == kernels.ActQ8
+		forms |= l.mat.Act
 	}
-	p.slots.Reset(byHead.Rows, in, quantised)
+	p.slots.Reset(byHead.Rows, in, forms)
 	p.slots.F = byHead.F
-	if quantised {
-		p.quant.run(p, &p.slots)
-	}
+	p.prepare(&p.slots, forms)
 	p.prod.begin(p)
 	for h, l := range ls {
 		if named {

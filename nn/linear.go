@@ -41,25 +41,28 @@ func (p *Pass) product(x, y *tensor.Tensor, l *Linear) {
 	p.prod.run()
 }
 
-// input makes x ready for the product with l, in the form that the products before it in the same call left behind.
+// input makes x ready for the product with l, in what forms the products before it in the same call left undone.
 func (p *Pass) input(x *tensor.Tensor, l *Linear, before ...*Linear) *kernels.Acts {
-	quantised := l.mat.Act == kernels.ActQ8
+	form := l.mat.Act
 	for _, b := range before {
-		if b.mat.Act == kernels.ActQ8 {
-			quantised = false // done already
-		}
+		form &^= b.mat.Act // done already
 	}
-	if len(before) == 0 || quantised {
-		p.acts.Reset(x.Rows, x.Cols, quantised)
+	if len(before) == 0 || form != kernels.ActF32 {
+		p.acts.Reset(x.Rows, x.Cols, form)
 		p.acts.F = x.F
-	}
-	if quantised {
-		p.quant.run(p, &p.acts)
+		p.prepare(&p.acts, form)
 	}
 	return &p.acts
 }
 
-// quantizeJob fills the int8 form of activations: some columns of a row per chunk, or, of many rows, some whole ones.
+// prepare fills the forms of a that it was reset for.
+func (p *Pass) prepare(a *kernels.Acts, forms kernels.Act) {
+	if forms != kernels.ActF32 {
+		p.quant.run(p, a)
+	}
+}
+
+// quantizeJob fills forms of activations: some columns of a row per chunk, or, of many rows, some whole ones.
 type quantizeJob struct {
 	p       *Pass
 	a       *kernels.Acts

@@ -52,7 +52,7 @@ type MoEConfig struct {
 // MoE is a feed-forward block whose router picks some of its experts for each token.
 type MoE struct {
 	c                  MoEConfig
-	quantIn, quantDown bool // whether some expert takes its input as int8, and its inner activations
+	formsIn, formsDown kernels.Act // in which the experts take their input, and their inner activations
 }
 
 // NewMoE checks that the experts fit each other.
@@ -74,8 +74,11 @@ func NewMoE(c MoEConfig) (*MoE, error) {
 	}
 	m := &MoE{c: c}
 	for e := range n {
-		m.quantIn = m.quantIn || c.Gate != nil && c.Gate[e].mat.Act == kernels.ActQ8 || c.Up[e].mat.Act == kernels.ActQ8
-		m.quantDown = m.quantDown || c.Down[e].mat.Act == kernels.ActQ8
+		if c.Gate != nil {
+			m.formsIn |= c.Gate[e].mat.Act
+		}
+		m.formsIn |= c.Up[e].mat.Act
+		m.formsDown |= c.Down[e].mat.Act
 	}
 	return m, nil
 }
@@ -152,19 +155,18 @@ func (p *Pass) Experts(x, logits *tensor.Tensor, m *MoE) *tensor.Tensor {
 // experts computes what the chosen experts make of x, y, one row per slot.
 func (p *Pass) experts(x, in, g, u, y *tensor.Tensor, m *MoE) {
 	c, s := &m.c, &p.moe
-	late := c.WeighInput // rows are quantised after they were weighed
-	p.acts.Reset(x.Rows, x.Cols, m.quantIn && !late)
+	early, late := m.formsIn, kernels.ActF32
+	if c.WeighInput { // rows are quantised after they were weighed
+		early, late = late, early
+	}
+	p.acts.Reset(x.Rows, x.Cols, early)
 	p.acts.F = x.F
-	if m.quantIn && !late {
-		p.quant.run(p, &p.acts)
-	}
-	p.slots.Reset(in.Rows, x.Cols, m.quantIn)
+	p.prepare(&p.acts, early)
+	p.slots.Reset(in.Rows, x.Cols, m.formsIn)
 	p.slots.F = in.F
-	s.gather = gatherJob{p, &p.slots, &p.acts, m.quantIn && !late, c}
+	s.gather = gatherJob{p, &p.slots, &p.acts, c}
 	p.pool.Run(&s.gather, x.Rows)
-	if m.quantIn && late {
-		p.quant.run(p, &p.slots)
-	}
+	p.prepare(&p.slots, late)
 
 	p.prod.begin(p)
 	for e := range c.Up {
@@ -186,11 +188,9 @@ func (p *Pass) experts(x, in, g, u, y *tensor.Tensor, m *MoE) {
 	p.eachRow(rowJob{kind: rowAct, act: c.Act, dst: g, a: g, b: u})
 	p.showSlots(NameFFNAct, g)
 
-	p.slots.Reset(g.Rows, g.Cols, m.quantDown)
+	p.slots.Reset(g.Rows, g.Cols, m.formsDown)
 	p.slots.F = g.F
-	if m.quantDown {
-		p.quant.run(p, &p.slots)
-	}
+	p.prepare(&p.slots, m.formsDown)
 	p.prod.begin(p)
 	for e := range c.Down {
 		p.showInputs(c.Down[e], e, &p.slots, s.first[e], s.first[e+1])
@@ -377,10 +377,9 @@ func (s *moeState) leaveGroups(c *MoEConfig) {
 
 // gatherJob copies the activations of a token to its slots.
 type gatherJob struct {
-	p         *Pass
-	dst, src  *kernels.Acts
-	quantised bool
-	c         *MoEConfig
+	p        *Pass
+	dst, src *kernels.Acts
+	c        *MoEConfig
 }
 
 // Run does one token.
@@ -393,9 +392,7 @@ func (j *gatherJob) Run(row, _ int) {
 		if j.c.WeighInput {
 			j.p.level.Scale(dst, s.weights[r])
 		}
-		if j.quantised {
-			j.dst.Copy(slot, j.src, row)
-		}
+		j.dst.Copy(slot, j.src, row)
 	}
 }
 

@@ -125,12 +125,12 @@ func randomActs(b *testing.B, m *kernels.Mat, tokens, k int) *kernels.Acts {
 	require.NoError(b, err)
 	rng := rand.New(rand.NewPCG(3, 4))
 	var a kernels.Acts
-	a.Reset(tokens, k, m.Act == kernels.ActQ8)
+	a.Reset(tokens, k, m.Act)
 	a.F = make([]float32, tokens*k)
 	for i := range a.F {
 		a.F[i] = float32(rng.NormFloat64())
 	}
-	for t := 0; t < tokens && m.Act == kernels.ActQ8; t++ {
+	for t := range tokens {
 		l.Quantize(&a, t, 0, k)
 	}
 	return &a

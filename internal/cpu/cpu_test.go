@@ -104,9 +104,9 @@ func TestThisMachine(t *testing.T) {
 }
 
 func TestLevel(t *testing.T) {
-	all := []string{"go", "avx2", "avxvnni", "avx512vnni"}
+	all := []string{"go", "avx2", "avxvnni", "avx512vnni", "avx512bf16"}
 	zen3 := []string{"avx2", "fma", "f16c"}
-	zen5 := append([]string{"avxvnni", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni"}, zen3...)
+	zen5 := append([]string{"avxvnni", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni", "avx512bf16"}, zen3...)
 	for _, c := range []struct {
 		want, arch   string
 		built, found []string
@@ -115,6 +115,7 @@ func TestLevel(t *testing.T) {
 		{"", "amd64", []string{"go"}, zen5, "go", ""},
 		{"", "amd64", all, zen3, "avx2", ""},
 		{"", "amd64", all, zen5, "avx512vnni", ""},
+		{"avx512bf16", "amd64", all, zen5, "avx512bf16", ""},
 		{"", "amd64", all, nil, "go", ""},
 		{"go", "amd64", all, zen5, "go", ""},
 		{"avxvnni", "amd64", all, zen5, "avxvnni", ""},
@@ -124,8 +125,8 @@ func TestLevel(t *testing.T) {
 		{"avx512vnni", "amd64", all, zen3, "",
 			"cpu: GOINFER_CPU=avx512vnni: the processor lacks avx512f, avx512bw, avx512dq, avx512vl, avx512vnni"},
 		{"avx2", "amd64", []string{"go"}, zen5, "", "cpu: GOINFER_CPU=avx2: this build for amd64 has no such kernels, only go"},
-		{"neon", "amd64", all, zen5, "", "cpu: GOINFER_CPU=neon: this build for amd64 has no such kernels, only go, avx2, avxvnni, avx512vnni"},
-		{"AVX2", "amd64", all, zen5, "", `cpu: GOINFER_CPU="AVX2" is no level: want one of go, avx2, avxvnni, avx512vnni, neon, dotprod, i8mm`},
+		{"neon", "amd64", all, zen5, "", "cpu: GOINFER_CPU=neon: this build for amd64 has no such kernels, only go, avx2, avxvnni, avx512vnni, avx512bf16"},
+		{"AVX2", "amd64", all, zen5, "", `cpu: GOINFER_CPU="AVX2" is no level: want one of go, avx2, avxvnni, avx512vnni, avx512bf16, neon, dotprod, i8mm`},
 	} {
 		level, err := choose(c.want, c.arch, c.built, c.found)
 		if c.err != "" {

@@ -18,7 +18,7 @@
 //
 // A level is a set of kernels for one set of instructions. From low to high: "go" is plain Go and everywhere; on amd64
 // "avx2" (with FMA and F16C), "avxvnni" and "avx512vnni" (with F, BW, DQ and VL); on arm64 "neon", "dotprod" and "i8mm". Each
-// level includes those below. What the processor could do and what this build has kernels for are different things:
+// level includes those below. "avx512bf16" is chosen by nobody but the user: it is faster where weights are BF16, and rounds more. What the processor could do and what this build has kernels for are different things:
 // [Levels] is the latter.
 //
 // # Threads

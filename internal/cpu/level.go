@@ -15,17 +15,19 @@ const Env = "GOINFER_CPU"
 type level struct {
 	name, arch string // arch "" is every architecture
 	needs      []string
+	asked      bool // it is in use only where GOINFER_CPU names it
 }
 
 // levels lists all of them, for each architecture from low to high.
 var levels = []level{
-	{"go", "", nil},
-	{"avx2", "amd64", []string{"avx2", "fma", "f16c"}},
-	{"avxvnni", "amd64", []string{"avx2", "fma", "f16c", "avxvnni"}},
-	{"avx512vnni", "amd64", []string{"avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni"}},
-	{"neon", "arm64", []string{"neon"}},
-	{"dotprod", "arm64", []string{"neon", "dotprod"}},
-	{"i8mm", "arm64", []string{"neon", "dotprod", "i8mm"}},
+	{name: "go"},
+	{name: "avx2", arch: "amd64", needs: []string{"avx2", "fma", "f16c"}},
+	{name: "avxvnni", arch: "amd64", needs: []string{"avx2", "fma", "f16c", "avxvnni"}},
+	{name: "avx512vnni", arch: "amd64", needs: []string{"avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni"}},
+	{name: "avx512bf16", arch: "amd64", needs: []string{"avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni", "avx512bf16"}, asked: true},
+	{name: "neon", arch: "arm64", needs: []string{"neon"}},
+	{name: "dotprod", arch: "arm64", needs: []string{"neon", "dotprod"}},
+	{name: "i8mm", arch: "arm64", needs: []string{"neon", "dotprod", "i8mm"}},
 }
 
 // Levels returns the names of the levels that this build has kernels for, from low to high, whether the processor has them or
@@ -41,7 +43,7 @@ func Usable() []string {
 	})
 }
 
-// Level returns the level in use: the highest that build and processor have, or the one that GOINFER_CPU names. A name that
+// Level returns the level in use: the highest that build and processor have, of those that need not be asked for, or the one that GOINFER_CPU names. A name that
 // is unknown, or that this build or processor lacks, is an error.
 func Level() (string, error) {
 	return choose(os.Getenv(Env), runtime.GOARCH, built, Features())
@@ -51,7 +53,7 @@ func choose(want, arch string, built, found []string) (string, error) {
 	best, known := "", []string{}
 	for _, l := range levels {
 		known = append(known, l.name)
-		if want != "" && want != l.name {
+		if want != l.name && (want != "" || l.asked) {
 			continue
 		}
 		if !slices.Contains(built, l.name) || l.arch != "" && l.arch != arch {

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/mmcloughlin/avo/ir"
 	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/pass"
 	"github.com/mmcloughlin/avo/reg"
 )
 
@@ -27,22 +29,27 @@ func floats512(x *program) {
 
 func bits(f float32) uint32 { return math.Float32bits(f) }
 
-// pointer is an argument that advances by size bytes for each of 16 elements.
+// pointer is an argument that advances by size bytes for all elements that are taken at once.
 type pointer struct {
 	p    reg.Register
 	size int
 }
 
-// each16 runs body for 16 of n elements at a time, and once more with a mask of those that are left.
+// each16 is each for 16 elements.
 func (x *program) each16(label string, n reg.Register, body func(k *reg.OpmaskVirtual), ptrs ...pointer) {
+	x.each(label, n, 16, body, ptrs...)
+}
+
+// each runs body for per of n elements at a time, and once more with a mask of those that are left.
+func (x *program) each(label string, n reg.Register, per int, body func(k *reg.OpmaskVirtual), ptrs ...pointer) {
 	x.Label(label)
-	x.CMPQ(n, Imm(16))
+	x.CMPQ(n, Imm(uint64(per)))
 	x.JLT(LabelRef(label + "tail"))
 	body(nil)
 	for _, p := range ptrs {
 		x.add(p.size, p.p)
 	}
-	x.SUBQ(Imm(16), n)
+	x.SUBQ(Imm(uint64(per)), n)
 	x.JMP(LabelRef(label))
 	x.Label(label + "tail")
 	x.TESTQ(n, n)
@@ -52,12 +59,12 @@ func (x *program) each16(label string, n reg.Register, body func(k *reg.OpmaskVi
 	x.Label(label + "done")
 }
 
-// below masks the first n < 16 lanes.
+// below masks the first n < 32 lanes.
 func (x *program) below(n reg.Register) reg.OpmaskVirtual {
 	r, k := x.GP64(), x.K()
 	x.MOVQ(I32(-1), r)
 	x.BZHIQ(n, r, r)
-	x.KMOVW(r.As32(), k)
+	x.KMOVD(r.As32(), k)
 	return k
 }
 
@@ -320,6 +327,27 @@ func (x *program) half512() {
 	x.function("widenAVX512", "(dst *float32, src *byte, n int)", "widenAVX512 turns F16 into float32.")
 	dst, a, n := x.arg("dst"), x.arg("src"), x.arg("n")
 	x.each16("loop", n, func(k *reg.OpmaskVirtual) { x.put(x.getHalf(at(a, 0), k), at(dst, 0), k) }, pointer{dst, 64}, pointer{a, 32})
+	x.end()
+
+	x.function("roundBF16AVX512", "(dst *uint16, src *float32, n int)", "roundBF16AVX512 turns float32 into BF16, ties to even; a NaN is a quiet one.")
+	dst, a, n = x.arg("dst"), x.arg("src"), x.arg("n")
+	x.each16("loop", n, func(k *reg.OpmaskVirtual) {
+		v, t, nan := x.get(at(a, 0), k), x.ZMM(), x.K()
+		x.VCMPPS(Imm(3), v, v, nan) // unordered
+		x.VPSRLD(Imm(16), v, t)
+		x.VPANDD(x.words(1), t, t)
+		x.VPADDD(x.words(0x7fff), t, t)
+		x.VPADDD(v, t, t)
+		x.VPORD(x.words(0x400000), v, nan, t)
+		x.VPSRLD(Imm(16), t, t)
+		y := x.YMM()
+		x.VPMOVDW(t, y)
+		if k == nil {
+			x.VMOVDQU(y, at(dst, 0))
+		} else {
+			x.VMOVDQU16(y, *k, at(dst, 0))
+		}
+	}, pointer{dst, 32}, pointer{a, 64})
 	x.end()
 
 	x.function("narrowAVX512", "(dst *byte, src *float32, n int)", "narrowAVX512 turns float32 into F16, ties to even.")
@@ -691,12 +719,15 @@ type floatFormat512 struct {
 	name string
 	size int
 	load func(x *program, m Mem, k *reg.OpmaskVirtual) reg.VecVirtual
+	// pairs says that weights and activations are bfloat16, two of them to a lane.
+	pairs bool
 }
 
 var floatFormats512 = []floatFormat512{
-	{"F16", 2, (*program).getHalf},
-	{"F32", 4, (*program).get},
-	{"BF16", 2, (*program).getBHalf},
+	{"F16", 2, (*program).getHalf, false},
+	{"F32", 4, (*program).get, false},
+	{"BF16", 2, (*program).getBHalf, false},
+	{"BF16Dot", 2, (*program).getPairs, true},
 }
 
 const floatTileSignature = "(dst *float32, ldd int, w *byte, stride int, a *float32, lda, k int, from, to *float32)"
@@ -727,14 +758,56 @@ func (x *program) savePartialSums(acc []reg.VecVirtual, size int) {
 	x.Label("finish")
 }
 
+// getPairs reads 32 bfloat16.
+func (x *program) getPairs(m Mem, k *reg.OpmaskVirtual) reg.VecVirtual {
+	z := x.ZMM()
+	if k == nil {
+		x.VMOVDQU16(m, z)
+	} else {
+		x.VMOVDQU16_Z(m, *k, z)
+	}
+	return z
+}
+
+// vdpbf16ps adds two products of bfloat16 to each lane of c: see bf16Dots.
+func (x *program) vdpbf16ps(a, w, c reg.VecVirtual) {
+	x.Instruction(&ir.Instruction{
+		Opcode: "VDPBF16PS", Operands: []Op{a, w, c}, Inputs: []Op{a, w, c}, Outputs: []Op{c}, ISA: []string{"AVX512_BF16"},
+	})
+}
+
+// bf16Dots replaces VDPBF16PS, which the assembler does not know, by its bytes. Intel SDM volume 2: EVEX.512.F3.0F38.W0 52 /r.
+var bf16Dots = pass.FunctionPass(func(f *ir.Function) error {
+	for _, i := range f.Instructions() {
+		if i.Opcode == "VDPBF16PS" {
+			i.Opcode, i.Operands = "BYTE", []Op{bf16Dot{i.Operands}}
+		}
+	}
+	return nil
+})
+
+type bf16Dot struct{ ops []Op }
+
+func (v bf16Dot) Asm() string {
+	a, w, c := number(v.ops[0]), number(v.ops[1]), number(v.ops[2])
+	not := func(n, bit int) int { return ^n >> bit & 1 } // of the prefix, which has the upper bits of registers the other way round
+	return fmt.Sprintf("$0x62; BYTE $%#02x; BYTE $%#02x; BYTE $%#02x; BYTE $0x52; BYTE $%#02x // VDPBF16PS %s, %s, %s",
+		not(c, 3)<<7|not(a, 4)<<6|not(a, 3)<<5|not(c, 4)<<4|2, ^w&15<<3|1<<2|2, 2<<5|not(w, 4)<<3, 3<<6|c&7<<3|a&7,
+		v.ops[0].Asm(), v.ops[1].Asm(), v.ops[2].Asm())
+}
+
 // floatTile512 multiplies four rows, or one, with some tokens. Each output has 16 partial sums along k, see floatTiles of the package.
 func (x *program) floatTile512(f floatFormat512, rows, tokens int) {
+	per := 16 // weights of a row at once
+	if f.pairs {
+		per = 32
+	}
 	name := fmt.Sprintf("mul%s%dx%dAVX512", f.name, rows, tokens)
 	x.function(name, floatTileSignature, fmt.Sprintf("%s multiplies %d rows of %s with %d tokens.", name, rows, f.name, tokens))
 	w, a, n := x.arg("w"), x.arg("a"), x.arg("k")
 	lda := x.arg("lda")
 	var rowsAt [4]Mem
-	ptrs := []pointer{{w, 16 * f.size}, {a, 64}}
+	ptrs := []pointer{{w, per * f.size}, {a, 64}}
 	var next reg.GPVirtual
 	if rows == 4 {
 		stride := x.arg("stride")
@@ -744,7 +817,7 @@ func (x *program) floatTile512(f floatFormat512, rows, tokens int) {
 		if tokens == 1 { // the rows behind these, fetched in the order of addresses
 			next = x.GP64()
 			x.LEAQ(Mem{Base: w, Index: stride, Scale: 4}, next)
-			ptrs = append(ptrs, pointer{next, 4 * 16 * f.size})
+			ptrs = append(ptrs, pointer{next, 4 * per * f.size})
 		}
 	} else {
 		rowsAt[0] = at(w, 0)
@@ -777,19 +850,26 @@ func (x *program) floatTile512(f floatFormat512, rows, tokens int) {
 	x.partialSums(all, 64, x.zero)
 	step := func(i int, k *reg.OpmaskVirtual) {
 		if next != nil && k == nil {
-			for j := 0; j < 4*16*f.size; j += 64 {
-				x.PREFETCHT0(at(next, 4*16*f.size*i+j))
+			for j := 0; j < 4*per*f.size; j += 64 {
+				x.PREFETCHT0(at(next, 4*per*f.size*i+j))
 			}
 		}
 		var v [4]reg.VecVirtual
 		for r := range rows {
 			m := rowsAt[r]
-			m.Disp += 16 * f.size * i
+			m.Disp += per * f.size * i
 			v[r] = f.load(x, m, k)
 		}
 		for t := range tokens {
 			m := token(t)
 			m.Disp += 64 * i
+			if f.pairs {
+				z := x.getPairs(m, k)
+				for r := range rows {
+					x.vdpbf16ps(v[r], z, acc[t][r])
+				}
+				continue
+			}
 			z := x.get(m, k)
 			for r := range rows {
 				x.VFMADD231PS(v[r], z, acc[t][r])
@@ -799,7 +879,7 @@ func (x *program) floatTile512(f floatFormat512, rows, tokens int) {
 	if tokens == 1 { // by whole lines
 		const some = 8
 		x.Label("some")
-		x.CMPQ(n, U32(16*some))
+		x.CMPQ(n, U32(uint32(per*some)))
 		x.JLT(LabelRef("loop"))
 		for i := range some {
 			step(i, nil)
@@ -807,10 +887,10 @@ func (x *program) floatTile512(f floatFormat512, rows, tokens int) {
 		for _, p := range ptrs {
 			x.add(some*p.size, p.p)
 		}
-		x.SUBQ(U32(16*some), n)
+		x.SUBQ(U32(uint32(per*some)), n)
 		x.JMP(LabelRef("some"))
 	}
-	x.each16("loop", n, func(k *reg.OpmaskVirtual) { step(0, k) }, ptrs...)
+	x.each("loop", n, per, func(k *reg.OpmaskVirtual) { step(0, k) }, ptrs...)
 	x.savePartialSums(all, 64)
 	dst, ldd := x.arg("dst"), x.arg("ldd")
 	for t := range tokens {

@@ -36,7 +36,7 @@ func main() {
 		{"kernels", "avxvnni", avxvnni, vex},
 		{"kernels", "float256", floats256, vex},
 		{"kernels", "avx512", avx512, pass.Concat()},
-		{"kernels", "float512", floats512, pass.Concat()},
+		{"kernels", "float512", floats512, bf16Dots},
 		{"probe", "avx2", probe256, vex},
 		{"probe", "avx512", probe512, pass.Concat()},
 	} {
