@@ -254,82 +254,82 @@ func rowsIQ3_SAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, gro
 //go:noescape
 func unpackIQ3_SAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// panel16x1AVX512 adds the products of three panels of 16 rows with 1 tokens at a time.
+// panel16x1AVX512 multiplies three panels of 16 rows with 1 tokens.
 //
 //go:noescape
 func panel16x1AVX512(a *byte)
 
-// panel16x2AVX512 adds the products of three panels of 16 rows with 2 tokens at a time.
+// panel16x2AVX512 multiplies three panels of 16 rows with 2 tokens.
 //
 //go:noescape
 func panel16x2AVX512(a *byte)
 
-// panel16x3AVX512 adds the products of three panels of 16 rows with 3 tokens at a time.
+// panel16x3AVX512 multiplies three panels of 16 rows with 3 tokens.
 //
 //go:noescape
 func panel16x3AVX512(a *byte)
 
-// panel16x4AVX512 adds the products of three panels of 16 rows with 4 tokens at a time.
+// panel16x4AVX512 multiplies three panels of 16 rows with 4 tokens.
 //
 //go:noescape
 func panel16x4AVX512(a *byte)
 
-// panel16Minx1AVX512 adds the products of three panels of 16 rows with 1 tokens at a time.
+// panel16Minx1AVX512 multiplies three panels of 16 rows with 1 tokens.
 //
 //go:noescape
 func panel16Minx1AVX512(a *byte)
 
-// panel16Minx2AVX512 adds the products of three panels of 16 rows with 2 tokens at a time.
+// panel16Minx2AVX512 multiplies three panels of 16 rows with 2 tokens.
 //
 //go:noescape
 func panel16Minx2AVX512(a *byte)
 
-// panel16Minx3AVX512 adds the products of three panels of 16 rows with 3 tokens at a time.
+// panel16Minx3AVX512 multiplies three panels of 16 rows with 3 tokens.
 //
 //go:noescape
 func panel16Minx3AVX512(a *byte)
 
-// panel16Minx4AVX512 adds the products of three panels of 16 rows with 4 tokens at a time.
+// panel16Minx4AVX512 multiplies three panels of 16 rows with 4 tokens.
 //
 //go:noescape
 func panel16Minx4AVX512(a *byte)
 
-// panel32x1AVX512 adds the products of three panels of 16 rows with 1 tokens at a time.
+// panel32x1AVX512 multiplies three panels of 16 rows with 1 tokens.
 //
 //go:noescape
 func panel32x1AVX512(a *byte)
 
-// panel32x2AVX512 adds the products of three panels of 16 rows with 2 tokens at a time.
+// panel32x2AVX512 multiplies three panels of 16 rows with 2 tokens.
 //
 //go:noescape
 func panel32x2AVX512(a *byte)
 
-// panel32x3AVX512 adds the products of three panels of 16 rows with 3 tokens at a time.
+// panel32x3AVX512 multiplies three panels of 16 rows with 3 tokens.
 //
 //go:noescape
 func panel32x3AVX512(a *byte)
 
-// panel32x4AVX512 adds the products of three panels of 16 rows with 4 tokens at a time.
+// panel32x4AVX512 multiplies three panels of 16 rows with 4 tokens.
 //
 //go:noescape
 func panel32x4AVX512(a *byte)
 
-// panel32Minx1AVX512 adds the products of three panels of 16 rows with 1 tokens at a time.
+// panel32Minx1AVX512 multiplies three panels of 16 rows with 1 tokens.
 //
 //go:noescape
 func panel32Minx1AVX512(a *byte)
 
-// panel32Minx2AVX512 adds the products of three panels of 16 rows with 2 tokens at a time.
+// panel32Minx2AVX512 multiplies three panels of 16 rows with 2 tokens.
 //
 //go:noescape
 func panel32Minx2AVX512(a *byte)
 
-// panel32Minx3AVX512 adds the products of three panels of 16 rows with 3 tokens at a time.
+// panel32Minx3AVX512 multiplies three panels of 16 rows with 3 tokens.
 //
 //go:noescape
 func panel32Minx3AVX512(a *byte)
 
-// panel32Minx4AVX512 adds the products of three panels of 16 rows with 4 tokens at a time.
+// panel32Minx4AVX512 multiplies three panels of 16 rows with 4 tokens.
 //
 //go:noescape
 func panel32Minx4AVX512(a *byte)

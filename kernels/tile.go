@@ -21,31 +21,25 @@ type tile struct {
 
 const (
 	panelRows   = 48 // rows that are unpacked at once
-	panelDepth = 512
-	tilesTokens = 4 // tokens at once
+	tilesTokens = 4  // tokens at once
 	// unpackTokens is the number of tokens from which unpacking is worth its while.
 	unpackTokens = 3
 )
 
 // panelArgs is read by assembly, field by field of eight bytes.
 type panelArgs struct {
-	dst     *float32 // [tokens][at*size], with stride ldd
-	ldd     int
-	p       *byte
-	panel   int // bytes of one tile's panel
-	s, m    *float32
-	scales  int // bytes of one tile's scales
-	q       *int8
-	g       *actGroup
-	k       int // the stride of tokens in q and g
-	groups  int // of 32; counted down
-	off     int
-	next    *byte // 2·k bytes from here are fetched into the second cache
-	end     uintptr
-	tiles   int
-	more    int
-	stepDst int
-	stepQ   int
+	dst    *float32 // [tokens][at*size], with stride ldd
+	ldd    int
+	p      *byte
+	panel  int // bytes of one tile's panel
+	s, m   *float32
+	scales int // bytes of one tile's scales
+	q      *int8
+	g      *actGroup
+	k      int // the stride of tokens in q and g
+	groups int // of 32; counted down
+	off    int
+	next   *byte // 2·k bytes from here are fetched into the second cache
 }
 
 // tileScratch is what mulTiles needs per thread.
@@ -146,43 +140,28 @@ func (x *product) byPanels() {
 			t.unpack((*byte)(unsafe.Add(p, j*bytes)), (*float32)(unsafe.Add(sp, j*scales)), (*float32)(unsafe.Add(mp, j*scales)), w, x.size, x.blocks())
 		}
 		next := (r + rows) * x.size // the weights that are unpacked after these
-		args.next = &x.w[min(next, len(x.w)-1)]
-		args.end = uintptr(unsafe.Pointer(&x.w[min(next+panelRows*x.size, len(x.w)-1)]))
-		for k0 := 0; k0 < x.k; k0 += panelDepth {
-			depth := min(panelDepth, x.k-k0)
-			args.groups, args.more = depth/ActGroup, 0
-			if k0 > 0 {
-				args.more = -1
-			}
-			args.stepQ = tilesTokens*x.k - depth
+		for tok := x.t0; tok < x.t1; tok += tilesTokens {
+			c := min(tilesTokens, x.t1-tok)
+			q, g := x.a.token(tok)
+			args.q, args.g = &q[0], &g[0]
 			for i := 0; i < rows; i += wide {
 				n := min(wide, rows-i)
+				args.dst, args.ldd = &x.dst[tok*x.ldd+r+i], x.ldd
+				if n < wide {
+					args.dst, args.ldd = &x.s.out[0], wide
+				}
 				j := i / t.size
-				args.p, args.s, args.m = (*byte)(unsafe.Add(p, j*bytes+k0*t.size)), (*float32)(unsafe.Add(sp, j*scales+k0/group*t.size*4)), (*float32)(unsafe.Add(mp, j*scales+k0/group*t.size*4))
-				tok := x.t0
-				for tok < x.t1 {
-					c := min(tilesTokens, x.t1-tok)
-					q, g := x.a.token(tok)
-					args.q, args.g = &q[k0], &g[k0/ActGroup]
-					args.dst, args.ldd = &x.dst[tok*x.ldd+r+i], x.ldd
-					args.tiles = 1
-					if n < wide {
-						args.dst, args.ldd = &x.s.out[0], wide
-						for l := range c {
-							copy(x.s.out[l*wide:], x.dst[(tok+l)*x.ldd+r+i:][:n])
-						}
-					} else if c == tilesTokens {
-						args.tiles = (x.t1 - tok) / tilesTokens
-						args.stepDst = 4 * 4 * x.ldd
+				args.p, args.s, args.m = (*byte)(unsafe.Add(p, j*bytes)), (*float32)(unsafe.Add(sp, j*scales)), (*float32)(unsafe.Add(mp, j*scales))
+				args.groups = x.k / ActGroup
+				args.next = &x.w[min(next, len(x.w)-1)]
+				if next < (r+2*panelRows)*x.size {
+					next += 2 * x.k
+				}
+				t.panel[c-1]((*byte)(unsafe.Pointer(args)))
+				if n < wide {
+					for l := range c {
+						copy(x.dst[(tok+l)*x.ldd+r+i:][:n], x.s.out[l*wide:])
 					}
-					tiles := args.tiles
-					t.panel[c-1]((*byte)(unsafe.Pointer(args)))
-					if n < wide {
-						for l := range c {
-							copy(x.dst[(tok+l)*x.ldd+r+i:][:n], x.s.out[l*wide:])
-						}
-					}
-					tok += c * tiles
 				}
 			}
 		}

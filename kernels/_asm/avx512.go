@@ -478,7 +478,7 @@ func (x *program) unpackUnit(f *format512, s *state512, p reg.Register, u int) {
 	}
 }
 
-// panel512 multiplies three panels of 16 rows with some tokens, and so on with as many again while there are tiles.
+// panel512 multiplies three panels of 16 rows with some tokens.
 func (x *program) panel512(group int, min bool, tokens int) {
 	const tiles = 3
 	name := fmt.Sprintf("panel%d", group)
@@ -486,7 +486,7 @@ func (x *program) panel512(group int, min bool, tokens int) {
 		name += "Min"
 	}
 	name = fmt.Sprintf("%sx%dAVX512", name, tokens)
-	x.function(name, "(a *panelArgs)", fmt.Sprintf("%s adds the products of three panels of 16 rows with %d tokens at a time.", name, tokens))
+	x.function(name, "(a *panelArgs)", fmt.Sprintf("%s multiplies three panels of 16 rows with %d tokens.", name, tokens))
 	args := x.arg("a")
 	field := func(i int) Mem { return Mem{Base: args, Disp: 8 * i} }
 	load := func(i int) reg.GPVirtual {
@@ -509,17 +509,12 @@ func (x *program) panel512(group int, min bool, tokens int) {
 		fGroups
 		fOff
 		fNext
-		fEnd
-		fTiles
-		fMore
-		fStepDst
-		fStepQ
 	)
-	panel, scales := load(fPanel), load(fScales)
-	p, sp, groups := x.GP64(), x.GP64(), x.GP64()
+	p, panel := load(fP), load(fPanel)
+	sp, scales := load(fS), load(fScales)
 	var mp reg.GPVirtual
 	if min {
-		mp = x.GP64()
+		mp = load(fM)
 	}
 	// Token t's activations are at q + t·k, and what belongs to them at meta + t·k.
 	q, meta, k := load(fQ), load(fMeta), load(fK)
@@ -546,23 +541,12 @@ func (x *program) panel512(group int, min bool, tokens int) {
 		off = x.ZMM()
 		x.VPBROADCASTD(field(fOff), off)
 	}
-	more := x.K()
-	x.KMOVW(field(fMore), more)
 	var f, c [4][tiles]reg.VecVirtual
 	for t := range tokens {
 		for g := range tiles {
-			f[t][g], c[t][g] = x.ZMM(), x.ZMM()
-		}
-	}
-	outputs := func(each func(z reg.VecVirtual, m Mem)) {
-		dst, ldd := load(fDst), load(fLdd)
-		for t := range tokens {
-			for g := range tiles {
-				each(f[t][g], Mem{Base: dst, Disp: 64 * g})
-			}
-			if t < tokens-1 {
-				x.LEAQ(Mem{Base: dst, Index: ldd, Scale: 4}, dst)
-			}
+			f[t][g] = x.ZMM()
+			x.zero(f[t][g])
+			c[t][g] = x.ZMM()
 		}
 	}
 	quads := func(base int) {
@@ -632,24 +616,12 @@ func (x *program) panel512(group int, min bool, tokens int) {
 	}
 	// A step is 32 weights.
 	per := 32 / group
-	next := x.GP64()
-	if tokens == 4 {
-		x.MOVQ(field(fNext), next)
-	}
-	x.Label("tile")
-	x.MOVQ(field(fP), p)
-	x.MOVQ(field(fS), sp)
-	if min {
-		x.MOVQ(field(fM), mp)
-	}
-	x.MOVQ(field(fGroups), groups)
-	outputs(func(z reg.VecVirtual, m Mem) { x.VMOVUPS_Z(m, more, z) })
-	x.Label("loop")
+	next := load(fNext)
+	loop := "loop"
+	x.Label(loop)
 	if tokens == 4 {
 		x.PREFETCHT1(Mem{Base: next})
 		x.add(64, next)
-		x.CMPQ(next, field(fEnd))
-		x.CMOVQCC(field(fEnd), next)
 	}
 	for i := range per {
 		begin(i)
@@ -663,18 +635,17 @@ func (x *program) panel512(group int, min bool, tokens int) {
 	}
 	x.add(32, q)
 	x.add(actGroup, meta)
-	x.DECQ(groups)
-	x.JNZ(LabelRef("loop"))
-	outputs(func(z reg.VecVirtual, m Mem) { x.VMOVUPS(z, m) })
-	if tokens == 4 {
-		step := load(fStepQ)
-		x.ADDQ(step, q)
-		x.ADDQ(step, meta)
-		x.MOVQ(field(fStepDst), step)
-		x.ADDQ(step, field(fDst))
-		x.DECQ(field(fTiles))
-		x.JNZ(LabelRef("tile"))
-		x.MOVQ(next, field(fNext))
+	x.DECQ(field(fGroups))
+	x.JNZ(LabelRef(loop))
+
+	dst, ldd := load(fDst), load(fLdd)
+	for t := range tokens {
+		for g := range tiles {
+			x.VMOVUPS(f[t][g], Mem{Base: dst, Disp: 64 * g})
+		}
+		if t < tokens-1 {
+			x.LEAQ(Mem{Base: dst, Index: ldd, Scale: 4}, dst)
+		}
 	}
 	x.VZEROUPPER()
 	x.RET()
