@@ -34,9 +34,10 @@ class Picture {
 		this.cells = null;
 	}
 	begin(width, height) {
-		const sharp = devicePixelRatio || 1;
-		this.canvas.width = width * sharp;
-		this.canvas.height = height * sharp;
+		// Browsers draw nothing on a canvas that has too many pixels on a side, or in all.
+		const sharp = Math.min(devicePixelRatio || 1, 32000 / width, 32000 / height, Math.sqrt(2e7 / (width * height)));
+		this.canvas.width = Math.ceil(width * sharp);
+		this.canvas.height = Math.ceil(height * sharp);
 		this.canvas.style.width = width + "px";
 		this.canvas.style.height = height + "px";
 		const c = this.canvas.getContext("2d");

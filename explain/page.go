@@ -311,7 +311,7 @@ func (d *drawing) routing() ([]template.HTML, error) {
 	if len(layers) == 0 {
 		return nil, nil
 	}
-	data, err := page.Data("routing", map[string]any{"tokens": d.labels, "layers": layers})
+	data, err := page.Data("routing", map[string]any{"tokens": d.labels, "first": d.r.Trace.First, "layers": layers})
 	if err != nil {
 		return nil, err
 	}

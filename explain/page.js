@@ -159,7 +159,7 @@ const attention = (figure, data) => {
 
 const routing = (figure, data) => {
 	const tip = make("p", {className: "tip", textContent: "Rest the pointer on a cell to see a weight."}), canvas = make("canvas");
-	const names = data.tokens.map((t, i) => i + " " + t);
+	const names = data.tokens.map((t, i) => (data.first + i) + " " + t);
 	let layer;
 	const weight = (r, i) => {
 		const at = layer.routes[i].experts.indexOf(r);

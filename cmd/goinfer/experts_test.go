@@ -150,6 +150,10 @@ func TestExpertsBrowser(t *testing.T) {
 		const box = document.getElementById("now").getBoundingClientRect();
 		document.getElementById("now").dispatchEvent(new PointerEvent("pointermove", { clientX: box.left + 70, clientY: box.top + 30 }));
 		said.tip = document.getElementById("tip").textContent;
+		Object.defineProperty(window, "devicePixelRatio", { value: 1000 }); // more pixels than a canvas can have
+		dispatchEvent(new Event("resize"));
+		const tape = document.getElementById("tape");
+		said.drawn = tape.getContext("2d").getImageData(0, 0, tape.width, 200).data.some(v => v > 0);
 		Promise.all(saved.map(b => b.text())).then(([csv, json]) => {
 			said.csv = csv.split("\n").length;
 			said.json = JSON.parse(json).length;
@@ -169,6 +173,7 @@ func TestExpertsBrowser(t *testing.T) {
 	require.Regexp(t, `^token (\d+) of \d+$`, said["end"])
 	require.Equal(t, said["begin"], said["home"])
 	require.Contains(t, said["play"], "pause")
+	require.Equal(t, true, said["drawn"])
 	require.Contains(t, said["pause"], "play")
 	require.Regexp(t, `“<s>” at position 0\nlayer 0, expert 0\nprobability [\d.]+ %, rank \d\nlogit -?[\d.]+\n(not )?chosen`, said["tip"])
 	require.EqualValues(t, 1+n*4*8+1, said["csv"])
