@@ -21,7 +21,7 @@ const rowsAtOnce = 4
 const (
 	floatBytes   = 384 << 10 // of weights in a block
 	floatRows    = 192       // at most; a multiple of rowsAtOnce
-	floatOutputs = 96 * 96   // of a block
+	floatOutputs = 96 * 96   // of a block whose partial sums wait
 	floatWhole   = 4 << 10   // bytes of a row that is not cut, longer ones are
 	floatDepth   = 1024      // at most, along k
 	floatStep    = 32        // a multiple of the activations that the kernels of every level take at once
@@ -37,15 +37,15 @@ func mulTiled(m *Mat, dst []float32, ldd int, w []byte, rows, k int, a *Acts, t0
 		x.block(0, rows, t0, t1, 0, k)
 		return
 	}
-	depth := k
+	depth, wide := k, t1-t0
 	if m.Type.RowBytes(k) > floatWhole {
 		cuts := (k + floatDepth - 1) / floatDepth // as even as may be
 		depth = (k + cuts*floatStep - 1) / (cuts * floatStep) * floatStep
 	}
 	high := min(floatBytes/m.Type.RowBytes(depth)/rowsAtOnce*rowsAtOnce, floatRows)
-	wide := floatOutputs / high
 	if depth < k {
-		n := min(high, rows) * min(wide, t1-t0) * x.lanes
+		wide = min(floatOutputs/high, wide)
+		n := min(high, rows) * wide * x.lanes
 		x.sums = unsafe.Slice((*float32)(s.tile.aligned(4*n)), n)
 	}
 	for r := 0; r < rows; r += high {
