@@ -3445,178 +3445,169 @@ TEXT ·quantizeAVX512(SB), $2048-24
 	VPXORD      Z0, Z0, Z0
 	VPXORD      Z2, Z2, Z2
 	VPXORD      Z3, Z3, Z3
-	VMOVDQU32   const26<>+0(SB), Z4
-	VMOVUPS     const27<>+0(SB), Z5
-	VDIVPS      Z1, Z5, Z5
+	VMOVUPS     const26<>+0(SB), Z4
+	VDIVPS      Z1, Z4, Z4
+	VPXORD      Z5, Z5, Z5
 	VPXORD      Z6, Z6, Z6
-	VPXORD      Z7, Z7, Z7
-	VMOVUPS     const28<>+0(SB), Z8
-	VDIVPS      Z1, Z8, Z8
+	VMOVUPS     const27<>+0(SB), Z7
+	VDIVPS      Z1, Z7, Z7
+	VPXORD      Z8, Z8, Z8
 	VPXORD      Z9, Z9, Z9
-	VPXORD      Z10, Z10, Z10
-	VMOVUPS     const29<>+0(SB), Z11
-	VDIVPS      Z1, Z11, Z11
+	VMOVUPS     const28<>+0(SB), Z10
+	VDIVPS      Z1, Z10, Z10
+	VPXORD      Z11, Z11, Z11
 	VPXORD      Z12, Z12, Z12
-	VPXORD      Z13, Z13, Z13
-	VMOVUPS     const30<>+0(SB), Z14
-	VDIVPS      Z1, Z14, Z14
+	VMOVUPS     const29<>+0(SB), Z13
+	VDIVPS      Z1, Z13, Z13
+	VPXORD      Z14, Z14, Z14
 	VPXORD      Z15, Z15, Z15
-	VPXORD      Z16, Z16, Z16
 	LEAQ        (SP), CX
 	MOVQ        $0x00000020, DX
 
 candidates0:
-	VMOVUPS (CX), Z17
-	VMULPS  Z5, Z17, Z18
-	VADDPS  Z4, Z18, Z19
-	VSUBPS  Z4, Z19, Z19
-	VMULPS  Z19, Z18, Z18
-	VADDPS  Z18, Z6, Z6
-	VMULPS  Z19, Z19, Z19
-	VADDPS  Z19, Z7, Z7
-	VMULPS  Z8, Z17, Z18
-	VADDPS  Z4, Z18, Z19
-	VSUBPS  Z4, Z19, Z19
-	VMULPS  Z19, Z18, Z18
-	VADDPS  Z18, Z9, Z9
-	VMULPS  Z19, Z19, Z19
-	VADDPS  Z19, Z10, Z10
-	VMULPS  Z11, Z17, Z18
-	VADDPS  Z4, Z18, Z19
-	VSUBPS  Z4, Z19, Z19
-	VMULPS  Z19, Z18, Z18
-	VADDPS  Z18, Z12, Z12
-	VMULPS  Z19, Z19, Z19
-	VADDPS  Z19, Z13, Z13
-	VMULPS  Z14, Z17, Z17
-	VADDPS  Z4, Z17, Z18
-	VSUBPS  Z4, Z18, Z18
-	VMULPS  Z18, Z17, Z17
-	VADDPS  Z17, Z15, Z15
-	VMULPS  Z18, Z18, Z18
-	VADDPS  Z18, Z16, Z16
-	ADDQ    $0x40, CX
-	DECQ    DX
-	JNZ     candidates0
-	VDIVPS  Z7, Z6, Z7
-	VMULPS  Z6, Z7, Z6
-	VDIVPS  const31<>+0(SB), Z6, Z6
-	VCMPPS  $0x0e, Z0, Z6, K3
-	VMOVAPS Z6, K3, Z0
-	VMOVAPS Z5, K3, Z2
-	VDIVPS  Z5, Z7, Z7
-	VMOVAPS Z7, K3, Z3
-	VDIVPS  Z10, Z9, Z5
-	VMULPS  Z9, Z5, Z6
-	VDIVPS  const32<>+0(SB), Z6, Z6
-	VCMPPS  $0x0e, Z0, Z6, K3
-	VMOVAPS Z6, K3, Z0
-	VMOVAPS Z8, K3, Z2
-	VDIVPS  Z8, Z5, Z5
-	VMOVAPS Z5, K3, Z3
-	VDIVPS  Z13, Z12, Z5
-	VMULPS  Z12, Z5, Z6
-	VDIVPS  const33<>+0(SB), Z6, Z6
-	VCMPPS  $0x0e, Z0, Z6, K3
-	VMOVAPS Z6, K3, Z0
-	VMOVAPS Z11, K3, Z2
-	VDIVPS  Z11, Z5, Z5
-	VMOVAPS Z5, K3, Z3
-	VDIVPS  Z16, Z15, Z5
-	VMULPS  Z15, Z5, Z6
-	VDIVPS  const34<>+0(SB), Z6, Z6
-	VCMPPS  $0x0e, Z0, Z6, K3
-	VMOVAPS Z6, K3, Z0
-	VMOVAPS Z14, K3, Z2
-	VDIVPS  Z14, Z5, Z5
-	VMOVAPS Z5, K3, Z3
-	VMOVUPS const35<>+0(SB), Z5
-	VDIVPS  Z1, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VMOVUPS const36<>+0(SB), Z8
-	VDIVPS  Z1, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	VMOVUPS const37<>+0(SB), Z11
-	VDIVPS  Z1, Z11, Z11
-	VPXORD  Z12, Z12, Z12
-	VPXORD  Z13, Z13, Z13
-	VMOVUPS const38<>+0(SB), Z14
-	VDIVPS  Z1, Z14, Z14
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z15, Z15, Z15
-	LEAQ    (SP), CX
-	MOVQ    $0x00000020, DX
+	VMOVUPS     (CX), Z16
+	VMULPS      Z4, Z16, Z17
+	VRNDSCALEPS $0x08, Z17, Z18
+	VMULPS      Z18, Z17, Z17
+	VADDPS      Z17, Z5, Z5
+	VMULPS      Z18, Z18, Z18
+	VADDPS      Z18, Z6, Z6
+	VMULPS      Z7, Z16, Z17
+	VRNDSCALEPS $0x08, Z17, Z18
+	VMULPS      Z18, Z17, Z17
+	VADDPS      Z17, Z8, Z8
+	VMULPS      Z18, Z18, Z18
+	VADDPS      Z18, Z9, Z9
+	VMULPS      Z10, Z16, Z17
+	VRNDSCALEPS $0x08, Z17, Z18
+	VMULPS      Z18, Z17, Z17
+	VADDPS      Z17, Z11, Z11
+	VMULPS      Z18, Z18, Z18
+	VADDPS      Z18, Z12, Z12
+	VMULPS      Z13, Z16, Z16
+	VRNDSCALEPS $0x08, Z16, Z17
+	VMULPS      Z17, Z16, Z16
+	VADDPS      Z16, Z14, Z14
+	VMULPS      Z17, Z17, Z17
+	VADDPS      Z17, Z15, Z15
+	ADDQ        $0x40, CX
+	DECQ        DX
+	JNZ         candidates0
+	VDIVPS      Z6, Z5, Z6
+	VMULPS      Z5, Z6, Z5
+	VDIVPS      const30<>+0(SB), Z5, Z5
+	VCMPPS      $0x0e, Z0, Z5, K3
+	VMOVAPS     Z5, K3, Z0
+	VMOVAPS     Z4, K3, Z2
+	VDIVPS      Z4, Z6, Z6
+	VMOVAPS     Z6, K3, Z3
+	VDIVPS      Z9, Z8, Z4
+	VMULPS      Z8, Z4, Z5
+	VDIVPS      const31<>+0(SB), Z5, Z5
+	VCMPPS      $0x0e, Z0, Z5, K3
+	VMOVAPS     Z5, K3, Z0
+	VMOVAPS     Z7, K3, Z2
+	VDIVPS      Z7, Z4, Z4
+	VMOVAPS     Z4, K3, Z3
+	VDIVPS      Z12, Z11, Z4
+	VMULPS      Z11, Z4, Z5
+	VDIVPS      const32<>+0(SB), Z5, Z5
+	VCMPPS      $0x0e, Z0, Z5, K3
+	VMOVAPS     Z5, K3, Z0
+	VMOVAPS     Z10, K3, Z2
+	VDIVPS      Z10, Z4, Z4
+	VMOVAPS     Z4, K3, Z3
+	VDIVPS      Z15, Z14, Z4
+	VMULPS      Z14, Z4, Z5
+	VDIVPS      const33<>+0(SB), Z5, Z5
+	VCMPPS      $0x0e, Z0, Z5, K3
+	VMOVAPS     Z5, K3, Z0
+	VMOVAPS     Z13, K3, Z2
+	VDIVPS      Z13, Z4, Z4
+	VMOVAPS     Z4, K3, Z3
+	VMOVUPS     const34<>+0(SB), Z4
+	VDIVPS      Z1, Z4, Z4
+	VPXORD      Z5, Z5, Z5
+	VPXORD      Z6, Z6, Z6
+	VMOVUPS     const35<>+0(SB), Z7
+	VDIVPS      Z1, Z7, Z7
+	VPXORD      Z8, Z8, Z8
+	VPXORD      Z9, Z9, Z9
+	VMOVUPS     const36<>+0(SB), Z10
+	VDIVPS      Z1, Z10, Z10
+	VPXORD      Z11, Z11, Z11
+	VPXORD      Z12, Z12, Z12
+	VMOVUPS     const37<>+0(SB), Z13
+	VDIVPS      Z1, Z13, Z13
+	VPXORD      Z1, Z1, Z1
+	VPXORD      Z14, Z14, Z14
+	LEAQ        (SP), CX
+	MOVQ        $0x00000020, DX
 
 candidates1:
-	VMOVUPS       (CX), Z16
-	VMULPS        Z5, Z16, Z17
-	VADDPS        Z4, Z17, Z18
-	VSUBPS        Z4, Z18, Z18
-	VMULPS        Z18, Z17, Z17
-	VADDPS        Z17, Z6, Z6
-	VMULPS        Z18, Z18, Z18
-	VADDPS        Z18, Z7, Z7
-	VMULPS        Z8, Z16, Z17
-	VADDPS        Z4, Z17, Z18
-	VSUBPS        Z4, Z18, Z18
-	VMULPS        Z18, Z17, Z17
-	VADDPS        Z17, Z9, Z9
-	VMULPS        Z18, Z18, Z18
-	VADDPS        Z18, Z10, Z10
-	VMULPS        Z11, Z16, Z17
-	VADDPS        Z4, Z17, Z18
-	VSUBPS        Z4, Z18, Z18
-	VMULPS        Z18, Z17, Z17
-	VADDPS        Z17, Z12, Z12
-	VMULPS        Z18, Z18, Z18
-	VADDPS        Z18, Z13, Z13
-	VMULPS        Z14, Z16, Z16
-	VADDPS        Z4, Z16, Z17
-	VSUBPS        Z4, Z17, Z17
+	VMOVUPS       (CX), Z15
+	VMULPS        Z4, Z15, Z16
+	VRNDSCALEPS   $0x08, Z16, Z17
 	VMULPS        Z17, Z16, Z16
-	VADDPS        Z16, Z1, Z1
+	VADDPS        Z16, Z5, Z5
 	VMULPS        Z17, Z17, Z17
-	VADDPS        Z17, Z15, Z15
+	VADDPS        Z17, Z6, Z6
+	VMULPS        Z7, Z15, Z16
+	VRNDSCALEPS   $0x08, Z16, Z17
+	VMULPS        Z17, Z16, Z16
+	VADDPS        Z16, Z8, Z8
+	VMULPS        Z17, Z17, Z17
+	VADDPS        Z17, Z9, Z9
+	VMULPS        Z10, Z15, Z16
+	VRNDSCALEPS   $0x08, Z16, Z17
+	VMULPS        Z17, Z16, Z16
+	VADDPS        Z16, Z11, Z11
+	VMULPS        Z17, Z17, Z17
+	VADDPS        Z17, Z12, Z12
+	VMULPS        Z13, Z15, Z15
+	VRNDSCALEPS   $0x08, Z15, Z16
+	VMULPS        Z16, Z15, Z15
+	VADDPS        Z15, Z1, Z1
+	VMULPS        Z16, Z16, Z16
+	VADDPS        Z16, Z14, Z14
 	ADDQ          $0x40, CX
 	DECQ          DX
 	JNZ           candidates1
-	VDIVPS        Z7, Z6, Z4
-	VMULPS        Z6, Z4, Z6
-	VDIVPS        const39<>+0(SB), Z6, Z6
-	VCMPPS        $0x0e, Z0, Z6, K3
-	VMOVAPS       Z6, K3, Z0
-	VMOVAPS       Z5, K3, Z2
-	VDIVPS        Z5, Z4, Z4
+	VDIVPS        Z6, Z5, Z6
+	VMULPS        Z5, Z6, Z5
+	VDIVPS        const38<>+0(SB), Z5, Z5
+	VCMPPS        $0x0e, Z0, Z5, K3
+	VMOVAPS       Z5, K3, Z0
+	VMOVAPS       Z4, K3, Z2
+	VDIVPS        Z4, Z6, Z6
+	VMOVAPS       Z6, K3, Z3
+	VDIVPS        Z9, Z8, Z4
+	VMULPS        Z8, Z4, Z5
+	VDIVPS        const39<>+0(SB), Z5, Z5
+	VCMPPS        $0x0e, Z0, Z5, K3
+	VMOVAPS       Z5, K3, Z0
+	VMOVAPS       Z7, K3, Z2
+	VDIVPS        Z7, Z4, Z4
 	VMOVAPS       Z4, K3, Z3
-	VDIVPS        Z10, Z9, Z4
-	VMULPS        Z9, Z4, Z5
+	VDIVPS        Z12, Z11, Z4
+	VMULPS        Z11, Z4, Z5
 	VDIVPS        const40<>+0(SB), Z5, Z5
 	VCMPPS        $0x0e, Z0, Z5, K3
 	VMOVAPS       Z5, K3, Z0
-	VMOVAPS       Z8, K3, Z2
-	VDIVPS        Z8, Z4, Z4
+	VMOVAPS       Z10, K3, Z2
+	VDIVPS        Z10, Z4, Z4
 	VMOVAPS       Z4, K3, Z3
-	VDIVPS        Z13, Z12, Z4
-	VMULPS        Z12, Z4, Z5
-	VDIVPS        const41<>+0(SB), Z5, Z5
-	VCMPPS        $0x0e, Z0, Z5, K3
-	VMOVAPS       Z5, K3, Z0
-	VMOVAPS       Z11, K3, Z2
-	VDIVPS        Z11, Z4, Z4
-	VMOVAPS       Z4, K3, Z3
-	VDIVPS        Z15, Z1, Z4
+	VDIVPS        Z14, Z1, Z4
 	VMULPS        Z1, Z4, Z1
-	VDIVPS        const42<>+0(SB), Z1, Z1
+	VDIVPS        const41<>+0(SB), Z1, Z1
 	VCMPPS        $0x0e, Z0, Z1, K3
 	VMOVAPS       Z1, K3, Z0
-	VMOVAPS       Z14, K3, Z2
-	VDIVPS        Z14, Z4, Z4
+	VMOVAPS       Z13, K3, Z2
+	VDIVPS        Z13, Z4, Z4
 	VMOVAPS       Z4, K3, Z3
 	VMOVAPS.Z     Z3, K2, Z3
 	KNOTW         K1, K1
-	VMOVUPS       const43<>+0(SB), K1, Z3
+	VMOVUPS       const42<>+0(SB), K1, Z3
 	VPXORD        Z0, Z0, Z0
 	VMULPS        (SP), Z2, Z1
 	VCVTPS2DQ.Z   Z1, K2, Z1
@@ -11723,12 +11714,12 @@ loop:
 	VCVTPH2PS    Y0, Z0
 	VPMOVZXBD    2(CX), Z1
 	VPSRLD       $0x04, Z1, Z2
-	VPANDD       const44<>+0(SB), Z1, Z1
-	VPSUBD       const45<>+0(SB), Z1, Z1
+	VPANDD       const43<>+0(SB), Z1, Z1
+	VPSUBD       const44<>+0(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
 	VMULPS       Z0, Z1, Z1
 	VMOVUPS      Z1, (AX)
-	VPSUBD       const45<>+0(SB), Z2, Z2
+	VPSUBD       const44<>+0(SB), Z2, Z2
 	VCVTDQ2PS    Z2, Z2
 	VMULPS       Z0, Z2, Z2
 	VMOVUPS      Z2, 64(AX)
@@ -12506,362 +12497,344 @@ DATA const25<>+56(SB)/4, $0x04800000
 DATA const25<>+60(SB)/4, $0x04800000
 GLOBL const25<>(SB), RODATA|NOPTR, $64
 
-DATA const26<>+0(SB)/4, $0x4b400000
-DATA const26<>+4(SB)/4, $0x4b400000
-DATA const26<>+8(SB)/4, $0x4b400000
-DATA const26<>+12(SB)/4, $0x4b400000
-DATA const26<>+16(SB)/4, $0x4b400000
-DATA const26<>+20(SB)/4, $0x4b400000
-DATA const26<>+24(SB)/4, $0x4b400000
-DATA const26<>+28(SB)/4, $0x4b400000
-DATA const26<>+32(SB)/4, $0x4b400000
-DATA const26<>+36(SB)/4, $0x4b400000
-DATA const26<>+40(SB)/4, $0x4b400000
-DATA const26<>+44(SB)/4, $0x4b400000
-DATA const26<>+48(SB)/4, $0x4b400000
-DATA const26<>+52(SB)/4, $0x4b400000
-DATA const26<>+56(SB)/4, $0x4b400000
-DATA const26<>+60(SB)/4, $0x4b400000
+DATA const26<>+0(SB)/4, $0x42fe0000
+DATA const26<>+4(SB)/4, $0x42fe0000
+DATA const26<>+8(SB)/4, $0x42fe0000
+DATA const26<>+12(SB)/4, $0x42fe0000
+DATA const26<>+16(SB)/4, $0x42fe0000
+DATA const26<>+20(SB)/4, $0x42fe0000
+DATA const26<>+24(SB)/4, $0x42fe0000
+DATA const26<>+28(SB)/4, $0x42fe0000
+DATA const26<>+32(SB)/4, $0x42fe0000
+DATA const26<>+36(SB)/4, $0x42fe0000
+DATA const26<>+40(SB)/4, $0x42fe0000
+DATA const26<>+44(SB)/4, $0x42fe0000
+DATA const26<>+48(SB)/4, $0x42fe0000
+DATA const26<>+52(SB)/4, $0x42fe0000
+DATA const26<>+56(SB)/4, $0x42fe0000
+DATA const26<>+60(SB)/4, $0x42fe0000
 GLOBL const26<>(SB), RODATA|NOPTR, $64
 
-DATA const27<>+0(SB)/4, $0x42fe0000
-DATA const27<>+4(SB)/4, $0x42fe0000
-DATA const27<>+8(SB)/4, $0x42fe0000
-DATA const27<>+12(SB)/4, $0x42fe0000
-DATA const27<>+16(SB)/4, $0x42fe0000
-DATA const27<>+20(SB)/4, $0x42fe0000
-DATA const27<>+24(SB)/4, $0x42fe0000
-DATA const27<>+28(SB)/4, $0x42fe0000
-DATA const27<>+32(SB)/4, $0x42fe0000
-DATA const27<>+36(SB)/4, $0x42fe0000
-DATA const27<>+40(SB)/4, $0x42fe0000
-DATA const27<>+44(SB)/4, $0x42fe0000
-DATA const27<>+48(SB)/4, $0x42fe0000
-DATA const27<>+52(SB)/4, $0x42fe0000
-DATA const27<>+56(SB)/4, $0x42fe0000
-DATA const27<>+60(SB)/4, $0x42fe0000
+DATA const27<>+0(SB)/4, $0x42fc8000
+DATA const27<>+4(SB)/4, $0x42fc8000
+DATA const27<>+8(SB)/4, $0x42fc8000
+DATA const27<>+12(SB)/4, $0x42fc8000
+DATA const27<>+16(SB)/4, $0x42fc8000
+DATA const27<>+20(SB)/4, $0x42fc8000
+DATA const27<>+24(SB)/4, $0x42fc8000
+DATA const27<>+28(SB)/4, $0x42fc8000
+DATA const27<>+32(SB)/4, $0x42fc8000
+DATA const27<>+36(SB)/4, $0x42fc8000
+DATA const27<>+40(SB)/4, $0x42fc8000
+DATA const27<>+44(SB)/4, $0x42fc8000
+DATA const27<>+48(SB)/4, $0x42fc8000
+DATA const27<>+52(SB)/4, $0x42fc8000
+DATA const27<>+56(SB)/4, $0x42fc8000
+DATA const27<>+60(SB)/4, $0x42fc8000
 GLOBL const27<>(SB), RODATA|NOPTR, $64
 
-DATA const28<>+0(SB)/4, $0x42fc8000
-DATA const28<>+4(SB)/4, $0x42fc8000
-DATA const28<>+8(SB)/4, $0x42fc8000
-DATA const28<>+12(SB)/4, $0x42fc8000
-DATA const28<>+16(SB)/4, $0x42fc8000
-DATA const28<>+20(SB)/4, $0x42fc8000
-DATA const28<>+24(SB)/4, $0x42fc8000
-DATA const28<>+28(SB)/4, $0x42fc8000
-DATA const28<>+32(SB)/4, $0x42fc8000
-DATA const28<>+36(SB)/4, $0x42fc8000
-DATA const28<>+40(SB)/4, $0x42fc8000
-DATA const28<>+44(SB)/4, $0x42fc8000
-DATA const28<>+48(SB)/4, $0x42fc8000
-DATA const28<>+52(SB)/4, $0x42fc8000
-DATA const28<>+56(SB)/4, $0x42fc8000
-DATA const28<>+60(SB)/4, $0x42fc8000
+DATA const28<>+0(SB)/4, $0x42fb0000
+DATA const28<>+4(SB)/4, $0x42fb0000
+DATA const28<>+8(SB)/4, $0x42fb0000
+DATA const28<>+12(SB)/4, $0x42fb0000
+DATA const28<>+16(SB)/4, $0x42fb0000
+DATA const28<>+20(SB)/4, $0x42fb0000
+DATA const28<>+24(SB)/4, $0x42fb0000
+DATA const28<>+28(SB)/4, $0x42fb0000
+DATA const28<>+32(SB)/4, $0x42fb0000
+DATA const28<>+36(SB)/4, $0x42fb0000
+DATA const28<>+40(SB)/4, $0x42fb0000
+DATA const28<>+44(SB)/4, $0x42fb0000
+DATA const28<>+48(SB)/4, $0x42fb0000
+DATA const28<>+52(SB)/4, $0x42fb0000
+DATA const28<>+56(SB)/4, $0x42fb0000
+DATA const28<>+60(SB)/4, $0x42fb0000
 GLOBL const28<>(SB), RODATA|NOPTR, $64
 
-DATA const29<>+0(SB)/4, $0x42fb0000
-DATA const29<>+4(SB)/4, $0x42fb0000
-DATA const29<>+8(SB)/4, $0x42fb0000
-DATA const29<>+12(SB)/4, $0x42fb0000
-DATA const29<>+16(SB)/4, $0x42fb0000
-DATA const29<>+20(SB)/4, $0x42fb0000
-DATA const29<>+24(SB)/4, $0x42fb0000
-DATA const29<>+28(SB)/4, $0x42fb0000
-DATA const29<>+32(SB)/4, $0x42fb0000
-DATA const29<>+36(SB)/4, $0x42fb0000
-DATA const29<>+40(SB)/4, $0x42fb0000
-DATA const29<>+44(SB)/4, $0x42fb0000
-DATA const29<>+48(SB)/4, $0x42fb0000
-DATA const29<>+52(SB)/4, $0x42fb0000
-DATA const29<>+56(SB)/4, $0x42fb0000
-DATA const29<>+60(SB)/4, $0x42fb0000
+DATA const29<>+0(SB)/4, $0x42f98000
+DATA const29<>+4(SB)/4, $0x42f98000
+DATA const29<>+8(SB)/4, $0x42f98000
+DATA const29<>+12(SB)/4, $0x42f98000
+DATA const29<>+16(SB)/4, $0x42f98000
+DATA const29<>+20(SB)/4, $0x42f98000
+DATA const29<>+24(SB)/4, $0x42f98000
+DATA const29<>+28(SB)/4, $0x42f98000
+DATA const29<>+32(SB)/4, $0x42f98000
+DATA const29<>+36(SB)/4, $0x42f98000
+DATA const29<>+40(SB)/4, $0x42f98000
+DATA const29<>+44(SB)/4, $0x42f98000
+DATA const29<>+48(SB)/4, $0x42f98000
+DATA const29<>+52(SB)/4, $0x42f98000
+DATA const29<>+56(SB)/4, $0x42f98000
+DATA const29<>+60(SB)/4, $0x42f98000
 GLOBL const29<>(SB), RODATA|NOPTR, $64
 
-DATA const30<>+0(SB)/4, $0x42f98000
-DATA const30<>+4(SB)/4, $0x42f98000
-DATA const30<>+8(SB)/4, $0x42f98000
-DATA const30<>+12(SB)/4, $0x42f98000
-DATA const30<>+16(SB)/4, $0x42f98000
-DATA const30<>+20(SB)/4, $0x42f98000
-DATA const30<>+24(SB)/4, $0x42f98000
-DATA const30<>+28(SB)/4, $0x42f98000
-DATA const30<>+32(SB)/4, $0x42f98000
-DATA const30<>+36(SB)/4, $0x42f98000
-DATA const30<>+40(SB)/4, $0x42f98000
-DATA const30<>+44(SB)/4, $0x42f98000
-DATA const30<>+48(SB)/4, $0x42f98000
-DATA const30<>+52(SB)/4, $0x42f98000
-DATA const30<>+56(SB)/4, $0x42f98000
-DATA const30<>+60(SB)/4, $0x42f98000
+DATA const30<>+0(SB)/4, $0x467c0400
+DATA const30<>+4(SB)/4, $0x467c0400
+DATA const30<>+8(SB)/4, $0x467c0400
+DATA const30<>+12(SB)/4, $0x467c0400
+DATA const30<>+16(SB)/4, $0x467c0400
+DATA const30<>+20(SB)/4, $0x467c0400
+DATA const30<>+24(SB)/4, $0x467c0400
+DATA const30<>+28(SB)/4, $0x467c0400
+DATA const30<>+32(SB)/4, $0x467c0400
+DATA const30<>+36(SB)/4, $0x467c0400
+DATA const30<>+40(SB)/4, $0x467c0400
+DATA const30<>+44(SB)/4, $0x467c0400
+DATA const30<>+48(SB)/4, $0x467c0400
+DATA const30<>+52(SB)/4, $0x467c0400
+DATA const30<>+56(SB)/4, $0x467c0400
+DATA const30<>+60(SB)/4, $0x467c0400
 GLOBL const30<>(SB), RODATA|NOPTR, $64
 
-DATA const31<>+0(SB)/4, $0x467c0400
-DATA const31<>+4(SB)/4, $0x467c0400
-DATA const31<>+8(SB)/4, $0x467c0400
-DATA const31<>+12(SB)/4, $0x467c0400
-DATA const31<>+16(SB)/4, $0x467c0400
-DATA const31<>+20(SB)/4, $0x467c0400
-DATA const31<>+24(SB)/4, $0x467c0400
-DATA const31<>+28(SB)/4, $0x467c0400
-DATA const31<>+32(SB)/4, $0x467c0400
-DATA const31<>+36(SB)/4, $0x467c0400
-DATA const31<>+40(SB)/4, $0x467c0400
-DATA const31<>+44(SB)/4, $0x467c0400
-DATA const31<>+48(SB)/4, $0x467c0400
-DATA const31<>+52(SB)/4, $0x467c0400
-DATA const31<>+56(SB)/4, $0x467c0400
-DATA const31<>+60(SB)/4, $0x467c0400
+DATA const31<>+0(SB)/4, $0x46790c40
+DATA const31<>+4(SB)/4, $0x46790c40
+DATA const31<>+8(SB)/4, $0x46790c40
+DATA const31<>+12(SB)/4, $0x46790c40
+DATA const31<>+16(SB)/4, $0x46790c40
+DATA const31<>+20(SB)/4, $0x46790c40
+DATA const31<>+24(SB)/4, $0x46790c40
+DATA const31<>+28(SB)/4, $0x46790c40
+DATA const31<>+32(SB)/4, $0x46790c40
+DATA const31<>+36(SB)/4, $0x46790c40
+DATA const31<>+40(SB)/4, $0x46790c40
+DATA const31<>+44(SB)/4, $0x46790c40
+DATA const31<>+48(SB)/4, $0x46790c40
+DATA const31<>+52(SB)/4, $0x46790c40
+DATA const31<>+56(SB)/4, $0x46790c40
+DATA const31<>+60(SB)/4, $0x46790c40
 GLOBL const31<>(SB), RODATA|NOPTR, $64
 
-DATA const32<>+0(SB)/4, $0x46790c40
-DATA const32<>+4(SB)/4, $0x46790c40
-DATA const32<>+8(SB)/4, $0x46790c40
-DATA const32<>+12(SB)/4, $0x46790c40
-DATA const32<>+16(SB)/4, $0x46790c40
-DATA const32<>+20(SB)/4, $0x46790c40
-DATA const32<>+24(SB)/4, $0x46790c40
-DATA const32<>+28(SB)/4, $0x46790c40
-DATA const32<>+32(SB)/4, $0x46790c40
-DATA const32<>+36(SB)/4, $0x46790c40
-DATA const32<>+40(SB)/4, $0x46790c40
-DATA const32<>+44(SB)/4, $0x46790c40
-DATA const32<>+48(SB)/4, $0x46790c40
-DATA const32<>+52(SB)/4, $0x46790c40
-DATA const32<>+56(SB)/4, $0x46790c40
-DATA const32<>+60(SB)/4, $0x46790c40
+DATA const32<>+0(SB)/4, $0x46761900
+DATA const32<>+4(SB)/4, $0x46761900
+DATA const32<>+8(SB)/4, $0x46761900
+DATA const32<>+12(SB)/4, $0x46761900
+DATA const32<>+16(SB)/4, $0x46761900
+DATA const32<>+20(SB)/4, $0x46761900
+DATA const32<>+24(SB)/4, $0x46761900
+DATA const32<>+28(SB)/4, $0x46761900
+DATA const32<>+32(SB)/4, $0x46761900
+DATA const32<>+36(SB)/4, $0x46761900
+DATA const32<>+40(SB)/4, $0x46761900
+DATA const32<>+44(SB)/4, $0x46761900
+DATA const32<>+48(SB)/4, $0x46761900
+DATA const32<>+52(SB)/4, $0x46761900
+DATA const32<>+56(SB)/4, $0x46761900
+DATA const32<>+60(SB)/4, $0x46761900
 GLOBL const32<>(SB), RODATA|NOPTR, $64
 
-DATA const33<>+0(SB)/4, $0x46761900
-DATA const33<>+4(SB)/4, $0x46761900
-DATA const33<>+8(SB)/4, $0x46761900
-DATA const33<>+12(SB)/4, $0x46761900
-DATA const33<>+16(SB)/4, $0x46761900
-DATA const33<>+20(SB)/4, $0x46761900
-DATA const33<>+24(SB)/4, $0x46761900
-DATA const33<>+28(SB)/4, $0x46761900
-DATA const33<>+32(SB)/4, $0x46761900
-DATA const33<>+36(SB)/4, $0x46761900
-DATA const33<>+40(SB)/4, $0x46761900
-DATA const33<>+44(SB)/4, $0x46761900
-DATA const33<>+48(SB)/4, $0x46761900
-DATA const33<>+52(SB)/4, $0x46761900
-DATA const33<>+56(SB)/4, $0x46761900
-DATA const33<>+60(SB)/4, $0x46761900
+DATA const33<>+0(SB)/4, $0x46732a40
+DATA const33<>+4(SB)/4, $0x46732a40
+DATA const33<>+8(SB)/4, $0x46732a40
+DATA const33<>+12(SB)/4, $0x46732a40
+DATA const33<>+16(SB)/4, $0x46732a40
+DATA const33<>+20(SB)/4, $0x46732a40
+DATA const33<>+24(SB)/4, $0x46732a40
+DATA const33<>+28(SB)/4, $0x46732a40
+DATA const33<>+32(SB)/4, $0x46732a40
+DATA const33<>+36(SB)/4, $0x46732a40
+DATA const33<>+40(SB)/4, $0x46732a40
+DATA const33<>+44(SB)/4, $0x46732a40
+DATA const33<>+48(SB)/4, $0x46732a40
+DATA const33<>+52(SB)/4, $0x46732a40
+DATA const33<>+56(SB)/4, $0x46732a40
+DATA const33<>+60(SB)/4, $0x46732a40
 GLOBL const33<>(SB), RODATA|NOPTR, $64
 
-DATA const34<>+0(SB)/4, $0x46732a40
-DATA const34<>+4(SB)/4, $0x46732a40
-DATA const34<>+8(SB)/4, $0x46732a40
-DATA const34<>+12(SB)/4, $0x46732a40
-DATA const34<>+16(SB)/4, $0x46732a40
-DATA const34<>+20(SB)/4, $0x46732a40
-DATA const34<>+24(SB)/4, $0x46732a40
-DATA const34<>+28(SB)/4, $0x46732a40
-DATA const34<>+32(SB)/4, $0x46732a40
-DATA const34<>+36(SB)/4, $0x46732a40
-DATA const34<>+40(SB)/4, $0x46732a40
-DATA const34<>+44(SB)/4, $0x46732a40
-DATA const34<>+48(SB)/4, $0x46732a40
-DATA const34<>+52(SB)/4, $0x46732a40
-DATA const34<>+56(SB)/4, $0x46732a40
-DATA const34<>+60(SB)/4, $0x46732a40
+DATA const34<>+0(SB)/4, $0x42f80000
+DATA const34<>+4(SB)/4, $0x42f80000
+DATA const34<>+8(SB)/4, $0x42f80000
+DATA const34<>+12(SB)/4, $0x42f80000
+DATA const34<>+16(SB)/4, $0x42f80000
+DATA const34<>+20(SB)/4, $0x42f80000
+DATA const34<>+24(SB)/4, $0x42f80000
+DATA const34<>+28(SB)/4, $0x42f80000
+DATA const34<>+32(SB)/4, $0x42f80000
+DATA const34<>+36(SB)/4, $0x42f80000
+DATA const34<>+40(SB)/4, $0x42f80000
+DATA const34<>+44(SB)/4, $0x42f80000
+DATA const34<>+48(SB)/4, $0x42f80000
+DATA const34<>+52(SB)/4, $0x42f80000
+DATA const34<>+56(SB)/4, $0x42f80000
+DATA const34<>+60(SB)/4, $0x42f80000
 GLOBL const34<>(SB), RODATA|NOPTR, $64
 
-DATA const35<>+0(SB)/4, $0x42f80000
-DATA const35<>+4(SB)/4, $0x42f80000
-DATA const35<>+8(SB)/4, $0x42f80000
-DATA const35<>+12(SB)/4, $0x42f80000
-DATA const35<>+16(SB)/4, $0x42f80000
-DATA const35<>+20(SB)/4, $0x42f80000
-DATA const35<>+24(SB)/4, $0x42f80000
-DATA const35<>+28(SB)/4, $0x42f80000
-DATA const35<>+32(SB)/4, $0x42f80000
-DATA const35<>+36(SB)/4, $0x42f80000
-DATA const35<>+40(SB)/4, $0x42f80000
-DATA const35<>+44(SB)/4, $0x42f80000
-DATA const35<>+48(SB)/4, $0x42f80000
-DATA const35<>+52(SB)/4, $0x42f80000
-DATA const35<>+56(SB)/4, $0x42f80000
-DATA const35<>+60(SB)/4, $0x42f80000
+DATA const35<>+0(SB)/4, $0x42f68000
+DATA const35<>+4(SB)/4, $0x42f68000
+DATA const35<>+8(SB)/4, $0x42f68000
+DATA const35<>+12(SB)/4, $0x42f68000
+DATA const35<>+16(SB)/4, $0x42f68000
+DATA const35<>+20(SB)/4, $0x42f68000
+DATA const35<>+24(SB)/4, $0x42f68000
+DATA const35<>+28(SB)/4, $0x42f68000
+DATA const35<>+32(SB)/4, $0x42f68000
+DATA const35<>+36(SB)/4, $0x42f68000
+DATA const35<>+40(SB)/4, $0x42f68000
+DATA const35<>+44(SB)/4, $0x42f68000
+DATA const35<>+48(SB)/4, $0x42f68000
+DATA const35<>+52(SB)/4, $0x42f68000
+DATA const35<>+56(SB)/4, $0x42f68000
+DATA const35<>+60(SB)/4, $0x42f68000
 GLOBL const35<>(SB), RODATA|NOPTR, $64
 
-DATA const36<>+0(SB)/4, $0x42f68000
-DATA const36<>+4(SB)/4, $0x42f68000
-DATA const36<>+8(SB)/4, $0x42f68000
-DATA const36<>+12(SB)/4, $0x42f68000
-DATA const36<>+16(SB)/4, $0x42f68000
-DATA const36<>+20(SB)/4, $0x42f68000
-DATA const36<>+24(SB)/4, $0x42f68000
-DATA const36<>+28(SB)/4, $0x42f68000
-DATA const36<>+32(SB)/4, $0x42f68000
-DATA const36<>+36(SB)/4, $0x42f68000
-DATA const36<>+40(SB)/4, $0x42f68000
-DATA const36<>+44(SB)/4, $0x42f68000
-DATA const36<>+48(SB)/4, $0x42f68000
-DATA const36<>+52(SB)/4, $0x42f68000
-DATA const36<>+56(SB)/4, $0x42f68000
-DATA const36<>+60(SB)/4, $0x42f68000
+DATA const36<>+0(SB)/4, $0x42f50000
+DATA const36<>+4(SB)/4, $0x42f50000
+DATA const36<>+8(SB)/4, $0x42f50000
+DATA const36<>+12(SB)/4, $0x42f50000
+DATA const36<>+16(SB)/4, $0x42f50000
+DATA const36<>+20(SB)/4, $0x42f50000
+DATA const36<>+24(SB)/4, $0x42f50000
+DATA const36<>+28(SB)/4, $0x42f50000
+DATA const36<>+32(SB)/4, $0x42f50000
+DATA const36<>+36(SB)/4, $0x42f50000
+DATA const36<>+40(SB)/4, $0x42f50000
+DATA const36<>+44(SB)/4, $0x42f50000
+DATA const36<>+48(SB)/4, $0x42f50000
+DATA const36<>+52(SB)/4, $0x42f50000
+DATA const36<>+56(SB)/4, $0x42f50000
+DATA const36<>+60(SB)/4, $0x42f50000
 GLOBL const36<>(SB), RODATA|NOPTR, $64
 
-DATA const37<>+0(SB)/4, $0x42f50000
-DATA const37<>+4(SB)/4, $0x42f50000
-DATA const37<>+8(SB)/4, $0x42f50000
-DATA const37<>+12(SB)/4, $0x42f50000
-DATA const37<>+16(SB)/4, $0x42f50000
-DATA const37<>+20(SB)/4, $0x42f50000
-DATA const37<>+24(SB)/4, $0x42f50000
-DATA const37<>+28(SB)/4, $0x42f50000
-DATA const37<>+32(SB)/4, $0x42f50000
-DATA const37<>+36(SB)/4, $0x42f50000
-DATA const37<>+40(SB)/4, $0x42f50000
-DATA const37<>+44(SB)/4, $0x42f50000
-DATA const37<>+48(SB)/4, $0x42f50000
-DATA const37<>+52(SB)/4, $0x42f50000
-DATA const37<>+56(SB)/4, $0x42f50000
-DATA const37<>+60(SB)/4, $0x42f50000
+DATA const37<>+0(SB)/4, $0x42f38000
+DATA const37<>+4(SB)/4, $0x42f38000
+DATA const37<>+8(SB)/4, $0x42f38000
+DATA const37<>+12(SB)/4, $0x42f38000
+DATA const37<>+16(SB)/4, $0x42f38000
+DATA const37<>+20(SB)/4, $0x42f38000
+DATA const37<>+24(SB)/4, $0x42f38000
+DATA const37<>+28(SB)/4, $0x42f38000
+DATA const37<>+32(SB)/4, $0x42f38000
+DATA const37<>+36(SB)/4, $0x42f38000
+DATA const37<>+40(SB)/4, $0x42f38000
+DATA const37<>+44(SB)/4, $0x42f38000
+DATA const37<>+48(SB)/4, $0x42f38000
+DATA const37<>+52(SB)/4, $0x42f38000
+DATA const37<>+56(SB)/4, $0x42f38000
+DATA const37<>+60(SB)/4, $0x42f38000
 GLOBL const37<>(SB), RODATA|NOPTR, $64
 
-DATA const38<>+0(SB)/4, $0x42f38000
-DATA const38<>+4(SB)/4, $0x42f38000
-DATA const38<>+8(SB)/4, $0x42f38000
-DATA const38<>+12(SB)/4, $0x42f38000
-DATA const38<>+16(SB)/4, $0x42f38000
-DATA const38<>+20(SB)/4, $0x42f38000
-DATA const38<>+24(SB)/4, $0x42f38000
-DATA const38<>+28(SB)/4, $0x42f38000
-DATA const38<>+32(SB)/4, $0x42f38000
-DATA const38<>+36(SB)/4, $0x42f38000
-DATA const38<>+40(SB)/4, $0x42f38000
-DATA const38<>+44(SB)/4, $0x42f38000
-DATA const38<>+48(SB)/4, $0x42f38000
-DATA const38<>+52(SB)/4, $0x42f38000
-DATA const38<>+56(SB)/4, $0x42f38000
-DATA const38<>+60(SB)/4, $0x42f38000
+DATA const38<>+0(SB)/4, $0x46704000
+DATA const38<>+4(SB)/4, $0x46704000
+DATA const38<>+8(SB)/4, $0x46704000
+DATA const38<>+12(SB)/4, $0x46704000
+DATA const38<>+16(SB)/4, $0x46704000
+DATA const38<>+20(SB)/4, $0x46704000
+DATA const38<>+24(SB)/4, $0x46704000
+DATA const38<>+28(SB)/4, $0x46704000
+DATA const38<>+32(SB)/4, $0x46704000
+DATA const38<>+36(SB)/4, $0x46704000
+DATA const38<>+40(SB)/4, $0x46704000
+DATA const38<>+44(SB)/4, $0x46704000
+DATA const38<>+48(SB)/4, $0x46704000
+DATA const38<>+52(SB)/4, $0x46704000
+DATA const38<>+56(SB)/4, $0x46704000
+DATA const38<>+60(SB)/4, $0x46704000
 GLOBL const38<>(SB), RODATA|NOPTR, $64
 
-DATA const39<>+0(SB)/4, $0x46704000
-DATA const39<>+4(SB)/4, $0x46704000
-DATA const39<>+8(SB)/4, $0x46704000
-DATA const39<>+12(SB)/4, $0x46704000
-DATA const39<>+16(SB)/4, $0x46704000
-DATA const39<>+20(SB)/4, $0x46704000
-DATA const39<>+24(SB)/4, $0x46704000
-DATA const39<>+28(SB)/4, $0x46704000
-DATA const39<>+32(SB)/4, $0x46704000
-DATA const39<>+36(SB)/4, $0x46704000
-DATA const39<>+40(SB)/4, $0x46704000
-DATA const39<>+44(SB)/4, $0x46704000
-DATA const39<>+48(SB)/4, $0x46704000
-DATA const39<>+52(SB)/4, $0x46704000
-DATA const39<>+56(SB)/4, $0x46704000
-DATA const39<>+60(SB)/4, $0x46704000
+DATA const39<>+0(SB)/4, $0x466d5a40
+DATA const39<>+4(SB)/4, $0x466d5a40
+DATA const39<>+8(SB)/4, $0x466d5a40
+DATA const39<>+12(SB)/4, $0x466d5a40
+DATA const39<>+16(SB)/4, $0x466d5a40
+DATA const39<>+20(SB)/4, $0x466d5a40
+DATA const39<>+24(SB)/4, $0x466d5a40
+DATA const39<>+28(SB)/4, $0x466d5a40
+DATA const39<>+32(SB)/4, $0x466d5a40
+DATA const39<>+36(SB)/4, $0x466d5a40
+DATA const39<>+40(SB)/4, $0x466d5a40
+DATA const39<>+44(SB)/4, $0x466d5a40
+DATA const39<>+48(SB)/4, $0x466d5a40
+DATA const39<>+52(SB)/4, $0x466d5a40
+DATA const39<>+56(SB)/4, $0x466d5a40
+DATA const39<>+60(SB)/4, $0x466d5a40
 GLOBL const39<>(SB), RODATA|NOPTR, $64
 
-DATA const40<>+0(SB)/4, $0x466d5a40
-DATA const40<>+4(SB)/4, $0x466d5a40
-DATA const40<>+8(SB)/4, $0x466d5a40
-DATA const40<>+12(SB)/4, $0x466d5a40
-DATA const40<>+16(SB)/4, $0x466d5a40
-DATA const40<>+20(SB)/4, $0x466d5a40
-DATA const40<>+24(SB)/4, $0x466d5a40
-DATA const40<>+28(SB)/4, $0x466d5a40
-DATA const40<>+32(SB)/4, $0x466d5a40
-DATA const40<>+36(SB)/4, $0x466d5a40
-DATA const40<>+40(SB)/4, $0x466d5a40
-DATA const40<>+44(SB)/4, $0x466d5a40
-DATA const40<>+48(SB)/4, $0x466d5a40
-DATA const40<>+52(SB)/4, $0x466d5a40
-DATA const40<>+56(SB)/4, $0x466d5a40
-DATA const40<>+60(SB)/4, $0x466d5a40
+DATA const40<>+0(SB)/4, $0x466a7900
+DATA const40<>+4(SB)/4, $0x466a7900
+DATA const40<>+8(SB)/4, $0x466a7900
+DATA const40<>+12(SB)/4, $0x466a7900
+DATA const40<>+16(SB)/4, $0x466a7900
+DATA const40<>+20(SB)/4, $0x466a7900
+DATA const40<>+24(SB)/4, $0x466a7900
+DATA const40<>+28(SB)/4, $0x466a7900
+DATA const40<>+32(SB)/4, $0x466a7900
+DATA const40<>+36(SB)/4, $0x466a7900
+DATA const40<>+40(SB)/4, $0x466a7900
+DATA const40<>+44(SB)/4, $0x466a7900
+DATA const40<>+48(SB)/4, $0x466a7900
+DATA const40<>+52(SB)/4, $0x466a7900
+DATA const40<>+56(SB)/4, $0x466a7900
+DATA const40<>+60(SB)/4, $0x466a7900
 GLOBL const40<>(SB), RODATA|NOPTR, $64
 
-DATA const41<>+0(SB)/4, $0x466a7900
-DATA const41<>+4(SB)/4, $0x466a7900
-DATA const41<>+8(SB)/4, $0x466a7900
-DATA const41<>+12(SB)/4, $0x466a7900
-DATA const41<>+16(SB)/4, $0x466a7900
-DATA const41<>+20(SB)/4, $0x466a7900
-DATA const41<>+24(SB)/4, $0x466a7900
-DATA const41<>+28(SB)/4, $0x466a7900
-DATA const41<>+32(SB)/4, $0x466a7900
-DATA const41<>+36(SB)/4, $0x466a7900
-DATA const41<>+40(SB)/4, $0x466a7900
-DATA const41<>+44(SB)/4, $0x466a7900
-DATA const41<>+48(SB)/4, $0x466a7900
-DATA const41<>+52(SB)/4, $0x466a7900
-DATA const41<>+56(SB)/4, $0x466a7900
-DATA const41<>+60(SB)/4, $0x466a7900
+DATA const41<>+0(SB)/4, $0x46679c40
+DATA const41<>+4(SB)/4, $0x46679c40
+DATA const41<>+8(SB)/4, $0x46679c40
+DATA const41<>+12(SB)/4, $0x46679c40
+DATA const41<>+16(SB)/4, $0x46679c40
+DATA const41<>+20(SB)/4, $0x46679c40
+DATA const41<>+24(SB)/4, $0x46679c40
+DATA const41<>+28(SB)/4, $0x46679c40
+DATA const41<>+32(SB)/4, $0x46679c40
+DATA const41<>+36(SB)/4, $0x46679c40
+DATA const41<>+40(SB)/4, $0x46679c40
+DATA const41<>+44(SB)/4, $0x46679c40
+DATA const41<>+48(SB)/4, $0x46679c40
+DATA const41<>+52(SB)/4, $0x46679c40
+DATA const41<>+56(SB)/4, $0x46679c40
+DATA const41<>+60(SB)/4, $0x46679c40
 GLOBL const41<>(SB), RODATA|NOPTR, $64
 
-DATA const42<>+0(SB)/4, $0x46679c40
-DATA const42<>+4(SB)/4, $0x46679c40
-DATA const42<>+8(SB)/4, $0x46679c40
-DATA const42<>+12(SB)/4, $0x46679c40
-DATA const42<>+16(SB)/4, $0x46679c40
-DATA const42<>+20(SB)/4, $0x46679c40
-DATA const42<>+24(SB)/4, $0x46679c40
-DATA const42<>+28(SB)/4, $0x46679c40
-DATA const42<>+32(SB)/4, $0x46679c40
-DATA const42<>+36(SB)/4, $0x46679c40
-DATA const42<>+40(SB)/4, $0x46679c40
-DATA const42<>+44(SB)/4, $0x46679c40
-DATA const42<>+48(SB)/4, $0x46679c40
-DATA const42<>+52(SB)/4, $0x46679c40
-DATA const42<>+56(SB)/4, $0x46679c40
-DATA const42<>+60(SB)/4, $0x46679c40
+DATA const42<>+0(SB)/4, $0x7fc00000
+DATA const42<>+4(SB)/4, $0x7fc00000
+DATA const42<>+8(SB)/4, $0x7fc00000
+DATA const42<>+12(SB)/4, $0x7fc00000
+DATA const42<>+16(SB)/4, $0x7fc00000
+DATA const42<>+20(SB)/4, $0x7fc00000
+DATA const42<>+24(SB)/4, $0x7fc00000
+DATA const42<>+28(SB)/4, $0x7fc00000
+DATA const42<>+32(SB)/4, $0x7fc00000
+DATA const42<>+36(SB)/4, $0x7fc00000
+DATA const42<>+40(SB)/4, $0x7fc00000
+DATA const42<>+44(SB)/4, $0x7fc00000
+DATA const42<>+48(SB)/4, $0x7fc00000
+DATA const42<>+52(SB)/4, $0x7fc00000
+DATA const42<>+56(SB)/4, $0x7fc00000
+DATA const42<>+60(SB)/4, $0x7fc00000
 GLOBL const42<>(SB), RODATA|NOPTR, $64
 
-DATA const43<>+0(SB)/4, $0x7fc00000
-DATA const43<>+4(SB)/4, $0x7fc00000
-DATA const43<>+8(SB)/4, $0x7fc00000
-DATA const43<>+12(SB)/4, $0x7fc00000
-DATA const43<>+16(SB)/4, $0x7fc00000
-DATA const43<>+20(SB)/4, $0x7fc00000
-DATA const43<>+24(SB)/4, $0x7fc00000
-DATA const43<>+28(SB)/4, $0x7fc00000
-DATA const43<>+32(SB)/4, $0x7fc00000
-DATA const43<>+36(SB)/4, $0x7fc00000
-DATA const43<>+40(SB)/4, $0x7fc00000
-DATA const43<>+44(SB)/4, $0x7fc00000
-DATA const43<>+48(SB)/4, $0x7fc00000
-DATA const43<>+52(SB)/4, $0x7fc00000
-DATA const43<>+56(SB)/4, $0x7fc00000
-DATA const43<>+60(SB)/4, $0x7fc00000
+DATA const43<>+0(SB)/4, $0x0000000f
+DATA const43<>+4(SB)/4, $0x0000000f
+DATA const43<>+8(SB)/4, $0x0000000f
+DATA const43<>+12(SB)/4, $0x0000000f
+DATA const43<>+16(SB)/4, $0x0000000f
+DATA const43<>+20(SB)/4, $0x0000000f
+DATA const43<>+24(SB)/4, $0x0000000f
+DATA const43<>+28(SB)/4, $0x0000000f
+DATA const43<>+32(SB)/4, $0x0000000f
+DATA const43<>+36(SB)/4, $0x0000000f
+DATA const43<>+40(SB)/4, $0x0000000f
+DATA const43<>+44(SB)/4, $0x0000000f
+DATA const43<>+48(SB)/4, $0x0000000f
+DATA const43<>+52(SB)/4, $0x0000000f
+DATA const43<>+56(SB)/4, $0x0000000f
+DATA const43<>+60(SB)/4, $0x0000000f
 GLOBL const43<>(SB), RODATA|NOPTR, $64
 
-DATA const44<>+0(SB)/4, $0x0000000f
-DATA const44<>+4(SB)/4, $0x0000000f
-DATA const44<>+8(SB)/4, $0x0000000f
-DATA const44<>+12(SB)/4, $0x0000000f
-DATA const44<>+16(SB)/4, $0x0000000f
-DATA const44<>+20(SB)/4, $0x0000000f
-DATA const44<>+24(SB)/4, $0x0000000f
-DATA const44<>+28(SB)/4, $0x0000000f
-DATA const44<>+32(SB)/4, $0x0000000f
-DATA const44<>+36(SB)/4, $0x0000000f
-DATA const44<>+40(SB)/4, $0x0000000f
-DATA const44<>+44(SB)/4, $0x0000000f
-DATA const44<>+48(SB)/4, $0x0000000f
-DATA const44<>+52(SB)/4, $0x0000000f
-DATA const44<>+56(SB)/4, $0x0000000f
-DATA const44<>+60(SB)/4, $0x0000000f
+DATA const44<>+0(SB)/4, $0x00000008
+DATA const44<>+4(SB)/4, $0x00000008
+DATA const44<>+8(SB)/4, $0x00000008
+DATA const44<>+12(SB)/4, $0x00000008
+DATA const44<>+16(SB)/4, $0x00000008
+DATA const44<>+20(SB)/4, $0x00000008
+DATA const44<>+24(SB)/4, $0x00000008
+DATA const44<>+28(SB)/4, $0x00000008
+DATA const44<>+32(SB)/4, $0x00000008
+DATA const44<>+36(SB)/4, $0x00000008
+DATA const44<>+40(SB)/4, $0x00000008
+DATA const44<>+44(SB)/4, $0x00000008
+DATA const44<>+48(SB)/4, $0x00000008
+DATA const44<>+52(SB)/4, $0x00000008
+DATA const44<>+56(SB)/4, $0x00000008
+DATA const44<>+60(SB)/4, $0x00000008
 GLOBL const44<>(SB), RODATA|NOPTR, $64
-
-DATA const45<>+0(SB)/4, $0x00000008
-DATA const45<>+4(SB)/4, $0x00000008
-DATA const45<>+8(SB)/4, $0x00000008
-DATA const45<>+12(SB)/4, $0x00000008
-DATA const45<>+16(SB)/4, $0x00000008
-DATA const45<>+20(SB)/4, $0x00000008
-DATA const45<>+24(SB)/4, $0x00000008
-DATA const45<>+28(SB)/4, $0x00000008
-DATA const45<>+32(SB)/4, $0x00000008
-DATA const45<>+36(SB)/4, $0x00000008
-DATA const45<>+40(SB)/4, $0x00000008
-DATA const45<>+44(SB)/4, $0x00000008
-DATA const45<>+48(SB)/4, $0x00000008
-DATA const45<>+52(SB)/4, $0x00000008
-DATA const45<>+56(SB)/4, $0x00000008
-DATA const45<>+60(SB)/4, $0x00000008
-GLOBL const45<>(SB), RODATA|NOPTR, $64

@@ -337,9 +337,11 @@ func TestLanes(t *testing.T) {
 }
 
 func BenchmarkQuantize(b *testing.B) {
+	l, err := Use()
+	require.NoError(b, err)
 	a := acts(1, 2048)
 	b.SetBytes(4 * 2048)
 	for b.Loop() {
-		levels()[0].Quantize(a, 0, 0, 2048)
+		l.Quantize(a, 0, 0, 2048)
 	}
 }

@@ -972,7 +972,6 @@ func (x *program) quantize512() {
 	x.zero(best)
 	x.zero(inv)
 	x.zero(scale)
-	magic := x.constZ(bits(3 << 22))
 	const half = candidates / 2
 	for h := range 2 {
 		var id, xq, qq [half]reg.VecVirtual
@@ -992,8 +991,7 @@ func (x *program) quantize512() {
 		for c := range half {
 			t, r := x.ZMM(), x.ZMM()
 			x.VMULPS(id[c], v, t)
-			x.VADDPS(magic, t, r)
-			x.VSUBPS(magic, r, r)
+			x.VRNDSCALEPS(Imm(8), t, r)
 			x.VMULPS(r, t, t)
 			x.VADDPS(t, xq[c], xq[c])
 			x.VMULPS(r, r, r)
