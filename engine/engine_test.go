@@ -18,7 +18,6 @@ import (
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/internal/par"
 	"github.com/goinfer/goinfer/internal/shared"
-	"github.com/goinfer/goinfer/kv"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/model/arch"
 	"github.com/goinfer/goinfer/nn"
@@ -451,7 +450,6 @@ func TestCacheMemory(t *testing.T) {
 		require.NoError(t, r.err)
 		require.Len(t, r.ids, 4)
 	}
-	_ = kv.PageLen
 }
 
 func TestClose(t *testing.T) {
