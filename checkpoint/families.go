@@ -37,6 +37,9 @@ func familyOf(c *config) (*family, error) {
 	if *c.err != nil {
 		return nil, *c.err
 	}
+	if names = slices.DeleteFunc(names, func(name string) bool { return name == "" }); len(names) == 0 {
+		return nil, fmt.Errorf("checkpoint: %s: no key %q and no %q: want the name of an architecture", c.path, "architectures", "model_type")
+	}
 	var supported []string
 	for _, name := range names {
 		for i := range families {

@@ -110,6 +110,7 @@ func TestConfigFaults(t *testing.T) {
 		"half a section": {qwen2vl + `[1, 1.5]}}`, "", `key "rope_scaling.mrope_section": want whole numbers from 0 on, found 1.5`},
 		"a huge section": {qwen2vl + `[1e30]}}`, "", `key "rope_scaling.mrope_section": want whole numbers from 0 on, found 1e+30`},
 		"five sections":  {qwen2vl + `[1, 1, 1, 1, 1]}}`, "", `key "rope_scaling.mrope_section": want at most 4 numbers, found 5`},
+		"nobody's":       {`{"model_type": "", "hidden_size": 64}`, "", `no key "architectures" and no "model_type": want the name of an architecture`},
 		"heads for ever": {`{"architectures": ["DeepseekV2ForCausalLM"], "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "qk_nope_head_dim": 8, "v_head_dim": 8, "kv_lora_rank": 8,
 			"qk_rope_head_dim": 2147483646, "rope_theta": 1e4, "rope_scaling": {"type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 32}}`,
 			"", "heads of 2147483646: beyond any model"},
