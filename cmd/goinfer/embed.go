@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -73,8 +74,11 @@ func (f *embedFlags) run(cmd *cobra.Command, args []string) error {
 		texts = strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
 	}
 	enc := json.NewEncoder(out)
-	for _, text := range texts {
+	for i, text := range texts {
 		e, err := m.Embed(cmd.Context(), goinfer.EmbedRequest{Text: text, Pooling: pooling, Raw: f.raw})
+		if err != nil && f.lines {
+			err = fmt.Errorf("line %d: %w", i+1, err)
+		}
 		if err != nil {
 			return withHint(err)
 		}

@@ -34,8 +34,8 @@ func newInspect() *cobra.Command {
 		Use:        "inspect [flags] [MODEL]",
 		Short:      "Show what is in a model file",
 		SuggestFor: []string{"show", "info", "dump"},
-		Long: `Shows the metadata and the tensors of a GGUF file of any architecture. Only the header is read,
-no weight. Long values are cut, but for --json.`,
+		Long: `Shows the metadata and the tensors of a GGUF file of any architecture, or those that the folder of
+a checkpoint would have as one. Only headers are read, no weights. Long values are cut, but for --json.`,
 		Example: `  goinfer inspect model.gguf
   goinfer inspect model.gguf --json | jq '.tensors[].name'
   goinfer inspect tiny-dense --card`,

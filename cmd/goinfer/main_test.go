@@ -198,6 +198,8 @@ func TestModelOrText(t *testing.T) {
 
 	require.NoError(t, os.WriteFile("x.safetensors", []byte("{}"), 0o644))
 	fault(t, command(t, "", "run", "x.safetensors", "Hello"), "x.safetensors: weights alone are no model: want the folder that they are in")
+	require.NoError(t, os.WriteFile("config.json", []byte("{}"), 0o644))
+	fault(t, command(t, "", "run", "."+sep+"config.json", "Hello"), "config.json: a configuration alone is no model: want the folder that it is in")
 
 	// A file without an ending is found where only a model can be meant; alone it is a prompt, which is said.
 	require.NoError(t, os.WriteFile("bare", embedded.Model("tiny-moe"), 0o644))

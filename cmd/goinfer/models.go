@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -35,6 +36,8 @@ func find(model string) (source, error) {
 		if _, err := os.Stat(filepath.Join(model, "config.json")); err != nil {
 			return source{}, fmt.Errorf("%s: want a GGUF file, or the folder of a checkpoint with a config.json, found a folder without", model)
 		}
+	case filepath.Base(model) == "config.json":
+		return source{}, fmt.Errorf("%s: a configuration alone is no model: want the folder that it is in", model)
 	case strings.EqualFold(filepath.Ext(model), ".safetensors"):
 		return source{}, fmt.Errorf("%s: weights alone are no model: want the folder that they are in, with its config.json", model)
 	}
@@ -135,7 +138,21 @@ func modelOnly(flag string, args []string) (string, error) {
 
 // addModel adds -m.
 func addModel(fs *pflag.FlagSet, model *string) {
-	fs.StringVarP(model, "model", "m", "", "the same as `MODEL`")
+	fs.VarP((*modelName)(model), "model", "m", "the same as `MODEL`")
+}
+
+// modelName is a flag that is not empty: a variable of the shell that is not set does not stand for the model that is built in.
+type modelName string
+
+func (m *modelName) Type() string   { return "string" }
+func (m *modelName) String() string { return string(*m) }
+
+func (m *modelName) Set(s string) error {
+	if s == "" {
+		return errors.New("want a model, found nothing")
+	}
+	*m = modelName(s)
+	return nil
 }
 
 // opening are the flags that say how a model is opened.

@@ -123,6 +123,7 @@ func TestRunWrong(t *testing.T) {
 		"no flag --hf-repo (-hf)":                                   {"-hf", "a", "b"},
 		"--load-mode: want mmap, mlock or none":                     {"-lm", "fast", "a"},
 		"--threads: want at most 1024, found 5000":                  {"-t", "5000", "a"},
+		"-m, --model: want a model, found nothing":                  {"-m", "", "a"},
 		"-n, --predict wants a value":                               {"a", "-n"},
 		`-n, --predict: want a whole number`:                        {"-n", "few", "a"},
 		`--temp: want a number, found "hot"`:                        {"--temp", "hot", "a"},
