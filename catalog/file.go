@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -58,7 +59,7 @@ func plain(v gguf.Value) (any, error) {
 		return text, nil
 	case gguf.Array:
 		ns, ok := v.Ints()
-		if !ok || len(ns) == 0 {
+		if !ok || len(ns) == 0 || slices.Min(ns) < 0 || slices.Max(ns) > math.MaxUint32 {
 			return nil, nil
 		}
 		if slices.Max(ns) != slices.Min(ns) {
@@ -66,7 +67,10 @@ func plain(v gguf.Value) (any, error) {
 		}
 		return uint32(ns[0]), nil
 	}
-	n, _ := v.Uint()
+	n, ok := v.Uint()
+	if !ok || n > math.MaxUint32 {
+		return nil, nil
+	}
 	return uint32(n), nil
 }
 

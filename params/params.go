@@ -236,7 +236,7 @@ func (m *Model) CacheAt(k, v kv.Type, n int) (int64, error) {
 	return store.ReadBytes(n), nil
 }
 
-// Tied reports whether the output matrix is the embedding.
+// Tied reports whether the output matrix is the embedding, all of which a token then needs. Encoders have no output matrix.
 func (m *Model) Tied() bool {
-	return !slices.ContainsFunc(m.Tensors, func(t model.Tensor) bool { return t.Name == "output.weight" })
+	return slices.ContainsFunc(m.Tensors, func(t model.Tensor) bool { return t.Name == "token_embd.weight" && t.Used == t.Of })
 }

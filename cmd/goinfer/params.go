@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -204,12 +205,19 @@ func writeHyper(out io.Writer, r *params.Report) {
 	if h.Experts > 0 {
 		width = fmt.Sprintf("experts %d", h.ExpertFF)
 	}
-	row("shape", "%s, %d wide, %d heads of %d, %d of keys and values, %s", plural(h.Layers, "layer"), h.Embd, h.Heads, h.HeadDim, h.HeadsKV, width)
-	tied := "an output matrix of its own"
-	if r.Tied {
-		tied = "the embedding is the output matrix too"
+	shape := fmt.Sprintf("%s, %d wide", plural(h.Layers, "layer"), h.Embd)
+	if h.Heads > 0 { // models of recurrent layers alone have neither heads nor feed-forward blocks
+		shape += fmt.Sprintf(", %d heads of %d, %d of keys and values, %s", h.Heads, h.HeadDim, h.HeadsKV, width)
 	}
-	row("vocabulary", "%d tokens, %s", h.Vocab, tied)
+	row("shape", "%s", shape)
+	output := "no output matrix"
+	switch {
+	case r.Tied:
+		output = "the embedding is the output matrix too"
+	case slices.ContainsFunc(r.Components, func(c params.Component) bool { return c.Name == params.Output }):
+		output = "an output matrix of its own"
+	}
+	row("vocabulary", "%d tokens, %s", h.Vocab, output)
 	row("context", "%d", h.Context)
 	t.Flush()
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/goinfer/goinfer/internal/shared"
 )
 
 func TestParams(t *testing.T) {
@@ -31,6 +33,18 @@ func TestParams(t *testing.T) {
 	require.Contains(t, ok(t, command(t, "", "params")), "5,770,496")
 	require.Contains(t, ok(t, command(t, "", "params", "tiny-moe")), "this one")
 	require.Contains(t, command(t, "", "__complete", "params", "deepseek-v").out, "deepseek-v3")
+}
+
+// TestParamsOthers: encoders have no output matrix, and models of recurrent layers alone no heads.
+func TestParamsOthers(t *testing.T) {
+	models := filepath.Join(shared.Dir(t), "conformance", "models")
+	require.Contains(t, ok(t, command(t, "", "params", filepath.Join(models, "bert", "model.gguf"))), "320 tokens, no output matrix\n")
+	require.Contains(t, ok(t, command(t, "", "params", filepath.Join(models, "mamba", "model.gguf"))), "2 layers, 32 wide\n")
+	r := command(t, "", "plan", filepath.Join(models, "jamba", "model.gguf"), "--ctx", "64")
+	require.Zero(t, r.code)
+	require.Contains(t, r.err, "note: no speed is foretold, for want of a slice of the model: ")
+	require.Regexp(t, `(?m)^F32 +64 +1 `, r.out)
+	fault(t, command(t, "", "plan", filepath.Join(models, "bert", "model.gguf"), "--ctx", "64"), "; --no-speed foretells memory alone")
 }
 
 func TestParamsJSON(t *testing.T) {

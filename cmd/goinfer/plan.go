@@ -122,9 +122,11 @@ func (f *planFlags) run(cmd *cobra.Command, args []string) error {
 	if f.device > 0 {
 		p.DeviceBytes, p.Devices = int64(f.device), plan.Devices(p.Total, int64(f.device))
 	}
-	if !f.noSpeed {
+	if _, err := m.Twin(); err != nil && !f.measure && !f.noSpeed {
+		note(cmd, "no speed is foretold, for want of a slice of the model: %s", oneLine(err))
+	} else if !f.noSpeed {
 		if err := f.foretell(cmd, name, m, p); err != nil {
-			return err
+			return fmt.Errorf("%w; --no-speed foretells memory alone", err)
 		}
 	}
 	out := bufio.NewWriter(cmd.OutOrStdout())
