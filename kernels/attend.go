@@ -18,8 +18,8 @@ const Span = 8 * Tile
 // (Milakov and Gimelshein 2018, arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135; Dao et al. 2023, Flash-Decoding). A query's result does not depend on the others,
 // nor on whether the spans were worked out one after another or apart.
 //
-// In order of use: Begin, and Sink where there are sinks; for each tile, and all query heads that share it, Ahead, Level.Score, Level.Values, Bend where scores are more than scaled, and Level.Fold;
-// after each span Level.EndSpan, or TakeSpan and, elsewhere, Level.AddSpan; End.
+// In order of use: Begin, and Sink where there are sinks; for each tile Ahead, Level.Score, Level.Values, Bend where scores are more than scaled, and Level.Fold; after each
+// span Level.EndSpan, or TakeSpan and, elsewhere, Level.AddSpan; End.
 type Attention struct {
 	d, dv  int       // lengths of a key and of a value
 	q      Acts      // [heads][d]
@@ -29,7 +29,6 @@ type Attention struct {
 	kHalf  []byte    // the same as F16
 	v      []float32 // [keys][dv]
 	vHalf  halfRows  // [keys][dv], in place of v where there are any
-	few    bool      // whether so few query heads see a tile that F16 are not worth widening
 	mul    Scratch
 	ahead  [2][]byte // what is asked for during Score, and during Values and Fold
 	acc    []float32 // [heads][dv], of a tile
@@ -49,15 +48,10 @@ type softmax struct {
 
 func (s *softmax) reset(n, d int) {
 	s.out, s.max, s.sum = grow(s.out, n*d), grow(s.max, n), grow(s.sum, n)
-	s.forget(d, 0, n)
-}
-
-// forget is what the heads h0 ≤ h < h1 have seen.
-func (s *softmax) forget(d, h0, h1 int) {
-	clear(s.out[h0*d : h1*d])
-	clear(s.sum[h0:h1])
-	for h := h0; h < h1; h++ {
-		s.max[h] = float32(math.Inf(-1))
+	clear(s.out)
+	clear(s.sum)
+	for i := range s.max {
+		s.max[i] = float32(math.Inf(-1))
 	}
 }
 
@@ -89,8 +83,8 @@ func (a *Attention) Sink(h int, score float32) { a.all.max[h], a.all.sum[h] = sc
 // ones the values that come first and the next keys.
 func (a *Attention) Ahead(score, values []byte) { a.ahead = [2][]byte{score, values} }
 
-// SmallTile is a third of the nearest cache: the tile that is read and the one that comes have room, beside what is made of them.
-const SmallTile = 16 << 10
+// SmallTile is half of the nearest cache of many processors: the tile that is read and the one that comes still have room.
+const SmallTile = 24 << 10
 
 // halfRows are rows of F16 as they lie in memory, which ask for as many bytes elsewhere while they are read.
 type halfRows struct {
@@ -99,40 +93,44 @@ type halfRows struct {
 	ahead  []byte // or none
 }
 
-// aheadParts is the number of parts in which memory is asked for, so that the requests do not wait for one another.
-const aheadParts = 4
+// aheadParts is the number of parts in which memory is asked for where loops do not do it line by line, so that the requests do not wait for one another: half of them by Score, half by Values.
+const aheadParts = 8
 
 // fetchAhead asks for part i of what Ahead has named.
-func (l *Level) fetchAhead(b []byte, i int) {
-	if n := len(b); l.fetch != nil && n > 0 {
-		l.fetch(b[i*n/aheadParts : (i+1)*n/aheadParts])
+func (l *Level) fetchAhead(a *Attention, i int) {
+	if l.fetch == nil {
+		return
+	}
+	for _, b := range a.ahead {
+		if n := len(b); n > 0 {
+			l.fetch(b[i*n/aheadParts : (i+1)*n/aheadParts])
+		}
 	}
 }
 
 // stretch is the number of rows of a tile that are converted between two requests.
-const stretch = Tile / aheadParts
+const stretch = Tile / (aheadParts / 2)
 
-// Score works out q·k for the query heads h0 ≤ h < h1 and the first n ≤ [Tile] keys of a tile: k holds rows of d numbers of type t, [Tile] of them, of which those behind the first n are of no account.
+// Score works out q·k for all query heads and the first n ≤ [Tile] keys of a tile: k holds rows of d numbers of type t, [Tile] of them, of which those behind the first n are of no account.
 // Keys in blocks meet queries in the form that products of t ask for, see Mat.Act.
-func (l *Level) Score(a *Attention, t quant.Type, k []byte, h0, h1, n int) {
-	a.few = h1-h0 <= fewHeads
+func (l *Level) Score(a *Attention, t quant.Type, k []byte, n int) {
 	if l.keepsHalf(a, t, a.d) {
 		a.kHalf = grow(a.kHalf, 2*a.d*Tile)
 		next, half := a.ahead[0], len(a.ahead[0])/2
 		l.columns(a.kHalf, k, next[:half], n, a.d)
-		l.gemmHalf(a.p[h0*Tile:h1*Tile], a.q.F[h0*a.d:h1*a.d], halfRows{a.kHalf, 2 * Tile, next[half:]}, h1-h0, Tile, a.d)
+		l.gemmHalf(a.p, a.q.F, halfRows{a.kHalf, 2 * Tile, next[half:]}, a.q.N, Tile, a.d)
 		return
 	}
 	if t.Group() == 0 {
 		a.k = grow(a.k, a.d*Tile)
 		size, transpose := t.RowBytes(a.d), l.rowFormat(t).transpose
-		for i := range aheadParts {
-			l.fetchAhead(a.ahead[0], i)
+		for i := range aheadParts / 2 {
+			l.fetchAhead(a, i)
 			if at := i * stretch; at < n {
 				transpose(a.k[at:], k[at*size:Tile*size], min(n-at, stretch), a.d)
 			}
 		}
-		l.gemm(a.p[h0*Tile:h1*Tile], a.q.F[h0*a.d:h1*a.d], a.k, h1-h0, Tile, a.d)
+		l.gemm(a.p, a.q.F, a.k, a.q.N, Tile, a.d)
 		return
 	}
 	m := &l.mats[t]
@@ -143,10 +141,10 @@ func (l *Level) Score(a *Attention, t quant.Type, k []byte, h0, h1, n int) {
 		l.quantize(a.q.q, a.q.g, f)
 	}
 	const whole = 16 // rows, of which every level's tiles make a whole number
-	for i := range aheadParts {
-		l.fetchAhead(a.ahead[0], i)
+	for i := range aheadParts / 2 {
+		l.fetchAhead(a, i)
 	}
-	m.Mul(a.p, Tile, k, min((n+whole-1)/whole*whole, Tile), a.d, &a.q, h0, h1, &a.mul)
+	m.Mul(a.p, Tile, k, min((n+whole-1)/whole*whole, Tile), a.d, &a.q, 0, a.q.N, &a.mul)
 }
 
 // fewHeads is the number of query heads up to which multiplying F16 as they lie in memory is faster than widening them once.
@@ -154,7 +152,7 @@ const fewHeads = 8
 
 // keepsHalf reports whether rows of n numbers of type t are multiplied as F16.
 func (l *Level) keepsHalf(a *Attention, t quant.Type, n int) bool {
-	return a.few && t == quant.F16 && l.gemmHalf != nil && n%32 == 0
+	return a.q.N <= fewHeads && t == quant.F16 && l.gemmHalf != nil && n%32 == 0
 }
 
 // Scores is what Score has found for query head h, [Tile]; Fold changes it.
@@ -168,8 +166,8 @@ func (l *Level) Values(a *Attention, t quant.Type, v []byte, n int) {
 	}
 	a.v, a.vHalf = grow(a.v, Tile*a.dv)[:n*a.dv], halfRows{}
 	size := t.RowBytes(a.dv)
-	for i := range aheadParts {
-		l.fetchAhead(a.ahead[1], i)
+	for i := range aheadParts / 2 {
+		l.fetchAhead(a, aheadParts/2+i)
 		if from, to := i*stretch, min((i+1)*stretch, n); from < to {
 			l.Widen(t, a.v[from*a.dv:to*a.dv], v[from*size:])
 		}
@@ -186,7 +184,7 @@ func (l *Level) ValuesOfKeys(a *Attention, t quant.Type, k []byte, n int) {
 	row := t.RowBytes(a.d)
 	for j := range n {
 		if j%stretch == 0 {
-			l.fetchAhead(a.ahead[1], j/stretch)
+			l.fetchAhead(a, aheadParts/2+j/stretch)
 		}
 		l.Widen(t, a.v[j*a.dv:(j+1)*a.dv], k[j*row:])
 	}
@@ -238,7 +236,10 @@ func (l *Level) Bend(a *Attention, h0, h1, n int, b *Bend) {
 func (l *Level) Fold(a *Attention, h0, h1, n int, scale float32) {
 	p, part := a.p[h0*Tile:h1*Tile], a.merging(&a.span, h0, h1)
 	part.acc, part.top, part.add = a.acc[h0*a.dv:h1*a.dv], a.top[h0:h1], a.add[h0:h1]
-	l.weigh(p, part.top, part.add, n, scale)
+	ahead := a.vHalf.ahead
+	most := min(len(ahead), weighAhead*(h1-h0))
+	l.weigh(p, part.top, part.add, n, scale, ahead[:most])
+	a.vHalf.ahead = ahead[most:]
 	if a.vHalf.b != nil {
 		l.gemmHalf(part.acc, p, a.vHalf, h1-h0, a.dv, n)
 		a.vHalf.ahead = nil // once is enough
@@ -253,15 +254,15 @@ func (a *Attention) merging(s *softmax, h0, h1 int) *mergeState {
 	return &a.part
 }
 
-// EndSpan ends a span of keys for the query heads h0 ≤ h < h1, which have seen some of it.
-func (l *Level) EndSpan(a *Attention, h0, h1 int) {
-	if h0 >= h1 {
-		return
-	}
-	part := a.merging(&a.all, h0, h1)
-	part.acc, part.top, part.add = a.span.out[h0*a.dv:h1*a.dv], a.span.max[h0:h1], a.span.sum[h0:h1]
+// weighAhead is what weigh asks for, in bytes per query head.
+const weighAhead = 4 * Tile
+
+// EndSpan ends a span of keys, of which the query heads from h0 on have seen some.
+func (l *Level) EndSpan(a *Attention, h0 int) {
+	part := a.merging(&a.all, h0, a.q.N)
+	part.acc, part.top, part.add = a.span.out[h0*a.dv:], a.span.max[h0:], a.span.sum[h0:]
 	l.merge(part)
-	a.span.forget(a.dv, h0, h1)
+	a.span.reset(a.q.N, a.dv)
 }
 
 // SpanLen is how many numbers TakeSpan writes for n query heads with values of length dv.
@@ -275,14 +276,11 @@ func (a *Attention) TakeSpan(dst []float32) {
 }
 
 // AddSpan is EndSpan with what TakeSpan wrote, which it uses up. The spans come in the order of their keys.
-func (l *Level) AddSpan(a *Attention, src []float32, h0, h1 int) {
-	if h0 >= h1 {
-		return
-	}
+func (l *Level) AddSpan(a *Attention, src []float32, h0 int) {
 	n := a.q.N
 	out, top, add := src[:n*a.dv], src[n*a.dv:][:n], src[n*(a.dv+1):][:n]
-	part := a.merging(&a.all, h0, h1)
-	part.acc, part.top, part.add = out[h0*a.dv:h1*a.dv], top[h0:h1], add[h0:h1]
+	part := a.merging(&a.all, h0, n)
+	part.acc, part.top, part.add = out[h0*a.dv:], top[h0:], add[h0:]
 	l.merge(part)
 }
 
@@ -333,7 +331,7 @@ func transposeFloat(dst []float32, src []byte, n, d int) {
 
 // weigh turns rows of [Tile] scores into e^(scale·score-top) for the first seen of each, 0 for the others, and returns each row's top and
 // the sum of the weights.
-func weigh(p, top, sum []float32, seen int, scale float32) {
+func weigh(p, top, sum []float32, seen int, scale float32, _ []byte) {
 	for r := range top {
 		row := p[r*Tile : (r+1)*Tile]
 		t := float32(math.Inf(-1))

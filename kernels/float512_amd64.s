@@ -2831,28 +2831,505 @@ loop:
 	VZEROUPPER
 	RET
 
-// func weighAVX512(p *float32, top *float32, sum *float32, rows int, seen int, scale float32)
-// Requires: AVX, AVX512F, BMI2, SSE
-TEXT ·weighAVX512(SB), NOSPLIT, $0-44
+// func weighAVX512(p *float32, top *float32, sum *float32, ahead *byte, rows int, seen int, scale float32)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·weighAVX512(SB), NOSPLIT, $0-52
 	MOVQ         p+0(FP), AX
 	MOVQ         top+8(FP), CX
 	MOVQ         sum+16(FP), DX
-	MOVQ         rows+24(FP), BX
-	MOVQ         seen+32(FP), SI
-	MOVSS        scale+40(FP), X0
+	MOVQ         rows+32(FP), BX
+	MOVQ         ahead+24(FP), SI
+	MOVQ         seen+40(FP), DI
+	MOVSS        scale+48(FP), X0
 	VBROADCASTSS X0, Z0
 	VMOVDQU32    const22<>+0(SB), Z1
-	MOVQ         $-1, DI
-	BZHIQ        SI, DI, DI
-	KMOVW        DI, K1
-	SHRQ         $0x10, DI
-	KMOVW        DI, K2
-	SHRQ         $0x10, DI
-	KMOVW        DI, K3
-	SHRQ         $0x10, DI
-	KMOVW        DI, K4
+	MOVQ         $-1, R8
+	BZHIQ        DI, R8, R8
+	KMOVW        R8, K1
+	SHRQ         $0x10, R8
+	KMOVW        R8, K2
+	SHRQ         $0x10, R8
+	KMOVW        R8, K3
+	SHRQ         $0x10, R8
+	KMOVW        R8, K4
 
-loop:
+four:
+	CMPQ         BX, $0x04
+	JLT          rest
+	VMOVAPS      Z1, Z2
+	VMULPS       (AX), Z0, K1, Z2
+	VMOVAPS      Z1, Z3
+	VMULPS       64(AX), Z0, K2, Z3
+	VMOVAPS      Z1, Z4
+	VMULPS       128(AX), Z0, K3, Z4
+	VMOVAPS      Z1, Z5
+	VMULPS       192(AX), Z0, K4, Z5
+	VMAXPS       Z2, Z3, Z6
+	VMAXPS       Z4, Z5, Z7
+	VMAXPS       Z6, Z7, Z6
+	VMOVAPS      Z1, Z7
+	VMULPS       256(AX), Z0, K1, Z7
+	VMOVAPS      Z1, Z8
+	VMULPS       320(AX), Z0, K2, Z8
+	VMOVAPS      Z1, Z9
+	VMULPS       384(AX), Z0, K3, Z9
+	VMOVAPS      Z1, Z10
+	VMULPS       448(AX), Z0, K4, Z10
+	VMAXPS       Z7, Z8, Z11
+	VMAXPS       Z9, Z10, Z12
+	VMAXPS       Z11, Z12, Z11
+	VMOVAPS      Z1, Z12
+	VMULPS       512(AX), Z0, K1, Z12
+	VMOVAPS      Z1, Z13
+	VMULPS       576(AX), Z0, K2, Z13
+	VMOVAPS      Z1, Z14
+	VMULPS       640(AX), Z0, K3, Z14
+	VMOVAPS      Z1, Z15
+	VMULPS       704(AX), Z0, K4, Z15
+	VMAXPS       Z12, Z13, Z16
+	VMAXPS       Z14, Z15, Z17
+	VMAXPS       Z16, Z17, Z16
+	VMOVAPS      Z1, Z17
+	VMULPS       768(AX), Z0, K1, Z17
+	VMOVAPS      Z1, Z18
+	VMULPS       832(AX), Z0, K2, Z18
+	VMOVAPS      Z1, Z19
+	VMULPS       896(AX), Z0, K3, Z19
+	VMOVAPS      Z1, Z20
+	VMULPS       960(AX), Z0, K4, Z20
+	VMAXPS       Z17, Z18, Z21
+	VMAXPS       Z19, Z20, Z22
+	VMAXPS       Z21, Z22, Z21
+	VSHUFF32X4   $0x44, Z11, Z6, Z22
+	VSHUFF32X4   $0xee, Z11, Z6, Z6
+	VMAXPS       Z22, Z6, Z22
+	VSHUFF32X4   $0x44, Z21, Z16, Z6
+	VSHUFF32X4   $0xee, Z21, Z16, Z11
+	VMAXPS       Z6, Z11, Z6
+	VSHUFF32X4   $0x88, Z6, Z22, Z21
+	VSHUFF32X4   $0xdd, Z6, Z22, Z6
+	VMAXPS       Z21, Z6, Z21
+	VPERMILPS    $0x4e, Z21, Z6
+	VMAXPS       Z6, Z21, Z21
+	VPERMILPS    $0xb1, Z21, Z6
+	VMAXPS       Z6, Z21, Z21
+	VMOVDQU32    const23<>+0(SB), Z6
+	VPERMPS      Z21, Z6, Z6
+	VMOVUPS      X6, (CX)
+	VSHUFF32X4   $0x00, Z21, Z21, Z6
+	VCMPPS       $0x04, Z1, Z6, K5
+	PREFETCHNTA  (SI)
+	KANDW        K5, K1, K6
+	VSUBPS       Z6, Z2, Z2
+	VMOVUPS      const1<>+0(SB), Z11
+	VMAXPS       Z2, Z11, Z2
+	VMOVUPS      const2<>+0(SB), Z11
+	VMINPS       Z2, Z11, Z2
+	VMULPS       const3<>+0(SB), Z2, Z11
+	VRNDSCALEPS  $0x08, Z11, Z11
+	VFNMADD231PS const4<>+0(SB), Z11, Z2
+	VFNMADD231PS const5<>+0(SB), Z11, Z2
+	VMOVUPS      const6<>+0(SB), Z16
+	VFMADD213PS  const7<>+0(SB), Z2, Z16
+	VFMADD213PS  const8<>+0(SB), Z2, Z16
+	VFMADD213PS  const9<>+0(SB), Z2, Z16
+	VFMADD213PS  const10<>+0(SB), Z2, Z16
+	VFMADD213PS  const11<>+0(SB), Z2, Z16
+	VMULPS       Z2, Z16, Z16
+	VFMADD213PS  Z2, Z2, Z16
+	VADDPS       const12<>+0(SB), Z16, Z16
+	VSCALEFPS    Z11, Z16, Z2
+	VMOVAPS.Z    Z2, K6, Z2
+	VMOVUPS      Z2, (AX)
+	PREFETCHNTA  64(SI)
+	KANDW        K5, K2, K6
+	VSUBPS       Z6, Z3, Z3
+	VMOVUPS      const1<>+0(SB), Z11
+	VMAXPS       Z3, Z11, Z3
+	VMOVUPS      const2<>+0(SB), Z11
+	VMINPS       Z3, Z11, Z3
+	VMULPS       const3<>+0(SB), Z3, Z11
+	VRNDSCALEPS  $0x08, Z11, Z11
+	VFNMADD231PS const4<>+0(SB), Z11, Z3
+	VFNMADD231PS const5<>+0(SB), Z11, Z3
+	VMOVUPS      const6<>+0(SB), Z16
+	VFMADD213PS  const7<>+0(SB), Z3, Z16
+	VFMADD213PS  const8<>+0(SB), Z3, Z16
+	VFMADD213PS  const9<>+0(SB), Z3, Z16
+	VFMADD213PS  const10<>+0(SB), Z3, Z16
+	VFMADD213PS  const11<>+0(SB), Z3, Z16
+	VMULPS       Z3, Z16, Z16
+	VFMADD213PS  Z3, Z3, Z16
+	VADDPS       const12<>+0(SB), Z16, Z16
+	VSCALEFPS    Z11, Z16, Z3
+	VMOVAPS.Z    Z3, K6, Z3
+	VMOVUPS      Z3, 64(AX)
+	PREFETCHNTA  128(SI)
+	KANDW        K5, K3, K6
+	VSUBPS       Z6, Z4, Z4
+	VMOVUPS      const1<>+0(SB), Z11
+	VMAXPS       Z4, Z11, Z4
+	VMOVUPS      const2<>+0(SB), Z11
+	VMINPS       Z4, Z11, Z4
+	VMULPS       const3<>+0(SB), Z4, Z11
+	VRNDSCALEPS  $0x08, Z11, Z11
+	VFNMADD231PS const4<>+0(SB), Z11, Z4
+	VFNMADD231PS const5<>+0(SB), Z11, Z4
+	VMOVUPS      const6<>+0(SB), Z16
+	VFMADD213PS  const7<>+0(SB), Z4, Z16
+	VFMADD213PS  const8<>+0(SB), Z4, Z16
+	VFMADD213PS  const9<>+0(SB), Z4, Z16
+	VFMADD213PS  const10<>+0(SB), Z4, Z16
+	VFMADD213PS  const11<>+0(SB), Z4, Z16
+	VMULPS       Z4, Z16, Z16
+	VFMADD213PS  Z4, Z4, Z16
+	VADDPS       const12<>+0(SB), Z16, Z16
+	VSCALEFPS    Z11, Z16, Z4
+	VMOVAPS.Z    Z4, K6, Z4
+	VMOVUPS      Z4, 128(AX)
+	PREFETCHNTA  192(SI)
+	KANDW        K5, K4, K5
+	VSUBPS       Z6, Z5, Z5
+	VMOVUPS      const1<>+0(SB), Z6
+	VMAXPS       Z5, Z6, Z5
+	VMOVUPS      const2<>+0(SB), Z6
+	VMINPS       Z5, Z6, Z5
+	VMULPS       const3<>+0(SB), Z5, Z6
+	VRNDSCALEPS  $0x08, Z6, Z6
+	VFNMADD231PS const4<>+0(SB), Z6, Z5
+	VFNMADD231PS const5<>+0(SB), Z6, Z5
+	VMOVUPS      const6<>+0(SB), Z11
+	VFMADD213PS  const7<>+0(SB), Z5, Z11
+	VFMADD213PS  const8<>+0(SB), Z5, Z11
+	VFMADD213PS  const9<>+0(SB), Z5, Z11
+	VFMADD213PS  const10<>+0(SB), Z5, Z11
+	VFMADD213PS  const11<>+0(SB), Z5, Z11
+	VMULPS       Z5, Z11, Z11
+	VFMADD213PS  Z5, Z5, Z11
+	VADDPS       const12<>+0(SB), Z11, Z11
+	VSCALEFPS    Z6, Z11, Z5
+	VMOVAPS.Z    Z5, K5, Z5
+	VMOVUPS      Z5, 192(AX)
+	VADDPS       Z2, Z3, Z2
+	VADDPS       Z4, Z5, Z3
+	VADDPS       Z2, Z3, Z2
+	VSHUFF32X4   $0x55, Z21, Z21, Z11
+	VCMPPS       $0x04, Z1, Z11, K5
+	PREFETCHNTA  256(SI)
+	KANDW        K5, K1, K6
+	VSUBPS       Z11, Z7, Z7
+	VMOVUPS      const1<>+0(SB), Z3
+	VMAXPS       Z7, Z3, Z7
+	VMOVUPS      const2<>+0(SB), Z3
+	VMINPS       Z7, Z3, Z7
+	VMULPS       const3<>+0(SB), Z7, Z3
+	VRNDSCALEPS  $0x08, Z3, Z3
+	VFNMADD231PS const4<>+0(SB), Z3, Z7
+	VFNMADD231PS const5<>+0(SB), Z3, Z7
+	VMOVUPS      const6<>+0(SB), Z4
+	VFMADD213PS  const7<>+0(SB), Z7, Z4
+	VFMADD213PS  const8<>+0(SB), Z7, Z4
+	VFMADD213PS  const9<>+0(SB), Z7, Z4
+	VFMADD213PS  const10<>+0(SB), Z7, Z4
+	VFMADD213PS  const11<>+0(SB), Z7, Z4
+	VMULPS       Z7, Z4, Z4
+	VFMADD213PS  Z7, Z7, Z4
+	VADDPS       const12<>+0(SB), Z4, Z4
+	VSCALEFPS    Z3, Z4, Z7
+	VMOVAPS.Z    Z7, K6, Z7
+	VMOVUPS      Z7, 256(AX)
+	PREFETCHNTA  320(SI)
+	KANDW        K5, K2, K6
+	VSUBPS       Z11, Z8, Z8
+	VMOVUPS      const1<>+0(SB), Z3
+	VMAXPS       Z8, Z3, Z8
+	VMOVUPS      const2<>+0(SB), Z3
+	VMINPS       Z8, Z3, Z8
+	VMULPS       const3<>+0(SB), Z8, Z3
+	VRNDSCALEPS  $0x08, Z3, Z3
+	VFNMADD231PS const4<>+0(SB), Z3, Z8
+	VFNMADD231PS const5<>+0(SB), Z3, Z8
+	VMOVUPS      const6<>+0(SB), Z4
+	VFMADD213PS  const7<>+0(SB), Z8, Z4
+	VFMADD213PS  const8<>+0(SB), Z8, Z4
+	VFMADD213PS  const9<>+0(SB), Z8, Z4
+	VFMADD213PS  const10<>+0(SB), Z8, Z4
+	VFMADD213PS  const11<>+0(SB), Z8, Z4
+	VMULPS       Z8, Z4, Z4
+	VFMADD213PS  Z8, Z8, Z4
+	VADDPS       const12<>+0(SB), Z4, Z4
+	VSCALEFPS    Z3, Z4, Z8
+	VMOVAPS.Z    Z8, K6, Z8
+	VMOVUPS      Z8, 320(AX)
+	PREFETCHNTA  384(SI)
+	KANDW        K5, K3, K6
+	VSUBPS       Z11, Z9, Z9
+	VMOVUPS      const1<>+0(SB), Z3
+	VMAXPS       Z9, Z3, Z9
+	VMOVUPS      const2<>+0(SB), Z3
+	VMINPS       Z9, Z3, Z9
+	VMULPS       const3<>+0(SB), Z9, Z3
+	VRNDSCALEPS  $0x08, Z3, Z3
+	VFNMADD231PS const4<>+0(SB), Z3, Z9
+	VFNMADD231PS const5<>+0(SB), Z3, Z9
+	VMOVUPS      const6<>+0(SB), Z4
+	VFMADD213PS  const7<>+0(SB), Z9, Z4
+	VFMADD213PS  const8<>+0(SB), Z9, Z4
+	VFMADD213PS  const9<>+0(SB), Z9, Z4
+	VFMADD213PS  const10<>+0(SB), Z9, Z4
+	VFMADD213PS  const11<>+0(SB), Z9, Z4
+	VMULPS       Z9, Z4, Z4
+	VFMADD213PS  Z9, Z9, Z4
+	VADDPS       const12<>+0(SB), Z4, Z4
+	VSCALEFPS    Z3, Z4, Z9
+	VMOVAPS.Z    Z9, K6, Z9
+	VMOVUPS      Z9, 384(AX)
+	PREFETCHNTA  448(SI)
+	KANDW        K5, K4, K5
+	VSUBPS       Z11, Z10, Z10
+	VMOVUPS      const1<>+0(SB), Z3
+	VMAXPS       Z10, Z3, Z10
+	VMOVUPS      const2<>+0(SB), Z3
+	VMINPS       Z10, Z3, Z10
+	VMULPS       const3<>+0(SB), Z10, Z3
+	VRNDSCALEPS  $0x08, Z3, Z3
+	VFNMADD231PS const4<>+0(SB), Z3, Z10
+	VFNMADD231PS const5<>+0(SB), Z3, Z10
+	VMOVUPS      const6<>+0(SB), Z4
+	VFMADD213PS  const7<>+0(SB), Z10, Z4
+	VFMADD213PS  const8<>+0(SB), Z10, Z4
+	VFMADD213PS  const9<>+0(SB), Z10, Z4
+	VFMADD213PS  const10<>+0(SB), Z10, Z4
+	VFMADD213PS  const11<>+0(SB), Z10, Z4
+	VMULPS       Z10, Z4, Z4
+	VFMADD213PS  Z10, Z10, Z4
+	VADDPS       const12<>+0(SB), Z4, Z4
+	VSCALEFPS    Z3, Z4, Z10
+	VMOVAPS.Z    Z10, K5, Z10
+	VMOVUPS      Z10, 448(AX)
+	VADDPS       Z7, Z8, Z3
+	VADDPS       Z9, Z10, Z4
+	VADDPS       Z3, Z4, Z3
+	VSHUFF32X4   $0xaa, Z21, Z21, Z16
+	VCMPPS       $0x04, Z1, Z16, K5
+	PREFETCHNTA  512(SI)
+	KANDW        K5, K1, K6
+	VSUBPS       Z16, Z12, Z12
+	VMOVUPS      const1<>+0(SB), Z4
+	VMAXPS       Z12, Z4, Z12
+	VMOVUPS      const2<>+0(SB), Z4
+	VMINPS       Z12, Z4, Z12
+	VMULPS       const3<>+0(SB), Z12, Z4
+	VRNDSCALEPS  $0x08, Z4, Z4
+	VFNMADD231PS const4<>+0(SB), Z4, Z12
+	VFNMADD231PS const5<>+0(SB), Z4, Z12
+	VMOVUPS      const6<>+0(SB), Z5
+	VFMADD213PS  const7<>+0(SB), Z12, Z5
+	VFMADD213PS  const8<>+0(SB), Z12, Z5
+	VFMADD213PS  const9<>+0(SB), Z12, Z5
+	VFMADD213PS  const10<>+0(SB), Z12, Z5
+	VFMADD213PS  const11<>+0(SB), Z12, Z5
+	VMULPS       Z12, Z5, Z5
+	VFMADD213PS  Z12, Z12, Z5
+	VADDPS       const12<>+0(SB), Z5, Z5
+	VSCALEFPS    Z4, Z5, Z12
+	VMOVAPS.Z    Z12, K6, Z12
+	VMOVUPS      Z12, 512(AX)
+	PREFETCHNTA  576(SI)
+	KANDW        K5, K2, K6
+	VSUBPS       Z16, Z13, Z13
+	VMOVUPS      const1<>+0(SB), Z4
+	VMAXPS       Z13, Z4, Z13
+	VMOVUPS      const2<>+0(SB), Z4
+	VMINPS       Z13, Z4, Z13
+	VMULPS       const3<>+0(SB), Z13, Z4
+	VRNDSCALEPS  $0x08, Z4, Z4
+	VFNMADD231PS const4<>+0(SB), Z4, Z13
+	VFNMADD231PS const5<>+0(SB), Z4, Z13
+	VMOVUPS      const6<>+0(SB), Z5
+	VFMADD213PS  const7<>+0(SB), Z13, Z5
+	VFMADD213PS  const8<>+0(SB), Z13, Z5
+	VFMADD213PS  const9<>+0(SB), Z13, Z5
+	VFMADD213PS  const10<>+0(SB), Z13, Z5
+	VFMADD213PS  const11<>+0(SB), Z13, Z5
+	VMULPS       Z13, Z5, Z5
+	VFMADD213PS  Z13, Z13, Z5
+	VADDPS       const12<>+0(SB), Z5, Z5
+	VSCALEFPS    Z4, Z5, Z13
+	VMOVAPS.Z    Z13, K6, Z13
+	VMOVUPS      Z13, 576(AX)
+	PREFETCHNTA  640(SI)
+	KANDW        K5, K3, K6
+	VSUBPS       Z16, Z14, Z14
+	VMOVUPS      const1<>+0(SB), Z4
+	VMAXPS       Z14, Z4, Z14
+	VMOVUPS      const2<>+0(SB), Z4
+	VMINPS       Z14, Z4, Z14
+	VMULPS       const3<>+0(SB), Z14, Z4
+	VRNDSCALEPS  $0x08, Z4, Z4
+	VFNMADD231PS const4<>+0(SB), Z4, Z14
+	VFNMADD231PS const5<>+0(SB), Z4, Z14
+	VMOVUPS      const6<>+0(SB), Z5
+	VFMADD213PS  const7<>+0(SB), Z14, Z5
+	VFMADD213PS  const8<>+0(SB), Z14, Z5
+	VFMADD213PS  const9<>+0(SB), Z14, Z5
+	VFMADD213PS  const10<>+0(SB), Z14, Z5
+	VFMADD213PS  const11<>+0(SB), Z14, Z5
+	VMULPS       Z14, Z5, Z5
+	VFMADD213PS  Z14, Z14, Z5
+	VADDPS       const12<>+0(SB), Z5, Z5
+	VSCALEFPS    Z4, Z5, Z14
+	VMOVAPS.Z    Z14, K6, Z14
+	VMOVUPS      Z14, 640(AX)
+	PREFETCHNTA  704(SI)
+	KANDW        K5, K4, K5
+	VSUBPS       Z16, Z15, Z15
+	VMOVUPS      const1<>+0(SB), Z4
+	VMAXPS       Z15, Z4, Z15
+	VMOVUPS      const2<>+0(SB), Z4
+	VMINPS       Z15, Z4, Z15
+	VMULPS       const3<>+0(SB), Z15, Z4
+	VRNDSCALEPS  $0x08, Z4, Z4
+	VFNMADD231PS const4<>+0(SB), Z4, Z15
+	VFNMADD231PS const5<>+0(SB), Z4, Z15
+	VMOVUPS      const6<>+0(SB), Z5
+	VFMADD213PS  const7<>+0(SB), Z15, Z5
+	VFMADD213PS  const8<>+0(SB), Z15, Z5
+	VFMADD213PS  const9<>+0(SB), Z15, Z5
+	VFMADD213PS  const10<>+0(SB), Z15, Z5
+	VFMADD213PS  const11<>+0(SB), Z15, Z5
+	VMULPS       Z15, Z5, Z5
+	VFMADD213PS  Z15, Z15, Z5
+	VADDPS       const12<>+0(SB), Z5, Z5
+	VSCALEFPS    Z4, Z5, Z15
+	VMOVAPS.Z    Z15, K5, Z15
+	VMOVUPS      Z15, 704(AX)
+	VADDPS       Z12, Z13, Z4
+	VADDPS       Z14, Z15, Z5
+	VADDPS       Z4, Z5, Z4
+	VSHUFF32X4   $0xff, Z21, Z21, Z21
+	VCMPPS       $0x04, Z1, Z21, K5
+	PREFETCHNTA  768(SI)
+	KANDW        K5, K1, K6
+	VSUBPS       Z21, Z17, Z17
+	VMOVUPS      const1<>+0(SB), Z5
+	VMAXPS       Z17, Z5, Z17
+	VMOVUPS      const2<>+0(SB), Z5
+	VMINPS       Z17, Z5, Z17
+	VMULPS       const3<>+0(SB), Z17, Z5
+	VRNDSCALEPS  $0x08, Z5, Z5
+	VFNMADD231PS const4<>+0(SB), Z5, Z17
+	VFNMADD231PS const5<>+0(SB), Z5, Z17
+	VMOVUPS      const6<>+0(SB), Z6
+	VFMADD213PS  const7<>+0(SB), Z17, Z6
+	VFMADD213PS  const8<>+0(SB), Z17, Z6
+	VFMADD213PS  const9<>+0(SB), Z17, Z6
+	VFMADD213PS  const10<>+0(SB), Z17, Z6
+	VFMADD213PS  const11<>+0(SB), Z17, Z6
+	VMULPS       Z17, Z6, Z6
+	VFMADD213PS  Z17, Z17, Z6
+	VADDPS       const12<>+0(SB), Z6, Z6
+	VSCALEFPS    Z5, Z6, Z17
+	VMOVAPS.Z    Z17, K6, Z17
+	VMOVUPS      Z17, 768(AX)
+	PREFETCHNTA  832(SI)
+	KANDW        K5, K2, K6
+	VSUBPS       Z21, Z18, Z18
+	VMOVUPS      const1<>+0(SB), Z5
+	VMAXPS       Z18, Z5, Z18
+	VMOVUPS      const2<>+0(SB), Z5
+	VMINPS       Z18, Z5, Z18
+	VMULPS       const3<>+0(SB), Z18, Z5
+	VRNDSCALEPS  $0x08, Z5, Z5
+	VFNMADD231PS const4<>+0(SB), Z5, Z18
+	VFNMADD231PS const5<>+0(SB), Z5, Z18
+	VMOVUPS      const6<>+0(SB), Z6
+	VFMADD213PS  const7<>+0(SB), Z18, Z6
+	VFMADD213PS  const8<>+0(SB), Z18, Z6
+	VFMADD213PS  const9<>+0(SB), Z18, Z6
+	VFMADD213PS  const10<>+0(SB), Z18, Z6
+	VFMADD213PS  const11<>+0(SB), Z18, Z6
+	VMULPS       Z18, Z6, Z6
+	VFMADD213PS  Z18, Z18, Z6
+	VADDPS       const12<>+0(SB), Z6, Z6
+	VSCALEFPS    Z5, Z6, Z18
+	VMOVAPS.Z    Z18, K6, Z18
+	VMOVUPS      Z18, 832(AX)
+	PREFETCHNTA  896(SI)
+	KANDW        K5, K3, K6
+	VSUBPS       Z21, Z19, Z19
+	VMOVUPS      const1<>+0(SB), Z5
+	VMAXPS       Z19, Z5, Z19
+	VMOVUPS      const2<>+0(SB), Z5
+	VMINPS       Z19, Z5, Z19
+	VMULPS       const3<>+0(SB), Z19, Z5
+	VRNDSCALEPS  $0x08, Z5, Z5
+	VFNMADD231PS const4<>+0(SB), Z5, Z19
+	VFNMADD231PS const5<>+0(SB), Z5, Z19
+	VMOVUPS      const6<>+0(SB), Z6
+	VFMADD213PS  const7<>+0(SB), Z19, Z6
+	VFMADD213PS  const8<>+0(SB), Z19, Z6
+	VFMADD213PS  const9<>+0(SB), Z19, Z6
+	VFMADD213PS  const10<>+0(SB), Z19, Z6
+	VFMADD213PS  const11<>+0(SB), Z19, Z6
+	VMULPS       Z19, Z6, Z6
+	VFMADD213PS  Z19, Z19, Z6
+	VADDPS       const12<>+0(SB), Z6, Z6
+	VSCALEFPS    Z5, Z6, Z19
+	VMOVAPS.Z    Z19, K6, Z19
+	VMOVUPS      Z19, 896(AX)
+	PREFETCHNTA  960(SI)
+	KANDW        K5, K4, K5
+	VSUBPS       Z21, Z20, Z20
+	VMOVUPS      const1<>+0(SB), Z5
+	VMAXPS       Z20, Z5, Z20
+	VMOVUPS      const2<>+0(SB), Z5
+	VMINPS       Z20, Z5, Z20
+	VMULPS       const3<>+0(SB), Z20, Z5
+	VRNDSCALEPS  $0x08, Z5, Z5
+	VFNMADD231PS const4<>+0(SB), Z5, Z20
+	VFNMADD231PS const5<>+0(SB), Z5, Z20
+	VMOVUPS      const6<>+0(SB), Z6
+	VFMADD213PS  const7<>+0(SB), Z20, Z6
+	VFMADD213PS  const8<>+0(SB), Z20, Z6
+	VFMADD213PS  const9<>+0(SB), Z20, Z6
+	VFMADD213PS  const10<>+0(SB), Z20, Z6
+	VFMADD213PS  const11<>+0(SB), Z20, Z6
+	VMULPS       Z20, Z6, Z6
+	VFMADD213PS  Z20, Z20, Z6
+	VADDPS       const12<>+0(SB), Z6, Z6
+	VSCALEFPS    Z5, Z6, Z20
+	VMOVAPS.Z    Z20, K5, Z20
+	VMOVUPS      Z20, 960(AX)
+	VADDPS       Z17, Z18, Z5
+	VADDPS       Z19, Z20, Z6
+	VADDPS       Z5, Z6, Z5
+	VSHUFF32X4   $0x44, Z3, Z2, Z6
+	VSHUFF32X4   $0xee, Z3, Z2, Z2
+	VADDPS       Z6, Z2, Z6
+	VSHUFF32X4   $0x44, Z5, Z4, Z2
+	VSHUFF32X4   $0xee, Z5, Z4, Z3
+	VADDPS       Z2, Z3, Z2
+	VSHUFF32X4   $0x88, Z2, Z6, Z3
+	VSHUFF32X4   $0xdd, Z2, Z6, Z2
+	VADDPS       Z3, Z2, Z3
+	VPERMILPS    $0x4e, Z3, Z2
+	VADDPS       Z2, Z3, Z3
+	VPERMILPS    $0xb1, Z3, Z2
+	VADDPS       Z2, Z3, Z3
+	VMOVDQU32    const23<>+0(SB), Z2
+	VPERMPS      Z3, Z2, Z2
+	VMOVUPS      X2, (DX)
+	ADDQ         $0x00000400, AX
+	ADDQ         $0x00000400, SI
+	ADDQ         $0x10, CX
+	ADDQ         $0x10, DX
+	SUBQ         $0x04, BX
+	JMP          four
+
+rest:
+	TESTQ        BX, BX
+	JZ           done
 	VMOVAPS      Z1, Z2
 	VMULPS       (AX), Z0, K1, Z2
 	VMOVAPS      Z1, Z3
@@ -2872,7 +3349,9 @@ loop:
 	VMAXPS       Z7, Z6, Z6
 	VPERMILPS    $0xb1, Z6, Z7
 	VMAXPS       Z7, Z6, Z6
+	VMOVSS       X6, (CX)
 	VCMPPS       $0x04, Z1, Z6, K5
+	PREFETCHNTA  (SI)
 	KANDW        K5, K1, K6
 	VSUBPS       Z6, Z2, Z2
 	VMOVUPS      const1<>+0(SB), Z7
@@ -2895,6 +3374,7 @@ loop:
 	VSCALEFPS    Z7, Z8, Z2
 	VMOVAPS.Z    Z2, K6, Z2
 	VMOVUPS      Z2, (AX)
+	PREFETCHNTA  64(SI)
 	KANDW        K5, K2, K6
 	VSUBPS       Z6, Z3, Z3
 	VMOVUPS      const1<>+0(SB), Z7
@@ -2917,6 +3397,7 @@ loop:
 	VSCALEFPS    Z7, Z8, Z3
 	VMOVAPS.Z    Z3, K6, Z3
 	VMOVUPS      Z3, 64(AX)
+	PREFETCHNTA  128(SI)
 	KANDW        K5, K3, K6
 	VSUBPS       Z6, Z4, Z4
 	VMOVUPS      const1<>+0(SB), Z7
@@ -2939,31 +3420,32 @@ loop:
 	VSCALEFPS    Z7, Z8, Z4
 	VMOVAPS.Z    Z4, K6, Z4
 	VMOVUPS      Z4, 128(AX)
+	PREFETCHNTA  192(SI)
 	KANDW        K5, K4, K5
 	VSUBPS       Z6, Z5, Z5
-	VMOVUPS      const1<>+0(SB), Z7
-	VMAXPS       Z5, Z7, Z5
-	VMOVUPS      const2<>+0(SB), Z7
-	VMINPS       Z5, Z7, Z5
-	VMULPS       const3<>+0(SB), Z5, Z7
-	VRNDSCALEPS  $0x08, Z7, Z7
-	VFNMADD231PS const4<>+0(SB), Z7, Z5
-	VFNMADD231PS const5<>+0(SB), Z7, Z5
-	VMOVUPS      const6<>+0(SB), Z8
-	VFMADD213PS  const7<>+0(SB), Z5, Z8
-	VFMADD213PS  const8<>+0(SB), Z5, Z8
-	VFMADD213PS  const9<>+0(SB), Z5, Z8
-	VFMADD213PS  const10<>+0(SB), Z5, Z8
-	VFMADD213PS  const11<>+0(SB), Z5, Z8
-	VMULPS       Z5, Z8, Z8
-	VFMADD213PS  Z5, Z5, Z8
-	VADDPS       const12<>+0(SB), Z8, Z8
-	VSCALEFPS    Z7, Z8, Z5
+	VMOVUPS      const1<>+0(SB), Z6
+	VMAXPS       Z5, Z6, Z5
+	VMOVUPS      const2<>+0(SB), Z6
+	VMINPS       Z5, Z6, Z5
+	VMULPS       const3<>+0(SB), Z5, Z6
+	VRNDSCALEPS  $0x08, Z6, Z6
+	VFNMADD231PS const4<>+0(SB), Z6, Z5
+	VFNMADD231PS const5<>+0(SB), Z6, Z5
+	VMOVUPS      const6<>+0(SB), Z7
+	VFMADD213PS  const7<>+0(SB), Z5, Z7
+	VFMADD213PS  const8<>+0(SB), Z5, Z7
+	VFMADD213PS  const9<>+0(SB), Z5, Z7
+	VFMADD213PS  const10<>+0(SB), Z5, Z7
+	VFMADD213PS  const11<>+0(SB), Z5, Z7
+	VMULPS       Z5, Z7, Z7
+	VFMADD213PS  Z5, Z5, Z7
+	VADDPS       const12<>+0(SB), Z7, Z7
+	VSCALEFPS    Z6, Z7, Z5
 	VMOVAPS.Z    Z5, K5, Z5
 	VMOVUPS      Z5, 192(AX)
 	VADDPS       Z2, Z3, Z2
-	VADDPS       Z4, Z5, Z4
-	VADDPS       Z2, Z4, Z2
+	VADDPS       Z4, Z5, Z3
+	VADDPS       Z2, Z3, Z2
 	VSHUFF32X4   $0x4e, Z2, Z2, Z3
 	VADDPS       Z3, Z2, Z2
 	VSHUFF32X4   $0xb1, Z2, Z2, Z3
@@ -2972,13 +3454,15 @@ loop:
 	VADDPS       Z3, Z2, Z2
 	VPERMILPS    $0xb1, Z2, Z3
 	VADDPS       Z3, Z2, Z2
-	VMOVSS       X6, (CX)
 	VMOVSS       X2, (DX)
 	ADDQ         $0x00000100, AX
+	ADDQ         $0x00000100, SI
 	ADDQ         $0x04, CX
 	ADDQ         $0x04, DX
 	DECQ         BX
-	JNZ          loop
+	JMP          rest
+
+done:
 	VZEROUPPER
 	RET
 
@@ -3372,7 +3856,7 @@ TEXT ·quantizeAVX512(SB), $2048-24
 	VMOVUPS     Z3, 1856(SP)
 	VMOVUPS     Z1, 1920(SP)
 	VMOVUPS     Z0, 1984(SP)
-	VMOVDQU32   const23<>+0(SB), Z1
+	VMOVDQU32   const24<>+0(SB), Z1
 	VPXORD      Z0, Z0, Z0
 	VPANDD      (SP), Z1, Z2
 	VPMAXUD     Z2, Z0, Z0
@@ -3438,26 +3922,26 @@ TEXT ·quantizeAVX512(SB), $2048-24
 	VPMAXUD     Z2, Z0, Z0
 	VPANDD      1984(SP), Z1, Z1
 	VPMAXUD     Z1, Z0, Z0
-	VPCMPUD     $0x02, const24<>+0(SB), Z0, K1
-	VPCMPUD     $0x05, const25<>+0(SB), Z0, K1, K2
+	VPCMPUD     $0x02, const25<>+0(SB), Z0, K1
+	VPCMPUD     $0x05, const26<>+0(SB), Z0, K1, K2
 	VMOVDQU32   const12<>+0(SB), Z1
 	VMOVAPS     Z0, K2, Z1
 	VPXORD      Z0, Z0, Z0
 	VPXORD      Z2, Z2, Z2
 	VPXORD      Z3, Z3, Z3
-	VMOVUPS     const26<>+0(SB), Z4
+	VMOVUPS     const27<>+0(SB), Z4
 	VDIVPS      Z1, Z4, Z4
 	VPXORD      Z5, Z5, Z5
 	VPXORD      Z6, Z6, Z6
-	VMOVUPS     const27<>+0(SB), Z7
+	VMOVUPS     const28<>+0(SB), Z7
 	VDIVPS      Z1, Z7, Z7
 	VPXORD      Z8, Z8, Z8
 	VPXORD      Z9, Z9, Z9
-	VMOVUPS     const28<>+0(SB), Z10
+	VMOVUPS     const29<>+0(SB), Z10
 	VDIVPS      Z1, Z10, Z10
 	VPXORD      Z11, Z11, Z11
 	VPXORD      Z12, Z12, Z12
-	VMOVUPS     const29<>+0(SB), Z13
+	VMOVUPS     const30<>+0(SB), Z13
 	VDIVPS      Z1, Z13, Z13
 	VPXORD      Z14, Z14, Z14
 	VPXORD      Z15, Z15, Z15
@@ -3495,7 +3979,7 @@ candidates0:
 	JNZ         candidates0
 	VDIVPS      Z6, Z5, Z6
 	VMULPS      Z5, Z6, Z5
-	VDIVPS      const30<>+0(SB), Z5, Z5
+	VDIVPS      const31<>+0(SB), Z5, Z5
 	VCMPPS      $0x0e, Z0, Z5, K3
 	VMOVAPS     Z5, K3, Z0
 	VMOVAPS     Z4, K3, Z2
@@ -3503,7 +3987,7 @@ candidates0:
 	VMOVAPS     Z6, K3, Z3
 	VDIVPS      Z9, Z8, Z4
 	VMULPS      Z8, Z4, Z5
-	VDIVPS      const31<>+0(SB), Z5, Z5
+	VDIVPS      const32<>+0(SB), Z5, Z5
 	VCMPPS      $0x0e, Z0, Z5, K3
 	VMOVAPS     Z5, K3, Z0
 	VMOVAPS     Z7, K3, Z2
@@ -3511,7 +3995,7 @@ candidates0:
 	VMOVAPS     Z4, K3, Z3
 	VDIVPS      Z12, Z11, Z4
 	VMULPS      Z11, Z4, Z5
-	VDIVPS      const32<>+0(SB), Z5, Z5
+	VDIVPS      const33<>+0(SB), Z5, Z5
 	VCMPPS      $0x0e, Z0, Z5, K3
 	VMOVAPS     Z5, K3, Z0
 	VMOVAPS     Z10, K3, Z2
@@ -3519,25 +4003,25 @@ candidates0:
 	VMOVAPS     Z4, K3, Z3
 	VDIVPS      Z15, Z14, Z4
 	VMULPS      Z14, Z4, Z5
-	VDIVPS      const33<>+0(SB), Z5, Z5
+	VDIVPS      const34<>+0(SB), Z5, Z5
 	VCMPPS      $0x0e, Z0, Z5, K3
 	VMOVAPS     Z5, K3, Z0
 	VMOVAPS     Z13, K3, Z2
 	VDIVPS      Z13, Z4, Z4
 	VMOVAPS     Z4, K3, Z3
-	VMOVUPS     const34<>+0(SB), Z4
+	VMOVUPS     const35<>+0(SB), Z4
 	VDIVPS      Z1, Z4, Z4
 	VPXORD      Z5, Z5, Z5
 	VPXORD      Z6, Z6, Z6
-	VMOVUPS     const35<>+0(SB), Z7
+	VMOVUPS     const36<>+0(SB), Z7
 	VDIVPS      Z1, Z7, Z7
 	VPXORD      Z8, Z8, Z8
 	VPXORD      Z9, Z9, Z9
-	VMOVUPS     const36<>+0(SB), Z10
+	VMOVUPS     const37<>+0(SB), Z10
 	VDIVPS      Z1, Z10, Z10
 	VPXORD      Z11, Z11, Z11
 	VPXORD      Z12, Z12, Z12
-	VMOVUPS     const37<>+0(SB), Z13
+	VMOVUPS     const38<>+0(SB), Z13
 	VDIVPS      Z1, Z13, Z13
 	VPXORD      Z1, Z1, Z1
 	VPXORD      Z14, Z14, Z14
@@ -3575,7 +4059,7 @@ candidates1:
 	JNZ           candidates1
 	VDIVPS        Z6, Z5, Z6
 	VMULPS        Z5, Z6, Z5
-	VDIVPS        const38<>+0(SB), Z5, Z5
+	VDIVPS        const39<>+0(SB), Z5, Z5
 	VCMPPS        $0x0e, Z0, Z5, K3
 	VMOVAPS       Z5, K3, Z0
 	VMOVAPS       Z4, K3, Z2
@@ -3583,7 +4067,7 @@ candidates1:
 	VMOVAPS       Z6, K3, Z3
 	VDIVPS        Z9, Z8, Z4
 	VMULPS        Z8, Z4, Z5
-	VDIVPS        const39<>+0(SB), Z5, Z5
+	VDIVPS        const40<>+0(SB), Z5, Z5
 	VCMPPS        $0x0e, Z0, Z5, K3
 	VMOVAPS       Z5, K3, Z0
 	VMOVAPS       Z7, K3, Z2
@@ -3591,7 +4075,7 @@ candidates1:
 	VMOVAPS       Z4, K3, Z3
 	VDIVPS        Z12, Z11, Z4
 	VMULPS        Z11, Z4, Z5
-	VDIVPS        const40<>+0(SB), Z5, Z5
+	VDIVPS        const41<>+0(SB), Z5, Z5
 	VCMPPS        $0x0e, Z0, Z5, K3
 	VMOVAPS       Z5, K3, Z0
 	VMOVAPS       Z10, K3, Z2
@@ -3599,7 +4083,7 @@ candidates1:
 	VMOVAPS       Z4, K3, Z3
 	VDIVPS        Z14, Z1, Z4
 	VMULPS        Z1, Z4, Z1
-	VDIVPS        const41<>+0(SB), Z1, Z1
+	VDIVPS        const42<>+0(SB), Z1, Z1
 	VCMPPS        $0x0e, Z0, Z1, K3
 	VMOVAPS       Z1, K3, Z0
 	VMOVAPS       Z13, K3, Z2
@@ -3607,7 +4091,7 @@ candidates1:
 	VMOVAPS       Z4, K3, Z3
 	VMOVAPS.Z     Z3, K2, Z3
 	KNOTW         K1, K1
-	VMOVUPS       const42<>+0(SB), K1, Z3
+	VMOVUPS       const43<>+0(SB), K1, Z3
 	VPXORD        Z0, Z0, Z0
 	VMULPS        (SP), Z2, Z1
 	VCVTPS2DQ.Z   Z1, K2, Z1
@@ -11714,12 +12198,12 @@ loop:
 	VCVTPH2PS    Y0, Z0
 	VPMOVZXBD    2(CX), Z1
 	VPSRLD       $0x04, Z1, Z2
-	VPANDD       const43<>+0(SB), Z1, Z1
-	VPSUBD       const44<>+0(SB), Z1, Z1
+	VPANDD       const44<>+0(SB), Z1, Z1
+	VPSUBD       const45<>+0(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
 	VMULPS       Z0, Z1, Z1
 	VMOVUPS      Z1, (AX)
-	VPSUBD       const44<>+0(SB), Z2, Z2
+	VPSUBD       const45<>+0(SB), Z2, Z2
 	VCVTDQ2PS    Z2, Z2
 	VMULPS       Z0, Z2, Z2
 	VMOVUPS      Z2, 64(AX)
@@ -12443,398 +12927,416 @@ DATA const22<>+56(SB)/4, $0xff800000
 DATA const22<>+60(SB)/4, $0xff800000
 GLOBL const22<>(SB), RODATA|NOPTR, $64
 
-DATA const23<>+0(SB)/4, $0x7fffffff
-DATA const23<>+4(SB)/4, $0x7fffffff
-DATA const23<>+8(SB)/4, $0x7fffffff
-DATA const23<>+12(SB)/4, $0x7fffffff
-DATA const23<>+16(SB)/4, $0x7fffffff
-DATA const23<>+20(SB)/4, $0x7fffffff
-DATA const23<>+24(SB)/4, $0x7fffffff
-DATA const23<>+28(SB)/4, $0x7fffffff
-DATA const23<>+32(SB)/4, $0x7fffffff
-DATA const23<>+36(SB)/4, $0x7fffffff
-DATA const23<>+40(SB)/4, $0x7fffffff
-DATA const23<>+44(SB)/4, $0x7fffffff
-DATA const23<>+48(SB)/4, $0x7fffffff
-DATA const23<>+52(SB)/4, $0x7fffffff
-DATA const23<>+56(SB)/4, $0x7fffffff
-DATA const23<>+60(SB)/4, $0x7fffffff
+DATA const23<>+0(SB)/4, $0x00000000
+DATA const23<>+4(SB)/4, $0x00000004
+DATA const23<>+8(SB)/4, $0x00000008
+DATA const23<>+12(SB)/4, $0x0000000c
+DATA const23<>+16(SB)/4, $0x00000000
+DATA const23<>+20(SB)/4, $0x00000004
+DATA const23<>+24(SB)/4, $0x00000008
+DATA const23<>+28(SB)/4, $0x0000000c
+DATA const23<>+32(SB)/4, $0x00000000
+DATA const23<>+36(SB)/4, $0x00000004
+DATA const23<>+40(SB)/4, $0x00000008
+DATA const23<>+44(SB)/4, $0x0000000c
+DATA const23<>+48(SB)/4, $0x00000000
+DATA const23<>+52(SB)/4, $0x00000004
+DATA const23<>+56(SB)/4, $0x00000008
+DATA const23<>+60(SB)/4, $0x0000000c
 GLOBL const23<>(SB), RODATA|NOPTR, $64
 
-DATA const24<>+0(SB)/4, $0x7f7fffff
-DATA const24<>+4(SB)/4, $0x7f7fffff
-DATA const24<>+8(SB)/4, $0x7f7fffff
-DATA const24<>+12(SB)/4, $0x7f7fffff
-DATA const24<>+16(SB)/4, $0x7f7fffff
-DATA const24<>+20(SB)/4, $0x7f7fffff
-DATA const24<>+24(SB)/4, $0x7f7fffff
-DATA const24<>+28(SB)/4, $0x7f7fffff
-DATA const24<>+32(SB)/4, $0x7f7fffff
-DATA const24<>+36(SB)/4, $0x7f7fffff
-DATA const24<>+40(SB)/4, $0x7f7fffff
-DATA const24<>+44(SB)/4, $0x7f7fffff
-DATA const24<>+48(SB)/4, $0x7f7fffff
-DATA const24<>+52(SB)/4, $0x7f7fffff
-DATA const24<>+56(SB)/4, $0x7f7fffff
-DATA const24<>+60(SB)/4, $0x7f7fffff
+DATA const24<>+0(SB)/4, $0x7fffffff
+DATA const24<>+4(SB)/4, $0x7fffffff
+DATA const24<>+8(SB)/4, $0x7fffffff
+DATA const24<>+12(SB)/4, $0x7fffffff
+DATA const24<>+16(SB)/4, $0x7fffffff
+DATA const24<>+20(SB)/4, $0x7fffffff
+DATA const24<>+24(SB)/4, $0x7fffffff
+DATA const24<>+28(SB)/4, $0x7fffffff
+DATA const24<>+32(SB)/4, $0x7fffffff
+DATA const24<>+36(SB)/4, $0x7fffffff
+DATA const24<>+40(SB)/4, $0x7fffffff
+DATA const24<>+44(SB)/4, $0x7fffffff
+DATA const24<>+48(SB)/4, $0x7fffffff
+DATA const24<>+52(SB)/4, $0x7fffffff
+DATA const24<>+56(SB)/4, $0x7fffffff
+DATA const24<>+60(SB)/4, $0x7fffffff
 GLOBL const24<>(SB), RODATA|NOPTR, $64
 
-DATA const25<>+0(SB)/4, $0x04800000
-DATA const25<>+4(SB)/4, $0x04800000
-DATA const25<>+8(SB)/4, $0x04800000
-DATA const25<>+12(SB)/4, $0x04800000
-DATA const25<>+16(SB)/4, $0x04800000
-DATA const25<>+20(SB)/4, $0x04800000
-DATA const25<>+24(SB)/4, $0x04800000
-DATA const25<>+28(SB)/4, $0x04800000
-DATA const25<>+32(SB)/4, $0x04800000
-DATA const25<>+36(SB)/4, $0x04800000
-DATA const25<>+40(SB)/4, $0x04800000
-DATA const25<>+44(SB)/4, $0x04800000
-DATA const25<>+48(SB)/4, $0x04800000
-DATA const25<>+52(SB)/4, $0x04800000
-DATA const25<>+56(SB)/4, $0x04800000
-DATA const25<>+60(SB)/4, $0x04800000
+DATA const25<>+0(SB)/4, $0x7f7fffff
+DATA const25<>+4(SB)/4, $0x7f7fffff
+DATA const25<>+8(SB)/4, $0x7f7fffff
+DATA const25<>+12(SB)/4, $0x7f7fffff
+DATA const25<>+16(SB)/4, $0x7f7fffff
+DATA const25<>+20(SB)/4, $0x7f7fffff
+DATA const25<>+24(SB)/4, $0x7f7fffff
+DATA const25<>+28(SB)/4, $0x7f7fffff
+DATA const25<>+32(SB)/4, $0x7f7fffff
+DATA const25<>+36(SB)/4, $0x7f7fffff
+DATA const25<>+40(SB)/4, $0x7f7fffff
+DATA const25<>+44(SB)/4, $0x7f7fffff
+DATA const25<>+48(SB)/4, $0x7f7fffff
+DATA const25<>+52(SB)/4, $0x7f7fffff
+DATA const25<>+56(SB)/4, $0x7f7fffff
+DATA const25<>+60(SB)/4, $0x7f7fffff
 GLOBL const25<>(SB), RODATA|NOPTR, $64
 
-DATA const26<>+0(SB)/4, $0x42fe0000
-DATA const26<>+4(SB)/4, $0x42fe0000
-DATA const26<>+8(SB)/4, $0x42fe0000
-DATA const26<>+12(SB)/4, $0x42fe0000
-DATA const26<>+16(SB)/4, $0x42fe0000
-DATA const26<>+20(SB)/4, $0x42fe0000
-DATA const26<>+24(SB)/4, $0x42fe0000
-DATA const26<>+28(SB)/4, $0x42fe0000
-DATA const26<>+32(SB)/4, $0x42fe0000
-DATA const26<>+36(SB)/4, $0x42fe0000
-DATA const26<>+40(SB)/4, $0x42fe0000
-DATA const26<>+44(SB)/4, $0x42fe0000
-DATA const26<>+48(SB)/4, $0x42fe0000
-DATA const26<>+52(SB)/4, $0x42fe0000
-DATA const26<>+56(SB)/4, $0x42fe0000
-DATA const26<>+60(SB)/4, $0x42fe0000
+DATA const26<>+0(SB)/4, $0x04800000
+DATA const26<>+4(SB)/4, $0x04800000
+DATA const26<>+8(SB)/4, $0x04800000
+DATA const26<>+12(SB)/4, $0x04800000
+DATA const26<>+16(SB)/4, $0x04800000
+DATA const26<>+20(SB)/4, $0x04800000
+DATA const26<>+24(SB)/4, $0x04800000
+DATA const26<>+28(SB)/4, $0x04800000
+DATA const26<>+32(SB)/4, $0x04800000
+DATA const26<>+36(SB)/4, $0x04800000
+DATA const26<>+40(SB)/4, $0x04800000
+DATA const26<>+44(SB)/4, $0x04800000
+DATA const26<>+48(SB)/4, $0x04800000
+DATA const26<>+52(SB)/4, $0x04800000
+DATA const26<>+56(SB)/4, $0x04800000
+DATA const26<>+60(SB)/4, $0x04800000
 GLOBL const26<>(SB), RODATA|NOPTR, $64
 
-DATA const27<>+0(SB)/4, $0x42fc8000
-DATA const27<>+4(SB)/4, $0x42fc8000
-DATA const27<>+8(SB)/4, $0x42fc8000
-DATA const27<>+12(SB)/4, $0x42fc8000
-DATA const27<>+16(SB)/4, $0x42fc8000
-DATA const27<>+20(SB)/4, $0x42fc8000
-DATA const27<>+24(SB)/4, $0x42fc8000
-DATA const27<>+28(SB)/4, $0x42fc8000
-DATA const27<>+32(SB)/4, $0x42fc8000
-DATA const27<>+36(SB)/4, $0x42fc8000
-DATA const27<>+40(SB)/4, $0x42fc8000
-DATA const27<>+44(SB)/4, $0x42fc8000
-DATA const27<>+48(SB)/4, $0x42fc8000
-DATA const27<>+52(SB)/4, $0x42fc8000
-DATA const27<>+56(SB)/4, $0x42fc8000
-DATA const27<>+60(SB)/4, $0x42fc8000
+DATA const27<>+0(SB)/4, $0x42fe0000
+DATA const27<>+4(SB)/4, $0x42fe0000
+DATA const27<>+8(SB)/4, $0x42fe0000
+DATA const27<>+12(SB)/4, $0x42fe0000
+DATA const27<>+16(SB)/4, $0x42fe0000
+DATA const27<>+20(SB)/4, $0x42fe0000
+DATA const27<>+24(SB)/4, $0x42fe0000
+DATA const27<>+28(SB)/4, $0x42fe0000
+DATA const27<>+32(SB)/4, $0x42fe0000
+DATA const27<>+36(SB)/4, $0x42fe0000
+DATA const27<>+40(SB)/4, $0x42fe0000
+DATA const27<>+44(SB)/4, $0x42fe0000
+DATA const27<>+48(SB)/4, $0x42fe0000
+DATA const27<>+52(SB)/4, $0x42fe0000
+DATA const27<>+56(SB)/4, $0x42fe0000
+DATA const27<>+60(SB)/4, $0x42fe0000
 GLOBL const27<>(SB), RODATA|NOPTR, $64
 
-DATA const28<>+0(SB)/4, $0x42fb0000
-DATA const28<>+4(SB)/4, $0x42fb0000
-DATA const28<>+8(SB)/4, $0x42fb0000
-DATA const28<>+12(SB)/4, $0x42fb0000
-DATA const28<>+16(SB)/4, $0x42fb0000
-DATA const28<>+20(SB)/4, $0x42fb0000
-DATA const28<>+24(SB)/4, $0x42fb0000
-DATA const28<>+28(SB)/4, $0x42fb0000
-DATA const28<>+32(SB)/4, $0x42fb0000
-DATA const28<>+36(SB)/4, $0x42fb0000
-DATA const28<>+40(SB)/4, $0x42fb0000
-DATA const28<>+44(SB)/4, $0x42fb0000
-DATA const28<>+48(SB)/4, $0x42fb0000
-DATA const28<>+52(SB)/4, $0x42fb0000
-DATA const28<>+56(SB)/4, $0x42fb0000
-DATA const28<>+60(SB)/4, $0x42fb0000
+DATA const28<>+0(SB)/4, $0x42fc8000
+DATA const28<>+4(SB)/4, $0x42fc8000
+DATA const28<>+8(SB)/4, $0x42fc8000
+DATA const28<>+12(SB)/4, $0x42fc8000
+DATA const28<>+16(SB)/4, $0x42fc8000
+DATA const28<>+20(SB)/4, $0x42fc8000
+DATA const28<>+24(SB)/4, $0x42fc8000
+DATA const28<>+28(SB)/4, $0x42fc8000
+DATA const28<>+32(SB)/4, $0x42fc8000
+DATA const28<>+36(SB)/4, $0x42fc8000
+DATA const28<>+40(SB)/4, $0x42fc8000
+DATA const28<>+44(SB)/4, $0x42fc8000
+DATA const28<>+48(SB)/4, $0x42fc8000
+DATA const28<>+52(SB)/4, $0x42fc8000
+DATA const28<>+56(SB)/4, $0x42fc8000
+DATA const28<>+60(SB)/4, $0x42fc8000
 GLOBL const28<>(SB), RODATA|NOPTR, $64
 
-DATA const29<>+0(SB)/4, $0x42f98000
-DATA const29<>+4(SB)/4, $0x42f98000
-DATA const29<>+8(SB)/4, $0x42f98000
-DATA const29<>+12(SB)/4, $0x42f98000
-DATA const29<>+16(SB)/4, $0x42f98000
-DATA const29<>+20(SB)/4, $0x42f98000
-DATA const29<>+24(SB)/4, $0x42f98000
-DATA const29<>+28(SB)/4, $0x42f98000
-DATA const29<>+32(SB)/4, $0x42f98000
-DATA const29<>+36(SB)/4, $0x42f98000
-DATA const29<>+40(SB)/4, $0x42f98000
-DATA const29<>+44(SB)/4, $0x42f98000
-DATA const29<>+48(SB)/4, $0x42f98000
-DATA const29<>+52(SB)/4, $0x42f98000
-DATA const29<>+56(SB)/4, $0x42f98000
-DATA const29<>+60(SB)/4, $0x42f98000
+DATA const29<>+0(SB)/4, $0x42fb0000
+DATA const29<>+4(SB)/4, $0x42fb0000
+DATA const29<>+8(SB)/4, $0x42fb0000
+DATA const29<>+12(SB)/4, $0x42fb0000
+DATA const29<>+16(SB)/4, $0x42fb0000
+DATA const29<>+20(SB)/4, $0x42fb0000
+DATA const29<>+24(SB)/4, $0x42fb0000
+DATA const29<>+28(SB)/4, $0x42fb0000
+DATA const29<>+32(SB)/4, $0x42fb0000
+DATA const29<>+36(SB)/4, $0x42fb0000
+DATA const29<>+40(SB)/4, $0x42fb0000
+DATA const29<>+44(SB)/4, $0x42fb0000
+DATA const29<>+48(SB)/4, $0x42fb0000
+DATA const29<>+52(SB)/4, $0x42fb0000
+DATA const29<>+56(SB)/4, $0x42fb0000
+DATA const29<>+60(SB)/4, $0x42fb0000
 GLOBL const29<>(SB), RODATA|NOPTR, $64
 
-DATA const30<>+0(SB)/4, $0x467c0400
-DATA const30<>+4(SB)/4, $0x467c0400
-DATA const30<>+8(SB)/4, $0x467c0400
-DATA const30<>+12(SB)/4, $0x467c0400
-DATA const30<>+16(SB)/4, $0x467c0400
-DATA const30<>+20(SB)/4, $0x467c0400
-DATA const30<>+24(SB)/4, $0x467c0400
-DATA const30<>+28(SB)/4, $0x467c0400
-DATA const30<>+32(SB)/4, $0x467c0400
-DATA const30<>+36(SB)/4, $0x467c0400
-DATA const30<>+40(SB)/4, $0x467c0400
-DATA const30<>+44(SB)/4, $0x467c0400
-DATA const30<>+48(SB)/4, $0x467c0400
-DATA const30<>+52(SB)/4, $0x467c0400
-DATA const30<>+56(SB)/4, $0x467c0400
-DATA const30<>+60(SB)/4, $0x467c0400
+DATA const30<>+0(SB)/4, $0x42f98000
+DATA const30<>+4(SB)/4, $0x42f98000
+DATA const30<>+8(SB)/4, $0x42f98000
+DATA const30<>+12(SB)/4, $0x42f98000
+DATA const30<>+16(SB)/4, $0x42f98000
+DATA const30<>+20(SB)/4, $0x42f98000
+DATA const30<>+24(SB)/4, $0x42f98000
+DATA const30<>+28(SB)/4, $0x42f98000
+DATA const30<>+32(SB)/4, $0x42f98000
+DATA const30<>+36(SB)/4, $0x42f98000
+DATA const30<>+40(SB)/4, $0x42f98000
+DATA const30<>+44(SB)/4, $0x42f98000
+DATA const30<>+48(SB)/4, $0x42f98000
+DATA const30<>+52(SB)/4, $0x42f98000
+DATA const30<>+56(SB)/4, $0x42f98000
+DATA const30<>+60(SB)/4, $0x42f98000
 GLOBL const30<>(SB), RODATA|NOPTR, $64
 
-DATA const31<>+0(SB)/4, $0x46790c40
-DATA const31<>+4(SB)/4, $0x46790c40
-DATA const31<>+8(SB)/4, $0x46790c40
-DATA const31<>+12(SB)/4, $0x46790c40
-DATA const31<>+16(SB)/4, $0x46790c40
-DATA const31<>+20(SB)/4, $0x46790c40
-DATA const31<>+24(SB)/4, $0x46790c40
-DATA const31<>+28(SB)/4, $0x46790c40
-DATA const31<>+32(SB)/4, $0x46790c40
-DATA const31<>+36(SB)/4, $0x46790c40
-DATA const31<>+40(SB)/4, $0x46790c40
-DATA const31<>+44(SB)/4, $0x46790c40
-DATA const31<>+48(SB)/4, $0x46790c40
-DATA const31<>+52(SB)/4, $0x46790c40
-DATA const31<>+56(SB)/4, $0x46790c40
-DATA const31<>+60(SB)/4, $0x46790c40
+DATA const31<>+0(SB)/4, $0x467c0400
+DATA const31<>+4(SB)/4, $0x467c0400
+DATA const31<>+8(SB)/4, $0x467c0400
+DATA const31<>+12(SB)/4, $0x467c0400
+DATA const31<>+16(SB)/4, $0x467c0400
+DATA const31<>+20(SB)/4, $0x467c0400
+DATA const31<>+24(SB)/4, $0x467c0400
+DATA const31<>+28(SB)/4, $0x467c0400
+DATA const31<>+32(SB)/4, $0x467c0400
+DATA const31<>+36(SB)/4, $0x467c0400
+DATA const31<>+40(SB)/4, $0x467c0400
+DATA const31<>+44(SB)/4, $0x467c0400
+DATA const31<>+48(SB)/4, $0x467c0400
+DATA const31<>+52(SB)/4, $0x467c0400
+DATA const31<>+56(SB)/4, $0x467c0400
+DATA const31<>+60(SB)/4, $0x467c0400
 GLOBL const31<>(SB), RODATA|NOPTR, $64
 
-DATA const32<>+0(SB)/4, $0x46761900
-DATA const32<>+4(SB)/4, $0x46761900
-DATA const32<>+8(SB)/4, $0x46761900
-DATA const32<>+12(SB)/4, $0x46761900
-DATA const32<>+16(SB)/4, $0x46761900
-DATA const32<>+20(SB)/4, $0x46761900
-DATA const32<>+24(SB)/4, $0x46761900
-DATA const32<>+28(SB)/4, $0x46761900
-DATA const32<>+32(SB)/4, $0x46761900
-DATA const32<>+36(SB)/4, $0x46761900
-DATA const32<>+40(SB)/4, $0x46761900
-DATA const32<>+44(SB)/4, $0x46761900
-DATA const32<>+48(SB)/4, $0x46761900
-DATA const32<>+52(SB)/4, $0x46761900
-DATA const32<>+56(SB)/4, $0x46761900
-DATA const32<>+60(SB)/4, $0x46761900
+DATA const32<>+0(SB)/4, $0x46790c40
+DATA const32<>+4(SB)/4, $0x46790c40
+DATA const32<>+8(SB)/4, $0x46790c40
+DATA const32<>+12(SB)/4, $0x46790c40
+DATA const32<>+16(SB)/4, $0x46790c40
+DATA const32<>+20(SB)/4, $0x46790c40
+DATA const32<>+24(SB)/4, $0x46790c40
+DATA const32<>+28(SB)/4, $0x46790c40
+DATA const32<>+32(SB)/4, $0x46790c40
+DATA const32<>+36(SB)/4, $0x46790c40
+DATA const32<>+40(SB)/4, $0x46790c40
+DATA const32<>+44(SB)/4, $0x46790c40
+DATA const32<>+48(SB)/4, $0x46790c40
+DATA const32<>+52(SB)/4, $0x46790c40
+DATA const32<>+56(SB)/4, $0x46790c40
+DATA const32<>+60(SB)/4, $0x46790c40
 GLOBL const32<>(SB), RODATA|NOPTR, $64
 
-DATA const33<>+0(SB)/4, $0x46732a40
-DATA const33<>+4(SB)/4, $0x46732a40
-DATA const33<>+8(SB)/4, $0x46732a40
-DATA const33<>+12(SB)/4, $0x46732a40
-DATA const33<>+16(SB)/4, $0x46732a40
-DATA const33<>+20(SB)/4, $0x46732a40
-DATA const33<>+24(SB)/4, $0x46732a40
-DATA const33<>+28(SB)/4, $0x46732a40
-DATA const33<>+32(SB)/4, $0x46732a40
-DATA const33<>+36(SB)/4, $0x46732a40
-DATA const33<>+40(SB)/4, $0x46732a40
-DATA const33<>+44(SB)/4, $0x46732a40
-DATA const33<>+48(SB)/4, $0x46732a40
-DATA const33<>+52(SB)/4, $0x46732a40
-DATA const33<>+56(SB)/4, $0x46732a40
-DATA const33<>+60(SB)/4, $0x46732a40
+DATA const33<>+0(SB)/4, $0x46761900
+DATA const33<>+4(SB)/4, $0x46761900
+DATA const33<>+8(SB)/4, $0x46761900
+DATA const33<>+12(SB)/4, $0x46761900
+DATA const33<>+16(SB)/4, $0x46761900
+DATA const33<>+20(SB)/4, $0x46761900
+DATA const33<>+24(SB)/4, $0x46761900
+DATA const33<>+28(SB)/4, $0x46761900
+DATA const33<>+32(SB)/4, $0x46761900
+DATA const33<>+36(SB)/4, $0x46761900
+DATA const33<>+40(SB)/4, $0x46761900
+DATA const33<>+44(SB)/4, $0x46761900
+DATA const33<>+48(SB)/4, $0x46761900
+DATA const33<>+52(SB)/4, $0x46761900
+DATA const33<>+56(SB)/4, $0x46761900
+DATA const33<>+60(SB)/4, $0x46761900
 GLOBL const33<>(SB), RODATA|NOPTR, $64
 
-DATA const34<>+0(SB)/4, $0x42f80000
-DATA const34<>+4(SB)/4, $0x42f80000
-DATA const34<>+8(SB)/4, $0x42f80000
-DATA const34<>+12(SB)/4, $0x42f80000
-DATA const34<>+16(SB)/4, $0x42f80000
-DATA const34<>+20(SB)/4, $0x42f80000
-DATA const34<>+24(SB)/4, $0x42f80000
-DATA const34<>+28(SB)/4, $0x42f80000
-DATA const34<>+32(SB)/4, $0x42f80000
-DATA const34<>+36(SB)/4, $0x42f80000
-DATA const34<>+40(SB)/4, $0x42f80000
-DATA const34<>+44(SB)/4, $0x42f80000
-DATA const34<>+48(SB)/4, $0x42f80000
-DATA const34<>+52(SB)/4, $0x42f80000
-DATA const34<>+56(SB)/4, $0x42f80000
-DATA const34<>+60(SB)/4, $0x42f80000
+DATA const34<>+0(SB)/4, $0x46732a40
+DATA const34<>+4(SB)/4, $0x46732a40
+DATA const34<>+8(SB)/4, $0x46732a40
+DATA const34<>+12(SB)/4, $0x46732a40
+DATA const34<>+16(SB)/4, $0x46732a40
+DATA const34<>+20(SB)/4, $0x46732a40
+DATA const34<>+24(SB)/4, $0x46732a40
+DATA const34<>+28(SB)/4, $0x46732a40
+DATA const34<>+32(SB)/4, $0x46732a40
+DATA const34<>+36(SB)/4, $0x46732a40
+DATA const34<>+40(SB)/4, $0x46732a40
+DATA const34<>+44(SB)/4, $0x46732a40
+DATA const34<>+48(SB)/4, $0x46732a40
+DATA const34<>+52(SB)/4, $0x46732a40
+DATA const34<>+56(SB)/4, $0x46732a40
+DATA const34<>+60(SB)/4, $0x46732a40
 GLOBL const34<>(SB), RODATA|NOPTR, $64
 
-DATA const35<>+0(SB)/4, $0x42f68000
-DATA const35<>+4(SB)/4, $0x42f68000
-DATA const35<>+8(SB)/4, $0x42f68000
-DATA const35<>+12(SB)/4, $0x42f68000
-DATA const35<>+16(SB)/4, $0x42f68000
-DATA const35<>+20(SB)/4, $0x42f68000
-DATA const35<>+24(SB)/4, $0x42f68000
-DATA const35<>+28(SB)/4, $0x42f68000
-DATA const35<>+32(SB)/4, $0x42f68000
-DATA const35<>+36(SB)/4, $0x42f68000
-DATA const35<>+40(SB)/4, $0x42f68000
-DATA const35<>+44(SB)/4, $0x42f68000
-DATA const35<>+48(SB)/4, $0x42f68000
-DATA const35<>+52(SB)/4, $0x42f68000
-DATA const35<>+56(SB)/4, $0x42f68000
-DATA const35<>+60(SB)/4, $0x42f68000
+DATA const35<>+0(SB)/4, $0x42f80000
+DATA const35<>+4(SB)/4, $0x42f80000
+DATA const35<>+8(SB)/4, $0x42f80000
+DATA const35<>+12(SB)/4, $0x42f80000
+DATA const35<>+16(SB)/4, $0x42f80000
+DATA const35<>+20(SB)/4, $0x42f80000
+DATA const35<>+24(SB)/4, $0x42f80000
+DATA const35<>+28(SB)/4, $0x42f80000
+DATA const35<>+32(SB)/4, $0x42f80000
+DATA const35<>+36(SB)/4, $0x42f80000
+DATA const35<>+40(SB)/4, $0x42f80000
+DATA const35<>+44(SB)/4, $0x42f80000
+DATA const35<>+48(SB)/4, $0x42f80000
+DATA const35<>+52(SB)/4, $0x42f80000
+DATA const35<>+56(SB)/4, $0x42f80000
+DATA const35<>+60(SB)/4, $0x42f80000
 GLOBL const35<>(SB), RODATA|NOPTR, $64
 
-DATA const36<>+0(SB)/4, $0x42f50000
-DATA const36<>+4(SB)/4, $0x42f50000
-DATA const36<>+8(SB)/4, $0x42f50000
-DATA const36<>+12(SB)/4, $0x42f50000
-DATA const36<>+16(SB)/4, $0x42f50000
-DATA const36<>+20(SB)/4, $0x42f50000
-DATA const36<>+24(SB)/4, $0x42f50000
-DATA const36<>+28(SB)/4, $0x42f50000
-DATA const36<>+32(SB)/4, $0x42f50000
-DATA const36<>+36(SB)/4, $0x42f50000
-DATA const36<>+40(SB)/4, $0x42f50000
-DATA const36<>+44(SB)/4, $0x42f50000
-DATA const36<>+48(SB)/4, $0x42f50000
-DATA const36<>+52(SB)/4, $0x42f50000
-DATA const36<>+56(SB)/4, $0x42f50000
-DATA const36<>+60(SB)/4, $0x42f50000
+DATA const36<>+0(SB)/4, $0x42f68000
+DATA const36<>+4(SB)/4, $0x42f68000
+DATA const36<>+8(SB)/4, $0x42f68000
+DATA const36<>+12(SB)/4, $0x42f68000
+DATA const36<>+16(SB)/4, $0x42f68000
+DATA const36<>+20(SB)/4, $0x42f68000
+DATA const36<>+24(SB)/4, $0x42f68000
+DATA const36<>+28(SB)/4, $0x42f68000
+DATA const36<>+32(SB)/4, $0x42f68000
+DATA const36<>+36(SB)/4, $0x42f68000
+DATA const36<>+40(SB)/4, $0x42f68000
+DATA const36<>+44(SB)/4, $0x42f68000
+DATA const36<>+48(SB)/4, $0x42f68000
+DATA const36<>+52(SB)/4, $0x42f68000
+DATA const36<>+56(SB)/4, $0x42f68000
+DATA const36<>+60(SB)/4, $0x42f68000
 GLOBL const36<>(SB), RODATA|NOPTR, $64
 
-DATA const37<>+0(SB)/4, $0x42f38000
-DATA const37<>+4(SB)/4, $0x42f38000
-DATA const37<>+8(SB)/4, $0x42f38000
-DATA const37<>+12(SB)/4, $0x42f38000
-DATA const37<>+16(SB)/4, $0x42f38000
-DATA const37<>+20(SB)/4, $0x42f38000
-DATA const37<>+24(SB)/4, $0x42f38000
-DATA const37<>+28(SB)/4, $0x42f38000
-DATA const37<>+32(SB)/4, $0x42f38000
-DATA const37<>+36(SB)/4, $0x42f38000
-DATA const37<>+40(SB)/4, $0x42f38000
-DATA const37<>+44(SB)/4, $0x42f38000
-DATA const37<>+48(SB)/4, $0x42f38000
-DATA const37<>+52(SB)/4, $0x42f38000
-DATA const37<>+56(SB)/4, $0x42f38000
-DATA const37<>+60(SB)/4, $0x42f38000
+DATA const37<>+0(SB)/4, $0x42f50000
+DATA const37<>+4(SB)/4, $0x42f50000
+DATA const37<>+8(SB)/4, $0x42f50000
+DATA const37<>+12(SB)/4, $0x42f50000
+DATA const37<>+16(SB)/4, $0x42f50000
+DATA const37<>+20(SB)/4, $0x42f50000
+DATA const37<>+24(SB)/4, $0x42f50000
+DATA const37<>+28(SB)/4, $0x42f50000
+DATA const37<>+32(SB)/4, $0x42f50000
+DATA const37<>+36(SB)/4, $0x42f50000
+DATA const37<>+40(SB)/4, $0x42f50000
+DATA const37<>+44(SB)/4, $0x42f50000
+DATA const37<>+48(SB)/4, $0x42f50000
+DATA const37<>+52(SB)/4, $0x42f50000
+DATA const37<>+56(SB)/4, $0x42f50000
+DATA const37<>+60(SB)/4, $0x42f50000
 GLOBL const37<>(SB), RODATA|NOPTR, $64
 
-DATA const38<>+0(SB)/4, $0x46704000
-DATA const38<>+4(SB)/4, $0x46704000
-DATA const38<>+8(SB)/4, $0x46704000
-DATA const38<>+12(SB)/4, $0x46704000
-DATA const38<>+16(SB)/4, $0x46704000
-DATA const38<>+20(SB)/4, $0x46704000
-DATA const38<>+24(SB)/4, $0x46704000
-DATA const38<>+28(SB)/4, $0x46704000
-DATA const38<>+32(SB)/4, $0x46704000
-DATA const38<>+36(SB)/4, $0x46704000
-DATA const38<>+40(SB)/4, $0x46704000
-DATA const38<>+44(SB)/4, $0x46704000
-DATA const38<>+48(SB)/4, $0x46704000
-DATA const38<>+52(SB)/4, $0x46704000
-DATA const38<>+56(SB)/4, $0x46704000
-DATA const38<>+60(SB)/4, $0x46704000
+DATA const38<>+0(SB)/4, $0x42f38000
+DATA const38<>+4(SB)/4, $0x42f38000
+DATA const38<>+8(SB)/4, $0x42f38000
+DATA const38<>+12(SB)/4, $0x42f38000
+DATA const38<>+16(SB)/4, $0x42f38000
+DATA const38<>+20(SB)/4, $0x42f38000
+DATA const38<>+24(SB)/4, $0x42f38000
+DATA const38<>+28(SB)/4, $0x42f38000
+DATA const38<>+32(SB)/4, $0x42f38000
+DATA const38<>+36(SB)/4, $0x42f38000
+DATA const38<>+40(SB)/4, $0x42f38000
+DATA const38<>+44(SB)/4, $0x42f38000
+DATA const38<>+48(SB)/4, $0x42f38000
+DATA const38<>+52(SB)/4, $0x42f38000
+DATA const38<>+56(SB)/4, $0x42f38000
+DATA const38<>+60(SB)/4, $0x42f38000
 GLOBL const38<>(SB), RODATA|NOPTR, $64
 
-DATA const39<>+0(SB)/4, $0x466d5a40
-DATA const39<>+4(SB)/4, $0x466d5a40
-DATA const39<>+8(SB)/4, $0x466d5a40
-DATA const39<>+12(SB)/4, $0x466d5a40
-DATA const39<>+16(SB)/4, $0x466d5a40
-DATA const39<>+20(SB)/4, $0x466d5a40
-DATA const39<>+24(SB)/4, $0x466d5a40
-DATA const39<>+28(SB)/4, $0x466d5a40
-DATA const39<>+32(SB)/4, $0x466d5a40
-DATA const39<>+36(SB)/4, $0x466d5a40
-DATA const39<>+40(SB)/4, $0x466d5a40
-DATA const39<>+44(SB)/4, $0x466d5a40
-DATA const39<>+48(SB)/4, $0x466d5a40
-DATA const39<>+52(SB)/4, $0x466d5a40
-DATA const39<>+56(SB)/4, $0x466d5a40
-DATA const39<>+60(SB)/4, $0x466d5a40
+DATA const39<>+0(SB)/4, $0x46704000
+DATA const39<>+4(SB)/4, $0x46704000
+DATA const39<>+8(SB)/4, $0x46704000
+DATA const39<>+12(SB)/4, $0x46704000
+DATA const39<>+16(SB)/4, $0x46704000
+DATA const39<>+20(SB)/4, $0x46704000
+DATA const39<>+24(SB)/4, $0x46704000
+DATA const39<>+28(SB)/4, $0x46704000
+DATA const39<>+32(SB)/4, $0x46704000
+DATA const39<>+36(SB)/4, $0x46704000
+DATA const39<>+40(SB)/4, $0x46704000
+DATA const39<>+44(SB)/4, $0x46704000
+DATA const39<>+48(SB)/4, $0x46704000
+DATA const39<>+52(SB)/4, $0x46704000
+DATA const39<>+56(SB)/4, $0x46704000
+DATA const39<>+60(SB)/4, $0x46704000
 GLOBL const39<>(SB), RODATA|NOPTR, $64
 
-DATA const40<>+0(SB)/4, $0x466a7900
-DATA const40<>+4(SB)/4, $0x466a7900
-DATA const40<>+8(SB)/4, $0x466a7900
-DATA const40<>+12(SB)/4, $0x466a7900
-DATA const40<>+16(SB)/4, $0x466a7900
-DATA const40<>+20(SB)/4, $0x466a7900
-DATA const40<>+24(SB)/4, $0x466a7900
-DATA const40<>+28(SB)/4, $0x466a7900
-DATA const40<>+32(SB)/4, $0x466a7900
-DATA const40<>+36(SB)/4, $0x466a7900
-DATA const40<>+40(SB)/4, $0x466a7900
-DATA const40<>+44(SB)/4, $0x466a7900
-DATA const40<>+48(SB)/4, $0x466a7900
-DATA const40<>+52(SB)/4, $0x466a7900
-DATA const40<>+56(SB)/4, $0x466a7900
-DATA const40<>+60(SB)/4, $0x466a7900
+DATA const40<>+0(SB)/4, $0x466d5a40
+DATA const40<>+4(SB)/4, $0x466d5a40
+DATA const40<>+8(SB)/4, $0x466d5a40
+DATA const40<>+12(SB)/4, $0x466d5a40
+DATA const40<>+16(SB)/4, $0x466d5a40
+DATA const40<>+20(SB)/4, $0x466d5a40
+DATA const40<>+24(SB)/4, $0x466d5a40
+DATA const40<>+28(SB)/4, $0x466d5a40
+DATA const40<>+32(SB)/4, $0x466d5a40
+DATA const40<>+36(SB)/4, $0x466d5a40
+DATA const40<>+40(SB)/4, $0x466d5a40
+DATA const40<>+44(SB)/4, $0x466d5a40
+DATA const40<>+48(SB)/4, $0x466d5a40
+DATA const40<>+52(SB)/4, $0x466d5a40
+DATA const40<>+56(SB)/4, $0x466d5a40
+DATA const40<>+60(SB)/4, $0x466d5a40
 GLOBL const40<>(SB), RODATA|NOPTR, $64
 
-DATA const41<>+0(SB)/4, $0x46679c40
-DATA const41<>+4(SB)/4, $0x46679c40
-DATA const41<>+8(SB)/4, $0x46679c40
-DATA const41<>+12(SB)/4, $0x46679c40
-DATA const41<>+16(SB)/4, $0x46679c40
-DATA const41<>+20(SB)/4, $0x46679c40
-DATA const41<>+24(SB)/4, $0x46679c40
-DATA const41<>+28(SB)/4, $0x46679c40
-DATA const41<>+32(SB)/4, $0x46679c40
-DATA const41<>+36(SB)/4, $0x46679c40
-DATA const41<>+40(SB)/4, $0x46679c40
-DATA const41<>+44(SB)/4, $0x46679c40
-DATA const41<>+48(SB)/4, $0x46679c40
-DATA const41<>+52(SB)/4, $0x46679c40
-DATA const41<>+56(SB)/4, $0x46679c40
-DATA const41<>+60(SB)/4, $0x46679c40
+DATA const41<>+0(SB)/4, $0x466a7900
+DATA const41<>+4(SB)/4, $0x466a7900
+DATA const41<>+8(SB)/4, $0x466a7900
+DATA const41<>+12(SB)/4, $0x466a7900
+DATA const41<>+16(SB)/4, $0x466a7900
+DATA const41<>+20(SB)/4, $0x466a7900
+DATA const41<>+24(SB)/4, $0x466a7900
+DATA const41<>+28(SB)/4, $0x466a7900
+DATA const41<>+32(SB)/4, $0x466a7900
+DATA const41<>+36(SB)/4, $0x466a7900
+DATA const41<>+40(SB)/4, $0x466a7900
+DATA const41<>+44(SB)/4, $0x466a7900
+DATA const41<>+48(SB)/4, $0x466a7900
+DATA const41<>+52(SB)/4, $0x466a7900
+DATA const41<>+56(SB)/4, $0x466a7900
+DATA const41<>+60(SB)/4, $0x466a7900
 GLOBL const41<>(SB), RODATA|NOPTR, $64
 
-DATA const42<>+0(SB)/4, $0x7fc00000
-DATA const42<>+4(SB)/4, $0x7fc00000
-DATA const42<>+8(SB)/4, $0x7fc00000
-DATA const42<>+12(SB)/4, $0x7fc00000
-DATA const42<>+16(SB)/4, $0x7fc00000
-DATA const42<>+20(SB)/4, $0x7fc00000
-DATA const42<>+24(SB)/4, $0x7fc00000
-DATA const42<>+28(SB)/4, $0x7fc00000
-DATA const42<>+32(SB)/4, $0x7fc00000
-DATA const42<>+36(SB)/4, $0x7fc00000
-DATA const42<>+40(SB)/4, $0x7fc00000
-DATA const42<>+44(SB)/4, $0x7fc00000
-DATA const42<>+48(SB)/4, $0x7fc00000
-DATA const42<>+52(SB)/4, $0x7fc00000
-DATA const42<>+56(SB)/4, $0x7fc00000
-DATA const42<>+60(SB)/4, $0x7fc00000
+DATA const42<>+0(SB)/4, $0x46679c40
+DATA const42<>+4(SB)/4, $0x46679c40
+DATA const42<>+8(SB)/4, $0x46679c40
+DATA const42<>+12(SB)/4, $0x46679c40
+DATA const42<>+16(SB)/4, $0x46679c40
+DATA const42<>+20(SB)/4, $0x46679c40
+DATA const42<>+24(SB)/4, $0x46679c40
+DATA const42<>+28(SB)/4, $0x46679c40
+DATA const42<>+32(SB)/4, $0x46679c40
+DATA const42<>+36(SB)/4, $0x46679c40
+DATA const42<>+40(SB)/4, $0x46679c40
+DATA const42<>+44(SB)/4, $0x46679c40
+DATA const42<>+48(SB)/4, $0x46679c40
+DATA const42<>+52(SB)/4, $0x46679c40
+DATA const42<>+56(SB)/4, $0x46679c40
+DATA const42<>+60(SB)/4, $0x46679c40
 GLOBL const42<>(SB), RODATA|NOPTR, $64
 
-DATA const43<>+0(SB)/4, $0x0000000f
-DATA const43<>+4(SB)/4, $0x0000000f
-DATA const43<>+8(SB)/4, $0x0000000f
-DATA const43<>+12(SB)/4, $0x0000000f
-DATA const43<>+16(SB)/4, $0x0000000f
-DATA const43<>+20(SB)/4, $0x0000000f
-DATA const43<>+24(SB)/4, $0x0000000f
-DATA const43<>+28(SB)/4, $0x0000000f
-DATA const43<>+32(SB)/4, $0x0000000f
-DATA const43<>+36(SB)/4, $0x0000000f
-DATA const43<>+40(SB)/4, $0x0000000f
-DATA const43<>+44(SB)/4, $0x0000000f
-DATA const43<>+48(SB)/4, $0x0000000f
-DATA const43<>+52(SB)/4, $0x0000000f
-DATA const43<>+56(SB)/4, $0x0000000f
-DATA const43<>+60(SB)/4, $0x0000000f
+DATA const43<>+0(SB)/4, $0x7fc00000
+DATA const43<>+4(SB)/4, $0x7fc00000
+DATA const43<>+8(SB)/4, $0x7fc00000
+DATA const43<>+12(SB)/4, $0x7fc00000
+DATA const43<>+16(SB)/4, $0x7fc00000
+DATA const43<>+20(SB)/4, $0x7fc00000
+DATA const43<>+24(SB)/4, $0x7fc00000
+DATA const43<>+28(SB)/4, $0x7fc00000
+DATA const43<>+32(SB)/4, $0x7fc00000
+DATA const43<>+36(SB)/4, $0x7fc00000
+DATA const43<>+40(SB)/4, $0x7fc00000
+DATA const43<>+44(SB)/4, $0x7fc00000
+DATA const43<>+48(SB)/4, $0x7fc00000
+DATA const43<>+52(SB)/4, $0x7fc00000
+DATA const43<>+56(SB)/4, $0x7fc00000
+DATA const43<>+60(SB)/4, $0x7fc00000
 GLOBL const43<>(SB), RODATA|NOPTR, $64
 
-DATA const44<>+0(SB)/4, $0x00000008
-DATA const44<>+4(SB)/4, $0x00000008
-DATA const44<>+8(SB)/4, $0x00000008
-DATA const44<>+12(SB)/4, $0x00000008
-DATA const44<>+16(SB)/4, $0x00000008
-DATA const44<>+20(SB)/4, $0x00000008
-DATA const44<>+24(SB)/4, $0x00000008
-DATA const44<>+28(SB)/4, $0x00000008
-DATA const44<>+32(SB)/4, $0x00000008
-DATA const44<>+36(SB)/4, $0x00000008
-DATA const44<>+40(SB)/4, $0x00000008
-DATA const44<>+44(SB)/4, $0x00000008
-DATA const44<>+48(SB)/4, $0x00000008
-DATA const44<>+52(SB)/4, $0x00000008
-DATA const44<>+56(SB)/4, $0x00000008
-DATA const44<>+60(SB)/4, $0x00000008
+DATA const44<>+0(SB)/4, $0x0000000f
+DATA const44<>+4(SB)/4, $0x0000000f
+DATA const44<>+8(SB)/4, $0x0000000f
+DATA const44<>+12(SB)/4, $0x0000000f
+DATA const44<>+16(SB)/4, $0x0000000f
+DATA const44<>+20(SB)/4, $0x0000000f
+DATA const44<>+24(SB)/4, $0x0000000f
+DATA const44<>+28(SB)/4, $0x0000000f
+DATA const44<>+32(SB)/4, $0x0000000f
+DATA const44<>+36(SB)/4, $0x0000000f
+DATA const44<>+40(SB)/4, $0x0000000f
+DATA const44<>+44(SB)/4, $0x0000000f
+DATA const44<>+48(SB)/4, $0x0000000f
+DATA const44<>+52(SB)/4, $0x0000000f
+DATA const44<>+56(SB)/4, $0x0000000f
+DATA const44<>+60(SB)/4, $0x0000000f
 GLOBL const44<>(SB), RODATA|NOPTR, $64
+
+DATA const45<>+0(SB)/4, $0x00000008
+DATA const45<>+4(SB)/4, $0x00000008
+DATA const45<>+8(SB)/4, $0x00000008
+DATA const45<>+12(SB)/4, $0x00000008
+DATA const45<>+16(SB)/4, $0x00000008
+DATA const45<>+20(SB)/4, $0x00000008
+DATA const45<>+24(SB)/4, $0x00000008
+DATA const45<>+28(SB)/4, $0x00000008
+DATA const45<>+32(SB)/4, $0x00000008
+DATA const45<>+36(SB)/4, $0x00000008
+DATA const45<>+40(SB)/4, $0x00000008
+DATA const45<>+44(SB)/4, $0x00000008
+DATA const45<>+48(SB)/4, $0x00000008
+DATA const45<>+52(SB)/4, $0x00000008
+DATA const45<>+56(SB)/4, $0x00000008
+DATA const45<>+60(SB)/4, $0x00000008
+GLOBL const45<>(SB), RODATA|NOPTR, $64

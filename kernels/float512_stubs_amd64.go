@@ -229,10 +229,10 @@ func transposeF16AVX512(dst *float32, src *byte, stride int, blocks int)
 //go:noescape
 func transposeF32AVX512(dst *float32, src *byte, stride int, blocks int)
 
-// weighAVX512 is weigh.
+// weighAVX512 is weigh. It asks for 256 bytes per row at ahead.
 //
 //go:noescape
-func weighAVX512(p *float32, top *float32, sum *float32, rows int, seen int, scale float32)
+func weighAVX512(p *float32, top *float32, sum *float32, ahead *byte, rows int, seen int, scale float32)
 
 // mergeStateAVX512 is merge for maxima and sums. It leaves in top what the output so far is to be multiplied by, and in add the same of the tile.
 //

@@ -99,7 +99,7 @@ func TestRowsStayInside(t *testing.T) {
 				var a Attention
 				copy(a.Begin(3, d, d), floats(4, 3*d))
 				a.Ahead(k, v[len(v)-n:])
-				l.Score(&a, typ, k, 0, 3, n)
+				l.Score(&a, typ, k, n)
 				l.Values(&a, typ, v, n)
 				l.Fold(&a, 0, 3, n, 1)
 			}

@@ -33,8 +33,8 @@ type ops struct {
 	roundBF16    func(dst []uint16, src []float32)
 	gemm         func(c, a, b []float32, m, n, k int)
 	columns      func(dst, src, ahead []byte, n, d int)        // nil with gemmHalf
-	gemmHalf     func(c, a []float32, b halfRows, m, n, k int) // nil: rows of F16 are widened
-	weigh        func(p, top, sum []float32, seen int, scale float32)
+	gemmHalf     func(c, a []float32, b halfRows, m, n, k int) // gemm for F16 and up to fewHeads rows; nil: they are widened
+	weigh        func(p, top, sum []float32, seen int, scale float32, ahead []byte)
 	merge        func(s *mergeState)
 	advance      func(s, x, y, a, u, r []float32)
 	decay        func(s, a, d, x, y, b, c []float32)

@@ -32,7 +32,7 @@ func (l *Level) setFloats256() {
 	l.fetch = fetchBy(fetchAMD64)
 	l.quantize, l.gemm = quantize256, gemm256
 	l.advance, l.decay = advance256, decay256
-	l.weigh = func(p, top, sum []float32, seen int, scale float32) {
+	l.weigh = func(p, top, sum []float32, seen int, scale float32, _ []byte) {
 		weighAVX2(first(p), first(top), first(sum), len(top), seen, scale)
 	}
 	l.merge = func(s *mergeState) {

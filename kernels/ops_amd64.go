@@ -40,8 +40,11 @@ func (l *Level) setFloats512() {
 	l.quantize, l.gemm = quantize512, gemm512
 	l.columns, l.gemmHalf = columns512, gemmHalf512
 	l.advance, l.decay = advance512, decay512
-	l.weigh = func(p, top, sum []float32, seen int, scale float32) {
-		weighAVX512(first(p), first(top), first(sum), len(top), seen, scale)
+	l.weigh = func(p, top, sum []float32, seen int, scale float32, ahead []byte) {
+		if len(ahead) == 0 {
+			ahead = unsafe.Slice((*byte)(unsafe.Pointer(first(p))), 4*len(p)) // which it reads anyway
+		}
+		weighAVX512(first(p), first(top), first(sum), first(ahead), len(top), seen, scale)
 	}
 	l.merge = func(s *mergeState) {
 		mergeStateAVX512(first(s.max), first(s.sum), first(s.top), first(s.add), len(s.max))
@@ -127,33 +130,24 @@ func gemm512(c, a, b []float32, m, n, k int) {
 	}
 }
 
-// gemmHalf512 is gemm for F16.
+// gemmHalf512 is gemm for F16 and up to fewHeads rows.
 func gemmHalf512(c, a []float32, b halfRows, m, n, k int) {
 	type wide = func(c, a *float32, b, ahead *byte, lda, ldb, ldc, k, pace int)
 	type narrow = func(c, a *float32, b, ahead *byte, lda, ldb, ldc, k, pace, mask int)
-	const most, mostWide = 8, 6 // rows, and those with which 64 columns are taken at once; 32 with more
-	xn := [most]wide{gemmF161x64AVX512, gemmF162x64AVX512, gemmF163x64AVX512, gemmF164x64AVX512, gemmF165x64AVX512, gemmF166x64AVX512, gemmF167x32AVX512, gemmF168x32AVX512}
-	x16 := [most]narrow{gemmF161x16AVX512, gemmF162x16AVX512, gemmF163x16AVX512, gemmF164x16AVX512, gemmF165x16AVX512, gemmF166x16AVX512, gemmF167x16AVX512, gemmF168x16AVX512}
-	lda := len(a) / m
-	for parts := (m + most - 1) / most; parts > 0; parts-- {
-		rows := (m + parts - 1) / parts // parts as even as they may be
-		cols := 64
-		if rows > mostWide {
-			cols = 32
-		}
-		ahead := fetching{b.ahead, (n + cols - 1) / cols}
-		b.ahead = nil // once is enough
-		j := 0
-		for ; j+cols <= n; j += cols {
-			p, pace := ahead.next(b.b, k)
-			xn[rows-1](&c[j], &a[0], &b.b[2*j], p, 4*lda, b.stride, 4*n, k, pace)
-		}
-		for ; j < n; j += 16 {
-			x16[rows-1](&c[j], &a[0], &b.b[2*j], &b.b[2*j], 4*lda, b.stride, 4*n, k, 0, 1<<min(n-j, 16)-1)
-		}
-		if m -= rows; m > 0 {
-			c, a = c[rows*n:], a[rows*lda:]
-		}
+	xn := [fewHeads]wide{gemmF161x64AVX512, gemmF162x64AVX512, gemmF163x64AVX512, gemmF164x64AVX512, gemmF165x64AVX512, gemmF166x64AVX512, gemmF167x32AVX512, gemmF168x32AVX512}
+	x16 := [fewHeads]narrow{gemmF161x16AVX512, gemmF162x16AVX512, gemmF163x16AVX512, gemmF164x16AVX512, gemmF165x16AVX512, gemmF166x16AVX512, gemmF167x16AVX512, gemmF168x16AVX512}
+	lda, cols := len(a)/m, 64
+	if m > 6 {
+		cols = 32
+	}
+	ahead := fetching{b.ahead, (n + cols - 1) / cols}
+	j := 0
+	for ; j+cols <= n; j += cols {
+		p, pace := ahead.next(b.b, k)
+		xn[m-1](&c[j], &a[0], &b.b[2*j], p, 4*lda, b.stride, 4*n, k, pace)
+	}
+	for ; j < n; j += 16 {
+		x16[m-1](&c[j], &a[0], &b.b[2*j], &b.b[2*j], 4*lda, b.stride, 4*n, k, 0, 1<<min(n-j, 16)-1)
 	}
 }
 

@@ -40,7 +40,7 @@ func (l *Level) setFloats() {
 	l.rows[quant.Q4_0].widen = widenBlocksBy(widenQ4_0NEON)
 	l.fetch = fetchBy(fetchNEON)
 	l.quantize, l.gemm = quantize4, gemm4
-	l.weigh = func(p, top, sum []float32, seen int, scale float32) {
+	l.weigh = func(p, top, sum []float32, seen int, scale float32, _ []byte) {
 		weighNEON(first(p), first(top), first(sum), len(top), seen, scale)
 	}
 	l.merge = func(s *mergeState) {

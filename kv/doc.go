@@ -32,7 +32,7 @@
 // # Pages
 //
 // A page holds a position's row of every layer of a group: for each layer and head the keys, [PageLen][KDim], then the values, [PageLen][VDim].
-// What attention reads in a layer, head after head, is thus one stretch of memory: the longer stretches are, the faster memory is read. Page boundaries are counted from position 0 of the sequence,
+// What attention reads for one head is thus one stretch of memory: the longer stretches are, the faster memory is read. Page boundaries are counted from position 0 of the sequence,
 // so they do not depend on how the sequence came about. The layers that see everything are one group, and those of each window another, whose pages are given up as soon as
 // no later query sees them: after Commit a window of W positions takes the pages that W positions reach into.
 //

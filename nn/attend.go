@@ -171,16 +171,13 @@ func (p *Pass) Attend(a *Attention, q, k, v *tensor.Tensor) *tensor.Tensor {
 // attendHeads is the number of query heads for which a tile of keys and values is widened once: a multiple of six, which some kernels take at once.
 const attendHeads = 96
 
-// unit is some rows of a sequence and the query heads that share some key heads: those of a key head lie together, and among them those of a row.
+// unit is some rows of a sequence and the query heads that share a key head.
 type unit struct {
-	run         *run
-	row, n      int
-	head, heads int // of keys and values
-	taken       int // where the results of its spans begin, if they are worked out apart
+	run    *run
+	row, n int
+	head   int // of keys and values
+	taken  int // where the results of its spans begin, if they are worked out apart
 }
-
-// queries is the number of query heads of a unit that share a key head.
-func (j *attendJob) queries(u *unit) int { return u.n * j.a.group() }
 
 // span is a stretch of keys as the rows of a unit see it.
 type span struct{ unit, number int }
@@ -232,24 +229,11 @@ func (j *attendJob) cut() {
 	for i := range j.p.runs {
 		r := &j.p.runs[i]
 		for row := 0; row < r.n; row += rows {
-			u := unit{run: r, row: r.row + row, n: min(rows, r.n-row)}
-			heads := j.headsTogether(&u)
-			for u.head = 0; u.head < j.a.c.HeadsKV; u.head += heads {
-				u.heads = min(heads, j.a.c.HeadsKV-u.head)
-				j.units = append(j.units, u)
+			for h := range j.a.c.HeadsKV {
+				j.units = append(j.units, unit{run: r, row: r.row + row, n: min(rows, r.n-row), head: h})
 			}
 		}
 	}
-}
-
-// headsTogether is the number of key heads that a unit of these rows takes. The more, the longer are the stretches of memory in which their keys and values lie, and reading by stretches
-// of a single head takes several times as long; yet units and spans shall be as many as threads share out evenly.
-func (j *attendJob) headsTogether(u *unit) int {
-	heads := min(j.a.c.HeadsKV, attendHeads/j.queries(u))
-	if threads := j.p.pool.Threads(); threads > 1 {
-		heads = min(heads, j.a.c.HeadsKV*j.spansOf(u)*len(j.p.runs)/(unitsPerThread*threads))
-	}
-	return max(1, heads)
 }
 
 // unitsPerThread is the number of units per thread that are shared out evenly enough, whatever they are.
@@ -268,7 +252,7 @@ func (j *attendJob) split() bool {
 		u.taken = room
 		for s := range j.spansOf(u) {
 			j.spans = append(j.spans, span{i, s})
-			room += kernels.SpanLen(u.heads*j.queries(u), j.a.c.DimV)
+			room += kernels.SpanLen(u.n*j.a.group(), j.a.c.DimV)
 		}
 	}
 	if len(j.spans) == len(j.units) {
@@ -292,7 +276,7 @@ func (j *attendJob) end(u *unit) int {
 // spansOf is the number of spans that the rows of a unit see.
 func (j *attendJob) spansOf(u *unit) int { return (j.end(u)-1)/kernels.Span + 1 }
 
-// unseeing is the number of query heads of a unit, among those that share a key head, whose rows end before a span.
+// unseeing is the number of query heads of a unit whose rows end before a span.
 func (j *attendJob) unseeing(u *unit, span int) int {
 	if j.a.c.Both {
 		return 0
@@ -302,7 +286,7 @@ func (j *attendJob) unseeing(u *unit, span int) int {
 
 // spanAt is where the results of a span of a unit are kept.
 func (j *attendJob) spanAt(u *unit, span int) []float32 {
-	n := kernels.SpanLen(u.heads*j.queries(u), j.a.c.DimV)
+	n := kernels.SpanLen(u.n*j.a.group(), j.a.c.DimV)
 	return j.taken[u.taken+span*n:][:n]
 }
 
@@ -324,9 +308,7 @@ func (j *attendJob) attend(u *unit, att *kernels.Attention) {
 	j.begin(u, att)
 	for s := range j.spansOf(u) {
 		j.readSpan(u, s, att)
-		for h, n := 0, j.queries(u); h < u.heads; h++ {
-			j.p.level.EndSpan(att, h*n+j.unseeing(u, s), (h+1)*n)
-		}
+		j.p.level.EndSpan(att, j.unseeing(u, s))
 	}
 	j.give(u, att)
 }
@@ -340,93 +322,74 @@ func (j *attendJob) attendSpan(u *unit, span int, att *kernels.Attention) {
 func (j *attendJob) join(u *unit, att *kernels.Attention) {
 	j.begin(u, att)
 	for s := range j.spansOf(u) {
-		for h, n := 0, j.queries(u); h < u.heads; h++ {
-			j.p.level.AddSpan(att, j.spanAt(u, s), h*n+j.unseeing(u, s), (h+1)*n)
-		}
+		j.p.level.AddSpan(att, j.spanAt(u, s), j.unseeing(u, s))
 	}
 	j.give(u, att)
 }
 
 func (j *attendJob) begin(u *unit, att *kernels.Attention) {
 	d, group := j.a.c.Dim, j.a.group()
-	q := att.Begin(u.heads*u.n*group, d, j.a.c.DimV)
-	for k := range u.heads {
-		for i := range u.n {
-			first := (k*u.n + i) * group
-			for g := range group {
-				h := (u.head+k)*group + g
-				copy(q[(first+g)*d:], head(j.q, u.row+i, h, d))
-				if j.a.c.Sinks != nil {
-					att.Sink(first+g, j.a.c.Sinks[h])
-				}
+	q := att.Begin(u.n*group, d, j.a.c.DimV)
+	for i := range u.n {
+		for g := range group {
+			h := u.head*group + g
+			copy(q[(i*group+g)*d:], head(j.q, u.row+i, h, d))
+			if j.a.c.Sinks != nil {
+				att.Sink(i*group+g, j.a.c.Sinks[h])
 			}
-			if t := j.a.c.Temper.at(j.p.batch.Pos[u.row+i]); t != 1 {
-				j.p.level.Scale(q[first*d:(first+group)*d], t)
-			}
+		}
+		if t := j.a.c.Temper.at(j.p.batch.Pos[u.row+i]); t != 1 {
+			j.p.level.Scale(q[i*group*d:(i+1)*group*d], t)
 		}
 	}
 }
 
-// readSpan lets the rows of a unit see a span of keys and values, page after page and in each one head after another, as they lie in memory.
+// readSpan lets the rows of a unit see a span of keys and values.
 func (j *attendJob) readSpan(u *unit, span int, att *kernels.Attention) {
 	const pages = kernels.Span / kv.PageLen
-	c, end := &j.a.c, j.end(u)
-	first := j.p.batch.Pos[u.row]
-	last := first + u.n - 1
+	p, s, c, heads := j.p, j.p.store, &j.a.c, u.n*j.a.group()
+	first, end := p.batch.Pos[u.row], j.end(u)
+	last := first + u.n - 1 // row
 	for page := span * pages; page < (span+1)*pages && page*kv.PageLen < end; page++ {
 		begin := page * kv.PageLen
 		if c.from(first) >= begin+kv.PageLen || c.to(last, end) <= begin {
 			continue // outside every row's window
 		}
 		n := min(end-begin, kv.PageLen)
-		whole := begin+n <= c.to(first, end) && c.from(last) <= begin
-		for h := range u.heads {
-			j.readPage(u, page, h, n, whole, att)
+		keys, values := j.tile(u, page)
+		j.ahead(u, page+1, end, len(keys), values, att)
+		p.level.Score(att, s.KType(), keys, n)
+		if c.InKeys {
+			p.level.ValuesOfKeys(att, s.KType(), keys, n)
+		} else {
+			p.level.Values(att, s.VType(), values, n)
+		}
+		switch whole := begin+n <= c.to(first, end) && c.from(last) <= begin; {
+		case whole && c.Cap == 0 && !c.byDistance():
+			p.level.Fold(att, 0, heads, n, c.Scale)
+		case whole && !c.byDistance():
+			p.level.Bend(att, 0, heads, n, &kernels.Bend{Scale: c.Scale, Cap: c.Cap})
+			p.level.Fold(att, 0, heads, n, 1)
+		default:
+			j.foldRows(u, begin, n, att)
 		}
 	}
 }
 
-// readPage lets the rows of a unit see the first n keys and values of a head in a page, which whole says that all of them see.
-func (j *attendJob) readPage(u *unit, page, h, n int, whole bool, att *kernels.Attention) {
-	p, s, c := j.p, j.p.store, &j.a.c
-	h0, h1 := h*j.queries(u), (h+1)*j.queries(u)
-	keys, values := j.tile(u, page, h)
-	j.ahead(u, page, h, len(keys), values, att)
-	p.level.Score(att, s.KType(), keys, h0, h1, n)
-	if c.InKeys {
-		p.level.ValuesOfKeys(att, s.KType(), keys, n)
-	} else {
-		p.level.Values(att, s.VType(), values, n)
-	}
-	switch {
-	case whole && c.Cap == 0 && !c.byDistance():
-		p.level.Fold(att, h0, h1, n, c.Scale)
-	case whole && !c.byDistance():
-		p.level.Bend(att, h0, h1, n, &kernels.Bend{Scale: c.Scale, Cap: c.Cap})
-		p.level.Fold(att, h0, h1, n, 1)
-	default:
-		j.foldRows(u, h, page*kv.PageLen, n, att)
-	}
-}
-
-// tile is the keys and the values of a unit's head h in a page; none where values lie in the keys.
-func (j *attendJob) tile(u *unit, page, h int) (keys, values []byte) {
-	keys = j.p.store.K(u.run.seq, j.p.layer, u.head+h, page)
+// tile is the keys and the values of a unit in a page; none where values lie in the keys.
+func (j *attendJob) tile(u *unit, page int) (keys, values []byte) {
+	keys = j.p.store.K(u.run.seq, j.p.layer, u.head, page)
 	if !j.a.c.InKeys {
-		values = j.p.store.V(u.run.seq, j.p.layer, u.head+h, page)
+		values = j.p.store.V(u.run.seq, j.p.layer, u.head, page)
 	}
 	return keys, values
 }
 
-// ahead names what is read after the keys of head h in a page, which are so many bytes: its values, then the tile of the next head, or of the first one in the next page.
-func (j *attendJob) ahead(u *unit, page, h, keys int, values []byte, att *kernels.Attention) {
-	h++
-	if h == u.heads {
-		page, h = page+1, 0
-	}
+// ahead names what is read after keys of so many bytes: their values, then a page if it begins before the end.
+func (j *attendJob) ahead(u *unit, page, end, keys int, values []byte, att *kernels.Attention) {
 	var nextKeys, nextValues []byte
-	if page*kv.PageLen < j.end(u) {
-		nextKeys, nextValues = j.tile(u, page, h)
+	if page*kv.PageLen < end {
+		nextKeys, nextValues = j.tile(u, page)
 	}
 	if keys+len(values) <= kernels.SmallTile {
 		att.Ahead(nextKeys, nextValues)
@@ -465,24 +428,24 @@ func (c *AttentionConfig) to(pos, end int) int {
 // byDistance reports whether scores depend on how far a key is.
 func (c *AttentionConfig) byDistance() bool { return c.Slopes != nil || c.Relative != nil }
 
-// foldRows lets every row of a unit see its own part of the n keys of a head from begin on.
-func (j *attendJob) foldRows(u *unit, h, begin, n int, att *kernels.Attention) {
+// foldRows lets every row of a unit see its own part of the n keys from begin on.
+func (j *attendJob) foldRows(u *unit, begin, n int, att *kernels.Attention) {
 	c, group := &j.a.c, j.a.group()
 	for i := range u.n {
-		pos, h0 := j.p.batch.Pos[u.row]+i, (h*u.n+i)*group
+		pos := j.p.batch.Pos[u.row] + i
 		from, seen := max(0, c.from(pos)-begin), min(c.to(pos, j.end(u))-begin, n)
 		switch {
 		case from >= seen:
-		case j.bend(u.head+h, h0, begin, seen, pos, att):
-			j.p.level.Fold(att, h0, h0+group, seen, 1)
+		case j.bend(u.head, i, begin, seen, pos, att):
+			j.p.level.Fold(att, i*group, (i+1)*group, seen, 1)
 		default:
-			j.p.level.Fold(att, h0, h0+group, seen, c.Scale)
+			j.p.level.Fold(att, i*group, (i+1)*group, seen, c.Scale)
 		}
 	}
 }
 
-// bend does to the scores of a row, whose query heads are those from h0 on, what is more than scaling, or reports that there is nothing to do.
-func (j *attendJob) bend(headKV, h0, begin, seen, pos int, att *kernels.Attention) bool {
+// bend does to the scores of row i of a unit what is more than scaling, or reports that there is nothing to do.
+func (j *attendJob) bend(headKV, i, begin, seen, pos int, att *kernels.Attention) bool {
 	c, group := &j.a.c, j.a.group()
 	from := c.from(pos) - begin
 	if c.Cap == 0 && !c.byDistance() && from <= 0 {
@@ -495,17 +458,15 @@ func (j *attendJob) bend(headKV, h0, begin, seen, pos int, att *kernels.Attentio
 	if c.Relative != nil {
 		b.Relative = c.Relative[headKV*group : (headKV+1)*group]
 	}
-	j.p.level.Bend(att, h0, h0+group, seen, &b)
+	j.p.level.Bend(att, i*group, (i+1)*group, seen, &b)
 	return true
 }
 
 func (j *attendJob) give(u *unit, att *kernels.Attention) {
 	group := j.a.group()
-	for k := range u.heads {
-		for i := range u.n {
-			for g := range group {
-				att.End((k*u.n+i)*group+g, head(j.out, u.row+i, (u.head+k)*group+g, j.a.c.DimV))
-			}
+	for i := range u.n {
+		for g := range group {
+			att.End(i*group+g, head(j.out, u.row+i, u.head*group+g, j.a.c.DimV))
 		}
 	}
 }
@@ -542,7 +503,7 @@ func (j *attendJob) rowProbs(r *run, row int) []float32 {
 	n := j.a.c.to(pos, p.batch.Pos[r.row]+r.n)
 	j.probs = grow(j.probs, j.a.c.Heads*n)
 	for h := range j.a.c.HeadsKV {
-		j.begin(&unit{run: r, row: row, n: 1, head: h, heads: 1}, att)
+		j.begin(&unit{run: r, row: row, n: 1, head: h}, att)
 		for at := 0; at < n; at += kv.PageLen {
 			m := min(kv.PageLen, n-at)
 			if j.a.c.from(pos) >= at+kv.PageLen { // before the row's window, and perhaps given up
@@ -551,7 +512,7 @@ func (j *attendJob) rowProbs(r *run, row int) []float32 {
 				}
 				continue
 			}
-			p.level.Score(att, p.store.KType(), p.store.K(r.seq, p.layer, h, at/kv.PageLen), 0, group, m)
+			p.level.Score(att, p.store.KType(), p.store.K(r.seq, p.layer, h, at/kv.PageLen), m)
 			bent := j.bend(h, 0, at, m, pos, att)
 			for g := range group {
 				probs := j.probs[(h*group+g)*n+at:][:m]

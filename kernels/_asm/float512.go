@@ -396,8 +396,9 @@ func (x *program) attention512() {
 		x.end()
 	}
 
-	x.function("weighAVX512", "(p, top, sum *float32, rows, seen int, scale float32)", "weighAVX512 is weigh.")
+	x.function("weighAVX512", "(p, top, sum *float32, ahead *byte, rows, seen int, scale float32)", "weighAVX512 is weigh. It asks for 256 bytes per row at ahead.")
 	p, top, sum, rows := x.arg("p"), x.arg("top"), x.arg("sum"), x.arg("rows")
+	ahead := x.arg("ahead")
 	seen := x.arg("seen")
 	scale := x.broadcast("scale")
 	low := x.constZ(bits(float32(math.Inf(-1))))
@@ -412,39 +413,27 @@ func (x *program) attention512() {
 			x.SHRQ(Imm(16), mask)
 		}
 	}
-	x.Label("loop")
-	var s [4]reg.VecVirtual
-	for i := range s {
-		s[i] = x.ZMM()
-		x.VMOVAPS(low, s[i])
-		x.VMULPS(at(p, 64*i), scale, k[i], s[i])
-	}
-	m, t := x.ZMM(), x.ZMM()
-	x.VMAXPS(s[0], s[1], m)
-	x.VMAXPS(s[2], s[3], t)
-	x.VMAXPS(m, t, m)
-	x.reduce(m, func(a, b, to reg.VecVirtual) { x.VMAXPS(a, b, to) })
-	some := x.K()
-	x.VCMPPS(Imm(4), low, m, some) // not equal
-	for i, z := range s {
-		kk := x.K()
-		x.KANDW(some, k[i], kk)
-		x.VSUBPS(m, z, z)
-		x.exp(z)
-		x.VMOVAPS_Z(z, kk, z)
-		x.VMOVUPS(z, at(p, 64*i))
-	}
-	x.VADDPS(s[0], s[1], s[0])
-	x.VADDPS(s[2], s[3], s[2])
-	x.VADDPS(s[0], s[2], s[0])
-	x.reduce(s[0], x.plus)
-	x.VMOVSS(m.AsX(), at(top, 0))
-	x.VMOVSS(s[0].AsX(), at(sum, 0))
+	x.Label("four")
+	x.CMPQ(rows, Imm(4))
+	x.JLT(LabelRef("rest"))
+	x.weighRows512(4, p, top, sum, ahead, scale, low, k)
+	x.add(4*256, p)
+	x.add(4*256, ahead)
+	x.add(4*4, top)
+	x.add(4*4, sum)
+	x.SUBQ(Imm(4), rows)
+	x.JMP(LabelRef("four"))
+	x.Label("rest")
+	x.TESTQ(rows, rows)
+	x.JZ(LabelRef("done"))
+	x.weighRows512(1, p, top, sum, ahead, scale, low, k)
 	x.add(256, p)
+	x.add(256, ahead)
 	x.add(4, top)
 	x.add(4, sum)
 	x.DECQ(rows)
-	x.JNZ(LabelRef("loop"))
+	x.JMP(LabelRef("rest"))
+	x.Label("done")
 	x.end()
 
 	x.function("mergeStateAVX512", "(max, sum, top, add *float32, n int)",
@@ -499,6 +488,85 @@ func (x *program) attention512() {
 	x.DECQ(r)
 	x.JNZ(LabelRef("rows"))
 	x.end()
+}
+
+// weighRows512 is weigh for four rows or one: a row's chain of operations is long, and those of four overlap.
+func (x *program) weighRows512(rows int, p, top, sum, ahead reg.Register, scale, low reg.VecVirtual, k [4]reg.OpmaskVirtual) {
+	s := make([][4]reg.VecVirtual, rows)
+	m := make([]reg.VecVirtual, rows)
+	larger := func(a, b, to reg.VecVirtual) { x.VMAXPS(a, b, to) }
+	for r := range s {
+		for i := range s[r] {
+			s[r][i] = x.ZMM()
+			x.VMOVAPS(low, s[r][i])
+			x.VMULPS(at(p, 256*r+64*i), scale, k[i], s[r][i])
+		}
+		m[r] = x.ofFour(s[r], larger)
+	}
+	tops := x.reduceRows(m, larger)
+	x.putRows(tops, top, rows)
+	for r := range s {
+		some := x.K()
+		if rows > 1 {
+			x.VSHUFF32X4(Imm(uint64(r*0x55)), tops, tops, m[r])
+		} else {
+			m[r] = tops
+		}
+		x.VCMPPS(Imm(4), low, m[r], some) // not equal
+		for i, z := range s[r] {
+			x.PREFETCHNTA(at(ahead, 256*r+64*i))
+			kk := x.K()
+			x.KANDW(some, k[i], kk)
+			x.VSUBPS(m[r], z, z)
+			x.exp(z)
+			x.VMOVAPS_Z(z, kk, z)
+			x.VMOVUPS(z, at(p, 256*r+64*i))
+		}
+		m[r] = x.ofFour(s[r], x.plus)
+	}
+	x.putRows(x.reduceRows(m, x.plus), sum, rows)
+}
+
+// ofFour combines four registers by one tree.
+func (x *program) ofFour(v [4]reg.VecVirtual, op func(a, b, to reg.VecVirtual)) reg.VecVirtual {
+	a, b := x.ZMM(), x.ZMM()
+	op(v[0], v[1], a)
+	op(v[2], v[3], b)
+	op(a, b, a)
+	return a
+}
+
+// reduceRows is reduce, by the same tree, for one register or for four, whose results are in lane r of 128 bits.
+func (x *program) reduceRows(v []reg.VecVirtual, op func(a, b, to reg.VecVirtual)) reg.VecVirtual {
+	if len(v) == 1 {
+		return x.reduce(v[0], op)
+	}
+	pair := func(a, b reg.VecVirtual, first, second uint64) reg.VecVirtual {
+		lo, hi := x.ZMM(), x.ZMM()
+		x.VSHUFF32X4(Imm(first), b, a, lo)
+		x.VSHUFF32X4(Imm(second), b, a, hi)
+		op(lo, hi, lo)
+		return lo
+	}
+	// Lanes 0 and 1 plus lanes 2 and 3 of two rows each, then the lanes that are left of each row.
+	z := pair(pair(v[0], v[1], 0x44, 0xee), pair(v[2], v[3], 0x44, 0xee), 0x88, 0xdd)
+	t := x.ZMM()
+	for _, lanes := range []uint64{0x4e, 0xb1} {
+		x.VPERMILPS(Imm(lanes), z, t)
+		op(t, z, z)
+	}
+	return z
+}
+
+// putRows stores what reduceRows has found.
+func (x *program) putRows(z reg.VecVirtual, p reg.Register, rows int) {
+	if rows == 1 {
+		x.VMOVSS(z.AsX(), at(p, 0))
+		return
+	}
+	t := x.ZMM()
+	x.VPERMPS(z, x.constZ(0, 4, 8, 12), t)
+	x.VMOVUPS(t.AsX(), at(p, 0))
 }
 
 // dwords16x16 transposes a 16×16 matrix.
