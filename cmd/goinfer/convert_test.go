@@ -65,7 +65,7 @@ func TestConvertWrong(t *testing.T) {
 	for content, want := range map[string]string{
 		"":                                "config.json: EOF",
 		"[]":                              "config.json: want one JSON object and nothing else",
-		"{}":                              `config.json: unsupported architecture ""`,
+		"{}":                              `config.json: no key "architectures" and no "model_type"`,
 		`{"architectures": ["NoSuch"]}`:   `config.json: unsupported architecture "NoSuch": supported are `,
 		`{"model_type": 7}`:               `config.json: key "model_type": want a string, found 7`,
 		`{"model_type": "llama"}`:         `config.json: no key "num_hidden_layers"`,
