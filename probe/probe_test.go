@@ -184,7 +184,7 @@ func testMeasure(t *testing.T, level string) {
 		steps = append(steps, step)
 	})
 	require.NoError(t, err)
-	require.Less(t, time.Since(start), 10*time.Second)
+	require.Less(t, time.Since(start), time.Minute, "this is done while a user waits")
 	require.Equal(t, []int{1, 2, 3, 4, 5, 6, 7}, steps)
 	require.Equal(t, level, p.Level)
 	require.Len(t, p.Results, 2)
