@@ -138,6 +138,9 @@ func (e *Engine) Generate(ctx context.Context, q Request) iter.Seq2[Piece, error
 			if !yield(p, nil) {
 				return
 			}
+			if ctx.Err() != nil { // perhaps by the body of the loop, after which no token shall be computed, however late cancelOn runs
+				r.cancelled.Store(true)
+			}
 		}
 		if ended = true; r.err != nil {
 			yield(Piece{}, r.err)
