@@ -138,8 +138,8 @@ func TestPopulate(t *testing.T) {
 	}
 	require.True(t, bytes.Equal(content, m.Data()))
 
-	// What was populated is held, without having been touched.
-	if runtime.GOOS != "linux" || !ResetPeak() {
+	// What was populated is held, without having been touched. Emulators of other processors do not pass the advice on.
+	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" || !ResetPeak() {
 		return
 	}
 	require.NoError(t, os.WriteFile(path, make([]byte, 64<<20), 0o600))
