@@ -367,12 +367,12 @@ func (x *program) half512() {
 // attention512: see attend.go.
 func (x *program) attention512() {
 	for rows := 1; rows <= 6; rows++ {
-		x.gemm512(rows, 4)
-		x.gemm512(rows, 1)
+		x.gemm512(false, rows, 4)
+		x.gemm512(false, rows, 1)
 	}
 	for rows := 1; rows <= 8; rows++ {
-		x.gemmHalf512(rows, halfVectors512(rows))
-		x.gemmHalf512(rows, 1)
+		x.gemm512(true, rows, halfVectors512(rows))
+		x.gemm512(true, rows, 1)
 	}
 	x.columns512()
 	for _, f := range floatFormats512[:2] {
@@ -638,7 +638,7 @@ func (x *program) words8x8(v [8]reg.VecVirtual) (out [8]reg.VecVirtual) {
 	return out
 }
 
-// halfVectors512 is the number of vectors of columns that gemmHalf512 takes with so many rows.
+// halfVectors512 is the number of vectors of columns of halves that gemm512 takes with so many rows.
 func halfVectors512(rows int) int {
 	if rows > 6 {
 		return 2
@@ -646,17 +646,26 @@ func halfVectors512(rows int) int {
 	return 4
 }
 
-// gemmHalf512 is gemm512 for columns of F16. For each line of b that it reads it asks for one at ahead, which then moves on by pace. Strides are in bytes.
-func (x *program) gemmHalf512(rows, vectors int) {
-	name := fmt.Sprintf("gemmF16%dx%dAVX512", rows, 16*vectors)
+// gemm512 multiplies some rows of a with 16 columns of b or some vectors of them, of float32 or halves. For each line of halves that it reads it asks for one at ahead,
+// which then moves on by pace. Strides are in bytes.
+func (x *program) gemm512(half bool, rows, vectors int) {
+	name, args, of, size, load := "gemm", "(c, a, b *float32, lda, ld, k int", "b", 64, x.get
+	if half {
+		name, args, of, size, load = "gemmF16", "(c, a *float32, b, ahead *byte, lda, ldb, ldc, k, pace int", "F16", 32, x.getHalf
+	}
+	name = fmt.Sprintf("%s%dx%dAVX512", name, rows, 16*vectors)
 	mask, doc := "", ""
 	if vectors == 1 {
 		mask, doc = ", mask int", ", those of mask"
 	}
-	x.function(name, "(c, a *float32, b, ahead *byte, lda, ldb, ldc, k, pace int"+mask+")",
-		fmt.Sprintf("%s multiplies %d rows of a with %d columns of F16%s, adding along k in order.", name, rows, 16*vectors, doc))
-	a, b, ahead := x.arg("a"), x.arg("b"), x.arg("ahead")
-	lda, ldb, k, pace := x.arg("lda"), x.arg("ldb"), x.arg("k"), x.arg("pace")
+	x.function(name, args+mask+")", fmt.Sprintf("%s multiplies %d rows of a with %d columns of %s%s, adding along k in order.", name, rows, 16*vectors, of, doc))
+	a, b := x.arg("a"), x.arg("b")
+	var lda, ldb, k, ahead, pace reg.Register
+	if half {
+		ahead, lda, ldb, k, pace = x.arg("ahead"), x.arg("lda"), x.arg("ldb"), x.arg("k"), x.arg("pace")
+	} else {
+		lda, ldb, k = x.arg("lda"), x.arg("ld"), x.arg("k")
+	}
 	var km *reg.OpmaskVirtual
 	if vectors == 1 {
 		m := x.K()
@@ -680,10 +689,10 @@ func (x *program) gemmHalf512(rows, vectors int) {
 	x.Label("loop")
 	var v [4]reg.VecVirtual
 	for j := range vectors {
-		if j%2 == 0 {
-			x.PREFETCHNTA(at(ahead, 32*j))
+		if half && j%2 == 0 {
+			x.PREFETCHNTA(at(ahead, size*j))
 		}
-		v[j] = x.getHalf(at(b, 32*j), km)
+		v[j] = load(at(b, size*j), km)
 	}
 	for i := range acc {
 		s, m := x.ZMM(), at(from[i/3], 0)
@@ -699,85 +708,21 @@ func (x *program) gemmHalf512(rows, vectors int) {
 		x.add(4, p)
 	}
 	x.ADDQ(ldb, b)
-	x.ADDQ(pace, ahead)
+	if half {
+		x.ADDQ(pace, ahead)
+	}
 	x.DECQ(k)
 	x.JNZ(LabelRef("loop"))
-	c, ldc := x.arg("c"), x.arg("ldc")
+	c, ldc := x.arg("c"), ldb
+	if half {
+		ldc = x.arg("ldc")
+	}
 	for i := range acc {
 		for j := range vectors {
 			x.put(acc[i][j], at(c, 64*j), km)
 		}
 		if i+1 < rows {
 			x.ADDQ(ldc, c)
-		}
-	}
-	x.end()
-}
-
-// gemm512 multiplies some rows of a with 16 or 64 columns of b. Strides are in bytes.
-func (x *program) gemm512(rows, vectors int) {
-	name := fmt.Sprintf("gemm%dx%dAVX512", rows, 16*vectors)
-	mask, doc := "", ""
-	if vectors == 1 {
-		mask, doc = ", mask int", ", those of mask"
-	}
-	x.function(name, "(c, a, b *float32, lda, ld, k int"+mask+")", fmt.Sprintf("%s multiplies %d rows of a with %d columns of b%s, adding along k in order.", name, rows, 16*vectors, doc))
-	a, b, lda, ld, k := x.arg("a"), x.arg("b"), x.arg("lda"), x.arg("ld"), x.arg("k")
-	var km *reg.OpmaskVirtual
-	if vectors == 1 {
-		m := x.K()
-		x.KMOVW(x.arg("mask").(reg.GPVirtual).As32(), m)
-		km = &m
-	}
-	a3 := a
-	if rows > 3 {
-		a3 = x.GP64()
-		x.LEAQ(Mem{Base: lda, Index: lda, Scale: 2}, a3)
-		x.ADDQ(a, a3)
-	}
-	row := func(i int) Mem {
-		m := at(a, 0)
-		if i >= 3 {
-			m.Base, i = a3, i-3
-		}
-		if i > 0 {
-			m.Index, m.Scale = lda, uint8(i)
-		}
-		return m
-	}
-	var acc [6][4]reg.VecVirtual
-	for i := range rows {
-		for j := range vectors {
-			acc[i][j] = x.ZMM()
-			x.zero(acc[i][j])
-		}
-	}
-	x.Label("loop")
-	var v [4]reg.VecVirtual
-	for j := range vectors {
-		v[j] = x.get(at(b, 64*j), km)
-	}
-	for i := range rows {
-		s := x.ZMM()
-		x.VBROADCASTSS(row(i), s)
-		for j := range vectors {
-			x.VFMADD231PS(v[j], s, acc[i][j])
-		}
-	}
-	x.add(4, a)
-	if rows > 3 {
-		x.add(4, a3)
-	}
-	x.ADDQ(ld, b)
-	x.DECQ(k)
-	x.JNZ(LabelRef("loop"))
-	c := x.arg("c")
-	for i := range rows {
-		for j := range vectors {
-			x.put(acc[i][j], at(c, 64*j), km)
-		}
-		if i+1 < rows {
-			x.ADDQ(ld, c)
 		}
 	}
 	x.end()
