@@ -62,10 +62,14 @@ func (r *Runner) Run(ctx context.Context, m *Model, c Case) (*Result, error) {
 	}
 	defer s.Close()
 	res := newResult(m, c, s.load)
+	var before *probe.Peak
 	for range r.Repetitions {
-		one, err := r.repeat(ctx, s, m, c)
+		one, after, err := r.repeat(ctx, s, m, c, before)
 		if err != nil {
 			return nil, err
+		}
+		if r.Peer == nil {
+			before = &after // nothing ran since
 		}
 		res.samples = append(res.samples, one)
 		if r.Step != nil {
@@ -76,20 +80,23 @@ func (r *Runner) Run(ctx context.Context, m *Model, c Case) (*Result, error) {
 	return res, nil
 }
 
-// repeat measures once, and has the peer measure once.
-func (r *Runner) repeat(ctx context.Context, s *Session, m *Model, c Case) (one sample, err error) {
-	before, err := r.look(ctx, c)
-	if err != nil {
-		return one, err
+// repeat measures once, and has the peer measure once. before is what a look at the machine has just found, nil if there was none; after is what one found behind
+// our own measurement.
+func (r *Runner) repeat(ctx context.Context, s *Session, m *Model, c Case, before *probe.Peak) (one sample, after probe.Peak, err error) {
+	if before == nil {
+		found, err := r.look(ctx, c)
+		if err != nil {
+			return one, after, err
+		}
+		before = &found
 	}
 	mem.ResetPeak()
 	if one, err = s.once(ctx); err != nil {
-		return one, err
+		return one, after, err
 	}
 	one.rss = mem.PeakRSS()
-	after, err := r.look(ctx, c)
-	if err != nil {
-		return one, err
+	if after, err = r.look(ctx, c); err != nil {
+		return one, after, err
 	}
 	one.machine = probe.Peak{
 		Threads: c.Threads, ReadGBs: (before.ReadGBs + after.ReadGBs) / 2,
@@ -98,7 +105,7 @@ func (r *Runner) repeat(ctx context.Context, s *Session, m *Model, c Case) (one 
 	if r.Peer != nil {
 		one.peer, err = r.Peer.once(ctx, m, c)
 	}
-	return one, err
+	return one, after, err
 }
 
 // look measures what the machine reaches at this moment of what bounds the case.
