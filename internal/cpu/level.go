@@ -18,13 +18,16 @@ type level struct {
 	asked      bool // it is in use only where GOINFER_CPU names it
 }
 
+// vnni512 is what avx512vnni asks for.
+var vnni512 = []string{"avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni"}
+
 // levels lists all of them, for each architecture from low to high.
 var levels = []level{
 	{name: "go"},
 	{name: "avx2", arch: "amd64", needs: []string{"avx2", "fma", "f16c"}},
 	{name: "avxvnni", arch: "amd64", needs: []string{"avx2", "fma", "f16c", "avxvnni"}},
-	{name: "avx512vnni", arch: "amd64", needs: []string{"avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni"}},
-	{name: "avx512bf16", arch: "amd64", needs: []string{"avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni", "avx512bf16"}, asked: true},
+	{name: "avx512vnni", arch: "amd64", needs: vnni512},
+	{name: "avx512bf16", arch: "amd64", needs: append(slices.Clone(vnni512), "avx512bf16"), asked: true},
 	{name: "neon", arch: "arm64", needs: []string{"neon"}},
 	{name: "dotprod", arch: "arm64", needs: []string{"neon", "dotprod"}},
 	{name: "i8mm", arch: "arm64", needs: []string{"neon", "dotprod", "i8mm"}},
