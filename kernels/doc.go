@@ -34,9 +34,9 @@
 //
 // Products with block formats take activations as int8 in groups of 32 with a float32 scale. The scale is chosen among
 // eight candidates by the least squared error and then refitted, which leaves about a tenth less noise than taking the
-// largest magnitude alone, at no cost to the product. Float formats take float32
-// activations. At level avx512bf16, which has to be asked for, BF16 takes activations rounded to that, as llama.cpp does, and
-// prompts take half the time.
+// largest magnitude alone, at no cost to the product. Float formats take float32 activations. At
+// level avx512bf16, which has to be asked for, BF16 takes activations rounded to that, as llama.cpp does, and its products take
+// half the time.
 package kernels
 
 //go:generate go run -C _asm ./arm64

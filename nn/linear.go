@@ -150,8 +150,8 @@ func (j *productJob) addRange(dst *tensor.Tensor, l *Linear, a *kernels.Acts, t0
 	if t0 == t1 {
 		return
 	}
-	cost := l.w.RowBytes() + l.w.Cols*(t1-t0)/costTokens
-	j.parts = append(j.parts, part{l, a, dst, t0, t1, max(cost, 1)})
+	cost := max(l.w.RowBytes()+l.w.Cols*(t1-t0)/costTokens, 1)
+	j.parts = append(j.parts, part{l, a, dst, t0, t1, cost})
 	j.work += cost * l.w.Rows
 }
 
