@@ -175,7 +175,7 @@ func (x *program) rowsAbreast(f format512, s *state512, acc reg.VecVirtual, q, m
 	a := f.abreast
 	// All at once, in the order of addresses: these loops are faster than memory, and lines that are asked for one by one among their loads were seen to come a tenth slower.
 	for at := 0; at < abreast*16*a.size; at += 64 {
-		x.PREFETCHT0(Mem{Base: next, Disp: at})
+		x.PREFETCHT1(Mem{Base: next, Disp: at})
 	}
 	sums := a.step(x, s, q)
 	for b, sum := range sums {

@@ -195,7 +195,7 @@ func (f *format512) fetching(next reg.Register, bytes, loads int) {
 	done, line := 0, 0
 	f.load = func(x *program, s *state512, i, u int) reg.VecVirtual {
 		for done++; line*64*loads < bytes*done; line++ {
-			x.PREFETCHT0(Mem{Base: next, Disp: 64 * line})
+			x.PREFETCHT1(Mem{Base: next, Disp: 64 * line})
 		}
 		return load(x, s, i, u)
 	}
@@ -400,10 +400,19 @@ func (x *program) unpack512(f format512) {
 	if f.min {
 		mp = x.arg("m")
 	}
+	// The rows behind these, into the second cache.
+	next := x.GP64()
+	x.MOVQ(stride, next)
+	x.SHLQ(Imm(4), next)
+	x.ADDQ(w, next)
 	s := x.start512(&f, w, stride)
 	blocks := x.arg("blocks")
 	loop := "loop"
 	x.Label(loop)
+	for at := 0; at < 16*f.size; at += 64 {
+		x.PREFETCHT1(Mem{Base: next, Disp: at})
+	}
+	x.add(16*f.size, next)
 	scales := func(groups int) {
 		for g := range groups {
 			d, m := f.scale(x, s, g)

@@ -864,7 +864,7 @@ func (x *program) floatTile512(f floatFormat512, rows, tokens int) {
 	step := func(i int, k *reg.OpmaskVirtual) {
 		if next != nil && k == nil {
 			for j := 0; j < 4*per*f.size; j += 64 {
-				x.PREFETCHT0(at(next, 4*per*f.size*i+j))
+				x.PREFETCHT1(at(next, 4*per*f.size*i+j))
 			}
 		}
 		var v [4]reg.VecVirtual
