@@ -14,14 +14,36 @@ import (
 
 // Model is an architecture bound to its weights. It is immutable; what a computation changes lives in the Pass and the cache.
 type Model interface {
+	// NLayer is the number of layers.
+	NLayer() int
 	// State says what the cache keeps for each layer.
 	State() []kv.Spec
-	// Forward runs the batch of f through the layers and returns the residual rows that want an output.
-	Forward(f *nn.Pass) *tensor.Tensor
+	// Embed returns the residual stream before the first layer, [n_tokens][n_embd].
+	Embed(f *nn.Pass) *tensor.Tensor
+	// Layer takes the residual stream x through layer i, in place.
+	Layer(f *nn.Pass, i int, x *tensor.Tensor)
 	// Hidden applies the final norm to residual rows, [n_rows][n_embd].
 	Hidden(f *nn.Pass, x *tensor.Tensor) *tensor.Tensor
 	// Logits applies the final norm and the head to residual rows, [n_rows][n_vocab]; of a model without a head it is Hidden.
 	Logits(f *nn.Pass, x *tensor.Tensor) *tensor.Tensor
+}
+
+// Forward runs the batch of f through the whole model m, and returns the residual rows that want an
+// output, [n_outputs][n_embd].
+func Forward(m Model, f *nn.Pass) *tensor.Tensor {
+	x := m.Embed(f)
+	Layers(m, f, x, 0, m.NLayer())
+	return f.Outputs(x)
+}
+
+// Layers takes the residual stream x through the layers first to end-1, in place. It is the one loop
+// over layers, for every architecture. A range that does not begin with the first layer takes its
+// stream from [nn.Pass.Stream] in place of Embed.
+func Layers(m Model, f *nn.Pass, x *tensor.Tensor, first, end int) {
+	for i := first; i < end; i++ {
+		f.Layer(i)
+		m.Layer(f, i, x)
+	}
 }
 
 // SourceTensor is a tensor as a file holds it. Shape is in GGUF's order, the fastest dimension first. Data is filled in when the tensor is bound.

@@ -268,9 +268,9 @@ func (j *attendJob) split() bool {
 // end is the position behind the last that the rows of a unit see.
 func (j *attendJob) end(u *unit) int {
 	if j.a.c.Both {
-		return j.p.batch.Pos[u.run.row] + u.run.n
+		return j.p.batch.Rows[u.run.row].Pos + u.run.n
 	}
-	return j.p.batch.Pos[u.row] + u.n
+	return j.p.batch.Rows[u.row].Pos + u.n
 }
 
 // spansOf is the number of spans that the rows of a unit see.
@@ -281,7 +281,7 @@ func (j *attendJob) unseeing(u *unit, span int) int {
 	if j.a.c.Both {
 		return 0
 	}
-	return max(0, span*kernels.Span-j.p.batch.Pos[u.row]) * j.a.group()
+	return max(0, span*kernels.Span-j.p.batch.Rows[u.row].Pos) * j.a.group()
 }
 
 // spanAt is where the results of a span of a unit are kept.
@@ -292,7 +292,7 @@ func (j *attendJob) spanAt(u *unit, span int) []float32 {
 
 func (j *attendJob) store(row int) {
 	p, s, d, dv := j.p, j.p.store, j.a.c.Dim, j.a.c.DimV
-	seq, pos := p.batch.Seq[row], p.batch.Pos[row]
+	seq, pos := p.batch.Rows[row].Seq, p.batch.Rows[row].Pos
 	for h := range j.a.c.HeadsKV {
 		p.level.Narrow(s.KType(), s.KRow(seq, p.layer, h, pos), head(j.k, row, h, d))
 		if !j.a.c.InKeys {
@@ -338,7 +338,7 @@ func (j *attendJob) begin(u *unit, att *kernels.Attention) {
 				att.Sink(i*group+g, j.a.c.Sinks[h])
 			}
 		}
-		if t := j.a.c.Temper.at(j.p.batch.Pos[u.row+i]); t != 1 {
+		if t := j.a.c.Temper.at(j.p.batch.Rows[u.row+i].Pos); t != 1 {
 			j.p.level.Scale(q[i*group*d:(i+1)*group*d], t)
 		}
 	}
@@ -348,7 +348,7 @@ func (j *attendJob) begin(u *unit, att *kernels.Attention) {
 func (j *attendJob) readSpan(u *unit, span int, att *kernels.Attention) {
 	const pages = kernels.Span / kv.PageLen
 	p, s, c, heads := j.p, j.p.store, &j.a.c, u.n*j.a.group()
-	first, end := p.batch.Pos[u.row], j.end(u)
+	first, end := p.batch.Rows[u.row].Pos, j.end(u)
 	last := first + u.n - 1 // row
 	for page := span * pages; page < (span+1)*pages && page*kv.PageLen < end; page++ {
 		begin := page * kv.PageLen
@@ -432,7 +432,7 @@ func (c *AttentionConfig) byDistance() bool { return c.Slopes != nil || c.Relati
 func (j *attendJob) foldRows(u *unit, begin, n int, att *kernels.Attention) {
 	c, group := &j.a.c, j.a.group()
 	for i := range u.n {
-		pos := j.p.batch.Pos[u.row] + i
+		pos := j.p.batch.Rows[u.row].Pos + i
 		from, seen := max(0, c.from(pos)-begin), min(c.to(pos, j.end(u))-begin, n)
 		switch {
 		case from >= seen:
@@ -499,8 +499,8 @@ func (p *Pass) showProbs(j *attendJob) {
 // rowProbs returns the probabilities of a row, for every head those of the positions up to the last that it sees.
 func (j *attendJob) rowProbs(r *run, row int) []float32 {
 	p, att := j.p, &j.p.workers[0].att
-	pos, group := p.batch.Pos[row], j.a.group()
-	n := j.a.c.to(pos, p.batch.Pos[r.row]+r.n)
+	pos, group := p.batch.Rows[row].Pos, j.a.group()
+	n := j.a.c.to(pos, p.batch.Rows[r.row].Pos+r.n)
 	j.probs = grow(j.probs, j.a.c.Heads*n)
 	for h := range j.a.c.HeadsKV {
 		j.begin(&unit{run: r, row: row, n: 1, head: h}, att)

@@ -105,12 +105,12 @@ type Event struct {
 
 // show offers each row of t to the hook of that row.
 func (p *Pass) show(layer int, name string, t *tensor.Tensor) {
-	if len(p.batch.Hooks) == 0 || p.Dead() {
+	if !p.hooked || p.Dead() {
 		return
 	}
 	for i := range t.Rows {
 		row := i
-		if t.Rows != len(p.batch.Tokens) {
+		if t.Rows != len(p.batch.Rows) {
 			row = p.outputs[i] // after Outputs
 		}
 		if h := p.wants(row, layer, name); h != nil {
@@ -121,30 +121,34 @@ func (p *Pass) show(layer int, name string, t *tensor.Tensor) {
 
 // showInputs offers the rows t0 ≤ t < t1 of the input of l to the hooks of their tokens that want to see inputs.
 func (p *Pass) showInputs(l *Linear, expert int, a *kernels.Acts, t0, t1 int) {
-	if len(p.batch.Hooks) == 0 {
+	if !p.hooked {
 		return
 	}
 	for t := t0; t < t1; t++ {
-		row := t
-		switch {
-		case a == &p.slots:
-			row = p.moe.rowOf(t)
-		case a.N != len(p.batch.Tokens):
-			row = p.outputs[t] // after Outputs
-		}
-		if h, ok := p.batch.Hooks[row].(InputHook); ok {
+		if h, ok := p.batch.Rows[p.rowOf(a, t)].Hook.(InputHook); ok {
 			h.ObserveInput(l.w.Name, expert, a.F[t*a.K:(t+1)*a.K])
 		}
 	}
 }
 
+// rowOf is the row of the batch that row t of activations belongs to.
+func (p *Pass) rowOf(a *kernels.Acts, t int) int {
+	switch {
+	case a == &p.slots:
+		return p.moe.rowOf(t)
+	case a.N != len(p.batch.Rows):
+		return p.outputs[t] // after Outputs
+	}
+	return t
+}
+
 // showHeadInputs offers the input of the matrix of a head, the rows of t from head·n on, to the hooks of their n tokens that want to see inputs.
 func (p *Pass) showHeadInputs(l *Linear, head int, t *tensor.Tensor, n int) {
-	if len(p.batch.Hooks) == 0 {
+	if !p.hooked {
 		return
 	}
 	for i := range n {
-		if h, ok := p.batch.Hooks[i].(InputHook); ok {
+		if h, ok := p.batch.Rows[i].Hook.(InputHook); ok {
 			h.ObserveInput(l.w.Name, head, t.Row(head*n+i))
 		}
 	}
@@ -152,11 +156,11 @@ func (p *Pass) showHeadInputs(l *Linear, head int, t *tensor.Tensor, n int) {
 
 // showRows offers the rows of t, which take the place of a product with the matrix of that full name, likewise.
 func (p *Pass) showRows(weight string, t *tensor.Tensor) {
-	if len(p.batch.Hooks) == 0 || p.Dead() {
+	if !p.hooked || p.Dead() {
 		return
 	}
 	for i := range t.Rows {
-		if h, ok := p.batch.Hooks[i].(InputHook); ok {
+		if h, ok := p.batch.Rows[i].Hook.(InputHook); ok {
 			h.ObserveInput(weight, 0, t.Row(i))
 		}
 	}
@@ -164,16 +168,16 @@ func (p *Pass) showRows(weight string, t *tensor.Tensor) {
 
 // wants returns the hook of a row if it asks for name, and nil otherwise.
 func (p *Pass) wants(row, layer int, name string) Hook {
-	if len(p.batch.Hooks) == 0 {
+	if !p.hooked {
 		return nil
 	}
-	if h := p.batch.Hooks[row]; h != nil && h.Wants(layer, name) {
+	if h := p.batch.Rows[row].Hook; h != nil && h.Wants(layer, name) {
 		return h
 	}
 	return nil
 }
 
 func (p *Pass) observe(h Hook, row, layer int, name string, data []float32, experts []int32) {
-	p.event = Event{Layer: layer, Name: name, Token: p.batch.Tokens[row], Pos: p.batch.Pos[row], Data: data, Experts: experts, Scoring: p.moe.scoring}
+	p.event = Event{Layer: layer, Name: name, Token: p.batch.Rows[row].Token, Pos: p.batch.Rows[row].Pos, Data: data, Experts: experts, Scoring: p.moe.scoring}
 	h.Observe(&p.event)
 }

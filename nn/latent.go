@@ -115,7 +115,7 @@ func (p *Pass) perHead(x *tensor.Tensor, ls []*Linear, stretch int, named bool) 
 		if named {
 			p.showHeadInputs(l, h, byHead, x.Rows)
 		}
-		p.prod.addRange(y, l, &p.slots, h*x.Rows, (h+1)*x.Rows)
+		p.prod.addRange(part{l: l, expert: h, acts: &p.slots, dst: y, t0: h * x.Rows, t1: (h + 1) * x.Rows, byHead: true})
 	}
 	p.prod.run()
 	for h := range heads {

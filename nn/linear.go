@@ -109,10 +109,12 @@ type productJob struct {
 // part is one product: dst[t][r] for the tokens t0 ≤ t < t1 of acts.
 type part struct {
 	l      *Linear
+	expert int // number of the expert or the head that l belongs to, or 0
 	acts   *kernels.Acts
 	dst    *tensor.Tensor
 	t0, t1 int
-	cost   int // of a row
+	byHead bool // tokens stand in acts once for every head, and t0 is where those of this head begin
+	cost   int  // of a row
 }
 
 // stretch is the rows r0 ≤ r < r1 of a part.
@@ -139,20 +141,21 @@ func (j *productJob) begin(p *Pass) {
 // add enters a product for all tokens.
 func (j *productJob) add(dst *tensor.Tensor, l *Linear, a *kernels.Acts) {
 	j.p.showInputs(l, 0, a, 0, a.N)
-	j.addRange(dst, l, a, 0, a.N)
+	j.addRange(part{l: l, acts: a, dst: dst, t1: a.N})
 }
 
 // addRange enters a product for the tokens t0 ≤ t < t1.
-func (j *productJob) addRange(dst *tensor.Tensor, l *Linear, a *kernels.Acts, t0, t1 int) {
+func (j *productJob) addRange(t part) {
+	l, a, t0, t1 := t.l, t.acts, t.t0, t.t1
 	if l.w.Cols != a.K {
 		panic(fmt.Sprintf("nn: %s takes rows of %d, not %d", l.w.Name, l.w.Cols, a.K))
 	}
 	if t0 == t1 {
 		return
 	}
-	cost := max(l.w.RowBytes()+l.w.Cols*(t1-t0)/costTokens, 1)
-	j.parts = append(j.parts, part{l, a, dst, t0, t1, cost})
-	j.work += cost * l.w.Rows
+	t.cost = max(l.w.RowBytes()+l.w.Cols*(t1-t0)/costTokens, 1)
+	j.parts = append(j.parts, t)
+	j.work += t.cost * l.w.Rows
 }
 
 func (j *productJob) run() {
@@ -167,6 +170,29 @@ func (j *productJob) run() {
 		}
 	}
 	j.p.pool.Run(j, len(j.chunks))
+	if j.p.adapted {
+		j.adapt()
+	}
+}
+
+// adapt lets the adapters of rows add to what the products made of them.
+func (j *productJob) adapt() {
+	if j.p.Dead() {
+		return
+	}
+	for i := range j.parts {
+		t := &j.parts[i]
+		a := t.acts
+		for k := t.t0; k < t.t1; k++ {
+			row := k - t.t0
+			if !t.byHead {
+				row = j.p.rowOf(a, k)
+			}
+			if ad := j.p.batch.Rows[row].Adapter; ad != nil {
+				ad.Add(t.l.w.Name, t.expert, a.F[k*a.K:(k+1)*a.K], t.dst.Row(k))
+			}
+		}
+	}
 }
 
 // chunk is the number of rows that come to so much work, within bounds.

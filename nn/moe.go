@@ -172,10 +172,10 @@ func (p *Pass) experts(x, in, g, u, y *tensor.Tensor, m *MoE) {
 	for e := range c.Up {
 		if c.Gate != nil {
 			p.showInputs(c.Gate[e], e, &p.slots, s.first[e], s.first[e+1])
-			p.prod.addRange(g, c.Gate[e], &p.slots, s.first[e], s.first[e+1])
+			p.prod.addRange(part{l: c.Gate[e], expert: e, acts: &p.slots, dst: g, t0: s.first[e], t1: s.first[e+1]})
 		}
 		p.showInputs(c.Up[e], e, &p.slots, s.first[e], s.first[e+1])
-		p.prod.addRange(u, c.Up[e], &p.slots, s.first[e], s.first[e+1])
+		p.prod.addRange(part{l: c.Up[e], expert: e, acts: &p.slots, dst: u, t0: s.first[e], t1: s.first[e+1]})
 	}
 	p.prod.run()
 	if c.Gate != nil {
@@ -194,7 +194,7 @@ func (p *Pass) experts(x, in, g, u, y *tensor.Tensor, m *MoE) {
 	p.prod.begin(p)
 	for e := range c.Down {
 		p.showInputs(c.Down[e], e, &p.slots, s.first[e], s.first[e+1])
-		p.prod.addRange(y, c.Down[e], &p.slots, s.first[e], s.first[e+1])
+		p.prod.addRange(part{l: c.Down[e], expert: e, acts: &p.slots, dst: y, t0: s.first[e], t1: s.first[e+1]})
 	}
 	p.prod.run()
 	p.showSlots(c.Down[0].name, y)
@@ -207,8 +207,8 @@ func (s *moeState) count(p *Pass, m *MoE, n int) int {
 	s.start[0] = 0
 	for i := range n {
 		used := c.Used
-		if len(p.batch.Hooks) > 0 && !p.Dead() {
-			if h, ok := p.batch.Hooks[i].(RoutingHook); ok {
+		if p.hooked && !p.Dead() {
+			if h, ok := p.batch.Rows[i].Hook.(RoutingHook); ok {
 				used = h.ExpertsUsed(p.layer, c.Used, total)
 			}
 		}

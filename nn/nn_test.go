@@ -141,7 +141,7 @@ func (r *rig) run(seq kv.Seq, tokens []int32, h Hook) ([]float32, error) {
 	at := r.store.Len(seq)
 	require.NoError(r.t, r.store.Reserve(seq, len(tokens)))
 	for i, id := range tokens {
-		b.Add(id, at+i, seq, true, h)
+		b.Add(Row{Token: id, Pos: at + i, Seq: seq, Out: true, Hook: h})
 	}
 	r.pass.Begin(&b)
 	y := r.l.forward(r.pass)
@@ -204,10 +204,10 @@ func TestSameBits(t *testing.T) {
 		for i := 0; i < len(ids); i += 10 {
 			var b Batch
 			for j := range 4 {
-				b.Add(int32(j), r.store.Len(other)+j, other, j == 2, nil)
+				b.Add(Row{Token: int32(j), Pos: r.store.Len(other) + j, Seq: other, Out: j == 2})
 			}
 			for j := range 10 {
-				b.Add(ids[i+j], i+j, a, true, nil)
+				b.Add(Row{Token: ids[i+j], Pos: i + j, Seq: a, Out: true})
 			}
 			require.NoError(t, r.store.Reserve(a, 10))
 			require.NoError(t, r.store.Reserve(other, 4))
@@ -236,7 +236,7 @@ func TestFusedVerbs(t *testing.T) {
 		seq := r.store.Open()
 		require.NoError(t, r.store.Reserve(seq, 3))
 		for i := range 3 {
-			b.Add(ids[i], i, seq, true, nil)
+			b.Add(Row{Token: ids[i], Pos: i, Seq: seq, Out: true})
 		}
 		r.pass.Begin(&b)
 		h := r.pass.Embed(l.embd)
@@ -281,7 +281,7 @@ func TestMoE(t *testing.T) {
 	const n = 17
 	require.NoError(t, r.store.Reserve(seq, n))
 	for i, id := range someTokens(n) {
-		b.Add(id, i, seq, true, nil)
+		b.Add(Row{Token: id, Pos: i, Seq: seq, Out: true})
 	}
 	r.pass.Begin(&b)
 	x := r.pass.Embed(l.embd)
@@ -424,8 +424,8 @@ func TestHooksAlter(t *testing.T) {
 	a, c := r.store.Open(), r.store.Open()
 	require.NoError(t, r.store.Reserve(a, 1))
 	require.NoError(t, r.store.Reserve(c, 1))
-	b.Add(ids[0], 0, a, true, nil)
-	b.Add(ids[0], 0, c, true, route)
+	b.Add(Row{Token: ids[0], Seq: a, Out: true})
+	b.Add(Row{Token: ids[0], Seq: c, Out: true, Hook: route})
 	r.pass.Begin(&b)
 	y := l.forward(r.pass)
 	require.NoError(t, r.pass.End())
@@ -481,7 +481,7 @@ func TestRoutingHook(t *testing.T) {
 	for n := 1; n <= testExperts; n++ {
 		s := r.store.Open()
 		require.NoError(t, r.store.Reserve(s, 1))
-		b.Add(ids[0], 0, s, true, counting(n))
+		b.Add(Row{Token: ids[0], Seq: s, Out: true, Hook: counting(n)})
 	}
 	r.pass.Begin(&b)
 	y := l.forward(r.pass)
@@ -515,9 +515,8 @@ func TestFaults(t *testing.T) {
 
 	seq, other := r.store.Open(), r.store.Open()
 	for name, b := range map[string]Batch{
-		"position":       {Tokens: []int32{1}, Pos: []int{1}, Seq: []kv.Seq{seq}, Out: []bool{true}},
-		"stand together": {Tokens: []int32{1, 1, 1}, Pos: []int{0, 0, 0}, Seq: []kv.Seq{seq, other, seq}, Out: []bool{true, true, true}},
-		"a batch of":     {Tokens: []int32{1, 2}, Pos: []int{0}, Seq: []kv.Seq{seq}, Out: []bool{true}},
+		"position":       {Rows: []Row{{Token: 1, Pos: 1, Seq: seq, Out: true}}},
+		"stand together": {Rows: []Row{{Token: 1, Seq: seq}, {Token: 1, Seq: other}, {Token: 1, Seq: seq}}},
 	} {
 		r.pass.Begin(&b)
 		l.forward(r.pass)
@@ -564,7 +563,7 @@ func TestDecodeAllocatesNothing(t *testing.T) {
 	step := func() {
 		b.Reset()
 		require.NoError(t, r.store.Reserve(seq, 1))
-		b.Add(3, r.store.Len(seq), seq, true, nil)
+		b.Add(Row{Token: 3, Pos: r.store.Len(seq), Seq: seq, Out: true})
 		r.pass.Begin(&b)
 		l.forward(r.pass)
 		if err := r.pass.End(); err != nil {

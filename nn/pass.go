@@ -29,6 +29,8 @@ type Pass struct {
 	batch       *Batch
 	runs        []run
 	outputs     []int // rows that want an output
+	hooked      bool  // a row has a hook
+	adapted     bool  // a row has an adapter
 	layer       int
 	x           *tensor.Tensor // the residual stream
 	layerMark   tensor.Mark
@@ -74,10 +76,14 @@ func (p *Pass) Begin(b *Batch) {
 	p.arena.Reset()
 	p.angles = p.angles[:0]
 	p.outputs = p.outputs[:0]
-	for i, out := range b.Out {
-		if out {
+	p.hooked, p.adapted = false, false
+	for i := range b.Rows {
+		r := &b.Rows[i]
+		if r.Out {
 			p.outputs = append(p.outputs, i)
 		}
+		p.hooked = p.hooked || r.Hook != nil
+		p.adapted = p.adapted || r.Adapter != nil
 	}
 	p.runs, p.err = b.runs(p.runs[:0], p.store)
 }
@@ -111,7 +117,7 @@ func (p *Pass) Fail(err error) {
 func Measure(n int, forward func(*Pass)) int64 {
 	b := &Batch{}
 	for range n {
-		b.Add(0, 0, 0, true, nil)
+		b.Add(Row{Out: true})
 	}
 	p := &Pass{batch: b, layer: -1, err: errMeasure}
 	p.arena.Counting = true
@@ -126,7 +132,8 @@ func Measure(n int, forward func(*Pass)) int64 {
 func (p *Pass) Embed(e *Embedding) *tensor.Tensor {
 	p.x = p.arena.New(p.batch.Len(), e.w.Cols)
 	if !p.Dead() {
-		for i, id := range p.batch.Tokens {
+		for i := range p.batch.Rows {
+			id := p.batch.Rows[i].Token
 			if id < 0 || int(id) >= e.w.Rows {
 				p.Fail(fmt.Errorf("nn: token %d is outside the vocabulary of %d", id, e.w.Rows))
 				return p.x
@@ -134,6 +141,20 @@ func (p *Pass) Embed(e *Embedding) *tensor.Tensor {
 			quant.Dequantize(e.w.Type, p.x.Row(i), e.w.Row(int(id)))
 		}
 		p.show(-1, NameEmbd, p.x)
+	}
+	return p.x
+}
+
+// Stream begins the pass with the residual stream that another pass over the same rows has left
+// after some of the layers, [n_tokens][n_embd], in place of Embed.
+func (p *Pass) Stream(x []float32) *tensor.Tensor {
+	n := p.batch.Len()
+	if n == 0 || len(x)%n != 0 {
+		panic(fmt.Sprintf("nn: a residual stream of %d numbers for %d rows", len(x), n))
+	}
+	p.x = p.arena.New(n, len(x)/n)
+	if !p.Dead() {
+		copy(p.x.F, x)
 	}
 	return p.x
 }
@@ -174,7 +195,8 @@ func (p *Pass) EmbedPositions(e *Embedding) {
 	if p.Dead() {
 		return
 	}
-	for i, pos := range p.batch.Pos {
+	for i := range p.batch.Rows {
+		pos := p.batch.Rows[i].Pos
 		if pos >= e.w.Rows {
 			p.Fail(fmt.Errorf("nn: position %d is outside the %d that the model has learnt", pos, e.w.Rows))
 			return

@@ -45,7 +45,7 @@ func (j *recurJob) Run(chunk, w int) {
 	p, parts := j.p, j.r.parts()
 	u := &p.runs[chunk/parts]
 	old := j.own(p.store.State(u.seq, p.layer))
-	row, pos := u.row, p.batch.Pos[u.row]
+	row, pos := u.row, p.batch.Rows[u.row].Pos
 	for i := range p.store.Ends(u.seq) {
 		if p.interrupted.Load() {
 			return

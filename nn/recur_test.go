@@ -35,11 +35,11 @@ func recurAll(t *testing.T, r Recurrent, threads, chunk int, marks []int, x *ten
 			}
 		}
 		for i := range 2 {
-			b.Add(0, store.Len(other)+i, other, false, nil)
+			b.Add(Row{Pos: store.Len(other) + i, Seq: other})
 			rows.F = append(rows.F, x.Row((at+i)%x.Rows)...)
 		}
 		for i := range n {
-			b.Add(0, at+i, seq, false, nil)
+			b.Add(Row{Pos: at + i, Seq: seq})
 		}
 		rows.F = append(rows.F, x.F[at*x.Cols:(at+n)*x.Cols]...)
 		p.Begin(&b)
@@ -387,7 +387,7 @@ func TestRecurAllocatesNothing(t *testing.T) {
 			panic(err)
 		}
 		b.Reset()
-		b.Add(0, store.Len(seq), seq, false, nil)
+		b.Add(Row{Pos: store.Len(seq), Seq: seq})
 		p.Begin(&b)
 		p.Layer(0)
 		p.Recur(x, m)

@@ -120,7 +120,8 @@ func (p *Pass) anglesOf(r *Rope) *angles {
 		a.cos, a.sin = make([]float32, n*half), make([]float32, n*half)
 	}
 	a.cos, a.sin = a.cos[:n*half], a.sin[:n*half]
-	for i, pos := range p.batch.Pos {
+	for i := range p.batch.Rows {
+		pos := p.batch.Rows[i].Pos
 		for j, f := range r.freq {
 			s, c := math.Sincos(float64(pos) * f)
 			a.cos[i*half+j], a.sin[i*half+j] = float32(c*r.magnitude), float32(s*r.magnitude)

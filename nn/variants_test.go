@@ -44,7 +44,7 @@ func attendAll(t *testing.T, c AttentionConfig, threads, chunk int, q, k, v *ten
 		require.NoError(t, store.Reserve(seq, n))
 		var b Batch
 		for i := range n {
-			b.Add(0, at+i, seq, false, nil)
+			b.Add(Row{Pos: at + i, Seq: seq})
 		}
 		p.Begin(&b)
 		p.Layer(0)
@@ -534,7 +534,7 @@ func TestFeedForward(t *testing.T) {
 	require.NoError(t, store.Reserve(seq, n))
 	var b Batch
 	for i := range n {
-		b.Add(0, i, seq, false, nil)
+		b.Add(Row{Pos: i, Seq: seq})
 	}
 	x := &tensor.Tensor{Rows: n, Cols: embd, F: normal(r, n*embd)}
 	row := func(i int) []float64 {
@@ -645,7 +645,7 @@ func TestLatentAttention(t *testing.T) {
 			require.NoError(t, store.Reserve(seq, m))
 			var b Batch
 			for i := range m {
-				b.Add(0, at+i, seq, false, nil)
+				b.Add(Row{Pos: at + i, Seq: seq})
 			}
 			p.Begin(&b)
 			p.Layer(0)
@@ -719,8 +719,8 @@ func TestLatentAttention(t *testing.T) {
 		require.NoError(t, store.Reserve(seq, 2))
 		h := inputs{}
 		var b Batch
-		b.Add(0, 0, seq, false, nil)
-		b.Add(0, 1, seq, false, h)
+		b.Add(Row{Seq: seq})
+		b.Add(Row{Pos: 1, Seq: seq, Hook: h})
 		p.Begin(&b)
 		p.Layer(0)
 		p.LatentAttention(&tensor.Tensor{Rows: 2, Cols: embd, F: x.F[:2*embd]}, l)

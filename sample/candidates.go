@@ -26,9 +26,10 @@ type candidates struct {
 	byID   bool // list rises by id
 	sorted bool // list is in the order of better
 
-	vocab int // logits there were
-	seed  uint64
-	pos   int
+	vocab   int    // logits there were
+	allowed Bitset // by the grammar; nil for all
+	seed    uint64
+	pos     int
 
 	weights []float32 // of weigh
 	ranks   []ranked
@@ -37,6 +38,16 @@ type candidates struct {
 
 // fill makes a candidate of every finite logit.
 func (c *candidates) fill(logits []float32) {
+	if c.allowed != nil {
+		c.list = c.list[:0]
+		c.allowed.each(func(id int32) {
+			if l := logits[id]; finite(l) {
+				c.list = append(c.list, Candidate{id, l})
+			}
+		})
+		c.byID, c.sorted = true, false
+		return
+	}
 	if cap(c.list) < len(logits) {
 		c.list = make([]Candidate, len(logits))
 	}
@@ -53,6 +64,11 @@ func (c *candidates) fill(logits []float32) {
 
 // fillBest is fill and best(k) in one pass.
 func (c *candidates) fillBest(logits []float32, k int) {
+	if c.allowed != nil {
+		c.fill(logits)
+		c.best(k)
+		return
+	}
 	c.list = bestLogits(c.list[:0], logits, k)
 	c.byID, c.sorted = false, true
 }

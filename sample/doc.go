@@ -4,7 +4,8 @@
 //
 //   - [Params] say how. The zero value takes the most probable token; [Defaults] are the numbers that most programs of the field start from.
 //   - [New] checks them and makes a [Sampler], which is the memory of one sequence.
-//   - [Sampler.Accept] tells it every token of that sequence, the prompt's first; [Sampler.Sample] chooses one.
+//   - [Sampler.Prompt] gives it the tokens of the prompt; [Sampler.Sample] chooses one that follows, [Sampler.Accept] takes it.
+//   - A [Grammar] in Params constrains what is generated, by a [Matcher] for each sequence.
 //   - [Sampler.Clone] lets a sequence go two ways, [Sampler.Reset] begins another.
 //   - [LogProb] and [TopLogProbs] tell what the model itself thought, before any sampler.
 //
@@ -13,9 +14,7 @@
 //	p := sample.Defaults()
 //	p.Seed = 42
 //	s, err := sample.New(p, vocab) // vocab may be nil
-//	for _, id := range prompt {
-//		s.Accept(id)
-//	}
+//	s.Prompt(prompt...)
 //	for pos := len(prompt); ; pos++ {
 //		id := s.Sample(logits, pos)
 //		s.Accept(id)

@@ -19,7 +19,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	s.Accept(3) // the prompt
+	s.Prompt(3)
 	logits := []float32{5, 4, 3.5, 1.5, 1, 0}
 	id := s.Sample(logits, 1)
 	fmt.Println("token", id)

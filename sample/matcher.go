@@ -68,3 +68,12 @@ type Matcher interface {
 	// Done reports whether what was accepted is complete, so that generation may end here.
 	Done() bool
 }
+
+// each calls f for the ids of the set, in ascending order.
+func (b Bitset) each(f func(id int32)) {
+	for i, w := range b {
+		for ; w != 0; w &= w - 1 {
+			f(int32(64*i + bits.TrailingZeros64(w)))
+		}
+	}
+}

@@ -69,7 +69,10 @@ type Params struct {
 
 	// LogitBias is added to the logits of these tokens before all else. -Inf, alone of infinities, is allowed and bans the token. Default none.
 	LogitBias map[int32]float32
-	// Extra are stages of the caller's, for masks and grammars; they come after LogitBias and before the chain. Default none.
+	// Grammar constrains what is generated: only tokens that it allows are candidates, and
+	// end-of-generation tokens exactly where it is done. Default nil: everything is allowed.
+	Grammar Grammar
+	// Extra are stages of the caller's; they come after LogitBias and before the chain. Default none.
 	Extra []Stage
 	// Chain is the order of stages by the names of [ParseChain]. Stages not named do nothing. Default nil:
 	// penalties, dry, top_n_sigma, top_k, typ_p, top_p, min_p, xtc, temperature.

@@ -18,12 +18,13 @@ type Vocab interface {
 	Encode(dst []int32, text string, addSpecial, parseSpecial bool) []int32
 }
 
-// Stage is a caller's part in the choice, with the state of one sequence: a mask, a grammar.
+// Stage is a caller's part in the choice, with the state of one sequence. A constraint on what is
+// generated is rather a [Grammar], which keeps the quick ways to choose.
 type Stage interface {
 	// Apply returns the candidates that remain, which are part of list. It may change logits and the order; a logit that it makes infinite or NaN takes the
 	// candidate out. With none left, Sample returns -1. Apply must not change what a later Apply does.
 	Apply(list []Candidate) []Candidate
-	// Accept is told every token of the sequence.
+	// Accept is given every generated token, and none of the prompt.
 	Accept(id int32)
 	// Clone returns a copy with a state of its own.
 	Clone() Stage
@@ -36,7 +37,16 @@ type stage interface {
 	apply(c *candidates)
 }
 
-// stateful stages remember the sequence.
+// remembering stages look back on the prompt too.
+type remembering interface {
+	stateful
+	remembersPrompt()
+}
+
+func (*penalties) remembersPrompt() {}
+func (*dry) remembersPrompt()       {}
+
+// stateful stages remember what was generated.
 type stateful interface {
 	accept(id int32)
 	clone() stage
@@ -61,6 +71,7 @@ type Sampler struct {
 	seed  uint64
 	trace func(stage string, before, after []Candidate)
 	chain []link
+	limit *constraint // nil without a grammar
 	c     candidates
 	found []Candidate // for trace
 }
@@ -75,23 +86,50 @@ func New(p Params, v Vocab) (*Sampler, error) {
 			return nil, fmt.Errorf("sample: LogitBias: want ids below %d, the size of the vocabulary, found %d", v.Size(), id)
 		}
 	}
-	return &Sampler{seed: p.Seed, trace: p.Trace, chain: p.stages(v)}, nil
+	s := &Sampler{seed: p.Seed, trace: p.Trace, chain: p.stages(v)}
+	if p.Grammar != nil {
+		s.limit = newConstraint(p.Grammar, v)
+	}
+	return s, nil
 }
 
-// Accept tells the sampler the next token of the sequence, those of the prompt included.
-func (s *Sampler) Accept(id int32) {
+// Prompt gives the sampler tokens that come before what is generated. Penalties and DRY look back on
+// them; no other stage sees them.
+func (s *Sampler) Prompt(ids ...int32) {
+	for _, l := range s.chain {
+		if t, ok := l.stage.(remembering); ok {
+			for _, id := range ids {
+				t.accept(id)
+			}
+		}
+	}
+}
+
+// Accept gives the sampler the next generated token. It is an error if the grammar does not allow it.
+func (s *Sampler) Accept(id int32) error {
 	for _, l := range s.chain {
 		if t, ok := l.stage.(stateful); ok {
 			t.accept(id)
 		}
 	}
+	if s.limit != nil {
+		return s.limit.accept(id)
+	}
+	return nil
 }
 
-// Sample returns the token for position pos, or -1 if no token has a finite logit, biases and the caller's stages included. It depends on the logits, the
-// tokens accepted, the seed and pos alone: calls of Sample do not influence each other. logits is not changed.
+// Sample returns the token for position pos, or -1 if no token that the grammar allows has a finite
+// logit, biases and the caller's stages included. It depends on the logits, the tokens accepted, the
+// seed and pos alone: calls of Sample do not influence each other. logits is not changed.
 func (s *Sampler) Sample(logits []float32, pos int) int32 {
 	c, chain := &s.c, s.chain
-	c.vocab, c.seed, c.pos = len(logits), s.seed, pos
+	c.vocab, c.seed, c.pos, c.allowed = len(logits), s.seed, pos, nil
+	if s.limit != nil {
+		c.allowed = s.limit.mask(len(logits))
+		if id, ok := s.only(logits); ok {
+			return id
+		}
+	}
 	if k, ok := s.first().(topK); ok && k <= heaped && s.trace == nil {
 		c.fillBest(logits, int(k))
 		chain = chain[1:]
@@ -123,7 +161,7 @@ func (s *Sampler) first() stage {
 
 // Clone returns a sampler that goes on from here by itself.
 func (s *Sampler) Clone() *Sampler {
-	n := &Sampler{seed: s.seed, trace: s.trace, chain: make([]link, len(s.chain))}
+	n := &Sampler{seed: s.seed, trace: s.trace, chain: make([]link, len(s.chain)), limit: s.limit.clone()}
 	for i, l := range s.chain {
 		if t, ok := l.stage.(stateful); ok {
 			l.stage = t.clone()
@@ -133,11 +171,14 @@ func (s *Sampler) Clone() *Sampler {
 	return n
 }
 
-// Reset forgets all tokens accepted.
+// Reset forgets all tokens, those of the prompt too.
 func (s *Sampler) Reset() {
 	for _, l := range s.chain {
 		if t, ok := l.stage.(stateful); ok {
 			t.reset()
 		}
+	}
+	if s.limit != nil {
+		s.limit.reset()
 	}
 }

@@ -66,12 +66,12 @@ func logits(t testing.TB, cfg model.Config, src tensors) []float32 {
 	require.NoError(t, store.Reserve(seq, len(ids)))
 	var b nn.Batch
 	for i, id := range ids {
-		b.Add(id, i, seq, i == len(ids)-1, nil)
+		b.Add(nn.Row{Token: id, Pos: i, Seq: seq, Out: i == len(ids)-1})
 	}
 	p, err := nn.NewPass(pool, store, false)
 	require.NoError(t, err)
 	p.Begin(&b)
-	out := m.Logits(p, m.Forward(p))
+	out := m.Logits(p, model.Forward(m, p))
 	require.NoError(t, p.End())
 	require.Equal(t, []int{1, cfg.NVocab}, []int{out.Rows, out.Cols})
 	return slices.Clone(out.F)

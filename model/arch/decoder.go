@@ -50,6 +50,8 @@ func newDecoder(w *model.Weights, norm normed, layer func(b *model.Weights, i in
 	return m
 }
 
+func (m *decoder) NLayer() int { return len(m.blk) }
+
 func (m *decoder) State() []kv.Spec {
 	specs := make([]kv.Spec, len(m.blk))
 	for i, b := range m.blk {
@@ -63,20 +65,15 @@ func (m *decoder) State() []kv.Spec {
 	return specs
 }
 
-func (m *decoder) Forward(f *nn.Pass) *tensor.Tensor {
-	x := m.embed(f) // the residual stream, [n_tokens][n_embd]
-	for i := range m.blk {
-		b := &m.blk[i]
-		f.Layer(i)
-		m.add(f, x, f.Norm(b.attend(f, f.Norm(x, b.attnNorm)), b.attnPost))
-		if b.feeds() {
-			m.add(f, x, f.Norm(b.feed(f, f.Norm(x, b.ffnNorm)), b.ffnPost))
-		}
+func (m *decoder) Layer(f *nn.Pass, i int, x *tensor.Tensor) {
+	b := &m.blk[i]
+	m.add(f, x, f.Norm(b.attend(f, f.Norm(x, b.attnNorm)), b.attnPost))
+	if b.feeds() {
+		m.add(f, x, f.Norm(b.feed(f, f.Norm(x, b.ffnNorm)), b.ffnPost))
 	}
-	return f.Outputs(x)
 }
 
-func (m *decoder) embed(f *nn.Pass) *tensor.Tensor {
+func (m *decoder) Embed(f *nn.Pass) *tensor.Tensor {
 	x := scaled(f, f.Embed(m.embd), m.scale)
 	if m.pos != nil {
 		f.EmbedPositions(m.pos)
@@ -137,18 +134,13 @@ func (m *decoder) Logits(f *nn.Pass, x *tensor.Tensor) *tensor.Tensor {
 // parallel is a decoder whose attention and feed-forward blocks both read the stream as it enters the layer (Wang and Komatsuzaki 2021, GPT-J).
 type parallel struct{ *decoder }
 
-func (m parallel) Forward(f *nn.Pass) *tensor.Tensor {
-	x := m.embed(f)
-	for i := range m.blk {
-		b := &m.blk[i]
-		f.Layer(i)
-		h := f.Norm(x, b.attnNorm)
-		g := h
-		if b.ffnNorm != nil {
-			g = f.Norm(x, b.ffnNorm)
-		}
-		m.add(f, x, b.attend(f, h))
-		m.add(f, x, b.feed(f, g))
+func (m parallel) Layer(f *nn.Pass, i int, x *tensor.Tensor) {
+	b := &m.blk[i]
+	h := f.Norm(x, b.attnNorm)
+	g := h
+	if b.ffnNorm != nil {
+		g = f.Norm(x, b.ffnNorm)
 	}
-	return f.Outputs(x)
+	m.add(f, x, b.attend(f, h))
+	m.add(f, x, b.feed(f, g))
 }

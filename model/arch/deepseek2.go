@@ -54,13 +54,8 @@ func (m *deepseek2) State() []kv.Spec {
 	return kv.Repeat(m.cfg.NLayer, kv.Latent(m.cfg.NLoraKV+m.cfg.Rope.Dim))
 }
 
-func (m *deepseek2) Forward(f *nn.Pass) *tensor.Tensor {
-	x := m.embed(f)
-	for i := range m.blk {
-		b := &m.blk[i]
-		f.Layer(i)
-		m.add(f, x, f.LatentAttention(f.Norm(x, b.attnNorm), m.attn[i]))
-		m.add(f, x, b.feed(f, f.Norm(x, b.ffnNorm)))
-	}
-	return f.Outputs(x)
+func (m *deepseek2) Layer(f *nn.Pass, i int, x *tensor.Tensor) {
+	b := &m.blk[i]
+	m.add(f, x, f.LatentAttention(f.Norm(x, b.attnNorm), m.attn[i]))
+	m.add(f, x, b.feed(f, f.Norm(x, b.ffnNorm)))
 }

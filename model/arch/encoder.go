@@ -29,7 +29,7 @@ type postNormed struct {
 	second []*nn.Norm    // of layers that add the stream and norm once more behind attention
 }
 
-func (m *postNormed) Forward(f *nn.Pass) *tensor.Tensor {
+func (m *postNormed) Embed(f *nn.Pass) *tensor.Tensor {
 	x := f.Embed(m.embd)
 	if m.types != nil {
 		f.EmbedRow(m.types, 0)
@@ -38,20 +38,20 @@ func (m *postNormed) Forward(f *nn.Pass) *tensor.Tensor {
 		f.EmbedPositions(m.pos)
 	}
 	f.NormHeads(x, m.first)
-	for i := range m.blk {
-		b := &m.blk[i]
-		f.Layer(i)
-		y := b.attend(f, x)
-		if again := m.second[i]; again != nil {
-			f.Add(y, x)
-			f.Add(x, f.Norm(y, b.attnPost))
-			f.NormHeads(x, again)
-		} else {
-			f.Add(x, y)
-			f.NormHeads(x, b.attnPost)
-		}
-		f.Add(x, b.feed(f, x))
-		f.NormHeads(x, b.ffnPost)
+	return x
+}
+
+func (m *postNormed) Layer(f *nn.Pass, i int, x *tensor.Tensor) {
+	b := &m.blk[i]
+	y := b.attend(f, x)
+	if again := m.second[i]; again != nil {
+		f.Add(y, x)
+		f.Add(x, f.Norm(y, b.attnPost))
+		f.NormHeads(x, again)
+	} else {
+		f.Add(x, y)
+		f.NormHeads(x, b.attnPost)
 	}
-	return f.Outputs(x)
+	f.Add(x, b.feed(f, x))
+	f.NormHeads(x, b.ffnPost)
 }

@@ -33,14 +33,9 @@ func newSmallThinker(w *model.Weights) (model.Model, error) {
 	return smallThinker{m}, w.Err()
 }
 
-func (m smallThinker) Forward(f *nn.Pass) *tensor.Tensor {
-	x := m.embed(f)
-	for i := range m.blk {
-		b := &m.blk[i]
-		f.Layer(i)
-		route := f.Route(x, b.moe)
-		m.add(f, x, b.attend(f, f.Norm(x, b.attnNorm)))
-		m.add(f, x, f.Experts(f.Norm(x, b.ffnNorm), route, b.moe))
-	}
-	return f.Outputs(x)
+func (m smallThinker) Layer(f *nn.Pass, i int, x *tensor.Tensor) {
+	b := &m.blk[i]
+	route := f.Route(x, b.moe)
+	m.add(f, x, b.attend(f, f.Norm(x, b.attnNorm)))
+	m.add(f, x, f.Experts(f.Norm(x, b.ffnNorm), route, b.moe))
 }
