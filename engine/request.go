@@ -1,87 +1,120 @@
 package engine
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
-	"github.com/goinfer/goinfer/kv"
-	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/nn"
 	"github.com/goinfer/goinfer/sample"
-	"github.com/goinfer/goinfer/tensor"
-	"github.com/goinfer/goinfer/tokenizer"
 )
 
-// Faults for errors.Is.
-var (
-	ErrContextFull = errors.New("context is full")
-	ErrCacheFull   = errors.New("the memory for the cache is used up")
-	ErrClosed      = errors.New("engine: closed")
-)
-
-// Request is what to generate.
+// Request is what to generate, or what to score. The zero value of every field but one of Prompt and
+// Tokens works.
+//
+// The functions among its fields, and the methods of its interfaces, are called on the engine's
+// goroutine: while they run nothing else does. They must not call the model ([ErrReentrant]). If one
+// panics or ends the goroutine, its request fails with [ErrCallback], and no other.
 type Request struct {
-	// Prompt are the tokens to continue, at least one.
-	Prompt []int32
-	// Sampler chooses tokens; it belongs to the request. nil means greedy.
-	Sampler *sample.Sampler
-	// Pick, if set, chooses tokens in place of Sampler: the next one after pos others, from its logits, which are valid during the call. It runs on the engine's
-	// goroutine and must be quick.
+	// Prompt is the text to continue; the special tokens that the model wants are put around it, and
+	// the spelling of special tokens in it is recognised.
+	Prompt string
+	// Tokens is the prompt as token ids, in place of Prompt; nothing is added to them.
+	Tokens []int32
+	// NoSpecial takes the spelling of special tokens in Prompt for plain text.
+	NoSpecial bool
+
+	// Sampling says how tokens are chosen; the zero value is greedy.
+	Sampling sample.Params
+	// Pick, if set, chooses tokens in place of Sampling: the next one after pos others, from its
+	// logits, which are valid during the call.
 	Pick func(logits []float32, pos int) int32
-	// MaxTokens is the number of tokens after which generation ends; 0 generates none and only evaluates the prompt, less than 0 means no limit.
+	// Proposer, if set, guesses tokens that are then evaluated together, and kept as far as they are
+	// what would have been generated: the result is the same, at another speed.
+	Proposer Proposer
+
+	// MaxTokens ends the generation after so many tokens; 0 means no limit but the context.
 	MaxTokens int
-	// Stop ends generation when one of these strings appears; the string itself is not yielded.
+	// Stop are strings that end the generation when one of them appears; the string itself is not
+	// yielded.
 	Stop []string
 	// IgnoreEOG goes on past end-of-generation tokens.
 	IgnoreEOG bool
-	// Special yields the spelling of control tokens, which otherwise are silent.
+	// Special puts the spelling of control tokens into the text, where they otherwise have none.
 	Special bool
-	// LogProb fills Piece.LogProb, Top as many alternatives in Piece.Top, at most MaxTop.
+	// LogProb fills Piece.LogProb.
 	LogProb bool
-	Top     int
-	// Hook observes and may alter the computation. Such a request shares its cache with no other.
+	// Top fills Piece.Top with as many alternatives, at most MaxTop.
+	Top int
+
+	// Hook observes the computation, and may change it. Such a request shares its cache with no other,
+	// and is never stopped for another.
 	Hook nn.Hook
-	// Logits, if set, is given the logits after every prompt token from LogitsFrom on, in order. The row is valid during the call. An error ends the request.
+	// Watch, if set, is given copies of what it asks for. It changes nothing and slows nobody.
+	Watch *Watch
+	// Adapter changes products of weights.
+	Adapter nn.Adapter
+
+	// Logits, if set, is given the logits after every prompt token from From on, in order, each once.
+	// The row, [NVocab], is valid during the call. An error ends the request.
 	Logits func(pos int, row []float32) error
-	// Hidden, if set, is likewise given the hidden states behind the final norm, [n_embd].
+	// Hidden is likewise given the hidden states after the final norm, [NEmbd].
 	Hidden func(pos int, row []float32) error
-	// LogitsFrom is the first position that Logits and Hidden want; those before it are computed without.
-	LogitsFrom int
-	// Progress, if set, is called on the engine's goroutine before the prompt is evaluated and as it is; it must be quick.
+	// From is the first position that Logits and Hidden want; those before it are computed without.
+	From int
+	// Progress, if set, is called before the prompt is evaluated and as it is.
 	Progress func(done, total int)
+
+	// Priority is 0 for most requests; higher ones come before lower ones.
+	Priority int
+}
+
+// Proposer guesses how a sequence goes on: by what followed the same tokens before, by a smaller
+// model, by layers that predict further tokens (speculative decoding; Leviathan et al. 2022,
+// arXiv:2211.17192).
+type Proposer interface {
+	// Propose appends to dst at most n guesses of the tokens that follow tokens, which are the prompt
+	// and what was generated, and are not to be changed or kept. Guesses may be wrong, not invalid.
+	Propose(dst []int32, tokens []int32, n int) []int32
 }
 
 // MaxTop bounds Request.Top.
 const MaxTop = 64
 
-// Stop says why generation ended.
-type Stop string
+// Kind is what a piece brings.
+type Kind uint8
 
-// The reasons; the empty one is that of a piece that is not the last.
+// The kinds of pieces.
 const (
-	StopEOG       Stop = "eog"       // an end-of-generation token
-	StopString    Stop = "stop"      // one of Request.Stop
-	StopLength    Stop = "length"    // Request.MaxTokens
-	StopContext   Stop = "context"   // no position left
-	StopCancelled Stop = "cancelled" // the context was cancelled
+	KindText    Kind = iota // a token with text, some of which may be held back
+	KindSpecial             // a control token
+	KindStop                // the last piece
 )
 
-// Piece is what one token adds to the text.
+// Piece is one generated token, or the end.
 type Piece struct {
-	// ID is the token; in the last piece it is the end-of-generation token, or -1.
+	Kind Kind
+	// ID is the token. In the last piece it is the end-of-generation token, or -1.
 	ID int32
-	// Bytes is text in whole UTF-8 characters: empty where a token only begins one, or where its text may be the beginning of a stop string. It
-	// is valid until the next piece is asked for.
+	// Bytes is text in whole UTF-8 characters. It is empty where a token only begins one, or where its
+	// text may be the beginning of a stop string: then a later piece has it. Text in a piece of
+	// KindSpecial comes before the token, except for its spelling (Request.Special). Bytes is valid
+	// until the next piece is asked for.
 	Bytes []byte
-	// LogProb is the log-probability of the token under the model itself, before the sampler. Only on demand.
+	// IDs are the tokens that Bytes stems from, in order; earlier ones are among them if their text
+	// was held back, and a token whose text comes in two pieces is in both. Valid as Bytes.
+	IDs []int32
+	// Spelling is how the vocabulary writes the token of a KindSpecial.
+	Spelling string
+	// LogProb is the log-probability of the token under the model itself, before the sampler. Only on
+	// demand.
 	LogProb float32
-	// Top are the most probable tokens with their log-probabilities in Logit. Only on demand; valid as Bytes.
+	// Top are the most probable tokens with their log-probabilities in Logit. Only on demand; valid as
+	// Bytes.
 	Top []sample.Candidate
-	// Stop is set in the last piece.
+	// Stop says in the last piece why generation ended, and is empty in others.
 	Stop Stop
+	// StopString is the one of Request.Stop that appeared, for StopString.
+	StopString string
 	// Usage is set in the last piece.
 	Usage Usage
 }
@@ -89,153 +122,112 @@ type Piece struct {
 // Text returns a copy of the bytes.
 func (p Piece) Text() string { return string(p.Bytes) }
 
+// Stop says why generation ended.
+type Stop string
+
+// The reasons; the empty one is that of a piece that is not the last.
+const (
+	StopEOG       Stop = "eog"       // an end-of-generation token, or a grammar after which nothing may follow
+	StopString    Stop = "stop"      // one of Request.Stop
+	StopLength    Stop = "length"    // Request.MaxTokens
+	StopContext   Stop = "context"   // no position left
+	StopCancelled Stop = "cancelled" // the context was cancelled
+)
+
 // Usage counts what a request took.
 type Usage struct {
-	Prompt       int           // prompt tokens
-	Cached       int           // of which were found in the cache
+	Prompt       int           // tokens of the prompt that were evaluated
+	Cached       int           // tokens of the prompt that were found in the cache
 	Generated    int           // tokens generated
+	Proposed     int           // tokens that a proposer or a grammar guessed
+	Accepted     int           // guesses that were right
+	Preempted    int           // times that the request gave its cache to another, to be computed again
 	PromptTime   time.Duration // until the prompt was evaluated, waiting included
 	GenerateTime time.Duration // from then on
 }
 
-// pieces is the number of pieces a request may be ahead of its reader. Its buffers are used in turn.
-const pieces = 16
-
-// request is a Request under way.
-type request struct {
-	Request
-	seq    kv.Seq
-	opened bool    // seq is valid
-	tokens []int32 // prompt and generated; tokens[:store.Len(seq)] are in the cache
-	ctx    int     // positions it may use
-
-	out       chan Piece
-	buffers   [pieces + 2]buffer
-	nextBuf   int
-	pending   []byte // decoded text not yet yielded
-	stream    *tokenizer.Stream
-	err       error // set before out is closed
-	fault     error // to be ended with
-	ended     bool
-	cancelled atomic.Bool
-
-	reported       int // prompt tokens reported as progress, -1 before the first time
-	usage          Usage
-	began, prompts time.Time
-	rows           int // rows in the current batch
+// invalid is the error of a field that cannot be used.
+func invalid(field, want string, found any) error {
+	return fmt.Errorf("%s: want %s, found %v", field, want, found)
 }
 
-type buffer struct {
-	text []byte
-	top  []sample.Candidate
+// encode returns the tokens of the prompt.
+func (c *Config) encode(q *Request) ([]int32, error) {
+	switch {
+	case q.Prompt != "" && q.Tokens != nil:
+		return nil, invalid("Tokens", "one of Prompt and Tokens", "both")
+	case q.Tokens != nil:
+		if len(q.Tokens) == 0 {
+			return nil, invalid("Tokens", "at least one token", "none: the prompt is empty")
+		}
+		return q.Tokens, c.check(q.Tokens)
+	case c.Vocab == nil:
+		return nil, fmt.Errorf("the file has no vocabulary: want Tokens in place of Prompt: %w", ErrUnsupported)
+	}
+	ids := c.Vocab.Encode(nil, q.Prompt, true, !q.NoSpecial)
+	if len(ids) == 0 {
+		return nil, invalid("Prompt", "a text", "none: the prompt is empty, and the model has no token to begin a text with")
+	}
+	return ids, c.check(ids)
 }
 
-// generating reports whether the whole prompt has been evaluated: what is left is one token to feed.
-func (r *request) generating() bool { return len(r.tokens) > len(r.Prompt) }
-
-// eachRow reports whether it wants to see something of every position.
-func (r *request) eachRow() bool { return r.Logits != nil || r.Hidden != nil }
-
-// show gives its callbacks row i, which is that of position pos.
-func (r *request) show(pos, i int, hidden, logits *tensor.Tensor) error {
-	if r.Hidden != nil {
-		if err := r.Hidden(pos, hidden.Row(i)); err != nil {
-			return err
+// check refuses tokens that the model has no embedding for, and more of them than there are positions.
+func (c *Config) check(ids []int32) error {
+	for i, id := range ids {
+		if id < 0 || int(id) >= c.NVocab {
+			return invalid("Tokens", fmt.Sprintf("ids from 0 to %d", c.NVocab-1), fmt.Sprintf("%d at position %d", id, i))
 		}
 	}
-	if r.Logits != nil {
-		return r.Logits(pos, logits.Row(i))
+	if len(ids) > c.NCtx {
+		return fmt.Errorf("the prompt has %d tokens, the context %d: %w", len(ids), c.NCtx, ErrContextFull)
+	}
+	if c.Encoder && len(ids) > c.Batch {
+		return invalid("Tokens", fmt.Sprintf("at most the %d tokens of a batch, since the model reads a text as a whole", c.Batch), len(ids))
 	}
 	return nil
 }
 
-// report tells how much of the prompt is evaluated, each time once.
-func (r *request) report(done int) {
-	if r.Progress != nil && !r.generating() && done > r.reported {
-		r.reported = done
-		r.Progress(done, len(r.Prompt))
-	}
-}
-
-// ready reports whether its reader has room for what the next token may yield.
-func (r *request) ready() bool { return len(r.out)+2 <= cap(r.out) }
-
-// cancelOn makes ctx cancel the request.
-func (e *Engine) cancelOn(ctx context.Context, r *request) (stop func() bool) {
-	return context.AfterFunc(ctx, func() { e.cancel(r) })
-}
-
-// yield hands a piece to the reader; ready has been checked.
-func (r *request) yield(p Piece) { r.out <- p }
-
-// text moves what may be shown of pending to a buffer.
-func (r *request) text(n int) []byte {
-	b := &r.buffers[r.nextBuf]
-	b.text = append(b.text[:0], r.pending[:n]...)
-	r.pending = append(r.pending[:0], r.pending[n:]...)
-	return b.text
-}
-
-// held is the length of the longest suffix of pending that a stop string may begin with.
-func (r *request) held() int {
-	longest := 0
-	for _, s := range r.Stop {
-		for n := min(len(s)-1, len(r.pending)); n > longest; n-- {
-			if string(r.pending[len(r.pending)-n:]) == s[:n] {
-				longest = n
-			}
-		}
-	}
-	return longest
-}
-
-// stopAt finds the first stop string in pending, or -1.
-func (r *request) stopAt() int {
-	first := -1
-	for _, s := range r.Stop {
-		if i := index(r.pending, s); i >= 0 && (first < 0 || i < first) {
-			first = i
-		}
-	}
-	return first
-}
-
-// index is strings.Index without turning b into a string.
-func index(b []byte, s string) int {
-	for i := 0; i+len(s) <= len(b); i++ {
-		if string(b[i:i+len(s)]) == s {
-			return i
-		}
-	}
-	return -1
-}
-
-// errNoLogits is what models without a head answer.
-var errNoLogits = fmt.Errorf("engine: the model makes hidden states of texts, no logits and no text: %w", model.ErrUnsupported)
-
-func (q *Request) validate(c Config) error {
+// checkScore refuses what a scored request cannot ask for.
+func (c *Config) checkScore(q *Request) error {
 	switch {
-	case len(q.Prompt) == 0:
-		return errors.New("engine: the prompt is empty")
-	case len(q.Prompt) > c.NCtx || (len(q.Prompt) == c.NCtx && q.MaxTokens != 0):
-		return fmt.Errorf("engine: the prompt has %d tokens, the context %d: %w", len(q.Prompt), c.NCtx, ErrContextFull)
-	case c.Whole && len(q.Prompt) > c.Batch:
-		return fmt.Errorf("engine: the model reads a text whole: want at most the %d tokens of a batch, found %d", c.Batch, len(q.Prompt))
-	case c.Whole && (q.MaxTokens != 0 || q.Logits != nil):
+	case c.Encoder && q.Logits != nil:
+		return errNoLogits
+	case q.MaxTokens != 0:
+		return invalid("MaxTokens", "0 where nothing is generated", q.MaxTokens)
+	case q.Pick != nil:
+		return invalid("Pick", "none where nothing is generated", "one")
+	case q.Proposer != nil:
+		return invalid("Proposer", "none where nothing is generated", "one")
+	case len(q.Stop) > 0:
+		return invalid("Stop", "none where nothing is generated", q.Stop)
+	case q.From < 0:
+		return invalid("From", "a position", q.From)
+	}
+	return nil
+}
+
+// checkGenerate refuses what a generation cannot ask for.
+func (c *Config) checkGenerate(q *Request, prompt int) error {
+	if c.Encoder {
 		return errNoLogits
 	}
-	for i, id := range q.Prompt {
-		if id < 0 || int(id) >= c.NVocab {
-			return fmt.Errorf("engine: token %d of the prompt is %d, the vocabulary has %d", i, id, c.NVocab)
-		}
+	if prompt == c.NCtx {
+		return fmt.Errorf("the prompt has %d tokens, the context %d: %w", prompt, c.NCtx, ErrContextFull)
 	}
 	for _, s := range q.Stop {
 		if s == "" {
-			return errors.New("engine: a stop string is empty")
+			return invalid("Stop", "strings", "an empty one")
 		}
 	}
-	if q.Top > MaxTop {
-		return fmt.Errorf("engine: want at most %d alternatives, found %d", MaxTop, q.Top)
+	switch {
+	case q.MaxTokens < 0:
+		return invalid("MaxTokens", "0, for no limit, or more", q.MaxTokens)
+	case q.Top < 0 || q.Top > MaxTop:
+		return invalid("Top", fmt.Sprintf("at most %d alternatives", MaxTop), q.Top)
+	case q.From < 0:
+		return invalid("From", "a position", q.From)
+	case q.Pick != nil && q.Sampling.Grammar != nil:
+		return invalid("Pick", "none beside Sampling.Grammar, which it would not obey", "both")
 	}
 	return nil
 }

@@ -1,0 +1,119 @@
+package engine
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/goinfer/goinfer/engine/scheduler"
+	"github.com/goinfer/goinfer/tensor"
+)
+
+// job is work of one kind: the scheduler's view of it, and what the engine asks of it. Each kind has a
+// file: generate, score, embed, unembed, state. A further kind, such as an encoder whose states a
+// decoder reads, or a draft model whose cache is one more layer of the same sequence, is one more.
+type job interface {
+	scheduler.Job
+	// base is what all kinds have.
+	base() *task
+	// enter puts the rows that were granted and reserved into the round.
+	enter(r *round, n int)
+	// take uses what the round has made of its rows. It runs code of the caller's. After an error it
+	// may not have been called; then nothing of the round counts.
+	take(r *round)
+	// report gives news of its progress before a round. It runs code of the caller's.
+	report()
+	// finish ends the job with a reason, and an error where it failed. It is called once, last.
+	finish(why Stop, err error)
+}
+
+// task is what all kinds of jobs have.
+type task struct {
+	cancelled atomic.Bool // by its caller
+	fault     error       // what it is to be ended with
+	stop      Stop        // why it is to be ended without a fault
+	ended     bool
+	began     time.Time
+}
+
+// fail makes the engine end the job with an error. The first one counts.
+func (t *task) fail(err error) {
+	if t.fault == nil {
+		t.fault = err
+	}
+}
+
+// end makes the engine end the job.
+func (t *task) end(why Stop) { t.stop = why }
+
+func (t *task) base() *task { return t }
+func (t *task) report()     {}
+
+// alone is what jobs without a sequence answer to the scheduler.
+type alone struct{ task }
+
+func (*alone) Cost() int64       { return 0 }
+func (*alone) Reserve(int) bool  { return true }
+func (*alone) Release()          {}
+func (*alone) Holds() bool       { return false }
+func (*alone) Preemptible() bool { return true }
+
+// round is one batch: the rows of jobs, and what the model makes of them.
+type round struct {
+	jobs   []job  // with rows in it
+	rows   []int  // of the batch, by job
+	hidden bool   // somebody wants hidden states
+	logits bool   // somebody wants logits
+	next   int    // output of the batch that the next job's begin with
+	states [2]*tensor.Tensor
+	// plain is the rows of the residual stream that go through the head alone, [n][n_embd].
+	plain       []float32
+	plainWidth  int
+	plainLogits *tensor.Tensor
+	plainNext   int
+}
+
+func (r *round) reset() {
+	clear(r.jobs)
+	*r = round{jobs: r.jobs[:0], rows: r.rows[:0], plain: r.plain[:0]}
+}
+
+// outputs takes the next n outputs of the batch and returns the number of the first.
+func (r *round) outputs(n int) int {
+	first := r.next
+	r.next += n
+	return first
+}
+
+// hiddenRow and logitsRow are output i of the batch.
+func (r *round) hiddenRow(i int) []float32 { return r.states[0].Row(i) }
+func (r *round) logitsRow(i int) []float32 { return r.states[1].Row(i) }
+
+// grace is how long a caller whose context is done waits for the engine to notice. A pass gives up
+// within a fraction of a layer; only code of another caller's takes longer.
+const grace = 100 * time.Millisecond
+
+// await waits for a job without a stream of results.
+func (e *Engine) await(ctx context.Context, j job, done <-chan error) error {
+	stop := context.AfterFunc(ctx, func() { e.cancel(j.base()) })
+	defer stop()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(grace):
+		return context.Cause(ctx)
+	}
+}
+
+// cancelled is the error of a job whose caller has left.
+func cancelled(ctx context.Context, why Stop, err error) error {
+	if err == nil && why == StopCancelled {
+		return context.Cause(ctx)
+	}
+	return err
+}

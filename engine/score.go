@@ -1,0 +1,99 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/goinfer/goinfer/engine/scheduler"
+)
+
+// Score evaluates the prompt of a request for what its Logits, Hidden, Hook, Watch and Progress see of
+// it, and generates nothing. It returns the number of tokens of the prompt.
+func (e *Engine) Score(ctx context.Context, q Request) (int, error) {
+	tokens, err := e.c.encode(&q)
+	if err == nil {
+		err = e.c.checkScore(&q)
+	}
+	if err != nil {
+		return 0, err
+	}
+	s := &scoring{q: &q, ctx: ctx, done: make(chan error, 1), reported: -1}
+	if err := s.init(e, &q, tokens); err != nil {
+		return 0, err
+	}
+	s.each = q.Logits != nil || q.Hidden != nil
+	if err := e.submit(s, q.Priority); err != nil {
+		return 0, err
+	}
+	return len(tokens), e.await(ctx, s, s.done)
+}
+
+// scoring is a prompt that is evaluated for what it shows on the way.
+type scoring struct {
+	sequence
+	q        *Request
+	ctx      context.Context
+	done     chan error
+	reported int
+}
+
+// scoreBytes bounds the logits of a batch of a request that wants all of them.
+const scoreBytes = 64 << 20
+
+// scoredRows is the number of rows of logits that a batch may have of such a request.
+func (e *Engine) scoredRows() int { return max(1, scoreBytes/(4*e.c.NVocab)) }
+
+// Rows are those of the prompt that are left.
+func (s *scoring) Rows() scheduler.Rows {
+	if s.cancelled.Load() || s.fault != nil {
+		return scheduler.Rows{}
+	}
+	rows := s.promptRows()
+	if s.q.Logits != nil {
+		rows.Max = min(rows.Max, s.e.scoredRows())
+	}
+	return rows
+}
+
+func (s *scoring) enter(r *round, n int) {
+	s.mark(n)
+	s.add(r, n, s.wants)
+	r.hidden = r.hidden || s.q.Hidden != nil
+	r.logits = r.logits || s.q.Logits != nil
+}
+
+// wants reports whether the callbacks have yet to see a position.
+func (s *scoring) wants(pos int) bool { return s.each && pos >= s.q.From && pos >= s.shown }
+
+func (s *scoring) take(r *round) {
+	at := s.evaluated()
+	first, wanted := 0, 0
+	for pos := at; pos < at+s.rows; pos++ {
+		if s.wants(pos) {
+			wanted++
+		}
+	}
+	first = r.outputs(wanted)
+	for pos := at + s.rows - wanted; pos < at+s.rows; pos++ { // the wanted ones are the last
+		if err := show(r, s.q, pos, first+pos-(at+s.rows-wanted)); err != nil {
+			s.fail(err)
+			return
+		}
+	}
+	s.commit(s.rows)
+	s.report()
+	if s.evaluated() == s.prompt {
+		s.end(StopLength)
+	}
+}
+
+func (s *scoring) report() {
+	if done := s.evaluated(); s.q.Progress != nil && done > s.reported {
+		s.reported = done
+		s.q.Progress(done, s.prompt)
+	}
+}
+
+func (s *scoring) finish(why Stop, err error) {
+	s.drop(err == nil)
+	s.done <- cancelled(s.ctx, why, err)
+}
