@@ -221,7 +221,7 @@ func (m *storeModel) verify(q Seq) {
 
 // TestStoreModel runs random calls against references and a twin.
 func TestStoreModel(t *testing.T) {
-	steps := 1200
+	steps := 500
 	if testing.Short() {
 		steps = 300
 	}
