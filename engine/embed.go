@@ -78,7 +78,7 @@ func (m *embedding) Rows() scheduler.Rows {
 func (m *embedding) enter(r *round, n int) {
 	m.mark(n)
 	m.add(r, n, m.wants)
-	r.hidden = true
+	r.wantHidden = true
 }
 
 func (m *embedding) wants(pos int) bool {
@@ -89,7 +89,7 @@ func (m *embedding) take(r *round) {
 	at := m.evaluated()
 	for pos := at; pos < at+m.rows; pos++ {
 		if m.wants(pos) {
-			m.count(r.hiddenRow(r.outputs(1)))
+			m.count(r.hidden.Row(r.next()))
 		}
 	}
 	m.commit(m.rows)

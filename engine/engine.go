@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -242,27 +241,51 @@ func (e *Engine) step() bool {
 		}
 		return ok
 	}
+	e.fill(grants)
+	if len(e.round.plain) > 0 {
+		e.compute(e.unembed, false)
+	}
+	if e.batch.Len() > 0 {
+		e.compute(e.forward, true)
+	}
+	e.observe()
+	return true
+}
+
+// fill makes the batch of what was granted.
+func (e *Engine) fill(grants []scheduler.Grant[job]) {
 	e.round.reset()
 	e.batch.Reset()
 	for _, g := range grants {
 		if e.announce(g.Job); g.Job.base().fault != nil {
 			continue
 		}
-		before := e.batch.Len()
+		p := part{job: g.Job, row: e.batch.Len(), output: e.round.outputs}
 		g.Job.enter(&e.round, g.Rows)
-		e.round.jobs = append(e.round.jobs, g.Job)
-		e.round.rows = append(e.round.rows, e.batch.Len()-before)
-	}
-	switch err := e.forward(); {
-	case err == nil:
-		for _, j := range e.round.jobs {
-			e.deliver(j)
+		p.batched = e.batch.Len() > p.row
+		for _, row := range e.batch.Rows[p.row:] {
+			if row.Out {
+				e.round.outputs++
+			}
 		}
-		e.tally.round(e.batch.Len())
-	case !errors.Is(err, nn.ErrInterrupted):
-		e.blame(err)
+		e.round.parts = append(e.round.parts, p)
 	}
-	return true
+}
+
+// compute runs a pass and gives the jobs that have rows in it what it has made of them.
+func (e *Engine) compute(pass func() error, batched bool) {
+	switch err := pass(); {
+	case errors.Is(err, nn.ErrInterrupted): // it is run again, without the job that was cancelled
+	case err != nil:
+		e.blame(err, batched)
+	default:
+		for _, p := range e.round.parts {
+			if p.batched == batched && p.job.base().fault == nil {
+				e.round.output = p.output
+				e.deliver(p.job)
+			}
+		}
+	}
 }
 
 // announce lets a job report its progress.
@@ -275,54 +298,54 @@ func (e *Engine) announce(j job) {
 
 // deliver gives a job what the round has made of its rows.
 func (e *Engine) deliver(j job) {
-	if j.base().fault != nil { // of its hook
-		e.skip(j)
-		return
-	}
 	e.calls.enter(j.base())
 	defer e.calls.leave()
 	j.take(&e.round)
 	e.calls.returned = true
 }
 
-// forward computes the round.
+// forward takes the batch through the model.
 func (e *Engine) forward() (err error) {
-	defer func() {
-		if v := recover(); v != nil { // a bug must not take the process down
-			err = &PanicError{Value: v, Stack: debug.Stack()}
-		}
-	}()
+	defer e.recover(&err)
 	r := &e.round
-	if e.batch.Len() > 0 {
-		e.pass.Begin(&e.batch)
-		x := model.Forward(e.c.Model, e.pass)
-		if r.hidden {
-			r.states[0] = e.c.Model.Hidden(e.pass, x)
-		}
-		if r.logits {
-			r.states[1] = e.c.Model.Logits(e.pass, x)
-		}
-		if err := e.pass.End(); err != nil {
-			return err
-		}
+	e.pass.Begin(&e.batch)
+	x := model.Forward(e.c.Model, e.pass)
+	if r.wantHidden {
+		r.hidden = e.c.Model.Hidden(e.pass, x)
 	}
-	return e.unembed()
+	if r.wantLogits {
+		r.logits = e.c.Model.Logits(e.pass, x)
+	}
+	return e.pass.End()
 }
 
-// blame ends the job that a failed pass says is at fault, or, if it says none, all jobs of the round.
-func (e *Engine) blame(err error) {
-	var row *nn.RowError
-	if errors.As(err, &row) {
-		i := 0
-		for k, n := range e.round.rows {
-			if i += n; row.Row < i {
-				e.round.jobs[k].base().fail(row.Err)
-				return
-			}
-		}
+// unembed takes plain rows through the head.
+func (e *Engine) unembed() (err error) {
+	defer e.recover(&err)
+	r := &e.round
+	e.pass.Begin(&nn.Batch{})
+	x := &tensor.Tensor{Rows: len(r.plain) / r.width, Cols: r.width, F: r.plain}
+	r.logits = e.c.Model.Logits(e.pass, x)
+	return e.pass.End()
+}
+
+// recover makes an error of a bug in a pass, which must not take the process down.
+func (e *Engine) recover(err *error) {
+	if v := recover(); v != nil {
+		*err = &PanicError{Value: v, Stack: debug.Stack()}
 	}
-	for _, j := range e.round.jobs {
-		j.base().fail(err)
+}
+
+// blame ends the job whose row a failed pass says is at fault, or, if it says none, all jobs in it.
+func (e *Engine) blame(err error, batched bool) {
+	var at *nn.RowError
+	found := errors.As(err, &at)
+	for i, p := range e.round.parts {
+		last := i == len(e.round.parts)-1 || e.round.parts[i+1].row > p.row
+		if p.batched != batched || found && (at.Row < p.row || !last || i < len(e.round.parts)-1 && at.Row >= e.round.parts[i+1].row) {
+			continue
+		}
+		p.job.base().fail(err)
 	}
 }
 
@@ -356,7 +379,3 @@ func commonPrefix(a, b []int32) int {
 	}
 	return n
 }
-
-// unused
-var _ = slices.Contains[[]int]
-var _ tensor.Tensor

@@ -48,8 +48,8 @@ type generation struct {
 	endToken  int32   // the token that ended it, or -1
 	ending    string  // the stop string that ended it
 	reported  int     // tokens of the prompt that Progress knows of; -1 before the first time
-	usage    Usage
-	prompted time.Time // when the prompt was evaluated
+	usage     Usage
+	prompted  time.Time // when the prompt was evaluated
 }
 
 // buffer is what a piece refers to.
@@ -208,8 +208,8 @@ func (g *generation) enter(r *round, n int) {
 		g.add(r, n, func(pos int) bool {
 			return g.each && pos >= g.q.From && pos >= g.shown || pos == g.prompt-1
 		})
-		r.hidden = r.hidden || g.q.Hidden != nil
-		r.logits = true
+		r.wantHidden = r.wantHidden || g.q.Hidden != nil
+		r.wantLogits = true
 		return
 	}
 	known := min(n, g.left())
@@ -217,7 +217,7 @@ func (g *generation) enter(r *round, n int) {
 	for i, id := range g.guesses[:n-known] {
 		g.row(id, len(g.tokens)+i, true)
 	}
-	r.logits = true
+	r.wantLogits = true
 }
 
 // report gives Progress what is evaluated of the prompt, each time once.
@@ -240,10 +240,9 @@ func (g *generation) take(r *round) {
 		return
 	}
 	guesses := g.guesses[:g.rows-known]
-	first := r.outputs(1 + len(guesses))
 	right := 0
 	for i := 0; ; i++ {
-		id, ok := g.emit(r.logitsRow(first + i))
+		id, ok := g.emit(r.logits.Row(r.next()))
 		if !ok || i == len(guesses) || id != guesses[i] {
 			break
 		}
@@ -264,7 +263,7 @@ func (g *generation) takePrompt(r *round, at int) {
 		if !wanted && pos != g.prompt-1 {
 			continue
 		}
-		i := r.outputs(1)
+		i := r.next()
 		if wanted {
 			if err := show(r, g.q, pos, i); err != nil {
 				g.fail(err)
@@ -275,7 +274,7 @@ func (g *generation) takePrompt(r *round, at int) {
 			g.report()
 			g.prompted = time.Now()
 			g.usage.Prompt, g.usage.PromptTime = g.prompt, g.prompted.Sub(g.began)
-			g.emit(r.logitsRow(i))
+			g.emit(r.logits.Row(i))
 		}
 	}
 	g.report()
@@ -284,12 +283,12 @@ func (g *generation) takePrompt(r *round, at int) {
 // show gives the callbacks of q what there is of position pos, output i of the round.
 func show(r *round, q *Request, pos, i int) error {
 	if q.Hidden != nil {
-		if err := q.Hidden(pos, r.hiddenRow(i)); err != nil {
+		if err := q.Hidden(pos, r.hidden.Row(i)); err != nil {
 			return err
 		}
 	}
 	if q.Logits != nil {
-		return q.Logits(pos, r.logitsRow(i))
+		return q.Logits(pos, r.logits.Row(i))
 	}
 	return nil
 }

@@ -60,34 +60,37 @@ func (*alone) Preemptible() bool { return true }
 
 // round is one batch: the rows of jobs, and what the model makes of them.
 type round struct {
-	jobs   []job  // with rows in it
-	rows   []int  // of the batch, by job
-	hidden bool   // somebody wants hidden states
-	logits bool   // somebody wants logits
-	next   int    // output of the batch that the next job's begin with
-	states [2]*tensor.Tensor
-	// plain is the rows of the residual stream that go through the head alone, [n][n_embd].
-	plain       []float32
-	plainWidth  int
-	plainLogits *tensor.Tensor
-	plainNext   int
+	parts      []part
+	outputs    int // rows of the batch that want an output
+	wantHidden bool
+	wantLogits bool
+	// plain are rows of the residual stream that go through the head alone, [n][width].
+	plain []float32
+	width int
+
+	output int            // the output that next returns
+	hidden *tensor.Tensor // [outputs][n_embd], if somebody wants them
+	logits *tensor.Tensor // [outputs][n_vocab], likewise
+}
+
+// part is the share of a job in a round.
+type part struct {
+	job     job
+	batched bool // it has rows in the batch
+	row     int  // the first of them
+	output  int  // the first of its outputs
 }
 
 func (r *round) reset() {
-	clear(r.jobs)
-	*r = round{jobs: r.jobs[:0], rows: r.rows[:0], plain: r.plain[:0]}
+	clear(r.parts)
+	*r = round{parts: r.parts[:0], plain: r.plain[:0]}
 }
 
-// outputs takes the next n outputs of the batch and returns the number of the first.
-func (r *round) outputs(n int) int {
-	first := r.next
-	r.next += n
-	return first
+// next is the number of the job's next output.
+func (r *round) next() int {
+	r.output++
+	return r.output - 1
 }
-
-// hiddenRow and logitsRow are output i of the batch.
-func (r *round) hiddenRow(i int) []float32 { return r.states[0].Row(i) }
-func (r *round) logitsRow(i int) []float32 { return r.states[1].Row(i) }
 
 // grace is how long a caller whose context is done waits for the engine to notice. A pass gives up
 // within a fraction of a layer; only code of another caller's takes longer.

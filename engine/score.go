@@ -57,8 +57,8 @@ func (s *scoring) Rows() scheduler.Rows {
 func (s *scoring) enter(r *round, n int) {
 	s.mark(n)
 	s.add(r, n, s.wants)
-	r.hidden = r.hidden || s.q.Hidden != nil
-	r.logits = r.logits || s.q.Logits != nil
+	r.wantHidden = r.wantHidden || s.q.Hidden != nil
+	r.wantLogits = r.wantLogits || s.q.Logits != nil
 }
 
 // wants reports whether the callbacks have yet to see a position.
@@ -66,15 +66,11 @@ func (s *scoring) wants(pos int) bool { return s.each && pos >= s.q.From && pos 
 
 func (s *scoring) take(r *round) {
 	at := s.evaluated()
-	first, wanted := 0, 0
 	for pos := at; pos < at+s.rows; pos++ {
-		if s.wants(pos) {
-			wanted++
+		if !s.wants(pos) {
+			continue
 		}
-	}
-	first = r.outputs(wanted)
-	for pos := at + s.rows - wanted; pos < at+s.rows; pos++ { // the wanted ones are the last
-		if err := show(r, s.q, pos, first+pos-(at+s.rows-wanted)); err != nil {
+		if err := show(r, s.q, pos, r.next()); err != nil {
 			s.fail(err)
 			return
 		}

@@ -21,9 +21,9 @@ type sequence struct {
 	seq  kv.Seq
 	open bool // seq is valid
 
-	whole   bool    // the model reads the prompt in one batch, and nothing of it is kept
-	private bool    // a hook may have written what it wanted: no sharing, no replay
-	each    bool    // each position from first on is asked for, and may not come from the cache
+	whole   bool // the model reads the prompt in one batch, and nothing of it is kept
+	private bool // a hook may have written what it wanted: no sharing, no replay
+	each    bool // each position from first on is asked for, and may not come from the cache
 	first   int
 	hook    nn.Hook // of the rows, the watcher among them
 	watcher *watcher
@@ -58,6 +58,9 @@ func (s *sequence) init(e *Engine, q *Request, tokens []int32) error {
 	}
 	return nil
 }
+
+// shared is what other sequences may begin with.
+func (s *sequence) shared() *sequence { return s }
 
 // evaluated is the number of tokens in the cache.
 func (s *sequence) evaluated() int {

@@ -50,14 +50,12 @@ func (u *unembedding) Rows() scheduler.Rows {
 func (u *unembedding) enter(r *round, n int) {
 	u.rows = n
 	r.plain = append(r.plain, u.x[u.next*u.width:(u.next+n)*u.width]...)
-	r.plainWidth = u.width
+	r.width = u.width
 }
 
 func (u *unembedding) take(r *round) {
-	first := r.plainNext
-	r.plainNext += u.rows
-	for i := range u.rows {
-		if err := u.f(u.next, r.plainLogits.Row(first+i)); err != nil {
+	for range u.rows {
+		if err := u.f(u.next, r.logits.Row(r.next())); err != nil {
 			u.fail(err)
 			return
 		}

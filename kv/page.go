@@ -8,7 +8,7 @@ import (
 // page holds PageLen positions of the layers of a group, or the states of a sequence at one length.
 type page struct {
 	data []byte
-	refs int // tables and marks that have it
+	refs int // tables and checkpoints that have it
 }
 
 // floats is the data of a page of states.
@@ -49,7 +49,8 @@ func newMemory(p plan, maxBytes int64) memory {
 // room is the number of bytes that get can still give out.
 func (m *memory) room() int64 { return m.max - m.used }
 
-// get returns a page of pool i with one reference and undefined contents. The caller has asked for room.
+// get returns a page of pool i with one reference and undefined contents. The caller has asked for
+// room.
 func (m *memory) get(i int) *page {
 	p := &m.pools[i]
 	p.used++

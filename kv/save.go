@@ -11,7 +11,8 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
-// ErrFormat is in the chain of Load's errors when the bytes are no saved sequence, a damaged one, or one of another configuration.
+// ErrFormat is in the chain of Load's errors when the bytes are no saved sequence, a damaged one,
+// or one of another configuration.
 var ErrFormat = errors.New("not a saved sequence of this configuration")
 
 // A saved sequence, numbers little-endian:
@@ -24,17 +25,22 @@ var ErrFormat = errors.New("not a saved sequence of this configuration")
 //	layers    uint32
 //	per layer uint32 heads, kdim, vdim, window, state
 //	length    uint64   positions
+//	marks     uint32   number of checkpoints
+//	per checkpoint uint64 its length, ascending
 //	sum       uint32
 //	per PageLen positions:
-//	  per group of layers with the same window, in the order of their first layers, unless no later query sees the page:
-//	    the rows as they lie in memory, of the last page only those that count
+//	  per group of layers with the same window, in the order of their first layers, where a query
+//	  at the length or, in a window, at a checkpoint sees the page:
+//	    the rows as in memory, those before the greatest of these lengths
 //	  sum     uint32
-//	the states of all layers, float32, where there is a position and a layer that has one, then sum uint32
+//	the states of all layers, float32, of each checkpoint before the length, then at the length,
+//	  each followed by sum uint32; none where there is no position or no layer that has a state
 //
-// A sum is the CRC-32C of everything before it, other sums excepted, so that pages cannot change places unnoticed.
+// A sum is the CRC-32C of everything before it, other sums excepted, so that pages cannot change
+// places unnoticed.
 const (
 	magic   = "GOINFKV\n"
-	version = 3
+	version = 4
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -58,85 +64,196 @@ func (s *Store) header() []byte {
 	return b
 }
 
-// Save writes the committed positions of q to w, in some large and some small pieces, without its marks. It does not say which model or which tokens they
-// stem from; that is for the caller to keep beside them.
+// Save writes the committed positions of q and its checkpoints to w, in some large and some small
+// pieces. It does not record which model or which tokens they stem from; the caller keeps that
+// beside them.
 func (s *Store) Save(w io.Writer, q Seq) error {
 	e := s.seq(q)
 	c := &summed{w: w}
 	c.write(s.header())
 	c.write(binary.LittleEndian.AppendUint64(nil, uint64(e.size)))
+	c.write(binary.LittleEndian.AppendUint32(nil, uint32(len(e.checkpoints))))
+	for _, k := range e.checkpoints {
+		c.write(binary.LittleEndian.AppendUint64(nil, uint64(k.at)))
+	}
 	c.writeSum()
-	for at := 0; at < e.size && c.err == nil; at += PageLen {
-		for i, g := range s.groups {
-			if page := at / PageLen; page >= g.since(e.size)/PageLen {
-				s.stretches(i, min(PageLen, e.size-at), func(from, to int) { c.write(e.tables[i].pages[page].data[from:to]) })
+	for k := 0; k < pagesFor(e.size) && c.err == nil; k++ {
+		for i := range s.groups {
+			if n, t := s.holder(e, e.size, i, k); t != nil {
+				s.rowRanges(i, min(PageLen, n-k*PageLen), func(from, to int) { c.write(t.pages[k].data[from:to]) })
 			}
 		}
 		c.writeSum()
 	}
-	if e.state != nil {
-		c.write(e.state.data)
-		c.writeSum()
+	for _, k := range e.checkpoints {
+		if k.at < e.size {
+			c.writeState(k.state)
+		}
 	}
+	c.writeState(e.state)
 	if c.err != nil {
 		return fmt.Errorf("kv: save sequence %d: %w", q, c.err)
 	}
 	return nil
 }
 
-// Load reads what Save wrote into a new sequence and reads no further. The store must be of the configuration that it was saved
-// from, save for the limit. Memory is taken page by page as the bytes arrive, so that false lengths cost no more than a page.
-// Errors wrap ErrFormat, ErrFull or what r returned; then the store is as before.
+// holder is the greatest length, that of e itself or of a checkpoint, at which a query sees page k
+// of a group, and the table that has the page; nil if there is none. The rows of a position are
+// the same in every page that has it.
+func (s *Store) holder(e *sequence, size, group, k int) (length int, t *table) {
+	g := s.groups[group]
+	if g.sees(size, k) {
+		return size, &e.tables[group]
+	}
+	for i := len(e.checkpoints) - 1; i >= 0; i-- {
+		if c := e.checkpoints[i]; g.sees(c.at, k) {
+			return c.at, &c.tables[group]
+		}
+	}
+	return 0, nil
+}
+
+// sees reports whether a query at position n sees something of page k, before n.
+func (g group) sees(n, k int) bool { return k >= g.since(n)/PageLen && k < pagesFor(n) }
+
+// Load reads what Save wrote into a new sequence and reads no further. The store must be of the
+// configuration that it was saved from, except for the limit. Memory is taken page by page as the
+// bytes arrive, so that false lengths cost no more than a page. Errors wrap ErrFormat, ErrFull or
+// what r returned; then the store is as before.
 func (s *Store) Load(r io.Reader) (Seq, error) {
 	q := s.Open()
-	if err := s.load(r, q); err != nil {
+	if err := s.load(&summed{r: r}, s.seq(q)); err != nil {
 		s.Drop(q)
 		return 0, fmt.Errorf("kv: load: %w", err)
 	}
 	return q, nil
 }
 
-func (s *Store) load(r io.Reader, q Seq) error {
-	c := &summed{r: r}
+func (s *Store) load(c *summed, e *sequence) error {
 	if err := s.readHeader(c); err != nil {
 		return err
 	}
-	length := make([]byte, 8)
-	c.read(length)
-	c.readSum("header")
-	if c.err != nil {
-		return c.err
+	size, err := s.readLengths(c, e)
+	if err != nil {
+		return err
 	}
-	size := binary.LittleEndian.Uint64(length)
-	if size > math.MaxInt-PageLen {
-		return fmt.Errorf("%w: %d positions are more than memory can address", ErrFormat, size)
-	}
-	for s.Len(q) < int(size) {
-		at := s.Len(q)
-		n := min(PageLen, int(size)-at)
-		if err := s.Reserve(q, n); err != nil {
-			return err
+	for k := range pagesFor(size) {
+		if err := s.loadPages(c, e, size, k); err != nil {
+			return fmt.Errorf("positions %d to %d of %d: %w", k*PageLen, min((k+1)*PageLen, size), size, err)
 		}
-		for i, g := range s.groups {
-			if page := at / PageLen; page >= g.since(int(size))/PageLen {
-				data := s.seqs[q].tables[i].pages[page].data
-				s.stretches(i, n, func(from, to int) { c.read(data[from:to]) })
+	}
+	e.size = size
+	if s.states == 0 || size == 0 {
+		return nil
+	}
+	for _, k := range e.checkpoints {
+		if k.at < size {
+			if k.state, err = s.loadState(c); err != nil {
+				return err
 			}
 		}
-		c.readSum("page")
-		if c.err != nil {
-			return fmt.Errorf("positions %d to %d of %d: %w", at, at+n, size, c.err)
+	}
+	if e.state, err = s.loadState(c); err != nil {
+		return err
+	}
+	if n := len(e.checkpoints); n > 0 && e.checkpoints[n-1].at == size {
+		e.checkpoints[n-1].state = e.state
+		e.state.refs++
+	}
+	return nil
+}
+
+// readLengths reads the length, which it returns, and those of the checkpoints, which it gives e.
+func (s *Store) readLengths(c *summed, e *sequence) (int, error) {
+	size, marks := c.uint64(), c.uint32()
+	if c.err == nil && int64(marks) > int64(s.config.Marks) {
+		return 0, fmt.Errorf("%w: want at most %d marks, found %d", ErrFormat, s.config.Marks, marks)
+	}
+	var at []uint64
+	for c.err == nil && len(at) < int(marks) {
+		at = append(at, c.uint64())
+	}
+	if c.readSum("header"); c.err != nil {
+		return 0, c.err
+	}
+	if size > math.MaxInt-PageLen {
+		return 0, fmt.Errorf("%w: %d positions are more than memory can address", ErrFormat, size)
+	}
+	if marks > 0 && !s.partial() {
+		return 0, fmt.Errorf("%w: want no marks, since every position is remembered, found %d", ErrFormat, marks)
+	}
+	before := uint64(0)
+	for _, n := range at {
+		if n <= before || n > size {
+			return 0, fmt.Errorf("%w: want a mark from %d to %d, found %d", ErrFormat, before+1, size, n)
 		}
-		s.Commit(q, n)
+		before = n
+		e.checkpoints = append(e.checkpoints, &checkpoint{at: int(n), refs: 1, tables: make([]table, len(s.groups))})
 	}
-	if e := &s.seqs[q]; e.state != nil {
-		c.read(e.state.data)
-		c.readSum("states")
+	return int(size), nil
+}
+
+// loadPages reads page k of every group, for all lengths at which a query sees it.
+func (s *Store) loadPages(c *summed, e *sequence, size, k int) error {
+	for i, g := range s.groups {
+		n, t := s.holder(e, size, i, k)
+		var p *page
+		if t != nil {
+			if room := s.memory.room(); room < int64(g.size) {
+				return fmt.Errorf("a page takes %d bytes, %d of %d are left: %w", g.size, room, s.memory.max, ErrFull)
+			}
+			p = s.memory.get(i)
+			s.rowRanges(i, min(PageLen, n-k*PageLen), func(from, to int) { c.read(p.data[from:to]) })
+		}
+		s.share(e, size, i, k, p)
 	}
+	c.readSum("page")
 	return c.err
 }
 
-// readHeader compares what comes with the header of s, number by number, so that the first difference can be told.
+// share gives a page that has just been got, with one reference, to all that need it: e, and its
+// checkpoints where the group has a window.
+func (s *Store) share(e *sequence, size, group, k int, p *page) {
+	g, t := s.groups[group], &e.tables[group]
+	if p != nil {
+		p.refs = 0
+	}
+	if g.sees(size, k) {
+		p.refs++
+		t.pages = append(t.pages, p)
+	} else {
+		t.pages = append(t.pages, nil)
+		t.first = k + 1
+	}
+	for _, c := range e.checkpoints {
+		if g.window == 0 || !g.sees(c.at, k) {
+			continue
+		}
+		t := &c.tables[group]
+		if len(t.pages) == 0 {
+			t.pages, t.first = make([]*page, k), k
+		}
+		p.refs++
+		t.pages = append(t.pages, p)
+	}
+}
+
+// loadState reads the states of one length.
+func (s *Store) loadState(c *summed) (*page, error) {
+	if room := s.memory.room(); room < s.StateBytes() {
+		return nil, fmt.Errorf("states take %d bytes, %d of %d are left: %w", s.StateBytes(), room, s.memory.max, ErrFull)
+	}
+	p := s.memory.get(s.statePool())
+	c.read(p.data)
+	if c.readSum("states"); c.err != nil {
+		s.memory.put(s.statePool(), p)
+		return nil, c.err
+	}
+	return p, nil
+}
+
+// readHeader compares what comes with the header of s, number by number, so that the error can name
+// the first difference.
 func (s *Store) readHeader(c *summed) error {
 	want, at := s.header(), len(magic)
 	found := make([]byte, len(magic))
@@ -177,8 +294,9 @@ func (s *Store) readHeader(c *summed) error {
 	return nil
 }
 
-// stretches calls f for the parts of a group's page that hold its first n positions, in order. A full page is one part.
-func (s *Store) stretches(group, n int, f func(from, to int)) {
+// rowRanges calls f for the contiguous bytes of a group's page that hold its first n positions, in
+// order. Those of a full page are one range.
+func (s *Store) rowRanges(group, n int, f func(from, to int)) {
 	if n == PageLen {
 		f(0, s.groups[group].size)
 		return
@@ -196,7 +314,8 @@ func (s *Store) stretches(group, n int, f func(from, to int)) {
 	}
 }
 
-// summed writes or reads and keeps the sum of what has passed. After the first error it does nothing.
+// summed writes or reads and keeps the sum of what has passed. After the first error it does
+// nothing.
 type summed struct {
 	w   io.Writer
 	r   io.Reader
@@ -216,6 +335,26 @@ func (c *summed) writeSum() {
 	if c.err == nil {
 		_, c.err = c.w.Write(binary.LittleEndian.AppendUint32(nil, c.sum))
 	}
+}
+
+// writeState writes a page of states and the sum, or nothing if there is none.
+func (c *summed) writeState(p *page) {
+	if p != nil {
+		c.write(p.data)
+		c.writeSum()
+	}
+}
+
+func (c *summed) uint64() uint64 {
+	var b [8]byte
+	c.read(b[:])
+	return binary.LittleEndian.Uint64(b[:])
+}
+
+func (c *summed) uint32() uint32 {
+	var b [4]byte
+	c.read(b[:])
+	return binary.LittleEndian.Uint32(b[:])
 }
 
 func (c *summed) read(b []byte) {

@@ -14,12 +14,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// saved is a sequence of n positions of c, as bytes.
+// saved is a sequence of n positions of c, with checkpoints where they are any use, as bytes.
 func saved(t testing.TB, c Config, n int) []byte {
 	t.Helper()
 	s := newStore(t, c)
 	q := s.Open()
-	fill(t, s, q, stamps(1, n)...)
+	var have []uint32
+	for _, part := range []int{n / 2, n - n/2} {
+		var marks []int
+		if part > 1 {
+			marks = []int{len(have) + part/2, len(have) + part}
+		}
+		have = growMarking(t, s, q, have, stamps(uint32(1+len(have)), part), marks)
+	}
 	var b bytes.Buffer
 	require.NoError(t, s.Save(&b, q))
 	return b.Bytes()
@@ -99,7 +106,7 @@ func (w *shortWriter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// TestLoadDamaged cuts the bytes at every length and turns every byte around.
+// TestLoadDamaged cuts the bytes at every length and changes every byte.
 func TestLoadDamaged(t *testing.T) {
 	for _, layers := range [][]Spec{{{Heads: 1, KDim: 2, VDim: 1}, {}}, {Recurrent(2), {Heads: 1, KDim: 1, Window: 3}}} {
 		loadDamaged(t, Config{Layers: layers})
@@ -131,10 +138,10 @@ func loadDamaged(t *testing.T, c Config) {
 	s.Drop(q)
 	require.Len(t, s.seqs, 1, "what failed to load leaves no sequence behind")
 
-	// Two full pages that have changed places.
-	if s.forgets() {
+	if s.partial() {
 		return
 	}
+	// Two full pages that have changed places.
 	b = saved(t, c, 128)
 	page := int(s.PageBytes()) + 4
 	head := len(b) - 2*page
@@ -176,10 +183,15 @@ func TestLoadOtherConfiguration(t *testing.T) {
 	require.EqualError(t, err, `kv: load: not a saved sequence of this configuration: want it to begin with "GOINFKV\n", found "GGUF\x03\x00\x00\x00"`)
 }
 
-// lying is a header with a true checksum that promises size positions, followed by n pages of nothing with true checksums.
-func lying(t testing.TB, c Config, size uint64, n int) []byte {
+// lying is a header with a true checksum that promises size positions and checkpoints at the
+// marks, followed by n pages of nothing with true checksums.
+func lying(t testing.TB, c Config, size uint64, n int, marks ...uint64) []byte {
 	s := newStore(t, c)
 	b := binary.LittleEndian.AppendUint64(s.header(), size)
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(marks)))
+	for _, at := range marks {
+		b = binary.LittleEndian.AppendUint64(b, at)
+	}
 	sum := crc32.Checksum(b, castagnoli)
 	b = binary.LittleEndian.AppendUint32(b, sum)
 	for range n {
@@ -192,10 +204,14 @@ func lying(t testing.TB, c Config, size uint64, n int) []byte {
 
 // TestLoadLies promises far more than follows: it costs a page, whatever is promised.
 func TestLoadLies(t *testing.T) {
-	for _, c := range []Config{{}, {Layers: mixed}} {
+	for _, c := range []Config{{}, {Layers: mixed}, {Layers: hybrid}} {
 		for _, size := range []uint64{1000, 1 << 40, math.MaxInt64 - PageLen, math.MaxInt64, math.MaxUint64} {
 			s := newStore(t, c)
-			b := lying(t, c, size, 3)
+			var marks []uint64
+			if s.partial() {
+				marks = []uint64{1, size / 2, size}
+			}
+			b := lying(t, c, size, 3, marks...)
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			_, err := s.Load(bytes.NewReader(b))
@@ -207,12 +223,66 @@ func TestLoadLies(t *testing.T) {
 	}
 }
 
+// TestLoadMarks refuses checkpoints that cannot be.
+func TestLoadMarks(t *testing.T) {
+	windows := Config{Layers: Repeat(1, Windowed(1, 1, 9))}
+	for _, o := range []struct {
+		c     Config
+		marks []uint64
+		want  string
+	}{
+		{windows, []uint64{1, 2, 3, 4}, "want at most 3 marks, found 4"},
+		{windows, []uint64{0}, "want a mark from 1 to 10, found 0"},
+		{windows, []uint64{3, 11}, "want a mark from 4 to 10, found 11"},
+		{windows, []uint64{3, 3}, "want a mark from 4 to 10, found 3"},
+		{windows, []uint64{math.MaxUint64}, "want a mark from 1 to 10, found 18446744073709551615"},
+		{Config{Layers: mixed}, []uint64{3}, "want no marks, since every position is remembered, found 1"},
+	} {
+		s := newStore(t, o.c)
+		_, err := s.Load(bytes.NewReader(lying(t, o.c, 10, 0, o.marks...)))
+		require.ErrorIs(t, err, ErrFormat)
+		require.EqualError(t, err, "kv: load: not a saved sequence of this configuration: "+o.want)
+		require.Zero(t, s.Pages())
+		invariants(t, s)
+	}
+}
+
+// TestLoadFull: what the limit cannot hold is refused wherever it ends, and leaves nothing.
+func TestLoadFull(t *testing.T) {
+	c := Config{Layers: hybrid}
+	b := saved(t, c, 300)
+	whole := newStore(t, c)
+	_, err := whole.Load(bytes.NewReader(b))
+	require.NoError(t, err)
+	step := whole.StateBytes()
+	c.MaxBytes = whole.PageBytes() + whole.StateBytes()
+	for ; c.MaxBytes < whole.Used(); c.MaxBytes += step {
+		s := newStore(t, c)
+		_, err := s.Load(bytes.NewReader(b))
+		require.ErrorIs(t, err, ErrFull)
+		require.NotErrorIs(t, err, ErrFormat)
+		require.Zero(t, s.Pages())
+		require.LessOrEqual(t, s.Bytes(), c.MaxBytes)
+	}
+	c.MaxBytes = whole.Used()
+	_, err = newStore(t, c).Load(bytes.NewReader(b))
+	require.NoError(t, err)
+}
+
 func FuzzLoad(f *testing.F) {
 	c := Config{Layers: mixed, MaxBytes: 1 << 20}
-	f.Add(saved(f, c, 0))
-	f.Add(saved(f, c, 3))
-	f.Add(saved(f, c, 65))
-	f.Add(lying(f, c, 1<<50, 1))
+	fuzzLoad(f, c, saved(f, c, 0), saved(f, c, 3), saved(f, c, 65), lying(f, c, 1<<50, 1))
+}
+
+func FuzzLoadHybrid(f *testing.F) {
+	c := Config{Layers: []Spec{Recurrent(2), Windowed(1, 2, 70), Full(1, 1)}, MaxBytes: 1 << 20}
+	fuzzLoad(f, c, saved(f, c, 0), saved(f, c, 3), saved(f, c, 200), lying(f, c, 1<<50, 1, 1<<49, 1<<50))
+}
+
+func fuzzLoad(f *testing.F, c Config, seeds ...[]byte) {
+	for _, b := range seeds {
+		f.Add(b)
+	}
 	s := newStore(f, c)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		q, err := s.Load(bytes.NewReader(b))

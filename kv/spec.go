@@ -11,29 +11,35 @@ import (
 // PageLen is the number of positions in a page.
 const PageLen = 64
 
-// Spec says what one layer remembers. The zero Spec is a layer that remembers nothing; a layer may have both keys and a state.
+// Spec says what one layer remembers. The zero Spec is a layer that remembers nothing; a layer may
+// have both keys and a state.
 type Spec struct {
 	Heads int // heads of keys and values
 	KDim  int // length of a key head
 	VDim  int // length of a value head; 0 for layers that read their values out of the keys
-	// Window is how many positions a query sees, its own included; what no later query sees is given up. 0 means all.
+	// Window is how many positions a query sees, its own included; what no later query sees is
+	// given up. 0 means all.
 	Window int
-	// State is how many float32 numbers a sequence carries from position to position, whatever its length.
+	// State is how many float32 numbers a sequence carries from position to position, whatever its
+	// length.
 	State int
 }
 
 // Full is the layer of ordinary attention: heads key heads and value heads, both of length dim.
 func Full(heads, dim int) Spec { return Spec{Heads: heads, KDim: dim, VDim: dim} }
 
-// Windowed is Full for queries that see so many positions, their own included (Beltagy et al. 2020, arXiv:2004.05150).
+// Windowed is Full for queries that see so many positions, their own included (Beltagy et al. 2020,
+// arXiv:2004.05150).
 func Windowed(heads, dim, window int) Spec {
 	return Spec{Heads: heads, KDim: dim, VDim: dim, Window: window}
 }
 
-// Latent is the layer of latent attention (DeepSeek-V2, arXiv:2405.04434): one row of n numbers for all heads, from which values are read too.
+// Latent is the layer of latent attention (DeepSeek-V2, arXiv:2405.04434): one row of n numbers for
+// all heads, from which values are read too.
 func Latent(n int) Spec { return Spec{Heads: 1, KDim: n} }
 
-// Recurrent is a layer that keeps n numbers of a sequence in place of its positions: a convolution's last inputs, a state space, a matrix of associations.
+// Recurrent is a layer that keeps n numbers of a sequence instead of its positions: a convolution's
+// last inputs, a state space, a matrix of associations.
 func Recurrent(n int) Spec { return Spec{State: n} }
 
 // Repeat is n layers alike.
@@ -45,8 +51,8 @@ func Repeat(n int, s Spec) []Spec {
 	return layers
 }
 
-// Type is the format of stored keys or values. It is a type of its own, rather than a quant.Type, so that its zero value is the default
-// of the field: half precision.
+// Type is the format of stored keys or values. It is a type of its own, rather than a quant.Type,
+// so that its zero value is the default of the field: half precision.
 type Type uint8
 
 // The formats that the store can keep.
@@ -106,7 +112,8 @@ func (t Type) String() string {
 	return t.Quant().String()
 }
 
-// RowBytes is the size of a head of dim numbers. It is an error if they are no whole number of blocks of the format.
+// RowBytes is the size of a head of dim numbers. It is an error if they are no whole number of
+// blocks of the format.
 func (t Type) RowBytes(dim int) (int, error) {
 	if int(t) >= len(types) {
 		return 0, fmt.Errorf("want a cache of type %s, found %s", typeNames(), t)
@@ -123,16 +130,19 @@ type Config struct {
 	KType  Type   // format of the keys; F16 if zero
 	VType  Type   // format of the values; F16 if zero
 
-	// MaxBytes limits the memory of all pages and states together, those kept for reuse included. 0 means no limit.
+	// MaxBytes limits the memory of all pages and states together, those kept for reuse included. 0
+	// means no limit.
 	MaxBytes int64
-	// Marks is how many earlier lengths of a sequence can be gone back to where layers do not remember them all; see [Store.Mark]. 0 means DefaultMarks.
+	// Marks is how many checkpoints a sequence keeps, earlier lengths that it can be forked at,
+	// where layers do not remember every position; see [Store.Mark]. 0 means DefaultMarks.
 	Marks int
 }
 
 // DefaultMarks is the default of Config.Marks.
 const DefaultMarks = 3
 
-// maxPage is the largest page that a configuration may ask for, in bytes; below it no product or sum of the layout overflows.
+// maxPage is the largest page that a configuration may ask for, in bytes; below it no product or
+// sum of the layout overflows.
 const maxPage = math.MaxInt / 16
 
 // Bounds of a spec, so that sums and products stay within an int.
@@ -141,7 +151,8 @@ const (
 	maxState = 1 << 30 // numbers of a state
 )
 
-// layout is where one layer's keys and values lie in a page of its group, and its state among those of a sequence.
+// layout is where one layer's keys and values are in a page of its group, and its state among those
+// of a sequence.
 type layout struct {
 	group        int
 	heads        int
@@ -167,7 +178,7 @@ func (g group) since(n int) int {
 	return max(0, n-g.window+1)
 }
 
-// plan is what a configuration comes to: where everything lies.
+// plan is what a configuration comes to: where everything is stored.
 type plan struct {
 	layers []layout
 	groups []group
@@ -175,7 +186,8 @@ type plan struct {
 	states int // float32 numbers of all layers' states together
 }
 
-// plan checks the configuration and lays out the pages of every group: for each layer and head the keys, [PageLen][KDim], then the values, [PageLen][VDim].
+// plan checks the configuration and lays out the pages of every group: for each layer and head the
+// keys, [PageLen][KDim], then the values, [PageLen][VDim].
 func (c *Config) plan() (plan, error) {
 	p := plan{layers: make([]layout, len(c.Layers))}
 	for _, t := range []Type{c.KType, c.VType} {
@@ -197,7 +209,7 @@ func (c *Config) plan() (plan, error) {
 	return p, nil
 }
 
-// place lays out layer i behind those before it.
+// place lays out layer i after those before it.
 func (p *plan) place(c *Config, i int, s Spec) error {
 	for _, n := range []int{s.Heads, s.KDim, s.VDim} {
 		if n < 0 || n > maxDim {

@@ -8,13 +8,15 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
-// ErrFull is in the chain of Reserve's and Load's errors when the store's limit does not allow the pages that are needed.
+// ErrFull is in the chain of Reserve's and Load's errors when the store's limit does not allow the
+// pages that are needed.
 var ErrFull = errors.New("cache full")
 
 // Seq names an open sequence of a Store. Numbers of dropped sequences are given out again.
 type Seq int32
 
-// Store holds the pages and states of many sequences. See the package comment for who may call what when.
+// Store holds the pages and states of many sequences. See the package comment for who may call what
+// when.
 type Store struct {
 	config Config
 	plan
@@ -28,24 +30,19 @@ type sequence struct {
 	open     bool
 	size     int // committed positions
 	reserved int // positions after them that may be written
-	// tables are the pages by group. Each has those for size+reserved positions, no more and no fewer; those that no query can see any more are nil.
-	tables []table
-	state  *page   // after size positions; nil for none
-	next   *page   // where that after size+reserved positions is written
-	ends   []end   // marks within the reserved positions, in ascending order
-	marks  []*mark // lengths that can be gone back to, in ascending order
+	certain  int // reserved positions that Commit takes at least, unless it takes none
+	// tables are the pages by group. Each has those for size+reserved positions, no more and no
+	// fewer; those that no query at size or after sees are nil.
+	tables      []table
+	state       *page         // states after size positions; nil for none
+	ends        []end         // lengths within the reserved positions, in ascending order
+	checkpoints []*checkpoint // lengths that can be gone back to, in ascending order
 }
 
 // table is the pages of a group.
 type table struct {
 	pages []*page
 	first int // pages before it are nil
-}
-
-// end is a length within the reserved positions at which a state is wanted.
-type end struct {
-	at    int
-	state *page // nil where no layer has one
 }
 
 // New makes an empty store. It allocates no pages.
@@ -70,7 +67,7 @@ func (s *Store) VType() quant.Type { return s.config.VType.Quant() }
 // Layers is the number of layers.
 func (s *Store) Layers() int { return len(s.layers) }
 
-// Layer is what layer i remembers.
+// Layer is the spec of layer i.
 func (s *Store) Layer(i int) Spec { return s.config.Layers[i] }
 
 // Open starts an empty sequence. It takes no pages yet.
@@ -105,20 +102,28 @@ func pagesFor(n int) int { return n/PageLen + (n%PageLen+PageLen-1)/PageLen }
 // statePool is the number of the pool of states.
 func (s *Store) statePool() int { return len(s.groups) }
 
-// Reserve makes room for exactly n positions after the committed ones, to be written with KRow and VRow, and NewState at the end, and then committed. It replaces
-// what an earlier Reserve has left over: rows written and not committed become undefined, and marks within them are forgotten. A last page that is partly filled and shared
-// with another sequence is copied first, so that nothing another sequence can see is ever written.
+// Reserve makes room for exactly n positions after the committed ones, to be written with KRow and
+// VRow, and NewState, and then committed. It replaces what an earlier Reserve has left over: rows
+// written and not committed become undefined, and marks within them are forgotten. A last page that
+// is partly filled and shared with another sequence is copied first, so that nothing another
+// sequence can see is ever written.
 //
-// If the limit does not allow the pages, Reserve returns an error that wraps ErrFull and nothing has changed.
-func (s *Store) Reserve(q Seq, n int) error {
-	if n < 0 {
-		panic(fmt.Sprintf("kv: reserve %d positions of sequence %d", n, q))
-	}
+// If the limit does not allow the pages, Reserve returns an error that wraps ErrFull and nothing
+// has changed.
+func (s *Store) Reserve(q Seq, n int) error { return s.ReserveTentative(q, n, n) }
+
+// ReserveTentative is Reserve for n positions of which the first certain are going to be committed,
+// and the others perhaps, as in speculative decoding (Leviathan et al. 2022, arXiv:2211.17192):
+// Commit takes any number from certain to n. Each such length has a state of its own, for which
+// Ends and NewState ask as for marks, and no window gives up what a query at any of them sees. All
+// that is counted against the limit before anything changes: who gets ErrFull proposes less.
+func (s *Store) ReserveTentative(q Seq, n, certain int) error {
 	e := s.seq(q)
+	checkReservation(q, n, certain)
 	if n > math.MaxInt-PageLen-e.size {
 		return fmt.Errorf("kv: sequence %d: %d positions after %d: %w", q, n, e.size, ErrFull)
 	}
-	if need, room := s.need(e, n), s.memory.room(); need > room {
+	if need, room := s.need(e, n, certain), s.memory.room(); need > room {
 		return fmt.Errorf("kv: sequence %d: %d more positions take %d more bytes, %d of %d are left: %w", q, n, need, room, s.memory.max, ErrFull)
 	}
 	s.unreserve(e)
@@ -131,34 +136,59 @@ func (s *Store) Reserve(q Seq, n int) error {
 			t.pages = append(t.pages, s.memory.get(i))
 		}
 	}
-	if n > 0 && s.states > 0 {
-		e.next = s.memory.get(s.statePool())
-	}
-	e.reserved = n
+	e.reserved, e.certain = n, certain
+	s.addEnds(e)
 	return nil
 }
 
-// need is the number of bytes that e needs for n positions more, beside those that are in use now; it may be negative.
-func (s *Store) need(e *sequence, n int) int64 {
+func checkReservation(q Seq, n, certain int) {
+	switch {
+	case n < 0:
+		panic(fmt.Sprintf("kv: reserve %d positions of sequence %d", n, q))
+	case certain < 0 || certain > n:
+		panic(fmt.Sprintf("kv: reserve %d positions of sequence %d, %d of them certain", n, q, certain))
+	}
+}
+
+// Cost is the number of bytes that ReserveTentative(q, n, certain) would take beside those that are
+// in use now: it succeeds while that is at most [Store.Room]. What q has reserved is counted as
+// given up, so that the cost may be negative. It is math.MaxInt64 where it cannot be counted.
+func (s *Store) Cost(q Seq, n, certain int) int64 {
+	e := s.seq(q)
+	checkReservation(q, n, certain)
+	if n > math.MaxInt-PageLen-e.size {
+		return math.MaxInt64
+	}
+	return s.need(e, n, certain)
+}
+
+// need is the number of bytes that e needs to have n positions reserved, beside those in use now.
+func (s *Store) need(e *sequence, n, certain int) int64 {
 	var need int64
 	for i, t := range e.tables {
 		pages := pagesFor(e.size+n) - len(t.pages)
 		if e.splits(i, n) {
 			pages++
 		}
-		if size := int64(s.groups[i].size); int64(pages) > math.MaxInt64/4/max(size, 1) {
-			return math.MaxInt64
-		} else if need += int64(pages) * size; need > math.MaxInt64/4 {
-			return math.MaxInt64
+		if need = addProduct(need, pages, int64(s.groups[i].size)); need == math.MaxInt64 {
+			return need
 		}
 	}
-	if n > 0 {
-		need += 4 * int64(s.states)
+	states := tentative(n, certain)
+	for _, x := range e.ends {
+		if x.state != nil {
+			states--
+		}
 	}
-	if e.next != nil {
-		need -= 4 * int64(s.states)
+	return addProduct(need, states, s.StateBytes())
+}
+
+// addProduct is sum + n·size, and math.MaxInt64 where that is beyond counting.
+func addProduct(sum int64, n int, size int64) int64 {
+	if n > 0 && size > 0 && int64(n) > (math.MaxInt64/4-max(sum, 0))/size {
+		return math.MaxInt64
 	}
-	return need
+	return sum + int64(n)*size
 }
 
 // splits reports whether n more positions would be written into a page that others have too.
@@ -171,7 +201,7 @@ func (e *sequence) splits(group, n int) bool {
 func (s *Store) split(e *sequence, group int) {
 	last := e.size / PageLen
 	from, to := e.tables[group].pages[last], s.memory.get(group)
-	s.stretches(group, e.size%PageLen, func(a, b int) { copy(to.data[a:b], from.data[a:b]) })
+	s.rowRanges(group, e.size%PageLen, func(a, b int) { copy(to.data[a:b], from.data[a:b]) })
 	s.memory.put(group, from)
 	e.tables[group].pages[last] = to
 }
@@ -181,12 +211,11 @@ func (s *Store) unreserve(e *sequence) {
 	for i := range e.tables {
 		s.cut(e, i, pagesFor(e.size))
 	}
-	s.putState(&e.next)
 	for i := range e.ends {
 		s.putState(&e.ends[i].state)
 	}
 	e.ends = e.ends[:0]
-	e.reserved = 0
+	e.reserved, e.certain = 0, 0
 }
 
 // cut gives up the pages of a group from number n on.
@@ -202,56 +231,57 @@ func (s *Store) cut(e *sequence, group, n int) {
 	t.first = min(t.first, len(t.pages))
 }
 
-// pass gives up the pages that no query from position n on can see.
-func (s *Store) pass(e *sequence, n int) {
+// evict gives up the pages that no query at the end of e or after it sees.
+func (s *Store) evict(e *sequence) {
 	for i := range e.tables {
 		t := &e.tables[i]
-		for ; t.first < s.groups[i].since(n)/PageLen; t.first++ {
+		for ; t.first < s.groups[i].since(e.size)/PageLen; t.first++ {
 			s.memory.put(i, t.pages[t.first])
 			t.pages[t.first] = nil
 		}
 	}
 }
 
-func (s *Store) putState(g **page) {
-	if *g != nil {
-		s.memory.put(s.statePool(), *g)
-		*g = nil
-	}
-}
-
-// Commit makes the first n reserved positions count; the others stay reserved. It panics if fewer are reserved, and, where a layer has a state, unless it is all of them
-// or none. Marks that they reach are kept, and what no later query sees is given up.
+// Commit makes the first n reserved positions count, with the states after them, and gives up the
+// rest of the reservation, of which no trace is left, and what no later query sees. Marks within
+// the n positions become checkpoints. n is 0, which rejects everything, or a number that the
+// reservation allows: n positions as reserved with Reserve, or certain to n of ReserveTentative. It
+// panics otherwise.
 func (s *Store) Commit(q Seq, n int) {
 	e := s.seq(q)
 	switch {
 	case n < 0 || n > e.reserved:
 		panic(fmt.Sprintf("kv: commit %d positions of sequence %d, %d are reserved", n, q, e.reserved))
-	case n == 0:
-		return
-	case s.states > 0 && n != e.reserved:
-		panic(fmt.Sprintf("kv: commit %d positions of sequence %d, whose state is that after %d", n, q, e.reserved))
+	case n > 0 && n < e.certain:
+		panic(fmt.Sprintf("kv: commit %d positions of sequence %d, %d are certain", n, q, e.certain))
 	}
-	e.size += n
-	e.reserved -= n
-	if s.states > 0 {
-		s.putState(&e.state)
-		e.state, e.next = e.next, nil
+	if n > 0 {
+		e.size += n
+		s.takeState(e)
+		s.keepCheckpoints(e)
 	}
-	s.keepMarks(e)
-	s.pass(e, e.size)
+	s.unreserve(e)
+	s.evict(e)
 }
 
 // Drop closes q and gives up its pages.
 func (s *Store) Drop(q Seq) {
 	e := s.seq(q)
-	s.back(e, 0)
+	e.size = 0
+	s.unreserve(e)
+	s.putState(&e.state)
+	for i, c := range e.checkpoints {
+		s.putCheckpoint(c)
+		e.checkpoints[i] = nil
+	}
+	e.checkpoints = e.checkpoints[:0]
 	e.open = false
 	s.closed = append(s.closed, q)
 }
 
-// K is the keys of one head in page number page of q (positions page*PageLen and on), [PageLen][KDim] in KType. Rows from the last written
-// one on are undefined. It does not allocate and is to be read only.
+// K is the keys of one head in page number page of q (positions page*PageLen and on),
+// [PageLen][KDim] in KType. Rows from the last written one on are undefined. It does not allocate
+// and is to be read only.
 func (s *Store) K(q Seq, layer, head, page int) []byte {
 	l := s.layer(layer, head)
 	at := l.k + head*l.head
@@ -265,8 +295,9 @@ func (s *Store) V(q Seq, layer, head, page int) []byte {
 	return s.page(q, l.group, page)[at : at+l.vHead : at+l.vHead]
 }
 
-// KRow is the key of one head at position pos of q, [KDim] in KType; pos is committed or reserved. It may be written only while it is
-// reserved: a committed position may belong to other sequences too.
+// KRow is the key of one head at position pos of q, [KDim] in KType; pos is committed or reserved.
+// It may be written only while it is reserved: a committed position may belong to other sequences
+// too.
 func (s *Store) KRow(q Seq, layer, head, pos int) []byte {
 	l := s.layer(layer, head)
 	at := l.k + head*l.head + pos%PageLen*l.kRow
@@ -305,80 +336,3 @@ func (s *Store) pageOf(q Seq, group, pos int) []byte {
 	}
 	return s.page(q, group, pos/PageLen)
 }
-
-// PageBytes is the size of PageLen positions in all layers, in bytes.
-func (s *Store) PageBytes() int64 { return int64(s.rows) }
-
-// TokenBytes is what a position takes in the layers that remember all of them, in bytes.
-func (s *Store) TokenBytes() int64 {
-	n := 0
-	for _, g := range s.groups {
-		if g.window == 0 {
-			n += g.size
-		}
-	}
-	return int64(n / PageLen)
-}
-
-// ReadBytes is what a token reads that n positions precede: what its layers hold of these, windows no more than they see, and states.
-func (s *Store) ReadBytes(n int) int64 {
-	read := s.StateBytes()
-	for _, g := range s.groups {
-		seen := n
-		if g.window > 0 {
-			seen = min(n, g.window)
-		}
-		read += int64(seen) * int64(g.size/PageLen)
-	}
-	return read
-}
-
-// StateBytes is the size of what a sequence carries from position to position in all layers, in bytes. A sequence has it once while it rests, twice while it grows, and once more
-// for each mark.
-func (s *Store) StateBytes() int64 { return 4 * int64(s.states) }
-
-// Need is the most bytes that a sequence takes, marks included, which grows to n positions by at most batch at a time.
-func (s *Store) Need(n, batch int) int64 {
-	marks := 0
-	if s.forgets() {
-		marks = s.config.Marks
-	}
-	need := float64(s.StateBytes()) * float64(2+marks)
-	for _, g := range s.groups {
-		pages := pagesFor(n)
-		if g.window > 0 {
-			window := min(n, g.window)
-			// A window may begin and end within a page.
-			pages = min(pages, pagesFor(window)+pagesFor(min(batch, n))+1) + marks*(pagesFor(window)+1)
-		}
-		need += float64(pages) * float64(g.size)
-	}
-	if need > math.MaxInt64/2 {
-		return math.MaxInt64 / 2
-	}
-	return int64(need)
-}
-
-// Pages is the number of pages, and of states, that sequences hold; a shared one counts once.
-func (s *Store) Pages() int {
-	n := 0
-	for _, p := range s.memory.pools {
-		n += p.used
-	}
-	return n
-}
-
-// Spare is the number of unused pages and states that are kept to be given out again, at most 64 MiB of each kind (or one).
-func (s *Store) Spare() int {
-	n := 0
-	for _, p := range s.memory.pools {
-		n += len(p.free)
-	}
-	return n
-}
-
-// Bytes is the memory that the store holds, in bytes: pages and states in use, and spare ones.
-func (s *Store) Bytes() int64 { return s.memory.used + s.memory.spare }
-
-// Trim gives the spare pages back to the garbage collector.
-func (s *Store) Trim() { s.memory.trim() }

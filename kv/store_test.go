@@ -3,7 +3,6 @@ package kv
 import (
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
@@ -135,6 +134,22 @@ func growMarking(t testing.TB, s *Store, q Seq, before, stamps []uint32, marks [
 	return all
 }
 
+// cutBack replaces q by a fork at n, or at what can be reused of that.
+func cutBack(s *Store, q Seq, n int) Seq {
+	f := s.Fork(q, n)
+	s.Drop(q)
+	return f
+}
+
+// spare is the number of pages and states that are kept to be given out again.
+func spare(s *Store) int {
+	n := 0
+	for _, p := range s.memory.pools {
+		n += len(p.free)
+	}
+	return n
+}
+
 // stamps is n different ones from first on.
 func stamps(first uint32, n int) []uint32 {
 	out := make([]uint32, n)
@@ -144,7 +159,7 @@ func stamps(first uint32, n int) []uint32 {
 	return out
 }
 
-// invariants requires that references, tables, marks and the counts of pages and bytes agree.
+// invariants requires that references, tables, checkpoints and the counts of pages and bytes agree.
 func invariants(t testing.TB, s *Store) {
 	t.Helper()
 	refs, pools := map[*page]int{}, map[*page]int{}
@@ -154,7 +169,7 @@ func invariants(t testing.TB, s *Store) {
 			pools[g] = pool
 		}
 	}
-	marks := map[*mark]int{}
+	checkpoints := map[*checkpoint]int{}
 	for q := range s.seqs {
 		e := &s.seqs[q]
 		for i, tab := range e.tables {
@@ -171,23 +186,29 @@ func invariants(t testing.TB, s *Store) {
 			require.Zero(t, e.size+e.reserved)
 		}
 		require.Equal(t, s.states > 0 && e.size > 0, e.state != nil)
-		require.Equal(t, s.states > 0 && e.reserved > 0, e.next != nil)
 		count(s.statePool(), e.state)
-		count(s.statePool(), e.next)
-		for _, x := range e.ends {
+		for i, x := range e.ends {
+			require.True(t, x.at > e.size && x.at <= e.size+e.reserved && (i == 0 || e.ends[i-1].at < x.at))
+			require.Equal(t, s.states > 0, x.state != nil)
+			require.True(t, x.mark || x.state != nil)
 			count(s.statePool(), x.state)
 		}
-		require.LessOrEqual(t, len(e.marks), s.config.Marks)
-		for i, m := range e.marks {
-			marks[m]++
-			require.LessOrEqual(t, m.at, e.size)
-			require.True(t, i == 0 || e.marks[i-1].at < m.at)
+		if s.states > 0 && e.reserved > 0 {
+			require.GreaterOrEqual(t, len(e.ends), e.reserved-max(e.certain, 1)+1)
+			require.Equal(t, e.size+e.reserved, e.ends[len(e.ends)-1].at)
+		}
+		require.LessOrEqual(t, len(e.checkpoints), s.config.Marks)
+		for i, c := range e.checkpoints {
+			checkpoints[c]++
+			require.LessOrEqual(t, c.at, e.size)
+			require.True(t, i == 0 || e.checkpoints[i-1].at < c.at)
+			require.Equal(t, s.states > 0, c.state != nil)
 		}
 	}
-	for m, n := range marks {
-		require.Equal(t, n, m.refs)
-		count(s.statePool(), m.state)
-		for i, tab := range m.tables {
+	for c, n := range checkpoints {
+		require.Equal(t, n, c.refs)
+		count(s.statePool(), c.state)
+		for i, tab := range c.tables {
 			for _, g := range tab.pages[tab.first:] {
 				count(i, g)
 			}
@@ -210,126 +231,11 @@ func invariants(t testing.TB, s *Store) {
 		}
 		require.LessOrEqual(t, len(p.free), max(1, keepBytes/max(1, p.size)))
 	}
+	require.Equal(t, used, s.Used())
+	require.Equal(t, s.memory.max-used, s.Room())
 	require.Equal(t, used+spare, s.Bytes())
 	if s.config.MaxBytes > 0 {
 		require.LessOrEqual(t, s.Bytes(), s.config.MaxBytes)
-	}
-}
-
-// TestStoreModel runs random calls against a map from sequences to what was written in them.
-func TestStoreModel(t *testing.T) {
-	steps := 1500
-	if testing.Short() {
-		steps = 300
-	}
-	for _, c := range []Config{
-		{Layers: mixed},
-		{Layers: mixed, KType: F32, MaxBytes: 1 << 16},
-		{Layers: Repeat(2, Full(1, 8)), VType: F32},
-		{Layers: Repeat(2, Full(2, 64)), KType: Q8_0, VType: Q4_0},
-		{Layers: hybrid},
-		{Layers: hybrid, MaxBytes: 1 << 16, Marks: 2},
-		{Layers: []Spec{Windowed(1, 4, 1), Windowed(2, 4, 130), Windowed(1, 4, 1)}},
-		{Layers: Repeat(2, Recurrent(5)), Marks: 5, MaxBytes: 600},
-	} {
-		s := newStore(t, c)
-		rng := rand.New(rand.NewPCG(3, uint64(len(c.Layers))))
-		oracle := map[Seq][]uint32{}
-		var open []Seq
-		full := 0
-		stamp := uint32(0)
-		for range steps {
-			if len(open) == 0 || (len(open) < 12 && rng.IntN(12) == 0) {
-				q := s.Open()
-				require.NotContains(t, oracle, q)
-				oracle[q] = nil
-				open = append(open, q)
-			}
-			i := rng.IntN(len(open))
-			q := open[i]
-			have := oracle[q]
-			switch k := rng.IntN(12); {
-			case k < 7:
-				n := rng.IntN(3)
-				if rng.IntN(3) == 0 {
-					n = rng.IntN(150)
-				}
-				pages, bytes := s.Pages(), s.Bytes()
-				if err := s.Reserve(q, n); err != nil {
-					require.ErrorIs(t, err, ErrFull)
-					require.NotZero(t, c.MaxBytes)
-					require.Equal(t, pages, s.Pages())
-					require.Equal(t, bytes, s.Bytes())
-					full++
-					break
-				}
-				for j := range n {
-					stamp++
-					write(s, q, s.Len(q)+j, stamp)
-					have = append(have, stamp)
-				}
-				for range rng.IntN(3) * min(n, 1) {
-					s.Mark(q, s.Len(q)+1+rng.IntN(n))
-				}
-				writeStates(s, q, have)
-				// Not all is kept, and what is kept comes in two portions.
-				a := rng.IntN(n + 1)
-				b := rng.IntN(n - a + 1)
-				if s.states > 0 { // all or nothing
-					a, b = a/max(n, 1)*n, 0
-				}
-				s.Commit(q, a)
-				if rng.IntN(2) == 0 {
-					s.Commit(q, b)
-				} else {
-					b = 0
-				}
-				oracle[q] = append([]uint32(nil), have[:len(have)-n+a+b]...)
-			case k < 9 && len(open) < 12:
-				n := rng.IntN(len(have) + 1)
-				pages, reach := s.Pages(), s.Reach(q, n)
-				f := s.Fork(q, n)
-				require.NotContains(t, oracle, f)
-				require.Equal(t, pages, s.Pages(), "a fork copies nothing")
-				oracle[f] = append([]uint32(nil), have[:reach]...)
-				open = append(open, f)
-			case k < 10:
-				n := rng.IntN(len(have) + 1)
-				reach := s.Reach(q, n)
-				require.LessOrEqual(t, reach, n)
-				if n == len(have) || !s.forgets() {
-					require.Equal(t, n, reach)
-				}
-				s.Truncate(q, n)
-				oracle[q] = have[:reach:reach]
-			case k < 11:
-				s.Drop(q)
-				delete(oracle, q)
-				open = append(open[:i], open[i+1:]...)
-			default:
-				s.Trim()
-				require.Zero(t, s.Spare())
-			}
-			invariants(t, s)
-			for _, q := range open {
-				if rng.IntN(4) == 0 {
-					check(t, s, q, oracle[q])
-				}
-			}
-		}
-		if c.MaxBytes > 0 {
-			require.NotZero(t, full, "the limit was never reached")
-		}
-		for _, q := range open {
-			check(t, s, q, oracle[q])
-		}
-		for _, q := range open {
-			s.Drop(q)
-		}
-		invariants(t, s)
-		require.Zero(t, s.Pages())
-		s.Trim()
-		require.Zero(t, s.Bytes())
 	}
 }
 
@@ -361,7 +267,7 @@ func TestStoreCopyOnWrite(t *testing.T) {
 
 	// Who goes back below what another sees must not write there.
 	d := s.Fork(a, 101)
-	s.Truncate(a, 80)
+	a = cutBack(s, a, 80)
 	fill(t, s, a, 4000)
 	check(t, s, d, append(stamps(1, 100), 2000))
 	check(t, s, a, append(stamps(1, 80), 4000))
@@ -394,8 +300,10 @@ func TestStoreFull(t *testing.T) {
 	require.ErrorContains(t, err, "kv: sequence 0: 192 more positions take")
 	require.ErrorContains(t, err, fmt.Sprintf("%d more bytes, %d of %d are left: cache full", 3*probe.PageBytes(), probe.PageBytes()+1, s.config.MaxBytes))
 	require.Same(t, row, unsafe.SliceData(s.KRow(a, 0, 0, 70)), "the earlier reservation stands")
+	write(s, a, 71, 72)
+	write(s, a, 72, 73)
 	s.Commit(a, 3)
-	s.Truncate(a, 71)
+	a = cutBack(s, a, 71)
 	check(t, s, a, stamps(1, 71))
 	check(t, s, b, stamps(1, 70))
 	invariants(t, s)
@@ -419,11 +327,11 @@ func TestStoreFull(t *testing.T) {
 	for _, q := range []Seq{a, b, d} {
 		s.Drop(q)
 	}
-	require.Equal(t, 4, s.Spare())
+	require.Equal(t, 4, spare(s))
 	q := s.Open()
 	require.NoError(t, s.Reserve(q, 4*PageLen))
 	require.ErrorIs(t, s.Reserve(q, 4*PageLen+1), ErrFull)
-	require.Zero(t, s.Spare())
+	require.Zero(t, spare(s))
 	require.Equal(t, 4*s.PageBytes(), s.Bytes())
 }
 
@@ -440,8 +348,8 @@ func TestStoreReserveReplaces(t *testing.T) {
 	require.Panics(t, func() { s.KRow(q, 0, 0, 10) })
 	check(t, s, q, stamps(1, 10))
 	require.NoError(t, s.Reserve(q, 55))
-	s.Truncate(q, 10)
-	require.Equal(t, 1, s.Pages(), "going back gives up what is reserved")
+	s.Commit(q, 0)
+	require.Equal(t, 1, s.Pages(), "to reject everything gives up what is reserved")
 	require.Panics(t, func() { s.Commit(q, 1) })
 }
 
@@ -487,9 +395,9 @@ func TestStoreSpareIsBounded(t *testing.T) {
 	require.NoError(t, s.Reserve(q, 6*PageLen))
 	require.Equal(t, 6, s.Pages())
 	s.Drop(q)
-	require.Equal(t, 4, s.Spare())
+	require.Equal(t, 4, spare(s))
 	require.Equal(t, int64(64<<20), s.Bytes())
-	s.Trim()
+	s.memory.trim()
 	require.Zero(t, s.Bytes())
 }
 
@@ -551,7 +459,10 @@ func TestMisusePanics(t *testing.T) {
 		"commit less":       {func() { s.Commit(q, -1) }, "kv: commit -1 positions of sequence 0, 0 are reserved"},
 		"fork":              {func() { s.Fork(q, 6) }, "kv: length 6 of sequence 0, which has 5"},
 		"fork less":         {func() { s.Fork(q, -1) }, "kv: length -1 of sequence 0, which has 5"},
-		"truncate":          {func() { s.Truncate(q, 6) }, "kv: length 6 of sequence 0, which has 5"},
+		"certain":           {func() { _ = s.ReserveTentative(q, 3, 4) }, "kv: reserve 3 positions of sequence 0, 4 of them certain"},
+		"certain less":      {func() { s.Cost(q, 3, -1) }, "kv: reserve 3 positions of sequence 0, -1 of them certain"},
+		"cost":              {func() { s.Cost(q, -1, 0) }, "kv: reserve -1 positions of sequence 0"},
+		"new state":         {func() { s.NewState(q, 0, 0) }, "kv: new state 0 of sequence 0, which has 0"},
 		"mark":              {func() { s.Mark(q, 5) }, "kv: mark length 5 of sequence 0, which has 5 and 0 reserved"},
 		"page":              {func() { s.K(q, 0, 0, 1) }, "kv: page 1 of sequence 0, which has 1"},
 		"page of values":    {func() { s.V(q, 0, 0, -1) }, "kv: page -1 of sequence 0, which has 1"},

@@ -213,7 +213,7 @@ func (s *moeState) count(p *Pass, m *MoE, n int) int {
 			}
 		}
 		if used < 1 || used > total {
-			p.Fail(fmt.Errorf("nn: a hook asked for %d experts for a token in layer %d: want 1 to %d", used, p.layer, total))
+			p.Fail(&RowError{i, fmt.Errorf("nn: a hook asked for %d experts for a token in layer %d: want 1 to %d", used, p.layer, total)})
 			used = c.Used
 		}
 		s.start[i+1] = s.start[i] + used
@@ -234,7 +234,7 @@ func (s *moeState) route(p *Pass, m *MoE, logits *tensor.Tensor) {
 	s.first, s.taken, s.scores = grow(s.first, total+1), grow(s.taken, total), grow(s.scores, total)
 	for i := range n {
 		if err := s.routeRow(p, m, i, logits.Row(i)); err != nil {
-			p.Fail(fmt.Errorf("nn: %w in layer %d", err, p.layer))
+			p.Fail(&RowError{i, fmt.Errorf("nn: %w in layer %d", err, p.layer)})
 			return
 		}
 	}

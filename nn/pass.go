@@ -15,6 +15,16 @@ import (
 // ErrInterrupted is what End returns for a pass that was interrupted.
 var ErrInterrupted = errors.New("nn: pass interrupted")
 
+// RowError is a fault that one row of the batch is to blame for, such as what its hook has chosen. The
+// others are computed again without it.
+type RowError struct {
+	Row int
+	Err error
+}
+
+func (e *RowError) Error() string { return e.Err.Error() }
+func (e *RowError) Unwrap() error { return e.Err }
+
 // errMeasure marks a dry run.
 var errMeasure = errors.New("nn: dry run")
 

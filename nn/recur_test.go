@@ -14,8 +14,10 @@ import (
 	"github.com/goinfer/goinfer/tensor"
 )
 
-// recurAll runs a recurrent block over x in chunks, beside another sequence, and marks some lengths. It goes back to the last mark once and takes the rest again.
-func recurAll(t *testing.T, r Recurrent, threads, chunk int, marks []int, x *tensor.Tensor) []float32 {
+// recurAll runs a recurrent block over x in chunks, beside another sequence, and marks some lengths.
+// With every chunk it proposes rows more, of which it accepts what continues x and rejects what does
+// not. It goes back to the last mark once and takes the rest again.
+func recurAll(t *testing.T, r Recurrent, threads, chunk, proposed int, marks []int, x *tensor.Tensor) []float32 {
 	pool := par.New(threads)
 	defer pool.Close()
 	store, err := kv.New(kv.Config{Layers: []kv.Spec{kv.Recurrent(3), kv.Recurrent(r.State())}})
@@ -26,9 +28,10 @@ func recurAll(t *testing.T, r Recurrent, threads, chunk int, marks []int, x *ten
 	out := make([]float32, len(x.F))
 	step := func(at, n int) {
 		var b Batch
-		rows := &tensor.Tensor{Rows: n + 2, Cols: x.Cols}
+		all := n + proposed
+		rows := &tensor.Tensor{Rows: all + 2, Cols: x.Cols}
 		require.NoError(t, store.Reserve(other, 2))
-		require.NoError(t, store.Reserve(seq, n))
+		require.NoError(t, store.ReserveTentative(seq, all, min(n, 1)))
 		for _, m := range marks {
 			if m > at && m <= at+n {
 				store.Mark(seq, m)
@@ -38,16 +41,19 @@ func recurAll(t *testing.T, r Recurrent, threads, chunk int, marks []int, x *ten
 			b.Add(Row{Pos: store.Len(other) + i, Seq: other})
 			rows.F = append(rows.F, x.Row((at+i)%x.Rows)...)
 		}
-		for i := range n {
+		for i := range all {
 			b.Add(Row{Pos: at + i, Seq: seq})
 		}
 		rows.F = append(rows.F, x.F[at*x.Cols:(at+n)*x.Cols]...)
+		for i := range proposed { // what is wrong, and rejected
+			rows.F = append(rows.F, x.Row((at+i+7)%x.Rows)...)
+		}
 		p.Begin(&b)
 		p.Layer(1)
 		y := p.Recur(rows, r)
 		require.NoError(t, p.End())
 		require.Equal(t, x.Cols, y.Cols)
-		copy(out[at*x.Cols:], y.F[2*x.Cols:])
+		copy(out[at*x.Cols:(at+n)*x.Cols], y.F[2*x.Cols:])
 		store.Commit(seq, n)
 		store.Commit(other, 2)
 	}
@@ -55,7 +61,9 @@ func recurAll(t *testing.T, r Recurrent, threads, chunk int, marks []int, x *ten
 		step(at, min(chunk, x.Rows-at))
 	}
 	if len(marks) > 0 {
-		store.Truncate(seq, x.Rows-1)
+		back := store.Fork(seq, x.Rows-1)
+		store.Drop(seq)
+		seq = back
 		at := store.Len(seq)
 		require.Equal(t, marks[len(marks)-1], at)
 		clear(out[at*x.Cols:])
@@ -64,12 +72,13 @@ func recurAll(t *testing.T, r Recurrent, threads, chunk int, marks []int, x *ten
 	return out
 }
 
-// recurs requires that a block gives what the reference gives, with the same bits in any chunks, on any number of threads, from any mark.
+// recurs requires that a block gives what the reference gives, with the same bits in any chunks, on
+// any number of threads, from any mark, whatever was proposed and rejected.
 func recurs(t *testing.T, r Recurrent, embd int, reference func(x [][]float64) [][]float64) {
 	t.Helper()
 	const n = 23
 	x := &tensor.Tensor{Rows: n, Cols: embd, F: normal(rand.New(rand.NewPCG(3, uint64(r.State()))), n*embd)}
-	got := recurAll(t, r, 1, 1, nil, x)
+	got := recurAll(t, r, 1, 1, 0, nil, x)
 	in := make([][]float64, n)
 	for i := range in {
 		in[i] = row64(x.Row(i))
@@ -82,7 +91,10 @@ func recurs(t *testing.T, r Recurrent, embd int, reference func(x [][]float64) [
 	for _, threads := range []int{1, 3} {
 		for _, chunk := range []int{1, 5, n} {
 			for _, marks := range [][]int{nil, {2, 3, 11}, {20, 22}} {
-				require.Equal(t, bits(got), bits(recurAll(t, r, threads, chunk, marks, x)), "%d threads, chunks of %d, marks %v", threads, chunk, marks)
+				for _, proposed := range []int{0, 4} {
+					require.Equal(t, bits(got), bits(recurAll(t, r, threads, chunk, proposed, marks, x)),
+						"%d threads, chunks of %d and %d proposed, marks %v", threads, chunk, proposed, marks)
+				}
 			}
 		}
 	}

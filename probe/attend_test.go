@@ -76,11 +76,12 @@ func attend(b *testing.B, store *kv.Store, s attention, depth, rows int) func() 
 	require.NoError(b, err)
 	a, err := nn.NewAttention(nn.AttentionConfig{Heads: s.heads, HeadsKV: s.keys, Dim: s.dim})
 	require.NoError(b, err)
-	store.Truncate(0, depth-rows)
-	require.NoError(b, store.Reserve(0, rows))
+	seq := store.Fork(0, depth-rows)
+	b.Cleanup(func() { store.Drop(seq) })
+	require.NoError(b, store.Reserve(seq, rows))
 	batch := &nn.Batch{}
 	for i := range rows {
-		batch.Add(0, depth-rows+i, 0, false, nil)
+		batch.Add(0, depth-rows+i, seq, false, nil)
 	}
 	var arena tensor.Arena
 	q, k := arena.New(rows, s.heads*s.dim), arena.New(rows, s.keys*s.dim)

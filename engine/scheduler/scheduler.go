@@ -46,7 +46,6 @@ type Rows struct {
 
 // Job is work that takes rows of batches. Its methods are called by Plan alone.
 type Job interface {
-	comparable
 	// Rows says what it could use now.
 	Rows() Rows
 	// Cost is how many bytes of cache it needs to have all that it knows in the cache, beside those
@@ -63,8 +62,14 @@ type Job interface {
 	Preemptible() bool
 }
 
+// comparableJob is a Job that can be found again.
+type comparableJob interface {
+	comparable
+	Job
+}
+
 // Grant is a job's share of a batch. The rows are reserved.
-type Grant[J Job] struct {
+type Grant[J comparableJob] struct {
 	Job  J
 	Rows int
 }
@@ -87,7 +92,7 @@ type Stats struct {
 }
 
 // Scheduler holds the jobs. Add and Stats may be called from any goroutine, everything else from one.
-type Scheduler[J Job] struct {
+type Scheduler[J comparableJob] struct {
 	c Config
 
 	mu      sync.Mutex
@@ -104,7 +109,7 @@ type Scheduler[J Job] struct {
 }
 
 // entry is a job with its place.
-type entry[J Job] struct {
+type entry[J comparableJob] struct {
 	job      J
 	priority int
 	arrival  uint64
@@ -114,7 +119,7 @@ type entry[J Job] struct {
 }
 
 // New returns an empty scheduler.
-func New[J Job](c Config) *Scheduler[J] { return &Scheduler[J]{c: c} }
+func New[J comparableJob](c Config) *Scheduler[J] { return &Scheduler[J]{c: c} }
 
 // Add enters a job. Of two jobs that wait, the one with the higher priority is first.
 func (s *Scheduler[J]) Add(job J, priority int) error {

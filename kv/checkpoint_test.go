@@ -19,7 +19,7 @@ func TestWindow(t *testing.T) {
 		invariants(t, s)
 		full, window := pagesFor(len(have)), pagesFor(len(have))-max(0, len(have)-99)/PageLen
 		require.LessOrEqual(t, window, 3)
-		require.Equal(t, int64(full+window)*page, s.Bytes()-int64(s.Spare())*page)
+		require.Equal(t, int64(full+window)*page, s.Bytes()-int64(spare(s))*page)
 	}
 	require.LessOrEqual(t, s.Bytes(), s.Need(1000, 40))
 	require.PanicsWithValue(t, "kv: page 3 of sequence 0, of which a window has left those from 14 on", func() { s.K(q, 1, 0, 3) })
@@ -32,13 +32,13 @@ func TestWindow(t *testing.T) {
 	f := s.Fork(q, 997)
 	check(t, s, f, have[:997])
 	check(t, s, f, grow(t, s, f, have[:997], stamps(5000, 90)...))
-	s.Truncate(q, 995)
-	check(t, s, q, have[:995])
-	check(t, s, q, grow(t, s, q, have[:995], 7, 8))
+	f = cutBack(s, q, 995)
+	check(t, s, f, have[:995])
+	check(t, s, f, grow(t, s, f, have[:995], 7, 8))
 	invariants(t, s)
 }
 
-// TestMark goes back to marks, by cutting and by forking, when the sequence itself has long left them.
+// TestMark goes back to checkpoints when the sequence itself has long left them.
 func TestMark(t *testing.T) {
 	for _, layers := range [][]Spec{hybrid, {Windowed(2, 4, 70)}, {Recurrent(4)}} {
 		s := newStore(t, Config{Layers: layers})
@@ -52,12 +52,11 @@ func TestMark(t *testing.T) {
 			check(t, s, f, have[:want])
 			require.Equal(t, min(want, 500), s.Reach(f, min(want, 500)), "a fork has the marks before it")
 			check(t, s, f, grow(t, s, f, have[:want], stamps(9000, 100)...))
-			s.Truncate(f, s.Len(f)-100)
-			s.Drop(f)
+			s.Drop(cutBack(s, f, s.Len(f)-100))
 		}
 		invariants(t, s)
 		f := s.Fork(q, 600)
-		s.Truncate(q, 350)
+		q = cutBack(s, q, 350)
 		check(t, s, q, have[:300])
 		check(t, s, f, have[:500])
 		check(t, s, q, grow(t, s, q, have[:300], stamps(7000, 10)...))
@@ -65,13 +64,21 @@ func TestMark(t *testing.T) {
 		require.Equal(t, 500, s.Reach(f, 500))
 		invariants(t, s)
 
-		// Marks do not travel with the bytes.
+		// Checkpoints are saved, and what is loaded goes back to them as what was saved does.
 		var b bytes.Buffer
 		require.NoError(t, s.Save(&b, f))
 		g, err := s.Load(&b)
 		require.NoError(t, err)
 		check(t, s, g, have[:500])
-		require.Equal(t, 0, s.Reach(g, 300))
+		invariants(t, s)
+		for n := range 501 {
+			require.Equal(t, s.Reach(f, n), s.Reach(g, n), n)
+		}
+		h := s.Fork(g, 299)
+		check(t, s, h, have[:64])
+		check(t, s, h, grow(t, s, h, have[:64], stamps(6000, 100)...))
+		s.Drop(h)
+		check(t, s, g, grow(t, s, g, have[:500], stamps(5000, 100)...))
 
 		for _, q := range []Seq{q, f, g} {
 			s.Drop(q)
@@ -81,7 +88,7 @@ func TestMark(t *testing.T) {
 	}
 }
 
-// TestMarksAreFew: marks thin out, and stay spread.
+// TestMarksAreFew: checkpoints are pruned, and stay spread.
 func TestMarksAreFew(t *testing.T) {
 	s := newStore(t, Config{Layers: []Spec{Recurrent(4)}, Marks: 3})
 	q := s.Open()
@@ -91,17 +98,16 @@ func TestMarksAreFew(t *testing.T) {
 		require.Equal(t, n+50, s.Reach(q, n+99))
 	}
 	var at []int
-	for _, m := range s.seqs[q].marks {
-		at = append(at, m.at)
+	for _, c := range s.seqs[q].checkpoints {
+		at = append(at, c.at)
 	}
 	require.Len(t, at, 3)
 	require.Equal(t, 950, at[2])
 	require.InDelta(t, 400, at[0], 250)
 	require.InDelta(t, 700, at[1], 250)
-	require.Equal(t, 4, s.Pages(), "three marks and the state itself")
+	require.Equal(t, 4, s.Pages(), "three checkpoints and the state itself")
 	require.Equal(t, s.Need(1000, 100), 5*s.StateBytes())
-	s.Truncate(q, 940)
-	require.Equal(t, at[1], s.Len(q))
+	require.Equal(t, at[1], s.Len(cutBack(s, q, 940)))
 	invariants(t, s)
 
 	// Where there is no room a mark is no fault.
