@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -19,21 +19,47 @@ import (
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/model/arch"
 	"github.com/goinfer/goinfer/nn"
-	"github.com/goinfer/goinfer/quant"
 	"github.com/goinfer/goinfer/sample"
 	"github.com/goinfer/goinfer/tokenizer"
 )
 
 // The types of lower packages that callers meet.
 type (
-	// Piece is what one token adds to the text. Its Bytes are valid until the next piece; Text copies them.
+	// Request is what to generate or to score; its fields are documented at [engine.Request].
+	Request = engine.Request
+	// EmbedRequest is what to embed; its fields are documented at [engine.EmbedRequest].
+	EmbedRequest = engine.EmbedRequest
+	// Piece is one generated token, or the end; its fields are documented at [engine.Piece].
 	Piece = engine.Piece
-	// Usage counts what a generation took.
+	// Kind is what a piece brings: text, a control token, or the end.
+	Kind = engine.Kind
+	// Usage counts what a generation took; its fields are documented at [engine.Usage].
 	Usage = engine.Usage
 	// Stop says why a generation ended.
 	Stop = engine.Stop
-	// Sampling are the parameters of the sampler; the zero value is greedy.
+	// Stats counts what a model did and does; its fields are documented at [engine.Stats].
+	Stats = engine.Stats
+	// Proposer guesses tokens that are evaluated together (speculative decoding); see [engine.Proposer].
+	Proposer = engine.Proposer
+	// Watch copies what a request computes into a queue; see [engine.Watch].
+	Watch = engine.Watch
+	// WatchConfig says what a Watch wants to see; its fields are documented at [engine.WatchConfig].
+	WatchConfig = engine.WatchConfig
+	// WatchEvent is one row at one step; its fields are documented at [engine.WatchEvent].
+	WatchEvent = engine.WatchEvent
+	// PanicError is a panic in code that a request brought along, with its stack; see [engine.PanicError].
+	PanicError = engine.PanicError
+	// Sampling are the parameters of the sampler; the zero value is greedy. Its fields are documented at
+	// [sample.Params].
 	Sampling = sample.Params
+	// Grammar is a compiled constraint on what is generated; see [sample.Grammar].
+	Grammar = sample.Grammar
+	// Matcher is the state of one sequence under a Grammar; see [sample.Matcher].
+	Matcher = sample.Matcher
+	// Bitset is a set of token ids; see [sample.Bitset].
+	Bitset = sample.Bitset
+	// Adapter changes products of weights, row by row; see [nn.Adapter].
+	Adapter = nn.Adapter
 	// Candidate is a token with its log-probability.
 	Candidate = sample.Candidate
 	// Tokenizer turns text into tokens and back.
@@ -69,6 +95,16 @@ const (
 // CacheTypes lists the formats of the cache.
 func CacheTypes() []CacheType { return kv.Types() }
 
+// The kinds of pieces.
+const (
+	KindText    = engine.KindText    // a token with text, some of which may be held back
+	KindSpecial = engine.KindSpecial // a control token
+	KindStop    = engine.KindStop    // the last piece
+)
+
+// NewWatch returns a Watch to be put into a Request.
+func NewWatch(c WatchConfig) *Watch { return engine.NewWatch(c) }
+
 // Why a generation ended.
 const (
 	StopEOG       = engine.StopEOG
@@ -101,12 +137,16 @@ const (
 // JoinHooks returns a hook that shows everything to several, in order: each sees what those before it have written.
 func JoinHooks(hooks ...Hook) Hook { return nn.Join(hooks...) }
 
-// Faults for errors.Is.
+// Kinds of errors, for errors.Is.
 var (
 	ErrFormat      = gguf.ErrFormat        // the file is damaged, or no model file
 	ErrUnsupported = model.ErrUnsupported  // the file is sound, but asks for what this version lacks
 	ErrContextFull = engine.ErrContextFull // the prompt is longer than the context
-	ErrCacheFull   = engine.ErrCacheFull   // Options.CacheBytes is used up
+	ErrCacheFull   = engine.ErrCacheFull   // the request does not fit into Options.CacheBytes, even alone
+	ErrBusy        = engine.ErrBusy        // Options.Waiting requests wait already
+	ErrReentrant   = engine.ErrReentrant   // a callback called the model that it is called by
+	ErrCallback    = engine.ErrCallback    // code that the request brought along panicked or ended its goroutine
+	ErrState       = engine.ErrState       // no saved state of this model with these options
 	ErrMemory      = errors.New("not enough memory")
 	ErrClosed      = engine.ErrClosed
 )
@@ -125,7 +165,9 @@ type Options struct {
 	CacheK     CacheType // format of cached keys; the zero value is CacheF16
 	CacheV     CacheType // format of cached values
 	CacheBytes int64     // bound on the cache; 0 means none
-	Retain     int       // ended generations whose cache is kept for those that begin alike; 0 means 4, less than 0 none
+	Retain     int       // contexts' worth of positions of ended generations that are kept for those that begin alike; 0 means 4, less than 0 none
+	Running    int       // requests computed at once; 0 means as many as a batch has rows
+	Waiting    int       // further requests that may wait, beyond which ErrBusy is returned; 0 means 1024
 	Exact      bool      // compute every weight format with float32 activations in plain Go: slow, the engine's own reference
 	NoMmap     bool      // read the file instead of mapping it
 	Mlock      bool      // keep the mapped file in memory
@@ -134,15 +176,13 @@ type Options struct {
 
 // Model is an open model. It may be used from many goroutines.
 type Model struct {
-	name     string
-	file     *gguf.File
-	cfg      Config
-	vocab    *Tokenizer
-	engine   *engine.Engine
-	pool     *par.Pool
-	need     Memory
-	warnings []string
-	tensors  []Tensor
+	name   string
+	file   *gguf.File
+	cfg    Config
+	vocab  *Tokenizer
+	engine *engine.Engine
+	pool   *par.Pool
+	info   Info
 
 	close      sync.Once
 	err        error
@@ -246,7 +286,8 @@ func outline(f *gguf.File, c Config) *model.Weights {
 
 // open binds the weights and starts the engine. It closes f if it fails.
 func open(f *gguf.File, cfg Config, need Memory, o Options) (m *Model, err error) {
-	m = &Model{name: f.Path(), file: f, cfg: cfg, need: need, warnings: slices.Clone(f.Notes())}
+	m = &Model{name: f.Path(), file: f, cfg: cfg}
+	info := newInfo(f, cfg, need)
 	defer func() {
 		if err != nil {
 			m.release()
@@ -259,55 +300,66 @@ func open(f *gguf.File, cfg Config, need Memory, o Options) (m *Model, err error
 		}
 	}
 	if o.Context > cfg.NCtx {
-		m.warnings = append(m.warnings, fmt.Sprintf("a context of %d is more than the %d positions the model was made for", o.Context, cfg.NCtx))
+		info.Warnings = append(info.Warnings, fmt.Sprintf("a context of %d is more than the %d positions the model was made for", o.Context, cfg.NCtx))
 	}
 	w := model.NewWeights(cfg, model.GGUF(f), model.Options{Exact: o.Exact, Context: o.Context})
 	net, err := arch.Build(w)
 	if err != nil {
 		return m, err
 	}
-	m.tensors = w.Tensors()
+	info.Tensors = w.Tensors()
 	if unused := w.Unused(); len(unused) > 0 {
 		var n int64
 		for _, name := range unused {
 			t, _ := f.Tensor(name)
 			n += t.Bytes
 		}
-		m.warnings = append(m.warnings, fmt.Sprintf("%d tensors (%s) take no part in this architecture, the first is %s", len(unused), Bytes(n), unused[0]))
+		info.Warnings = append(info.Warnings, fmt.Sprintf("%d tensors (%s) take no part in this architecture, the first is %s", len(unused), Bytes(n), unused[0]))
 	}
-	m.need.Weights += w.Copied()
+	info.Memory.Weights += w.Copied()
 	rows := min(o.Batch, o.Context)
-	m.need.Scratch = nn.Measure(rows, func(p *nn.Pass) { net.Forward(p) }) + 4*int64(cfg.NVocab)
-	if err := m.need.check(o); err != nil {
+	info.Memory.Scratch = nn.Measure(rows, func(p *nn.Pass) { model.Forward(net, p) }) + 4*int64(cfg.NVocab)
+	if err := info.Memory.check(o); err != nil {
 		return m, err
 	}
 	if o.Mlock {
 		if err := f.Lock(); err != nil {
-			m.warnings = append(m.warnings, fmt.Sprintf("the weights could not be locked in memory: %v", err))
+			info.Warnings = append(info.Warnings, fmt.Sprintf("the weights could not be locked in memory: %v", err))
 		}
 	}
+	m.info = info
 	m.populate(w.Views())
 	threads := o.Threads
 	if threads == 0 {
 		threads, _ = cpu.Threads()
 	}
 	m.pool = par.Shared(threads)
+	m.info.Threads, m.info.Context = m.pool.Threads(), o.Context
 	m.engine, err = engine.New(engine.Config{
-		Model: net, Vocab: m.vocab, Pool: m.pool, NVocab: cfg.NVocab, Whole: m.Encoder(), NCtx: o.Context,
-		KType: o.CacheK, VType: o.CacheV, CacheBytes: o.CacheBytes, Batch: o.Batch, Retain: o.Retain, Exact: o.Exact,
+		Model: net, Vocab: m.vocab, Pool: m.pool, NVocab: cfg.NVocab, NCtx: o.Context,
+		Encoder: m.info.Encoder, Pooling: m.info.Pooling,
+		KType: o.CacheK, VType: o.CacheV, CacheBytes: o.CacheBytes, Batch: o.Batch, Retain: o.Retain,
+		Running: o.Running, Waiting: o.Waiting, Exact: o.Exact,
+		Identity: sync.OnceValue(func() string { return identity(f, o) }),
 	})
 	return m, err
 }
 
-// Close ends all generations and gives the file back. It waits, and may be called more than once.
+// Close ends all requests and gives the file back. It waits, and may be called more than once, but not
+// by a callback of the model ([ErrReentrant]). What [Model.Info] returned stays valid.
 func (m *Model) Close() error {
+	if m.engine.Close() != nil {
+		return m.named(ErrReentrant)
+	}
 	m.close.Do(func() { m.err = m.release() })
 	return m.err
 }
 
 func (m *Model) release() error {
 	if m.engine != nil {
-		m.engine.Close()
+		if err := m.engine.Close(); err != nil {
+			return err
+		}
 	}
 	if m.pool != nil {
 		m.pool.Close()
@@ -320,7 +372,7 @@ func (m *Model) release() error {
 // populate has the weights mapped behind the back of the first prompt, which would otherwise fault them in by small groups of pages, as long as memory has room for
 // them all.
 func (m *Model) populate(weights [][]byte) {
-	if have, _, ok := mem.Available(); ok && m.need.Weights > have {
+	if have, _, ok := mem.Available(); ok && m.info.Memory.Weights > have {
 		return
 	}
 	m.populating.Go(func() {
@@ -335,146 +387,71 @@ func (m *Model) populate(weights [][]byte) {
 	})
 }
 
-// Config returns the hyper-parameters.
-func (m *Model) Config() Config { return m.cfg }
-
 // Tokenizer returns the vocabulary, nil for a file without one.
 func (m *Model) Tokenizer() *Tokenizer { return m.vocab }
 
-// Encoder reports whether the model reads texts whole, both ways (BERT and its kin), and makes hidden states of them, but neither logits nor text.
-func (m *Model) Encoder() bool { return arch.Encoder(m.cfg.Arch) }
+// Stats reports what the model did and does: requests that wait and run, speed, the cache.
+func (m *Model) Stats() Stats { return m.engine.Stats() }
 
-// Memory returns what the model was expected to need.
-func (m *Model) Memory() Memory { return m.need }
-
-// Tensors lists the tensors that take part, in the order in which the architecture asked for them.
-func (m *Model) Tensors() []Tensor { return m.tensors }
-
-// Recipe is the name of the mixture of types that the weights are in, such as "Q4_K_M", as far as the file tells it.
-func (m *Model) Recipe() string {
-	n, ok, err := model.GGUF(m.file).Uint("general.file_type")
-	if r := quant.Mixture(n); ok && err == nil && n == uint64(r) && r.Valid() {
-		return r.String()
-	}
-	return ""
-}
-
-// Threads is the number of threads at work.
-func (m *Model) Threads() int { return m.pool.Threads() }
-
-// Warnings tells what was ignored or refused while opening, one line each.
-func (m *Model) Warnings() []string { return m.warnings }
-
-// Request is what to generate. The zero value of every field but one of Prompt and Tokens works.
-type Request struct {
-	Prompt string  // text to continue; special tokens in it are recognised
-	Tokens []int32 // the same as tokens, in place of Prompt
-	// NoSpecial takes the spelling of special tokens in Prompt for plain text.
-	NoSpecial bool
-	Sampling  Sampling
-	// Pick, if set, chooses tokens in place of Sampling: the next one after pos others, from its logits, which are valid during the call. It runs on the engine's
-	// goroutine and must be quick.
-	Pick func(logits []float32, pos int) int32
-	// MaxTokens ends the generation; 0 means no limit but the context, less than 0 that the prompt is evaluated and nothing generated.
-	MaxTokens int
-	Stop      []string // strings that end the generation
-	IgnoreEOG bool     // go on past end-of-generation tokens
-	Special   bool     // yield the spelling of special tokens
-	LogProb   bool     // fill Piece.LogProb
-	Top       int      // fill Piece.Top with that many alternatives
-	Hook      Hook
-	Progress  func(done, total int) // called before the prompt is evaluated and as it is
-	// Logits, if set, is given the logits after every prompt token from LogitsFrom on, in order. The row is valid during the call, which is on the engine's
-	// goroutine. An error ends the generation.
-	Logits     func(pos int, row []float32) error
-	Hidden     func(pos int, row []float32) error // likewise given the hidden states behind the final norm, [NEmbd]
-	LogitsFrom int                                // those before it are computed without either
-}
-
-// Generate continues a prompt and yields its pieces as they are made; the last has Stop and Usage set. Cancelling ctx ends the generation with a last piece
-// whose Stop is [StopCancelled]; leaving the loop ends it too. An error is yielded once and ends the sequence.
+// Generate continues a prompt and yields its pieces as they are made; the last has Stop and Usage set.
+// Cancelling ctx ends the generation with a last piece whose Stop is [StopCancelled]; leaving the loop
+// ends it too. An error is yielded once and ends the sequence.
 func (m *Model) Generate(ctx context.Context, q Request) iter.Seq2[Piece, error] {
 	return func(yield func(Piece, error) bool) {
-		r, err := m.request(q)
-		if err != nil {
-			yield(Piece{}, err)
-			return
-		}
-		m.engine.Generate(ctx, r)(yield)
-	}
-}
-
-func (m *Model) request(q Request) (engine.Request, error) {
-	r := engine.Request{
-		Prompt: q.Tokens, Pick: q.Pick, MaxTokens: q.MaxTokens, Stop: q.Stop, IgnoreEOG: q.IgnoreEOG, Special: q.Special,
-		LogProb: q.LogProb, Top: q.Top, Hook: q.Hook, Progress: q.Progress, Logits: q.Logits, Hidden: q.Hidden, LogitsFrom: q.LogitsFrom,
-	}
-	switch {
-	case q.MaxTokens == 0:
-		r.MaxTokens = -1
-	case q.MaxTokens < 0:
-		r.MaxTokens = 0
-	}
-	if q.Tokens == nil {
-		if m.vocab == nil {
-			return r, fmt.Errorf("%s: the file has no vocabulary: want Tokens in place of Prompt: %w", m.name, ErrUnsupported)
-		}
-		r.Prompt = m.vocab.Encode(nil, q.Prompt, true, !q.NoSpecial)
-		if len(r.Prompt) == 0 {
-			return r, errors.New("the prompt is empty, and the model has no token to begin a text with")
+		for p, err := range m.engine.Generate(ctx, q) {
+			if !yield(p, m.named(err)) {
+				return
+			}
 		}
 	}
-	var v sample.Vocab
-	if m.vocab != nil {
-		v = m.vocab
-	}
-	var err error
-	r.Sampler, err = sample.New(q.Sampling, v)
-	return r, err
 }
 
-// Logits evaluates tokens and calls f with the logits after each, in order: row has NVocab elements and is valid during the call. f runs on the engine's
-// goroutine.
-func (m *Model) Logits(ctx context.Context, tokens []int32, f func(pos int, row []float32) error) error {
-	return m.LogitsFrom(ctx, tokens, 0, f)
+// Score evaluates the prompt of a request for what its Logits, Hidden, Hook, Watch and Progress see of
+// it, and generates nothing. It returns the number of tokens of the prompt.
+func (m *Model) Score(ctx context.Context, q Request) (int, error) {
+	n, err := m.engine.Score(ctx, q)
+	return n, m.named(err)
 }
 
-// LogitsFrom is Logits without the positions before first, which takes less time.
-func (m *Model) LogitsFrom(ctx context.Context, tokens []int32, first int, f func(pos int, row []float32) error) error {
-	if tokens == nil {
-		tokens = []int32{} // which is refused, and does not stand for a prompt
-	}
-	return m.Evaluate(ctx, Request{Tokens: tokens, Logits: f, LogitsFrom: first})
+// Embed returns the embedding of a text, [NEmbd]: the hidden states of its tokens after the final norm,
+// pooled. Any model makes some; those trained for it make good ones.
+func (m *Model) Embed(ctx context.Context, q EmbedRequest) ([]float32, error) {
+	e, err := m.engine.Embed(ctx, q)
+	return e, m.named(err)
 }
 
-// Hidden evaluates tokens and calls f with the hidden states of each behind the final norm, in order: row has NEmbd elements and is valid during the call. f runs on the
-// engine's goroutine.
-func (m *Model) Hidden(ctx context.Context, tokens []int32, f func(pos int, row []float32) error) error {
-	if tokens == nil {
-		tokens = []int32{}
-	}
-	return m.Evaluate(ctx, Request{Tokens: tokens, Hidden: f})
-}
-
-// Evaluate evaluates the prompt of a request for what its Hook, its Logits, its Hidden and its Progress are told, and generates nothing.
-func (m *Model) Evaluate(ctx context.Context, q Request) error {
-	q.MaxTokens = -1
-	for p, err := range m.Generate(ctx, q) {
-		if err != nil {
-			return err
-		}
-		if p.Stop == StopCancelled {
-			return context.Cause(ctx)
-		}
-	}
-	return nil
-}
-
-// Unembed applies the final norm and the output matrix to rows of the residual stream, as a [Hook] sees them at [NameLayerOut], x being [len(x)/NEmbd][NEmbd], and calls f with
-// the logits of each, in order. After the last layer they are those of the model, bit for bit; after an earlier one, what it would say if it ended there: the logit lens
-// (nostalgebraist 2020). logits is valid during the call, which is on the engine's goroutine.
+// Unembed applies the final norm and the output matrix to rows of the residual stream, as a [Hook] sees
+// them at [NameLayerOut], x being [len(x)/NEmbd][NEmbd], and calls f with the logits of each, in order.
+// After the last layer they are those of the model, bit for bit; after an earlier one, what it would
+// predict if it ended there: the logit lens (nostalgebraist 2020). logits is valid during the call,
+// which is on the engine's goroutine.
 func (m *Model) Unembed(ctx context.Context, x []float32, f func(row int, logits []float32) error) error {
-	return m.engine.Unembed(ctx, x, m.cfg.NEmbd, f)
+	return m.named(m.engine.Unembed(ctx, x, m.cfg.NEmbd, f))
+}
+
+// SaveState writes what is cached of a sequence that begins with tokens, and returns how many of them
+// that is; with 0 nothing is written. The tokens of a conversation are its prompt and what was
+// generated: after [Model.LoadState] they are not computed another time. Only the same model with the
+// same options, at the same instruction set, reads it again.
+func (m *Model) SaveState(ctx context.Context, w io.Writer, tokens []int32) (int, error) {
+	n, err := m.engine.SaveState(ctx, w, tokens, "")
+	return n, m.named(err)
+}
+
+// LoadState reads what SaveState wrote, and returns the tokens that it is of. A request that begins with
+// them goes on from there, until the cache needs the room for something else. Bytes that are no such
+// state, or one of another model or other options, are an [ErrState].
+func (m *Model) LoadState(ctx context.Context, r io.Reader) ([]int32, error) {
+	tokens, err := m.engine.LoadState(ctx, r)
+	return tokens, m.named(err)
+}
+
+// named puts the name of the model before an error.
+func (m *Model) named(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", m.name, err)
 }
 
 // OpenTokenizer reads the vocabulary of a GGUF file of any architecture, or of the folder of a checkpoint, and nothing else.

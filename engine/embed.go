@@ -32,8 +32,8 @@ func (e *Engine) Embed(ctx context.Context, q EmbedRequest) ([]float32, error) {
 	if q.Pooling == model.PoolUnsaid {
 		q.Pooling = e.c.Pooling
 	}
-	m := &embedding{q: q, ctx: ctx, done: make(chan error, 1)}
-	if err := m.init(e, &Request{}, tokens); err != nil {
+	m := &embedding{q: q, done: make(chan error, 1)}
+	if err := m.init(ctx, e, &Request{}, tokens); err != nil {
 		return nil, err
 	}
 	switch q.Pooling {
@@ -51,17 +51,16 @@ func (e *Engine) Embed(ctx context.Context, q EmbedRequest) ([]float32, error) {
 	if err := e.submit(m, q.Priority); err != nil {
 		return nil, err
 	}
-	if err := e.await(ctx, m, m.done); err != nil {
+	if err := e.await(m, m.done); err != nil {
 		return nil, err
 	}
-	return m.result(), nil
+	return m.pooled(), nil
 }
 
 // embedding is a text whose hidden states are summed up.
 type embedding struct {
 	sequence
 	q    EmbedRequest
-	ctx  context.Context
 	done chan error
 	sum  []float64
 	end1 int // only positions before it count; 0 for all
@@ -69,7 +68,7 @@ type embedding struct {
 
 // Rows are those of the text that are left.
 func (m *embedding) Rows() scheduler.Rows {
-	if m.cancelled.Load() || m.fault != nil {
+	if m.cancelled() || m.fault != nil {
 		return scheduler.Rows{}
 	}
 	return m.promptRows()
@@ -107,9 +106,9 @@ func (m *embedding) count(row []float32) {
 	}
 }
 
-// result divides the sum by the number of states, or, if it is not left raw, by its length. A sum of 0
+// pooled divides the sum by the number of states, or, if it is not left raw, by its length. A sum of 0
 // stays.
-func (m *embedding) result() []float32 {
+func (m *embedding) pooled() []float32 {
 	n := 1.0
 	if m.q.Pooling == model.PoolMean {
 		n = float64(m.prompt)
@@ -132,5 +131,5 @@ func (m *embedding) result() []float32 {
 
 func (m *embedding) finish(why Stop, err error) {
 	m.drop(err == nil)
-	m.done <- cancelled(m.ctx, why, err)
+	m.done <- m.task.result(why, err)
 }

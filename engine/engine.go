@@ -48,8 +48,9 @@ type Config struct {
 	// Waiting is how many further requests may wait; beyond them ErrBusy is returned. 0 means
 	// DefaultWaiting.
 	Waiting int
-	// Identity names the model and the options that its bits depend on; saved states are of it.
-	Identity string
+	// Identity names the model and the options that its bits depend on; saved states are of it. nil is
+	// for engines that save none.
+	Identity func() string
 }
 
 // Defaults of Config.
@@ -158,7 +159,7 @@ func (e *Engine) submit(j job, priority int) error {
 
 // cancel ends a job as soon as the engine can.
 func (e *Engine) cancel(t *task) {
-	t.cancelled.Store(true)
+	t.left.Store(true)
 	e.pass.Interrupt()
 	e.notify()
 }
@@ -213,7 +214,7 @@ func (e *Engine) reap() {
 			e.end(j, "", t.fault)
 		case t.stop != "":
 			e.end(j, t.stop, nil)
-		case t.cancelled.Load():
+		case t.cancelled():
 			e.end(j, StopCancelled, nil)
 		}
 	})

@@ -46,7 +46,7 @@ func startFile(t testing.TB, path string, change func(*Config)) *Engine {
 	e, err := New(c)
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		e.Close()
+		require.NoError(t, e.Close())
 		require.Zero(t, e.store.Pages(), "pages still in use after Close")
 		pool.Close()
 		require.NoError(t, f.Close())
@@ -98,7 +98,7 @@ func generate(t testing.TB, e *Engine, q Request) result {
 
 func TestStopReasons(t *testing.T) {
 	e := start(t, "llama-dense", nil)
-	long := generate(t, e, Request{Prompt: prompt(20), MaxTokens: 40, IgnoreEOG: true})
+	long := generate(t, e, Request{Tokens: prompt(20), MaxTokens: 40, IgnoreEOG: true})
 	require.Equal(t, StopLength, long.last.Stop)
 	require.Len(t, long.ids, 40)
 	require.Equal(t, 20, long.last.Usage.Prompt)
@@ -118,74 +118,81 @@ func TestStopReasons(t *testing.T) {
 		end++
 	}
 	stop := long.text[at:end]
-	cut := generate(t, e, Request{Prompt: prompt(20), MaxTokens: 40, IgnoreEOG: true, Stop: []string{"never in it", stop}})
+	cut := generate(t, e, Request{Tokens: prompt(20), MaxTokens: 40, IgnoreEOG: true, Stop: []string{"never in it", stop}})
 	require.Equal(t, StopString, cut.last.Stop)
 	require.Equal(t, long.text[:strings.Index(long.text, stop)], cut.text)
 
 	// A stop string that only begins to appear is given out in the end.
-	half := generate(t, e, Request{Prompt: prompt(20), MaxTokens: 40, IgnoreEOG: true, Stop: []string{long.text[len(long.text)-3:] + "zzz"}})
+	half := generate(t, e, Request{Tokens: prompt(20), MaxTokens: 40, IgnoreEOG: true, Stop: []string{long.text[len(long.text)-3:] + "zzz"}})
 	require.Equal(t, long.text, half.text)
 
 	// Where the model itself ends.
 	eog := e.c.Vocab.EOS()
-	bias := func() *sample.Sampler {
-		s, err := sample.New(sample.Params{LogitBias: map[int32]float32{eog: 1000}}, e.c.Vocab)
-		require.NoError(t, err)
-		return s
-	}
-	ended := generate(t, e, Request{Prompt: prompt(5), MaxTokens: -1, Sampler: bias()})
+	bias := sample.Params{LogitBias: map[int32]float32{eog: 1000}}
+	ended := generate(t, e, Request{Tokens: prompt(5), Sampling: bias})
 	require.Equal(t, StopEOG, ended.last.Stop)
 	require.Equal(t, eog, ended.last.ID)
 	require.Empty(t, ended.ids)
-	ignored := generate(t, e, Request{Prompt: prompt(5), MaxTokens: 3, IgnoreEOG: true, Sampler: bias()})
+	ignored := generate(t, e, Request{Tokens: prompt(5), MaxTokens: 3, IgnoreEOG: true, Sampling: bias})
 	require.Equal(t, []int32{eog, eog, eog}, ignored.ids)
 
 	// Without a limit, the context's.
-	full := generate(t, e, Request{Prompt: prompt(150), MaxTokens: -1, IgnoreEOG: true})
+	full := generate(t, e, Request{Tokens: prompt(150), IgnoreEOG: true})
 	require.Equal(t, StopContext, full.last.Stop)
 	require.Equal(t, 200, full.last.Usage.Prompt+full.last.Usage.Generated)
 
-	none := generate(t, e, Request{Prompt: prompt(5)})
-	require.Equal(t, StopLength, none.last.Stop)
-	require.Empty(t, none.ids)
+	n, err := e.Score(t.Context(), Request{Tokens: prompt(5)})
+	require.NoError(t, err)
+	require.Equal(t, 5, n)
 }
 
 func TestInvalidRequests(t *testing.T) {
 	e := start(t, "llama-dense", nil)
 	for want, q := range map[string]Request{
-		"prompt is empty":                {},
-		"prompt has 201 tokens":          {Prompt: prompt(201)},
-		"has 200 tokens":                 {Prompt: prompt(200), MaxTokens: 1},
-		"token 1 of the prompt is -1":    {Prompt: []int32{1, -1}},
-		"the vocabulary has 320":         {Prompt: []int32{320}},
-		"stop string is empty":           {Prompt: prompt(1), Stop: []string{""}},
-		"want at most 64 alternatives, ": {Prompt: prompt(1), Top: 65},
+		"Tokens: want at least one":        {Tokens: []int32{}},
+		"one of Prompt and Tokens":         {Prompt: "a", Tokens: prompt(1)},
+		"prompt has 201 tokens":            {Tokens: prompt(201)},
+		"has 200 tokens":                   {Tokens: prompt(200), MaxTokens: 1},
+		"0 to 319, found -1 at position 1": {Tokens: []int32{1, -1}},
+		"0 to 319, found 320":              {Tokens: []int32{320}},
+		"Stop: want strings":               {Tokens: prompt(1), Stop: []string{""}},
+		"Top: want at most 64":             {Tokens: prompt(1), Top: 65},
+		"MaxTokens: want 0":                {Tokens: prompt(1), MaxTokens: -1},
 	} {
 		r := collect(e, context.Background(), q)
 		require.ErrorContains(t, r.err, want)
-		if strings.Contains(want, "tokens") && len(q.Prompt) >= 200 {
+		if strings.Contains(want, "tokens") && len(q.Tokens) >= 200 {
 			require.ErrorIs(t, r.err, ErrContextFull)
 		}
 	}
-	require.NoError(t, collect(e, context.Background(), Request{Prompt: prompt(200)}).err, "a full context can be evaluated")
+	for want, q := range map[string]Request{
+		"MaxTokens: want 0":   {Tokens: prompt(1), MaxTokens: 1},
+		"Stop: want none":     {Tokens: prompt(1), Stop: []string{"a"}},
+		"Pick: want none":     {Tokens: prompt(1), Pick: func([]float32, int) int32 { return 0 }},
+		"From: want a":        {Tokens: prompt(1), From: -1},
+		"Proposer: want none": {Tokens: prompt(1), Proposer: &oracle{}},
+	} {
+		_, err := e.Score(t.Context(), q)
+		require.ErrorContains(t, err, want)
+	}
+	_, err := e.Score(t.Context(), Request{Tokens: prompt(200)})
+	require.NoError(t, err, "a full context can be evaluated")
 }
 
 // TestCompanyAndCacheChangeNothing runs requests alone on fresh engines, then together and again on one whose cache has seen them.
 func TestCompanyAndCacheChangeNothing(t *testing.T) {
-	sampled := func(seed uint64) *sample.Sampler {
+	sampled := func(seed uint64) sample.Params {
 		p := sample.Defaults()
 		p.Seed = seed
-		s, err := sample.New(p, nil)
-		require.NoError(t, err)
-		return s
+		return p
 	}
 	requests := func() []Request {
 		common := prompt(90)
 		var qs []Request
 		for i := range 6 {
-			q := Request{Prompt: append(append([]int32(nil), common[:30+10*i]...), prompt(7+i)...), MaxTokens: 25, IgnoreEOG: true, LogProb: true}
+			q := Request{Tokens: append(append([]int32(nil), common[:30+10*i]...), prompt(7+i)...), MaxTokens: 25, IgnoreEOG: true, LogProb: true}
 			if i%2 == 1 {
-				q.Sampler = sampled(uint64(i))
+				q.Sampling = sampled(uint64(i))
 			}
 			qs = append(qs, q)
 		}
@@ -220,20 +227,20 @@ func TestCompanyAndCacheChangeNothing(t *testing.T) {
 func TestPrefixIsReused(t *testing.T) {
 	e := start(t, "llama-dense", nil)
 	ids := prompt(100)
-	first := generate(t, e, Request{Prompt: ids, MaxTokens: 5, IgnoreEOG: true})
+	first := generate(t, e, Request{Tokens: ids, MaxTokens: 5, IgnoreEOG: true})
 	require.Zero(t, first.last.Usage.Cached)
-	again := generate(t, e, Request{Prompt: ids, MaxTokens: 5, IgnoreEOG: true})
+	again := generate(t, e, Request{Tokens: ids, MaxTokens: 5, IgnoreEOG: true})
 	require.Equal(t, 99, again.last.Usage.Cached, "all but the token whose logits are needed")
 	require.Equal(t, first.ids, again.ids)
-	on := generate(t, e, Request{Prompt: append(append([]int32(nil), ids...), first.ids...), MaxTokens: 5, IgnoreEOG: true})
+	on := generate(t, e, Request{Tokens: append(append([]int32(nil), ids...), first.ids...), MaxTokens: 5, IgnoreEOG: true})
 	require.Equal(t, 104, on.last.Usage.Cached)
 	// A hook may have changed anything: no sharing either way.
-	hooked := generate(t, e, Request{Prompt: ids, MaxTokens: 5, IgnoreEOG: true, Hook: &hook{}})
+	hooked := generate(t, e, Request{Tokens: ids, MaxTokens: 5, IgnoreEOG: true, Hook: &hook{}})
 	require.Zero(t, hooked.last.Usage.Cached)
 	require.Equal(t, first.ids, hooked.ids)
 	none := start(t, "llama-dense", func(c *Config) { c.Retain = -1 })
-	generate(t, none, Request{Prompt: ids, MaxTokens: 5})
-	require.Zero(t, generate(t, none, Request{Prompt: ids, MaxTokens: 5}).last.Usage.Cached)
+	generate(t, none, Request{Tokens: ids, MaxTokens: 5})
+	require.Zero(t, generate(t, none, Request{Tokens: ids, MaxTokens: 5}).last.Usage.Cached)
 	require.Zero(t, none.store.Pages())
 }
 
@@ -246,31 +253,16 @@ func (h *hook) Observe(e *nn.Event) {
 	}
 }
 
-// TestPanicEndsItsBatchOnly: whatever the caller's code does that a request brings along, later requests are answered.
-func TestPanicEndsItsBatchOnly(t *testing.T) {
-	e := start(t, "llama-dense", nil)
-	for name, q := range map[string]Request{
-		"hook":     {Hook: &hook{observe: func(*nn.Event) { panic("boom") }}},
-		"progress": {Progress: func(int, int) { panic("boom") }},
-		"logits":   {Logits: func(int, []float32) error { panic("boom") }},
-		"pick":     {MaxTokens: 1, Pick: func([]float32, int) int32 { panic("boom") }},
-	} {
-		q.Prompt = prompt(5)
-		require.ErrorContains(t, collect(e, context.Background(), q).err, "boom", name)
-		require.NoError(t, collect(e, context.Background(), Request{Prompt: prompt(5), MaxTokens: 2}).err, name)
-	}
-}
-
 // TestPanicLeavesTheLoop: a reader that panics gives back what its request had, as one that leaves the loop does.
 func TestPanicLeavesTheLoop(t *testing.T) {
 	page := start(t, "llama-dense", nil).store.PageBytes()
 	e := start(t, "llama-dense", func(c *Config) { c.CacheBytes, c.Retain = 2*page, -1 })
 	require.PanicsWithValue(t, "left", func() {
-		for range e.Generate(context.Background(), Request{Prompt: prompt(70), MaxTokens: -1, IgnoreEOG: true}) {
+		for range e.Generate(context.Background(), Request{Tokens: prompt(70), IgnoreEOG: true}) {
 			panic("left")
 		}
 	})
-	require.NoError(t, collect(e, context.Background(), Request{Prompt: prompt(100), MaxTokens: 2}).err)
+	require.NoError(t, collect(e, context.Background(), Request{Tokens: prompt(100), MaxTokens: 2}).err)
 }
 
 // TestUnembed: rows go through the head in pieces, beside requests, and end when told to.
@@ -278,16 +270,16 @@ func TestUnembed(t *testing.T) {
 	e := start(t, "llama-dense", func(c *Config) { c.Batch = 7 })
 	ids := prompt(40)
 	var x, want []float32
-	r := collect(e, context.Background(), Request{Prompt: ids, Hook: &hook{observe: func(ev *nn.Event) {
+	_, err := e.Score(t.Context(), Request{Tokens: ids, Hook: &hook{observe: func(ev *nn.Event) {
 		if ev.Layer == e.store.Layers()-1 {
 			x = append(x, ev.Data...)
 		}
 	}}, Logits: func(_ int, row []float32) error { want = append(want, row...); return nil }})
-	require.NoError(t, r.err)
+	require.NoError(t, err)
 	width := len(x) / len(ids)
 	beside := make(chan error)
 	go func() {
-		beside <- collect(e, context.Background(), Request{Prompt: ids, MaxTokens: 20, IgnoreEOG: true}).err
+		beside <- collect(e, context.Background(), Request{Tokens: ids, MaxTokens: 20, IgnoreEOG: true}).err
 	}()
 	var got []float32
 	require.NoError(t, e.Unembed(context.Background(), x, width, func(row int, logits []float32) error {
@@ -305,7 +297,7 @@ func TestUnembed(t *testing.T) {
 	require.ErrorContains(t, e.Unembed(context.Background(), x, width, func(int, []float32) error { panic("bang") }), "bang")
 	ctx, cancel := context.WithCancel(context.Background())
 	require.ErrorIs(t, e.Unembed(ctx, x, width, func(int, []float32) error { cancel(); return nil }), context.Canceled)
-	require.ErrorContains(t, e.Unembed(context.Background(), x[1:], width, nil), "want whole rows")
+	require.ErrorContains(t, e.Unembed(context.Background(), x[1:], width, nil), "x: want whole rows")
 	e.Close()
 	require.ErrorIs(t, e.Unembed(context.Background(), x, width, nil), ErrClosed)
 }
@@ -313,33 +305,34 @@ func TestUnembed(t *testing.T) {
 func TestLogitsCallback(t *testing.T) {
 	e := start(t, "llama-dense", func(c *Config) { c.Batch = 7 })
 	var rows int
-	r := collect(e, context.Background(), Request{Prompt: prompt(40), Logits: func(pos int, row []float32) error {
+	_, err := e.Score(t.Context(), Request{Tokens: prompt(40), Logits: func(pos int, row []float32) error {
 		require.Equal(t, rows, pos)
 		require.Len(t, row, 320)
 		rows++
 		return nil
 	}})
-	require.NoError(t, r.err)
+	require.NoError(t, err)
 	require.Equal(t, 40, rows)
 	stop := errors.New("enough")
-	r = collect(e, context.Background(), Request{Prompt: prompt(40), Logits: func(pos int, _ []float32) error {
+	_, err = e.Score(t.Context(), Request{Tokens: prompt(40), Logits: func(pos int, _ []float32) error {
 		if pos == 9 {
 			return stop
 		}
 		return nil
 	}})
-	require.ErrorIs(t, r.err, stop)
+	require.ErrorIs(t, err, stop)
 }
 
 func TestLogProbs(t *testing.T) {
 	e := start(t, "llama-dense", nil)
 	var logits []float32
 	ids := prompt(12)
-	require.NoError(t, collect(e, context.Background(), Request{Prompt: ids, Logits: func(_ int, row []float32) error {
+	_, err := e.Score(t.Context(), Request{Tokens: ids, Logits: func(_ int, row []float32) error {
 		logits = append(logits[:0], row...)
 		return nil
-	}}).err)
-	for p, err := range e.Generate(context.Background(), Request{Prompt: ids, MaxTokens: 1, IgnoreEOG: true, LogProb: true, Top: 3}) {
+	}})
+	require.NoError(t, err)
+	for p, err := range e.Generate(context.Background(), Request{Tokens: ids, MaxTokens: 1, IgnoreEOG: true, LogProb: true, Top: 3}) {
 		require.NoError(t, err)
 		if p.Stop != "" {
 			continue
@@ -362,7 +355,7 @@ func TestCancel(t *testing.T) {
 	defer cancel()
 	var got []int32
 	var last Piece
-	for p, err := range e.Generate(ctx, Request{Prompt: prompt(10), MaxTokens: -1, IgnoreEOG: true}) {
+	for p, err := range e.Generate(ctx, Request{Tokens: prompt(10), IgnoreEOG: true}) {
 		require.NoError(t, err)
 		last = p
 		if p.Stop == "" {
@@ -373,34 +366,34 @@ func TestCancel(t *testing.T) {
 		}
 	}
 	require.Equal(t, StopCancelled, last.Stop)
-	require.Less(t, len(got), 5+pieces+1)
+	require.Less(t, len(got), 5+ahead+1)
 	require.Equal(t, 10, last.Usage.Prompt)
 
-	r := collect(e, ctx, Request{Prompt: prompt(10), MaxTokens: 5})
+	r := collect(e, ctx, Request{Tokens: prompt(10), MaxTokens: 5})
 	require.NoError(t, r.err)
 	require.Equal(t, StopCancelled, r.last.Stop, "cancelled before it began")
 
 	// Leaving the loop leaves nothing behind.
 	for range 3 {
-		for range e.Generate(context.Background(), Request{Prompt: prompt(10), MaxTokens: -1, IgnoreEOG: true}) {
+		for range e.Generate(context.Background(), Request{Tokens: prompt(10), IgnoreEOG: true}) {
 			break
 		}
 	}
-	require.Equal(t, StopLength, generate(t, e, Request{Prompt: prompt(10), MaxTokens: 2, IgnoreEOG: true}).last.Stop)
+	require.Equal(t, StopLength, generate(t, e, Request{Tokens: prompt(10), MaxTokens: 2, IgnoreEOG: true}).last.Stop)
 }
 
 // TestCancelDuringPrompt interrupts the evaluation of a long prompt while another request is generating, which must not notice.
 func TestCancelDuringPrompt(t *testing.T) {
 	e := start(t, "llama-dense", func(c *Config) { c.NCtx = 5000 })
-	want := generate(t, e, Request{Prompt: prompt(10), MaxTokens: 60, IgnoreEOG: true}).ids
+	want := generate(t, e, Request{Tokens: prompt(10), MaxTokens: 60, IgnoreEOG: true}).ids
 	var wg sync.WaitGroup
 	var other result
 	wg.Go(func() {
-		other = collect(e, context.Background(), Request{Prompt: prompt(10), MaxTokens: 60, IgnoreEOG: true})
+		other = collect(e, context.Background(), Request{Tokens: prompt(10), MaxTokens: 60, IgnoreEOG: true})
 	})
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
-	r := collect(e, ctx, Request{Prompt: prompt(4900), MaxTokens: -1, IgnoreEOG: true})
+	r := collect(e, ctx, Request{Tokens: prompt(4900), IgnoreEOG: true})
 	require.NoError(t, r.err)
 	require.Equal(t, StopCancelled, r.last.Stop)
 	wg.Wait()
@@ -411,14 +404,14 @@ func TestCancelDuringPrompt(t *testing.T) {
 // TestSlowReader lets one reader sleep while another goes on.
 func TestSlowReader(t *testing.T) {
 	e := start(t, "llama-dense", nil)
-	want := generate(t, e, Request{Prompt: prompt(10), MaxTokens: 60, IgnoreEOG: true}).ids
+	want := generate(t, e, Request{Tokens: prompt(10), MaxTokens: 60, IgnoreEOG: true}).ids
 	first := true
 	var got []int32
-	for p, err := range e.Generate(context.Background(), Request{Prompt: prompt(10), MaxTokens: 60, IgnoreEOG: true}) {
+	for p, err := range e.Generate(context.Background(), Request{Tokens: prompt(10), MaxTokens: 60, IgnoreEOG: true}) {
 		require.NoError(t, err)
 		if first {
 			first = false
-			require.Len(t, generate(t, e, Request{Prompt: prompt(12), MaxTokens: 100, IgnoreEOG: true}).ids, 100)
+			require.Len(t, generate(t, e, Request{Tokens: prompt(12), MaxTokens: 100, IgnoreEOG: true}).ids, 100)
 		}
 		if p.Stop == "" {
 			got = append(got, p.ID)
@@ -431,18 +424,18 @@ func TestCacheMemory(t *testing.T) {
 	page := start(t, "llama-dense", nil).store.PageBytes()
 	e := start(t, "llama-dense", func(c *Config) { c.CacheBytes = 3 * page })
 	// Three pages hold 192 positions.
-	r := collect(e, context.Background(), Request{Prompt: prompt(199), MaxTokens: -1, IgnoreEOG: true})
+	r := collect(e, context.Background(), Request{Tokens: prompt(199), IgnoreEOG: true})
 	require.ErrorIs(t, r.err, ErrCacheFull)
 	// What ended requests left behind gives way.
 	for i := range 5 {
-		generate(t, e, Request{Prompt: prompt(60 + i), MaxTokens: 3, IgnoreEOG: true})
+		generate(t, e, Request{Tokens: prompt(60 + i), MaxTokens: 3, IgnoreEOG: true})
 	}
 	// Of several that do not fit together, those that fit one after another all end.
 	var wg sync.WaitGroup
 	results := make([]result, 4)
 	for i := range results {
 		wg.Go(func() {
-			results[i] = collect(e, context.Background(), Request{Prompt: prompt(50 + i), MaxTokens: 4, IgnoreEOG: true})
+			results[i] = collect(e, context.Background(), Request{Tokens: prompt(50 + i), MaxTokens: 4, IgnoreEOG: true})
 		})
 	}
 	wg.Wait()
@@ -458,7 +451,7 @@ func TestClose(t *testing.T) {
 	errs := make([]error, 4)
 	for i := range errs {
 		wg.Go(func() {
-			errs[i] = collect(e, context.Background(), Request{Prompt: prompt(150 + i), MaxTokens: -1, IgnoreEOG: true}).err
+			errs[i] = collect(e, context.Background(), Request{Tokens: prompt(150 + i), IgnoreEOG: true}).err
 		})
 	}
 	time.Sleep(5 * time.Millisecond)
@@ -470,13 +463,14 @@ func TestClose(t *testing.T) {
 		}
 	}
 	e.Close()
-	require.ErrorIs(t, collect(e, context.Background(), Request{Prompt: prompt(1)}).err, ErrClosed)
+	require.ErrorIs(t, collect(e, context.Background(), Request{Tokens: prompt(1)}).err, ErrClosed)
 }
 
 func TestProgress(t *testing.T) {
 	e := start(t, "llama-dense", func(c *Config) { c.Batch = 40 })
 	var seen [][2]int
-	generate(t, e, Request{Prompt: prompt(100), Progress: func(done, total int) { seen = append(seen, [2]int{done, total}) }})
+	_, err := e.Score(t.Context(), Request{Tokens: prompt(100), Progress: func(done, total int) { seen = append(seen, [2]int{done, total}) }})
+	require.NoError(t, err)
 	require.Equal(t, [][2]int{{0, 100}, {40, 100}, {80, 100}, {100, 100}}, seen)
 }
 
@@ -485,13 +479,11 @@ func BenchmarkDecode(b *testing.B) {
 	for _, name := range []string{"llama-dense", "mixtral", "llama-quant-mix"} {
 		b.Run(name, func(b *testing.B) {
 			e := start(b, name, func(c *Config) { c.NCtx = 1 << 20 })
-			s, err := sample.New(sample.Defaults(), nil)
-			require.NoError(b, err)
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
 			n := 0
 			b.ReportAllocs()
-			for p, err := range e.Generate(ctx, Request{Prompt: prompt(10), MaxTokens: -1, IgnoreEOG: true, Sampler: s, Stop: []string{"no such text"}}) {
+			for p, err := range e.Generate(ctx, Request{Tokens: prompt(10), IgnoreEOG: true, Sampling: sample.Defaults(), Stop: []string{"no such text"}}) {
 				require.NoError(b, err)
 				if p.Stop != "" {
 					break
@@ -515,20 +507,21 @@ func TestPick(t *testing.T) {
 	e := start(t, "llama-dense", nil)
 	forced := prompt(30)
 	var rows [][]float32
-	r := generate(t, e, Request{Prompt: forced[:20], MaxTokens: 10, IgnoreEOG: true, Pick: func(logits []float32, pos int) int32 {
+	r := generate(t, e, Request{Tokens: forced[:20], MaxTokens: 10, IgnoreEOG: true, Pick: func(logits []float32, pos int) int32 {
 		rows = append(rows, slices.Clone(logits))
 		require.Equal(t, 20+len(rows)-1, pos)
 		return forced[pos]
 	}})
 	require.Equal(t, forced[20:], r.ids)
-	generate(t, e, Request{Prompt: forced, Logits: func(pos int, row []float32) error {
+	_, err := e.Score(t.Context(), Request{Tokens: forced, Logits: func(pos int, row []float32) error {
 		if i := pos - 19; i >= 0 && i < len(rows) {
 			require.Equal(t, rows[i], row, "after %d tokens", pos+1)
 		}
 		return nil
 	}})
+	require.NoError(t, err)
 	for _, id := range []int32{-1, int32(e.c.NVocab)} {
-		bad := collect(e, t.Context(), Request{Prompt: forced, MaxTokens: 1, Pick: func([]float32, int) int32 { return id }})
-		require.EqualError(t, bad.err, fmt.Sprintf("engine: Pick chose token %d, the vocabulary has %d", id, e.c.NVocab))
+		bad := collect(e, t.Context(), Request{Tokens: forced, MaxTokens: 1, Pick: func([]float32, int) int32 { return id }})
+		require.EqualError(t, bad.err, fmt.Sprintf("Pick chose token %d, the vocabulary has %d", id, e.c.NVocab))
 	}
 }

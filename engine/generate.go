@@ -68,7 +68,7 @@ func (e *Engine) newGeneration(ctx context.Context, q *Request) (*generation, er
 		return nil, err
 	}
 	g := &generation{q: q, out: make(chan Piece, ahead), reported: -1, endToken: -1}
-	if err := g.init(e, q, tokens); err != nil {
+	if err := g.init(ctx, e, q, tokens); err != nil {
 		return nil, err
 	}
 	g.each = q.Logits != nil || q.Hidden != nil
@@ -81,9 +81,6 @@ func (e *Engine) newGeneration(ctx context.Context, q *Request) (*generation, er
 		return nil, err
 	}
 	g.sampler.Prompt(tokens...)
-	if ctx.Err() != nil {
-		g.cancelled.Store(true)
-	}
 	return g, nil
 }
 
@@ -109,9 +106,6 @@ func (g *generation) deliver(ctx context.Context, yield func(Piece, error) bool)
 		ended = p.Kind == KindStop
 		if !yield(p, nil) || ended {
 			return
-		}
-		if ctx.Err() != nil { // perhaps by the body of the loop, after which no token shall be computed
-			g.cancelled.Store(true)
 		}
 	}
 }
@@ -145,7 +139,7 @@ func (g *generation) room() int { return cap(g.out) - len(g.out) - 1 }
 
 // Rows are those of the prompt, or the next token with guesses of what follows it.
 func (g *generation) Rows() scheduler.Rows {
-	if g.room() < 1 || g.cancelled.Load() || g.fault != nil {
+	if g.room() < 1 || g.cancelled() || g.fault != nil {
 		return scheduler.Rows{}
 	}
 	if left := g.left(); !g.generating() || left > 1 {

@@ -29,11 +29,12 @@ type job interface {
 
 // task is what all kinds of jobs have.
 type task struct {
-	cancelled atomic.Bool // by its caller
-	fault     error       // what it is to be ended with
-	stop      Stop        // why it is to be ended without a fault
-	ended     bool
-	began     time.Time
+	ctx   context.Context
+	left  atomic.Bool // its caller has left
+	fault error       // what it is to be ended with
+	stop  Stop        // why it is to be ended without a fault
+	ended bool
+	began time.Time
 }
 
 // fail makes the engine end the job with an error. The first one counts.
@@ -46,12 +47,24 @@ func (t *task) fail(err error) {
 // end makes the engine end the job.
 func (t *task) end(why Stop) { t.stop = why }
 
+// cancelled reports whether nobody waits for it any more.
+func (t *task) cancelled() bool { return t.left.Load() || t.ctx.Err() != nil }
+
+// result is the error of a job that has ended.
+func (t *task) result(why Stop, err error) error {
+	if err == nil && why == StopCancelled {
+		return context.Cause(t.ctx)
+	}
+	return err
+}
+
 func (t *task) base() *task { return t }
 func (t *task) report()     {}
 
 // alone is what jobs without a sequence answer to the scheduler.
 type alone struct{ task }
 
+func (*alone) Open()             {}
 func (*alone) Cost() int64       { return 0 }
 func (*alone) Reserve(int) bool  { return true }
 func (*alone) Release()          {}
@@ -97,8 +110,10 @@ func (r *round) next() int {
 const grace = 100 * time.Millisecond
 
 // await waits for a job without a stream of results.
-func (e *Engine) await(ctx context.Context, j job, done <-chan error) error {
-	stop := context.AfterFunc(ctx, func() { e.cancel(j.base()) })
+func (e *Engine) await(j job, done <-chan error) error {
+	t := j.base()
+	ctx := t.ctx
+	stop := context.AfterFunc(ctx, func() { e.cancel(t) })
 	defer stop()
 	select {
 	case err := <-done:
@@ -111,12 +126,4 @@ func (e *Engine) await(ctx context.Context, j job, done <-chan error) error {
 	case <-time.After(grace):
 		return context.Cause(ctx)
 	}
-}
-
-// cancelled is the error of a job whose caller has left.
-func cancelled(ctx context.Context, why Stop, err error) error {
-	if err == nil && why == StopCancelled {
-		return context.Cause(ctx)
-	}
-	return err
 }

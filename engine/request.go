@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/nn"
 	"github.com/goinfer/goinfer/sample"
 )
@@ -162,7 +163,7 @@ func (c *Config) encode(q *Request) ([]int32, error) {
 		}
 		return q.Tokens, c.check(q.Tokens)
 	case c.Vocab == nil:
-		return nil, fmt.Errorf("the file has no vocabulary: want Tokens in place of Prompt: %w", ErrUnsupported)
+		return nil, fmt.Errorf("the file has no vocabulary: want Tokens in place of Prompt: %w", model.ErrUnsupported)
 	}
 	ids := c.Vocab.Encode(nil, q.Prompt, true, !q.NoSpecial)
 	if len(ids) == 0 {

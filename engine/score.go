@@ -16,22 +16,21 @@ func (e *Engine) Score(ctx context.Context, q Request) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	s := &scoring{q: &q, ctx: ctx, done: make(chan error, 1), reported: -1}
-	if err := s.init(e, &q, tokens); err != nil {
+	s := &scoring{q: &q, done: make(chan error, 1), reported: -1}
+	if err := s.init(ctx, e, &q, tokens); err != nil {
 		return 0, err
 	}
 	s.each = q.Logits != nil || q.Hidden != nil
 	if err := e.submit(s, q.Priority); err != nil {
 		return 0, err
 	}
-	return len(tokens), e.await(ctx, s, s.done)
+	return len(tokens), e.await(s, s.done)
 }
 
 // scoring is a prompt that is evaluated for what it shows on the way.
 type scoring struct {
 	sequence
 	q        *Request
-	ctx      context.Context
 	done     chan error
 	reported int
 }
@@ -44,7 +43,7 @@ func (e *Engine) scoredRows() int { return max(1, scoreBytes/(4*e.c.NVocab)) }
 
 // Rows are those of the prompt that are left.
 func (s *scoring) Rows() scheduler.Rows {
-	if s.cancelled.Load() || s.fault != nil {
+	if s.cancelled() || s.fault != nil {
 		return scheduler.Rows{}
 	}
 	rows := s.promptRows()
@@ -91,5 +90,5 @@ func (s *scoring) report() {
 
 func (s *scoring) finish(why Stop, err error) {
 	s.drop(err == nil)
-	s.done <- cancelled(s.ctx, why, err)
+	s.done <- s.task.result(why, err)
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"slices"
 
@@ -36,8 +37,8 @@ type sequence struct {
 }
 
 // init takes what a request says of the computation.
-func (s *sequence) init(e *Engine, q *Request, tokens []int32) error {
-	s.e, s.whole = e, e.c.Encoder
+func (s *sequence) init(ctx context.Context, e *Engine, q *Request, tokens []int32) error {
+	s.e, s.ctx, s.whole = e, ctx, e.c.Encoder
 	s.tokens, s.prompt, s.first = slices.Clone(tokens), len(tokens), q.From
 	if q.Adapter != nil {
 		s.adapter, s.key = q.Adapter, q.Adapter.Key()
@@ -81,9 +82,9 @@ func (s *sequence) promptRows() scheduler.Rows {
 	return scheduler.Rows{Min: 1, Max: s.left()}
 }
 
-// begin gives s a sequence: a fork of what reaches furthest into its tokens, be it of a job that runs
+// Open gives s a sequence: a fork of what reaches furthest into its tokens, be it of a job that runs
 // or of one that has ended, or an empty one. The last token is always computed, for its logits.
-func (s *sequence) begin() {
+func (s *sequence) Open() {
 	if s.open {
 		return
 	}
@@ -108,15 +109,15 @@ func (s *sequence) begin() {
 
 // Cost is what the known tokens take of the cache, beside what of them is in it.
 func (s *sequence) Cost() int64 {
-	s.begin()
-	return s.e.store.Cost(s.seq, s.left())
+	left, st := s.left(), s.e.store
+	// Windows give up pages as a prompt goes on, in chunks.
+	return min(st.Cost(s.seq, left, left), st.Need(len(s.tokens), s.e.c.Batch))
 }
 
 // Reserve makes room for n rows, of which all but the first may be tentative.
 func (s *sequence) Reserve(n int) bool { return s.reserve(n, n) }
 
 func (s *sequence) reserve(n, certain int) bool {
-	s.begin()
 	err := s.e.store.ReserveTentative(s.seq, n, certain)
 	switch {
 	case err == nil:

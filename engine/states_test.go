@@ -26,7 +26,7 @@ func TestForgetfulPrefix(t *testing.T) {
 			tail := prompt(n + 70)[n:]
 			answer := func(ids []int32, cached int) []int32 {
 				t.Helper()
-				q := Request{Prompt: ids, MaxTokens: 12, IgnoreEOG: true}
+				q := Request{Tokens: ids, MaxTokens: 12, IgnoreEOG: true}
 				r := generate(t, e, q)
 				require.Equal(t, cached, r.last.Usage.Cached)
 				require.Equal(t, generate(t, fresh, q).ids, r.ids)
@@ -54,7 +54,7 @@ func TestForgetfulPrefix(t *testing.T) {
 func TestWindowHolds(t *testing.T) {
 	path := filepath.Join(shared.Dir(t), "conformance", "models", "gemma3", "model.gguf") // one layer of seven sees everything, the others 8 positions
 	e := startFile(t, path, func(c *Config) { c.NCtx = 2000; c.Batch = 64 })
-	generate(t, e, Request{Prompt: prompt(1500), MaxTokens: 300, IgnoreEOG: true})
+	generate(t, e, Request{Tokens: prompt(1500), MaxTokens: 300, IgnoreEOG: true})
 	all := 1800 * e.store.PageBytes() / kv.PageLen
 	full := 1800 * e.store.TokenBytes()
 	require.Less(t, e.store.Bytes(), full+(all-full)/3)

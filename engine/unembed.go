@@ -19,18 +19,17 @@ func (e *Engine) Unembed(ctx context.Context, x []float32, width int, f func(row
 	if e.c.Encoder {
 		return errNoLogits
 	}
-	u := &unembedding{e: e, ctx: ctx, x: x, width: width, f: f, done: make(chan error, 1)}
+	u := &unembedding{alone: alone{task{ctx: ctx}}, e: e, x: x, width: width, f: f, done: make(chan error, 1)}
 	if err := e.submit(u, 0); err != nil {
 		return err
 	}
-	return e.await(ctx, u, u.done)
+	return e.await(u, u.done)
 }
 
 // unembedding is rows that go through the head alone.
 type unembedding struct {
 	alone
 	e     *Engine
-	ctx   context.Context
 	x     []float32 // [rows][width]
 	width int
 	next  int // the first row that is not done
@@ -41,7 +40,7 @@ type unembedding struct {
 
 // Rows are those that are left.
 func (u *unembedding) Rows() scheduler.Rows {
-	if u.cancelled.Load() || u.fault != nil {
+	if u.cancelled() || u.fault != nil {
 		return scheduler.Rows{}
 	}
 	return scheduler.Rows{Min: 1, Max: min(len(u.x)/u.width-u.next, u.e.scoredRows())}
@@ -59,11 +58,13 @@ func (u *unembedding) take(r *round) {
 			u.fail(err)
 			return
 		}
-		u.next++
+		if u.next++; u.cancelled() {
+			return
+		}
 	}
 	if u.next*u.width == len(u.x) {
 		u.end(StopLength)
 	}
 }
 
-func (u *unembedding) finish(why Stop, err error) { u.done <- cancelled(u.ctx, why, err) }
+func (u *unembedding) finish(why Stop, err error) { u.done <- u.task.result(why, err) }

@@ -48,13 +48,16 @@ type Rows struct {
 type Job interface {
 	// Rows says what it could use now.
 	Rows() Rows
+	// Open takes hold of what the cache already has for the job, before it is admitted.
+	Open()
 	// Cost is how many bytes of cache it needs to have all that it knows in the cache, beside those
 	// that it holds.
 	Cost() int64
 	// Reserve makes room for n rows in the cache, in place of an earlier reservation, and reports
 	// whether there was room.
 	Reserve(n int) bool
-	// Release gives back all the cache that it holds; what was computed is computed again.
+	// Release undoes Open and gives back all the cache that the job holds; what was computed is
+	// computed again.
 	Release()
 	// Holds reports whether it holds any cache.
 	Holds() bool
@@ -340,22 +343,22 @@ func (s *Scheduler[J]) admit(rows int) {
 			return
 		}
 		freed := 0
-		n := s.start(e, want, min(want.Max, rows), &freed)
+		n := s.start(e, rows, &freed)
 		if rows += freed - n; n == 0 {
 			return
 		}
 	}
 }
 
-// start admits e with n rows, or fewer, and returns how many; 0 if it has to wait.
-func (s *Scheduler[J]) start(e *entry[J], want Rows, n int, freed *int) int {
+// start admits e with as many of the rows as it can use, and returns how many; 0 if it has to wait.
+func (s *Scheduler[J]) start(e *entry[J], rows int, freed *int) int {
 	if s.running >= s.c.Running && !s.preempt(e, freed) {
 		return 0
 	}
-	if !s.fits(e, freed) {
-		n = 0
-	} else {
-		n = s.reserve(e, want, n, freed)
+	e.job.Open()
+	want, n := e.job.Rows(), 0
+	if s.fits(e, freed) {
+		n = s.reserve(e, want, min(want.Max, rows), freed)
 	}
 	if n == 0 {
 		e.job.Release()
