@@ -86,11 +86,11 @@ func open(t testing.TB, path string, o goinfer.Options) *goinfer.Model {
 // logitsOf evaluates tokens and returns all logits, [len(tokens)][n_vocab].
 func logitsOf(t testing.TB, m *goinfer.Model, tokens []int32) []float32 {
 	var all []float32
-	err := m.Logits(context.Background(), tokens, func(pos int, row []float32) error {
+	err := m.Score(context.Background(), goinfer.Request{Tokens: tokens, Logits: func(pos int, row []float32) error {
 		require.Equal(t, len(all), pos*len(row))
 		all = append(all, row...)
 		return nil
-	})
+	}})
 	require.NoError(t, err)
 	return all
 }
@@ -98,11 +98,11 @@ func logitsOf(t testing.TB, m *goinfer.Model, tokens []int32) []float32 {
 // hiddenOf evaluates tokens and returns the hidden states of all, [len(tokens)][n_embd].
 func hiddenOf(t testing.TB, m *goinfer.Model, tokens []int32) []float32 {
 	var all []float32
-	err := m.Hidden(context.Background(), tokens, func(pos int, row []float32) error {
+	err := m.Score(context.Background(), goinfer.Request{Tokens: tokens, Hidden: func(pos int, row []float32) error {
 		require.Equal(t, len(all), pos*len(row))
 		all = append(all, row...)
 		return nil
-	})
+	}})
 	require.NoError(t, err)
 	return all
 }
@@ -155,7 +155,7 @@ func interleaved(t *testing.T, path string, tokens []int32, want []float32) {
 	slices.Reverse(other)
 	done := make(chan error)
 	go func() {
-		done <- m.Logits(context.Background(), other, func(int, []float32) error { return nil })
+		done <- m.Score(context.Background(), goinfer.Request{Tokens: other, Logits: func(int, []float32) error { return nil }})
 	}()
 	got := logitsOf(t, m, tokens)
 	require.NoError(t, <-done)
@@ -178,10 +178,10 @@ func (w *watcher) Observe(e *goinfer.Event) {
 
 // watched: who looks on and changes nothing changes no bit, and the head applied to what the last layer left gives the logits.
 func watched(t *testing.T, m *goinfer.Model, tokens []int32, want []float32) {
-	c := m.Config()
+	c := m.Info().Config
 	w := &watcher{last: c.NLayer - 1, width: c.NEmbd, residual: make([]float32, len(tokens)*c.NEmbd)}
 	var got, unembedded []float32
-	require.NoError(t, m.Evaluate(context.Background(), goinfer.Request{Tokens: tokens, Hook: w, Logits: func(_ int, row []float32) error {
+	require.NoError(t, m.Score(context.Background(), goinfer.Request{Tokens: tokens, Hook: w, Logits: func(_ int, row []float32) error {
 		got = append(got, row...)
 		return nil
 	}}))
@@ -255,8 +255,8 @@ func conforms(t *testing.T, dir string, table *conformanceTable) {
 	want := append(readFloats(t, filepath.Join(dir, "logits.f32")), readFloats(t, filepath.Join(dir, "greedy_logits.f32"))...)
 
 	m := open(t, path, f32)
-	require.Empty(t, m.Warnings())
-	vocab := m.Config().NVocab
+	require.Empty(t, m.Info().Warnings)
+	vocab := m.Info().Config.NVocab
 	got := logitsOf(t, m, fed)
 	require.Equal(t, len(want), len(got))
 	one := f32
@@ -312,7 +312,7 @@ func encodes(t *testing.T, dir string, table *conformanceTable) {
 	want, pooled := readFloats(t, filepath.Join(dir, "embd_tokens.f32")), readFloats(t, filepath.Join(dir, "embd_pooled.f32"))
 
 	m := open(t, path, f32)
-	require.Empty(t, m.Warnings())
+	require.Empty(t, m.Info().Warnings)
 	got := hiddenOf(t, m, tokens)
 	require.Equal(t, len(want), len(got))
 	d := worst(want, got)
@@ -326,7 +326,9 @@ func encodes(t *testing.T, dir string, table *conformanceTable) {
 	other := slices.Clone(tokens)
 	slices.Reverse(other)
 	done := make(chan error)
-	go func() { done <- m.Hidden(context.Background(), other, func(int, []float32) error { return nil }) }()
+	go func() {
+		done <- m.Score(context.Background(), goinfer.Request{Tokens: other, Hidden: func(int, []float32) error { return nil }})
+	}()
 	sameBits(t, got, hiddenOf(t, m, tokens), "beside another text")
 	require.NoError(t, <-done)
 
@@ -337,9 +339,9 @@ func encodes(t *testing.T, dir string, table *conformanceTable) {
 	// What does not fit a batch is refused, since half a text has other states.
 	few := f32
 	few.Batch = len(tokens) - 1
-	err = open(t, path, few).Hidden(context.Background(), tokens, func(int, []float32) error { return nil })
-	require.ErrorContains(t, err, "the model reads a text whole")
-	require.ErrorIs(t, m.Logits(context.Background(), tokens, func(int, []float32) error { return nil }), goinfer.ErrUnsupported)
+	err = open(t, path, few).Score(context.Background(), goinfer.Request{Tokens: tokens, Hidden: func(int, []float32) error { return nil }})
+	require.ErrorContains(t, err, "the model reads a text as a whole")
+	require.ErrorIs(t, m.Score(context.Background(), goinfer.Request{Tokens: tokens, Logits: func(int, []float32) error { return nil }}), goinfer.ErrUnsupported)
 	for _, err := range m.Generate(context.Background(), goinfer.Request{Tokens: tokens}) {
 		require.ErrorIs(t, err, goinfer.ErrUnsupported)
 	}
@@ -381,7 +383,7 @@ func TestGolden(t *testing.T) {
 			m := open(t, filepath.Join(dir, name, file), goinfer.Options{CacheK: goinfer.CacheF32, CacheV: goinfer.CacheF32})
 			for _, c := range golden.Cases {
 				require.Equal(t, c.IDs, m.Tokenizer().Encode(nil, c.Prompt, true, true), c.Prompt)
-				vocab := m.Config().NVocab
+				vocab := m.Info().Config.NVocab
 				fed := append(append([]int32(nil), c.IDs...), c.Greedy...)
 				logits := logitsOf(t, m, fed)
 				last := logits[(len(c.IDs)-1)*vocab : len(c.IDs)*vocab]

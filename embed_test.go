@@ -17,7 +17,7 @@ func TestEmbed(t *testing.T) {
 	ctx := context.Background()
 	tokens := []int32{1, 17, 99, 200, 3}
 	hidden := hiddenOf(t, m, tokens)
-	width := m.Config().NEmbd
+	width := m.Info().Config.NEmbd
 	embed := func(p goinfer.Pooling, raw bool) []float32 {
 		e, err := m.Embed(ctx, goinfer.EmbedRequest{Tokens: tokens, Pooling: p, Raw: raw})
 		require.NoError(t, err)
@@ -42,12 +42,14 @@ func TestEmbed(t *testing.T) {
 	// Hidden states take nothing from generation beside them.
 	want := greedy(t, m, tokens, 8)
 	done := make(chan error)
-	go func() { done <- m.Hidden(ctx, tokens, func(int, []float32) error { return nil }) }()
+	go func() {
+		done <- m.Score(ctx, goinfer.Request{Tokens: tokens, Hidden: func(int, []float32) error { return nil }})
+	}()
 	require.Equal(t, want, greedy(t, m, tokens, 8))
 	require.NoError(t, <-done)
 
 	_, err := m.Embed(ctx, goinfer.EmbedRequest{Tokens: tokens, Pooling: 9})
-	require.ErrorContains(t, err, "want a pooling by mean, first or last, found 9")
+	require.ErrorContains(t, err, "Pooling: want mean, first or last, found 9")
 	_, err = m.Embed(ctx, goinfer.EmbedRequest{Tokens: []int32{}})
 	require.ErrorContains(t, err, "the prompt is empty")
 }

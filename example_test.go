@@ -124,7 +124,7 @@ func ExampleHook() {
 }
 
 // The probability of every token of a text, as a model comparison needs it.
-func ExampleModel_Logits() {
+func ExampleModel_Score() {
 	m, err := goinfer.Open(tinyDense, goinfer.Options{})
 	if err != nil {
 		log.Fatal(err)
@@ -132,10 +132,10 @@ func ExampleModel_Logits() {
 	defer m.Close()
 	ids := m.Tokenizer().Encode(nil, "The sun rises in the east", true, true)
 	rows := 0
-	err = m.Logits(context.Background(), ids, func(pos int, row []float32) error {
+	err = m.Score(context.Background(), goinfer.Request{Tokens: ids, Logits: func(pos int, row []float32) error {
 		rows++
 		return nil
-	})
+	}})
 	fmt.Println(err, rows == len(ids))
 	// Output: <nil> true
 }

@@ -39,14 +39,14 @@ func allLogits(t *testing.T, path string, o Options, tokens []int32) []uint32 {
 	m, err := Open(path, o)
 	require.NoError(t, err)
 	defer m.Close()
-	require.Empty(t, m.Warnings())
+	require.Empty(t, m.Info().Warnings)
 	var all []uint32
-	require.NoError(t, m.Logits(context.Background(), tokens, func(_ int, row []float32) error {
+	require.NoError(t, m.Score(context.Background(), Request{Tokens: tokens, Logits: func(_ int, row []float32) error {
 		for _, x := range row {
 			all = append(all, math.Float32bits(x))
 		}
 		return nil
-	}))
+	}}))
 	return all
 }
 

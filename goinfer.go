@@ -407,10 +407,9 @@ func (m *Model) Generate(ctx context.Context, q Request) iter.Seq2[Piece, error]
 }
 
 // Score evaluates the prompt of a request for what its Logits, Hidden, Hook, Watch and Progress see of
-// it, and generates nothing. It returns the number of tokens of the prompt.
-func (m *Model) Score(ctx context.Context, q Request) (int, error) {
-	n, err := m.engine.Score(ctx, q)
-	return n, m.named(err)
+// it, and generates nothing.
+func (m *Model) Score(ctx context.Context, q Request) error {
+	return m.named(m.engine.Score(ctx, q))
 }
 
 // Embed returns the embedding of a text, [NEmbd]: the hidden states of its tokens after the final norm,

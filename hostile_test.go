@@ -584,7 +584,7 @@ func TestHostileWeights(t *testing.T) {
 func TestContext(t *testing.T) {
 	m, err := goinfer.OpenBytes("x", sound(t, "llama-dense"), goinfer.Options{Threads: 1})
 	require.NoError(t, err)
-	byDefault := m.Memory().Cache
+	byDefault := m.Info().Memory.Cache
 	require.NoError(t, m.Close())
 	// 512 positions, 3 layers, 2 heads of 16, keys and values of 2 bytes.
 	require.EqualValues(t, 512*3*2*16*2*2, byDefault)

@@ -51,7 +51,7 @@ func TestHostileRecurrence(t *testing.T) {
 func TestWindowMemory(t *testing.T) {
 	dir := filepath.Join(shared.Dir(t), "conformance", "models")
 	need := func(name string, context int) goinfer.Memory {
-		return open(t, filepath.Join(dir, name, "model.gguf"), goinfer.Options{Context: context, Batch: 64}).Memory()
+		return open(t, filepath.Join(dir, name, "model.gguf"), goinfer.Options{Context: context, Batch: 64}).Info().Memory
 	}
 	for name, c := range map[string]struct {
 		token int64 // bytes of a position in the layers that see everything: heads, length, keys and values, half floats

@@ -172,7 +172,7 @@ func (m *Model) Session(ctx context.Context, c Case, warm bool) (*Session, error
 func (s *Session) Close() error { return s.model.Close() }
 
 // Memory is what the open model was expected to need.
-func (s *Session) Memory() goinfer.Memory { return s.model.Memory() }
+func (s *Session) Memory() goinfer.Memory { return s.model.Info().Memory }
 
 // Measure has new prompts evaluated and then continued, and returns how long each took. rss is the most bytes of memory held meanwhile, see mem.PeakRSS.
 func (s *Session) Measure(ctx context.Context) (prompt, gen time.Duration, rss int64, err error) {

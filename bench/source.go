@@ -54,7 +54,7 @@ func check(s *Source) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.NCtx, s.Warnings = m.Config().NCtx, m.Warnings()
+	s.NCtx, s.Warnings = m.Info().Config.NCtx, m.Info().Warnings
 	return s, m.Close()
 }
 
@@ -119,14 +119,14 @@ func newModel(s Source, name string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, n := m.Config(), catalog.Count(m.Tensors())
-	kind := m.Recipe()
+	c, n := m.Info().Config, catalog.Count(m.Info().Tensors)
+	kind := m.Info().Recipe
 	if kind == "" {
-		kind = commonType(m.Tensors())
+		kind = commonType(m.Info().Tensors)
 	}
 	return &Model{
 		Name: name, Path: s.Path, Type: fmt.Sprintf("%s %s %s", c.Arch, catalog.FormatWeights(n.Weights), kind), Size: n.Bytes, Params: n.Weights, NCtx: c.NCtx,
-		source: s, work: workOf(m.Tensors()), vocab: c.NVocab,
+		source: s, work: workOf(m.Info().Tensors), vocab: c.NVocab,
 	}, m.Close()
 }
 

@@ -255,7 +255,7 @@ func TestLoads(t *testing.T) {
 		data := write(t, s, Random{Type: "q4_0"})
 		m, err := goinfer.OpenBytes(shape, data, goinfer.Options{Context: 64})
 		require.NoError(t, err)
-		require.Empty(t, m.Warnings())
+		require.Empty(t, m.Info().Warnings)
 		tok := m.Tokenizer()
 		for _, text := range []string{"the weather that Ünder 世界\n\t!", "a", "THE END 🎉 of it"} {
 			ids := tok.Encode(nil, text, true, true)
@@ -269,12 +269,12 @@ func TestLoads(t *testing.T) {
 			n = p.Usage.Generated
 		}
 		require.Equal(t, 8, n)
-		require.NoError(t, m.Logits(t.Context(), []int32{1, 50, 300}, func(_ int, row []float32) error {
+		require.NoError(t, m.Score(t.Context(), goinfer.Request{Tokens: []int32{1, 50, 300}, Logits: func(_ int, row []float32) error {
 			for _, v := range row {
 				require.Less(t, math.Abs(float64(v)), 100.0)
 			}
 			return nil
-		}))
+		}}))
 		require.NoError(t, m.Close())
 	}
 }
@@ -324,7 +324,7 @@ func TestArchitectures(t *testing.T) {
 		seen[s.Arch] = true
 		m, err := goinfer.OpenBytes(s.Name, write(t, shrink(s), Random{Type: "q4_0"}), goinfer.Options{Context: 32})
 		require.NoError(t, err, s.Name)
-		require.Empty(t, m.Warnings(), s.Name)
+		require.Empty(t, m.Info().Warnings, s.Name)
 		n := 0
 		for p, err := range m.Generate(t.Context(), goinfer.Request{Prompt: "the", MaxTokens: 3, IgnoreEOG: true}) {
 			require.NoError(t, err, s.Name)

@@ -82,15 +82,15 @@ func TestComplete(t *testing.T) {
 				g, err := goinfer.OpenBytes(m.name, data, o)
 				require.NoError(t, err)
 				defer g.Close()
-				require.Empty(t, g.Warnings())
-				require.NoError(t, g.Logits(t.Context(), tokens, func(_ int, row []float32) error {
+				require.Empty(t, g.Info().Warnings)
+				require.NoError(t, g.Score(t.Context(), goinfer.Request{Tokens: tokens, Logits: func(_ int, row []float32) error {
 					for _, v := range row {
 						require.Less(t, math.Abs(float64(v)), 1000.0)
 						bits = append(bits, math.Float32bits(v))
 					}
 					return nil
-				}))
-				return bits, g.Memory()
+				}}))
+				return bits, g.Info().Memory
 			}
 			at, need := logits(goinfer.Options{})
 			one, _ := logits(goinfer.Options{Batch: 1})

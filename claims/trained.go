@@ -183,7 +183,7 @@ func (r *run) training(c *Claim) error {
 	}
 	defer random.Close()
 	r.step("the same shape with random weights")
-	chunks, err := eval.Chunks(trained.Tokenizer(), r.Text, trained.Config().NCtx)
+	chunks, err := eval.Chunks(trained.Tokenizer(), r.Text, trained.Info().Config.NCtx)
 	if err != nil {
 		return err
 	}
@@ -204,9 +204,9 @@ func (r *run) training(c *Claim) error {
 		ppl[i], east[i] = res.PPL, math.Exp(score.LogProb)
 	}
 	command := "goinfer perplexity " + r.DenseName + " -f text.txt"
-	c.find(fmt.Sprintf("perplexity with random weights (%.0f) over that with trained ones (%.2f)", ppl[1], ppl[0]), r.Said.Trained, float64(trained.Config().NVocab)/ppl[0], ppl[1]/ppl[0], times, command)
-	c.find("\"east\" is more probable with trained weights by a factor of", r.Said.East, east[0]*float64(trained.Config().NVocab), east[0]/east[1], times,
+	c.find(fmt.Sprintf("perplexity with random weights (%.0f) over that with trained ones (%.2f)", ppl[1], ppl[0]), r.Said.Trained, float64(trained.Info().Config.NVocab)/ppl[0], ppl[1]/ppl[0], times, command)
+	c.find("\"east\" is more probable with trained weights by a factor of", r.Said.East, east[0]*float64(trained.Info().Config.NVocab), east[0]/east[1], times,
 		fmt.Sprintf("goinfer next %s %q --words east", r.DenseName, sunrise))
-	c.note("Both have the same number of parameters: %s.", catalog.FormatWeights(catalog.Count(trained.Tensors()).Weights))
+	c.note("Both have the same number of parameters: %s.", catalog.FormatWeights(catalog.Count(trained.Info().Tensors).Weights))
 	return nil
 }

@@ -22,20 +22,15 @@ func Collect(ctx context.Context, m *goinfer.Model, chunks [][]int32, dataset st
 		return nil, errors.New("convert: there is no text to measure importance on")
 	}
 	c := collector{}
-	for _, t := range m.Tensors() {
+	for _, t := range m.Info().Tensors {
 		if len(t.Shape) > 1 && strings.HasPrefix(t.Name, "blk.") {
 			matrices := int(t.Elements()) / t.Shape[0] / t.Shape[1]
 			c[t.Name] = &squares{sums: make([]float64, matrices*t.Shape[0]), counts: make([]int, matrices)}
 		}
 	}
 	for i, ids := range chunks {
-		for p, err := range m.Generate(ctx, goinfer.Request{Tokens: ids, MaxTokens: -1, Hook: c}) {
-			if err != nil {
-				return nil, err
-			}
-			if p.Stop == goinfer.StopCancelled {
-				return nil, context.Cause(ctx)
-			}
+		if err := m.Score(ctx, goinfer.Request{Tokens: ids, Hook: c}); err != nil {
+			return nil, err
 		}
 		if done != nil {
 			done(i+1, len(chunks))

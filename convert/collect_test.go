@@ -72,9 +72,7 @@ func TestCollect(t *testing.T) {
 		require.InEpsilon(t, 2*v, sum, 1e-5)
 	}
 	h := &heads{}
-	for _, err := range m.Generate(t.Context(), goinfer.Request{Tokens: ids, MaxTokens: -1, Hook: h}) {
-		require.NoError(t, err)
-	}
+	require.NoError(t, m.Score(t.Context(), goinfer.Request{Tokens: ids, Hook: h}))
 	for i, v := range values("blk.1.attn_output.weight.in_sum2") {
 		require.InEpsilon(t, 2*h.sums[i], v, 1e-6)
 	}

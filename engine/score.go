@@ -7,24 +7,24 @@ import (
 )
 
 // Score evaluates the prompt of a request for what its Logits, Hidden, Hook, Watch and Progress see of
-// it, and generates nothing. It returns the number of tokens of the prompt.
-func (e *Engine) Score(ctx context.Context, q Request) (int, error) {
+// it, and generates nothing.
+func (e *Engine) Score(ctx context.Context, q Request) error {
 	tokens, err := e.c.encode(&q)
 	if err == nil {
 		err = e.c.checkScore(&q)
 	}
 	if err != nil {
-		return 0, err
+		return err
 	}
 	s := &scoring{q: &q, done: make(chan error, 1), reported: -1}
 	if err := s.init(ctx, e, &q, tokens); err != nil {
-		return 0, err
+		return err
 	}
 	s.each = q.Logits != nil || q.Hidden != nil
 	if err := e.submit(s, q.Priority); err != nil {
-		return 0, err
+		return err
 	}
-	return len(tokens), e.await(s, s.done)
+	return e.await(s, s.done)
 }
 
 // scoring is a prompt that is evaluated for what it shows on the way.

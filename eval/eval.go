@@ -74,7 +74,7 @@ func Chunks(v *goinfer.Tokenizer, text string, n int) ([]Chunk, error) {
 // each calls f with the logits at every position of c that is scored, and the token that follows there.
 func (c *Chunk) each(ctx context.Context, m *goinfer.Model, hook goinfer.Hook, f func(row []float32, next int32) error) error {
 	last := len(c.Input) - 1 // what follows there is not known
-	return m.Evaluate(ctx, goinfer.Request{Tokens: c.Input[:last], Hook: hook, LogitsFrom: c.First, Logits: func(pos int, row []float32) error {
+	return m.Score(ctx, goinfer.Request{Tokens: c.Input[:last], Hook: hook, From: c.First, Logits: func(pos int, row []float32) error {
 		return f(row, c.Want[pos+1])
 	}})
 }
@@ -145,7 +145,7 @@ func Continue(v *goinfer.Tokenizer, prefix, text string, special bool) (Continue
 func (c Continued) Score(ctx context.Context, m *goinfer.Model, hook goinfer.Hook) (Score, error) {
 	last := len(c.Tokens) - 1
 	s := Score{Tokens: len(c.Tokens) - c.First, Greedy: true}
-	err := m.Evaluate(ctx, goinfer.Request{Tokens: c.Tokens[:last], Hook: hook, LogitsFrom: c.First - 1, Logits: func(pos int, row []float32) error {
+	err := m.Score(ctx, goinfer.Request{Tokens: c.Tokens[:last], Hook: hook, From: c.First - 1, Logits: func(pos int, row []float32) error {
 		next := c.Tokens[pos+1]
 		rank := Rank(row, next)
 		s.LogProb += float64(row[next]) - logSum(row)

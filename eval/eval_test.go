@@ -173,9 +173,9 @@ func TestLogitsFrom(t *testing.T) {
 			return nil
 		}
 	}
-	require.NoError(t, m.Logits(t.Context(), ids, keep(all)))
+	require.NoError(t, m.Score(t.Context(), goinfer.Request{Tokens: ids, Logits: keep(all)}))
 	require.Len(t, all, len(ids))
-	require.NoError(t, m.LogitsFrom(t.Context(), ids, 5, keep(some)))
+	require.NoError(t, m.Score(t.Context(), goinfer.Request{Tokens: ids, Logits: keep(some), From: 5}))
 	require.Len(t, some, len(ids)-5)
 	for pos, row := range some {
 		require.Equal(t, all[pos], row, pos)

@@ -76,7 +76,7 @@ func Compare(ctx context.Context, m *goinfer.Model, prompt []int32, hook goinfer
 	if n == 0 {
 		return c, nil
 	}
-	return c, m.Evaluate(ctx, goinfer.Request{Tokens: text[:len(text)-1], Hook: hook, LogitsFrom: len(prompt) - 1, Logits: func(pos int, row []float32) error {
+	return c, m.Score(ctx, goinfer.Request{Tokens: text[:len(text)-1], Hook: hook, From: len(prompt) - 1, Logits: func(pos int, row []float32) error {
 		i := pos - len(prompt) + 1
 		p, q := distribution(c.Own.logits[i]), distribution(row)
 		s := Step{Token: c.Own.Tokens[i], Prob: math.Exp(p[own[i]]), Under: math.Exp(q[own[i]])}
@@ -112,7 +112,7 @@ func (c *Comparison) generate(ctx context.Context, m *goinfer.Model, prompt []in
 		return ids, nil
 	}
 	text := slices.Concat(prompt, ids)
-	return ids, m.Evaluate(ctx, goinfer.Request{Tokens: text[:len(text)-1], LogitsFrom: len(prompt) - 1, Logits: func(_ int, row []float32) error {
+	return ids, m.Score(ctx, goinfer.Request{Tokens: text[:len(text)-1], From: len(prompt) - 1, Logits: func(_ int, row []float32) error {
 		to.logits = append(to.logits, slices.Clone(row))
 		return nil
 	}})

@@ -89,7 +89,7 @@ func powers(n int) (list []int) {
 
 // each calls f with the logits behind every token of a text but the last.
 func each(ctx context.Context, m *goinfer.Model, text []int32, hook goinfer.Hook, f func(pos int, row []float32)) error {
-	return m.Evaluate(ctx, goinfer.Request{Tokens: text[:len(text)-1], Hook: hook, Logits: func(pos int, row []float32) error {
+	return m.Score(ctx, goinfer.Request{Tokens: text[:len(text)-1], Hook: hook, Logits: func(pos int, row []float32) error {
 		f(pos, row)
 		return nil
 	}})

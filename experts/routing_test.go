@@ -40,7 +40,7 @@ func hookOf(t testing.TB, m *goinfer.Model, r Routing) goinfer.Hook {
 // logitsOf are the logits behind every token, bit by bit.
 func logitsOf(t testing.TB, m *goinfer.Model, tokens []int32, h goinfer.Hook) (rows [][]uint32) {
 	t.Helper()
-	require.NoError(t, m.Evaluate(t.Context(), goinfer.Request{Tokens: tokens, Hook: h, Logits: func(_ int, row []float32) error {
+	require.NoError(t, m.Score(t.Context(), goinfer.Request{Tokens: tokens, Hook: h, Logits: func(_ int, row []float32) error {
 		bits := make([]uint32, len(row))
 		for i, v := range row {
 			bits[i] = math.Float32bits(v)
@@ -227,7 +227,7 @@ func TestReference(t *testing.T) {
 		m := open(t, path)
 		s, err := ShapeOf(m)
 		require.NoError(t, err, f.model)
-		f.scale = float64(max(1, m.Config().ExpertScale))
+		f.scale = float64(max(1, m.Info().Config.ExpertScale))
 		text := []int32{1, 5, 9, 2, 33, 17, 4, 8}
 		for name, r := range routings {
 			if name == "one layer" {
@@ -324,6 +324,6 @@ func TestShape(t *testing.T) {
 	}
 	all := s.BytesPerToken(s.Experts)
 	require.Greater(t, all, s.BytesPerToken(1))
-	require.InDelta(t, m.Memory().Weights, all, 0.3*float64(all), "the file, but for the rows of the embedding that a token does not read")
+	require.InDelta(t, m.Info().Memory.Weights, all, 0.3*float64(all), "the file, but for the rows of the embedding that a token does not read")
 	require.Equal(t, "0-2, 4, 6-7", ranges([]int{0, 1, 2, 4, 6, 7}))
 }

@@ -22,10 +22,10 @@ type Shape struct {
 
 // ShapeOf returns the shape of a model. One without experts is an error.
 func ShapeOf(m *goinfer.Model) (Shape, error) {
-	c := m.Config()
+	c := m.Info().Config
 	s := Shape{Arch: c.Arch, Experts: c.NExpert, Used: c.NExpertUsed}
 	bytes := map[int]int64{}
-	for _, t := range m.Tensors() {
+	for _, t := range m.Info().Tensors {
 		size := t.Bytes()
 		layer, expert := expertLayer(t.Name)
 		switch {

@@ -71,13 +71,13 @@ func Measure(ctx context.Context, m *goinfer.Model, tokens []int32, o MeasureOpt
 	}
 	chunk := o.Chunk
 	if chunk <= 0 {
-		chunk = min(defaultChunk, m.Config().NCtx)
+		chunk = min(defaultChunk, m.Info().Config.NCtx)
 	}
 	c := newCounter(&shape, m.Tokenizer())
 	for done := 0; done < len(tokens); {
 		part := tokens[done:min(done+chunk, len(tokens))]
 		c.begin()
-		if err := m.Evaluate(ctx, goinfer.Request{Tokens: part, Hook: goinfer.JoinHooks(o.Hook, c)}); err != nil {
+		if err := m.Score(ctx, goinfer.Request{Tokens: part, Hook: goinfer.JoinHooks(o.Hook, c)}); err != nil {
 			return nil, err
 		}
 		done += len(part)

@@ -67,18 +67,12 @@ func Record(ctx context.Context, m *goinfer.Model, tokens []int32, o TraceOption
 	r := &recorder{layers: t.Layers, logits: o.Logits, open: map[int]Row{}}
 	q := goinfer.Request{Tokens: tokens, MaxTokens: o.Generate, Hook: goinfer.JoinHooks(o.Hook, r), Progress: o.Progress}
 	if o.Generate <= 0 {
-		q.MaxTokens = -1
-	}
-	for p, err := range m.Generate(ctx, q) {
-		if err != nil {
+		q.MaxTokens = 0
+		if err := m.Score(ctx, q); err != nil {
 			return nil, err
 		}
-		if p.Stop == goinfer.StopCancelled {
-			return nil, context.Cause(ctx)
-		}
-		if p.Stop == "" {
-			ids = append(ids, p.ID)
-		}
+	} else if ids, err = generated(ctx, m, q, ids); err != nil {
+		return nil, err
 	}
 	if len(r.rows) == 0 {
 		return nil, errors.New("experts: no router was at work")
@@ -92,6 +86,21 @@ func Record(ctx context.Context, m *goinfer.Model, tokens []int32, o TraceOption
 		t.Rows[i].Text = t.Tokens[t.Rows[i].Pos].Text
 	}
 	return t, nil
+}
+
+// generated appends the tokens that a request generates.
+func generated(ctx context.Context, m *goinfer.Model, q goinfer.Request, ids []int32) ([]int32, error) {
+	for p, err := range m.Generate(ctx, q) {
+		switch {
+		case err != nil:
+			return nil, err
+		case p.Stop == goinfer.StopCancelled:
+			return nil, context.Cause(ctx)
+		case p.Stop == "":
+			ids = append(ids, p.ID)
+		}
+	}
+	return ids, nil
 }
 
 // recorder is the hook that takes down rows.

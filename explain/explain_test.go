@@ -38,7 +38,7 @@ func study(t *testing.T, m *goinfer.Model, prompt, word string) *Study {
 
 func TestRecord(t *testing.T) {
 	m := open(t, "tiny-moe")
-	c := m.Config()
+	c := m.Info().Config
 	ids := m.Tokenizer().Encode(nil, "The capital of France is", true, true)
 	trace, err := Record(t.Context(), m, ids, 2)
 	require.NoError(t, err)
@@ -65,7 +65,7 @@ func TestRecord(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, views, c.NLayer+1)
 	last := views[c.NLayer]
-	require.NoError(t, m.LogitsFrom(t.Context(), ids, len(ids)-2, func(pos int, row []float32) error {
+	require.NoError(t, m.Score(t.Context(), goinfer.Request{Tokens: ids, Logits: func(pos int, row []float32) error {
 		view := last[pos-(len(ids)-2)]
 		require.Equal(t, pos, view.Pos)
 		require.Equal(t, choices(m.Tokenizer(), row, 3), view.Top)
@@ -74,7 +74,7 @@ func TestRecord(t *testing.T) {
 		require.Equal(t, p[5], view.Standing[0].Prob)
 		require.Equal(t, eval.Rank(p, 5), view.Standing[0].Rank)
 		return nil
-	}))
+	}, From: len(ids) - 2}))
 }
 
 // TestShownAgain: rows of a pass that was interrupted are shown anew, and kept once.
@@ -99,7 +99,7 @@ func TestNotFinite(t *testing.T) {
 	_, entropy = probabilities([]float32{none, float32(math.Inf(-1))})
 	require.True(t, math.IsNaN(entropy))
 	m := open(t, "tiny-dense")
-	_, err := Lens(t.Context(), m, slices.Repeat([]float32{none}, m.Config().NEmbd), 1, nil)
+	_, err := Lens(t.Context(), m, slices.Repeat([]float32{none}, m.Info().Config.NEmbd), 1, nil)
 	require.ErrorIs(t, err, errNotFinite)
 }
 
@@ -133,7 +133,7 @@ func TestSweep(t *testing.T) {
 					require.NotZero(t, e.Delta, e)
 				}
 				if i%7 == 0 {
-					alone, err := s.watch.Score(t.Context(), m, Without(e.Part, m.Config().NHead))
+					alone, err := s.watch.Score(t.Context(), m, Without(e.Part, m.Info().Config.NHead))
 					require.NoError(t, err)
 					require.Equal(t, alone.LogProb-s.Base.LogProb, e.Delta, e.Part)
 				}
@@ -154,7 +154,7 @@ func TestUnusedExperts(t *testing.T) {
 	var parts []Part
 	for l := range s.Trace.Layers {
 		used := s.Experts(l)
-		for e := range m.Config().NExpert {
+		for e := range m.Info().Config.NExpert {
 			if !slices.Contains(used, Part{Expert, l, -1, e}) {
 				parts = append(parts, Part{Expert, l, -1, e}, Part{Neuron, l, e, 3})
 			}
@@ -242,7 +242,7 @@ func TestExamine(t *testing.T) {
 	for name, word := range map[string]string{"tiny-dense": "", "tiny-moe": "Paris"} {
 		t.Run(name, func(t *testing.T) {
 			m := open(t, name)
-			c := m.Config()
+			c := m.Info().Config
 			steps := map[string]bool{}
 			r, err := Examine(t.Context(), m, Options{Prompt: "The capital of France is", Word: word, Parts: 200, Draws: 1, Progress: func(what string, done, total int) {
 				steps[what] = true

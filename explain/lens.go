@@ -27,7 +27,7 @@ type Standing struct {
 // Lens applies the head to rows of the residual stream, x being [len(x)/NEmbd][NEmbd], and tells the k most probable tokens of each and how the watched ones stand. Layers and
 // positions are the caller's to fill in.
 func Lens(ctx context.Context, m *goinfer.Model, x []float32, k int, watch []int32) ([]View, error) {
-	views := make([]View, 0, len(x)/m.Config().NEmbd)
+	views := make([]View, 0, len(x)/m.Info().Config.NEmbd)
 	err := m.Unembed(ctx, x, func(_ int, logits []float32) error {
 		p, entropy := probabilities(logits)
 		if math.IsNaN(entropy) {

@@ -41,6 +41,19 @@ type Prediction struct {
 	Layers  []View   `json:"layers,omitempty"`   // the embedding first
 }
 
+// sampled has a request generate its token, for what is seen of it on the way.
+func sampled(ctx context.Context, m *goinfer.Model, r goinfer.Request) error {
+	for piece, err := range m.Generate(ctx, r) {
+		switch {
+		case err != nil:
+			return err
+		case piece.Stop == goinfer.StopCancelled:
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
 // Word is a word as a continuation of the prompt.
 type Word struct {
 	Word    string  `json:"word"`
@@ -74,9 +87,9 @@ func Predict(ctx context.Context, m *goinfer.Model, q Question) (*Prediction, er
 	if len(ids) == 0 {
 		return nil, errors.New("explain: the prompt is empty, and the model has no token to begin a text with")
 	}
-	p := &Prediction{Prompt: Tokens(v, ids), Vocab: m.Config().NVocab}
+	p := &Prediction{Prompt: Tokens(v, ids), Vocab: m.Info().Config.NVocab}
 	var stages []trace
-	r := goinfer.Request{Tokens: ids, MaxTokens: -1, LogitsFrom: len(ids) - 1, Hook: q.Hook}
+	r := goinfer.Request{Tokens: ids, From: len(ids) - 1, Hook: q.Hook}
 	if q.Sampling != nil {
 		r.MaxTokens, r.IgnoreEOG, r.Sampling = 1, true, *q.Sampling
 		r.Sampling.Trace = func(name string, before, after []sample.Candidate) {
@@ -85,7 +98,7 @@ func Predict(ctx context.Context, m *goinfer.Model, q Question) (*Prediction, er
 	}
 	var lens *residuals
 	if q.Layers > 0 {
-		lens = newResiduals(m.Config(), len(ids)-1, 1)
+		lens = newResiduals(m.Info().Config, len(ids)-1, 1)
 		r.Hook = goinfer.JoinHooks(q.Hook, lens)
 	}
 	var logits []float32
@@ -93,13 +106,12 @@ func Predict(ctx context.Context, m *goinfer.Model, q Question) (*Prediction, er
 		logits = slices.Clone(row)
 		return nil
 	}
-	for piece, err := range m.Generate(ctx, r) {
-		if err != nil {
+	if q.Sampling == nil {
+		if err := m.Score(ctx, r); err != nil {
 			return nil, err
 		}
-		if piece.Stop == goinfer.StopCancelled {
-			return nil, context.Cause(ctx)
-		}
+	} else if err := sampled(ctx, m, r); err != nil {
+		return nil, err
 	}
 	var probs []float64
 	probs, p.Entropy = probabilities(logits)

@@ -137,7 +137,7 @@ func (r *Report) thinWeights(ctx context.Context, m *goinfer.Model, watch eval.C
 		return nil
 	}
 	var bytes int64
-	for _, t := range m.Tensors() {
+	for _, t := range m.Info().Tensors {
 		bytes += 4 * t.Elements()
 	}
 	if bytes > weightBytes {
@@ -167,7 +167,7 @@ func (o *Options) watch(m *goinfer.Model, next *Prediction) (eval.Continued, err
 
 // first is the first position that is looked at.
 func (r *Report) first(m *goinfer.Model, watch eval.Continued) int {
-	c := m.Config()
+	c := m.Info().Config
 	n := watch.First
 	most := min(n, mostPositions)
 	for most > 1 && c.NLayer*max(c.NHead, 1)*most*(most+1)/2 > attentionBytes {
@@ -202,7 +202,7 @@ func (r *Report) ablate(ctx context.Context, m *goinfer.Model, s *Study, o *Opti
 	budget := o.Parts
 	if budget == 0 {
 		var params int64
-		for _, t := range m.Tensors() {
+		for _, t := range m.Info().Tensors {
 			params += t.Elements() * int64(t.Used) / int64(t.Of)
 		}
 		budget = min(MostParts, max(LeastParts, int(bearable/float64(max(params, 1))/float64(r.Rows))))

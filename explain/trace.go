@@ -44,11 +44,11 @@ type Route struct {
 
 // Record evaluates tokens and returns what the hooks showed, with the positions from first on to be looked at.
 func Record(ctx context.Context, m *goinfer.Model, tokens []int32, first int) (*Trace, error) {
-	c := m.Config()
+	c := m.Info().Config
 	first = max(0, min(first, len(tokens)-1))
 	r := newResiduals(c, first, len(tokens)-first)
 	h := &recorder{residuals: r, t: &Trace{Tokens: Tokens(m.Tokenizer(), tokens), First: first, Layers: make([]Layer, c.NLayer), x: r.x, width: c.NEmbd}}
-	if err := m.Evaluate(ctx, goinfer.Request{Tokens: tokens, Hook: h}); err != nil {
+	if err := m.Score(ctx, goinfer.Request{Tokens: tokens, Hook: h}); err != nil {
 		return nil, err
 	}
 	h.t.measure()

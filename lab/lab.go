@@ -133,9 +133,9 @@ func Run(ctx context.Context, s *bench.Source, o Options) (*Report, error) {
 	if err := l.cut(); err != nil {
 		return nil, err
 	}
-	c := l.base.Config()
+	c := l.base.Info().Config
 	l.report.Arch, l.report.Params = c.Arch, m.Params
-	l.level = cmp.Or(strings.ToLower(l.base.Recipe()), "source")
+	l.level = cmp.Or(strings.ToLower(l.base.Info().Recipe), "source")
 	if err := l.measure(ctx, m, true); err != nil {
 		return nil, err
 	}
@@ -230,7 +230,7 @@ func (l *lab) measure(ctx context.Context, m *bench.Model, source bool) error {
 			return err
 		}
 	}
-	row.Types = shares(open.Tensors())
+	row.Types = shares(open.Info().Tensors)
 	err := l.predict(ctx, open, &row)
 	if err == nil {
 		l.step("continuing the prompt", 0, 0)

@@ -81,7 +81,7 @@ func attend(b *testing.B, store *kv.Store, s attention, depth, rows int) func() 
 	require.NoError(b, store.Reserve(seq, rows))
 	batch := &nn.Batch{}
 	for i := range rows {
-		batch.Add(0, depth-rows+i, seq, false, nil)
+		batch.Add(nn.Row{Pos: depth - rows + i, Seq: seq})
 	}
 	var arena tensor.Arena
 	q, k := arena.New(rows, s.heads*s.dim), arena.New(rows, s.keys*s.dim)

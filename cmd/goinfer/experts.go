@@ -118,7 +118,7 @@ func (f *expertsFlags) cut(cmd *cobra.Command, s *subject, o modelOptions, room 
 	if f.most == 0 {
 		return nil
 	}
-	context := s.m.Config().NCtx
+	context := s.m.Info().Config.NCtx
 	if o.Context > 0 {
 		context = o.Context
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/goinfer/goinfer"
 )
 
 // logitsFlags are the flags of logits.
@@ -69,7 +71,7 @@ func (f *logitsFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	defer m.Close()
 	for i, id := range ids {
-		if n := m.Config().NVocab; id < 0 || int(id) >= n {
+		if n := m.Info().Config.NVocab; id < 0 || int(id) >= n {
 			return fmt.Errorf("--ids: number %d is %d: the vocabulary has %d tokens, 0 to %d", i+1, id, n, n-1)
 		}
 	}
@@ -86,10 +88,10 @@ func (f *logitsFlags) run(cmd *cobra.Command, args []string) error {
 			_, err := w.Write(buf)
 			return err
 		}
-		if m.Encoder() {
-			return withHint(m.Hidden(cmd.Context(), ids, rows))
+		if m.Info().Encoder {
+			return withHint(m.Score(cmd.Context(), goinfer.Request{Tokens: ids, Hidden: rows}))
 		}
-		return withHint(m.Logits(cmd.Context(), ids, rows))
+		return withHint(m.Score(cmd.Context(), goinfer.Request{Tokens: ids, Logits: rows}))
 	})
 }
 

@@ -281,7 +281,7 @@ func (s source) open(cmd *cobra.Command, o modelOptions) (*goinfer.Model, error)
 	if err != nil {
 		return nil, err
 	}
-	for _, w := range m.Warnings() {
+	for _, w := range m.Info().Warnings {
 		note(cmd, "%s", w)
 	}
 	return m, nil

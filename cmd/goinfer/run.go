@@ -101,16 +101,42 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 	if f.verbose {
 		f.describe(cmd, s, m, q, time.Since(began))
 	}
+	if f.predict == 0 {
+		return f.evaluate(cmd, m, q)
+	}
 	return f.generate(cmd, m, q)
+}
+
+// evaluate computes the prompt and nothing after it.
+func (f *runFlags) evaluate(cmd *cobra.Command, m *goinfer.Model, q goinfer.Request) error {
+	bar := startProgress(cmd, "reading the prompt", -1)
+	defer bar.end()
+	began := time.Now()
+	used := goinfer.Usage{Cached: -1}
+	err := m.Score(cmd.Context(), goinfer.Request{
+		Prompt: q.Prompt, Tokens: q.Tokens, NoSpecial: q.NoSpecial, Hook: q.Hook,
+		Progress: func(done, total int) {
+			if used.Prompt = total; used.Cached < 0 {
+				used.Cached = done
+			}
+			bar.set(done, total)
+		},
+	})
+	if err != nil {
+		return withHint(err)
+	}
+	bar.end()
+	if f.verbose {
+		used.PromptTime = time.Since(began)
+		printUsed(cmd.ErrOrStderr(), m, goinfer.Piece{Stop: goinfer.StopLength, Usage: used})
+	}
+	return nil
 }
 
 // request is what the flags ask for, but for the prompt.
 func (f *runFlags) request(cmd *cobra.Command) (goinfer.Request, error) {
 	q := goinfer.Request{Stop: f.stop, IgnoreEOG: f.ignoreEOS, Special: f.special}
-	switch {
-	case f.predict == 0:
-		q.MaxTokens = -1 // none
-	case f.predict > 0:
+	if f.predict > 0 {
 		q.MaxTokens = f.predict
 	}
 	for i, s := range q.Stop {
@@ -196,7 +222,7 @@ func (f *runFlags) describe(cmd *cobra.Command, s source, m *goinfer.Model, q go
 	if f.opening.threads > 0 {
 		threads = fmt.Sprintf("%d (-t)", f.opening.threads)
 	}
-	need := m.Memory()
+	need := m.Info().Memory
 	out := cmd.ErrOrStderr()
 	printFact(out, "model", "%s, loaded in %s", printable(s.String()), seconds(took))
 	printFact(out, "memory", "weights %s, cache %s when full (%s keys, %s values), scratch %s",
