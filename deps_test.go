@@ -38,6 +38,7 @@ var house = map[string][]string{
 	"nn":              {"kernels", "tensor", "kv", "quant", "internal/par"},
 	"model":           {"nn", "kv", "tensor", "quant", "gguf", "tokenizer"},
 	"model/arch":      {"model", "nn", "kv", "tensor"},
+	"engine/prefix":   {"kv"},
 	"engine":          {"model", "nn", "kv", "tensor", "sample", "tokenizer", "internal/par"},
 	"": {"checkpoint", "engine", "gguf", "kv", "model", "model/arch", "nn", "quant", "sample", "tokenizer",
 		"internal/cpu", "internal/mem", "internal/par"},
