@@ -5,7 +5,7 @@ import "math"
 var goOps = ops{
 	dot: dot, normalize: normalize, swiGLU: swiGLU, rotate: rotate, add: add, addScaled: addScaled, scale: scale,
 	gelu: gelu, gate: gate, softCap: softCap, rotateHalves: rotateHalves,
-	quantize: quantize, roundBF16: roundBF16, gemm: gemm, weigh: weigh, merge: merge,
+	quantize: quantize, roundBF16: roundBF16, gemm: gemm, tileSoftmax: tileSoftmax, rescaleMerge: rescaleMerge,
 	advance: advance, decay: decay,
 }
 

@@ -214,9 +214,9 @@ var cacheTypes = []quant.Type{quant.F16, quant.F32, quant.Q8_0, quant.Q4_0}
 
 // TestAttention compares with a softmax over all keys in float64, for contexts around the edges of tiles and spans.
 func TestAttention(t *testing.T) {
-	dims, counts, spans := []int{32, 64, 96, 128, 24, 80, 7}, []int{1, 2, 5, 63, 64, 65, 130, 300}, []int{Span - 1, Span, Span + 1, 2*Span + 70}
+	dims, counts, spans := []int{32, 64, 96, 128, 24, 80, 7}, []int{1, 2, 5, 63, 64, 65, 130, 300}, []int{PartitionLen - 1, PartitionLen, PartitionLen + 1, 2*PartitionLen + 70}
 	if testing.Short() { // emulated machines take their time
-		dims, counts, spans = []int{64, 24, 7}, []int{1, 5, 65}, []int{Span + 1}
+		dims, counts, spans = []int{64, 24, 7}, []int{1, 5, 65}, []int{PartitionLen + 1}
 	}
 	forLevels(t, func(t *testing.T, l *Level) {
 		for _, typ := range cacheTypes {
@@ -241,9 +241,9 @@ func TestAttention(t *testing.T) {
 		for i, key := range []float32{inf, 2, inf} {
 			l.Score(&a, quant.F32, cache(quant.F32, []float32{key, 0}, 1, 2), 1)
 			l.Values(&a, quant.F32, cache(quant.F32, [][]float32{{7, 7}, {3, 4}, {9, 9}}[i], 1, 2), 1)
-			l.Fold(&a, 0, 1, 1, 1)
+			l.UpdateSoftmax(&a, 0, 1, 1, 1)
 		}
-		l.EndSpan(&a, 0)
+		l.EndPartition(&a, 0)
 		a.End(0, out)
 		require.Equal(t, []float32{3, 4}, out)
 	})
@@ -265,21 +265,21 @@ func testAttention(t *testing.T, l *Level, typ quant.Type, d, n int) {
 			l.Score(&a, typ, cache(typ, k[at*d:], m, d), m)
 			l.Values(&a, typ, cache(typ, v[at*d:], m, d), m)
 			if !alone {
-				l.Fold(&a, 0, heads, m, scale)
+				l.UpdateSoftmax(&a, 0, heads, m, scale)
 			} else {
 				for h := range heads {
-					l.Fold(&a, h, h+1, m, scale)
+					l.UpdateSoftmax(&a, h, h+1, m, scale)
 				}
 			}
 			switch {
-			case (at+Tile)%Span != 0 && at+Tile < n:
+			case (at+Tile)%PartitionLen != 0 && at+Tile < n:
 			case apart:
-				seen := make([]float32, SpanLen(heads, d))
-				a.TakeSpan(seen)
-				l.AddSpan(&rest, seen, 0)
+				seen := make([]float32, PartialLen(heads, d))
+				a.StorePartial(seen)
+				l.MergePartial(&rest, seen, 0)
 				copy(a.Begin(heads, d, d), q)
 			default:
-				l.EndSpan(&a, 0)
+				l.EndPartition(&a, 0)
 			}
 		}
 		if apart {
@@ -455,7 +455,7 @@ func BenchmarkAttention(b *testing.B) {
 							for _, p := range pages {
 								l.Score(&a, typ, p, Tile)
 								l.Values(&a, typ, p, Tile)
-								l.Fold(&a, 0, heads, Tile, 0.1)
+								l.UpdateSoftmax(&a, 0, heads, Tile, 0.1)
 							}
 						}
 						b.ReportMetric(4*keys*float64(d*heads)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOPS")
@@ -554,7 +554,7 @@ func TestRotateHalves(t *testing.T) {
 func TestBend(t *testing.T) {
 	forLevels(t, func(t *testing.T, l *Level) {
 		const heads, n = 3, 37
-		for name, b := range map[string]Bend{
+		for name, b := range map[string]ScoreMod{
 			"scaled":      {Scale: 0.3},
 			"capped":      {Scale: 0.3, Cap: 2},
 			"hidden":      {Scale: 0.3, From: 5},
@@ -565,7 +565,7 @@ func TestBend(t *testing.T) {
 			a.Begin(heads, 1, 1)
 			x := floats(9, heads*Tile)
 			copy(a.p, x)
-			l.Bend(&a, 1, 3, n, &b)
+			l.ApplyScoreMod(&a, 1, 3, n, &b)
 			for i, got := range a.p {
 				h, j := i/Tile, i%Tile
 				want := float64(x[i])

@@ -1393,12 +1393,12 @@ loop:
 	VZEROUPPER
 	RET
 
-// func weighAVX2(p *float32, top *float32, sum *float32, rows int, seen int, scale float32)
+// func tileSoftmaxAVX2(p *float32, rowMax *float32, rowSum *float32, rows int, seen int, scale float32)
 // Requires: AVX, AVX2, FMA3, SSE
-TEXT ·weighAVX2(SB), NOSPLIT, $0-44
+TEXT ·tileSoftmaxAVX2(SB), NOSPLIT, $0-44
 	MOVQ         p+0(FP), AX
-	MOVQ         top+8(FP), CX
-	MOVQ         sum+16(FP), DX
+	MOVQ         rowMax+8(FP), CX
+	MOVQ         rowSum+16(FP), DX
 	MOVQ         rows+24(FP), BX
 	MOVSS        scale+40(FP), X0
 	VBROADCASTSS X0, Y0
@@ -1750,13 +1750,13 @@ loop:
 	VZEROUPPER
 	RET
 
-// func mergeStateAVX2(max *float32, sum *float32, top *float32, add *float32, n int)
+// func rescaleMergeSumsAVX2(max *float32, sum *float32, rowMax *float32, rowSum *float32, n int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·mergeStateAVX2(SB), NOSPLIT, $0-40
+TEXT ·rescaleMergeSumsAVX2(SB), NOSPLIT, $0-40
 	MOVQ    max+0(FP), AX
 	MOVQ    sum+8(FP), CX
-	MOVQ    top+16(FP), DX
-	MOVQ    add+24(FP), BX
+	MOVQ    rowMax+16(FP), DX
+	MOVQ    rowSum+24(FP), BX
 	MOVQ    n+32(FP), SI
 	VMOVDQU const19<>+0(SB), Y0
 
@@ -1934,9 +1934,9 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mergeRowsAVX2(out *float32, acc *float32, old *float32, now *float32, rows int, d int)
+// func rescaleMergeRowsAVX2(out *float32, acc *float32, old *float32, now *float32, rows int, d int)
 // Requires: AVX, FMA3
-TEXT ·mergeRowsAVX2(SB), NOSPLIT, $0-48
+TEXT ·rescaleMergeRowsAVX2(SB), NOSPLIT, $0-48
 	MOVQ out+0(FP), AX
 	MOVQ acc+8(FP), CX
 	MOVQ old+16(FP), DX
@@ -5315,9 +5315,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func fetchAMD64(p *byte, lines int)
+// func prefetchAMD64(p *byte, lines int)
 // Requires: MMX+
-TEXT ·fetchAMD64(SB), NOSPLIT, $0-16
+TEXT ·prefetchAMD64(SB), NOSPLIT, $0-16
 	MOVQ p+0(FP), AX
 	MOVQ lines+8(FP), CX
 

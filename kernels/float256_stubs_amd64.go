@@ -139,20 +139,20 @@ func transposeF16AVX2(dst *float32, src *byte, stride int, blocks int)
 //go:noescape
 func transposeF32AVX2(dst *float32, src *byte, stride int, blocks int)
 
-// weighAVX2 is weigh.
+// tileSoftmaxAVX2 is tileSoftmax.
 //
 //go:noescape
-func weighAVX2(p *float32, top *float32, sum *float32, rows int, seen int, scale float32)
+func tileSoftmaxAVX2(p *float32, rowMax *float32, rowSum *float32, rows int, seen int, scale float32)
 
-// mergeStateAVX2 is merge for maxima and sums. It leaves in top what the output so far is to be multiplied by, and in add the same of the tile.
+// rescaleMergeSumsAVX2 is rescaleMerge for maxima and sums. It leaves in rowMax what the output so far is to be multiplied by, and in rowSum the same of the tile.
 //
 //go:noescape
-func mergeStateAVX2(max *float32, sum *float32, top *float32, add *float32, n int)
+func rescaleMergeSumsAVX2(max *float32, sum *float32, rowMax *float32, rowSum *float32, n int)
 
-// mergeRowsAVX2 is merge for the outputs: out = out·old + acc·now, row by row.
+// rescaleMergeRowsAVX2 is rescaleMerge for the outputs: out = out·old + acc·now, row by row.
 //
 //go:noescape
-func mergeRowsAVX2(out *float32, acc *float32, old *float32, now *float32, rows int, d int)
+func rescaleMergeRowsAVX2(out *float32, acc *float32, old *float32, now *float32, rows int, d int)
 
 // quantizeAVX2 is quantize for 8 groups.
 //
@@ -279,7 +279,7 @@ func decay16AVX2(s *float32, a *float32, d *float32, x *float32, y *float32, b *
 //go:noescape
 func decay8AVX2(s *float32, a *float32, d *float32, x *float32, y *float32, b *float32, c *float32, ld int, rows int, columns int)
 
-// fetchAMD64 asks for some lines of 64 bytes, without waiting for them. lines is not 0.
+// prefetchAMD64 asks for some lines of 64 bytes, without waiting for them. lines is not 0.
 //
 //go:noescape
-func fetchAMD64(p *byte, lines int)
+func prefetchAMD64(p *byte, lines int)

@@ -1375,12 +1375,12 @@ loop:
 	VZEROUPPER
 	RET
 
-// func gemmF161x64AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int)
+// func gemmF161x64AVX512(c *float32, a *float32, b *byte, prefetch *byte, lda int, ldb int, ldc int, k int, pace int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·gemmF161x64AVX512(SB), NOSPLIT, $0-72
 	MOVQ   a+8(FP), AX
 	MOVQ   b+16(FP), CX
-	MOVQ   ahead+24(FP), DX
+	MOVQ   prefetch+24(FP), DX
 	MOVQ   lda+32(FP), BX
 	MOVQ   ldb+40(FP), BX
 	MOVQ   k+56(FP), SI
@@ -1416,12 +1416,12 @@ loop:
 	VZEROUPPER
 	RET
 
-// func gemmF161x16AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
+// func gemmF161x16AVX512(c *float32, a *float32, b *byte, prefetch *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, MMX+
 TEXT ·gemmF161x16AVX512(SB), NOSPLIT, $0-80
 	MOVQ   a+8(FP), AX
 	MOVQ   b+16(FP), CX
-	MOVQ   ahead+24(FP), DX
+	MOVQ   prefetch+24(FP), DX
 	MOVQ   lda+32(FP), BX
 	MOVQ   ldb+40(FP), BX
 	MOVQ   k+56(FP), SI
@@ -1447,12 +1447,12 @@ loop:
 	VZEROUPPER
 	RET
 
-// func gemmF162x64AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int)
+// func gemmF162x64AVX512(c *float32, a *float32, b *byte, prefetch *byte, lda int, ldb int, ldc int, k int, pace int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·gemmF162x64AVX512(SB), NOSPLIT, $0-72
 	MOVQ   a+8(FP), AX
 	MOVQ   b+16(FP), CX
-	MOVQ   ahead+24(FP), DX
+	MOVQ   prefetch+24(FP), DX
 	MOVQ   lda+32(FP), BX
 	MOVQ   ldb+40(FP), SI
 	MOVQ   k+56(FP), DI
@@ -1502,12 +1502,12 @@ loop:
 	VZEROUPPER
 	RET
 
-// func gemmF162x16AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
+// func gemmF162x16AVX512(c *float32, a *float32, b *byte, prefetch *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, MMX+
 TEXT ·gemmF162x16AVX512(SB), NOSPLIT, $0-80
 	MOVQ   a+8(FP), AX
 	MOVQ   b+16(FP), CX
-	MOVQ   ahead+24(FP), DX
+	MOVQ   prefetch+24(FP), DX
 	MOVQ   lda+32(FP), BX
 	MOVQ   ldb+40(FP), SI
 	MOVQ   k+56(FP), DI
@@ -1538,12 +1538,12 @@ loop:
 	VZEROUPPER
 	RET
 
-// func gemmF163x64AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int)
+// func gemmF163x64AVX512(c *float32, a *float32, b *byte, prefetch *byte, lda int, ldb int, ldc int, k int, pace int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·gemmF163x64AVX512(SB), NOSPLIT, $0-72
 	MOVQ   a+8(FP), AX
 	MOVQ   b+16(FP), CX
-	MOVQ   ahead+24(FP), DX
+	MOVQ   prefetch+24(FP), DX
 	MOVQ   lda+32(FP), BX
 	MOVQ   ldb+40(FP), SI
 	MOVQ   k+56(FP), DI
@@ -1607,12 +1607,12 @@ loop:
 	VZEROUPPER
 	RET
 
-// func gemmF163x16AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
+// func gemmF163x16AVX512(c *float32, a *float32, b *byte, prefetch *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, MMX+
 TEXT ·gemmF163x16AVX512(SB), NOSPLIT, $0-80
 	MOVQ   a+8(FP), AX
 	MOVQ   b+16(FP), CX
-	MOVQ   ahead+24(FP), DX
+	MOVQ   prefetch+24(FP), DX
 	MOVQ   lda+32(FP), BX
 	MOVQ   ldb+40(FP), SI
 	MOVQ   k+56(FP), DI
@@ -1648,12 +1648,12 @@ loop:
 	VZEROUPPER
 	RET
 
-// func gemmF164x64AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int)
+// func gemmF164x64AVX512(c *float32, a *float32, b *byte, prefetch *byte, lda int, ldb int, ldc int, k int, pace int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·gemmF164x64AVX512(SB), NOSPLIT, $0-72
 	MOVQ   a+8(FP), AX
 	MOVQ   b+16(FP), CX
-	MOVQ   ahead+24(FP), DX
+	MOVQ   prefetch+24(FP), DX
 	MOVQ   lda+32(FP), BX
 	MOVQ   ldb+40(FP), SI
 	MOVQ   k+56(FP), DI
@@ -1734,12 +1734,12 @@ loop:
 	VZEROUPPER
 	RET
 
-// func gemmF164x16AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
+// func gemmF164x16AVX512(c *float32, a *float32, b *byte, prefetch *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, MMX+
 TEXT ·gemmF164x16AVX512(SB), NOSPLIT, $0-80
 	MOVQ   a+8(FP), AX
 	MOVQ   b+16(FP), CX
-	MOVQ   ahead+24(FP), DX
+	MOVQ   prefetch+24(FP), DX
 	MOVQ   lda+32(FP), BX
 	MOVQ   ldb+40(FP), SI
 	MOVQ   k+56(FP), DI
@@ -1783,12 +1783,12 @@ loop:
 	VZEROUPPER
 	RET
 
-// func gemmF165x64AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int)
+// func gemmF165x64AVX512(c *float32, a *float32, b *byte, prefetch *byte, lda int, ldb int, ldc int, k int, pace int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·gemmF165x64AVX512(SB), NOSPLIT, $0-72
 	MOVQ   a+8(FP), AX
 	MOVQ   b+16(FP), CX
-	MOVQ   ahead+24(FP), DX
+	MOVQ   prefetch+24(FP), DX
 	MOVQ   lda+32(FP), BX
 	MOVQ   ldb+40(FP), SI
 	MOVQ   k+56(FP), DI
@@ -1883,12 +1883,12 @@ loop:
 	VZEROUPPER
 	RET
 
-// func gemmF165x16AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
+// func gemmF165x16AVX512(c *float32, a *float32, b *byte, prefetch *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, MMX+
 TEXT ·gemmF165x16AVX512(SB), NOSPLIT, $0-80
 	MOVQ   a+8(FP), AX
 	MOVQ   b+16(FP), CX
-	MOVQ   ahead+24(FP), DX
+	MOVQ   prefetch+24(FP), DX
 	MOVQ   lda+32(FP), BX
 	MOVQ   ldb+40(FP), SI
 	MOVQ   k+56(FP), DI
@@ -1937,12 +1937,12 @@ loop:
 	VZEROUPPER
 	RET
 
-// func gemmF166x64AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int)
+// func gemmF166x64AVX512(c *float32, a *float32, b *byte, prefetch *byte, lda int, ldb int, ldc int, k int, pace int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·gemmF166x64AVX512(SB), NOSPLIT, $0-72
 	MOVQ   a+8(FP), AX
 	MOVQ   b+16(FP), CX
-	MOVQ   ahead+24(FP), DX
+	MOVQ   prefetch+24(FP), DX
 	MOVQ   lda+32(FP), BX
 	MOVQ   ldb+40(FP), SI
 	MOVQ   k+56(FP), DI
@@ -2051,12 +2051,12 @@ loop:
 	VZEROUPPER
 	RET
 
-// func gemmF166x16AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
+// func gemmF166x16AVX512(c *float32, a *float32, b *byte, prefetch *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, MMX+
 TEXT ·gemmF166x16AVX512(SB), NOSPLIT, $0-80
 	MOVQ   a+8(FP), AX
 	MOVQ   b+16(FP), CX
-	MOVQ   ahead+24(FP), DX
+	MOVQ   prefetch+24(FP), DX
 	MOVQ   lda+32(FP), BX
 	MOVQ   ldb+40(FP), SI
 	MOVQ   k+56(FP), DI
@@ -2110,12 +2110,12 @@ loop:
 	VZEROUPPER
 	RET
 
-// func gemmF167x32AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int)
+// func gemmF167x32AVX512(c *float32, a *float32, b *byte, prefetch *byte, lda int, ldb int, ldc int, k int, pace int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·gemmF167x32AVX512(SB), NOSPLIT, $0-72
 	MOVQ   a+8(FP), AX
 	MOVQ   b+16(FP), CX
-	MOVQ   ahead+24(FP), DX
+	MOVQ   prefetch+24(FP), DX
 	MOVQ   lda+32(FP), BX
 	MOVQ   ldb+40(FP), SI
 	MOVQ   k+56(FP), DI
@@ -2196,12 +2196,12 @@ loop:
 	VZEROUPPER
 	RET
 
-// func gemmF167x16AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
+// func gemmF167x16AVX512(c *float32, a *float32, b *byte, prefetch *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, MMX+
 TEXT ·gemmF167x16AVX512(SB), NOSPLIT, $0-80
 	MOVQ   a+8(FP), AX
 	MOVQ   b+16(FP), CX
-	MOVQ   ahead+24(FP), DX
+	MOVQ   prefetch+24(FP), DX
 	MOVQ   lda+32(FP), BX
 	MOVQ   ldb+40(FP), SI
 	MOVQ   k+56(FP), DI
@@ -2263,12 +2263,12 @@ loop:
 	VZEROUPPER
 	RET
 
-// func gemmF168x32AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int)
+// func gemmF168x32AVX512(c *float32, a *float32, b *byte, prefetch *byte, lda int, ldb int, ldc int, k int, pace int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·gemmF168x32AVX512(SB), NOSPLIT, $0-72
 	MOVQ   a+8(FP), AX
 	MOVQ   b+16(FP), CX
-	MOVQ   ahead+24(FP), DX
+	MOVQ   prefetch+24(FP), DX
 	MOVQ   lda+32(FP), BX
 	MOVQ   ldb+40(FP), SI
 	MOVQ   k+56(FP), DI
@@ -2357,12 +2357,12 @@ loop:
 	VZEROUPPER
 	RET
 
-// func gemmF168x16AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
+// func gemmF168x16AVX512(c *float32, a *float32, b *byte, prefetch *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, MMX+
 TEXT ·gemmF168x16AVX512(SB), NOSPLIT, $0-80
 	MOVQ   a+8(FP), AX
 	MOVQ   b+16(FP), CX
-	MOVQ   ahead+24(FP), DX
+	MOVQ   prefetch+24(FP), DX
 	MOVQ   lda+32(FP), BX
 	MOVQ   ldb+40(FP), SI
 	MOVQ   k+56(FP), DI
@@ -2429,9 +2429,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func columnsF16AVX512(dst *byte, src *byte, ahead *byte, stride int, blocks int, pace int)
+// func transposeF16x32AVX512(dst *byte, src *byte, prefetch *byte, stride int, blocks int, pace int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, MMX+
-TEXT ·columnsF16AVX512(SB), NOSPLIT, $0-48
+TEXT ·transposeF16x32AVX512(SB), NOSPLIT, $0-48
 	MOVQ      src+8(FP), AX
 	MOVQ      stride+24(FP), CX
 	LEAQ      (CX)(CX*2), DX
@@ -2440,7 +2440,7 @@ TEXT ·columnsF16AVX512(SB), NOSPLIT, $0-48
 	LEAQ      (SI)(CX*4), DI
 	MOVQ      dst+0(FP), R8
 	MOVQ      blocks+32(FP), R9
-	MOVQ      ahead+16(FP), R10
+	MOVQ      prefetch+16(FP), R10
 	MOVQ      pace+40(FP), R11
 	VMOVDQU32 const20<>+0(SB), Z0
 	VMOVDQU32 const21<>+0(SB), Z1
@@ -2831,14 +2831,14 @@ loop:
 	VZEROUPPER
 	RET
 
-// func weighAVX512(p *float32, top *float32, sum *float32, ahead *byte, rows int, seen int, scale float32)
+// func tileSoftmaxAVX512(p *float32, rowMax *float32, rowSum *float32, prefetch *byte, rows int, seen int, scale float32)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·weighAVX512(SB), NOSPLIT, $0-52
+TEXT ·tileSoftmaxAVX512(SB), NOSPLIT, $0-52
 	MOVQ         p+0(FP), AX
-	MOVQ         top+8(FP), CX
-	MOVQ         sum+16(FP), DX
+	MOVQ         rowMax+8(FP), CX
+	MOVQ         rowSum+16(FP), DX
 	MOVQ         rows+32(FP), BX
-	MOVQ         ahead+24(FP), SI
+	MOVQ         prefetch+24(FP), SI
 	MOVQ         seen+40(FP), DI
 	MOVSS        scale+48(FP), X0
 	VBROADCASTSS X0, Z0
@@ -3466,13 +3466,13 @@ done:
 	VZEROUPPER
 	RET
 
-// func mergeStateAVX512(max *float32, sum *float32, top *float32, add *float32, n int)
+// func rescaleMergeSumsAVX512(max *float32, sum *float32, rowMax *float32, rowSum *float32, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
-TEXT ·mergeStateAVX512(SB), NOSPLIT, $0-40
+TEXT ·rescaleMergeSumsAVX512(SB), NOSPLIT, $0-40
 	MOVQ      max+0(FP), AX
 	MOVQ      sum+8(FP), CX
-	MOVQ      top+16(FP), DX
-	MOVQ      add+24(FP), BX
+	MOVQ      rowMax+16(FP), DX
+	MOVQ      rowSum+24(FP), BX
 	MOVQ      n+32(FP), SI
 	VMOVDQU32 const22<>+0(SB), Z0
 	VMOVDQU32 const12<>+0(SB), Z1
@@ -3604,9 +3604,9 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func mergeRowsAVX512(out *float32, acc *float32, old *float32, now *float32, rows int, d int)
+// func rescaleMergeRowsAVX512(out *float32, acc *float32, old *float32, now *float32, rows int, d int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
-TEXT ·mergeRowsAVX512(SB), NOSPLIT, $0-48
+TEXT ·rescaleMergeRowsAVX512(SB), NOSPLIT, $0-48
 	MOVQ out+0(FP), AX
 	MOVQ acc+8(FP), CX
 	MOVQ old+16(FP), DX

@@ -137,87 +137,87 @@ func gemm6x16AVX512(c *float32, a *float32, b *float32, lda int, ld int, k int, 
 // gemmF161x64AVX512 multiplies 1 rows of a with 64 columns of F16, adding along k in order.
 //
 //go:noescape
-func gemmF161x64AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int)
+func gemmF161x64AVX512(c *float32, a *float32, b *byte, prefetch *byte, lda int, ldb int, ldc int, k int, pace int)
 
 // gemmF161x16AVX512 multiplies 1 rows of a with 16 columns of F16, those of mask, adding along k in order.
 //
 //go:noescape
-func gemmF161x16AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
+func gemmF161x16AVX512(c *float32, a *float32, b *byte, prefetch *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
 
 // gemmF162x64AVX512 multiplies 2 rows of a with 64 columns of F16, adding along k in order.
 //
 //go:noescape
-func gemmF162x64AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int)
+func gemmF162x64AVX512(c *float32, a *float32, b *byte, prefetch *byte, lda int, ldb int, ldc int, k int, pace int)
 
 // gemmF162x16AVX512 multiplies 2 rows of a with 16 columns of F16, those of mask, adding along k in order.
 //
 //go:noescape
-func gemmF162x16AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
+func gemmF162x16AVX512(c *float32, a *float32, b *byte, prefetch *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
 
 // gemmF163x64AVX512 multiplies 3 rows of a with 64 columns of F16, adding along k in order.
 //
 //go:noescape
-func gemmF163x64AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int)
+func gemmF163x64AVX512(c *float32, a *float32, b *byte, prefetch *byte, lda int, ldb int, ldc int, k int, pace int)
 
 // gemmF163x16AVX512 multiplies 3 rows of a with 16 columns of F16, those of mask, adding along k in order.
 //
 //go:noescape
-func gemmF163x16AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
+func gemmF163x16AVX512(c *float32, a *float32, b *byte, prefetch *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
 
 // gemmF164x64AVX512 multiplies 4 rows of a with 64 columns of F16, adding along k in order.
 //
 //go:noescape
-func gemmF164x64AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int)
+func gemmF164x64AVX512(c *float32, a *float32, b *byte, prefetch *byte, lda int, ldb int, ldc int, k int, pace int)
 
 // gemmF164x16AVX512 multiplies 4 rows of a with 16 columns of F16, those of mask, adding along k in order.
 //
 //go:noescape
-func gemmF164x16AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
+func gemmF164x16AVX512(c *float32, a *float32, b *byte, prefetch *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
 
 // gemmF165x64AVX512 multiplies 5 rows of a with 64 columns of F16, adding along k in order.
 //
 //go:noescape
-func gemmF165x64AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int)
+func gemmF165x64AVX512(c *float32, a *float32, b *byte, prefetch *byte, lda int, ldb int, ldc int, k int, pace int)
 
 // gemmF165x16AVX512 multiplies 5 rows of a with 16 columns of F16, those of mask, adding along k in order.
 //
 //go:noescape
-func gemmF165x16AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
+func gemmF165x16AVX512(c *float32, a *float32, b *byte, prefetch *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
 
 // gemmF166x64AVX512 multiplies 6 rows of a with 64 columns of F16, adding along k in order.
 //
 //go:noescape
-func gemmF166x64AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int)
+func gemmF166x64AVX512(c *float32, a *float32, b *byte, prefetch *byte, lda int, ldb int, ldc int, k int, pace int)
 
 // gemmF166x16AVX512 multiplies 6 rows of a with 16 columns of F16, those of mask, adding along k in order.
 //
 //go:noescape
-func gemmF166x16AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
+func gemmF166x16AVX512(c *float32, a *float32, b *byte, prefetch *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
 
 // gemmF167x32AVX512 multiplies 7 rows of a with 32 columns of F16, adding along k in order.
 //
 //go:noescape
-func gemmF167x32AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int)
+func gemmF167x32AVX512(c *float32, a *float32, b *byte, prefetch *byte, lda int, ldb int, ldc int, k int, pace int)
 
 // gemmF167x16AVX512 multiplies 7 rows of a with 16 columns of F16, those of mask, adding along k in order.
 //
 //go:noescape
-func gemmF167x16AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
+func gemmF167x16AVX512(c *float32, a *float32, b *byte, prefetch *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
 
 // gemmF168x32AVX512 multiplies 8 rows of a with 32 columns of F16, adding along k in order.
 //
 //go:noescape
-func gemmF168x32AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int)
+func gemmF168x32AVX512(c *float32, a *float32, b *byte, prefetch *byte, lda int, ldb int, ldc int, k int, pace int)
 
 // gemmF168x16AVX512 multiplies 8 rows of a with 16 columns of F16, those of mask, adding along k in order.
 //
 //go:noescape
-func gemmF168x16AVX512(c *float32, a *float32, b *byte, ahead *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
+func gemmF168x16AVX512(c *float32, a *float32, b *byte, prefetch *byte, lda int, ldb int, ldc int, k int, pace int, mask int)
 
-// columnsF16AVX512 turns 16 rows of some times 32 F16 into columns 128 bytes apart. For each 32 it asks for 512 bytes at ahead, which then moves on by pace.
+// transposeF16x32AVX512 turns 16 rows of some times 32 F16 into columns 128 bytes apart. For each 32 it asks for 512 bytes at prefetch, which then moves on by pace.
 //
 //go:noescape
-func columnsF16AVX512(dst *byte, src *byte, ahead *byte, stride int, blocks int, pace int)
+func transposeF16x32AVX512(dst *byte, src *byte, prefetch *byte, stride int, blocks int, pace int)
 
 // transposeF16AVX512 turns 16 rows of some times 16 F16 into columns 256 bytes apart.
 //
@@ -229,20 +229,20 @@ func transposeF16AVX512(dst *float32, src *byte, stride int, blocks int)
 //go:noescape
 func transposeF32AVX512(dst *float32, src *byte, stride int, blocks int)
 
-// weighAVX512 is weigh. It asks for 256 bytes per row at ahead.
+// tileSoftmaxAVX512 is tileSoftmax. It asks for 256 bytes per row at prefetch.
 //
 //go:noescape
-func weighAVX512(p *float32, top *float32, sum *float32, ahead *byte, rows int, seen int, scale float32)
+func tileSoftmaxAVX512(p *float32, rowMax *float32, rowSum *float32, prefetch *byte, rows int, seen int, scale float32)
 
-// mergeStateAVX512 is merge for maxima and sums. It leaves in top what the output so far is to be multiplied by, and in add the same of the tile.
+// rescaleMergeSumsAVX512 is rescaleMerge for maxima and sums. It leaves in rowMax what the output so far is to be multiplied by, and in rowSum the same of the tile.
 //
 //go:noescape
-func mergeStateAVX512(max *float32, sum *float32, top *float32, add *float32, n int)
+func rescaleMergeSumsAVX512(max *float32, sum *float32, rowMax *float32, rowSum *float32, n int)
 
-// mergeRowsAVX512 is merge for the outputs: out = out·old + acc·now, row by row.
+// rescaleMergeRowsAVX512 is rescaleMerge for the outputs: out = out·old + acc·now, row by row.
 //
 //go:noescape
-func mergeRowsAVX512(out *float32, acc *float32, old *float32, now *float32, rows int, d int)
+func rescaleMergeRowsAVX512(out *float32, acc *float32, old *float32, now *float32, rows int, d int)
 
 // quantizeAVX512 is quantize for 16 groups.
 //

@@ -2814,11 +2814,11 @@ loop:
 	BNE loop
 	RET
 
-// func weighNEON(p *float32, top *float32, sum *float32, rows int, seen int, scale float32)
-TEXT ·weighNEON(SB), NOSPLIT, $0-44
+// func tileSoftmaxNEON(p *float32, rowMax *float32, rowSum *float32, rows int, seen int, scale float32)
+TEXT ·tileSoftmaxNEON(SB), NOSPLIT, $0-44
 	MOVD p+0(FP), R0
-	MOVD top+8(FP), R1
-	MOVD sum+16(FP), R2
+	MOVD rowMax+8(FP), R1
+	MOVD rowSum+16(FP), R2
 	MOVD rows+24(FP), R3
 	MOVD seen+32(FP), R4
 	FMOVS scale+40(FP), F0
@@ -3565,14 +3565,14 @@ loop:
 	BNE loop
 	RET
 
-// func mergeNEON(out *float32, acc *float32, max *float32, sum *float32, top *float32, add *float32, rows int, d int)
-TEXT ·mergeNEON(SB), NOSPLIT, $0-64
+// func rescaleMergeNEON(out *float32, acc *float32, max *float32, sum *float32, rowMax *float32, rowSum *float32, rows int, d int)
+TEXT ·rescaleMergeNEON(SB), NOSPLIT, $0-64
 	MOVD out+0(FP), R0
 	MOVD acc+8(FP), R1
 	MOVD max+16(FP), R2
 	MOVD sum+24(FP), R3
-	MOVD top+32(FP), R4
-	MOVD add+40(FP), R5
+	MOVD rowMax+32(FP), R4
+	MOVD rowSum+40(FP), R5
 	MOVD rows+48(FP), R6
 	MOVD d+56(FP), R7
 	VMOVQ $0x3f3180003fb8aa3b, $0x39506967b95e8083, V0
@@ -10278,8 +10278,8 @@ loop:
 	BNE loop
 	RET
 
-// func fetchNEON(p *byte, lines int)
-TEXT ·fetchNEON(SB), NOSPLIT, $0-16
+// func prefetchNEON(p *byte, lines int)
+TEXT ·prefetchNEON(SB), NOSPLIT, $0-16
 	MOVD p+0(FP), R0
 	MOVD lines+8(FP), R1
 loop:

@@ -139,15 +139,15 @@ func transposeF32NEON(dst *float32, src *byte, stride int, blocks int)
 //go:noescape
 func transposeF16NEON(dst *float32, src *byte, stride int, blocks int)
 
-// weighNEON is weigh.
+// tileSoftmaxNEON is tileSoftmax.
 //
 //go:noescape
-func weighNEON(p *float32, top *float32, sum *float32, rows int, seen int, scale float32)
+func tileSoftmaxNEON(p *float32, rowMax *float32, rowSum *float32, rows int, seen int, scale float32)
 
-// mergeNEON is merge.
+// rescaleMergeNEON is rescaleMerge.
 //
 //go:noescape
-func mergeNEON(out *float32, acc *float32, max *float32, sum *float32, top *float32, add *float32, rows int, d int)
+func rescaleMergeNEON(out *float32, acc *float32, max *float32, sum *float32, rowMax *float32, rowSum *float32, rows int, d int)
 
 // quantizeNEON is quantize for 4 groups.
 //
@@ -354,7 +354,7 @@ func widenQ8_0NEON(dst *float32, src *byte, blocks int)
 //go:noescape
 func widenQ4_0NEON(dst *float32, src *byte, blocks int)
 
-// fetchNEON asks for some lines of 64 bytes, without waiting for them. lines is not 0.
+// prefetchNEON asks for some lines of 64 bytes, without waiting for them. lines is not 0.
 //
 //go:noescape
-func fetchNEON(p *byte, lines int)
+func prefetchNEON(p *byte, lines int)

@@ -98,10 +98,10 @@ func TestRowsStayInside(t *testing.T) {
 			for _, n := range []int{1, 17, Tile} {
 				var a Attention
 				copy(a.Begin(3, d, d), floats(4, 3*d))
-				a.Ahead(k, v[len(v)-n:])
+				a.Prefetch(k, v[len(v)-n:])
 				l.Score(&a, typ, k, n)
 				l.Values(&a, typ, v, n)
-				l.Fold(&a, 0, 3, n, 1)
+				l.UpdateSoftmax(&a, 0, 3, n, 1)
 			}
 		}
 	})

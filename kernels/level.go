@@ -32,13 +32,13 @@ type ops struct {
 	quantize     func(q []int8, g []actGroup, x []float32)
 	roundBF16    func(dst []uint16, src []float32)
 	gemm         func(c, a, b []float32, m, n, k int)
-	columns      func(dst, src, ahead []byte, n, d int)        // nil with gemmHalf
-	gemmHalf     func(c, a []float32, b halfRows, m, n, k int) // gemm for F16 and up to fewHeads rows; nil: they are widened
-	weigh        func(p, top, sum []float32, seen int, scale float32, ahead []byte)
-	merge        func(s *mergeState)
+	transposeF16 func(dst, src, ahead []byte, n, d int)       // nil with gemmHalf
+	gemmF16      func(c, a []float32, b f16Tile, m, n, k int) // gemm for F16 and up to fewHeads rows; nil: they are widened
+	tileSoftmax  func(p, top, sum []float32, seen int, scale float32, ahead []byte)
+	rescaleMerge func(s *mergeState)
 	advance      func(s, x, y, a, u, r []float32)
 	decay        func(s, a, d, x, y, b, c []float32)
-	fetch        func(b []byte) // nil: there is nothing to gain
+	prefetch     func(b []byte) // nil: there is nothing to gain
 }
 
 // levels lists those of this build from low to high. Each begins as a copy of a lower one, so that what it has no assembly for is there all the

@@ -29,15 +29,15 @@ func (l *Level) setFloats256() {
 	l.rows[quant.F16] = rowFormat{widen: widen256, narrow: narrow256, transpose: transpose256(quant.F16, transposeF16AVX2, transposeHalf)}
 	l.rows[quant.Q8_0].widen = widenBlocksBy(widenQ8_0AVX2)
 	l.rows[quant.Q4_0].widen = widenBlocksBy(widenQ4_0AVX2)
-	l.fetch = fetchBy(fetchAMD64)
+	l.prefetch = prefetchBy(prefetchAMD64)
 	l.quantize, l.gemm = quantize256, gemm256
 	l.advance, l.decay = advance256, decay256
-	l.weigh = func(p, top, sum []float32, seen int, scale float32, _ []byte) {
-		weighAVX2(first(p), first(top), first(sum), len(top), seen, scale)
+	l.tileSoftmax = func(p, rowMax, sum []float32, seen int, scale float32, _ []byte) {
+		tileSoftmaxAVX2(first(p), first(rowMax), first(sum), len(rowMax), seen, scale)
 	}
-	l.merge = func(s *mergeState) {
-		mergeStateAVX2(first(s.max), first(s.sum), first(s.top), first(s.add), len(s.max))
-		mergeRowsAVX2(first(s.out), first(s.acc), first(s.top), first(s.add), len(s.max), s.d)
+	l.rescaleMerge = func(s *mergeState) {
+		rescaleMergeSumsAVX2(first(s.max), first(s.sum), first(s.rowMax), first(s.rowSum), len(s.max))
+		rescaleMergeRowsAVX2(first(s.out), first(s.acc), first(s.rowMax), first(s.rowSum), len(s.max), s.d)
 	}
 	set := func(t quant.Type, tile, one floatTiles) {
 		l.mats[t] = Mat{Type: t, Act: ActF32, mul: mulTiled, floats: &floatTile{8, tile, one}}

@@ -36,19 +36,19 @@ func (l *Level) setFloats512() {
 	}
 	l.rows[quant.Q8_0].widen = widenBlocksBy(widenQ8_0AVX512)
 	l.rows[quant.Q4_0].widen = widenBlocksBy(widenQ4_0AVX512)
-	l.fetch = fetchBy(fetchAMD64)
+	l.prefetch = prefetchBy(prefetchAMD64)
 	l.quantize, l.gemm = quantize512, gemm512
-	l.columns, l.gemmHalf = columns512, gemmHalf512
+	l.transposeF16, l.gemmF16 = transposeF16For512, gemmF16For512
 	l.advance, l.decay = advance512, decay512
-	l.weigh = func(p, top, sum []float32, seen int, scale float32, ahead []byte) {
-		if len(ahead) == 0 {
-			ahead = unsafe.Slice((*byte)(unsafe.Pointer(first(p))), 4*len(p)) // which it reads anyway
+	l.tileSoftmax = func(p, rowMax, sum []float32, seen int, scale float32, prefetch []byte) {
+		if len(prefetch) == 0 {
+			prefetch = unsafe.Slice((*byte)(unsafe.Pointer(first(p))), 4*len(p)) // which it reads anyway
 		}
-		weighAVX512(first(p), first(top), first(sum), first(ahead), len(top), seen, scale)
+		tileSoftmaxAVX512(first(p), first(rowMax), first(sum), first(prefetch), len(rowMax), seen, scale)
 	}
-	l.merge = func(s *mergeState) {
-		mergeStateAVX512(first(s.max), first(s.sum), first(s.top), first(s.add), len(s.max))
-		mergeRowsAVX512(first(s.out), first(s.acc), first(s.top), first(s.add), len(s.max), s.d)
+	l.rescaleMerge = func(s *mergeState) {
+		rescaleMergeSumsAVX512(first(s.max), first(s.sum), first(s.rowMax), first(s.rowSum), len(s.max))
+		rescaleMergeRowsAVX512(first(s.out), first(s.acc), first(s.rowMax), first(s.rowSum), len(s.max), s.d)
 	}
 	l.roundBF16 = func(dst []uint16, src []float32) { roundBF16AVX512(first(dst), first(src), len(src)) }
 	set := func(t quant.Type, tile, one floatTiles) {
@@ -130,20 +130,20 @@ func gemm512(c, a, b []float32, m, n, k int) {
 	}
 }
 
-// gemmHalf512 is gemm for F16 and up to fewHeads rows.
-func gemmHalf512(c, a []float32, b halfRows, m, n, k int) {
-	type wide = func(c, a *float32, b, ahead *byte, lda, ldb, ldc, k, pace int)
-	type narrow = func(c, a *float32, b, ahead *byte, lda, ldb, ldc, k, pace, mask int)
+// gemmF16For512 is gemm for F16 and up to fewHeads rows.
+func gemmF16For512(c, a []float32, b f16Tile, m, n, k int) {
+	type wide = func(c, a *float32, b, prefetch *byte, lda, ldb, ldc, k, pace int)
+	type narrow = func(c, a *float32, b, prefetch *byte, lda, ldb, ldc, k, pace, mask int)
 	xn := [fewHeads]wide{gemmF161x64AVX512, gemmF162x64AVX512, gemmF163x64AVX512, gemmF164x64AVX512, gemmF165x64AVX512, gemmF166x64AVX512, gemmF167x32AVX512, gemmF168x32AVX512}
 	x16 := [fewHeads]narrow{gemmF161x16AVX512, gemmF162x16AVX512, gemmF163x16AVX512, gemmF164x16AVX512, gemmF165x16AVX512, gemmF166x16AVX512, gemmF167x16AVX512, gemmF168x16AVX512}
 	lda, cols := len(a)/m, 64
 	if m > 6 {
 		cols = 32
 	}
-	ahead := fetching{b.ahead, (n + cols - 1) / cols}
+	prefetch := prefetcher{b.prefetch, (n + cols - 1) / cols}
 	j := 0
 	for ; j+cols <= n; j += cols {
-		p, pace := ahead.next(b.b, k)
+		p, pace := prefetch.next(b.b, k)
 		xn[m-1](&c[j], &a[0], &b.b[2*j], p, 4*lda, b.stride, 4*n, k, pace)
 	}
 	for ; j < n; j += 16 {
@@ -151,14 +151,14 @@ func gemmHalf512(c, a []float32, b halfRows, m, n, k int) {
 	}
 }
 
-// fetching is memory that some loops ask for, a part of it each.
-type fetching struct {
+// prefetcher is memory that some loops ask for, a part of it each.
+type prefetcher struct {
 	b     []byte
 	loops int
 }
 
 // next is where the next loop begins to ask and how far it moves on with each of its steps. Where there is nothing to ask for it stays at other.
-func (f *fetching) next(other []byte, steps int) (p *byte, pace int) {
+func (f *prefetcher) next(other []byte, steps int) (p *byte, pace int) {
 	if len(f.b) == 0 {
 		return &other[0], 0
 	}
@@ -168,12 +168,12 @@ func (f *fetching) next(other []byte, steps int) (p *byte, pace int) {
 	return p, n / steps
 }
 
-// columns512 turns n rows of d F16 into columns, [d][Tile], 16 rows at a time.
-func columns512(dst, src, ahead []byte, n, d int) {
-	f := fetching{ahead, (n + 15) / 16}
+// transposeF16For512 turns n rows of d F16 into columns, [d][Tile], 16 rows at a time.
+func transposeF16For512(dst, src, prefetch []byte, n, d int) {
+	f := prefetcher{prefetch, (n + 15) / 16}
 	for i := 0; i < n; i += 16 {
 		p, pace := f.next(src, d/32)
-		columnsF16AVX512(&dst[2*i], &src[2*i*d], p, 2*d, d/32, pace)
+		transposeF16x32AVX512(&dst[2*i], &src[2*i*d], p, 2*d, d/32, pace)
 	}
 }
 

@@ -38,13 +38,13 @@ func (l *Level) setFloats() {
 	}
 	l.rows[quant.Q8_0].widen = widenBlocksBy(widenQ8_0NEON)
 	l.rows[quant.Q4_0].widen = widenBlocksBy(widenQ4_0NEON)
-	l.fetch = fetchBy(fetchNEON)
+	l.prefetch = prefetchBy(prefetchNEON)
 	l.quantize, l.gemm = quantize4, gemm4
-	l.weigh = func(p, top, sum []float32, seen int, scale float32, _ []byte) {
-		weighNEON(first(p), first(top), first(sum), len(top), seen, scale)
+	l.tileSoftmax = func(p, rowMax, sum []float32, seen int, scale float32, _ []byte) {
+		tileSoftmaxNEON(first(p), first(rowMax), first(sum), len(rowMax), seen, scale)
 	}
-	l.merge = func(s *mergeState) {
-		mergeNEON(first(s.out), first(s.acc), first(s.max), first(s.sum), first(s.top), first(s.add), len(s.max), s.d)
+	l.rescaleMerge = func(s *mergeState) {
+		rescaleMergeNEON(first(s.out), first(s.acc), first(s.max), first(s.sum), first(s.rowMax), first(s.rowSum), len(s.max), s.d)
 	}
 	set := func(t quant.Type, tile, one floatTiles) {
 		l.mats[t] = Mat{Type: t, Act: ActF32, mul: mulTiled, floats: &floatTile{4, tile, one}}

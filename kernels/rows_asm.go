@@ -13,8 +13,8 @@ func widenBlocksBy(f func(dst *float32, src *byte, blocks int)) func(dst []float
 	}
 }
 
-// fetchBy is fetch by lines.
-func fetchBy(f func(p *byte, lines int)) func(b []byte) {
+// prefetchBy is fetch by lines.
+func prefetchBy(f func(p *byte, lines int)) func(b []byte) {
 	return func(b []byte) {
 		if len(b) > 0 {
 			f(&b[0], (len(b)+63)/64)

@@ -252,7 +252,7 @@ func (j *attendJob) split() bool {
 		u.taken = room
 		for s := range j.spansOf(u) {
 			j.spans = append(j.spans, span{i, s})
-			room += kernels.SpanLen(u.n*j.a.group(), j.a.c.DimV)
+			room += kernels.PartialLen(u.n*j.a.group(), j.a.c.DimV)
 		}
 	}
 	if len(j.spans) == len(j.units) {
@@ -274,19 +274,19 @@ func (j *attendJob) end(u *unit) int {
 }
 
 // spansOf is the number of spans that the rows of a unit see.
-func (j *attendJob) spansOf(u *unit) int { return (j.end(u)-1)/kernels.Span + 1 }
+func (j *attendJob) spansOf(u *unit) int { return (j.end(u)-1)/kernels.PartitionLen + 1 }
 
 // unseeing is the number of query heads of a unit whose rows end before a span.
 func (j *attendJob) unseeing(u *unit, span int) int {
 	if j.a.c.Both {
 		return 0
 	}
-	return max(0, span*kernels.Span-j.p.batch.Pos[u.row]) * j.a.group()
+	return max(0, span*kernels.PartitionLen-j.p.batch.Pos[u.row]) * j.a.group()
 }
 
 // spanAt is where the results of a span of a unit are kept.
 func (j *attendJob) spanAt(u *unit, span int) []float32 {
-	n := kernels.SpanLen(u.n*j.a.group(), j.a.c.DimV)
+	n := kernels.PartialLen(u.n*j.a.group(), j.a.c.DimV)
 	return j.taken[u.taken+span*n:][:n]
 }
 
@@ -308,7 +308,7 @@ func (j *attendJob) attend(u *unit, att *kernels.Attention) {
 	j.begin(u, att)
 	for s := range j.spansOf(u) {
 		j.readSpan(u, s, att)
-		j.p.level.EndSpan(att, j.unseeing(u, s))
+		j.p.level.EndPartition(att, j.unseeing(u, s))
 	}
 	j.give(u, att)
 }
@@ -316,13 +316,13 @@ func (j *attendJob) attend(u *unit, att *kernels.Attention) {
 func (j *attendJob) attendSpan(u *unit, span int, att *kernels.Attention) {
 	j.begin(u, att)
 	j.readSpan(u, span, att)
-	att.TakeSpan(j.spanAt(u, span))
+	att.StorePartial(j.spanAt(u, span))
 }
 
 func (j *attendJob) join(u *unit, att *kernels.Attention) {
 	j.begin(u, att)
 	for s := range j.spansOf(u) {
-		j.p.level.AddSpan(att, j.spanAt(u, s), j.unseeing(u, s))
+		j.p.level.MergePartial(att, j.spanAt(u, s), j.unseeing(u, s))
 	}
 	j.give(u, att)
 }
@@ -346,7 +346,7 @@ func (j *attendJob) begin(u *unit, att *kernels.Attention) {
 
 // readSpan lets the rows of a unit see a span of keys and values.
 func (j *attendJob) readSpan(u *unit, span int, att *kernels.Attention) {
-	const pages = kernels.Span / kv.PageLen
+	const pages = kernels.PartitionLen / kv.PageLen
 	p, s, c, heads := j.p, j.p.store, &j.a.c, u.n*j.a.group()
 	first, end := p.batch.Pos[u.row], j.end(u)
 	last := first + u.n - 1 // row
@@ -366,10 +366,10 @@ func (j *attendJob) readSpan(u *unit, span int, att *kernels.Attention) {
 		}
 		switch whole := begin+n <= c.to(first, end) && c.from(last) <= begin; {
 		case whole && c.Cap == 0 && !c.byDistance():
-			p.level.Fold(att, 0, heads, n, c.Scale)
+			p.level.UpdateSoftmax(att, 0, heads, n, c.Scale)
 		case whole && !c.byDistance():
-			p.level.Bend(att, 0, heads, n, &kernels.Bend{Scale: c.Scale, Cap: c.Cap})
-			p.level.Fold(att, 0, heads, n, 1)
+			p.level.ApplyScoreMod(att, 0, heads, n, &kernels.ScoreMod{Scale: c.Scale, Cap: c.Cap})
+			p.level.UpdateSoftmax(att, 0, heads, n, 1)
 		default:
 			j.foldRows(u, begin, n, att)
 		}
@@ -392,9 +392,9 @@ func (j *attendJob) ahead(u *unit, page, end, keys int, values []byte, att *kern
 		nextKeys, nextValues = j.tile(u, page)
 	}
 	if keys+len(values) <= kernels.SmallTile {
-		att.Ahead(nextKeys, nextValues)
+		att.Prefetch(nextKeys, nextValues)
 	} else {
-		att.Ahead(values, nextKeys)
+		att.Prefetch(values, nextKeys)
 	}
 }
 
@@ -437,9 +437,9 @@ func (j *attendJob) foldRows(u *unit, begin, n int, att *kernels.Attention) {
 		switch {
 		case from >= seen:
 		case j.bend(u.head, i, begin, seen, pos, att):
-			j.p.level.Fold(att, i*group, (i+1)*group, seen, 1)
+			j.p.level.UpdateSoftmax(att, i*group, (i+1)*group, seen, 1)
 		default:
-			j.p.level.Fold(att, i*group, (i+1)*group, seen, c.Scale)
+			j.p.level.UpdateSoftmax(att, i*group, (i+1)*group, seen, c.Scale)
 		}
 	}
 }
@@ -451,14 +451,14 @@ func (j *attendJob) bend(headKV, i, begin, seen, pos int, att *kernels.Attention
 	if c.Cap == 0 && !c.byDistance() && from <= 0 {
 		return false
 	}
-	b := kernels.Bend{Scale: c.Scale, Cap: c.Cap, Pos: pos - begin, From: from}
+	b := kernels.ScoreMod{Scale: c.Scale, Cap: c.Cap, Pos: pos - begin, From: from}
 	if c.Slopes != nil {
 		b.Slopes = c.Slopes[headKV*group : (headKV+1)*group]
 	}
 	if c.Relative != nil {
 		b.Relative = c.Relative[headKV*group : (headKV+1)*group]
 	}
-	j.p.level.Bend(att, i*group, (i+1)*group, seen, &b)
+	j.p.level.ApplyScoreMod(att, i*group, (i+1)*group, seen, &b)
 	return true
 }
 

@@ -581,12 +581,12 @@ func TestDecodeAllocatesNothing(t *testing.T) {
 // TestAttendSharesSpans has more threads than key heads: a long context is shared out, and the bits are those of a single thread.
 func TestAttendSharesSpans(t *testing.T) {
 	l := newLayer(t, quant.F16)
-	ids := someTokens(2*kernels.Span + 9)
+	ids := someTokens(2*kernels.PartitionLen + 9)
 	var want []uint32
 	for _, threads := range []int{1, 2, 3, 8} {
 		r := newRig(t, l, threads)
 		seq := r.store.Open()
-		r.must(seq, ids[:2*kernels.Span-3], nil)
+		r.must(seq, ids[:2*kernels.PartitionLen-3], nil)
 		var got []float32
 		for _, n := range []int{1, 1, 1, 1, 5, 3} { // over the edge of a span, one by one, and together
 			r.pass.att.spans = nil

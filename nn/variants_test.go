@@ -161,7 +161,7 @@ func TestAttention(t *testing.T) {
 			if dv == 0 {
 				dv = c.Dim
 			}
-			n := kernels.Span + kv.PageLen + 9
+			n := kernels.PartitionLen + kv.PageLen + 9
 			if testing.Short() {
 				n = 2*kv.PageLen + 9
 			}

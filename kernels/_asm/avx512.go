@@ -189,8 +189,8 @@ func (x *program) rows512(f format512) {
 	x.RET()
 }
 
-// fetching makes f fetch bytes of next, spread over its loads: too many at once would have to wait for each other.
-func (f *format512) fetching(next reg.Register, bytes, loads int) {
+// spreadPrefetch makes f fetch bytes of next, spread over its loads: too many at once would have to wait for each other.
+func (f *format512) spreadPrefetch(next reg.Register, bytes, loads int) {
 	load := f.load
 	done, line := 0, 0
 	f.load = func(x *program, s *state512, i, u int) reg.VecVirtual {
@@ -204,7 +204,7 @@ func (f *format512) fetching(next reg.Register, bytes, loads int) {
 // rowsStaged takes a block of each row in a loop over its units.
 func (x *program) rowsStaged(f format512, s *state512, acc reg.VecVirtual, q, meta, next reg.Register) {
 	bytes := 16 * f.size / f.units()
-	f.fetching(next, bytes, 16)
+	f.spreadPrefetch(next, bytes, 16)
 	x.eachUnit(s, func() {
 		for g, sum := range x.dotUnit(&f, s, q, 0) {
 			x.fold512(&f, s, acc, sum, g, g, meta)
@@ -233,7 +233,7 @@ func (x *program) rowsStep(f format512, s *state512, acc reg.VecVirtual, n int, 
 	if f.paired() {
 		loads = 8 * n
 	}
-	f.fetching(next, 16*f.size*n, loads)
+	f.spreadPrefetch(next, 16*f.size*n, loads)
 	groups := 0
 	for b := range n {
 		s.rows.disp = b * f.size

@@ -23,7 +23,7 @@ func floats256(x *program) {
 	}
 	x.widenRows256()
 	x.recur("AVX2", 8, 4, 2, "columns", x.wide256)
-	x.fetch()
+	x.prefetchLines()
 }
 
 // each8 runs body for 8 of n elements at a time, and once more with a mask of those that are left. Pointers advance by their sizes for 8 elements.
@@ -350,8 +350,8 @@ func (x *program) attention256() {
 		x.end()
 	}
 
-	x.function("weighAVX2", "(p, top, sum *float32, rows, seen int, scale float32)", "weighAVX2 is weigh.")
-	p, top, sum, rows := x.arg("p"), x.arg("top"), x.arg("sum"), x.arg("rows")
+	x.function("tileSoftmaxAVX2", "(p, rowMax, rowSum *float32, rows, seen int, scale float32)", "tileSoftmaxAVX2 is tileSoftmax.")
+	p, rowMax, rowSum, rows := x.arg("p"), x.arg("rowMax"), x.arg("rowSum"), x.arg("rows")
 	scale := x.broadcast256("scale")
 	seen := x.YMM()
 	x.VPBROADCASTD(x.argMem("seen"), seen)
@@ -393,21 +393,21 @@ func (x *program) attention256() {
 		x.VADDPS(y, s, s)
 	}
 	x.reduce256(s, x.plus)
-	x.VMOVSS(m.AsX(), at(top, 0))
-	x.VMOVSS(s.AsX(), at(sum, 0))
+	x.VMOVSS(m.AsX(), at(rowMax, 0))
+	x.VMOVSS(s.AsX(), at(rowSum, 0))
 	x.add(256, p)
-	x.add(4, top)
-	x.add(4, sum)
+	x.add(4, rowMax)
+	x.add(4, rowSum)
 	x.DECQ(rows)
 	x.JNZ(LabelRef("loop"))
 	x.end()
 
-	x.function("mergeStateAVX2", "(max, sum, top, add *float32, n int)",
-		"mergeStateAVX2 is merge for maxima and sums. It leaves in top what the output so far is to be multiplied by, and in add the same of the tile.")
-	pmax, psum, ptop, padd, n := x.arg("max"), x.arg("sum"), x.arg("top"), x.arg("add"), x.arg("n")
+	x.function("rescaleMergeSumsAVX2", "(max, sum, rowMax, rowSum *float32, n int)",
+		"rescaleMergeSumsAVX2 is rescaleMerge for maxima and sums. It leaves in rowMax what the output so far is to be multiplied by, and in rowSum the same of the tile.")
+	pmax, psum, prowMax, prowSum, n := x.arg("max"), x.arg("sum"), x.arg("rowMax"), x.arg("rowSum"), x.arg("n")
 	low = x.constY(bits(float32(math.Inf(-1))))
 	x.each8("loop", n, func(mask Op) {
-		old, now := x.get256(at(pmax, 0), mask), x.get256(at(ptop, 0), mask)
+		old, now := x.get256(at(pmax, 0), mask), x.get256(at(prowMax, 0), mask)
 		some, both := x.YMM(), x.YMM()
 		x.VCMPPS(Imm(4), low, now, some)
 		x.VMAXPS(now, old, both)
@@ -420,16 +420,16 @@ func (x *program) attention256() {
 		t := x.YMM()
 		x.VMOVUPS(x.words(bits(1)), t)
 		x.VBLENDVPS(some, old, t, t)
-		x.put256(t, at(ptop, 0), mask)
+		x.put256(t, at(prowMax, 0), mask)
 		s := x.get256(at(psum, 0), mask)
 		x.VMULPS(t, s, s)
-		x.VFMADD231PS(x.get256(at(padd, 0), mask), now, s)
+		x.VFMADD231PS(x.get256(at(prowSum, 0), mask), now, s)
 		x.put256(s, at(psum, 0), mask)
-		x.put256(now, at(padd, 0), mask)
-	}, pointer{pmax, 32}, pointer{psum, 32}, pointer{ptop, 32}, pointer{padd, 32})
+		x.put256(now, at(prowSum, 0), mask)
+	}, pointer{pmax, 32}, pointer{psum, 32}, pointer{prowMax, 32}, pointer{prowSum, 32})
 	x.end()
 
-	x.function("mergeRowsAVX2", "(out, acc, old, now *float32, rows, d int)", "mergeRowsAVX2 is merge for the outputs: out = out·old + acc·now, row by row.")
+	x.function("rescaleMergeRowsAVX2", "(out, acc, old, now *float32, rows, d int)", "rescaleMergeRowsAVX2 is rescaleMerge for the outputs: out = out·old + acc·now, row by row.")
 	out, acc, pold, pnow := x.arg("out"), x.arg("acc"), x.arg("old"), x.arg("now")
 	r, d := x.arg("rows"), x.arg("d")
 	x.Label("rows")
@@ -744,7 +744,7 @@ func (x *program) quantize256() {
 		var id, xq, qq [some]reg.VecVirtual
 		for c := range some {
 			y, u, v := x.YMM(), x.YMM(), x.YMM()
-			x.VMOVUPS(x.words(bits(top512(h+c))), y)
+			x.VMOVUPS(x.words(bits(candidateMax(h+c))), y)
 			x.VDIVPS(size, y, y)
 			x.VXORPS(u, u, u)
 			x.VXORPS(v, v, v)
@@ -770,11 +770,11 @@ func (x *program) quantize256() {
 		x.DECQ(n)
 		x.JNZ(LabelRef(label))
 		for c := range some {
-			top := top512(h + c)
+			peak := candidateMax(h + c)
 			s, gain, k := x.YMM(), x.YMM(), x.YMM()
 			x.VDIVPS(qq[c], xq[c], s)
 			x.VMULPS(xq[c], s, gain)
-			x.VDIVPS(x.words(bits(top*top)), gain, gain)
+			x.VDIVPS(x.words(bits(peak*peak)), gain, gain)
 			x.VCMPPS(Imm(14), best, gain, k) // greater
 			x.VBLENDVPS(k, gain, best, best)
 			x.VBLENDVPS(k, id[c], inv, inv)

@@ -396,9 +396,9 @@ func (x *program) attention512() {
 		x.end()
 	}
 
-	x.function("weighAVX512", "(p, top, sum *float32, ahead *byte, rows, seen int, scale float32)", "weighAVX512 is weigh. It asks for 256 bytes per row at ahead.")
-	p, top, sum, rows := x.arg("p"), x.arg("top"), x.arg("sum"), x.arg("rows")
-	ahead := x.arg("ahead")
+	x.function("tileSoftmaxAVX512", "(p, rowMax, rowSum *float32, prefetch *byte, rows, seen int, scale float32)", "tileSoftmaxAVX512 is tileSoftmax. It asks for 256 bytes per row at prefetch.")
+	p, rowMax, rowSum, rows := x.arg("p"), x.arg("rowMax"), x.arg("rowSum"), x.arg("rows")
+	prefetch := x.arg("prefetch")
 	seen := x.arg("seen")
 	scale := x.broadcast("scale")
 	low := x.constZ(bits(float32(math.Inf(-1))))
@@ -416,33 +416,33 @@ func (x *program) attention512() {
 	x.Label("four")
 	x.CMPQ(rows, Imm(4))
 	x.JLT(LabelRef("rest"))
-	x.weighRows512(4, p, top, sum, ahead, scale, low, k)
+	x.tileSoftmaxRows512(4, p, rowMax, rowSum, prefetch, scale, low, k)
 	x.add(4*256, p)
-	x.add(4*256, ahead)
-	x.add(4*4, top)
-	x.add(4*4, sum)
+	x.add(4*256, prefetch)
+	x.add(4*4, rowMax)
+	x.add(4*4, rowSum)
 	x.SUBQ(Imm(4), rows)
 	x.JMP(LabelRef("four"))
 	x.Label("rest")
 	x.TESTQ(rows, rows)
 	x.JZ(LabelRef("done"))
-	x.weighRows512(1, p, top, sum, ahead, scale, low, k)
+	x.tileSoftmaxRows512(1, p, rowMax, rowSum, prefetch, scale, low, k)
 	x.add(256, p)
-	x.add(256, ahead)
-	x.add(4, top)
-	x.add(4, sum)
+	x.add(256, prefetch)
+	x.add(4, rowMax)
+	x.add(4, rowSum)
 	x.DECQ(rows)
 	x.JMP(LabelRef("rest"))
 	x.Label("done")
 	x.end()
 
-	x.function("mergeStateAVX512", "(max, sum, top, add *float32, n int)",
-		"mergeStateAVX512 is merge for maxima and sums. It leaves in top what the output so far is to be multiplied by, and in add the same of the tile.")
-	pmax, psum, ptop, padd, n := x.arg("max"), x.arg("sum"), x.arg("top"), x.arg("add"), x.arg("n")
+	x.function("rescaleMergeSumsAVX512", "(max, sum, rowMax, rowSum *float32, n int)",
+		"rescaleMergeSumsAVX512 is rescaleMerge for maxima and sums. It leaves in rowMax what the output so far is to be multiplied by, and in rowSum the same of the tile.")
+	pmax, psum, prowMax, prowSum, n := x.arg("max"), x.arg("sum"), x.arg("rowMax"), x.arg("rowSum"), x.arg("n")
 	low = x.constZ(bits(float32(math.Inf(-1))))
 	one := x.constZ(bits(1))
 	x.each16("loop", n, func(k *reg.OpmaskVirtual) {
-		old, now := x.get(at(pmax, 0), k), x.get(at(ptop, 0), k)
+		old, now := x.get(at(pmax, 0), k), x.get(at(prowMax, 0), k)
 		some := x.K()
 		x.VCMPPS(Imm(4), low, now, some)
 		both := x.ZMM()
@@ -456,16 +456,16 @@ func (x *program) attention512() {
 		t := x.ZMM()
 		x.VMOVAPS(one, t)
 		x.VMOVAPS(old, some, t)
-		x.put(t, at(ptop, 0), k)
+		x.put(t, at(prowMax, 0), k)
 		s := x.get(at(psum, 0), k)
 		x.VMULPS(t, s, s)
-		x.VFMADD231PS(x.get(at(padd, 0), k), now, s)
+		x.VFMADD231PS(x.get(at(prowSum, 0), k), now, s)
 		x.put(s, at(psum, 0), k)
-		x.put(now, at(padd, 0), k)
-	}, pointer{pmax, 64}, pointer{psum, 64}, pointer{ptop, 64}, pointer{padd, 64})
+		x.put(now, at(prowSum, 0), k)
+	}, pointer{pmax, 64}, pointer{psum, 64}, pointer{prowMax, 64}, pointer{prowSum, 64})
 	x.end()
 
-	x.function("mergeRowsAVX512", "(out, acc, old, now *float32, rows, d int)", "mergeRowsAVX512 is merge for the outputs: out = out·old + acc·now, row by row.")
+	x.function("rescaleMergeRowsAVX512", "(out, acc, old, now *float32, rows, d int)", "rescaleMergeRowsAVX512 is rescaleMerge for the outputs: out = out·old + acc·now, row by row.")
 	out, acc, pold, pnow := x.arg("out"), x.arg("acc"), x.arg("old"), x.arg("now")
 	r, d := x.arg("rows"), x.arg("d")
 	x.Label("rows")
@@ -490,8 +490,8 @@ func (x *program) attention512() {
 	x.end()
 }
 
-// weighRows512 is weigh for four rows or one: a row's chain of operations is long, and those of four overlap.
-func (x *program) weighRows512(rows int, p, top, sum, ahead reg.Register, scale, low reg.VecVirtual, k [4]reg.OpmaskVirtual) {
+// tileSoftmaxRows512 is tileSoftmax for four rows or one: a row's chain of operations is long, and those of four overlap.
+func (x *program) tileSoftmaxRows512(rows int, p, rowMax, rowSum, prefetch reg.Register, scale, low reg.VecVirtual, k [4]reg.OpmaskVirtual) {
 	s := make([][4]reg.VecVirtual, rows)
 	m := make([]reg.VecVirtual, rows)
 	larger := func(a, b, to reg.VecVirtual) { x.VMAXPS(a, b, to) }
@@ -504,7 +504,7 @@ func (x *program) weighRows512(rows int, p, top, sum, ahead reg.Register, scale,
 		m[r] = x.ofFour(s[r], larger)
 	}
 	tops := x.reduceRows(m, larger)
-	x.putRows(tops, top, rows)
+	x.putRows(tops, rowMax, rows)
 	for r := range s {
 		some := x.K()
 		if rows > 1 {
@@ -514,7 +514,7 @@ func (x *program) weighRows512(rows int, p, top, sum, ahead reg.Register, scale,
 		}
 		x.VCMPPS(Imm(4), low, m[r], some) // not equal
 		for i, z := range s[r] {
-			x.PREFETCHNTA(at(ahead, 256*r+64*i))
+			x.PREFETCHNTA(at(prefetch, 256*r+64*i))
 			kk := x.K()
 			x.KANDW(some, k[i], kk)
 			x.VSUBPS(m[r], z, z)
@@ -524,7 +524,7 @@ func (x *program) weighRows512(rows int, p, top, sum, ahead reg.Register, scale,
 		}
 		m[r] = x.ofFour(s[r], x.plus)
 	}
-	x.putRows(x.reduceRows(m, x.plus), sum, rows)
+	x.putRows(x.reduceRows(m, x.plus), rowSum, rows)
 }
 
 // ofFour combines four registers by one tree.
@@ -585,12 +585,12 @@ func (x *program) dwords16x16(v [16]reg.VecVirtual) (out [16]reg.VecVirtual) {
 
 // columns512 is transposition without widening: half as many shuffles, and half as much to write and to read again.
 func (x *program) columns512() {
-	x.function("columnsF16AVX512", "(dst, src, ahead *byte, stride, blocks, pace int)",
-		"columnsF16AVX512 turns 16 rows of some times 32 F16 into columns 128 bytes apart. For each 32 it asks for 512 bytes at ahead, which then moves on by pace.")
+	x.function("transposeF16x32AVX512", "(dst, src, prefetch *byte, stride, blocks, pace int)",
+		"transposeF16x32AVX512 turns 16 rows of some times 32 F16 into columns 128 bytes apart. For each 32 it asks for 512 bytes at prefetch, which then moves on by pace.")
 	src, stride := x.arg("src"), x.arg("stride")
 	rows := x.rows16(src, stride)
 	dst, blocks := x.arg("dst"), x.arg("blocks")
-	ahead, pace := x.arg("ahead"), x.arg("pace")
+	prefetch, pace := x.arg("prefetch"), x.arg("pace")
 	var pairs [2]reg.VecVirtual // lanes 0 and 1, or 2 and 3, of the first eight rows, each followed by that of the others
 	for i, q := range [2]uint32{0, 4} {
 		pairs[i] = x.constZ(q, 0, q+1, 0, q+8, 0, q+9, 0, q+2, 0, q+3, 0, q+10, 0, q+11, 0)
@@ -600,7 +600,7 @@ func (x *program) columns512() {
 	for h := range v {
 		for i := range v[h] {
 			if i%2 == 0 {
-				x.PREFETCHNTA(at(ahead, 64*(4*h+i/2)))
+				x.PREFETCHNTA(at(prefetch, 64*(4*h+i/2)))
 			}
 			v[h][i] = x.get(rows.at(8*h+i, 0), nil)
 		}
@@ -616,7 +616,7 @@ func (x *program) columns512() {
 		}
 	}
 	x.advance(rows, 64)
-	x.ADDQ(pace, ahead)
+	x.ADDQ(pace, prefetch)
 	x.add(32*128, dst)
 	x.DECQ(blocks)
 	x.JNZ(LabelRef("loop"))
@@ -646,12 +646,12 @@ func halfVectors512(rows int) int {
 	return 4
 }
 
-// gemm512 multiplies some rows of a with 16 columns of b or some vectors of them, of float32 or halves. For each line of halves that it reads it asks for one at ahead,
+// gemm512 multiplies some rows of a with 16 columns of b or some vectors of them, of float32 or halves. For each line of halves that it reads it asks for one at prefetch,
 // which then moves on by pace. Strides are in bytes.
 func (x *program) gemm512(half bool, rows, vectors int) {
 	name, args, of, size, load := "gemm", "(c, a, b *float32, lda, ld, k int", "b", 64, x.get
 	if half {
-		name, args, of, size, load = "gemmF16", "(c, a *float32, b, ahead *byte, lda, ldb, ldc, k, pace int", "F16", 32, x.getHalf
+		name, args, of, size, load = "gemmF16", "(c, a *float32, b, prefetch *byte, lda, ldb, ldc, k, pace int", "F16", 32, x.getHalf
 	}
 	name = fmt.Sprintf("%s%dx%dAVX512", name, rows, 16*vectors)
 	mask, doc := "", ""
@@ -660,9 +660,9 @@ func (x *program) gemm512(half bool, rows, vectors int) {
 	}
 	x.function(name, args+mask+")", fmt.Sprintf("%s multiplies %d rows of a with %d columns of %s%s, adding along k in order.", name, rows, 16*vectors, of, doc))
 	a, b := x.arg("a"), x.arg("b")
-	var lda, ldb, k, ahead, pace reg.Register
+	var lda, ldb, k, prefetch, pace reg.Register
 	if half {
-		ahead, lda, ldb, k, pace = x.arg("ahead"), x.arg("lda"), x.arg("ldb"), x.arg("k"), x.arg("pace")
+		prefetch, lda, ldb, k, pace = x.arg("prefetch"), x.arg("lda"), x.arg("ldb"), x.arg("k"), x.arg("pace")
 	} else {
 		lda, ldb, k = x.arg("lda"), x.arg("ld"), x.arg("k")
 	}
@@ -690,7 +690,7 @@ func (x *program) gemm512(half bool, rows, vectors int) {
 	var v [4]reg.VecVirtual
 	for j := range vectors {
 		if half && j%2 == 0 {
-			x.PREFETCHNTA(at(ahead, size*j))
+			x.PREFETCHNTA(at(prefetch, size*j))
 		}
 		v[j] = load(at(b, size*j), km)
 	}
@@ -709,7 +709,7 @@ func (x *program) gemm512(half bool, rows, vectors int) {
 	}
 	x.ADDQ(ldb, b)
 	if half {
-		x.ADDQ(pace, ahead)
+		x.ADDQ(pace, prefetch)
 	}
 	x.DECQ(k)
 	x.JNZ(LabelRef("loop"))
@@ -990,7 +990,7 @@ func (x *program) quantize512() {
 		var id, xq, qq [half]reg.VecVirtual
 		for c := range half {
 			id[c], xq[c], qq[c] = x.ZMM(), x.ZMM(), x.ZMM()
-			x.VMOVUPS(x.words(bits(top512(half*h+c))), id[c])
+			x.VMOVUPS(x.words(bits(candidateMax(half*h+c))), id[c])
 			x.VDIVPS(size, id[c], id[c])
 			x.zero(xq[c])
 			x.zero(qq[c])
@@ -1014,11 +1014,11 @@ func (x *program) quantize512() {
 		x.DECQ(n)
 		x.JNZ(LabelRef(label))
 		for c := range half {
-			top := top512(half*h + c)
+			peak := candidateMax(half*h + c)
 			s, gain, k := x.ZMM(), x.ZMM(), x.K()
 			x.VDIVPS(qq[c], xq[c], s)
 			x.VMULPS(xq[c], s, gain)
-			x.VDIVPS(x.words(bits(top*top)), gain, gain)
+			x.VDIVPS(x.words(bits(peak*peak)), gain, gain)
 			x.VCMPPS(Imm(14), best, gain, k) // greater
 			x.VMOVAPS(gain, k, best)
 			x.VMOVAPS(id[c], k, inv)
@@ -1099,5 +1099,5 @@ func (x *program) quantize512() {
 	x.end()
 }
 
-// top512 is what candidate c maps the largest magnitude of a group to.
-func top512(c int) float32 { return 127 - 0.75*float32(c) }
+// candidateMax is what candidate c maps the largest magnitude of a group to.
+func candidateMax(c int) float32 { return 127 - 0.75*float32(c) }

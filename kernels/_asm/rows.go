@@ -85,9 +85,9 @@ func (x *program) widenRows256() {
 	})
 }
 
-// fetch asks for lines of memory that will be read soon.
-func (x *program) fetch() {
-	x.function("fetchAMD64", "(p *byte, lines int)", "fetchAMD64 asks for some lines of 64 bytes, without waiting for them. lines is not 0.")
+// prefetchLines asks for lines of memory that will be read soon.
+func (x *program) prefetchLines() {
+	x.function("prefetchAMD64", "(p *byte, lines int)", "prefetchAMD64 asks for some lines of 64 bytes, without waiting for them. lines is not 0.")
 	p, n := x.arg("p"), x.arg("lines")
 	x.Label("loop")
 	x.PREFETCHT0(at(p, 0))

@@ -17,8 +17,8 @@ func (x *program) attention() {
 	for _, f := range floatFormats[:2] {
 		x.transpose(f)
 	}
-	x.weigh()
-	x.merge()
+	x.tileSoftmax()
+	x.rescaleMerge()
 }
 
 // gemm multiplies some rows of a with some columns of b. Strides are in bytes.
@@ -117,9 +117,9 @@ func (x *program) transpose(f floatFormat) {
 	x.end()
 }
 
-func (x *program) weigh() {
-	x.function("weighNEON", "p *float32, top *float32, sum *float32, rows int, seen int, scale float32", "weighNEON is weigh.")
-	p, top, sum, rows, seen := x.arg("p"), x.arg("top"), x.arg("sum"), x.arg("rows"), x.arg("seen")
+func (x *program) tileSoftmax() {
+	x.function("tileSoftmaxNEON", "p *float32, rowMax *float32, rowSum *float32, rows int, seen int, scale float32", "tileSoftmaxNEON is tileSoftmax.")
+	p, rowMax, rowSum, rows, seen := x.arg("p"), x.arg("rowMax"), x.arg("rowSum"), x.arg("rows"), x.arg("seen")
 	scale := x.float("scale")
 	low := x.floats(x.V(), float32(math.Inf(-1)))
 	lanes := x.constant(x.V(), 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0)
@@ -178,11 +178,11 @@ func (x *program) weigh() {
 	x.w(fadd(add[0], add[0], add[1]))
 	x.w(faddp(add[0], add[0], add[0]))
 	x.w(faddp(add[0], add[0], add[0]))
-	x.put(most, top, 0, 1)
-	x.put(add[0], sum, 0, 1)
+	x.put(most, rowMax, 0, 1)
+	x.put(add[0], rowSum, 0, 1)
 	x.addi(p, p, 4*attendTile)
-	x.addi(top, top, 4)
-	x.addi(sum, sum, 4)
+	x.addi(rowMax, rowMax, 4)
+	x.addi(rowSum, rowSum, 4)
 	x.loop(rows, "loop")
 	x.free(most, none, zero, scale, low, lanes, four, limit)
 	x.free(add[:]...)
@@ -190,21 +190,21 @@ func (x *program) weigh() {
 	x.end()
 }
 
-func (x *program) merge() {
-	x.function("mergeNEON", "out *float32, acc *float32, max *float32, sum *float32, top *float32, add *float32, rows int, d int", "mergeNEON is merge.")
+func (x *program) rescaleMerge() {
+	x.function("rescaleMergeNEON", "out *float32, acc *float32, max *float32, sum *float32, rowMax *float32, rowSum *float32, rows int, d int", "rescaleMergeNEON is rescaleMerge.")
 	out, acc := x.arg("out"), x.arg("acc")
-	pmax, psum, ptop, padd := x.arg("max"), x.arg("sum"), x.arg("top"), x.arg("add")
+	pmax, psum, prowMax, prowSum := x.arg("max"), x.arg("sum"), x.arg("rowMax"), x.arg("rowSum")
 	rows, d := x.arg("rows"), x.arg("d")
 	t := x.expTable()
 	word, inf := x.R(), x.R()
 	x.op("MOVW", fmt.Sprintf("$0x%x", bits(float32(math.Inf(-1)))), inf.String())
 	x.label("loop")
-	x.op("MOVWU", mem(ptop, 0), word.String())
+	x.op("MOVWU", mem(prowMax, 0), word.String())
 	x.op("CMPW", inf.String(), word.String())
 	x.op("BEQ", "skip")
 	e, both, s, n := x.V(), x.V(), x.V(), x.V()
 	x.get(e, pmax, 0, 1)
-	x.get(n, ptop, 0, 1)
+	x.get(n, prowMax, 0, 1)
 	x.w(fmax(both, e, n))
 	x.put(both, pmax, 0, 1)
 	x.zip1("S4", e, e, n)
@@ -212,7 +212,7 @@ func (x *program) merge() {
 	x.w(fsub(e, e, both))
 	x.exp(t, e) // lane 0 is for the output so far, lane 1 for the tile
 	x.get(s, psum, 0, 1)
-	x.get(n, padd, 0, 1)
+	x.get(n, prowSum, 0, 1)
 	x.w(fmulLane(s, s, e, 0))
 	x.w(fmlaLane(s, n, e, 1))
 	x.put(s, psum, 0, 1)
@@ -234,7 +234,7 @@ func (x *program) merge() {
 	x.label("skip")
 	x.addrShifted(out, d, 2)
 	x.addrShifted(acc, d, 2)
-	for _, p := range []R{pmax, psum, ptop, padd} {
+	for _, p := range []R{pmax, psum, prowMax, prowSum} {
 		x.addi(p, p, 4)
 	}
 	x.loop(rows, "loop")
@@ -291,7 +291,7 @@ func (x *program) quantize() {
 		var id, xq, qq [half]V
 		for c := range half {
 			id[c], xq[c], qq[c] = x.V(), x.V(), x.V()
-			x.floats(id[c], top(half*h+c))
+			x.floats(id[c], candidateMax(half*h+c))
 			x.w(fdiv(id[c], id[c], amax))
 			x.zero(xq[c])
 			x.zero(qq[c])
@@ -321,7 +321,7 @@ func (x *program) quantize() {
 				s, gain, more := u[0], u[1], u[2]
 				x.w(fdiv(s, xq[c], qq[c]))
 				x.w(fmul(gain, s, xq[c]))
-				x.floats(more, top(half*h+c)*top(half*h+c))
+				x.floats(more, candidateMax(half*h+c)*candidateMax(half*h+c))
 				x.w(fdiv(gain, gain, more))
 				x.w(fcmgt(more, gain, best))
 				x.bit(best, gain, more)
@@ -392,5 +392,5 @@ func (x *program) quantize() {
 	x.end()
 }
 
-// top is what candidate c maps the largest magnitude of a group to.
-func top(c int) float32 { return 127 - 0.75*float32(c) }
+// candidateMax is what candidate c maps the largest magnitude of a group to.
+func candidateMax(c int) float32 { return 127 - 0.75*float32(c) }

@@ -21,7 +21,7 @@ func floatsNEON(x *program) {
 		}
 	}
 	x.widenRows()
-	x.fetch()
+	x.prefetchLines()
 }
 
 // stream is an address that moves on with the elements, by size bytes each.

@@ -57,9 +57,9 @@ func (x *program) widenBlocks(format string, size int, load func(src R) [2]V) {
 	x.end()
 }
 
-// fetch asks for lines of memory that will be read soon.
-func (x *program) fetch() {
-	x.function("fetchNEON", "p *byte, lines int", "fetchNEON asks for some lines of 64 bytes, without waiting for them. lines is not 0.")
+// prefetchLines asks for lines of memory that will be read soon.
+func (x *program) prefetchLines() {
+	x.function("prefetchNEON", "p *byte, lines int", "prefetchNEON asks for some lines of 64 bytes, without waiting for them. lines is not 0.")
 	p, n := x.arg("p"), x.arg("lines")
 	x.label("loop")
 	x.prefetch(p, 0)
