@@ -84,13 +84,13 @@ func (l *Level) LayerNorm(dst, x, w []float32, eps float32) {
 	l.normalize(dst, dst, w[:n], scale)
 }
 
-// RotateHalves turns the pairs (x[0],x[n]), (x[1],x[n+1]) …, n = len(cos), as Rotate does neighbours: the layout of GPT-NeoX, Black et al. 2022, arXiv:2204.06745.
-func (l *Level) RotateHalves(x, cos, sin []float32) {
+// RotateNeoX turns the pairs (x[0],x[n]), (x[1],x[n+1]) …, n = len(cos), as Rotate does neighbours: the layout of GPT-NeoX, Black et al. 2022, arXiv:2204.06745.
+func (l *Level) RotateNeoX(x, cos, sin []float32) {
 	n := len(cos)
-	l.rotateHalves(x[:n], x[n:2*n], cos, sin[:n])
+	l.rotateNeoX(x[:n], x[n:2*n], cos, sin[:n])
 }
 
-func rotateHalves(lo, hi, cos, sin []float32) {
+func rotateNeoX(lo, hi, cos, sin []float32) {
 	lo, hi, sin = lo[:len(cos)], hi[:len(cos)], sin[:len(cos)]
 	for i, c := range cos {
 		a, b, s := lo[i], hi[i], sin[i]

@@ -169,7 +169,7 @@ func (l *Level) Values(a *Attention, t quant.Type, v []byte, n int) {
 	for i := range prefetchParts / 2 {
 		l.prefetchPart(a, prefetchParts/2+i)
 		if from, to := i*prefetchRows, min((i+1)*prefetchRows, n); from < to {
-			l.Widen(t, a.v[from*a.dv:to*a.dv], v[from*size:])
+			l.DequantizeRow(t, a.v[from*a.dv:to*a.dv], v[from*size:])
 		}
 	}
 }
@@ -186,7 +186,7 @@ func (l *Level) ValuesOfKeys(a *Attention, t quant.Type, k []byte, n int) {
 		if j%prefetchRows == 0 {
 			l.prefetchPart(a, prefetchParts/2+j/prefetchRows)
 		}
-		l.Widen(t, a.v[j*a.dv:(j+1)*a.dv], k[j*row:])
+		l.DequantizeRow(t, a.v[j*a.dv:(j+1)*a.dv], k[j*row:])
 	}
 }
 
@@ -312,8 +312,8 @@ func gemm(c, a, b []float32, m, n, k int) {
 	}
 }
 
-// transposeHalf and transposeFloat turn n ≤ [Tile] rows of d numbers into columns: dst is [d][Tile]. What lies in the columns behind n is of no account.
-func transposeHalf(dst []float32, src []byte, n, d int) {
+// transposeF16Rows and transposeFloat turn n ≤ [Tile] rows of d numbers into columns: dst is [d][Tile]. What lies in the columns behind n is of no account.
+func transposeF16Rows(dst []float32, src []byte, n, d int) {
 	for j := range n {
 		for i := range d {
 			dst[i*Tile+j] = quant.Half(binary.LittleEndian.Uint16(src[2*(j*d+i):]))
@@ -321,7 +321,7 @@ func transposeHalf(dst []float32, src []byte, n, d int) {
 	}
 }
 
-func transposeFloat(dst []float32, src []byte, n, d int) {
+func transposeF32Rows(dst []float32, src []byte, n, d int) {
 	for j := range n {
 		for i := range d {
 			dst[i*Tile+j] = math.Float32frombits(binary.LittleEndian.Uint32(src[4*(j*d+i):]))

@@ -3,10 +3,10 @@ package kernels
 import "math"
 
 var goOps = ops{
-	dot: dot, normalize: normalize, swiGLU: swiGLU, rotate: rotate, add: add, addScaled: addScaled, scale: scale,
-	gelu: gelu, gate: gate, softCap: softCap, rotateHalves: rotateHalves,
+	dot: dot, normalize: normalize, swiGLU: swiGLU, rotateInterleaved: rotateInterleaved, add: add, addScaled: addScaled, scale: scale,
+	gelu: gelu, gate: gate, softCap: softCap, rotateNeoX: rotateNeoX,
 	quantize: quantize, roundBF16: roundBF16, gemm: gemm, tileSoftmax: tileSoftmax, rescaleMerge: rescaleMerge,
-	advance: advance, decay: decay,
+	updateState: updateState, updateSelectiveState: updateSelectiveState,
 }
 
 // RMSNorm sets dst = w·x/√(mean(x²)+eps); Zhang and Sennrich 2019, arXiv:1910.07467. dst may be x.
@@ -51,11 +51,13 @@ func Softmax(x []float32) {
 	}
 }
 
-// Rotate turns the pairs (x[0],x[1]), (x[2],x[3]) … by the angles whose cosines and sines are given, one per pair; the rest of x
+// RotateInterleaved turns the pairs (x[0],x[1]), (x[2],x[3]) … by the angles whose cosines and sines are given, one per pair; the rest of x
 // stays. Su et al. 2021, arXiv:2104.09864.
-func (l *Level) Rotate(x, cos, sin []float32) { l.rotate(x[:2*len(cos)], cos, sin[:len(cos)]) }
+func (l *Level) RotateInterleaved(x, cos, sin []float32) {
+	l.rotateInterleaved(x[:2*len(cos)], cos, sin[:len(cos)])
+}
 
-func rotate(x, cos, sin []float32) {
+func rotateInterleaved(x, cos, sin []float32) {
 	sin = sin[:len(cos)]
 	for i, c := range cos {
 		p := x[2*i : 2*i+2 : 2*i+2]

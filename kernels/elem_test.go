@@ -113,13 +113,13 @@ func TestRotate(t *testing.T) {
 	forLevels(t, func(t *testing.T, l *Level) {
 		x := []float32{1, 0, 0, 2, 5, 6}
 		c, s := float32(math.Cos(0.3)), float32(math.Sin(0.3))
-		l.Rotate(x, []float32{c, 0}, []float32{s, 1})
+		l.RotateInterleaved(x, []float32{c, 0}, []float32{s, 1})
 		require.InDeltaSlice(t, []float32{c, s, -2, 0, 5, 6}, x, 1e-7)
 		for _, n := range lengths {
 			x, cos, sin := guarded(2*n), floats(4, n), floats(5, n)
 			from := floats(6, 2*n)
 			copy(x.f, from)
-			l.Rotate(x.f, cos, sin)
+			l.RotateInterleaved(x.f, cos, sin)
 			for i := range cos {
 				require.InDelta(t, from[2*i]*cos[i]-from[2*i+1]*sin[i], x.f[2*i], 2e-6)
 				require.InDelta(t, from[2*i]*sin[i]+from[2*i+1]*cos[i], x.f[2*i+1], 2e-6)
@@ -161,7 +161,7 @@ func TestNarrowWiden(t *testing.T) {
 			all[2*i], all[2*i+1] = byte(i), byte(i>>8)
 		}
 		wide := make([]float32, 1<<16)
-		l.Widen(quant.F16, wide, all)
+		l.DequantizeRow(quant.F16, wide, all)
 		for i, v := range wide {
 			if want := quant.Half(uint16(i)); want == want {
 				require.Equal(t, math.Float32bits(want), math.Float32bits(v), i)
@@ -176,27 +176,27 @@ func TestNarrowWiden(t *testing.T) {
 			}
 		}
 		got := make([]byte, 2*len(x))
-		l.Narrow(quant.F16, got, x)
+		l.QuantizeRow(quant.F16, got, x)
 		for i, v := range x {
 			require.Equal(t, quant.ToHalf(v), uint16(got[2*i])|uint16(got[2*i+1])<<8, v)
 		}
 		for _, n := range lengths {
 			f := guarded(n)
-			l.Widen(quant.F16, f.f, all[2*1000:])
+			l.DequantizeRow(quant.F16, f.f, all[2*1000:])
 			require.Equal(t, bits(wide[1000:1000+n]), bits(f.f))
 			f.check(t)
 			b := slices.Repeat([]byte{77}, 2*n+64)
-			l.Narrow(quant.F16, b[:2*n], x[:n])
+			l.QuantizeRow(quant.F16, b[:2*n], x[:n])
 			require.Equal(t, got[:2*n], b[:2*n])
 			require.Equal(t, slices.Repeat([]byte{77}, 64), b[2*n:])
-			l.Narrow(quant.F32, make([]byte, 4*n), x[:n])
+			l.QuantizeRow(quant.F32, make([]byte, 4*n), x[:n])
 		}
 		x = x[:64]
 		b, y := make([]byte, 4*len(x)), make([]float32, len(x))
-		l.Narrow(quant.F32, b, x)
-		l.Widen(quant.F32, y, b)
+		l.QuantizeRow(quant.F32, b, x)
+		l.DequantizeRow(quant.F32, y, b)
 		require.Equal(t, bits(x), bits(y))
-		require.Panics(t, func() { l.Narrow(quant.Q4_1, make([]byte, 100), x) })
+		require.Panics(t, func() { l.QuantizeRow(quant.Q4_1, make([]byte, 100), x) })
 	})
 }
 
@@ -205,7 +205,7 @@ func cache(typ quant.Type, f []float32, n, d int) []byte {
 	all := slices.Repeat([]float32{float32(math.NaN())}, Tile*d)
 	copy(all, f[:n*d])
 	b := make([]byte, typ.RowBytes(Tile*d))
-	levels()[0].Narrow(typ, b, all)
+	levels()[0].QuantizeRow(typ, b, all)
 	return b
 }
 
@@ -302,7 +302,7 @@ func testAttention(t *testing.T, l *Level, typ quant.Type, d, n int) {
 	// What is kept, and the queries as products with keys in blocks take them.
 	kept := func(x []float32) []float32 {
 		b, y := make([]byte, typ.RowBytes(len(x))), make([]float32, len(x))
-		levels()[0].Narrow(typ, b, x)
+		levels()[0].QuantizeRow(typ, b, x)
 		quant.Dequantize(typ, y, b)
 		return y
 	}
@@ -355,7 +355,7 @@ func TestNarrowWidenBlocks(t *testing.T) {
 			quant.Dequantize(typ, want, b)
 			for _, n := range []int{32, 64, 96, 128, len(want)} {
 				got := guarded(n)
-				l.Widen(typ, got.f, b)
+				l.DequantizeRow(typ, got.f, b)
 				for i, v := range got.f {
 					if want[i] == want[i] {
 						require.Equal(t, math.Float32bits(want[i]), math.Float32bits(v), "%s: %d of %d", typ, i, n)
@@ -365,17 +365,17 @@ func TestNarrowWidenBlocks(t *testing.T) {
 				}
 				got.check(t)
 			}
-			l.Widen(typ, nil, nil)
+			l.DequantizeRow(typ, nil, nil)
 
 			x := floats(4, 5*32)
 			good, bad := make([]byte, typ.RowBytes(len(x))), make([]byte, typ.RowBytes(len(x)))
 			require.NoError(t, quant.Quantize(typ, good, x))
-			l.Narrow(typ, bad, x)
+			l.QuantizeRow(typ, bad, x)
 			require.Equal(t, good, bad)
 			x[3], x[70], x[159] = float32(math.NaN()), float32(math.Inf(-1)), 1e30
-			l.Narrow(typ, bad, x)
+			l.QuantizeRow(typ, bad, x)
 			y := make([]float32, len(x))
-			l.Widen(typ, y, bad)
+			l.DequantizeRow(typ, y, bad)
 			for block := range 5 {
 				size := typ.BlockBytes()
 				if block%2 == 1 {
@@ -533,13 +533,13 @@ func TestSoftCap(t *testing.T) {
 func TestRotateHalves(t *testing.T) {
 	forLevels(t, func(t *testing.T, l *Level) {
 		four := []float32{9, 1, 2, 3, 4, 9}
-		l.RotateHalves(four[1:], []float32{0, 1}, []float32{1, 0}) // by a quarter, and not
+		l.RotateNeoX(four[1:], []float32{0, 1}, []float32{1, 0}) // by a quarter, and not
 		require.Equal(t, []float32{9, -3, 2, 1, 4, 9}, four)
 		for _, n := range lengths {
 			x, cos, sin := guarded(2*n+3), floats(4, n), floats(5, n)
 			from := floats(6, 2*n+3)
 			copy(x.f, from)
-			l.RotateHalves(x.f, cos, sin)
+			l.RotateNeoX(x.f, cos, sin)
 			for i := range cos {
 				require.InDelta(t, from[i]*cos[i]-from[n+i]*sin[i], x.f[i], 2e-6)
 				require.InDelta(t, from[i]*sin[i]+from[n+i]*cos[i], x.f[n+i], 2e-6)

@@ -594,9 +594,9 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func rotateHalvesAVX2(lo *float32, hi *float32, cos *float32, sin *float32, pairs int)
+// func rotateNeoXAVX2(lo *float32, hi *float32, cos *float32, sin *float32, pairs int)
 // Requires: AVX, FMA3
-TEXT ·rotateHalvesAVX2(SB), NOSPLIT, $0-40
+TEXT ·rotateNeoXAVX2(SB), NOSPLIT, $0-40
 	MOVQ lo+0(FP), AX
 	MOVQ hi+8(FP), CX
 	MOVQ pairs+32(FP), DX
@@ -649,9 +649,9 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func rotateAVX2(x *float32, cos *float32, sin *float32, pairs int)
+// func rotateInterleavedAVX2(x *float32, cos *float32, sin *float32, pairs int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·rotateAVX2(SB), NOSPLIT, $0-32
+TEXT ·rotateInterleavedAVX2(SB), NOSPLIT, $0-32
 	MOVQ    x+0(FP), AX
 	MOVQ    pairs+24(FP), CX
 	MOVQ    cos+8(FP), DX
@@ -704,9 +704,9 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func widenAVX2(dst *float32, src *byte, n int)
+// func dequantizeF16AVX2(dst *float32, src *byte, n int)
 // Requires: AVX, F16C
-TEXT ·widenAVX2(SB), NOSPLIT, $0-24
+TEXT ·dequantizeF16AVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
@@ -721,9 +721,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func narrowAVX2(dst *byte, src *float32, n int)
+// func quantizeF16AVX2(dst *byte, src *float32, n int)
 // Requires: AVX, F16C
-TEXT ·narrowAVX2(SB), NOSPLIT, $0-24
+TEXT ·quantizeF16AVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
@@ -4972,9 +4972,9 @@ finish:
 	VZEROUPPER
 	RET
 
-// func widenQ8_0AVX2(dst *float32, src *byte, blocks int)
+// func dequantizeQ8_0AVX2(dst *float32, src *byte, blocks int)
 // Requires: AVX, AVX2, F16C
-TEXT ·widenQ8_0AVX2(SB), NOSPLIT, $0-24
+TEXT ·dequantizeQ8_0AVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ blocks+16(FP), DX
@@ -5005,9 +5005,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func widenQ4_0AVX2(dst *float32, src *byte, blocks int)
+// func dequantizeQ4_0AVX2(dst *float32, src *byte, blocks int)
 // Requires: AVX, AVX2, F16C
-TEXT ·widenQ4_0AVX2(SB), NOSPLIT, $0-24
+TEXT ·dequantizeQ4_0AVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ blocks+16(FP), DX
@@ -5044,9 +5044,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func advance32AVX2(s *float32, x *float32, y *float32, a *float32, u *float32, r *float32, ld int, rows int)
+// func updateState32AVX2(s *float32, x *float32, y *float32, a *float32, u *float32, r *float32, ld int, rows int)
 // Requires: AVX, FMA3
-TEXT ·advance32AVX2(SB), NOSPLIT, $0-64
+TEXT ·updateState32AVX2(SB), NOSPLIT, $0-64
 	MOVQ    x+8(FP), AX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
@@ -5102,9 +5102,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func advance8AVX2(s *float32, x *float32, y *float32, a *float32, u *float32, r *float32, ld int, rows int, columns int)
+// func updateState8AVX2(s *float32, x *float32, y *float32, a *float32, u *float32, r *float32, ld int, rows int, columns int)
 // Requires: AVX, FMA3
-TEXT ·advance8AVX2(SB), NOSPLIT, $0-72
+TEXT ·updateState8AVX2(SB), NOSPLIT, $0-72
 	MOVQ       columns+64(FP), AX
 	LEAQ       const0<>+0(SB), CX
 	NEGQ       AX
@@ -5140,9 +5140,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func decay16AVX2(s *float32, a *float32, d *float32, x *float32, y *float32, b *float32, c *float32, ld int, rows int)
+// func updateSelectiveState16AVX2(s *float32, a *float32, d *float32, x *float32, y *float32, b *float32, c *float32, ld int, rows int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·decay16AVX2(SB), NOSPLIT, $0-72
+TEXT ·updateSelectiveState16AVX2(SB), NOSPLIT, $0-72
 	MOVQ    d+16(FP), AX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
@@ -5246,9 +5246,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func decay8AVX2(s *float32, a *float32, d *float32, x *float32, y *float32, b *float32, c *float32, ld int, rows int, columns int)
+// func updateSelectiveState8AVX2(s *float32, a *float32, d *float32, x *float32, y *float32, b *float32, c *float32, ld int, rows int, columns int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·decay8AVX2(SB), NOSPLIT, $0-80
+TEXT ·updateSelectiveState8AVX2(SB), NOSPLIT, $0-80
 	MOVQ       columns+72(FP), AX
 	LEAQ       const0<>+0(SB), CX
 	NEGQ       AX

@@ -49,25 +49,25 @@ func gateAVX2(x *float32, gate *float32, n int)
 //go:noescape
 func softCapAVX2(x *float32, n int, most float32)
 
-// rotateHalvesAVX2 is rotateHalves.
+// rotateNeoXAVX2 is rotateNeoX.
 //
 //go:noescape
-func rotateHalvesAVX2(lo *float32, hi *float32, cos *float32, sin *float32, pairs int)
+func rotateNeoXAVX2(lo *float32, hi *float32, cos *float32, sin *float32, pairs int)
 
-// rotateAVX2 is rotate.
+// rotateInterleavedAVX2 is rotateInterleaved.
 //
 //go:noescape
-func rotateAVX2(x *float32, cos *float32, sin *float32, pairs int)
+func rotateInterleavedAVX2(x *float32, cos *float32, sin *float32, pairs int)
 
-// widenAVX2 turns F16 into float32. n is a multiple of 8, and not 0.
+// dequantizeF16AVX2 turns F16 into float32. n is a multiple of 8, and not 0.
 //
 //go:noescape
-func widenAVX2(dst *float32, src *byte, n int)
+func dequantizeF16AVX2(dst *float32, src *byte, n int)
 
-// narrowAVX2 turns float32 into F16, ties to even. n is a multiple of 8, and not 0.
+// quantizeF16AVX2 turns float32 into F16, ties to even. n is a multiple of 8, and not 0.
 //
 //go:noescape
-func narrowAVX2(dst *byte, src *float32, n int)
+func quantizeF16AVX2(dst *byte, src *float32, n int)
 
 // gemm1x16AVX2 multiplies 1 rows of a with 16 columns of b, adding along k in order.
 //
@@ -249,35 +249,35 @@ func mulBF161x2AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda 
 //go:noescape
 func mulBF161x3AVX2(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
-// widenQ8_0AVX2 turns blocks of Q8_0 into float32. blocks is not 0.
+// dequantizeQ8_0AVX2 turns blocks of Q8_0 into float32. blocks is not 0.
 //
 //go:noescape
-func widenQ8_0AVX2(dst *float32, src *byte, blocks int)
+func dequantizeQ8_0AVX2(dst *float32, src *byte, blocks int)
 
-// widenQ4_0AVX2 turns blocks of Q4_0 into float32. blocks is not 0.
+// dequantizeQ4_0AVX2 turns blocks of Q4_0 into float32. blocks is not 0.
 //
 //go:noescape
-func widenQ4_0AVX2(dst *float32, src *byte, blocks int)
+func dequantizeQ4_0AVX2(dst *float32, src *byte, blocks int)
 
-// advance32AVX2 is advance for a block of columns.
+// updateState32AVX2 is updateState for a block of columns.
 //
 //go:noescape
-func advance32AVX2(s *float32, x *float32, y *float32, a *float32, u *float32, r *float32, ld int, rows int)
+func updateState32AVX2(s *float32, x *float32, y *float32, a *float32, u *float32, r *float32, ld int, rows int)
 
-// advance8AVX2 is advance for a block of columns.
+// updateState8AVX2 is updateState for a block of columns.
 //
 //go:noescape
-func advance8AVX2(s *float32, x *float32, y *float32, a *float32, u *float32, r *float32, ld int, rows int, columns int)
+func updateState8AVX2(s *float32, x *float32, y *float32, a *float32, u *float32, r *float32, ld int, rows int, columns int)
 
-// decay16AVX2 is decay for a block of channels.
+// updateSelectiveState16AVX2 is updateSelectiveState for a block of channels.
 //
 //go:noescape
-func decay16AVX2(s *float32, a *float32, d *float32, x *float32, y *float32, b *float32, c *float32, ld int, rows int)
+func updateSelectiveState16AVX2(s *float32, a *float32, d *float32, x *float32, y *float32, b *float32, c *float32, ld int, rows int)
 
-// decay8AVX2 is decay for a block of channels.
+// updateSelectiveState8AVX2 is updateSelectiveState for a block of channels.
 //
 //go:noescape
-func decay8AVX2(s *float32, a *float32, d *float32, x *float32, y *float32, b *float32, c *float32, ld int, rows int, columns int)
+func updateSelectiveState8AVX2(s *float32, a *float32, d *float32, x *float32, y *float32, b *float32, c *float32, ld int, rows int, columns int)
 
 // prefetchAMD64 asks for some lines of 64 bytes, without waiting for them. lines is not 0.
 //

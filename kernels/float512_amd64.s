@@ -501,9 +501,9 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func rotateHalvesAVX512(lo *float32, hi *float32, cos *float32, sin *float32, pairs int)
+// func rotateNeoXAVX512(lo *float32, hi *float32, cos *float32, sin *float32, pairs int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
-TEXT ·rotateHalvesAVX512(SB), NOSPLIT, $0-40
+TEXT ·rotateNeoXAVX512(SB), NOSPLIT, $0-40
 	MOVQ lo+0(FP), AX
 	MOVQ hi+8(FP), CX
 	MOVQ pairs+32(FP), DX
@@ -551,9 +551,9 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func rotateAVX512(x *float32, cos *float32, sin *float32, pairs int)
+// func rotateInterleavedAVX512(x *float32, cos *float32, sin *float32, pairs int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
-TEXT ·rotateAVX512(SB), NOSPLIT, $0-32
+TEXT ·rotateInterleavedAVX512(SB), NOSPLIT, $0-32
 	MOVQ      x+0(FP), AX
 	MOVQ      pairs+24(FP), CX
 	MOVQ      cos+8(FP), DX
@@ -603,9 +603,9 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func widenAVX512(dst *float32, src *byte, n int)
+// func dequantizeF16AVX512(dst *float32, src *byte, n int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
-TEXT ·widenAVX512(SB), NOSPLIT, $0-24
+TEXT ·dequantizeF16AVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
@@ -680,9 +680,9 @@ loopdone:
 	VZEROUPPER
 	RET
 
-// func narrowAVX512(dst *byte, src *float32, n int)
+// func quantizeF16AVX512(dst *byte, src *float32, n int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
-TEXT ·narrowAVX512(SB), NOSPLIT, $0-24
+TEXT ·quantizeF16AVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
@@ -12161,9 +12161,9 @@ finish:
 	VZEROUPPER
 	RET
 
-// func widenQ8_0AVX512(dst *float32, src *byte, blocks int)
+// func dequantizeQ8_0AVX512(dst *float32, src *byte, blocks int)
 // Requires: AVX, AVX2, AVX512F
-TEXT ·widenQ8_0AVX512(SB), NOSPLIT, $0-24
+TEXT ·dequantizeQ8_0AVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ blocks+16(FP), DX
@@ -12186,9 +12186,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func widenQ4_0AVX512(dst *float32, src *byte, blocks int)
+// func dequantizeQ4_0AVX512(dst *float32, src *byte, blocks int)
 // Requires: AVX, AVX2, AVX512F
-TEXT ·widenQ4_0AVX512(SB), NOSPLIT, $0-24
+TEXT ·dequantizeQ4_0AVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ blocks+16(FP), DX
@@ -12214,9 +12214,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func advance64AVX512(s *float32, x *float32, y *float32, a *float32, u *float32, r *float32, ld int, rows int)
+// func updateState64AVX512(s *float32, x *float32, y *float32, a *float32, u *float32, r *float32, ld int, rows int)
 // Requires: AVX, AVX512F
-TEXT ·advance64AVX512(SB), NOSPLIT, $0-64
+TEXT ·updateState64AVX512(SB), NOSPLIT, $0-64
 	MOVQ    x+8(FP), AX
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
@@ -12272,9 +12272,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func advance16AVX512(s *float32, x *float32, y *float32, a *float32, u *float32, r *float32, ld int, rows int, mask int)
+// func updateState16AVX512(s *float32, x *float32, y *float32, a *float32, u *float32, r *float32, ld int, rows int, mask int)
 // Requires: AVX, AVX512F
-TEXT ·advance16AVX512(SB), NOSPLIT, $0-72
+TEXT ·updateState16AVX512(SB), NOSPLIT, $0-72
 	MOVQ      mask+64(FP), AX
 	KMOVW     AX, K1
 	MOVQ      x+8(FP), AX
@@ -12308,9 +12308,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func decay64AVX512(s *float32, a *float32, d *float32, x *float32, y *float32, b *float32, c *float32, ld int, rows int)
+// func updateSelectiveState64AVX512(s *float32, a *float32, d *float32, x *float32, y *float32, b *float32, c *float32, ld int, rows int)
 // Requires: AVX, AVX512F
-TEXT ·decay64AVX512(SB), NOSPLIT, $0-72
+TEXT ·updateSelectiveState64AVX512(SB), NOSPLIT, $0-72
 	MOVQ    d+16(FP), AX
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
@@ -12456,9 +12456,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func decay16AVX512(s *float32, a *float32, d *float32, x *float32, y *float32, b *float32, c *float32, ld int, rows int, mask int)
+// func updateSelectiveState16AVX512(s *float32, a *float32, d *float32, x *float32, y *float32, b *float32, c *float32, ld int, rows int, mask int)
 // Requires: AVX, AVX512F
-TEXT ·decay16AVX512(SB), NOSPLIT, $0-80
+TEXT ·updateSelectiveState16AVX512(SB), NOSPLIT, $0-80
 	MOVQ      mask+72(FP), AX
 	KMOVW     AX, K1
 	MOVQ      d+16(FP), AX

@@ -49,30 +49,30 @@ func gateAVX512(x *float32, gate *float32, n int)
 //go:noescape
 func softCapAVX512(x *float32, n int, most float32)
 
-// rotateHalvesAVX512 is rotateHalves.
+// rotateNeoXAVX512 is rotateNeoX.
 //
 //go:noescape
-func rotateHalvesAVX512(lo *float32, hi *float32, cos *float32, sin *float32, pairs int)
+func rotateNeoXAVX512(lo *float32, hi *float32, cos *float32, sin *float32, pairs int)
 
-// rotateAVX512 is rotate.
+// rotateInterleavedAVX512 is rotateInterleaved.
 //
 //go:noescape
-func rotateAVX512(x *float32, cos *float32, sin *float32, pairs int)
+func rotateInterleavedAVX512(x *float32, cos *float32, sin *float32, pairs int)
 
-// widenAVX512 turns F16 into float32.
+// dequantizeF16AVX512 turns F16 into float32.
 //
 //go:noescape
-func widenAVX512(dst *float32, src *byte, n int)
+func dequantizeF16AVX512(dst *float32, src *byte, n int)
 
 // roundBF16AVX512 turns float32 into BF16, ties to even; a NaN is a quiet one.
 //
 //go:noescape
 func roundBF16AVX512(dst *uint16, src *float32, n int)
 
-// narrowAVX512 turns float32 into F16, ties to even.
+// quantizeF16AVX512 turns float32 into F16, ties to even.
 //
 //go:noescape
-func narrowAVX512(dst *byte, src *float32, n int)
+func quantizeF16AVX512(dst *byte, src *float32, n int)
 
 // gemm1x64AVX512 multiplies 1 rows of a with 64 columns of b, adding along k in order.
 //
@@ -489,32 +489,32 @@ func mulBF16Dot1x5AVX512(dst *float32, ldd int, w *byte, stride int, a *float32,
 //go:noescape
 func mulBF16Dot1x6AVX512(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
-// widenQ8_0AVX512 turns blocks of Q8_0 into float32. blocks is not 0.
+// dequantizeQ8_0AVX512 turns blocks of Q8_0 into float32. blocks is not 0.
 //
 //go:noescape
-func widenQ8_0AVX512(dst *float32, src *byte, blocks int)
+func dequantizeQ8_0AVX512(dst *float32, src *byte, blocks int)
 
-// widenQ4_0AVX512 turns blocks of Q4_0 into float32. blocks is not 0.
+// dequantizeQ4_0AVX512 turns blocks of Q4_0 into float32. blocks is not 0.
 //
 //go:noescape
-func widenQ4_0AVX512(dst *float32, src *byte, blocks int)
+func dequantizeQ4_0AVX512(dst *float32, src *byte, blocks int)
 
-// advance64AVX512 is advance for a block of columns.
+// updateState64AVX512 is updateState for a block of columns.
 //
 //go:noescape
-func advance64AVX512(s *float32, x *float32, y *float32, a *float32, u *float32, r *float32, ld int, rows int)
+func updateState64AVX512(s *float32, x *float32, y *float32, a *float32, u *float32, r *float32, ld int, rows int)
 
-// advance16AVX512 is advance for a block of columns.
+// updateState16AVX512 is updateState for a block of columns.
 //
 //go:noescape
-func advance16AVX512(s *float32, x *float32, y *float32, a *float32, u *float32, r *float32, ld int, rows int, mask int)
+func updateState16AVX512(s *float32, x *float32, y *float32, a *float32, u *float32, r *float32, ld int, rows int, mask int)
 
-// decay64AVX512 is decay for a block of channels.
+// updateSelectiveState64AVX512 is updateSelectiveState for a block of channels.
 //
 //go:noescape
-func decay64AVX512(s *float32, a *float32, d *float32, x *float32, y *float32, b *float32, c *float32, ld int, rows int)
+func updateSelectiveState64AVX512(s *float32, a *float32, d *float32, x *float32, y *float32, b *float32, c *float32, ld int, rows int)
 
-// decay16AVX512 is decay for a block of channels.
+// updateSelectiveState16AVX512 is updateSelectiveState for a block of channels.
 //
 //go:noescape
-func decay16AVX512(s *float32, a *float32, d *float32, x *float32, y *float32, b *float32, c *float32, ld int, rows int, mask int)
+func updateSelectiveState16AVX512(s *float32, a *float32, d *float32, x *float32, y *float32, b *float32, c *float32, ld int, rows int, mask int)

@@ -1441,8 +1441,8 @@ softcap1:
 softcap1done:
 	RET
 
-// func rotateHalvesNEON(lo *float32, hi *float32, cos *float32, sin *float32, pairs int)
-TEXT ·rotateHalvesNEON(SB), NOSPLIT, $0-40
+// func rotateNeoXNEON(lo *float32, hi *float32, cos *float32, sin *float32, pairs int)
+TEXT ·rotateNeoXNEON(SB), NOSPLIT, $0-40
 	MOVD lo+0(FP), R0
 	MOVD hi+8(FP), R1
 	MOVD cos+16(FP), R2
@@ -1543,8 +1543,8 @@ halves1:
 halves1done:
 	RET
 
-// func rotateNEON(x *float32, cos *float32, sin *float32, pairs int)
-TEXT ·rotateNEON(SB), NOSPLIT, $0-32
+// func rotateInterleavedNEON(x *float32, cos *float32, sin *float32, pairs int)
+TEXT ·rotateInterleavedNEON(SB), NOSPLIT, $0-32
 	MOVD x+0(FP), R0
 	MOVD cos+8(FP), R1
 	MOVD sin+16(FP), R2
@@ -1651,14 +1651,14 @@ rotate1:
 rotate1done:
 	RET
 
-// func widenNEON(dst *float32, src *byte, n int)
-TEXT ·widenNEON(SB), NOSPLIT, $0-24
+// func dequantizeF16NEON(dst *float32, src *byte, n int)
+TEXT ·dequantizeF16NEON(SB), NOSPLIT, $0-24
 	MOVD dst+0(FP), R0
 	MOVD src+8(FP), R1
 	MOVD n+16(FP), R2
 	CMP $16, R2
-	BLT widen16done
-widen16:
+	BLT dequantize16done
+dequantize16:
 	FMOVD (R1), F0
 	WORD $0x0e217800 // fcvtl v0.4s, v0.4h
 	FMOVQ F0, (R0)
@@ -1675,11 +1675,11 @@ widen16:
 	ADD $32, R1, R1
 	SUBS $16, R2, R2
 	CMP $16, R2
-	BGE widen16
-widen16done:
+	BGE dequantize16
+dequantize16done:
 	CMP $4, R2
-	BLT widen4done
-widen4:
+	BLT dequantize4done
+dequantize4:
 	FMOVD (R1), F4
 	WORD $0x0e217884 // fcvtl v4.4s, v4.4h
 	FMOVQ F4, (R0)
@@ -1687,11 +1687,11 @@ widen4:
 	ADD $8, R1, R1
 	SUBS $4, R2, R2
 	CMP $4, R2
-	BGE widen4
-widen4done:
+	BGE dequantize4
+dequantize4done:
 	CMP $1, R2
-	BLT widen1done
-widen1:
+	BLT dequantize1done
+dequantize1:
 	VMOVI $0, V5.B16
 	VLD1 (R1), V5.H[0]
 	WORD $0x0e2178a5 // fcvtl v5.4s, v5.4h
@@ -1700,18 +1700,18 @@ widen1:
 	ADD $2, R1, R1
 	SUBS $1, R2, R2
 	CMP $1, R2
-	BGE widen1
-widen1done:
+	BGE dequantize1
+dequantize1done:
 	RET
 
-// func narrowNEON(dst *byte, src *float32, n int)
-TEXT ·narrowNEON(SB), NOSPLIT, $0-24
+// func quantizeF16NEON(dst *byte, src *float32, n int)
+TEXT ·quantizeF16NEON(SB), NOSPLIT, $0-24
 	MOVD dst+0(FP), R0
 	MOVD src+8(FP), R1
 	MOVD n+16(FP), R2
 	CMP $16, R2
-	BLT narrow16done
-narrow16:
+	BLT quantize16done
+quantize16:
 	FMOVQ (R1), F0
 	WORD $0x0e216800 // fcvtn v0.4h, v0.4s
 	FMOVD F0, (R0)
@@ -1728,11 +1728,11 @@ narrow16:
 	ADD $64, R1, R1
 	SUBS $16, R2, R2
 	CMP $16, R2
-	BGE narrow16
-narrow16done:
+	BGE quantize16
+quantize16done:
 	CMP $4, R2
-	BLT narrow4done
-narrow4:
+	BLT quantize4done
+quantize4:
 	FMOVQ (R1), F4
 	WORD $0x0e216884 // fcvtn v4.4h, v4.4s
 	FMOVD F4, (R0)
@@ -1740,11 +1740,11 @@ narrow4:
 	ADD $16, R1, R1
 	SUBS $4, R2, R2
 	CMP $4, R2
-	BGE narrow4
-narrow4done:
+	BGE quantize4
+quantize4done:
 	CMP $1, R2
-	BLT narrow1done
-narrow1:
+	BLT quantize1done
+quantize1:
 	FMOVS (R1), F5
 	WORD $0x0e2168a5 // fcvtn v5.4h, v5.4s
 	VST1 V5.H[0], (R0)
@@ -1752,8 +1752,8 @@ narrow1:
 	ADD $4, R1, R1
 	SUBS $1, R2, R2
 	CMP $1, R2
-	BGE narrow1
-narrow1done:
+	BGE quantize1
+quantize1done:
 	RET
 
 // func gemm1x16NEON(c *float32, a *float32, b *float32, lda int, ld int, k int)
@@ -4291,8 +4291,8 @@ candidates1:
 	FMOVQ F10, 112(R8)
 	RET
 
-// func advanceNEON(s *float32, x *float32, y *float32, n int, a *float32, u *float32, r *float32)
-TEXT ·advanceNEON(SB), NOSPLIT, $0-56
+// func updateStateNEON(s *float32, x *float32, y *float32, n int, a *float32, u *float32, r *float32)
+TEXT ·updateStateNEON(SB), NOSPLIT, $0-56
 	MOVD s+0(FP), R0
 	MOVD x+8(FP), R1
 	MOVD y+16(FP), R2
@@ -4386,8 +4386,8 @@ advance1:
 advance1done:
 	RET
 
-// func decayNEON(s *float32, a *float32, d *float32, x *float32, y *float32, n int, b *float32, c *float32)
-TEXT ·decayNEON(SB), NOSPLIT, $0-64
+// func updateSelectiveStateNEON(s *float32, a *float32, d *float32, x *float32, y *float32, n int, b *float32, c *float32)
+TEXT ·updateSelectiveStateNEON(SB), NOSPLIT, $0-64
 	MOVD a+8(FP), R0
 	MOVD d+16(FP), R1
 	MOVD s+0(FP), R2
@@ -10171,8 +10171,8 @@ finish:
 	FMOVS F5, (R12)
 	RET
 
-// func widenQ8_0NEON(dst *float32, src *byte, blocks int)
-TEXT ·widenQ8_0NEON(SB), NOSPLIT, $0-24
+// func dequantizeQ8_0NEON(dst *float32, src *byte, blocks int)
+TEXT ·dequantizeQ8_0NEON(SB), NOSPLIT, $0-24
 	MOVD dst+0(FP), R0
 	MOVD src+8(FP), R1
 	MOVD blocks+16(FP), R2
@@ -10222,8 +10222,8 @@ loop:
 	BNE loop
 	RET
 
-// func widenQ4_0NEON(dst *float32, src *byte, blocks int)
-TEXT ·widenQ4_0NEON(SB), NOSPLIT, $0-24
+// func dequantizeQ4_0NEON(dst *float32, src *byte, blocks int)
+TEXT ·dequantizeQ4_0NEON(SB), NOSPLIT, $0-24
 	MOVD dst+0(FP), R0
 	MOVD src+8(FP), R1
 	MOVD blocks+16(FP), R2

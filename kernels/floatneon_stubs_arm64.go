@@ -49,25 +49,25 @@ func gateNEON(x *float32, gate *float32, n int)
 //go:noescape
 func softCapNEON(x *float32, n int, most float32)
 
-// rotateHalvesNEON is rotateHalves.
+// rotateNeoXNEON is rotateNeoX.
 //
 //go:noescape
-func rotateHalvesNEON(lo *float32, hi *float32, cos *float32, sin *float32, pairs int)
+func rotateNeoXNEON(lo *float32, hi *float32, cos *float32, sin *float32, pairs int)
 
-// rotateNEON is rotate.
+// rotateInterleavedNEON is rotateInterleaved.
 //
 //go:noescape
-func rotateNEON(x *float32, cos *float32, sin *float32, pairs int)
+func rotateInterleavedNEON(x *float32, cos *float32, sin *float32, pairs int)
 
-// widenNEON turns F16 into float32.
+// dequantizeF16NEON turns F16 into float32.
 //
 //go:noescape
-func widenNEON(dst *float32, src *byte, n int)
+func dequantizeF16NEON(dst *float32, src *byte, n int)
 
-// narrowNEON turns float32 into F16, ties to even.
+// quantizeF16NEON turns float32 into F16, ties to even.
 //
 //go:noescape
-func narrowNEON(dst *byte, src *float32, n int)
+func quantizeF16NEON(dst *byte, src *float32, n int)
 
 // gemm1x16NEON multiplies 1 rows of a with 16 columns of b, adding along k in order.
 //
@@ -154,15 +154,15 @@ func rescaleMergeNEON(out *float32, acc *float32, max *float32, sum *float32, ro
 //go:noescape
 func quantizeNEON(q *int8, groups *byte, x *float32)
 
-// advanceNEON is advance for one row of the state.
+// updateStateNEON is updateState for one row of the state.
 //
 //go:noescape
-func advanceNEON(s *float32, x *float32, y *float32, n int, a *float32, u *float32, r *float32)
+func updateStateNEON(s *float32, x *float32, y *float32, n int, a *float32, u *float32, r *float32)
 
-// decayNEON is decay for one row of the states.
+// updateSelectiveStateNEON is updateSelectiveState for one row of the states.
 //
 //go:noescape
-func decayNEON(s *float32, a *float32, d *float32, x *float32, y *float32, n int, b *float32, c *float32)
+func updateSelectiveStateNEON(s *float32, a *float32, d *float32, x *float32, y *float32, n int, b *float32, c *float32)
 
 // mulF324x1NEON multiplies 4 rows of F32 with 1 tokens.
 //
@@ -344,15 +344,15 @@ func mulBF161x5NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda 
 //go:noescape
 func mulBF161x6NEON(dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32)
 
-// widenQ8_0NEON turns blocks of Q8_0, 34 bytes each, into float32. blocks is not 0.
+// dequantizeQ8_0NEON turns blocks of Q8_0, 34 bytes each, into float32. blocks is not 0.
 //
 //go:noescape
-func widenQ8_0NEON(dst *float32, src *byte, blocks int)
+func dequantizeQ8_0NEON(dst *float32, src *byte, blocks int)
 
-// widenQ4_0NEON turns blocks of Q4_0, 18 bytes each, into float32. blocks is not 0.
+// dequantizeQ4_0NEON turns blocks of Q4_0, 18 bytes each, into float32. blocks is not 0.
 //
 //go:noescape
-func widenQ4_0NEON(dst *float32, src *byte, blocks int)
+func dequantizeQ4_0NEON(dst *float32, src *byte, blocks int)
 
 // prefetchNEON asks for some lines of 64 bytes, without waiting for them. lines is not 0.
 //

@@ -82,10 +82,10 @@ func TestRowsStayInside(t *testing.T) {
 		for _, typ := range cacheTypes {
 			for _, n := range []int{32, 64, 96} {
 				b := atPageEnd(t, typ.RowBytes(n))
-				l.Narrow(typ, b, floats(1, n))
+				l.QuantizeRow(typ, b, floats(1, n))
 				out := atPageEnd(t, 4*n)
 				dst := unsafe.Slice((*float32)(unsafe.Pointer(&out[0])), n)
-				l.Widen(typ, dst, b)
+				l.DequantizeRow(typ, dst, b)
 				want := make([]float32, n)
 				quant.Dequantize(typ, want, b)
 				require.Equal(t, bits(want), bits(dst), "%s: %d", typ, n)

@@ -15,23 +15,23 @@ func (l *Level) setFloats256() {
 		normalizeAVX2(first(dst), first(x), first(w), len(x), scale)
 	}
 	l.swiGLU = func(dst, gate, up []float32) { swiGLUAVX2(first(dst), first(gate), first(up), len(gate)) }
-	l.rotate = func(x, cos, sin []float32) { rotateAVX2(first(x), first(cos), first(sin), len(cos)) }
+	l.rotateInterleaved = func(x, cos, sin []float32) { rotateInterleavedAVX2(first(x), first(cos), first(sin), len(cos)) }
 	l.gelu = func(dst, gate, up []float32) { geluAVX2(first(dst), first(gate), first(up), len(gate)) }
 	l.gate = func(x, g []float32) { gateAVX2(first(x), first(g), len(x)) }
 	l.softCap = func(x []float32, most float32) { softCapAVX2(first(x), len(x), most) }
-	l.rotateHalves = func(lo, hi, cos, sin []float32) {
-		rotateHalvesAVX2(first(lo), first(hi), first(cos), first(sin), len(cos))
+	l.rotateNeoX = func(lo, hi, cos, sin []float32) {
+		rotateNeoXAVX2(first(lo), first(hi), first(cos), first(sin), len(cos))
 	}
 	l.add = func(dst, x []float32) { addAVX2(first(dst), first(x), len(dst)) }
 	l.addScaled = func(dst, x []float32, c float32) { addScaledAVX2(first(dst), first(x), len(dst), c) }
 	l.scale = func(x []float32, c float32) { scaleAVX2(first(x), len(x), c) }
-	l.rows[quant.F32].widen, l.rows[quant.F32].transpose = copyFloats, transpose256(quant.F32, transposeF32AVX2, transposeFloat)
-	l.rows[quant.F16] = rowFormat{widen: widen256, narrow: narrow256, transpose: transpose256(quant.F16, transposeF16AVX2, transposeHalf)}
-	l.rows[quant.Q8_0].widen = widenBlocksBy(widenQ8_0AVX2)
-	l.rows[quant.Q4_0].widen = widenBlocksBy(widenQ4_0AVX2)
+	l.rows[quant.F32].dequantize, l.rows[quant.F32].transpose = copyF32, transpose256(quant.F32, transposeF32AVX2, transposeF32Rows)
+	l.rows[quant.F16] = rowFormat{dequantize: dequantizeF16For256, quantize: quantizeF16For256, transpose: transpose256(quant.F16, transposeF16AVX2, transposeF16Rows)}
+	l.rows[quant.Q8_0].dequantize = dequantizeBlocksBy(dequantizeQ8_0AVX2)
+	l.rows[quant.Q4_0].dequantize = dequantizeBlocksBy(dequantizeQ4_0AVX2)
 	l.prefetch = prefetchBy(prefetchAMD64)
 	l.quantize, l.gemm = quantize256, gemm256
-	l.advance, l.decay = advance256, decay256
+	l.updateState, l.updateSelectiveState = updateState256, updateSelectiveState256
 	l.tileSoftmax = func(p, rowMax, sum []float32, seen int, scale float32, _ []byte) {
 		tileSoftmaxAVX2(first(p), first(rowMax), first(sum), len(rowMax), seen, scale)
 	}
@@ -57,20 +57,20 @@ func (l *Level) setFloats256() {
 	}
 }
 
-func widen256(dst []float32, src []byte) {
+func dequantizeF16For256(dst []float32, src []byte) {
 	n := len(dst) &^ 7
 	if n > 0 {
-		widenAVX2(&dst[0], &src[0], n)
+		dequantizeF16AVX2(&dst[0], &src[0], n)
 	}
-	quant.WidenHalf(dst[n:], src[2*n:])
+	quant.F16ToF32(dst[n:], src[2*n:])
 }
 
-func narrow256(dst []byte, src []float32) {
+func quantizeF16For256(dst []byte, src []float32) {
 	n := len(src) &^ 7
 	if n > 0 {
-		narrowAVX2(&dst[0], &src[0], n)
+		quantizeF16AVX2(&dst[0], &src[0], n)
 	}
-	quant.NarrowHalf(dst[2*n:], src[n:])
+	quant.F32ToF16(dst[2*n:], src[n:])
 }
 
 // quantize256 takes eight groups at a time. Where the last are fewer, some of those before are done once more.
@@ -86,23 +86,23 @@ func quantize256(q []int8, g []actGroup, x []float32) {
 	}
 }
 
-func advance256(s, x, y, a, u, r []float32) {
+func updateState256(s, x, y, a, u, r []float32) {
 	d, j := len(x), 0
 	for ; j+32 <= d; j += 32 {
-		advance32AVX2(&s[j], &x[j], &y[j], &a[0], &u[0], &r[0], 4*d, len(u))
+		updateState32AVX2(&s[j], &x[j], &y[j], &a[0], &u[0], &r[0], 4*d, len(u))
 	}
 	for ; j < d; j += 8 {
-		advance8AVX2(&s[j], &x[j], &y[j], &a[0], &u[0], &r[0], 4*d, len(u), min(d-j, 8))
+		updateState8AVX2(&s[j], &x[j], &y[j], &a[0], &u[0], &r[0], 4*d, len(u), min(d-j, 8))
 	}
 }
 
-func decay256(s, a, d, x, y, b, c []float32) {
+func updateSelectiveState256(s, a, d, x, y, b, c []float32) {
 	n, j := len(x), 0
 	for ; j+16 <= n; j += 16 {
-		decay16AVX2(&s[j], &a[j], &d[j], &x[j], &y[j], &b[0], &c[0], 4*n, len(b))
+		updateSelectiveState16AVX2(&s[j], &a[j], &d[j], &x[j], &y[j], &b[0], &c[0], 4*n, len(b))
 	}
 	for ; j < n; j += 8 {
-		decay8AVX2(&s[j], &a[j], &d[j], &x[j], &y[j], &b[0], &c[0], 4*n, len(b), min(n-j, 8))
+		updateSelectiveState8AVX2(&s[j], &a[j], &d[j], &x[j], &y[j], &b[0], &c[0], 4*n, len(b), min(n-j, 8))
 	}
 }
 

@@ -18,28 +18,28 @@ func (l *Level) setFloats512() {
 		normalizeAVX512(first(dst), first(x), first(w), len(x), scale)
 	}
 	l.swiGLU = func(dst, gate, up []float32) { swiGLUAVX512(first(dst), first(gate), first(up), len(gate)) }
-	l.rotate = func(x, cos, sin []float32) { rotateAVX512(first(x), first(cos), first(sin), len(cos)) }
+	l.rotateInterleaved = func(x, cos, sin []float32) { rotateInterleavedAVX512(first(x), first(cos), first(sin), len(cos)) }
 	l.gelu = func(dst, gate, up []float32) { geluAVX512(first(dst), first(gate), first(up), len(gate)) }
 	l.gate = func(x, g []float32) { gateAVX512(first(x), first(g), len(x)) }
 	l.softCap = func(x []float32, most float32) { softCapAVX512(first(x), len(x), most) }
-	l.rotateHalves = func(lo, hi, cos, sin []float32) {
-		rotateHalvesAVX512(first(lo), first(hi), first(cos), first(sin), len(cos))
+	l.rotateNeoX = func(lo, hi, cos, sin []float32) {
+		rotateNeoXAVX512(first(lo), first(hi), first(cos), first(sin), len(cos))
 	}
 	l.add = func(dst, x []float32) { addAVX512(first(dst), first(x), len(dst)) }
 	l.addScaled = func(dst, x []float32, c float32) { addScaledAVX512(first(dst), first(x), len(dst), c) }
 	l.scale = func(x []float32, c float32) { scaleAVX512(first(x), len(x), c) }
-	l.rows[quant.F32].widen, l.rows[quant.F32].transpose = copyFloats, transpose512(quant.F32, transposeF32AVX512, transposeFloat)
+	l.rows[quant.F32].dequantize, l.rows[quant.F32].transpose = copyF32, transpose512(quant.F32, transposeF32AVX512, transposeF32Rows)
 	l.rows[quant.F16] = rowFormat{
-		widen:     func(dst []float32, src []byte) { widenAVX512(first(dst), first(src), len(dst)) },
-		narrow:    func(dst []byte, src []float32) { narrowAVX512(first(dst), first(src), len(src)) },
-		transpose: transpose512(quant.F16, transposeF16AVX512, transposeHalf),
+		dequantize: func(dst []float32, src []byte) { dequantizeF16AVX512(first(dst), first(src), len(dst)) },
+		quantize:   func(dst []byte, src []float32) { quantizeF16AVX512(first(dst), first(src), len(src)) },
+		transpose:  transpose512(quant.F16, transposeF16AVX512, transposeF16Rows),
 	}
-	l.rows[quant.Q8_0].widen = widenBlocksBy(widenQ8_0AVX512)
-	l.rows[quant.Q4_0].widen = widenBlocksBy(widenQ4_0AVX512)
+	l.rows[quant.Q8_0].dequantize = dequantizeBlocksBy(dequantizeQ8_0AVX512)
+	l.rows[quant.Q4_0].dequantize = dequantizeBlocksBy(dequantizeQ4_0AVX512)
 	l.prefetch = prefetchBy(prefetchAMD64)
 	l.quantize, l.gemm = quantize512, gemm512
 	l.transposeF16, l.gemmF16 = transposeF16For512, gemmF16For512
-	l.advance, l.decay = advance512, decay512
+	l.updateState, l.updateSelectiveState = updateState512, updateSelectiveState512
 	l.tileSoftmax = func(p, rowMax, sum []float32, seen int, scale float32, prefetch []byte) {
 		if len(prefetch) == 0 {
 			prefetch = unsafe.Slice((*byte)(unsafe.Pointer(first(p))), 4*len(p)) // which it reads anyway
@@ -88,23 +88,23 @@ func quantize512(q []int8, g []actGroup, x []float32) {
 	}
 }
 
-func advance512(s, x, y, a, u, r []float32) {
+func updateState512(s, x, y, a, u, r []float32) {
 	d, j := len(x), 0
 	for ; j+64 <= d; j += 64 {
-		advance64AVX512(&s[j], &x[j], &y[j], &a[0], &u[0], &r[0], 4*d, len(u))
+		updateState64AVX512(&s[j], &x[j], &y[j], &a[0], &u[0], &r[0], 4*d, len(u))
 	}
 	for ; j < d; j += 16 {
-		advance16AVX512(&s[j], &x[j], &y[j], &a[0], &u[0], &r[0], 4*d, len(u), 1<<min(d-j, 16)-1)
+		updateState16AVX512(&s[j], &x[j], &y[j], &a[0], &u[0], &r[0], 4*d, len(u), 1<<min(d-j, 16)-1)
 	}
 }
 
-func decay512(s, a, d, x, y, b, c []float32) {
+func updateSelectiveState512(s, a, d, x, y, b, c []float32) {
 	n, j := len(x), 0
 	for ; j+64 <= n; j += 64 {
-		decay64AVX512(&s[j], &a[j], &d[j], &x[j], &y[j], &b[0], &c[0], 4*n, len(b))
+		updateSelectiveState64AVX512(&s[j], &a[j], &d[j], &x[j], &y[j], &b[0], &c[0], 4*n, len(b))
 	}
 	for ; j < n; j += 16 {
-		decay16AVX512(&s[j], &a[j], &d[j], &x[j], &y[j], &b[0], &c[0], 4*n, len(b), 1<<min(n-j, 16)-1)
+		updateSelectiveState16AVX512(&s[j], &a[j], &d[j], &x[j], &y[j], &b[0], &c[0], 4*n, len(b), 1<<min(n-j, 16)-1)
 	}
 }
 

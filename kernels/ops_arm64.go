@@ -19,25 +19,25 @@ func (l *Level) setFloats() {
 	}
 	l.normalize = func(dst, x, w []float32, scale float32) { normalizeNEON(first(dst), first(x), first(w), len(x), scale) }
 	l.swiGLU = func(dst, gate, up []float32) { swiGLUNEON(first(dst), first(gate), first(up), len(gate)) }
-	l.rotate = func(x, cos, sin []float32) { rotateNEON(first(x), first(cos), first(sin), len(cos)) }
+	l.rotateInterleaved = func(x, cos, sin []float32) { rotateInterleavedNEON(first(x), first(cos), first(sin), len(cos)) }
 	l.gelu = func(dst, gate, up []float32) { geluNEON(first(dst), first(gate), first(up), len(gate)) }
 	l.gate = func(x, g []float32) { gateNEON(first(x), first(g), len(x)) }
 	l.softCap = func(x []float32, most float32) { softCapNEON(first(x), len(x), most) }
-	l.rotateHalves = func(lo, hi, cos, sin []float32) {
-		rotateHalvesNEON(first(lo), first(hi), first(cos), first(sin), len(cos))
+	l.rotateNeoX = func(lo, hi, cos, sin []float32) {
+		rotateNeoXNEON(first(lo), first(hi), first(cos), first(sin), len(cos))
 	}
 	l.add = func(dst, x []float32) { addNEON(first(dst), first(x), len(dst)) }
 	l.addScaled = func(dst, x []float32, c float32) { addScaledNEON(first(dst), first(x), len(dst), c) }
-	l.advance, l.decay = advance4, decay4
+	l.updateState, l.updateSelectiveState = updateState4, updateSelectiveState4
 	l.scale = func(x []float32, c float32) { scaleNEON(first(x), len(x), c) }
-	l.rows[quant.F32].widen, l.rows[quant.F32].transpose = copyFloats, transpose4(quant.F32, transposeF32NEON, transposeFloat)
+	l.rows[quant.F32].dequantize, l.rows[quant.F32].transpose = copyF32, transpose4(quant.F32, transposeF32NEON, transposeF32Rows)
 	l.rows[quant.F16] = rowFormat{
-		widen:     func(dst []float32, src []byte) { widenNEON(first(dst), first(src), len(dst)) },
-		narrow:    func(dst []byte, src []float32) { narrowNEON(first(dst), first(src), len(src)) },
-		transpose: transpose4(quant.F16, transposeF16NEON, transposeHalf),
+		dequantize: func(dst []float32, src []byte) { dequantizeF16NEON(first(dst), first(src), len(dst)) },
+		quantize:   func(dst []byte, src []float32) { quantizeF16NEON(first(dst), first(src), len(src)) },
+		transpose:  transpose4(quant.F16, transposeF16NEON, transposeF16Rows),
 	}
-	l.rows[quant.Q8_0].widen = widenBlocksBy(widenQ8_0NEON)
-	l.rows[quant.Q4_0].widen = widenBlocksBy(widenQ4_0NEON)
+	l.rows[quant.Q8_0].dequantize = dequantizeBlocksBy(dequantizeQ8_0NEON)
+	l.rows[quant.Q4_0].dequantize = dequantizeBlocksBy(dequantizeQ4_0NEON)
 	l.prefetch = prefetchBy(prefetchNEON)
 	l.quantize, l.gemm = quantize4, gemm4
 	l.tileSoftmax = func(p, rowMax, sum []float32, seen int, scale float32, _ []byte) {
@@ -70,15 +70,15 @@ func quantize4(q []int8, g []actGroup, x []float32) {
 	}
 }
 
-func advance4(s, x, y, a, u, r []float32) {
+func updateState4(s, x, y, a, u, r []float32) {
 	for i := range u {
-		advanceNEON(&s[i*len(x)], &x[0], &y[0], len(x), &a[i], &u[i], &r[i])
+		updateStateNEON(&s[i*len(x)], &x[0], &y[0], len(x), &a[i], &u[i], &r[i])
 	}
 }
 
-func decay4(s, a, d, x, y, b, c []float32) {
+func updateSelectiveState4(s, a, d, x, y, b, c []float32) {
 	for i := range b {
-		decayNEON(&s[i*len(x)], &a[i*len(x)], &d[0], &x[0], &y[0], len(x), &b[i], &c[i])
+		updateSelectiveStateNEON(&s[i*len(x)], &a[i*len(x)], &d[0], &x[0], &y[0], len(x), &b[i], &c[i])
 	}
 }
 

@@ -32,7 +32,7 @@ func TestAdvance(t *testing.T) {
 			}
 			for step := range uint64(4) {
 				x, a, u, r := floats(10+step, d), floats(20+step, n), floats(30+step, n), floats(40+step, n)
-				l.Advance(s.f, x, y.f, a, u, r)
+				l.UpdateState(s.f, x, y.f, a, u, r)
 				for i := range n {
 					for j := range d {
 						v := float64(a[i])*want[i*d+j] + float64(u[i])*float64(x[j])
@@ -45,7 +45,7 @@ func TestAdvance(t *testing.T) {
 				require.InDelta(t, v, s.f[i], 1e-4*max(1, math.Abs(v)), "%d of %d×%d", i, n, d)
 			}
 			r := floats(5, n)
-			l.Recall(back.f, s.f, r)
+			l.ReadState(back.f, s.f, r)
 			for j, v := range read {
 				require.InDelta(t, v, y.f[j], 2e-4*max(1, math.Abs(v)), "%d of %d×%d", j, n, d)
 				sum := 0.0
@@ -59,9 +59,9 @@ func TestAdvance(t *testing.T) {
 			back.check(t)
 		}
 		require.Panics(t, func() {
-			l.Advance(make([]float32, 5), make([]float32, 3), make([]float32, 3), make([]float32, 2), make([]float32, 2), make([]float32, 2))
+			l.UpdateState(make([]float32, 5), make([]float32, 3), make([]float32, 3), make([]float32, 2), make([]float32, 2), make([]float32, 2))
 		})
-		require.Panics(t, func() { l.Recall(make([]float32, 2), make([]float32, 5), make([]float32, 2)) })
+		require.Panics(t, func() { l.ReadState(make([]float32, 2), make([]float32, 5), make([]float32, 2)) })
 	})
 }
 
@@ -84,7 +84,7 @@ func TestDecay(t *testing.T) {
 				for i, v := range d {
 					d[i] = float32(math.Abs(float64(v))) * float32(i%5)
 				}
-				l.Decay(s.f, a, d, x, y.f, b, c)
+				l.UpdateSelectiveState(s.f, a, d, x, y.f, b, c)
 				for i := range n {
 					for j := range w {
 						v := math.Exp(float64(d[j])*float64(a[i*w+j]))*want[i*w+j] + float64(b[i])*float64(x[j])
@@ -103,7 +103,7 @@ func TestDecay(t *testing.T) {
 			y.check(t)
 		}
 		require.Panics(t, func() {
-			l.Decay(make([]float32, 5), make([]float32, 5), make([]float32, 2), make([]float32, 2), make([]float32, 2), make([]float32, 2), make([]float32, 2))
+			l.UpdateSelectiveState(make([]float32, 5), make([]float32, 5), make([]float32, 2), make([]float32, 2), make([]float32, 2), make([]float32, 2), make([]float32, 2))
 		})
 	})
 }
@@ -129,7 +129,7 @@ func TestDirect(t *testing.T) {
 	forLevels(t, func(t *testing.T, l *Level) {
 		for _, n := range lengths {
 			x, got := floats(1, n), guarded(n)
-			l.Direct(got.f, x, 1e-6, 3)
+			l.L2Norm(got.f, x, 1e-6, 3)
 			square := 0.0
 			for _, v := range x {
 				square += float64(v) * float64(v)
@@ -140,7 +140,7 @@ func TestDirect(t *testing.T) {
 			got.check(t)
 		}
 		short := []float32{1e-9, 0}
-		l.Direct(short, short, 1e-3, 1)
+		l.L2Norm(short, short, 1e-3, 1)
 		require.InDelta(t, 1e-6, short[0], 1e-12)
 	})
 }
@@ -177,19 +177,19 @@ func BenchmarkStates(b *testing.B) {
 			b.Run("advance/"+name, func(b *testing.B) {
 				b.SetBytes(int64(4 * n * d))
 				for b.Loop() {
-					l.Advance(s, x, y, a, u, r)
+					l.UpdateState(s, x, y, a, u, r)
 				}
 			})
 			b.Run("recall/"+name, func(b *testing.B) {
 				b.SetBytes(int64(4 * n * d))
 				for b.Loop() {
-					l.Recall(y, s, r)
+					l.ReadState(y, s, r)
 				}
 			})
 			b.Run("decay/"+name, func(b *testing.B) {
 				b.SetBytes(int64(4 * n * d))
 				for b.Loop() {
-					l.Decay(s, rate, x, x, y, a, r)
+					l.UpdateSelectiveState(s, rate, x, x, y, a, r)
 				}
 			})
 		}

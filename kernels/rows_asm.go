@@ -4,8 +4,8 @@ package kernels
 
 import "unsafe"
 
-// widenBlocksBy is the widen of a format in blocks of 32.
-func widenBlocksBy(f func(dst *float32, src *byte, blocks int)) func(dst []float32, src []byte) {
+// dequantizeBlocksBy is the widen of a format in blocks of 32.
+func dequantizeBlocksBy(f func(dst *float32, src *byte, blocks int)) func(dst []float32, src []byte) {
 	return func(dst []float32, src []byte) {
 		if len(dst) > 0 {
 			f(&dst[0], &src[0], len(dst)/32)
@@ -22,7 +22,7 @@ func prefetchBy(f func(p *byte, lines int)) func(b []byte) {
 	}
 }
 
-// copyFloats is the widen of F32 where numbers lie in memory as in registers.
-func copyFloats(dst []float32, src []byte) {
+// copyF32 is the widen of F32 where numbers lie in memory as in registers.
+func copyF32(dst []float32, src []byte) {
 	copy(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(dst))), 4*len(dst)), src)
 }

@@ -294,9 +294,9 @@ func (j *attendJob) store(row int) {
 	p, s, d, dv := j.p, j.p.store, j.a.c.Dim, j.a.c.DimV
 	seq, pos := p.batch.Seq[row], p.batch.Pos[row]
 	for h := range j.a.c.HeadsKV {
-		p.level.Narrow(s.KType(), s.KRow(seq, p.layer, h, pos), head(j.k, row, h, d))
+		p.level.QuantizeRow(s.KType(), s.KRow(seq, p.layer, h, pos), head(j.k, row, h, d))
 		if !j.a.c.InKeys {
-			p.level.Narrow(s.VType(), s.VRow(seq, p.layer, h, pos), head(j.v, row, h, dv))
+			p.level.QuantizeRow(s.VType(), s.VRow(seq, p.layer, h, pos), head(j.v, row, h, dv))
 		}
 	}
 }

@@ -81,18 +81,18 @@ func (w *deltaWalk) walk(l *kernels.Level, scratch *[]float32, head, row, n int,
 	for t := row; t < row+n; t++ {
 		all := w.qkv.Row(t)
 		v := all[2*m.Keys*m.Dim+head*m.Dim:][:m.Dim]
-		l.Direct(q, all[of*m.Dim:][:m.Dim], m.Eps, 1/math.Sqrt(float64(m.Dim)))
-		l.Direct(k, all[(m.Keys+of)*m.Dim:][:m.Dim], m.Eps, 1)
+		l.L2Norm(q, all[of*m.Dim:][:m.Dim], m.Eps, 1/math.Sqrt(float64(m.Dim)))
+		l.L2Norm(k, all[(m.Keys+of)*m.Dim:][:m.Dim], m.Eps, 1)
 		decay := kernels.Exp(m.A[head] * kernels.Softplus(w.rate.Row(t)[rate]+m.Bias[head]))
 		strength := kernels.Sigmoid(w.beta.Row(t)[beta])
-		l.Recall(d, s, k)
+		l.ReadState(d, s, k)
 		for i := range d {
 			d[i] = (v[i] - decay*d[i]) * strength
 		}
 		fill(g, decay)
 		y := w.y.Row(t)[head*m.Dim:][:m.Dim]
 		clear(y)
-		l.Advance(s, d, y, g, k, q)
+		l.UpdateState(s, d, y, g, k, q)
 	}
 }
 

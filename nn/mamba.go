@@ -86,7 +86,7 @@ func (w *mambaWalk) walk(l *kernels.Level, scratch *[]float32, part, row, n int,
 			du[i] = d[i] * u[i]
 		}
 		clear(y)
-		l.Decay(s, m.A[at:at+size], d, du, y, w.b.Row(t), w.c.Row(t))
+		l.UpdateSelectiveState(s, m.A[at:at+size], d, du, y, w.b.Row(t), w.c.Row(t))
 		l.AddProduct(y, u, m.D[c0:])
 	}
 }
@@ -147,7 +147,7 @@ func (w *ssdWalk) walk(l *kernels.Level, scratch *[]float32, head, row, n int, o
 		copy(du, u)
 		l.Scale(du, d)
 		clear(y)
-		l.Advance(s, du, y, a, b, c)
+		l.UpdateState(s, du, y, a, b, c)
 		l.AddScaled(y, u, m.D[head])
 	}
 }

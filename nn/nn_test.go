@@ -672,9 +672,9 @@ func TestCacheIsReadBack(t *testing.T) {
 	var b [2]byte
 	for q := range testHeads {
 		for i := range testDim {
-			quant.NarrowHalf(b[:], v[q/2*testDim+i:][:1])
+			quant.F32ToF16(b[:], v[q/2*testDim+i:][:1])
 			var want [1]float32
-			quant.WidenHalf(want[:], b[:])
+			quant.F16ToF32(want[:], b[:])
 			require.Equal(t, want[0], heads[q*testDim+i])
 			require.Equal(t, binary.LittleEndian.Uint16(b[:]), binary.LittleEndian.Uint16(r.store.VRow(seq, 0, q/2, 0)[2*i:]))
 		}

@@ -314,9 +314,9 @@ func (r *rowJob) Run(chunk, worker int) {
 			cos, sin := r.angles.row(i)
 			for h := r.angles.rope.offset; h < len(dst); h += r.dim {
 				if r.angles.rope.halves {
-					r.p.level.RotateHalves(dst[h:], cos, sin)
+					r.p.level.RotateNeoX(dst[h:], cos, sin)
 				} else {
-					r.p.level.Rotate(dst[h:], cos, sin)
+					r.p.level.RotateInterleaved(dst[h:], cos, sin)
 				}
 			}
 		case rowScale:

@@ -118,7 +118,7 @@ func fullStore(b *testing.B, s attention, typ kv.Type, n int) *kv.Store {
 			row[j] = float32(rng.NormFloat64())
 		}
 		rows[i] = make([]byte, t.RowBytes(s.dim))
-		level.Narrow(t, rows[i], row)
+		level.QuantizeRow(t, rows[i], row)
 	}
 	for pos := range n {
 		for layer := range layers {

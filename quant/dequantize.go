@@ -32,7 +32,7 @@ func Dequantize(t Type, dst []float32, src []byte) {
 		}
 		return
 	case F16:
-		WidenHalf(dst, src)
+		F16ToF32(dst, src)
 		return
 	case BF16:
 		for i := range dst {

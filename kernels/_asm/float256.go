@@ -21,7 +21,7 @@ func floats256(x *program) {
 			}
 		}
 	}
-	x.widenRows256()
+	x.dequantizeRows256()
 	x.recur("AVX2", 8, 4, 2, "columns", x.wide256)
 	x.prefetchLines()
 }
@@ -245,7 +245,7 @@ func (x *program) elementwise256() {
 	}, pointer{a, 32})
 	x.end()
 
-	x.function("rotateHalvesAVX2", "(lo, hi, cos, sin *float32, pairs int)", "rotateHalvesAVX2 is rotateHalves.")
+	x.function("rotateNeoXAVX2", "(lo, hi, cos, sin *float32, pairs int)", "rotateNeoXAVX2 is rotateNeoX.")
 	a, b, n = x.arg("lo"), x.arg("hi"), x.arg("pairs")
 	cosines, sines := x.arg("cos"), x.arg("sin")
 	x.each8("loop", n, func(mask Op) {
@@ -260,7 +260,7 @@ func (x *program) elementwise256() {
 	}, pointer{a, 32}, pointer{b, 32}, pointer{cosines, 32}, pointer{sines, 32})
 	x.end()
 
-	x.function("rotateAVX2", "(x, cos, sin *float32, pairs int)", "rotateAVX2 is rotate.")
+	x.function("rotateInterleavedAVX2", "(x, cos, sin *float32, pairs int)", "rotateInterleavedAVX2 is rotateInterleaved.")
 	a, n = x.arg("x"), x.arg("pairs")
 	cos, sin := x.arg("cos"), x.arg("sin")
 	twice := x.constY(0, 0, 1, 1, 2, 2, 3, 3)
@@ -300,12 +300,12 @@ func (x *program) half256() {
 		x.JNZ(LabelRef("loop"))
 		x.end()
 	}
-	each("widenAVX2", "(dst *float32, src *byte, n int)", "widenAVX2 turns F16 into float32. n is a multiple of 8, and not 0.", func(dst, src reg.Register) {
+	each("dequantizeF16AVX2", "(dst *float32, src *byte, n int)", "dequantizeF16AVX2 turns F16 into float32. n is a multiple of 8, and not 0.", func(dst, src reg.Register) {
 		y := x.YMM()
 		x.VCVTPH2PS(at(src, 0), y)
 		x.VMOVUPS(y, at(dst, 0))
 	}, 32, 16)
-	each("narrowAVX2", "(dst *byte, src *float32, n int)", "narrowAVX2 turns float32 into F16, ties to even. n is a multiple of 8, and not 0.", func(dst, src reg.Register) {
+	each("quantizeF16AVX2", "(dst *byte, src *float32, n int)", "quantizeF16AVX2 turns float32 into F16, ties to even. n is a multiple of 8, and not 0.", func(dst, src reg.Register) {
 		y := x.YMM()
 		x.VMOVUPS(at(src, 0), y)
 		x.VCVTPS2PH(Imm(0), y, at(dst, 0))

@@ -23,7 +23,7 @@ func floats512(x *program) {
 			}
 		}
 	}
-	x.widenRows512()
+	x.dequantizeRows512()
 	x.recur("AVX512", 16, 4, 4, "mask", x.wide512)
 }
 
@@ -276,7 +276,7 @@ func (x *program) elementwise512() {
 	}, pointer{a, 64})
 	x.end()
 
-	x.function("rotateHalvesAVX512", "(lo, hi, cos, sin *float32, pairs int)", "rotateHalvesAVX512 is rotateHalves.")
+	x.function("rotateNeoXAVX512", "(lo, hi, cos, sin *float32, pairs int)", "rotateNeoXAVX512 is rotateNeoX.")
 	a, b, n = x.arg("lo"), x.arg("hi"), x.arg("pairs")
 	cosines, sines := x.arg("cos"), x.arg("sin")
 	x.each16("loop", n, func(k *reg.OpmaskVirtual) {
@@ -291,7 +291,7 @@ func (x *program) elementwise512() {
 	}, pointer{a, 64}, pointer{b, 64}, pointer{cosines, 64}, pointer{sines, 64})
 	x.end()
 
-	x.function("rotateAVX512", "(x, cos, sin *float32, pairs int)", "rotateAVX512 is rotate.")
+	x.function("rotateInterleavedAVX512", "(x, cos, sin *float32, pairs int)", "rotateInterleavedAVX512 is rotateInterleaved.")
 	a, n = x.arg("x"), x.arg("pairs")
 	cos, sin := x.arg("cos"), x.arg("sin")
 	twice := x.constZ(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7)
@@ -324,7 +324,7 @@ func (x *program) end() {
 }
 
 func (x *program) half512() {
-	x.function("widenAVX512", "(dst *float32, src *byte, n int)", "widenAVX512 turns F16 into float32.")
+	x.function("dequantizeF16AVX512", "(dst *float32, src *byte, n int)", "dequantizeF16AVX512 turns F16 into float32.")
 	dst, a, n := x.arg("dst"), x.arg("src"), x.arg("n")
 	x.each16("loop", n, func(k *reg.OpmaskVirtual) { x.put(x.getHalf(at(a, 0), k), at(dst, 0), k) }, pointer{dst, 64}, pointer{a, 32})
 	x.end()
@@ -350,7 +350,7 @@ func (x *program) half512() {
 	}, pointer{dst, 32}, pointer{a, 64})
 	x.end()
 
-	x.function("narrowAVX512", "(dst *byte, src *float32, n int)", "narrowAVX512 turns float32 into F16, ties to even.")
+	x.function("quantizeF16AVX512", "(dst *byte, src *float32, n int)", "quantizeF16AVX512 turns float32 into F16, ties to even.")
 	dst, a, n = x.arg("dst"), x.arg("src"), x.arg("n")
 	x.each16("loop", n, func(k *reg.OpmaskVirtual) {
 		y := x.YMM()

@@ -42,10 +42,10 @@ func (x *program) wide512(several bool) wide {
 // recur writes the recurrences of a level: of blocks of several vectors, and of one or a part of it.
 func (x *program) recur(suffix string, lanes, advance, decay int, last string, of func(several bool) wide) {
 	for _, vectors := range []int{advance, 1} {
-		x.advanceBlock(fmt.Sprintf("advance%d%s", lanes*vectors, suffix), vectors, last, of)
+		x.updateStateBlock(fmt.Sprintf("updateState%d%s", lanes*vectors, suffix), vectors, last, of)
 	}
 	for _, vectors := range []int{decay, 1} {
-		x.decayBlock(fmt.Sprintf("decay%d%s", lanes*vectors, suffix), vectors, last, of)
+		x.updateSelectiveStateBlock(fmt.Sprintf("updateSelectiveState%d%s", lanes*vectors, suffix), vectors, last, of)
 	}
 }
 
@@ -58,13 +58,13 @@ func block(w wide, p reg.Register, n int) []reg.VecVirtual {
 	return v
 }
 
-// advanceBlock takes a block of columns through all rows of a state, with x and y in registers. ld is in bytes.
-func (x *program) advanceBlock(name string, vectors int, last string, of func(several bool) wide) {
+// updateStateBlock takes a block of columns through all rows of a state, with x and y in registers. ld is in bytes.
+func (x *program) updateStateBlock(name string, vectors int, last string, of func(several bool) wide) {
 	extra := ""
 	if vectors == 1 {
 		extra = ", " + last + " int"
 	}
-	x.function(name, "(s, x, y, a, u, r *float32, ld, rows int"+extra+")", name+" is advance for a block of columns.")
+	x.function(name, "(s, x, y, a, u, r *float32, ld, rows int"+extra+")", name+" is updateState for a block of columns.")
 	w := of(vectors > 1)
 	in, sum := block(w, x.arg("x"), vectors), block(w, x.arg("y"), vectors)
 	s, a, u, r, ld, n := x.arg("s"), x.arg("a"), x.arg("u"), x.arg("r"), x.arg("ld"), x.arg("rows")
@@ -93,13 +93,13 @@ func (x *program) advanceBlock(name string, vectors int, last string, of func(se
 	x.end()
 }
 
-// decayBlock takes a block of channels through all their states, with d, x and y in registers. ld is in bytes.
-func (x *program) decayBlock(name string, vectors int, last string, of func(several bool) wide) {
+// updateSelectiveStateBlock takes a block of channels through all their states, with d, x and y in registers. ld is in bytes.
+func (x *program) updateSelectiveStateBlock(name string, vectors int, last string, of func(several bool) wide) {
 	extra := ""
 	if vectors == 1 {
 		extra = ", " + last + " int"
 	}
-	x.function(name, "(s, a, d, x, y, b, c *float32, ld, rows int"+extra+")", name+" is decay for a block of channels.")
+	x.function(name, "(s, a, d, x, y, b, c *float32, ld, rows int"+extra+")", name+" is updateSelectiveState for a block of channels.")
 	w := of(vectors > 1)
 	step, in, sum := block(w, x.arg("d"), vectors), block(w, x.arg("x"), vectors), block(w, x.arg("y"), vectors)
 	s, a, b, c, ld, n := x.arg("s"), x.arg("a"), x.arg("b"), x.arg("c"), x.arg("ld"), x.arg("rows")

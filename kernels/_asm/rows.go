@@ -7,9 +7,9 @@ import (
 
 // The kernels of this file turn rows of blocks of 32, as the cache of keys and values keeps them, into float32: an integer times the scale, one rounding, as quant.Dequantize.
 
-// widenBlocks is a loop over blocks, of size bytes each. step turns one into 32 floats.
-func (x *program) widenBlocks(format, level string, size int, step func(dst, src reg.Register)) {
-	name := "widen" + format + level
+// dequantizeBlocks is a loop over blocks, of size bytes each. step turns one into 32 floats.
+func (x *program) dequantizeBlocks(format, level string, size int, step func(dst, src reg.Register)) {
+	name := "dequantize" + format + level
 	x.function(name, "(dst *float32, src *byte, blocks int)", name+" turns blocks of "+format+" into float32. blocks is not 0.")
 	dst, src, n := x.arg("dst"), x.arg("src"), x.arg("blocks")
 	x.Label("loop")
@@ -28,14 +28,14 @@ func (x *program) scaled(v, d reg.VecVirtual, m Mem) {
 	x.VMOVUPS(v, m)
 }
 
-func (x *program) widenRows512() {
+func (x *program) dequantizeRows512() {
 	scale := func(src reg.Register) reg.VecVirtual {
 		z := x.ZMM()
 		x.VPBROADCASTW(at(src, 0), z.AsY())
 		x.VCVTPH2PS(z.AsY(), z)
 		return z
 	}
-	x.widenBlocks("Q8_0", "AVX512", 34, func(dst, src reg.Register) {
+	x.dequantizeBlocks("Q8_0", "AVX512", 34, func(dst, src reg.Register) {
 		d := scale(src)
 		for i := range 2 {
 			v := x.ZMM()
@@ -43,7 +43,7 @@ func (x *program) widenRows512() {
 			x.scaled(v, d, at(dst, 64*i))
 		}
 	})
-	x.widenBlocks("Q4_0", "AVX512", 18, func(dst, src reg.Register) {
+	x.dequantizeBlocks("Q4_0", "AVX512", 18, func(dst, src reg.Register) {
 		d, lo, hi := scale(src), x.ZMM(), x.ZMM()
 		x.VPMOVZXBD(at(src, 2), lo)
 		x.VPSRLD(Imm(4), lo, hi)
@@ -55,14 +55,14 @@ func (x *program) widenRows512() {
 	})
 }
 
-func (x *program) widenRows256() {
+func (x *program) dequantizeRows256() {
 	scale := func(src reg.Register) reg.VecVirtual {
 		y := x.YMM()
 		x.VPBROADCASTW(at(src, 0), y.AsX())
 		x.VCVTPH2PS(y.AsX(), y)
 		return y
 	}
-	x.widenBlocks("Q8_0", "AVX2", 34, func(dst, src reg.Register) {
+	x.dequantizeBlocks("Q8_0", "AVX2", 34, func(dst, src reg.Register) {
 		d := scale(src)
 		for i := range 4 {
 			v := x.YMM()
@@ -70,7 +70,7 @@ func (x *program) widenRows256() {
 			x.scaled(v, d, at(dst, 32*i))
 		}
 	})
-	x.widenBlocks("Q4_0", "AVX2", 18, func(dst, src reg.Register) {
+	x.dequantizeBlocks("Q4_0", "AVX2", 18, func(dst, src reg.Register) {
 		d := scale(src)
 		for i := range 2 {
 			lo, hi := x.YMM(), x.YMM()

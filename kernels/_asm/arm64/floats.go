@@ -20,7 +20,7 @@ func floatsNEON(x *program) {
 			}
 		}
 	}
-	x.widenRows()
+	x.dequantizeRows()
 	x.prefetchLines()
 }
 
@@ -350,7 +350,7 @@ func (x *program) elementwise() {
 	x.free(in, most, twice)
 	x.end()
 
-	x.function("rotateHalvesNEON", "lo *float32, hi *float32, cos *float32, sin *float32, pairs int", "rotateHalvesNEON is rotateHalves.")
+	x.function("rotateNeoXNEON", "lo *float32, hi *float32, cos *float32, sin *float32, pairs int", "rotateNeoXNEON is rotateNeoX.")
 	a, b, cos, sin, n := x.arg("lo"), x.arg("hi"), x.arg("cos"), x.arg("sin"), x.arg("pairs")
 	x.each("halves", n, func(i, lanes int) {
 		x.with(6, func(r []V) {
@@ -369,7 +369,7 @@ func (x *program) elementwise() {
 	}, stream{a, 4}, stream{b, 4}, stream{cos, 4}, stream{sin, 4})
 	x.end()
 
-	x.function("rotateNEON", "x *float32, cos *float32, sin *float32, pairs int", "rotateNEON is rotate.")
+	x.function("rotateInterleavedNEON", "x *float32, cos *float32, sin *float32, pairs int", "rotateInterleavedNEON is rotateInterleaved.")
 	a, cos, sin, n = x.arg("x"), x.arg("cos"), x.arg("sin"), x.arg("pairs")
 	x.each("rotate", n, func(i, lanes int) {
 		x.with(6, func(r []V) {
@@ -402,9 +402,9 @@ func (x *program) elementwise() {
 }
 
 func (x *program) halves() {
-	x.function("widenNEON", "dst *float32, src *byte, n int", "widenNEON turns F16 into float32.")
+	x.function("dequantizeF16NEON", "dst *float32, src *byte, n int", "dequantizeF16NEON turns F16 into float32.")
 	dst, a, n := x.arg("dst"), x.arg("src"), x.arg("n")
-	x.each("widen", n, func(i, lanes int) {
+	x.each("dequantize", n, func(i, lanes int) {
 		x.with(1, func(v []V) {
 			x.getHalf(v[0], a, 8*i, lanes)
 			x.put(v[0], dst, 16*i, lanes)
@@ -412,9 +412,9 @@ func (x *program) halves() {
 	}, stream{dst, 4}, stream{a, 2})
 	x.end()
 
-	x.function("narrowNEON", "dst *byte, src *float32, n int", "narrowNEON turns float32 into F16, ties to even.")
+	x.function("quantizeF16NEON", "dst *byte, src *float32, n int", "quantizeF16NEON turns float32 into F16, ties to even.")
 	dst, a, n = x.arg("dst"), x.arg("src"), x.arg("n")
-	x.each("narrow", n, func(i, lanes int) {
+	x.each("quantize", n, func(i, lanes int) {
 		x.with(1, func(v []V) {
 			x.get(v[0], a, 16*i, lanes)
 			x.w(fcvtn(v[0], v[0]))

@@ -2,7 +2,7 @@ package main
 
 // recur is a row of the states of recurrent layers, taken through one position.
 func (x *program) recur() {
-	x.function("advanceNEON", "s *float32, x *float32, y *float32, n int, a *float32, u *float32, r *float32", "advanceNEON is advance for one row of the state.")
+	x.function("updateStateNEON", "s *float32, x *float32, y *float32, n int, a *float32, u *float32, r *float32", "updateStateNEON is updateState for one row of the state.")
 	st, in, out, n := x.arg("s"), x.arg("x"), x.arg("y"), x.arg("n")
 	ca, cu, cr := x.floatAt("a"), x.floatAt("u"), x.floatAt("r")
 	x.each("advance", n, func(i, lanes int) {
@@ -20,7 +20,7 @@ func (x *program) recur() {
 	x.free(ca, cu, cr)
 	x.end()
 
-	x.function("decayNEON", "s *float32, a *float32, d *float32, x *float32, y *float32, n int, b *float32, c *float32", "decayNEON is decay for one row of the states.")
+	x.function("updateSelectiveStateNEON", "s *float32, a *float32, d *float32, x *float32, y *float32, n int, b *float32, c *float32", "updateSelectiveStateNEON is updateSelectiveState for one row of the states.")
 	rate, step := x.arg("a"), x.arg("d")
 	st, in, out, n = x.arg("s"), x.arg("x"), x.arg("y"), x.arg("n")
 	cb, cc, e := x.floatAt("b"), x.floatAt("c"), x.expTable()

@@ -2,16 +2,16 @@ package main
 
 import "fmt"
 
-// widenRows turns rows of blocks of 32, as the cache of keys and values keeps them, into float32: an integer times the scale, one rounding, as quant.Dequantize.
-func (x *program) widenRows() {
-	x.widenBlocks("Q8_0", 34, func(src R) (v [2]V) {
+// dequantizeRows turns rows of blocks of 32, as the cache of keys and values keeps them, into float32: an integer times the scale, one rounding, as quant.Dequantize.
+func (x *program) dequantizeRows() {
+	x.dequantizeBlocks("Q8_0", 34, func(src R) (v [2]V) {
 		for i := range v {
 			v[i] = x.V()
 			x.ldrPost(v[i], src, 16)
 		}
 		return v
 	})
-	x.widenBlocks("Q4_0", 18, func(src R) [2]V {
+	x.dequantizeBlocks("Q4_0", 18, func(src R) [2]V {
 		lo, hi := x.V(), x.V()
 		x.ldrPost(lo, src, 16)
 		x.ushr("B16", hi, lo, 4)
@@ -26,9 +26,9 @@ func (x *program) widenRows() {
 	})
 }
 
-// widenBlocks is a loop over blocks that begin with their scale; load returns their 32 integers as bytes and moves src behind them.
-func (x *program) widenBlocks(format string, size int, load func(src R) [2]V) {
-	name := "widen" + format + "NEON"
+// dequantizeBlocks is a loop over blocks that begin with their scale; load returns their 32 integers as bytes and moves src behind them.
+func (x *program) dequantizeBlocks(format string, size int, load func(src R) [2]V) {
+	name := "dequantize" + format + "NEON"
 	x.function(name, "dst *float32, src *byte, blocks int", fmt.Sprintf("%s turns blocks of %s, %d bytes each, into float32. blocks is not 0.", name, format, size))
 	dst, src, n := x.arg("dst"), x.arg("src"), x.arg("blocks")
 	x.label("loop")
