@@ -7,13 +7,13 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
-// Act says in which form a product takes its activations. A set of forms is their bits together.
-type Act uint8
+// ActFormat says in which form a product takes its activations. A set of forms is their bits together.
+type ActFormat uint8
 
 const (
-	ActF32  Act = 0 // float32 rows, which are always there
-	ActQ8   Act = 1 // int8 in groups of ActGroup with float32 scales
-	ActBF16 Act = 2 // bfloat16 rows, rounded to even
+	ActF32  ActFormat = 0 // float32 rows, which are always there
+	ActQ8   ActFormat = 1 // int8 in groups of ActGroup with float32 scales
+	ActBF16 ActFormat = 2 // bfloat16 rows, rounded to even
 )
 
 // ActGroup is the number of activations that share a scale.
@@ -22,15 +22,15 @@ const ActGroup = 32
 // sumGroup is the number of activations in half a group.
 const sumGroup = ActGroup / 2
 
-// Acts are the activations of N tokens of length K: float rows, and, after [Level.Quantize], other forms of the same rows.
-type Acts struct {
+// Activations are the activations of N tokens of length K: float rows, and, after [Level.Quantize], other forms of the same rows.
+type Activations struct {
 	N, K int
 	F    []float32 // [N][K]
 
-	forms Act
-	q     []int8     // [N][K]
-	g     []actGroup // [N][K/32], what belongs to the groups of q
-	h     []uint16   // [N][K], bfloat16
+	formats ActFormat
+	q       []int8     // [N][K]
+	g       []actGroup // [N][K/32], what belongs to the groups of q
+	h       []uint16   // [N][K], bfloat16
 }
 
 // actGroup is what products ask of a group beside its integers. It is as many bytes long as the group, so that a kernel finds both by one
@@ -46,12 +46,12 @@ type actGroup struct {
 
 // Reset makes a hold n rows of length k and keeps the storage of earlier uses, and other forms that were there. Room is made for the forms asked for; k must be a multiple of
 // [ActGroup] if ActQ8 is among them. F is left to the caller.
-func (a *Acts) Reset(n, k int, forms Act) {
-	a.N, a.K, a.F, a.forms = n, k, nil, forms
-	if forms&ActBF16 != 0 {
+func (a *Activations) Reset(n, k int, formats ActFormat) {
+	a.N, a.K, a.F, a.formats = n, k, nil, formats
+	if formats&ActBF16 != 0 {
 		a.h = grow(a.h, n*k)
 	}
-	if forms&ActQ8 == 0 {
+	if formats&ActQ8 == 0 {
 		return
 	}
 	if k%ActGroup != 0 {
@@ -69,12 +69,12 @@ func grow[T any](s []T, n int) []T {
 }
 
 // Quantize fills the forms that Reset was asked for with columns k0 ≤ k < k1 of token t of F. For the int8 form k0 and k1 are multiples of [ActGroup].
-func (l *Level) Quantize(a *Acts, t, k0, k1 int) {
+func (l *Level) Quantize(a *Activations, t, k0, k1 int) {
 	i, j := t*a.K+k0, t*a.K+k1
-	if a.forms&ActQ8 != 0 {
+	if a.formats&ActQ8 != 0 {
 		l.quantize(a.q[i:j], a.g[i/ActGroup:j/ActGroup], a.F[i:j])
 	}
-	if a.forms&ActBF16 != 0 {
+	if a.formats&ActBF16 != 0 {
 		l.roundBF16(a.h[i:j], a.F[i:j])
 	}
 }
@@ -102,20 +102,20 @@ func quantize(q []int8, g []actGroup, x []float32) {
 }
 
 // Copy makes token t of a the same as token u of b, in the forms of both but F.
-func (a *Acts) Copy(t int, b *Acts, u int) {
-	forms := a.forms & b.forms
-	if forms&ActQ8 != 0 {
+func (a *Activations) Copy(t int, b *Activations, u int) {
+	formats := a.formats & b.formats
+	if formats&ActQ8 != 0 {
 		q, g := b.token(u)
 		copy(a.q[t*a.K:(t+1)*a.K], q)
 		copy(a.g[t*a.K/ActGroup:(t+1)*a.K/ActGroup], g)
 	}
-	if forms&ActBF16 != 0 {
+	if formats&ActBF16 != 0 {
 		copy(a.h[t*a.K:(t+1)*a.K], b.h[u*b.K:(u+1)*b.K])
 	}
 }
 
 // token is the int8 form of token t.
-func (a *Acts) token(t int) ([]int8, []actGroup) {
+func (a *Activations) token(t int) ([]int8, []actGroup) {
 	n := a.K / ActGroup
 	return a.q[t*a.K : (t+1)*a.K], a.g[t*n : (t+1)*n]
 }

@@ -21,14 +21,14 @@ const PartitionLen = 8 * Tile
 // In order of use: Begin, and Sink where there are sinks; for each tile Ahead, Level.Score, Level.Values, Bend where scores are more than scaled, and Level.Fold; after each
 // partition Level.EndSpan, or TakeSpan and, elsewhere, Level.AddSpan; End.
 type Attention struct {
-	d, dv     int       // lengths of a key and of a value
-	q         Acts      // [heads][d]
-	quantized bool      // whether q has been quantised
-	p         []float32 // [heads][Tile], scores, then weights
-	k         []float32 // [d][Tile], keys in columns
-	kF16      []byte    // the same as F16
-	v         []float32 // [keys][dv]
-	vF16      f16Tile   // [keys][dv], in place of v where there are any
+	d, dv     int         // lengths of a key and of a value
+	q         Activations // [heads][d]
+	quantized bool        // whether q has been quantised
+	p         []float32   // [heads][Tile], scores, then weights
+	k         []float32   // [d][Tile], keys in columns
+	kF16      []byte      // the same as F16
+	v         []float32   // [keys][dv]
+	vF16      f16Tile     // [keys][dv], in place of v where there are any
 	mul       Scratch
 	prefetch  [2][]byte // what is asked for during Score, and during Values and Fold
 	acc       []float32 // [heads][dv], of a tile
@@ -133,8 +133,8 @@ func (l *Level) Score(a *Attention, t quant.Type, k []byte, n int) {
 		l.gemm(a.p, a.q.F, a.k, a.q.N, Tile, a.d)
 		return
 	}
-	m := &l.mats[t]
-	if m.Act == ActQ8 && !a.quantized {
+	m := &l.matMuls[t]
+	if m.ActFormat == ActQ8 && !a.quantized {
 		f := a.q.F
 		a.q.Reset(a.q.N, a.d, ActQ8)
 		a.q.F, a.quantized = f, true

@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func rowsQ4_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ4_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·rowsQ4_0AVX2(SB), NOSPLIT, $0-48
+TEXT ·gemvQ4_0AVX2(SB), NOSPLIT, $0-48
 	MOVQ    w+8(FP), AX
 	MOVQ    stride+16(FP), CX
 	MOVQ    q+32(FP), DX
@@ -362,9 +362,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func unpackQ4_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packQ4_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, F16C
-TEXT ·unpackQ4_0AVX2(SB), NOSPLIT, $0-48
+TEXT ·packQ4_0AVX2(SB), NOSPLIT, $0-48
 	MOVQ    w+24(FP), AX
 	MOVQ    stride+32(FP), CX
 	MOVQ    p+0(FP), DX
@@ -450,9 +450,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsQ4_1AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ4_1AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·rowsQ4_1AVX2(SB), NOSPLIT, $0-48
+TEXT ·gemvQ4_1AVX2(SB), NOSPLIT, $0-48
 	MOVQ    w+8(FP), AX
 	MOVQ    stride+16(FP), CX
 	MOVQ    q+32(FP), DX
@@ -829,9 +829,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func unpackQ4_1AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packQ4_1AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, F16C
-TEXT ·unpackQ4_1AVX2(SB), NOSPLIT, $0-48
+TEXT ·packQ4_1AVX2(SB), NOSPLIT, $0-48
 	MOVQ    w+24(FP), AX
 	MOVQ    stride+32(FP), CX
 	MOVQ    p+0(FP), DX
@@ -925,9 +925,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsQ5_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ5_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·rowsQ5_0AVX2(SB), NOSPLIT, $0-48
+TEXT ·gemvQ5_0AVX2(SB), NOSPLIT, $0-48
 	MOVQ    w+8(FP), AX
 	MOVQ    stride+16(FP), CX
 	MOVQ    q+32(FP), DX
@@ -1552,9 +1552,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func unpackQ5_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packQ5_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, F16C
-TEXT ·unpackQ5_0AVX2(SB), NOSPLIT, $0-48
+TEXT ·packQ5_0AVX2(SB), NOSPLIT, $0-48
 	MOVQ    w+24(FP), AX
 	MOVQ    stride+32(FP), CX
 	MOVQ    p+0(FP), DX
@@ -1690,9 +1690,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsQ5_1AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ5_1AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·rowsQ5_1AVX2(SB), NOSPLIT, $0-48
+TEXT ·gemvQ5_1AVX2(SB), NOSPLIT, $0-48
 	MOVQ    w+8(FP), AX
 	MOVQ    stride+16(FP), CX
 	MOVQ    q+32(FP), DX
@@ -2338,9 +2338,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func unpackQ5_1AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packQ5_1AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, F16C
-TEXT ·unpackQ5_1AVX2(SB), NOSPLIT, $0-48
+TEXT ·packQ5_1AVX2(SB), NOSPLIT, $0-48
 	MOVQ    w+24(FP), AX
 	MOVQ    stride+32(FP), CX
 	MOVQ    p+0(FP), DX
@@ -2484,9 +2484,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsQ8_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ8_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·rowsQ8_0AVX2(SB), NOSPLIT, $0-48
+TEXT ·gemvQ8_0AVX2(SB), NOSPLIT, $0-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -2925,9 +2925,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func unpackQ8_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packQ8_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, F16C
-TEXT ·unpackQ8_0AVX2(SB), NOSPLIT, $0-48
+TEXT ·packQ8_0AVX2(SB), NOSPLIT, $0-48
 	MOVQ w+24(FP), AX
 	MOVQ stride+32(FP), CX
 	MOVQ p+0(FP), DX
@@ -2995,9 +2995,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsIQ4_NLAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvIQ4_NLAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·rowsIQ4_NLAVX2(SB), NOSPLIT, $0-48
+TEXT ·gemvIQ4_NLAVX2(SB), NOSPLIT, $0-48
 	MOVQ    w+8(FP), AX
 	MOVQ    stride+16(FP), CX
 	MOVQ    q+32(FP), DX
@@ -3494,9 +3494,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func unpackIQ4_NLAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packIQ4_NLAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, F16C
-TEXT ·unpackIQ4_NLAVX2(SB), NOSPLIT, $0-48
+TEXT ·packIQ4_NLAVX2(SB), NOSPLIT, $0-48
 	MOVQ    w+24(FP), AX
 	MOVQ    stride+32(FP), CX
 	MOVQ    p+0(FP), DX
@@ -3591,9 +3591,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsMXFP4AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvMXFP4AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·rowsMXFP4AVX2(SB), NOSPLIT, $0-48
+TEXT ·gemvMXFP4AVX2(SB), NOSPLIT, $0-48
 	MOVQ    w+8(FP), AX
 	MOVQ    stride+16(FP), CX
 	MOVQ    q+32(FP), DX
@@ -4030,9 +4030,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func unpackMXFP4AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packMXFP4AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2
-TEXT ·unpackMXFP4AVX2(SB), NOSPLIT, $0-48
+TEXT ·packMXFP4AVX2(SB), NOSPLIT, $0-48
 	MOVQ    w+24(FP), AX
 	MOVQ    stride+32(FP), CX
 	MOVQ    p+0(FP), DX
@@ -4134,9 +4134,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsQ2_KAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ2_KAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·rowsQ2_KAVX2(SB), NOSPLIT, $0-48
+TEXT ·gemvQ2_KAVX2(SB), NOSPLIT, $0-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -4847,9 +4847,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func unpackQ2_KAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packQ2_KAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, F16C
-TEXT ·unpackQ2_KAVX2(SB), NOSPLIT, $0-48
+TEXT ·packQ2_KAVX2(SB), NOSPLIT, $0-48
 	MOVQ w+24(FP), AX
 	MOVQ stride+32(FP), CX
 	MOVQ p+0(FP), DX
@@ -5488,9 +5488,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsQ3_KAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ3_KAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·rowsQ3_KAVX2(SB), NOSPLIT, $0-48
+TEXT ·gemvQ3_KAVX2(SB), NOSPLIT, $0-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -6425,9 +6425,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func unpackQ3_KAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packQ3_KAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, F16C
-TEXT ·unpackQ3_KAVX2(SB), NOSPLIT, $0-48
+TEXT ·packQ3_KAVX2(SB), NOSPLIT, $0-48
 	MOVQ w+24(FP), AX
 	MOVQ stride+32(FP), CX
 	MOVQ p+0(FP), DX
@@ -7253,9 +7253,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsQ4_KAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ4_KAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·rowsQ4_KAVX2(SB), NOSPLIT, $0-48
+TEXT ·gemvQ4_KAVX2(SB), NOSPLIT, $0-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -7843,9 +7843,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func unpackQ4_KAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packQ4_KAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, F16C
-TEXT ·unpackQ4_KAVX2(SB), NOSPLIT, $0-48
+TEXT ·packQ4_KAVX2(SB), NOSPLIT, $0-48
 	MOVQ w+24(FP), AX
 	MOVQ stride+32(FP), CX
 	MOVQ p+0(FP), DX
@@ -8386,9 +8386,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsQ5_KAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ5_KAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·rowsQ5_KAVX2(SB), NOSPLIT, $0-48
+TEXT ·gemvQ5_KAVX2(SB), NOSPLIT, $0-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -9236,9 +9236,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func unpackQ5_KAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packQ5_KAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, F16C
-TEXT ·unpackQ5_KAVX2(SB), NOSPLIT, $0-48
+TEXT ·packQ5_KAVX2(SB), NOSPLIT, $0-48
 	MOVQ w+24(FP), AX
 	MOVQ stride+32(FP), CX
 	MOVQ p+0(FP), DX
@@ -10027,9 +10027,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsQ6_KAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ6_KAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·rowsQ6_KAVX2(SB), NOSPLIT, $0-48
+TEXT ·gemvQ6_KAVX2(SB), NOSPLIT, $0-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -10946,9 +10946,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func unpackQ6_KAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packQ6_KAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, F16C
-TEXT ·unpackQ6_KAVX2(SB), NOSPLIT, $0-48
+TEXT ·packQ6_KAVX2(SB), NOSPLIT, $0-48
 	MOVQ w+24(FP), AX
 	MOVQ stride+32(FP), CX
 	MOVQ p+0(FP), DX
@@ -11727,9 +11727,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsIQ4_XSAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvIQ4_XSAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·rowsIQ4_XSAVX2(SB), NOSPLIT, $0-48
+TEXT ·gemvIQ4_XSAVX2(SB), NOSPLIT, $0-48
 	MOVQ    w+8(FP), AX
 	MOVQ    stride+16(FP), CX
 	MOVQ    q+32(FP), DX
@@ -12488,9 +12488,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func unpackIQ4_XSAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packIQ4_XSAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, F16C
-TEXT ·unpackIQ4_XSAVX2(SB), NOSPLIT, $0-48
+TEXT ·packIQ4_XSAVX2(SB), NOSPLIT, $0-48
 	MOVQ    w+24(FP), AX
 	MOVQ    stride+32(FP), CX
 	MOVQ    p+0(FP), DX
@@ -13113,9 +13113,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsNVFP4AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvNVFP4AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·rowsNVFP4AVX2(SB), NOSPLIT, $0-48
+TEXT ·gemvNVFP4AVX2(SB), NOSPLIT, $0-48
 	MOVQ    w+8(FP), AX
 	MOVQ    stride+16(FP), CX
 	MOVQ    q+32(FP), DX
@@ -13837,9 +13837,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func unpackNVFP4AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packNVFP4AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2
-TEXT ·unpackNVFP4AVX2(SB), NOSPLIT, $0-48
+TEXT ·packNVFP4AVX2(SB), NOSPLIT, $0-48
 	MOVQ    w+24(FP), AX
 	MOVQ    stride+32(FP), CX
 	MOVQ    p+0(FP), DX
@@ -14059,9 +14059,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsTQ1_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvTQ1_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·rowsTQ1_0AVX2(SB), NOSPLIT, $0-48
+TEXT ·gemvTQ1_0AVX2(SB), NOSPLIT, $0-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -15282,9 +15282,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func unpackTQ1_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packTQ1_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, F16C
-TEXT ·unpackTQ1_0AVX2(SB), NOSPLIT, $0-48
+TEXT ·packTQ1_0AVX2(SB), NOSPLIT, $0-48
 	MOVQ w+24(FP), AX
 	MOVQ stride+32(FP), CX
 	MOVQ p+0(FP), DX
@@ -16459,9 +16459,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsTQ2_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvTQ2_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·rowsTQ2_0AVX2(SB), NOSPLIT, $0-48
+TEXT ·gemvTQ2_0AVX2(SB), NOSPLIT, $0-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -16980,9 +16980,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func unpackTQ2_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packTQ2_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, F16C
-TEXT ·unpackTQ2_0AVX2(SB), NOSPLIT, $0-48
+TEXT ·packTQ2_0AVX2(SB), NOSPLIT, $0-48
 	MOVQ w+24(FP), AX
 	MOVQ stride+32(FP), CX
 	MOVQ p+0(FP), DX
@@ -17453,9 +17453,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsQ1_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ1_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·rowsQ1_0AVX2(SB), NOSPLIT, $0-48
+TEXT ·gemvQ1_0AVX2(SB), NOSPLIT, $0-48
 	MOVQ    w+8(FP), AX
 	MOVQ    stride+16(FP), CX
 	MOVQ    q+32(FP), DX
@@ -17804,9 +17804,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func unpackQ1_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packQ1_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, F16C
-TEXT ·unpackQ1_0AVX2(SB), NOSPLIT, $0-48
+TEXT ·packQ1_0AVX2(SB), NOSPLIT, $0-48
 	MOVQ    w+24(FP), AX
 	MOVQ    stride+32(FP), CX
 	MOVQ    p+0(FP), DX
@@ -18129,9 +18129,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsQ2_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ2_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·rowsQ2_0AVX2(SB), NOSPLIT, $0-48
+TEXT ·gemvQ2_0AVX2(SB), NOSPLIT, $0-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -18766,9 +18766,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func unpackQ2_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packQ2_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, F16C
-TEXT ·unpackQ2_0AVX2(SB), NOSPLIT, $0-48
+TEXT ·packQ2_0AVX2(SB), NOSPLIT, $0-48
 	MOVQ w+24(FP), AX
 	MOVQ stride+32(FP), CX
 	MOVQ p+0(FP), DX
@@ -18973,9 +18973,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsIQ1_SAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvIQ1_SAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·rowsIQ1_SAVX2(SB), $1056-48
+TEXT ·gemvIQ1_SAVX2(SB), $1056-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -19426,9 +19426,9 @@ chunks:
 	VZEROUPPER
 	RET
 
-// func unpackIQ1_SAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packIQ1_SAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, F16C
-TEXT ·unpackIQ1_SAVX2(SB), $1056-48
+TEXT ·packIQ1_SAVX2(SB), $1056-48
 	MOVQ w+24(FP), AX
 	MOVQ stride+32(FP), CX
 	MOVQ p+0(FP), DX
@@ -19863,9 +19863,9 @@ chunks:
 	VZEROUPPER
 	RET
 
-// func rowsIQ1_MAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvIQ1_MAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·rowsIQ1_MAVX2(SB), $1312-48
+TEXT ·gemvIQ1_MAVX2(SB), $1312-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -20364,9 +20364,9 @@ chunks:
 	VZEROUPPER
 	RET
 
-// func unpackIQ1_MAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packIQ1_MAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, F16C
-TEXT ·unpackIQ1_MAVX2(SB), $1312-48
+TEXT ·packIQ1_MAVX2(SB), $1312-48
 	MOVQ w+24(FP), AX
 	MOVQ stride+32(FP), CX
 	MOVQ p+0(FP), DX
@@ -20842,9 +20842,9 @@ chunks:
 	VZEROUPPER
 	RET
 
-// func rowsIQ2_XXSAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvIQ2_XXSAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·rowsIQ2_XXSAVX2(SB), $544-48
+TEXT ·gemvIQ2_XXSAVX2(SB), $544-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -21337,9 +21337,9 @@ chunks:
 	VZEROUPPER
 	RET
 
-// func unpackIQ2_XXSAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packIQ2_XXSAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, F16C
-TEXT ·unpackIQ2_XXSAVX2(SB), $544-48
+TEXT ·packIQ2_XXSAVX2(SB), $544-48
 	MOVQ w+24(FP), AX
 	MOVQ stride+32(FP), CX
 	MOVQ p+0(FP), DX
@@ -21824,9 +21824,9 @@ chunks:
 	VZEROUPPER
 	RET
 
-// func rowsIQ2_XSAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvIQ2_XSAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·rowsIQ2_XSAVX2(SB), $1312-48
+TEXT ·gemvIQ2_XSAVX2(SB), $1312-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -22341,9 +22341,9 @@ chunks:
 	VZEROUPPER
 	RET
 
-// func unpackIQ2_XSAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packIQ2_XSAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, F16C
-TEXT ·unpackIQ2_XSAVX2(SB), $1312-48
+TEXT ·packIQ2_XSAVX2(SB), $1312-48
 	MOVQ w+24(FP), AX
 	MOVQ stride+32(FP), CX
 	MOVQ p+0(FP), DX
@@ -22846,9 +22846,9 @@ chunks:
 	VZEROUPPER
 	RET
 
-// func rowsIQ2_SAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvIQ2_SAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·rowsIQ2_SAVX2(SB), $1312-48
+TEXT ·gemvIQ2_SAVX2(SB), $1312-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -23299,9 +23299,9 @@ chunks:
 	VZEROUPPER
 	RET
 
-// func unpackIQ2_SAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packIQ2_SAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, F16C
-TEXT ·unpackIQ2_SAVX2(SB), $1312-48
+TEXT ·packIQ2_SAVX2(SB), $1312-48
 	MOVQ w+24(FP), AX
 	MOVQ stride+32(FP), CX
 	MOVQ p+0(FP), DX
@@ -23740,9 +23740,9 @@ chunks:
 	VZEROUPPER
 	RET
 
-// func rowsIQ3_XXSAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvIQ3_XXSAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·rowsIQ3_XXSAVX2(SB), $544-48
+TEXT ·gemvIQ3_XXSAVX2(SB), $544-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -24299,9 +24299,9 @@ chunks:
 	VZEROUPPER
 	RET
 
-// func unpackIQ3_XXSAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packIQ3_XXSAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, F16C
-TEXT ·unpackIQ3_XXSAVX2(SB), $544-48
+TEXT ·packIQ3_XXSAVX2(SB), $544-48
 	MOVQ w+24(FP), AX
 	MOVQ stride+32(FP), CX
 	MOVQ p+0(FP), DX
@@ -24850,9 +24850,9 @@ chunks:
 	VZEROUPPER
 	RET
 
-// func rowsIQ3_SAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvIQ3_SAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·rowsIQ3_SAVX2(SB), $1568-48
+TEXT ·gemvIQ3_SAVX2(SB), $1568-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -25392,9 +25392,9 @@ chunks:
 	VZEROUPPER
 	RET
 
-// func unpackIQ3_SAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packIQ3_SAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, F16C
-TEXT ·unpackIQ3_SAVX2(SB), $1568-48
+TEXT ·packIQ3_SAVX2(SB), $1568-48
 	MOVQ w+24(FP), AX
 	MOVQ stride+32(FP), CX
 	MOVQ p+0(FP), DX
@@ -25929,9 +25929,9 @@ chunks:
 	VZEROUPPER
 	RET
 
-// func panel32By8x1AVX2(a *byte)
+// func microkernel32By8x1AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·panel32By8x1AVX2(SB), NOSPLIT, $96-8
+TEXT ·microkernel32By8x1AVX2(SB), NOSPLIT, $96-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -26032,9 +26032,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32By8x2AVX2(a *byte)
+// func microkernel32By8x2AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·panel32By8x2AVX2(SB), NOSPLIT, $160-8
+TEXT ·microkernel32By8x2AVX2(SB), NOSPLIT, $160-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -26195,9 +26195,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32By8x3AVX2(a *byte)
+// func microkernel32By8x3AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·panel32By8x3AVX2(SB), NOSPLIT, $224-8
+TEXT ·microkernel32By8x3AVX2(SB), NOSPLIT, $224-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -26418,9 +26418,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32By8x4AVX2(a *byte)
+// func microkernel32By8x4AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·panel32By8x4AVX2(SB), NOSPLIT, $288-8
+TEXT ·microkernel32By8x4AVX2(SB), NOSPLIT, $288-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -26712,9 +26712,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32MinBy8x1AVX2(a *byte)
+// func microkernel32MinBy8x1AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·panel32MinBy8x1AVX2(SB), NOSPLIT, $96-8
+TEXT ·microkernel32MinBy8x1AVX2(SB), NOSPLIT, $96-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -26816,9 +26816,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32MinBy8x2AVX2(a *byte)
+// func microkernel32MinBy8x2AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·panel32MinBy8x2AVX2(SB), NOSPLIT, $160-8
+TEXT ·microkernel32MinBy8x2AVX2(SB), NOSPLIT, $160-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -26979,9 +26979,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32MinBy8x3AVX2(a *byte)
+// func microkernel32MinBy8x3AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·panel32MinBy8x3AVX2(SB), NOSPLIT, $224-8
+TEXT ·microkernel32MinBy8x3AVX2(SB), NOSPLIT, $224-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -27201,9 +27201,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32MinBy8x4AVX2(a *byte)
+// func microkernel32MinBy8x4AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·panel32MinBy8x4AVX2(SB), NOSPLIT, $288-8
+TEXT ·microkernel32MinBy8x4AVX2(SB), NOSPLIT, $288-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -27493,9 +27493,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32By4x1AVX2(a *byte)
+// func microkernel32By4x1AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·panel32By4x1AVX2(SB), NOSPLIT, $160-8
+TEXT ·microkernel32By4x1AVX2(SB), NOSPLIT, $160-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -27600,9 +27600,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32By4x2AVX2(a *byte)
+// func microkernel32By4x2AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·panel32By4x2AVX2(SB), NOSPLIT, $288-8
+TEXT ·microkernel32By4x2AVX2(SB), NOSPLIT, $288-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -27771,9 +27771,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32By4x3AVX2(a *byte)
+// func microkernel32By4x3AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·panel32By4x3AVX2(SB), NOSPLIT, $416-8
+TEXT ·microkernel32By4x3AVX2(SB), NOSPLIT, $416-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -28006,9 +28006,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32By4x4AVX2(a *byte)
+// func microkernel32By4x4AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·panel32By4x4AVX2(SB), NOSPLIT, $544-8
+TEXT ·microkernel32By4x4AVX2(SB), NOSPLIT, $544-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -28316,9 +28316,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32MinBy4x1AVX2(a *byte)
+// func microkernel32MinBy4x1AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·panel32MinBy4x1AVX2(SB), NOSPLIT, $160-8
+TEXT ·microkernel32MinBy4x1AVX2(SB), NOSPLIT, $160-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -28424,9 +28424,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32MinBy4x2AVX2(a *byte)
+// func microkernel32MinBy4x2AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·panel32MinBy4x2AVX2(SB), NOSPLIT, $288-8
+TEXT ·microkernel32MinBy4x2AVX2(SB), NOSPLIT, $288-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -28595,9 +28595,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32MinBy4x3AVX2(a *byte)
+// func microkernel32MinBy4x3AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·panel32MinBy4x3AVX2(SB), NOSPLIT, $416-8
+TEXT ·microkernel32MinBy4x3AVX2(SB), NOSPLIT, $416-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -28829,9 +28829,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32MinBy4x4AVX2(a *byte)
+// func microkernel32MinBy4x4AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·panel32MinBy4x4AVX2(SB), NOSPLIT, $544-8
+TEXT ·microkernel32MinBy4x4AVX2(SB), NOSPLIT, $544-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -29137,9 +29137,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32Signedx1AVX2(a *byte)
+// func microkernel32Signedx1AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·panel32Signedx1AVX2(SB), NOSPLIT, $96-8
+TEXT ·microkernel32Signedx1AVX2(SB), NOSPLIT, $96-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -29282,9 +29282,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32Signedx2AVX2(a *byte)
+// func microkernel32Signedx2AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·panel32Signedx2AVX2(SB), NOSPLIT, $160-8
+TEXT ·microkernel32Signedx2AVX2(SB), NOSPLIT, $160-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -29513,9 +29513,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32Signedx3AVX2(a *byte)
+// func microkernel32Signedx3AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·panel32Signedx3AVX2(SB), NOSPLIT, $224-8
+TEXT ·microkernel32Signedx3AVX2(SB), NOSPLIT, $224-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -29830,9 +29830,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32Signedx4AVX2(a *byte)
+// func microkernel32Signedx4AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·panel32Signedx4AVX2(SB), NOSPLIT, $288-8
+TEXT ·microkernel32Signedx4AVX2(SB), NOSPLIT, $288-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -30244,9 +30244,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel16MinBy4x1AVX2(a *byte)
+// func microkernel16MinBy4x1AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·panel16MinBy4x1AVX2(SB), NOSPLIT, $96-8
+TEXT ·microkernel16MinBy4x1AVX2(SB), NOSPLIT, $96-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -30360,9 +30360,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel16MinBy4x2AVX2(a *byte)
+// func microkernel16MinBy4x2AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·panel16MinBy4x2AVX2(SB), NOSPLIT, $160-8
+TEXT ·microkernel16MinBy4x2AVX2(SB), NOSPLIT, $160-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -30547,9 +30547,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel16MinBy4x3AVX2(a *byte)
+// func microkernel16MinBy4x3AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·panel16MinBy4x3AVX2(SB), NOSPLIT, $224-8
+TEXT ·microkernel16MinBy4x3AVX2(SB), NOSPLIT, $224-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -30805,9 +30805,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel16MinBy4x4AVX2(a *byte)
+// func microkernel16MinBy4x4AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·panel16MinBy4x4AVX2(SB), NOSPLIT, $288-8
+TEXT ·microkernel16MinBy4x4AVX2(SB), NOSPLIT, $288-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -31145,9 +31145,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel16By4x1AVX2(a *byte)
+// func microkernel16By4x1AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·panel16By4x1AVX2(SB), NOSPLIT, $96-8
+TEXT ·microkernel16By4x1AVX2(SB), NOSPLIT, $96-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -31261,9 +31261,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel16By4x2AVX2(a *byte)
+// func microkernel16By4x2AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·panel16By4x2AVX2(SB), NOSPLIT, $160-8
+TEXT ·microkernel16By4x2AVX2(SB), NOSPLIT, $160-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -31450,9 +31450,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel16By4x3AVX2(a *byte)
+// func microkernel16By4x3AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·panel16By4x3AVX2(SB), NOSPLIT, $224-8
+TEXT ·microkernel16By4x3AVX2(SB), NOSPLIT, $224-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -31712,9 +31712,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel16By4x4AVX2(a *byte)
+// func microkernel16By4x4AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·panel16By4x4AVX2(SB), NOSPLIT, $288-8
+TEXT ·microkernel16By4x4AVX2(SB), NOSPLIT, $288-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -32058,9 +32058,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel16By2x1AVX2(a *byte)
+// func microkernel16By2x1AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·panel16By2x1AVX2(SB), NOSPLIT, $96-8
+TEXT ·microkernel16By2x1AVX2(SB), NOSPLIT, $96-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -32178,9 +32178,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel16By2x2AVX2(a *byte)
+// func microkernel16By2x2AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·panel16By2x2AVX2(SB), NOSPLIT, $160-8
+TEXT ·microkernel16By2x2AVX2(SB), NOSPLIT, $160-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -32375,9 +32375,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel16By2x3AVX2(a *byte)
+// func microkernel16By2x3AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·panel16By2x3AVX2(SB), NOSPLIT, $224-8
+TEXT ·microkernel16By2x3AVX2(SB), NOSPLIT, $224-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -32649,9 +32649,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel16By2x4AVX2(a *byte)
+// func microkernel16By2x4AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·panel16By2x4AVX2(SB), NOSPLIT, $288-8
+TEXT ·microkernel16By2x4AVX2(SB), NOSPLIT, $288-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -33011,9 +33011,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32By1x1AVX2(a *byte)
+// func microkernel32By1x1AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·panel32By1x1AVX2(SB), NOSPLIT, $96-8
+TEXT ·microkernel32By1x1AVX2(SB), NOSPLIT, $96-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -33128,9 +33128,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32By1x2AVX2(a *byte)
+// func microkernel32By1x2AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·panel32By1x2AVX2(SB), NOSPLIT, $160-8
+TEXT ·microkernel32By1x2AVX2(SB), NOSPLIT, $160-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -33319,9 +33319,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32By1x3AVX2(a *byte)
+// func microkernel32By1x3AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·panel32By1x3AVX2(SB), NOSPLIT, $224-8
+TEXT ·microkernel32By1x3AVX2(SB), NOSPLIT, $224-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -33584,9 +33584,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32By1x4AVX2(a *byte)
+// func microkernel32By1x4AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·panel32By1x4AVX2(SB), NOSPLIT, $288-8
+TEXT ·microkernel32By1x4AVX2(SB), NOSPLIT, $288-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -33934,9 +33934,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel16By1x1AVX2(a *byte)
+// func microkernel16By1x1AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·panel16By1x1AVX2(SB), NOSPLIT, $96-8
+TEXT ·microkernel16By1x1AVX2(SB), NOSPLIT, $96-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -34062,9 +34062,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel16By1x2AVX2(a *byte)
+// func microkernel16By1x2AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·panel16By1x2AVX2(SB), NOSPLIT, $160-8
+TEXT ·microkernel16By1x2AVX2(SB), NOSPLIT, $160-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -34275,9 +34275,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel16By1x3AVX2(a *byte)
+// func microkernel16By1x3AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·panel16By1x3AVX2(SB), NOSPLIT, $224-8
+TEXT ·microkernel16By1x3AVX2(SB), NOSPLIT, $224-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -34573,9 +34573,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel16By1x4AVX2(a *byte)
+// func microkernel16By1x4AVX2(a *byte)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·panel16By1x4AVX2(SB), NOSPLIT, $288-8
+TEXT ·microkernel16By1x4AVX2(SB), NOSPLIT, $288-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX

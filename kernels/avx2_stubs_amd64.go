@@ -4,452 +4,452 @@
 
 package kernels
 
-// rowsQ4_0AVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ4_0AVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ4_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ4_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ4_0AVX2 makes a panel of 8 rows of w.
+// packQ4_0AVX2 makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ4_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ4_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ4_1AVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ4_1AVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ4_1AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ4_1AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ4_1AVX2 makes a panel of 8 rows of w.
+// packQ4_1AVX2 makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ4_1AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ4_1AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ5_0AVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ5_0AVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ5_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ5_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ5_0AVX2 makes a panel of 8 rows of w.
+// packQ5_0AVX2 makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ5_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ5_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ5_1AVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ5_1AVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ5_1AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ5_1AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ5_1AVX2 makes a panel of 8 rows of w.
+// packQ5_1AVX2 makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ5_1AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ5_1AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ8_0AVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ8_0AVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ8_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ8_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ8_0AVX2 makes a panel of 8 rows of w.
+// packQ8_0AVX2 makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ8_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ8_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ4_NLAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ4_NLAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ4_NLAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ4_NLAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ4_NLAVX2 makes a panel of 8 rows of w.
+// packIQ4_NLAVX2 makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ4_NLAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ4_NLAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsMXFP4AVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvMXFP4AVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsMXFP4AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvMXFP4AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackMXFP4AVX2 makes a panel of 8 rows of w.
+// packMXFP4AVX2 makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackMXFP4AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packMXFP4AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ2_KAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ2_KAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ2_KAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ2_KAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ2_KAVX2 makes a panel of 8 rows of w.
+// packQ2_KAVX2 makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ2_KAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ2_KAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ3_KAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ3_KAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ3_KAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ3_KAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ3_KAVX2 makes a panel of 8 rows of w.
+// packQ3_KAVX2 makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ3_KAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ3_KAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ4_KAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ4_KAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ4_KAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ4_KAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ4_KAVX2 makes a panel of 8 rows of w.
+// packQ4_KAVX2 makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ4_KAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ4_KAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ5_KAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ5_KAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ5_KAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ5_KAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ5_KAVX2 makes a panel of 8 rows of w.
+// packQ5_KAVX2 makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ5_KAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ5_KAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ6_KAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ6_KAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ6_KAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ6_KAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ6_KAVX2 makes a panel of 8 rows of w.
+// packQ6_KAVX2 makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ6_KAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ6_KAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ4_XSAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ4_XSAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ4_XSAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ4_XSAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ4_XSAVX2 makes a panel of 8 rows of w.
+// packIQ4_XSAVX2 makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ4_XSAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ4_XSAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsNVFP4AVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvNVFP4AVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsNVFP4AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvNVFP4AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackNVFP4AVX2 makes a panel of 8 rows of w.
+// packNVFP4AVX2 makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackNVFP4AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packNVFP4AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsTQ1_0AVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvTQ1_0AVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsTQ1_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvTQ1_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackTQ1_0AVX2 makes a panel of 8 rows of w.
+// packTQ1_0AVX2 makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackTQ1_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packTQ1_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsTQ2_0AVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvTQ2_0AVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsTQ2_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvTQ2_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackTQ2_0AVX2 makes a panel of 8 rows of w.
+// packTQ2_0AVX2 makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackTQ2_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packTQ2_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ1_0AVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ1_0AVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ1_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ1_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ1_0AVX2 makes a panel of 8 rows of w.
+// packQ1_0AVX2 makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ1_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ1_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ2_0AVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ2_0AVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ2_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ2_0AVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ2_0AVX2 makes a panel of 8 rows of w.
+// packQ2_0AVX2 makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ2_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ2_0AVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ1_SAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ1_SAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ1_SAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ1_SAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ1_SAVX2 makes a panel of 8 rows of w.
+// packIQ1_SAVX2 makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ1_SAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ1_SAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ1_MAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ1_MAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ1_MAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ1_MAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ1_MAVX2 makes a panel of 8 rows of w.
+// packIQ1_MAVX2 makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ1_MAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ1_MAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ2_XXSAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ2_XXSAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ2_XXSAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ2_XXSAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ2_XXSAVX2 makes a panel of 8 rows of w.
+// packIQ2_XXSAVX2 makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ2_XXSAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ2_XXSAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ2_XSAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ2_XSAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ2_XSAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ2_XSAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ2_XSAVX2 makes a panel of 8 rows of w.
+// packIQ2_XSAVX2 makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ2_XSAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ2_XSAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ2_SAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ2_SAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ2_SAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ2_SAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ2_SAVX2 makes a panel of 8 rows of w.
+// packIQ2_SAVX2 makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ2_SAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ2_SAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ3_XXSAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ3_XXSAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ3_XXSAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ3_XXSAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ3_XXSAVX2 makes a panel of 8 rows of w.
+// packIQ3_XXSAVX2 makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ3_XXSAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ3_XXSAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ3_SAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ3_SAVX2 sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ3_SAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ3_SAVX2(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ3_SAVX2 makes a panel of 8 rows of w.
+// packIQ3_SAVX2 makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ3_SAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ3_SAVX2(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// panel32By8x1AVX2 multiplies 2 panels of 8 rows with 1 tokens.
+// microkernel32By8x1AVX2 multiplies 2 panels of 8 rows with 1 tokens.
 //
 //go:noescape
-func panel32By8x1AVX2(a *byte)
+func microkernel32By8x1AVX2(a *byte)
 
-// panel32By8x2AVX2 multiplies 2 panels of 8 rows with 2 tokens.
+// microkernel32By8x2AVX2 multiplies 2 panels of 8 rows with 2 tokens.
 //
 //go:noescape
-func panel32By8x2AVX2(a *byte)
+func microkernel32By8x2AVX2(a *byte)
 
-// panel32By8x3AVX2 multiplies 2 panels of 8 rows with 3 tokens.
+// microkernel32By8x3AVX2 multiplies 2 panels of 8 rows with 3 tokens.
 //
 //go:noescape
-func panel32By8x3AVX2(a *byte)
+func microkernel32By8x3AVX2(a *byte)
 
-// panel32By8x4AVX2 multiplies 2 panels of 8 rows with 4 tokens.
+// microkernel32By8x4AVX2 multiplies 2 panels of 8 rows with 4 tokens.
 //
 //go:noescape
-func panel32By8x4AVX2(a *byte)
+func microkernel32By8x4AVX2(a *byte)
 
-// panel32MinBy8x1AVX2 multiplies 2 panels of 8 rows with 1 tokens.
+// microkernel32MinBy8x1AVX2 multiplies 2 panels of 8 rows with 1 tokens.
 //
 //go:noescape
-func panel32MinBy8x1AVX2(a *byte)
+func microkernel32MinBy8x1AVX2(a *byte)
 
-// panel32MinBy8x2AVX2 multiplies 2 panels of 8 rows with 2 tokens.
+// microkernel32MinBy8x2AVX2 multiplies 2 panels of 8 rows with 2 tokens.
 //
 //go:noescape
-func panel32MinBy8x2AVX2(a *byte)
+func microkernel32MinBy8x2AVX2(a *byte)
 
-// panel32MinBy8x3AVX2 multiplies 2 panels of 8 rows with 3 tokens.
+// microkernel32MinBy8x3AVX2 multiplies 2 panels of 8 rows with 3 tokens.
 //
 //go:noescape
-func panel32MinBy8x3AVX2(a *byte)
+func microkernel32MinBy8x3AVX2(a *byte)
 
-// panel32MinBy8x4AVX2 multiplies 2 panels of 8 rows with 4 tokens.
+// microkernel32MinBy8x4AVX2 multiplies 2 panels of 8 rows with 4 tokens.
 //
 //go:noescape
-func panel32MinBy8x4AVX2(a *byte)
+func microkernel32MinBy8x4AVX2(a *byte)
 
-// panel32By4x1AVX2 multiplies 2 panels of 8 rows with 1 tokens.
+// microkernel32By4x1AVX2 multiplies 2 panels of 8 rows with 1 tokens.
 //
 //go:noescape
-func panel32By4x1AVX2(a *byte)
+func microkernel32By4x1AVX2(a *byte)
 
-// panel32By4x2AVX2 multiplies 2 panels of 8 rows with 2 tokens.
+// microkernel32By4x2AVX2 multiplies 2 panels of 8 rows with 2 tokens.
 //
 //go:noescape
-func panel32By4x2AVX2(a *byte)
+func microkernel32By4x2AVX2(a *byte)
 
-// panel32By4x3AVX2 multiplies 2 panels of 8 rows with 3 tokens.
+// microkernel32By4x3AVX2 multiplies 2 panels of 8 rows with 3 tokens.
 //
 //go:noescape
-func panel32By4x3AVX2(a *byte)
+func microkernel32By4x3AVX2(a *byte)
 
-// panel32By4x4AVX2 multiplies 2 panels of 8 rows with 4 tokens.
+// microkernel32By4x4AVX2 multiplies 2 panels of 8 rows with 4 tokens.
 //
 //go:noescape
-func panel32By4x4AVX2(a *byte)
+func microkernel32By4x4AVX2(a *byte)
 
-// panel32MinBy4x1AVX2 multiplies 2 panels of 8 rows with 1 tokens.
+// microkernel32MinBy4x1AVX2 multiplies 2 panels of 8 rows with 1 tokens.
 //
 //go:noescape
-func panel32MinBy4x1AVX2(a *byte)
+func microkernel32MinBy4x1AVX2(a *byte)
 
-// panel32MinBy4x2AVX2 multiplies 2 panels of 8 rows with 2 tokens.
+// microkernel32MinBy4x2AVX2 multiplies 2 panels of 8 rows with 2 tokens.
 //
 //go:noescape
-func panel32MinBy4x2AVX2(a *byte)
+func microkernel32MinBy4x2AVX2(a *byte)
 
-// panel32MinBy4x3AVX2 multiplies 2 panels of 8 rows with 3 tokens.
+// microkernel32MinBy4x3AVX2 multiplies 2 panels of 8 rows with 3 tokens.
 //
 //go:noescape
-func panel32MinBy4x3AVX2(a *byte)
+func microkernel32MinBy4x3AVX2(a *byte)
 
-// panel32MinBy4x4AVX2 multiplies 2 panels of 8 rows with 4 tokens.
+// microkernel32MinBy4x4AVX2 multiplies 2 panels of 8 rows with 4 tokens.
 //
 //go:noescape
-func panel32MinBy4x4AVX2(a *byte)
+func microkernel32MinBy4x4AVX2(a *byte)
 
-// panel32Signedx1AVX2 multiplies 2 panels of 8 rows with 1 tokens.
+// microkernel32Signedx1AVX2 multiplies 2 panels of 8 rows with 1 tokens.
 //
 //go:noescape
-func panel32Signedx1AVX2(a *byte)
+func microkernel32Signedx1AVX2(a *byte)
 
-// panel32Signedx2AVX2 multiplies 2 panels of 8 rows with 2 tokens.
+// microkernel32Signedx2AVX2 multiplies 2 panels of 8 rows with 2 tokens.
 //
 //go:noescape
-func panel32Signedx2AVX2(a *byte)
+func microkernel32Signedx2AVX2(a *byte)
 
-// panel32Signedx3AVX2 multiplies 2 panels of 8 rows with 3 tokens.
+// microkernel32Signedx3AVX2 multiplies 2 panels of 8 rows with 3 tokens.
 //
 //go:noescape
-func panel32Signedx3AVX2(a *byte)
+func microkernel32Signedx3AVX2(a *byte)
 
-// panel32Signedx4AVX2 multiplies 2 panels of 8 rows with 4 tokens.
+// microkernel32Signedx4AVX2 multiplies 2 panels of 8 rows with 4 tokens.
 //
 //go:noescape
-func panel32Signedx4AVX2(a *byte)
+func microkernel32Signedx4AVX2(a *byte)
 
-// panel16MinBy4x1AVX2 multiplies 2 panels of 8 rows with 1 tokens.
+// microkernel16MinBy4x1AVX2 multiplies 2 panels of 8 rows with 1 tokens.
 //
 //go:noescape
-func panel16MinBy4x1AVX2(a *byte)
+func microkernel16MinBy4x1AVX2(a *byte)
 
-// panel16MinBy4x2AVX2 multiplies 2 panels of 8 rows with 2 tokens.
+// microkernel16MinBy4x2AVX2 multiplies 2 panels of 8 rows with 2 tokens.
 //
 //go:noescape
-func panel16MinBy4x2AVX2(a *byte)
+func microkernel16MinBy4x2AVX2(a *byte)
 
-// panel16MinBy4x3AVX2 multiplies 2 panels of 8 rows with 3 tokens.
+// microkernel16MinBy4x3AVX2 multiplies 2 panels of 8 rows with 3 tokens.
 //
 //go:noescape
-func panel16MinBy4x3AVX2(a *byte)
+func microkernel16MinBy4x3AVX2(a *byte)
 
-// panel16MinBy4x4AVX2 multiplies 2 panels of 8 rows with 4 tokens.
+// microkernel16MinBy4x4AVX2 multiplies 2 panels of 8 rows with 4 tokens.
 //
 //go:noescape
-func panel16MinBy4x4AVX2(a *byte)
+func microkernel16MinBy4x4AVX2(a *byte)
 
-// panel16By4x1AVX2 multiplies 2 panels of 8 rows with 1 tokens.
+// microkernel16By4x1AVX2 multiplies 2 panels of 8 rows with 1 tokens.
 //
 //go:noescape
-func panel16By4x1AVX2(a *byte)
+func microkernel16By4x1AVX2(a *byte)
 
-// panel16By4x2AVX2 multiplies 2 panels of 8 rows with 2 tokens.
+// microkernel16By4x2AVX2 multiplies 2 panels of 8 rows with 2 tokens.
 //
 //go:noescape
-func panel16By4x2AVX2(a *byte)
+func microkernel16By4x2AVX2(a *byte)
 
-// panel16By4x3AVX2 multiplies 2 panels of 8 rows with 3 tokens.
+// microkernel16By4x3AVX2 multiplies 2 panels of 8 rows with 3 tokens.
 //
 //go:noescape
-func panel16By4x3AVX2(a *byte)
+func microkernel16By4x3AVX2(a *byte)
 
-// panel16By4x4AVX2 multiplies 2 panels of 8 rows with 4 tokens.
+// microkernel16By4x4AVX2 multiplies 2 panels of 8 rows with 4 tokens.
 //
 //go:noescape
-func panel16By4x4AVX2(a *byte)
+func microkernel16By4x4AVX2(a *byte)
 
-// panel16By2x1AVX2 multiplies 2 panels of 8 rows with 1 tokens.
+// microkernel16By2x1AVX2 multiplies 2 panels of 8 rows with 1 tokens.
 //
 //go:noescape
-func panel16By2x1AVX2(a *byte)
+func microkernel16By2x1AVX2(a *byte)
 
-// panel16By2x2AVX2 multiplies 2 panels of 8 rows with 2 tokens.
+// microkernel16By2x2AVX2 multiplies 2 panels of 8 rows with 2 tokens.
 //
 //go:noescape
-func panel16By2x2AVX2(a *byte)
+func microkernel16By2x2AVX2(a *byte)
 
-// panel16By2x3AVX2 multiplies 2 panels of 8 rows with 3 tokens.
+// microkernel16By2x3AVX2 multiplies 2 panels of 8 rows with 3 tokens.
 //
 //go:noescape
-func panel16By2x3AVX2(a *byte)
+func microkernel16By2x3AVX2(a *byte)
 
-// panel16By2x4AVX2 multiplies 2 panels of 8 rows with 4 tokens.
+// microkernel16By2x4AVX2 multiplies 2 panels of 8 rows with 4 tokens.
 //
 //go:noescape
-func panel16By2x4AVX2(a *byte)
+func microkernel16By2x4AVX2(a *byte)
 
-// panel32By1x1AVX2 multiplies 2 panels of 8 rows with 1 tokens.
+// microkernel32By1x1AVX2 multiplies 2 panels of 8 rows with 1 tokens.
 //
 //go:noescape
-func panel32By1x1AVX2(a *byte)
+func microkernel32By1x1AVX2(a *byte)
 
-// panel32By1x2AVX2 multiplies 2 panels of 8 rows with 2 tokens.
+// microkernel32By1x2AVX2 multiplies 2 panels of 8 rows with 2 tokens.
 //
 //go:noescape
-func panel32By1x2AVX2(a *byte)
+func microkernel32By1x2AVX2(a *byte)
 
-// panel32By1x3AVX2 multiplies 2 panels of 8 rows with 3 tokens.
+// microkernel32By1x3AVX2 multiplies 2 panels of 8 rows with 3 tokens.
 //
 //go:noescape
-func panel32By1x3AVX2(a *byte)
+func microkernel32By1x3AVX2(a *byte)
 
-// panel32By1x4AVX2 multiplies 2 panels of 8 rows with 4 tokens.
+// microkernel32By1x4AVX2 multiplies 2 panels of 8 rows with 4 tokens.
 //
 //go:noescape
-func panel32By1x4AVX2(a *byte)
+func microkernel32By1x4AVX2(a *byte)
 
-// panel16By1x1AVX2 multiplies 2 panels of 8 rows with 1 tokens.
+// microkernel16By1x1AVX2 multiplies 2 panels of 8 rows with 1 tokens.
 //
 //go:noescape
-func panel16By1x1AVX2(a *byte)
+func microkernel16By1x1AVX2(a *byte)
 
-// panel16By1x2AVX2 multiplies 2 panels of 8 rows with 2 tokens.
+// microkernel16By1x2AVX2 multiplies 2 panels of 8 rows with 2 tokens.
 //
 //go:noescape
-func panel16By1x2AVX2(a *byte)
+func microkernel16By1x2AVX2(a *byte)
 
-// panel16By1x3AVX2 multiplies 2 panels of 8 rows with 3 tokens.
+// microkernel16By1x3AVX2 multiplies 2 panels of 8 rows with 3 tokens.
 //
 //go:noescape
-func panel16By1x3AVX2(a *byte)
+func microkernel16By1x3AVX2(a *byte)
 
-// panel16By1x4AVX2 multiplies 2 panels of 8 rows with 4 tokens.
+// microkernel16By1x4AVX2 multiplies 2 panels of 8 rows with 4 tokens.
 //
 //go:noescape
-func panel16By1x4AVX2(a *byte)
+func microkernel16By1x4AVX2(a *byte)

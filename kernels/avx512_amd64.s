@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func rowsQ4_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ4_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VNNI, MMX+
-TEXT ·rowsQ4_0AVX512(SB), NOSPLIT, $0-48
+TEXT ·gemvQ4_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+8(FP), AX
 	MOVQ      stride+16(FP), CX
 	MOVQ      q+32(FP), DX
@@ -437,9 +437,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func unpackQ4_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packQ4_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, AVX512F, MMX+
-TEXT ·unpackQ4_0AVX512(SB), NOSPLIT, $0-48
+TEXT ·packQ4_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+24(FP), AX
 	MOVQ      stride+32(FP), CX
 	MOVQ      p+0(FP), DX
@@ -558,9 +558,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsQ4_1AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ4_1AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
-TEXT ·rowsQ4_1AVX512(SB), NOSPLIT, $0-48
+TEXT ·gemvQ4_1AVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+8(FP), AX
 	MOVQ      stride+16(FP), CX
 	MOVQ      q+32(FP), DX
@@ -997,9 +997,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func unpackQ4_1AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packQ4_1AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·unpackQ4_1AVX512(SB), NOSPLIT, $0-48
+TEXT ·packQ4_1AVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+24(FP), AX
 	MOVQ      stride+32(FP), CX
 	MOVQ      p+0(FP), DX
@@ -1127,9 +1127,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsQ5_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ5_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VNNI, MMX+
-TEXT ·rowsQ5_0AVX512(SB), NOSPLIT, $0-48
+TEXT ·gemvQ5_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+8(FP), AX
 	MOVQ      stride+16(FP), CX
 	MOVQ      q+32(FP), DX
@@ -1842,9 +1842,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func unpackQ5_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packQ5_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, AVX512BW, AVX512F, MMX+
-TEXT ·unpackQ5_0AVX512(SB), NOSPLIT, $0-48
+TEXT ·packQ5_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+24(FP), AX
 	MOVQ      stride+32(FP), CX
 	MOVQ      p+0(FP), DX
@@ -1997,9 +1997,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsQ5_1AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ5_1AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
-TEXT ·rowsQ5_1AVX512(SB), NOSPLIT, $0-48
+TEXT ·gemvQ5_1AVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+8(FP), AX
 	MOVQ      stride+16(FP), CX
 	MOVQ      q+32(FP), DX
@@ -2734,9 +2734,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func unpackQ5_1AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packQ5_1AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX512BW, AVX512F, MMX+
-TEXT ·unpackQ5_1AVX512(SB), NOSPLIT, $0-48
+TEXT ·packQ5_1AVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+24(FP), AX
 	MOVQ      stride+32(FP), CX
 	MOVQ      p+0(FP), DX
@@ -2898,9 +2898,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsQ8_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ8_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVX512F, AVX512VL, AVX512VNNI, MMX+
-TEXT ·rowsQ8_0AVX512(SB), NOSPLIT, $0-48
+TEXT ·gemvQ8_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+8(FP), AX
 	MOVQ      stride+16(FP), CX
 	MOVQ      q+32(FP), DX
@@ -3424,9 +3424,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func unpackQ8_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packQ8_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, AVX512F, AVX512VL, MMX+
-TEXT ·unpackQ8_0AVX512(SB), NOSPLIT, $0-48
+TEXT ·packQ8_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+24(FP), AX
 	MOVQ      stride+32(FP), CX
 	MOVQ      p+0(FP), DX
@@ -3538,9 +3538,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsIQ4_NLAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvIQ4_NLAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VNNI, MMX+
-TEXT ·rowsIQ4_NLAVX512(SB), NOSPLIT, $0-48
+TEXT ·gemvIQ4_NLAVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+8(FP), AX
 	MOVQ      stride+16(FP), CX
 	MOVQ      q+32(FP), DX
@@ -4013,9 +4013,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func unpackIQ4_NLAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packIQ4_NLAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, AVX512BW, AVX512F, MMX+
-TEXT ·unpackIQ4_NLAVX512(SB), NOSPLIT, $0-48
+TEXT ·packIQ4_NLAVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+24(FP), AX
 	MOVQ      stride+32(FP), CX
 	MOVQ      p+0(FP), DX
@@ -4143,9 +4143,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsMXFP4AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvMXFP4AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, MMX+
-TEXT ·rowsMXFP4AVX512(SB), NOSPLIT, $0-48
+TEXT ·gemvMXFP4AVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+8(FP), AX
 	MOVQ      stride+16(FP), CX
 	MOVQ      q+32(FP), DX
@@ -4689,9 +4689,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func unpackMXFP4AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packMXFP4AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX512BW, AVX512F, MMX+
-TEXT ·unpackMXFP4AVX512(SB), NOSPLIT, $0-48
+TEXT ·packMXFP4AVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+24(FP), AX
 	MOVQ      stride+32(FP), CX
 	MOVQ      p+0(FP), DX
@@ -4830,9 +4830,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsQ4_KAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ4_KAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX512F, AVX512VNNI, MMX+
-TEXT ·rowsQ4_KAVX512(SB), NOSPLIT, $0-48
+TEXT ·gemvQ4_KAVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+8(FP), AX
 	MOVQ      stride+16(FP), CX
 	MOVQ      q+32(FP), DX
@@ -5534,9 +5534,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func unpackQ4_KAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packQ4_KAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·unpackQ4_KAVX512(SB), NOSPLIT, $0-48
+TEXT ·packQ4_KAVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+24(FP), AX
 	MOVQ      stride+32(FP), CX
 	MOVQ      p+0(FP), DX
@@ -6232,9 +6232,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsQ5_KAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ5_KAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX512F, AVX512VNNI, MMX+
-TEXT ·rowsQ5_KAVX512(SB), NOSPLIT, $0-48
+TEXT ·gemvQ5_KAVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+8(FP), AX
 	MOVQ      stride+16(FP), CX
 	MOVQ      q+32(FP), DX
@@ -7137,9 +7137,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func unpackQ5_KAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packQ5_KAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·unpackQ5_KAVX512(SB), NOSPLIT, $0-48
+TEXT ·packQ5_KAVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+24(FP), AX
 	MOVQ      stride+32(FP), CX
 	MOVQ      p+0(FP), DX
@@ -8036,9 +8036,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsQ6_KAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ6_KAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX512F, AVX512VNNI, MMX+
-TEXT ·rowsQ6_KAVX512(SB), NOSPLIT, $0-48
+TEXT ·gemvQ6_KAVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+8(FP), AX
 	MOVQ      stride+16(FP), CX
 	MOVQ      q+32(FP), DX
@@ -8922,9 +8922,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func unpackQ6_KAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packQ6_KAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·unpackQ6_KAVX512(SB), NOSPLIT, $0-48
+TEXT ·packQ6_KAVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+24(FP), AX
 	MOVQ      stride+32(FP), CX
 	MOVQ      p+0(FP), DX
@@ -9736,9 +9736,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsQ3_KAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ3_KAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
-TEXT ·rowsQ3_KAVX512(SB), NOSPLIT, $0-48
+TEXT ·gemvQ3_KAVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+8(FP), AX
 	MOVQ      stride+16(FP), CX
 	MOVQ      q+32(FP), DX
@@ -10711,9 +10711,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func unpackQ3_KAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packQ3_KAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX512BW, AVX512F, MMX+
-TEXT ·unpackQ3_KAVX512(SB), NOSPLIT, $0-48
+TEXT ·packQ3_KAVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+24(FP), AX
 	MOVQ      stride+32(FP), CX
 	MOVQ      p+0(FP), DX
@@ -11614,9 +11614,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsQ2_KAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ2_KAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX512F, AVX512VNNI, MMX+
-TEXT ·rowsQ2_KAVX512(SB), NOSPLIT, $0-48
+TEXT ·gemvQ2_KAVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+8(FP), AX
 	MOVQ      stride+16(FP), CX
 	MOVQ      q+32(FP), DX
@@ -12408,9 +12408,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func unpackQ2_KAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packQ2_KAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·unpackQ2_KAVX512(SB), NOSPLIT, $0-48
+TEXT ·packQ2_KAVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+24(FP), AX
 	MOVQ      stride+32(FP), CX
 	MOVQ      p+0(FP), DX
@@ -13180,9 +13180,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsIQ4_XSAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvIQ4_XSAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
-TEXT ·rowsIQ4_XSAVX512(SB), NOSPLIT, $0-48
+TEXT ·gemvIQ4_XSAVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+8(FP), AX
 	MOVQ      stride+16(FP), CX
 	MOVQ      q+32(FP), DX
@@ -13961,9 +13961,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func unpackIQ4_XSAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packIQ4_XSAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX512BW, AVX512F, MMX+
-TEXT ·unpackIQ4_XSAVX512(SB), NOSPLIT, $0-48
+TEXT ·packIQ4_XSAVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+24(FP), AX
 	MOVQ      stride+32(FP), CX
 	MOVQ      p+0(FP), DX
@@ -14706,9 +14706,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsNVFP4AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvNVFP4AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, MMX+
-TEXT ·rowsNVFP4AVX512(SB), NOSPLIT, $0-48
+TEXT ·gemvNVFP4AVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+8(FP), AX
 	MOVQ      stride+16(FP), CX
 	MOVQ      q+32(FP), DX
@@ -14982,9 +14982,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func unpackNVFP4AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packNVFP4AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, MMX+
-TEXT ·unpackNVFP4AVX512(SB), NOSPLIT, $0-48
+TEXT ·packNVFP4AVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+24(FP), AX
 	MOVQ      stride+32(FP), CX
 	MOVQ      p+0(FP), DX
@@ -15237,9 +15237,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsQ1_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ1_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VNNI, MMX+
-TEXT ·rowsQ1_0AVX512(SB), NOSPLIT, $0-48
+TEXT ·gemvQ1_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+8(FP), AX
 	MOVQ      stride+16(FP), CX
 	MOVQ      q+32(FP), DX
@@ -15532,9 +15532,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func unpackQ1_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packQ1_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, AVX512BW, AVX512F, MMX+
-TEXT ·unpackQ1_0AVX512(SB), NOSPLIT, $0-48
+TEXT ·packQ1_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+24(FP), AX
 	MOVQ      stride+32(FP), CX
 	MOVQ      p+0(FP), DX
@@ -15813,9 +15813,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsQ2_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ2_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVX512F, AVX512VNNI, MMX+
-TEXT ·rowsQ2_0AVX512(SB), NOSPLIT, $0-48
+TEXT ·gemvQ2_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+8(FP), AX
 	MOVQ      stride+16(FP), CX
 	MOVQ      q+32(FP), DX
@@ -16037,9 +16037,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func unpackQ2_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packQ2_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, AVX512F, MMX+
-TEXT ·unpackQ2_0AVX512(SB), NOSPLIT, $0-48
+TEXT ·packQ2_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+24(FP), AX
 	MOVQ      stride+32(FP), CX
 	MOVQ      p+0(FP), DX
@@ -16252,9 +16252,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsTQ1_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvTQ1_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, MMX+
-TEXT ·rowsTQ1_0AVX512(SB), NOSPLIT, $0-48
+TEXT ·gemvTQ1_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+8(FP), AX
 	MOVQ      stride+16(FP), CX
 	MOVQ      q+32(FP), DX
@@ -17285,9 +17285,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func unpackTQ1_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packTQ1_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, MMX+
-TEXT ·unpackTQ1_0AVX512(SB), NOSPLIT, $0-48
+TEXT ·packTQ1_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+24(FP), AX
 	MOVQ      stride+32(FP), CX
 	MOVQ      p+0(FP), DX
@@ -18294,9 +18294,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsTQ2_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvTQ2_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX512F, AVX512VNNI, MMX+
-TEXT ·rowsTQ2_0AVX512(SB), NOSPLIT, $0-48
+TEXT ·gemvTQ2_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+8(FP), AX
 	MOVQ      stride+16(FP), CX
 	MOVQ      q+32(FP), DX
@@ -18907,9 +18907,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func unpackTQ2_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packTQ2_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·unpackTQ2_0AVX512(SB), NOSPLIT, $0-48
+TEXT ·packTQ2_0AVX512(SB), NOSPLIT, $0-48
 	MOVQ      w+24(FP), AX
 	MOVQ      stride+32(FP), CX
 	MOVQ      p+0(FP), DX
@@ -19496,9 +19496,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsIQ1_SAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvIQ1_SAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, MMX+
-TEXT ·rowsIQ1_SAVX512(SB), $3584-48
+TEXT ·gemvIQ1_SAVX512(SB), $3584-48
 	MOVQ      w+8(FP), AX
 	MOVQ      stride+16(FP), CX
 	MOVQ      q+32(FP), DX
@@ -20249,9 +20249,9 @@ unit:
 	VZEROUPPER
 	RET
 
-// func unpackIQ1_SAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packIQ1_SAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VL, MMX+
-TEXT ·unpackIQ1_SAVX512(SB), $3584-48
+TEXT ·packIQ1_SAVX512(SB), $3584-48
 	MOVQ      w+24(FP), AX
 	MOVQ      stride+32(FP), CX
 	MOVQ      p+0(FP), DX
@@ -21000,9 +21000,9 @@ unit:
 	VZEROUPPER
 	RET
 
-// func rowsIQ1_MAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvIQ1_MAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VL, AVX512VNNI, MMX+
-TEXT ·rowsIQ1_MAVX512(SB), $3584-48
+TEXT ·gemvIQ1_MAVX512(SB), $3584-48
 	MOVQ      w+8(FP), AX
 	MOVQ      stride+16(FP), CX
 	MOVQ      q+32(FP), DX
@@ -21789,9 +21789,9 @@ unit:
 	VZEROUPPER
 	RET
 
-// func unpackIQ1_MAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packIQ1_MAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VL, MMX+
-TEXT ·unpackIQ1_MAVX512(SB), $3584-48
+TEXT ·packIQ1_MAVX512(SB), $3584-48
 	MOVQ      w+24(FP), AX
 	MOVQ      stride+32(FP), CX
 	MOVQ      p+0(FP), DX
@@ -22567,9 +22567,9 @@ unit:
 	VZEROUPPER
 	RET
 
-// func rowsIQ2_XXSAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvIQ2_XXSAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VNNI, MMX+
-TEXT ·rowsIQ2_XXSAVX512(SB), $3584-48
+TEXT ·gemvIQ2_XXSAVX512(SB), $3584-48
 	MOVQ      w+8(FP), AX
 	MOVQ      stride+16(FP), CX
 	MOVQ      q+32(FP), DX
@@ -23320,9 +23320,9 @@ unit:
 	VZEROUPPER
 	RET
 
-// func unpackIQ2_XXSAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packIQ2_XXSAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, AVX512BW, AVX512F, MMX+
-TEXT ·unpackIQ2_XXSAVX512(SB), $3584-48
+TEXT ·packIQ2_XXSAVX512(SB), $3584-48
 	MOVQ      w+24(FP), AX
 	MOVQ      stride+32(FP), CX
 	MOVQ      p+0(FP), DX
@@ -24074,9 +24074,9 @@ unit:
 	VZEROUPPER
 	RET
 
-// func rowsIQ2_XSAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvIQ2_XSAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VNNI, MMX+
-TEXT ·rowsIQ2_XSAVX512(SB), $3584-48
+TEXT ·gemvIQ2_XSAVX512(SB), $3584-48
 	MOVQ      w+8(FP), AX
 	MOVQ      stride+16(FP), CX
 	MOVQ      q+32(FP), DX
@@ -24821,9 +24821,9 @@ unit:
 	VZEROUPPER
 	RET
 
-// func unpackIQ2_XSAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packIQ2_XSAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, AVX512BW, AVX512F, MMX+
-TEXT ·unpackIQ2_XSAVX512(SB), $3584-48
+TEXT ·packIQ2_XSAVX512(SB), $3584-48
 	MOVQ      w+24(FP), AX
 	MOVQ      stride+32(FP), CX
 	MOVQ      p+0(FP), DX
@@ -25561,9 +25561,9 @@ unit:
 	VZEROUPPER
 	RET
 
-// func rowsIQ2_SAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvIQ2_SAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, MMX+
-TEXT ·rowsIQ2_SAVX512(SB), $3584-48
+TEXT ·gemvIQ2_SAVX512(SB), $3584-48
 	MOVQ      w+8(FP), AX
 	MOVQ      stride+16(FP), CX
 	MOVQ      q+32(FP), DX
@@ -26285,9 +26285,9 @@ unit:
 	VZEROUPPER
 	RET
 
-// func unpackIQ2_SAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packIQ2_SAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, MMX+
-TEXT ·unpackIQ2_SAVX512(SB), $3584-48
+TEXT ·packIQ2_SAVX512(SB), $3584-48
 	MOVQ      w+24(FP), AX
 	MOVQ      stride+32(FP), CX
 	MOVQ      p+0(FP), DX
@@ -27003,9 +27003,9 @@ unit:
 	VZEROUPPER
 	RET
 
-// func rowsIQ3_XXSAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvIQ3_XXSAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, MMX+
-TEXT ·rowsIQ3_XXSAVX512(SB), $3584-48
+TEXT ·gemvIQ3_XXSAVX512(SB), $3584-48
 	MOVQ      w+8(FP), AX
 	MOVQ      stride+16(FP), CX
 	MOVQ      q+32(FP), DX
@@ -27982,9 +27982,9 @@ unit:
 	VZEROUPPER
 	RET
 
-// func unpackIQ3_XXSAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packIQ3_XXSAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, MMX+
-TEXT ·unpackIQ3_XXSAVX512(SB), $3584-48
+TEXT ·packIQ3_XXSAVX512(SB), $3584-48
 	MOVQ      w+24(FP), AX
 	MOVQ      stride+32(FP), CX
 	MOVQ      p+0(FP), DX
@@ -28968,9 +28968,9 @@ unit:
 	VZEROUPPER
 	RET
 
-// func rowsIQ3_SAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvIQ3_SAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, MMX+
-TEXT ·rowsIQ3_SAVX512(SB), $3584-48
+TEXT ·gemvIQ3_SAVX512(SB), $3584-48
 	MOVQ      w+8(FP), AX
 	MOVQ      stride+16(FP), CX
 	MOVQ      q+32(FP), DX
@@ -29937,9 +29937,9 @@ unit:
 	VZEROUPPER
 	RET
 
-// func unpackIQ3_SAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packIQ3_SAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, MMX+
-TEXT ·unpackIQ3_SAVX512(SB), $3584-48
+TEXT ·packIQ3_SAVX512(SB), $3584-48
 	MOVQ      w+24(FP), AX
 	MOVQ      stride+32(FP), CX
 	MOVQ      p+0(FP), DX
@@ -30916,9 +30916,9 @@ unit:
 	VZEROUPPER
 	RET
 
-// func panel16x1AVX512(a *byte)
+// func microkernel16x1AVX512(a *byte)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·panel16x1AVX512(SB), NOSPLIT, $0-8
+TEXT ·microkernel16x1AVX512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), CX
 	MOVQ         24(AX), DX
@@ -31043,9 +31043,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel16x2AVX512(a *byte)
+// func microkernel16x2AVX512(a *byte)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·panel16x2AVX512(SB), NOSPLIT, $0-8
+TEXT ·microkernel16x2AVX512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), CX
 	MOVQ         24(AX), DX
@@ -31241,9 +31241,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel16x3AVX512(a *byte)
+// func microkernel16x3AVX512(a *byte)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·panel16x3AVX512(SB), NOSPLIT, $0-8
+TEXT ·microkernel16x3AVX512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), CX
 	MOVQ         24(AX), DX
@@ -31510,9 +31510,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel16x4AVX512(a *byte)
+// func microkernel16x4AVX512(a *byte)
 // Requires: AVX, AVX512F, AVX512VNNI, MMX+
-TEXT ·panel16x4AVX512(SB), NOSPLIT, $0-8
+TEXT ·microkernel16x4AVX512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), CX
 	MOVQ         24(AX), DX
@@ -31852,9 +31852,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel16Minx1AVX512(a *byte)
+// func microkernel16Minx1AVX512(a *byte)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·panel16Minx1AVX512(SB), NOSPLIT, $0-8
+TEXT ·microkernel16Minx1AVX512(SB), NOSPLIT, $0-8
 	MOVQ   a+0(FP), AX
 	MOVQ   16(AX), CX
 	MOVQ   24(AX), DX
@@ -31988,9 +31988,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel16Minx2AVX512(a *byte)
+// func microkernel16Minx2AVX512(a *byte)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·panel16Minx2AVX512(SB), NOSPLIT, $0-8
+TEXT ·microkernel16Minx2AVX512(SB), NOSPLIT, $0-8
 	MOVQ   a+0(FP), AX
 	MOVQ   16(AX), CX
 	MOVQ   24(AX), DX
@@ -32197,9 +32197,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel16Minx3AVX512(a *byte)
+// func microkernel16Minx3AVX512(a *byte)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·panel16Minx3AVX512(SB), NOSPLIT, $0-8
+TEXT ·microkernel16Minx3AVX512(SB), NOSPLIT, $0-8
 	MOVQ   a+0(FP), AX
 	MOVQ   16(AX), CX
 	MOVQ   24(AX), DX
@@ -32479,9 +32479,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel16Minx4AVX512(a *byte)
+// func microkernel16Minx4AVX512(a *byte)
 // Requires: AVX, AVX512F, AVX512VNNI, MMX+
-TEXT ·panel16Minx4AVX512(SB), NOSPLIT, $0-8
+TEXT ·microkernel16Minx4AVX512(SB), NOSPLIT, $0-8
 	MOVQ   a+0(FP), AX
 	MOVQ   16(AX), CX
 	MOVQ   24(AX), DX
@@ -32836,9 +32836,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32x1AVX512(a *byte)
+// func microkernel32x1AVX512(a *byte)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·panel32x1AVX512(SB), NOSPLIT, $0-8
+TEXT ·microkernel32x1AVX512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), CX
 	MOVQ         24(AX), DX
@@ -32944,9 +32944,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32x2AVX512(a *byte)
+// func microkernel32x2AVX512(a *byte)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·panel32x2AVX512(SB), NOSPLIT, $0-8
+TEXT ·microkernel32x2AVX512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), CX
 	MOVQ         24(AX), DX
@@ -33107,9 +33107,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32x3AVX512(a *byte)
+// func microkernel32x3AVX512(a *byte)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·panel32x3AVX512(SB), NOSPLIT, $0-8
+TEXT ·microkernel32x3AVX512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), CX
 	MOVQ         24(AX), DX
@@ -33325,9 +33325,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32x4AVX512(a *byte)
+// func microkernel32x4AVX512(a *byte)
 // Requires: AVX, AVX512F, AVX512VNNI, MMX+
-TEXT ·panel32x4AVX512(SB), NOSPLIT, $0-8
+TEXT ·microkernel32x4AVX512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), CX
 	MOVQ         24(AX), DX
@@ -33600,9 +33600,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32Minx1AVX512(a *byte)
+// func microkernel32Minx1AVX512(a *byte)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·panel32Minx1AVX512(SB), NOSPLIT, $0-8
+TEXT ·microkernel32Minx1AVX512(SB), NOSPLIT, $0-8
 	MOVQ   a+0(FP), AX
 	MOVQ   16(AX), CX
 	MOVQ   24(AX), DX
@@ -33713,9 +33713,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32Minx2AVX512(a *byte)
+// func microkernel32Minx2AVX512(a *byte)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·panel32Minx2AVX512(SB), NOSPLIT, $0-8
+TEXT ·microkernel32Minx2AVX512(SB), NOSPLIT, $0-8
 	MOVQ   a+0(FP), AX
 	MOVQ   16(AX), CX
 	MOVQ   24(AX), DX
@@ -33882,9 +33882,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32Minx3AVX512(a *byte)
+// func microkernel32Minx3AVX512(a *byte)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·panel32Minx3AVX512(SB), NOSPLIT, $0-8
+TEXT ·microkernel32Minx3AVX512(SB), NOSPLIT, $0-8
 	MOVQ   a+0(FP), AX
 	MOVQ   16(AX), CX
 	MOVQ   24(AX), DX
@@ -34107,9 +34107,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32Minx4AVX512(a *byte)
+// func microkernel32Minx4AVX512(a *byte)
 // Requires: AVX, AVX512F, AVX512VNNI, MMX+
-TEXT ·panel32Minx4AVX512(SB), NOSPLIT, $0-8
+TEXT ·microkernel32Minx4AVX512(SB), NOSPLIT, $0-8
 	MOVQ   a+0(FP), AX
 	MOVQ   16(AX), CX
 	MOVQ   24(AX), DX

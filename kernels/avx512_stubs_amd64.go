@@ -4,332 +4,332 @@
 
 package kernels
 
-// rowsQ4_0AVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+// gemvQ4_0AVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
 //
 //go:noescape
-func rowsQ4_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ4_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ4_0AVX512 makes a panel of 16 rows of w.
+// packQ4_0AVX512 makes a panel of 16 rows of w.
 //
 //go:noescape
-func unpackQ4_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ4_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ4_1AVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+// gemvQ4_1AVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
 //
 //go:noescape
-func rowsQ4_1AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ4_1AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ4_1AVX512 makes a panel of 16 rows of w.
+// packQ4_1AVX512 makes a panel of 16 rows of w.
 //
 //go:noescape
-func unpackQ4_1AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ4_1AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ5_0AVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+// gemvQ5_0AVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
 //
 //go:noescape
-func rowsQ5_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ5_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ5_0AVX512 makes a panel of 16 rows of w.
+// packQ5_0AVX512 makes a panel of 16 rows of w.
 //
 //go:noescape
-func unpackQ5_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ5_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ5_1AVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+// gemvQ5_1AVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
 //
 //go:noescape
-func rowsQ5_1AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ5_1AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ5_1AVX512 makes a panel of 16 rows of w.
+// packQ5_1AVX512 makes a panel of 16 rows of w.
 //
 //go:noescape
-func unpackQ5_1AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ5_1AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ8_0AVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+// gemvQ8_0AVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
 //
 //go:noescape
-func rowsQ8_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ8_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ8_0AVX512 makes a panel of 16 rows of w.
+// packQ8_0AVX512 makes a panel of 16 rows of w.
 //
 //go:noescape
-func unpackQ8_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ8_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ4_NLAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+// gemvIQ4_NLAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
 //
 //go:noescape
-func rowsIQ4_NLAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ4_NLAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ4_NLAVX512 makes a panel of 16 rows of w.
+// packIQ4_NLAVX512 makes a panel of 16 rows of w.
 //
 //go:noescape
-func unpackIQ4_NLAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ4_NLAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsMXFP4AVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+// gemvMXFP4AVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
 //
 //go:noescape
-func rowsMXFP4AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvMXFP4AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackMXFP4AVX512 makes a panel of 16 rows of w.
+// packMXFP4AVX512 makes a panel of 16 rows of w.
 //
 //go:noescape
-func unpackMXFP4AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packMXFP4AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ4_KAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+// gemvQ4_KAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
 //
 //go:noescape
-func rowsQ4_KAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ4_KAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ4_KAVX512 makes a panel of 16 rows of w.
+// packQ4_KAVX512 makes a panel of 16 rows of w.
 //
 //go:noescape
-func unpackQ4_KAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ4_KAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ5_KAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+// gemvQ5_KAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
 //
 //go:noescape
-func rowsQ5_KAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ5_KAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ5_KAVX512 makes a panel of 16 rows of w.
+// packQ5_KAVX512 makes a panel of 16 rows of w.
 //
 //go:noescape
-func unpackQ5_KAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ5_KAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ6_KAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+// gemvQ6_KAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
 //
 //go:noescape
-func rowsQ6_KAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ6_KAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ6_KAVX512 makes a panel of 16 rows of w.
+// packQ6_KAVX512 makes a panel of 16 rows of w.
 //
 //go:noescape
-func unpackQ6_KAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ6_KAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ3_KAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+// gemvQ3_KAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
 //
 //go:noescape
-func rowsQ3_KAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ3_KAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ3_KAVX512 makes a panel of 16 rows of w.
+// packQ3_KAVX512 makes a panel of 16 rows of w.
 //
 //go:noescape
-func unpackQ3_KAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ3_KAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ2_KAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+// gemvQ2_KAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
 //
 //go:noescape
-func rowsQ2_KAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ2_KAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ2_KAVX512 makes a panel of 16 rows of w.
+// packQ2_KAVX512 makes a panel of 16 rows of w.
 //
 //go:noescape
-func unpackQ2_KAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ2_KAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ4_XSAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+// gemvIQ4_XSAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
 //
 //go:noescape
-func rowsIQ4_XSAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ4_XSAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ4_XSAVX512 makes a panel of 16 rows of w.
+// packIQ4_XSAVX512 makes a panel of 16 rows of w.
 //
 //go:noescape
-func unpackIQ4_XSAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ4_XSAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsNVFP4AVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+// gemvNVFP4AVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
 //
 //go:noescape
-func rowsNVFP4AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvNVFP4AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackNVFP4AVX512 makes a panel of 16 rows of w.
+// packNVFP4AVX512 makes a panel of 16 rows of w.
 //
 //go:noescape
-func unpackNVFP4AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packNVFP4AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ1_0AVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+// gemvQ1_0AVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
 //
 //go:noescape
-func rowsQ1_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ1_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ1_0AVX512 makes a panel of 16 rows of w.
+// packQ1_0AVX512 makes a panel of 16 rows of w.
 //
 //go:noescape
-func unpackQ1_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ1_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ2_0AVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+// gemvQ2_0AVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
 //
 //go:noescape
-func rowsQ2_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ2_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ2_0AVX512 makes a panel of 16 rows of w.
+// packQ2_0AVX512 makes a panel of 16 rows of w.
 //
 //go:noescape
-func unpackQ2_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ2_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsTQ1_0AVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+// gemvTQ1_0AVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
 //
 //go:noescape
-func rowsTQ1_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvTQ1_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackTQ1_0AVX512 makes a panel of 16 rows of w.
+// packTQ1_0AVX512 makes a panel of 16 rows of w.
 //
 //go:noescape
-func unpackTQ1_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packTQ1_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsTQ2_0AVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+// gemvTQ2_0AVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
 //
 //go:noescape
-func rowsTQ2_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvTQ2_0AVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackTQ2_0AVX512 makes a panel of 16 rows of w.
+// packTQ2_0AVX512 makes a panel of 16 rows of w.
 //
 //go:noescape
-func unpackTQ2_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packTQ2_0AVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ1_SAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+// gemvIQ1_SAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
 //
 //go:noescape
-func rowsIQ1_SAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ1_SAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ1_SAVX512 makes a panel of 16 rows of w.
+// packIQ1_SAVX512 makes a panel of 16 rows of w.
 //
 //go:noescape
-func unpackIQ1_SAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ1_SAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ1_MAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+// gemvIQ1_MAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
 //
 //go:noescape
-func rowsIQ1_MAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ1_MAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ1_MAVX512 makes a panel of 16 rows of w.
+// packIQ1_MAVX512 makes a panel of 16 rows of w.
 //
 //go:noescape
-func unpackIQ1_MAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ1_MAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ2_XXSAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+// gemvIQ2_XXSAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
 //
 //go:noescape
-func rowsIQ2_XXSAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ2_XXSAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ2_XXSAVX512 makes a panel of 16 rows of w.
+// packIQ2_XXSAVX512 makes a panel of 16 rows of w.
 //
 //go:noescape
-func unpackIQ2_XXSAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ2_XXSAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ2_XSAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+// gemvIQ2_XSAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
 //
 //go:noescape
-func rowsIQ2_XSAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ2_XSAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ2_XSAVX512 makes a panel of 16 rows of w.
+// packIQ2_XSAVX512 makes a panel of 16 rows of w.
 //
 //go:noescape
-func unpackIQ2_XSAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ2_XSAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ2_SAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+// gemvIQ2_SAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
 //
 //go:noescape
-func rowsIQ2_SAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ2_SAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ2_SAVX512 makes a panel of 16 rows of w.
+// packIQ2_SAVX512 makes a panel of 16 rows of w.
 //
 //go:noescape
-func unpackIQ2_SAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ2_SAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ3_XXSAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+// gemvIQ3_XXSAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
 //
 //go:noescape
-func rowsIQ3_XXSAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ3_XXSAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ3_XXSAVX512 makes a panel of 16 rows of w.
+// packIQ3_XXSAVX512 makes a panel of 16 rows of w.
 //
 //go:noescape
-func unpackIQ3_XXSAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ3_XXSAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ3_SAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
+// gemvIQ3_SAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.
 //
 //go:noescape
-func rowsIQ3_SAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ3_SAVX512(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ3_SAVX512 makes a panel of 16 rows of w.
+// packIQ3_SAVX512 makes a panel of 16 rows of w.
 //
 //go:noescape
-func unpackIQ3_SAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ3_SAVX512(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// panel16x1AVX512 multiplies three panels of 16 rows with 1 tokens.
+// microkernel16x1AVX512 multiplies three panels of 16 rows with 1 tokens.
 //
 //go:noescape
-func panel16x1AVX512(a *byte)
+func microkernel16x1AVX512(a *byte)
 
-// panel16x2AVX512 multiplies three panels of 16 rows with 2 tokens.
+// microkernel16x2AVX512 multiplies three panels of 16 rows with 2 tokens.
 //
 //go:noescape
-func panel16x2AVX512(a *byte)
+func microkernel16x2AVX512(a *byte)
 
-// panel16x3AVX512 multiplies three panels of 16 rows with 3 tokens.
+// microkernel16x3AVX512 multiplies three panels of 16 rows with 3 tokens.
 //
 //go:noescape
-func panel16x3AVX512(a *byte)
+func microkernel16x3AVX512(a *byte)
 
-// panel16x4AVX512 multiplies three panels of 16 rows with 4 tokens.
+// microkernel16x4AVX512 multiplies three panels of 16 rows with 4 tokens.
 //
 //go:noescape
-func panel16x4AVX512(a *byte)
+func microkernel16x4AVX512(a *byte)
 
-// panel16Minx1AVX512 multiplies three panels of 16 rows with 1 tokens.
+// microkernel16Minx1AVX512 multiplies three panels of 16 rows with 1 tokens.
 //
 //go:noescape
-func panel16Minx1AVX512(a *byte)
+func microkernel16Minx1AVX512(a *byte)
 
-// panel16Minx2AVX512 multiplies three panels of 16 rows with 2 tokens.
+// microkernel16Minx2AVX512 multiplies three panels of 16 rows with 2 tokens.
 //
 //go:noescape
-func panel16Minx2AVX512(a *byte)
+func microkernel16Minx2AVX512(a *byte)
 
-// panel16Minx3AVX512 multiplies three panels of 16 rows with 3 tokens.
+// microkernel16Minx3AVX512 multiplies three panels of 16 rows with 3 tokens.
 //
 //go:noescape
-func panel16Minx3AVX512(a *byte)
+func microkernel16Minx3AVX512(a *byte)
 
-// panel16Minx4AVX512 multiplies three panels of 16 rows with 4 tokens.
+// microkernel16Minx4AVX512 multiplies three panels of 16 rows with 4 tokens.
 //
 //go:noescape
-func panel16Minx4AVX512(a *byte)
+func microkernel16Minx4AVX512(a *byte)
 
-// panel32x1AVX512 multiplies three panels of 16 rows with 1 tokens.
+// microkernel32x1AVX512 multiplies three panels of 16 rows with 1 tokens.
 //
 //go:noescape
-func panel32x1AVX512(a *byte)
+func microkernel32x1AVX512(a *byte)
 
-// panel32x2AVX512 multiplies three panels of 16 rows with 2 tokens.
+// microkernel32x2AVX512 multiplies three panels of 16 rows with 2 tokens.
 //
 //go:noescape
-func panel32x2AVX512(a *byte)
+func microkernel32x2AVX512(a *byte)
 
-// panel32x3AVX512 multiplies three panels of 16 rows with 3 tokens.
+// microkernel32x3AVX512 multiplies three panels of 16 rows with 3 tokens.
 //
 //go:noescape
-func panel32x3AVX512(a *byte)
+func microkernel32x3AVX512(a *byte)
 
-// panel32x4AVX512 multiplies three panels of 16 rows with 4 tokens.
+// microkernel32x4AVX512 multiplies three panels of 16 rows with 4 tokens.
 //
 //go:noescape
-func panel32x4AVX512(a *byte)
+func microkernel32x4AVX512(a *byte)
 
-// panel32Minx1AVX512 multiplies three panels of 16 rows with 1 tokens.
+// microkernel32Minx1AVX512 multiplies three panels of 16 rows with 1 tokens.
 //
 //go:noescape
-func panel32Minx1AVX512(a *byte)
+func microkernel32Minx1AVX512(a *byte)
 
-// panel32Minx2AVX512 multiplies three panels of 16 rows with 2 tokens.
+// microkernel32Minx2AVX512 multiplies three panels of 16 rows with 2 tokens.
 //
 //go:noescape
-func panel32Minx2AVX512(a *byte)
+func microkernel32Minx2AVX512(a *byte)
 
-// panel32Minx3AVX512 multiplies three panels of 16 rows with 3 tokens.
+// microkernel32Minx3AVX512 multiplies three panels of 16 rows with 3 tokens.
 //
 //go:noescape
-func panel32Minx3AVX512(a *byte)
+func microkernel32Minx3AVX512(a *byte)
 
-// panel32Minx4AVX512 multiplies three panels of 16 rows with 4 tokens.
+// microkernel32Minx4AVX512 multiplies three panels of 16 rows with 4 tokens.
 //
 //go:noescape
-func panel32Minx4AVX512(a *byte)
+func microkernel32Minx4AVX512(a *byte)

@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func rowsQ4_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ4_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsQ4_0AVXVNNI(SB), NOSPLIT, $0-48
+TEXT ·gemvQ4_0AVXVNNI(SB), NOSPLIT, $0-48
 	MOVQ    w+8(FP), AX
 	MOVQ    stride+16(FP), CX
 	MOVQ    q+32(FP), DX
@@ -357,9 +357,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func rowsQ4_1AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ4_1AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsQ4_1AVXVNNI(SB), NOSPLIT, $0-48
+TEXT ·gemvQ4_1AVXVNNI(SB), NOSPLIT, $0-48
 	MOVQ    w+8(FP), AX
 	MOVQ    stride+16(FP), CX
 	MOVQ    q+32(FP), DX
@@ -731,9 +731,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func rowsQ5_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ5_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsQ5_0AVXVNNI(SB), NOSPLIT, $0-48
+TEXT ·gemvQ5_0AVXVNNI(SB), NOSPLIT, $0-48
 	MOVQ    w+8(FP), AX
 	MOVQ    stride+16(FP), CX
 	MOVQ    q+32(FP), DX
@@ -1348,9 +1348,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func rowsQ5_1AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ5_1AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsQ5_1AVXVNNI(SB), NOSPLIT, $0-48
+TEXT ·gemvQ5_1AVXVNNI(SB), NOSPLIT, $0-48
 	MOVQ    w+8(FP), AX
 	MOVQ    stride+16(FP), CX
 	MOVQ    q+32(FP), DX
@@ -1986,9 +1986,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func rowsQ8_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ8_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsQ8_0AVXVNNI(SB), NOSPLIT, $0-48
+TEXT ·gemvQ8_0AVXVNNI(SB), NOSPLIT, $0-48
 	MOVQ    w+8(FP), AX
 	MOVQ    stride+16(FP), CX
 	MOVQ    q+32(FP), DX
@@ -2363,9 +2363,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func unpackQ8_0AVXVNNI(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packQ8_0AVXVNNI(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, F16C
-TEXT ·unpackQ8_0AVXVNNI(SB), NOSPLIT, $0-48
+TEXT ·packQ8_0AVXVNNI(SB), NOSPLIT, $0-48
 	MOVQ    w+24(FP), AX
 	MOVQ    stride+32(FP), CX
 	MOVQ    p+0(FP), DX
@@ -2434,9 +2434,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsIQ4_NLAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvIQ4_NLAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsIQ4_NLAVXVNNI(SB), NOSPLIT, $0-48
+TEXT ·gemvIQ4_NLAVXVNNI(SB), NOSPLIT, $0-48
 	MOVQ    w+8(FP), AX
 	MOVQ    stride+16(FP), CX
 	MOVQ    q+32(FP), DX
@@ -2828,9 +2828,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func unpackIQ4_NLAVXVNNI(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packIQ4_NLAVXVNNI(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, F16C
-TEXT ·unpackIQ4_NLAVXVNNI(SB), NOSPLIT, $0-48
+TEXT ·packIQ4_NLAVXVNNI(SB), NOSPLIT, $0-48
 	MOVQ    w+24(FP), AX
 	MOVQ    stride+32(FP), CX
 	MOVQ    p+0(FP), DX
@@ -2925,9 +2925,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsMXFP4AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvMXFP4AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, FMA3, MMX+
-TEXT ·rowsMXFP4AVXVNNI(SB), NOSPLIT, $0-48
+TEXT ·gemvMXFP4AVXVNNI(SB), NOSPLIT, $0-48
 	MOVQ    w+8(FP), AX
 	MOVQ    stride+16(FP), CX
 	MOVQ    q+32(FP), DX
@@ -3354,9 +3354,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func rowsQ2_KAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ2_KAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsQ2_KAVXVNNI(SB), NOSPLIT, $0-48
+TEXT ·gemvQ2_KAVXVNNI(SB), NOSPLIT, $0-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -4115,9 +4115,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsQ3_KAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ3_KAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsQ3_KAVXVNNI(SB), NOSPLIT, $0-48
+TEXT ·gemvQ3_KAVXVNNI(SB), NOSPLIT, $0-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -5100,9 +5100,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsQ4_KAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ4_KAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsQ4_KAVXVNNI(SB), NOSPLIT, $0-48
+TEXT ·gemvQ4_KAVXVNNI(SB), NOSPLIT, $0-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -5746,9 +5746,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsQ5_KAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ5_KAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsQ5_KAVXVNNI(SB), NOSPLIT, $0-48
+TEXT ·gemvQ5_KAVXVNNI(SB), NOSPLIT, $0-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -6644,9 +6644,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsQ6_KAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ6_KAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsQ6_KAVXVNNI(SB), NOSPLIT, $0-48
+TEXT ·gemvQ6_KAVXVNNI(SB), NOSPLIT, $0-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -7595,9 +7595,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsIQ4_XSAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvIQ4_XSAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsIQ4_XSAVXVNNI(SB), NOSPLIT, $0-48
+TEXT ·gemvIQ4_XSAVXVNNI(SB), NOSPLIT, $0-48
 	MOVQ    w+8(FP), AX
 	MOVQ    stride+16(FP), CX
 	MOVQ    q+32(FP), DX
@@ -8188,9 +8188,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func unpackIQ4_XSAVXVNNI(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+// func packIQ4_XSAVXVNNI(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 // Requires: AVX, AVX2, F16C
-TEXT ·unpackIQ4_XSAVXVNNI(SB), NOSPLIT, $0-48
+TEXT ·packIQ4_XSAVXVNNI(SB), NOSPLIT, $0-48
 	MOVQ    w+24(FP), AX
 	MOVQ    stride+32(FP), CX
 	MOVQ    p+0(FP), DX
@@ -8813,9 +8813,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsNVFP4AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvNVFP4AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, FMA3, MMX+
-TEXT ·rowsNVFP4AVXVNNI(SB), NOSPLIT, $0-48
+TEXT ·gemvNVFP4AVXVNNI(SB), NOSPLIT, $0-48
 	MOVQ    w+8(FP), AX
 	MOVQ    stride+16(FP), CX
 	MOVQ    q+32(FP), DX
@@ -9573,9 +9573,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func rowsTQ1_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvTQ1_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsTQ1_0AVXVNNI(SB), NOSPLIT, $0-48
+TEXT ·gemvTQ1_0AVXVNNI(SB), NOSPLIT, $0-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -10852,9 +10852,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsTQ2_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvTQ2_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsTQ2_0AVXVNNI(SB), NOSPLIT, $0-48
+TEXT ·gemvTQ2_0AVXVNNI(SB), NOSPLIT, $0-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -11429,9 +11429,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsQ1_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ1_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsQ1_0AVXVNNI(SB), NOSPLIT, $0-48
+TEXT ·gemvQ1_0AVXVNNI(SB), NOSPLIT, $0-48
 	MOVQ    w+8(FP), AX
 	MOVQ    stride+16(FP), CX
 	MOVQ    q+32(FP), DX
@@ -11808,9 +11808,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rowsQ2_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvQ2_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsQ2_0AVXVNNI(SB), NOSPLIT, $0-48
+TEXT ·gemvQ2_0AVXVNNI(SB), NOSPLIT, $0-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -12487,9 +12487,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func rowsIQ1_SAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvIQ1_SAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsIQ1_SAVXVNNI(SB), $1056-48
+TEXT ·gemvIQ1_SAVXVNNI(SB), $1056-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -12946,9 +12946,9 @@ chunks:
 	VZEROUPPER
 	RET
 
-// func rowsIQ1_MAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvIQ1_MAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsIQ1_MAVXVNNI(SB), $1312-48
+TEXT ·gemvIQ1_MAVXVNNI(SB), $1312-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -13453,9 +13453,9 @@ chunks:
 	VZEROUPPER
 	RET
 
-// func rowsIQ2_XXSAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvIQ2_XXSAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsIQ2_XXSAVXVNNI(SB), $544-48
+TEXT ·gemvIQ2_XXSAVXVNNI(SB), $544-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -13952,9 +13952,9 @@ chunks:
 	VZEROUPPER
 	RET
 
-// func rowsIQ2_XSAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvIQ2_XSAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsIQ2_XSAVXVNNI(SB), $1312-48
+TEXT ·gemvIQ2_XSAVXVNNI(SB), $1312-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -14473,9 +14473,9 @@ chunks:
 	VZEROUPPER
 	RET
 
-// func rowsIQ2_SAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvIQ2_SAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsIQ2_SAVXVNNI(SB), $1312-48
+TEXT ·gemvIQ2_SAVXVNNI(SB), $1312-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -14930,9 +14930,9 @@ chunks:
 	VZEROUPPER
 	RET
 
-// func rowsIQ3_XXSAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvIQ3_XXSAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsIQ3_XXSAVXVNNI(SB), $544-48
+TEXT ·gemvIQ3_XXSAVXVNNI(SB), $544-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -15493,9 +15493,9 @@ chunks:
 	VZEROUPPER
 	RET
 
-// func rowsIQ3_SAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+// func gemvIQ3_SAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 // Requires: AVX, AVX2, AVXVNNI, F16C, FMA3, MMX+
-TEXT ·rowsIQ3_SAVXVNNI(SB), $1568-48
+TEXT ·gemvIQ3_SAVXVNNI(SB), $1568-48
 	MOVQ  w+8(FP), AX
 	MOVQ  stride+16(FP), CX
 	MOVQ  q+32(FP), DX
@@ -16042,9 +16042,9 @@ chunks:
 	VZEROUPPER
 	RET
 
-// func panel16x1AVXVNNI(a *byte)
+// func microkernel16x1AVXVNNI(a *byte)
 // Requires: AVX, AVX2, AVXVNNI, FMA3
-TEXT ·panel16x1AVXVNNI(SB), NOSPLIT, $128-8
+TEXT ·microkernel16x1AVXVNNI(SB), NOSPLIT, $128-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -16173,9 +16173,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel16x2AVXVNNI(a *byte)
+// func microkernel16x2AVXVNNI(a *byte)
 // Requires: AVX, AVX2, AVXVNNI, FMA3
-TEXT ·panel16x2AVXVNNI(SB), NOSPLIT, $224-8
+TEXT ·microkernel16x2AVXVNNI(SB), NOSPLIT, $224-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -16384,9 +16384,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel16x3AVXVNNI(a *byte)
+// func microkernel16x3AVXVNNI(a *byte)
 // Requires: AVX, AVX2, AVXVNNI, FMA3
-TEXT ·panel16x3AVXVNNI(SB), NOSPLIT, $320-8
+TEXT ·microkernel16x3AVXVNNI(SB), NOSPLIT, $320-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -16675,9 +16675,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel16x4AVXVNNI(a *byte)
+// func microkernel16x4AVXVNNI(a *byte)
 // Requires: AVX, AVX2, AVXVNNI, FMA3, MMX+
-TEXT ·panel16x4AVXVNNI(SB), NOSPLIT, $416-8
+TEXT ·microkernel16x4AVXVNNI(SB), NOSPLIT, $416-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -17057,9 +17057,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel16Minx1AVXVNNI(a *byte)
+// func microkernel16Minx1AVXVNNI(a *byte)
 // Requires: AVX, AVX2, AVXVNNI, FMA3
-TEXT ·panel16Minx1AVXVNNI(SB), NOSPLIT, $128-8
+TEXT ·microkernel16Minx1AVXVNNI(SB), NOSPLIT, $128-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -17192,9 +17192,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel16Minx2AVXVNNI(a *byte)
+// func microkernel16Minx2AVXVNNI(a *byte)
 // Requires: AVX, AVX2, AVXVNNI, FMA3
-TEXT ·panel16Minx2AVXVNNI(SB), NOSPLIT, $224-8
+TEXT ·microkernel16Minx2AVXVNNI(SB), NOSPLIT, $224-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -17409,9 +17409,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel16Minx3AVXVNNI(a *byte)
+// func microkernel16Minx3AVXVNNI(a *byte)
 // Requires: AVX, AVX2, AVXVNNI, FMA3
-TEXT ·panel16Minx3AVXVNNI(SB), NOSPLIT, $320-8
+TEXT ·microkernel16Minx3AVXVNNI(SB), NOSPLIT, $320-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -17708,9 +17708,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel16Minx4AVXVNNI(a *byte)
+// func microkernel16Minx4AVXVNNI(a *byte)
 // Requires: AVX, AVX2, AVXVNNI, FMA3, MMX+
-TEXT ·panel16Minx4AVXVNNI(SB), NOSPLIT, $416-8
+TEXT ·microkernel16Minx4AVXVNNI(SB), NOSPLIT, $416-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -18100,9 +18100,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32x1AVXVNNI(a *byte)
+// func microkernel32x1AVXVNNI(a *byte)
 // Requires: AVX, AVX2, AVXVNNI, FMA3
-TEXT ·panel32x1AVXVNNI(SB), NOSPLIT, $128-8
+TEXT ·microkernel32x1AVXVNNI(SB), NOSPLIT, $128-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -18212,9 +18212,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32x2AVXVNNI(a *byte)
+// func microkernel32x2AVXVNNI(a *byte)
 // Requires: AVX, AVX2, AVXVNNI, FMA3
-TEXT ·panel32x2AVXVNNI(SB), NOSPLIT, $224-8
+TEXT ·microkernel32x2AVXVNNI(SB), NOSPLIT, $224-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -18385,9 +18385,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32x3AVXVNNI(a *byte)
+// func microkernel32x3AVXVNNI(a *byte)
 // Requires: AVX, AVX2, AVXVNNI, FMA3
-TEXT ·panel32x3AVXVNNI(SB), NOSPLIT, $320-8
+TEXT ·microkernel32x3AVXVNNI(SB), NOSPLIT, $320-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -18619,9 +18619,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32x4AVXVNNI(a *byte)
+// func microkernel32x4AVXVNNI(a *byte)
 // Requires: AVX, AVX2, AVXVNNI, FMA3, MMX+
-TEXT ·panel32x4AVXVNNI(SB), NOSPLIT, $416-8
+TEXT ·microkernel32x4AVXVNNI(SB), NOSPLIT, $416-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -18925,9 +18925,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32Minx1AVXVNNI(a *byte)
+// func microkernel32Minx1AVXVNNI(a *byte)
 // Requires: AVX, AVX2, AVXVNNI, FMA3
-TEXT ·panel32Minx1AVXVNNI(SB), NOSPLIT, $128-8
+TEXT ·microkernel32Minx1AVXVNNI(SB), NOSPLIT, $128-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -19040,9 +19040,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32Minx2AVXVNNI(a *byte)
+// func microkernel32Minx2AVXVNNI(a *byte)
 // Requires: AVX, AVX2, AVXVNNI, FMA3
-TEXT ·panel32Minx2AVXVNNI(SB), NOSPLIT, $224-8
+TEXT ·microkernel32Minx2AVXVNNI(SB), NOSPLIT, $224-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -19217,9 +19217,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32Minx3AVXVNNI(a *byte)
+// func microkernel32Minx3AVXVNNI(a *byte)
 // Requires: AVX, AVX2, AVXVNNI, FMA3
-TEXT ·panel32Minx3AVXVNNI(SB), NOSPLIT, $320-8
+TEXT ·microkernel32Minx3AVXVNNI(SB), NOSPLIT, $320-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX
@@ -19456,9 +19456,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panel32Minx4AVXVNNI(a *byte)
+// func microkernel32Minx4AVXVNNI(a *byte)
 // Requires: AVX, AVX2, AVXVNNI, FMA3, MMX+
-TEXT ·panel32Minx4AVXVNNI(SB), NOSPLIT, $416-8
+TEXT ·microkernel32Minx4AVXVNNI(SB), NOSPLIT, $416-8
 	MOVQ    a+0(FP), AX
 	LEAQ    31(SP), CX
 	ANDQ    $-32, CX

@@ -4,222 +4,222 @@
 
 package kernels
 
-// rowsQ4_0AVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ4_0AVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ4_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ4_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// rowsQ4_1AVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ4_1AVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ4_1AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ4_1AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// rowsQ5_0AVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ5_0AVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ5_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ5_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// rowsQ5_1AVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ5_1AVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ5_1AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ5_1AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// rowsQ8_0AVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ8_0AVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ8_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ8_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ8_0AVXVNNI makes a panel of 8 rows of w.
+// packQ8_0AVXVNNI makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ8_0AVXVNNI(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ8_0AVXVNNI(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ4_NLAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ4_NLAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ4_NLAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ4_NLAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ4_NLAVXVNNI makes a panel of 8 rows of w.
+// packIQ4_NLAVXVNNI makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ4_NLAVXVNNI(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ4_NLAVXVNNI(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsMXFP4AVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvMXFP4AVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsMXFP4AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvMXFP4AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// rowsQ2_KAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ2_KAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ2_KAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ2_KAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// rowsQ3_KAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ3_KAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ3_KAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ3_KAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// rowsQ4_KAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ4_KAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ4_KAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ4_KAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// rowsQ5_KAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ5_KAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ5_KAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ5_KAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// rowsQ6_KAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ6_KAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ6_KAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ6_KAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// rowsIQ4_XSAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ4_XSAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ4_XSAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ4_XSAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ4_XSAVXVNNI makes a panel of 8 rows of w.
+// packIQ4_XSAVXVNNI makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ4_XSAVXVNNI(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ4_XSAVXVNNI(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsNVFP4AVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvNVFP4AVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsNVFP4AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvNVFP4AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// rowsTQ1_0AVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvTQ1_0AVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsTQ1_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvTQ1_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// rowsTQ2_0AVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvTQ2_0AVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsTQ2_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvTQ2_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// rowsQ1_0AVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ1_0AVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ1_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ1_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// rowsQ2_0AVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ2_0AVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ2_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ2_0AVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// rowsIQ1_SAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ1_SAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ1_SAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ1_SAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// rowsIQ1_MAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ1_MAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ1_MAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ1_MAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// rowsIQ2_XXSAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ2_XXSAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ2_XXSAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ2_XXSAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// rowsIQ2_XSAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ2_XSAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ2_XSAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ2_XSAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// rowsIQ2_SAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ2_SAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ2_SAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ2_SAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// rowsIQ3_XXSAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ3_XXSAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ3_XXSAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ3_XXSAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// rowsIQ3_SAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ3_SAVXVNNI sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ3_SAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ3_SAVXVNNI(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// panel16x1AVXVNNI multiplies 3 panels of 8 rows with 1 tokens.
+// microkernel16x1AVXVNNI multiplies 3 panels of 8 rows with 1 tokens.
 //
 //go:noescape
-func panel16x1AVXVNNI(a *byte)
+func microkernel16x1AVXVNNI(a *byte)
 
-// panel16x2AVXVNNI multiplies 3 panels of 8 rows with 2 tokens.
+// microkernel16x2AVXVNNI multiplies 3 panels of 8 rows with 2 tokens.
 //
 //go:noescape
-func panel16x2AVXVNNI(a *byte)
+func microkernel16x2AVXVNNI(a *byte)
 
-// panel16x3AVXVNNI multiplies 3 panels of 8 rows with 3 tokens.
+// microkernel16x3AVXVNNI multiplies 3 panels of 8 rows with 3 tokens.
 //
 //go:noescape
-func panel16x3AVXVNNI(a *byte)
+func microkernel16x3AVXVNNI(a *byte)
 
-// panel16x4AVXVNNI multiplies 3 panels of 8 rows with 4 tokens.
+// microkernel16x4AVXVNNI multiplies 3 panels of 8 rows with 4 tokens.
 //
 //go:noescape
-func panel16x4AVXVNNI(a *byte)
+func microkernel16x4AVXVNNI(a *byte)
 
-// panel16Minx1AVXVNNI multiplies 3 panels of 8 rows with 1 tokens.
+// microkernel16Minx1AVXVNNI multiplies 3 panels of 8 rows with 1 tokens.
 //
 //go:noescape
-func panel16Minx1AVXVNNI(a *byte)
+func microkernel16Minx1AVXVNNI(a *byte)
 
-// panel16Minx2AVXVNNI multiplies 3 panels of 8 rows with 2 tokens.
+// microkernel16Minx2AVXVNNI multiplies 3 panels of 8 rows with 2 tokens.
 //
 //go:noescape
-func panel16Minx2AVXVNNI(a *byte)
+func microkernel16Minx2AVXVNNI(a *byte)
 
-// panel16Minx3AVXVNNI multiplies 3 panels of 8 rows with 3 tokens.
+// microkernel16Minx3AVXVNNI multiplies 3 panels of 8 rows with 3 tokens.
 //
 //go:noescape
-func panel16Minx3AVXVNNI(a *byte)
+func microkernel16Minx3AVXVNNI(a *byte)
 
-// panel16Minx4AVXVNNI multiplies 3 panels of 8 rows with 4 tokens.
+// microkernel16Minx4AVXVNNI multiplies 3 panels of 8 rows with 4 tokens.
 //
 //go:noescape
-func panel16Minx4AVXVNNI(a *byte)
+func microkernel16Minx4AVXVNNI(a *byte)
 
-// panel32x1AVXVNNI multiplies 3 panels of 8 rows with 1 tokens.
+// microkernel32x1AVXVNNI multiplies 3 panels of 8 rows with 1 tokens.
 //
 //go:noescape
-func panel32x1AVXVNNI(a *byte)
+func microkernel32x1AVXVNNI(a *byte)
 
-// panel32x2AVXVNNI multiplies 3 panels of 8 rows with 2 tokens.
+// microkernel32x2AVXVNNI multiplies 3 panels of 8 rows with 2 tokens.
 //
 //go:noescape
-func panel32x2AVXVNNI(a *byte)
+func microkernel32x2AVXVNNI(a *byte)
 
-// panel32x3AVXVNNI multiplies 3 panels of 8 rows with 3 tokens.
+// microkernel32x3AVXVNNI multiplies 3 panels of 8 rows with 3 tokens.
 //
 //go:noescape
-func panel32x3AVXVNNI(a *byte)
+func microkernel32x3AVXVNNI(a *byte)
 
-// panel32x4AVXVNNI multiplies 3 panels of 8 rows with 4 tokens.
+// microkernel32x4AVXVNNI multiplies 3 panels of 8 rows with 4 tokens.
 //
 //go:noescape
-func panel32x4AVXVNNI(a *byte)
+func microkernel32x4AVXVNNI(a *byte)
 
-// panel32Minx1AVXVNNI multiplies 3 panels of 8 rows with 1 tokens.
+// microkernel32Minx1AVXVNNI multiplies 3 panels of 8 rows with 1 tokens.
 //
 //go:noescape
-func panel32Minx1AVXVNNI(a *byte)
+func microkernel32Minx1AVXVNNI(a *byte)
 
-// panel32Minx2AVXVNNI multiplies 3 panels of 8 rows with 2 tokens.
+// microkernel32Minx2AVXVNNI multiplies 3 panels of 8 rows with 2 tokens.
 //
 //go:noescape
-func panel32Minx2AVXVNNI(a *byte)
+func microkernel32Minx2AVXVNNI(a *byte)
 
-// panel32Minx3AVXVNNI multiplies 3 panels of 8 rows with 3 tokens.
+// microkernel32Minx3AVXVNNI multiplies 3 panels of 8 rows with 3 tokens.
 //
 //go:noescape
-func panel32Minx3AVXVNNI(a *byte)
+func microkernel32Minx3AVXVNNI(a *byte)
 
-// panel32Minx4AVXVNNI multiplies 3 panels of 8 rows with 4 tokens.
+// microkernel32Minx4AVXVNNI multiplies 3 panels of 8 rows with 4 tokens.
 //
 //go:noescape
-func panel32Minx4AVXVNNI(a *byte)
+func microkernel32Minx4AVXVNNI(a *byte)

@@ -14,7 +14,7 @@ func BenchmarkMul(b *testing.B) {
 	usable := cpu.Usable()
 	for _, typ := range weightTypes() {
 		for _, l := range levels() {
-			if !slices.Contains(usable, l.name) || l.mats[typ].tile == nil && l.mats[typ].floats == nil && l.name != "go" {
+			if !slices.Contains(usable, l.name) || l.matMuls[typ].tile == nil && l.matMuls[typ].floats == nil && l.name != "go" {
 				continue
 			}
 			for _, tokens := range []int{1, 512} {
@@ -32,7 +32,7 @@ func benchmarkMul(b *testing.B, l *Level, typ quant.Type, tokens int) {
 		copies = ahead/len(one) + 1
 	}
 	w := slices.Repeat(one, copies)
-	m, err := l.Mat(typ)
+	m, err := l.MatMul(typ)
 	if err != nil {
 		b.Fatal(err)
 	}

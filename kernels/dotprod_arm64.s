@@ -4,8 +4,8 @@
 
 #include "textflag.h"
 
-// func rowsQ4_0DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsQ4_0DotProd(SB), NOSPLIT, $0-48
+// func gemvQ4_0DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvQ4_0DotProd(SB), NOSPLIT, $0-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -109,8 +109,8 @@ loop:
 	FSTPQ (F2, F3), (R3)
 	RET
 
-// func unpackQ4_0DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ4_0DotProd(SB), NOSPLIT, $0-48
+// func packQ4_0DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ4_0DotProd(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -188,8 +188,8 @@ loop:
 	BNE quad
 	RET
 
-// func rowsQ4_1DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsQ4_1DotProd(SB), NOSPLIT, $0-48
+// func gemvQ4_1DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvQ4_1DotProd(SB), NOSPLIT, $0-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -298,8 +298,8 @@ loop:
 	FSTPQ (F1, F2), (R3)
 	RET
 
-// func unpackQ4_1DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ4_1DotProd(SB), NOSPLIT, $0-48
+// func packQ4_1DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ4_1DotProd(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -376,8 +376,8 @@ loop:
 	BNE quad
 	RET
 
-// func rowsQ5_0DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsQ5_0DotProd(SB), NOSPLIT, $0-48
+// func gemvQ5_0DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvQ5_0DotProd(SB), NOSPLIT, $0-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -546,8 +546,8 @@ loop:
 	FSTPQ (F5, F6), (R3)
 	RET
 
-// func unpackQ5_0DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ5_0DotProd(SB), NOSPLIT, $0-48
+// func packQ5_0DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ5_0DotProd(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -652,8 +652,8 @@ loop:
 	BNE quad
 	RET
 
-// func rowsQ5_1DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsQ5_1DotProd(SB), NOSPLIT, $0-48
+// func gemvQ5_1DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvQ5_1DotProd(SB), NOSPLIT, $0-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -833,8 +833,8 @@ loop:
 	FSTPQ (F6, F7), (R3)
 	RET
 
-// func unpackQ5_1DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ5_1DotProd(SB), NOSPLIT, $0-48
+// func packQ5_1DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ5_1DotProd(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -956,8 +956,8 @@ loop:
 	BNE quad
 	RET
 
-// func rowsQ8_0DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsQ8_0DotProd(SB), NOSPLIT, $0-48
+// func gemvQ8_0DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvQ8_0DotProd(SB), NOSPLIT, $0-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -1043,8 +1043,8 @@ loop:
 	FSTPQ (F0, F1), (R3)
 	RET
 
-// func unpackQ8_0DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ8_0DotProd(SB), NOSPLIT, $0-48
+// func packQ8_0DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ8_0DotProd(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -1104,8 +1104,8 @@ loop:
 	BNE quad
 	RET
 
-// func rowsIQ4_NLDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsIQ4_NLDotProd(SB), NOSPLIT, $0-48
+// func gemvIQ4_NLDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvIQ4_NLDotProd(SB), NOSPLIT, $0-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -1223,8 +1223,8 @@ loop:
 	FSTPQ (F2, F3), (R3)
 	RET
 
-// func unpackIQ4_NLDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackIQ4_NLDotProd(SB), NOSPLIT, $0-48
+// func packIQ4_NLDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packIQ4_NLDotProd(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -1302,8 +1302,8 @@ loop:
 	BNE quad
 	RET
 
-// func rowsMXFP4DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsMXFP4DotProd(SB), NOSPLIT, $0-48
+// func gemvMXFP4DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvMXFP4DotProd(SB), NOSPLIT, $0-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -1434,8 +1434,8 @@ loop:
 	FSTPQ (F5, F6), (R3)
 	RET
 
-// func unpackMXFP4DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackMXFP4DotProd(SB), NOSPLIT, $0-48
+// func packMXFP4DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packMXFP4DotProd(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -1521,8 +1521,8 @@ loop:
 	BNE quad
 	RET
 
-// func rowsNVFP4DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsNVFP4DotProd(SB), 0, $144-48
+// func gemvNVFP4DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvNVFP4DotProd(SB), 0, $144-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -1855,8 +1855,8 @@ loop:
 	FSTPQ (F8, F9), (R3)
 	RET
 
-// func unpackNVFP4DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackNVFP4DotProd(SB), NOSPLIT, $0-48
+// func packNVFP4DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packNVFP4DotProd(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -2022,8 +2022,8 @@ loop:
 	BNE quad
 	RET
 
-// func rowsQ1_0DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsQ1_0DotProd(SB), NOSPLIT, $0-48
+// func gemvQ1_0DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvQ1_0DotProd(SB), NOSPLIT, $0-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -2454,8 +2454,8 @@ loop:
 	FSTPQ (F7, F8), (R3)
 	RET
 
-// func unpackQ1_0DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ1_0DotProd(SB), NOSPLIT, $0-48
+// func packQ1_0DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ1_0DotProd(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -2709,8 +2709,8 @@ loop:
 	BNE quad
 	RET
 
-// func rowsQ2_0DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsQ2_0DotProd(SB), NOSPLIT, $0-48
+// func gemvQ2_0DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvQ2_0DotProd(SB), NOSPLIT, $0-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -2949,8 +2949,8 @@ loop:
 	FSTPQ (F7, F8), (R3)
 	RET
 
-// func unpackQ2_0DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ2_0DotProd(SB), NOSPLIT, $0-48
+// func packQ2_0DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ2_0DotProd(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -3110,8 +3110,8 @@ loop:
 	BNE quad
 	RET
 
-// func rowsTQ1_0DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsTQ1_0DotProd(SB), NOSPLIT, $0-48
+// func gemvTQ1_0DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvTQ1_0DotProd(SB), NOSPLIT, $0-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -4051,8 +4051,8 @@ loop:
 	FSTPQ (F8, F9), (R3)
 	RET
 
-// func unpackTQ1_0DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackTQ1_0DotProd(SB), NOSPLIT, $0-48
+// func packTQ1_0DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packTQ1_0DotProd(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -4583,8 +4583,8 @@ loop:
 	BNE quad
 	RET
 
-// func rowsTQ2_0DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsTQ2_0DotProd(SB), NOSPLIT, $0-48
+// func gemvTQ2_0DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvTQ2_0DotProd(SB), NOSPLIT, $0-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -5192,8 +5192,8 @@ loop:
 	FSTPQ (F2, F3), (R3)
 	RET
 
-// func unpackTQ2_0DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackTQ2_0DotProd(SB), NOSPLIT, $0-48
+// func packTQ2_0DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packTQ2_0DotProd(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -5610,8 +5610,8 @@ loop:
 	BNE quad
 	RET
 
-// func rowsIQ1_SDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsIQ1_SDotProd(SB), 0, $272-48
+// func gemvIQ1_SDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvIQ1_SDotProd(SB), 0, $272-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -6086,8 +6086,8 @@ unit:
 	FSTPQ (F2, F3), (R3)
 	RET
 
-// func unpackIQ1_SDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackIQ1_SDotProd(SB), NOSPLIT, $0-48
+// func packIQ1_SDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packIQ1_SDotProd(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -6342,8 +6342,8 @@ unit:
 	BNE quad
 	RET
 
-// func rowsIQ1_MDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsIQ1_MDotProd(SB), 0, $528-48
+// func gemvIQ1_MDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvIQ1_MDotProd(SB), 0, $528-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -6944,8 +6944,8 @@ unit:
 	FSTPQ (F2, F3), (R3)
 	RET
 
-// func unpackIQ1_MDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackIQ1_MDotProd(SB), NOSPLIT, $0-48
+// func packIQ1_MDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packIQ1_MDotProd(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -7253,8 +7253,8 @@ unit:
 	BNE quad
 	RET
 
-// func rowsIQ2_XXSDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsIQ2_XXSDotProd(SB), 0, $272-48
+// func gemvIQ2_XXSDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvIQ2_XXSDotProd(SB), 0, $272-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -7729,8 +7729,8 @@ unit:
 	FSTPQ (F0, F1), (R3)
 	RET
 
-// func unpackIQ2_XXSDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackIQ2_XXSDotProd(SB), NOSPLIT, $0-48
+// func packIQ2_XXSDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packIQ2_XXSDotProd(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -7983,8 +7983,8 @@ unit:
 	BNE quad
 	RET
 
-// func rowsIQ2_XSDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsIQ2_XSDotProd(SB), 0, $528-48
+// func gemvIQ2_XSDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvIQ2_XSDotProd(SB), 0, $528-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -8533,8 +8533,8 @@ unit:
 	FSTPQ (F0, F1), (R3)
 	RET
 
-// func unpackIQ2_XSDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackIQ2_XSDotProd(SB), NOSPLIT, $0-48
+// func packIQ2_XSDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packIQ2_XSDotProd(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -8812,8 +8812,8 @@ unit:
 	BNE quad
 	RET
 
-// func rowsIQ2_SDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsIQ2_SDotProd(SB), 0, $528-48
+// func gemvIQ2_SDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvIQ2_SDotProd(SB), 0, $528-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -9406,8 +9406,8 @@ unit:
 	FSTPQ (F4, F5), (R3)
 	RET
 
-// func unpackIQ2_SDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackIQ2_SDotProd(SB), NOSPLIT, $0-48
+// func packIQ2_SDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packIQ2_SDotProd(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -9708,8 +9708,8 @@ unit:
 	BNE quad
 	RET
 
-// func rowsIQ3_XXSDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsIQ3_XXSDotProd(SB), 0, $272-48
+// func gemvIQ3_XXSDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvIQ3_XXSDotProd(SB), 0, $272-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -10244,8 +10244,8 @@ unit:
 	FSTPQ (F0, F1), (R3)
 	RET
 
-// func unpackIQ3_XXSDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackIQ3_XXSDotProd(SB), NOSPLIT, $0-48
+// func packIQ3_XXSDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packIQ3_XXSDotProd(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -10526,8 +10526,8 @@ unit:
 	BNE quad
 	RET
 
-// func rowsIQ3_SDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsIQ3_SDotProd(SB), 0, $272-48
+// func gemvIQ3_SDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvIQ3_SDotProd(SB), 0, $272-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -11095,8 +11095,8 @@ unit:
 	FSTPQ (F6, F7), (R3)
 	RET
 
-// func unpackIQ3_SDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackIQ3_SDotProd(SB), NOSPLIT, $0-48
+// func packIQ3_SDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packIQ3_SDotProd(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -11395,8 +11395,8 @@ unit:
 	BNE quad
 	RET
 
-// func rowsQ2_KDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsQ2_KDotProd(SB), 0, $1040-48
+// func gemvQ2_KDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvQ2_KDotProd(SB), 0, $1040-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -12491,8 +12491,8 @@ loop:
 	FSTPQ (F1, F2), (R3)
 	RET
 
-// func unpackQ2_KDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ2_KDotProd(SB), NOSPLIT, $0-48
+// func packQ2_KDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ2_KDotProd(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -12997,8 +12997,8 @@ loop:
 	BNE quad
 	RET
 
-// func rowsQ3_KDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsQ3_KDotProd(SB), 0, $528-48
+// func gemvQ3_KDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvQ3_KDotProd(SB), 0, $528-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -14392,8 +14392,8 @@ loop:
 	FSTPQ (F2, F3), (R3)
 	RET
 
-// func unpackQ3_KDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ3_KDotProd(SB), NOSPLIT, $0-48
+// func packQ3_KDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ3_KDotProd(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -15044,8 +15044,8 @@ loop:
 	BNE quad
 	RET
 
-// func rowsQ4_KDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsQ4_KDotProd(SB), 0, $528-48
+// func gemvQ4_KDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvQ4_KDotProd(SB), 0, $528-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -15767,8 +15767,8 @@ loop:
 	FSTPQ (F6, F7), (R3)
 	RET
 
-// func unpackQ4_KDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ4_KDotProd(SB), NOSPLIT, $0-48
+// func packQ4_KDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ4_KDotProd(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -16171,8 +16171,8 @@ loop:
 	BNE quad
 	RET
 
-// func rowsQ5_KDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsQ5_KDotProd(SB), 0, $528-48
+// func gemvQ5_KDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvQ5_KDotProd(SB), 0, $528-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -17332,8 +17332,8 @@ loop:
 	FSTPQ (F8, F9), (R3)
 	RET
 
-// func unpackQ5_KDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ5_KDotProd(SB), NOSPLIT, $0-48
+// func packQ5_KDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ5_KDotProd(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -18010,8 +18010,8 @@ loop:
 	BNE quad
 	RET
 
-// func rowsQ6_KDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsQ6_KDotProd(SB), 0, $528-48
+// func gemvQ6_KDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvQ6_KDotProd(SB), 0, $528-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -19195,8 +19195,8 @@ loop:
 	FSTPQ (F3, F4), (R3)
 	RET
 
-// func unpackQ6_KDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ6_KDotProd(SB), NOSPLIT, $0-48
+// func packQ6_KDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ6_KDotProd(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -19782,8 +19782,8 @@ loop:
 	BNE quad
 	RET
 
-// func rowsIQ4_XSDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsIQ4_XSDotProd(SB), 0, $272-48
+// func gemvIQ4_XSDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvIQ4_XSDotProd(SB), 0, $272-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -20592,8 +20592,8 @@ loop:
 	FSTPQ (F2, F3), (R3)
 	RET
 
-// func unpackIQ4_XSDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackIQ4_XSDotProd(SB), NOSPLIT, $0-48
+// func packIQ4_XSDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packIQ4_XSDotProd(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -21038,8 +21038,8 @@ loop:
 	BNE quad
 	RET
 
-// func panel16x1DotProd(a *byte)
-TEXT ·panel16x1DotProd(SB), NOSPLIT, $0-8
+// func microkernel16x1DotProd(a *byte)
+TEXT ·microkernel16x1DotProd(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -21106,8 +21106,8 @@ loop:
 	FSTPQ (F0, F1), (R8)
 	RET
 
-// func panel16x2DotProd(a *byte)
-TEXT ·panel16x2DotProd(SB), NOSPLIT, $0-8
+// func microkernel16x2DotProd(a *byte)
+TEXT ·microkernel16x2DotProd(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -21216,8 +21216,8 @@ loop:
 	FSTPQ (F2, F3), (R10)
 	RET
 
-// func panel16x3DotProd(a *byte)
-TEXT ·panel16x3DotProd(SB), NOSPLIT, $0-8
+// func microkernel16x3DotProd(a *byte)
+TEXT ·microkernel16x3DotProd(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -21368,8 +21368,8 @@ loop:
 	FSTPQ (F4, F5), (R12)
 	RET
 
-// func panel16x4DotProd(a *byte)
-TEXT ·panel16x4DotProd(SB), NOSPLIT, $0-8
+// func microkernel16x4DotProd(a *byte)
+TEXT ·microkernel16x4DotProd(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -21562,8 +21562,8 @@ loop:
 	FSTPQ (F6, F7), (R14)
 	RET
 
-// func panel16Minx1DotProd(a *byte)
-TEXT ·panel16Minx1DotProd(SB), NOSPLIT, $0-8
+// func microkernel16Minx1DotProd(a *byte)
+TEXT ·microkernel16Minx1DotProd(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -21637,8 +21637,8 @@ loop:
 	FSTPQ (F0, F1), (R9)
 	RET
 
-// func panel16Minx2DotProd(a *byte)
-TEXT ·panel16Minx2DotProd(SB), NOSPLIT, $0-8
+// func microkernel16Minx2DotProd(a *byte)
+TEXT ·microkernel16Minx2DotProd(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -21758,8 +21758,8 @@ loop:
 	FSTPQ (F2, F3), (R11)
 	RET
 
-// func panel16Minx3DotProd(a *byte)
-TEXT ·panel16Minx3DotProd(SB), NOSPLIT, $0-8
+// func microkernel16Minx3DotProd(a *byte)
+TEXT ·microkernel16Minx3DotProd(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -21925,8 +21925,8 @@ loop:
 	FSTPQ (F4, F5), (R13)
 	RET
 
-// func panel16Minx4DotProd(a *byte)
-TEXT ·panel16Minx4DotProd(SB), NOSPLIT, $0-8
+// func microkernel16Minx4DotProd(a *byte)
+TEXT ·microkernel16Minx4DotProd(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -22138,8 +22138,8 @@ loop:
 	FSTPQ (F6, F7), (R15)
 	RET
 
-// func panel32x1DotProd(a *byte)
-TEXT ·panel32x1DotProd(SB), NOSPLIT, $0-8
+// func microkernel32x1DotProd(a *byte)
+TEXT ·microkernel32x1DotProd(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -22195,8 +22195,8 @@ loop:
 	FSTPQ (F0, F1), (R8)
 	RET
 
-// func panel32x2DotProd(a *byte)
-TEXT ·panel32x2DotProd(SB), NOSPLIT, $0-8
+// func microkernel32x2DotProd(a *byte)
+TEXT ·microkernel32x2DotProd(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -22284,8 +22284,8 @@ loop:
 	FSTPQ (F2, F3), (R10)
 	RET
 
-// func panel32x3DotProd(a *byte)
-TEXT ·panel32x3DotProd(SB), NOSPLIT, $0-8
+// func microkernel32x3DotProd(a *byte)
+TEXT ·microkernel32x3DotProd(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -22405,8 +22405,8 @@ loop:
 	FSTPQ (F4, F5), (R12)
 	RET
 
-// func panel32x4DotProd(a *byte)
-TEXT ·panel32x4DotProd(SB), NOSPLIT, $0-8
+// func microkernel32x4DotProd(a *byte)
+TEXT ·microkernel32x4DotProd(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -22558,8 +22558,8 @@ loop:
 	FSTPQ (F6, F7), (R14)
 	RET
 
-// func panel32Minx1DotProd(a *byte)
-TEXT ·panel32Minx1DotProd(SB), NOSPLIT, $0-8
+// func microkernel32Minx1DotProd(a *byte)
+TEXT ·microkernel32Minx1DotProd(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -22619,8 +22619,8 @@ loop:
 	FSTPQ (F0, F1), (R9)
 	RET
 
-// func panel32Minx2DotProd(a *byte)
-TEXT ·panel32Minx2DotProd(SB), NOSPLIT, $0-8
+// func microkernel32Minx2DotProd(a *byte)
+TEXT ·microkernel32Minx2DotProd(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -22714,8 +22714,8 @@ loop:
 	FSTPQ (F2, F3), (R11)
 	RET
 
-// func panel32Minx3DotProd(a *byte)
-TEXT ·panel32Minx3DotProd(SB), NOSPLIT, $0-8
+// func microkernel32Minx3DotProd(a *byte)
+TEXT ·microkernel32Minx3DotProd(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -22843,8 +22843,8 @@ loop:
 	FSTPQ (F4, F5), (R13)
 	RET
 
-// func panel32Minx4DotProd(a *byte)
-TEXT ·panel32Minx4DotProd(SB), NOSPLIT, $0-8
+// func microkernel32Minx4DotProd(a *byte)
+TEXT ·microkernel32Minx4DotProd(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2

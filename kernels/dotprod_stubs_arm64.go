@@ -6,360 +6,360 @@ package kernels
 
 import "github.com/goinfer/goinfer/quant"
 
-// rowsQ4_0DotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ4_0DotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ4_0DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ4_0DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ4_0DotProd makes a panel of 8 rows of w.
+// packQ4_0DotProd makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ4_0DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ4_0DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ4_1DotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ4_1DotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ4_1DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ4_1DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ4_1DotProd makes a panel of 8 rows of w.
+// packQ4_1DotProd makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ4_1DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ4_1DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ5_0DotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ5_0DotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ5_0DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ5_0DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ5_0DotProd makes a panel of 8 rows of w.
+// packQ5_0DotProd makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ5_0DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ5_0DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ5_1DotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ5_1DotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ5_1DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ5_1DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ5_1DotProd makes a panel of 8 rows of w.
+// packQ5_1DotProd makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ5_1DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ5_1DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ8_0DotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ8_0DotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ8_0DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ8_0DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ8_0DotProd makes a panel of 8 rows of w.
+// packQ8_0DotProd makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ8_0DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ8_0DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ4_NLDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ4_NLDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ4_NLDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ4_NLDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ4_NLDotProd makes a panel of 8 rows of w.
+// packIQ4_NLDotProd makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ4_NLDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ4_NLDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsMXFP4DotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvMXFP4DotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsMXFP4DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvMXFP4DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackMXFP4DotProd makes a panel of 8 rows of w.
+// packMXFP4DotProd makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackMXFP4DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packMXFP4DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsNVFP4DotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvNVFP4DotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsNVFP4DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvNVFP4DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackNVFP4DotProd makes a panel of 8 rows of w.
+// packNVFP4DotProd makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackNVFP4DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packNVFP4DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ1_0DotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ1_0DotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ1_0DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ1_0DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ1_0DotProd makes a panel of 8 rows of w.
+// packQ1_0DotProd makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ1_0DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ1_0DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ2_0DotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ2_0DotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ2_0DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ2_0DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ2_0DotProd makes a panel of 8 rows of w.
+// packQ2_0DotProd makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ2_0DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ2_0DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsTQ1_0DotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvTQ1_0DotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsTQ1_0DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvTQ1_0DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackTQ1_0DotProd makes a panel of 8 rows of w.
+// packTQ1_0DotProd makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackTQ1_0DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packTQ1_0DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsTQ2_0DotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvTQ2_0DotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsTQ2_0DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvTQ2_0DotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackTQ2_0DotProd makes a panel of 8 rows of w.
+// packTQ2_0DotProd makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackTQ2_0DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packTQ2_0DotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ1_SDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ1_SDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ1_SDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ1_SDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ1_SDotProd makes a panel of 8 rows of w.
+// packIQ1_SDotProd makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ1_SDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ1_SDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ1_MDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ1_MDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ1_MDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ1_MDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ1_MDotProd makes a panel of 8 rows of w.
+// packIQ1_MDotProd makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ1_MDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ1_MDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ2_XXSDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ2_XXSDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ2_XXSDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ2_XXSDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ2_XXSDotProd makes a panel of 8 rows of w.
+// packIQ2_XXSDotProd makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ2_XXSDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ2_XXSDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ2_XSDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ2_XSDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ2_XSDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ2_XSDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ2_XSDotProd makes a panel of 8 rows of w.
+// packIQ2_XSDotProd makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ2_XSDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ2_XSDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ2_SDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ2_SDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ2_SDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ2_SDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ2_SDotProd makes a panel of 8 rows of w.
+// packIQ2_SDotProd makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ2_SDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ2_SDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ3_XXSDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ3_XXSDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ3_XXSDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ3_XXSDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ3_XXSDotProd makes a panel of 8 rows of w.
+// packIQ3_XXSDotProd makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ3_XXSDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ3_XXSDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ3_SDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ3_SDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ3_SDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ3_SDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ3_SDotProd makes a panel of 8 rows of w.
+// packIQ3_SDotProd makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ3_SDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ3_SDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ2_KDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ2_KDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ2_KDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ2_KDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ2_KDotProd makes a panel of 8 rows of w.
+// packQ2_KDotProd makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ2_KDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ2_KDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ3_KDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ3_KDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ3_KDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ3_KDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ3_KDotProd makes a panel of 8 rows of w.
+// packQ3_KDotProd makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ3_KDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ3_KDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ4_KDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ4_KDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ4_KDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ4_KDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ4_KDotProd makes a panel of 8 rows of w.
+// packQ4_KDotProd makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ4_KDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ4_KDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ5_KDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ5_KDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ5_KDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ5_KDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ5_KDotProd makes a panel of 8 rows of w.
+// packQ5_KDotProd makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ5_KDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ5_KDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ6_KDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ6_KDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ6_KDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ6_KDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ6_KDotProd makes a panel of 8 rows of w.
+// packQ6_KDotProd makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ6_KDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ6_KDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ4_XSDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ4_XSDotProd sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ4_XSDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ4_XSDotProd(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ4_XSDotProd makes a panel of 8 rows of w.
+// packIQ4_XSDotProd makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ4_XSDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ4_XSDotProd(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// panel16x1DotProd multiplies a panel of 8 rows with 1 tokens: a is a *panelArgs.
+// microkernel16x1DotProd multiplies a panel of 8 rows with 1 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel16x1DotProd(a *byte)
+func microkernel16x1DotProd(a *byte)
 
-// panel16x2DotProd multiplies a panel of 8 rows with 2 tokens: a is a *panelArgs.
+// microkernel16x2DotProd multiplies a panel of 8 rows with 2 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel16x2DotProd(a *byte)
+func microkernel16x2DotProd(a *byte)
 
-// panel16x3DotProd multiplies a panel of 8 rows with 3 tokens: a is a *panelArgs.
+// microkernel16x3DotProd multiplies a panel of 8 rows with 3 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel16x3DotProd(a *byte)
+func microkernel16x3DotProd(a *byte)
 
-// panel16x4DotProd multiplies a panel of 8 rows with 4 tokens: a is a *panelArgs.
+// microkernel16x4DotProd multiplies a panel of 8 rows with 4 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel16x4DotProd(a *byte)
+func microkernel16x4DotProd(a *byte)
 
-// panel16Minx1DotProd multiplies a panel of 8 rows with 1 tokens: a is a *panelArgs.
+// microkernel16Minx1DotProd multiplies a panel of 8 rows with 1 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel16Minx1DotProd(a *byte)
+func microkernel16Minx1DotProd(a *byte)
 
-// panel16Minx2DotProd multiplies a panel of 8 rows with 2 tokens: a is a *panelArgs.
+// microkernel16Minx2DotProd multiplies a panel of 8 rows with 2 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel16Minx2DotProd(a *byte)
+func microkernel16Minx2DotProd(a *byte)
 
-// panel16Minx3DotProd multiplies a panel of 8 rows with 3 tokens: a is a *panelArgs.
+// microkernel16Minx3DotProd multiplies a panel of 8 rows with 3 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel16Minx3DotProd(a *byte)
+func microkernel16Minx3DotProd(a *byte)
 
-// panel16Minx4DotProd multiplies a panel of 8 rows with 4 tokens: a is a *panelArgs.
+// microkernel16Minx4DotProd multiplies a panel of 8 rows with 4 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel16Minx4DotProd(a *byte)
+func microkernel16Minx4DotProd(a *byte)
 
-// panel32x1DotProd multiplies a panel of 8 rows with 1 tokens: a is a *panelArgs.
+// microkernel32x1DotProd multiplies a panel of 8 rows with 1 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel32x1DotProd(a *byte)
+func microkernel32x1DotProd(a *byte)
 
-// panel32x2DotProd multiplies a panel of 8 rows with 2 tokens: a is a *panelArgs.
+// microkernel32x2DotProd multiplies a panel of 8 rows with 2 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel32x2DotProd(a *byte)
+func microkernel32x2DotProd(a *byte)
 
-// panel32x3DotProd multiplies a panel of 8 rows with 3 tokens: a is a *panelArgs.
+// microkernel32x3DotProd multiplies a panel of 8 rows with 3 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel32x3DotProd(a *byte)
+func microkernel32x3DotProd(a *byte)
 
-// panel32x4DotProd multiplies a panel of 8 rows with 4 tokens: a is a *panelArgs.
+// microkernel32x4DotProd multiplies a panel of 8 rows with 4 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel32x4DotProd(a *byte)
+func microkernel32x4DotProd(a *byte)
 
-// panel32Minx1DotProd multiplies a panel of 8 rows with 1 tokens: a is a *panelArgs.
+// microkernel32Minx1DotProd multiplies a panel of 8 rows with 1 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel32Minx1DotProd(a *byte)
+func microkernel32Minx1DotProd(a *byte)
 
-// panel32Minx2DotProd multiplies a panel of 8 rows with 2 tokens: a is a *panelArgs.
+// microkernel32Minx2DotProd multiplies a panel of 8 rows with 2 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel32Minx2DotProd(a *byte)
+func microkernel32Minx2DotProd(a *byte)
 
-// panel32Minx3DotProd multiplies a panel of 8 rows with 3 tokens: a is a *panelArgs.
+// microkernel32Minx3DotProd multiplies a panel of 8 rows with 3 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel32Minx3DotProd(a *byte)
+func microkernel32Minx3DotProd(a *byte)
 
-// panel32Minx4DotProd multiplies a panel of 8 rows with 4 tokens: a is a *panelArgs.
+// microkernel32Minx4DotProd multiplies a panel of 8 rows with 4 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel32Minx4DotProd(a *byte)
+func microkernel32Minx4DotProd(a *byte)
 
 var formatsDotProd = []kernels8{
-	{quant.Q4_0, rowsQ4_0DotProd, unpackQ4_0DotProd, [4]func(*byte){panel32x1DotProd, panel32x2DotProd, panel32x3DotProd, panel32x4DotProd}},
-	{quant.Q4_1, rowsQ4_1DotProd, unpackQ4_1DotProd, [4]func(*byte){panel32Minx1DotProd, panel32Minx2DotProd, panel32Minx3DotProd, panel32Minx4DotProd}},
-	{quant.Q5_0, rowsQ5_0DotProd, unpackQ5_0DotProd, [4]func(*byte){panel32x1DotProd, panel32x2DotProd, panel32x3DotProd, panel32x4DotProd}},
-	{quant.Q5_1, rowsQ5_1DotProd, unpackQ5_1DotProd, [4]func(*byte){panel32Minx1DotProd, panel32Minx2DotProd, panel32Minx3DotProd, panel32Minx4DotProd}},
-	{quant.Q8_0, rowsQ8_0DotProd, unpackQ8_0DotProd, [4]func(*byte){panel32x1DotProd, panel32x2DotProd, panel32x3DotProd, panel32x4DotProd}},
-	{quant.IQ4_NL, rowsIQ4_NLDotProd, unpackIQ4_NLDotProd, [4]func(*byte){panel32x1DotProd, panel32x2DotProd, panel32x3DotProd, panel32x4DotProd}},
-	{quant.MXFP4, rowsMXFP4DotProd, unpackMXFP4DotProd, [4]func(*byte){panel32x1DotProd, panel32x2DotProd, panel32x3DotProd, panel32x4DotProd}},
-	{quant.NVFP4, rowsNVFP4DotProd, unpackNVFP4DotProd, [4]func(*byte){panel16x1DotProd, panel16x2DotProd, panel16x3DotProd, panel16x4DotProd}},
-	{quant.Q1_0, rowsQ1_0DotProd, unpackQ1_0DotProd, [4]func(*byte){panel32x1DotProd, panel32x2DotProd, panel32x3DotProd, panel32x4DotProd}},
-	{quant.Q2_0, rowsQ2_0DotProd, unpackQ2_0DotProd, [4]func(*byte){panel32x1DotProd, panel32x2DotProd, panel32x3DotProd, panel32x4DotProd}},
-	{quant.TQ1_0, rowsTQ1_0DotProd, unpackTQ1_0DotProd, [4]func(*byte){panel32x1DotProd, panel32x2DotProd, panel32x3DotProd, panel32x4DotProd}},
-	{quant.TQ2_0, rowsTQ2_0DotProd, unpackTQ2_0DotProd, [4]func(*byte){panel32x1DotProd, panel32x2DotProd, panel32x3DotProd, panel32x4DotProd}},
-	{quant.IQ1_S, rowsIQ1_SDotProd, unpackIQ1_SDotProd, [4]func(*byte){panel32x1DotProd, panel32x2DotProd, panel32x3DotProd, panel32x4DotProd}},
-	{quant.IQ1_M, rowsIQ1_MDotProd, unpackIQ1_MDotProd, [4]func(*byte){panel16x1DotProd, panel16x2DotProd, panel16x3DotProd, panel16x4DotProd}},
-	{quant.IQ2_XXS, rowsIQ2_XXSDotProd, unpackIQ2_XXSDotProd, [4]func(*byte){panel32x1DotProd, panel32x2DotProd, panel32x3DotProd, panel32x4DotProd}},
-	{quant.IQ2_XS, rowsIQ2_XSDotProd, unpackIQ2_XSDotProd, [4]func(*byte){panel16x1DotProd, panel16x2DotProd, panel16x3DotProd, panel16x4DotProd}},
-	{quant.IQ2_S, rowsIQ2_SDotProd, unpackIQ2_SDotProd, [4]func(*byte){panel16x1DotProd, panel16x2DotProd, panel16x3DotProd, panel16x4DotProd}},
-	{quant.IQ3_XXS, rowsIQ3_XXSDotProd, unpackIQ3_XXSDotProd, [4]func(*byte){panel32x1DotProd, panel32x2DotProd, panel32x3DotProd, panel32x4DotProd}},
-	{quant.IQ3_S, rowsIQ3_SDotProd, unpackIQ3_SDotProd, [4]func(*byte){panel32x1DotProd, panel32x2DotProd, panel32x3DotProd, panel32x4DotProd}},
-	{quant.Q2_K, rowsQ2_KDotProd, unpackQ2_KDotProd, [4]func(*byte){panel16Minx1DotProd, panel16Minx2DotProd, panel16Minx3DotProd, panel16Minx4DotProd}},
-	{quant.Q3_K, rowsQ3_KDotProd, unpackQ3_KDotProd, [4]func(*byte){panel16x1DotProd, panel16x2DotProd, panel16x3DotProd, panel16x4DotProd}},
-	{quant.Q4_K, rowsQ4_KDotProd, unpackQ4_KDotProd, [4]func(*byte){panel32Minx1DotProd, panel32Minx2DotProd, panel32Minx3DotProd, panel32Minx4DotProd}},
-	{quant.Q5_K, rowsQ5_KDotProd, unpackQ5_KDotProd, [4]func(*byte){panel32Minx1DotProd, panel32Minx2DotProd, panel32Minx3DotProd, panel32Minx4DotProd}},
-	{quant.Q6_K, rowsQ6_KDotProd, unpackQ6_KDotProd, [4]func(*byte){panel16x1DotProd, panel16x2DotProd, panel16x3DotProd, panel16x4DotProd}},
-	{quant.IQ4_XS, rowsIQ4_XSDotProd, unpackIQ4_XSDotProd, [4]func(*byte){panel32x1DotProd, panel32x2DotProd, panel32x3DotProd, panel32x4DotProd}},
+	{quant.Q4_0, gemvQ4_0DotProd, packQ4_0DotProd, [4]func(*byte){microkernel32x1DotProd, microkernel32x2DotProd, microkernel32x3DotProd, microkernel32x4DotProd}},
+	{quant.Q4_1, gemvQ4_1DotProd, packQ4_1DotProd, [4]func(*byte){microkernel32Minx1DotProd, microkernel32Minx2DotProd, microkernel32Minx3DotProd, microkernel32Minx4DotProd}},
+	{quant.Q5_0, gemvQ5_0DotProd, packQ5_0DotProd, [4]func(*byte){microkernel32x1DotProd, microkernel32x2DotProd, microkernel32x3DotProd, microkernel32x4DotProd}},
+	{quant.Q5_1, gemvQ5_1DotProd, packQ5_1DotProd, [4]func(*byte){microkernel32Minx1DotProd, microkernel32Minx2DotProd, microkernel32Minx3DotProd, microkernel32Minx4DotProd}},
+	{quant.Q8_0, gemvQ8_0DotProd, packQ8_0DotProd, [4]func(*byte){microkernel32x1DotProd, microkernel32x2DotProd, microkernel32x3DotProd, microkernel32x4DotProd}},
+	{quant.IQ4_NL, gemvIQ4_NLDotProd, packIQ4_NLDotProd, [4]func(*byte){microkernel32x1DotProd, microkernel32x2DotProd, microkernel32x3DotProd, microkernel32x4DotProd}},
+	{quant.MXFP4, gemvMXFP4DotProd, packMXFP4DotProd, [4]func(*byte){microkernel32x1DotProd, microkernel32x2DotProd, microkernel32x3DotProd, microkernel32x4DotProd}},
+	{quant.NVFP4, gemvNVFP4DotProd, packNVFP4DotProd, [4]func(*byte){microkernel16x1DotProd, microkernel16x2DotProd, microkernel16x3DotProd, microkernel16x4DotProd}},
+	{quant.Q1_0, gemvQ1_0DotProd, packQ1_0DotProd, [4]func(*byte){microkernel32x1DotProd, microkernel32x2DotProd, microkernel32x3DotProd, microkernel32x4DotProd}},
+	{quant.Q2_0, gemvQ2_0DotProd, packQ2_0DotProd, [4]func(*byte){microkernel32x1DotProd, microkernel32x2DotProd, microkernel32x3DotProd, microkernel32x4DotProd}},
+	{quant.TQ1_0, gemvTQ1_0DotProd, packTQ1_0DotProd, [4]func(*byte){microkernel32x1DotProd, microkernel32x2DotProd, microkernel32x3DotProd, microkernel32x4DotProd}},
+	{quant.TQ2_0, gemvTQ2_0DotProd, packTQ2_0DotProd, [4]func(*byte){microkernel32x1DotProd, microkernel32x2DotProd, microkernel32x3DotProd, microkernel32x4DotProd}},
+	{quant.IQ1_S, gemvIQ1_SDotProd, packIQ1_SDotProd, [4]func(*byte){microkernel32x1DotProd, microkernel32x2DotProd, microkernel32x3DotProd, microkernel32x4DotProd}},
+	{quant.IQ1_M, gemvIQ1_MDotProd, packIQ1_MDotProd, [4]func(*byte){microkernel16x1DotProd, microkernel16x2DotProd, microkernel16x3DotProd, microkernel16x4DotProd}},
+	{quant.IQ2_XXS, gemvIQ2_XXSDotProd, packIQ2_XXSDotProd, [4]func(*byte){microkernel32x1DotProd, microkernel32x2DotProd, microkernel32x3DotProd, microkernel32x4DotProd}},
+	{quant.IQ2_XS, gemvIQ2_XSDotProd, packIQ2_XSDotProd, [4]func(*byte){microkernel16x1DotProd, microkernel16x2DotProd, microkernel16x3DotProd, microkernel16x4DotProd}},
+	{quant.IQ2_S, gemvIQ2_SDotProd, packIQ2_SDotProd, [4]func(*byte){microkernel16x1DotProd, microkernel16x2DotProd, microkernel16x3DotProd, microkernel16x4DotProd}},
+	{quant.IQ3_XXS, gemvIQ3_XXSDotProd, packIQ3_XXSDotProd, [4]func(*byte){microkernel32x1DotProd, microkernel32x2DotProd, microkernel32x3DotProd, microkernel32x4DotProd}},
+	{quant.IQ3_S, gemvIQ3_SDotProd, packIQ3_SDotProd, [4]func(*byte){microkernel32x1DotProd, microkernel32x2DotProd, microkernel32x3DotProd, microkernel32x4DotProd}},
+	{quant.Q2_K, gemvQ2_KDotProd, packQ2_KDotProd, [4]func(*byte){microkernel16Minx1DotProd, microkernel16Minx2DotProd, microkernel16Minx3DotProd, microkernel16Minx4DotProd}},
+	{quant.Q3_K, gemvQ3_KDotProd, packQ3_KDotProd, [4]func(*byte){microkernel16x1DotProd, microkernel16x2DotProd, microkernel16x3DotProd, microkernel16x4DotProd}},
+	{quant.Q4_K, gemvQ4_KDotProd, packQ4_KDotProd, [4]func(*byte){microkernel32Minx1DotProd, microkernel32Minx2DotProd, microkernel32Minx3DotProd, microkernel32Minx4DotProd}},
+	{quant.Q5_K, gemvQ5_KDotProd, packQ5_KDotProd, [4]func(*byte){microkernel32Minx1DotProd, microkernel32Minx2DotProd, microkernel32Minx3DotProd, microkernel32Minx4DotProd}},
+	{quant.Q6_K, gemvQ6_KDotProd, packQ6_KDotProd, [4]func(*byte){microkernel16x1DotProd, microkernel16x2DotProd, microkernel16x3DotProd, microkernel16x4DotProd}},
+	{quant.IQ4_XS, gemvIQ4_XSDotProd, packIQ4_XSDotProd, [4]func(*byte){microkernel32x1DotProd, microkernel32x2DotProd, microkernel32x3DotProd, microkernel32x4DotProd}},
 }

@@ -307,8 +307,8 @@ func testAttention(t *testing.T, l *Level, typ quant.Type, d, n int) {
 		return y
 	}
 	k, v = kept(k), kept(v)
-	if l.mats[typ].Act == ActQ8 {
-		var a Acts
+	if l.matMuls[typ].ActFormat == ActQ8 {
+		var a Activations
 		a.Reset(heads, d, ActQ8)
 		quantize(a.q, a.g, q)
 		q = make([]float32, len(q))
@@ -419,8 +419,8 @@ func TestQuantizeLevels(t *testing.T) {
 		for groups := 1; groups <= 35; groups++ {
 			for at := range 12 {
 				n := groups * ActGroup
-				var got, want Acts
-				for _, a := range []*Acts{&got, &want} {
+				var got, want Activations
+				for _, a := range []*Activations{&got, &want} {
 					a.Reset(1, n, ActQ8)
 					a.F = x[at*ActGroup:][:n]
 				}

@@ -27,10 +27,10 @@ const (
 	floatStep    = 32        // a multiple of the activations that the kernels of every level take at once
 )
 
-// mulTiled multiplies block by block.
-func mulTiled(m *Mat, dst []float32, ldd int, w []byte, rows, k int, a *Acts, t0, t1 int, s *Scratch) {
+// mulFloatTiles multiplies block by block.
+func mulFloatTiles(m *MatMul, dst []float32, ldd int, w []byte, rows, k int, a *Activations, t0, t1 int, s *Scratch) {
 	x := floatProduct{floatTile: m.floats, m: m, dst: dst, ldd: ldd, w: w, k: k, a: unsafe.Pointer(unsafe.SliceData(a.F)), width: 4}
-	if m.Act == ActBF16 {
+	if m.ActFormat == ActBF16 {
 		x.a, x.width = unsafe.Pointer(unsafe.SliceData(a.h)), 2
 	}
 	if t1-t0 <= len(x.tile) {
@@ -60,7 +60,7 @@ func mulTiled(m *Mat, dst []float32, ldd int, w []byte, rows, k int, a *Acts, t0
 // floatProduct is a call of Mul.
 type floatProduct struct {
 	*floatTile
-	m     *Mat
+	m     *MatMul
 	dst   []float32
 	ldd   int
 	w     []byte

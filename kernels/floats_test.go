@@ -27,7 +27,7 @@ func testMulOfBlocks(t *testing.T, l *Level) {
 		}
 	}
 	for _, typ := range floatTypes {
-		m, err := l.Mat(typ)
+		m, err := l.MatMul(typ)
 		require.NoError(t, err)
 		if m.floats == nil { // plain Go takes whole rows, see TestMulOrder
 			continue
@@ -47,7 +47,7 @@ func testMulOfBlocks(t *testing.T, l *Level) {
 					var sum, all float64
 					for i, v := range row {
 						p := float64(v) * float64(a.F[tok*x.k+i])
-						if m.Act == ActBF16 {
+						if m.ActFormat == ActBF16 {
 							p = float64(v) * float64(quant.BHalf(a.h[tok*x.k+i]))
 						}
 						sum, all = sum+p, all+math.Abs(p)
@@ -98,8 +98,8 @@ func testRoundBF16(t *testing.T, l *Level) {
 		require.Equal(t, make([]uint16, len(x)-n), got[n:], "behind the last of %d", n)
 	}
 	// As a form of activations, with and without another one, and copied.
-	for _, forms := range []Act{ActBF16, ActBF16 | ActQ8} {
-		var a, b Acts
+	for _, forms := range []ActFormat{ActBF16, ActBF16 | ActQ8} {
+		var a, b Activations
 		a.Reset(1, len(x), forms)
 		a.F = x
 		l.Quantize(&a, 0, 0, 32)

@@ -28,7 +28,7 @@ func TestMulStaysInside(t *testing.T) { forLevels(t, testMulStaysInside) }
 
 func testMulStaysInside(t *testing.T, l *Level) {
 	for _, typ := range weightTypes() {
-		m, err := l.Mat(typ)
+		m, err := l.MatMul(typ)
 		require.NoError(t, err)
 		for _, rows := range []int{1, 7, 16, 49} {
 			for _, tokens := range []int{1, 2, 3, 4, 6} {
@@ -41,17 +41,17 @@ func testMulStaysInside(t *testing.T, l *Level) {
 	}
 }
 
-func mulInside(t *testing.T, m *Mat, rows, tokens, k int) {
+func mulInside(t *testing.T, m *MatMul, rows, tokens, k int) {
 	w := atPageEnd(t, rows*m.Type.RowBytes(k))
 	copy(w, weights(t, m.Type, rows, k))
 	a := acts(tokens, k)
-	if m.Act == ActQ8 {
+	if m.ActFormat == ActQ8 {
 		q, g := atPageEnd(t, len(a.q)), atPageEnd(t, len(a.g)*int(unsafe.Sizeof(actGroup{})))
 		copy(q, unsafe.Slice((*byte)(unsafe.Pointer(&a.q[0])), len(q)))
 		copy(g, unsafe.Slice((*byte)(unsafe.Pointer(&a.g[0])), len(g)))
 		a.q, a.g = unsafe.Slice((*int8)(unsafe.Pointer(&q[0])), len(q)), unsafe.Slice((*actGroup)(unsafe.Pointer(&g[0])), len(a.g))
 	}
-	if m.Act == ActBF16 {
+	if m.ActFormat == ActBF16 {
 		h := atPageEnd(t, 2*len(a.h))
 		copy(h, unsafe.Slice((*byte)(unsafe.Pointer(&a.h[0])), len(h)))
 		a.h = unsafe.Slice((*uint16)(unsafe.Pointer(&h[0])), len(a.h))

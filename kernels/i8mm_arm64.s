@@ -4,8 +4,8 @@
 
 #include "textflag.h"
 
-// func unpackQ4_0I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ4_0I8MM(SB), NOSPLIT, $0-48
+// func packQ4_0I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ4_0I8MM(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -71,8 +71,8 @@ loop:
 	BNE quad
 	RET
 
-// func unpackQ4_1I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ4_1I8MM(SB), NOSPLIT, $0-48
+// func packQ4_1I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ4_1I8MM(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -137,8 +137,8 @@ loop:
 	BNE quad
 	RET
 
-// func unpackQ5_0I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ5_0I8MM(SB), NOSPLIT, $0-48
+// func packQ5_0I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ5_0I8MM(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -231,8 +231,8 @@ loop:
 	BNE quad
 	RET
 
-// func unpackQ5_1I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ5_1I8MM(SB), NOSPLIT, $0-48
+// func packQ5_1I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ5_1I8MM(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -342,8 +342,8 @@ loop:
 	BNE quad
 	RET
 
-// func unpackQ8_0I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ8_0I8MM(SB), NOSPLIT, $0-48
+// func packQ8_0I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ8_0I8MM(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -391,8 +391,8 @@ loop:
 	BNE quad
 	RET
 
-// func unpackIQ4_NLI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackIQ4_NLI8MM(SB), NOSPLIT, $0-48
+// func packIQ4_NLI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packIQ4_NLI8MM(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -458,8 +458,8 @@ loop:
 	BNE quad
 	RET
 
-// func unpackMXFP4I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackMXFP4I8MM(SB), NOSPLIT, $0-48
+// func packMXFP4I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packMXFP4I8MM(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -533,8 +533,8 @@ loop:
 	BNE quad
 	RET
 
-// func unpackNVFP4I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackNVFP4I8MM(SB), NOSPLIT, $0-48
+// func packNVFP4I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packNVFP4I8MM(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -676,8 +676,8 @@ loop:
 	BNE quad
 	RET
 
-// func unpackQ1_0I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ1_0I8MM(SB), NOSPLIT, $0-48
+// func packQ1_0I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ1_0I8MM(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -883,8 +883,8 @@ loop:
 	BNE quad
 	RET
 
-// func unpackQ2_0I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ2_0I8MM(SB), NOSPLIT, $0-48
+// func packQ2_0I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ2_0I8MM(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -1020,8 +1020,8 @@ loop:
 	BNE quad
 	RET
 
-// func unpackTQ1_0I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackTQ1_0I8MM(SB), NOSPLIT, $0-48
+// func packTQ1_0I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packTQ1_0I8MM(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -1456,8 +1456,8 @@ loop:
 	BNE quad
 	RET
 
-// func unpackTQ2_0I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackTQ2_0I8MM(SB), NOSPLIT, $0-48
+// func packTQ2_0I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packTQ2_0I8MM(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -1778,8 +1778,8 @@ loop:
 	BNE quad
 	RET
 
-// func unpackIQ1_SI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackIQ1_SI8MM(SB), NOSPLIT, $0-48
+// func packIQ1_SI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packIQ1_SI8MM(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -2022,8 +2022,8 @@ unit:
 	BNE quad
 	RET
 
-// func unpackIQ1_MI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackIQ1_MI8MM(SB), NOSPLIT, $0-48
+// func packIQ1_MI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packIQ1_MI8MM(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -2319,8 +2319,8 @@ unit:
 	BNE quad
 	RET
 
-// func unpackIQ2_XXSI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackIQ2_XXSI8MM(SB), NOSPLIT, $0-48
+// func packIQ2_XXSI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packIQ2_XXSI8MM(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -2561,8 +2561,8 @@ unit:
 	BNE quad
 	RET
 
-// func unpackIQ2_XSI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackIQ2_XSI8MM(SB), NOSPLIT, $0-48
+// func packIQ2_XSI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packIQ2_XSI8MM(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -2828,8 +2828,8 @@ unit:
 	BNE quad
 	RET
 
-// func unpackIQ2_SI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackIQ2_SI8MM(SB), NOSPLIT, $0-48
+// func packIQ2_SI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packIQ2_SI8MM(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -3118,8 +3118,8 @@ unit:
 	BNE quad
 	RET
 
-// func unpackIQ3_XXSI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackIQ3_XXSI8MM(SB), NOSPLIT, $0-48
+// func packIQ3_XXSI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packIQ3_XXSI8MM(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -3388,8 +3388,8 @@ unit:
 	BNE quad
 	RET
 
-// func unpackIQ3_SI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackIQ3_SI8MM(SB), NOSPLIT, $0-48
+// func packIQ3_SI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packIQ3_SI8MM(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -3676,8 +3676,8 @@ unit:
 	BNE quad
 	RET
 
-// func unpackQ2_KI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ2_KI8MM(SB), NOSPLIT, $0-48
+// func packQ2_KI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ2_KI8MM(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -4086,8 +4086,8 @@ loop:
 	BNE quad
 	RET
 
-// func unpackQ3_KI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ3_KI8MM(SB), NOSPLIT, $0-48
+// func packQ3_KI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ3_KI8MM(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -4642,8 +4642,8 @@ loop:
 	BNE quad
 	RET
 
-// func unpackQ4_KI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ4_KI8MM(SB), NOSPLIT, $0-48
+// func packQ4_KI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ4_KI8MM(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -4950,8 +4950,8 @@ loop:
 	BNE quad
 	RET
 
-// func unpackQ5_KI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ5_KI8MM(SB), NOSPLIT, $0-48
+// func packQ5_KI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ5_KI8MM(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -5532,8 +5532,8 @@ loop:
 	BNE quad
 	RET
 
-// func unpackQ6_KI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ6_KI8MM(SB), NOSPLIT, $0-48
+// func packQ6_KI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ6_KI8MM(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -6023,8 +6023,8 @@ loop:
 	BNE quad
 	RET
 
-// func unpackIQ4_XSI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackIQ4_XSI8MM(SB), NOSPLIT, $0-48
+// func packIQ4_XSI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packIQ4_XSI8MM(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -6373,8 +6373,8 @@ loop:
 	BNE quad
 	RET
 
-// func panel16x1I8MM(a *byte)
-TEXT ·panel16x1I8MM(SB), NOSPLIT, $0-8
+// func microkernel16x1I8MM(a *byte)
+TEXT ·microkernel16x1I8MM(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -6477,8 +6477,8 @@ loop:
 	FSTPQ (F19, F20), (R8)
 	RET
 
-// func panel16x2I8MM(a *byte)
-TEXT ·panel16x2I8MM(SB), NOSPLIT, $0-8
+// func microkernel16x2I8MM(a *byte)
+TEXT ·microkernel16x2I8MM(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -6591,8 +6591,8 @@ loop:
 	FSTPQ (F22, F4), (R10)
 	RET
 
-// func panel16x3I8MM(a *byte)
-TEXT ·panel16x3I8MM(SB), NOSPLIT, $0-8
+// func microkernel16x3I8MM(a *byte)
+TEXT ·microkernel16x3I8MM(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -6775,8 +6775,8 @@ loop:
 	FSTPQ (F12, F27), (R12)
 	RET
 
-// func panel16x4I8MM(a *byte)
-TEXT ·panel16x4I8MM(SB), NOSPLIT, $0-8
+// func microkernel16x4I8MM(a *byte)
+TEXT ·microkernel16x4I8MM(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -6969,8 +6969,8 @@ loop:
 	FSTPQ (F26, F29), (R14)
 	RET
 
-// func panel16Minx1I8MM(a *byte)
-TEXT ·panel16Minx1I8MM(SB), NOSPLIT, $0-8
+// func microkernel16Minx1I8MM(a *byte)
+TEXT ·microkernel16Minx1I8MM(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -7096,8 +7096,8 @@ loop:
 	FSTPQ (F6, F7), (R9)
 	RET
 
-// func panel16Minx2I8MM(a *byte)
-TEXT ·panel16Minx2I8MM(SB), NOSPLIT, $0-8
+// func microkernel16Minx2I8MM(a *byte)
+TEXT ·microkernel16Minx2I8MM(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -7233,8 +7233,8 @@ loop:
 	FSTPQ (F18, F10), (R11)
 	RET
 
-// func panel16Minx3I8MM(a *byte)
-TEXT ·panel16Minx3I8MM(SB), NOSPLIT, $0-8
+// func microkernel16Minx3I8MM(a *byte)
+TEXT ·microkernel16Minx3I8MM(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -7452,8 +7452,8 @@ loop:
 	FSTPQ (F9, F10), (R13)
 	RET
 
-// func panel16Minx4I8MM(a *byte)
-TEXT ·panel16Minx4I8MM(SB), NOSPLIT, $0-8
+// func microkernel16Minx4I8MM(a *byte)
+TEXT ·microkernel16Minx4I8MM(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -7681,8 +7681,8 @@ loop:
 	FSTPQ (F12, F13), (R15)
 	RET
 
-// func panel32x1I8MM(a *byte)
-TEXT ·panel32x1I8MM(SB), NOSPLIT, $0-8
+// func microkernel32x1I8MM(a *byte)
+TEXT ·microkernel32x1I8MM(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -7760,8 +7760,8 @@ loop:
 	FSTPQ (F15, F16), (R8)
 	RET
 
-// func panel32x2I8MM(a *byte)
-TEXT ·panel32x2I8MM(SB), NOSPLIT, $0-8
+// func microkernel32x2I8MM(a *byte)
+TEXT ·microkernel32x2I8MM(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -7847,8 +7847,8 @@ loop:
 	FSTPQ (F18, F19), (R10)
 	RET
 
-// func panel32x3I8MM(a *byte)
-TEXT ·panel32x3I8MM(SB), NOSPLIT, $0-8
+// func microkernel32x3I8MM(a *byte)
+TEXT ·microkernel32x3I8MM(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -7984,8 +7984,8 @@ loop:
 	FSTPQ (F19, F24), (R12)
 	RET
 
-// func panel32x4I8MM(a *byte)
-TEXT ·panel32x4I8MM(SB), NOSPLIT, $0-8
+// func microkernel32x4I8MM(a *byte)
+TEXT ·microkernel32x4I8MM(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -8129,8 +8129,8 @@ loop:
 	FSTPQ (F26, F24), (R14)
 	RET
 
-// func panel32Minx1I8MM(a *byte)
-TEXT ·panel32Minx1I8MM(SB), NOSPLIT, $0-8
+// func microkernel32Minx1I8MM(a *byte)
+TEXT ·microkernel32Minx1I8MM(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -8220,8 +8220,8 @@ loop:
 	FSTPQ (F20, F21), (R9)
 	RET
 
-// func panel32Minx2I8MM(a *byte)
-TEXT ·panel32Minx2I8MM(SB), NOSPLIT, $0-8
+// func microkernel32Minx2I8MM(a *byte)
+TEXT ·microkernel32Minx2I8MM(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -8319,8 +8319,8 @@ loop:
 	FSTPQ (F24, F25), (R11)
 	RET
 
-// func panel32Minx3I8MM(a *byte)
-TEXT ·panel32Minx3I8MM(SB), NOSPLIT, $0-8
+// func microkernel32Minx3I8MM(a *byte)
+TEXT ·microkernel32Minx3I8MM(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -8474,8 +8474,8 @@ loop:
 	FSTPQ (F20, F18), (R13)
 	RET
 
-// func panel32Minx4I8MM(a *byte)
-TEXT ·panel32Minx4I8MM(SB), NOSPLIT, $0-8
+// func microkernel32Minx4I8MM(a *byte)
+TEXT ·microkernel32Minx4I8MM(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2

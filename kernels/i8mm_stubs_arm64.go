@@ -6,235 +6,235 @@ package kernels
 
 import "github.com/goinfer/goinfer/quant"
 
-// unpackQ4_0I8MM makes a panel of 8 rows of w.
+// packQ4_0I8MM makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ4_0I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ4_0I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// unpackQ4_1I8MM makes a panel of 8 rows of w.
+// packQ4_1I8MM makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ4_1I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ4_1I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// unpackQ5_0I8MM makes a panel of 8 rows of w.
+// packQ5_0I8MM makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ5_0I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ5_0I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// unpackQ5_1I8MM makes a panel of 8 rows of w.
+// packQ5_1I8MM makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ5_1I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ5_1I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// unpackQ8_0I8MM makes a panel of 8 rows of w.
+// packQ8_0I8MM makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ8_0I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ8_0I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// unpackIQ4_NLI8MM makes a panel of 8 rows of w.
+// packIQ4_NLI8MM makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ4_NLI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ4_NLI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// unpackMXFP4I8MM makes a panel of 8 rows of w.
+// packMXFP4I8MM makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackMXFP4I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packMXFP4I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// unpackNVFP4I8MM makes a panel of 8 rows of w.
+// packNVFP4I8MM makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackNVFP4I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packNVFP4I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// unpackQ1_0I8MM makes a panel of 8 rows of w.
+// packQ1_0I8MM makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ1_0I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ1_0I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// unpackQ2_0I8MM makes a panel of 8 rows of w.
+// packQ2_0I8MM makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ2_0I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ2_0I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// unpackTQ1_0I8MM makes a panel of 8 rows of w.
+// packTQ1_0I8MM makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackTQ1_0I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packTQ1_0I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// unpackTQ2_0I8MM makes a panel of 8 rows of w.
+// packTQ2_0I8MM makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackTQ2_0I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packTQ2_0I8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// unpackIQ1_SI8MM makes a panel of 8 rows of w.
+// packIQ1_SI8MM makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ1_SI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ1_SI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// unpackIQ1_MI8MM makes a panel of 8 rows of w.
+// packIQ1_MI8MM makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ1_MI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ1_MI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// unpackIQ2_XXSI8MM makes a panel of 8 rows of w.
+// packIQ2_XXSI8MM makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ2_XXSI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ2_XXSI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// unpackIQ2_XSI8MM makes a panel of 8 rows of w.
+// packIQ2_XSI8MM makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ2_XSI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ2_XSI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// unpackIQ2_SI8MM makes a panel of 8 rows of w.
+// packIQ2_SI8MM makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ2_SI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ2_SI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// unpackIQ3_XXSI8MM makes a panel of 8 rows of w.
+// packIQ3_XXSI8MM makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ3_XXSI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ3_XXSI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// unpackIQ3_SI8MM makes a panel of 8 rows of w.
+// packIQ3_SI8MM makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ3_SI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ3_SI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// unpackQ2_KI8MM makes a panel of 8 rows of w.
+// packQ2_KI8MM makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ2_KI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ2_KI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// unpackQ3_KI8MM makes a panel of 8 rows of w.
+// packQ3_KI8MM makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ3_KI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ3_KI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// unpackQ4_KI8MM makes a panel of 8 rows of w.
+// packQ4_KI8MM makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ4_KI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ4_KI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// unpackQ5_KI8MM makes a panel of 8 rows of w.
+// packQ5_KI8MM makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ5_KI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ5_KI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// unpackQ6_KI8MM makes a panel of 8 rows of w.
+// packQ6_KI8MM makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ6_KI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ6_KI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// unpackIQ4_XSI8MM makes a panel of 8 rows of w.
+// packIQ4_XSI8MM makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ4_XSI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ4_XSI8MM(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// panel16x1I8MM multiplies a panel of 8 rows with 1 tokens: a is a *panelArgs.
+// microkernel16x1I8MM multiplies a panel of 8 rows with 1 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel16x1I8MM(a *byte)
+func microkernel16x1I8MM(a *byte)
 
-// panel16x2I8MM multiplies a panel of 8 rows with 2 tokens: a is a *panelArgs.
+// microkernel16x2I8MM multiplies a panel of 8 rows with 2 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel16x2I8MM(a *byte)
+func microkernel16x2I8MM(a *byte)
 
-// panel16x3I8MM multiplies a panel of 8 rows with 3 tokens: a is a *panelArgs.
+// microkernel16x3I8MM multiplies a panel of 8 rows with 3 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel16x3I8MM(a *byte)
+func microkernel16x3I8MM(a *byte)
 
-// panel16x4I8MM multiplies a panel of 8 rows with 4 tokens: a is a *panelArgs.
+// microkernel16x4I8MM multiplies a panel of 8 rows with 4 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel16x4I8MM(a *byte)
+func microkernel16x4I8MM(a *byte)
 
-// panel16Minx1I8MM multiplies a panel of 8 rows with 1 tokens: a is a *panelArgs.
+// microkernel16Minx1I8MM multiplies a panel of 8 rows with 1 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel16Minx1I8MM(a *byte)
+func microkernel16Minx1I8MM(a *byte)
 
-// panel16Minx2I8MM multiplies a panel of 8 rows with 2 tokens: a is a *panelArgs.
+// microkernel16Minx2I8MM multiplies a panel of 8 rows with 2 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel16Minx2I8MM(a *byte)
+func microkernel16Minx2I8MM(a *byte)
 
-// panel16Minx3I8MM multiplies a panel of 8 rows with 3 tokens: a is a *panelArgs.
+// microkernel16Minx3I8MM multiplies a panel of 8 rows with 3 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel16Minx3I8MM(a *byte)
+func microkernel16Minx3I8MM(a *byte)
 
-// panel16Minx4I8MM multiplies a panel of 8 rows with 4 tokens: a is a *panelArgs.
+// microkernel16Minx4I8MM multiplies a panel of 8 rows with 4 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel16Minx4I8MM(a *byte)
+func microkernel16Minx4I8MM(a *byte)
 
-// panel32x1I8MM multiplies a panel of 8 rows with 1 tokens: a is a *panelArgs.
+// microkernel32x1I8MM multiplies a panel of 8 rows with 1 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel32x1I8MM(a *byte)
+func microkernel32x1I8MM(a *byte)
 
-// panel32x2I8MM multiplies a panel of 8 rows with 2 tokens: a is a *panelArgs.
+// microkernel32x2I8MM multiplies a panel of 8 rows with 2 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel32x2I8MM(a *byte)
+func microkernel32x2I8MM(a *byte)
 
-// panel32x3I8MM multiplies a panel of 8 rows with 3 tokens: a is a *panelArgs.
+// microkernel32x3I8MM multiplies a panel of 8 rows with 3 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel32x3I8MM(a *byte)
+func microkernel32x3I8MM(a *byte)
 
-// panel32x4I8MM multiplies a panel of 8 rows with 4 tokens: a is a *panelArgs.
+// microkernel32x4I8MM multiplies a panel of 8 rows with 4 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel32x4I8MM(a *byte)
+func microkernel32x4I8MM(a *byte)
 
-// panel32Minx1I8MM multiplies a panel of 8 rows with 1 tokens: a is a *panelArgs.
+// microkernel32Minx1I8MM multiplies a panel of 8 rows with 1 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel32Minx1I8MM(a *byte)
+func microkernel32Minx1I8MM(a *byte)
 
-// panel32Minx2I8MM multiplies a panel of 8 rows with 2 tokens: a is a *panelArgs.
+// microkernel32Minx2I8MM multiplies a panel of 8 rows with 2 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel32Minx2I8MM(a *byte)
+func microkernel32Minx2I8MM(a *byte)
 
-// panel32Minx3I8MM multiplies a panel of 8 rows with 3 tokens: a is a *panelArgs.
+// microkernel32Minx3I8MM multiplies a panel of 8 rows with 3 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel32Minx3I8MM(a *byte)
+func microkernel32Minx3I8MM(a *byte)
 
-// panel32Minx4I8MM multiplies a panel of 8 rows with 4 tokens: a is a *panelArgs.
+// microkernel32Minx4I8MM multiplies a panel of 8 rows with 4 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel32Minx4I8MM(a *byte)
+func microkernel32Minx4I8MM(a *byte)
 
 var formatsI8MM = []kernels8{
-	{quant.Q4_0, rowsQ4_0DotProd, unpackQ4_0I8MM, [4]func(*byte){panel32x1I8MM, panel32x2I8MM, panel32x3I8MM, panel32x4I8MM}},
-	{quant.Q4_1, rowsQ4_1DotProd, unpackQ4_1I8MM, [4]func(*byte){panel32Minx1I8MM, panel32Minx2I8MM, panel32Minx3I8MM, panel32Minx4I8MM}},
-	{quant.Q5_0, rowsQ5_0DotProd, unpackQ5_0I8MM, [4]func(*byte){panel32x1I8MM, panel32x2I8MM, panel32x3I8MM, panel32x4I8MM}},
-	{quant.Q5_1, rowsQ5_1DotProd, unpackQ5_1I8MM, [4]func(*byte){panel32Minx1I8MM, panel32Minx2I8MM, panel32Minx3I8MM, panel32Minx4I8MM}},
-	{quant.Q8_0, rowsQ8_0DotProd, unpackQ8_0I8MM, [4]func(*byte){panel32x1I8MM, panel32x2I8MM, panel32x3I8MM, panel32x4I8MM}},
-	{quant.IQ4_NL, rowsIQ4_NLDotProd, unpackIQ4_NLI8MM, [4]func(*byte){panel32x1I8MM, panel32x2I8MM, panel32x3I8MM, panel32x4I8MM}},
-	{quant.MXFP4, rowsMXFP4DotProd, unpackMXFP4I8MM, [4]func(*byte){panel32x1I8MM, panel32x2I8MM, panel32x3I8MM, panel32x4I8MM}},
-	{quant.NVFP4, rowsNVFP4DotProd, unpackNVFP4I8MM, [4]func(*byte){panel16x1I8MM, panel16x2I8MM, panel16x3I8MM, panel16x4I8MM}},
-	{quant.Q1_0, rowsQ1_0DotProd, unpackQ1_0I8MM, [4]func(*byte){panel32x1I8MM, panel32x2I8MM, panel32x3I8MM, panel32x4I8MM}},
-	{quant.Q2_0, rowsQ2_0DotProd, unpackQ2_0I8MM, [4]func(*byte){panel32x1I8MM, panel32x2I8MM, panel32x3I8MM, panel32x4I8MM}},
-	{quant.TQ1_0, rowsTQ1_0DotProd, unpackTQ1_0I8MM, [4]func(*byte){panel32x1I8MM, panel32x2I8MM, panel32x3I8MM, panel32x4I8MM}},
-	{quant.TQ2_0, rowsTQ2_0DotProd, unpackTQ2_0I8MM, [4]func(*byte){panel32x1I8MM, panel32x2I8MM, panel32x3I8MM, panel32x4I8MM}},
-	{quant.IQ1_S, rowsIQ1_SDotProd, unpackIQ1_SI8MM, [4]func(*byte){panel32x1I8MM, panel32x2I8MM, panel32x3I8MM, panel32x4I8MM}},
-	{quant.IQ1_M, rowsIQ1_MDotProd, unpackIQ1_MI8MM, [4]func(*byte){panel16x1I8MM, panel16x2I8MM, panel16x3I8MM, panel16x4I8MM}},
-	{quant.IQ2_XXS, rowsIQ2_XXSDotProd, unpackIQ2_XXSI8MM, [4]func(*byte){panel32x1I8MM, panel32x2I8MM, panel32x3I8MM, panel32x4I8MM}},
-	{quant.IQ2_XS, rowsIQ2_XSDotProd, unpackIQ2_XSI8MM, [4]func(*byte){panel16x1I8MM, panel16x2I8MM, panel16x3I8MM, panel16x4I8MM}},
-	{quant.IQ2_S, rowsIQ2_SDotProd, unpackIQ2_SI8MM, [4]func(*byte){panel16x1I8MM, panel16x2I8MM, panel16x3I8MM, panel16x4I8MM}},
-	{quant.IQ3_XXS, rowsIQ3_XXSDotProd, unpackIQ3_XXSI8MM, [4]func(*byte){panel32x1I8MM, panel32x2I8MM, panel32x3I8MM, panel32x4I8MM}},
-	{quant.IQ3_S, rowsIQ3_SDotProd, unpackIQ3_SI8MM, [4]func(*byte){panel32x1I8MM, panel32x2I8MM, panel32x3I8MM, panel32x4I8MM}},
-	{quant.Q2_K, rowsQ2_KDotProd, unpackQ2_KI8MM, [4]func(*byte){panel16Minx1I8MM, panel16Minx2I8MM, panel16Minx3I8MM, panel16Minx4I8MM}},
-	{quant.Q3_K, rowsQ3_KDotProd, unpackQ3_KI8MM, [4]func(*byte){panel16x1I8MM, panel16x2I8MM, panel16x3I8MM, panel16x4I8MM}},
-	{quant.Q4_K, rowsQ4_KDotProd, unpackQ4_KI8MM, [4]func(*byte){panel32Minx1I8MM, panel32Minx2I8MM, panel32Minx3I8MM, panel32Minx4I8MM}},
-	{quant.Q5_K, rowsQ5_KDotProd, unpackQ5_KI8MM, [4]func(*byte){panel32Minx1I8MM, panel32Minx2I8MM, panel32Minx3I8MM, panel32Minx4I8MM}},
-	{quant.Q6_K, rowsQ6_KDotProd, unpackQ6_KI8MM, [4]func(*byte){panel16x1I8MM, panel16x2I8MM, panel16x3I8MM, panel16x4I8MM}},
-	{quant.IQ4_XS, rowsIQ4_XSDotProd, unpackIQ4_XSI8MM, [4]func(*byte){panel32x1I8MM, panel32x2I8MM, panel32x3I8MM, panel32x4I8MM}},
+	{quant.Q4_0, gemvQ4_0DotProd, packQ4_0I8MM, [4]func(*byte){microkernel32x1I8MM, microkernel32x2I8MM, microkernel32x3I8MM, microkernel32x4I8MM}},
+	{quant.Q4_1, gemvQ4_1DotProd, packQ4_1I8MM, [4]func(*byte){microkernel32Minx1I8MM, microkernel32Minx2I8MM, microkernel32Minx3I8MM, microkernel32Minx4I8MM}},
+	{quant.Q5_0, gemvQ5_0DotProd, packQ5_0I8MM, [4]func(*byte){microkernel32x1I8MM, microkernel32x2I8MM, microkernel32x3I8MM, microkernel32x4I8MM}},
+	{quant.Q5_1, gemvQ5_1DotProd, packQ5_1I8MM, [4]func(*byte){microkernel32Minx1I8MM, microkernel32Minx2I8MM, microkernel32Minx3I8MM, microkernel32Minx4I8MM}},
+	{quant.Q8_0, gemvQ8_0DotProd, packQ8_0I8MM, [4]func(*byte){microkernel32x1I8MM, microkernel32x2I8MM, microkernel32x3I8MM, microkernel32x4I8MM}},
+	{quant.IQ4_NL, gemvIQ4_NLDotProd, packIQ4_NLI8MM, [4]func(*byte){microkernel32x1I8MM, microkernel32x2I8MM, microkernel32x3I8MM, microkernel32x4I8MM}},
+	{quant.MXFP4, gemvMXFP4DotProd, packMXFP4I8MM, [4]func(*byte){microkernel32x1I8MM, microkernel32x2I8MM, microkernel32x3I8MM, microkernel32x4I8MM}},
+	{quant.NVFP4, gemvNVFP4DotProd, packNVFP4I8MM, [4]func(*byte){microkernel16x1I8MM, microkernel16x2I8MM, microkernel16x3I8MM, microkernel16x4I8MM}},
+	{quant.Q1_0, gemvQ1_0DotProd, packQ1_0I8MM, [4]func(*byte){microkernel32x1I8MM, microkernel32x2I8MM, microkernel32x3I8MM, microkernel32x4I8MM}},
+	{quant.Q2_0, gemvQ2_0DotProd, packQ2_0I8MM, [4]func(*byte){microkernel32x1I8MM, microkernel32x2I8MM, microkernel32x3I8MM, microkernel32x4I8MM}},
+	{quant.TQ1_0, gemvTQ1_0DotProd, packTQ1_0I8MM, [4]func(*byte){microkernel32x1I8MM, microkernel32x2I8MM, microkernel32x3I8MM, microkernel32x4I8MM}},
+	{quant.TQ2_0, gemvTQ2_0DotProd, packTQ2_0I8MM, [4]func(*byte){microkernel32x1I8MM, microkernel32x2I8MM, microkernel32x3I8MM, microkernel32x4I8MM}},
+	{quant.IQ1_S, gemvIQ1_SDotProd, packIQ1_SI8MM, [4]func(*byte){microkernel32x1I8MM, microkernel32x2I8MM, microkernel32x3I8MM, microkernel32x4I8MM}},
+	{quant.IQ1_M, gemvIQ1_MDotProd, packIQ1_MI8MM, [4]func(*byte){microkernel16x1I8MM, microkernel16x2I8MM, microkernel16x3I8MM, microkernel16x4I8MM}},
+	{quant.IQ2_XXS, gemvIQ2_XXSDotProd, packIQ2_XXSI8MM, [4]func(*byte){microkernel32x1I8MM, microkernel32x2I8MM, microkernel32x3I8MM, microkernel32x4I8MM}},
+	{quant.IQ2_XS, gemvIQ2_XSDotProd, packIQ2_XSI8MM, [4]func(*byte){microkernel16x1I8MM, microkernel16x2I8MM, microkernel16x3I8MM, microkernel16x4I8MM}},
+	{quant.IQ2_S, gemvIQ2_SDotProd, packIQ2_SI8MM, [4]func(*byte){microkernel16x1I8MM, microkernel16x2I8MM, microkernel16x3I8MM, microkernel16x4I8MM}},
+	{quant.IQ3_XXS, gemvIQ3_XXSDotProd, packIQ3_XXSI8MM, [4]func(*byte){microkernel32x1I8MM, microkernel32x2I8MM, microkernel32x3I8MM, microkernel32x4I8MM}},
+	{quant.IQ3_S, gemvIQ3_SDotProd, packIQ3_SI8MM, [4]func(*byte){microkernel32x1I8MM, microkernel32x2I8MM, microkernel32x3I8MM, microkernel32x4I8MM}},
+	{quant.Q2_K, gemvQ2_KDotProd, packQ2_KI8MM, [4]func(*byte){microkernel16Minx1I8MM, microkernel16Minx2I8MM, microkernel16Minx3I8MM, microkernel16Minx4I8MM}},
+	{quant.Q3_K, gemvQ3_KDotProd, packQ3_KI8MM, [4]func(*byte){microkernel16x1I8MM, microkernel16x2I8MM, microkernel16x3I8MM, microkernel16x4I8MM}},
+	{quant.Q4_K, gemvQ4_KDotProd, packQ4_KI8MM, [4]func(*byte){microkernel32Minx1I8MM, microkernel32Minx2I8MM, microkernel32Minx3I8MM, microkernel32Minx4I8MM}},
+	{quant.Q5_K, gemvQ5_KDotProd, packQ5_KI8MM, [4]func(*byte){microkernel32Minx1I8MM, microkernel32Minx2I8MM, microkernel32Minx3I8MM, microkernel32Minx4I8MM}},
+	{quant.Q6_K, gemvQ6_KDotProd, packQ6_KI8MM, [4]func(*byte){microkernel16x1I8MM, microkernel16x2I8MM, microkernel16x3I8MM, microkernel16x4I8MM}},
+	{quant.IQ4_XS, gemvIQ4_XSDotProd, packIQ4_XSI8MM, [4]func(*byte){microkernel32x1I8MM, microkernel32x2I8MM, microkernel32x3I8MM, microkernel32x4I8MM}},
 }

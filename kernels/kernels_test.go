@@ -70,10 +70,10 @@ func floats(seed uint64, n int) []float32 {
 }
 
 // acts makes n tokens of k activations.
-func acts(n, k int) *Acts { return levels()[0].acts(n, k) }
+func acts(n, k int) *Activations { return levels()[0].acts(n, k) }
 
-func (l *Level) acts(n, k int) *Acts {
-	var a Acts
+func (l *Level) acts(n, k int) *Activations {
+	var a Activations
 	forms := ActBF16
 	if k%ActGroup == 0 {
 		forms |= ActQ8
@@ -95,13 +95,13 @@ func testMulAgainstFloat64(t *testing.T, l *Level) {
 			if exact && l.name != "go" {
 				continue
 			}
-			find := l.Mat
+			find := l.MatMul
 			if exact {
-				find = Reference().Mat
+				find = Reference().MatMul
 			}
 			m, err := find(typ)
 			require.NoError(t, err)
-			require.True(t, !exact || m.Act == ActF32)
+			require.True(t, !exact || m.ActFormat == ActF32)
 			for _, k := range []int{typ.BlockSize(), 512, 512 + 256} {
 				if typ.Group() == 0 && k == 1 {
 					k = 37
@@ -117,7 +117,7 @@ func testMulAgainstFloat64(t *testing.T, l *Level) {
 						var sum, size float64
 						for i, x := range row {
 							v := float64(a.F[tok*k+i])
-							switch m.Act {
+							switch m.ActFormat {
 							case ActQ8:
 								v = float64(a.g[(tok*k+i)/ActGroup].d) * float64(a.q[tok*k+i])
 							case ActBF16:
@@ -149,7 +149,7 @@ func testMulOrder(t *testing.T, l *Level) {
 	}
 	for _, typ := range weightTypes() {
 		for _, table := range tables {
-			m, err := table.Mat(typ)
+			m, err := table.MatMul(typ)
 			require.NoError(t, err)
 			for _, k := range []int{max(32, typ.BlockSize()), 768} {
 				const rows, most = 16*2 + 5, 40
@@ -173,7 +173,7 @@ func testMulOrder(t *testing.T, l *Level) {
 								m.Mul(got[r:], rows, w[r*size:(r+n)*size], n, k, a, t0, min(t0+tokens, most), &s)
 							}
 						}
-						require.Equal(t, bits(alone), bits(got), "%s act %d k %d: %d rows by %d tokens", typ, m.Act, k, n, tokens)
+						require.Equal(t, bits(alone), bits(got), "%s act %d k %d: %d rows by %d tokens", typ, m.ActFormat, k, n, tokens)
 					}
 				}
 			}
@@ -190,7 +190,7 @@ func bits(f []float32) []uint32 {
 }
 
 func TestMulChecks(t *testing.T) {
-	m, err := levels()[0].Mat(quant.Q8_0)
+	m, err := levels()[0].MatMul(quant.Q8_0)
 	require.NoError(t, err)
 	w, a := weights(t, quant.Q8_0, 4, 64), acts(2, 64)
 	var s Scratch
@@ -199,9 +199,9 @@ func TestMulChecks(t *testing.T) {
 	require.Panics(t, func() { m.Mul(dst, 4, w[:100], 4, 64, a, 0, 2, &s) }, "weights cut")
 	require.Panics(t, func() { m.Mul(dst[:7], 4, w, 4, 64, a, 0, 2, &s) }, "destination cut")
 	require.Panics(t, func() { m.Mul(dst, 4, w, 4, 64, a, 0, 3, &s) }, "no such token")
-	_, err = levels()[0].Mat(quant.I32)
+	_, err = levels()[0].MatMul(quant.I32)
 	require.ErrorContains(t, err, "I32 holds no weights")
-	_, err = Reference().Mat(quant.F64)
+	_, err = Reference().MatMul(quant.F64)
 	require.ErrorContains(t, err, "F64 holds no weights")
 }
 
@@ -209,7 +209,7 @@ func TestMulChecks(t *testing.T) {
 func TestQuantizeGroup(t *testing.T) {
 	const groups = 4000
 	x := floats(5, groups*ActGroup)
-	var a Acts
+	var a Activations
 	a.Reset(1, len(x), ActQ8)
 	a.F = x
 	levels()[0].Quantize(&a, 0, 0, len(x))
@@ -235,7 +235,7 @@ func TestQuantizeGroup(t *testing.T) {
 	require.Less(t, math.Sqrt(err2/plain2), 0.92)
 
 	// The form does not depend on how the columns were cut.
-	var b Acts
+	var b Activations
 	b.Reset(1, len(x), ActQ8)
 	b.F = x
 	for k := 0; k < len(x); k += 32 * 7 {
@@ -243,7 +243,7 @@ func TestQuantizeGroup(t *testing.T) {
 	}
 	require.Equal(t, a.q, b.q)
 	require.Equal(t, a.g, b.g)
-	var c Acts
+	var c Activations
 	c.Reset(2, len(x), ActQ8)
 	c.Copy(1, &a, 0)
 	require.Equal(t, a.q, c.q[len(x):])
@@ -306,7 +306,7 @@ func TestLanes(t *testing.T) {
 		fill(&y)
 		fill(&z)
 		var p [32]int64
-		pack(p[:], x[:], y[:], z[:])
+		packLanes(p[:], x[:], y[:], z[:])
 		var sum int64
 		var want [3]int32
 		for i := range v {
@@ -316,7 +316,7 @@ func TestLanes(t *testing.T) {
 			want[1] += int32(y[i]) * int32(v[i])
 			want[2] += int32(z[i]) * int32(v[i])
 		}
-		a, b, c := lanes(sum)
+		a, b, c := unpackLanes(sum)
 		require.Equal(t, want, [3]int32{a, b, c})
 	}
 	// All products at their largest.
@@ -324,12 +324,12 @@ func TestLanes(t *testing.T) {
 		for _, q := range []int8{-127, 127} {
 			var p [32]int64
 			row := slices.Repeat([]int8{w}, 32)
-			pack(p[:], row, row, row)
+			packLanes(p[:], row, row, row)
 			var sum int64
 			for i := range p {
 				sum += p[i] * int64(q)
 			}
-			a, b, c := lanes(sum)
+			a, b, c := unpackLanes(sum)
 			want := 32 * int32(w) * int32(q)
 			require.Equal(t, [3]int32{want, want, want}, [3]int32{a, b, c})
 		}

@@ -10,9 +10,9 @@ import (
 
 // Level is the table of what is computed how with one set of instructions.
 type Level struct {
-	name string
-	mats [quant.NumTypes]Mat
-	rows [quant.NumTypes]rowFormat
+	name    string
+	matMuls [quant.NumTypes]MatMul
+	rows    [quant.NumTypes]rowFormat
 	ops
 }
 
@@ -44,7 +44,7 @@ type ops struct {
 // levels lists those of this build from low to high. Each begins as a copy of a lower one, so that what it has no assembly for is there all the
 // same.
 var levels = sync.OnceValue(func() []*Level {
-	return assembly([]*Level{{name: "go", mats: goMats(false), rows: goRows, ops: goOps}})
+	return assembly([]*Level{{name: "go", matMuls: goMatMuls(false), rows: goRows, ops: goOps}})
 })
 
 // Use returns the level in use: see internal/cpu. It is an error if GOINFER_CPU names none.
@@ -66,17 +66,17 @@ var current = sync.OnceValues(func() (*Level, error) {
 // Reference returns the engine's own reference: plain Go, and float32 activations for every weight type.
 func Reference() *Level { return reference }
 
-var reference = &Level{name: "reference", mats: goMats(true), rows: goRows, ops: goOps}
+var reference = &Level{name: "reference", matMuls: goMatMuls(true), rows: goRows, ops: goOps}
 
-// Mat returns the product for weights of type t, and an error where t holds no weights.
-func (l *Level) Mat(t quant.Type) (*Mat, error) {
+// MatMul returns the product for weights of type t, and an error where t holds no weights.
+func (l *Level) MatMul(t quant.Type) (*MatMul, error) {
 	if !t.IsWeight() {
 		return nil, fmt.Errorf("kernels: type %s holds no weights", t)
 	}
-	return &l.mats[t], nil
+	return &l.matMuls[t], nil
 }
 
 // setTile enters a block format's kernels.
 func (l *Level) setTile(t quant.Type, k tile) {
-	l.mats[t] = Mat{Type: t, Act: ActQ8, mul: mulTiles, tile: &k}
+	l.matMuls[t] = MatMul{Type: t, ActFormat: ActQ8, mul: mulBlockTiles, tile: &k}
 }

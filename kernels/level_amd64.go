@@ -16,7 +16,7 @@ func assembly(ls []*Level) []*Level {
 // avx512bf16 multiplies pairs of bfloat16, for which activations are rounded to that: twice as fast, but no longer as exact as the weights are. Hence it has to be asked for.
 func avx512bf16(l Level) *Level {
 	l.name = "avx512bf16"
-	l.mats[quant.BF16] = Mat{Type: quant.BF16, Act: ActBF16, mul: mulTiled, floats: &floatTile{
+	l.matMuls[quant.BF16] = MatMul{Type: quant.BF16, ActFormat: ActBF16, mul: mulFloatTiles, floats: &floatTile{
 		16,
 		floatTiles{mulBF16Dot4x1AVX512, mulBF16Dot4x2AVX512, mulBF16Dot4x3AVX512, mulBF16Dot4x4AVX512, mulBF16Dot4x5AVX512, mulBF16Dot4x6AVX512},
 		floatTiles{mulBF16Dot1x1AVX512, mulBF16Dot1x2AVX512, mulBF16Dot1x3AVX512, mulBF16Dot1x4AVX512, mulBF16Dot1x5AVX512, mulBF16Dot1x6AVX512},
@@ -28,46 +28,46 @@ func avx512bf16(l Level) *Level {
 func avx512(l Level) *Level {
 	l.name = "avx512vnni"
 	l.setFloats512()
-	type rows = func(dst *float32, w *byte, stride, blocks int, q *int8, groups *byte)
-	type unpack = func(p *byte, s, m *float32, w *byte, stride, blocks int)
-	set := func(t quant.Type, off int, r rows, u unpack) {
-		k := tile{size: 16, at: 3, off: off, rows: r, unpack: u}
+	type gemv = func(dst *float32, w *byte, stride, blocks int, q *int8, groups *byte)
+	type pack = func(p *byte, s, m *float32, w *byte, stride, blocks int)
+	set := func(t quant.Type, zeroShift int, gemvKernel gemv, packKernel pack) {
+		k := tile{lanes: 16, panels: 3, zeroShift: zeroShift, gemv: gemvKernel, pack: packKernel}
 		switch {
 		case t.Group() == 32 && t.HasMin():
-			k.panel = [4]func(*byte){panel32Minx1AVX512, panel32Minx2AVX512, panel32Minx3AVX512, panel32Minx4AVX512}
+			k.microkernel = [4]func(*byte){microkernel32Minx1AVX512, microkernel32Minx2AVX512, microkernel32Minx3AVX512, microkernel32Minx4AVX512}
 		case t.Group() == 32:
-			k.panel = [4]func(*byte){panel32x1AVX512, panel32x2AVX512, panel32x3AVX512, panel32x4AVX512}
+			k.microkernel = [4]func(*byte){microkernel32x1AVX512, microkernel32x2AVX512, microkernel32x3AVX512, microkernel32x4AVX512}
 		case t.HasMin():
-			k.panel = [4]func(*byte){panel16Minx1AVX512, panel16Minx2AVX512, panel16Minx3AVX512, panel16Minx4AVX512}
+			k.microkernel = [4]func(*byte){microkernel16Minx1AVX512, microkernel16Minx2AVX512, microkernel16Minx3AVX512, microkernel16Minx4AVX512}
 		default:
-			k.panel = [4]func(*byte){panel16x1AVX512, panel16x2AVX512, panel16x3AVX512, panel16x4AVX512}
+			k.microkernel = [4]func(*byte){microkernel16x1AVX512, microkernel16x2AVX512, microkernel16x3AVX512, microkernel16x4AVX512}
 		}
 		l.setTile(t, k)
 	}
-	set(quant.Q4_0, 3, rowsQ4_0AVX512, unpackQ4_0AVX512)
-	set(quant.Q4_1, 0, rowsQ4_1AVX512, unpackQ4_1AVX512)
-	set(quant.Q5_0, 4, rowsQ5_0AVX512, unpackQ5_0AVX512)
-	set(quant.Q5_1, 0, rowsQ5_1AVX512, unpackQ5_1AVX512)
-	set(quant.Q8_0, 7, rowsQ8_0AVX512, unpackQ8_0AVX512)
-	set(quant.IQ4_NL, 7, rowsIQ4_NLAVX512, unpackIQ4_NLAVX512)
-	set(quant.MXFP4, 4, rowsMXFP4AVX512, unpackMXFP4AVX512)
-	set(quant.Q2_K, 0, rowsQ2_KAVX512, unpackQ2_KAVX512)
-	set(quant.Q3_K, 2, rowsQ3_KAVX512, unpackQ3_KAVX512)
-	set(quant.Q4_K, 0, rowsQ4_KAVX512, unpackQ4_KAVX512)
-	set(quant.Q5_K, 0, rowsQ5_KAVX512, unpackQ5_KAVX512)
-	set(quant.Q6_K, 5, rowsQ6_KAVX512, unpackQ6_KAVX512)
-	set(quant.IQ4_XS, 7, rowsIQ4_XSAVX512, unpackIQ4_XSAVX512)
-	set(quant.NVFP4, 4, rowsNVFP4AVX512, unpackNVFP4AVX512)
-	set(quant.Q1_0, 0, rowsQ1_0AVX512, unpackQ1_0AVX512)
-	set(quant.Q2_0, 0, rowsQ2_0AVX512, unpackQ2_0AVX512)
-	set(quant.TQ1_0, 0, rowsTQ1_0AVX512, unpackTQ1_0AVX512)
-	set(quant.TQ2_0, 0, rowsTQ2_0AVX512, unpackTQ2_0AVX512)
-	set(quant.IQ1_S, 4, rowsIQ1_SAVX512, unpackIQ1_SAVX512)
-	set(quant.IQ1_M, 4, rowsIQ1_MAVX512, unpackIQ1_MAVX512)
-	set(quant.IQ2_XXS, 6, rowsIQ2_XXSAVX512, unpackIQ2_XXSAVX512)
-	set(quant.IQ2_XS, 6, rowsIQ2_XSAVX512, unpackIQ2_XSAVX512)
-	set(quant.IQ2_S, 6, rowsIQ2_SAVX512, unpackIQ2_SAVX512)
-	set(quant.IQ3_XXS, 6, rowsIQ3_XXSAVX512, unpackIQ3_XXSAVX512)
-	set(quant.IQ3_S, 6, rowsIQ3_SAVX512, unpackIQ3_SAVX512)
+	set(quant.Q4_0, 3, gemvQ4_0AVX512, packQ4_0AVX512)
+	set(quant.Q4_1, 0, gemvQ4_1AVX512, packQ4_1AVX512)
+	set(quant.Q5_0, 4, gemvQ5_0AVX512, packQ5_0AVX512)
+	set(quant.Q5_1, 0, gemvQ5_1AVX512, packQ5_1AVX512)
+	set(quant.Q8_0, 7, gemvQ8_0AVX512, packQ8_0AVX512)
+	set(quant.IQ4_NL, 7, gemvIQ4_NLAVX512, packIQ4_NLAVX512)
+	set(quant.MXFP4, 4, gemvMXFP4AVX512, packMXFP4AVX512)
+	set(quant.Q2_K, 0, gemvQ2_KAVX512, packQ2_KAVX512)
+	set(quant.Q3_K, 2, gemvQ3_KAVX512, packQ3_KAVX512)
+	set(quant.Q4_K, 0, gemvQ4_KAVX512, packQ4_KAVX512)
+	set(quant.Q5_K, 0, gemvQ5_KAVX512, packQ5_KAVX512)
+	set(quant.Q6_K, 5, gemvQ6_KAVX512, packQ6_KAVX512)
+	set(quant.IQ4_XS, 7, gemvIQ4_XSAVX512, packIQ4_XSAVX512)
+	set(quant.NVFP4, 4, gemvNVFP4AVX512, packNVFP4AVX512)
+	set(quant.Q1_0, 0, gemvQ1_0AVX512, packQ1_0AVX512)
+	set(quant.Q2_0, 0, gemvQ2_0AVX512, packQ2_0AVX512)
+	set(quant.TQ1_0, 0, gemvTQ1_0AVX512, packTQ1_0AVX512)
+	set(quant.TQ2_0, 0, gemvTQ2_0AVX512, packTQ2_0AVX512)
+	set(quant.IQ1_S, 4, gemvIQ1_SAVX512, packIQ1_SAVX512)
+	set(quant.IQ1_M, 4, gemvIQ1_MAVX512, packIQ1_MAVX512)
+	set(quant.IQ2_XXS, 6, gemvIQ2_XXSAVX512, packIQ2_XXSAVX512)
+	set(quant.IQ2_XS, 6, gemvIQ2_XSAVX512, packIQ2_XSAVX512)
+	set(quant.IQ2_S, 6, gemvIQ2_SAVX512, packIQ2_SAVX512)
+	set(quant.IQ3_XXS, 6, gemvIQ3_XXSAVX512, packIQ3_XXSAVX512)
+	set(quant.IQ3_S, 6, gemvIQ3_SAVX512, packIQ3_SAVX512)
 	return &l
 }

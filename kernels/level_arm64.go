@@ -17,7 +17,7 @@ func assembly(ls []*Level) []*Level {
 	} {
 		l.name = a.name
 		for _, k := range a.formats {
-			l.setTile(k.t, tile{size: 8, at: 1, rows: k.rows, unpack: k.unpack, panel: k.panel})
+			l.setTile(k.t, tile{lanes: 8, panels: 1, gemv: k.gemv, pack: k.pack, microkernel: k.microkernel})
 		}
 		next := l
 		ls = append(ls, &next)
@@ -27,8 +27,8 @@ func assembly(ls []*Level) []*Level {
 
 // kernels8 are the kernels of a block format for tiles of eight rows, with signed bytes in the panels.
 type kernels8 struct {
-	t      quant.Type
-	rows   func(dst *float32, w *byte, stride, blocks int, q *int8, groups *byte)
-	unpack func(p *byte, s, m *float32, w *byte, stride, blocks int)
-	panel  [4]func(args *byte)
+	t           quant.Type
+	gemv        func(dst *float32, w *byte, stride, blocks int, q *int8, groups *byte)
+	pack        func(p *byte, s, m *float32, w *byte, stride, blocks int)
+	microkernel [4]func(args *byte)
 }

@@ -8,7 +8,7 @@ import (
 const floatLanes = 8
 
 // mulFloat turns a row into float32 in scratch, then multiplies it with each token.
-func mulFloat(m *Mat, dst []float32, ldd int, w []byte, rows, k int, a *Acts, t0, t1 int, s *Scratch) {
+func mulFloat(m *MatMul, dst []float32, ldd int, w []byte, rows, k int, a *Activations, t0, t1 int, s *Scratch) {
 	s.f = grow(s.f, k)
 	size := m.Type.RowBytes(k)
 	for r := range rows {
@@ -48,7 +48,7 @@ const panelTokens = 4
 // mulGroups multiplies block formats in their integer form. For few tokens each row is taken by itself; for more, three rows
 // are packed into the lanes of 64-bit words, so that one multiplication serves three outputs. The group sums are exact
 // either way and are added to the outputs in the same order.
-func mulGroups(m *Mat, dst []float32, ldd int, w []byte, rows, k int, a *Acts, t0, t1 int, s *Scratch) {
+func mulGroups(m *MatMul, dst []float32, ldd int, w []byte, rows, k int, a *Activations, t0, t1 int, s *Scratch) {
 	g := m.Type.Group()
 	n := k / g
 	size := m.Type.RowBytes(k)
@@ -67,16 +67,16 @@ func mulGroups(m *Mat, dst []float32, ldd int, w []byte, rows, k int, a *Acts, t
 	}
 	r := 0
 	if t1-t0 >= panelTokens {
-		s.pan = grow(s.pan, k)
+		s.packed = grow(s.packed, k)
 		for ; r+3 <= rows; r += 3 {
 			x0, x1, x2 := unpack(0, r), unpack(1, r+1), unpack(2, r+2)
-			pack(s.pan, x0.q, x1.q, x2.q)
+			packLanes(s.packed, x0.q, x1.q, x2.q)
 			for t := t0; t < t1; t++ {
 				d := (*[3]float32)(dst[t*ldd+r:])
 				if g == 32 {
-					panel32(d, s.pan, &x0, &x1, &x2, a, t)
+					panel32(d, s.packed, &x0, &x1, &x2, a, t)
 				} else {
-					panel16(d, s.pan, &x0, &x1, &x2, a, t)
+					panel16(d, s.packed, &x0, &x1, &x2, a, t)
 				}
 			}
 		}
@@ -100,7 +100,7 @@ type row struct {
 }
 
 // at gives the scales of group i times those of the activations: an output is Σi float32(sum)*scale + min.
-func (x *row) add(acc float32, i int, sum int32, d, dsum float32) float32 {
+func (x *row) addGroup(acc float32, i int, sum int32, d, dsum float32) float32 {
 	acc += float32(float32(sum) * float32(x.s[i]*d))
 	if x.m != nil {
 		acc += float32(x.m[i] * dsum)
@@ -108,7 +108,7 @@ func (x *row) add(acc float32, i int, sum int32, d, dsum float32) float32 {
 	return acc
 }
 
-func row32(x *row, a *Acts, t int) float32 {
+func row32(x *row, a *Activations, t int) float32 {
 	q, g := a.token(t)
 	var acc float32
 	for i := range x.s {
@@ -118,12 +118,12 @@ func row32(x *row, a *Acts, t int) float32 {
 			s0 += int32(u[j])*int32(v[j]) + int32(u[j+1])*int32(v[j+1])
 			s1 += int32(u[j+2])*int32(v[j+2]) + int32(u[j+3])*int32(v[j+3])
 		}
-		acc = x.add(acc, i, s0+s1, g[i].d, g[i].dsum)
+		acc = x.addGroup(acc, i, s0+s1, g[i].d, g[i].dsum)
 	}
 	return acc
 }
 
-func row16(x *row, a *Acts, t int) float32 {
+func row16(x *row, a *Activations, t int) float32 {
 	q, g := a.token(t)
 	var acc float32
 	for i := range x.s {
@@ -133,7 +133,7 @@ func row16(x *row, a *Acts, t int) float32 {
 			s0 += int32(u[j])*int32(v[j]) + int32(u[j+1])*int32(v[j+1])
 			s1 += int32(u[j+2])*int32(v[j+2]) + int32(u[j+3])*int32(v[j+3])
 		}
-		acc = x.add(acc, i, s0+s1, g[i/2].d, g[i/2].dhalf[i%2])
+		acc = x.addGroup(acc, i, s0+s1, g[i/2].d, g[i/2].dhalf[i%2])
 	}
 	return acc
 }
@@ -141,23 +141,23 @@ func row16(x *row, a *Acts, t int) float32 {
 // A lane is 21 bits wide: a sum of 32 products of at most 128·127 in magnitude needs 20 bits with its sign.
 const laneBits = 21
 
-// pack puts three rows into lanes: p[i] = x[i] + y[i]·2^21 + z[i]·2^42.
-func pack(p []int64, x, y, z []int8) {
+// packLanes puts three rows into lanes: p[i] = x[i] + y[i]·2^21 + z[i]·2^42.
+func packLanes(p []int64, x, y, z []int8) {
 	x, y, z = x[:len(p)], y[:len(p)], z[:len(p)]
 	for i := range p {
 		p[i] = int64(x[i]) + int64(y[i])<<laneBits + int64(z[i])<<(2*laneBits)
 	}
 }
 
-// lanes takes a sum of packed words apart again; the carries between lanes are undone by sign extension.
-func lanes(v int64) (x, y, z int32) {
+// unpackLanes takes a sum of packed words apart again; the carries between lanes are undone by sign extension.
+func unpackLanes(v int64) (x, y, z int32) {
 	lo := v << (64 - laneBits) >> (64 - laneBits)
 	v = (v - lo) >> laneBits
 	mid := v << (64 - laneBits) >> (64 - laneBits)
 	return int32(lo), int32(mid), int32((v - mid) >> laneBits)
 }
 
-func panel32(dst *[3]float32, p []int64, x0, x1, x2 *row, a *Acts, t int) {
+func panel32(dst *[3]float32, p []int64, x0, x1, x2 *row, a *Activations, t int) {
 	q, g := a.token(t)
 	var a0, a1, a2 float32
 	for i := range g {
@@ -167,14 +167,14 @@ func panel32(dst *[3]float32, p []int64, x0, x1, x2 *row, a *Acts, t int) {
 			l0 += u[j]*int64(v[j]) + u[j+1]*int64(v[j+1])
 			l1 += u[j+2]*int64(v[j+2]) + u[j+3]*int64(v[j+3])
 		}
-		n0, n1, n2 := lanes(l0 + l1)
+		n0, n1, n2 := unpackLanes(l0 + l1)
 		d, ds := g[i].d, g[i].dsum
-		a0, a1, a2 = x0.add(a0, i, n0, d, ds), x1.add(a1, i, n1, d, ds), x2.add(a2, i, n2, d, ds)
+		a0, a1, a2 = x0.addGroup(a0, i, n0, d, ds), x1.addGroup(a1, i, n1, d, ds), x2.addGroup(a2, i, n2, d, ds)
 	}
 	dst[0], dst[1], dst[2] = a0, a1, a2
 }
 
-func panel16(dst *[3]float32, p []int64, x0, x1, x2 *row, a *Acts, t int) {
+func panel16(dst *[3]float32, p []int64, x0, x1, x2 *row, a *Activations, t int) {
 	q, g := a.token(t)
 	var a0, a1, a2 float32
 	for i := range x0.s {
@@ -184,9 +184,9 @@ func panel16(dst *[3]float32, p []int64, x0, x1, x2 *row, a *Acts, t int) {
 			l0 += u[j]*int64(v[j]) + u[j+1]*int64(v[j+1])
 			l1 += u[j+2]*int64(v[j+2]) + u[j+3]*int64(v[j+3])
 		}
-		n0, n1, n2 := lanes(l0 + l1)
+		n0, n1, n2 := unpackLanes(l0 + l1)
 		d, ds := g[i/2].d, g[i/2].dhalf[i%2]
-		a0, a1, a2 = x0.add(a0, i, n0, d, ds), x1.add(a1, i, n1, d, ds), x2.add(a2, i, n2, d, ds)
+		a0, a1, a2 = x0.addGroup(a0, i, n0, d, ds), x1.addGroup(a1, i, n1, d, ds), x2.addGroup(a2, i, n2, d, ds)
 	}
 	dst[0], dst[1], dst[2] = a0, a1, a2
 }

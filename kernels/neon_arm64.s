@@ -4,8 +4,8 @@
 
 #include "textflag.h"
 
-// func rowsQ4_0NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsQ4_0NEON(SB), NOSPLIT, $0-48
+// func gemvQ4_0NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvQ4_0NEON(SB), NOSPLIT, $0-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -119,8 +119,8 @@ loop:
 	FSTPQ (F2, F3), (R3)
 	RET
 
-// func unpackQ4_0NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ4_0NEON(SB), NOSPLIT, $0-48
+// func packQ4_0NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ4_0NEON(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -178,8 +178,8 @@ loop:
 	BNE quad
 	RET
 
-// func rowsQ4_1NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsQ4_1NEON(SB), NOSPLIT, $0-48
+// func gemvQ4_1NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvQ4_1NEON(SB), NOSPLIT, $0-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -298,8 +298,8 @@ loop:
 	FSTPQ (F1, F2), (R3)
 	RET
 
-// func unpackQ4_1NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ4_1NEON(SB), NOSPLIT, $0-48
+// func packQ4_1NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ4_1NEON(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -356,8 +356,8 @@ loop:
 	BNE quad
 	RET
 
-// func rowsQ5_0NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsQ5_0NEON(SB), NOSPLIT, $0-48
+// func gemvQ5_0NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvQ5_0NEON(SB), NOSPLIT, $0-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -536,8 +536,8 @@ loop:
 	FSTPQ (F5, F6), (R3)
 	RET
 
-// func unpackQ5_0NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ5_0NEON(SB), NOSPLIT, $0-48
+// func packQ5_0NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ5_0NEON(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -622,8 +622,8 @@ loop:
 	BNE quad
 	RET
 
-// func rowsQ5_1NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsQ5_1NEON(SB), NOSPLIT, $0-48
+// func gemvQ5_1NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvQ5_1NEON(SB), NOSPLIT, $0-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -813,8 +813,8 @@ loop:
 	FSTPQ (F6, F7), (R3)
 	RET
 
-// func unpackQ5_1NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ5_1NEON(SB), NOSPLIT, $0-48
+// func packQ5_1NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ5_1NEON(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -916,8 +916,8 @@ loop:
 	BNE quad
 	RET
 
-// func rowsQ8_0NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsQ8_0NEON(SB), NOSPLIT, $0-48
+// func gemvQ8_0NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvQ8_0NEON(SB), NOSPLIT, $0-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -1027,8 +1027,8 @@ loop:
 	FSTPQ (F0, F1), (R3)
 	RET
 
-// func unpackQ8_0NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ8_0NEON(SB), NOSPLIT, $0-48
+// func packQ8_0NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ8_0NEON(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -1068,8 +1068,8 @@ loop:
 	BNE quad
 	RET
 
-// func rowsIQ4_NLNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsIQ4_NLNEON(SB), NOSPLIT, $0-48
+// func gemvIQ4_NLNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvIQ4_NLNEON(SB), NOSPLIT, $0-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -1211,8 +1211,8 @@ loop:
 	FSTPQ (F2, F3), (R3)
 	RET
 
-// func unpackIQ4_NLNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackIQ4_NLNEON(SB), NOSPLIT, $0-48
+// func packIQ4_NLNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packIQ4_NLNEON(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -1270,8 +1270,8 @@ loop:
 	BNE quad
 	RET
 
-// func rowsMXFP4NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsMXFP4NEON(SB), NOSPLIT, $0-48
+// func gemvMXFP4NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvMXFP4NEON(SB), NOSPLIT, $0-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -1412,8 +1412,8 @@ loop:
 	FSTPQ (F5, F6), (R3)
 	RET
 
-// func unpackMXFP4NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackMXFP4NEON(SB), NOSPLIT, $0-48
+// func packMXFP4NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packMXFP4NEON(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -1479,8 +1479,8 @@ loop:
 	BNE quad
 	RET
 
-// func rowsNVFP4NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsNVFP4NEON(SB), 0, $144-48
+// func gemvNVFP4NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvNVFP4NEON(SB), 0, $144-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -1821,8 +1821,8 @@ loop:
 	FSTPQ (F8, F9), (R3)
 	RET
 
-// func unpackNVFP4NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackNVFP4NEON(SB), NOSPLIT, $0-48
+// func packNVFP4NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packNVFP4NEON(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -1948,8 +1948,8 @@ loop:
 	BNE quad
 	RET
 
-// func rowsQ1_0NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsQ1_0NEON(SB), NOSPLIT, $0-48
+// func gemvQ1_0NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvQ1_0NEON(SB), NOSPLIT, $0-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -2420,8 +2420,8 @@ loop:
 	FSTPQ (F7, F8), (R3)
 	RET
 
-// func unpackQ1_0NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ1_0NEON(SB), NOSPLIT, $0-48
+// func packQ1_0NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ1_0NEON(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -2595,8 +2595,8 @@ loop:
 	BNE quad
 	RET
 
-// func rowsQ2_0NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsQ2_0NEON(SB), NOSPLIT, $0-48
+// func gemvQ2_0NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvQ2_0NEON(SB), NOSPLIT, $0-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -2855,8 +2855,8 @@ loop:
 	FSTPQ (F7, F8), (R3)
 	RET
 
-// func unpackQ2_0NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ2_0NEON(SB), NOSPLIT, $0-48
+// func packQ2_0NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ2_0NEON(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -2976,8 +2976,8 @@ loop:
 	BNE quad
 	RET
 
-// func rowsTQ1_0NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsTQ1_0NEON(SB), NOSPLIT, $0-48
+// func gemvTQ1_0NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvTQ1_0NEON(SB), NOSPLIT, $0-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -3997,8 +3997,8 @@ loop:
 	FSTPQ (F8, F9), (R3)
 	RET
 
-// func unpackTQ1_0NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackTQ1_0NEON(SB), NOSPLIT, $0-48
+// func packTQ1_0NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packTQ1_0NEON(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -4369,8 +4369,8 @@ loop:
 	BNE quad
 	RET
 
-// func rowsTQ2_0NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsTQ2_0NEON(SB), NOSPLIT, $0-48
+// func gemvTQ2_0NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvTQ2_0NEON(SB), NOSPLIT, $0-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -5058,8 +5058,8 @@ loop:
 	FSTPQ (F2, F3), (R3)
 	RET
 
-// func unpackTQ2_0NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackTQ2_0NEON(SB), NOSPLIT, $0-48
+// func packTQ2_0NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packTQ2_0NEON(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -5316,8 +5316,8 @@ loop:
 	BNE quad
 	RET
 
-// func rowsIQ1_SNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsIQ1_SNEON(SB), 0, $272-48
+// func gemvIQ1_SNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvIQ1_SNEON(SB), 0, $272-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -5802,8 +5802,8 @@ unit:
 	FSTPQ (F2, F3), (R3)
 	RET
 
-// func unpackIQ1_SNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackIQ1_SNEON(SB), NOSPLIT, $0-48
+// func packIQ1_SNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packIQ1_SNEON(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -6038,8 +6038,8 @@ unit:
 	BNE quad
 	RET
 
-// func rowsIQ1_MNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsIQ1_MNEON(SB), 0, $528-48
+// func gemvIQ1_MNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvIQ1_MNEON(SB), 0, $528-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -6644,8 +6644,8 @@ unit:
 	FSTPQ (F2, F3), (R3)
 	RET
 
-// func unpackIQ1_MNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackIQ1_MNEON(SB), NOSPLIT, $0-48
+// func packIQ1_MNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packIQ1_MNEON(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -6933,8 +6933,8 @@ unit:
 	BNE quad
 	RET
 
-// func rowsIQ2_XXSNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsIQ2_XXSNEON(SB), 0, $272-48
+// func gemvIQ2_XXSNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvIQ2_XXSNEON(SB), 0, $272-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -7425,8 +7425,8 @@ unit:
 	FSTPQ (F0, F1), (R3)
 	RET
 
-// func unpackIQ2_XXSNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackIQ2_XXSNEON(SB), NOSPLIT, $0-48
+// func packIQ2_XXSNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packIQ2_XXSNEON(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -7659,8 +7659,8 @@ unit:
 	BNE quad
 	RET
 
-// func rowsIQ2_XSNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsIQ2_XSNEON(SB), 0, $528-48
+// func gemvIQ2_XSNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvIQ2_XSNEON(SB), 0, $528-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -8217,8 +8217,8 @@ unit:
 	FSTPQ (F0, F1), (R3)
 	RET
 
-// func unpackIQ2_XSNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackIQ2_XSNEON(SB), NOSPLIT, $0-48
+// func packIQ2_XSNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packIQ2_XSNEON(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -8476,8 +8476,8 @@ unit:
 	BNE quad
 	RET
 
-// func rowsIQ2_SNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsIQ2_SNEON(SB), 0, $528-48
+// func gemvIQ2_SNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvIQ2_SNEON(SB), 0, $528-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -9078,8 +9078,8 @@ unit:
 	FSTPQ (F4, F5), (R3)
 	RET
 
-// func unpackIQ2_SNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackIQ2_SNEON(SB), NOSPLIT, $0-48
+// func packIQ2_SNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packIQ2_SNEON(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -9360,8 +9360,8 @@ unit:
 	BNE quad
 	RET
 
-// func rowsIQ3_XXSNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsIQ3_XXSNEON(SB), 0, $272-48
+// func gemvIQ3_XXSNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvIQ3_XXSNEON(SB), 0, $272-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -9912,8 +9912,8 @@ unit:
 	FSTPQ (F0, F1), (R3)
 	RET
 
-// func unpackIQ3_XXSNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackIQ3_XXSNEON(SB), NOSPLIT, $0-48
+// func packIQ3_XXSNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packIQ3_XXSNEON(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -10174,8 +10174,8 @@ unit:
 	BNE quad
 	RET
 
-// func rowsIQ3_SNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsIQ3_SNEON(SB), 0, $272-48
+// func gemvIQ3_SNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvIQ3_SNEON(SB), 0, $272-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -10753,8 +10753,8 @@ unit:
 	FSTPQ (F6, F7), (R3)
 	RET
 
-// func unpackIQ3_SNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackIQ3_SNEON(SB), NOSPLIT, $0-48
+// func packIQ3_SNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packIQ3_SNEON(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -11033,8 +11033,8 @@ unit:
 	BNE quad
 	RET
 
-// func rowsQ2_KNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsQ2_KNEON(SB), 0, $1040-48
+// func gemvQ2_KNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvQ2_KNEON(SB), 0, $1040-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -12161,8 +12161,8 @@ loop:
 	FSTPQ (F1, F2), (R3)
 	RET
 
-// func unpackQ2_KNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ2_KNEON(SB), NOSPLIT, $0-48
+// func packQ2_KNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ2_KNEON(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -12507,8 +12507,8 @@ loop:
 	BNE quad
 	RET
 
-// func rowsQ3_KNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsQ3_KNEON(SB), 0, $528-48
+// func gemvQ3_KNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvQ3_KNEON(SB), 0, $528-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -13934,8 +13934,8 @@ loop:
 	FSTPQ (F2, F3), (R3)
 	RET
 
-// func unpackQ3_KNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ3_KNEON(SB), NOSPLIT, $0-48
+// func packQ3_KNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ3_KNEON(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -14426,8 +14426,8 @@ loop:
 	BNE quad
 	RET
 
-// func rowsQ4_KNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsQ4_KNEON(SB), 0, $528-48
+// func gemvQ4_KNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvQ4_KNEON(SB), 0, $528-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -15229,8 +15229,8 @@ loop:
 	FSTPQ (F6, F7), (R3)
 	RET
 
-// func unpackQ4_KNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ4_KNEON(SB), NOSPLIT, $0-48
+// func packQ4_KNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ4_KNEON(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -15473,8 +15473,8 @@ loop:
 	BNE quad
 	RET
 
-// func rowsQ5_KNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsQ5_KNEON(SB), 0, $528-48
+// func gemvQ5_KNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvQ5_KNEON(SB), 0, $528-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -16714,8 +16714,8 @@ loop:
 	FSTPQ (F8, F9), (R3)
 	RET
 
-// func unpackQ5_KNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ5_KNEON(SB), NOSPLIT, $0-48
+// func packQ5_KNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ5_KNEON(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -17232,8 +17232,8 @@ loop:
 	BNE quad
 	RET
 
-// func rowsQ6_KNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsQ6_KNEON(SB), 0, $528-48
+// func gemvQ6_KNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvQ6_KNEON(SB), 0, $528-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -18481,8 +18481,8 @@ loop:
 	FSTPQ (F3, F4), (R3)
 	RET
 
-// func unpackQ6_KNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackQ6_KNEON(SB), NOSPLIT, $0-48
+// func packQ6_KNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packQ6_KNEON(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -18908,8 +18908,8 @@ loop:
 	BNE quad
 	RET
 
-// func rowsIQ4_XSNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
-TEXT ·rowsIQ4_XSNEON(SB), 0, $272-48
+// func gemvIQ4_XSNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+TEXT ·gemvIQ4_XSNEON(SB), 0, $272-48
 	MOVD w+8(FP), R0
 	MOVD stride+16(FP), R1
 	MOVD blocks+24(FP), R2
@@ -19910,8 +19910,8 @@ loop:
 	FSTPQ (F2, F3), (R3)
 	RET
 
-// func unpackIQ4_XSNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
-TEXT ·unpackIQ4_XSNEON(SB), NOSPLIT, $0-48
+// func packIQ4_XSNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+TEXT ·packIQ4_XSNEON(SB), NOSPLIT, $0-48
 	MOVD w+24(FP), R0
 	MOVD stride+32(FP), R1
 	MOVD p+0(FP), R7
@@ -20196,8 +20196,8 @@ loop:
 	BNE quad
 	RET
 
-// func panel32UpTo16x1NEON(a *byte)
-TEXT ·panel32UpTo16x1NEON(SB), NOSPLIT, $0-8
+// func microkernel32UpTo16x1NEON(a *byte)
+TEXT ·microkernel32UpTo16x1NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -20277,8 +20277,8 @@ loop:
 	FSTPQ (F0, F1), (R8)
 	RET
 
-// func panel32UpTo16x2NEON(a *byte)
-TEXT ·panel32UpTo16x2NEON(SB), NOSPLIT, $0-8
+// func microkernel32UpTo16x2NEON(a *byte)
+TEXT ·microkernel32UpTo16x2NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -20413,8 +20413,8 @@ loop:
 	FSTPQ (F2, F3), (R10)
 	RET
 
-// func panel32UpTo16x3NEON(a *byte)
-TEXT ·panel32UpTo16x3NEON(SB), NOSPLIT, $0-8
+// func microkernel32UpTo16x3NEON(a *byte)
+TEXT ·microkernel32UpTo16x3NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -20604,8 +20604,8 @@ loop:
 	FSTPQ (F4, F5), (R12)
 	RET
 
-// func panel32UpTo16x4NEON(a *byte)
-TEXT ·panel32UpTo16x4NEON(SB), NOSPLIT, $0-8
+// func microkernel32UpTo16x4NEON(a *byte)
+TEXT ·microkernel32UpTo16x4NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -20850,8 +20850,8 @@ loop:
 	FSTPQ (F6, F7), (R14)
 	RET
 
-// func panel32UpTo64x1NEON(a *byte)
-TEXT ·panel32UpTo64x1NEON(SB), NOSPLIT, $0-8
+// func microkernel32UpTo64x1NEON(a *byte)
+TEXT ·microkernel32UpTo64x1NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -20937,8 +20937,8 @@ loop:
 	FSTPQ (F0, F1), (R8)
 	RET
 
-// func panel32UpTo64x2NEON(a *byte)
-TEXT ·panel32UpTo64x2NEON(SB), NOSPLIT, $0-8
+// func microkernel32UpTo64x2NEON(a *byte)
+TEXT ·microkernel32UpTo64x2NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -21085,8 +21085,8 @@ loop:
 	FSTPQ (F2, F3), (R10)
 	RET
 
-// func panel32UpTo64x3NEON(a *byte)
-TEXT ·panel32UpTo64x3NEON(SB), NOSPLIT, $0-8
+// func microkernel32UpTo64x3NEON(a *byte)
+TEXT ·microkernel32UpTo64x3NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -21294,8 +21294,8 @@ loop:
 	FSTPQ (F4, F5), (R12)
 	RET
 
-// func panel32UpTo64x4NEON(a *byte)
-TEXT ·panel32UpTo64x4NEON(SB), NOSPLIT, $0-8
+// func microkernel32UpTo64x4NEON(a *byte)
+TEXT ·microkernel32UpTo64x4NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -21564,8 +21564,8 @@ loop:
 	FSTPQ (F6, F7), (R14)
 	RET
 
-// func panel32UpTo128x1NEON(a *byte)
-TEXT ·panel32UpTo128x1NEON(SB), NOSPLIT, $0-8
+// func microkernel32UpTo128x1NEON(a *byte)
+TEXT ·microkernel32UpTo128x1NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -21659,8 +21659,8 @@ loop:
 	FSTPQ (F0, F1), (R8)
 	RET
 
-// func panel32UpTo128x2NEON(a *byte)
-TEXT ·panel32UpTo128x2NEON(SB), NOSPLIT, $0-8
+// func microkernel32UpTo128x2NEON(a *byte)
+TEXT ·microkernel32UpTo128x2NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -21823,8 +21823,8 @@ loop:
 	FSTPQ (F2, F3), (R10)
 	RET
 
-// func panel32UpTo128x3NEON(a *byte)
-TEXT ·panel32UpTo128x3NEON(SB), NOSPLIT, $0-8
+// func microkernel32UpTo128x3NEON(a *byte)
+TEXT ·microkernel32UpTo128x3NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -22056,8 +22056,8 @@ loop:
 	FSTPQ (F4, F5), (R12)
 	RET
 
-// func panel32UpTo128x4NEON(a *byte)
-TEXT ·panel32UpTo128x4NEON(SB), NOSPLIT, $0-8
+// func microkernel32UpTo128x4NEON(a *byte)
+TEXT ·microkernel32UpTo128x4NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -22358,8 +22358,8 @@ loop:
 	FSTPQ (F6, F7), (R14)
 	RET
 
-// func panel32MinUpTo32x1NEON(a *byte)
-TEXT ·panel32MinUpTo32x1NEON(SB), NOSPLIT, $0-8
+// func microkernel32MinUpTo32x1NEON(a *byte)
+TEXT ·microkernel32MinUpTo32x1NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -22445,8 +22445,8 @@ loop:
 	FSTPQ (F0, F1), (R9)
 	RET
 
-// func panel32MinUpTo32x2NEON(a *byte)
-TEXT ·panel32MinUpTo32x2NEON(SB), NOSPLIT, $0-8
+// func microkernel32MinUpTo32x2NEON(a *byte)
+TEXT ·microkernel32MinUpTo32x2NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -22591,8 +22591,8 @@ loop:
 	FSTPQ (F2, F3), (R11)
 	RET
 
-// func panel32MinUpTo32x3NEON(a *byte)
-TEXT ·panel32MinUpTo32x3NEON(SB), NOSPLIT, $0-8
+// func microkernel32MinUpTo32x3NEON(a *byte)
+TEXT ·microkernel32MinUpTo32x3NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -22796,8 +22796,8 @@ loop:
 	FSTPQ (F4, F5), (R13)
 	RET
 
-// func panel32MinUpTo32x4NEON(a *byte)
-TEXT ·panel32MinUpTo32x4NEON(SB), NOSPLIT, $0-8
+// func microkernel32MinUpTo32x4NEON(a *byte)
+TEXT ·microkernel32MinUpTo32x4NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -23060,8 +23060,8 @@ loop:
 	FSTPQ (F6, F7), (R15)
 	RET
 
-// func panel16UpTo32x1NEON(a *byte)
-TEXT ·panel16UpTo32x1NEON(SB), NOSPLIT, $0-8
+// func microkernel16UpTo32x1NEON(a *byte)
+TEXT ·microkernel16UpTo32x1NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -23159,8 +23159,8 @@ loop:
 	FSTPQ (F0, F1), (R8)
 	RET
 
-// func panel16UpTo32x2NEON(a *byte)
-TEXT ·panel16UpTo32x2NEON(SB), NOSPLIT, $0-8
+// func microkernel16UpTo32x2NEON(a *byte)
+TEXT ·microkernel16UpTo32x2NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -23330,8 +23330,8 @@ loop:
 	FSTPQ (F2, F3), (R10)
 	RET
 
-// func panel16UpTo32x3NEON(a *byte)
-TEXT ·panel16UpTo32x3NEON(SB), NOSPLIT, $0-8
+// func microkernel16UpTo32x3NEON(a *byte)
+TEXT ·microkernel16UpTo32x3NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -23573,8 +23573,8 @@ loop:
 	FSTPQ (F4, F5), (R12)
 	RET
 
-// func panel16UpTo32x4NEON(a *byte)
-TEXT ·panel16UpTo32x4NEON(SB), NOSPLIT, $0-8
+// func microkernel16UpTo32x4NEON(a *byte)
+TEXT ·microkernel16UpTo32x4NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -23888,8 +23888,8 @@ loop:
 	FSTPQ (F6, F7), (R14)
 	RET
 
-// func panel16UpTo64x1NEON(a *byte)
-TEXT ·panel16UpTo64x1NEON(SB), NOSPLIT, $0-8
+// func microkernel16UpTo64x1NEON(a *byte)
+TEXT ·microkernel16UpTo64x1NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -23991,8 +23991,8 @@ loop:
 	FSTPQ (F0, F1), (R8)
 	RET
 
-// func panel16UpTo64x2NEON(a *byte)
-TEXT ·panel16UpTo64x2NEON(SB), NOSPLIT, $0-8
+// func microkernel16UpTo64x2NEON(a *byte)
+TEXT ·microkernel16UpTo64x2NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -24170,8 +24170,8 @@ loop:
 	FSTPQ (F2, F3), (R10)
 	RET
 
-// func panel16UpTo64x3NEON(a *byte)
-TEXT ·panel16UpTo64x3NEON(SB), NOSPLIT, $0-8
+// func microkernel16UpTo64x3NEON(a *byte)
+TEXT ·microkernel16UpTo64x3NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -24425,8 +24425,8 @@ loop:
 	FSTPQ (F4, F5), (R12)
 	RET
 
-// func panel16UpTo64x4NEON(a *byte)
-TEXT ·panel16UpTo64x4NEON(SB), NOSPLIT, $0-8
+// func microkernel16UpTo64x4NEON(a *byte)
+TEXT ·microkernel16UpTo64x4NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -24756,8 +24756,8 @@ loop:
 	FSTPQ (F6, F7), (R14)
 	RET
 
-// func panel16MinUpTo32x1NEON(a *byte)
-TEXT ·panel16MinUpTo32x1NEON(SB), NOSPLIT, $0-8
+// func microkernel16MinUpTo32x1NEON(a *byte)
+TEXT ·microkernel16MinUpTo32x1NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -24862,8 +24862,8 @@ loop:
 	FSTPQ (F0, F1), (R9)
 	RET
 
-// func panel16MinUpTo32x2NEON(a *byte)
-TEXT ·panel16MinUpTo32x2NEON(SB), NOSPLIT, $0-8
+// func microkernel16MinUpTo32x2NEON(a *byte)
+TEXT ·microkernel16MinUpTo32x2NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -25044,8 +25044,8 @@ loop:
 	FSTPQ (F2, F3), (R11)
 	RET
 
-// func panel16MinUpTo32x3NEON(a *byte)
-TEXT ·panel16MinUpTo32x3NEON(SB), NOSPLIT, $0-8
+// func microkernel16MinUpTo32x3NEON(a *byte)
+TEXT ·microkernel16MinUpTo32x3NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2
@@ -25302,8 +25302,8 @@ loop:
 	FSTPQ (F4, F5), (R13)
 	RET
 
-// func panel16MinUpTo32x4NEON(a *byte)
-TEXT ·panel16MinUpTo32x4NEON(SB), NOSPLIT, $0-8
+// func microkernel16MinUpTo32x4NEON(a *byte)
+TEXT ·microkernel16MinUpTo32x4NEON(SB), NOSPLIT, $0-8
 	MOVD a+0(FP), R0
 	MOVD 16(R0), R1
 	MOVD 32(R0), R2

@@ -6,420 +6,420 @@ package kernels
 
 import "github.com/goinfer/goinfer/quant"
 
-// rowsQ4_0NEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ4_0NEON sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ4_0NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ4_0NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ4_0NEON makes a panel of 8 rows of w.
+// packQ4_0NEON makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ4_0NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ4_0NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ4_1NEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ4_1NEON sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ4_1NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ4_1NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ4_1NEON makes a panel of 8 rows of w.
+// packQ4_1NEON makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ4_1NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ4_1NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ5_0NEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ5_0NEON sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ5_0NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ5_0NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ5_0NEON makes a panel of 8 rows of w.
+// packQ5_0NEON makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ5_0NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ5_0NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ5_1NEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ5_1NEON sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ5_1NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ5_1NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ5_1NEON makes a panel of 8 rows of w.
+// packQ5_1NEON makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ5_1NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ5_1NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ8_0NEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ8_0NEON sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ8_0NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ8_0NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ8_0NEON makes a panel of 8 rows of w.
+// packQ8_0NEON makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ8_0NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ8_0NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ4_NLNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ4_NLNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ4_NLNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ4_NLNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ4_NLNEON makes a panel of 8 rows of w.
+// packIQ4_NLNEON makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ4_NLNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ4_NLNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsMXFP4NEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvMXFP4NEON sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsMXFP4NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvMXFP4NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackMXFP4NEON makes a panel of 8 rows of w.
+// packMXFP4NEON makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackMXFP4NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packMXFP4NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsNVFP4NEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvNVFP4NEON sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsNVFP4NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvNVFP4NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackNVFP4NEON makes a panel of 8 rows of w.
+// packNVFP4NEON makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackNVFP4NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packNVFP4NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ1_0NEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ1_0NEON sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ1_0NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ1_0NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ1_0NEON makes a panel of 8 rows of w.
+// packQ1_0NEON makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ1_0NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ1_0NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ2_0NEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ2_0NEON sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ2_0NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ2_0NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ2_0NEON makes a panel of 8 rows of w.
+// packQ2_0NEON makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ2_0NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ2_0NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsTQ1_0NEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvTQ1_0NEON sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsTQ1_0NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvTQ1_0NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackTQ1_0NEON makes a panel of 8 rows of w.
+// packTQ1_0NEON makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackTQ1_0NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packTQ1_0NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsTQ2_0NEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvTQ2_0NEON sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsTQ2_0NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvTQ2_0NEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackTQ2_0NEON makes a panel of 8 rows of w.
+// packTQ2_0NEON makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackTQ2_0NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packTQ2_0NEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ1_SNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ1_SNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ1_SNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ1_SNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ1_SNEON makes a panel of 8 rows of w.
+// packIQ1_SNEON makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ1_SNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ1_SNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ1_MNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ1_MNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ1_MNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ1_MNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ1_MNEON makes a panel of 8 rows of w.
+// packIQ1_MNEON makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ1_MNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ1_MNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ2_XXSNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ2_XXSNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ2_XXSNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ2_XXSNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ2_XXSNEON makes a panel of 8 rows of w.
+// packIQ2_XXSNEON makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ2_XXSNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ2_XXSNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ2_XSNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ2_XSNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ2_XSNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ2_XSNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ2_XSNEON makes a panel of 8 rows of w.
+// packIQ2_XSNEON makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ2_XSNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ2_XSNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ2_SNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ2_SNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ2_SNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ2_SNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ2_SNEON makes a panel of 8 rows of w.
+// packIQ2_SNEON makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ2_SNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ2_SNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ3_XXSNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ3_XXSNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ3_XXSNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ3_XXSNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ3_XXSNEON makes a panel of 8 rows of w.
+// packIQ3_XXSNEON makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ3_XXSNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ3_XXSNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ3_SNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ3_SNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ3_SNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ3_SNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ3_SNEON makes a panel of 8 rows of w.
+// packIQ3_SNEON makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ3_SNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ3_SNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ2_KNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ2_KNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ2_KNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ2_KNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ2_KNEON makes a panel of 8 rows of w.
+// packQ2_KNEON makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ2_KNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ2_KNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ3_KNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ3_KNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ3_KNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ3_KNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ3_KNEON makes a panel of 8 rows of w.
+// packQ3_KNEON makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ3_KNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ3_KNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ4_KNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ4_KNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ4_KNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ4_KNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ4_KNEON makes a panel of 8 rows of w.
+// packQ4_KNEON makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ4_KNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ4_KNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ5_KNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ5_KNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ5_KNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ5_KNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ5_KNEON makes a panel of 8 rows of w.
+// packQ5_KNEON makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ5_KNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ5_KNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsQ6_KNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvQ6_KNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsQ6_KNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvQ6_KNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackQ6_KNEON makes a panel of 8 rows of w.
+// packQ6_KNEON makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackQ6_KNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packQ6_KNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// rowsIQ4_XSNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
+// gemvIQ4_XSNEON sets dst[r] to the product of row r of w with a token, for 8 rows.
 //
 //go:noescape
-func rowsIQ4_XSNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
+func gemvIQ4_XSNEON(dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte)
 
-// unpackIQ4_XSNEON makes a panel of 8 rows of w.
+// packIQ4_XSNEON makes a panel of 8 rows of w.
 //
 //go:noescape
-func unpackIQ4_XSNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
+func packIQ4_XSNEON(p *byte, s *float32, m *float32, w *byte, stride int, blocks int)
 
-// panel32UpTo16x1NEON multiplies a panel of 8 rows with 1 tokens: a is a *panelArgs.
+// microkernel32UpTo16x1NEON multiplies a panel of 8 rows with 1 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel32UpTo16x1NEON(a *byte)
+func microkernel32UpTo16x1NEON(a *byte)
 
-// panel32UpTo16x2NEON multiplies a panel of 8 rows with 2 tokens: a is a *panelArgs.
+// microkernel32UpTo16x2NEON multiplies a panel of 8 rows with 2 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel32UpTo16x2NEON(a *byte)
+func microkernel32UpTo16x2NEON(a *byte)
 
-// panel32UpTo16x3NEON multiplies a panel of 8 rows with 3 tokens: a is a *panelArgs.
+// microkernel32UpTo16x3NEON multiplies a panel of 8 rows with 3 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel32UpTo16x3NEON(a *byte)
+func microkernel32UpTo16x3NEON(a *byte)
 
-// panel32UpTo16x4NEON multiplies a panel of 8 rows with 4 tokens: a is a *panelArgs.
+// microkernel32UpTo16x4NEON multiplies a panel of 8 rows with 4 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel32UpTo16x4NEON(a *byte)
+func microkernel32UpTo16x4NEON(a *byte)
 
-// panel32UpTo64x1NEON multiplies a panel of 8 rows with 1 tokens: a is a *panelArgs.
+// microkernel32UpTo64x1NEON multiplies a panel of 8 rows with 1 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel32UpTo64x1NEON(a *byte)
+func microkernel32UpTo64x1NEON(a *byte)
 
-// panel32UpTo64x2NEON multiplies a panel of 8 rows with 2 tokens: a is a *panelArgs.
+// microkernel32UpTo64x2NEON multiplies a panel of 8 rows with 2 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel32UpTo64x2NEON(a *byte)
+func microkernel32UpTo64x2NEON(a *byte)
 
-// panel32UpTo64x3NEON multiplies a panel of 8 rows with 3 tokens: a is a *panelArgs.
+// microkernel32UpTo64x3NEON multiplies a panel of 8 rows with 3 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel32UpTo64x3NEON(a *byte)
+func microkernel32UpTo64x3NEON(a *byte)
 
-// panel32UpTo64x4NEON multiplies a panel of 8 rows with 4 tokens: a is a *panelArgs.
+// microkernel32UpTo64x4NEON multiplies a panel of 8 rows with 4 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel32UpTo64x4NEON(a *byte)
+func microkernel32UpTo64x4NEON(a *byte)
 
-// panel32UpTo128x1NEON multiplies a panel of 8 rows with 1 tokens: a is a *panelArgs.
+// microkernel32UpTo128x1NEON multiplies a panel of 8 rows with 1 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel32UpTo128x1NEON(a *byte)
+func microkernel32UpTo128x1NEON(a *byte)
 
-// panel32UpTo128x2NEON multiplies a panel of 8 rows with 2 tokens: a is a *panelArgs.
+// microkernel32UpTo128x2NEON multiplies a panel of 8 rows with 2 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel32UpTo128x2NEON(a *byte)
+func microkernel32UpTo128x2NEON(a *byte)
 
-// panel32UpTo128x3NEON multiplies a panel of 8 rows with 3 tokens: a is a *panelArgs.
+// microkernel32UpTo128x3NEON multiplies a panel of 8 rows with 3 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel32UpTo128x3NEON(a *byte)
+func microkernel32UpTo128x3NEON(a *byte)
 
-// panel32UpTo128x4NEON multiplies a panel of 8 rows with 4 tokens: a is a *panelArgs.
+// microkernel32UpTo128x4NEON multiplies a panel of 8 rows with 4 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel32UpTo128x4NEON(a *byte)
+func microkernel32UpTo128x4NEON(a *byte)
 
-// panel32MinUpTo32x1NEON multiplies a panel of 8 rows with 1 tokens: a is a *panelArgs.
+// microkernel32MinUpTo32x1NEON multiplies a panel of 8 rows with 1 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel32MinUpTo32x1NEON(a *byte)
+func microkernel32MinUpTo32x1NEON(a *byte)
 
-// panel32MinUpTo32x2NEON multiplies a panel of 8 rows with 2 tokens: a is a *panelArgs.
+// microkernel32MinUpTo32x2NEON multiplies a panel of 8 rows with 2 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel32MinUpTo32x2NEON(a *byte)
+func microkernel32MinUpTo32x2NEON(a *byte)
 
-// panel32MinUpTo32x3NEON multiplies a panel of 8 rows with 3 tokens: a is a *panelArgs.
+// microkernel32MinUpTo32x3NEON multiplies a panel of 8 rows with 3 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel32MinUpTo32x3NEON(a *byte)
+func microkernel32MinUpTo32x3NEON(a *byte)
 
-// panel32MinUpTo32x4NEON multiplies a panel of 8 rows with 4 tokens: a is a *panelArgs.
+// microkernel32MinUpTo32x4NEON multiplies a panel of 8 rows with 4 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel32MinUpTo32x4NEON(a *byte)
+func microkernel32MinUpTo32x4NEON(a *byte)
 
-// panel16UpTo32x1NEON multiplies a panel of 8 rows with 1 tokens: a is a *panelArgs.
+// microkernel16UpTo32x1NEON multiplies a panel of 8 rows with 1 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel16UpTo32x1NEON(a *byte)
+func microkernel16UpTo32x1NEON(a *byte)
 
-// panel16UpTo32x2NEON multiplies a panel of 8 rows with 2 tokens: a is a *panelArgs.
+// microkernel16UpTo32x2NEON multiplies a panel of 8 rows with 2 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel16UpTo32x2NEON(a *byte)
+func microkernel16UpTo32x2NEON(a *byte)
 
-// panel16UpTo32x3NEON multiplies a panel of 8 rows with 3 tokens: a is a *panelArgs.
+// microkernel16UpTo32x3NEON multiplies a panel of 8 rows with 3 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel16UpTo32x3NEON(a *byte)
+func microkernel16UpTo32x3NEON(a *byte)
 
-// panel16UpTo32x4NEON multiplies a panel of 8 rows with 4 tokens: a is a *panelArgs.
+// microkernel16UpTo32x4NEON multiplies a panel of 8 rows with 4 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel16UpTo32x4NEON(a *byte)
+func microkernel16UpTo32x4NEON(a *byte)
 
-// panel16UpTo64x1NEON multiplies a panel of 8 rows with 1 tokens: a is a *panelArgs.
+// microkernel16UpTo64x1NEON multiplies a panel of 8 rows with 1 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel16UpTo64x1NEON(a *byte)
+func microkernel16UpTo64x1NEON(a *byte)
 
-// panel16UpTo64x2NEON multiplies a panel of 8 rows with 2 tokens: a is a *panelArgs.
+// microkernel16UpTo64x2NEON multiplies a panel of 8 rows with 2 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel16UpTo64x2NEON(a *byte)
+func microkernel16UpTo64x2NEON(a *byte)
 
-// panel16UpTo64x3NEON multiplies a panel of 8 rows with 3 tokens: a is a *panelArgs.
+// microkernel16UpTo64x3NEON multiplies a panel of 8 rows with 3 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel16UpTo64x3NEON(a *byte)
+func microkernel16UpTo64x3NEON(a *byte)
 
-// panel16UpTo64x4NEON multiplies a panel of 8 rows with 4 tokens: a is a *panelArgs.
+// microkernel16UpTo64x4NEON multiplies a panel of 8 rows with 4 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel16UpTo64x4NEON(a *byte)
+func microkernel16UpTo64x4NEON(a *byte)
 
-// panel16MinUpTo32x1NEON multiplies a panel of 8 rows with 1 tokens: a is a *panelArgs.
+// microkernel16MinUpTo32x1NEON multiplies a panel of 8 rows with 1 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel16MinUpTo32x1NEON(a *byte)
+func microkernel16MinUpTo32x1NEON(a *byte)
 
-// panel16MinUpTo32x2NEON multiplies a panel of 8 rows with 2 tokens: a is a *panelArgs.
+// microkernel16MinUpTo32x2NEON multiplies a panel of 8 rows with 2 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel16MinUpTo32x2NEON(a *byte)
+func microkernel16MinUpTo32x2NEON(a *byte)
 
-// panel16MinUpTo32x3NEON multiplies a panel of 8 rows with 3 tokens: a is a *panelArgs.
+// microkernel16MinUpTo32x3NEON multiplies a panel of 8 rows with 3 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel16MinUpTo32x3NEON(a *byte)
+func microkernel16MinUpTo32x3NEON(a *byte)
 
-// panel16MinUpTo32x4NEON multiplies a panel of 8 rows with 4 tokens: a is a *panelArgs.
+// microkernel16MinUpTo32x4NEON multiplies a panel of 8 rows with 4 tokens: a is a *panelArgs.
 //
 //go:noescape
-func panel16MinUpTo32x4NEON(a *byte)
+func microkernel16MinUpTo32x4NEON(a *byte)
 
 var formatsNEON = []kernels8{
-	{quant.Q4_0, rowsQ4_0NEON, unpackQ4_0NEON, [4]func(*byte){panel32UpTo16x1NEON, panel32UpTo16x2NEON, panel32UpTo16x3NEON, panel32UpTo16x4NEON}},
-	{quant.Q4_1, rowsQ4_1NEON, unpackQ4_1NEON, [4]func(*byte){panel32MinUpTo32x1NEON, panel32MinUpTo32x2NEON, panel32MinUpTo32x3NEON, panel32MinUpTo32x4NEON}},
-	{quant.Q5_0, rowsQ5_0NEON, unpackQ5_0NEON, [4]func(*byte){panel32UpTo16x1NEON, panel32UpTo16x2NEON, panel32UpTo16x3NEON, panel32UpTo16x4NEON}},
-	{quant.Q5_1, rowsQ5_1NEON, unpackQ5_1NEON, [4]func(*byte){panel32MinUpTo32x1NEON, panel32MinUpTo32x2NEON, panel32MinUpTo32x3NEON, panel32MinUpTo32x4NEON}},
-	{quant.Q8_0, rowsQ8_0NEON, unpackQ8_0NEON, [4]func(*byte){panel32UpTo128x1NEON, panel32UpTo128x2NEON, panel32UpTo128x3NEON, panel32UpTo128x4NEON}},
-	{quant.IQ4_NL, rowsIQ4_NLNEON, unpackIQ4_NLNEON, [4]func(*byte){panel32UpTo128x1NEON, panel32UpTo128x2NEON, panel32UpTo128x3NEON, panel32UpTo128x4NEON}},
-	{quant.MXFP4, rowsMXFP4NEON, unpackMXFP4NEON, [4]func(*byte){panel32UpTo16x1NEON, panel32UpTo16x2NEON, panel32UpTo16x3NEON, panel32UpTo16x4NEON}},
-	{quant.NVFP4, rowsNVFP4NEON, unpackNVFP4NEON, [4]func(*byte){panel16UpTo32x1NEON, panel16UpTo32x2NEON, panel16UpTo32x3NEON, panel16UpTo32x4NEON}},
-	{quant.Q1_0, rowsQ1_0NEON, unpackQ1_0NEON, [4]func(*byte){panel32UpTo16x1NEON, panel32UpTo16x2NEON, panel32UpTo16x3NEON, panel32UpTo16x4NEON}},
-	{quant.Q2_0, rowsQ2_0NEON, unpackQ2_0NEON, [4]func(*byte){panel32UpTo16x1NEON, panel32UpTo16x2NEON, panel32UpTo16x3NEON, panel32UpTo16x4NEON}},
-	{quant.TQ1_0, rowsTQ1_0NEON, unpackTQ1_0NEON, [4]func(*byte){panel32UpTo16x1NEON, panel32UpTo16x2NEON, panel32UpTo16x3NEON, panel32UpTo16x4NEON}},
-	{quant.TQ2_0, rowsTQ2_0NEON, unpackTQ2_0NEON, [4]func(*byte){panel32UpTo16x1NEON, panel32UpTo16x2NEON, panel32UpTo16x3NEON, panel32UpTo16x4NEON}},
-	{quant.IQ1_S, rowsIQ1_SNEON, unpackIQ1_SNEON, [4]func(*byte){panel32UpTo16x1NEON, panel32UpTo16x2NEON, panel32UpTo16x3NEON, panel32UpTo16x4NEON}},
-	{quant.IQ1_M, rowsIQ1_MNEON, unpackIQ1_MNEON, [4]func(*byte){panel16UpTo32x1NEON, panel16UpTo32x2NEON, panel16UpTo32x3NEON, panel16UpTo32x4NEON}},
-	{quant.IQ2_XXS, rowsIQ2_XXSNEON, unpackIQ2_XXSNEON, [4]func(*byte){panel32UpTo64x1NEON, panel32UpTo64x2NEON, panel32UpTo64x3NEON, panel32UpTo64x4NEON}},
-	{quant.IQ2_XS, rowsIQ2_XSNEON, unpackIQ2_XSNEON, [4]func(*byte){panel16UpTo64x1NEON, panel16UpTo64x2NEON, panel16UpTo64x3NEON, panel16UpTo64x4NEON}},
-	{quant.IQ2_S, rowsIQ2_SNEON, unpackIQ2_SNEON, [4]func(*byte){panel16UpTo64x1NEON, panel16UpTo64x2NEON, panel16UpTo64x3NEON, panel16UpTo64x4NEON}},
-	{quant.IQ3_XXS, rowsIQ3_XXSNEON, unpackIQ3_XXSNEON, [4]func(*byte){panel32UpTo64x1NEON, panel32UpTo64x2NEON, panel32UpTo64x3NEON, panel32UpTo64x4NEON}},
-	{quant.IQ3_S, rowsIQ3_SNEON, unpackIQ3_SNEON, [4]func(*byte){panel32UpTo16x1NEON, panel32UpTo16x2NEON, panel32UpTo16x3NEON, panel32UpTo16x4NEON}},
-	{quant.Q2_K, rowsQ2_KNEON, unpackQ2_KNEON, [4]func(*byte){panel16MinUpTo32x1NEON, panel16MinUpTo32x2NEON, panel16MinUpTo32x3NEON, panel16MinUpTo32x4NEON}},
-	{quant.Q3_K, rowsQ3_KNEON, unpackQ3_KNEON, [4]func(*byte){panel16UpTo32x1NEON, panel16UpTo32x2NEON, panel16UpTo32x3NEON, panel16UpTo32x4NEON}},
-	{quant.Q4_K, rowsQ4_KNEON, unpackQ4_KNEON, [4]func(*byte){panel32MinUpTo32x1NEON, panel32MinUpTo32x2NEON, panel32MinUpTo32x3NEON, panel32MinUpTo32x4NEON}},
-	{quant.Q5_K, rowsQ5_KNEON, unpackQ5_KNEON, [4]func(*byte){panel32MinUpTo32x1NEON, panel32MinUpTo32x2NEON, panel32MinUpTo32x3NEON, panel32MinUpTo32x4NEON}},
-	{quant.Q6_K, rowsQ6_KNEON, unpackQ6_KNEON, [4]func(*byte){panel16UpTo32x1NEON, panel16UpTo32x2NEON, panel16UpTo32x3NEON, panel16UpTo32x4NEON}},
-	{quant.IQ4_XS, rowsIQ4_XSNEON, unpackIQ4_XSNEON, [4]func(*byte){panel32UpTo128x1NEON, panel32UpTo128x2NEON, panel32UpTo128x3NEON, panel32UpTo128x4NEON}},
+	{quant.Q4_0, gemvQ4_0NEON, packQ4_0NEON, [4]func(*byte){microkernel32UpTo16x1NEON, microkernel32UpTo16x2NEON, microkernel32UpTo16x3NEON, microkernel32UpTo16x4NEON}},
+	{quant.Q4_1, gemvQ4_1NEON, packQ4_1NEON, [4]func(*byte){microkernel32MinUpTo32x1NEON, microkernel32MinUpTo32x2NEON, microkernel32MinUpTo32x3NEON, microkernel32MinUpTo32x4NEON}},
+	{quant.Q5_0, gemvQ5_0NEON, packQ5_0NEON, [4]func(*byte){microkernel32UpTo16x1NEON, microkernel32UpTo16x2NEON, microkernel32UpTo16x3NEON, microkernel32UpTo16x4NEON}},
+	{quant.Q5_1, gemvQ5_1NEON, packQ5_1NEON, [4]func(*byte){microkernel32MinUpTo32x1NEON, microkernel32MinUpTo32x2NEON, microkernel32MinUpTo32x3NEON, microkernel32MinUpTo32x4NEON}},
+	{quant.Q8_0, gemvQ8_0NEON, packQ8_0NEON, [4]func(*byte){microkernel32UpTo128x1NEON, microkernel32UpTo128x2NEON, microkernel32UpTo128x3NEON, microkernel32UpTo128x4NEON}},
+	{quant.IQ4_NL, gemvIQ4_NLNEON, packIQ4_NLNEON, [4]func(*byte){microkernel32UpTo128x1NEON, microkernel32UpTo128x2NEON, microkernel32UpTo128x3NEON, microkernel32UpTo128x4NEON}},
+	{quant.MXFP4, gemvMXFP4NEON, packMXFP4NEON, [4]func(*byte){microkernel32UpTo16x1NEON, microkernel32UpTo16x2NEON, microkernel32UpTo16x3NEON, microkernel32UpTo16x4NEON}},
+	{quant.NVFP4, gemvNVFP4NEON, packNVFP4NEON, [4]func(*byte){microkernel16UpTo32x1NEON, microkernel16UpTo32x2NEON, microkernel16UpTo32x3NEON, microkernel16UpTo32x4NEON}},
+	{quant.Q1_0, gemvQ1_0NEON, packQ1_0NEON, [4]func(*byte){microkernel32UpTo16x1NEON, microkernel32UpTo16x2NEON, microkernel32UpTo16x3NEON, microkernel32UpTo16x4NEON}},
+	{quant.Q2_0, gemvQ2_0NEON, packQ2_0NEON, [4]func(*byte){microkernel32UpTo16x1NEON, microkernel32UpTo16x2NEON, microkernel32UpTo16x3NEON, microkernel32UpTo16x4NEON}},
+	{quant.TQ1_0, gemvTQ1_0NEON, packTQ1_0NEON, [4]func(*byte){microkernel32UpTo16x1NEON, microkernel32UpTo16x2NEON, microkernel32UpTo16x3NEON, microkernel32UpTo16x4NEON}},
+	{quant.TQ2_0, gemvTQ2_0NEON, packTQ2_0NEON, [4]func(*byte){microkernel32UpTo16x1NEON, microkernel32UpTo16x2NEON, microkernel32UpTo16x3NEON, microkernel32UpTo16x4NEON}},
+	{quant.IQ1_S, gemvIQ1_SNEON, packIQ1_SNEON, [4]func(*byte){microkernel32UpTo16x1NEON, microkernel32UpTo16x2NEON, microkernel32UpTo16x3NEON, microkernel32UpTo16x4NEON}},
+	{quant.IQ1_M, gemvIQ1_MNEON, packIQ1_MNEON, [4]func(*byte){microkernel16UpTo32x1NEON, microkernel16UpTo32x2NEON, microkernel16UpTo32x3NEON, microkernel16UpTo32x4NEON}},
+	{quant.IQ2_XXS, gemvIQ2_XXSNEON, packIQ2_XXSNEON, [4]func(*byte){microkernel32UpTo64x1NEON, microkernel32UpTo64x2NEON, microkernel32UpTo64x3NEON, microkernel32UpTo64x4NEON}},
+	{quant.IQ2_XS, gemvIQ2_XSNEON, packIQ2_XSNEON, [4]func(*byte){microkernel16UpTo64x1NEON, microkernel16UpTo64x2NEON, microkernel16UpTo64x3NEON, microkernel16UpTo64x4NEON}},
+	{quant.IQ2_S, gemvIQ2_SNEON, packIQ2_SNEON, [4]func(*byte){microkernel16UpTo64x1NEON, microkernel16UpTo64x2NEON, microkernel16UpTo64x3NEON, microkernel16UpTo64x4NEON}},
+	{quant.IQ3_XXS, gemvIQ3_XXSNEON, packIQ3_XXSNEON, [4]func(*byte){microkernel32UpTo64x1NEON, microkernel32UpTo64x2NEON, microkernel32UpTo64x3NEON, microkernel32UpTo64x4NEON}},
+	{quant.IQ3_S, gemvIQ3_SNEON, packIQ3_SNEON, [4]func(*byte){microkernel32UpTo16x1NEON, microkernel32UpTo16x2NEON, microkernel32UpTo16x3NEON, microkernel32UpTo16x4NEON}},
+	{quant.Q2_K, gemvQ2_KNEON, packQ2_KNEON, [4]func(*byte){microkernel16MinUpTo32x1NEON, microkernel16MinUpTo32x2NEON, microkernel16MinUpTo32x3NEON, microkernel16MinUpTo32x4NEON}},
+	{quant.Q3_K, gemvQ3_KNEON, packQ3_KNEON, [4]func(*byte){microkernel16UpTo32x1NEON, microkernel16UpTo32x2NEON, microkernel16UpTo32x3NEON, microkernel16UpTo32x4NEON}},
+	{quant.Q4_K, gemvQ4_KNEON, packQ4_KNEON, [4]func(*byte){microkernel32MinUpTo32x1NEON, microkernel32MinUpTo32x2NEON, microkernel32MinUpTo32x3NEON, microkernel32MinUpTo32x4NEON}},
+	{quant.Q5_K, gemvQ5_KNEON, packQ5_KNEON, [4]func(*byte){microkernel32MinUpTo32x1NEON, microkernel32MinUpTo32x2NEON, microkernel32MinUpTo32x3NEON, microkernel32MinUpTo32x4NEON}},
+	{quant.Q6_K, gemvQ6_KNEON, packQ6_KNEON, [4]func(*byte){microkernel16UpTo32x1NEON, microkernel16UpTo32x2NEON, microkernel16UpTo32x3NEON, microkernel16UpTo32x4NEON}},
+	{quant.IQ4_XS, gemvIQ4_XSNEON, packIQ4_XSNEON, [4]func(*byte){microkernel32UpTo128x1NEON, microkernel32UpTo128x2NEON, microkernel32UpTo128x3NEON, microkernel32UpTo128x4NEON}},
 }

@@ -10,21 +10,21 @@ import (
 
 // setFloats256 enters what the levels avx2 and avxvnni do with rows of float32 and with float weights.
 func (l *Level) setFloats256() {
-	l.dot = func(x, y []float32) float32 { return dotAVX2(first(x), first(y), len(x)) }
+	l.dot = func(x, y []float32) float32 { return dotAVX2(ptr(x), ptr(y), len(x)) }
 	l.normalize = func(dst, x, w []float32, scale float32) {
-		normalizeAVX2(first(dst), first(x), first(w), len(x), scale)
+		normalizeAVX2(ptr(dst), ptr(x), ptr(w), len(x), scale)
 	}
-	l.swiGLU = func(dst, gate, up []float32) { swiGLUAVX2(first(dst), first(gate), first(up), len(gate)) }
-	l.rotateInterleaved = func(x, cos, sin []float32) { rotateInterleavedAVX2(first(x), first(cos), first(sin), len(cos)) }
-	l.gelu = func(dst, gate, up []float32) { geluAVX2(first(dst), first(gate), first(up), len(gate)) }
-	l.gate = func(x, g []float32) { gateAVX2(first(x), first(g), len(x)) }
-	l.softCap = func(x []float32, most float32) { softCapAVX2(first(x), len(x), most) }
+	l.swiGLU = func(dst, gate, up []float32) { swiGLUAVX2(ptr(dst), ptr(gate), ptr(up), len(gate)) }
+	l.rotateInterleaved = func(x, cos, sin []float32) { rotateInterleavedAVX2(ptr(x), ptr(cos), ptr(sin), len(cos)) }
+	l.gelu = func(dst, gate, up []float32) { geluAVX2(ptr(dst), ptr(gate), ptr(up), len(gate)) }
+	l.gate = func(x, g []float32) { gateAVX2(ptr(x), ptr(g), len(x)) }
+	l.softCap = func(x []float32, most float32) { softCapAVX2(ptr(x), len(x), most) }
 	l.rotateNeoX = func(lo, hi, cos, sin []float32) {
-		rotateNeoXAVX2(first(lo), first(hi), first(cos), first(sin), len(cos))
+		rotateNeoXAVX2(ptr(lo), ptr(hi), ptr(cos), ptr(sin), len(cos))
 	}
-	l.add = func(dst, x []float32) { addAVX2(first(dst), first(x), len(dst)) }
-	l.addScaled = func(dst, x []float32, c float32) { addScaledAVX2(first(dst), first(x), len(dst), c) }
-	l.scale = func(x []float32, c float32) { scaleAVX2(first(x), len(x), c) }
+	l.add = func(dst, x []float32) { addAVX2(ptr(dst), ptr(x), len(dst)) }
+	l.addScaled = func(dst, x []float32, c float32) { addScaledAVX2(ptr(dst), ptr(x), len(dst), c) }
+	l.scale = func(x []float32, c float32) { scaleAVX2(ptr(x), len(x), c) }
 	l.rows[quant.F32].dequantize, l.rows[quant.F32].transpose = copyF32, transpose256(quant.F32, transposeF32AVX2, transposeF32Rows)
 	l.rows[quant.F16] = rowFormat{dequantize: dequantizeF16For256, quantize: quantizeF16For256, transpose: transpose256(quant.F16, transposeF16AVX2, transposeF16Rows)}
 	l.rows[quant.Q8_0].dequantize = dequantizeBlocksBy(dequantizeQ8_0AVX2)
@@ -33,26 +33,26 @@ func (l *Level) setFloats256() {
 	l.quantize, l.gemm = quantize256, gemm256
 	l.updateState, l.updateSelectiveState = updateState256, updateSelectiveState256
 	l.tileSoftmax = func(p, rowMax, sum []float32, seen int, scale float32, _ []byte) {
-		tileSoftmaxAVX2(first(p), first(rowMax), first(sum), len(rowMax), seen, scale)
+		tileSoftmaxAVX2(ptr(p), ptr(rowMax), ptr(sum), len(rowMax), seen, scale)
 	}
 	l.rescaleMerge = func(s *mergeState) {
-		rescaleMergeSumsAVX2(first(s.max), first(s.sum), first(s.rowMax), first(s.rowSum), len(s.max))
-		rescaleMergeRowsAVX2(first(s.out), first(s.acc), first(s.rowMax), first(s.rowSum), len(s.max), s.d)
+		rescaleMergeSumsAVX2(ptr(s.max), ptr(s.sum), ptr(s.rowMax), ptr(s.rowSum), len(s.max))
+		rescaleMergeRowsAVX2(ptr(s.out), ptr(s.acc), ptr(s.rowMax), ptr(s.rowSum), len(s.max), s.d)
 	}
 	set := func(t quant.Type, tile, one floatTiles) {
-		l.mats[t] = Mat{Type: t, Act: ActF32, mul: mulTiled, floats: &floatTile{8, tile, one}}
+		l.matMuls[t] = MatMul{Type: t, ActFormat: ActF32, mul: mulFloatTiles, floats: &floatTile{8, tile, one}}
 	}
 	set(quant.F32, floatTiles{mulF324x1AVX2, mulF324x2AVX2, mulF324x3AVX2}, floatTiles{mulF321x1AVX2, mulF321x2AVX2, mulF321x3AVX2})
 	set(quant.F16, floatTiles{mulF164x1AVX2, mulF164x2AVX2, mulF164x3AVX2}, floatTiles{mulF161x1AVX2, mulF161x2AVX2, mulF161x3AVX2})
 	set(quant.BF16, floatTiles{mulBF164x1AVX2, mulBF164x2AVX2, mulBF164x3AVX2}, floatTiles{mulBF161x1AVX2, mulBF161x2AVX2, mulBF161x3AVX2})
 	// The kernels of halves read eight at a time, also the last.
 	for _, t := range []quant.Type{quant.F16, quant.BF16} {
-		l.mats[t].mul = func(m *Mat, dst []float32, ldd int, w []byte, rows, k int, a *Acts, t0, t1 int, s *Scratch) {
+		l.matMuls[t].mul = func(m *MatMul, dst []float32, ldd int, w []byte, rows, k int, a *Activations, t0, t1 int, s *Scratch) {
 			if k < 8 {
 				mulFloat(m, dst, ldd, w, rows, k, a, t0, t1, s)
 				return
 			}
-			mulTiled(m, dst, ldd, w, rows, k, a, t0, t1, s)
+			mulFloatTiles(m, dst, ldd, w, rows, k, a, t0, t1, s)
 		}
 	}
 }

@@ -8,30 +8,30 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
-// first is the address of a slice that may be empty.
-func first[T any](s []T) *T { return unsafe.SliceData(s) }
+// ptr is the address of a slice that may be empty.
+func ptr[T any](s []T) *T { return unsafe.SliceData(s) }
 
 // setFloats enters what the level avx512vnni does with rows of float32 and with float weights.
 func (l *Level) setFloats512() {
-	l.dot = func(x, y []float32) float32 { return dotAVX512(first(x), first(y), len(x)) }
+	l.dot = func(x, y []float32) float32 { return dotAVX512(ptr(x), ptr(y), len(x)) }
 	l.normalize = func(dst, x, w []float32, scale float32) {
-		normalizeAVX512(first(dst), first(x), first(w), len(x), scale)
+		normalizeAVX512(ptr(dst), ptr(x), ptr(w), len(x), scale)
 	}
-	l.swiGLU = func(dst, gate, up []float32) { swiGLUAVX512(first(dst), first(gate), first(up), len(gate)) }
-	l.rotateInterleaved = func(x, cos, sin []float32) { rotateInterleavedAVX512(first(x), first(cos), first(sin), len(cos)) }
-	l.gelu = func(dst, gate, up []float32) { geluAVX512(first(dst), first(gate), first(up), len(gate)) }
-	l.gate = func(x, g []float32) { gateAVX512(first(x), first(g), len(x)) }
-	l.softCap = func(x []float32, most float32) { softCapAVX512(first(x), len(x), most) }
+	l.swiGLU = func(dst, gate, up []float32) { swiGLUAVX512(ptr(dst), ptr(gate), ptr(up), len(gate)) }
+	l.rotateInterleaved = func(x, cos, sin []float32) { rotateInterleavedAVX512(ptr(x), ptr(cos), ptr(sin), len(cos)) }
+	l.gelu = func(dst, gate, up []float32) { geluAVX512(ptr(dst), ptr(gate), ptr(up), len(gate)) }
+	l.gate = func(x, g []float32) { gateAVX512(ptr(x), ptr(g), len(x)) }
+	l.softCap = func(x []float32, most float32) { softCapAVX512(ptr(x), len(x), most) }
 	l.rotateNeoX = func(lo, hi, cos, sin []float32) {
-		rotateNeoXAVX512(first(lo), first(hi), first(cos), first(sin), len(cos))
+		rotateNeoXAVX512(ptr(lo), ptr(hi), ptr(cos), ptr(sin), len(cos))
 	}
-	l.add = func(dst, x []float32) { addAVX512(first(dst), first(x), len(dst)) }
-	l.addScaled = func(dst, x []float32, c float32) { addScaledAVX512(first(dst), first(x), len(dst), c) }
-	l.scale = func(x []float32, c float32) { scaleAVX512(first(x), len(x), c) }
+	l.add = func(dst, x []float32) { addAVX512(ptr(dst), ptr(x), len(dst)) }
+	l.addScaled = func(dst, x []float32, c float32) { addScaledAVX512(ptr(dst), ptr(x), len(dst), c) }
+	l.scale = func(x []float32, c float32) { scaleAVX512(ptr(x), len(x), c) }
 	l.rows[quant.F32].dequantize, l.rows[quant.F32].transpose = copyF32, transpose512(quant.F32, transposeF32AVX512, transposeF32Rows)
 	l.rows[quant.F16] = rowFormat{
-		dequantize: func(dst []float32, src []byte) { dequantizeF16AVX512(first(dst), first(src), len(dst)) },
-		quantize:   func(dst []byte, src []float32) { quantizeF16AVX512(first(dst), first(src), len(src)) },
+		dequantize: func(dst []float32, src []byte) { dequantizeF16AVX512(ptr(dst), ptr(src), len(dst)) },
+		quantize:   func(dst []byte, src []float32) { quantizeF16AVX512(ptr(dst), ptr(src), len(src)) },
 		transpose:  transpose512(quant.F16, transposeF16AVX512, transposeF16Rows),
 	}
 	l.rows[quant.Q8_0].dequantize = dequantizeBlocksBy(dequantizeQ8_0AVX512)
@@ -42,17 +42,17 @@ func (l *Level) setFloats512() {
 	l.updateState, l.updateSelectiveState = updateState512, updateSelectiveState512
 	l.tileSoftmax = func(p, rowMax, sum []float32, seen int, scale float32, prefetch []byte) {
 		if len(prefetch) == 0 {
-			prefetch = unsafe.Slice((*byte)(unsafe.Pointer(first(p))), 4*len(p)) // which it reads anyway
+			prefetch = unsafe.Slice((*byte)(unsafe.Pointer(ptr(p))), 4*len(p)) // which it reads anyway
 		}
-		tileSoftmaxAVX512(first(p), first(rowMax), first(sum), first(prefetch), len(rowMax), seen, scale)
+		tileSoftmaxAVX512(ptr(p), ptr(rowMax), ptr(sum), ptr(prefetch), len(rowMax), seen, scale)
 	}
 	l.rescaleMerge = func(s *mergeState) {
-		rescaleMergeSumsAVX512(first(s.max), first(s.sum), first(s.rowMax), first(s.rowSum), len(s.max))
-		rescaleMergeRowsAVX512(first(s.out), first(s.acc), first(s.rowMax), first(s.rowSum), len(s.max), s.d)
+		rescaleMergeSumsAVX512(ptr(s.max), ptr(s.sum), ptr(s.rowMax), ptr(s.rowSum), len(s.max))
+		rescaleMergeRowsAVX512(ptr(s.out), ptr(s.acc), ptr(s.rowMax), ptr(s.rowSum), len(s.max), s.d)
 	}
-	l.roundBF16 = func(dst []uint16, src []float32) { roundBF16AVX512(first(dst), first(src), len(src)) }
+	l.roundBF16 = func(dst []uint16, src []float32) { roundBF16AVX512(ptr(dst), ptr(src), len(src)) }
 	set := func(t quant.Type, tile, one floatTiles) {
-		l.mats[t] = Mat{Type: t, Act: ActF32, mul: mulTiled, floats: &floatTile{16, tile, one}}
+		l.matMuls[t] = MatMul{Type: t, ActFormat: ActF32, mul: mulFloatTiles, floats: &floatTile{16, tile, one}}
 	}
 	set(quant.F32, floatTiles{mulF324x1AVX512, mulF324x2AVX512, mulF324x3AVX512, mulF324x4AVX512, mulF324x5AVX512, mulF324x6AVX512},
 		floatTiles{mulF321x1AVX512, mulF321x2AVX512, mulF321x3AVX512, mulF321x4AVX512, mulF321x5AVX512, mulF321x6AVX512})

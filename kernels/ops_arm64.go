@@ -8,32 +8,32 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
-// first is the address of a slice that may be empty.
-func first[T any](s []T) *T { return unsafe.SliceData(s) }
+// ptr is the address of a slice that may be empty.
+func ptr[T any](s []T) *T { return unsafe.SliceData(s) }
 
 // setFloats enters what all levels of arm64 do with rows of float32 and with float weights.
 func (l *Level) setFloats() {
 	l.dot = func(x, y []float32) (sum float32) {
-		dotNEON(first(x), first(y), len(x), &sum)
+		dotNEON(ptr(x), ptr(y), len(x), &sum)
 		return sum
 	}
-	l.normalize = func(dst, x, w []float32, scale float32) { normalizeNEON(first(dst), first(x), first(w), len(x), scale) }
-	l.swiGLU = func(dst, gate, up []float32) { swiGLUNEON(first(dst), first(gate), first(up), len(gate)) }
-	l.rotateInterleaved = func(x, cos, sin []float32) { rotateInterleavedNEON(first(x), first(cos), first(sin), len(cos)) }
-	l.gelu = func(dst, gate, up []float32) { geluNEON(first(dst), first(gate), first(up), len(gate)) }
-	l.gate = func(x, g []float32) { gateNEON(first(x), first(g), len(x)) }
-	l.softCap = func(x []float32, most float32) { softCapNEON(first(x), len(x), most) }
+	l.normalize = func(dst, x, w []float32, scale float32) { normalizeNEON(ptr(dst), ptr(x), ptr(w), len(x), scale) }
+	l.swiGLU = func(dst, gate, up []float32) { swiGLUNEON(ptr(dst), ptr(gate), ptr(up), len(gate)) }
+	l.rotateInterleaved = func(x, cos, sin []float32) { rotateInterleavedNEON(ptr(x), ptr(cos), ptr(sin), len(cos)) }
+	l.gelu = func(dst, gate, up []float32) { geluNEON(ptr(dst), ptr(gate), ptr(up), len(gate)) }
+	l.gate = func(x, g []float32) { gateNEON(ptr(x), ptr(g), len(x)) }
+	l.softCap = func(x []float32, most float32) { softCapNEON(ptr(x), len(x), most) }
 	l.rotateNeoX = func(lo, hi, cos, sin []float32) {
-		rotateNeoXNEON(first(lo), first(hi), first(cos), first(sin), len(cos))
+		rotateNeoXNEON(ptr(lo), ptr(hi), ptr(cos), ptr(sin), len(cos))
 	}
-	l.add = func(dst, x []float32) { addNEON(first(dst), first(x), len(dst)) }
-	l.addScaled = func(dst, x []float32, c float32) { addScaledNEON(first(dst), first(x), len(dst), c) }
+	l.add = func(dst, x []float32) { addNEON(ptr(dst), ptr(x), len(dst)) }
+	l.addScaled = func(dst, x []float32, c float32) { addScaledNEON(ptr(dst), ptr(x), len(dst), c) }
 	l.updateState, l.updateSelectiveState = updateState4, updateSelectiveState4
-	l.scale = func(x []float32, c float32) { scaleNEON(first(x), len(x), c) }
+	l.scale = func(x []float32, c float32) { scaleNEON(ptr(x), len(x), c) }
 	l.rows[quant.F32].dequantize, l.rows[quant.F32].transpose = copyF32, transpose4(quant.F32, transposeF32NEON, transposeF32Rows)
 	l.rows[quant.F16] = rowFormat{
-		dequantize: func(dst []float32, src []byte) { dequantizeF16NEON(first(dst), first(src), len(dst)) },
-		quantize:   func(dst []byte, src []float32) { quantizeF16NEON(first(dst), first(src), len(src)) },
+		dequantize: func(dst []float32, src []byte) { dequantizeF16NEON(ptr(dst), ptr(src), len(dst)) },
+		quantize:   func(dst []byte, src []float32) { quantizeF16NEON(ptr(dst), ptr(src), len(src)) },
 		transpose:  transpose4(quant.F16, transposeF16NEON, transposeF16Rows),
 	}
 	l.rows[quant.Q8_0].dequantize = dequantizeBlocksBy(dequantizeQ8_0NEON)
@@ -41,13 +41,13 @@ func (l *Level) setFloats() {
 	l.prefetch = prefetchBy(prefetchNEON)
 	l.quantize, l.gemm = quantize4, gemm4
 	l.tileSoftmax = func(p, rowMax, sum []float32, seen int, scale float32, _ []byte) {
-		tileSoftmaxNEON(first(p), first(rowMax), first(sum), len(rowMax), seen, scale)
+		tileSoftmaxNEON(ptr(p), ptr(rowMax), ptr(sum), len(rowMax), seen, scale)
 	}
 	l.rescaleMerge = func(s *mergeState) {
-		rescaleMergeNEON(first(s.out), first(s.acc), first(s.max), first(s.sum), first(s.rowMax), first(s.rowSum), len(s.max), s.d)
+		rescaleMergeNEON(ptr(s.out), ptr(s.acc), ptr(s.max), ptr(s.sum), ptr(s.rowMax), ptr(s.rowSum), len(s.max), s.d)
 	}
 	set := func(t quant.Type, tile, one floatTiles) {
-		l.mats[t] = Mat{Type: t, Act: ActF32, mul: mulTiled, floats: &floatTile{4, tile, one}}
+		l.matMuls[t] = MatMul{Type: t, ActFormat: ActF32, mul: mulFloatTiles, floats: &floatTile{4, tile, one}}
 	}
 	set(quant.F32, floatTiles{mulF324x1NEON, mulF324x2NEON, mulF324x3NEON, mulF324x4NEON, mulF324x5NEON, mulF324x6NEON},
 		floatTiles{mulF321x1NEON, mulF321x2NEON, mulF321x3NEON, mulF321x4NEON, mulF321x5NEON, mulF321x6NEON})

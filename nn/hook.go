@@ -120,7 +120,7 @@ func (p *Pass) show(layer int, name string, t *tensor.Tensor) {
 }
 
 // showInputs offers the rows t0 ≤ t < t1 of the input of l to the hooks of their tokens that want to see inputs.
-func (p *Pass) showInputs(l *Linear, expert int, a *kernels.Acts, t0, t1 int) {
+func (p *Pass) showInputs(l *Linear, expert int, a *kernels.Activations, t0, t1 int) {
 	if len(p.batch.Hooks) == 0 {
 		return
 	}

@@ -103,13 +103,13 @@ func (p *Pass) perHead(x *tensor.Tensor, ls []*Linear, stretch int, named bool) 
 			copy(byHead.Row(h*x.Rows+i), x.Row(i)[h*stretch:][:in])
 		}
 	}
-	forms := kernels.ActF32
+	formats := kernels.ActF32
 	for _, l := range ls {
-		forms |= l.mat.Act
+		formats |= l.matMul.ActFormat
 	}
-	p.slots.Reset(byHead.Rows, in, forms)
+	p.slots.Reset(byHead.Rows, in, formats)
 	p.slots.F = byHead.F
-	p.prepare(&p.slots, forms)
+	p.prepare(&p.slots, formats)
 	p.prod.begin(p)
 	for h, l := range ls {
 		if named {

@@ -42,22 +42,22 @@ func (p *Pass) product(x, y *tensor.Tensor, l *Linear) {
 }
 
 // input makes x ready for the product with l, in what forms the products before it in the same call left undone.
-func (p *Pass) input(x *tensor.Tensor, l *Linear, before ...*Linear) *kernels.Acts {
-	form := l.mat.Act
+func (p *Pass) input(x *tensor.Tensor, l *Linear, before ...*Linear) *kernels.Activations {
+	format := l.matMul.ActFormat
 	for _, b := range before {
-		form &^= b.mat.Act // done already
+		format &^= b.matMul.ActFormat // done already
 	}
-	if len(before) == 0 || form != kernels.ActF32 {
-		p.acts.Reset(x.Rows, x.Cols, form)
+	if len(before) == 0 || format != kernels.ActF32 {
+		p.acts.Reset(x.Rows, x.Cols, format)
 		p.acts.F = x.F
-		p.prepare(&p.acts, form)
+		p.prepare(&p.acts, format)
 	}
 	return &p.acts
 }
 
 // prepare fills the forms of a that it was reset for.
-func (p *Pass) prepare(a *kernels.Acts, forms kernels.Act) {
-	if forms != kernels.ActF32 {
+func (p *Pass) prepare(a *kernels.Activations, formats kernels.ActFormat) {
+	if formats != kernels.ActF32 {
 		p.quant.run(p, a)
 	}
 }
@@ -65,7 +65,7 @@ func (p *Pass) prepare(a *kernels.Acts, forms kernels.Act) {
 // quantizeJob fills forms of activations: some columns of a row per chunk, or, of many rows, some whole ones.
 type quantizeJob struct {
 	p       *Pass
-	a       *kernels.Acts
+	a       *kernels.Activations
 	columns int // of a piece
 	perRow  int // pieces
 	pieces  int // of a chunk
@@ -77,7 +77,7 @@ const (
 	quantizeRows = 64 // from which on chunks are that large
 )
 
-func (j *quantizeJob) run(p *Pass, a *kernels.Acts) {
+func (j *quantizeJob) run(p *Pass, a *kernels.Activations) {
 	*j = quantizeJob{p: p, a: a, columns: min(quantizeWork, a.K), pieces: 1}
 	if a.N >= quantizeRows {
 		j.columns = a.K
@@ -109,7 +109,7 @@ type productJob struct {
 // part is one product: dst[t][r] for the tokens t0 ≤ t < t1 of acts.
 type part struct {
 	l      *Linear
-	acts   *kernels.Acts
+	acts   *kernels.Activations
 	dst    *tensor.Tensor
 	t0, t1 int
 	cost   int // of a row
@@ -137,13 +137,13 @@ func (j *productJob) begin(p *Pass) {
 }
 
 // add enters a product for all tokens.
-func (j *productJob) add(dst *tensor.Tensor, l *Linear, a *kernels.Acts) {
+func (j *productJob) add(dst *tensor.Tensor, l *Linear, a *kernels.Activations) {
 	j.p.showInputs(l, 0, a, 0, a.N)
 	j.addRange(dst, l, a, 0, a.N)
 }
 
 // addRange enters a product for the tokens t0 ≤ t < t1.
-func (j *productJob) addRange(dst *tensor.Tensor, l *Linear, a *kernels.Acts, t0, t1 int) {
+func (j *productJob) addRange(dst *tensor.Tensor, l *Linear, a *kernels.Activations, t0, t1 int) {
 	if l.w.Cols != a.K {
 		panic(fmt.Sprintf("nn: %s takes rows of %d, not %d", l.w.Name, l.w.Cols, a.K))
 	}
@@ -190,7 +190,7 @@ func (j *productJob) Run(chunk, w int) {
 	t, r0, r1 := &j.parts[c.part], c.r0, c.r1
 	l := t.l
 	size := l.w.RowBytes()
-	l.mat.Mul(t.dst.F[r0:], t.dst.Cols, l.w.Data[r0*size:r1*size], r1-r0, l.w.Cols, t.acts, t.t0, t.t1, &j.p.workers[w].mul)
+	l.matMul.Mul(t.dst.F[r0:], t.dst.Cols, l.w.Data[r0*size:r1*size], r1-r0, l.w.Cols, t.acts, t.t0, t.t1, &j.p.workers[w].mul)
 	if l.scale == 1 && l.bias == nil {
 		return
 	}

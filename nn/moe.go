@@ -51,8 +51,8 @@ type MoEConfig struct {
 
 // MoE is a feed-forward block whose router picks some of its experts for each token.
 type MoE struct {
-	c                  MoEConfig
-	formsIn, formsDown kernels.Act // in which the experts take their input, and their inner activations
+	c                      MoEConfig
+	formatsIn, formatsDown kernels.ActFormat // in which the experts take their input, and their inner activations
 }
 
 // NewMoE checks that the experts fit each other.
@@ -75,10 +75,10 @@ func NewMoE(c MoEConfig) (*MoE, error) {
 	m := &MoE{c: c}
 	for e := range n {
 		if c.Gate != nil {
-			m.formsIn |= c.Gate[e].mat.Act
+			m.formatsIn |= c.Gate[e].matMul.ActFormat
 		}
-		m.formsIn |= c.Up[e].mat.Act
-		m.formsDown |= c.Down[e].mat.Act
+		m.formatsIn |= c.Up[e].matMul.ActFormat
+		m.formatsDown |= c.Down[e].matMul.ActFormat
 	}
 	return m, nil
 }
@@ -155,14 +155,14 @@ func (p *Pass) Experts(x, logits *tensor.Tensor, m *MoE) *tensor.Tensor {
 // experts computes what the chosen experts make of x, y, one row per slot.
 func (p *Pass) experts(x, in, g, u, y *tensor.Tensor, m *MoE) {
 	c, s := &m.c, &p.moe
-	early, late := m.formsIn, kernels.ActF32
+	early, late := m.formatsIn, kernels.ActF32
 	if c.WeighInput { // rows are quantised after they were weighed
 		early, late = late, early
 	}
 	p.acts.Reset(x.Rows, x.Cols, early)
 	p.acts.F = x.F
 	p.prepare(&p.acts, early)
-	p.slots.Reset(in.Rows, x.Cols, m.formsIn)
+	p.slots.Reset(in.Rows, x.Cols, m.formatsIn)
 	p.slots.F = in.F
 	s.gather = gatherJob{p, &p.slots, &p.acts, c}
 	p.pool.Run(&s.gather, x.Rows)
@@ -188,9 +188,9 @@ func (p *Pass) experts(x, in, g, u, y *tensor.Tensor, m *MoE) {
 	p.eachRow(rowJob{kind: rowAct, act: c.Act, dst: g, a: g, b: u})
 	p.showSlots(NameFFNAct, g)
 
-	p.slots.Reset(g.Rows, g.Cols, m.formsDown)
+	p.slots.Reset(g.Rows, g.Cols, m.formatsDown)
 	p.slots.F = g.F
-	p.prepare(&p.slots, m.formsDown)
+	p.prepare(&p.slots, m.formatsDown)
 	p.prod.begin(p)
 	for e := range c.Down {
 		p.showInputs(c.Down[e], e, &p.slots, s.first[e], s.first[e+1])
@@ -378,7 +378,7 @@ func (s *moeState) leaveGroups(c *MoEConfig) {
 // gatherJob copies the activations of a token to its slots.
 type gatherJob struct {
 	p        *Pass
-	dst, src *kernels.Acts
+	dst, src *kernels.Activations
 	c        *MoEConfig
 }
 

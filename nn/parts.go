@@ -87,11 +87,11 @@ func vector(w tensor.Weight) ([]float32, error) {
 
 // Linear is a matrix in any format, with an optional bias and an optional factor.
 type Linear struct {
-	name  string
-	w     tensor.Weight // [out][in]
-	mat   *kernels.Mat
-	bias  []float32 // [out] or nil
-	scale float32
+	name   string
+	w      tensor.Weight // [out][in]
+	matMul *kernels.MatMul
+	bias   []float32 // [out] or nil
+	scale  float32
 }
 
 // LinearOptions are what a Linear may have beside its matrix.
@@ -123,7 +123,7 @@ func NewLinear(name string, w tensor.Weight, o LinearOptions) (*Linear, error) {
 	if err != nil {
 		return nil, err
 	}
-	if l.mat, err = table.Mat(w.Type); err != nil {
+	if l.matMul, err = table.MatMul(w.Type); err != nil {
 		return nil, fmt.Errorf("nn: %s: %w", w.Name, err)
 	}
 	if o.Bias != nil {

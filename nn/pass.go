@@ -38,8 +38,8 @@ type Pass struct {
 	// What the verbs reuse from call to call.
 	event   Event
 	workers []worker
-	acts    kernels.Acts // of the last product's input
-	slots   kernels.Acts // the same, gathered by expert, and later the experts' inner activations
+	acts    kernels.Activations // of the last product's input
+	slots   kernels.Activations // the same, gathered by expert, and later the experts' inner activations
 	angles  []angles
 	quant   quantizeJob
 	prod    productJob

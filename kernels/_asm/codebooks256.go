@@ -5,9 +5,9 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// book256 is how a format takes its weights from a codebook: points of eight numbers, in IQ3 of four, that bits index. What can be done for many rows or points at
+// codebook256 is how a format takes its weights from a codebook: points of eight numbers, in IQ3 of four, that bits index. What can be done for many rows or points at
 // once, is, and waits in scratch memory for the loop over the chunks.
-type book256 struct {
+type codebook256 struct {
 	// points is the number of points of a row's block whose indices wait in scratch memory as words, 0 if load reads them.
 	points int
 	// flips, where the codebook holds magnitudes, returns -1 in each byte of row i that is to be negated, up to most in magnitude. rows negate the activations
@@ -16,8 +16,8 @@ type book256 struct {
 	most  int
 }
 
-// books256 is the state of kernels with codebooks.
-type books256 struct {
+// codebooks256 is the state of kernels with codebooks.
+type codebooks256 struct {
 	flip  bool          // load is to return magnitudes
 	grid  reg.GPVirtual // the codebook
 	chunk reg.GPVirtual // the number of the chunk in a loop
@@ -47,7 +47,7 @@ func (s *state256) scaleOf(f *format256, g int) Mem {
 
 // frame256 makes a function with much scratch memory ask for it.
 func (x *program) frame256(f *format256) {
-	if f.book != nil {
+	if f.codebook != nil {
 		x.Attributes(0)
 	}
 }
@@ -59,13 +59,13 @@ func (x *program) scratch256(f *format256, s *state256) {
 		s.size = 32 * (1 + 32/f.group)
 		s.local = x.AllocLocal(chunks*s.size + 32)
 		s.own = x.GP64()
-		if f.book.points > 0 {
-			s.words = x.AllocLocal(8 * 2 * f.book.points)
+		if f.codebook.points > 0 {
+			s.words = x.AllocLocal(8 * 2 * f.codebook.points)
 			s.index = x.GP64()
 		}
 	}
 	x.aligned32(s.local, s.own)
-	if f.book.points > 0 {
+	if f.codebook.points > 0 {
 		x.LEAQ(s.words, s.index)
 	}
 }
@@ -79,8 +79,8 @@ func (x *program) chunks256(f *format256, s *state256, body func()) {
 		s.row = x.GP64()
 		x.LEAQ(s.rows.at(i, 0), s.row)
 		y := load(x, s, i, c)
-		if f.book.flips != nil && !s.flip {
-			flips := f.book.flips(x, s, i)
+		if f.codebook.flips != nil && !s.flip {
+			flips := f.codebook.flips(x, s, i)
 			x.VPXOR(flips, y, y)
 			x.VPSUBB(flips, y, y)
 			x.VPADDB(x.bytes256(1<<f.off), y, y)
@@ -90,8 +90,8 @@ func (x *program) chunks256(f *format256, s *state256, body func()) {
 	x.Label("chunks")
 	body()
 	x.add(s.size, s.own)
-	if f.book.points > 0 {
-		x.add(2*f.book.points*32/f.weight, s.index)
+	if f.codebook.points > 0 {
+		x.add(2*f.codebook.points*32/f.weight, s.index)
 	}
 	x.INCQ(s.chunk)
 	x.CMPQ(s.chunk, Imm(uint64(f.weight/32)))
@@ -99,9 +99,9 @@ func (x *program) chunks256(f *format256, s *state256, body func()) {
 	f.load = load
 }
 
-// rowsBook256 takes a block of each row, one chunk after another.
-func (x *program) rowsBook256(l level256, f format256, s *state256, acc reg.VecVirtual, q, meta, next reg.Register) {
-	s.flip = f.book.flips != nil
+// gemvCodebook256 takes a block of each row, one chunk after another.
+func (x *program) gemvCodebook256(l level256, f format256, s *state256, acc reg.VecVirtual, q, meta, next reg.Register) {
+	s.flip = f.codebook.flips != nil
 	x.scratch256(&f, s)
 	f.scales(x, s)
 	for g := range f.weight / f.group {
@@ -173,7 +173,7 @@ func byteIndex256(x *program, s *state256, disp, stride int) reg.GPVirtual {
 	return r
 }
 
-func (x *program) wordIndex256(f *book256, s *state256, i, l int) reg.GPVirtual {
+func (x *program) wordIndex256(f *codebook256, s *state256, i, l int) reg.GPVirtual {
 	r := x.GP32()
 	x.MOVWLZX(Mem{Base: s.index, Disp: 2 * (f.points*i + l)}, r)
 	return r
@@ -192,7 +192,7 @@ type highs256 struct {
 }
 
 // indices256 writes the indices of all rows, whose bytes lie at disp, to scratch memory.
-func (x *program) indices256(f *book256, s *state256, disp int, h highs256) {
+func (x *program) indices256(f *codebook256, s *state256, disp int, h highs256) {
 	var mul [4]uint32
 	for i := range mul {
 		mul[i] = uint32(h.mul[2*i]) | uint32(h.mul[2*i+1])<<16

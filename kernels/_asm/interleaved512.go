@@ -5,10 +5,10 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// abreast512 is how four blocks of a row are taken at once where 16 bytes of nibbles make a block: a block in each lane of 128 bits. Each dword of the products sums
+// interleaved512 is how four blocks of a row are taken at once where 16 bytes of nibbles make a block: a block in each lane of 128 bits. Each dword of the products sums
 // eight weights, so that half as much is left to add up as with one block of many rows. One load of 64 bytes has the scales of all four blocks, and, where these
 // lie at even addresses, the nibbles of three.
-type abreast512 struct {
+type interleaved512 struct {
 	size    int   // bytes of a block: four of them are 64 or more
 	nibbles int   // where its nibbles begin
 	pairs   bool  // a minimum follows the scale
@@ -17,13 +17,13 @@ type abreast512 struct {
 	off     int   // what is added to its entries
 }
 
-const abreast = 4 // blocks
+const interleaved = 4 // blocks
 
 var (
-	abreastQ4_0  = &abreast512{size: 18, nibbles: 2}
-	abreastQ4_1  = &abreast512{size: 20, nibbles: 4, pairs: true}
-	abreastIQ4NL = &abreast512{size: 18, nibbles: 2, levels: levelsIQ4, off: 128}
-	abreastMXFP4 = &abreast512{size: 17, nibbles: 1, powers: true, levels: levelsFP4, off: 16}
+	interleavedQ4_0  = &interleaved512{size: 18, nibbles: 2}
+	interleavedQ4_1  = &interleaved512{size: 20, nibbles: 4, pairs: true}
+	interleavedIQ4NL = &interleaved512{size: 18, nibbles: 2, levels: levelsIQ4, off: 128}
+	interleavedMXFP4 = &interleaved512{size: 17, nibbles: 1, powers: true, levels: levelsFP4, off: 16}
 )
 
 // halfWords is 64 bytes of constant data, given as 16-bit words.
@@ -36,7 +36,7 @@ func (x *program) halfWords(w []int) Mem {
 }
 
 // begin sets up the constants of the loop.
-func (a *abreast512) begin(x *program, s *state512) {
+func (a *interleaved512) begin(x *program, s *state512) {
 	s.c["0f"] = x.constZ(0x0f0f0f0f)
 	if a.levels != nil {
 		b := make([]int, len(a.levels))
@@ -70,30 +70,30 @@ func (a *abreast512) begin(x *program, s *state512) {
 		r, k := x.GP32(), x.K()
 		x.MOVL(U32(uint32(uint64(1)<<(4*each)-1)<<(4*each*i)), r)
 		x.KMOVD(r, k)
-		s.k[abreastMask(i)] = k
+		s.k[maskName(i)] = k
 	}
 }
 
 // scaleWords is the number of 16-bit words that hold the scale of a block, and its minimum.
-func (a *abreast512) scaleWords() int {
+func (a *interleaved512) scaleWords() int {
 	if a.pairs {
 		return 2
 	}
 	return 1
 }
 
-func abreastMask(i int) string { return string(rune('0' + i)) }
+func maskName(i int) string { return string(rune('0' + i)) }
 
 // place says where the scales of a row's four blocks go: words in two registers, ready for a shuffle of both, or pairs of words in four, ready for dwords4x4.
-func (a *abreast512) place(row int) (register string, at int) {
+func (a *interleaved512) place(row int) (register string, at int) {
 	if a.pairs {
-		return "s" + abreastMask(row%4), row / 4
+		return "s" + maskName(row%4), row / 4
 	}
-	return "s" + abreastMask(row/8), row % 8
+	return "s" + maskName(row/8), row % 8
 }
 
 // step multiplies four blocks of 16 rows with a token and returns the sums of each block, a lane per row. It leaves the scales to scale.
-func (a *abreast512) step(x *program, s *state512, q reg.Register) [abreast]reg.VecVirtual {
+func (a *interleaved512) step(x *program, s *state512, q reg.Register) [interleaved]reg.VecVirtual {
 	q0, lo, hi := x.ZMM(), x.ZMM(), x.ZMM()
 	x.VMOVDQU32(Mem{Base: q}, q0)
 	x.VSHUFI64X2(Imm(0x88), Mem{Base: q, Disp: 64}, q0, lo)
@@ -110,14 +110,14 @@ func (a *abreast512) step(x *program, s *state512, q reg.Register) [abreast]reg.
 				s.v[name] = x.ZMM()
 				x.VPERMW(w, s.c["scales"], s.v[name])
 			} else {
-				x.VPERMW(w, s.c["scales"], s.k[abreastMask(at)], s.v[name])
+				x.VPERMW(w, s.c["scales"], s.k[maskName(at)], s.v[name])
 			}
 			if a.size%2 == 0 {
 				x.VPERMW(w, s.c["pick"], w)
 				x.VINSERTI32X4(Imm(3), s.rows.at(row, 3*a.size+a.nibbles), w, w)
 			} else {
 				x.VMOVDQU32(s.rows.at(row, a.nibbles), w.AsX())
-				for b := 1; b < abreast; b++ {
+				for b := 1; b < interleaved; b++ {
 					x.VINSERTI32X4(Imm(uint64(b)), s.rows.at(row, b*a.size+a.nibbles), w, w)
 				}
 			}
@@ -139,15 +139,15 @@ func (a *abreast512) step(x *program, s *state512, q reg.Register) [abreast]reg.
 }
 
 // scale sets the scale of block b, and its minimum, as formats of one block have them.
-func (a *abreast512) scale(x *program, s *state512, b int) {
+func (a *interleaved512) scale(x *program, s *state512, b int) {
 	if a.pairs {
 		if b == 0 {
 			pairs := x.dwords4x4([4]reg.VecVirtual{s.v["s0"], s.v["s1"], s.v["s2"], s.v["s3"]})
 			for i, p := range pairs {
-				s.v["p"+abreastMask(i)] = p
+				s.v["p"+maskName(i)] = p
 			}
 		}
-		p := s.v["p"+abreastMask(b)]
+		p := s.v["p"+maskName(b)]
 		s.v["d"], s.v["m"] = x.lowHalves(p), x.highHalves(p)
 		return
 	}
@@ -170,11 +170,11 @@ func (a *abreast512) scale(x *program, s *state512, b int) {
 	s.v["d"] = d
 }
 
-// rowsAbreast takes four blocks of each row.
-func (x *program) rowsAbreast(f format512, s *state512, acc reg.VecVirtual, q, meta, next reg.Register) {
-	a := f.abreast
+// gemvInterleaved takes four blocks of each row.
+func (x *program) gemvInterleaved(f format512, s *state512, acc reg.VecVirtual, q, meta, next reg.Register) {
+	a := f.interleaved
 	// All at once, in the order of addresses: these loops are faster than memory, and lines that are asked for one by one among their loads were seen to come a tenth slower.
-	for at := 0; at < abreast*16*a.size; at += 64 {
+	for at := 0; at < interleaved*16*a.size; at += 64 {
 		x.PREFETCHT1(Mem{Base: next, Disp: at})
 	}
 	sums := a.step(x, s, q)
@@ -182,8 +182,8 @@ func (x *program) rowsAbreast(f format512, s *state512, acc reg.VecVirtual, q, m
 		a.scale(x, s, b)
 		x.fold512(&f, s, acc, sum, 0, b, meta)
 	}
-	x.advance(s.rows, abreast*a.size)
-	x.add(abreast*16*a.size, next)
-	x.add(abreast*32, q)
-	x.add(abreast*actGroup, meta)
+	x.advance(s.rows, interleaved*a.size)
+	x.add(interleaved*16*a.size, next)
+	x.add(interleaved*32, q)
+	x.add(interleaved*actGroup, meta)
 }
