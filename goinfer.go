@@ -95,7 +95,7 @@ const (
 const (
 	ScoreSoftmax  = nn.ScoreSoftmax
 	ScoreSigmoid  = nn.ScoreSigmoid
-	ScoreSelected = nn.ScoreSelected
+	ScoreSelected = nn.ScoreSoftmaxWeight
 )
 
 // JoinHooks returns a hook that shows everything to several, in order: each sees what those before it have written.
@@ -277,7 +277,7 @@ func open(f *gguf.File, cfg Config, need Memory, o Options) (m *Model, err error
 	}
 	m.need.Weights += w.Copied()
 	rows := min(o.Batch, o.Context)
-	m.need.Scratch = nn.Measure(rows, func(p *nn.Pass) { net.Forward(p) }) + 4*int64(cfg.NVocab)
+	m.need.Scratch = nn.DryRun(rows, func(p *nn.Pass) { net.Forward(p) }) + 4*int64(cfg.NVocab)
 	if err := m.need.check(o); err != nil {
 		return m, err
 	}

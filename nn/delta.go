@@ -42,30 +42,30 @@ func (m *DeltaNet) mix(p *Pass, x *tensor.Tensor) *tensor.Tensor {
 		z = p.Linear(x, m.Z)
 	}
 	qkv = p.conv(qkv, m.Conv, 0)
-	w := deltaWalk{m: m, qkv: qkv, beta: beta, rate: rate, y: p.arena.New(x.Rows, m.Values*m.Dim)}
-	p.walks.delta = w
-	p.recurrent(&p.walks.delta, m.Conv.State(), m.Values*m.Dim*m.Dim)
-	p.show(p.layer, NameScan, w.y)
+	w := deltaScan{m: m, qkv: qkv, beta: beta, rate: rate, y: p.arena.New(x.Rows, m.Values*m.Dim)}
+	p.scans.delta = w
+	p.recurrent(&p.scans.delta, m.Conv.State(), m.Values*m.Dim*m.Dim)
+	p.notify(p.layer, NameScan, w.y)
 	p.NormHeads(w.y, m.Norm)
 	p.eachRow(rowJob{kind: rowAct, act: SiLU, dst: z, a: z, b: w.y})
 	return p.Linear(z, m.Out)
 }
 
-type deltaWalk struct {
+type deltaScan struct {
 	m                  *DeltaNet
 	qkv, beta, rate, y *tensor.Tensor
 }
 
-func (w *deltaWalk) parts() int { return w.m.Values }
+func (w *deltaScan) partitions() int { return w.m.Values }
 
-func (w *deltaWalk) walk(l *kernels.Level, scratch *[]float32, head, row, n int, old, state []float32) {
+func (w *deltaScan) scan(l *kernels.Level, scratch *[]float32, head, row, n int, old, state []float32) {
 	m := w.m
 	size := m.Dim * m.Dim
 	s := state[head*size:][:size]
 	if old != nil {
 		old = old[head*size:][:size]
 	}
-	carry(s, old)
+	initState(s, old)
 	of := head / (m.Values / m.Keys)
 	if m.Tiled {
 		of = head % m.Keys

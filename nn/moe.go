@@ -15,9 +15,9 @@ type Scoring uint8
 
 // The scorings.
 const (
-	ScoreSoftmax  Scoring = iota // over all experts (Shazeer et al. 2017, arXiv:1701.06538)
-	ScoreSigmoid                 // each by itself (DeepSeek-V3, arXiv:2412.19437)
-	ScoreSelected                // logits choose, and the softmax is over the chosen (gpt-oss, arXiv:2508.10925)
+	ScoreSoftmax       Scoring = iota // over all experts (Shazeer et al. 2017, arXiv:1701.06538)
+	ScoreSigmoid                      // each by itself (DeepSeek-V3, arXiv:2412.19437)
+	ScoreSoftmaxWeight                // logits choose, and the softmax is over the chosen (gpt-oss, arXiv:2508.10925)
 )
 
 // MoEConfig describes a layer of routed experts (Shazeer et al. 2017, arXiv:1701.06538; Jiang et al. 2024, arXiv:2401.04088), with shared ones beside them (Dai et al. 2024,
@@ -35,14 +35,14 @@ type MoEConfig struct {
 	Bias []float32
 	// Groups are as many equal ranges of experts, of which the GroupsUsed best may be chosen from. A group's score is the sum of its GroupTop best experts: 1 in DeepSeek-V2
 	// (arXiv:2405.04434), 2 in V3. 0 for no groups.
-	Groups, GroupsUsed, GroupTop int
+	Groups, GroupsUsed, GroupTopK int
 
 	// Renormalise divides the weights of the chosen experts by their sum.
 	Renormalise bool
 	// Scale multiplies the weights. 0 means 1.
 	Scale float32
-	// WeighInput multiplies the experts' input by the weights, instead of their output (Llama 4).
-	WeighInput bool
+	// WeightBeforeFFN multiplies the experts' input by the weights, instead of their output (Llama 4).
+	WeightBeforeFFN bool
 
 	// Shared is an expert that every token uses, nil for none; SharedGate, [1][n_embd], is the logit of its weight, nil for 1.
 	Shared     *FFN
@@ -87,9 +87,9 @@ func (c *MoEConfig) checkGroups(n int) error {
 	if c.Groups == 0 {
 		return nil
 	}
-	if n%c.Groups != 0 || c.GroupsUsed < 1 || c.GroupsUsed > c.Groups || c.GroupTop < 1 || c.GroupTop > n/c.Groups || c.Used > c.GroupsUsed*(n/c.Groups) {
+	if n%c.Groups != 0 || c.GroupsUsed < 1 || c.GroupsUsed > c.Groups || c.GroupTopK < 1 || c.GroupTopK > n/c.Groups || c.Used > c.GroupsUsed*(n/c.Groups) {
 		return fmt.Errorf("nn: %s: %d experts in %d groups, %d groups and %d experts used, groups scored by their best %d: want whole groups with enough experts",
-			c.Router.w.Name, n, c.Groups, c.GroupsUsed, c.Used, c.GroupTop)
+			c.Router.w.Name, n, c.Groups, c.GroupsUsed, c.Used, c.GroupTopK)
 	}
 	return nil
 }
@@ -103,9 +103,9 @@ type moeState struct {
 	first   []int     // [n_expert+1], each expert's first slot
 	scoring Scoring
 	scores  []float32 // [n_expert], by which a token's experts are chosen
-	taken   []bool
+	chosen  []bool
 	groups  []float32 // [groups], the groups' scores
-	left    []bool    // [groups], not chosen
+	masked  []bool    // [groups], not chosen
 	gather  gatherJob
 	combine combineJob
 }
@@ -117,7 +117,7 @@ func (p *Pass) MoE(x *tensor.Tensor, m *MoE) *tensor.Tensor { return p.Experts(x
 func (p *Pass) Route(x *tensor.Tensor, m *MoE) *tensor.Tensor {
 	logits := p.Linear(x, m.c.Router)
 	p.moe.scoring = m.c.Score
-	p.show(p.layer, NameRouterLogits, logits)
+	p.notify(p.layer, NameRouterLogits, logits)
 	return logits
 }
 
@@ -134,10 +134,10 @@ func (p *Pass) Experts(x, logits *tensor.Tensor, m *MoE) *tensor.Tensor {
 	y := p.arena.New(slots, out.Cols)
 	in := p.arena.New(slots, x.Cols) // the rows of x by slot, for experts in a float format
 
-	if !p.Dead() {
+	if !p.Aborted() {
 		p.moe.route(p, m, logits)
 	}
-	if !p.Dead() {
+	if !p.Aborted() {
 		p.experts(x, in, g, u, y, m)
 		p.moe.combine = combineJob{p, out, y, c}
 		p.pool.Run(&p.moe.combine, n)
@@ -156,7 +156,7 @@ func (p *Pass) Experts(x, logits *tensor.Tensor, m *MoE) *tensor.Tensor {
 func (p *Pass) experts(x, in, g, u, y *tensor.Tensor, m *MoE) {
 	c, s := &m.c, &p.moe
 	early, late := m.formatsIn, kernels.ActF32
-	if c.WeighInput { // rows are quantised after they were weighed
+	if c.WeightBeforeFFN { // rows are quantised after they were weighed
 		early, late = late, early
 	}
 	p.acts.Reset(x.Rows, x.Cols, early)
@@ -168,36 +168,36 @@ func (p *Pass) experts(x, in, g, u, y *tensor.Tensor, m *MoE) {
 	p.pool.Run(&s.gather, x.Rows)
 	p.prepare(&p.slots, late)
 
-	p.prod.begin(p)
+	p.matMul.begin(p)
 	for e := range c.Up {
 		if c.Gate != nil {
-			p.showInputs(c.Gate[e], e, &p.slots, s.first[e], s.first[e+1])
-			p.prod.addRange(g, c.Gate[e], &p.slots, s.first[e], s.first[e+1])
+			p.notifyInputs(c.Gate[e], e, &p.slots, s.first[e], s.first[e+1])
+			p.matMul.addRange(g, c.Gate[e], &p.slots, s.first[e], s.first[e+1])
 		}
-		p.showInputs(c.Up[e], e, &p.slots, s.first[e], s.first[e+1])
-		p.prod.addRange(u, c.Up[e], &p.slots, s.first[e], s.first[e+1])
+		p.notifyInputs(c.Up[e], e, &p.slots, s.first[e], s.first[e+1])
+		p.matMul.addRange(u, c.Up[e], &p.slots, s.first[e], s.first[e+1])
 	}
-	p.prod.run()
+	p.matMul.run()
 	if c.Gate != nil {
-		p.showSlots(c.Gate[0].name, g)
+		p.notifyExperts(c.Gate[0].name, g)
 	}
-	p.showSlots(c.Up[0].name, u)
+	p.notifyExperts(c.Up[0].name, u)
 	if c.Gate == nil {
 		g, u = u, nil // act(u), without a factor
 	}
 	p.eachRow(rowJob{kind: rowAct, act: c.Act, dst: g, a: g, b: u})
-	p.showSlots(NameFFNAct, g)
+	p.notifyExperts(NameFFNAct, g)
 
 	p.slots.Reset(g.Rows, g.Cols, m.formatsDown)
 	p.slots.F = g.F
 	p.prepare(&p.slots, m.formatsDown)
-	p.prod.begin(p)
+	p.matMul.begin(p)
 	for e := range c.Down {
-		p.showInputs(c.Down[e], e, &p.slots, s.first[e], s.first[e+1])
-		p.prod.addRange(y, c.Down[e], &p.slots, s.first[e], s.first[e+1])
+		p.notifyInputs(c.Down[e], e, &p.slots, s.first[e], s.first[e+1])
+		p.matMul.addRange(y, c.Down[e], &p.slots, s.first[e], s.first[e+1])
 	}
-	p.prod.run()
-	p.showSlots(c.Down[0].name, y)
+	p.matMul.run()
+	p.notifyExperts(c.Down[0].name, y)
 }
 
 // count says how many experts each of n tokens uses, and returns the number of slots.
@@ -207,7 +207,7 @@ func (s *moeState) count(p *Pass, m *MoE, n int) int {
 	s.start[0] = 0
 	for i := range n {
 		used := c.Used
-		if len(p.batch.Hooks) > 0 && !p.Dead() {
+		if len(p.batch.Hooks) > 0 && !p.Aborted() {
 			if h, ok := p.batch.Hooks[i].(RoutingHook); ok {
 				used = h.ExpertsUsed(p.layer, c.Used, total)
 			}
@@ -231,7 +231,7 @@ func (s *moeState) route(p *Pass, m *MoE, logits *tensor.Tensor) {
 	n, total := logits.Rows, logits.Cols
 	slots := s.start[n]
 	s.experts, s.weights, s.slot = grow(s.experts, slots), grow(s.weights, slots), grow(s.slot, slots)
-	s.first, s.taken, s.scores = grow(s.first, total+1), grow(s.taken, total), grow(s.scores, total)
+	s.first, s.chosen, s.scores = grow(s.first, total+1), grow(s.chosen, total), grow(s.scores, total)
 	for i := range n {
 		if err := s.routeRow(p, m, i, logits.Row(i)); err != nil {
 			p.Fail(fmt.Errorf("nn: %w in layer %d", err, p.layer))
@@ -302,9 +302,9 @@ func (k Scoring) all(x []float32) {
 
 // choose picks the experts with the highest scores, the lower number among equals, and their weights.
 func (s *moeState) choose(ids []int32, w, probs []float32, c *MoEConfig) error {
-	clear(s.taken)
+	clear(s.chosen)
 	if c.Groups > 0 {
-		s.leaveGroups(c)
+		s.maskGroups(c)
 	}
 	for r := range ids {
 		best := s.best(0, len(s.scores))
@@ -312,9 +312,9 @@ func (s *moeState) choose(ids []int32, w, probs []float32, c *MoEConfig) error {
 			return fmt.Errorf("the router can choose %d experts of %d for a token, and %d are asked for", r, len(probs), len(ids))
 		}
 		ids[r], w[r] = int32(best), probs[best]
-		s.taken[best] = true
+		s.chosen[best] = true
 	}
-	if c.Score == ScoreSelected {
+	if c.Score == ScoreSoftmaxWeight {
 		kernels.Softmax(w)
 	}
 	if c.Renormalise {
@@ -340,38 +340,38 @@ func (s *moeState) choose(ids []int32, w, probs []float32, c *MoEConfig) error {
 func (s *moeState) best(e0, e1 int) int {
 	best := -1
 	for e := e0; e < e1; e++ {
-		if !s.taken[e] && (best < 0 || s.scores[e] > s.scores[best]) {
+		if !s.chosen[e] && (best < 0 || s.scores[e] > s.scores[best]) {
 			best = e
 		}
 	}
 	return best
 }
 
-// leaveGroups takes the experts of all groups but the best out of the choice.
-func (s *moeState) leaveGroups(c *MoEConfig) {
+// maskGroups takes the experts of all groups but the best out of the choice.
+func (s *moeState) maskGroups(c *MoEConfig) {
 	size := len(s.scores) / c.Groups
-	s.groups, s.left = grow(s.groups, c.Groups), grow(s.left, c.Groups)
+	s.groups, s.masked = grow(s.groups, c.Groups), grow(s.masked, c.Groups)
 	for g := range c.Groups {
-		s.groups[g], s.left[g] = 0, true
-		for i := range c.GroupTop {
+		s.groups[g], s.masked[g] = 0, true
+		for i := range c.GroupTopK {
 			best := s.best(g*size, (g+1)*size)
 			if i == 0 || !math.IsInf(float64(s.scores[best]), -1) { // an expert that is kept out takes nothing from its group
 				s.groups[g] += s.scores[best]
 			}
-			s.taken[best] = true
+			s.chosen[best] = true
 		}
 	}
 	for range c.GroupsUsed {
 		best := -1
 		for g, v := range s.groups {
-			if s.left[g] && (best < 0 || v > s.groups[best]) {
+			if s.masked[g] && (best < 0 || v > s.groups[best]) {
 				best = g
 			}
 		}
-		s.left[best] = false
+		s.masked[best] = false
 	}
-	for e := range s.taken {
-		s.taken[e] = s.left[e/size]
+	for e := range s.chosen {
+		s.chosen[e] = s.masked[e/size]
 	}
 }
 
@@ -389,7 +389,7 @@ func (j *gatherJob) Run(row, _ int) {
 		slot := s.slot[r]
 		dst := j.dst.F[slot*j.dst.K : (slot+1)*j.dst.K]
 		copy(dst, j.src.F[row*j.src.K:])
-		if j.c.WeighInput {
+		if j.c.WeightBeforeFFN {
 			j.p.level.Scale(dst, s.weights[r])
 		}
 		j.dst.Copy(slot, j.src, row)
@@ -408,7 +408,7 @@ func (j *combineJob) Run(row, _ int) {
 	s, dst := &j.p.moe, j.out.Row(row)
 	clear(dst)
 	for r := s.start[row]; r < s.start[row+1]; r++ {
-		if j.c.WeighInput {
+		if j.c.WeightBeforeFFN {
 			j.p.level.Add(dst, j.y.Row(s.slot[r]))
 		} else {
 			j.p.level.AddScaled(dst, j.y.Row(s.slot[r]), s.weights[r])
@@ -416,9 +416,9 @@ func (j *combineJob) Run(row, _ int) {
 	}
 }
 
-// showSlots offers the rows of experts to the hooks of their tokens, best expert first, with the expert's number.
-func (p *Pass) showSlots(name string, t *tensor.Tensor) {
-	if p.Dead() {
+// notifyExperts offers the rows of experts to the hooks of their tokens, best expert first, with the expert's number.
+func (p *Pass) notifyExperts(name string, t *tensor.Tensor) {
+	if p.Aborted() {
 		return
 	}
 	for row := range p.batch.Len() {

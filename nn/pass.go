@@ -15,8 +15,8 @@ import (
 // ErrInterrupted is what End returns for a pass that was interrupted.
 var ErrInterrupted = errors.New("nn: pass interrupted")
 
-// errMeasure marks a dry run.
-var errMeasure = errors.New("nn: dry run")
+// errDryRun marks a dry run.
+var errDryRun = errors.New("nn: dry run")
 
 // Pass is one forward computation at a time, and the scratch memory it keeps between them. It belongs to one goroutine;
 // only Interrupt may be called from others.
@@ -36,18 +36,18 @@ type Pass struct {
 	interrupted atomic.Bool
 
 	// What the verbs reuse from call to call.
-	event   Event
-	workers []worker
-	acts    kernels.Activations // of the last product's input
-	slots   kernels.Activations // the same, gathered by expert, and later the experts' inner activations
-	angles  []angles
-	quant   quantizeJob
-	prod    productJob
-	rows    rowJob
-	att     attendJob
-	moe     moeState
-	recur   recurJob
-	walks   walks
+	event    Event
+	workers  []worker
+	acts     kernels.Activations // of the last product's input
+	slots    kernels.Activations // the same, gathered by expert, and later the experts' inner activations
+	angles   []angles
+	quantJob quantizeJob
+	matMul   matMulJob
+	rows     rowJob
+	att      attendJob
+	moe      moeState
+	recur    recurJob
+	scans    scans
 }
 
 // worker is what a thread of the pool owns.
@@ -97,8 +97,8 @@ func (p *Pass) Interrupt() { p.interrupted.Store(true) }
 // Resume ends the effect of Interrupt.
 func (p *Pass) Resume() { p.interrupted.Store(false) }
 
-// Dead reports whether the pass computes no more: after a fault, an interruption, or in a dry run.
-func (p *Pass) Dead() bool { return p.err != nil || p.interrupted.Load() }
+// Aborted reports whether the pass computes no more: after a fault, an interruption, or in a dry run.
+func (p *Pass) Aborted() bool { return p.err != nil || p.interrupted.Load() }
 
 // Fail records a fault; the first one is kept.
 func (p *Pass) Fail(err error) {
@@ -107,13 +107,13 @@ func (p *Pass) Fail(err error) {
 	}
 }
 
-// Measure runs forward without computing for a batch of n rows with as many outputs, and returns the bytes of scratch memory that it takes.
-func Measure(n int, forward func(*Pass)) int64 {
+// DryRun runs forward without computing for a batch of n rows with as many outputs, and returns the bytes of scratch memory that it takes.
+func DryRun(n int, forward func(*Pass)) int64 {
 	b := &Batch{}
 	for range n {
 		b.Add(0, 0, 0, true, nil)
 	}
-	p := &Pass{batch: b, layer: -1, err: errMeasure}
+	p := &Pass{batch: b, layer: -1, err: errDryRun}
 	p.arena.Counting = true
 	for i := range n {
 		p.outputs = append(p.outputs, i)
@@ -125,7 +125,7 @@ func Measure(n int, forward func(*Pass)) int64 {
 // Embed returns the embeddings of the tokens, [n_tokens][n_embd]: the residual stream.
 func (p *Pass) Embed(e *Embedding) *tensor.Tensor {
 	p.x = p.arena.New(p.batch.Len(), e.w.Cols)
-	if !p.Dead() {
+	if !p.Aborted() {
 		for i, id := range p.batch.Tokens {
 			if id < 0 || int(id) >= e.w.Rows {
 				p.Fail(fmt.Errorf("nn: token %d is outside the vocabulary of %d", id, e.w.Rows))
@@ -133,7 +133,7 @@ func (p *Pass) Embed(e *Embedding) *tensor.Tensor {
 			}
 			quant.Dequantize(e.w.Type, p.x.Row(i), e.w.Row(int(id)))
 		}
-		p.show(-1, NameEmbd, p.x)
+		p.notify(-1, NameEmbd, p.x)
 	}
 	return p.x
 }
@@ -141,7 +141,7 @@ func (p *Pass) Embed(e *Embedding) *tensor.Tensor {
 // Layer announces layer i: what the verbs returned in the layer before is given up, the residual stream excepted.
 func (p *Pass) Layer(i int) {
 	if p.layer >= 0 {
-		p.show(p.layer, NameLayerOut, p.x)
+		p.notify(p.layer, NameLayerOut, p.x)
 		p.arena.Rewind(p.layerMark)
 	} else {
 		p.layerMark = p.arena.Mark()
@@ -152,7 +152,7 @@ func (p *Pass) Layer(i int) {
 // Outputs ends the layers and returns the rows of x that want an output, [n_outputs][n_embd].
 func (p *Pass) Outputs(x *tensor.Tensor) *tensor.Tensor {
 	if p.layer >= 0 {
-		p.show(p.layer, NameLayerOut, x)
+		p.notify(p.layer, NameLayerOut, x)
 		p.arena.Rewind(p.layerMark)
 	}
 	p.layer = -1
@@ -160,7 +160,7 @@ func (p *Pass) Outputs(x *tensor.Tensor) *tensor.Tensor {
 		return x
 	}
 	out := p.arena.New(len(p.outputs), x.Cols)
-	if !p.Dead() {
+	if !p.Aborted() {
 		for i, row := range p.outputs {
 			copy(out.Row(i), x.Row(row))
 		}
@@ -171,7 +171,7 @@ func (p *Pass) Outputs(x *tensor.Tensor) *tensor.Tensor {
 // EmbedPositions adds the rows of a table of positions, [n_ctx][n_embd], to the residual stream.
 func (p *Pass) EmbedPositions(e *Embedding) {
 	y := p.arena.New(p.batch.Len(), e.w.Cols)
-	if p.Dead() {
+	if p.Aborted() {
 		return
 	}
 	for i, pos := range p.batch.Pos {
@@ -187,7 +187,7 @@ func (p *Pass) EmbedPositions(e *Embedding) {
 // EmbedRow adds a row of a table, [n_rows][n_embd], to the residual stream of every token: what says, for example, that they belong to the first of two sentences.
 func (p *Pass) EmbedRow(e *Embedding, row int) {
 	y := p.arena.New(p.batch.Len(), e.w.Cols)
-	if p.Dead() {
+	if p.Aborted() {
 		return
 	}
 	for i := range y.Rows {
@@ -203,7 +203,7 @@ func (p *Pass) Norm(x *tensor.Tensor, n *Norm) *tensor.Tensor {
 	}
 	y := p.arena.New(x.Rows, x.Cols)
 	p.eachRow(rowJob{kind: rowNorm, dst: y, a: x, norm: n})
-	p.show(p.layer, n.name, y)
+	p.notify(p.layer, n.name, y)
 	return y
 }
 
@@ -213,7 +213,7 @@ func (p *Pass) NormHeads(x *tensor.Tensor, n *Norm) {
 		panic(fmt.Sprintf("nn: %s norms stretches of %d, not rows of %d", n.name, n.n, x.Cols))
 	}
 	p.eachRow(rowJob{kind: rowNorm, dst: x, a: x, norm: n})
-	p.show(p.layer, n.name, x)
+	p.notify(p.layer, n.name, x)
 }
 
 // Scale multiplies x by c.
@@ -274,7 +274,7 @@ const (
 const rowWork = 1 << 13
 
 func (p *Pass) eachRow(j rowJob) {
-	if p.Dead() {
+	if p.Aborted() {
 		return
 	}
 	p.rows = j
@@ -313,7 +313,7 @@ func (r *rowJob) Run(chunk, worker int) {
 		case rowRope:
 			cos, sin := r.angles.row(i)
 			for h := r.angles.rope.offset; h < len(dst); h += r.dim {
-				if r.angles.rope.halves {
+				if r.angles.rope.neox {
 					r.p.level.RotateNeoX(dst[h:], cos, sin)
 				} else {
 					r.p.level.RotateInterleaved(dst[h:], cos, sin)

@@ -36,7 +36,7 @@ type Yarn struct {
 type Rope struct {
 	headDim   int
 	offset    int
-	halves    bool
+	neox      bool
 	freq      []float64 // [Dim/2], radians per position
 	magnitude float64
 }
@@ -52,7 +52,7 @@ func NewRope(c RopeConfig) (*Rope, error) {
 	case c.Factors != nil && len(c.Factors) != half:
 		return nil, fmt.Errorf("nn: rope: want %d frequency factors, found %d", half, len(c.Factors))
 	}
-	r := &Rope{headDim: c.HeadDim, offset: c.Offset, halves: c.Halves, freq: make([]float64, half), magnitude: c.Magnitude}
+	r := &Rope{headDim: c.HeadDim, offset: c.Offset, neox: c.Halves, freq: make([]float64, half), magnitude: c.Magnitude}
 	if r.magnitude == 0 {
 		r.magnitude = 1
 	}
@@ -131,7 +131,7 @@ func (p *Pass) anglesOf(r *Rope) *angles {
 
 // Rope turns every head of x, in place.
 func (p *Pass) Rope(r *Rope, x *tensor.Tensor) {
-	if !p.Dead() {
+	if !p.Aborted() {
 		p.eachRow(rowJob{kind: rowRope, dst: x, angles: p.anglesOf(r), dim: r.headDim})
 	}
 }

@@ -12,7 +12,7 @@ func newAFMoE(w *model.Weights) (model.Model, error) {
 	rope, ropeLocal := w.Rope(model.Halves), w.RopeLocal(model.Halves, c.Rope.Base, c.Rope.Factor)
 	full, local := w.Attention(), w.AttentionOf(nn.AttentionConfig{Window: c.Window})
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
-		h := nn.Heads{Attn: full, Rope: rope, Gate: b.Linear("attn_gate", c.NEmbd, c.NHead*c.HeadDim)}
+		h := nn.AttnBlock{Attn: full, Rope: rope, Gate: b.Linear("attn_gate", c.NEmbd, c.NHead*c.HeadDim)}
 		if c.Local(i, 4) {
 			h.Attn, h.Rope = local, ropeLocal
 		}

@@ -13,7 +13,7 @@ func newDBRX(w *model.Weights) (model.Model, error) {
 	m := newDecoder(w, (*model.Weights).LayerNorm, func(b *model.Weights, _ int) block {
 		return block{
 			attnNorm: b.LayerNorm("attn_norm", c.NEmbd),
-			attn:     b.Heads(nn.Heads{Rope: rope, Attn: attn}),
+			attn:     b.Heads(nn.AttnBlock{Rope: rope, Attn: attn}),
 			ffnNorm:  b.LayerNorm("attn_output_norm", c.NEmbd),
 			moe:      b.MoE(nn.MoEConfig{Renormalise: true}),
 		}

@@ -13,7 +13,7 @@ import (
 // sigmoids and a group by its two best. DeepSeek-AI 2024, arXiv:2405.04434 and arXiv:2412.19437.
 type deepseek2 struct {
 	*decoder
-	attn []*nn.Latent // by layer, in place of block.attn
+	attn []*nn.MLA // by layer, in place of block.attn
 }
 
 func newDeepSeek2(w *model.Weights) (model.Model, error) {
@@ -29,9 +29,9 @@ func newDeepSeek2(w *model.Weights) (model.Model, error) {
 			l.ffn = b.FFN(nn.SiLU)
 			return l
 		}
-		moe := nn.MoEConfig{Score: b.Scoring(nn.ScoreSoftmax), GroupTop: 2, Renormalise: c.ExpertNorm}
+		moe := nn.MoEConfig{Score: b.Scoring(nn.ScoreSoftmax), GroupTopK: 2, Renormalise: c.ExpertNorm}
 		if moe.Score == nn.ScoreSoftmax {
-			moe.GroupTop = 1
+			moe.GroupTopK = 1
 		}
 		l.moe = b.MoE(moe)
 		return l
@@ -59,7 +59,7 @@ func (m *deepseek2) Forward(f *nn.Pass) *tensor.Tensor {
 	for i := range m.blk {
 		b := &m.blk[i]
 		f.Layer(i)
-		m.add(f, x, f.LatentAttention(f.Norm(x, b.attnNorm), m.attn[i]))
+		m.add(f, x, f.MLA(f.Norm(x, b.attnNorm), m.attn[i]))
 		m.add(f, x, b.feed(f, f.Norm(x, b.ffnNorm)))
 	}
 	return f.Outputs(x)

@@ -13,7 +13,7 @@ func newFalcon(w *model.Weights) (model.Model, error) {
 	m := newDecoder(w, (*model.Weights).LayerNorm, func(b *model.Weights, _ int) block {
 		l := block{
 			attnNorm: b.LayerNorm("attn_norm", c.NEmbd),
-			attn:     b.Heads(nn.Heads{Rope: rope, Attn: attn}),
+			attn:     b.Heads(nn.AttnBlock{Rope: rope, Attn: attn}),
 			ffn:      b.PlainFFN(nn.GELU),
 		}
 		if b.Has("attn_norm_2") { // the norm of the feed-forward block keeps its old name, that of attention takes the new one

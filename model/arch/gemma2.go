@@ -24,7 +24,7 @@ func newGemma2(w *model.Weights) (model.Model, error) {
 		}
 		return block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(nn.Heads{Rope: rope, Attn: attn}),
+			attn:     b.Heads(nn.AttnBlock{Rope: rope, Attn: attn}),
 			attnPost: b.Norm("post_attention_norm", c.NEmbd),
 			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
 			ffn:      b.FFN(nn.GELU),

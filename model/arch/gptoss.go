@@ -17,9 +17,9 @@ func newGPTOSS(w *model.Weights) (model.Model, error) {
 		}
 		return block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(nn.Heads{Rope: rope, Attn: b.AttentionOf(a)}),
+			attn:     b.Heads(nn.AttnBlock{Rope: rope, Attn: b.AttentionOf(a)}),
 			ffnNorm:  b.Norm("post_attention_norm", c.NEmbd),
-			moe:      b.MoE(nn.MoEConfig{Act: nn.ClampedSwiGLU, Score: nn.ScoreSelected}),
+			moe:      b.MoE(nn.MoEConfig{Act: nn.ClampedSwiGLU, Score: nn.ScoreSoftmaxWeight}),
 		}
 	})
 	return m, w.Err()

@@ -18,7 +18,7 @@ func newGranite(w *model.Weights) (model.Model, error) {
 		if c.Recurrent(i) {
 			l.recur = b.Mamba2()
 		} else {
-			l.attn = b.Heads(nn.Heads{Rope: rope, Attn: attn})
+			l.attn = b.Heads(nn.AttnBlock{Rope: rope, Attn: attn})
 		}
 		if c.NExpert > 0 {
 			l.moe = b.MoE(nn.MoEConfig{Renormalise: true})

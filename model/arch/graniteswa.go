@@ -10,7 +10,7 @@ func newGraniteSWA(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	rope := w.Rope(model.Neighbours)
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
-		h, a := nn.Heads{}, nn.AttentionConfig{Sinks: b.Sinks()}
+		h, a := nn.AttnBlock{}, nn.AttentionConfig{Sinks: b.Sinks()}
 		if c.WindowPattern != nil && c.WindowPattern[i] {
 			a.Window = c.Window
 		}

@@ -23,7 +23,7 @@ func newGrok(w *model.Weights) (model.Model, error) {
 		moe := nn.MoEConfig{Act: nn.GELU, Renormalise: true}
 		l := block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(nn.Heads{Rope: rope, Attn: attn}),
+			attn:     b.Heads(nn.AttnBlock{Rope: rope, Attn: attn}),
 			attnPost: b.Norm("attn_output_norm", c.NEmbd),
 			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
 		}

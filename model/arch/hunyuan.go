@@ -12,7 +12,7 @@ func newHunyuan(w *model.Weights) (model.Model, error) {
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, _ int) block {
 		l := block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(b.QKNorm(nn.Heads{Rope: rope, Attn: attn, NormLast: true})),
+			attn:     b.Heads(b.QKNorm(nn.AttnBlock{Rope: rope, Attn: attn, NormLast: true})),
 			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
 		}
 		if c.NExpert > 0 {

@@ -16,7 +16,7 @@ func newLFM2(w *model.Weights) (model.Model, error) {
 		if c.Recurrent(i) {
 			l.recur = b.ShortConv()
 		} else {
-			l.attn = b.Heads(b.QKNorm(nn.Heads{Rope: rope, Attn: attn}))
+			l.attn = b.Heads(b.QKNorm(nn.AttnBlock{Rope: rope, Attn: attn}))
 		}
 		if c.HasExperts(i) {
 			l.moe = b.MoE(nn.MoEConfig{Score: b.Scoring(nn.ScoreSigmoid), Renormalise: true})

@@ -13,7 +13,7 @@ func newOLMo(w *model.Weights) (model.Model, error) {
 	m := newDecoder(w, plain, func(b *model.Weights, _ int) block {
 		return block{
 			attnNorm: plain(b, "attn_norm", c.NEmbd),
-			attn:     b.Heads(nn.Heads{Rope: rope, Attn: attn}),
+			attn:     b.Heads(nn.AttnBlock{Rope: rope, Attn: attn}),
 			ffnNorm:  plain(b, "ffn_norm", c.NEmbd),
 			ffn:      b.FFN(nn.SiLU),
 		}

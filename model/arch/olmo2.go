@@ -16,7 +16,7 @@ func newOLMo2(w *model.Weights) (model.Model, error) {
 			attn = local
 		}
 		return block{
-			attn:     b.Heads(b.QKRowNorm(nn.Heads{Rope: rope, Attn: attn})),
+			attn:     b.Heads(b.QKRowNorm(nn.AttnBlock{Rope: rope, Attn: attn})),
 			attnPost: b.Norm("post_attention_norm", c.NEmbd),
 			ffn:      b.FFN(nn.SiLU),
 			ffnPost:  b.Norm("post_ffw_norm", c.NEmbd),

@@ -17,7 +17,7 @@ func newQwen3Next(w *model.Weights) (model.Model, error) {
 		if c.Recurrent(i) || c.Recurs == nil && i%4 != 3 {
 			l.recur = b.DeltaNet(c.Arch != "qwen3next")
 		} else {
-			l.attn = b.Heads(b.QKNorm(nn.Heads{Rope: rope, Attn: attn, GateInQ: true}))
+			l.attn = b.Heads(b.QKNorm(nn.AttnBlock{Rope: rope, Attn: attn, GateInQ: true}))
 		}
 		if c.NExpert > 0 {
 			l.moe = b.MoE(nn.MoEConfig{Renormalise: true})

@@ -10,7 +10,7 @@ func newSmolLM3(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	rope, attn := w.Rope(model.Neighbours), w.Attention()
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
-		h := nn.Heads{Rope: rope, Attn: attn}
+		h := nn.AttnBlock{Rope: rope, Attn: attn}
 		if i%4 == 3 {
 			h.Rope = nil
 		}
