@@ -8,36 +8,36 @@ import (
 	"github.com/goinfer/goinfer/tensor"
 )
 
-// Layouts of RoPE pairs.
+// The layouts of RoPE pairs, by a name that architectures can use without nn.
 const (
-	Neighbours = false // (0,1), (2,3) …, as in the paper
-	Halves     = true  // (0,n/2), (1,n/2+1) …, as in GPT-NeoX
+	RopeInterleaved = nn.RopeInterleaved
+	RopeNeoX        = nn.RopeNeoX
 )
 
 // Rope makes the position embedding of the configuration, with the frequency factors of the file where it has any: rope_freqs (Llama 3.1), or rope_factors_long and
 // rope_factors_short (LongRoPE, Ding et al. 2024, arXiv:2402.13753), of which the long ones serve where the context is longer than the original one.
-func (w *Weights) Rope(halves bool) *nn.Rope {
-	return w.RopeBase(halves, w.cfg.Rope.Base, w.cfg.Rope.Factor)
+func (w *Weights) Rope(layout nn.RopeLayout) *nn.Rope {
+	return w.RopeBase(layout, w.cfg.Rope.Base, w.cfg.Rope.Factor)
 }
 
 // RopeBase is Rope with another base and another factor of stretching.
-func (w *Weights) RopeBase(halves bool, base, factor float64) *nn.Rope {
+func (w *Weights) RopeBase(layout nn.RopeLayout, base, factor float64) *nn.Rope {
 	c := w.cfg.Rope
 	c.Base, c.Factor = base, factor
-	return w.ropeOf(halves, c)
+	return w.ropeOf(layout, c)
 }
 
 // RopeLocal is Rope of layers that see a window, with their own base, which is usual where the file does not say, and another factor of stretching.
-func (w *Weights) RopeLocal(halves bool, usual, factor float64) *nn.Rope {
+func (w *Weights) RopeLocal(layout nn.RopeLayout, usual, factor float64) *nn.Rope {
 	base := w.cfg.RopeBaseSWA
 	if base == 0 {
 		base = usual
 	}
-	return w.RopeBase(halves, base, factor)
+	return w.RopeBase(layout, base, factor)
 }
 
-func (w *Weights) ropeOf(halves bool, c nn.RopeConfig) *nn.Rope {
-	c.Halves = halves
+func (w *Weights) ropeOf(layout nn.RopeLayout, c nn.RopeConfig) *nn.Rope {
+	c.Layout = layout
 	// Some files repeat the factors in every block; they are the same.
 	for _, name := range []string{"rope_freqs.weight", "blk.0.rope_freqs.weight"} {
 		c.Factors = w.ropeFactors(name, c.Factors)

@@ -14,7 +14,7 @@ import (
 type LatentRopes struct{ q, k *nn.Rope }
 
 // LatentRopes makes them: of a query's head the last n_rot elements turn, and of a key a part that has only these.
-func (w *Weights) LatentRopes(halves bool) LatentRopes {
+func (w *Weights) LatentRopes(layout nn.RopeLayout) LatentRopes {
 	n := w.cfg.Rope.Dim
 	if n < 1 || n >= w.cfg.HeadDim || w.cfg.NLoraKV < 1 {
 		w.fail(fmt.Errorf("model: latent attention of %d over heads of %d, of which %d turn: want a part that turns and one that does not", w.cfg.NLoraKV, w.cfg.HeadDim, n))
@@ -23,7 +23,7 @@ func (w *Weights) LatentRopes(halves bool) LatentRopes {
 	q, k := w.cfg.Rope, w.cfg.Rope
 	q.Offset = w.cfg.HeadDim - n
 	k.HeadDim = n
-	return LatentRopes{w.ropeOf(halves, q), w.ropeOf(halves, k)}
+	return LatentRopes{w.ropeOf(layout, q), w.ropeOf(layout, k)}
 }
 
 // Latent makes a block of latent attention from attn_q, or attn_q_a and attn_q_b where queries are compressed, attn_kv_a_mqa, and attn_k_b and attn_v_b, or in files of

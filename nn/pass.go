@@ -313,7 +313,7 @@ func (r *rowJob) Run(chunk, worker int) {
 		case rowRope:
 			cos, sin := r.angles.row(i)
 			for h := r.angles.rope.offset; h < len(dst); h += r.dim {
-				if r.angles.rope.neox {
+				if r.angles.rope.layout == RopeNeoX {
 					r.p.level.RotateNeoX(dst[h:], cos, sin)
 				} else {
 					r.p.level.RotateInterleaved(dst[h:], cos, sin)

@@ -10,7 +10,7 @@ import (
 func newBailing2(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	w.IgnoreNext()
-	rope, attn := w.Rope(model.Halves), w.Attention()
+	rope, attn := w.Rope(model.RopeNeoX), w.Attention()
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
 		l := block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),

@@ -17,7 +17,7 @@ func newBERT(w *model.Weights) (model.Model, error) {
 	case "jina-bert-v2":
 		a.Slopes = alibi(c, usualALiBi)
 	default:
-		h.Rope = w.Rope(model.Halves)
+		h.Rope = w.Rope(model.RopeNeoX)
 	}
 	h.Attn = w.AttentionOf(a)
 	m := &postNormed{}

@@ -9,7 +9,7 @@ import (
 // Cohere 2025, arXiv:2504.00698.
 func newCohere2(w *model.Weights) (model.Model, error) {
 	c := w.Config()
-	rope, full, local := w.Rope(model.Neighbours), w.Attention(), w.AttentionOf(nn.AttentionConfig{Window: c.Window})
+	rope, full, local := w.Rope(model.RopeInterleaved), w.Attention(), w.AttentionOf(nn.AttentionConfig{Window: c.Window})
 	m := newDecoder(w, (*model.Weights).LayerNorm, func(b *model.Weights, i int) block {
 		h := nn.AttnBlock{Attn: full}
 		if c.Local(i, 4) {

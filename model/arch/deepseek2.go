@@ -20,7 +20,7 @@ func newDeepSeek2(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	w.IgnoreNext()
 	m := &deepseek2{}
-	ropes := w.LatentRopes(model.Neighbours)
+	ropes := w.LatentRopes(model.RopeInterleaved)
 	scale := deepseek2Scale(c)
 	m.decoder = newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
 		m.attn = append(m.attn, b.Latent(ropes, scale))

@@ -10,7 +10,7 @@ import (
 func newEXAONEMoE(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	w.IgnoreNext()
-	rope, full, local := w.Rope(model.Halves), w.Attention(), w.AttentionOf(nn.AttentionConfig{Window: c.Window})
+	rope, full, local := w.Rope(model.RopeNeoX), w.Attention(), w.AttentionOf(nn.AttentionConfig{Window: c.Window})
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
 		h := nn.AttnBlock{Attn: full}
 		if c.Local(i, 4) {

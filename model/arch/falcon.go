@@ -9,7 +9,7 @@ import (
 // Almazrouei et al. 2023, arXiv:2311.16867.
 func newFalcon(w *model.Weights) (model.Model, error) {
 	c := w.Config()
-	rope, attn := w.Rope(model.Halves), w.Attention()
+	rope, attn := w.Rope(model.RopeNeoX), w.Attention()
 	m := newDecoder(w, (*model.Weights).LayerNorm, func(b *model.Weights, _ int) block {
 		l := block{
 			attnNorm: b.LayerNorm("attn_norm", c.NEmbd),

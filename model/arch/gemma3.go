@@ -36,7 +36,7 @@ func newGemmaEmbedding(w *model.Weights) (model.Model, error) {
 // gemma3Layer makes layers whose attention is a, of some within the window.
 func gemma3Layer(w *model.Weights, a nn.AttentionConfig) func(b *model.Weights, i int) block {
 	c := w.Config()
-	ropeFull, ropeLocal := w.Rope(model.Halves), w.RopeLocal(model.Halves, 10000, 1)
+	ropeFull, ropeLocal := w.Rope(model.RopeNeoX), w.RopeLocal(model.RopeNeoX, 10000, 1)
 	full := w.AttentionOf(a)
 	a.Window = c.Window
 	local := w.AttentionOf(a)

@@ -9,7 +9,7 @@ import (
 // OpenAI 2025, arXiv:2508.10925.
 func newGPTOSS(w *model.Weights) (model.Model, error) {
 	c := w.Config()
-	rope := w.Rope(model.Halves)
+	rope := w.Rope(model.RopeNeoX)
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
 		a := nn.AttentionConfig{Sinks: b.Sinks()}
 		if c.Local(i, 2) {

@@ -9,7 +9,7 @@ import (
 // the same. Granite Team 2024; Hu et al. 2024, arXiv:2404.06395.
 func newGranite(w *model.Weights) (model.Model, error) {
 	c := w.Config()
-	rope, attn := w.Rope(model.Neighbours), w.Attention()
+	rope, attn := w.Rope(model.RopeInterleaved), w.Attention()
 	if c.RopeUntrained {
 		rope = nil
 	}

@@ -11,7 +11,7 @@ import (
 func newLlama4(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	const chunk, floor, growth = 8192, 8192, 0.1
-	rope := w.Rope(model.Neighbours)
+	rope := w.Rope(model.RopeInterleaved)
 	local := w.AttentionOf(nn.AttentionConfig{Chunk: chunk})
 	full := w.AttentionOf(nn.AttentionConfig{Temperature: nn.AttnTemperature{Scale: growth, Length: floor, Shift: 1}})
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {

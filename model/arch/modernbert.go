@@ -18,7 +18,7 @@ func newModernBERT(w *model.Weights) (model.Model, error) {
 	default:
 		return nil, fmt.Errorf("arch: key %q: %.60q, supported are gelu and silu: %w", c.Arch+".hidden_activation", c.HiddenAct, model.ErrUnsupported)
 	}
-	ropeFull, ropeLocal := w.Rope(model.Halves), w.RopeLocal(model.Halves, 10000, 1)
+	ropeFull, ropeLocal := w.Rope(model.RopeNeoX), w.RopeLocal(model.RopeNeoX, 10000, 1)
 	full, local := w.AttentionOf(nn.AttentionConfig{Bidirectional: true}), w.AttentionOf(nn.AttentionConfig{Bidirectional: true, Window: c.Window})
 	m := newEncoder(w, func(b *model.Weights, i int) block {
 		h := nn.AttnBlock{Rope: ropeFull, Attn: full}

@@ -10,7 +10,7 @@ import (
 // with; it is left out here as in llama.cpp.
 func newPhi3(w *model.Weights) (model.Model, error) {
 	c := w.Config()
-	rope, attn := w.Rope(model.Halves), w.Attention()
+	rope, attn := w.Rope(model.RopeNeoX), w.Attention()
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, _ int) block {
 		return block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
