@@ -13,7 +13,7 @@ import (
 func BenchmarkMul(b *testing.B) {
 	usable := cpu.Usable()
 	for _, typ := range weightTypes() {
-		for _, l := range levels() {
+		for _, l := range isas() {
 			if !slices.Contains(usable, l.name) || l.matMuls[typ].tile == nil && l.matMuls[typ].floats == nil && l.name != "go" {
 				continue
 			}
@@ -24,7 +24,7 @@ func BenchmarkMul(b *testing.B) {
 	}
 }
 
-func benchmarkMul(b *testing.B, l *Level, typ quant.Type, tokens int) {
+func benchmarkMul(b *testing.B, l *ISA, typ quant.Type, tokens int) {
 	const rows, k, ahead = 2048, 2048, 400 << 20
 	one, a := weights(b, typ, rows, k), acts(tokens, k)
 	copies := 1

@@ -88,7 +88,7 @@ func strangeActs(k int) *Activations {
 // TestMulOfStrangeBlocks holds the block formats of every level against sums in float64 of the same integers and scales.
 func TestMulOfStrangeBlocks(t *testing.T) { forLevels(t, testMulOfStrangeBlocks) }
 
-func testMulOfStrangeBlocks(t *testing.T, l *Level) {
+func testMulOfStrangeBlocks(t *testing.T, l *ISA) {
 	for _, typ := range weightTypes() {
 		if typ.Group() == 0 {
 			continue

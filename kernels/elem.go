@@ -10,7 +10,7 @@ var goOps = ops{
 }
 
 // RMSNorm sets dst = w·x/√(mean(x²)+eps); Zhang and Sennrich 2019, arXiv:1910.07467. dst may be x.
-func (l *Level) RMSNorm(dst, x, w []float32, eps float32) {
+func (l *ISA) RMSNorm(dst, x, w []float32, eps float32) {
 	scale := float32(1 / math.Sqrt(float64(l.dot(x, x)/float32(len(x))+eps)))
 	l.normalize(dst[:len(x)], x, w[:len(x)], scale)
 }
@@ -23,7 +23,7 @@ func normalize(dst, x, w []float32, scale float32) {
 }
 
 // SwiGLU sets dst = gate·σ(gate)·up; Shazeer 2020, arXiv:2002.05202. dst may be gate or up.
-func (l *Level) SwiGLU(dst, gate, up []float32) { l.swiGLU(dst[:len(gate)], gate, up[:len(gate)]) }
+func (l *ISA) SwiGLU(dst, gate, up []float32) { l.swiGLU(dst[:len(gate)], gate, up[:len(gate)]) }
 
 func swiGLU(dst, gate, up []float32) {
 	dst, up = dst[:len(gate)], up[:len(gate)]
@@ -53,7 +53,7 @@ func Softmax(x []float32) {
 
 // RotateInterleaved turns the pairs (x[0],x[1]), (x[2],x[3]) … by the angles whose cosines and sines are given, one per pair; the rest of x
 // stays. Su et al. 2021, arXiv:2104.09864.
-func (l *Level) RotateInterleaved(x, cos, sin []float32) {
+func (l *ISA) RotateInterleaved(x, cos, sin []float32) {
 	l.rotateInterleaved(x[:2*len(cos)], cos, sin[:len(cos)])
 }
 
@@ -68,7 +68,7 @@ func rotateInterleaved(x, cos, sin []float32) {
 }
 
 // Add sets dst += x.
-func (l *Level) Add(dst, x []float32) { l.add(dst, x[:len(dst)]) }
+func (l *ISA) Add(dst, x []float32) { l.add(dst, x[:len(dst)]) }
 
 func add(dst, x []float32) {
 	x = x[:len(dst)]
@@ -78,7 +78,7 @@ func add(dst, x []float32) {
 }
 
 // AddScaled sets dst += c·x.
-func (l *Level) AddScaled(dst, x []float32, c float32) { l.addScaled(dst, x[:len(dst)], c) }
+func (l *ISA) AddScaled(dst, x []float32, c float32) { l.addScaled(dst, x[:len(dst)], c) }
 
 func addScaled(dst, x []float32, c float32) {
 	x = x[:len(dst)]
@@ -88,7 +88,7 @@ func addScaled(dst, x []float32, c float32) {
 }
 
 // Scale sets x *= c.
-func (l *Level) Scale(x []float32, c float32) { l.scale(x, c) }
+func (l *ISA) Scale(x []float32, c float32) { l.scale(x, c) }
 
 func scale(x []float32, c float32) {
 	for i := range x {

@@ -33,7 +33,7 @@ func TestExp(t *testing.T) {
 }
 
 func TestRMSNorm(t *testing.T) {
-	forLevels(t, func(t *testing.T, l *Level) {
+	forLevels(t, func(t *testing.T, l *ISA) {
 		for _, n := range lengths {
 			x, w := floats(1, n), floats(2, n)
 			got := guarded(n)
@@ -72,7 +72,7 @@ func (g guard) check(t *testing.T) {
 
 func TestSwiGLU(t *testing.T) {
 	inf := float32(math.Inf(1))
-	forLevels(t, func(t *testing.T, l *Level) {
+	forLevels(t, func(t *testing.T, l *ISA) {
 		for _, n := range lengths {
 			g, u := floats(1, n), floats(2, n)
 			copy(g, []float32{100, -100, 0, -87, 60, -1e30, 1e30})
@@ -110,7 +110,7 @@ func TestSoftmax(t *testing.T) {
 }
 
 func TestRotate(t *testing.T) {
-	forLevels(t, func(t *testing.T, l *Level) {
+	forLevels(t, func(t *testing.T, l *ISA) {
 		x := []float32{1, 0, 0, 2, 5, 6}
 		c, s := float32(math.Cos(0.3)), float32(math.Sin(0.3))
 		l.RotateInterleaved(x, []float32{c, 0}, []float32{s, 1})
@@ -131,7 +131,7 @@ func TestRotate(t *testing.T) {
 
 // TestAdd checks the functions of one rounding for equal bits.
 func TestAdd(t *testing.T) {
-	forLevels(t, func(t *testing.T, l *Level) {
+	forLevels(t, func(t *testing.T, l *ISA) {
 		for _, n := range lengths {
 			x, y := floats(1, n), floats(2, n)
 			sum, scaled, both := guarded(n), guarded(n), guarded(n)
@@ -155,7 +155,7 @@ func TestAdd(t *testing.T) {
 
 // TestNarrowWiden checks every half-precision number, and the rounding to them.
 func TestNarrowWiden(t *testing.T) {
-	forLevels(t, func(t *testing.T, l *Level) {
+	forLevels(t, func(t *testing.T, l *ISA) {
 		all := make([]byte, 2<<16)
 		for i := range 1 << 16 {
 			all[2*i], all[2*i+1] = byte(i), byte(i>>8)
@@ -205,7 +205,7 @@ func cache(typ quant.Type, f []float32, n, d int) []byte {
 	all := slices.Repeat([]float32{float32(math.NaN())}, Tile*d)
 	copy(all, f[:n*d])
 	b := make([]byte, typ.RowBytes(Tile*d))
-	levels()[0].QuantizeRow(typ, b, all)
+	isas()[0].QuantizeRow(typ, b, all)
 	return b
 }
 
@@ -218,7 +218,7 @@ func TestAttention(t *testing.T) {
 	if testing.Short() { // emulated machines take their time
 		dims, counts, spans = []int{64, 24, 7}, []int{1, 5, 65}, []int{PartitionLen + 1}
 	}
-	forLevels(t, func(t *testing.T, l *Level) {
+	forLevels(t, func(t *testing.T, l *ISA) {
 		for _, typ := range cacheTypes {
 			for _, d := range dims {
 				if d%typ.BlockSize() != 0 {
@@ -249,7 +249,7 @@ func TestAttention(t *testing.T) {
 	})
 }
 
-func testAttention(t *testing.T, l *Level, typ quant.Type, d, n int) {
+func testAttention(t *testing.T, l *ISA, typ quant.Type, d, n int) {
 	const heads, scale = 9, 0.5
 	q, k, v := floats(1, heads*d), floats(2, n*d), floats(3, n*d)
 	for i := range q {
@@ -302,7 +302,7 @@ func testAttention(t *testing.T, l *Level, typ quant.Type, d, n int) {
 	// What is kept, and the queries as products with keys in blocks take them.
 	kept := func(x []float32) []float32 {
 		b, y := make([]byte, typ.RowBytes(len(x))), make([]float32, len(x))
-		levels()[0].QuantizeRow(typ, b, x)
+		isas()[0].QuantizeRow(typ, b, x)
 		quant.Dequantize(typ, y, b)
 		return y
 	}
@@ -348,7 +348,7 @@ func testAttention(t *testing.T, l *Level, typ quant.Type, d, n int) {
 
 // TestNarrowWidenBlocks holds rows of blocks against package quant: random bytes, scales that are zero, denormal, infinite or not numbers, and what cannot be kept.
 func TestNarrowWidenBlocks(t *testing.T) {
-	forLevels(t, func(t *testing.T, l *Level) {
+	forLevels(t, func(t *testing.T, l *ISA) {
 		for _, typ := range []quant.Type{quant.Q8_0, quant.Q4_0} {
 			b := strange(typ, 40, 96)
 			want := make([]float32, 40*96)
@@ -392,7 +392,7 @@ func TestNarrowWidenBlocks(t *testing.T) {
 
 // TestDot compares with float64.
 func TestDot(t *testing.T) {
-	forLevels(t, func(t *testing.T, l *Level) {
+	forLevels(t, func(t *testing.T, l *ISA) {
 		for _, n := range append(lengths, 0, 2048) {
 			x, y := floats(1, n), floats(2, n)
 			var want float64
@@ -415,7 +415,7 @@ func TestQuantizeLevels(t *testing.T) {
 		x[(7*i+2)*ActGroup+5] = v
 	}
 	clear(x[20*ActGroup : 21*ActGroup])
-	forLevels(t, func(t *testing.T, l *Level) {
+	forLevels(t, func(t *testing.T, l *ISA) {
 		for groups := 1; groups <= 35; groups++ {
 			for at := range 12 {
 				n := groups * ActGroup
@@ -425,7 +425,7 @@ func TestQuantizeLevels(t *testing.T) {
 					a.F = x[at*ActGroup:][:n]
 				}
 				l.Quantize(&got, 0, 0, n)
-				levels()[0].Quantize(&want, 0, 0, n)
+				isas()[0].Quantize(&want, 0, 0, n)
 				require.Equal(t, want.q, got.q)
 				for i := range want.g {
 					// NaNs are alike.
@@ -439,7 +439,7 @@ func TestQuantizeLevels(t *testing.T) {
 // BenchmarkAttention is one key head of a long context: 8 queries to a key for one token, and many tokens. MB/s are bytes of keys and values.
 func BenchmarkAttention(b *testing.B) {
 	const keys = 8192
-	for _, l := range levels() {
+	for _, l := range isas() {
 		for _, typ := range cacheTypes {
 			for _, d := range []int{64, 128} {
 				for _, heads := range []int{1, 4, 8, 96} {
@@ -467,7 +467,7 @@ func BenchmarkAttention(b *testing.B) {
 }
 
 func TestGELU(t *testing.T) {
-	forLevels(t, func(t *testing.T, l *Level) {
+	forLevels(t, func(t *testing.T, l *ISA) {
 		for _, n := range lengths {
 			g, u := floats(1, n), floats(2, n)
 			copy(g, []float32{100, -100, 0, -6, 3, -1e10, 1e10})
@@ -489,7 +489,7 @@ func TestGELU(t *testing.T) {
 }
 
 func TestGate(t *testing.T) {
-	forLevels(t, func(t *testing.T, l *Level) {
+	forLevels(t, func(t *testing.T, l *ISA) {
 		for _, n := range lengths {
 			x, g := guarded(n), floats(2, n)
 			from := floats(1, n)
@@ -507,7 +507,7 @@ func TestGate(t *testing.T) {
 
 func TestSoftCap(t *testing.T) {
 	inf := float32(math.Inf(1))
-	forLevels(t, func(t *testing.T, l *Level) {
+	forLevels(t, func(t *testing.T, l *ISA) {
 		for _, n := range lengths {
 			for _, most := range []float32{1, 30, 50} {
 				x, from := guarded(n), floats(3, n)
@@ -531,7 +531,7 @@ func TestSoftCap(t *testing.T) {
 
 // TestRotateHalves turns pairs that lie half of the turned part apart, and leaves the rest of a head alone.
 func TestRotateHalves(t *testing.T) {
-	forLevels(t, func(t *testing.T, l *Level) {
+	forLevels(t, func(t *testing.T, l *ISA) {
 		four := []float32{9, 1, 2, 3, 4, 9}
 		l.RotateNeoX(four[1:], []float32{0, 1}, []float32{1, 0}) // by a quarter, and not
 		require.Equal(t, []float32{9, -3, 2, 1, 4, 9}, four)
@@ -552,7 +552,7 @@ func TestRotateHalves(t *testing.T) {
 
 // TestBend compares with its formula: what is capped, hidden, and lowered or raised by distance, to both sides of the query.
 func TestBend(t *testing.T) {
-	forLevels(t, func(t *testing.T, l *Level) {
+	forLevels(t, func(t *testing.T, l *ISA) {
 		const heads, n = 3, 37
 		for name, b := range map[string]ScoreMod{
 			"scaled":      {Scale: 0.3},

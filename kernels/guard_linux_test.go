@@ -26,7 +26,7 @@ func atPageEnd(t *testing.T, n int) []byte {
 // TestMulStaysInside multiplies weights, activations and outputs behind which there is nothing, and looks at what lies before the outputs.
 func TestMulStaysInside(t *testing.T) { forLevels(t, testMulStaysInside) }
 
-func testMulStaysInside(t *testing.T, l *Level) {
+func testMulStaysInside(t *testing.T, l *ISA) {
 	for _, typ := range weightTypes() {
 		m, err := l.MatMul(typ)
 		require.NoError(t, err)
@@ -78,7 +78,7 @@ func mulInside(t *testing.T, m *MatMul, rows, tokens, k int) {
 
 // TestRowsStayInside widens and fetches rows of the cache behind which there is nothing.
 func TestRowsStayInside(t *testing.T) {
-	forLevels(t, func(t *testing.T, l *Level) {
+	forLevels(t, func(t *testing.T, l *ISA) {
 		for _, typ := range cacheTypes {
 			for _, n := range []int{32, 64, 96} {
 				b := atPageEnd(t, typ.RowBytes(n))

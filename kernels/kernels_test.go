@@ -27,9 +27,9 @@ func weightTypes() []quant.Type {
 }
 
 // forLevels runs a test at every level that the processor has.
-func forLevels(t *testing.T, test func(t *testing.T, l *Level)) {
+func forLevels(t *testing.T, test func(t *testing.T, l *ISA)) {
 	usable := cpu.Usable()
-	for _, l := range levels() {
+	for _, l := range isas() {
 		t.Run(l.name, func(t *testing.T) {
 			if !slices.Contains(usable, l.name) {
 				t.Skip("the processor lacks it")
@@ -70,9 +70,9 @@ func floats(seed uint64, n int) []float32 {
 }
 
 // acts makes n tokens of k activations.
-func acts(n, k int) *Activations { return levels()[0].acts(n, k) }
+func acts(n, k int) *Activations { return isas()[0].acts(n, k) }
 
-func (l *Level) acts(n, k int) *Activations {
+func (l *ISA) acts(n, k int) *Activations {
 	var a Activations
 	forms := ActBF16
 	if k%ActGroup == 0 {
@@ -89,7 +89,7 @@ func (l *Level) acts(n, k int) *Activations {
 // TestMulAgainstFloat64 compares with sums in float64 over the same weights, and the same activations in the form that the product takes.
 func TestMulAgainstFloat64(t *testing.T) { forLevels(t, testMulAgainstFloat64) }
 
-func testMulAgainstFloat64(t *testing.T, l *Level) {
+func testMulAgainstFloat64(t *testing.T, l *ISA) {
 	for _, typ := range weightTypes() {
 		for _, exact := range []bool{false, true} {
 			if exact && l.name != "go" {
@@ -138,12 +138,12 @@ func testMulAgainstFloat64(t *testing.T, l *Level) {
 // TestMulOrder is the promise of the package: an output has the same bits whatever is computed beside it.
 func TestMulOrder(t *testing.T) { forLevels(t, testMulOrder) }
 
-func testMulOrder(t *testing.T, l *Level) {
+func testMulOrder(t *testing.T, l *ISA) {
 	tokens, counts := []int{1, 2, 3, 4, 5, 7, 8, 16, 17, 40}, []int{1, 2, 3, 4, 16, 37}
 	if testing.Short() {
 		tokens, counts = []int{3, 5, 40}, []int{7, 37}
 	}
-	tables := []*Level{l}
+	tables := []*ISA{l}
 	if l.name == "go" {
 		tables = append(tables, Reference())
 	}
@@ -190,7 +190,7 @@ func bits(f []float32) []uint32 {
 }
 
 func TestMulChecks(t *testing.T) {
-	m, err := levels()[0].MatMul(quant.Q8_0)
+	m, err := isas()[0].MatMul(quant.Q8_0)
 	require.NoError(t, err)
 	w, a := weights(t, quant.Q8_0, 4, 64), acts(2, 64)
 	var s Scratch
@@ -199,7 +199,7 @@ func TestMulChecks(t *testing.T) {
 	require.Panics(t, func() { m.Mul(dst, 4, w[:100], 4, 64, a, 0, 2, &s) }, "weights cut")
 	require.Panics(t, func() { m.Mul(dst[:7], 4, w, 4, 64, a, 0, 2, &s) }, "destination cut")
 	require.Panics(t, func() { m.Mul(dst, 4, w, 4, 64, a, 0, 3, &s) }, "no such token")
-	_, err = levels()[0].MatMul(quant.I32)
+	_, err = isas()[0].MatMul(quant.I32)
 	require.ErrorContains(t, err, "I32 holds no weights")
 	_, err = Reference().MatMul(quant.F64)
 	require.ErrorContains(t, err, "F64 holds no weights")
@@ -212,7 +212,7 @@ func TestQuantizeGroup(t *testing.T) {
 	var a Activations
 	a.Reset(1, len(x), ActQ8)
 	a.F = x
-	levels()[0].Quantize(&a, 0, 0, len(x))
+	isas()[0].Quantize(&a, 0, 0, len(x))
 	var err2, plain2 float64
 	for g := range groups {
 		var amax float32
@@ -239,7 +239,7 @@ func TestQuantizeGroup(t *testing.T) {
 	b.Reset(1, len(x), ActQ8)
 	b.F = x
 	for k := 0; k < len(x); k += 32 * 7 {
-		levels()[0].Quantize(&b, 0, k, min(k+32*7, len(x)))
+		isas()[0].Quantize(&b, 0, k, min(k+32*7, len(x)))
 	}
 	require.Equal(t, a.q, b.q)
 	require.Equal(t, a.g, b.g)

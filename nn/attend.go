@@ -294,9 +294,9 @@ func (j *attendJob) store(row int) {
 	p, s, d, dv := j.p, j.p.store, j.a.c.HeadDim, j.a.c.HeadDimV
 	seq, pos := p.batch.Seq[row], p.batch.Pos[row]
 	for h := range j.a.c.NHeadKV {
-		p.level.QuantizeRow(s.KType(), s.KRow(seq, p.layer, h, pos), head(j.k, row, h, d))
+		p.isa.QuantizeRow(s.KType(), s.KRow(seq, p.layer, h, pos), head(j.k, row, h, d))
 		if !j.a.c.ValuesFromKeys {
-			p.level.QuantizeRow(s.VType(), s.VRow(seq, p.layer, h, pos), head(j.v, row, h, dv))
+			p.isa.QuantizeRow(s.VType(), s.VRow(seq, p.layer, h, pos), head(j.v, row, h, dv))
 		}
 	}
 }
@@ -308,7 +308,7 @@ func (j *attendJob) attend(u *workItem, att *kernels.Attention) {
 	j.begin(u, att)
 	for s := range j.partitionsOf(u) {
 		j.readPartition(u, s, att)
-		j.p.level.EndPartition(att, j.queriesBefore(u, s))
+		j.p.isa.EndPartition(att, j.queriesBefore(u, s))
 	}
 	j.writeOut(u, att)
 }
@@ -322,7 +322,7 @@ func (j *attendJob) attendPartition(u *workItem, partition int, att *kernels.Att
 func (j *attendJob) reduce(u *workItem, att *kernels.Attention) {
 	j.begin(u, att)
 	for s := range j.partitionsOf(u) {
-		j.p.level.MergePartial(att, j.partialAt(u, s), j.queriesBefore(u, s))
+		j.p.isa.MergePartial(att, j.partialAt(u, s), j.queriesBefore(u, s))
 	}
 	j.writeOut(u, att)
 }
@@ -339,7 +339,7 @@ func (j *attendJob) begin(u *workItem, att *kernels.Attention) {
 			}
 		}
 		if t := j.a.c.Temperature.at(j.p.batch.Pos[u.row+i]); t != 1 {
-			j.p.level.Scale(q[i*group*d:(i+1)*group*d], t)
+			j.p.isa.Scale(q[i*group*d:(i+1)*group*d], t)
 		}
 	}
 }
@@ -358,18 +358,18 @@ func (j *attendJob) readPartition(u *workItem, partition int, att *kernels.Atten
 		n := min(end-begin, kv.PageLen)
 		keys, values := j.tile(u, page)
 		j.prefetch(u, page+1, end, len(keys), values, att)
-		p.level.Score(att, s.KType(), keys, n)
+		p.isa.Score(att, s.KType(), keys, n)
 		if c.ValuesFromKeys {
-			p.level.ValuesOfKeys(att, s.KType(), keys, n)
+			p.isa.ValuesOfKeys(att, s.KType(), keys, n)
 		} else {
-			p.level.Values(att, s.VType(), values, n)
+			p.isa.Values(att, s.VType(), values, n)
 		}
 		switch whole := begin+n <= c.to(first, end) && c.from(last) <= begin; {
 		case whole && c.Cap == 0 && !c.byDistance():
-			p.level.UpdateSoftmax(att, 0, heads, n, c.Scale)
+			p.isa.UpdateSoftmax(att, 0, heads, n, c.Scale)
 		case whole && !c.byDistance():
-			p.level.ApplyScoreMod(att, 0, heads, n, &kernels.ScoreMod{Scale: c.Scale, Cap: c.Cap})
-			p.level.UpdateSoftmax(att, 0, heads, n, 1)
+			p.isa.ApplyScoreMod(att, 0, heads, n, &kernels.ScoreMod{Scale: c.Scale, Cap: c.Cap})
+			p.isa.UpdateSoftmax(att, 0, heads, n, 1)
 		default:
 			j.updateRows(u, begin, n, att)
 		}
@@ -437,9 +437,9 @@ func (j *attendJob) updateRows(u *workItem, begin, n int, att *kernels.Attention
 		switch {
 		case from >= seen:
 		case j.modifyScores(u.head, i, begin, seen, pos, att):
-			j.p.level.UpdateSoftmax(att, i*group, (i+1)*group, seen, 1)
+			j.p.isa.UpdateSoftmax(att, i*group, (i+1)*group, seen, 1)
 		default:
-			j.p.level.UpdateSoftmax(att, i*group, (i+1)*group, seen, c.Scale)
+			j.p.isa.UpdateSoftmax(att, i*group, (i+1)*group, seen, c.Scale)
 		}
 	}
 }
@@ -458,7 +458,7 @@ func (j *attendJob) modifyScores(headKV, i, begin, seen, pos int, att *kernels.A
 	if c.Relative != nil {
 		b.Relative = c.Relative[headKV*group : (headKV+1)*group]
 	}
-	j.p.level.ApplyScoreMod(att, i*group, (i+1)*group, seen, &b)
+	j.p.isa.ApplyScoreMod(att, i*group, (i+1)*group, seen, &b)
 	return true
 }
 
@@ -512,13 +512,13 @@ func (j *attendJob) rowProbs(r *run, row int) []float32 {
 				}
 				continue
 			}
-			p.level.Score(att, p.store.KType(), p.store.K(r.seq, p.layer, h, at/kv.PageLen), m)
+			p.isa.Score(att, p.store.KType(), p.store.K(r.seq, p.layer, h, at/kv.PageLen), m)
 			modified := j.modifyScores(h, 0, at, m, pos, att)
 			for g := range group {
 				probs := j.probs[(h*group+g)*n+at:][:m]
 				copy(probs, att.Scores(g))
 				if !modified {
-					p.level.Scale(probs, j.a.c.Scale)
+					p.isa.Scale(probs, j.a.c.Scale)
 				}
 			}
 		}

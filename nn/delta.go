@@ -58,7 +58,7 @@ type deltaScan struct {
 
 func (w *deltaScan) partitions() int { return w.m.Values }
 
-func (w *deltaScan) scan(l *kernels.Level, scratch *[]float32, head, row, n int, old, state []float32) {
+func (w *deltaScan) scan(l *kernels.ISA, scratch *[]float32, head, row, n int, old, state []float32) {
 	m := w.m
 	size := m.Dim * m.Dim
 	s := state[head*size:][:size]

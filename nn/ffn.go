@@ -22,7 +22,7 @@ const (
 const clampLimit = 7
 
 // row works on one row, and may use up gate and up; dst is gate.
-func (a Activation) row(l *kernels.Level, dst, gate, up []float32) {
+func (a Activation) row(l *kernels.ISA, dst, gate, up []float32) {
 	switch a {
 	case SiLU:
 		l.SwiGLU(dst, gate, up)

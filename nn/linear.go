@@ -94,7 +94,7 @@ func (j *quantizeJob) Run(chunk, _ int) {
 	}
 	for i := chunk * j.pieces; i < min((chunk+1)*j.pieces, j.a.N*j.perRow); i++ {
 		k := i % j.perRow * j.columns
-		j.p.level.Quantize(j.a, i/j.perRow, k, min(k+j.columns, j.a.K))
+		j.p.isa.Quantize(j.a, i/j.perRow, k, min(k+j.columns, j.a.K))
 	}
 }
 
@@ -197,10 +197,10 @@ func (j *matMulJob) Run(chunk, w int) {
 	for row := t.t0; row < t.t1; row++ {
 		y := t.dst.Row(row)[r0:r1]
 		if l.scale != 1 {
-			j.p.level.Scale(y, l.scale)
+			j.p.isa.Scale(y, l.scale)
 		}
 		if l.bias != nil {
-			j.p.level.Add(y, l.bias[r0:r1])
+			j.p.isa.Add(y, l.bias[r0:r1])
 		}
 	}
 }

@@ -67,7 +67,7 @@ type mambaScan struct {
 
 func (w *mambaScan) partitions() int { return (w.m.Inner + mambaChannels - 1) / mambaChannels }
 
-func (w *mambaScan) scan(l *kernels.Level, scratch *[]float32, part, row, n int, old, state []float32) {
+func (w *mambaScan) scan(l *kernels.ISA, scratch *[]float32, part, row, n int, old, state []float32) {
 	m := w.m
 	c0 := part * mambaChannels
 	width := min(mambaChannels, m.Inner-c0)
@@ -127,7 +127,7 @@ type ssdScan struct {
 
 func (w *ssdScan) partitions() int { return w.m.Heads }
 
-func (w *ssdScan) scan(l *kernels.Level, scratch *[]float32, head, row, n int, old, state []float32) {
+func (w *ssdScan) scan(l *kernels.ISA, scratch *[]float32, head, row, n int, old, state []float32) {
 	m := w.m
 	size := m.States * m.HeadDim
 	s := state[head*size:][:size]

@@ -390,7 +390,7 @@ func (j *gatherJob) Run(row, _ int) {
 		dst := j.dst.F[slot*j.dst.K : (slot+1)*j.dst.K]
 		copy(dst, j.src.F[row*j.src.K:])
 		if j.c.WeightBeforeFFN {
-			j.p.level.Scale(dst, s.weights[r])
+			j.p.isa.Scale(dst, s.weights[r])
 		}
 		j.dst.Copy(slot, j.src, row)
 	}
@@ -409,9 +409,9 @@ func (j *combineJob) Run(row, _ int) {
 	clear(dst)
 	for r := s.start[row]; r < s.start[row+1]; r++ {
 		if j.c.WeightBeforeFFN {
-			j.p.level.Add(dst, j.y.Row(s.slot[r]))
+			j.p.isa.Add(dst, j.y.Row(s.slot[r]))
 		} else {
-			j.p.level.AddScaled(dst, j.y.Row(s.slot[r]), s.weights[r])
+			j.p.isa.AddScaled(dst, j.y.Row(s.slot[r]), s.weights[r])
 		}
 	}
 }

@@ -60,7 +60,7 @@ func NewNorm(name string, c NormConfig) (*Norm, error) {
 }
 
 // row norms the stretches of a row; dst may be x.
-func (n *Norm) row(l *kernels.Level, dst, x []float32) {
+func (n *Norm) row(l *kernels.ISA, dst, x []float32) {
 	for at := 0; at < len(x); at += n.n {
 		w := at % len(n.w)
 		d := dst[at : at+n.n]
@@ -101,8 +101,8 @@ type LinearOptions struct {
 	Exact bool           // float32 activations in plain Go
 }
 
-// level is the table of kernels in use, or that of the reference.
-func level(exact bool) (*kernels.Level, error) {
+// kernelsFor is the table of kernels in use, or that of the reference.
+func kernelsFor(exact bool) (*kernels.ISA, error) {
 	if exact {
 		return kernels.Reference(), nil
 	}
@@ -119,7 +119,7 @@ func NewLinear(name string, w tensor.Weight, o LinearOptions) (*Linear, error) {
 	if l.scale == 0 {
 		l.scale = 1
 	}
-	table, err := level(o.Exact)
+	table, err := kernelsFor(o.Exact)
 	if err != nil {
 		return nil, err
 	}

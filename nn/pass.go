@@ -23,7 +23,7 @@ var errDryRun = errors.New("nn: dry run")
 type Pass struct {
 	pool  *par.Pool
 	store *kv.Store
-	level *kernels.Level
+	isa *kernels.ISA
 	arena tensor.Arena
 
 	batch       *Batch
@@ -61,11 +61,11 @@ type worker struct {
 // NewPass returns a pass that works with the pool's threads on the sequences of the store; exact asks for plain Go, as [LinearOptions] does. It is an
 // error if GOINFER_CPU names no level.
 func NewPass(pool *par.Pool, store *kv.Store, exact bool) (*Pass, error) {
-	l, err := level(exact)
+	l, err := kernelsFor(exact)
 	if err != nil {
 		return nil, err
 	}
-	return &Pass{pool: pool, store: store, level: l, workers: make([]worker, pool.Threads())}, nil
+	return &Pass{pool: pool, store: store, isa: l, workers: make([]worker, pool.Threads())}, nil
 }
 
 // Begin starts a pass over the rows of b. b stays untouched until End.
@@ -298,37 +298,37 @@ func (r *rowJob) Run(chunk, worker int) {
 		dst := r.dst.Row(i)
 		switch r.kind {
 		case rowNorm:
-			r.norm.row(r.p.level, dst, r.a.Row(i))
+			r.norm.row(r.p.isa, dst, r.a.Row(i))
 		case rowAdd:
-			r.p.level.Add(dst, r.a.Row(i))
+			r.p.isa.Add(dst, r.a.Row(i))
 		case rowMul:
 			a := r.a.Row(i)
 			for j := range dst {
 				dst[j] *= a[j]
 			}
 		case rowAct:
-			r.act.row(r.p.level, dst, r.a.Row(i), r.up(i, worker))
+			r.act.row(r.p.isa, dst, r.a.Row(i), r.up(i, worker))
 		case rowXIELU:
 			r.xielu.row(dst)
 		case rowRope:
 			cos, sin := r.angles.row(i)
 			for h := r.angles.rope.offset; h < len(dst); h += r.dim {
 				if r.angles.rope.layout == RopeNeoX {
-					r.p.level.RotateNeoX(dst[h:], cos, sin)
+					r.p.isa.RotateNeoX(dst[h:], cos, sin)
 				} else {
-					r.p.level.RotateInterleaved(dst[h:], cos, sin)
+					r.p.isa.RotateInterleaved(dst[h:], cos, sin)
 				}
 			}
 		case rowScale:
-			r.p.level.Scale(dst, r.c)
+			r.p.isa.Scale(dst, r.c)
 		case rowClamp:
 			for j, v := range dst {
 				dst[j] = max(-r.c, min(v, r.c))
 			}
 		case rowSoftCap:
-			r.p.level.SoftCap(dst, r.c)
+			r.p.isa.SoftCap(dst, r.c)
 		case rowGate:
-			gate(r.p.level, dst, r.a.Row(i))
+			gate(r.p.isa, dst, r.a.Row(i))
 		}
 	}
 }
@@ -346,7 +346,7 @@ func (r *rowJob) up(i, worker int) []float32 {
 	return w.ones
 }
 
-func gate(l *kernels.Level, x, g []float32) {
+func gate(l *kernels.ISA, x, g []float32) {
 	if len(g) == 1 {
 		l.Scale(x, kernels.Sigmoid(g[0]))
 		return

@@ -21,7 +21,7 @@ type recurrence interface {
 	partitions() int
 	// scan takes a part through n rows from row on. old is the state before them, nil at the beginning, where it is 0; state is where that after them goes. Both are of the
 	// whole recurrence, and of both the part touches its own numbers alone. scratch is the thread's.
-	scan(l *kernels.Level, scratch *[]float32, part, row, n int, old, state []float32)
+	scan(l *kernels.ISA, scratch *[]float32, part, row, n int, old, state []float32)
 }
 
 // recurJob runs a recurrence over the sequences of a batch: a chunk is a part of one of them.
@@ -52,7 +52,7 @@ func (j *recurJob) Run(chunk, w int) {
 		}
 		length, state := p.store.NewState(u.seq, p.layer, i)
 		state = j.own(state)
-		j.r.scan(p.level, &p.workers[w].recur, chunk%parts, row, length-pos, old, state)
+		j.r.scan(p.isa, &p.workers[w].recur, chunk%parts, row, length-pos, old, state)
 		row += length - pos
 		old, pos = state, length
 	}
@@ -114,7 +114,7 @@ const convChannels = 256
 
 func (w *convScan) partitions() int { return (w.c.Channels + convChannels - 1) / convChannels }
 
-func (w *convScan) scan(l *kernels.Level, scratch *[]float32, part, row, n int, old, state []float32) {
+func (w *convScan) scan(l *kernels.ISA, scratch *[]float32, part, row, n int, old, state []float32) {
 	c := w.c
 	c0 := part * convChannels
 	width := min(convChannels, c.Channels-c0)

@@ -390,7 +390,7 @@ func TestNorms(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	const n, heads = 12, 3
 	vec := func(cols int) *tensor.Weight { return floatWeight(normal(r, cols)) }
-	level, err := level(false)
+	level, err := kernelsFor(false)
 	require.NoError(t, err)
 	for name, c := range map[string]NormConfig{
 		"RMS":                {N: n, Weight: vec(n), Eps: 1e-3},
@@ -435,7 +435,7 @@ func TestNorms(t *testing.T) {
 
 // TestActivations compares with the formulas.
 func TestActivations(t *testing.T) {
-	level, err := level(false)
+	level, err := kernelsFor(false)
 	require.NoError(t, err)
 	gates := []float32{-20, -3, -1, -1e-3, 0, 1e-3, 0.5, 1, 3, 6.9, 7.5, 20}
 	for name, c := range map[string]struct {

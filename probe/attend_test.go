@@ -32,7 +32,7 @@ var attentions = []attention{
 // query and key with the peak of float32.
 func BenchmarkAttend(b *testing.B) {
 	const depth, prompt, rows = 8192, 4096, 256
-	_, l, err := levelLoops()
+	_, l, err := isaLoops()
 	require.NoError(b, err)
 	buf, err := newBuffer(context.Background(), l.sum)
 	require.NoError(b, err)

@@ -17,7 +17,7 @@ import (
 // of-peak is the median of their ratios, which holds on a machine whose speed changes from second to second. best-of-peak compares the best of both.
 func BenchmarkPrompt(b *testing.B) {
 	const rows, k, tokens = 192, 2048, 512
-	_, l, err := levelLoops()
+	_, l, err := isaLoops()
 	require.NoError(b, err)
 	eachWeightType(b, func(b *testing.B, m *kernels.MatMul) {
 		w, a := randomMatrix(b, m.Type, rows, k), randomActs(b, m, tokens, k)
@@ -43,7 +43,7 @@ func BenchmarkPrompt(b *testing.B) {
 // the ratios of bytes per second.
 func BenchmarkToken(b *testing.B) {
 	const k, piece, pieces = 2048, 16 << 20, 16
-	_, l, err := levelLoops()
+	_, l, err := isaLoops()
 	require.NoError(b, err)
 	buf, err := newBuffer(context.Background(), l.sum)
 	require.NoError(b, err)

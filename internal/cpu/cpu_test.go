@@ -140,21 +140,21 @@ func TestLevel(t *testing.T) {
 
 func TestLevelFromEnvironment(t *testing.T) {
 	t.Setenv(Env, "")
-	level, err := Level()
+	level, err := ISA()
 	require.NoError(t, err)
-	require.Contains(t, Levels(), level)
-	for _, l := range Levels() {
+	require.Contains(t, ISAs(), level)
+	for _, l := range ISAs() {
 		t.Setenv(Env, l)
-		if got, err := Level(); err == nil {
+		if got, err := ISA(); err == nil {
 			require.Equal(t, l, got)
 		}
 	}
 	t.Setenv(Env, "go")
-	level, err = Level()
+	level, err = ISA()
 	require.NoError(t, err)
 	require.Equal(t, "go", level)
 	t.Setenv(Env, "fast")
-	_, err = Level()
+	_, err = ISA()
 	require.ErrorContains(t, err, "want one of go, ")
 }
 
@@ -165,7 +165,7 @@ func TestLevelTable(t *testing.T) {
 		known[f.name] = f.arch
 	}
 	names := map[string]bool{}
-	for _, l := range levels {
+	for _, l := range isas {
 		names[l.name] = true
 		for _, n := range l.needs {
 			require.Equal(t, l.arch, known[n], "level %s asks for %s", l.name, n)
@@ -175,7 +175,7 @@ func TestLevelTable(t *testing.T) {
 	for _, b := range built {
 		require.True(t, names[b], b)
 	}
-	Levels()[0] = "changed"
+	ISAs()[0] = "changed"
 	require.Equal(t, "go", built[0])
 }
 

@@ -11,8 +11,8 @@ import (
 // Env is the name of the environment variable that lowers the level.
 const Env = "GOINFER_CPU"
 
-// level is a set of kernels and what it asks of the processor.
-type level struct {
+// isa is a set of kernels and what it asks of the processor.
+type isa struct {
 	name, arch string // arch "" is every architecture
 	needs      []string
 	asked      bool // it is in use only where GOINFER_CPU names it
@@ -21,8 +21,8 @@ type level struct {
 // vnni512 is what avx512vnni asks for.
 var vnni512 = []string{"avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni"}
 
-// levels lists all of them, for each architecture from low to high.
-var levels = []level{
+// isas lists all of them, for each architecture from low to high.
+var isas = []isa{
 	{name: "go"},
 	{name: "avx2", arch: "amd64", needs: []string{"avx2", "fma", "f16c"}},
 	{name: "avxvnni", arch: "amd64", needs: []string{"avx2", "fma", "f16c", "avxvnni"}},
@@ -33,28 +33,28 @@ var levels = []level{
 	{name: "i8mm", arch: "arm64", needs: []string{"neon", "dotprod", "i8mm"}},
 }
 
-// Levels returns the names of the levels that this build has kernels for, from low to high, whether the processor has them or
+// ISAs returns the names of the levels that this build has kernels for, from low to high, whether the processor has them or
 // not.
-func Levels() []string { return slices.Clone(built) }
+func ISAs() []string { return slices.Clone(built) }
 
-// Usable returns those of [Levels] that the processor can run.
+// Usable returns those of [ISAs] that the processor can run.
 func Usable() []string {
 	found := Features()
-	return slices.DeleteFunc(Levels(), func(name string) bool {
+	return slices.DeleteFunc(ISAs(), func(name string) bool {
 		_, err := choose(name, runtime.GOARCH, built, found)
 		return err != nil
 	})
 }
 
-// Level returns the level in use: the highest that build and processor have, of those that need not be asked for, or the one that GOINFER_CPU names. A name that
+// ISA returns the level in use: the highest that build and processor have, of those that need not be asked for, or the one that GOINFER_CPU names. A name that
 // is unknown, or that this build or processor lacks, is an error.
-func Level() (string, error) {
+func ISA() (string, error) {
 	return choose(os.Getenv(Env), runtime.GOARCH, built, Features())
 }
 
 func choose(want, arch string, built, found []string) (string, error) {
 	best, known := "", []string{}
-	for _, l := range levels {
+	for _, l := range isas {
 		known = append(known, l.name)
 		if want != l.name && (want != "" || l.asked) {
 			continue

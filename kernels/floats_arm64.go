@@ -12,7 +12,7 @@ import (
 func ptr[T any](s []T) *T { return unsafe.SliceData(s) }
 
 // setFloats enters what all levels of arm64 do with rows of float32 and with float weights.
-func (l *Level) setFloats() {
+func (l *ISA) setFloats() {
 	l.dot = func(x, y []float32) (sum float32) {
 		dotNEON(ptr(x), ptr(y), len(x), &sum)
 		return sum

@@ -9,7 +9,7 @@ import (
 )
 
 // setFloats256 enters what the levels avx2 and avxvnni do with rows of float32 and with float weights.
-func (l *Level) setFloats256() {
+func (l *ISA) setFloats256() {
 	l.dot = func(x, y []float32) float32 { return dotAVX2(ptr(x), ptr(y), len(x)) }
 	l.normalize = func(dst, x, w []float32, scale float32) {
 		normalizeAVX2(ptr(dst), ptr(x), ptr(w), len(x), scale)

@@ -12,7 +12,7 @@ import (
 func ptr[T any](s []T) *T { return unsafe.SliceData(s) }
 
 // setFloats enters what the level avx512vnni does with rows of float32 and with float weights.
-func (l *Level) setFloats512() {
+func (l *ISA) setFloats512() {
 	l.dot = func(x, y []float32) float32 { return dotAVX512(ptr(x), ptr(y), len(x)) }
 	l.normalize = func(dst, x, w []float32, scale float32) {
 		normalizeAVX512(ptr(dst), ptr(x), ptr(w), len(x), scale)

@@ -22,7 +22,7 @@ const ActGroup = 32
 // sumGroup is the number of activations in half a group.
 const sumGroup = ActGroup / 2
 
-// Activations are the activations of N tokens of length K: float rows, and, after [Level.Quantize], other forms of the same rows.
+// Activations are the activations of N tokens of length K: float rows, and, after [ISA.Quantize], other forms of the same rows.
 type Activations struct {
 	N, K int
 	F    []float32 // [N][K]
@@ -69,7 +69,7 @@ func grow[T any](s []T, n int) []T {
 }
 
 // Quantize fills the forms that Reset was asked for with columns k0 ≤ k < k1 of token t of F. For the int8 form k0 and k1 are multiples of [ActGroup].
-func (l *Level) Quantize(a *Activations, t, k0, k1 int) {
+func (l *ISA) Quantize(a *Activations, t, k0, k1 int) {
 	i, j := t*a.K+k0, t*a.K+k1
 	if a.formats&ActQ8 != 0 {
 		l.quantize(a.q[i:j], a.g[i/ActGroup:j/ActGroup], a.F[i:j])

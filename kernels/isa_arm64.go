@@ -4,7 +4,7 @@ package kernels
 
 import "github.com/goinfer/goinfer/quant"
 
-func assembly(ls []*Level) []*Level {
+func assembly(ls []*ISA) []*ISA {
 	l := *ls[0]
 	l.setFloats()
 	for _, a := range []struct {
@@ -17,7 +17,7 @@ func assembly(ls []*Level) []*Level {
 	} {
 		l.name = a.name
 		for _, k := range a.formats {
-			l.setTile(k.t, tile{lanes: 8, panels: 1, gemv: k.gemv, pack: k.pack, microkernel: k.microkernel})
+			l.setBlockFormat(k.t, tile{lanes: 8, panels: 1, gemv: k.gemv, pack: k.pack, microkernel: k.microkernel})
 		}
 		next := l
 		ls = append(ls, &next)

@@ -26,7 +26,7 @@ var goRows = [quant.NumTypes]rowFormat{
 }
 
 // rowFormat finds how t is kept.
-func (l *Level) rowFormat(t quant.Type) *rowFormat {
+func (l *ISA) rowFormat(t quant.Type) *rowFormat {
 	if t >= quant.NumTypes || l.rows[t].dequantize == nil {
 		panic(fmt.Sprintf("kernels: states are kept as F16, F32, Q8_0 or Q4_0, not %s", t))
 	}
@@ -34,12 +34,12 @@ func (l *Level) rowFormat(t quant.Type) *rowFormat {
 }
 
 // DequantizeRow turns numbers of type F16, F32, Q8_0 or Q4_0 as they lie in memory into float32.
-func (l *Level) DequantizeRow(t quant.Type, dst []float32, src []byte) {
+func (l *ISA) DequantizeRow(t quant.Type, dst []float32, src []byte) {
 	l.rowFormat(t).dequantize(dst, src[:t.RowBytes(len(dst))])
 }
 
 // QuantizeRow stores float32 numbers as type F16, F32, Q8_0 or Q4_0. What is not finite, or too large, makes NaNs of its whole block, so that the fault is seen.
-func (l *Level) QuantizeRow(t quant.Type, dst []byte, src []float32) {
+func (l *ISA) QuantizeRow(t quant.Type, dst []byte, src []float32) {
 	l.rowFormat(t).quantize(dst[:t.RowBytes(len(src))], src)
 }
 

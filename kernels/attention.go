@@ -18,7 +18,7 @@ const PartitionLen = 8 * Tile
 // (Milakov and Gimelshein 2018, arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135; Dao et al. 2023, Flash-Decoding). A query's result does not depend on the others,
 // nor on whether the spans were worked out one after another or apart.
 //
-// In order of use: Begin, and Sink where there are sinks; for each tile Ahead, Level.Score, Level.Values, Bend where scores are more than scaled, and Level.Fold; after each
+// In order of use: Begin, and Sink where there are sinks; for each tile Ahead, ISA.Score, ISA.Values, Bend where scores are more than scaled, and Level.Fold; after each
 // partition Level.EndSpan, or TakeSpan and, elsewhere, Level.AddSpan; End.
 type Attention struct {
 	d, dv     int         // lengths of a key and of a value
@@ -97,7 +97,7 @@ type f16Tile struct {
 const prefetchParts = 8
 
 // prefetchPart asks for part i of what Ahead has named.
-func (l *Level) prefetchPart(a *Attention, i int) {
+func (l *ISA) prefetchPart(a *Attention, i int) {
 	if l.prefetch == nil {
 		return
 	}
@@ -113,7 +113,7 @@ const prefetchRows = Tile / (prefetchParts / 2)
 
 // Score works out q·k for all query heads and the first n ≤ [Tile] keys of a tile: k holds rows of d numbers of type t, [Tile] of them, of which those behind the first n are of no account.
 // Keys in blocks meet queries in the form that products of t ask for, see Mat.Act.
-func (l *Level) Score(a *Attention, t quant.Type, k []byte, n int) {
+func (l *ISA) Score(a *Attention, t quant.Type, k []byte, n int) {
 	if l.usesF16(a, t, a.d) {
 		a.kF16 = grow(a.kF16, 2*a.d*Tile)
 		next, half := a.prefetch[0], len(a.prefetch[0])/2
@@ -151,7 +151,7 @@ func (l *Level) Score(a *Attention, t quant.Type, k []byte, n int) {
 const fewHeads = 8
 
 // usesF16 reports whether rows of n numbers of type t are multiplied as F16.
-func (l *Level) usesF16(a *Attention, t quant.Type, n int) bool {
+func (l *ISA) usesF16(a *Attention, t quant.Type, n int) bool {
 	return a.q.N <= fewHeads && t == quant.F16 && l.gemmF16 != nil && n%32 == 0
 }
 
@@ -159,7 +159,7 @@ func (l *Level) usesF16(a *Attention, t quant.Type, n int) bool {
 func (a *Attention) Scores(h int) []float32 { return a.p[h*Tile : (h+1)*Tile] }
 
 // Values takes the first n values of the tile: rows of dv numbers of type t.
-func (l *Level) Values(a *Attention, t quant.Type, v []byte, n int) {
+func (l *ISA) Values(a *Attention, t quant.Type, v []byte, n int) {
 	if l.usesF16(a, t, a.dv) {
 		a.vF16 = f16Tile{v, 2 * a.dv, a.prefetch[1]}
 		return
@@ -175,7 +175,7 @@ func (l *Level) Values(a *Attention, t quant.Type, v []byte, n int) {
 }
 
 // ValuesOfKeys takes the first dv numbers of each of the first n keys of the tile for values.
-func (l *Level) ValuesOfKeys(a *Attention, t quant.Type, k []byte, n int) {
+func (l *ISA) ValuesOfKeys(a *Attention, t quant.Type, k []byte, n int) {
 	if l.usesF16(a, t, a.dv) {
 		a.vF16 = f16Tile{k, 2 * a.d, a.prefetch[1]}
 		return
@@ -204,7 +204,7 @@ type ScoreMod struct {
 }
 
 // ScoreMod changes the scores of the query heads h0 ≤ h < h1 for the first n keys of the tile, in place of the scale of the Fold that follows, which is then to be 1.
-func (l *Level) ApplyScoreMod(a *Attention, h0, h1, n int, b *ScoreMod) {
+func (l *ISA) ApplyScoreMod(a *Attention, h0, h1, n int, b *ScoreMod) {
 	from := min(n, max(0, b.From))
 	for h := h0; h < h1; h++ {
 		p := a.p[h*Tile:][:n]
@@ -233,7 +233,7 @@ func (l *Level) ApplyScoreMod(a *Attention, h0, h1, n int, b *ScoreMod) {
 }
 
 // UpdateSoftmax lets the query heads h0 ≤ h < h1 see the first n keys and values of the tile: their scores are scale times those of Score.
-func (l *Level) UpdateSoftmax(a *Attention, h0, h1, n int, scale float32) {
+func (l *ISA) UpdateSoftmax(a *Attention, h0, h1, n int, scale float32) {
 	p, part := a.p[h0*Tile:h1*Tile], a.mergeInto(&a.partition, h0, h1)
 	part.acc, part.rowMax, part.rowSum = a.acc[h0*a.dv:h1*a.dv], a.rowMax[h0:h1], a.rowSum[h0:h1]
 	prefetch := a.vF16.prefetch
@@ -258,7 +258,7 @@ func (a *Attention) mergeInto(s *softmax, h0, h1 int) *mergeState {
 const softmaxPrefetch = 4 * Tile
 
 // EndPartition ends a span of keys, of which the query heads from h0 on have seen some.
-func (l *Level) EndPartition(a *Attention, h0 int) {
+func (l *ISA) EndPartition(a *Attention, h0 int) {
 	part := a.mergeInto(&a.total, h0, a.q.N)
 	part.acc, part.rowMax, part.rowSum = a.partition.out[h0*a.dv:], a.partition.max[h0:], a.partition.sum[h0:]
 	l.rescaleMerge(part)
@@ -276,7 +276,7 @@ func (a *Attention) StorePartial(dst []float32) {
 }
 
 // MergePartial is EndSpan with what TakeSpan wrote, which it uses up. The spans come in the order of their keys.
-func (l *Level) MergePartial(a *Attention, src []float32, h0 int) {
+func (l *ISA) MergePartial(a *Attention, src []float32, h0 int) {
 	n := a.q.N
 	out, rowMax, rowSum := src[:n*a.dv], src[n*a.dv:][:n], src[n*(a.dv+1):][:n]
 	part := a.mergeInto(&a.total, h0, n)

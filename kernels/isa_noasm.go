@@ -2,4 +2,4 @@
 
 package kernels
 
-func assembly(ls []*Level) []*Level { return ls }
+func assembly(ls []*ISA) []*ISA { return ls }

@@ -3,7 +3,7 @@ package kernels
 import "math"
 
 // GELU sets dst = gelu(gate)·up, the approximation by tanh of Hendrycks and Gimpel 2016, arXiv:1606.08415, which is x·σ(2√(2/π)·(x+0.044715x³)). dst may be gate or up.
-func (l *Level) GELU(dst, gate, up []float32) { l.gelu(dst[:len(gate)], gate, up[:len(gate)]) }
+func (l *ISA) GELU(dst, gate, up []float32) { l.gelu(dst[:len(gate)], gate, up[:len(gate)]) }
 
 func gelu(dst, gate, up []float32) {
 	const slope, cube = 1.5957691216057308, 0.044715
@@ -15,7 +15,7 @@ func gelu(dst, gate, up []float32) {
 }
 
 // Gate sets x *= σ(g).
-func (l *Level) Gate(x, g []float32) { l.gate(x, g[:len(x)]) }
+func (l *ISA) Gate(x, g []float32) { l.gate(x, g[:len(x)]) }
 
 func gate(x, g []float32) {
 	g = g[:len(x)]
@@ -25,7 +25,7 @@ func gate(x, g []float32) {
 }
 
 // SoftCap sets x = most·tanh(x/most); Gemma 2, arXiv:2408.00118. most is above 0. The error is a few units in the last place of most.
-func (l *Level) SoftCap(x []float32, most float32) { l.softCap(x, most) }
+func (l *ISA) SoftCap(x []float32, most float32) { l.softCap(x, most) }
 
 func softCap(x []float32, most float32) {
 	in, twice := 2/most, 2*most
@@ -36,7 +36,7 @@ func softCap(x []float32, most float32) {
 
 // ClampedSwiGLU sets dst = g·σ(1.702·g)·(u+1) with g = min(gate, limit) and u = up between -limit and limit: the activation of gpt-oss (OpenAI 2025,
 // arXiv:2508.10925). It changes gate and up; dst may be one of them.
-func (l *Level) ClampedSwiGLU(dst, gate, up []float32, limit float32) {
+func (l *ISA) ClampedSwiGLU(dst, gate, up []float32, limit float32) {
 	const alpha = 1.702
 	dst, up = dst[:len(gate)], up[:len(gate)]
 	for i, g := range gate {
@@ -65,7 +65,7 @@ func SquaredReLU(dst, gate, up []float32) {
 func Sigmoid(x float32) float32 { return 1 / (1 + Exp(-x)) }
 
 // LayerNorm sets dst = w·(x-mean(x))/√(var(x)+eps); Ba et al. 2016, arXiv:1607.06450. dst may be x.
-func (l *Level) LayerNorm(dst, x, w []float32, eps float32) {
+func (l *ISA) LayerNorm(dst, x, w []float32, eps float32) {
 	var s0, s1, s2, s3 float64 // sums of every fourth
 	n := len(x)
 	i := 0
@@ -85,7 +85,7 @@ func (l *Level) LayerNorm(dst, x, w []float32, eps float32) {
 }
 
 // RotateNeoX turns the pairs (x[0],x[n]), (x[1],x[n+1]) …, n = len(cos), as Rotate does neighbours: the layout of GPT-NeoX, Black et al. 2022, arXiv:2204.06745.
-func (l *Level) RotateNeoX(x, cos, sin []float32) {
+func (l *ISA) RotateNeoX(x, cos, sin []float32) {
 	n := len(cos)
 	l.rotateNeoX(x[:n], x[n:2*n], cos, sin[:n])
 }

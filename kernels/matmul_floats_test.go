@@ -14,7 +14,7 @@ var floatTypes = []quant.Type{quant.F32, quant.F16, quant.BF16}
 // TestMulOfBlocks takes more rows, tokens and k than a block of float weights holds, in whole and in parts.
 func TestMulOfBlocks(t *testing.T) { forLevels(t, testMulOfBlocks) }
 
-func testMulOfBlocks(t *testing.T, l *Level) {
+func testMulOfBlocks(t *testing.T, l *ISA) {
 	type shape struct{ k, rows, tokens int }
 	shapes := []shape{
 		{4 * floatDepth, 9, 13},               // whole blocks
@@ -80,7 +80,7 @@ func testMulOfBlocks(t *testing.T, l *Level) {
 // TestRoundBF16 holds every level to the package quant: ties, numbers that round to infinity, denormals, NaN of each kind, and tails of each length.
 func TestRoundBF16(t *testing.T) { forLevels(t, testRoundBF16) }
 
-func testRoundBF16(t *testing.T, l *Level) {
+func testRoundBF16(t *testing.T, l *ISA) {
 	x := floats(11, 96)
 	for i, b := range []uint32{
 		0, 1 << 31, 1, 0x8000, 0x18000, 0x3f808000, 0x3f818000, 0x3f808001, 0x3f807fff, 0x7f7fffff, 0xff7fffff, 0x7f800000, 0xff800000, 0x7f800001, 0x7fffffff, 0xffc12345,

@@ -57,11 +57,11 @@ var tilesAVX2 = []tiles256{
 }
 
 // avx2 is the level avx2.
-func avx2(l Level) *Level {
+func avx2(l ISA) *ISA {
 	l.name = "avx2"
 	l.setFloats256()
 	for _, k := range tilesAVX2 {
-		l.setTile(k.t, tile{lanes: 8, panels: 2, zeroShift: k.zeroShift, gemv: k.gemv, pack: k.pack, microkernel: k.microkernel})
+		l.setBlockFormat(k.t, tile{lanes: 8, panels: 2, zeroShift: k.zeroShift, gemv: k.gemv, pack: k.pack, microkernel: k.microkernel})
 	}
 	return &l
 }
@@ -102,10 +102,10 @@ var tilesAVXVNNI = []tiles256{
 }
 
 // avxvnni is the level avxvnni.
-func avxvnni(l Level) *Level {
+func avxvnni(l ISA) *ISA {
 	l.name = "avxvnni"
 	for _, k := range tilesAVXVNNI {
-		l.setTile(k.t, tile{lanes: 8, panels: 3, zeroShift: k.zeroShift, gemv: k.gemv, pack: k.pack, microkernel: k.microkernel})
+		l.setBlockFormat(k.t, tile{lanes: 8, panels: 3, zeroShift: k.zeroShift, gemv: k.gemv, pack: k.pack, microkernel: k.microkernel})
 	}
 	return &l
 }

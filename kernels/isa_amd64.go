@@ -6,7 +6,7 @@ import "github.com/goinfer/goinfer/quant"
 
 //go:generate go run -C _asm . -dir ../..
 
-func assembly(ls []*Level) []*Level {
+func assembly(ls []*ISA) []*ISA {
 	two := avx2(*ls[0])
 	// AVX-512 VNNI is not the higher of AVX-VNNI: many processors have the one without the other's encodings.
 	five := avx512(*two)
@@ -14,7 +14,7 @@ func assembly(ls []*Level) []*Level {
 }
 
 // avx512bf16 multiplies pairs of bfloat16, for which activations are rounded to that: twice as fast, but no longer as exact as the weights are. Hence it has to be asked for.
-func avx512bf16(l Level) *Level {
+func avx512bf16(l ISA) *ISA {
 	l.name = "avx512bf16"
 	l.matMuls[quant.BF16] = MatMul{Type: quant.BF16, ActFormat: ActBF16, mul: mulFloatTiles, floats: &floatTile{
 		16,
@@ -25,7 +25,7 @@ func avx512bf16(l Level) *Level {
 }
 
 // avx512 is the level avx512vnni.
-func avx512(l Level) *Level {
+func avx512(l ISA) *ISA {
 	l.name = "avx512vnni"
 	l.setFloats512()
 	type gemv = func(dst *float32, w *byte, stride, blocks int, q *int8, groups *byte)
@@ -42,7 +42,7 @@ func avx512(l Level) *Level {
 		default:
 			k.microkernel = [4]func(*byte){microkernel16x1AVX512, microkernel16x2AVX512, microkernel16x3AVX512, microkernel16x4AVX512}
 		}
-		l.setTile(t, k)
+		l.setBlockFormat(t, k)
 	}
 	set(quant.Q4_0, 3, gemvQ4_0AVX512, packQ4_0AVX512)
 	set(quant.Q4_1, 0, gemvQ4_1AVX512, packQ4_1AVX512)

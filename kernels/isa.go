@@ -8,8 +8,8 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
-// Level is the table of what is computed how with one set of instructions.
-type Level struct {
+// ISA is the table of what is computed how with one set of instructions.
+type ISA struct {
 	name    string
 	matMuls [quant.NumTypes]MatMul
 	rows    [quant.NumTypes]rowFormat
@@ -41,21 +41,21 @@ type ops struct {
 	prefetch             func(b []byte) // nil: there is nothing to gain
 }
 
-// levels lists those of this build from low to high. Each begins as a copy of a lower one, so that what it has no assembly for is there all the
+// isas lists those of this build from low to high. Each begins as a copy of a lower one, so that what it has no assembly for is there all the
 // same.
-var levels = sync.OnceValue(func() []*Level {
-	return assembly([]*Level{{name: "go", matMuls: goMatMuls(false), rows: goRows, ops: goOps}})
+var isas = sync.OnceValue(func() []*ISA {
+	return assembly([]*ISA{{name: "go", matMuls: goMatMuls(false), rows: goRows, ops: goOps}})
 })
 
 // Use returns the level in use: see internal/cpu. It is an error if GOINFER_CPU names none.
-func Use() (*Level, error) { return current() }
+func Use() (*ISA, error) { return current() }
 
-var current = sync.OnceValues(func() (*Level, error) {
-	name, err := cpu.Level()
+var current = sync.OnceValues(func() (*ISA, error) {
+	name, err := cpu.ISA()
 	if err != nil {
 		return nil, err
 	}
-	for _, l := range levels() {
+	for _, l := range isas() {
 		if l.name == name {
 			return l, nil
 		}
@@ -64,19 +64,19 @@ var current = sync.OnceValues(func() (*Level, error) {
 })
 
 // Reference returns the engine's own reference: plain Go, and float32 activations for every weight type.
-func Reference() *Level { return reference }
+func Reference() *ISA { return reference }
 
-var reference = &Level{name: "reference", matMuls: goMatMuls(true), rows: goRows, ops: goOps}
+var reference = &ISA{name: "reference", matMuls: goMatMuls(true), rows: goRows, ops: goOps}
 
 // MatMul returns the product for weights of type t, and an error where t holds no weights.
-func (l *Level) MatMul(t quant.Type) (*MatMul, error) {
+func (l *ISA) MatMul(t quant.Type) (*MatMul, error) {
 	if !t.IsWeight() {
 		return nil, fmt.Errorf("kernels: type %s holds no weights", t)
 	}
 	return &l.matMuls[t], nil
 }
 
-// setTile enters a block format's kernels.
-func (l *Level) setTile(t quant.Type, k tile) {
+// setBlockFormat enters a block format's kernels.
+func (l *ISA) setBlockFormat(t quant.Type, k tile) {
 	l.matMuls[t] = MatMul{Type: t, ActFormat: ActQ8, mul: mulBlockTiles, tile: &k}
 }

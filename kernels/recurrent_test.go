@@ -20,7 +20,7 @@ func stateShapes() (shapes [][2]int) {
 
 // TestAdvance compares with float64, over some steps.
 func TestAdvance(t *testing.T) {
-	forLevels(t, func(t *testing.T, l *Level) {
+	forLevels(t, func(t *testing.T, l *ISA) {
 		for _, shape := range stateShapes() {
 			n, d := shape[0], shape[1]
 			s, y, back := guarded(n*d), guarded(d), guarded(d)
@@ -67,7 +67,7 @@ func TestAdvance(t *testing.T) {
 
 // TestDecay compares with float64, over some steps.
 func TestDecay(t *testing.T) {
-	forLevels(t, func(t *testing.T, l *Level) {
+	forLevels(t, func(t *testing.T, l *ISA) {
 		for _, shape := range stateShapes() {
 			n, w := shape[0], shape[1]
 			s, y := guarded(n*w), guarded(w)
@@ -126,7 +126,7 @@ func TestSoftplus(t *testing.T) {
 
 // TestDirect compares with float64.
 func TestDirect(t *testing.T) {
-	forLevels(t, func(t *testing.T, l *Level) {
+	forLevels(t, func(t *testing.T, l *ISA) {
 		for _, n := range lengths {
 			x, got := floats(1, n), guarded(n)
 			l.L2Norm(got.f, x, 1e-6, 3)
@@ -146,7 +146,7 @@ func TestDirect(t *testing.T) {
 }
 
 func TestSiLU(t *testing.T) {
-	forLevels(t, func(t *testing.T, l *Level) {
+	forLevels(t, func(t *testing.T, l *ISA) {
 		for _, n := range append(lengths, 0, 256, 257, 700) {
 			x, got := floats(1, n), guarded(n)
 			copy(got.f, x)
@@ -168,7 +168,7 @@ func TestSiLU(t *testing.T) {
 
 // BenchmarkStates is a head of a state space or of a delta net, and a part of Mamba's channels; MB/s are bytes of the state.
 func BenchmarkStates(b *testing.B) {
-	for _, l := range levels() {
+	for _, l := range isas() {
 		for _, shape := range [][2]int{{128, 64}, {128, 128}, {16, 64}} {
 			n, d := shape[0], shape[1]
 			s, x, y, a, u, r := floats(1, n*d), floats(2, d), floats(3, d), make([]float32, n), floats(5, n), floats(6, n)
