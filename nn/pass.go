@@ -23,7 +23,7 @@ var errDryRun = errors.New("nn: dry run")
 type Pass struct {
 	pool  *par.Pool
 	store *kv.Store
-	isa *kernels.ISA
+	isa   *kernels.ISA
 	arena tensor.Arena
 
 	batch       *Batch

@@ -18,8 +18,8 @@ type Info struct {
 
 	CPU      string   `json:"cpu"`      // the processor's name
 	Features []string `json:"features"` // instruction sets found, of those that matter to kernels
-	ISA    string   `json:"level"`    // of the kernels in use
-	ISAs   []string `json:"levels"`   // that this build has kernels for, from low to high
+	ISA      string   `json:"level"`    // of the kernels in use
+	ISAs     []string `json:"levels"`   // that this build has kernels for, from low to high
 
 	LogicalCores     int `json:"logical_cores"`     // SMT siblings counted singly
 	PhysicalCores    int `json:"physical_cores"`    //

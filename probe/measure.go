@@ -21,7 +21,7 @@ type Peak struct {
 
 // Peaks are the figures of one level for several numbers of threads.
 type Peaks struct {
-	ISA       string `json:"level"`
+	ISA         string `json:"level"`
 	BufferBytes int64  `json:"buffer_bytes"` // read to measure the bandwidth
 	// InCache says that memory was too short for a buffer well beyond the caches, so that the bandwidth is in part theirs.
 	InCache bool   `json:"in_cache,omitempty"`

@@ -96,3 +96,64 @@ func (x *program) prefetchLines() {
 	x.JNZ(LabelRef("loop"))
 	x.RET()
 }
+
+func (x *program) half256() {
+	// There are no masks for half floats: what is left of n is the caller's.
+	each := func(name, signature, doc string, step func(dst, src reg.Register), sizeDst, sizeSrc int) {
+		x.function(name, signature, doc)
+		dst, src, n := x.arg("dst"), x.arg("src"), x.arg("n")
+		x.Label("loop")
+		step(dst, src)
+		x.add(sizeDst, dst)
+		x.add(sizeSrc, src)
+		x.SUBQ(Imm(8), n)
+		x.JNZ(LabelRef("loop"))
+		x.end()
+	}
+	each("dequantizeF16AVX2", "(dst *float32, src *byte, n int)", "dequantizeF16AVX2 turns F16 into float32. n is a multiple of 8, and not 0.", func(dst, src reg.Register) {
+		y := x.YMM()
+		x.VCVTPH2PS(at(src, 0), y)
+		x.VMOVUPS(y, at(dst, 0))
+	}, 32, 16)
+	each("quantizeF16AVX2", "(dst *byte, src *float32, n int)", "quantizeF16AVX2 turns float32 into F16, ties to even. n is a multiple of 8, and not 0.", func(dst, src reg.Register) {
+		y := x.YMM()
+		x.VMOVUPS(at(src, 0), y)
+		x.VCVTPS2PH(Imm(0), y, at(dst, 0))
+	}, 16, 32)
+}
+
+// kvRows512 writes what keys and values in the cache are converted by.
+func (x *program) kvRows512() {
+	x.dequantizeF16Kernel512()
+	x.quantizeF16Kernel512()
+	x.dequantizeRows512()
+}
+
+// kvRows256 does so for the levels avx2 and avxvnni. Its prefetch serves all of amd64.
+func (x *program) kvRows256() {
+	x.half256()
+	x.dequantizeRows256()
+	x.prefetchLines()
+}
+
+func (x *program) dequantizeF16Kernel512() {
+	x.function("dequantizeF16AVX512", "(dst *float32, src *byte, n int)", "dequantizeF16AVX512 turns F16 into float32.")
+	dst, a, n := x.arg("dst"), x.arg("src"), x.arg("n")
+	x.each16("loop", n, func(k *reg.OpmaskVirtual) { x.put(x.getHalf(at(a, 0), k), at(dst, 0), k) }, pointer{dst, 64}, pointer{a, 32})
+	x.end()
+}
+
+func (x *program) quantizeF16Kernel512() {
+	x.function("quantizeF16AVX512", "(dst *byte, src *float32, n int)", "quantizeF16AVX512 turns float32 into F16, ties to even.")
+	dst, a, n := x.arg("dst"), x.arg("src"), x.arg("n")
+	x.each16("loop", n, func(k *reg.OpmaskVirtual) {
+		y := x.YMM()
+		x.VCVTPS2PH(Imm(0), x.get(at(a, 0), k), y)
+		if k == nil {
+			x.VMOVDQU16(y, at(dst, 0))
+		} else {
+			x.VMOVDQU16(y, *k, at(dst, 0))
+		}
+	}, pointer{dst, 32}, pointer{a, 64})
+	x.end()
+}

@@ -39,6 +39,9 @@ func (x *program) wide512(several bool) wide {
 		get: func(m Mem) reg.VecVirtual { return x.get(m, km) }, put: func(v reg.VecVirtual, m Mem) { x.put(v, m, km) }}
 }
 
+func (x *program) recurrent256() { x.recur("AVX2", 8, 4, 2, "columns", x.wide256) }
+func (x *program) recurrent512() { x.recur("AVX512", 16, 4, 4, "mask", x.wide512) }
+
 // recur writes the recurrences of a level: of blocks of several vectors, and of one or a part of it.
 func (x *program) recur(suffix string, lanes, advance, decay int, last string, of func(several bool) wide) {
 	for _, vectors := range []int{advance, 1} {

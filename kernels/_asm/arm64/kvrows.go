@@ -67,3 +67,40 @@ func (x *program) prefetchLines() {
 	x.loop(n, "loop")
 	x.end()
 }
+
+// kvRows writes what keys and values in the cache are converted by.
+func (x *program) kvRows() {
+	x.dequantizeF16Kernel()
+	x.quantizeF16Kernel()
+	x.dequantizeRows()
+	x.prefetchLines()
+}
+
+func (x *program) dequantizeF16Kernel() {
+	x.function("dequantizeF16NEON", "dst *float32, src *byte, n int", "dequantizeF16NEON turns F16 into float32.")
+	dst, a, n := x.arg("dst"), x.arg("src"), x.arg("n")
+	x.each("dequantize", n, func(i, lanes int) {
+		x.with(1, func(v []V) {
+			x.getHalf(v[0], a, 8*i, lanes)
+			x.put(v[0], dst, 16*i, lanes)
+		})
+	}, stream{dst, 4}, stream{a, 2})
+	x.end()
+}
+
+func (x *program) quantizeF16Kernel() {
+	x.function("quantizeF16NEON", "dst *byte, src *float32, n int", "quantizeF16NEON turns float32 into F16, ties to even.")
+	dst, a, n := x.arg("dst"), x.arg("src"), x.arg("n")
+	x.each("quantize", n, func(i, lanes int) {
+		x.with(1, func(v []V) {
+			x.get(v[0], a, 16*i, lanes)
+			x.w(fcvtn(v[0], v[0]))
+			if lanes == 4 {
+				x.op("FMOVD", v[0].f(), mem(dst, 8*i))
+			} else {
+				x.op("VST1", v[0].as("H")+"[0]", mem(dst, 0))
+			}
+		})
+	}, stream{dst, 2}, stream{a, 4})
+	x.end()
+}
