@@ -353,7 +353,7 @@ func (m *Model) Tensors() []Tensor { return m.tensors }
 // Recipe is the name of the mixture of types that the weights are in, such as "Q4_K_M", as far as the file tells it.
 func (m *Model) Recipe() string {
 	n, ok, err := model.GGUF(m.file).Uint("general.file_type")
-	if r := quant.Mixture(n); ok && err == nil && n == uint64(r) && r.Valid() {
+	if r := quant.FileType(n); ok && err == nil && n == uint64(r) && r.Valid() {
 		return r.String()
 	}
 	return ""

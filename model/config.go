@@ -142,8 +142,8 @@ func (c Config) HasExperts(i int) bool {
 }
 
 // Facts are what a recipe of types asks of a model.
-func (c Config) Facts() quant.Facts {
-	return quant.Facts{Arch: c.Arch, NLayer: c.NLayer, NHead: c.NHead, NHeadKV: c.NHeadKV, NExpert: c.NExpert}
+func (c Config) Facts() quant.ModelInfo {
+	return quant.ModelInfo{Arch: c.Arch, NLayer: c.NLayer, NHead: c.NHead, NHeadKV: c.NHeadKV, NExpert: c.NExpert}
 }
 
 // Bounds on what a file may claim, far above any model. They keep products of two dimensions within an int.

@@ -12,8 +12,8 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
-// TestMixtureSizes compares sizes of files with those that llama-quantize wrote from the same F16 files.
-func TestMixtureSizes(t *testing.T) {
+// TestFileTypeSizes compares sizes of files with those that llama-quantize wrote from the same F16 files.
+func TestFileTypeSizes(t *testing.T) {
 	dir := filepath.Join(shared.Dir(t), "models")
 	for model, sizes := range map[string]map[string]int64{
 		"tiny-dense": {"F16": 11643552, "Q8_0": 6236896, "Q6_K": 4840160, "Q5_K_M": 4274400, "Q4_K_M": 3741920, "Q4_0": 3623648, "Q3_K_M": 3240160, "Q2_K": 2697440},
@@ -30,7 +30,7 @@ func TestMixtureSizes(t *testing.T) {
 			require.True(t, ok, key)
 			return int(n)
 		}
-		facts := quant.Facts{Arch: "llama", NLayer: number("block_count"), NHead: number("attention.head_count"),
+		facts := quant.ModelInfo{Arch: "llama", NLayer: number("block_count"), NHead: number("attention.head_count"),
 			NHeadKV: number("attention.head_count_kv"), NExpert: number("expert_count")}
 		var tensors []quant.Tensor
 		var was int64
@@ -39,7 +39,7 @@ func TestMixtureSizes(t *testing.T) {
 			was += pad(x.Bytes)
 		}
 		for name, want := range sizes {
-			m, err := quant.ParseMixture(name)
+			m, err := quant.ParseFileType(name)
 			require.NoError(t, err)
 			types, err := m.Types(facts, tensors)
 			require.NoError(t, err)
@@ -84,14 +84,14 @@ func dense(n, d, ff int) (ts []quant.Tensor) {
 	return ts
 }
 
-// TestMixtureCounts compares with the numbers of tensors per type that the loader of the reference prints for published files.
-func TestMixtureCounts(t *testing.T) {
-	llama2 := quant.Facts{Arch: "llama", NLayer: 32, NHead: 32, NHeadKV: 32}
-	llama3 := quant.Facts{Arch: "llama", NLayer: 32, NHead: 32, NHeadKV: 8, Importance: true}
+// TestFileTypeCounts compares with the numbers of tensors per type that the loader of the reference prints for published files.
+func TestFileTypeCounts(t *testing.T) {
+	llama2 := quant.ModelInfo{Arch: "llama", NLayer: 32, NHead: 32, NHeadKV: 32}
+	llama3 := quant.ModelInfo{Arch: "llama", NLayer: 32, NHead: 32, NHeadKV: 8, Importance: true}
 	for _, c := range []struct {
-		mixture string
-		facts   quant.Facts
-		want    map[quant.Type]int
+		ftype string
+		facts quant.ModelInfo
+		want  map[quant.Type]int
 	}{
 		{"Q2_K", llama2, map[quant.Type]int{quant.Q2_K: 129, quant.Q3_K: 96, quant.Q6_K: 1}},
 		{"Q3_K_S", llama2, map[quant.Type]int{quant.Q3_K: 225, quant.Q6_K: 1}},
@@ -110,7 +110,7 @@ func TestMixtureCounts(t *testing.T) {
 		{"IQ1_S", llama3, map[quant.Type]int{quant.IQ1_S: 156, quant.IQ2_XXS: 32, quant.Q2_K: 5, quant.Q4_K: 32, quant.Q5_K: 1}},
 		{"TQ1_0", llama3, map[quant.Type]int{quant.TQ1_0: 224, quant.Q4_K: 1, quant.Q6_K: 1}},
 	} {
-		m, err := quant.ParseMixture(c.mixture)
+		m, err := quant.ParseFileType(c.ftype)
 		require.NoError(t, err)
 		ts := dense(32, 4096, 11008)
 		types, err := m.Types(c.facts, ts)
@@ -120,19 +120,19 @@ func TestMixtureCounts(t *testing.T) {
 		for _, typ := range types {
 			got[typ]++
 		}
-		require.Equal(t, c.want, got, c.mixture)
+		require.Equal(t, c.want, got, c.ftype)
 	}
 }
 
-// TestMixtureRules checks single tensors where the rules branch.
-func TestMixtureRules(t *testing.T) {
-	moe := quant.Facts{Arch: "llama", NLayer: 32, NHead: 32, NHeadKV: 8, NExpert: 8}
+// TestFileTypeRules checks single tensors where the rules branch.
+func TestFileTypeRules(t *testing.T) {
+	moe := quant.ModelInfo{Arch: "llama", NLayer: 32, NHead: 32, NHeadKV: 8, NExpert: 8}
 	for _, c := range []struct {
-		mixture string
-		facts   quant.Facts
-		name    string
-		shape   []int
-		want    quant.Type
+		ftype string
+		facts quant.ModelInfo
+		name  string
+		shape []int
+		want  quant.Type
 	}{
 		{"Q4_K_M", moe, "blk.0.ffn_gate_inp.weight", []int{4096, 8}, quant.F32},
 		{"Q4_K_M", moe, "blk.0.ffn_down_exps.weight", []int{14336, 4096, 8}, quant.Q6_K},
@@ -163,64 +163,64 @@ func TestMixtureRules(t *testing.T) {
 		{"Q4_K_M", moe, "blk.5.attn_q.weight", []int{172, 96}, quant.F16},
 		{"F16", moe, "blk.5.attn_q.weight", []int{172, 96}, quant.F16},
 		// Attention values of the models called 70B, and Falcon.
-		{"Q4_K_M", quant.Facts{Arch: "llama", NLayer: 80, NHead: 64, NHeadKV: 8}, "blk.0.attn_v.weight", []int{8192, 1024}, quant.Q6_K},
-		{"Q4_K_S", quant.Facts{Arch: "qwen2", NLayer: 80, NHead: 64, NHeadKV: 8}, "blk.70.attn_v.weight", []int{8192, 1024}, quant.Q5_K},
-		{"Q2_K", quant.Facts{Arch: "llama", NLayer: 80, NHead: 64, NHeadKV: 8}, "blk.70.attn_v.weight", []int{8192, 1024}, quant.Q5_K},
-		{"Q4_K_M", quant.Facts{Arch: "falcon", NLayer: 32, NHead: 71, NHeadKV: 1}, "token_embd.weight", []int{4544, 1000}, quant.Q8_0},
-		{"Q4_K_M", quant.Facts{Arch: "falcon", NLayer: 32, NHead: 71, NHeadKV: 1}, "blk.0.ffn_down.weight", []int{18432, 1000}, quant.Q6_K},
-		{"IQ3_XXS", quant.Facts{NLayer: 32, NHead: 8, NHeadKV: 8}, "blk.3.attn_v.weight", []int{512, 512}, quant.IQ3_S},
-		{"IQ3_XXS", quant.Facts{NLayer: 32, NHead: 8, NHeadKV: 8}, "blk.3.attn_q.weight", []int{512, 512}, quant.IQ2_S},
-		{"IQ3_XXS", quant.Facts{NLayer: 32, NHead: 8, NHeadKV: 8, Importance: true}, "blk.3.ffn_down.weight", []int{512, 512}, quant.IQ3_XXS},
-		{"IQ2_M", quant.Facts{NLayer: 32, NHead: 8, NHeadKV: 8}, "blk.3.attn_qkv.weight", []int{512, 512}, quant.IQ3_S},
+		{"Q4_K_M", quant.ModelInfo{Arch: "llama", NLayer: 80, NHead: 64, NHeadKV: 8}, "blk.0.attn_v.weight", []int{8192, 1024}, quant.Q6_K},
+		{"Q4_K_S", quant.ModelInfo{Arch: "qwen2", NLayer: 80, NHead: 64, NHeadKV: 8}, "blk.70.attn_v.weight", []int{8192, 1024}, quant.Q5_K},
+		{"Q2_K", quant.ModelInfo{Arch: "llama", NLayer: 80, NHead: 64, NHeadKV: 8}, "blk.70.attn_v.weight", []int{8192, 1024}, quant.Q5_K},
+		{"Q4_K_M", quant.ModelInfo{Arch: "falcon", NLayer: 32, NHead: 71, NHeadKV: 1}, "token_embd.weight", []int{4544, 1000}, quant.Q8_0},
+		{"Q4_K_M", quant.ModelInfo{Arch: "falcon", NLayer: 32, NHead: 71, NHeadKV: 1}, "blk.0.ffn_down.weight", []int{18432, 1000}, quant.Q6_K},
+		{"IQ3_XXS", quant.ModelInfo{NLayer: 32, NHead: 8, NHeadKV: 8}, "blk.3.attn_v.weight", []int{512, 512}, quant.IQ3_S},
+		{"IQ3_XXS", quant.ModelInfo{NLayer: 32, NHead: 8, NHeadKV: 8}, "blk.3.attn_q.weight", []int{512, 512}, quant.IQ2_S},
+		{"IQ3_XXS", quant.ModelInfo{NLayer: 32, NHead: 8, NHeadKV: 8, Importance: true}, "blk.3.ffn_down.weight", []int{512, 512}, quant.IQ3_XXS},
+		{"IQ2_M", quant.ModelInfo{NLayer: 32, NHead: 8, NHeadKV: 8}, "blk.3.attn_qkv.weight", []int{512, 512}, quant.IQ3_S},
 	} {
-		m, err := quant.ParseMixture(c.mixture)
+		m, err := quant.ParseFileType(c.ftype)
 		require.NoError(t, err)
 		types, err := m.Types(c.facts, []quant.Tensor{{Name: c.name, Shape: c.shape}})
 		require.NoError(t, err)
-		require.Equal(t, c.want, types[0], "%s %s %v: want %s, found %s", c.mixture, c.name, c.shape, c.want, types[0])
+		require.Equal(t, c.want, types[0], "%s %s %v: want %s, found %s", c.ftype, c.name, c.shape, c.want, types[0])
 	}
 	// The order in the file does not matter, the order of layers does.
-	m, err := quant.ParseMixture("Q3_K_M")
+	m, err := quant.ParseFileType("Q3_K_M")
 	require.NoError(t, err)
-	types, err := m.Types(quant.Facts{NLayer: 12}, []quant.Tensor{
+	types, err := m.Types(quant.ModelInfo{NLayer: 12}, []quant.Tensor{
 		{Name: "blk.10.attn_v.weight", Shape: []int{256, 256}}, {Name: "blk.2.attn_v.weight", Shape: []int{256, 256}}, {Name: "blk.1.attn_v.weight", Shape: []int{256, 256}},
 	})
 	require.NoError(t, err)
 	require.Equal(t, []quant.Type{quant.Q4_K, quant.Q5_K, quant.Q5_K}, types)
-	_, err = m.Types(quant.Facts{NLayer: 2, NExpert: 4}, []quant.Tensor{{Name: "blk.2.ffn_down.weight", Shape: []int{256, 256}}})
+	_, err = m.Types(quant.ModelInfo{NLayer: 2, NExpert: 4}, []quant.Tensor{{Name: "blk.2.ffn_down.weight", Shape: []int{256, 256}}})
 	require.ErrorContains(t, err, "want a layer below 2")
-	_, err = quant.Mixture(4).Types(quant.Facts{}, nil)
-	require.ErrorContains(t, err, "unknown mixture 4")
+	_, err = quant.FileType(4).Types(quant.ModelInfo{}, nil)
+	require.ErrorContains(t, err, "unknown file type 4")
 	require.True(t, m.NeedsImportance("blk.0.attn_q.weight", quant.IQ2_S))
 	require.False(t, m.NeedsImportance("output.weight", quant.IQ2_S))
 	require.False(t, m.NeedsImportance("blk.0.attn_q.weight", quant.Q2_K))
 }
 
-// TestParseMixture checks names and numbers: general.file_type of well-known files.
-func TestParseMixture(t *testing.T) {
+// TestParseFileType checks names and numbers: general.file_type of well-known files.
+func TestParseFileType(t *testing.T) {
 	for name, number := range map[string]int{"F32": 0, "F16": 1, "q4_0": 2, "Q4_1": 3, "Q8_0": 7, "Q5_0": 8, "Q5_1": 9, "Q2_K": 10, "Q3_K": 12, "q4_k": 15, "Q4_K_S": 14, "Q5_K": 17,
 		"Q6_K": 18, "IQ2_XXS": 19, "Q2_K_S": 21, "IQ3_XXS": 23, "IQ1_S": 24, "IQ4_NL": 25, "IQ4_XS": 30, "IQ1_M": 31, "bf16": 32, "TQ1_0": 36, "TQ2_0": 37, "mxfp4_moe": 38, "Q1_0": 40, "Q2_0": 41} {
-		m, err := quant.ParseMixture(name)
+		m, err := quant.ParseFileType(name)
 		require.NoError(t, err)
 		require.EqualValues(t, number, m, name)
 	}
-	for m := range quant.Mixture(50) {
+	for m := range quant.FileType(50) {
 		if m.Valid() {
-			got, err := quant.ParseMixture(m.String())
+			got, err := quant.ParseFileType(m.String())
 			require.NoError(t, err)
 			require.Equal(t, m, got)
 		}
 	}
-	require.Equal(t, "mixture(5)", quant.Mixture(5).String())
+	require.Equal(t, "ftype(5)", quant.FileType(5).String())
 	for _, bad := range []string{"", "Q9", "5", "-1", "Q6_K_M"} {
-		_, err := quant.ParseMixture(bad)
-		require.ErrorContains(t, err, "unknown mixture")
+		_, err := quant.ParseFileType(bad)
+		require.ErrorContains(t, err, "unknown file type")
 	}
 }
 
 // TestChooseTypes: a name is a recipe, or else a format for all matrices.
 func TestChooseTypes(t *testing.T) {
-	f := quant.Facts{Arch: "llama", NLayer: 1, NHead: 4, NHeadKV: 4}
+	f := quant.ModelInfo{Arch: "llama", NLayer: 1, NHead: 4, NHeadKV: 4}
 	ts := []quant.Tensor{
 		{"token_embd.weight", quant.F16, []int{256, 512}}, {"blk.0.attn_norm.weight", quant.F32, []int{256}}, {"blk.0.attn_q.weight", quant.F16, []int{256, 256}},
 		{"output.weight", quant.F16, []int{256, 512}},
@@ -252,7 +252,7 @@ func TestChooseTypes(t *testing.T) {
 		pure bool
 		want string
 	}{
-		{"q7", false, `unknown mixture "q7": want one of F32, F16`},
+		{"q7", false, `unknown file type "q7": want one of F32, F16`},
 		{"q7", true, `unknown type "q7"`},
 		{"q4_k_m", true, `unknown type "q4_k_m"`},
 		{"i32", false, "I32 is not a type that can be written"},

@@ -7,103 +7,103 @@ import (
 	"strings"
 )
 
-// Mixture is a recipe for a whole file: the type of most matrices, and which matrices are worth more bits or need fewer. The number is that of the metadata key
+// FileType is a recipe for a whole file: the type of most matrices, and which matrices are worth more bits or need fewer. The number is that of the metadata key
 // general.file_type (llama.h, LLAMA_FTYPE), and the recipes are those of llama-quantize (llama-quant.cpp), so that files have the same sizes.
-type Mixture uint32
+type FileType uint32
 
 const (
-	mixF32 Mixture = iota
-	mixF16
-	mixQ4_0
-	mixQ4_1
+	ftypeF32 FileType = iota
+	ftypeF16
+	ftypeQ4_0
+	ftypeQ4_1
 	_ // withdrawn
 	_
 	_
-	mixQ8_0
-	mixQ5_0
-	mixQ5_1
-	mixQ2_K
-	mixQ3_K_S
-	mixQ3_K_M
-	mixQ3_K_L
-	mixQ4_K_S
-	mixQ4_K_M
-	mixQ5_K_S
-	mixQ5_K_M
-	mixQ6_K
-	mixIQ2_XXS
-	mixIQ2_XS
-	mixQ2_K_S
-	mixIQ3_XS
-	mixIQ3_XXS
-	mixIQ1_S
-	mixIQ4_NL
-	mixIQ3_S
-	mixIQ3_M
-	mixIQ2_S
-	mixIQ2_M
-	mixIQ4_XS
-	mixIQ1_M
-	mixBF16
+	ftypeQ8_0
+	ftypeQ5_0
+	ftypeQ5_1
+	ftypeQ2_K
+	ftypeQ3_K_S
+	ftypeQ3_K_M
+	ftypeQ3_K_L
+	ftypeQ4_K_S
+	ftypeQ4_K_M
+	ftypeQ5_K_S
+	ftypeQ5_K_M
+	ftypeQ6_K
+	ftypeIQ2_XXS
+	ftypeIQ2_XS
+	ftypeQ2_K_S
+	ftypeIQ3_XS
+	ftypeIQ3_XXS
+	ftypeIQ1_S
+	ftypeIQ4_NL
+	ftypeIQ3_S
+	ftypeIQ3_M
+	ftypeIQ2_S
+	ftypeIQ2_M
+	ftypeIQ4_XS
+	ftypeIQ1_M
+	ftypeBF16
 	_
 	_
 	_
-	mixTQ1_0
-	mixTQ2_0
-	mixMXFP4_MOE
+	ftypeTQ1_0
+	ftypeTQ2_0
+	ftypeMXFP4_MOE
 	_ // NVFP4: written by converters, without a recipe
-	mixQ1_0
-	mixQ2_0
+	ftypeQ1_0
+	ftypeQ2_0
 )
 
-// mixtures are the name of each recipe and the type that it starts from.
-var mixtures = [...]struct {
+// fileTypes are the name of each recipe and the type that it starts from.
+var fileTypes = [...]struct {
 	name string
 	base Type
 }{
-	mixF32: {"F32", F32}, mixF16: {"F16", F16}, mixBF16: {"BF16", BF16},
-	mixQ4_0: {"Q4_0", Q4_0}, mixQ4_1: {"Q4_1", Q4_1}, mixQ5_0: {"Q5_0", Q5_0}, mixQ5_1: {"Q5_1", Q5_1}, mixQ8_0: {"Q8_0", Q8_0},
-	mixQ2_K: {"Q2_K", Q2_K}, mixQ2_K_S: {"Q2_K_S", Q2_K}, mixQ3_K_S: {"Q3_K_S", Q3_K}, mixQ3_K_M: {"Q3_K_M", Q3_K}, mixQ3_K_L: {"Q3_K_L", Q3_K},
-	mixQ4_K_S: {"Q4_K_S", Q4_K}, mixQ4_K_M: {"Q4_K_M", Q4_K}, mixQ5_K_S: {"Q5_K_S", Q5_K}, mixQ5_K_M: {"Q5_K_M", Q5_K}, mixQ6_K: {"Q6_K", Q6_K},
-	mixIQ1_S: {"IQ1_S", IQ1_S}, mixIQ1_M: {"IQ1_M", IQ1_M}, mixIQ2_XXS: {"IQ2_XXS", IQ2_XXS}, mixIQ2_XS: {"IQ2_XS", IQ2_XS},
-	mixIQ2_S: {"IQ2_S", IQ2_XS}, mixIQ2_M: {"IQ2_M", IQ2_S}, mixIQ3_XXS: {"IQ3_XXS", IQ3_XXS}, mixIQ3_XS: {"IQ3_XS", IQ3_S},
-	mixIQ3_S: {"IQ3_S", IQ3_S}, mixIQ3_M: {"IQ3_M", IQ3_S}, mixIQ4_NL: {"IQ4_NL", IQ4_NL}, mixIQ4_XS: {"IQ4_XS", IQ4_XS},
-	mixTQ1_0: {"TQ1_0", TQ1_0}, mixTQ2_0: {"TQ2_0", TQ2_0}, mixMXFP4_MOE: {"MXFP4_MOE", MXFP4}, mixQ1_0: {"Q1_0", Q1_0}, mixQ2_0: {"Q2_0", Q2_0},
+	ftypeF32: {"F32", F32}, ftypeF16: {"F16", F16}, ftypeBF16: {"BF16", BF16},
+	ftypeQ4_0: {"Q4_0", Q4_0}, ftypeQ4_1: {"Q4_1", Q4_1}, ftypeQ5_0: {"Q5_0", Q5_0}, ftypeQ5_1: {"Q5_1", Q5_1}, ftypeQ8_0: {"Q8_0", Q8_0},
+	ftypeQ2_K: {"Q2_K", Q2_K}, ftypeQ2_K_S: {"Q2_K_S", Q2_K}, ftypeQ3_K_S: {"Q3_K_S", Q3_K}, ftypeQ3_K_M: {"Q3_K_M", Q3_K}, ftypeQ3_K_L: {"Q3_K_L", Q3_K},
+	ftypeQ4_K_S: {"Q4_K_S", Q4_K}, ftypeQ4_K_M: {"Q4_K_M", Q4_K}, ftypeQ5_K_S: {"Q5_K_S", Q5_K}, ftypeQ5_K_M: {"Q5_K_M", Q5_K}, ftypeQ6_K: {"Q6_K", Q6_K},
+	ftypeIQ1_S: {"IQ1_S", IQ1_S}, ftypeIQ1_M: {"IQ1_M", IQ1_M}, ftypeIQ2_XXS: {"IQ2_XXS", IQ2_XXS}, ftypeIQ2_XS: {"IQ2_XS", IQ2_XS},
+	ftypeIQ2_S: {"IQ2_S", IQ2_XS}, ftypeIQ2_M: {"IQ2_M", IQ2_S}, ftypeIQ3_XXS: {"IQ3_XXS", IQ3_XXS}, ftypeIQ3_XS: {"IQ3_XS", IQ3_S},
+	ftypeIQ3_S: {"IQ3_S", IQ3_S}, ftypeIQ3_M: {"IQ3_M", IQ3_S}, ftypeIQ4_NL: {"IQ4_NL", IQ4_NL}, ftypeIQ4_XS: {"IQ4_XS", IQ4_XS},
+	ftypeTQ1_0: {"TQ1_0", TQ1_0}, ftypeTQ2_0: {"TQ2_0", TQ2_0}, ftypeMXFP4_MOE: {"MXFP4_MOE", MXFP4}, ftypeQ1_0: {"Q1_0", Q1_0}, ftypeQ2_0: {"Q2_0", Q2_0},
 }
 
 // Valid reports whether m is a recipe this package knows.
-func (m Mixture) Valid() bool { return int(m) < len(mixtures) && mixtures[m].name != "" }
+func (m FileType) Valid() bool { return int(m) < len(fileTypes) && fileTypes[m].name != "" }
 
 // String is the name of the recipe, such as "Q4_K_M".
-func (m Mixture) String() string {
+func (m FileType) String() string {
 	if !m.Valid() {
-		return fmt.Sprintf("mixture(%d)", uint32(m))
+		return fmt.Sprintf("ftype(%d)", uint32(m))
 	}
-	return mixtures[m].name
+	return fileTypes[m].name
 }
 
-// ParseMixture finds a recipe by its name in any case, or by its number. "Q3_K", "Q4_K" and "Q5_K" are the recipes with M at the end.
-func ParseMixture(name string) (Mixture, error) {
+// ParseFileType finds a recipe by its name in any case, or by its number. "Q3_K", "Q4_K" and "Q5_K" are the recipes with M at the end.
+func ParseFileType(name string) (FileType, error) {
 	key := strings.ToUpper(name)
 	switch key {
 	case "Q3_K", "Q4_K", "Q5_K":
 		key += "_M"
 	}
 	var names []string
-	for m, mix := range mixtures {
+	for m, mix := range fileTypes {
 		if mix.name == "" {
 			continue
 		}
 		if key == mix.name || key == strconv.Itoa(m) {
-			return Mixture(m), nil
+			return FileType(m), nil
 		}
 		names = append(names, mix.name)
 	}
-	return 0, fmt.Errorf("quant: unknown mixture %q: want one of %s", name, strings.Join(names, ", "))
+	return 0, fmt.Errorf("quant: unknown file type %q: want one of %s", name, strings.Join(names, ", "))
 }
 
-// Facts are what a recipe asks of a model.
-type Facts struct {
+// ModelInfo are what a recipe asks of a model.
+type ModelInfo struct {
 	Arch           string // general.architecture
 	NLayer         int    // block_count
 	NHead, NHeadKV int    // of the first layer
@@ -122,17 +122,17 @@ type Tensor struct {
 
 // Types chooses the type of every tensor of a file; it needs to see all of them, since some rules count. Vectors, norms, routers, convolutions and their like keep their
 // type. Where rows are no whole number of blocks, a matrix gets a type with smaller blocks (Q4_K becomes Q5_0, and so on), and at last F16.
-func (m Mixture) Types(f Facts, tensors []Tensor) ([]Type, error) {
+func (m FileType) Types(f ModelInfo, tensors []Tensor) ([]Type, error) {
 	if !m.Valid() {
-		return nil, fmt.Errorf("quant: unknown mixture %d", uint32(m))
+		return nil, fmt.Errorf("quant: unknown file type %d", uint32(m))
 	}
-	p := plan{m: m, f: f, tied: true}
+	p := typeChooser{m: m, f: f, tied: true}
 	order := make([]int, len(tensors))
 	for i, t := range tensors {
 		order[i] = i
 		role := roleOf(t.Name)
 		p.tied = p.tied && role != roleOutput
-		if role.likeV() {
+		if role.isValueLike() {
 			p.nV++
 		}
 	}
@@ -147,7 +147,7 @@ func (m Mixture) Types(f Facts, tensors []Tensor) ([]Type, error) {
 	for _, i := range order {
 		t := &tensors[i]
 		types[i] = t.Type
-		if !quantisable(t) {
+		if !isQuantizable(t) {
 			continue
 		}
 		if typ, ok, err := f.override(t); ok || err != nil {
@@ -157,13 +157,13 @@ func (m Mixture) Types(f Facts, tensors []Tensor) ([]Type, error) {
 			types[i] = typ
 			continue
 		}
-		typ := mixtures[m].base
+		typ := fileTypes[m].base
 		if typ.Group() != 0 {
 			var err error
 			if typ, err = p.choose(t, typ); err != nil {
 				return nil, err
 			}
-			typ = fitting(typ, t.Shape[0])
+			typ = fallbackType(typ, t.Shape[0])
 		}
 		types[i] = typ
 	}
@@ -176,14 +176,14 @@ func CheckTypes(name string, pure bool) error {
 	return err
 }
 
-// parseTypes finds a recipe, or a format for all matrices, in which case the recipe is that of the same name, or invalid.
-func parseTypes(name string, pure bool) (Mixture, Type, error) {
-	m, err := ParseMixture(name)
+// parseTypes finds a recipe, or a format for all matrices, in which case the file type is that of the same name, or invalid.
+func parseTypes(name string, pure bool) (FileType, Type, error) {
+	m, err := ParseFileType(name)
 	if err == nil && !pure {
 		return m, NumTypes, nil
 	}
 	if err != nil {
-		m = ^Mixture(0)
+		m = ^FileType(0)
 	}
 	t, e := ParseType(name)
 	if e == nil && !CanQuantize(t) {
@@ -195,10 +195,10 @@ func parseTypes(name string, pure bool) (Mixture, Type, error) {
 	return m, t, e
 }
 
-// ChooseTypes gives every tensor of a file its type by a name: that of a recipe, see [Mixture.Types], or that of a format, which then all matrices get that a recipe would
+// ChooseTypes gives every tensor of a file its type by a name: that of a recipe, see [FileType.Types], or that of a format, which then all matrices get that a recipe would
 // change. The name is taken for that of a format if pure is set or there is no recipe of that name. The recipe that is returned is the one to tell in the file, and
 // not valid where there is none.
-func ChooseTypes(name string, pure bool, f Facts, tensors []Tensor) ([]Type, Mixture, error) {
+func ChooseTypes(name string, pure bool, f ModelInfo, tensors []Tensor) ([]Type, FileType, error) {
 	m, t, err := parseTypes(name, pure)
 	if err != nil {
 		return nil, m, err
@@ -211,12 +211,12 @@ func ChooseTypes(name string, pure bool, f Facts, tensors []Tensor) ([]Type, Mix
 	for i := range tensors {
 		x := &tensors[i]
 		types[i] = x.Type
-		if !quantisable(x) {
+		if !isQuantizable(x) {
 			continue
 		}
 		own, ok, err := f.override(x)
 		if !ok && err == nil {
-			own, err = t, whole(x, t)
+			own, err = t, wholeBlocks(x, t)
 		}
 		if err != nil {
 			return nil, m, err
@@ -227,7 +227,7 @@ func ChooseTypes(name string, pure bool, f Facts, tensors []Tensor) ([]Type, Mix
 }
 
 // override is the type of its own that a matrix has, if any.
-func (f *Facts) override(x *Tensor) (Type, bool, error) {
+func (f *ModelInfo) override(x *Tensor) (Type, bool, error) {
 	if f.Override == nil {
 		return 0, false, nil
 	}
@@ -238,11 +238,11 @@ func (f *Facts) override(x *Tensor) (Type, bool, error) {
 	if !CanQuantize(t) {
 		return 0, false, fmt.Errorf("quant: tensor %q: %s is not a type that can be written", x.Name, t)
 	}
-	return t, true, whole(x, t)
+	return t, true, wholeBlocks(x, t)
 }
 
-// whole returns an error if the rows of x are no whole number of blocks of t.
-func whole(x *Tensor, t Type) error {
+// wholeBlocks returns an error if the rows of x are no whole number of blocks of t.
+func wholeBlocks(x *Tensor, t Type) error {
 	if x.Shape[0]%t.BlockSize() != 0 {
 		return fmt.Errorf("quant: tensor %q has rows of %d: no whole number of %s blocks of %d", x.Name, x.Shape[0], t, t.BlockSize())
 	}
@@ -251,7 +251,7 @@ func whole(x *Tensor, t Type) error {
 
 // NeedsImportance reports whether llama-quantize refuses to make a tensor of type t in a file of this recipe without an importance matrix,
 // since the result would be poor.
-func (m Mixture) NeedsImportance(name string, t Type) bool {
+func (m FileType) NeedsImportance(name string, t Type) bool {
 	if role := roleOf(name); role == roleOutput || role == roleEmbd {
 		return false
 	}
@@ -259,13 +259,13 @@ func (m Mixture) NeedsImportance(name string, t Type) bool {
 	case IQ1_S, IQ1_M, IQ2_XXS, IQ2_XS, IQ2_S, IQ3_XXS:
 		return true
 	case Q2_K:
-		return m == mixQ2_K_S
+		return m == ftypeQ2_K_S
 	}
 	return false
 }
 
-// fitting is t or, where rows of n are no whole number of its blocks, what takes its place.
-func fitting(t Type, n int) Type {
+// fallbackType is t or, where rows of n are no whole number of its blocks, what takes its place.
+func fallbackType(t Type, n int) Type {
 	if n%t.BlockSize() == 0 {
 		return t
 	}
@@ -305,8 +305,8 @@ const (
 	roleDown
 )
 
-// likeV reports whether the tensor holds attention values, which suffer most from few bits.
-func (r role) likeV() bool { return r == roleV || r == roleQKV || r == roleKVB }
+// isValueLike reports whether the tensor holds attention values, which suffer most from few bits.
+func (r role) isValueLike() bool { return r == roleV || r == roleQKV || r == roleKVB }
 
 func roleOf(name string) role {
 	switch name {
@@ -341,7 +341,7 @@ func layerOf(name string) int {
 }
 
 // Parts of names of matrices that keep their type: they are small, or errors in them cost much.
-var kept = []string{
+var notQuantized = []string{
 	"_norm.weight", "ffn_gate_inp.weight", "ffn_gate_tid2eid.weight", "altup", "laurel", "per_layer_model_proj", "ssm_conv1d", "shortconv.conv.weight",
 	"indexer.k_proj.weight", "indexer.q_proj.weight",
 	"time_mix_first.weight", "time_mix_w0.weight", "time_mix_w1.weight", "time_mix_w2.weight", "time_mix_v0.weight", "time_mix_v1.weight", "time_mix_v2.weight",
@@ -350,8 +350,8 @@ var kept = []string{
 	".position_embd", "sam.pos_embd", "sam.neck.", "sam.net_", ".rel_pos", ".patch_embd", ".patch_merger", "a.rvq.codebook", "mm.a.code_embd",
 }
 
-// quantisable reports whether the tensor is a matrix, or several, that recipes change.
-func quantisable(t *Tensor) bool {
+// isQuantizable reports whether the tensor is a matrix, or several, that recipes change.
+func isQuantizable(t *Tensor) bool {
 	dims := 0
 	for i, n := range t.Shape {
 		if n > 1 {
@@ -361,5 +361,5 @@ func quantisable(t *Tensor) bool {
 	if dims < 2 || !strings.HasSuffix(t.Name, "weight") || t.Name == "position_embd.weight" || t.Name == "token_types.weight" {
 		return false
 	}
-	return !slices.ContainsFunc(kept, func(part string) bool { return strings.Contains(t.Name, part) })
+	return !slices.ContainsFunc(notQuantized, func(part string) bool { return strings.Contains(t.Name, part) })
 }
