@@ -128,7 +128,7 @@ func (p *Pass) notifyInputs(l *Linear, expert int, a *kernels.Activations, t0, t
 		row := t
 		switch {
 		case a == &p.slots:
-			row = p.moe.rowOf(t)
+			row = p.moe.token[t]
 		case a.N != len(p.batch.Tokens):
 			row = p.outputs[t] // after Outputs
 		}

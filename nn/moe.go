@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"sort"
 
 	"github.com/goinfer/goinfer/kernels"
 	"github.com/goinfer/goinfer/tensor"
@@ -100,6 +99,7 @@ type moeState struct {
 	experts []int32   // [n_slots], best first
 	weights []float32 // [n_slots]
 	slot    []int     // [n_slots]
+	token   []int     // [n_slots], the token of each slot
 	first   []int     // [n_expert+1], each expert's first slot
 	scoring Scoring
 	scores  []float32 // [n_expert], by which a token's experts are chosen
@@ -221,16 +221,12 @@ func (s *moeState) count(p *Pass, m *MoE, n int) int {
 	return s.start[n]
 }
 
-// rowOf is the token of a slot.
-func (s *moeState) rowOf(slot int) int {
-	return sort.SearchInts(s.start, slices.Index(s.slot, slot)+1) - 1
-}
-
 // route turns router logits into experts, weights and slots.
 func (s *moeState) route(p *Pass, m *MoE, logits *tensor.Tensor) {
 	n, total := logits.Rows, logits.Cols
 	slots := s.start[n]
-	s.experts, s.weights, s.slot = grow(s.experts, slots), grow(s.weights, slots), grow(s.slot, slots)
+	s.experts, s.weights = grow(s.experts, slots), grow(s.weights, slots)
+	s.slot, s.token = grow(s.slot, slots), grow(s.token, slots)
 	s.first, s.chosen, s.scores = grow(s.first, total+1), grow(s.chosen, total), grow(s.scores, total)
 	for i := range n {
 		if err := s.routeRow(p, m, i, logits.Row(i)); err != nil {
@@ -246,9 +242,12 @@ func (s *moeState) route(p *Pass, m *MoE, logits *tensor.Tensor) {
 	for e := range total {
 		s.first[e+1] += s.first[e]
 	}
-	for i, e := range s.experts {
-		s.slot[i] = s.first[e]
-		s.first[e]++
+	for i := range n {
+		for r := s.start[i]; r < s.start[i+1]; r++ {
+			slot := &s.first[s.experts[r]]
+			s.slot[r], s.token[*slot] = *slot, i
+			*slot++
+		}
 	}
 	copy(s.first[1:], s.first[:total])
 	s.first[0] = 0
