@@ -47,7 +47,7 @@ func (m *DeltaNet) mix(p *Pass, x *tensor.Tensor) *tensor.Tensor {
 	p.recurrent(&p.scans.delta, m.Conv.State(), m.Values*m.Dim*m.Dim)
 	p.notify(p.layer, NameScan, w.y)
 	p.NormHeads(w.y, m.Norm)
-	p.eachRow(rowJob{kind: rowAct, act: SiLU, dst: z, a: z, b: w.y})
+	p.activate(z, w.y, SiLU)
 	return p.Linear(z, m.Out)
 }
 

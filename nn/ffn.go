@@ -65,9 +65,10 @@ func (p *Pass) FFN(x *tensor.Tensor, l *FFN) *tensor.Tensor {
 	}
 	h := p.Linear(x, l.Up)
 	if l.XIELU != nil {
-		p.eachRow(rowJob{kind: rowXIELU, dst: h, xielu: l.XIELU})
+		p.ops.xielu = xieluRows{l.XIELU}
+		p.eachRow(h, &p.ops.xielu)
 	} else {
-		p.eachRow(rowJob{kind: rowAct, act: l.Act, dst: h, a: h})
+		p.activate(h, nil, l.Act)
 	}
 	p.notify(p.layer, NameFFNAct, h)
 	return p.Linear(h, l.Down)
@@ -84,7 +85,7 @@ func (p *Pass) GLU(x *tensor.Tensor, gate, up *Linear, act Activation) *tensor.T
 	}
 	p.notify(p.layer, gate.name, g)
 	p.notify(p.layer, up.name, u)
-	p.eachRow(rowJob{kind: rowAct, act: act, dst: g, a: g, b: u})
+	p.activate(g, u, act)
 	p.notify(p.layer, NameFFNAct, g)
 	return g
 }

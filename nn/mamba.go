@@ -56,7 +56,7 @@ func (m *Mamba) mix(p *Pass, x *tensor.Tensor) *tensor.Tensor {
 	p.scans.mamba = w
 	p.recurrent(&p.scans.mamba, m.Conv.State(), m.Inner*m.States)
 	p.notify(p.layer, NameScan, w.y)
-	p.eachRow(rowJob{kind: rowAct, act: SiLU, dst: z, a: z, b: w.y})
+	p.activate(z, w.y, SiLU)
 	return p.Linear(z, m.Out)
 }
 
@@ -116,7 +116,7 @@ func (m *Mamba2) mix(p *Pass, x *tensor.Tensor) *tensor.Tensor {
 	p.scans.ssd = w
 	p.recurrent(&p.scans.ssd, m.Conv.State(), m.Heads*m.States*m.HeadDim)
 	p.notify(p.layer, NameScan, w.y)
-	p.eachRow(rowJob{kind: rowAct, act: SiLU, dst: z, a: z, b: w.y})
+	p.activate(z, w.y, SiLU)
 	return p.Linear(p.Norm(z, m.Norm), m.Out)
 }
 

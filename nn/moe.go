@@ -185,7 +185,7 @@ func (p *Pass) experts(x, in, g, u, y *tensor.Tensor, m *MoE) {
 	if c.Gate == nil {
 		g, u = u, nil // act(u), without a factor
 	}
-	p.eachRow(rowJob{kind: rowAct, act: c.Act, dst: g, a: g, b: u})
+	p.activate(g, u, c.Act)
 	p.notifyExperts(NameFFNAct, g)
 
 	p.slots.Reset(g.Rows, g.Cols, m.formatsDown)

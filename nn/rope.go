@@ -141,6 +141,7 @@ func (p *Pass) anglesOf(r *Rope) *angles {
 // Rope turns every head of x, in place.
 func (p *Pass) Rope(r *Rope, x *tensor.Tensor) {
 	if !p.Aborted() {
-		p.eachRow(rowJob{kind: rowRope, dst: x, angles: p.anglesOf(r), dim: r.headDim})
+		p.ops.rope = ropeRows{p.anglesOf(r)}
+		p.eachRow(x, &p.ops.rope)
 	}
 }
