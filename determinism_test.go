@@ -187,7 +187,7 @@ func TestLongContext(t *testing.T) {
 	}
 	for _, heads := range []int{1, 3} {
 		data := synthetic(t, quant.Q4_0, shape{96, 3, heads, 96, 0})
-		prompt := ids(5, 2*kernels.Span+30)
+		prompt := ids(5, 2*kernels.PartitionLen+30)
 		for _, cache := range goinfer.CacheTypes() {
 			t.Run(fmt.Sprintf("%s/%d", cache, heads), func(t *testing.T) {
 				o := goinfer.Options{Threads: 1, CacheK: cache, CacheV: cache}

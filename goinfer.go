@@ -131,7 +131,7 @@ const (
 const (
 	ScoreSoftmax  = nn.ScoreSoftmax
 	ScoreSigmoid  = nn.ScoreSigmoid
-	ScoreSelected = nn.ScoreSelected
+	ScoreSelected = nn.ScoreSoftmaxWeight
 )
 
 // JoinHooks returns a hook that shows everything to several, in order: each sees what those before it have written.
@@ -318,7 +318,7 @@ func open(f *gguf.File, cfg Config, need Memory, o Options) (m *Model, err error
 	}
 	info.Memory.Weights += w.Copied()
 	rows := min(o.Batch, o.Context)
-	info.Memory.Scratch = nn.Measure(rows, func(p *nn.Pass) { model.Forward(net, p) }) + 4*int64(cfg.NVocab)
+	info.Memory.Scratch = nn.DryRun(rows, func(p *nn.Pass) { model.Forward(net, p) }) + 4*int64(cfg.NVocab)
 	if err := info.Memory.check(o); err != nil {
 		return m, err
 	}

@@ -53,7 +53,7 @@ func newInfo(f *gguf.File, cfg Config, need Memory) Info {
 	}
 	info.ChatTemplate, _, _ = model.GGUF(f).Text("tokenizer.chat_template")
 	if n, ok, err := model.GGUF(f).Uint("general.file_type"); ok && err == nil {
-		if r := quant.Mixture(n); n == uint64(r) && r.Valid() {
+		if r := quant.FileType(n); n == uint64(r) && r.Valid() {
 			info.Recipe = r.String()
 		}
 	}
@@ -84,6 +84,6 @@ func identity(f *gguf.File, o Options) string {
 			h.Write(f.ReadRows(buf, &t, row, 1))
 		}
 	}
-	level, _ := cpu.Level()
-	return fmt.Sprintf("model %s, cache %s/%s, context %d, instruction set %s, exact %t", hex.EncodeToString(h.Sum(nil)[:16]), o.CacheK, o.CacheV, o.Context, level, o.Exact)
+	isa, _ := cpu.ISA()
+	return fmt.Sprintf("model %s, cache %s/%s, context %d, instruction set %s, exact %t", hex.EncodeToString(h.Sum(nil)[:16]), o.CacheK, o.CacheV, o.Context, isa, o.Exact)
 }

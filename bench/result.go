@@ -89,7 +89,7 @@ func (r *Result) Test() Test { return r.test }
 func newResult(m *Model, c Case, load time.Duration) *Result {
 	machine, _ := probe.Machine() // a fault of the level has kept the model from being opened
 	return &Result{
-		CPUInfo: machine.CPU, Backends: "CPU", Kernels: machine.Level,
+		CPUInfo: machine.CPU, Backends: "CPU", Kernels: machine.ISA,
 		ModelFilename: m.Name, ModelType: m.Type, ModelSize: m.Size, ModelNParams: m.Params,
 		NBatch: c.Batch, NUbatch: c.Ubatch, NThreads: c.Threads, TypeK: strings.ToLower(c.K.String()), TypeV: strings.ToLower(c.V.String()),
 		NPrompt: c.Prompt, NGen: c.Gen, NDepth: c.Depth, NParallel: c.sequences(), TestTime: time.Now().UTC().Format(time.RFC3339),

@@ -116,7 +116,7 @@ func (s Shape) State() ([]kv.Spec, error) {
 }
 
 // Types lists the tensors with the types that a file of the recipe or format of that name has, and returns the recipe; see [ChooseTypes].
-func (s Shape) Types(name string, pure bool) ([]model.Tensor, quant.Mixture, error) {
+func (s Shape) Types(name string, pure bool) ([]model.Tensor, quant.FileType, error) {
 	c, ts, _, err := s.declare()
 	if err != nil {
 		return nil, 0, err
@@ -130,7 +130,7 @@ func (s Shape) Types(name string, pure bool) ([]model.Tensor, quant.Mixture, err
 
 // ChooseTypes returns the tensors of a model with the types that a file of the recipe or format of that name has, and the recipe, which is not valid for a format alone;
 // see quant.ChooseTypes. Vectors and routers are F32.
-func ChooseTypes(c model.Config, ts []model.Tensor, name string, pure bool) ([]model.Tensor, quant.Mixture, error) {
+func ChooseTypes(c model.Config, ts []model.Tensor, name string, pure bool) ([]model.Tensor, quant.FileType, error) {
 	ask := make([]quant.Tensor, len(ts))
 	for i, t := range ts {
 		ask[i] = quant.Tensor{Name: t.Name, Type: quant.F32, Shape: t.Shape}

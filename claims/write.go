@@ -21,7 +21,7 @@ func (r *Report) Command() string {
 
 // lead is where the report comes from.
 func (r *Report) lead() string {
-	return fmt.Sprintf("Measured on %s with %d threads (kernels %s) on %s, in %s.", r.Machine.CPU, r.Threads, r.Machine.Level, r.Date, r.Took.Round(time.Second))
+	return fmt.Sprintf("Measured on %s with %d threads (kernels %s) on %s, in %s.", r.Machine.CPU, r.Threads, r.Machine.ISA, r.Date, r.Took.Round(time.Second))
 }
 
 // verdict is a finding's, with the factor where it is not 1.

@@ -166,7 +166,7 @@ func Quantize(ctx context.Context, f *gguf.File, o Options) (*gguf.Writer, error
 }
 
 // choose gives every tensor its type.
-func choose(o Options, facts quant.Facts, tensors []quant.Tensor) ([]quant.Type, quant.Mixture, error) {
+func choose(o Options, facts quant.ModelInfo, tensors []quant.Tensor) ([]quant.Type, quant.FileType, error) {
 	if o.Type != "" {
 		return quant.ChooseTypes(o.Type, o.Pure, facts, tensors)
 	}
@@ -202,7 +202,7 @@ func Bytes(what string, w *gguf.Writer) ([]byte, error) {
 // Warnings tells, one line each, what makes the file of w, which Quantize made of f, worse than it need be.
 func Warnings(f *gguf.File, w *gguf.Writer, o Options) []string {
 	var again, poor []string
-	m, err := quant.ParseMixture(o.Type)
+	m, err := quant.ParseFileType(o.Type)
 	for i, t := range w.Tensors() {
 		from := f.Tensors()[i].Type
 		if t.Type == from {

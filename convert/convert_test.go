@@ -131,7 +131,7 @@ func floats(f *gguf.File, t *gguf.Tensor) []float32 {
 func TestFaults(t *testing.T) {
 	f := open(t, "tiny-moe")
 	_, err := Quantize(t.Context(), f, Options{Type: "q7"})
-	require.ErrorContains(t, err, `unknown mixture "q7"`)
+	require.ErrorContains(t, err, `unknown file type "q7"`)
 	require.ErrorContains(t, err, f.Path())
 
 	_, err = Quantize(t.Context(), f, Options{Type: "q8_0", Threads: 1025})

@@ -13,8 +13,8 @@ import (
 func BenchmarkMul(b *testing.B) {
 	usable := cpu.Usable()
 	for _, typ := range weightTypes() {
-		for _, l := range levels() {
-			if !slices.Contains(usable, l.name) || l.mats[typ].tile == nil && l.mats[typ].floats == nil && l.name != "go" {
+		for _, l := range isas() {
+			if !slices.Contains(usable, l.name) || l.matMuls[typ].tile == nil && l.matMuls[typ].floats == nil && l.name != "go" {
 				continue
 			}
 			for _, tokens := range []int{1, 512} {
@@ -24,7 +24,7 @@ func BenchmarkMul(b *testing.B) {
 	}
 }
 
-func benchmarkMul(b *testing.B, l *Level, typ quant.Type, tokens int) {
+func benchmarkMul(b *testing.B, l *ISA, typ quant.Type, tokens int) {
 	const rows, k, ahead = 2048, 2048, 400 << 20
 	one, a := weights(b, typ, rows, k), acts(tokens, k)
 	copies := 1
@@ -32,7 +32,7 @@ func benchmarkMul(b *testing.B, l *Level, typ quant.Type, tokens int) {
 		copies = ahead/len(one) + 1
 	}
 	w := slices.Repeat(one, copies)
-	m, err := l.Mat(typ)
+	m, err := l.MatMul(typ)
 	if err != nil {
 		b.Fatal(err)
 	}

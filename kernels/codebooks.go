@@ -8,15 +8,15 @@ var (
 	gridIQ2XXS = &quant.Grid(quant.IQ2_XXS)[0]
 	gridIQ2XS  = &quant.Grid(quant.IQ2_XS)[0]
 	gridIQ2S   = &quant.Grid(quant.IQ2_S)[0]
-	gridIQ3XXS = &fours(quant.Grid(quant.IQ3_XXS))[0]
-	gridIQ3S   = &fours(quant.Grid(quant.IQ3_S))[0]
+	gridIQ3XXS = &pointsOf4(quant.Grid(quant.IQ3_XXS))[0]
+	gridIQ3S   = &pointsOf4(quant.Grid(quant.IQ3_S))[0]
 
 	// Bytes of 1, or -1 where a bit is set, for seven bits and an eighth that makes the number of set bits even.
 	signs7 = &signs()[0]
 )
 
-// fours are points of four numbers, which leave half of a word empty.
-func fours(grid []uint64) []uint32 {
+// pointsOf4 are points of four numbers, which leave half of a word empty.
+func pointsOf4(grid []uint64) []uint32 {
 	g := make([]uint32, len(grid))
 	for i, v := range grid {
 		g[i] = uint32(v)

@@ -54,9 +54,9 @@ var halfFloats = map[quant.Type][]int{
 }
 
 // strangeActs are tokens at the limits: all 127, all -127, both in turn, zero, and random ones.
-func strangeActs(k int) *Acts {
+func strangeActs(k int) *Activations {
 	const tokens = 5
-	var a Acts
+	var a Activations
 	a.Reset(tokens, k, ActQ8)
 	rng := rand.New(rand.NewPCG(12, 12))
 	for i := range a.q {
@@ -88,12 +88,12 @@ func strangeActs(k int) *Acts {
 // TestMulOfStrangeBlocks holds the block formats of every level against sums in float64 of the same integers and scales.
 func TestMulOfStrangeBlocks(t *testing.T) { forLevels(t, testMulOfStrangeBlocks) }
 
-func testMulOfStrangeBlocks(t *testing.T, l *Level) {
+func testMulOfStrangeBlocks(t *testing.T, l *ISA) {
 	for _, typ := range weightTypes() {
 		if typ.Group() == 0 {
 			continue
 		}
-		m, err := l.Mat(typ)
+		m, err := l.MatMul(typ)
 		require.NoError(t, err)
 		const rows, k = 64, 512
 		w, a := strange(typ, rows, k), strangeActs(k)
@@ -141,7 +141,7 @@ func unpackRow(typ quant.Type, w []byte, k int) *row {
 }
 
 // times64 is the product with a token, and the sum of the magnitudes of what it adds.
-func (x *row) times64(a *Acts, tok int) (sum, size float64) {
+func (x *row) times64(a *Activations, tok int) (sum, size float64) {
 	q, g := a.token(tok)
 	group := len(x.q) / len(x.s)
 	for i, s := range x.s {

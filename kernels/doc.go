@@ -4,14 +4,14 @@
 //
 // In order of use:
 //
-//   - [Use] returns the [Level] in use (see internal/cpu: "go", "avx512vnni" …), the table of all that follows; [Reference] returns plain Go that keeps
+//   - [Use] returns the [ISA] in use (see internal/cpu: "go", "avx512vnni" …), the table of all that follows; [Reference] returns plain Go that keeps
 //     activations in float32, the engine's own reference.
 //   - Level.Mat finds the [Mat] of a weight type, when a weight is bound, never per row.
-//   - [Acts] are the activations of some tokens, quantised once ([Level.Quantize]) as Mat.Act asks and shared by every
+//   - [Acts] are the activations of some tokens, quantised once ([ISA.Quantize]) as Mat.Act asks and shared by every
 //     product that reads them.
 //   - Mat.Mul multiplies some rows of a weight with some tokens.
 //   - [Attention] is the running softmax of query heads that share keys and values, into which Level.Fold takes one tile of these after another. Keys and values
-//     are kept as float32, half floats or blocks, see [Level.Narrow]; keys in blocks are multiplied as weights are.
+//     are kept as float32, half floats or blocks, see [ISA.QuantizeRow]; keys in blocks are multiplied as weights are.
 //   - RMSNorm, SwiGLU, Rotate, Widen, Narrow, Add and others of the Level's methods work on single rows.
 //
 // # One order of additions
@@ -26,7 +26,7 @@
 //   - Float formats: as many partial sums along k as a vector has lanes, eight in Go, lane l taking k ≡ l, combined by one fixed tree.
 //   - Attention: keys in tiles of [Tile] positions counted from position 0; within a tile along the head for scores (in blocks: as block formats), along the keys for values, from
 //     first to last; the tiles of a span of [Span] positions from first to last, then the spans.
-//   - States ([Level.Advance], [Level.Decay]): along the rows of a state, from first to last; columns are lanes.
+//   - States ([ISA.UpdateState], [ISA.UpdateSelectiveState]): along the rows of a state, from first to last; columns are lanes.
 //
 // Between levels results agree within rounding, not in bits.
 //

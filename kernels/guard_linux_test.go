@@ -26,9 +26,9 @@ func atPageEnd(t *testing.T, n int) []byte {
 // TestMulStaysInside multiplies weights, activations and outputs behind which there is nothing, and looks at what lies before the outputs.
 func TestMulStaysInside(t *testing.T) { forLevels(t, testMulStaysInside) }
 
-func testMulStaysInside(t *testing.T, l *Level) {
+func testMulStaysInside(t *testing.T, l *ISA) {
 	for _, typ := range weightTypes() {
-		m, err := l.Mat(typ)
+		m, err := l.MatMul(typ)
 		require.NoError(t, err)
 		for _, rows := range []int{1, 7, 16, 49} {
 			for _, tokens := range []int{1, 2, 3, 4, 6} {
@@ -41,17 +41,17 @@ func testMulStaysInside(t *testing.T, l *Level) {
 	}
 }
 
-func mulInside(t *testing.T, m *Mat, rows, tokens, k int) {
+func mulInside(t *testing.T, m *MatMul, rows, tokens, k int) {
 	w := atPageEnd(t, rows*m.Type.RowBytes(k))
 	copy(w, weights(t, m.Type, rows, k))
 	a := acts(tokens, k)
-	if m.Act == ActQ8 {
+	if m.ActFormat == ActQ8 {
 		q, g := atPageEnd(t, len(a.q)), atPageEnd(t, len(a.g)*int(unsafe.Sizeof(actGroup{})))
 		copy(q, unsafe.Slice((*byte)(unsafe.Pointer(&a.q[0])), len(q)))
 		copy(g, unsafe.Slice((*byte)(unsafe.Pointer(&a.g[0])), len(g)))
 		a.q, a.g = unsafe.Slice((*int8)(unsafe.Pointer(&q[0])), len(q)), unsafe.Slice((*actGroup)(unsafe.Pointer(&g[0])), len(a.g))
 	}
-	if m.Act == ActBF16 {
+	if m.ActFormat == ActBF16 {
 		h := atPageEnd(t, 2*len(a.h))
 		copy(h, unsafe.Slice((*byte)(unsafe.Pointer(&a.h[0])), len(h)))
 		a.h = unsafe.Slice((*uint16)(unsafe.Pointer(&h[0])), len(a.h))
@@ -78,14 +78,14 @@ func mulInside(t *testing.T, m *Mat, rows, tokens, k int) {
 
 // TestRowsStayInside widens and fetches rows of the cache behind which there is nothing.
 func TestRowsStayInside(t *testing.T) {
-	forLevels(t, func(t *testing.T, l *Level) {
+	forLevels(t, func(t *testing.T, l *ISA) {
 		for _, typ := range cacheTypes {
 			for _, n := range []int{32, 64, 96} {
 				b := atPageEnd(t, typ.RowBytes(n))
-				l.Narrow(typ, b, floats(1, n))
+				l.QuantizeRow(typ, b, floats(1, n))
 				out := atPageEnd(t, 4*n)
 				dst := unsafe.Slice((*float32)(unsafe.Pointer(&out[0])), n)
-				l.Widen(typ, dst, b)
+				l.DequantizeRow(typ, dst, b)
 				want := make([]float32, n)
 				quant.Dequantize(typ, want, b)
 				require.Equal(t, bits(want), bits(dst), "%s: %d", typ, n)
@@ -98,10 +98,10 @@ func TestRowsStayInside(t *testing.T) {
 			for _, n := range []int{1, 17, Tile} {
 				var a Attention
 				copy(a.Begin(3, d, d), floats(4, 3*d))
-				a.Ahead(k, v[len(v)-n:])
+				a.Prefetch(k, v[len(v)-n:])
 				l.Score(&a, typ, k, n)
 				l.Values(&a, typ, v, n)
-				l.Fold(&a, 0, 3, n, 1)
+				l.UpdateSoftmax(&a, 0, 3, n, 1)
 			}
 		}
 	})

@@ -27,9 +27,9 @@ func weightTypes() []quant.Type {
 }
 
 // forLevels runs a test at every level that the processor has.
-func forLevels(t *testing.T, test func(t *testing.T, l *Level)) {
+func forLevels(t *testing.T, test func(t *testing.T, l *ISA)) {
 	usable := cpu.Usable()
-	for _, l := range levels() {
+	for _, l := range isas() {
 		t.Run(l.name, func(t *testing.T) {
 			if !slices.Contains(usable, l.name) {
 				t.Skip("the processor lacks it")
@@ -70,10 +70,10 @@ func floats(seed uint64, n int) []float32 {
 }
 
 // acts makes n tokens of k activations.
-func acts(n, k int) *Acts { return levels()[0].acts(n, k) }
+func acts(n, k int) *Activations { return isas()[0].acts(n, k) }
 
-func (l *Level) acts(n, k int) *Acts {
-	var a Acts
+func (l *ISA) acts(n, k int) *Activations {
+	var a Activations
 	forms := ActBF16
 	if k%ActGroup == 0 {
 		forms |= ActQ8
@@ -89,19 +89,19 @@ func (l *Level) acts(n, k int) *Acts {
 // TestMulAgainstFloat64 compares with sums in float64 over the same weights, and the same activations in the form that the product takes.
 func TestMulAgainstFloat64(t *testing.T) { forLevels(t, testMulAgainstFloat64) }
 
-func testMulAgainstFloat64(t *testing.T, l *Level) {
+func testMulAgainstFloat64(t *testing.T, l *ISA) {
 	for _, typ := range weightTypes() {
 		for _, exact := range []bool{false, true} {
 			if exact && l.name != "go" {
 				continue
 			}
-			find := l.Mat
+			find := l.MatMul
 			if exact {
-				find = Reference().Mat
+				find = Reference().MatMul
 			}
 			m, err := find(typ)
 			require.NoError(t, err)
-			require.True(t, !exact || m.Act == ActF32)
+			require.True(t, !exact || m.ActFormat == ActF32)
 			for _, k := range []int{typ.BlockSize(), 512, 512 + 256} {
 				if typ.Group() == 0 && k == 1 {
 					k = 37
@@ -117,7 +117,7 @@ func testMulAgainstFloat64(t *testing.T, l *Level) {
 						var sum, size float64
 						for i, x := range row {
 							v := float64(a.F[tok*k+i])
-							switch m.Act {
+							switch m.ActFormat {
 							case ActQ8:
 								v = float64(a.g[(tok*k+i)/ActGroup].d) * float64(a.q[tok*k+i])
 							case ActBF16:
@@ -138,18 +138,18 @@ func testMulAgainstFloat64(t *testing.T, l *Level) {
 // TestMulOrder is the promise of the package: an output has the same bits whatever is computed beside it.
 func TestMulOrder(t *testing.T) { forLevels(t, testMulOrder) }
 
-func testMulOrder(t *testing.T, l *Level) {
+func testMulOrder(t *testing.T, l *ISA) {
 	tokens, counts := []int{1, 2, 3, 4, 5, 7, 8, 16, 17, 40}, []int{1, 2, 3, 4, 16, 37}
 	if testing.Short() {
 		tokens, counts = []int{3, 5, 40}, []int{7, 37}
 	}
-	tables := []*Level{l}
+	tables := []*ISA{l}
 	if l.name == "go" {
 		tables = append(tables, Reference())
 	}
 	for _, typ := range weightTypes() {
 		for _, table := range tables {
-			m, err := table.Mat(typ)
+			m, err := table.MatMul(typ)
 			require.NoError(t, err)
 			for _, k := range []int{max(32, typ.BlockSize()), 768} {
 				const rows, most = 16*2 + 5, 40
@@ -173,7 +173,7 @@ func testMulOrder(t *testing.T, l *Level) {
 								m.Mul(got[r:], rows, w[r*size:(r+n)*size], n, k, a, t0, min(t0+tokens, most), &s)
 							}
 						}
-						require.Equal(t, bits(alone), bits(got), "%s act %d k %d: %d rows by %d tokens", typ, m.Act, k, n, tokens)
+						require.Equal(t, bits(alone), bits(got), "%s act %d k %d: %d rows by %d tokens", typ, m.ActFormat, k, n, tokens)
 					}
 				}
 			}
@@ -190,7 +190,7 @@ func bits(f []float32) []uint32 {
 }
 
 func TestMulChecks(t *testing.T) {
-	m, err := levels()[0].Mat(quant.Q8_0)
+	m, err := isas()[0].MatMul(quant.Q8_0)
 	require.NoError(t, err)
 	w, a := weights(t, quant.Q8_0, 4, 64), acts(2, 64)
 	var s Scratch
@@ -199,9 +199,9 @@ func TestMulChecks(t *testing.T) {
 	require.Panics(t, func() { m.Mul(dst, 4, w[:100], 4, 64, a, 0, 2, &s) }, "weights cut")
 	require.Panics(t, func() { m.Mul(dst[:7], 4, w, 4, 64, a, 0, 2, &s) }, "destination cut")
 	require.Panics(t, func() { m.Mul(dst, 4, w, 4, 64, a, 0, 3, &s) }, "no such token")
-	_, err = levels()[0].Mat(quant.I32)
+	_, err = isas()[0].MatMul(quant.I32)
 	require.ErrorContains(t, err, "I32 holds no weights")
-	_, err = Reference().Mat(quant.F64)
+	_, err = Reference().MatMul(quant.F64)
 	require.ErrorContains(t, err, "F64 holds no weights")
 }
 
@@ -209,10 +209,10 @@ func TestMulChecks(t *testing.T) {
 func TestQuantizeGroup(t *testing.T) {
 	const groups = 4000
 	x := floats(5, groups*ActGroup)
-	var a Acts
+	var a Activations
 	a.Reset(1, len(x), ActQ8)
 	a.F = x
-	levels()[0].Quantize(&a, 0, 0, len(x))
+	isas()[0].Quantize(&a, 0, 0, len(x))
 	var err2, plain2 float64
 	for g := range groups {
 		var amax float32
@@ -235,15 +235,15 @@ func TestQuantizeGroup(t *testing.T) {
 	require.Less(t, math.Sqrt(err2/plain2), 0.92)
 
 	// The form does not depend on how the columns were cut.
-	var b Acts
+	var b Activations
 	b.Reset(1, len(x), ActQ8)
 	b.F = x
 	for k := 0; k < len(x); k += 32 * 7 {
-		levels()[0].Quantize(&b, 0, k, min(k+32*7, len(x)))
+		isas()[0].Quantize(&b, 0, k, min(k+32*7, len(x)))
 	}
 	require.Equal(t, a.q, b.q)
 	require.Equal(t, a.g, b.g)
-	var c Acts
+	var c Activations
 	c.Reset(2, len(x), ActQ8)
 	c.Copy(1, &a, 0)
 	require.Equal(t, a.q, c.q[len(x):])
@@ -306,7 +306,7 @@ func TestLanes(t *testing.T) {
 		fill(&y)
 		fill(&z)
 		var p [32]int64
-		pack(p[:], x[:], y[:], z[:])
+		packLanes(p[:], x[:], y[:], z[:])
 		var sum int64
 		var want [3]int32
 		for i := range v {
@@ -316,7 +316,7 @@ func TestLanes(t *testing.T) {
 			want[1] += int32(y[i]) * int32(v[i])
 			want[2] += int32(z[i]) * int32(v[i])
 		}
-		a, b, c := lanes(sum)
+		a, b, c := unpackLanes(sum)
 		require.Equal(t, want, [3]int32{a, b, c})
 	}
 	// All products at their largest.
@@ -324,12 +324,12 @@ func TestLanes(t *testing.T) {
 		for _, q := range []int8{-127, 127} {
 			var p [32]int64
 			row := slices.Repeat([]int8{w}, 32)
-			pack(p[:], row, row, row)
+			packLanes(p[:], row, row, row)
 			var sum int64
 			for i := range p {
 				sum += p[i] * int64(q)
 			}
-			a, b, c := lanes(sum)
+			a, b, c := unpackLanes(sum)
 			want := 32 * int32(w) * int32(q)
 			require.Equal(t, [3]int32{want, want, want}, [3]int32{a, b, c})
 		}

@@ -30,7 +30,7 @@ func TestVEX(t *testing.T) {
 		}
 	})
 	require.Greater(t, n, 10000, "instructions")
-	want := commented(t, "avxvnni_amd64.s", "VPDPBUSD")
+	want := commented(t, "matmul_blocks_avxvnni_amd64.s", "VPDPBUSD")
 	require.Greater(t, len(want), 25)
 	require.Equal(t, want, found)
 }
@@ -44,7 +44,7 @@ func TestBF16Bytes(t *testing.T) {
 			found[name] = append(found[name], registers(text))
 		}
 	})
-	want := commented(t, "float512_amd64.s", "VDPBF16PS")
+	want := commented(t, "matmul_floats_avx512_amd64.s", "VDPBF16PS")
 	require.Len(t, want, 12)
 	require.Equal(t, want, found)
 }

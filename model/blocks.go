@@ -8,36 +8,36 @@ import (
 	"github.com/goinfer/goinfer/tensor"
 )
 
-// Layouts of RoPE pairs.
+// The layouts of RoPE pairs, by a name that architectures can use without nn.
 const (
-	Neighbours = false // (0,1), (2,3) …, as in the paper
-	Halves     = true  // (0,n/2), (1,n/2+1) …, as in GPT-NeoX
+	RopeInterleaved = nn.RopeInterleaved
+	RopeNeoX        = nn.RopeNeoX
 )
 
 // Rope makes the position embedding of the configuration, with the frequency factors of the file where it has any: rope_freqs (Llama 3.1), or rope_factors_long and
 // rope_factors_short (LongRoPE, Ding et al. 2024, arXiv:2402.13753), of which the long ones serve where the context is longer than the original one.
-func (w *Weights) Rope(halves bool) *nn.Rope {
-	return w.RopeBase(halves, w.cfg.Rope.Base, w.cfg.Rope.Factor)
+func (w *Weights) Rope(layout nn.RopeLayout) *nn.Rope {
+	return w.RopeBase(layout, w.cfg.Rope.Base, w.cfg.Rope.Factor)
 }
 
 // RopeBase is Rope with another base and another factor of stretching.
-func (w *Weights) RopeBase(halves bool, base, factor float64) *nn.Rope {
+func (w *Weights) RopeBase(layout nn.RopeLayout, base, factor float64) *nn.Rope {
 	c := w.cfg.Rope
 	c.Base, c.Factor = base, factor
-	return w.ropeOf(halves, c)
+	return w.ropeOf(layout, c)
 }
 
 // RopeLocal is Rope of layers that see a window, with their own base, which is usual where the file does not say, and another factor of stretching.
-func (w *Weights) RopeLocal(halves bool, usual, factor float64) *nn.Rope {
+func (w *Weights) RopeLocal(layout nn.RopeLayout, usual, factor float64) *nn.Rope {
 	base := w.cfg.RopeBaseSWA
 	if base == 0 {
 		base = usual
 	}
-	return w.RopeBase(halves, base, factor)
+	return w.RopeBase(layout, base, factor)
 }
 
-func (w *Weights) ropeOf(halves bool, c nn.RopeConfig) *nn.Rope {
-	c.Halves = halves
+func (w *Weights) ropeOf(layout nn.RopeLayout, c nn.RopeConfig) *nn.Rope {
+	c.Layout = layout
 	// Some files repeat the factors in every block; they are the same.
 	for _, name := range []string{"rope_freqs.weight", "blk.0.rope_freqs.weight"} {
 		c.Factors = w.ropeFactors(name, c.Factors)
@@ -73,8 +73,8 @@ func (w *Weights) Attention() *nn.Attention { return w.AttentionOf(nn.AttentionC
 
 // AttentionOf makes an attention; what c leaves out of heads, their lengths, scale, cap and tempering is that of the configuration.
 func (w *Weights) AttentionOf(c nn.AttentionConfig) *nn.Attention {
-	if c.Heads == 0 {
-		c.Heads, c.HeadsKV, c.Dim, c.DimV = w.cfg.NHead, w.cfg.NHeadKV, w.cfg.HeadDim, w.cfg.HeadDimV
+	if c.NHead == 0 {
+		c.NHead, c.NHeadKV, c.HeadDim, c.HeadDimV = w.cfg.NHead, w.cfg.NHeadKV, w.cfg.HeadDim, w.cfg.HeadDimV
 	}
 	if c.Scale == 0 {
 		c.Scale = w.cfg.AttnScale
@@ -82,8 +82,8 @@ func (w *Weights) AttentionOf(c nn.AttentionConfig) *nn.Attention {
 	if c.Cap == 0 {
 		c.Cap = w.cfg.AttnCap
 	}
-	if c.Temper == (nn.Temper{}) {
-		c.Temper = w.cfg.AttnTemper
+	if c.Temperature == (nn.AttnTemperature{}) {
+		c.Temperature = w.cfg.AttnTemper
 	}
 	a, err := nn.NewAttention(c)
 	w.fail(err)
@@ -118,7 +118,7 @@ func (w *Weights) floats(name string, required bool, shape ...int) []float32 {
 }
 
 // Heads makes the queries, keys, values and output of an attention block, from attn_q, attn_k and attn_v or from attn_qkv with all three, and attn_output.
-func (w *Weights) Heads(h nn.Heads) *nn.Heads {
+func (w *Weights) Heads(h nn.AttnBlock) *nn.AttnBlock {
 	c := w.cfg
 	nQ, nK, nV := c.NHead*c.HeadDim, c.NHeadKV*c.HeadDim, c.NHeadKV*c.HeadDimV
 	if h.GateInQ {
@@ -138,13 +138,13 @@ func (w *Weights) Heads(h nn.Heads) *nn.Heads {
 }
 
 // QKNorm adds the norms of queries and keys, attn_q_norm and attn_k_norm, each head by itself.
-func (w *Weights) QKNorm(h nn.Heads) nn.Heads {
+func (w *Weights) QKNorm(h nn.AttnBlock) nn.AttnBlock {
 	h.QNorm, h.KNorm = w.Norm("attn_q_norm", w.cfg.HeadDim), w.Norm("attn_k_norm", w.cfg.HeadDim)
 	return h
 }
 
 // QKRowNorm adds norms of the whole rows of queries and keys.
-func (w *Weights) QKRowNorm(h nn.Heads) nn.Heads {
+func (w *Weights) QKRowNorm(h nn.AttnBlock) nn.AttnBlock {
 	h.QNorm, h.KNorm = w.Norm("attn_q_norm", w.cfg.NHead*w.cfg.HeadDim), w.Norm("attn_k_norm", w.cfg.NHeadKV*w.cfg.HeadDim)
 	return h
 }
@@ -187,7 +187,7 @@ func (w *Weights) Scoring(usual nn.Scoring) nn.Scoring {
 	case 2:
 		return nn.ScoreSigmoid
 	case 3:
-		return nn.ScoreSelected
+		return nn.ScoreSoftmaxWeight
 	}
 	w.fail(fmt.Errorf("model: key %q: want 0 to 3, found %d: %w", w.cfg.Arch+".expert_gating_func", w.cfg.ExpertGating, ErrUnsupported))
 	return usual

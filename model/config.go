@@ -94,10 +94,10 @@ type Scales struct {
 	AttnCap       float32 // bound of scores
 	LogitCap      float32
 	ClampQKV      float32
-	ALiBi         float32   // the largest bias of ALiBi, usually 8
-	AttnOutScale  float32   // of scores before their bound, in Grok
-	ValueScale    float32   // multiplies what attention adds
-	AttnTemper    nn.Temper // of queries
+	ALiBi         float32            // the largest bias of ALiBi, usually 8
+	AttnOutScale  float32            // of scores before their bound, in Grok
+	ValueScale    float32            // multiplies what attention adds
+	AttnTemper    nn.AttnTemperature // of queries
 }
 
 // Pooling is how an embedding is made of the hidden states of a text.
@@ -142,8 +142,8 @@ func (c Config) HasExperts(i int) bool {
 }
 
 // Facts are what a recipe of types asks of a model.
-func (c Config) Facts() quant.Facts {
-	return quant.Facts{Arch: c.Arch, NLayer: c.NLayer, NHead: c.NHead, NHeadKV: c.NHeadKV, NExpert: c.NExpert}
+func (c Config) Facts() quant.ModelInfo {
+	return quant.ModelInfo{Arch: c.Arch, NLayer: c.NLayer, NHead: c.NHead, NHeadKV: c.NHeadKV, NExpert: c.NExpert}
 }
 
 // Bounds on what a file may claim, far above any model. They keep products of two dimensions within an int.
@@ -345,7 +345,7 @@ func (r *reader) scales() Scales {
 		AttnScale: f("attention.scale"), AttnCap: f("attn_logit_softcapping"), LogitCap: f("final_logit_softcapping"),
 		ClampQKV: f("attention.clamp_kqv"), ALiBi: f("attention.max_alibi_bias"), ValueScale: f("attention.value_scale"),
 		AttnOutScale: f("attention.output_scale"),
-		AttnTemper:   nn.Temper{Scale: r.factor("attention.temperature_scale")},
+		AttnTemper:   nn.AttnTemperature{Scale: r.factor("attention.temperature_scale")},
 	}
 }
 

@@ -95,7 +95,7 @@ func TestConfig(t *testing.T) {
 		"next tokens":        {set{"llama.nextn_predict_layers": uint32(1)}, func(c Config) bool { return c.NLayer == 1 && c.NNextN == 1 }},
 		"epsilon of Layer":   {set{"llama.attention.layer_norm_rms_epsilon": nil, "llama.attention.layer_norm_epsilon": float32(0.5)}, func(c Config) bool { return c.NormEps == 0.5 }},
 		"tempered": {set{"llama.attention.temperature_scale": float32(0.5), "llama.rope.scaling.original_context_length": uint32(64)}, func(c Config) bool {
-			return c.AttnTemper == nn.Temper{Scale: 0.5, Length: 64}
+			return c.AttnTemper == nn.AttnTemperature{Scale: 0.5, Length: 64}
 		}},
 		"layers that turn": {set{"llama.attention.rope_pattern": []bool{true, false}}, func(c Config) bool { return c.Turns(0) && !c.Turns(1) }},
 		"xIELU": {set{"xielu.alpha_p": float32(0), "xielu.alpha_n": []float32{0, 1}, "xielu.beta": float32(0.5), "xielu.eps": float32(-1e-6)}, func(c Config) bool {

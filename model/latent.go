@@ -14,7 +14,7 @@ import (
 type LatentRopes struct{ q, k *nn.Rope }
 
 // LatentRopes makes them: of a query's head the last n_rot elements turn, and of a key a part that has only these.
-func (w *Weights) LatentRopes(halves bool) LatentRopes {
+func (w *Weights) LatentRopes(layout nn.RopeLayout) LatentRopes {
 	n := w.cfg.Rope.Dim
 	if n < 1 || n >= w.cfg.HeadDim || w.cfg.NLoraKV < 1 {
 		w.fail(fmt.Errorf("model: latent attention of %d over heads of %d, of which %d turn: want a part that turns and one that does not", w.cfg.NLoraKV, w.cfg.HeadDim, n))
@@ -23,16 +23,16 @@ func (w *Weights) LatentRopes(halves bool) LatentRopes {
 	q, k := w.cfg.Rope, w.cfg.Rope
 	q.Offset = w.cfg.HeadDim - n
 	k.HeadDim = n
-	return LatentRopes{w.ropeOf(halves, q), w.ropeOf(halves, k)}
+	return LatentRopes{w.ropeOf(layout, q), w.ropeOf(layout, k)}
 }
 
 // Latent makes a block of latent attention from attn_q, or attn_q_a and attn_q_b where queries are compressed, attn_kv_a_mqa, and attn_k_b and attn_v_b, or in files of
 // the older layout attn_kv_b, which has both.
-func (w *Weights) Latent(r LatentRopes, scale float32) *nn.Latent {
+func (w *Weights) Latent(r LatentRopes, scale float32) *nn.MLA {
 	c := w.cfg
 	rope := c.Rope.Dim
 	nope := c.HeadDim - rope
-	l := nn.LatentConfig{RopeQ: r.q, RopeK: r.k, Scale: scale}
+	l := nn.MLAConfig{RopeQ: r.q, RopeK: r.k, Scale: scale}
 	if c.NLoraQ > 0 {
 		l.QA, l.QNorm = w.Linear("attn_q_a", c.NEmbd, c.NLoraQ), w.Norm("attn_q_a_norm", c.NLoraQ)
 		l.Q = w.Linear("attn_q_b", c.NLoraQ, c.NHead*c.HeadDim)
@@ -51,7 +51,7 @@ func (w *Weights) Latent(r LatentRopes, scale float32) *nn.Latent {
 	if w.err != nil || w.declaring() {
 		return nil
 	}
-	latent, err := nn.NewLatent(l)
+	latent, err := nn.NewMLA(l)
 	w.fail(err)
 	return latent
 }

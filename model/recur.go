@@ -16,7 +16,7 @@ func (w *Weights) Conv(name string, n int, silu bool) *nn.Conv {
 		w.fail(fmt.Errorf("model: a convolution of %d channels over %d positions: want at least 1 and no more than any model has", n, taps))
 		taps = 1
 	}
-	c := &nn.Conv{Name: name, Taps: taps, Channels: n, SiLU: silu}
+	c := &nn.Conv{Name: name, DConv: taps, Channels: n, SiLU: silu}
 	rows := w.floats(name+".weight", true, n, taps)
 	c.Bias = w.floats(name+".bias", false, n)
 	if rows != nil { // [n][taps] to [taps][n]

@@ -138,7 +138,7 @@ func TestRopeFactors(t *testing.T) {
 		"NaN":             {tensors{"rope_freqs.weight": floats(float32(math.NaN()), 8)}, "the frequency of pair 0 is not finite"},
 	} {
 		w := NewWeights(tiny(t, nil), c.src, Options{})
-		r := w.Rope(Neighbours)
+		r := w.Rope(RopeInterleaved)
 		if c.want != "" {
 			require.ErrorContains(t, w.Err(), c.want, name)
 			continue
@@ -238,7 +238,7 @@ func TestManyBlocks(t *testing.T) {
 	cfg.NLayer = maxLayer
 	start := time.Now()
 	w := NewWeights(cfg, src, Options{})
-	w.Rope(Neighbours)
+	w.Rope(RopeInterleaved)
 	require.NoError(t, w.Err())
 	require.Len(t, w.Unused(), len(src))
 	require.Less(t, time.Since(start), 2*time.Second)

@@ -15,15 +15,15 @@ var _ = [1]struct{}{}[kv.PageLen-kernels.Tile]
 
 // AttentionConfig describes attention with grouped queries (Ainslie et al. 2023, arXiv:2305.13245), causal if not said otherwise.
 type AttentionConfig struct {
-	Heads, HeadsKV int     // Heads is a multiple of HeadsKV
-	Dim            int     // length of a head of queries and keys
-	DimV           int     // length of a head of values; 0 means Dim
+	NHead, NHeadKV int     // Heads is a multiple of HeadsKV
+	HeadDim        int     // length of a head of queries and keys
+	HeadDimV       int     // length of a head of values; 0 means Dim
 	Scale          float32 // of the scores; 0 means 1/√Dim
-	// InKeys takes the first DimV elements of a key for its value, as latent attention does.
-	InKeys bool
+	// ValuesFromKeys takes the first DimV elements of a key for its value, as latent attention does.
+	ValuesFromKeys bool
 
-	// Both lets a row see what is behind it as well, all positions of its sequence being in one batch (Devlin et al. 2018, arXiv:1810.04805).
-	Both bool
+	// Bidirectional lets a row see what is behind it as well, all positions of its sequence being in one batch (Devlin et al. 2018, arXiv:1810.04805).
+	Bidirectional bool
 
 	Chunk  int       // a row sees the chunk of so many positions that it lies in, up to itself (Llama 4); 0 means all
 	Window int       // positions that a row sees, its own included (Beltagy et al. 2020, arXiv:2004.05150), or half as many on each side with Both; 0 means all
@@ -31,8 +31,8 @@ type AttentionConfig struct {
 	Sinks  []float32 // [Heads], scores of a key without a value that every row sees; nil for none
 	Slopes []float32 // [Heads], what a score loses per position of distance (ALiBi, Press et al. 2021, arXiv:2108.12409); nil for none
 	// Relative, [Heads][2·n+1], is what a score gains by the distance from query to key, -n to n; the ends hold for all beyond. nil for none.
-	Relative [][]float32
-	Temper   Temper
+	Relative    [][]float32
+	Temperature AttnTemperature
 }
 
 // Buckets are the distances -128 to 128 by the parameter of each that T5 has learnt: the half of n for keys before the query, and as many for those behind it, of which half are one for each short distance, the others
@@ -63,15 +63,15 @@ func Buckets(table []float32, n, heads int) ([][]float32, error) {
 	return relative, nil
 }
 
-// Temper multiplies queries by 1 + Scale·ln(1+⌊(pos+Shift)/Length⌋), so that attention stays sharp in long contexts (Nakanishi 2025, arXiv:2501.19399). The zero
+// Temperature multiplies queries by 1 + Scale·ln(1+⌊(pos+Shift)/Length⌋), so that attention stays sharp in long contexts (Nakanishi 2025, arXiv:2501.19399). The zero
 // value does nothing.
-type Temper struct {
+type AttnTemperature struct {
 	Scale  float64
 	Length int
 	Shift  int
 }
 
-func (t Temper) at(pos int) float32 {
+func (t AttnTemperature) at(pos int) float32 {
 	if t.Scale == 0 {
 		return 1
 	}
@@ -101,23 +101,23 @@ type Attention struct{ c AttentionConfig }
 
 // NewAttention checks the configuration.
 func NewAttention(c AttentionConfig) (*Attention, error) {
-	if c.DimV == 0 {
-		c.DimV = c.Dim
+	if c.HeadDimV == 0 {
+		c.HeadDimV = c.HeadDim
 	}
 	switch {
-	case c.Heads < 1 || c.HeadsKV < 1 || c.Dim < 1 || c.DimV < 1 || c.Heads%c.HeadsKV != 0:
-		return nil, fmt.Errorf("nn: attention: want heads in whole groups per key head, found %d heads of %d over %d key heads", c.Heads, c.Dim, c.HeadsKV)
-	case c.InKeys && c.DimV > c.Dim:
-		return nil, fmt.Errorf("nn: attention: want values within keys of %d, found values of %d", c.Dim, c.DimV)
-	case c.Sinks != nil && len(c.Sinks) != c.Heads || c.Slopes != nil && len(c.Slopes) != c.Heads:
-		return nil, fmt.Errorf("nn: attention: want a sink and a slope for each of %d heads, found %d and %d", c.Heads, len(c.Sinks), len(c.Slopes))
-	case c.Relative != nil && (len(c.Relative) != c.Heads || slices.ContainsFunc(c.Relative, func(r []float32) bool { return len(r)%2 == 0 })):
-		return nil, fmt.Errorf("nn: attention: want what scores gain by distance to both sides and 0, for each of %d heads, found %d", c.Heads, len(c.Relative))
-	case c.Window < 0 || c.Chunk < 0 || c.Temper.Scale != 0 && c.Temper.Length < 1:
-		return nil, fmt.Errorf("nn: attention: want a window and a length of tempering above 0, found %d and %d", c.Window, c.Temper.Length)
+	case c.NHead < 1 || c.NHeadKV < 1 || c.HeadDim < 1 || c.HeadDimV < 1 || c.NHead%c.NHeadKV != 0:
+		return nil, fmt.Errorf("nn: attention: want heads in whole groups per key head, found %d heads of %d over %d key heads", c.NHead, c.HeadDim, c.NHeadKV)
+	case c.ValuesFromKeys && c.HeadDimV > c.HeadDim:
+		return nil, fmt.Errorf("nn: attention: want values within keys of %d, found values of %d", c.HeadDim, c.HeadDimV)
+	case c.Sinks != nil && len(c.Sinks) != c.NHead || c.Slopes != nil && len(c.Slopes) != c.NHead:
+		return nil, fmt.Errorf("nn: attention: want a sink and a slope for each of %d heads, found %d and %d", c.NHead, len(c.Sinks), len(c.Slopes))
+	case c.Relative != nil && (len(c.Relative) != c.NHead || slices.ContainsFunc(c.Relative, func(r []float32) bool { return len(r)%2 == 0 })):
+		return nil, fmt.Errorf("nn: attention: want what scores gain by distance to both sides and 0, for each of %d heads, found %d", c.NHead, len(c.Relative))
+	case c.Window < 0 || c.Chunk < 0 || c.Temperature.Scale != 0 && c.Temperature.Length < 1:
+		return nil, fmt.Errorf("nn: attention: want a window and a length of tempering above 0, found %d and %d", c.Window, c.Temperature.Length)
 	}
 	if c.Scale == 0 {
-		c.Scale = float32(1 / math.Sqrt(float64(c.Dim)))
+		c.Scale = float32(1 / math.Sqrt(float64(c.HeadDim)))
 	}
 	return &Attention{c}, nil
 }
@@ -125,11 +125,11 @@ func NewAttention(c AttentionConfig) (*Attention, error) {
 // Spec is what the cache keeps for a layer of this attention: where rows see a window or a chunk, no more than that.
 func (a *Attention) Spec() kv.Spec {
 	c := &a.c
-	s := kv.Spec{Heads: c.HeadsKV, KDim: c.Dim, VDim: c.DimV, Window: c.Window}
-	if c.InKeys {
+	s := kv.Spec{Heads: c.NHeadKV, KDim: c.HeadDim, VDim: c.HeadDimV, Window: c.Window}
+	if c.ValuesFromKeys {
 		s.VDim = 0
 	}
-	if c.Both {
+	if c.Bidirectional {
 		s.Window = 0 // what is behind a row comes in the same batch
 	}
 	if c.Chunk > 0 && (c.Window == 0 || c.Chunk < c.Window) {
@@ -142,54 +142,54 @@ func (a *Attention) Spec() kv.Spec {
 // [n_tokens][n_head*value_length]; v is nil where values lie in the keys. Keys are read back from the cache, so a row sees its neighbours in the batch exactly as it will
 // see them later.
 func (p *Pass) Attend(a *Attention, q, k, v *tensor.Tensor) *tensor.Tensor {
-	out := p.arena.New(q.Rows, a.c.Heads*a.c.DimV)
-	if !p.Dead() && a.c.InKeys {
-		if t := p.store.KType(); a.c.DimV%t.BlockSize() != 0 {
-			p.Fail(fmt.Errorf("nn: a cache of type %s wants values of a multiple of %d, found %d", t, t.BlockSize(), a.c.DimV))
+	out := p.arena.New(q.Rows, a.c.NHead*a.c.HeadDimV)
+	if !p.Aborted() && a.c.ValuesFromKeys {
+		if t := p.store.KType(); a.c.HeadDimV%t.BlockSize() != 0 {
+			p.Fail(fmt.Errorf("nn: a cache of type %s wants values of a multiple of %d, found %d", t, t.BlockSize(), a.c.HeadDimV))
 		}
 	}
-	if !p.Dead() {
+	if !p.Aborted() {
 		j := &p.att
 		j.p, j.a, j.q, j.k, j.v, j.out = p, a, q, k, v, out
-		j.step = storing
+		j.step = stepStore
 		p.pool.Run(j, q.Rows)
-		j.cut()
-		if j.split() {
-			j.step = spanning
-			p.pool.Run(j, len(j.spans))
-			j.step = joining
+		j.makeItems()
+		if j.splitKV() {
+			j.step = stepPartition
+			p.pool.Run(j, len(j.partitions))
+			j.step = stepReduce
 		} else {
-			j.step = attending
+			j.step = stepAttend
 		}
-		p.pool.Run(j, len(j.units))
-		p.showProbs(j)
+		p.pool.Run(j, len(j.items))
+		p.notifyProbs(j)
 	}
-	p.show(p.layer, NameAttnHeads, out)
+	p.notify(p.layer, NameAttnHeads, out)
 	return out
 }
 
 // attendHeads is the number of query heads for which a tile of keys and values is widened once: a multiple of six, which some kernels take at once.
 const attendHeads = 96
 
-// unit is some rows of a sequence and the query heads that share a key head.
-type unit struct {
-	run    *run
-	row, n int
-	head   int // of keys and values
-	taken  int // where the results of its spans begin, if they are worked out apart
+// workItem is some rows of a sequence and the query heads that share a key head.
+type workItem struct {
+	run      *run
+	row, n   int
+	head     int // of keys and values
+	partials int // where the results of its spans begin, if they are worked out apart
 }
 
-// span is a stretch of keys as the rows of a unit see it.
-type span struct{ unit, number int }
+// kvPartition is a stretch of keys as the rows of a unit see it.
+type kvPartition struct{ item, number int }
 
 type attendJob struct {
 	p            *Pass
 	a            *Attention
 	q, k, v, out *tensor.Tensor
 	step         attendStep
-	units        []unit
-	spans        []span
-	taken        []float32 // what the units' heads have seen of each span
+	items        []workItem
+	partitions   []kvPartition
+	partials     []float32 // what the units' heads have seen of each span
 	probs        []float32
 }
 
@@ -197,10 +197,10 @@ type attendJob struct {
 type attendStep uint8
 
 const (
-	storing   attendStep = iota // a row
-	attending                   // a unit
-	spanning                    // a span of a unit
-	joining                     // the spans of a unit
+	stepStore     attendStep = iota // a row
+	stepAttend                      // a unit
+	stepPartition                   // a span of a unit
+	stepReduce                      // the spans of a unit
 )
 
 // Run does a chunk.
@@ -210,126 +210,126 @@ func (j *attendJob) Run(chunk, w int) {
 	}
 	att := &j.p.workers[w].att
 	switch j.step {
-	case storing:
+	case stepStore:
 		j.store(chunk)
-	case attending:
-		j.attend(&j.units[chunk], att)
-	case spanning:
-		s := j.spans[chunk]
-		j.attendSpan(&j.units[s.unit], s.number, att)
-	case joining:
-		j.join(&j.units[chunk], att)
+	case stepAttend:
+		j.attend(&j.items[chunk], att)
+	case stepPartition:
+		s := j.partitions[chunk]
+		j.attendPartition(&j.items[s.item], s.number, att)
+	case stepReduce:
+		j.reduce(&j.items[chunk], att)
 	}
 }
 
-// cut makes the units of the batch.
-func (j *attendJob) cut() {
-	j.units = j.units[:0]
+// makeItems makes the units of the batch.
+func (j *attendJob) makeItems() {
+	j.items = j.items[:0]
 	rows := max(1, attendHeads/j.a.group())
 	for i := range j.p.runs {
 		r := &j.p.runs[i]
 		for row := 0; row < r.n; row += rows {
-			for h := range j.a.c.HeadsKV {
-				j.units = append(j.units, unit{run: r, row: r.row + row, n: min(rows, r.n-row), head: h})
+			for h := range j.a.c.NHeadKV {
+				j.items = append(j.items, workItem{run: r, row: r.row + row, n: min(rows, r.n-row), head: h})
 			}
 		}
 	}
 }
 
-// unitsPerThread is the number of units per thread that are shared out evenly enough, whatever they are.
-const unitsPerThread = 4
+// itemsPerThread is the number of units per thread that are shared out evenly enough, whatever they are.
+const itemsPerThread = 4
 
-// split cuts the units into spans of keys where they alone would leave threads without work, and reports whether it did. The result has the same bits either way.
-func (j *attendJob) split() bool {
+// splitKV cuts the units into spans of keys where they alone would leave threads without work, and reports whether it did. The result has the same bits either way.
+func (j *attendJob) splitKV() bool {
 	threads := j.p.pool.Threads()
-	if threads == 1 || len(j.units) >= unitsPerThread*threads || len(j.units)%threads == 0 && len(j.p.runs) == 1 {
+	if threads == 1 || len(j.items) >= itemsPerThread*threads || len(j.items)%threads == 0 && len(j.p.runs) == 1 {
 		return false
 	}
-	j.spans = j.spans[:0]
+	j.partitions = j.partitions[:0]
 	room := 0
-	for i := range j.units {
-		u := &j.units[i]
-		u.taken = room
-		for s := range j.spansOf(u) {
-			j.spans = append(j.spans, span{i, s})
-			room += kernels.SpanLen(u.n*j.a.group(), j.a.c.DimV)
+	for i := range j.items {
+		u := &j.items[i]
+		u.partials = room
+		for s := range j.partitionsOf(u) {
+			j.partitions = append(j.partitions, kvPartition{i, s})
+			room += kernels.PartialLen(u.n*j.a.group(), j.a.c.HeadDimV)
 		}
 	}
-	if len(j.spans) == len(j.units) {
+	if len(j.partitions) == len(j.items) {
 		return false
 	}
-	if cap(j.taken) < room {
-		j.taken = make([]float32, room, 2*room) // the next tokens will want more
+	if cap(j.partials) < room {
+		j.partials = make([]float32, room, 2*room) // the next tokens will want more
 	}
-	j.taken = j.taken[:room]
+	j.partials = j.partials[:room]
 	return true
 }
 
 // end is the position behind the last that the rows of a unit see.
-func (j *attendJob) end(u *unit) int {
-	if j.a.c.Both {
+func (j *attendJob) end(u *workItem) int {
+	if j.a.c.Bidirectional {
 		return j.p.batch.Rows[u.run.row].Pos + u.run.n
 	}
 	return j.p.batch.Rows[u.row].Pos + u.n
 }
 
-// spansOf is the number of spans that the rows of a unit see.
-func (j *attendJob) spansOf(u *unit) int { return (j.end(u)-1)/kernels.Span + 1 }
+// partitionsOf is the number of spans that the rows of a unit see.
+func (j *attendJob) partitionsOf(u *workItem) int { return (j.end(u)-1)/kernels.PartitionLen + 1 }
 
-// unseeing is the number of query heads of a unit whose rows end before a span.
-func (j *attendJob) unseeing(u *unit, span int) int {
-	if j.a.c.Both {
+// queriesBefore is the number of query heads of a unit whose rows end before a span.
+func (j *attendJob) queriesBefore(u *workItem, partition int) int {
+	if j.a.c.Bidirectional {
 		return 0
 	}
-	return max(0, span*kernels.Span-j.p.batch.Rows[u.row].Pos) * j.a.group()
+	return max(0, partition*kernels.PartitionLen-j.p.batch.Rows[u.row].Pos) * j.a.group()
 }
 
-// spanAt is where the results of a span of a unit are kept.
-func (j *attendJob) spanAt(u *unit, span int) []float32 {
-	n := kernels.SpanLen(u.n*j.a.group(), j.a.c.DimV)
-	return j.taken[u.taken+span*n:][:n]
+// partialAt is where the results of a span of a unit are kept.
+func (j *attendJob) partialAt(u *workItem, partition int) []float32 {
+	n := kernels.PartialLen(u.n*j.a.group(), j.a.c.HeadDimV)
+	return j.partials[u.partials+partition*n:][:n]
 }
 
 func (j *attendJob) store(row int) {
-	p, s, d, dv := j.p, j.p.store, j.a.c.Dim, j.a.c.DimV
+	p, s, d, dv := j.p, j.p.store, j.a.c.HeadDim, j.a.c.HeadDimV
 	seq, pos := p.batch.Rows[row].Seq, p.batch.Rows[row].Pos
-	for h := range j.a.c.HeadsKV {
-		p.level.Narrow(s.KType(), s.KRow(seq, p.layer, h, pos), head(j.k, row, h, d))
-		if !j.a.c.InKeys {
-			p.level.Narrow(s.VType(), s.VRow(seq, p.layer, h, pos), head(j.v, row, h, dv))
+	for h := range j.a.c.NHeadKV {
+		p.isa.QuantizeRow(s.KType(), s.KRow(seq, p.layer, h, pos), head(j.k, row, h, d))
+		if !j.a.c.ValuesFromKeys {
+			p.isa.QuantizeRow(s.VType(), s.VRow(seq, p.layer, h, pos), head(j.v, row, h, dv))
 		}
 	}
 }
 
 // group is the number of query heads per key head.
-func (a *Attention) group() int { return a.c.Heads / a.c.HeadsKV }
+func (a *Attention) group() int { return a.c.NHead / a.c.NHeadKV }
 
-func (j *attendJob) attend(u *unit, att *kernels.Attention) {
+func (j *attendJob) attend(u *workItem, att *kernels.Attention) {
 	j.begin(u, att)
-	for s := range j.spansOf(u) {
-		j.readSpan(u, s, att)
-		j.p.level.EndSpan(att, j.unseeing(u, s))
+	for s := range j.partitionsOf(u) {
+		j.readPartition(u, s, att)
+		j.p.isa.EndPartition(att, j.queriesBefore(u, s))
 	}
-	j.give(u, att)
+	j.writeOut(u, att)
 }
 
-func (j *attendJob) attendSpan(u *unit, span int, att *kernels.Attention) {
+func (j *attendJob) attendPartition(u *workItem, partition int, att *kernels.Attention) {
 	j.begin(u, att)
-	j.readSpan(u, span, att)
-	att.TakeSpan(j.spanAt(u, span))
+	j.readPartition(u, partition, att)
+	att.StorePartial(j.partialAt(u, partition))
 }
 
-func (j *attendJob) join(u *unit, att *kernels.Attention) {
+func (j *attendJob) reduce(u *workItem, att *kernels.Attention) {
 	j.begin(u, att)
-	for s := range j.spansOf(u) {
-		j.p.level.AddSpan(att, j.spanAt(u, s), j.unseeing(u, s))
+	for s := range j.partitionsOf(u) {
+		j.p.isa.MergePartial(att, j.partialAt(u, s), j.queriesBefore(u, s))
 	}
-	j.give(u, att)
+	j.writeOut(u, att)
 }
 
-func (j *attendJob) begin(u *unit, att *kernels.Attention) {
-	d, group := j.a.c.Dim, j.a.group()
-	q := att.Begin(u.n*group, d, j.a.c.DimV)
+func (j *attendJob) begin(u *workItem, att *kernels.Attention) {
+	d, group := j.a.c.HeadDim, j.a.group()
+	q := att.Begin(u.n*group, d, j.a.c.HeadDimV)
 	for i := range u.n {
 		for g := range group {
 			h := u.head*group + g
@@ -338,63 +338,63 @@ func (j *attendJob) begin(u *unit, att *kernels.Attention) {
 				att.Sink(i*group+g, j.a.c.Sinks[h])
 			}
 		}
-		if t := j.a.c.Temper.at(j.p.batch.Rows[u.row+i].Pos); t != 1 {
-			j.p.level.Scale(q[i*group*d:(i+1)*group*d], t)
+		if t := j.a.c.Temperature.at(j.p.batch.Rows[u.row+i].Pos); t != 1 {
+			j.p.isa.Scale(q[i*group*d:(i+1)*group*d], t)
 		}
 	}
 }
 
-// readSpan lets the rows of a unit see a span of keys and values.
-func (j *attendJob) readSpan(u *unit, span int, att *kernels.Attention) {
-	const pages = kernels.Span / kv.PageLen
+// readPartition lets the rows of a unit see a span of keys and values.
+func (j *attendJob) readPartition(u *workItem, partition int, att *kernels.Attention) {
+	const pages = kernels.PartitionLen / kv.PageLen
 	p, s, c, heads := j.p, j.p.store, &j.a.c, u.n*j.a.group()
 	first, end := p.batch.Rows[u.row].Pos, j.end(u)
 	last := first + u.n - 1 // row
-	for page := span * pages; page < (span+1)*pages && page*kv.PageLen < end; page++ {
+	for page := partition * pages; page < (partition+1)*pages && page*kv.PageLen < end; page++ {
 		begin := page * kv.PageLen
 		if c.from(first) >= begin+kv.PageLen || c.to(last, end) <= begin {
 			continue // outside every row's window
 		}
 		n := min(end-begin, kv.PageLen)
 		keys, values := j.tile(u, page)
-		j.ahead(u, page+1, end, len(keys), values, att)
-		p.level.Score(att, s.KType(), keys, n)
-		if c.InKeys {
-			p.level.ValuesOfKeys(att, s.KType(), keys, n)
+		j.prefetch(u, page+1, end, len(keys), values, att)
+		p.isa.Score(att, s.KType(), keys, n)
+		if c.ValuesFromKeys {
+			p.isa.ValuesOfKeys(att, s.KType(), keys, n)
 		} else {
-			p.level.Values(att, s.VType(), values, n)
+			p.isa.Values(att, s.VType(), values, n)
 		}
 		switch whole := begin+n <= c.to(first, end) && c.from(last) <= begin; {
 		case whole && c.Cap == 0 && !c.byDistance():
-			p.level.Fold(att, 0, heads, n, c.Scale)
+			p.isa.UpdateSoftmax(att, 0, heads, n, c.Scale)
 		case whole && !c.byDistance():
-			p.level.Bend(att, 0, heads, n, &kernels.Bend{Scale: c.Scale, Cap: c.Cap})
-			p.level.Fold(att, 0, heads, n, 1)
+			p.isa.ApplyScoreMod(att, 0, heads, n, &kernels.ScoreMod{Scale: c.Scale, Cap: c.Cap})
+			p.isa.UpdateSoftmax(att, 0, heads, n, 1)
 		default:
-			j.foldRows(u, begin, n, att)
+			j.updateRows(u, begin, n, att)
 		}
 	}
 }
 
 // tile is the keys and the values of a unit in a page; none where values lie in the keys.
-func (j *attendJob) tile(u *unit, page int) (keys, values []byte) {
+func (j *attendJob) tile(u *workItem, page int) (keys, values []byte) {
 	keys = j.p.store.K(u.run.seq, j.p.layer, u.head, page)
-	if !j.a.c.InKeys {
+	if !j.a.c.ValuesFromKeys {
 		values = j.p.store.V(u.run.seq, j.p.layer, u.head, page)
 	}
 	return keys, values
 }
 
-// ahead names what is read after keys of so many bytes: their values, then a page if it begins before the end.
-func (j *attendJob) ahead(u *unit, page, end, keys int, values []byte, att *kernels.Attention) {
+// prefetch names what is read after keys of so many bytes: their values, then a page if it begins before the end.
+func (j *attendJob) prefetch(u *workItem, page, end, keys int, values []byte, att *kernels.Attention) {
 	var nextKeys, nextValues []byte
 	if page*kv.PageLen < end {
 		nextKeys, nextValues = j.tile(u, page)
 	}
 	if keys+len(values) <= kernels.SmallTile {
-		att.Ahead(nextKeys, nextValues)
+		att.Prefetch(nextKeys, nextValues)
 	} else {
-		att.Ahead(values, nextKeys)
+		att.Prefetch(values, nextKeys)
 	}
 }
 
@@ -403,7 +403,7 @@ func (c *AttentionConfig) from(pos int) int {
 	from := 0
 	switch {
 	case c.Window == 0:
-	case c.Both:
+	case c.Bidirectional:
 		from = max(0, pos-c.Window/2)
 	default:
 		from = max(0, pos-c.Window+1)
@@ -417,7 +417,7 @@ func (c *AttentionConfig) from(pos int) int {
 // to is the position behind the last that a row sees, of end.
 func (c *AttentionConfig) to(pos, end int) int {
 	switch {
-	case !c.Both:
+	case !c.Bidirectional:
 		return pos + 1
 	case c.Window == 0:
 		return end
@@ -428,45 +428,45 @@ func (c *AttentionConfig) to(pos, end int) int {
 // byDistance reports whether scores depend on how far a key is.
 func (c *AttentionConfig) byDistance() bool { return c.Slopes != nil || c.Relative != nil }
 
-// foldRows lets every row of a unit see its own part of the n keys from begin on.
-func (j *attendJob) foldRows(u *unit, begin, n int, att *kernels.Attention) {
+// updateRows lets every row of a unit see its own part of the n keys from begin on.
+func (j *attendJob) updateRows(u *workItem, begin, n int, att *kernels.Attention) {
 	c, group := &j.a.c, j.a.group()
 	for i := range u.n {
 		pos := j.p.batch.Rows[u.row].Pos + i
 		from, seen := max(0, c.from(pos)-begin), min(c.to(pos, j.end(u))-begin, n)
 		switch {
 		case from >= seen:
-		case j.bend(u.head, i, begin, seen, pos, att):
-			j.p.level.Fold(att, i*group, (i+1)*group, seen, 1)
+		case j.modifyScores(u.head, i, begin, seen, pos, att):
+			j.p.isa.UpdateSoftmax(att, i*group, (i+1)*group, seen, 1)
 		default:
-			j.p.level.Fold(att, i*group, (i+1)*group, seen, c.Scale)
+			j.p.isa.UpdateSoftmax(att, i*group, (i+1)*group, seen, c.Scale)
 		}
 	}
 }
 
-// bend does to the scores of row i of a unit what is more than scaling, or reports that there is nothing to do.
-func (j *attendJob) bend(headKV, i, begin, seen, pos int, att *kernels.Attention) bool {
+// modifyScores does to the scores of row i of a unit what is more than scaling, or reports that there is nothing to do.
+func (j *attendJob) modifyScores(headKV, i, begin, seen, pos int, att *kernels.Attention) bool {
 	c, group := &j.a.c, j.a.group()
 	from := c.from(pos) - begin
 	if c.Cap == 0 && !c.byDistance() && from <= 0 {
 		return false
 	}
-	b := kernels.Bend{Scale: c.Scale, Cap: c.Cap, Pos: pos - begin, From: from}
+	b := kernels.ScoreMod{Scale: c.Scale, Cap: c.Cap, Pos: pos - begin, From: from}
 	if c.Slopes != nil {
 		b.Slopes = c.Slopes[headKV*group : (headKV+1)*group]
 	}
 	if c.Relative != nil {
 		b.Relative = c.Relative[headKV*group : (headKV+1)*group]
 	}
-	j.p.level.Bend(att, i*group, (i+1)*group, seen, &b)
+	j.p.isa.ApplyScoreMod(att, i*group, (i+1)*group, seen, &b)
 	return true
 }
 
-func (j *attendJob) give(u *unit, att *kernels.Attention) {
+func (j *attendJob) writeOut(u *workItem, att *kernels.Attention) {
 	group := j.a.group()
 	for i := range u.n {
 		for g := range group {
-			att.End(i*group+g, head(j.out, u.row+i, u.head*group+g, j.a.c.DimV))
+			att.End(i*group+g, head(j.out, u.row+i, u.head*group+g, j.a.c.HeadDimV))
 		}
 	}
 }
@@ -484,8 +484,8 @@ func grow[T any](s []T, n int) []T {
 	return s[:n]
 }
 
-// showProbs works the attention probabilities out once more for the rows whose hook asks for them.
-func (p *Pass) showProbs(j *attendJob) {
+// notifyProbs works the attention probabilities out once more for the rows whose hook asks for them.
+func (p *Pass) notifyProbs(j *attendJob) {
 	for i := range p.runs {
 		r := &p.runs[i]
 		for row := r.row; row < r.row+r.n; row++ {
@@ -501,29 +501,29 @@ func (j *attendJob) rowProbs(r *run, row int) []float32 {
 	p, att := j.p, &j.p.workers[0].att
 	pos, group := p.batch.Rows[row].Pos, j.a.group()
 	n := j.a.c.to(pos, p.batch.Rows[r.row].Pos+r.n)
-	j.probs = grow(j.probs, j.a.c.Heads*n)
-	for h := range j.a.c.HeadsKV {
-		j.begin(&unit{run: r, row: row, n: 1, head: h}, att)
+	j.probs = grow(j.probs, j.a.c.NHead*n)
+	for h := range j.a.c.NHeadKV {
+		j.begin(&workItem{run: r, row: row, n: 1, head: h}, att)
 		for at := 0; at < n; at += kv.PageLen {
 			m := min(kv.PageLen, n-at)
 			if j.a.c.from(pos) >= at+kv.PageLen { // before the row's window, and perhaps given up
 				for g := range group {
-					unseen(j.probs[(h*group+g)*n+at:][:m])
+					maskScores(j.probs[(h*group+g)*n+at:][:m])
 				}
 				continue
 			}
-			p.level.Score(att, p.store.KType(), p.store.K(r.seq, p.layer, h, at/kv.PageLen), m)
-			bent := j.bend(h, 0, at, m, pos, att)
+			p.isa.Score(att, p.store.KType(), p.store.K(r.seq, p.layer, h, at/kv.PageLen), m)
+			modified := j.modifyScores(h, 0, at, m, pos, att)
 			for g := range group {
 				probs := j.probs[(h*group+g)*n+at:][:m]
 				copy(probs, att.Scores(g))
-				if !bent {
-					p.level.Scale(probs, j.a.c.Scale)
+				if !modified {
+					p.isa.Scale(probs, j.a.c.Scale)
 				}
 			}
 		}
 	}
-	for h := range j.a.c.Heads {
+	for h := range j.a.c.NHead {
 		probs := j.probs[h*n : (h+1)*n]
 		if j.a.c.Sinks != nil {
 			sinkSoftmax(probs, j.a.c.Sinks[h])
@@ -534,8 +534,8 @@ func (j *attendJob) rowProbs(r *run, row int) []float32 {
 	return j.probs
 }
 
-// unseen makes scores those of keys that are not seen.
-func unseen(scores []float32) {
+// maskScores makes scores those of keys that are not seen.
+func maskScores(scores []float32) {
 	for i := range scores {
 		scores[i] = float32(math.Inf(-1))
 	}

@@ -42,30 +42,30 @@ func (m *DeltaNet) mix(p *Pass, x *tensor.Tensor) *tensor.Tensor {
 		z = p.Linear(x, m.Z)
 	}
 	qkv = p.conv(qkv, m.Conv, 0)
-	w := deltaWalk{m: m, qkv: qkv, beta: beta, rate: rate, y: p.arena.New(x.Rows, m.Values*m.Dim)}
-	p.walks.delta = w
-	p.recurrent(&p.walks.delta, m.Conv.State(), m.Values*m.Dim*m.Dim)
-	p.show(p.layer, NameScan, w.y)
+	w := deltaScan{m: m, qkv: qkv, beta: beta, rate: rate, y: p.arena.New(x.Rows, m.Values*m.Dim)}
+	p.scans.delta = w
+	p.recurrent(&p.scans.delta, m.Conv.State(), m.Values*m.Dim*m.Dim)
+	p.notify(p.layer, NameScan, w.y)
 	p.NormHeads(w.y, m.Norm)
-	p.eachRow(rowJob{kind: rowAct, act: SiLU, dst: z, a: z, b: w.y})
+	p.activate(z, w.y, SiLU)
 	return p.Linear(z, m.Out)
 }
 
-type deltaWalk struct {
+type deltaScan struct {
 	m                  *DeltaNet
 	qkv, beta, rate, y *tensor.Tensor
 }
 
-func (w *deltaWalk) parts() int { return w.m.Values }
+func (w *deltaScan) partitions() int { return w.m.Values }
 
-func (w *deltaWalk) walk(l *kernels.Level, scratch *[]float32, head, row, n int, old, state []float32) {
+func (w *deltaScan) scan(l *kernels.ISA, scratch *[]float32, head, row, n int, old, state []float32) {
 	m := w.m
 	size := m.Dim * m.Dim
 	s := state[head*size:][:size]
 	if old != nil {
 		old = old[head*size:][:size]
 	}
-	carry(s, old)
+	initState(s, old)
 	of := head / (m.Values / m.Keys)
 	if m.Tiled {
 		of = head % m.Keys
@@ -81,18 +81,18 @@ func (w *deltaWalk) walk(l *kernels.Level, scratch *[]float32, head, row, n int,
 	for t := row; t < row+n; t++ {
 		all := w.qkv.Row(t)
 		v := all[2*m.Keys*m.Dim+head*m.Dim:][:m.Dim]
-		l.Direct(q, all[of*m.Dim:][:m.Dim], m.Eps, 1/math.Sqrt(float64(m.Dim)))
-		l.Direct(k, all[(m.Keys+of)*m.Dim:][:m.Dim], m.Eps, 1)
+		l.L2Norm(q, all[of*m.Dim:][:m.Dim], m.Eps, 1/math.Sqrt(float64(m.Dim)))
+		l.L2Norm(k, all[(m.Keys+of)*m.Dim:][:m.Dim], m.Eps, 1)
 		decay := kernels.Exp(m.A[head] * kernels.Softplus(w.rate.Row(t)[rate]+m.Bias[head]))
 		strength := kernels.Sigmoid(w.beta.Row(t)[beta])
-		l.Recall(d, s, k)
+		l.ReadState(d, s, k)
 		for i := range d {
 			d[i] = (v[i] - decay*d[i]) * strength
 		}
 		fill(g, decay)
 		y := w.y.Row(t)[head*m.Dim:][:m.Dim]
 		clear(y)
-		l.Advance(s, d, y, g, k, q)
+		l.UpdateState(s, d, y, g, k, q)
 	}
 }
 

@@ -22,7 +22,7 @@ const (
 const clampLimit = 7
 
 // row works on one row, and may use up gate and up; dst is gate.
-func (a Activation) row(l *kernels.Level, dst, gate, up []float32) {
+func (a Activation) row(l *kernels.ISA, dst, gate, up []float32) {
 	switch a {
 	case SiLU:
 		l.SwiGLU(dst, gate, up)
@@ -61,30 +61,31 @@ func (a *XIELU) row(x []float32) {
 // FFN returns the result of a feed-forward block, [n_tokens][n_embd].
 func (p *Pass) FFN(x *tensor.Tensor, l *FFN) *tensor.Tensor {
 	if l.Gate != nil {
-		return p.Linear(p.Gated(x, l.Gate, l.Up, l.Act), l.Down)
+		return p.Linear(p.GLU(x, l.Gate, l.Up, l.Act), l.Down)
 	}
 	h := p.Linear(x, l.Up)
 	if l.XIELU != nil {
-		p.eachRow(rowJob{kind: rowXIELU, dst: h, xielu: l.XIELU})
+		p.ops.xielu = xieluRows{l.XIELU}
+		p.eachRow(h, &p.ops.xielu)
 	} else {
-		p.eachRow(rowJob{kind: rowAct, act: l.Act, dst: h, a: h})
+		p.activate(h, nil, l.Act)
 	}
-	p.show(p.layer, NameFFNAct, h)
+	p.notify(p.layer, NameFFNAct, h)
 	return p.Linear(h, l.Down)
 }
 
-// Gated returns act(gate·x)·(up·x), [n_tokens][n_ff]. The input is quantised once, and the rows of both are shared out among the threads at once.
-func (p *Pass) Gated(x *tensor.Tensor, gate, up *Linear, act Activation) *tensor.Tensor {
+// GLU returns act(gate·x)·(up·x), [n_tokens][n_ff]. The input is quantised once, and the rows of both are shared out among the threads at once.
+func (p *Pass) GLU(x *tensor.Tensor, gate, up *Linear, act Activation) *tensor.Tensor {
 	g, u := p.arena.New(x.Rows, gate.w.Rows), p.arena.New(x.Rows, up.w.Rows)
-	if !p.Dead() {
-		p.prod.begin(p)
-		p.prod.add(g, gate, p.input(x, gate))
-		p.prod.add(u, up, p.input(x, up, gate))
-		p.prod.run()
+	if !p.Aborted() {
+		p.matMul.begin(p)
+		p.matMul.add(g, gate, p.input(x, gate))
+		p.matMul.add(u, up, p.input(x, up, gate))
+		p.matMul.run()
 	}
-	p.show(p.layer, gate.name, g)
-	p.show(p.layer, up.name, u)
-	p.eachRow(rowJob{kind: rowAct, act: act, dst: g, a: g, b: u})
-	p.show(p.layer, NameFFNAct, g)
+	p.notify(p.layer, gate.name, g)
+	p.notify(p.layer, up.name, u)
+	p.activate(g, u, act)
+	p.notify(p.layer, NameFFNAct, g)
 	return g
 }

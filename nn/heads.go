@@ -2,8 +2,8 @@ package nn
 
 import "github.com/goinfer/goinfer/tensor"
 
-// Heads is an attention block: queries, keys and values with their norms and positions, and the output.
-type Heads struct {
+// SelfAttention is an attention block: queries, keys and values with their norms and positions, and the output.
+type AttnBlock struct {
 	Q, K, V, O   *Linear
 	Gate         *Linear // of what heads read, by its sigmoid (Qiu et al. 2025, arXiv:2505.06708); nil for none
 	GateInQ      bool    // each head's rows of Q are followed by as many of such a gate
@@ -15,11 +15,11 @@ type Heads struct {
 }
 
 // SelfAttention returns the result of an attention block, [n_tokens][n_embd].
-func (p *Pass) SelfAttention(x *tensor.Tensor, l *Heads) *tensor.Tensor {
+func (p *Pass) SelfAttention(x *tensor.Tensor, l *AttnBlock) *tensor.Tensor {
 	q, k, v := p.QKV(x, l.Q, l.K, l.V)
 	var gate *tensor.Tensor
 	if l.GateInQ {
-		q, gate = p.halves(q, l.Attn.c.Heads)
+		q, gate = p.splitHalves(q, l.Attn.c.NHead)
 	}
 	if l.Clamp != 0 {
 		p.Clamp(q, l.Clamp)
@@ -46,16 +46,16 @@ func (p *Pass) SelfAttention(x *tensor.Tensor, l *Heads) *tensor.Tensor {
 	return p.Linear(read, l.O)
 }
 
-// halves parts the first half of each head from the second.
-func (p *Pass) halves(x *tensor.Tensor, heads int) (a, b *tensor.Tensor) {
+// splitHalves parts the first half of each head from the second.
+func (p *Pass) splitHalves(x *tensor.Tensor, heads int) (a, b *tensor.Tensor) {
 	n := x.Cols / heads / 2
 	a, b = p.arena.New(x.Rows, heads*n), p.arena.New(x.Rows, heads*n)
-	p.stitch(a, 0, n, x, 0, 2*n, heads)
-	p.stitch(b, 0, n, x, n, 2*n, heads)
+	p.copyHeads(a, 0, n, x, 0, 2*n, heads)
+	p.copyHeads(b, 0, n, x, n, 2*n, heads)
 	return a, b
 }
 
-func (p *Pass) normQK(q, k *tensor.Tensor, l *Heads) {
+func (p *Pass) normQK(q, k *tensor.Tensor, l *AttnBlock) {
 	if l.QNorm != nil {
 		p.NormHeads(q, l.QNorm)
 	}

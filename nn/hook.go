@@ -103,9 +103,9 @@ type Event struct {
 	Scoring Scoring
 }
 
-// show offers each row of t to the hook of that row.
-func (p *Pass) show(layer int, name string, t *tensor.Tensor) {
-	if !p.hooked || p.Dead() {
+// notify offers each row of t to the hook of that row.
+func (p *Pass) notify(layer int, name string, t *tensor.Tensor) {
+	if !p.hooked || p.Aborted() {
 		return
 	}
 	for i := range t.Rows {
@@ -119,8 +119,8 @@ func (p *Pass) show(layer int, name string, t *tensor.Tensor) {
 	}
 }
 
-// showInputs offers the rows t0 ≤ t < t1 of the input of l to the hooks of their tokens that want to see inputs.
-func (p *Pass) showInputs(l *Linear, expert int, a *kernels.Acts, t0, t1 int) {
+// notifyInputs offers the rows t0 ≤ t < t1 of the input of l to the hooks of their tokens that want to see inputs.
+func (p *Pass) notifyInputs(l *Linear, expert int, a *kernels.Activations, t0, t1 int) {
 	if !p.hooked {
 		return
 	}
@@ -132,18 +132,18 @@ func (p *Pass) showInputs(l *Linear, expert int, a *kernels.Acts, t0, t1 int) {
 }
 
 // rowOf is the row of the batch that row t of activations belongs to.
-func (p *Pass) rowOf(a *kernels.Acts, t int) int {
+func (p *Pass) rowOf(a *kernels.Activations, t int) int {
 	switch {
 	case a == &p.slots:
-		return p.moe.rowOf(t)
+		return p.moe.token[t]
 	case a.N != len(p.batch.Rows):
 		return p.outputs[t] // after Outputs
 	}
 	return t
 }
 
-// showHeadInputs offers the input of the matrix of a head, the rows of t from head·n on, to the hooks of their n tokens that want to see inputs.
-func (p *Pass) showHeadInputs(l *Linear, head int, t *tensor.Tensor, n int) {
+// notifyHeadInputs offers the input of the matrix of a head, the rows of t from head·n on, to the hooks of their n tokens that want to see inputs.
+func (p *Pass) notifyHeadInputs(l *Linear, head int, t *tensor.Tensor, n int) {
 	if !p.hooked {
 		return
 	}
@@ -154,9 +154,9 @@ func (p *Pass) showHeadInputs(l *Linear, head int, t *tensor.Tensor, n int) {
 	}
 }
 
-// showRows offers the rows of t, which take the place of a product with the matrix of that full name, likewise.
-func (p *Pass) showRows(weight string, t *tensor.Tensor) {
-	if !p.hooked || p.Dead() {
+// notifyRows offers the rows of t, which take the place of a product with the matrix of that full name, likewise.
+func (p *Pass) notifyRows(weight string, t *tensor.Tensor) {
+	if !p.hooked || p.Aborted() {
 		return
 	}
 	for i := range t.Rows {

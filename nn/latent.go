@@ -7,10 +7,10 @@ import (
 	"github.com/goinfer/goinfer/tensor"
 )
 
-// LatentConfig describes multi-head latent attention (DeepSeek-V2, arXiv:2405.04434, section 2.1). Keys and values of all heads are products of one short row, the latent, and the
+// MLAConfig describes multi-head latent attention (DeepSeek-V2, arXiv:2405.04434, section 2.1). Keys and values of all heads are products of one short row, the latent, and the
 // cache holds that alone, with one key for positions that the heads share. The product that makes a head's key is taken from its query instead ("absorbed"), and the one that
 // makes its value from what the query reads.
-type LatentConfig struct {
+type MLAConfig struct {
 	QA    *Linear // [q_lora][n_embd], nil where queries are not compressed
 	QNorm *Norm   // of q_lora
 	Q     *Linear // [n_head*(nope+rope)][q_lora or n_embd]: a head's part without positions, then that with
@@ -28,25 +28,25 @@ type LatentConfig struct {
 	Scale float32 // of scores; 0 means 1/√(nope+rope)
 }
 
-// Latent is a block of latent attention.
-type Latent struct {
-	c                LatentConfig
+// MLA is a block of latent attention.
+type MLA struct {
+	c                MLAConfig
 	attn             *Attention
 	nope, rope, lora int
 }
 
-// NewLatent checks that the parts fit each other.
-func NewLatent(c LatentConfig) (*Latent, error) {
+// NewMLA checks that the parts fit each other.
+func NewMLA(c MLAConfig) (*MLA, error) {
 	heads := len(c.KB)
 	if heads == 0 || len(c.VB) != heads {
 		return nil, fmt.Errorf("nn: %s: want as many matrices of keys as of values, found %d and %d", c.Q.w.Name, heads, len(c.VB))
 	}
-	l := &Latent{c: c, nope: c.KB[0].In(), rope: c.KR.Out(), lora: c.C.Out()}
+	l := &MLA{c: c, nope: c.KB[0].In(), rope: c.KR.Out(), lora: c.C.Out()}
 	if c.Q.Out() != heads*(l.nope+l.rope) || c.KB[0].Out() != l.lora || c.VB[0].In() != l.lora || c.O.In() != heads*c.VB[0].Out() {
 		return nil, fmt.Errorf("nn: %s: %d heads of %d and %d over a latent of %d do not fit their matrices", c.Q.w.Name, heads, l.nope, l.rope, l.lora)
 	}
 	if c.Scale == 0 {
-		a := AttentionConfig{Heads: 1, HeadsKV: 1, Dim: l.nope + l.rope}
+		a := AttentionConfig{NHead: 1, NHeadKV: 1, HeadDim: l.nope + l.rope}
 		plain, err := NewAttention(a)
 		if err != nil {
 			return nil, err
@@ -54,12 +54,12 @@ func NewLatent(c LatentConfig) (*Latent, error) {
 		c.Scale = plain.c.Scale
 	}
 	var err error
-	l.attn, err = NewAttention(AttentionConfig{Heads: heads, HeadsKV: 1, Dim: l.lora + l.rope, DimV: l.lora, InKeys: true, Scale: c.Scale})
+	l.attn, err = NewAttention(AttentionConfig{NHead: heads, NHeadKV: 1, HeadDim: l.lora + l.rope, HeadDimV: l.lora, ValuesFromKeys: true, Scale: c.Scale})
 	return l, err
 }
 
-// LatentAttention returns the result of a block of latent attention, [n_tokens][n_embd].
-func (p *Pass) LatentAttention(x *tensor.Tensor, l *Latent) *tensor.Tensor {
+// MLA returns the result of a block of latent attention, [n_tokens][n_embd].
+func (p *Pass) MLA(x *tensor.Tensor, l *MLA) *tensor.Tensor {
 	c, heads := &l.c, len(l.c.KB)
 	first := c.Q
 	if c.QA != nil {
@@ -72,64 +72,64 @@ func (p *Pass) LatentAttention(x *tensor.Tensor, l *Latent) *tensor.Tensor {
 	p.Rope(c.RopeQ, q)
 	p.NormHeads(latent, c.CNorm)
 	if c.KV != "" {
-		p.showRows(c.KV, latent)
+		p.notifyRows(c.KV, latent)
 	}
 	p.Rope(c.RopeK, kr)
 
 	// A key is the latent and then the part of positions; a query likewise, its first part taken through the head's matrix.
 	k := p.arena.New(x.Rows, l.lora+l.rope)
-	p.stitch(k, 0, l.lora, latent, 0, l.lora, 1)
-	p.stitch(k, l.lora, l.rope, kr, 0, l.rope, 1)
-	absorbed := p.perHead(q, c.KB, l.nope+l.rope, c.KV == "")
+	p.copyHeads(k, 0, l.lora, latent, 0, l.lora, 1)
+	p.copyHeads(k, l.lora, l.rope, kr, 0, l.rope, 1)
+	absorbed := p.perHeadMatMul(q, c.KB, l.nope+l.rope, c.KV == "")
 	qs := p.arena.New(x.Rows, heads*(l.lora+l.rope))
-	p.stitch(qs, 0, l.lora, absorbed, 0, l.lora, heads)
-	p.stitch(qs, l.lora, l.rope, q, l.nope, l.nope+l.rope, heads)
+	p.copyHeads(qs, 0, l.lora, absorbed, 0, l.lora, heads)
+	p.copyHeads(qs, l.lora, l.rope, q, l.nope, l.nope+l.rope, heads)
 
 	read := p.Attend(l.attn, qs, k, nil)
-	return p.Linear(p.perHead(read, c.VB, l.lora, c.KV == ""), c.O)
+	return p.Linear(p.perHeadMatMul(read, c.VB, l.lora, c.KV == ""), c.O)
 }
 
-// perHead takes the first elements of each stretch of x, as many as a matrix has columns, through the matrix of that stretch: [n_tokens][len(ls)*out]. Hooks are shown the inputs if the matrices have a
+// perHeadMatMul takes the first elements of each stretch of x, as many as a matrix has columns, through the matrix of that stretch: [n_tokens][len(ls)*out]. Hooks are shown the inputs if the matrices have a
 // name of their own.
-func (p *Pass) perHead(x *tensor.Tensor, ls []*Linear, stretch int, named bool) *tensor.Tensor {
+func (p *Pass) perHeadMatMul(x *tensor.Tensor, ls []*Linear, headStride int, named bool) *tensor.Tensor {
 	heads, in, out := len(ls), ls[0].w.Cols, ls[0].w.Rows
 	byHead, y := p.arena.New(heads*x.Rows, in), p.arena.New(heads*x.Rows, out)
 	result := p.arena.New(x.Rows, heads*out)
-	if p.Dead() {
+	if p.Aborted() {
 		return result
 	}
 	for h := range heads {
 		for i := range x.Rows {
-			copy(byHead.Row(h*x.Rows+i), x.Row(i)[h*stretch:][:in])
+			copy(byHead.Row(h*x.Rows+i), x.Row(i)[h*headStride:][:in])
 		}
 	}
-	forms := kernels.ActF32
+	formats := kernels.ActF32
 	for _, l := range ls {
-		forms |= l.mat.Act
+		formats |= l.matMul.ActFormat
 	}
-	p.slots.Reset(byHead.Rows, in, forms)
+	p.slots.Reset(byHead.Rows, in, formats)
 	p.slots.F = byHead.F
-	p.prepare(&p.slots, forms)
-	p.prod.begin(p)
+	p.prepare(&p.slots, formats)
+	p.matMul.begin(p)
 	for h, l := range ls {
 		if named {
-			p.showHeadInputs(l, h, byHead, x.Rows)
+			p.notifyHeadInputs(l, h, byHead, x.Rows)
 		}
-		p.prod.addRange(part{l: l, expert: h, acts: &p.slots, dst: y, t0: h * x.Rows, t1: (h + 1) * x.Rows, byHead: true})
+		p.matMul.addRange(matMul{l: l, expert: h, acts: &p.slots, dst: y, t0: h * x.Rows, t1: (h + 1) * x.Rows, byHead: true})
 	}
-	p.prod.run()
+	p.matMul.run()
 	for h := range heads {
 		for i := range x.Rows {
 			copy(result.Row(i)[h*out:], y.Row(h*x.Rows+i))
 		}
 	}
-	p.show(p.layer, ls[0].name, result)
+	p.notify(p.layer, ls[0].name, result)
 	return result
 }
 
-// stitch copies n elements of each of some heads: from src, whose heads are of length from, at offset fromAt, to dst at offset at.
-func (p *Pass) stitch(dst *tensor.Tensor, at, n int, src *tensor.Tensor, fromAt, from, heads int) {
-	if p.Dead() {
+// copyHeads copies n elements of each of some heads: from src, whose heads are of length from, at offset fromAt, to dst at offset at.
+func (p *Pass) copyHeads(dst *tensor.Tensor, at, n int, src *tensor.Tensor, fromAt, from, heads int) {
+	if p.Aborted() {
 		return
 	}
 	to := dst.Cols / heads

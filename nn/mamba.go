@@ -26,15 +26,15 @@ type Mamba struct {
 	D             []float32 // [inner], what passes by the states
 }
 
-// mambaPart is the number of channels of a part.
-const mambaPart = 64
+// mambaChannels is the number of channels of a part.
+const mambaChannels = 64
 
 // MambaRates puts the rates of channels' states, [inner][states], into the order in which a Mamba has them: for each part of up to 64 channels [states][channels].
 func MambaRates(a []float32, inner, states int) []float32 {
 	out := make([]float32, 0, len(a))
-	for c0 := 0; c0 < inner; c0 += mambaPart {
+	for c0 := 0; c0 < inner; c0 += mambaChannels {
 		for n := range states {
-			for c := c0; c < min(c0+mambaPart, inner); c++ {
+			for c := c0; c < min(c0+mambaChannels, inner); c++ {
 				out = append(out, a[c*states+n])
 			}
 		}
@@ -52,31 +52,31 @@ func (m *Mamba) mix(p *Pass, x *tensor.Tensor) *tensor.Tensor {
 	if m.DTNorm != nil {
 		dt, b, c = p.Norm(dt, m.DTNorm), p.Norm(b, m.BNorm), p.Norm(c, m.CNorm)
 	}
-	w := mambaWalk{m: m, u: u, dt: p.Linear(dt, m.Step), b: b, c: c, y: p.arena.New(x.Rows, m.Inner)}
-	p.walks.mamba = w
-	p.recurrent(&p.walks.mamba, m.Conv.State(), m.Inner*m.States)
-	p.show(p.layer, NameScan, w.y)
-	p.eachRow(rowJob{kind: rowAct, act: SiLU, dst: z, a: z, b: w.y})
+	w := mambaScan{m: m, u: u, dt: p.Linear(dt, m.Step), b: b, c: c, y: p.arena.New(x.Rows, m.Inner)}
+	p.scans.mamba = w
+	p.recurrent(&p.scans.mamba, m.Conv.State(), m.Inner*m.States)
+	p.notify(p.layer, NameScan, w.y)
+	p.activate(z, w.y, SiLU)
 	return p.Linear(z, m.Out)
 }
 
-type mambaWalk struct {
+type mambaScan struct {
 	m              *Mamba
 	u, dt, b, c, y *tensor.Tensor
 }
 
-func (w *mambaWalk) parts() int { return (w.m.Inner + mambaPart - 1) / mambaPart }
+func (w *mambaScan) partitions() int { return (w.m.Inner + mambaChannels - 1) / mambaChannels }
 
-func (w *mambaWalk) walk(l *kernels.Level, scratch *[]float32, part, row, n int, old, state []float32) {
+func (w *mambaScan) scan(l *kernels.ISA, scratch *[]float32, part, row, n int, old, state []float32) {
 	m := w.m
-	c0 := part * mambaPart
-	width := min(mambaPart, m.Inner-c0)
+	c0 := part * mambaChannels
+	width := min(mambaChannels, m.Inner-c0)
 	at, size := c0*m.States, width*m.States
 	s := state[at : at+size]
 	if old != nil {
 		old = old[at : at+size]
 	}
-	carry(s, old)
+	initState(s, old)
 	f := floatsOf(scratch, 2*width)
 	d, du := f[:width], f[width:]
 	for t := row; t < row+n; t++ {
@@ -86,7 +86,7 @@ func (w *mambaWalk) walk(l *kernels.Level, scratch *[]float32, part, row, n int,
 			du[i] = d[i] * u[i]
 		}
 		clear(y)
-		l.Decay(s, m.A[at:at+size], d, du, y, w.b.Row(t), w.c.Row(t))
+		l.UpdateSelectiveState(s, m.A[at:at+size], d, du, y, w.b.Row(t), w.c.Row(t))
 		l.AddProduct(y, u, m.D[c0:])
 	}
 }
@@ -112,29 +112,29 @@ func (m *Mamba2) State() int { return m.Conv.State() + m.Heads*m.States*m.HeadDi
 func (m *Mamba2) mix(p *Pass, x *tensor.Tensor) *tensor.Tensor {
 	z, u, dt := p.QKV(x, m.Z, m.X, m.DT)
 	u = p.conv(u, m.Conv, 0)
-	w := ssdWalk{m: m, u: u, dt: dt, y: p.arena.New(x.Rows, m.Heads*m.HeadDim)}
-	p.walks.ssd = w
-	p.recurrent(&p.walks.ssd, m.Conv.State(), m.Heads*m.States*m.HeadDim)
-	p.show(p.layer, NameScan, w.y)
-	p.eachRow(rowJob{kind: rowAct, act: SiLU, dst: z, a: z, b: w.y})
+	w := ssdScan{m: m, u: u, dt: dt, y: p.arena.New(x.Rows, m.Heads*m.HeadDim)}
+	p.scans.ssd = w
+	p.recurrent(&p.scans.ssd, m.Conv.State(), m.Heads*m.States*m.HeadDim)
+	p.notify(p.layer, NameScan, w.y)
+	p.activate(z, w.y, SiLU)
 	return p.Linear(p.Norm(z, m.Norm), m.Out)
 }
 
-type ssdWalk struct {
+type ssdScan struct {
 	m        *Mamba2
 	u, dt, y *tensor.Tensor
 }
 
-func (w *ssdWalk) parts() int { return w.m.Heads }
+func (w *ssdScan) partitions() int { return w.m.Heads }
 
-func (w *ssdWalk) walk(l *kernels.Level, scratch *[]float32, head, row, n int, old, state []float32) {
+func (w *ssdScan) scan(l *kernels.ISA, scratch *[]float32, head, row, n int, old, state []float32) {
 	m := w.m
 	size := m.States * m.HeadDim
 	s := state[head*size:][:size]
 	if old != nil {
 		old = old[head*size:][:size]
 	}
-	carry(s, old)
+	initState(s, old)
 	f := floatsOf(scratch, m.HeadDim+m.States)
 	du, a := f[:m.HeadDim], f[m.HeadDim:]
 	inner, group := m.Heads*m.HeadDim, head/(m.Heads/m.Groups)
@@ -147,7 +147,7 @@ func (w *ssdWalk) walk(l *kernels.Level, scratch *[]float32, head, row, n int, o
 		copy(du, u)
 		l.Scale(du, d)
 		clear(y)
-		l.Advance(s, du, y, a, b, c)
+		l.UpdateState(s, du, y, a, b, c)
 		l.AddScaled(y, u, m.D[head])
 	}
 }

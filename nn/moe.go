@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"sort"
 
 	"github.com/goinfer/goinfer/kernels"
 	"github.com/goinfer/goinfer/tensor"
@@ -15,9 +14,9 @@ type Scoring uint8
 
 // The scorings.
 const (
-	ScoreSoftmax  Scoring = iota // over all experts (Shazeer et al. 2017, arXiv:1701.06538)
-	ScoreSigmoid                 // each by itself (DeepSeek-V3, arXiv:2412.19437)
-	ScoreSelected                // logits choose, and the softmax is over the chosen (gpt-oss, arXiv:2508.10925)
+	ScoreSoftmax       Scoring = iota // over all experts (Shazeer et al. 2017, arXiv:1701.06538)
+	ScoreSigmoid                      // each by itself (DeepSeek-V3, arXiv:2412.19437)
+	ScoreSoftmaxWeight                // logits choose, and the softmax is over the chosen (gpt-oss, arXiv:2508.10925)
 )
 
 // MoEConfig describes a layer of routed experts (Shazeer et al. 2017, arXiv:1701.06538; Jiang et al. 2024, arXiv:2401.04088), with shared ones beside them (Dai et al. 2024,
@@ -35,14 +34,14 @@ type MoEConfig struct {
 	Bias []float32
 	// Groups are as many equal ranges of experts, of which the GroupsUsed best may be chosen from. A group's score is the sum of its GroupTop best experts: 1 in DeepSeek-V2
 	// (arXiv:2405.04434), 2 in V3. 0 for no groups.
-	Groups, GroupsUsed, GroupTop int
+	Groups, GroupsUsed, GroupTopK int
 
 	// Renormalise divides the weights of the chosen experts by their sum.
 	Renormalise bool
 	// Scale multiplies the weights. 0 means 1.
 	Scale float32
-	// WeighInput multiplies the experts' input by the weights, instead of their output (Llama 4).
-	WeighInput bool
+	// WeightBeforeFFN multiplies the experts' input by the weights, instead of their output (Llama 4).
+	WeightBeforeFFN bool
 
 	// Shared is an expert that every token uses, nil for none; SharedGate, [1][n_embd], is the logit of its weight, nil for 1.
 	Shared     *FFN
@@ -51,8 +50,8 @@ type MoEConfig struct {
 
 // MoE is a feed-forward block whose router picks some of its experts for each token.
 type MoE struct {
-	c                  MoEConfig
-	formsIn, formsDown kernels.Act // in which the experts take their input, and their inner activations
+	c                      MoEConfig
+	formatsIn, formatsDown kernels.ActFormat // in which the experts take their input, and their inner activations
 }
 
 // NewMoE checks that the experts fit each other.
@@ -75,10 +74,10 @@ func NewMoE(c MoEConfig) (*MoE, error) {
 	m := &MoE{c: c}
 	for e := range n {
 		if c.Gate != nil {
-			m.formsIn |= c.Gate[e].mat.Act
+			m.formatsIn |= c.Gate[e].matMul.ActFormat
 		}
-		m.formsIn |= c.Up[e].mat.Act
-		m.formsDown |= c.Down[e].mat.Act
+		m.formatsIn |= c.Up[e].matMul.ActFormat
+		m.formatsDown |= c.Down[e].matMul.ActFormat
 	}
 	return m, nil
 }
@@ -87,9 +86,9 @@ func (c *MoEConfig) checkGroups(n int) error {
 	if c.Groups == 0 {
 		return nil
 	}
-	if n%c.Groups != 0 || c.GroupsUsed < 1 || c.GroupsUsed > c.Groups || c.GroupTop < 1 || c.GroupTop > n/c.Groups || c.Used > c.GroupsUsed*(n/c.Groups) {
+	if n%c.Groups != 0 || c.GroupsUsed < 1 || c.GroupsUsed > c.Groups || c.GroupTopK < 1 || c.GroupTopK > n/c.Groups || c.Used > c.GroupsUsed*(n/c.Groups) {
 		return fmt.Errorf("nn: %s: %d experts in %d groups, %d groups and %d experts used, groups scored by their best %d: want whole groups with enough experts",
-			c.Router.w.Name, n, c.Groups, c.GroupsUsed, c.Used, c.GroupTop)
+			c.Router.w.Name, n, c.Groups, c.GroupsUsed, c.Used, c.GroupTopK)
 	}
 	return nil
 }
@@ -100,12 +99,13 @@ type moeState struct {
 	experts []int32   // [n_slots], best first
 	weights []float32 // [n_slots]
 	slot    []int     // [n_slots]
+	token   []int     // [n_slots], the token of each slot
 	first   []int     // [n_expert+1], each expert's first slot
 	scoring Scoring
 	scores  []float32 // [n_expert], by which a token's experts are chosen
-	taken   []bool
+	chosen  []bool
 	groups  []float32 // [groups], the groups' scores
-	left    []bool    // [groups], not chosen
+	masked  []bool    // [groups], not chosen
 	gather  gatherJob
 	combine combineJob
 }
@@ -117,7 +117,7 @@ func (p *Pass) MoE(x *tensor.Tensor, m *MoE) *tensor.Tensor { return p.Experts(x
 func (p *Pass) Route(x *tensor.Tensor, m *MoE) *tensor.Tensor {
 	logits := p.Linear(x, m.c.Router)
 	p.moe.scoring = m.c.Score
-	p.show(p.layer, NameRouterLogits, logits)
+	p.notify(p.layer, NameRouterLogits, logits)
 	return logits
 }
 
@@ -134,10 +134,10 @@ func (p *Pass) Experts(x, logits *tensor.Tensor, m *MoE) *tensor.Tensor {
 	y := p.arena.New(slots, out.Cols)
 	in := p.arena.New(slots, x.Cols) // the rows of x by slot, for experts in a float format
 
-	if !p.Dead() {
+	if !p.Aborted() {
 		p.moe.route(p, m, logits)
 	}
-	if !p.Dead() {
+	if !p.Aborted() {
 		p.experts(x, in, g, u, y, m)
 		p.moe.combine = combineJob{p, out, y, c}
 		p.pool.Run(&p.moe.combine, n)
@@ -155,49 +155,49 @@ func (p *Pass) Experts(x, logits *tensor.Tensor, m *MoE) *tensor.Tensor {
 // experts computes what the chosen experts make of x, y, one row per slot.
 func (p *Pass) experts(x, in, g, u, y *tensor.Tensor, m *MoE) {
 	c, s := &m.c, &p.moe
-	early, late := m.formsIn, kernels.ActF32
-	if c.WeighInput { // rows are quantised after they were weighed
+	early, late := m.formatsIn, kernels.ActF32
+	if c.WeightBeforeFFN { // rows are quantised after they were weighed
 		early, late = late, early
 	}
 	p.acts.Reset(x.Rows, x.Cols, early)
 	p.acts.F = x.F
 	p.prepare(&p.acts, early)
-	p.slots.Reset(in.Rows, x.Cols, m.formsIn)
+	p.slots.Reset(in.Rows, x.Cols, m.formatsIn)
 	p.slots.F = in.F
 	s.gather = gatherJob{p, &p.slots, &p.acts, c}
 	p.pool.Run(&s.gather, x.Rows)
 	p.prepare(&p.slots, late)
 
-	p.prod.begin(p)
+	p.matMul.begin(p)
 	for e := range c.Up {
 		if c.Gate != nil {
-			p.showInputs(c.Gate[e], e, &p.slots, s.first[e], s.first[e+1])
-			p.prod.addRange(part{l: c.Gate[e], expert: e, acts: &p.slots, dst: g, t0: s.first[e], t1: s.first[e+1]})
+			p.notifyInputs(c.Gate[e], e, &p.slots, s.first[e], s.first[e+1])
+			p.matMul.addRange(matMul{l: c.Gate[e], expert: e, acts: &p.slots, dst: g, t0: s.first[e], t1: s.first[e+1]})
 		}
-		p.showInputs(c.Up[e], e, &p.slots, s.first[e], s.first[e+1])
-		p.prod.addRange(part{l: c.Up[e], expert: e, acts: &p.slots, dst: u, t0: s.first[e], t1: s.first[e+1]})
+		p.notifyInputs(c.Up[e], e, &p.slots, s.first[e], s.first[e+1])
+		p.matMul.addRange(matMul{l: c.Up[e], expert: e, acts: &p.slots, dst: u, t0: s.first[e], t1: s.first[e+1]})
 	}
-	p.prod.run()
+	p.matMul.run()
 	if c.Gate != nil {
-		p.showSlots(c.Gate[0].name, g)
+		p.notifyExperts(c.Gate[0].name, g)
 	}
-	p.showSlots(c.Up[0].name, u)
+	p.notifyExperts(c.Up[0].name, u)
 	if c.Gate == nil {
 		g, u = u, nil // act(u), without a factor
 	}
-	p.eachRow(rowJob{kind: rowAct, act: c.Act, dst: g, a: g, b: u})
-	p.showSlots(NameFFNAct, g)
+	p.activate(g, u, c.Act)
+	p.notifyExperts(NameFFNAct, g)
 
-	p.slots.Reset(g.Rows, g.Cols, m.formsDown)
+	p.slots.Reset(g.Rows, g.Cols, m.formatsDown)
 	p.slots.F = g.F
-	p.prepare(&p.slots, m.formsDown)
-	p.prod.begin(p)
+	p.prepare(&p.slots, m.formatsDown)
+	p.matMul.begin(p)
 	for e := range c.Down {
-		p.showInputs(c.Down[e], e, &p.slots, s.first[e], s.first[e+1])
-		p.prod.addRange(part{l: c.Down[e], expert: e, acts: &p.slots, dst: y, t0: s.first[e], t1: s.first[e+1]})
+		p.notifyInputs(c.Down[e], e, &p.slots, s.first[e], s.first[e+1])
+		p.matMul.addRange(matMul{l: c.Down[e], expert: e, acts: &p.slots, dst: y, t0: s.first[e], t1: s.first[e+1]})
 	}
-	p.prod.run()
-	p.showSlots(c.Down[0].name, y)
+	p.matMul.run()
+	p.notifyExperts(c.Down[0].name, y)
 }
 
 // count says how many experts each of n tokens uses, and returns the number of slots.
@@ -207,7 +207,7 @@ func (s *moeState) count(p *Pass, m *MoE, n int) int {
 	s.start[0] = 0
 	for i := range n {
 		used := c.Used
-		if p.hooked && !p.Dead() {
+		if p.hooked && !p.Aborted() {
 			if h, ok := p.batch.Rows[i].Hook.(RoutingHook); ok {
 				used = h.ExpertsUsed(p.layer, c.Used, total)
 			}
@@ -221,17 +221,13 @@ func (s *moeState) count(p *Pass, m *MoE, n int) int {
 	return s.start[n]
 }
 
-// rowOf is the token of a slot.
-func (s *moeState) rowOf(slot int) int {
-	return sort.SearchInts(s.start, slices.Index(s.slot, slot)+1) - 1
-}
-
 // route turns router logits into experts, weights and slots.
 func (s *moeState) route(p *Pass, m *MoE, logits *tensor.Tensor) {
 	n, total := logits.Rows, logits.Cols
 	slots := s.start[n]
-	s.experts, s.weights, s.slot = grow(s.experts, slots), grow(s.weights, slots), grow(s.slot, slots)
-	s.first, s.taken, s.scores = grow(s.first, total+1), grow(s.taken, total), grow(s.scores, total)
+	s.experts, s.weights = grow(s.experts, slots), grow(s.weights, slots)
+	s.slot, s.token = grow(s.slot, slots), grow(s.token, slots)
+	s.first, s.chosen, s.scores = grow(s.first, total+1), grow(s.chosen, total), grow(s.scores, total)
 	for i := range n {
 		if err := s.routeRow(p, m, i, logits.Row(i)); err != nil {
 			p.Fail(&RowError{i, fmt.Errorf("nn: %w in layer %d", err, p.layer)})
@@ -246,9 +242,12 @@ func (s *moeState) route(p *Pass, m *MoE, logits *tensor.Tensor) {
 	for e := range total {
 		s.first[e+1] += s.first[e]
 	}
-	for i, e := range s.experts {
-		s.slot[i] = s.first[e]
-		s.first[e]++
+	for i := range n {
+		for r := s.start[i]; r < s.start[i+1]; r++ {
+			slot := &s.first[s.experts[r]]
+			s.slot[r], s.token[*slot] = *slot, i
+			*slot++
+		}
 	}
 	copy(s.first[1:], s.first[:total])
 	s.first[0] = 0
@@ -302,9 +301,9 @@ func (k Scoring) all(x []float32) {
 
 // choose picks the experts with the highest scores, the lower number among equals, and their weights.
 func (s *moeState) choose(ids []int32, w, probs []float32, c *MoEConfig) error {
-	clear(s.taken)
+	clear(s.chosen)
 	if c.Groups > 0 {
-		s.leaveGroups(c)
+		s.maskGroups(c)
 	}
 	for r := range ids {
 		best := s.best(0, len(s.scores))
@@ -312,9 +311,9 @@ func (s *moeState) choose(ids []int32, w, probs []float32, c *MoEConfig) error {
 			return fmt.Errorf("the router can choose %d experts of %d for a token, and %d are asked for", r, len(probs), len(ids))
 		}
 		ids[r], w[r] = int32(best), probs[best]
-		s.taken[best] = true
+		s.chosen[best] = true
 	}
-	if c.Score == ScoreSelected {
+	if c.Score == ScoreSoftmaxWeight {
 		kernels.Softmax(w)
 	}
 	if c.Renormalise {
@@ -340,45 +339,45 @@ func (s *moeState) choose(ids []int32, w, probs []float32, c *MoEConfig) error {
 func (s *moeState) best(e0, e1 int) int {
 	best := -1
 	for e := e0; e < e1; e++ {
-		if !s.taken[e] && (best < 0 || s.scores[e] > s.scores[best]) {
+		if !s.chosen[e] && (best < 0 || s.scores[e] > s.scores[best]) {
 			best = e
 		}
 	}
 	return best
 }
 
-// leaveGroups takes the experts of all groups but the best out of the choice.
-func (s *moeState) leaveGroups(c *MoEConfig) {
+// maskGroups takes the experts of all groups but the best out of the choice.
+func (s *moeState) maskGroups(c *MoEConfig) {
 	size := len(s.scores) / c.Groups
-	s.groups, s.left = grow(s.groups, c.Groups), grow(s.left, c.Groups)
+	s.groups, s.masked = grow(s.groups, c.Groups), grow(s.masked, c.Groups)
 	for g := range c.Groups {
-		s.groups[g], s.left[g] = 0, true
-		for i := range c.GroupTop {
+		s.groups[g], s.masked[g] = 0, true
+		for i := range c.GroupTopK {
 			best := s.best(g*size, (g+1)*size)
 			if i == 0 || !math.IsInf(float64(s.scores[best]), -1) { // an expert that is kept out takes nothing from its group
 				s.groups[g] += s.scores[best]
 			}
-			s.taken[best] = true
+			s.chosen[best] = true
 		}
 	}
 	for range c.GroupsUsed {
 		best := -1
 		for g, v := range s.groups {
-			if s.left[g] && (best < 0 || v > s.groups[best]) {
+			if s.masked[g] && (best < 0 || v > s.groups[best]) {
 				best = g
 			}
 		}
-		s.left[best] = false
+		s.masked[best] = false
 	}
-	for e := range s.taken {
-		s.taken[e] = s.left[e/size]
+	for e := range s.chosen {
+		s.chosen[e] = s.masked[e/size]
 	}
 }
 
 // gatherJob copies the activations of a token to its slots.
 type gatherJob struct {
 	p        *Pass
-	dst, src *kernels.Acts
+	dst, src *kernels.Activations
 	c        *MoEConfig
 }
 
@@ -389,8 +388,8 @@ func (j *gatherJob) Run(row, _ int) {
 		slot := s.slot[r]
 		dst := j.dst.F[slot*j.dst.K : (slot+1)*j.dst.K]
 		copy(dst, j.src.F[row*j.src.K:])
-		if j.c.WeighInput {
-			j.p.level.Scale(dst, s.weights[r])
+		if j.c.WeightBeforeFFN {
+			j.p.isa.Scale(dst, s.weights[r])
 		}
 		j.dst.Copy(slot, j.src, row)
 	}
@@ -408,17 +407,17 @@ func (j *combineJob) Run(row, _ int) {
 	s, dst := &j.p.moe, j.out.Row(row)
 	clear(dst)
 	for r := s.start[row]; r < s.start[row+1]; r++ {
-		if j.c.WeighInput {
-			j.p.level.Add(dst, j.y.Row(s.slot[r]))
+		if j.c.WeightBeforeFFN {
+			j.p.isa.Add(dst, j.y.Row(s.slot[r]))
 		} else {
-			j.p.level.AddScaled(dst, j.y.Row(s.slot[r]), s.weights[r])
+			j.p.isa.AddScaled(dst, j.y.Row(s.slot[r]), s.weights[r])
 		}
 	}
 }
 
-// showSlots offers the rows of experts to the hooks of their tokens, best expert first, with the expert's number.
-func (p *Pass) showSlots(name string, t *tensor.Tensor) {
-	if p.Dead() {
+// notifyExperts offers the rows of experts to the hooks of their tokens, best expert first, with the expert's number.
+func (p *Pass) notifyExperts(name string, t *tensor.Tensor) {
+	if p.Aborted() {
 		return
 	}
 	for row := range p.batch.Len() {

@@ -78,7 +78,7 @@ func newLayer(t testing.TB, typ quant.Type) *layer {
 	l.head = linear(t, "output", typ, testEmbd, testVocab, LinearOptions{})
 	l.rope, err = NewRope(RopeConfig{HeadDim: testDim, Dim: testDim, Base: 10000})
 	require.NoError(t, err)
-	l.attn, err = NewAttention(AttentionConfig{Heads: testHeads, HeadsKV: testKV, Dim: testDim})
+	l.attn, err = NewAttention(AttentionConfig{NHead: testHeads, NHeadKV: testKV, HeadDim: testDim})
 	require.NoError(t, err)
 	c := MoEConfig{Used: testExpertUsed, Router: linear(t, "ffn_gate_inp", quant.F32, testEmbd, testExperts, LinearOptions{}), Renormalise: true}
 	for e := range testExperts {
@@ -109,7 +109,7 @@ func (l *layer) forward(f *Pass) *tensor.Tensor {
 	f.Add(x, f.Linear(f.Attend(l.attn, q, k, v), l.o))
 	h = f.Norm(x, l.norm)
 	if l.dense {
-		f.Add(x, f.Linear(f.Gated(h, l.gate, l.up, SiLU), l.down))
+		f.Add(x, f.Linear(f.GLU(h, l.gate, l.up, SiLU), l.down))
 	}
 	if l.withMoE {
 		f.Add(x, f.MoE(h, l.moe))
@@ -240,7 +240,7 @@ func TestFusedVerbs(t *testing.T) {
 		}
 		r.pass.Begin(&b)
 		h := r.pass.Embed(l.embd)
-		y := r.pass.Gated(h, l.gate, l.up, SiLU)
+		y := r.pass.GLU(h, l.gate, l.up, SiLU)
 		g, u := r.pass.Linear(h, l.gate), r.pass.Linear(h, l.up)
 		for i := range g.F {
 			want := float64(g.F[i]) / (1 + math.Exp(-float64(g.F[i]))) * float64(u.F[i])
@@ -501,7 +501,7 @@ func TestMeasure(t *testing.T) {
 	for _, n := range []int{1, 33, 200} {
 		r := newRig(t, l, 1)
 		r.must(r.store.Open(), someTokens(n), nil)
-		require.Equal(t, r.pass.arena.Peak(), Measure(n, func(p *Pass) { l.forward(p) }), "%d rows", n)
+		require.Equal(t, r.pass.arena.Peak(), DryRun(n, func(p *Pass) { l.forward(p) }), "%d rows", n)
 	}
 }
 
@@ -580,18 +580,18 @@ func TestDecodeAllocatesNothing(t *testing.T) {
 // TestAttendSharesSpans has more threads than key heads: a long context is shared out, and the bits are those of a single thread.
 func TestAttendSharesSpans(t *testing.T) {
 	l := newLayer(t, quant.F16)
-	ids := someTokens(2*kernels.Span + 9)
+	ids := someTokens(2*kernels.PartitionLen + 9)
 	var want []uint32
 	for _, threads := range []int{1, 2, 3, 8} {
 		r := newRig(t, l, threads)
 		seq := r.store.Open()
-		r.must(seq, ids[:2*kernels.Span-3], nil)
+		r.must(seq, ids[:2*kernels.PartitionLen-3], nil)
 		var got []float32
 		for _, n := range []int{1, 1, 1, 1, 5, 3} { // over the edge of a span, one by one, and together
-			r.pass.att.spans = nil
+			r.pass.att.partitions = nil
 			at := r.store.Len(seq)
 			got = append(got, r.must(seq, ids[at:at+n], nil)...)
-			require.Equal(t, threads > 2, len(r.pass.att.spans) > 0, "%d threads", threads)
+			require.Equal(t, threads > 2, len(r.pass.att.partitions) > 0, "%d threads", threads)
 		}
 		if want == nil {
 			want = bits(got)
@@ -611,7 +611,7 @@ func TestParts(t *testing.T) {
 	short := weight(t, "short", quant.F32, 1, 3)
 	_, err = NewLinear("n", weight(t, "w", quant.F32, 4, 4), LinearOptions{Bias: &short})
 	require.ErrorContains(t, err, "want a bias of 4, found 3")
-	_, err = NewAttention(AttentionConfig{Heads: 5, HeadsKV: 2, Dim: 8})
+	_, err = NewAttention(AttentionConfig{NHead: 5, NHeadKV: 2, HeadDim: 8})
 	require.ErrorContains(t, err, "whole groups")
 	for want, c := range map[string]RopeConfig{
 		"even number":  {HeadDim: 8, Dim: 7, Base: 1},
@@ -671,9 +671,9 @@ func TestCacheIsReadBack(t *testing.T) {
 	var b [2]byte
 	for q := range testHeads {
 		for i := range testDim {
-			quant.NarrowHalf(b[:], v[q/2*testDim+i:][:1])
+			quant.F32ToF16(b[:], v[q/2*testDim+i:][:1])
 			var want [1]float32
-			quant.WidenHalf(want[:], b[:])
+			quant.F16ToF32(want[:], b[:])
 			require.Equal(t, want[0], heads[q*testDim+i])
 			require.Equal(t, binary.LittleEndian.Uint16(b[:]), binary.LittleEndian.Uint16(r.store.VRow(seq, 0, q/2, 0)[2*i:]))
 		}

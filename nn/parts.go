@@ -60,7 +60,7 @@ func NewNorm(name string, c NormConfig) (*Norm, error) {
 }
 
 // row norms the stretches of a row; dst may be x.
-func (n *Norm) row(l *kernels.Level, dst, x []float32) {
+func (n *Norm) row(l *kernels.ISA, dst, x []float32) {
 	for at := 0; at < len(x); at += n.n {
 		w := at % len(n.w)
 		d := dst[at : at+n.n]
@@ -87,11 +87,11 @@ func vector(w tensor.Weight) ([]float32, error) {
 
 // Linear is a matrix in any format, with an optional bias and an optional factor.
 type Linear struct {
-	name  string
-	w     tensor.Weight // [out][in]
-	mat   *kernels.Mat
-	bias  []float32 // [out] or nil
-	scale float32
+	name   string
+	w      tensor.Weight // [out][in]
+	matMul *kernels.MatMul
+	bias   []float32 // [out] or nil
+	scale  float32
 }
 
 // LinearOptions are what a Linear may have beside its matrix.
@@ -101,8 +101,8 @@ type LinearOptions struct {
 	Exact bool           // float32 activations in plain Go
 }
 
-// level is the table of kernels in use, or that of the reference.
-func level(exact bool) (*kernels.Level, error) {
+// kernelsFor is the table of kernels in use, or that of the reference.
+func kernelsFor(exact bool) (*kernels.ISA, error) {
 	if exact {
 		return kernels.Reference(), nil
 	}
@@ -119,11 +119,11 @@ func NewLinear(name string, w tensor.Weight, o LinearOptions) (*Linear, error) {
 	if l.scale == 0 {
 		l.scale = 1
 	}
-	table, err := level(o.Exact)
+	table, err := kernelsFor(o.Exact)
 	if err != nil {
 		return nil, err
 	}
-	if l.mat, err = table.Mat(w.Type); err != nil {
+	if l.matMul, err = table.MatMul(w.Type); err != nil {
 		return nil, fmt.Errorf("nn: %s: %w", w.Name, err)
 	}
 	if o.Bias != nil {

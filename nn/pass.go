@@ -25,15 +25,15 @@ type RowError struct {
 func (e *RowError) Error() string { return e.Err.Error() }
 func (e *RowError) Unwrap() error { return e.Err }
 
-// errMeasure marks a dry run.
-var errMeasure = errors.New("nn: dry run")
+// errDryRun marks a dry run.
+var errDryRun = errors.New("nn: dry run")
 
 // Pass is one forward computation at a time, and the scratch memory it keeps between them. It belongs to one goroutine;
 // only Interrupt may be called from others.
 type Pass struct {
 	pool  *par.Pool
 	store *kv.Store
-	level *kernels.Level
+	isa   *kernels.ISA
 	arena tensor.Arena
 
 	batch       *Batch
@@ -48,18 +48,19 @@ type Pass struct {
 	interrupted atomic.Bool
 
 	// What the verbs reuse from call to call.
-	event   Event
-	workers []worker
-	acts    kernels.Acts // of the last product's input
-	slots   kernels.Acts // the same, gathered by expert, and later the experts' inner activations
-	angles  []angles
-	quant   quantizeJob
-	prod    productJob
-	rows    rowJob
-	att     attendJob
-	moe     moeState
-	recur   recurJob
-	walks   walks
+	event    Event
+	workers  []worker
+	acts     kernels.Activations // of the last product's input
+	slots    kernels.Activations // the same, gathered by expert, and later the experts' inner activations
+	angles   []angles
+	quantJob quantizeJob
+	matMul   matMulJob
+	rows     rowJob
+	ops      rowOps
+	att      attendJob
+	moe      moeState
+	recur    recurJob
+	scans    scans
 }
 
 // worker is what a thread of the pool owns.
@@ -73,11 +74,11 @@ type worker struct {
 // NewPass returns a pass that works with the pool's threads on the sequences of the store; exact asks for plain Go, as [LinearOptions] does. It is an
 // error if GOINFER_CPU names no level.
 func NewPass(pool *par.Pool, store *kv.Store, exact bool) (*Pass, error) {
-	l, err := level(exact)
+	l, err := kernelsFor(exact)
 	if err != nil {
 		return nil, err
 	}
-	return &Pass{pool: pool, store: store, level: l, workers: make([]worker, pool.Threads())}, nil
+	return &Pass{pool: pool, store: store, isa: l, workers: make([]worker, pool.Threads())}, nil
 }
 
 // Begin starts a pass over the rows of b. b stays untouched until End.
@@ -113,8 +114,8 @@ func (p *Pass) Interrupt() { p.interrupted.Store(true) }
 // Resume ends the effect of Interrupt.
 func (p *Pass) Resume() { p.interrupted.Store(false) }
 
-// Dead reports whether the pass computes no more: after a fault, an interruption, or in a dry run.
-func (p *Pass) Dead() bool { return p.err != nil || p.interrupted.Load() }
+// Aborted reports whether the pass computes no more: after a fault, an interruption, or in a dry run.
+func (p *Pass) Aborted() bool { return p.err != nil || p.interrupted.Load() }
 
 // Fail records a fault; the first one is kept.
 func (p *Pass) Fail(err error) {
@@ -123,13 +124,13 @@ func (p *Pass) Fail(err error) {
 	}
 }
 
-// Measure runs forward without computing for a batch of n rows with as many outputs, and returns the bytes of scratch memory that it takes.
-func Measure(n int, forward func(*Pass)) int64 {
+// DryRun runs forward without computing for a batch of n rows with as many outputs, and returns the bytes of scratch memory that it takes.
+func DryRun(n int, forward func(*Pass)) int64 {
 	b := &Batch{}
 	for range n {
 		b.Add(Row{Out: true})
 	}
-	p := &Pass{batch: b, layer: -1, err: errMeasure}
+	p := &Pass{batch: b, layer: -1, err: errDryRun}
 	p.arena.Counting = true
 	for i := range n {
 		p.outputs = append(p.outputs, i)
@@ -141,7 +142,7 @@ func Measure(n int, forward func(*Pass)) int64 {
 // Embed returns the embeddings of the tokens, [n_tokens][n_embd]: the residual stream.
 func (p *Pass) Embed(e *Embedding) *tensor.Tensor {
 	p.x = p.arena.New(p.batch.Len(), e.w.Cols)
-	if !p.Dead() {
+	if !p.Aborted() {
 		for i := range p.batch.Rows {
 			id := p.batch.Rows[i].Token
 			if id < 0 || int(id) >= e.w.Rows {
@@ -150,7 +151,7 @@ func (p *Pass) Embed(e *Embedding) *tensor.Tensor {
 			}
 			quant.Dequantize(e.w.Type, p.x.Row(i), e.w.Row(int(id)))
 		}
-		p.show(-1, NameEmbd, p.x)
+		p.notify(-1, NameEmbd, p.x)
 	}
 	return p.x
 }
@@ -163,7 +164,7 @@ func (p *Pass) Stream(x []float32) *tensor.Tensor {
 		panic(fmt.Sprintf("nn: a residual stream of %d numbers for %d rows", len(x), n))
 	}
 	p.x = p.arena.New(n, len(x)/n)
-	if !p.Dead() {
+	if !p.Aborted() {
 		copy(p.x.F, x)
 	}
 	return p.x
@@ -172,7 +173,7 @@ func (p *Pass) Stream(x []float32) *tensor.Tensor {
 // Layer announces layer i: what the verbs returned in the layer before is given up, the residual stream excepted.
 func (p *Pass) Layer(i int) {
 	if p.layer >= 0 {
-		p.show(p.layer, NameLayerOut, p.x)
+		p.notify(p.layer, NameLayerOut, p.x)
 		p.arena.Rewind(p.layerMark)
 	} else {
 		p.layerMark = p.arena.Mark()
@@ -183,7 +184,7 @@ func (p *Pass) Layer(i int) {
 // Outputs ends the layers and returns the rows of x that want an output, [n_outputs][n_embd].
 func (p *Pass) Outputs(x *tensor.Tensor) *tensor.Tensor {
 	if p.layer >= 0 {
-		p.show(p.layer, NameLayerOut, x)
+		p.notify(p.layer, NameLayerOut, x)
 		p.arena.Rewind(p.layerMark)
 	}
 	p.layer = -1
@@ -191,7 +192,7 @@ func (p *Pass) Outputs(x *tensor.Tensor) *tensor.Tensor {
 		return x
 	}
 	out := p.arena.New(len(p.outputs), x.Cols)
-	if !p.Dead() {
+	if !p.Aborted() {
 		for i, row := range p.outputs {
 			copy(out.Row(i), x.Row(row))
 		}
@@ -202,7 +203,7 @@ func (p *Pass) Outputs(x *tensor.Tensor) *tensor.Tensor {
 // EmbedPositions adds the rows of a table of positions, [n_ctx][n_embd], to the residual stream.
 func (p *Pass) EmbedPositions(e *Embedding) {
 	y := p.arena.New(p.batch.Len(), e.w.Cols)
-	if p.Dead() {
+	if p.Aborted() {
 		return
 	}
 	for i := range p.batch.Rows {
@@ -219,169 +220,11 @@ func (p *Pass) EmbedPositions(e *Embedding) {
 // EmbedRow adds a row of a table, [n_rows][n_embd], to the residual stream of every token: what says, for example, that they belong to the first of two sentences.
 func (p *Pass) EmbedRow(e *Embedding, row int) {
 	y := p.arena.New(p.batch.Len(), e.w.Cols)
-	if p.Dead() {
+	if p.Aborted() {
 		return
 	}
 	for i := range y.Rows {
 		quant.Dequantize(e.w.Type, y.Row(i), e.w.Row(row))
 	}
 	p.Add(p.x, y)
-}
-
-// Norm returns the norm of every row; without a norm, x itself.
-func (p *Pass) Norm(x *tensor.Tensor, n *Norm) *tensor.Tensor {
-	if n == nil {
-		return x
-	}
-	y := p.arena.New(x.Rows, x.Cols)
-	p.eachRow(rowJob{kind: rowNorm, dst: y, a: x, norm: n})
-	p.show(p.layer, n.name, y)
-	return y
-}
-
-// NormHeads norms every stretch of x that is as long as n, in place: the heads of queries and keys (Henry et al. 2020, arXiv:2010.04245), or whole rows.
-func (p *Pass) NormHeads(x *tensor.Tensor, n *Norm) {
-	if x.Cols%n.n != 0 {
-		panic(fmt.Sprintf("nn: %s norms stretches of %d, not rows of %d", n.name, n.n, x.Cols))
-	}
-	p.eachRow(rowJob{kind: rowNorm, dst: x, a: x, norm: n})
-	p.show(p.layer, n.name, x)
-}
-
-// Scale multiplies x by c.
-func (p *Pass) Scale(x *tensor.Tensor, c float32) {
-	if c != 1 {
-		p.eachRow(rowJob{kind: rowScale, dst: x, c: c})
-	}
-}
-
-// Clamp bounds the elements of x by -c and c.
-func (p *Pass) Clamp(x *tensor.Tensor, c float32) { p.eachRow(rowJob{kind: rowClamp, dst: x, c: c}) }
-
-// SoftCap makes every element c·tanh(x/c) (Gemma 2, arXiv:2408.00118).
-func (p *Pass) SoftCap(x *tensor.Tensor, c float32) {
-	p.eachRow(rowJob{kind: rowSoftCap, dst: x, c: c})
-}
-
-// Gate multiplies every element of x by the sigmoid of that of g, or every row by that of the only one in g's row.
-func (p *Pass) Gate(x, g *tensor.Tensor) { p.eachRow(rowJob{kind: rowGate, dst: x, a: g}) }
-
-// Add adds y to x.
-func (p *Pass) Add(x, y *tensor.Tensor) { p.eachRow(rowJob{kind: rowAdd, dst: x, a: y}) }
-
-// Mul multiplies x by y, element by element.
-func (p *Pass) Mul(x, y *tensor.Tensor) { p.eachRow(rowJob{kind: rowMul, dst: x, a: y}) }
-
-// rowJob applies an elementwise function to the rows of a tensor, some rows per chunk.
-type rowJob struct {
-	p      *Pass
-	kind   rowKind
-	dst    *tensor.Tensor
-	a, b   *tensor.Tensor
-	norm   *Norm
-	angles *angles
-	dim    int
-	act    Activation
-	xielu  *XIELU
-	c      float32
-	chunk  int
-}
-
-type rowKind uint8
-
-const (
-	rowNorm    rowKind = iota // dst = norm(a)
-	rowAdd                    // dst += a
-	rowMul                    // dst *= a
-	rowAct                    // dst = act(a, b), or act(a) without b
-	rowXIELU                  // dst = xielu(dst)
-	rowRope                   // dst rotated head by head
-	rowScale                  // dst *= c
-	rowClamp                  // dst between -c and c
-	rowSoftCap                // dst = c*tanh(dst/c)
-	rowGate                   // dst *= sigmoid(a)
-)
-
-// rowWork is the number of elements from which an elementwise function is worth another thread.
-const rowWork = 1 << 13
-
-func (p *Pass) eachRow(j rowJob) {
-	if p.Dead() {
-		return
-	}
-	p.rows = j
-	r := &p.rows
-	r.p = p
-	r.chunk = max(1, rowWork/max(r.dst.Cols, 1))
-	chunks := (r.dst.Rows + r.chunk - 1) / r.chunk
-	if chunks == 1 {
-		r.Run(0, 0)
-		return
-	}
-	p.pool.Run(r, chunks)
-}
-
-// Run does the rows of a chunk.
-func (r *rowJob) Run(chunk, worker int) {
-	if r.p.interrupted.Load() {
-		return
-	}
-	for i := chunk * r.chunk; i < min((chunk+1)*r.chunk, r.dst.Rows); i++ {
-		dst := r.dst.Row(i)
-		switch r.kind {
-		case rowNorm:
-			r.norm.row(r.p.level, dst, r.a.Row(i))
-		case rowAdd:
-			r.p.level.Add(dst, r.a.Row(i))
-		case rowMul:
-			a := r.a.Row(i)
-			for j := range dst {
-				dst[j] *= a[j]
-			}
-		case rowAct:
-			r.act.row(r.p.level, dst, r.a.Row(i), r.up(i, worker))
-		case rowXIELU:
-			r.xielu.row(dst)
-		case rowRope:
-			cos, sin := r.angles.row(i)
-			for h := r.angles.rope.offset; h < len(dst); h += r.dim {
-				if r.angles.rope.halves {
-					r.p.level.RotateHalves(dst[h:], cos, sin)
-				} else {
-					r.p.level.Rotate(dst[h:], cos, sin)
-				}
-			}
-		case rowScale:
-			r.p.level.Scale(dst, r.c)
-		case rowClamp:
-			for j, v := range dst {
-				dst[j] = max(-r.c, min(v, r.c))
-			}
-		case rowSoftCap:
-			r.p.level.SoftCap(dst, r.c)
-		case rowGate:
-			gate(r.p.level, dst, r.a.Row(i))
-		}
-	}
-}
-
-// up is what the activation of row i multiplies, which may be used up: ones where a block has no gate.
-func (r *rowJob) up(i, worker int) []float32 {
-	if r.b != nil {
-		return r.b.Row(i)
-	}
-	w := &r.p.workers[worker]
-	w.ones = grow(w.ones, r.dst.Cols)
-	for j := range w.ones {
-		w.ones[j] = 1
-	}
-	return w.ones
-}
-
-func gate(l *kernels.Level, x, g []float32) {
-	if len(g) == 1 {
-		l.Scale(x, kernels.Sigmoid(g[0]))
-		return
-	}
-	l.Gate(x, g)
 }

@@ -17,7 +17,7 @@ import (
 // recurAll runs a recurrent block over x in chunks, beside another sequence, and marks some lengths.
 // With every chunk it proposes rows more, of which it accepts what continues x and rejects what does
 // not. It goes back to the last mark once and takes the rest again.
-func recurAll(t *testing.T, r Recurrent, threads, chunk, proposed int, marks []int, x *tensor.Tensor) []float32 {
+func recurAll(t *testing.T, r RecurrentBlock, threads, chunk, proposed int, marks []int, x *tensor.Tensor) []float32 {
 	pool := par.New(threads)
 	defer pool.Close()
 	store, err := kv.New(kv.Config{Layers: []kv.Spec{kv.Recurrent(3), kv.Recurrent(r.State())}})
@@ -74,7 +74,7 @@ func recurAll(t *testing.T, r Recurrent, threads, chunk, proposed int, marks []i
 
 // recurs requires that a block gives what the reference gives, with the same bits in any chunks, on
 // any number of threads, from any mark, whatever was proposed and rejected.
-func recurs(t *testing.T, r Recurrent, embd int, reference func(x [][]float64) [][]float64) {
+func recurs(t *testing.T, r RecurrentBlock, embd int, reference func(x [][]float64) [][]float64) {
 	t.Helper()
 	const n = 23
 	x := &tensor.Tensor{Rows: n, Cols: embd, F: normal(rand.New(rand.NewPCG(3, uint64(r.State()))), n*embd)}
@@ -127,8 +127,8 @@ func conv64(c *Conv, x [][]float64) [][]float64 {
 			if c.Bias != nil {
 				sum = float64(c.Bias[j])
 			}
-			for k := range c.Taps {
-				if at := i + k - c.Taps + 1; at >= 0 {
+			for k := range c.DConv {
+				if at := i + k - c.DConv + 1; at >= 0 {
 					sum += float64(c.Weight[k*c.Channels+j]) * x[at][j]
 				}
 			}
@@ -145,7 +145,7 @@ func sigmoid64(x float64) float64  { return 1 / (1 + math.Exp(-x)) }
 func softplus64(x float64) float64 { return math.Log1p(math.Exp(x)) }
 
 func newConv(r *rand.Rand, taps, n int, silu bool) *Conv {
-	c := &Conv{Name: "conv", Taps: taps, Channels: n, SiLU: silu, Weight: normal(r, taps*n)}
+	c := &Conv{Name: "conv", DConv: taps, Channels: n, SiLU: silu, Weight: normal(r, taps*n)}
 	if silu {
 		c.Bias = normal(r, n)
 	}

@@ -7,11 +7,20 @@ import (
 	"github.com/goinfer/goinfer/tensor"
 )
 
+// RopeLayout says which two elements of a head are a pair that is rotated together.
+type RopeLayout uint8
+
+// The layouts.
+const (
+	RopeInterleaved RopeLayout = iota // (0,1), (2,3) …, as in the paper; "NORM" in llama.cpp
+	RopeNeoX                          // (0,n/2), (1,n/2+1) …, as in GPT-NeoX and "rotate_half"
+)
+
 // RopeConfig describes a rotary position embedding (Su et al. 2021, arXiv:2104.09864).
 type RopeConfig struct {
-	HeadDim int     // length of a head
-	Offset  int     // elements of a head before those that are rotated; those behind them stay too
-	Halves  bool    // a pair is (i, i+Dim/2), as in GPT-NeoX, instead of two neighbours
+	HeadDim int // length of a head
+	Offset  int // elements of a head before those that are rotated; those behind them stay too
+	Layout  RopeLayout
 	Dim     int     // how many of its elements are rotated, even
 	Base    float64 // the angle of pair i is pos·Base^(-2i/Dim)
 
@@ -36,7 +45,7 @@ type Yarn struct {
 type Rope struct {
 	headDim   int
 	offset    int
-	halves    bool
+	layout    RopeLayout
 	freq      []float64 // [Dim/2], radians per position
 	magnitude float64
 }
@@ -52,7 +61,7 @@ func NewRope(c RopeConfig) (*Rope, error) {
 	case c.Factors != nil && len(c.Factors) != half:
 		return nil, fmt.Errorf("nn: rope: want %d frequency factors, found %d", half, len(c.Factors))
 	}
-	r := &Rope{headDim: c.HeadDim, offset: c.Offset, halves: c.Halves, freq: make([]float64, half), magnitude: c.Magnitude}
+	r := &Rope{headDim: c.HeadDim, offset: c.Offset, layout: c.Layout, freq: make([]float64, half), magnitude: c.Magnitude}
 	if r.magnitude == 0 {
 		r.magnitude = 1
 	}
@@ -132,7 +141,8 @@ func (p *Pass) anglesOf(r *Rope) *angles {
 
 // Rope turns every head of x, in place.
 func (p *Pass) Rope(r *Rope, x *tensor.Tensor) {
-	if !p.Dead() {
-		p.eachRow(rowJob{kind: rowRope, dst: x, angles: p.anglesOf(r), dim: r.headDim})
+	if !p.Aborted() {
+		p.ops.rope = ropeRows{p.anglesOf(r)}
+		p.eachRow(x, &p.ops.rope)
 	}
 }

@@ -29,8 +29,8 @@ func attendAll(t *testing.T, c AttentionConfig, threads, chunk int, q, k, v *ten
 	defer pool.Close()
 	a, err := NewAttention(c)
 	require.NoError(t, err)
-	spec := kv.Spec{Heads: c.HeadsKV, KDim: c.Dim, VDim: a.c.DimV}
-	if c.InKeys {
+	spec := kv.Spec{Heads: c.NHeadKV, KDim: c.HeadDim, VDim: a.c.HeadDimV}
+	if c.ValuesFromKeys {
 		spec.VDim = 0
 	}
 	store, err := kv.New(kv.Config{Layers: []kv.Spec{spec}, KType: kv.F32, VType: kv.F32})
@@ -63,34 +63,34 @@ func attendAll(t *testing.T, c AttentionConfig, threads, chunk int, q, k, v *ten
 
 // attendPlain is the same from the formulas, in float64.
 func attendPlain(c AttentionConfig, q, k, v *tensor.Tensor) []float64 {
-	dv := c.DimV
+	dv := c.HeadDimV
 	if dv == 0 {
-		dv = c.Dim
+		dv = c.HeadDim
 	}
 	scale := float64(c.Scale)
 	if scale == 0 {
-		scale = 1 / math.Sqrt(float64(c.Dim))
+		scale = 1 / math.Sqrt(float64(c.HeadDim))
 	}
-	out := make([]float64, q.Rows*c.Heads*dv)
+	out := make([]float64, q.Rows*c.NHead*dv)
 	for pos := range q.Rows {
 		temper := 1.0
-		if c.Temper.Scale != 0 {
-			temper += c.Temper.Scale * math.Log(1+math.Floor(float64(pos+c.Temper.Shift)/float64(c.Temper.Length)))
+		if c.Temperature.Scale != 0 {
+			temper += c.Temperature.Scale * math.Log(1+math.Floor(float64(pos+c.Temperature.Shift)/float64(c.Temperature.Length)))
 		}
-		for h := range c.Heads {
-			kh := h / (c.Heads / c.HeadsKV)
+		for h := range c.NHead {
+			kh := h / (c.NHead / c.NHeadKV)
 			sum := 0.0
 			if c.Sinks != nil {
 				sum = math.Exp(float64(c.Sinks[h]))
 			}
-			row := out[(pos*c.Heads+h)*dv:][:dv]
+			row := out[(pos*c.NHead+h)*dv:][:dv]
 			for j := range q.Rows {
-				if !c.Both && (j > pos || c.Window > 0 && j <= pos-c.Window) || c.Both && c.Window > 0 && max(j-pos, pos-j) > c.Window/2 || c.Chunk > 0 && j/c.Chunk != pos/c.Chunk {
+				if !c.Bidirectional && (j > pos || c.Window > 0 && j <= pos-c.Window) || c.Bidirectional && c.Window > 0 && max(j-pos, pos-j) > c.Window/2 || c.Chunk > 0 && j/c.Chunk != pos/c.Chunk {
 					continue
 				}
 				s := 0.0
-				for i := range c.Dim {
-					s += float64(q.Row(pos)[h*c.Dim+i]) * float64(k.Row(j)[kh*c.Dim+i])
+				for i := range c.HeadDim {
+					s += float64(q.Row(pos)[h*c.HeadDim+i]) * float64(k.Row(j)[kh*c.HeadDim+i])
 				}
 				s *= scale * temper
 				if c.Cap != 0 {
@@ -106,8 +106,8 @@ func attendPlain(c AttentionConfig, q, k, v *tensor.Tensor) []float64 {
 				e := math.Exp(s)
 				sum += e
 				for i := range dv {
-					if c.InKeys {
-						row[i] += e * float64(k.Row(j)[kh*c.Dim+i])
+					if c.ValuesFromKeys {
+						row[i] += e * float64(k.Row(j)[kh*c.HeadDim+i])
 					} else {
 						row[i] += e * float64(v.Row(j)[kh*dv+i])
 					}
@@ -124,11 +124,11 @@ func attendPlain(c AttentionConfig, q, k, v *tensor.Tensor) []float64 {
 // TestAttention compares every kind of attention with its formula, over contexts that cross pages, spans and windows; the bits are those of one token at a time.
 func TestAttention(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	base := AttentionConfig{Heads: 4, HeadsKV: 2, Dim: 16}
+	base := AttentionConfig{NHead: 4, NHeadKV: 2, HeadDim: 16}
 	for name, change := range map[string]func(c *AttentionConfig){
 		"plain":              func(c *AttentionConfig) {},
-		"values shorter":     func(c *AttentionConfig) { c.DimV = 8 },
-		"values longer":      func(c *AttentionConfig) { c.DimV = 24 },
+		"values shorter":     func(c *AttentionConfig) { c.HeadDimV = 8 },
+		"values longer":      func(c *AttentionConfig) { c.HeadDimV = 24 },
 		"window of 1":        func(c *AttentionConfig) { c.Window = 1 },
 		"window of 8":        func(c *AttentionConfig) { c.Window = 8 },
 		"window of a page":   func(c *AttentionConfig) { c.Window = kv.PageLen },
@@ -140,15 +140,17 @@ func TestAttention(t *testing.T) {
 		"sinks":              func(c *AttentionConfig) { c.Sinks = []float32{-3, 0, 2, 30} },
 		"sinks and window":   func(c *AttentionConfig) { c.Sinks, c.Window = []float32{-3, 0, 2, -30}, 8 },
 		"slopes":             func(c *AttentionConfig) { c.Slopes = []float32{0.5, 0.25, 0.125, 0.0625} },
-		"tempered":           func(c *AttentionConfig) { c.Temper = Temper{Scale: 0.3, Length: 16, Shift: 1} },
-		"values in keys":     func(c *AttentionConfig) { c.Heads, c.HeadsKV, c.Dim, c.DimV, c.InKeys = 5, 1, 24, 16, true },
-		"both ways":          func(c *AttentionConfig) { c.Both = true },
-		"both, window of 8":  func(c *AttentionConfig) { c.Both, c.Window = true, 8 },
-		"both, window of 9":  func(c *AttentionConfig) { c.Both, c.Window = true, 9 },
-		"both, window, cap":  func(c *AttentionConfig) { c.Both, c.Window, c.Cap = true, 200, 2 },
-		"both, slopes":       func(c *AttentionConfig) { c.Both, c.Slopes = true, []float32{0.5, 0.25, 0.125, 0.0625} },
+		"tempered":           func(c *AttentionConfig) { c.Temperature = AttnTemperature{Scale: 0.3, Length: 16, Shift: 1} },
+		"values in keys": func(c *AttentionConfig) {
+			c.NHead, c.NHeadKV, c.HeadDim, c.HeadDimV, c.ValuesFromKeys = 5, 1, 24, 16, true
+		},
+		"both ways":         func(c *AttentionConfig) { c.Bidirectional = true },
+		"both, window of 8": func(c *AttentionConfig) { c.Bidirectional, c.Window = true, 8 },
+		"both, window of 9": func(c *AttentionConfig) { c.Bidirectional, c.Window = true, 9 },
+		"both, window, cap": func(c *AttentionConfig) { c.Bidirectional, c.Window, c.Cap = true, 200, 2 },
+		"both, slopes":      func(c *AttentionConfig) { c.Bidirectional, c.Slopes = true, []float32{0.5, 0.25, 0.125, 0.0625} },
 		"both, by distance": func(c *AttentionConfig) {
-			c.Both, c.Relative = true, [][]float32{normal(r, 1), normal(r, 3), normal(r, 21), normal(r, 257)}
+			c.Bidirectional, c.Relative = true, [][]float32{normal(r, 1), normal(r, 3), normal(r, 21), normal(r, 257)}
 		},
 		"by distance": func(c *AttentionConfig) {
 			c.Relative = [][]float32{normal(r, 1), normal(r, 3), normal(r, 21), normal(r, 257)}
@@ -157,24 +159,24 @@ func TestAttention(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := base
 			change(&c)
-			dv := c.DimV
+			dv := c.HeadDimV
 			if dv == 0 {
-				dv = c.Dim
+				dv = c.HeadDim
 			}
-			n := kernels.Span + kv.PageLen + 9
+			n := kernels.PartitionLen + kv.PageLen + 9
 			if testing.Short() {
 				n = 2*kv.PageLen + 9
 			}
 			make := func(cols int) *tensor.Tensor { return &tensor.Tensor{Rows: n, Cols: cols, F: normal(r, n*cols)} }
-			q, k, v := make(c.Heads*c.Dim), make(c.HeadsKV*c.Dim), make(c.HeadsKV*dv)
-			if c.InKeys {
+			q, k, v := make(c.NHead*c.HeadDim), make(c.NHeadKV*c.HeadDim), make(c.NHeadKV*dv)
+			if c.ValuesFromKeys {
 				v = nil
 			}
 			got := attendAll(t, c, 1, n, q, k, v)
 			for i, want := range attendPlain(c, q, k, v) {
 				require.InDelta(t, want, got[i], 2e-5, i)
 			}
-			if c.Both {
+			if c.Bidirectional {
 				require.Equal(t, bits(got), bits(attendAll(t, c, 3, n, q, k, v)), "threads")
 				return
 			}
@@ -183,10 +185,10 @@ func TestAttention(t *testing.T) {
 		})
 	}
 	for want, c := range map[string]AttentionConfig{
-		"within keys": {Heads: 1, HeadsKV: 1, Dim: 8, DimV: 9, InKeys: true},
-		"a sink":      {Heads: 2, HeadsKV: 1, Dim: 8, Sinks: []float32{1}},
-		"both sides":  {Heads: 1, HeadsKV: 1, Dim: 8, Relative: [][]float32{{1, 2}}},
-		"a window":    {Heads: 2, HeadsKV: 1, Dim: 8, Window: -1},
+		"within keys": {NHead: 1, NHeadKV: 1, HeadDim: 8, HeadDimV: 9, ValuesFromKeys: true},
+		"a sink":      {NHead: 2, NHeadKV: 1, HeadDim: 8, Sinks: []float32{1}},
+		"both sides":  {NHead: 1, NHeadKV: 1, HeadDim: 8, Relative: [][]float32{{1, 2}}},
+		"a window":    {NHead: 2, NHeadKV: 1, HeadDim: 8, Window: -1},
 	} {
 		_, err := NewAttention(c)
 		require.ErrorContains(t, err, want)
@@ -268,7 +270,7 @@ func routed(c *MoEConfig, logits []float64) (ids []int, w []float64) {
 		for g := range group {
 			of := slices.Clone(choice[g*size : (g+1)*size])
 			slices.Sort(of)
-			for _, v := range of[size-c.GroupTop:] {
+			for _, v := range of[size-c.GroupTopK:] {
 				group[g] += v
 			}
 			order[g] = g
@@ -291,7 +293,7 @@ func routed(c *MoEConfig, logits []float64) (ids []int, w []float64) {
 		w = append(w, scores[e])
 		sum += scores[e]
 	}
-	if c.Score == ScoreSelected {
+	if c.Score == ScoreSoftmaxWeight {
 		softmax(w)
 	}
 	for i := range w {
@@ -312,11 +314,11 @@ func TestRouter(t *testing.T) {
 	for name, c := range map[string]MoEConfig{
 		"Mixtral":     {Used: 2, Renormalise: true},
 		"Qwen2-MoE":   {Used: 4},
-		"gpt-oss":     {Used: 4, Score: ScoreSelected},
+		"gpt-oss":     {Used: 4, Score: ScoreSoftmaxWeight},
 		"Llama 4":     {Used: 1, Score: ScoreSigmoid},
-		"DeepSeek-V2": {Used: 6, Groups: 4, GroupsUsed: 2, GroupTop: 1, Scale: 16},
-		"DeepSeek-V3": {Used: 4, Score: ScoreSigmoid, Bias: normal(r, n), Groups: 4, GroupsUsed: 2, GroupTop: 2, Renormalise: true, Scale: 2.5},
-		"all groups":  {Used: 5, Score: ScoreSigmoid, Groups: 2, GroupsUsed: 2, GroupTop: 2},
+		"DeepSeek-V2": {Used: 6, Groups: 4, GroupsUsed: 2, GroupTopK: 1, Scale: 16},
+		"DeepSeek-V3": {Used: 4, Score: ScoreSigmoid, Bias: normal(r, n), Groups: 4, GroupsUsed: 2, GroupTopK: 2, Renormalise: true, Scale: 2.5},
+		"all groups":  {Used: 5, Score: ScoreSigmoid, Groups: 2, GroupsUsed: 2, GroupTopK: 2},
 	} {
 		for range 50 {
 			logits := normal(r, n)
@@ -329,7 +331,7 @@ func TestRouter(t *testing.T) {
 			if c.Scale == 0 {
 				c.Scale = 1
 			}
-			s := &moeState{scores: make([]float32, n), taken: make([]bool, n)}
+			s := &moeState{scores: make([]float32, n), chosen: make([]bool, n)}
 			ids, w := make([]int32, c.Used), make([]float32, c.Used)
 			s.score(&c, logits)
 			require.NoError(t, s.choose(ids, w, logits, &c))
@@ -342,8 +344,8 @@ func TestRouter(t *testing.T) {
 	router := linear(t, "r", quant.F32, 8, 4, LinearOptions{})
 	four := []*Linear{router, router, router, router}
 	for _, c := range []MoEConfig{
-		{Groups: 3, GroupsUsed: 1, GroupTop: 1}, {Groups: 2, GroupTop: 1}, {Groups: 2, GroupsUsed: 3, GroupTop: 1}, {Groups: 2, GroupsUsed: 1, GroupTop: 3},
-		{Groups: 4, GroupsUsed: 1, GroupTop: 1}, {Groups: 2, GroupsUsed: 1},
+		{Groups: 3, GroupsUsed: 1, GroupTopK: 1}, {Groups: 2, GroupTopK: 1}, {Groups: 2, GroupsUsed: 3, GroupTopK: 1}, {Groups: 2, GroupsUsed: 1, GroupTopK: 3},
+		{Groups: 4, GroupsUsed: 1, GroupTopK: 1}, {Groups: 2, GroupsUsed: 1},
 	} {
 		c.Used, c.Router, c.Up, c.Down = 2, router, four, four
 		_, err := NewMoE(c)
@@ -365,12 +367,12 @@ func TestChoiceKeepsOutAndIn(t *testing.T) {
 		"kept in":             {MoEConfig{Used: 2}, []float32{3, inf, 5, 1}, []int32{1, 2}, ""},
 		"kept out":            {MoEConfig{Used: 2}, []float32{-inf, 3, -inf, 1}, []int32{1, 3}, ""},
 		"too few":             {MoEConfig{Used: 3}, []float32{-inf, 3, -inf, 1}, nil, "can choose 2 experts of 4 for a token, and 3 are asked for"},
-		"group by one":        {MoEConfig{Used: 1, Groups: 2, GroupsUsed: 1, GroupTop: 2}, []float32{2, 2, 9, -inf}, []int32{2}, ""},
-		"group of none":       {MoEConfig{Used: 1, Groups: 2, GroupsUsed: 1, GroupTop: 2}, []float32{-inf, -inf, -7, -8}, []int32{2}, ""},
-		"in and out together": {MoEConfig{Used: 1, Groups: 2, GroupsUsed: 1, GroupTop: 2}, []float32{2, 2, inf, -inf}, []int32{2}, ""},
-		"beyond the groups":   {MoEConfig{Used: 3, Groups: 2, GroupsUsed: 1, GroupTop: 1}, []float32{2, 2, 1, 1}, nil, "can choose 2 experts of 4"},
+		"group by one":        {MoEConfig{Used: 1, Groups: 2, GroupsUsed: 1, GroupTopK: 2}, []float32{2, 2, 9, -inf}, []int32{2}, ""},
+		"group of none":       {MoEConfig{Used: 1, Groups: 2, GroupsUsed: 1, GroupTopK: 2}, []float32{-inf, -inf, -7, -8}, []int32{2}, ""},
+		"in and out together": {MoEConfig{Used: 1, Groups: 2, GroupsUsed: 1, GroupTopK: 2}, []float32{2, 2, inf, -inf}, []int32{2}, ""},
+		"beyond the groups":   {MoEConfig{Used: 3, Groups: 2, GroupsUsed: 1, GroupTopK: 1}, []float32{2, 2, 1, 1}, nil, "can choose 2 experts of 4"},
 	} {
-		s := &moeState{scores: c.scores, taken: make([]bool, len(c.scores))}
+		s := &moeState{scores: c.scores, chosen: make([]bool, len(c.scores))}
 		ids := make([]int32, c.c.Used)
 		c.c.Scale = 1
 		err := s.choose(ids, make([]float32, c.c.Used), make([]float32, len(c.scores)), &c.c)
@@ -388,7 +390,7 @@ func TestNorms(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	const n, heads = 12, 3
 	vec := func(cols int) *tensor.Weight { return floatWeight(normal(r, cols)) }
-	level, err := level(false)
+	level, err := kernelsFor(false)
 	require.NoError(t, err)
 	for name, c := range map[string]NormConfig{
 		"RMS":                {N: n, Weight: vec(n), Eps: 1e-3},
@@ -433,7 +435,7 @@ func TestNorms(t *testing.T) {
 
 // TestActivations compares with the formulas.
 func TestActivations(t *testing.T) {
-	level, err := level(false)
+	level, err := kernelsFor(false)
 	require.NoError(t, err)
 	gates := []float32{-20, -3, -1, -1e-3, 0, 1e-3, 0.5, 1, 3, 6.9, 7.5, 20}
 	for name, c := range map[string]struct {
@@ -566,7 +568,7 @@ func TestFeedForward(t *testing.T) {
 	}
 
 	shared := &FFN{Up: lin("up_shexp", embd, ff), Down: lin("down_shexp", ff, embd), Act: SquaredReLU}
-	c := MoEConfig{Used: 1, Act: SquaredReLU, Score: ScoreSigmoid, WeighInput: true, Router: lin("router", embd, 2), Shared: shared, SharedGate: lin("gate_shexp", embd, 1)}
+	c := MoEConfig{Used: 1, Act: SquaredReLU, Score: ScoreSigmoid, WeightBeforeFFN: true, Router: lin("router", embd, 2), Shared: shared, SharedGate: lin("gate_shexp", embd, 1)}
 	for _, name := range []string{"0", "1"} {
 		c.Up, c.Down = append(c.Up, lin("up"+name, embd, ff)), append(c.Down, lin("down"+name, ff, embd))
 	}
@@ -589,7 +591,7 @@ func TestFeedForward(t *testing.T) {
 
 	// A router that reads something else than the experts.
 	other := &tensor.Tensor{Rows: n, Cols: embd, F: normal(r, n*embd)}
-	c.WeighInput, c.Shared, c.SharedGate = false, nil, nil
+	c.WeightBeforeFFN, c.Shared, c.SharedGate = false, nil, nil
 	m, err = NewMoE(c)
 	require.NoError(t, err)
 	got = p.Experts(x, p.Route(other, m), m)
@@ -620,12 +622,12 @@ func TestLatentAttention(t *testing.T) {
 	require.NoError(t, err)
 	ropeK, err := NewRope(RopeConfig{HeadDim: rope, Dim: rope, Base: 100})
 	require.NoError(t, err)
-	c := LatentConfig{Q: lin("q", embd, heads*(nope+rope)), C: lin("c", embd, lora), CNorm: norm, KR: lin("kr", embd, rope),
+	c := MLAConfig{Q: lin("q", embd, heads*(nope+rope)), C: lin("c", embd, lora), CNorm: norm, KR: lin("kr", embd, rope),
 		O: lin("o", heads*value, embd), RopeQ: ropeQ, RopeK: ropeK}
 	for h := range heads {
 		c.KB, c.VB = append(c.KB, lin(string(rune('A'+h)), nope, lora)), append(c.VB, lin(string(rune('k'+h)), lora, value))
 	}
-	l, err := NewLatent(c)
+	l, err := NewMLA(c)
 	require.NoError(t, err)
 
 	pool := par.New(2)
@@ -649,7 +651,7 @@ func TestLatentAttention(t *testing.T) {
 			}
 			p.Begin(&b)
 			p.Layer(0)
-			out = append(out, p.LatentAttention(&tensor.Tensor{Rows: m, Cols: embd, F: x.F[at*embd : (at+m)*embd]}, l).F...)
+			out = append(out, p.MLA(&tensor.Tensor{Rows: m, Cols: embd, F: x.F[at*embd : (at+m)*embd]}, l).F...)
 			require.NoError(t, p.End())
 			store.Commit(seq, m)
 		}
@@ -701,7 +703,7 @@ func TestLatentAttention(t *testing.T) {
 			q.F = append(q.F, float32(f))
 		}
 	}
-	read := attendPlain(AttentionConfig{Heads: heads, HeadsKV: heads, Dim: nope + rope, DimV: value}, q, k, v)
+	read := attendPlain(AttentionConfig{NHead: heads, NHeadKV: heads, HeadDim: nope + rope, HeadDimV: value}, q, k, v)
 	for i := range n {
 		for j, want := range apply(dense(t, c.O), read[i*heads*value:(i+1)*heads*value]) {
 			require.InDelta(t, want, got[i*embd+j], 1e-3*max(1, math.Abs(want)))
@@ -711,7 +713,7 @@ func TestLatentAttention(t *testing.T) {
 	// Who wants to see inputs sees those of each head's matrices, or the latent under the name of the one that they are parts of.
 	for _, whole := range []string{"", "kv"} {
 		c.KV = whole
-		l, err := NewLatent(c)
+		l, err := NewMLA(c)
 		require.NoError(t, err)
 		p, err := NewPass(pool, store, false)
 		require.NoError(t, err)
@@ -723,7 +725,7 @@ func TestLatentAttention(t *testing.T) {
 		b.Add(Row{Pos: 1, Seq: seq, Hook: h})
 		p.Begin(&b)
 		p.Layer(0)
-		p.LatentAttention(&tensor.Tensor{Rows: 2, Cols: embd, F: x.F[:2*embd]}, l)
+		p.MLA(&tensor.Tensor{Rows: 2, Cols: embd, F: x.F[:2*embd]}, l)
 		require.NoError(t, p.End())
 		store.Drop(seq)
 		for i := range heads {
@@ -747,6 +749,6 @@ func TestLatentAttention(t *testing.T) {
 	}
 
 	c.VB = c.VB[:2]
-	_, err = NewLatent(c)
+	_, err = NewMLA(c)
 	require.ErrorContains(t, err, "want as many matrices of keys as of values")
 }

@@ -116,7 +116,7 @@ func Header(f *gguf.File) (*Model, error) {
 	}
 	m.Stored = true
 	if n, ok, err := model.GGUF(f).Uint("general.file_type"); ok && err == nil {
-		if r := quant.Mixture(n); uint64(r) == n && r.Valid() {
+		if r := quant.FileType(n); uint64(r) == n && r.Valid() {
 			m.Recipe = r.String()
 		}
 	}

@@ -32,7 +32,7 @@ var attentions = []attention{
 // query and key with the peak of float32.
 func BenchmarkAttend(b *testing.B) {
 	const depth, prompt, rows = 8192, 4096, 256
-	_, l, err := levelLoops()
+	_, l, err := isaLoops()
 	require.NoError(b, err)
 	buf, err := newBuffer(context.Background(), l.sum)
 	require.NoError(b, err)
@@ -74,7 +74,7 @@ func attend(b *testing.B, store *kv.Store, s attention, depth, rows int) func() 
 	b.Cleanup(pool.Close)
 	p, err := nn.NewPass(pool, store, false)
 	require.NoError(b, err)
-	a, err := nn.NewAttention(nn.AttentionConfig{Heads: s.heads, HeadsKV: s.keys, Dim: s.dim})
+	a, err := nn.NewAttention(nn.AttentionConfig{NHead: s.heads, NHeadKV: s.keys, HeadDim: s.dim})
 	require.NoError(b, err)
 	seq := store.Fork(0, depth-rows)
 	b.Cleanup(func() { store.Drop(seq) })
@@ -119,7 +119,7 @@ func fullStore(b *testing.B, s attention, typ kv.Type, n int) *kv.Store {
 			row[j] = float32(rng.NormFloat64())
 		}
 		rows[i] = make([]byte, t.RowBytes(s.dim))
-		level.Narrow(t, rows[i], row)
+		level.QuantizeRow(t, rows[i], row)
 	}
 	for pos := range n {
 		for layer := range layers {

@@ -17,12 +17,12 @@ import (
 // of-peak is the median of their ratios, which holds on a machine whose speed changes from second to second. best-of-peak compares the best of both.
 func BenchmarkPrompt(b *testing.B) {
 	const rows, k, tokens = 192, 2048, 512
-	_, l, err := levelLoops()
+	_, l, err := isaLoops()
 	require.NoError(b, err)
-	eachWeightType(b, func(b *testing.B, m *kernels.Mat) {
+	eachWeightType(b, func(b *testing.B, m *kernels.MatMul) {
 		w, a := randomMatrix(b, m.Type, rows, k), randomActs(b, m, tokens, k)
 		j := l.int8(1)
-		if m.Act != kernels.ActQ8 {
+		if m.ActFormat != kernels.ActQ8 {
 			j = l.fma(1)
 		}
 		const ops = 2 * rows * k * tokens
@@ -43,11 +43,11 @@ func BenchmarkPrompt(b *testing.B) {
 // the ratios of bytes per second.
 func BenchmarkToken(b *testing.B) {
 	const k, piece, pieces = 2048, 16 << 20, 16
-	_, l, err := levelLoops()
+	_, l, err := isaLoops()
 	require.NoError(b, err)
 	buf, err := newBuffer(context.Background(), l.sum)
 	require.NoError(b, err)
-	eachWeightType(b, func(b *testing.B, m *kernels.Mat) {
+	eachWeightType(b, func(b *testing.B, m *kernels.MatMul) {
 		size := m.Type.RowBytes(k)
 		rows := piece / size
 		one := randomMatrix(b, m.Type, rows, k)
@@ -93,11 +93,11 @@ func compare(b *testing.B, bound string, workUnits float64, work func(), boundUn
 	b.ReportMetric(slices.Max(works), "best-G/s")
 }
 
-func eachWeightType(b *testing.B, f func(*testing.B, *kernels.Mat)) {
+func eachWeightType(b *testing.B, f func(*testing.B, *kernels.MatMul)) {
 	l, err := kernels.Use()
 	require.NoError(b, err)
 	for t := range quant.NumTypes {
-		if m, err := l.Mat(quant.Type(t)); err == nil {
+		if m, err := l.MatMul(quant.Type(t)); err == nil {
 			b.Run(m.Type.String(), func(b *testing.B) { f(b, m) })
 		}
 	}
@@ -120,12 +120,12 @@ func randomMatrix(b *testing.B, t quant.Type, rows, k int) []byte {
 	return w
 }
 
-func randomActs(b *testing.B, m *kernels.Mat, tokens, k int) *kernels.Acts {
+func randomActs(b *testing.B, m *kernels.MatMul, tokens, k int) *kernels.Activations {
 	l, err := kernels.Use()
 	require.NoError(b, err)
 	rng := rand.New(rand.NewPCG(3, 4))
-	var a kernels.Acts
-	a.Reset(tokens, k, m.Act)
+	var a kernels.Activations
+	a.Reset(tokens, k, m.ActFormat)
 	a.F = make([]float32, tokens*k)
 	for i := range a.F {
 		a.F[i] = float32(rng.NormFloat64())

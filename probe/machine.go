@@ -18,8 +18,8 @@ type Info struct {
 
 	CPU      string   `json:"cpu"`      // the processor's name
 	Features []string `json:"features"` // instruction sets found, of those that matter to kernels
-	Level    string   `json:"level"`    // of the kernels in use
-	Levels   []string `json:"levels"`   // that this build has kernels for, from low to high
+	ISA      string   `json:"level"`    // of the kernels in use
+	ISAs     []string `json:"levels"`   // that this build has kernels for, from low to high
 
 	LogicalCores     int `json:"logical_cores"`     // SMT siblings counted singly
 	PhysicalCores    int `json:"physical_cores"`    //
@@ -45,12 +45,12 @@ type Info struct {
 }
 
 // Machine returns what can be found out at once. If GOINFER_CPU names a level that is not to be had, that is an error and
-// Level is empty; everything else is filled in.
+// ISA is empty; everything else is filled in.
 func Machine() (Info, error) {
-	level, err := cpu.Level()
+	isa, err := cpu.ISA()
 	m := Info{
 		OS: runtime.GOOS, Arch: runtime.GOARCH, GoVersion: runtime.Version(),
-		CPU: cpu.Name(), Features: cpu.Features(), Level: level, Levels: cpu.Levels(),
+		CPU: cpu.Name(), Features: cpu.Features(), ISA: isa, ISAs: cpu.ISAs(),
 	}
 	c, caches := cpu.Count(), cpu.Cache()
 	m.LogicalCores, m.PhysicalCores = c.Logical, c.Physical

@@ -21,7 +21,7 @@ type Peak struct {
 
 // Peaks are the figures of one level for several numbers of threads.
 type Peaks struct {
-	Level       string `json:"level"`
+	ISA         string `json:"level"`
 	BufferBytes int64  `json:"buffer_bytes"` // read to measure the bandwidth
 	// InCache says that memory was too short for a buffer well beyond the caches, so that the bandwidth is in part theirs.
 	InCache bool   `json:"in_cache,omitempty"`
@@ -35,11 +35,11 @@ const maxThreads = 4096
 // the total steps. It ends early with the context's error.
 func Measure(ctx context.Context, threads []int, done func(step, total int)) (Peaks, error) {
 	var p Peaks
-	level, l, err := levelLoops()
+	isa, l, err := isaLoops()
 	if err != nil {
 		return p, err
 	}
-	p.Level = level
+	p.ISA = isa
 	step, total := 0, 3*len(threads)+1
 	tick := func() {
 		step++
@@ -96,7 +96,7 @@ func average(ctx context.Context, threads int, pick func(loops) (job, error)) (f
 	if err := checkThreads(threads); err != nil {
 		return 0, err
 	}
-	_, l, err := levelLoops()
+	_, l, err := isaLoops()
 	if err != nil {
 		return 0, err
 	}
@@ -121,17 +121,17 @@ type loops struct {
 	fma, int8 func(threads int) job
 }
 
-// levelLoops returns the level in use and its loops.
-func levelLoops() (string, loops, error) {
-	level, err := cpu.Level()
+// isaLoops returns the level in use and its loops.
+func isaLoops() (string, loops, error) {
+	isa, err := cpu.ISA()
 	if err != nil {
 		return "", loops{}, err
 	}
-	l, ok := assembly[level]
+	l, ok := assembly[isa]
 	if !ok {
 		l = loops{sum64, func(n int) job { return newFMA(n) }, func(n int) job { return newInt8Dot(n) }}
 	}
-	return level, l, nil
+	return isa, l, nil
 }
 
 // job is work whose rate is measured.

@@ -24,7 +24,7 @@ func TestMachine(t *testing.T) {
 	require.Equal(t, runtime.GOARCH, m.Arch)
 	require.Equal(t, runtime.Version(), m.GoVersion)
 	require.NotEmpty(t, m.CPU)
-	require.Contains(t, m.Levels, m.Level)
+	require.Contains(t, m.ISAs, m.ISA)
 	require.True(t, m.Threads >= 1 && m.Threads <= m.PerformanceCores, "%+v", m)
 	require.NotEmpty(t, m.ThreadsWhy)
 	require.LessOrEqual(t, m.MemoryAvailable, m.MemoryTotal)
@@ -43,7 +43,7 @@ func TestMachineWithABadLevel(t *testing.T) {
 	t.Setenv("GOINFER_CPU", "turbo")
 	m, err := Machine()
 	require.ErrorContains(t, err, `GOINFER_CPU="turbo"`)
-	require.Empty(t, m.Level)
+	require.Empty(t, m.ISA)
 	require.NotZero(t, m.Threads)
 	_, err = Measure(t.Context(), []int{1}, nil)
 	require.ErrorContains(t, err, "turbo")
@@ -117,7 +117,7 @@ func TestDot3(t *testing.T) {
 
 // Every page of the buffer is written, and every word is read in a pass, by whatever number of threads.
 func TestBufferIsReadWhole(t *testing.T) {
-	_, l, err := levelLoops()
+	_, l, err := isaLoops()
 	require.NoError(t, err)
 	b, err := newBuffer(t.Context(), l.sum)
 	require.NoError(t, err)
@@ -186,7 +186,7 @@ func testMeasure(t *testing.T, level string) {
 	require.NoError(t, err)
 	require.Less(t, time.Since(start), time.Minute, "this is done while a user waits")
 	require.Equal(t, []int{1, 2, 3, 4, 5, 6, 7}, steps)
-	require.Equal(t, level, p.Level)
+	require.Equal(t, level, p.ISA)
 	require.Len(t, p.Results, 2)
 	for i, r := range p.Results {
 		require.Equal(t, i+1, r.Threads)

@@ -7,13 +7,13 @@ import (
 	"sync"
 )
 
-// stretch is the number of weights that Dequantize decodes at once: a whole number of blocks of any type.
-const stretch = 256
+// decodeChunk is the number of weights that Dequantize decodes at once: a whole number of blocks of any type.
+const decodeChunk = 256
 
 // buffer is what a stretch is decoded into. On the stack it could not stay, as the formats are called through a table.
 type buffer struct {
-	q    [stretch]int8
-	s, m [stretch / 16]float32
+	q    [decodeChunk]int8
+	s, m [decodeChunk / 16]float32
 }
 
 var buffers = sync.Pool{New: func() any { return new(buffer) }}
@@ -32,7 +32,7 @@ func Dequantize(t Type, dst []float32, src []byte) {
 		}
 		return
 	case F16:
-		WidenHalf(dst, src)
+		F16ToF32(dst, src)
 		return
 	case BF16:
 		for i := range dst {
@@ -49,8 +49,8 @@ func Dequantize(t Type, dst []float32, src []byte) {
 	g, min := t.Group(), t.HasMin()
 	for len(dst) > 0 {
 		n := len(dst)
-		if n > stretch {
-			n = stretch
+		if n > decodeChunk {
+			n = decodeChunk
 		}
 		Unpack(t, q[:n], s[:], m[:], src)
 		for i := range n / g {

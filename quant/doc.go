@@ -6,7 +6,7 @@
 //   - [Unpack] decodes a row into integers with a scale (and sometimes a minimum) per group of 16 or 32: what kernels multiply.
 //   - [Dequantize] decodes a row into float32, bit for bit as the reference does.
 //   - [Quantize] and [QuantizeRow] encode a row, the latter with regard to which columns matter, with the bytes that the reference gives.
-//   - [Mixture] chooses the type of every tensor of a file, as "Q4_K_M" does, and [ChooseTypes] by a name.
+//   - [FileType] chooses the type of every tensor of a file, as "Q4_K_M" does, and [ChooseTypes] by a name.
 //   - [Half], [ToHalf], [WidenHalf], [NarrowHalf] and [BHalf], [ToBHalf] convert 16-bit floats.
 //
 // A sketch:

@@ -24,8 +24,8 @@ func packFifths(dst []byte, q *[32]uint8) {
 	store(dst[12:], load(q[8:])&lows4|load(q[24:])&lows4<<4)
 }
 
-// weigh fills w with how much the error of each weight counts: large weights more than small ones, important columns more than others.
-func weigh(w, x, imp []float32, power float32) {
+// importanceWeights fills w with how much the error of each weight counts: large weights more than small ones, important columns more than others.
+func importanceWeights(w, x, imp []float32, power float32) {
 	w, imp = w[:len(x)], imp[:len(x)]
 	for i, v := range x {
 		w[i] = imp[i] * sqrt(float32(power)+float32(v*v))
@@ -38,7 +38,7 @@ func symmetric(q *[32]uint8, x, imp []float32, mean, top float32) (d float32) {
 	x = x[:32]
 	if imp != nil {
 		var w [32]float32
-		weigh(w[:], x, imp, mean)
+		importanceWeights(w[:], x, imp, mean)
 		d, inv := fitSymmetric(x, w[:], top)
 		symmetricLevels(q[:], x, inv, top)
 		return d
@@ -56,7 +56,7 @@ func affine(q *[32]uint8, x, imp []float32, mean, top float32) (d, lo float32) {
 	x = x[:32]
 	if imp != nil {
 		var w [32]float32
-		weigh(w[:], x, imp, mean)
+		importanceWeights(w[:], x, imp, mean)
 		return fitAffine(q[:], x, w[:], &weighted, top)
 	}
 	lo, hi := limits(x)

@@ -216,7 +216,7 @@ const (
 	plainSum
 )
 
-func (p plain) weigh(w, x []float32, power float32) {
+func (p plain) importance(w, x []float32, power float32) {
 	w = w[:len(x)]
 	for i, v := range x {
 		s := v * v
@@ -258,9 +258,9 @@ func (f *pointFormat) encode(e *encoding, x, imp []float32) (d float32) {
 	for j := range 256 / n {
 		g := x[n*j:][:n]
 		if imp != nil {
-			weigh(w[:], g, imp[n*j:][:n], power)
+			importanceWeights(w[:], g, imp[n*j:][:n], power)
 		} else {
-			f.plain.weigh(w[:], g, power)
+			f.plain.importance(w[:], g, power)
 		}
 		scales[j] = f.fit(b, e.points[n*j/b.dims:][:n/b.dims], e.signs[n*j/8:][:n/8], g, w[:n])
 		peak = max(peak, scales[j])

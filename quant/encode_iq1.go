@@ -81,12 +81,12 @@ func sumsIQ1(b *lattice, p uint16, x, w []float32, level *[3]float32, factor, sx
 	return sx, s2
 }
 
-// weighIQ1 fills w: no importance counts as an importance of one.
-func weighIQ1(w, x, imp []float32, power float32) {
+// importanceWeightsIQ1 fills w: no importance counts as an importance of one.
+func importanceWeightsIQ1(w, x, imp []float32, power float32) {
 	if imp != nil {
-		weigh(w, x, imp, power)
+		importanceWeights(w, x, imp, power)
 	} else {
-		plainRoot.weigh(w, x, power)
+		plainRoot.importance(w, x, power)
 	}
 }
 
@@ -104,7 +104,7 @@ func encodeIQ1_S(dst []byte, x, imp []float32, _ float32) bool {
 		if imp != nil {
 			part = imp[32*j:][:32]
 		}
-		weighIQ1(w[:], g, part, power)
+		importanceWeightsIQ1(w[:], g, part, power)
 		var points [4]uint16
 		var down uint16
 		scales[j], down = fitIQ1S(&points, g, w[:])
@@ -219,7 +219,7 @@ func encodeIQ1_M(dst []byte, x, imp []float32, _ float32) bool {
 		if imp != nil {
 			part = imp[16*j:][:16]
 		}
-		weighIQ1(w[:], x[16*j:][:16], part, power)
+		importanceWeightsIQ1(w[:], x[16*j:][:16], part, power)
 		scales[j], downs[j] = fitIQ1M(&points[j], x[16*j:][:16], w[:], margin)
 		peak = max(peak, scales[j])
 	}
@@ -244,7 +244,7 @@ func encodeIQ1_M(dst []byte, x, imp []float32, _ float32) bool {
 		if imp != nil {
 			part = imp[16*j:][:16]
 		}
-		weighIQ1(w[:], x[16*j:][:16], part, power)
+		importanceWeightsIQ1(w[:], x[16*j:][:16], part, power)
 		for k := range 2 {
 			sx, s2 = sumsIQ1(b, p[k], x[16*j+8*k:], w[8*k:], &shiftedIQ1[downs[j][k]&1], float32(2*l+1), sx, s2)
 		}

@@ -49,7 +49,7 @@ func encodeQ2_K(dst []byte, x, imp []float32, _ float32) bool {
 	for j := range 16 {
 		g := x[16*j:][:16]
 		if imp != nil {
-			weigh(w[:], g, imp[16*j:][:16], power)
+			importanceWeights(w[:], g, imp[16*j:][:16], power)
 			weights[j] = sum(w[:])
 		} else {
 			for i, v := range g {
@@ -122,7 +122,7 @@ func encodeQ3_K(dst []byte, x, imp []float32, _ float32) bool {
 		power := 2 * sumSquares(x) / 256
 		for j := range 16 {
 			g := x[16*j:][:16]
-			weigh(w[:], g, imp[16*j:][:16], power)
+			importanceWeights(w[:], g, imp[16*j:][:16], power)
 			weights[j] = sum(w[:])
 			var inv float32
 			scales[j], inv = fitSymmetric(g, w[:], 4)
@@ -188,7 +188,7 @@ func encodeAffine(dst []byte, q *[256]uint8, x, imp []float32, method *search, t
 	for j := range 8 {
 		g := x[32*j:][:32]
 		if imp != nil {
-			weigh(w[:], g, imp[32*j:][:32], power)
+			importanceWeights(w[:], g, imp[32*j:][:32], power)
 			weights[j] = sum(w[:])
 		} else {
 			rms := sqrt(sumSquares(g) / 32)
@@ -364,10 +364,10 @@ func fitIQ4(x, w []float32) (scale float32) {
 	return scale
 }
 
-// weighIQ4 fills w: without importance, errors are weighed by x².
-func weighIQ4(w, x, imp []float32, power float32) {
+// importanceWeightsIQ4 fills w: without importance, errors are weighed by x².
+func importanceWeightsIQ4(w, x, imp []float32, power float32) {
 	if imp != nil {
-		weigh(w, x, imp, power)
+		importanceWeights(w, x, imp, power)
 		return
 	}
 	for i, v := range x {
@@ -380,7 +380,7 @@ func encodeIQ4_NL(dst []byte, x, imp []float32, _ float32) bool {
 		w [32]float32
 		q [32]uint8
 	)
-	weighIQ4(w[:], x, imp, sumSquares(x)*(2./32))
+	importanceWeightsIQ4(w[:], x, imp, sumSquares(x)*(2./32))
 	d := fitIQ4(x, w[:])
 	var inv float32
 	if d != 0 {
@@ -405,7 +405,7 @@ func encodeIQ4_XS(dst []byte, x, imp []float32, _ float32) bool {
 		if imp != nil {
 			g = imp[32*j:][:32]
 		}
-		weighIQ4(w[:], x[32*j:][:32], g, power)
+		importanceWeightsIQ4(w[:], x[32*j:][:32], g, power)
 		scales[j] = fitIQ4(x[32*j:], w[:])
 	}
 	d := -extreme(scales[:]) / 32

@@ -46,8 +46,8 @@ func ToBHalf(f float32) uint16 {
 	return uint16((b + 0x7fff + b>>16&1) >> 16)
 }
 
-// WidenHalf turns len(dst) half-precision numbers, two little-endian bytes each, into float32.
-func WidenHalf(dst []float32, src []byte) {
+// F16ToF32 turns len(dst) half-precision numbers, two little-endian bytes each, into float32.
+func F16ToF32(dst []float32, src []byte) {
 	src = src[:2*len(dst)]
 	for len(dst) >= 4 {
 		v := binary.LittleEndian.Uint64(src)
@@ -60,8 +60,8 @@ func WidenHalf(dst []float32, src []byte) {
 	}
 }
 
-// NarrowHalf is the reverse of WidenHalf, rounding as ToHalf does.
-func NarrowHalf(dst []byte, src []float32) {
+// F32ToF16 is the reverse of WidenHalf, rounding as ToHalf does.
+func F32ToF16(dst []byte, src []float32) {
 	dst = dst[:2*len(src)]
 	for i, v := range src {
 		binary.LittleEndian.PutUint16(dst[2*i:], ToHalf(v))

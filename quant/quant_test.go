@@ -256,8 +256,8 @@ func TestHalf(t *testing.T) {
 		x[i] = float32(rng.NormFloat64())
 	}
 	b, y := make([]byte, 2*len(x)), make([]float32, len(x))
-	NarrowHalf(b, x)
-	WidenHalf(y, b)
+	F32ToF16(b, x)
+	F16ToF32(y, b)
 	for i := range x {
 		require.Equal(t, ToHalf(x[i]), binary.LittleEndian.Uint16(b[2*i:]))
 		require.Equal(t, Half(ToHalf(x[i])), y[i])
@@ -357,7 +357,7 @@ func BenchmarkHalf(b *testing.B) {
 	for i := range x {
 		x[i] = float32(i) / 100
 	}
-	for name, f := range map[string]func(){"narrow": func() { NarrowHalf(buf, x) }, "widen": func() { WidenHalf(x, buf) }} {
+	for name, f := range map[string]func(){"narrow": func() { F32ToF16(buf, x) }, "widen": func() { F16ToF32(x, buf) }} {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(8192)
 			for b.Loop() {

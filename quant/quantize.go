@@ -63,7 +63,7 @@ func QuantizeRow(t Type, dst []byte, src, importance []float32) error {
 		}
 		return nil
 	case F16:
-		NarrowHalf(dst, src)
+		F32ToF16(dst, src)
 	case BF16:
 		for i, v := range src {
 			binary.LittleEndian.PutUint16(dst[2*i:], ToBHalf(v))

@@ -151,7 +151,7 @@ func TestBenchWrong(t *testing.T) {
 		{quick("-o", "sql"), `-o, --out: want one of md, csv, json, jsonl, benchstat, found "sql"`},
 		{quick("-r", "0"), "-r, --repetitions: want at least 1, found 0"},
 		{quick("--delay", "-1"), "--delay: want at least 0"},
-		{quick("--levels", "f16,q9"), `--levels: unknown mixture "q9"`},
+		{quick("--levels", "f16,q9"), `--levels: unknown file type "q9"`},
 		{quick("-npl", "0"), "-npl: want at least 1 sequence"},
 		{quick("-npl", "2", "-d", "5"), "-npl: sequences side by side have no depth"},
 		{quick("-npl", "2", "-pg", "5,5"), "want -p and -n in place of -pg"},

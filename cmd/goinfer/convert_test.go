@@ -59,8 +59,8 @@ func TestConvertWrong(t *testing.T) {
 	dir := t.TempDir()
 	wrong(t, command(t, "", "convert"), "want DIR, found 0 arguments")
 	wrong(t, command(t, "", "convert", dir), "want -o with the file to write")
-	wrong(t, command(t, "", "convert", dir, "-o", "x", "--type", "q7"), `--type: unknown mixture "q7": want one of F32`)
-	wrong(t, command(t, "", "run", "--type", "q7", "tiny-dense", "x"), `--type: unknown mixture "q7": want one of F32`)
+	wrong(t, command(t, "", "convert", dir, "-o", "x", "--type", "q7"), `--type: unknown file type "q7": want one of F32`)
+	wrong(t, command(t, "", "run", "--type", "q7", "tiny-dense", "x"), `--type: unknown file type "q7": want one of F32`)
 	fault(t, command(t, "", "convert", dir, "-o", "x"), "found a folder without")
 	for content, want := range map[string]string{
 		"":                                "config.json: EOF",

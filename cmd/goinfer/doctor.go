@@ -82,11 +82,11 @@ func writeMachine(out io.Writer, m probe.Info) {
 	row("system", "%s/%s, %s", m.OS, m.Arch, m.GoVersion)
 	row("processor", "%s", orUnknown(printable(m.CPU)))
 	row("instruction sets", "%s", orUnknown(strings.Join(m.Features, " ")))
-	level := m.Level
+	level := m.ISA
 	if level == "" {
 		level = "none"
 	}
-	row("kernels", "%s (this build has %s)", level, strings.Join(m.Levels, ", "))
+	row("kernels", "%s (this build has %s)", level, strings.Join(m.ISAs, ", "))
 	fast := ""
 	if m.PerformanceCores < m.UsableCores {
 		fast = fmt.Sprintf(", %d of them fast", m.PerformanceCores)

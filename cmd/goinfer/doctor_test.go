@@ -24,7 +24,7 @@ func TestDoctor(t *testing.T) {
 	var d diagnosis
 	require.NoError(t, json.Unmarshal([]byte(ok(t, command(t, "", "doctor", "--json"))), &d))
 	require.Equal(t, runtime.GOOS, d.Machine.OS)
-	require.Contains(t, d.Machine.Levels, d.Machine.Level)
+	require.Contains(t, d.Machine.ISAs, d.Machine.ISA)
 	require.Equal(t, 1, d.Peaks.Results[0].Threads)
 	for _, p := range d.Peaks.Results {
 		require.Positive(t, p.ReadGBs)

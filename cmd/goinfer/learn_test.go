@@ -162,7 +162,7 @@ func TestLearn(t *testing.T) {
 	}
 	machine, err := probe.Machine()
 	require.NoError(t, err)
-	if machine.Level == "go" {
+	if machine.ISA == "go" {
 		t.Skip("takes minutes in plain Go")
 	}
 	files, err := filepath.Glob(filepath.Join(shared.Root(t), "docs", "learn", "[0-9]*.md"))

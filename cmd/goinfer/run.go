@@ -208,7 +208,7 @@ func withHint(err error) error {
 // describe tells what is about to run.
 func (f *runFlags) describe(cmd *cobra.Command, s source, m *goinfer.Model, q goinfer.Request, took time.Duration) {
 	machine, err := probe.Machine()
-	kernels := machine.Level
+	kernels := machine.ISA
 	switch {
 	case f.opening.exact:
 		kernels = "go, in float32 (--exact)"

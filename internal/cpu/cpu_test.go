@@ -3,6 +3,7 @@ package cpu
 import (
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"runtime"
 	"strings"
@@ -71,11 +72,27 @@ func TestThreads(t *testing.T) {
 		"no files":                 {fstest.MapFS{}, "0-2", 0, 3, "3 of 3 cores"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			n, why := threads(sysfsCores(c.root, parseList(c.allowed)).sane(), c.quota)
+			n, why := threads(sysfsCores(c.root, parseList(c.allowed)).sane(), c.quota, math.MaxInt)
 			require.Equal(t, c.n, n)
 			require.Equal(t, c.why, why)
 		})
 	}
+}
+
+// TestGoMaxProcs checks that no more threads are started than Go runs at once.
+func TestGoMaxProcs(t *testing.T) {
+	c := Cores{Logical: 8, Physical: 8, Allowed: 8, Usable: 8, Performance: 8}
+	n, why := threads(c, 0, 3)
+	require.Equal(t, 3, n)
+	require.Equal(t, "3 of 8 cores; GOMAXPROCS 3", why)
+	n, why = threads(c, 1.5, 3)
+	require.Equal(t, 2, n)
+	require.Equal(t, "2 of 8 cores; cgroup quota 1.5", why)
+
+	old := runtime.GOMAXPROCS(1)
+	defer runtime.GOMAXPROCS(old)
+	n, _ = Threads()
+	require.Equal(t, 1, n)
 }
 
 func TestSane(t *testing.T) {
@@ -140,21 +157,21 @@ func TestLevel(t *testing.T) {
 
 func TestLevelFromEnvironment(t *testing.T) {
 	t.Setenv(Env, "")
-	level, err := Level()
+	level, err := ISA()
 	require.NoError(t, err)
-	require.Contains(t, Levels(), level)
-	for _, l := range Levels() {
+	require.Contains(t, ISAs(), level)
+	for _, l := range ISAs() {
 		t.Setenv(Env, l)
-		if got, err := Level(); err == nil {
+		if got, err := ISA(); err == nil {
 			require.Equal(t, l, got)
 		}
 	}
 	t.Setenv(Env, "go")
-	level, err = Level()
+	level, err = ISA()
 	require.NoError(t, err)
 	require.Equal(t, "go", level)
 	t.Setenv(Env, "fast")
-	_, err = Level()
+	_, err = ISA()
 	require.ErrorContains(t, err, "want one of go, ")
 }
 
@@ -165,7 +182,7 @@ func TestLevelTable(t *testing.T) {
 		known[f.name] = f.arch
 	}
 	names := map[string]bool{}
-	for _, l := range levels {
+	for _, l := range isas {
 		names[l.name] = true
 		for _, n := range l.needs {
 			require.Equal(t, l.arch, known[n], "level %s asks for %s", l.name, n)
@@ -175,7 +192,7 @@ func TestLevelTable(t *testing.T) {
 	for _, b := range built {
 		require.True(t, names[b], b)
 	}
-	Levels()[0] = "changed"
+	ISAs()[0] = "changed"
 	require.Equal(t, "go", built[0])
 }
 

@@ -3,7 +3,7 @@
 //
 // In order of use:
 //
-//   - [Level] is the level of kernels in use: the best of [Levels] that the processor has, or the lower one that the
+//   - [ISA] is the level of kernels in use: the best of [ISAs] that the processor has, or the lower one that the
 //     environment variable GOINFER_CPU names.
 //   - [Threads] is the number of threads to start by default, and why.
 //   - [Name], [Features], [Count] and [Cache] describe the machine to its user.
@@ -19,7 +19,7 @@
 // A level is a set of kernels for one set of instructions. From low to high: "go" is plain Go and everywhere; on amd64
 // "avx2" (with FMA and F16C), "avxvnni" and "avx512vnni" (with F, BW, DQ and VL); on arm64 "neon", "dotprod" and "i8mm". Each
 // level includes those below. "avx512bf16" is chosen by nobody but the user: it is faster where weights are BF16, and rounds more. What the processor could do and what this build has kernels for are different things:
-// [Levels] is the latter.
+// [ISAs] is the latter.
 //
 // # Threads
 //

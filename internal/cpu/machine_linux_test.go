@@ -28,7 +28,7 @@ func TestAffinity(t *testing.T) {
 	require.Equal(t, 1, c.Usable)
 	require.Equal(t, before.Logical, c.Logical)
 	require.Equal(t, before.Physical, c.Physical)
-	n, why := threads(c, 0)
+	n, why := threads(c, 0, 1<<20)
 	require.Equal(t, 1, n)
 	if c.Logical > 1 {
 		require.Contains(t, why, "affinity allows 1 processor on 1 core")

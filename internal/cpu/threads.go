@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"runtime"
 	"strconv"
 
 	"github.com/goinfer/goinfer/internal/cgroup"
@@ -38,19 +39,21 @@ func (c Cores) sane() Cores {
 	return c
 }
 
-// Threads returns the number of threads to start where the user named none, and says why in a phrase such as "2 of 2 cores;
-// cgroup quota 1.5".
+// Threads returns the number of threads to start where the user named none, and the reason in a
+// phrase such as "2 of 2 cores; cgroup quota 1.5". It is at most GOMAXPROCS.
 func Threads() (n int, why string) {
 	quota, _ := cgroup.CPU(os.DirFS("/"))
-	return threads(Count(), quota.CPUs)
+	return threads(Count(), quota.CPUs, runtime.GOMAXPROCS(0))
 }
 
-// threads takes a quota in processors, 0 for none.
-func threads(c Cores, quota float64) (n int, why string) {
+// threads takes a quota in processors, 0 for none, and the number of threads that Go runs at once.
+func threads(c Cores, quota float64, maxProcs int) (n int, why string) {
 	n = c.Performance
 	if quota > 0 && quota < float64(n) {
 		n = max(1, int(math.Ceil(quota)))
 	}
+	limited := maxProcs < n
+	n = min(n, maxProcs)
 	why = fmt.Sprintf("%d of %s", n, plural(c.Physical, "core"))
 	if c.Logical > c.Physical {
 		why += fmt.Sprintf(" with %d SMT threads", c.Logical)
@@ -63,6 +66,9 @@ func threads(c Cores, quota float64) (n int, why string) {
 	}
 	if quota > 0 {
 		why += "; cgroup quota " + strconv.FormatFloat(math.Round(quota*100)/100, 'f', -1, 64)
+	}
+	if limited {
+		why += fmt.Sprintf("; GOMAXPROCS %d", maxProcs)
 	}
 	return n, why
 }

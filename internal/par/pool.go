@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Job is work that can be done in chunks, in any order and at the same time.
@@ -25,6 +26,7 @@ type Pool struct {
 // team is what the holders of a pool share.
 type team struct {
 	threads int
+	looks   int        // for work, in each round of a spin
 	refs    int        // holders, guarded by shared.Mutex; 0 for a pool of New
 	turn    sync.Mutex // held by the one whose job runs
 
@@ -51,12 +53,29 @@ type team struct {
 	closing atomic.Bool
 }
 
-// spinRounds bounds the search for work before a worker sleeps, spinLoads the looks at it in each round. Between rounds
-// others may have the processor. It comes to some 100 µs, which is what waking a sleeper costs on a virtual machine.
+// spinRounds bounds the search for work before a worker sleeps. Each round lasts about spinRound;
+// between two of them other goroutines may have the processor. The sum is what waking a sleeping
+// thread costs on a virtual machine.
 const (
 	spinRounds = 100
-	spinLoads  = 1000
+	spinRound  = time.Microsecond
 )
+
+// looksPerRound is how often a worker looks for work in a round. A pause takes 10 cycles on some
+// processors and 140 on others, so it is timed once. The shortest of several times counts: those
+// in which the thread was interrupted say nothing.
+var looksPerRound = sync.OnceValue(func() int {
+	const looks, most = 32, 1000
+	shortest := time.Hour
+	for range 8 {
+		start := time.Now()
+		for range looks {
+			pause()
+		}
+		shortest = min(shortest, time.Since(start))
+	}
+	return int(max(1, min(looks*spinRound/max(shortest, 1), most)))
+})
 
 // MaxThreads bounds the threads that a user may ask for: more than the largest machines have, and no more than can be started at once.
 const MaxThreads = 1024
@@ -70,7 +89,7 @@ func newTeam(threads int) *team {
 	if threads < 1 {
 		panic(fmt.Sprintf("par: a pool wants at least 1 thread, not %d", threads))
 	}
-	t := &team{threads: threads, wake: make(chan struct{}, threads), done: make(chan struct{}, 1)}
+	t := &team{threads: threads, looks: looksPerRound(), wake: make(chan struct{}, threads), done: make(chan struct{}, 1)}
 	t.workers.Add(threads - 1)
 	for id := 1; id < threads; id++ {
 		go t.attend(id)
@@ -176,7 +195,8 @@ func (t *team) join() {
 	for spin := 0; t.left.Load() != 0; {
 		if spin < spinRounds {
 			spin++
-			for i := 0; i < spinLoads && t.left.Load() != 0; i++ {
+			for i := 0; i < t.looks && t.left.Load() != 0; i++ {
+				pause()
 			}
 			runtime.Gosched()
 			continue
@@ -219,10 +239,11 @@ func (t *team) attend(worker int) {
 // spin looks for work a while and reports whether there is any.
 func (t *team) spin() bool {
 	for range spinRounds {
-		for range spinLoads {
+		for range t.looks {
 			if !t.idle() || t.closing.Load() {
 				return true
 			}
+			pause()
 		}
 		runtime.Gosched()
 	}

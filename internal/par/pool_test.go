@@ -369,6 +369,15 @@ type empty struct{}
 func (empty) Run(int, int) {}
 
 // BenchmarkRun is the cost of sending a job out and joining it, when workers are awake.
+// TestLooksPerRound checks that the time of a pause was measured and makes sense: from some
+// nanoseconds, where it does nothing, to a microsecond.
+func TestLooksPerRound(t *testing.T) {
+	n := looksPerRound()
+	require.GreaterOrEqual(t, n, 1)
+	require.LessOrEqual(t, n, 1000)
+	require.Equal(t, n, looksPerRound())
+}
+
 func BenchmarkRun(b *testing.B) {
 	for _, threads := range []int{1, 2, 4} {
 		for _, chunks := range []int{1, 2, 16} {

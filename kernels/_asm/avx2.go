@@ -22,8 +22,8 @@ func avx2(x *program) {
 	l := level256{suffix: "AVX2"}
 	formats := slices.Concat(formats256, formatsIQ256)
 	for _, f := range formats {
-		x.rows256(l, f)
-		x.unpack256(l, f)
+		x.gemv256(l, f)
+		x.pack256(l, f)
 	}
 	done := map[panel256]bool{}
 	for _, f := range formats {
@@ -42,9 +42,9 @@ func avx2(x *program) {
 func avxvnni(x *program) {
 	l := level256{suffix: "AVXVNNI", vnni: true}
 	for _, f := range slices.Concat(formats256, formatsIQ256) {
-		x.rows256(l, f)
+		x.gemv256(l, f)
 		if f.full() { // where the level below unpacks otherwise
-			x.unpack256(l, f)
+			x.pack256(l, f)
 		}
 	}
 	for _, group := range []int{16, 32} {
@@ -95,8 +95,8 @@ type format256 struct {
 	off    int  // log2 of what the bytes of a weight are too large by; -1: nothing
 	most   int  // the largest byte that load returns
 
-	// book, where weights are points of a codebook, makes the kernels loop over the chunks of a block. load's c is then 0.
-	book *book256
+	// codebook, where weights are points of a codebook, makes the kernels loop over the chunks of a block. load's c is then 0.
+	codebook *codebook256
 
 	// begin sets up constants, before the loop over blocks.
 	begin func(x *program, s *state256)
@@ -117,7 +117,7 @@ type state256 struct {
 	c      map[string]reg.VecVirtual // constants
 	v      map[string]reg.VecVirtual // of the block
 
-	books256
+	codebooks256
 }
 
 // full tells whether the weights take all of a byte. VPMADDUBSW would saturate: the level avx2 takes such weights as signed bytes, and multiplies their
@@ -162,10 +162,10 @@ func (x *program) constY(w ...uint32) reg.VecVirtual {
 	return y
 }
 
-// rows256 multiplies 8 rows, where they lie, with one token.
-func (x *program) rows256(l level256, f format256) {
-	x.function("rows"+f.name+l.suffix, "(dst *float32, w *byte, stride, blocks int, q *int8, groups *actGroup)",
-		fmt.Sprintf("rows%s%s sets dst[r] to the product of row r of w with a token, for 8 rows.", f.name, l.suffix))
+// gemv256 multiplies 8 rows, where they lie, with one token.
+func (x *program) gemv256(l level256, f format256) {
+	x.function("gemv"+f.name+l.suffix, "(dst *float32, w *byte, stride, blocks int, q *int8, groups *actGroup)",
+		fmt.Sprintf("gemv%s%s sets dst[r] to the product of row r of w with a token, for 8 rows.", f.name, l.suffix))
 	x.frame256(&f)
 	w, stride := x.arg("w"), x.arg("stride")
 	q, meta := x.arg("q"), x.arg("groups")
@@ -183,7 +183,7 @@ func (x *program) rows256(l level256, f format256) {
 		x.Label("some")
 		x.CMPQ(blocks, U8(some))
 		x.JLT(LabelRef("rest"))
-		x.rowsStep256(l, f, s, acc, some, q, meta, next)
+		x.gemvStep256(l, f, s, acc, some, q, meta, next)
 		x.SUBQ(U8(some), blocks)
 		x.JMP(LabelRef("some"))
 		x.Label("rest")
@@ -191,7 +191,7 @@ func (x *program) rows256(l level256, f format256) {
 		x.JEQ(LabelRef("end"))
 	}
 	x.Label("loop")
-	x.rowsStep256(l, f, s, acc, 1, q, meta, next)
+	x.gemvStep256(l, f, s, acc, 1, q, meta, next)
 	x.DECQ(blocks)
 	x.JNZ(LabelRef("loop"))
 	x.Label("end")
@@ -201,10 +201,10 @@ func (x *program) rows256(l level256, f format256) {
 	x.RET()
 }
 
-// rowsStep256 takes n blocks of each row.
-func (x *program) rowsStep256(l level256, f format256, s *state256, acc reg.VecVirtual, n int, q, meta, next reg.Register) {
-	if f.book != nil {
-		x.rowsBook256(l, f, s, acc, q, meta, next)
+// gemvStep256 takes n blocks of each row.
+func (x *program) gemvStep256(l level256, f format256, s *state256, acc reg.VecVirtual, n int, q, meta, next reg.Register) {
+	if f.codebook != nil {
+		x.gemvCodebook256(l, f, s, acc, q, meta, next)
 		return
 	}
 	// Fetches are spread over the loads: too many at once would have to wait for each other.
@@ -283,8 +283,8 @@ func (x *program) tree256(l level256, f *format256) tree256 {
 	switch {
 	case l.vnni:
 		return tree256{x, -1}
-	case f.book != nil && f.book.flips != nil:
-		return tree256{x, log2(min(depthOf(f.book.most), f.group/4))}
+	case f.codebook != nil && f.codebook.flips != nil:
+		return tree256{x, log2(min(depthOf(f.codebook.most), f.group/4))}
 	}
 	return tree256{x, log2(max(1, f.depth()))}
 }
@@ -340,7 +340,7 @@ func (x *program) sums256(l level256, f *format256, s *state256, c int, q Mem) [
 				w, by := f.load(x, s, row, c), a
 				if s.flip {
 					by = x.YMM()
-					flips := f.book.flips(x, s, row)
+					flips := f.codebook.flips(x, s, row)
 					x.VPXOR(flips, a, by)
 					x.VPSUBB(flips, by, by)
 				}
@@ -435,10 +435,10 @@ func (x *program) dwords4x4Y(v [4]reg.VecVirtual) (out [4]reg.VecVirtual) {
 	return out
 }
 
-// unpack256 turns 8 rows into a panel: bytes [k/4][8 rows][4], scales and minima [k/group][8 rows].
-func (x *program) unpack256(l level256, f format256) {
-	x.function("unpack"+f.name+l.suffix, "(p *byte, s, m *float32, w *byte, stride, blocks int)",
-		fmt.Sprintf("unpack%s%s makes a panel of 8 rows of w.", f.name, l.suffix))
+// pack256 turns 8 rows into a panel: bytes [k/4][8 rows][4], scales and minima [k/group][8 rows].
+func (x *program) pack256(l level256, f format256) {
+	x.function("pack"+f.name+l.suffix, "(p *byte, s, m *float32, w *byte, stride, blocks int)",
+		fmt.Sprintf("pack%s%s makes a panel of 8 rows of w.", f.name, l.suffix))
 	x.frame256(&f)
 	w, stride := x.arg("w"), x.arg("stride")
 	p, sp := x.arg("p"), x.arg("s")
@@ -449,7 +449,7 @@ func (x *program) unpack256(l level256, f format256) {
 	s := x.start256(l, &f, w, stride)
 	blocks := x.argMem("blocks")
 	x.Label("loop")
-	if f.book != nil {
+	if f.codebook != nil {
 		x.scratch256(&f, s)
 	}
 	f.scales(x, s)
@@ -478,7 +478,7 @@ func (x *program) unpack256(l level256, f format256) {
 			x.VMOVDQU(hi, Mem{Base: p, Disp: 32 * (8*c + 4 + j)})
 		}
 	}
-	if f.book != nil {
+	if f.codebook != nil {
 		x.chunks256(&f, s, func() {
 			chunk(0)
 			x.add(8*32, p)
@@ -509,7 +509,7 @@ type panel256 struct {
 }
 
 func (p panel256) title(l level256) string {
-	name := fmt.Sprintf("panel%d", p.group)
+	name := fmt.Sprintf("microkernel%d", p.group)
 	if p.min {
 		name += "Min"
 	}

@@ -11,13 +11,13 @@ import (
 // avx512 is the level avx512vnni: tiles of 16 weight rows, one output per lane of a ZMM register.
 func avx512(x *program) {
 	for _, f := range slices.Concat(formats512, formats512Few, formats512IQ) {
-		x.rows512(f)
-		x.unpack512(f)
+		x.gemv512(f)
+		x.pack512(f)
 	}
 	for _, group := range []int{16, 32} {
 		for _, min := range []bool{false, true} {
 			for tokens := 1; tokens <= 4; tokens++ {
-				x.panel512(group, min, tokens)
+				x.microkernel512(group, min, tokens)
 			}
 		}
 	}
@@ -76,8 +76,8 @@ type format512 struct {
 	crossed bool
 	// stage is the number of bytes of the stack that scales fills for a loop over the units; where it is 0, each unit has code of its own.
 	stage int
-	// abreast, where not nil, is how four blocks of a row are multiplied at once.
-	abreast *abreast512
+	// interleaved, where not nil, is how four blocks of a row are multiplied at once.
+	interleaved *interleaved512
 
 	// begin sets up constants, before the loop over blocks.
 	begin func(x *program, s *state512)
@@ -131,10 +131,10 @@ func actSum(group, g int) int {
 
 func actDSum(group, g int) int { return actSum(group, g) + 12 }
 
-// rows512 multiplies 16 rows, where they lie, with one token.
-func (x *program) rows512(f format512) {
-	x.function("rows"+f.name+"AVX512", "(dst *float32, w *byte, stride, blocks int, q *int8, groups *actGroup)",
-		fmt.Sprintf("rows%sAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.", f.name))
+// gemv512 multiplies 16 rows, where they lie, with one token.
+func (x *program) gemv512(f format512) {
+	x.function("gemv"+f.name+"AVX512", "(dst *float32, w *byte, stride, blocks int, q *int8, groups *actGroup)",
+		fmt.Sprintf("gemv%sAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.", f.name))
 	w, stride := x.arg("w"), x.arg("stride")
 	q, meta := x.arg("q"), x.arg("groups")
 	// The rows behind these, fetched in the order of addresses. Their beginnings are needed first, but those of the last rows would be fetched last: hence a head start.
@@ -144,8 +144,8 @@ func (x *program) rows512(f format512) {
 	x.ADDQ(w, next)
 	x.add(1024, next)
 	start := f
-	if f.abreast != nil {
-		start.begin = f.abreast.begin
+	if f.interleaved != nil {
+		start.begin = f.interleaved.begin
 	}
 	s := x.start512(&start, w, stride)
 	blocks := x.arg("blocks")
@@ -158,25 +158,25 @@ func (x *program) rows512(f format512) {
 		x.Label("some")
 		x.CMPQ(blocks, Imm(some))
 		x.JLT(LabelRef("rest"))
-		if f.abreast != nil {
-			x.rowsAbreast(f, s, acc, q, meta, next)
+		if f.interleaved != nil {
+			x.gemvInterleaved(f, s, acc, q, meta, next)
 		} else {
-			x.rowsStep(f, s, acc, some, q, meta, next)
+			x.gemvStep(f, s, acc, some, q, meta, next)
 		}
 		x.SUBQ(Imm(some), blocks)
 		x.JMP(LabelRef("some"))
 		x.Label("rest")
 		x.TESTQ(blocks, blocks)
 		x.JZ(LabelRef("end"))
-		if f.abreast != nil {
+		if f.interleaved != nil {
 			f.begin(x, s)
 		}
 	}
 	x.Label("loop")
 	if f.stage > 0 {
-		x.rowsStaged(f, s, acc, q, meta, next)
+		x.gemvStaged(f, s, acc, q, meta, next)
 	} else {
-		x.rowsStep(f, s, acc, 1, q, meta, next)
+		x.gemvStep(f, s, acc, 1, q, meta, next)
 	}
 	x.DECQ(blocks)
 	x.JNZ(LabelRef("loop"))
@@ -189,8 +189,8 @@ func (x *program) rows512(f format512) {
 	x.RET()
 }
 
-// fetching makes f fetch bytes of next, spread over its loads: too many at once would have to wait for each other.
-func (f *format512) fetching(next reg.Register, bytes, loads int) {
+// spreadPrefetch makes f fetch bytes of next, spread over its loads: too many at once would have to wait for each other.
+func (f *format512) spreadPrefetch(next reg.Register, bytes, loads int) {
 	load := f.load
 	done, line := 0, 0
 	f.load = func(x *program, s *state512, i, u int) reg.VecVirtual {
@@ -201,10 +201,10 @@ func (f *format512) fetching(next reg.Register, bytes, loads int) {
 	}
 }
 
-// rowsStaged takes a block of each row in a loop over its units.
-func (x *program) rowsStaged(f format512, s *state512, acc reg.VecVirtual, q, meta, next reg.Register) {
+// gemvStaged takes a block of each row in a loop over its units.
+func (x *program) gemvStaged(f format512, s *state512, acc reg.VecVirtual, q, meta, next reg.Register) {
 	bytes := 16 * f.size / f.units()
-	f.fetching(next, bytes, 16)
+	f.spreadPrefetch(next, bytes, 16)
 	x.eachUnit(s, func() {
 		for g, sum := range x.dotUnit(&f, s, q, 0) {
 			x.fold512(&f, s, acc, sum, g, g, meta)
@@ -227,13 +227,13 @@ func (x *program) eachUnit(s *state512, body func()) {
 	x.JNE(LabelRef("unit"))
 }
 
-// rowsStep takes n blocks of each row.
-func (x *program) rowsStep(f format512, s *state512, acc reg.VecVirtual, n int, q, meta, next reg.Register) {
+// gemvStep takes n blocks of each row.
+func (x *program) gemvStep(f format512, s *state512, acc reg.VecVirtual, n int, q, meta, next reg.Register) {
 	loads := 16 * f.units() * n
 	if f.paired() {
 		loads = 8 * n
 	}
-	f.fetching(next, 16*f.size*n, loads)
+	f.spreadPrefetch(next, 16*f.size*n, loads)
 	groups := 0
 	for b := range n {
 		s.rows.disp = b * f.size
@@ -390,10 +390,10 @@ func (x *program) dwords4x4(v [4]reg.VecVirtual) (out [4]reg.VecVirtual) {
 	return out
 }
 
-// unpack512 turns 16 rows into a panel: bytes [k/4][16 rows][4], scales and minima [k/group][16 rows].
-func (x *program) unpack512(f format512) {
-	x.function("unpack"+f.name+"AVX512", "(p *byte, s, m *float32, w *byte, stride, blocks int)",
-		fmt.Sprintf("unpack%sAVX512 makes a panel of 16 rows of w.", f.name))
+// pack512 turns 16 rows into a panel: bytes [k/4][16 rows][4], scales and minima [k/group][16 rows].
+func (x *program) pack512(f format512) {
+	x.function("pack"+f.name+"AVX512", "(p *byte, s, m *float32, w *byte, stride, blocks int)",
+		fmt.Sprintf("pack%sAVX512 makes a panel of 16 rows of w.", f.name))
 	w, stride := x.arg("w"), x.arg("stride")
 	p, sp := x.arg("p"), x.arg("s")
 	var mp reg.Register
@@ -429,14 +429,14 @@ func (x *program) unpack512(f format512) {
 	if f.stage > 0 {
 		x.eachUnit(s, func() {
 			scales(64 / f.group)
-			x.unpackUnit(&f, s, p, 0)
+			x.packUnit(&f, s, p, 0)
 			x.add(16*64, p)
 		})
 	} else {
 		f.scales(x, s)
 		scales(f.weight / f.group)
 		for u := range f.units() {
-			x.unpackUnit(&f, s, p, u)
+			x.packUnit(&f, s, p, u)
 		}
 		x.add(16*f.weight, p)
 	}
@@ -447,8 +447,8 @@ func (x *program) unpack512(f format512) {
 	x.RET()
 }
 
-// unpackUnit stores 64 weights of each row, or, of blocks of 32, all.
-func (x *program) unpackUnit(f *format512, s *state512, p reg.Register, u int) {
+// packUnit stores 64 weights of each row, or, of blocks of 32, all.
+func (x *program) packUnit(f *format512, s *state512, p reg.Register, u int) {
 	var quarter [4][4]reg.VecVirtual
 	for i := range 4 {
 		var v [4]reg.VecVirtual
@@ -487,10 +487,10 @@ func (x *program) unpackUnit(f *format512, s *state512, p reg.Register, u int) {
 	}
 }
 
-// panel512 multiplies three panels of 16 rows with some tokens.
-func (x *program) panel512(group int, min bool, tokens int) {
+// microkernel512 multiplies three panels of 16 rows with some tokens.
+func (x *program) microkernel512(group int, min bool, tokens int) {
 	const tiles = 3
-	name := fmt.Sprintf("panel%d", group)
+	name := fmt.Sprintf("microkernel%d", group)
 	if min {
 		name += "Min"
 	}

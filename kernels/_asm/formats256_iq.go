@@ -5,7 +5,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// formatsIQ256 are the formats that take their weights from codebooks: see book256.
+// formatsIQ256 are the formats that take their weights from codebooks: see codebook256.
 var formatsIQ256 = []format256{iq1S256(), iq1M256(), iq2XXS256(), iq2XS256(), iq2S256(), iq3XXS256(), iq3S256()}
 
 // halfMore256 is d·(n+1/2)·by.
@@ -30,7 +30,7 @@ func (x *program) oddly256(n, d reg.VecVirtual, by float32) reg.VecVirtual {
 }
 
 func iq2XXS256() format256 {
-	f := format256{name: "IQ2_XXS", weight: 256, size: 66, group: 32, off: 6, most: 64 + 43, begin: grid256("gridIQ2XXS"), book: &book256{flips: flipsOfRow256, most: 43}}
+	f := format256{name: "IQ2_XXS", weight: 256, size: 66, group: 32, off: 6, most: 64 + 43, begin: grid256("gridIQ2XXS"), codebook: &codebook256{flips: flipsOfRow256, most: 43}}
 	f.scales = auxiliary256(&f, 6, 8)
 	f.scale = func(x *program, s *state256, g int) (d, m reg.VecVirtual) {
 		n := x.YMM()
@@ -44,7 +44,7 @@ func iq2XXS256() format256 {
 }
 
 func iq3XXS256() format256 {
-	f := format256{name: "IQ3_XXS", weight: 256, size: 98, group: 32, off: 6, most: 64 + 62, begin: grid256("gridIQ3XXS"), book: &book256{flips: flipsOfRow256, most: 62}}
+	f := format256{name: "IQ3_XXS", weight: 256, size: 98, group: 32, off: 6, most: 64 + 62, begin: grid256("gridIQ3XXS"), codebook: &codebook256{flips: flipsOfRow256, most: 62}}
 	f.scales = auxiliary256(&f, 66, 4)
 	f.scale = func(x *program, s *state256, g int) (d, m reg.VecVirtual) {
 		n := x.YMM()
@@ -69,7 +69,7 @@ func scaleIQ2256(x *program, s *state256, g int) (d, m reg.VecVirtual) {
 
 func iq2XS256() format256 {
 	f := format256{name: "IQ2_XS", weight: 256, size: 74, group: 16, off: 6, most: 64 + 43, begin: grid256("gridIQ2XS"), scale: scaleIQ2256,
-		book: &book256{points: 32, flips: flipsOfRow256, most: 43}}
+		codebook: &codebook256{points: 32, flips: flipsOfRow256, most: 43}}
 	f.scales = func(x *program, s *state256) {
 		// Words of nine bits of index and seven of signs.
 		var rows [8]reg.VecVirtual
@@ -94,36 +94,36 @@ func iq2XS256() format256 {
 		scalesIQ2256(x, s, 66)
 	}
 	f.load = func(x *program, s *state256, i, _ int) reg.VecVirtual {
-		return x.eights256(s, func(l int) reg.GPVirtual { return x.wordIndex256(f.book, s, i, l) })
+		return x.eights256(s, func(l int) reg.GPVirtual { return x.wordIndex256(f.codebook, s, i, l) })
 	}
 	return f
 }
 
 func iq2S256() format256 {
 	f := format256{name: "IQ2_S", weight: 256, size: 82, group: 16, off: 6, most: 64 + 43, begin: grid256("gridIQ2S"), scale: scaleIQ2256,
-		book: &book256{points: 32, flips: flipsAt256(34), most: 43}}
+		codebook: &codebook256{points: 32, flips: flipsAt256(34), most: 43}}
 	h := highs256{at: 66, step: 4, mul: [8]uint16{256, 64, 16, 4, 256, 64, 16, 4}, mask: 0x300}
 	for i := range h.bytes {
 		h.bytes[i] = [2]int{i / 4, -1}
 	}
 	f.scales = func(x *program, s *state256) {
-		x.indices256(f.book, s, 2, h)
+		x.indices256(f.codebook, s, 2, h)
 		scalesIQ2256(x, s, 74)
 	}
 	f.load = func(x *program, s *state256, i, _ int) reg.VecVirtual {
-		return x.eights256(s, func(l int) reg.GPVirtual { return x.wordIndex256(f.book, s, i, l) })
+		return x.eights256(s, func(l int) reg.GPVirtual { return x.wordIndex256(f.codebook, s, i, l) })
 	}
 	return f
 }
 
 func iq3S256() format256 {
-	f := format256{name: "IQ3_S", weight: 256, size: 110, group: 32, off: 4, most: 16 + 15, begin: grid256("gridIQ3S"), book: &book256{points: 64, flips: flipsAt256(74), most: 15}}
+	f := format256{name: "IQ3_S", weight: 256, size: 110, group: 32, off: 4, most: 16 + 15, begin: grid256("gridIQ3S"), codebook: &codebook256{points: 64, flips: flipsAt256(74), most: 15}}
 	h := highs256{at: 66, step: 2, mul: [8]uint16{256, 128, 64, 32, 16, 8, 4, 2}, mask: 0x100}
 	for i := range h.bytes {
 		h.bytes[i] = [2]int{i / 8, -1}
 	}
 	f.scales = func(x *program, s *state256) {
-		x.indices256(f.book, s, 2, h)
+		x.indices256(f.codebook, s, 2, h)
 		halves256(0)(x, s)
 		s.v["t"] = x.dwords256(s.rows, 106) // the last four bytes of the block, with two scales each
 	}
@@ -131,7 +131,7 @@ func iq3S256() format256 {
 		return x.oddly256(x.shifted256(s.v["t"], 4*g, x.words(0xf)), s.v["d"], 1), nil
 	}
 	f.load = func(x *program, s *state256, i, _ int) reg.VecVirtual {
-		return x.fours256(s, func(l int) reg.GPVirtual { return x.wordIndex256(f.book, s, i, l) })
+		return x.fours256(s, func(l int) reg.GPVirtual { return x.wordIndex256(f.codebook, s, i, l) })
 	}
 	return f
 }
@@ -143,13 +143,13 @@ func (x *program) eighths256(y reg.VecVirtual) {
 }
 
 func iq1S256() format256 {
-	f := format256{name: "IQ1_S", weight: 256, size: 50, group: 32, off: 4, most: 25, begin: grid256("gridIQ1S"), book: &book256{points: 32}}
+	f := format256{name: "IQ1_S", weight: 256, size: 50, group: 32, off: 4, most: 25, begin: grid256("gridIQ1S"), codebook: &codebook256{points: 32}}
 	h := highs256{at: 34, wide: true, step: 8, mul: [8]uint16{256, 32, 4, 0, 256, 32, 4, 0}, mask: 0x700, last: true}
 	for i := range h.bytes {
 		h.bytes[i] = [2]int{2 * (i / 4), 2*(i/4) + 1}
 	}
 	f.scales = func(x *program, s *state256) {
-		x.indices256(f.book, s, 2, h)
+		x.indices256(f.codebook, s, 2, h)
 		halves256(0)(x, s)
 		// The last 16 bytes are words with three bits of scale each. Their upper bits tell whether weights are one eighth more or less.
 		for i, t := range x.headers256(s.rows, 34) {
@@ -172,7 +172,7 @@ func iq1S256() format256 {
 		return x.oddly256(x.shifted256(s.v["t"+digit(g/2)], 16*(g%2)+12, x.words(7)), s.v["d"], 0.125), nil
 	}
 	f.load = func(x *program, s *state256, i, _ int) reg.VecVirtual {
-		y, more := x.eights256(s, func(l int) reg.GPVirtual { return x.wordIndex256(f.book, s, i, l) }), x.YMM()
+		y, more := x.eights256(s, func(l int) reg.GPVirtual { return x.wordIndex256(f.codebook, s, i, l) }), x.YMM()
 		x.eighths256(y)
 		x.VPBROADCASTD(s.ofRow(i), more)
 		x.VPADDB(more, y, y)
@@ -182,13 +182,13 @@ func iq1S256() format256 {
 }
 
 func iq1M256() format256 {
-	f := format256{name: "IQ1_M", weight: 256, size: 56, group: 16, off: 4, most: 25, begin: grid256("gridIQ1S"), book: &book256{points: 32}}
+	f := format256{name: "IQ1_M", weight: 256, size: 56, group: 16, off: 4, most: 25, begin: grid256("gridIQ1S"), codebook: &codebook256{points: 32}}
 	h := highs256{at: 32, wide: true, step: 8, mul: [8]uint16{256, 16, 256, 16, 256, 16, 256, 16}, mask: 0x700}
 	for i := range h.bytes {
 		h.bytes[i] = [2]int{i / 2, -1}
 	}
 	f.scales = func(x *program, s *state256) {
-		x.indices256(f.book, s, 0, h)
+		x.indices256(f.codebook, s, 0, h)
 		// The last eight bytes are four words, each with four scales of three bits and four bits of d.
 		t0, t1 := x.dwords256(s.rows, 48), x.dwords256(s.rows, 52)
 		d := x.or256(x.shifted256(t0, 12, x.words(0xf)), x.shifted256(t0, 24, x.words(0xf0)))
@@ -201,7 +201,7 @@ func iq1M256() format256 {
 		return x.oddly256(x.shifted256(s.v["t"+digit(g/8)], 16*(g/4%2)+3*(g%4), x.words(7)), s.v["d"], 0.125), nil
 	}
 	f.load = func(x *program, s *state256, i, _ int) reg.VecVirtual {
-		y, t := x.eights256(s, func(l int) reg.GPVirtual { return x.wordIndex256(f.book, s, i, l) }), x.YMM()
+		y, t := x.eights256(s, func(l int) reg.GPVirtual { return x.wordIndex256(f.codebook, s, i, l) }), x.YMM()
 		x.eighths256(y)
 		// One eighth more or, where the upper bit of a point's four says so, less.
 		x.VPBROADCASTD(s.field(32, 2), t)

@@ -6,13 +6,13 @@ import (
 )
 
 var formats512 = []format512{
-	{name: "Q4_0", weight: 32, size: 18, group: 32, off: 3, begin: nibbles(2), scales: halves(0), scale: plain, load: loadNibbles(2), abreast: abreastQ4_0},
-	{name: "Q4_1", weight: 32, size: 20, group: 32, off: -1, min: true, begin: nibbles(4), scales: halfPairs, scale: plain, load: loadNibbles(4), abreast: abreastQ4_1},
+	{name: "Q4_0", weight: 32, size: 18, group: 32, off: 3, begin: nibbles(2), scales: halves(0), scale: plain, load: loadNibbles(2), interleaved: interleavedQ4_0},
+	{name: "Q4_1", weight: 32, size: 20, group: 32, off: -1, min: true, begin: nibbles(4), scales: halfPairs, scale: plain, load: loadNibbles(4), interleaved: interleavedQ4_1},
 	{name: "Q5_0", weight: 32, size: 22, group: 32, off: 4, begin: nibbles5, scales: halves(0), scale: plain, load: loadFives(2, 6)},
 	{name: "Q5_1", weight: 32, size: 24, group: 32, off: -1, min: true, begin: nibbles5, scales: halfPairs, scale: plain, load: loadFives(4, 8)},
 	{name: "Q8_0", weight: 32, size: 34, group: 32, off: 7, begin: signBits, scales: halves(0), scale: plain, load: loadBytes(2)},
-	{name: "IQ4_NL", weight: 32, size: 18, group: 32, off: 7, begin: levels(2, 128, levelsIQ4), scales: halves(0), scale: plain, load: loadLevels(2), abreast: abreastIQ4NL},
-	{name: "MXFP4", weight: 32, size: 17, group: 32, off: 4, begin: levels(1, 16, levelsFP4), scales: powers, scale: plain, load: loadLevels(1), abreast: abreastMXFP4},
+	{name: "IQ4_NL", weight: 32, size: 18, group: 32, off: 7, begin: levels(2, 128, levelsIQ4), scales: halves(0), scale: plain, load: loadLevels(2), interleaved: interleavedIQ4NL},
+	{name: "MXFP4", weight: 32, size: 17, group: 32, off: 4, begin: levels(1, 16, levelsFP4), scales: powers, scale: plain, load: loadLevels(1), interleaved: interleavedMXFP4},
 	{name: "Q4_K", weight: 256, size: 144, group: 32, off: -1, min: true, begin: beginQ4K, scales: scales6, scale: scale6, load: loadQ4K},
 	{name: "Q5_K", weight: 256, size: 176, group: 32, off: -1, min: true, begin: beginQ5K, scales: scales6, scale: scale6, load: loadQ5K},
 	{name: "Q6_K", weight: 256, size: 210, group: 16, off: 5, begin: beginQ6K, scales: scalesQ6K, scale: scaleQ6K, load: loadQ6K},

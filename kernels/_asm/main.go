@@ -32,13 +32,23 @@ func main() {
 		make      func(*program)
 		finish    pass.Interface
 	}{
-		{"kernels", "avx2", avx2, vex},
-		{"kernels", "avxvnni", avxvnni, vex},
-		{"kernels", "float256", floats256, vex},
-		{"kernels", "avx512", avx512, pass.Concat()},
-		{"kernels", "float512", floats512, bf16Dots},
-		{"probe", "avx2", probe256, vex},
-		{"probe", "avx512", probe512, pass.Concat()},
+		{"kernels", "matmul_blocks_avx2", avx2, vex},
+		{"kernels", "matmul_blocks_avxvnni", avxvnni, vex},
+		{"kernels", "matmul_blocks_avx512", avx512, pass.Concat()},
+		{"kernels", "matmul_floats_avx2", matMulFloats256, vex},
+		{"kernels", "matmul_floats_avx512", matMulFloats512, bf16Dots},
+		{"kernels", "attention_avx2", (*program).attention256, vex},
+		{"kernels", "attention_avx512", (*program).attention512, pass.Concat()},
+		{"kernels", "elementwise_avx2", (*program).elementwise256, vex},
+		{"kernels", "elementwise_avx512", (*program).elementwise512, pass.Concat()},
+		{"kernels", "activations_avx2", (*program).quantize256, vex},
+		{"kernels", "activations_avx512", (*program).activations512, pass.Concat()},
+		{"kernels", "kvrows_avx2", (*program).kvRows256, vex},
+		{"kernels", "kvrows_avx512", (*program).kvRows512, pass.Concat()},
+		{"kernels", "recurrent_avx2", (*program).recurrent256, vex},
+		{"kernels", "recurrent_avx512", (*program).recurrent512, pass.Concat()},
+		{"probe", "loops_avx2", probe256, vex},
+		{"probe", "loops_avx512", probe512, pass.Concat()},
 	} {
 		if err := write(*dir, f.pkg, f.name, f.make, f.finish); err != nil {
 			fmt.Fprintln(os.Stderr, "_asm:", err)

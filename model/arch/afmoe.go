@@ -9,10 +9,10 @@ import (
 // experts are scored by sigmoids behind some dense layers. Arcee AI 2025, https://www.arcee.ai/blog/the-trinity-manifesto.
 func newAFMoE(w *model.Weights) (model.Model, error) {
 	c := w.Config()
-	rope, ropeLocal := w.Rope(model.Halves), w.RopeLocal(model.Halves, c.Rope.Base, c.Rope.Factor)
+	rope, ropeLocal := w.Rope(model.RopeNeoX), w.RopeLocal(model.RopeNeoX, c.Rope.Base, c.Rope.Factor)
 	full, local := w.Attention(), w.AttentionOf(nn.AttentionConfig{Window: c.Window})
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
-		h := nn.Heads{Attn: full, Rope: rope, Gate: b.Linear("attn_gate", c.NEmbd, c.NHead*c.HeadDim)}
+		h := nn.AttnBlock{Attn: full, Rope: rope, Gate: b.Linear("attn_gate", c.NEmbd, c.NHead*c.HeadDim)}
 		if c.Local(i, 4) {
 			h.Attn, h.Rope = local, ropeLocal
 		}

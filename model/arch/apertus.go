@@ -13,11 +13,11 @@ func newApertus(w *model.Weights) (model.Model, error) {
 	if c.XIELU == nil {
 		return nil, fmt.Errorf("arch: no key %q", "xielu.alpha_p")
 	}
-	rope, attn := w.Rope(model.Halves), w.Attention()
+	rope, attn := w.Rope(model.RopeNeoX), w.Attention()
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
 		l := block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(b.QKNorm(nn.Heads{Rope: rope, Attn: attn})),
+			attn:     b.Heads(b.QKNorm(nn.AttnBlock{Rope: rope, Attn: attn})),
 			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
 			ffn:      b.PlainFFN(nn.ReLU),
 		}

@@ -8,11 +8,11 @@ import (
 // newArcee makes Arcee's foundation model: Llama with squared ReLU in place of the gated activation. Arcee AI 2025; So et al. 2021, arXiv:2109.08668.
 func newArcee(w *model.Weights) (model.Model, error) {
 	c := w.Config()
-	rope, attn := w.Rope(model.Neighbours), w.Attention()
+	rope, attn := w.Rope(model.RopeInterleaved), w.Attention()
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, _ int) block {
 		return block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(nn.Heads{Rope: rope, Attn: attn}),
+			attn:     b.Heads(nn.AttnBlock{Rope: rope, Attn: attn}),
 			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
 			ffn:      b.PlainFFN(nn.SquaredReLU),
 		}

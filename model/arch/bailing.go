@@ -8,11 +8,11 @@ import (
 // newBailing makes Ling v1: experts with shared ones. Ling Team 2025, arXiv:2503.05139.
 func newBailing(w *model.Weights) (model.Model, error) {
 	c := w.Config()
-	rope, attn := w.Rope(model.Neighbours), w.Attention()
+	rope, attn := w.Rope(model.RopeInterleaved), w.Attention()
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, _ int) block {
 		return block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(nn.Heads{Rope: rope, Attn: attn}),
+			attn:     b.Heads(nn.AttnBlock{Rope: rope, Attn: attn}),
 			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
 			moe:      b.MoE(nn.MoEConfig{Renormalise: c.ExpertNorm}),
 		}

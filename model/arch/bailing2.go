@@ -10,15 +10,15 @@ import (
 func newBailing2(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	w.IgnoreNext()
-	rope, attn := w.Rope(model.Halves), w.Attention()
+	rope, attn := w.Rope(model.RopeNeoX), w.Attention()
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
 		l := block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(b.QKNorm(nn.Heads{Rope: rope, Attn: attn})),
+			attn:     b.Heads(b.QKNorm(nn.AttnBlock{Rope: rope, Attn: attn})),
 			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
 		}
 		if c.HasExperts(i) {
-			l.moe = b.MoE(nn.MoEConfig{Score: b.Scoring(nn.ScoreSigmoid), GroupTop: 2, Renormalise: c.ExpertNorm})
+			l.moe = b.MoE(nn.MoEConfig{Score: b.Scoring(nn.ScoreSigmoid), GroupTopK: 2, Renormalise: c.ExpertNorm})
 		} else {
 			l.ffn = b.FFN(nn.SiLU)
 		}

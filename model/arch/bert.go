@@ -11,13 +11,13 @@ import (
 // arXiv:2402.01613) or experts in every second layer (arXiv:2502.07972), and Jina with ALiBi and a gate (Günther et al. 2023, arXiv:2310.19923) or RoPE (Sturua et al. 2024, arXiv:2409.10173).
 func newBERT(w *model.Weights) (model.Model, error) {
 	c := w.Config()
-	a, h := nn.AttentionConfig{Both: true}, nn.Heads{}
+	a, h := nn.AttentionConfig{Bidirectional: true}, nn.AttnBlock{}
 	switch c.Arch {
 	case "bert":
 	case "jina-bert-v2":
 		a.Slopes = alibi(c, usualALiBi)
 	default:
-		h.Rope = w.Rope(model.Halves)
+		h.Rope = w.Rope(model.RopeNeoX)
 	}
 	h.Attn = w.AttentionOf(a)
 	m := &postNormed{}

@@ -9,11 +9,11 @@ import (
 // Cohere 2025, arXiv:2504.00698.
 func newCohere2(w *model.Weights) (model.Model, error) {
 	c := w.Config()
-	rope, full, local := w.Rope(model.Neighbours), w.Attention(), w.AttentionOf(nn.AttentionConfig{Window: c.Window})
+	rope, full, local := w.Rope(model.RopeInterleaved), w.Attention(), w.AttentionOf(nn.AttentionConfig{Window: c.Window})
 	m := newDecoder(w, (*model.Weights).LayerNorm, func(b *model.Weights, i int) block {
-		h := nn.Heads{Attn: full}
+		h := nn.AttnBlock{Attn: full}
 		if c.Local(i, 4) {
-			h = nn.Heads{Rope: rope, Attn: local}
+			h = nn.AttnBlock{Rope: rope, Attn: local}
 		}
 		return block{attnNorm: b.LayerNorm("attn_norm", c.NEmbd), attn: b.Heads(h), ffn: b.FFN(nn.SiLU)}
 	})

@@ -9,9 +9,9 @@ import (
 // Cohere 2024, https://docs.cohere.com/docs/command-r.
 func newCommandR(w *model.Weights) (model.Model, error) {
 	c := w.Config()
-	rope, attn := w.Rope(model.Neighbours), w.Attention()
+	rope, attn := w.Rope(model.RopeInterleaved), w.Attention()
 	m := newDecoder(w, (*model.Weights).LayerNorm, func(b *model.Weights, _ int) block {
-		h := nn.Heads{Rope: rope, Attn: attn}
+		h := nn.AttnBlock{Rope: rope, Attn: attn}
 		if b.Has("attn_q_norm") {
 			h.QNorm, h.KNorm = b.HeadNorm("attn_q_norm", c.NHead, c.HeadDim), b.HeadNorm("attn_k_norm", c.NHeadKV, c.HeadDim)
 		}

@@ -24,10 +24,10 @@ type decoder struct {
 // block is one layer.
 type block struct {
 	attnNorm  *nn.Norm
-	attn      *nn.Heads
-	recur     nn.Recurrent // in place of attn, or beside it
-	attnScale float32      // multiplies what attention has made
-	attnPost  *nn.Norm     // of what attention adds to the stream
+	attn      *nn.AttnBlock
+	recur     nn.RecurrentBlock // in place of attn, or beside it
+	attnScale float32           // multiplies what attention has made
+	attnPost  *nn.Norm          // of what attention adds to the stream
 	ffnNorm   *nn.Norm
 	ffn       *nn.FFN
 	moe       *nn.MoE // in place of ffn

@@ -13,14 +13,14 @@ import (
 // sigmoids and a group by its two best. DeepSeek-AI 2024, arXiv:2405.04434 and arXiv:2412.19437.
 type deepseek2 struct {
 	*decoder
-	attn []*nn.Latent // by layer, in place of block.attn
+	attn []*nn.MLA // by layer, in place of block.attn
 }
 
 func newDeepSeek2(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	w.IgnoreNext()
 	m := &deepseek2{}
-	ropes := w.LatentRopes(model.Neighbours)
+	ropes := w.LatentRopes(model.RopeInterleaved)
 	scale := deepseek2Scale(c)
 	m.decoder = newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
 		m.attn = append(m.attn, b.Latent(ropes, scale))
@@ -29,9 +29,9 @@ func newDeepSeek2(w *model.Weights) (model.Model, error) {
 			l.ffn = b.FFN(nn.SiLU)
 			return l
 		}
-		moe := nn.MoEConfig{Score: b.Scoring(nn.ScoreSoftmax), GroupTop: 2, Renormalise: c.ExpertNorm}
+		moe := nn.MoEConfig{Score: b.Scoring(nn.ScoreSoftmax), GroupTopK: 2, Renormalise: c.ExpertNorm}
 		if moe.Score == nn.ScoreSoftmax {
-			moe.GroupTop = 1
+			moe.GroupTopK = 1
 		}
 		l.moe = b.MoE(moe)
 		return l
@@ -56,6 +56,6 @@ func (m *deepseek2) State() []kv.Spec {
 
 func (m *deepseek2) Layer(f *nn.Pass, i int, x *tensor.Tensor) {
 	b := &m.blk[i]
-	m.add(f, x, f.LatentAttention(f.Norm(x, b.attnNorm), m.attn[i]))
+	m.add(f, x, f.MLA(f.Norm(x, b.attnNorm), m.attn[i]))
 	m.add(f, x, b.feed(f, f.Norm(x, b.ffnNorm)))
 }

@@ -9,9 +9,9 @@ import (
 // others have no positions. LG AI Research 2025, arXiv:2507.11407.
 func newEXAONE4(w *model.Weights) (model.Model, error) {
 	c := w.Config()
-	rope, full, local := w.Rope(model.Halves), w.Attention(), w.AttentionOf(nn.AttentionConfig{Window: c.Window})
+	rope, full, local := w.Rope(model.RopeNeoX), w.Attention(), w.AttentionOf(nn.AttentionConfig{Window: c.Window})
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
-		h := nn.Heads{Rope: rope, Attn: full}
+		h := nn.AttnBlock{Rope: rope, Attn: full}
 		switch {
 		case c.Window == 0 || c.NLayer != 64:
 		case c.Local(i, 4):

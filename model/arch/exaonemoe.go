@@ -10,11 +10,11 @@ import (
 func newEXAONEMoE(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	w.IgnoreNext()
-	rope, full, local := w.Rope(model.Halves), w.Attention(), w.AttentionOf(nn.AttentionConfig{Window: c.Window})
+	rope, full, local := w.Rope(model.RopeNeoX), w.Attention(), w.AttentionOf(nn.AttentionConfig{Window: c.Window})
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
-		h := nn.Heads{Attn: full}
+		h := nn.AttnBlock{Attn: full}
 		if c.Local(i, 4) {
-			h = nn.Heads{Rope: rope, Attn: local}
+			h = nn.AttnBlock{Rope: rope, Attn: local}
 		}
 		l := block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),

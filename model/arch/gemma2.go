@@ -15,7 +15,7 @@ func newGemma2(w *model.Weights) (model.Model, error) {
 	if c.NLayer == 46 { // the 27B model divides by n_embd/n_head, which is no key of its file
 		scale = float32(1 / math.Sqrt(float64(c.NEmbd)/float64(c.NHead)))
 	}
-	rope := w.Rope(model.Halves)
+	rope := w.Rope(model.RopeNeoX)
 	full, local := w.AttentionOf(nn.AttentionConfig{Scale: scale}), w.AttentionOf(nn.AttentionConfig{Scale: scale, Window: c.Window})
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
 		attn := full
@@ -24,7 +24,7 @@ func newGemma2(w *model.Weights) (model.Model, error) {
 		}
 		return block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(nn.Heads{Rope: rope, Attn: attn}),
+			attn:     b.Heads(nn.AttnBlock{Rope: rope, Attn: attn}),
 			attnPost: b.Norm("post_attention_norm", c.NEmbd),
 			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
 			ffn:      b.FFN(nn.GELU),

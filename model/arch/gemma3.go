@@ -28,7 +28,7 @@ func newGemmaEmbedding(w *model.Weights) (model.Model, error) {
 		return nil, fmt.Errorf("arch: %s with dense layers behind the pooling: %w", c.Arch, model.ErrUnsupported)
 	}
 	w.Ignore("output.") // a head that embeddings do not pass
-	m := newEncoder(w, gemma3Layer(w, nn.AttentionConfig{Both: true}))
+	m := newEncoder(w, gemma3Layer(w, nn.AttentionConfig{Bidirectional: true}))
 	m.scale, m.norm = gemmaScale(c), w.Norm("output_norm", c.NEmbd)
 	return m, w.Err()
 }
@@ -36,14 +36,14 @@ func newGemmaEmbedding(w *model.Weights) (model.Model, error) {
 // gemma3Layer makes layers whose attention is a, of some within the window.
 func gemma3Layer(w *model.Weights, a nn.AttentionConfig) func(b *model.Weights, i int) block {
 	c := w.Config()
-	ropeFull, ropeLocal := w.Rope(model.Halves), w.RopeLocal(model.Halves, 10000, 1)
+	ropeFull, ropeLocal := w.Rope(model.RopeNeoX), w.RopeLocal(model.RopeNeoX, 10000, 1)
 	full := w.AttentionOf(a)
 	a.Window = c.Window
 	local := w.AttentionOf(a)
 	return func(b *model.Weights, i int) block {
-		h := nn.Heads{Rope: ropeFull, Attn: full}
+		h := nn.AttnBlock{Rope: ropeFull, Attn: full}
 		if c.Local(i, 6) {
-			h = nn.Heads{Rope: ropeLocal, Attn: local}
+			h = nn.AttnBlock{Rope: ropeLocal, Attn: local}
 		}
 		return block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),

@@ -9,11 +9,11 @@ import (
 // GLM Team 2024, arXiv:2406.12793.
 func newGLM4(w *model.Weights) (model.Model, error) {
 	c := w.Config()
-	rope, attn := w.Rope(model.Neighbours), w.Attention()
+	rope, attn := w.Rope(model.RopeInterleaved), w.Attention()
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, _ int) block {
 		l := block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(nn.Heads{Rope: rope, Attn: attn}),
+			attn:     b.Heads(nn.AttnBlock{Rope: rope, Attn: attn}),
 			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
 			ffn:      b.FusedFFN(nn.SiLU),
 		}

@@ -10,9 +10,9 @@ import (
 func newGLM4MoE(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	w.IgnoreNext()
-	rope, attn := w.Rope(model.Halves), w.Attention()
+	rope, attn := w.Rope(model.RopeNeoX), w.Attention()
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
-		h := nn.Heads{Rope: rope, Attn: attn}
+		h := nn.AttnBlock{Rope: rope, Attn: attn}
 		if b.Has("attn_q_norm") { // the small model of the family has none
 			h = b.QKNorm(h)
 		}

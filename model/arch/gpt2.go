@@ -13,7 +13,7 @@ func newGPT2(w *model.Weights) (model.Model, error) {
 	m := newDecoder(w, (*model.Weights).LayerNorm, func(b *model.Weights, _ int) block {
 		return block{
 			attnNorm: b.LayerNorm("attn_norm", c.NEmbd),
-			attn:     b.Heads(nn.Heads{Attn: attn}),
+			attn:     b.Heads(nn.AttnBlock{Attn: attn}),
 			ffnNorm:  b.LayerNorm("ffn_norm", c.NEmbd),
 			ffn:      b.PlainFFN(nn.GELU),
 		}

@@ -9,11 +9,11 @@ import (
 // Black et al. 2022, arXiv:2204.06745.
 func newGPTNeoX(w *model.Weights) (model.Model, error) {
 	c := w.Config()
-	rope, attn := w.Rope(model.Halves), w.Attention()
+	rope, attn := w.Rope(model.RopeNeoX), w.Attention()
 	m := newDecoder(w, (*model.Weights).LayerNorm, func(b *model.Weights, _ int) block {
 		return block{
 			attnNorm: b.LayerNorm("attn_norm", c.NEmbd),
-			attn:     b.Heads(nn.Heads{Rope: rope, Attn: attn}),
+			attn:     b.Heads(nn.AttnBlock{Rope: rope, Attn: attn}),
 			ffnNorm:  b.LayerNorm("ffn_norm", c.NEmbd),
 			ffn:      b.PlainFFN(nn.GELU),
 		}

@@ -9,7 +9,7 @@ import (
 // OpenAI 2025, arXiv:2508.10925.
 func newGPTOSS(w *model.Weights) (model.Model, error) {
 	c := w.Config()
-	rope := w.Rope(model.Halves)
+	rope := w.Rope(model.RopeNeoX)
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
 		a := nn.AttentionConfig{Sinks: b.Sinks()}
 		if c.Local(i, 2) {
@@ -17,9 +17,9 @@ func newGPTOSS(w *model.Weights) (model.Model, error) {
 		}
 		return block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(nn.Heads{Rope: rope, Attn: b.AttentionOf(a)}),
+			attn:     b.Heads(nn.AttnBlock{Rope: rope, Attn: b.AttentionOf(a)}),
 			ffnNorm:  b.Norm("post_attention_norm", c.NEmbd),
-			moe:      b.MoE(nn.MoEConfig{Act: nn.ClampedSwiGLU, Score: nn.ScoreSelected}),
+			moe:      b.MoE(nn.MoEConfig{Act: nn.ClampedSwiGLU, Score: nn.ScoreSoftmaxWeight}),
 		}
 	})
 	return m, w.Err()

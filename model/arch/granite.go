@@ -9,7 +9,7 @@ import (
 // the same. Granite Team 2024; Hu et al. 2024, arXiv:2404.06395.
 func newGranite(w *model.Weights) (model.Model, error) {
 	c := w.Config()
-	rope, attn := w.Rope(model.Neighbours), w.Attention()
+	rope, attn := w.Rope(model.RopeInterleaved), w.Attention()
 	if c.RopeUntrained {
 		rope = nil
 	}
@@ -18,7 +18,7 @@ func newGranite(w *model.Weights) (model.Model, error) {
 		if c.Recurrent(i) {
 			l.recur = b.Mamba2()
 		} else {
-			l.attn = b.Heads(nn.Heads{Rope: rope, Attn: attn})
+			l.attn = b.Heads(nn.AttnBlock{Rope: rope, Attn: attn})
 		}
 		if c.NExpert > 0 {
 			l.moe = b.MoE(nn.MoEConfig{Renormalise: true})

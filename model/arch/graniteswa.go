@@ -8,9 +8,9 @@ import (
 // newGraniteSWA makes the Granite whose layers see a window or everything as its file says, and whose heads have sinks (OpenAI 2025, arXiv:2508.10925). IBM 2026.
 func newGraniteSWA(w *model.Weights) (model.Model, error) {
 	c := w.Config()
-	rope := w.Rope(model.Neighbours)
+	rope := w.Rope(model.RopeInterleaved)
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
-		h, a := nn.Heads{}, nn.AttentionConfig{Sinks: b.Sinks()}
+		h, a := nn.AttnBlock{}, nn.AttentionConfig{Sinks: b.Sinks()}
 		if c.WindowPattern != nil && c.WindowPattern[i] {
 			a.Window = c.Window
 		}

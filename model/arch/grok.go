@@ -17,13 +17,13 @@ func newGrok(w *model.Weights) (model.Model, error) {
 		}
 		return v
 	}
-	rope := w.Rope(model.Halves)
+	rope := w.Rope(model.RopeNeoX)
 	attn := w.AttentionOf(nn.AttentionConfig{Scale: or(c.AttnOutScale, 0.08838834764831845), Cap: or(c.AttnCap, 30)})
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, _ int) block {
 		moe := nn.MoEConfig{Act: nn.GELU, Renormalise: true}
 		l := block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(nn.Heads{Rope: rope, Attn: attn}),
+			attn:     b.Heads(nn.AttnBlock{Rope: rope, Attn: attn}),
 			attnPost: b.Norm("attn_output_norm", c.NEmbd),
 			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
 		}

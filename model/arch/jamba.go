@@ -15,7 +15,7 @@ func newJamba(w *model.Weights) (model.Model, error) {
 		if c.Recurrent(i) {
 			l.recur = b.Mamba()
 		} else {
-			l.attn = b.Heads(nn.Heads{Attn: attn})
+			l.attn = b.Heads(nn.AttnBlock{Attn: attn})
 		}
 		if b.Has("ffn_gate_inp") {
 			l.moe = b.MoE(nn.MoEConfig{})

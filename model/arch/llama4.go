@@ -11,19 +11,19 @@ import (
 func newLlama4(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	const chunk, floor, growth = 8192, 8192, 0.1
-	rope := w.Rope(model.Neighbours)
+	rope := w.Rope(model.RopeInterleaved)
 	local := w.AttentionOf(nn.AttentionConfig{Chunk: chunk})
-	full := w.AttentionOf(nn.AttentionConfig{Temper: nn.Temper{Scale: growth, Length: floor, Shift: 1}})
+	full := w.AttentionOf(nn.AttentionConfig{Temperature: nn.AttnTemperature{Scale: growth, Length: floor, Shift: 1}})
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
-		h := nn.Heads{Rope: rope, Attn: local, NormLast: true}
+		h := nn.AttnBlock{Rope: rope, Attn: local, NormLast: true}
 		if i%4 == 3 {
-			h = nn.Heads{Attn: full}
+			h = nn.AttnBlock{Attn: full}
 		} else if c.NLayer != 48 || c.NExpert != 128 { // Maverick norms no heads
 			h.QNorm, h.KNorm = b.PlainNorm("attn_q_norm", c.HeadDim, false), b.PlainNorm("attn_k_norm", c.HeadDim, false)
 		}
 		l := block{attnNorm: b.Norm("attn_norm", c.NEmbd), attn: b.Heads(h), ffnNorm: b.Norm("ffn_norm", c.NEmbd)}
 		if c.HasExperts(i) {
-			l.moe = b.MoE(nn.MoEConfig{Score: nn.ScoreSigmoid, WeighInput: true})
+			l.moe = b.MoE(nn.MoEConfig{Score: nn.ScoreSigmoid, WeightBeforeFFN: true})
 		} else {
 			l.ffn = b.FFN(nn.SiLU)
 		}

@@ -10,9 +10,9 @@ import (
 func newMiMo2(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	w.IgnoreNext()
-	ropeFull, ropeLocal := w.Rope(model.Halves), w.RopeLocal(model.Halves, 10000, 1)
+	ropeFull, ropeLocal := w.Rope(model.RopeNeoX), w.RopeLocal(model.RopeNeoX, 10000, 1)
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
-		h, a := nn.Heads{Rope: ropeFull}, nn.AttentionConfig{Sinks: b.Sinks()}
+		h, a := nn.AttnBlock{Rope: ropeFull}, nn.AttentionConfig{Sinks: b.Sinks()}
 		if c.WindowPattern != nil && c.WindowPattern[i] {
 			h.Rope, a.Window = ropeLocal, c.Window
 		}

@@ -18,12 +18,12 @@ func newModernBERT(w *model.Weights) (model.Model, error) {
 	default:
 		return nil, fmt.Errorf("arch: key %q: %.60q, supported are gelu and silu: %w", c.Arch+".hidden_activation", c.HiddenAct, model.ErrUnsupported)
 	}
-	ropeFull, ropeLocal := w.Rope(model.Halves), w.RopeLocal(model.Halves, 10000, 1)
-	full, local := w.AttentionOf(nn.AttentionConfig{Both: true}), w.AttentionOf(nn.AttentionConfig{Both: true, Window: c.Window})
+	ropeFull, ropeLocal := w.Rope(model.RopeNeoX), w.RopeLocal(model.RopeNeoX, 10000, 1)
+	full, local := w.AttentionOf(nn.AttentionConfig{Bidirectional: true}), w.AttentionOf(nn.AttentionConfig{Bidirectional: true, Window: c.Window})
 	m := newEncoder(w, func(b *model.Weights, i int) block {
-		h := nn.Heads{Rope: ropeFull, Attn: full}
+		h := nn.AttnBlock{Rope: ropeFull, Attn: full}
 		if c.WindowPattern != nil && c.WindowPattern[i] || c.WindowPattern == nil && i%3 != 0 {
-			h = nn.Heads{Rope: ropeLocal, Attn: local}
+			h = nn.AttnBlock{Rope: ropeLocal, Attn: local}
 		}
 		l := block{attn: b.Heads(h), ffnNorm: b.LayerNorm("ffn_norm", c.NEmbd), ffn: b.FusedFFN(act)}
 		if i > 0 || b.Has("attn_norm") { // the first layer reads what has just been normed

@@ -15,7 +15,7 @@ func newMPT(w *model.Weights) (model.Model, error) {
 	}
 	attn := w.AttentionOf(nn.AttentionConfig{Slopes: alibi(c, most)})
 	m := newDecoder(w, (*model.Weights).LayerNorm, func(b *model.Weights, _ int) block {
-		h := nn.Heads{Attn: attn}
+		h := nn.AttnBlock{Attn: attn}
 		if b.Has("attn_q_norm") {
 			h.QNorm, h.KNorm = b.LayerNorm("attn_q_norm", c.NHead*c.HeadDim), b.LayerNorm("attn_k_norm", c.NHeadKV*c.HeadDim)
 		}

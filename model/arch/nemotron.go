@@ -8,11 +8,11 @@ import (
 // newNemotron makes Nemotron-4 and Minitron: LayerNorms, RoPE on a part of each head, squared ReLU without a gate. Parmar et al. 2024, arXiv:2402.16819.
 func newNemotron(w *model.Weights) (model.Model, error) {
 	c := w.Config()
-	rope, attn := w.Rope(model.Halves), w.Attention()
+	rope, attn := w.Rope(model.RopeNeoX), w.Attention()
 	m := newDecoder(w, (*model.Weights).LayerNorm, func(b *model.Weights, _ int) block {
 		return block{
 			attnNorm: b.LayerNorm("attn_norm", c.NEmbd),
-			attn:     b.Heads(nn.Heads{Rope: rope, Attn: attn}),
+			attn:     b.Heads(nn.AttnBlock{Rope: rope, Attn: attn}),
 			ffnNorm:  b.LayerNorm("ffn_norm", c.NEmbd),
 			ffn:      b.PlainFFN(nn.SquaredReLU),
 		}

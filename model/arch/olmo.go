@@ -9,11 +9,11 @@ import (
 func newOLMo(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	plain := func(w *model.Weights, name string, n int) *nn.Norm { return w.PlainNorm(name, n, true) }
-	rope, attn := w.Rope(model.Neighbours), w.Attention()
+	rope, attn := w.Rope(model.RopeInterleaved), w.Attention()
 	m := newDecoder(w, plain, func(b *model.Weights, _ int) block {
 		return block{
 			attnNorm: plain(b, "attn_norm", c.NEmbd),
-			attn:     b.Heads(nn.Heads{Rope: rope, Attn: attn}),
+			attn:     b.Heads(nn.AttnBlock{Rope: rope, Attn: attn}),
 			ffnNorm:  plain(b, "ffn_norm", c.NEmbd),
 			ffn:      b.FFN(nn.SiLU),
 		}

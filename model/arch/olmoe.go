@@ -9,11 +9,11 @@ import (
 // Muennighoff et al. 2024, arXiv:2409.02060.
 func newOLMoE(w *model.Weights) (model.Model, error) {
 	c := w.Config()
-	rope, attn := w.Rope(model.Halves), w.Attention()
+	rope, attn := w.Rope(model.RopeNeoX), w.Attention()
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, _ int) block {
 		return block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(b.QKRowNorm(nn.Heads{Rope: rope, Attn: attn})),
+			attn:     b.Heads(b.QKRowNorm(nn.AttnBlock{Rope: rope, Attn: attn})),
 			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
 			moe:      b.MoE(nn.MoEConfig{}),
 		}

@@ -9,11 +9,11 @@ import (
 // Yang et al. 2025, arXiv:2505.09388. For text, the position sections of Qwen3-VL all say the same.
 func newQwen3(w *model.Weights) (model.Model, error) {
 	c := w.Config()
-	rope, attn := w.Rope(model.Halves), w.Attention()
+	rope, attn := w.Rope(model.RopeNeoX), w.Attention()
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, _ int) block {
 		l := block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(b.QKNorm(nn.Heads{Rope: rope, Attn: attn})),
+			attn:     b.Heads(b.QKNorm(nn.AttnBlock{Rope: rope, Attn: attn})),
 			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
 		}
 		if c.NExpert > 0 {

@@ -11,13 +11,13 @@ import (
 func newQwen3Next(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	w.IgnoreNext()
-	rope, attn := w.Rope(model.Halves), w.Attention()
+	rope, attn := w.Rope(model.RopeNeoX), w.Attention()
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
 		l := block{attnNorm: b.Norm("attn_norm", c.NEmbd), ffnNorm: b.Norm("post_attention_norm", c.NEmbd)}
 		if c.Recurrent(i) || c.Recurs == nil && i%4 != 3 {
 			l.recur = b.DeltaNet(c.Arch != "qwen3next")
 		} else {
-			l.attn = b.Heads(b.QKNorm(nn.Heads{Rope: rope, Attn: attn, GateInQ: true}))
+			l.attn = b.Heads(b.QKNorm(nn.AttnBlock{Rope: rope, Attn: attn, GateInQ: true}))
 		}
 		if c.NExpert > 0 {
 			l.moe = b.MoE(nn.MoEConfig{Renormalise: true})

@@ -12,7 +12,7 @@ func newRefact(w *model.Weights) (model.Model, error) {
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, _ int) block {
 		return block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(nn.Heads{Attn: attn}),
+			attn:     b.Heads(nn.AttnBlock{Attn: attn}),
 			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
 			ffn:      b.FFN(nn.SiLU),
 		}

@@ -13,9 +13,9 @@ type smallThinker struct{ *decoder }
 func newSmallThinker(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	const window = 4096 // which the reference takes whatever the file says
-	rope, full, local := w.Rope(model.Halves), w.Attention(), w.AttentionOf(nn.AttentionConfig{Window: window})
+	rope, full, local := w.Rope(model.RopeNeoX), w.Attention(), w.AttentionOf(nn.AttentionConfig{Window: window})
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
-		h := nn.Heads{Rope: rope, Attn: full}
+		h := nn.AttnBlock{Rope: rope, Attn: full}
 		switch {
 		case c.Window == 0:
 		case i%4 == 0:

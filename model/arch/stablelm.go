@@ -9,10 +9,10 @@ import (
 // blocks read the same. Bellagente et al. 2024, arXiv:2402.17834.
 func newStableLM(w *model.Weights) (model.Model, error) {
 	c := w.Config()
-	rope, attn := w.Rope(model.Halves), w.Attention()
+	rope, attn := w.Rope(model.RopeNeoX), w.Attention()
 	both := !w.Block(0).Has("ffn_norm")
 	m := newDecoder(w, (*model.Weights).LayerNorm, func(b *model.Weights, _ int) block {
-		h := nn.Heads{Rope: rope, Attn: attn}
+		h := nn.AttnBlock{Rope: rope, Attn: attn}
 		if b.Has("attn_q_norm") {
 			h.QNorm, h.KNorm = b.HeadNorm("attn_q_norm", c.NHead, c.HeadDim), b.HeadNorm("attn_k_norm", c.NHeadKV, c.HeadDim)
 		}

@@ -8,11 +8,11 @@ import (
 // newStarCoder2 makes StarCoder 2 and CodeShell: LayerNorms, biases and GELU as in GPT-2, with RoPE and grouped keys. Lozhkov et al. 2024, arXiv:2402.19173.
 func newStarCoder2(w *model.Weights) (model.Model, error) {
 	c := w.Config()
-	rope, attn := w.Rope(model.Halves), w.Attention()
+	rope, attn := w.Rope(model.RopeNeoX), w.Attention()
 	m := newDecoder(w, (*model.Weights).LayerNorm, func(b *model.Weights, _ int) block {
 		return block{
 			attnNorm: b.LayerNorm("attn_norm", c.NEmbd),
-			attn:     b.Heads(nn.Heads{Rope: rope, Attn: attn}),
+			attn:     b.Heads(nn.AttnBlock{Rope: rope, Attn: attn}),
 			ffnNorm:  b.LayerNorm("ffn_norm", c.NEmbd),
 			ffn:      b.PlainFFN(nn.GELU),
 		}

@@ -15,7 +15,7 @@ func newT5Encoder(w *model.Weights) (model.Model, error) {
 	var first [][]float32
 	m := newEncoder(w, func(_ *model.Weights, i int) block {
 		b := enc.Block(i)
-		a := nn.AttentionConfig{Both: true, Scale: 1, Relative: b.Relative("attn_rel_b")}
+		a := nn.AttentionConfig{Bidirectional: true, Scale: 1, Relative: b.Relative("attn_rel_b")}
 		if i == 0 {
 			first = a.Relative
 		} else if a.Relative == nil {
@@ -23,7 +23,7 @@ func newT5Encoder(w *model.Weights) (model.Model, error) {
 		}
 		l := block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn: &nn.Heads{
+			attn: &nn.AttnBlock{
 				Q: b.Linear("attn_q", c.NEmbd, nQ), K: b.Linear("attn_k", c.NEmbd, nKV), V: b.Linear("attn_v", c.NEmbd, nV), O: b.Linear("attn_o", c.NHead*c.HeadDimV, c.NEmbd),
 				Attn: b.AttentionOf(a),
 			},

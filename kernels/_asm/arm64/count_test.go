@@ -49,15 +49,15 @@ func TestInstructions(t *testing.T) {
 		per := func(x float64, rows int) float64 { return x / float64(rows*f.weights/32) }
 		rows := func(l *level) float64 {
 			if f.loop {
-				return per(count("rows"+f.name+l.suffix, 1, units), tileRows)
+				return per(count("gemv"+f.name+l.suffix, 1, units), tileRows)
 			}
-			return per(count("rows"+f.name+l.suffix, 1), tileRows)
+			return per(count("gemv"+f.name+l.suffix, 1), tileRows)
 		}
 		unpack := func(l *level) float64 {
 			if f.loop {
-				return per(count("unpack"+f.name+l.suffix, 2, 1, units), tileRows)
+				return per(count("pack"+f.name+l.suffix, 2, 1, units), tileRows)
 			}
-			return per(count("unpack"+f.name+l.suffix, 2, 1), tileRows)
+			return per(count("pack"+f.name+l.suffix, 2, 1), tileRows)
 		}
 		peer, known := peers[f.name]
 		if !known {

@@ -37,9 +37,14 @@ var files = []struct {
 	pkg, name string
 	make      func(*program)
 }{
-	{"kernels", "floatneon", floatsNEON},
-	{"kernels", "neon", neon},
-	{"kernels", "dotprod", dotprod},
-	{"kernels", "i8mm", i8mm},
-	{"probe", "neon", probeLoops},
+	{"kernels", "matmul_blocks_neon", neon},
+	{"kernels", "matmul_blocks_dotprod", dotprod},
+	{"kernels", "matmul_blocks_i8mm", i8mm},
+	{"kernels", "matmul_floats_neon", matMulFloats},
+	{"kernels", "attention_neon", (*program).attention},
+	{"kernels", "elementwise_neon", (*program).elementwise},
+	{"kernels", "activations_neon", (*program).quantize},
+	{"kernels", "kvrows_neon", (*program).kvRows},
+	{"kernels", "recurrent_neon", (*program).recur},
+	{"probe", "loops_neon", probeLoops},
 }

@@ -126,7 +126,7 @@ func dsumLane(group, g int) int { return sumLane(group, g) - 1 }
 
 // rows multiplies eight rows, where they lie, with one token.
 func (x *program) rows(l *level, f *format) {
-	name := "rows" + f.name + l.suffix
+	name := "gemv" + f.name + l.suffix
 	x.function(name, "dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte",
 		name+" sets dst[r] to the product of row r of w with a token, for 8 rows.")
 	w, stride, blocks, q, meta := x.arg("w"), x.arg("stride"), x.arg("blocks"), x.arg("q"), x.arg("groups")
@@ -370,7 +370,7 @@ func (x *program) quadSums(l *level, f *format, s *state, quad [4]R, u int, act 
 
 // unpack turns eight rows into a panel, with scales and minima [k/group][8].
 func (x *program) unpack(l *level, f *format) {
-	name := "unpack" + f.name + l.suffix
+	name := "pack" + f.name + l.suffix
 	x.function(name, "p *byte, s *float32, m *float32, w *byte, stride int, blocks int", name+" makes a panel of 8 rows of w.")
 	w, stride := x.arg("w"), x.arg("stride")
 	s := &state{c: map[string]V{}}
@@ -492,14 +492,14 @@ func panelName(l *level, kind string, group int, min bool, tokens int) string {
 	if min {
 		kind = "Min" + kind
 	}
-	return fmt.Sprintf("panel%d%sx%d%s", group, kind, tokens, l.suffix)
+	return fmt.Sprintf("microkernel%d%sx%d%s", group, kind, tokens, l.suffix)
 }
 
 // table lists the kernels of a level, for one token those of another.
 func (x *program) table(l, rows *level) {
 	fmt.Fprintf(&x.stub, "\nvar formats%s = []kernels8{\n", l.suffix)
 	for _, f := range formats {
-		fmt.Fprintf(&x.stub, "\t{quant.%s, rows%s%s, unpack%s%s, [4]func(*byte){", f.name, f.name, rows.suffix, f.name, l.suffix)
+		fmt.Fprintf(&x.stub, "\t{quant.%s, gemv%s%s, pack%s%s, [4]func(*byte){", f.name, f.name, rows.suffix, f.name, l.suffix)
 		for tokens := 1; tokens <= 4; tokens++ {
 			if tokens > 1 {
 				x.stub.WriteString(", ")

@@ -70,7 +70,7 @@ func convert(f *gguf.File) (*gguf.Writer, error) {
 		as, data := t.Type, f.Data(&t)
 		if t.Type == quant.F16 {
 			row := make([]float32, len(data)/2)
-			quant.WidenHalf(row, data)
+			quant.F16ToF32(row, data)
 			as, data = quant.Q8_0, make([]byte, quant.Q8_0.RowBytes(len(row)))
 			if err := quant.Quantize(as, data, row); err != nil {
 				return nil, fmt.Errorf("%s: %w", t.Name, err)
