@@ -273,7 +273,7 @@ func openSplit(path string, no, n int, one func(path string) (*File, error)) (_ 
 	if i, _ := strconv.Atoi(parts[2]); i != no+1 || parts[3] != fmt.Sprintf("%05d", n) {
 		return nil, fmt.Errorf("gguf: %s: the name does not say that it is file %d of %d: %w", path, no+1, n, ErrFormat)
 	}
-	name := func(i int) string { return fmt.Sprintf("%s-%05d-of-%05d.gguf", parts[1], i+1, n) }
+	name := func(i int) string { return shardPath(parts[1], i, n) }
 	var all *File
 	defer func() {
 		if err != nil && all != nil {

@@ -113,7 +113,6 @@ type costFlags struct {
 	predict int
 	runs    int
 	json    bool
-	html    string
 }
 
 func newExpertsCost() *cobra.Command {
@@ -144,9 +143,6 @@ func (f *costFlags) run(cmd *cobra.Command, args []string) error {
 		return usagef("want one of --json and --html")
 	case f.predict < 2 || f.runs < 1:
 		return usagef("want at least 2 tokens (-n) and 1 run (-r), found %d and %d", f.predict, f.runs)
-	}
-	if err := checkPage(cmd, "--html", f.html); err != nil {
-		return err
 	}
 	s, err := f.open(cmd, args, 0)
 	if err != nil {

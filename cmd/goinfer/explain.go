@@ -67,7 +67,7 @@ func (f *explainFlags) run(cmd *cobra.Command, args []string) error {
 	case f.json && f.out != "":
 		return usagef("--json and -o: want one of them")
 	}
-	if err := checkPage(cmd, "-o", f.out); err != nil {
+	if err := checkPage(cmd, "-o", f.out, inputs{models: []string{model}, files: f.text.inputs()}); err != nil {
 		return err
 	}
 	s, opts, prompt, err := f.opening.withText(cmd, model, &f.text, argument)
