@@ -2,9 +2,9 @@ package goinfer
 
 import (
 	"context"
-	"fmt"
 	"math"
 
+	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/model"
 )
 
@@ -52,7 +52,7 @@ func (m *Model) Embed(ctx context.Context, q EmbedRequest) ([]float32, error) {
 	switch q.Pooling {
 	case PoolMean, PoolFirst, PoolLast:
 	default:
-		return nil, fmt.Errorf("%s: want a pooling by mean, first or last, found %d", m.name, q.Pooling)
+		return nil, fault.Argument("Pooling", "mean, first or last", q.Pooling)
 	}
 	if err := m.Evaluate(ctx, r); err != nil {
 		return nil, err

@@ -47,7 +47,7 @@ func TestEmbed(t *testing.T) {
 	require.NoError(t, <-done)
 
 	_, err := m.Embed(ctx, goinfer.EmbedRequest{Tokens: tokens, Pooling: 9})
-	require.ErrorContains(t, err, "want a pooling by mean, first or last, found 9")
+	require.ErrorContains(t, err, "Pooling: want mean, first or last, found 9")
 	_, err = m.Embed(ctx, goinfer.EmbedRequest{Tokens: []int32{}})
 	require.ErrorContains(t, err, "the prompt is empty")
 }

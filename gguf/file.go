@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/internal/mmap"
 	"github.com/goinfer/goinfer/quant"
 )
@@ -177,13 +178,7 @@ func readFront(path string, r io.ReaderAt, size int64) (*File, error) {
 }
 
 // ioError says in which package and with which file the system refused something.
-func ioError(err error) error {
-	var p *os.PathError
-	if errors.As(err, &p) {
-		return fmt.Errorf("gguf: %s: %w", p.Path, p.Err)
-	}
-	return fmt.Errorf("gguf: %w", err)
-}
+func ioError(err error) error { return fmt.Errorf("gguf: %w", fault.System(err)) }
 
 // parse reads the header of a file of size bytes that begins with data, and checks the tensors' places.
 func parse(path string, data []byte, size int64) (*File, error) {
