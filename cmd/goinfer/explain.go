@@ -62,8 +62,10 @@ func (f *explainFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	switch {
-	case f.parts < 0 || f.draws < 0:
-		return usagef("want --parts and --draws of at least 0, found %d and %d", f.parts, f.draws)
+	case f.parts < 0:
+		return usagef("--parts: want at least 0, found %d", f.parts)
+	case f.draws < 0:
+		return usagef("--draws: want at least 0, found %d", f.draws)
 	case f.json && f.out != "":
 		return usagef("--json and -o: want one of them")
 	}
