@@ -2,7 +2,6 @@ package goinfer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -13,6 +12,7 @@ import (
 	"github.com/goinfer/goinfer/engine"
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/internal/cpu"
+	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/internal/mem"
 	"github.com/goinfer/goinfer/internal/par"
 	"github.com/goinfer/goinfer/kv"
@@ -47,8 +47,6 @@ type (
 	WatchConfig = engine.WatchConfig
 	// WatchEvent is one row at one step; its fields are documented at [engine.WatchEvent].
 	WatchEvent = engine.WatchEvent
-	// PanicError is a panic in code that a request brought along, with its stack; see [engine.PanicError].
-	PanicError = engine.PanicError
 	// Sampling are the parameters of the sampler; the zero value is greedy. Its fields are documented at
 	// [sample.Params].
 	Sampling = sample.Params
@@ -143,11 +141,10 @@ var (
 	ErrUnsupported = model.ErrUnsupported  // the file is sound, but asks for what this version lacks
 	ErrContextFull = engine.ErrContextFull // the prompt is longer than the context
 	ErrCacheFull   = engine.ErrCacheFull   // the request does not fit into Options.CacheBytes, even alone
-	ErrBusy        = engine.ErrBusy        // Options.Waiting requests wait already
 	ErrReentrant   = engine.ErrReentrant   // a callback called the model that it is called by
 	ErrCallback    = engine.ErrCallback    // code that the request brought along panicked or ended its goroutine
 	ErrState       = engine.ErrState       // no saved state of this model with these options
-	ErrMemory      = errors.New("not enough memory")
+	ErrMemory      = fault.ErrMemory
 	ErrClosed      = engine.ErrClosed
 )
 
@@ -200,11 +197,11 @@ func Open(path string, o Options) (*Model, error) {
 	// What cannot fit is refused before anything is read.
 	cfg, err := configOf(head, &o)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fault.In(path, err)
 	}
 	need, err := estimate(head, cfg, o)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fault.In(path, err)
 	}
 	f, err := checkpoint.Open(path, gguf.Options{NoMmap: o.NoMmap})
 	if err != nil {
@@ -221,11 +218,11 @@ func OpenBytes(name string, data []byte, o Options) (*Model, error) {
 	}
 	cfg, err := configOf(f, &o)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fault.In(name, err)
 	}
 	need, err := estimate(f, cfg, o)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fault.In(name, err)
 	}
 	return open(f, cfg, need, o)
 }
@@ -257,12 +254,17 @@ func configOf(f *gguf.File, o *Options) (Config, error) {
 	} else if o.Batch == 0 {
 		o.Batch = engine.DefaultBatch
 	}
-	if o.Threads > MaxThreads {
-		return cfg, fmt.Errorf("want at most %d threads, found %d", MaxThreads, o.Threads)
+	var wrong fault.Arguments
+	wrong.AtLeast("Context", o.Context, 1)
+	wrong.AtLeast("Batch", o.Batch, 1)
+	wrong.Between("Threads", o.Threads, 0, MaxThreads)
+	if o.CacheBytes < 0 {
+		wrong.Add("CacheBytes", "0, for no bound, or more", o.CacheBytes)
 	}
-	if o.Context < 1 || o.Batch < 1 || o.Threads < 0 || o.CacheBytes < 0 {
-		return cfg, fmt.Errorf("want a context and a batch of at least 1 and threads and cache bytes of at least 0, found %d, %d, %d, %d",
-			o.Context, o.Batch, o.Threads, o.CacheBytes)
+	wrong.AtLeast("Running", o.Running, 0)
+	wrong.AtLeast("Waiting", o.Waiting, 0)
+	if err := wrong.Err(); err != nil {
+		return cfg, err
 	}
 	return cfg, nil
 }
@@ -274,7 +276,7 @@ func Check(f *gguf.File) error {
 		_, err = arch.Build(outline(f, cfg))
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", f.Path(), err)
+		return fault.In(f.Path(), err)
 	}
 	return nil
 }
@@ -291,7 +293,7 @@ func open(f *gguf.File, cfg Config, need Memory, o Options) (m *Model, err error
 	defer func() {
 		if err != nil {
 			m.release()
-			m, err = nil, fmt.Errorf("%s: %w", f.Path(), err)
+			m, err = nil, fault.In(f.Path(), err)
 		}
 	}()
 	if cfg.HasVocab {
@@ -447,10 +449,7 @@ func (m *Model) LoadState(ctx context.Context, r io.Reader) ([]int32, error) {
 
 // named puts the name of the model before an error.
 func (m *Model) named(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", m.name, err)
+	return fault.In(m.name, err)
 }
 
 // OpenTokenizer reads the vocabulary of a GGUF file of any architecture, or of the folder of a checkpoint, and nothing else.
@@ -476,7 +475,7 @@ func OpenTokenizerBytes(name string, data []byte) (*Tokenizer, error) {
 func vocabulary(f *gguf.File) (*Tokenizer, error) {
 	v, err := model.Vocabulary(f)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.Path(), err)
+		return nil, fault.In(f.Path(), err)
 	}
 	return v, nil
 }

@@ -53,8 +53,8 @@ func TestCheck(t *testing.T) {
 		{Test{}, "bench: there is nothing to do: want prompt tokens or tokens to generate"},
 		{Test{Depth: 5}, "bench: there is nothing to do: want prompt tokens or tokens to generate"},
 		{Test{Gen: 1, Depth: 1, Parallel: 2}, "bench: tg1 @ d1 x2: several sequences have no depth but their prompts"},
-		{Test{Prompt: -1}, "bench: prompt tokens: want 0 to 16777216, found -1"},
-		{Test{Gen: 1, Parallel: 2000}, "bench: sequences: want 0 to 1024, found 2000"},
+		{Test{Prompt: -1}, "Prompt: want 0 to 16777216, found -1"},
+		{Test{Gen: 1, Parallel: 2000}, "Parallel: want 0 to 1024, found 2000"},
 	} {
 		err := Case{settings(), c.test}.Check(s)
 		if c.want == "" {
@@ -63,8 +63,8 @@ func TestCheck(t *testing.T) {
 			require.EqualError(t, err, c.want)
 		}
 	}
-	require.EqualError(t, Case{Settings{Batch: 1, Ubatch: 1}, Test{Gen: 1}}.Check(s), "bench: threads: want 1 to 1024, found 0")
-	require.EqualError(t, Case{Settings{Threads: 1, Ubatch: 1}, Test{Gen: 1}}.Check(s), "bench: batch: want 1 to 16777216, found 0")
+	require.EqualError(t, Case{Settings{Batch: 1, Ubatch: 1}, Test{Gen: 1}}.Check(s), "Threads: want 1 to 1024, found 0")
+	require.EqualError(t, Case{Settings{Threads: 1, Ubatch: 1}, Test{Gen: 1}}.Check(s), "Batch: want 1 to 16777216, found 0")
 }
 
 // What is read and calculated for a token, counted by hand.
@@ -165,7 +165,7 @@ func TestProbe(t *testing.T) {
 func TestRunFaults(t *testing.T) {
 	m := load(t, "stories260k", "q8_0")
 	_, err := (&Runner{}).Run(t.Context(), m, Case{settings(), Test{Gen: 1}})
-	require.EqualError(t, err, "bench: want at least 1 repetition, found 0")
+	require.EqualError(t, err, "Repetitions: want at least 1, found 0")
 	_, err = (&Runner{Repetitions: 1}).Run(t.Context(), m, Case{settings(), Test{Gen: 513}})
 	require.ErrorContains(t, err, "513 positions")
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/goinfer/goinfer"
+	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/internal/mem"
 	"github.com/goinfer/goinfer/probe"
 )
@@ -46,7 +47,7 @@ func (r *Runner) Run(ctx context.Context, m *Model, c Case) (*Result, error) {
 		return nil, err
 	}
 	if r.Repetitions < 1 {
-		return nil, fmt.Errorf("bench: want at least 1 repetition, found %d", r.Repetitions)
+		return nil, fault.Argument("Repetitions", "at least 1", r.Repetitions)
 	}
 	if r.Peer != nil {
 		if err := r.Peer.check(m, c); err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/goinfer/goinfer"
+	"github.com/goinfer/goinfer/internal/fault"
 )
 
 // Test is what is measured: Prompt tokens evaluated together, and then Gen tokens generated one by one.
@@ -71,16 +72,16 @@ const (
 // Check says why a case cannot be measured on models of the source, if it cannot.
 func (c Case) Check(s *Source) error {
 	t := c.Test
-	for _, n := range []struct {
-		what             string
-		n, least, atMost int
-	}{
-		{"prompt tokens", t.Prompt, 0, MaxTokens}, {"generated tokens", t.Gen, 0, MaxTokens}, {"depth", t.Depth, 0, MaxTokens}, {"sequences", t.Parallel, 0, MaxParallel},
-		{"threads", c.Threads, 1, goinfer.MaxThreads}, {"batch", c.Batch, 1, MaxTokens}, {"ubatch", c.Ubatch, 1, MaxTokens},
-	} {
-		if n.n < n.least || n.n > n.atMost {
-			return fmt.Errorf("bench: %s: want %d to %d, found %d", n.what, n.least, n.atMost, n.n)
-		}
+	var a fault.Arguments
+	a.Between("Prompt", t.Prompt, 0, MaxTokens)
+	a.Between("Gen", t.Gen, 0, MaxTokens)
+	a.Between("Depth", t.Depth, 0, MaxTokens)
+	a.Between("Parallel", t.Parallel, 0, MaxParallel)
+	a.Between("Threads", c.Threads, 1, goinfer.MaxThreads)
+	a.Between("Batch", c.Batch, 1, MaxTokens)
+	a.Between("Ubatch", c.Ubatch, 1, MaxTokens)
+	if err := a.Err(); err != nil {
+		return err
 	}
 	switch n := t.positions(); {
 	case t.Prompt+t.Gen == 0:

@@ -129,7 +129,7 @@ func TestFaults(t *testing.T) {
 	_, err = good.Random(t.Context(), Random{Type: "i8", Pure: true})
 	require.EqualError(t, err, "catalog: shape tiny-dense: quant: I8 is not a type that can be written")
 	_, err = good.Random(t.Context(), Random{Type: "f16", Threads: -1})
-	require.EqualError(t, err, "catalog: want 0 to 1024 threads, found -1")
+	require.EqualError(t, err, "Threads: want 0 to 1024, found -1")
 	small, err := Find("stories260k")
 	require.NoError(t, err)
 	_, err = small.Random(t.Context(), Random{Type: "q4_k", Pure: true})

@@ -14,6 +14,7 @@ import (
 
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/internal/cpu"
+	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/internal/par"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/quant"
@@ -39,7 +40,7 @@ const deviation = 0.02
 // sequences of their blocks drawn at random: blocks repeat, tensors and rows do not.
 func (s Shape) Random(ctx context.Context, o Random) (*gguf.Writer, error) {
 	if o.Threads < 0 || o.Threads > par.MaxThreads {
-		return nil, fmt.Errorf("catalog: want 0 to %d threads, found %d", par.MaxThreads, o.Threads)
+		return nil, fault.Argument("Threads", fmt.Sprintf("0 to %d", par.MaxThreads), o.Threads)
 	}
 	ts, recipe, err := s.Types(o.Type, o.Pure)
 	if err != nil {

@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
 	"strconv"
 
+	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/internal/mmap"
 )
 
@@ -60,12 +60,7 @@ func parseConfig(path string, data []byte) (*config, error) {
 }
 
 // ioError says in which package and with which file the system refused something.
-func ioError(err error) error {
-	if p, ok := errors.AsType[*fs.PathError](err); ok {
-		return fmt.Errorf("checkpoint: %s: %w", p.Path, p.Err)
-	}
-	return fmt.Errorf("checkpoint: %w", err)
-}
+func ioError(err error) error { return fmt.Errorf("checkpoint: %w", fault.System(err)) }
 
 // model reads config.json of a model. Of one with several parts it is the part about text, over what the whole says.
 func modelConfig(dir string) (*config, error) {

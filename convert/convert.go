@@ -30,6 +30,7 @@ import (
 	"github.com/goinfer/goinfer/checkpoint"
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/internal/cpu"
+	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/internal/mem"
 	"github.com/goinfer/goinfer/internal/par"
 	"github.com/goinfer/goinfer/model"
@@ -94,7 +95,7 @@ func Open(path string, data []byte) (*gguf.File, error) {
 // again, and loses by it.
 func Quantize(ctx context.Context, f *gguf.File, o Options) (*gguf.Writer, error) {
 	if o.Threads < 0 || o.Threads > par.MaxThreads {
-		return nil, fmt.Errorf("convert: want 0 to %d threads, found %d", par.MaxThreads, o.Threads)
+		return nil, fault.Argument("Threads", fmt.Sprintf("0 to %d", par.MaxThreads), o.Threads)
 	}
 	c, err := model.ReadConfig(model.GGUF(f))
 	if err != nil {

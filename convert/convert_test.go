@@ -135,7 +135,7 @@ func TestFaults(t *testing.T) {
 	require.ErrorContains(t, err, f.Path())
 
 	_, err = Quantize(t.Context(), f, Options{Type: "q8_0", Threads: 1025})
-	require.EqualError(t, err, "convert: want 0 to 1024 threads, found 1025")
+	require.EqualError(t, err, "Threads: want 0 to 1024, found 1025")
 
 	ctx, stop := context.WithCancel(t.Context())
 	w, err := Quantize(ctx, f, Options{Type: "q8_0"})

@@ -2,11 +2,12 @@ package engine
 
 import (
 	"bytes"
+	"fmt"
 	"runtime"
-	"runtime/debug"
 	"strconv"
 	"sync/atomic"
 
+	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/nn"
 )
 
@@ -36,7 +37,7 @@ func (c *callbacks) leave() {
 		return
 	}
 	if v := recover(); v != nil {
-		t.fail(&PanicError{Value: v, Stack: debug.Stack(), Callback: true})
+		t.fail(fmt.Errorf("%w: %w", ErrCallback, fault.Caught(v)))
 	} else {
 		t.fail(errExit)
 	}

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/goinfer/goinfer/engine/scheduler"
+	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/model"
 )
 
@@ -46,7 +47,7 @@ func (e *Engine) Embed(ctx context.Context, q EmbedRequest) ([]float32, error) {
 		m.first = len(tokens) - 1
 		m.each = true
 	default:
-		return nil, invalid("Pooling", "mean, first or last", int(q.Pooling))
+		return nil, fault.Argument("Pooling", "mean, first or last", int(q.Pooling))
 	}
 	if err := e.submit(m, q.Priority); err != nil {
 		return nil, err

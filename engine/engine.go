@@ -3,13 +3,13 @@ package engine
 import (
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/goinfer/goinfer/engine/prefix"
 	"github.com/goinfer/goinfer/engine/scheduler"
+	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/internal/par"
 	"github.com/goinfer/goinfer/kv"
 	"github.com/goinfer/goinfer/model"
@@ -333,7 +333,7 @@ func (e *Engine) unembed() (err error) {
 // recover makes an error of a bug in a pass, which must not take the process down.
 func (e *Engine) recover(err *error) {
 	if v := recover(); v != nil {
-		*err = &PanicError{Value: v, Stack: debug.Stack()}
+		*err = fault.Caught(v)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/goinfer/goinfer/engine/scheduler"
+	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/sample"
 	"github.com/goinfer/goinfer/tokenizer"
 )
@@ -78,7 +79,7 @@ func (e *Engine) newGeneration(ctx context.Context, q *Request) (*generation, er
 		g.text = text{stream: e.c.Vocab.NewStream(tokenizer.StreamConfig{Special: q.Special}), stops: q.Stop}
 	}
 	if g.sampler, err = sample.New(q.Sampling, v); err != nil {
-		return nil, err
+		return nil, fault.Under("Sampling", err)
 	}
 	g.sampler.Prompt(tokens...)
 	return g, nil

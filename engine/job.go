@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/goinfer/goinfer/engine/scheduler"
+	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/tensor"
 )
 
@@ -53,7 +54,7 @@ func (t *task) cancelled() bool { return t.left.Load() || t.ctx.Err() != nil }
 // result is the error of a job that has ended.
 func (t *task) result(why Stop, err error) error {
 	if err == nil && why == StopCancelled {
-		return context.Cause(t.ctx)
+		return fault.Cancelled(t.ctx)
 	}
 	return err
 }
@@ -124,6 +125,6 @@ func (e *Engine) await(j job, done <-chan error) error {
 	case err := <-done:
 		return err
 	case <-time.After(grace):
-		return context.Cause(ctx)
+		return fault.Cancelled(ctx)
 	}
 }

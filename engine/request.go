@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/nn"
 	"github.com/goinfer/goinfer/sample"
 )
@@ -147,27 +147,22 @@ type Usage struct {
 	GenerateTime time.Duration // from then on
 }
 
-// invalid is the error of a field that cannot be used.
-func invalid(field, want string, found any) error {
-	return fmt.Errorf("%s: want %s, found %v", field, want, found)
-}
-
 // encode returns the tokens of the prompt.
 func (c *Config) encode(q *Request) ([]int32, error) {
 	switch {
 	case q.Prompt != "" && q.Tokens != nil:
-		return nil, invalid("Tokens", "one of Prompt and Tokens", "both")
+		return nil, fault.Argument("Tokens", "one of Prompt and Tokens", "both")
 	case q.Tokens != nil:
 		if len(q.Tokens) == 0 {
-			return nil, invalid("Tokens", "at least one token", "none: the prompt is empty")
+			return nil, fault.Argument("Tokens", "at least one token", "none: the prompt is empty")
 		}
 		return q.Tokens, c.check(q.Tokens)
 	case c.Vocab == nil:
-		return nil, fmt.Errorf("the file has no vocabulary: want Tokens in place of Prompt: %w", model.ErrUnsupported)
+		return nil, fmt.Errorf("the file has no vocabulary: want Tokens in place of Prompt: %w", fault.ErrUnsupported)
 	}
 	ids := c.Vocab.Encode(nil, q.Prompt, true, !q.NoSpecial)
 	if len(ids) == 0 {
-		return nil, invalid("Prompt", "a text", "none: the prompt is empty, and the model has no token to begin a text with")
+		return nil, fault.Argument("Prompt", "a text", "none: the prompt is empty, and the model has no token to begin a text with")
 	}
 	return ids, c.check(ids)
 }
@@ -176,14 +171,14 @@ func (c *Config) encode(q *Request) ([]int32, error) {
 func (c *Config) check(ids []int32) error {
 	for i, id := range ids {
 		if id < 0 || int(id) >= c.NVocab {
-			return invalid("Tokens", fmt.Sprintf("ids from 0 to %d", c.NVocab-1), fmt.Sprintf("%d at position %d", id, i))
+			return fault.Argument("Tokens", fmt.Sprintf("ids from 0 to %d", c.NVocab-1), fmt.Sprintf("%d at position %d", id, i))
 		}
 	}
 	if len(ids) > c.NCtx {
 		return fmt.Errorf("the prompt has %d tokens, the context %d: %w", len(ids), c.NCtx, ErrContextFull)
 	}
 	if c.Encoder && len(ids) > c.Batch {
-		return invalid("Tokens", fmt.Sprintf("at most the %d tokens of a batch, since the model reads a text as a whole", c.Batch), len(ids))
+		return fault.Argument("Tokens", fmt.Sprintf("at most the %d tokens of a batch, since the model reads a text as a whole", c.Batch), len(ids))
 	}
 	return nil
 }
@@ -194,15 +189,15 @@ func (c *Config) checkScore(q *Request) error {
 	case c.Encoder && q.Logits != nil:
 		return errNoLogits
 	case q.MaxTokens != 0:
-		return invalid("MaxTokens", "0 where nothing is generated", q.MaxTokens)
+		return fault.Argument("MaxTokens", "0 where nothing is generated", q.MaxTokens)
 	case q.Pick != nil:
-		return invalid("Pick", "none where nothing is generated", "one")
+		return fault.Argument("Pick", "none where nothing is generated", "one")
 	case q.Proposer != nil:
-		return invalid("Proposer", "none where nothing is generated", "one")
+		return fault.Argument("Proposer", "none where nothing is generated", "one")
 	case len(q.Stop) > 0:
-		return invalid("Stop", "none where nothing is generated", q.Stop)
+		return fault.Argument("Stop", "none where nothing is generated", q.Stop)
 	case q.From < 0:
-		return invalid("From", "a position", q.From)
+		return fault.Argument("From", "a position", q.From)
 	}
 	return nil
 }
@@ -217,18 +212,18 @@ func (c *Config) checkGenerate(q *Request, prompt int) error {
 	}
 	for _, s := range q.Stop {
 		if s == "" {
-			return invalid("Stop", "strings", "an empty one")
+			return fault.Argument("Stop", "strings", "an empty one")
 		}
 	}
 	switch {
 	case q.MaxTokens < 0:
-		return invalid("MaxTokens", "0, for no limit, or more", q.MaxTokens)
+		return fault.Argument("MaxTokens", "0, for no limit, or more", q.MaxTokens)
 	case q.Top < 0 || q.Top > MaxTop:
-		return invalid("Top", fmt.Sprintf("at most %d alternatives", MaxTop), q.Top)
+		return fault.Argument("Top", fmt.Sprintf("at most %d alternatives", MaxTop), q.Top)
 	case q.From < 0:
-		return invalid("From", "a position", q.From)
+		return fault.Argument("From", "a position", q.From)
 	case q.Pick != nil && q.Sampling.Grammar != nil:
-		return invalid("Pick", "none beside Sampling.Grammar, which it would not obey", "both")
+		return fault.Argument("Pick", "none beside Sampling.Grammar, which it would not obey", "both")
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/goinfer/goinfer/engine/scheduler"
+	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/kv"
 	"github.com/goinfer/goinfer/nn"
 )
@@ -48,7 +49,7 @@ func (s *sequence) init(ctx context.Context, e *Engine, q *Request, tokens []int
 	}
 	if q.Watch != nil {
 		if q.Watch.used.Swap(true) {
-			return invalid("Watch", "one that serves no other request", "a used one")
+			return fault.Argument("Watch", "one that serves no other request", "a used one")
 		}
 		s.watcher = &watcher{w: q.Watch}
 		if s.hook == nil {

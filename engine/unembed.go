@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/goinfer/goinfer/engine/scheduler"
+	"github.com/goinfer/goinfer/internal/fault"
 )
 
 // Unembed applies the model's final norm and its output matrix to rows of the residual stream, x being
@@ -14,7 +15,7 @@ import (
 // which is on the engine's goroutine.
 func (e *Engine) Unembed(ctx context.Context, x []float32, width int, f func(row int, logits []float32) error) error {
 	if width < 1 || len(x) == 0 || len(x)%width != 0 {
-		return invalid("x", fmt.Sprintf("whole rows of %d numbers", width), len(x))
+		return fault.Argument("x", fmt.Sprintf("whole rows of %d numbers", width), len(x))
 	}
 	if e.c.Encoder {
 		return errNoLogits

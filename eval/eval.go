@@ -20,6 +20,7 @@ import (
 	"strings"
 
 	"github.com/goinfer/goinfer"
+	"github.com/goinfer/goinfer/internal/fault"
 )
 
 // DefaultChunk is the number of tokens in a chunk that published perplexities are measured with.
@@ -54,7 +55,7 @@ func Chunks(v *goinfer.Tokenizer, text string, n int) ([]Chunk, error) {
 		return nil, fmt.Errorf("eval: the model has no vocabulary: %w", goinfer.ErrUnsupported)
 	}
 	if n < 4 {
-		return nil, fmt.Errorf("eval: want chunks of at least 4 tokens, found %d", n)
+		return nil, fault.Argument("n", "chunks of at least 4 tokens", n)
 	}
 	ids := v.Encode(nil, text, true, false)
 	if len(ids) < n {

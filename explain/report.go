@@ -10,6 +10,7 @@ import (
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/eval"
 	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/internal/fault"
 )
 
 // Options are what [Examine] looks at. The zero value but for Prompt works.
@@ -101,8 +102,11 @@ func Examine(ctx context.Context, m *goinfer.Model, o Options) (*Report, error) 
 	if o.Progress == nil {
 		o.Progress = func(string, int, int) {}
 	}
-	if o.Parts < 0 || o.Draws < 0 {
-		return nil, fmt.Errorf("explain: want at least 0 parts and draws, found %d and %d", o.Parts, o.Draws)
+	var a fault.Arguments
+	a.AtLeast("Parts", o.Parts, 0)
+	a.AtLeast("Draws", o.Draws, 0)
+	if err := a.Err(); err != nil {
+		return nil, err
 	}
 	next, err := Predict(ctx, m, Question{Prompt: o.Prompt, Top: 10})
 	if err != nil {

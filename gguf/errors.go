@@ -3,14 +3,16 @@ package gguf
 import (
 	"errors"
 	"fmt"
+
+	"github.com/goinfer/goinfer/internal/fault"
 )
 
 // Sentinels for errors.Is.
 var (
 	// ErrFormat marks files that are damaged or not GGUF at all.
-	ErrFormat = errors.New("damaged file")
+	ErrFormat = fault.ErrFormat
 	// ErrUnsupported marks files that are sound but of a kind that this package does not read.
-	ErrUnsupported = errors.New("unsupported")
+	ErrUnsupported = fault.ErrUnsupported
 )
 
 // FormatError is a fault in a file.
@@ -35,6 +37,15 @@ func (e *FormatError) Unwrap() []error {
 		return []error{e.Err}
 	}
 	return []error{ErrFormat, e.Err}
+}
+
+// As finds the path as a [fault.FileError] has it.
+func (e *FormatError) As(target any) bool {
+	f, ok := target.(**fault.FileError)
+	if ok {
+		*f = &fault.FileError{Path: e.Path, Err: e.Err}
+	}
+	return ok
 }
 
 // shorten keeps a name from a file that may be megabytes long within a line.

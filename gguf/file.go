@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/internal/mmap"
 	"github.com/goinfer/goinfer/quant"
 )
@@ -177,13 +178,7 @@ func readFront(path string, r io.ReaderAt, size int64) (*File, error) {
 }
 
 // ioError says in which package and with which file the system refused something.
-func ioError(err error) error {
-	var p *os.PathError
-	if errors.As(err, &p) {
-		return fmt.Errorf("gguf: %s: %w", p.Path, p.Err)
-	}
-	return fmt.Errorf("gguf: %w", err)
-}
+func ioError(err error) error { return fmt.Errorf("gguf: %w", fault.System(err)) }
 
 // parse reads the header of a file of size bytes that begins with data, and checks the tensors' places.
 func parse(path string, data []byte, size int64) (*File, error) {
@@ -273,7 +268,7 @@ func openSplit(path string, no, n int, one func(path string) (*File, error)) (_ 
 	if i, _ := strconv.Atoi(parts[2]); i != no+1 || parts[3] != fmt.Sprintf("%05d", n) {
 		return nil, fmt.Errorf("gguf: %s: the name does not say that it is file %d of %d: %w", path, no+1, n, ErrFormat)
 	}
-	name := func(i int) string { return fmt.Sprintf("%s-%05d-of-%05d.gguf", parts[1], i+1, n) }
+	name := func(i int) string { return shardPath(parts[1], i, n) }
 	var all *File
 	defer func() {
 		if err != nil && all != nil {

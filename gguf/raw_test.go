@@ -69,7 +69,7 @@ func everyKind(version uint32) []byte {
 }
 
 // fault opens data, which must fail, and checks that the error is one line that names the file.
-func fault(t *testing.T, data []byte) error {
+func damaged(t *testing.T, data []byte) error {
 	t.Helper()
 	f, err := OpenBytes("some.gguf", data)
 	require.Error(t, err)

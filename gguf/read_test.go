@@ -189,7 +189,7 @@ func TestTruncated(t *testing.T) {
 	data := everyKind(3)
 	path := filepath.Join(t.TempDir(), "cut.gguf")
 	for n := range data {
-		err := fault(t, data[:n:n])
+		err := damaged(t, data[:n:n])
 		require.ErrorIs(t, err, ErrFormat)
 		var f *FormatError
 		require.ErrorAs(t, err, &f)
@@ -311,7 +311,7 @@ func TestFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			data := []byte(*c.file)
 			start := time.Now()
-			err := fault(t, data)
+			err := damaged(t, data)
 			require.Less(t, time.Since(start), time.Second)
 			require.ErrorContains(t, err, c.want)
 			require.ErrorIs(t, err, c.is)

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/quant"
 )
 
@@ -116,10 +117,10 @@ func (t Type) String() string {
 // blocks of the format.
 func (t Type) RowBytes(dim int) (int, error) {
 	if int(t) >= len(types) {
-		return 0, fmt.Errorf("want a cache of type %s, found %s", typeNames(), t)
+		return 0, fault.Of(fault.ErrInvalid, fmt.Errorf("want a cache of type %s, found %s", typeNames(), t))
 	}
 	if block := t.Quant().BlockSize(); dim%block != 0 {
-		return 0, fmt.Errorf("a cache of type %s wants heads of a multiple of %d, found heads of %d: F16 or F32 keep them", t, block, dim)
+		return 0, fault.Of(fault.ErrInvalid, fmt.Errorf("a cache of type %s wants heads of a multiple of %d, found heads of %d: F16 or F32 keep them", t, block, dim))
 	}
 	return t.Quant().RowBytes(dim), nil
 }
@@ -204,7 +205,7 @@ func (c *Config) plan() (plan, error) {
 		}
 	}
 	if page := int64(p.rows) + 4*int64(p.states); c.MaxBytes < 0 || c.MaxBytes > 0 && c.MaxBytes < page {
-		return p, fmt.Errorf("kv: a limit of %d bytes is less than one page of %d bytes", c.MaxBytes, page)
+		return p, fault.Of(fault.ErrInvalid, fmt.Errorf("kv: a limit of %d bytes is less than one page of %d bytes", c.MaxBytes, page))
 	}
 	return p, nil
 }

@@ -7,12 +7,13 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/nn"
 	"github.com/goinfer/goinfer/quant"
 )
 
 // ErrUnsupported marks files that are sound but ask for what the engine lacks.
-var ErrUnsupported = errors.New("unsupported")
+var ErrUnsupported = fault.ErrUnsupported
 
 // Config holds the hyper-parameters of a model, named as the field names them.
 type Config struct {

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/goinfer/goinfer/catalog"
+	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/kv"
 	"github.com/goinfer/goinfer/params"
 )
@@ -35,8 +36,11 @@ const mostCache = 1 << 60
 
 // Need works out the memory of a model whose tensors have their types, see params.Model.As.
 func Need(m *params.Model, l Load) (Memory, error) {
-	if l.Context < 1 || l.Sequences < 1 {
-		return Memory{}, fmt.Errorf("plan: %s: want at least one sequence of one position, found %d of %d", m.Name, l.Sequences, l.Context)
+	var a fault.Arguments
+	a.AtLeast("Context", l.Context, 1)
+	a.AtLeast("Sequences", l.Sequences, 1)
+	if err := a.Err(); err != nil {
+		return Memory{}, err
 	}
 	n := Memory{Weights: m.Size(), Scratch: scratch(m, l), Overhead: overhead(m)}
 	store, err := kv.New(kv.Config{Layers: m.State, KType: l.K, VType: l.V})

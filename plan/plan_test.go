@@ -35,7 +35,7 @@ func TestNeed(t *testing.T) {
 	_, err = Need(m, Load{Context: 1e9, Sequences: 1e9})
 	require.ErrorContains(t, err, "a cache for 1000000000 contexts of 1000000000 is beyond any machine")
 	_, err = Need(m, Load{Context: 64})
-	require.ErrorContains(t, err, "found 0 of 64")
+	require.ErrorContains(t, err, "Sequences: want at least 1, found 0")
 }
 
 // TestScratch: activations are about what the engine takes.

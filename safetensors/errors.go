@@ -1,14 +1,14 @@
 package safetensors
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"strconv"
+
+	"github.com/goinfer/goinfer/internal/fault"
 )
 
 // ErrFormat marks files that are damaged or not of this format, for errors.Is.
-var ErrFormat = errors.New("damaged file")
+var ErrFormat = fault.ErrFormat
 
 // FormatError is a fault in a file.
 type FormatError struct {
@@ -28,6 +28,15 @@ func (e *FormatError) Error() string {
 // Unwrap makes every FormatError an ErrFormat.
 func (e *FormatError) Unwrap() []error { return []error{ErrFormat, e.Err} }
 
+// As finds the path as a [fault.FileError] has it.
+func (e *FormatError) As(target any) bool {
+	f, ok := target.(**fault.FileError)
+	if ok {
+		*f = &fault.FileError{Path: e.Path, Err: e.Err}
+	}
+	return ok
+}
+
 // quoted is a text from a file for a message: on one line, and not long.
 func quoted(s string) string {
 	if len(s) > 80 {
@@ -37,9 +46,4 @@ func quoted(s string) string {
 }
 
 // ioError says in which package and with which file the system refused something.
-func ioError(err error) error {
-	if p, ok := errors.AsType[*fs.PathError](err); ok {
-		return fmt.Errorf("safetensors: %s: %w", p.Path, p.Err)
-	}
-	return fmt.Errorf("safetensors: %w", err)
-}
+func ioError(err error) error { return fmt.Errorf("safetensors: %w", fault.System(err)) }

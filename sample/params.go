@@ -1,11 +1,12 @@
 package sample
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"math"
 	"slices"
+
+	"github.com/goinfer/goinfer/internal/fault"
 )
 
 // Params say how tokens are chosen. The zero value is greedy; [Defaults] is the field's usual choice. A stage that its numbers turn off costs nothing.
@@ -95,83 +96,56 @@ func Defaults() Params {
 	}
 }
 
-// Validate reports every fault at once.
+// Validate reports all that is wrong at once: one [fault.ArgumentError] for each field, joined.
 func (p Params) Validate() error {
-	var f faults
+	var f fault.Arguments
 	inf := float32(math.Inf(1))
-	f.float("Temperature", p.Temperature, -inf, inf)
-	f.float("DynaTempRange", p.DynaTempRange, 0, inf)
-	f.float("DynaTempExponent", p.DynaTempExponent, 0, inf)
-	f.float("TopP", p.TopP, 0, 1)
-	f.float("MinP", p.MinP, 0, 1)
-	f.float("TypicalP", p.TypicalP, 0, 1)
-	f.float("TopNSigma", p.TopNSigma, -inf, inf)
-	f.float("XTCProbability", p.XTCProbability, 0, 1)
-	f.float("XTCThreshold", p.XTCThreshold, 0, 1)
-	f.atLeast("MinKeep", p.MinKeep, 0)
-	f.atLeast("RepeatLastN", p.RepeatLastN, -1)
-	f.float("RepeatPenalty", p.RepeatPenalty, 0, inf)
-	f.float("FrequencyPenalty", p.FrequencyPenalty, -inf, inf)
-	f.float("PresencePenalty", p.PresencePenalty, -inf, inf)
-	f.float("DRYMultiplier", p.DRYMultiplier, 0, inf)
+	f.Float("Temperature", p.Temperature, -inf, inf)
+	f.Float("DynaTempRange", p.DynaTempRange, 0, inf)
+	f.Float("DynaTempExponent", p.DynaTempExponent, 0, inf)
+	f.Float("TopP", p.TopP, 0, 1)
+	f.Float("MinP", p.MinP, 0, 1)
+	f.Float("TypicalP", p.TypicalP, 0, 1)
+	f.Float("TopNSigma", p.TopNSigma, -inf, inf)
+	f.Float("XTCProbability", p.XTCProbability, 0, 1)
+	f.Float("XTCThreshold", p.XTCThreshold, 0, 1)
+	f.AtLeast("MinKeep", p.MinKeep, 0)
+	f.AtLeast("RepeatLastN", p.RepeatLastN, -1)
+	f.Float("RepeatPenalty", p.RepeatPenalty, 0, inf)
+	f.Float("FrequencyPenalty", p.FrequencyPenalty, -inf, inf)
+	f.Float("PresencePenalty", p.PresencePenalty, -inf, inf)
+	f.Float("DRYMultiplier", p.DRYMultiplier, 0, inf)
 	if p.DRYBase != 0 {
-		f.float("DRYBase", p.DRYBase, 1, inf)
+		f.Float("DRYBase", p.DRYBase, 1, inf)
 	}
-	f.atLeast("DRYAllowedLength", p.DRYAllowedLength, 0)
-	f.atLeast("DRYLastN", p.DRYLastN, -1)
+	f.AtLeast("DRYAllowedLength", p.DRYAllowedLength, 0)
+	f.AtLeast("DRYLastN", p.DRYLastN, -1)
 	if p.Mirostat < 0 || p.Mirostat > 2 {
-		f.add("Mirostat", "0, 1 or 2", p.Mirostat)
+		f.Add("Mirostat", "0, 1 or 2", p.Mirostat)
 	}
-	f.float("MirostatTau", p.MirostatTau, 0, inf)
-	f.float("MirostatEta", p.MirostatEta, 0, inf)
-	f.bias(p.LogitBias)
+	f.Float("MirostatTau", p.MirostatTau, 0, inf)
+	f.Float("MirostatEta", p.MirostatEta, 0, inf)
+	checkBias(&f, p.LogitBias)
 	for i, s := range p.Extra {
 		if s == nil {
-			f.add(fmt.Sprintf("Extra[%d]", i), "a stage", "nil")
+			f.Add(fmt.Sprintf("Extra[%d]", i), "a stage", "nil")
 		}
 	}
 	for i, name := range p.Chain {
 		if canonical(name) == "" {
-			f.add(fmt.Sprintf("Chain[%d]", i), "one of "+known(), fmt.Sprintf("%q", name))
+			f.Add(fmt.Sprintf("Chain[%d]", i), "one of "+known(), fmt.Sprintf("%q", name))
 		}
 	}
-	return errors.Join(f...)
+	return f.Err()
 }
 
-type faults []error
-
-func (f *faults) add(field, want string, found any) {
-	*f = append(*f, fmt.Errorf("sample: %s: want %s, found %v", field, want, found))
-}
-
-// float refuses what is outside [least, most], and what is not finite.
-func (f *faults) float(field string, x, least, most float32) {
-	if finite(x) && x >= least && x <= most {
-		return
-	}
-	want := fmt.Sprintf("%v to %v", least, most)
-	switch {
-	case finite(least) && !finite(most):
-		want = fmt.Sprintf("a finite number, at least %v", least)
-	case !finite(most):
-		want = "a finite number"
-	}
-	f.add(field, want, x)
-}
-
-func (f *faults) atLeast(field string, x, least int) {
-	if x < least {
-		f.add(field, fmt.Sprintf("at least %d", least), x)
-	}
-}
-
-func (f *faults) bias(biases map[int32]float32) {
+func checkBias(f *fault.Arguments, biases map[int32]float32) {
 	for _, id := range slices.Sorted(maps.Keys(biases)) {
 		if id < 0 {
-			f.add("LogitBias", "ids from 0", id)
+			f.Add("LogitBias", "ids from 0", id)
 		}
 		if b := biases[id]; !finite(b) && !math.IsInf(float64(b), -1) {
-			f.add(fmt.Sprintf("LogitBias[%d]", id), "a finite number or -Inf", b)
+			f.Add(fmt.Sprintf("LogitBias[%d]", id), "a finite number or -Inf", b)
 		}
 	}
 }

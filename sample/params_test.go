@@ -48,31 +48,31 @@ func TestValidate(t *testing.T) {
 		DRYMultiplier: -1, DRYBase: 0.5, DRYAllowedLength: -1, DRYLastN: -7, Mirostat: 3, MirostatTau: -1, Temperature: inf,
 		LogitBias: map[int32]float32{-1: 1, 5: inf, 6: -inf}, Extra: []Stage{nil}, Chain: []string{"top_k", "topp", "tfs"},
 	}
-	require.Equal(t, `sample: Temperature: want a finite number, found +Inf
-sample: DynaTempRange: want a finite number, at least 0, found -1
-sample: TopP: want 0 to 1, found 1.5
-sample: MinP: want 0 to 1, found -0.1
-sample: TypicalP: want 0 to 1, found 2
-sample: XTCProbability: want 0 to 1, found 1.01
-sample: XTCThreshold: want 0 to 1, found -1
-sample: MinKeep: want at least 0, found -1
-sample: RepeatLastN: want at least -1, found -2
-sample: RepeatPenalty: want a finite number, at least 0, found -1
-sample: DRYMultiplier: want a finite number, at least 0, found -1
-sample: DRYBase: want a finite number, at least 1, found 0.5
-sample: DRYAllowedLength: want at least 0, found -1
-sample: DRYLastN: want at least -1, found -7
-sample: Mirostat: want 0, 1 or 2, found 3
-sample: MirostatTau: want a finite number, at least 0, found -1
-sample: LogitBias: want ids from 0, found -1
-sample: LogitBias[5]: want a finite number or -Inf, found +Inf
-sample: Extra[0]: want a stage, found nil
-sample: Chain[2]: want one of penalties dry top_n_sigma top_k typ_p top_p min_p xtc temperature, found "tfs"`, p.Validate().Error())
+	require.Equal(t, `Temperature: want a finite number, found +Inf
+DynaTempRange: want a finite number, at least 0, found -1
+TopP: want 0 to 1, found 1.5
+MinP: want 0 to 1, found -0.1
+TypicalP: want 0 to 1, found 2
+XTCProbability: want 0 to 1, found 1.01
+XTCThreshold: want 0 to 1, found -1
+MinKeep: want at least 0, found -1
+RepeatLastN: want at least -1, found -2
+RepeatPenalty: want a finite number, at least 0, found -1
+DRYMultiplier: want a finite number, at least 0, found -1
+DRYBase: want a finite number, at least 1, found 0.5
+DRYAllowedLength: want at least 0, found -1
+DRYLastN: want at least -1, found -7
+Mirostat: want 0, 1 or 2, found 3
+MirostatTau: want a finite number, at least 0, found -1
+LogitBias: want ids from 0, found -1
+LogitBias[5]: want a finite number or -Inf, found +Inf
+Extra[0]: want a stage, found nil
+Chain[2]: want one of penalties dry top_n_sigma top_k typ_p top_p min_p xtc temperature, found "tfs"`, p.Validate().Error())
 	_, err := New(p, nil)
 	require.Equal(t, p.Validate(), err)
 
 	_, err = New(Params{LogitBias: map[int32]float32{1: 1, 3: 1, 7: 1}}, words{"a", "b", "c"})
-	require.EqualError(t, err, "sample: LogitBias: want ids below 3, the size of the vocabulary, found 7")
+	require.EqualError(t, err, "LogitBias: want ids below 3, the size of the vocabulary, found 7")
 }
 
 // TestValidateFloats sets every float32 to what is not a number.
@@ -84,7 +84,7 @@ func TestValidateFloats(t *testing.T) {
 			if f.Kind() == reflect.Float32 {
 				f.SetFloat(x)
 				name := reflect.TypeFor[Params]().Field(i).Name
-				require.ErrorContains(t, p.Validate(), "sample: "+name+": want ")
+				require.ErrorContains(t, p.Validate(), ""+name+": want ")
 				require.NotContains(t, p.Validate().Error(), "\n")
 			}
 		}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/goinfer/goinfer/internal/fault"
 )
 
 // Vocab is what a sampler asks of a vocabulary.
@@ -83,7 +85,7 @@ func New(p Params, v Vocab) (*Sampler, error) {
 	}
 	if v != nil && len(p.LogitBias) > 0 {
 		if id := slices.Max(slices.Collect(maps.Keys(p.LogitBias))); int(id) >= v.Size() {
-			return nil, fmt.Errorf("sample: LogitBias: want ids below %d, the size of the vocabulary, found %d", v.Size(), id)
+			return nil, fault.Argument("LogitBias", fmt.Sprintf("ids below %d, the size of the vocabulary", v.Size()), id)
 		}
 	}
 	s := &Sampler{seed: p.Seed, trace: p.Trace, chain: p.stages(v)}

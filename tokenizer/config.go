@@ -1,8 +1,9 @@
 package tokenizer
 
 import (
-	"errors"
 	"fmt"
+
+	"github.com/goinfer/goinfer/internal/fault"
 )
 
 // The types of tokens, as in tokenizer.ggml.token_type.
@@ -68,25 +69,16 @@ const (
 // ErrFormat is wrapped by errors of [New] about a vocabulary that contradicts itself, ErrUnsupported by those about a Model or Pre that
 // the package does not know.
 var (
-	ErrFormat      = errors.New("malformed vocabulary")
-	ErrUnsupported = errors.New("unsupported vocabulary")
+	ErrFormat      = fault.ErrFormat
+	ErrUnsupported = fault.ErrUnsupported
 )
 
-// fault is an error whose text is the message alone and whose kind is found by errors.Is.
-type fault struct {
-	kind error
-	msg  string
-}
-
-func (f *fault) Error() string { return f.msg }
-func (f *fault) Unwrap() error { return f.kind }
-
 func malformed(format string, args ...any) error {
-	return &fault{ErrFormat, "tokenizer: " + fmt.Sprintf(format, args...)}
+	return fault.Of(ErrFormat, fmt.Errorf("tokenizer: "+format, args...))
 }
 
 func unsupported(format string, args ...any) error {
-	return &fault{ErrUnsupported, "tokenizer: " + fmt.Sprintf(format, args...)}
+	return fault.Of(ErrUnsupported, fmt.Errorf("tokenizer: "+format, args...))
 }
 
 // attr is the set of properties of a token. It starts as the token's type; names that mark a control token add to it.

@@ -127,7 +127,7 @@ func TestBenchWrong(t *testing.T) {
 	fault(t, command(t, "", quick("-m", "tiny-moe", "-n", "600", "stories15m")...), "tiny-moe: tg600 takes 600 positions")
 	fault(t, command(t, "", quick("nothing")...), `no model "nothing": want the path of a file, or one of tiny-dense, tiny-moe, or a shape`)
 	fault(t, command(t, "", quick(filepath.Join(dir, "no.gguf"))...), "no.gguf: ")
-	fault(t, command(t, "", quick("-t", "2000")...), "threads: want 1 to 1024, found 2000")
+	wrong(t, command(t, "", quick("-t", "2000")...), "goinfer: -t, --threads: want 1 to 1024, found 2000\n")
 	fault(t, command(t, "", quick("--against", filepath.Join(dir, "no"))...), filepath.Join(dir, "no")+": ")
 	fault(t, command(t, "", quick("--against", dir)...), "found a directory")
 

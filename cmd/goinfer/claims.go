@@ -52,7 +52,7 @@ func (f *claimsFlags) run(cmd *cobra.Command) error {
 	if f.threads < 0 || f.threads > goinfer.MaxThreads {
 		return usagef("-t, --threads: want 0 to %d, found %d", goinfer.MaxThreads, f.threads)
 	}
-	if err := checkReport(cmd, f.html, f.json); err != nil {
+	if err := checkReport(cmd, f.html, f.json, inputs{}); err != nil {
 		return err
 	}
 	if f.threads == 0 {

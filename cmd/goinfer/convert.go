@@ -62,7 +62,7 @@ func (f *convertFlags) run(cmd *cobra.Command, args []string) error {
 		return usagef("-t, --threads: want at most %d, found %d", goinfer.MaxThreads, f.threads)
 	}
 	if !f.dry {
-		if err := checkOut(cmd, "-o", f.out, "a model is no text"); err != nil {
+		if err := checkOut(cmd, "-o", f.out, "a model is no text", inputs{models: args}); err != nil {
 			return err
 		}
 	}

@@ -36,7 +36,8 @@ Where MODEL is left out it is ` + defaultMoE + `.`,
 type expertsFlags struct {
 	model   string
 	text    texts
-	most    int // tokens of the text
+	most    int    // tokens of the text
+	html    string // the page to write, empty for none
 	opening opening
 	routing routing
 }
@@ -74,6 +75,9 @@ type subject struct {
 func (f *expertsFlags) open(cmd *cobra.Command, args []string, room int) (s *subject, err error) {
 	model, argument, err := modelAndTextOr(cmd, defaultMoE, f.model, len(f.text.given(cmd)) > 0, f.text.what, args)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkPage(cmd, "--html", f.html, inputs{models: []string{model}, files: f.text.inputs()}); err != nil {
 		return nil, err
 	}
 	if cmd.Flags().Changed("max-tokens") && f.most < 1 {
@@ -144,7 +148,6 @@ type traceFlags struct {
 	json    bool
 	csv     bool
 	logits  bool
-	html    string
 }
 
 func (f *traceFlags) add(cmd *cobra.Command, most int) {
@@ -198,9 +201,6 @@ func (f *traceFlags) run(cmd *cobra.Command, args []string, then func(*cobra.Com
 		return usagef("--logits wants --json")
 	case f.predict < 0:
 		return usagef("-n, --predict: want at least 0, found %d", f.predict)
-	}
-	if err := checkPage(cmd, "--html", f.html); err != nil {
-		return err
 	}
 	s, err := f.open(cmd, args, f.predict)
 	if err != nil {

@@ -16,7 +16,6 @@ import (
 type statsFlags struct {
 	expertsFlags
 	json bool
-	html string
 }
 
 func newExpertsStats() *cobra.Command {
@@ -44,9 +43,6 @@ and which are specialists.`,
 func (f *statsFlags) run(cmd *cobra.Command, args []string) error {
 	if f.json && f.html != "" {
 		return usagef("want one of --json and --html")
-	}
-	if err := checkPage(cmd, "--html", f.html); err != nil {
-		return err
 	}
 	s, err := f.open(cmd, args, 0)
 	if err != nil {

@@ -125,7 +125,7 @@ func TestExpertsCost(t *testing.T) {
 		require.Equal(t, p.Experts == 2, p.KL == 0, "%+v", p)
 	}
 	require.Contains(t, ok(t, command(t, "", "experts", "cost", "-k", "1,2", "-n", "4", "-r", "1", "The sun rises.")), "the model's own number")
-	wrong(t, command(t, "", "experts", "cost", "-n", "1", "x"), "want at least 2 tokens")
+	wrong(t, command(t, "", "experts", "cost", "-n", "1", "x"), "-n, --predict: want at least 2, found 1")
 	wrong(t, command(t, "", "experts", "cost", "-k", "9", "The sun"), "-k, --experts: want 1 to 8, found 9")
 }
 

@@ -113,7 +113,6 @@ type costFlags struct {
 	predict int
 	runs    int
 	json    bool
-	html    string
 }
 
 func newExpertsCost() *cobra.Command {
@@ -142,11 +141,10 @@ func (f *costFlags) run(cmd *cobra.Command, args []string) error {
 	switch {
 	case f.json && f.html != "":
 		return usagef("want one of --json and --html")
-	case f.predict < 2 || f.runs < 1:
-		return usagef("want at least 2 tokens (-n) and 1 run (-r), found %d and %d", f.predict, f.runs)
-	}
-	if err := checkPage(cmd, "--html", f.html); err != nil {
-		return err
+	case f.predict < 2:
+		return usagef("-n, --predict: want at least 2, found %d", f.predict)
+	case f.runs < 1:
+		return usagef("-r, --repetitions: want at least 1, found %d", f.runs)
 	}
 	s, err := f.open(cmd, args, 0)
 	if err != nil {

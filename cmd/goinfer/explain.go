@@ -62,12 +62,14 @@ func (f *explainFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	switch {
-	case f.parts < 0 || f.draws < 0:
-		return usagef("want --parts and --draws of at least 0, found %d and %d", f.parts, f.draws)
+	case f.parts < 0:
+		return usagef("--parts: want at least 0, found %d", f.parts)
+	case f.draws < 0:
+		return usagef("--draws: want at least 0, found %d", f.draws)
 	case f.json && f.out != "":
 		return usagef("--json and -o: want one of them")
 	}
-	if err := checkPage(cmd, "-o", f.out); err != nil {
+	if err := checkPage(cmd, "-o", f.out, inputs{models: []string{model}, files: f.text.inputs()}); err != nil {
 		return err
 	}
 	s, opts, prompt, err := f.opening.withText(cmd, model, &f.text, argument)

@@ -34,7 +34,7 @@ func TestExplain(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, left, 1)
 
-	wrong(t, command(t, "", "explain", "--draws", "-1", "x"), "want --parts and --draws of at least 0, found 0 and -1")
+	wrong(t, command(t, "", "explain", "--draws", "-1", "x"), "--draws: want at least 0, found -1")
 	wrong(t, command(t, "", "explain", "--json", "-o", path, "x"), "--json and -o: want one of them")
 	fault(t, command(t, "", "explain", "-c", "2", "The sun rises"), "context is full; -c makes it larger")
 }

@@ -49,7 +49,7 @@ func (f *imatrixFlags) run(cmd *cobra.Command, args []string) error {
 	if f.out == "" {
 		return usagef("want -o OUT")
 	}
-	if err := checkOut(cmd, "-o", f.out, "an importance matrix is no text"); err != nil {
+	if err := checkOut(cmd, "-o", f.out, "an importance matrix is no text", inputs{models: []string{model}, files: f.text.inputs()}); err != nil {
 		return err
 	}
 	opts, err := f.opening.options(cmd)

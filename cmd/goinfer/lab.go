@@ -77,7 +77,7 @@ func (f *labFlags) run(cmd *cobra.Command, args []string) error {
 			return usagef("%s: want %d to %d, found %d", n.flag, n.least, n.to, n.n)
 		}
 	}
-	if err := checkReport(cmd, f.html, f.json); err != nil {
+	if err := checkReport(cmd, f.html, f.json, inputs{models: []string{model}, files: []string{f.file}}); err != nil {
 		return err
 	}
 	if o.Chunks == 0 {

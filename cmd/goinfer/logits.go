@@ -50,7 +50,7 @@ func (f *logitsFlags) run(cmd *cobra.Command, args []string) error {
 	if f.ids == "" || f.out == "" {
 		return usagef("want --ids and -o FILE")
 	}
-	if err := checkOut(cmd, "-o", f.out, "logits are no text"); err != nil {
+	if err := checkOut(cmd, "-o", f.out, "logits are no text", inputs{models: []string{model}}); err != nil {
 		return err
 	}
 	opts, err := f.opening.options(cmd)

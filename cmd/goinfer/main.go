@@ -14,7 +14,6 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
-	"regexp"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -51,6 +50,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, stderr io.Writer
 	root.SetErr(stderr)
 	root.SetArgs(translate(root, args))
 	cmd, err := root.ExecuteContextC(ctx)
+	err = inFlags(cmd, err)
 	var usage *usageError
 	switch {
 	case err == nil:
@@ -189,16 +189,6 @@ func closedPipe(err error) bool {
 	// ERROR_BROKEN_PIPE and ERROR_NO_DATA of Windows.
 	var no syscall.Errno
 	return runtime.GOOS == "windows" && errors.As(err, &no) && (no == 109 || no == 232)
-}
-
-// packages are the names of packages that errors begin with.
-var packages = regexp.MustCompile(`(^|: )(?:(?:arch|bench|catalog|checkpoint|claims|convert|cpu|engine|eval|experts|explain|gguf|kv|lab|model|nn|page|params|plan|probe|quant|remote|safetensors|sample|tensor|tokenizer): )+`)
-
-// oneLine is the text of an error in one line, with flags for the library's parameters and without the names of the packages it comes from. It is safe to print
-// whatever names of files and tensors are in it.
-func oneLine(err error) string {
-	text := strings.ReplaceAll(flagNames.Replace(err.Error()), "\n", "; ")
-	return printable(packages.ReplaceAllString(text, "$1"))
 }
 
 // await runs f, which cannot be cancelled, and leaves it behind when ctx is done.

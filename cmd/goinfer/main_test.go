@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 
+	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/cmd/goinfer/embedded"
 	"github.com/goinfer/goinfer/internal/shared"
 )
@@ -241,13 +243,63 @@ func TestHostileFiles(t *testing.T) {
 
 func TestOneLine(t *testing.T) {
 	for in, want := range map[string]string{
-		"gguf: a.gguf: nn: cpu: GOINFER_CPU=x":   "a.gguf: GOINFER_CPU=x",
-		"cpu: nn.gguf: x":                        "nn.gguf: x",
-		"models: a":                              "models: a",
-		"two\nlines":                             "two; lines",
-		"sample: TopP: want 0 to 1":              "--top-p: want 0 to 1",
-		"a\x1b[2J.gguf: engine: context is full": `a\x1b[2J.gguf: context is full`,
+		"models: a":                      "models: a",
+		"two\nlines":                     "two; lines",
+		"a\x1b[2J.gguf: context is full": `a\x1b[2J.gguf: context is full`,
 	} {
 		require.Equal(t, want, oneLine(errors.New(in)))
+	}
+}
+
+// TestNamedLikePackages: what a file is called is said, whatever else goes by that name.
+func TestNamedLikePackages(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, name := range []string{"model", "gguf", "nn", "sample", "engine"} {
+		require.NoError(t, os.WriteFile(name, []byte("Once upon a time"), 0o644))
+		for _, args := range [][]string{{"inspect", name}, {"run", name, "Hello"}, {"tokens", "-m", name, "Hello"}} {
+			fault(t, command(t, "", args...), name+": no GGUF file")
+		}
+		require.NoError(t, os.Mkdir(name+".d", 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(name+".d", "config.json"), []byte("{"), 0o644))
+		require.NoError(t, os.Rename(name+".d", name+"-hf"))
+		fault(t, command(t, "", "inspect", name+"-hf"), filepath.Join(name+"-hf", "config.json")+": ")
+	}
+}
+
+// TestFieldFlags: each field of the library that a flag sets is called by that flag, and by what the user wrote alone.
+func TestFieldFlags(t *testing.T) {
+	var began bool
+	for _, c := range commands(newRoot(&began)) {
+		switch c.CommandPath() {
+		case "goinfer run":
+			for field, flag := range fieldFlags {
+				if flag != "top" && flag != "pooling" {
+					require.NotNil(t, c.Flags().Lookup(flag), "%s: %s", field, flag)
+				}
+			}
+			p := reflect.TypeFor[goinfer.Sampling]()
+			for i := range p.NumField() {
+				switch name := p.Field(i).Name; name {
+				case "MinKeep", "Extra", "Trace": // without a flag
+				default:
+					require.Contains(t, fieldFlags, name)
+				}
+			}
+		case "goinfer bench":
+			for field, flag := range benchFields {
+				require.NotNil(t, c.Flags().Lookup(flag), "%s: %s", field, flag)
+			}
+		}
+	}
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"run", "--top-p", "2", "--min-p", "-1", "--mirostat", "3", "a"}, "goinfer: --top-p: want 0 to 1, found 2; --min-p: want 0 to 1, found -1; --mirostat: want 0, 1 or 2, found 3\n"},
+		{[]string{"run", "-l", "-1+2", "a"}, "goinfer: -l, --logit-bias: want"},
+		{[]string{"bench", "-m", "tiny-dense", "-p", "20000000", "-n", "0"}, "goinfer: -p, --n-prompt: want 0 to 16777216, found 20000000\n"},
+		{[]string{"bench", "-m", "tiny-dense", "-b", "0", "-p", "4", "-n", "0"}, "goinfer: -b, --batch-size: want 1 to 16777216, found 0\n"},
+	} {
+		wrong(t, command(t, "", c.args...), c.want)
 	}
 }

@@ -212,10 +212,14 @@ func (o *opening) options(cmd *cobra.Command) (modelOptions, error) {
 	switch {
 	case o.context < 0:
 		return modelOptions{}, usagef("-c, --ctx-size: want at least 0, found %d", o.context)
-	case o.ubatch < 1 || fs.Changed("batch-size") && o.batch < 1:
-		return modelOptions{}, usagef("a batch has at least 1 token")
-	case o.threads > goinfer.MaxThreads || o.threadsBatch > goinfer.MaxThreads:
-		return modelOptions{}, usagef("-t, --threads: want at most %d, found %d", goinfer.MaxThreads, max(o.threads, o.threadsBatch))
+	case o.ubatch < 1:
+		return modelOptions{}, usagef("--ubatch-size: want at least 1, found %d", o.ubatch)
+	case fs.Changed("batch-size") && o.batch < 1:
+		return modelOptions{}, usagef("-b, --batch-size: want at least 1, found %d", o.batch)
+	case o.threads > goinfer.MaxThreads:
+		return modelOptions{}, usagef("-t, --threads: want at most %d, found %d", goinfer.MaxThreads, o.threads)
+	case o.threadsBatch > goinfer.MaxThreads:
+		return modelOptions{}, usagef("--threads-batch: want at most %d, found %d", goinfer.MaxThreads, o.threadsBatch)
 	}
 	switch o.loadMode {
 	case "", "mmap":

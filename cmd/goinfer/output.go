@@ -20,9 +20,9 @@ func isDevice(path string) bool {
 	return err == nil && !info.Mode().IsRegular()
 }
 
-// checkOut refuses, ahead of the work, a path at which no file can be written, and standard output where it is a terminal: flag is what path was given by, and why what a terminal
-// is not shown. An empty path is none.
-func checkOut(cmd *cobra.Command, flag, path, why string) error {
+// checkOut refuses, ahead of the work, a path at which no file can be written, one of the inputs, and standard output where it is a terminal: flag is what path was given by, and
+// why what a terminal is not shown. An empty path is none.
+func checkOut(cmd *cobra.Command, flag, path, why string, in inputs) error {
 	switch {
 	case path == "":
 		return nil
@@ -31,20 +31,23 @@ func checkOut(cmd *cobra.Command, flag, path, why string) error {
 	case path == "-":
 		return nil
 	}
+	if err := in.refuse(cmd, path); err != nil {
+		return err
+	}
 	return disk.Check(path)
 }
 
 // checkPage is checkOut for pages.
-func checkPage(cmd *cobra.Command, flag, path string) error {
-	return checkOut(cmd, flag, path, "a page is for a browser")
+func checkPage(cmd *cobra.Command, flag, path string, in inputs) error {
+	return checkOut(cmd, flag, path, "a page is for a browser", in)
 }
 
 // checkReport is checkPage for commands that write a page beside their report: both cannot go to standard output.
-func checkReport(cmd *cobra.Command, path string, json bool) error {
+func checkReport(cmd *cobra.Command, path string, json bool, in inputs) error {
 	if path == "-" && json {
 		return usagef("--html - and --json: want one of them on standard output")
 	}
-	return checkPage(cmd, "--html", path)
+	return checkPage(cmd, "--html", path, in)
 }
 
 // writeFile has a file written that appears when it is whole, or standard output if path is "-".

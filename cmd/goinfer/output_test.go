@@ -24,7 +24,7 @@ func TestOutputAhead(t *testing.T) {
 	for _, name := range []string{"claims", "lab"} {
 		wrong(t, command(t, "", name, "--html", "-", "--json"), "--html - and --json: want one of them")
 	}
-	require.NoError(t, checkOut(&cobra.Command{}, "-o", filepath.Join(dir, "file"), ""))
+	require.NoError(t, checkOut(&cobra.Command{}, "-o", filepath.Join(dir, "file"), "", inputs{}))
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Empty(t, left)

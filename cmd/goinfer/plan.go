@@ -82,8 +82,10 @@ func (f *planFlags) run(cmd *cobra.Command, args []string) error {
 	switch {
 	case f.threads < 0 || f.threads > goinfer.MaxThreads:
 		return usagef("-t, --threads: want 0 to %d, found %d", goinfer.MaxThreads, f.threads)
-	case slices.Contains(f.contexts.values, 0) || slices.Contains(f.batch.values, 0):
-		return usagef("--ctx and --batch: want at least 1")
+	case slices.Contains(f.contexts.values, 0):
+		return usagef("--ctx: want at least 1, found 0")
+	case slices.Contains(f.batch.values, 0):
+		return usagef("--batch: want at least 1, found 0")
 	case f.measure && f.noSpeed:
 		return usagef("--measure compares speed, which --no-speed leaves out")
 	case math.IsNaN(f.rate) || f.rate < 0:

@@ -61,7 +61,7 @@ func (f *quantizeFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if !f.dry {
-		if err := checkOut(cmd, "", out, "a model is no text"); err != nil {
+		if err := checkOut(cmd, "", out, "a model is no text", inputs{models: []string{in}, files: []string{f.importance}}); err != nil {
 			return err
 		}
 	}

@@ -134,13 +134,14 @@ func TestRunWrong(t *testing.T) {
 		`--logit-bias: want a token and a bias`:                     {"-l", "15", "a"},
 		"-s, --seed: want":                                          {"-s", "-7", "a"},
 		"-c, --ctx-size: want":                                      {"-c", "-1", "a"},
-		"a batch has at least 1 token":                              {"-ub", "0", "a"},
+		"--ubatch-size: want at least 1, found 0":                   {"-ub", "0", "a"},
+		"-b, --batch-size: want at least 1, found -2":               {"-b", "-2", "a"},
 		"a stop string is empty":                                    {"-r", "", "a"},
 		`"\\q" is no escape`:                                        {"-e", `a\q`},
 	} {
 		wrong(t, command(t, "", append([]string{"run"}, args...)...), want)
 	}
-	fault(t, command(t, "", "run", "-l", "100000+1", "a"), "--logit-bias: want ids below 4096")
+	wrong(t, command(t, "", "run", "-l", "100000+1", "a"), "-l, --logit-bias: want ids below 4096, the size of the vocabulary, found 100000")
 	fault(t, command(t, "", "run", "-f", filepath.Join(t.TempDir(), "no.txt")), "no.txt: ")
 	fault(t, command(t, "", "run", "-f", t.TempDir()), "directory")
 }

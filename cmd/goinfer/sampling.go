@@ -120,17 +120,6 @@ func parseBias(s string) (id int32, bias float32, err error) {
 	return 0, 0, usagef("-l, --logit-bias: want a token and a bias such as 15+1.5 or 15-inf, found %q", s)
 }
 
-// flagNames turns the library's names of parameters into those of flags.
-var flagNames = strings.NewReplacer(
-	"sample: TopP:", "--top-p:", "sample: MinP:", "--min-p:", "sample: TypicalP:", "--typical:", "sample: TopNSigma:", "--top-nsigma:",
-	"sample: Temperature:", "--temp:", "sample: DynaTempRange:", "--dynatemp-range:", "sample: DynaTempExponent:", "--dynatemp-exp:",
-	"sample: XTCProbability:", "--xtc-probability:", "sample: XTCThreshold:", "--xtc-threshold:", "sample: RepeatLastN:", "--repeat-last-n:",
-	"sample: RepeatPenalty:", "--repeat-penalty:", "sample: FrequencyPenalty:", "--frequency-penalty:", "sample: PresencePenalty:", "--presence-penalty:",
-	"sample: DRYMultiplier:", "--dry-multiplier:", "sample: DRYBase:", "--dry-base:", "sample: DRYAllowedLength:", "--dry-allowed-length:",
-	"sample: DRYLastN:", "--dry-penalty-last-n:", "sample: MirostatTau:", "--mirostat-ent:", "sample: MirostatEta:", "--mirostat-lr:", "sample: Mirostat:", "--mirostat:",
-	"sample: LogitBias", "--logit-bias", "sample: Chain", "--samplers",
-)
-
 // describe tells the seed, and whether it matters.
 func (s *sampling) describe(p goinfer.Sampling) string {
 	if p.Temperature <= 0 && p.DynaTempRange == 0 {

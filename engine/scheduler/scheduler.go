@@ -7,7 +7,7 @@
 // In order of use:
 //
 //   - [New] makes a [Scheduler] of a [Config]: how many jobs run at once, how many wait, and how cache is found.
-//   - [Scheduler.Add] enters a job, from any goroutine; [ErrBusy] refuses it where too many wait.
+//   - [Scheduler.Add] enters a job, from any goroutine; fault.ErrBusy refuses it where too many wait.
 //   - [Scheduler.Plan] returns the [Grant] values of the next batch.
 //   - [Scheduler.Remove] takes a job out, whether it is done or failed.
 //   - [Scheduler.Stats] counts.
@@ -28,14 +28,12 @@
 package scheduler
 
 import (
-	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
-)
 
-// ErrBusy is returned by Add where as many jobs wait as may.
-var ErrBusy = errors.New("too many requests are waiting")
+	"github.com/goinfer/goinfer/internal/fault"
+)
 
 // Rows is what a job could use of the next batch.
 type Rows struct {
@@ -91,7 +89,7 @@ type Stats struct {
 	Running   int // jobs that run now
 	Admitted  uint64
 	Preempted uint64
-	Refused   uint64 // by ErrBusy
+	Refused   uint64 // by fault.ErrBusy
 }
 
 // Scheduler holds the jobs. Add and Stats may be called from any goroutine, everything else from one.
@@ -130,7 +128,7 @@ func (s *Scheduler[J]) Add(job J, priority int) error {
 	defer s.mu.Unlock()
 	if s.fresh.Load() >= int64(s.c.Waiting) {
 		s.stats.Refused++
-		return ErrBusy
+		return fault.ErrBusy
 	}
 	s.fresh.Add(1)
 	s.stats.Waiting++

@@ -3,17 +3,19 @@ package disk
 import (
 	"bufio"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
+
+	"github.com/goinfer/goinfer/internal/fault"
 )
 
 // Write has the file at path written under a temporary name beside it and then renamed, so that path never holds half of it and nothing is left of what fails. A link stays a link,
-// to what is written. What exists and is no file, such as a device or a pipe, is written directly. Errors name path; those that write returns are passed on.
+// to what is written, and a file that is replaced hands its permissions on. What exists and is no file, such as a device or a pipe, is written directly. Errors name path; those
+// that write returns are passed on.
 func Write(path string, write func(io.Writer) error) (err error) {
 	d := destinationOf(path)
 	f, err := d.open()
@@ -63,22 +65,43 @@ func Check(path string) error {
 type destination struct {
 	path, name string
 	flags      int
+	old        fs.FileInfo // of the file that is replaced, nil if there is none
 }
 
 func destinationOf(path string) destination {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
 	}
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return destination{path, path, os.O_WRONLY}
-	}
 	// At random, so that what a process left behind that was killed is not in the way of the next with its number.
-	return destination{path, path + "." + strconv.FormatUint(rand.Uint64(), 36) + ".tmp", os.O_WRONLY | os.O_CREATE | os.O_EXCL}
+	d := destination{path: path, name: path + "." + strconv.FormatUint(rand.Uint64(), 36) + ".tmp", flags: os.O_WRONLY | os.O_CREATE | os.O_EXCL}
+	switch info, err := os.Stat(path); {
+	case err != nil:
+	case info.Mode().IsRegular():
+		d.old = info
+	default:
+		d.name, d.flags = path, os.O_WRONLY
+	}
+	return d
 }
 
 func (d destination) open() (*os.File, error) {
-	f, err := os.OpenFile(d.name, d.flags, 0o666)
-	return f, d.named(err)
+	if d.old == nil {
+		f, err := os.OpenFile(d.name, d.flags, 0o666)
+		return f, d.named(err)
+	}
+	// What takes the place of a private file is private from the beginning.
+	f, err := os.OpenFile(d.name, d.flags, 0o600)
+	if err != nil {
+		return nil, d.named(err)
+	}
+	info, err := f.Stat()
+	if mode := d.old.Mode().Perm(); err == nil && info.Mode().Perm() != mode {
+		err = f.Chmod(mode)
+	}
+	if err != nil {
+		return nil, errors.Join(d.named(err), f.Close(), d.remove())
+	}
+	return f, nil
 }
 
 // remove takes the temporary file away.
@@ -92,10 +115,10 @@ func (d destination) remove() error {
 // named is an error about the temporary name as one about the path.
 func (d destination) named(err error) error {
 	if p, ok := errors.AsType[*fs.PathError](err); ok && p.Path == d.name {
-		return fmt.Errorf("%s: %w", d.path, p.Err)
+		return fault.In(d.path, p.Err)
 	}
 	if l, ok := errors.AsType[*os.LinkError](err); ok && l.Old == d.name {
-		return fmt.Errorf("%s: %w", d.path, l.Err)
+		return fault.In(d.path, l.Err)
 	}
 	return err
 }

@@ -44,11 +44,11 @@ func TestWrite(t *testing.T) {
 	require.NoError(t, Write(path, text("two")))
 	holds("two")
 
-	fault := errors.New("no more")
-	err := Write(path, func(out io.Writer) error { return errors.Join(text("half")(out), fault) })
-	require.ErrorIs(t, err, fault)
+	full := errors.New("no more")
+	err := Write(path, func(out io.Writer) error { return errors.Join(text("half")(out), full) })
+	require.ErrorIs(t, err, full)
 	holds("two")
-	require.Panics(t, func() { Write(path, func(out io.Writer) error { panic(fault) }) })
+	require.Panics(t, func() { Write(path, func(out io.Writer) error { panic(full) }) })
 	holds("two")
 
 	err = Write(filepath.Join(dir, "absent", "file"), text("three"))
@@ -89,4 +89,46 @@ func TestWriteElsewhere(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, info.Mode().IsRegular())
 	require.Equal(t, []string{"file", "link", "null"}, names(t, dir))
+}
+
+// TestWriteMode: a file that takes the place of another has its permissions, from the beginning.
+func TestWriteMode(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there is but one permission here")
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, "file")
+	for _, mode := range []os.FileMode{0o600, 0o640, 0o400, 0o666, 0o755, 0} {
+		require.NoError(t, os.WriteFile(path, []byte("old"), 0o600))
+		require.NoError(t, os.Chmod(path, mode))
+		require.NoError(t, Check(path))
+		require.NoError(t, Write(path, func(out io.Writer) error {
+			require.Len(t, names(t, dir), 2)
+			for _, name := range names(t, dir) {
+				info, err := os.Stat(filepath.Join(dir, name))
+				require.NoError(t, err)
+				require.Equal(t, mode, info.Mode(), name)
+			}
+			return text("new")(out)
+		}))
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		require.Equal(t, mode, info.Mode())
+		require.EqualValues(t, 3, info.Size())
+		require.NoError(t, os.Remove(path))
+	}
+}
+
+func TestSame(t *testing.T) {
+	t.Chdir(t.TempDir())
+	require.NoError(t, os.WriteFile("a", nil, 0o600))
+	require.NoError(t, os.WriteFile("b", nil, 0o600))
+	require.True(t, Same("a", filepath.Join(".", "a")))
+	require.False(t, Same("a", "b"))
+	require.False(t, Same("a", "none"))
+	require.False(t, Same("none", "none"))
+	if runtime.GOOS != "windows" {
+		require.NoError(t, os.Symlink("a", "link"))
+		require.True(t, Same("a", "link"))
+	}
 }

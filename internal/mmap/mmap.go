@@ -11,6 +11,8 @@ import (
 	"io"
 	"math"
 	"os"
+
+	"github.com/goinfer/goinfer/internal/fault"
 )
 
 // Map is a file's contents.
@@ -57,7 +59,7 @@ func Read(path string) (*Map, error) {
 	defer f.Close()
 	data := make([]byte, n)
 	if _, err := io.ReadFull(f, data); err != nil {
-		return nil, fmt.Errorf("%s: %w", f.Name(), err)
+		return nil, fault.In(path, err)
 	}
 	return &Map{data: data}, nil
 }
@@ -70,14 +72,14 @@ func regular(path string) (*os.File, int, error) {
 		return nil, 0, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, 0, fmt.Errorf("%s: want a regular file, found %s", path, kind(info.Mode()))
+		return nil, 0, fault.Bad(path, fmt.Errorf("want a regular file, found %s", kind(info.Mode())))
 	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, 0, err
 	}
 	if info, err = f.Stat(); err == nil && info.Size() > math.MaxInt {
-		err = fmt.Errorf("%s: %w: %d bytes are more than this system can address", path, ErrUnmappable, info.Size())
+		err = fault.In(path, fmt.Errorf("%w: %d bytes are more than this system can address", ErrUnmappable, info.Size()))
 	}
 	if err != nil {
 		return nil, 0, errors.Join(err, f.Close())

@@ -300,6 +300,9 @@ func (p *Panic) Unwrap() error {
 	return err
 }
 
+// Panicked returns the value and the stack of where the panic began.
+func (p *Panic) Panicked() (value any, stack []byte) { return p.Value, p.Stack }
+
 // fail keeps the first panic of a job. value is nil if the goroutine is ending without one.
 func (t *team) fail(value any, chunk, worker int) {
 	p := &Panic{Value: value, Chunk: chunk, Worker: worker, Stack: debug.Stack()}
