@@ -256,7 +256,7 @@ func TestWriteFile(t *testing.T) {
 
 	err = w.WriteFile(filepath.Join(dir, "absent", "x.gguf"))
 	require.ErrorIs(t, err, os.ErrNotExist)
-	require.ErrorContains(t, err, "gguf: ")
+	require.ErrorContains(t, err, filepath.Join(dir, "absent", "x.gguf")+": ")
 	require.Equal(t, []string{"taken", "x.gguf"}, names(t, dir))
 
 	if os.Geteuid() != 0 {

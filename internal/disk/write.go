@@ -3,13 +3,14 @@ package disk
 import (
 	"bufio"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
+
+	"github.com/goinfer/goinfer/internal/fault"
 )
 
 // Write has the file at path written under a temporary name beside it and then renamed, so that path never holds half of it and nothing is left of what fails. A link stays a link,
@@ -114,10 +115,10 @@ func (d destination) remove() error {
 // named is an error about the temporary name as one about the path.
 func (d destination) named(err error) error {
 	if p, ok := errors.AsType[*fs.PathError](err); ok && p.Path == d.name {
-		return fmt.Errorf("%s: %w", d.path, p.Err)
+		return fault.In(d.path, p.Err)
 	}
 	if l, ok := errors.AsType[*os.LinkError](err); ok && l.Old == d.name {
-		return fmt.Errorf("%s: %w", d.path, l.Err)
+		return fault.In(d.path, l.Err)
 	}
 	return err
 }

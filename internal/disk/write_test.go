@@ -44,11 +44,11 @@ func TestWrite(t *testing.T) {
 	require.NoError(t, Write(path, text("two")))
 	holds("two")
 
-	fault := errors.New("no more")
-	err := Write(path, func(out io.Writer) error { return errors.Join(text("half")(out), fault) })
-	require.ErrorIs(t, err, fault)
+	full := errors.New("no more")
+	err := Write(path, func(out io.Writer) error { return errors.Join(text("half")(out), full) })
+	require.ErrorIs(t, err, full)
 	holds("two")
-	require.Panics(t, func() { Write(path, func(out io.Writer) error { panic(fault) }) })
+	require.Panics(t, func() { Write(path, func(out io.Writer) error { panic(full) }) })
 	holds("two")
 
 	err = Write(filepath.Join(dir, "absent", "file"), text("three"))
