@@ -1,6 +1,8 @@
 package goinfer_test
 
 import (
+	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -81,10 +83,7 @@ func TestErrorsOfFiles(t *testing.T) {
 
 // TestErrorsOfArguments: each wrong field is found by its name, and no file is blamed for it.
 func TestErrorsOfArguments(t *testing.T) {
-	path := filepath.Join(shared.Dir(t), "models", "stories260K", "stories260K.gguf")
-	if _, err := os.Stat(path); err != nil {
-		path = filepath.Join(shared.Dir(t), "models", "tiny-dense", "tiny-dense-f16.gguf")
-	}
+	path := filepath.Join(shared.Dir(t), "models", "stories260K", "stories260K-f32.gguf")
 	_, err := goinfer.Open(path, goinfer.Options{Context: -1, Threads: -2, CacheV: 77})
 	require.ErrorIs(t, err, goinfer.ErrInvalid)
 	require.NotErrorIs(t, err, goinfer.ErrFormat)
@@ -94,13 +93,17 @@ func TestErrorsOfArguments(t *testing.T) {
 	}
 	require.Equal(t, []string{"Context", "Threads", "CacheV"}, fields)
 
+	_, err = goinfer.Open(path, goinfer.Options{CacheK: goinfer.CacheQ8_0}) // heads of 8
+	require.ErrorIs(t, err, goinfer.ErrInvalid)
+	require.NotErrorIs(t, err, goinfer.ErrFormat)
+
 	m := open(t, path, goinfer.Options{Context: 32})
 	err = m.Score(t.Context(), goinfer.Request{Prompt: "a", Sampling: goinfer.Sampling{TopP: 2, MinP: -1}})
 	require.ErrorIs(t, err, goinfer.ErrInvalid)
 	require.NotErrorIs(t, err, goinfer.ErrFormat)
 	require.Len(t, goinfer.WrongArguments(err), 2)
 	require.Equal(t, "0 to 1", goinfer.WrongArguments(err)[0].Want)
-	require.True(t, strings.HasSuffix(goinfer.WrongArguments(err)[0].Field, "TopP"))
+	require.Equal(t, "Sampling.TopP", goinfer.WrongArguments(err)[0].Field)
 
 	err = m.Score(t.Context(), goinfer.Request{Tokens: []int32{1, 2}, Logits: func(int, []float32) error { panic("boom\nand more") }})
 	var p *goinfer.PanicError
@@ -109,4 +112,21 @@ func TestErrorsOfArguments(t *testing.T) {
 	require.NotContains(t, err.Error(), "goroutine")
 	require.NotContains(t, err.Error(), "\n")
 	require.Contains(t, string(p.Stack), "goroutine")
+}
+
+// TestErrorsOfTheEnd: who ends the work finds that, and his own reason.
+func TestErrorsOfTheEnd(t *testing.T) {
+	m := open(t, filepath.Join(shared.Dir(t), "models", "stories260K", "stories260K-f32.gguf"), goinfer.Options{Context: 32})
+	why := errors.New("the user left")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(why)
+	err := m.Score(ctx, goinfer.Request{Tokens: []int32{1, 2}})
+	require.ErrorIs(t, err, goinfer.ErrCancelled)
+	require.ErrorIs(t, err, why)
+	require.EqualError(t, err, "the user left")
+
+	err = m.Score(t.Context(), goinfer.Request{Tokens: make([]int32, 40)})
+	require.ErrorIs(t, err, goinfer.ErrContextFull)
+	require.NoError(t, m.Close())
+	require.ErrorIs(t, m.Score(t.Context(), goinfer.Request{Tokens: []int32{1}}), goinfer.ErrClosed)
 }
