@@ -7,19 +7,23 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
-// Tile is the number of keys that attention takes at once. Tiles are counted from position 0 of a sequence, so what a tile holds
-// does not depend on how a prompt was cut.
+// Tile is the number of keys that attention takes at once. Tiles are counted from position 0 of a
+// sequence, so what a tile holds does not depend on how a prompt was cut.
 const Tile = 64
 
-// PartitionLen is the number of keys, counted from position 0, whose softmax is worked out by itself, so that threads may share a long context. It is a multiple of [Tile].
+// PartitionLen is the number of keys, counted from position 0, whose softmax is worked out by
+// itself, so that threads may share a long context. It is a multiple of [Tile].
 const PartitionLen = 8 * Tile
 
-// Attention is the softmax of some query heads over keys and values that they share: each tile by itself, the tiles of a span merged in order, then the spans
-// (Milakov and Gimelshein 2018, arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135; Dao et al. 2023, Flash-Decoding). A query's result does not depend on the others,
-// nor on whether the spans were worked out one after another or apart.
+// Attention is the softmax of some query heads over keys and values that they share: each tile by
+// itself, the tiles of a span merged in order, then the spans (Milakov and Gimelshein 2018,
+// arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135; Dao et al. 2023, Flash-Decoding). A query's
+// result does not depend on the others, nor on whether the spans were worked out one after another
+// or apart.
 //
-// In order of use: Begin, and Sink where there are sinks; for each tile Ahead, ISA.Score, ISA.Values, Bend where scores are more than scaled, and Level.Fold; after each
-// partition Level.EndSpan, or TakeSpan and, elsewhere, Level.AddSpan; End.
+// In order of use: Begin, and Sink where there are sinks; for each tile Ahead, ISA.Score,
+// ISA.Values, Bend where scores are more than scaled, and Level.Fold; after each partition
+// Level.EndSpan, or TakeSpan and, elsewhere, Level.AddSpan; End.
 type Attention struct {
 	d, dv     int         // lengths of a key and of a value
 	q         Activations // [heads][d]
@@ -55,8 +59,9 @@ func (s *softmax) reset(n, d int) {
 	}
 }
 
-// mergeState is a softmax, out, max and sum, and another of keys behind its own, acc, top and add. merge joins them into the first: what has the smaller maximum is
-// scaled down. The second adds nothing where its maximum is -Inf; it is used up.
+// mergeState is a softmax, out, max and sum, and another of keys behind its own, acc, top and add.
+// merge joins them into the first: what has the smaller maximum is scaled down. The second adds
+// nothing where its maximum is -Inf; it is used up.
 type mergeState struct {
 	d           int
 	out, acc    []float32 // [heads][d]
@@ -64,7 +69,8 @@ type mergeState struct {
 	sum, rowSum []float32 // [heads]
 }
 
-// Begin makes room for n query heads of length d, whose values are of length dv and none of which has seen a key, and returns the queries, [n][d], for the caller to fill in.
+// Begin makes room for n query heads of length d, whose values are of length dv and none of which
+// has seen a key, and returns the queries, [n][d], for the caller to fill in.
 func (a *Attention) Begin(n, d, dv int) (q []float32) {
 	f := grow(a.q.F, n*d)
 	a.q.Reset(n, d, ActF32)
@@ -75,25 +81,31 @@ func (a *Attention) Begin(n, d, dv int) (q []float32) {
 	return f
 }
 
-// Sink lets query head h, which has seen no key yet, see one of that score, whose value is 0 (Xiao et al. 2023, arXiv:2309.17453, in the learnt form of gpt-oss).
+// Sink lets query head h, which has seen no key yet, see one of that score, whose value is 0 (Xiao
+// et al. 2023, arXiv:2309.17453, in the learnt form of gpt-oss).
 func (a *Attention) Sink(h int, score float32) { a.total.max[h], a.total.sum[h] = score, 1 }
 
-// Prefetch names memory that is read soon, or none: it comes while Score, and while Values and Fold, compute. Tiles lie apart, so that the hardware by itself would wait for the first lines of
-// each. What is asked for long before it is read is gone from the nearest cache by then: of tiles up to [SmallTile] bytes, keys and values together, it is best the next keys and the next values, of larger
-// ones the values that come first and the next keys.
+// Prefetch names memory that is read soon, or none: it comes while Score, and while Values and
+// Fold, compute. Tiles lie apart, so that the hardware by itself would wait for the first lines of
+// each. What is asked for long before it is read is gone from the nearest cache by then: of tiles
+// up to [SmallTile] bytes, keys and values together, it is best the next keys and the next values,
+// of larger ones the values that come first and the next keys.
 func (a *Attention) Prefetch(score, values []byte) { a.prefetch = [2][]byte{score, values} }
 
-// SmallTile is half of the nearest cache of many processors: the tile that is read and the one that comes still have room.
+// SmallTile is half of the nearest cache of many processors: the tile that is read and the one that
+// comes still have room.
 const SmallTile = 24 << 10
 
-// f16Tile are rows of F16 as they lie in memory, which ask for as many bytes elsewhere while they are read.
+// f16Tile are rows of F16 as they lie in memory, which ask for as many bytes elsewhere while they
+// are read.
 type f16Tile struct {
 	b        []byte
 	stride   int    // in bytes
 	prefetch []byte // or none
 }
 
-// prefetchParts is the number of parts in which memory is asked for where loops do not do it line by line, so that the requests do not wait for one another: half of them by Score, half by Values.
+// prefetchParts is the number of parts in which memory is asked for where loops do not do it line
+// by line, so that the requests do not wait for one another: half of them by Score, half by Values.
 const prefetchParts = 8
 
 // prefetchPart asks for part i of what Ahead has named.
@@ -111,8 +123,9 @@ func (l *ISA) prefetchPart(a *Attention, i int) {
 // prefetchRows is the number of rows of a tile that are converted between two requests.
 const prefetchRows = Tile / (prefetchParts / 2)
 
-// Score works out q·k for all query heads and the first n ≤ [Tile] keys of a tile: k holds rows of d numbers of type t, [Tile] of them, of which those behind the first n are of no account.
-// Keys in blocks meet queries in the form that products of t ask for, see Mat.Act.
+// Score works out q·k for all query heads and the first n ≤ [Tile] keys of a tile: k holds rows of
+// d numbers of type t, [Tile] of them, of which those behind the first n are of no account. Keys in
+// blocks meet queries in the form that products of t ask for, see Mat.Act.
 func (l *ISA) Score(a *Attention, t quant.Type, k []byte, n int) {
 	if l.usesF16(a, t, a.d) {
 		a.kF16 = grow(a.kF16, 2*a.d*Tile)
@@ -147,7 +160,8 @@ func (l *ISA) Score(a *Attention, t quant.Type, k []byte, n int) {
 	m.Mul(a.p, Tile, k, min((n+whole-1)/whole*whole, Tile), a.d, &a.q, 0, a.q.N, &a.mul)
 }
 
-// fewHeads is the number of query heads up to which multiplying F16 as they lie in memory is faster than widening them once.
+// fewHeads is the number of query heads up to which multiplying F16 as they lie in memory is faster
+// than widening them once.
 const fewHeads = 8
 
 // usesF16 reports whether rows of n numbers of type t are multiplied as F16.
@@ -194,16 +208,19 @@ func (l *ISA) ValuesOfKeys(a *Attention, t quant.Type, k []byte, n int) {
 type ScoreMod struct {
 	Scale float32
 	Cap   float32 // scores become Cap·tanh(score/Cap); 0 for none (Gemma 2, arXiv:2408.00118)
-	// Slopes, one per query head, times the distance to a key are subtracted; nil for none (ALiBi, Press et al. 2021, arXiv:2108.12409).
+	// Slopes, one per query head, times the distance to a key are subtracted; nil for none (ALiBi,
+	// Press et al. 2021, arXiv:2108.12409).
 	Slopes []float32
-	// Relative, one per query head, is what is added for a key at each distance from the query, from one end to the other with 0 in the middle; the ends hold for all beyond. nil for none (T5, Raffel et al.
-	// 2019, arXiv:1910.10683).
+	// Relative, one per query head, is what is added for a key at each distance from the query,
+	// from one end to the other with 0 in the middle; the ends hold for all beyond. nil for none
+	// (T5, Raffel et al. 2019, arXiv:1910.10683).
 	Relative [][]float32
 	Pos      int // the query's position, counted from the first key of the tile
 	From     int // keys before this one are hidden
 }
 
-// ScoreMod changes the scores of the query heads h0 ≤ h < h1 for the first n keys of the tile, in place of the scale of the Fold that follows, which is then to be 1.
+// ScoreMod changes the scores of the query heads h0 ≤ h < h1 for the first n keys of the tile, in
+// place of the scale of the Fold that follows, which is then to be 1.
 func (l *ISA) ApplyScoreMod(a *Attention, h0, h1, n int, b *ScoreMod) {
 	from := min(n, max(0, b.From))
 	for h := h0; h < h1; h++ {
@@ -232,7 +249,8 @@ func (l *ISA) ApplyScoreMod(a *Attention, h0, h1, n int, b *ScoreMod) {
 	}
 }
 
-// UpdateSoftmax lets the query heads h0 ≤ h < h1 see the first n keys and values of the tile: their scores are scale times those of Score.
+// UpdateSoftmax lets the query heads h0 ≤ h < h1 see the first n keys and values of the tile: their
+// scores are scale times those of Score.
 func (l *ISA) UpdateSoftmax(a *Attention, h0, h1, n int, scale float32) {
 	p, part := a.p[h0*Tile:h1*Tile], a.mergeInto(&a.partition, h0, h1)
 	part.acc, part.rowMax, part.rowSum = a.acc[h0*a.dv:h1*a.dv], a.rowMax[h0:h1], a.rowSum[h0:h1]
@@ -275,7 +293,8 @@ func (a *Attention) StorePartial(dst []float32) {
 	copy(dst[n:], a.partition.sum)
 }
 
-// MergePartial is EndSpan with what TakeSpan wrote, which it uses up. The spans come in the order of their keys.
+// MergePartial is EndSpan with what TakeSpan wrote, which it uses up. The spans come in the order
+// of their keys.
 func (l *ISA) MergePartial(a *Attention, src []float32, h0 int) {
 	n := a.q.N
 	out, rowMax, rowSum := src[:n*a.dv], src[n*a.dv:][:n], src[n*(a.dv+1):][:n]
@@ -292,7 +311,8 @@ func (a *Attention) End(h int, dst []float32) {
 	}
 }
 
-// gemm is c[m][n] = a[m][≥k]·b[k][n], adding from the first k to the last. The rows of a are len(a)/m long.
+// gemm is c[m][n] = a[m][≥k]·b[k][n], adding from the first k to the last. The rows of a are
+// len(a)/m long.
 func gemm(c, a, b []float32, m, n, k int) {
 	lda := len(a) / m
 	for i := range m {
@@ -312,7 +332,8 @@ func gemm(c, a, b []float32, m, n, k int) {
 	}
 }
 
-// transposeF16Rows and transposeFloat turn n ≤ [Tile] rows of d numbers into columns: dst is [d][Tile]. What lies in the columns behind n is of no account.
+// transposeF16Rows and transposeFloat turn n ≤ [Tile] rows of d numbers into columns: dst is
+// [d][Tile]. What lies in the columns behind n is of no account.
 func transposeF16Rows(dst []float32, src []byte, n, d int) {
 	for j := range n {
 		for i := range d {
@@ -329,8 +350,8 @@ func transposeF32Rows(dst []float32, src []byte, n, d int) {
 	}
 }
 
-// tileSoftmax turns rows of [Tile] scores into e^(scale·score-top) for the first seen of each, 0 for the others, and returns each row's top and
-// the sum of the weights.
+// tileSoftmax turns rows of [Tile] scores into e^(scale·score-top) for the first seen of each, 0
+// for the others, and returns each row's top and the sum of the weights.
 func tileSoftmax(p, rowMax, rowSum []float32, seen int, scale float32, _ []byte) {
 	for r := range rowMax {
 		row := p[r*Tile : (r+1)*Tile]

@@ -11,8 +11,10 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
-// strange makes rows of blocks of random bytes and of single bytes repeated: integers at their largest and smallest, scales that are zero, denormal, infinite
-// or not numbers. The first half of the rows get what comes, the other half at least tame scales, where a type has half floats at known places.
+// strange makes rows of blocks of random bytes and of single bytes repeated: integers at their
+// largest and smallest, scales that are zero, denormal, infinite or not numbers. The first half of
+// the rows get what comes, the other half at least tame scales, where a type has half floats at
+// known places.
 func strange(typ quant.Type, rows, k int) []byte {
 	rng := rand.New(rand.NewPCG(11, uint64(typ)))
 	w := make([]byte, rows*typ.RowBytes(k))
@@ -85,7 +87,8 @@ func strangeActs(k int) *Activations {
 	return &a
 }
 
-// TestMulOfStrangeBlocks holds the block formats of every level against sums in float64 of the same integers and scales.
+// TestMulOfStrangeBlocks holds the block formats of every level against sums in float64 of the same
+// integers and scales.
 func TestMulOfStrangeBlocks(t *testing.T) { forLevels(t, testMulOfStrangeBlocks) }
 
 func testMulOfStrangeBlocks(t *testing.T, l *ISA) {

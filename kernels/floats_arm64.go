@@ -57,7 +57,8 @@ func (l *ISA) setFloats() {
 		floatTiles{mulBF161x1NEON, mulBF161x2NEON, mulBF161x3NEON, mulBF161x4NEON, mulBF161x5NEON, mulBF161x6NEON})
 }
 
-// quantize4 takes four groups at a time. Where the last are fewer, some of those before are done once more.
+// quantize4 takes four groups at a time. Where the last are fewer, some of those before are done
+// once more.
 func quantize4(q []int8, g []actGroup, x []float32) {
 	const groups = 4
 	if len(g) < groups {

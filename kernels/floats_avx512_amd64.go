@@ -42,7 +42,8 @@ func (l *ISA) setFloats512() {
 	l.updateState, l.updateSelectiveState = updateState512, updateSelectiveState512
 	l.tileSoftmax = func(p, rowMax, sum []float32, seen int, scale float32, prefetch []byte) {
 		if len(prefetch) == 0 {
-			prefetch = unsafe.Slice((*byte)(unsafe.Pointer(ptr(p))), 4*len(p)) // which it reads anyway
+			// which it reads anyway
+			prefetch = unsafe.Slice((*byte)(unsafe.Pointer(ptr(p))), 4*len(p))
 		}
 		tileSoftmaxAVX512(ptr(p), ptr(rowMax), ptr(sum), ptr(prefetch), len(rowMax), seen, scale)
 	}
@@ -157,7 +158,8 @@ type prefetcher struct {
 	loops int
 }
 
-// next is where the next loop begins to ask and how far it moves on with each of its steps. Where there is nothing to ask for it stays at other.
+// next is where the next loop begins to ask and how far it moves on with each of its steps. Where
+// there is nothing to ask for it stays at other.
 func (f *prefetcher) next(other []byte, steps int) (p *byte, pace int) {
 	if len(f.b) == 0 {
 		return &other[0], 0

@@ -11,7 +11,8 @@ import (
 
 var floatTypes = []quant.Type{quant.F32, quant.F16, quant.BF16}
 
-// TestMulOfBlocks takes more rows, tokens and k than a block of float weights holds, in whole and in parts.
+// TestMulOfBlocks takes more rows, tokens and k than a block of float weights holds, in whole and
+// in parts.
 func TestMulOfBlocks(t *testing.T) { forLevels(t, testMulOfBlocks) }
 
 func testMulOfBlocks(t *testing.T, l *ISA) {
@@ -77,7 +78,8 @@ func testMulOfBlocks(t *testing.T, l *ISA) {
 	}
 }
 
-// TestRoundBF16 holds every level to the package quant: ties, numbers that round to infinity, denormals, NaN of each kind, and tails of each length.
+// TestRoundBF16 holds every level to the package quant: ties, numbers that round to infinity,
+// denormals, NaN of each kind, and tails of each length.
 func TestRoundBF16(t *testing.T) { forLevels(t, testRoundBF16) }
 
 func testRoundBF16(t *testing.T, l *ISA) {

@@ -6,8 +6,9 @@ import (
 	"github.com/goinfer/goinfer/kv"
 )
 
-// Batch is the input of a pass: rows of one token each. All slices have the same length, Hooks may also be nil. The rows of a sequence stand
-// together, their positions continue the sequence from kv.Store.Len on, and the cache has been reserved for them.
+// Batch is the input of a pass: rows of one token each. All slices have the same length, Hooks may
+// also be nil. The rows of a sequence stand together, their positions continue the sequence from
+// kv.Store.Len on, and the cache has been reserved for them.
 type Batch struct {
 	Tokens []int32
 	Pos    []int

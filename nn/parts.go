@@ -26,7 +26,9 @@ type NormConfig struct {
 	Weight *tensor.Weight // a row of N, or of a multiple where heads have their own; nil for ones
 	Bias   *tensor.Weight // the same; nil for none
 	Eps    float32
-	Layer  bool // LayerNorm (Ba et al. 2016, arXiv:1607.06450) instead of the root-mean-square norm (Zhang and Sennrich 2019, arXiv:1910.07467)
+	// LayerNorm (Ba et al. 2016, arXiv:1607.06450) instead of the root-mean-square norm (Zhang and
+	// Sennrich 2019, arXiv:1910.07467)
+	Layer bool
 }
 
 // Norm is a root-mean-square norm or a LayerNorm.

@@ -14,7 +14,8 @@ import (
 	"github.com/goinfer/goinfer/tensor"
 )
 
-// recurAll runs a recurrent block over x in chunks, beside another sequence, and marks some lengths. It goes back to the last mark once and takes the rest again.
+// recurAll runs a recurrent block over x in chunks, beside another sequence, and marks some
+// lengths. It goes back to the last mark once and takes the rest again.
 func recurAll(t *testing.T, r RecurrentBlock, threads, chunk int, marks []int, x *tensor.Tensor) []float32 {
 	pool := par.New(threads)
 	defer pool.Close()
@@ -64,7 +65,8 @@ func recurAll(t *testing.T, r RecurrentBlock, threads, chunk int, marks []int, x
 	return out
 }
 
-// recurs requires that a block gives what the reference gives, with the same bits in any chunks, on any number of threads, from any mark.
+// recurs requires that a block gives what the reference gives, with the same bits in any chunks, on
+// any number of threads, from any mark.
 func recurs(t *testing.T, r RecurrentBlock, embd int, reference func(x [][]float64) [][]float64) {
 	t.Helper()
 	const n = 23

@@ -24,8 +24,8 @@ type RopeConfig struct {
 	Dim     int     // how many of its elements are rotated, even
 	Base    float64 // the angle of pair i is pos·Base^(-2i/Dim)
 
-	// Factor divides positions: by linear interpolation (Chen et al. 2023, arXiv:2306.15595), or, with Yarn, by parts (Peng et al. 2023,
-	// arXiv:2309.00071). 0 means 1.
+	// Factor divides positions: by linear interpolation (Chen et al. 2023, arXiv:2306.15595), or,
+	// with Yarn, by parts (Peng et al. 2023, arXiv:2309.00071). 0 means 1.
 	Factor float64
 	Yarn   *Yarn
 	// Factors divide the frequency of each pair (Llama 3.1); nil or Dim/2 of them.
@@ -36,8 +36,9 @@ type RopeConfig struct {
 
 // Yarn are the parameters of YaRN scaling.
 type Yarn struct {
-	OrigCtx            int     // context length of the training before extension
-	BetaFast, BetaSlow float64 // rotations over OrigCtx above which a pair is extrapolated, and below which it is interpolated
+	OrigCtx int // context length of the training before extension
+	// rotations over OrigCtx above which a pair is extrapolated, and below which it is interpolated
+	BetaFast, BetaSlow float64
 	Ext                float64 // weight of the extrapolation, usually 1
 }
 
@@ -87,9 +88,11 @@ func NewRope(c RopeConfig) (*Rope, error) {
 	return r, nil
 }
 
-// ramp is 1 for pairs that turn fast enough to be left alone, 0 for those to be interpolated, and falls linearly between.
+// ramp is 1 for pairs that turn fast enough to be left alone, 0 for those to be interpolated, and
+// falls linearly between.
 func (y *Yarn) ramp(pair, dim int, base float64) float64 {
-	// The pair that turns beta times over the original context: section 3.2 of the paper, solved for its index.
+	// The pair that turns beta times over the original context: section 3.2 of the paper, solved
+	// for its index.
 	at := func(beta float64) float64 {
 		return float64(dim) * math.Log(float64(y.OrigCtx)/(beta*2*math.Pi)) / (2 * math.Log(base))
 	}

@@ -1,13 +1,17 @@
 package quant
 
-// The searches that the encoders share. Each looks for the scale (and minimum) that makes the sum of weighted squared errors of a group least: it tries a range of
-// steps, rounds the group to whole steps, and solves for the best scale of those. They follow ggml-quants.c in what they try and in the order in which they add, so
-// that they find the same (make_qx_quants, make_q3_quants, make_qkx2_quants, make_qkx3_quants, make_qp_quants); see the pull requests 1684 and 5207 of llama.cpp.
+// The searches that the encoders share. Each looks for the scale (and minimum) that makes the sum
+// of weighted squared errors of a group least: it tries a range of steps, rounds the group to whole
+// steps, and solves for the best scale of those. They follow ggml-quants.c in what they try and in
+// the order in which they add, so that they find the same (make_qx_quants, make_q3_quants,
+// make_qkx2_quants, make_qkx3_quants, make_qp_quants); see the pull requests 1684 and 5207 of
+// llama.cpp.
 
 // negligible is the magnitude below which a group counts as zero.
 const negligible = 1e-15
 
-// fitSymmetric finds a scale for levels from -top to top-1. inv is the inverse step that gives the levels: see symmetricLevels. For a group of zeros both are 0.
+// fitSymmetric finds a scale for levels from -top to top-1. inv is the inverse step that gives the
+// levels: see symmetricLevels. For a group of zeros both are 0.
 func fitSymmetric(x, w []float32, top float32) (scale, inv float32) {
 	peak := extreme(x)
 	if abs(peak) < negligible {
@@ -55,7 +59,8 @@ func symmetricSums(x, w, wx []float32, inv, top float32) (sx, s2 float32) {
 	return sx, s2
 }
 
-// symmetricLevels stores the levels that fitSymmetric found, counted from 0. A group of zeros gets zeros, though 0 stands for -top: its scale is 0.
+// symmetricLevels stores the levels that fitSymmetric found, counted from 0. A group of zeros gets
+// zeros, though 0 stands for -top: its scale is 0.
 func symmetricLevels(q []uint8, x []float32, inv, top float32) {
 	if inv == 0 {
 		clear(q[:len(x)])
@@ -77,7 +82,8 @@ type search struct {
 // weighted is the search where importance is known.
 var weighted = search{-0.9, 0.05, 36, false}
 
-// fitAffine finds a scale and a minimum, at most 0, for levels from 0 to top, and stores the levels in q. The groups have up to 32 weights.
+// fitAffine finds a scale and a minimum, at most 0, for levels from 0 to top, and stores the levels
+// in q. The groups have up to 32 weights.
 func fitAffine(q []uint8, x, w []float32, s *search, top float32) (scale, lo float32) {
 	q, w = q[:len(x)], w[:len(x)]
 	lo, hi := limits(x)
@@ -117,7 +123,8 @@ func fitAffine(q []uint8, x, w []float32, s *search, top float32) (scale, lo flo
 		if b > 0 {
 			a, b = sxl/sl2, 0
 		}
-		// The sum of squares follows from the sums at hand, less exactly than by adding squares as the reference does: that is done only where it may matter.
+		// The sum of squares follows from the sums at hand, less exactly than by adding squares as
+		// the reference does: that is done only where it may matter.
 		if !s.absolute {
 			a, b := float64(a), float64(b)
 			xx, ll, mm := sxx, a*a*float64(sl2), b*b*float64(sw)
@@ -185,7 +192,8 @@ func affineError(l, x, w []float32, a, b float32, absolute bool) (sum float32) {
 	return sum
 }
 
-// fitPositive finds a scale for the levels 0 to top of numbers that are mostly positive, and stores the levels in q: first among nine steps, then by moving one level at a time.
+// fitPositive finds a scale for the levels 0 to top of numbers that are mostly positive, and stores
+// the levels in q: first among nine steps, then by moving one level at a time.
 func fitPositive(q []uint8, x, w []float32, top float32) (scale float32) {
 	q, w = q[:len(x)], w[:len(x)]
 	var peak float32
@@ -266,8 +274,8 @@ func fitPositive(q []uint8, x, w []float32, top float32) (scale float32) {
 	return 0
 }
 
-// fitMoving finds a scale for levels from -top to top-1, weighing errors by x², by moving one level at a time from where the largest magnitude
-// falls on -top. The levels in q count from 0.
+// fitMoving finds a scale for levels from -top to top-1, weighing errors by x², by moving one level
+// at a time from where the largest magnitude falls on -top. The levels in q count from 0.
 func fitMoving(q []uint8, x []float32, top int32) (scale float32) {
 	peak := extreme(x)
 	if abs(peak) < negligible {

@@ -2,10 +2,12 @@ package quant
 
 import "encoding/binary"
 
-// The K-quants: groups of 16 or 32 weights with a small integer scale (and minimum), in blocks of 256 that hold the step of the scales. A scale is found per group; the scales are
-// rounded to what the block can hold; the weights are rounded again with the rounded scales.
+// The K-quants: groups of 16 or 32 weights with a small integer scale (and minimum), in blocks of
+// 256 that hold the step of the scales. A scale is found per group; the scales are rounded to what
+// the block can hold; the weights are rounded again with the rounded scales.
 
-// relevel re-rounds a group to levels from -top to top-1 of step d, counted from 0. With a step of 0 the levels do not matter and stay as they are.
+// relevel re-rounds a group to levels from -top to top-1 of step d, counted from 0. With a step of
+// 0 the levels do not matter and stay as they are.
 func relevel(q []uint8, x []float32, d float32, top int32) {
 	if d == 0 {
 		return
@@ -170,7 +172,8 @@ var (
 	search5 = search{-0.5, 0.1, 15, false}
 )
 
-// encodeAffine encodes the 16 bytes that Q4_K and Q5_K begin with and gives the levels, from 0 to top.
+// encodeAffine encodes the 16 bytes that Q4_K and Q5_K begin with and gives the levels, from 0 to
+// top.
 func encodeAffine(dst []byte, q *[256]uint8, x, imp []float32, method *search, top int32) bool {
 	var (
 		scales, mins    [8]float32
@@ -221,7 +224,8 @@ func encodeAffine(dst []byte, q *[256]uint8, x, imp []float32, method *search, t
 	return ok
 }
 
-// packGroups stores the low nibbles of 256 numbers as Q4_K has them: 32 bytes hold one group of 32 in their low nibbles, the next in the high ones.
+// packGroups stores the low nibbles of 256 numbers as Q4_K has them: 32 bytes hold one group of 32
+// in their low nibbles, the next in the high ones.
 func packGroups(dst []byte, q *[256]uint8) {
 	for j := 0; j < 128; j += 8 {
 		at := j/32*64 + j%32
@@ -288,9 +292,11 @@ func encodeQ6_K(dst []byte, x, imp []float32, _ float32) bool {
 	return ok
 }
 
-// The levels of IQ4 are unequal: unpack.go lists them. Level i is next to every number from iq4Edges[i-1] up to iq4Edges[i].
+// The levels of IQ4 are unequal: unpack.go lists them. Level i is next to every number from
+// iq4Edges[i-1] up to iq4Edges[i].
 
-// iq4Cells divide the line into cells of 8, numbered from 16 below zero on, which hold at most one edge between levels each: the level below it, and the edge.
+// iq4Cells divide the line into cells of 8, numbered from 16 below zero on, which hold at most one
+// edge between levels each: the level below it, and the edge.
 var iq4Cells = func() (t [33]struct {
 	level int32
 	edge  float32

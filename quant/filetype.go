@@ -7,8 +7,10 @@ import (
 	"strings"
 )
 
-// FileType is a recipe for a whole file: the type of most matrices, and which matrices are worth more bits or need fewer. The number is that of the metadata key
-// general.file_type (llama.h, LLAMA_FTYPE), and the recipes are those of llama-quantize (llama-quant.cpp), so that files have the same sizes.
+// FileType is a recipe for a whole file: the type of most matrices, and which matrices are worth
+// more bits or need fewer. The number is that of the metadata key general.file_type (llama.h,
+// LLAMA_FTYPE), and the recipes are those of llama-quantize (llama-quant.cpp), so that files have
+// the same sizes.
 type FileType uint32
 
 const (
@@ -82,7 +84,8 @@ func (m FileType) String() string {
 	return fileTypes[m].name
 }
 
-// ParseFileType finds a recipe by its name in any case, or by its number. "Q3_K", "Q4_K" and "Q5_K" are the recipes with M at the end.
+// ParseFileType finds a recipe by its name in any case, or by its number. "Q3_K", "Q4_K" and "Q5_K"
+// are the recipes with M at the end.
 func ParseFileType(name string) (FileType, error) {
 	key := strings.ToUpper(name)
 	switch key {
@@ -109,7 +112,8 @@ type ModelInfo struct {
 	NHead, NHeadKV int    // of the first layer
 	NExpert        int    // 0 for dense models
 	Importance     bool   // whether an importance matrix is at hand
-	// Override, if not nil, gives matrices a type of their own in place of what the rules, which do not count them then, would choose.
+	// Override, if not nil, gives matrices a type of their own in place of what the rules, which do
+	// not count them then, would choose.
 	Override func(name string) (Type, bool)
 }
 
@@ -120,8 +124,10 @@ type Tensor struct {
 	Shape []int // the fastest dimension first
 }
 
-// Types chooses the type of every tensor of a file; it needs to see all of them, since some rules count. Vectors, norms, routers, convolutions and their like keep their
-// type. Where rows are no whole number of blocks, a matrix gets a type with smaller blocks (Q4_K becomes Q5_0, and so on), and at last F16.
+// Types chooses the type of every tensor of a file; it needs to see all of them, since some rules
+// count. Vectors, norms, routers, convolutions and their like keep their type. Where rows are no
+// whole number of blocks, a matrix gets a type with smaller blocks (Q4_K becomes Q5_0, and so on),
+// and at last F16.
 func (m FileType) Types(f ModelInfo, tensors []Tensor) ([]Type, error) {
 	if !m.Valid() {
 		return nil, fmt.Errorf("quant: unknown file type %d", uint32(m))
@@ -176,7 +182,8 @@ func CheckTypes(name string, pure bool) error {
 	return err
 }
 
-// parseTypes finds a recipe, or a format for all matrices, in which case the file type is that of the same name, or invalid.
+// parseTypes finds a recipe, or a format for all matrices, in which case the file type is that of
+// the same name, or invalid.
 func parseTypes(name string, pure bool) (FileType, Type, error) {
 	m, err := ParseFileType(name)
 	if err == nil && !pure {
@@ -195,9 +202,10 @@ func parseTypes(name string, pure bool) (FileType, Type, error) {
 	return m, t, e
 }
 
-// ChooseTypes gives every tensor of a file its type by a name: that of a recipe, see [FileType.Types], or that of a format, which then all matrices get that a recipe would
-// change. The name is taken for that of a format if pure is set or there is no recipe of that name. The recipe that is returned is the one to tell in the file, and
-// not valid where there is none.
+// ChooseTypes gives every tensor of a file its type by a name: that of a recipe, see
+// [FileType.Types], or that of a format, which then all matrices get that a recipe would change.
+// The name is taken for that of a format if pure is set or there is no recipe of that name. The
+// recipe that is returned is the one to tell in the file, and not valid where there is none.
 func ChooseTypes(name string, pure bool, f ModelInfo, tensors []Tensor) ([]Type, FileType, error) {
 	m, t, err := parseTypes(name, pure)
 	if err != nil {
@@ -249,8 +257,8 @@ func wholeBlocks(x *Tensor, t Type) error {
 	return nil
 }
 
-// NeedsImportance reports whether llama-quantize refuses to make a tensor of type t in a file of this recipe without an importance matrix,
-// since the result would be poor.
+// NeedsImportance reports whether llama-quantize refuses to make a tensor of type t in a file of
+// this recipe without an importance matrix, since the result would be poor.
 func (m FileType) NeedsImportance(name string, t Type) bool {
 	if role := roleOf(name); role == roleOutput || role == roleEmbd {
 		return false

@@ -203,7 +203,8 @@ func TestFeaturesAgree(t *testing.T) {
 		t.Skipf("no list of flags to compare with: %v", err)
 	}
 	flags := map[string]bool{}
-	wanted := map[string]string{"amd64": "flags", "arm64": "Features"}[runtime.GOARCH] // an emulator may show the flags of its host
+	// an emulator may show the flags of its host
+	wanted := map[string]string{"amd64": "flags", "arm64": "Features"}[runtime.GOARCH]
 	for line := range strings.Lines(string(info)) {
 		key, value, _ := strings.Cut(line, ":")
 		if strings.TrimSpace(key) == wanted {

@@ -125,7 +125,8 @@ func iq3S256() format256 {
 	f.scales = func(x *program, s *state256) {
 		x.indices256(f.codebook, s, 2, h)
 		halves256(0)(x, s)
-		s.v["t"] = x.dwords256(s.rows, 106) // the last four bytes of the block, with two scales each
+		// the last four bytes of the block, with two scales each
+		s.v["t"] = x.dwords256(s.rows, 106)
 	}
 	f.scale = func(x *program, s *state256, g int) (d, m reg.VecVirtual) {
 		return x.oddly256(x.shifted256(s.v["t"], 4*g, x.words(0xf)), s.v["d"], 1), nil
@@ -151,7 +152,8 @@ func iq1S256() format256 {
 	f.scales = func(x *program, s *state256) {
 		x.indices256(f.codebook, s, 2, h)
 		halves256(0)(x, s)
-		// The last 16 bytes are words with three bits of scale each. Their upper bits tell whether weights are one eighth more or less.
+		// The last 16 bytes are words with three bits of scale each. Their upper bits tell whether
+		// weights are one eighth more or less.
 		for i, t := range x.headers256(s.rows, 34) {
 			s.v["t"+digit(i)] = t
 			for h := range 2 {
@@ -189,7 +191,8 @@ func iq1M256() format256 {
 	}
 	f.scales = func(x *program, s *state256) {
 		x.indices256(f.codebook, s, 0, h)
-		// The last eight bytes are four words, each with four scales of three bits and four bits of d.
+		// The last eight bytes are four words, each with four scales of three bits and four bits of
+		// d.
 		t0, t1 := x.dwords256(s.rows, 48), x.dwords256(s.rows, 52)
 		d := x.or256(x.shifted256(t0, 12, x.words(0xf)), x.shifted256(t0, 24, x.words(0xf0)))
 		d = x.or256(d, x.shifted256(t1, 4, x.words(0xf00)))

@@ -5,7 +5,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// The kernels of this file turn rows of blocks of 32, as the cache of keys and values keeps them, into float32: an integer times the scale, one rounding, as quant.Dequantize.
+// The kernels of this file turn rows of blocks of 32, as the cache of keys and values keeps them,
+// into float32: an integer times the scale, one rounding, as quant.Dequantize.
 
 // dequantizeBlocks is a loop over blocks, of size bytes each. step turns one into 32 floats.
 func (x *program) dequantizeBlocks(format, level string, size int, step func(dst, src reg.Register)) {

@@ -35,8 +35,9 @@ func matMulFloats256(x *program) {
 	}
 }
 
-// floatTile256 multiplies four rows, or one, with some tokens. Each output has 8 partial sums along k, see floatTiles of the package. Where weights are
-// halves, the bytes of at least 8 end with the last.
+// floatTile256 multiplies four rows, or one, with some tokens. Each output has 8 partial sums along
+// k, see floatTiles of the package. Where weights are halves, the bytes of at least 8 end with the
+// last.
 func (x *program) floatTile256(f floatFormat256, rows, tokens int) {
 	name := fmt.Sprintf("mul%s%dx%dAVX2", f.name, rows, tokens)
 	x.function(name, floatTileSignature, fmt.Sprintf("%s multiplies %d rows of %s with %d tokens.", name, rows, f.name, tokens))

@@ -39,7 +39,8 @@ func probe512(x *program) {
 	x.VZEROUPPER()
 	x.RET()
 
-	// Peaks are those of chains that are independent of each other, more than latency times throughput, without any load.
+	// Peaks are those of chains that are independent of each other, more than latency times
+	// throughput, without any load.
 	x.spin("fmaAVX512", "fmaAVX512 does n times 24 multiply-adds of 16 float32 each.", 24, func(acc, a, b reg.VecVirtual) { x.VFMADD231PS(a, b, acc) })
 	x.spin("dotAVX512", "dotAVX512 does n times 24 dot products of 64 bytes each.", 24, func(acc, a, b reg.VecVirtual) { x.VPDPBUSD(a, b, acc) })
 }

@@ -5,7 +5,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// each8 runs body for 8 of n elements at a time, and once more with a mask of those that are left. Pointers advance by their sizes for 8 elements.
+// each8 runs body for 8 of n elements at a time, and once more with a mask of those that are left.
+// Pointers advance by their sizes for 8 elements.
 func (x *program) each8(label string, n reg.Register, body func(mask Op), ptrs ...pointer) {
 	x.Label(label)
 	x.CMPQ(n, Imm(8))
@@ -79,7 +80,8 @@ func (x *program) reduce256(y reg.VecVirtual, op func(a, b, to reg.VecVirtual)) 
 	}
 }
 
-// exp256 replaces y by e^y: see Exp of the package, here with fused multiply-adds. Results below the normal numbers are 0.
+// exp256 replaces y by e^y: see Exp of the package, here with fused multiply-adds. Results below
+// the normal numbers are 0.
 func (x *program) exp256(y reg.VecVirtual) {
 	const low = -87.33654
 	c := func(f float32) Mem { return x.words(bits(f)) }

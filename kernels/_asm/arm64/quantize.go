@@ -4,7 +4,8 @@ import (
 	"fmt"
 )
 
-// quantize is quantizeGroup for four groups, one to a lane, operation by operation, so that bits are equal.
+// quantize is quantizeGroup for four groups, one to a lane, operation by operation, so that bits
+// are equal.
 func (x *program) quantize() {
 	x.function("quantizeNEON", "q *int8, groups *byte, x *float32", "quantizeNEON is quantize for 4 groups.")
 	const groups, candidates, size = 4, 8, 32

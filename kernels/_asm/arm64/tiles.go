@@ -13,7 +13,8 @@ type level struct {
 	suffix string
 	// dot adds the products of 16 bytes to a.
 	dot func(x *program, a *sums, w, act V)
-	// store writes 16 weights of four rows to where a panel has them; at is the offset of the first row's first.
+	// store writes 16 weights of four rows to where a panel has them; at is the offset of the first
+	// row's first.
 	store func(x *program, v [4]V, p R, at int)
 	// quadBytes is how far from each other in a panel the quads of a tile are.
 	quadBytes int
@@ -32,13 +33,17 @@ type format struct {
 	off     int  // what the bytes of load are too large by
 	most    int  // the largest magnitude of these
 	post    bool // scales and load leave the row pointers at the next block
-	loop    bool // units are run through by a loop, to keep long ones short; each is as units has the first of them, at state.unit times what it asks
+	// units are run through by a loop, to keep long ones short; each is as units has the first of
+	// them, at state.unit times what it asks
+	loop bool
 
 	// begin sets up constants, before the loop over blocks.
 	begin func(x *program, s *state)
-	// scales computes the scales of a block, four rows at a time, and hands each to emit with its minimum, if there is one.
+	// scales computes the scales of a block, four rows at a time, and hands each to emit with its
+	// minimum, if there is one.
 	scales func(x *program, s *state, emit func(quad, i int, d, m V))
-	// units are the parts in which load takes a block of a row: lists of pieces. A piece is 16 weights, and a unit holds whole groups.
+	// units are the parts in which load takes a block of a row: lists of pieces. A piece is 16
+	// weights, and a unit holds whole groups.
 	units [][]int
 	// load hands the pieces of unit u of the row at p to use, which owns the registers then.
 	load func(x *program, s *state, p R, u int, use func(piece int, v V))
@@ -82,7 +87,8 @@ func (s *state) release(x *program) {
 	}
 }
 
-// sums are the products of a row with a group in the making. Lanes hold n products of 16 bits each, or are of 32 bits where n is 0.
+// sums are the products of a row with a group in the making. Lanes hold n products of 16 bits each,
+// or are of 32 bits where n is 0.
 type sums struct {
 	v       V
 	n, most int
@@ -111,8 +117,9 @@ func (s *sums) add(x *program, o *sums) {
 	x.free(o.v)
 }
 
-// An actGroup of package kernels is 32 bytes, as many as the activations it belongs to: the scale, then the sum of all 32 integers and of each 16, then the
-// same sums times the scale. As two vectors, scale and sums are lanes of the first, the products lanes of the second.
+// An actGroup of package kernels is 32 bytes, as many as the activations it belongs to: the scale,
+// then the sum of all 32 integers and of each 16, then the same sums times the scale. As two
+// vectors, scale and sums are lanes of the first, the products lanes of the second.
 const actGroup = 32
 
 func sumLane(group, g int) int {
@@ -478,7 +485,8 @@ func (x *program) field(args R, name string) R {
 	panic("panelArgs has no field " + name)
 }
 
-// panel is what the panel kernels of a level have in common: pointers into a panel and to some tokens.
+// panel is what the panel kernels of a level have in common: pointers into a panel and to some
+// tokens.
 type panel struct {
 	group, tokens int
 	min           bool
@@ -538,7 +546,8 @@ func (x *program) step(n *panel) {
 	x.loop(n.groups, "loop")
 }
 
-// meta loads the vectors of token t's actGroup, the second only for minima; the last reading of a group moves on.
+// meta loads the vectors of token t's actGroup, the second only for minima; the last reading of a
+// group moves on.
 func (x *program) meta(n *panel, t int, last bool, m0, m1 V) {
 	switch {
 	case n.min && last:
