@@ -7,7 +7,7 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
-// ActFormat says in which form a product takes its activations. A set of forms is their bits
+// ActFormat is the format in which a product takes its activations. A set of formats is their bits
 // together.
 type ActFormat uint8
 

@@ -9,8 +9,8 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
-// BenchmarkMul multiplies matrices that lie beyond the caches, one after another: MB/s are bytes of
-// weights.
+// BenchmarkMul multiplies matrices that do not fit in the caches, one after another: MB/s are bytes
+// of weights.
 func BenchmarkMul(b *testing.B) {
 	usable := cpu.Usable()
 	for _, typ := range weightTypes() {

@@ -53,7 +53,7 @@ func TestRMSNorm(t *testing.T) {
 	})
 }
 
-// guarded is a slice with neighbours that must not be written.
+// guarded is a slice between elements that must not be written.
 type guard struct{ all, f []float32 }
 
 func guarded(n int) guard {
@@ -406,7 +406,7 @@ func TestDot(t *testing.T) {
 	})
 }
 
-// TestQuantizeLevels: the int8 form is the same at every level.
+// TestQuantizeLevels: the int8 form is the same at every instruction set.
 func TestQuantizeLevels(t *testing.T) {
 	const k = 64 * ActGroup
 	x := floats(8, k)
@@ -532,9 +532,9 @@ func TestSoftCap(t *testing.T) {
 	})
 }
 
-// TestRotateHalves turns pairs that lie half of the turned part apart, and leaves the rest of a
+// TestRotateNeoX rotates pairs that are half of the rotated part apart, and leaves the rest of a
 // head alone.
-func TestRotateHalves(t *testing.T) {
+func TestRotateNeoX(t *testing.T) {
 	forLevels(t, func(t *testing.T, l *ISA) {
 		four := []float32{9, 1, 2, 3, 4, 9}
 		l.RotateNeoX(four[1:], []float32{0, 1}, []float32{1, 0}) // by a quarter, and not

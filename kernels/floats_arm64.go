@@ -11,7 +11,8 @@ import (
 // ptr is the address of a slice that may be empty.
 func ptr[T any](s []T) *T { return unsafe.SliceData(s) }
 
-// setFloats enters what all levels of arm64 do with rows of float32 and with float weights.
+// setFloats sets the functions of all instruction sets of arm64 on rows of float32 and their
+// products with float weights.
 func (l *ISA) setFloats() {
 	l.dot = func(x, y []float32) (sum float32) {
 		dotNEON(ptr(x), ptr(y), len(x), &sum)

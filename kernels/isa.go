@@ -34,7 +34,7 @@ type ops struct {
 	roundBF16         func(dst []uint16, src []float32)
 	gemm              func(c, a, b []float32, m, n, k int)
 	transposeF16      func(dst, src, ahead []byte, n, d int) // nil with gemmHalf
-	// gemm for F16 and up to fewHeads rows; nil: they are widened
+	// gemm for F16 and up to fewHeads rows; nil: they are converted to float32
 	gemmF16              func(c, a []float32, b f16Tile, m, n, k int)
 	tileSoftmax          func(p, top, sum []float32, seen int, scale float32, ahead []byte)
 	rescaleMerge         func(s *mergeState)

@@ -26,7 +26,7 @@ func avx512bf16(l ISA) *ISA {
 	return &l
 }
 
-// avx512 is the level avx512vnni.
+// avx512 is the instruction set avx512vnni.
 func avx512(l ISA) *ISA {
 	l.name = "avx512vnni"
 	l.setFloats512()

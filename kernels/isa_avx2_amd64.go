@@ -56,7 +56,7 @@ var tilesAVX2 = []tiles256{
 	{quant.IQ3_S, 4, gemvIQ3_SAVX2, packIQ3_SAVX2, microkernel32By4AVX2},
 }
 
-// avx2 is the level avx2.
+// avx2 is the instruction set avx2.
 func avx2(l ISA) *ISA {
 	l.name = "avx2"
 	l.setFloats256()
@@ -101,7 +101,7 @@ var tilesAVXVNNI = []tiles256{
 	{quant.IQ3_S, 4, gemvIQ3_SAVXVNNI, packIQ3_SAVX2, microkernel32AVXVNNI},
 }
 
-// avxvnni is the level avxvnni.
+// avxvnni is the instruction set avxvnni.
 func avxvnni(l ISA) *ISA {
 	l.name = "avxvnni"
 	for _, k := range tilesAVXVNNI {

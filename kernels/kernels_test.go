@@ -26,7 +26,7 @@ func weightTypes() []quant.Type {
 	return ts
 }
 
-// forLevels runs a test at every level that the processor has.
+// forLevels runs a test at every instruction set that the processor has.
 func forLevels(t *testing.T, test func(t *testing.T, l *ISA)) {
 	usable := cpu.Usable()
 	for _, l := range isas() {

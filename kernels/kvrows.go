@@ -13,8 +13,8 @@ import (
 type rowFormat struct {
 	dequantize func(dst []float32, src []byte)
 	quantize   func(dst []byte, src []float32)
-	// transpose, of types without blocks, turns n ≤ [Tile] rows of d numbers into columns: dst is
-	// [d][Tile].
+	// transpose, of types without blocks, converts n ≤ [Tile] rows of d numbers into columns: dst
+	// is [d][Tile].
 	transpose func(dst []float32, src []byte, n, d int)
 }
 
@@ -34,7 +34,7 @@ func (l *ISA) rowFormat(t quant.Type) *rowFormat {
 	return &l.rows[t]
 }
 
-// DequantizeRow turns numbers of type F16, F32, Q8_0 or Q4_0 as they lie in memory into float32.
+// DequantizeRow converts numbers of type F16, F32, Q8_0 or Q4_0 as stored in memory into float32.
 func (l *ISA) DequantizeRow(t quant.Type, dst []float32, src []byte) {
 	l.rowFormat(t).dequantize(dst, src[:t.RowBytes(len(dst))])
 }

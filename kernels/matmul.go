@@ -18,7 +18,7 @@ type MatMul struct {
 }
 
 // Mul sets dst[t*ldd+r] = Σk w[r][k]·a[t][k] for rows r < rows of w and the tokens t0 ≤ t < t1 of
-// a. The weights are rows of k as they lie in the file, w beginning at the first of them, as dst
+// a. The weights are rows of k as stored in the file, w beginning at the first of them, as dst
 // does at its column. s belongs to the calling thread.
 func (m *MatMul) Mul(dst []float32, ldd int, w []byte, rows, k int, a *Activations, t0, t1 int, s *Scratch) {
 	if rows == 0 || t0 == t1 {

@@ -4,13 +4,14 @@ import (
 	"unsafe"
 )
 
-// tile is a block format at a level of assembly. Outputs lie in the lanes of registers: a tile is
+// tile is a block format at a level of assembly. Outputs are in the lanes of registers: a tile is
 // as many weight rows as there are lanes.
 //
-// One token is multiplied with the rows where they lie. For several, tiles are first unpacked into
-// panels, bytes [k/4][size][4] with scales and minima [k/group][size], which stay in the cache
-// while all tokens use them. The integer sum of a group is exact in both, and both add groups in
-// order, acc = fma(float(sum), scale·d, acc), then acc = fma(minimum, d·Σq, acc): hence equal bits.
+// One token is multiplied with the rows where they are stored. For several, tiles are first
+// unpacked into panels, bytes [k/4][size][4] with scales and minima [k/group][size], which stay in
+// the cache while all tokens use them. The integer sum of a group is exact in both, and both add
+// groups in order, acc = fma(float(sum), scale·d, acc), then acc = fma(minimum, d·Σq, acc): hence
+// equal bits.
 type tile struct {
 	lanes     int // rows; divides panelRows
 	panels    int // panels that are multiplied at once; divides panelRows/size
@@ -97,7 +98,7 @@ func (x *product) tileAt(r int) (w *byte, n int) {
 
 func (x *product) blocks() int { return x.k / x.m.Type.BlockSize() }
 
-// gemv multiplies the rows where they lie with one token after the other.
+// gemv multiplies the rows where they are stored with one token after the other.
 func (x *product) gemv() {
 	for r := 0; r < x.rows; r += x.t.lanes {
 		w, n := x.tileAt(r)

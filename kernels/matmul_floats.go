@@ -12,9 +12,9 @@ type floatTile struct {
 }
 
 // floatTiles are kernels for one token, for two and so on. Strides are in bytes; activations are
-// those of Mat.Act. A product may be cut along k, at multiples of floatStep: the partial sums of
-// its outputs, [tokens][rows][lanes], begin with what lies at from, or with zeros where that is
-// nil, and end at to, or, where that is nil, added up in dst.
+// those of MatMul.ActFormat. A product may be cut along k, at multiples of floatStep: the partial
+// sums of its outputs, [tokens][rows][lanes], begin with what is stored at from, or with zeros
+// where that is nil, and end at to, or, where that is nil, added up in dst.
 type floatTiles []func(dst *float32, ldd int, w *byte, stride int, a *float32, lda, k int, from, to *float32)
 
 const rowsAtOnce = 4
@@ -29,7 +29,7 @@ const (
 	floatOutputs = 96 * 96   // of a block whose partial sums wait
 	floatWhole   = 4 << 10   // bytes of a row that is not cut, longer ones are
 	floatDepth   = 1024      // at most, along k
-	// a multiple of the activations that the kernels of every level take at once
+	// a multiple of the activations that the kernels of every instruction set take at once
 	floatStep = 32
 )
 

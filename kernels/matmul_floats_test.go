@@ -78,8 +78,8 @@ func testMulOfBlocks(t *testing.T, l *ISA) {
 	}
 }
 
-// TestRoundBF16 holds every level to the package quant: ties, numbers that round to infinity,
-// denormals, NaN of each kind, and tails of each length.
+// TestRoundBF16 holds every instruction set to the package quant: ties, numbers that round to
+// infinity, denormals, NaN of each kind, and tails of each length.
 func TestRoundBF16(t *testing.T) { forLevels(t, testRoundBF16) }
 
 func testRoundBF16(t *testing.T, l *ISA) {

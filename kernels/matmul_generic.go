@@ -4,10 +4,11 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
-// floatLanes is the number of partial sums in which products of floats are added at level "go".
+// floatLanes is the number of partial sums in which products of floats are added with instruction
+// set "go".
 const floatLanes = 8
 
-// mulFloat turns a row into float32 in scratch, then multiplies it with each token.
+// mulFloat converts a row into float32 in scratch, then multiplies it with each token.
 func mulFloat(m *MatMul, dst []float32, ldd int, w []byte, rows, k int, a *Activations, t0, t1 int, s *Scratch) {
 	s.f = grow(s.f, k)
 	size := m.Type.RowBytes(k)
@@ -19,8 +20,8 @@ func mulFloat(m *MatMul, dst []float32, ldd int, w []byte, rows, k int, a *Activ
 	}
 }
 
-// dot is Σ x[i]·y[i] in the order that float products promise at level "go": lane i mod floatLanes,
-// then a tree.
+// dot is Σ x[i]·y[i] in the order that float products promise with instruction set "go": lane i mod
+// floatLanes, then a tree.
 func dot(x, y []float32) float32 {
 	var s0, s1, s2, s3, s4, s5, s6, s7 float32
 	y = y[:len(x)]
@@ -101,8 +102,8 @@ type row struct {
 	s, m []float32
 }
 
-// at gives the scales of group i times those of the activations: an output is Σi float32(sum)*scale
-// + min.
+// addGroup adds the products of group i to acc: sum times the scales of weights and activations,
+// and, where the format has minima, the minimum times the sum of the activations.
 func (x *row) addGroup(acc float32, i int, sum int32, d, dsum float32) float32 {
 	acc += float32(float32(sum) * float32(x.s[i]*d))
 	if x.m != nil {

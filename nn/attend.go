@@ -14,7 +14,7 @@ import (
 var _ = [1]struct{}{}[kv.PageLen-kernels.Tile]
 
 // AttentionConfig describes attention with grouped queries (Ainslie et al. 2023, arXiv:2305.13245),
-// causal if not said otherwise.
+// causal unless stated otherwise.
 type AttentionConfig struct {
 	NHead, NHeadKV int     // Heads is a multiple of HeadsKV
 	HeadDim        int     // length of a head of queries and keys
@@ -24,11 +24,11 @@ type AttentionConfig struct {
 	// does.
 	ValuesFromKeys bool
 
-	// Bidirectional lets a row see what is behind it as well, all positions of its sequence being
+	// Bidirectional lets a row see what comes after it as well, all positions of its sequence being
 	// in one batch (Devlin et al. 2018, arXiv:1810.04805).
 	Bidirectional bool
 
-	// a row sees the chunk of so many positions that it lies in, up to itself (Llama 4); 0 means
+	// a row sees the chunk of so many positions that contains it, up to itself (Llama 4); 0 means
 	// all
 	Chunk int
 	// positions that a row sees, its own included (Beltagy et al. 2020, arXiv:2004.05150), or half
@@ -46,7 +46,7 @@ type AttentionConfig struct {
 }
 
 // Buckets are the distances -128 to 128 by the parameter of each that T5 has learnt: the half of n
-// for keys before the query, and as many for those behind it, of which half are one for each short
+// for keys before the query, and as many for those after it, of which half are one for each short
 // distance, the others logarithmic (Raffel et al. 2019, arXiv:1910.10683, and their code). The
 // result is AttentionConfig.Relative of table, [n][heads].
 func Buckets(table []float32, n, heads int) ([][]float32, error) {
@@ -145,7 +145,7 @@ func (a *Attention) Spec() kv.Spec {
 		s.VDim = 0
 	}
 	if c.Bidirectional {
-		s.Window = 0 // what is behind a row comes in the same batch
+		s.Window = 0 // what comes after a row comes in the same batch
 	}
 	if c.Chunk > 0 && (c.Window == 0 || c.Chunk < c.Window) {
 		s.Window = c.Chunk
@@ -154,8 +154,8 @@ func (a *Attention) Spec() kv.Spec {
 }
 
 // Attend stores the keys and values of the batch in the cache of the layer, then returns what every
-// query reads, [n_tokens][n_head*value_length]; v is nil where values lie in the keys. Keys are
-// read back from the cache, so a row sees its neighbours in the batch exactly as it will see them
+// query reads, [n_tokens][n_head*value_length]; v is nil where values are part of the keys. Keys
+// are read back from the cache, so a row sees other rows of the batch exactly as it will see them
 // later.
 func (p *Pass) Attend(a *Attention, q, k, v *tensor.Tensor) *tensor.Tensor {
 	out := p.arena.New(q.Rows, a.c.NHead*a.c.HeadDimV)
@@ -184,7 +184,7 @@ func (p *Pass) Attend(a *Attention, q, k, v *tensor.Tensor) *tensor.Tensor {
 	return out
 }
 
-// attendHeads is the number of query heads for which a tile of keys and values is widened once: a
+// attendHeads is the number of query heads for which a tile of keys and values is converted once: a
 // multiple of six, which some kernels take at once.
 const attendHeads = 96
 
@@ -196,7 +196,7 @@ type workItem struct {
 	partials int // where the results of its spans begin, if they are worked out apart
 }
 
-// kvPartition is a stretch of keys as the rows of a unit see it.
+// kvPartition is a partition of the keys as the rows of a work item see it.
 type kvPartition struct{ item, number int }
 
 type attendJob struct {
@@ -215,9 +215,9 @@ type attendStep uint8
 
 const (
 	stepStore     attendStep = iota // a row
-	stepAttend                      // a unit
-	stepPartition                   // a span of a unit
-	stepReduce                      // the spans of a unit
+	stepAttend                      // a work item
+	stepPartition                   // a partition of a work item
+	stepReduce                      // the partitions of a work item
 )
 
 // Run does a chunk.
@@ -239,7 +239,7 @@ func (j *attendJob) Run(chunk, w int) {
 	}
 }
 
-// makeItems makes the units of the batch.
+// makeItems makes the work items of the batch.
 func (j *attendJob) makeItems() {
 	j.items = j.items[:0]
 	rows := max(1, attendHeads/j.a.group())
@@ -284,7 +284,7 @@ func (j *attendJob) splitKV() bool {
 	return true
 }
 
-// end is the position behind the last that the rows of a unit see.
+// end is the position after the last that the rows of a work item see.
 func (j *attendJob) end(u *workItem) int {
 	if j.a.c.Bidirectional {
 		return j.p.batch.Pos[u.run.row] + u.run.n
@@ -292,10 +292,10 @@ func (j *attendJob) end(u *workItem) int {
 	return j.p.batch.Pos[u.row] + u.n
 }
 
-// partitionsOf is the number of spans that the rows of a unit see.
+// partitionsOf is the number of partitions that the rows of a work item see.
 func (j *attendJob) partitionsOf(u *workItem) int { return (j.end(u)-1)/kernels.PartitionLen + 1 }
 
-// queriesBefore is the number of query heads of a unit whose rows end before a span.
+// queriesBefore is the number of query heads of a work item whose rows end before a partition.
 func (j *attendJob) queriesBefore(u *workItem, partition int) int {
 	if j.a.c.Bidirectional {
 		return 0
@@ -303,7 +303,7 @@ func (j *attendJob) queriesBefore(u *workItem, partition int) int {
 	return max(0, partition*kernels.PartitionLen-j.p.batch.Pos[u.row]) * j.a.group()
 }
 
-// partialAt is where the results of a span of a unit are kept.
+// partialAt is where the results of a partition of a work item are kept.
 func (j *attendJob) partialAt(u *workItem, partition int) []float32 {
 	n := kernels.PartialLen(u.n*j.a.group(), j.a.c.HeadDimV)
 	return j.partials[u.partials+partition*n:][:n]
@@ -363,7 +363,7 @@ func (j *attendJob) begin(u *workItem, att *kernels.Attention) {
 	}
 }
 
-// readPartition lets the rows of a unit see a span of keys and values.
+// readPartition lets the rows of a work item see a partition of keys and values.
 func (j *attendJob) readPartition(u *workItem, partition int, att *kernels.Attention) {
 	const pages = kernels.PartitionLen / kv.PageLen
 	p, s, c, heads := j.p, j.p.store, &j.a.c, u.n*j.a.group()
@@ -395,7 +395,7 @@ func (j *attendJob) readPartition(u *workItem, partition int, att *kernels.Atten
 	}
 }
 
-// tile is the keys and the values of a unit in a page; none where values lie in the keys.
+// tile is the keys and the values of a work item in a page; none where values are part of the keys.
 func (j *attendJob) tile(u *workItem, page int) (keys, values []byte) {
 	keys = j.p.store.K(u.run.seq, j.p.layer, u.head, page)
 	if !j.a.c.ValuesFromKeys {
@@ -434,7 +434,7 @@ func (c *AttentionConfig) from(pos int) int {
 	return from
 }
 
-// to is the position behind the last that a row sees, of end.
+// to is the position after the last that a row sees, of end.
 func (c *AttentionConfig) to(pos, end int) int {
 	switch {
 	case !c.Bidirectional:
@@ -448,7 +448,7 @@ func (c *AttentionConfig) to(pos, end int) int {
 // byDistance reports whether scores depend on how far a key is.
 func (c *AttentionConfig) byDistance() bool { return c.Slopes != nil || c.Relative != nil }
 
-// updateRows lets every row of a unit see its own part of the n keys from begin on.
+// updateRows lets every row of a work item see its own part of the n keys from begin on.
 func (j *attendJob) updateRows(u *workItem, begin, n int, att *kernels.Attention) {
 	c, group := &j.a.c, j.a.group()
 	for i := range u.n {
@@ -464,8 +464,8 @@ func (j *attendJob) updateRows(u *workItem, begin, n int, att *kernels.Attention
 	}
 }
 
-// modifyScores does to the scores of row i of a unit what is more than scaling, or reports that
-// there is nothing to do.
+// modifyScores does to the scores of row i of a work item what is more than scaling, or reports
+// that there is nothing to do.
 func (j *attendJob) modifyScores(headKV, i, begin, seen, pos int, att *kernels.Attention) bool {
 	c, group := &j.a.c, j.a.group()
 	from := c.from(pos) - begin

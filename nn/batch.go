@@ -41,7 +41,7 @@ func (b *Batch) Add(token int32, pos int, seq kv.Seq, out bool, h Hook) {
 // Len is the number of rows.
 func (b *Batch) Len() int { return len(b.Tokens) }
 
-// run is a stretch of rows of one sequence.
+// run is a range of rows of one sequence.
 type run struct {
 	row, n int
 	seq    kv.Seq

@@ -35,13 +35,13 @@
 //
 // The verbs return no errors, so that an architecture stays legible. A fault, an interruption
 // ([Pass.Interrupt]) and a dry run ([Pass.Measure]) make the Pass dead: the verbs go on giving out
-// tensors of the right shape and compute nothing, and End tells why.
+// tensors of the right shape and compute nothing, and End returns the reason.
 //
 // # Hooks
 //
 // A row may carry a [Hook] that sees and may write what passes by its name: the outputs of every
 // named weight (attn_norm, attn_q, ffn_gate, output …), embd, attn_heads (the result of attention
 // before its output projection, one head after another), attn_probs, ffn_act (the neurons of a
-// feed-forward block, behind the activation), l_out (the residual stream after a layer),
+// feed-forward block, after the activation), l_out (the residual stream after a layer),
 // router_logits and router_topk. Without a hook nothing is built and nothing is asked.
 package nn

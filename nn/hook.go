@@ -13,7 +13,7 @@ const (
 	NameEmbd = "embd"
 	// [n_head*head_dim], what each head read, before the output projection
 	NameAttnHeads = "attn_heads"
-	// [n_head][pos+1], or [n_head][n_seen] where rows see what is behind them: attention
+	// [n_head][pos+1], or [n_head][n_seen] where rows see what comes after them: attention
 	// probabilities; writing them has no effect
 	NameAttnProbs = "attn_probs"
 	NameLayerOut  = "l_out" // [n_embd], the residual stream after a layer
@@ -33,9 +33,9 @@ const (
 // on the goroutine that runs the pass, row after row, between the steps of the computation: what it
 // writes to Event.Data (and Event.Experts) is what the next step reads. A hook that writes nothing
 // changes no bit of any result. What a pass has shown that is then interrupted for another request
-// in it is shown anew when it is run again: the same rows, of the layers from the first one on.
+// in it is shown again when it is run again: the same rows, of the layers from the first one on.
 type Hook interface {
-	// Wants says whether Observe shall be called for a name in a layer; layer is -1 outside the
+	// Wants reports whether Observe shall be called for a name in a layer; layer is -1 outside the
 	// layers. It is asked often and should be cheap.
 	Wants(layer int, name string) bool
 	// Observe sees one row. The event and its slices are valid during the call only.
@@ -51,7 +51,7 @@ type InputHook interface {
 	ObserveInput(weight string, expert int, x []float32)
 }
 
-// A RoutingHook is a Hook that also says how many experts a token uses.
+// A RoutingHook is a Hook that also decides how many experts a token uses.
 type RoutingHook interface {
 	Hook
 	// ExpertsUsed returns how many of the experts of a layer each token uses in place of used: 1 to

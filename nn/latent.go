@@ -28,8 +28,8 @@ type MLAConfig struct {
 	KV string
 	O  *Linear // [n_embd][n_head*value_length]
 
-	RopeQ *Rope   // turns the last part of heads of nope+rope
-	RopeK *Rope   // turns rows of rope
+	RopeQ *Rope   // rotates the last part of heads of nope+rope elements
+	RopeK *Rope   // rotates rows of rope elements
 	Scale float32 // of scores; 0 means 1/√(nope+rope)
 }
 
@@ -95,8 +95,8 @@ func (p *Pass) MLA(x *tensor.Tensor, l *MLA) *tensor.Tensor {
 	return p.Linear(p.perHeadMatMul(read, c.VB, l.lora, c.KV == ""), c.O)
 }
 
-// perHeadMatMul takes the first elements of each stretch of x, as many as a matrix has columns,
-// through the matrix of that stretch: [n_tokens][len(ls)*out]. Hooks are shown the inputs if the
+// perHeadMatMul takes the first elements of each head of x, as many as a matrix has columns,
+// through the matrix of that head: [n_tokens][len(ls)*out]. Hooks are shown the inputs if the
 // matrices have a name of their own.
 func (p *Pass) perHeadMatMul(x *tensor.Tensor, ls []*Linear, headStride int, named bool) *tensor.Tensor {
 	heads, in, out := len(ls), ls[0].w.Cols, ls[0].w.Rows

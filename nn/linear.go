@@ -125,7 +125,7 @@ type rowRange struct{ matMul, r0, r1 int }
 // doi:10.1109/TC.1987.5009495): each is the share of a thread in 1/chunkShare of what is left, so
 // that all threads are done at about the same time, however fast each of them is. A chunk is a
 // multiple of what kernels take at once. Where many tokens use the rows, some chunkMost of them
-// take milliseconds. A few tokens use them as fast as they are read, which wants long stretches of
+// take milliseconds. A few tokens use them as fast as they are read, which wants long ranges of
 // addresses.
 const (
 	chunkShare = 2

@@ -10,7 +10,7 @@ import (
 const NameScan = "ssm_scan"
 
 // Mamba is a block of selective state spaces, one for each channel (Gu and Dao 2023,
-// arXiv:2312.00752): a step that depends on the input says how far each of a channel's states
+// arXiv:2312.00752): a step that depends on the input determines how far each of a channel's states
 // decays and how much of the input it takes in.
 type Mamba struct {
 	X, Z *Linear // [inner][n_embd]: the channels, and their gate

@@ -9,7 +9,7 @@ import (
 	"github.com/goinfer/goinfer/tensor"
 )
 
-// Scoring turns router logits into the scores of experts.
+// Scoring converts router logits into the scores of experts.
 type Scoring uint8
 
 // The scorings.
@@ -166,7 +166,7 @@ func (p *Pass) Experts(x, logits *tensor.Tensor, m *MoE) *tensor.Tensor {
 func (p *Pass) experts(x, in, g, u, y *tensor.Tensor, m *MoE) {
 	c, s := &m.c, &p.moe
 	early, late := m.formatsIn, kernels.ActF32
-	if c.WeightBeforeFFN { // rows are quantised after they were weighed
+	if c.WeightBeforeFFN { // rows are quantised after they were weighted
 		early, late = late, early
 	}
 	p.acts.Reset(x.Rows, x.Cols, early)
@@ -210,7 +210,7 @@ func (p *Pass) experts(x, in, g, u, y *tensor.Tensor, m *MoE) {
 	p.notifyExperts(c.Down[0].name, y)
 }
 
-// count says how many experts each of n tokens uses, and returns the number of slots.
+// count decides how many experts each of n tokens uses, and returns the number of slots.
 func (s *moeState) count(p *Pass, m *MoE, n int) int {
 	c, total := &m.c, m.c.Router.w.Rows
 	s.start = grow(s.start, n+1)
@@ -231,7 +231,7 @@ func (s *moeState) count(p *Pass, m *MoE, n int) int {
 	return s.start[n]
 }
 
-// route turns router logits into experts, weights and slots.
+// route converts router logits into experts, weights and slots.
 func (s *moeState) route(p *Pass, m *MoE, logits *tensor.Tensor) {
 	n, total := logits.Rows, logits.Cols
 	slots := s.start[n]
@@ -288,7 +288,7 @@ func (s *moeState) routeRow(p *Pass, m *MoE, i int, probs []float32) error {
 	return nil
 }
 
-// score turns logits into probs, from which weights come, in place, and into the scores by which
+// score converts logits into probs, from which weights come, in place, and into the scores by which
 // experts are chosen.
 func (s *moeState) score(c *MoEConfig, logits []float32) {
 	c.Score.all(logits)
@@ -298,7 +298,7 @@ func (s *moeState) score(c *MoEConfig, logits []float32) {
 	}
 }
 
-// all turns logits into scores in place.
+// all converts logits into scores in place.
 func (k Scoring) all(x []float32) {
 	switch k {
 	case ScoreSoftmax:

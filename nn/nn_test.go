@@ -664,8 +664,8 @@ func TestRopeScaling(t *testing.T) {
 	require.InDeltaSlice(t, []float64{1, 0.1, 0.5*0.01 + 0.5*0.0025, 0.00025}, r.freq, 1e-15)
 }
 
-// TestCacheIsReadBack says that keys are seen through the cache's rounding at once: the first token
-// of a prompt attends to itself alone and must see its value in f16.
+// TestCacheIsReadBack checks that keys are seen through the cache's rounding at once: the first
+// token of a prompt attends to itself alone and must see its value in f16.
 func TestCacheIsReadBack(t *testing.T) {
 	l := newLayer(t, quant.F32)
 	r := newRig(t, l, 1)

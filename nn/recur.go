@@ -32,7 +32,7 @@ type recurrence interface {
 type recurJob struct {
 	p     *Pass
 	r     recurrence
-	at, n int // where its numbers lie in the layer's
+	at, n int // where its numbers are in the layer's
 }
 
 // recurrent runs r, whose state is n of the layer's numbers from at on.
@@ -125,7 +125,7 @@ func (w *convScan) scan(l *kernels.ISA, scratch *[]float32, part, row, n int, ol
 	c := w.c
 	c0 := part * convChannels
 	width := min(convChannels, c.Channels-c0)
-	// input is what a tap of the row number t sees, which may lie before the rows.
+	// input is what a tap of the row number t sees, which may be before the rows.
 	input := func(t int) []float32 {
 		switch {
 		case t >= 0:

@@ -199,7 +199,7 @@ func TestMamba(t *testing.T) {
 	}
 }
 
-// norm64 is a root-mean-square norm of stretches.
+// norm64 is a root-mean-square norm of parts.
 func norm64(n *Norm, x [][]float64) [][]float64 {
 	out := make([][]float64, len(x))
 	for i := range x {

@@ -7,7 +7,7 @@ import (
 	"github.com/goinfer/goinfer/tensor"
 )
 
-// RopeLayout says which two elements of a head are a pair that is rotated together.
+// RopeLayout is the choice of the two elements of a head that are rotated together as a pair.
 type RopeLayout uint8
 
 // The layouts.
@@ -19,7 +19,7 @@ const (
 // RopeConfig describes a rotary position embedding (Su et al. 2021, arXiv:2104.09864).
 type RopeConfig struct {
 	HeadDim int // length of a head
-	Offset  int // elements of a head before those that are rotated; those behind them stay too
+	Offset  int // elements of a head before those that are rotated; those after them stay too
 	Layout  RopeLayout
 	Dim     int     // how many of its elements are rotated, even
 	Base    float64 // the angle of pair i is pos·Base^(-2i/Dim)
@@ -42,7 +42,7 @@ type Yarn struct {
 	Ext                float64 // weight of the extrapolation, usually 1
 }
 
-// Rope turns queries and keys by their positions.
+// Rope rotates queries and keys by their positions.
 type Rope struct {
 	headDim   int
 	offset    int
@@ -141,7 +141,7 @@ func (p *Pass) anglesOf(r *Rope) *angles {
 	return a
 }
 
-// Rope turns every head of x, in place.
+// Rope rotates every head of x, in place.
 func (p *Pass) Rope(r *Rope, x *tensor.Tensor) {
 	if !p.Aborted() {
 		p.ops.rope = ropeRows{p.anglesOf(r)}

@@ -528,7 +528,7 @@ func floatWeight(f []float32) *tensor.Weight {
 }
 
 // TestFeedForward composes blocks by hand: without a gate, and experts with a shared one that is
-// gated, weighed at their input.
+// gated, weighted at their input.
 func TestFeedForward(t *testing.T) {
 	const embd, ff, n = 32, 64, 3
 	r := rand.New(rand.NewPCG(7, 8))

@@ -29,7 +29,7 @@ var attentions = []attention{
 
 // BenchmarkAttend is the attention of one layer on one thread. For a token at the end of a long
 // context, one layer after another so that keys and values are read from memory, of-bandwidth
-// compares their bytes with plain reading in turns. For the last tokens of a prompt of half that
+// compares their bytes with plain reading alternately. For the last tokens of a prompt of half that
 // length, of-peak compares the two multiply-adds of each pair of query and key with the peak of
 // float32.
 func BenchmarkAttend(b *testing.B) {

@@ -1,7 +1,7 @@
 package probe
 
-// The loops of level "go". Each returns something that depends on all it read, so that the compiler
-// can leave none of it out.
+// The loops of instruction set "go". Each returns something that depends on all it read, so that
+// the compiler can leave none of it out.
 
 // sum64 adds words in four streams, a quarter of x each: one stream reads about two thirds as fast,
 // as it keeps fewer lines of memory on their way. The length of x is a multiple of 32.

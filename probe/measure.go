@@ -24,7 +24,7 @@ type Peak struct {
 type Peaks struct {
 	ISA         string `json:"level"`
 	BufferBytes int64  `json:"buffer_bytes"` // read to measure the bandwidth
-	// InCache says that memory was too short for a buffer well beyond the caches, so that the
+	// InCache is true where memory was too short for a buffer well beyond the caches, so that the
 	// bandwidth is in part theirs.
 	InCache bool   `json:"in_cache,omitempty"`
 	Results []Peak `json:"results"`

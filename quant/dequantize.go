@@ -11,7 +11,7 @@ import (
 // any type.
 const decodeChunk = 256
 
-// buffer is what a stretch is decoded into. On the stack it could not stay, as the formats are
+// buffer is what a chunk is decoded into. On the stack it could not stay, as the formats are
 // called through a table.
 type buffer struct {
 	q    [decodeChunk]int8
@@ -20,9 +20,9 @@ type buffer struct {
 
 var buffers = sync.Pool{New: func() any { return new(buffer) }}
 
-// Dequantize turns a row of len(dst) weights into float32: floats of 16 and 32 bits and every block
-// format. Block formats give the same bits as the reference (ggml-quants.c, dequantize_row_*). It
-// panics for other types and for a src too short.
+// Dequantize converts a row of len(dst) weights into float32: floats of 16 and 32 bits and every
+// block format. Block formats give the same bits as the reference (ggml-quants.c,
+// dequantize_row_*). It panics for other types and for a src too short.
 func Dequantize(t Type, dst []float32, src []byte) {
 	size := t.RowBytes(len(dst))
 	if len(src) < size {

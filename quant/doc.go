@@ -2,7 +2,7 @@
 //
 // In order of use:
 //
-//   - [Type] names a format and tells its block size and bytes.
+//   - [Type] names a format and gives its block size and bytes.
 //   - [Unpack] decodes a row into integers with a scale (and sometimes a minimum) per group of 16
 //     or 32: what kernels multiply.
 //   - [Dequantize] decodes a row into float32, bit for bit as the reference does.

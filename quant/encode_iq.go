@@ -203,7 +203,7 @@ type pointFormat struct {
 	tiny    float32 // a group with a magnitude no larger is zero
 	power   float32 // how much the mean square of the block adds to a weight's own
 	again   against // what is rounded once more when the scale is found
-	// what the scale of the block is multiplied by; found by trying, says the reference
+	// what the scale of the block is multiplied by; found by trial in the reference
 	fudge float32
 	plain plain
 }
@@ -216,7 +216,7 @@ const (
 	againAlways
 )
 
-// plain is how errors are weighed without importance: by the square of the weight, by the root of
+// plain is how errors are weighted without importance: by the square of the weight, by the root of
 // that and the mean square, or by the sum of the square and a quarter of twice the mean square.
 type plain int
 

@@ -127,7 +127,7 @@ func encodeIQ1_S(dst []byte, x, imp []float32, _ float32) bool {
 	for j, s := range scales {
 		binary.LittleEndian.PutUint16(dst[34+2*j:], high[j]|uint16(level(s, inv, 7))<<12)
 	}
-	return putHalf(dst, d*1.125) // found by trying, says the reference
+	return putHalf(dst, d*1.125) // found by trial in the reference
 }
 
 // fitIQ1S finds the scale of a group of 32, its points, and whether its levels are shifted down
@@ -203,7 +203,7 @@ func fitIQ1S(points *[4]uint16, x, w []float32) (scale float32, down uint16) {
 
 // With importance the bytes are those of the reference. Without, it weighs errors by x², which
 // leaves weights near zero free to become anything: up to twelve times the largest of their block
-// was seen. Here they are weighed as with an importance of one, and the squared error of gaussian
+// was seen. Here they are weighted as with an importance of one, and the squared error of gaussian
 // rows is two fifths less. Equal weights, moreover, can be cut in several ways that are as good
 // (one is 8/9 times level 9/8, and 8/7 times 7/8, and 8 times 1/8), and the reference takes what
 // rounding favours. Here it is the first: then groups agree, and can share the scale of the block.
@@ -258,7 +258,7 @@ func encodeIQ1_M(dst []byte, x, imp []float32, _ float32) bool {
 	if s2 > 0 {
 		d = sx / s2
 	}
-	h := ToHalf(d * 1.1125) // found by trying, says the reference
+	h := ToHalf(d * 1.1125) // found by trial in the reference
 	for j, v := range words {
 		binary.LittleEndian.PutUint16(dst[48+2*j:], v|h>>(4*j)<<12)
 	}
@@ -272,8 +272,8 @@ func fitIQ1M(points *[2]uint16, x, w []float32, margin float32) (scale float32, 
 		*points = [2]uint16{zeroIQ1, zeroIQ1}
 		return 0, down
 	}
-	// What a weight adds to the sums of w·x·q and w·q² at each level, for the four ways to shift
-	// its half and the other.
+	// What a weight adds to the sums of w·x·q and w·q² at each level, for the four ways
+	// to shift its half and the other.
 	type sums [8]float32
 	var (
 		s     sorted

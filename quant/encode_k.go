@@ -29,7 +29,7 @@ func relevelAbove(q []uint8, x []float32, d, m float32, top int32) {
 	}
 }
 
-// Without importance, two-bit groups minimise absolute errors weighed by magnitude.
+// Without importance, two-bit groups minimise absolute errors weighted by magnitude.
 var search2 = search{-0.5, 0.1, 15, true}
 
 func encodeQ2_K(dst []byte, x, imp []float32, _ float32) bool {
@@ -166,7 +166,7 @@ func encodeQ3_K(dst []byte, x, imp []float32, _ float32) bool {
 	return ok
 }
 
-// Without importance, errors are weighed by magnitude plus the root mean square of the group.
+// Without importance, errors are weighted by magnitude plus the root mean square of the group.
 var (
 	search4 = search{-1, 0.1, 20, false}
 	search5 = search{-0.5, 0.1, 15, false}
@@ -370,7 +370,7 @@ func fitIQ4(x, w []float32) (scale float32) {
 	return scale
 }
 
-// importanceWeightsIQ4 fills w: without importance, errors are weighed by x².
+// importanceWeightsIQ4 fills w: without importance, errors are weighted by x².
 func importanceWeightsIQ4(w, x, imp []float32, power float32) {
 	if imp != nil {
 		importanceWeights(w, x, imp, power)

@@ -35,7 +35,7 @@ func sampleRows(n int) (gauss, heavy, importance []float32) {
 	return gauss, heavy, importance
 }
 
-// squares is the sum of squared errors after encoding, weighed by importance where it is not nil.
+// squares is the sum of squared errors after encoding, weighted by importance where it is not nil.
 func squares(t testing.TB, typ Type, x, encodeWith, importance []float32) (sum float64) {
 	b, y := make([]byte, typ.RowBytes(len(x))), make([]float32, len(x))
 	require.NoError(t, QuantizeRow(typ, b, x, encodeWith))
@@ -196,7 +196,7 @@ func TestQuantizeAgain(t *testing.T) {
 }
 
 // TestQuantizeWritesAll checks that a row's bytes depend on nothing but the row, that nothing is
-// written behind it, and that nothing is allocated.
+// written after it, and that nothing is allocated.
 func TestQuantizeWritesAll(t *testing.T) {
 	_, heavy, importance := sampleRows(1024)
 	clear(heavy[512:768])

@@ -220,7 +220,7 @@ func TestParseFileType(t *testing.T) {
 	}
 }
 
-// TestChooseTypes: a name is a recipe, or else a format for all matrices.
+// TestChooseTypes: a name is a file type, or else a format for all matrices.
 func TestChooseTypes(t *testing.T) {
 	f := quant.ModelInfo{Arch: "llama", NLayer: 1, NHead: 4, NHeadKV: 4}
 	ts := []quant.Tensor{

@@ -23,7 +23,7 @@ var (
 	gridIQ3S   = expand(codesIQ3S, 3, 4, levelsIQ3S)
 )
 
-// expand turns codes into points: n bytes of a word, the first number lowest.
+// expand converts codes into points: n bytes of a word, the first number lowest.
 func expand(codes string, bits, n int, levels []int8) []uint64 {
 	grid := make([]uint64, len(codes)/4)
 	for i := range grid {

@@ -47,7 +47,7 @@ func ToBHalf(f float32) uint16 {
 	return uint16((b + 0x7fff + b>>16&1) >> 16)
 }
 
-// F16ToF32 turns len(dst) half-precision numbers, two little-endian bytes each, into float32.
+// F16ToF32 converts len(dst) half-precision numbers, two little-endian bytes each, into float32.
 func F16ToF32(dst []float32, src []byte) {
 	src = src[:2*len(dst)]
 	for len(dst) >= 4 {

@@ -206,7 +206,7 @@ func unpackIQ3_S(b []byte, s, _ []float32, src []byte) {
 	}
 }
 
-// eighths turns a point of IQ1 (-1, 0, 1) plus or minus an eighth into whole eighths.
+// eighths converts a point of IQ1 (-1, 0, 1) plus or minus an eighth into whole eighths.
 func eighths(v uint64, negative bool) uint64 {
 	// Bytes of -1, 0, 1 become 0, 1, 2, then eight times that, less 8 ± 1.
 	v = (v&^highs + ones) & lows2 << 3

@@ -1,10 +1,10 @@
-// Package tensor holds numbers and says what shape they have. It does no arithmetic.
+// Package tensor holds numbers and their shapes. It does no arithmetic.
 //
 // There are two kinds of holder, because a model has two kinds of number:
 //
-//   - [Weight] is a matrix as it lies in the model's file, in whichever format, [out][in]. Its
+//   - [Weight] is a matrix as stored in the model's file, in whichever format, [out][in]. Its
 //     bytes are a view into the file and are never copied or expanded.
-//   - [Tensor] is a matrix of activations in float32, [n_tokens][n], made anew in every forward
+//   - [Tensor] is a matrix of activations in float32, [n_tokens][n], made again in every forward
 //     pass.
 //
 // Tensors come from an [Arena], a stack of scratch memory that is emptied layer by layer and pass

@@ -196,7 +196,7 @@ func TestLevelTable(t *testing.T) {
 	require.Equal(t, "go", built[0])
 }
 
-// What Linux says of the processor and what is found agree.
+// What Linux reports of the processor and what is found agree.
 func TestFeaturesAgree(t *testing.T) {
 	info, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package cpu says what the processor can do: its instruction sets, the level of kernels to use,
+// Package cpu reports what the processor can do: its instruction sets, the level of kernels to use,
 // its cores and caches, and how many threads are worth starting.
 //
 // In order of use:

@@ -9,7 +9,8 @@ import (
 // Caches holds sizes in bytes, 0 where unknown.
 type Caches struct {
 	L1, L2, L3 int64 // data caches as one core sees them; L3 may be shared by some or all
-	// sum of the last-level caches of the machine: what a buffer must exceed to lie in memory
+	// sum of the last-level caches of the machine: what a buffer must exceed so that it is read
+	// from memory
 	Last int64
 }
 

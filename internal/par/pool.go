@@ -13,13 +13,13 @@ import (
 // Job is work that can be done in chunks, in any order and at the same time.
 type Job interface {
 	// Run does one chunk, from 0 up to the number given to [Pool.Run]. worker, from 0 up to
-	// [Pool.Threads], tells apart those who work at the same moment: no two chunks of a job run
+	// [Pool.Threads], distinguishes those who work at the same moment: no two chunks of a job run
 	// with the same worker at once.
 	Run(chunk, worker int)
 }
 
 // Pool runs jobs on a fixed number of threads, one job at a time. It may be used from many
-// goroutines, which take turns.
+// goroutines, which wait for each other.
 type Pool struct {
 	*team
 	closed atomic.Bool
@@ -196,7 +196,7 @@ func (t *team) do(chunk, worker int) {
 	returned = true
 }
 
-// join waits until every chunk is done, ends the caller's turn and passes on what a chunk panicked
+// join waits until every chunk is done, ends the caller's job and passes on what a chunk panicked
 // with.
 func (t *team) join() {
 	// there are chunks left only if the caller's goroutine is ending, by runtime.Goexit in a chunk

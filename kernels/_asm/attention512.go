@@ -224,7 +224,7 @@ func (x *program) putRows(z reg.VecVirtual, p reg.Register, rows int) {
 	x.VMOVUPS(t.AsX(), at(p, 0))
 }
 
-// columns512 is transposition without widening: half as many shuffles, and half as much to write
+// columns512 is transposition without conversion: half as many shuffles, and half as much to write
 // and to read again.
 func (x *program) columns512() {
 	x.function("transposeF16x32AVX512", "(dst, src, prefetch *byte, stride, blocks, pace int)",

@@ -109,8 +109,8 @@ type format256 struct {
 	scale func(x *program, s *state256, g int) (d, m reg.VecVirtual)
 	// load returns weights 32c to 32c+31 of row i as bytes.
 	load func(x *program, s *state256, i, c int) reg.VecVirtual
-	// pairs, where weights lie so, returns weights 32c to 32c+15 of row i and of row i+4, then the
-	// next 16 of both.
+	// pairs, where weights are stored so, returns weights 32c to 32c+15 of row i and of row i+4,
+	// then the next 16 of both.
 	pairs func(x *program, s *state256, i, c int) [2]reg.VecVirtual
 }
 
@@ -124,9 +124,9 @@ type state256 struct {
 	codebooks256
 }
 
-// full tells whether the weights take all of a byte. VPMADDUBSW would saturate: the level avx2
-// takes such weights as signed bytes, and multiplies their magnitudes with activations that bear
-// their signs.
+// full reports whether the weights take all of a byte. VPMADDUBSW would saturate: the instruction
+// set avx2 takes such weights as signed bytes, and multiplies their magnitudes with activations
+// that bear their signs.
 func (f *format256) full() bool { return f.most > 127 }
 
 // depth is the number of VPMADDUBSW whose sums fit in 16 bits, as a power of two; 0 stands for
@@ -168,14 +168,14 @@ func (x *program) constY(w ...uint32) reg.VecVirtual {
 	return y
 }
 
-// gemv256 multiplies 8 rows, where they lie, with one token.
+// gemv256 multiplies 8 rows, where they are stored, with one token.
 func (x *program) gemv256(l level256, f format256) {
 	x.function("gemv"+f.name+l.suffix, "(dst *float32, w *byte, stride, blocks int, q *int8, groups *actGroup)",
 		fmt.Sprintf("gemv%s%s sets dst[r] to the product of row r of w with a token, for 8 rows.", f.name, l.suffix))
 	x.frame256(&f)
 	w, stride := x.arg("w"), x.arg("stride")
 	q, meta := x.arg("q"), x.arg("groups")
-	next := x.GP64() // the rows behind these, fetched in the order of addresses
+	next := x.GP64() // the rows after these, fetched in the order of addresses
 	x.MOVQ(stride, next)
 	x.SHLQ(Imm(3), next)
 	x.ADDQ(w, next)
@@ -280,8 +280,8 @@ func (x *program) fold256(f *format256, s *state256, acc, n reg.VecVirtual, in, 
 	}
 }
 
-// tree256 adds up dot products. Dwords hold sums in 32 bits or, at level avx2, two in 16: it begins
-// with words and widens them when they might not fit.
+// tree256 adds up dot products. Dwords hold sums in 32 bits or, with instruction set avx2, two in
+// 16: it begins with words and widens them when they might not fit.
 type tree256 struct {
 	*program
 	words int // levels of the tree that add words
@@ -314,7 +314,7 @@ func (t tree256) add(level int, a, b, to reg.VecVirtual) reg.VecVirtual {
 	return t.widen(level+1, to)
 }
 
-// two adds up, in each 128 bits, neighbours once removed: a0+a2 a1+a3 b2+b0 b3+b1.
+// two adds up, in each 128 bits, elements two apart: a0+a2 a1+a3 b2+b0 b3+b1.
 func (t tree256) two(level int, a, b reg.VecVirtual) reg.VecVirtual {
 	u, v := t.YMM(), t.YMM()
 	t.VPBLENDD(Imm(0xcc), b, a, u)
@@ -401,7 +401,7 @@ func (x *program) sumPairs256(t tree256, l level256, f *format256, s *state256, 
 }
 
 // dot256 multiplies bytes of weights with bytes of activations and adds each four to c, or sets c
-// to them; at level avx2 each two, and sets c to them.
+// to them; with instruction set avx2 each two, and sets c to them.
 func (x *program) dot256(l level256, s *state256, w, a, c reg.VecVirtual, set bool) {
 	switch {
 	case l.vnni:
@@ -446,7 +446,8 @@ func (x *program) dwords4x4Y(v [4]reg.VecVirtual) (out [4]reg.VecVirtual) {
 	return out
 }
 
-// pack256 turns 8 rows into a panel: bytes [k/4][8 rows][4], scales and minima [k/group][8 rows].
+// pack256 converts 8 rows into a panel: bytes [k/4][8 rows][4], scales and minima [k/group][8
+// rows].
 func (x *program) pack256(l level256, f format256) {
 	x.function("pack"+f.name+l.suffix, "(p *byte, s, m *float32, w *byte, stride, blocks int)",
 		fmt.Sprintf("pack%s%s makes a panel of 8 rows of w.", f.name, l.suffix))
@@ -515,7 +516,7 @@ func (x *program) pack256(l level256, f format256) {
 type panel256 struct {
 	group int
 	min   bool
-	depth int // of format256; not used at level avxvnni
+	depth int // of format256; not used with instruction set avxvnni
 	tiles int // panels of 8 rows at once
 }
 
@@ -633,8 +634,8 @@ func (k *kernel256) run() {
 			k.c[t][g] = k.YMM()
 		}
 	}
-	// The activations of the next tokens lie behind these; what is on its way early enough need not
-	// be waited for.
+	// The activations of the next tokens are stored after these; what is on its way early enough
+	// need not be waited for.
 	if k.tokens == 4 {
 		k.nextQ, k.nextMeta, k.nx = k.GP64(), k.GP64(), k.get(fNext)
 		k.LEAQ(Mem{Base: k.q, Index: k.st, Scale: 4}, k.nextQ)
@@ -744,7 +745,7 @@ func (k *kernel256) quadsVNNI(first int) {
 	}
 }
 
-// halves tells whether a group is two runs of sums in 16 bits.
+// halves reports whether a group is two runs of sums in 16 bits.
 func (k *kernel256) halves() bool { return !k.vnni && k.depth >= 4 && k.group/4 > k.depth }
 
 func (k *kernel256) quadsAVX2(first int) {

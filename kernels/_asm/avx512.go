@@ -8,7 +8,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// avx512 is the level avx512vnni: tiles of 16 weight rows, one output per lane of a ZMM register.
+// avx512 is the instruction set avx512vnni: tiles of 16 weight rows, one output per lane of a ZMM
+// register.
 func avx512(x *program) {
 	for _, f := range slices.Concat(formats512, formats512Few, formats512IQ) {
 		x.gemv512(f)
@@ -72,8 +73,8 @@ type format512 struct {
 	group  int  // weights that share a scale
 	min    bool // a minimum is added per group
 	off    int  // log2 of what the bytes of a weight are too large by; -1: nothing
-	// crossed says that load returns weights 16 to 31 of a unit behind weights 32 to 47. The groups
-	// are of 32.
+	// crossed is true where load returns weights 16 to 31 of a unit after weights 32 to 47.
+	// The groups are of 32.
 	crossed bool
 	// stage is the number of bytes of the stack that scales fills for a loop over the units; where
 	// it is 0, each unit has code of its own.
@@ -134,13 +135,13 @@ func actSum(group, g int) int {
 
 func actDSum(group, g int) int { return actSum(group, g) + 12 }
 
-// gemv512 multiplies 16 rows, where they lie, with one token.
+// gemv512 multiplies 16 rows, where they are stored, with one token.
 func (x *program) gemv512(f format512) {
 	x.function("gemv"+f.name+"AVX512", "(dst *float32, w *byte, stride, blocks int, q *int8, groups *actGroup)",
 		fmt.Sprintf("gemv%sAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.", f.name))
 	w, stride := x.arg("w"), x.arg("stride")
 	q, meta := x.arg("q"), x.arg("groups")
-	// The rows behind these, fetched in the order of addresses. Their beginnings are needed first,
+	// The rows after these, fetched in the order of addresses. Their beginnings are needed first,
 	// but those of the last rows would be fetched last: hence a head start.
 	next := x.GP64()
 	x.MOVQ(stride, next)
@@ -397,7 +398,7 @@ func (x *program) dwords4x4(v [4]reg.VecVirtual) (out [4]reg.VecVirtual) {
 	return out
 }
 
-// pack512 turns 16 rows into a panel: bytes [k/4][16 rows][4], scales and minima [k/group][16
+// pack512 converts 16 rows into a panel: bytes [k/4][16 rows][4], scales and minima [k/group][16
 // rows].
 func (x *program) pack512(f format512) {
 	x.function("pack"+f.name+"AVX512", "(p *byte, s, m *float32, w *byte, stride, blocks int)",
@@ -408,7 +409,7 @@ func (x *program) pack512(f format512) {
 	if f.min {
 		mp = x.arg("m")
 	}
-	// The rows behind these, into the second cache.
+	// The rows after these, into the second cache.
 	next := x.GP64()
 	x.MOVQ(stride, next)
 	x.SHLQ(Imm(4), next)

@@ -38,7 +38,7 @@ func (s *state256) field(disp, stride int) Mem {
 	return Mem{Base: s.row, Disp: disp, Index: s.chunk, Scale: uint8(stride)}
 }
 
-// ofRow is the dword of row i that belongs to the chunk; ofChunk is where those of chunk c lie,
+// ofRow is the dword of row i that belongs to the chunk; ofChunk is where those of chunk c are,
 // before the loop.
 func (s *state256) ofRow(i int) Mem   { return Mem{Base: s.own, Disp: 4 * i} }
 func (s *state256) ofChunk(c int) Mem { return Mem{Base: s.own, Disp: c * s.size} }
@@ -184,7 +184,7 @@ func (x *program) wordIndex256(f *codebook256, s *state256, i, l int) reg.GPVirt
 	return r
 }
 
-// highs256 says which bits extend the byte of an index: those of mask in the words that mul makes
+// highs256 lists the bits that extend the byte of an index: those of mask in the words that mul makes
 // of pairs of bytes. bytes lists these for the first 16 points; those of further ones are step
 // further on.
 type highs256 struct {
@@ -197,7 +197,7 @@ type highs256 struct {
 	last  bool // of four points, the last is half of the word itself, a factor that mul cannot have
 }
 
-// indices256 writes the indices of all rows, whose bytes lie at disp, to scratch memory.
+// indices256 writes the indices of all rows, whose bytes are at disp, to scratch memory.
 func (x *program) indices256(f *codebook256, s *state256, disp int, h highs256) {
 	var mul [4]uint32
 	for i := range mul {

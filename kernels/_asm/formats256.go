@@ -33,7 +33,7 @@ func (x *program) bytes256(b uint32) Mem { return x.words(b * 0x01010101) }
 
 // Scales of blocks of 32.
 
-// halves256 reads the f16 at disp of 8 rows. The two bytes behind the first belong to its block.
+// halves256 reads the f16 at disp of 8 rows. The two bytes after the first belong to its block.
 func halves256(disp int) func(*program, *state256) {
 	return func(x *program, s *state256) {
 		h := x.YMM()
@@ -60,7 +60,7 @@ func (x *program) dwords256(r *rows8, disp int) reg.VecVirtual {
 	return v[0]
 }
 
-// lowHalves256, highHalves256 and bothHalves256 turn the f16 in each dword of y into floats.
+// lowHalves256, highHalves256 and bothHalves256 convert the f16 in each dword of y into floats.
 func (x *program) lowHalves256(y reg.VecVirtual) reg.VecVirtual {
 	lo := x.halvesApart256(y)
 	x.VCVTPH2PS(lo.AsX(), lo)
@@ -123,7 +123,7 @@ func nibbles256(x *program, s *state256) {
 	s.c["0f"] = x.constY(0x0f0f0f0f)
 }
 
-// loadNibbles256 reads the 16 bytes at disp, and those of chunk c stride·c behind.
+// loadNibbles256 reads the 16 bytes at disp, and those of chunk c stride·c after.
 func loadNibbles256(disp, stride int) func(*program, *state256, int, int) reg.VecVirtual {
 	return func(x *program, s *state256, i, c int) reg.VecVirtual {
 		y := x.YMM()
@@ -346,7 +346,7 @@ func scalesQ6K256(x *program, s *state256) {
 	halvesBefore256(208)(x, s)
 }
 
-// halvesBefore256 is halves256 for f16 that end their block: it reads nothing behind them.
+// halvesBefore256 is halves256 for f16 that end their block: it reads nothing after them.
 func halvesBefore256(disp int) func(*program, *state256) {
 	return func(x *program, s *state256) { s.v["d"] = x.highHalves256(x.dwords256(s.rows, disp-2)) }
 }

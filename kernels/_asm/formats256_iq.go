@@ -137,7 +137,7 @@ func iq3S256() format256 {
 	return f
 }
 
-// eighths256 turns a point of IQ1 (-1, 0, 1) into whole eighths, too large by 8.
+// eighths256 converts a point of IQ1 (-1, 0, 1) into whole eighths, too large by 8.
 func (x *program) eighths256(y reg.VecVirtual) {
 	x.VPADDB(x.bytes256(1), y, y)
 	x.VPSLLW(Imm(3), y, y)

@@ -36,7 +36,7 @@ func (x *program) halves(r *rows16, disp int) reg.VecVirtual {
 	var h [2]reg.VecVirtual
 	for i := range h {
 		h[i] = x.ZMM()
-		// the two bytes behind the half float belong to its block and are overwritten
+		// the two bytes after the half float belong to its block and are overwritten
 		x.load4(r.at(8*i, disp), h[i])
 		for j := 1; j < 8; j++ {
 			x.VPINSRW(Imm(uint64(j)), r.at(8*i+j, disp), h[i].AsX(), h[i].AsX())
@@ -67,7 +67,7 @@ func (x *program) dwords(r *rows16, disp int) reg.VecVirtual {
 	return z
 }
 
-// lowHalves and highHalves turn the f16 in each dword of z into floats.
+// lowHalves and highHalves convert the f16 in each dword of z into floats.
 func (x *program) lowHalves(z reg.VecVirtual) reg.VecVirtual {
 	y, out := x.YMM(), x.ZMM()
 	x.VPMOVDW(z, y)
@@ -92,7 +92,7 @@ func plain(x *program, s *state512, g int) (d, m reg.VecVirtual) {
 
 // powers reads the byte that begins a block.
 func powers(x *program, s *state512) {
-	s.v["d"] = s.power(x, x.dwords(s.rows, 0)) // what is behind the byte is of the same block
+	s.v["d"] = s.power(x, x.dwords(s.rows, 0)) // what is after the byte is of the same block
 }
 
 // power makes half of 2^(e-127) of the lowest byte of each dword: as 2^(e-128), and below that as a
@@ -346,7 +346,7 @@ func scalesQ6K(x *program, s *state512) {
 	s.v["d"] = x.halvesBefore(s.rows, 208)
 }
 
-// halvesBefore is halves for f16 that end their block: it reads nothing behind them.
+// halvesBefore is halves for f16 that end their block: it reads nothing after them.
 func (x *program) halvesBefore(r *rows16, disp int) reg.VecVirtual {
 	z := x.dwords(r, disp-2)
 	return x.highHalves(z)

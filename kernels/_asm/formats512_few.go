@@ -120,7 +120,7 @@ func beginTQ10(x *program, s *state512) {
 }
 
 // loadTQ10 multiplies bytes, which are fractions of 256, with the power of 3 that moves a weight's
-// digit behind the point: it is 1 from a third on, 2 from two thirds.
+// digit after the point: it is 1 from a third on, 2 from two thirds.
 func loadTQ10(x *program, s *state512, i, u int) reg.VecVirtual {
 	z := x.ZMM()
 	power := make([]uint32, 16) // of each dword of bytes

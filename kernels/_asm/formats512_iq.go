@@ -139,7 +139,7 @@ func loadIQ3S(x *program, s *state512, i, _ int) reg.VecVirtual {
 	return x.signed(s, i, x.gather4(s, func(j int) reg.GPVirtual { return x.indexWord(s.staged(stageIndex+128*i+2*j, 4)) }))
 }
 
-// loadIQ1 turns -1, 0 and 1 into eighths, adds an eighth or subtracts it, and adds 16.
+// loadIQ1 converts -1, 0 and 1 into eighths, adds an eighth or subtracts it, and adds 16.
 func loadIQ1(x *program, s *state512, i, _ int) reg.VecVirtual {
 	z := x.gather8(s, func(j int) reg.GPVirtual { return x.indexWord(s.staged(stageIndex+64*i+2*j, 2)) })
 	x.VPSHUFB(z, s.c["eighths"], z) // -1, with its highest bit set, becomes 0
@@ -193,7 +193,7 @@ func (x *program) bits(v reg.VecVirtual, at, n int) reg.VecVirtual {
 	return t
 }
 
-// putScalesXXS takes the four highest bits of dwords that lie a stride apart, the first at disp, as
+// putScalesXXS takes the four highest bits of dwords a stride apart, the first at disp, as
 // scales.
 func (x *program) putScalesXXS(s *state512, disp, stride int, factor uint32) {
 	d := x.blockScale(s.rows, factor)
@@ -313,7 +313,7 @@ func (x *program) putIndices(s *state512, i, disp int, high reg.VecVirtual, mask
 }
 
 // perLane is 64 bytes, the first 16 given and the others as much larger per 16 bytes as they lie
-// behind, where they are no 128.
+// after, where they are no 128.
 func (x *program) perLane(step int, b ...int) Mem {
 	w := make([]uint32, 16)
 	for i := range 64 {

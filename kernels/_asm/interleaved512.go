@@ -8,7 +8,7 @@ import (
 // interleaved512 is how four blocks of a row are taken at once where 16 bytes of nibbles make a
 // block: a block in each lane of 128 bits. Each dword of the products sums eight weights, so that
 // half as much is left to add up as with one block of many rows. One load of 64 bytes has the
-// scales of all four blocks, and, where these lie at even addresses, the nibbles of three.
+// scales of all four blocks, and, where these are at even addresses, the nibbles of three.
 type interleaved512 struct {
 	size    int   // bytes of a block: four of them are 64 or more
 	nibbles int   // where its nibbles begin
@@ -86,7 +86,7 @@ func (a *interleaved512) scaleWords() int {
 
 func maskName(i int) string { return string(rune('0' + i)) }
 
-// place says where the scales of a row's four blocks go: words in two registers, ready for a
+// place lists where the scales of a row's four blocks go: words in two registers, ready for a
 // shuffle of both, or pairs of words in four, ready for dwords4x4.
 func (a *interleaved512) place(row int) (register string, at int) {
 	if a.pairs {

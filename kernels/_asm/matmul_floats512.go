@@ -13,7 +13,7 @@ type floatFormat512 struct {
 	name string
 	size int
 	load func(x *program, m Mem, k *reg.OpmaskVirtual) reg.VecVirtual
-	// pairs says that weights and activations are bfloat16, two of them to a lane.
+	// pairs is true where weights and activations are bfloat16, two of them to a lane.
 	pairs bool
 }
 
@@ -26,8 +26,8 @@ var floatFormats512 = []floatFormat512{
 
 const floatTileSignature = "(dst *float32, ldd int, w *byte, stride int, a *float32, lda, k int, from, to *float32)"
 
-// partialSums lets the registers acc, of size bytes each, begin with what lies at from, or with
-// zeros.
+// partialSums lets the registers acc, of size bytes each, begin with what is stored at from, or
+// with zeros.
 func (x *program) partialSums(acc []reg.VecVirtual, size int, zero func(reg.VecVirtual)) {
 	from := x.arg("from")
 	for _, v := range acc {
@@ -93,7 +93,7 @@ func (v bf16Dot) Asm() string {
 		v.ops[0].Asm(), v.ops[1].Asm(), v.ops[2].Asm())
 }
 
-// matMulFloats512 writes the products with float weights of the level avx512vnni.
+// matMulFloats512 writes the products with float weights of the instruction set avx512vnni.
 func matMulFloats512(x *program) {
 	for _, f := range floatFormats512 {
 		for _, rows := range []int{4, 1} {
@@ -123,7 +123,7 @@ func (x *program) floatTile512(f floatFormat512, rows, tokens int) {
 		s3 := x.GP64()
 		x.LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, s3)
 		rowsAt = [4]Mem{at(w, 0), {Base: w, Index: stride, Scale: 1}, {Base: w, Index: stride, Scale: 2}, {Base: w, Index: s3, Scale: 1}}
-		if tokens == 1 { // the rows behind these, fetched in the order of addresses
+		if tokens == 1 { // the rows after these, fetched in the order of addresses
 			next = x.GP64()
 			x.LEAQ(Mem{Base: w, Index: stride, Scale: 4}, next)
 			ptrs = append(ptrs, pointer{next, 4 * per * f.size})

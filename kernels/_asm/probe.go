@@ -5,7 +5,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// probe512 is what package probe measures the level avx512vnni by.
+// probe512 is what package probe measures the instruction set avx512vnni by.
 func probe512(x *program) {
 	x.Function("sumAVX512")
 	x.SignatureExpr("func(x *uint64, n int) uint64")
@@ -67,7 +67,7 @@ func (x *program) spin(name, doc string, chains int, step func(acc, a, b reg.Vec
 	x.RET()
 }
 
-// probe256 is what package probe measures the levels avx2 and avxvnni by.
+// probe256 is what package probe measures the instruction sets avx2 and avxvnni by.
 func probe256(x *program) {
 	x.Function("sumAVX2")
 	x.SignatureExpr("func(x *uint64, n int) uint64")

@@ -24,7 +24,7 @@ func (x *program) each8(label string, n reg.Register, body func(mask Op), ptrs .
 	x.Label(label + "done")
 }
 
-// below256 is where a mask of the first n ≤ 8 lanes lies.
+// below256 is where a mask of the first n ≤ 8 lanes is stored.
 func (x *program) below256(n reg.Register) Mem {
 	const all = 1<<32 - 1
 	p, i := x.GP64(), x.GP64()
@@ -34,7 +34,7 @@ func (x *program) below256(n reg.Register) Mem {
 	return Mem{Base: p, Index: i, Scale: 4, Disp: 32}
 }
 
-// get256 and put256 move 8 floats, or those of a mask, which is a register or lies in memory.
+// get256 and put256 move 8 floats, or those of a mask, which is a register or in memory.
 func (x *program) get256(m Mem, mask Op) reg.VecVirtual {
 	y := x.YMM()
 	switch mask := mask.(type) {
@@ -126,7 +126,7 @@ func (x *program) dwords8x8(v [8]reg.VecVirtual) (out [8]reg.VecVirtual) {
 	return out
 }
 
-// argMem is where an argument lies.
+// argMem is where an argument is stored.
 func (x *program) argMem(name string) Mem {
 	b, err := x.Param(name).Resolve()
 	if err != nil {

@@ -199,7 +199,7 @@ func (x *program) next(n R, limit int, label string) {
 
 func (x *program) prefetch(p R, at int) { x.op("PRFM", mem(p, at), "PLDL1KEEP") }
 
-// Loads and stores. With post they move the address on behind what they read.
+// Loads and stores. With post they move the address past what they read.
 
 func mem(p R, at int) string {
 	if at == 0 {

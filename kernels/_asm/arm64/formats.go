@@ -18,7 +18,7 @@ var (
 	levelsFP4 = []int{0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12}
 )
 
-// Scales of blocks of 32. They move the row pointers on behind what they read.
+// Scales of blocks of 32. They move the row pointers past what they read.
 
 // halves reads a half float per row.
 func halves(x *program, s *state, emit func(quad, i int, d, m V)) {

@@ -130,7 +130,7 @@ func (x *program) plusHalf(n, half, d V) V {
 	return n
 }
 
-// scalesXXS takes the four highest bits of the words that lie a stride apart, and are behind four
+// scalesXXS takes the four highest bits of the words that are a stride apart and come after four
 // bytes of index where that is 8.
 func scalesXXS(disp, stride int, f float32) func(*program, *state, func(quad, i int, d, m V)) {
 	return func(x *program, s *state, emit func(quad, i int, d, m V)) {

@@ -47,7 +47,7 @@ func (x *program) floatTile(f floatFormat, rows, tokens int) {
 		fmt.Sprintf("%s multiplies %d rows of %s with %d tokens.", name, rows, f.name, tokens))
 	w, a := []R{x.arg("w")}, []R{x.arg("a")}
 	stride, lda, k := x.arg("stride"), x.arg("lda"), x.arg("k")
-	next := x.R() // the rows behind these, fetched in the order of addresses
+	next := x.R() // the rows after these, fetched in the order of addresses
 	for r := 1; r < rows; r++ {
 		w = append(w, x.R())
 		x.addr(w[r], w[r-1], stride)

@@ -49,7 +49,7 @@ var neonLevel = &level{
 	},
 }
 
-// neonPanels says how large the bytes of a panel may be.
+// neonPanels gives how large the bytes of a panel may be.
 var neonPanels = []struct {
 	group int
 	min   bool

@@ -18,7 +18,7 @@ type level struct {
 	store func(x *program, v [4]V, p R, at int)
 	// quadBytes is how far from each other in a panel the quads of a tile are.
 	quadBytes int
-	// panel is what the names of the panel kernels for a format have behind group and minimum.
+	// panel is what the names of the panel kernels for a format have after group and minimum.
 	panel func(f *format) string
 }
 
@@ -131,13 +131,13 @@ func sumLane(group, g int) int {
 
 func dsumLane(group, g int) int { return sumLane(group, g) - 1 }
 
-// rows multiplies eight rows, where they lie, with one token.
+// rows multiplies eight rows, where they are stored, with one token.
 func (x *program) rows(l *level, f *format) {
 	name := "gemv" + f.name + l.suffix
 	x.function(name, "dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte",
 		name+" sets dst[r] to the product of row r of w with a token, for 8 rows.")
 	w, stride, blocks, q, meta := x.arg("w"), x.arg("stride"), x.arg("blocks"), x.arg("q"), x.arg("groups")
-	next := x.R() // the rows behind these, fetched in the order of addresses
+	next := x.R() // the rows after these, fetched in the order of addresses
 	x.lsl(next, stride, 3)
 	x.addr(next, next, w)
 	s := &state{c: map[string]V{}}
@@ -150,7 +150,7 @@ func (x *program) rows(l *level, f *format) {
 	if f.min {
 		vectors = 2
 	}
-	var scratch R // scales of a block: [quads][scaleCount], minima behind each
+	var scratch R // scales of a block: [quads][scaleCount], minima after each
 	one := f.scaleCount() == 1
 	at := func(quad, i int) int { return 16 * vectors * (quad*f.scaleCount() + i) }
 	if !one {
@@ -324,7 +324,7 @@ func (x *program) rows(l *level, f *format) {
 	x.end()
 }
 
-// quad makes pointers to four rows, the first of them at w, or behind it.
+// quad makes pointers to four rows, the first of them at w, or after it.
 func (x *program) quad(w, stride R, behind bool) (p [4]R) {
 	for i := range p {
 		if i == 0 && !behind {
@@ -375,7 +375,7 @@ func (x *program) quadSums(l *level, f *format, s *state, quad [4]R, u int, act 
 	return total
 }
 
-// unpack turns eight rows into a panel, with scales and minima [k/group][8].
+// unpack converts eight rows into a panel, with scales and minima [k/group][8].
 func (x *program) unpack(l *level, f *format) {
 	name := "pack" + f.name + l.suffix
 	x.function(name, "p *byte, s *float32, m *float32, w *byte, stride int, blocks int", name+" makes a panel of 8 rows of w.")
