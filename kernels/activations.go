@@ -156,8 +156,8 @@ func quantizeGroup(q *[ActGroup]int8, x *[ActGroup]float32) float32 {
 	}
 	var best, scale, inv float32
 	for c := range actCandidates {
-		top := float32(127 - actStep*float32(c))
-		id := top / amax
+		peak := float32(127 - actStep*float32(c))
+		id := peak / amax
 		var xq, qq float32
 		for _, v := range x {
 			u := float32(v * id) // rounded, where a processor could add without
@@ -166,7 +166,7 @@ func quantizeGroup(q *[ActGroup]int8, x *[ActGroup]float32) float32 {
 			qq += float32(r * r)
 		}
 		// (Σxq)²/Σq² in units of amax², which keeps it within range.
-		if gain := xq / qq * xq / (top * top); gain > best {
+		if gain := xq / qq * xq / (peak * peak); gain > best {
 			best, inv, scale = gain, id, xq/qq/id
 		}
 	}

@@ -41,7 +41,7 @@ type Attention struct {
 	rowSum    []float32  // sums of the weights of the tile, [heads]
 	partition softmax    // the partition so far
 	total     softmax    // the partitions before
-	merge     mergeState // arguments of rescaleMerge
+	rescale   mergeState // arguments of rescaleMerge
 }
 
 // softmax is the softmax of the keys so far.
@@ -270,8 +270,8 @@ func (l *ISA) UpdateSoftmax(a *Attention, h0, h1, n int, scale float32) {
 }
 
 func (a *Attention) mergeInto(s *softmax, h0, h1 int) *mergeState {
-	a.merge = mergeState{d: a.dv, out: s.out[h0*a.dv : h1*a.dv], max: s.max[h0:h1], sum: s.sum[h0:h1]}
-	return &a.merge
+	a.rescale = mergeState{d: a.dv, out: s.out[h0*a.dv : h1*a.dv], max: s.max[h0:h1], sum: s.sum[h0:h1]}
+	return &a.rescale
 }
 
 // softmaxPrefetch is the number of bytes per query head that tileSoftmax prefetches.
@@ -295,8 +295,8 @@ func (a *Attention) StorePartial(dst []float32) {
 	copy(dst[n:], a.partition.sum)
 }
 
-// MergePartial is EndPartition with what StorePartial wrote, which it uses up. The partitions come in the order
-// of their keys.
+// MergePartial is EndPartition with what StorePartial wrote, which it uses up. The partitions come
+// in the order of their keys.
 func (l *ISA) MergePartial(a *Attention, src []float32, h0 int) {
 	n := a.q.N
 	out, rowMax, rowSum := src[:n*a.dv], src[n*a.dv:][:n], src[n*(a.dv+1):][:n]

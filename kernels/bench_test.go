@@ -26,11 +26,11 @@ func BenchmarkMul(b *testing.B) {
 }
 
 func benchmarkMul(b *testing.B, l *ISA, typ quant.Type, tokens int) {
-	const rows, k, ahead = 2048, 2048, 400 << 20
+	const rows, k, beyondCaches = 2048, 2048, 400 << 20
 	one, a := weights(b, typ, rows, k), acts(tokens, k)
 	copies := 1
 	if tokens == 1 {
-		copies = ahead/len(one) + 1
+		copies = beyondCaches/len(one) + 1
 	}
 	w := slices.Repeat(one, copies)
 	m, err := l.MatMul(typ)

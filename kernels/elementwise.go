@@ -37,13 +37,13 @@ func Softmax(x []float32) {
 	if len(x) == 0 {
 		return
 	}
-	top := x[0]
+	rowMax := x[0]
 	for _, v := range x {
-		top = max(top, v)
+		rowMax = max(rowMax, v)
 	}
 	var sum float32
 	for i, v := range x {
-		x[i] = Exp(v - top)
+		x[i] = Exp(v - rowMax)
 		sum += x[i]
 	}
 	for i := range x {

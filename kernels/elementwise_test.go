@@ -300,14 +300,14 @@ func testAttention(t *testing.T, l *ISA, typ quant.Type, d, n int) {
 		require.Equal(t, got[:m], fold(m, false, false), name)
 	}
 
-	// What is kept, and the queries as products with keys in blocks take them.
-	kept := func(x []float32) []float32 {
+	// What the cache returns, and the queries as products with keys in blocks take them.
+	cached := func(x []float32) []float32 {
 		b, y := make([]byte, typ.RowBytes(len(x))), make([]float32, len(x))
 		isas()[0].QuantizeRow(typ, b, x)
 		quant.Dequantize(typ, y, b)
 		return y
 	}
-	k, v = kept(k), kept(v)
+	k, v = cached(k), cached(v)
 	if l.matMuls[typ].ActFormat == ActQ8 {
 		var a Activations
 		a.Reset(heads, d, ActQ8)

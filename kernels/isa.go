@@ -33,10 +33,10 @@ type ops struct {
 	quantize          func(q []int8, g []actGroup, x []float32)
 	roundBF16         func(dst []uint16, src []float32)
 	gemm              func(c, a, b []float32, m, n, k int)
-	transposeF16      func(dst, src, ahead []byte, n, d int) // nil with gemmHalf
+	transposeF16      func(dst, src, prefetch []byte, n, d int) // nil with gemmHalf
 	// gemm for F16 and up to fewHeads rows; nil: they are converted to float32
 	gemmF16              func(c, a []float32, b f16Tile, m, n, k int)
-	tileSoftmax          func(p, top, sum []float32, seen int, scale float32, ahead []byte)
+	tileSoftmax          func(p, rowMax, rowSum []float32, seen int, scale float32, prefetch []byte)
 	rescaleMerge         func(s *mergeState)
 	updateState          func(s, x, y, a, u, r []float32)
 	updateSelectiveState func(s, a, d, x, y, b, c []float32)

@@ -74,11 +74,11 @@ func acts(n, k int) *Activations { return isas()[0].acts(n, k) }
 
 func (l *ISA) acts(n, k int) *Activations {
 	var a Activations
-	forms := ActBF16
+	formats := ActBF16
 	if k%ActGroup == 0 {
-		forms |= ActQ8
+		formats |= ActQ8
 	}
-	a.Reset(n, k, forms)
+	a.Reset(n, k, formats)
 	a.F = floats(3, n*k)
 	for t := range n {
 		l.Quantize(&a, t, 0, k)

@@ -97,17 +97,17 @@ func testRoundBF16(t *testing.T, l *ISA) {
 		got := make([]uint16, len(x))
 		l.roundBF16(got[:n], x[:n])
 		require.Equal(t, want[:n], got[:n])
-		require.Equal(t, make([]uint16, len(x)-n), got[n:], "behind the last of %d", n)
+		require.Equal(t, make([]uint16, len(x)-n), got[n:], "after the last of %d", n)
 	}
 	// As a form of activations, with and without another one, and copied.
-	for _, forms := range []ActFormat{ActBF16, ActBF16 | ActQ8} {
+	for _, formats := range []ActFormat{ActBF16, ActBF16 | ActQ8} {
 		var a, b Activations
-		a.Reset(1, len(x), forms)
+		a.Reset(1, len(x), formats)
 		a.F = x
 		l.Quantize(&a, 0, 0, 32)
 		l.Quantize(&a, 0, 32, len(x))
 		require.Equal(t, want, a.h)
-		b.Reset(2, len(x), forms)
+		b.Reset(2, len(x), formats)
 		b.Copy(1, &a, 0)
 		require.Equal(t, want, b.h[len(x):])
 	}

@@ -87,8 +87,8 @@ func (l *ISA) LayerNorm(dst, x, w []float32, eps float32) {
 	l.normalize(dst, dst, w[:n], scale)
 }
 
-// RotateNeoX rotates the pairs (x[0],x[n]), (x[1],x[n+1]) …, n = len(cos), as RotateInterleaved does
-// adjacent elements: the layout of GPT-NeoX, Black et al. 2022, arXiv:2204.06745.
+// RotateNeoX rotates the pairs (x[0],x[n]), (x[1],x[n+1]) …, n = len(cos), as RotateInterleaved
+// does adjacent elements: the layout of GPT-NeoX, Black et al. 2022, arXiv:2204.06745.
 func (l *ISA) RotateNeoX(x, cos, sin []float32) {
 	n := len(cos)
 	l.rotateNeoX(x[:n], x[n:2*n], cos, sin[:n])

@@ -566,10 +566,10 @@ func maskScores(scores []float32) {
 
 // sinkSoftmax is a softmax that has one score more than it returns probabilities of.
 func sinkSoftmax(x []float32, sink float32) {
-	top := max(slices.Max(x), sink)
-	sum := kernels.Exp(sink - top)
+	rowMax := max(slices.Max(x), sink)
+	sum := kernels.Exp(sink - rowMax)
 	for i, v := range x {
-		x[i] = kernels.Exp(v - top)
+		x[i] = kernels.Exp(v - rowMax)
 		sum += x[i]
 	}
 	for i := range x {

@@ -177,14 +177,14 @@ func (j *matMulJob) run() {
 
 // chunk is the number of rows that come to so much work, within bounds.
 func (t *matMul) chunk(work int) int {
-	tokens, unit, most := t.t1-t.t0, chunkRows, chunkMost
+	tokens, step, most := t.t1-t.t0, chunkRows, chunkMost
 	if tokens <= mostTokens {
 		most = fewBytes / max(t.l.w.RowBytes(), 1)
 	}
 	if tokens <= fewTokens {
-		unit = fewRows
+		step = fewRows
 	}
-	return max(min(work/t.cost, most)/unit, 1) * unit
+	return max(min(work/t.cost, most)/step, 1) * step
 }
 
 // Run computes a chunk.

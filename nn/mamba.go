@@ -107,7 +107,7 @@ type Mamba2 struct {
 	Norm *Norm   // of the gated result, by groups; nil for none
 	Out  *Linear // [n_embd][inner]
 
-	Heads, HeadDim, States, Groups int // inner is Heads·HeadDim
+	NHead, HeadDim, States, Groups int // inner is Heads·HeadDim
 
 	Bias []float32 // [heads], of the step
 	A    []float32 // [heads], rates, each below 0
@@ -115,14 +115,14 @@ type Mamba2 struct {
 }
 
 // State is the inputs of the convolution, then for each head a matrix [states][head_dim].
-func (m *Mamba2) State() int { return m.Conv.State() + m.Heads*m.States*m.HeadDim }
+func (m *Mamba2) State() int { return m.Conv.State() + m.NHead*m.States*m.HeadDim }
 
 func (m *Mamba2) mix(p *Pass, x *tensor.Tensor) *tensor.Tensor {
 	z, u, dt := p.QKV(x, m.Z, m.X, m.DT)
 	u = p.conv(u, m.Conv, 0)
-	w := ssdScan{m: m, u: u, dt: dt, y: p.arena.New(x.Rows, m.Heads*m.HeadDim)}
+	w := ssdScan{m: m, u: u, dt: dt, y: p.arena.New(x.Rows, m.NHead*m.HeadDim)}
 	p.scans.ssd = w
-	p.recurrent(&p.scans.ssd, m.Conv.State(), m.Heads*m.States*m.HeadDim)
+	p.recurrent(&p.scans.ssd, m.Conv.State(), m.NHead*m.States*m.HeadDim)
 	p.notify(p.layer, NameScan, w.y)
 	p.activate(z, w.y, SiLU)
 	return p.Linear(p.Norm(z, m.Norm), m.Out)
@@ -133,7 +133,7 @@ type ssdScan struct {
 	u, dt, y *tensor.Tensor
 }
 
-func (w *ssdScan) partitions() int { return w.m.Heads }
+func (w *ssdScan) partitions() int { return w.m.NHead }
 
 func (w *ssdScan) scan(l *kernels.ISA, scratch *[]float32, head, row, n int, old, state []float32) {
 	m := w.m
@@ -145,7 +145,7 @@ func (w *ssdScan) scan(l *kernels.ISA, scratch *[]float32, head, row, n int, old
 	initState(s, old)
 	f := floatsOf(scratch, m.HeadDim+m.States)
 	du, a := f[:m.HeadDim], f[m.HeadDim:]
-	inner, group := m.Heads*m.HeadDim, head/(m.Heads/m.Groups)
+	inner, group := m.NHead*m.HeadDim, head/(m.NHead/m.Groups)
 	for t := row; t < row+n; t++ {
 		all := w.u.Row(t)
 		u, y := all[head*m.HeadDim:][:m.HeadDim], w.y.Row(t)[head*m.HeadDim:][:m.HeadDim]

@@ -654,9 +654,9 @@ func TestRopeScaling(t *testing.T) {
 	require.NoError(t, err)
 	require.InDeltaSlice(t, []float64{1, 0.05, 0.0025, 0.000125}, r.freq, 1e-15)
 
-	// Trained on 2048: pair i turns 2048·10^-i/2π = 326, 32.6, 3.26, 0.326 times. Between 32 turns
-	// (pair 1.008, rounded down to 1) and 1 turn (pair 2.513, rounded up to 3) the weight of the
-	// extrapolation falls linearly: pair 2 gets half.
+	// Trained on 2048: pair i rotates 2048·10^-i/2π = 326, 32.6, 3.26, 0.326 times. Between 32
+	// rotations (pair 1.008, rounded down to 1) and 1 rotation (pair 2.513, rounded up to 3) the
+	// weight of the extrapolation falls linearly: pair 2 gets half.
 	y := base
 	y.Factor, y.Yarn = 4, &Yarn{OrigCtx: 2048, BetaFast: 32, BetaSlow: 1, Ext: 1}
 	r, err = NewRope(y)

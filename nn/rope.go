@@ -88,10 +88,10 @@ func NewRope(c RopeConfig) (*Rope, error) {
 	return r, nil
 }
 
-// ramp is 1 for pairs that turn fast enough to be left alone, 0 for those to be interpolated, and
+// ramp is 1 for pairs that rotate fast enough to be left alone, 0 for those to be interpolated, and
 // falls linearly between.
 func (y *Yarn) ramp(pair, dim int, base float64) float64 {
-	// The pair that turns beta times over the original context: section 3.2 of the paper, solved
+	// The pair that rotates beta times over the original context: section 3.2 of the paper, solved
 	// for its index.
 	at := func(beta float64) float64 {
 		return float64(dim) * math.Log(float64(y.OrigCtx)/(beta*2*math.Pi)) / (2 * math.Log(base))

@@ -33,37 +33,37 @@ func importanceWeights(w, x, imp []float32, power float32) {
 	}
 }
 
-// steps of a symmetric format with levels from -top to top-1, as numbers from 0 on. Without
-// importance the largest magnitude falls on -top, and so the scale is negative where it is
-// positive.
-func symmetric(q *[32]uint8, x, imp []float32, mean, top float32) (d float32) {
+// steps of a symmetric format with levels from -maxLevel to maxLevel-1, as numbers from 0 on.
+// Without importance the largest magnitude falls on -maxLevel, and so the scale is negative where
+// it is positive.
+func symmetric(q *[32]uint8, x, imp []float32, mean, maxLevel float32) (d float32) {
 	x = x[:32]
 	if imp != nil {
 		var w [32]float32
 		importanceWeights(w[:], x, imp, mean)
-		d, inv := fitSymmetric(x, w[:], top)
-		symmetricLevels(q[:], x, inv, top)
+		d, inv := fitSymmetric(x, w[:], maxLevel)
+		symmetricLevels(q[:], x, inv, maxLevel)
 		return d
 	}
-	d = extreme(x) / -top
-	inv, last := inverse(d), int32(2*top-1)
+	d = extreme(x) / -maxLevel
+	inv, last := inverse(d), int32(2*maxLevel-1)
 	for i, v := range x {
-		q[i] = uint8(min(last, int32(float32(v*inv)+(top+0.5))))
+		q[i] = uint8(min(last, int32(float32(v*inv)+(maxLevel+0.5))))
 	}
 	return d
 }
 
-// steps of a format with a minimum and levels from 0 to top.
-func affine(q *[32]uint8, x, imp []float32, mean, top float32) (d, lo float32) {
+// steps of a format with a minimum and levels from 0 to maxLevel.
+func affine(q *[32]uint8, x, imp []float32, mean, maxLevel float32) (d, lo float32) {
 	x = x[:32]
 	if imp != nil {
 		var w [32]float32
 		importanceWeights(w[:], x, imp, mean)
-		return fitAffine(q[:], x, w[:], &weighted, top)
+		return fitAffine(q[:], x, w[:], &weighted, maxLevel)
 	}
 	lo, hi := limits(x)
-	d = (hi - lo) / top
-	inv, last := inverse(d), int32(top)
+	d = (hi - lo) / maxLevel
+	inv, last := inverse(d), int32(maxLevel)
 	for i, v := range x {
 		q[i] = uint8(min(last, int32(float32((v-lo)*inv)+0.5)))
 	}

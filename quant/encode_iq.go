@@ -305,12 +305,12 @@ func (f *pointFormat) fit(b *lattice, points []uint16, signs []uint8, x, w []flo
 		clear(signs)
 		return 0
 	}
-	top := float32(5)
+	maxLevel := float32(5)
 	if b.dims == 4 {
-		top = 15
+		maxLevel = 15
 	}
 	reach := peak
-	scale = peak / top
+	scale = peak / maxLevel
 	if f.again == againAlways {
 		var q [32]uint8
 		scale = fitPositive(q[:], v[:n], w, 4)
@@ -330,7 +330,7 @@ func (f *pointFormat) fit(b *lattice, points []uint16, signs []uint8, x, w []flo
 		off[k] = f.again != againMisses
 	}
 	for k := -f.tries; k <= f.tries; k++ {
-		inv := (top + float32(f.by*float32(k))) / reach
+		inv := (maxLevel + float32(f.by*float32(k))) / reach
 		step := 1 / inv
 		var miss [8]bool
 		b.round(try[:len(points)], miss[:], v[:], root[:], inv, step)

@@ -35,7 +35,7 @@ func (s *sorted) sort(x []float32) {
 
 // levels gives weights before i1 in sorted order level 0, those before i2 level 1, the others level
 // 2; where the scale is negative the other way round, with the scale made positive and the shifts
-// turned.
+// negated.
 func (s *sorted) levels(l []uint8, i1, i2 int, negative bool) {
 	for j := range l {
 		level := uint8(0)

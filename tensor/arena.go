@@ -88,7 +88,7 @@ func (a *Arena) header() *Tensor {
 func (a *Arena) Mark() Mark { return Mark{a.block, a.off, a.used, a.live, a.epoch} }
 
 // Rewind gives up every tensor made since m was taken. Those made before it stay. It panics if m
-// lies before the last Reset or ahead of where the arena has been rewound to.
+// was taken before the last Reset or ahead of where the arena has been rewound to.
 func (a *Arena) Rewind(m Mark) {
 	if m.epoch != a.epoch || m.used > a.used || m.live > a.live {
 		panic("tensor: rewind to a mark that is no longer valid")

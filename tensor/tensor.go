@@ -22,7 +22,7 @@
 //		}
 //	}
 //
-// An arena whose Counting is set hands out shapes without storage; the same code then tells by
+// An arena whose Counting is set hands out shapes without storage; the same code then reports by
 // [Arena.Peak] how much memory a real run takes.
 package tensor
 

@@ -174,7 +174,7 @@ func parseSize(s string) int64 {
 }
 
 // text returns a file's contents without the white space around them, "" if it cannot be read: what
-// a machine does not tell is no fault.
+// the machine does not report is no fault.
 func text(root fs.FS, name string) string {
 	b, err := fs.ReadFile(root, name)
 	if err != nil {

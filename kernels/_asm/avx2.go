@@ -391,9 +391,9 @@ func (x *program) sumPairs256(t tree256, l level256, f *format256, s *state256, 
 				x.dot256(l, s, w[1], a[1], sum, false)
 				continue
 			}
-			more := x.YMM()
-			x.dot256(l, s, w[1], a[1], more, true)
-			v[k] = t.add(0, t.widen(0, more), t.widen(0, sum), sum)
+			second := x.YMM()
+			x.dot256(l, s, w[1], a[1], second, true)
+			v[k] = t.add(0, t.widen(0, second), t.widen(0, sum), sum)
 		}
 		pair[j] = t.two(1, v[0], v[1])
 	}

@@ -98,11 +98,11 @@ type state512 struct {
 	f    *format512
 	rows *rows16
 	// Of formats with a stage: where it begins, the number of the unit times 8, and the codebook.
-	stage      Mem
-	unit, grid reg.GPVirtual
-	c          map[string]reg.VecVirtual // constants
-	v          map[string]reg.VecVirtual // of the block
-	k          map[string]reg.OpmaskVirtual
+	stage           Mem
+	unitIndex, grid reg.GPVirtual
+	c               map[string]reg.VecVirtual // constants
+	v               map[string]reg.VecVirtual // of the block
+	k               map[string]reg.OpmaskVirtual
 }
 
 func (f *format512) paired() bool { return f.weight == 32 }
@@ -114,7 +114,7 @@ func (x *program) start512(f *format512, w, stride reg.Register) *state512 {
 	s := &state512{f: f, rows: x.rows16(w, stride), c: map[string]reg.VecVirtual{}, v: map[string]reg.VecVirtual{}, k: map[string]reg.OpmaskVirtual{}}
 	if f.stage > 0 {
 		x.Attributes(0) // the stack may have to grow
-		s.stage, s.unit = x.AllocLocal(f.stage), x.GP64()
+		s.stage, s.unitIndex = x.AllocLocal(f.stage), x.GP64()
 	}
 	f.begin(x, s)
 	return s
@@ -225,11 +225,11 @@ func (x *program) gemvStaged(f format512, s *state512, acc reg.VecVirtual, q, me
 // eachUnit fills the stage and runs body for each unit.
 func (x *program) eachUnit(s *state512, body func()) {
 	s.f.scales(x, s)
-	x.XORL(s.unit.As32(), s.unit.As32())
+	x.XORL(s.unitIndex.As32(), s.unitIndex.As32())
 	x.Label("unit")
 	body()
-	x.add(8, s.unit)
-	x.CMPQ(s.unit, Imm(uint64(8*s.f.units())))
+	x.add(8, s.unitIndex)
+	x.CMPQ(s.unitIndex, Imm(uint64(8*s.f.units())))
 	x.JNE(LabelRef("unit"))
 }
 

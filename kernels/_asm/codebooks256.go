@@ -184,9 +184,9 @@ func (x *program) wordIndex256(f *codebook256, s *state256, i, l int) reg.GPVirt
 	return r
 }
 
-// highs256 lists the bits that extend the byte of an index: those of mask in the words that mul makes
-// of pairs of bytes. bytes lists these for the first 16 points; those of further ones are step
-// further on.
+// highs256 lists the bits that extend the byte of an index: those of mask in the words that mul
+// makes of pairs of bytes. bytes lists these for the first 16 points; those of further ones are
+// step further on.
 type highs256 struct {
 	at    int // of the bytes, in the block
 	wide  bool

@@ -152,8 +152,8 @@ func iq1S256() format256 {
 	f.scales = func(x *program, s *state256) {
 		x.indices256(f.codebook, s, 2, h)
 		halves256(0)(x, s)
-		// The last 16 bytes are words with three bits of scale each. Their upper bits tell whether
-		// weights are one eighth more or less.
+		// The last 16 bytes are words with three bits of scale each. Their upper bits report
+		// whether weights are one eighth more or less.
 		for i, t := range x.headers256(s.rows, 34) {
 			s.v["t"+digit(i)] = t
 			for h := range 2 {
@@ -174,10 +174,10 @@ func iq1S256() format256 {
 		return x.oddly256(x.shifted256(s.v["t"+digit(g/2)], 16*(g%2)+12, x.words(7)), s.v["d"], 0.125), nil
 	}
 	f.load = func(x *program, s *state256, i, _ int) reg.VecVirtual {
-		y, more := x.eights256(s, func(l int) reg.GPVirtual { return x.wordIndex256(f.codebook, s, i, l) }), x.YMM()
+		y, eighth := x.eights256(s, func(l int) reg.GPVirtual { return x.wordIndex256(f.codebook, s, i, l) }), x.YMM()
 		x.eighths256(y)
-		x.VPBROADCASTD(s.ofRow(i), more)
-		x.VPADDB(more, y, y)
+		x.VPBROADCASTD(s.ofRow(i), eighth)
+		x.VPADDB(eighth, y, y)
 		return y
 	}
 	return f

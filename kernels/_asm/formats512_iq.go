@@ -34,7 +34,7 @@ const (
 // staged addresses the part of the unit.
 func (s *state512) staged(disp int, scale uint8) Mem {
 	m := s.stage.Offset(disp)
-	m.Index, m.Scale = s.unit, scale
+	m.Index, m.Scale = s.unitIndex, scale
 	return m
 }
 
@@ -312,8 +312,8 @@ func (x *program) putIndices(s *state512, i, disp int, high reg.VecVirtual, mask
 	x.VMOVDQU32(z, s.stage.Offset(stageIndex+64*i))
 }
 
-// perLane is 64 bytes, the first 16 given and the others as much larger per 16 bytes as they lie
-// after, where they are no 128.
+// perLane is 64 bytes: the first 16 are given, and each further 16 are larger by step than the 16
+// before, except where a byte is 128 or more.
 func (x *program) perLane(step int, b ...int) Mem {
 	w := make([]uint32, 16)
 	for i := range 64 {

@@ -217,9 +217,10 @@ func scalesIQ3S(x *program, s *state, emit func(quad, i int, d, m V)) {
 	}
 }
 
-// part is the address of what unit s.unit has in the row at p, each unit having 1<<log bytes of it.
+// part is the address of what unit s.unitIndex has in the row at p, each unit having 1<<log bytes
+// of it.
 func (x *program) part(d R, s *state, p R, log int) {
-	x.op("ADD", fmt.Sprintf("%s<<%d", s.unit, log), p.String(), d.String())
+	x.op("ADD", fmt.Sprintf("%s<<%d", s.unitIndex, log), p.String(), d.String())
 }
 
 // loadIQ2XXS: four indices, then four times seven bits of signs.

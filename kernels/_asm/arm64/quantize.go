@@ -81,16 +81,16 @@ func (x *program) quantize() {
 		x.loop(n, label)
 		for c := range half {
 			x.with(3, func(u []V) {
-				s, gain, more := u[0], u[1], u[2]
+				s, gain, better := u[0], u[1], u[2]
 				x.w(fdiv(s, xq[c], qq[c]))
 				x.w(fmul(gain, s, xq[c]))
-				x.floats(more, candidateMax(half*h+c)*candidateMax(half*h+c))
-				x.w(fdiv(gain, gain, more))
-				x.w(fcmgt(more, gain, best))
-				x.bit(best, gain, more)
-				x.bit(inv, id[c], more)
+				x.floats(better, candidateMax(half*h+c)*candidateMax(half*h+c))
+				x.w(fdiv(gain, gain, better))
+				x.w(fcmgt(better, gain, best))
+				x.bit(best, gain, better)
+				x.bit(inv, id[c], better)
 				x.w(fdiv(s, s, id[c]))
-				x.bit(scale, s, more)
+				x.bit(scale, s, better)
 			})
 			x.free(id[c], xq[c], qq[c])
 		}

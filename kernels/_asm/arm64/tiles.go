@@ -34,7 +34,7 @@ type format struct {
 	most    int  // the largest magnitude of these
 	post    bool // scales and load leave the row pointers at the next block
 	// units are run through by a loop, to keep long ones short; each is as units has the first of
-	// them, at state.unit times what it asks
+	// them, at state.unitIndex times what it asks
 	loop bool
 
 	// begin sets up constants, before the loop over blocks.
@@ -66,7 +66,7 @@ type state struct {
 	quads [][4]R // pointers to the rows
 	c     map[string]V
 
-	unit        R // number of the unit, in a loop
+	unitIndex   R // number of the unit, in a loop
 	grid, signs R // addresses of tables
 }
 
@@ -190,11 +190,11 @@ func (x *program) rows(l *level, f *format) {
 	inOrder := f.loop || f.weights == 32 // then activations are read once, in order
 	ready := map[int][quads]V{}
 	folded := 0
-	walk := scratch
+	scaleAt := scratch
 	if f.loop {
-		s.unit, walk = x.R(), x.R()
-		x.movr(walk, scratch)
-		x.op("MOVD", "ZR", s.unit.String())
+		s.unitIndex, scaleAt = x.R(), x.R()
+		x.movr(scaleAt, scratch)
+		x.op("MOVD", "ZR", s.unitIndex.String())
 		x.label("unit")
 	}
 	groups := 0
@@ -263,9 +263,9 @@ func (x *program) rows(l *level, f *format) {
 					dv = x.V()
 					if f.min {
 						mv = x.V()
-						x.ldp(dv, mv, walk, at(i, f.scaleOf(g)))
+						x.ldp(dv, mv, scaleAt, at(i, f.scaleOf(g)))
 					} else {
-						x.ldr(dv, walk, at(i, f.scaleOf(g)))
+						x.ldr(dv, scaleAt, at(i, f.scaleOf(g)))
 					}
 				}
 				switch {
@@ -293,9 +293,9 @@ func (x *program) rows(l *level, f *format) {
 		x.free(m0, m1)
 	}
 	if f.loop {
-		x.addi(walk, walk, at(0, groups))
-		x.next(s.unit, f.groups()/groups, "unit")
-		x.freeR(s.unit, walk)
+		x.addi(scaleAt, scaleAt, at(0, groups))
+		x.next(s.unitIndex, f.groups()/groups, "unit")
+		x.freeR(s.unitIndex, scaleAt)
 	}
 	if one {
 		for i := range quads {
@@ -426,8 +426,8 @@ func (x *program) unpack(l *level, f *format) {
 	})
 	stored := 0
 	if f.loop {
-		s.unit = x.R()
-		x.op("MOVD", "ZR", s.unit.String())
+		s.unitIndex = x.R()
+		x.op("MOVD", "ZR", s.unitIndex.String())
 		x.label("unit")
 	}
 	for u, pieces := range f.units {
@@ -449,8 +449,8 @@ func (x *program) unpack(l *level, f *format) {
 	}
 	x.addi(ps[0], ps[0], tileRows*stored)
 	if f.loop {
-		x.next(s.unit, f.weights/stored, "unit")
-		x.freeR(s.unit)
+		x.next(s.unitIndex, f.weights/stored, "unit")
+		x.freeR(s.unitIndex)
 	}
 	if !f.post {
 		for _, p := range p {
